@@ -1,0 +1,225 @@
+//! The seam between generated code, the runtime that emitted programs carry, and the compiler.
+//!
+//! A program is a generated object plus the runtime archive. The object exports the symbols of
+//! [`symbols`]; the runtime fills a [`frame`] and calls them. Everything the runtime must know about
+//! the model (weights, state, streams, sizes) is the JSON of a [`Descriptor`] inside the object.
+
+use serde::{Deserialize, Serialize};
+
+/// Names of the symbols that the generated object exports and the runtime imports (and the reverse).
+pub mod symbols {
+    /// JSON bytes of the [`Descriptor`](super::Descriptor).
+    pub const DESCRIPTOR: &str = "seqc_descriptor";
+    /// Length of the descriptor, a little-endian `u64`.
+    pub const DESCRIPTOR_LEN: &str = "seqc_descriptor_len";
+    /// `extern "C" fn(frame: *const u64, tid: i64, threads: i64)`: load-time stage, once per weights.
+    pub const LOAD: &str = "seqc_load";
+    /// Same signature: one chunk; the frame says how long it is.
+    pub const STEP: &str = "seqc_step";
+    /// Exported by the runtime: `extern "C" fn(barrier: *mut u8, tid: i64, threads: i64)`.
+    pub const BARRIER: &str = "seqc_barrier";
+}
+
+/// The frame: an array of 64-bit slots that the runtime fills before every call. All threads of the
+/// pool call the same generated function with the same frame and their own `tid` (SPMD); generated
+/// code divides the work by `tid` and meets at `seqc_barrier`.
+pub mod frame {
+    /// `*const *const u8`: one pointer per [`ParamSlot`](super::ParamSlot), in order.
+    pub const PARAMS: usize = 0;
+    /// `*mut u8`: the load-time arena, [`Descriptor::derived_bytes`](super::Descriptor::derived_bytes).
+    pub const DERIVED: usize = 1;
+    /// `*const *mut u8`: one pointer per [`StateSlot`](super::StateSlot), in order.
+    pub const STATES: usize = 2;
+    /// `*mut u8`: activations, [`Descriptor::arena_bytes`](super::Descriptor::arena_bytes), 64-byte aligned.
+    pub const ARENA: usize = 3;
+    /// `*const *const u8`: one pointer per input stream, rows of this chunk.
+    pub const INPUTS: usize = 4;
+    /// `*const *mut u8`: one pointer per output stream; row 0 is token `OUT_FROM` of the chunk.
+    pub const OUTPUTS: usize = 5;
+    /// `i64`: tokens in this chunk, 1 up to [`Descriptor::max_chunk`](super::Descriptor::max_chunk).
+    pub const CHUNK: usize = 6;
+    /// `i64`: position of the chunk's first token in the sequence.
+    pub const POSITION: usize = 7;
+    /// `i64`: first token of the chunk whose outputs are wanted, `0..=CHUNK`.
+    pub const OUT_FROM: usize = 8;
+    /// `*mut u8`: `threads * scratch_bytes`, 64-byte aligned.
+    pub const SCRATCH: usize = 9;
+    /// `*mut u8`: passed back to `seqc_barrier`.
+    pub const BARRIER: usize = 10;
+    /// Number of slots.
+    pub const SLOTS: usize = 11;
+}
+
+/// Keys per page of an attention cache.
+pub const PAGE_TOKENS: usize = 64;
+
+/// How a stored tensor is encoded. Block formats are GGML's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// IEEE binary32.
+    F32,
+    /// IEEE binary16.
+    F16,
+    /// bfloat16.
+    Bf16,
+    /// 32 weights in 18 bytes: f16 scale `d`, 16 bytes of nibbles; `w = d * (q - 8)`.
+    #[serde(rename = "q4_0")]
+    Q4_0,
+    /// 32 weights in 20 bytes: f16 `d`, f16 `m`, 16 bytes of nibbles; `w = d * q + m`.
+    #[serde(rename = "q4_1")]
+    Q4_1,
+    /// 32 weights in 34 bytes: f16 scale `d`, 32 signed bytes; `w = d * q`.
+    #[serde(rename = "q8_0")]
+    Q8_0,
+}
+
+impl Store {
+    /// Weights per block (1 for the plain types).
+    pub fn block(self) -> usize {
+        match self {
+            Store::F32 | Store::F16 | Store::Bf16 => 1,
+            Store::Q4_0 | Store::Q4_1 | Store::Q8_0 => 32,
+        }
+    }
+
+    /// Bytes per block.
+    pub fn block_bytes(self) -> usize {
+        match self {
+            Store::F32 => 4,
+            Store::F16 | Store::Bf16 => 2,
+            Store::Q4_0 => 18,
+            Store::Q4_1 => 20,
+            Store::Q8_0 => 34,
+        }
+    }
+
+    /// Bytes of a row of `n` weights; `None` when `n` is not a whole number of blocks or overflows.
+    pub fn row_bytes(self, n: usize) -> Option<usize> {
+        (n % self.block() == 0).then_some(n / self.block())?.checked_mul(self.block_bytes())
+    }
+
+    /// The name users write and read: `f32`, `q4_1`, …
+    pub fn name(self) -> &'static str {
+        match self {
+            Store::F32 => "f32",
+            Store::F16 => "f16",
+            Store::Bf16 => "bf16",
+            Store::Q4_0 => "q4_0",
+            Store::Q4_1 => "q4_1",
+            Store::Q8_0 => "q8_0",
+        }
+    }
+}
+
+/// Element type of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Elem {
+    /// 32-bit float vectors.
+    F32,
+    /// 64-bit integers: token ids, document ids, positions.
+    I64,
+}
+
+/// Everything the runtime knows about the model it carries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// Version of this structure.
+    pub version: u32,
+    /// The model's name.
+    pub model: String,
+    /// Hash of specification, target and tool version, in hexadecimal.
+    pub hash: String,
+    /// Version of the tool that built the program.
+    pub tool: String,
+    /// Processor that the code was generated for.
+    pub target: String,
+    /// Checkpoint to map when `--weights` is not given: a safetensors file, a directory of them, or a GGUF file.
+    pub weights: Option<String>,
+    /// `tokenizer.json`, a directory that holds one, or a GGUF file.
+    pub tokenizer: Option<String>,
+    /// False for a model that looks ahead: the whole input is one chunk, there is no decode step.
+    pub causal: bool,
+    /// Longest context that the model admits, when it says one.
+    pub max_context: Option<usize>,
+    /// Input streams, in frame order.
+    pub inputs: Vec<Stream>,
+    /// Output streams, in frame order.
+    pub outputs: Vec<Stream>,
+    /// Parameters, in frame order.
+    pub params: Vec<ParamSlot>,
+    /// State entries, in frame order.
+    pub states: Vec<StateSlot>,
+    /// Bytes of the load-time arena.
+    pub derived_bytes: usize,
+    /// Bytes of the activation arena: `arena_fixed_bytes + arena_token_bytes * max_chunk` are needed.
+    pub arena_bytes: usize,
+    /// Longest chunk the generated code takes. For a model that is not causal: the longest input.
+    pub max_chunk: usize,
+    /// Bytes of scratch for each thread.
+    pub scratch_bytes: usize,
+}
+
+/// One input or output stream of the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stream {
+    /// Name: `tokens`, `x`, `logits`, `hidden`, `y`, …
+    pub name: String,
+    /// Shape of one token's value; empty for a scalar such as a token id.
+    pub shape: Vec<usize>,
+    /// Element type.
+    pub elem: Elem,
+}
+
+/// One parameter of one layer instance: where it is in a checkpoint and how generated code reads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParamSlot {
+    /// Path for messages: `layers.3.attention.q_proj`.
+    pub name: String,
+    /// Tensor names in the checkpoint. More than one: stacked along a new first axis, in order.
+    pub tensors: Vec<String>,
+    /// Shape. A checkpoint tensor may have extra axes of size 1; order and other sizes must agree.
+    pub shape: Vec<usize>,
+    /// Encoding that the generated code reads. A checkpoint that stores another type is an error,
+    /// except where `convert` is set.
+    pub store: Store,
+    /// The runtime converts whatever the checkpoint stores to `store` (always f32 then) at load time.
+    /// Otherwise the mapped bytes are used where they lie.
+    pub convert: bool,
+}
+
+/// One entry of the state manifest: what a sequence carries from one chunk to the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StateSlot {
+    /// Entry name inside the layer: `h`, `attend.k`, `u.history`, …
+    pub name: String,
+    /// Layer instance: `layers.3.mamba`.
+    pub layer: String,
+    /// Logical shape. The entry `tokens` axis of a growing state is not part of it.
+    pub shape: Vec<usize>,
+    /// How it is laid out and grows.
+    pub kind: StateKind,
+    /// Closed form of the number of kept tokens or bytes in the context length `T`, for people.
+    pub bound: String,
+}
+
+/// Size and growth of a state entry. All state is f32 and starts as zeros unless `Fixed::init` says else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "grows", rename_all = "snake_case")]
+pub enum StateKind {
+    /// Constant size, overwritten by every step.
+    Fixed {
+        /// Bytes.
+        bytes: usize,
+    },
+    /// Appended to: pages of [`PAGE_TOKENS`] tokens of `page_bytes` each; token `j` is in page
+    /// `(j / PAGE_TOKENS) % pages` when `pages` is given (a ring), else in page `j / PAGE_TOKENS`, and
+    /// the runtime must provide pages for all tokens of the chunk before the step.
+    Pages {
+        /// Bytes of a page.
+        page_bytes: usize,
+        /// Pages of the ring; `None`: grows with the context.
+        pages: Option<usize>,
+    },
+}

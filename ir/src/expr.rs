@@ -1,0 +1,98 @@
+//! Small expressions inside operations: index maps of views and score functions of attention.
+
+use crate::{BinaryOp, UnaryOp};
+
+/// An index into a source axis, as a function of the indices of the result axes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum IndexExpr {
+    /// Index along result axis `n`.
+    Axis(usize),
+    /// A constant.
+    Const(i64),
+    /// Sum.
+    Add(Box<IndexExpr>, Box<IndexExpr>),
+    /// Product with a constant.
+    Mul(Box<IndexExpr>, i64),
+    /// Division by a positive constant, rounded down.
+    Div(Box<IndexExpr>, i64),
+    /// Remainder by a positive constant, in `0..n`.
+    Mod(Box<IndexExpr>, i64),
+}
+
+impl IndexExpr {
+    /// Value at the given result indices.
+    pub fn eval(&self, axes: &[i64]) -> i64 {
+        match self {
+            IndexExpr::Axis(n) => axes[*n],
+            IndexExpr::Const(c) => *c,
+            IndexExpr::Add(a, b) => a.eval(axes) + b.eval(axes),
+            IndexExpr::Mul(a, k) => a.eval(axes) * k,
+            IndexExpr::Div(a, k) => a.eval(axes).div_euclid(*k),
+            IndexExpr::Mod(a, k) => a.eval(axes).rem_euclid(*k),
+        }
+    }
+
+    /// Smallest and largest value over all result indices of the given sizes.
+    pub fn range(&self, sizes: &[usize]) -> (i64, i64) {
+        match self {
+            IndexExpr::Axis(n) => (0, sizes[*n] as i64 - 1),
+            IndexExpr::Const(c) => (*c, *c),
+            IndexExpr::Add(a, b) => {
+                let ((al, ah), (bl, bh)) = (a.range(sizes), b.range(sizes));
+                (al + bl, ah + bh)
+            }
+            IndexExpr::Mul(a, k) => {
+                let (l, h) = a.range(sizes);
+                if *k >= 0 { (l * k, h * k) } else { (h * k, l * k) }
+            }
+            IndexExpr::Div(a, k) => {
+                let (l, h) = a.range(sizes);
+                (l.div_euclid(*k), h.div_euclid(*k))
+            }
+            IndexExpr::Mod(a, k) => {
+                let (l, h) = a.range(sizes);
+                if l.div_euclid(*k) == h.div_euclid(*k) { (l.rem_euclid(*k), h.rem_euclid(*k)) } else { (0, k - 1) }
+            }
+        }
+    }
+
+    /// The same expression with every result axis replaced by the expression that `axes` gives for it.
+    pub fn substitute(&self, axes: &[IndexExpr]) -> IndexExpr {
+        let sub = |e: &IndexExpr| Box::new(e.substitute(axes));
+        match self {
+            IndexExpr::Axis(n) => axes[*n].clone(),
+            IndexExpr::Const(c) => IndexExpr::Const(*c),
+            IndexExpr::Add(a, b) => IndexExpr::Add(sub(a), sub(b)),
+            IndexExpr::Mul(a, k) => IndexExpr::Mul(sub(a), *k),
+            IndexExpr::Div(a, k) => IndexExpr::Div(sub(a), *k),
+            IndexExpr::Mod(a, k) => IndexExpr::Mod(sub(a), *k),
+        }
+    }
+}
+
+/// A function of one (query, key) pair: the predicate or the score of [`crate::Op::Attend`].
+///
+/// Predicates have truth values; scores are real. Comparisons of positions are exact.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ScoreExpr {
+    /// The scaled product `scale * q . k` of this head (only inside a score function).
+    Score,
+    /// Position of the query token in the sequence.
+    QueryPos,
+    /// Position of the key token in the sequence.
+    KeyPos,
+    /// Index of the query head.
+    Head,
+    /// Operand `3 + n` at the query token; a scalar stream, or one value per query head.
+    QueryStream(usize),
+    /// Operand `3 + query_streams + n` at the key token, kept in the cache; a scalar stream.
+    KeyStream(usize),
+    /// A number.
+    Const(f64),
+    /// Elementwise function.
+    Unary(UnaryOp, Box<ScoreExpr>),
+    /// Elementwise function or comparison.
+    Binary(BinaryOp, Box<ScoreExpr>, Box<ScoreExpr>),
+    /// `if c then a else b`.
+    Select(Box<ScoreExpr>, Box<ScoreExpr>, Box<ScoreExpr>),
+}

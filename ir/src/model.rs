@@ -1,0 +1,106 @@
+//! A model: distinct layer graphs and the calls that stack them.
+
+use crate::{Graph, Ty};
+use std::fmt;
+
+/// A stream between calls: a model input or a result of a call. Prints as `$3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub u32);
+
+/// A distinct layer graph of a model. Prints as `layer2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KindId(pub u32);
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${}", self.0)
+    }
+}
+
+impl fmt::Display for KindId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "layer{}", self.0)
+    }
+}
+
+/// A layer graph shared by all calls with the same definition, settings and shapes.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// The graph; its taps are a superset of what any call uses.
+    pub graph: Graph,
+    /// Encodings of the parameters, in graph order: they are part of what generated code looks like.
+    pub stores: Vec<String>,
+}
+
+/// Where a parameter of a call is found in a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamSource {
+    /// Path for messages: `layers.3.attention.q_proj`.
+    pub name: String,
+    /// Tensor names; more than one are stacked along a new first axis.
+    pub tensors: Vec<String>,
+}
+
+/// One layer instance.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Path for messages and the state manifest: `layers.3.attention`.
+    pub name: String,
+    /// Which graph.
+    pub kind: KindId,
+    /// Argument streams, one per graph input.
+    pub args: Vec<StreamId>,
+    /// Result streams, one per graph output.
+    pub results: Vec<StreamId>,
+    /// One per graph parameter.
+    pub params: Vec<ParamSource>,
+}
+
+/// An input stream of the model.
+#[derive(Clone, Debug)]
+pub struct ModelInput {
+    /// Name.
+    pub name: String,
+    /// Type; token ids are an I64 scalar.
+    pub ty: Ty,
+    /// The stream.
+    pub stream: StreamId,
+}
+
+/// A whole model at one set of sizes.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// Name.
+    pub name: String,
+    /// Distinct layers.
+    pub kinds: Vec<Kind>,
+    /// Instances, in order of execution.
+    pub calls: Vec<Call>,
+    /// Inputs.
+    pub inputs: Vec<ModelInput>,
+    /// Outputs by name.
+    pub outputs: Vec<(String, StreamId)>,
+    /// Number of streams.
+    pub streams: u32,
+}
+
+impl Model {
+    /// A fresh stream.
+    pub fn new_stream(&mut self) -> StreamId {
+        self.streams += 1;
+        StreamId(self.streams - 1)
+    }
+
+    /// The graph of a call.
+    pub fn graph(&self, call: &Call) -> &Graph {
+        &self.kinds[call.kind.0 as usize].graph
+    }
+
+    /// False when a layer attends to the future: the model has no decode step.
+    pub fn is_causal(&self) -> bool {
+        self.kinds.iter().all(|kind| {
+            let graph = &kind.graph;
+            graph.values().iter().all(|v| !matches!(graph.op(*v), crate::Op::Attend(spec) if !spec.causal))
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! The closed set of operations. The mathematics of each stands on its variant.
+
+use crate::{IndexExpr, ScoreExpr, StateId};
+
+/// What a node computes for one token from its operands' values at that token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Parameter `n` of the layer (see [`crate::Graph::params`]). Stage load.
+    Param(usize),
+    /// Input stream `n` of the layer (see [`crate::Graph::inputs`]).
+    Input(usize),
+    /// The same number everywhere; shape and element type are the node's.
+    Const(f64),
+    /// `out[i0, …] = i_axis`, an I64 tensor of indices along result axis `axis`. Stage load.
+    Iota {
+        /// The axis.
+        axis: usize,
+    },
+    /// Position of the token in its sequence, an I64 scalar counting from 0.
+    Position,
+    /// Elementwise `f(x)`.
+    Unary(UnaryOp),
+    /// Elementwise `f(x, y)`; operands have the result's shape. Comparisons give Bool.
+    Binary(BinaryOp),
+    /// Elementwise `if c then a else b`; operands `c` (Bool), `a`, `b`.
+    Select,
+    /// Conversion to the node's element type: Bool to 0/1, I64 to F32, F32 to I64 towards minus infinity.
+    Cast,
+    /// `out[i0, …] = x[map_0(i), map_1(i), …]`: slices, transposes, broadcasts, repeats, diagonals.
+    /// Every index is in range for every result index.
+    View(Vec<IndexExpr>),
+    /// The same elements in row-major order under another shape.
+    Reshape,
+    /// Operands one after another along axis `axis`.
+    Concat {
+        /// The axis.
+        axis: usize,
+    },
+    /// `out[i…, r…] = table[index[i…], r…]`; operands `table` (a parameter, or load-stage), `index` (I64).
+    /// An index outside the table is clamped by generated code and refused by the runtime for token ids.
+    Gather,
+    /// Reduction over the last `axes` axes of the operand.
+    Reduce {
+        /// The operation.
+        op: ReduceOp,
+        /// How many trailing axes.
+        axes: usize,
+    },
+    /// `out[n…] = sum_k w[n…, k] * x[k]`: a parameter (or load-stage matrix) times a vector; operands `w`, `x`.
+    /// `w` has rank 2 or more, `x` rank 1. Produced by a pass from a product under [`Op::Reduce`].
+    MatVec,
+    /// Value of the state's `next` one token ago; zeros at the first token.
+    Prev(StateId),
+    /// The operand's value `steps` tokens ago; zeros before the first token.
+    Delay {
+        /// How many tokens ago, at least 1.
+        steps: usize,
+    },
+    /// Attention over the tokens seen so far. Operands `q [H, E]`, `k [G, E]`, `v [G, F]` with `H` a
+    /// multiple of `G` (query head `h` reads key head `h / (H / G)`), then the query streams, then the key
+    /// streams of the spec. Result `[H, F]`:
+    ///
+    /// `s_ij = score(scale * q_i . k_j, i, j)`, over keys `j` with `where(i, j)` and, when causal, `j <= i`;
+    /// `out_i = sum_j weight(s_ij) v_j`. No admitted key: zeros.
+    Attend(Box<AttendSpec>),
+}
+
+/// Parameters of [`Op::Attend`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttendSpec {
+    /// Factor on the dot product.
+    pub scale: f64,
+    /// Which keys a query sees (beside causality); `None`: all.
+    pub predicate: Option<ScoreExpr>,
+    /// Function of the scaled product; `None`: itself.
+    pub score: Option<ScoreExpr>,
+    /// How scores become weights.
+    pub normaliser: Normaliser,
+    /// Keys after the query are excluded. False only in models that read a whole sequence.
+    pub causal: bool,
+    /// Number of operands that are read at the query token.
+    pub query_streams: usize,
+    /// Number of operands that are read at the key token.
+    pub key_streams: usize,
+}
+
+/// How the scores of the admitted keys become weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Normaliser {
+    /// `exp(s_j) / sum exp(s)`.
+    Softmax,
+    /// `s_j / sum s` (0 when the sum is 0).
+    Sum,
+    /// `s_j`.
+    None,
+}
+
+/// Elementwise functions of one argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    /// `-x`
+    Neg,
+    /// `|x|`
+    Abs,
+    /// `e^x`
+    Exp,
+    /// natural logarithm
+    Log,
+    /// square root
+    Sqrt,
+    /// `1 / sqrt(x)`
+    Rsqrt,
+    /// sine, radians
+    Sin,
+    /// cosine, radians
+    Cos,
+    /// hyperbolic tangent
+    Tanh,
+    /// logistic function `1 / (1 + e^-x)`
+    Sigmoid,
+    /// `log(1 + e^x)`
+    Softplus,
+    /// Gauss error function
+    Erf,
+    /// largest integer not above x
+    Floor,
+    /// nearest integer, ties to even
+    Round,
+    /// logical negation of a Bool
+    Not,
+}
+
+/// Elementwise functions of two arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    /// `x + y`
+    Add,
+    /// `x - y`
+    Sub,
+    /// `x * y`
+    Mul,
+    /// `x / y` (on I64: rounded down)
+    Div,
+    /// remainder with the divisor's sign (on I64: in `0..y`)
+    Mod,
+    /// `x ** y`
+    Pow,
+    /// larger of the two
+    Max,
+    /// smaller of the two
+    Min,
+    /// `x < y`
+    Lt,
+    /// `x <= y`
+    Le,
+    /// `x > y`
+    Gt,
+    /// `x >= y`
+    Ge,
+    /// `x == y`
+    Eq,
+    /// `x != y`
+    Ne,
+    /// both
+    And,
+    /// either
+    Or,
+}
+
+/// Associative reductions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReduceOp {
+    /// Sum; 0 when empty.
+    Sum,
+    /// Product; 1 when empty.
+    Prod,
+    /// Largest.
+    Max,
+    /// Smallest.
+    Min,
+}
+
+impl BinaryOp {
+    /// True when the result is a truth value.
+    pub fn is_predicate(self) -> bool {
+        use BinaryOp::*;
+        matches!(self, Lt | Le | Gt | Ge | Eq | Ne | And | Or)
+    }
+}
