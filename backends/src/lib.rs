@@ -1,1 +1,3 @@
-//! Placeholder.
+//! From graphs to native programs: kernels in MLIR text, objects, executables.
+
+pub mod text;
