@@ -51,7 +51,11 @@ impl IndexExpr {
             }
             IndexExpr::Mod(a, k) => {
                 let (l, h) = a.range(sizes);
-                if l.div_euclid(*k) == h.div_euclid(*k) { (l.rem_euclid(*k), h.rem_euclid(*k)) } else { (0, k - 1) }
+                if l.div_euclid(*k) == h.div_euclid(*k) {
+                    (l.rem_euclid(*k), h.rem_euclid(*k))
+                } else {
+                    (0, k - 1)
+                }
             }
         }
     }

@@ -100,12 +100,19 @@ pub struct Graph {
 impl Graph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Graph {
-        Graph { name: name.into(), ..Graph::default() }
+        Graph {
+            name: name.into(),
+            ..Graph::default()
+        }
     }
 
     /// Adds a node. Types are checked by the verifier, not here.
     pub fn add(&mut self, op: Op, ty: Ty, operands: &[Value]) -> Value {
-        let id = self.nodes.add_node(Node { op, ty, name: String::new() });
+        let id = self.nodes.add_node(Node {
+            op,
+            ty,
+            name: String::new(),
+        });
         for (slot, operand) in operands.iter().enumerate() {
             self.nodes.add_edge(index(*operand), id, slot as u32);
         }
@@ -115,7 +122,10 @@ impl Graph {
     /// Declares a parameter and returns the node that reads it.
     pub fn add_param(&mut self, name: impl Into<String>, ty: Ty) -> Value {
         let name = name.into();
-        self.params.push(Port { name: name.clone(), ty: ty.clone() });
+        self.params.push(Port {
+            name: name.clone(),
+            ty: ty.clone(),
+        });
         let value = self.add(Op::Param(self.params.len() - 1), ty, &[]);
         self.set_name(value, name);
         value
@@ -124,7 +134,10 @@ impl Graph {
     /// Declares an input stream and returns the node that reads it.
     pub fn add_input(&mut self, name: impl Into<String>, ty: Ty) -> Value {
         let name = name.into();
-        self.inputs.push(Port { name: name.clone(), ty: ty.clone() });
+        self.inputs.push(Port {
+            name: name.clone(),
+            ty: ty.clone(),
+        });
         let value = self.add(Op::Input(self.inputs.len() - 1), ty, &[]);
         self.set_name(value, name);
         value
@@ -132,7 +145,11 @@ impl Graph {
 
     /// Declares a recurrence; its `next` is set later.
     pub fn add_state(&mut self, name: impl Into<String>, ty: Ty) -> StateId {
-        self.states.push(State { name: name.into(), ty, next: None });
+        self.states.push(State {
+            name: name.into(),
+            ty,
+            next: None,
+        });
         StateId(self.states.len() as u32 - 1)
     }
 
@@ -291,7 +308,12 @@ impl Graph {
         for v in order {
             stages[v.0 as usize] = match self.op(v) {
                 Op::Input(_) | Op::Position | Op::Prev(_) | Op::Delay { .. } | Op::Attend(_) => Stage::Token,
-                _ => self.operands(v).iter().map(|o| stages[o.0 as usize]).max().unwrap_or(Stage::Load),
+                _ => self
+                    .operands(v)
+                    .iter()
+                    .map(|o| stages[o.0 as usize])
+                    .max()
+                    .unwrap_or(Stage::Load),
             };
         }
         stages

@@ -23,11 +23,13 @@
 //! # Models
 //! A [`Model`] is a list of distinct layer graphs and a list of calls to them; repeated layers share a graph.
 
+mod builder;
 mod expr;
 mod graph;
 mod model;
 mod op;
 
+pub use builder::dims;
 pub use expr::{IndexExpr, ScoreExpr};
 pub use graph::{Graph, Node, Port, Stage, State, StateId, Value};
 pub use model::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
@@ -56,7 +58,10 @@ pub struct Dim {
 impl Dim {
     /// A named axis.
     pub fn new(name: impl Into<String>, size: usize) -> Dim {
-        Dim { size, name: name.into() }
+        Dim {
+            size,
+            name: name.into(),
+        }
     }
 }
 

@@ -100,7 +100,10 @@ impl Model {
     pub fn is_causal(&self) -> bool {
         self.kinds.iter().all(|kind| {
             let graph = &kind.graph;
-            graph.values().iter().all(|v| !matches!(graph.op(*v), crate::Op::Attend(spec) if !spec.causal))
+            graph
+                .values()
+                .iter()
+                .all(|v| !matches!(graph.op(*v), crate::Op::Attend(spec) if !spec.causal))
         })
     }
 }
