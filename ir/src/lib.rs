@@ -24,6 +24,7 @@
 //! A [`Model`] is a list of distinct layer graphs and a list of calls to them; repeated layers share a graph.
 
 mod builder;
+pub mod eval;
 mod expr;
 mod graph;
 mod model;

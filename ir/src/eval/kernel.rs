@@ -1,0 +1,85 @@
+//! What each operation does with the values of one token; the operations through time are in the callers.
+
+use super::{
+    Data,
+    elementwise::{apply_binary, apply_unary},
+    plan::{Item, Kernel},
+};
+use crate::ReduceOp;
+use std::sync::Arc;
+
+impl Kernel {
+    /// The value of an operation that looks at this token alone (others give an empty value).
+    pub(super) fn run(&self, item: &Item, operands: &[Data]) -> Data {
+        if let Kernel::Share = self {
+            return operands[0].clone();
+        }
+        Arc::new(self.compute(item, operands))
+    }
+
+    fn compute(&self, item: &Item, operands: &[Data]) -> Vec<f64> {
+        match self {
+            Kernel::Fill(value) => vec![*value; item.len()],
+            Kernel::Iota { axis } => iota(&item.sizes, *axis),
+            Kernel::Unary(op) => operands[0].iter().map(|x| apply_unary(*op, *x)).collect(),
+            Kernel::Binary { op, integer } => {
+                let pairs = operands[0].iter().zip(operands[1].iter());
+                pairs.map(|(x, y)| apply_binary(*op, *integer, *x, *y)).collect()
+            }
+            Kernel::Select => {
+                let choices = operands[0].iter().zip(operands[1].iter().zip(operands[2].iter()));
+                choices.map(|(c, (a, b))| if *c != 0.0 { *a } else { *b }).collect()
+            }
+            Kernel::Floor => operands[0].iter().map(|x| x.floor()).collect(),
+            Kernel::View(access) => access.read(&operands[0], &item.sizes),
+            Kernel::Concat { rows, lengths } => concat(operands, *rows, lengths),
+            Kernel::Gather { rows, row } => gather(operands, *rows, *row),
+            Kernel::Reduce { op, inner } => reduce(*op, &operands[0], *inner, item.len()),
+            Kernel::Contract(contract) => contract.run(operands),
+            Kernel::Share
+            | Kernel::Param(_)
+            | Kernel::Input(_)
+            | Kernel::Position
+            | Kernel::Prev(_)
+            | Kernel::Delay { .. }
+            | Kernel::Attend { .. } => Vec::new(),
+        }
+    }
+}
+
+fn iota(sizes: &[usize], axis: usize) -> Vec<f64> {
+    let inner: usize = sizes[axis + 1..].iter().product();
+    (0..sizes.iter().product())
+        .map(|n: usize| (n / inner % sizes[axis]) as f64)
+        .collect()
+}
+
+/// `lengths[p]` consecutive elements of part `p` make each of `rows` rows.
+fn concat(parts: &[Data], rows: usize, lengths: &[usize]) -> Vec<f64> {
+    let mut out = Vec::with_capacity(rows * lengths.iter().sum::<usize>());
+    for n in 0..rows {
+        for (part, len) in parts.iter().zip(lengths) {
+            out.extend_from_slice(&part[n * len..(n + 1) * len]);
+        }
+    }
+    out
+}
+
+fn gather(operands: &[Data], rows: usize, row: usize) -> Vec<f64> {
+    let mut out = Vec::with_capacity(operands[1].len() * row);
+    for index in operands[1].iter() {
+        let n = index.clamp(0.0, rows.saturating_sub(1) as f64) as usize;
+        out.extend_from_slice(&operands[0][n * row..(n + 1) * row]);
+    }
+    out
+}
+
+fn reduce(op: ReduceOp, x: &[f64], inner: usize, len: usize) -> Vec<f64> {
+    let fold = |row: &[f64]| match op {
+        ReduceOp::Sum => row.iter().sum(),
+        ReduceOp::Prod => row.iter().product(),
+        ReduceOp::Max => row.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        ReduceOp::Min => row.iter().copied().fold(f64::INFINITY, f64::min),
+    };
+    (0..len).map(|n| fold(&x[n * inner..(n + 1) * inner])).collect()
+}

@@ -1,0 +1,180 @@
+//! The evaluator: what a graph means, in double precision.
+//!
+//! [`Evaluator::step`] is one token of one layer; it keeps what the layer carries from token to token
+//! (states, delayed values, attention caches, the position). [`Evaluator::run_whole`] gives every token at
+//! once and is the only way for graphs that attend to the future. [`ModelEvaluator`] stacks layers.
+//!
+//! Numbers are `f64` throughout: reals are not rounded to `f32`, integers are exact up to 2^53, truth
+//! values are 0 and 1. Nodes that depend on parameters alone are computed once, when the evaluator is made.
+//!
+//! It is plain rather than fast, but it never builds the product under a sum: products of views under
+//! [`crate::ReduceOp::Sum`] and [`crate::Op::MatVec`] are contracted in place ([`contract`]).
+
+mod access;
+mod attend;
+mod contract;
+mod elementwise;
+mod kernel;
+mod model;
+mod plan;
+mod tensor;
+mod whole;
+
+pub use elementwise::{apply_binary, apply_unary};
+pub use model::ModelEvaluator;
+pub use tensor::{EvalError, Tensor};
+
+use crate::{Graph, StateId};
+use attend::KeyRow;
+use plan::{Item, Kernel, Plan};
+use std::{collections::VecDeque, sync::Arc};
+use tensor::check;
+
+/// Elements of one value, shared between the values that only reshape it.
+type Data = Arc<Vec<f64>>;
+
+/// One layer instance: its graph, its parameters and what it carries from token to token.
+#[derive(Clone, Debug)]
+pub struct Evaluator {
+    plan: Arc<Plan>,
+    /// Values of load-stage nodes, and of the current token's.
+    values: Vec<Option<Data>>,
+    memory: Memory,
+}
+
+/// What is carried from token to token.
+#[derive(Clone, Debug)]
+struct Memory {
+    position: usize,
+    states: Vec<Data>,
+    /// The last values of each delayed operand, oldest first.
+    delays: Vec<VecDeque<Data>>,
+    caches: Vec<Vec<KeyRow>>,
+}
+
+impl Evaluator {
+    /// Checks the graph and the parameters (in the order of [`Graph::params`]) and computes the load stage.
+    pub fn new(graph: &Graph, params: &[Tensor]) -> Result<Evaluator, EvalError> {
+        Evaluator::from_plan(Arc::new(Plan::new(graph)?), params.to_vec())
+    }
+
+    fn from_plan(plan: Arc<Plan>, params: Vec<Tensor>) -> Result<Evaluator, EvalError> {
+        check(&plan.name, "parameter", &plan.params, &params)?;
+        let params: Vec<Data> = params.into_iter().map(|t| Arc::new(t.data)).collect();
+        let mut values = vec![None; plan.slots];
+        for item in &plan.load {
+            values[item.slot] = Some(match item.kernel {
+                Kernel::Param(n) => params[n].clone(),
+                _ => item.kernel.run(item, &operands(&values, item)),
+            });
+        }
+        let memory = Memory::new(&plan);
+        Ok(Evaluator { plan, values, memory })
+    }
+
+    /// Forgets all tokens.
+    pub fn reset(&mut self) {
+        self.memory = Memory::new(&self.plan);
+    }
+
+    /// Number of tokens seen.
+    pub fn position(&self) -> usize {
+        self.memory.position
+    }
+
+    /// What `Prev` of the state will read at the next token.
+    pub fn state(&self, state: StateId) -> Option<Tensor> {
+        let n = state.0 as usize;
+        let data = self.memory.states.get(n)?;
+        Some(Tensor {
+            shape: self.plan.states[n].shape.clone(),
+            data: data.to_vec(),
+        })
+    }
+
+    /// Names of the results, in the order of [`Graph::outputs`].
+    pub fn output_names(&self) -> Vec<&str> {
+        self.plan.outputs.iter().map(|o| o.name.as_str()).collect()
+    }
+
+    /// One token: inputs in the order of [`Graph::inputs`], results in the order of [`Graph::outputs`].
+    /// A graph that attends to the future has no step and gives [`EvalError::NotCausal`].
+    pub fn step(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+        if !self.plan.causal {
+            return Err(EvalError::NotCausal {
+                graph: self.plan.name.clone(),
+            });
+        }
+        check(&self.plan.name, "input", &self.plan.inputs, inputs)?;
+        let inputs: Vec<Data> = inputs.iter().map(|t| Arc::new(t.data.clone())).collect();
+        let plan = self.plan.clone();
+        for item in &plan.token {
+            let value = self.memory.value(item, &inputs, &self.values);
+            self.values[item.slot] = Some(value);
+        }
+        self.memory.advance(&plan, &self.values);
+        Ok(plan
+            .outputs
+            .iter()
+            .map(|o| o.tensor(get(&self.values, o.slot)))
+            .collect())
+    }
+
+    /// All tokens of a sequence from its beginning: `inputs[t]` are the inputs of token `t`, the results
+    /// are those of token `t`. What [`Evaluator::step`] remembers plays no part and is left alone.
+    pub fn run_whole(&self, inputs: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
+        whole::run(&self.plan, &self.values, inputs)
+    }
+}
+
+impl Memory {
+    fn new(plan: &Plan) -> Memory {
+        Memory {
+            position: 0,
+            states: plan.states.iter().map(|s| Arc::new(vec![0.0; s.len])).collect(),
+            delays: plan
+                .delays
+                .iter()
+                .map(|d| (0..d.steps).map(|_| Arc::new(vec![0.0; d.len])).collect())
+                .collect(),
+            caches: vec![Vec::new(); plan.caches],
+        }
+    }
+
+    fn value(&mut self, item: &Item, inputs: &[Data], values: &[Option<Data>]) -> Data {
+        match &item.kernel {
+            Kernel::Input(n) => inputs[*n].clone(),
+            Kernel::Position => Arc::new(vec![self.position as f64]),
+            Kernel::Prev(s) => self.states[*s].clone(),
+            Kernel::Delay { slot, .. } => self.delays[*slot].front().cloned().unwrap_or_default(),
+            Kernel::Attend { cache, attend } => {
+                let operands = operands(values, item);
+                self.caches[*cache].push(attend.key_row(&operands));
+                Arc::new(attend.run(self.position, &operands, &self.caches[*cache]))
+            }
+            kernel => kernel.run(item, &operands(values, item)),
+        }
+    }
+
+    fn advance(&mut self, plan: &Plan, values: &[Option<Data>]) {
+        for (state, info) in self.states.iter_mut().zip(&plan.states) {
+            if let Some(next) = info.next {
+                *state = get(values, next);
+            }
+        }
+        for (ring, info) in self.delays.iter_mut().zip(&plan.delays) {
+            ring.push_back(get(values, info.operand));
+            ring.pop_front();
+        }
+        self.position += 1;
+    }
+}
+
+fn operands(values: &[Option<Data>], item: &Item) -> Vec<Data> {
+    item.operands.iter().map(|o| get(values, *o)).collect()
+}
+
+/// The plan orders operands before users, so the value is there; an absent one reads as empty.
+fn get(values: &[Option<Data>], slot: usize) -> Data {
+    values[slot].clone().unwrap_or_default()
+}

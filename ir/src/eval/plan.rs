@@ -1,0 +1,372 @@
+//! A graph made ready for evaluation: kernels in order, sums of products recognised, offsets computed.
+
+use super::{
+    Data,
+    access::Access,
+    attend::Attend,
+    contract::Contract,
+    tensor::{EvalError, Tensor},
+};
+use crate::{AttendSpec, BinaryOp, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, UnaryOp, Value};
+
+/// The plan of one graph; shared by all layer instances of it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) name: String,
+    pub(super) params: Vec<Shape>,
+    pub(super) inputs: Vec<Shape>,
+    pub(super) states: Vec<StateInfo>,
+    pub(super) delays: Vec<DelayInfo>,
+    /// Number of attention caches.
+    pub(super) caches: usize,
+    pub(super) outputs: Vec<Output>,
+    /// Load-stage nodes, operands before users.
+    pub(super) load: Vec<Item>,
+    /// Token-stage nodes, operands before users.
+    pub(super) token: Vec<Item>,
+    /// One more than the largest `Item::slot`.
+    pub(super) slots: usize,
+    pub(super) causal: bool,
+}
+
+/// A parameter or input.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) name: String,
+    pub(super) sizes: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct StateInfo {
+    pub(super) shape: Vec<usize>,
+    pub(super) len: usize,
+    /// Slot of the next value; `None` for a state that nothing reads.
+    pub(super) next: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct DelayInfo {
+    pub(super) steps: usize,
+    pub(super) len: usize,
+    pub(super) operand: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) name: String,
+    pub(super) slot: usize,
+    sizes: Vec<usize>,
+}
+
+impl Output {
+    pub(super) fn tensor(&self, data: Data) -> Tensor {
+        Tensor {
+            shape: self.sizes.clone(),
+            data: data.to_vec(),
+        }
+    }
+}
+
+/// A node to compute.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    /// Where its value goes: the number of its graph value.
+    pub(super) slot: usize,
+    pub(super) kernel: Kernel,
+    /// Slots of the operands that the kernel reads.
+    pub(super) operands: Vec<usize>,
+    pub(super) sizes: Vec<usize>,
+}
+
+impl Item {
+    /// Elements of the result.
+    pub(super) fn len(&self) -> usize {
+        self.sizes.iter().product()
+    }
+}
+
+/// How a node is computed.
+#[derive(Clone, Debug)]
+pub(super) enum Kernel {
+    Param(usize),
+    Input(usize),
+    Fill(f64),
+    Iota {
+        axis: usize,
+    },
+    Position,
+    Unary(UnaryOp),
+    Binary {
+        op: BinaryOp,
+        integer: bool,
+    },
+    Select,
+    /// The operand's elements as they are.
+    Share,
+    Floor,
+    View(Access),
+    Concat {
+        rows: usize,
+        lengths: Vec<usize>,
+    },
+    Gather {
+        rows: usize,
+        row: usize,
+    },
+    Reduce {
+        op: ReduceOp,
+        inner: usize,
+    },
+    Contract(Contract),
+    Prev(usize),
+    Delay {
+        slot: usize,
+        steps: usize,
+    },
+    Attend {
+        cache: usize,
+        attend: Attend,
+    },
+}
+
+impl Plan {
+    pub(super) fn new(graph: &Graph) -> Result<Plan, EvalError> {
+        let mut planner = Planner {
+            graph,
+            delays: Vec::new(),
+            caches: 0,
+        };
+        let needed = planner.items();
+        let stages = graph.stages();
+        let (load, token) = needed.into_iter().partition(|i: &Item| stages[i.slot] == Stage::Load);
+        let causal = !graph
+            .values()
+            .iter()
+            .any(|v| matches!(graph.op(*v), Op::Attend(spec) if !spec.causal));
+        let shape = |p: &crate::Port| Shape {
+            name: p.name.clone(),
+            sizes: p.ty.sizes(),
+        };
+        Ok(Plan {
+            name: graph.name.clone(),
+            params: graph.params.iter().map(shape).collect(),
+            inputs: graph.inputs.iter().map(shape).collect(),
+            states: graph
+                .states
+                .iter()
+                .map(|s| StateInfo {
+                    shape: s.ty.sizes(),
+                    len: s.ty.len(),
+                    next: s.next.map(slot),
+                })
+                .collect(),
+            delays: planner.delays,
+            caches: planner.caches,
+            outputs: graph
+                .outputs
+                .iter()
+                .map(|(name, v)| Output {
+                    name: name.clone(),
+                    slot: slot(*v),
+                    sizes: graph.ty(*v).sizes(),
+                })
+                .collect(),
+            load,
+            token,
+            slots: stages.len(),
+            causal,
+        })
+    }
+}
+
+struct Planner<'g> {
+    graph: &'g Graph,
+    delays: Vec<DelayInfo>,
+    caches: usize,
+}
+
+impl Planner<'_> {
+    /// The nodes that outputs and states need, once sums of products are recognised.
+    fn items(&mut self) -> Vec<Item> {
+        let graph = self.graph;
+        let mut items: Vec<Option<Item>> = Vec::new();
+        let mut work: Vec<Value> = graph.outputs.iter().map(|(_, v)| *v).collect();
+        work.extend(graph.states.iter().filter_map(|s| s.next));
+        while let Some(value) = work.pop() {
+            if items.len() <= slot(value) {
+                items.resize(slot(value) + 1, None);
+            }
+            if items[slot(value)].is_none() {
+                let item = self.item(value);
+                work.extend(item.operands.iter().map(|o| Value(*o as u32)));
+                items[slot(value)] = Some(item);
+            }
+        }
+        graph
+            .order()
+            .into_iter()
+            .filter_map(|v| items.get_mut(slot(v)).and_then(Option::take))
+            .collect()
+    }
+
+    fn item(&mut self, value: Value) -> Item {
+        let sizes = self.graph.ty(value).sizes();
+        if let Some((contract, factors)) = self.contraction(value) {
+            let operands = factors.into_iter().map(slot).collect();
+            return Item {
+                slot: slot(value),
+                kernel: Kernel::Contract(contract),
+                operands,
+                sizes,
+            };
+        }
+        let operands = self.graph.operands(value);
+        let kernel = self.kernel(value, &operands);
+        Item {
+            slot: slot(value),
+            kernel,
+            operands: operands.into_iter().map(slot).collect(),
+            sizes,
+        }
+    }
+
+    fn kernel(&mut self, value: Value, operands: &[Value]) -> Kernel {
+        let graph = self.graph;
+        let sizes = |n: usize| graph.ty(operands[n]).sizes();
+        let elem = |n: usize| graph.ty(operands[n]).elem;
+        match graph.op(value) {
+            Op::Param(n) => Kernel::Param(*n),
+            Op::Input(n) => Kernel::Input(*n),
+            Op::Const(c) => Kernel::Fill(*c),
+            Op::Iota { axis } => Kernel::Iota { axis: *axis },
+            Op::Position => Kernel::Position,
+            Op::Unary(op) => Kernel::Unary(*op),
+            Op::Binary(op) => Kernel::Binary {
+                op: *op,
+                integer: elem(0) == Elem::I64,
+            },
+            Op::Select => Kernel::Select,
+            Op::Cast if elem(0) == Elem::F32 && graph.ty(value).elem == Elem::I64 => Kernel::Floor,
+            Op::Cast | Op::Reshape => Kernel::Share,
+            Op::View(map) => Kernel::View(Access::new(map, &sizes(0), &graph.ty(value).sizes())),
+            Op::Concat { axis } => Kernel::Concat {
+                rows: sizes(0)[..*axis].iter().product(),
+                lengths: (0..operands.len())
+                    .map(|n| sizes(n)[*axis..].iter().product())
+                    .collect(),
+            },
+            Op::Gather => Kernel::Gather {
+                rows: sizes(0)[0],
+                row: sizes(0)[1..].iter().product(),
+            },
+            Op::Reduce { op, axes } => {
+                let sizes = sizes(0);
+                Kernel::Reduce {
+                    op: *op,
+                    inner: sizes[sizes.len() - axes..].iter().product(),
+                }
+            }
+            // Always a contraction.
+            Op::MatVec => Kernel::Fill(0.0),
+            Op::Prev(state) => Kernel::Prev(state.0 as usize),
+            Op::Delay { steps } => {
+                let info = DelayInfo {
+                    steps: *steps,
+                    len: graph.ty(value).len(),
+                    operand: slot(operands[0]),
+                };
+                self.delays.push(info);
+                Kernel::Delay {
+                    slot: self.delays.len() - 1,
+                    steps: *steps,
+                }
+            }
+            Op::Attend(spec) => self.attend(spec, &sizes(0), &sizes(2)),
+        }
+    }
+
+    fn attend(&mut self, spec: &AttendSpec, q: &[usize], v: &[usize]) -> Kernel {
+        self.caches += 1;
+        let attend = Attend {
+            spec: spec.clone(),
+            heads: q[0],
+            group: q[0] / v[0],
+            e: q[1],
+            f: v[1],
+        };
+        Kernel::Attend {
+            cache: self.caches - 1,
+            attend,
+        }
+    }
+
+    /// A matrix product, or a sum over a product of views: how to contract it and the tensors it reads.
+    fn contraction(&self, value: Value) -> Option<(Contract, Vec<Value>)> {
+        let operands = self.graph.operands(value);
+        let first = self.graph.ty(*operands.first()?).sizes();
+        match self.graph.op(value) {
+            Op::MatVec => {
+                let last = IndexExpr::Axis(first.len() - 1);
+                let x = Access::new(&[last], &self.graph.ty(operands[1]).sizes(), &first);
+                let factors = vec![Access::identity(&first), x];
+                Some((
+                    Contract {
+                        dims: first,
+                        summed: 1,
+                        factors,
+                    },
+                    operands,
+                ))
+            }
+            Op::Reduce {
+                op: ReduceOp::Sum,
+                axes,
+            } => {
+                let mut leaves = Vec::new();
+                self.factors(operands[0], &mut leaves);
+                let mut factors = Vec::new();
+                let mut sources = Vec::new();
+                for leaf in leaves {
+                    let (source, access) = self.through_views(leaf, &first);
+                    sources.push(source);
+                    factors.push(access);
+                }
+                Some((
+                    Contract {
+                        dims: first,
+                        summed: *axes,
+                        factors,
+                    },
+                    sources,
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// The factors of a product of reals.
+    fn factors(&self, value: Value, leaves: &mut Vec<Value>) {
+        match self.graph.op(value) {
+            Op::Binary(BinaryOp::Mul) => self.graph.operands(value).iter().for_each(|v| self.factors(*v, leaves)),
+            _ => leaves.push(value),
+        }
+    }
+
+    /// The tensor behind a chain of views, and how it is read.
+    fn through_views(&self, leaf: Value, dims: &[usize]) -> (Value, Access) {
+        let mut source = leaf;
+        let mut map: Vec<_> = (0..dims.len()).map(IndexExpr::Axis).collect();
+        while let Op::View(inner) = self.graph.op(source) {
+            let Some(next) = self.graph.operands(source).first().copied() else {
+                break;
+            };
+            map = inner.iter().map(|e| e.substitute(&map)).collect();
+            source = next;
+        }
+        (source, Access::new(&map, &self.graph.ty(source).sizes(), dims))
+    }
+}
+
+fn slot(value: Value) -> usize {
+    value.0 as usize
+}

@@ -1,0 +1,251 @@
+//! The evaluator against cases worked out by hand.
+
+use seqc_ir::{
+    AttendSpec, BinaryOp, Elem, Graph, IndexExpr, Normaliser, ReduceOp, ScoreExpr, Ty, UnaryOp, dims,
+    eval::{EvalError, Evaluator, Tensor},
+};
+
+fn axis(n: usize) -> IndexExpr {
+    IndexExpr::Axis(n)
+}
+
+fn plus(a: IndexExpr, c: i64) -> IndexExpr {
+    IndexExpr::Add(Box::new(a), Box::new(IndexExpr::Const(c)))
+}
+
+/// Runs one input stream of vectors through the graph and gives the first result of each token.
+fn run(graph: &Graph, params: &[Tensor], tokens: &[&[f64]]) -> Vec<Vec<f64>> {
+    let mut evaluator = Evaluator::new(graph, params).unwrap();
+    let shape = graph.inputs[0].ty.sizes();
+    let inputs: Vec<_> = tokens.iter().map(|t| vec![Tensor::new(&shape, t.to_vec())]).collect();
+    let steps: Vec<_> = inputs.iter().map(|i| evaluator.step(i).unwrap()).collect();
+    assert_eq!(
+        steps,
+        evaluator.run_whole(&inputs).unwrap(),
+        "step by step and all at once"
+    );
+    steps.into_iter().map(|mut s| s.swap_remove(0).data).collect()
+}
+
+fn close(found: &[Vec<f64>], expected: &[&[f64]]) {
+    assert_eq!(found.len(), expected.len());
+    for (f, e) in found.iter().zip(expected) {
+        assert_eq!(f.len(), e.len());
+        assert!(
+            f.iter().zip(*e).all(|(a, b)| (a - b).abs() < 1e-12),
+            "{found:?} is not {expected:?}"
+        );
+    }
+}
+
+/// One head of size 1; query 1, key 0 unless `keyed`, value `x`: uniform weights over what is seen.
+fn averaging(predicate: Option<ScoreExpr>, normaliser: Normaliser, causal: bool) -> Graph {
+    let mut g = Graph::new("average");
+    let x = g.add_input("x", Ty::f32(&[1, 1]));
+    let one = g.constant(1.0, Ty::f32(&[1, 1]));
+    let spec = AttendSpec {
+        scale: 1.0,
+        predicate,
+        score: None,
+        normaliser,
+        causal,
+        query_streams: 0,
+        key_streams: 0,
+    };
+    let key = if normaliser == Normaliser::Softmax {
+        g.constant(0.0, Ty::f32(&[1, 1]))
+    } else {
+        one
+    };
+    let y = g.attend(spec, &[one, key, x]);
+    g.add_output("y", y);
+    g
+}
+
+fn distance_below(n: f64) -> ScoreExpr {
+    let distance = ScoreExpr::Binary(
+        BinaryOp::Sub,
+        Box::new(ScoreExpr::QueryPos),
+        Box::new(ScoreExpr::KeyPos),
+    );
+    ScoreExpr::Binary(BinaryOp::Lt, Box::new(distance), Box::new(ScoreExpr::Const(n)))
+}
+
+#[test]
+fn a_scan_decays_and_adds() {
+    let mut g = Graph::new("scan");
+    let x = g.add_input("x", Ty::f32(&[2]));
+    let a = g.add_param("a", Ty::f32(&[2]));
+    let h = g.add_state("h", Ty::f32(&[2]));
+    let before = g.prev(h);
+    let kept = g.product_of(a, before);
+    let next = g.sum_of(kept, x);
+    g.set_next(h, next);
+    g.add_output("h", next);
+    let a = Tensor::new(&[2], vec![0.5, -1.0]);
+    close(
+        &run(&g, &[a], &[&[1.0, 1.0], &[0.0, 2.0], &[4.0, 0.0]]),
+        &[&[1.0, 1.0], &[0.5, 1.0], &[4.25, -1.0]],
+    );
+}
+
+#[test]
+fn a_convolution_reads_delayed_values() {
+    let mut g = Graph::new("conv");
+    let x = g.add_input("x", Ty::f32(&[1]));
+    let w = g.add_param("w", Ty::f32(&[3, 1]));
+    let lags: Vec<_> = [2, 1].map(|steps| g.delay(x, steps)).into_iter().chain([x]).collect();
+    let taps = g.concat(0, &lags);
+    let w = g.reshape(w, dims(&[3]));
+    let product = g.product_of(w, taps);
+    let y = g.reduce(ReduceOp::Sum, product, 1);
+    g.add_output("y", y);
+    let w = Tensor::new(&[3, 1], vec![100.0, 10.0, 1.0]);
+    close(
+        &run(&g, &[w], &[&[1.0], &[2.0], &[3.0], &[4.0]]),
+        &[&[1.0], &[12.0], &[123.0], &[234.0]],
+    );
+}
+
+#[test]
+fn attention_averages_what_it_sees() {
+    let tokens: &[&[f64]] = &[&[2.0], &[4.0], &[6.0], &[8.0]];
+    let all = averaging(None, Normaliser::Softmax, true);
+    close(&run(&all, &[], tokens), &[&[2.0], &[3.0], &[4.0], &[5.0]]);
+    let window = averaging(Some(distance_below(2.0)), Normaliser::Softmax, true);
+    close(&run(&window, &[], tokens), &[&[2.0], &[3.0], &[5.0], &[7.0]]);
+    let nothing = averaging(Some(distance_below(0.0)), Normaliser::Softmax, true);
+    close(&run(&nothing, &[], tokens), &[&[0.0], &[0.0], &[0.0], &[0.0]]);
+    let plain = averaging(None, Normaliser::None, true);
+    close(&run(&plain, &[], tokens), &[&[2.0], &[6.0], &[12.0], &[20.0]]);
+}
+
+#[test]
+fn attention_to_the_future_has_no_step_but_a_whole() {
+    let g = averaging(None, Normaliser::Softmax, false);
+    let mut evaluator = Evaluator::new(&g, &[]).unwrap();
+    let token = |x: f64| vec![Tensor::new(&[1, 1], vec![x])];
+    assert!(matches!(evaluator.step(&token(1.0)), Err(EvalError::NotCausal { .. })));
+    let all = evaluator.run_whole(&[token(1.0), token(2.0), token(6.0)]).unwrap();
+    assert_eq!(all.iter().map(|o| o[0].data[0]).collect::<Vec<_>>(), [3.0, 3.0, 3.0]);
+}
+
+#[test]
+fn softmax_scores_and_groups() {
+    // Two query heads share one key head; head 1 sees its scores doubled, and a key stream is added.
+    let mut g = Graph::new("scores");
+    let x = g.add_input("x", Ty::f32(&[1]));
+    let q = g.constant(1.0, Ty::f32(&[2, 1]));
+    let k = g.reshape(x, dims(&[1, 1]));
+    let s = g.reshape(x, dims(&[]));
+    let factor = ScoreExpr::Binary(
+        BinaryOp::Add,
+        Box::new(ScoreExpr::Head),
+        Box::new(ScoreExpr::Const(1.0)),
+    );
+    let score = ScoreExpr::Binary(BinaryOp::Mul, Box::new(ScoreExpr::Score), Box::new(factor));
+    let score = ScoreExpr::Binary(BinaryOp::Add, Box::new(score), Box::new(ScoreExpr::KeyStream(0)));
+    let spec = AttendSpec {
+        scale: 0.5,
+        predicate: None,
+        score: Some(score),
+        normaliser: Normaliser::Softmax,
+        causal: true,
+        query_streams: 0,
+        key_streams: 1,
+    };
+    let y = g.attend(spec, &[q, k, k, s]);
+    g.add_output("y", y);
+    let weighted = |factor: f64| {
+        let (a, b) = ((1.0 * factor).exp(), (2.0 * factor).exp());
+        (a + 2.0 * b) / (a + b)
+    };
+    close(
+        &run(&g, &[], &[&[1.0], &[2.0]]),
+        &[&[1.0, 1.0], &[weighted(1.5), weighted(2.0)]],
+    );
+}
+
+#[test]
+fn sums_of_products_agree_with_the_plain_way() {
+    // y[i] = sum(j, k: a[j, i] * b[(i * 2 + k) / 3] * c[k]), contracted, and through a Max-free detour.
+    let mut g = Graph::new("contract");
+    let a = g.add_input("a", Ty::f32(&[3, 2]));
+    let b = g.add_param("b", Ty::f32(&[2]));
+    let c = g.add_param("c", Ty::f32(&[4]));
+    let shape = dims(&[2, 3, 4]);
+    let mixed = IndexExpr::Div(
+        Box::new(IndexExpr::Add(
+            Box::new(IndexExpr::Mul(Box::new(axis(0)), 2)),
+            Box::new(axis(2)),
+        )),
+        3,
+    );
+    let a = g.view(a, shape.clone(), vec![axis(1), axis(0)]);
+    let b = g.view(b, shape.clone(), vec![mixed]);
+    let c = g.broadcast(c, shape, &[2]);
+    let ab = g.product_of(a, b);
+    let abc = g.product_of(ab, c);
+    let y = g.reduce(ReduceOp::Sum, abc, 2);
+    let negated = g.unary(UnaryOp::Neg, abc);
+    let z = g.reduce(ReduceOp::Sum, negated, 2);
+    g.add_output("y", y);
+    g.add_output("z", z);
+    let mut evaluator = Evaluator::new(
+        &g,
+        &[Tensor::new(&[2], vec![1.0, 10.0]), Tensor::fill(&[4], |n| n as f64)],
+    )
+    .unwrap();
+    let out = evaluator.step(&[Tensor::fill(&[3, 2], |n| n as f64)]).unwrap();
+    // i = 0: sum_j a = 0 + 2 + 4, b by k: 1 1 1 10 -> 0 + 1 + 2 + 30. i = 1: 1 + 3 + 5, b: 1 10 10 10 -> 60.
+    assert_eq!(out[0].data, [6.0 * 33.0, 9.0 * 60.0]);
+    assert_eq!(out[1].data, [-6.0 * 33.0, -9.0 * 60.0]);
+}
+
+#[test]
+fn integers_round_down_and_rows_clamp() {
+    let mut g = Graph::new("rows");
+    let t = g.add_input("t", Ty::scalar(Elem::I64));
+    let table = g.add_param("table", Ty::f32(&[3, 2]));
+    let two = g.constant(2.0, Ty::scalar(Elem::I64));
+    let half = g.binary(BinaryOp::Div, t, two);
+    let odd = g.binary(BinaryOp::Mod, t, two);
+    let row = g.gather(table, half);
+    let odd = g.cast(Elem::F32, odd);
+    let odd = g.broadcast(odd, dims(&[2]), &[]);
+    let y = g.sum_of(row, odd);
+    g.add_output("y", y);
+    let table = Tensor::fill(&[3, 2], |n| 10.0 * n as f64);
+    close(
+        &run(&g, &[table], &[&[-1.0], &[3.0], &[9.0]]),
+        &[&[1.0, 11.0], &[21.0, 31.0], &[41.0, 51.0]],
+    );
+}
+
+#[test]
+fn views_slice_reverse_and_repeat() {
+    let mut g = Graph::new("views");
+    let x = g.add_input("x", Ty::f32(&[4]));
+    let tail = g.slice(x, 0, 2, 2);
+    let backwards = g.view(x, dims(&[4]), vec![plus(IndexExpr::Mul(Box::new(axis(0)), -1), 3)]);
+    let twice = g.view(tail, dims(&[4]), vec![IndexExpr::Div(Box::new(axis(0)), 2)]);
+    let around = g.view(tail, dims(&[4]), vec![IndexExpr::Mod(Box::new(axis(0)), 2)]);
+    let y = g.concat(0, &[tail, backwards, twice, around]);
+    g.add_output("y", y);
+    let expected = [3., 4., 4., 3., 2., 1., 3., 3., 4., 4., 3., 4., 3., 4.];
+    close(&run(&g, &[], &[&[1.0, 2.0, 3.0, 4.0]]), &[&expected]);
+}
+
+#[test]
+fn wrong_tensors_are_refused() {
+    let g = averaging(None, Normaliser::Softmax, true);
+    assert!(matches!(
+        Evaluator::new(&g, &[Tensor::scalar(1.0)]),
+        Err(EvalError::Count { .. })
+    ));
+    let mut evaluator = Evaluator::new(&g, &[]).unwrap();
+    assert!(matches!(
+        evaluator.step(&[Tensor::scalar(1.0)]),
+        Err(EvalError::Shape { .. })
+    ));
+}
