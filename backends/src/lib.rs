@@ -1,3 +1,4 @@
 //! From graphs to native programs: kernels in MLIR text, objects, executables.
 
+pub mod mlir;
 pub mod text;

@@ -1,0 +1,256 @@
+//! The part of LLVM's C interface that turns a translated module into code. All `unsafe` is here.
+
+// mlir-sys links LLVM statically, so these symbols are present; the declarations follow llvm-c/*.h of LLVM 22.
+
+use super::{Error, Target};
+use std::{
+    ffi::{CStr, CString, c_char, c_int, c_void},
+    ptr,
+    sync::Once,
+};
+
+type Raw = *mut c_void;
+
+unsafe extern "C" {
+    fn LLVMContextCreate() -> Raw;
+    fn LLVMContextDispose(context: Raw);
+    fn LLVMInitializeX86TargetInfo();
+    fn LLVMInitializeX86Target();
+    fn LLVMInitializeX86TargetMC();
+    fn LLVMInitializeX86AsmPrinter();
+    fn LLVMInitializeX86AsmParser();
+    fn LLVMGetHostCPUName() -> *mut c_char;
+    fn LLVMGetHostCPUFeatures() -> *mut c_char;
+    fn LLVMDisposeMessage(message: *mut c_char);
+    fn LLVMGetTargetFromTriple(triple: *const c_char, out: *mut Raw, error: *mut *mut c_char) -> c_int;
+    fn LLVMCreateTargetMachine(
+        target: Raw,
+        triple: *const c_char,
+        cpu: *const c_char,
+        features: *const c_char,
+        level: c_int,
+        reloc: c_int,
+        model: c_int,
+    ) -> Raw;
+    fn LLVMDisposeTargetMachine(machine: Raw);
+    fn LLVMCreateTargetDataLayout(machine: Raw) -> Raw;
+    fn LLVMDisposeTargetData(layout: Raw);
+    fn LLVMSetModuleDataLayout(module: Raw, layout: Raw);
+    fn LLVMSetTarget(module: Raw, triple: *const c_char);
+    fn LLVMDisposeModule(module: Raw);
+    fn LLVMVerifyModule(module: Raw, action: c_int, message: *mut *mut c_char) -> c_int;
+    fn LLVMPrintModuleToString(module: Raw) -> *mut c_char;
+    fn LLVMCreatePassBuilderOptions() -> Raw;
+    fn LLVMDisposePassBuilderOptions(options: Raw);
+    fn LLVMPassBuilderOptionsSetLoopVectorization(options: Raw, on: c_int);
+    fn LLVMPassBuilderOptionsSetSLPVectorization(options: Raw, on: c_int);
+    fn LLVMPassBuilderOptionsSetLoopUnrolling(options: Raw, on: c_int);
+    fn LLVMRunPasses(module: Raw, passes: *const c_char, machine: Raw, options: Raw) -> Raw;
+    fn LLVMGetErrorMessage(error: Raw) -> *mut c_char;
+    fn LLVMDisposeErrorMessage(message: *mut c_char);
+    fn LLVMTargetMachineEmitToMemoryBuffer(
+        machine: Raw,
+        module: Raw,
+        kind: c_int,
+        error: *mut *mut c_char,
+        out: *mut Raw,
+    ) -> c_int;
+    fn LLVMGetBufferStart(buffer: Raw) -> *const c_char;
+    fn LLVMGetBufferSize(buffer: Raw) -> usize;
+    fn LLVMDisposeMemoryBuffer(buffer: Raw);
+}
+
+/// `default` of `LLVMCodeGenOptLevel`.
+const CODEGEN_DEFAULT: c_int = 2;
+/// Position-independent: one object serves static programs and shared libraries.
+const RELOC_PIC: c_int = 2;
+/// The target's usual code model.
+const CODE_MODEL_DEFAULT: c_int = 0;
+/// `LLVMReturnStatusAction`.
+const RETURN_STATUS: c_int = 2;
+
+/// Kernels arrive vectorised and unrolled, so the vectorisers and the unroller have nothing to do; what is
+/// left is the clean-up of MLIR's lowering, inlining of the small helpers, and loop-invariant code.
+const PASSES: &str = "default<O2>";
+
+/// What [`Module::emit`] writes; the numbers are `LLVMCodeGenFileType`'s.
+#[derive(Clone, Copy)]
+pub(super) enum FileKind {
+    Assembly = 0,
+    Object = 1,
+}
+
+fn initialise() {
+    static ONCE: Once = Once::new();
+    // SAFETY: registration functions without preconditions; `Once` keeps them from racing.
+    ONCE.call_once(|| unsafe {
+        LLVMInitializeX86TargetInfo();
+        LLVMInitializeX86Target();
+        LLVMInitializeX86TargetMC();
+        LLVMInitializeX86AsmPrinter();
+        LLVMInitializeX86AsmParser();
+    });
+}
+
+/// Takes over a message that LLVM allocated.
+///
+/// # Safety
+///
+/// `message` is null or a string that `LLVMDisposeMessage` may free.
+unsafe fn take_message(message: *mut c_char) -> String {
+    if message.is_null() {
+        return String::new();
+    }
+    // SAFETY: not null, hence by the contract a valid C string, freed once.
+    unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        LLVMDisposeMessage(message);
+        text
+    }
+}
+
+fn c_string(text: &str) -> Result<CString, Error> {
+    CString::new(text).map_err(|_| Error::Target(format!("`{}` has a NUL character", text.escape_debug())))
+}
+
+/// Name and features of the processor this runs on.
+pub(super) fn host() -> Result<(String, String), Error> {
+    initialise();
+    // SAFETY: both return fresh strings owned by the caller.
+    let (cpu, features) = unsafe { (take_message(LLVMGetHostCPUName()), take_message(LLVMGetHostCPUFeatures())) };
+    if cpu.is_empty() {
+        return Err(Error::Target("LLVM does not recognise this processor".to_string()));
+    }
+    Ok((cpu, features))
+}
+
+/// LLVM's code generator for one processor.
+pub(super) struct Machine {
+    raw: Raw,
+    triple: CString,
+}
+
+impl Machine {
+    pub(super) fn new(target: &Target) -> Result<Machine, Error> {
+        initialise();
+        let triple = c_string(&target.triple)?;
+        let (cpu, features) = (c_string(&target.cpu)?, c_string(&target.features)?);
+        let (mut found, mut error) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the strings outlive the calls; `error` is ours to free when the call fails.
+        unsafe {
+            if LLVMGetTargetFromTriple(triple.as_ptr(), &mut found, &mut error) != 0 {
+                return Err(Error::Target(take_message(error)));
+            }
+            let (cpu, features) = (cpu.as_ptr(), features.as_ptr());
+            let raw = LLVMCreateTargetMachine(
+                found,
+                triple.as_ptr(),
+                cpu,
+                features,
+                CODEGEN_DEFAULT,
+                RELOC_PIC,
+                CODE_MODEL_DEFAULT,
+            );
+            if raw.is_null() {
+                return Err(Error::Target(format!("no code generator for {}", target.cpu)));
+            }
+            Ok(Machine { raw, triple })
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // SAFETY: created by `LLVMCreateTargetMachine`, freed once.
+        unsafe { LLVMDisposeTargetMachine(self.raw) }
+    }
+}
+
+/// An LLVM module and the context that owns its types.
+pub(super) struct Module {
+    raw: Raw,
+    context: Raw,
+}
+
+impl Module {
+    /// Translates a module that is wholly in the LLVM dialect; `None` when it is not.
+    pub(super) fn translate(module: &melior::ir::Module<'_>) -> Option<Module> {
+        // SAFETY: the operation lives as long as `module`; the context is fresh and owned by the result.
+        unsafe {
+            let context = LLVMContextCreate();
+            let raw = mlir_sys::mlirTranslateModuleToLLVMIR(module.as_operation().to_raw(), context.cast()).cast();
+            let result = Module { raw, context };
+            (!result.raw.is_null()).then_some(result)
+        }
+    }
+
+    /// Sets triple and data layout, and verifies.
+    pub(super) fn prepare(&self, machine: &Machine) -> Result<(), Error> {
+        let mut message = ptr::null_mut();
+        // SAFETY: module and machine are live; the layout is freed after being copied into the module.
+        unsafe {
+            LLVMSetTarget(self.raw, machine.triple.as_ptr());
+            let layout = LLVMCreateTargetDataLayout(machine.raw);
+            LLVMSetModuleDataLayout(self.raw, layout);
+            LLVMDisposeTargetData(layout);
+            let broken = LLVMVerifyModule(self.raw, RETURN_STATUS, &mut message) != 0;
+            let message = take_message(message);
+            if broken { Err(Error::Llvm(message)) } else { Ok(()) }
+        }
+    }
+
+    /// Runs [`PASSES`].
+    pub(super) fn optimise(&self, machine: &Machine) -> Result<(), Error> {
+        let passes = c_string(&std::env::var("SEQC_PASSES").unwrap_or(PASSES.into()))?;
+        // SAFETY: all handles are live; an error's message is freed by the function LLVM gives for it.
+        unsafe {
+            let options = LLVMCreatePassBuilderOptions();
+            LLVMPassBuilderOptionsSetLoopVectorization(options, 0);
+            LLVMPassBuilderOptionsSetSLPVectorization(options, 0);
+            LLVMPassBuilderOptionsSetLoopUnrolling(options, 0);
+            let error = LLVMRunPasses(self.raw, passes.as_ptr(), machine.raw, options);
+            LLVMDisposePassBuilderOptions(options);
+            if error.is_null() {
+                return Ok(());
+            }
+            let raw = LLVMGetErrorMessage(error);
+            let message = CStr::from_ptr(raw).to_string_lossy().into_owned();
+            LLVMDisposeErrorMessage(raw);
+            Err(Error::Llvm(message))
+        }
+    }
+
+    /// LLVM IR as text.
+    pub(super) fn print(&self) -> Vec<u8> {
+        // SAFETY: the module is live and the string is ours.
+        unsafe { take_message(LLVMPrintModuleToString(self.raw)) }.into_bytes()
+    }
+
+    /// Code generation.
+    pub(super) fn emit(&self, machine: &Machine, kind: FileKind) -> Result<Vec<u8>, Error> {
+        let (mut error, mut buffer) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: handles are live; on success the buffer holds `size` bytes until it is disposed of.
+        unsafe {
+            let kind = kind as c_int;
+            if LLVMTargetMachineEmitToMemoryBuffer(machine.raw, self.raw, kind, &mut error, &mut buffer) != 0 {
+                return Err(Error::Llvm(take_message(error)));
+            }
+            let start = LLVMGetBufferStart(buffer).cast::<u8>();
+            let bytes = std::slice::from_raw_parts(start, LLVMGetBufferSize(buffer)).to_vec();
+            LLVMDisposeMemoryBuffer(buffer);
+            Ok(bytes)
+        }
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        // SAFETY: the module before its context, each once; a failed translation leaves a null module.
+        unsafe {
+            if !self.raw.is_null() {
+                LLVMDisposeModule(self.raw);
+            }
+            LLVMContextDispose(self.context);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Compiles kernels and runs them. One binary for all tests, since each that links MLIR is some 200 MB.
+
+mod driver;
