@@ -1,4 +1,5 @@
 //! From graphs to native programs: kernels in MLIR text, objects, executables.
 
+pub mod link;
 pub mod mlir;
 pub mod text;

@@ -117,7 +117,12 @@ fn c_string(text: &str) -> Result<CString, Error> {
 pub(super) fn host() -> Result<(String, String), Error> {
     initialise();
     // SAFETY: both return fresh strings owned by the caller.
-    let (cpu, features) = unsafe { (take_message(LLVMGetHostCPUName()), take_message(LLVMGetHostCPUFeatures())) };
+    let (cpu, features) = unsafe {
+        (
+            take_message(LLVMGetHostCPUName()),
+            take_message(LLVMGetHostCPUFeatures()),
+        )
+    };
     if cpu.is_empty() {
         return Err(Error::Target("LLVM does not recognise this processor".to_string()));
     }

@@ -67,9 +67,15 @@ pub fn compile(text: &str, target: &Target, emit: Emit) -> Result<Vec<u8>, Error
     let diagnostics = Diagnostics::attach(&context);
     if let Some(at) = text.find('\0') {
         let message = format!("the text has a NUL character at byte {at}");
-        return Err(Error::Mlir { stage: "parse", message });
+        return Err(Error::Mlir {
+            stage: "parse",
+            message,
+        });
     }
-    let fail = |stage| Error::Mlir { stage, message: diagnostics.render(text) };
+    let fail = |stage| Error::Mlir {
+        stage,
+        message: diagnostics.render(text),
+    };
     let mut module = Module::parse(&context, text).ok_or_else(|| fail("parse"))?;
     if emit == Emit::Mlir {
         return Ok(module.as_operation().to_string().into_bytes());

@@ -71,7 +71,12 @@ impl Target {
                 "this processor ({cpu}) lacks AVX2, FMA or F16C, which generated code needs"
             )));
         };
-        Ok(Target { triple: TRIPLE.to_string(), cpu, features, vector_bits })
+        Ok(Target {
+            triple: TRIPLE.to_string(),
+            cpu,
+            features,
+            vector_bits,
+        })
     }
 
     /// `native`, or a processor by LLVM's name.

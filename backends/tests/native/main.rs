@@ -1,3 +1,5 @@
 //! Compiles kernels and runs them. One binary for all tests, since each that links MLIR is some 200 MB.
 
 mod driver;
+mod linking;
+mod support;

@@ -1,0 +1,197 @@
+//! Objects to programs and shared libraries, through whatever ELF linker is at hand.
+//!
+//! A program is the generated object, the runtime archive and the C library that rustc ships; all but the
+//! object are carried inside this crate, so that linking needs nothing but a linker.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+macro_rules! part {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!(env!("OUT_DIR"), "/", $name)) as &[u8])
+    };
+}
+
+const BEFORE: &[(&str, &[u8])] = &[part!("crt1.o"), part!("crti.o")];
+const ARCHIVES: &[(&str, &[u8])] = &[part!("libseqc_runtime.a"), part!("libunwind.a"), part!("libc.a")];
+const AFTER: &[(&str, &[u8])] = &[part!("crtn.o")];
+
+/// Why a program could not be linked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing that links ELF was found.
+    #[error("no linker found: looked for {0}; install LLVM's `lld`, or name one in SEQC_LINKER")]
+    NoLinker(String),
+    /// A file could not be written or a linker not started.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The linker ran and refused.
+    #[error("{linker} failed: {message}")]
+    Failed {
+        /// Which one.
+        linker: PathBuf,
+        /// What it printed.
+        message: String,
+    },
+}
+
+/// Links a generated object with the runtime into a static executable at `output`.
+///
+/// # Errors
+///
+/// See [`Error`]; nothing is left behind beside `output`.
+pub fn link_exe(object: &[u8], output: &Path) -> Result<(), Error> {
+    let scratch = Scratch::new()?;
+    let mut command = Linker::find()?.command();
+    command.args(["-static", "--gc-sections", "--strip-all", "--build-id=none"]);
+    command
+        .args(["-z", "noexecstack", "-z", "relro", "-z", "now", "-o"])
+        .arg(output);
+    for (name, bytes) in BEFORE {
+        command.arg(scratch.file(name, bytes)?);
+    }
+    command.arg(scratch.file("model.o", object)?).arg("--start-group");
+    for (name, bytes) in ARCHIVES {
+        command.arg(scratch.file(name, bytes)?);
+    }
+    command.arg("--end-group");
+    for (name, bytes) in AFTER {
+        command.arg(scratch.file(name, bytes)?);
+    }
+    run(command)
+}
+
+/// Links a generated object alone into a shared library at `output`. What it needs of the runtime
+/// (see `seqc_abi::symbols::BARRIER`) stays undefined: the program that loads the library provides it.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn link_shared(object: &[u8], output: &Path) -> Result<(), Error> {
+    let scratch = Scratch::new()?;
+    let mut command = Linker::find()?.command();
+    command.args([
+        "-shared",
+        "--gc-sections",
+        "--strip-all",
+        "--build-id=none",
+        "-z",
+        "noexecstack",
+    ]);
+    if let Some(name) = output.file_name() {
+        command.arg("-soname").arg(name);
+    }
+    command.arg("-o").arg(output).arg(scratch.file("model.o", object)?);
+    run(command)
+}
+
+fn run(mut command: Command) -> Result<(), Error> {
+    let linker = PathBuf::from(command.get_program());
+    let output = command.output().map_err(|error| Error::Io {
+        path: linker.clone(),
+        error,
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let message = text.lines().take(12).collect::<Vec<_>>().join("\n");
+    Err(Error::Failed { linker, message })
+}
+
+/// A linker and the words that make it behave as `ld`.
+struct Linker {
+    path: PathBuf,
+    flavor: bool,
+}
+
+impl Linker {
+    /// `SEQC_LINKER`, lld under its usual names, the one that comes with LLVM or rustc, then GNU `ld`.
+    fn find() -> Result<Linker, Error> {
+        if let Some(path) = env::var_os("SEQC_LINKER") {
+            return Ok(Linker::at(path.into()));
+        }
+        let on_path = |name: &str| {
+            let dirs = env::var_os("PATH").unwrap_or_default();
+            env::split_paths(&dirs)
+                .map(|dir| dir.join(name))
+                .find(|path| path.is_file())
+        };
+        let of_llvm = || {
+            let prefix = env::var_os("MLIR_SYS_220_PREFIX")?;
+            Some(Path::new(&prefix).join("bin").join("ld.lld")).filter(|path| path.is_file())
+        };
+        on_path("ld.lld")
+            .or_else(|| on_path("ld.lld-22"))
+            .or_else(of_llvm)
+            .or_else(|| on_path("rust-lld"))
+            .or_else(of_rustc)
+            .or_else(|| on_path("ld"))
+            .map(Linker::at)
+            .ok_or_else(|| Error::NoLinker("ld.lld, ld.lld-22, rust-lld, ld".to_string()))
+    }
+
+    fn at(path: PathBuf) -> Linker {
+        let flavor = path.file_name().is_some_and(|name| name == "rust-lld" || name == "lld");
+        Linker { path, flavor }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        if self.flavor {
+            command.args(["-flavor", "gnu"]);
+        }
+        command
+    }
+}
+
+/// The linker inside an installed Rust toolchain.
+fn of_rustc() -> Option<PathBuf> {
+    let output = Command::new("rustc").args(["--print", "target-libdir"]).output().ok()?;
+    let libdir = String::from_utf8(output.stdout).ok()?;
+    let path = Path::new(libdir.trim()).parent()?.join("bin").join("rust-lld");
+    path.is_file().then_some(path)
+}
+
+/// A directory for one link, removed afterwards.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Scratch, Error> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let n = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = env::temp_dir().join(format!("seqc-link-{}-{n}", std::process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Scratch(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(Error::Io { path, error }),
+            }
+        }
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
+        let path = self.0.join(name);
+        fs::write(&path, bytes).map_err(|error| Error::Io {
+            path: path.clone(),
+            error,
+        })?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A leftover in the temporary directory is not worth an error.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
