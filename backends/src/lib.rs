@@ -1,5 +1,6 @@
 //! From graphs to native programs: kernels in MLIR text, objects, executables.
 
+pub mod kernels;
 pub mod link;
 pub mod mlir;
 pub mod text;

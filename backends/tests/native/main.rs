@@ -2,4 +2,5 @@
 
 mod driver;
 mod linking;
+mod math;
 mod support;

@@ -1,0 +1,3 @@
+//! Hand-vectorised kernels: what generated layers call, and the elementary functions they inline.
+
+pub mod math;
