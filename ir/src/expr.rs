@@ -76,7 +76,9 @@ impl IndexExpr {
 
 /// A function of one (query, key) pair: the predicate or the score of [`crate::Op::Attend`].
 ///
-/// Predicates have truth values; scores are real. Comparisons of positions are exact.
+/// Predicates have truth values; scores are real. Comparisons of positions are exact. Arithmetic is that of reals
+/// also on positions and integer streams: a division is not rounded unless [`UnaryOp::Floor`] says so.
+/// A score of minus infinity under softmax is the same as a key that is not seen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ScoreExpr {
     /// The scaled product `scale * q . k` of this head (only inside a score function).

@@ -243,6 +243,12 @@ impl Graph {
         }
     }
 
+    /// Adds one more operand to a node, after those it has.
+    pub fn push_operand(&mut self, user: Value, operand: Value) {
+        let slot = self.nodes.edges_directed(index(user), Direction::Incoming).count();
+        self.nodes.add_edge(index(operand), index(user), slot as u32);
+    }
+
     /// Removes a node that nothing refers to.
     pub fn remove(&mut self, value: Value) {
         self.nodes.remove_node(index(value));

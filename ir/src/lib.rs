@@ -29,6 +29,8 @@ mod expr;
 mod graph;
 mod model;
 mod op;
+pub mod text;
+pub mod verify;
 
 pub use builder::dims;
 pub use expr::{IndexExpr, ScoreExpr};

@@ -22,22 +22,23 @@ pub(super) struct Table {
 impl Access {
     /// Access of a source of shape `source` through `map`, for results of shape `dims`.
     pub(super) fn new(map: &[IndexExpr], source: &[usize], dims: &[usize]) -> Access {
-        let mut base = 0;
+        let mut base = 0_i64;
         let mut offsets: Vec<Vec<i64>> = dims.iter().map(|d| vec![0; *d]).collect();
         let mut terms = Vec::new();
         for (expr, stride) in map.iter().zip(strides(source)) {
             flatten(expr, stride, &mut terms);
         }
         let mut index = vec![0; dims.len()];
+        // Offsets are exact though single terms may overflow: arithmetic wraps, and the sums are in range.
         for (term, factor) in terms {
             let mut axes = Vec::new();
             axes_of(term, &mut axes);
             match axes[..] {
-                [] => base += factor * term.eval(&index),
+                [] => base = base.wrapping_add(factor.wrapping_mul(term.eval(&index))),
                 [axis] => {
                     for (i, offset) in offsets[axis].iter_mut().enumerate() {
                         index[axis] = i as i64;
-                        *offset += factor * term.eval(&index);
+                        *offset = offset.wrapping_add(factor.wrapping_mul(term.eval(&index)));
                     }
                     index[axis] = 0;
                 }
@@ -86,7 +87,7 @@ impl Access {
                     let start = offsets[0];
                     match last.stride {
                         Some(1) => out.extend_from_slice(&x[start as usize..start as usize + last.offsets.len()]),
-                        _ => out.extend(last.offsets.iter().map(|o| x[(start + o) as usize])),
+                        _ => out.extend(last.offsets.iter().map(|o| x[start.wrapping_add(*o) as usize])),
                     }
                 });
                 out
@@ -117,7 +118,7 @@ pub(super) fn walk(dims: &[usize], accesses: &[(i64, &[Table])], mut body: impl 
     let mut index = vec![0; dims.len()];
     let mut offsets: Vec<i64> = accesses
         .iter()
-        .map(|(base, tables)| base + tables.iter().map(|t| t.offsets[0]).sum::<i64>())
+        .map(|(base, tables)| tables.iter().fold(*base, |sum, t| sum.wrapping_add(t.offsets[0])))
         .collect();
     loop {
         body(&offsets);
@@ -131,7 +132,7 @@ pub(super) fn walk(dims: &[usize], accesses: &[(i64, &[Table])], mut body: impl 
             index[axis] = if from + 1 < dims[axis] { from + 1 } else { 0 };
             for (offset, (_, tables)) in offsets.iter_mut().zip(accesses) {
                 let table = &tables[axis].offsets;
-                *offset += table[index[axis]] - table[from];
+                *offset = offset.wrapping_add(table[index[axis]].wrapping_sub(table[from]));
             }
             if index[axis] > 0 {
                 break;
@@ -156,7 +157,7 @@ fn flatten<'a>(expr: &'a IndexExpr, factor: i64, terms: &mut Vec<(&'a IndexExpr,
             flatten(a, factor, terms);
             flatten(b, factor, terms);
         }
-        IndexExpr::Mul(a, k) => flatten(a, factor * k, terms),
+        IndexExpr::Mul(a, k) => flatten(a, factor.wrapping_mul(*k), terms),
         _ => terms.push((expr, factor)),
     }
 }

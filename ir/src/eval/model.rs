@@ -27,6 +27,15 @@ impl ModelEvaluator {
         model: &Model,
         mut params: impl FnMut(usize, usize) -> Result<Tensor, E>,
     ) -> Result<ModelEvaluator, E> {
+        let violations = crate::verify::verify_model(model);
+        if !violations.is_empty() {
+            let violations = violations.iter().map(ToString::to_string).collect();
+            return Err(EvalError::Invalid {
+                graph: model.name.clone(),
+                violations,
+            }
+            .into());
+        }
         let plans: Vec<Arc<Plan>> = model
             .kinds
             .iter()

@@ -130,7 +130,16 @@ pub(super) enum Kernel {
 }
 
 impl Plan {
+    /// Plans a graph that the verifier accepts.
     pub(super) fn new(graph: &Graph) -> Result<Plan, EvalError> {
+        let violations = crate::verify::verify(graph);
+        if !violations.is_empty() {
+            let violations = violations.iter().map(ToString::to_string).collect();
+            return Err(EvalError::Invalid {
+                graph: graph.name.clone(),
+                violations,
+            });
+        }
         let mut planner = Planner {
             graph,
             delays: Vec::new(),

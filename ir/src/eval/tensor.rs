@@ -46,7 +46,7 @@ impl Tensor {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EvalError {
     /// The verifier refuses the graph; its reports, one per violation.
-    #[error("layer `{graph}` is not well formed: {}", violations.join("; "))]
+    #[error("layer `{graph}` is not well formed:\n{}", violations.join("\n"))]
     Invalid {
         /// Name of the graph.
         graph: String,

@@ -1,0 +1,110 @@
+//! Parsing of models.
+
+use super::{MAX_NUMBER, ParseError, lex::Token, parse::Parser};
+use crate::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
+use std::str::FromStr;
+
+impl FromStr for Model {
+    type Err = ParseError;
+
+    /// Parses the text form.
+    fn from_str(text: &str) -> Result<Model, ParseError> {
+        let mut parser = Parser::new(text)?;
+        let model = parser.model()?;
+        parser.end()?;
+        Ok(model)
+    }
+}
+
+impl Parser {
+    fn model(&mut self) -> Result<Model, ParseError> {
+        self.expect_word("model")?;
+        let mut model = Model {
+            name: self.name()?,
+            ..Model::default()
+        };
+        self.expect_word("streams")?;
+        let place = self.here();
+        model.streams = u32::try_from(self.count()?)
+            .ok()
+            .filter(|n| *n <= MAX_NUMBER)
+            .ok_or_else(|| self.error_at(place, "too many streams"))?;
+        self.expect('{')?;
+        while self.eat_word("input") {
+            let stream = self.stream()?;
+            let name = self.name()?;
+            self.expect(':')?;
+            model.inputs.push(ModelInput {
+                name,
+                ty: self.ty()?,
+                stream,
+            });
+        }
+        while let Some(kind) = self.kind_id() {
+            if kind.0 as usize != model.kinds.len() {
+                return Err(self.error(format!(
+                    "layers are numbered in order: `layer{}` belongs here",
+                    model.kinds.len()
+                )));
+            }
+            self.advance();
+            self.expect_word("stores")?;
+            let stores = self.list('[', ']', Parser::name)?;
+            model.kinds.push(Kind {
+                graph: self.graph()?,
+                stores,
+            });
+        }
+        while self.eat_word("call") {
+            let call = self.call()?;
+            model.calls.push(call);
+        }
+        while self.eat_word("output") {
+            let name = self.name()?;
+            model.outputs.push((name, self.stream()?));
+        }
+        self.expect('}')?;
+        Ok(model)
+    }
+
+    fn stream(&mut self) -> Result<StreamId, ParseError> {
+        Ok(StreamId(self.sigil('$')?))
+    }
+
+    /// The kind that the word at hand names.
+    fn kind_id(&self) -> Option<KindId> {
+        match self.peek() {
+            Token::Word(word) => word.strip_prefix("layer")?.parse().ok().map(KindId),
+            _ => None,
+        }
+    }
+
+    fn call(&mut self) -> Result<Call, ParseError> {
+        let name = self.name()?;
+        let kind = self
+            .kind_id()
+            .ok_or_else(|| self.error("a layer such as `layer0` belongs here"))?;
+        self.advance();
+        let args = self.list('(', ')', Parser::stream)?;
+        self.expect('>')?;
+        let results = self.list('(', ')', Parser::stream)?;
+        self.expect('{')?;
+        let mut params = Vec::new();
+        while self.eat_word("param") {
+            let name = self.name()?;
+            self.expect_word("from")?;
+            params.push(ParamSource {
+                name,
+                tensors: self.list('[', ']', Parser::name)?,
+            });
+        }
+        self.expect('}')?;
+        Ok(Call {
+            name,
+            kind,
+            args,
+            results,
+            params,
+        })
+    }
+}

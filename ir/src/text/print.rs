@@ -1,0 +1,217 @@
+//! Printing of graphs and models.
+
+use super::lex::is_word;
+use crate::{AttendSpec, Call, Elem, Graph, IndexExpr, Model, Op, Port, ScoreExpr, Ty, Value};
+use std::fmt::{self, Display, Formatter};
+
+impl Display for Elem {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Display for Ty {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.elem)?;
+        if self.dims.is_empty() {
+            return Ok(());
+        }
+        let dims = self.dims.iter().map(|d| match d.name.as_str() {
+            "" => d.size.to_string(),
+            name => format!("{}={}", Name(name), d.size),
+        });
+        write!(f, "[{}]", dims.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A name: bare when it is a plain word, else quoted.
+struct Name<'a>(&'a str);
+
+impl Display for Name<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if is_word(self.0) {
+            f.write_str(self.0)
+        } else {
+            write!(f, "{:?}", self.0)
+        }
+    }
+}
+
+/// A number that parses back to the same bits (all NaNs are one).
+struct Number(f64);
+
+impl Display for Number {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.0.is_nan() {
+            f.write_str("nan")
+        } else {
+            write!(f, "{:?}", self.0)
+        }
+    }
+}
+
+impl Display for IndexExpr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let sum = |e: &IndexExpr| matches!(e, IndexExpr::Add(..));
+        let factor = |e: &IndexExpr| if sum(e) { format!("({e})") } else { e.to_string() };
+        match self {
+            IndexExpr::Axis(n) => write!(f, "i{n}"),
+            IndexExpr::Const(c) => write!(f, "{c}"),
+            IndexExpr::Add(a, b) => write!(f, "{a} + {}", factor(b)),
+            IndexExpr::Mul(a, k) => write!(f, "{} * {k}", factor(a)),
+            IndexExpr::Div(a, k) => write!(f, "{} / {k}", factor(a)),
+            IndexExpr::Mod(a, k) => write!(f, "{} % {k}", factor(a)),
+        }
+    }
+}
+
+impl Display for ScoreExpr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            ScoreExpr::Score => f.write_str("s"),
+            ScoreExpr::QueryPos => f.write_str("i"),
+            ScoreExpr::KeyPos => f.write_str("j"),
+            ScoreExpr::Head => f.write_str("head"),
+            ScoreExpr::QueryStream(n) => write!(f, "q{n}"),
+            ScoreExpr::KeyStream(n) => write!(f, "k{n}"),
+            ScoreExpr::Const(c) => write!(f, "{}", Number(*c)),
+            ScoreExpr::Unary(op, x) => write!(f, "{}({x})", op.name()),
+            ScoreExpr::Binary(op, x, y) => write!(f, "{}({x}, {y})", op.name()),
+            ScoreExpr::Select(c, a, b) => write!(f, "select({c}, {a}, {b})"),
+        }
+    }
+}
+
+/// The operation with its constants, without operands.
+impl Display for Op {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Op::Param(n) => write!(f, "param({n})"),
+            Op::Input(n) => write!(f, "input({n})"),
+            Op::Const(c) => write!(f, "const({})", Number(*c)),
+            Op::Iota { axis } => write!(f, "iota(axis={axis})"),
+            Op::Position => f.write_str("position"),
+            Op::Unary(op) => f.write_str(op.name()),
+            Op::Binary(op) => f.write_str(op.name()),
+            Op::Select => f.write_str("select"),
+            Op::Cast => f.write_str("cast"),
+            Op::View(map) => write!(f, "view({})", comma(map)),
+            Op::Reshape => f.write_str("reshape"),
+            Op::Concat { axis } => write!(f, "concat(axis={axis})"),
+            Op::Gather => f.write_str("gather"),
+            Op::Reduce { op, axes } => write!(f, "reduce({}, axes={axes})", op.name()),
+            Op::MatVec => f.write_str("matvec"),
+            Op::Prev(state) => write!(f, "prev({state})"),
+            Op::Delay { steps } => write!(f, "delay(steps={steps})"),
+            Op::Attend(spec) => write!(f, "attend({spec})"),
+        }
+    }
+}
+
+/// The constants of an attention, in the text form's order; what has its default is left out.
+impl Display for AttendSpec {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "scale={}", Number(self.scale))?;
+        if let Some(predicate) = &self.predicate {
+            write!(f, ", where={predicate}")?;
+        }
+        if let Some(score) = &self.score {
+            write!(f, ", score={score}")?;
+        }
+        write!(f, ", normalise={}, causal={}", self.normaliser.name(), self.causal)?;
+        if self.query_streams + self.key_streams > 0 {
+            write!(f, ", query={}, key={}", self.query_streams, self.key_streams)?;
+        }
+        Ok(())
+    }
+}
+
+/// One node as a line of the text form.
+pub(crate) fn node_line(graph: &Graph, value: Value) -> String {
+    let node = graph.node(value);
+    let operands = comma(&graph.operands(value));
+    let gap = if operands.is_empty() { "" } else { " " };
+    let name = if node.name.is_empty() {
+        String::new()
+    } else {
+        format!("  {:?}", node.name)
+    };
+    format!("{value} = {}{gap}{operands} : {}{name}", node.op, node.ty)
+}
+
+impl Display for Graph {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "graph {} {{", Name(&self.name))?;
+        ports(f, "param", &self.params)?;
+        ports(f, "input", &self.inputs)?;
+        for (n, state) in self.states.iter().enumerate() {
+            write!(f, "  state @{n} {} : {}", Name(&state.name), state.ty)?;
+            match state.next {
+                Some(next) => writeln!(f, " next {next}")?,
+                None => writeln!(f)?,
+            }
+        }
+        let mut order = self.order();
+        // Nodes on a cycle have no place in the order; a refused graph is printed whole all the same.
+        if order.len() < self.values().len() {
+            let placed: std::collections::HashSet<_> = order.iter().copied().collect();
+            order.extend(self.values().into_iter().filter(|v| !placed.contains(v)));
+        }
+        for value in order {
+            writeln!(f, "  {}", node_line(self, value))?;
+        }
+        for (name, value) in &self.outputs {
+            writeln!(f, "  output {} {value}", Name(name))?;
+        }
+        writeln!(f, "}}")
+    }
+}
+
+fn ports(f: &mut Formatter<'_>, word: &str, ports: &[Port]) -> fmt::Result {
+    for (n, port) in ports.iter().enumerate() {
+        writeln!(f, "  {word} {n} {} : {}", Name(&port.name), port.ty)?;
+    }
+    Ok(())
+}
+
+impl Display for Model {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "model {} streams {} {{", Name(&self.name), self.streams)?;
+        for input in &self.inputs {
+            writeln!(f, "  input {} {} : {}", input.stream, Name(&input.name), input.ty)?;
+        }
+        for (n, kind) in self.kinds.iter().enumerate() {
+            let stores: Vec<_> = kind.stores.iter().map(|s| Name(s)).collect();
+            write!(f, "  layer{n} stores [{}] ", comma(&stores))?;
+            for (line, text) in kind.graph.to_string().lines().enumerate() {
+                writeln!(f, "{}{text}", if line == 0 { "" } else { "  " })?;
+            }
+        }
+        for call in &self.calls {
+            print_call(f, call)?;
+        }
+        for (name, stream) in &self.outputs {
+            writeln!(f, "  output {} {stream}", Name(name))?;
+        }
+        writeln!(f, "}}")
+    }
+}
+
+fn print_call(f: &mut Formatter<'_>, call: &Call) -> fmt::Result {
+    let (results, args) = (comma(&call.results), comma(&call.args));
+    writeln!(
+        f,
+        "  call {} {} ({args}) -> ({results}) {{",
+        Name(&call.name),
+        call.kind
+    )?;
+    for param in &call.params {
+        let tensors: Vec<_> = param.tensors.iter().map(|t| Name(t)).collect();
+        writeln!(f, "    param {} from [{}]", Name(&param.name), comma(&tensors))?;
+    }
+    writeln!(f, "  }}")
+}
+
+fn comma<T: Display>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}

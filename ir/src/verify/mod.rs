@@ -1,0 +1,229 @@
+//! The verifier: what every graph and model must satisfy before anything reads it.
+//!
+//! # Laws of a graph
+//! 1. Operands, results and the next values of states are nodes of the graph; `param`, `input` and `prev` name
+//!    something that is declared.
+//! 2. Every operation has the number of operands that it takes.
+//! 3. No node depends on itself except through `prev`.
+//! 4. Every axis has at least one entry, and a tensor at most 2^40 elements.
+//! 5. Parameters and states are real; inputs are real or integer; nodes that read them have their type.
+//! 6. Element types fit the operation: arithmetic on reals or integers, functions and powers on reals, logic on truth
+//!    values, comparisons between equal types giving truth values; constants fit their type.
+//! 7. Shapes fit the operation exactly; nothing is broadcast silently.
+//! 8. A view has one index for each axis of its operand, made of existing axes, divided by positive constants,
+//!    and in range for every element.
+//! 9. Axes named by an operation exist; a delay is at least one token.
+//! 10. Tables of `gather` and matrices of `matvec` are known when weights are loaded.
+//! 11. Attention: heads are a multiple of key heads, lengths agree; streams are scalars (or one value per head at the query);
+//!     the predicate is a truth value, the score a real number, and both use only streams that exist.
+//! 12. Every state has a next value of its own type.
+//! 13. There is at least one result, and names of results, parameters, inputs and states do not repeat.
+//!
+//! # Laws of a model
+//! 14. Every layer graph obeys the laws above and has one encoding per parameter.
+//! 15. Every call names a layer and gives as many arguments, results and parameters as its graph declares;
+//!     every parameter has a source.
+//! 16. Streams are defined once, before they are used, and are numbered below the model's count.
+//! 17. Arguments have the type of the graph's inputs.
+//! 18. There is at least one output; names of inputs and of outputs do not repeat.
+
+mod attend;
+mod model;
+mod node;
+mod view;
+
+pub use model::verify_model;
+
+use crate::{Elem, Graph, Op, Ty, Value};
+use std::{collections::HashSet, fmt};
+
+/// Most elements of one tensor.
+pub const MAX_ELEMENTS: usize = 1 << 40;
+
+/// Most tokens that a delay may look back.
+pub const MAX_DELAY: usize = 1 << 24;
+
+/// One broken law.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Number of the law in this module's header.
+    pub law: u8,
+    /// The layer graph, for models of several.
+    pub graph: String,
+    /// What is wrong.
+    pub message: String,
+    /// The node in text form, where one is to blame.
+    pub node: Option<String>,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` breaks law {}: {}", self.graph, self.law, self.message)?;
+        match &self.node {
+            Some(node) => write!(f, "\n    {node}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All violations of a graph, none when it is well formed. The laws on shapes and types are checked only once the
+/// graph's structure (laws 1 to 4) is sound.
+pub fn verify(graph: &Graph) -> Vec<Violation> {
+    let mut report = Report {
+        graph,
+        violations: Vec::new(),
+    };
+    references(&mut report);
+    if report.violations.is_empty() {
+        structure(&mut report);
+    }
+    if report.violations.is_empty() {
+        ports(&mut report);
+        let stages = graph.stages();
+        for value in graph.values() {
+            node::check(&mut report, &stages, value);
+        }
+        states(&mut report);
+    }
+    report.violations
+}
+
+/// Violations found so far.
+struct Report<'g> {
+    graph: &'g Graph,
+    violations: Vec<Violation>,
+}
+
+impl Report<'_> {
+    fn at(&mut self, law: u8, value: Value, message: impl Into<String>) {
+        let node = Some(crate::text::node_line(self.graph, value));
+        self.violations.push(Violation {
+            law,
+            graph: self.graph.name.clone(),
+            message: message.into(),
+            node,
+        });
+    }
+
+    fn general(&mut self, law: u8, message: impl Into<String>) {
+        self.violations.push(Violation {
+            law,
+            graph: self.graph.name.clone(),
+            message: message.into(),
+            node: None,
+        });
+    }
+
+    /// Reports unless `holds`.
+    fn require(&mut self, holds: bool, law: u8, value: Value, message: impl FnOnce() -> String) {
+        if !holds {
+            self.at(law, value, message());
+        }
+    }
+}
+
+/// Law 1.
+fn references(report: &mut Report<'_>) {
+    let graph = report.graph;
+    for (n, state) in graph.states.iter().enumerate() {
+        if let Some(next) = state.next.filter(|v| !graph.contains(*v)) {
+            report.general(1, format!("the next value {next} of state @{n} is not in the graph"));
+        }
+    }
+    for (name, value) in &graph.outputs {
+        if !graph.contains(*value) {
+            report.general(1, format!("the result `{name}`, {value}, is not in the graph"));
+        }
+    }
+    for value in graph.values() {
+        let (declared, what) = match graph.op(value) {
+            Op::Param(n) => (*n < graph.params.len(), "parameter"),
+            Op::Input(n) => (*n < graph.inputs.len(), "input"),
+            Op::Prev(s) => ((s.0 as usize) < graph.states.len(), "state"),
+            _ => (true, ""),
+        };
+        report.require(declared, 1, value, || format!("there is no such {what}"));
+    }
+}
+
+/// Laws 2 to 4.
+fn structure(report: &mut Report<'_>) {
+    let graph = report.graph;
+    let sizes = |ty: &Ty| {
+        let total = ty.dims.iter().try_fold(1_usize, |n, d| n.checked_mul(d.size));
+        ty.dims.iter().all(|d| d.size > 0) && total.is_some_and(|n| n <= MAX_ELEMENTS)
+    };
+    for value in graph.values() {
+        let (found, (least, most)) = (graph.operands(value).len(), node::arity(graph.op(value)));
+        let fits = (least..=most).contains(&found);
+        report.require(fits, 2, value, || match () {
+            () if least == most => format!("takes {least} operands, has {found}"),
+            () => format!("takes {least} operands or more, has {found}"),
+        });
+        let message = || format!("no axis may be empty, and a tensor has at most {MAX_ELEMENTS} elements");
+        report.require(sizes(graph.ty(value)), 4, value, message);
+    }
+    let declared = graph.params.iter().chain(&graph.inputs).map(|p| (&p.name, &p.ty));
+    for (name, ty) in declared.chain(graph.states.iter().map(|s| (&s.name, &s.ty))) {
+        if !sizes(ty) {
+            report.general(
+                4,
+                format!("`{name}` has an empty axis or more than {MAX_ELEMENTS} elements: {ty}"),
+            );
+        }
+    }
+    let order = graph.order();
+    if order.len() < graph.values().len() {
+        let placed: HashSet<_> = order.into_iter().collect();
+        for value in graph.values().into_iter().filter(|v| !placed.contains(v)) {
+            report.at(3, value, "depends on itself, or on a node that does");
+        }
+    }
+}
+
+/// Laws 5 and 13.
+fn ports(report: &mut Report<'_>) {
+    let graph = report.graph;
+    for port in graph.params.iter().filter(|p| p.ty.elem != Elem::F32) {
+        report.general(5, format!("parameter `{}` is {}, not real", port.name, port.ty.elem));
+    }
+    for port in graph.inputs.iter().filter(|p| p.ty.elem == Elem::Bool) {
+        report.general(
+            5,
+            format!("input `{}` is {}, neither real nor integer", port.name, port.ty.elem),
+        );
+    }
+    for state in graph.states.iter().filter(|s| s.ty.elem != Elem::F32) {
+        report.general(5, format!("state `{}` is {}, not real", state.name, state.ty.elem));
+    }
+    if graph.outputs.is_empty() {
+        report.general(13, "there is no result");
+    }
+    distinct(report, "result", graph.outputs.iter().map(|(name, _)| name));
+    distinct(report, "parameter", graph.params.iter().map(|p| &p.name));
+    distinct(report, "input", graph.inputs.iter().map(|p| &p.name));
+    distinct(report, "state", graph.states.iter().map(|s| &s.name));
+}
+
+fn distinct<'a>(report: &mut Report<'_>, what: &str, names: impl Iterator<Item = &'a String>) {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            report.general(13, format!("two {what}s are called `{name}`"));
+        }
+    }
+}
+
+/// Law 12.
+fn states(report: &mut Report<'_>) {
+    let graph = report.graph;
+    for (n, state) in graph.states.iter().enumerate() {
+        match state.next {
+            None => report.general(12, format!("state @{n} `{}` has no next value", state.name)),
+            Some(next) => {
+                let message = || format!("is the next value of state @{n} `{}`, a {}", state.name, state.ty);
+                report.require(*graph.ty(next) == state.ty, 12, next, message);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Laws of models.
+
+use super::{Violation, verify};
+use crate::{Call, Model, StreamId, Ty};
+use std::collections::{HashMap, HashSet};
+
+/// All violations of a model and its layer graphs, none when it is well formed.
+pub fn verify_model(model: &Model) -> Vec<Violation> {
+    let mut report = ModelReport {
+        model,
+        violations: Vec::new(),
+        streams: HashMap::new(),
+    };
+    for (n, kind) in model.kinds.iter().enumerate() {
+        report.violations.extend(verify(&kind.graph));
+        let (params, stores) = (kind.graph.params.len(), kind.stores.len());
+        report.require(params == stores, 14, || {
+            format!("layer{n} has {params} parameters and {stores} encodings")
+        });
+    }
+    for input in &model.inputs {
+        report.define(input.stream, input.ty.clone());
+    }
+    // The types of streams come from graphs: only sound ones have them.
+    if report.violations.is_empty() {
+        model.calls.iter().for_each(|call| report.call(call));
+    }
+    if report.violations.is_empty() {
+        report.outputs();
+    }
+    report.violations
+}
+
+struct ModelReport<'m> {
+    model: &'m Model,
+    violations: Vec<Violation>,
+    /// Types of the streams defined so far.
+    streams: HashMap<StreamId, Ty>,
+}
+
+impl ModelReport<'_> {
+    fn require(&mut self, holds: bool, law: u8, message: impl FnOnce() -> String) {
+        if !holds {
+            let graph = self.model.name.clone();
+            self.violations.push(Violation {
+                law,
+                graph,
+                message: message(),
+                node: None,
+            });
+        }
+    }
+
+    /// Law 16.
+    fn define(&mut self, stream: StreamId, ty: Ty) {
+        let streams = self.model.streams;
+        self.require(stream.0 < streams, 16, || {
+            format!("{stream} is beyond the model's {streams} streams")
+        });
+        let fresh = self.streams.insert(stream, ty).is_none();
+        self.require(fresh, 16, || format!("{stream} is defined twice"));
+    }
+
+    /// Laws 15 to 17 for one call.
+    fn call(&mut self, call: &Call) {
+        let Some(kind) = self.model.kinds.get(call.kind.0 as usize) else {
+            return self.require(false, 15, || {
+                format!("`{}` calls {}, which does not exist", call.name, call.kind)
+            });
+        };
+        let graph = &kind.graph;
+        for (what, found, expected) in [
+            ("arguments", call.args.len(), graph.inputs.len()),
+            ("results", call.results.len(), graph.outputs.len()),
+            ("parameters", call.params.len(), graph.params.len()),
+        ] {
+            self.require(found == expected, 15, || {
+                format!(
+                    "`{}` has {found} {what}, `{}` declares {expected}",
+                    call.name, graph.name
+                )
+            });
+        }
+        for param in call.params.iter().filter(|p| p.tensors.is_empty()) {
+            self.require(false, 15, || format!("parameter `{}` has no source", param.name));
+        }
+        for (arg, input) in call.args.iter().zip(&graph.inputs) {
+            let found = self.streams.get(arg).cloned();
+            self.require(found.is_some(), 16, || {
+                format!("`{}` reads {arg} before it is defined", call.name)
+            });
+            let fits = found.as_ref().is_none_or(|ty| *ty == input.ty);
+            let found = found.unwrap_or(Ty::scalar(input.ty.elem));
+            self.require(fits, 17, || {
+                format!(
+                    "`{}` gives {arg}, {found}, for `{}`, {}",
+                    call.name, input.name, input.ty
+                )
+            });
+        }
+        for (stream, (_, value)) in call.results.iter().zip(&graph.outputs) {
+            self.define(*stream, graph.ty(*value).clone());
+        }
+    }
+
+    /// Laws 16 and 18 for outputs and inputs.
+    fn outputs(&mut self) {
+        let model = self.model;
+        self.require(!model.outputs.is_empty(), 18, || "there is no output".to_owned());
+        for (name, stream) in &model.outputs {
+            let defined = self.streams.contains_key(stream);
+            self.require(defined, 16, || {
+                format!("output `{name}` is {stream}, which nothing defines")
+            });
+        }
+        let mut seen = HashSet::new();
+        for (name, _) in &model.outputs {
+            self.require(seen.insert(name), 18, || format!("two outputs are called `{name}`"));
+        }
+        seen.clear();
+        for input in &model.inputs {
+            self.require(seen.insert(&input.name), 18, || {
+                format!("two inputs are called `{}`", input.name)
+            });
+        }
+    }
+}
