@@ -3,4 +3,5 @@
 mod driver;
 mod linking;
 mod math;
+mod matmul;
 mod support;

@@ -1,9 +1,10 @@
 //! Compiling a module of text and loading it into the test process.
 
+use seqc_abi::Store;
 use seqc_backends::{
     link,
     mlir::{Emit, Target, compile},
-    text::Module,
+    text::{Func, Module, Ty},
 };
 use std::{
     path::PathBuf,
@@ -73,7 +74,82 @@ impl Random {
         (self.bits() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }
 
+    /// A finite half of size below 1, sometimes subnormal.
+    pub(crate) fn half(&mut self) -> u16 {
+        let bits = self.bits();
+        let e = (bits >> 20) as u16 % 16;
+        (bits as u16 & 0x83ff) | (if e < 2 { 0 } else { e.max(8) } << 10)
+    }
+
     pub(crate) fn floats(&mut self, n: usize) -> Vec<f32> {
         (0..n).map(|_| self.float()).collect()
     }
+}
+
+/// Adds an exported `t_NAME` that calls the internal kernel `name`.
+pub(crate) fn export(module: &mut Module, name: &str, params: &[Ty]) {
+    let mut f = Func::exported(format!("t_{name}"), params);
+    let args = f.params();
+    f.call(name, &args, None);
+    module.add(f);
+}
+
+/// Bytes of `rows * k` weights in `store`, and the values they stand for.
+pub(crate) fn weights(store: Store, rows: usize, k: usize, random: &mut Random) -> (Vec<u8>, Vec<f32>) {
+    let (mut bytes, mut values) = (Vec::new(), Vec::new());
+    for _ in 0..rows * k / store.block() {
+        match store {
+            Store::F32 => {
+                let x = random.float();
+                bytes.extend(x.to_le_bytes());
+                values.push(x);
+            }
+            Store::F16 => {
+                let h = random.half();
+                bytes.extend(h.to_le_bytes());
+                values.push(half(h));
+            }
+            Store::Bf16 => {
+                let h = (random.float().to_bits() >> 16) as u16;
+                bytes.extend(h.to_le_bytes());
+                values.push(f32::from_bits(u32::from(h) << 16));
+            }
+            Store::Q4_0 | Store::Q4_1 | Store::Q8_0 => block(store, random, &mut bytes, &mut values),
+        }
+    }
+    (bytes, values)
+}
+
+fn block(store: Store, random: &mut Random, bytes: &mut Vec<u8>, values: &mut Vec<f32>) {
+    let (d, m) = (random.half(), random.half());
+    bytes.extend(d.to_le_bytes());
+    if store == Store::Q4_1 {
+        bytes.extend(m.to_le_bytes());
+    }
+    let quants: Vec<u8> = (0..32).map(|_| random.bits() as u8).collect();
+    if store == Store::Q8_0 {
+        bytes.extend(&quants);
+        values.extend(quants.iter().map(|q| half(d) * f32::from(*q as i8)));
+        return;
+    }
+    bytes.extend(&quants[..16]);
+    let nibbles = quants[..16]
+        .iter()
+        .map(|q| q & 15)
+        .chain(quants[..16].iter().map(|q| q >> 4));
+    values.extend(nibbles.map(|q| match store {
+        Store::Q4_0 => half(d) * (f32::from(q) - 8.0),
+        _ => half(d) * f32::from(q) + half(m),
+    }));
+}
+
+/// The value of a half, in the plain way.
+fn half(bits: u16) -> f32 {
+    let (sign, e, m) = (bits >> 15, i32::from(bits >> 10 & 31), f32::from(bits & 1023));
+    let magnitude = if e == 0 {
+        m * 2f32.powi(-24)
+    } else {
+        (1024.0 + m) * 2f32.powi(e - 25)
+    };
+    if sign == 1 { -magnitude } else { magnitude }
 }

@@ -1,0 +1,117 @@
+//! The matrix micro-kernel: a few rows of activations times one packed panel of weights.
+
+use crate::text::{Func, Module, Scalar, Ty, Val};
+
+/// Steps of `k` in one turn of the inner loop.
+const UNROLL: i64 = 4;
+
+/// Most rows that keep all accumulators in registers, for panels of `panel` vectors of `lanes` floats.
+pub fn max_rows(lanes: u32, panel: u32) -> u32 {
+    // A vector for each panel column and a broadcast stay free beside the accumulators.
+    let registers = if lanes == 16 { 32 } else { 16 };
+    ((registers - panel - 1) / panel).clamp(1, if panel >= 3 { 6 } else { 14 })
+}
+
+/// Adds the micro-kernel for `rows` rows and panels of `panel` vectors of `lanes` floats; returns its name.
+///
+/// `fn(a, lda, b, c, ldc, k, accumulate: i1)` computes, with `n = panel * lanes`,
+/// `c[r * ldc + j] (+)= sum_k a[r * lda + k] * b[k * n + j]` for `r < rows`, `j < n`.
+/// `lda` and `ldc` count floats; without `accumulate` the old `c` is not read.
+pub fn micro_kernel(module: &mut Module, lanes: u32, (rows, panel): (u32, u32)) -> String {
+    let name = format!("seqc_mk_{rows}x{panel}");
+    if module.has(&name) {
+        return name;
+    }
+    let params = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I64, Ty::I1];
+    let mut f = Func::new(&name, &params, None);
+    let (a, lda, b, c, ldc) = (f.param(0), f.param(1), f.param(2), f.param(3), f.param(4));
+    let (k, accumulate) = (f.param(5), f.param(6));
+    let tile = Tile { lanes, rows, panel };
+    let a_rows = tile.row_pointers(&mut f, a, lda);
+    let c_rows = tile.row_pointers(&mut f, c, ldc);
+    let init = tile.initial(&mut f, &c_rows, accumulate);
+    let (zero, one, unroll) = (f.i64(0), f.i64(1), f.i64(UNROLL));
+    let rest = f.i64(-UNROLL);
+    let whole = f.and(k, rest);
+    let sums = f.for_loop((zero, whole, unroll), &init, |f, i, sums| {
+        (0..UNROLL).fold(sums.to_vec(), |sums, u| tile.step(f, (&a_rows, b), (i, u), sums))
+    });
+    let sums = f.for_loop((whole, k, one), &sums, |f, i, sums| {
+        tile.step(f, (&a_rows, b), (i, 0), sums.to_vec())
+    });
+    for (r, row) in c_rows.iter().enumerate() {
+        for v in 0..panel {
+            let p = tile.column(&mut f, *row, v);
+            f.store(sums[r * panel as usize + v as usize], p);
+        }
+    }
+    module.add(f);
+    name
+}
+
+struct Tile {
+    lanes: u32,
+    rows: u32,
+    panel: u32,
+}
+
+impl Tile {
+    fn ty(&self) -> Ty {
+        Ty::V(self.lanes, Scalar::F32)
+    }
+
+    fn row_pointers(&self, f: &mut Func, base: Val, stride: Val) -> Vec<Val> {
+        let mut rows = vec![base];
+        for _ in 1..self.rows {
+            let last = rows[rows.len() - 1];
+            rows.push(f.gep(last, stride, Scalar::F32));
+        }
+        rows
+    }
+
+    /// Pointer to vector `v` of a row.
+    fn column(&self, f: &mut Func, row: Val, v: u32) -> Val {
+        let offset = f.i64(i64::from(v * self.lanes));
+        f.gep(row, offset, Scalar::F32)
+    }
+
+    fn initial(&self, f: &mut Func, c_rows: &[Val], accumulate: Val) -> Vec<Val> {
+        let ty = self.ty();
+        let count = (self.rows * self.panel) as usize;
+        let load = |f: &mut Func| {
+            let places = c_rows.iter().flat_map(|row| (0..self.panel).map(move |v| (*row, v)));
+            let load = |(row, v)| {
+                let p = self.column(f, row, v);
+                f.load(p, ty)
+            };
+            places.map(load).collect()
+        };
+        f.if_else(accumulate, load, |f| vec![f.zero(ty); count])
+    }
+
+    /// One `k = i + u`: a row of the panel times one element of each row of `a`.
+    fn step(&self, f: &mut Func, (a_rows, b): (&[Val], Val), (i, u): (Val, i64), sums: Vec<Val>) -> Vec<Val> {
+        let width = f.i64(i64::from(self.lanes * self.panel));
+        let at = f.mul(i, width);
+        let row = f.gep(b, at, Scalar::F32);
+        let columns: Vec<Val> = (0..self.panel)
+            .map(|v| {
+                let offset = f.i64(i64::from(self.lanes) * (u * i64::from(self.panel) + i64::from(v)));
+                let p = f.gep(row, offset, Scalar::F32);
+                f.load(p, self.ty())
+            })
+            .collect();
+        let mut next = Vec::with_capacity(sums.len());
+        for (a, sums) in a_rows.iter().zip(sums.chunks(self.panel as usize)) {
+            let p = f.gep(*a, i, Scalar::F32);
+            let offset = f.i64(u);
+            let p = f.gep(p, offset, Scalar::F32);
+            let x = f.load(p, Ty::F32);
+            let x = f.splat(x, self.lanes);
+            for (column, sum) in columns.iter().zip(sums) {
+                next.push(f.fma(x, *column, *sum));
+            }
+        }
+        next
+    }
+}

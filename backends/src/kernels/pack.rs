@@ -1,0 +1,230 @@
+//! Packing a panel of weight rows for the micro-kernel: dequantised, and transposed in registers.
+
+use super::rows::{block_vectors, byte, plain_vector};
+use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use seqc_abi::Store;
+
+/// Adds the packing kernel for panels of `panel` vectors of `lanes` floats; returns its name.
+///
+/// `fn(w, row_bytes, rows, k0, kc, out)` writes `out[(k - k0) * n + r] = W[r][k]`, `n = panel * lanes`, for
+/// `k0 <= k < k0 + kc`; rows from `rows` up to `n` are zero. For block stores `k0` and `kc` are multiples of 32.
+pub fn pack(module: &mut Module, lanes: u32, store: Store, panel: u32) -> String {
+    let name = format!("seqc_pack_{}x{panel}", store.name());
+    if module.has(&name) {
+        return name;
+    }
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::Ptr], None);
+    let (w, stride, rows, k0, kc) = (f.param(0), f.param(1), f.param(2), f.param(3), f.param(4));
+    let out = f.param(5);
+    let pack = Pack {
+        store,
+        lanes,
+        panel,
+        stride,
+    };
+    let blocks = f.i64(store.block() as i64);
+    let first = f.udiv(k0, blocks);
+    let bytes = f.i64(store.block_bytes() as i64);
+    let first = f.mul(first, bytes);
+    let start = f.gep(w, first, Scalar::I8);
+    let (zero, groups, step) = (f.i64(0), f.i64(i64::from(panel)), f.i64(i64::from(lanes)));
+    f.for_each(zero, groups, 1, |f, g| {
+        let row = f.mul(g, step);
+        let offset = f.mul(row, stride);
+        let source = f.gep(start, offset, Scalar::I8);
+        let target = f.gep(out, row, Scalar::F32);
+        let left = f.sub(rows, row);
+        let full = f.cmp(Cmp::Ge, left, step);
+        f.if_else(
+            full,
+            |f| {
+                pack.group(f, (source, target), kc, None);
+                Vec::new()
+            },
+            |f| {
+                pack.group(f, (source, target), kc, Some(left));
+                Vec::new()
+            },
+        );
+    });
+    module.add(f);
+    name
+}
+
+struct Pack {
+    store: Store,
+    lanes: u32,
+    panel: u32,
+    stride: Val,
+}
+
+impl Pack {
+    /// One vector of rows over all of `k`; `valid` says how many of the rows exist when not all do.
+    fn group(&self, f: &mut Func, (source, target): (Val, Val), kc: Val, valid: Option<Val>) {
+        let zero = f.i64(0);
+        if self.store.block() == 32 {
+            f.for_each(zero, kc, 32, |f, k| self.blocks(f, (source, target), k, valid));
+            return;
+        }
+        let step = f.i64(i64::from(self.lanes));
+        let rest = f.urem(kc, step);
+        let whole = f.sub(kc, rest);
+        f.for_each(zero, whole, i64::from(self.lanes), |f, k| {
+            self.tile(f, (source, target), k, (valid, None))
+        });
+        let some = f.cmp(Cmp::Gt, rest, zero);
+        f.if_then(some, |f| self.tile(f, (source, target), whole, (valid, Some(rest))));
+    }
+
+    fn row(&self, f: &mut Func, source: Val, r: u32) -> Val {
+        let r = f.i64(i64::from(r));
+        let offset = f.mul(r, self.stride);
+        f.gep(source, offset, Scalar::I8)
+    }
+
+    /// `lanes` rows by `lanes` columns of a plain store, `columns` of them when not all.
+    fn tile(&self, f: &mut Func, (source, target): (Val, Val), k: Val, (valid, columns): (Option<Val>, Option<Val>)) {
+        let size = f.i64(self.store.block_bytes() as i64);
+        let offset = f.mul(k, size);
+        let column_mask = columns.map(|n| f.tail_mask(n, self.lanes));
+        let mut loaded = Vec::new();
+        for r in 0..self.lanes {
+            let row = self.row(f, source, r);
+            let p = f.gep(row, offset, Scalar::I8);
+            let mask = self.row_mask(f, r, valid, column_mask);
+            loaded.push(plain_vector(f, self.store, p, self.lanes, mask));
+        }
+        let rows = transpose(f, &loaded);
+        self.store_tile(f, target, (k, 0), (&rows, columns));
+    }
+
+    fn row_mask(&self, f: &mut Func, r: u32, valid: Option<Val>, columns: Option<Val>) -> Option<Val> {
+        let Some(valid) = valid else { return columns };
+        let r = f.i64(i64::from(r));
+        let exists = f.cmp(Cmp::Lt, r, valid);
+        let exists = f.splat(exists, self.lanes);
+        Some(columns.map_or(exists, |mask| f.and(exists, mask)))
+    }
+
+    /// `lanes` rows by one block of 32.
+    fn blocks(&self, f: &mut Func, (source, target): (Val, Val), k: Val, valid: Option<Val>) {
+        let (per_block, bytes) = (f.i64(32), f.i64(self.store.block_bytes() as i64));
+        let index = f.udiv(k, per_block);
+        let offset = f.mul(index, bytes);
+        let mut rows = Vec::new();
+        for r in 0..self.lanes {
+            let row = self.row(f, source, r);
+            let p = f.gep(row, offset, Scalar::I8);
+            rows.push(match valid {
+                None => block_vectors(f, self.store, p, self.lanes),
+                Some(valid) => self.block_or_zero(f, p, r, valid),
+            });
+        }
+        for part in 0..rows[0].len() {
+            let vectors: Vec<Val> = rows.iter().map(|row| row[part]).collect();
+            let columns = transpose(f, &vectors);
+            self.store_tile(f, target, (k, part as i64 * i64::from(self.lanes)), (&columns, None));
+        }
+    }
+
+    fn block_or_zero(&self, f: &mut Func, p: Val, r: u32, valid: Val) -> Vec<Val> {
+        let r = f.i64(i64::from(r));
+        let exists = f.cmp(Cmp::Lt, r, valid);
+        let (lanes, store) = (self.lanes, self.store);
+        f.if_else(
+            exists,
+            |f| block_vectors(f, store, p, lanes),
+            |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
+        )
+    }
+
+    /// Writes columns `k + shift …` of the panel, the first `columns` when not all.
+    fn store_tile(&self, f: &mut Func, target: Val, (k, shift): (Val, i64), (vectors, columns): (&[Val], Option<Val>)) {
+        let width = f.i64(i64::from(self.panel * self.lanes));
+        let at = f.mul(k, width);
+        let start = f.gep(target, at, Scalar::F32);
+        for (i, v) in vectors.iter().enumerate() {
+            let p = byte(f, start, 4 * (i as i64 + shift) * i64::from(self.panel * self.lanes));
+            match columns {
+                None => f.store(*v, p),
+                Some(n) => {
+                    let i = f.i64(i as i64);
+                    let inside = f.cmp(Cmp::Lt, i, n);
+                    f.if_then(inside, |f| f.store(*v, p));
+                }
+            }
+        }
+    }
+}
+
+/// Transposes a square of 8 or 16 vectors: pairs of lanes, pairs of pairs, then 128-bit quarters.
+pub(super) fn transpose(f: &mut Func, rows: &[Val]) -> Vec<Val> {
+    let n = rows.len();
+    let ones = unpack(f, rows, 1);
+    let twos = unpack(f, &ones, 2);
+    // Now vector 4g + c holds column 4j + c of rows 4g..4g+4 in its 128-bit part j.
+    let parts = n / 4;
+    let mut out = vec![rows[0]; n];
+    for c in 0..4 {
+        let group: Vec<Val> = (0..parts).map(|g| twos[4 * g + c]).collect();
+        for (j, v) in transpose_parts(f, &group).into_iter().enumerate() {
+            out[4 * j + c] = v;
+        }
+    }
+    out
+}
+
+/// Interleaves runs of `size` lanes of rows `size` apart within each 128-bit part.
+fn unpack(f: &mut Func, rows: &[Val], size: usize) -> Vec<Val> {
+    let n = rows.len();
+    let mask = |half: usize| -> Vec<i64> {
+        let lane = |l: usize| {
+            let (part, within) = (l / 4 * 4, l % 4);
+            // Within a part: runs alternate between the two inputs.
+            let (run, offset) = (within / size, within % size);
+            let source = part + half * 2 + run / 2 * size + offset;
+            (source + (run % 2) * n) as i64
+        };
+        (0..n).map(lane).collect()
+    };
+    let (low, high) = (mask(0), mask(1));
+    let mut out = rows.to_vec();
+    for i in 0..n {
+        if i & size != 0 {
+            continue;
+        }
+        let (a, b) = (rows[i], rows[i + size]);
+        out[i] = f.shuffle(a, b, &low);
+        out[i + size] = f.shuffle(a, b, &high);
+    }
+    reorder(&out, size)
+}
+
+/// After the second interleaving, vectors come out in the order of columns 0, 2, 1, 3; put them right.
+fn reorder(rows: &[Val], size: usize) -> Vec<Val> {
+    if size == 1 {
+        return rows.to_vec();
+    }
+    let order = [0, 2, 1, 3];
+    (0..rows.len()).map(|i| rows[i / 4 * 4 + order[i % 4]]).collect()
+}
+
+/// Transposes vectors as a square matrix of 128-bit parts (2 by 2 or 4 by 4).
+fn transpose_parts(f: &mut Func, rows: &[Val]) -> Vec<Val> {
+    let lanes = |parts: &[i64]| -> Vec<i64> { parts.iter().flat_map(|p| (0..4).map(move |l| 4 * p + l)).collect() };
+    if let [a, b] = rows {
+        return vec![f.shuffle(*a, *b, &lanes(&[0, 2])), f.shuffle(*a, *b, &lanes(&[1, 3]))];
+    }
+    let (even, odd) = (lanes(&[0, 2, 4, 6]), lanes(&[1, 3, 5, 7]));
+    let mut pairs = Vec::new();
+    for pair in rows.chunks(2) {
+        pairs.push((f.shuffle(pair[0], pair[1], &even), f.shuffle(pair[0], pair[1], &odd)));
+    }
+    // Parts of rows 0 and 1: `even` holds 0 and 2, `odd` 1 and 3; the same again joins the two pairs.
+    vec![
+        f.shuffle(pairs[0].0, pairs[1].0, &even),
+        f.shuffle(pairs[0].1, pairs[1].1, &even),
+        f.shuffle(pairs[0].0, pairs[1].0, &odd),
+        f.shuffle(pairs[0].1, pairs[1].1, &odd),
+    ]
+}

@@ -1,0 +1,101 @@
+//! Reading stored weight rows as f32 vectors: plain types and GGML blocks of 32.
+
+use crate::text::{Func, Scalar, Ty, Val};
+use seqc_abi::Store;
+
+/// The `f32` of an IEEE half in a 16-bit integer (or of each lane).
+pub(super) fn half_to_float(f: &mut Func, bits: Val) -> Val {
+    let half = f.bitcast(bits, bits.ty.with(Scalar::F16));
+    f.convert("arith.extf", half, Scalar::F32)
+}
+
+/// The `f32` of a bfloat16 in a 16-bit integer (or of each lane).
+pub(super) fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
+    let wide = f.convert("arith.extui", bits, Scalar::I32);
+    let places = f.int(wide.ty, 16);
+    let wide = f.shl(wide, places);
+    f.bitcast(wide, wide.ty.with(Scalar::F32))
+}
+
+/// `lanes` consecutive weights of a plain store; with a mask, the lanes outside are zero and not read.
+pub(super) fn plain_vector(f: &mut Func, store: Store, ptr: Val, lanes: u32, mask: Option<Val>) -> Val {
+    let scalar = if store == Store::F32 { Scalar::F32 } else { Scalar::I16 };
+    let ty = Ty::V(lanes, scalar);
+    let raw = match mask {
+        None => f.load(ptr, ty),
+        Some(mask) => f.masked_load(ptr, mask, ty),
+    };
+    match store {
+        Store::F16 => half_to_float(f, raw),
+        Store::Bf16 => bf16_to_float(f, raw),
+        _ => raw,
+    }
+}
+
+/// Bytes from the block's start to its quants.
+pub(super) fn quants_offset(store: Store) -> i64 {
+    if store == Store::Q4_1 { 4 } else { 2 }
+}
+
+/// Pointer to byte `offset` (a constant) behind `ptr`.
+pub(super) fn byte(f: &mut Func, ptr: Val, offset: i64) -> Val {
+    let offset = f.i64(offset);
+    f.gep(ptr, offset, Scalar::I8)
+}
+
+/// A block's scale, and for `q4_1` its offset, as f32 scalars.
+pub(super) fn block_scales(f: &mut Func, store: Store, block: Val) -> (Val, Option<Val>) {
+    let d = f.load(block, Ty::S(Scalar::I16));
+    let d = half_to_float(f, d);
+    if store != Store::Q4_1 {
+        return (d, None);
+    }
+    let p = byte(f, block, 2);
+    let m = f.load(p, Ty::S(Scalar::I16));
+    (d, Some(half_to_float(f, m)))
+}
+
+/// The 32 weights of the block at `block` as vectors of `lanes` floats, in order.
+pub(super) fn block_vectors(f: &mut Func, store: Store, block: Val, lanes: u32) -> Vec<Val> {
+    let (d, m) = block_scales(f, store, block);
+    let d = f.splat(d, lanes);
+    let shift = match store {
+        Store::Q4_0 => Some(f.float(d.ty, -8.0)),
+        _ => None,
+    };
+    let m = m.map(|m| f.splat(m, lanes));
+    let scaled = |f: &mut Func, q: Val| {
+        let w = f.convert("arith.sitofp", q, Scalar::F32);
+        let w = shift.map_or(w, |s| f.add(w, s));
+        match m {
+            Some(m) => f.fma(w, d, m),
+            None => f.mul(w, d),
+        }
+    };
+    let start = quants_offset(store);
+    let bytes = Ty::V(lanes, Scalar::I8);
+    let step = i64::from(lanes);
+    if store == Store::Q8_0 {
+        return (0..32 / step)
+            .map(|i| {
+                let p = byte(f, block, start + i * step);
+                let q = f.load(p, bytes);
+                let q = f.convert("arith.extsi", q, Scalar::I32);
+                scaled(f, q)
+            })
+            .collect();
+    }
+    let (mut low, mut high) = (Vec::new(), Vec::new());
+    for i in 0..16 / step {
+        let p = byte(f, block, start + i * step);
+        let q = f.load(p, bytes);
+        let q = f.convert("arith.extui", q, Scalar::I32);
+        let (fifteen, four) = (f.int(q.ty, 15), f.int(q.ty, 4));
+        let l = f.and(q, fifteen);
+        let h = f.shr(q, four);
+        low.push(scaled(f, l));
+        high.push(scaled(f, h));
+    }
+    low.extend(high);
+    low
+}

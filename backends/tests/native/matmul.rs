@@ -1,0 +1,222 @@
+//! Micro-kernel and packing against plain loops, with every tail.
+
+use crate::support::{Loaded, Random, export, targets, weights};
+use seqc_abi::Store;
+use seqc_backends::{
+    kernels,
+    mlir::Target,
+    text::{Module, Ty},
+};
+use std::time::Instant;
+
+pub(crate) const STORES: [Store; 6] = [
+    Store::F32,
+    Store::F16,
+    Store::Bf16,
+    Store::Q4_0,
+    Store::Q4_1,
+    Store::Q8_0,
+];
+const MK: [Ty; 7] = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I64, Ty::I1];
+const PACK: [Ty; 6] = [Ty::Ptr, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::Ptr];
+
+type Mk = extern "C" fn(*const f32, i64, *const f32, *mut f32, i64, i64, bool);
+type Pack = extern "C" fn(*const u8, i64, i64, i64, i64, *mut f32);
+
+fn tiles(target: &Target) -> Vec<(u32, u32)> {
+    let rows = |panel| kernels::max_rows(target.width(), panel);
+    (1..=4)
+        .flat_map(|panel| (1..=rows(panel)).map(move |r| (r, panel)))
+        .collect()
+}
+
+#[test]
+fn micro_kernels_multiply() {
+    for target in targets() {
+        let mut module = Module::default();
+        for tile in tiles(&target) {
+            let name = kernels::micro_kernel(&mut module, target.width(), tile);
+            export(&mut module, &name, &MK);
+        }
+        let loaded = Loaded::new(module, &target);
+        let mut random = Random::new(1);
+        for (rows, panel) in tiles(&target) {
+            // SAFETY: the type is that of the kernel's documentation.
+            let f: Mk = unsafe { loaded.function(&format!("t_seqc_mk_{rows}x{panel}")) };
+            for k in [0, 1, 3, 4, 37] {
+                check_tile(f, (rows as usize, (panel * target.width()) as usize, k), &mut random);
+            }
+        }
+    }
+}
+
+fn check_tile(f: Mk, (m, n, k): (usize, usize, usize), random: &mut Random) {
+    let (lda, ldc) = (k + 3, n + 5);
+    let (a, b, c) = (random.floats(m * lda), random.floats(k * n), random.floats(m * ldc));
+    for accumulate in [false, true] {
+        let mut out = c.clone();
+        f(
+            a.as_ptr(),
+            lda as i64,
+            b.as_ptr(),
+            out.as_mut_ptr(),
+            ldc as i64,
+            k as i64,
+            accumulate,
+        );
+        for i in 0..m {
+            for j in 0..ldc {
+                let old = c[i * ldc + j];
+                let sum: f64 = (0..k)
+                    .map(|x| f64::from(a[i * lda + x]) * f64::from(b[x * n + j.min(n - 1)]))
+                    .sum();
+                let want = if j >= n {
+                    old
+                } else {
+                    sum as f32 + if accumulate { old } else { 0.0 }
+                };
+                assert!((out[i * ldc + j] - want).abs() < 1e-5, "{m}x{n}x{k} at {i},{j}");
+            }
+        }
+    }
+}
+
+#[test]
+fn panels_hold_the_rows_transposed() {
+    for target in targets() {
+        let mut module = Module::default();
+        for store in STORES {
+            for panel in 1..=4 {
+                let name = kernels::pack(&mut module, target.width(), store, panel);
+                export(&mut module, &name, &PACK);
+            }
+        }
+        let loaded = Loaded::new(module, &target);
+        for store in STORES {
+            for panel in 1..=4 {
+                // SAFETY: the type is that of the kernel's documentation.
+                let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", store.name())) };
+                check_panel(f, store, (panel * target.width()) as usize);
+            }
+        }
+    }
+}
+
+fn check_panel(f: Pack, store: Store, n: usize) {
+    let total = if store.block() == 32 { 96 } else { 75 };
+    let spans: &[(usize, usize)] = match store.block() {
+        32 => &[(0, 96), (32, 64), (64, 32), (0, 0)],
+        _ => &[(0, 75), (0, 64), (5, 33), (16, 1), (74, 1), (9, 0)],
+    };
+    let (bytes, values) = weights(store, n, total, &mut Random::new(5));
+    let stride = store.row_bytes(total).expect("whole blocks");
+    for rows in [n, n - 1, n / 2 + 1, 1] {
+        for &(k0, kc) in spans {
+            // Nothing behind the last row may be read: hand over a copy that ends there.
+            let held = bytes[..rows * stride].to_vec();
+            let mut out = vec![f32::NAN; kc * n + 1];
+            f(
+                held.as_ptr(),
+                stride as i64,
+                rows as i64,
+                k0 as i64,
+                kc as i64,
+                out.as_mut_ptr(),
+            );
+            assert!(out[kc * n].is_nan(), "wrote past the panel");
+            for k in 0..kc {
+                for r in 0..n {
+                    let want = if r < rows { values[r * total + k0 + k] } else { 0.0 };
+                    let got = out[k * n + r];
+                    let near = (got - want).abs() <= 1e-6 * want.abs().max(1e-3);
+                    assert!(
+                        near,
+                        "{} n={n} rows={rows} k0={k0} kc={kc} at {r},{k}: {got} {want}",
+                        store.name()
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Speeds of this machine. `cargo test --release -p seqc-backends --test native -- --ignored --nocapture speed`
+#[test]
+#[ignore = "a measurement"]
+fn speed_of_matrix_kernels() {
+    for target in targets() {
+        let w = target.width();
+        let panel = if w == 16 { 4 } else { 2 };
+        let mut module = Module::default();
+        let rows: Vec<u32> = (1..=kernels::max_rows(w, panel)).collect();
+        for r in &rows {
+            let name = kernels::micro_kernel(&mut module, w, (*r, panel));
+            export(&mut module, &name, &MK);
+        }
+        for store in STORES {
+            let name = kernels::pack(&mut module, w, store, panel);
+            export(&mut module, &name, &PACK);
+        }
+        let loaded = Loaded::new(module, &target);
+        let n = (panel * w) as usize;
+        for k in [576, 1536, 3072] {
+            for r in [1, 4, rows.len()] {
+                // SAFETY: the type is that of the kernel's documentation.
+                let f: Mk = unsafe { loaded.function(&format!("t_seqc_mk_{r}x{panel}")) };
+                time_tile(f, (r, n, k));
+            }
+        }
+        for store in STORES {
+            // SAFETY: the type is that of the kernel's documentation.
+            let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", store.name())) };
+            time_panel(f, store, n);
+        }
+    }
+}
+
+fn time_tile(f: Mk, (m, n, k): (usize, usize, usize)) {
+    let mut random = Random::new(1);
+    let blocks = 504 / m;
+    let (a, b) = (random.floats(m * k * blocks), random.floats(k * n));
+    let mut c = vec![0.0; m * n];
+    let mut best = f64::MAX;
+    for _ in 0..10 {
+        let start = Instant::now();
+        for i in 0..blocks {
+            let a = a[i * m * k..].as_ptr();
+            f(a, k as i64, b.as_ptr(), c.as_mut_ptr(), n as i64, k as i64, false);
+        }
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    let flops = 2.0 * (m * n * k * blocks) as f64;
+    println!("mk {m}x{n} k={k}: {:.0} GFLOP/s", flops / best / 1e9);
+}
+
+fn time_panel(f: Pack, store: Store, n: usize) {
+    for k in [576usize, 1024, 3072] {
+        let panels = 16;
+        let (bytes, _) = weights(store, n * panels, k, &mut Random::new(2));
+        let stride = store.row_bytes(k).expect("whole blocks");
+        let mut out = vec![0.0; n * k];
+        let mut best = f64::MAX;
+        for _ in 0..10 {
+            let start = Instant::now();
+            for i in 0..panels {
+                f(
+                    bytes[i * n * stride..].as_ptr(),
+                    stride as i64,
+                    n as i64,
+                    0,
+                    k as i64,
+                    out.as_mut_ptr(),
+                );
+            }
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        println!(
+            "pack {} n={n} k={k}: {:.1} GB/s out",
+            store.name(),
+            (4 * n * k * panels) as f64 / best / 1e9
+        );
+    }
+}
