@@ -29,6 +29,7 @@ mod expr;
 mod graph;
 mod model;
 mod op;
+pub mod random;
 pub mod text;
 pub mod verify;
 

@@ -75,16 +75,16 @@ fn sum(inner: &[usize], starts: &[i64], tables: &[&[Table]], operands: &[Data]) 
 
 fn row(len: usize, offsets: &[i64], last: &[&Table], operands: &[Data]) -> f64 {
     if let ([a, b], [x, y]) = (last, operands) {
-        let (a0, b0) = (offsets[0] as usize, offsets[1] as usize);
-        return match (a.stride, b.stride) {
-            (Some(1), Some(1)) => dot(&x[a0..a0 + len], &y[b0..b0 + len]),
-            _ => {
-                let pairs = a.offsets.iter().zip(&b.offsets);
-                pairs.map(|(p, q)| x[a0 + *p as usize] * y[b0 + *q as usize]).sum()
-            }
-        };
+        let (a0, b0) = (offsets[0], offsets[1]);
+        if (a.stride, b.stride) == (Some(1), Some(1)) {
+            return dot(&x[a0 as usize..a0 as usize + len], &y[b0 as usize..b0 as usize + len]);
+        }
+        let pairs = a.offsets.iter().zip(&b.offsets);
+        return pairs
+            .map(|(p, q)| x[a0.wrapping_add(*p) as usize] * y[b0.wrapping_add(*q) as usize])
+            .sum();
     }
-    let factor = |n: usize, i: usize| operands[n][(offsets[n] + last[n].offsets[i]) as usize];
+    let factor = |n: usize, i: usize| operands[n][offsets[n].wrapping_add(last[n].offsets[i]) as usize];
     (0..len)
         .map(|i| (0..operands.len()).map(|n| factor(n, i)).product::<f64>())
         .sum()

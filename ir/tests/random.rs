@@ -1,0 +1,108 @@
+//! Properties of random graphs: they are well formed, stay small, print and parse, and step like a whole.
+
+use seqc_ir::{
+    Graph, Model, Op,
+    eval::{EvalError, Evaluator, ModelEvaluator},
+    random::{random_graph, random_graph_whole, random_model},
+    verify::{verify, verify_model},
+};
+use std::collections::BTreeSet;
+
+const SEEDS: u64 = 300;
+
+#[test]
+fn random_graphs_are_well_formed_and_print_what_they_parse() {
+    for seed in 0..SEEDS {
+        let graph = random_graph(seed, 1 + seed as usize % 12).graph;
+        let violations: Vec<_> = verify(&graph).iter().map(ToString::to_string).collect();
+        assert!(violations.is_empty(), "seed {seed}: {}\n{graph}", violations.join("\n"));
+        let text = graph.to_string();
+        let parsed: Graph = text.parse().unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
+        assert_eq!(parsed.to_string(), text, "seed {seed}");
+    }
+}
+
+#[test]
+fn random_values_stay_small() {
+    for seed in 0..SEEDS {
+        let random = random_graph(seed, 1 + seed as usize % 12);
+        let mut evaluator = Evaluator::new(&random.graph, &random.param_values(seed)).unwrap();
+        for (t, inputs) in random.input_values(seed, 40).iter().enumerate() {
+            for (n, out) in evaluator.step(inputs).unwrap().iter().enumerate() {
+                let worst = out
+                    .data
+                    .iter()
+                    .fold(0.0, |a: f64, x| if x.is_nan() { f64::NAN } else { a.max(x.abs()) });
+                assert!(
+                    worst < 5.0,
+                    "seed {seed}, token {t}, result {n}: {worst}\n{}",
+                    random.graph
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_and_whole_agree() {
+    for seed in 0..100 {
+        let random = random_graph(seed, 8);
+        let mut evaluator = Evaluator::new(&random.graph, &random.param_values(seed)).unwrap();
+        let inputs = random.input_values(seed, 20);
+        let steps: Vec<_> = inputs.iter().map(|i| evaluator.step(i).unwrap()).collect();
+        assert_eq!(steps, evaluator.run_whole(&inputs).unwrap(), "seed {seed}");
+        evaluator.reset();
+        assert_eq!(evaluator.step(&inputs[0]).unwrap(), steps[0], "seed {seed}");
+    }
+}
+
+#[test]
+fn graphs_that_look_ahead_have_a_whole() {
+    for seed in 0..60 {
+        let random = random_graph_whole(seed, 6);
+        assert_eq!(verify(&random.graph), [], "seed {seed}");
+        let evaluator = Evaluator::new(&random.graph, &random.param_values(seed)).unwrap();
+        let whole = evaluator.run_whole(&random.input_values(seed, 12)).unwrap();
+        assert!(
+            whole.iter().flatten().all(|t| t.data.iter().all(|x| x.abs() < 5.0)),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn random_models_run() {
+    for seed in 0..30 {
+        let random = random_model(seed, 4, 4);
+        assert_eq!(verify_model(&random.model), [], "seed {seed}");
+        let text = random.model.to_string();
+        assert_eq!(text.parse::<Model>().unwrap().to_string(), text);
+        let params = random.param_values(seed);
+        let mut evaluator = ModelEvaluator::new(&random.model, |call, param| {
+            Ok::<_, EvalError>(params[call][param].clone())
+        })
+        .unwrap();
+        let inputs = random.input_values(seed, 9);
+        let steps: Vec<_> = inputs.iter().map(|i| evaluator.step(i).unwrap()).collect();
+        assert_eq!(steps, evaluator.run_whole(&inputs).unwrap(), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_operation_occurs() {
+    let mut words = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let graph = random_graph(seed, 12).graph;
+        for value in graph.values() {
+            let word = match graph.op(value) {
+                Op::Unary(op) => op.name().to_owned(),
+                Op::Binary(op) => op.name().to_owned(),
+                Op::Reduce { op, .. } => format!("reduce {}", op.name()),
+                Op::Attend(spec) => format!("attend {}", spec.normaliser.name()),
+                op => op.to_string().split('(').next().unwrap_or_default().to_owned(),
+            };
+            words.insert(word);
+        }
+    }
+    insta::assert_snapshot!(words.into_iter().collect::<Vec<_>>().join(" "));
+}
