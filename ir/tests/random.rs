@@ -2,8 +2,8 @@
 
 use seqc_ir::{
     Graph, Model, Op,
-    eval::{EvalError, Evaluator, ModelEvaluator},
-    random::{random_graph, random_graph_whole, random_model},
+    eval::{EvalError, Evaluator, ModelEvaluator, Tensor},
+    random::{Rng, random_graph, random_graph_whole, random_model},
     verify::{verify, verify_model},
 };
 use std::collections::BTreeSet;
@@ -105,4 +105,40 @@ fn every_operation_occurs() {
         }
     }
     insta::assert_snapshot!(words.into_iter().collect::<Vec<_>>().join(" "));
+}
+
+#[test]
+fn small_errors_stay_small() {
+    // What single precision does to parameters and inputs must not change results much: else comparing with
+    // generated code would mean nothing.
+    let nudge = |tensors: &mut Vec<Tensor>, rng: &mut Rng, integers: bool| {
+        for x in tensors
+            .iter_mut()
+            .filter(|t| !(integers && t.shape.is_empty()))
+            .flat_map(|t| &mut t.data)
+        {
+            *x *= 1.0 + 1e-7 * (rng.unit() - 0.5);
+        }
+    };
+    for seed in 0..SEEDS {
+        let random = random_graph(seed, 1 + seed as usize % 12);
+        let mut rng = Rng::new(seed);
+        let mut params = random.param_values(seed);
+        let mut exact = Evaluator::new(&random.graph, &params).unwrap();
+        nudge(&mut params, &mut rng, false);
+        let mut nudged = Evaluator::new(&random.graph, &params).unwrap();
+        for mut inputs in random.input_values(seed, 40) {
+            let expected = exact.step(&inputs).unwrap();
+            nudge(&mut inputs, &mut rng, true);
+            for (n, (a, b)) in nudged.step(&inputs).unwrap().iter().zip(&expected).enumerate() {
+                let worst = a
+                    .data
+                    .iter()
+                    .zip(&b.data)
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f64::max);
+                assert!(worst < 5e-6, "seed {seed}, result {n}: {worst}\n{}", random.graph);
+            }
+        }
+    }
 }
