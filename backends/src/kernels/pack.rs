@@ -1,6 +1,9 @@
 //! Packing a panel of weight rows for the micro-kernel: dequantised, and transposed in registers.
 
-use super::rows::{block_vectors, byte, plain_vector};
+use super::{
+    lanes::transpose,
+    rows::{block_vectors, byte, plain_vector},
+};
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::Store;
 
@@ -155,76 +158,4 @@ impl Pack {
             }
         }
     }
-}
-
-/// Transposes a square of 8 or 16 vectors: pairs of lanes, pairs of pairs, then 128-bit quarters.
-pub(super) fn transpose(f: &mut Func, rows: &[Val]) -> Vec<Val> {
-    let n = rows.len();
-    let ones = unpack(f, rows, 1);
-    let twos = unpack(f, &ones, 2);
-    // Now vector 4g + c holds column 4j + c of rows 4g..4g+4 in its 128-bit part j.
-    let parts = n / 4;
-    let mut out = vec![rows[0]; n];
-    for c in 0..4 {
-        let group: Vec<Val> = (0..parts).map(|g| twos[4 * g + c]).collect();
-        for (j, v) in transpose_parts(f, &group).into_iter().enumerate() {
-            out[4 * j + c] = v;
-        }
-    }
-    out
-}
-
-/// Interleaves runs of `size` lanes of rows `size` apart within each 128-bit part.
-fn unpack(f: &mut Func, rows: &[Val], size: usize) -> Vec<Val> {
-    let n = rows.len();
-    let mask = |half: usize| -> Vec<i64> {
-        let lane = |l: usize| {
-            let (part, within) = (l / 4 * 4, l % 4);
-            // Within a part: runs alternate between the two inputs.
-            let (run, offset) = (within / size, within % size);
-            let source = part + half * 2 + run / 2 * size + offset;
-            (source + (run % 2) * n) as i64
-        };
-        (0..n).map(lane).collect()
-    };
-    let (low, high) = (mask(0), mask(1));
-    let mut out = rows.to_vec();
-    for i in 0..n {
-        if i & size != 0 {
-            continue;
-        }
-        let (a, b) = (rows[i], rows[i + size]);
-        out[i] = f.shuffle(a, b, &low);
-        out[i + size] = f.shuffle(a, b, &high);
-    }
-    reorder(&out, size)
-}
-
-/// After the second interleaving, vectors come out in the order of columns 0, 2, 1, 3; put them right.
-fn reorder(rows: &[Val], size: usize) -> Vec<Val> {
-    if size == 1 {
-        return rows.to_vec();
-    }
-    let order = [0, 2, 1, 3];
-    (0..rows.len()).map(|i| rows[i / 4 * 4 + order[i % 4]]).collect()
-}
-
-/// Transposes vectors as a square matrix of 128-bit parts (2 by 2 or 4 by 4).
-fn transpose_parts(f: &mut Func, rows: &[Val]) -> Vec<Val> {
-    let lanes = |parts: &[i64]| -> Vec<i64> { parts.iter().flat_map(|p| (0..4).map(move |l| 4 * p + l)).collect() };
-    if let [a, b] = rows {
-        return vec![f.shuffle(*a, *b, &lanes(&[0, 2])), f.shuffle(*a, *b, &lanes(&[1, 3]))];
-    }
-    let (even, odd) = (lanes(&[0, 2, 4, 6]), lanes(&[1, 3, 5, 7]));
-    let mut pairs = Vec::new();
-    for pair in rows.chunks(2) {
-        pairs.push((f.shuffle(pair[0], pair[1], &even), f.shuffle(pair[0], pair[1], &odd)));
-    }
-    // Parts of rows 0 and 1: `even` holds 0 and 2, `odd` 1 and 3; the same again joins the two pairs.
-    vec![
-        f.shuffle(pairs[0].0, pairs[1].0, &even),
-        f.shuffle(pairs[0].1, pairs[1].1, &even),
-        f.shuffle(pairs[0].0, pairs[1].0, &odd),
-        f.shuffle(pairs[0].1, pairs[1].1, &odd),
-    ]
 }

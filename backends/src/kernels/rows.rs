@@ -32,11 +32,6 @@ pub(super) fn plain_vector(f: &mut Func, store: Store, ptr: Val, lanes: u32, mas
     }
 }
 
-/// Bytes from the block's start to its quants.
-pub(super) fn quants_offset(store: Store) -> i64 {
-    if store == Store::Q4_1 { 4 } else { 2 }
-}
-
 /// Pointer to byte `offset` (a constant) behind `ptr`.
 pub(super) fn byte(f: &mut Func, ptr: Val, offset: i64) -> Val {
     let offset = f.i64(offset);
@@ -59,42 +54,41 @@ pub(super) fn block_scales(f: &mut Func, store: Store, block: Val) -> (Val, Opti
 pub(super) fn block_vectors(f: &mut Func, store: Store, block: Val, lanes: u32) -> Vec<Val> {
     let (d, m) = block_scales(f, store, block);
     let d = f.splat(d, lanes);
-    let shift = match store {
-        Store::Q4_0 => Some(f.float(d.ty, -8.0)),
-        _ => None,
-    };
+    let shift = (store == Store::Q4_0).then(|| f.float(d.ty, -8.0));
     let m = m.map(|m| f.splat(m, lanes));
-    let scaled = |f: &mut Func, q: Val| {
-        let w = f.convert("arith.sitofp", q, Scalar::F32);
+    let quants = block_quants(f, store, block, lanes);
+    let scaled = |w: Val| {
         let w = shift.map_or(w, |s| f.add(w, s));
         match m {
             Some(m) => f.fma(w, d, m),
             None => f.mul(w, d),
         }
     };
-    let start = quants_offset(store);
-    let bytes = Ty::V(lanes, Scalar::I8);
-    let step = i64::from(lanes);
-    if store == Store::Q8_0 {
-        return (0..32 / step)
-            .map(|i| {
-                let p = byte(f, block, start + i * step);
-                let q = f.load(p, bytes);
-                let q = f.convert("arith.extsi", q, Scalar::I32);
-                scaled(f, q)
-            })
-            .collect();
-    }
+    quants.into_iter().map(scaled).collect()
+}
+
+/// The 32 stored integers of the block at `block` as floats, in order; those of `q4_0` still count from 0.
+pub(super) fn block_quants(f: &mut Func, store: Store, block: Val, lanes: u32) -> Vec<Val> {
+    let start = if store == Store::Q4_1 { 4 } else { 2 };
+    let count = if store == Store::Q8_0 { 32 } else { 16 };
+    let widen = if store == Store::Q8_0 {
+        "arith.extsi"
+    } else {
+        "arith.extui"
+    };
     let (mut low, mut high) = (Vec::new(), Vec::new());
-    for i in 0..16 / step {
-        let p = byte(f, block, start + i * step);
-        let q = f.load(p, bytes);
-        let q = f.convert("arith.extui", q, Scalar::I32);
+    for at in (0..count).step_by(lanes as usize) {
+        let p = byte(f, block, start + i64::from(at));
+        let q = f.load(p, Ty::V(lanes, Scalar::I8));
+        let q = f.convert(widen, q, Scalar::I32);
+        if store == Store::Q8_0 {
+            low.push(f.convert("arith.sitofp", q, Scalar::F32));
+            continue;
+        }
         let (fifteen, four) = (f.int(q.ty, 15), f.int(q.ty, 4));
-        let l = f.and(q, fifteen);
-        let h = f.shr(q, four);
-        low.push(scaled(f, l));
-        high.push(scaled(f, h));
+        let (l, h) = (f.and(q, fifteen), f.shr(q, four));
+        low.push(f.convert("arith.sitofp", l, Scalar::F32));
+        high.push(f.convert("arith.sitofp", h, Scalar::F32));
     }
     low.extend(high);
     low

@@ -4,4 +4,5 @@ mod driver;
 mod linking;
 mod math;
 mod matmul;
+mod matvec;
 mod support;

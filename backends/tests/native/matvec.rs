@@ -1,0 +1,141 @@
+//! Matrix times vector from stored weights.
+
+use crate::{
+    matmul::STORES,
+    support::{Loaded, Random, export, targets, weights},
+};
+use seqc_abi::Store;
+use seqc_backends::{
+    kernels,
+    mlir::Target,
+    text::{Func, Module, Scalar, Ty},
+};
+use std::time::Instant;
+
+const GEMV: [Ty; 6] = [Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr];
+
+type Gemv = extern "C" fn(*const u8, i64, i64, *const f32, i64, *mut f32);
+
+fn load(target: &Target) -> Loaded {
+    let mut module = Module::default();
+    for store in STORES {
+        let name = kernels::gemv(&mut module, target.width(), store);
+        export(&mut module, &name, &GEMV);
+    }
+    module.add(reader(target.width()));
+    Loaded::new(module, target)
+}
+
+fn kernel(loaded: &Loaded, store: Store) -> Gemv {
+    // SAFETY: the type is that of the kernel's documentation.
+    unsafe { loaded.function(&format!("t_seqc_gemv_{}", store.name())) }
+}
+
+#[test]
+fn rows_times_a_vector() {
+    for target in targets() {
+        let loaded = load(&target);
+        for store in STORES {
+            let f = kernel(&loaded, store);
+            let mut random = Random::new(11);
+            let sizes: &[usize] = if store.block() == 32 {
+                &[32, 64, 96, 576]
+            } else {
+                &[1, 7, 16, 40, 100, 576]
+            };
+            for &k in sizes {
+                for rows in [1, 3, 4, 9, 16] {
+                    check(f, (store, rows, k), &mut random);
+                }
+            }
+        }
+    }
+}
+
+fn check(f: Gemv, (store, rows, k): (Store, usize, usize), random: &mut Random) {
+    let (bytes, values) = weights(store, rows, k, random);
+    let x = random.floats(k);
+    let mut y = vec![f32::NAN; rows + 1];
+    let stride = store.row_bytes(k).expect("whole blocks");
+    f(
+        bytes.as_ptr(),
+        stride as i64,
+        rows as i64,
+        x.as_ptr(),
+        k as i64,
+        y.as_mut_ptr(),
+    );
+    assert!(y[rows].is_nan(), "wrote past the rows");
+    for r in 0..rows {
+        let terms = (0..k).map(|i| f64::from(values[r * k + i]) * f64::from(x[i]));
+        let (sum, size) = terms.fold((0.0, 0.0), |(s, a), t| (s + t, a + t.abs()));
+        let error = (f64::from(y[r]) - sum).abs();
+        assert!(
+            error <= 1e-6 * size,
+            "{} {rows}x{k} row {r}: {} {sum}",
+            store.name(),
+            y[r]
+        );
+    }
+}
+
+/// `t_read(p, n, out)`: reads n bytes as fast as the machine can.
+fn reader(lanes: u32) -> Func {
+    let mut f = Func::exported("t_read", &[Ty::Ptr, Ty::I64, Ty::Ptr]);
+    let (p, n, out, ty) = (f.param(0), f.param(1), f.param(2), Ty::V(lanes, Scalar::I32));
+    let (zero, start, step) = (f.zero(ty), f.i64(0), f.i64(i64::from(lanes) * 16));
+    let sums = f.for_loop((start, n, step), &[zero; 4], |f, i, sums| {
+        let load = |(u, sum): (usize, &_)| {
+            let shift = f.i64(i64::from(lanes) * 4 * u as i64);
+            let at = f.add(i, shift);
+            let p = f.gep(p, at, Scalar::I8);
+            let v = f.load(p, ty);
+            f.add(v, *sum)
+        };
+        sums.iter().enumerate().map(load).collect()
+    });
+    for s in sums {
+        f.store(s, out);
+    }
+    f
+}
+
+/// Bytes of weights read per second, from memory. Run as `speed_of_matrix_kernels`.
+#[test]
+#[ignore = "a measurement"]
+fn speed_of_matrix_vector() {
+    for target in targets() {
+        let loaded = load(&target);
+        // SAFETY: the type is that of `reader`.
+        let read: extern "C" fn(*const u8, i64, *mut f32) = unsafe { loaded.function("t_read") };
+        let (bytes, mut out) = (vec![1u8; 192 << 20], [0.0; 16]);
+        let best = fastest(|| read(bytes.as_ptr(), bytes.len() as i64, out.as_mut_ptr()));
+        println!("read: {:.1} GB/s", bytes.len() as f64 / best / 1e9);
+        let best = fastest(|| read(bytes.as_ptr(), 128 << 10, out.as_mut_ptr()));
+        println!("read from L2: {:.1} GB/s", f64::from(128 << 10) / best / 1e9);
+        for store in STORES {
+            let f = kernel(&loaded, store);
+            for k in [576usize, 1536, 4096] {
+                let stride = store.row_bytes(k).expect("whole blocks");
+                let (large, small) = ((96 << 20) / stride, (192 << 10) / stride);
+                let (x, mut y) = (vec![0.5f32; k], vec![0.0f32; large]);
+                let mut rate = |rows: usize| {
+                    let (rows, stride) = (rows as i64, stride as i64);
+                    let best = fastest(|| f(bytes.as_ptr(), stride, rows, x.as_ptr(), k as i64, y.as_mut_ptr()));
+                    (rows * stride) as f64 / best / 1e9
+                };
+                let (large, small) = (rate(large), rate(small));
+                println!("gemv {} k={k}: {large:.1} GB/s, from cache {small:.1}", store.name());
+            }
+        }
+    }
+}
+
+fn fastest(mut body: impl FnMut()) -> f64 {
+    let time = |_| {
+        let start = Instant::now();
+        body();
+        start.elapsed().as_secs_f64()
+    };
+    (0..7).map(time).fold(f64::MAX, f64::min)
+}
