@@ -22,6 +22,10 @@
 //!
 //! # Models
 //! A [`Model`] is a list of distinct layer graphs and a list of calls to them; repeated layers share a graph.
+//!
+//! # Around the graph
+//! [`verify`] says whether a graph is well formed, [`eval`] what it means, [`text`] how it is written, and [`random`]
+//! makes graphs for tests.
 
 mod builder;
 pub mod eval;

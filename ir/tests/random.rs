@@ -1,7 +1,7 @@
 //! Properties of random graphs: they are well formed, stay small, print and parse, and step like a whole.
 
 use seqc_ir::{
-    Graph, Model, Op,
+    Graph, Model, Op, Port, ReduceOp, UnaryOp,
     eval::{EvalError, Evaluator, ModelEvaluator, Tensor},
     random::{Rng, random_graph, random_graph_whole, random_model},
     verify::{verify, verify_model},
@@ -141,4 +141,61 @@ fn small_errors_stay_small() {
             }
         }
     }
+}
+
+#[test]
+fn contractions_agree_with_products_that_are_built() {
+    for seed in 0..100 {
+        let random = random_graph(seed, 10);
+        let mut plain = random.graph.clone();
+        // A sum over anything but a product of views is computed from the built operand.
+        for value in plain.values() {
+            if matches!(plain.op(value), Op::Reduce { op: ReduceOp::Sum, .. }) {
+                let operand = plain.operands(value)[0];
+                let twice = plain.unary(UnaryOp::Neg, operand);
+                let twice = plain.unary(UnaryOp::Neg, twice);
+                plain.set_operand(value, 0, twice);
+            }
+        }
+        let params = random.param_values(seed);
+        let mut a = Evaluator::new(&random.graph, &params).unwrap();
+        let mut b = Evaluator::new(&plain, &params).unwrap();
+        for inputs in random.input_values(seed, 10) {
+            let pairs = a.step(&inputs).unwrap().into_iter().zip(b.step(&inputs).unwrap());
+            for (x, y) in pairs.flat_map(|(x, y)| x.data.into_iter().zip(y.data)) {
+                assert!((x - y).abs() < 1e-10, "seed {seed}: {x} and {y}\n{}", random.graph);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_verifier_accepts_can_be_evaluated() {
+    let mut accepted = 0;
+    for seed in 0..3000 {
+        let mut rng = Rng::new(seed);
+        let text = random_graph(seed, 1 + seed as usize % 4).graph.to_string();
+        // One number of the text is replaced by another.
+        let digits: Vec<_> = text
+            .char_indices()
+            .filter(|(_, c)| c.is_ascii_digit())
+            .map(|(n, _)| n)
+            .collect();
+        let at = *rng.choose(&digits);
+        let text = format!("{}{}{}", &text[..at], rng.below(10), &text[at + 1..]);
+        let Ok(graph) = text.parse::<Graph>() else { continue };
+        if !verify(&graph).is_empty() {
+            continue;
+        }
+        accepted += 1;
+        let fill = |p: &Port| Tensor::fill(&p.ty.sizes(), |n| n as f64 - 3.0);
+        let params: Vec<_> = graph.params.iter().map(fill).collect();
+        let inputs: Vec<_> = graph.inputs.iter().map(fill).collect();
+        let mut evaluator = Evaluator::new(&graph, &params).unwrap();
+        for _ in 0..3 {
+            evaluator.step(&inputs).unwrap();
+        }
+        evaluator.run_whole(&[inputs.clone(), inputs]).unwrap();
+    }
+    assert!(accepted > 100, "{accepted}");
 }

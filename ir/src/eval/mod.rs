@@ -8,7 +8,7 @@
 //! values are 0 and 1. Nodes that depend on parameters alone are computed once, when the evaluator is made.
 //!
 //! It is plain rather than fast, but it never builds the product under a sum: products of views under
-//! [`crate::ReduceOp::Sum`] and [`crate::Op::MatVec`] are contracted in place ([`contract`]).
+//! [`crate::ReduceOp::Sum`] and [`crate::Op::MatVec`] are contracted in place (`contract.rs`).
 
 mod access;
 mod attend;

@@ -136,8 +136,8 @@ impl Generator {
                 let near_one = self.plus(near_one, 1.0);
                 self.graph.reduce(ReduceOp::Prod, near_one, axes)
             }
-            4 => self.softmax(x, len),
-            _ => self.rms_norm(x, len),
+            4 => self.softmax(x),
+            _ => self.rms_norm(x),
         }
     }
 
@@ -147,7 +147,7 @@ impl Generator {
         self.graph.broadcast(row, shape, &axes)
     }
 
-    fn softmax(&mut self, x: Value, _len: usize) -> Value {
+    fn softmax(&mut self, x: Value) -> Value {
         let largest = self.graph.reduce(ReduceOp::Max, x, 1);
         let largest = self.spread(largest, x);
         let less = self.graph.binary(BinaryOp::Sub, x, largest);
@@ -157,7 +157,7 @@ impl Generator {
         self.graph.binary(BinaryOp::Div, weights, total)
     }
 
-    fn rms_norm(&mut self, x: Value, _len: usize) -> Value {
+    fn rms_norm(&mut self, x: Value) -> Value {
         let last = self.sizes(x).last().copied().unwrap_or(1);
         let square = self.graph.product_of(x, x);
         let sum = self.graph.reduce(ReduceOp::Sum, square, 1);

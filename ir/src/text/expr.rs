@@ -1,6 +1,6 @@
 //! Parsing of index maps and score functions.
 
-use super::{MAX_DEPTH, ParseError, lex::Token, parse::Parser};
+use super::{MAX_DEPTH, ParseError, cursor::Parser, lex::Token};
 use crate::{BinaryOp, IndexExpr, ScoreExpr, UnaryOp};
 
 impl Parser {

@@ -23,6 +23,7 @@
 //! Printing goes through `Display`; parsing through `FromStr` of [`crate::Graph`] and [`crate::Model`], and checks the
 //! text alone: a graph that parses may still be refused by the verifier. `print(parse(print(g)))` is `print(g)`.
 
+mod cursor;
 mod expr;
 mod lex;
 mod model;

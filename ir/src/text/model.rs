@@ -1,6 +1,6 @@
 //! Parsing of models.
 
-use super::{MAX_NUMBER, ParseError, lex::Token, parse::Parser};
+use super::{MAX_NUMBER, ParseError, cursor::Parser, lex::Token};
 use crate::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
 use std::str::FromStr;
 

@@ -17,7 +17,7 @@
 //! 11. Attention: heads are a multiple of key heads, lengths agree; streams are scalars (or one value per head at the query);
 //!     the predicate is a truth value, the score a real number, and both use only streams that exist.
 //! 12. Every state has a next value of its own type.
-//! 13. There is at least one result, and names of results, parameters, inputs and states do not repeat.
+//! 13. There is at least one result, and names of results, of parameters and of inputs do not repeat.
 //!
 //! # Laws of a model
 //! 14. Every layer graph obeys the laws above and has one encoding per parameter.
@@ -202,7 +202,6 @@ fn ports(report: &mut Report<'_>) {
     distinct(report, "result", graph.outputs.iter().map(|(name, _)| name));
     distinct(report, "parameter", graph.params.iter().map(|p| &p.name));
     distinct(report, "input", graph.inputs.iter().map(|p| &p.name));
-    distinct(report, "state", graph.states.iter().map(|s| &s.name));
 }
 
 fn distinct<'a>(report: &mut Report<'_>, what: &str, names: impl Iterator<Item = &'a String>) {

@@ -1,0 +1,188 @@
+//! The cursor over tokens: what belongs here, lists, names, numbers, types.
+
+use super::{
+    ParseError,
+    lex::{Spot, Token, lex},
+};
+use crate::{Dim, Elem, Ty};
+use std::str::FromStr;
+
+/// A cursor over the tokens of a text.
+pub(super) struct Parser {
+    spots: Vec<Spot>,
+    at: usize,
+}
+
+impl Parser {
+    pub(super) fn new(text: &str) -> Result<Parser, ParseError> {
+        Ok(Parser {
+            spots: lex(text)?,
+            at: 0,
+        })
+    }
+
+    pub(super) fn peek(&self) -> &Token {
+        &self.spots[self.at].token
+    }
+
+    /// Moves on; the end stays the end.
+    pub(super) fn advance(&mut self) {
+        self.at = (self.at + 1).min(self.spots.len() - 1);
+    }
+
+    pub(super) fn here(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn error_at(&self, at: usize, message: impl Into<String>) -> ParseError {
+        let spot = &self.spots[at];
+        ParseError {
+            line: spot.line,
+            column: spot.column,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn error(&self, message: impl Into<String>) -> ParseError {
+        self.error_at(self.at, message)
+    }
+
+    pub(super) fn wanted(&self, what: &str) -> ParseError {
+        self.error(format!("{what} belongs here, found {}", self.peek().describe()))
+    }
+
+    pub(super) fn eat(&mut self, mark: char) -> bool {
+        let found = *self.peek() == Token::Mark(mark);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    pub(super) fn expect(&mut self, mark: char) -> Result<(), ParseError> {
+        if self.eat(mark) {
+            Ok(())
+        } else {
+            Err(self.wanted(&Token::Mark(mark).describe()))
+        }
+    }
+
+    pub(super) fn at_word(&self, word: &str) -> bool {
+        matches!(self.peek(), Token::Word(w) if w == word)
+    }
+
+    pub(super) fn eat_word(&mut self, word: &str) -> bool {
+        let found = self.at_word(word);
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    pub(super) fn expect_word(&mut self, word: &str) -> Result<(), ParseError> {
+        if self.eat_word(word) {
+            Ok(())
+        } else {
+            Err(self.wanted(&format!("`{word}`")))
+        }
+    }
+
+    pub(super) fn word(&mut self, what: &str) -> Result<String, ParseError> {
+        let Token::Word(word) = self.peek().clone() else {
+            return Err(self.wanted(what));
+        };
+        self.advance();
+        Ok(word)
+    }
+
+    pub(super) fn name(&mut self) -> Result<String, ParseError> {
+        let (Token::Word(name) | Token::Quoted(name)) = self.peek().clone() else {
+            return Err(self.wanted("a name"));
+        };
+        self.advance();
+        Ok(name)
+    }
+
+    pub(super) fn sigil(&mut self, mark: char) -> Result<u32, ParseError> {
+        match *self.peek() {
+            Token::Sigil(found, n) if found == mark => {
+                self.advance();
+                Ok(n)
+            }
+            _ => Err(self.wanted(&format!("a `{mark}` with a number"))),
+        }
+    }
+
+    fn number<T: FromStr>(&mut self, what: &str) -> Result<T, ParseError> {
+        let (Token::Number(text) | Token::Word(text)) = self.peek() else {
+            return Err(self.wanted(what));
+        };
+        let number = text.parse().map_err(|_| self.wanted(what))?;
+        self.advance();
+        Ok(number)
+    }
+
+    pub(super) fn integer(&mut self) -> Result<i64, ParseError> {
+        self.number("an integer")
+    }
+
+    pub(super) fn real(&mut self) -> Result<f64, ParseError> {
+        self.number("a number")
+    }
+
+    pub(super) fn count(&mut self) -> Result<usize, ParseError> {
+        self.number("a number of things")
+    }
+
+    /// `open item, item close`, possibly empty.
+    pub(super) fn list<T>(
+        &mut self,
+        open: char,
+        close: char,
+        mut item: impl FnMut(&mut Parser) -> Result<T, ParseError>,
+    ) -> Result<Vec<T>, ParseError> {
+        self.expect(open)?;
+        let mut items = Vec::new();
+        if self.eat(close) {
+            return Ok(items);
+        }
+        loop {
+            items.push(item(self)?);
+            if self.eat(close) {
+                return Ok(items);
+            }
+            self.expect(',')?;
+        }
+    }
+
+    pub(super) fn end(&mut self) -> Result<(), ParseError> {
+        if *self.peek() == Token::End {
+            Ok(())
+        } else {
+            Err(self.wanted("the end of the text"))
+        }
+    }
+
+    pub(super) fn ty(&mut self) -> Result<Ty, ParseError> {
+        let place = self.here();
+        let word = self.word("an element type")?;
+        let elem =
+            Elem::from_name(&word).ok_or_else(|| self.error_at(place, format!("`{word}` is not an element type")))?;
+        let scalar = *self.peek() != Token::Mark('[');
+        let dims = if scalar {
+            Vec::new()
+        } else {
+            self.list('[', ']', Parser::dim)?
+        };
+        Ok(Ty::new(elem, dims))
+    }
+
+    fn dim(&mut self) -> Result<Dim, ParseError> {
+        if matches!(self.peek(), Token::Number(_)) {
+            return Ok(Dim::new("", self.count()?));
+        }
+        let name = self.name()?;
+        self.expect('=')?;
+        Ok(Dim::new(name, self.count()?))
+    }
+}
