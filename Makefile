@@ -1,0 +1,16 @@
+# Entry points; what they do is in scripts/.
+.PHONY: help demo test bench
+
+help:
+	@echo 'make demo    install what is missing, build seqc, compile SmolLM2-135M and let it answer a prompt'
+	@echo 'make test    every check: layout, lints, tests, documentation'
+	@echo 'make bench   emitted programs against llama.cpp, in one run'
+
+demo:
+	@bash scripts/demo.sh
+
+test:
+	@bash scripts/test.sh
+
+bench:
+	@bash scripts/bench.sh

