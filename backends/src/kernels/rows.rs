@@ -93,3 +93,37 @@ pub(super) fn block_quants(f: &mut Func, store: Store, block: Val, lanes: u32) -
     low.extend(high);
     low
 }
+
+/// The low nibbles of a 4-bit block as floats, in order, then its bytes as floats. `fifteen` is the number.
+pub(super) fn nibbles_and_bytes(f: &mut Func, store: Store, block: Val, (lanes, fifteen): (u32, Val)) -> Vec<Val> {
+    let start = if store == Store::Q4_1 { 4 } else { 2 };
+    let (mut low, mut whole) = (Vec::new(), Vec::new());
+    for at in (0..16).step_by(lanes as usize) {
+        let p = byte(f, block, start + i64::from(at));
+        let q = f.load(p, Ty::V(lanes, Scalar::I8));
+        let q = f.convert("arith.extui", q, Scalar::I32);
+        low.push(low_nibbles(f, q, fifteen));
+        whole.push(f.convert("arith.sitofp", q, Scalar::F32));
+    }
+    low.extend(whole);
+    low
+}
+
+/// `q & 15` as floats: by one table look-up where a vector holds the table.
+fn low_nibbles(f: &mut Func, q: Val, fifteen: Val) -> Val {
+    let lanes = q.ty.lanes();
+    if lanes < 16 {
+        let mask = f.splat(fifteen, lanes);
+        let l = f.and(q, mask);
+        return f.convert("arith.sitofp", l, Scalar::F32);
+    }
+    let numbers: Vec<f32> = (0..16u8).map(f32::from).collect();
+    let table = f.float_lanes(&numbers);
+    f.op(
+        table.ty,
+        format_args!(
+            "llvm.call_intrinsic \"llvm.x86.avx512.permvar.sf.512\"({table}, {q}) : ({}, {}) -> {}",
+            table.ty, q.ty, table.ty
+        ),
+    )
+}

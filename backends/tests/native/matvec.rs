@@ -39,7 +39,7 @@ fn rows_times_a_vector() {
             let f = kernel(&loaded, store);
             let mut random = Random::new(11);
             let sizes: &[usize] = if store.block() == 32 {
-                &[32, 64, 96, 576]
+                &[32, 64, 96, 576, 2080]
             } else {
                 &[1, 7, 16, 40, 100, 576]
             };
