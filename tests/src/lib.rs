@@ -1,1 +1,32 @@
-//! Placeholder.
+//! What the tests of whole programs share: the `seqc` command, the programs it builds, known answers, documents.
+//!
+//! Everything here looks at the project from outside. A helper that cannot do its work panics with what it saw: it is
+//! only ever called by a test.
+
+pub mod command;
+pub mod document;
+pub mod fixture;
+pub mod program;
+pub mod rows;
+pub mod source;
+
+use std::path::{Path, PathBuf};
+
+/// Root of the repository.
+pub fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests).to_owned()
+}
+
+/// A directory for what a test writes, below cargo's target directory; empty at the first call of a process.
+pub fn scratch(name: &str) -> PathBuf {
+    use std::{collections::HashSet, fs, sync::Mutex};
+    static MADE: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+    let dir = command::target_dir().join("tmp").join("seqc-tests").join(name);
+    let mut made = MADE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if made.get_or_insert_default().insert(name.to_owned()) {
+        fs::remove_dir_all(&dir).ok();
+    }
+    fs::create_dir_all(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    dir
+}

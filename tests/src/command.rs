@@ -1,0 +1,126 @@
+//! The `seqc` command and how a process that was run ended.
+
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+/// What a finished process said.
+#[derive(Debug)]
+pub struct Answer {
+    /// The command line, for messages.
+    pub line: String,
+    /// Exit status; `None` after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Answer {
+    /// This answer, if the process succeeded.
+    pub fn ok(self) -> Answer {
+        assert_eq!(
+            self.code,
+            Some(0),
+            "{} failed:\n{}{}",
+            self.line,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// Standard error of a process that must have refused its input: exit status 1, a message, no panic.
+    pub fn refused(self) -> String {
+        assert_eq!(
+            self.code,
+            Some(1),
+            "{} should be refused:\n{}{}",
+            self.line,
+            self.stdout,
+            self.stderr
+        );
+        assert!(
+            !self.stderr.trim().is_empty(),
+            "{} is refused without a word",
+            self.line
+        );
+        assert!(!self.stderr.contains("panicked at"), "{}:\n{}", self.line, self.stderr);
+        self.stderr
+    }
+}
+
+/// Runs a program to its end with nothing on standard input.
+pub fn run<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Answer {
+    run_in(&crate::root(), program, args)
+}
+
+/// [`run`] in a directory.
+pub fn run_in<S: AsRef<OsStr>>(dir: &Path, program: &Path, args: &[S]) -> Answer {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir).stdin(Stdio::null());
+    let line = format!("{command:?}");
+    let output: Output = command.output().unwrap_or_else(|error| panic!("{line}: {error}"));
+    Answer {
+        line,
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Runs `seqc` with these arguments.
+pub fn seqc<S: AsRef<OsStr>>(args: &[S]) -> Answer {
+    run(seqc_binary(), args)
+}
+
+/// The `seqc` binary of this build, or the one that the variable `SEQC` names.
+pub fn seqc_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match env::var_os("SEQC") {
+        Some(path) => PathBuf::from(path),
+        None => build_seqc(),
+    })
+}
+
+/// Cargo's target directory: the test binary lies in `TARGET/PROFILE/deps`.
+pub fn target_dir() -> PathBuf {
+    profile_dir()
+        .parent()
+        .map(Path::to_owned)
+        .unwrap_or_else(|| crate::root().join("target"))
+}
+
+fn profile_dir() -> PathBuf {
+    let exe = env::current_exe().unwrap_or_else(|error| panic!("where is this test? {error}"));
+    exe.ancestors()
+        .nth(2)
+        .map(Path::to_owned)
+        .unwrap_or_else(|| panic!("{} lies in no target directory", exe.display()))
+}
+
+/// Cargo builds no other crate's binaries for a test, so they are asked for here; a moment when they are fresh.
+fn build_seqc() -> PathBuf {
+    let dir = profile_dir();
+    let release = dir.file_name() == Some(OsStr::new("release"));
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(crate::root())
+        .args(["build", "--quiet", "--package", "seqc", "--bin", "seqc"]);
+    cargo.arg("--target-dir").arg(target_dir());
+    if release {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().unwrap_or_else(|error| panic!("cargo build: {error}"));
+    assert!(
+        output.status.success(),
+        "seqc does not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    dir.join("seqc")
+}

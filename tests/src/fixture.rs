@@ -1,0 +1,63 @@
+//! Known answers: the checkpoints below `tests/fixtures/hf` with what `transformers` computes on them.
+
+use std::path::PathBuf;
+
+use crate::{
+    command,
+    program::{self, Program},
+    rows::{self, Rows},
+};
+
+/// A tiny checkpoint with its expected outputs.
+#[derive(Clone, Debug)]
+pub struct Fixture {
+    /// Its directory's name.
+    pub name: &'static str,
+    /// Its directory.
+    pub dir: PathBuf,
+    /// The prompt.
+    pub input: Vec<i64>,
+    /// Greedy continuation; empty for a model without a head.
+    pub greedy: Vec<i64>,
+}
+
+impl Fixture {
+    /// Reads the inputs of a directory.
+    pub fn open(name: &'static str) -> Fixture {
+        let dir = folder().join("hf").join(name);
+        let expected = dir.join("expected.safetensors");
+        let input = rows::read_integers(&expected, "input_ids").unwrap_or_default();
+        assert!(!input.is_empty(), "{} has no input_ids", expected.display());
+        Fixture {
+            name,
+            input,
+            greedy: rows::read_integers(&expected, "greedy").unwrap_or_default(),
+            dir,
+        }
+    }
+
+    /// An expected tensor: `logits`, `step_logits` or `hidden`.
+    pub fn expected(&self, tensor: &str) -> Rows {
+        Rows::read(&self.dir.join("expected.safetensors"), tensor)
+    }
+
+    /// The prompt and all of the continuation but its last token, which nothing reads.
+    pub fn sequence(&self) -> Vec<i64> {
+        let read = self.greedy.len().saturating_sub(1);
+        self.input.iter().chain(&self.greedy[..read]).copied().collect()
+    }
+
+    /// The program of `seqc import` and `seqc build`, made once per process.
+    pub fn program(&self) -> Program {
+        program::built(self.name, || {
+            let model = crate::scratch("imported").join(format!("{}.yaml", self.name));
+            command::seqc(&[PathBuf::from("import"), self.dir.clone(), "-o".into(), model.clone()]).ok();
+            model
+        })
+    }
+}
+
+/// The directory of known answers.
+pub fn folder() -> PathBuf {
+    crate::root().join("tests").join("fixtures")
+}

@@ -1,0 +1,148 @@
+//! Programs that `seqc build` makes, and calls of their verbs.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::Value;
+
+use crate::{
+    command::{self, Answer},
+    rows::Rows,
+};
+
+/// A built program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+}
+
+/// How a sequence is put through a program.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Way<'a> {
+    /// Sizes of the chunks, the last one repeats; empty: the program's own choice.
+    pub chunks: &'a [usize],
+    /// Threads; 0 is one.
+    pub threads: usize,
+    /// Start from this saved state.
+    pub load: Option<&'a Path>,
+    /// Leave the state here.
+    pub save: Option<&'a Path>,
+}
+
+impl Way<'_> {
+    fn arguments(&self) -> Vec<String> {
+        let mut args = vec!["--threads".to_owned(), self.threads.max(1).to_string()];
+        if !self.chunks.is_empty() {
+            args.extend(["--chunk".to_owned(), list(self.chunks)]);
+        }
+        let files = [("--load-state", self.load), ("--save-state", self.save)];
+        for (flag, path) in files.into_iter().filter_map(|(flag, path)| Some((flag, path?))) {
+            args.extend([flag.to_owned(), path.display().to_string()]);
+        }
+        args
+    }
+}
+
+/// Builds a model once per process and name, and hands the program to every test that asks.
+pub fn built(name: &str, model: impl FnOnce() -> PathBuf) -> Program {
+    type Slot = Arc<OnceLock<Program>>;
+    static BUILT: Mutex<Option<HashMap<String, Slot>>> = Mutex::new(None);
+    let slot = {
+        let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        built
+            .get_or_insert_default()
+            .entry(name.to_owned())
+            .or_default()
+            .clone()
+    };
+    slot.get_or_init(|| Program::build(&model(), &crate::scratch("programs").join(name)))
+        .clone()
+}
+
+impl Program {
+    /// `seqc build MODEL -o PATH`.
+    pub fn build(model: &Path, path: &Path) -> Program {
+        command::seqc(&[Path::new("build"), model, Path::new("-o"), path]).ok();
+        Program { path: path.to_owned() }
+    }
+
+    /// Runs a verb.
+    pub fn run(&self, args: &[String]) -> Answer {
+        command::run(&self.path, args)
+    }
+
+    /// `logits`: the output of every token, `logits` or `hidden`.
+    pub fn logits(&self, tokens: &[i64], way: Way) -> Rows {
+        self.try_logits(tokens, way)
+            .unwrap_or_else(|answer| panic!("{} failed:\n{}", answer.line, answer.stderr))
+    }
+
+    /// [`Program::logits`], or the answer of a program that refuses.
+    pub fn try_logits(&self, tokens: &[i64], way: Way) -> Result<Rows, Answer> {
+        let file = fresh_file("logits.safetensors");
+        let mut args = vec!["logits".to_owned(), "--tokens".to_owned(), list(tokens)];
+        args.extend(["--output".to_owned(), file.display().to_string()]);
+        args.extend(way.arguments());
+        let answer = self.run(&args);
+        if answer.code != Some(0) {
+            return Err(answer);
+        }
+        let rows = Rows::read_any(&file, &["logits", "hidden"]);
+        fs::remove_file(&file).ok();
+        assert_eq!(rows.len(), tokens.len(), "{}: one row per token", answer.line);
+        Ok(rows)
+    }
+
+    /// `generate --json`, greedy, never stopping early; `prompt` is `--prompt-tokens 1,2`, `--prompt=text` or the like.
+    pub fn greedy(&self, prompt: &[String], count: usize) -> Value {
+        let mut args = vec!["generate".to_owned()];
+        args.extend(prompt.iter().cloned());
+        args.extend(
+            [
+                "--max-tokens",
+                &count.to_string(),
+                "--temperature",
+                "0",
+                "--ignore-eos",
+                "--json",
+            ]
+            .map(str::to_owned),
+        );
+        let answer = self.run(&args).ok();
+        serde_json::from_str(&answer.stdout)
+            .unwrap_or_else(|error| panic!("{}: {error}\n{}", answer.line, answer.stdout))
+    }
+
+    /// [`Program::greedy`] after a prompt of tokens: the tokens chosen.
+    pub fn greedy_tokens(&self, prompt: &[i64], count: usize) -> Vec<i64> {
+        integers(&self.greedy(&["--prompt-tokens".to_owned(), list(prompt)], count)["tokens"])
+    }
+}
+
+/// A JSON list of integers.
+pub fn integers(value: &Value) -> Vec<i64> {
+    let list = value.as_array().unwrap_or_else(|| panic!("{value} is no list"));
+    list.iter()
+        .map(|item| item.as_i64().unwrap_or_else(|| panic!("{item} is no integer")))
+        .collect()
+}
+
+/// `1,2,3`.
+pub fn list<T: ToString>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A path that no other call uses.
+pub fn fresh_file(name: &str) -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    crate::scratch("files").join(format!("{}-{number}-{name}", std::process::id()))
+}

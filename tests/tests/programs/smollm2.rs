@@ -1,0 +1,147 @@
+//! A real model on real text: SmolLM2-135M-Instruct in 4 bits, token for token.
+//!
+//! `scripts/setup.sh` fetches the weights; `SEQC_NO_WEIGHTS=1` leaves these tests out where they cannot be had.
+
+use std::{env, fs, path::PathBuf};
+
+use serde_json::Value;
+
+use seqc_tests::{
+    command, fixture,
+    program::{self, Program, Way, integers},
+    root,
+    rows::Rows,
+};
+
+/// Absolute, on logits: f32 arithmetic on the weights as the file has them.
+const TOLERANCE: f32 = 1e-3;
+
+fn gguf() -> PathBuf {
+    root().join("build").join("SmolLM2-135M-Instruct.Q4_1.gguf")
+}
+
+/// The program, or `None` where the user said that there are no weights.
+fn smollm2() -> Option<Program> {
+    if !gguf().exists() {
+        let said = env::var_os("SEQC_NO_WEIGHTS").is_some();
+        assert!(
+            said,
+            "build/ has no weights; `scripts/setup.sh` fetches them, SEQC_NO_WEIGHTS=1 does without"
+        );
+        eprintln!("left out: no weights of SmolLM2 (SEQC_NO_WEIGHTS is set)");
+        return None;
+    }
+    Some(program::built("smollm2", || {
+        root().join("specs").join("models").join("smollm2-135m.yaml")
+    }))
+}
+
+fn cases(file: &str) -> Vec<Value> {
+    let path = fixture::folder().join("smollm2").join(file);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn text<'a>(case: &'a Value, key: &str) -> &'a str {
+    case[key].as_str().unwrap_or_else(|| panic!("a case has no `{key}`"))
+}
+
+#[test]
+fn greedy_continuations_are_the_recorded_ones_at_every_position() {
+    let Some(program) = smollm2() else { return };
+    let mut wrong = Vec::new();
+    for case in cases("prompts.json") {
+        let expected = integers(&case["greedy_token_ids"]);
+        let found = program.greedy_tokens(&integers(&case["token_ids"]), expected.len());
+        if found != expected {
+            let at = found.iter().zip(&expected).position(|(a, b)| a != b);
+            wrong.push(format!("{}: differs at {at:?}", text(&case, "name")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn last_logits_are_the_recorded_ones() {
+    let Some(program) = smollm2() else { return };
+    let expected = fixture::folder().join("smollm2").join("logits.safetensors");
+    for case in cases("prompts.json") {
+        let name = text(&case, "name");
+        let tokens = integers(&case["token_ids"]);
+        let found = program.logits(
+            &tokens,
+            Way {
+                threads: 2,
+                ..Way::default()
+            },
+        );
+        let off = found
+            .slice(tokens.len() - 1, tokens.len())
+            .distance(&Rows::read(&expected, &format!("{name}.last_logits")));
+        assert!(off <= TOLERANCE, "{name}: last logits are off by {off:e}");
+    }
+}
+
+#[test]
+fn prompts_become_the_recorded_tokens() {
+    let Some(program) = smollm2() else { return };
+    for case in cases("prompts.json") {
+        let found = program.greedy(&[format!("--prompt={}", text(&case, "text"))], 1);
+        assert_eq!(
+            integers(&found["prompt_tokens"]),
+            integers(&case["token_ids"]),
+            "{}",
+            text(&case, "name")
+        );
+    }
+}
+
+#[test]
+fn a_chat_is_rendered_with_the_template_of_the_file() {
+    let Some(program) = smollm2() else { return };
+    let chats = cases("prompts.json")
+        .into_iter()
+        .filter(|case| case["messages"].as_array().is_some_and(|m| m.len() == 1));
+    for case in chats {
+        let found = program.greedy(&[format!("--chat={}", text(&case["messages"][0], "content"))], 1);
+        assert_eq!(
+            integers(&found["prompt_tokens"]),
+            integers(&case["token_ids"]),
+            "{}",
+            text(&case, "name")
+        );
+    }
+}
+
+#[test]
+fn strings_become_the_recorded_tokens() {
+    let Some(program) = smollm2() else { return };
+    let mut wrong = Vec::new();
+    for case in cases("tokenizer.json") {
+        let found = program.greedy(&[format!("--prompt={}", text(&case, "text"))], 0);
+        if integers(&found["prompt_tokens"]) != integers(&case["ids"]) {
+            wrong.push(format!(
+                "{:?}: {} instead of {}",
+                text(&case, "text"),
+                found["prompt_tokens"],
+                case["ids"]
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} strings\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn an_imported_gguf_computes_the_same_as_the_model_written_by_hand() {
+    let Some(by_hand) = smollm2() else { return };
+    let imported = program::built("smollm2-imported", || {
+        let model = seqc_tests::scratch("imported").join("smollm2.yaml");
+        command::seqc(&[PathBuf::from("import"), gguf(), "-o".into(), model.clone()]).ok();
+        model
+    });
+    let tokens: Vec<i64> = (0..40).map(|i| (i * 7919 + 11) % 49152).collect();
+    let off = imported
+        .logits(&tokens, Way::default())
+        .distance(&by_hand.logits(&tokens, Way::default()));
+    assert!(off <= TOLERANCE, "off by {off:e}");
+}

@@ -1,0 +1,251 @@
+//! The house rules: what a file looks like, which crate may know which, what nobody mentions.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use seqc_tests::{
+    root,
+    source::{self, File},
+};
+
+/// Lines that no file exceeds.
+const LONGEST: usize = 800;
+
+/// Names of layers and of their files that are ordinary words of the field, too: an operation of the language
+/// (attention, norm), a place in a model (embed, head) or a kind of file (std, blocks).
+const ORDINARY: &[&str] = &["attention", "embed", "head", "norm", "std", "blocks", "residual"];
+
+/// Families of published models, which are data of `specs` and never known to the compiler.
+const FAMILIES: &[&str] = &[
+    "llama", "mistral", "qwen", "gemma", "jamba", "falcon", "griffin", "retnet", "hyena",
+];
+
+/// Directories whose Rust knows no layer by name.
+const NAMELESS: &[&str] = &[
+    "grammar/",
+    "ir/",
+    "passes/",
+    "backends/src/",
+    "backends/abi/",
+    "backends/checkpoint/",
+    "compiler/",
+];
+
+/// Which of the project's crates a crate may depend on.
+const DIRECTIONS: &[(&str, &[&str])] = &[
+    ("seqc-grammar", &[]),
+    ("seqc-ir", &[]),
+    ("seqc-abi", &[]),
+    ("seqc-checkpoint", &["seqc-abi"]),
+    ("seqc-passes", &["seqc-ir"]),
+    ("seqc-backends", &["seqc-ir", "seqc-passes", "seqc-abi"]),
+    ("seqc-runtime", &["seqc-abi", "seqc-checkpoint"]),
+    (
+        "seqc",
+        &[
+            "seqc-grammar",
+            "seqc-ir",
+            "seqc-passes",
+            "seqc-backends",
+            "seqc-abi",
+            "seqc-checkpoint",
+        ],
+    ),
+    (
+        "seqc-tests",
+        &["seqc-ir", "seqc-passes", "seqc-backends", "seqc-abi", "seqc"],
+    ),
+];
+
+/// What no text of the project mentions: places on somebody's machine and hosts of package registries.
+const PLACES: &[&str] = &[
+    "/work/",
+    "/root/",
+    "/home/",
+    "/tmp/t-",
+    "deb.debian",
+    "pypi.org",
+    "pythonhosted",
+    "static.rust-lang",
+];
+
+#[test]
+fn every_file_says_what_it_is_and_is_of_readable_length() {
+    let mut wrong = Vec::new();
+    for File { name, text } in source::files(&[".rs"]) {
+        if !text.starts_with("//! ") {
+            wrong.push(format!("{name}: the first line is no `//!` sentence"));
+        }
+    }
+    for File { name, text } in source::files(&[".rs", ".seq", ".sh", ".py", ".pest"]) {
+        let lines = text.lines().count();
+        if lines > LONGEST {
+            wrong.push(format!("{name}: {lines} lines, more than {LONGEST}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_layer_is_known_to_the_compiler_by_name() {
+    let names = layer_names();
+    assert!(names.len() > 5, "the layers of specs/layers were not found: {names:?}");
+    let mut wrong = Vec::new();
+    for File { name, text } in source::files(&[".rs"]) {
+        if !NAMELESS.iter().any(|dir| name.starts_with(dir)) || name.contains("/tests/") || name.ends_with("tests.rs") {
+            continue;
+        }
+        let code = source::code(&text).to_lowercase();
+        let found = names.iter().filter(|layer| mentions(&code, layer));
+        wrong.extend(found.map(|layer| format!("{name} mentions `{layer}`")));
+    }
+    assert!(
+        wrong.is_empty(),
+        "layers are data, see specs/layers:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// Names that `specs/layers` defines, its files' names and the families of models.
+fn layer_names() -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = FAMILIES.iter().map(|name| (*name).to_owned()).collect();
+    for File { name, text } in source::files(&[".seq"]) {
+        if !name.starts_with("specs/") {
+            continue;
+        }
+        let stem = name.rsplit('/').next().and_then(|file| file.strip_suffix(".seq"));
+        let defined = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("layer ")?.split('(').next());
+        names.extend(stem.into_iter().chain(defined).map(|name| name.trim().to_lowercase()));
+    }
+    names.retain(|name| !ORDINARY.contains(&name.as_str()));
+    names
+}
+
+/// Whether a name occurs: short ones as a word of their own, long ones anywhere.
+fn mentions(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        let inside = letter(code[..at].chars().next_back()) || letter(code[at + name.len()..].chars().next());
+        name.len() > 4 || !inside
+    })
+}
+
+#[test]
+fn crates_depend_in_one_direction() {
+    let allowed: BTreeMap<&str, &[&str]> = DIRECTIONS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (name, manifest) in manifests() {
+        let package = field(&manifest, "name").unwrap_or_default();
+        let Some(allowed) = allowed.get(package.as_str()) else {
+            wrong.push(format!(
+                "{name}: the crate `{package}` is not in the list of directions"
+            ));
+            continue;
+        };
+        let known = dependencies(&manifest)
+            .into_iter()
+            .filter(|crate_| crate_.starts_with("seqc"));
+        wrong.extend(
+            known
+                .filter(|other| !allowed.contains(&other.as_str()))
+                .map(|other| format!("{name} depends on {other}")),
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Crates in the section `[dependencies]`; what only tests of a crate use may point anywhere.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let section = manifest
+        .split("\n[")
+        .find(|section| section.starts_with("dependencies]"))
+        .unwrap_or("");
+    let lines = section.lines().skip(1).filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| Some(line.split(['.', '=', ' ']).next()?.to_owned()))
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn one_crate_touches_mlir() {
+    let mut wrong = Vec::new();
+    for File { name, text } in source::files(&[".rs", "Cargo.toml"]) {
+        if name.starts_with("backends/") || name.starts_with("tests/") || name == "Cargo.toml" {
+            continue;
+        }
+        let text = if name.ends_with(".rs") {
+            source::code(&text)
+        } else {
+            text
+        };
+        let found = ["melior", "mlir_sys", "mlir-sys"]
+            .into_iter()
+            .filter(|word| text.contains(word));
+        wrong.extend(found.map(|word| format!("{name} mentions {word}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn crates_inherit_the_lints_and_the_version() {
+    let mut wrong = Vec::new();
+    for (name, manifest) in manifests() {
+        for rule in [
+            "[lints]\nworkspace = true",
+            "version.workspace = true",
+            "edition.workspace = true",
+        ] {
+            if !manifest.contains(rule) {
+                wrong.push(format!("{name} lacks `{}`", rule.replace('\n', " ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn texts_mention_no_machine() {
+    let mut wrong = Vec::new();
+    for File { name, text } in source::files(&[
+        ".md", ".yaml", ".yml", ".seq", ".toml", ".rs", ".sh", ".py", ".pest", "Makefile", ".ci/run",
+    ]) {
+        if name == "tests/tests/tidy.rs" {
+            continue;
+        }
+        let found = PLACES.iter().filter(|place| text.contains(*place));
+        wrong.extend(found.map(|place| format!("{name} mentions {place}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Manifests of the workspace's members.
+fn manifests() -> Vec<(String, String)> {
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap_or_default();
+    let members = workspace
+        .split("members = [")
+        .nth(1)
+        .and_then(|rest| rest.split(']').next())
+        .unwrap_or("");
+    let members: Vec<&str> = members
+        .split(',')
+        .map(|member| member.trim().trim_matches('"'))
+        .filter(|m| !m.is_empty())
+        .collect();
+    assert!(members.len() > 5, "the members were not found: {members:?}");
+    let read = |member: &&str| {
+        let name = format!("{member}/Cargo.toml");
+        let text = fs::read_to_string(root().join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        (name, text)
+    };
+    members.iter().map(read).collect()
+}
+
+fn field(manifest: &str, name: &str) -> Option<String> {
+    let line = manifest.lines().find(|line| line.starts_with(&format!("{name} =")))?;
+    Some(line.split('"').nth(1)?.to_owned())
+}
