@@ -127,7 +127,7 @@ fn exp_sum(f: &mut Func, x: Val, low: Option<Val>) -> Val {
         f,
         r,
         &[
-            1.989_198_1e-4,
+            1.989_198e-4,
             1.393_454_2e-3,
             8.333_31e-3,
             4.166_645_7e-2,
@@ -301,7 +301,7 @@ fn erf(f: &mut Func, x: Val) -> Val {
             -2.685_421_2e-2,
             0.112_835_95,
             -0.376_126_27,
-            1.128_379_2,
+            std::f32::consts::FRAC_2_SQRT_PI,
         ],
     );
     let near = f.mul(p, x);
@@ -380,7 +380,7 @@ fn log_pair(f: &mut Func, x: Val) -> (Val, Val) {
     let rest = f.fma(minus, d_low, rest);
     let s_low = f.div(rest, d);
     let s2 = f.mul(s, s);
-    let p = horner(f, s2, &[0.233_304_67, 0.285_508_2, 0.400_001_2, 0.666_666_67]);
+    let p = horner(f, s2, &[0.233_304_67, 0.285_508_2, 0.400_001_2, 0.666_666_7]);
     let s3 = f.mul(s2, s);
     let mut low = f.add(s_low, s_low);
     low = f.fma(p, s3, low);
