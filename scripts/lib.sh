@@ -37,15 +37,3 @@ step() {
     tail -n 25 "$log" >&2
     return 1
 }
-
-# python with the modules that the peers' model files need, in an environment of its own
-python_env() {
-    local venv=$work/venv
-    if ! "$venv/bin/python" -c 'import gguf, numpy' 2>/dev/null; then
-        step "python environment" python3 -m venv "$venv" ||
-            die "python3 cannot make a virtual environment" "install the package python3-venv and try again"
-        step "numpy and gguf" "$venv/bin/pip" install --quiet --disable-pip-version-check numpy gguf==0.19.0 ||
-            die "the Python packages numpy and gguf cannot be had" "they come from PyPI: is it reachable?"
-    fi
-    printf '%s\n' "$venv/bin/python"
-}
