@@ -96,7 +96,9 @@ impl Store {
 
     /// Bytes of a row of `n` weights; `None` when `n` is not a whole number of blocks or overflows.
     pub fn row_bytes(self, n: usize) -> Option<usize> {
-        n.is_multiple_of(self.block()).then_some(n / self.block())?.checked_mul(self.block_bytes())
+        n.is_multiple_of(self.block())
+            .then_some(n / self.block())?
+            .checked_mul(self.block_bytes())
     }
 
     /// The name users write and read: `f32`, `q4_1`, …
