@@ -1,0 +1,187 @@
+//! Rows of GGML blocks times a vector, accumulated in f32.
+//!
+//! A row's product is `sum_b d_b (q_b . x_b) + c_b X_b` over its blocks `b`, where `X_b` is the sum of the
+//! block's part of `x`, and `c_b` its offset: `-8 d_b` for `q4_0`, whose quants count from 0 here, `m_b` for
+//! `q4_1`, none for `q8_0`. Vectors work on the first term, one row at a time. Scales are converted, and
+//! the second term is summed, a segment of blocks ahead, with one lane for each row.
+//!
+//! A byte of a 4-bit block holds two quants, `b = l + 16 h`. It meets `l u + h v = l (u - v / 16) + b (v / 16)`,
+//! which spares a shift.
+
+use super::Shape;
+use crate::{
+    kernels::rows::{block_quants, byte, half_to_float, nibbles_and_bytes},
+    text::{Func, Scalar, Ty, Val},
+};
+use seqc_abi::Store;
+
+/// Elements whose scales are converted at a time.
+const SEGMENT: i64 = 1024;
+
+/// What lives on the stack of a kernel.
+pub(super) struct Blocks {
+    /// The segment's scales `d` of all rows.
+    scales: Val,
+    /// `X_b` (times -8 for `q4_0`) of all blocks, where the store has offsets.
+    sums: Option<Val>,
+    /// The number 15, which LLVM must not see through: it would mask bytes and widen them twice.
+    fifteen: Val,
+}
+
+impl Blocks {
+    pub(super) fn new(f: &mut Func, shape: &Shape, rows: u32) -> Blocks {
+        let slots = f.i64(SEGMENT / 32 * i64::from(rows));
+        let scales = stack(f, slots);
+        let sums = (shape.store != Store::Q8_0).then(|| block_sums(f, shape));
+        let fifteen = opaque(f, 15);
+        Blocks { scales, sums, fifteen }
+    }
+
+    /// For each row a vector whose lanes add up to the first term, and the second term of all rows.
+    pub(super) fn row_sums(&self, f: &mut Func, shape: &Shape, rows: &[Val]) -> (Vec<Val>, Option<Val>) {
+        let zero = f.zero(shape.vector());
+        let mut init = vec![zero; rows.len()];
+        init.push(f.zero(Ty::V(rows.len() as u32, Scalar::F32)));
+        let (start, segment, step) = (f.i64(0), f.i64(SEGMENT), f.i64(32));
+        let mut sums = f.for_loop((start, shape.k, segment), &init, |f, from, sums| {
+            let end = f.add(from, segment);
+            let end = f.min(end, shape.k);
+            let (first, second) = sums.split_at(rows.len());
+            let second = f.for_loop((from, end, step), second, |f, k, second| {
+                vec![self.scales(f, shape, rows, (from, k), second[0])]
+            });
+            let mut next = f.for_loop((from, end, step), first, |f, k, first| {
+                let x = input(f, shape, k);
+                let offset = shape.offset(f, k);
+                shape.prefetch(f, (rows, offset), shape.store.block_bytes() as i64);
+                let each = rows.iter().zip(first).enumerate().map(|(r, (row, sum))| {
+                    let block = f.gep(*row, offset, Scalar::I8);
+                    let at = scale_slot(f, (from, k), (rows.len(), r));
+                    let d = f.gep(self.scales, at, Scalar::F32);
+                    self.step(f, shape, (block, d), &x, *sum)
+                });
+                each.collect()
+            });
+            next.extend(second);
+            next
+        });
+        let second = sums.pop().filter(|_| self.sums.is_some());
+        (sums, second)
+    }
+
+    /// Converts the scales of one block of each row, many halves at once, and puts them where they can be
+    /// broadcast from; adds `c_b X_b` to `second`.
+    fn scales(&self, f: &mut Func, shape: &Shape, rows: &[Val], (from, k): (Val, Val), second: Val) -> Val {
+        let offset = shape.offset(f, k);
+        let d = halves(f, rows, offset, 0);
+        let slot = scale_slot(f, (from, k), (rows.len(), 0));
+        let p = f.gep(self.scales, slot, Scalar::F32);
+        f.store(d, p);
+        let Some(sums) = self.sums else { return second };
+        let c = if shape.store == Store::Q4_1 {
+            halves(f, rows, offset, 2)
+        } else {
+            d
+        };
+        let thirty_two = f.i64(32);
+        let block = f.udiv(k, thirty_two);
+        let p = f.gep(sums, block, Scalar::F32);
+        let sum = f.load(p, Ty::F32);
+        let sum = f.splat(sum, rows.len() as u32);
+        f.fma(c, sum, second)
+    }
+
+    /// `sum + d * (q . x)` for one block of one row.
+    fn step(&self, f: &mut Func, shape: &Shape, (block, d): (Val, Val), x: &[Val], sum: Val) -> Val {
+        let quants = match shape.store {
+            Store::Q8_0 => block_quants(f, shape.store, block, shape.lanes),
+            _ => nibbles_and_bytes(f, shape.store, block, (shape.lanes, self.fifteen)),
+        };
+        let mut dot = f.mul(quants[0], x[0]);
+        for (q, x) in quants.iter().zip(x).skip(1) {
+            dot = f.fma(*q, *x, dot);
+        }
+        let d = f.load(d, Ty::F32);
+        let d = f.splat(d, shape.lanes);
+        f.fma(d, dot, sum)
+    }
+}
+
+/// Room for `slots` floats on the stack.
+fn stack(f: &mut Func, slots: Val) -> Val {
+    f.op(Ty::Ptr, format_args!("llvm.alloca {slots} x f32 : (i64) -> !llvm.ptr"))
+}
+
+/// `X_b` for every block, times -8 for `q4_0`; computed once for all rows.
+fn block_sums(f: &mut Func, shape: &Shape) -> Val {
+    let (zero, per_block) = (f.i64(0), f.i64(32));
+    let count = f.udiv(shape.k, per_block);
+    let sums = stack(f, count);
+    let factor = f.f32(if shape.store == Store::Q4_0 { -8.0 } else { 1.0 });
+    f.for_each(zero, shape.k, 32, |f, k| {
+        let vectors = load_block(f, shape, k);
+        let total = vectors[1..].iter().fold(vectors[0], |sum, v| f.add(sum, *v));
+        let total = f.reduce_add(total);
+        let total = f.mul(total, factor);
+        let block = f.udiv(k, per_block);
+        let p = f.gep(sums, block, Scalar::F32);
+        f.store(total, p);
+    });
+    sums
+}
+
+fn load_block(f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
+    let p = f.gep(shape.x, k, Scalar::F32);
+    let load = |i| {
+        let p = byte(f, p, i64::from(4 * i * shape.lanes));
+        f.load(p, shape.vector())
+    };
+    (0..32 / shape.lanes).map(load).collect()
+}
+
+/// One block's part of `x`, as [`Blocks::step`] wants it: for 4-bit stores first `u - v / 16`, then `v / 16`.
+fn input(f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
+    let mut x = load_block(f, shape, k);
+    if shape.store != Store::Q8_0 {
+        let (sixteenth, minus) = (f.float(shape.vector(), 1.0 / 16.0), f.float(shape.vector(), -1.0));
+        let (u, v) = x.split_at_mut(16 / shape.lanes as usize);
+        for (u, v) in u.iter_mut().zip(v) {
+            *v = f.mul(*v, sixteenth);
+            *u = f.fma(*v, minus, *u);
+        }
+    }
+    x
+}
+
+/// Index into the scale buffer of row `r` of `count` at block `k` of the segment that starts at `from`.
+fn scale_slot(f: &mut Func, (from, k): (Val, Val), (count, r): (usize, usize)) -> Val {
+    let (step, count, r) = (f.i64(32), f.i64(count as i64), f.i64(r as i64));
+    let block = f.sub(k, from);
+    let block = f.udiv(block, step);
+    let slot = f.mul(block, count);
+    f.add(slot, r)
+}
+
+/// The halves `shift` bytes behind `offset` of all rows, one lane each, as f32.
+fn halves(f: &mut Func, rows: &[Val], offset: Val, shift: i64) -> Val {
+    let mut halves = f.zero(Ty::V(rows.len() as u32, Scalar::I16));
+    for (r, row) in rows.iter().enumerate() {
+        let p = f.gep(*row, offset, Scalar::I8);
+        let p = byte(f, p, shift);
+        let half = f.load(p, Ty::S(Scalar::I16));
+        halves = f.insert(half, halves, r as i64);
+    }
+    half_to_float(f, halves)
+}
+
+/// A number that LLVM knows nothing about.
+fn opaque(f: &mut Func, value: i64) -> Val {
+    let (one, ty) = (f.i64(1), Ty::S(Scalar::I32));
+    let slot = f.op(Ty::Ptr, format_args!("llvm.alloca {one} x i32 : (i64) -> !llvm.ptr"));
+    let value = f.int(ty, value);
+    f.store(value, slot);
+    f.op(
+        ty,
+        format_args!("llvm.load volatile {slot} {{alignment = 4 : i64}} : !llvm.ptr -> i32"),
+    )
+}

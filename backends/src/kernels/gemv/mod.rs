@@ -1,0 +1,150 @@
+//! Matrix times vector, straight from the stored weights: what decoding spends its time on.
+
+mod blocks;
+mod plain;
+
+use super::{lanes::sum_four, rows::byte};
+use crate::text::{Func, Module, Scalar, Ty, Val};
+use seqc_abi::Store;
+
+/// How far ahead of use memory is asked for, at least: some turns of the loop fit in the latency of memory,
+/// and all of it in the second-level cache.
+const AHEAD_BYTES: i64 = 16384;
+
+/// Adds the kernel for one store; returns its name.
+///
+/// `fn(w, row_bytes, rows, x, k, y)` computes `y[r] = sum_k W[r][k] * x[k]` for `r < rows` in f32. For block
+/// stores `k` is a multiple of 32. Threads share the work by calling it on ranges of rows, best of a multiple
+/// of 8; rows are expected to lie one behind the other, which only prefetching relies on.
+pub fn gemv(module: &mut Module, lanes: u32, store: Store) -> String {
+    let name = format!("seqc_gemv_{}", store.name());
+    if module.has(&name) {
+        return name;
+    }
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr], None);
+    let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
+    let (x, k, y) = (f.param(3), f.param(4), f.param(5));
+    let count = if store.block() == 32 && lanes == 16 { 8 } else { 4 };
+    let ahead = bytes_ahead(&mut f, stride, count);
+    let shape = Shape {
+        store,
+        lanes,
+        stride,
+        x,
+        k,
+        ahead,
+    };
+    let kernel = match store.block() {
+        1 => Kernel::Plain,
+        _ => Kernel::Blocks(blocks::Blocks::new(&mut f, &shape, count)),
+    };
+    let (zero, some) = (f.i64(0), f.i64(i64::from(count)));
+    let rest = f.urem(rows, some);
+    let whole = f.sub(rows, rest);
+    f.for_each(zero, whole, i64::from(count), |f, r| {
+        let (sums, more) = kernel.row_sums(f, &shape, (w, r, count));
+        let p = f.gep(y, r, Scalar::F32);
+        for (i, s) in sums.chunks_exact(4).enumerate() {
+            let mut four = sum_four(f, [s[0], s[1], s[2], s[3]]);
+            if let Some(more) = more {
+                let lanes: Vec<i64> = (0..4).map(|l| 4 * i as i64 + l).collect();
+                let part = f.shuffle(more, more, &lanes);
+                four = f.add(four, part);
+            }
+            let p = byte(f, p, 16 * i as i64);
+            f.store(four, p);
+        }
+    });
+    f.for_each(whole, rows, 1, |f, r| {
+        let (sums, more) = kernel.row_sums(f, &shape, (w, r, 1));
+        let mut sum = f.reduce_add(sums[0]);
+        if let Some(more) = more {
+            let part = f.extract(more, 0);
+            sum = f.add(sum, part);
+        }
+        let p = f.gep(y, r, Scalar::F32);
+        f.store(sum, p);
+    });
+    module.add(f);
+    name
+}
+
+/// The least multiple of `count` rows that is not below [`AHEAD_BYTES`].
+fn bytes_ahead(f: &mut Func, stride: Val, count: u32) -> Val {
+    let (count, least, one) = (f.i64(i64::from(count)), f.i64(AHEAD_BYTES - 1), f.i64(1));
+    let group = f.mul(count, stride);
+    // A matrix without columns has no bytes to ask for.
+    let group = f.max(group, one);
+    let above = f.add(least, group);
+    let groups = f.udiv(above, group);
+    f.mul(groups, group)
+}
+
+/// What all parts of a kernel know.
+struct Shape {
+    store: Store,
+    lanes: u32,
+    stride: Val,
+    x: Val,
+    k: Val,
+    /// Distance of prefetching, a whole number of groups of rows.
+    ahead: Val,
+}
+
+enum Kernel {
+    Plain,
+    Blocks(blocks::Blocks),
+}
+
+impl Kernel {
+    /// For each of `count` rows from `r` on, a vector whose lanes add up to the product; and a vector with one
+    /// more summand for each row, if there is one.
+    fn row_sums(&self, f: &mut Func, shape: &Shape, (w, r, count): (Val, Val, u32)) -> (Vec<Val>, Option<Val>) {
+        let offset = f.mul(r, shape.stride);
+        let mut rows = vec![f.gep(w, offset, Scalar::I8)];
+        for _ in 1..count {
+            let last = rows[rows.len() - 1];
+            rows.push(f.gep(last, shape.stride, Scalar::I8));
+        }
+        match self {
+            Kernel::Plain => (plain::row_sums(f, shape, &rows), None),
+            Kernel::Blocks(blocks) => blocks.row_sums(f, shape, &rows),
+        }
+    }
+}
+
+impl Shape {
+    fn vector(&self) -> Ty {
+        Ty::V(self.lanes, Scalar::F32)
+    }
+
+    /// Bytes from a row's start to the block of element `k`.
+    fn offset(&self, f: &mut Func, k: Val) -> Val {
+        let (per_block, bytes) = (f.i64(self.store.block() as i64), f.i64(self.store.block_bytes() as i64));
+        let index = if self.store.block() == 1 {
+            k
+        } else {
+            f.udiv(k, per_block)
+        };
+        f.mul(index, bytes)
+    }
+
+    /// Asks for what later rows have at `offset`. They lie behind these in one piece, so the requests walk
+    /// through them linearly; `turn_bytes` of each row are used in one turn of the loop.
+    fn prefetch(&self, f: &mut Func, (rows, offset): (&[Val], Val), turn_bytes: i64) {
+        let count = rows.len() as i64;
+        let scale = f.i64(count);
+        let walked = f.mul(offset, scale);
+        let p = f.gep(rows[0], self.ahead, Scalar::I8);
+        let p = f.gep(p, walked, Scalar::I8);
+        let per_turn = count * turn_bytes;
+        let lines = (per_turn + 63) / 64;
+        for line in 0..lines {
+            let p = byte(f, p, line * per_turn / lines);
+            // Into the second-level cache: the first one has `x` to hold.
+            f.stmt(format_args!(
+                "\"llvm.intr.prefetch\"({p}) <{{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}}> : (!llvm.ptr) -> ()"
+            ));
+        }
+    }
+}

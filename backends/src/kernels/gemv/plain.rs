@@ -1,0 +1,69 @@
+//! Rows of plain numbers (f32, f16, bf16) times a vector.
+
+use super::Shape;
+use crate::{
+    kernels::rows::plain_vector,
+    text::{Cmp, Func, Scalar, Ty, Val},
+};
+
+/// For each row a vector whose lanes add up to its product with `x`.
+pub(super) fn row_sums(f: &mut Func, shape: &Shape, rows: &[Val]) -> Vec<Val> {
+    let lanes = i64::from(shape.lanes);
+    let unroll = if rows.len() == 1 { 4 } else { 2 };
+    let turn = shape.store.block_bytes() as i64 * lanes * unroll as i64;
+    let zero = f.zero(Ty::V(shape.lanes, Scalar::F32));
+    let init = vec![zero; rows.len() * unroll];
+    let (start, long, short) = (f.i64(0), f.i64(lanes * unroll as i64), f.i64(lanes));
+    let rest = f.urem(shape.k, long);
+    let whole = f.sub(shape.k, rest);
+    let sums = f.for_loop((start, whole, long), &init, |f, k, sums| {
+        let mut next = sums.to_vec();
+        let offset = shape.offset(f, k);
+        shape.prefetch(f, (rows, offset), turn);
+        for (u, next) in next.chunks_mut(rows.len()).enumerate() {
+            let shift = f.i64(lanes * u as i64);
+            let at = f.add(k, shift);
+            step(f, shape, rows, (at, None), next);
+        }
+        next
+    });
+    let mut one: Vec<Val> = sums[..rows.len()].to_vec();
+    for more in sums[rows.len()..].chunks(rows.len()) {
+        for (sum, more) in one.iter_mut().zip(more) {
+            *sum = f.add(*sum, *more);
+        }
+    }
+    let tail = f.urem(shape.k, short);
+    let even = f.sub(shape.k, tail);
+    let one = f.for_loop((whole, even, short), &one, |f, k, sums| {
+        let mut next = sums.to_vec();
+        step(f, shape, rows, (k, None), &mut next);
+        next
+    });
+    let some = f.cmp(Cmp::Gt, tail, start);
+    f.if_else(
+        some,
+        |f| {
+            let mask = f.tail_mask(tail, shape.lanes);
+            let mut next = one.clone();
+            step(f, shape, rows, (even, Some(mask)), &mut next);
+            next
+        },
+        |_| one.clone(),
+    )
+}
+
+fn step(f: &mut Func, shape: &Shape, rows: &[Val], (k, mask): (Val, Option<Val>), sums: &mut [Val]) {
+    let ty = Ty::V(shape.lanes, Scalar::F32);
+    let p = f.gep(shape.x, k, Scalar::F32);
+    let x = match mask {
+        None => f.load(p, ty),
+        Some(mask) => f.masked_load(p, mask, ty),
+    };
+    let offset = shape.offset(f, k);
+    for (row, sum) in rows.iter().zip(sums) {
+        let p = f.gep(*row, offset, Scalar::I8);
+        let w = plain_vector(f, shape.store, p, shape.lanes, mask);
+        *sum = f.fma(w, x, *sum);
+    }
+}
