@@ -1,6 +1,8 @@
 //! Whole programs: imported, built and run, against known answers.
 
+mod contract;
 mod fixtures;
 mod layers;
+mod malformed;
 mod size;
 mod smollm2;
