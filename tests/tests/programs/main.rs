@@ -4,5 +4,6 @@ mod contract;
 mod fixtures;
 mod layers;
 mod malformed;
+mod readme;
 mod size;
 mod smollm2;
