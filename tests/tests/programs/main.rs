@@ -4,6 +4,7 @@ mod contract;
 mod fixtures;
 mod layers;
 mod malformed;
+mod meaning;
 mod readme;
 mod size;
 mod smollm2;
