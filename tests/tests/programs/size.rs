@@ -1,8 +1,12 @@
 //! Programs are static and small, and depth costs no code.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use seqc_tests::{program::Program, root};
+use seqc_tests::{fixture::Fixture, program::Program, root};
 
 /// Bytes that an emitted program stays below, without weights.
 const LARGEST: u64 = 10_000_000;
@@ -37,5 +41,22 @@ fn a_program_is_static_and_small() {
     assert!(
         !program.windows(interpreter.len()).any(|window| window == interpreter),
         "it asks for a dynamic loader"
+    );
+}
+
+#[test]
+fn a_program_starts_at_once() {
+    let program = Fixture::open("llama").program();
+    let start = || {
+        let from = Instant::now();
+        program
+            .run(&["logits", "--tokens", "1", "--output", "-"].map(str::to_owned))
+            .ok();
+        from.elapsed()
+    };
+    let best = (0..10).map(|_| start()).min().unwrap_or_default();
+    assert!(
+        best < Duration::from_millis(50),
+        "the quickest of ten starts took {best:?}"
     );
 }
