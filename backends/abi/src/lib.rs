@@ -139,6 +139,10 @@ pub struct Descriptor {
     pub target: String,
     /// Checkpoint to map when `--weights` is not given: a safetensors file, a directory of them, or a GGUF file.
     pub weights: Option<String>,
+    /// Seed of random weights, for a model without a checkpoint: uniform in ±sqrt(3 / n), at most ±1, where `n` is the
+    /// size of a parameter's last axis. Parameters with equal first tensor names (or paths) get equal values.
+    #[serde(default)]
+    pub random: Option<u64>,
     /// `tokenizer.json`, a directory that holds one, or a GGUF file.
     pub tokenizer: Option<String>,
     /// False for a model that looks ahead: the whole input is one chunk, there is no decode step.
@@ -172,6 +176,9 @@ pub struct Stream {
     pub shape: Vec<usize>,
     /// Element type.
     pub elem: Elem,
+    /// For integers that index a table: the number of its rows. The runtime refuses others than `0..vocab`.
+    #[serde(default)]
+    pub vocab: Option<usize>,
 }
 
 /// One parameter of one layer instance: where it is in a checkpoint and how generated code reads it.

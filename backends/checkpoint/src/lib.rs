@@ -1,0 +1,123 @@
+//! Checkpoints: safetensors files, folders of them, and GGUF files, mapped into memory and read with bounds.
+//!
+//! A checkpoint is untrusted. Counts, lengths and offsets in it are checked against the size of the file before
+//! anything is read or allocated; whatever does not add up is an [`Error`].
+
+mod blocks;
+mod dtype;
+mod gguf;
+mod open;
+mod tensor;
+
+pub use dtype::DType;
+pub use gguf::{Array, Metadata, Value};
+pub use tensor::TensorRef;
+
+use std::{collections::BTreeMap, io, path::Path, path::PathBuf, sync::Arc};
+
+use memmap2::Mmap;
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused to give the file.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file is not what it claims to be.
+    #[error("{}: {message}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where in the file.
+        message: String,
+    },
+    /// A tensor is stored in a way that cannot be turned into numbers here.
+    #[error("tensor `{tensor}` is stored as {dtype}, which cannot be converted to f32")]
+    Dtype {
+        /// The tensor.
+        tensor: String,
+        /// How it is stored.
+        dtype: DType,
+    },
+}
+
+impl Error {
+    fn broken(path: &Path, message: impl Into<String>) -> Error {
+        Error::Broken {
+            path: path.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// A set of named tensors in one or several mapped files.
+///
+/// The files must not be truncated while the checkpoint is open: the system would end the process.
+#[derive(Debug)]
+pub struct Checkpoint {
+    files: Vec<Arc<Mmap>>,
+    tensors: BTreeMap<String, Entry>,
+    gguf: Option<Metadata>,
+}
+
+/// Where a tensor lies.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    file: usize,
+    start: usize,
+    bytes: usize,
+    dtype: DType,
+    shape: Vec<usize>,
+}
+
+impl Checkpoint {
+    /// Opens a safetensors file, a folder with `model.safetensors` or `model.safetensors.index.json`, such an index, or a
+    /// GGUF file. The content decides which, not the name.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be read, and files whose headers do not agree with themselves or with the files' sizes.
+    pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
+        open::open(path.as_ref())
+    }
+
+    /// Names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// A tensor by its name.
+    pub fn get(&self, name: &str) -> Option<TensorRef<'_>> {
+        let (name, entry) = self.tensors.get_key_value(name)?;
+        let bytes = self.files.get(entry.file)?.get(entry.start..)?.get(..entry.bytes)?;
+        Some(TensorRef {
+            name,
+            dtype: entry.dtype,
+            shape: entry.shape.clone(),
+            bytes,
+        })
+    }
+
+    /// Keys and values of a GGUF file; `None` for safetensors.
+    pub fn gguf(&self) -> Option<&Metadata> {
+        self.gguf.as_ref()
+    }
+
+    /// Bytes of the mapped files.
+    pub fn file_bytes(&self) -> usize {
+        self.files.iter().map(|file| file.len()).sum()
+    }
+
+    /// Asks the system to read the files ahead. Only a hint.
+    pub fn prefetch(&self) {
+        for file in &self.files {
+            // Pages come on first use when the hint is refused.
+            let _ = file.advise(memmap2::Advice::WillNeed);
+        }
+    }
+}
