@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The driver and the `seqc` command: models from YAML, layers to graphs, reports.
+
+pub mod backend;
+pub mod cli;
+mod cli_text;
+pub mod diag;
+pub mod elaborate;
+pub mod import;
+pub mod known;
+pub mod library;
+pub mod model;
+mod random;
+pub mod reference;
+pub mod render;
+pub mod schema;
+pub mod source;
+pub mod syntax;

@@ -254,6 +254,11 @@ impl Graph {
         self.nodes.remove_node(index(value));
     }
 
+    /// Number of values.
+    pub fn node_count(&self) -> usize {
+        self.nodes.node_count()
+    }
+
     /// All values, in the order they were added.
     pub fn values(&self) -> Vec<Value> {
         self.nodes.node_indices().map(|n| Value(n.index() as u32)).collect()

@@ -1,0 +1,121 @@
+//! `seqc check` and `seqc fmt`.
+
+use super::{ModelArgs, OK, Session, WRONG};
+use crate::{cli_text::quoted, library::Library, model};
+use clap::Args;
+use std::{fmt::Write, path::PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Models (YAML) and layer files (.seq); `-` is standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Print the model with the values of all sizes and settings
+    #[arg(long)]
+    print_effective: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FmtArgs {
+    /// Layer files (.seq); `-` is standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Change nothing; exit status 1 when a file is laid out differently
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn check(session: &mut Session, args: &CheckArgs) -> u8 {
+    let mut status = OK;
+    for path in &args.files {
+        let one = if path.extension().is_some_and(|e| e == "seq") {
+            check_layers(session, path)
+        } else {
+            check_model(session, path, args)
+        };
+        status = status.max(one);
+    }
+    status
+}
+
+fn check_layers(session: &mut Session, path: &std::path::Path) -> u8 {
+    let text = match model::text_of(path) {
+        Ok(text) => text,
+        Err(d) => return session.report(&[d]),
+    };
+    let id = session.sources.add(path, text.clone());
+    let mut diagnostics = Vec::new();
+    model::add_definitions(&mut Library::default(), id, &text, &mut diagnostics);
+    if diagnostics.is_empty() { OK } else { session.report(&diagnostics) }
+}
+
+fn check_model(session: &mut Session, path: &std::path::Path, args: &CheckArgs) -> u8 {
+    let built = match session.model(path, &args.model) {
+        Ok(built) => built,
+        Err(status) => return status,
+    };
+    if args.print_effective {
+        return session.print(&effective(&built));
+    }
+    if session.global.verbose > 0 {
+        let (kinds, calls) = (built.model.kinds.len(), built.model.calls.len());
+        session.say(&format!("{}: {calls} layers of {kinds} kinds", path.display()));
+    }
+    OK
+}
+
+/// The model with the values of all sizes, and every layer with its parameters.
+fn effective(built: &model::Built) -> String {
+    let mut out = format!("model: {}\nsizes:\n", built.meta.name);
+    for (name, value) in &built.sizes {
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "  {name}: {}", quoted(value));
+    }
+    let _ = writeln!(out, "layers:");
+    for call in &built.model.calls {
+        let graph = built.model.graph(call);
+        let _ = writeln!(out, "  - {}: {}", call.name, graph.name);
+        for (port, source) in graph.params.iter().zip(&call.params) {
+            let _ = writeln!(out, "      {}: {:?} from {}", port.name, port.ty.sizes(), source.tensors.join(" "));
+        }
+    }
+    out
+}
+
+pub(crate) fn fmt(session: &mut Session, args: &FmtArgs) -> u8 {
+    let mut status = OK;
+    for path in &args.files {
+        status = status.max(fmt_file(session, path, args.check));
+    }
+    status
+}
+
+fn fmt_file(session: &mut Session, path: &std::path::Path, check: bool) -> u8 {
+    let text = match model::text_of(path) {
+        Ok(text) => text,
+        Err(d) => return session.report(&[d]),
+    };
+    let id = session.sources.add(path, text.clone());
+    let mut diagnostics = Vec::new();
+    model::add_definitions(&mut Library::default(), id, &text, &mut diagnostics);
+    if !diagnostics.is_empty() {
+        return session.report(&diagnostics);
+    }
+    let laid_out = crate::syntax::format(&text);
+    if path == std::path::Path::new("-") {
+        return session.print(&laid_out);
+    }
+    if laid_out == text {
+        return OK;
+    }
+    if check {
+        session.say(&format!("{} is laid out differently", path.display()));
+        return WRONG;
+    }
+    match std::fs::write(path, laid_out) {
+        Ok(()) => OK,
+        Err(e) => session.fail("write", format!("{}: {e}", path.display())),
+    }
+}

@@ -1,0 +1,134 @@
+//! `seqc inspect` and `seqc explain`.
+
+use super::{ModelArgs, Session};
+use crate::{backend, model::Built};
+use clap::Args;
+use seqc_abi::{Store, StateKind, StateSlot};
+use seqc_ir::Model;
+use serde_json::{Value, json};
+use std::{collections::HashSet, fmt::Write, path::PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The model
+    file: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The model
+    file: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
+    let built = match session.model(&args.file, &args.model) {
+        Ok(built) => built,
+        Err(status) => return status,
+    };
+    let state = match backend::manifest(&built.model) {
+        Ok(state) => state,
+        Err(e) => return session.fail("backend", e),
+    };
+    let found = describe(&built, &state);
+    let text = if args.json { format!("{found}\n") } else { text(&built, &state, &found) };
+    session.print(&text)
+}
+
+fn describe(built: &Built, state: &[StateSlot]) -> Value {
+    let (parameters, bytes) = count(&built.model);
+    let stream = |name: &str, ty: &seqc_ir::Ty| json!({"name": name, "shape": ty.sizes(), "type": ty.elem.to_string()});
+    json!({
+        "version": 1,
+        "model": built.meta.name,
+        "parameters": parameters,
+        "parameter_bytes": bytes,
+        "layers": built.model.calls.len(),
+        "kinds": built.model.kinds.len(),
+        "causal": built.model.is_causal(),
+        "max_context": built.meta.max_context,
+        "inputs": built.model.inputs.iter().map(|i| stream(&i.name, &i.ty)).collect::<Vec<_>>(),
+        "outputs": built.model.outputs.iter().map(|(name, _)| json!({"name": name})).collect::<Vec<_>>(),
+        "state": state.iter().map(slot).collect::<Vec<_>>(),
+    })
+}
+
+fn slot(s: &StateSlot) -> Value {
+    let (grows, bytes) = match s.kind {
+        StateKind::Fixed { bytes } => (false, bytes),
+        StateKind::Pages { page_bytes, pages } => (pages.is_none(), page_bytes * pages.unwrap_or(1)),
+    };
+    json!({
+        "name": s.name, "layer": s.layer, "shape": s.shape, "type": "f32", "grows": grows, "bound": s.bound, "bytes": bytes,
+    })
+}
+
+/// Distinct parameters and the bytes they take; tensors that several layers use count once.
+fn count(model: &Model) -> (usize, usize) {
+    let mut seen = HashSet::new();
+    let (mut elements, mut bytes) = (0_usize, 0_usize);
+    for call in &model.calls {
+        let kind = &model.kinds[call.kind.0 as usize];
+        for ((port, source), store) in kind.graph.params.iter().zip(&call.params).zip(&kind.stores) {
+            if !seen.insert(&source.tensors) {
+                continue;
+            }
+            let store = crate::model::weights::STORES.iter().find(|s| s.name() == store);
+            let n = port.ty.len();
+            elements = elements.saturating_add(n);
+            let store = store.copied().unwrap_or(Store::F32);
+            bytes = bytes.saturating_add(n / store.block() * store.block_bytes());
+        }
+    }
+    (elements, bytes)
+}
+
+fn text(built: &Built, state: &[StateSlot], found: &Value) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        out,
+        "{}: {} parameters ({} bytes), {} layers of {} kinds",
+        built.meta.name, found["parameters"], found["parameter_bytes"], found["layers"], found["kinds"]
+    );
+    let _ = writeln!(out, "state:");
+    for s in state {
+        let grows = if let StateKind::Pages { pages: None, .. } = s.kind { "grows" } else { "bounded" };
+        let _ = writeln!(out, "  {} {} {:?} f32, {grows}: {}", s.layer, s.name, s.shape, s.bound);
+    }
+    out
+}
+
+pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
+    let built = match session.model(&args.file, &args.model) {
+        Ok(built) => built,
+        Err(status) => return status,
+    };
+    let mut out = String::new();
+    for (n, kind) in built.model.kinds.iter().enumerate() {
+        let calls: Vec<&str> = built
+            .model
+            .calls
+            .iter()
+            .filter(|c| c.kind.0 as usize == n)
+            .map(|c| c.name.as_str())
+            .collect();
+        let first = calls.first().copied().unwrap_or_default();
+        let more = calls.len().saturating_sub(1);
+        let also = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let _ = writeln!(out, "{} ({first}{also})", kind.graph.name);
+        match backend::explain(&kind.graph) {
+            Ok(text) => text.lines().for_each(|l| {
+                let _ = writeln!(out, "  {l}");
+            }),
+            Err(e) => return session.fail("backend", e),
+        }
+    }
+    session.print(&out)
+}

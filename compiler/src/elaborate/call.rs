@@ -1,0 +1,354 @@
+//! Calls: built-in functions, functions of the library inlined, and the layer inside a block.
+
+use super::{
+    Given, MAX_INLINE,
+    cx::{Binding, Cx, Frame},
+    val::{Tensor, Val},
+};
+use crate::{
+    diag::Diagnostic,
+    library::Definition,
+    source::Place,
+};
+use seqc_grammar::ast::{DefKind, Expr, Ident, NamedArg, Shape, Span, StreamTy};
+use seqc_ir::Elem;
+use std::{collections::HashMap, sync::Arc};
+
+/// Most definitions inlined into one layer.
+const MAX_INLINED: usize = 20_000;
+
+/// A call of a definition: arguments and settings with their places.
+pub(super) struct CallOf {
+    pub(super) definition: Arc<Definition>,
+    pub(super) args: Vec<(Val, Place)>,
+    pub(super) settings: Vec<(String, Given)>,
+    pub(super) at: Place,
+    /// Number of the part of the request; functions have none.
+    pub(super) part: Option<usize>,
+}
+
+impl Cx<'_> {
+    /// `callee(args; named)`
+    pub(super) fn call(&mut self, callee: &Ident, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
+        let inner = self.frame().names.get(&callee.text).map(|b| b.binding.clone());
+        if let Some(Binding::Inner) = inner {
+            return self.call_inner(callee, args, named, span);
+        }
+        if super::builtin::NAMES.contains(&callee.text.as_str()) {
+            return self.builtin(callee, args, named, span);
+        }
+        match self.request.library.get(&callee.text).cloned() {
+            Some(definition) if definition.def.kind == DefKind::Fn => self.call_fn(definition, args, named, span),
+            Some(_) => {
+                let place = self.place(callee.span);
+                let d = Diagnostic::new(
+                    "layer-as-function",
+                    place,
+                    format!("`{}` is a layer: layers are stacked by models, not called", callee.text),
+                );
+                self.report(d.help("what layers share is written as a `fn`"))
+            }
+            None => {
+                let place = self.place(callee.span);
+                let library = self.request.library;
+                let known = super::builtin::NAMES.iter().copied().chain(library.names(DefKind::Fn));
+                let d = Diagnostic::new("unknown-name", place, format!("there is no function `{}`", callee.text));
+                let d = d.nearest(&callee.text, known);
+                self.report(d)
+            }
+        }
+    }
+
+    fn call_fn(&mut self, definition: Arc<Definition>, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
+        let at = self.place(span);
+        let values: Vec<(Val, Place)> = args.iter().map(|a| (self.expr(a), self.place(a.span))).collect();
+        let mut settings = Vec::new();
+        let mut poisoned = false;
+        for arg in named {
+            if !definition.def.settings.iter().any(|s| s.name.text == arg.name.text) {
+                let known: Vec<String> = definition.def.settings.iter().map(|s| s.name.text.clone()).collect();
+                let place = self.place(arg.name.span);
+                let message = format!("`{}` has no setting `{}`", definition.def.name.text, arg.name.text);
+                let d = Diagnostic::new("unknown-setting", place, message);
+                self.report(d.nearest(&arg.name.text, known.iter().map(String::as_str)));
+                continue;
+            }
+            let place = self.place(arg.value.span);
+            match self.known(&arg.value, &format!("the setting `{}`", arg.name.text)) {
+                Some(value) => settings.push((arg.name.text.clone(), Given { value, place })),
+                None => poisoned = true,
+            }
+        }
+        let unknown = values.iter().any(|(v, _)| matches!(v, Val::Tensor(t) if t.unknown));
+        let shaped = definition.def.streams.iter().any(|s| !matches!(s.ty, StreamTy::Any));
+        if poisoned || values.iter().any(|(v, _)| matches!(v, Val::Poison)) {
+            return Val::Poison;
+        }
+        if unknown && shaped {
+            // Its shape cannot be bound yet: the next pass knows it.
+            let zero = self.graph.scalar(0.0);
+            return Val::Tensor(Tensor {
+                unknown: true,
+                ..Tensor::plain(zero)
+            });
+        }
+        self.inline(CallOf {
+            definition,
+            args: values,
+            settings,
+            at,
+            part: None,
+        })
+    }
+
+    fn call_inner(&mut self, callee: &Ident, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
+        let place = self.place(span);
+        let part = self.frame().part.unwrap_or(0);
+        if let [arg] = args
+            && named.is_empty()
+        {
+            if self.quiet > 0 {
+                return Val::Poison;
+            }
+            if let Some((_, before)) = self.inner_calls.iter().find(|(n, _)| *n == part).copied() {
+                return self.report(
+                    Diagnostic::new("inner-twice", place, format!("`{}` is called twice", callee.text))
+                        .note(before, "called here before")
+                        .help("a layer has one state: call it once and use the result twice"),
+                );
+            }
+            self.inner_calls.push((part, place));
+            let val = self.expr(arg);
+            return match val {
+                Val::Poison => Val::Poison,
+                val => self.part(part + 1, val, place),
+            };
+        }
+        let message = format!("`{}` takes one stream", callee.text);
+        self.error("wrong-arguments", span, message)
+    }
+
+    /// Part `n` of the request: a block with what it wraps, or the layer, applied to its first stream.
+    pub(super) fn part(&mut self, n: usize, first: Val, at: Place) -> Val {
+        let request = self.request;
+        let part = request.blocks.get(n).unwrap_or(&request.layer);
+        let mut args = vec![(first, at)];
+        let extras = |p: &super::Part| p.definition.def.streams.iter().skip(1).filter(|s| !matches!(s.ty, StreamTy::Layer)).count();
+        let before = match n < request.blocks.len() {
+            true => 1 + extras(&request.layer) + request.blocks[..n].iter().map(extras).sum::<usize>(),
+            false => 1,
+        };
+        let mut next = before;
+        for stream in part.definition.def.streams.iter().skip(1) {
+            if matches!(stream.ty, StreamTy::Layer) {
+                args.push((Val::Poison, at));
+                continue;
+            }
+            let val = match self.inputs.get(next) {
+                Some(v) => Val::Tensor(Tensor::plain(*v)),
+                None => Val::Poison,
+            };
+            args.push((val, part.place));
+            next += 1;
+        }
+        self.inline(CallOf {
+            definition: part.definition.clone(),
+            args,
+            settings: part.settings.clone(),
+            at: part.place,
+            part: Some(n),
+        })
+    }
+
+    /// Elaborates the body of a definition with its arguments.
+    pub(super) fn inline(&mut self, call: CallOf) -> Val {
+        self.inlined += 1;
+        let name = call.definition.def.name.text.clone();
+        if self.frames.len() >= MAX_INLINE || self.inlined > MAX_INLINED {
+            if self.diagnostics.iter().any(|d| d.code == "too-deep") {
+                return Val::Poison;
+            }
+            let again = self.frames.iter().any(|f| f.definition.def.name.text == name);
+            let message = if again {
+                format!("`{name}` calls itself")
+            } else {
+                format!("inlining `{name}` makes this layer too large")
+            };
+            let d = Diagnostic::new("too-deep", call.at, message);
+            return self.report(d.help("functions are inlined: a recursion would have no end"));
+        }
+        let expected = call.definition.def.streams.len();
+        if call.args.len() != expected {
+            let names: Vec<&str> = call.definition.def.streams.iter().map(|s| s.name.text.as_str()).collect();
+            let given = call.args.len();
+            let mut message = format!("`{name}` takes {expected} streams ({}), {given} are given", names.join(", "));
+            if expected == 0 {
+                message = format!("`{name}` takes no streams, {given} are given");
+            }
+            let defined = Place::new(call.definition.file, call.definition.def.name.span);
+            let mut d = Diagnostic::new("wrong-arguments", call.at, message).note(defined, "defined here");
+            if given > expected && !call.definition.def.settings.is_empty() {
+                let first = &call.definition.def.settings[0].name.text;
+                d = d.help(format!("settings are given by name: `{name}(…; {first} = …)`"));
+            }
+            return self.report(d);
+        }
+        let outer = self.frames.last();
+        let path = outer.map_or(17, |f| f.path);
+        let path = [call.at.file.0, call.at.span.start, call.at.span.end, call.part.map_or(0, |n| n as u32 + 1)]
+            .iter()
+            .fold(path, |h, n| (h ^ u64::from(*n)).wrapping_mul(0x0100_0000_01b3).rotate_left(7));
+        let prefix = match call.part {
+            Some(n) if n < self.request.blocks.len() => format!("{name}."),
+            Some(_) => String::new(),
+            None => format!("{}{name}.", outer.map_or("", |f| &f.prefix)),
+        };
+        self.frames.push(Frame {
+            definition: call.definition.clone(),
+            names: HashMap::new(),
+            vars: Vec::new(),
+            lambda: Vec::new(),
+            called_at: outer.is_some().then_some(call.at),
+            path,
+            prefix,
+            part: call.part,
+        });
+        let whole = std::mem::replace(&mut self.whole, false);
+        let val = self.body(&call);
+        self.whole = whole;
+        self.frames.pop();
+        val
+    }
+
+    /// Binds arguments and settings; `None` where something does not fit.
+    pub(super) fn bind_arguments(&mut self, call: &CallOf) -> Option<()> {
+        let def = &call.definition.def;
+        let file = call.definition.file;
+        for (name, given) in &call.settings {
+            self.bind(name, Binding::Known(given.value.clone()), given.place);
+        }
+        let mut fits = true;
+        for (stream, (val, at)) in def.streams.iter().zip(&call.args) {
+            let place = Place::new(file, stream.name.span);
+            if let Some(before) = self.frame().names.get(&stream.name.text).map(|b| b.place) {
+                self.twice(&stream.name, before);
+                fits = false;
+            }
+            let bound = match &stream.ty {
+                StreamTy::Layer => {
+                    self.bind(&stream.name.text, Binding::Inner, place);
+                    continue;
+                }
+                StreamTy::Any => Some(val.clone()),
+                StreamTy::Real(shape) => self.bind_shape(shape, (val, *at), &stream.name, Elem::F32),
+                StreamTy::Int(None) => self.bind_dims(&[], (val, *at), &stream.name, Elem::I64),
+                StreamTy::Int(Some(shape)) => self.bind_shape(shape, (val, *at), &stream.name, Elem::I64),
+            };
+            fits &= bound.is_some();
+            let bound = bound.unwrap_or(Val::Poison);
+            self.bind(&stream.name.text, Binding::Value(bound), place);
+        }
+        fits &= self.bind_settings(call);
+        for (stream, (val, at)) in def.streams.iter().zip(&call.args) {
+            if let StreamTy::Real(shape) | StreamTy::Int(Some(shape)) = &stream.ty {
+                fits &= self.check_shape(shape, val, *at, &stream.name);
+            }
+        }
+        fits.then_some(())
+    }
+
+    fn bind_settings(&mut self, call: &CallOf) -> bool {
+        let def = &call.definition.def;
+        let mut fits = true;
+        for setting in &def.settings {
+            let name = &setting.name.text;
+            let place = Place::new(call.definition.file, setting.name.span);
+            if self.frame().names.contains_key(name) {
+                continue;
+            }
+            let value = match &setting.default {
+                Some(e) => self.known(e, &format!("the default of `{name}`")),
+                None => {
+                    let d = Diagnostic::new("missing-setting", call.at, format!("`{}` needs `{name}`", def.name.text));
+                    let d = d.note(place, "has no default");
+                    self.report(d.help(format!("give it: `{name}` = …")));
+                    None
+                }
+            };
+            fits &= value.is_some();
+            let binding = value.map_or(Binding::Value(Val::Poison), Binding::Known);
+            self.bind(name, binding, place);
+        }
+        fits
+    }
+
+    /// Binds the plain names of a stream's shape that are not known yet.
+    fn bind_shape(&mut self, shape: &Shape, arg: (&Val, Place), name: &Ident, elem: Elem) -> Option<Val> {
+        self.bind_dims(&shape.dims, arg, name, elem)
+    }
+
+    fn bind_dims(&mut self, shape: &[Expr], (val, at): (&Val, Place), name: &Ident, elem: Elem) -> Option<Val> {
+        if matches!(val, Val::Poison) {
+            return None;
+        }
+        let t = match val {
+            Val::Score(_) if shape.is_empty() => return Some(val.clone()),
+            Val::Known(_) => self.lift(val, elem, name.span)?,
+            _ => self.tensor(val, name.span)?,
+        };
+        let dims = self.dims(&t);
+        let found = self.elem(&t);
+        if (elem == Elem::I64) != (found == Elem::I64) && !(elem == Elem::F32 && found == Elem::I64) || found == Elem::Bool
+        {
+            let what = if elem == Elem::I64 { "integers" } else { "reals" };
+            let d = Diagnostic::new("wrong-type", at, format!("`{}` takes {what}", name.text));
+            let place = self.place(name.span);
+            self.report(d.note(place, "declared here"));
+            return None;
+        }
+        if dims.len() != shape.len() {
+            let found = super::shape::shown(&dims);
+            let message = format!("`{}` takes {} axes, this is {found}", name.text, shape.len());
+            let place = self.place(name.span);
+            self.report(Diagnostic::new("wrong-rank", at, message).note(place, "declared here"));
+            return None;
+        }
+        for (e, dim) in shape.iter().zip(&dims) {
+            if let seqc_grammar::ast::ExprKind::Name(size) = &e.kind
+                && !self.frame().names.contains_key(size)
+            {
+                let place = self.place(e.span);
+                let known = crate::known::Known::Num(dim.size as f64);
+                self.bind(size, Binding::Known(known), place);
+            }
+        }
+        let t = if elem == Elem::F32 { self.cast(&t, elem) } else { t };
+        Some(Val::Tensor(t))
+    }
+
+    /// Compares a stream with its declared shape once all names are known.
+    fn check_shape(&mut self, shape: &Shape, val: &Val, at: Place, name: &Ident) -> bool {
+        let Val::Tensor(t) = val else { return true };
+        let dims = self.dims(t);
+        if dims.len() != shape.dims.len() {
+            return true;
+        }
+        for (e, dim) in shape.dims.iter().zip(&dims) {
+            let Some(expected) = self.size(e) else { return false };
+            if expected.size != dim.size {
+                let message = format!(
+                    "`{}` takes {} entries along this axis, it is given {}",
+                    name.text, expected.size, dim.size
+                );
+                let place = self.place(e.span);
+                let mut d = Diagnostic::new("shape-mismatch", at, message)
+                    .label(format!("this is {}", super::shape::shown(&dims)))
+                    .note(place, format!("{} here", expected.size));
+                d = self.origins(d, e);
+                self.report(d);
+                return false;
+            }
+        }
+        true
+    }
+}

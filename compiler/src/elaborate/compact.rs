@@ -1,0 +1,55 @@
+//! Leaves out what no result needs: nodes, parameters and states.
+
+use seqc_ir::{Graph, Op, StateId, Value};
+use std::collections::HashMap;
+
+/// A copy of the graph with only what its results need. `order` ranks parameters: part, place in the text, number.
+pub(super) fn compact(graph: &Graph, order: &[(usize, u32, usize)]) -> Graph {
+    let live = graph.live_order();
+    let mut out = Graph::new(graph.name.clone());
+    let mut map: HashMap<Value, Value> = HashMap::new();
+    let used = |n: usize| live.iter().any(|v| matches!(graph.op(*v), Op::Param(m) if *m == n));
+    // The layer's own parameters first, then those of its blocks.
+    let mut order = order.to_vec();
+    order.sort_unstable_by_key(|(part, start, n)| (std::cmp::Reverse(*part), *start, *n));
+    let mut params = HashMap::new();
+    for (_, _, n) in order.into_iter().filter(|(_, _, n)| used(*n)) {
+        let port = &graph.params[n];
+        params.insert(n, out.add_param(port.name.clone(), port.ty.clone()));
+    }
+    let inputs: Vec<Value> = graph
+        .inputs
+        .iter()
+        .map(|port| out.add_input(port.name.clone(), port.ty.clone()))
+        .collect();
+    let mut states: HashMap<StateId, StateId> = HashMap::new();
+    for v in &live {
+        let operands: Vec<Value> = graph.operands(*v).iter().map(|o| map[o]).collect();
+        let node = graph.node(*v);
+        let new = match &node.op {
+            Op::Param(n) => params[n],
+            Op::Input(n) => inputs[*n],
+            Op::Prev(s) => {
+                let state = &graph.states[s.0 as usize];
+                let id = *states
+                    .entry(*s)
+                    .or_insert_with(|| out.add_state(state.name.clone(), state.ty.clone()));
+                out.add(Op::Prev(id), node.ty.clone(), &operands)
+            }
+            op => out.add(op.clone(), node.ty.clone(), &operands),
+        };
+        if !node.name.is_empty() && !matches!(node.op, Op::Param(_) | Op::Input(_)) {
+            out.set_name(new, node.name.clone());
+        }
+        map.insert(*v, new);
+    }
+    for (old, new) in states {
+        if let Some(next) = graph.states[old.0 as usize].next {
+            out.set_next(new, map[&next]);
+        }
+    }
+    for (name, v) in &graph.outputs {
+        out.add_output(name.clone(), map[v]);
+    }
+    out
+}

@@ -1,0 +1,242 @@
+//! The state of one elaboration: the graph so far, the definitions being inlined, and what is wrong.
+
+use super::{
+    MAX_NODES, Request,
+    val::{Score, Tensor, Val, Var},
+};
+use crate::{
+    diag::Diagnostic,
+    known::Known,
+    library::Definition,
+    source::{FileId, Place},
+};
+use seqc_grammar::ast::{ParamDecl, Span};
+use seqc_ir::{Dim, Graph, Op, StateId, Value};
+use std::{collections::HashMap, sync::Arc};
+
+/// Most messages about one layer.
+const MAX_MESSAGES: usize = 40;
+
+/// What a name of a definition stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Binding {
+    /// A size, setting or `dim`.
+    Known(Known),
+    /// A stream, or a definition that is complete.
+    Value(Val),
+    /// A declared parameter, and its node once it is used.
+    Param(ParamDecl, Option<Tensor>),
+    /// A definition that stands below (statement number), or is being read now.
+    Pending(usize),
+    /// The layer that a block wraps.
+    Inner,
+}
+
+/// A binding and where it was made.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    pub(super) binding: Binding,
+    pub(super) place: Place,
+}
+
+/// A definition that is being inlined.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    pub(super) definition: Arc<Definition>,
+    pub(super) names: HashMap<String, Bound>,
+    /// Index variables, innermost last; they hide names.
+    pub(super) vars: Vec<(String, Var)>,
+    /// Parameters of `where` and `score`; they hide everything.
+    pub(super) lambda: Vec<(String, Score)>,
+    /// Where this definition was called.
+    pub(super) called_at: Option<Place>,
+    /// Identifies the chain of calls that led here, the same in every pass.
+    pub(super) path: u64,
+    /// In front of the names of parameters and states.
+    pub(super) prefix: String,
+    /// Number of the part of the request; functions have none.
+    pub(super) part: Option<usize>,
+}
+
+/// An index variable.
+#[derive(Clone, Debug)]
+pub(super) struct VarInfo {
+    pub(super) name: String,
+    pub(super) size: usize,
+    /// Where the size was found.
+    pub(super) place: Place,
+    /// The size was taken from the first use rather than stated or named.
+    pub(super) inferred: bool,
+}
+
+/// A recurrence.
+#[derive(Clone, Debug)]
+pub(super) struct StateInfo {
+    pub(super) id: StateId,
+    pub(super) value: Value,
+    pub(super) unknown: bool,
+    pub(super) place: Place,
+}
+
+/// Identifies a recurrence in every pass: the chain of calls and the name.
+pub(super) type StateKey = (u64, String);
+
+/// Streams that the functions of an `attend` use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pairs {
+    pub(super) query: Vec<Value>,
+    pub(super) key: Vec<Value>,
+    pub(super) heads: usize,
+}
+
+pub(super) struct Cx<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) graph: Graph,
+    pub(super) inputs: Vec<Value>,
+    /// Parameter numbers of the graph in the order of their declaration.
+    pub(super) param_order: Vec<(usize, u32, usize)>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) frames: Vec<Frame>,
+    pub(super) vars: Vec<VarInfo>,
+    pub(super) states: HashMap<StateKey, StateInfo>,
+    /// Shapes of recurrences that earlier passes found.
+    pub(super) assumed: HashMap<StateKey, Vec<Dim>>,
+    /// Shapes that this pass found; `None`: still open.
+    pub(super) found: HashMap<StateKey, Option<Vec<Dim>>>,
+    /// Above 0: messages are dropped, because something is only tried.
+    pub(super) quiet: usize,
+    /// Nesting of expressions.
+    pub(super) depth: usize,
+    /// Definitions inlined so far.
+    pub(super) inlined: usize,
+    /// Inside index brackets: quotients are rounded down.
+    pub(super) whole: bool,
+    pub(super) pairs: Option<Pairs>,
+    /// Blocks that have called the layer they wrap, and where.
+    pub(super) inner_calls: Vec<(usize, Place)>,
+    load: Vec<bool>,
+}
+
+impl<'a> Cx<'a> {
+    pub(super) fn new(request: &'a Request<'a>, assumed: HashMap<StateKey, Vec<Dim>>) -> Cx<'a> {
+        Cx {
+            request,
+            graph: Graph::new(request.layer.definition.def.name.text.clone()),
+            inputs: Vec::new(),
+            param_order: Vec::new(),
+            diagnostics: Vec::new(),
+            frames: Vec::new(),
+            vars: Vec::new(),
+            states: HashMap::new(),
+            assumed,
+            found: HashMap::new(),
+            quiet: 0,
+            depth: 0,
+            inlined: 0,
+            whole: false,
+            pairs: None,
+            inner_calls: Vec::new(),
+            load: Vec::new(),
+        }
+    }
+
+    /// The file of the definition that is being inlined.
+    pub(super) fn file(&self) -> FileId {
+        self.frames.last().map_or(FileId::default(), |f| f.definition.file)
+    }
+
+    pub(super) fn place(&self, span: Span) -> Place {
+        Place::new(self.file(), span)
+    }
+
+    /// The innermost definition. There always is one while expressions are read.
+    pub(super) fn frame(&mut self) -> &mut Frame {
+        let last = self.frames.len() - 1;
+        &mut self.frames[last]
+    }
+
+    /// Reports a problem with the chain of calls that led to it.
+    pub(super) fn report(&mut self, mut diagnostic: Diagnostic) -> Val {
+        if self.quiet == 0 && self.diagnostics.len() < MAX_MESSAGES {
+            for frame in self.frames.iter().rev().take(6) {
+                if let Some(place) = frame.called_at {
+                    let name = &frame.definition.def.name.text;
+                    diagnostic.trace.push((place, format!("in `{name}`, called here")));
+                }
+            }
+            if diagnostic.trace.is_empty() && diagnostic.place.map(|p| p.file) != Some(self.request.layer.place.file) {
+                let name = &self.request.layer.definition.def.name.text;
+                diagnostic
+                    .trace
+                    .push((self.request.layer.place, format!("`{name}` is used here")));
+            }
+            self.diagnostics.push(diagnostic);
+        }
+        Val::Poison
+    }
+
+    /// Reports a problem at a part of the definition being inlined.
+    pub(super) fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Val {
+        let place = self.place(span);
+        self.report(Diagnostic::new(code, place, message))
+    }
+
+    /// True when a value depends on parameters alone.
+    pub(super) fn is_load(&mut self, v: Value) -> bool {
+        for n in self.load.len() as u32..=v.0 {
+            let node = Value(n);
+            let known = match self.graph.op(node) {
+                Op::Input(_) | Op::Position | Op::Prev(_) | Op::Delay { .. } | Op::Attend(_) => false,
+                _ => self.graph.operands(node).iter().all(|o| self.load[o.0 as usize]),
+            };
+            self.load.push(known);
+        }
+        self.load[v.0 as usize]
+    }
+
+    /// A fresh index variable.
+    pub(super) fn new_var(&mut self, info: VarInfo) -> Var {
+        self.vars.push(info);
+        Var(self.vars.len() as u32 - 1)
+    }
+
+    /// The axis that an index variable runs over.
+    pub(super) fn var_dim(&self, var: Var) -> Dim {
+        let info = &self.vars[var.0 as usize];
+        Dim::new(info.name.clone(), info.size)
+    }
+
+    /// Refuses shapes that no memory holds, and layers without end.
+    pub(super) fn check_dims(&mut self, dims: &[Dim], span: Span) -> bool {
+        let nodes = self.graph_size();
+        if nodes > MAX_NODES {
+            if !self.diagnostics.iter().any(|d| d.code == "too-large") {
+                self.error(
+                    "too-large",
+                    span,
+                    format!("this layer has more than {MAX_NODES} operations"),
+                );
+            }
+            return false;
+        }
+        let total = dims
+            .iter()
+            .try_fold(1_usize, |n, d| n.checked_mul(d.size))
+            .filter(|n| *n <= seqc_ir::verify::MAX_ELEMENTS);
+        if total.is_none() {
+            let shape = super::shape::shown(dims);
+            self.error("too-large", span, format!("a tensor of shape {shape} is too large"));
+            return false;
+        }
+        if let Some(empty) = dims.iter().find(|d| d.size == 0) {
+            let name = if empty.name.is_empty() { "an axis".to_owned() } else { format!("`{}`", empty.name) };
+            self.error("bad-size", span, format!("{name} has size 0"));
+            return false;
+        }
+        true
+    }
+
+    fn graph_size(&self) -> usize {
+        self.graph.node_count()
+    }
+}

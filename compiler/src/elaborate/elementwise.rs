@@ -1,0 +1,334 @@
+//! Operations element by element, on tensors, known values and functions of pairs alike.
+
+use super::{
+    cx::Cx,
+    shape::{same, shown},
+    val::{Score, Tensor, Val, Var},
+};
+use crate::{
+    diag::Diagnostic,
+    known::{self, Known},
+};
+use seqc_grammar::ast::Span;
+use seqc_ir::{BinaryOp, Dim, Elem, Op, ScoreExpr, UnaryOp};
+
+/// A value and the expression it comes from.
+pub(super) type At = (Val, Span);
+
+impl Cx<'_> {
+    /// `a op b`
+    pub(super) fn binary(&mut self, op: BinaryOp, a: At, b: At, span: Span) -> Val {
+        match (&a.0, &b.0) {
+            (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
+            (Val::Known(x), Val::Known(y)) => match known::binary(op, x, y, self.whole) {
+                Ok(value) => Val::Known(value),
+                Err(message) => self.error("wrong-operands", span, format!("`{}` {message}", op.name())),
+            },
+            (Val::Score(_), _) | (_, Val::Score(_)) => self.score_binary(op, a, b, span),
+            _ => self.tensor_binary(op, a, b, span),
+        }
+    }
+
+    fn tensor_binary(&mut self, op: BinaryOp, a: At, b: At, span: Span) -> Val {
+        let Some(mut elem) = self.common(&[&a, &b]) else {
+            return Val::Poison;
+        };
+        let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
+        let equality = matches!(op, BinaryOp::Eq | BinaryOp::Ne);
+        if logic != (elem == Elem::Bool) && !(equality && elem == Elem::Bool) {
+            let place = self.place(span);
+            let d = Diagnostic::new("wrong-operands", place, format!("`{}` does not apply here", op.name()));
+            return self.report(if logic {
+                d.label("takes truth values").help("compare numbers: `x > 0`")
+            } else {
+                d.label("takes numbers, not truth values")
+                    .help("a number from a condition: `if c then 1 else 0`")
+            });
+        }
+        match op {
+            BinaryOp::Div if !self.whole => elem = Elem::F32,
+            BinaryOp::Pow => elem = Elem::F32,
+            _ if elem == Elem::Bool && equality => elem = Elem::I64,
+            _ => {}
+        }
+        let Some((parts, vars, unknown)) = self.join(&[a, b], elem, span) else {
+            return Val::Poison;
+        };
+        let v = self.graph.binary(op, parts[0], parts[1]);
+        Val::Tensor(Tensor { v, vars, unknown })
+    }
+
+    /// `f(x)`
+    pub(super) fn unary(&mut self, op: UnaryOp, x: At, span: Span) -> Val {
+        match x.0 {
+            Val::Poison => Val::Poison,
+            Val::Known(known) => match known::function(op.name(), std::slice::from_ref(&known)) {
+                Some(Ok(value)) => Val::Known(value),
+                Some(Err(message)) => self.error("wrong-operands", span, message),
+                None => self.error("wrong-operands", span, format!("`{}` does not apply here", op.name())),
+            },
+            Val::Score(score) => {
+                let keeps = matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Round);
+                let elem = if keeps || op == UnaryOp::Not { score.elem } else { Elem::F32 };
+                if (op == UnaryOp::Not) != (score.elem == Elem::Bool) {
+                    return self.error("wrong-operands", span, format!("`{}` does not apply here", op.name()));
+                }
+                Val::Score(Score::new(ScoreExpr::Unary(op, Box::new(score.expr)), elem))
+            }
+            Val::Tensor(t) => self.tensor_unary(op, t, span),
+            Val::Tuple(_) => {
+                self.tensor(&x.0, x.1);
+                Val::Poison
+            }
+        }
+    }
+
+    fn tensor_unary(&mut self, op: UnaryOp, t: Tensor, span: Span) -> Val {
+        let elem = self.elem(&t);
+        let fits = (op == UnaryOp::Not) == (elem == Elem::Bool);
+        if !fits {
+            let wants = if op == UnaryOp::Not { "a truth value" } else { "numbers" };
+            return self.error("wrong-operands", span, format!("`{}` takes {wants}", op.name()));
+        }
+        let t = match (op, elem) {
+            (UnaryOp::Floor | UnaryOp::Round, Elem::I64) => return Val::Tensor(t),
+            (UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not, _) => t,
+            _ => self.cast(&t, Elem::F32),
+        };
+        let v = self.graph.unary(op, t.v);
+        Val::Tensor(Tensor { v, ..t })
+    }
+
+    /// `if c then a else b`, element by element.
+    pub(super) fn select(&mut self, c: At, a: At, b: At, span: Span) -> Val {
+        if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Poison)) {
+            return Val::Poison;
+        }
+        if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Score(_))) {
+            let (Some(c), Some(a), Some(b)) = (self.to_score(&c), self.to_score(&a), self.to_score(&b)) else {
+                return Val::Poison;
+            };
+            let elem = if a.elem == b.elem { a.elem } else { Elem::F32 };
+            let expr = ScoreExpr::Select(Box::new(c.expr), Box::new(a.expr), Box::new(b.expr));
+            return Val::Score(Score::new(expr, elem));
+        }
+        let Some(condition) = self.tensor(&c.0, c.1) else {
+            return Val::Poison;
+        };
+        if self.elem(&condition) != Elem::Bool {
+            let place = self.place(c.1);
+            return self.report(
+                Diagnostic::new("not-a-condition", place, "a condition is a truth value")
+                    .label("this is a number")
+                    .help("compare it: `x > 0`"),
+            );
+        }
+        let Some(elem) = self.common(&[&a, &b]) else {
+            return Val::Poison;
+        };
+        let Some((vars, plain, unknown)) = self.joined_shape(&[c.clone(), a.clone(), b.clone()], span) else {
+            return Val::Poison;
+        };
+        let branches = [a, b].map(|(val, at)| {
+            let t = self.lift(&val, elem, at)?;
+            Some(self.spread(&t, &vars, &plain))
+        });
+        let [Some(a), Some(b)] = branches else {
+            return Val::Poison;
+        };
+        let c = self.spread(&condition, &vars, &plain);
+        let v = self.graph.select(c, a, b);
+        Val::Tensor(Tensor { v, vars, unknown })
+    }
+
+    /// The element type in which values are joined: real unless all are integers or all truth values.
+    pub(super) fn common(&mut self, parts: &[&At]) -> Option<Elem> {
+        let mut elems = Vec::new();
+        for (val, span) in parts.iter().map(|p| (&p.0, p.1)) {
+            elems.push(match val {
+                Val::Known(Known::Bool(_)) => Elem::Bool,
+                Val::Known(Known::Num(n)) if n.fract() == 0.0 && n.abs() < 9e15 => Elem::I64,
+                Val::Known(Known::Num(_)) => Elem::F32,
+                Val::Tensor(t) => self.elem(t),
+                other => {
+                    let other = other.clone();
+                    let t = self.tensor(&other, span)?;
+                    self.elem(&t)
+                }
+            });
+        }
+        let truths = elems.iter().filter(|e| **e == Elem::Bool).count();
+        if truths == elems.len() {
+            return Some(Elem::Bool);
+        }
+        if truths > 0 {
+            let at = elems.iter().position(|e| *e == Elem::Bool).unwrap_or(0);
+            let place = self.place(parts[at].1);
+            self.report(
+                Diagnostic::new("wrong-operands", place, "a truth value does not mix with numbers")
+                    .label("this is a truth value")
+                    .help("a number from a condition: `if c then 1 else 0`"),
+            );
+            return None;
+        }
+        let tensors = parts.iter().zip(&elems).filter(|(p, _)| matches!(p.0, Val::Tensor(_)));
+        let some_int = tensors.clone().any(|(_, e)| *e == Elem::I64);
+        Some(if some_int && elems.iter().all(|e| *e == Elem::I64) {
+            Elem::I64
+        } else {
+            Elem::F32
+        })
+    }
+
+    /// The value as a node of this element type.
+    pub(super) fn lift(&mut self, val: &Val, elem: Elem, span: Span) -> Option<Tensor> {
+        match val {
+            Val::Known(known) => self.constant(known, elem, span),
+            _ => {
+                let t = self.tensor(val, span)?;
+                Some(self.cast(&t, elem))
+            }
+        }
+    }
+
+    /// The values repeated over the union of their variables and their common shape.
+    fn join(&mut self, parts: &[At], elem: Elem, span: Span) -> Option<(Vec<seqc_ir::Value>, Vec<Var>, bool)> {
+        let (vars, plain, unknown) = self.joined_shape(parts, span)?;
+        let values = parts
+            .iter()
+            .map(|(val, at)| {
+                let t = self.lift(val, elem, *at)?;
+                Some(self.spread(&t, &vars, &plain))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some((values, vars, unknown))
+    }
+
+    /// The union of variables and the common shape of values that are joined element by element.
+    pub(super) fn joined_shape(&mut self, parts: &[At], span: Span) -> Option<(Vec<Var>, Vec<Dim>, bool)> {
+        let mut vars: Vec<Var> = Vec::new();
+        let mut plain: Option<(Vec<Dim>, Span)> = None;
+        let mut unknown = false;
+        for (val, at) in parts {
+            let Val::Tensor(t) = val else { continue };
+            vars.extend(&t.vars);
+            unknown |= t.unknown;
+            let dims = self.dims(t);
+            match &plain {
+                _ if dims.is_empty() => {}
+                None => plain = Some((dims, *at)),
+                Some((first, first_at)) if !same(first, &dims) => {
+                    let (first, first_at) = (first.clone(), *first_at);
+                    self.mismatch(span, (&first, first_at), (&dims, *at));
+                    return None;
+                }
+                Some(_) => {}
+            }
+        }
+        vars.sort_unstable();
+        vars.dedup();
+        let plain = plain.map(|(dims, _)| dims).unwrap_or_default();
+        let domain = self.domain(&vars, &plain);
+        let unknown = unknown && plain.is_empty();
+        self.check_dims(&domain, span).then_some((vars, plain, unknown))
+    }
+
+    /// Two shapes that should be equal, with both places and where their sizes come from.
+    fn mismatch(&mut self, span: Span, a: (&[Dim], Span), b: (&[Dim], Span)) {
+        let place = self.place(span);
+        let mut d = Diagnostic::new(
+            "shape-mismatch",
+            place,
+            format!("shapes {} and {} do not combine", shown(a.0), shown(b.0)),
+        )
+        .note(self.place(a.1), format!("this is {}", shown(a.0)))
+        .note(self.place(b.1), format!("this is {}", shown(b.0)));
+        d = self.dim_origins(d, a.0);
+        d = self.dim_origins(d, b.0);
+        let help = if a.0.len() == b.0.len() {
+            "whole tensors combine when their shapes are equal; otherwise write indices: `y[i] = a[i] * b[i]`"
+        } else {
+            "say along which axes with indices: `y[i, j] = a[i, j] * b[j]`"
+        };
+        self.report(d.help(help));
+    }
+
+    /// The value as a function of a (query, key) pair.
+    pub(super) fn to_score(&mut self, at: &At) -> Option<Score> {
+        match &at.0 {
+            Val::Score(score) => Some(score.clone()),
+            Val::Known(Known::Num(n)) => {
+                let whole = n.fract() == 0.0;
+                let elem = if whole { Elem::I64 } else { Elem::F32 };
+                Some(Score::new(ScoreExpr::Const(*n), elem))
+            }
+            Val::Known(Known::Bool(b)) => {
+                // There is no constant truth value: positions are never negative.
+                let op = if *b { BinaryOp::Ge } else { BinaryOp::Lt };
+                let zero = Box::new(ScoreExpr::Const(0.0));
+                let expr = ScoreExpr::Binary(op, Box::new(ScoreExpr::QueryPos), zero);
+                Some(Score::new(expr, Elem::Bool))
+            }
+            Val::Tensor(t) => self.stream_of_pair(&t.clone(), at.1),
+            other => {
+                let other = other.clone();
+                self.tensor(&other, at.1);
+                None
+            }
+        }
+    }
+
+    fn score_binary(&mut self, op: BinaryOp, a: At, b: At, span: Span) -> Val {
+        if let Some(folded) = fold(op, &a.0, &b.0) {
+            return folded;
+        }
+        let (Some(x), Some(y)) = (self.to_score(&a), self.to_score(&b)) else {
+            return Val::Poison;
+        };
+        let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
+        if (x.elem == Elem::Bool) != logic || (y.elem == Elem::Bool) != logic {
+            let what = if logic { "truth values" } else { "numbers" };
+            return self.error("wrong-operands", span, format!("`{}` takes two {what}", op.name()));
+        }
+        let ints = x.elem == Elem::I64 && y.elem == Elem::I64;
+        let expr = ScoreExpr::Binary(op, Box::new(x.expr), Box::new(y.expr));
+        let (expr, elem) = match op {
+            _ if op.is_predicate() => (expr, Elem::Bool),
+            BinaryOp::Div if ints => (ScoreExpr::Unary(UnaryOp::Floor, Box::new(expr)), Elem::I64),
+            BinaryOp::Div | BinaryOp::Pow => (expr, Elem::F32),
+            _ if ints => (expr, Elem::I64),
+            _ => (expr, Elem::F32),
+        };
+        Val::Score(Score::new(expr, elem))
+    }
+
+    /// True for the constant 0.
+    pub(super) fn is_zero(&self, val: &Val) -> bool {
+        match val {
+            Val::Known(Known::Num(n)) => *n == 0.0,
+            Val::Tensor(t) => matches!(self.graph.op(t.v), Op::Const(c) if *c == 0.0),
+            _ => false,
+        }
+    }
+}
+
+/// Conditions that are decided: logic with a known side, positions against infinity.
+fn fold(op: BinaryOp, a: &Val, b: &Val) -> Option<Val> {
+    match (op, a, b) {
+        (BinaryOp::And, Val::Known(Known::Bool(t)), x) | (BinaryOp::And, x, Val::Known(Known::Bool(t))) => {
+            Some(if *t { x.clone() } else { Val::Known(Known::Bool(false)) })
+        }
+        (BinaryOp::Or, Val::Known(Known::Bool(t)), x) | (BinaryOp::Or, x, Val::Known(Known::Bool(t))) => {
+            Some(if *t { Val::Known(Known::Bool(true)) } else { x.clone() })
+        }
+        (_, Val::Score(s), Val::Known(Known::Num(n))) if n.is_infinite() && s.elem == Elem::I64 => {
+            let value = seqc_ir::eval::apply_binary(op, false, 0.0, *n);
+            op.is_predicate().then_some(Val::Known(Known::Bool(value != 0.0)))
+        }
+        (_, Val::Known(Known::Num(n)), Val::Score(s)) if n.is_infinite() && s.elem == Elem::I64 => {
+            let value = seqc_ir::eval::apply_binary(op, false, *n, 0.0);
+            op.is_predicate().then_some(Val::Known(Known::Bool(value != 0.0)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,262 @@
+//! Expressions.
+
+use super::{
+    MAX_DEPTH,
+    cx::{Cx, VarInfo},
+    val::{Tensor, Val, Var},
+};
+use crate::{
+    diag::Diagnostic,
+    known::{self, Known},
+};
+use seqc_grammar::ast::{BinOp, Expr, ExprKind, Ident, Span, UnOp};
+use seqc_ir::{BinaryOp, Elem, ReduceOp, Ty, UnaryOp};
+
+/// Reductions over index variables.
+const REDUCTIONS: &[&str] = &["sum", "mean", "max", "min", "prod"];
+
+impl Cx<'_> {
+    /// What an expression stands for.
+    pub(super) fn expr(&mut self, e: &Expr) -> Val {
+        if self.depth >= MAX_DEPTH {
+            if !self.diagnostics.iter().any(|d| d.code == "too-deep") {
+                let place = self.place(e.span);
+                self.report(Diagnostic::new("too-deep", place, "this is nested too deeply").help("name parts of it"));
+            }
+            return Val::Poison;
+        }
+        self.depth += 1;
+        let val = self.expr_here(e);
+        self.depth -= 1;
+        val
+    }
+
+    fn expr_here(&mut self, e: &Expr) -> Val {
+        match &e.kind {
+            ExprKind::Number(n) => Val::Known(Known::Num(*n)),
+            ExprKind::Str(s) => Val::Known(Known::Str(s.clone())),
+            ExprKind::Bool(b) => Val::Known(Known::Bool(*b)),
+            ExprKind::Name(name) => self.name(name, e.span),
+            ExprKind::Unary(op, x) => {
+                let val = self.expr(x);
+                match (op, &val) {
+                    (UnOp::Not, Val::Known(k)) | (UnOp::Neg, Val::Known(k)) => match known::unary(*op, k) {
+                        Ok(value) => Val::Known(value),
+                        Err(message) => self.error("wrong-operands", e.span, message),
+                    },
+                    (UnOp::Neg, _) => self.unary(UnaryOp::Neg, (val, x.span), e.span),
+                    (UnOp::Not, _) => self.unary(UnaryOp::Not, (val, x.span), e.span),
+                }
+            }
+            ExprKind::Binary(..) => self.chain(e),
+            ExprKind::If(c, a, b) => self.choice(c, a, b, e.span),
+            ExprKind::Call { callee, args, named } => self.call(callee, args, named, e.span),
+            ExprKind::Reduce { op, vars, body } => self.reduction(op, vars, body, e.span),
+            ExprKind::Index { base, indices } => self.index(base, indices, e.span),
+            ExprKind::List(items) => {
+                let items: Option<Vec<Known>> = items.iter().map(|i| self.known(i, "an element of a list")).collect();
+                items.map_or(Val::Poison, |items| Val::Known(Known::List(items)))
+            }
+            ExprKind::Error => Val::Poison,
+        }
+    }
+
+    /// A chain of infix operators; the left side is walked in a loop, so that long sums need no deep stack.
+    fn chain(&mut self, e: &Expr) -> Val {
+        let mut rest = Vec::new();
+        let mut first = e;
+        while let ExprKind::Binary(op, left, right) = &first.kind {
+            rest.push((*op, &**right, first.span));
+            first = left;
+        }
+        let mut acc = (self.expr(first), first.span);
+        while let Some((op, right, span)) = rest.pop() {
+            let decided = match (op, &acc.0) {
+                (BinOp::And, Val::Known(Known::Bool(false))) | (BinOp::Or, Val::Known(Known::Bool(true))) => true,
+                _ => matches!(acc.0, Val::Poison),
+            };
+            // What stands behind something wrong is still read for its own problems.
+            if decided && !matches!(acc.0, Val::Poison) {
+                acc.1 = span;
+                continue;
+            }
+            let right = (self.expr(right), right.span);
+            acc = (self.infix(op, acc, right, span), span);
+        }
+        acc.0
+    }
+
+    fn infix(&mut self, op: BinOp, a: (Val, Span), b: (Val, Span), span: Span) -> Val {
+        match known::binary_op(op) {
+            Some(op) => self.binary(op, a, b, span),
+            None => self.matmul(a, b, span),
+        }
+    }
+
+    fn choice(&mut self, c: &Expr, a: &Expr, b: &Expr, span: Span) -> Val {
+        match self.expr(c) {
+            Val::Known(Known::Bool(true)) => self.expr(a),
+            Val::Known(Known::Bool(false)) => self.expr(b),
+            Val::Known(other) => {
+                let place = self.place(c.span);
+                self.report(
+                    Diagnostic::new(
+                        "not-a-condition",
+                        place,
+                        format!("a condition is a truth value, not {}", other.kind()),
+                    )
+                    .help("compare it: `x > 0`"),
+                )
+            }
+            condition => {
+                let a = (self.expr(a), a.span);
+                let b = (self.expr(b), b.span);
+                self.select((condition, c.span), a, b, span)
+            }
+        }
+    }
+
+    /// `W @ x`: the last axis of `W` against the only axis of `x`.
+    fn matmul(&mut self, a: (Val, Span), b: (Val, Span), span: Span) -> Val {
+        if matches!(a.0, Val::Poison) || matches!(b.0, Val::Poison) {
+            return Val::Poison;
+        }
+        let (Some(w), Some(x)) = (self.real(&a.0, a.1), self.real(&b.0, b.1)) else {
+            return Val::Poison;
+        };
+        let (rows, cols) = (self.dims(&w), self.dims(&x));
+        if w.unknown {
+            return Val::Tensor(w);
+        }
+        let Some((inner, outer)) = rows.split_last() else {
+            return self.matmul_mismatch((&w, a.1), (&x, b.1), span);
+        };
+        if x.unknown {
+            let zeros = self.graph.constant(0.0, Ty::new(Elem::F32, outer.to_vec()));
+            return Val::Tensor(Tensor::plain(zeros));
+        }
+        if cols.len() != 1 || cols[0] != *inner {
+            return self.matmul_mismatch((&w, a.1), (&x, b.1), span);
+        }
+        let mut vars = [&w.vars[..], &x.vars[..]].concat();
+        vars.sort_unstable();
+        vars.dedup();
+        let domain = self.domain(&vars, &rows);
+        if !self.check_dims(&domain, span) {
+            return Val::Poison;
+        }
+        let left = self.spread(&w, &vars, &rows);
+        let lead = x.vars.iter().filter_map(|v| vars.iter().position(|u| u == v));
+        let map = lead.chain([domain.len() - 1]).map(seqc_ir::IndexExpr::Axis).collect();
+        let right = self.view(x.v, domain, map);
+        let product = self.graph.binary(BinaryOp::Mul, left, right);
+        Val::Tensor(Tensor::over(self.graph.reduce(ReduceOp::Sum, product, 1), vars))
+    }
+
+    fn matmul_mismatch(&mut self, w: (&Tensor, Span), x: (&Tensor, Span), span: Span) -> Val {
+        let (rows, cols) = (self.dims(w.0), self.dims(x.0));
+        let place = self.place(span);
+        let shown = super::shape::shown;
+        let mut d = Diagnostic::new(
+            "shape-mismatch",
+            place,
+            "`@` multiplies the last axis of a matrix by a vector of the same size",
+        )
+        .note(self.place(w.1), format!("this is {}", shown(&rows)))
+        .note(self.place(x.1), format!("this is {}", shown(&cols)));
+        d = self.dim_origins(d, &rows);
+        d = self.dim_origins(d, &cols);
+        self.report(d.help("for other products write indices: `y[i] = sum(k: w[i, k] * x[k])`"))
+    }
+
+    /// `sum(n: body)` and its like.
+    fn reduction(&mut self, op: &Ident, bound: &[(Ident, Option<Expr>)], body: &Expr, span: Span) -> Val {
+        if !REDUCTIONS.contains(&op.text.as_str()) {
+            let place = self.place(op.span);
+            let d = Diagnostic::new("unknown-name", place, format!("there is no reduction `{}`", op.text));
+            return self.report(d.nearest(&op.text, REDUCTIONS.iter().copied()));
+        }
+        let Some(vars) = self.reduced_vars(bound, body) else {
+            return Val::Poison;
+        };
+        let count = self.frame().vars.len();
+        let names = bound.iter().map(|(name, _)| name.text.clone()).zip(vars.iter().copied());
+        self.frame().vars.extend(names);
+        let whole = std::mem::replace(&mut self.whole, false);
+        let val = self.expr(body);
+        self.whole = whole;
+        self.frame().vars.truncate(count);
+        self.reduce(&op.text, (val, body.span), &vars, span)
+    }
+
+    /// Fresh variables for a reduction with their sizes.
+    fn reduced_vars(&mut self, bound: &[(Ident, Option<Expr>)], body: &Expr) -> Option<Vec<Var>> {
+        let mut vars = Vec::new();
+        for (name, size) in bound {
+            let info = match size {
+                Some(e) => VarInfo {
+                    name: name.text.clone(),
+                    size: self.size(e)?.size,
+                    place: self.place(e.span),
+                    inferred: false,
+                },
+                None => self.var_info(name, body)?,
+            };
+            vars.push(self.new_var(info));
+        }
+        Some(vars)
+    }
+
+    fn reduce(&mut self, name: &str, body: (Val, Span), over: &[Var], span: Span) -> Val {
+        if matches!(body.0, Val::Poison) {
+            return Val::Poison;
+        }
+        let Some(mut t) = self.tensor(&body.0, body.1) else {
+            return Val::Poison;
+        };
+        let dims = self.dims(&t);
+        if !dims.is_empty() {
+            let place = self.place(body.1);
+            return self.report(
+                Diagnostic::new("not-indexed", place, "what is reduced must be a number for each index")
+                    .label(format!("this is {}", super::shape::shown(&dims)))
+                    .help("give it its indices: `sum(i: x[i])`"),
+            );
+        }
+        if self.elem(&t) == Elem::Bool || name == "mean" {
+            t = self.cast(&t, Elem::F32);
+        }
+        let mut vars = [&t.vars[..], over].concat();
+        vars.sort_unstable();
+        vars.dedup();
+        let domain = self.domain(&vars, &[]);
+        if !self.check_dims(&domain, span) {
+            return Val::Poison;
+        }
+        // Reduced variables are the youngest: their axes come last.
+        let kept: Vec<Var> = vars.iter().copied().filter(|v| !over.contains(v)).collect();
+        let all = [&kept[..], over].concat();
+        let mut sorted = all.clone();
+        sorted.sort_unstable();
+        debug_assert_eq!(all, sorted);
+        let value = self.spread(&t, &all, &[]);
+        let op = match name {
+            "max" => ReduceOp::Max,
+            "min" => ReduceOp::Min,
+            "prod" => ReduceOp::Prod,
+            _ => ReduceOp::Sum,
+        };
+        let mut v = self.graph.reduce(op, value, over.len());
+        if name == "mean" {
+            let count: usize = over.iter().map(|v| self.var_dim(*v).size).product();
+            let ty = self.graph.ty(v).clone();
+            let count = self.graph.constant(count as f64, ty);
+            v = self.graph.binary(BinaryOp::Div, v, count);
+        }
+        Val::Tensor(Tensor {
+            v,
+            vars: kept,
+            unknown: false,
+        })
+    }
+}

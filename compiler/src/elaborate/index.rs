@@ -1,0 +1,362 @@
+//! Index brackets: affine indices become views, integer streams become gathers.
+
+use super::{
+    cx::Cx,
+    val::{Tensor, Val, Var},
+};
+use crate::{
+    diag::Diagnostic,
+    known::{self, Known},
+};
+use seqc_grammar::ast::{BinOp, Expr, ExprKind, Span, UnOp};
+use seqc_ir::{Dim, Elem, IndexExpr, ScoreExpr};
+
+/// Most index combinations that are tried one by one when bounds alone do not show that an index is in range.
+const MAX_TRIES: usize = 1 << 20;
+
+/// One index: affine in variables (axis numbers are variable numbers), or computed.
+pub(super) enum At {
+    Affine(IndexExpr),
+    Computed(Tensor),
+}
+
+impl Cx<'_> {
+    /// `base[i, …]`
+    pub(super) fn index(&mut self, base: &Expr, indices: &[Expr], span: Span) -> Val {
+        let val = {
+            let whole = std::mem::replace(&mut self.whole, false);
+            let val = self.expr(base);
+            self.whole = whole;
+            val
+        };
+        if let Some(pair) = self.pair_index(&val, base, indices) {
+            return pair;
+        }
+        match val {
+            Val::Known(list @ Known::List(_)) => self.list_element(&list, indices, span),
+            Val::Known(known) => {
+                let place = self.place(span);
+                self.report(
+                    Diagnostic::new("not-a-tensor", place, format!("{} has no axes", known.kind()))
+                        .help("a number is used without indices"),
+                )
+            }
+            Val::Tensor(t) => self.tensor_index(&t, base, indices, span),
+            Val::Score(_) => self.error("score-use", span, "positions and scores have no axes"),
+            other => {
+                self.tensor(&other, span);
+                Val::Poison
+            }
+        }
+    }
+
+    fn list_element(&mut self, list: &Known, indices: &[Expr], span: Span) -> Val {
+        let [index] = indices else {
+            return self.error("wrong-rank", span, "a list has one index");
+        };
+        let Some(index) = self.known(index, "the index of a list") else {
+            return Val::Poison;
+        };
+        match known::element(list, &index) {
+            Ok(value) => Val::Known(value),
+            Err(message) => self.error("out-of-range", span, message),
+        }
+    }
+
+    fn tensor_index(&mut self, t: &Tensor, base: &Expr, indices: &[Expr], span: Span) -> Val {
+        let whole = std::mem::replace(&mut self.whole, true);
+        let at: Vec<Option<At>> = indices.iter().map(|i| self.one_index(i)).collect();
+        self.whole = whole;
+        let Some(at) = at.into_iter().collect::<Option<Vec<At>>>() else {
+            return Val::Poison;
+        };
+        let dims = self.dims(t);
+        if t.unknown {
+            return self.unknown_index(&at);
+        }
+        if dims.len() != indices.len() {
+            let place = self.place(span);
+            let count = indices.len();
+            let mut d = Diagnostic::new(
+                "wrong-rank",
+                place,
+                format!("{count} {} for {}", if count == 1 { "index" } else { "indices" }, super::shape::shown(&dims)),
+            )
+            .label(format!("`{}` has {} axes", shown_base(base), dims.len()))
+            .help("a tensor is used with all its indices");
+            d = self.dim_origins(d, &dims);
+            return self.report(d);
+        }
+        for (n, e) in indices.iter().enumerate() {
+            if let At::Affine(index) = &at[n]
+                && !self.in_range(index, &dims[n], e, base)
+            {
+                return Val::Poison;
+            }
+        }
+        let mut vars = t.vars.clone();
+        at.iter().for_each(|a| a.add_vars(&mut vars));
+        vars.sort_unstable();
+        vars.dedup();
+        let domain = self.domain(&vars, &[]);
+        if !self.check_dims(&domain, span) {
+            return Val::Poison;
+        }
+        if at.iter().any(|a| matches!(a, At::Computed(_))) {
+            return self.computed_index(t, at, span);
+        }
+        Val::Tensor(self.affine_view(t, &at, vars))
+    }
+
+    /// The view at affine indices, over the variables `vars`.
+    pub(super) fn affine_view(&mut self, t: &Tensor, at: &[At], vars: Vec<Var>) -> Tensor {
+        let place_of = |v: &Var| vars.iter().position(|w| w == v).unwrap_or(0);
+        let axes: Vec<IndexExpr> = (0..self.vars.len() as u32)
+            .map(|n| IndexExpr::Axis(place_of(&Var(n))))
+            .collect();
+        let lead = t.vars.iter().map(|v| IndexExpr::Axis(place_of(v)));
+        let rest = at.iter().map(|a| match a {
+            At::Affine(e) => e.substitute(&axes),
+            At::Computed(_) => IndexExpr::Const(0),
+        });
+        let map = lead.chain(rest).collect();
+        let domain = self.domain(&vars, &[]);
+        Tensor::over(self.view(t.v, domain, map), vars)
+    }
+
+    /// A number for each index of something whose shape is not known yet.
+    fn unknown_index(&mut self, at: &[At]) -> Val {
+        let mut vars = Vec::new();
+        at.iter().for_each(|a| a.add_vars(&mut vars));
+        vars.sort_unstable();
+        vars.dedup();
+        let domain = self.domain(&vars, &[]);
+        let zeros = self.graph.constant(0.0, seqc_ir::Ty::new(Elem::F32, domain));
+        Val::Tensor(Tensor::over(zeros, vars))
+    }
+
+    /// One index: affine where possible.
+    fn one_index(&mut self, e: &Expr) -> Option<At> {
+        if let Some(affine) = self.affine(e) {
+            return Some(At::Affine(affine));
+        }
+        let val = self.expr(e);
+        let t = match &val {
+            Val::Known(known) => {
+                let message = format!("an index is a whole number, not {known}");
+                self.error("bad-index", e.span, message);
+                return None;
+            }
+            _ => self.tensor(&val, e.span)?,
+        };
+        if self.elem(&t) != Elem::I64 || !self.dims(&t).is_empty() {
+            let place = self.place(e.span);
+            self.report(
+                Diagnostic::new("bad-index", place, "an index is an integer: variables, numbers and `int` streams")
+                    .help("`/` rounds down inside index brackets"),
+            );
+            return None;
+        }
+        Some(At::Computed(t))
+    }
+
+    /// The index as an affine function of variables, if it is one.
+    fn affine(&mut self, e: &Expr) -> Option<IndexExpr> {
+        match &e.kind {
+            ExprKind::Name(name) if self.frames.last().is_some_and(|f| f.lambda.iter().any(|(n, _)| n == name)) => None,
+            ExprKind::Name(name) => match self.var(name) {
+                Some(var) => Some(IndexExpr::Axis(var.0 as usize)),
+                None => self.whole_number(e).map(IndexExpr::Const),
+            },
+            ExprKind::Unary(UnOp::Neg, x) => Some(times(self.affine(x)?, -1)),
+            ExprKind::Binary(op, a, b) if self.mentions_var(e) => {
+                let (a, b) = (self.affine(a)?, self.affine(b)?);
+                match (op, &a, &b) {
+                    (BinOp::Add, ..) => Some(plus(a, b)),
+                    (BinOp::Sub, ..) => Some(plus(a, times(b, -1))),
+                    (BinOp::Mul, _, IndexExpr::Const(k)) => Some(times(a, *k)),
+                    (BinOp::Mul, IndexExpr::Const(k), _) => Some(times(b, *k)),
+                    (BinOp::Div, _, IndexExpr::Const(1)) => Some(a),
+                    (BinOp::Div, _, IndexExpr::Const(k)) if *k > 0 => Some(IndexExpr::Div(Box::new(a), *k)),
+                    (BinOp::Mod, _, IndexExpr::Const(k)) if *k > 0 => Some(IndexExpr::Mod(Box::new(a), *k)),
+                    _ => None,
+                }
+            }
+            _ => self.whole_number(e).map(IndexExpr::Const),
+        }
+    }
+
+    fn mentions_var(&self, e: &Expr) -> bool {
+        let mut work = vec![e];
+        while let Some(e) = work.pop() {
+            if let ExprKind::Name(name) = &e.kind
+                && self.var(name).is_some()
+            {
+                return true;
+            }
+            work.extend(super::infer::children(e));
+        }
+        false
+    }
+
+    /// The integer that an expression of known values stands for, if it is one.
+    fn whole_number(&mut self, e: &Expr) -> Option<i64> {
+        let mut work = vec![e];
+        while let Some(e) = work.pop() {
+            if let ExprKind::Name(name) = &e.kind
+                && (self.var(name).is_some() || self.known_name(name).is_none())
+            {
+                return None;
+            }
+            work.extend(super::infer::children(e));
+        }
+        self.quiet += 1;
+        let val = self.expr(e);
+        self.quiet -= 1;
+        match val {
+            Val::Known(Known::Num(n)) if n.fract() == 0.0 && n.abs() < 1e15 => Some(n as i64),
+            _ => None,
+        }
+    }
+
+    /// Reports an index that leaves its axis for some value of its variables.
+    fn in_range(&mut self, index: &IndexExpr, dim: &Dim, e: &Expr, base: &Expr) -> bool {
+        let mut used = Vec::new();
+        vars_of(index, &mut used);
+        if let (IndexExpr::Axis(n), ExprKind::Name(_)) = (index, &e.kind) {
+            let info = self.vars[*n].clone();
+            if info.size > dim.size || (info.inferred && info.size != dim.size) {
+                return self.var_mismatch(&info, dim, e, base);
+            }
+        }
+        let sizes: Vec<usize> = self.vars.iter().map(|v| v.size).collect();
+        let (low, high) = index.range(&sizes);
+        if low >= 0 && high < dim.size as i64 {
+            return true;
+        }
+        let (low, high) = exact_range(index, &used, &sizes).unwrap_or((low, high));
+        if low >= 0 && high < dim.size as i64 {
+            return true;
+        }
+        let place = self.place(e.span);
+        let mut d = Diagnostic::new(
+            "out-of-range",
+            place,
+            format!("this index leaves its axis of `{}`", shown_base(base)),
+        )
+        .label(format!("runs from {low} to {high}; the axis has {} entries", dim.size));
+        for var in used {
+            let info = &self.vars[var.0 as usize];
+            d = d.note(info.place, format!("`{}` runs over {} values", info.name, info.size));
+        }
+        d = self.dim_origins(d, std::slice::from_ref(dim));
+        self.report(d);
+        false
+    }
+
+    fn var_mismatch(&mut self, info: &super::cx::VarInfo, dim: &Dim, e: &Expr, base: &Expr) -> bool {
+        let name = &info.name;
+        let place = self.place(e.span);
+        let mut d = Diagnostic::new(
+            "size-mismatch",
+            place,
+            format!("`{name}` runs over {} values, this axis has {}", info.size, dim.size),
+        )
+        .label(format!("this axis of `{}` has size {}", shown_base(base), dim.size))
+        .note(info.place, format!("`{name}` has size {} from here", info.size));
+        d = self.dim_origins(d, std::slice::from_ref(dim));
+        self.report(d.help("use another variable, or state its size"));
+        false
+    }
+
+    /// Inside `where` and `score`: a stream at the query or the key, or one value per head.
+    fn pair_index(&mut self, val: &Val, base: &Expr, indices: &[Expr]) -> Option<Val> {
+        self.pairs.as_ref()?;
+        let [index] = indices else { return None };
+        let ExprKind::Name(name) = &index.kind else { return None };
+        let frame = self.frames.last()?;
+        let (_, score) = frame.lambda.iter().rev().find(|(n, _)| n == name)?;
+        let expr = score.expr.clone();
+        Some(match (val, expr) {
+            (Val::Tensor(t), expr @ (ScoreExpr::QueryPos | ScoreExpr::KeyPos | ScoreExpr::Head)) => {
+                self.pair_stream(&t.clone(), &expr, base.span)
+            }
+            (Val::Poison, _) => Val::Poison,
+            _ => self.error("bad-index", index.span, "streams are read at `i`, at `j` or at `head`"),
+        })
+    }
+}
+
+impl At {
+    pub(super) fn add_vars(&self, vars: &mut Vec<Var>) {
+        match self {
+            At::Affine(e) => vars_of(e, vars),
+            At::Computed(t) => vars.extend(&t.vars),
+        }
+    }
+}
+
+fn vars_of(e: &IndexExpr, out: &mut Vec<Var>) {
+    match e {
+        IndexExpr::Axis(n) => out.push(Var(*n as u32)),
+        IndexExpr::Const(_) => {}
+        IndexExpr::Add(a, b) => {
+            vars_of(a, out);
+            vars_of(b, out);
+        }
+        IndexExpr::Mul(a, _) | IndexExpr::Div(a, _) | IndexExpr::Mod(a, _) => vars_of(a, out),
+    }
+}
+
+/// Smallest and largest value by trying all; `None` when there are too many.
+fn exact_range(index: &IndexExpr, used: &[Var], sizes: &[usize]) -> Option<(i64, i64)> {
+    let mut used = used.to_vec();
+    used.sort_unstable();
+    used.dedup();
+    let total = used
+        .iter()
+        .try_fold(1_usize, |n, v| n.checked_mul(sizes[v.0 as usize]))
+        .filter(|n| *n <= MAX_TRIES)?;
+    let mut axes = vec![0_i64; sizes.len()];
+    let (mut low, mut high) = (i64::MAX, i64::MIN);
+    for n in 0..total {
+        let mut rest = n;
+        for v in &used {
+            let size = sizes[v.0 as usize];
+            axes[v.0 as usize] = (rest % size) as i64;
+            rest /= size;
+        }
+        let value = index.eval(&axes);
+        low = low.min(value);
+        high = high.max(value);
+    }
+    (total > 0).then_some((low, high))
+}
+
+fn plus(a: IndexExpr, b: IndexExpr) -> IndexExpr {
+    match (&a, &b) {
+        (IndexExpr::Const(x), IndexExpr::Const(y)) => IndexExpr::Const(x.saturating_add(*y)),
+        (_, IndexExpr::Const(0)) => a,
+        (IndexExpr::Const(0), _) => b,
+        _ => IndexExpr::Add(Box::new(a), Box::new(b)),
+    }
+}
+
+fn times(a: IndexExpr, k: i64) -> IndexExpr {
+    match (&a, k) {
+        (IndexExpr::Const(x), _) => IndexExpr::Const(x.saturating_mul(k)),
+        (_, 1) => a,
+        _ => IndexExpr::Mul(Box::new(a), k),
+    }
+}
+
+fn shown_base(base: &Expr) -> String {
+    match &base.kind {
+        ExprKind::Name(name) => name.clone(),
+        ExprKind::Call { callee, args, .. } => match args.first().map(|a| &a.kind) {
+            Some(ExprKind::Name(arg)) => format!("{}({arg})", callee.text),
+            _ => format!("{}(…)", callee.text),
+        },
+        _ => "this".to_owned(),
+    }
+}

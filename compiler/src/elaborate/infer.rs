@@ -1,0 +1,113 @@
+//! Sizes of index variables: by name, else from the first axis that the variable alone indexes.
+
+use super::{
+    cx::{Binding, Cx, VarInfo},
+    val::Val,
+};
+use crate::diag::Diagnostic;
+use seqc_grammar::ast::{Expr, ExprKind, Ident};
+use seqc_ir::Dim;
+
+/// Parts of an expression, in the order of the text.
+pub(super) fn children(e: &Expr) -> Vec<&Expr> {
+    match &e.kind {
+        ExprKind::Number(_) | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::Name(_) | ExprKind::Error => Vec::new(),
+        ExprKind::Unary(_, x) => vec![x],
+        ExprKind::Binary(_, a, b) => vec![a, b],
+        ExprKind::If(c, a, b) => vec![c, a, b],
+        ExprKind::Call { args, named, .. } => args.iter().chain(named.iter().map(|n| &n.value)).collect(),
+        ExprKind::Reduce { vars, body, .. } => vars
+            .iter()
+            .filter_map(|(_, size)| size.as_ref())
+            .chain([&**body])
+            .collect(),
+        ExprKind::Index { base, indices } => [&**base].into_iter().chain(indices).collect(),
+        ExprKind::List(items) => items.iter().collect(),
+    }
+}
+
+impl Cx<'_> {
+    /// Name, size and origin of an index variable that is used in `body`.
+    pub(super) fn var_info(&mut self, name: &Ident, body: &Expr) -> Option<VarInfo> {
+        if let Some((known, place)) = self.known_name(&name.text)
+            && let Some(size) = known.size().filter(|s| *s > 0)
+        {
+            return Some(VarInfo {
+                name: name.text.clone(),
+                size,
+                place,
+                inferred: false,
+            });
+        }
+        match self.first_use(&name.text, body) {
+            Some((size, e)) => Some(VarInfo {
+                name: name.text.clone(),
+                size,
+                place: self.place(e.span),
+                inferred: true,
+            }),
+            None => {
+                let place = self.place(name.span);
+                let text = &name.text;
+                self.report(
+                    Diagnostic::new("no-size", place, format!("how far `{text}` runs is not known"))
+                        .label("no `dim`, size or setting has this name, and it indexes no axis alone")
+                        .help(format!("state it: `dim {text} = …`, or in a sum `sum({text} < 4: …)`")),
+                );
+                None
+            }
+        }
+    }
+
+    /// The first axis that the variable alone indexes: its size, and the index.
+    fn first_use<'e>(&mut self, name: &str, body: &'e Expr) -> Option<(usize, &'e Expr)> {
+        let mut work = vec![body];
+        while let Some(e) = work.pop() {
+            if let ExprKind::Reduce { vars, .. } = &e.kind
+                && vars.iter().any(|(v, _)| v.text == name)
+            {
+                continue;
+            }
+            if let ExprKind::Index { base, indices } = &e.kind {
+                let alone = |i: &Expr| matches!(&i.kind, ExprKind::Name(n) if n == name);
+                if let Some(n) = indices.iter().position(alone)
+                    && let Some(dims) = self.shape_of(base)
+                    && dims.len() == indices.len()
+                {
+                    return Some((dims[n].size, &indices[n]));
+                }
+            }
+            let mut parts = children(e);
+            parts.reverse();
+            work.extend(parts);
+        }
+        None
+    }
+
+    /// The shape of what stands before index brackets, if it can be told without the indices.
+    fn shape_of(&mut self, base: &Expr) -> Option<Vec<Dim>> {
+        if let ExprKind::Name(name) = &base.kind {
+            if self.var(name).is_some() {
+                return None;
+            }
+            let bound = self.frame().names.get(name).cloned()?;
+            return match bound.binding {
+                Binding::Value(Val::Tensor(t)) if !t.unknown => Some(self.dims(&t)),
+                Binding::Param(decl, _) => {
+                    self.quiet += 1;
+                    let dims = self.param_shape(&decl);
+                    self.quiet -= 1;
+                    dims
+                }
+                _ => None,
+            };
+        }
+        self.quiet += 1;
+        let val = self.expr(base);
+        self.quiet -= 1;
+        match val {
+            Val::Tensor(t) if !t.unknown => Some(self.dims(&t)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Recurrences: what `prev` reads, and the shapes of what is remembered.
+//!
+//! A shape is taken from the annotation or from variables named after sizes. Failing that, the layer is elaborated with a
+//! scalar that adapts to everything it meets ([`Tensor::unknown`]), and again with the shape that its definition then had.
+
+use super::{
+    cx::{Binding, Cx, StateInfo},
+    shape::shown,
+    val::{Tensor, Val},
+};
+use crate::{diag::Diagnostic, known::Known};
+use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span, Stmt, Target};
+use seqc_ir::{BinaryOp, Dim, Elem, Ty};
+
+impl Cx<'_> {
+    /// `prev(h; init = …, reset = …)`
+    pub(super) fn prev(&mut self, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
+        let [arg] = args else {
+            return self.error("wrong-arguments", span, "`prev` takes one definition");
+        };
+        let before = match self.remembered(arg, span) {
+            Val::Tensor(t) => t,
+            _ => return Val::Poison,
+        };
+        let mut init = (Val::Known(Known::Num(0.0)), span);
+        let mut reset = None;
+        for option in named {
+            let value = (self.expr(&option.value), option.value.span);
+            if matches!(value.0, Val::Poison) {
+                return Val::Poison;
+            }
+            match option.name.text.as_str() {
+                "init" => init = value,
+                "reset" => reset = Some(value),
+                other => {
+                    let place = self.place(option.name.span);
+                    let d = Diagnostic::new("unknown-setting", place, format!("`prev` has no option `{other}`"));
+                    self.report(d.nearest(other, ["init", "reset"]));
+                }
+            }
+        }
+        let before = (Val::Tensor(before), span);
+        let starts = self.starts(&init.0, reset, span);
+        match starts {
+            Some(condition) => self.select((condition, span), init, before, span),
+            None => before.0,
+        }
+    }
+
+    /// Where the initial value stands: at the first token unless it is 0, and wherever `reset` holds.
+    fn starts(&mut self, init: &Val, reset: Option<(Val, Span)>, span: Span) -> Option<Val> {
+        let first = (!self.is_zero(init)).then(|| {
+            let position = self.graph.position();
+            let zero = self.graph.constant(0.0, Ty::scalar(Elem::I64));
+            Val::Tensor(Tensor::plain(self.graph.binary(BinaryOp::Eq, position, zero)))
+        });
+        match (first, reset) {
+            (Some(first), Some(reset)) => Some(self.binary(BinaryOp::Or, (first, span), reset, span)),
+            (Some(first), None) => Some(first),
+            (None, Some((Val::Known(Known::Bool(false)), _))) => None,
+            (None, Some((reset, _))) => Some(reset),
+            (None, None) => None,
+        }
+    }
+
+    /// The value one token ago, zeros at the first token.
+    fn remembered(&mut self, arg: &Expr, span: Span) -> Val {
+        if let ExprKind::Name(name) = &arg.kind
+            && self.var(name).is_none()
+            && let Some(bound) = self.frame().names.get(name).cloned()
+            && let Binding::Pending(n) = bound.binding
+        {
+            return self.state(name, n, span);
+        }
+        let val = self.expr(arg);
+        match &val {
+            Val::Known(_) => {
+                let place = self.place(arg.span);
+                self.report(
+                    Diagnostic::new("not-a-stream", place, "this is the same for all tokens")
+                        .help("`prev` reads a stream one token ago"),
+                )
+            }
+            _ => match self.tensor(&val, arg.span) {
+                Some(t) => self.delayed(&t, 1),
+                None => Val::Poison,
+            },
+        }
+    }
+
+    /// The value `steps` tokens ago.
+    pub(super) fn delayed(&mut self, t: &Tensor, steps: usize) -> Val {
+        let t = if self.elem(t) == Elem::Bool { self.cast(t, Elem::I64) } else { t.clone() };
+        let v = if steps == 0 { t.v } else { self.graph.delay(t.v, steps) };
+        Val::Tensor(Tensor { v, ..t })
+    }
+
+    /// The recurrence of a definition that is not complete.
+    fn state(&mut self, name: &str, stmt: usize, span: Span) -> Val {
+        let (path, prefix) = (self.frame().path, self.frame().prefix.clone());
+        let key = (path, name.to_owned());
+        if let Some(info) = self.states.get(&key) {
+            return Val::Tensor(Tensor {
+                unknown: info.unknown,
+                ..Tensor::plain(info.value)
+            });
+        }
+        let dims = self.declared(stmt).or_else(|| self.assumed.get(&key).cloned());
+        let unknown = dims.is_none();
+        let dims = dims.unwrap_or_default();
+        if !self.check_dims(&dims, span) {
+            return Val::Poison;
+        }
+        let mut full = format!("{prefix}{name}");
+        while self.graph.states.iter().any(|s| s.name == full) {
+            full.push('_');
+        }
+        let id = self.graph.add_state(full, Ty::new(Elem::F32, dims));
+        let value = self.graph.prev(id);
+        let place = self.place(span);
+        self.states.insert(
+            key.clone(),
+            StateInfo {
+                id,
+                value,
+                unknown,
+                place,
+            },
+        );
+        if unknown {
+            self.found.insert(key, None);
+        }
+        Val::Tensor(Tensor {
+            unknown,
+            ..Tensor::plain(value)
+        })
+    }
+
+    /// The shape that a definition states on its left side.
+    fn declared(&mut self, stmt: usize) -> Option<Vec<Dim>> {
+        let definition = self.frame().definition.clone();
+        let Some(Stmt::Let { target, .. }) = definition.def.body.get(stmt) else {
+            return None;
+        };
+        match target {
+            Target::Name { shape: Some(shape), .. } => {
+                self.quiet += 1;
+                let vars = std::mem::take(&mut self.frame().vars);
+                let whole = std::mem::replace(&mut self.whole, false);
+                let dims = shape.dims.iter().map(|e| self.size(e)).collect();
+                self.whole = whole;
+                self.frame().vars = vars;
+                self.quiet -= 1;
+                dims
+            }
+            Target::Indexed { vars, .. } => vars
+                .iter()
+                .map(|v| {
+                    let (known, _) = self.known_name(&v.text)?;
+                    known.size().filter(|s| *s > 0).map(|size| Dim::new(v.text.clone(), size))
+                })
+                .collect(),
+            _ => None,
+        }
+    }
+
+    /// Closes the recurrence of a definition that is now complete.
+    pub(super) fn close_state(&mut self, name: &Ident, val: Val) -> Val {
+        let key = (self.frame().path, name.text.clone());
+        let Some(info) = self.states.get(&key).cloned() else {
+            return val;
+        };
+        if matches!(val, Val::Poison) {
+            return val;
+        }
+        let dims = self.graph.states[info.id.0 as usize].ty.dims.clone();
+        let Some(mut t) = self.real(&val, name.span) else {
+            return Val::Poison;
+        };
+        if !t.vars.is_empty() {
+            return self.error(
+                "recurrence-per-index",
+                name.span,
+                "a recurrence inside a function that is called once per index",
+            );
+        }
+        let found = self.dims(&t);
+        if info.unknown {
+            if !t.unknown {
+                self.found.insert(key, Some(found));
+            }
+            return Val::Tensor(t);
+        }
+        if found.is_empty() && !dims.is_empty() && matches!(val, Val::Known(_)) {
+            t = Tensor::plain(self.spread(&t, &[], &dims));
+        } else if found != dims {
+            if self.assumed.contains_key(&key) {
+                self.found.insert(key, Some(found));
+                return Val::Tensor(t);
+            }
+            let place = self.place(name.span);
+            let mut d = Diagnostic::new(
+                "shape-mismatch",
+                place,
+                format!("`{}` is {}, but remembered as {}", name.text, shown(&found), shown(&dims)),
+            )
+            .note(info.place, "remembered here");
+            d = self.dim_origins(d, &dims);
+            return self.report(d);
+        }
+        self.graph.set_next(info.id, t.v);
+        Val::Tensor(t)
+    }
+
+    /// Nothing is left open at the end of a body except by other errors.
+    pub(super) fn open_states(&mut self) {
+        let open = self
+            .states
+            .values()
+            .filter(|info| self.graph.states[info.id.0 as usize].next.is_none())
+            .count();
+        debug_assert!(open <= self.states.len());
+    }
+
+    /// Takes what this pass found about shapes into the next one; false when there is nothing new.
+    pub(super) fn learn(&mut self) -> bool {
+        let mut learnt = false;
+        let mut open = Vec::new();
+        for (key, found) in std::mem::take(&mut self.found) {
+            match found {
+                Some(dims) => {
+                    learnt |= self.assumed.get(&key) != Some(&dims);
+                    self.assumed.insert(key, dims);
+                }
+                None => open.push(key),
+            }
+        }
+        if learnt || open.is_empty() {
+            return learnt;
+        }
+        // What adapted to everything and met nothing but scalars is a scalar.
+        let spurious = !self.diagnostics.is_empty();
+        if spurious {
+            return false;
+        }
+        for key in open {
+            self.assumed.insert(key, Vec::new());
+        }
+        true
+    }
+}

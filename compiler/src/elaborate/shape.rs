@@ -1,0 +1,223 @@
+//! Shapes of values, and repeating values over more axes.
+
+use super::{
+    cx::Cx,
+    val::{Tensor, Val, Var},
+};
+use crate::{diag::Diagnostic, known::Known};
+use seqc_grammar::ast::{Expr, ExprKind, Span};
+use seqc_ir::{Dim, Elem, IndexExpr, Op, Ty, Value};
+
+/// `[heads 4, 16]`: a shape for messages.
+pub(super) fn shown(dims: &[Dim]) -> String {
+    if dims.is_empty() {
+        return "a scalar".to_owned();
+    }
+    let parts: Vec<String> = dims
+        .iter()
+        .map(|d| {
+            if d.name.is_empty() {
+                d.size.to_string()
+            } else {
+                format!("{} = {}", d.name, d.size)
+            }
+        })
+        .collect();
+    format!("[{}]", parts.join(", "))
+}
+
+/// True when two shapes have the same sizes.
+pub(super) fn same(a: &[Dim], b: &[Dim]) -> bool {
+    a == b
+}
+
+impl Cx<'_> {
+    /// The value's own axes, without those of index variables.
+    pub(super) fn dims(&self, t: &Tensor) -> Vec<Dim> {
+        self.graph.ty(t.v).dims[t.vars.len()..].to_vec()
+    }
+
+    pub(super) fn elem(&self, t: &Tensor) -> Elem {
+        self.graph.ty(t.v).elem
+    }
+
+    /// Axes of index variables followed by others.
+    pub(super) fn domain(&self, vars: &[Var], plain: &[Dim]) -> Vec<Dim> {
+        vars.iter()
+            .map(|v| self.var_dim(*v))
+            .chain(plain.iter().cloned())
+            .collect()
+    }
+
+    /// A view, composed with the view it looks at.
+    pub(super) fn view(&mut self, x: Value, dims: Vec<Dim>, map: Vec<IndexExpr>) -> Value {
+        let identity = map.iter().enumerate().all(|(n, e)| *e == IndexExpr::Axis(n));
+        if identity && self.graph.ty(x).dims == dims {
+            return x;
+        }
+        match self.graph.op(x).clone() {
+            Op::Const(c) => {
+                let ty = Ty::new(self.graph.ty(x).elem, dims);
+                self.graph.constant(c, ty)
+            }
+            Op::View(inner) if self.graph.node(x).name.is_empty() => {
+                let map = inner.iter().map(|e| e.substitute(&map)).collect();
+                let source = self.graph.operands(x)[0];
+                self.graph.view(source, dims, map)
+            }
+            _ => self.graph.view(x, dims, map),
+        }
+    }
+
+    /// The value repeated over exactly these variables and this shape; a scalar fills the shape.
+    pub(super) fn spread(&mut self, t: &Tensor, vars: &[Var], plain: &[Dim]) -> Value {
+        let rank = self.graph.ty(t.v).rank() - t.vars.len();
+        let lead = t.vars.iter().filter_map(|v| vars.iter().position(|w| w == v));
+        let rest = (0..rank).map(|n| vars.len() + n);
+        let map: Vec<IndexExpr> = lead.chain(rest).map(IndexExpr::Axis).collect();
+        let dims = self.domain(vars, plain);
+        self.view(t.v, dims, map)
+    }
+
+    /// The value of a known number or truth value as a node of an element type.
+    pub(super) fn constant(&mut self, known: &Known, elem: Elem, span: Span) -> Option<Tensor> {
+        let number = match known {
+            Known::Num(n) => *n,
+            Known::Bool(b) => f64::from(u8::from(*b)),
+            Known::Str(_) | Known::List(_) => {
+                self.error(
+                    "not-a-tensor",
+                    span,
+                    format!("{} is no number of a layer's streams", known.kind()),
+                );
+                return None;
+            }
+        };
+        if number.is_nan() {
+            self.error("not-a-number", span, "this has no value");
+            return None;
+        }
+        Some(Tensor::plain(self.graph.constant(number, Ty::scalar(elem))))
+    }
+
+    /// The value as a node: known numbers become real constants.
+    pub(super) fn tensor(&mut self, val: &Val, span: Span) -> Option<Tensor> {
+        match val {
+            Val::Tensor(t) => Some(t.clone()),
+            Val::Known(known) => {
+                let elem = if matches!(known, Known::Bool(_)) { Elem::Bool } else { Elem::F32 };
+                self.constant(known, elem, span)
+            }
+            Val::Score(_) => {
+                self.error("score-use", span, "positions and scores of `attend` are used with arithmetic only");
+                None
+            }
+            Val::Tuple(parts) => {
+                let count = parts.len();
+                let place = self.place(span);
+                self.report(
+                    Diagnostic::new("tuple-use", place, format!("this gives {count} values"))
+                        .help("name them: `(a, b) = split(…)`"),
+                );
+                None
+            }
+            Val::Poison => None,
+        }
+    }
+
+    /// The value as a node of real numbers.
+    pub(super) fn real(&mut self, val: &Val, span: Span) -> Option<Tensor> {
+        let t = self.tensor(val, span)?;
+        Some(self.cast(&t, Elem::F32))
+    }
+
+    /// The value converted to an element type.
+    pub(super) fn cast(&mut self, t: &Tensor, elem: Elem) -> Tensor {
+        if self.elem(t) == elem {
+            return t.clone();
+        }
+        let v = match *self.graph.op(t.v) {
+            Op::Const(c) if elem != Elem::Bool => {
+                let ty = Ty::new(elem, self.graph.ty(t.v).dims.clone());
+                self.graph.constant(c, ty)
+            }
+            _ => self.graph.cast(elem, t.v),
+        };
+        Tensor { v, ..t.clone() }
+    }
+
+    /// The value of an expression that must be known when the model is built.
+    pub(super) fn known(&mut self, e: &Expr, what: &str) -> Option<Known> {
+        match self.expr(e) {
+            Val::Known(known) => Some(known),
+            Val::Poison => None,
+            _ => {
+                let place = self.place(e.span);
+                self.report(
+                    Diagnostic::new(
+                        "not-known",
+                        place,
+                        format!("{what} must be known when the model is built"),
+                    )
+                    .label("depends on a stream or a parameter")
+                    .help("use numbers, sizes, settings and `dim`s"),
+                );
+                None
+            }
+        }
+    }
+
+    /// The size that an expression stands for.
+    pub(super) fn size(&mut self, e: &Expr) -> Option<Dim> {
+        let known = self.known(e, "a size")?;
+        let name = match &e.kind {
+            ExprKind::Name(name) => name.clone(),
+            _ => String::new(),
+        };
+        match known.size() {
+            Some(size) if size > 0 => Some(Dim::new(name, size)),
+            _ => {
+                let place = self.place(e.span);
+                let shown = match known {
+                    Known::Num(_) => known.to_string(),
+                    _ => known.kind().to_owned(),
+                };
+                let mut d = Diagnostic::new("bad-size", place, format!("a size is a whole number from 1, not {shown}"));
+                d = self.origins(d, e);
+                self.report(d);
+                None
+            }
+        }
+    }
+
+    /// Adds where the sizes in an expression come from.
+    pub(super) fn origins(&self, mut d: Diagnostic, e: &Expr) -> Diagnostic {
+        let mut work = vec![e];
+        while let Some(e) = work.pop() {
+            if let ExprKind::Name(name) = &e.kind {
+                d = self.origin(d, name);
+            }
+            work.extend(super::infer::children(e));
+        }
+        d
+    }
+
+    /// Adds where a size of this name comes from.
+    pub(super) fn origin(&self, d: Diagnostic, name: &str) -> Diagnostic {
+        let Some((known, place)) = self.known_name(name) else {
+            return d;
+        };
+        if d.notes.iter().any(|(p, _)| *p == place) || d.place == Some(place) {
+            return d;
+        }
+        d.note(place, format!("`{name}` is {known}, from here"))
+    }
+
+    /// Adds where the named sizes of a shape come from.
+    pub(super) fn dim_origins(&self, mut d: Diagnostic, dims: &[Dim]) -> Diagnostic {
+        for dim in dims.iter().filter(|d| !d.name.is_empty()) {
+            d = self.origin(d, &dim.name);
+        }
+        d
+    }
+}

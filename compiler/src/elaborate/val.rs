@@ -1,0 +1,69 @@
+//! What an expression stands for while a layer is elaborated.
+
+use crate::known::Known;
+use seqc_ir::{Elem, ScoreExpr, Value};
+
+/// An index variable, numbered in the order of introduction: a variable that is bound further in has a higher number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Var(pub(super) u32);
+
+/// A node of the graph. Its first axes run over index variables, in ascending order, the others are its own shape.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tensor {
+    /// The node.
+    pub(super) v: Value,
+    /// Variables of the leading axes.
+    pub(super) vars: Vec<Var>,
+    /// A scalar that stands for something whose shape is not found yet.
+    pub(super) unknown: bool,
+}
+
+/// A function of a (query, key) pair.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Score {
+    /// The function.
+    pub(super) expr: ScoreExpr,
+    /// Positions and integer streams are integers.
+    pub(super) elem: Elem,
+}
+
+/// What an expression stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Val {
+    /// Known when the model is built.
+    Known(Known),
+    /// A stream or parameter.
+    Tensor(Tensor),
+    /// Inside `where` and `score`.
+    Score(Score),
+    /// What `split` gives.
+    Tuple(Vec<Tensor>),
+    /// What is wrong and has been reported.
+    Poison,
+}
+
+impl Tensor {
+    /// A node without index variables.
+    pub(super) fn plain(v: Value) -> Tensor {
+        Tensor {
+            v,
+            vars: Vec::new(),
+            unknown: false,
+        }
+    }
+
+    /// A node whose first axes run over variables.
+    pub(super) fn over(v: Value, vars: Vec<Var>) -> Tensor {
+        Tensor {
+            v,
+            vars,
+            unknown: false,
+        }
+    }
+}
+
+impl Score {
+    pub(super) fn new(expr: ScoreExpr, elem: Elem) -> Score {
+        Score { expr, elem }
+    }
+}

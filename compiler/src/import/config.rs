@@ -1,0 +1,163 @@
+//! A checkpoint's configuration: JSON with dotted paths, or the keys of a GGUF file.
+
+use super::bare;
+use crate::{diag::Diagnostic, known::Known};
+use seqc_checkpoint::{Checkpoint, Value as Gguf};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Longest list that an expression may look at.
+const MAX_LIST: usize = 65_536;
+
+/// What a configuration says.
+pub(super) struct Config {
+    path: PathBuf,
+    kind: Kind,
+}
+
+enum Kind {
+    Json(Value),
+    Gguf(Checkpoint),
+}
+
+impl Config {
+    /// A `config.json`. Bare `Infinity` and `NaN`, as Python writes them, are numbers.
+    pub(super) fn json(path: &Path, text: &str) -> Result<Config, Diagnostic> {
+        let value: Value = serde_json::from_str(&with_numbers(text))
+            .map_err(|e| bare(format!("{}: this is not JSON: {e}", path.display())))?;
+        if !value.is_object() {
+            return Err(bare(format!("{}: a configuration is a JSON object", path.display())));
+        }
+        Ok(Config {
+            path: path.to_owned(),
+            kind: Kind::Json(value),
+        })
+    }
+
+    /// The metadata of a GGUF file.
+    pub(super) fn gguf(path: &Path, checkpoint: Checkpoint) -> Config {
+        Config {
+            path: path.to_owned(),
+            kind: Kind::Gguf(checkpoint),
+        }
+    }
+
+    /// The file, for messages.
+    pub(super) fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// The key that names the architecture.
+    pub(super) fn kind_key(&self) -> &'static str {
+        match self.kind {
+            Kind::Json(_) => "model_type",
+            Kind::Gguf(_) => "general.architecture",
+        }
+    }
+
+    /// The text under a key.
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        match self.get(key) {
+            Ok(Some(Known::Str(s))) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// True where the key is there and not null.
+    pub(super) fn has(&self, key: &str) -> bool {
+        match &self.kind {
+            Kind::Json(root) => walk(root, key).is_some(),
+            Kind::Gguf(c) => c.gguf().is_some_and(|m| m.get(key).is_some()),
+        }
+    }
+
+    /// The value under a key; `None` where it is missing or null.
+    pub(super) fn get(&self, key: &str) -> Result<Option<Known>, String> {
+        match &self.kind {
+            Kind::Json(root) => walk(root, key).map(|v| of_json(v, key)).transpose(),
+            Kind::Gguf(c) => c
+                .gguf()
+                .and_then(|m| m.get(key))
+                .map(|v| of_gguf(&v, key))
+                .transpose(),
+        }
+    }
+}
+
+fn walk<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {
+    let whole = root.get(key);
+    let found = whole.or_else(|| key.split('.').try_fold(root, |at, part| at.get(part)))?;
+    (!found.is_null()).then_some(found)
+}
+
+fn of_json(value: &Value, key: &str) -> Result<Known, String> {
+    Ok(match value {
+        Value::Bool(b) => Known::Bool(*b),
+        Value::Number(n) => Known::Num(n.as_f64().ok_or_else(|| format!("`{key}` is no number that can be used"))?),
+        Value::String(s) => Known::Str(s.clone()),
+        Value::Array(items) => Known::List(items.iter().map(|i| of_json(i, key)).collect::<Result<_, _>>()?),
+        Value::Object(map) => match map.get("__float__").and_then(Value::as_str) {
+            Some("Infinity") => Known::Num(f64::INFINITY),
+            Some("-Infinity") => Known::Num(f64::NEG_INFINITY),
+            _ => return Err(format!("`{key}` is a mapping, not a value")),
+        },
+        Value::Null => return Err(format!("a value in `{key}` is null")),
+    })
+}
+
+fn of_gguf(value: &Gguf<'_>, key: &str) -> Result<Known, String> {
+    Ok(match value {
+        Gguf::Bool(b) => Known::Bool(*b),
+        Gguf::Str(s) => Known::Str((*s).to_owned()),
+        Gguf::Array(items) => {
+            if items.len() > MAX_LIST {
+                return Err(format!("the list `{key}` is too long to be used"));
+            }
+            Known::List(items.iter().map(|v| of_gguf(&v, key)).collect::<Result<_, _>>()?)
+        }
+        other => Known::Num(other.as_float().ok_or_else(|| format!("`{key}` is no number that can be used"))?),
+    })
+}
+
+/// JSON with Python's bare `Infinity`, `-Infinity` and `NaN` made objects that JSON can hold.
+fn with_numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut inside = false;
+    while let Some(c) = rest.chars().next() {
+        if !inside {
+            let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|w| rest.starts_with(w));
+            if let Some(word) = word {
+                out.push_str(&format!("{{\"__float__\": \"{word}\"}}"));
+                rest = &rest[word.len()..];
+                continue;
+            }
+        }
+        if inside && c == '\\' {
+            let end = rest.char_indices().nth(2).map_or(rest.len(), |(n, _)| n);
+            out.push_str(&rest[..end]);
+            rest = &rest[end..];
+            continue;
+        }
+        inside ^= c == '"';
+        out.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infinities_of_python_are_numbers() {
+        let path = Path::new("config.json");
+        let text = r#"{"a": Infinity, "b": [0.0, -Infinity], "c": "Infinity \" NaN", "d": {"e": {"__float__": "Infinity"}}}"#;
+        let config = Config::json(path, text).unwrap_or_else(|d| panic!("{}", d.message));
+        assert_eq!(config.get("a"), Ok(Some(Known::Num(f64::INFINITY))));
+        assert_eq!(config.get("d.e"), Ok(Some(Known::Num(f64::INFINITY))));
+        assert_eq!(config.get("c"), Ok(Some(Known::Str("Infinity \" NaN".to_owned()))));
+        assert_eq!(config.get("x.y"), Ok(None));
+    }
+}

@@ -1,0 +1,204 @@
+//! A family file: which configurations it describes, and the model it makes of them.
+
+use super::{bare, config::Config};
+use crate::{
+    cli_text::quoted,
+    diag::Diagnostic,
+    known::{self, Env, Known, Problem},
+    model::{
+        values,
+        yaml::{self, Key, Node},
+    },
+    source::Sources,
+};
+use seqc_checkpoint::Checkpoint;
+use seqc_grammar::ast::{Expr, Span};
+use std::{collections::HashMap, path::Path};
+
+/// A description of the models of one architecture.
+pub(super) struct Family {
+    /// Its name.
+    pub(super) name: String,
+    /// The comment on its first line.
+    pub(super) title: String,
+    /// Keys and the values they may have.
+    matches: Vec<(String, Vec<String>)>,
+    sizes: Vec<(Key, Node)>,
+    require: Vec<(Node, String)>,
+    /// What is copied into the model.
+    pub(super) rest: String,
+}
+
+impl Family {
+    /// Reads a family file.
+    pub(super) fn read(name: &str, text: &str, sources: &mut Sources) -> Result<Family, Diagnostic> {
+        let id = sources.add(Path::new(name), text.to_owned());
+        let root = yaml::read(id, text)?;
+        let missing = |key: &str| Diagnostic::new("missing-key", root.place, format!("the family has no `{key}`"));
+        let matches = root.get("match").and_then(Node::entries).ok_or_else(|| missing("match"))?;
+        let sizes = root.get("sizes").and_then(Node::entries).ok_or_else(|| missing("sizes"))?;
+        let mut require = Vec::new();
+        for rule in root.get("require").and_then(Node::items).unwrap_or(&[]) {
+            let (Some(when), Some(say)) = (rule.get("if"), rule.get("say").and_then(Node::text)) else {
+                return Err(Diagnostic::new("missing-key", rule.place, "a requirement has `if` and `say`"));
+            };
+            require.push((when.clone(), say.to_owned()));
+        }
+        let title = text.lines().next().and_then(|l| l.strip_prefix("# "));
+        Ok(Family {
+            name: root.get("family").and_then(Node::text).unwrap_or(name).to_owned(),
+            title: title.unwrap_or(name).to_owned(),
+            matches: matches.iter().map(|(k, v)| (k.text.clone(), texts(v))).collect(),
+            sizes: sizes.to_vec(),
+            require,
+            rest: rest(text, &root),
+        })
+    }
+
+    /// True when a configuration has the values that the family asks for.
+    pub(super) fn fits(&self, config: &Config) -> bool {
+        self.matches.iter().all(|(key, values)| match config.get(key) {
+            Ok(Some(found)) => values.contains(&found.to_string()),
+            _ => false,
+        })
+    }
+
+    /// The values of a key that the family describes.
+    pub(super) fn kinds(&self, key: &str) -> Vec<String> {
+        self.matches.iter().filter(|(k, _)| k == key).flat_map(|(_, v)| v.clone()).collect()
+    }
+
+    /// The model's sizes, once everything the family requires holds.
+    pub(super) fn sizes(&self, config: &Config, tensors: Option<&Checkpoint>) -> Result<Vec<(String, Known)>, Diagnostic> {
+        let mut env = ConfigEnv {
+            config,
+            tensors,
+            names: HashMap::new(),
+        };
+        let mut out = Vec::new();
+        let shown = config.shown();
+        let place = |d: Diagnostic| Diagnostic {
+            message: format!("{shown}: {}", d.message),
+            ..d
+        };
+        for (key, node) in &self.sizes {
+            let names: Vec<&str> = env.names.keys().map(String::as_str).collect();
+            let value = values::expression(node, &env, &names).map_err(place)?;
+            env.names.insert(key.text.clone(), value.clone());
+            out.push((key.text.clone(), value));
+        }
+        for (when, say) in &self.require {
+            match values::expression(when, &env, &[]).map_err(place)? {
+                Known::Bool(true) => {}
+                Known::Bool(false) => return Err(bare(format!("{shown}: {}", filled(say, &env)))),
+                other => {
+                    let message = format!("a requirement is a condition, not {}", other.kind());
+                    return Err(Diagnostic::new("not-a-condition", when.place, message));
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The parts of a family file that belong to the model, as they stand.
+fn rest(text: &str, root: &Node) -> String {
+    let entries = root.entries().unwrap_or(&[]);
+    let starts: Vec<usize> = entries.iter().map(|(k, _)| k.place.span.start as usize).collect();
+    let mut out = String::new();
+    for (n, (key, _)) in entries.iter().enumerate() {
+        if matches!(key.text.as_str(), "family" | "match" | "sizes" | "require") {
+            continue;
+        }
+        let end = starts.get(n + 1).copied().unwrap_or(text.len());
+        let part = text.get(starts[n]..end).unwrap_or_default();
+        out.push_str(part.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn texts(node: &Node) -> Vec<String> {
+    match node.items() {
+        Some(items) => items.iter().filter_map(Node::text).map(str::to_owned).collect(),
+        None => node.text().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// A value as a model file spells it; a word that is also the name of a size stands in quotes.
+pub(super) fn spelled(value: &Known, sizes: &[(String, Known)]) -> String {
+    match value {
+        Known::Str(s) if sizes.iter().any(|(n, _)| n == s) => format!("'\"{s}\"'"),
+        Known::List(items) => {
+            let items: Vec<String> = items.iter().map(|i| spelled(i, sizes)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => quoted(other),
+    }
+}
+
+/// The text of a message with its braces filled.
+fn filled(text: &str, env: &ConfigEnv<'_>) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((inner, end)) = after.split_once('}') else { break };
+        let (expr, problems) = crate::syntax::expr(inner);
+        let value = known::evaluate(&expr, env).ok().filter(|_| problems.is_empty());
+        out.push_str(before);
+        out.push_str(&value.map_or_else(|| inner.to_owned(), |v| v.to_string()));
+        rest = end;
+    }
+    out + rest
+}
+
+/// What expressions of a family may use.
+struct ConfigEnv<'a> {
+    config: &'a Config,
+    tensors: Option<&'a Checkpoint>,
+    names: HashMap<String, Known>,
+}
+
+impl ConfigEnv<'_> {
+    fn key(&self, args: &[Expr], span: Span) -> Result<String, Problem> {
+        let wrong = || Problem::new(span, "takes the name of a key in quotes");
+        match known::evaluate(args.first().ok_or_else(wrong)?, self)? {
+            Known::Str(key) => Ok(key),
+            _ => Err(wrong()),
+        }
+    }
+
+    fn get(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
+        let key = self.key(args, span)?;
+        let found = self.config.get(&key).map_err(|m| Problem::new(span, m))?;
+        match (found, args.get(1)) {
+            (Some(value), _) => Ok(value),
+            (None, Some(default)) => known::evaluate(default, self),
+            (None, None) => Err(Problem::new(span, format!("there is no `{key}`"))),
+        }
+    }
+}
+
+impl Env for ConfigEnv<'_> {
+    fn name(&self, name: &str) -> Option<Known> {
+        self.names.get(name).cloned()
+    }
+
+    fn call(&self, callee: &str, args: &[Expr], span: Span) -> Option<Result<Known, Problem>> {
+        Some(match callee {
+            "get" => self.get(args, span),
+            "has" => self.key(args, span).map(|key| Known::Bool(self.config.has(&key))),
+            "tensor" => self.key(args, span).map(|name| {
+                let there = self.tensors.is_some_and(|t| t.get(&name).is_some());
+                Known::Bool(there)
+            }),
+            "shape" => self.key(args, span).and_then(|name| {
+                let found = self.tensors.and_then(|t| t.get(&name));
+                let missing = || Problem::new(span, format!("there is no tensor `{name}`"));
+                let shape = found.ok_or_else(missing)?.shape;
+                Ok(Known::List(shape.iter().map(|n| Known::Num(*n as f64)).collect()))
+            }),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,251 @@
+//! Values that are known when a model is built, and arithmetic on them.
+
+use seqc_grammar::ast::{BinOp, Expr, ExprKind, Span, UnOp};
+use seqc_ir::{BinaryOp, UnaryOp, eval::apply_binary, eval::apply_unary};
+use std::fmt;
+
+/// A number, truth value, string or list that is known when a model is built.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known {
+    /// A number.
+    Num(f64),
+    /// A truth value.
+    Bool(bool),
+    /// A string.
+    Str(String),
+    /// A list.
+    List(Vec<Known>),
+}
+
+/// Why an expression has no value, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// The part of the expression that is to blame.
+    pub span: Span,
+    /// What is wrong.
+    pub message: String,
+    /// The name that is not known, where that is the problem.
+    pub unknown: Option<String>,
+}
+
+/// What expressions of models and families may refer to.
+pub trait Env {
+    /// The value of a name.
+    fn name(&self, name: &str) -> Option<Known>;
+    /// The value of a call that is not a function of numbers; `None`: no such function. Arguments are unevaluated.
+    fn call(&self, callee: &str, args: &[Expr], span: Span) -> Option<Result<Known, Problem>>;
+}
+
+/// Functions of one number and their operations.
+pub const FUNCTIONS: &[(&str, UnaryOp)] = &[
+    ("exp", UnaryOp::Exp),
+    ("log", UnaryOp::Log),
+    ("sqrt", UnaryOp::Sqrt),
+    ("rsqrt", UnaryOp::Rsqrt),
+    ("sin", UnaryOp::Sin),
+    ("cos", UnaryOp::Cos),
+    ("tanh", UnaryOp::Tanh),
+    ("sigmoid", UnaryOp::Sigmoid),
+    ("softplus", UnaryOp::Softplus),
+    ("erf", UnaryOp::Erf),
+    ("abs", UnaryOp::Abs),
+    ("floor", UnaryOp::Floor),
+    ("round", UnaryOp::Round),
+];
+
+impl Problem {
+    /// A problem at a part of an expression.
+    pub fn new(span: Span, message: impl Into<String>) -> Problem {
+        Problem {
+            span,
+            message: message.into(),
+            unknown: None,
+        }
+    }
+}
+
+impl Known {
+    /// What the value is, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Known::Num(_) => "a number",
+            Known::Bool(_) => "a truth value",
+            Known::Str(_) => "a string",
+            Known::List(_) => "a list",
+        }
+    }
+
+    /// The number as a size: a whole number from 0 that a tensor axis can have.
+    pub fn size(&self) -> Option<usize> {
+        match self {
+            Known::Num(n) if n.fract() == 0.0 && (0.0..=1_099_511_627_776.0).contains(n) => Some(*n as usize),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Known::Num(n) => write!(f, "{n}"),
+            Known::Bool(b) => write!(f, "{b}"),
+            Known::Str(s) => write!(f, "{s}"),
+            Known::List(items) => {
+                f.write_str("[")?;
+                for (n, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if n > 0 { ", " } else { "" })?;
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+/// The operation of the graph behind an infix operator; `@` has none.
+pub fn binary_op(op: BinOp) -> Option<BinaryOp> {
+    Some(match op {
+        BinOp::Add => BinaryOp::Add,
+        BinOp::Sub => BinaryOp::Sub,
+        BinOp::Mul => BinaryOp::Mul,
+        BinOp::Div => BinaryOp::Div,
+        BinOp::Mod => BinaryOp::Mod,
+        BinOp::Pow => BinaryOp::Pow,
+        BinOp::Lt => BinaryOp::Lt,
+        BinOp::Le => BinaryOp::Le,
+        BinOp::Gt => BinaryOp::Gt,
+        BinOp::Ge => BinaryOp::Ge,
+        BinOp::Eq => BinaryOp::Eq,
+        BinOp::Ne => BinaryOp::Ne,
+        BinOp::And => BinaryOp::And,
+        BinOp::Or => BinaryOp::Or,
+        BinOp::MatMul => return None,
+    })
+}
+
+/// `a op b`; the message says why not. With `whole`, a quotient is rounded down.
+pub fn binary(op: BinaryOp, a: &Known, b: &Known, whole: bool) -> Result<Known, String> {
+    match (a, b) {
+        (Known::Num(x), Known::Num(y)) if !matches!(op, BinaryOp::And | BinaryOp::Or) => {
+            let value = apply_binary(op, false, *x, *y);
+            Ok(match (op.is_predicate(), op) {
+                (true, _) => Known::Bool(value != 0.0),
+                (false, BinaryOp::Div) if whole => Known::Num(value.floor()),
+                (false, _) => Known::Num(value),
+            })
+        }
+        (Known::Bool(x), Known::Bool(y)) => match op {
+            BinaryOp::And => Ok(Known::Bool(*x && *y)),
+            BinaryOp::Or => Ok(Known::Bool(*x || *y)),
+            BinaryOp::Eq => Ok(Known::Bool(x == y)),
+            BinaryOp::Ne => Ok(Known::Bool(x != y)),
+            _ => Err("truth values have no arithmetic".to_owned()),
+        },
+        _ => match op {
+            BinaryOp::Eq => Ok(Known::Bool(a == b)),
+            BinaryOp::Ne => Ok(Known::Bool(a != b)),
+            BinaryOp::And | BinaryOp::Or => Err(format!("takes two truth values, not {} and {}", a.kind(), b.kind())),
+            _ => Err(format!("does not apply to {} and {}", a.kind(), b.kind())),
+        },
+    }
+}
+
+/// `-x` or `!x`.
+pub fn unary(op: UnOp, x: &Known) -> Result<Known, String> {
+    match (op, x) {
+        (UnOp::Neg, Known::Num(n)) => Ok(Known::Num(-n)),
+        (UnOp::Not, Known::Bool(b)) => Ok(Known::Bool(!b)),
+        (UnOp::Neg, _) => Err(format!("`-` does not apply to {}", x.kind())),
+        (UnOp::Not, _) => Err(format!("`!` does not apply to {}", x.kind())),
+    }
+}
+
+/// A function of known values by its name; `None`: there is no such function.
+pub fn function(name: &str, args: &[Known]) -> Option<Result<Known, String>> {
+    if let Some((_, op)) = FUNCTIONS.iter().find(|(n, _)| *n == name) {
+        return Some(match args {
+            [Known::Num(x)] => Ok(Known::Num(apply_unary(*op, *x))),
+            _ => Err(format!("`{name}` takes one number")),
+        });
+    }
+    Some(match (name, args) {
+        ("ceil", [Known::Num(x)]) => Ok(Known::Num(x.ceil())),
+        ("min", [Known::Num(x), Known::Num(y)]) => Ok(Known::Num(x.min(*y))),
+        ("max", [Known::Num(x), Known::Num(y)]) => Ok(Known::Num(x.max(*y))),
+        ("len", [Known::List(items)]) => Ok(Known::Num(items.len() as f64)),
+        ("ceil", _) => Err("`ceil` takes one number".to_owned()),
+        ("min" | "max", _) => Err(format!("`{name}` takes two numbers")),
+        ("len", _) => Err("`len` takes one list".to_owned()),
+        _ => return None,
+    })
+}
+
+/// `list[i]`.
+pub fn element(list: &Known, index: &Known) -> Result<Known, String> {
+    let Known::List(items) = list else {
+        return Err(format!("{} has no elements", list.kind()));
+    };
+    let Some(n) = index.size() else {
+        return Err(format!("{index} is not an index"));
+    };
+    items
+        .get(n)
+        .cloned()
+        .ok_or_else(|| format!("the list has {} elements, there is none at {n}", items.len()))
+}
+
+/// Evaluates an expression of a model or a family.
+pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
+    let at = |message: String| Problem::new(expr.span, message);
+    match &expr.kind {
+        ExprKind::Number(n) => Ok(Known::Num(*n)),
+        ExprKind::Str(s) => Ok(Known::Str(s.clone())),
+        ExprKind::Bool(b) => Ok(Known::Bool(*b)),
+        ExprKind::Name(name) => env.name(name).ok_or_else(|| Problem {
+            unknown: Some(name.clone()),
+            ..at(format!("`{name}` is not known here"))
+        }),
+        ExprKind::Unary(op, x) => unary(*op, &evaluate(x, env)?).map_err(at),
+        ExprKind::Binary(op, a, b) => {
+            let a = evaluate(a, env)?;
+            match (op, &a) {
+                (BinOp::And, Known::Bool(false)) => return Ok(Known::Bool(false)),
+                (BinOp::Or, Known::Bool(true)) => return Ok(Known::Bool(true)),
+                _ => {}
+            }
+            let Some(op) = binary_op(*op) else {
+                return Err(at("`@` is for tensors".to_owned()));
+            };
+            binary(op, &a, &evaluate(b, env)?, false).map_err(|m| at(format!("`{}` {m}", op.name())))
+        }
+        ExprKind::If(c, a, b) => match evaluate(c, env)? {
+            Known::Bool(true) => evaluate(a, env),
+            Known::Bool(false) => evaluate(b, env),
+            other => Err(Problem::new(c.span, format!("a condition is a truth value, not {}", other.kind()))),
+        },
+        ExprKind::Call { callee, args, named } => {
+            if let Some(first) = named.first() {
+                return Err(Problem::new(first.name.span, format!("`{}` takes no settings here", callee.text)));
+            }
+            if let Some(result) = env.call(&callee.text, args, expr.span) {
+                return result;
+            }
+            let args = args.iter().map(|a| evaluate(a, env)).collect::<Result<Vec<_>, _>>()?;
+            match function(&callee.text, &args) {
+                Some(result) => result.map_err(at),
+                None => Err(Problem {
+                    unknown: Some(callee.text.clone()),
+                    ..Problem::new(callee.span, format!("there is no function `{}` here", callee.text))
+                }),
+            }
+        }
+        ExprKind::List(items) => Ok(Known::List(
+            items.iter().map(|i| evaluate(i, env)).collect::<Result<_, _>>()?,
+        )),
+        ExprKind::Index { base, indices } => match &indices[..] {
+            [index] => element(&evaluate(base, env)?, &evaluate(index, env)?).map_err(at),
+            _ => Err(at("a list has one index".to_owned())),
+        },
+        ExprKind::Reduce { .. } => Err(at("a sum over indices belongs into a layer".to_owned())),
+        ExprKind::Error => Err(at("cannot be read".to_owned())),
+    }
+}

@@ -1,0 +1,35 @@
+//! What a model's tables say about its inputs: how many token ids there are, how long a sequence may be.
+
+use seqc_ir::{Model, Op, StreamId};
+
+/// Rows of the smallest table that each input of the model indexes.
+pub fn vocabularies(model: &Model) -> Vec<Option<usize>> {
+    model
+        .inputs
+        .iter()
+        .map(|input| smallest(model, |op, args| matches!(op, Op::Input(n) if args.get(*n) == Some(&input.stream))))
+        .collect()
+}
+
+/// Rows of the smallest table that the position indexes: longer sequences have no entry.
+pub fn max_context(model: &Model) -> Option<usize> {
+    smallest(model, |op, _| matches!(op, Op::Position))
+}
+
+fn smallest(model: &Model, is_index: impl Fn(&Op, &[StreamId]) -> bool) -> Option<usize> {
+    let mut best = None;
+    for call in &model.calls {
+        let graph = model.graph(call);
+        for v in graph.values() {
+            if !matches!(graph.op(v), Op::Gather) {
+                continue;
+            }
+            let operands = graph.operands(v);
+            if is_index(graph.op(operands[1]), &call.args) {
+                let rows = graph.ty(operands[0]).dims[0].size;
+                best = Some(best.map_or(rows, |b: usize| b.min(rows)));
+            }
+        }
+    }
+    best
+}

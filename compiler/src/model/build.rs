@@ -1,0 +1,360 @@
+//! Layers to a model: types flow down the stack, equal layers share a graph.
+
+use super::{
+    expand::Instance,
+    file::ModelFile,
+    values::Names,
+    weights::Tensors,
+    yaml::{Key, Node},
+};
+use crate::{
+    diag::Diagnostic,
+    elaborate::{self, Part, Request},
+    library::Library,
+    source::Place,
+};
+use seqc_grammar::ast::{Expr, ExprKind};
+use seqc_ir::{Call, Dim, Elem, Graph, Kind, KindId, Model, ModelInput, ParamSource, StreamId, Ty};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write,
+};
+
+/// A stream between layers; without a type after an error.
+#[derive(Clone, Debug)]
+struct Stream {
+    id: StreamId,
+    ty: Option<Ty>,
+}
+
+pub(super) struct Builder<'a> {
+    library: &'a Library,
+    file: &'a ModelFile,
+    names: &'a Names,
+    tensors: &'a Tensors,
+    model: Model,
+    /// Model inputs and taps by name.
+    streams: HashMap<String, Stream>,
+    /// Graphs by what they were made of; `None` after an error.
+    graphs: HashMap<String, Option<usize>>,
+    elaborated: Vec<Graph>,
+    kinds: HashMap<(usize, Vec<String>), KindId>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// The model of expanded layers, with everything that is wrong with it.
+pub(super) fn build(
+    library: &Library,
+    file: &ModelFile,
+    names: &Names,
+    tensors: &Tensors,
+    instances: &[Instance],
+) -> (Model, Vec<Diagnostic>) {
+    let mut b = Builder {
+        library,
+        file,
+        names,
+        tensors,
+        model: Model {
+            name: file.name.clone(),
+            ..Model::default()
+        },
+        streams: HashMap::new(),
+        graphs: HashMap::new(),
+        elaborated: Vec::new(),
+        kinds: HashMap::new(),
+        diagnostics: Vec::new(),
+    };
+    b.stack(instances);
+    (b.model, b.diagnostics)
+}
+
+impl Builder<'_> {
+    fn stack(&mut self, instances: &[Instance]) {
+        let Some((mut last, from_tokens)) = self.inputs() else {
+            return;
+        };
+        let taps = all_taps(instances);
+        for instance in instances {
+            let Some(next) = self.instance(instance, &last, &taps) else {
+                return;
+            };
+            last = next;
+        }
+        let default = if from_tokens { "logits" } else { "y" };
+        let name = self.file.output.clone().unwrap_or_else(|| default.to_owned());
+        self.model.outputs.push((name, last.id));
+    }
+
+    /// Declares the model's inputs; gives the first, and whether it is integers.
+    fn inputs(&mut self) -> Option<(Stream, bool)> {
+        if self.file.inputs.is_empty() {
+            let ty = Ty::scalar(Elem::I64);
+            return Some((self.input("tokens", ty), true));
+        }
+        let mut first = None;
+        for (key, node) in &self.file.inputs {
+            match self.input_type(key, node) {
+                Ok(ty) => {
+                    let tokens = ty.elem == Elem::I64;
+                    let stream = self.input(&key.text, ty);
+                    first.get_or_insert((stream, tokens));
+                }
+                Err(d) => self.diagnostics.push(d),
+            }
+        }
+        if self.diagnostics.is_empty() { first } else { None }
+    }
+
+    fn input(&mut self, name: &str, ty: Ty) -> Stream {
+        let id = self.model.new_stream();
+        self.model.inputs.push(ModelInput {
+            name: name.to_owned(),
+            ty: ty.clone(),
+            stream: id,
+        });
+        let stream = Stream { id, ty: Some(ty) };
+        self.streams.insert(name.to_owned(), stream.clone());
+        stream
+    }
+
+    /// `int`, `int[n]` or `[d, …]`.
+    fn input_type(&self, key: &Key, node: &Node) -> Result<Ty, Diagnostic> {
+        let wrong = || {
+            Diagnostic::new("wrong-type", node.place, format!("the type of `{}` is not readable", key.text))
+                .help("write `int`, `\"[d]\"` or `\"int[n]\"`")
+        };
+        let sizes = |exprs: &[Expr]| -> Result<Vec<Dim>, Diagnostic> {
+            exprs
+                .iter()
+                .map(|e| {
+                    let known = crate::known::evaluate(e, self.names).map_err(|p| Diagnostic {
+                        message: p.message,
+                        ..wrong()
+                    })?;
+                    let name = if let ExprKind::Name(name) = &e.kind { name.as_str() } else { "" };
+                    let size = known.size().filter(|n| *n > 0).ok_or_else(wrong)?;
+                    Ok(Dim::new(name, size))
+                })
+                .collect()
+        };
+        let text = match node.items() {
+            Some(items) => {
+                let parts: Vec<&str> = items.iter().filter_map(Node::text).collect();
+                format!("[{}]", parts.join(", "))
+            }
+            None => node.text().ok_or_else(wrong)?.to_owned(),
+        };
+        let (expr, problems) = crate::syntax::expr(&text);
+        let ty = match &expr.kind {
+            _ if !problems.is_empty() => return Err(wrong()),
+            ExprKind::Name(name) if name == "int" => Ty::scalar(Elem::I64),
+            ExprKind::List(exprs) => Ty::new(Elem::F32, sizes(exprs)?),
+            ExprKind::Index { base, indices } if matches!(&base.kind, ExprKind::Name(n) if n == "int") => {
+                Ty::new(Elem::I64, sizes(indices)?)
+            }
+            _ => return Err(wrong()),
+        };
+        Ok(ty)
+    }
+
+    /// Adds one layer; gives its result, or nothing after an error that hides what follows.
+    fn instance(&mut self, instance: &Instance, last: &Stream, taps: &Taps) -> Option<Stream> {
+        let args = self.arguments(instance, last)?;
+        let inputs: Option<Vec<Ty>> = args.iter().map(|s| s.ty.clone()).collect();
+        let inputs = inputs?;
+        let wanted = taps.get(&describe(instance)).cloned().unwrap_or_default();
+        let key = format!("{} {inputs:?}", describe(instance));
+        let found = match self.graphs.get(&key) {
+            Some(found) => *found,
+            None => {
+                let found = self.elaborate(instance, &inputs, &wanted);
+                self.graphs.insert(key, found);
+                found
+            }
+        };
+        let Some(at) = found else {
+            return self.result_after_error(instance, &inputs[0]);
+        };
+        let graph = self.elaborated[at].clone();
+        let (params, stores) = self.params(instance, &graph);
+        let kind = self.kind(at, &graph, stores);
+        let results: Vec<StreamId> = graph.outputs.iter().map(|_| self.model.new_stream()).collect();
+        let ty = |n: usize| graph.outputs.get(n).map(|(_, v)| graph.ty(*v).clone());
+        for (stream, definition) in &instance.taps {
+            let name = format!("tap.{}", definition.text().unwrap_or_default());
+            if let Some(n) = graph.outputs.iter().position(|(o, _)| *o == name) {
+                let tapped = Stream {
+                    id: results[n],
+                    ty: ty(n),
+                };
+                self.streams.insert(stream.text.clone(), tapped);
+            }
+        }
+        let result = Stream {
+            id: results[0],
+            ty: ty(0),
+        };
+        self.model.calls.push(Call {
+            name: instance.path.clone(),
+            kind,
+            args: args.iter().map(|s| s.id).collect(),
+            results,
+            params,
+        });
+        Some(result)
+    }
+
+    /// Streams for the arguments, in the order of the graph's inputs.
+    fn arguments(&mut self, instance: &Instance, last: &Stream) -> Option<Vec<Stream>> {
+        let names = elaborate::stream_names(&instance.layer.definition, &instance.blocks);
+        let mut fits = true;
+        for (key, _) in &instance.streams {
+            if !names.contains(&key.text) {
+                let layer = &instance.layer.definition.def.name.text;
+                let d = Diagnostic::new("unknown-stream", key.place, format!("`{layer}` reads no stream `{}`", key.text));
+                self.diagnostics.push(d.nearest(&key.text, names.iter().map(String::as_str)));
+                fits = false;
+            }
+        }
+        let mut args = Vec::new();
+        for (n, name) in names.iter().enumerate() {
+            let given = instance.streams.iter().find(|(k, _)| k.text == *name);
+            let wanted = match given {
+                Some((_, node)) => node.text().map(|t| (t.to_owned(), node.place)),
+                None if n == 0 => {
+                    args.push(last.clone());
+                    continue;
+                }
+                None => Some((name.clone(), instance.layer.place)),
+            };
+            let (wanted, place) = wanted.unwrap_or((String::new(), instance.layer.place));
+            match self.streams.get(&wanted) {
+                Some(stream) => args.push(stream.clone()),
+                None => {
+                    let layer = &instance.layer.definition.def.name.text;
+                    let message = match given {
+                        Some(_) => format!("there is no stream `{wanted}` here"),
+                        None => format!("`{layer}` also reads `{name}`"),
+                    };
+                    let known: Vec<&str> = self.streams.keys().map(String::as_str).collect();
+                    let d = Diagnostic::new("unknown-stream", place, message);
+                    let d = match given {
+                        Some(_) => d.nearest(&wanted, known),
+                        None => d.help(format!("say which stream: `in: {{{name}: …}}`; a stream is an input of the model or a `tap` above")),
+                    };
+                    self.diagnostics.push(d);
+                    fits = false;
+                }
+            }
+        }
+        fits.then_some(args)
+    }
+
+    fn elaborate(&mut self, instance: &Instance, inputs: &[Ty], taps: &[(String, Place)]) -> Option<usize> {
+        let request = Request {
+            library: self.library,
+            sizes: &self.names.sizes,
+            layer: instance.layer.clone(),
+            blocks: instance.blocks.clone(),
+            inputs: inputs.to_vec(),
+            taps: taps.to_vec(),
+        };
+        match elaborate::elaborate(&request) {
+            Ok(graph) => {
+                self.elaborated.push(graph);
+                Some(self.elaborated.len() - 1)
+            }
+            Err(diagnostics) => {
+                self.diagnostics.extend(diagnostics);
+                None
+            }
+        }
+    }
+
+    /// A stream to go on with after an error in a layer that gives what it takes.
+    fn result_after_error(&mut self, instance: &Instance, input: &Ty) -> Option<Stream> {
+        let outer = instance.blocks.first().unwrap_or(&instance.layer);
+        let def = &outer.definition.def;
+        let takes = def.streams.first().and_then(|s| match &s.ty {
+            seqc_grammar::ast::StreamTy::Real(shape) => Some(shape),
+            _ => None,
+        })?;
+        let name = |e: &Expr| match &e.kind {
+            ExprKind::Name(n) => Some(n.clone()),
+            _ => None,
+        };
+        let names = |s: &seqc_grammar::ast::Shape| s.dims.iter().map(name).collect::<Option<Vec<_>>>();
+        (names(takes)? == names(def.result.as_ref()?)?).then(|| Stream {
+            id: self.model.new_stream(),
+            ty: Some(input.clone()),
+        })
+    }
+
+    /// Sources and encodings of the parameters.
+    fn params(&mut self, instance: &Instance, graph: &Graph) -> (Vec<ParamSource>, Vec<String>) {
+        let mut sources = Vec::new();
+        let mut stores = Vec::new();
+        for (n, port) in graph.params.iter().enumerate() {
+            match self.tensors.source(instance, &port.name) {
+                Ok((source, place)) => {
+                    let store = self.tensors.store(graph, n, (&source, place), &mut self.diagnostics);
+                    stores.push(store.name().to_owned());
+                    sources.push(source);
+                }
+                Err(d) => {
+                    if !self.diagnostics.contains(&d) {
+                        self.diagnostics.push(d);
+                    }
+                }
+            }
+        }
+        (sources, stores)
+    }
+
+    fn kind(&mut self, at: usize, graph: &Graph, stores: Vec<String>) -> KindId {
+        if let Some(kind) = self.kinds.get(&(at, stores.clone())) {
+            return *kind;
+        }
+        let kind = KindId(self.model.kinds.len() as u32);
+        self.model.kinds.push(Kind {
+            graph: graph.clone(),
+            stores: stores.clone(),
+        });
+        self.kinds.insert((at, stores), kind);
+        kind
+    }
+}
+
+/// Definitions that some layer of a description hands on.
+type Taps = HashMap<String, Vec<(String, Place)>>;
+
+fn all_taps(instances: &[Instance]) -> Taps {
+    let mut taps: Taps = HashMap::new();
+    for instance in instances.iter().filter(|i| !i.taps.is_empty()) {
+        let list = taps.entry(describe(instance)).or_default();
+        for (_, node) in &instance.taps {
+            let name = node.text().unwrap_or_default();
+            if !list.iter().any(|(n, _)| n == name) {
+                list.push((name.to_owned(), node.place));
+            }
+        }
+        let names: BTreeSet<String> = list.iter().map(|(n, _)| n.clone()).collect();
+        list.sort_by_key(|(n, _)| names.iter().position(|m| m == n));
+    }
+    taps
+}
+
+/// Definition, settings and blocks of a layer: with the types of its inputs, what its graph depends on.
+fn describe(instance: &Instance) -> String {
+    let mut out = String::new();
+    let mut part = |p: &Part| {
+        let mut settings: Vec<_> = p.settings.iter().map(|(n, g)| (n, &g.value)).collect();
+        settings.sort_by(|a, b| a.0.cmp(b.0));
+        // Writing to a string does not fail.
+        let _ = write!(out, "{}{settings:?};", p.definition.def.name.text);
+    };
+    part(&instance.layer);
+    instance.blocks.iter().for_each(part);
+    out
+}

@@ -1,0 +1,167 @@
+//! What the checkpoint says about parameters: whether they are there, their shapes, and how they are stored.
+
+use super::{expand::Instance, file::ModelFile, yaml::Node};
+use crate::{diag::Diagnostic, source::Place};
+use seqc_abi::Store;
+use seqc_checkpoint::{Checkpoint, DType};
+use seqc_ir::{BinaryOp, Graph, Op, ParamSource, ReduceOp, Value};
+use std::path::PathBuf;
+
+/// Encodings that generated code reads.
+pub const STORES: [Store; 6] = [Store::F32, Store::F16, Store::Bf16, Store::Q4_0, Store::Q4_1, Store::Q8_0];
+
+/// Where parameters come from.
+#[derive(Debug, Default)]
+pub struct Tensors {
+    /// The checkpoint, if it is there.
+    pub checkpoint: Option<Checkpoint>,
+    /// Its path.
+    pub path: Option<PathBuf>,
+    /// How weights are held, where the model says it.
+    pub store: Option<Store>,
+}
+
+impl Tensors {
+    /// Opens the checkpoint of a model; one that is not there is no problem until a program runs.
+    pub fn open(file: &ModelFile, path: Option<PathBuf>) -> Result<Tensors, Diagnostic> {
+        let mut tensors = Tensors {
+            path: path.clone(),
+            ..Tensors::default()
+        };
+        if let Some((name, place)) = &file.weights.store {
+            let found = STORES.iter().find(|s| s.name() == name);
+            tensors.store = Some(*found.ok_or_else(|| {
+                Diagnostic::new("unknown-type", *place, format!("there is no type of weights `{name}`"))
+                    .nearest(name, STORES.iter().map(|s| s.name()))
+            })?);
+        }
+        if let (Some(path), Some((_, place))) = (path, &file.weights.file)
+            && path.exists()
+        {
+            let opened = Checkpoint::open(&path);
+            let problem = |e: seqc_checkpoint::Error| Diagnostic::new("bad-checkpoint", *place, e.to_string());
+            tensors.checkpoint = Some(opened.map_err(problem)?);
+        }
+        Ok(tensors)
+    }
+
+    /// The tensors of a parameter by the model's templates; its path where the model says nothing.
+    pub fn source(&self, instance: &Instance, param: &str) -> Result<(ParamSource, Place), Diagnostic> {
+        let name = format!("{}.{param}", instance.path);
+        let Some((_, node)) = instance.load.iter().find(|(k, _)| k.text == param) else {
+            let tensors = vec![name.clone()];
+            return Ok((ParamSource { name, tensors }, instance.layer.place));
+        };
+        let nodes: Vec<&Node> = match node.items() {
+            Some(items) => items.iter().collect(),
+            None => vec![node],
+        };
+        let mut tensors = Vec::new();
+        for node in nodes {
+            tensors.extend(instance.names.template(node)?);
+        }
+        if tensors.is_empty() {
+            return Err(Diagnostic::new("bad-template", node.place, "this names no tensor"));
+        }
+        Ok((ParamSource { name, tensors }, node.place))
+    }
+
+    /// How a parameter is read, after its tensors have been checked; problems go to the list.
+    pub fn store(&self, graph: &Graph, n: usize, at: (&ParamSource, Place), out: &mut Vec<Diagnostic>) -> Store {
+        let shape = graph.params[n].ty.sizes();
+        let (source, place) = at;
+        let row = shape.last().copied().unwrap_or(1);
+        let matrix = is_matrix(graph, n);
+        let Some(checkpoint) = &self.checkpoint else {
+            let wanted = self.store.unwrap_or(Store::F32);
+            let fits = self.path.is_none() && matrix && wanted.row_bytes(row).is_some();
+            return if fits { wanted } else { Store::F32 };
+        };
+        let expected = match source.tensors.len() {
+            1 => shape.clone(),
+            count => {
+                if shape.first() != Some(&count) {
+                    let message = format!("{count} tensors are stacked for `{}`, its first axis has {:?}", source.name, shape.first().copied().unwrap_or(0));
+                    out.push(Diagnostic::new("bad-tensor", place, message));
+                    return Store::F32;
+                }
+                shape[1..].to_vec()
+            }
+        };
+        let mut dtype = None;
+        for name in &source.tensors {
+            match checkpoint.get(name) {
+                None => {
+                    let names: Vec<&str> = checkpoint.names().collect();
+                    let file = self.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+                    let d = Diagnostic::new("missing-tensor", place, format!("there is no tensor `{name}` in {file}"))
+                        .label(format!("wanted for `{}`, of shape {shape:?}", source.name));
+                    out.push(d.nearest(name, names));
+                    return Store::F32;
+                }
+                Some(tensor) => {
+                    let squeeze = |s: &[usize]| s.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+                    if squeeze(&tensor.shape) != squeeze(&expected) {
+                        let d = Diagnostic::new("bad-tensor", place, format!("tensor `{name}` has shape {:?}", tensor.shape))
+                            .label(format!("`{}` takes {expected:?}", source.name));
+                        out.push(d.help("compare the sizes of the model with those of the checkpoint"));
+                        return Store::F32;
+                    }
+                    dtype = Some(tensor.dtype);
+                }
+            }
+        }
+        let stored = dtype.and_then(native).filter(|_| source.tensors.len() == 1 && matrix);
+        match (stored, self.store) {
+            (_, Some(Store::F32)) | (None, _) => Store::F32,
+            (Some(stored), None) => stored,
+            (Some(stored), Some(wanted)) if stored == wanted => stored,
+            (Some(_), Some(_)) => Store::F32,
+        }
+    }
+}
+
+/// The encoding that generated code reads as it lies.
+fn native(dtype: DType) -> Option<Store> {
+    Some(match dtype {
+        DType::F32 => Store::F32,
+        DType::F16 => Store::F16,
+        DType::BF16 => Store::Bf16,
+        DType::Q4_0 => Store::Q4_0,
+        DType::Q4_1 => Store::Q4_1,
+        DType::Q8_0 => Store::Q8_0,
+        _ => return None,
+    })
+}
+
+/// True when a parameter is used as a matrix in products or as a table only: those are read as they are stored,
+/// everything else is small and converted.
+fn is_matrix(graph: &Graph, n: usize) -> bool {
+    let nodes: Vec<Value> = graph
+        .values()
+        .into_iter()
+        .filter(|v| matches!(graph.op(*v), Op::Param(m) if *m == n))
+        .collect();
+    graph.params[n].ty.rank() >= 2 && nodes.iter().all(|v| graph.users(*v).iter().all(|u| reads_rows(graph, *v, *u)))
+}
+
+/// True when `user` multiplies and sums over the last axis of `param`, or looks its rows up.
+fn reads_rows(graph: &Graph, param: Value, user: Value) -> bool {
+    match graph.op(user) {
+        Op::Gather => graph.operands(user)[0] == param && graph.ty(param).rank() == 2,
+        Op::MatVec => graph.operands(user)[0] == param,
+        Op::Binary(BinaryOp::Mul) => {
+            graph.ty(user).sizes() == graph.ty(param).sizes()
+                && graph.users(user).iter().all(|u| {
+                    matches!(
+                        graph.op(*u),
+                        Op::Reduce {
+                            op: ReduceOp::Sum,
+                            axes: 1
+                        }
+                    )
+                })
+        }
+        _ => false,
+    }
+}

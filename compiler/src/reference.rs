@@ -1,0 +1,140 @@
+//! The reference: a model computed by the evaluator, in double precision, from the checkpoint's numbers.
+
+use crate::{model::Built, random};
+use seqc_checkpoint::Checkpoint;
+use seqc_ir::{
+    Elem, Model,
+    eval::{EvalError, ModelEvaluator, Tensor},
+};
+use std::{collections::HashMap, path::Path};
+
+/// Why a model cannot be evaluated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The evaluator refuses the model or an input.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// A checkpoint or input file.
+    #[error(transparent)]
+    Checkpoint(#[from] seqc_checkpoint::Error),
+    /// Something that is not there.
+    #[error("{0}")]
+    Missing(String),
+}
+
+/// The evaluator of a model with its parameters.
+pub fn evaluator(built: &Built) -> Result<ModelEvaluator, Error> {
+    let mut cache: HashMap<Vec<String>, Vec<f64>> = HashMap::new();
+    ModelEvaluator::new(&built.model, |call, n| {
+        let source = &built.model.calls[call].params[n];
+        let graph = built.model.graph(&built.model.calls[call]);
+        let shape = graph.params[n].ty.sizes();
+        let data = match cache.get(&source.tensors) {
+            Some(data) => data.clone(),
+            None => {
+                let data = match (&built.tensors.checkpoint, built.meta.random) {
+                    (Some(checkpoint), _) => load(checkpoint, &source.tensors)?,
+                    (None, Some(seed)) => random::parameter(&source.tensors[0], &shape, seed),
+                    (None, None) => {
+                        let file = built.meta.weights.as_ref().map(|p| p.display().to_string());
+                        return Err(Error::Missing(match file {
+                            Some(file) => format!("{file}: there is no such checkpoint"),
+                            None => "the model names no weights; `weights: {random: 1}` makes some".to_owned(),
+                        }));
+                    }
+                };
+                cache.insert(source.tensors.clone(), data.clone());
+                data
+            }
+        };
+        Ok(Tensor::new(&shape, data))
+    })
+}
+
+fn load(checkpoint: &Checkpoint, names: &[String]) -> Result<Vec<f64>, Error> {
+    let mut all = Vec::new();
+    for name in names {
+        let tensor = checkpoint
+            .get(name)
+            .ok_or_else(|| Error::Missing(format!("there is no tensor `{name}`")))?;
+        tensor.append_f32(&mut all)?;
+    }
+    Ok(all.into_iter().map(f64::from).collect())
+}
+
+/// One row of inputs per token: token ids for a model that reads one stream of integers.
+pub fn token_rows(model: &Model, tokens: &[i64]) -> Result<Vec<Vec<Tensor>>, Error> {
+    match &model.inputs[..] {
+        [input] if input.ty.elem == Elem::I64 && input.ty.rank() == 0 => {
+            Ok(tokens.iter().map(|t| vec![Tensor::scalar(*t as f64)]).collect())
+        }
+        inputs => {
+            let names: Vec<&str> = inputs.iter().map(|i| i.name.as_str()).collect();
+            let message = format!("the model reads {}: give them with --input", names.join(", "));
+            Err(Error::Missing(message))
+        }
+    }
+}
+
+/// One row of inputs per token from a file with a tensor `[tokens, …]` for each stream.
+pub fn file_rows(model: &Model, path: &Path) -> Result<Vec<Vec<Tensor>>, Error> {
+    let file = Checkpoint::open(path)?;
+    let mut rows: Vec<Vec<Tensor>> = Vec::new();
+    for (n, input) in model.inputs.iter().enumerate() {
+        let tensor = file
+            .get(&input.name)
+            .ok_or_else(|| Error::Missing(format!("{} has no tensor `{}`", path.display(), input.name)))?;
+        let sizes = input.ty.sizes();
+        let each: usize = sizes.iter().product();
+        let fits = tensor.shape.len() == sizes.len() + 1 && tensor.shape[1..] == sizes[..];
+        let count = tensor.shape.first().copied().unwrap_or(0);
+        if !fits || (n > 0 && count != rows.len()) {
+            return Err(Error::Missing(format!(
+                "`{}` has shape {:?}, [tokens, …] with {sizes:?} is wanted, the same number of tokens for every stream",
+                input.name, tensor.shape
+            )));
+        }
+        let data = tensor.to_f32()?;
+        rows.resize_with(count, Vec::new);
+        for (row, values) in rows.iter_mut().zip(data.chunks_exact(each)) {
+            row.push(Tensor::new(&sizes, values.iter().map(|v| f64::from(*v)).collect()));
+        }
+    }
+    Ok(rows)
+}
+
+/// The model's outputs for every token: name, shape of one token, and rows.
+pub fn run(built: &Built, rows: &[Vec<Tensor>]) -> Result<Vec<(String, Vec<usize>, Vec<f64>)>, Error> {
+    check_range(built, rows)?;
+    let mut evaluator = evaluator(built)?;
+    let results = if built.model.is_causal() {
+        rows.iter().map(|row| evaluator.step(row)).collect::<Result<Vec<_>, _>>()?
+    } else {
+        evaluator.run_whole(rows)?
+    };
+    let names: Vec<String> = evaluator.output_names().iter().map(|n| (*n).to_owned()).collect();
+    Ok(names
+        .into_iter()
+        .enumerate()
+        .map(|(n, name)| {
+            let shape = results.first().map(|r| r[n].shape.clone()).unwrap_or_default();
+            let data = results.iter().flat_map(|r| r[n].data.iter().copied()).collect();
+            (name, shape, data)
+        })
+        .collect())
+}
+
+/// Refuses integers outside the tables that they index.
+fn check_range(built: &Built, rows: &[Vec<Tensor>]) -> Result<(), Error> {
+    for (n, (input, rows_of)) in built.model.inputs.iter().zip(&built.meta.vocabularies).enumerate() {
+        let Some(count) = rows_of else { continue };
+        for (at, row) in rows.iter().enumerate() {
+            let wrong = row.get(n).and_then(|t| t.data.iter().find(|v| **v < 0.0 || **v >= *count as f64));
+            if let Some(v) = wrong {
+                let name = &input.name;
+                return Err(Error::Missing(format!("`{name}` number {at} is {v}: it must be from 0 to {}", count - 1)));
+            }
+        }
+    }
+    Ok(())
+}
