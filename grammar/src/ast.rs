@@ -9,6 +9,29 @@ pub struct Span {
     pub end: u32,
 }
 
+impl Span {
+    /// The bytes from `start` to before `end`.
+    pub fn new(start: usize, end: usize) -> Span {
+        Span {
+            start: start as u32,
+            end: end as u32,
+        }
+    }
+
+    /// The range from the start of this to the end of the other.
+    pub fn to(self, end: Span) -> Span {
+        Span {
+            start: self.start,
+            end: end.end.max(self.start),
+        }
+    }
+
+    /// The part of a text; empty where the text has no such part.
+    pub fn of(self, text: &str) -> &str {
+        text.get(self.start as usize..self.end as usize).unwrap_or("")
+    }
+}
+
 /// A name with its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ident {

@@ -4,6 +4,9 @@
 
 pub mod ast;
 pub mod diag;
+mod lex;
 pub mod model;
+mod parse;
 
 pub use diag::{Diagnostic, FileId, Label, Severity, Sources, line_column, nearest};
+pub use parse::{MAX_FILE, MAX_NESTING, MAX_OPERATORS, parse_expr, parse_file};
