@@ -1,6 +1,6 @@
 //! What is wrong with an input: every place that takes part in it, the chain that led there, and a remedy.
 
-use crate::source::{FileId, Place};
+use crate::source::Place;
 
 /// One message about an input.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,18 +72,6 @@ impl Diagnostic {
             (None, 1..=24) => self.help(format!("known here: {}", known.join(", "))),
             (None, _) => self,
         }
-    }
-
-    /// A message of the grammar about a file.
-    pub fn of_grammar(file: FileId, d: &seqc_grammar::Diagnostic) -> Diagnostic {
-        let mut out = Diagnostic::new(d.code, Place::new(file, d.span), d.message.clone());
-        out.notes = d
-            .notes
-            .iter()
-            .map(|(span, text)| (Place::new(file, *span), text.clone()))
-            .collect();
-        out.help = d.hint.clone();
-        out
     }
 }
 

@@ -1,6 +1,9 @@
 //! The seam to the grammar: reading layer files and expressions, laying layer files out.
 
-use crate::{diag::Diagnostic, source::FileId};
+use crate::{
+    diag::Diagnostic,
+    source::{FileId, Place},
+};
 use seqc_grammar::ast::{Expr, File, Span};
 
 /// What is wrong with an expression, and where in its text.
@@ -18,19 +21,18 @@ pub struct Problem {
 
 /// The definitions of a layer file and what is wrong with its text.
 pub fn file(id: FileId, text: &str) -> (File, Vec<Diagnostic>) {
-    let parsed = seqc_grammar::parse(text);
-    let problems = parsed.diagnostics.iter().map(|d| Diagnostic::of_grammar(id, d)).collect();
-    (parsed.file, problems)
+    let (file, problems) = seqc_grammar::parse_file(seqc_grammar::FileId(id.0), text);
+    (file, problems.iter().map(diagnostic).collect())
 }
 
 /// An expression that fills a text.
 pub fn expr(text: &str) -> (Expr, Vec<Problem>) {
-    let (expr, diagnostics) = seqc_grammar::parse_expr(text);
-    let problems = diagnostics.into_iter().map(|d| Problem {
+    let (expr, problems) = seqc_grammar::parse_expr(seqc_grammar::FileId(0), text, 0);
+    let problems = problems.into_iter().map(|d| Problem {
         code: d.code,
+        span: d.span(),
         message: d.message,
-        span: d.span,
-        help: d.hint,
+        help: d.help.into_iter().next(),
     });
     (expr, problems.collect())
 }
@@ -38,4 +40,21 @@ pub fn expr(text: &str) -> (Expr, Vec<Problem>) {
 /// A layer file laid out.
 pub fn format(text: &str) -> String {
     text.to_owned()
+}
+
+/// A message of the grammar; its files have the same numbers.
+fn diagnostic(d: &seqc_grammar::Diagnostic) -> Diagnostic {
+    let place = |l: &seqc_grammar::Label| Place::new(FileId(l.file.0), l.span);
+    let mut out = Diagnostic::bare(d.code, d.message.clone());
+    for label in &d.labels {
+        if label.primary && out.place.is_none() {
+            out.place = Some(place(label));
+            out.label = label.text.clone();
+        } else {
+            out.notes.push((place(label), label.text.clone()));
+        }
+    }
+    out.trace = d.trace.iter().map(|l| (place(l), l.text.clone())).collect();
+    out.help = (!d.help.is_empty()).then(|| d.help.join("; "));
+    out
 }
