@@ -87,6 +87,7 @@ impl Known {
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Known::Num(n) if n.is_finite() && *n != 0.0 && !(1e-7..1e16).contains(&n.abs()) => write!(f, "{n:e}"),
             Known::Num(n) => write!(f, "{n}"),
             Known::Bool(b) => write!(f, "{b}"),
             Known::Str(s) => write!(f, "{s}"),

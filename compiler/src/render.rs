@@ -11,6 +11,9 @@ use std::{collections::HashMap, ops::Range};
 /// Most labels of one message; further places add nothing that a person reads.
 const MAX_LABELS: usize = 8;
 
+/// Lines longer than this are shown in part.
+const LONG_LINE: usize = 300;
+
 /// A message as people read it, with the lines of the source that it is about.
 pub fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
     let place = d.place.filter(|p| sources.get(p.file).is_some());
@@ -18,6 +21,10 @@ pub fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         let help = d.help.as_ref().map(|h| format!("\n  help: {h}")).unwrap_or_default();
         return format!("error[{}]: {}{help}\n", d.code, d.message);
     };
+    let places = || std::iter::once(place).chain(d.notes.iter().map(|(p, _)| *p));
+    if places().any(|p| line(sources, p).len() > LONG_LINE) {
+        return plain(d, place, sources);
+    }
     let id = |p: Place| (name(sources, p), range(sources, p));
     let mut report = Report::build(ReportKind::Error, id(place))
         .with_config(Config::default().with_color(color).with_index_type(IndexType::Byte))
@@ -51,6 +58,34 @@ pub fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
     let text = String::from_utf8_lossy(&out);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     format!("{}\n", lines.join("\n"))
+}
+
+/// The line of a place.
+fn line(sources: &Sources, place: Place) -> &str {
+    let range = range(sources, place);
+    let text = sources.get(place.file).map_or("", |s| s.text.as_str());
+    let start = text[..range.start].rfind('\n').map_or(0, |n| n + 1);
+    let end = text[range.start..].find('\n').map_or(text.len(), |n| range.start + n);
+    &text[start..end]
+}
+
+/// A message about a line too long to be shown: an excerpt around the place.
+fn plain(d: &Diagnostic, place: Place, sources: &Sources) -> String {
+    let (at, column) = sources.line_column(place);
+    let before = column - 1;
+    let skip = before.saturating_sub(30);
+    let excerpt: String = line(sources, place).chars().skip(skip).take(60).collect();
+    let caret = " ".repeat(before - skip);
+    let mut out = format!("[{}] Error: {}\n  {}:{at}:{column}\n", d.code, d.message, name(sources, place));
+    out.push_str(&format!("  … {excerpt} …\n    {caret}^ {}\n", d.label));
+    for (p, text) in d.notes.iter().chain(&d.trace) {
+        let (line, column) = sources.line_column(*p);
+        out.push_str(&format!("  {text}: {}:{line}:{column}\n", name(sources, *p)));
+    }
+    if let Some(help) = &d.help {
+        out.push_str(&format!("  Help: {help}\n"));
+    }
+    out
 }
 
 /// A message as programs read it.

@@ -192,7 +192,7 @@ impl Cx<'_> {
         self.bind(&name.text, Binding::Value(val), place);
     }
 
-    /// The value checked against a stated shape; a scalar fills it.
+    /// The value checked against a stated shape; a known number fills it.
     fn annotated(&mut self, val: Val, shape: &Shape, span: seqc_grammar::ast::Span) -> Val {
         let dims: Vec<Option<Dim>> = shape.dims.iter().map(|e| self.size(e)).collect();
         let Some(dims) = dims.into_iter().collect::<Option<Vec<Dim>>>() else {
@@ -205,7 +205,8 @@ impl Cx<'_> {
             return Val::Poison;
         };
         let found = self.dims(&t);
-        if found.is_empty() && !dims.is_empty() {
+        let fills = t.unknown || matches!(val, Val::Known(_));
+        if found.is_empty() && !dims.is_empty() && fills {
             let v = self.spread(&t, &t.vars.clone(), &dims);
             return Val::Tensor(Tensor::over(v, t.vars));
         }

@@ -17,6 +17,9 @@ use std::{collections::HashMap, sync::Arc};
 /// Most messages about one layer.
 const MAX_MESSAGES: usize = 40;
 
+/// Most steps of the chain that led to a message.
+const MAX_TRACE: usize = 6;
+
 /// What a name of a definition stands for.
 #[derive(Clone, Debug)]
 pub(super) enum Binding {
@@ -158,10 +161,13 @@ impl<'a> Cx<'a> {
     /// Reports a problem with the chain of calls that led to it.
     pub(super) fn report(&mut self, mut diagnostic: Diagnostic) -> Val {
         if self.quiet == 0 && self.diagnostics.len() < MAX_MESSAGES {
-            for frame in self.frames.iter().rev().take(6) {
+            for frame in self.frames.iter().rev() {
                 if let Some(place) = frame.called_at {
                     let name = &frame.definition.def.name.text;
-                    diagnostic.trace.push((place, format!("in `{name}`, called here")));
+                    let step = (place, format!("in `{name}`, called here"));
+                    if !diagnostic.trace.contains(&step) && diagnostic.trace.len() < MAX_TRACE {
+                        diagnostic.trace.push(step);
+                    }
                 }
             }
             if diagnostic.trace.is_empty() && diagnostic.place.map(|p| p.file) != Some(self.request.layer.place.file) {

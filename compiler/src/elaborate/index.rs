@@ -230,6 +230,10 @@ impl Cx<'_> {
             }
         }
         let sizes: Vec<usize> = self.vars.iter().map(|v| v.size).collect();
+        if magnitude(index, &sizes) > 1e15 {
+            self.error("out-of-range", e.span, "this index is beyond every axis");
+            return false;
+        }
         let (low, high) = index.range(&sizes);
         if low >= 0 && high < dim.size as i64 {
             return true;
@@ -305,6 +309,18 @@ fn vars_of(e: &IndexExpr, out: &mut Vec<Var>) {
             vars_of(b, out);
         }
         IndexExpr::Mul(a, _) | IndexExpr::Div(a, _) | IndexExpr::Mod(a, _) => vars_of(a, out),
+    }
+}
+
+/// An upper bound on what any part of an index can reach, so that evaluating it does not overflow.
+fn magnitude(e: &IndexExpr, sizes: &[usize]) -> f64 {
+    match e {
+        IndexExpr::Axis(n) => sizes[*n] as f64,
+        IndexExpr::Const(c) => c.unsigned_abs() as f64,
+        IndexExpr::Add(a, b) => magnitude(a, sizes) + magnitude(b, sizes),
+        IndexExpr::Mul(a, k) => magnitude(a, sizes) * k.unsigned_abs() as f64,
+        // The largest part decides, also where a quotient or remainder makes the whole small.
+        IndexExpr::Div(a, k) | IndexExpr::Mod(a, k) => magnitude(a, sizes).max(k.unsigned_abs() as f64),
     }
 }
 

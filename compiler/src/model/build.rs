@@ -217,6 +217,12 @@ impl Builder<'_> {
                 fits = false;
             }
         }
+        if names.is_empty() {
+            let d = Diagnostic::new("wrong-arguments", instance.layer.place, "a layer reads at least one stream");
+            let def = &instance.layer.definition;
+            self.diagnostics.push(d.note(Place::new(def.file, def.def.name.span), "defined here"));
+            return None;
+        }
         let mut args = Vec::new();
         for (n, name) in names.iter().enumerate() {
             let given = instance.streams.iter().find(|(k, _)| k.text == *name);

@@ -1,0 +1,216 @@
+//! Every kind of message as people see it: one snapshot for each code.
+
+use seqc::{
+    diag::Diagnostic,
+    import,
+    model::{self, ReadOptions},
+    render,
+    source::Sources,
+};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Messages of the command itself: about files that cannot be written, and failures of later stages.
+const ELSEWHERE: &[&str] = &["backend", "write", "eval", "internal"];
+
+const MODEL: &str = "version: 1
+model: m
+sizes: {d: 8, e: 6, vocab: 16}
+use: [layer.seq]
+inputs: {x: \"[d]\"}
+weights: {random: 1}
+stack:
+  - thing: {}
+";
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("diagnostics").join(name);
+    fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
+    dir
+}
+
+fn write(path: &Path, text: &[u8]) {
+    fs::write(path, text).unwrap_or_else(|e| panic!("{e}"));
+}
+
+fn shown(diagnostics: &[Diagnostic], sources: &Sources, dir: &Path) -> String {
+    let text: Vec<String> = diagnostics.iter().map(|d| render::human(d, sources, false)).collect();
+    text.join("\n").replace(&format!("{}/", dir.display()), "")
+}
+
+/// The messages about a model that uses one layer file.
+fn problems(name: &str, layer: &str, model: &str, set: &[(&str, &str)]) -> (Vec<Diagnostic>, String) {
+    let dir = scratch(name);
+    write(&dir.join("layer.seq"), layer.as_bytes());
+    write(&dir.join("model.yaml"), model.as_bytes());
+    let mut sources = Sources::default();
+    let options = ReadOptions {
+        set: set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        ..ReadOptions::default()
+    };
+    let diagnostics = match model::read(&dir.join("model.yaml"), &mut sources, &options) {
+        Ok(_) => panic!("{name}: the model should be refused"),
+        Err(diagnostics) => diagnostics,
+    };
+    let text = shown(&diagnostics, &sources, &dir);
+    (diagnostics, text)
+}
+
+/// A layer `thing` with one input and this body.
+fn body(text: &str) -> String {
+    format!("layer thing(x: [d]) -> [d] {{\n{text}\n}}\n")
+}
+
+/// Code, layer file and model of each case.
+fn cases() -> Vec<(&'static str, String, String)> {
+    let fine = "layer thing(x: [d]) -> [d] { x }\n".to_owned();
+    let of = |code, text: &str| (code, body(text), MODEL.to_owned());
+    let model = |code, from: &str, to: &str| {
+        let changed = MODEL.replace(from, to);
+        assert_ne!(changed, MODEL, "{code}");
+        (code, fine.clone(), changed)
+    };
+    let whole = |code, layer: &str| (code, layer.to_owned(), MODEL.to_owned());
+    let wrapped = |code, block: &str| {
+        let stack = MODEL.replace("  - thing: {}", "  - thing: {}\n    block: around");
+        (code, format!("{fine}{block}"), stack)
+    };
+    vec![
+        of("bad-index", "  y[i] = x[x[i]]\n  y"),
+        of("bad-size", "  param w[d, d / 3]\n  w @ x"),
+        of("defined-twice", "  y = x\n  y = x + 1\n  y"),
+        wrapped("inner-twice", "block around(x: [d], inner: layer) -> [d] { inner(x) + inner(x) }\n"),
+        wrapped("inner-unused", "block around(x: [d], inner: layer) -> [d] { x }\n"),
+        wrapped("layer-as-value", "block around(x: [d], inner: layer) -> [d] { x + inner }\n"),
+        of("layer-as-function", "  swiglu(x)"),
+        whole("missing-setting", "layer thing(x: [d]; heads) -> [d] { x * heads }\n"),
+        whole("no-result", "layer thing(x: [d]) -> [d] {\n  y = x\n}\n"),
+        of("no-shape", "  h = concat(flatten(prev(h)), x)\n  (a, b) = split(h, 1, d)\n  b"),
+        of("no-size", "  y[d] = sum(k: x[d] * k)\n  y"),
+        of("not-a-condition", "  if x then x else 0"),
+        of("not-a-number", "  x * (0 / 0)"),
+        of("not-a-stream", "  x * prev(3)"),
+        of("not-a-tensor", "  y[d] = x[d] * e[d]\n  y"),
+        of("not-indexed", "  y[d] = x[d] * x\n  y"),
+        of("not-known", "  param w[d]\n  reshape(x, sum(i: w[i]))"),
+        of("out-of-range", "  y[d] = x[d + 1]\n  y"),
+        whole("param-in-fn", "fn f(x) {\n  param w\n  x * w\n}\nlayer thing(x: [d]) -> [d] { f(x) }\n"),
+        whole(
+            "recurrence-per-index",
+            "fn average(u) {\n  h = 0.5 * prev(h) + u\n  h\n}\nlayer thing(x: [d]) -> [d] {\n  y[d] = average(x[d])\n  y\n}\n",
+        ),
+        of(
+            "score-use",
+            "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, q; where (i, j) = i[0] > 0))",
+        ),
+        of("shape-mismatch", "  param gate[2 * d, d], up[d, d]\n  (gate @ x) * (up @ x)"),
+        of("size-mismatch", "  (a, b) = split(x, d, e)\n  a"),
+        whole("too-deep", "fn f(x) { f(x) }\nlayer thing(x: [d]) -> [d] { f(x) }\n"),
+        of("too-large", "  param w[d, 1e9, 1e9]\n  y[d] = sum(i, j: w[d, i, j])\n  y"),
+        of("tuple-use", "  (a, b) = x\n  a"),
+        of("unknown-name", "  silu(x) + windw(x) + xx"),
+        of("unknown-setting", "  param w[d]\n  rms_norm(x, w; epsilon = 1e-5)"),
+        of("used-before", "  h = 0.9 * h + x\n  h"),
+        of("wrong-arguments", "  rms_norm(x, 1e-5, 3)"),
+        of("wrong-operands", "  x + (x > 0)"),
+        of("wrong-rank", "  param w[d, d]\n  y[i] = w[i] * x[i]\n  y"),
+        model("bad-template", "  - thing: {}", "  - swiglu: {hidden: 4}\n    load: {up_proj: \"w.{q}\"}"),
+        model("bad-version", "version: 1", "version: 2"),
+        model("missing-key", "model: m\n", ""),
+        model("no-file", "layer.seq", "lair.seq"),
+        model("unknown-key", "weights:", "wieghts:"),
+        model("unknown-layer", "- thing", "- thin"),
+        model("unknown-parameter", "thing: {}", "swiglu: {hidden: 4}\n    load: {gate: a.b}"),
+        model("unknown-stream", "thing: {}", "gmu: {}\n    in: {m: memory}"),
+        model("unknown-tap", "thing: {}", "swiglu: {hidden: 4}\n    tap: {memory: h}"),
+        model("unknown-type", "{random: 1}", "{random: 1, type: f8}"),
+        model("wrong-type", "stack:", "stack: 3\nblock:"),
+        model("yaml", "{random: 1}", "{random: 1"),
+    ]
+}
+
+#[test]
+fn every_message_has_a_snapshot() {
+    let mut seen: BTreeSet<String> = ELSEWHERE.iter().map(|c| (*c).to_owned()).collect();
+    for (code, layer, model) in cases() {
+        let (diagnostics, text) = problems(code, &layer, &model, &[]);
+        assert!(diagnostics.iter().any(|d| d.code == code), "{code} is not among\n{text}");
+        insta::assert_snapshot!(code, text);
+        seen.insert(code.to_owned());
+    }
+    seen.extend(of_checkpoints());
+    seen.extend(of_options());
+    for code in codes() {
+        assert!(seen.contains(&code), "the message `{code}` has no snapshot");
+    }
+}
+
+/// A safetensors file with one tensor `w` of shape [4, 8].
+fn checkpoint() -> Vec<u8> {
+    let header = r#"{"w":{"dtype":"F32","shape":[4,8],"data_offsets":[0,128]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.resize(bytes.len() + 128, 0);
+    bytes
+}
+
+fn of_checkpoints() -> Vec<String> {
+    let layer = "layer thing(x: [d]) -> [d] {\n  param proj[d, d]\n  proj @ x\n}\n";
+    let mut codes = Vec::new();
+    for (code, bytes, tensor) in [
+        ("missing-tensor", checkpoint(), "v"),
+        ("bad-tensor", checkpoint(), "w"),
+        ("bad-checkpoint", b"no tensors at all".to_vec(), "w"),
+    ] {
+        write(&scratch(code).join("model.safetensors"), &bytes);
+        let model = MODEL
+            .replace("{random: 1}", "{file: model.safetensors}")
+            .replace("thing: {}", &format!("thing: {{}}\n    load: {{proj: {tensor}}}"));
+        let (diagnostics, text) = problems(code, layer, &model, &[]);
+        assert_eq!(diagnostics[0].code, code);
+        insta::assert_snapshot!(code, text);
+        codes.push(code.to_owned());
+    }
+    codes
+}
+
+fn of_options() -> Vec<String> {
+    let (diagnostics, text) = problems("bad-set", &body("  x"), MODEL, &[("model.name", "other")]);
+    assert_eq!(diagnostics[0].code, "bad-set");
+    insta::assert_snapshot!("bad-set", text);
+    let dir = scratch("import");
+    write(&dir.join("config.json"), b"{\"model_type\": \"lama\"}");
+    let mut sources = Sources::default();
+    let Err(diagnostics) = import::import(&dir, &dir.join("model.yaml"), &mut sources) else {
+        panic!("no such family");
+    };
+    let text = shown(&diagnostics, &sources, &dir);
+    assert!(text.contains("did you mean `llama`?"), "{text}");
+    assert_eq!(diagnostics[0].code, "import");
+    vec!["bad-set".to_owned(), "import".to_owned()]
+}
+
+/// Codes of all messages in the source of this crate.
+fn codes() -> BTreeSet<String> {
+    let mut codes = BTreeSet::new();
+    let mut work = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(path) = work.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).unwrap_or_else(|e| panic!("{e}"));
+            work.extend(entries.flatten().map(|e| e.path()));
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{e}"));
+        for start in ["Diagnostic::new(", "Diagnostic::bare(", "self.error(", ".fail("] {
+            for (at, _) in text.match_indices(start) {
+                let rest = text[at + start.len()..].trim_start();
+                let code = rest.strip_prefix('"').and_then(|r| r.split_once('"'));
+                codes.extend(code.map(|(c, _)| c.to_owned()));
+            }
+        }
+    }
+    codes
+}
