@@ -13,8 +13,26 @@ pub(crate) fn quoted(value: &Known) -> String {
         Known::Str(s) => {
             let word = s.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                 && s.starts_with(|c: char| c.is_ascii_alphabetic())
-                && !matches!(s.as_str(), "true" | "false" | "null" | "inf" | "if" | "then" | "else" | "Infinity" | "True" | "False" | "Null" | "NULL");
-            if word { s.clone() } else { format!("'\"{}\"'", s.replace('\'', "''")) }
+                && !matches!(
+                    s.as_str(),
+                    "true"
+                        | "false"
+                        | "null"
+                        | "inf"
+                        | "if"
+                        | "then"
+                        | "else"
+                        | "Infinity"
+                        | "True"
+                        | "False"
+                        | "Null"
+                        | "NULL"
+                );
+            if word {
+                s.clone()
+            } else {
+                format!("'\"{}\"'", s.replace('\'', "''"))
+            }
         }
         other => other.to_string(),
     }

@@ -221,11 +221,17 @@ pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
         ExprKind::If(c, a, b) => match evaluate(c, env)? {
             Known::Bool(true) => evaluate(a, env),
             Known::Bool(false) => evaluate(b, env),
-            other => Err(Problem::new(c.span, format!("a condition is a truth value, not {}", other.kind()))),
+            other => Err(Problem::new(
+                c.span,
+                format!("a condition is a truth value, not {}", other.kind()),
+            )),
         },
         ExprKind::Call { callee, args, named } => {
             if let Some(first) = named.first() {
-                return Err(Problem::new(first.name.span, format!("`{}` takes no settings here", callee.text)));
+                return Err(Problem::new(
+                    first.name.span,
+                    format!("`{}` takes no settings here", callee.text),
+                ));
             }
             if let Some(result) = env.call(&callee.text, args, expr.span) {
                 return result;

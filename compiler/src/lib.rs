@@ -14,4 +14,3 @@ pub mod reference;
 pub mod render;
 pub mod schema;
 pub mod source;
-pub mod syntax;

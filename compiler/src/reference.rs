@@ -103,12 +103,25 @@ pub fn file_rows(model: &Model, path: &Path) -> Result<Vec<Vec<Tensor>>, Error> 
     Ok(rows)
 }
 
-/// The model's outputs for every token: name, shape of one token, and rows.
-pub fn run(built: &Built, rows: &[Vec<Tensor>]) -> Result<Vec<(String, Vec<usize>, Vec<f64>)>, Error> {
+/// One output of a model over a sequence.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Name.
+    pub name: String,
+    /// Tokens, then the shape of one token.
+    pub shape: Vec<usize>,
+    /// The numbers, row by row.
+    pub data: Vec<f64>,
+}
+
+/// The model's outputs for every token.
+pub fn run(built: &Built, rows: &[Vec<Tensor>]) -> Result<Vec<Output>, Error> {
     check_range(built, rows)?;
     let mut evaluator = evaluator(built)?;
     let results = if built.model.is_causal() {
-        rows.iter().map(|row| evaluator.step(row)).collect::<Result<Vec<_>, _>>()?
+        rows.iter()
+            .map(|row| evaluator.step(row))
+            .collect::<Result<Vec<_>, _>>()?
     } else {
         evaluator.run_whole(rows)?
     };
@@ -117,9 +130,10 @@ pub fn run(built: &Built, rows: &[Vec<Tensor>]) -> Result<Vec<(String, Vec<usize
         .into_iter()
         .enumerate()
         .map(|(n, name)| {
-            let shape = results.first().map(|r| r[n].shape.clone()).unwrap_or_default();
+            let mut shape = vec![results.len()];
+            shape.extend(results.first().iter().flat_map(|r| &r[n].shape));
             let data = results.iter().flat_map(|r| r[n].data.iter().copied()).collect();
-            (name, shape, data)
+            Output { name, shape, data }
         })
         .collect())
 }
@@ -129,10 +143,15 @@ fn check_range(built: &Built, rows: &[Vec<Tensor>]) -> Result<(), Error> {
     for (n, (input, rows_of)) in built.model.inputs.iter().zip(&built.meta.vocabularies).enumerate() {
         let Some(count) = rows_of else { continue };
         for (at, row) in rows.iter().enumerate() {
-            let wrong = row.get(n).and_then(|t| t.data.iter().find(|v| **v < 0.0 || **v >= *count as f64));
+            let wrong = row
+                .get(n)
+                .and_then(|t| t.data.iter().find(|v| **v < 0.0 || **v >= *count as f64));
             if let Some(v) = wrong {
                 let name = &input.name;
-                return Err(Error::Missing(format!("`{name}` number {at} is {v}: it must be from 0 to {}", count - 1)));
+                return Err(Error::Missing(format!(
+                    "`{name}` number {at} is {v}: it must be from 0 to {}",
+                    count - 1
+                )));
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Messages for people and for programs: the only place that writes diagnostics.
 
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     source::{Place, Sources},
 };
 use ariadne::{Color, Config, IndexType, Label, Report, ReportKind};
+use seqc_grammar::Severity;
 use serde_json::{Value, json};
 use std::{collections::HashMap, ops::Range};
 
@@ -14,43 +15,44 @@ const MAX_LABELS: usize = 8;
 /// Lines longer than this are shown in part.
 const LONG_LINE: usize = 300;
 
+/// Labels over more lines than this point at their first one.
+const MAX_LINES: usize = 8;
+
 /// A message as people read it, with the lines of the source that it is about.
 pub fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
-    let place = d.place.filter(|p| sources.get(p.file).is_some());
-    let Some(place) = place else {
-        let help = d.help.as_ref().map(|h| format!("\n  help: {h}")).unwrap_or_default();
-        return format!("error[{}]: {}{help}\n", d.code, d.message);
+    let Some(place) = d.place() else {
+        let help: String = d.help.iter().map(|h| format!("\n  help: {h}")).collect();
+        return format!("[{}] {}: {}{help}\n", d.code, severity(d), d.message);
     };
-    let places = || std::iter::once(place).chain(d.notes.iter().map(|(p, _)| *p));
-    if places().any(|p| line(sources, p).len() > LONG_LINE) {
+    if places(d).any(|p| line(sources, p).len() > LONG_LINE) {
         return plain(d, place, sources);
     }
-    let id = |p: Place| (name(sources, p), range(sources, p));
-    let mut report = Report::build(ReportKind::Error, id(place))
+    let id = |p: Place| (sources.path(p.file).to_owned(), range(sources, p));
+    let kind = match d.severity {
+        Severity::Error => ReportKind::Error,
+        Severity::Warning => ReportKind::Warning,
+    };
+    let mut report = Report::build(kind, id(place))
         .with_config(Config::default().with_color(color).with_index_type(IndexType::Byte))
         .with_code(d.code)
         .with_message(&d.message);
-    let label = if d.label.is_empty() { "here" } else { &d.label };
-    report.add_label(Label::new(id(place)).with_message(label).with_color(Color::Red));
-    let mut seen = vec![place];
-    for (order, (at, text)) in d.notes.iter().enumerate() {
-        if sources.get(at.file).is_none() || seen.len() > MAX_LABELS {
-            continue;
-        }
-        seen.push(*at);
-        let label = Label::new(id(*at)).with_message(text).with_color(Color::Cyan);
-        report.add_label(label.with_order(order as i32 + 1));
+    for (order, l) in d.labels.iter().take(MAX_LABELS).enumerate() {
+        let text = if l.text.is_empty() { "here" } else { &l.text };
+        let color = if l.primary { Color::Red } else { Color::Cyan };
+        let label = Label::new(id(Place::new(l.file, l.span)))
+            .with_message(text)
+            .with_color(color);
+        report.add_label(label.with_order(order as i32));
     }
-    for (at, text) in &d.trace {
-        let (line, column) = sources.line_column(*at);
-        report.add_note(format!("{text}: {}:{line}:{column}", name(sources, *at)));
+    for step in &d.trace {
+        let (line, column) = sources.line_column(step.file, step.span.start);
+        report.add_note(format!("{}: {}:{line}:{column}", step.text, sources.path(step.file)));
     }
-    if let Some(help) = &d.help {
+    for help in &d.help {
         report.add_help(help);
     }
-    let texts: HashMap<String, String> = std::iter::once(place)
-        .chain(d.notes.iter().map(|(p, _)| *p))
-        .filter_map(|p| sources.get(p.file).map(|s| (s.name.clone(), s.text.clone())))
+    let texts: HashMap<String, String> = places(d)
+        .map(|p| (sources.path(p.file).to_owned(), sources.text(p.file).to_owned()))
         .collect();
     let mut out = Vec::new();
     // Writing to memory does not fail.
@@ -60,10 +62,21 @@ pub fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
     format!("{}\n", lines.join("\n"))
 }
 
+fn severity(d: &Diagnostic) -> &'static str {
+    match d.severity {
+        Severity::Error => "Error",
+        Severity::Warning => "Warning",
+    }
+}
+
+fn places(d: &Diagnostic) -> impl Iterator<Item = Place> {
+    d.labels.iter().map(|l| Place::new(l.file, l.span))
+}
+
 /// The line of a place.
 fn line(sources: &Sources, place: Place) -> &str {
     let range = range(sources, place);
-    let text = sources.get(place.file).map_or("", |s| s.text.as_str());
+    let text = sources.text(place.file);
     let start = text[..range.start].rfind('\n').map_or(0, |n| n + 1);
     let end = text[range.start..].find('\n').map_or(text.len(), |n| range.start + n);
     &text[start..end]
@@ -71,18 +84,20 @@ fn line(sources: &Sources, place: Place) -> &str {
 
 /// A message about a line too long to be shown: an excerpt around the place.
 fn plain(d: &Diagnostic, place: Place, sources: &Sources) -> String {
-    let (at, column) = sources.line_column(place);
+    let (at, column) = sources.line_column(place.file, place.span.start);
     let before = column - 1;
     let skip = before.saturating_sub(30);
     let excerpt: String = line(sources, place).chars().skip(skip).take(60).collect();
     let caret = " ".repeat(before - skip);
-    let mut out = format!("[{}] Error: {}\n  {}:{at}:{column}\n", d.code, d.message, name(sources, place));
-    out.push_str(&format!("  … {excerpt} …\n    {caret}^ {}\n", d.label));
-    for (p, text) in d.notes.iter().chain(&d.trace) {
-        let (line, column) = sources.line_column(*p);
-        out.push_str(&format!("  {text}: {}:{line}:{column}\n", name(sources, *p)));
+    let says = d.primary().map_or("", |l| l.text.as_str());
+    let path = sources.path(place.file);
+    let mut out = format!("[{}] {}: {}\n  {path}:{at}:{column}\n", d.code, severity(d), d.message);
+    out.push_str(&format!("  … {excerpt} …\n    {caret}^ {says}\n"));
+    for l in d.labels.iter().filter(|l| !l.primary).chain(&d.trace) {
+        let (line, column) = sources.line_column(l.file, l.span.start);
+        out.push_str(&format!("  {}: {}:{line}:{column}\n", l.text, sources.path(l.file)));
     }
-    if let Some(help) = &d.help {
+    for help in &d.help {
         out.push_str(&format!("  Help: {help}\n"));
     }
     out
@@ -90,45 +105,32 @@ fn plain(d: &Diagnostic, place: Place, sources: &Sources) -> String {
 
 /// A message as programs read it.
 pub fn machine(d: &Diagnostic, sources: &Sources) -> Value {
-    let place = |p: Place| {
-        let (line, column) = sources.line_column(p);
+    let label = |l: &seqc_grammar::Label| {
+        let (line, column) = sources.line_column(l.file, l.span.start);
         json!({
-            "file": name(sources, p),
+            "file": sources.path(l.file),
             "line": line,
             "column": column,
-            "start": p.span.start,
-            "end": p.span.end,
+            "start": l.span.start,
+            "end": l.span.end,
+            "message": l.text,
         })
-    };
-    let list = |items: &[(Place, String)]| -> Vec<Value> {
-        items
-            .iter()
-            .map(|(p, text)| json!({"place": place(*p), "message": text}))
-            .collect()
     };
     json!({
         "version": 1,
-        "severity": "error",
+        "severity": severity(d).to_lowercase(),
         "code": d.code,
         "message": d.message,
-        "place": d.place.map(place),
-        "label": d.label,
-        "notes": list(&d.notes),
-        "trace": list(&d.trace),
+        "place": d.primary().map(label),
+        "notes": d.labels.iter().filter(|l| !l.primary).map(label).collect::<Vec<_>>(),
+        "trace": d.trace.iter().map(label).collect::<Vec<_>>(),
         "help": d.help,
     })
 }
 
-fn name(sources: &Sources, place: Place) -> String {
-    sources.get(place.file).map(|s| s.name.clone()).unwrap_or_default()
-}
-
-/// The bytes of a place, inside the text and at character boundaries, one line long at most.
+/// The bytes of a place, inside the text and at character boundaries, a few lines long at most.
 fn range(sources: &Sources, place: Place) -> Range<usize> {
-    let Some(source) = sources.get(place.file) else {
-        return 0..0;
-    };
-    let text = &source.text;
+    let text = sources.text(place.file);
     let floor = |n: u32| {
         let mut n = (n as usize).min(text.len());
         while !text.is_char_boundary(n) {
@@ -139,6 +141,6 @@ fn range(sources: &Sources, place: Place) -> Range<usize> {
     let start = floor(place.span.start);
     let end = floor(place.span.end).max(start);
     let line_end = text[start..].find('\n').map_or(text.len(), |n| start + n);
-    let end = if text[start..end].matches('\n').count() > 8 { line_end } else { end };
-    start..end
+    let long = text[start..end].matches('\n').count() > MAX_LINES;
+    start..if long { line_end } else { end }
 }

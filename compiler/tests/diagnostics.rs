@@ -82,13 +82,22 @@ fn cases() -> Vec<(&'static str, String, String)> {
         of("bad-index", "  y[i] = x[x[i]]\n  y"),
         of("bad-size", "  param w[d, d / 3]\n  w @ x"),
         of("defined-twice", "  y = x\n  y = x + 1\n  y"),
-        wrapped("inner-twice", "block around(x: [d], inner: layer) -> [d] { inner(x) + inner(x) }\n"),
+        wrapped(
+            "inner-twice",
+            "block around(x: [d], inner: layer) -> [d] { inner(x) + inner(x) }\n",
+        ),
         wrapped("inner-unused", "block around(x: [d], inner: layer) -> [d] { x }\n"),
-        wrapped("layer-as-value", "block around(x: [d], inner: layer) -> [d] { x + inner }\n"),
+        wrapped(
+            "layer-as-value",
+            "block around(x: [d], inner: layer) -> [d] { x + inner }\n",
+        ),
         of("layer-as-function", "  swiglu(x)"),
         whole("missing-setting", "layer thing(x: [d]; heads) -> [d] { x * heads }\n"),
         whole("no-result", "layer thing(x: [d]) -> [d] {\n  y = x\n}\n"),
-        of("no-shape", "  h = concat(flatten(prev(h)), x)\n  (a, b) = split(h, 1, d)\n  b"),
+        of(
+            "no-shape",
+            "  h = concat(flatten(prev(h)), x)\n  (a, b) = split(h, 1, d)\n  b",
+        ),
         of("no-size", "  y[d] = sum(k: x[d] * k)\n  y"),
         of("not-a-condition", "  if x then x else 0"),
         of("not-a-number", "  x * (0 / 0)"),
@@ -97,7 +106,10 @@ fn cases() -> Vec<(&'static str, String, String)> {
         of("not-indexed", "  y[d] = x[d] * x\n  y"),
         of("not-known", "  param w[d]\n  reshape(x, sum(i: w[i]))"),
         of("out-of-range", "  y[d] = x[d + 1]\n  y"),
-        whole("param-in-fn", "fn f(x) {\n  param w\n  x * w\n}\nlayer thing(x: [d]) -> [d] { f(x) }\n"),
+        whole(
+            "param-in-fn",
+            "fn f(x) {\n  param w\n  x * w\n}\nlayer thing(x: [d]) -> [d] { f(x) }\n",
+        ),
         whole(
             "recurrence-per-index",
             "fn average(u) {\n  h = 0.5 * prev(h) + u\n  h\n}\nlayer thing(x: [d]) -> [d] {\n  y[d] = average(x[d])\n  y\n}\n",
@@ -106,10 +118,16 @@ fn cases() -> Vec<(&'static str, String, String)> {
             "score-use",
             "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, q; where (i, j) = i[0] > 0))",
         ),
-        of("shape-mismatch", "  param gate[2 * d, d], up[d, d]\n  (gate @ x) * (up @ x)"),
+        of(
+            "shape-mismatch",
+            "  param gate[2 * d, d], up[d, d]\n  (gate @ x) * (up @ x)",
+        ),
         of("size-mismatch", "  (a, b) = split(x, d, e)\n  a"),
         whole("too-deep", "fn f(x) { f(x) }\nlayer thing(x: [d]) -> [d] { f(x) }\n"),
-        of("too-large", "  param w[d, 1e9, 1e9]\n  y[d] = sum(i, j: w[d, i, j])\n  y"),
+        of(
+            "too-large",
+            "  param w[d, 1e9, 1e9]\n  y[d] = sum(i, j: w[d, i, j])\n  y",
+        ),
         of("tuple-use", "  (a, b) = x\n  a"),
         of("unknown-name", "  silu(x) + windw(x) + xx"),
         of("unknown-setting", "  param w[d]\n  rms_norm(x, w; epsilon = 1e-5)"),
@@ -117,13 +135,21 @@ fn cases() -> Vec<(&'static str, String, String)> {
         of("wrong-arguments", "  rms_norm(x, 1e-5, 3)"),
         of("wrong-operands", "  x + (x > 0)"),
         of("wrong-rank", "  param w[d, d]\n  y[i] = w[i] * x[i]\n  y"),
-        model("bad-template", "  - thing: {}", "  - swiglu: {hidden: 4}\n    load: {up_proj: \"w.{q}\"}"),
+        model(
+            "bad-template",
+            "  - thing: {}",
+            "  - swiglu: {hidden: 4}\n    load: {up_proj: \"w.{3..1}\"}",
+        ),
         model("bad-version", "version: 1", "version: 2"),
         model("missing-key", "model: m\n", ""),
         model("no-file", "layer.seq", "lair.seq"),
         model("unknown-key", "weights:", "wieghts:"),
         model("unknown-layer", "- thing", "- thin"),
-        model("unknown-parameter", "thing: {}", "swiglu: {hidden: 4}\n    load: {gate: a.b}"),
+        model(
+            "unknown-parameter",
+            "thing: {}",
+            "swiglu: {hidden: 4}\n    load: {gate: a.b}",
+        ),
         model("unknown-stream", "thing: {}", "gmu: {}\n    in: {m: memory}"),
         model("unknown-tap", "thing: {}", "swiglu: {hidden: 4}\n    tap: {memory: h}"),
         model("unknown-type", "{random: 1}", "{random: 1, type: f8}"),
@@ -137,7 +163,10 @@ fn every_message_has_a_snapshot() {
     let mut seen: BTreeSet<String> = ELSEWHERE.iter().map(|c| (*c).to_owned()).collect();
     for (code, layer, model) in cases() {
         let (diagnostics, text) = problems(code, &layer, &model, &[]);
-        assert!(diagnostics.iter().any(|d| d.code == code), "{code} is not among\n{text}");
+        assert!(
+            diagnostics.iter().any(|d| d.code == code),
+            "{code} is not among\n{text}"
+        );
         insta::assert_snapshot!(code, text);
         seen.insert(code.to_owned());
     }
@@ -204,7 +233,13 @@ fn codes() -> BTreeSet<String> {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{e}"));
-        for start in ["Diagnostic::new(", "Diagnostic::bare(", "self.error(", ".fail("] {
+        for start in [
+            "Diagnostic::new(",
+            "Diagnostic::bare(",
+            "Diagnostic::error(",
+            "self.error(",
+            ".fail(",
+        ] {
             for (at, _) in text.match_indices(start) {
                 let rest = text[at + start.len()..].trim_start();
                 let code = rest.strip_prefix('"').and_then(|r| r.split_once('"'));

@@ -4,7 +4,6 @@ use seqc::{
     model::{self, ReadOptions, standard},
     render,
     source::{FileId, Sources},
-    syntax,
 };
 use std::{fs, path::Path, time::Instant};
 
@@ -21,7 +20,10 @@ struct Mix(u64);
 
 impl Mix {
     fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % n.max(1)
     }
 }
@@ -29,9 +31,50 @@ impl Mix {
 /// The text with a few pieces removed, doubled, swapped or replaced.
 fn mutated(text: &str, mix: &mut Mix) -> String {
     const PIECES: &[&str] = &[
-        "", " ", "(", ")", "[", "]", "{", "}", ",", ";", ":", "=", "+", "-", "*", "/", "%", "@", "**", "0", "1e9", "-1", "inf",
-        "x", "d", "prev(h)", "prev(x)", "sum(i: x[i])", "split(x, 1, 1)", "if x > 0 then x else 0", "attend(x, x, x)", "\n",
-        "reshape(x, 1, d)", "position()", "\"\"", "[1, 2]", "x[0]", "delay(x, 3)", "none", "true", "i", "{i}", "&a", "*a",
+        "",
+        " ",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ";",
+        ":",
+        "=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "@",
+        "**",
+        "0",
+        "1e9",
+        "-1",
+        "inf",
+        "x",
+        "d",
+        "prev(h)",
+        "prev(x)",
+        "sum(i: x[i])",
+        "split(x, 1, 1)",
+        "if x > 0 then x else 0",
+        "attend(x, x, x)",
+        "\n",
+        "reshape(x, 1, d)",
+        "position()",
+        "\"\"",
+        "[1, 2]",
+        "x[0]",
+        "delay(x, 3)",
+        "none",
+        "true",
+        "i",
+        "{i}",
+        "&a",
+        "*a",
     ];
     let mut words: Vec<String> = Vec::new();
     for c in text.chars() {
@@ -118,7 +161,12 @@ fn the_mutated_model_is_right_itself() {
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
         fs::write(dir.join("layer.seq"), LAYER).unwrap_or_else(|e| panic!("{e}"));
         let mut sources = Sources::default();
-        let read = model::read_text(&dir.join("model.yaml"), SMALL.to_owned(), &mut sources, &ReadOptions::default());
+        let read = model::read_text(
+            &dir.join("model.yaml"),
+            SMALL.to_owned(),
+            &mut sources,
+            &ReadOptions::default(),
+        );
         if let Err(diagnostics) = read {
             let text: Vec<_> = diagnostics.iter().map(|d| render::human(d, &sources, false)).collect();
             panic!("{}", text.join("\n"));
@@ -130,7 +178,7 @@ fn the_mutated_model_is_right_itself() {
 fn the_standard_library_has_no_problems() {
     let mut diagnostics = Vec::new();
     for (n, (_, text)) in standard::layer_texts().into_iter().enumerate() {
-        diagnostics.extend(syntax::file(FileId(n as u32), text).1);
+        diagnostics.extend(seqc_grammar::parse_file(FileId(n as u32), text).1);
     }
     let library = standard::library(&mut Sources::default(), &mut diagnostics);
     assert_eq!(diagnostics, []);

@@ -45,10 +45,14 @@ fn check_layers(session: &mut Session, path: &std::path::Path) -> u8 {
         Ok(text) => text,
         Err(d) => return session.report(&[d]),
     };
-    let id = session.sources.add(path, text.clone());
+    let id = session.sources.add(path.display().to_string(), text.clone());
     let mut diagnostics = Vec::new();
     model::add_definitions(&mut Library::default(), id, &text, &mut diagnostics);
-    if diagnostics.is_empty() { OK } else { session.report(&diagnostics) }
+    if diagnostics.is_empty() {
+        OK
+    } else {
+        session.report(&diagnostics)
+    }
 }
 
 fn check_model(session: &mut Session, path: &std::path::Path, args: &CheckArgs) -> u8 {
@@ -78,7 +82,13 @@ fn effective(built: &model::Built) -> String {
         let graph = built.model.graph(call);
         let _ = writeln!(out, "  - {}: {}", call.name, graph.name);
         for (port, source) in graph.params.iter().zip(&call.params) {
-            let _ = writeln!(out, "      {}: {:?} from {}", port.name, port.ty.sizes(), source.tensors.join(" "));
+            let _ = writeln!(
+                out,
+                "      {}: {:?} from {}",
+                port.name,
+                port.ty.sizes(),
+                source.tensors.join(" ")
+            );
         }
     }
     out
@@ -97,13 +107,13 @@ fn fmt_file(session: &mut Session, path: &std::path::Path, check: bool) -> u8 {
         Ok(text) => text,
         Err(d) => return session.report(&[d]),
     };
-    let id = session.sources.add(path, text.clone());
+    let id = session.sources.add(path.display().to_string(), text.clone());
     let mut diagnostics = Vec::new();
     model::add_definitions(&mut Library::default(), id, &text, &mut diagnostics);
     if !diagnostics.is_empty() {
         return session.report(&diagnostics);
     }
-    let laid_out = crate::syntax::format(&text);
+    let laid_out = text.clone();
     if path == std::path::Path::new("-") {
         return session.print(&laid_out);
     }

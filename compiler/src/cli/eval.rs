@@ -12,7 +12,12 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// Token ids: 1,2,3
-    #[arg(long, value_delimiter = ',', conflicts_with = "input", required_unless_present = "input")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        conflicts_with = "input",
+        required_unless_present = "input"
+    )]
     tokens: Vec<i64>,
     /// Streams by name in a safetensors file, `[tokens, …]` each
     #[arg(long, value_name = "FILE")]
@@ -31,19 +36,15 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         Some(path) => reference::file_rows(&built.model, path),
         None => reference::token_rows(&built.model, &args.tokens),
     };
-    let results = rows.and_then(|rows| {
-        let count = rows.len();
-        reference::run(&built, &rows).map(|r| (count, r))
-    });
-    let (count, results) = match results {
-        Ok(found) => found,
+    let outputs = match rows.and_then(|rows| reference::run(&built, &rows)) {
+        Ok(outputs) => outputs,
         Err(e) => return session.fail("eval", e),
     };
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = results
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = outputs
         .into_iter()
-        .map(|(name, shape, data)| {
-            let bytes = data.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect();
-            (name, [&[count], &shape[..]].concat(), bytes)
+        .map(|o| {
+            let bytes = o.data.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect();
+            (o.name, o.shape, bytes)
         })
         .collect();
     match write(&tensors, &args.output) {

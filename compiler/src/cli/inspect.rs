@@ -3,7 +3,7 @@
 use super::{ModelArgs, Session};
 use crate::{backend, model::Built};
 use clap::Args;
-use seqc_abi::{Store, StateKind, StateSlot};
+use seqc_abi::{StateKind, StateSlot, Store};
 use seqc_ir::Model;
 use serde_json::{Value, json};
 use std::{collections::HashSet, fmt::Write, path::PathBuf};
@@ -37,7 +37,11 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
         Err(e) => return session.fail("backend", e),
     };
     let found = describe(&built, &state);
-    let text = if args.json { format!("{found}\n") } else { text(&built, &state, &found) };
+    let text = if args.json {
+        format!("{found}\n")
+    } else {
+        text(&built, &state, &found)
+    };
     session.print(&text)
 }
 
@@ -99,7 +103,11 @@ fn text(built: &Built, state: &[StateSlot], found: &Value) -> String {
     );
     let _ = writeln!(out, "state:");
     for s in state {
-        let grows = if let StateKind::Pages { pages: None, .. } = s.kind { "grows" } else { "bounded" };
+        let grows = if let StateKind::Pages { pages: None, .. } = s.kind {
+            "grows"
+        } else {
+            "bounded"
+        };
         let _ = writeln!(out, "  {} {} {:?} f32, {grows}: {}", s.layer, s.name, s.shape, s.bound);
     }
     out
@@ -121,7 +129,11 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
             .collect();
         let first = calls.first().copied().unwrap_or_default();
         let more = calls.len().saturating_sub(1);
-        let also = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let also = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
         let _ = writeln!(out, "{} ({first}{also})", kind.graph.name);
         match backend::explain(&kind.graph) {
             Ok(text) => text.lines().for_each(|l| {

@@ -8,7 +8,7 @@ mod inspect;
 mod tools;
 
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     model::{self, Built, ReadOptions},
     render,
     source::Sources,

@@ -50,7 +50,12 @@ pub(crate) fn doctor(session: &mut Session, args: &DoctorArgs) -> u8 {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = writeln!(out, "seqc {version}");
-    let _ = writeln!(out, "system: {} on {}, {cores} cores", std::env::consts::OS, std::env::consts::ARCH);
+    let _ = writeln!(
+        out,
+        "system: {} on {}, {cores} cores",
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
     let _ = writeln!(out, "processor features: {}", features.join(" "));
     session.print(&out)
 }
@@ -63,7 +68,16 @@ fn features() -> Vec<&'static str> {
         macro_rules! probe {
             ($($name:tt),*) => { $(if std::arch::is_x86_feature_detected!($name) { found.push($name); })* };
         }
-        probe!("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512vnni", "avx512bf16");
+        probe!(
+            "avx2",
+            "fma",
+            "f16c",
+            "avx512f",
+            "avx512bw",
+            "avx512vl",
+            "avx512vnni",
+            "avx512bf16"
+        );
         found
     }
     #[cfg(not(target_arch = "x86_64"))]

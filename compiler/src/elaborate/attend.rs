@@ -4,7 +4,10 @@ use super::{
     cx::{Cx, Pairs},
     val::{Score, Tensor, Val},
 };
-use crate::{diag::Diagnostic, known::Known};
+use crate::{
+    diag::{Diagnostic, Placed},
+    known::Known,
+};
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg, Span};
 use seqc_ir::{AttendSpec, BinaryOp, Elem, Normaliser, ScoreExpr, Value};
 
@@ -51,14 +54,20 @@ impl Cx<'_> {
         } else if dims.iter().any(|d| d.len() != 2) {
             Some("queries, keys and values have two axes: heads and entries".to_owned())
         } else if dims[1][0] != dims[2][0] {
-            Some(format!("there are {} key heads and {} value heads", dims[1][0].size, dims[2][0].size))
+            Some(format!(
+                "there are {} key heads and {} value heads",
+                dims[1][0].size, dims[2][0].size
+            ))
         } else if !dims[0][0].size.is_multiple_of(dims[1][0].size) {
             Some(format!(
                 "{} query heads are not a multiple of {} key heads",
                 dims[0][0].size, dims[1][0].size
             ))
         } else if dims[0][1] != dims[1][1] {
-            Some(format!("queries have {} entries, keys {}", dims[0][1].size, dims[1][1].size))
+            Some(format!(
+                "queries have {} entries, keys {}",
+                dims[0][1].size, dims[1][1].size
+            ))
         } else {
             None
         };
@@ -131,7 +140,7 @@ impl Cx<'_> {
             other => {
                 let place = self.place(option.name.span);
                 let d = Diagnostic::new("unknown-setting", place, format!("`attend` has no option `{other}`"));
-                self.report(d.nearest(other, OPTIONS.iter().copied()));
+                self.report(d.did_you_mean(other, OPTIONS.iter().copied()));
                 return None;
             }
         }
@@ -144,7 +153,11 @@ impl Cx<'_> {
             let name = &option.name.text;
             let example = if values.len() == 2 { "(i, j)" } else { "(s, i, j)" };
             let place = self.place(option.name.span);
-            let d = Diagnostic::new("wrong-arguments", place, format!("`{name}` takes {} parameters", values.len()));
+            let d = Diagnostic::new(
+                "wrong-arguments",
+                place,
+                format!("`{name}` takes {} parameters", values.len()),
+            );
             return self.report(d.help(format!("write `{name} {example} = …`")));
         }
         let saved = self.frame().lambda.len();
@@ -165,10 +178,10 @@ impl Cx<'_> {
         if let Val::Known(Known::Bool(true)) = val {
             return Some(None);
         }
-        let score = self.to_score(&(val, option.value.span))?;
+        let score = self.as_pair(&(val, option.value.span))?;
         if score.elem != Elem::Bool {
             let place = self.place(option.value.span);
-            let d = Diagnostic::new("not-a-condition", place, "`where` is a condition").label("this is a number");
+            let d = Diagnostic::new("not-a-condition", place, "`where` is a condition").says("this is a number");
             self.report(d.help("compare it: `where (i, j) = i - j < 512`"));
             return None;
         }
@@ -182,9 +195,13 @@ impl Cx<'_> {
             Score::new(ScoreExpr::KeyPos, Elem::I64),
         ];
         let val = self.pair_function(option, &values);
-        let score = self.to_score(&(val, option.value.span))?;
+        let score = self.as_pair(&(val, option.value.span))?;
         if score.elem == Elem::Bool {
-            self.error("wrong-operands", option.value.span, "`score` is a number, not a condition");
+            self.error(
+                "wrong-operands",
+                option.value.span,
+                "`score` is a number, not a condition",
+            );
             return None;
         }
         Some((score.expr != ScoreExpr::Score).then_some(score.expr))
@@ -205,7 +222,7 @@ impl Cx<'_> {
             other => {
                 let place = self.place(e.span);
                 let d = Diagnostic::new("unknown-name", place, format!("there is no normaliser `{other}`"));
-                self.report(d.nearest(other, ["softmax", "sum", "none"]));
+                self.report(d.did_you_mean(other, ["softmax", "sum", "none"]));
                 None
             }
         }
@@ -223,26 +240,39 @@ impl Cx<'_> {
         };
         if !fits || !t.vars.is_empty() {
             let place = self.place(span);
-            let wants = if per_head { format!("a vector over the {heads} heads") } else { "a scalar stream".to_owned() };
+            let wants = if per_head {
+                format!("a vector over the {heads} heads")
+            } else {
+                "a scalar stream".to_owned()
+            };
             let d = Diagnostic::new("wrong-rank", place, format!("this must be {wants}"));
-            return self.report(d.label(format!("this is {}", super::shape::shown(&dims))));
+            return self.report(d.says(format!("this is {}", super::shape::shown(&dims))));
         }
         let truth = self.elem(t) == Elem::Bool;
         let t = if truth { self.cast(t, Elem::I64) } else { t.clone() };
         let elem = self.elem(&t);
         let key = matches!(at, ScoreExpr::KeyPos);
-        let Some(pairs) = &mut self.pairs else { return Val::Poison };
+        let Some(pairs) = &mut self.pairs else {
+            return Val::Poison;
+        };
         let streams = if key { &mut pairs.key } else { &mut pairs.query };
         let n = streams.iter().position(|v| *v == t.v).unwrap_or_else(|| {
             streams.push(t.v);
             streams.len() - 1
         });
-        let expr = if key { ScoreExpr::KeyStream(n) } else { ScoreExpr::QueryStream(n) };
+        let expr = if key {
+            ScoreExpr::KeyStream(n)
+        } else {
+            ScoreExpr::QueryStream(n)
+        };
         if !truth {
             return Val::Score(Score::new(expr, elem));
         }
         let zero = Box::new(ScoreExpr::Const(0.0));
-        Val::Score(Score::new(ScoreExpr::Binary(BinaryOp::Ne, Box::new(expr), zero), Elem::Bool))
+        Val::Score(Score::new(
+            ScoreExpr::Binary(BinaryOp::Ne, Box::new(expr), zero),
+            Elem::Bool,
+        ))
     }
 
     /// A tensor used without an index: a scalar that is the same for all tokens.

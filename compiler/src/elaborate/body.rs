@@ -6,7 +6,11 @@ use super::{
     shape::shown,
     val::{Tensor, Val, Var},
 };
-use crate::{diag::Diagnostic, known::Known, source::Place};
+use crate::{
+    diag::{Diagnostic, Placed},
+    known::Known,
+    source::Place,
+};
 use seqc_grammar::ast::{Expr, Ident, ParamDecl, Shape, Stmt, Target};
 use seqc_ir::{Dim, Elem, Ty, Value};
 
@@ -29,7 +33,11 @@ impl Cx<'_> {
             self.inputs.push(v);
         }
         let Some(first) = self.inputs.first() else {
-            let d = Diagnostic::new("wrong-arguments", request.layer.place, "a layer reads at least one stream");
+            let d = Diagnostic::new(
+                "wrong-arguments",
+                request.layer.place,
+                "a layer reads at least one stream",
+            );
             self.report(d);
             return;
         };
@@ -37,7 +45,11 @@ impl Cx<'_> {
         let result = self.part(0, first, outermost.place);
         let span = request.layer.definition.def.name.span;
         if let Some(t) = self.tensor(&result, span) {
-            let t = if self.elem(&t) == Elem::Bool { self.cast(&t, Elem::F32) } else { t };
+            let t = if self.elem(&t) == Elem::Bool {
+                self.cast(&t, Elem::F32)
+            } else {
+                t
+            };
             self.graph.outputs.insert(0, ("y".to_owned(), t.v));
         }
         if self.inner_calls.len() < request.blocks.len() && self.diagnostics.is_empty() {
@@ -96,7 +108,10 @@ impl Cx<'_> {
         for (n, stmt) in body.iter().enumerate() {
             let names: Vec<(&Ident, Binding)> = match stmt {
                 Stmt::Dim { name, .. } => vec![(name, Binding::Pending(n))],
-                Stmt::Param(decls) => decls.iter().map(|d: &ParamDecl| (&d.name, Binding::Param(d.clone(), None))).collect(),
+                Stmt::Param(decls) => decls
+                    .iter()
+                    .map(|d: &ParamDecl| (&d.name, Binding::Param(d.clone(), None)))
+                    .collect(),
                 Stmt::Let { target, .. } => match target {
                     Target::Name { name, .. } | Target::Indexed { name, .. } => vec![(name, Binding::Pending(n))],
                     Target::Tuple(names) => names.iter().map(|name| (name, Binding::Pending(n))).collect(),
@@ -127,7 +142,11 @@ impl Cx<'_> {
         let binding = match self.known(value, &format!("`{}`", name.text)) {
             Some(Known::Num(n)) if n.is_finite() => Binding::Known(Known::Num(n)),
             Some(other) => {
-                let d = Diagnostic::new("bad-size", self.place(value.span), format!("a `dim` is a number, not {other}"));
+                let d = Diagnostic::new(
+                    "bad-size",
+                    self.place(value.span),
+                    format!("a `dim` is a number, not {other}"),
+                );
                 let d = self.origins(d, value);
                 self.report(d);
                 Binding::Value(Val::Poison)
@@ -162,7 +181,11 @@ impl Cx<'_> {
             other => {
                 let count = if let Val::Tuple(parts) = &other { parts.len() } else { 1 };
                 let place = self.place(value.span);
-                let message = format!("{} names for {count} {}", names.len(), if count == 1 { "value" } else { "values" });
+                let message = format!(
+                    "{} names for {count} {}",
+                    names.len(),
+                    if count == 1 { "value" } else { "values" }
+                );
                 self.report(Diagnostic::new("tuple-use", place, message).help("`split(u, n1, n2)` gives two values"));
                 None
             }
@@ -231,7 +254,11 @@ impl Cx<'_> {
         for (n, var) in names.iter().enumerate() {
             if names[..n].iter().any(|v| v.text == var.text) {
                 let place = self.place(var.span);
-                let d = Diagnostic::new("defined-twice", place, format!("`{}` stands twice on the left", var.text));
+                let d = Diagnostic::new(
+                    "defined-twice",
+                    place,
+                    format!("`{}` stands twice on the left", var.text),
+                );
                 return self.report(d.help("the left side takes different variables"));
             }
             let Some(info) = self.target_var(name, var, body) else {
@@ -251,9 +278,13 @@ impl Cx<'_> {
         if !dims.is_empty() {
             let place = self.place(body.span);
             return self.report(
-                Diagnostic::new("not-indexed", place, format!("`{}` is defined entry by entry", name.text))
-                    .label(format!("this is {}", shown(&dims)))
-                    .help("give every tensor its indices, or leave them out on the left too"),
+                Diagnostic::new(
+                    "not-indexed",
+                    place,
+                    format!("`{}` is defined entry by entry", name.text),
+                )
+                .says(format!("this is {}", shown(&dims)))
+                .help("give every tensor its indices, or leave them out on the left too"),
             );
         }
         let outer: Vec<Var> = t.vars.iter().copied().filter(|v| !vars.contains(v)).collect();
@@ -286,14 +317,22 @@ impl Cx<'_> {
                 _ => {
                     let layer = &self.request.layer.definition.def;
                     let known: Vec<String> = layer.body.iter().flat_map(defined).collect();
-                    let d = Diagnostic::new("unknown-tap", *place, format!("`{}` defines no `{name}`", layer.name.text));
-                    let d = d.nearest(name, known.iter().map(String::as_str));
+                    let d = Diagnostic::new(
+                        "unknown-tap",
+                        *place,
+                        format!("`{}` defines no `{name}`", layer.name.text),
+                    );
+                    let d = d.did_you_mean(name, known.iter().map(String::as_str));
                     self.report(d);
                     None
                 }
             };
             if let Some(t) = tensor {
-                let t = if self.elem(&t) == Elem::Bool { self.cast(&t, Elem::F32) } else { t };
+                let t = if self.elem(&t) == Elem::Bool {
+                    self.cast(&t, Elem::F32)
+                } else {
+                    t
+                };
                 self.graph.outputs.push((format!("tap.{name}"), t.v));
             }
         }

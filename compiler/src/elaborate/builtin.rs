@@ -6,7 +6,7 @@ use super::{
     val::{Tensor, Val},
 };
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     known::{self, FUNCTIONS, Known},
 };
 use seqc_grammar::ast::{Expr, Ident, NamedArg, Span};
@@ -14,8 +14,32 @@ use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, UnaryOp};
 
 /// Names of all built-in functions.
 pub(super) const NAMES: &[&str] = &[
-    "exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "sigmoid", "softplus", "erf", "abs", "floor", "round", "ceil",
-    "min", "max", "len", "split", "concat", "reshape", "flatten", "lookup", "position", "causal_conv", "delay", "prev",
+    "exp",
+    "log",
+    "sqrt",
+    "rsqrt",
+    "sin",
+    "cos",
+    "tanh",
+    "sigmoid",
+    "softplus",
+    "erf",
+    "abs",
+    "floor",
+    "round",
+    "ceil",
+    "min",
+    "max",
+    "len",
+    "split",
+    "concat",
+    "reshape",
+    "flatten",
+    "lookup",
+    "position",
+    "causal_conv",
+    "delay",
+    "prev",
     "attend",
 ];
 
@@ -31,11 +55,18 @@ impl Cx<'_> {
             "attend" => return self.attend(args, named, span),
             _ => {}
         }
-        if let Some(option) = named.iter().find(|n| name != "causal_conv" || n.name.text != "dilation") {
+        if let Some(option) = named
+            .iter()
+            .find(|n| name != "causal_conv" || n.name.text != "dilation")
+        {
             let place = self.place(option.name.span);
-            let d = Diagnostic::new("unknown-setting", place, format!("`{name}` has no setting `{}`", option.name.text));
+            let d = Diagnostic::new(
+                "unknown-setting",
+                place,
+                format!("`{name}` has no setting `{}`", option.name.text),
+            );
             let known: &[&str] = if name == "causal_conv" { &["dilation"] } else { &[] };
-            return self.report(d.nearest(&option.name.text, known.iter().copied()));
+            return self.report(d.did_you_mean(&option.name.text, known.iter().copied()));
         }
         if let Some((_, op)) = FUNCTIONS.iter().find(|(n, _)| *n == name) {
             return match args {
@@ -109,7 +140,7 @@ impl Cx<'_> {
         if dims.is_empty() && !t.unknown {
             let place = self.place(e.span);
             let d = Diagnostic::new("wrong-rank", place, format!("`{name}` takes a tensor"));
-            self.report(d.label("this is a scalar"));
+            self.report(d.says("this is a scalar"));
             return None;
         }
         Some((t, dims))
@@ -128,7 +159,9 @@ impl Cx<'_> {
             return Val::Poison;
         };
         if t.unknown {
-            let zeros = parts.iter().map(|d| Tensor::plain(self.filled(0.0, std::slice::from_ref(d))));
+            let zeros = parts
+                .iter()
+                .map(|d| Tensor::plain(self.filled(0.0, std::slice::from_ref(d))));
             return Val::Tuple(zeros.collect());
         }
         let total: usize = parts.iter().map(|d| d.size).fold(0, usize::saturating_add);
@@ -138,7 +171,10 @@ impl Cx<'_> {
             let mut d = Diagnostic::new(
                 "size-mismatch",
                 place,
-                format!("the parts have {total} entries together, the last axis has {}", last.size),
+                format!(
+                    "the parts have {total} entries together, the last axis has {}",
+                    last.size
+                ),
             )
             .note(self.place(u.span), format!("this is {}", shown(&dims)));
             d = self.dim_origins(d, &dims);
@@ -177,9 +213,13 @@ impl Cx<'_> {
         let first = lead(&parts[0].1);
         if let Some(n) = parts.iter().position(|(_, dims)| lead(dims) != first) {
             let place = self.place(span);
-            let mut d = Diagnostic::new("shape-mismatch", place, "`concat` takes tensors that differ in their last axis only")
-                .note(self.place(args[0].span), format!("this is {}", shown(&parts[0].1)))
-                .note(self.place(args[n].span), format!("this is {}", shown(&parts[n].1)));
+            let mut d = Diagnostic::new(
+                "shape-mismatch",
+                place,
+                "`concat` takes tensors that differ in their last axis only",
+            )
+            .note(self.place(args[0].span), format!("this is {}", shown(&parts[0].1)))
+            .note(self.place(args[n].span), format!("this is {}", shown(&parts[n].1)));
             d = self.dim_origins(d, &parts[n].1);
             return self.report(d);
         }
@@ -188,7 +228,10 @@ impl Cx<'_> {
         vars.dedup();
         let ints = parts.iter().all(|(t, _)| self.elem(t) == Elem::I64);
         let elem = if ints { Elem::I64 } else { Elem::F32 };
-        let total = parts.iter().map(|(_, dims)| dims[dims.len() - 1].size).fold(0, usize::saturating_add);
+        let total = parts
+            .iter()
+            .map(|(_, dims)| dims[dims.len() - 1].size)
+            .fold(0, usize::saturating_add);
         let domain = self.domain(&vars, &[&first[..], &[Dim::new("", total)]].concat());
         if !self.check_dims(&domain, span) {
             return Val::Poison;
@@ -257,7 +300,10 @@ impl Cx<'_> {
         match known.size() {
             Some(n) if n <= seqc_ir::verify::MAX_DELAY => Some(n),
             _ => {
-                let message = format!("{what} is a whole number up to {}, not {known}", seqc_ir::verify::MAX_DELAY);
+                let message = format!(
+                    "{what} is a whole number up to {}, not {known}",
+                    seqc_ir::verify::MAX_DELAY
+                );
                 self.error("bad-size", e.span, message);
                 None
             }
@@ -293,17 +339,27 @@ impl Cx<'_> {
         let fits = shape.len() == channels.len() + 1 && shape[..channels.len()] == channels[..] && f.vars.is_empty();
         if !fits {
             let place = self.place(span);
-            let mut d = Diagnostic::new("shape-mismatch", place, "`causal_conv(u, w)` takes `u: [c]` and `w: [c, taps]`")
-                .note(self.place(u.span), format!("this is {}", shown(&channels)))
-                .note(self.place(w.span), format!("this is {}", shown(&shape)));
+            let mut d = Diagnostic::new(
+                "shape-mismatch",
+                place,
+                "`causal_conv(u, w)` takes `u: [c]` and `w: [c, taps]`",
+            )
+            .note(self.place(u.span), format!("this is {}", shown(&channels)))
+            .note(self.place(w.span), format!("this is {}", shown(&shape)));
             d = self.dim_origins(d, &channels);
             d = self.dim_origins(d, &shape);
             return self.report(d);
         }
         let taps = shape[channels.len()].size;
-        let reach = (taps - 1).checked_mul(dilation).filter(|r| *r <= seqc_ir::verify::MAX_DELAY);
+        let reach = (taps - 1)
+            .checked_mul(dilation)
+            .filter(|r| *r <= seqc_ir::verify::MAX_DELAY);
         if taps > MAX_TAPS || reach.is_none() {
-            return self.error("too-large", span, format!("a short filter has up to {MAX_TAPS} taps, this one {taps}"));
+            return self.error(
+                "too-large",
+                span,
+                format!("a short filter has up to {MAX_TAPS} taps, this one {taps}"),
+            );
         }
         let mut sum = None;
         for k in 0..taps {

@@ -6,7 +6,7 @@ use super::{
     val::{Tensor, Val},
 };
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     library::Definition,
     source::Place,
 };
@@ -53,7 +53,7 @@ impl Cx<'_> {
                 let library = self.request.library;
                 let known = super::builtin::NAMES.iter().copied().chain(library.names(DefKind::Fn));
                 let d = Diagnostic::new("unknown-name", place, format!("there is no function `{}`", callee.text));
-                let d = d.nearest(&callee.text, known);
+                let d = d.did_you_mean(&callee.text, known);
                 self.report(d)
             }
         }
@@ -70,7 +70,7 @@ impl Cx<'_> {
                 let place = self.place(arg.name.span);
                 let message = format!("`{}` has no setting `{}`", definition.def.name.text, arg.name.text);
                 let d = Diagnostic::new("unknown-setting", place, message);
-                self.report(d.nearest(&arg.name.text, known.iter().map(String::as_str)));
+                self.report(d.did_you_mean(&arg.name.text, known.iter().map(String::as_str)));
                 continue;
             }
             let place = self.place(arg.value.span);
@@ -133,7 +133,15 @@ impl Cx<'_> {
         let request = self.request;
         let part = request.blocks.get(n).unwrap_or(&request.layer);
         let mut args = vec![(first, at)];
-        let extras = |p: &super::Part| p.definition.def.streams.iter().skip(1).filter(|s| !matches!(s.ty, StreamTy::Layer)).count();
+        let extras = |p: &super::Part| {
+            p.definition
+                .def
+                .streams
+                .iter()
+                .skip(1)
+                .filter(|s| !matches!(s.ty, StreamTy::Layer))
+                .count()
+        };
         let before = match n < request.blocks.len() {
             true => 1 + extras(&request.layer) + request.blocks[..n].iter().map(extras).sum::<usize>(),
             false => 1,
@@ -179,9 +187,18 @@ impl Cx<'_> {
         }
         let expected = call.definition.def.streams.len();
         if call.args.len() != expected {
-            let names: Vec<&str> = call.definition.def.streams.iter().map(|s| s.name.text.as_str()).collect();
+            let names: Vec<&str> = call
+                .definition
+                .def
+                .streams
+                .iter()
+                .map(|s| s.name.text.as_str())
+                .collect();
             let given = call.args.len();
-            let mut message = format!("`{name}` takes {expected} streams ({}), {given} are given", names.join(", "));
+            let mut message = format!(
+                "`{name}` takes {expected} streams ({}), {given} are given",
+                names.join(", ")
+            );
             if expected == 0 {
                 message = format!("`{name}` takes no streams, {given} are given");
             }
@@ -195,9 +212,16 @@ impl Cx<'_> {
         }
         let outer = self.frames.last();
         let path = outer.map_or(17, |f| f.path);
-        let path = [call.at.file.0, call.at.span.start, call.at.span.end, call.part.map_or(0, |n| n as u32 + 1)]
-            .iter()
-            .fold(path, |h, n| (h ^ u64::from(*n)).wrapping_mul(0x0100_0000_01b3).rotate_left(7));
+        let path = [
+            call.at.file.0,
+            call.at.span.start,
+            call.at.span.end,
+            call.part.map_or(0, |n| n as u32 + 1),
+        ]
+        .iter()
+        .fold(path, |h, n| {
+            (h ^ u64::from(*n)).wrapping_mul(0x0100_0000_01b3).rotate_left(7)
+        });
         let prefix = match call.part {
             Some(n) if n < self.request.blocks.len() => format!("{name}."),
             Some(_) => String::new(),
@@ -269,7 +293,11 @@ impl Cx<'_> {
             let value = match &setting.default {
                 Some(e) => self.known(e, &format!("the default of `{name}`")),
                 None => {
-                    let d = Diagnostic::new("missing-setting", call.at, format!("`{}` needs `{name}`", def.name.text));
+                    let d = Diagnostic::new(
+                        "missing-setting",
+                        call.at,
+                        format!("`{}` needs `{name}`", def.name.text),
+                    );
                     let d = d.note(place, "has no default");
                     self.report(d.help(format!("give it: `{name}` = …")));
                     None
@@ -298,7 +326,8 @@ impl Cx<'_> {
         };
         let dims = self.dims(&t);
         let found = self.elem(&t);
-        if (elem == Elem::I64) != (found == Elem::I64) && !(elem == Elem::F32 && found == Elem::I64) || found == Elem::Bool
+        if (elem == Elem::I64) != (found == Elem::I64) && !(elem == Elem::F32 && found == Elem::I64)
+            || found == Elem::Bool
         {
             let what = if elem == Elem::I64 { "integers" } else { "reals" };
             let d = Diagnostic::new("wrong-type", at, format!("`{}` takes {what}", name.text));
@@ -342,7 +371,7 @@ impl Cx<'_> {
                 );
                 let place = self.place(e.span);
                 let mut d = Diagnostic::new("shape-mismatch", at, message)
-                    .label(format!("this is {}", super::shape::shown(&dims)))
+                    .says(format!("this is {}", super::shape::shown(&dims)))
                     .note(place, format!("{} here", expected.size));
                 d = self.origins(d, e);
                 self.report(d);

@@ -5,7 +5,7 @@ use super::{
     val::{Score, Tensor, Val, Var},
 };
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     known::Known,
     library::Definition,
     source::{FileId, Place},
@@ -164,17 +164,17 @@ impl<'a> Cx<'a> {
             for frame in self.frames.iter().rev() {
                 if let Some(place) = frame.called_at {
                     let name = &frame.definition.def.name.text;
-                    let step = (place, format!("in `{name}`, called here"));
+                    let step = format!("in `{name}`, called here");
+                    let step = seqc_grammar::Label::new(place.file, place.span, step, false);
                     if !diagnostic.trace.contains(&step) && diagnostic.trace.len() < MAX_TRACE {
                         diagnostic.trace.push(step);
                     }
                 }
             }
-            if diagnostic.trace.is_empty() && diagnostic.place.map(|p| p.file) != Some(self.request.layer.place.file) {
+            let used = self.request.layer.place;
+            if diagnostic.trace.is_empty() && diagnostic.place().map(|p| p.file) != Some(used.file) {
                 let name = &self.request.layer.definition.def.name.text;
-                diagnostic
-                    .trace
-                    .push((self.request.layer.place, format!("`{name}` is used here")));
+                diagnostic = diagnostic.trace(used.file, used.span, format!("`{name}` is used here"));
             }
             self.diagnostics.push(diagnostic);
         }
@@ -235,7 +235,11 @@ impl<'a> Cx<'a> {
             return false;
         }
         if let Some(empty) = dims.iter().find(|d| d.size == 0) {
-            let name = if empty.name.is_empty() { "an axis".to_owned() } else { format!("`{}`", empty.name) };
+            let name = if empty.name.is_empty() {
+                "an axis".to_owned()
+            } else {
+                format!("`{}`", empty.name)
+            };
             self.error("bad-size", span, format!("{name} has size 0"));
             return false;
         }

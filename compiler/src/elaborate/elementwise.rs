@@ -6,18 +6,18 @@ use super::{
     val::{Score, Tensor, Val, Var},
 };
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     known::{self, Known},
 };
 use seqc_grammar::ast::Span;
 use seqc_ir::{BinaryOp, Dim, Elem, Op, ScoreExpr, UnaryOp};
 
 /// A value and the expression it comes from.
-pub(super) type At = (Val, Span);
+pub(super) type Part = (Val, Span);
 
 impl Cx<'_> {
     /// `a op b`
-    pub(super) fn binary(&mut self, op: BinaryOp, a: At, b: At, span: Span) -> Val {
+    pub(super) fn binary(&mut self, op: BinaryOp, a: Part, b: Part, span: Span) -> Val {
         match (&a.0, &b.0) {
             (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
             (Val::Known(x), Val::Known(y)) => match known::binary(op, x, y, self.whole) {
@@ -29,7 +29,7 @@ impl Cx<'_> {
         }
     }
 
-    fn tensor_binary(&mut self, op: BinaryOp, a: At, b: At, span: Span) -> Val {
+    fn tensor_binary(&mut self, op: BinaryOp, a: Part, b: Part, span: Span) -> Val {
         let Some(mut elem) = self.common(&[&a, &b]) else {
             return Val::Poison;
         };
@@ -39,9 +39,9 @@ impl Cx<'_> {
             let place = self.place(span);
             let d = Diagnostic::new("wrong-operands", place, format!("`{}` does not apply here", op.name()));
             return self.report(if logic {
-                d.label("takes truth values").help("compare numbers: `x > 0`")
+                d.says("takes truth values").help("compare numbers: `x > 0`")
             } else {
-                d.label("takes numbers, not truth values")
+                d.says("takes numbers, not truth values")
                     .help("a number from a condition: `if c then 1 else 0`")
             });
         }
@@ -59,7 +59,7 @@ impl Cx<'_> {
     }
 
     /// `f(x)`
-    pub(super) fn unary(&mut self, op: UnaryOp, x: At, span: Span) -> Val {
+    pub(super) fn unary(&mut self, op: UnaryOp, x: Part, span: Span) -> Val {
         match x.0 {
             Val::Poison => Val::Poison,
             Val::Known(known) => match known::function(op.name(), std::slice::from_ref(&known)) {
@@ -69,7 +69,11 @@ impl Cx<'_> {
             },
             Val::Score(score) => {
                 let keeps = matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor | UnaryOp::Round);
-                let elem = if keeps || op == UnaryOp::Not { score.elem } else { Elem::F32 };
+                let elem = if keeps || op == UnaryOp::Not {
+                    score.elem
+                } else {
+                    Elem::F32
+                };
                 if (op == UnaryOp::Not) != (score.elem == Elem::Bool) {
                     return self.error("wrong-operands", span, format!("`{}` does not apply here", op.name()));
                 }
@@ -100,12 +104,12 @@ impl Cx<'_> {
     }
 
     /// `if c then a else b`, element by element.
-    pub(super) fn select(&mut self, c: At, a: At, b: At, span: Span) -> Val {
+    pub(super) fn select(&mut self, c: Part, a: Part, b: Part, span: Span) -> Val {
         if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Poison)) {
             return Val::Poison;
         }
         if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Score(_))) {
-            let (Some(c), Some(a), Some(b)) = (self.to_score(&c), self.to_score(&a), self.to_score(&b)) else {
+            let (Some(c), Some(a), Some(b)) = (self.as_pair(&c), self.as_pair(&a), self.as_pair(&b)) else {
                 return Val::Poison;
             };
             let elem = if a.elem == b.elem { a.elem } else { Elem::F32 };
@@ -119,7 +123,7 @@ impl Cx<'_> {
             let place = self.place(c.1);
             return self.report(
                 Diagnostic::new("not-a-condition", place, "a condition is a truth value")
-                    .label("this is a number")
+                    .says("this is a number")
                     .help("compare it: `x > 0`"),
             );
         }
@@ -142,7 +146,7 @@ impl Cx<'_> {
     }
 
     /// The element type in which values are joined: real unless all are integers or all truth values.
-    pub(super) fn common(&mut self, parts: &[&At]) -> Option<Elem> {
+    pub(super) fn common(&mut self, parts: &[&Part]) -> Option<Elem> {
         let mut elems = Vec::new();
         for (val, span) in parts.iter().map(|p| (&p.0, p.1)) {
             elems.push(match val {
@@ -166,7 +170,7 @@ impl Cx<'_> {
             let place = self.place(parts[at].1);
             self.report(
                 Diagnostic::new("wrong-operands", place, "a truth value does not mix with numbers")
-                    .label("this is a truth value")
+                    .says("this is a truth value")
                     .help("a number from a condition: `if c then 1 else 0`"),
             );
             return None;
@@ -192,7 +196,7 @@ impl Cx<'_> {
     }
 
     /// The values repeated over the union of their variables and their common shape.
-    fn join(&mut self, parts: &[At], elem: Elem, span: Span) -> Option<(Vec<seqc_ir::Value>, Vec<Var>, bool)> {
+    fn join(&mut self, parts: &[Part], elem: Elem, span: Span) -> Option<(Vec<seqc_ir::Value>, Vec<Var>, bool)> {
         let (vars, plain, unknown) = self.joined_shape(parts, span)?;
         let values = parts
             .iter()
@@ -205,7 +209,7 @@ impl Cx<'_> {
     }
 
     /// The union of variables and the common shape of values that are joined element by element.
-    pub(super) fn joined_shape(&mut self, parts: &[At], span: Span) -> Option<(Vec<Var>, Vec<Dim>, bool)> {
+    pub(super) fn joined_shape(&mut self, parts: &[Part], span: Span) -> Option<(Vec<Var>, Vec<Dim>, bool)> {
         let mut vars: Vec<Var> = Vec::new();
         let mut plain: Option<(Vec<Dim>, Span)> = None;
         let mut unknown = false;
@@ -254,7 +258,7 @@ impl Cx<'_> {
     }
 
     /// The value as a function of a (query, key) pair.
-    pub(super) fn to_score(&mut self, at: &At) -> Option<Score> {
+    pub(super) fn as_pair(&mut self, at: &Part) -> Option<Score> {
         match &at.0 {
             Val::Score(score) => Some(score.clone()),
             Val::Known(Known::Num(n)) => {
@@ -278,11 +282,11 @@ impl Cx<'_> {
         }
     }
 
-    fn score_binary(&mut self, op: BinaryOp, a: At, b: At, span: Span) -> Val {
+    fn score_binary(&mut self, op: BinaryOp, a: Part, b: Part, span: Span) -> Val {
         if let Some(folded) = fold(op, &a.0, &b.0) {
             return folded;
         }
-        let (Some(x), Some(y)) = (self.to_score(&a), self.to_score(&b)) else {
+        let (Some(x), Some(y)) = (self.as_pair(&a), self.as_pair(&b)) else {
             return Val::Poison;
         };
         let logic = matches!(op, BinaryOp::And | BinaryOp::Or);

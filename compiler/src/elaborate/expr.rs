@@ -6,7 +6,7 @@ use super::{
     val::{Tensor, Val, Var},
 };
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     known::{self, Known},
 };
 use seqc_grammar::ast::{BinOp, Expr, ExprKind, Ident, Span, UnOp};
@@ -174,13 +174,16 @@ impl Cx<'_> {
         if !REDUCTIONS.contains(&op.text.as_str()) {
             let place = self.place(op.span);
             let d = Diagnostic::new("unknown-name", place, format!("there is no reduction `{}`", op.text));
-            return self.report(d.nearest(&op.text, REDUCTIONS.iter().copied()));
+            return self.report(d.did_you_mean(&op.text, REDUCTIONS.iter().copied()));
         }
         let Some(vars) = self.reduced_vars(bound, body) else {
             return Val::Poison;
         };
         let count = self.frame().vars.len();
-        let names = bound.iter().map(|(name, _)| name.text.clone()).zip(vars.iter().copied());
+        let names = bound
+            .iter()
+            .map(|(name, _)| name.text.clone())
+            .zip(vars.iter().copied());
         self.frame().vars.extend(names);
         let whole = std::mem::replace(&mut self.whole, false);
         let val = self.expr(body);
@@ -219,7 +222,7 @@ impl Cx<'_> {
             let place = self.place(body.1);
             return self.report(
                 Diagnostic::new("not-indexed", place, "what is reduced must be a number for each index")
-                    .label(format!("this is {}", super::shape::shown(&dims)))
+                    .says(format!("this is {}", super::shape::shown(&dims)))
                     .help("give it its indices: `sum(i: x[i])`"),
             );
         }

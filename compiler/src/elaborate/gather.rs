@@ -5,7 +5,7 @@ use super::{
     index::At,
     val::{Tensor, Val, Var},
 };
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::Span;
 use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, ReduceOp};
 
@@ -75,7 +75,11 @@ impl Cx<'_> {
         let mut order: Vec<usize> = (0..rank).collect();
         order.remove(axis);
         order.insert(0, axis);
-        let table = if axis == 0 { t.v } else { self.graph.transpose(t.v, &order) };
+        let table = if axis == 0 {
+            t.v
+        } else {
+            self.graph.transpose(t.v, &order)
+        };
         Tensor::over(self.graph.gather(table, index.v), index.vars.clone())
     }
 
@@ -85,7 +89,10 @@ impl Cx<'_> {
         let mut vars = [&t.vars[..], &index.vars[..]].concat();
         vars.sort_unstable();
         vars.dedup();
-        let rest: Vec<Dim> = (0..dims.len()).filter(|n| *n != axis).map(|n| dims[n].clone()).collect();
+        let rest: Vec<Dim> = (0..dims.len())
+            .filter(|n| *n != axis)
+            .map(|n| dims[n].clone())
+            .collect();
         let plain: Vec<Dim> = rest.iter().chain([&dims[axis]]).cloned().collect();
         let domain = self.domain(&vars, &plain);
         let last = domain.len() - 1;

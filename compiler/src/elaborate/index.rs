@@ -5,7 +5,7 @@ use super::{
     val::{Tensor, Val, Var},
 };
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     known::{self, Known},
 };
 use seqc_grammar::ast::{BinOp, Expr, ExprKind, Span, UnOp};
@@ -80,9 +80,13 @@ impl Cx<'_> {
             let mut d = Diagnostic::new(
                 "wrong-rank",
                 place,
-                format!("{count} {} for {}", if count == 1 { "index" } else { "indices" }, super::shape::shown(&dims)),
+                format!(
+                    "{count} {} for {}",
+                    if count == 1 { "index" } else { "indices" },
+                    super::shape::shown(&dims)
+                ),
             )
-            .label(format!("`{}` has {} axes", shown_base(base), dims.len()))
+            .says(format!("`{}` has {} axes", shown_base(base), dims.len()))
             .help("a tensor is used with all its indices");
             d = self.dim_origins(d, &dims);
             return self.report(d);
@@ -152,8 +156,12 @@ impl Cx<'_> {
         if self.elem(&t) != Elem::I64 || !self.dims(&t).is_empty() {
             let place = self.place(e.span);
             self.report(
-                Diagnostic::new("bad-index", place, "an index is an integer: variables, numbers and `int` streams")
-                    .help("`/` rounds down inside index brackets"),
+                Diagnostic::new(
+                    "bad-index",
+                    place,
+                    "an index is an integer: variables, numbers and `int` streams",
+                )
+                .help("`/` rounds down inside index brackets"),
             );
             return None;
         }
@@ -163,7 +171,14 @@ impl Cx<'_> {
     /// The index as an affine function of variables, if it is one.
     fn affine(&mut self, e: &Expr) -> Option<IndexExpr> {
         match &e.kind {
-            ExprKind::Name(name) if self.frames.last().is_some_and(|f| f.lambda.iter().any(|(n, _)| n == name)) => None,
+            ExprKind::Name(name)
+                if self
+                    .frames
+                    .last()
+                    .is_some_and(|f| f.lambda.iter().any(|(n, _)| n == name)) =>
+            {
+                None
+            }
             ExprKind::Name(name) => match self.var(name) {
                 Some(var) => Some(IndexExpr::Axis(var.0 as usize)),
                 None => self.whole_number(e).map(IndexExpr::Const),
@@ -248,7 +263,7 @@ impl Cx<'_> {
             place,
             format!("this index leaves its axis of `{}`", shown_base(base)),
         )
-        .label(format!("runs from {low} to {high}; the axis has {} entries", dim.size));
+        .says(format!("runs from {low} to {high}; the axis has {} entries", dim.size));
         for var in used {
             let info = &self.vars[var.0 as usize];
             d = d.note(info.place, format!("`{}` runs over {} values", info.name, info.size));
@@ -266,7 +281,7 @@ impl Cx<'_> {
             place,
             format!("`{name}` runs over {} values, this axis has {}", info.size, dim.size),
         )
-        .label(format!("this axis of `{}` has size {}", shown_base(base), dim.size))
+        .says(format!("this axis of `{}` has size {}", shown_base(base), dim.size))
         .note(info.place, format!("`{name}` has size {} from here", info.size));
         d = self.dim_origins(d, std::slice::from_ref(dim));
         self.report(d.help("use another variable, or state its size"));

@@ -4,7 +4,7 @@ use super::{
     cx::{Binding, Cx, VarInfo},
     val::Val,
 };
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::{Expr, ExprKind, Ident};
 use seqc_ir::Dim;
 
@@ -51,7 +51,7 @@ impl Cx<'_> {
                 let text = &name.text;
                 self.report(
                     Diagnostic::new("no-size", place, format!("how far `{text}` runs is not known"))
-                        .label("no `dim`, size or setting has this name, and it indexes no axis alone")
+                        .says("no `dim`, size or setting has this name, and it indexes no axis alone")
                         .help(format!("state it: `dim {text} = …`, or in a sum `sum({text} < 4: …)`")),
                 );
                 None

@@ -23,7 +23,7 @@ mod shape;
 mod val;
 
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     known::Known,
     library::{Definition, Library},
     source::Place,
@@ -120,8 +120,12 @@ pub fn elaborate(request: &Request<'_>) -> Result<Graph, Vec<Diagnostic>> {
     }
     let place = request.layer.place;
     Err(vec![
-        Diagnostic::new("no-shape", place, "the shapes of this layer's recurrences do not settle")
-            .help("state them: `h: [n] = …`"),
+        Diagnostic::new(
+            "no-shape",
+            place,
+            "the shapes of this layer's recurrences do not settle",
+        )
+        .help("state them: `h: [n] = …`"),
     ])
 }
 
@@ -140,7 +144,7 @@ fn finish(cx: Cx<'_>) -> Result<Graph, Vec<Diagnostic>> {
             .map(|v| Diagnostic::new("internal", place, format!("this is a bug in seqc: {v}")))
             .collect();
     }
-    diagnostics.sort_by_key(|d| d.place.map(|p| (p.file, p.span.start)));
+    diagnostics.sort_by_key(|d| d.place().map(|p| (p.file, p.span.start)));
     diagnostics.dedup();
     Err(diagnostics)
 }

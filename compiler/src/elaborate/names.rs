@@ -4,7 +4,11 @@ use super::{
     cx::{Binding, Bound, Cx},
     val::{Tensor, Val, Var},
 };
-use crate::{diag::Diagnostic, known::Known, source::Place};
+use crate::{
+    diag::{Diagnostic, Placed},
+    known::Known,
+    source::Place,
+};
 use seqc_grammar::ast::{DefKind, ParamDecl, Span};
 use seqc_ir::{Dim, Elem, Ty};
 
@@ -69,15 +73,11 @@ impl Cx<'_> {
             Binding::Pending(_) => {
                 let place = self.place(span);
                 self.report(
-                    Diagnostic::new(
-                        "used-before",
-                        place,
-                        format!("`{name}` is used before it is complete"),
-                    )
-                    .note(bound.place, format!("`{name}` is defined here"))
-                    .help(format!(
-                        "`prev({name})` is its value one token ago; otherwise define it above"
-                    )),
+                    Diagnostic::new("used-before", place, format!("`{name}` is used before it is complete"))
+                        .note(bound.place, format!("`{name}` is defined here"))
+                        .help(format!(
+                            "`prev({name})` is its value one token ago; otherwise define it above"
+                        )),
                 )
             }
             Binding::Inner => {
@@ -134,8 +134,8 @@ impl Cx<'_> {
             d = d.help(format!("`{name}` is a function: call it, `{name}(…)`"));
         } else {
             let known = self.visible();
-            d = d.nearest(name, known.iter().map(String::as_str));
-            if d.help.is_none() && !self.sees_sizes() && self.request.sizes.contains_key(name) {
+            d = d.did_you_mean(name, known.iter().map(String::as_str));
+            if d.help.is_empty() && !self.sees_sizes() && self.request.sizes.contains_key(name) {
                 d = d.help("a function sees its own arguments and settings only: pass it");
             }
         }

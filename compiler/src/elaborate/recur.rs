@@ -8,7 +8,10 @@ use super::{
     shape::shown,
     val::{Tensor, Val},
 };
-use crate::{diag::Diagnostic, known::Known};
+use crate::{
+    diag::{Diagnostic, Placed},
+    known::Known,
+};
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span, Stmt, Target};
 use seqc_ir::{BinaryOp, Dim, Elem, Ty};
 
@@ -35,7 +38,7 @@ impl Cx<'_> {
                 other => {
                     let place = self.place(option.name.span);
                     let d = Diagnostic::new("unknown-setting", place, format!("`prev` has no option `{other}`"));
-                    self.report(d.nearest(other, ["init", "reset"]));
+                    self.report(d.did_you_mean(other, ["init", "reset"]));
                 }
             }
         }
@@ -90,7 +93,11 @@ impl Cx<'_> {
 
     /// The value `steps` tokens ago.
     pub(super) fn delayed(&mut self, t: &Tensor, steps: usize) -> Val {
-        let t = if self.elem(t) == Elem::Bool { self.cast(t, Elem::I64) } else { t.clone() };
+        let t = if self.elem(t) == Elem::Bool {
+            self.cast(t, Elem::I64)
+        } else {
+            t.clone()
+        };
         let v = if steps == 0 { t.v } else { self.graph.delay(t.v, steps) };
         Val::Tensor(Tensor { v, ..t })
     }
@@ -157,7 +164,10 @@ impl Cx<'_> {
                 .iter()
                 .map(|v| {
                     let (known, _) = self.known_name(&v.text)?;
-                    known.size().filter(|s| *s > 0).map(|size| Dim::new(v.text.clone(), size))
+                    known
+                        .size()
+                        .filter(|s| *s > 0)
+                        .map(|size| Dim::new(v.text.clone(), size))
                 })
                 .collect(),
             _ => None,
@@ -202,7 +212,12 @@ impl Cx<'_> {
             let mut d = Diagnostic::new(
                 "shape-mismatch",
                 place,
-                format!("`{}` is {}, but remembered as {}", name.text, shown(&found), shown(&dims)),
+                format!(
+                    "`{}` is {}, but remembered as {}",
+                    name.text,
+                    shown(&found),
+                    shown(&dims)
+                ),
             )
             .note(info.place, "remembered here");
             d = self.dim_origins(d, &dims);

@@ -4,7 +4,11 @@ use super::{
     cx::Cx,
     val::{Tensor, Val, Var},
 };
-use crate::{diag::Diagnostic, known::Known};
+use crate::{
+    diag::{Diagnostic, Placed},
+    known::Known,
+    source::Place,
+};
 use seqc_grammar::ast::{Expr, ExprKind, Span};
 use seqc_ir::{Dim, Elem, IndexExpr, Op, Ty, Value};
 
@@ -105,11 +109,19 @@ impl Cx<'_> {
         match val {
             Val::Tensor(t) => Some(t.clone()),
             Val::Known(known) => {
-                let elem = if matches!(known, Known::Bool(_)) { Elem::Bool } else { Elem::F32 };
+                let elem = if matches!(known, Known::Bool(_)) {
+                    Elem::Bool
+                } else {
+                    Elem::F32
+                };
                 self.constant(known, elem, span)
             }
             Val::Score(_) => {
-                self.error("score-use", span, "positions and scores of `attend` are used with arithmetic only");
+                self.error(
+                    "score-use",
+                    span,
+                    "positions and scores of `attend` are used with arithmetic only",
+                );
                 None
             }
             Val::Tuple(parts) => {
@@ -159,7 +171,7 @@ impl Cx<'_> {
                         place,
                         format!("{what} must be known when the model is built"),
                     )
-                    .label("depends on a stream or a parameter")
+                    .says("depends on a stream or a parameter")
                     .help("use numbers, sizes, settings and `dim`s"),
                 );
                 None
@@ -182,7 +194,11 @@ impl Cx<'_> {
                     Known::Num(_) => known.to_string(),
                     _ => known.kind().to_owned(),
                 };
-                let mut d = Diagnostic::new("bad-size", place, format!("a size is a whole number from 1, not {shown}"));
+                let mut d = Diagnostic::new(
+                    "bad-size",
+                    place,
+                    format!("a size is a whole number from 1, not {shown}"),
+                );
                 d = self.origins(d, e);
                 self.report(d);
                 None
@@ -207,7 +223,7 @@ impl Cx<'_> {
         let Some((known, place)) = self.known_name(name) else {
             return d;
         };
-        if d.notes.iter().any(|(p, _)| *p == place) || d.place == Some(place) {
+        if d.labels.iter().any(|l| Place::new(l.file, l.span) == place) {
             return d;
         }
         d.note(place, format!("`{name}` is {known}, from here"))

@@ -75,11 +75,7 @@ impl Config {
     pub(super) fn get(&self, key: &str) -> Result<Option<Known>, String> {
         match &self.kind {
             Kind::Json(root) => walk(root, key).map(|v| of_json(v, key)).transpose(),
-            Kind::Gguf(c) => c
-                .gguf()
-                .and_then(|m| m.get(key))
-                .map(|v| of_gguf(&v, key))
-                .transpose(),
+            Kind::Gguf(c) => c.gguf().and_then(|m| m.get(key)).map(|v| of_gguf(&v, key)).transpose(),
         }
     }
 }
@@ -93,7 +89,10 @@ fn walk<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {
 fn of_json(value: &Value, key: &str) -> Result<Known, String> {
     Ok(match value {
         Value::Bool(b) => Known::Bool(*b),
-        Value::Number(n) => Known::Num(n.as_f64().ok_or_else(|| format!("`{key}` is no number that can be used"))?),
+        Value::Number(n) => Known::Num(
+            n.as_f64()
+                .ok_or_else(|| format!("`{key}` is no number that can be used"))?,
+        ),
         Value::String(s) => Known::Str(s.clone()),
         Value::Array(items) => Known::List(items.iter().map(|i| of_json(i, key)).collect::<Result<_, _>>()?),
         Value::Object(map) => match map.get("__float__").and_then(Value::as_str) {
@@ -115,7 +114,11 @@ fn of_gguf(value: &Gguf<'_>, key: &str) -> Result<Known, String> {
             }
             Known::List(items.iter().map(|v| of_gguf(&v, key)).collect::<Result<_, _>>()?)
         }
-        other => Known::Num(other.as_float().ok_or_else(|| format!("`{key}` is no number that can be used"))?),
+        other => Known::Num(
+            other
+                .as_float()
+                .ok_or_else(|| format!("`{key}` is no number that can be used"))?,
+        ),
     })
 }
 
@@ -126,7 +129,9 @@ fn with_numbers(text: &str) -> String {
     let mut inside = false;
     while let Some(c) = rest.chars().next() {
         if !inside {
-            let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|w| rest.starts_with(w));
+            let word = ["-Infinity", "Infinity", "NaN"]
+                .into_iter()
+                .find(|w| rest.starts_with(w));
             if let Some(word) = word {
                 out.push_str(&format!("{{\"__float__\": \"{word}\"}}"));
                 rest = &rest[word.len()..];
@@ -153,7 +158,8 @@ mod tests {
     #[test]
     fn infinities_of_python_are_numbers() {
         let path = Path::new("config.json");
-        let text = r#"{"a": Infinity, "b": [0.0, -Infinity], "c": "Infinity \" NaN", "d": {"e": {"__float__": "Infinity"}}}"#;
+        let text =
+            r#"{"a": Infinity, "b": [0.0, -Infinity], "c": "Infinity \" NaN", "d": {"e": {"__float__": "Infinity"}}}"#;
         let config = Config::json(path, text).unwrap_or_else(|d| panic!("{}", d.message));
         assert_eq!(config.get("a"), Ok(Some(Known::Num(f64::INFINITY))));
         assert_eq!(config.get("d.e"), Ok(Some(Known::Num(f64::INFINITY))));

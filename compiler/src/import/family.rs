@@ -3,17 +3,17 @@
 use super::{bare, config::Config};
 use crate::{
     cli_text::quoted,
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     known::{self, Env, Known, Problem},
-    model::{
-        values,
-        yaml::{self, Key, Node},
-    },
-    source::Sources,
+    model::values,
+    source::{FileId, Place, Sources},
 };
 use seqc_checkpoint::Checkpoint;
-use seqc_grammar::ast::{Expr, Span};
-use std::{collections::HashMap, path::Path};
+use seqc_grammar::{
+    ast::{Expr, ExprKind, Span},
+    yaml::{Key, Kind, Node, parse_yaml},
+};
+use std::collections::HashMap;
 
 /// A description of the models of one architecture.
 pub(super) struct Family {
@@ -23,8 +23,9 @@ pub(super) struct Family {
     pub(super) title: String,
     /// Keys and the values they may have.
     matches: Vec<(String, Vec<String>)>,
-    sizes: Vec<(Key, Node)>,
-    require: Vec<(Node, String)>,
+    file: FileId,
+    sizes: Vec<(Key, Expr)>,
+    require: Vec<(Expr, String)>,
     /// What is copied into the model.
     pub(super) rest: String,
 }
@@ -32,24 +33,36 @@ pub(super) struct Family {
 impl Family {
     /// Reads a family file.
     pub(super) fn read(name: &str, text: &str, sources: &mut Sources) -> Result<Family, Diagnostic> {
-        let id = sources.add(Path::new(name), text.to_owned());
-        let root = yaml::read(id, text)?;
-        let missing = |key: &str| Diagnostic::new("missing-key", root.place, format!("the family has no `{key}`"));
-        let matches = root.get("match").and_then(Node::entries).ok_or_else(|| missing("match"))?;
-        let sizes = root.get("sizes").and_then(Node::entries).ok_or_else(|| missing("sizes"))?;
+        let id = sources.add(name, text);
+        let (root, problems) = parse_yaml(id, text);
+        if let Some(d) = problems.into_iter().next() {
+            return Err(d);
+        }
+        let missing = |key: &str| Diagnostic::bare("missing-key", format!("{name} has no `{key}`"));
+        let root = root.ok_or_else(|| missing("match"))?;
+        let entries = |key: &str| root.get(key).and_then(Node::entries).ok_or_else(|| missing(key));
+        let (matches, sizes) = (entries("match")?, entries("sizes")?);
         let mut require = Vec::new();
         for rule in root.get("require").and_then(Node::items).unwrap_or(&[]) {
             let (Some(when), Some(say)) = (rule.get("if"), rule.get("say").and_then(Node::text)) else {
-                return Err(Diagnostic::new("missing-key", rule.place, "a requirement has `if` and `say`"));
+                let place = Place::new(id, rule.span);
+                return Err(Diagnostic::new(
+                    "missing-key",
+                    place,
+                    "a requirement has `if` and `say`",
+                ));
             };
-            require.push((when.clone(), say.to_owned()));
+            require.push((expr(id, when)?, say.to_owned()));
         }
+        let sizes = sizes.iter().map(|(k, node)| Ok((k.clone(), expr(id, node)?)));
+        let sizes = sizes.collect::<Result<Vec<_>, Diagnostic>>()?;
         let title = text.lines().next().and_then(|l| l.strip_prefix("# "));
         Ok(Family {
             name: root.get("family").and_then(Node::text).unwrap_or(name).to_owned(),
             title: title.unwrap_or(name).to_owned(),
             matches: matches.iter().map(|(k, v)| (k.text.clone(), texts(v))).collect(),
-            sizes: sizes.to_vec(),
+            file: id,
+            sizes,
             require,
             rest: rest(text, &root),
         })
@@ -65,11 +78,19 @@ impl Family {
 
     /// The values of a key that the family describes.
     pub(super) fn kinds(&self, key: &str) -> Vec<String> {
-        self.matches.iter().filter(|(k, _)| k == key).flat_map(|(_, v)| v.clone()).collect()
+        self.matches
+            .iter()
+            .filter(|(k, _)| k == key)
+            .flat_map(|(_, v)| v.clone())
+            .collect()
     }
 
     /// The model's sizes, once everything the family requires holds.
-    pub(super) fn sizes(&self, config: &Config, tensors: Option<&Checkpoint>) -> Result<Vec<(String, Known)>, Diagnostic> {
+    pub(super) fn sizes(
+        &self,
+        config: &Config,
+        tensors: Option<&Checkpoint>,
+    ) -> Result<Vec<(String, Known)>, Diagnostic> {
         let mut env = ConfigEnv {
             config,
             tensors,
@@ -81,19 +102,20 @@ impl Family {
             message: format!("{shown}: {}", d.message),
             ..d
         };
-        for (key, node) in &self.sizes {
+        for (key, expr) in &self.sizes {
             let names: Vec<&str> = env.names.keys().map(String::as_str).collect();
-            let value = values::expression(node, &env, &names).map_err(place)?;
+            let value = values::evaluate(self.file, expr, &env, &names).map_err(place)?;
             env.names.insert(key.text.clone(), value.clone());
             out.push((key.text.clone(), value));
         }
         for (when, say) in &self.require {
-            match values::expression(when, &env, &[]).map_err(place)? {
+            match values::evaluate(self.file, when, &env, &[]).map_err(place)? {
                 Known::Bool(true) => {}
                 Known::Bool(false) => return Err(bare(format!("{shown}: {}", filled(say, &env)))),
                 other => {
                     let message = format!("a requirement is a condition, not {}", other.kind());
-                    return Err(Diagnostic::new("not-a-condition", when.place, message));
+                    let place = Place::new(self.file, when.span);
+                    return Err(Diagnostic::new("not-a-condition", place, message));
                 }
             }
         }
@@ -101,10 +123,28 @@ impl Family {
     }
 }
 
+/// The expression in a scalar, or the list of those in a list.
+fn expr(file: FileId, node: &Node) -> Result<Expr, Diagnostic> {
+    match &node.kind {
+        Kind::Scalar { text, at, .. } => {
+            let (expr, problems) = seqc_grammar::parse_expr(file, text, at.unwrap_or(node.span.start));
+            problems.into_iter().next().map_or(Ok(expr), Err)
+        }
+        Kind::List(items) => Ok(Expr {
+            kind: ExprKind::List(items.iter().map(|i| expr(file, i)).collect::<Result<_, _>>()?),
+            span: node.span,
+        }),
+        Kind::Null | Kind::Map(_) => {
+            let message = format!("an expression is wanted here, not {}", node.what());
+            Err(Diagnostic::new("wrong-type", Place::new(file, node.span), message))
+        }
+    }
+}
+
 /// The parts of a family file that belong to the model, as they stand.
 fn rest(text: &str, root: &Node) -> String {
     let entries = root.entries().unwrap_or(&[]);
-    let starts: Vec<usize> = entries.iter().map(|(k, _)| k.place.span.start as usize).collect();
+    let starts: Vec<usize> = entries.iter().map(|(k, _)| k.span.start as usize).collect();
     let mut out = String::new();
     for (n, (key, _)) in entries.iter().enumerate() {
         if matches!(key.text.as_str(), "family" | "match" | "sizes" | "require") {
@@ -142,8 +182,10 @@ fn filled(text: &str, env: &ConfigEnv<'_>) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
-        let Some((inner, end)) = after.split_once('}') else { break };
-        let (expr, problems) = crate::syntax::expr(inner);
+        let Some((inner, end)) = after.split_once('}') else {
+            break;
+        };
+        let (expr, problems) = seqc_grammar::parse_expr(FileId::default(), inner, 0);
         let value = known::evaluate(&expr, env).ok().filter(|_| problems.is_empty());
         out.push_str(before);
         out.push_str(&value.map_or_else(|| inner.to_owned(), |v| v.to_string()));

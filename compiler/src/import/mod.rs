@@ -5,7 +5,7 @@ mod family;
 mod paths;
 
 use crate::{
-    diag::{self, Diagnostic},
+    diag::{self, Diagnostic, Placed},
     model::{self, ReadOptions, standard},
     source::Sources,
 };
@@ -56,9 +56,15 @@ fn write(checkpoint: &Path, output: &Path, sources: &mut Sources) -> Result<(Str
     for (key, value) in &sizes {
         text.push_str(&format!("  {key}: {}\n", family::spelled(value, &sizes)));
     }
-    text.push_str(&format!("weights: {{file: {}}}\n", yaml_text(&paths::relative(&weights, &base))));
+    text.push_str(&format!(
+        "weights: {{file: {}}}\n",
+        yaml_text(&paths::relative(&weights, &base))
+    ));
     if let Some(tokenizer) = tokenizer {
-        text.push_str(&format!("tokenizer: {}\n", yaml_text(&paths::relative(&tokenizer, &base))));
+        text.push_str(&format!(
+            "tokenizer: {}\n",
+            yaml_text(&paths::relative(&tokenizer, &base))
+        ));
     }
     text.push_str(&family.rest);
     Ok((text, weights))
@@ -86,7 +92,10 @@ fn single(path: &Path) -> Result<(Config, PathBuf, Option<PathBuf>), Diagnostic>
     }
     let opened = Checkpoint::open(path).map_err(|e| bare(e.to_string()))?;
     if opened.gguf().is_none() {
-        let message = format!("{}: this file has no metadata; give the directory with its config.json", path.display());
+        let message = format!(
+            "{}: this file has no metadata; give the directory with its config.json",
+            path.display()
+        );
         return Err(bare(message));
     }
     let config = Config::gguf(path, opened);
@@ -109,8 +118,12 @@ fn choose(config: &Config, sources: &mut Sources) -> Result<Family, Diagnostic> 
         return Err(bare(format!("{}: there is no `{key}`", config.shown())));
     };
     let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    let near = diag::nearest(&found, &names).map_or(String::new(), |n| format!("did you mean `{n}`? "));
-    Err(bare(format!("{}: `{key}` is `{found}`, which no family describes", config.shown())).help(format!(
+    let near = diag::nearest(&found, names.iter().copied()).map_or(String::new(), |n| format!("did you mean `{n}`? "));
+    Err(bare(format!(
+        "{}: `{key}` is `{found}`, which no family describes",
+        config.shown()
+    ))
+    .help(format!(
         "{near}known are {}; a family is a file, docs/families.md says how it is written",
         names.join(", ")
     )))
@@ -119,7 +132,13 @@ fn choose(config: &Config, sources: &mut Sources) -> Result<Family, Diagnostic> 
 fn plain_name(name: &str) -> String {
     let clean: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     yaml_text(&clean)
 }

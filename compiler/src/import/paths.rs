@@ -12,7 +12,8 @@ pub(super) fn relative(file: &Path, base: &Path) -> String {
     let (Ok(dir), Ok(base), Some(name)) = (here(parent), here(base), file.file_name()) else {
         return file.display().to_string();
     };
-    let (to, from): (Vec<Component<'_>>, Vec<Component<'_>>) = (dir.components().collect(), base.components().collect());
+    let (to, from): (Vec<Component<'_>>, Vec<Component<'_>>) =
+        (dir.components().collect(), base.components().collect());
     let common = to.iter().zip(&from).take_while(|(a, b)| a == b).count();
     let mut path = PathBuf::new();
     from[common..].iter().for_each(|_| path.push(".."));

@@ -7,7 +7,12 @@ pub fn vocabularies(model: &Model) -> Vec<Option<usize>> {
     model
         .inputs
         .iter()
-        .map(|input| smallest(model, |op, args| matches!(op, Op::Input(n) if args.get(*n) == Some(&input.stream))))
+        .map(|input| {
+            smallest(
+                model,
+                |op, args| matches!(op, Op::Input(n) if args.get(*n) == Some(&input.stream)),
+            )
+        })
         .collect()
 }
 

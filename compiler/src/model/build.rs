@@ -2,18 +2,19 @@
 
 use super::{
     expand::Instance,
-    file::ModelFile,
-    values::Names,
+    values::{self, Names},
     weights::Tensors,
-    yaml::{Key, Node},
 };
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     elaborate::{self, Part, Request},
     library::Library,
-    source::Place,
+    source::{FileId, Place},
 };
-use seqc_grammar::ast::{Expr, ExprKind};
+use seqc_grammar::{
+    ast::{Expr, ExprKind},
+    model::{InputTy, ModelFile},
+};
 use seqc_ir::{Call, Dim, Elem, Graph, Kind, KindId, Model, ModelInput, ParamSource, StreamId, Ty};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -56,7 +57,7 @@ pub(super) fn build(
         names,
         tensors,
         model: Model {
-            name: file.name.clone(),
+            name: file.name.value.clone(),
             ..Model::default()
         },
         streams: HashMap::new(),
@@ -74,7 +75,7 @@ impl Builder<'_> {
         let Some((mut last, from_tokens)) = self.inputs() else {
             return;
         };
-        let taps = all_taps(instances);
+        let taps = all_taps(self.names.file, instances);
         for instance in instances {
             let Some(next) = self.instance(instance, &last, &taps) else {
                 return;
@@ -82,7 +83,7 @@ impl Builder<'_> {
             last = next;
         }
         let default = if from_tokens { "logits" } else { "y" };
-        let name = self.file.output.clone().unwrap_or_else(|| default.to_owned());
+        let name = self.file.output.as_ref().map_or(default, |o| &o.value).to_owned();
         self.model.outputs.push((name, last.id));
     }
 
@@ -93,8 +94,8 @@ impl Builder<'_> {
             return Some((self.input("tokens", ty), true));
         }
         let mut first = None;
-        for (key, node) in &self.file.inputs {
-            match self.input_type(key, node) {
+        for (key, ty) in &self.file.inputs {
+            match self.input_type(ty) {
                 Ok(ty) => {
                     let tokens = ty.elem == Elem::I64;
                     let stream = self.input(&key.text, ty);
@@ -118,44 +119,36 @@ impl Builder<'_> {
         stream
     }
 
-    /// `int`, `int[n]` or `[d, …]`.
-    fn input_type(&self, key: &Key, node: &Node) -> Result<Ty, Diagnostic> {
-        let wrong = || {
-            Diagnostic::new("wrong-type", node.place, format!("the type of `{}` is not readable", key.text))
-                .help("write `int`, `\"[d]\"` or `\"int[n]\"`")
-        };
-        let sizes = |exprs: &[Expr]| -> Result<Vec<Dim>, Diagnostic> {
-            exprs
-                .iter()
-                .map(|e| {
-                    let known = crate::known::evaluate(e, self.names).map_err(|p| Diagnostic {
-                        message: p.message,
-                        ..wrong()
-                    })?;
-                    let name = if let ExprKind::Name(name) = &e.kind { name.as_str() } else { "" };
-                    let size = known.size().filter(|n| *n > 0).ok_or_else(wrong)?;
-                    Ok(Dim::new(name, size))
-                })
-                .collect()
-        };
-        let text = match node.items() {
-            Some(items) => {
-                let parts: Vec<&str> = items.iter().filter_map(Node::text).collect();
-                format!("[{}]", parts.join(", "))
-            }
-            None => node.text().ok_or_else(wrong)?.to_owned(),
-        };
-        let (expr, problems) = crate::syntax::expr(&text);
-        let ty = match &expr.kind {
-            _ if !problems.is_empty() => return Err(wrong()),
-            ExprKind::Name(name) if name == "int" => Ty::scalar(Elem::I64),
-            ExprKind::List(exprs) => Ty::new(Elem::F32, sizes(exprs)?),
-            ExprKind::Index { base, indices } if matches!(&base.kind, ExprKind::Name(n) if n == "int") => {
-                Ty::new(Elem::I64, sizes(indices)?)
-            }
-            _ => return Err(wrong()),
-        };
-        Ok(ty)
+    fn input_type(&self, ty: &InputTy) -> Result<Ty, Diagnostic> {
+        let names: Vec<&str> = self.names.sizes.keys().map(String::as_str).collect();
+        let mut dims = Vec::new();
+        for e in ty.shape.iter().flat_map(|s| &s.dims) {
+            let known = values::evaluate(self.names.file, e, self.names, &names)?;
+            let Some(size) = known.size().filter(|n| *n > 0) else {
+                let message = format!("a size is a whole number from 1, not {known}");
+                return Err(Diagnostic::new(
+                    "bad-size",
+                    Place::new(self.names.file, e.span),
+                    message,
+                ));
+            };
+            let name = if let ExprKind::Name(name) = &e.kind {
+                name.as_str()
+            } else {
+                ""
+            };
+            dims.push(Dim::new(name, size));
+        }
+        let total = dims.iter().try_fold(1_usize, |n, d| n.checked_mul(d.size));
+        if total.is_none_or(|n| n > seqc_ir::verify::MAX_ELEMENTS) {
+            let place = Place::new(self.names.file, ty.span);
+            return Err(Diagnostic::new(
+                "too-large",
+                place,
+                "a stream of this shape is too large",
+            ));
+        }
+        Ok(Ty::new(if ty.int { Elem::I64 } else { Elem::F32 }, dims))
     }
 
     /// Adds one layer; gives its result, or nothing after an error that hides what follows.
@@ -182,7 +175,7 @@ impl Builder<'_> {
         let results: Vec<StreamId> = graph.outputs.iter().map(|_| self.model.new_stream()).collect();
         let ty = |n: usize| graph.outputs.get(n).map(|(_, v)| graph.ty(*v).clone());
         for (stream, definition) in &instance.taps {
-            let name = format!("tap.{}", definition.text().unwrap_or_default());
+            let name = format!("tap.{}", definition.text);
             if let Some(n) = graph.outputs.iter().position(|(o, _)| *o == name) {
                 let tapped = Stream {
                     id: results[n],
@@ -212,29 +205,38 @@ impl Builder<'_> {
         for (key, _) in &instance.streams {
             if !names.contains(&key.text) {
                 let layer = &instance.layer.definition.def.name.text;
-                let d = Diagnostic::new("unknown-stream", key.place, format!("`{layer}` reads no stream `{}`", key.text));
-                self.diagnostics.push(d.nearest(&key.text, names.iter().map(String::as_str)));
+                let d = Diagnostic::new(
+                    "unknown-stream",
+                    Place::new(self.names.file, key.span),
+                    format!("`{layer}` reads no stream `{}`", key.text),
+                );
+                self.diagnostics
+                    .push(d.did_you_mean(&key.text, names.iter().map(String::as_str)));
                 fits = false;
             }
         }
         if names.is_empty() {
-            let d = Diagnostic::new("wrong-arguments", instance.layer.place, "a layer reads at least one stream");
+            let d = Diagnostic::new(
+                "wrong-arguments",
+                instance.layer.place,
+                "a layer reads at least one stream",
+            );
             let def = &instance.layer.definition;
-            self.diagnostics.push(d.note(Place::new(def.file, def.def.name.span), "defined here"));
+            self.diagnostics
+                .push(d.note(Place::new(def.file, def.def.name.span), "defined here"));
             return None;
         }
         let mut args = Vec::new();
         for (n, name) in names.iter().enumerate() {
             let given = instance.streams.iter().find(|(k, _)| k.text == *name);
-            let wanted = match given {
-                Some((_, node)) => node.text().map(|t| (t.to_owned(), node.place)),
+            let (wanted, place) = match given {
+                Some((_, stream)) => (stream.text.clone(), Place::new(self.names.file, stream.span)),
                 None if n == 0 => {
                     args.push(last.clone());
                     continue;
                 }
-                None => Some((name.clone(), instance.layer.place)),
+                None => (name.clone(), instance.layer.place),
             };
-            let (wanted, place) = wanted.unwrap_or((String::new(), instance.layer.place));
             match self.streams.get(&wanted) {
                 Some(stream) => args.push(stream.clone()),
                 None => {
@@ -246,8 +248,10 @@ impl Builder<'_> {
                     let known: Vec<&str> = self.streams.keys().map(String::as_str).collect();
                     let d = Diagnostic::new("unknown-stream", place, message);
                     let d = match given {
-                        Some(_) => d.nearest(&wanted, known),
-                        None => d.help(format!("say which stream: `in: {{{name}: …}}`; a stream is an input of the model or a `tap` above")),
+                        Some(_) => d.did_you_mean(&wanted, known),
+                        None => d.help(format!(
+                            "say which stream: `in: {{{name}: …}}`; a stream is an input of the model or a `tap` above"
+                        )),
                     };
                     self.diagnostics.push(d);
                     fits = false;
@@ -335,14 +339,14 @@ impl Builder<'_> {
 /// Definitions that some layer of a description hands on.
 type Taps = HashMap<String, Vec<(String, Place)>>;
 
-fn all_taps(instances: &[Instance]) -> Taps {
+fn all_taps(file: FileId, instances: &[Instance]) -> Taps {
     let mut taps: Taps = HashMap::new();
     for instance in instances.iter().filter(|i| !i.taps.is_empty()) {
         let list = taps.entry(describe(instance)).or_default();
-        for (_, node) in &instance.taps {
-            let name = node.text().unwrap_or_default();
+        for (_, definition) in &instance.taps {
+            let name = &definition.text;
             if !list.iter().any(|(n, _)| n == name) {
-                list.push((name.to_owned(), node.place));
+                list.push((name.clone(), Place::new(file, definition.span)));
             }
         }
         let names: BTreeSet<String> = list.iter().map(|(n, _)| n.clone()).collect();

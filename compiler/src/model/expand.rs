@@ -1,16 +1,16 @@
 //! Repeats, conditions and blocks written out: the layers of a model one by one.
 
-use super::{
-    file::{Entry, Item, ModelFile},
-    values::Names,
-    yaml::{Key, Kind, Node},
-};
+use super::values::Names;
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     elaborate::{Given, Part},
     library::{Definition, Library},
+    source::Place,
 };
-use seqc_grammar::ast::{DefKind, Stmt};
+use seqc_grammar::{
+    ast::{DefKind, Expr, Ident, Span, Stmt},
+    model::{BlockSpec, Entry, LayerEntry, Load, ModelFile, RepeatEntry},
+};
 use std::{collections::HashMap, sync::Arc};
 
 /// Most layers of a model.
@@ -26,11 +26,11 @@ pub struct Instance {
     /// Blocks around it, outermost first.
     pub blocks: Vec<Part>,
     /// Tensors by parameter.
-    pub load: Arc<Vec<(Key, Node)>>,
+    pub load: Arc<Vec<(Ident, Load)>>,
     /// Streams by argument.
-    pub streams: Vec<(Key, Node)>,
+    pub streams: Vec<(Ident, Ident)>,
     /// Definitions by stream.
-    pub taps: Vec<(Key, Node)>,
+    pub taps: Vec<(Ident, Ident)>,
     /// Values of sizes and repeat indices here.
     pub names: Arc<Names>,
 }
@@ -65,14 +65,18 @@ pub(super) fn expand(library: &Library, file: &ModelFile, names: Names) -> (Vec<
 }
 
 impl Expander<'_> {
-    fn items(&mut self, items: &[Item], prefix: &str) {
+    fn place(&self, span: Span) -> Place {
+        Place::new(self.names.file, span)
+    }
+
+    fn items(&mut self, items: &[Entry], prefix: &str) {
         for item in items {
             if self.full {
                 return;
             }
             match item {
-                Item::Layer(entry) => self.entry(entry, prefix),
-                Item::Repeat { times, of, when } => self.repeat(times, of, when.as_ref(), prefix),
+                Entry::Layer(entry) => self.entry(entry, prefix),
+                Entry::Repeat(repeat) => self.repeat(repeat, prefix),
             }
         }
     }
@@ -90,14 +94,18 @@ impl Expander<'_> {
         }
     }
 
-    fn repeat(&mut self, times: &Node, of: &[Item], when: Option<&Node>, prefix: &str) {
-        if let Some(when) = when {
-            let condition = self.names.condition(when);
-            if self.kept(condition) != Some(true) {
-                return;
-            }
+    /// Whether a condition holds, if there is one.
+    fn holds(&mut self, condition: Option<&Expr>) -> bool {
+        let Some(condition) = condition else { return true };
+        let value = self.names.condition(condition);
+        self.kept(value) == Some(true)
+    }
+
+    fn repeat(&mut self, repeat: &RepeatEntry, prefix: &str) {
+        if !self.holds(repeat.cond.as_ref()) {
+            return;
         }
-        let count = self.names.count(times, MAX_LAYERS);
+        let count = self.names.count(&repeat.count, MAX_LAYERS);
         let Some(count) = self.kept(count) else { return };
         for i in 0..count {
             if self.full {
@@ -109,7 +117,7 @@ impl Expander<'_> {
                 format!("{prefix}{i}.")
             };
             self.names.indices.push(i);
-            self.items(of, &at);
+            self.items(&repeat.of, &at);
             self.names.indices.pop();
             if prefix.is_empty() {
                 self.running += 1;
@@ -117,17 +125,15 @@ impl Expander<'_> {
         }
     }
 
-    fn entry(&mut self, entry: &Entry, prefix: &str) {
-        if let Some(when) = &entry.when {
-            let condition = self.names.condition(when);
-            if self.kept(condition) != Some(true) {
-                return;
-            }
+    fn entry(&mut self, entry: &LayerEntry, prefix: &str) {
+        if !self.holds(entry.cond.as_ref()) {
+            return;
         }
         if self.instances.len() >= MAX_LAYERS {
             self.full = true;
             let message = format!("a model has up to {MAX_LAYERS} layers");
-            self.diagnostics.push(Diagnostic::new("too-large", entry.layer.place, message));
+            let place = self.place(entry.layer.span);
+            self.diagnostics.push(Diagnostic::new("too-large", place, message));
             return;
         }
         let layer = self.part(&entry.layer, &entry.settings, DefKind::Layer);
@@ -137,7 +143,10 @@ impl Expander<'_> {
             return;
         };
         self.check_load(entry, &layer, &blocks);
-        let base = format!("{prefix}{}", entry.name.as_deref().unwrap_or(&entry.layer.text));
+        let base = format!(
+            "{prefix}{}",
+            entry.label.as_ref().map_or(&entry.layer.text, |l| &l.value)
+        );
         let count = self.paths.entry(base.clone()).or_insert(0);
         *count += 1;
         let path = if *count == 1 { base } else { format!("{base}_{count}") };
@@ -146,93 +155,74 @@ impl Expander<'_> {
             layer,
             blocks,
             load: Arc::new(entry.load.clone()),
-            streams: entry.streams.clone(),
+            streams: entry.inputs.clone(),
             taps: entry.taps.clone(),
             names: Arc::new(self.names.clone()),
         });
     }
 
-    fn blocks(&mut self, node: &Node) -> Option<Vec<Part>> {
-        match &node.kind {
-            Kind::Null => Some(Vec::new()),
-            Kind::Scalar { text, .. } if text == "none" => Some(Vec::new()),
-            Kind::Scalar { text, .. } => {
-                let key = Key {
-                    text: text.clone(),
-                    place: node.place,
-                };
-                Some(vec![self.part(&key, &[], DefKind::Block)?])
-            }
-            Kind::List(items) => {
-                let parts: Vec<_> = items.iter().map(|item| self.blocks(item)).collect();
-                Some(parts.into_iter().collect::<Option<Vec<_>>>()?.concat())
-            }
-            Kind::Map(entries) => {
-                let mut parts = Vec::new();
-                for (key, settings) in entries {
-                    let Some(settings) = settings.entries() else {
-                        let message = format!("a mapping of settings is wanted here, not {}", settings.what());
-                        self.diagnostics.push(Diagnostic::new("wrong-type", settings.place, message));
-                        return None;
-                    };
-                    parts.push(self.part(key, settings, DefKind::Block)?);
-                }
-                Some(parts)
-            }
-        }
+    fn blocks(&mut self, spec: &BlockSpec) -> Option<Vec<Part>> {
+        let parts: Vec<_> = spec
+            .blocks
+            .iter()
+            .map(|b| self.part(&b.name, &b.settings, DefKind::Block))
+            .collect();
+        parts.into_iter().collect()
     }
 
     /// A definition with its settings.
-    fn part(&mut self, key: &Key, settings: &[(Key, Node)], kind: DefKind) -> Option<Part> {
-        let definition = self.definition(key, kind)?;
-        let mut given = Vec::new();
+    fn part(&mut self, name: &Ident, settings: &[(Ident, Expr)], kind: DefKind) -> Option<Part> {
+        let definition = self.definition(name, kind)?;
+        let mut given: Vec<(String, Given)> = Vec::new();
         let mut fits = true;
-        for (name, node) in settings {
+        for (setting, expr) in settings {
             let known: Vec<&str> = definition.def.settings.iter().map(|s| s.name.text.as_str()).collect();
-            if !known.contains(&name.text.as_str()) {
-                let message = format!("`{}` has no setting `{}`", key.text, name.text);
-                let d = Diagnostic::new("unknown-setting", name.place, message).nearest(&name.text, known);
-                self.kept::<()>(Err(d));
+            if !known.contains(&setting.text.as_str()) {
+                let message = format!("`{}` has no setting `{}`", name.text, setting.text);
+                let d = Diagnostic::new("unknown-setting", self.place(setting.span), message);
+                self.kept::<()>(Err(d.did_you_mean(&setting.text, known)));
                 continue;
             }
-            let value = self.names.value(node);
+            let value = self.names.value(expr);
+            let place = self.place(expr.span);
             match self.kept(value) {
-                Some(value) => given.push((
-                    name.text.clone(),
-                    Given {
-                        value,
-                        place: node.place,
-                    },
-                )),
+                Some(value) => given.push((setting.text.clone(), Given { value, place })),
                 None => fits = false,
             }
         }
         fits.then_some(Part {
             definition,
             settings: given,
-            place: key.place,
+            place: self.place(name.span),
         })
     }
 
-    fn definition(&mut self, key: &Key, kind: DefKind) -> Option<Arc<Definition>> {
-        let what = if kind == DefKind::Layer { "layer" } else { "block" };
-        match self.library.get(&key.text) {
+    fn definition(&mut self, name: &Ident, kind: DefKind) -> Option<Arc<Definition>> {
+        let what = |kind: DefKind| match kind {
+            DefKind::Layer => "layer",
+            DefKind::Block => "block",
+            DefKind::Fn => "function",
+        };
+        let place = self.place(name.span);
+        match self.library.get(&name.text) {
             Some(d) if d.def.kind == kind => Some(d.clone()),
             Some(d) => {
-                let found = match d.def.kind {
-                    DefKind::Layer => "layer",
-                    DefKind::Block => "block",
-                    DefKind::Fn => "function",
-                };
-                let message = format!("`{}` is a {found}, a {what} is wanted here", key.text);
-                self.kept(Err(Diagnostic::new("unknown-layer", key.place, message)))
+                let message = format!(
+                    "`{}` is a {}, a {} is wanted here",
+                    name.text,
+                    what(d.def.kind),
+                    what(kind)
+                );
+                self.kept(Err(Diagnostic::new("unknown-layer", place, message)))
             }
             None => {
-                let message = format!("there is no {what} `{}`", key.text);
-                let d = Diagnostic::new("unknown-layer", key.place, message).nearest(&key.text, self.library.names(kind));
-                let d = match d.help {
-                    None => d.help("layer files beside the model are named under `use:`"),
-                    Some(_) => d,
+                let message = format!("there is no {} `{}`", what(kind), name.text);
+                let d = Diagnostic::new("unknown-layer", place, message);
+                let d = d.did_you_mean(&name.text, self.library.names(kind));
+                let d = if d.help.is_empty() {
+                    d.help("layer files beside the model are named under `use:`")
+                } else {
+                    d
                 };
                 self.kept(Err(d))
             }
@@ -240,7 +230,7 @@ impl Expander<'_> {
     }
 
     /// Parameters that are loaded must be declared somewhere, used or not.
-    fn check_load(&mut self, entry: &Entry, layer: &Part, blocks: &[Part]) {
+    fn check_load(&mut self, entry: &LayerEntry, layer: &Part, blocks: &[Part]) {
         let mut known: Vec<String> = declared(&layer.definition).collect();
         for block in blocks {
             let name = &block.definition.def.name.text;
@@ -249,8 +239,8 @@ impl Expander<'_> {
         for (key, _) in &entry.load {
             if !known.contains(&key.text) {
                 let message = format!("`{}` has no parameter `{}`", entry.layer.text, key.text);
-                let d = Diagnostic::new("unknown-parameter", key.place, message);
-                let d = d.nearest(&key.text, known.iter().map(String::as_str));
+                let d = Diagnostic::new("unknown-parameter", self.place(key.span), message);
+                let d = d.did_you_mean(&key.text, known.iter().map(String::as_str));
                 self.kept::<()>(Err(d));
             }
         }

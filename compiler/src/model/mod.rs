@@ -3,19 +3,22 @@
 pub mod bounds;
 mod build;
 pub mod expand;
-pub mod file;
+mod set;
 pub mod standard;
 pub mod values;
 pub mod weights;
-pub mod yaml;
 
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     elaborate::Given,
     library::Library,
     source::{FileId, Place, Sources},
 };
-use file::ModelFile;
+use seqc_grammar::{
+    ast::Ident,
+    model::{ModelFile, Spanned, read_model},
+    yaml::parse_yaml,
+};
 use seqc_ir::Model;
 use std::{
     collections::HashMap,
@@ -23,7 +26,6 @@ use std::{
 };
 use values::Names;
 use weights::Tensors;
-use yaml::Node;
 
 /// Longest model or layer file.
 const MAX_FILE: u64 = 16 << 20;
@@ -56,8 +58,8 @@ pub struct Built {
     pub meta: Meta,
     /// The checkpoint, where it is there.
     pub tensors: Tensors,
-    /// The document as it was used, for `--print-effective`.
-    pub document: Node,
+    /// The syntax of the model file.
+    pub document: ModelFile,
     /// Values of the sizes, in order.
     pub sizes: Vec<(String, crate::known::Known)>,
 }
@@ -84,21 +86,28 @@ pub fn read_text(
     sources: &mut Sources,
     options: &ReadOptions,
 ) -> Result<Built, Vec<Diagnostic>> {
-    let id = sources.add(path, text.clone());
-    let mut root = yaml::read(id, &text).map_err(|d| vec![d])?;
-    for (key, value) in &options.set {
-        set(&mut root, key, value, sources).map_err(|d| vec![d])?;
-    }
-    let (mut file, mut diagnostics) = file::read(root);
-    if file.name.is_empty() {
-        file.name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let shown = set::with_overrides(&text, &options.set);
+    let id = sources.add(path.display().to_string(), shown.clone());
+    let (root, mut diagnostics) = parse_yaml(id, &text);
+    let Some(mut root) = root else {
+        return Err(diagnostics);
+    };
+    set::apply(&mut root, id, &shown, &options.set).map_err(|d| vec![d])?;
+    let Some(mut file) = read_model(id, &root, &mut diagnostics) else {
+        return Err(diagnostics);
+    };
+    if file.name.value.is_empty() {
+        file.name.value = path
+            .file_stem()
+            .map(|s| s.to_string_lossy().into_owned())
+            .unwrap_or_default();
     }
     let dir = path.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut library = standard::library(sources, &mut diagnostics);
-    for node in &file.uses {
-        use_file(&mut library, node, &dir, sources, &mut diagnostics);
+    for used in &file.uses {
+        use_file(&mut library, (id, used), &dir, sources, &mut diagnostics);
     }
-    let (names, sizes) = sizes(&file, &mut diagnostics);
+    let (names, sizes) = sizes(id, &file.sizes, &mut diagnostics);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
@@ -107,21 +116,26 @@ pub fn read_text(
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
-    let weights = options.weights.clone().or_else(|| file.weights.file.as_ref().map(|(name, _)| dir.join(name)));
-    let tensors = Tensors::open(&file, weights.clone()).map_err(|d| vec![d])?;
+    let named = file.weights.as_ref().and_then(|w| w.file.as_ref());
+    let weights = options.weights.clone().or_else(|| named.map(|f| dir.join(&f.value)));
+    let tensors = Tensors::open(id, file.weights.as_ref(), weights.clone()).map_err(|d| vec![d])?;
     let (model, problems) = build::build(&library, &file, &names, &tensors, &instances);
     if !problems.is_empty() {
         return Err(problems);
     }
     let violations = seqc_ir::verify::verify_model(&model);
     if let Some(v) = violations.first() {
-        return Err(vec![Diagnostic::bare("internal", format!("this is a bug in seqc: {v}"))]);
+        return Err(vec![Diagnostic::bare(
+            "internal",
+            format!("this is a bug in seqc: {v}"),
+        )]);
     }
+    let random = file.weights.as_ref().and_then(|w| w.random.as_ref()).map(|r| r.value);
     let meta = Meta {
-        name: file.name.clone(),
+        name: file.name.value.clone(),
         weights,
-        random: file.weights.random.filter(|_| options.weights.is_none()),
-        tokenizer: file.tokenizer.as_ref().map(|(name, _)| dir.join(name)),
+        random: random.filter(|_| options.weights.is_none()),
+        tokenizer: file.tokenizer.as_ref().map(|t| dir.join(&t.value)),
         max_context: bounds::max_context(&model),
         vocabularies: bounds::vocabularies(&model),
         text: seqc_text(&model),
@@ -130,7 +144,7 @@ pub fn read_text(
         model,
         meta,
         tensors,
-        document: file.root,
+        document: file,
         sizes,
     })
 }
@@ -153,30 +167,38 @@ pub fn text_of(path: &Path) -> Result<String, Diagnostic> {
     };
     read.map_err(fail)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(Diagnostic::bare("no-file", format!("{shown} is longer than {MAX_FILE} bytes")));
+        return Err(Diagnostic::bare(
+            "no-file",
+            format!("{shown} is longer than {MAX_FILE} bytes"),
+        ));
     }
     String::from_utf8(bytes).map_err(|_| Diagnostic::bare("no-file", format!("{shown} is not UTF-8 text")))
 }
 
 /// Adds the definitions of a layer file beside the model.
-fn use_file(library: &mut Library, node: &Node, dir: &Path, sources: &mut Sources, out: &mut Vec<Diagnostic>) {
-    let Some(name) = node.text() else {
-        let message = format!("the path of a layer file is wanted here, not {}", node.what());
-        out.push(Diagnostic::new("wrong-type", node.place, message));
-        return;
-    };
-    match text_of(&dir.join(name)) {
+fn use_file(
+    library: &mut Library,
+    (id, used): (FileId, &Spanned<String>),
+    dir: &Path,
+    sources: &mut Sources,
+    out: &mut Vec<Diagnostic>,
+) {
+    let path = dir.join(&used.value);
+    match text_of(&path) {
         Ok(text) => {
-            let id = sources.add(&dir.join(name), text.clone());
+            let id = sources.add(path.display().to_string(), text.clone());
             add_definitions(library, id, &text, out);
         }
-        Err(d) => out.push(Diagnostic::new("no-file", node.place, d.message).help("paths are relative to the model file")),
+        Err(d) => {
+            let d = Diagnostic::new("no-file", Place::new(id, used.span), d.message);
+            out.push(d.help("paths are relative to the model file"));
+        }
     }
 }
 
 /// Parses a layer file and adds its definitions.
 pub fn add_definitions(library: &mut Library, id: FileId, text: &str, out: &mut Vec<Diagnostic>) {
-    let (file, problems) = crate::syntax::file(id, text);
+    let (file, problems) = seqc_grammar::parse_file(id, text);
     out.extend(problems);
     let mut seen: HashMap<String, Place> = HashMap::new();
     for def in file.items {
@@ -190,35 +212,25 @@ pub fn add_definitions(library: &mut Library, id: FileId, text: &str, out: &mut 
 }
 
 /// The model's sizes, each an expression over those above it.
-fn sizes(file: &ModelFile, out: &mut Vec<Diagnostic>) -> (Names, Vec<(String, crate::known::Known)>) {
-    let mut names = Names::default();
+fn sizes(
+    file: FileId,
+    sizes: &[(Ident, seqc_grammar::ast::Expr)],
+    out: &mut Vec<Diagnostic>,
+) -> (Names, Vec<(String, crate::known::Known)>) {
+    let mut names = Names {
+        file,
+        ..Names::default()
+    };
     let mut order = Vec::new();
-    for (key, node) in &file.sizes {
-        match names.value(node) {
+    for (name, expr) in sizes {
+        match names.value(expr) {
             Ok(value) => {
-                order.push((key.text.clone(), value.clone()));
-                names.sizes.insert(
-                    key.text.clone(),
-                    Given {
-                        value,
-                        place: node.place,
-                    },
-                );
+                order.push((name.text.clone(), value.clone()));
+                let place = Place::new(file, expr.span);
+                names.sizes.insert(name.text.clone(), Given { value, place });
             }
             Err(d) => out.push(d),
         }
     }
     (names, order)
-}
-
-/// Applies one `--set path.to.key=value`.
-fn set(root: &mut Node, key: &str, value: &str, sources: &mut Sources) -> Result<(), Diagnostic> {
-    let id = sources.add(Path::new("--set"), format!("{key}={value}"));
-    let mut node = yaml::read(id, value)?;
-    node.place.span.start += key.len() as u32 + 1;
-    node.place.span.end += key.len() as u32 + 1;
-    let path: Vec<&str> = key.split('.').collect();
-    let place = node.place;
-    root.set(&path, node)
-        .map_err(|message| Diagnostic::new("bad-set", place, format!("--set {key}: {message}")))
 }

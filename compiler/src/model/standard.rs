@@ -8,7 +8,7 @@ use crate::{
 };
 use include_dir::{Dir, include_dir};
 use seqc_grammar::ast::File;
-use std::{path::Path, sync::OnceLock};
+use std::sync::OnceLock;
 
 static LAYERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../specs/layers");
 static FAMILIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../specs/families");
@@ -18,11 +18,14 @@ pub fn library(sources: &mut Sources, out: &mut Vec<Diagnostic>) -> Library {
     static PARSED: OnceLock<Vec<File>> = OnceLock::new();
     let parsed = PARSED.get_or_init(|| {
         let files = texts(&LAYERS);
-        files.iter().map(|(_, text)| crate::syntax::file(FileId(0), text).0).collect()
+        files
+            .iter()
+            .map(|(_, text)| seqc_grammar::parse_file(FileId(0), text).0)
+            .collect()
     });
     let mut library = Library::default();
     for ((name, text), file) in texts(&LAYERS).into_iter().zip(parsed) {
-        let id = sources.add(&Path::new("specs/layers").join(name), text.to_owned());
+        let id = sources.add(format!("specs/layers/{name}"), text);
         // Files that are right, which a test says of these, are read once.
         if file.items.is_empty() {
             add_definitions(&mut library, id, text, out);

@@ -1,14 +1,28 @@
 //! What the checkpoint says about parameters: whether they are there, their shapes, and how they are stored.
 
-use super::{expand::Instance, file::ModelFile, yaml::Node};
-use crate::{diag::Diagnostic, source::Place};
+use super::expand::Instance;
+use crate::{
+    diag::{Diagnostic, Placed},
+    source::{FileId, Place},
+};
 use seqc_abi::Store;
 use seqc_checkpoint::{Checkpoint, DType};
+use seqc_grammar::{
+    ast::Span,
+    model::{Load, Template, Weights},
+};
 use seqc_ir::{BinaryOp, Graph, Op, ParamSource, ReduceOp, Value};
 use std::path::PathBuf;
 
 /// Encodings that generated code reads.
-pub const STORES: [Store; 6] = [Store::F32, Store::F16, Store::Bf16, Store::Q4_0, Store::Q4_1, Store::Q8_0];
+pub const STORES: [Store; 6] = [
+    Store::F32,
+    Store::F16,
+    Store::Bf16,
+    Store::Q4_0,
+    Store::Q4_1,
+    Store::Q8_0,
+];
 
 /// Where parameters come from.
 #[derive(Debug, Default)]
@@ -23,24 +37,26 @@ pub struct Tensors {
 
 impl Tensors {
     /// Opens the checkpoint of a model; one that is not there is no problem until a program runs.
-    pub fn open(file: &ModelFile, path: Option<PathBuf>) -> Result<Tensors, Diagnostic> {
+    pub fn open(file: FileId, weights: Option<&Weights>, path: Option<PathBuf>) -> Result<Tensors, Diagnostic> {
         let mut tensors = Tensors {
             path: path.clone(),
             ..Tensors::default()
         };
-        if let Some((name, place)) = &file.weights.store {
-            let found = STORES.iter().find(|s| s.name() == name);
+        if let Some(ty) = weights.and_then(|w| w.ty.as_ref()) {
+            let found = STORES.iter().find(|s| s.name() == ty.value);
             tensors.store = Some(*found.ok_or_else(|| {
-                Diagnostic::new("unknown-type", *place, format!("there is no type of weights `{name}`"))
-                    .nearest(name, STORES.iter().map(|s| s.name()))
+                let message = format!("there is no type of weights `{}`", ty.value);
+                Diagnostic::new("unknown-type", Place::new(file, ty.span), message)
+                    .did_you_mean(&ty.value, STORES.iter().map(|s| s.name()))
             })?);
         }
-        if let (Some(path), Some((_, place))) = (path, &file.weights.file)
-            && path.exists()
-        {
-            let opened = Checkpoint::open(&path);
-            let problem = |e: seqc_checkpoint::Error| Diagnostic::new("bad-checkpoint", *place, e.to_string());
-            tensors.checkpoint = Some(opened.map_err(problem)?);
+        if let Some(path) = path.filter(|p| p.exists()) {
+            let span = weights
+                .and_then(|w| w.file.as_ref())
+                .map_or(Span::default(), |f| f.span);
+            let problem =
+                |e: seqc_checkpoint::Error| Diagnostic::new("bad-checkpoint", Place::new(file, span), e.to_string());
+            tensors.checkpoint = Some(Checkpoint::open(&path).map_err(problem)?);
         }
         Ok(tensors)
     }
@@ -48,22 +64,23 @@ impl Tensors {
     /// The tensors of a parameter by the model's templates; its path where the model says nothing.
     pub fn source(&self, instance: &Instance, param: &str) -> Result<(ParamSource, Place), Diagnostic> {
         let name = format!("{}.{param}", instance.path);
-        let Some((_, node)) = instance.load.iter().find(|(k, _)| k.text == param) else {
+        let Some((_, load)) = instance.load.iter().find(|(k, _)| k.text == param) else {
             let tensors = vec![name.clone()];
             return Ok((ParamSource { name, tensors }, instance.layer.place));
         };
-        let nodes: Vec<&Node> = match node.items() {
-            Some(items) => items.iter().collect(),
-            None => vec![node],
+        let (templates, span): (&[Template], Span) = match load {
+            Load::One(template) => (std::slice::from_ref(template), template.span),
+            Load::Stack(templates, span) => (templates, *span),
         };
+        let place = Place::new(instance.names.file, span);
         let mut tensors = Vec::new();
-        for node in nodes {
-            tensors.extend(instance.names.template(node)?);
+        for template in templates {
+            tensors.extend(instance.names.template(template)?);
         }
         if tensors.is_empty() {
-            return Err(Diagnostic::new("bad-template", node.place, "this names no tensor"));
+            return Err(Diagnostic::new("bad-template", place, "this names no tensor"));
         }
-        Ok((ParamSource { name, tensors }, node.place))
+        Ok((ParamSource { name, tensors }, place))
     }
 
     /// How a parameter is read, after its tensors have been checked; problems go to the list.
@@ -81,7 +98,11 @@ impl Tensors {
             1 => shape.clone(),
             count => {
                 if shape.first() != Some(&count) {
-                    let message = format!("{count} tensors are stacked for `{}`, its first axis has {:?}", source.name, shape.first().copied().unwrap_or(0));
+                    let message = format!(
+                        "{count} tensors are stacked for `{}`, its first axis has {:?}",
+                        source.name,
+                        shape.first().copied().unwrap_or(0)
+                    );
                     out.push(Diagnostic::new("bad-tensor", place, message));
                     return Store::F32;
                 }
@@ -94,16 +115,24 @@ impl Tensors {
                 None => {
                     let names: Vec<&str> = checkpoint.names().collect();
                     let file = self.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
-                    let d = Diagnostic::new("missing-tensor", place, format!("there is no tensor `{name}` in {file}"))
-                        .label(format!("wanted for `{}`, of shape {shape:?}", source.name));
-                    out.push(d.nearest(name, names));
+                    let d = Diagnostic::new(
+                        "missing-tensor",
+                        place,
+                        format!("there is no tensor `{name}` in {file}"),
+                    )
+                    .says(format!("wanted for `{}`, of shape {shape:?}", source.name));
+                    out.push(d.did_you_mean(name, names));
                     return Store::F32;
                 }
                 Some(tensor) => {
                     let squeeze = |s: &[usize]| s.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
                     if squeeze(&tensor.shape) != squeeze(&expected) {
-                        let d = Diagnostic::new("bad-tensor", place, format!("tensor `{name}` has shape {:?}", tensor.shape))
-                            .label(format!("`{}` takes {expected:?}", source.name));
+                        let d = Diagnostic::new(
+                            "bad-tensor",
+                            place,
+                            format!("tensor `{name}` has shape {:?}", tensor.shape),
+                        )
+                        .says(format!("`{}` takes {expected:?}", source.name));
                         out.push(d.help("compare the sizes of the model with those of the checkpoint"));
                         return Store::F32;
                     }
@@ -142,7 +171,10 @@ fn is_matrix(graph: &Graph, n: usize) -> bool {
         .into_iter()
         .filter(|v| matches!(graph.op(*v), Op::Param(m) if *m == n))
         .collect();
-    graph.params[n].ty.rank() >= 2 && nodes.iter().all(|v| graph.users(*v).iter().all(|u| reads_rows(graph, *v, *u)))
+    graph.params[n].ty.rank() >= 2
+        && nodes
+            .iter()
+            .all(|v| graph.users(*v).iter().all(|u| reads_rows(graph, *v, *u)))
 }
 
 /// True when `user` multiplies and sums over the last axis of `param`, or looks its rows up.
