@@ -4,6 +4,7 @@ pub mod backend;
 pub mod cli;
 mod cli_text;
 pub mod diag;
+pub mod driver;
 pub mod elaborate;
 pub mod import;
 pub mod known;

@@ -1,8 +1,9 @@
 //! `seqc build`: a model to a program, or to any stage on the way.
 
-use super::{FAILED, ModelArgs, OK, Session};
+use super::{ModelArgs, OK, Session};
+use crate::driver::{self, Emit, Failure, Product, Request};
 use clap::{Args, ValueEnum};
-use std::{path::PathBuf, time::Instant};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
@@ -10,26 +11,25 @@ pub(crate) struct BuildArgs {
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// Where the result goes; `-` is standard output
+    /// Where the result goes; `-` is standard output. Texts go there unless this is given, programs beside the model
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// What to make
-    #[arg(long, value_enum, default_value_t = Emit::Exe)]
-    emit: Emit,
+    #[arg(long, value_enum, default_value_t = Stage::Exe)]
+    emit: Stage,
     /// Processor to generate code for
     #[arg(long, default_value = "native")]
     target: String,
     /// Say how long the stages took
     #[arg(long)]
     timing: bool,
-    /// Write the graphs after a stage to standard error
+    /// Write what a stage made to standard error
     #[arg(long, value_name = "STAGE")]
-    dump_ir: Option<String>,
+    dump_ir: Option<DumpStage>,
 }
 
-/// What a build makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Emit {
+enum Stage {
     Ast,
     Graph,
     Mlir,
@@ -39,28 +39,80 @@ pub(crate) enum Emit {
     Lib,
 }
 
+/// Stages whose result has a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DumpStage {
+    Model,
+}
+
+impl Stage {
+    fn emit(self) -> Emit {
+        match self {
+            Stage::Ast => Emit::Ast,
+            Stage::Graph => Emit::Graph,
+            Stage::Mlir => Emit::Mlir,
+            Stage::Llvm => Emit::Llvm,
+            Stage::Obj => Emit::Obj,
+            Stage::Exe => Emit::Exe,
+            Stage::Lib => Emit::Lib,
+        }
+    }
+
+    /// Where the result goes when nothing is said.
+    fn output(self, model: &Path) -> PathBuf {
+        match self {
+            Stage::Ast | Stage::Graph | Stage::Mlir | Stage::Llvm => PathBuf::from("-"),
+            Stage::Obj => model.with_extension("o"),
+            Stage::Exe => model.with_extension(""),
+            Stage::Lib => model.with_extension("so"),
+        }
+    }
+}
+
 pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
-    let start = Instant::now();
-    let built = match session.model(&args.file, &args.model) {
-        Ok(built) => built,
+    let output = args.output.clone().unwrap_or_else(|| args.emit.output(&args.file));
+    let read = match session.read_options(&args.model) {
+        Ok(read) => read,
         Err(status) => return status,
     };
-    if args.timing {
-        session.say(&format!("model {:.1} ms", start.elapsed().as_secs_f64() * 1e3));
-    }
-    let text = match args.emit {
-        Emit::Graph => built.model.to_string(),
-        Emit::Ast => format!("{:#?}\n", built.document),
-        _ => return session.fail("backend", "this seqc was built without code generation"),
+    let request = Request {
+        read,
+        emit: args.emit.emit(),
+        target: args.target.clone(),
+        output: output.clone(),
     };
-    match &args.output {
-        Some(path) if path != std::path::Path::new("-") => match std::fs::write(path, text) {
-            Ok(()) => OK,
-            Err(e) => {
-                session.fail("write", format!("{}: {e}", path.display()));
-                FAILED
-            }
-        },
-        _ => session.print(&text),
+    let (timing, dump) = (args.timing || session.global.verbose > 0, args.dump_ir);
+    let mut watch = |stage: &str, time: std::time::Duration, built: Option<&crate::model::Built>| {
+        if timing {
+            eprintln!("{stage} {:.1} ms", time.as_secs_f64() * 1e3);
+        }
+        if let (Some(DumpStage::Model), Some(built)) = (dump, built) {
+            eprintln!("{}", built.model);
+        }
+    };
+    match driver::build(&args.file, &request, &mut session.sources, &mut watch) {
+        Ok(product) => deliver(session, product, &output),
+        Err(Failure::Input(diagnostics)) => session.report(&diagnostics),
+        Err(Failure::Stage(message)) => session.fail("backend", message),
+    }
+}
+
+/// Puts the result where it belongs.
+fn deliver(session: &Session, product: Product, output: &Path) -> u8 {
+    let bytes = match product {
+        Product::Written(path) => {
+            session.say(&format!("wrote {}", path.display()));
+            return OK;
+        }
+        Product::Text(text) if output == Path::new("-") => return session.print(&text),
+        Product::Text(text) => text.into_bytes(),
+        Product::Bytes(bytes) => bytes,
+    };
+    if output == Path::new("-") {
+        return session.print_bytes(&bytes);
+    }
+    match std::fs::write(output, bytes) {
+        Ok(()) => OK,
+        Err(e) => session.fail("write", format!("{}: {e}", output.display())),
     }
 }

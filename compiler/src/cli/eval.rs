@@ -1,6 +1,6 @@
 //! `seqc eval`: what a model means, computed slowly and exactly.
 
-use super::{FAILED, ModelArgs, OK, Session};
+use super::{ModelArgs, OK, Session};
 use crate::reference;
 use clap::Args;
 use std::path::PathBuf;
@@ -49,10 +49,7 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         .collect();
     match write(&tensors, &args.output) {
         Ok(()) => OK,
-        Err(e) => {
-            session.fail("write", format!("{}: {e}", args.output.display()));
-            FAILED
-        }
+        Err(e) => session.fail("write", format!("{}: {e}", args.output.display())),
     }
 }
 

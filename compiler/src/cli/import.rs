@@ -1,6 +1,6 @@
 //! `seqc import`: a checkpoint to a model file.
 
-use super::{FAILED, OK, Session};
+use super::{OK, Session};
 use crate::import;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -27,9 +27,6 @@ pub(crate) fn import(session: &mut Session, args: &ImportArgs) -> u8 {
             session.say(&format!("wrote {}", args.output.display()));
             OK
         }
-        Err(e) => {
-            session.fail("write", format!("{}: {e}", args.output.display()));
-            FAILED
-        }
+        Err(e) => session.fail("write", format!("{}: {e}", args.output.display())),
     }
 }

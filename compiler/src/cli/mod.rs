@@ -151,9 +151,10 @@ impl Session {
         if internal { FAILED } else { WRONG }
     }
 
-    /// A failure that is in no text.
+    /// A failure that is in no text; gives the exit status for it.
     pub(crate) fn fail(&self, code: &'static str, message: impl ToString) -> u8 {
-        self.report(&[Diagnostic::bare(code, message.to_string())])
+        self.report(&[Diagnostic::bare(code, message.to_string())]);
+        if code == "eval" { WRONG } else { FAILED }
     }
 
     /// Progress and remarks on standard error.
@@ -173,28 +174,37 @@ impl Session {
 
     /// Writes a result to standard output; a reader that has gone ends the program quietly.
     pub(crate) fn print(&self, text: &str) -> u8 {
+        self.print_bytes(text.as_bytes())
+    }
+
+    /// The same for bytes.
+    pub(crate) fn print_bytes(&self, bytes: &[u8]) -> u8 {
         let mut out = std::io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
             Ok(()) => OK,
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => OK,
             Err(e) => self.fail("write", e),
         }
     }
 
-    /// Reads a model; on failure its problems are reported and the exit status given.
-    pub(crate) fn model(&mut self, path: &std::path::Path, args: &ModelArgs) -> Result<Built, u8> {
+    /// How a model is to be read; the exit status where an option cannot be read.
+    pub(crate) fn read_options(&self, args: &ModelArgs) -> Result<ReadOptions, u8> {
         let mut set = Vec::new();
         for item in &args.set {
             let Some((key, value)) = item.split_once('=') else {
-                self.fail("bad-set", format!("--set {item}: write path.to.key=value"));
-                return Err(FAILED);
+                return Err(self.fail("bad-set", format!("--set {item}: write path.to.key=value")));
             };
             set.push((key.to_owned(), value.to_owned()));
         }
-        let options = ReadOptions {
+        Ok(ReadOptions {
             set,
             weights: args.weights.clone(),
-        };
+        })
+    }
+
+    /// Reads a model; on failure its problems are reported and the exit status given.
+    pub(crate) fn model(&mut self, path: &std::path::Path, args: &ModelArgs) -> Result<Built, u8> {
+        let options = self.read_options(args)?;
         model::read(path, &mut self.sources, &options).map_err(|d| self.report(&d))
     }
 }

@@ -1,6 +1,7 @@
 //! Index brackets: affine indices become views, integer streams become gathers.
 
 use super::{
+    affine,
     cx::Cx,
     val::{Tensor, Val, Var},
 };
@@ -10,9 +11,6 @@ use crate::{
 };
 use seqc_grammar::ast::{BinOp, Expr, ExprKind, Span, UnOp};
 use seqc_ir::{Dim, Elem, IndexExpr, ScoreExpr};
-
-/// Most index combinations that are tried one by one when bounds alone do not show that an index is in range.
-const MAX_TRIES: usize = 1 << 20;
 
 /// One index: affine in variables (axis numbers are variable numbers), or computed.
 pub(super) enum At {
@@ -91,11 +89,12 @@ impl Cx<'_> {
             d = self.dim_origins(d, &dims);
             return self.report(d);
         }
+        let mut at = at;
         for (n, e) in indices.iter().enumerate() {
-            if let At::Affine(index) = &at[n]
-                && !self.in_range(index, &dims[n], e, base)
-            {
-                return Val::Poison;
+            let At::Affine(index) = &at[n] else { continue };
+            match self.in_range(index, &dims[n], e, base) {
+                Some(index) => at[n] = At::Affine(index),
+                None => return Val::Poison,
             }
         }
         let mut vars = t.vars.clone();
@@ -142,7 +141,7 @@ impl Cx<'_> {
     /// One index: affine where possible.
     fn one_index(&mut self, e: &Expr) -> Option<At> {
         if let Some(affine) = self.affine(e) {
-            return Some(At::Affine(affine));
+            return Some(At::Affine(affine::normal(&affine)));
         }
         let val = self.expr(e);
         let t = match &val {
@@ -183,14 +182,14 @@ impl Cx<'_> {
                 Some(var) => Some(IndexExpr::Axis(var.0 as usize)),
                 None => self.whole_number(e).map(IndexExpr::Const),
             },
-            ExprKind::Unary(UnOp::Neg, x) => Some(times(self.affine(x)?, -1)),
+            ExprKind::Unary(UnOp::Neg, x) => Some(affine::times(self.affine(x)?, -1)),
             ExprKind::Binary(op, a, b) if self.mentions_var(e) => {
                 let (a, b) = (self.affine(a)?, self.affine(b)?);
                 match (op, &a, &b) {
-                    (BinOp::Add, ..) => Some(plus(a, b)),
-                    (BinOp::Sub, ..) => Some(plus(a, times(b, -1))),
-                    (BinOp::Mul, _, IndexExpr::Const(k)) => Some(times(a, *k)),
-                    (BinOp::Mul, IndexExpr::Const(k), _) => Some(times(b, *k)),
+                    (BinOp::Add, ..) => Some(affine::plus(a, b)),
+                    (BinOp::Sub, ..) => Some(affine::plus(a, affine::times(b, -1))),
+                    (BinOp::Mul, _, IndexExpr::Const(k)) => Some(affine::times(a, *k)),
+                    (BinOp::Mul, IndexExpr::Const(k), _) => Some(affine::times(b, *k)),
                     (BinOp::Div, _, IndexExpr::Const(1)) => Some(a),
                     (BinOp::Div, _, IndexExpr::Const(k)) if *k > 0 => Some(IndexExpr::Div(Box::new(a), *k)),
                     (BinOp::Mod, _, IndexExpr::Const(k)) if *k > 0 => Some(IndexExpr::Mod(Box::new(a), *k)),
@@ -234,29 +233,34 @@ impl Cx<'_> {
         }
     }
 
-    /// Reports an index that leaves its axis for some value of its variables.
-    fn in_range(&mut self, index: &IndexExpr, dim: &Dim, e: &Expr, base: &Expr) -> bool {
+    /// The index, whose bounds then show that it is in range; an index that leaves its axis for some value of its variables
+    /// is reported.
+    fn in_range(&mut self, index: &IndexExpr, dim: &Dim, e: &Expr, base: &Expr) -> Option<IndexExpr> {
         let mut used = Vec::new();
-        vars_of(index, &mut used);
+        affine::vars_of(index, &mut used);
         if let (IndexExpr::Axis(n), ExprKind::Name(_)) = (index, &e.kind) {
             let info = self.vars[*n].clone();
             if info.size > dim.size || (info.inferred && info.size != dim.size) {
-                return self.var_mismatch(&info, dim, e, base);
+                self.var_mismatch(&info, dim, e, base);
+                return None;
             }
         }
         let sizes: Vec<usize> = self.vars.iter().map(|v| v.size).collect();
-        if magnitude(index, &sizes) > 1e15 {
+        if affine::magnitude(index, &sizes) > affine::MAX_INDEX {
             self.error("out-of-range", e.span, "this index is beyond every axis");
-            return false;
+            return None;
         }
-        let (low, high) = index.range(&sizes);
-        if low >= 0 && high < dim.size as i64 {
-            return true;
+        let fits = |(low, high): (i64, i64)| low >= 0 && high < dim.size as i64;
+        let bounds = index.range(&sizes);
+        if fits(bounds) {
+            return Some(index.clone());
         }
-        let (low, high) = exact_range(index, &used, &sizes).unwrap_or((low, high));
-        if low >= 0 && high < dim.size as i64 {
-            return true;
+        let exact = affine::exact_range(index, &used, &sizes);
+        if exact.is_some_and(fits) {
+            // A remainder that changes nothing tells everybody else that the index is in range.
+            return Some(IndexExpr::Mod(Box::new(index.clone()), dim.size as i64));
         }
+        let (low, high) = exact.unwrap_or(bounds);
         let place = self.place(e.span);
         let mut d = Diagnostic::new(
             "out-of-range",
@@ -270,10 +274,10 @@ impl Cx<'_> {
         }
         d = self.dim_origins(d, std::slice::from_ref(dim));
         self.report(d);
-        false
+        None
     }
 
-    fn var_mismatch(&mut self, info: &super::cx::VarInfo, dim: &Dim, e: &Expr, base: &Expr) -> bool {
+    fn var_mismatch(&mut self, info: &super::cx::VarInfo, dim: &Dim, e: &Expr, base: &Expr) {
         let name = &info.name;
         let place = self.place(e.span);
         let mut d = Diagnostic::new(
@@ -285,7 +289,6 @@ impl Cx<'_> {
         .note(info.place, format!("`{name}` has size {} from here", info.size));
         d = self.dim_origins(d, std::slice::from_ref(dim));
         self.report(d.help("use another variable, or state its size"));
-        false
     }
 
     /// Inside `where` and `score`: a stream at the query or the key, or one value per head.
@@ -309,75 +312,9 @@ impl Cx<'_> {
 impl At {
     pub(super) fn add_vars(&self, vars: &mut Vec<Var>) {
         match self {
-            At::Affine(e) => vars_of(e, vars),
+            At::Affine(e) => affine::vars_of(e, vars),
             At::Computed(t) => vars.extend(&t.vars),
         }
-    }
-}
-
-fn vars_of(e: &IndexExpr, out: &mut Vec<Var>) {
-    match e {
-        IndexExpr::Axis(n) => out.push(Var(*n as u32)),
-        IndexExpr::Const(_) => {}
-        IndexExpr::Add(a, b) => {
-            vars_of(a, out);
-            vars_of(b, out);
-        }
-        IndexExpr::Mul(a, _) | IndexExpr::Div(a, _) | IndexExpr::Mod(a, _) => vars_of(a, out),
-    }
-}
-
-/// An upper bound on what any part of an index can reach, so that evaluating it does not overflow.
-fn magnitude(e: &IndexExpr, sizes: &[usize]) -> f64 {
-    match e {
-        IndexExpr::Axis(n) => sizes[*n] as f64,
-        IndexExpr::Const(c) => c.unsigned_abs() as f64,
-        IndexExpr::Add(a, b) => magnitude(a, sizes) + magnitude(b, sizes),
-        IndexExpr::Mul(a, k) => magnitude(a, sizes) * k.unsigned_abs() as f64,
-        // The largest part decides, also where a quotient or remainder makes the whole small.
-        IndexExpr::Div(a, k) | IndexExpr::Mod(a, k) => magnitude(a, sizes).max(k.unsigned_abs() as f64),
-    }
-}
-
-/// Smallest and largest value by trying all; `None` when there are too many.
-fn exact_range(index: &IndexExpr, used: &[Var], sizes: &[usize]) -> Option<(i64, i64)> {
-    let mut used = used.to_vec();
-    used.sort_unstable();
-    used.dedup();
-    let total = used
-        .iter()
-        .try_fold(1_usize, |n, v| n.checked_mul(sizes[v.0 as usize]))
-        .filter(|n| *n <= MAX_TRIES)?;
-    let mut axes = vec![0_i64; sizes.len()];
-    let (mut low, mut high) = (i64::MAX, i64::MIN);
-    for n in 0..total {
-        let mut rest = n;
-        for v in &used {
-            let size = sizes[v.0 as usize];
-            axes[v.0 as usize] = (rest % size) as i64;
-            rest /= size;
-        }
-        let value = index.eval(&axes);
-        low = low.min(value);
-        high = high.max(value);
-    }
-    (total > 0).then_some((low, high))
-}
-
-fn plus(a: IndexExpr, b: IndexExpr) -> IndexExpr {
-    match (&a, &b) {
-        (IndexExpr::Const(x), IndexExpr::Const(y)) => IndexExpr::Const(x.saturating_add(*y)),
-        (_, IndexExpr::Const(0)) => a,
-        (IndexExpr::Const(0), _) => b,
-        _ => IndexExpr::Add(Box::new(a), Box::new(b)),
-    }
-}
-
-fn times(a: IndexExpr, k: i64) -> IndexExpr {
-    match (&a, k) {
-        (IndexExpr::Const(x), _) => IndexExpr::Const(x.saturating_mul(k)),
-        (_, 1) => a,
-        _ => IndexExpr::Mul(Box::new(a), k),
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! A recurrence whose shape is not stated is found by elaborating the layer again with what was learnt (`recur.rs`).
 
+mod affine;
 mod attend;
 mod body;
 mod builtin;

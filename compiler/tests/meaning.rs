@@ -1,0 +1,226 @@
+//! What expressions mean: small layers without parameters, computed by the evaluator and by hand.
+
+use seqc::{
+    model::{self, ReadOptions},
+    reference, render,
+    source::Sources,
+};
+use seqc_ir::eval::Tensor;
+use std::{fs, path::Path};
+
+/// Results of a layer `thing` over tokens whose inputs are `x: [4]` and `t: int`.
+fn run(name: &str, body: &str, rows: &[([f64; 4], i64)]) -> Vec<Vec<f64>> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("meaning").join(name);
+    fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
+    let layer = format!("layer thing(x: [d], t: int) {{\n{body}\n}}\n");
+    fs::write(dir.join("layer.seq"), layer).unwrap_or_else(|e| panic!("{e}"));
+    let text = "version: 1\nmodel: m\nsizes: {d: 4}\ninputs: {x: \"[d]\", t: int}\nuse: [layer.seq]\nweights: {random: 1}\nstack: [thing: {}]\n";
+    let mut sources = Sources::default();
+    let path = dir.join("model.yaml");
+    let built = match model::read_text(&path, text.to_owned(), &mut sources, &ReadOptions::default()) {
+        Ok(built) => built,
+        Err(diagnostics) => {
+            let text: Vec<_> = diagnostics.iter().map(|d| render::human(d, &sources, false)).collect();
+            panic!("{name}:\n{}", text.join("\n"));
+        }
+    };
+    let rows: Vec<Vec<Tensor>> = rows
+        .iter()
+        .map(|(x, t)| vec![Tensor::new(&[4], x.to_vec()), Tensor::scalar(*t as f64)])
+        .collect();
+    let outputs = reference::run(&built, &rows).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let each = outputs[0].data.len() / rows.len();
+    outputs[0].data.chunks(each).map(<[f64]>::to_vec).collect()
+}
+
+const ROWS: [([f64; 4], i64); 4] = [
+    ([1.0, 2.0, 3.0, 4.0], 0),
+    ([-1.0, 0.5, 2.0, -3.0], 2),
+    ([0.0, 1.0, 0.0, 1.0], 2),
+    ([5.0, -5.0, 0.25, 8.0], 3),
+];
+
+/// Compares a layer with a function of one token.
+fn each(name: &str, body: &str, expected: impl Fn([f64; 4], i64) -> Vec<f64>) {
+    let wanted: Vec<Vec<f64>> = ROWS.iter().map(|(x, t)| expected(*x, *t)).collect();
+    close(name, &run(name, body, &ROWS), &wanted);
+}
+
+fn close(name: &str, found: &[Vec<f64>], wanted: &[Vec<f64>]) {
+    assert_eq!(found.len(), wanted.len(), "{name}");
+    for (f, w) in found.iter().zip(wanted) {
+        assert_eq!(f.len(), w.len(), "{name}: {f:?} {w:?}");
+        let near = f.iter().zip(w).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs().max(1.0));
+        assert!(near, "{name}: {found:?} is not {wanted:?}");
+    }
+}
+
+#[test]
+fn indices_are_affine() {
+    each("reversed", "  y[d] = x[3 - d]\n  y", |x, _| {
+        vec![x[3], x[2], x[1], x[0]]
+    });
+    each(
+        "pairs",
+        "  dim half = d / 2\n  y[half] = x[2 * half + 1] - x[2 * half]\n  y",
+        |x, _| vec![x[1] - x[0], x[3] - x[2]],
+    );
+    each(
+        "repeated",
+        "  dim two = 2\n  y[two, d] = x[d / 2 + d % 2 + two - 1 + (1 - two)]\n  flatten(y)",
+        |x, _| [0, 1, 1, 2].map(|n: usize| x[n]).repeat(2),
+    );
+}
+
+#[test]
+fn indices_are_in_range_where_every_value_is() {
+    each("halves", "  y[d] = x[d - d / 2 * 2 + 2]\n  y", |x, _| {
+        vec![x[2], x[3], x[2], x[3]]
+    });
+}
+
+#[test]
+fn quotients_round_down_in_brackets_only() {
+    each("quotients", "  y[d] = x[d / 2] * (d / 2)\n  y", |x, _| {
+        vec![0.0, x[0] * 0.5, x[1], x[1] * 1.5]
+    });
+}
+
+#[test]
+fn sums_nest() {
+    each("prefix", "  y[d] = sum(j: if j <= d then x[j] else 0)\n  y", |x, _| {
+        (0..4).map(|i| x[..=i].iter().sum()).collect()
+    });
+    each(
+        "gram",
+        "  y[d] = sum(j: x[d] * x[j] * sum(k < 2: x[k] + j))\n  y",
+        |x, _| {
+            let inner = |j: usize| (0..2).map(|k| x[k] + j as f64).sum::<f64>();
+            (0..4).map(|i| (0..4).map(|j| x[i] * x[j] * inner(j)).sum()).collect()
+        },
+    );
+    each(
+        "kinds",
+        "  concat(reshape(mean(i: x[i]), 1), reshape(max(i: x[i]), 1), reshape(min(i: x[i]), 1), reshape(prod(i: x[i]), 1))",
+        |x, _| {
+            let fold = |f: fn(f64, f64) -> f64| x.into_iter().reduce(f).unwrap_or(0.0);
+            vec![
+                x.iter().sum::<f64>() / 4.0,
+                fold(f64::max),
+                fold(f64::min),
+                x.iter().product(),
+            ]
+        },
+    );
+}
+
+#[test]
+fn integers_index_streams_and_tables() {
+    each("chosen", "  reshape(x[t], 1)", |x, t| vec![x[t as usize]]);
+    each(
+        "row",
+        "  dim rows = 5\n  table[rows, d] = rows * 10 + d\n  lookup(table, t + 1)",
+        |_, t| (0..4).map(|i| (t + 1) as f64 * 10.0 + f64::from(i)).collect(),
+    );
+    each(
+        "entry",
+        "  dim rows = 5\n  table[rows, d] = rows * 10 + d\n  y[d] = table[t, 3 - d]\n  y",
+        |_, t| (0..4).map(|i| t as f64 * 10.0 + 3.0 - f64::from(i)).collect(),
+    );
+}
+
+#[test]
+fn functions_apply_entry_by_entry_and_to_tensors() {
+    let silu = |v: f64| v / (1.0 + (-v).exp());
+    each("entries", "  y[d] = silu(x[d])\n  y", |x, _| x.map(silu).to_vec());
+    each("tensor", "  silu(x)", |x, _| x.map(silu).to_vec());
+    each("softmax", "  softmax(x)", |x, _| {
+        let total: f64 = x.iter().map(|v| v.exp()).sum();
+        x.map(|v| v.exp() / total).to_vec()
+    });
+}
+
+#[test]
+fn conditions_select() {
+    each("select", "  y = if x > 0 && t != 3 then x else -1\n  y", |x, t| {
+        x.map(|v| if v > 0.0 && t != 3 { v } else { -1.0 }).to_vec()
+    });
+    each("known", "  if d > 3 then x else x @ x", |x, _| x.to_vec());
+}
+
+#[test]
+fn parts_are_consecutive() {
+    each(
+        "parts",
+        "  (a, b) = split(x, 1, 3)\n  m = reshape(concat(b, a), 2, 2)\n  y[i, j] = m[j, i]\n  flatten(y)",
+        |x, _| vec![x[1], x[3], x[2], x[0]],
+    );
+}
+
+#[test]
+fn recurrences_remember() {
+    let mut total = [0.0; 4];
+    let sums = ROWS.map(|(x, _)| {
+        (0..4).for_each(|i| total[i] += x[i]);
+        total.to_vec()
+    });
+    close("total", &run("total", "  h = prev(h) + x\n  h", &ROWS), &sums);
+    let mut m = [10.0; 4];
+    let reset = ROWS.map(|(x, t)| {
+        let before = if t == 2 { [10.0; 4] } else { m };
+        m = std::array::from_fn(|i| 0.5 * before[i] + x[i]);
+        m.to_vec()
+    });
+    let body = "  h[d] = 0.5 * prev(h; init = 10, reset = t == 2)[d] + x[d]\n  h";
+    close("reset", &run("reset", body, &ROWS), &reset);
+    let (mut a, mut b) = (0.0, 0.0);
+    let pair = ROWS.map(|(x, _)| {
+        (a, b) = (b, 0.5 * a + x[0]);
+        vec![a, b]
+    });
+    let body = "  a = prev(b)\n  b = 0.5 * prev(a) + x[0]\n  concat(reshape(a, 1), reshape(b, 1))";
+    close("pair", &run("pair", body, &ROWS), &pair);
+}
+
+#[test]
+fn the_past_is_zero_before_the_start() {
+    let at = |n: usize, k: usize| n.checked_sub(k).map_or([0.0; 4], |n| ROWS[n].0);
+    let wanted: Vec<Vec<f64>> = (0..4).map(|n| at(n, 2).to_vec()).collect();
+    close("delay", &run("delay", "  delay(x, 2)", &ROWS), &wanted);
+    let body = "  dim taps = 2\n  w[d, taps] = taps + 1\n  causal_conv(x, w; dilation = 2)";
+    let filtered: Vec<Vec<f64>> = (0..4)
+        .map(|n| (0..4).map(|i| at(n, 2)[i] + 2.0 * at(n, 0)[i]).collect())
+        .collect();
+    close("filter", &run("filter", body, &ROWS), &filtered);
+    let place: Vec<Vec<f64>> = (0..4).map(|n| vec![f64::from(n % 3) / 2.0]).collect();
+    close(
+        "position",
+        &run("position", "  reshape(position() % 3 / 2, 1)", &ROWS),
+        &place,
+    );
+}
+
+#[test]
+fn attention_sees_what_its_predicate_says() {
+    let body = "  q = reshape(x, 2, 2)\n  k = reshape(x, 1, 4)\n  v = reshape(x, 2, 2)\n  \
+                flatten(attend(q, q, v; scale = 0.5, where (i, j) = i - j < 3 && t[i] == t[j], score (s, i, j) = s - (head + 1) * (i - j) / 2))";
+    let wanted: Vec<Vec<f64>> = (0..4_usize)
+        .map(|i| {
+            let mut out = Vec::new();
+            for head in 0..2 {
+                let part = |n: usize| [ROWS[n].0[2 * head], ROWS[n].0[2 * head + 1]];
+                let seen: Vec<usize> = (0..=i).filter(|j| i - j < 3 && ROWS[i].1 == ROWS[*j].1).collect();
+                let score = |j: usize| {
+                    let product = part(i)[0] * part(j)[0] + part(i)[1] * part(j)[1];
+                    // Between integers `/` rounds down.
+                    0.5 * product - ((head + 1) * (i - j) / 2) as f64
+                };
+                let total: f64 = seen.iter().map(|j| score(*j).exp()).sum();
+                (0..2).for_each(|e| out.push(seen.iter().map(|j| score(*j).exp() / total * part(*j)[e]).sum()));
+            }
+            out
+        })
+        .collect();
+    let body = body.replace("  k = reshape(x, 1, 4)\n", "");
+    close("attend", &run("attend", &body, &ROWS), &wanted);
+}
