@@ -2,7 +2,7 @@
 
 use super::{
     call::CallOf,
-    cx::{Binding, Cx, VarInfo},
+    cx::{Binding, Cx},
     shape::shown,
     val::{Tensor, Val, Var},
 };
@@ -84,7 +84,6 @@ impl Cx<'_> {
                 Stmt::Result(e) => result = Some((self.expr(e), e.span)),
             }
         }
-        self.open_states();
         let Some((mut val, span)) = result else {
             return self.error(
                 "no-result",
@@ -261,7 +260,7 @@ impl Cx<'_> {
                 );
                 return self.report(d.help("the left side takes different variables"));
             }
-            let Some(info) = self.target_var(name, var, body) else {
+            let Some(info) = self.var_info(var, body) else {
                 return Val::Poison;
             };
             vars.push(self.new_var(info));
@@ -295,11 +294,6 @@ impl Cx<'_> {
         }
         let v = self.spread(&t, &all, &[]);
         Val::Tensor(Tensor::over(v, outer))
-    }
-
-    fn target_var(&mut self, name: &Ident, var: &Ident, body: &Expr) -> Option<VarInfo> {
-        let _ = name;
-        self.var_info(var, body)
     }
 
     /// Results that the model asks for beside the first.

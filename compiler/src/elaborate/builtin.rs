@@ -361,6 +361,13 @@ impl Cx<'_> {
                 format!("a short filter has up to {MAX_TAPS} taps, this one {taps}"),
             );
         }
+        Val::Tensor(self.filtered(&t, &f, dilation))
+    }
+
+    /// The sum over the taps of weight times delayed stream; shapes fit.
+    fn filtered(&mut self, t: &Tensor, f: &Tensor, dilation: usize) -> Tensor {
+        let channels = self.dims(t);
+        let taps = self.dims(f)[channels.len()].size;
         let mut sum = None;
         for k in 0..taps {
             let mut map: Vec<IndexExpr> = (0..channels.len()).map(IndexExpr::Axis).collect();
@@ -375,9 +382,7 @@ impl Cx<'_> {
                 Some(before) => self.graph.sum_of(before, term),
             });
         }
-        match sum {
-            Some(v) => Val::Tensor(Tensor::over(v, t.vars)),
-            None => Val::Poison,
-        }
+        // A filter has at least one tap: no axis is empty.
+        Tensor::over(sum.unwrap_or(t.v), t.vars.clone())
     }
 }

@@ -171,61 +171,19 @@ impl Cx<'_> {
     /// Elaborates the body of a definition with its arguments.
     pub(super) fn inline(&mut self, call: CallOf) -> Val {
         self.inlined += 1;
-        let name = call.definition.def.name.text.clone();
         if self.frames.len() >= MAX_INLINE || self.inlined > MAX_INLINED {
-            if self.diagnostics.iter().any(|d| d.code == "too-deep") {
-                return Val::Poison;
-            }
-            let again = self.frames.iter().any(|f| f.definition.def.name.text == name);
-            let message = if again {
-                format!("`{name}` calls itself")
-            } else {
-                format!("inlining `{name}` makes this layer too large")
-            };
-            let d = Diagnostic::new("too-deep", call.at, message);
-            return self.report(d.help("functions are inlined: a recursion would have no end"));
+            return self.too_deep(&call);
         }
-        let expected = call.definition.def.streams.len();
-        if call.args.len() != expected {
-            let names: Vec<&str> = call
-                .definition
-                .def
-                .streams
-                .iter()
-                .map(|s| s.name.text.as_str())
-                .collect();
-            let given = call.args.len();
-            let mut message = format!(
-                "`{name}` takes {expected} streams ({}), {given} are given",
-                names.join(", ")
-            );
-            if expected == 0 {
-                message = format!("`{name}` takes no streams, {given} are given");
-            }
-            let defined = Place::new(call.definition.file, call.definition.def.name.span);
-            let mut d = Diagnostic::new("wrong-arguments", call.at, message).note(defined, "defined here");
-            if given > expected && !call.definition.def.settings.is_empty() {
-                let first = &call.definition.def.settings[0].name.text;
-                d = d.help(format!("settings are given by name: `{name}(…; {first} = …)`"));
-            }
-            return self.report(d);
+        if call.args.len() != call.definition.def.streams.len() {
+            return self.wrong_arguments(&call);
         }
         let outer = self.frames.last();
-        let path = outer.map_or(17, |f| f.path);
-        let path = [
-            call.at.file.0,
-            call.at.span.start,
-            call.at.span.end,
-            call.part.map_or(0, |n| n as u32 + 1),
-        ]
-        .iter()
-        .fold(path, |h, n| {
-            (h ^ u64::from(*n)).wrapping_mul(0x0100_0000_01b3).rotate_left(7)
-        });
         let prefix = match call.part {
-            Some(n) if n < self.request.blocks.len() => format!("{name}."),
-            Some(_) => String::new(),
-            None => format!("{}{name}.", outer.map_or("", |f| &f.prefix)),
+            Some(n) => super::block_prefix(&self.request.blocks, n),
+            None => {
+                let before = outer.map_or("", |f| &f.prefix);
+                format!("{before}{}.", call.definition.def.name.text)
+            }
         };
         self.frames.push(Frame {
             definition: call.definition.clone(),
@@ -233,7 +191,7 @@ impl Cx<'_> {
             vars: Vec::new(),
             lambda: Vec::new(),
             called_at: outer.is_some().then_some(call.at),
-            path,
+            path: path_of(outer.map_or(17, |f| f.path), &call),
             prefix,
             part: call.part,
         });
@@ -242,6 +200,41 @@ impl Cx<'_> {
         self.whole = whole;
         self.frames.pop();
         val
+    }
+
+    fn too_deep(&mut self, call: &CallOf) -> Val {
+        if self.diagnostics.iter().any(|d| d.code == "too-deep") {
+            return Val::Poison;
+        }
+        let name = &call.definition.def.name.text;
+        let again = self.frames.iter().any(|f| f.definition.def.name.text == *name);
+        let message = if again {
+            format!("`{name}` calls itself")
+        } else {
+            format!("inlining `{name}` makes this layer too large")
+        };
+        let d = Diagnostic::new("too-deep", call.at, message);
+        self.report(d.help("functions are inlined: a recursion would have no end"))
+    }
+
+    fn wrong_arguments(&mut self, call: &CallOf) -> Val {
+        let def = &call.definition.def;
+        let (name, expected, given) = (&def.name.text, def.streams.len(), call.args.len());
+        let names: Vec<&str> = def.streams.iter().map(|s| s.name.text.as_str()).collect();
+        let message = match expected {
+            0 => format!("`{name}` takes no streams, {given} are given"),
+            _ => format!(
+                "`{name}` takes {expected} streams ({}), {given} are given",
+                names.join(", ")
+            ),
+        };
+        let defined = Place::new(call.definition.file, def.name.span);
+        let mut d = Diagnostic::new("wrong-arguments", call.at, message).note(defined, "defined here");
+        if let Some(first) = def.settings.first().filter(|_| given > expected) {
+            let first = &first.name.text;
+            d = d.help(format!("settings are given by name: `{name}(…; {first} = …)`"));
+        }
+        self.report(d)
     }
 
     /// Binds arguments and settings; `None` where something does not fit.
@@ -380,4 +373,13 @@ impl Cx<'_> {
         }
         true
     }
+}
+
+/// Identifies a chain of calls: the same in every pass.
+fn path_of(outer: u64, call: &CallOf) -> u64 {
+    let part = call.part.map_or(0, |n| n as u32 + 1);
+    let parts = [call.at.file.0, call.at.span.start, call.at.span.end, part];
+    parts.iter().fold(outer, |hash, n| {
+        (hash ^ u64::from(*n)).wrapping_mul(0x0100_0000_01b3).rotate_left(7)
+    })
 }

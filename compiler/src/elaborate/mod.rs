@@ -82,13 +82,6 @@ pub struct Request<'a> {
     pub taps: Vec<(String, Place)>,
 }
 
-/// One stream that a layer in its blocks reads, beside the first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ExtraStream {
-    /// Name of the argument.
-    pub name: String,
-}
-
 /// Names of the streams that a layer in its blocks reads, in the order of the graph's inputs.
 pub fn stream_names(layer: &Definition, blocks: &[Part]) -> Vec<String> {
     let mut names: Vec<String> = layer.def.streams.iter().map(|s| s.name.text.clone()).collect();
@@ -105,6 +98,22 @@ pub fn stream_names(layer: &Definition, blocks: &[Part]) -> Vec<String> {
         );
     }
     names
+}
+
+/// What stands before the names of the parameters of block `n`: its name, numbered where it wraps more than once.
+pub fn block_prefix(blocks: &[Part], n: usize) -> String {
+    let Some(block) = blocks.get(n) else {
+        return String::new();
+    };
+    let name = &block.definition.def.name.text;
+    let before = blocks[..n]
+        .iter()
+        .filter(|b| b.definition.def.name.text == *name)
+        .count();
+    match before {
+        0 => format!("{name}."),
+        _ => format!("{name}_{}.", before + 1),
+    }
 }
 
 /// The graph of a layer, or everything that is wrong with it.

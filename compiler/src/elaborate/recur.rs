@@ -227,16 +227,6 @@ impl Cx<'_> {
         Val::Tensor(t)
     }
 
-    /// Nothing is left open at the end of a body except by other errors.
-    pub(super) fn open_states(&mut self) {
-        let open = self
-            .states
-            .values()
-            .filter(|info| self.graph.states[info.id.0 as usize].next.is_none())
-            .count();
-        debug_assert!(open <= self.states.len());
-    }
-
     /// Takes what this pass found about shapes into the next one; false when there is nothing new.
     pub(super) fn learn(&mut self) -> bool {
         let mut learnt = false;

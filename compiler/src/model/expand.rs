@@ -3,7 +3,7 @@
 use super::values::Names;
 use crate::{
     diag::{Diagnostic, Placed},
-    elaborate::{Given, Part},
+    elaborate::{Given, Part, block_prefix},
     library::{Definition, Library},
     source::Place,
 };
@@ -232,9 +232,9 @@ impl Expander<'_> {
     /// Parameters that are loaded must be declared somewhere, used or not.
     fn check_load(&mut self, entry: &LayerEntry, layer: &Part, blocks: &[Part]) {
         let mut known: Vec<String> = declared(&layer.definition).collect();
-        for block in blocks {
-            let name = &block.definition.def.name.text;
-            known.extend(declared(&block.definition).map(|p| format!("{name}.{p}")));
+        for (n, block) in blocks.iter().enumerate() {
+            let prefix = block_prefix(blocks, n);
+            known.extend(declared(&block.definition).map(|p| format!("{prefix}{p}")));
         }
         for (key, _) in &entry.load {
             if !known.contains(&key.text) {

@@ -45,8 +45,6 @@ pub struct Meta {
     pub max_context: Option<usize>,
     /// For each input of integers, how many values it takes.
     pub vocabularies: Vec<Option<usize>>,
-    /// All that the model and its layers say, for a hash: the same text means the same program.
-    pub text: String,
 }
 
 /// A model and what belongs to it.
@@ -123,12 +121,9 @@ pub fn read_text(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let violations = seqc_ir::verify::verify_model(&model);
-    if let Some(v) = violations.first() {
-        return Err(vec![Diagnostic::bare(
-            "internal",
-            format!("this is a bug in seqc: {v}"),
-        )]);
+    if let Some(v) = seqc_ir::verify::verify_model(&model).first() {
+        let message = format!("this is a bug in seqc: {v}");
+        return Err(vec![Diagnostic::bare("internal", message)]);
     }
     let random = file.weights.as_ref().and_then(|w| w.random.as_ref()).map(|r| r.value);
     let meta = Meta {
@@ -138,7 +133,6 @@ pub fn read_text(
         tokenizer: file.tokenizer.as_ref().map(|t| dir.join(&t.value)),
         max_context: bounds::max_context(&model),
         vocabularies: bounds::vocabularies(&model),
-        text: seqc_text(&model),
     };
     Ok(Built {
         model,
@@ -147,10 +141,6 @@ pub fn read_text(
         document: file,
         sizes,
     })
-}
-
-fn seqc_text(model: &Model) -> String {
-    model.to_string()
 }
 
 /// The text of a file of bounded length; `-` is standard input.

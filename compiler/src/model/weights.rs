@@ -86,7 +86,7 @@ impl Tensors {
     /// How a parameter is read, after its tensors have been checked; problems go to the list.
     pub fn store(&self, graph: &Graph, n: usize, at: (&ParamSource, Place), out: &mut Vec<Diagnostic>) -> Store {
         let shape = graph.params[n].ty.sizes();
-        let (source, place) = at;
+        let (source, _) = at;
         let row = shape.last().copied().unwrap_or(1);
         let matrix = is_matrix(graph, n);
         let Some(checkpoint) = &self.checkpoint else {
@@ -94,59 +94,62 @@ impl Tensors {
             let fits = self.path.is_none() && matrix && wanted.row_bytes(row).is_some();
             return if fits { wanted } else { Store::F32 };
         };
-        let expected = match source.tensors.len() {
-            1 => shape.clone(),
-            count => {
-                if shape.first() != Some(&count) {
-                    let message = format!(
-                        "{count} tensors are stacked for `{}`, its first axis has {:?}",
-                        source.name,
-                        shape.first().copied().unwrap_or(0)
-                    );
-                    out.push(Diagnostic::new("bad-tensor", place, message));
-                    return Store::F32;
-                }
-                shape[1..].to_vec()
+        let dtype = match self.checked(checkpoint, &shape, at) {
+            Ok(dtype) => dtype,
+            Err(d) => {
+                out.push(d);
+                return Store::F32;
             }
         };
-        let mut dtype = None;
-        for name in &source.tensors {
-            match checkpoint.get(name) {
-                None => {
-                    let names: Vec<&str> = checkpoint.names().collect();
-                    let file = self.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
-                    let d = Diagnostic::new(
-                        "missing-tensor",
-                        place,
-                        format!("there is no tensor `{name}` in {file}"),
-                    )
-                    .says(format!("wanted for `{}`, of shape {shape:?}", source.name));
-                    out.push(d.did_you_mean(name, names));
-                    return Store::F32;
-                }
-                Some(tensor) => {
-                    let squeeze = |s: &[usize]| s.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
-                    if squeeze(&tensor.shape) != squeeze(&expected) {
-                        let d = Diagnostic::new(
-                            "bad-tensor",
-                            place,
-                            format!("tensor `{name}` has shape {:?}", tensor.shape),
-                        )
-                        .says(format!("`{}` takes {expected:?}", source.name));
-                        out.push(d.help("compare the sizes of the model with those of the checkpoint"));
-                        return Store::F32;
-                    }
-                    dtype = Some(tensor.dtype);
-                }
-            }
-        }
-        let stored = dtype.and_then(native).filter(|_| source.tensors.len() == 1 && matrix);
+        let stored = native(dtype).filter(|_| source.tensors.len() == 1 && matrix);
         match (stored, self.store) {
             (_, Some(Store::F32)) | (None, _) => Store::F32,
             (Some(stored), None) => stored,
             (Some(stored), Some(wanted)) if stored == wanted => stored,
             (Some(_), Some(_)) => Store::F32,
         }
+    }
+
+    /// How a parameter's tensors are stored, once they are known to be there and to have its shape.
+    fn checked(
+        &self,
+        checkpoint: &Checkpoint,
+        shape: &[usize],
+        (source, place): (&ParamSource, Place),
+    ) -> Result<DType, Diagnostic> {
+        let count = source.tensors.len();
+        let expected = if count == 1 {
+            shape
+        } else {
+            shape.get(1..).unwrap_or_default()
+        };
+        if count != 1 && shape.first() != Some(&count) {
+            let first = shape.first().copied().unwrap_or(1);
+            let message = format!(
+                "{count} tensors are stacked for `{}`, its first axis has {first}",
+                source.name
+            );
+            return Err(Diagnostic::new("bad-tensor", place, message));
+        }
+        let mut dtype = DType::F32;
+        for name in &source.tensors {
+            let Some(tensor) = checkpoint.get(name) else {
+                let file = self.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+                let message = format!("there is no tensor `{name}` in {file}");
+                let d = Diagnostic::new("missing-tensor", place, message)
+                    .says(format!("wanted for `{}`, of shape {shape:?}", source.name));
+                return Err(d.did_you_mean(name, checkpoint.names()));
+            };
+            let squeeze = |s: &[usize]| s.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+            if squeeze(&tensor.shape) != squeeze(expected) {
+                let message = format!("tensor `{name}` has shape {:?}", tensor.shape);
+                let d =
+                    Diagnostic::new("bad-tensor", place, message).says(format!("`{}` takes {expected:?}", source.name));
+                return Err(d.help("compare the sizes of the model with those of the checkpoint"));
+            }
+            dtype = tensor.dtype;
+        }
+        Ok(dtype)
     }
 }
 
