@@ -2,9 +2,9 @@
 
 pub mod backend;
 pub mod cli;
-mod cli_text;
 pub mod diag;
 pub mod driver;
+pub mod effective;
 pub mod elaborate;
 pub mod import;
 pub mod known;

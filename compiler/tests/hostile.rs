@@ -15,6 +15,12 @@ fn deep(work: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// Mutations of each kind; `SEQC_CASES` asks for more.
+fn cases() -> usize {
+    let asked = std::env::var("SEQC_CASES").ok();
+    asked.and_then(|n| n.parse().ok()).unwrap_or(1500)
+}
+
 /// A small generator of well mixed bits.
 struct Mix(u64);
 
@@ -128,7 +134,7 @@ fn mutated_layers_are_answered() {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile-layers");
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
         let mut mix = Mix(7);
-        for _ in 0..1500 {
+        for _ in 0..cases() {
             let layer = mutated(LAYER, &mut mix);
             fs::write(dir.join("layer.seq"), &layer).unwrap_or_else(|e| panic!("{e}"));
             let start = Instant::now();
@@ -145,7 +151,7 @@ fn mutated_models_are_answered() {
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
         fs::write(dir.join("layer.seq"), LAYER).unwrap_or_else(|e| panic!("{e}"));
         let mut mix = Mix(11);
-        for _ in 0..1500 {
+        for _ in 0..cases() {
             let text = mutated(SMALL, &mut mix);
             let start = Instant::now();
             read(&dir, text.clone());

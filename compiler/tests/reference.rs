@@ -1,7 +1,7 @@
 //! The reference against published implementations: every checkpoint of `tests/fixtures/hf`, imported and evaluated.
 
 use seqc::{
-    import,
+    effective, import,
     model::{self, ReadOptions},
     reference,
     source::Sources,
@@ -66,4 +66,24 @@ fn equal_layers_share_a_graph() {
     };
     assert_eq!(kinds("24"), (3, 26));
     assert_eq!(kinds("48"), (3, 50));
+}
+
+/// A model written out is the same model.
+#[test]
+fn effective_models_are_the_same_models() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/models");
+    let read = |path: &Path, text: String| {
+        let built = model::read_text(path, text, &mut Sources::default(), &ReadOptions::default());
+        built.unwrap_or_else(|d| panic!("{}: {}", path.display(), d[0].message))
+    };
+    for entry in std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{e}")).flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_else(|e| panic!("{e}"));
+        let built = read(&entry.path(), text);
+        let again = read(&entry.path(), effective::effective(&built));
+        assert!(
+            built.model.to_string() == again.model.to_string(),
+            "{}",
+            entry.path().display()
+        );
+    }
 }

@@ -1,9 +1,9 @@
 //! `seqc check` and `seqc fmt`.
 
 use super::{ModelArgs, OK, Session, WRONG};
-use crate::{cli_text::quoted, library::Library, model};
+use crate::{effective, library::Library, model};
 use clap::Args;
-use std::{fmt::Write, path::PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -61,37 +61,13 @@ fn check_model(session: &mut Session, path: &std::path::Path, args: &CheckArgs) 
         Err(status) => return status,
     };
     if args.print_effective {
-        return session.print(&effective(&built));
+        return session.print(&effective::effective(&built));
     }
     if session.global.verbose > 0 {
         let (kinds, calls) = (built.model.kinds.len(), built.model.calls.len());
         session.say(&format!("{}: {calls} layers of {kinds} kinds", path.display()));
     }
     OK
-}
-
-/// The model with the values of all sizes, and every layer with its parameters.
-fn effective(built: &model::Built) -> String {
-    let mut out = format!("model: {}\nsizes:\n", built.meta.name);
-    for (name, value) in &built.sizes {
-        // Writing to a string does not fail.
-        let _ = writeln!(out, "  {name}: {}", quoted(value));
-    }
-    let _ = writeln!(out, "layers:");
-    for call in &built.model.calls {
-        let graph = built.model.graph(call);
-        let _ = writeln!(out, "  - {}: {}", call.name, graph.name);
-        for (port, source) in graph.params.iter().zip(&call.params) {
-            let _ = writeln!(
-                out,
-                "      {}: {:?} from {}",
-                port.name,
-                port.ty.sizes(),
-                source.tensors.join(" ")
-            );
-        }
-    }
-    out
 }
 
 pub(crate) fn fmt(session: &mut Session, args: &FmtArgs) -> u8 {

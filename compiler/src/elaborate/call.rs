@@ -300,6 +300,11 @@ impl Cx<'_> {
             let binding = value.map_or(Binding::Value(Val::Poison), Binding::Known);
             self.bind(name, binding, place);
         }
+        if let Some(part) = call.part {
+            let names = def.settings.iter().map(|s| s.name.text.clone());
+            let known: Vec<_> = names.filter_map(|n| Some((self.known_name(&n)?.0, n))).collect();
+            self.settings[part] = known.into_iter().map(|(value, name)| (name, value)).collect();
+        }
         fits
     }
 

@@ -98,6 +98,8 @@ pub(super) struct Cx<'a> {
     pub(super) inputs: Vec<Value>,
     /// Parameter numbers of the graph in the order of their declaration.
     pub(super) param_order: Vec<(usize, u32, usize)>,
+    /// Settings of each part of the request.
+    pub(super) settings: Vec<Vec<(String, Known)>>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) frames: Vec<Frame>,
     pub(super) vars: Vec<VarInfo>,
@@ -127,6 +129,7 @@ impl<'a> Cx<'a> {
             graph: Graph::new(request.layer.definition.def.name.text.clone()),
             inputs: Vec::new(),
             param_order: Vec::new(),
+            settings: vec![Vec::new(); request.blocks.len() + 1],
             diagnostics: Vec::new(),
             frames: Vec::new(),
             vars: Vec::new(),

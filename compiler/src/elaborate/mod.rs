@@ -116,8 +116,17 @@ pub fn block_prefix(blocks: &[Part], n: usize) -> String {
     }
 }
 
+/// A layer in its blocks.
+#[derive(Clone, Debug)]
+pub struct Elaborated {
+    /// What it computes.
+    pub graph: Graph,
+    /// Values of all settings, defaults among them: of each block from the outside in, then of the layer.
+    pub settings: Vec<Vec<(String, Known)>>,
+}
+
 /// The graph of a layer, or everything that is wrong with it.
-pub fn elaborate(request: &Request<'_>) -> Result<Graph, Vec<Diagnostic>> {
+pub fn elaborate(request: &Request<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
     let mut assumed = HashMap::new();
     for _ in 0..MAX_PASSES {
         let mut cx = Cx::new(request, assumed);
@@ -139,13 +148,14 @@ pub fn elaborate(request: &Request<'_>) -> Result<Graph, Vec<Diagnostic>> {
     ])
 }
 
-fn finish(cx: Cx<'_>) -> Result<Graph, Vec<Diagnostic>> {
+fn finish(cx: Cx<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
     let mut diagnostics = cx.diagnostics;
     if diagnostics.is_empty() {
         let graph = compact::compact(&cx.graph, &cx.param_order);
         let violations = seqc_ir::verify::verify(&graph);
         if violations.is_empty() {
-            return Ok(graph);
+            let settings = cx.settings;
+            return Ok(Elaborated { graph, settings });
         }
         let place = cx.request.layer.place;
         diagnostics = violations

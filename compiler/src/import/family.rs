@@ -2,8 +2,8 @@
 
 use super::{bare, config::Config};
 use crate::{
-    cli_text::quoted,
     diag::{Diagnostic, Placed},
+    effective::quoted,
     known::{self, Env, Known, Problem},
     model::values,
     source::{FileId, Place, Sources},

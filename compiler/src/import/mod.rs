@@ -6,6 +6,7 @@ mod paths;
 
 use crate::{
     diag::{self, Diagnostic, Placed},
+    effective,
     model::{self, ReadOptions, standard},
     source::Sources,
 };
@@ -58,12 +59,12 @@ fn write(checkpoint: &Path, output: &Path, sources: &mut Sources) -> Result<(Str
     }
     text.push_str(&format!(
         "weights: {{file: {}}}\n",
-        yaml_text(&paths::relative(&weights, &base))
+        effective::text(&paths::relative(&weights, &base))
     ));
     if let Some(tokenizer) = tokenizer {
         text.push_str(&format!(
             "tokenizer: {}\n",
-            yaml_text(&paths::relative(&tokenizer, &base))
+            effective::text(&paths::relative(&tokenizer, &base))
         ));
     }
     text.push_str(&family.rest);
@@ -140,19 +141,5 @@ fn plain_name(name: &str) -> String {
             }
         })
         .collect();
-    yaml_text(&clean)
-}
-
-/// A text in YAML, in quotes where it needs them.
-fn yaml_text(text: &str) -> String {
-    let plain = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '.' | '/'))
-        && text.chars().any(|c| c.is_ascii_alphabetic());
-    if plain && !matches!(text, "true" | "false" | "null" | ".inf" | ".nan") {
-        text.to_owned()
-    } else {
-        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-    }
+    effective::text(&clean)
 }

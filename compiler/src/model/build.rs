@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     diag::{Diagnostic, Placed},
-    elaborate::{self, Part, Request},
+    elaborate::{self, Elaborated, Part, Request},
     library::Library,
     source::{FileId, Place},
 };
@@ -28,6 +28,9 @@ struct Stream {
     ty: Option<Ty>,
 }
 
+/// Values of all settings of one call.
+pub type CallSettings = Vec<Vec<(String, crate::known::Known)>>;
+
 pub(super) struct Builder<'a> {
     library: &'a Library,
     file: &'a ModelFile,
@@ -38,8 +41,10 @@ pub(super) struct Builder<'a> {
     streams: HashMap<String, Stream>,
     /// Graphs by what they were made of; `None` after an error.
     graphs: HashMap<String, Option<usize>>,
-    elaborated: Vec<Graph>,
+    elaborated: Vec<Elaborated>,
     kinds: HashMap<(usize, Vec<String>), KindId>,
+    /// Settings of each call: of its blocks from the outside in, then of its layer.
+    settings: Vec<CallSettings>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
@@ -50,7 +55,7 @@ pub(super) fn build(
     names: &Names,
     tensors: &Tensors,
     instances: &[Instance],
-) -> (Model, Vec<Diagnostic>) {
+) -> (Model, Vec<CallSettings>, Vec<Diagnostic>) {
     let mut b = Builder {
         library,
         file,
@@ -64,10 +69,11 @@ pub(super) fn build(
         graphs: HashMap::new(),
         elaborated: Vec::new(),
         kinds: HashMap::new(),
+        settings: Vec::new(),
         diagnostics: Vec::new(),
     };
     b.stack(instances);
-    (b.model, b.diagnostics)
+    (b.model, b.settings, b.diagnostics)
 }
 
 impl Builder<'_> {
@@ -169,7 +175,8 @@ impl Builder<'_> {
         let Some(at) = found else {
             return self.result_after_error(instance, &inputs[0]);
         };
-        let graph = self.elaborated[at].clone();
+        let Elaborated { graph, settings } = self.elaborated[at].clone();
+        self.settings.push(settings);
         let (params, stores) = self.params(instance, &graph);
         let kind = self.kind(at, &graph, stores);
         let results: Vec<StreamId> = graph.outputs.iter().map(|_| self.model.new_stream()).collect();
@@ -271,8 +278,8 @@ impl Builder<'_> {
             taps: taps.to_vec(),
         };
         match elaborate::elaborate(&request) {
-            Ok(graph) => {
-                self.elaborated.push(graph);
+            Ok(elaborated) => {
+                self.elaborated.push(elaborated);
                 Some(self.elaborated.len() - 1)
             }
             Err(diagnostics) => {

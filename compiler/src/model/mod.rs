@@ -14,6 +14,7 @@ use crate::{
     library::Library,
     source::{FileId, Place, Sources},
 };
+pub use build::CallSettings;
 use seqc_grammar::{
     ast::Ident,
     model::{ModelFile, Spanned, read_model},
@@ -60,6 +61,10 @@ pub struct Built {
     pub document: ModelFile,
     /// Values of the sizes, in order.
     pub sizes: Vec<(String, crate::known::Known)>,
+    /// The layers one by one, in the order of the model's calls.
+    pub instances: Vec<expand::Instance>,
+    /// Values of all settings of each of them.
+    pub settings: Vec<CallSettings>,
 }
 
 /// How a model is read.
@@ -117,7 +122,7 @@ pub fn read_text(
     let named = file.weights.as_ref().and_then(|w| w.file.as_ref());
     let weights = options.weights.clone().or_else(|| named.map(|f| dir.join(&f.value)));
     let tensors = Tensors::open(id, file.weights.as_ref(), weights.clone()).map_err(|d| vec![d])?;
-    let (model, problems) = build::build(&library, &file, &names, &tensors, &instances);
+    let (model, settings, problems) = build::build(&library, &file, &names, &tensors, &instances);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -140,6 +145,8 @@ pub fn read_text(
         tensors,
         document: file,
         sizes,
+        instances,
+        settings,
     })
 }
 

@@ -1,0 +1,138 @@
+//! Models written out: repeats, conditions and defaults resolved, every value visible.
+
+use crate::{known::Known, model::Built};
+use std::fmt::Write;
+
+/// The model as a model file that needs no expression: the same model, layer by layer.
+pub fn effective(built: &Built) -> String {
+    let mut out = format!("version: 1\nmodel: {}\nsizes:\n", text(&built.meta.name));
+    // Writing to a string does not fail.
+    for (name, value) in &built.sizes {
+        let _ = writeln!(out, "  {name}: {}", quoted(value));
+    }
+    let inputs = built.model.inputs.iter().map(|i| {
+        let sizes: Vec<String> = i.ty.sizes().iter().map(ToString::to_string).collect();
+        let shape = if sizes.is_empty() {
+            String::new()
+        } else {
+            format!("[{}]", sizes.join(", "))
+        };
+        let int = if i.ty.elem == seqc_ir::Elem::I64 { "int" } else { "" };
+        format!("{}: \"{int}{shape}\"", i.name)
+    });
+    let _ = writeln!(out, "inputs: {{{}}}", inputs.collect::<Vec<_>>().join(", "));
+    if !built.document.uses.is_empty() {
+        let uses: Vec<String> = built.document.uses.iter().map(|u| text(&u.value)).collect();
+        let _ = writeln!(out, "use: [{}]", uses.join(", "));
+    }
+    match (&built.document.weights, built.meta.random) {
+        (_, Some(seed)) => drop(writeln!(out, "weights: {{random: {seed}}}")),
+        (Some(weights), None) => {
+            let file = weights.file.iter().map(|f| format!("file: {}", text(&f.value)));
+            let ty = weights.ty.iter().map(|t| format!("type: {}", t.value));
+            let _ = writeln!(out, "weights: {{{}}}", file.chain(ty).collect::<Vec<_>>().join(", "));
+        }
+        (None, None) => {}
+    }
+    if let Some(tokenizer) = &built.document.tokenizer {
+        let _ = writeln!(out, "tokenizer: {}", text(&tokenizer.value));
+    }
+    for (name, _) in &built.model.outputs {
+        let _ = writeln!(out, "output: {name}");
+    }
+    let _ = writeln!(out, "stack:");
+    (0..built.instances.len()).for_each(|n| entry(built, n, &mut out));
+    out
+}
+
+/// One layer with its blocks, streams and tensors.
+fn entry(built: &Built, n: usize, out: &mut String) {
+    let (instance, settings, call) = (&built.instances[n], &built.settings[n], &built.model.calls[n]);
+    let (blocks, layer) = settings.split_at(instance.blocks.len());
+    let name = &instance.layer.definition.def.name.text;
+    let of = |part: &[(String, Known)]| -> String {
+        let parts: Vec<String> = part.iter().map(|(n, v)| format!("{n}: {}", quoted(v))).collect();
+        format!("{{{}}}", parts.join(", "))
+    };
+    let _ = writeln!(out, "  - {name}: {}", layer.iter().map(|s| of(s)).collect::<String>());
+    let _ = writeln!(out, "    name: {}", text(&instance.path));
+    let blocks: Vec<String> = blocks
+        .iter()
+        .zip(&instance.blocks)
+        .map(|(s, block)| format!("{{{}: {}}}", block.definition.def.name.text, of(s)))
+        .collect();
+    let blocks = if blocks.is_empty() {
+        "none".to_owned()
+    } else {
+        format!("[{}]", blocks.join(", "))
+    };
+    let _ = writeln!(out, "    block: {blocks}");
+    for (key, pairs) in [("in", &instance.streams), ("tap", &instance.taps)] {
+        let pairs: Vec<String> = pairs.iter().map(|(a, b)| format!("{}: {}", a.text, b.text)).collect();
+        if !pairs.is_empty() {
+            let _ = writeln!(out, "    {key}: {{{}}}", pairs.join(", "));
+        }
+    }
+    let _ = writeln!(out, "    load:");
+    let graph = built.model.graph(call);
+    for (port, source) in graph.params.iter().zip(&call.params) {
+        let tensors: Vec<String> = source.tensors.iter().map(|t| text(t)).collect();
+        let sizes = port.ty.sizes();
+        let list = if let [one] = &tensors[..] {
+            one.clone()
+        } else {
+            format!("[{}]", tensors.join(", "))
+        };
+        let _ = writeln!(out, "      {}: {list}  # {sizes:?}", port.name);
+    }
+}
+
+/// A text in YAML, in quotes where it needs them.
+pub(crate) fn text(text: &str) -> String {
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '.' | '/'))
+        && text.chars().any(|c| c.is_ascii_alphabetic());
+    if plain && !matches!(text, "true" | "false" | "null" | ".inf" | ".nan") {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
+/// A value as a model file spells it.
+pub(crate) fn quoted(value: &Known) -> String {
+    match value {
+        Known::Num(n) if n.is_infinite() => if *n > 0.0 { ".inf" } else { "-.inf" }.to_owned(),
+        Known::List(items) => {
+            let items: Vec<String> = items.iter().map(quoted).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Known::Str(s) => {
+            let word = s.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && s.starts_with(|c: char| c.is_ascii_alphabetic())
+                && !matches!(
+                    s.as_str(),
+                    "true"
+                        | "false"
+                        | "null"
+                        | "inf"
+                        | "if"
+                        | "then"
+                        | "else"
+                        | "Infinity"
+                        | "True"
+                        | "False"
+                        | "Null"
+                        | "NULL"
+                );
+            if word {
+                s.clone()
+            } else {
+                format!("'\"{}\"'", s.replace('\'', "''"))
+            }
+        }
+        other => other.to_string(),
+    }
+}
