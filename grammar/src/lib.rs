@@ -7,6 +7,9 @@ pub mod diag;
 mod lex;
 pub mod model;
 mod parse;
+mod walk;
+pub mod yaml;
 
 pub use diag::{Diagnostic, FileId, Label, Severity, Sources, line_column, nearest};
+pub use model::{parse_model, parse_template, schema};
 pub use parse::{MAX_FILE, MAX_NESTING, MAX_OPERATORS, parse_expr, parse_file};

@@ -1,5 +1,15 @@
 //! Syntax of model files (YAML, docs/language.md §5). Every node knows its place in the text.
 
+mod read;
+mod scalar;
+mod schema;
+mod stack;
+
+pub use read::{MODEL_KEYS, WEIGHTS_KEYS, parse_model, read_model};
+pub use scalar::parse_template;
+pub use schema::schema;
+pub use stack::{ENTRY_KEYS, REPEAT_KEYS};
+
 use crate::ast::{Expr, Ident, Shape, Span};
 
 /// A value and where it stands.

@@ -222,12 +222,15 @@ pub enum StateKind {
         /// Bytes.
         bytes: usize,
     },
-    /// Appended to: pages of [`PAGE_TOKENS`] tokens of `page_bytes` each; token `j` is in page
-    /// `(j / PAGE_TOKENS) % pages` when `pages` is given (a ring), else in page `j / PAGE_TOKENS`, and
-    /// the runtime must provide pages for all tokens of the chunk before the step.
+    /// Appended to: pages of [`PAGE_TOKENS`] tokens of `page_bytes` each. Token `j` is in page `p = j / PAGE_TOKENS`
+    /// when `p < pinned` or no ring is given, else in page `pinned + (p - pinned) % pages`. The runtime provides pages
+    /// for all tokens of the chunk before the step.
     Pages {
         /// Bytes of a page.
         page_bytes: usize,
+        /// Pages before the ring: the first tokens of the sequence, kept for good.
+        #[serde(default)]
+        pinned: usize,
         /// Pages of the ring; `None`: grows with the context.
         pages: Option<usize>,
     },

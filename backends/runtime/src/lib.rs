@@ -1,1 +1,25 @@
-//! Placeholder.
+//! What every emitted program carries: threads, weights, state, tokenizer and the command line.
+//!
+//! There is no numerical kernel here. [`code::Code`] is the generated half of a program; [`model::Model`] is that with
+//! weights and threads; a [`session::Session`] is one sequence being read; [`cli`] is the program around them.
+
+mod barrier;
+#[cfg(feature = "library")]
+mod capi;
+pub mod chat;
+pub mod cli;
+pub mod code;
+pub mod error;
+mod machine;
+mod memory;
+pub mod model;
+pub mod pool;
+pub mod sample;
+mod saved;
+pub mod session;
+mod state;
+pub mod tokenizer;
+mod weights;
+
+pub use barrier::{Barrier, seqc_barrier};
+pub use error::{Error, Result};

@@ -99,7 +99,9 @@ impl Parser<'_> {
             return Ok(kind);
         }
         let d = self.unexpected_message("`layer`, `block` or `fn`");
-        let meant = (token.kind == Kind::Word).then(|| nearest(word, ["layer", "block", "fn"])).flatten();
+        let meant = (token.kind == Kind::Word)
+            .then(|| nearest(word, ["layer", "block", "fn"]))
+            .flatten();
         Err(match meant {
             Some(meant) => self.report(d.help(format!("did you mean `{meant}`?"))),
             None => self.report(d),
@@ -161,9 +163,10 @@ impl Parser<'_> {
             Some(_) => self.stream_ty()?,
             None if kind == DefKind::Fn => StreamTy::Any,
             None => {
-                let d = self
-                    .unexpected_message("`:` and the shape of the stream")
-                    .help(format!("streams have shapes, `{}: [d]`, and stand before the settings: `(x: [d]; heads)`", name.text));
+                let d = self.unexpected_message("`:` and the shape of the stream").help(format!(
+                    "streams have shapes, `{}: [d]`, and stand before the settings: `(x: [d]; heads)`",
+                    name.text
+                ));
                 return Err(self.report(d));
             }
         };
@@ -189,7 +192,10 @@ impl Parser<'_> {
         if self.is(":") {
             let d = Diagnostic::error("syntax", "a setting has a default, not a shape")
                 .label(self.file, name.span, "")
-                .help(format!("streams stand before the `;`, settings are `{} = …` or `{}`", name.text, name.text));
+                .help(format!(
+                    "streams stand before the `;`, settings are `{} = …` or `{}`",
+                    name.text, name.text
+                ));
             return Err(self.report(d));
         }
         let default = match self.eat("=") {
@@ -208,4 +214,3 @@ fn def_kind(word: &str) -> Option<DefKind> {
         _ => None,
     }
 }
-

@@ -171,7 +171,10 @@ impl Parser<'_> {
         self.glue();
         let exponent = self.deeper(Self::prefix)?;
         let span = base.span.to(exponent.span);
-        Ok(node(ExprKind::Binary(BinOp::Pow, Box::new(base), Box::new(exponent)), span))
+        Ok(node(
+            ExprKind::Binary(BinOp::Pow, Box::new(base), Box::new(exponent)),
+            span,
+        ))
     }
 
     fn postfix(&mut self) -> Read<Expr> {
@@ -181,7 +184,13 @@ impl Parser<'_> {
             let (indices, close) = self.bracketed()?;
             let span = base.span.to(close);
             let base_box = Box::new(base);
-            base = node(ExprKind::Index { base: base_box, indices }, span);
+            base = node(
+                ExprKind::Index {
+                    base: base_box,
+                    indices,
+                },
+                span,
+            );
         }
         Ok(base)
     }
@@ -284,7 +293,11 @@ impl Parser<'_> {
                         .help("sum, mean, max, min and prod do: `sum(k: x[k])`");
                     self.report(d);
                 }
-                let vars = args.args.into_iter().map(|a| self.index_variable(a)).collect::<Read<_>>()?;
+                let vars = args
+                    .args
+                    .into_iter()
+                    .map(|a| self.index_variable(a))
+                    .collect::<Read<_>>()?;
                 let body = Box::new(body);
                 Ok(node(ExprKind::Reduce { op: name, vars, body }, span))
             }
@@ -328,7 +341,9 @@ impl Parser<'_> {
         if !self.is_name() {
             return None;
         }
-        let ahead = self.tokens[self.at + 1..].iter().filter(|t| !matches!(t.kind, Kind::Newline | Kind::Doc));
+        let ahead = self.tokens[self.at + 1..]
+            .iter()
+            .filter(|t| !matches!(t.kind, Kind::Newline | Kind::Doc));
         let mut ahead = ahead.map(|t| (t.kind, t.span.of(self.text)));
         match ahead.next()?.1 {
             "=" => return Some(false),
@@ -383,6 +398,9 @@ impl Parser<'_> {
 impl BinOp {
     /// Whether it compares its sides.
     pub fn is_comparison(self) -> bool {
-        matches!(self, BinOp::Lt | BinOp::Le | BinOp::Gt | BinOp::Ge | BinOp::Eq | BinOp::Ne)
+        matches!(
+            self,
+            BinOp::Lt | BinOp::Le | BinOp::Gt | BinOp::Ge | BinOp::Eq | BinOp::Ne
+        )
     }
 }

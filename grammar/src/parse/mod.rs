@@ -42,7 +42,13 @@ pub fn parse_file(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
 /// What cannot be read is [`ExprKind::Error`] and reported.
 pub fn parse_expr(file: FileId, text: &str, offset: u32) -> (Expr, Vec<Diagnostic>) {
     if let Some(d) = too_long(file, text) {
-        return (error_expr(Span { start: offset, end: offset }), vec![d]);
+        return (
+            error_expr(Span {
+                start: offset,
+                end: offset,
+            }),
+            vec![d],
+        );
     }
     let mut parser = Parser::new(file, text, offset);
     parser.open_brackets = 1;

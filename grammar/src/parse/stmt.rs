@@ -19,7 +19,9 @@ impl Parser<'_> {
                 break close;
             }
             if self.raw().kind == Kind::End || self.definition_ahead() {
-                let d = self.unexpected_message("`}` or a statement").also(self.file, open, "opened here");
+                let d = self
+                    .unexpected_message("`}` or a statement")
+                    .also(self.file, open, "opened here");
                 self.report(d);
                 break self.last_end();
             }
@@ -63,6 +65,10 @@ impl Parser<'_> {
             Some(end) if end >= stuck => end,
             _ => self.line_end(stuck, first),
         };
+        // Every statement takes at least one token, or reading would never end.
+        if self.at <= first && !self.is("}") && self.raw().kind != Kind::End {
+            self.at = first + 1;
+        }
     }
 
     /// The first end of a line after `first` where no bracket is open, if there is one in this body.
@@ -159,7 +165,10 @@ impl Parser<'_> {
 
     /// A value may begin on the line after its `=`.
     fn glue_in_value(&mut self) {
-        let after_equals = self.at.checked_sub(1).is_some_and(|n| self.text_of(self.tokens[n]) == "=");
+        let after_equals = self
+            .at
+            .checked_sub(1)
+            .is_some_and(|n| self.text_of(self.tokens[n]) == "=");
         if after_equals {
             self.glue();
         }

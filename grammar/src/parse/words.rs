@@ -53,7 +53,8 @@ impl Parser<'_> {
         let found = self.found(token);
         let advice = ADVICE.iter().find(|(sign, _)| *sign == self.text_of(token));
         let message = format!("{wanted} is expected here, not {found}");
-        let d = Diagnostic::error("syntax", message).label(self.file, self.shift(token.span), format!("expected {wanted}"));
+        let d =
+            Diagnostic::error("syntax", message).label(self.file, self.shift(token.span), format!("expected {wanted}"));
         match advice {
             Some((_, advice)) => d.help(*advice),
             None if token.kind == Kind::Word && KEYWORDS.contains(&self.text_of(token)) && wanted.contains("name") => {

@@ -55,11 +55,23 @@ pub(crate) fn render(text: &str, diagnostics: &[Diagnostic]) -> String {
             let shown = text.lines().nth(line - 1).unwrap_or("");
             let width = (label.span.of(text).lines().next().unwrap_or("").chars().count()).max(1);
             let mark = if label.primary { "^" } else { "-" }.repeat(width);
-            out.push_str(&format!("  | {shown}\n  | {}{mark} {}\n", " ".repeat(column - 1), label.text));
+            out.push_str(&format!(
+                "  | {shown}\n  | {}{mark} {}\n",
+                " ".repeat(column - 1),
+                label.text
+            ));
         }
         for help in &d.help {
             out.push_str(&format!("  = {help}\n"));
         }
     }
     out
+}
+
+/// Compares with the stored snapshot, in which input and output stand together.
+pub(crate) fn snapshot(name: &str, input: &str, output: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, format!("{input}----\n{output}")));
 }

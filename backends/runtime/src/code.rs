@@ -1,0 +1,86 @@
+//! The generated half of a program, as the runtime sees it.
+
+use seqc_abi::Descriptor;
+
+use crate::{Error, Result};
+
+/// A generated function: all threads call it with the same frame (see `seqc_abi::frame`), their number and how many
+/// they are.
+pub type Entry = unsafe extern "C" fn(frame: *const u64, tid: i64, threads: i64);
+
+/// Versions of the descriptor that this runtime reads.
+pub const DESCRIPTOR_VERSION: u32 = 1;
+
+/// A compiled model without its weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Code {
+    /// JSON of a [`Descriptor`].
+    pub descriptor: &'static [u8],
+    /// The load-time stage.
+    pub load: Entry,
+    /// One chunk.
+    pub step: Entry,
+}
+
+impl Code {
+    /// Reads the descriptor.
+    ///
+    /// # Errors
+    ///
+    /// A descriptor that another version of the tool wrote.
+    pub fn describe(&self) -> Result<Descriptor> {
+        let descriptor: Descriptor = serde_json::from_slice(self.descriptor)
+            .map_err(|error| Error::Failed(format!("the program's descriptor cannot be read: {error}")))?;
+        if descriptor.version != DESCRIPTOR_VERSION {
+            return Err(Error::Failed(format!(
+                "the program's descriptor has version {}, this runtime reads {DESCRIPTOR_VERSION}",
+                descriptor.version
+            )));
+        }
+        Ok(descriptor)
+    }
+}
+
+#[cfg(all(any(feature = "program", feature = "library"), not(test), target_env = "musl"))]
+pub(crate) use linked::code;
+
+// Tests are hosted by another C library, where no generated object is linked.
+#[cfg(all(any(feature = "program", feature = "library"), not(test), target_env = "musl"))]
+mod linked {
+    use super::Code;
+
+    unsafe extern "C" {
+        static seqc_descriptor: u8;
+        static seqc_descriptor_len: u64;
+        fn seqc_load(frame: *const u64, tid: i64, threads: i64);
+        fn seqc_step(frame: *const u64, tid: i64, threads: i64);
+    }
+
+    /// The object that this program was linked with.
+    pub(crate) fn code() -> Code {
+        // SAFETY: the generated object defines both symbols as `seqc_abi::symbols` says.
+        let descriptor =
+            unsafe { std::slice::from_raw_parts(&raw const seqc_descriptor, seqc_descriptor_len as usize) };
+        Code {
+            descriptor,
+            load: seqc_load,
+            step: seqc_step,
+        }
+    }
+
+    /// What the C library calls: `main` of every emitted program.
+    #[cfg(feature = "program")]
+    #[unsafe(no_mangle)]
+    pub(crate) extern "C" fn main(argc: i32, argv: *const *const std::ffi::c_char) -> i32 {
+        use std::{ffi::CStr, ffi::OsStr, os::unix::ffi::OsStrExt};
+        let word = |i: usize| {
+            // SAFETY: the C library passes `argc` strings that live as long as the process.
+            let text = unsafe { CStr::from_ptr(*argv.add(i)) };
+            OsStr::from_bytes(text.to_bytes()).to_owned()
+        };
+        let args = (0..usize::try_from(argc).unwrap_or(0)).map(word).collect();
+        crate::cli::install_panic_hook();
+        let status = crate::cli::run(code(), args);
+        std::process::exit(status)
+    }
+}

@@ -1,0 +1,36 @@
+//! What the machine is, beside every measurement.
+
+use serde_json::{Value, json};
+
+/// Processor, its vector features, cores and memory.
+pub(crate) fn describe() -> Value {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let gib = field(&memory, "MemTotal")
+        .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok())
+        .map(|kib| (kib / f64::from(1 << 20) * 10.0).round() / 10.0);
+    json!({
+        "processor": field(&cpu, "model name"),
+        "features": features(field(&cpu, "flags").unwrap_or_default()),
+        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+        "memory_gib": gib,
+        "system": system(),
+    })
+}
+
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim())
+}
+
+/// Those features that decide how fast dense arithmetic is.
+fn features(flags: &str) -> Vec<&str> {
+    let decisive =
+        |flag: &&str| flag.starts_with("avx") || flag.starts_with("amx") || *flag == "fma" || *flag == "f16c";
+    flags.split_whitespace().filter(decisive).collect()
+}
+
+fn system() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("Linux {}", release.trim())
+}

@@ -1,0 +1,223 @@
+//! Saved sessions: a file with the state of one sequence, bound to the model that made it.
+//!
+//! ```text
+//! magic 8 | version u32 | length u32 of the identity | identity | position u64 | pending u32 | pending tokens i64…
+//! entries, in the manifest's order, as long as manifest and position say | crc32 of all before u32
+//! ```
+//! The identity is the model's hash and that of its state manifest. Numbers are little-endian.
+
+use std::{
+    fs,
+    io::{self, BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use seqc_abi::Descriptor;
+
+use crate::{
+    Error, Result,
+    state::{State, kept_bytes},
+};
+
+const MAGIC: &[u8; 8] = b"SEQCSTAT";
+const VERSION: u32 = 1;
+/// Tokens that may wait to be read.
+const MOST_PENDING: u32 = 1 << 16;
+
+/// What a file holds.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    pub(crate) state: State,
+    pub(crate) position: u64,
+    /// Tokens of the text that the state has not seen: what was generated last.
+    pub(crate) pending: Vec<i64>,
+}
+
+/// What a file must agree with: model and manifest.
+fn identity(descriptor: &Descriptor) -> Vec<u8> {
+    // Serialising plain data to memory does not fail.
+    let manifest = serde_json::to_vec(&descriptor.states).unwrap_or_default();
+    format!("{} {:08x}", descriptor.hash, crc32fast::hash(&manifest)).into_bytes()
+}
+
+/// Writes beside the target and renames, so that no half-written file is ever seen.
+pub(crate) fn save(path: &Path, descriptor: &Descriptor, session: (&State, u64), pending: &[i64]) -> Result<()> {
+    let failed = |error: io::Error| Error::Failed(format!("{}: {error}", path.display()));
+    let part = beside(path);
+    let written = write(&part, descriptor, session, pending).and_then(|()| fs::rename(&part, path).map_err(failed));
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn write(part: &Path, descriptor: &Descriptor, session: (&State, u64), pending: &[i64]) -> Result<()> {
+    let failed = |error: io::Error| Error::Failed(format!("{}: {error}", part.display()));
+    let (state, position) = session;
+    let mut out = Summed::new(BufWriter::new(fs::File::create(part).map_err(failed)?));
+    let identity = identity(descriptor);
+    let mut head = MAGIC.to_vec();
+    head.extend(VERSION.to_le_bytes());
+    head.extend((identity.len() as u32).to_le_bytes());
+    head.extend(&identity);
+    head.extend(position.to_le_bytes());
+    head.extend((pending.len() as u32).to_le_bytes());
+    head.extend(pending.iter().flat_map(|token| token.to_le_bytes()));
+    out.write_all(&head).map_err(failed)?;
+    for (number, slot) in descriptor.states.iter().enumerate() {
+        out.write_all(state.kept(number, kept_bytes(slot, position)?))
+            .map_err(failed)?;
+    }
+    let sum = out.sum.clone().finalize();
+    let mut file = out.inner;
+    file.write_all(&sum.to_le_bytes()).map_err(failed)?;
+    let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)
+}
+
+/// Reads a file of this model.
+pub(crate) fn load(path: &Path, descriptor: &Descriptor) -> Result<Saved> {
+    let wrong = |message: &str| Error::input(format!("{}: {message}", path.display()));
+    let file = fs::File::open(path).map_err(|error| wrong(&error.to_string()))?;
+    let size = file.metadata().map_err(|error| wrong(&error.to_string()))?.len();
+    let mut reader = Summed::new(BufReader::new(file));
+    read(&mut reader, descriptor, size).map_err(|error| match error {
+        Reading::Wrong(message) => wrong(&message),
+        Reading::System(error) if error.kind() == io::ErrorKind::UnexpectedEof => wrong("the saved state is cut short"),
+        Reading::System(error) => wrong(&error.to_string()),
+        Reading::Other(error) => error,
+    })
+}
+
+enum Reading {
+    Wrong(String),
+    System(io::Error),
+    Other(Error),
+}
+
+impl From<io::Error> for Reading {
+    fn from(error: io::Error) -> Reading {
+        Reading::System(error)
+    }
+}
+
+impl From<Error> for Reading {
+    fn from(error: Error) -> Reading {
+        Reading::Other(error)
+    }
+}
+
+fn read(
+    reader: &mut Summed<BufReader<fs::File>>,
+    descriptor: &Descriptor,
+    size: u64,
+) -> std::result::Result<Saved, Reading> {
+    let wrong = |message: &str| Reading::Wrong(message.to_owned());
+    if &reader.bytes::<8>()? != MAGIC {
+        return Err(wrong("not a saved state"));
+    }
+    let version = u32::from_le_bytes(reader.bytes()?);
+    if version != VERSION {
+        return Err(Reading::Wrong(format!(
+            "a saved state of version {version}; this program reads {VERSION}"
+        )));
+    }
+    let expected = identity(descriptor);
+    let length = u32::from_le_bytes(reader.bytes()?) as usize;
+    let mut found = vec![0; expected.len()];
+    if length == expected.len() {
+        reader.read_exact(&mut found)?;
+    }
+    if found != expected {
+        return Err(Reading::Wrong(format!(
+            "the state was saved by another program than this {}",
+            descriptor.model
+        )));
+    }
+    let position = u64::from_le_bytes(reader.bytes()?);
+    let count = u32::from_le_bytes(reader.bytes()?);
+    if count > MOST_PENDING || position > i64::MAX as u64 {
+        return Err(wrong("the saved state is damaged"));
+    }
+    // The sizes follow from the manifest, so that the file's claims allocate nothing.
+    let mut expected_size = (MAGIC.len() + 8 + length + 12 + 8 * count as usize + 4) as u64;
+    for slot in &descriptor.states {
+        expected_size = expected_size.saturating_add(kept_bytes(slot, position)? as u64);
+    }
+    if expected_size != size {
+        return Err(Reading::Wrong(format!(
+            "the saved state has {size} bytes where {expected_size} are expected"
+        )));
+    }
+    read_rest(reader, descriptor, (position, count))
+}
+
+fn read_rest(
+    reader: &mut Summed<BufReader<fs::File>>,
+    descriptor: &Descriptor,
+    (position, count): (u64, u32),
+) -> std::result::Result<Saved, Reading> {
+    let mut pending = Vec::new();
+    for _ in 0..count {
+        pending.push(i64::from_le_bytes(reader.bytes()?));
+    }
+    let mut state = State::new(descriptor)?;
+    state.reserve(descriptor, position)?;
+    for (number, slot) in descriptor.states.iter().enumerate() {
+        reader.read_exact(state.kept_mut(number, kept_bytes(slot, position)?))?;
+    }
+    let sum = reader.sum.clone().finalize();
+    if u32::from_le_bytes(reader.bytes()?) != sum {
+        return Err(Reading::Wrong(
+            "the saved state is damaged: its checksum differs".to_owned(),
+        ));
+    }
+    Ok(Saved {
+        state,
+        position,
+        pending,
+    })
+}
+
+/// Adds up what passes through.
+struct Summed<T> {
+    inner: T,
+    sum: crc32fast::Hasher,
+}
+
+impl<T> Summed<T> {
+    fn new(inner: T) -> Summed<T> {
+        Summed {
+            inner,
+            sum: crc32fast::Hasher::new(),
+        }
+    }
+}
+
+impl<T: Write> Summed<T> {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sum.update(bytes);
+        self.inner.write_all(bytes)
+    }
+}
+
+impl<T: Read> Summed<T> {
+    fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.inner.read_exact(bytes)?;
+        self.sum.update(bytes);
+        Ok(())
+    }
+
+    fn bytes<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut out = [0; N];
+        self.read_exact(&mut out)?;
+        Ok(out)
+    }
+}

@@ -1,0 +1,339 @@
+//! One sequence being read: chunks in, rows of outputs out, the state in between.
+
+use std::path::Path;
+
+use seqc_abi::{Descriptor, Elem, Stream, frame};
+
+use crate::{Error, Result, memory::Region, model::Model, saved, state::State};
+
+/// Values of one input stream, row by row.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Token ids and other integers.
+    I64(Vec<i64>),
+    /// Vectors.
+    F32(Vec<f32>),
+}
+
+impl Values {
+    fn len(&self) -> usize {
+        match self {
+            Values::I64(values) => values.len(),
+            Values::F32(values) => values.len(),
+        }
+    }
+
+    fn row(&self, row: usize, width: usize) -> *const u8 {
+        match self {
+            Values::I64(values) => values[row * width..].as_ptr().cast(),
+            Values::F32(values) => values[row * width..].as_ptr().cast(),
+        }
+    }
+}
+
+/// Which rows of the outputs are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// One for every token.
+    All,
+    /// Only that of the last token.
+    Last,
+}
+
+/// How a sequence is cut.
+#[derive(Clone, Debug, Default)]
+pub struct Cut {
+    sizes: Vec<usize>,
+}
+
+impl Cut {
+    /// Chunks of these sizes, the last one repeated; none: as long as the code takes.
+    pub fn new(sizes: Vec<usize>) -> Cut {
+        Cut { sizes }
+    }
+
+    fn size(&self, number: usize, longest: usize) -> usize {
+        let asked = self.sizes.get(number).or(self.sizes.last()).copied();
+        asked.unwrap_or(longest).clamp(1, longest)
+    }
+}
+
+/// Rows of the outputs of one chunk.
+#[derive(Debug)]
+pub struct Outputs<'a> {
+    descriptor: &'a Descriptor,
+    regions: &'a [Region],
+    rows: usize,
+}
+
+impl Outputs<'_> {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Rows of output `stream` as stored: f32 or i64, little-endian.
+    pub fn bytes(&self, stream: usize) -> &[u8] {
+        let bytes = row_bytes(&self.descriptor.outputs[stream]).saturating_mul(self.rows);
+        &self.regions[stream].bytes()[..bytes]
+    }
+
+    /// Rows of output `stream`, which is of vectors.
+    pub fn floats(&self, stream: usize) -> Vec<f32> {
+        let chunks = self.bytes(stream).as_chunks::<4>().0;
+        chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    }
+}
+
+/// Elements of one token's value.
+pub fn width(stream: &Stream) -> usize {
+    stream
+        .shape
+        .iter()
+        .fold(1, |product, size| product.saturating_mul(*size))
+}
+
+pub(crate) fn row_bytes(stream: &Stream) -> usize {
+    let element = match stream.elem {
+        Elem::F32 => 4,
+        Elem::I64 => 8,
+    };
+    width(stream).saturating_mul(element)
+}
+
+/// One sequence.
+#[derive(Debug)]
+pub struct Session<'m> {
+    model: &'m Model,
+    state: State,
+    position: u64,
+    pending: Vec<i64>,
+    arena: Region,
+    scratch: Region,
+    outputs: Vec<Region>,
+}
+
+impl<'m> Session<'m> {
+    /// A sequence of no tokens yet.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory.
+    pub fn new(model: &'m Model) -> Result<Session<'m>> {
+        let descriptor = model.descriptor();
+        let outputs = descriptor.outputs.iter().map(|_| Region::new(0));
+        Ok(Session {
+            model,
+            state: State::new(descriptor)?,
+            position: 0,
+            pending: Vec::new(),
+            arena: Region::huge(descriptor.arena_bytes)?,
+            scratch: model.scratch()?,
+            outputs: outputs.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Forgets everything read.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory.
+    pub fn reset(&mut self) -> Result<()> {
+        self.state = State::new(self.model.descriptor())?;
+        self.position = 0;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Tokens read so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Tokens that can still be read, where the model says how many it admits.
+    pub fn room(&self) -> u64 {
+        let limit = self
+            .model
+            .descriptor()
+            .max_context
+            .map_or(u64::MAX, |limit| limit as u64);
+        limit.saturating_sub(self.position)
+    }
+
+    /// Tokens of a loaded session that belong to its text but have not been read; they come before whatever is fed next.
+    pub fn take_pending(&mut self) -> Vec<i64> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Writes everything needed to continue. `pending` are tokens of the text that were not fed.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path, pending: &[i64]) -> Result<()> {
+        let all = [&self.pending[..], pending].concat();
+        saved::save(path, self.model.descriptor(), (&self.state, self.position), &all)
+    }
+
+    /// Continues from a file.
+    ///
+    /// # Errors
+    ///
+    /// A file of another model, a damaged one, too little memory; the session is then as before.
+    pub fn load(&mut self, path: &Path) -> Result<()> {
+        let saved = saved::load(path, self.model.descriptor())?;
+        self.state = saved.state;
+        self.position = saved.position;
+        self.pending = saved.pending;
+        Ok(())
+    }
+
+    /// Reads one row of every input stream for each token, in chunks, and hands the outputs of each chunk that has
+    /// wanted rows to `take`.
+    ///
+    /// # Errors
+    ///
+    /// Inputs that do not fit the model (streams, widths, ids outside of a table, too many tokens), or an error of `take`.
+    pub fn feed(
+        &mut self,
+        inputs: &[Values],
+        cut: &Cut,
+        wanted: Wanted,
+        mut take: impl FnMut(&Outputs) -> Result<()>,
+    ) -> Result<()> {
+        let descriptor = self.model.descriptor();
+        let tokens = count(descriptor, inputs)?;
+        check_ids(descriptor, inputs)?;
+        self.check_length(tokens, cut)?;
+        let longest = descriptor.max_chunk.max(1);
+        let (mut done, mut number) = (0, 0);
+        while done < tokens {
+            let chunk = if descriptor.causal {
+                cut.size(number, longest).min(tokens - done)
+            } else {
+                tokens
+            };
+            let from = match wanted {
+                Wanted::All => 0,
+                Wanted::Last if done + chunk == tokens => chunk - 1,
+                Wanted::Last => chunk,
+            };
+            self.chunk(inputs, done, (chunk, from))?;
+            if from < chunk {
+                take(&Outputs {
+                    descriptor,
+                    regions: &self.outputs,
+                    rows: chunk - from,
+                })?;
+            }
+            done += chunk;
+            number += 1;
+        }
+        Ok(())
+    }
+
+    fn check_length(&self, tokens: usize, cut: &Cut) -> Result<()> {
+        let descriptor = self.model.descriptor();
+        if tokens as u64 > self.room() {
+            let limit = descriptor.max_context.unwrap_or_default();
+            return Err(Error::input(format!(
+                "{tokens} tokens after {} are more than the {limit} that the model {} admits",
+                self.position, descriptor.model
+            )));
+        }
+        if !descriptor.causal {
+            if tokens > descriptor.max_chunk {
+                return Err(Error::input(format!(
+                    "{tokens} tokens are more than the {} that this program of {} reads at once; the model looks ahead",
+                    descriptor.max_chunk, descriptor.model
+                )));
+            }
+            if self.position > 0 || tokens > 0 && cut.size(0, tokens) < tokens {
+                return Err(Error::input(format!(
+                    "{} looks ahead: it reads its input whole, not in chunks",
+                    descriptor.model
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the tokens `at..at + chunk` of the inputs; outputs start at token `from` of them.
+    fn chunk(&mut self, inputs: &[Values], at: usize, (chunk, from): (usize, usize)) -> Result<()> {
+        let model = self.model;
+        let descriptor = model.descriptor();
+        self.state.reserve(descriptor, self.position + chunk as u64)?;
+        for (stream, region) in descriptor.outputs.iter().zip(&mut self.outputs) {
+            region.grow(row_bytes(stream).saturating_mul(chunk - from))?;
+        }
+        let streams = descriptor.inputs.iter().zip(inputs);
+        let inputs: Vec<*const u8> = streams.map(|(stream, values)| values.row(at, width(stream))).collect();
+        let outputs: Vec<*mut u8> = self.outputs.iter().map(Region::as_ptr).collect();
+        let mut slots = model.frame(&self.scratch);
+        slots[frame::STATES] = self.state.table() as u64;
+        slots[frame::ARENA] = self.arena.as_ptr() as u64;
+        slots[frame::INPUTS] = inputs.as_ptr() as u64;
+        slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
+        slots[frame::CHUNK] = chunk as u64;
+        slots[frame::POSITION] = self.position;
+        slots[frame::OUT_FROM] = from as u64;
+        // SAFETY: every slot is filled: tables and regions live until the call returns, inputs were counted and
+        // checked against the tables they index, the state has room for the chunk, outputs for the wanted rows.
+        unsafe { model.step(&slots) };
+        self.position += chunk as u64;
+        Ok(())
+    }
+}
+
+/// Tokens in the inputs: every stream has as many rows.
+fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize> {
+    if inputs.len() != descriptor.inputs.len() {
+        return Err(Error::input(format!(
+            "{} input streams given, the model {} reads {}",
+            inputs.len(),
+            descriptor.model,
+            descriptor.inputs.len()
+        )));
+    }
+    let mut tokens = None;
+    for (stream, values) in descriptor.inputs.iter().zip(inputs) {
+        let fits = matches!(
+            (stream.elem, values),
+            (Elem::F32, Values::F32(_)) | (Elem::I64, Values::I64(_))
+        );
+        let width = width(stream).max(1);
+        if !fits || !values.len().is_multiple_of(width) {
+            return Err(Error::input(format!(
+                "input `{}` does not consist of rows of {:?} {:?}",
+                stream.name, stream.shape, stream.elem
+            )));
+        }
+        let rows = values.len() / width;
+        if tokens.is_some_and(|tokens| tokens != rows) {
+            return Err(Error::input(format!(
+                "input `{}` has {rows} rows, the ones before have others",
+                stream.name
+            )));
+        }
+        tokens = Some(rows);
+    }
+    Ok(tokens.unwrap_or(0))
+}
+
+fn check_ids(descriptor: &Descriptor, inputs: &[Values]) -> Result<()> {
+    for (stream, values) in descriptor.inputs.iter().zip(inputs) {
+        let (Some(vocab), Values::I64(ids)) = (stream.vocab, values) else {
+            continue;
+        };
+        let outside = ids
+            .iter()
+            .position(|id| usize::try_from(*id).map_or(true, |id| id >= vocab));
+        if let Some(at) = outside {
+            return Err(Error::input(format!(
+                "{} {} at place {at} is not in 0..{vocab}, which the model {} knows",
+                stream.name, ids[at], descriptor.model
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! What a sequence carries from one chunk to the next: one region for every entry of the manifest.
+
+use seqc_abi::{Descriptor, PAGE_TOKENS, StateKind, StateSlot};
+
+use crate::{Error, Result, memory::Region};
+
+/// The state of one sequence.
+#[derive(Debug)]
+pub(crate) struct State {
+    regions: Vec<Region>,
+    pointers: Vec<*mut u8>,
+}
+
+// SAFETY: the pointers lead into the regions, which are owned here.
+unsafe impl Send for State {}
+
+impl State {
+    /// The state before the first token.
+    pub(crate) fn new(descriptor: &Descriptor) -> Result<State> {
+        let mut state = State {
+            regions: Vec::new(),
+            pointers: Vec::new(),
+        };
+        for slot in &descriptor.states {
+            let bytes = match slot.kind {
+                StateKind::Fixed { bytes } => bytes,
+                StateKind::Pages { .. } => 0,
+            };
+            state.regions.push(Region::new(bytes)?);
+        }
+        state.refresh();
+        Ok(state)
+    }
+
+    /// Makes room for all tokens before position `end`.
+    pub(crate) fn reserve(&mut self, descriptor: &Descriptor, end: u64) -> Result<()> {
+        let mut moved = false;
+        for (slot, region) in descriptor.states.iter().zip(&mut self.regions) {
+            let needed = kept_bytes(slot, end)?;
+            if needed > region.len() {
+                // Room ahead spares calls; pages that nobody touches cost nothing.
+                let ahead = match slot.kind {
+                    StateKind::Pages { pages: None, .. } => needed.saturating_add(needed / 2),
+                    _ => needed,
+                };
+                region.grow(ahead).or_else(|_| region.grow(needed))?;
+                moved = true;
+            }
+        }
+        if moved {
+            self.refresh();
+        }
+        Ok(())
+    }
+
+    fn refresh(&mut self) {
+        self.pointers.clear();
+        self.pointers.extend(self.regions.iter().map(Region::as_ptr));
+    }
+
+    /// The frame's table.
+    pub(crate) fn table(&self) -> *const *mut u8 {
+        self.pointers.as_ptr()
+    }
+
+    /// What is kept of an entry after `position` tokens, whose room was reserved.
+    pub(crate) fn kept(&self, slot: usize, bytes: usize) -> &[u8] {
+        &self.regions[slot].bytes()[..bytes]
+    }
+
+    pub(crate) fn kept_mut(&mut self, slot: usize, bytes: usize) -> &mut [u8] {
+        &mut self.regions[slot].bytes_mut()[..bytes]
+    }
+}
+
+/// Bytes that an entry holds after `tokens` tokens.
+pub(crate) fn kept_bytes(slot: &StateSlot, tokens: u64) -> Result<usize> {
+    let bytes = match slot.kind {
+        StateKind::Fixed { bytes } => Some(bytes),
+        StateKind::Pages {
+            page_bytes,
+            pinned,
+            pages,
+        } => {
+            let needed = usize::try_from(tokens.div_ceil(PAGE_TOKENS as u64)).ok();
+            needed.and_then(|needed| {
+                needed
+                    .min(pages.map_or(usize::MAX, |ring| pinned.saturating_add(ring)))
+                    .checked_mul(page_bytes)
+            })
+        }
+    };
+    bytes.ok_or_else(|| {
+        Error::input(format!(
+            "the state `{}` of {tokens} tokens is beyond all memory",
+            slot.name
+        ))
+    })
+}

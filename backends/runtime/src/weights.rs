@@ -1,0 +1,345 @@
+//! Parameters of the descriptor found in a checkpoint: pointers into the map, or converted copies.
+
+use std::{collections::HashMap, path::Path};
+
+use seqc_abi::{Descriptor, ParamSlot, Store};
+use seqc_checkpoint::{Checkpoint, DType, TensorRef};
+
+use crate::{Error, Result, memory::Region};
+
+/// Lines of a list of problems that are shown.
+const MOST_PROBLEMS: usize = 20;
+
+/// Bytes for every parameter, in frame order.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    pointers: Vec<*const u8>,
+    /// What the pointers point to, beside the map.
+    _owned: Vec<Region>,
+    _checkpoint: Option<Checkpoint>,
+}
+
+// SAFETY: the pointers lead into memory that is owned here and never written after loading.
+unsafe impl Send for Weights {}
+// SAFETY: as above; all access is reading.
+unsafe impl Sync for Weights {}
+
+impl Weights {
+    /// The frame's table.
+    pub(crate) fn table(&self) -> *const *const u8 {
+        self.pointers.as_ptr()
+    }
+
+    /// Parameters from a file.
+    pub(crate) fn open(descriptor: &Descriptor, path: &Path) -> Result<Weights> {
+        let checkpoint = Checkpoint::open(path)?;
+        checkpoint.prefetch();
+        let mut filler = Filler::default();
+        let mut problems = Vec::new();
+        for slot in &descriptor.params {
+            match filler.place(&checkpoint, slot) {
+                Ok(pointer) => filler.pointers.push(pointer),
+                Err(Problem::Wrong(lines)) => problems.extend(lines),
+                Err(Problem::Fatal(error)) => return Err(error),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Error::Input(report(path, &descriptor.model, &mut problems)));
+        }
+        Ok(Weights {
+            pointers: filler.pointers,
+            _owned: filler.owned,
+            _checkpoint: Some(checkpoint),
+        })
+    }
+
+    /// Random parameters, the same for the same seed (see `Descriptor::random`).
+    pub(crate) fn random(descriptor: &Descriptor, seed: u64) -> Result<Weights> {
+        let mut filler = Filler::default();
+        for slot in &descriptor.params {
+            let key = (vec![key(slot).to_owned()], slot.shape.clone(), slot.store);
+            let pointer = match filler.copies.get(&key) {
+                Some(pointer) => *pointer,
+                None => {
+                    let mut region = Region::huge(stored_bytes(slot)?)?;
+                    random_bytes(region.bytes_mut(), slot, seed);
+                    filler.keep(key, region)
+                }
+            };
+            filler.pointers.push(pointer);
+        }
+        Ok(Weights {
+            pointers: filler.pointers,
+            _owned: filler.owned,
+            _checkpoint: None,
+        })
+    }
+}
+
+/// The tensor that a parameter is known by.
+fn key(slot: &ParamSlot) -> &str {
+    slot.tensors.first().unwrap_or(&slot.name)
+}
+
+/// Names under which a parameter is looked for.
+fn names(slot: &ParamSlot) -> &[String] {
+    if slot.tensors.is_empty() {
+        std::slice::from_ref(&slot.name)
+    } else {
+        &slot.tensors
+    }
+}
+
+/// Bytes of a parameter as generated code reads it.
+pub(crate) fn stored_bytes(slot: &ParamSlot) -> Result<usize> {
+    let (last, outer) = slot
+        .shape
+        .split_last()
+        .map_or((1, &[][..]), |(last, outer)| (*last, outer));
+    let bytes = outer
+        .iter()
+        .try_fold(slot.store.row_bytes(last), |bytes, size| {
+            Some(bytes.and_then(|bytes| bytes.checked_mul(*size)))
+        })
+        .flatten();
+    bytes.ok_or_else(|| Error::Failed(format!("parameter `{}` has an impossible shape", slot.name)))
+}
+
+enum Problem {
+    /// One line for each tensor that is not as expected.
+    Wrong(Vec<String>),
+    Fatal(Error),
+}
+
+type CopyKey = (Vec<String>, Vec<usize>, Store);
+
+#[derive(Default)]
+struct Filler {
+    pointers: Vec<*const u8>,
+    owned: Vec<Region>,
+    /// Copies already made: parameters that share tensors share them.
+    copies: HashMap<CopyKey, *const u8>,
+}
+
+impl Filler {
+    fn keep(&mut self, key: CopyKey, region: Region) -> *const u8 {
+        let pointer = region.as_ptr().cast_const();
+        self.owned.push(region);
+        self.copies.insert(key, pointer);
+        pointer
+    }
+
+    fn place(&mut self, checkpoint: &Checkpoint, slot: &ParamSlot) -> std::result::Result<*const u8, Problem> {
+        let tensors = find(checkpoint, slot).map_err(Problem::Wrong)?;
+        let as_stored = tensors.iter().all(|tensor| is_stored_as(tensor.dtype, slot.store));
+        if let ([tensor], true) = (&tensors[..], as_stored) {
+            return Ok(tensor.bytes.as_ptr());
+        }
+        let key = (names(slot).to_vec(), slot.shape.clone(), slot.store);
+        if let Some(pointer) = self.copies.get(&key) {
+            return Ok(*pointer);
+        }
+        let region = copy(&tensors, slot, as_stored).map_err(Problem::Fatal)?;
+        Ok(self.keep(key, region))
+    }
+}
+
+/// The tensors of a parameter, with the right shapes and types.
+fn find<'a>(checkpoint: &'a Checkpoint, slot: &ParamSlot) -> std::result::Result<Vec<TensorRef<'a>>, Vec<String>> {
+    let names = names(slot);
+    let shape = match names.len() {
+        1 => &slot.shape[..],
+        _ => slot.shape.get(1..).unwrap_or_default(),
+    };
+    let mut found = Vec::new();
+    let mut wrong = Vec::new();
+    for name in names {
+        match checkpoint.get(name) {
+            None => wrong.push(missing(checkpoint, slot, name, shape)),
+            Some(tensor) => match mismatch(&tensor, slot, shape) {
+                Some(line) => wrong.push(line),
+                None => found.push(tensor),
+            },
+        }
+    }
+    if names.len() > 1 && slot.shape.first() != Some(&names.len()) {
+        wrong.push(format!(
+            "`{}` stacks {} tensors into the shape {:?}",
+            slot.name,
+            names.len(),
+            slot.shape
+        ));
+    }
+    if wrong.is_empty() { Ok(found) } else { Err(wrong) }
+}
+
+fn mismatch(tensor: &TensorRef, slot: &ParamSlot, shape: &[usize]) -> Option<String> {
+    let sizes = |shape: &[usize]| shape.iter().copied().filter(|size| *size != 1).collect::<Vec<_>>();
+    if sizes(&tensor.shape) != sizes(shape) {
+        return Some(format!(
+            "tensor `{}` has the shape {:?}, expected {shape:?} (for `{}`)",
+            tensor.name, tensor.shape, slot.name
+        ));
+    }
+    let readable = is_stored_as(tensor.dtype, slot.store) || slot.convert && !matches!(tensor.dtype, DType::Unknown(_));
+    (!readable).then(|| {
+        let expected = if slot.convert {
+            "a type that converts to f32"
+        } else {
+            slot.store.name()
+        };
+        format!(
+            "tensor `{}` is stored as {}, expected {expected} (for `{}`); the program was built for another file",
+            tensor.name, tensor.dtype, slot.name
+        )
+    })
+}
+
+fn missing(checkpoint: &Checkpoint, slot: &ParamSlot, name: &str, shape: &[usize]) -> String {
+    let near = nearest(checkpoint, name);
+    let hint = match near.as_slice() {
+        [] => String::new(),
+        near => format!("; near it are {}", near.join(", ")),
+    };
+    format!(
+        "tensor `{name}` of shape {shape:?} is missing (for `{}`){hint}",
+        slot.name
+    )
+}
+
+/// Up to two tensors whose names differ least: by what is left between the common start and the common end.
+fn nearest(checkpoint: &Checkpoint, name: &str) -> Vec<String> {
+    let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let common_end = |a: &str, b: &str| a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count();
+    let mut scored: Vec<(usize, &str)> = checkpoint
+        .names()
+        .map(|other| {
+            let shared = (common(name, other) + common_end(name, other)).min(name.len().min(other.len()));
+            (name.len().max(other.len()) - shared, other)
+        })
+        .filter(|(distance, _)| *distance <= name.len() / 2)
+        .collect();
+    scored.sort_unstable();
+    scored
+        .into_iter()
+        .take(2)
+        .map(|(_, other)| {
+            let shape = checkpoint.get(other).map(|tensor| tensor.shape).unwrap_or_default();
+            format!("`{other}` {shape:?}")
+        })
+        .collect()
+}
+
+fn is_stored_as(dtype: DType, store: Store) -> bool {
+    matches!(
+        (dtype, store),
+        (DType::F32, Store::F32)
+            | (DType::F16, Store::F16)
+            | (DType::BF16, Store::Bf16)
+            | (DType::Q4_0, Store::Q4_0)
+            | (DType::Q4_1, Store::Q4_1)
+            | (DType::Q8_0, Store::Q8_0)
+    )
+}
+
+/// One block of memory with all tensors one after another.
+fn copy(tensors: &[TensorRef], slot: &ParamSlot, as_stored: bool) -> Result<Region> {
+    let mut region = Region::huge(stored_bytes(slot)?)?;
+    let mut rest = region.bytes_mut();
+    for tensor in tensors {
+        let wanted = rest.len().min(if as_stored {
+            tensor.bytes.len()
+        } else {
+            4 * tensor.len()
+        });
+        let (here, after) = rest.split_at_mut(wanted);
+        if as_stored {
+            here.copy_from_slice(&tensor.bytes[..wanted]);
+        } else {
+            for (to, value) in here.as_chunks_mut::<4>().0.iter_mut().zip(tensor.to_f32()?) {
+                *to = value.to_le_bytes();
+            }
+        }
+        rest = after;
+    }
+    Ok(region)
+}
+
+fn report(path: &Path, model: &str, problems: &mut Vec<String>) -> String {
+    problems.dedup();
+    let mut text = format!("{} does not fit the model {model}:", path.display());
+    for problem in problems.iter().take(MOST_PROBLEMS) {
+        text.push_str("\n  ");
+        text.push_str(problem);
+    }
+    if problems.len() > MOST_PROBLEMS {
+        text.push_str(&format!("\n  and {} more", problems.len() - MOST_PROBLEMS));
+    }
+    text
+}
+
+/// A small generator of well mixed bits (splitmix64).
+pub(crate) struct Mix(pub(crate) u64);
+
+impl Mix {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    /// Uniform in -1..1.
+    pub(crate) fn signed(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
+    }
+}
+
+fn random_bytes(bytes: &mut [u8], slot: &ParamSlot, seed: u64) {
+    let start = key(slot).bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mut mix = Mix(start);
+    let fan_in = slot.shape.last().copied().unwrap_or(1).max(1);
+    let reach = (3.0 / fan_in as f32).sqrt().min(1.0);
+    match slot.store {
+        Store::F32 => fill(bytes, || (reach * mix.signed()).to_le_bytes()),
+        Store::F16 => fill(bytes, || to_f16(reach * mix.signed()).to_le_bytes()),
+        Store::Bf16 => fill(bytes, || {
+            (((reach * mix.signed()).to_bits() >> 16) as u16).to_le_bytes()
+        }),
+        Store::Q4_0 => fill(bytes, || block::<18>(&mut mix, &[to_f16(reach / 8.0)])),
+        Store::Q4_1 => fill(bytes, || block::<20>(&mut mix, &[to_f16(reach / 7.5), to_f16(-reach)])),
+        Store::Q8_0 => fill(bytes, || block::<34>(&mut mix, &[to_f16(reach / 128.0)])),
+    }
+}
+
+fn fill<const N: usize>(bytes: &mut [u8], mut next: impl FnMut() -> [u8; N]) {
+    for chunk in bytes.as_chunks_mut::<N>().0 {
+        *chunk = next();
+    }
+}
+
+/// A block that starts with its scales and goes on with random bits.
+fn block<const N: usize>(mix: &mut Mix, scales: &[u16]) -> [u8; N] {
+    let mut out = [0; N];
+    for byte in &mut out {
+        *byte = mix.next() as u8;
+    }
+    for (to, scale) in out.as_chunks_mut::<2>().0.iter_mut().zip(scales) {
+        *to = scale.to_le_bytes();
+    }
+    out
+}
+
+/// Nearest below in magnitude; for values of ordinary size.
+fn to_f16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let sign = (bits >> 16 & 0x8000) as u16;
+    let exponent = (bits >> 23 & 0xff) as i32 - 112;
+    match exponent {
+        ..=0 => sign,
+        31.. => sign | 0x7bff,
+        _ => sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16,
+    }
+}

@@ -1,0 +1,138 @@
+//! The JSON Schema of model files, for editors.
+
+use super::{read::MODEL_KEYS, stack::ENTRY_KEYS};
+use serde_json::{Value, json};
+
+/// JSON Schema (2020-12) of model files. What expressions mean and which settings a layer has is not in it.
+pub fn schema() -> Value {
+    let properties: serde_json::Map<String, Value> = MODEL_KEYS
+        .iter()
+        .map(|key| ((*key).to_owned(), model_key(key)))
+        .collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "seqc model",
+        "type": "object",
+        "properties": properties,
+        "required": ["version", "model", "stack"],
+        "additionalProperties": false,
+        "$defs": definitions(),
+    })
+}
+
+fn described(description: &str, mut schema: Value) -> Value {
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("description".to_owned(), json!(description));
+    }
+    schema
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/$defs/{name}")})
+}
+
+fn map_of(values: Value) -> Value {
+    json!({"type": ["object", "null"], "additionalProperties": values})
+}
+
+fn model_key(key: &str) -> Value {
+    let text = json!({"type": "string"});
+    match key {
+        "version" => described("version of the format", json!({"const": 1})),
+        "model" => described("name of the model", text),
+        "sizes" => described(
+            "names for numbers, booleans, strings and lists, used in settings and layers",
+            map_of(reference("value")),
+        ),
+        "inputs" => described(
+            "streams the model reads: `int`, `int[n]`, or a shape per token such as \"[d]\"",
+            map_of(json!({"type": ["string", "array"]})),
+        ),
+        "use" => described(
+            "layer files beside this one",
+            json!({"anyOf": [text, {"type": "array", "items": {"type": "string"}}]}),
+        ),
+        "weights" => described("where the weights are", weights()),
+        "tokenizer" => described("a tokenizer.json or a GGUF file", text),
+        "block" => described("wraps every entry that does not say otherwise", reference("block")),
+        "stack" => described(
+            "the layers in order",
+            json!({"type": "array", "items": reference("entry"), "minItems": 1}),
+        ),
+        "output" => described("another name for the result than `logits` or `y`", text),
+        _ => json!({}),
+    }
+}
+
+fn weights() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "file": {"type": "string", "description": "safetensors or GGUF, relative to this file"},
+            "type": {"type": "string", "description": "how weights are held; as the file has them unless given"},
+            "random": {"type": "integer", "minimum": 0, "description": "seed of random weights"},
+        },
+        "not": {"required": ["file", "random"]},
+        "additionalProperties": false,
+    })
+}
+
+fn definitions() -> Value {
+    let entry_keys: serde_json::Map<String, Value> = ENTRY_KEYS
+        .iter()
+        .map(|key| ((*key).to_owned(), entry_key(key)))
+        .collect();
+    let settings = map_of(reference("value"));
+    json!({
+        "expression": {"type": ["string", "number", "boolean"], "description": "a number, or an expression over sizes and the indices of repeats"},
+        "value": {"anyOf": [reference("expression"), {"type": "array", "items": reference("value")}]},
+        "settings": described("settings by name", settings),
+        "block": {"anyOf": [
+            {"type": "string", "description": "the name of a block, or `none`"},
+            reference("named"),
+            {"type": "array", "description": "from the outside in", "items": {"anyOf": [{"type": "string"}, reference("named")]}},
+        ]},
+        "named": {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": reference("settings")},
+        "entry": {"anyOf": [
+            {"type": "string", "description": "a layer without settings"},
+            reference("repeat"),
+            reference("layer"),
+        ]},
+        "repeat": {
+            "type": "object",
+            "properties": {
+                "repeat": described("how often", reference("expression")),
+                "of": described("what is repeated; `i` counts from 0", json!({"type": "array", "items": reference("entry")})),
+                "if": entry_key("if"),
+            },
+            "required": ["repeat", "of"],
+            "additionalProperties": false,
+        },
+        "layer": {
+            "type": "object",
+            "not": {"anyOf": [{"required": ["repeat"]}, {"required": ["of"]}]},
+            "properties": entry_keys,
+            "additionalProperties": reference("settings"),
+            "minProperties": 1,
+        },
+    })
+}
+
+fn entry_key(key: &str) -> Value {
+    let names = map_of(json!({"type": "string"}));
+    match key {
+        "name" => described(
+            "for messages, the state manifest and parameter paths",
+            json!({"type": "string"}),
+        ),
+        "block" => described("what wraps this layer", reference("block")),
+        "load" => described(
+            "parameter to checkpoint tensor; braces hold expressions, a list or a range stacks tensors",
+            map_of(json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})),
+        ),
+        "if" => described("it is there only if this holds", reference("expression")),
+        "in" => described("streams by argument name", names),
+        "tap" => described("definitions of this layer by the name of the stream they become", names),
+        _ => json!({}),
+    }
+}

@@ -1,0 +1,161 @@
+//! The entries of a stack.
+
+use super::{
+    Entry, LayerEntry, Load, RepeatEntry,
+    read::{Reader, is_name},
+};
+use crate::{
+    ast::Ident,
+    diag::{Diagnostic, nearest},
+    yaml::{Key, Kind, Node},
+};
+
+/// Keys beside the layer of an entry.
+pub const ENTRY_KEYS: &[&str] = &["name", "block", "load", "if", "in", "tap"];
+
+/// Keys of a repeat.
+pub const REPEAT_KEYS: &[&str] = &["repeat", "of", "if"];
+
+impl Reader<'_> {
+    pub(super) fn stack(&mut self, node: &Node) -> Vec<Entry> {
+        match node.items() {
+            Some(items) => items.iter().filter_map(|item| self.entry(item)).collect(),
+            None => {
+                self.wrong(node, "a list of layers");
+                Vec::new()
+            }
+        }
+    }
+
+    fn entry(&mut self, node: &Node) -> Option<Entry> {
+        match &node.kind {
+            Kind::Scalar { .. } => {
+                let layer = self.word(node)?;
+                Some(Entry::Layer(Box::new(bare(layer, node))))
+            }
+            Kind::Map(_) if node.get("repeat").is_some() || node.get("of").is_some() => {
+                self.repeat(node).map(Entry::Repeat)
+            }
+            Kind::Map(entries) if !entries.is_empty() => self.layer(node, entries).map(|l| Entry::Layer(Box::new(l))),
+            Kind::Null | Kind::List(_) | Kind::Map(_) => {
+                self.wrong(node, "a layer with its settings, `layer: {setting: value}`,");
+                None
+            }
+        }
+    }
+
+    fn repeat(&mut self, node: &Node) -> Option<RepeatEntry> {
+        for (key, _) in node.entries().unwrap_or(&[]) {
+            if !REPEAT_KEYS.contains(&key.text.as_str()) {
+                self.unknown_key(key, "a repeat", REPEAT_KEYS);
+            }
+        }
+        let (Some(count), Some(of)) = (node.get("repeat"), node.get("of")) else {
+            let d = Diagnostic::error("missing-key", "`repeat: n` and `of: […]` go together");
+            self.diagnostics.push(d.label(self.file, node.span, ""));
+            return None;
+        };
+        Some(RepeatEntry {
+            count: self.expr(count),
+            of: self.stack(of),
+            cond: node.get("if").map(|cond| self.expr(cond)),
+            span: node.span,
+        })
+    }
+
+    fn layer(&mut self, node: &Node, entries: &[(Key, Node)]) -> Option<LayerEntry> {
+        let is_layer = |(key, _): &&(Key, Node)| !ENTRY_KEYS.contains(&key.text.as_str());
+        let named: Vec<_> = entries.iter().filter(is_layer).collect();
+        let Some((key, settings)) = self.the_layer(&named) else {
+            let d = Diagnostic::error("missing-key", "this entry names no layer");
+            self.diagnostics.push(
+                d.label(self.file, node.span, "")
+                    .help("an entry is `layer: {setting: value}`"),
+            );
+            return None;
+        };
+        let layer = self.ident(key)?;
+        let mut entry = bare(layer, node);
+        entry.settings = self.values(settings, "a mapping of settings");
+        for (key, value) in entries {
+            match key.text.as_str() {
+                "name" => entry.label = self.text(value, "a name for the layer"),
+                "block" => entry.block = self.block(value),
+                "load" => entry.load = self.load(value),
+                "if" => entry.cond = Some(self.expr(value)),
+                "in" => entry.inputs = self.names(value, "a mapping of arguments to streams"),
+                "tap" => entry.taps = self.names(value, "a mapping of streams to definitions"),
+                _ => {}
+            }
+        }
+        Some(entry)
+    }
+
+    /// The key of an entry that is its layer: of several, the one that is least like a mistyped key.
+    fn the_layer<'n>(&mut self, named: &[&'n (Key, Node)]) -> Option<&'n (Key, Node)> {
+        let is_typo = |entry: &(Key, Node)| nearest(&entry.0.text, ENTRY_KEYS.iter().copied()).is_some();
+        let layer = named.iter().find(|e| !is_typo(e)).or(named.first())?;
+        for (key, _) in named.iter().filter(|(key, _)| key.span != layer.0.span) {
+            let message = format!(
+                "`{}` is no key of an entry, and its layer is `{}`",
+                key.text.escape_debug(),
+                layer.0.text
+            );
+            let d = Diagnostic::error("unknown-key", message)
+                .label(self.file, key.span, "")
+                .also(self.file, layer.0.span, "the layer")
+                .did_you_mean(&key.text, ENTRY_KEYS.iter().copied());
+            self.diagnostics.push(d);
+        }
+        Some(layer)
+    }
+
+    fn names(&mut self, node: &Node, wanted: &str) -> Vec<(Ident, Ident)> {
+        let entries = self.map(node, wanted);
+        let read = entries
+            .iter()
+            .filter_map(|(key, value)| Some((self.ident(key)?, self.word(value)?)));
+        read.collect()
+    }
+
+    fn load(&mut self, node: &Node) -> Vec<(Ident, Load)> {
+        let mut loads = Vec::new();
+        for (key, value) in self.map(node, "a mapping of parameters to tensors") {
+            if !key.text.split('.').all(is_name) {
+                let d = Diagnostic::error("bad-name", format!("`{}` is not a parameter", key.text.escape_debug()));
+                self.diagnostics.push(
+                    d.label(self.file, key.span, "")
+                        .help("write `param`, or `block.param` for one of a block"),
+                );
+                continue;
+            }
+            let path = Ident {
+                text: key.text.clone(),
+                span: key.span,
+            };
+            let load = match &value.kind {
+                Kind::List(items) => {
+                    let templates = items.iter().filter_map(|item| self.template(item)).collect();
+                    Some(Load::Stack(templates, value.span))
+                }
+                Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => self.template(value).map(Load::One),
+            };
+            loads.extend(load.map(|load| (path, load)));
+        }
+        loads
+    }
+}
+
+fn bare(layer: Ident, node: &Node) -> LayerEntry {
+    LayerEntry {
+        layer,
+        settings: Vec::new(),
+        label: None,
+        block: None,
+        load: Vec::new(),
+        cond: None,
+        inputs: Vec::new(),
+        taps: Vec::new(),
+        span: node.span,
+    }
+}

@@ -1,0 +1,110 @@
+//! Walks the inlined expression of a stored value: which stored values it reads, and at which indices.
+
+use crate::index::{Lin, delinearise, linearise};
+use seqc_ir::{Graph, Op, Value};
+use std::collections::HashSet;
+
+/// A read of a stored value, a parameter, an input or a previous state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Leaf {
+    /// What is read.
+    pub value: Value,
+    /// Index along each of its axes, over the loop axes: the root's axes, then those of reductions.
+    pub coords: Vec<Lin>,
+    /// Sizes of the loop axes in scope.
+    pub axes: Vec<usize>,
+    /// How many tokens ago.
+    pub delay: usize,
+    /// Rows are picked by data (a table): `coords[0]` means nothing.
+    pub table: bool,
+}
+
+/// A walk that stops at values for which `stop` holds.
+pub struct Walk<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// True for values that are read, not computed.
+    pub stop: &'a dyn Fn(Value) -> bool,
+}
+
+impl Walk<'_> {
+    /// All reads below `root`, each once. The root itself is expanded.
+    pub fn leaves(&self, root: Value) -> Vec<Leaf> {
+        let axes = self.graph.ty(root).sizes();
+        let coords: Vec<Lin> = (0..axes.len()).map(Lin::axis).collect();
+        let mut found = Found::default();
+        self.expand(root, coords, axes, &mut found);
+        found.leaves
+    }
+
+    fn visit(&self, v: Value, coords: Vec<Lin>, axes: Vec<usize>, found: &mut Found) {
+        let op = self.graph.op(v);
+        let read = (self.stop)(v) || matches!(op, Op::Param(_) | Op::Input(_) | Op::Prev(_));
+        if read {
+            found.push(Leaf { value: v, coords, axes, delay: 0, table: false });
+        } else if found.seen.insert((v, coords.clone())) {
+            self.expand(v, coords, axes, found);
+        }
+    }
+
+    fn expand(&self, v: Value, coords: Vec<Lin>, axes: Vec<usize>, found: &mut Found) {
+        let operands = self.graph.operands(v);
+        match self.graph.op(v) {
+            Op::Param(_) | Op::Input(_) | Op::Prev(_) => {
+                found.push(Leaf { value: v, coords, axes, delay: 0, table: false })
+            }
+            Op::Const(_) | Op::Iota { .. } | Op::Position => {}
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
+                for o in operands {
+                    self.visit(o, coords.clone(), axes.clone(), found);
+                }
+            }
+            Op::View(map) => {
+                let inner = map.iter().map(|e| Lin::of(e, &coords, &axes)).collect();
+                self.visit(operands[0], inner, axes, found);
+            }
+            Op::Reshape => {
+                let at = linearise(&coords, &self.graph.ty(v).sizes());
+                let inner = delinearise(&at, &self.graph.ty(operands[0]).sizes(), &axes);
+                self.visit(operands[0], inner, axes, found);
+            }
+            Op::Gather => {
+                let rank = self.graph.ty(operands[1]).rank();
+                self.visit(operands[1], coords[..rank].to_vec(), axes.clone(), found);
+                let mut at = vec![Lin::default()];
+                at.extend_from_slice(&coords[rank..]);
+                found.push(Leaf { value: operands[0], coords: at, axes, delay: 0, table: true });
+            }
+            Op::Reduce { axes: n, .. } => {
+                let sizes = self.graph.ty(operands[0]).sizes();
+                let (mut inner, mut axes) = (coords, axes);
+                for size in &sizes[sizes.len() - n..] {
+                    inner.push(Lin::axis(axes.len()));
+                    axes.push(*size);
+                }
+                self.visit(operands[0], inner, axes, found);
+            }
+            Op::Delay { steps } => {
+                found.push(Leaf { value: operands[0], coords, axes, delay: *steps, table: false })
+            }
+            Op::Concat { .. } | Op::MatVec | Op::Attend(_) => {
+                found.push(Leaf { value: v, coords, axes, delay: 0, table: false })
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    leaves: Vec<Leaf>,
+    known: HashSet<Leaf>,
+    seen: HashSet<(Value, Vec<Lin>)>,
+}
+
+impl Found {
+    fn push(&mut self, leaf: Leaf) {
+        if self.known.insert(leaf.clone()) {
+            self.leaves.push(leaf);
+        }
+    }
+}

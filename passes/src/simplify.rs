@@ -1,0 +1,212 @@
+//! Local simplifications: views of views, constants, neutral elements, double computations, dead nodes.
+//! Does not change what is computed beyond rounding of folded constants; does not recognise patterns of several operations.
+
+use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, Ty, UnaryOp, Value};
+use std::collections::{HashMap, HashSet};
+
+/// Runs all simplifications until nothing changes.
+pub fn simplify(graph: &mut Graph) {
+    // Every round removes a node or shortens a chain; the bound is a guard against a rule that undoes another.
+    for _ in 0..32 {
+        let changed = rewrite(graph) | share(graph);
+        drop_dead(graph);
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Removes values that no output needs.
+pub fn drop_dead(graph: &mut Graph) {
+    let live: HashSet<Value> = graph.live_order().into_iter().collect();
+    let mut order = graph.order();
+    order.reverse();
+    for v in order {
+        if !live.contains(&v) {
+            graph.remove(v);
+        }
+    }
+}
+
+fn rewrite(graph: &mut Graph) -> bool {
+    let mut changed = false;
+    for v in graph.order() {
+        if graph.contains(v)
+            && let Some(new) = better(graph, v)
+            && new != v
+        {
+            if graph.node(new).name.is_empty() {
+                let name = graph.node(v).name.clone();
+                graph.set_name(new, name);
+            }
+            graph.replace(v, new);
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// An equal value that is simpler than `v`.
+fn better(graph: &mut Graph, v: Value) -> Option<Value> {
+    match graph.op(v).clone() {
+        Op::View(map) => view(graph, v, &map),
+        Op::Reshape => reshape(graph, v),
+        Op::Cast => cast(graph, v),
+        Op::Unary(op) => unary(graph, v, op),
+        Op::Binary(op) => binary(graph, v, op),
+        Op::Select => select(graph, v),
+        Op::Concat { .. } => {
+            let operands = graph.operands(v);
+            (operands.len() == 1).then(|| operands[0])
+        }
+        _ => None,
+    }
+}
+
+fn view(graph: &mut Graph, v: Value, map: &[IndexExpr]) -> Option<Value> {
+    let source = graph.operands(v)[0];
+    let ty = graph.ty(v).clone();
+    let identity = map.iter().enumerate().all(|(i, e)| *e == IndexExpr::Axis(i));
+    if identity && *graph.ty(source) == ty {
+        return Some(source);
+    }
+    match graph.op(source).clone() {
+        Op::Const(c) => Some(graph.add(Op::Const(c), ty, &[])),
+        Op::View(inner) => {
+            let origin = graph.operands(source)[0];
+            let joined = inner.iter().map(|e| e.substitute(map)).collect();
+            Some(graph.add(Op::View(joined), ty, &[origin]))
+        }
+        _ => None,
+    }
+}
+
+fn reshape(graph: &mut Graph, v: Value) -> Option<Value> {
+    let source = graph.operands(v)[0];
+    let ty = graph.ty(v).clone();
+    if *graph.ty(source) == ty {
+        return Some(source);
+    }
+    match graph.op(source).clone() {
+        Op::Const(c) => Some(graph.add(Op::Const(c), ty, &[])),
+        Op::Reshape => {
+            let origin = graph.operands(source)[0];
+            Some(graph.add(Op::Reshape, ty, &[origin]))
+        }
+        _ => None,
+    }
+}
+
+fn cast(graph: &mut Graph, v: Value) -> Option<Value> {
+    let source = graph.operands(v)[0];
+    let ty = graph.ty(v).clone();
+    if graph.ty(source).elem == ty.elem {
+        return Some(source);
+    }
+    match (graph.op(source).clone(), ty.elem) {
+        (Op::Const(c), Elem::I64) => Some(graph.add(Op::Const(c.floor()), ty, &[])),
+        (Op::Const(c), Elem::F32) => Some(graph.add(Op::Const(c), ty, &[])),
+        _ => None,
+    }
+}
+
+fn constant(graph: &Graph, v: Value) -> Option<f64> {
+    match graph.op(v) {
+        Op::Const(c) => Some(*c),
+        _ => None,
+    }
+}
+
+fn unary(graph: &mut Graph, v: Value, op: UnaryOp) -> Option<Value> {
+    let x = graph.operands(v)[0];
+    let ty = graph.ty(v).clone();
+    if ty.elem != Elem::F32 {
+        return None;
+    }
+    let c = constant(graph, x)?;
+    let value = match op {
+        UnaryOp::Neg => -c,
+        UnaryOp::Abs => c.abs(),
+        UnaryOp::Exp => c.exp(),
+        UnaryOp::Log => c.ln(),
+        UnaryOp::Sqrt => c.sqrt(),
+        UnaryOp::Rsqrt => 1.0 / c.sqrt(),
+        UnaryOp::Floor => c.floor(),
+        _ => return None,
+    };
+    Some(graph.add(Op::Const(value), ty, &[]))
+}
+
+fn binary(graph: &mut Graph, v: Value, op: BinaryOp) -> Option<Value> {
+    let operands = graph.operands(v);
+    let (a, b) = (operands[0], operands[1]);
+    let ty: Ty = graph.ty(v).clone();
+    let real = ty.elem == Elem::F32;
+    match (constant(graph, a), constant(graph, b)) {
+        (Some(x), Some(y)) if real => {
+            let value = match op {
+                BinaryOp::Add => x + y,
+                BinaryOp::Sub => x - y,
+                BinaryOp::Mul => x * y,
+                BinaryOp::Div => x / y,
+                BinaryOp::Pow => x.powf(y),
+                BinaryOp::Max => x.max(y),
+                BinaryOp::Min => x.min(y),
+                _ => return None,
+            };
+            Some(graph.add(Op::Const(value), ty, &[]))
+        }
+        (None, Some(y)) => match op {
+            BinaryOp::Add | BinaryOp::Sub if y == 0.0 => Some(a),
+            BinaryOp::Mul | BinaryOp::Pow if y == 1.0 => Some(a),
+            BinaryOp::Div if y == 1.0 => Some(a),
+            // Division by a constant becomes a product where that is exact.
+            BinaryOp::Div if real && y != 0.0 && (1.0 / y) * y == 1.0 && y.abs().log2().fract() == 0.0 => {
+                let inverse = graph.add(Op::Const(1.0 / y), ty.clone(), &[]);
+                Some(graph.add(Op::Binary(BinaryOp::Mul), ty, &[a, inverse]))
+            }
+            BinaryOp::Pow if y == 2.0 && real => Some(graph.add(Op::Binary(BinaryOp::Mul), ty, &[a, a])),
+            BinaryOp::Pow if y == 0.5 && real => Some(graph.add(Op::Unary(UnaryOp::Sqrt), ty, &[a])),
+            BinaryOp::Pow if y == -0.5 && real => Some(graph.add(Op::Unary(UnaryOp::Rsqrt), ty, &[a])),
+            _ => None,
+        },
+        (Some(x), None) => match op {
+            BinaryOp::Add if x == 0.0 => Some(b),
+            BinaryOp::Mul if x == 1.0 => Some(b),
+            BinaryOp::Sub if x == 0.0 && real => Some(graph.add(Op::Unary(UnaryOp::Neg), ty, &[b])),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn select(graph: &Graph, v: Value) -> Option<Value> {
+    let operands = graph.operands(v);
+    match constant(graph, operands[0]) {
+        Some(c) => Some(if c != 0.0 { operands[1] } else { operands[2] }),
+        None => (operands[1] == operands[2]).then(|| operands[1]),
+    }
+}
+
+/// Computes equal expressions once.
+fn share(graph: &mut Graph) -> bool {
+    let mut seen: HashMap<(String, Elem, Vec<usize>, Vec<Value>), Value> = HashMap::new();
+    let mut changed = false;
+    for v in graph.order() {
+        if let Op::Param(_) | Op::Input(_) = graph.op(v) {
+            continue;
+        }
+        let ty = graph.ty(v);
+        let key = (format!("{:?}", graph.op(v)), ty.elem, ty.sizes(), graph.operands(v));
+        match seen.get(&key) {
+            Some(first) => {
+                graph.replace(v, *first);
+                changed = true;
+            }
+            None => {
+                seen.insert(key, v);
+            }
+        }
+    }
+    changed
+}
