@@ -2,5 +2,6 @@
 
 pub mod kernels;
 pub mod link;
+pub mod lower;
 pub mod mlir;
 pub mod text;

@@ -153,6 +153,14 @@ impl Module {
         }
     }
 
+    /// Adds a function in place of the declaration of its name.
+    pub fn define(&mut self, func: Func) {
+        let name = format!("llvm.func @{}(", func.name);
+        let kept: Vec<&str> = self.funcs.lines().filter(|line| !line.starts_with(&name)).collect();
+        self.funcs = kept.join("\n") + "\n";
+        self.add(func);
+    }
+
     /// True when a function of this name was added or declared; for kernels shared by many users.
     pub fn has(&self, name: &str) -> bool {
         self.declared.contains_key(name)
@@ -320,7 +328,12 @@ impl Func {
             return *v;
         }
         let v = self.fresh(ty);
-        let _ = writeln!(self.const_text, "  {v} = arith.constant {text} : {ty}");
+        // A lone truth value is written without its type.
+        let _ = if ty == Ty::I1 {
+            writeln!(self.const_text, "  {v} = arith.constant {text}")
+        } else {
+            writeln!(self.const_text, "  {v} = arith.constant {text} : {ty}")
+        };
         self.consts.insert((ty, text), v);
         v
     }
@@ -713,6 +726,23 @@ impl Func {
                 ptrs.ty, mask.ty
             ),
         )
+    }
+
+    /// Stores one scalar per lane through a vector of pointers, where `mask`.
+    pub fn scatter(&mut self, value: Val, ptrs: Val, mask: Val) {
+        let align = value.ty.scalar().bytes();
+        self.line(format_args!(
+            "llvm.intr.masked.scatter {value}, {ptrs}, {mask} {{alignment = {align} : i32}} : {}, {} into {}",
+            value.ty, mask.ty, ptrs.ty
+        ));
+    }
+
+    /// Memory of `slots` 64-bit numbers that lives as long as the call.
+    pub fn stack(&mut self, slots: usize) -> Val {
+        let count = self.i64(slots.max(1) as i64);
+        let v = self.fresh(Ty::Ptr);
+        let _ = writeln!(self.const_text, "  {v} = llvm.alloca {count} x i64 : (i64) -> !llvm.ptr");
+        v
     }
 
     /// Asks for the cache line at `ptr` to be read soon.

@@ -123,6 +123,28 @@ pub fn binary_op(op: BinOp) -> Option<BinaryOp> {
     })
 }
 
+/// How an operation is written.
+pub fn symbol(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::Add => "+",
+        BinaryOp::Sub => "-",
+        BinaryOp::Mul => "*",
+        BinaryOp::Div => "/",
+        BinaryOp::Mod => "%",
+        BinaryOp::Pow => "**",
+        BinaryOp::Lt => "<",
+        BinaryOp::Le => "<=",
+        BinaryOp::Gt => ">",
+        BinaryOp::Ge => ">=",
+        BinaryOp::Eq => "==",
+        BinaryOp::Ne => "!=",
+        BinaryOp::And => "&&",
+        BinaryOp::Or => "||",
+        BinaryOp::Min => "min",
+        BinaryOp::Max => "max",
+    }
+}
+
 /// `a op b`; the message says why not. With `whole`, a quotient is rounded down.
 pub fn binary(op: BinaryOp, a: &Known, b: &Known, whole: bool) -> Result<Known, String> {
     match (a, b) {
@@ -216,7 +238,7 @@ pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
             let Some(op) = binary_op(*op) else {
                 return Err(at("`@` is for tensors".to_owned()));
             };
-            binary(op, &a, &evaluate(b, env)?, false).map_err(|m| at(format!("`{}` {m}", op.name())))
+            binary(op, &a, &evaluate(b, env)?, false).map_err(|m| at(format!("`{}` {m}", symbol(op))))
         }
         ExprKind::If(c, a, b) => match evaluate(c, env)? {
             Known::Bool(true) => evaluate(a, env),

@@ -36,7 +36,13 @@ pub fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         .with_config(Config::default().with_color(color).with_index_type(IndexType::Byte))
         .with_code(d.code)
         .with_message(&d.message);
-    for (order, l) in d.labels.iter().take(MAX_LABELS).enumerate() {
+    let mut labels: Vec<&seqc_grammar::Label> = d.labels.iter().take(MAX_LABELS).collect();
+    // The file of the main place first; in each file from top to bottom.
+    labels.sort_by_key(|l| {
+        let end = range(sources, Place::new(l.file, l.span)).end as u32;
+        (l.file != place.file, l.file, sources.line_column(l.file, end).0)
+    });
+    for (order, l) in labels.into_iter().enumerate() {
         let text = if l.text.is_empty() { "here" } else { &l.text };
         let color = if l.primary { Color::Red } else { Color::Cyan };
         let label = Label::new(id(Place::new(l.file, l.span)))

@@ -18,7 +18,7 @@ fn deep(work: impl FnOnce() + Send + 'static) {
 /// Mutations of each kind; `SEQC_CASES` asks for more.
 fn cases() -> usize {
     let asked = std::env::var("SEQC_CASES").ok();
-    asked.and_then(|n| n.parse().ok()).unwrap_or(1500)
+    asked.and_then(|n| n.parse().ok()).unwrap_or(800)
 }
 
 /// A small generator of well mixed bits.
@@ -115,6 +115,155 @@ fn read(dir: &Path, text: String) {
             assert_ne!(d.code, "internal", "{}", render::human(d, &sources, false));
             render::human(d, &sources, false);
             render::machine(d, &sources);
+        }
+    }
+}
+
+/// Layer files and models without end or measure, and what is said about them.
+fn extremes() -> Vec<(&'static str, String, String)> {
+    let with = |from: &str, to: &str| SMALL.replace(from, to);
+    let layer = |body: &str| format!("layer thing(x: [d]) -> [d] {{\n{body}\n}}\n");
+    let doubled: String = (1..40)
+        .map(|n| format!("fn f{n}(x) {{ f{}(f{}(x)) }}\n", n - 1, n - 1))
+        .collect();
+    let mut nested = "x[0]".to_owned();
+    (0..14).for_each(|_| nested = format!("sum(i: softmax(reshape({nested}, 1))[i])"));
+    vec![
+        ("large", String::new(), with("d: 8", "d: 1e18")),
+        ("out of range", String::new(), with("d: 8", "d: 1e400, e: 2 * d")),
+        ("size", String::new(), with("d: 8", "d: -8")),
+        ("size", String::new(), with("d: 8", "d: 0")),
+        ("size", String::new(), with("d: 8", "d: 8 / 0")),
+        ("size", String::new(), with("d: 8", "d: 8.5")),
+        ("up to", String::new(), with("repeat: 2", "repeat: 1e9")),
+        ("up to", String::new(), with("repeat: 2", "repeat: -1")),
+        (
+            "up to",
+            String::new(),
+            with(
+                "      - thing: {}",
+                "      - {repeat: 20000, of: [{repeat: 20000, of: [thing]}]}\n      - thing: {}",
+            ),
+        ),
+        ("tensors", String::new(), with("a.{i}", "a.{0..100000}.{0..100000}")),
+        ("up to", String::new(), with("a.{i}", "a.{0..1e12}")),
+        (
+            "size",
+            layer("  dim heads = 0\n  reshape(x, heads, d)"),
+            SMALL.to_owned(),
+        ),
+        ("size", layer("  reshape(x, d / 0, d)"), SMALL.to_owned()),
+        ("large", layer("  param w[1e11, 1e11]\n  x * w[0, 0]"), SMALL.to_owned()),
+        (
+            "large",
+            layer("  y[d] = sum(i < 1e6, j < 1e6: x[d])\n  y"),
+            SMALL.to_owned(),
+        ),
+        ("leaves", layer("  y[d] = x[d * 1e9]\n  y"), SMALL.to_owned()),
+        ("every axis", layer("  y[d] = x[d * 1e14]\n  y"), SMALL.to_owned()),
+        ("whole number", layer("  delay(x, 1e12)"), SMALL.to_owned()),
+        (
+            "taps",
+            layer("  param w[d, 1e6]\n  causal_conv(x, w)"),
+            SMALL.to_owned(),
+        ),
+        (
+            "itself",
+            "fn f(x) { g(x) }\nfn g(x) { f(x) }\nlayer thing(x: [d]) -> [d] { f(x) }\n".to_owned(),
+            SMALL.to_owned(),
+        ),
+        (
+            "too large",
+            format!("fn f0(x) {{ x + 1 }}\n{doubled}layer thing(x: [d]) -> [d] {{ f39(x) }}\n"),
+            SMALL.to_owned(),
+        ),
+        ("", layer(&format!("  x * {nested}")), SMALL.to_owned()),
+        (
+            "500 operators",
+            layer(&format!(
+                "  y[d] = x[d]{}\n  y",
+                " + sum(i, j: x[i] * x[j])".repeat(400)
+            )),
+            SMALL.to_owned(),
+        ),
+    ]
+}
+
+#[test]
+fn extremes_are_answered_at_once() {
+    deep(|| {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile-extremes");
+        fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
+        for (says, layer, text) in extremes() {
+            let layer = if layer.is_empty() { LAYER.to_owned() } else { layer };
+            fs::write(dir.join("layer.seq"), &layer).unwrap_or_else(|e| panic!("{e}"));
+            let start = Instant::now();
+            let mut sources = Sources::default();
+            let read = model::read_text(
+                &dir.join("model.yaml"),
+                text.clone(),
+                &mut sources,
+                &ReadOptions::default(),
+            );
+            let said: String = read
+                .err()
+                .iter()
+                .flatten()
+                .map(|d| render::human(d, &sources, false))
+                .collect();
+            assert!(said.contains(says), "`{says}` is not said\n{layer}\n{text}\n{said}");
+            assert!(!said.contains("bug in seqc"), "{said}");
+            assert!(start.elapsed().as_secs() < 20, "too long:\n{layer}\n{text}");
+        }
+    });
+}
+
+/// Configurations of the recorded checkpoints with changed values and torn texts.
+#[test]
+fn changed_configurations_are_answered() {
+    const VALUES: &[&str] = &[
+        "0",
+        "-1",
+        "1e18",
+        "1e400",
+        "null",
+        "\"x\"",
+        "[]",
+        "{}",
+        "[[[]]]",
+        "true",
+        "0.5",
+        "Infinity",
+        "NaN",
+        "{\"a\": 1}",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/hf");
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile-config");
+    fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
+    let mut mix = Mix(5);
+    for fixture in fs::read_dir(root).unwrap_or_else(|e| panic!("{e}")).flatten() {
+        let text = fs::read_to_string(fixture.path().join("config.json")).unwrap_or_else(|e| panic!("{e}"));
+        let lines: Vec<&str> = text.lines().collect();
+        for round in 0..40 {
+            let mut changed: Vec<String> = lines.iter().map(|l| (*l).to_owned()).collect();
+            let at = mix.below(changed.len());
+            match changed[at].split_once(": ") {
+                Some((key, rest)) if round % 4 > 0 => {
+                    let comma = if rest.ends_with(',') { "," } else { "" };
+                    changed[at] = format!("{key}: {}{comma}", VALUES[mix.below(VALUES.len())]);
+                }
+                _ if round % 8 == 0 => changed.truncate(at),
+                _ => drop(changed.remove(at)),
+            }
+            fs::write(dir.join("config.json"), changed.join("\n")).unwrap_or_else(|e| panic!("{e}"));
+            let mut sources = Sources::default();
+            if let Err(diagnostics) = seqc::import::import(&dir, &dir.join("model.yaml"), &mut sources) {
+                assert!(!diagnostics.is_empty());
+                for d in &diagnostics {
+                    let text = render::human(d, &sources, false);
+                    assert_ne!(d.code, "internal", "{text}\n{}", changed.join("\n"));
+                }
+            }
         }
     }
 }

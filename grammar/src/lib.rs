@@ -4,6 +4,7 @@
 
 pub mod ast;
 pub mod diag;
+mod fmt;
 mod lex;
 pub mod model;
 mod parse;
@@ -11,5 +12,6 @@ mod walk;
 pub mod yaml;
 
 pub use diag::{Diagnostic, FileId, Label, Severity, Sources, line_column, nearest};
+pub use fmt::format_file;
 pub use model::{parse_model, parse_template, schema};
 pub use parse::{MAX_FILE, MAX_NESTING, MAX_OPERATORS, parse_expr, parse_file};

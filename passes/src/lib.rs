@@ -1,6 +1,39 @@
 //! Passes over layer graphs, and the plan of kernels that a backend emits.
 
 pub mod index;
+pub mod keep;
+pub mod plan;
+pub mod prepare;
 pub mod recognise;
 pub mod recurrence;
 pub mod simplify;
+
+use seqc_ir::Graph;
+
+/// One rewriting of a layer graph.
+pub struct Pass {
+    /// Its name, a verb.
+    pub name: &'static str,
+    /// The rewriting.
+    pub run: fn(&mut Graph),
+}
+
+/// All passes, in order.
+pub const PASSES: &[Pass] = &[
+    // Elaboration leaves views of views, constants and double computations.
+    Pass { name: "simplify", run: simplify::simplify },
+    // Before products: a delayed vector is a row that a product can read.
+    Pass { name: "recognise-delays", run: recognise::delays },
+    Pass { name: "unfold-constant-delays", run: prepare::delays_of_constants },
+    Pass { name: "recognise-products", run: recognise::matrix_products },
+    Pass { name: "make-streams-real", run: prepare::real_streams },
+    // Recognition leaves what it replaced.
+    Pass { name: "simplify-again", run: simplify::simplify },
+];
+
+/// Runs [`PASSES`].
+pub fn optimise(graph: &mut Graph) {
+    for pass in PASSES {
+        (pass.run)(graph);
+    }
+}

@@ -41,11 +41,11 @@ impl Code {
     }
 }
 
-#[cfg(all(any(feature = "program", feature = "library"), not(test), target_env = "musl"))]
+#[cfg(all(feature = "library", not(test)))]
 pub(crate) use linked::code;
 
-// Tests are hosted by another C library, where no generated object is linked.
-#[cfg(all(any(feature = "program", feature = "library"), not(test), target_env = "musl"))]
+// Tests, and the crate as a dependency of others, are linked with no generated object.
+#[cfg(all(any(all(feature = "program", target_env = "musl"), feature = "library"), not(test)))]
 mod linked {
     use super::Code;
 
@@ -69,7 +69,7 @@ mod linked {
     }
 
     /// What the C library calls: `main` of every emitted program.
-    #[cfg(feature = "program")]
+    #[cfg(all(feature = "program", target_env = "musl"))]
     #[unsafe(no_mangle)]
     pub(crate) extern "C" fn main(argc: i32, argv: *const *const std::ffi::c_char) -> i32 {
         use std::{ffi::CStr, ffi::OsStr, os::unix::ffi::OsStrExt};

@@ -1,5 +1,7 @@
 //! Why a program cannot do what it was asked for, and the exit status that says so.
 
+use std::{path::Path, sync::Mutex};
+
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -18,6 +20,9 @@ pub enum Error {
     /// The program or the system failed.
     #[error("{0}")]
     Failed(String),
+    /// The command line makes no sense, and the user has been told.
+    #[error("wrong usage")]
+    Shown,
     /// Whoever read the output went away.
     #[error("the output was closed")]
     Closed,
@@ -29,7 +34,7 @@ impl Error {
         match self {
             Error::Closed => 0,
             Error::Input(_) | Error::Checkpoint(_) => 1,
-            Error::Usage(_) | Error::Failed(_) => 2,
+            Error::Usage(_) | Error::Shown | Error::Failed(_) => 2,
         }
     }
 
@@ -45,4 +50,32 @@ impl Error {
             _ => Error::Failed(format!("{what}: {error}")),
         }
     }
+}
+
+/// The file that code of others is reading, see [`reading`].
+static READING: Mutex<Option<String>> = Mutex::new(None);
+
+/// Runs code of others on the contents of a file. Should it panic, the file is damaged: an error, or the end of the
+/// program with the same message where panics cannot be caught (see `cli::install_panic_hook`).
+pub(crate) fn reading<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T> {
+    let set = |path| {
+        if let Ok(mut place) = READING.lock() {
+            *place = path;
+        }
+    };
+    set(Some(path.display().to_string()));
+    // What the code was about to change is given up with its result.
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    set(None);
+    result.map_err(|_| Error::Input(damaged(&path.display().to_string())))
+}
+
+/// What is said of a file on which code of others panics.
+pub(crate) fn damaged(path: &str) -> String {
+    format!("{path}: the file is damaged: its contents contradict each other")
+}
+
+/// The file that is being read by code of others.
+pub(crate) fn being_read() -> Option<String> {
+    READING.try_lock().ok()?.clone()
 }

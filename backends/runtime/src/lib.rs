@@ -4,8 +4,9 @@
 //! weights and threads; a [`session::Session`] is one sequence being read; [`cli`] is the program around them.
 
 mod barrier;
+mod bounded;
 #[cfg(feature = "library")]
-mod capi;
+pub mod capi;
 pub mod chat;
 pub mod cli;
 pub mod code;
@@ -18,6 +19,9 @@ pub mod sample;
 mod saved;
 pub mod session;
 mod state;
+mod streams;
+#[cfg(test)]
+mod testing;
 pub mod tokenizer;
 mod weights;
 

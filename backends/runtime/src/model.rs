@@ -34,6 +34,7 @@ impl Model {
     pub fn load(code: Code, options: &Options) -> Result<Model> {
         let descriptor = code.describe()?;
         let weights = match (weights_path(&descriptor, options), descriptor.random) {
+            (Some(path), _) if !path.exists() => return Err(no_weights(&path, options)),
             (Some(path), _) => Weights::open(&descriptor, &path)?,
             (None, Some(seed)) => Weights::random(&descriptor, seed)?,
             (None, None) if descriptor.params.is_empty() => Weights::random(&descriptor, 0)?,
@@ -102,17 +103,22 @@ pub(crate) fn weights_path(descriptor: &Descriptor, options: &Options) -> Option
     options.weights.clone().or(named)
 }
 
-/// A path of the descriptor: as it is, or else relative to the program's own folder.
+fn no_weights(path: &Path, options: &Options) -> Error {
+    let remedy = match options.weights {
+        Some(_) => "",
+        None => ", where this program expects its weights; --weights PATH names another place",
+    };
+    Error::input(format!("{}: there is no such file{remedy}", path.display()))
+}
+
+/// A path of the descriptor: relative to the program's own folder, or else as it is.
 pub(crate) fn beside_program(path: &Path) -> PathBuf {
-    if path.is_relative() && !path.exists() {
-        let program = std::env::current_exe().ok();
-        let beside = program
-            .as_deref()
-            .and_then(Path::parent)
-            .map(|folder| folder.join(path));
-        if let Some(beside) = beside.filter(|beside| beside.exists()) {
-            return beside;
-        }
-    }
-    path.to_owned()
+    let program = std::env::current_exe().ok().filter(|_| path.is_relative());
+    let beside = program
+        .as_deref()
+        .and_then(Path::parent)
+        .map(|folder| folder.join(path));
+    beside
+        .filter(|beside| beside.exists())
+        .unwrap_or_else(|| path.to_owned())
 }

@@ -21,6 +21,8 @@ use crate::{
 
 const MAGIC: &[u8; 8] = b"SEQCSTAT";
 const VERSION: u32 = 1;
+/// Tokens that a sequence may have.
+const MOST_TOKENS: u64 = 1 << 48;
 /// Tokens that may wait to be read.
 const MOST_PENDING: u32 = 1 << 16;
 
@@ -43,6 +45,10 @@ fn identity(descriptor: &Descriptor) -> Vec<u8> {
 /// Writes beside the target and renames, so that no half-written file is ever seen.
 pub(crate) fn save(path: &Path, descriptor: &Descriptor, session: (&State, u64), pending: &[i64]) -> Result<()> {
     let failed = |error: io::Error| Error::Failed(format!("{}: {error}", path.display()));
+    if path.exists() && !path.is_file() {
+        // A pipe or a device cannot be replaced by a file.
+        return write(path, descriptor, session, pending);
+    }
     let part = beside(path);
     let written = write(&part, descriptor, session, pending).and_then(|()| fs::rename(&part, path).map_err(failed));
     if written.is_err() {
@@ -79,7 +85,9 @@ fn write(part: &Path, descriptor: &Descriptor, session: (&State, u64), pending: 
     let mut file = out.inner;
     file.write_all(&sum.to_le_bytes()).map_err(failed)?;
     let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.sync_all().map_err(failed)
+    // Pipes and devices have nothing to sync.
+    let plain = file.metadata().is_ok_and(|about| about.is_file());
+    if plain { file.sync_all().map_err(failed) } else { Ok(()) }
 }
 
 /// Reads a file of this model.
@@ -143,7 +151,7 @@ fn read(
     }
     let position = u64::from_le_bytes(reader.bytes()?);
     let count = u32::from_le_bytes(reader.bytes()?);
-    if count > MOST_PENDING || position > i64::MAX as u64 {
+    if count > MOST_PENDING || position > MOST_TOKENS {
         return Err(wrong("the saved state is damaged"));
     }
     // The sizes follow from the manifest, so that the file's claims allocate nothing.

@@ -145,6 +145,11 @@ impl<'m> Session<'m> {
         Ok(())
     }
 
+    /// The model that reads.
+    pub fn model(&self) -> &'m Model {
+        self.model
+    }
+
     /// Tokens read so far.
     pub fn position(&self) -> u64 {
         self.position
@@ -201,10 +206,8 @@ impl<'m> Session<'m> {
         wanted: Wanted,
         mut take: impl FnMut(&Outputs) -> Result<()>,
     ) -> Result<()> {
+        let tokens = self.check(inputs, cut)?;
         let descriptor = self.model.descriptor();
-        let tokens = count(descriptor, inputs)?;
-        check_ids(descriptor, inputs)?;
-        self.check_length(tokens, cut)?;
         let longest = descriptor.max_chunk.max(1);
         let (mut done, mut number) = (0, 0);
         while done < tokens {
@@ -230,6 +233,19 @@ impl<'m> Session<'m> {
             number += 1;
         }
         Ok(())
+    }
+
+    /// Whether [`Session::feed`] would take these inputs, and how many tokens they have.
+    ///
+    /// # Errors
+    ///
+    /// Inputs that do not fit the model (streams, widths, ids outside of a table, too many tokens).
+    pub fn check(&self, inputs: &[Values], cut: &Cut) -> Result<usize> {
+        let descriptor = self.model.descriptor();
+        let tokens = count(descriptor, inputs)?;
+        check_ids(descriptor, inputs)?;
+        self.check_length(tokens, cut)?;
+        Ok(tokens)
     }
 
     fn check_length(&self, tokens: usize, cut: &Cut) -> Result<()> {

@@ -3,13 +3,19 @@
 //! Every kernel is an internal function of the module that asked for it, added once by the function of
 //! this module that returns its name. Pointers are bare; sizes and strides are 64-bit numbers.
 
+mod attend;
+mod gemm;
 mod gemv;
 mod lanes;
 pub mod math;
 mod micro;
 mod pack;
+mod row;
 mod rows;
 
-pub use gemv::gemv;
+pub use attend::Attend;
+pub use gemm::{gemm, gemm_name, gemm_scratch_bytes, panel_rows};
+pub use gemv::{gemv, gemv_name};
 pub use micro::{max_rows, micro_kernel};
 pub use pack::pack;
+pub use row::{copy, row, row_name};

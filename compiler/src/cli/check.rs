@@ -89,16 +89,22 @@ fn fmt_file(session: &mut Session, path: &std::path::Path, check: bool) -> u8 {
     if !diagnostics.is_empty() {
         return session.report(&diagnostics);
     }
-    let laid_out = text.clone();
+    let laid_out = seqc_grammar::format_file(&text);
+    if check {
+        if laid_out == text {
+            return OK;
+        }
+        session.say(&format!(
+            "{} is laid out differently: `seqc fmt` changes it",
+            path.display()
+        ));
+        return WRONG;
+    }
     if path == std::path::Path::new("-") {
         return session.print(&laid_out);
     }
     if laid_out == text {
         return OK;
-    }
-    if check {
-        session.say(&format!("{} is laid out differently", path.display()));
-        return WRONG;
     }
     match std::fs::write(path, laid_out) {
         Ok(()) => OK,

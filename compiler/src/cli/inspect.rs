@@ -66,7 +66,14 @@ fn describe(built: &Built, state: &[StateSlot]) -> Value {
 fn slot(s: &StateSlot) -> Value {
     let (grows, bytes) = match s.kind {
         StateKind::Fixed { bytes } => (false, bytes),
-        StateKind::Pages { page_bytes, pages } => (pages.is_none(), page_bytes * pages.unwrap_or(1)),
+        StateKind::Pages {
+            page_bytes,
+            pages,
+            pinned,
+        } => (
+            pages.is_none(),
+            page_bytes.saturating_mul(pages.unwrap_or(1).saturating_add(pinned)),
+        ),
     };
     json!({
         "name": s.name, "layer": s.layer, "shape": s.shape, "type": "f32", "grows": grows, "bound": s.bound, "bytes": bytes,

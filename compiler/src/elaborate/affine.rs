@@ -6,6 +6,9 @@ use seqc_ir::IndexExpr;
 /// Most index combinations that are tried one by one when bounds alone do not show that an index is in range.
 const MAX_TRIES: usize = 1 << 20;
 
+/// Most combinations that are tried for one layer.
+pub(super) const BUDGET: usize = 1 << 25;
+
 /// Largest index on the way: what the verifier admits.
 pub(super) const MAX_INDEX: f64 = 1.0e12;
 
@@ -91,14 +94,16 @@ pub(super) fn magnitude(e: &IndexExpr, sizes: &[usize]) -> f64 {
 }
 
 /// Smallest and largest value by trying all; `None` when there are too many.
-pub(super) fn exact_range(index: &IndexExpr, used: &[Var], sizes: &[usize]) -> Option<(i64, i64)> {
+/// What is tried is taken off `budget`.
+pub(super) fn exact_range(index: &IndexExpr, used: &[Var], sizes: &[usize], budget: &mut usize) -> Option<(i64, i64)> {
     let mut used = used.to_vec();
     used.sort_unstable();
     used.dedup();
     let total = used
         .iter()
         .try_fold(1_usize, |n, v| n.checked_mul(sizes[v.0 as usize]))
-        .filter(|n| *n <= MAX_TRIES)?;
+        .filter(|n| *n <= MAX_TRIES.min(*budget))?;
+    *budget -= total;
     let mut axes = vec![0_i64; sizes.len()];
     let (mut low, mut high) = (i64::MAX, i64::MIN);
     for n in 0..total {

@@ -246,7 +246,12 @@ impl Cx<'_> {
                 "a scalar stream".to_owned()
             };
             let d = Diagnostic::new("wrong-rank", place, format!("this must be {wants}"));
-            return self.report(d.says(format!("this is {}", super::shape::shown(&dims))));
+            let d = d.says(format!("this is {}", super::shape::shown(&dims)));
+            return self.report(if per_head {
+                d
+            } else {
+                d.help("name one entry above, `g = u[0]`; values per head that are known when weights are loaded are `w[head]`")
+            });
         }
         let truth = self.elem(t) == Elem::Bool;
         let t = if truth { self.cast(t, Elem::I64) } else { t.clone() };

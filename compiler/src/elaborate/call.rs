@@ -17,6 +17,40 @@ use std::{collections::HashMap, sync::Arc};
 /// Most definitions inlined into one layer.
 const MAX_INLINED: usize = 20_000;
 
+/// Functions of other languages and what is written here instead.
+const HINTS: &[(&str, &str)] = &[
+    ("sum", "over an axis: `sum(i: x[i])`"),
+    ("mean", "over an axis: `mean(i: x[i])`"),
+    ("prod", "over an axis: `prod(i: x[i])`"),
+    ("transpose", "with indices: `t[j, i] = w[i, j]`"),
+    ("einsum", "with indices: `y[i, j] = sum(k: a[i, k] * b[k, j])`"),
+    (
+        "matmul",
+        "a matrix times a vector is `W @ x`; other products: `y[i, j] = sum(k: a[i, k] * b[k, j])`",
+    ),
+    ("dot", "with indices: `sum(i: a[i] * b[i])`"),
+    ("outer", "with indices: `y[i, j] = a[i] * b[j]`"),
+    ("where", "a choice is `if c then a else b`"),
+    ("cat", "tensors are joined by `concat(a, b)`"),
+    (
+        "stack",
+        "with indices: `y[k, i] = if k == 0 then a[i] else b[i]`, where `dim k = 2`",
+    ),
+    ("pow", "a power is `a ** b`"),
+    (
+        "roll",
+        "the value `k` tokens ago is `delay(x, k)`; along an axis: `y[i] = x[(i + 1) % n]`",
+    ),
+    ("shift", "the value `k` tokens ago is `delay(x, k)`"),
+    ("cumsum", "over tokens: `total = prev(total) + x`"),
+    (
+        "linear",
+        "a linear map is a parameter and a product: `param w[e, d]`, `w @ x`",
+    ),
+    ("conv1d", "`causal_conv(u, w)`, with `w: [c, taps]`"),
+    ("attention", "`attend(q, k, v; scale = …)`"),
+];
+
 /// A call of a definition: arguments and settings with their places.
 pub(super) struct CallOf {
     pub(super) definition: Arc<Definition>,
@@ -39,13 +73,14 @@ impl Cx<'_> {
         }
         match self.request.library.get(&callee.text).cloned() {
             Some(definition) if definition.def.kind == DefKind::Fn => self.call_fn(definition, args, named, span),
-            Some(_) => {
+            Some(definition) => {
                 let place = self.place(callee.span);
-                let d = Diagnostic::new(
-                    "layer-as-function",
-                    place,
-                    format!("`{}` is a layer: layers are stacked by models, not called", callee.text),
-                );
+                let name = &callee.text;
+                let message = match definition.def.kind {
+                    DefKind::Block => format!("`{name}` is a block: models put it around layers, it is not called"),
+                    _ => format!("`{name}` is a layer: layers are stacked by models, not called"),
+                };
+                let d = Diagnostic::new("layer-as-function", place, message);
                 self.report(d.help("what layers share is written as a `fn`"))
             }
             None => {
@@ -53,7 +88,19 @@ impl Cx<'_> {
                 let library = self.request.library;
                 let known = super::builtin::NAMES.iter().copied().chain(library.names(DefKind::Fn));
                 let d = Diagnostic::new("unknown-name", place, format!("there is no function `{}`", callee.text));
-                let d = d.did_you_mean(&callee.text, known);
+                let hint = HINTS
+                    .iter()
+                    .find(|(name, _)| *name == callee.text)
+                    .map(|(_, hint)| *hint);
+                let mut d = match hint {
+                    Some(hint) => d.help(hint),
+                    None => d.did_you_mean(&callee.text, known),
+                };
+                if d.help.is_empty() {
+                    d = d.help(
+                        "define it, `fn …`, in this file; docs/language.md lists those that are known everywhere",
+                    );
+                }
                 self.report(d)
             }
         }
@@ -224,8 +271,10 @@ impl Cx<'_> {
         let message = match expected {
             0 => format!("`{name}` takes no streams, {given} are given"),
             _ => format!(
-                "`{name}` takes {expected} streams ({}), {given} are given",
-                names.join(", ")
+                "`{name}` takes {expected} stream{} ({}), {given} {} given",
+                if expected == 1 { "" } else { "s" },
+                names.join(", "),
+                if given == 1 { "is" } else { "are" },
             ),
         };
         let defined = Place::new(call.definition.file, def.name.span);
@@ -292,7 +341,10 @@ impl Cx<'_> {
                         format!("`{}` needs `{name}`", def.name.text),
                     );
                     let d = d.note(place, "has no default");
-                    self.report(d.help(format!("give it: `{name}` = …")));
+                    self.report(d.help(match call.part {
+                        Some(_) => format!("give it: `{}: {{{name}: …}}`", def.name.text),
+                        None => format!("give it: `{}(…; {name} = …)`", def.name.text),
+                    }));
                     None
                 }
             };

@@ -18,7 +18,7 @@ use std::{collections::HashMap, sync::Arc};
 const MAX_MESSAGES: usize = 40;
 
 /// Most steps of the chain that led to a message.
-const MAX_TRACE: usize = 6;
+const MAX_TRACE: usize = 10;
 
 /// What a name of a definition stands for.
 #[derive(Clone, Debug)]
@@ -119,6 +119,10 @@ pub(super) struct Cx<'a> {
     pub(super) pairs: Option<Pairs>,
     /// Blocks that have called the layer they wrap, and where.
     pub(super) inner_calls: Vec<(usize, Place)>,
+    /// Shapes of what stands before index brackets, by frame, place and index variables in scope.
+    pub(super) shapes: HashMap<(u64, Span, Vec<String>), Option<Vec<Dim>>>,
+    /// Index combinations that may still be tried.
+    pub(super) tries: usize,
     load: Vec<bool>,
 }
 
@@ -142,6 +146,8 @@ impl<'a> Cx<'a> {
             whole: false,
             pairs: None,
             inner_calls: Vec::new(),
+            shapes: HashMap::new(),
+            tries: super::affine::BUDGET,
             load: Vec::new(),
         }
     }
@@ -164,6 +170,8 @@ impl<'a> Cx<'a> {
     /// Reports a problem with the chain of calls that led to it.
     pub(super) fn report(&mut self, mut diagnostic: Diagnostic) -> Val {
         if self.quiet == 0 && self.diagnostics.len() < MAX_MESSAGES {
+            diagnostic = self.chain_of_shapes(diagnostic);
+            let inside = self.frames.iter().any(|f| f.called_at.is_some());
             for frame in self.frames.iter().rev() {
                 if let Some(place) = frame.called_at {
                     let name = &frame.definition.def.name.text;
@@ -175,7 +183,7 @@ impl<'a> Cx<'a> {
                 }
             }
             let used = self.request.layer.place;
-            if diagnostic.trace.is_empty() && diagnostic.place().map(|p| p.file) != Some(used.file) {
+            if !inside && diagnostic.place().map(|p| p.file) != Some(used.file) {
                 let name = &self.request.layer.definition.def.name.text;
                 diagnostic = diagnostic.trace(used.file, used.span, format!("`{name}` is used here"));
             }

@@ -22,28 +22,55 @@ impl Cx<'_> {
             (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
             (Val::Known(x), Val::Known(y)) => match known::binary(op, x, y, self.whole) {
                 Ok(value) => Val::Known(value),
-                Err(message) => self.error("wrong-operands", span, format!("`{}` {message}", op.name())),
+                Err(message) => self.error("wrong-operands", span, format!("`{}` {message}", known::symbol(op))),
             },
             (Val::Score(_), _) | (_, Val::Score(_)) => self.score_binary(op, a, b, span),
             _ => self.tensor_binary(op, a, b, span),
         }
     }
 
+    /// Reports a side of `&&` or `||` that is a number.
+    fn check_truths(&mut self, op: BinaryOp, parts: [&Part; 2]) -> Option<()> {
+        for (val, span) in parts {
+            let number = match val {
+                Val::Known(known) => !matches!(known, Known::Bool(_)),
+                Val::Tensor(t) => self.elem(t) != Elem::Bool && !t.unknown,
+                _ => false,
+            };
+            if number {
+                let place = self.place(*span);
+                let d = Diagnostic::new(
+                    "wrong-operands",
+                    place,
+                    format!("`{}` takes two truth values", known::symbol(op)),
+                );
+                self.report(d.says("this is none").help("compare numbers: `x > 0`"));
+                return None;
+            }
+        }
+        Some(())
+    }
+
     fn tensor_binary(&mut self, op: BinaryOp, a: Part, b: Part, span: Span) -> Val {
+        let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
+        if logic && self.check_truths(op, [&a, &b]).is_none() {
+            return Val::Poison;
+        }
         let Some(mut elem) = self.common(&[&a, &b]) else {
             return Val::Poison;
         };
-        let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
         let equality = matches!(op, BinaryOp::Eq | BinaryOp::Ne);
         if logic != (elem == Elem::Bool) && !(equality && elem == Elem::Bool) {
             let place = self.place(span);
-            let d = Diagnostic::new("wrong-operands", place, format!("`{}` does not apply here", op.name()));
-            return self.report(if logic {
-                d.says("takes truth values").help("compare numbers: `x > 0`")
-            } else {
+            let d = Diagnostic::new(
+                "wrong-operands",
+                place,
+                format!("`{}` does not apply here", known::symbol(op)),
+            );
+            return self.report(
                 d.says("takes numbers, not truth values")
-                    .help("a number from a condition: `if c then 1 else 0`")
-            });
+                    .help("a number from a condition: `if c then 1 else 0`"),
+            );
         }
         match op {
             BinaryOp::Div if !self.whole => elem = Elem::F32,
@@ -292,7 +319,11 @@ impl Cx<'_> {
         let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
         if (x.elem == Elem::Bool) != logic || (y.elem == Elem::Bool) != logic {
             let what = if logic { "truth values" } else { "numbers" };
-            return self.error("wrong-operands", span, format!("`{}` takes two {what}", op.name()));
+            return self.error(
+                "wrong-operands",
+                span,
+                format!("`{}` takes two {what}", known::symbol(op)),
+            );
         }
         let ints = x.elem == Elem::I64 && y.elem == Elem::I64;
         let expr = ScoreExpr::Binary(op, Box::new(x.expr), Box::new(y.expr));

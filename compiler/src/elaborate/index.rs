@@ -12,6 +12,9 @@ use crate::{
 use seqc_grammar::ast::{BinOp, Expr, ExprKind, Span, UnOp};
 use seqc_ir::{Dim, Elem, IndexExpr, ScoreExpr};
 
+/// Most elements of a list that is indexed by a variable.
+const MAX_LIST: usize = 4096;
+
 /// One index: affine in variables (axis numbers are variable numbers), or computed.
 pub(super) enum At {
     Affine(IndexExpr),
@@ -31,7 +34,7 @@ impl Cx<'_> {
             return pair;
         }
         match val {
-            Val::Known(list @ Known::List(_)) => self.list_element(&list, indices, span),
+            Val::Known(Known::List(items)) => self.list_index(&items, base, indices, span),
             Val::Known(known) => {
                 let place = self.place(span);
                 self.report(
@@ -48,17 +51,48 @@ impl Cx<'_> {
         }
     }
 
-    fn list_element(&mut self, list: &Known, indices: &[Expr], span: Span) -> Val {
+    /// `list[i]`: a known element, or, for an index that varies, an entry of the vector of the list's numbers.
+    fn list_index(&mut self, items: &[Known], base: &Expr, indices: &[Expr], span: Span) -> Val {
         let [index] = indices else {
             return self.error("wrong-rank", span, "a list has one index");
         };
-        let Some(index) = self.known(index, "the index of a list") else {
-            return Val::Poison;
+        let whole = std::mem::replace(&mut self.whole, true);
+        let val = self.expr(index);
+        self.whole = whole;
+        let index = match val {
+            Val::Known(index) => index,
+            Val::Poison => return Val::Poison,
+            _ => {
+                return match self.vector_of(items, base.span) {
+                    Some(t) => self.tensor_index(&t, base, indices, span),
+                    None => Val::Poison,
+                };
+            }
         };
-        match known::element(list, &index) {
+        match known::element(&Known::List(items.to_vec()), &index) {
             Ok(value) => Val::Known(value),
             Err(message) => self.error("out-of-range", span, message),
         }
+    }
+
+    /// The numbers of a list as a vector.
+    fn vector_of(&mut self, items: &[Known], span: Span) -> Option<Tensor> {
+        if items.is_empty() || items.len() > MAX_LIST {
+            let message = format!("a list that is indexed by a variable has 1 to {MAX_LIST} elements");
+            self.error("bad-size", span, message);
+            return None;
+        }
+        let mut parts = Vec::new();
+        for item in items {
+            let t = self.constant(item, Elem::F32, span)?;
+            parts.push(self.spread(&t, &[], &[Dim::new("", 1)]));
+        }
+        let v = if let [one] = parts[..] {
+            one
+        } else {
+            self.graph.concat(0, &parts)
+        };
+        Some(Tensor::over(v, Vec::new()))
     }
 
     fn tensor_index(&mut self, t: &Tensor, base: &Expr, indices: &[Expr], span: Span) -> Val {
@@ -73,21 +107,7 @@ impl Cx<'_> {
             return self.unknown_index(&at);
         }
         if dims.len() != indices.len() {
-            let place = self.place(span);
-            let count = indices.len();
-            let mut d = Diagnostic::new(
-                "wrong-rank",
-                place,
-                format!(
-                    "{count} {} for {}",
-                    if count == 1 { "index" } else { "indices" },
-                    super::shape::shown(&dims)
-                ),
-            )
-            .says(format!("`{}` has {} axes", shown_base(base), dims.len()))
-            .help("a tensor is used with all its indices");
-            d = self.dim_origins(d, &dims);
-            return self.report(d);
+            return self.wrong_rank(base, &dims, indices.len(), span);
         }
         let mut at = at;
         for (n, e) in indices.iter().enumerate() {
@@ -109,6 +129,18 @@ impl Cx<'_> {
             return self.computed_index(t, at, span);
         }
         Val::Tensor(self.affine_view(t, &at, vars))
+    }
+
+    /// Reports a wrong number of indices.
+    pub(super) fn wrong_rank(&mut self, base: &Expr, dims: &[Dim], count: usize, span: Span) -> Val {
+        let place = self.place(span);
+        let noun = if count == 1 { "index" } else { "indices" };
+        let message = format!("{count} {noun} for {}", super::shape::shown(dims));
+        let mut d = Diagnostic::new("wrong-rank", place, message)
+            .says(format!("`{}` has {} axes", shown_base(base), dims.len()))
+            .help("a tensor is used with all its indices");
+        d = self.dim_origins(d, dims);
+        self.report(d)
     }
 
     /// The view at affine indices, over the variables `vars`.
@@ -255,7 +287,7 @@ impl Cx<'_> {
         if fits(bounds) {
             return Some(index.clone());
         }
-        let exact = affine::exact_range(index, &used, &sizes);
+        let exact = affine::exact_range(index, &used, &sizes, &mut self.tries);
         if exact.is_some_and(fits) {
             // A remainder that changes nothing tells everybody else that the index is in range.
             return Some(IndexExpr::Mod(Box::new(index.clone()), dim.size as i64));
@@ -267,12 +299,30 @@ impl Cx<'_> {
             place,
             format!("this index leaves its axis of `{}`", shown_base(base)),
         )
-        .says(format!("runs from {low} to {high}; the axis has {} entries", dim.size));
+        .says(if low == high {
+            format!("is {low}; the axis has the entries 0 to {}", dim.size - 1)
+        } else {
+            format!(
+                "runs from {low} to {high}; the axis has the entries 0 to {}",
+                dim.size - 1
+            )
+        });
+        let varies = !used.is_empty();
         for var in used {
             let info = &self.vars[var.0 as usize];
             d = d.note(info.place, format!("`{}` runs over {} values", info.name, info.size));
         }
         d = self.dim_origins(d, std::slice::from_ref(dim));
+        if varies {
+            let size = if dim.name.is_empty() {
+                dim.size.to_string()
+            } else {
+                dim.name.clone()
+            };
+            d = d.help(format!(
+                "an index is in range for every value of its variables, also where an `if` does not use the entry: `(…) % {size}` keeps it so"
+            ));
+        }
         self.report(d);
         None
     }

@@ -9,7 +9,7 @@ use seqc_grammar::ast::{Expr, ExprKind, Ident};
 use seqc_ir::Dim;
 
 /// Parts of an expression, in the order of the text.
-pub(super) fn children(e: &Expr) -> Vec<&Expr> {
+pub(crate) fn children(e: &Expr) -> Vec<&Expr> {
     match &e.kind {
         ExprKind::Number(_) | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::Name(_) | ExprKind::Error => Vec::new(),
         ExprKind::Unary(_, x) => vec![x],
@@ -46,6 +46,8 @@ impl Cx<'_> {
                 place: self.place(e.span),
                 inferred: true,
             }),
+            None if self.is_wrong(&name.text) || self.uses_something_wrong(body) => None,
+            None if self.reports_rank(&name.text, body) => None,
             None => {
                 let place = self.place(name.span);
                 let text = &name.text;
@@ -57,6 +59,38 @@ impl Cx<'_> {
                 None
             }
         }
+    }
+
+    /// Whether a name in an expression stands for something that has been reported.
+    fn uses_something_wrong(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Name(name) => self.is_wrong(name),
+            _ => children(e).into_iter().any(|part| self.uses_something_wrong(part)),
+        }
+    }
+
+    fn is_wrong(&self, name: &str) -> bool {
+        let bound = self.frames.last().and_then(|f| f.names.get(name));
+        matches!(bound.map(|b| &b.binding), Some(Binding::Value(Val::Poison)))
+    }
+
+    /// Reports a place where the variable is one of too few or too many indices: why its size is not found.
+    fn reports_rank(&mut self, name: &str, body: &Expr) -> bool {
+        let mut work = vec![body];
+        while let Some(e) = work.pop() {
+            if let ExprKind::Index { base, indices } = &e.kind
+                && indices
+                    .iter()
+                    .any(|i| matches!(&i.kind, ExprKind::Name(n) if n == name))
+                && let Some(dims) = self.shape_of(base)
+                && dims.len() != indices.len()
+            {
+                self.wrong_rank(base, &dims, indices.len(), e.span);
+                return true;
+            }
+            work.extend(children(e).into_iter().rev());
+        }
+        false
     }
 
     /// The first axis that the variable alone indexes: its size, and the index.
@@ -102,12 +136,21 @@ impl Cx<'_> {
                 _ => None,
             };
         }
+        // Nested sums ask for the same shapes again: without the answers kept, each level would double the work.
+        let frame = self.frame();
+        let scope: Vec<String> = frame.vars.iter().map(|(name, _)| name.clone()).collect();
+        let key = (frame.path, base.span, scope);
+        if let Some(found) = self.shapes.get(&key) {
+            return found.clone();
+        }
         self.quiet += 1;
         let val = self.expr(base);
         self.quiet -= 1;
-        match val {
+        let dims = match val {
             Val::Tensor(t) if !t.unknown => Some(self.dims(&t)),
             _ => None,
-        }
+        };
+        self.shapes.insert(key, dims.clone());
+        dims
     }
 }

@@ -1,7 +1,7 @@
 //! From the definition of a layer, its settings and the types of its inputs to a stream graph.
 //!
 //! Expressions are elaborated in one way, with and without indices: a value is a node whose leading axes run over the
-//! index variables that it uses ([`val::Tensor`]), and operations that join values repeat them over the union of their
+//! index variables that it uses (`val::Tensor`), and operations that join values repeat them over the union of their
 //! variables. What does not depend on tensors is computed at once ([`crate::known`]).
 //!
 //! A recurrence whose shape is not stated is found by elaborating the layer again with what was learnt (`recur.rs`).
@@ -19,6 +19,7 @@ mod gather;
 mod index;
 mod infer;
 mod names;
+mod origin;
 mod recur;
 mod shape;
 mod val;
@@ -30,6 +31,7 @@ use crate::{
     source::Place,
 };
 use cx::Cx;
+pub(crate) use infer::children;
 use seqc_ir::{Graph, Ty};
 use std::{collections::HashMap, sync::Arc};
 

@@ -45,23 +45,26 @@ impl Cx<'_> {
         let before = (Val::Tensor(before), span);
         let starts = self.starts(&init.0, reset, span);
         match starts {
-            Some(condition) => self.select((condition, span), init, before, span),
+            Some(condition) => self.select(condition, init, before, span),
             None => before.0,
         }
     }
 
     /// Where the initial value stands: at the first token unless it is 0, and wherever `reset` holds.
-    fn starts(&mut self, init: &Val, reset: Option<(Val, Span)>, span: Span) -> Option<Val> {
+    fn starts(&mut self, init: &Val, reset: Option<(Val, Span)>, span: Span) -> Option<(Val, Span)> {
         let first = (!self.is_zero(init)).then(|| {
             let position = self.graph.position();
             let zero = self.graph.constant(0.0, Ty::scalar(Elem::I64));
             Val::Tensor(Tensor::plain(self.graph.binary(BinaryOp::Eq, position, zero)))
         });
         match (first, reset) {
-            (Some(first), Some(reset)) => Some(self.binary(BinaryOp::Or, (first, span), reset, span)),
-            (Some(first), None) => Some(first),
+            (Some(first), Some(reset)) => {
+                let at = reset.1;
+                Some((self.binary(BinaryOp::Or, (first, span), reset, at), at))
+            }
+            (Some(first), None) => Some((first, span)),
             (None, Some((Val::Known(Known::Bool(false)), _))) => None,
-            (None, Some((reset, _))) => Some(reset),
+            (None, Some(reset)) => Some(reset),
             (None, None) => None,
         }
     }

@@ -92,13 +92,17 @@ impl Cx<'_> {
                 self.error(
                     "not-a-tensor",
                     span,
-                    format!("{} is no number of a layer's streams", known.kind()),
+                    format!("{} is no number: streams hold numbers", known.kind()),
                 );
                 return None;
             }
         };
         if number.is_nan() {
-            self.error("not-a-number", span, "this has no value");
+            self.error(
+                "not-a-number",
+                span,
+                "this is no number: zero divided by zero, or infinity less infinity",
+            );
             return None;
         }
         Some(Tensor::plain(self.graph.constant(number, Ty::scalar(elem))))
@@ -181,7 +185,13 @@ impl Cx<'_> {
 
     /// The size that an expression stands for.
     pub(super) fn size(&mut self, e: &Expr) -> Option<Dim> {
-        let known = self.known(e, "a size")?;
+        // Where an index variable hides a size, the size is meant.
+        let vars = self.frame().vars.clone();
+        let free = vars.iter().filter(|(name, _)| self.known_name(name).is_none());
+        self.frame().vars = free.cloned().collect();
+        let known = self.known(e, "a size");
+        self.frame().vars = vars;
+        let known = known?;
         let name = match &e.kind {
             ExprKind::Name(name) => name.clone(),
             _ => String::new(),
@@ -194,11 +204,11 @@ impl Cx<'_> {
                     Known::Num(_) => known.to_string(),
                     _ => known.kind().to_owned(),
                 };
-                let mut d = Diagnostic::new(
-                    "bad-size",
-                    place,
-                    format!("a size is a whole number from 1, not {shown}"),
-                );
+                let message = match known {
+                    Known::Num(n) if n >= 1.0 && n.fract() == 0.0 => format!("{shown} is too large for a size"),
+                    _ => format!("a size is a whole number from 1, not {shown}"),
+                };
+                let mut d = Diagnostic::new("bad-size", place, message);
                 d = self.origins(d, e);
                 self.report(d);
                 None

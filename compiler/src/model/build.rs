@@ -173,6 +173,13 @@ impl Builder<'_> {
             }
         };
         let Some(at) = found else {
+            for (stream, _) in &instance.taps {
+                let unknown = Stream {
+                    id: self.model.new_stream(),
+                    ty: None,
+                };
+                self.streams.insert(stream.text.clone(), unknown);
+            }
             return self.result_after_error(instance, &inputs[0]);
         };
         let Elaborated { graph, settings } = self.elaborated[at].clone();

@@ -10,13 +10,13 @@ pub mod weights;
 
 use crate::{
     diag::{Diagnostic, Placed},
-    elaborate::Given,
+    elaborate::{Given, children},
     library::Library,
     source::{FileId, Place, Sources},
 };
 pub use build::CallSettings;
 use seqc_grammar::{
-    ast::Ident,
+    ast::{Expr, ExprKind, Ident},
     model::{ModelFile, Spanned, read_model},
     yaml::parse_yaml,
 };
@@ -211,7 +211,7 @@ pub fn add_definitions(library: &mut Library, id: FileId, text: &str, out: &mut 
 /// The model's sizes, each an expression over those above it.
 fn sizes(
     file: FileId,
-    sizes: &[(Ident, seqc_grammar::ast::Expr)],
+    sizes: &[(Ident, Expr)],
     out: &mut Vec<Diagnostic>,
 ) -> (Names, Vec<(String, crate::known::Known)>) {
     let mut names = Names {
@@ -219,15 +219,32 @@ fn sizes(
         ..Names::default()
     };
     let mut order = Vec::new();
+    let mut wrong: Vec<&str> = Vec::new();
     for (name, expr) in sizes {
+        if follows_from(expr, &wrong) {
+            wrong.push(&name.text);
+            continue;
+        }
         match names.value(expr) {
             Ok(value) => {
                 order.push((name.text.clone(), value.clone()));
                 let place = Place::new(file, expr.span);
                 names.sizes.insert(name.text.clone(), Given { value, place });
             }
-            Err(d) => out.push(d),
+            Err(d) => {
+                wrong.push(&name.text);
+                out.push(d);
+            }
         }
     }
     (names, order)
+}
+
+/// Whether an expression could not be read, or uses a size that is wrong itself: both have been reported.
+fn follows_from(expr: &Expr, wrong: &[&str]) -> bool {
+    match &expr.kind {
+        ExprKind::Error => true,
+        ExprKind::Name(name) => wrong.contains(&name.as_str()),
+        _ => children(expr).into_iter().any(|part| follows_from(part, wrong)),
+    }
 }

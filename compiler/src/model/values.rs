@@ -62,7 +62,7 @@ pub fn evaluate(file: FileId, expr: &Expr, env: &dyn Env, names: &[&str]) -> Res
         Known::Num(n) if n.is_nan() => Err(Diagnostic::new(
             "not-a-number",
             Place::new(file, expr.span),
-            "this has no value",
+            "this is no number: zero divided by zero, or infinity less infinity",
         )),
         value => Ok(value),
     }

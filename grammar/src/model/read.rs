@@ -3,7 +3,7 @@
 use super::{BlockRef, BlockSpec, InputTy, ModelFile, Spanned, Weights};
 use crate::{
     ast::{Expr, ExprKind, Ident, Shape, Span},
-    diag::{Diagnostic, FileId},
+    diag::{Diagnostic, FileId, nearest},
     yaml::{Key, Kind, Node, parse_yaml},
 };
 
@@ -56,7 +56,10 @@ pub fn read_model(file: FileId, root: &Node, diagnostics: &mut Vec<Diagnostic>) 
         ("model", "model: my-model"),
         ("stack", "stack: […]"),
     ] {
-        if root.get(key).is_none() {
+        let is_meant = |(k, _): &(Key, Node)| {
+            !MODEL_KEYS.contains(&k.text.as_str()) && nearest(&k.text, MODEL_KEYS.iter().copied()) == Some(key)
+        };
+        if root.get(key).is_none() && !entries.iter().any(is_meant) {
             let d = Diagnostic::error("missing-key", format!("the model has no `{key}`"));
             let start = Span::new(root.span.start as usize, root.span.start as usize);
             reader

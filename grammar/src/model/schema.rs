@@ -3,7 +3,8 @@
 use super::{read::MODEL_KEYS, stack::ENTRY_KEYS};
 use serde_json::{Value, json};
 
-/// JSON Schema (2020-12) of model files. What expressions mean and which settings a layer has is not in it.
+/// JSON Schema (2020-12) of model files. What expressions mean is not in it. Whoever knows layers and blocks adds their settings
+/// to the properties of `$defs/layer` and `$defs/named`.
 pub fn schema() -> Value {
     let properties: serde_json::Map<String, Value> = MODEL_KEYS
         .iter()
@@ -92,7 +93,7 @@ fn definitions() -> Value {
             reference("named"),
             {"type": "array", "description": "from the outside in", "items": {"anyOf": [{"type": "string"}, reference("named")]}},
         ]},
-        "named": {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": reference("settings")},
+        "named": {"type": "object", "properties": {}, "minProperties": 1, "maxProperties": 1, "additionalProperties": reference("settings")},
         "entry": {"anyOf": [
             {"type": "string", "description": "a layer without settings"},
             reference("repeat"),

@@ -2,7 +2,7 @@
 
 use super::{Parser, Read, Stop, error_expr};
 use crate::{
-    ast::{Expr, Ident, ParamDecl, Shape, Span, Stmt, Target},
+    ast::{Expr, ExprKind, Ident, ParamDecl, Shape, Span, Stmt, Target},
     diag::Diagnostic,
     lex::Kind,
 };
@@ -107,8 +107,9 @@ impl Parser<'_> {
     /// Only the last statement is an expression, and it is one.
     fn check_result(&mut self, body: &[(Stmt, Span)], close: Span) {
         let is_result = |stmt: &Stmt| matches!(stmt, Stmt::Result(_));
+        let is_read = |stmt: &Stmt| matches!(stmt, Stmt::Result(value) if value.kind != ExprKind::Error);
         if let Some((_, rest)) = body.split_last() {
-            for (_, span) in rest.iter().filter(|(stmt, _)| is_result(stmt)) {
+            for (_, span) in rest.iter().filter(|(stmt, _)| is_read(stmt)) {
                 let d = Diagnostic::error("stray-expression", "this value is not used")
                     .label(self.file, *span, "only the last statement is an expression: the result")
                     .help("give it a name: `y = …`");

@@ -25,7 +25,6 @@ const ADVICE: &[(&str, &str)] = &[
     ("≤", "less or equal is `<=`"),
     ("≥", "greater or equal is `>=`"),
     ("≠", "not equal is `!=`"),
-    ("=", "two values are compared with `==`"),
     ("let", "a name is defined by `name = expression`"),
     ("return", "the last expression of a definition is its result"),
     ("def", "a definition starts with `layer`, `block` or `fn`"),
@@ -43,7 +42,7 @@ impl Parser<'_> {
             Kind::Str | Kind::OpenStr => format!("the string {}", short(text)),
             Kind::Word if KEYWORDS.contains(&text) => format!("the keyword `{text}`"),
             Kind::Word => format!("the name `{}`", short(text)),
-            Kind::Mark | Kind::Unknown => format!("`{}`", text.escape_debug()),
+            Kind::Mark | Kind::Unknown => format!("`{}`", text.escape_debug().to_string().replace("\\'", "'")),
         }
     }
 
@@ -51,16 +50,34 @@ impl Parser<'_> {
     pub(super) fn unexpected_message(&mut self, wanted: &str) -> Diagnostic {
         let token = self.peek();
         let found = self.found(token);
-        let advice = ADVICE.iter().find(|(sign, _)| *sign == self.text_of(token));
+        let advice = self.advice(token, wanted);
         let message = format!("{wanted} is expected here, not {found}");
         let d =
             Diagnostic::error("syntax", message).label(self.file, self.shift(token.span), format!("expected {wanted}"));
         match advice {
-            Some((_, advice)) => d.help(*advice),
+            Some(advice) => d.help(advice),
             None if token.kind == Kind::Word && KEYWORDS.contains(&self.text_of(token)) && wanted.contains("name") => {
                 d.help("keywords cannot be names")
             }
             None => d,
+        }
+    }
+
+    /// What to write instead of a token, where that can be guessed.
+    fn advice(&self, token: Token, wanted: &str) -> Option<&'static str> {
+        let before = |n: usize| self.at.checked_sub(n).and_then(|at| self.tokens.get(at)).copied();
+        let word = |n: usize| before(n).map_or("", |t| self.text_of(t));
+        let of = |sign: &str| ADVICE.iter().find(|(s, _)| *s == sign).map(|(_, advice)| *advice);
+        match self.text_of(token) {
+            "=" if !wanted.contains("operator") => None,
+            "=" if before(2).is_some_and(|t| t.kind == Kind::Newline) => Some(
+                "a definition begins on this line, but the one above is not complete: it ends with an operator or an open bracket",
+            ),
+            ":" if wanted.contains("`]`") => {
+                Some("part of a vector is `split(x, n, m)`, or entry by entry: `y[i] = x[i + 2]`")
+            }
+            "=" => Some("two values are compared with `==`"),
+            text => of(text).or_else(|| of(word(1)).filter(|_| matches!(word(1), "let" | "return" | "def"))),
         }
     }
 

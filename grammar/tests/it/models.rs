@@ -169,6 +169,7 @@ stack:
   - {repeat: \"i %% 2\", of: [], name: x}
   - []
   - first: {a: \"\\x41 + +\"}
+    load: {w: \"a.{i\"}
 ";
     let (_, problems) = parse_model(FILE, text);
     snapshot("model_mistakes", text, &render(text, &problems));

@@ -1,19 +1,22 @@
-//! The plan of a layer: which values are stored, which kernels compute them, in what order, and where they live.
+//! The plan of a layer: which values are stored, which kernels compute them, in what order.
 //!
-//! A value is either *stored* (a row of a buffer for every token of the chunk) or *inlined* into the
-//! kernels that use it. Kernels run one after another; all threads work on the same kernel.
+//! A value is either *stored* (a row of a buffer for every token of the chunk) or *inlined* into the kernels that use
+//! it. Kernels run one after another; all threads work on the same kernel. The plan knows no processor: what a row or
+//! a kernel looks like in memory is decided by the backend.
 
+mod choose;
 mod cost;
+mod epilogue;
 mod inline;
-mod kernels;
 mod memory;
 mod scan;
 mod schedule;
-mod store;
+mod wiring;
 
+pub use choose::native_params;
 pub use inline::{Leaf, Walk};
-pub use memory::{Place, layout};
-pub use store::resolve;
+pub use memory::{Layout, layout};
+pub use wiring::{Row, row_of};
 
 use crate::recurrence::Recurrence;
 use seqc_ir::{Elem, Graph, Stage, StateId, Value};
@@ -30,14 +33,14 @@ pub enum Rows {
     Load,
     /// One row for every token of the chunk.
     Token,
-    /// One row, overwritten by every token (inside a sequential kernel).
+    /// One row, overwritten by every token (inside a loop over tokens).
     Single,
 }
 
 /// Storage of one value.
 #[derive(Clone, Debug)]
 pub struct Buffer {
-    /// The value, or the first one of a group (a concatenation and its parts).
+    /// The value, or the layer result that is a copy of it.
     pub value: Value,
     /// Entries of a row.
     pub len: usize,
@@ -49,8 +52,15 @@ pub struct Buffer {
     pub rows: Rows,
     /// Rows of earlier tokens kept in front, for delays.
     pub history: usize,
-    /// The layer result this is, if it is one.
+    /// The layer result that lies here, if one does.
     pub output: Option<usize>,
+}
+
+impl Buffer {
+    /// Bytes of an entry.
+    pub fn entry_bytes(&self) -> usize {
+        if self.elem == Elem::I64 { 8 } else { 4 }
+    }
 }
 
 /// Computes one stored value entry by entry from its inlined expression.
@@ -64,10 +74,10 @@ pub struct Nest {
     pub shift: Option<(usize, usize)>,
 }
 
-/// One or more products `[n, k] x [k]` with equally many rows, and what is done with the results.
+/// Products `[n, k] x [k]` with equally many rows, and what is done with the results.
 #[derive(Clone, Debug)]
 pub struct Matmul {
-    /// The products.
+    /// The products; all have the same number of rows.
     pub products: Vec<Value>,
     /// Stored values computed from the results entry by entry, at the same index.
     pub epilogue: Vec<Nest>,
@@ -80,43 +90,27 @@ pub struct Scan {
     pub states: Vec<StateId>,
     /// Axes of the state that the outputs keep, in order; the last is spread over vector lanes.
     pub kept: Vec<usize>,
-    /// Axes that every output sums over.
+    /// Axes that every output reduces over, in order.
     pub reduced: Vec<usize>,
     /// Stored values computed from the state; their space is the kept axes.
     pub outputs: Vec<Nest>,
 }
 
-/// A recurrence computed token by token.
-#[derive(Clone, Debug)]
-pub struct Sequential {
-    /// The states.
-    pub states: Vec<StateId>,
-    /// What is computed for each token, in order.
-    pub steps: Vec<Nest>,
-}
-
 /// A step of the plan. Steps run in order.
 #[derive(Clone, Debug)]
 pub enum Kernel {
-    /// Products with weights.
-    Matmul(Matmul),
+    /// Products with weights; no one needs another's result.
+    Products(Vec<Matmul>),
     /// Work that is independent for every token.
     Tokens(Vec<Nest>),
     /// Entry-wise recurrence.
     Scan(Scan),
-    /// Any other recurrence.
-    Sequential(Sequential),
     /// Attention; the value is the `Attend` node.
     Attend(Value),
-}
-
-/// A delayed stream: what is kept of it between chunks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct History {
-    /// The buffer with the rows in front.
-    pub buffer: BufferId,
-    /// Rows.
-    pub steps: usize,
+    /// Any other recurrence: the kernels run for one token after another.
+    Loop(Vec<Kernel>),
+    /// Stores the states' next values, at the end of a loop over tokens.
+    Commit(Vec<StateId>),
 }
 
 /// The plan of one layer graph.
@@ -130,20 +124,18 @@ pub struct Plan {
     pub buffers: Vec<Buffer>,
     /// Where stored values are.
     pub stored: HashMap<Value, BufferId>,
-    /// Products that stay inside their kernel: nobody else reads them.
-    pub tiles: Vec<Value>,
     /// Work of the load stage, in order.
     pub load: Vec<Nest>,
     /// Work of the token stage, in order.
     pub kernels: Vec<Kernel>,
-    /// Delayed streams.
-    pub histories: Vec<History>,
+    /// Order of the axes of each state in memory, outermost first.
+    pub state_axes: Vec<Vec<usize>>,
 }
 
 impl Plan {
     /// Plans a graph that went through the passes.
     pub fn new(graph: &Graph) -> Plan {
-        store::plan(graph)
+        schedule::plan(graph)
     }
 
     /// Stage of a value.
@@ -151,14 +143,42 @@ impl Plan {
         self.stages[v.0 as usize]
     }
 
-    /// The nests that a kernel runs, in order.
-    pub fn nests<'a>(&self, kernel: &'a Kernel) -> &'a [Nest] {
-        match kernel {
-            Kernel::Matmul(m) => &m.epilogue,
-            Kernel::Tokens(nests) => nests,
-            Kernel::Scan(scan) => &scan.outputs,
-            Kernel::Sequential(s) => &s.steps,
-            Kernel::Attend(_) => &[],
-        }
+    /// The buffer of a stored value.
+    pub fn buffer(&self, id: BufferId) -> &Buffer {
+        &self.buffers[id.0]
     }
+
+    /// True for values that are read from memory rather than computed where they are used.
+    pub fn is_stored(&self, v: Value) -> bool {
+        self.stored.contains_key(&v)
+    }
+
+    /// False when the layer carries nothing from token to token.
+    pub fn is_stateful(&self, graph: &Graph) -> bool {
+        let attends = |v: &Value| matches!(graph.op(*v), seqc_ir::Op::Attend(_));
+        !self.recurrences.is_empty()
+            || self.buffers.iter().any(|b| b.history > 0)
+            || graph.live_order().iter().any(attends)
+    }
+
+    /// Strides of a state's axes in entries, by [`Plan::state_axes`].
+    pub fn state_strides(&self, graph: &Graph, s: StateId) -> Vec<i64> {
+        strides(&graph.states[s.0 as usize].ty.sizes(), &self.state_axes[s.0 as usize])
+    }
+}
+
+/// Strides of axes that lie in memory in the given order, outermost first.
+pub(crate) fn strides(sizes: &[usize], order: &[usize]) -> Vec<i64> {
+    let mut strides = vec![0; sizes.len()];
+    let mut step = 1;
+    for axis in order.iter().rev() {
+        strides[*axis] = step;
+        step *= sizes[*axis] as i64;
+    }
+    strides
+}
+
+/// Strides of a row-major tensor.
+pub(crate) fn row_major(sizes: &[usize]) -> Vec<i64> {
+    strides(sizes, &(0..sizes.len()).collect::<Vec<_>>())
 }

@@ -1,8 +1,11 @@
 //! Says whether a recurrence can run as a fused scan, and along which axes.
 
-use super::{Nest, Scan, inline::Walk};
-use crate::recurrence::Recurrence;
-use seqc_ir::{Graph, Op, Value};
+use super::{
+    Kernel, Nest, Plan, Scan,
+    inline::{Leaf, Walk},
+};
+use crate::{index::Lin, recurrence::Recurrence};
+use seqc_ir::{Graph, Op, Stage, Value};
 use std::collections::HashSet;
 
 /// How a recurrence is lowered; tried in this order.
@@ -15,16 +18,16 @@ pub(super) enum Mode {
     /// The states themselves are stored for every token (only when they are no wider than activations).
     Stored,
     /// Token by token.
-    Sequential,
+    Loop,
 }
 
 impl Mode {
-    /// What to try when this mode does not fit.
+    /// What to try when this mode does not fit; `small`: the states may be stored for every token.
     pub(super) fn next(self, small: bool) -> Mode {
         match self {
             Mode::Fused => Mode::Cut,
             Mode::Cut if small => Mode::Stored,
-            _ => Mode::Sequential,
+            _ => Mode::Loop,
         }
     }
 }
@@ -46,28 +49,26 @@ pub(super) fn fit(
 ) -> Option<Scan> {
     let inner = inner_values(graph, recurrence);
     let rank = graph.states[recurrence.states[0].0 as usize].ty.rank();
+    let written: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
     let stop_inside = |v: Value| inner.contains(&v) || stop(v);
     let walk = Walk { graph, stop: &stop_inside };
     let mut kept: Option<Vec<usize>> = None;
     for nest in &outputs {
-        if nest.shift.is_some() {
+        if nest.shift.is_some() || rank == 0 {
             return None;
         }
         let space = graph.ty(nest.value).rank();
-        let reads = if inner.contains(&nest.value) {
-            vec![(0..space).map(crate::index::Lin::axis).collect()]
-        } else {
-            walk.leaves(nest.value).into_iter().filter(|l| inner.contains(&l.value)).map(|l| l.coords).collect::<Vec<_>>()
-        };
-        for coords in reads {
-            let axes: Vec<usize> = coords.iter().map(|c| c.as_axis()).collect::<Option<_>>()?;
-            let distinct: HashSet<usize> = axes.iter().copied().collect();
-            if distinct.len() != axes.len() {
-                return None;
-            }
-            // State axis of each axis of the output's space, in the output's order.
-            let here: Vec<usize> =
-                (0..space).map(|a| axes.iter().position(|x| *x == a)).collect::<Option<_>>()?;
+        let identity: Vec<Lin> = (0..space).map(Lin::axis).collect();
+        let leaves = if inner.contains(&nest.value) { Vec::new() } else { walk.leaves(nest.value) };
+        // What the scan itself writes is there only for the entries at hand.
+        let elsewhere = |l: &Leaf| written.contains(&l.value) && !inner.contains(&l.value) && l.coords != identity;
+        if leaves.iter().any(elsewhere) {
+            return None;
+        }
+        let reads = leaves.into_iter().filter(|l| inner.contains(&l.value)).map(|l| l.coords);
+        let own = inner.contains(&nest.value).then_some(identity);
+        for coords in reads.chain(own) {
+            let here = kept_axes(&coords, space)?;
             if kept.get_or_insert_with(|| here.clone()) != &here {
                 return None;
             }
@@ -75,8 +76,63 @@ pub(super) fn fit(
     }
     let kept = kept.unwrap_or_else(|| (0..rank).collect());
     let reduced: Vec<usize> = (0..rank).filter(|a| !kept.contains(a)).collect();
-    if kept.is_empty() && rank > 0 {
+    (!kept.is_empty()).then(|| Scan { states: recurrence.states.clone(), kept, reduced, outputs })
+}
+
+/// The state axis behind each axis of an output, when the state is read at plain axes: the output's own ones in any
+/// order, then those of reductions in the order of the state's.
+fn kept_axes(coords: &[Lin], space: usize) -> Option<Vec<usize>> {
+    let axes: Vec<usize> = coords.iter().map(Lin::as_axis).collect::<Option<_>>()?;
+    let distinct: HashSet<usize> = axes.iter().copied().collect();
+    let reduced: Vec<usize> = axes.iter().copied().filter(|a| *a >= space).collect();
+    if distinct.len() != axes.len() || !reduced.iter().copied().eq(space..space + reduced.len()) {
         return None;
     }
-    Some(Scan { states: recurrence.states.clone(), kept, reduced, outputs })
+    (0..space).map(|a| axes.iter().position(|x| *x == a)).collect()
+}
+
+/// All scans, those inside loops too.
+pub(super) fn all(kernels: &[Kernel]) -> Vec<Scan> {
+    let scans = kernels.iter().flat_map(|kernel| match kernel {
+        Kernel::Scan(scan) => vec![scan.clone()],
+        Kernel::Loop(body) => all(body),
+        Kernel::Products(_) | Kernel::Tokens(_) | Kernel::Attend(_) | Kernel::Commit(_) => Vec::new(),
+    });
+    scans.collect()
+}
+
+/// Load-stage tensors that a scan reads with a stride along its vector lanes, and the order of axes that would make
+/// them contiguous there.
+pub(super) fn strided_constants(graph: &Graph, plan: &Plan, scan: &Scan) -> Vec<(Value, Vec<usize>)> {
+    let inside = |v: Value| matches!(graph.op(v), Op::Prev(s) if scan.states.contains(s));
+    let stop = |v: Value| plan.is_stored(v) || inside(v);
+    let walk = Walk { graph, stop: &stop };
+    let mut found: Vec<(Value, Vec<usize>)> = Vec::new();
+    // Place of each axis of an expression's space in the scan's loops: kept axes but the last, reduced ones, lanes.
+    let depth = |i: usize| if i + 1 == scan.kept.len() { usize::MAX } else { i };
+    let of_state = |axis: usize| {
+        let all: Vec<usize> = scan.kept.iter().chain(&scan.reduced).copied().collect();
+        all.iter().position(|a| *a == axis).map_or(axis, depth)
+    };
+    let mut note = |leaf: Leaf, place: &dyn Fn(usize) -> usize| {
+        let constant = plan.stage(leaf.value) == Stage::Load && !leaf.table;
+        let axes: Option<Vec<usize>> = leaf.coords.iter().map(Lin::as_axis).collect();
+        let Some(axes) = axes.filter(|_| constant) else { return };
+        let lanes_at = axes.iter().position(|a| place(*a) == usize::MAX);
+        let distinct: HashSet<usize> = axes.iter().copied().collect();
+        if lanes_at.is_none_or(|at| at + 1 == axes.len()) || distinct.len() != axes.len() || found.iter().any(|f| f.0 == leaf.value) {
+            return;
+        }
+        let mut order: Vec<usize> = (0..axes.len()).collect();
+        order.sort_by_key(|a| place(axes[*a]));
+        found.push((leaf.value, order));
+    };
+    let nexts = scan.states.iter().filter_map(|s| graph.states[s.0 as usize].next);
+    for leaf in nexts.flat_map(|v| walk.leaves(v)) {
+        note(leaf, &of_state);
+    }
+    for leaf in scan.outputs.iter().flat_map(|nest| walk.leaves(nest.value)) {
+        note(leaf, &depth);
+    }
+    found
 }

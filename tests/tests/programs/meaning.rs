@@ -34,8 +34,10 @@ macro_rules! layers {
 }
 
 layers! {
-    block_attention, driven_spread, echoes, fading_maximum, gated_state, matrix_memory, paragraphs, running_mean,
-    sigmoid_attention, slow_and_fast, turning_average, two_filters,
+    bilinear, block_attention, counters, cumulative, driven_spread, echoes, experts, fading_maximum, feature,
+    gated_keys, gated_state, hashed_positions, matrix_memory, multiscale, paragraphs, ring, running_mean,
+    shift_register, sigmoid_attention, slow_and_fast, soft_max_memory, spiral, start_value, turning_average, two_emas,
+    two_filters, viterbi,
 }
 
 #[test]

@@ -1,1 +1,178 @@
-//! x
+//! Text to tokens and back, as published tokenizers define it: from a `tokenizer.json` or the metadata of a GGUF file.
+
+mod bytes;
+mod file;
+mod gguf;
+mod kinds;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use text::TextStream;
+
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Tokens that end a text or a turn, wherever a vocabulary has them among its special tokens.
+const END_OF_TURN: &[&str] = &[
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|end_of_turn|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<end_of_turn>",
+    "<EOT>",
+    "</s>",
+    "<eos>",
+];
+
+/// A tokenizer with what belongs to it: special tokens and the chat template.
+#[derive(Debug)]
+pub struct Tokenizer {
+    source: Source,
+    /// Ids after which a text or a turn is over.
+    stops: Vec<i64>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Gguf(Box<gguf::Vocabulary>),
+    File(Box<file::File>),
+}
+
+/// The text of a special token, where there is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Specials {
+    /// Begins a text.
+    pub bos: Option<String>,
+    /// Ends a text.
+    pub eos: Option<String>,
+    /// Stands for what is unknown.
+    pub unk: Option<String>,
+    /// Fills up.
+    pub pad: Option<String>,
+}
+
+impl Tokenizer {
+    /// Opens a `tokenizer.json`, a folder that holds one, or a GGUF file.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing, damaged, contradicts itself, or holds a kind of tokenizer unknown here.
+    pub fn open(path: &Path) -> Result<Tokenizer> {
+        if gguf::is_gguf(path) {
+            let vocabulary = gguf::Vocabulary::open(path)?;
+            let mut stops = vocabulary.ends();
+            stops.extend(END_OF_TURN.iter().filter_map(|text| vocabulary.special(text)));
+            return Ok(Tokenizer {
+                source: Source::Gguf(Box::new(vocabulary)),
+                stops,
+            });
+        }
+        let file = file::File::open(path)?;
+        let mut stops = file.ends();
+        stops.extend(END_OF_TURN.iter().filter_map(|text| file.special(text)));
+        Ok(Tokenizer {
+            source: Source::File(Box::new(file)),
+            stops,
+        })
+    }
+
+    /// What the user should know about this tokenizer.
+    pub fn warnings(&self) -> &[String] {
+        match &self.source {
+            Source::Gguf(vocabulary) => vocabulary.warnings(),
+            Source::File(_) => &[],
+        }
+    }
+
+    /// Tokens of a text, in which special tokens count as such. At the start of a sequence come the tokens that the
+    /// tokenizer puts there.
+    ///
+    /// # Errors
+    ///
+    /// A vocabulary that contradicts itself, or whose patterns fail on this text.
+    pub fn encode(&self, text: &str, starts: bool) -> Result<Vec<i64>> {
+        match &self.source {
+            Source::Gguf(vocabulary) => vocabulary.encode(text, starts),
+            Source::File(file) => file.encode(text, starts),
+        }
+    }
+
+    /// Tokens of a rendered chat: the template writes what begins a text itself, if it wants to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`].
+    pub fn encode_rendered(&self, text: &str, starts: bool) -> Result<Vec<i64>> {
+        match &self.source {
+            Source::Gguf(vocabulary) => {
+                let bos = vocabulary.specials().bos;
+                let begun = bos.is_some_and(|bos| !bos.is_empty() && text.starts_with(&bos));
+                vocabulary.encode(text, starts && !begun)
+            }
+            Source::File(file) => file.encode(text, false),
+        }
+    }
+
+    /// The text of tokens, special ones included; ids outside of the vocabulary say nothing.
+    ///
+    /// # Errors
+    ///
+    /// A `tokenizer.json` whose decoder fails.
+    pub fn decode(&self, ids: &[i64]) -> Result<String> {
+        match &self.source {
+            Source::Gguf(vocabulary) => Ok(vocabulary.decode(ids)),
+            Source::File(file) => file.decode(ids),
+        }
+    }
+
+    /// Turns tokens to text one by one; `before` are those of the text that stands there already.
+    pub fn stream(&self, before: &[i64]) -> TextStream<'_> {
+        TextStream::new(self, before)
+    }
+
+    /// Whether a text or a turn ends with this token.
+    pub fn is_stop(&self, id: i64) -> bool {
+        self.stops.contains(&id)
+    }
+
+    /// The chat template, a text in Jinja.
+    pub fn chat_template(&self) -> Option<&str> {
+        match &self.source {
+            Source::Gguf(vocabulary) => vocabulary.chat_template(),
+            Source::File(file) => file.chat_template(),
+        }
+    }
+
+    /// The special tokens that templates ask for.
+    pub fn specials(&self) -> Specials {
+        match &self.source {
+            Source::Gguf(vocabulary) => vocabulary.specials(),
+            Source::File(file) => file.specials().clone(),
+        }
+    }
+
+    fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+/// An id as the `tokenizers` crate counts them.
+fn narrow(id: i64) -> Option<u32> {
+    u32::try_from(id).ok()
+}
+
+/// A file that says something impossible.
+fn damaged(path: &Path, message: impl std::fmt::Display) -> Error {
+    Error::input(format!("{}: {message}", path.display()))
+}
+
+/// What the `tokenizers` crate found.
+fn ids_of(encoded: tokenizers::Result<tokenizers::Encoding>, path: &Path) -> Result<Vec<i64>> {
+    let encoded = encoded.map_err(|error| damaged(path, format_args!("the text cannot be tokenized: {error}")))?;
+    Ok(encoded.get_ids().iter().map(|id| i64::from(*id)).collect())
+}

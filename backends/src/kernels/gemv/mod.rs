@@ -11,13 +11,18 @@ use seqc_abi::Store;
 /// and all of it in the second-level cache.
 const AHEAD_BYTES: i64 = 16384;
 
+/// Name of the function that [`gemv`] adds.
+pub fn gemv_name(store: Store) -> String {
+    format!("seqc_gemv_{}", store.name())
+}
+
 /// Adds the kernel for one store; returns its name.
 ///
 /// `fn(w, row_bytes, rows, x, k, y)` computes `y[r] = sum_k W[r][k] * x[k]` for `r < rows` in f32. For block
 /// stores `k` is a multiple of 32. Threads share the work by calling it on ranges of rows, best of a multiple
 /// of 8; rows are expected to lie one behind the other, which only prefetching relies on.
 pub fn gemv(module: &mut Module, lanes: u32, store: Store) -> String {
-    let name = format!("seqc_gemv_{}", store.name());
+    let name = gemv_name(store);
     if module.has(&name) {
         return name;
     }

@@ -1,0 +1,209 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// What every program understands.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None, disable_help_subcommand = true)]
+pub(crate) struct Words {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more on standard error; twice: even more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What a program can be asked for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Say what this program is: streams, parameters, state
+    Info(Info),
+    /// Write the output of every token: `logits`, or `hidden` for a model without a head
+    Logits(Logits),
+    /// Put a file of streams through the model
+    Run(Run),
+    /// Continue a prompt
+    Generate(Generate),
+    /// Measure reading a prompt and generating, in tokens per second
+    Bench(Bench),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Info {
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Weights and threads: for every verb that computes.
+#[derive(Debug, Args)]
+pub(crate) struct Loading {
+    /// Checkpoint to use instead of the built-in path: safetensors, a folder of them, or GGUF
+    #[arg(long, value_name = "PATH")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Threads; 0: one for each core
+    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    pub(crate) threads: usize,
+}
+
+/// How a sequence is read: for every verb that reads one.
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    #[command(flatten)]
+    pub(crate) loading: Loading,
+    /// Cut the input into chunks of these sizes; the last one repeats
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',', value_parser = at_least_one)]
+    pub(crate) chunk: Vec<usize>,
+    /// Continue from a saved state
+    #[arg(long, value_name = "FILE")]
+    pub(crate) load_state: Option<PathBuf>,
+    /// Leave the state in a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_state: Option<PathBuf>,
+}
+
+/// How tensors are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One file of named tensors
+    Safetensors,
+    /// Lists of numbers
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logits {
+    /// Token ids, `1,2,3`; `-`: from standard input
+    #[arg(long, value_name = "IDS", allow_hyphen_values = true)]
+    pub(crate) tokens: String,
+    /// File to write, safetensors or `.json`; `-`: JSON to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Whatever the file is called
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Safetensors file with one tensor [tokens, ...] for each input stream, under its name; `-`: standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// File to write, safetensors or `.json`; `-`: JSON to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Whatever the file is called
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Write the decisions, too: outputs whose names begin with `trace.`
+    #[arg(long)]
+    pub(crate) trace: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("start").args(["prompt", "chat", "prompt_tokens"]).required(true)))]
+pub(crate) struct Generate {
+    /// Text to continue; `-`: from standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) prompt: Option<String>,
+    /// A user's message, rendered with the model's chat template; `-`: from standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) chat: Option<String>,
+    /// Token ids to continue, `1,2,3`; `-`: from standard input
+    #[arg(long, value_name = "IDS", allow_hyphen_values = true)]
+    pub(crate) prompt_tokens: Option<String>,
+    /// A system message before the user's
+    #[arg(long, value_name = "TEXT", requires = "chat", allow_hyphen_values = true)]
+    pub(crate) system: Option<String>,
+    /// Stop after so many tokens
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 256)]
+    pub(crate) max_tokens: usize,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingWords,
+    /// Go on after a token that ends a text or a turn
+    #[arg(long)]
+    pub(crate) ignore_eos: bool,
+    /// One JSON object at the end instead of text as it comes
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// `tokenizer.json`, a folder that holds one, or a GGUF file, instead of the built-in path
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SamplingWords {
+    /// 0: always the most likely token
+    #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true)]
+    pub(crate) temperature: f32,
+    /// Draw among the so many most likely tokens; 0: all
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub(crate) top_k: usize,
+    /// Draw among the most likely tokens that together have this probability
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
+    pub(crate) top_p: f32,
+    /// The same seed draws the same tokens
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// How measurements are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// A table in Markdown
+    Md,
+    /// One JSON object, with the machine's data
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Tokens of the prompts to read; 0: none
+    #[arg(
+        short = 'p',
+        long,
+        value_name = "N[,N...]",
+        value_delimiter = ',',
+        default_value = "512"
+    )]
+    pub(crate) n_prompt: Vec<usize>,
+    /// Numbers of tokens to generate, one by one; 0: none
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "N[,N...]",
+        value_delimiter = ',',
+        default_value = "128"
+    )]
+    pub(crate) n_gen: Vec<usize>,
+    /// Measurements of each, after one to warm up
+    #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
+    pub(crate) repetitions: usize,
+    /// How to print the result
+    #[arg(short, long, value_enum, default_value_t = Table::Md)]
+    pub(crate) output: Table,
+    /// Cut the prompts into chunks of these sizes; the last one repeats
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',', value_parser = at_least_one)]
+    pub(crate) chunk: Vec<usize>,
+    #[command(flatten)]
+    pub(crate) loading: Loading,
+}
+
+fn at_least_one(word: &str) -> Result<usize, String> {
+    match word.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
+}

@@ -1,0 +1,121 @@
+//! `info`: what this program is, without loading its weights.
+
+use std::{collections::HashSet, fmt::Write as _};
+
+use seqc_abi::{Descriptor, StateKind, Stream};
+use serde_json::{Value, json};
+
+use super::{Console, JSON_VERSION, args::Info};
+use crate::{
+    Error, Result,
+    streams::{self, elem_name},
+    weights::stored_bytes,
+};
+
+pub(crate) fn info(descriptor: &Descriptor, args: &Info, console: &mut Console) -> Result<()> {
+    let text = if args.json {
+        format!("{:#}\n", as_json(descriptor))
+    } else {
+        as_text(descriptor)
+    };
+    let written = console.result.write_all(text.as_bytes());
+    written.map_err(|error| Error::write("standard output", &error))
+}
+
+/// Number of parameters and their bytes; those that share tensors count once.
+pub(crate) fn size(descriptor: &Descriptor) -> (u64, u64) {
+    let mut seen = HashSet::new();
+    let fresh = descriptor.params.iter().filter(|slot| {
+        let names = if slot.tensors.is_empty() {
+            std::slice::from_ref(&slot.name)
+        } else {
+            &slot.tensors[..]
+        };
+        seen.insert(names)
+    });
+    fresh.fold((0_u64, 0_u64), |(count, bytes), slot| {
+        let elements = slot
+            .shape
+            .iter()
+            .fold(1_u64, |product, size| product.saturating_mul(*size as u64));
+        let stored = stored_bytes(slot).unwrap_or(0) as u64;
+        (count.saturating_add(elements), bytes.saturating_add(stored))
+    })
+}
+
+fn as_json(descriptor: &Descriptor) -> Value {
+    let (parameters, bytes) = size(descriptor);
+    let described = |streams: &[Stream]| {
+        let one = |stream: &Stream| json!({"name": stream.name, "shape": stream.shape, "type": elem_name(stream.elem), "vocab": stream.vocab});
+        streams.iter().map(one).collect::<Vec<_>>()
+    };
+    json!({
+        "version": JSON_VERSION,
+        "model": descriptor.model,
+        "hash": descriptor.hash,
+        "tool": descriptor.tool,
+        "target": descriptor.target,
+        "weights": descriptor.weights,
+        "random": descriptor.random,
+        "tokenizer": descriptor.tokenizer,
+        "causal": descriptor.causal,
+        "max_context": descriptor.max_context,
+        "max_chunk": descriptor.max_chunk,
+        "parameters": parameters,
+        "weight_bytes": bytes,
+        "derived_bytes": descriptor.derived_bytes,
+        "arena_bytes": descriptor.arena_bytes,
+        "inputs": described(&descriptor.inputs),
+        "outputs": described(&descriptor.outputs),
+        "state": descriptor.states.iter().map(|slot| json!({
+            "name": slot.name,
+            "layer": slot.layer,
+            "shape": slot.shape,
+            "type": "f32",
+            "grows": matches!(slot.kind, StateKind::Pages { pages: None, .. }),
+            "bound": slot.bound,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn as_text(descriptor: &Descriptor) -> String {
+    let (parameters, bytes) = size(descriptor);
+    let weights = match (&descriptor.weights, descriptor.random) {
+        (Some(path), _) => path.clone(),
+        (None, Some(seed)) => format!("random, seed {seed}"),
+        (None, None) => "none named: give them with --weights".to_owned(),
+    };
+    let reads = match (descriptor.causal, descriptor.max_context) {
+        (true, Some(limit)) => format!("token by token, at most {limit} of them"),
+        (true, None) => "token by token, without limit".to_owned(),
+        (false, _) => format!("whole inputs of at most {} tokens", descriptor.max_chunk),
+    };
+    let growing = descriptor
+        .states
+        .iter()
+        .filter(|slot| matches!(slot.kind, StateKind::Pages { pages: None, .. }))
+        .count();
+    let rows = [
+        ("model", descriptor.model.clone()),
+        ("hash", descriptor.hash.clone()),
+        ("built", format!("seqc {} for {}", descriptor.tool, descriptor.target)),
+        ("parameters", format!("{parameters} in {:.1} MB", bytes as f64 / 1e6)),
+        ("weights", weights),
+        (
+            "tokenizer",
+            descriptor.tokenizer.clone().unwrap_or_else(|| "none".to_owned()),
+        ),
+        ("reads", reads),
+        ("inputs", streams::list(&descriptor.inputs)),
+        ("outputs", streams::list(&descriptor.outputs)),
+        (
+            "state",
+            format!("{} entries, {growing} grow with the context", descriptor.states.len()),
+        ),
+    ];
+    rows.iter().fold(String::new(), |mut text, (name, value)| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name:<12}{value}");
+        text
+    })
+}

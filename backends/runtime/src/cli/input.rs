@@ -1,0 +1,123 @@
+//! Input streams from a file of tensors, one for each stream, under its name.
+
+use std::{
+    fs::File,
+    io::Write,
+    os::fd::{AsRawFd, FromRawFd},
+    path::{Path, PathBuf},
+};
+
+use seqc_abi::{Descriptor, Elem, Stream};
+use seqc_checkpoint::{Checkpoint, DType, TensorRef};
+
+use super::{Console, common::is_standard, common::standard_input};
+use crate::{Error, Result, session::Values};
+
+/// All input streams of a model, in frame order, and how many tokens they have.
+pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) -> Result<(Vec<Values>, usize)> {
+    let file = if is_standard(path) {
+        open_standard()?
+    } else {
+        Checkpoint::open(path)?
+    };
+    let wrong = |message: String| Error::input(format!("{}: {message}", path.display()));
+    let mut problems = Vec::new();
+    let (mut inputs, mut tokens) = (Vec::new(), None);
+    for stream in &descriptor.inputs {
+        match values(&file, stream) {
+            Ok((values, rows)) => {
+                if *tokens.get_or_insert(rows) != rows {
+                    problems.push(format!(
+                        "`{}` has {rows} rows, the streams before have others",
+                        stream.name
+                    ));
+                }
+                inputs.push(values);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(wrong(problems.join("; ")));
+    }
+    for name in file
+        .names()
+        .filter(|name| descriptor.inputs.iter().all(|stream| stream.name != *name))
+    {
+        console.warn(format_args!("the model has no input `{name}`; the tensor is left out"));
+    }
+    Ok((inputs, tokens.unwrap_or(0)))
+}
+
+/// Standard input may be a pipe, which cannot be mapped: its bytes go through a file in memory.
+fn open_standard() -> Result<Checkpoint> {
+    let bytes = standard_input()?;
+    let failed = |error: std::io::Error| Error::Failed(format!("a file in memory: {error}"));
+    // SAFETY: the name is a C string; the call gives a fresh descriptor or -1.
+    let number = unsafe { libc::memfd_create(c"standard input".as_ptr(), libc::MFD_CLOEXEC) };
+    if number < 0 {
+        return Err(failed(std::io::Error::last_os_error()));
+    }
+    // SAFETY: the descriptor is fresh and nobody else's.
+    let mut file = unsafe { File::from_raw_fd(number) };
+    file.write_all(&bytes).map_err(failed)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    Ok(Checkpoint::open(path)?)
+}
+
+/// Values and rows of one stream; errors are messages.
+fn values(file: &Checkpoint, stream: &Stream) -> std::result::Result<(Values, usize), String> {
+    let Some(tensor) = file.get(&stream.name) else {
+        let names: Vec<String> = file.names().take(8).map(|name| format!("`{name}`")).collect();
+        return Err(format!(
+            "there is no tensor `{}` for the input of that name; the file holds {}",
+            stream.name,
+            if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            }
+        ));
+    };
+    let rows = rows(&tensor, stream)?;
+    let values = match stream.elem {
+        Elem::F32 => Values::F32(tensor.to_f32().map_err(|error| error.to_string())?),
+        Elem::I64 => Values::I64(integers(&tensor)?),
+    };
+    Ok((values, rows))
+}
+
+/// Rows of a tensor whose other axes are those of the stream; axes of size 1 do not count.
+fn rows(tensor: &TensorRef, stream: &Stream) -> std::result::Result<usize, String> {
+    let longer = |shape: &[usize]| shape.iter().copied().filter(|size| *size != 1).collect::<Vec<_>>();
+    match tensor.shape.split_first() {
+        Some((rows, rest)) if longer(rest) == longer(&stream.shape) => Ok(*rows),
+        _ => Err(format!(
+            "`{}` has the shape {:?}; expected is [tokens] followed by {:?}",
+            stream.name, tensor.shape, stream.shape
+        )),
+    }
+}
+
+fn integers(tensor: &TensorRef) -> std::result::Result<Vec<i64>, String> {
+    let bytes = tensor.bytes;
+    match tensor.dtype {
+        DType::I64 => Ok(each(bytes, i64::from_le_bytes)),
+        DType::I32 => Ok(each(bytes, |b| i32::from_le_bytes(b).into())),
+        DType::I16 => Ok(each(bytes, |b| i16::from_le_bytes(b).into())),
+        DType::I8 => Ok(each(bytes, |[b]| (b as i8).into())),
+        DType::U8 | DType::Bool => Ok(each(bytes, |[b]| b.into())),
+        DType::Unknown("u16") => Ok(each(bytes, |b| u16::from_le_bytes(b).into())),
+        DType::Unknown("u32") => Ok(each(bytes, |b| u32::from_le_bytes(b).into())),
+        DType::Unknown("u64") => {
+            let small = each(bytes, |b| i64::try_from(u64::from_le_bytes(b)).ok());
+            let all: Option<Vec<i64>> = small.into_iter().collect();
+            all.ok_or_else(|| format!("`{}` has numbers beyond 63 bits", tensor.name))
+        }
+        other => Err(format!("`{}` is stored as {other}; integers are expected", tensor.name)),
+    }
+}
+
+fn each<T, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
+}

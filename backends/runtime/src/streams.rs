@@ -1,0 +1,51 @@
+//! Questions about a model's input and output streams.
+
+use seqc_abi::{Descriptor, Elem, Stream};
+
+use crate::{Error, Result, session::width};
+
+/// Checks that the model reads one stream of integers, as token ids are.
+pub(crate) fn check_reads_tokens(descriptor: &Descriptor) -> Result<()> {
+    match &descriptor.inputs[..] {
+        [stream] if stream.elem == Elem::I64 && width(stream) == 1 => Ok(()),
+        streams => Err(Error::input(format!(
+            "the model {} does not read a list of tokens but {}; give it a file with `run --input`",
+            descriptor.model,
+            list(streams)
+        ))),
+    }
+}
+
+/// The place among the outputs of the one that scores every next token.
+pub(crate) fn logits(descriptor: &Descriptor) -> Result<usize> {
+    check_reads_tokens(descriptor)?;
+    let refused = |why: &str| Err(Error::input(format!("{} cannot generate: {why}", descriptor.model)));
+    if !descriptor.causal {
+        return refused("it looks ahead, so that there is no next token to choose");
+    }
+    let vocab = descriptor.inputs[0].vocab;
+    let floats = || {
+        let outputs = descriptor.outputs.iter().enumerate();
+        outputs.filter(|(_, stream)| stream.elem == Elem::F32 && width(stream) > 0)
+    };
+    let named = floats().find(|(_, stream)| stream.name == "logits");
+    let as_wide = || floats().find(|(_, stream)| vocab == Some(width(stream)));
+    match named.or_else(as_wide) {
+        Some((place, _)) => Ok(place),
+        None => refused("it has no output `logits`"),
+    }
+}
+
+/// Streams for messages: `x [64] f32, ids [] i64`.
+pub(crate) fn list(streams: &[Stream]) -> String {
+    let one = |stream: &Stream| format!("`{}` {:?} {}", stream.name, stream.shape, elem_name(stream.elem));
+    streams.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of an element type that users read.
+pub(crate) fn elem_name(elem: Elem) -> &'static str {
+    match elem {
+        Elem::F32 => "f32",
+        Elem::I64 => "i64",
+    }
+}

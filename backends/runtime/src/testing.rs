@@ -1,0 +1,247 @@
+//! Hand-made models for tests: what generated code does, in a few lines of Rust.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use seqc_abi::{Descriptor, Elem, PAGE_TOKENS, StateKind, StateSlot, Stream, frame};
+
+use crate::code::{Code, Entry};
+
+/// Tokens that [`adder`] knows.
+pub(crate) const VOCAB: usize = 16;
+/// Context that [`adder`] admits.
+pub(crate) const CONTEXT: usize = 300;
+
+/// A path in a folder of this process, which no other call gives.
+pub(crate) fn fresh(name: &str) -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("seqc-runtime-{}", std::process::id()));
+    let folder = folder.join(number.to_string());
+    std::fs::create_dir_all(&folder).expect("a folder for tests");
+    folder.join(name)
+}
+
+/// Writes a file that no other call uses.
+pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = fresh(name);
+    std::fs::write(&path, bytes).expect("a file for tests");
+    path
+}
+
+/// A safetensors file of named tensors: type, shape, bytes.
+pub(crate) fn safetensors(tensors: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, dtype, shape, bytes) in tensors {
+        let offsets = [data.len(), data.len() + bytes.len()];
+        let about = serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": offsets});
+        header.insert((*name).to_owned(), about);
+        data.extend(bytes);
+    }
+    let header = serde_json::Value::from(header).to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+}
+
+/// Little-endian bytes of numbers.
+macro_rules! bytes_of {
+    ($($value:expr),* $(,)?) => { [$($value.to_le_bytes().to_vec()),*].concat() };
+}
+pub(crate) use bytes_of;
+
+/// The empty frame of a description.
+pub(crate) fn descriptor(name: &str) -> Descriptor {
+    Descriptor {
+        version: 1,
+        model: name.to_owned(),
+        hash: format!("hash of {name}"),
+        tool: "0".to_owned(),
+        target: "any".to_owned(),
+        weights: None,
+        random: None,
+        tokenizer: None,
+        causal: true,
+        max_context: None,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        params: Vec::new(),
+        states: Vec::new(),
+        derived_bytes: 0,
+        arena_bytes: 0,
+        max_chunk: 8,
+        scratch_bytes: 0,
+    }
+}
+
+pub(crate) fn stream(name: &str, shape: &[usize], elem: Elem) -> Stream {
+    Stream {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        elem,
+        vocab: None,
+    }
+}
+
+pub(crate) fn code(descriptor: &Descriptor, step: Entry) -> Code {
+    let text = serde_json::to_vec(descriptor).expect("plain data");
+    Code {
+        descriptor: text.leak(),
+        load: nothing,
+        step,
+    }
+}
+
+unsafe extern "C" fn nothing(_: *const u64, _: i64, _: i64) {}
+
+/// Remembers all tokens in pages, their number in a fixed entry; the likeliest next token is the sum modulo [`VOCAB`].
+pub(crate) fn adder(name: &str) -> Code {
+    let mut described = adder_descriptor(name);
+    described.hash = format!("hash of {name}");
+    code(&described, add)
+}
+
+pub(crate) fn adder_descriptor(name: &str) -> Descriptor {
+    let slot = |name: &str, kind| StateSlot {
+        name: name.to_owned(),
+        layer: "layers.0".to_owned(),
+        shape: Vec::new(),
+        kind,
+        bound: "T".to_owned(),
+    };
+    let pages = StateKind::Pages {
+        page_bytes: 4 * PAGE_TOKENS,
+        pinned: 0,
+        pages: None,
+    };
+    let mut tokens = stream("tokens", &[], Elem::I64);
+    tokens.vocab = Some(VOCAB);
+    Descriptor {
+        max_context: Some(CONTEXT),
+        inputs: vec![tokens],
+        outputs: vec![stream("logits", &[VOCAB], Elem::F32)],
+        states: vec![slot("count", StateKind::Fixed { bytes: 4 }), slot("seen", pages)],
+        ..descriptor(name)
+    }
+}
+
+pub(crate) unsafe extern "C" fn add(slots: *const u64, tid: i64, _: i64) {
+    if tid != 0 {
+        return;
+    }
+    unsafe {
+        let slot = |number: usize| *slots.add(number);
+        let tokens = *(slot(frame::INPUTS) as *const *const i64);
+        let out = *(slot(frame::OUTPUTS) as *const *mut f32);
+        let states = slot(frame::STATES) as *const *mut f32;
+        let (count, seen) = (*states, *states.add(1));
+        for i in 0..slot(frame::CHUNK) as usize {
+            let position = slot(frame::POSITION) as usize + i;
+            assert_eq!(*count, position as f32, "the state is that of another sequence");
+            *count += 1.0;
+            *seen.add(position) = *tokens.add(i) as f32;
+            let sum: f32 = (0..=position).map(|j| *seen.add(j)).sum();
+            if let Some(row) = i.checked_sub(slot(frame::OUT_FROM) as usize) {
+                let row = std::slice::from_raw_parts_mut(out.add(row * VOCAB), VOCAB);
+                row.fill(-1.0);
+                row[sum as usize % VOCAB] = 1.0;
+            }
+        }
+    }
+}
+
+/// Two inputs, `x` [3] and `ids`; `y = x * ids`, and the ids as a decision.
+pub(crate) fn scaler() -> Code {
+    let described = Descriptor {
+        inputs: vec![stream("x", &[3], Elem::F32), stream("ids", &[], Elem::I64)],
+        outputs: vec![stream("y", &[3], Elem::F32), stream("trace.ids", &[], Elem::I64)],
+        ..descriptor("scaler")
+    };
+    code(&described, scale)
+}
+
+unsafe extern "C" fn scale(slots: *const u64, tid: i64, _: i64) {
+    if tid != 0 {
+        return;
+    }
+    unsafe {
+        let slot = |number: usize| *slots.add(number);
+        let inputs = slot(frame::INPUTS) as *const u64;
+        let (x, ids) = (*inputs as *const f32, *inputs.add(1) as *const i64);
+        let outputs = slot(frame::OUTPUTS) as *const u64;
+        let (y, trace) = (*outputs as *mut f32, *outputs.add(1) as *mut i64);
+        for row in slot(frame::OUT_FROM) as usize..slot(frame::CHUNK) as usize {
+            let to = row - slot(frame::OUT_FROM) as usize;
+            *trace.add(to) = *ids.add(row);
+            for i in 0..3 {
+                *y.add(3 * to + i) = *x.add(3 * row + i) * *ids.add(row) as f32;
+            }
+        }
+    }
+}
+
+/// Looks ahead: every token's `hidden` [1] is the sum of the whole input.
+pub(crate) fn total() -> Code {
+    let mut tokens = stream("tokens", &[], Elem::I64);
+    tokens.vocab = Some(VOCAB);
+    let described = Descriptor {
+        causal: false,
+        inputs: vec![tokens],
+        outputs: vec![stream("hidden", &[1], Elem::F32)],
+        ..descriptor("total")
+    };
+    code(&described, sum)
+}
+
+unsafe extern "C" fn sum(slots: *const u64, tid: i64, _: i64) {
+    if tid != 0 {
+        return;
+    }
+    unsafe {
+        let slot = |number: usize| *slots.add(number);
+        let (count, from) = (slot(frame::CHUNK) as usize, slot(frame::OUT_FROM) as usize);
+        let tokens = std::slice::from_raw_parts(*(slot(frame::INPUTS) as *const *const i64), count);
+        let out = *(slot(frame::OUTPUTS) as *const *mut f32);
+        for row in 0..count - from {
+            *out.add(row) = tokens.iter().sum::<i64>() as f32;
+        }
+    }
+}
+
+/// A value of a hand-made GGUF file.
+pub(crate) enum Meta<'a> {
+    Text(&'a str),
+    Number(u32),
+    Truth(bool),
+    Texts(Vec<String>),
+    Numbers(Vec<i32>),
+    Floats(Vec<f32>),
+}
+
+/// A GGUF file of keys and no tensors.
+pub(crate) fn gguf(keys: &[(&str, Meta)]) -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let list = |kind: u32, items: Vec<Vec<u8>>| {
+        let head = [
+            &9_u32.to_le_bytes()[..],
+            &kind.to_le_bytes(),
+            &(items.len() as u64).to_le_bytes(),
+        ]
+        .concat();
+        [head, items.concat()].concat()
+    };
+    let mut file = [&b"GGUF"[..], &3_u32.to_le_bytes(), &0_u64.to_le_bytes()].concat();
+    file.extend((keys.len() as u64).to_le_bytes());
+    for (key, value) in keys {
+        file.extend(text(key));
+        file.extend(match value {
+            Meta::Text(value) => [&8_u32.to_le_bytes()[..], &text(value)].concat(),
+            Meta::Number(value) => [4_u32.to_le_bytes(), value.to_le_bytes()].concat(),
+            Meta::Truth(value) => [&7_u32.to_le_bytes()[..], &[u8::from(*value)]].concat(),
+            Meta::Texts(values) => list(8, values.iter().map(|value| text(value)).collect()),
+            Meta::Numbers(values) => list(5, values.iter().map(|value| value.to_le_bytes().to_vec()).collect()),
+            Meta::Floats(values) => list(6, values.iter().map(|value| value.to_le_bytes().to_vec()).collect()),
+        });
+    }
+    file
+}

@@ -1,0 +1,138 @@
+//! Tokenizers in a `tokenizer.json`, with the configuration that lies beside it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::{Specials, damaged, ids_of, narrow};
+use crate::{Error, Result};
+
+const NAME: &str = "tokenizer.json";
+/// Files beyond this are refused.
+const LARGEST: u64 = 1 << 29;
+
+/// A `tokenizer.json` and what is said beside it.
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    tokenizer: tokenizers::Tokenizer,
+    specials: Specials,
+    template: Option<String>,
+    /// Ids that the configuration says end a text.
+    ends: Vec<i64>,
+}
+
+impl File {
+    pub(super) fn open(path: &Path) -> Result<File> {
+        let path = if path.is_dir() {
+            path.join(NAME)
+        } else {
+            path.to_owned()
+        };
+        let text = read(&path)?;
+        let made = crate::error::reading(&path, || tokenizers::Tokenizer::from_bytes(&text))?;
+        let mut tokenizer = made.map_err(|error| damaged(&path, format_args!("not a tokenizer: {error}")))?;
+        // Settings for training batches: prompts are neither cut nor filled up.
+        tokenizer.with_padding(None);
+        let uncut = tokenizer.with_truncation(None).map(drop);
+        uncut.map_err(|error| damaged(&path, error))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let config = beside(&folder.join("tokenizer_config.json"))?;
+        let generation = beside(&folder.join("generation_config.json"))?;
+        let template = fs::read_to_string(folder.join("chat_template.jinja")).ok();
+        Ok(File {
+            tokenizer,
+            specials: specials(&config),
+            template: template.or_else(|| template_of(&config)),
+            ends: ids(&generation["eos_token_id"]),
+            path,
+        })
+    }
+
+    pub(super) fn encode(&self, text: &str, specials: bool) -> Result<Vec<i64>> {
+        let encoded = crate::error::reading(&self.path, || self.tokenizer.encode_fast(text, specials))?;
+        ids_of(encoded, &self.path)
+    }
+
+    pub(super) fn decode(&self, ids: &[i64]) -> Result<String> {
+        let ids: Vec<u32> = ids.iter().filter_map(|id| narrow(*id)).collect();
+        let text = crate::error::reading(&self.path, || self.tokenizer.decode(&ids, false))?;
+        text.map_err(|error| damaged(&self.path, format_args!("the tokens cannot become text: {error}")))
+    }
+
+    /// The special token of that text.
+    pub(super) fn special(&self, text: &str) -> Option<i64> {
+        let id = self.tokenizer.token_to_id(text)?;
+        self.tokenizer
+            .get_added_vocabulary()
+            .is_special_token(text)
+            .then_some(i64::from(id))
+    }
+
+    pub(super) fn ends(&self) -> Vec<i64> {
+        let eos = self
+            .specials
+            .eos
+            .as_deref()
+            .and_then(|text| self.tokenizer.token_to_id(text));
+        eos.map(i64::from)
+            .into_iter()
+            .chain(self.ends.iter().copied())
+            .collect()
+    }
+
+    pub(super) fn specials(&self) -> &Specials {
+        &self.specials
+    }
+
+    pub(super) fn chat_template(&self) -> Option<&str> {
+        self.template.as_deref()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let size = fs::metadata(path).map_err(|error| damaged(path, error))?.len();
+    if size > LARGEST {
+        return Err(damaged(path, "no tokenizer is this large"));
+    }
+    fs::read(path).map_err(|error| damaged(path, error))
+}
+
+/// A configuration that need not be there.
+fn beside(path: &Path) -> Result<Value> {
+    if !path.exists() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&read(path)?).map_err(|error: serde_json::Error| -> Error { damaged(path, error) })
+}
+
+fn specials(config: &Value) -> Specials {
+    let text = |name: &str| {
+        let token = &config[name];
+        token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned)
+    };
+    Specials {
+        bos: text("bos_token"),
+        eos: text("eos_token"),
+        unk: text("unk_token"),
+        pad: text("pad_token"),
+    }
+}
+
+/// One template, or the one named `default` of several.
+fn template_of(config: &Value) -> Option<String> {
+    let template = &config["chat_template"];
+    let several = || template.as_array()?.iter().find(|one| one["name"] == "default")?["template"].as_str();
+    template.as_str().or_else(several).map(str::to_owned)
+}
+
+/// An id or a list of ids.
+fn ids(value: &Value) -> Vec<i64> {
+    match value {
+        Value::Array(list) => list.iter().filter_map(Value::as_i64).collect(),
+        one => one.as_i64().into_iter().collect(),
+    }
+}

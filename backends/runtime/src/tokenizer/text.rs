@@ -1,0 +1,78 @@
+//! Tokens to text one by one: only whole characters come out.
+
+use super::{Source, Tokenizer, bytes, file::File, gguf::Vocabulary};
+use crate::Result;
+
+/// Tokens of the text before that a decoder may look back at.
+const LOOK_BACK: usize = 8;
+
+/// The text of a growing list of tokens.
+#[derive(Debug)]
+pub struct TextStream<'a>(Kind<'a>);
+
+#[derive(Debug)]
+enum Kind<'a> {
+    /// Every token says its bytes, whatever stands before.
+    Bytes { vocabulary: &'a Vocabulary, bytes: Vec<u8> },
+    /// What a token says depends on those before: `shown` is how much of the text of `ids` has come out.
+    Context {
+        file: &'a File,
+        ids: Vec<i64>,
+        shown: usize,
+    },
+}
+
+impl<'a> TextStream<'a> {
+    pub(super) fn new(tokenizer: &'a Tokenizer, before: &[i64]) -> TextStream<'a> {
+        TextStream(match tokenizer.source() {
+            Source::Gguf(vocabulary) => Kind::Bytes {
+                vocabulary,
+                bytes: Vec::new(),
+            },
+            Source::File(file) => {
+                let ids = before[before.len().saturating_sub(LOOK_BACK)..].to_vec();
+                let shown = file.decode(&ids).map_or(0, |text| text.len());
+                Kind::Context { file, ids, shown }
+            }
+        })
+    }
+
+    /// The characters that are complete with this token.
+    ///
+    /// # Errors
+    ///
+    /// A `tokenizer.json` whose decoder fails.
+    pub fn push(&mut self, id: i64) -> Result<String> {
+        match &mut self.0 {
+            Kind::Bytes { vocabulary, bytes } => {
+                vocabulary.append(id, bytes);
+                Ok(bytes::take_whole(bytes))
+            }
+            Kind::Context { file, ids, shown } => {
+                ids.push(id);
+                let text = file.decode(ids)?;
+                if text.ends_with(char::REPLACEMENT_CHARACTER) {
+                    return Ok(String::new());
+                }
+                let new = text.get(*shown..).unwrap_or_default().to_owned();
+                *shown = text.len();
+                if !new.is_empty() && ids.len() > 2 * LOOK_BACK {
+                    ids.drain(..ids.len() - LOOK_BACK);
+                    *shown = file.decode(ids)?.len();
+                }
+                Ok(new)
+            }
+        }
+    }
+
+    /// What is left: the beginning of a character that was never completed becomes a replacement character.
+    pub fn finish(self) -> String {
+        match self.0 {
+            Kind::Bytes { bytes, .. } => String::from_utf8_lossy(&bytes).into_owned(),
+            Kind::Context { file, ids, shown } => {
+                let text = file.decode(&ids).unwrap_or_default();
+                text.get(shown..).unwrap_or_default().to_owned()
+            }
+        }
+    }
+}

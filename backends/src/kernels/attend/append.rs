@@ -1,0 +1,198 @@
+//! Writing new tokens into the pages: keys become columns, values rows.
+
+use super::{
+    Attend,
+    layout::{PAGE, ceil_div, float_at, load, row_at, store, vectors},
+};
+use crate::{
+    kernels::lanes::transpose,
+    text::{Func, Module, Scalar, Ty, Val},
+};
+
+pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
+    let name = format!("{}_append", attend.name);
+    let params = [
+        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr],
+        vec![Ty::I64; 4],
+    ]
+    .concat();
+    let mut f = Func::new(&name, &params, None);
+    let (position, count) = (f.param(6), f.param(7));
+    let (tid, threads) = (f.param(8), f.param(9));
+    let (groups, size) = (f.i64(attend.groups as i64), f.i64(PAGE as i64));
+    let end = f.add(position, count);
+    let (first, behind) = (f.udiv(position, size), ceil_div(&mut f, end, size));
+    let pages = f.sub(behind, first);
+    let items = f.mul(pages, groups);
+    f.for_loop((tid, items, threads), &[], |f, item, _| {
+        let (number, group) = (f.udiv(item, groups), f.urem(item, groups));
+        let page = f.add(first, number);
+        let start = f.mul(page, size);
+        let next = f.add(start, size);
+        let piece = Piece {
+            attend,
+            start,
+            low: f.max(start, position),
+            high: f.min(next, end),
+        };
+        let slot = attend.slot(f, page);
+        let from = Rows::new(f, (0, 1), (group, attend.key_dim));
+        let to = attend.head_page(f, (f.param(4), slot), group, attend.key_dim);
+        piece.keys(f, from, to);
+        let from = Rows::new(f, (2, 3), (group, attend.value_dim));
+        let to = attend.head_page(f, (f.param(5), slot), group, attend.value_width());
+        piece.values(f, from, to);
+        Vec::new()
+    });
+    module.add(f);
+    name
+}
+
+pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
+    let name = format!("{}_append_stream", attend.name);
+    if module.has(&name) {
+        return name;
+    }
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64], None);
+    let (s, stride, pages) = (f.param(0), f.param(1), f.param(2));
+    let (position, count) = (f.param(3), f.param(4));
+    let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
+    f.for_each(zero, count, 1, |f, t| {
+        let token = f.add(position, t);
+        let (page, column) = (f.udiv(token, size), f.urem(token, size));
+        let slot = attend.slot(f, page);
+        let from = f.mul(t, stride);
+        let from = f.gep(s, from, Scalar::F32);
+        let x = f.load(from, Ty::F32);
+        let page = row_at(f, pages, slot, PAGE);
+        let to = f.gep(page, column, Scalar::F32);
+        f.store(x, to);
+    });
+    module.add(f);
+    name
+}
+
+/// Rows of the chunk, one head's part of each.
+#[derive(Clone, Copy)]
+struct Rows {
+    base: Val,
+    stride: Val,
+    /// Position of the first row.
+    position: Val,
+}
+
+impl Rows {
+    /// Parameters `base` and `stride` of the function, and the head with its width.
+    fn new(f: &mut Func, (base, stride): (usize, usize), (group, width): (Val, usize)) -> Rows {
+        Rows {
+            base: row_at(f, f.param(base), group, width),
+            stride: f.param(stride),
+            position: f.param(6),
+        }
+    }
+
+    fn row(&self, f: &mut Func, token: Val) -> Val {
+        let t = f.sub(token, self.position);
+        let offset = f.mul(t, self.stride);
+        f.gep(self.base, offset, Scalar::F32)
+    }
+}
+
+/// The new tokens of one page.
+struct Piece<'a> {
+    attend: &'a Attend,
+    /// Position of the page's first token.
+    start: Val,
+    /// Positions of the first new token, and behind the last.
+    low: Val,
+    high: Val,
+}
+
+impl Piece<'_> {
+    /// Squares of tokens and entries are transposed in registers; tokens before and after them go one by one.
+    fn keys(&self, f: &mut Func, from: Rows, to: Val) {
+        let lanes = i64::from(self.attend.lanes);
+        let step = f.i64(lanes);
+        let aligned = ceil_div(f, self.low, step);
+        let aligned = f.mul(aligned, step);
+        let first = f.min(aligned, self.high);
+        let left = f.sub(self.high, first);
+        let rest = f.urem(left, step);
+        let last = f.sub(self.high, rest);
+        f.for_each(self.low, first, 1, |f, token| self.key(f, token, (from, to)));
+        f.for_each(first, last, lanes, |f, token| self.square(f, token, (from, to)));
+        f.for_each(last, self.high, 1, |f, token| self.key(f, token, (from, to)));
+    }
+
+    fn column(&self, f: &mut Func, token: Val, page: Val) -> Val {
+        let column = f.sub(token, self.start);
+        f.gep(page, column, Scalar::F32)
+    }
+
+    /// One key becomes a column.
+    fn key(&self, f: &mut Func, token: Val, (from, page): (Rows, Val)) {
+        let row = from.row(f, token);
+        let column = self.column(f, token, page);
+        let (zero, e) = (f.i64(0), f.i64(self.attend.key_dim as i64));
+        f.for_each(zero, e, 1, |f, i| {
+            let p = f.gep(row, i, Scalar::F32);
+            let x = f.load(p, Ty::F32);
+            let to = row_at(f, column, i, PAGE);
+            f.store(x, to);
+        });
+    }
+
+    /// As many keys as a vector has lanes become columns.
+    fn square(&self, f: &mut Func, token: Val, (from, page): (Rows, Val)) {
+        let (lanes, e) = (self.attend.lanes as usize, self.attend.key_dim);
+        let row = from.row(f, token);
+        let column = self.column(f, token, page);
+        let whole = e - e % lanes;
+        let (zero, end) = (f.i64(0), f.i64(whole as i64));
+        f.for_each(zero, end, lanes as i64, |f, entry| {
+            self.entries(f, (row, from.stride), column, (entry, lanes));
+        });
+        if whole < e {
+            self.entries(f, (row, from.stride), column, (end, e - whole));
+        }
+    }
+
+    /// `size` entries from `entry` on.
+    fn entries(&self, f: &mut Func, (row, stride): (Val, Val), column: Val, (entry, size): (Val, usize)) {
+        let lanes = self.attend.lanes;
+        let mask = (size < lanes as usize).then(|| {
+            let size = f.i64(size as i64);
+            f.tail_mask(size, lanes)
+        });
+        let mut p = f.gep(row, entry, Scalar::F32);
+        let mut loaded = Vec::new();
+        for _ in 0..lanes {
+            loaded.push(load(f, p, lanes, mask));
+            p = f.gep(p, stride, Scalar::F32);
+        }
+        let to = row_at(f, column, entry, PAGE);
+        for (n, v) in transpose(f, &loaded).into_iter().enumerate().take(size) {
+            let p = float_at(f, to, n * PAGE);
+            f.store(v, p);
+        }
+    }
+
+    /// Values become rows of every panel.
+    fn values(&self, f: &mut Func, from: Rows, page: Val) {
+        let lanes = self.attend.lanes;
+        f.for_each(self.low, self.high, 1, |f, token| {
+            let (row, place) = (from.row(f, token), f.sub(token, self.start));
+            for panel in self.attend.panels() {
+                let from = float_at(f, row, panel.start);
+                let to = float_at(f, page, PAGE * panel.start);
+                let to = row_at(f, to, place, panel.width);
+                vectors(f, lanes, panel.columns, |f, start, mask| {
+                    let p = float_at(f, from, start);
+                    let x = load(f, p, lanes, mask);
+                    let p = float_at(f, to, start);
+                    store(f, x, p, mask);
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,381 @@
+//! The walk: blocks of rows over the pages that they can see.
+
+use super::{
+    Attend,
+    layout::{BLOCK, PAGE, Scratch, TILE, ceil_div, float_at, load, not, row_at, store, vectors},
+    score::{self, Args, Mask},
+    span::{Bit, Decision, Span},
+    table::Tables,
+    tile::{self, Init, Shape},
+};
+use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use seqc_ir::Normaliser;
+
+/// Adds the function of [`Attend::attend`] and those it calls.
+pub(super) fn attend(attend: &Attend, module: &mut Module) -> String {
+    let tables = Tables::new(attend, module);
+    let page = page(attend, module, &tables);
+    let name = format!("{}_attend", attend.name);
+    let params = [
+        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::Ptr],
+        vec![Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64],
+    ]
+    .concat();
+    let mut f = Func::new(&name, &params, None);
+    let walk = Walk::new(attend, &tables, &mut f, page);
+    walk.blocks(&mut f);
+    module.add(f);
+    name
+}
+
+/// The function that takes a tile of rows over one page.
+struct Page {
+    name: String,
+}
+
+/// Adds `fn(args…, k, v, keys, open: i1)`: `k` and `v` are the head's pages, `keys` of the page are behind no query.
+fn page(attend: &Attend, module: &mut Module, tables: &Tables) -> Page {
+    let open = score::function(attend, module, tables, Mask::Open);
+    let pairs = score::function(attend, module, tables, Mask::Pairs);
+    let rows = (TILE, gcd(TILE, attend.ratio()));
+    let softmax = attend.spec.normaliser == Normaliser::Softmax;
+    let products = tile::product(module, format!("{}_products", attend.name), &key_shape(attend), rows);
+    let sums: Vec<String> = attend
+        .panels()
+        .iter()
+        .enumerate()
+        .map(|(n, panel)| {
+            let shape = Shape {
+                lanes: attend.lanes,
+                width: panel.width,
+                lda: PAGE,
+                ldb: panel.width,
+                ldc: attend.value_width(),
+                init: if softmax { Init::Scale } else { Init::Add },
+            };
+            tile::product(module, format!("{}_sums_{n}", attend.name), &shape, rows)
+        })
+        .collect();
+    let name = format!("{}_page", attend.name);
+    let params = [&Args::TYPES[..], &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I1]].concat();
+    let mut f = Func::new(&name, &params, None);
+    let args = Args::of(&f.params());
+    let (k, v, keys, all) = (f.param(9), f.param(10), f.param(11), f.param(12));
+    let scratch = Scratch::new(attend);
+    let place = |f: &mut Func, offset| float_at(f, args.scratch, offset);
+    let (scores, factors) = (place(&mut f, scratch.scores), place(&mut f, scratch.shrink));
+    let queries = place(&mut f, scratch.queries);
+    let queries = row_at(&mut f, queries, args.at, attend.key_dim);
+    let e = f.i64(attend.key_dim as i64);
+    f.call(&products, &[queries, k, scores, e, factors, args.rows], None);
+    f.if_else(
+        all,
+        |f| {
+            f.call(&open, &args.list(), None);
+            Vec::new()
+        },
+        |f| {
+            f.call(&pairs, &args.list(), None);
+            Vec::new()
+        },
+    );
+    let out = place(&mut f, scratch.sums);
+    let out = row_at(&mut f, out, args.at, attend.value_width());
+    for (panel, callee) in attend.panels().iter().zip(&sums) {
+        let (v, out) = (
+            float_at(&mut f, v, PAGE * panel.start),
+            float_at(&mut f, out, panel.start),
+        );
+        f.call(callee, &[scores, v, out, keys, factors, args.rows], None);
+    }
+    module.add(f);
+    Page { name }
+}
+
+/// Queries times a page of keys.
+fn key_shape(attend: &Attend) -> Shape {
+    Shape {
+        lanes: attend.lanes,
+        width: PAGE,
+        lda: attend.key_dim,
+        ldb: PAGE,
+        ldc: PAGE,
+        init: Init::Zero,
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Parameters of the function, and what follows from them.
+struct Walk<'a> {
+    attend: &'a Attend,
+    tables: &'a Tables,
+    page: Page,
+    scratch: Scratch,
+    q: (Val, Val),
+    out: (Val, Val),
+    pages: (Val, Val),
+    table: Val,
+    position: Val,
+    count: Val,
+    /// Scratch of this thread.
+    mine: Val,
+    tid: Val,
+    threads: Val,
+}
+
+/// A block: consecutive rows of one key head.
+#[derive(Clone, Copy)]
+struct Block {
+    group: Val,
+    /// First row.
+    first: Val,
+    /// Rows.
+    rows: Val,
+}
+
+impl<'a> Walk<'a> {
+    fn new(attend: &'a Attend, tables: &'a Tables, f: &mut Func, page: Page) -> Walk<'a> {
+        let scratch = Scratch::new(attend);
+        let (base, tid) = (f.param(9), f.param(10));
+        let mine = row_at(f, base, tid, scratch.bytes / 4);
+        Walk {
+            attend,
+            tables,
+            page,
+            scratch,
+            q: (f.param(0), f.param(1)),
+            out: (f.param(2), f.param(3)),
+            pages: (f.param(4), f.param(5)),
+            table: f.param(6),
+            position: f.param(7),
+            count: f.param(8),
+            mine,
+            tid,
+            threads: f.param(11),
+        }
+    }
+
+    /// All blocks of this thread: those of all heads with the same tokens, then the next tokens.
+    fn blocks(&self, f: &mut Func) {
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let (rows, groups) = (f.mul(self.count, ratio), f.i64(self.attend.groups as i64));
+        let size = self.block_rows(f, rows);
+        let blocks = ceil_div(f, rows, size);
+        let items = f.mul(blocks, groups);
+        f.for_loop((self.tid, items, self.threads), &[], |f, item, _| {
+            let (number, group) = (f.udiv(item, groups), f.urem(item, groups));
+            let first = f.mul(number, size);
+            let left = f.sub(rows, first);
+            let block = Block {
+                group,
+                first,
+                rows: f.min(left, size),
+            };
+            self.begin(f, block);
+            self.pages(f, block);
+            self.finish(f, block);
+            Vec::new()
+        });
+    }
+
+    /// Rows of a block: as many as a thread has, in whole tiles, up to [`BLOCK`].
+    fn block_rows(&self, f: &mut Func, rows: Val) -> Val {
+        let groups = f.i64(self.attend.groups as i64);
+        let all = f.mul(rows, groups);
+        let share = ceil_div(f, all, self.threads);
+        let (tile, most) = (f.i64(TILE as i64), f.i64(BLOCK as i64));
+        let tiles = ceil_div(f, share, tile);
+        let share = f.mul(tiles, tile);
+        f.min(share, most)
+    }
+
+    /// Token of the chunk and head of a row.
+    fn row(&self, f: &mut Func, block: Block, r: Val) -> (Val, Val) {
+        let row = f.add(block.first, r);
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let (token, head) = (f.udiv(row, ratio), f.urem(row, ratio));
+        let base = f.mul(block.group, ratio);
+        (token, f.add(base, head))
+    }
+
+    /// Scaled queries, and nothing seen so far.
+    fn begin(&self, f: &mut Func, block: Block) {
+        let (attend, lanes, zero) = (self.attend, self.attend.lanes, f.i64(0));
+        let direct = attend.spec.normaliser == Normaliser::Softmax && attend.spec.score.is_none();
+        let scale = attend.spec.scale * if direct { score::LOG2_E } else { 1.0 };
+        let scale = f.float(Ty::V(lanes, Scalar::F32), scale as f32);
+        let queries = float_at(f, self.mine, self.scratch.queries);
+        let largest = float_at(f, self.mine, self.scratch.largest);
+        let total = float_at(f, self.mine, self.scratch.total);
+        let sums = float_at(f, self.mine, self.scratch.sums);
+        f.for_each(zero, block.rows, 1, |f, r| {
+            let (token, head) = self.row(f, block, r);
+            let from = f.mul(token, self.q.1);
+            let from = f.gep(self.q.0, from, Scalar::F32);
+            let from = row_at(f, from, head, attend.key_dim);
+            let to = row_at(f, queries, r, attend.key_dim);
+            vectors(f, lanes, attend.key_dim, |f, start, mask| {
+                let p = float_at(f, from, start);
+                let x = load(f, p, lanes, mask);
+                let x = f.mul(x, scale);
+                let p = float_at(f, to, start);
+                store(f, x, p, mask);
+            });
+            let (none, empty) = (f.f32(f32::NEG_INFINITY), f.zero(Ty::V(lanes, Scalar::F32)));
+            let p = f.gep(largest, r, Scalar::F32);
+            f.store(none, p);
+            let p = row_at(f, total, r, lanes as usize);
+            f.store(empty, p);
+            let to = row_at(f, sums, r, attend.value_width());
+            vectors(f, lanes, attend.value_width(), |f, start, _| {
+                let p = float_at(f, to, start);
+                f.store(empty, p);
+            });
+        });
+    }
+
+    /// Position of a row's token.
+    fn position(&self, f: &mut Func, row: Val) -> Val {
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let token = f.udiv(row, ratio);
+        f.add(self.position, token)
+    }
+
+    /// Positions of the first and the last of some rows.
+    fn positions(&self, f: &mut Func, (first, rows): (Val, Val)) -> (Val, Val) {
+        let (low, one) = (self.position(f, first), f.i64(1));
+        let last = f.add(first, rows);
+        let last = f.sub(last, one);
+        (low, self.position(f, last))
+    }
+
+    /// The pinned pages before the window, then the pages of the window.
+    fn pages(&self, f: &mut Func, block: Block) {
+        let (low, high) = self.positions(f, (block.first, block.rows));
+        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
+        let end = if self.attend.spec.causal {
+            f.add(high, one)
+        } else {
+            f.add(self.position, self.count)
+        };
+        let start = match self.attend.keep().distance {
+            None => zero,
+            Some(distance) => {
+                let reach = f.i64(i64::try_from(distance).unwrap_or(i64::MAX) - 1);
+                let start = f.sub(low, reach);
+                f.max(start, zero)
+            }
+        };
+        let (start, end) = (f.udiv(start, size), ceil_div(f, end, size));
+        let pinned = f.i64(self.attend.ring().pinned as i64);
+        let before = f.min(pinned, start);
+        f.for_each(zero, before, 1, |f, page| self.tiles(f, block, page));
+        f.for_each(start, end, 1, |f, page| self.tiles(f, block, page));
+    }
+
+    fn tiles(&self, f: &mut Func, block: Block, page: Val) {
+        let slot = self.attend.slot(f, page);
+        let attend = self.attend;
+        let k = attend.head_page(f, (self.pages.0, slot), block.group, attend.key_dim);
+        let v = attend.head_page(f, (self.pages.1, slot), block.group, attend.value_width());
+        let (zero, tile) = (f.i64(0), f.i64(TILE as i64));
+        f.for_each(zero, block.rows, TILE as i64, |f, at| {
+            let left = f.sub(block.rows, at);
+            let args = Args {
+                scratch: self.mine,
+                table: self.table,
+                at,
+                rows: f.min(left, tile),
+                first: f.add(block.first, at),
+                group: block.group,
+                page,
+                position: self.position,
+                count: self.count,
+            };
+            self.tile(f, args, (k, v));
+        });
+    }
+
+    /// One tile of rows and one page, unless no row sees a key of it.
+    fn tile(&self, f: &mut Func, args: Args, (k, v): (Val, Val)) {
+        let (low, high) = self.positions(f, (args.first, args.rows));
+        let (size, one) = (f.i64(PAGE as i64), f.i64(1));
+        let start = f.mul(args.page, size);
+        let next = f.add(start, size);
+        let end = if self.attend.spec.causal {
+            f.add(high, one)
+        } else {
+            f.add(self.position, self.count)
+        };
+        let keys = f.sub(end, start);
+        let keys = f.min(keys, size);
+        let last = if self.attend.spec.causal { low } else { f.sub(end, one) };
+        let (behind, ahead) = (f.cmp(Cmp::Ge, start, end), f.sub(next, one));
+        let within = f.cmp(Cmp::Le, ahead, last);
+        let mut decision = Decision {
+            all: Bit::Val(within),
+            none: Bit::Val(behind),
+        };
+        if let Some(predicate) = &self.attend.spec.predicate {
+            let ratio = f.i64(self.attend.ratio() as i64);
+            let base = f.mul(args.group, ratio);
+            let top = f.add(base, ratio);
+            let span = Span {
+                tables: self.tables,
+                query: (low, high),
+                key: (start, ahead),
+                group: args.group,
+                head: (base, f.sub(top, one)),
+            };
+            let known = span.decide(f, predicate);
+            decision = decision.and(f, known);
+        }
+        let (all, none) = (decision.all.val(f), decision.none.val(f));
+        let some = not(f, none);
+        f.if_then(some, |f| {
+            let list = [&args.list()[..], &[k, v, keys, all]].concat();
+            f.call(&self.page.name, &list, None);
+        });
+    }
+
+    /// Sums divided by the sum of weights, into the rows of the result.
+    fn finish(&self, f: &mut Func, block: Block) {
+        let (attend, lanes, zero) = (self.attend, self.attend.lanes, f.i64(0));
+        let total = float_at(f, self.mine, self.scratch.total);
+        let sums = float_at(f, self.mine, self.scratch.sums);
+        f.for_each(zero, block.rows, 1, |f, r| {
+            let (token, head) = self.row(f, block, r);
+            let to = f.mul(token, self.out.1);
+            let to = f.gep(self.out.0, to, Scalar::F32);
+            let to = row_at(f, to, head, attend.value_dim);
+            let from = row_at(f, sums, r, attend.value_width());
+            let factor = self.factor(f, total, r);
+            vectors(f, lanes, attend.value_dim, |f, start, mask| {
+                let p = float_at(f, from, start);
+                let x = load(f, p, lanes, None);
+                let x = factor.map_or(x, |factor| f.mul(x, factor));
+                let p = float_at(f, to, start);
+                store(f, x, p, mask);
+            });
+        });
+    }
+
+    /// One over a row's sum of weights, 0 when that is 0.
+    fn factor(&self, f: &mut Func, total: Val, r: Val) -> Option<Val> {
+        if self.attend.spec.normaliser == Normaliser::None {
+            return None;
+        }
+        let lanes = self.attend.lanes;
+        let p = row_at(f, total, r, lanes as usize);
+        let total = f.load(p, Ty::V(lanes, Scalar::F32));
+        let total = f.reduce_add(total);
+        let (zero, one) = (f.f32(0.0), f.f32(1.0));
+        let empty = f.cmp(Cmp::Eq, total, zero);
+        let inverse = f.div(one, total);
+        let inverse = f.select(empty, zero, inverse);
+        Some(f.splat(inverse, lanes))
+    }
+}

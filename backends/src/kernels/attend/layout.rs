@@ -1,0 +1,204 @@
+//! Where everything lies: pages of keys and values, the ring, scratch.
+
+use super::Attend;
+use crate::text::{Cmp, Func, Scalar, Ty, Val};
+
+/// Keys of a page.
+pub(super) const PAGE: usize = seqc_abi::PAGE_TOKENS;
+/// Rows of a matrix tile: six rows of four vectors fill the registers.
+pub(super) const TILE: usize = 6;
+/// Most rows of a block: eight tiles read a page while it is in the nearest cache.
+pub(super) const BLOCK: usize = 48;
+
+/// Some columns of a value head, packed as `[64][width]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Panel {
+    /// First column.
+    pub(super) start: usize,
+    /// Columns that exist.
+    pub(super) columns: usize,
+    /// Columns with padding, a multiple of the lanes.
+    pub(super) width: usize,
+}
+
+/// Pages that stay, and those that are used again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ring {
+    pub(super) pinned: usize,
+    pub(super) pages: Option<usize>,
+}
+
+impl Attend {
+    /// The pages of an entry: what a query can see, the chunk itself, and one more since neither begins at a page.
+    pub(super) fn ring(&self) -> Ring {
+        let keep = self.keep();
+        match keep.distance.and_then(|d| usize::try_from(d).ok()) {
+            None => Ring { pinned: 0, pages: None },
+            Some(distance) => Ring {
+                pinned: (keep.first as usize).div_ceil(PAGE),
+                pages: Some((distance.max(1) + self.max_chunk.max(1) - 1).div_ceil(PAGE) + 1),
+            },
+        }
+    }
+
+    /// Panels of a value head.
+    pub(super) fn panels(&self) -> Vec<Panel> {
+        let lanes = self.lanes as usize;
+        let starts = (0..self.value_dim).step_by(PAGE);
+        let panel = |start| {
+            let columns = PAGE.min(self.value_dim - start);
+            Panel {
+                start,
+                columns,
+                width: columns.next_multiple_of(lanes),
+            }
+        };
+        starts.map(panel).collect()
+    }
+
+    /// Columns of a value head with padding.
+    pub(super) fn value_width(&self) -> usize {
+        self.panels().iter().map(|p| p.width).sum()
+    }
+
+    pub(super) fn key_page_bytes(&self) -> usize {
+        4 * PAGE * self.groups * self.key_dim
+    }
+
+    pub(super) fn value_page_bytes(&self) -> usize {
+        4 * PAGE * self.groups * self.value_width()
+    }
+
+    /// Index in memory of a page of the sequence.
+    pub(super) fn slot(&self, f: &mut Func, page: Val) -> Val {
+        let ring = self.ring();
+        let Some(pages) = ring.pages else { return page };
+        let (pinned, pages) = (f.i64(ring.pinned as i64), f.i64(pages as i64));
+        let behind = f.sub(page, pinned);
+        let turn = f.urem(behind, pages);
+        let turn = f.add(turn, pinned);
+        if ring.pinned == 0 {
+            return turn;
+        }
+        let stays = f.cmp(Cmp::Lt, page, pinned);
+        f.select(stays, page, turn)
+    }
+}
+
+impl Attend {
+    /// Pointer to a head's part of a page, rows of `width` floats.
+    pub(super) fn head_page(&self, f: &mut Func, (pages, slot): (Val, Val), group: Val, width: usize) -> Val {
+        let page = row_at(f, pages, slot, PAGE * self.groups * width);
+        row_at(f, page, group, PAGE * width)
+    }
+}
+
+/// Offsets in a thread's scratch, in floats from its start, each a multiple of 16.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scratch {
+    /// By how much what was summed so far shrinks, a vector with a lane for each row of a tile.
+    pub(super) shrink: usize,
+    /// The largest score so far that is subtracted from every score, laid out alike.
+    pub(super) shift: usize,
+    /// Scores, then weights, `[TILE][PAGE]`.
+    pub(super) scores: usize,
+    /// Largest score so far of each row, `[BLOCK]`, and space for a vector behind it.
+    pub(super) largest: usize,
+    /// Sum of weights so far of each row, `[BLOCK][lanes]`.
+    pub(super) total: usize,
+    /// Scaled queries `[BLOCK][E]`.
+    pub(super) queries: usize,
+    /// Weighted values so far, `[BLOCK][value width]`.
+    pub(super) sums: usize,
+    /// Size of all.
+    pub(super) bytes: usize,
+}
+
+impl Scratch {
+    pub(super) fn new(attend: &Attend) -> Scratch {
+        let mut next = 0;
+        let mut take = |floats: usize| {
+            let at = next;
+            next += floats.next_multiple_of(16);
+            at
+        };
+        let lanes = attend.lanes as usize;
+        Scratch {
+            shrink: take(lanes),
+            shift: take(lanes),
+            scores: take(TILE * PAGE),
+            largest: take(BLOCK + lanes),
+            total: take(BLOCK * lanes),
+            queries: take(BLOCK * attend.key_dim),
+            sums: take(BLOCK * attend.value_width()),
+            bytes: 4 * take(0),
+        }
+    }
+}
+
+/// Pointer to float `n` behind `base`.
+pub(super) fn float_at(f: &mut Func, base: Val, n: usize) -> Val {
+    if n == 0 {
+        return base;
+    }
+    let n = f.i64(n as i64);
+    f.gep(base, n, Scalar::F32)
+}
+
+/// Pointer to row `row` of an array of rows of `width` floats.
+pub(super) fn row_at(f: &mut Func, base: Val, row: Val, width: usize) -> Val {
+    let width = f.i64(width as i64);
+    let offset = f.mul(row, width);
+    f.gep(base, offset, Scalar::F32)
+}
+
+/// Calls `each` for the vectors of a row of `columns` floats: first column, and the mask of the last when it is not whole.
+pub(super) fn vectors(f: &mut Func, lanes: u32, columns: usize, mut each: impl FnMut(&mut Func, usize, Option<Val>)) {
+    for start in (0..columns).step_by(lanes as usize) {
+        let left = columns - start;
+        let mask = (left < lanes as usize).then(|| {
+            let left = f.i64(left as i64);
+            f.tail_mask(left, lanes)
+        });
+        each(f, start, mask);
+    }
+}
+
+/// Loads `lanes` floats, or those of the mask.
+pub(super) fn load(f: &mut Func, ptr: Val, lanes: u32, mask: Option<Val>) -> Val {
+    let ty = Ty::V(lanes, Scalar::F32);
+    match mask {
+        None => f.load(ptr, ty),
+        Some(mask) => f.masked_load(ptr, mask, ty),
+    }
+}
+
+/// Stores a vector, or the lanes of the mask.
+pub(super) fn store(f: &mut Func, value: Val, ptr: Val, mask: Option<Val>) {
+    match mask {
+        None => f.store(value, ptr),
+        Some(mask) => f.masked_store(value, ptr, mask),
+    }
+}
+
+/// A truth value known when compiling.
+pub(super) fn truth(f: &mut Func, value: bool) -> Val {
+    f.op(Ty::I1, format_args!("llvm.mlir.constant({value}) : i1"))
+}
+
+/// Negation of a truth value or a vector of them.
+pub(super) fn not(f: &mut Func, x: Val) -> Val {
+    if matches!(x.ty, Ty::V(..)) {
+        return f.not(x);
+    }
+    let all = truth(f, true);
+    f.xor(x, all)
+}
+
+/// `a / b` rounded up, of numbers that are not negative.
+pub(super) fn ceil_div(f: &mut Func, a: Val, b: Val) -> Val {
+    let one = f.i64(1);
+    let sum = f.add(a, b);
+    let sum = f.sub(sum, one);
+    f.udiv(sum, b)
+}

@@ -1,0 +1,529 @@
+//! Predicates and scores of one query row and a vector of keys.
+//!
+//! Positions stay exact: an integer part for all lanes, a small offset for each. Only where they meet real numbers do
+//! they become f32.
+
+use super::{
+    layout::{not, truth},
+    table::{Tables, constant, is_truth},
+};
+use crate::{
+    kernels::math::{emit_pow, emit_unary},
+    text::{Cmp, Func, Scalar, Ty, Val},
+};
+use seqc_ir::{BinaryOp, ScoreExpr, UnaryOp};
+
+/// Offsets and denominators stay below this, so that nothing overflows 32 bits.
+const SMALL: i64 = 1 << 24;
+/// Bases stay below this.
+const LARGE: f64 = (1u64 << 60) as f64;
+/// Positions and tables stay below this.
+const POSITION: f64 = (1u64 << 40) as f64;
+/// What stands for infinity beside positions.
+const FAR: f64 = (1u64 << 40) as f64;
+
+/// `(base + offset) / den`, exactly.
+#[derive(Clone, Copy)]
+struct Exact {
+    base: Val,
+    /// No base is larger.
+    size: f64,
+    /// A vector of i32, of size at most `reach`.
+    offset: Option<Val>,
+    reach: i64,
+    den: i64,
+}
+
+/// The value of an expression; scalars hold for all lanes.
+#[derive(Clone, Copy)]
+enum Term {
+    Const(f64),
+    Exact(Exact),
+    /// f32.
+    Real(Val),
+    /// i1.
+    Truth(Val),
+}
+
+/// One query row and a vector of keys.
+pub(super) struct Pair<'a> {
+    pub(super) tables: &'a Tables,
+    pub(super) lanes: u32,
+    /// Position of the query, i64.
+    pub(super) query: Val,
+    /// Position of the first lane's key, i64.
+    pub(super) key: Val,
+    /// Query head, i64.
+    pub(super) head: Val,
+    /// Scaled products; absent in predicates.
+    pub(super) score: Option<Val>,
+    /// Query streams, f32 scalars.
+    pub(super) query_streams: &'a [Val],
+    /// Key streams, f32 vectors.
+    pub(super) key_streams: &'a [Val],
+}
+
+impl Pair<'_> {
+    /// A truth value as a vector of i1.
+    pub(super) fn mask(&self, f: &mut Func, expr: &ScoreExpr) -> Val {
+        let term = self.term(f, expr);
+        let truth = self.truth(f, term);
+        self.wide(f, truth)
+    }
+
+    /// A number as a vector of f32.
+    pub(super) fn real(&self, f: &mut Func, expr: &ScoreExpr) -> Val {
+        let term = self.term(f, expr);
+        let real = to_real(f, term);
+        self.wide(f, real)
+    }
+
+    /// `key <= last` for a position `last`.
+    pub(super) fn not_behind(&self, f: &mut Func, last: Val) -> Val {
+        let last = Exact::scalar(last);
+        let key = self.key_position(f);
+        let mask = compare_exact(f, Cmp::Le, key, last);
+        let mask = mask.unwrap_or_else(|| truth(f, true));
+        self.wide(f, mask)
+    }
+
+    fn wide(&self, f: &mut Func, v: Val) -> Val {
+        if matches!(v.ty, Ty::V(..)) {
+            v
+        } else {
+            f.splat(v, self.lanes)
+        }
+    }
+
+    fn key_position(&self, f: &mut Func) -> Exact {
+        let lanes: Vec<i64> = (0..i64::from(self.lanes)).collect();
+        Exact {
+            base: self.key,
+            size: POSITION,
+            offset: Some(f.lanes(Scalar::I32, &lanes)),
+            reach: i64::from(self.lanes),
+            den: 1,
+        }
+    }
+
+    fn term(&self, f: &mut Func, expr: &ScoreExpr) -> Term {
+        if let Some(c) = constant(expr) {
+            return Term::Const(c);
+        }
+        if let Some(table) = self.tables.find(expr) {
+            let value = table.load(f, self.head);
+            return match (table.integral, is_truth(expr)) {
+                (true, true) => {
+                    let zero = f.i64(0);
+                    Term::Truth(f.cmp(Cmp::Ne, value, zero))
+                }
+                (true, false) => Term::Exact(Exact::scalar(value)),
+                (false, _) => Term::Real(value),
+            };
+        }
+        match expr {
+            ScoreExpr::Score => Term::Real(self.score.unwrap_or_else(|| f.f32(0.0))),
+            ScoreExpr::QueryPos => Term::Exact(Exact::scalar(self.query)),
+            ScoreExpr::KeyPos => Term::Exact(self.key_position(f)),
+            ScoreExpr::Head => Term::Exact(Exact::scalar(self.head)),
+            ScoreExpr::QueryStream(n) => Term::Real(self.query_streams[*n]),
+            ScoreExpr::KeyStream(n) => Term::Real(self.key_streams[*n]),
+            ScoreExpr::Const(c) => Term::Const(*c),
+            ScoreExpr::Unary(op, x) => {
+                let x = self.term(f, x);
+                self.unary(f, *op, x)
+            }
+            ScoreExpr::Binary(op, x, y) => self.binary(f, *op, x, y),
+            ScoreExpr::Select(c, a, b) => self.select(f, c, (a, b)),
+        }
+    }
+
+    fn truth(&self, f: &mut Func, term: Term) -> Val {
+        match term {
+            Term::Const(c) => truth(f, c != 0.0),
+            Term::Truth(v) => v,
+            Term::Real(_) | Term::Exact(_) => {
+                let real = to_real(f, term);
+                let zero = f.zero(real.ty);
+                f.cmp(Cmp::Ne, real, zero)
+            }
+        }
+    }
+
+    /// Two values as two scalars or two vectors.
+    fn alike(&self, f: &mut Func, a: Val, b: Val) -> (Val, Val) {
+        if a.ty == b.ty {
+            return (a, b);
+        }
+        (self.wide(f, a), self.wide(f, b))
+    }
+
+    fn unary(&self, f: &mut Func, op: UnaryOp, x: Term) -> Term {
+        if op == UnaryOp::Not {
+            let x = self.truth(f, x);
+            return Term::Truth(not(f, x));
+        }
+        match (op, x) {
+            (UnaryOp::Floor, Term::Exact(x)) => return Term::Exact(floor(f, x)),
+            (UnaryOp::Round, Term::Exact(Exact { den: 1, .. })) => return x,
+            (UnaryOp::Neg, Term::Exact(x)) => {
+                if let Some(x) = times(f, x, -1, 1) {
+                    return Term::Exact(x);
+                }
+            }
+            _ => {}
+        }
+        let x = to_real(f, x);
+        Term::Real(emit_unary(f, op, x))
+    }
+
+    fn select(&self, f: &mut Func, c: &ScoreExpr, (a, b): (&ScoreExpr, &ScoreExpr)) -> Term {
+        let truth = is_truth(a) || is_truth(b);
+        let (c, a, b) = (self.term(f, c), self.term(f, a), self.term(f, b));
+        let c = self.truth(f, c);
+        let (a, b) = if truth {
+            (self.truth(f, a), self.truth(f, b))
+        } else {
+            (to_real(f, a), to_real(f, b))
+        };
+        let (a, b) = self.alike(f, a, b);
+        let (a, b, c) = match (c.ty, a.ty) {
+            (Ty::V(..), Ty::S(_)) => (self.wide(f, a), self.wide(f, b), c),
+            _ => (a, b, c),
+        };
+        let v = f.select(c, a, b);
+        if truth { Term::Truth(v) } else { Term::Real(v) }
+    }
+
+    fn binary(&self, f: &mut Func, op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr) -> Term {
+        if let Some(cmp) = comparison(op) {
+            if let Some(cases) = by_cases(op, x, y) {
+                return self.term(f, &cases);
+            }
+            let (x, y) = (self.term(f, x), self.term(f, y));
+            return Term::Truth(self.compare(f, cmp, x, y));
+        }
+        let (x, y) = (self.term(f, x), self.term(f, y));
+        if matches!(op, BinaryOp::And | BinaryOp::Or) {
+            let (x, y) = (self.truth(f, x), self.truth(f, y));
+            let (x, y) = self.alike(f, x, y);
+            let v = if op == BinaryOp::And { f.and(x, y) } else { f.or(x, y) };
+            return Term::Truth(v);
+        }
+        if let Some(exact) = exact_binary(f, op, x, y) {
+            return Term::Exact(exact);
+        }
+        let constant = if let Term::Const(c) = y { Some(c as f32) } else { None };
+        let (x, y) = (to_real(f, x), to_real(f, y));
+        let (x, y) = self.alike(f, x, y);
+        Term::Real(real_binary(f, op, (x, y), constant))
+    }
+
+    fn compare(&self, f: &mut Func, cmp: Cmp, x: Term, y: Term) -> Val {
+        let exact = match (x, y) {
+            (Term::Exact(x), Term::Exact(y)) => Some((cmp, x, y)),
+            (Term::Exact(x), Term::Const(c)) => against(f, cmp, x, c),
+            (Term::Const(c), Term::Exact(y)) => against(f, turned(cmp), y, c),
+            _ => None,
+        };
+        if let Some(mask) = exact.and_then(|(cmp, x, y)| compare_exact(f, cmp, x, y)) {
+            return mask;
+        }
+        let (x, y) = (to_real(f, x), to_real(f, y));
+        let (x, y) = self.alike(f, x, y);
+        f.cmp(cmp, x, y)
+    }
+}
+
+impl Exact {
+    fn scalar(base: Val) -> Exact {
+        Exact {
+            base,
+            size: POSITION,
+            offset: None,
+            reach: 0,
+            den: 1,
+        }
+    }
+
+    fn constant(f: &mut Func, c: f64) -> Option<Exact> {
+        (c.fract() == 0.0 && c.abs() <= FAR).then(|| Exact::scalar(f.i64(c as i64)))
+    }
+}
+
+pub(super) fn comparison(op: BinaryOp) -> Option<Cmp> {
+    Some(match op {
+        BinaryOp::Lt => Cmp::Lt,
+        BinaryOp::Le => Cmp::Le,
+        BinaryOp::Gt => Cmp::Gt,
+        BinaryOp::Ge => Cmp::Ge,
+        BinaryOp::Eq => Cmp::Eq,
+        BinaryOp::Ne => Cmp::Ne,
+        _ => return None,
+    })
+}
+
+pub(super) fn turned(cmp: Cmp) -> Cmp {
+    match cmp {
+        Cmp::Lt => Cmp::Gt,
+        Cmp::Le => Cmp::Ge,
+        Cmp::Gt => Cmp::Lt,
+        Cmp::Ge => Cmp::Le,
+        same => same,
+    }
+}
+
+/// An order between `x` or `y` that is a minimum, a maximum or a size, as orders between its parts: those stay exact.
+pub(super) fn by_cases(op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr) -> Option<ScoreExpr> {
+    use BinaryOp::{And, Ge, Gt, Le, Lt, Max, Min, Or};
+    let bin = |op, a: &ScoreExpr, b: &ScoreExpr| ScoreExpr::Binary(op, Box::new(a.clone()), Box::new(b.clone()));
+    let join = |both: bool, a: ScoreExpr, b: ScoreExpr| {
+        ScoreExpr::Binary(if both { And } else { Or }, Box::new(a), Box::new(b))
+    };
+    let below = match op {
+        Lt | Le => true,
+        Gt | Ge => false,
+        _ => return None,
+    };
+    match (x, y) {
+        (ScoreExpr::Binary(m @ (Min | Max), a, b), _) => Some(join((*m == Max) == below, bin(op, a, y), bin(op, b, y))),
+        (_, ScoreExpr::Binary(m @ (Min | Max), a, b)) => Some(join((*m == Min) == below, bin(op, x, a), bin(op, x, b))),
+        (ScoreExpr::Unary(UnaryOp::Abs, a), _) => {
+            let minus = ScoreExpr::Unary(UnaryOp::Neg, a.clone());
+            Some(join(below, bin(op, a, y), bin(op, &minus, y)))
+        }
+        (_, ScoreExpr::Unary(UnaryOp::Abs, a)) => {
+            let minus = ScoreExpr::Unary(UnaryOp::Neg, a.clone());
+            Some(join(!below, bin(op, x, a), bin(op, x, &minus)))
+        }
+        _ => None,
+    }
+}
+
+fn to_real(f: &mut Func, term: Term) -> Val {
+    match term {
+        Term::Const(c) => f.f32(c as f32),
+        Term::Real(v) => v,
+        Term::Truth(v) => f.convert("arith.uitofp", v, Scalar::F32),
+        Term::Exact(x) => {
+            let base = f.convert("arith.sitofp", x.base, Scalar::F32);
+            let value = match x.offset {
+                None => base,
+                Some(offset) => {
+                    let offset = f.convert("arith.sitofp", offset, Scalar::F32);
+                    let base = f.splat(base, offset.ty.lanes());
+                    f.add(base, offset)
+                }
+            };
+            if x.den == 1 {
+                return value;
+            }
+            let den = f.float(value.ty, x.den as f32);
+            f.div(value, den)
+        }
+    }
+}
+
+/// Times `up / down`, `down` positive; `None` where it gets too large.
+fn times(f: &mut Func, x: Exact, up: i64, down: i64) -> Option<Exact> {
+    let reach = x.reach.checked_mul(up.abs()).filter(|r| *r < SMALL)?;
+    let den = x.den.checked_mul(down).filter(|d| *d < SMALL)?;
+    let size = Some(x.size * up.abs() as f64).filter(|s| *s < LARGE)?;
+    if up == 1 {
+        return Some(Exact { den, ..x });
+    }
+    let factor = f.i64(up);
+    let base = f.mul(x.base, factor);
+    let offset = x.offset.map(|v| {
+        let factor = f.int(v.ty, up);
+        f.mul(v, factor)
+    });
+    Some(Exact {
+        base,
+        size,
+        offset,
+        reach,
+        den,
+    })
+}
+
+fn plus(f: &mut Func, x: Exact, y: Exact, negative: bool) -> Option<Exact> {
+    let (x, y) = if x.den == y.den {
+        (x, y)
+    } else {
+        (times(f, x, y.den, y.den)?, times(f, y, x.den, x.den)?)
+    };
+    let reach = Some(x.reach + y.reach).filter(|r| *r < SMALL)?;
+    let size = Some(x.size + y.size).filter(|s| *s < LARGE)?;
+    let mut join = |a: Val, b: Val| if negative { f.sub(a, b) } else { f.add(a, b) };
+    let base = join(x.base, y.base);
+    let offset = match (x.offset, y.offset) {
+        (Some(a), Some(b)) => Some(join(a, b)),
+        (None, Some(b)) if negative => {
+            let zero = f.zero(b.ty);
+            Some(f.sub(zero, b))
+        }
+        (a, b) => a.or(b),
+    };
+    Some(Exact {
+        base,
+        size,
+        offset,
+        reach,
+        den: x.den,
+    })
+}
+
+/// The base is divided once; what is left of it and the offset are small.
+fn floor(f: &mut Func, x: Exact) -> Exact {
+    if x.den == 1 {
+        return x;
+    }
+    let den = f.i64(x.den);
+    let base = f.floor_div(x.base, den);
+    let Some(offset) = x.offset else {
+        return Exact { base, den: 1, ..x };
+    };
+    let whole = f.mul(base, den);
+    let rest = f.sub(x.base, whole);
+    let rest = f.convert("arith.trunci", rest, Scalar::I32);
+    let rest = f.splat(rest, offset.ty.lanes());
+    let sum = f.add(rest, offset);
+    let den = f.int(sum.ty, x.den);
+    Exact {
+        base,
+        size: x.size,
+        offset: Some(f.floor_div(sum, den)),
+        reach: x.reach / x.den + 2,
+        den: 1,
+    }
+}
+
+/// `x - m * floor(x / m)`
+fn remainder(f: &mut Func, x: Exact, m: f64) -> Option<Exact> {
+    if m.fract() != 0.0 || m <= 0.0 || m >= SMALL as f64 {
+        return None;
+    }
+    let m = m as i64;
+    let parts = times(f, x, 1, m)?;
+    let quotient = floor(f, parts);
+    let whole = times(f, quotient, m, 1)?;
+    plus(f, x, whole, true)
+}
+
+fn exact_binary(f: &mut Func, op: BinaryOp, x: Term, y: Term) -> Option<Exact> {
+    match (op, x, y) {
+        (BinaryOp::Add | BinaryOp::Sub, ..) => {
+            let exact = |f: &mut Func, term| match term {
+                Term::Exact(x) => Some(x),
+                Term::Const(c) => fraction(c).and_then(|(up, down)| {
+                    let base = f.i64(up);
+                    times(f, Exact::scalar(base), 1, down)
+                }),
+                _ => None,
+            };
+            let (x, y) = (exact(f, x)?, exact(f, y)?);
+            plus(f, x, y, op == BinaryOp::Sub)
+        }
+        (BinaryOp::Mul, Term::Exact(x), Term::Const(c)) | (BinaryOp::Mul, Term::Const(c), Term::Exact(x)) => {
+            let (up, down) = fraction(c)?;
+            times(f, x, up, down)
+        }
+        (BinaryOp::Div, Term::Exact(x), Term::Const(c)) => {
+            let (up, down) = fraction(c).filter(|(up, _)| *up != 0)?;
+            times(f, x, down * up.signum(), up.abs())
+        }
+        (BinaryOp::Mod, Term::Exact(x), Term::Const(c)) => remainder(f, x, c),
+        _ => None,
+    }
+}
+
+/// A constant as a small fraction.
+pub(super) fn fraction(c: f64) -> Option<(i64, i64)> {
+    let down = [1, 2, 4, 8, 16]
+        .into_iter()
+        .find(|d| (c * f64::from(*d)).fract() == 0.0)?;
+    let up = c * f64::from(down);
+    (up.abs() <= FAR).then_some((up as i64, i64::from(down)))
+}
+
+/// `x cmp c` as a comparison of integers: `x` is one, after its denominator is multiplied out.
+fn against(f: &mut Func, cmp: Cmp, x: Exact, c: f64) -> Option<(Cmp, Exact, Exact)> {
+    let (cmp, bound) = whole_bound(cmp, c * x.den as f64)?;
+    let bound = Exact::constant(f, bound)?;
+    Some((cmp, Exact { den: 1, ..x }, bound))
+}
+
+/// For integers `x`: `x cmp c` as `x cmp' c'` with an integer `c'`.
+pub(super) fn whole_bound(cmp: Cmp, c: f64) -> Option<(Cmp, f64)> {
+    let bound = match cmp {
+        Cmp::Lt | Cmp::Ge => c.ceil(),
+        Cmp::Le | Cmp::Gt => c.floor(),
+        Cmp::Eq | Cmp::Ne => c,
+    };
+    (bound.fract() == 0.0 || bound.is_infinite()).then(|| (cmp, bound.clamp(-FAR, FAR)))
+}
+
+/// `x cmp y`, unless it takes larger numbers than there are.
+fn compare_exact(f: &mut Func, cmp: Cmp, x: Exact, y: Exact) -> Option<Val> {
+    let reach = (x.reach as f64) * (y.den as f64) + (y.reach as f64) * (x.den as f64);
+    if reach >= f64::from(1 << 29) || (x.size * y.den as f64).max(y.size * x.den as f64) >= LARGE {
+        return None;
+    }
+    let (a, b) = (widened(f, x.base, y.den), widened(f, y.base, x.den));
+    let left = x.offset.map(|v| widened(f, v, y.den));
+    let right = y.offset.map(|v| widened(f, v, x.den));
+    let offset = match (left, right) {
+        (None, None) => return Some(f.cmp(cmp, a, b)),
+        (Some(l), Some(r)) => f.sub(l, r),
+        (Some(l), None) => l,
+        (None, Some(r)) => {
+            let bound = splat_clamped(f, (a, b), r.ty.lanes());
+            return Some(f.cmp(cmp, bound, r));
+        }
+    };
+    let bound = splat_clamped(f, (b, a), offset.ty.lanes());
+    Some(f.cmp(cmp, offset, bound))
+}
+
+fn widened(f: &mut Func, v: Val, factor: i64) -> Val {
+    if factor == 1 {
+        return v;
+    }
+    let factor = f.int(v.ty, factor);
+    f.mul(v, factor)
+}
+
+/// `x - y` in all lanes, as 32 bits: beyond any offset a comparison no longer changes.
+fn splat_clamped(f: &mut Func, (x, y): (Val, Val), lanes: u32) -> Val {
+    let (low, high) = (f.i64(-(1 << 30)), f.i64(1 << 30));
+    let d = f.sub(x, y);
+    let d = f.max(d, low);
+    let d = f.min(d, high);
+    let d = f.convert("arith.trunci", d, Scalar::I32);
+    f.splat(d, lanes)
+}
+
+fn real_binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: Option<f32>) -> Val {
+    match op {
+        BinaryOp::Add => f.add(x, y),
+        BinaryOp::Sub => f.sub(x, y),
+        BinaryOp::Mul => f.mul(x, y),
+        BinaryOp::Div => match constant {
+            Some(c) if c != 0.0 && c.to_bits() & 0x7f_ffff == 0 && c.recip().is_normal() => {
+                let inverse = f.float(y.ty, c.recip());
+                f.mul(x, inverse)
+            }
+            _ => f.div(x, y),
+        },
+        BinaryOp::Mod => {
+            let q = f.div(x, y);
+            let q = f.math("math.floor", q);
+            let q = f.neg(q);
+            f.fma(q, y, x)
+        }
+        BinaryOp::Pow => emit_pow(f, x, y, constant),
+        BinaryOp::Max => f.max(x, y),
+        _ => f.min(x, y),
+    }
+}

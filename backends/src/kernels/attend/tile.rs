@@ -1,0 +1,157 @@
+//! Products of a few rows with a packed page, all strides known.
+
+use crate::text::{Func, Module, Scalar, Ty, Val};
+
+/// Steps of `k` in one turn of the inner loop.
+const UNROLL: usize = 4;
+
+/// What happens to the old result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Init {
+    /// It is not read.
+    Zero,
+    /// The products are added.
+    Add,
+    /// It is multiplied by a factor for each row first.
+    Scale,
+}
+
+/// `c[r * ldc + j] = init + sum_k a[r * lda + k] * b[k * ldb + j]` for `r < rows`, `j < width`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) lanes: u32,
+    /// Columns, a multiple of the lanes.
+    pub(super) width: usize,
+    pub(super) lda: usize,
+    pub(super) ldb: usize,
+    pub(super) ldc: usize,
+    pub(super) init: Init,
+}
+
+/// Vectors of columns that a tile of six rows holds in registers.
+fn strip(lanes: u32) -> usize {
+    if lanes == 16 { 4 } else { 2 }
+}
+
+/// Adds `fn(a, b, c, k, factors, rows)` for 1 to `most` rows (multiples of `unit`); returns its name.
+pub(super) fn product(module: &mut Module, name: String, shape: &Shape, (most, unit): (usize, usize)) -> String {
+    let counts: Vec<usize> = (1..=most).filter(|r| r.is_multiple_of(unit)).rev().collect();
+    let vectors = shape.width / shape.lanes as usize;
+    let strips: Vec<(usize, usize)> = (0..vectors)
+        .step_by(strip(shape.lanes))
+        .map(|v| (v, strip(shape.lanes).min(vectors - v)))
+        .collect();
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64], None);
+    let rows = f.param(5);
+    for count in counts {
+        let count_value = f.i64(count as i64);
+        let is = f.cmp(crate::text::Cmp::Eq, rows, count_value);
+        f.if_then(is, |f| {
+            for (v, n) in &strips {
+                let tile = Tile {
+                    shape: *shape,
+                    rows: count,
+                    vectors: *n,
+                };
+                let callee = tile.add(module);
+                let offset = f.i64((v * shape.lanes as usize) as i64);
+                let b = f.gep(f.param(1), offset, Scalar::F32);
+                let c = f.gep(f.param(2), offset, Scalar::F32);
+                let args = [f.param(0), b, c, f.param(3), f.param(4)];
+                f.call(&callee, &args, None);
+            }
+        });
+    }
+    module.add(f);
+    name
+}
+
+struct Tile {
+    shape: Shape,
+    rows: usize,
+    vectors: usize,
+}
+
+impl Tile {
+    /// Adds `fn(a, b, c, k, factors)` unless it is there; returns its name.
+    fn add(&self, module: &mut Module) -> String {
+        let Shape {
+            lda, ldb, ldc, init, ..
+        } = self.shape;
+        let name = format!("seqc_at_{}x{}_{lda}_{ldb}_{ldc}_{init:?}", self.rows, self.vectors);
+        if module.has(&name) {
+            return name;
+        }
+        let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::Ptr], None);
+        let init = self.initial(&mut f);
+        let (k, zero, one, unroll) = (f.param(3), f.i64(0), f.i64(1), f.i64(UNROLL as i64));
+        let rest = f.i64(-(UNROLL as i64));
+        let whole = f.and(k, rest);
+        let sums = f.for_loop((zero, whole, unroll), &init, |f, i, sums| {
+            (0..UNROLL).fold(sums.to_vec(), |sums, u| self.step(f, (i, u), sums))
+        });
+        let sums = f.for_loop((whole, k, one), &sums, |f, i, sums| self.step(f, (i, 0), sums.to_vec()));
+        for (n, sum) in sums.iter().enumerate() {
+            let p = self.result(&mut f, n);
+            f.store(*sum, p);
+        }
+        module.add(f);
+        name
+    }
+
+    fn result(&self, f: &mut Func, n: usize) -> Val {
+        let (row, v) = (n / self.vectors, n % self.vectors);
+        let offset = f.i64((row * self.shape.ldc + v * self.shape.lanes as usize) as i64);
+        f.gep(f.param(2), offset, Scalar::F32)
+    }
+
+    fn initial(&self, f: &mut Func) -> Vec<Val> {
+        let ty = Ty::V(self.shape.lanes, Scalar::F32);
+        let mut out = Vec::new();
+        for n in 0..self.rows * self.vectors {
+            if self.shape.init == Init::Zero {
+                out.push(f.zero(ty));
+                continue;
+            }
+            let p = self.result(f, n);
+            let old = f.load(p, ty);
+            if self.shape.init == Init::Add {
+                out.push(old);
+                continue;
+            }
+            let row = f.i64((n / self.vectors) as i64);
+            let p = f.gep(f.param(4), row, Scalar::F32);
+            let factor = f.load(p, Ty::F32);
+            let factor = f.splat(factor, self.shape.lanes);
+            out.push(f.mul(old, factor));
+        }
+        out
+    }
+
+    /// One `k = i + u`.
+    fn step(&self, f: &mut Func, (i, u): (Val, usize), sums: Vec<Val>) -> Vec<Val> {
+        let Shape { lanes, lda, ldb, .. } = self.shape;
+        let stride = f.i64(ldb as i64);
+        let at = f.mul(i, stride);
+        let line = f.gep(f.param(1), at, Scalar::F32);
+        let columns: Vec<Val> = (0..self.vectors)
+            .map(|v| {
+                let offset = f.i64((u * ldb + v * lanes as usize) as i64);
+                let p = f.gep(line, offset, Scalar::F32);
+                f.load(p, Ty::V(lanes, Scalar::F32))
+            })
+            .collect();
+        let a = f.gep(f.param(0), i, Scalar::F32);
+        let mut next = Vec::with_capacity(sums.len());
+        for (r, sums) in sums.chunks(self.vectors).enumerate() {
+            let offset = f.i64((r * lda + u) as i64);
+            let p = f.gep(a, offset, Scalar::F32);
+            let x = f.load(p, Ty::F32);
+            let x = f.splat(x, lanes);
+            for (column, sum) in columns.iter().zip(sums) {
+                next.push(f.fma(x, *column, *sum));
+            }
+        }
+        next
+    }
+}

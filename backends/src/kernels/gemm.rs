@@ -1,0 +1,132 @@
+//! One panel of weight rows times many rows of activations.
+
+use super::{max_rows, micro_kernel, pack, row};
+use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use seqc_abi::Store;
+
+/// Most columns of weights that are packed at once: a panel of them stays in the second-level cache.
+const BLOCK: usize = 1024;
+
+/// Vectors of a panel.
+fn panel(lanes: u32) -> u32 {
+    if lanes == 16 { 4 } else { 2 }
+}
+
+/// Weight rows of a panel.
+pub fn panel_rows(lanes: u32) -> usize {
+    (panel(lanes) * lanes) as usize
+}
+
+/// Bytes of scratch that [`gemm`] needs for chunks of `max_chunk` rows.
+pub fn gemm_scratch_bytes(lanes: u32, max_chunk: usize) -> usize {
+    4 * panel_rows(lanes) * (BLOCK + max_chunk)
+}
+
+/// Name of the function that [`gemm`] adds.
+pub fn gemm_name(store: Store, k: usize) -> String {
+    format!("seqc_gemm_{}_{k}", store.name())
+}
+
+/// Adds the kernel for one store and `k`; returns its name.
+///
+/// `fn(w, rows, x, ldx, y, ldy, count, scratch)` computes `y[t * ldy + r] = sum_k W[r][k] * x[t * ldx + k]` for
+/// `r < rows`, at most a panel ([`panel_rows`]), and `t < count`. `w` points to the panel's first row, `ldx` and `ldy`
+/// count floats; `k` is a multiple of the store's block.
+pub fn gemm(module: &mut Module, lanes: u32, (store, k): (Store, usize)) -> String {
+    let name = gemm_name(store, k);
+    if module.has(&name) {
+        return name;
+    }
+    let packer = pack(module, lanes, store, panel(lanes));
+    let tall = max_rows(lanes, panel(lanes));
+    let tiles: Vec<String> = (1..=tall).map(|r| micro_kernel(module, lanes, (r, panel(lanes)))).collect();
+    let copier = row::copy(module, lanes);
+    let types = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
+    let mut f = Func::new(&name, &types, None);
+    let gemm = Gemm { lanes, store, k, tiles, packer, copier };
+    gemm.body(&mut f);
+    module.add(f);
+    name
+}
+
+struct Gemm {
+    lanes: u32,
+    store: Store,
+    k: usize,
+    tiles: Vec<String>,
+    packer: String,
+    copier: String,
+}
+
+/// Where results of a panel go.
+#[derive(Clone, Copy)]
+struct Target {
+    y: Val,
+    ldy: Val,
+}
+
+impl Gemm {
+    fn body(&self, f: &mut Func) {
+        let (rows, y, ldy) = (f.param(1), f.param(4), f.param(5));
+        let (count, scratch) = (f.param(6), f.param(7));
+        let width = f.i64(panel_rows(self.lanes) as i64);
+        let full = f.cmp(Cmp::Eq, rows, width);
+        let block = f.i64((BLOCK * panel_rows(self.lanes)) as i64);
+        let tile = f.gep(scratch, block, Scalar::F32);
+        // A panel that is not full is computed beside and copied.
+        let place = f.if_else(full, |_| vec![y, ldy], |_| vec![tile, width]);
+        let target = Target { y: place[0], ldy: place[1] };
+        self.blocks(f, target);
+        let narrow = f.cmp(Cmp::Ne, rows, width);
+        let zero = f.i64(0);
+        f.if_then(narrow, |f| {
+            f.for_each(zero, count, 1, |f, t| {
+                let (from, to) = (f.mul(t, width), f.mul(t, ldy));
+                let (from, to) = (f.gep(tile, from, Scalar::F32), f.gep(y, to, Scalar::F32));
+                f.call(&self.copier, &[from, to, rows], None);
+            });
+        });
+    }
+
+    /// Blocks of columns one after another, adding up.
+    fn blocks(&self, f: &mut Func, target: Target) {
+        let (w, rows, scratch) = (f.param(0), f.param(1), f.param(7));
+        let count = self.k.div_ceil(BLOCK).max(1);
+        let each = self.k.div_ceil(count).next_multiple_of(32).max(1);
+        let stride = f.i64(self.store.row_bytes(self.k).unwrap_or(0) as i64);
+        let mut at = 0;
+        while at < self.k || at == 0 {
+            let columns = each.min(self.k - at);
+            let (start, kc) = (f.i64(at as i64), f.i64(columns as i64));
+            f.call(&self.packer, &[w, stride, rows, start, kc, scratch], None);
+            self.rows(f, target, (start, kc, at > 0));
+            at += columns.max(1);
+        }
+    }
+
+    /// All rows of activations against the packed block.
+    fn rows(&self, f: &mut Func, target: Target, (start, kc, more): (Val, Val, bool)) {
+        let count = f.param(6);
+        let tall = self.tiles.len() as i64;
+        let (zero, step) = (f.i64(0), f.i64(tall));
+        let rest = f.urem(count, step);
+        let whole = f.sub(count, rest);
+        let accumulate = f.i1(more);
+        f.for_each(zero, whole, tall, |f, t| self.tile(f, target, (t, start, kc, accumulate), tall as usize));
+        for r in 1..tall {
+            let r_val = f.i64(r);
+            let here = f.cmp(Cmp::Eq, rest, r_val);
+            f.if_then(here, |f| self.tile(f, target, (whole, start, kc, accumulate), r as usize));
+        }
+    }
+
+    fn tile(&self, f: &mut Func, target: Target, (t, start, kc, accumulate): (Val, Val, Val, Val), rows: usize) {
+        let (x, ldx, scratch) = (f.param(2), f.param(3), f.param(7));
+        let at = f.mul(t, ldx);
+        let at = f.add(at, start);
+        let a = f.gep(x, at, Scalar::F32);
+        let at = f.mul(t, target.ldy);
+        let c = f.gep(target.y, at, Scalar::F32);
+        f.call(&self.tiles[rows - 1], &[a, ldx, scratch, c, target.ldy, kc, accumulate], None);
+    }
+}

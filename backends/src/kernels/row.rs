@@ -1,0 +1,82 @@
+//! Decoding and copying of single rows.
+
+use super::rows::{block_vectors, byte, plain_vector};
+use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use seqc_abi::Store;
+
+/// Name of the function that [`row`] adds.
+pub fn row_name(store: Store) -> String {
+    format!("seqc_row_{}", store.name())
+}
+
+/// Adds `fn(w, n, out)`: the `n` weights at `w` as f32. For block stores `n` is a multiple of 32. Returns its name.
+pub fn row(module: &mut Module, lanes: u32, store: Store) -> String {
+    let name = row_name(store);
+    if module.has(&name) {
+        return name;
+    }
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr], None);
+    let (w, n, out) = (f.param(0), f.param(1), f.param(2));
+    let zero = f.i64(0);
+    if store.block() == 32 {
+        let (per_block, bytes) = (f.i64(32), f.i64(store.block_bytes() as i64));
+        f.for_each(zero, n, 32, |f, k| {
+            let index = f.udiv(k, per_block);
+            let at = f.mul(index, bytes);
+            let block = f.gep(w, at, Scalar::I8);
+            let target = f.gep(out, k, Scalar::F32);
+            for (i, v) in block_vectors(f, store, block, lanes).into_iter().enumerate() {
+                let p = byte(f, target, 4 * i as i64 * i64::from(lanes));
+                f.store(v, p);
+            }
+        });
+    } else {
+        vectors(&mut f, (n, lanes), |f, k, mask| {
+            let size = f.i64(store.block_bytes() as i64);
+            let at = f.mul(k, size);
+            let source = f.gep(w, at, Scalar::I8);
+            let v = plain_vector(f, store, source, lanes, mask);
+            let target = f.gep(out, k, Scalar::F32);
+            put(f, v, target, mask);
+        });
+    }
+    module.add(f);
+    name
+}
+
+/// Adds `fn(from, to, n)`: copies `n` floats; returns its name.
+pub fn copy(module: &mut Module, lanes: u32) -> String {
+    let name = "seqc_copy".to_owned();
+    if module.has(&name) {
+        return name;
+    }
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::I64], None);
+    let (from, to, n) = (f.param(0), f.param(1), f.param(2));
+    vectors(&mut f, (n, lanes), |f, k, mask| {
+        let (source, target) = (f.gep(from, k, Scalar::F32), f.gep(to, k, Scalar::F32));
+        let v = plain_vector(f, Store::F32, source, lanes, mask);
+        put(f, v, target, mask);
+    });
+    module.add(f);
+    name
+}
+
+fn put(f: &mut Func, v: Val, p: Val, mask: Option<Val>) {
+    match mask {
+        Some(mask) => f.masked_store(v, p, mask),
+        None => f.store(v, p),
+    }
+}
+
+/// Whole vectors of `0..n`, then the rest under a mask.
+fn vectors(f: &mut Func, (n, lanes): (Val, u32), body: impl Fn(&mut Func, Val, Option<Val>)) {
+    let (zero, step) = (f.i64(0), f.i64(i64::from(lanes)));
+    let rest = f.urem(n, step);
+    let whole = f.sub(n, rest);
+    f.for_each(zero, whole, i64::from(lanes), |f, k| body(f, k, None));
+    let some = f.cmp(Cmp::Gt, rest, zero);
+    f.if_then(some, |f| {
+        let mask = f.tail_mask(rest, lanes);
+        body(f, whole, Some(mask));
+    });
+}

@@ -1,0 +1,112 @@
+//! Functions of two values and conversions, on scalars or vectors of one shape.
+
+use crate::{
+    kernels::math,
+    text::{Cmp, Func, Scalar, Ty, Val},
+};
+use seqc_ir::{BinaryOp, Elem};
+
+/// `op(x, y)`; both of one type. `constant` is `y` where it is known when compiling.
+pub(super) fn binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: Option<f64>) -> Val {
+    let real = x.ty.scalar().is_float();
+    let compare = |f: &mut Func, cmp| f.cmp(cmp, x, y);
+    match op {
+        BinaryOp::Add => f.add(x, y),
+        BinaryOp::Sub => f.sub(x, y),
+        BinaryOp::Mul => f.mul(x, y),
+        BinaryOp::Div if real => f.div(x, y),
+        BinaryOp::Mod if real => real_modulo(f, x, y),
+        BinaryOp::Div => integer_division(f, (x, y), constant).0,
+        BinaryOp::Mod => integer_division(f, (x, y), constant).1,
+        BinaryOp::Pow if real => math::emit_pow(f, x, y, constant.map(|c| c as f32)),
+        BinaryOp::Pow => {
+            let (a, b) = (f.convert("arith.sitofp", x, Scalar::F32), f.convert("arith.sitofp", y, Scalar::F32));
+            let power = math::emit_pow(f, a, b, constant.map(|c| c as f32));
+            f.convert("arith.fptosi", power, Scalar::I64)
+        }
+        BinaryOp::Max => f.max(x, y),
+        BinaryOp::Min => f.min(x, y),
+        BinaryOp::Lt => compare(f, Cmp::Lt),
+        BinaryOp::Le => compare(f, Cmp::Le),
+        BinaryOp::Gt => compare(f, Cmp::Gt),
+        BinaryOp::Ge => compare(f, Cmp::Ge),
+        BinaryOp::Eq => compare(f, Cmp::Eq),
+        BinaryOp::Ne => compare(f, Cmp::Ne),
+        BinaryOp::And => f.and(x, y),
+        BinaryOp::Or => f.or(x, y),
+    }
+}
+
+/// Quotient rounded down and remainder with the divisor's sign; both 0 for a divisor of 0.
+fn integer_division(f: &mut Func, (x, y): (Val, Val), constant: Option<f64>) -> (Val, Val) {
+    let zero = f.zero(x.ty);
+    if constant.is_some_and(|c| c != 0.0) {
+        let quotient = f.floor_div(x, y);
+        let whole = f.mul(quotient, y);
+        return (quotient, f.sub(x, whole));
+    }
+    let one = f.int(x.ty, 1);
+    let none = f.cmp(Cmp::Eq, y, zero);
+    let divisor = f.select(none, one, y);
+    let quotient = f.floor_div(x, divisor);
+    let whole = f.mul(quotient, divisor);
+    let rest = f.sub(x, whole);
+    (f.select(none, zero, quotient), f.select(none, zero, rest))
+}
+
+/// Remainder with the divisor's sign. Exact while the quotient is below 2^24.
+fn real_modulo(f: &mut Func, x: Val, y: Val) -> Val {
+    let quotient = f.div(x, y);
+    let quotient = f.math("math.floor", quotient);
+    let minus = f.neg(quotient);
+    let rest = f.fma(minus, y, x);
+    // A quotient that was rounded over an integer leaves a rest just outside of the range.
+    let zero = f.zero(x.ty);
+    let (positive, negative) = (f.cmp(Cmp::Gt, y, zero), f.cmp(Cmp::Lt, rest, zero));
+    let wrong = f.xor(positive, negative);
+    let wrong = f.not(wrong);
+    let some = f.cmp(Cmp::Ne, rest, zero);
+    let wrong = f.and(wrong, some);
+    let up = f.add(rest, y);
+    f.select(wrong, up, rest)
+}
+
+/// Conversion to another element type.
+pub(super) fn cast(f: &mut Func, x: Val, to: Elem) -> Val {
+    match (x.ty.scalar(), to) {
+        (Scalar::F32, Elem::I64) => {
+            let down = f.math("math.floor", x);
+            f.convert("arith.fptosi", down, Scalar::I64)
+        }
+        (Scalar::I64, Elem::F32) => f.convert("arith.sitofp", x, Scalar::F32),
+        (Scalar::I1, Elem::F32) => {
+            let ty = x.ty.with(Scalar::F32);
+            let (one, zero) = (f.float(ty, 1.0), f.float(ty, 0.0));
+            f.select(x, one, zero)
+        }
+        (Scalar::I1, Elem::I64) => f.convert("arith.extui", x, Scalar::I64),
+        (Scalar::F32 | Scalar::I64, Elem::Bool) => truth(f, x),
+        _ => x,
+    }
+}
+
+/// True where a number is not zero.
+pub(super) fn truth(f: &mut Func, x: Val) -> Val {
+    let zero = f.zero(x.ty);
+    f.cmp(Cmp::Ne, x, zero)
+}
+
+/// As a value lies in memory: truth values are reals.
+pub(super) fn to_memory(f: &mut Func, x: Val) -> Val {
+    if x.ty.scalar() == Scalar::I1 { cast(f, x, Elem::F32) } else { x }
+}
+
+/// The type of values of an element type in registers.
+pub(super) fn register(elem: Elem, lanes: Option<u32>) -> Ty {
+    let scalar = match elem {
+        Elem::F32 => Scalar::F32,
+        Elem::I64 => Scalar::I64,
+        Elem::Bool => Scalar::I1,
+    };
+    lanes.map_or(Ty::S(scalar), |n| Ty::V(n, scalar))
+}

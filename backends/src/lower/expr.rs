@@ -1,0 +1,305 @@
+//! Expressions: the value of a node at given indices, as scalars or vectors, each computed once in its scope.
+
+use super::{cx::Cx, elementwise};
+use crate::text::{Func, Scalar, Ty, Val};
+use seqc_ir::{Elem, Op, StateId, Value};
+use seqc_passes::index::{Lin, Stride, delinearise, linearise};
+use std::collections::HashMap;
+
+/// The value of a loop axis.
+#[derive(Clone, Copy)]
+pub(super) enum Axis {
+    /// A loop variable; for the vector axis the index of lane 0.
+    At(Val),
+    /// A number.
+    Fixed(i64),
+}
+
+/// Where an expression is evaluated.
+pub(super) struct Space {
+    /// Values of the loop axes.
+    pub(super) axes: Vec<Axis>,
+    /// Sizes of the loop axes.
+    pub(super) sizes: Vec<usize>,
+    /// The axis that runs over the lanes of vectors.
+    pub(super) lane: Option<usize>,
+    /// Lanes that exist, when not all do.
+    pub(super) mask: Option<Val>,
+    /// Row of the token; `None` at load time.
+    pub(super) token: Option<Val>,
+}
+
+impl Space {
+    /// No loops yet.
+    pub(super) fn new(token: Option<Val>) -> Space {
+        Space {
+            axes: Vec::new(),
+            sizes: Vec::new(),
+            lane: None,
+            mask: None,
+            token,
+        }
+    }
+
+    /// Enters a loop; gives its axis.
+    pub(super) fn push(&mut self, axis: Axis, size: usize) -> usize {
+        self.axes.push(axis);
+        self.sizes.push(size);
+        self.axes.len() - 1
+    }
+
+    /// Leaves loops until `depth` are left.
+    pub(super) fn truncate(&mut self, depth: usize) {
+        self.axes.truncate(depth);
+        self.sizes.truncate(depth);
+    }
+}
+
+/// Indices into a value's axes.
+pub(super) type Coords = Vec<Lin>;
+
+/// Writes expressions of one layer function.
+pub(super) struct Emit<'c, 'a> {
+    pub(super) cx: &'c Cx<'a>,
+    pub(super) space: Space,
+    memo: Vec<HashMap<(Value, Coords), Val>>,
+    /// Buffers being written: their values are computed, not read.
+    pub(super) into: Vec<seqc_passes::plan::BufferId>,
+}
+
+impl<'c, 'a> Emit<'c, 'a> {
+    pub(super) fn new(cx: &'c Cx<'a>, token: Option<Val>) -> Emit<'c, 'a> {
+        Emit {
+            cx,
+            space: Space::new(token),
+            memo: vec![HashMap::new()],
+            into: Vec::new(),
+        }
+    }
+
+    /// Opens a scope: what is computed inside is forgotten at its end. Every body of a loop is one.
+    pub(super) fn enter(&mut self) {
+        self.memo.push(HashMap::new());
+    }
+
+    /// Closes a scope.
+    pub(super) fn leave(&mut self) {
+        self.memo.pop();
+    }
+
+    /// Makes the value of `v` at `coords` known in the current scope.
+    pub(super) fn set(&mut self, v: Value, coords: Coords, val: Val) {
+        if let Some(scope) = self.memo.last_mut() {
+            scope.insert((v, coords), val);
+        }
+    }
+
+    fn known(&self, key: &(Value, Coords)) -> Option<Val> {
+        self.memo.iter().rev().find_map(|scope| scope.get(key).copied())
+    }
+
+    /// Axes `0, 1, …` of a space of the given rank.
+    pub(super) fn identity(rank: usize) -> Coords {
+        (0..rank).map(Lin::axis).collect()
+    }
+
+    /// True for values that are read rather than computed here.
+    pub(super) fn is_read(&self, v: Value) -> bool {
+        let stored = self.cx.plan().stored.get(&v);
+        stored.is_some_and(|id| !self.into.contains(id))
+    }
+
+    /// The value of `v` at `coords`: a vector when it differs from lane to lane, else a scalar.
+    pub(super) fn value(&mut self, f: &mut Func, v: Value, coords: &Coords) -> Val {
+        let key = (v, coords.clone());
+        if let Some(val) = self.known(&key) {
+            return val;
+        }
+        let val = if self.is_read(v) {
+            self.read(f, v, coords, 0)
+        } else {
+            self.compute(f, v, coords)
+        };
+        self.set(v, coords.clone(), val);
+        val
+    }
+
+    fn compute(&mut self, f: &mut Func, v: Value, coords: &Coords) -> Val {
+        let graph = self.cx.graph();
+        let operands = graph.operands(v);
+        match graph.op(v) {
+            Op::Param(_) | Op::Input(_) | Op::Prev(_) => self.read(f, v, coords, 0),
+            Op::Delay { steps } => self.read(f, operands[0], coords, *steps),
+            Op::Const(c) => constant(f, graph.ty(v).elem, *c),
+            Op::Iota { axis } => self.index(f, &coords[*axis]),
+            Op::Position => self.position(f),
+            Op::Unary(op) => {
+                let x = self.value(f, operands[0], coords);
+                crate::kernels::math::emit_unary(f, *op, x)
+            }
+            Op::Binary(op) => {
+                let exponent = constant_of(graph, operands[1]);
+                let (x, y) = (self.value(f, operands[0], coords), self.value(f, operands[1], coords));
+                let (x, y) = self.alike(f, x, y);
+                elementwise::binary(f, *op, (x, y), exponent)
+            }
+            Op::Select => {
+                let c = self.value(f, operands[0], coords);
+                let (a, b) = (self.value(f, operands[1], coords), self.value(f, operands[2], coords));
+                let (mut a, mut b) = self.alike(f, a, b);
+                let mut c = c;
+                if matches!(c.ty, Ty::V(..)) {
+                    (a, b) = (self.spread(f, a), self.spread(f, b));
+                } else if matches!(a.ty, Ty::V(..)) {
+                    c = self.spread(f, c);
+                }
+                f.select(c, a, b)
+            }
+            Op::Cast => {
+                let x = self.value(f, operands[0], coords);
+                elementwise::cast(f, x, graph.ty(v).elem)
+            }
+            Op::View(_) | Op::Reshape => {
+                let inner = self.through(v, coords);
+                self.value(f, operands[0], &inner)
+            }
+            Op::Gather => self.lookup(f, (operands[0], operands[1]), coords),
+            Op::Reduce { op, axes } => self.reduce(f, (operands[0], *op, *axes), coords),
+            Op::MatVec => self.product(f, (operands[0], operands[1]), coords),
+            Op::Concat { .. } => unreachable!("a concatenation is stored part by part"),
+            Op::Attend(_) => unreachable!("attention is a kernel of its own"),
+        }
+    }
+
+    /// Indices of the operand of a view or reshape.
+    pub(super) fn through(&self, v: Value, coords: &Coords) -> Coords {
+        let graph = self.cx.graph();
+        let operand = graph.operands(v)[0];
+        match graph.op(v) {
+            Op::View(map) => map.iter().map(|e| Lin::of(e, coords, &self.space.sizes)).collect(),
+            _ => {
+                let flat = linearise(coords, &graph.ty(v).sizes());
+                delinearise(&flat, &graph.ty(operand).sizes(), &self.space.sizes)
+            }
+        }
+    }
+
+    /// Position of the token.
+    fn position(&mut self, f: &mut Func) -> Val {
+        match self.space.token {
+            Some(token) => f.add(self.cx.args.position, token),
+            None => unreachable!("load time has no tokens"),
+        }
+    }
+
+    /// Both scalars, or both vectors.
+    pub(super) fn alike(&self, f: &mut Func, x: Val, y: Val) -> (Val, Val) {
+        match (matches!(x.ty, Ty::V(..)), matches!(y.ty, Ty::V(..))) {
+            (true, false) => (x, self.spread(f, y)),
+            (false, true) => (self.spread(f, x), y),
+            _ => (x, y),
+        }
+    }
+
+    /// A scalar in all lanes; a vector as it is.
+    pub(super) fn spread(&self, f: &mut Func, x: Val) -> Val {
+        if matches!(x.ty, Ty::V(..)) { x } else { f.splat(x, self.cx.lanes()) }
+    }
+
+    /// How an index moves along the lanes.
+    pub(super) fn stride(&self, at: &Lin) -> Stride {
+        match self.space.lane {
+            Some(lane) => at.stride(lane, i64::from(self.cx.lanes())),
+            None => Stride::Fixed(0),
+        }
+    }
+
+    /// An index as a number, or as a vector when it differs from lane to lane.
+    pub(super) fn index(&mut self, f: &mut Func, at: &Lin) -> Val {
+        match self.stride(at) {
+            Stride::Fixed(step) => {
+                let first = self.first_lane(f, at);
+                if step == 0 {
+                    return first;
+                }
+                let lanes: Vec<i64> = (0..i64::from(self.cx.lanes())).map(|l| l * step).collect();
+                let (first, steps) = (f.splat(first, self.cx.lanes()), f.lanes(Scalar::I64, &lanes));
+                f.add(first, steps)
+            }
+            Stride::Irregular => super::linear::evaluate(f, &self.space, at, Some(self.cx.lanes())),
+        }
+    }
+
+    /// An index at lane 0.
+    pub(super) fn first_lane(&mut self, f: &mut Func, at: &Lin) -> Val {
+        super::linear::evaluate(f, &self.space, at, None)
+    }
+
+    /// [`Emit::hoist`] for the next value of a recurrence: stops at the previous values of `states`, which are not known yet.
+    pub(super) fn hoist_outside(&mut self, f: &mut Func, v: Value, coords: &Coords, (first, states): (usize, &[StateId])) {
+        let graph = self.cx.graph();
+        if matches!(graph.op(v), Op::Prev(s) if states.contains(s)) {
+            return;
+        }
+        match graph.op(v) {
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast if self.differs(coords, first) => {
+                for o in graph.operands(v) {
+                    self.hoist_outside(f, o, coords, (first, states));
+                }
+            }
+            _ => self.hoist(f, v, coords, first),
+        }
+    }
+
+    fn differs(&self, coords: &Coords, first: usize) -> bool {
+        coords.iter().any(|c| c.uses_any(&|a| a >= first))
+    }
+
+    /// Computes whatever `v` at `coords` needs and does not differ along axes from `first` on, in the current scope:
+    /// loops over those axes then find it done.
+    pub(super) fn hoist(&mut self, f: &mut Func, v: Value, coords: &Coords, first: usize) {
+        if self.known(&(v, coords.clone())).is_some() {
+            return;
+        }
+        if !self.differs(coords, first) {
+            self.value(f, v, coords);
+            return;
+        }
+        if self.is_read(v) {
+            return;
+        }
+        let graph = self.cx.graph();
+        let operands = graph.operands(v);
+        match graph.op(v) {
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
+                for o in operands {
+                    self.hoist(f, o, coords, first);
+                }
+            }
+            Op::View(_) | Op::Reshape => {
+                let inner = self.through(v, coords);
+                self.hoist(f, operands[0], &inner, first);
+            }
+            // The axes of a reduction exist only inside of it; and reads are cheap.
+            _ => {}
+        }
+    }
+}
+
+/// A number of an element type.
+pub(super) fn constant(f: &mut Func, elem: Elem, c: f64) -> Val {
+    match elem {
+        Elem::F32 => f.f32(c as f32),
+        Elem::I64 => f.i64(c as i64),
+        Elem::Bool => f.i1(c != 0.0),
+    }
+}
+
+/// The number that a node is, through views.
+pub(super) fn constant_of(graph: &seqc_ir::Graph, v: Value) -> Option<f64> {
+    match graph.op(v) {
+        Op::Const(c) => Some(*c),
+        Op::View(_) | Op::Reshape | Op::Cast => constant_of(graph, graph.operands(v)[0]),
+        _ => None,
+    }
+}

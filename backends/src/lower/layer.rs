@@ -1,0 +1,141 @@
+//! The functions of one layer graph: load, one token, a chunk.
+
+use super::{
+    attend,
+    cx::{Args, Cx, Layer},
+    nest, products,
+    run::{self, Tokens},
+    slots::{self, Source},
+};
+use crate::{
+    kernels,
+    text::{Cmp, Func, Module, Scalar, Val},
+};
+use seqc_passes::plan::{BufferId, layout};
+
+/// Name of the load-time function of a layer: `fn(params, derived)`, run by one thread.
+pub(super) fn load_name(layer: &Layer<'_>) -> String {
+    format!("{}_load", layer.name)
+}
+
+/// Name of the function for one token.
+pub(super) fn one_name(layer: &Layer<'_>) -> String {
+    format!("{}_one", layer.name)
+}
+
+/// Name of the function for a chunk.
+pub(super) fn many_name(layer: &Layer<'_>) -> String {
+    format!("{}_many", layer.name)
+}
+
+/// Adds a layer's functions and all that they call.
+pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
+    for store in &layer.stores {
+        kernels::row(module, layer.lanes, *store);
+    }
+    kernels::copy(module, layer.lanes);
+    products::prepare(layer, module, &layer.plan.kernels);
+    attend::prepare(layer, module, &layer.plan.kernels);
+    add_load(layer, module);
+    add_step(layer, module, (one_name(layer), 1));
+    add_step(layer, module, (many_name(layer), layer.max_chunk));
+}
+
+/// Bytes of scratch that a thread needs in this layer.
+pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
+    let attentions = slots::attentions(&layer.plan.kernels);
+    let attentions = attentions.into_iter().map(|v| slots::attention(layer, v).scratch_bytes());
+    attentions.max().unwrap_or(0).max(kernels::gemm_scratch_bytes(layer.lanes, layer.max_chunk)).next_multiple_of(64)
+}
+
+fn add_load(layer: &Layer<'_>, module: &mut Module) {
+    // The arguments of a step, so that both kinds of function are written by the same code.
+    let mut f = Func::new(load_name(layer), &Args::TYPES, None);
+    let layout = layout(layer.graph, layer.plan, layer.max_chunk);
+    let cx = Cx::for_load(&mut f, layer, &layout);
+    for n in &layer.plan.load {
+        nest::nest(&cx, &mut f, None, n, (None, false));
+    }
+    module.add(f);
+}
+
+fn add_step(layer: &Layer<'_>, module: &mut Module, (name, rows): (String, usize)) {
+    let mut f = Func::new(name, &Args::TYPES, None);
+    let layout = layout(layer.graph, layer.plan, rows);
+    let cx = Cx::new(&mut f, layer, &layout, slots::sources(layer).len());
+    let zero = f.i64(0);
+    let tokens = if rows == 1 { Tokens::One(zero) } else { Tokens::All };
+    let histories = histories(layer);
+    for (n, id) in histories.iter().enumerate() {
+        on_one_thread(&cx, &mut f, n, |f| recall(&cx, f, *id));
+    }
+    let last_writes: Vec<(usize, BufferId)> = histories.iter().map(|id| (last_write(layer, *id), *id)).collect();
+    let end = layer.plan.kernels.len();
+    run::kernels(&cx, &mut f, (&layer.plan.kernels, tokens), &mut |f, kernel| {
+        let due: Vec<BufferId> = last_writes.iter().filter(|(k, _)| *k == kernel).map(|(_, id)| *id).collect();
+        for (n, id) in due.iter().enumerate() {
+            on_one_thread(&cx, f, n, |f| remember(&cx, f, *id));
+        }
+        if !due.is_empty() && kernel + 1 == end {
+            cx.barrier(f);
+        }
+    });
+    module.add(f);
+}
+
+fn histories(layer: &Layer<'_>) -> Vec<BufferId> {
+    let found = slots::sources(layer).into_iter().filter_map(|s| match s {
+        Source::History(id) => Some(id),
+        Source::State(_) | Source::Cache(..) => None,
+    });
+    found.collect()
+}
+
+/// The kernel after which a buffer does not change any more.
+fn last_write(layer: &Layer<'_>, id: BufferId) -> usize {
+    let kernels = &layer.plan.kernels;
+    let writes = |k: &seqc_passes::plan::Kernel| layer.plan.writes(k).contains(&id);
+    kernels.iter().rposition(writes).unwrap_or(kernels.len().saturating_sub(1))
+}
+
+/// Work number `n` of several that the threads share.
+fn on_one_thread(cx: &Cx<'_>, f: &mut Func, n: usize, body: impl FnOnce(&mut Func)) {
+    let n = f.i64(n as i64);
+    let owner = f.urem(n, cx.args.threads);
+    let mine = f.cmp(Cmp::Eq, owner, cx.args.tid);
+    f.if_then(mine, body);
+}
+
+/// The state entry of a history, its buffer's start, and 32-bit words of one row and of all kept rows.
+fn history(cx: &Cx<'_>, f: &mut Func, id: BufferId) -> (Val, Val, usize, Val) {
+    let n = slots::index_of(cx.layer, |s| matches!(s, Source::History(other) if *other == id));
+    let b = cx.plan().buffer(id);
+    let words = b.len * b.entry_bytes() / 4;
+    let all = f.i64((words * b.history) as i64);
+    (cx.state_base(n), cx.buffer_base(id), words, all)
+}
+
+/// Puts the kept rows in front of the chunk's.
+fn recall(cx: &Cx<'_>, f: &mut Func, id: BufferId) {
+    let (state, buffer, _, all) = history(cx, f, id);
+    f.call("seqc_copy", &[state, buffer, all], None);
+}
+
+/// Keeps the last rows.
+fn remember(cx: &Cx<'_>, f: &mut Func, id: BufferId) {
+    let (state, buffer, words, all) = history(cx, f, id);
+    let words = f.i64(words as i64);
+    let skip = f.mul(cx.args.count, words);
+    let from = f.gep(buffer, skip, Scalar::F32);
+    f.call("seqc_copy", &[from, state, all], None);
+}
+
+impl Cx<'_> {
+    /// This thread's scratch.
+    pub(super) fn thread_scratch(&self, f: &mut Func) -> Val {
+        let bytes = f.i64(scratch_bytes(self.layer) as i64);
+        let at = f.mul(self.args.tid, bytes);
+        f.gep(self.args.scratch, at, Scalar::I8)
+    }
+}
+

@@ -1,0 +1,24 @@
+//! From plans to one module of kernels: the functions of each layer, and the step that calls them.
+//!
+//! All threads run the same functions on the same frame and meet at barriers (see `seqc_abi::frame`). A layer has a
+//! function for one token and one for a chunk; repeated layers share them and differ in the tables they are called with.
+
+mod attend;
+mod cx;
+mod elementwise;
+mod expr;
+mod layer;
+mod linear;
+mod nest;
+mod products;
+mod program;
+mod read;
+mod reduce;
+mod run;
+mod scan;
+mod slots;
+mod step;
+mod streams;
+mod table;
+
+pub use program::{Options, Program, manifest, program};

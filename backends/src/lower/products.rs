@@ -1,0 +1,152 @@
+//! Products with weights: matrix times vector for one token, packed panels for a chunk; what follows them entry by
+//! entry runs on the results while they are in cache.
+
+use super::{
+    cx::{Cx, RowAt},
+    nest,
+    run::{Tokens, share},
+};
+use crate::{
+    kernels,
+    text::{Func, Module, Scalar, Val},
+};
+use seqc_abi::Store;
+use seqc_ir::{Op, Value};
+use seqc_passes::plan::{Kernel, Matmul};
+
+/// The matrix of a product.
+struct Weights {
+    base: Val,
+    store: Store,
+    rows: usize,
+    columns: usize,
+}
+
+/// Encoding and columns of a product's matrix.
+fn form(layer: &super::cx::Layer<'_>, product: Value) -> (Store, usize) {
+    let operands = layer.graph.operands(product);
+    let columns = layer.graph.ty(operands[1]).len();
+    let mut at = operands[0];
+    loop {
+        match layer.graph.op(at) {
+            Op::Param(n) => return (layer.stores[*n], columns),
+            Op::Reshape if !layer.plan.is_stored(at) => at = layer.graph.operands(at)[0],
+            _ => return (Store::F32, columns),
+        }
+    }
+}
+
+/// Adds the kernels that the products of a layer call.
+pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module, list: &[Kernel]) {
+    for kernel in list {
+        match kernel {
+            Kernel::Products(products) => {
+                for v in products.iter().flat_map(|m| &m.products) {
+                    let (store, columns) = form(layer, *v);
+                    kernels::gemv(module, layer.lanes, store);
+                    kernels::gemm(module, layer.lanes, (store, columns));
+                }
+            }
+            Kernel::Loop(body) => prepare(layer, module, body),
+            Kernel::Tokens(_) | Kernel::Scan(_) | Kernel::Attend(_) | Kernel::Commit(_) => {}
+        }
+    }
+}
+
+fn weights(cx: &Cx<'_>, f: &mut Func, product: Value) -> Weights {
+    let graph = cx.graph();
+    let (store, columns) = form(cx.layer, product);
+    let mut at = graph.operands(product)[0];
+    let base = loop {
+        match graph.op(at) {
+            Op::Param(n) => break cx.param_base(*n),
+            Op::Reshape if !cx.plan().is_stored(at) => at = graph.operands(at)[0],
+            _ => {
+                let zero = f.i64(0);
+                break cx.row(f, cx.plan().stored[&at], zero);
+            }
+        }
+    };
+    Weights { base, store, rows: graph.ty(product).len(), columns }
+}
+
+/// Writes the products of one kernel.
+pub(super) fn products(cx: &Cx<'_>, f: &mut Func, list: &[Matmul], tokens: Tokens) {
+    for matmul in list {
+        match tokens {
+            Tokens::One(t) => one_token(cx, f, matmul, t),
+            Tokens::All => chunk(cx, f, matmul),
+        }
+    }
+}
+
+/// Rows of the matrices are split between the threads.
+fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
+    let rows = cx.graph().ty(matmul.products[0]).len();
+    let size = f.i64(rows as i64);
+    let (lo, hi) = share(cx, f, size, 16);
+    let count = f.sub(hi, lo);
+    for v in &matmul.products {
+        let w = weights(cx, f, *v);
+        let row_bytes = f.i64(w.store.row_bytes(w.columns).unwrap_or(0) as i64);
+        let skip = f.mul(lo, row_bytes);
+        let start = f.gep(w.base, skip, Scalar::I8);
+        let x = input(cx, f, *v).at(f, t);
+        let k = f.i64(w.columns as i64);
+        let y = cx.row(f, cx.plan().stored[v], t);
+        let y = f.gep(y, lo, Scalar::F32);
+        f.call(&kernels::gemv_name(w.store), &[start, row_bytes, count, x, k, y], None);
+    }
+    for n in &matmul.epilogue {
+        nest::nest(cx, f, Some(t), n, (Some((lo, hi)), true));
+    }
+}
+
+fn input(cx: &Cx<'_>, f: &mut Func, product: Value) -> RowAt {
+    let x = cx.graph().operands(product)[1];
+    cx.rows_of(f, x)
+}
+
+/// Panels of the matrices are split between the threads; each is packed once and multiplied with all tokens.
+fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
+    let rows = cx.graph().ty(matmul.products[0]).len();
+    let width = kernels::panel_rows(cx.lanes()) as i64;
+    let size = f.i64(rows as i64);
+    let (lo, hi) = share(cx, f, size, width);
+    let operands: Vec<(Weights, RowAt, Val)> = matmul.products.iter().map(|v| operands_of(cx, f, *v)).collect();
+    f.for_each(lo, hi, width, |f, r| {
+        let width = f.i64(width);
+        let left = f.sub(hi, r);
+        let count = f.min(left, width);
+        for (w, x, y) in &operands {
+            panel(cx, f, (w, x, *y), (r, count));
+        }
+        if matmul.epilogue.is_empty() {
+            return;
+        }
+        let end = f.add(r, count);
+        let zero = f.i64(0);
+        f.for_each(zero, cx.args.count, 1, |f, t| {
+            for n in &matmul.epilogue {
+                nest::nest(cx, f, Some(t), n, (Some((r, end)), true));
+            }
+        });
+    });
+}
+
+fn operands_of(cx: &Cx<'_>, f: &mut Func, v: Value) -> (Weights, RowAt, Val) {
+    let zero = f.i64(0);
+    let y = cx.row(f, cx.plan().stored[&v], zero);
+    (weights(cx, f, v), input(cx, f, v), y)
+}
+
+fn panel(cx: &Cx<'_>, f: &mut Func, (w, x, y): (&Weights, &RowAt, Val), (r, count): (Val, Val)) {
+    let row_bytes = f.i64(w.store.row_bytes(w.columns).unwrap_or(0) as i64);
+    let skip = f.mul(r, row_bytes);
+    let start = f.gep(w.base, skip, Scalar::I8);
+    let (ldx, ldy) = (f.i64(x.stride), f.i64(w.rows as i64));
+    let y = f.gep(y, r, Scalar::F32);
+    let scratch = cx.thread_scratch(f);
+    let name = kernels::gemm_name(w.store, w.columns);
+    f.call(&name, &[start, count, x.base, ldx, y, ldy, cx.args.count, scratch], None);
+}

@@ -1,0 +1,162 @@
+//! A whole model: plans of its layers, the module of their functions, and the descriptor that the runtime reads.
+
+use super::{
+    cx::Layer,
+    layer,
+    slots,
+    step::Driver,
+    streams::Streams,
+};
+use crate::text::Module;
+use seqc_abi::{Descriptor, Elem, ParamSlot, StateSlot, Store, Stream};
+use seqc_ir::{Graph, Model, Ty};
+use seqc_passes::plan::{Plan, layout, native_params};
+
+/// What is known about a program beside its model.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `f32` lanes of a vector: 16 or 8.
+    pub lanes: u32,
+    /// Longest chunk; of a model that looks ahead, the longest input.
+    pub max_chunk: usize,
+}
+
+/// Kernels and descriptor of a model.
+pub struct Program {
+    /// The module, without the descriptor.
+    pub module: Module,
+    /// What the runtime must know; fields that do not follow from the graphs are empty.
+    pub descriptor: Descriptor,
+}
+
+/// A model whose layers are optimised and planned.
+struct Planned {
+    graphs: Vec<Graph>,
+    plans: Vec<Plan>,
+    /// Encoding of each parameter, and whether the runtime converts to it.
+    stores: Vec<Vec<(Store, bool)>>,
+}
+
+impl Planned {
+    fn new(model: &Model) -> Planned {
+        let mut planned = Planned { graphs: Vec::new(), plans: Vec::new(), stores: Vec::new() };
+        for kind in &model.kinds {
+            let mut graph = kind.graph.clone();
+            seqc_passes::optimise(&mut graph);
+            let native = native_params(&graph);
+            let store = |(n, name): (usize, &String)| match store_named(name) {
+                Some(store) if native[n] => (store, false),
+                _ => (Store::F32, true),
+            };
+            planned.stores.push(kind.stores.iter().enumerate().map(store).collect());
+            planned.plans.push(Plan::new(&graph));
+            planned.graphs.push(graph);
+        }
+        planned
+    }
+
+    fn layers(&self, options: &Options) -> Vec<Layer<'_>> {
+        let layer = |n: usize| Layer {
+            graph: &self.graphs[n],
+            plan: &self.plans[n],
+            name: format!("layer{n}"),
+            stores: self.stores[n].iter().map(|(store, _)| *store).collect(),
+            lanes: options.lanes,
+            max_chunk: options.max_chunk,
+        };
+        (0..self.graphs.len()).map(layer).collect()
+    }
+}
+
+fn store_named(name: &str) -> Option<Store> {
+    [Store::F32, Store::F16, Store::Bf16, Store::Q4_0, Store::Q4_1, Store::Q8_0].into_iter().find(|s| s.name() == name)
+}
+
+/// Writes the code of a model.
+pub fn program(model: &Model, options: &Options) -> Program {
+    let planned = Planned::new(model);
+    let layers = planned.layers(options);
+    let stateful: Vec<bool> = layers.iter().map(|l| l.plan.is_stateful(l.graph)).collect();
+    let streams = Streams::new(model, &stateful, options.max_chunk);
+    let layouts: Vec<_> = layers.iter().map(|l| layout(l.graph, l.plan, options.max_chunk)).collect();
+    let derived: Vec<usize> = layouts.iter().map(|l| l.derived).collect();
+    let states: Vec<usize> = layers.iter().map(|l| slots::sources(l).len()).collect();
+    let driver = Driver { model, layers: &layers, streams: &streams, derived: &derived, states: &states };
+    let mut module = Module::default();
+    crate::kernels::copy(&mut module, options.lanes);
+    for l in &layers {
+        layer::add(l, &mut module);
+    }
+    driver.add(&mut module);
+    let one = layers.iter().map(|l| layout(l.graph, l.plan, 1).arena);
+    let arena = layouts.iter().map(|l| l.arena).chain(one).max().unwrap_or(0);
+    let descriptor = Descriptor {
+        params: params(model, &planned),
+        states: states_of(model, &layers),
+        derived_bytes: driver.derived_bytes(),
+        arena_bytes: streams.bytes + arena,
+        max_chunk: options.max_chunk,
+        scratch_bytes: layers.iter().map(layer::scratch_bytes).max().unwrap_or(0),
+        ..blank(model)
+    };
+    Program { module, descriptor }
+}
+
+/// What every sequence of a model carries from chunk to chunk.
+pub fn manifest(model: &Model, options: &Options) -> Vec<StateSlot> {
+    let planned = Planned::new(model);
+    states_of(model, &planned.layers(options))
+}
+
+fn states_of(model: &Model, layers: &[Layer<'_>]) -> Vec<StateSlot> {
+    model.calls.iter().flat_map(|call| slots::manifest(&layers[call.kind.0 as usize], &call.name)).collect()
+}
+
+fn params(model: &Model, planned: &Planned) -> Vec<ParamSlot> {
+    let mut slots = Vec::new();
+    for call in &model.calls {
+        let kind = call.kind.0 as usize;
+        let graph = &planned.graphs[kind];
+        for ((source, port), (store, convert)) in call.params.iter().zip(&graph.params).zip(&planned.stores[kind]) {
+            slots.push(ParamSlot {
+                name: source.name.clone(),
+                tensors: source.tensors.clone(),
+                shape: port.ty.sizes(),
+                store: *store,
+                convert: *convert,
+            });
+        }
+    }
+    slots
+}
+
+/// The part of a descriptor that says what goes in and out.
+fn blank(model: &Model) -> Descriptor {
+    let types = super::streams::types_of_outputs(model);
+    let stream = |name: &str, ty: &Ty| Stream {
+        name: name.to_owned(),
+        shape: ty.sizes(),
+        elem: if ty.elem == seqc_ir::Elem::I64 { Elem::I64 } else { Elem::F32 },
+        vocab: None,
+    };
+    Descriptor {
+        version: 1,
+        model: model.name.clone(),
+        hash: String::new(),
+        tool: String::new(),
+        target: String::new(),
+        weights: None,
+        random: None,
+        tokenizer: None,
+        causal: model.is_causal(),
+        max_context: None,
+        inputs: model.inputs.iter().map(|i| stream(&i.name, &i.ty)).collect(),
+        outputs: model.outputs.iter().zip(&types).map(|((name, _), ty)| stream(name, ty)).collect(),
+        params: Vec::new(),
+        states: Vec::new(),
+        derived_bytes: 0,
+        arena_bytes: 0,
+        max_chunk: 0,
+        scratch_bytes: 0,
+    }
+}

@@ -1,0 +1,140 @@
+//! Reads of stored values, parameters, inputs, states and tables.
+
+use super::{
+    cx::scalar_of,
+    elementwise::truth,
+    expr::{Coords, Emit},
+};
+use crate::text::{Func, Scalar, Ty, Val};
+use seqc_ir::{Elem, Op, Value};
+use seqc_passes::{
+    index::{Lin, Stride},
+    plan::Rows,
+};
+
+/// Where a tensor of one token begins, and how its axes step.
+struct Source {
+    base: Val,
+    strides: Vec<i64>,
+    elem: Elem,
+}
+
+impl Emit<'_, '_> {
+    /// The value of something in memory, `delay` tokens ago.
+    pub(super) fn read(&mut self, f: &mut Func, v: Value, coords: &Coords, delay: usize) -> Val {
+        let source = self.source(f, v, delay);
+        let at = coords.iter().zip(&source.strides).fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let loaded = self.load_at(f, source.base, &at, scalar_of(source.elem));
+        if source.elem == Elem::Bool { truth(f, loaded) } else { loaded }
+    }
+
+    fn source(&mut self, f: &mut Func, v: Value, delay: usize) -> Source {
+        let (graph, plan) = (self.cx.graph(), self.cx.plan());
+        let ty = graph.ty(v);
+        let stored = plan.stored.get(&v).copied().filter(|id| !self.into.contains(id) || delay > 0);
+        if let Some(id) = stored {
+            let b = plan.buffer(id);
+            let base = match (b.rows, self.space.token) {
+                (Rows::Token, Some(token)) => {
+                    let delay = f.i64(delay as i64);
+                    let row = f.sub(token, delay);
+                    self.cx.row(f, id, row)
+                }
+                _ => self.cx.buffer_base(id),
+            };
+            return Source { base, strides: b.strides.clone(), elem: b.elem };
+        }
+        let strides = row_major(&ty.sizes());
+        match graph.op(v) {
+            Op::Param(n) => Source { base: self.cx.param_base(*n), strides, elem: ty.elem },
+            Op::Prev(s) => {
+                let strides = plan.state_strides(graph, *s);
+                Source { base: self.cx.state_base(s.0 as usize), strides, elem: ty.elem }
+            }
+            Op::Input(n) => {
+                let base = self.input_row(f, *n, ty.len() as i64, scalar_of(ty.elem));
+                Source { base, strides, elem: ty.elem }
+            }
+            op => unreachable!("{op:?} is not in memory"),
+        }
+    }
+
+    fn input_row(&mut self, f: &mut Func, n: usize, len: i64, scalar: Scalar) -> Val {
+        let base = self.cx.input_base(n);
+        match self.space.token {
+            Some(token) => {
+                let len = f.i64(len);
+                let at = f.mul(token, len);
+                f.gep(base, at, scalar)
+            }
+            None => base,
+        }
+    }
+
+    /// Entry `at` behind `base`: one for all lanes, consecutive ones, or gathered.
+    pub(super) fn load_at(&mut self, f: &mut Func, base: Val, at: &Lin, scalar: Scalar) -> Val {
+        let lanes = self.cx.lanes();
+        match self.stride(at) {
+            Stride::Fixed(0) => {
+                let at = self.first_lane(f, at);
+                let p = f.gep(base, at, scalar);
+                f.load(p, Ty::S(scalar))
+            }
+            Stride::Fixed(1) => {
+                let at = self.first_lane(f, at);
+                let p = f.gep(base, at, scalar);
+                match self.space.mask {
+                    Some(mask) => f.masked_load(p, mask, Ty::V(lanes, scalar)),
+                    None => f.load(p, Ty::V(lanes, scalar)),
+                }
+            }
+            _ => {
+                let at = self.index(f, at);
+                self.gather_at(f, base, at, scalar)
+            }
+        }
+    }
+
+    fn gather_at(&mut self, f: &mut Func, base: Val, at: Val, scalar: Scalar) -> Val {
+        let lanes = self.cx.lanes();
+        let mask = match self.space.mask {
+            Some(mask) => mask,
+            None => f.int(Ty::V(lanes, Scalar::I1), 1),
+        };
+        let pointers = f.gep(base, at, scalar);
+        f.gather(pointers, mask, scalar)
+    }
+
+    /// Rows of a table picked by an index: `table[index[i…], r…]`, the index held inside the table.
+    pub(super) fn lookup(&mut self, f: &mut Func, (table, index): (Value, Value), coords: &Coords) -> Val {
+        let graph = self.cx.graph();
+        let (rank, sizes) = (graph.ty(index).rank(), graph.ty(table).sizes());
+        let chosen = self.value(f, index, &coords[..rank].to_vec());
+        let (zero, last) = (f.zero(chosen.ty), f.int(chosen.ty, sizes[0] as i64 - 1));
+        let chosen = f.max(chosen, zero);
+        let chosen = f.min(chosen, last);
+        let source = self.source(f, table, 0);
+        let step = f.int(chosen.ty, source.strides[0]);
+        let row = f.mul(chosen, step);
+        let rest = coords[rank..].iter().zip(&source.strides[1..]);
+        let rest = rest.fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let scalar = scalar_of(source.elem);
+        if matches!(row.ty, Ty::V(..)) {
+            let rest = self.index(f, &rest);
+            let rest = self.spread(f, rest);
+            let at = f.add(row, rest);
+            return self.gather_at(f, source.base, at, scalar);
+        }
+        let base = f.gep(source.base, row, scalar);
+        self.load_at(f, base, &rest, scalar)
+    }
+}
+
+/// Strides of a row-major tensor.
+pub(super) fn row_major(sizes: &[usize]) -> Vec<i64> {
+    let mut strides = vec![1; sizes.len()];
+    for i in (1..sizes.len()).rev() {
+        strides[i - 1] = strides[i] * sizes[i] as i64;
+    }
+    strides
+}

@@ -1,0 +1,127 @@
+//! The kernels of a layer in order, for a chunk or for one token.
+
+use super::{attend, cx::Cx, nest, products, scan};
+use crate::text::{Cmp, Func, Val};
+use seqc_ir::StateId;
+use seqc_passes::plan::{Kernel, Nest};
+
+/// Which tokens a kernel is for.
+#[derive(Clone, Copy)]
+pub(super) enum Tokens {
+    /// All of the chunk.
+    All,
+    /// The one in this row.
+    One(Val),
+}
+
+/// A nest of one token with more work than this is shared between the threads.
+const SHARED: usize = 16384;
+
+/// Writes kernels; all threads meet after each. `after` is called behind each kernel, with its number.
+pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, (kernels, tokens): (&[Kernel], Tokens), after: &mut dyn FnMut(&mut Func, usize)) {
+    for (n, kernel) in kernels.iter().enumerate() {
+        match kernel {
+            Kernel::Products(list) => products::products(cx, f, list, tokens),
+            Kernel::Tokens(nests) => token_nests(cx, f, nests, tokens),
+            Kernel::Scan(s) => scan::scan(cx, f, s, tokens),
+            Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
+            Kernel::Loop(body) => token_loop(cx, f, body, tokens),
+            Kernel::Commit(states) => commit(cx, f, states, tokens),
+        }
+        cx.barrier(f);
+        after(f, n);
+    }
+}
+
+fn token_loop(cx: &Cx<'_>, f: &mut Func, body: &[Kernel], tokens: Tokens) {
+    match tokens {
+        Tokens::One(_) => kernels(cx, f, (body, tokens), &mut |_, _| {}),
+        Tokens::All => {
+            let zero = f.i64(0);
+            f.for_each(zero, cx.args.count, 1, |f, t| kernels(cx, f, (body, Tokens::One(t)), &mut |_, _| {}));
+        }
+    }
+}
+
+/// Nests one after another for each token. A chunk's tokens are split between the threads; the entries of one token
+/// are where there are many.
+fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
+    match tokens {
+        Tokens::All => {
+            let (lo, hi) = share(cx, f, cx.args.count, 1);
+            f.for_each(lo, hi, 1, |f, t| {
+                for n in nests {
+                    nest::nest(cx, f, Some(t), n, (None, false));
+                }
+            });
+        }
+        Tokens::One(t) => one_token(cx, f, nests, t),
+    }
+}
+
+fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
+    let large = |n: &Nest| nest::work(cx, n.value) > SHARED && !super::table::is_rows_of_table(cx, n);
+    let mut left = nests;
+    while let Some(first) = left.first() {
+        let alike = left.iter().take_while(|n| large(n) == large(first)).count();
+        // Shared nests may read what the one before has written.
+        let (now, rest) = left.split_at(if large(first) { 1 } else { alike });
+        if large(first) {
+            let sizes = cx.graph().ty(first.value).sizes();
+            let loops = nest::loops(cx, &sizes);
+            let step = if loops.len() == 1 { i64::from(cx.lanes()) } else { 1 };
+            let size = f.i64(loops[0] as i64);
+            let range = share(cx, f, size, step);
+            nest::nest(cx, f, Some(t), first, (Some(range), false));
+        } else {
+            on_first_thread(cx, f, |f| now.iter().for_each(|n| nest::nest(cx, f, Some(t), n, (None, false))));
+        }
+        left = rest;
+        if !left.is_empty() {
+            cx.barrier(f);
+        }
+    }
+}
+
+/// Stores the next values of states, at the end of a token of a loop.
+fn commit(cx: &Cx<'_>, f: &mut Func, states: &[StateId], tokens: Tokens) {
+    let zero = f.i64(0);
+    let token = match tokens {
+        Tokens::One(t) => t,
+        Tokens::All => zero,
+    };
+    for s in states {
+        let state = &cx.graph().states[s.0 as usize];
+        let Some(id) = state.next.and_then(|v| cx.plan().stored.get(&v)) else { continue };
+        let len = f.i64(state.ty.len() as i64);
+        let (lo, hi) = share(cx, f, len, 64);
+        let (from, to) = (cx.row(f, *id, token), cx.state_base(s.0 as usize));
+        let scalar = crate::text::Scalar::F32;
+        let (from, to) = (f.gep(from, lo, scalar), f.gep(to, lo, scalar));
+        let count = f.sub(hi, lo);
+        f.call("seqc_copy", &[from, to, count], None);
+    }
+}
+
+/// Writes code that one thread runs.
+pub(super) fn on_first_thread(cx: &Cx<'_>, f: &mut Func, body: impl FnOnce(&mut Func)) {
+    let zero = f.i64(0);
+    let first = f.cmp(Cmp::Eq, cx.args.tid, zero);
+    f.if_then(first, body);
+}
+
+/// This thread's part of `0..size`, in multiples of `step` but for the end.
+pub(super) fn share(cx: &Cx<'_>, f: &mut Func, size: Val, step: i64) -> (Val, Val) {
+    let (step_val, less) = (f.i64(step), f.i64(step - 1));
+    let blocks = f.add(size, less);
+    let blocks = f.udiv(blocks, step_val);
+    let one = f.i64(1);
+    let next = f.add(cx.args.tid, one);
+    let mut bound = |tid: Val| {
+        let at = f.mul(blocks, tid);
+        let at = f.udiv(at, cx.args.threads);
+        let at = f.mul(at, step_val);
+        f.min(at, size)
+    };
+    (bound(cx.args.tid), bound(next))
+}

@@ -1,0 +1,114 @@
+//! What a layer carries from chunk to chunk: the entries of its state manifest, in the order of its table.
+
+use super::cx::Layer;
+use crate::kernels::Attend;
+use seqc_abi::{StateKind, StateSlot};
+use seqc_ir::{Op, StateId, Value};
+use seqc_passes::{
+    keep::Keep,
+    plan::{BufferId, Kernel},
+};
+
+/// Where one entry comes from.
+pub(super) enum Source {
+    /// A recurrence.
+    State(StateId),
+    /// Rows of earlier tokens.
+    History(BufferId),
+    /// Entry `n` of an attention's cache: keys, values, then key streams.
+    Cache(Value, usize),
+}
+
+/// All entries of a layer.
+pub(super) fn sources(layer: &Layer<'_>) -> Vec<Source> {
+    let states = (0..layer.graph.states.len() as u32).map(|s| Source::State(StateId(s)));
+    let buffers = layer.plan.buffers.iter().enumerate();
+    let histories = buffers.filter(|(_, b)| b.history > 0).map(|(i, _)| Source::History(BufferId(i)));
+    let mut all: Vec<Source> = states.chain(histories).collect();
+    for v in attentions(&layer.plan.kernels) {
+        let entries = attention(layer, v).states().len();
+        all.extend((0..entries).map(|n| Source::Cache(v, n)));
+    }
+    all
+}
+
+/// Index of an entry in the layer's table.
+pub(super) fn index_of(layer: &Layer<'_>, test: impl Fn(&Source) -> bool) -> usize {
+    match sources(layer).iter().position(test) {
+        Some(n) => n,
+        None => unreachable!("every state of a plan has an entry"),
+    }
+}
+
+/// The attentions of a plan.
+pub(super) fn attentions(kernels: &[Kernel]) -> Vec<Value> {
+    let found = kernels.iter().flat_map(|kernel| match kernel {
+        Kernel::Attend(v) => vec![*v],
+        Kernel::Loop(body) => attentions(body),
+        Kernel::Products(_) | Kernel::Tokens(_) | Kernel::Scan(_) | Kernel::Commit(_) => Vec::new(),
+    });
+    found.collect()
+}
+
+/// The kernel of an attention.
+pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
+    let graph = layer.graph;
+    let operands = graph.operands(v);
+    let size = |o: usize, axis: usize| graph.ty(operands[o]).dims[axis].size;
+    let Op::Attend(spec) = graph.op(v) else { unreachable!("{v} is no attention") };
+    Attend {
+        name: format!("{}_attend{}", layer.name, v.0),
+        spec: (**spec).clone(),
+        heads: size(0, 0),
+        groups: size(1, 0),
+        key_dim: size(1, 1),
+        value_dim: size(2, 1),
+        query_widths: operands[3..3 + spec.query_streams].iter().map(|o| graph.ty(*o).len()).collect(),
+        max_chunk: layer.max_chunk,
+        lanes: layer.lanes,
+    }
+}
+
+/// The manifest of one instance of a layer.
+pub(super) fn manifest(layer: &Layer<'_>, instance: &str) -> Vec<StateSlot> {
+    let entry = |source: &Source| {
+        let (name, shape, kind, bound) = describe(layer, source);
+        StateSlot { name, layer: instance.to_owned(), shape, kind, bound }
+    };
+    sources(layer).iter().map(entry).collect()
+}
+
+fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKind, String) {
+    match source {
+        Source::State(s) => {
+            let state = &layer.graph.states[s.0 as usize];
+            let bytes = state.ty.len() * 4;
+            (state.name.clone(), state.ty.sizes(), StateKind::Fixed { bytes }, format!("{bytes} bytes"))
+        }
+        Source::History(id) => {
+            let b = layer.plan.buffer(*id);
+            let name = name_of(layer, b.value, id.0);
+            let bytes = b.history * b.len * b.entry_bytes();
+            let mut shape = layer.graph.ty(b.value).sizes();
+            shape.insert(0, b.history);
+            let bound = format!("{} tokens", b.history);
+            (format!("{name}.history"), shape, StateKind::Fixed { bytes }, bound)
+        }
+        Source::Cache(v, n) => {
+            let kernel = attention(layer, *v);
+            let name = name_of(layer, *v, v.0 as usize);
+            let (part, shape) = match n {
+                0 => ("k".to_owned(), vec![kernel.groups, kernel.key_dim]),
+                1 => ("v".to_owned(), vec![kernel.groups, kernel.value_dim]),
+                n => (format!("key{}", n - 2), Vec::new()),
+            };
+            let keep: Keep = kernel.keep();
+            (format!("{name}.{part}"), shape, kernel.states()[*n].clone(), format!("{} tokens", keep.bound()))
+        }
+    }
+}
+
+fn name_of(layer: &Layer<'_>, v: Value, n: usize) -> String {
+    let name = &layer.graph.node(v).name;
+    if name.is_empty() { format!("t{n}") } else { name.clone() }
+}

@@ -1,0 +1,269 @@
+//! `seqc_load` and `seqc_step`: every call of a layer, from a table.
+
+use super::{
+    cx::{Args, Layer, byte, table_entry},
+    layer,
+    streams::{Place, Streams, row_bytes},
+};
+use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use seqc_abi::{frame, symbols};
+use seqc_ir::Model;
+
+/// Words of a call's record before its streams: kind, first parameter, byte offset in the derived arena, first state.
+const HEAD: usize = 4;
+
+/// What the driver is written from.
+pub(super) struct Driver<'a> {
+    pub(super) model: &'a Model,
+    pub(super) layers: &'a [Layer<'a>],
+    pub(super) streams: &'a Streams,
+    /// Bytes of each kind's derived arena.
+    pub(super) derived: &'a [usize],
+    /// State entries of each kind.
+    pub(super) states: &'a [usize],
+}
+
+impl Driver<'_> {
+    /// Words of a record.
+    fn width(&self) -> usize {
+        let streams = self.model.calls.iter().map(|c| c.args.len() + c.results.len());
+        HEAD + streams.max().unwrap_or(0)
+    }
+
+    /// Bytes of the whole derived arena.
+    pub(super) fn derived_bytes(&self) -> usize {
+        self.model.calls.iter().map(|c| self.derived[c.kind.0 as usize]).sum()
+    }
+
+    fn table(&self) -> Vec<i64> {
+        let (mut params, mut derived, mut states) = (0, 0, 0);
+        let mut table = Vec::new();
+        for call in &self.model.calls {
+            let kind = call.kind.0 as usize;
+            let mut record = vec![kind as i64, params as i64, derived as i64, states as i64];
+            record.extend(call.args.iter().chain(&call.results).map(|s| i64::from(s.0)));
+            record.resize(self.width(), 0);
+            table.extend(record);
+            params += call.params.len();
+            derived += self.derived[kind];
+            states += self.states[kind];
+        }
+        table
+    }
+
+    /// Adds both functions.
+    pub(super) fn add(&self, module: &mut Module) {
+        module.declare(symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+        if !self.model.calls.is_empty() {
+            module.add_table("seqc_calls", &self.table());
+        }
+        self.add_load(module);
+        self.add_step(module);
+    }
+
+    fn add_load(&self, module: &mut Module) {
+        let mut f = Func::exported(symbols::LOAD, &[Ty::Ptr, Ty::I64, Ty::I64]);
+        let frame = Frame::new(&mut f);
+        let calls = f.i64(self.model.calls.len() as i64);
+        let (first, step) = (f.param(1), f.param(2));
+        if !self.model.calls.is_empty() {
+            f.for_loop((first, calls, step), &[], |f, n, _| {
+                let record = self.record(f, n);
+                let args = frame.args(f, &record);
+                self.for_kind(f, record.kind, &mut |f, layer| {
+                    f.call(&layer::load_name(layer), &args.list(), None);
+                });
+                Vec::new()
+            });
+        }
+        module.add(f);
+    }
+
+    fn add_step(&self, module: &mut Module) {
+        let mut f = Func::exported(symbols::STEP, &[Ty::Ptr, Ty::I64, Ty::I64]);
+        let frame = Frame::new(&mut f);
+        let zero = f.i64(0);
+        let tables = [self.places(&mut f, &frame, zero), self.places(&mut f, &frame, frame.from)];
+        let slots = f.stack(self.width());
+        let (first, last) = (self.streams.tail, self.model.calls.len());
+        let count = frame.count;
+        self.calls(&mut f, &frame, (0, first), (tables[0], slots, zero, count));
+        let wanted = f.sub(count, frame.from);
+        let some = f.cmp(Cmp::Gt, wanted, zero);
+        f.if_then(some, |f| self.calls(f, &frame, (first, last), (tables[1], slots, frame.from, wanted)));
+        self.copy_results(&mut f, &frame, (tables[0], wanted));
+        module.add(f);
+    }
+
+    /// A table of all streams' rows, beginning at token `from`.
+    fn places(&self, f: &mut Func, frame: &Frame, from: Val) -> Val {
+        let table = f.stack(self.streams.places.len());
+        for (n, place) in self.streams.places.iter().enumerate() {
+            let bytes = f.i64(row_bytes(&self.streams.types[n]) as i64);
+            let skip = f.mul(from, bytes);
+            let start = match place {
+                Place::Input(i) => {
+                    let start = table_entry(f, frame.inputs, *i);
+                    f.gep(start, skip, Scalar::I8)
+                }
+                Place::Arena(offset) => {
+                    let start = byte(f, frame.arena, *offset);
+                    f.gep(start, skip, Scalar::I8)
+                }
+                Place::Output(o) => table_entry(f, frame.outputs, *o),
+            };
+            let n = f.i64(n as i64);
+            let p = f.gep(table, n, Scalar::I64);
+            f.store(start, p);
+        }
+        table
+    }
+
+    /// Calls `range.0..range.1` on `count` tokens from `from` on.
+    fn calls(&self, f: &mut Func, frame: &Frame, range: (usize, usize), (table, slots, from, count): (Val, Val, Val, Val)) {
+        if range.0 == range.1 {
+            return;
+        }
+        let (lo, hi) = (f.i64(range.0 as i64), f.i64(range.1 as i64));
+        let one = f.i64(1);
+        let single = f.cmp(Cmp::Eq, count, one);
+        let position = f.add(frame.position, from);
+        f.for_each(lo, hi, 1, |f, n| {
+            let record = self.record(f, n);
+            for i in 0..self.width() - HEAD {
+                let stream = load_word(f, record.start, HEAD + i);
+                let p = f.gep(table, stream, Scalar::I64);
+                let rows = f.load(p, Ty::Ptr);
+                let i = f.i64(i as i64);
+                let p = f.gep(slots, i, Scalar::I64);
+                f.store(rows, p);
+            }
+            let mut args = frame.args(f, &record);
+            (args.streams, args.position, args.count) = (slots, position, count);
+            args.arena = byte(f, frame.arena, self.streams.bytes);
+            self.for_kind(f, record.kind, &mut |f, layer| {
+                f.if_else(
+                    single,
+                    |f| {
+                        f.call(&layer::one_name(layer), &args.list(), None);
+                        Vec::new()
+                    },
+                    |f| {
+                        f.call(&layer::many_name(layer), &args.list(), None);
+                        Vec::new()
+                    },
+                );
+            });
+        });
+    }
+
+    /// Runs `body` for the layer that `kind` says.
+    fn for_kind(&self, f: &mut Func, kind: Val, body: &mut dyn FnMut(&mut Func, &Layer<'_>)) {
+        for (n, layer) in self.layers.iter().enumerate() {
+            let n = f.i64(n as i64);
+            let here = f.cmp(Cmp::Eq, kind, n);
+            f.if_then(here, |f| body(f, layer));
+        }
+    }
+
+    fn record(&self, f: &mut Func, n: Val) -> Record {
+        let table = f.address_of("seqc_calls");
+        let width = f.i64(self.width() as i64);
+        let at = f.mul(n, width);
+        let start = f.gep(table, at, Scalar::I64);
+        let [kind, params, derived, states] = [0, 1, 2, 3].map(|i| load_word(f, start, i));
+        Record { start, kind, params, derived, states }
+    }
+
+    /// Rows of wanted tokens of results that lie in the arena.
+    fn copy_results(&self, f: &mut Func, frame: &Frame, (table, wanted): (Val, Val)) {
+        if self.streams.copies.is_empty() {
+            return;
+        }
+        let zero = f.i64(0);
+        let mine = f.cmp(Cmp::Eq, frame.tid, zero);
+        f.if_then(mine, |f| {
+            for (stream, output) in &self.streams.copies {
+                let words = row_bytes(&self.streams.types[stream.0 as usize]) / 4;
+                let from = table_entry(f, table, stream.0 as usize);
+                let to = table_entry(f, frame.outputs, *output);
+                let words = f.i64(words as i64);
+                let skip = f.mul(frame.from, words);
+                let from = f.gep(from, skip, Scalar::F32);
+                let all = f.mul(wanted, words);
+                f.call("seqc_copy", &[from, to, all], None);
+            }
+        });
+    }
+}
+
+/// A call's record, loaded.
+struct Record {
+    start: Val,
+    kind: Val,
+    params: Val,
+    derived: Val,
+    states: Val,
+}
+
+/// The frame, loaded.
+struct Frame {
+    params: Val,
+    derived: Val,
+    states: Val,
+    arena: Val,
+    inputs: Val,
+    outputs: Val,
+    scratch: Val,
+    barrier: Val,
+    count: Val,
+    position: Val,
+    from: Val,
+    tid: Val,
+    threads: Val,
+}
+
+impl Frame {
+    fn new(f: &mut Func) -> Frame {
+        let start = f.param(0);
+        let pointer = |f: &mut Func, n: usize| table_entry(f, start, n);
+        Frame {
+            params: pointer(f, frame::PARAMS),
+            derived: pointer(f, frame::DERIVED),
+            states: pointer(f, frame::STATES),
+            arena: pointer(f, frame::ARENA),
+            inputs: pointer(f, frame::INPUTS),
+            outputs: pointer(f, frame::OUTPUTS),
+            scratch: pointer(f, frame::SCRATCH),
+            barrier: pointer(f, frame::BARRIER),
+            count: load_word(f, start, frame::CHUNK),
+            position: load_word(f, start, frame::POSITION),
+            from: load_word(f, start, frame::OUT_FROM),
+            tid: f.param(1),
+            threads: f.param(2),
+        }
+    }
+
+    /// Arguments of a layer's function but for its streams.
+    fn args(&self, f: &mut Func, record: &Record) -> Args {
+        Args {
+            params: f.gep(self.params, record.params, Scalar::I64),
+            derived: f.gep(self.derived, record.derived, Scalar::I8),
+            states: f.gep(self.states, record.states, Scalar::I64),
+            streams: self.inputs,
+            arena: self.arena,
+            scratch: self.scratch,
+            barrier: self.barrier,
+            position: self.position,
+            count: self.count,
+            tid: self.tid,
+            threads: self.threads,
+        }
+    }
+}
+
+fn load_word(f: &mut Func, table: Val, n: usize) -> Val {
+    let n = f.i64(n as i64);
+    let p = f.gep(table, n, Scalar::I64);
+    f.load(p, Ty::I64)
+}

@@ -1,0 +1,134 @@
+//! Streams between layers: which calls only map rows to rows, and where each stream lies.
+
+use seqc_ir::{Elem, Model, StreamId, Ty};
+use std::collections::{HashMap, HashSet};
+
+/// Streams begin at multiples of this many bytes.
+const ALIGN: usize = 64;
+
+/// Where a stream's rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Input `n` of the model.
+    Input(usize),
+    /// Byte offset in the arena.
+    Arena(usize),
+    /// Result `n` of the model, whose first row is that of the first wanted token.
+    Output(usize),
+}
+
+/// All streams of a model.
+pub(super) struct Streams {
+    /// By stream.
+    pub(super) places: Vec<Place>,
+    /// Types by stream.
+    pub(super) types: Vec<Ty>,
+    /// Bytes of the arena that streams take.
+    pub(super) bytes: usize,
+    /// Calls from this one on carry nothing from token to token: they run for the wanted tokens only.
+    pub(super) tail: usize,
+    /// Results that are not written where the runtime wants them: `(stream, output)`.
+    pub(super) copies: Vec<(StreamId, usize)>,
+}
+
+/// Bytes of one row.
+pub(super) fn row_bytes(ty: &Ty) -> usize {
+    ty.len() * if ty.elem == Elem::I64 { 8 } else { 4 }
+}
+
+impl Streams {
+    /// Places the streams; `stateful` says of each kind whether it carries anything from token to token.
+    pub(super) fn new(model: &Model, stateful: &[bool], max_chunk: usize) -> Streams {
+        let types = types(model);
+        let tail = tail(model, stateful);
+        let mut places: HashMap<StreamId, Place> = HashMap::new();
+        for (n, input) in model.inputs.iter().enumerate() {
+            places.insert(input.stream, Place::Input(n));
+        }
+        let of_tail: HashSet<StreamId> = model.calls[tail..].iter().flat_map(|c| c.results.iter().copied()).collect();
+        let mut copies = Vec::new();
+        for (n, (_, stream)) in model.outputs.iter().enumerate() {
+            if of_tail.contains(stream) && !places.contains_key(stream) {
+                places.insert(*stream, Place::Output(n));
+            } else {
+                copies.push((*stream, n));
+            }
+        }
+        let bytes = place(model, &types, max_chunk, &mut places);
+        let of = |n: u32| places.get(&StreamId(n)).copied().unwrap_or(Place::Arena(0));
+        Streams { places: (0..model.streams).map(of).collect(), types, bytes, tail, copies }
+    }
+
+    /// Place of a stream.
+    pub(super) fn place(&self, stream: StreamId) -> Place {
+        self.places[stream.0 as usize]
+    }
+}
+
+fn types(model: &Model) -> Vec<Ty> {
+    let mut types = vec![Ty::scalar(Elem::F32); model.streams as usize];
+    for input in &model.inputs {
+        types[input.stream.0 as usize] = input.ty.clone();
+    }
+    for call in &model.calls {
+        let graph = model.graph(call);
+        for (stream, (_, v)) in call.results.iter().zip(&graph.outputs) {
+            types[stream.0 as usize] = graph.ty(*v).clone();
+        }
+    }
+    types
+}
+
+/// Types of a model's results.
+pub(super) fn types_of_outputs(model: &Model) -> Vec<Ty> {
+    let types = types(model);
+    model.outputs.iter().map(|(_, s)| types[s.0 as usize].clone()).collect()
+}
+
+/// The first call of the longest part at the end in which every call maps rows to rows.
+fn tail(model: &Model, stateful: &[bool]) -> usize {
+    let carries = |call: &seqc_ir::Call| stateful[call.kind.0 as usize];
+    model.calls.iter().rposition(carries).map_or(0, |last| last + 1)
+}
+
+/// Puts streams that are not inputs or results into the arena; those that are never needed at the same time share.
+fn place(model: &Model, types: &[Ty], max_chunk: usize, places: &mut HashMap<StreamId, Place>) -> usize {
+    let mut last_use: HashMap<StreamId, usize> = HashMap::new();
+    for (n, call) in model.calls.iter().enumerate() {
+        for stream in call.args.iter().chain(&call.results) {
+            last_use.insert(*stream, n);
+        }
+    }
+    for (_, stream) in &model.outputs {
+        last_use.insert(*stream, model.calls.len());
+    }
+    let mut live: Vec<(usize, usize, usize)> = Vec::new();
+    let mut bytes = 0;
+    for (n, call) in model.calls.iter().enumerate() {
+        live.retain(|(_, _, last)| *last >= n);
+        for stream in &call.results {
+            if places.contains_key(stream) {
+                continue;
+            }
+            let size = (row_bytes(&types[stream.0 as usize]) * max_chunk).next_multiple_of(ALIGN).max(ALIGN);
+            let at = free_place(&live, size);
+            live.push((at, size, last_use[stream]));
+            places.insert(*stream, Place::Arena(at));
+            bytes = bytes.max(at + size);
+        }
+    }
+    bytes
+}
+
+fn free_place(live: &[(usize, usize, usize)], size: usize) -> usize {
+    let mut taken: Vec<(usize, usize)> = live.iter().map(|(at, size, _)| (*at, at + size)).collect();
+    taken.sort_unstable();
+    let mut at = 0;
+    for (from, to) in taken {
+        if from >= at + size {
+            break;
+        }
+        at = at.max(to);
+    }
+    at
+}

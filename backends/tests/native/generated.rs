@@ -1,0 +1,209 @@
+//! Random models: what the generated code computes is what the evaluator says, however the sequence is cut.
+
+use crate::support::Loaded;
+use seqc_abi::{Elem, PAGE_TOKENS, StateKind, frame, symbols};
+use seqc_backends::{
+    lower::{Options, Program, program},
+    mlir::Target,
+    text::{Func, Scalar, Ty},
+};
+use seqc_ir::{
+    eval::{ModelEvaluator, Tensor},
+    random::{RandomModel, random_model},
+};
+use std::sync::Barrier;
+
+/// max |difference| / max |reference|, f32 against double precision.
+const TOLERANCE: f64 = 2e-4;
+const MAX_CHUNK: usize = 40;
+const TOKENS: usize = 53;
+
+type Entry = extern "C" fn(*const u64, i64, i64);
+
+/// A compiled model with its parameters and threads' meeting place.
+struct Machine {
+    program: Program,
+    loaded: Loaded,
+    params: Vec<Vec<f32>>,
+    derived: Vec<u64>,
+}
+
+/// What `seqc_barrier` gets: the function to call, then what it waits at.
+#[repr(C)]
+struct Meeting {
+    call: extern "C" fn(*const Meeting),
+    barrier: Barrier,
+}
+
+extern "C" fn meet(meeting: *const Meeting) {
+    // SAFETY: the frame holds a live meeting.
+    unsafe { (*meeting).barrier.wait() };
+}
+
+impl Machine {
+    fn new(random: &RandomModel, target: &Target, seed: u64) -> Machine {
+        let options = Options { lanes: target.width(), max_chunk: MAX_CHUNK };
+        let mut program = program(&random.model, &options);
+        add_barrier(&mut program);
+        let module = std::mem::take(&mut program.module);
+        let loaded = Loaded::new(module, target);
+        let params = random.param_values(seed).into_iter().flatten();
+        let params = params.map(|t| t.data.iter().map(|x| *x as f32).collect()).collect();
+        let derived = vec![0; program.descriptor.derived_bytes / 8 + 8];
+        let mut machine = Machine { program, loaded, params, derived };
+        machine.load();
+        machine
+    }
+
+    fn load(&mut self) {
+        let mut slots = [0_u64; frame::SLOTS];
+        let params: Vec<*const f32> = self.params.iter().map(Vec::as_ptr).collect();
+        slots[frame::PARAMS] = params.as_ptr() as u64;
+        slots[frame::DERIVED] = self.derived.as_mut_ptr() as u64;
+        // SAFETY: the type is that of the ABI.
+        let load: Entry = unsafe { self.loaded.function(symbols::LOAD) };
+        load(slots.as_ptr(), 0, 1);
+    }
+
+    /// Results of all tokens, the sequence cut into these chunks, the last one repeated.
+    fn run(&self, inputs: &[Vec<Tensor>], cut: &[usize], threads: usize) -> Vec<Vec<f64>> {
+        let mut session = Session::new(self);
+        let (mut at, mut n) = (0, 0);
+        let mut rows = Vec::new();
+        while at < inputs.len() {
+            let chunk = cut[n.min(cut.len() - 1)].min(MAX_CHUNK).min(inputs.len() - at);
+            rows.extend(session.chunk(&inputs[at..at + chunk], at, threads));
+            (at, n) = (at + chunk, n + 1);
+        }
+        rows
+    }
+}
+
+struct Session<'m> {
+    machine: &'m Machine,
+    states: Vec<Vec<u64>>,
+}
+
+impl<'m> Session<'m> {
+    fn new(machine: &'m Machine) -> Session<'m> {
+        let bytes = |kind: &StateKind| match kind {
+            StateKind::Fixed { bytes } => *bytes,
+            StateKind::Pages { page_bytes, pinned, pages } => {
+                let all = TOKENS.div_ceil(PAGE_TOKENS);
+                page_bytes * pages.map_or(all, |ring| all.min(pinned + ring))
+            }
+        };
+        let states = &machine.program.descriptor.states;
+        Session { machine, states: states.iter().map(|s| vec![0; bytes(&s.kind) / 8 + 1]).collect() }
+    }
+
+    fn chunk(&mut self, inputs: &[Vec<Tensor>], at: usize, threads: usize) -> Vec<Vec<f64>> {
+        let d = &self.machine.program.descriptor;
+        let reals: Vec<Vec<f32>> = columns(inputs, |x| x as f32);
+        let integers: Vec<Vec<i64>> = columns(inputs, |x| x as i64);
+        let pointer = |n: usize| match d.inputs[n].elem {
+            Elem::F32 => reals[n].as_ptr().cast::<u8>(),
+            Elem::I64 => integers[n].as_ptr().cast::<u8>(),
+        };
+        let inputs_table: Vec<*const u8> = (0..d.inputs.len()).map(pointer).collect();
+        let width: usize = d.outputs[0].shape.iter().product();
+        let mut out = vec![0_f32; width * inputs.len()];
+        let outputs = [out.as_mut_ptr()];
+        let states: Vec<*mut u64> = self.states.iter_mut().map(Vec::as_mut_ptr).collect();
+        let params: Vec<*const f32> = self.machine.params.iter().map(Vec::as_ptr).collect();
+        // Rubbish in the arena: nothing may be read before it is written.
+        let mut arena = vec![u64::MAX; d.arena_bytes / 8 + 8];
+        let mut scratch = vec![u64::MAX; d.scratch_bytes * threads / 8 + 16];
+        let align = |p: *mut u64| (p as u64).next_multiple_of(64);
+        let meeting = Meeting { call: meet, barrier: Barrier::new(threads) };
+        let mut slots = [0_u64; frame::SLOTS];
+        slots[frame::PARAMS] = params.as_ptr() as u64;
+        slots[frame::DERIVED] = self.machine.derived.as_ptr() as u64;
+        slots[frame::STATES] = states.as_ptr() as u64;
+        slots[frame::ARENA] = align(arena.as_mut_ptr());
+        slots[frame::INPUTS] = inputs_table.as_ptr() as u64;
+        slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
+        slots[frame::CHUNK] = inputs.len() as u64;
+        slots[frame::POSITION] = at as u64;
+        slots[frame::SCRATCH] = align(scratch.as_mut_ptr());
+        slots[frame::BARRIER] = &raw const meeting as u64;
+        // SAFETY: the type is that of the ABI.
+        let step: Entry = unsafe { self.machine.loaded.function(symbols::STEP) };
+        std::thread::scope(|scope| {
+            for tid in 0..threads {
+                let slots = &slots;
+                scope.spawn(move || step(slots.as_ptr(), tid as i64, threads as i64));
+            }
+        });
+        out.chunks(width.max(1)).map(|row| row.iter().map(|x| f64::from(*x)).collect()).collect()
+    }
+}
+
+/// Rows of each input one behind the other.
+fn columns<T>(inputs: &[Vec<Tensor>], convert: impl Fn(f64) -> T) -> Vec<Vec<T>> {
+    let streams = inputs.first().map_or(0, Vec::len);
+    let column = |n: usize| inputs.iter().flat_map(|row| &row[n].data).map(|x| convert(*x)).collect();
+    (0..streams).map(column).collect()
+}
+
+/// The runtime's part: calls the function that the first word of the meeting names.
+fn add_barrier(program: &mut Program) {
+    let mut f = Func::new(symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+    let (meeting, zero) = (f.param(0), f.i64(0));
+    let p = f.gep(meeting, zero, Scalar::I64);
+    let call = f.load(p, Ty::Ptr);
+    f.stmt(format_args!("llvm.call {call}({meeting}) : !llvm.ptr, (!llvm.ptr) -> ()"));
+    program.module.define(f);
+}
+
+fn reference(random: &RandomModel, seed: u64, inputs: &[Vec<Tensor>]) -> Vec<Vec<f64>> {
+    let params = random.param_values(seed);
+    let mut evaluator = ModelEvaluator::new(&random.model, |call, p| {
+        Ok::<_, seqc_ir::eval::EvalError>(params[call][p].clone())
+    })
+    .unwrap_or_else(|error| panic!("{error}"));
+    inputs.iter().map(|row| evaluator.step(row).unwrap_or_else(|e| panic!("{e}"))[0].data.clone()).collect()
+}
+
+fn distance(found: &[Vec<f64>], expected: &[Vec<f64>]) -> f64 {
+    let all = || found.iter().flatten().zip(expected.iter().flatten());
+    let scale = expected.iter().flatten().fold(0.0_f64, |m, x| m.max(x.abs())).max(1e-3);
+    all().fold(0.0_f64, |worst, (a, b)| if (a - b).is_nan() { f64::INFINITY } else { worst.max((a - b).abs()) }) / scale
+}
+
+/// Compares one random model; gives the message of a difference.
+fn check(seed: u64, target: &Target) -> Option<String> {
+    let random = random_model(seed, 1 + seed as usize % 3, 3 + seed as usize % 6);
+    let inputs = random.input_values(seed + 1, TOKENS);
+    let expected = reference(&random, seed, &inputs);
+    let machine = Machine::new(&random, target, seed);
+    let cuts: [(&[usize], usize); 4] = [(&[MAX_CHUNK], 1), (&[1], 1), (&[MAX_CHUNK], 2), (&[7, 1, 16, 2], 2)];
+    for (cut, threads) in cuts {
+        let off = distance(&machine.run(&inputs, cut, threads), &expected);
+        if off > TOLERANCE {
+            return Some(format!("seed {seed}, chunks {cut:?}, {threads} threads: off by {off:e}"));
+        }
+    }
+    None
+}
+
+fn check_seeds(seeds: std::ops::Range<u64>, target: &Target) {
+    let wrong: Vec<String> = seeds.filter_map(|seed| check(seed, target)).collect();
+    assert!(wrong.is_empty(), "{} models differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn cases(default: u64) -> u64 {
+    std::env::var("SEQC_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn random_models_compute_what_the_evaluator_says() {
+    let targets = crate::support::targets();
+    let widest = targets.last().unwrap_or_else(|| panic!("no target"));
+    check_seeds(0..cases(300), widest);
+}
+
+#[test]
+fn random_models_compute_the_same_with_narrow_vectors() {
+    check_seeds(10_000..10_000 + cases(300) / 4, &crate::support::targets()[0]);
+}

@@ -1,0 +1,282 @@
+//! GGUF files: two recorded checkpoints written again as GGUF, imported and evaluated; and files with wrong keys.
+
+use seqc::{
+    import,
+    model::{self, ReadOptions},
+    reference, render,
+    source::Sources,
+};
+use seqc_checkpoint::Checkpoint;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A value of a key, as it is written.
+#[derive(Clone)]
+enum Key {
+    Text(&'static str),
+    Int(u32),
+    Real(f32),
+}
+
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+fn text(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+/// A GGUF file of version 3.
+fn gguf(keys: &[(&str, Key)], tensors: &Tensors) -> Vec<u8> {
+    let mut out = b"GGUF\x03\0\0\0".to_vec();
+    out.extend((tensors.len() as u64).to_le_bytes());
+    out.extend((keys.len() as u64).to_le_bytes());
+    for (name, value) in keys {
+        out.extend(text(name));
+        match value {
+            Key::Text(t) => out.extend([&8_u32.to_le_bytes()[..], &text(t)].concat()),
+            Key::Int(n) => out.extend([4_u32.to_le_bytes(), n.to_le_bytes()].concat()),
+            Key::Real(n) => out.extend([6_u32.to_le_bytes(), n.to_le_bytes()].concat()),
+        }
+    }
+    let mut data: Vec<u8> = Vec::new();
+    for (name, (shape, numbers)) in tensors {
+        out.extend(text(name));
+        out.extend((shape.len() as u32).to_le_bytes());
+        shape.iter().rev().for_each(|n| out.extend((*n as u64).to_le_bytes()));
+        out.extend(0_u32.to_le_bytes());
+        out.extend((data.len() as u64).to_le_bytes());
+        data.extend(numbers.iter().flat_map(|v| v.to_le_bytes()));
+        data.resize(data.len().next_multiple_of(32), 0);
+    }
+    out.resize(out.len().next_multiple_of(32), 0);
+    out.extend(data);
+    out
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/fixtures/hf")
+        .join(name)
+}
+
+fn open(path: &Path) -> Checkpoint {
+    Checkpoint::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn numbers(file: &Checkpoint, name: &str) -> Vec<f32> {
+    let tensor = file.get(name).unwrap_or_else(|| panic!("no {name}"));
+    tensor.to_f32().unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The tensors of a checkpoint under other names, which `rename` finds by the end of theirs; axes of size 1 are dropped.
+fn renamed(dir: &Path, rename: &[(&str, &str)]) -> Tensors {
+    let file = open(&dir.join("model.safetensors"));
+    let mut out = Tensors::new();
+    for name in file.names() {
+        let shape: Vec<usize> = file.get(name).map_or(Vec::new(), |t| t.shape.clone());
+        let shape = shape.into_iter().filter(|n| *n != 1).collect();
+        let layer = name.split('.').find(|part| part.parse::<usize>().is_ok());
+        let (_, to) = rename
+            .iter()
+            .find(|(from, _)| name.ends_with(from))
+            .unwrap_or_else(|| panic!("{name}"));
+        let to = to.replace("{i}", layer.unwrap_or(""));
+        out.insert(to, (shape, numbers(&file, name)));
+    }
+    out
+}
+
+/// Rows of queries or keys in the order of GGUF: the halves of a head as neighbours.
+fn neighbours((shape, data): &mut (Vec<usize>, Vec<f32>), hd: usize) {
+    let (rows, row) = (shape[0], shape[1]);
+    let before = data.clone();
+    for n in 0..rows {
+        let (head, at) = (n / hd, n % hd);
+        let from = head * hd + at / 2 + (at % 2) * (hd / 2);
+        data[n * row..(n + 1) * row].copy_from_slice(&before[from * row..(from + 1) * row]);
+    }
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gguf").join(name);
+    fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
+    dir
+}
+
+/// Imports a file and compares its logits with the recorded ones of a fixture.
+fn check(name: &str, bytes: &[u8]) {
+    let path = scratch(name).join("model.gguf");
+    fs::write(&path, bytes).unwrap_or_else(|e| panic!("{e}"));
+    let mut sources = Sources::default();
+    let output = path.with_extension("yaml");
+    let shown = |sources: &Sources, d: Vec<seqc::diag::Diagnostic>| -> String {
+        d.iter().map(|d| render::human(d, sources, false)).collect()
+    };
+    let imported = import::import(&path, &output, &mut sources);
+    let yaml = imported.unwrap_or_else(|d| panic!("{}", shown(&sources, d)));
+    let built = model::read_text(&output, yaml, &mut sources, &ReadOptions::default())
+        .unwrap_or_else(|d| panic!("{}", shown(&sources, d)));
+    let expected = open(&fixture(name).join("expected.safetensors"));
+    let tokens: Vec<i64> = numbers(&expected, "input_ids").into_iter().map(|t| t as i64).collect();
+    let rows = reference::token_rows(&built.model, &tokens).unwrap_or_else(|e| panic!("{e}"));
+    let outputs = reference::run(&built, &rows).unwrap_or_else(|e| panic!("{e}"));
+    let wanted = numbers(&expected, "logits");
+    assert_eq!(outputs[0].data.len(), wanted.len());
+    let largest = wanted.iter().fold(0.0_f64, |m, v| m.max(f64::from(v.abs())));
+    let pairs = outputs[0].data.iter().zip(&wanted);
+    let off = pairs.map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max) / largest;
+    assert!(off < 2e-5, "{name}: {off:e}");
+}
+
+/// Keys and tensors of the first fixture.
+fn attention_file() -> (Vec<(&'static str, Key)>, Tensors) {
+    let names = [
+        ("embed_tokens.weight", "token_embd.weight"),
+        ("model.norm.weight", "output_norm.weight"),
+        ("input_layernorm.weight", "blk.{i}.attn_norm.weight"),
+        ("post_attention_layernorm.weight", "blk.{i}.ffn_norm.weight"),
+        ("q_proj.weight", "blk.{i}.attn_q.weight"),
+        ("k_proj.weight", "blk.{i}.attn_k.weight"),
+        ("v_proj.weight", "blk.{i}.attn_v.weight"),
+        ("o_proj.weight", "blk.{i}.attn_output.weight"),
+        ("gate_proj.weight", "blk.{i}.ffn_gate.weight"),
+        ("up_proj.weight", "blk.{i}.ffn_up.weight"),
+        ("down_proj.weight", "blk.{i}.ffn_down.weight"),
+    ];
+    let mut tensors = renamed(&fixture("llama"), &names);
+    for (name, tensor) in &mut tensors {
+        if name.contains("attn_q.") || name.contains("attn_k.") {
+            neighbours(tensor, 16);
+        }
+    }
+    let keys = vec![
+        ("general.architecture", Key::Text("llama")),
+        ("llama.embedding_length", Key::Int(64)),
+        ("llama.block_count", Key::Int(3)),
+        ("llama.attention.head_count", Key::Int(4)),
+        ("llama.attention.head_count_kv", Key::Int(2)),
+        ("llama.rope.dimension_count", Key::Int(16)),
+        ("llama.feed_forward_length", Key::Int(160)),
+        ("llama.attention.layer_norm_rms_epsilon", Key::Real(1e-6)),
+        ("llama.rope.freq_base", Key::Real(10_000.0)),
+    ];
+    (keys, tensors)
+}
+
+#[test]
+fn an_attention_model_gives_the_recorded_results() {
+    let (keys, tensors) = attention_file();
+    check("llama", &gguf(&keys, &tensors));
+}
+
+#[test]
+fn a_state_space_model_gives_the_recorded_results() {
+    let names = [
+        ("embeddings.weight", "token_embd.weight"),
+        ("norm_f.weight", "output_norm.weight"),
+        ("norm.weight", "blk.{i}.attn_norm.weight"),
+        ("in_proj.weight", "blk.{i}.ssm_in.weight"),
+        ("conv1d.weight", "blk.{i}.ssm_conv1d.weight"),
+        ("conv1d.bias", "blk.{i}.ssm_conv1d.bias"),
+        ("x_proj.weight", "blk.{i}.ssm_x.weight"),
+        ("dt_proj.weight", "blk.{i}.ssm_dt.weight"),
+        ("dt_proj.bias", "blk.{i}.ssm_dt.bias"),
+        ("A_log", "blk.{i}.ssm_a"),
+        (".D", "blk.{i}.ssm_d"),
+        ("out_proj.weight", "blk.{i}.ssm_out.weight"),
+    ];
+    let mut tensors = renamed(&fixture("mamba"), &names);
+    for (name, (_, data)) in &mut tensors {
+        if name.ends_with("ssm_a") {
+            data.iter_mut().for_each(|v| *v = -v.exp());
+        }
+    }
+    let keys = [
+        ("general.architecture", Key::Text("mamba")),
+        ("mamba.embedding_length", Key::Int(64)),
+        ("mamba.block_count", Key::Int(3)),
+        ("mamba.ssm.state_size", Key::Int(16)),
+        ("mamba.ssm.inner_size", Key::Int(160)),
+        ("mamba.ssm.conv_kernel", Key::Int(4)),
+        ("mamba.ssm.time_step_rank", Key::Int(8)),
+        ("mamba.attention.layer_norm_rms_epsilon", Key::Real(1e-5)),
+    ];
+    check("mamba", &gguf(&keys, &tensors));
+}
+
+/// What an import says about a file.
+fn refused(name: &str, bytes: &[u8]) -> String {
+    let path = scratch(name).join("model.gguf");
+    fs::write(&path, bytes).unwrap_or_else(|e| panic!("{e}"));
+    let mut sources = Sources::default();
+    match import::import(&path, &path.with_extension("yaml"), &mut sources) {
+        Ok(_) => panic!("{name} should be refused"),
+        Err(d) => d.iter().map(|d| render::human(d, &sources, false)).collect(),
+    }
+}
+
+#[test]
+fn wrong_keys_are_explained() {
+    let (keys, tensors) = attention_file();
+    let with = |key: &'static str, value: Key| {
+        let mut keys = keys.clone();
+        keys.retain(|(k, _)| *k != key);
+        keys.push((key, value));
+        gguf(&keys, &tensors)
+    };
+    for (name, key, value, says) in [
+        (
+            "kind",
+            "general.architecture",
+            Key::Text("lama"),
+            "did you mean `llama`?",
+        ),
+        ("zero", "llama.attention.head_count", Key::Int(0), "size"),
+        ("three", "llama.attention.head_count_kv", Key::Int(3), "key heads"),
+        ("huge", "llama.block_count", Key::Int(u32::MAX), "up to"),
+        ("wide", "llama.embedding_length", Key::Int(u32::MAX), "too large"),
+        ("more", "llama.block_count", Key::Int(4), "blk.3.attn_norm.weight"),
+        ("word", "llama.embedding_length", Key::Text("many"), "string"),
+        (
+            "infinite",
+            "llama.attention.head_count",
+            Key::Real(f32::INFINITY),
+            "size",
+        ),
+    ] {
+        let text = refused(name, &with(key, value));
+        assert!(text.contains(says), "{name}: {text}");
+        assert!(!text.contains("bug in seqc"), "{name}: {text}");
+    }
+    let text = refused("nothing", &gguf(&[], &Tensors::new()));
+    assert!(text.contains("general.architecture"), "{text}");
+}
+
+#[test]
+fn changed_files_are_answered() {
+    let (keys, tensors) = attention_file();
+    let whole = gguf(&keys, &tensors);
+    let path = scratch("changed").join("model.gguf");
+    let mut state = 12_345_u64;
+    let mut below = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % n
+    };
+    for round in 0..120 {
+        let mut bytes = whole.clone();
+        match round % 3 {
+            0 => bytes.truncate(below(4000)),
+            1 => (0..4).for_each(|_| bytes[below(1200)] = below(256) as u8),
+            _ => bytes[below(600)] ^= 1 << below(8),
+        }
+        fs::write(&path, &bytes).unwrap_or_else(|e| panic!("{e}"));
+        let mut sources = Sources::default();
+        if let Err(diagnostics) = import::import(&path, &path.with_extension("yaml"), &mut sources) {
+            for d in &diagnostics {
+                assert_ne!(d.code, "internal", "{}", render::human(d, &sources, false));
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What is recognised, and that no bound is ever too small.
+
+use super::*;
+use seqc_ir::eval::{apply_binary, apply_unary};
+
+fn binary(op: BinaryOp, x: ScoreExpr, y: ScoreExpr) -> ScoreExpr {
+    ScoreExpr::Binary(op, Box::new(x), Box::new(y))
+}
+
+fn unary(op: UnaryOp, x: ScoreExpr) -> ScoreExpr {
+    ScoreExpr::Unary(op, Box::new(x))
+}
+
+fn number(c: f64) -> ScoreExpr {
+    ScoreExpr::Const(c)
+}
+
+fn distance() -> ScoreExpr {
+    binary(BinaryOp::Sub, ScoreExpr::QueryPos, ScoreExpr::KeyPos)
+}
+
+fn segment(x: ScoreExpr, size: f64) -> ScoreExpr {
+    unary(UnaryOp::Floor, binary(BinaryOp::Div, x, number(size)))
+}
+
+fn check(predicate: &ScoreExpr, distance: Option<u64>, first: u64) {
+    assert_eq!(
+        Keep::of_predicate(predicate, 4),
+        Keep { distance, first },
+        "{predicate:?}"
+    );
+}
+
+#[test]
+fn windows_in_any_arrangement() {
+    use BinaryOp::*;
+    let (i, j) = (ScoreExpr::QueryPos, ScoreExpr::KeyPos);
+    check(&binary(Lt, distance(), number(8.0)), Some(8), 0);
+    check(&binary(Le, distance(), number(8.0)), Some(9), 0);
+    check(&binary(Gt, number(2.5), distance()), Some(3), 0);
+    check(&binary(Gt, j.clone(), binary(Sub, i.clone(), number(8.0))), Some(8), 0);
+    check(&binary(Le, i.clone(), binary(Add, j.clone(), number(8.0))), Some(9), 0);
+    check(&unary(UnaryOp::Not, binary(Ge, distance(), number(8.0))), Some(8), 0);
+    check(&binary(Lt, j.clone(), number(4.0)), Some(0), 4);
+    check(&binary(Eq, i.clone(), j.clone()), Some(1), 0);
+    check(&binary(Lt, unary(UnaryOp::Abs, distance()), number(5.0)), Some(5), 0);
+    check(&binary(Lt, distance(), number(f64::INFINITY)), None, 0);
+    check(&binary(Ne, i, j), None, 0);
+}
+
+#[test]
+fn combinations() {
+    use BinaryOp::*;
+    let window = || binary(Lt, distance(), number(2044.0));
+    let sinks = binary(Lt, ScoreExpr::KeyPos, number(4.0));
+    let both = binary(Or, sinks.clone(), window());
+    check(&both, Some(2044), 4);
+    assert_eq!(Keep::of_predicate(&both, 1).bound(), "min(T, 4 + 2044)");
+    let gate = binary(Ne, ScoreExpr::KeyStream(0), number(0.0));
+    check(&gate, None, 0);
+    check(&binary(And, window(), gate.clone()), Some(2044), 0);
+    check(&binary(Or, window(), gate), None, 0);
+    let shorter = binary(Lt, distance(), number(7.0));
+    check(&binary(And, window(), shorter.clone()), Some(7), 0);
+    let choice = ScoreExpr::Select(Box::new(sinks), Box::new(number(1.0)), Box::new(shorter));
+    check(&choice, Some(7), 4);
+    check(&number(0.0), Some(0), 0);
+    let reach = binary(Mul, number(3.0), binary(Add, ScoreExpr::Head, number(1.0)));
+    check(&binary(Lt, distance(), reach), Some(12), 0);
+    let capped = binary(Min, distance(), number(64.0));
+    check(&binary(Lt, capped.clone(), number(8.0)), Some(8), 0);
+    check(&binary(Lt, capped, number(65.0)), None, 0);
+}
+
+#[test]
+fn segments() {
+    use BinaryOp::*;
+    let (i, j) = (segment(ScoreExpr::QueryPos, 6.0), segment(ScoreExpr::KeyPos, 6.0));
+    check(&binary(Eq, i.clone(), j.clone()), Some(6), 0);
+    check(&binary(Le, binary(Sub, i.clone(), j.clone()), number(2.0)), Some(18), 0);
+    check(&binary(Lt, i.clone(), binary(Add, j.clone(), number(3.0))), Some(18), 0);
+    let start = binary(Mul, i, number(6.0));
+    check(&binary(Ge, ScoreExpr::KeyPos, start), Some(6), 0);
+    let rest = |x| binary(Mod, x, number(6.0));
+    let same = binary(Sub, ScoreExpr::QueryPos, rest(ScoreExpr::QueryPos));
+    check(&binary(Ge, ScoreExpr::KeyPos, same), Some(6), 0);
+    check(&binary(Eq, rest(distance()), number(0.0)), None, 0);
+}
+
+#[test]
+fn bounds_read_as_formulas() {
+    let keep = |distance, first| Keep { distance, first }.bound();
+    assert_eq!(keep(None, 4), "T");
+    assert_eq!(keep(Some(512), 0), "min(T, 512)");
+    assert_eq!(keep(Some(0), 4), "min(T, 4)");
+    assert_eq!(keep(Some(0), 0), "0");
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+
+    fn number(&mut self) -> ScoreExpr {
+        number((self.below(49) as f64 - 12.0) / [1.0, 1.0, 1.0, 2.0, 3.0][self.below(5) as usize])
+    }
+
+    fn real(&mut self, depth: u32) -> ScoreExpr {
+        use BinaryOp::*;
+        if depth == 0 {
+            return match self.below(7) {
+                0 | 1 => ScoreExpr::QueryPos,
+                2 | 3 => ScoreExpr::KeyPos,
+                4 => ScoreExpr::Head,
+                _ => self.number(),
+            };
+        }
+        match self.below(9) {
+            0 => unary(
+                [UnaryOp::Neg, UnaryOp::Floor, UnaryOp::Abs][self.below(3) as usize],
+                self.real(depth - 1),
+            ),
+            1 => binary(Mul, self.real(depth - 1), self.number()),
+            2 => binary(Div, self.real(depth - 1), self.number()),
+            3 => segment(self.real(depth - 1), 1.0 + self.below(6) as f64),
+            4 => binary(
+                [Min, Max, Mod][self.below(3) as usize],
+                self.real(depth - 1),
+                self.number(),
+            ),
+            5 => ScoreExpr::Select(
+                Box::new(self.truth(depth - 1)),
+                Box::new(self.real(depth - 1)),
+                Box::new(self.real(depth - 1)),
+            ),
+            n => binary(
+                if n % 2 == 0 { Add } else { Sub },
+                self.real(depth - 1),
+                self.real(depth - 1),
+            ),
+        }
+    }
+
+    fn truth(&mut self, depth: u32) -> ScoreExpr {
+        use BinaryOp::*;
+        if depth == 0 || self.below(3) == 0 {
+            let op = [Lt, Le, Gt, Ge, Eq, Ne][self.below(6) as usize];
+            let depth = self.below(3) as u32;
+            return binary(op, self.real(depth), self.real(depth));
+        }
+        match self.below(4) {
+            0 => unary(UnaryOp::Not, self.truth(depth - 1)),
+            1 => ScoreExpr::Select(
+                Box::new(self.truth(depth - 1)),
+                Box::new(self.truth(depth - 1)),
+                Box::new(self.truth(depth - 1)),
+            ),
+            n => binary(
+                if n == 2 { And } else { Or },
+                self.truth(depth - 1),
+                self.truth(depth - 1),
+            ),
+        }
+    }
+}
+
+fn value(expr: &ScoreExpr, (i, j, head): (f64, f64, f64)) -> f64 {
+    let sub = |e: &ScoreExpr| value(e, (i, j, head));
+    match expr {
+        ScoreExpr::QueryPos => i,
+        ScoreExpr::KeyPos => j,
+        ScoreExpr::Head => head,
+        ScoreExpr::Const(c) => *c,
+        ScoreExpr::Unary(op, x) => apply_unary(*op, sub(x)),
+        ScoreExpr::Binary(op, x, y) => apply_binary(*op, false, sub(x), sub(y)),
+        ScoreExpr::Select(c, a, b) => sub(if sub(c) != 0.0 { a } else { b }),
+        _ => 0.0,
+    }
+}
+
+#[test]
+fn bounds_are_sound() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut bounded = 0;
+    for _ in 0..1500 {
+        let predicate = random.truth(2);
+        let keep = Keep::of_predicate(&predicate, 3);
+        let Some(distance) = keep.distance else { continue };
+        bounded += 1;
+        for i in 0..64u64 {
+            for j in (0..=i).filter(|j| i - j >= distance && *j >= keep.first) {
+                for head in 0..3 {
+                    let seen = value(&predicate, (i as f64, j as f64, f64::from(head))) != 0.0;
+                    assert!(!seen, "query {i} sees key {j} beyond {keep:?}: {predicate:?}");
+                }
+            }
+        }
+    }
+    assert!(bounded > 150, "only {bounded} of the predicates have a bound");
+}

@@ -1,0 +1,277 @@
+//! Chooses which values are stored. Everything else is computed inside the kernels that use it.
+//! Does not decide in which kernel anything is computed.
+
+use super::{cost, scan::Mode, wiring};
+use crate::{
+    index::{Lin, Stride, linearise},
+    recurrence::Recurrence,
+};
+use seqc_ir::{Elem, Graph, Op, Stage, Value};
+use std::collections::{HashMap, HashSet};
+
+/// Cost of a store and of a load, in additions.
+const MEMORY: f64 = 1.0;
+/// What one more loop costs.
+const LOOP: f64 = 32.0;
+/// Load-stage values above this many entries are stored only where computing them is costly.
+const LARGE: usize = 1 << 16;
+
+/// The parameters that are read only as matrices or tables: those stay in the encoding of the checkpoint, all others
+/// are needed as f32.
+pub fn native_params(graph: &Graph) -> Vec<bool> {
+    let stages = graph.stages();
+    let mut native = vec![true; graph.params.len()];
+    for v in graph.live_order() {
+        if let Op::Param(n) = graph.op(v) {
+            native[*n] &= only_matrix(graph, &stages, v);
+        }
+    }
+    for (_, v) in &graph.outputs {
+        if let Op::Param(n) = graph.op(*v) {
+            native[*n] = false;
+        }
+    }
+    native
+}
+
+fn only_matrix(graph: &Graph, stages: &[Stage], v: Value) -> bool {
+    graph.users(v).into_iter().all(|user| match graph.op(user) {
+        Op::Reshape => only_matrix(graph, stages, user),
+        Op::MatVec => stages[user.0 as usize] == Stage::Token && graph.operands(user)[1] != v,
+        Op::Gather => {
+            let rank = graph.ty(v).rank() == 2 && matches!(graph.op(v), Op::Param(_));
+            rank && stages[user.0 as usize] == Stage::Token && graph.operands(user)[1] != v
+        }
+        _ => false,
+    })
+}
+
+/// What the choice starts from.
+pub(super) struct Choose<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) order: &'a [Value],
+    pub(super) stages: &'a [Stage],
+    pub(super) recurrences: &'a [Recurrence],
+    pub(super) modes: &'a [Mode],
+}
+
+impl Choose<'_> {
+    /// The stored values.
+    pub(super) fn stored(&self) -> HashSet<Value> {
+        let mut forced = HashSet::new();
+        for v in self.order {
+            self.force(*v, &mut forced);
+        }
+        for (_, v) in &self.graph.outputs {
+            if !self.is_leaf(*v) {
+                forced.insert(*v);
+            }
+        }
+        for (recurrence, mode) in self.recurrences.iter().zip(self.modes) {
+            self.force_states(recurrence, *mode, &mut forced);
+        }
+        self.by_cost(forced)
+    }
+
+    fn is_leaf(&self, v: Value) -> bool {
+        matches!(self.graph.op(v), Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_))
+    }
+
+    fn stage(&self, v: Value) -> Stage {
+        self.stages[v.0 as usize]
+    }
+
+    /// Stores `v`, or what its operation must find in memory.
+    fn force(&self, v: Value, forced: &mut HashSet<Value>) {
+        let operands = self.graph.operands(v);
+        let token = self.stage(v) == Stage::Token;
+        match self.graph.op(v) {
+            Op::MatVec if token => {
+                forced.insert(v);
+                self.force_matrix(operands[0], forced);
+                self.force_row(operands[1], forced);
+            }
+            Op::Attend(_) => {
+                forced.insert(v);
+                for o in operands {
+                    self.force_row(o, forced);
+                }
+            }
+            Op::Concat { .. } => {
+                forced.insert(v);
+            }
+            Op::Delay { .. } => {
+                forced.insert(operands[0]);
+            }
+            Op::Gather if matches!(self.graph.op(operands[0]), Op::Param(_)) => {
+                forced.insert(v);
+            }
+            _ => {}
+        }
+        if !token && self.must_exist_at_load(v) {
+            forced.insert(v);
+        }
+    }
+
+    /// A row of `v`: attention and products read whole rows of reals.
+    fn force_row(&self, v: Value, forced: &mut HashSet<Value>) {
+        let real = self.graph.ty(v).elem == Elem::F32;
+        let row = wiring::row_of(self.graph, &|at| forced.contains(&at), v);
+        if real && row.is_some_and(|row| self.graph.ty(row.value).elem == Elem::F32) {
+            return;
+        }
+        let target = if real { wiring::row_to_store(self.graph, v) } else { v };
+        forced.insert(if self.is_leaf(target) { v } else { target });
+    }
+
+    /// The matrix of a product: a parameter as it lies, or a stored one.
+    fn force_matrix(&self, w: Value, forced: &mut HashSet<Value>) {
+        let mut at = w;
+        while matches!(self.graph.op(at), Op::Reshape) {
+            at = self.graph.operands(at)[0];
+        }
+        if !matches!(self.graph.op(at), Op::Param(_)) {
+            forced.insert(at);
+        }
+    }
+
+    /// True for load-stage values that tokens read and that are worth keeping.
+    fn must_exist_at_load(&self, v: Value) -> bool {
+        let used = self.graph.users(v).iter().any(|u| self.stage(*u) == Stage::Token);
+        if !used || self.is_leaf(v) {
+            return false;
+        }
+        match self.graph.op(v) {
+            Op::View(_) | Op::Reshape => self.worth_copying(v),
+            _ => self.graph.ty(v).len() <= LARGE || cost::of_entry(self.graph, v) > 4.0 || self.reads_params(v),
+        }
+    }
+
+    fn reads_params(&self, v: Value) -> bool {
+        matches!(self.graph.op(v), Op::Param(_)) || self.graph.operands(v).iter().any(|o| self.reads_params(*o))
+    }
+
+    /// True for a strided part of something that is not repeated: contiguous it is read faster.
+    fn worth_copying(&self, v: Value) -> bool {
+        let sizes = self.graph.ty(v).sizes();
+        let (source, at) = follow(self.graph, v);
+        let fixed = matches!(self.graph.op(source), Op::Const(_) | Op::Iota { .. });
+        if fixed || self.graph.ty(v).len() > self.graph.ty(source).len() || sizes.is_empty() {
+            return false;
+        }
+        !matches!(at.stride(sizes.len() - 1, 16), Stride::Fixed(0 | 1))
+    }
+
+    fn force_states(&self, recurrence: &Recurrence, mode: Mode, forced: &mut HashSet<Value>) {
+        let nexts = recurrence.states.iter().filter_map(|s| self.graph.states[s.0 as usize].next);
+        match mode {
+            Mode::Fused => {}
+            Mode::Cut => {
+                let inner = super::scan::inner_values(self.graph, recurrence);
+                forced.extend(self.order.iter().filter(|v| self.reduces(**v, &inner)));
+            }
+            Mode::Stored => forced.extend(nexts.filter(|v| !self.is_leaf(*v))),
+            // Also previous values of other states: all states change at once.
+            Mode::Loop => forced.extend(nexts),
+        }
+    }
+
+    /// True for the first reduction over something that is computed from `inner`.
+    fn reduces(&self, v: Value, inner: &HashSet<Value>) -> bool {
+        let mut work = self.graph.operands(v);
+        if !matches!(self.graph.op(v), Op::Reduce { .. }) {
+            return false;
+        }
+        while let Some(at) = work.pop() {
+            if inner.contains(&at) {
+                return true;
+            }
+            if !matches!(self.graph.op(at), Op::Reduce { .. } | Op::MatVec | Op::Attend(_)) {
+                work.extend(self.graph.operands(at));
+            }
+        }
+        false
+    }
+
+    /// Adds values that are cheaper stored than computed again wherever they are used.
+    fn by_cost(&self, mut stored: HashSet<Value>) -> HashSet<Value> {
+        let barred: HashSet<Value> = self
+            .recurrences
+            .iter()
+            .zip(self.modes)
+            .filter(|(_, mode)| !matches!(mode, Mode::Loop))
+            .flat_map(|(r, _)| r.members.iter().copied())
+            .collect();
+        let costs = self.costs(&stored, &barred);
+        let mut evals: HashMap<Value, f64> = HashMap::new();
+        for v in self.order.iter().rev() {
+            let len = self.graph.ty(*v).len() as f64;
+            let count = evals.get(v).copied().unwrap_or(0.0);
+            let free = self.is_leaf(*v) || barred.contains(v) || stored.contains(v) || self.is_index(*v);
+            let again = count * costs[v];
+            let once = len * costs[v] + (len + count) * MEMORY + LOOP;
+            if !free && again > once {
+                stored.insert(*v);
+            }
+            let runs = if stored.contains(v) { len } else { count };
+            for o in self.graph.operands(*v) {
+                *evals.entry(o).or_default() += runs * self.factor(*v);
+            }
+        }
+        stored
+    }
+
+    /// Views and reshapes are free: what they read may be stored, they are not.
+    fn is_index(&self, v: Value) -> bool {
+        matches!(self.graph.op(v), Op::View(_) | Op::Reshape | Op::Delay { .. })
+    }
+
+    /// Operand entries read for one result entry.
+    fn factor(&self, v: Value) -> f64 {
+        match self.graph.op(v) {
+            Op::Reduce { .. } => {
+                let from = self.graph.ty(self.graph.operands(v)[0]).len();
+                from as f64 / self.graph.ty(v).len().max(1) as f64
+            }
+            // Parts of a concatenation are each read where they go.
+            Op::Concat { .. } => 0.5,
+            _ => 1.0,
+        }
+    }
+
+    /// Cost of one entry with everything inlined that need not be stored.
+    fn costs(&self, stored: &HashSet<Value>, barred: &HashSet<Value>) -> HashMap<Value, f64> {
+        let mut costs: HashMap<Value, f64> = HashMap::new();
+        for v in self.order {
+            let mut sum = cost::of_entry(self.graph, *v);
+            for o in self.graph.operands(*v) {
+                let memory = stored.contains(&o) || barred.contains(&o) || self.is_leaf(o);
+                let one = if memory { MEMORY } else { costs.get(&o).copied().unwrap_or(MEMORY) };
+                sum += one * self.factor(*v);
+            }
+            costs.insert(*v, sum);
+        }
+        costs
+    }
+}
+
+/// Follows views and reshapes to what they read, and the linear index into it over the axes of `v`.
+fn follow(graph: &Graph, v: Value) -> (Value, Lin) {
+    let sizes = graph.ty(v).sizes();
+    let mut at = v;
+    let mut coords: Vec<Lin> = (0..sizes.len()).map(Lin::axis).collect();
+    loop {
+        match graph.op(at) {
+            Op::View(map) => {
+                coords = map.iter().map(|e| Lin::of(e, &coords, &sizes)).collect();
+                at = graph.operands(at)[0];
+            }
+            Op::Reshape => {
+                let flat = linearise(&coords, &graph.ty(at).sizes());
+                at = graph.operands(at)[0];
+                coords = crate::index::delinearise(&flat, &graph.ty(at).sizes(), &sizes);
+            }
+            _ => return (at, linearise(&coords, &graph.ty(at).sizes())),
+        }
+    }
+}

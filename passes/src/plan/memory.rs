@@ -1,0 +1,151 @@
+//! Where buffers lie: offsets in the arena of activations, shared by what is never needed at the same time.
+
+use super::{BufferId, Kernel, Plan, Rows, inline::Walk, wiring};
+use seqc_ir::{Graph, Op, Value};
+use std::collections::BTreeSet;
+
+/// Buffers begin at multiples of this many bytes: a cache line.
+const ALIGN: usize = 64;
+
+/// Byte offsets of buffers.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Offset of each buffer: in the derived arena for load-stage buffers, else in the activations. Buffers of layer
+    /// results lie elsewhere and have none.
+    pub offsets: Vec<Option<usize>>,
+    /// Bytes of activations.
+    pub arena: usize,
+    /// Bytes of the derived arena.
+    pub derived: usize,
+}
+
+/// Places the buffers of a plan for chunks of at most `rows` tokens.
+pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
+    let mut layout = Layout { offsets: vec![None; plan.buffers.len()], arena: 0, derived: 0 };
+    let lives = lifetimes(graph, plan);
+    let mut placed: Vec<(usize, usize, (usize, usize))> = Vec::new();
+    for (i, buffer) in plan.buffers.iter().enumerate() {
+        let row = buffer.len * buffer.entry_bytes();
+        match buffer.rows {
+            _ if buffer.output.is_some() => {}
+            Rows::Load => {
+                layout.offsets[i] = Some(layout.derived);
+                layout.derived = (layout.derived + row).next_multiple_of(ALIGN);
+            }
+            Rows::Token | Rows::Single => {
+                let count = if buffer.rows == Rows::Single { 1 } else { rows + buffer.history };
+                let bytes = (row * count).next_multiple_of(ALIGN).max(ALIGN);
+                let at = free_place(&placed, bytes, lives[i]);
+                placed.push((at, bytes, lives[i]));
+                layout.offsets[i] = Some(at);
+                layout.arena = layout.arena.max(at + bytes);
+            }
+        }
+    }
+    layout
+}
+
+/// The lowest offset at which nothing lies that lives at the same time.
+fn free_place(placed: &[(usize, usize, (usize, usize))], bytes: usize, life: (usize, usize)) -> usize {
+    let mut taken: Vec<(usize, usize)> = placed
+        .iter()
+        .filter(|(_, _, other)| other.0 <= life.1 && life.0 <= other.1)
+        .map(|(at, bytes, _)| (*at, at + bytes))
+        .collect();
+    taken.sort_unstable();
+    let mut at = 0;
+    for (from, to) in taken {
+        if from >= at + bytes {
+            break;
+        }
+        at = at.max(to);
+    }
+    at
+}
+
+/// First and last kernel that touches each buffer; histories are touched before the first and after the last.
+fn lifetimes(graph: &Graph, plan: &Plan) -> Vec<(usize, usize)> {
+    let mut lives = vec![(usize::MAX, 0); plan.buffers.len()];
+    for (k, kernel) in plan.kernels.iter().enumerate() {
+        for b in touched(graph, plan, kernel) {
+            lives[b.0] = (lives[b.0].0.min(k), lives[b.0].1.max(k));
+        }
+    }
+    for (life, buffer) in lives.iter_mut().zip(&plan.buffers) {
+        if buffer.history > 0 || life.0 == usize::MAX {
+            *life = (0, plan.kernels.len());
+        }
+    }
+    lives
+}
+
+/// Buffers that a kernel reads or writes.
+fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
+    let mut found = BTreeSet::new();
+    let mut nests = Vec::new();
+    let rows = |values: Vec<Value>, found: &mut BTreeSet<BufferId>| {
+        let rows = values.into_iter().filter_map(|v| wiring::row_of(graph, &|at| plan.is_stored(at), v));
+        found.extend(rows.filter_map(|row| plan.stored.get(&row.value)));
+    };
+    match kernel {
+        Kernel::Products(products) => {
+            for matmul in products {
+                for v in &matmul.products {
+                    found.extend(plan.stored.get(v));
+                    rows(graph.operands(*v)[1..].to_vec(), &mut found);
+                }
+                nests.extend(&matmul.epilogue);
+            }
+        }
+        Kernel::Tokens(tokens) => nests.extend(tokens),
+        Kernel::Scan(scan) => {
+            nests.extend(&scan.outputs);
+            let nexts = scan.states.iter().filter_map(|s| graph.states[s.0 as usize].next);
+            nexts.for_each(|v| reads(graph, plan, v, &mut found));
+        }
+        Kernel::Attend(v) => {
+            found.extend(plan.stored.get(v));
+            rows(graph.operands(*v), &mut found);
+        }
+        Kernel::Loop(body) => found.extend(body.iter().flat_map(|kernel| touched(graph, plan, kernel))),
+        Kernel::Commit(states) => {
+            let nexts = states.iter().filter_map(|s| graph.states[s.0 as usize].next);
+            found.extend(nexts.filter_map(|v| plan.stored.get(&v)));
+        }
+    }
+    for nest in nests {
+        found.insert(nest.into);
+        found.extend(plan.stored.get(&nest.value));
+        reads(graph, plan, nest.value, &mut found);
+    }
+    found
+}
+
+impl Plan {
+    /// Buffers that a kernel writes.
+    pub fn writes(&self, kernel: &Kernel) -> BTreeSet<BufferId> {
+        let nests = |list: &[super::Nest]| list.iter().map(|nest| nest.into).collect::<BTreeSet<_>>();
+        match kernel {
+            Kernel::Products(products) => {
+                let mut found: BTreeSet<BufferId> = products.iter().flat_map(|m| nests(&m.epilogue)).collect();
+                found.extend(products.iter().flat_map(|m| &m.products).filter_map(|v| self.stored.get(v)));
+                found
+            }
+            Kernel::Tokens(list) => nests(list),
+            Kernel::Scan(scan) => nests(&scan.outputs),
+            Kernel::Attend(v) => self.stored.get(v).copied().into_iter().collect(),
+            Kernel::Loop(body) => body.iter().flat_map(|kernel| self.writes(kernel)).collect(),
+            Kernel::Commit(_) => BTreeSet::new(),
+        }
+    }
+}
+
+/// Buffers below a value, through the members of recurrences too.
+fn reads(graph: &Graph, plan: &Plan, v: Value, found: &mut BTreeSet<BufferId>) {
+    let stop = |at: Value| plan.is_stored(at);
+    for leaf in (Walk { graph, stop: &stop }).leaves(v) {
+        if !matches!(graph.op(leaf.value), Op::Prev(_)) || plan.is_stored(leaf.value) {
+            found.extend(plan.stored.get(&leaf.value));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Which stored row a value is a contiguous part of: what matrix products and attention read without a copy.
+
+use crate::index::{Lin, delinearise, linearise};
+use seqc_ir::{Graph, Op, Value};
+
+/// A contiguous part of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What the row belongs to: a stored value, an input or a parameter.
+    pub value: Value,
+    /// Entry at which the part begins.
+    pub offset: i64,
+}
+
+/// The row that `v` is a part of, when it is one: views and reshapes that keep entries in order are followed.
+/// `stored` says which values have rows.
+pub fn row_of(graph: &Graph, stored: &dyn Fn(Value) -> bool, v: Value) -> Option<Row> {
+    let has_row = |at: Value| stored(at) || matches!(graph.op(at), Op::Input(_) | Op::Param(_));
+    follow(graph, &has_row, v).filter(|row| has_row(row.value))
+}
+
+/// The value that should get a row so that `v` has one: `v` itself, or what it is the same row of.
+pub(super) fn row_to_store(graph: &Graph, v: Value) -> Value {
+    match follow(graph, &|_| false, v) {
+        Some(row) if row.offset == 0 && graph.ty(row.value).len() == graph.ty(v).len() => row.value,
+        _ => v,
+    }
+}
+
+/// Follows views and reshapes until `stop` holds, as long as entries stay in order.
+fn follow(graph: &Graph, stop: &dyn Fn(Value) -> bool, v: Value) -> Option<Row> {
+    let sizes = [graph.ty(v).len()];
+    let mut at = v;
+    let mut coords = delinearise(&Lin::axis(0), &graph.ty(v).sizes(), &sizes);
+    while !stop(at) {
+        match graph.op(at) {
+            Op::View(map) => {
+                coords = map.iter().map(|e| Lin::of(e, &coords, &sizes)).collect();
+                at = graph.operands(at)[0];
+            }
+            Op::Reshape => {
+                let flat = linearise(&coords, &graph.ty(at).sizes());
+                at = graph.operands(at)[0];
+                coords = delinearise(&flat, &graph.ty(at).sizes(), &sizes);
+            }
+            _ => break,
+        }
+    }
+    let mut flat = linearise(&coords, &graph.ty(at).sizes());
+    let offset = std::mem::take(&mut flat.constant);
+    (flat == Lin::axis(0) || sizes[0] == 1 && flat == Lin::default()).then_some(Row { value: at, offset })
+}
