@@ -6,6 +6,7 @@ pub mod diag;
 pub mod driver;
 pub mod effective;
 pub mod elaborate;
+pub mod explain;
 pub mod import;
 pub mod known;
 pub mod library;

@@ -118,8 +118,32 @@ pub struct Output {
     pub data: Vec<f64>,
 }
 
+/// Most elements of one tensor that is evaluated.
+const MAX_TENSOR: usize = 1 << 28;
+
+/// Most elements of all parameters.
+const MAX_PARAMETERS: usize = 1 << 31;
+
+/// Refuses models that would fill the memory.
+fn check_size(built: &Built) -> Result<(), Error> {
+    let mut total = 0_usize;
+    for call in &built.model.calls {
+        let graph = built.model.graph(call);
+        let largest = graph.values().into_iter().map(|v| graph.ty(v).len()).max();
+        total = graph.params.iter().fold(total, |n, p| n.saturating_add(p.ty.len()));
+        if largest.is_some_and(|n| n > MAX_TENSOR) || total > MAX_PARAMETERS {
+            let name = &call.name;
+            return Err(Error::Missing(format!(
+                "`{name}` is too large for the evaluator: {MAX_TENSOR} elements a tensor, {MAX_PARAMETERS} in all parameters"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The model's outputs for every token.
 pub fn run(built: &Built, rows: &[Vec<Tensor>]) -> Result<Vec<Output>, Error> {
+    check_size(built)?;
     check_range(built, rows)?;
     let mut evaluator = evaluator(built)?;
     let results = if built.model.is_causal() {

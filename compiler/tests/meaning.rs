@@ -141,6 +141,75 @@ fn functions_apply_entry_by_entry_and_to_tensors() {
 }
 
 #[test]
+fn an_index_outside_is_the_nearest_inside() {
+    each("beyond", "  reshape(x[t * 5 - 1], 1)", |x, t| {
+        vec![x[(t * 5 - 1).clamp(0, 3) as usize]]
+    });
+    each(
+        "beyond-table",
+        "  dim rows = 2\n  table[rows, d] = rows + d\n  lookup(table, 2 * t - t)",
+        |_, t| (0..4).map(|i| t.min(1) as f64 + f64::from(i)).collect(),
+    );
+}
+
+#[test]
+fn lists_of_numbers_are_vectors() {
+    each(
+        "list",
+        "  y[d] = [10, 20, 30, 40][d] * x[d] + [1, 2][1]\n  y",
+        |x, _| (0..4).map(|i| (10 * (i + 1)) as f64 * x[i] + 2.0).collect(),
+    );
+    each("list-stream", "  reshape([7, 8, 9][t % 3], 1)", |_, t| {
+        vec![[7.0, 8.0, 9.0][t as usize % 3]]
+    });
+}
+
+#[test]
+fn sizes_are_meant_where_sizes_stand() {
+    each(
+        "bounds",
+        "  dim n = 4\n  y[n] = sum(m < n: if m <= n then x[m] else 0)\n  y",
+        |x, _| (0..4).map(|i| x[..=i].iter().sum()).collect(),
+    );
+}
+
+#[test]
+fn states_move_along_axes_and_live_in_functions() {
+    let body = "  dim n = 3\n  s[n, d] = if n == 0 then x[d] else prev(s)[(n + 2) % 3, d]\n  flatten(s)";
+    let at = |t: usize, k: usize| t.checked_sub(k).map_or([0.0; 4], |t| ROWS[t].0);
+    let wanted: Vec<Vec<f64>> = (0..4).map(|t| (0..3).flat_map(|k| at(t, k)).collect()).collect();
+    close("register", &run("register", body, &ROWS), &wanted);
+    let body = "  y = x + 0\n  prev(prev(y)) + prev(x; init = 5)";
+    let before = |t: usize| if t == 0 { [5.0; 4] } else { at(t, 1) };
+    let wanted: Vec<Vec<f64>> = (0..4)
+        .map(|t| (0..4).map(|i| at(t, 2)[i] + before(t)[i]).collect())
+        .collect();
+    close("twice", &run("twice", body, &ROWS), &wanted);
+    let (mut a, mut b) = ([0.0; 4], [0.0; 4]);
+    let wanted = ROWS.map(|(x, _)| {
+        a = std::array::from_fn(|i| 0.5 * a[i] + x[i]);
+        b = std::array::from_fn(|i| 0.25 * b[i] + a[i]);
+        b.to_vec()
+    });
+    let body = "  mean_of(mean_of(x; a = 0.5); a = 0.25)\n}\nfn mean_of(u; a) {\n  h = a * prev(h) + u\n  h";
+    close("function", &run("function", body, &ROWS), &wanted);
+}
+
+#[test]
+fn filters_run_over_matrices() {
+    let body = "  dim p = 2\n  dim q = 2\n  dim k = 2\n  w[p, q, k] = if k == 1 then 1 + p else 2 + q\n  flatten(causal_conv(reshape(x, p, q), w))";
+    let at = |t: usize, k: usize| t.checked_sub(k).map_or([0.0; 4], |t| ROWS[t].0);
+    let wanted: Vec<Vec<f64>> = (0..4)
+        .map(|t| {
+            (0..4)
+                .map(|i| (1 + i / 2) as f64 * at(t, 0)[i] + (2 + i % 2) as f64 * at(t, 1)[i])
+                .collect()
+        })
+        .collect();
+    close("matrix-filter", &run("matrix-filter", body, &ROWS), &wanted);
+}
+
+#[test]
 fn conditions_select() {
     each("select", "  y = if x > 0 && t != 3 then x else -1\n  y", |x, t| {
         x.map(|v| if v > 0.0 && t != 3 { v } else { -1.0 }).to_vec()

@@ -2,7 +2,7 @@
 //! Does not touch contractions of two streams: those stay reductions.
 
 use crate::index::{Lin, linearise};
-use seqc_ir::{BinaryOp, Graph, Op, ReduceOp, Stage, Ty, Value};
+use seqc_ir::{BinaryOp, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value};
 
 /// `sum(k: w[n, k] * x[k])` with `w` of stage load becomes [`Op::MatVec`].
 pub fn matrix_products(graph: &mut Graph) {
@@ -17,7 +17,7 @@ pub fn matrix_products(graph: &mut Graph) {
         let mut w_sizes = ty.sizes();
         w_sizes.push(k);
         let w = reshaped(graph, found.w, Ty::new(seqc_ir::Elem::F32, dims(w_sizes)));
-        let x = reshaped(graph, found.x, Ty::new(seqc_ir::Elem::F32, dims(vec![k])));
+        let x = part(graph, (found.x, found.offset), k);
         let name = graph.node(v).name.clone();
         let new = graph.add(Op::MatVec, ty, &[w, x]);
         graph.set_name(new, name);
@@ -27,7 +27,9 @@ pub fn matrix_products(graph: &mut Graph) {
 
 struct Product {
     w: Value,
+    /// What the vector is a part of, and the entry at which the part begins.
     x: Value,
+    offset: i64,
     sizes: Vec<usize>,
 }
 
@@ -52,10 +54,10 @@ fn product(graph: &Graph, stages: &[Stage], v: Value) -> Option<Product> {
         if stages[w.0 as usize] != Stage::Load || stages[x.0 as usize] != Stage::Token {
             continue;
         }
-        let ((w_from, w_at), (x_from, x_at)) = (source(graph, w, &sizes), source(graph, x, &sizes));
+        let ((w_from, w_at), (x_from, mut x_at)) = (source(graph, w, &sizes), source(graph, x, &sizes));
+        let offset = std::mem::take(&mut x_at.constant);
         let reduced: Vec<Lin> = (sizes.len() - axes..sizes.len()).map(Lin::axis).collect();
-        let k: usize = sizes[sizes.len() - axes..].iter().product();
-        if x_at != linearise(&reduced, &sizes[sizes.len() - axes..]) || graph.ty(x_from).len() != k {
+        if x_at != linearise(&reduced, &sizes[sizes.len() - axes..]) {
             continue;
         }
         let all: Vec<Lin> = (0..sizes.len()).map(Lin::axis).collect();
@@ -66,12 +68,18 @@ fn product(graph: &Graph, stages: &[Stage], v: Value) -> Option<Product> {
             return Some(Product {
                 w: w_from,
                 x: x_from,
+                offset,
                 sizes,
             });
         }
         // One that repeats entries (a broadcast) is cheaper as the reduction it was.
         if total <= graph.ty(w_from).len() {
-            return Some(Product { w, x: x_from, sizes });
+            return Some(Product {
+                w,
+                x: x_from,
+                offset,
+                sizes,
+            });
         }
     }
     None
@@ -95,6 +103,18 @@ fn source(graph: &Graph, v: Value, sizes: &[usize]) -> (Value, Lin) {
             _ => return (at, linearise(&coords, &graph.ty(at).sizes())),
         }
     }
+}
+
+/// Entries `offset..offset + k` of a tensor in row-major order.
+fn part(graph: &mut Graph, (x, offset): (Value, i64), k: usize) -> Value {
+    let row = |n| Ty::new(seqc_ir::Elem::F32, vec![seqc_ir::Dim::new("", n)]);
+    let len = graph.ty(x).len();
+    let flat = reshaped(graph, x, row(len));
+    if len == k {
+        return flat;
+    }
+    let at = IndexExpr::Add(Box::new(IndexExpr::Axis(0)), Box::new(IndexExpr::Const(offset)));
+    graph.add(Op::View(vec![at]), row(k), &[flat])
 }
 
 fn reshaped(graph: &mut Graph, v: Value, ty: Ty) -> Value {

@@ -107,7 +107,8 @@ impl CSession {
         let (logits, place) = (&mut self.logits, self.place);
         self.session
             .feed(&[Values::I64(all)], &Cut::default(), Wanted::Last, |outputs| {
-                *logits = outputs.floats(place);
+                logits.clear();
+                logits.extend(outputs.floats(place));
                 Ok(())
             })
     }

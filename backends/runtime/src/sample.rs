@@ -2,6 +2,9 @@
 
 use crate::{Error, Result, weights::Mix};
 
+/// Tokens less likely than the best by more than this power of e are never drawn: sums in f32 do not see them.
+const NEVER: f32 = 30.0;
+
 /// How a token is drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Sampling {
@@ -47,10 +50,11 @@ impl Sampler {
         if self.sampling.temperature == 0.0 || self.sampling.top_k == 1 {
             return greedy(logits);
         }
-        let mut kept = self.candidates(logits);
-        let Some(&(_, best)) = kept.first() else {
+        let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if !best.is_finite() {
             return greedy(logits);
-        };
+        }
+        let mut kept = self.candidates(logits, best);
         for (_, logit) in &mut kept {
             *logit = ((*logit - best) / self.sampling.temperature).exp();
         }
@@ -67,13 +71,14 @@ impl Sampler {
         kept.last().map_or(0, |(token, _)| *token)
     }
 
-    /// Tokens with their logits, most likely first, at most `top_k`.
-    fn candidates(&self, logits: &[f32]) -> Vec<(usize, f32)> {
+    /// Tokens that may be drawn with their logits, at most `top_k`; most likely first where the order matters.
+    fn candidates(&self, logits: &[f32], best: f32) -> Vec<(usize, f32)> {
+        let lowest = best - NEVER * self.sampling.temperature;
         let mut all: Vec<(usize, f32)> = logits
             .iter()
             .copied()
             .enumerate()
-            .filter(|(_, logit)| !logit.is_nan())
+            .filter(|(_, logit)| *logit >= lowest)
             .collect();
         let order = |a: &(usize, f32), b: &(usize, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         let k = self.sampling.top_k;
@@ -81,7 +86,12 @@ impl Sampler {
             all.select_nth_unstable_by(k - 1, order);
             all.truncate(k);
         }
-        all.sort_unstable_by(order);
+        if self.sampling.top_p < 1.0 {
+            all.sort_unstable_by(order);
+        } else {
+            // Selecting leaves an order of its own.
+            all.sort_unstable_by_key(|(token, _)| *token);
+        }
         all
     }
 }
@@ -157,6 +167,17 @@ mod tests {
         assert_eq!(drawn(sampler(5.0, 2, 1.0, 3)), [1, 2]);
         assert_eq!(drawn(sampler(1.0, 0, 0.5, 3)), [1]);
         assert_eq!(drawn(sampler(9.0, 0, 1.0, 3)), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn logits_that_are_no_numbers_are_never_drawn() {
+        let mut sampler = sampler(1.0, 0, 0.9, 1);
+        for _ in 0..50 {
+            assert_eq!(sampler.next(&[f32::NAN, 1.0, f32::NEG_INFINITY, f32::NAN]), 1);
+        }
+        assert_eq!(sampler.next(&[f32::NAN; 3]), 0);
+        assert_eq!(sampler.next(&[0.0, f32::INFINITY]), 1);
+        assert_eq!(sampler.next(&[]), 0);
     }
 
     #[test]

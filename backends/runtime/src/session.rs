@@ -79,9 +79,9 @@ impl Outputs<'_> {
     }
 
     /// Rows of output `stream`, which is of vectors.
-    pub fn floats(&self, stream: usize) -> Vec<f32> {
+    pub fn floats(&self, stream: usize) -> impl Iterator<Item = f32> {
         let chunks = self.bytes(stream).as_chunks::<4>().0;
-        chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+        chunks.iter().map(|bytes| f32::from_le_bytes(*bytes))
     }
 }
 

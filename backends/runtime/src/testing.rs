@@ -1,8 +1,11 @@
 //! Hand-made models for tests: what generated code does, in a few lines of Rust.
 
 use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
+    path::{Path, PathBuf},
+    sync::{
+        Once,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use seqc_abi::{Descriptor, Elem, PAGE_TOKENS, StateKind, StateSlot, Stream, frame};
@@ -17,11 +20,28 @@ pub(crate) const CONTEXT: usize = 300;
 /// A path in a folder of this process, which no other call gives.
 pub(crate) fn fresh(name: &str) -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(sweep);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("seqc-runtime-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
     let folder = folder.join(number.to_string());
     std::fs::create_dir_all(&folder).expect("a folder for tests");
     folder.join(name)
+}
+
+const FOLDER: &str = "seqc-runtime-test-";
+
+/// Removes what processes left that are gone.
+fn sweep() {
+    let entries = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER));
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            // Another test process may be sweeping, too.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Writes a file that no other call uses.

@@ -45,7 +45,7 @@ impl Planned {
             seqc_passes::optimise(&mut graph);
             let native = native_params(&graph);
             let store = |(n, name): (usize, &String)| match store_named(name) {
-                Some(store) if native[n] => (store, false),
+                Some(store) if native[n] && store != Store::F32 => (store, false),
                 _ => (Store::F32, true),
             };
             planned.stores.push(kind.stores.iter().enumerate().map(store).collect());

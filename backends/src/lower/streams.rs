@@ -58,11 +58,6 @@ impl Streams {
         let of = |n: u32| places.get(&StreamId(n)).copied().unwrap_or(Place::Arena(0));
         Streams { places: (0..model.streams).map(of).collect(), types, bytes, tail, copies }
     }
-
-    /// Place of a stream.
-    pub(super) fn place(&self, stream: StreamId) -> Place {
-        self.places[stream.0 as usize]
-    }
 }
 
 fn types(model: &Model) -> Vec<Ty> {

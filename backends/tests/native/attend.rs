@@ -1,22 +1,12 @@
 //! Attention kernels against the evaluator: scores, masks, normalisers, heads, and caches that wrap around.
 
-use crate::support::{Loaded, Random, export, targets};
-use seqc_abi::StateKind;
-use seqc_backends::{
-    kernels::Attend,
-    mlir::Target,
-    text::{Module, Ty},
-};
-use seqc_ir::{
-    AttendSpec, BinaryOp, Elem, Graph, Normaliser, ScoreExpr, UnaryOp,
-    eval::{Evaluator, Tensor},
-};
-use std::time::Instant;
+mod harness;
 
-type Append = extern "C" fn(*const f32, i64, *const f32, i64, *mut f32, *mut f32, i64, i64, i64, i64);
-type Stream = extern "C" fn(*const f32, i64, *mut f32, i64, i64);
-type Run =
-    extern "C" fn(*const f32, i64, *mut f32, i64, *const f32, *const f32, *const u64, i64, i64, *mut f32, i64, i64);
+use crate::support::{Loaded, Random, targets};
+use harness::{Case, Kernel, Operands, Session, add, add_barrier, case, expected};
+use seqc_backends::{mlir::Target, text::Module};
+use seqc_ir::{BinaryOp, Normaliser, ScoreExpr, UnaryOp};
+use std::time::Instant;
 
 fn binary(op: BinaryOp, x: ScoreExpr, y: ScoreExpr) -> ScoreExpr {
     ScoreExpr::Binary(op, Box::new(x), Box::new(y))
@@ -40,73 +30,6 @@ fn window(size: f64) -> ScoreExpr {
 
 fn segment(x: ScoreExpr, size: f64) -> ScoreExpr {
     unary(UnaryOp::Floor, binary(BinaryOp::Div, x, number(size)))
-}
-
-/// A kernel and how long its sequences are.
-struct Case {
-    attend: Attend,
-    tokens: usize,
-}
-
-/// Plain causal softmax attention of `H` query heads, `G` key heads, `E` and `F` entries.
-fn case(name: &str, target: &Target, [heads, groups, key_dim, value_dim]: [usize; 4]) -> Case {
-    let spec = AttendSpec {
-        scale: (key_dim as f64).powf(-0.5),
-        predicate: None,
-        score: None,
-        normaliser: Normaliser::Softmax,
-        causal: true,
-        query_streams: 0,
-        key_streams: 0,
-    };
-    let attend = Attend {
-        name: format!("a_{name}"),
-        spec,
-        heads,
-        groups,
-        key_dim,
-        value_dim,
-        query_widths: Vec::new(),
-        max_chunk: 40,
-        lanes: target.width(),
-    };
-    Case { attend, tokens: 230 }
-}
-
-impl Case {
-    fn predicate(mut self, predicate: ScoreExpr) -> Case {
-        self.attend.spec.predicate = Some(predicate);
-        self
-    }
-
-    fn score(mut self, score: ScoreExpr) -> Case {
-        self.attend.spec.score = Some(score);
-        self
-    }
-
-    fn normaliser(mut self, normaliser: Normaliser) -> Case {
-        self.attend.spec.normaliser = normaliser;
-        self
-    }
-
-    /// Widths of the query streams, and how many key streams.
-    fn streams(mut self, widths: &[usize], keys: usize) -> Case {
-        self.attend.query_widths = widths.to_vec();
-        self.attend.spec.query_streams = widths.len();
-        self.attend.spec.key_streams = keys;
-        self
-    }
-
-    fn whole(mut self) -> Case {
-        self.attend.spec.causal = false;
-        self.attend.max_chunk = self.tokens;
-        self
-    }
-
-    fn tokens(mut self, tokens: usize) -> Case {
-        self.tokens = tokens;
-        self
-    }
 }
 
 fn cases(target: &Target) -> Vec<Case> {
@@ -210,216 +133,6 @@ fn normalisers(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     ]
 }
 
-/// The functions of a case.
-struct Kernel<'a> {
-    attend: &'a Attend,
-    append: Append,
-    stream: Option<Stream>,
-    run: Run,
-}
-
-fn names(attend: &Attend) -> [String; 3] {
-    ["append", "append_stream", "attend"].map(|part| format!("t_{}_{part}", attend.name))
-}
-
-fn add(module: &mut Module, attend: &Attend) {
-    let append = attend.append(module);
-    let append_types = [
-        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr],
-        vec![Ty::I64; 4],
-    ]
-    .concat();
-    export(module, &append, &append_types);
-    if attend.spec.key_streams > 0 {
-        let stream = attend.append_stream(module);
-        export(module, &stream, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64]);
-    }
-    let run = attend.attend(module);
-    let pointers = vec![
-        Ty::Ptr,
-        Ty::I64,
-        Ty::Ptr,
-        Ty::I64,
-        Ty::Ptr,
-        Ty::Ptr,
-        Ty::Ptr,
-        Ty::I64,
-        Ty::I64,
-        Ty::Ptr,
-    ];
-    export(module, &run, &[pointers, vec![Ty::I64; 2]].concat());
-}
-
-impl<'a> Kernel<'a> {
-    fn load(attend: &'a Attend, loaded: &Loaded) -> Kernel<'a> {
-        let [append, stream, run] = names(attend);
-        // SAFETY: the types are those of the kernels' documentation; the library outlives the tests.
-        unsafe {
-            Kernel {
-                attend,
-                append: loaded.function(&append),
-                stream: (attend.spec.key_streams > 0).then(|| loaded.function(&stream)),
-                run: loaded.function(&run),
-            }
-        }
-    }
-}
-
-/// All operands of a sequence: rows of `q`, `k`, `v`, then of the streams.
-struct Operands {
-    widths: Vec<usize>,
-    rows: Vec<Vec<f32>>,
-}
-
-impl Operands {
-    fn new(case: &Case, random: &mut Random) -> Operands {
-        let a = &case.attend;
-        let mut widths = vec![a.heads * a.key_dim, a.groups * a.key_dim, a.groups * a.value_dim];
-        let mut rows: Vec<Vec<f32>> = widths.iter().map(|w| random.floats(w * case.tokens)).collect();
-        let document = |t: usize| (t * 7 / 300) as f32;
-        for width in &a.query_widths {
-            widths.push(*width);
-            let values = (0..case.tokens * width).map(|n| if *width > 1 { random.float() } else { document(n) });
-            rows.push(values.collect());
-        }
-        for n in 0..a.spec.key_streams {
-            widths.push(1);
-            let documents = n == 0 && a.query_widths == [1];
-            let values = (0..case.tokens).map(|t| if documents { document(t) } else { random.float() });
-            rows.push(values.collect());
-        }
-        Operands { widths, rows }
-    }
-}
-
-/// What the evaluator gives, `[tokens][H*F]`.
-fn expected(case: &Case, operands: &Operands) -> Vec<f64> {
-    let a = &case.attend;
-    let mut graph = Graph::new("attend");
-    let mut shapes = vec![
-        vec![a.heads, a.key_dim],
-        vec![a.groups, a.key_dim],
-        vec![a.groups, a.value_dim],
-    ];
-    shapes.extend(
-        a.query_widths
-            .iter()
-            .map(|w| if *w > 1 { vec![*w] } else { Vec::new() }),
-    );
-    shapes.extend(vec![Vec::new(); a.spec.key_streams]);
-    let inputs: Vec<_> = shapes
-        .iter()
-        .enumerate()
-        .map(|(n, shape)| graph.add_input(format!("x{n}"), seqc_ir::Ty::new(Elem::F32, seqc_ir::dims(shape))))
-        .collect();
-    let y = graph.attend(a.spec.clone(), &inputs);
-    graph.add_output("y", y);
-    let tokens: Vec<Vec<Tensor>> = (0..case.tokens)
-        .map(|t| {
-            let of = |(n, shape): (usize, &Vec<usize>)| {
-                let w = operands.widths[n];
-                let row = operands.rows[n][t * w..(t + 1) * w].iter().map(|x| f64::from(*x));
-                Tensor {
-                    shape: shape.clone(),
-                    data: row.collect(),
-                }
-            };
-            shapes.iter().enumerate().map(of).collect()
-        })
-        .collect();
-    let evaluator = Evaluator::new(&graph, &[]).expect("a valid graph");
-    let out = evaluator.run_whole(&tokens).expect("evaluated");
-    out.into_iter().flat_map(|mut o| o.remove(0).data).collect()
-}
-
-/// A cache line: what the runtime aligns its memory to.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line([f32; 16]);
-
-fn memory(bytes: usize, fill: f32) -> Vec<Line> {
-    vec![Line([fill; 16]); bytes.div_ceil(64)]
-}
-
-/// A sequence under way.
-struct Session<'a> {
-    kernel: &'a Kernel<'a>,
-    states: Vec<Vec<Line>>,
-    threads: usize,
-    scratch: Vec<Line>,
-    /// Position of the first token.
-    origin: usize,
-}
-
-impl<'a> Session<'a> {
-    fn new(kernel: &'a Kernel<'a>, tokens: usize, threads: usize) -> Session<'a> {
-        let state = |kind: StateKind| match kind {
-            StateKind::Pages {
-                page_bytes,
-                pinned,
-                pages,
-            } => memory((pinned + pages.unwrap_or(tokens.div_ceil(64))) * page_bytes, 0.0),
-            StateKind::Fixed { .. } => panic!("a cache grows"),
-        };
-        Session {
-            kernel,
-            states: kernel.attend.states().into_iter().map(state).collect(),
-            threads,
-            scratch: memory(threads * kernel.attend.scratch_bytes(), f32::NAN),
-            origin: 0,
-        }
-    }
-
-    /// Tokens `position..position + count`.
-    fn step(&mut self, operands: &Operands, (position, count): (usize, usize), out: &mut [f32]) {
-        let (a, threads) = (self.kernel.attend, self.threads as i64);
-        let row = |n: usize| operands.rows[n][position * operands.widths[n]..].as_ptr();
-        let width = |n: usize| operands.widths[n] as i64;
-        let pages: Vec<*mut f32> = self.states.iter_mut().map(|s| s.as_mut_ptr().cast()).collect();
-        let (position, count) = ((self.origin + position) as i64, count as i64);
-        for tid in 0..threads {
-            (self.kernel.append)(
-                row(1),
-                width(1),
-                row(2),
-                width(2),
-                pages[0],
-                pages[1],
-                position,
-                count,
-                tid,
-                threads,
-            );
-        }
-        let first = 3 + a.spec.query_streams;
-        for n in 0..a.spec.key_streams {
-            if let Some(stream) = self.kernel.stream {
-                stream(row(first + n), width(first + n), pages[2 + n], position, count);
-            }
-        }
-        let mut table: Vec<u64> = pages[2..].iter().map(|p| *p as u64).collect();
-        for n in 3..first {
-            table.extend([row(n) as u64, width(n) as u64]);
-        }
-        for tid in 0..threads {
-            (self.kernel.run)(
-                row(0),
-                width(0),
-                out.as_mut_ptr(),
-                (a.heads * a.value_dim) as i64,
-                pages[0],
-                pages[1],
-                table.as_ptr(),
-                position,
-                count,
-                self.scratch.as_mut_ptr().cast(),
-                tid,
-                threads,
-            );
-        }
-    }
-}
-
 /// How a sequence is cut: the length of the next chunk.
 fn cuts(case: &Case, random: &mut Random) -> Vec<Vec<usize>> {
     if !case.attend.spec.causal {
@@ -428,7 +141,7 @@ fn cuts(case: &Case, random: &mut Random) -> Vec<Vec<usize>> {
     let most = case.attend.max_chunk;
     let even = |n| vec![n; case.tokens.div_ceil(n)];
     let uneven = (0..case.tokens).map(|_| 1 + random.bits() as usize % most).collect();
-    vec![even(1), even(7), even(16), uneven]
+    vec![even(1), even(7), even(16), even(most), uneven]
 }
 
 #[test]
@@ -437,17 +150,52 @@ fn attention_agrees_with_the_evaluator() {
         let cases = cases(&target);
         let mut module = Module::default();
         for case in &cases {
-            add(&mut module, &case.attend);
+            add(&mut module, &case.attend, false);
         }
         let loaded = Loaded::new(module, &target);
         let mut random = Random::new(3);
         for case in &cases {
             let operands = Operands::new(case, &mut random);
             let want = expected(case, &operands);
-            let kernel = Kernel::load(&case.attend, &loaded);
+            let kernel = Kernel::load(&case.attend, &loaded, false);
             for (n, cut) in cuts(case, &mut random).into_iter().enumerate() {
                 check(case, (&kernel, 1 + n % 3), (&operands, &want), &cut);
             }
+        }
+    }
+}
+
+/// One token at a time on more threads than divide the heads.
+#[test]
+fn threads_share_the_pages() {
+    use BinaryOp::*;
+    for target in targets() {
+        let case = |name: &str, sizes| case(name, &target, sizes).tokens(560);
+        let exp = unary(UnaryOp::Exp, ScoreExpr::Score);
+        let sinks = binary(Lt, ScoreExpr::KeyPos, number(70.0));
+        let late = binary(Lt, ScoreExpr::KeyPos, number(20.0));
+        let cases = [
+            case("plain", [6, 2, 16, 24]),
+            case("many", [50, 1, 8, 8]),
+            case("late", [6, 2, 16, 24]).predicate(late),
+            case("sinks", [6, 2, 16, 24])
+                .predicate(binary(Or, sinks, window(300.0)))
+                .tokens(1100),
+            case("sum", [6, 2, 16, 24]).score(exp).normaliser(Normaliser::Sum),
+            case("linear", [6, 2, 16, 24]).normaliser(Normaliser::None),
+        ];
+        let mut module = Module::default();
+        add_barrier(&mut module);
+        for case in &cases {
+            add(&mut module, &case.attend, true);
+        }
+        let loaded = Loaded::new(module, &target);
+        for case in &cases {
+            let operands = Operands::new(case, &mut Random::new(5));
+            let want = expected(case, &operands);
+            let kernel = Kernel::load(&case.attend, &loaded, true);
+            let cut = [vec![40; (case.tokens - 40) / 40], vec![1; 60]].concat();
+            check(case, (&kernel, 3), (&operands, &want), &cut);
         }
     }
 }
@@ -469,12 +217,12 @@ fn positions_are_exact_up_to_two_gigatokens() {
         cases.retain(|c| far.contains(&&c.attend.name[2..]));
         let mut module = Module::default();
         for case in &cases {
-            add(&mut module, &case.attend);
+            add(&mut module, &case.attend, false);
         }
         let loaded = Loaded::new(module, &target);
         for case in &cases {
             let operands = Operands::new(case, &mut Random::new(9));
-            let kernel = Kernel::load(&case.attend, &loaded);
+            let kernel = Kernel::load(&case.attend, &loaded, false);
             let width = case.attend.heads * case.attend.value_dim;
             // A multiple of every ring and segment of the cases.
             let period = 64 * 9 * (3 * 4 * 5);
@@ -535,13 +283,13 @@ fn speed_of_attention() {
         let mut module = Module::default();
         for case in &mut all {
             case.attend.max_chunk = 512;
-            add(&mut module, &case.attend);
+            add(&mut module, &case.attend, false);
         }
         let start = Instant::now();
         if let Ok(dir) = std::env::var("ATTEND_DUMP") {
             let mut module = Module::default();
             for case in &all {
-                add(&mut module, &case.attend);
+                add(&mut module, &case.attend, false);
             }
             let text = module.finish();
             let o = seqc_backends::mlir::compile(&text, &target, seqc_backends::mlir::Emit::Obj).unwrap();
@@ -554,10 +302,14 @@ fn speed_of_attention() {
             start.elapsed().as_secs_f64()
         );
         let [long, short, decode, grouped] = &all;
-        time_prompt(&Kernel::load(&long.attend, &loaded), long, 4097 * 2048);
-        time_prompt(&Kernel::load(&short.attend, &loaded), short, 512 * 4096 - 256 * 511);
-        time_decode(&Kernel::load(&decode.attend, &loaded), decode);
-        time_decode(&Kernel::load(&grouped.attend, &loaded), grouped);
+        time_prompt(&Kernel::load(&long.attend, &loaded, false), long, 4097 * 2048);
+        time_prompt(
+            &Kernel::load(&short.attend, &loaded, false),
+            short,
+            512 * 4096 - 256 * 511,
+        );
+        time_decode(&Kernel::load(&decode.attend, &loaded, false), decode);
+        time_decode(&Kernel::load(&grouped.attend, &loaded, false), grouped);
     }
 }
 

@@ -32,10 +32,7 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
         Ok(built) => built,
         Err(status) => return status,
     };
-    let state = match backend::manifest(&built.model) {
-        Ok(state) => state,
-        Err(e) => return session.fail("backend", e),
-    };
+    let state = backend::manifest(&built.model, built.meta.max_context);
     let found = describe(&built, &state);
     let text = if args.json {
         format!("{found}\n")
@@ -142,11 +139,8 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
             String::new()
         };
         let _ = writeln!(out, "{} ({first}{also})", kind.graph.name);
-        match backend::explain(&kind.graph) {
-            Ok(text) => text.lines().for_each(|l| {
-                let _ = writeln!(out, "  {l}");
-            }),
-            Err(e) => return session.fail("backend", e),
+        for line in backend::explain(&kind.graph).lines() {
+            let _ = writeln!(out, "  {line}");
         }
     }
     session.print(&out)

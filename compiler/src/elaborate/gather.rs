@@ -69,6 +69,16 @@ impl Cx<'_> {
         Val::Tensor(self.affine_view(&t, &at, vars))
     }
 
+    /// The index held between 0 and the last entry of an axis.
+    fn held(&mut self, index: &Tensor, size: usize) -> Tensor {
+        let ty = self.graph.ty(index.v).clone();
+        let low = self.graph.constant(0.0, ty.clone());
+        let high = self.graph.constant((size - 1) as f64, ty);
+        let v = self.graph.binary(BinaryOp::Max, index.v, low);
+        let v = self.graph.binary(BinaryOp::Min, v, high);
+        Tensor { v, ..index.clone() }
+    }
+
     /// Entry `index` of an axis of something known when weights are loaded.
     fn gather_axis(&mut self, t: &Tensor, axis: usize, index: &Tensor) -> Tensor {
         let rank = self.dims(t).len();
@@ -83,9 +93,11 @@ impl Cx<'_> {
         Tensor::over(self.graph.gather(table, index.v), index.vars.clone())
     }
 
-    /// Entry `index` of an axis of a stream: the sum over the axis of the entries where the index is met.
+    /// Entry `index` of an axis of a stream: the sum over the axis of the entries where the index is met. An index outside the
+    /// axis is taken as the nearest inside, as a table does it.
     fn choose(&mut self, t: &Tensor, axis: usize, index: &Tensor) -> Tensor {
         let dims = self.dims(t);
+        let index = &self.held(index, dims[axis].size);
         let mut vars = [&t.vars[..], &index.vars[..]].concat();
         vars.sort_unstable();
         vars.dedup();

@@ -73,12 +73,13 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
         args,
         logits,
         sampler,
+        scores: Vec::new(),
         tokenizer: tokenizer.as_ref(),
     };
     let generated = run.generate(&mut session, &prompt, console)?;
     common::save(&session, &args.reading, &generated.pending, console)?;
     let timings = timings(loading, prompt.len(), &generated);
-    console.note(format_args!("{timings}"));
+    note(&timings, console);
     if args.json {
         let object = json!({
             "version": JSON_VERSION,
@@ -93,6 +94,19 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
         print(console.result, &format!("{object}\n"))?;
     }
     Ok(())
+}
+
+/// The timings for people who asked to be told more.
+fn note(timings: &Value, console: &mut Console) {
+    for part in ["prompt", "generation"] {
+        let part_timings = &timings[part];
+        console.note(format_args!(
+            "{part}: {} tokens in {:.1} ms, {:.1} tokens/s",
+            part_timings["tokens"],
+            part_timings["milliseconds"].as_f64().unwrap_or_default(),
+            part_timings["tokens_per_second"].as_f64().unwrap_or_default(),
+        ));
+    }
 }
 
 fn print(to: &mut dyn Write, text: &str) -> Result<()> {
@@ -172,6 +186,8 @@ struct Generator<'a> {
     /// Place of the logits among the outputs.
     logits: usize,
     sampler: Sampler,
+    /// Of every token that may follow.
+    scores: Vec<f32>,
     tokenizer: Option<&'a Tokenizer>,
 }
 
@@ -185,7 +201,7 @@ impl Generator<'_> {
         }
         let mut text = self.tokenizer.map(|tokenizer| tokenizer.stream(&unread));
         let cut = common::cut(&self.args.reading.chunk);
-        let mut scores = self.feed(session, unread, &cut)?;
+        self.feed(session, unread, &cut)?;
         let mut done = Generated {
             tokens: Vec::new(),
             text: text.is_some().then(String::new),
@@ -197,7 +213,7 @@ impl Generator<'_> {
         };
         let from = Instant::now();
         while done.tokens.len() < self.args.max_tokens {
-            let token = self.sampler.next(&scores) as i64;
+            let token = self.sampler.next(&self.scores) as i64;
             done.pending = vec![token];
             if !self.args.ignore_eos && self.tokenizer.is_some_and(|tokenizer| tokenizer.is_stop(token)) {
                 done.stop = Stop::End;
@@ -212,7 +228,7 @@ impl Generator<'_> {
                 done.stop = Stop::Context;
                 break;
             }
-            scores = self.feed(session, std::mem::take(&mut done.pending), &cut)?;
+            self.feed(session, std::mem::take(&mut done.pending), &cut)?;
             done.steps += 1;
         }
         done.generation = milliseconds(from);
@@ -220,14 +236,13 @@ impl Generator<'_> {
         Ok(done)
     }
 
-    /// Reads tokens; the logits after the last one.
-    fn feed(&self, session: &mut Session, tokens: Vec<i64>, cut: &Cut) -> Result<Vec<f32>> {
-        let mut scores = Vec::new();
+    /// Reads tokens and keeps the scores after the last one.
+    fn feed(&mut self, session: &mut Session, tokens: Vec<i64>, cut: &Cut) -> Result<()> {
         session.feed(&common::tokens(tokens), cut, Wanted::Last, |outputs| {
-            scores = outputs.floats(self.logits);
+            self.scores.clear();
+            self.scores.extend(outputs.floats(self.logits));
             Ok(())
-        })?;
-        Ok(scores)
+        })
     }
 
     /// Adds what a token says to the text, and prints it at once where text is wanted.

@@ -335,11 +335,13 @@ fn saved_states_that_are_not_of_this_sequence_are_refused() {
     let good = std::fs::read(&state).expect("a file");
     let load = |code: Code, bytes: &[u8]| {
         let path = file("wrong.state", bytes);
-        refused(
+        let said = refused(
             code,
             1,
             &format!("logits --tokens 1 --output - --load-state {}", path.display()),
-        )
+        );
+        std::fs::remove_file(path).expect("the file");
+        said
     };
     let said = load(adder("another"), &good);
     assert!(said.contains("another"), "{said}");

@@ -314,6 +314,7 @@ fn flipped_bits_never_panic() {
                 let _ = tokenizer.encode("hello ab é", true);
                 let _ = tokenizer.decode(&[0, 1, 5, 300]);
             }
+            std::fs::remove_file(path).expect("the file");
         }
     }
 }

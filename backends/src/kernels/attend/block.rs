@@ -5,25 +5,33 @@ use super::{
     layout::{BLOCK, PAGE, Scratch, TILE, ceil_div, float_at, load, not, row_at, store, vectors},
     score::{self, Args, Mask},
     span::{Bit, Decision, Span},
+    split::inverse,
     table::Tables,
     tile::{self, Init, Shape},
 };
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::Normaliser;
 
-/// Adds the function of [`Attend::attend`] and those it calls.
-pub(super) fn attend(attend: &Attend, module: &mut Module) -> String {
+/// Adds the function of [`Attend::attend`], or of [`Attend::attend_split`], and those it calls.
+pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> String {
     let tables = Tables::new(attend, module);
     let page = page(attend, module, &tables);
-    let name = format!("{}_attend", attend.name);
+    let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
     let params = [
         vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::Ptr],
         vec![Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64],
+        vec![Ty::Ptr; usize::from(split)],
     ]
     .concat();
     let mut f = Func::new(&name, &params, None);
     let walk = Walk::new(attend, &tables, &mut f, page);
-    walk.blocks(&mut f);
+    if split {
+        module.declare(seqc_abi::symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+        let barrier = f.param(12);
+        walk.split_or_blocks(&mut f, barrier);
+    } else {
+        walk.blocks(&mut f);
+    }
     module.add(f);
     name
 }
@@ -109,31 +117,42 @@ fn gcd(a: usize, b: usize) -> usize {
 }
 
 /// Parameters of the function, and what follows from them.
-struct Walk<'a> {
-    attend: &'a Attend,
+pub(super) struct Walk<'a> {
+    pub(super) attend: &'a Attend,
     tables: &'a Tables,
     page: Page,
-    scratch: Scratch,
-    q: (Val, Val),
-    out: (Val, Val),
+    pub(super) scratch: Scratch,
+    pub(super) q: (Val, Val),
+    pub(super) out: (Val, Val),
     pages: (Val, Val),
     table: Val,
-    position: Val,
-    count: Val,
+    pub(super) position: Val,
+    pub(super) count: Val,
+    /// Scratch of all threads.
+    pub(super) base: Val,
     /// Scratch of this thread.
-    mine: Val,
-    tid: Val,
-    threads: Val,
+    pub(super) mine: Val,
+    pub(super) tid: Val,
+    pub(super) threads: Val,
 }
 
 /// A block: consecutive rows of one key head.
 #[derive(Clone, Copy)]
-struct Block {
-    group: Val,
+pub(super) struct Block {
+    pub(super) group: Val,
     /// First row.
-    first: Val,
+    pub(super) first: Val,
     /// Rows.
-    rows: Val,
+    pub(super) rows: Val,
+}
+
+/// Pages that a block can see: pinned ones before the window, then those of the window.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    before: Val,
+    start: Val,
+    /// How many.
+    pub(super) count: Val,
 }
 
 impl<'a> Walk<'a> {
@@ -152,6 +171,7 @@ impl<'a> Walk<'a> {
             table: f.param(6),
             position: f.param(7),
             count: f.param(8),
+            base,
             mine,
             tid,
             threads: f.param(11),
@@ -159,7 +179,7 @@ impl<'a> Walk<'a> {
     }
 
     /// All blocks of this thread: those of all heads with the same tokens, then the next tokens.
-    fn blocks(&self, f: &mut Func) {
+    pub(super) fn blocks(&self, f: &mut Func) {
         let ratio = f.i64(self.attend.ratio() as i64);
         let (rows, groups) = (f.mul(self.count, ratio), f.i64(self.attend.groups as i64));
         let size = self.block_rows(f, rows);
@@ -175,7 +195,8 @@ impl<'a> Walk<'a> {
                 rows: f.min(left, size),
             };
             self.begin(f, block);
-            self.pages(f, block);
+            let (reach, none) = (self.reach(f, block), f.i64(0));
+            self.pages(f, block, (reach, none, reach.count));
             self.finish(f, block);
             Vec::new()
         });
@@ -202,7 +223,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Scaled queries, and nothing seen so far.
-    fn begin(&self, f: &mut Func, block: Block) {
+    pub(super) fn begin(&self, f: &mut Func, block: Block) {
         let (attend, lanes, zero) = (self.attend, self.attend.lanes, f.i64(0));
         let direct = attend.spec.normaliser == Normaliser::Softmax && attend.spec.score.is_none();
         let scale = attend.spec.scale * if direct { score::LOG2_E } else { 1.0 };
@@ -252,8 +273,8 @@ impl<'a> Walk<'a> {
         (low, self.position(f, last))
     }
 
-    /// The pinned pages before the window, then the pages of the window.
-    fn pages(&self, f: &mut Func, block: Block) {
+    /// The pages that some rows can see.
+    pub(super) fn reach(&self, f: &mut Func, block: Block) -> Reach {
         let (low, high) = self.positions(f, (block.first, block.rows));
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let end = if self.attend.spec.causal {
@@ -272,8 +293,24 @@ impl<'a> Walk<'a> {
         let (start, end) = (f.udiv(start, size), ceil_div(f, end, size));
         let pinned = f.i64(self.attend.ring().pinned as i64);
         let before = f.min(pinned, start);
-        f.for_each(zero, before, 1, |f, page| self.tiles(f, block, page));
-        f.for_each(start, end, 1, |f, page| self.tiles(f, block, page));
+        let window = f.sub(end, start);
+        let window = f.max(window, zero);
+        Reach {
+            before,
+            start,
+            count: f.add(before, window),
+        }
+    }
+
+    /// Takes a block over pages `low..high` of those it can see.
+    pub(super) fn pages(&self, f: &mut Func, block: Block, (reach, low, high): (Reach, Val, Val)) {
+        f.for_each(low, high, 1, |f, n| {
+            let skipped = f.sub(n, reach.before);
+            let window = f.add(reach.start, skipped);
+            let pinned = f.cmp(Cmp::Lt, n, reach.before);
+            let page = f.select(pinned, n, window);
+            self.tiles(f, block, page);
+        });
     }
 
     fn tiles(&self, f: &mut Func, block: Block, page: Val) {
@@ -352,7 +389,10 @@ impl<'a> Walk<'a> {
             let to = f.gep(self.out.0, to, Scalar::F32);
             let to = row_at(f, to, head, attend.value_dim);
             let from = row_at(f, sums, r, attend.value_width());
-            let factor = self.factor(f, total, r);
+            let p = row_at(f, total, r, lanes as usize);
+            let total = f.load(p, Ty::V(lanes, Scalar::F32));
+            let total = f.reduce_add(total);
+            let factor = inverse(attend, f, total);
             vectors(f, lanes, attend.value_dim, |f, start, mask| {
                 let p = float_at(f, from, start);
                 let x = load(f, p, lanes, None);
@@ -361,21 +401,5 @@ impl<'a> Walk<'a> {
                 store(f, x, p, mask);
             });
         });
-    }
-
-    /// One over a row's sum of weights, 0 when that is 0.
-    fn factor(&self, f: &mut Func, total: Val, r: Val) -> Option<Val> {
-        if self.attend.spec.normaliser == Normaliser::None {
-            return None;
-        }
-        let lanes = self.attend.lanes;
-        let p = row_at(f, total, r, lanes as usize);
-        let total = f.load(p, Ty::V(lanes, Scalar::F32));
-        let total = f.reduce_add(total);
-        let (zero, one) = (f.f32(0.0), f.f32(1.0));
-        let empty = f.cmp(Cmp::Eq, total, zero);
-        let inverse = f.div(one, total);
-        let inverse = f.select(empty, zero, inverse);
-        Some(f.splat(inverse, lanes))
     }
 }

@@ -61,6 +61,11 @@ impl Attend {
         self.panels().iter().map(|p| p.width).sum()
     }
 
+    /// Floats of a head's row in [`Scratch::shares`].
+    pub(super) fn share_width(&self) -> usize {
+        self.value_width() + 16
+    }
+
     pub(super) fn key_page_bytes(&self) -> usize {
         4 * PAGE * self.groups * self.key_dim
     }
@@ -110,6 +115,8 @@ pub(super) struct Scratch {
     pub(super) queries: usize,
     /// Weighted values so far, `[BLOCK][value width]`.
     pub(super) sums: usize,
+    /// What a thread found in its share of the pages, `[H][value width + 16]`: sums, the largest score, the sum of weights.
+    pub(super) shares: usize,
     /// Size of all.
     pub(super) bytes: usize,
 }
@@ -131,6 +138,7 @@ impl Scratch {
             total: take(BLOCK * lanes),
             queries: take(BLOCK * attend.key_dim),
             sums: take(BLOCK * attend.value_width()),
+            shares: take(attend.heads * attend.share_width()),
             bytes: 4 * take(0),
         }
     }

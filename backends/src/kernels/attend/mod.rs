@@ -10,6 +10,7 @@ mod block;
 mod layout;
 mod score;
 mod span;
+mod split;
 mod table;
 mod term;
 mod tile;
@@ -90,7 +91,14 @@ impl Attend {
     /// [`Attend::scratch_bytes`] bytes at `scratch + t * scratch_bytes`, 64-byte aligned. All threads call it; the
     /// caller puts barriers before and after.
     pub fn attend(&self, module: &mut Module) -> String {
-        block::attend(self, module)
+        block::attend(self, module, false)
+    }
+
+    /// The same with one more parameter, `barrier`, behind `threads`: where heads are too few to go round, the threads
+    /// share the pages of every head and meet once at `seqc_barrier(barrier, tid, threads)`. Instead of
+    /// [`Attend::attend`], not beside it.
+    pub fn attend_split(&self, module: &mut Module) -> String {
+        block::attend(self, module, true)
     }
 
     /// Query heads per key head.

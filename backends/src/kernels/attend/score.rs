@@ -403,7 +403,7 @@ fn largest_lane(f: &mut Func, mut v: Val) -> Val {
 }
 
 /// `2^x` for `x <= 0` to some 2e-7, a fit of degree 5; 0 below 2^-126. NaN gives NaN.
-fn exp2(f: &mut Func, x: Val) -> Val {
+pub(super) fn exp2(f: &mut Func, x: Val) -> Val {
     let ty = x.ty;
     let (low, magic) = (f.float(ty, -127.0), f.float(ty, MAGIC));
     let x = f.max(low, x);

@@ -211,3 +211,91 @@ impl Model for Merging {
         BpeTrainer::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::Mix;
+
+    fn texts(all: &[String]) -> Texts {
+        let mut texts = Texts::default();
+        all.iter().for_each(|text| assert!(texts.push(text)));
+        texts
+    }
+
+    /// A word over three letters.
+    fn word(mix: &mut Mix, longest: u64) -> String {
+        let length = 1 + mix.next() % longest;
+        (0..length)
+            .map(|_| ['a', 'b', 'c'][(mix.next() % 3) as usize])
+            .collect()
+    }
+
+    /// A vocabulary of random words, ordered by random scores or by a random list of pairs.
+    fn random(mix: &mut Mix, by_list: bool) -> Merging {
+        let mut words: Vec<String> = ["a", "b", "c"].map(str::to_owned).to_vec();
+        words.extend((0..60).map(|_| word(mix, 6)));
+        words.sort();
+        words.dedup();
+        let order = if by_list {
+            let merges: Vec<String> = (0..300).map(|_| format!("{} {}", word(mix, 3), word(mix, 3))).collect();
+            let merges = texts(&merges);
+            Order::List {
+                index: Index::of(&merges),
+                merges,
+            }
+        } else {
+            Order::Scores(words.iter().map(|_| mix.signed()).collect())
+        };
+        let texts = texts(&words);
+        Merging {
+            index: Index::of(&texts),
+            texts: Arc::new(texts),
+            order,
+            whole_tokens: false,
+            bytes: None,
+            unknown: None,
+        }
+    }
+
+    /// The definition: join the best pair, the leftmost of equals, until there is none.
+    fn by_definition(merging: &Merging, text: &str) -> Vec<u32> {
+        let mut ids: Vec<u32> = text
+            .chars()
+            .filter_map(|c| merging.token_to_id(&c.to_string()))
+            .collect();
+        loop {
+            let pairs = ids.windows(2).enumerate();
+            let ranked = pairs.filter_map(|(at, pair)| {
+                let (rank, joined) = merging.pair(pair[0], pair[1], &mut Vec::new())?;
+                Some((rank, at, joined))
+            });
+            let Some((_, at, joined)) = ranked.min() else {
+                return ids;
+            };
+            ids.splice(at..at + 2, [joined]);
+        }
+    }
+
+    #[test]
+    fn the_queue_does_what_the_definition_says() {
+        let mut mix = Mix(5);
+        for case in 0..200 {
+            let merging = random(&mut mix, case % 2 == 0);
+            let text = word(&mut mix, 40);
+            let found: Vec<u32> = merging
+                .tokenize(&text)
+                .expect("tokens")
+                .iter()
+                .map(|token| token.id)
+                .collect();
+            assert_eq!(found, by_definition(&merging, &text), "case {case}: {text}");
+        }
+    }
+
+    #[test]
+    fn better_scores_sort_first() {
+        let sorted = [f32::INFINITY, 2.0, 1.5, 0.0, -1.0, -2.0, f32::NEG_INFINITY].map(descending);
+        assert!(sorted.is_sorted(), "{sorted:?}");
+    }
+}

@@ -20,13 +20,21 @@ impl Texts {
         let mut texts = Texts::default();
         for value in list.iter() {
             let Value::Str(text) = value else { return None };
-            texts.all.push_str(text);
-            if texts.all.len() > MOST_BYTES {
+            if !texts.push(text) {
                 return None;
             }
-            texts.ends.push(texts.all.len() as u32);
         }
         Some(texts)
+    }
+
+    /// Adds a text, if there is room for it.
+    pub(super) fn push(&mut self, text: &str) -> bool {
+        let fits = self.all.len() + text.len() <= MOST_BYTES;
+        if fits {
+            self.all.push_str(text);
+            self.ends.push(self.all.len() as u32);
+        }
+        fits
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,0 +1,182 @@
+//! One token and fewer heads than threads: the pages are shared, and what the threads found is joined.
+
+use super::{
+    Attend,
+    block::{Block, Walk},
+    layout::{float_at, load, not, row_at, store, vectors},
+    score::exp2,
+};
+use crate::text::{Cmp, Func, Scalar, Ty, Val};
+use seqc_ir::Normaliser;
+
+/// Heads for each thread from which on they are not shared out: then some have at most a quarter more than others.
+const ENOUGH: i64 = 4;
+/// Pages for each thread below which a barrier costs more than it brings.
+const FEW_PAGES: i64 = 2;
+
+impl Walk<'_> {
+    /// Shares the pages of one token where that pays, else the blocks. All threads decide alike.
+    pub(super) fn split_or_blocks(&self, f: &mut Func, barrier: Val) {
+        let (zero, one) = (f.i64(0), f.i64(1));
+        let ratio = f.i64(self.attend.ratio() as i64);
+        // The one token's pages are the same for all heads.
+        let block = Block {
+            group: zero,
+            first: zero,
+            rows: ratio,
+        };
+        let reach = self.reach(f, block);
+        let single = f.cmp(Cmp::Eq, self.count, one);
+        let (enough, groups) = (f.i64(ENOUGH), f.i64(self.attend.groups as i64));
+        let enough = f.mul(enough, self.threads);
+        let few_heads = f.cmp(Cmp::Lt, groups, enough);
+        let left = f.urem(groups, self.threads);
+        let uneven = f.cmp(Cmp::Ne, left, zero);
+        let least = f.i64(FEW_PAGES);
+        let least = f.mul(least, self.threads);
+        let long = f.cmp(Cmp::Ge, reach.count, least);
+        let pays = [few_heads, uneven, long].into_iter().fold(single, |a, b| f.and(a, b));
+        f.if_then(pays, |f| {
+            let low = f.mul(reach.count, self.tid);
+            let low = f.udiv(low, self.threads);
+            let next = f.add(self.tid, one);
+            let high = f.mul(reach.count, next);
+            let high = f.udiv(high, self.threads);
+            self.each_block(f, |f, block| {
+                self.begin(f, block);
+                self.pages(f, block, (reach, low, high));
+                self.leave(f, block);
+            });
+            f.call(seqc_abi::symbols::BARRIER, &[barrier, self.tid, self.threads], None);
+            let heads = f.i64(self.attend.heads as i64);
+            f.for_loop((self.tid, heads, self.threads), &[], |f, head, _| {
+                self.join(f, head);
+                Vec::new()
+            });
+        });
+        let otherwise = not(f, pays);
+        f.if_then(otherwise, |f| self.blocks(f));
+    }
+
+    /// The rows of one token, head by head, in blocks.
+    fn each_block(&self, f: &mut Func, body: impl FnOnce(&mut Func, Block)) {
+        let attend = self.attend;
+        let (zero, groups, ratio) = (f.i64(0), f.i64(attend.groups as i64), f.i64(attend.ratio() as i64));
+        f.for_each(zero, groups, 1, |f, group| {
+            let size = super::layout::BLOCK as i64;
+            f.for_each(zero, ratio, size, |f, first| {
+                let (left, size) = (f.sub(ratio, first), f.i64(size));
+                let rows = f.min(left, size);
+                body(f, Block { group, first, rows });
+            });
+        });
+    }
+
+    fn share(&self, f: &mut Func, scratch: Val, head: Val) -> Val {
+        let shares = float_at(f, scratch, self.scratch.shares);
+        row_at(f, shares, head, self.attend.share_width())
+    }
+
+    /// Keeps what this thread found for a block.
+    fn leave(&self, f: &mut Func, block: Block) {
+        let (attend, zero) = (self.attend, f.i64(0));
+        let (lanes, width) = (attend.lanes, attend.value_width());
+        let largest = float_at(f, self.mine, self.scratch.largest);
+        let total = float_at(f, self.mine, self.scratch.total);
+        let sums = float_at(f, self.mine, self.scratch.sums);
+        f.for_each(zero, block.rows, 1, |f, r| {
+            let ratio = f.i64(attend.ratio() as i64);
+            let base = f.mul(block.group, ratio);
+            let row = f.add(block.first, r);
+            let head = f.add(base, row);
+            let to = self.share(f, self.mine, head);
+            let from = row_at(f, sums, r, width);
+            vectors(f, lanes, width, |f, start, mask| {
+                let p = float_at(f, from, start);
+                let x = load(f, p, lanes, mask);
+                let p = float_at(f, to, start);
+                store(f, x, p, mask);
+            });
+            let p = f.gep(largest, r, Scalar::F32);
+            let top = f.load(p, Ty::F32);
+            let p = float_at(f, to, width);
+            f.store(top, p);
+            let p = row_at(f, total, r, lanes as usize);
+            let sum = f.load(p, Ty::V(lanes, Scalar::F32));
+            let sum = f.reduce_add(sum);
+            let p = float_at(f, to, width + 1);
+            f.store(sum, p);
+        });
+    }
+
+    fn scratch_of(&self, f: &mut Func, thread: Val) -> Val {
+        row_at(f, self.base, thread, self.scratch.bytes / 4)
+    }
+
+    /// The result of one head from what all threads found.
+    fn join(&self, f: &mut Func, head: Val) {
+        let (attend, zero, one) = (self.attend, f.i64(0), f.i64(1));
+        let (lanes, width) = (attend.lanes, attend.value_width());
+        let none = f.f32(f32::NEG_INFINITY);
+        let top = f.for_loop((zero, self.threads, one), &[none], |f, t, top| {
+            let scratch = self.scratch_of(f, t);
+            let share = self.share(f, scratch, head);
+            let p = float_at(f, share, width);
+            let other = f.load(p, Ty::F32);
+            vec![f.max(other, top[0])]
+        });
+        let (nothing, empty) = (f.cmp(Cmp::Eq, top[0], none), f.f32(0.0));
+        let top = f.select(nothing, empty, top[0]);
+        let ty = Ty::V(lanes, Scalar::F32);
+        let mut init = vec![empty];
+        init.resize(1 + width / lanes as usize, f.zero(ty));
+        let found = f.for_loop((zero, self.threads, one), &init, |f, t, found| {
+            let scratch = self.scratch_of(f, t);
+            let share = self.share(f, scratch, head);
+            self.add_share(f, (share, top), found)
+        });
+        let to = row_at(f, self.out.0, head, attend.value_dim);
+        let factor = inverse(attend, f, found[0]);
+        vectors(f, lanes, attend.value_dim, |f, start, mask| {
+            let sum = found[1 + start / lanes as usize];
+            let x = factor.map_or(sum, |factor| f.mul(sum, factor));
+            let p = float_at(f, to, start);
+            store(f, x, p, mask);
+        });
+    }
+
+    /// One thread's sum of weights and sums of values, brought to the common largest score `top`.
+    fn add_share(&self, f: &mut Func, (share, top): (Val, Val), found: &[Val]) -> Vec<Val> {
+        let (lanes, width) = (self.attend.lanes, self.attend.value_width());
+        let factor = if self.attend.spec.normaliser == Normaliser::Softmax {
+            let p = float_at(f, share, width);
+            let largest = f.load(p, Ty::F32);
+            let difference = f.sub(largest, top);
+            exp2(f, difference)
+        } else {
+            f.f32(1.0)
+        };
+        let p = float_at(f, share, width + 1);
+        let total = f.load(p, Ty::F32);
+        let mut next = vec![f.fma(total, factor, found[0])];
+        let factor = f.splat(factor, lanes);
+        for (n, sum) in found[1..].iter().enumerate() {
+            let p = float_at(f, share, n * lanes as usize);
+            let x = load(f, p, lanes, None);
+            next.push(f.fma(x, factor, *sum));
+        }
+        next
+    }
+}
+
+/// One over a sum of weights in all lanes, 0 when that is 0; `None` where weights are not normalised.
+pub(super) fn inverse(attend: &Attend, f: &mut Func, total: Val) -> Option<Val> {
+    if attend.spec.normaliser == Normaliser::None {
+        return None;
+    }
+    let (zero, one) = (f.f32(0.0), f.f32(1.0));
+    let empty = f.cmp(Cmp::Eq, total, zero);
+    let inverse = f.div(one, total);
+    let inverse = f.select(empty, zero, inverse);
+    Some(f.splat(inverse, attend.lanes))
+}

@@ -1,0 +1,406 @@
+//! Running attention kernels and the evaluator on the same sequences.
+
+use crate::support::{Loaded, Random, export};
+use seqc_abi::StateKind;
+use seqc_backends::{
+    kernels::Attend,
+    mlir::Target,
+    text::{Func, Module, Ty},
+};
+use seqc_ir::{
+    AttendSpec, Elem, Graph, Normaliser, ScoreExpr,
+    eval::{Evaluator, Tensor},
+};
+use std::sync::Barrier;
+
+type Append = extern "C" fn(*const f32, i64, *const f32, i64, *mut f32, *mut f32, i64, i64, i64, i64);
+type Stream = extern "C" fn(*const f32, i64, *mut f32, i64, i64);
+type Run =
+    extern "C" fn(*const f32, i64, *mut f32, i64, *const f32, *const f32, *const u64, i64, i64, *mut f32, i64, i64);
+type Split = extern "C" fn(
+    *const f32,
+    i64,
+    *mut f32,
+    i64,
+    *const f32,
+    *const f32,
+    *const u64,
+    i64,
+    i64,
+    *mut f32,
+    i64,
+    i64,
+    *const [usize; 2],
+);
+
+const ATTEND: [Ty; 13] = [
+    Ty::Ptr,
+    Ty::I64,
+    Ty::Ptr,
+    Ty::I64,
+    Ty::Ptr,
+    Ty::Ptr,
+    Ty::Ptr,
+    Ty::I64,
+    Ty::I64,
+    Ty::Ptr,
+    Ty::I64,
+    Ty::I64,
+    Ty::Ptr,
+];
+
+/// A kernel and how long its sequences are.
+pub(super) struct Case {
+    pub(super) attend: Attend,
+    pub(super) tokens: usize,
+}
+
+/// Plain causal softmax attention of `H` query heads, `G` key heads, `E` and `F` entries.
+pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_dim]: [usize; 4]) -> Case {
+    let spec = AttendSpec {
+        scale: (key_dim as f64).powf(-0.5),
+        predicate: None,
+        score: None,
+        normaliser: Normaliser::Softmax,
+        causal: true,
+        query_streams: 0,
+        key_streams: 0,
+    };
+    let attend = Attend {
+        name: format!("a_{name}"),
+        spec,
+        heads,
+        groups,
+        key_dim,
+        value_dim,
+        query_widths: Vec::new(),
+        max_chunk: 40,
+        lanes: target.width(),
+    };
+    Case { attend, tokens: 230 }
+}
+
+impl Case {
+    pub(super) fn predicate(mut self, predicate: ScoreExpr) -> Case {
+        self.attend.spec.predicate = Some(predicate);
+        self
+    }
+
+    pub(super) fn score(mut self, score: ScoreExpr) -> Case {
+        self.attend.spec.score = Some(score);
+        self
+    }
+
+    pub(super) fn normaliser(mut self, normaliser: Normaliser) -> Case {
+        self.attend.spec.normaliser = normaliser;
+        self
+    }
+
+    /// Widths of the query streams, and how many key streams.
+    pub(super) fn streams(mut self, widths: &[usize], keys: usize) -> Case {
+        self.attend.query_widths = widths.to_vec();
+        self.attend.spec.query_streams = widths.len();
+        self.attend.spec.key_streams = keys;
+        self
+    }
+
+    pub(super) fn whole(mut self) -> Case {
+        self.attend.spec.causal = false;
+        self.attend.max_chunk = self.tokens;
+        self
+    }
+
+    pub(super) fn tokens(mut self, tokens: usize) -> Case {
+        self.tokens = tokens;
+        self
+    }
+}
+
+/// The functions of a case.
+pub(super) struct Kernel<'a> {
+    attend: &'a Attend,
+    append: Append,
+    stream: Option<Stream>,
+    step: Step,
+}
+
+/// The function itself, without and with a barrier.
+#[derive(Clone, Copy)]
+enum Step {
+    Run(Run),
+    Split(Split),
+}
+
+/// Adds the functions of a case; with `split`, those whose threads share pages.
+pub(super) fn add(module: &mut Module, attend: &Attend, split: bool) {
+    let append = attend.append(module);
+    let types = [
+        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr],
+        vec![Ty::I64; 4],
+    ]
+    .concat();
+    export(module, &append, &types);
+    if attend.spec.key_streams > 0 {
+        let stream = attend.append_stream(module);
+        export(module, &stream, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64]);
+    }
+    if split {
+        let run = attend.attend_split(module);
+        export(module, &run, &ATTEND);
+    } else {
+        let run = attend.attend(module);
+        export(module, &run, &ATTEND[..12]);
+    }
+}
+
+/// The barrier of the tests: what it is handed begins with the function to call.
+pub(super) fn add_barrier(module: &mut Module) {
+    let mut f = Func::exported(seqc_abi::symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64]);
+    let [barrier, tid, threads] = [0, 1, 2].map(|n| f.param(n));
+    let function = f.load(barrier, Ty::Ptr);
+    f.stmt(format_args!(
+        "llvm.call {function}({barrier}, {tid}, {threads}) : !llvm.ptr, (!llvm.ptr, i64, i64) -> ()"
+    ));
+    module.add(f);
+}
+
+extern "C" fn wait(barrier: *const [usize; 2], _tid: i64, _threads: i64) {
+    // SAFETY: `Call::split` hands over its own barrier, which outlives the call.
+    let barrier = unsafe { &*((*barrier)[1] as *const Barrier) };
+    barrier.wait();
+}
+
+impl<'a> Kernel<'a> {
+    pub(super) fn load(attend: &'a Attend, loaded: &Loaded, split: bool) -> Kernel<'a> {
+        let name = |part| format!("t_{}_{part}", attend.name);
+        // SAFETY: the types are those of the kernels' documentation; the library outlives the tests.
+        unsafe {
+            Kernel {
+                attend,
+                append: loaded.function(&name("append")),
+                stream: (attend.spec.key_streams > 0).then(|| loaded.function(&name("append_stream"))),
+                step: if split {
+                    Step::Split(loaded.function(&name("attend_split")))
+                } else {
+                    Step::Run(loaded.function(&name("attend")))
+                },
+            }
+        }
+    }
+}
+
+/// All operands of a sequence: rows of `q`, `k`, `v`, then of the streams.
+pub(super) struct Operands {
+    pub(super) widths: Vec<usize>,
+    pub(super) rows: Vec<Vec<f32>>,
+}
+
+impl Operands {
+    pub(super) fn new(case: &Case, random: &mut Random) -> Operands {
+        let a = &case.attend;
+        let mut widths = vec![a.heads * a.key_dim, a.groups * a.key_dim, a.groups * a.value_dim];
+        let mut rows: Vec<Vec<f32>> = widths.iter().map(|w| random.floats(w * case.tokens)).collect();
+        let document = |t: usize| (t * 7 / 300) as f32;
+        for width in &a.query_widths {
+            widths.push(*width);
+            let values = (0..case.tokens * width).map(|n| if *width > 1 { random.float() } else { document(n) });
+            rows.push(values.collect());
+        }
+        for n in 0..a.spec.key_streams {
+            widths.push(1);
+            let documents = n == 0 && a.query_widths == [1];
+            let values = (0..case.tokens).map(|t| if documents { document(t) } else { random.float() });
+            rows.push(values.collect());
+        }
+        Operands { widths, rows }
+    }
+}
+
+/// What the evaluator gives, `[tokens][H*F]`.
+pub(super) fn expected(case: &Case, operands: &Operands) -> Vec<f64> {
+    let a = &case.attend;
+    let mut graph = Graph::new("attend");
+    let mut shapes = vec![
+        vec![a.heads, a.key_dim],
+        vec![a.groups, a.key_dim],
+        vec![a.groups, a.value_dim],
+    ];
+    shapes.extend(
+        a.query_widths
+            .iter()
+            .map(|w| if *w > 1 { vec![*w] } else { Vec::new() }),
+    );
+    shapes.extend(vec![Vec::new(); a.spec.key_streams]);
+    let inputs: Vec<_> = shapes
+        .iter()
+        .enumerate()
+        .map(|(n, shape)| graph.add_input(format!("x{n}"), seqc_ir::Ty::new(Elem::F32, seqc_ir::dims(shape))))
+        .collect();
+    let y = graph.attend(a.spec.clone(), &inputs);
+    graph.add_output("y", y);
+    let tokens: Vec<Vec<Tensor>> = (0..case.tokens)
+        .map(|t| {
+            let of = |(n, shape): (usize, &Vec<usize>)| {
+                let w = operands.widths[n];
+                let row = operands.rows[n][t * w..(t + 1) * w].iter().map(|x| f64::from(*x));
+                Tensor {
+                    shape: shape.clone(),
+                    data: row.collect(),
+                }
+            };
+            shapes.iter().enumerate().map(of).collect()
+        })
+        .collect();
+    let evaluator = Evaluator::new(&graph, &[]).expect("a valid graph");
+    let out = evaluator.run_whole(&tokens).expect("evaluated");
+    out.into_iter().flat_map(|mut o| o.remove(0).data).collect()
+}
+
+/// A cache line: what the runtime aligns its memory to.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Line(pub(super) [f32; 16]);
+
+fn memory(bytes: usize, fill: f32) -> Vec<Line> {
+    vec![Line([fill; 16]); bytes.div_ceil(64)]
+}
+
+/// A sequence under way.
+pub(super) struct Session<'a> {
+    kernel: &'a Kernel<'a>,
+    pub(super) states: Vec<Vec<Line>>,
+    threads: usize,
+    scratch: Vec<Line>,
+    /// Position of the first token.
+    pub(super) origin: usize,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(kernel: &'a Kernel<'a>, tokens: usize, threads: usize) -> Session<'a> {
+        let state = |kind: StateKind| match kind {
+            StateKind::Pages {
+                page_bytes,
+                pinned,
+                pages,
+            } => memory((pinned + pages.unwrap_or(tokens.div_ceil(64))) * page_bytes, 0.0),
+            StateKind::Fixed { .. } => panic!("a cache grows"),
+        };
+        Session {
+            kernel,
+            states: kernel.attend.states().into_iter().map(state).collect(),
+            threads,
+            scratch: memory(threads * kernel.attend.scratch_bytes(), f32::NAN),
+            origin: 0,
+        }
+    }
+
+    /// Tokens `position..position + count`.
+    pub(super) fn step(&mut self, operands: &Operands, (position, count): (usize, usize), out: &mut [f32]) {
+        let (a, threads) = (self.kernel.attend, self.threads as i64);
+        let row = |n: usize| operands.rows[n][position * operands.widths[n]..].as_ptr();
+        let width = |n: usize| operands.widths[n] as i64;
+        let pages: Vec<*mut f32> = self.states.iter_mut().map(|s| s.as_mut_ptr().cast()).collect();
+        let (position, count) = ((self.origin + position) as i64, count as i64);
+        for tid in 0..threads {
+            (self.kernel.append)(
+                row(1),
+                width(1),
+                row(2),
+                width(2),
+                pages[0],
+                pages[1],
+                position,
+                count,
+                tid,
+                threads,
+            );
+        }
+        let first = 3 + a.spec.query_streams;
+        for n in 0..a.spec.key_streams {
+            if let Some(stream) = self.kernel.stream {
+                stream(row(first + n), width(first + n), pages[2 + n], position, count);
+            }
+        }
+        let mut table: Vec<u64> = pages[2..].iter().map(|p| *p as u64).collect();
+        for n in 3..first {
+            table.extend([row(n) as u64, width(n) as u64]);
+        }
+        let call = Call {
+            q: (row(0), width(0)),
+            out: (out.as_mut_ptr(), (a.heads * a.value_dim) as i64),
+            pages: (pages[0], pages[1]),
+            table: table.as_ptr(),
+            tokens: (position, count),
+            scratch: self.scratch.as_mut_ptr().cast(),
+        };
+        match self.kernel.step {
+            Step::Run(run) => (0..threads).for_each(|tid| call.run(run, (tid, threads))),
+            Step::Split(split) => call.split(split, threads),
+        }
+    }
+}
+
+/// Arguments of one call.
+#[derive(Clone, Copy)]
+struct Call {
+    q: (*const f32, i64),
+    out: (*mut f32, i64),
+    pages: (*const f32, *const f32),
+    table: *const u64,
+    tokens: (i64, i64),
+    scratch: *mut f32,
+}
+
+// SAFETY: the threads write to different places of what is pointed to; that is what is tested.
+unsafe impl Sync for Call {}
+
+impl Call {
+    fn run(&self, run: Run, (tid, threads): (i64, i64)) {
+        let (k, v) = self.pages;
+        let (position, count) = self.tokens;
+        run(
+            self.q.0,
+            self.q.1,
+            self.out.0,
+            self.out.1,
+            k,
+            v,
+            self.table,
+            position,
+            count,
+            self.scratch,
+            tid,
+            threads,
+        );
+    }
+
+    /// All threads at once.
+    fn split(&self, split: Split, threads: i64) {
+        let barrier = Barrier::new(threads as usize);
+        let handed = [wait as *const () as usize, &raw const barrier as usize];
+        let one = |tid: i64| {
+            let ((k, v), (position, count)) = (self.pages, self.tokens);
+            let (q, out) = (self.q, self.out);
+            split(
+                q.0,
+                q.1,
+                out.0,
+                out.1,
+                k,
+                v,
+                self.table,
+                position,
+                count,
+                self.scratch,
+                tid,
+                threads,
+                &handed,
+            );
+        };
+        std::thread::scope(|scope| {
+            for tid in 0..threads {
+                scope.spawn(move || one(tid));
+            }
+        });
+    }
+}
