@@ -8,6 +8,9 @@ mod linear;
 use linear::Linear;
 use seqc_ir::{AttendSpec, BinaryOp, ScoreExpr, UnaryOp};
 
+/// Positions are below this.
+const LONGEST: u64 = 1 << 31;
+
 /// Which keys some later query can still see: key `j` is seen by query `i >= j` only if `i - j < distance`
 /// or `j < first`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +43,14 @@ impl Keep {
 
     /// The same from a predicate alone, under causality.
     pub fn of_predicate(predicate: &ScoreExpr, heads: usize) -> Keep {
-        if !uses_head(predicate) {
-            return when(predicate, true);
-        }
-        let of_head = |h| when(&with_head(predicate, h as f64), true);
-        (0..heads).map(of_head).fold(Keep::NONE, Keep::or)
+        let keep = if uses_head(predicate) {
+            let of_head = |h| when(&with_head(predicate, h as f64), true);
+            (0..heads).map(of_head).fold(Keep::NONE, Keep::or)
+        } else {
+            when(predicate, true)
+        };
+        // No sequence is that long.
+        if keep.tokens() < LONGEST { keep } else { Keep::ALL }
     }
 
     /// Closed form of the number of kept tokens in the context length `T`.

@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsStr,
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -22,6 +23,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    fn of(line: String, output: &Output) -> Answer {
+        Answer {
+            line,
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// This answer, if the process succeeded.
     pub fn ok(self) -> Answer {
         assert_eq!(
@@ -66,12 +76,22 @@ pub fn run_in<S: AsRef<OsStr>>(dir: &Path, program: &Path, args: &[S]) -> Answer
     command.args(args).current_dir(dir).stdin(Stdio::null());
     let line = format!("{command:?}");
     let output: Output = command.output().unwrap_or_else(|error| panic!("{line}: {error}"));
-    Answer {
-        line,
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    Answer::of(line, &output)
+}
+
+/// [`run`] with a text on standard input.
+pub fn run_with_input<S: AsRef<OsStr>>(program: &Path, args: &[S], input: &str) -> Answer {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(crate::root());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let line = format!("{command:?}");
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that fails early does not read on; its answer says why.
+        let _ = stdin.write_all(input.as_bytes());
     }
+    let output = child.wait_with_output().unwrap_or_else(|error| panic!("{line}: {error}"));
+    Answer::of(line, &output)
 }
 
 /// Runs `seqc` with these arguments.

@@ -103,28 +103,31 @@ impl Program {
 
     /// `generate --json`, greedy, never stopping early; `prompt` is `--prompt-tokens 1,2`, `--prompt=text` or the like.
     pub fn greedy(&self, prompt: &[String], count: usize) -> Value {
-        let mut args = vec!["generate".to_owned()];
-        args.extend(prompt.iter().cloned());
-        args.extend(
-            [
-                "--max-tokens",
-                &count.to_string(),
-                "--temperature",
-                "0",
-                "--ignore-eos",
-                "--json",
-            ]
-            .map(str::to_owned),
-        );
-        let answer = self.run(&args).ok();
-        serde_json::from_str(&answer.stdout)
-            .unwrap_or_else(|error| panic!("{}: {error}\n{}", answer.line, answer.stdout))
+        json(self.run(&greedy_arguments(prompt, count)))
+    }
+
+    /// [`Program::greedy`] with the prompt on standard input, where any character can stand.
+    pub fn greedy_of_input(&self, text: &str, count: usize) -> Value {
+        let args = greedy_arguments(&["--prompt=-".to_owned()], count);
+        json(command::run_with_input(&self.path, &args, text))
     }
 
     /// [`Program::greedy`] after a prompt of tokens: the tokens chosen.
     pub fn greedy_tokens(&self, prompt: &[i64], count: usize) -> Vec<i64> {
         integers(&self.greedy(&["--prompt-tokens".to_owned(), list(prompt)], count)["tokens"])
     }
+}
+
+fn greedy_arguments(prompt: &[String], count: usize) -> Vec<String> {
+    let count = count.to_string();
+    let rest = ["--max-tokens", &count, "--temperature", "0", "--ignore-eos", "--json"];
+    let words = ["generate".to_owned()].into_iter().chain(prompt.iter().cloned());
+    words.chain(rest.map(str::to_owned)).collect()
+}
+
+fn json(answer: Answer) -> Value {
+    let answer = answer.ok();
+    serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{}", answer.line, answer.stdout))
 }
 
 /// A JSON list of integers.

@@ -249,7 +249,27 @@ impl<'a> Attempt<'a> {
         })
     }
 
+    /// A scan has only its own states at hand: what it reads of another recurrence must be stored.
+    fn check_scans(&self) -> Result<(), usize> {
+        let scans = (0..self.modes.len()).filter(|r| self.modes[*r] != Mode::Loop);
+        for r in scans {
+            let recurrence = &self.plan.recurrences[r];
+            let own = scan::inner_values(self.graph, recurrence);
+            let others = |v: Value| !own.contains(&v) && self.inner_of(v).is_some();
+            let stop = |v: Value| !own.contains(&v) && (self.plan.is_stored(v) || others(v));
+            let walk = Walk { graph: self.graph, stop: &stop };
+            let nexts = recurrence.states.iter().filter_map(|s| self.graph.states[s.0 as usize].next);
+            let unstored = |leaf: &super::Leaf| !self.plan.is_stored(leaf.value) && others(leaf.value);
+            if let Some(leaf) = nexts.flat_map(|v| walk.leaves(v)).find(unstored) {
+                let read = self.scan_of(leaf.value).unwrap_or(r);
+                return Err(read);
+            }
+        }
+        Ok(())
+    }
+
     fn finish(mut self) -> Result<Plan, usize> {
+        self.check_scans()?;
         self.shrink_loop_states();
         let mut units = self.units()?;
         self.join_cycles(&mut units)?;

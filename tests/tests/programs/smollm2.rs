@@ -118,7 +118,7 @@ fn strings_become_the_recorded_tokens() {
     let Some(program) = smollm2() else { return };
     let mut wrong = Vec::new();
     for case in cases("tokenizer.json") {
-        let found = program.greedy(&[format!("--prompt={}", text(&case, "text"))], 0);
+        let found = program.greedy_of_input(text(&case, "text"), 0);
         if integers(&found["prompt_tokens"]) != integers(&case["ids"]) {
             wrong.push(format!(
                 "{:?}: {} instead of {}",

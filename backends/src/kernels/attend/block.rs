@@ -178,7 +178,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// All blocks of this thread: those of all heads with the same tokens, then the next tokens.
+    /// All blocks of this thread, head after head: the next block finds the head's pages in the cache.
     pub(super) fn blocks(&self, f: &mut Func) {
         let ratio = f.i64(self.attend.ratio() as i64);
         let (rows, groups) = (f.mul(self.count, ratio), f.i64(self.attend.groups as i64));
@@ -186,7 +186,7 @@ impl<'a> Walk<'a> {
         let blocks = ceil_div(f, rows, size);
         let items = f.mul(blocks, groups);
         f.for_loop((self.tid, items, self.threads), &[], |f, item, _| {
-            let (number, group) = (f.udiv(item, groups), f.urem(item, groups));
+            let (group, number) = (f.udiv(item, blocks), f.urem(item, blocks));
             let first = f.mul(number, size);
             let left = f.sub(rows, first);
             let block = Block {
