@@ -741,7 +741,10 @@ impl Func {
     pub fn stack(&mut self, slots: usize) -> Val {
         let count = self.i64(slots.max(1) as i64);
         let v = self.fresh(Ty::Ptr);
-        let _ = writeln!(self.const_text, "  {v} = llvm.alloca {count} x i64 : (i64) -> !llvm.ptr");
+        let _ = writeln!(
+            self.const_text,
+            "  {v} = llvm.alloca {count} x i64 : (i64) -> !llvm.ptr"
+        );
         v
     }
 

@@ -60,7 +60,10 @@ fn options(model: &Model, max_context: Option<usize>, lanes: u32) -> Options {
     } else {
         max_context.unwrap_or(WHOLE)
     };
-    Options { lanes, max_chunk: max_chunk.max(1) }
+    Options {
+        lanes,
+        max_chunk: max_chunk.max(1),
+    }
 }
 
 /// Adds what does not follow from the graphs, and the hash of it all.
@@ -79,7 +82,12 @@ fn complete(descriptor: Descriptor, built: &Built, target: &Target) -> Result<De
     let mut hash = Sha256::new();
     hash.update(serde_json::to_vec(&whole).map_err(|e| e.to_string())?);
     hash.update(built.model.to_string());
-    whole.hash = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    whole.hash = hash
+        .finalize()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     whole.weights = built.meta.weights.as_deref().map(absolute);
     whole.tokenizer = built.meta.tokenizer.as_deref().map(absolute);
     Ok(whole)

@@ -22,7 +22,10 @@ pub fn layer(graph: &Graph) -> String {
     }
     let constants = plan.load.len();
     if constants > 0 {
-        let _ = writeln!(out, "load time: {constants} tensors are computed once, from parameters alone");
+        let _ = writeln!(
+            out,
+            "load time: {constants} tensors are computed once, from parameters alone"
+        );
     }
     let _ = writeln!(out, "a chunk runs {}", steps(&graph, &plan.kernels).join(", then "));
     out
@@ -38,8 +41,14 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
         })
         .collect();
     let _ = writeln!(out, "recurrence {}: {}", names.join(", "), recurrence.class.name());
-    let entries: usize = recurrence.states.iter().map(|s| graph.states[s.0 as usize].ty.len()).sum();
-    let scan = scans(&plan.kernels).into_iter().find(|scan| scan.states.iter().any(|s| recurrence.states.contains(s)));
+    let entries: usize = recurrence
+        .states
+        .iter()
+        .map(|s| graph.states[s.0 as usize].ty.len())
+        .sum();
+    let scan = scans(&plan.kernels)
+        .into_iter()
+        .find(|scan| scan.states.iter().any(|s| recurrence.states.contains(s)));
     let _ = writeln!(out, "  considered: {}", considered(recurrence));
     match scan {
         Some(scan) => {
@@ -53,16 +62,27 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
             );
         }
         None => {
-            let _ = writeln!(out, "  chosen: one token after another, entries in parallel; {} bytes of state", entries * 4);
+            let _ = writeln!(
+                out,
+                "  chosen: one token after another, entries in parallel; {} bytes of state",
+                entries * 4
+            );
         }
     }
-    let _ = writeln!(out, "  cost: about {} operations and {} bytes of state read and written a token", operations(graph, recurrence), entries * 8);
+    let _ = writeln!(
+        out,
+        "  cost: about {} operations and {} bytes of state read and written a token",
+        operations(graph, recurrence),
+        entries * 8
+    );
 }
 
 /// Forms that compute the same, cheapest first where several fit.
 fn considered(recurrence: &Recurrence) -> &'static str {
     match recurrence.class {
-        Class::Constant | Class::Diagonal | Class::Elementwise if recurrence.elementwise => "fused scan, one token after another",
+        Class::Constant | Class::Diagonal | Class::Elementwise if recurrence.elementwise => {
+            "fused scan, one token after another"
+        }
         Class::ScalarPerHead if recurrence.elementwise => "fused scan, one token after another",
         _ => "one token after another (no entry of the state can be computed without the others)",
     }
@@ -71,7 +91,11 @@ fn considered(recurrence: &Recurrence) -> &'static str {
 fn place(graph: &Graph, scan: &Scan) -> &'static str {
     let sizes = graph.states[scan.states[0].0 as usize].ty.sizes();
     let entries: usize = scan.reduced.iter().map(|a| sizes[*a]).product::<usize>() * scan.states.len();
-    if entries <= 16 { "state in registers" } else { "state in the first-level cache" }
+    if entries <= 16 {
+        "state in registers"
+    } else {
+        "state in the first-level cache"
+    }
 }
 
 fn operations(graph: &Graph, recurrence: &Recurrence) -> usize {
@@ -93,7 +117,11 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
         Op::Attend(spec) => {
             let heads = graph.ty(operands[0]).dims[0].size;
             let keep = Keep::new(spec, heads);
-            let form = if spec.causal { "causal" } else { "over the whole sequence" };
+            let form = if spec.causal {
+                "causal"
+            } else {
+                "over the whole sequence"
+            };
             let _ = writeln!(
                 out,
                 "attention, {heads} heads on {} of keys, {form}: scores are never stored; keeps {} tokens",
@@ -129,6 +157,10 @@ fn product_step(graph: &Graph, products: &[Matmul]) -> String {
         .map(|v| format!("{}x{}", graph.ty(*v).len(), graph.ty(graph.operands(*v)[1]).len()))
         .collect();
     let fused: usize = products.iter().map(|m| m.epilogue.len()).sum();
-    let with = if fused > 0 { format!(" with {fused} fused results") } else { String::new() };
+    let with = if fused > 0 {
+        format!(" with {fused} fused results")
+    } else {
+        String::new()
+    };
     format!("products {}{with}", shapes.join(" "))
 }

@@ -15,6 +15,9 @@ const MAX_LABELS: usize = 8;
 /// Lines longer than this are shown in part.
 const LONG_LINE: usize = 300;
 
+/// Texts longer than this are not laid out around a message, which takes time for all of their lines.
+const LONG_TEXT: usize = 1 << 17;
+
 /// Labels over more lines than this point at their first one.
 const MAX_LINES: usize = 8;
 
@@ -24,7 +27,7 @@ pub fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
         let help: String = d.help.iter().map(|h| format!("\n  help: {h}")).collect();
         return format!("[{}] {}: {}{help}\n", d.code, severity(d), d.message);
     };
-    if places(d).any(|p| line(sources, p).len() > LONG_LINE) {
+    if places(d).any(|p| sources.text(p.file).len() > LONG_TEXT || line(sources, p).len() > LONG_LINE) {
         return plain(d, place, sources);
     }
     let id = |p: Place| (sources.path(p.file).to_owned(), range(sources, p));
@@ -88,7 +91,7 @@ fn line(sources: &Sources, place: Place) -> &str {
     &text[start..end]
 }
 
-/// A message about a line too long to be shown: an excerpt around the place.
+/// A message about a line or a text too long to be shown: an excerpt around the place.
 fn plain(d: &Diagnostic, place: Place, sources: &Sources) -> String {
     let (at, column) = sources.line_column(place.file, place.span.start);
     let before = column - 1;

@@ -218,6 +218,36 @@ fn extremes_are_answered_at_once() {
     });
 }
 
+/// Files of many keys, sizes, layers and mistakes take time in proportion.
+#[test]
+fn long_files_are_answered_soon() {
+    let many = |f: &dyn Fn(usize) -> String| (0..30_000).map(f).collect::<String>();
+    for text in [
+        format!(
+            "version: 1\nmodel: m\nsizes:\n{}stack: [a]\n",
+            many(&|i| format!("  k{i}: {i} + 1\n"))
+        ),
+        format!(
+            "version: 1\nmodel: m\n{}stack: [a]\n",
+            many(&|i| format!("k{i}: {i}\n"))
+        ),
+        format!(
+            "version: 1\nmodel: m\nstack:\n{}",
+            many(&|i| format!("  - q{i}: {{}}\n"))
+        ),
+        format!(
+            "version: 1\nmodel: m\nstack: [a]\n{}",
+            many(&|_| "model: n\n".to_owned())
+        ),
+    ] {
+        let start = Instant::now();
+        let mut sources = Sources::default();
+        let read = model::read_text(Path::new("model.yaml"), text, &mut sources, &ReadOptions::default());
+        assert!(read.is_err());
+        assert!(start.elapsed().as_secs() < 20);
+    }
+}
+
 /// Configurations of the recorded checkpoints with changed values and torn texts.
 #[test]
 fn changed_configurations_are_answered() {

@@ -162,6 +162,8 @@ struct Open {
     node: Node,
     anchor: usize,
     key: Option<Key>,
+    /// Keys so far and where they stand.
+    seen: HashMap<String, Span>,
 }
 
 struct Reader<'t> {
@@ -248,6 +250,7 @@ impl Reader<'_> {
             node: Node { kind, span },
             anchor,
             key: None,
+            seen: HashMap::new(),
         });
         Ok(())
     }
@@ -276,12 +279,13 @@ impl Reader<'_> {
             Kind::List(items) => items.push(node),
             Kind::Map(entries) => match open.key.take() {
                 Some(key) => {
-                    if let Some((before, _)) = entries.iter().find(|(k, _)| k.text == key.text) {
+                    if let Some(before) = open.seen.get(&key.text) {
                         let d = Diagnostic::error("defined-twice", format!("the key `{}` stands twice", key.text))
                             .label(self.file, key.span, "again here")
-                            .also(self.file, before.span, "first here");
+                            .also(self.file, *before, "first here");
                         self.diagnostics.push(d);
                     } else {
+                        open.seen.insert(key.text.clone(), key.span);
                         entries.push((key, node));
                     }
                 }

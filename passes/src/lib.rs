@@ -21,14 +21,32 @@ pub struct Pass {
 /// All passes, in order.
 pub const PASSES: &[Pass] = &[
     // Elaboration leaves views of views, constants and double computations.
-    Pass { name: "simplify", run: simplify::simplify },
+    Pass {
+        name: "simplify",
+        run: simplify::simplify,
+    },
     // Before products: a delayed vector is a row that a product can read.
-    Pass { name: "recognise-delays", run: recognise::delays },
-    Pass { name: "unfold-constant-delays", run: prepare::delays_of_constants },
-    Pass { name: "recognise-products", run: recognise::matrix_products },
-    Pass { name: "make-streams-real", run: prepare::real_streams },
+    Pass {
+        name: "recognise-delays",
+        run: recognise::delays,
+    },
+    Pass {
+        name: "unfold-constant-delays",
+        run: prepare::delays_of_constants,
+    },
+    Pass {
+        name: "recognise-products",
+        run: recognise::matrix_products,
+    },
+    Pass {
+        name: "make-streams-real",
+        run: prepare::real_streams,
+    },
     // Recognition leaves what it replaced.
-    Pass { name: "simplify-again", run: simplify::simplify },
+    Pass {
+        name: "simplify-again",
+        run: simplify::simplify,
+    },
 ];
 
 /// Runs [`PASSES`].

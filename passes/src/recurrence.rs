@@ -97,13 +97,10 @@ impl Ancestors {
             .map(|s| s.next.and_then(|n| of_value.get(&n)).cloned().unwrap_or_default())
             .collect();
         let mut of_state = direct.clone();
-        for _ in 0..of_state.len() {
-            for s in 0..of_state.len() {
-                let more: Vec<StateId> = of_state[s]
-                    .iter()
-                    .flat_map(|t| direct[t.0 as usize].iter().copied())
-                    .collect();
-                of_state[s].extend(more);
+        for _ in 0..direct.len() {
+            for set in &mut of_state {
+                let more: Vec<StateId> = set.iter().flat_map(|t| direct[t.0 as usize].iter().copied()).collect();
+                set.extend(more);
             }
         }
         Ancestors { of_value, of_state }

@@ -83,14 +83,19 @@ pub fn run_in<S: AsRef<OsStr>>(dir: &Path, program: &Path, args: &[S]) -> Answer
 pub fn run_with_input<S: AsRef<OsStr>>(program: &Path, args: &[S], input: &str) -> Answer {
     let mut command = Command::new(program);
     command.args(args).current_dir(crate::root());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let line = format!("{command:?}");
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
     if let Some(mut stdin) = child.stdin.take() {
         // A program that fails early does not read on; its answer says why.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let output = child.wait_with_output().unwrap_or_else(|error| panic!("{line}: {error}"));
+    let output = child
+        .wait_with_output()
+        .unwrap_or_else(|error| panic!("{line}: {error}"));
     Answer::of(line, &output)
 }
 

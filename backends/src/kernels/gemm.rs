@@ -39,11 +39,20 @@ pub fn gemm(module: &mut Module, lanes: u32, (store, k): (Store, usize)) -> Stri
     }
     let packer = pack(module, lanes, store, panel(lanes));
     let tall = max_rows(lanes, panel(lanes));
-    let tiles: Vec<String> = (1..=tall).map(|r| micro_kernel(module, lanes, (r, panel(lanes)))).collect();
+    let tiles: Vec<String> = (1..=tall)
+        .map(|r| micro_kernel(module, lanes, (r, panel(lanes))))
+        .collect();
     let copier = row::copy(module, lanes);
     let types = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
     let mut f = Func::new(&name, &types, None);
-    let gemm = Gemm { lanes, store, k, tiles, packer, copier };
+    let gemm = Gemm {
+        lanes,
+        store,
+        k,
+        tiles,
+        packer,
+        copier,
+    };
     gemm.body(&mut f);
     module.add(f);
     name
@@ -75,7 +84,10 @@ impl Gemm {
         let tile = f.gep(scratch, block, Scalar::F32);
         // A panel that is not full is computed beside and copied.
         let place = f.if_else(full, |_| vec![y, ldy], |_| vec![tile, width]);
-        let target = Target { y: place[0], ldy: place[1] };
+        let target = Target {
+            y: place[0],
+            ldy: place[1],
+        };
         self.blocks(f, target);
         let narrow = f.cmp(Cmp::Ne, rows, width);
         let zero = f.i64(0);
@@ -112,11 +124,15 @@ impl Gemm {
         let rest = f.urem(count, step);
         let whole = f.sub(count, rest);
         let accumulate = f.i1(more);
-        f.for_each(zero, whole, tall, |f, t| self.tile(f, target, (t, start, kc, accumulate), tall as usize));
+        f.for_each(zero, whole, tall, |f, t| {
+            self.tile(f, target, (t, start, kc, accumulate), tall as usize)
+        });
         for r in 1..tall {
             let r_val = f.i64(r);
             let here = f.cmp(Cmp::Eq, rest, r_val);
-            f.if_then(here, |f| self.tile(f, target, (whole, start, kc, accumulate), r as usize));
+            f.if_then(here, |f| {
+                self.tile(f, target, (whole, start, kc, accumulate), r as usize)
+            });
         }
     }
 
@@ -127,6 +143,10 @@ impl Gemm {
         let a = f.gep(x, at, Scalar::F32);
         let at = f.mul(t, target.ldy);
         let c = f.gep(target.y, at, Scalar::F32);
-        f.call(&self.tiles[rows - 1], &[a, ldx, scratch, c, target.ldy, kc, accumulate], None);
+        f.call(
+            &self.tiles[rows - 1],
+            &[a, ldx, scratch, c, target.ldy, kc, accumulate],
+            None,
+        );
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module, kernels: &[Kernel]
     for v in slots::attentions(kernels) {
         let kernel = slots::attention(layer, v);
         kernel.append(module);
-        kernel.attend(module);
+        kernel.attend_split(module);
         if kernel.spec.key_streams > 0 {
             kernel.append_stream(module);
         }
@@ -36,14 +36,22 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
     let (keys, values) = (cx.state_base(first), cx.state_base(first + 1));
     let [q, k, val] = [0, 1, 2].map(|n| row(cx, f, operands[n], token));
     let name = format!("{}_append", kernel.name);
-    f.call(&name, &[k.0, k.1, val.0, val.1, keys, values, position, count, tid, threads], None);
+    f.call(
+        &name,
+        &[k.0, k.1, val.0, val.1, keys, values, position, count, tid, threads],
+        None,
+    );
     let streams = &operands[3 + kernel.spec.query_streams..];
     if !streams.is_empty() {
         on_first_thread(cx, f, |f| {
             for (n, o) in streams.iter().enumerate() {
                 let (s, stride) = row(cx, f, *o, token);
                 let pages = cx.state_base(first + 2 + n);
-                f.call(&format!("{}_append_stream", kernel.name), &[s, stride, pages, position, count], None);
+                f.call(
+                    &format!("{}_append_stream", kernel.name),
+                    &[s, stride, pages, position, count],
+                    None,
+                );
             }
         });
     }
@@ -53,8 +61,9 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
     let out_stride = f.i64(cx.plan().buffer(out).len as i64);
     let out = cx.row(f, out, token);
     let scratch = cx.args.scratch;
-    let args = [q.0, q.1, out, out_stride, keys, values, table, position, count, scratch, tid, threads];
-    f.call(&format!("{}_attend", kernel.name), &args, None);
+    let rows = [q.0, q.1, out, out_stride, keys, values, table, position, count];
+    let who = [scratch, tid, threads, cx.args.barrier];
+    f.call(&format!("{}_attend_split", kernel.name), &[&rows[..], &who[..]].concat(), None);
 }
 
 /// Row of the first token, and the row stride.
@@ -65,7 +74,9 @@ fn row(cx: &Cx<'_>, f: &mut Func, v: Value, token: Val) -> (Val, Val) {
 
 /// Pages of the key streams, then row and stride of each query stream.
 fn table(cx: &Cx<'_>, f: &mut Func, (v, first): (Value, usize), token: Val) -> Val {
-    let Op::Attend(spec) = cx.graph().op(v) else { unreachable!("{v} is no attention") };
+    let Op::Attend(spec) = cx.graph().op(v) else {
+        unreachable!("{v} is no attention")
+    };
     let operands = cx.graph().operands(v);
     let table = f.stack(spec.key_streams + 2 * spec.query_streams);
     let mut slots: Vec<Val> = (0..spec.key_streams).map(|n| cx.state_base(first + 2 + n)).collect();

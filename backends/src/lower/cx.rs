@@ -129,8 +129,12 @@ impl<'a> Cx<'a> {
         let stream = |f: &mut Func, n: usize| table_entry(f, args.streams, n);
         let buffers = layer.plan.buffers.iter().zip(&layout.offsets);
         let bases = Bases {
-            buffers: buffers.map(|(b, offset)| base_of(f, (&args, inputs), b, *offset)).collect(),
-            params: (0..layer.graph.params.len()).map(|n| table_entry(f, args.params, n)).collect(),
+            buffers: buffers
+                .map(|(b, offset)| base_of(f, (&args, inputs), b, *offset))
+                .collect(),
+            params: (0..layer.graph.params.len())
+                .map(|n| table_entry(f, args.params, n))
+                .collect(),
             inputs: (0..inputs).map(|n| stream(f, n)).collect(),
             states: (0..state_slots).map(|n| table_entry(f, args.states, n)).collect(),
         };
@@ -142,11 +146,15 @@ impl<'a> Cx<'a> {
         let args = Args::of(f);
         let buffers = layer.plan.buffers.iter().zip(&layout.offsets);
         let derived = |f: &mut Func, b: &Buffer, offset: &Option<usize>| {
-            offset.filter(|_| b.rows == Rows::Load).map(|o| byte(f, args.derived, o))
+            offset
+                .filter(|_| b.rows == Rows::Load)
+                .map(|o| byte(f, args.derived, o))
         };
         let bases = Bases {
             buffers: buffers.map(|(b, offset)| derived(f, b, offset)).collect(),
-            params: (0..layer.graph.params.len()).map(|n| table_entry(f, args.params, n)).collect(),
+            params: (0..layer.graph.params.len())
+                .map(|n| table_entry(f, args.params, n))
+                .collect(),
             inputs: Vec::new(),
             states: Vec::new(),
         };
@@ -202,26 +210,38 @@ impl<'a> Cx<'a> {
     /// The rows that `v`, an operand of a product or of attention, is.
     pub(super) fn rows_of(&self, f: &mut Func, v: Value) -> RowAt {
         let found = row_of(self.graph(), &|at| self.plan().is_stored(at), v);
-        let Some(row) = found else { unreachable!("{v} has no row: the plan stores what is read by rows") };
+        let Some(row) = found else {
+            unreachable!("{v} has no row: the plan stores what is read by rows")
+        };
         let offset = f.i64(row.offset);
         if let Some(id) = self.plan().stored.get(&row.value) {
             let b = self.plan().buffer(*id);
             let zero = f.i64(0);
             let start = self.row(f, *id, zero);
             let stride = if b.rows == Rows::Token { b.len as i64 } else { 0 };
-            return RowAt { base: f.gep(start, offset, Scalar::F32), stride };
+            return RowAt {
+                base: f.gep(start, offset, Scalar::F32),
+                stride,
+            };
         }
         let (base, stride) = match self.graph().op(row.value) {
             Op::Input(n) => (self.input_base(*n), self.graph().ty(row.value).len() as i64),
             Op::Param(n) => (self.param_base(*n), 0),
             op => unreachable!("{op:?} has no row"),
         };
-        RowAt { base: f.gep(base, offset, Scalar::F32), stride }
+        RowAt {
+            base: f.gep(base, offset, Scalar::F32),
+            stride,
+        }
     }
 
     /// All threads meet.
     pub(super) fn barrier(&self, f: &mut Func) {
-        f.call(seqc_abi::symbols::BARRIER, &[self.args.barrier, self.args.tid, self.args.threads], None);
+        f.call(
+            seqc_abi::symbols::BARRIER,
+            &[self.args.barrier, self.args.tid, self.args.threads],
+            None,
+        );
     }
 }
 

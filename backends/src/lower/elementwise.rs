@@ -20,7 +20,10 @@ pub(super) fn binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: O
         BinaryOp::Mod => integer_division(f, (x, y), constant).1,
         BinaryOp::Pow if real => math::emit_pow(f, x, y, constant.map(|c| c as f32)),
         BinaryOp::Pow => {
-            let (a, b) = (f.convert("arith.sitofp", x, Scalar::F32), f.convert("arith.sitofp", y, Scalar::F32));
+            let (a, b) = (
+                f.convert("arith.sitofp", x, Scalar::F32),
+                f.convert("arith.sitofp", y, Scalar::F32),
+            );
             let power = math::emit_pow(f, a, b, constant.map(|c| c as f32));
             f.convert("arith.fptosi", power, Scalar::I64)
         }
@@ -98,7 +101,11 @@ pub(super) fn truth(f: &mut Func, x: Val) -> Val {
 
 /// As a value lies in memory: truth values are reals.
 pub(super) fn to_memory(f: &mut Func, x: Val) -> Val {
-    if x.ty.scalar() == Scalar::I1 { cast(f, x, Elem::F32) } else { x }
+    if x.ty.scalar() == Scalar::I1 {
+        cast(f, x, Elem::F32)
+    } else {
+        x
+    }
 }
 
 /// The type of values of an element type in registers.

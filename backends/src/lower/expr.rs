@@ -203,7 +203,11 @@ impl<'c, 'a> Emit<'c, 'a> {
 
     /// A scalar in all lanes; a vector as it is.
     pub(super) fn spread(&self, f: &mut Func, x: Val) -> Val {
-        if matches!(x.ty, Ty::V(..)) { x } else { f.splat(x, self.cx.lanes()) }
+        if matches!(x.ty, Ty::V(..)) {
+            x
+        } else {
+            f.splat(x, self.cx.lanes())
+        }
     }
 
     /// How an index moves along the lanes.
@@ -236,7 +240,13 @@ impl<'c, 'a> Emit<'c, 'a> {
     }
 
     /// [`Emit::hoist`] for the next value of a recurrence: stops at the previous values of `states`, which are not known yet.
-    pub(super) fn hoist_outside(&mut self, f: &mut Func, v: Value, coords: &Coords, (first, states): (usize, &[StateId])) {
+    pub(super) fn hoist_outside(
+        &mut self,
+        f: &mut Func,
+        v: Value,
+        coords: &Coords,
+        (first, states): (usize, &[StateId]),
+    ) {
         let graph = self.cx.graph();
         if matches!(graph.op(v), Op::Prev(s) if states.contains(s)) {
             return;

@@ -44,8 +44,14 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
 /// Bytes of scratch that a thread needs in this layer.
 pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
     let attentions = slots::attentions(&layer.plan.kernels);
-    let attentions = attentions.into_iter().map(|v| slots::attention(layer, v).scratch_bytes());
-    attentions.max().unwrap_or(0).max(kernels::gemm_scratch_bytes(layer.lanes, layer.max_chunk)).next_multiple_of(64)
+    let attentions = attentions
+        .into_iter()
+        .map(|v| slots::attention(layer, v).scratch_bytes());
+    attentions
+        .max()
+        .unwrap_or(0)
+        .max(kernels::gemm_scratch_bytes(layer.lanes, layer.max_chunk))
+        .next_multiple_of(64)
 }
 
 fn add_load(layer: &Layer<'_>, module: &mut Module) {
@@ -72,7 +78,11 @@ fn add_step(layer: &Layer<'_>, module: &mut Module, (name, rows): (String, usize
     let last_writes: Vec<(usize, BufferId)> = histories.iter().map(|id| (last_write(layer, *id), *id)).collect();
     let end = layer.plan.kernels.len();
     run::kernels(&cx, &mut f, (&layer.plan.kernels, tokens), &mut |f, kernel| {
-        let due: Vec<BufferId> = last_writes.iter().filter(|(k, _)| *k == kernel).map(|(_, id)| *id).collect();
+        let due: Vec<BufferId> = last_writes
+            .iter()
+            .filter(|(k, _)| *k == kernel)
+            .map(|(_, id)| *id)
+            .collect();
         for (n, id) in due.iter().enumerate() {
             on_one_thread(&cx, f, n, |f| remember(&cx, f, *id));
         }
@@ -95,7 +105,10 @@ fn histories(layer: &Layer<'_>) -> Vec<BufferId> {
 fn last_write(layer: &Layer<'_>, id: BufferId) -> usize {
     let kernels = &layer.plan.kernels;
     let writes = |k: &seqc_passes::plan::Kernel| layer.plan.writes(k).contains(&id);
-    kernels.iter().rposition(writes).unwrap_or(kernels.len().saturating_sub(1))
+    kernels
+        .iter()
+        .rposition(writes)
+        .unwrap_or(kernels.len().saturating_sub(1))
 }
 
 /// Work number `n` of several that the threads share.
@@ -138,4 +151,3 @@ impl Cx<'_> {
         f.gep(self.args.scratch, at, Scalar::I8)
     }
 }
-

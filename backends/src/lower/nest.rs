@@ -152,7 +152,10 @@ impl Emit<'_, '_> {
         if let Some((axis, by)) = nest.shift {
             place[axis] = place[axis].plus(&Lin::constant(by as i64));
         }
-        let at = place.iter().zip(&b.strides).fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let at = place
+            .iter()
+            .zip(&b.strides)
+            .fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let base = match self.space.token {
             Some(token) => self.cx.row(f, nest.into, token),
             None => self.cx.buffer_base(nest.into),

@@ -67,7 +67,12 @@ fn weights(cx: &Cx<'_>, f: &mut Func, product: Value) -> Weights {
             }
         }
     };
-    Weights { base, store, rows: graph.ty(product).len(), columns }
+    Weights {
+        base,
+        store,
+        rows: graph.ty(product).len(),
+        columns,
+    }
 }
 
 /// Writes the products of one kernel.
@@ -148,5 +153,9 @@ fn panel(cx: &Cx<'_>, f: &mut Func, (w, x, y): (&Weights, &RowAt, Val), (r, coun
     let y = f.gep(y, r, Scalar::F32);
     let scratch = cx.thread_scratch(f);
     let name = kernels::gemm_name(w.store, w.columns);
-    f.call(&name, &[start, count, x.base, ldx, y, ldy, cx.args.count, scratch], None);
+    f.call(
+        &name,
+        &[start, count, x.base, ldx, y, ldy, cx.args.count, scratch],
+        None,
+    );
 }

@@ -1,12 +1,6 @@
 //! A whole model: plans of its layers, the module of their functions, and the descriptor that the runtime reads.
 
-use super::{
-    cx::Layer,
-    layer,
-    slots,
-    step::Driver,
-    streams::Streams,
-};
+use super::{cx::Layer, layer, slots, step::Driver, streams::Streams};
 use crate::text::Module;
 use seqc_abi::{Descriptor, Elem, ParamSlot, StateSlot, Store, Stream};
 use seqc_ir::{Graph, Model, Ty};
@@ -39,7 +33,11 @@ struct Planned {
 
 impl Planned {
     fn new(model: &Model) -> Planned {
-        let mut planned = Planned { graphs: Vec::new(), plans: Vec::new(), stores: Vec::new() };
+        let mut planned = Planned {
+            graphs: Vec::new(),
+            plans: Vec::new(),
+            stores: Vec::new(),
+        };
         for kind in &model.kinds {
             let mut graph = kind.graph.clone();
             seqc_passes::optimise(&mut graph);
@@ -69,7 +67,16 @@ impl Planned {
 }
 
 fn store_named(name: &str) -> Option<Store> {
-    [Store::F32, Store::F16, Store::Bf16, Store::Q4_0, Store::Q4_1, Store::Q8_0].into_iter().find(|s| s.name() == name)
+    [
+        Store::F32,
+        Store::F16,
+        Store::Bf16,
+        Store::Q4_0,
+        Store::Q4_1,
+        Store::Q8_0,
+    ]
+    .into_iter()
+    .find(|s| s.name() == name)
 }
 
 /// Writes the code of a model.
@@ -78,10 +85,19 @@ pub fn program(model: &Model, options: &Options) -> Program {
     let layers = planned.layers(options);
     let stateful: Vec<bool> = layers.iter().map(|l| l.plan.is_stateful(l.graph)).collect();
     let streams = Streams::new(model, &stateful, options.max_chunk);
-    let layouts: Vec<_> = layers.iter().map(|l| layout(l.graph, l.plan, options.max_chunk)).collect();
+    let layouts: Vec<_> = layers
+        .iter()
+        .map(|l| layout(l.graph, l.plan, options.max_chunk))
+        .collect();
     let derived: Vec<usize> = layouts.iter().map(|l| l.derived).collect();
     let states: Vec<usize> = layers.iter().map(|l| slots::sources(l).len()).collect();
-    let driver = Driver { model, layers: &layers, streams: &streams, derived: &derived, states: &states };
+    let driver = Driver {
+        model,
+        layers: &layers,
+        streams: &streams,
+        derived: &derived,
+        states: &states,
+    };
     let mut module = Module::default();
     crate::kernels::copy(&mut module, options.lanes);
     for l in &layers {
@@ -109,7 +125,11 @@ pub fn manifest(model: &Model, options: &Options) -> Vec<StateSlot> {
 }
 
 fn states_of(model: &Model, layers: &[Layer<'_>]) -> Vec<StateSlot> {
-    model.calls.iter().flat_map(|call| slots::manifest(&layers[call.kind.0 as usize], &call.name)).collect()
+    model
+        .calls
+        .iter()
+        .flat_map(|call| slots::manifest(&layers[call.kind.0 as usize], &call.name))
+        .collect()
 }
 
 fn params(model: &Model, planned: &Planned) -> Vec<ParamSlot> {
@@ -136,7 +156,11 @@ fn blank(model: &Model) -> Descriptor {
     let stream = |name: &str, ty: &Ty| Stream {
         name: name.to_owned(),
         shape: ty.sizes(),
-        elem: if ty.elem == seqc_ir::Elem::I64 { Elem::I64 } else { Elem::F32 },
+        elem: if ty.elem == seqc_ir::Elem::I64 {
+            Elem::I64
+        } else {
+            Elem::F32
+        },
         vocab: None,
     };
     Descriptor {
@@ -151,7 +175,12 @@ fn blank(model: &Model) -> Descriptor {
         causal: model.is_causal(),
         max_context: None,
         inputs: model.inputs.iter().map(|i| stream(&i.name, &i.ty)).collect(),
-        outputs: model.outputs.iter().zip(&types).map(|((name, _), ty)| stream(name, ty)).collect(),
+        outputs: model
+            .outputs
+            .iter()
+            .zip(&types)
+            .map(|((name, _), ty)| stream(name, ty))
+            .collect(),
         params: Vec::new(),
         states: Vec::new(),
         derived_bytes: 0,

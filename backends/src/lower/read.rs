@@ -23,15 +23,26 @@ impl Emit<'_, '_> {
     /// The value of something in memory, `delay` tokens ago.
     pub(super) fn read(&mut self, f: &mut Func, v: Value, coords: &Coords, delay: usize) -> Val {
         let source = self.source(f, v, delay);
-        let at = coords.iter().zip(&source.strides).fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let at = coords
+            .iter()
+            .zip(&source.strides)
+            .fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let loaded = self.load_at(f, source.base, &at, scalar_of(source.elem));
-        if source.elem == Elem::Bool { truth(f, loaded) } else { loaded }
+        if source.elem == Elem::Bool {
+            truth(f, loaded)
+        } else {
+            loaded
+        }
     }
 
     fn source(&mut self, f: &mut Func, v: Value, delay: usize) -> Source {
         let (graph, plan) = (self.cx.graph(), self.cx.plan());
         let ty = graph.ty(v);
-        let stored = plan.stored.get(&v).copied().filter(|id| !self.into.contains(id) || delay > 0);
+        let stored = plan
+            .stored
+            .get(&v)
+            .copied()
+            .filter(|id| !self.into.contains(id) || delay > 0);
         if let Some(id) = stored {
             let b = plan.buffer(id);
             let base = match (b.rows, self.space.token) {
@@ -42,18 +53,34 @@ impl Emit<'_, '_> {
                 }
                 _ => self.cx.buffer_base(id),
             };
-            return Source { base, strides: b.strides.clone(), elem: b.elem };
+            return Source {
+                base,
+                strides: b.strides.clone(),
+                elem: b.elem,
+            };
         }
         let strides = row_major(&ty.sizes());
         match graph.op(v) {
-            Op::Param(n) => Source { base: self.cx.param_base(*n), strides, elem: ty.elem },
+            Op::Param(n) => Source {
+                base: self.cx.param_base(*n),
+                strides,
+                elem: ty.elem,
+            },
             Op::Prev(s) => {
                 let strides = plan.state_strides(graph, *s);
-                Source { base: self.cx.state_base(s.0 as usize), strides, elem: ty.elem }
+                Source {
+                    base: self.cx.state_base(s.0 as usize),
+                    strides,
+                    elem: ty.elem,
+                }
             }
             Op::Input(n) => {
                 let base = self.input_row(f, *n, ty.len() as i64, scalar_of(ty.elem));
-                Source { base, strides, elem: ty.elem }
+                Source {
+                    base,
+                    strides,
+                    elem: ty.elem,
+                }
             }
             op => unreachable!("{op:?} is not in memory"),
         }

@@ -17,7 +17,9 @@ impl Emit<'_, '_> {
         let sizes = self.cx.graph().ty(x).sizes();
         let reduced = &sizes[sizes.len() - axes..];
         let elem = self.cx.graph().ty(x).elem;
-        self.fold(f, (op, elem, reduced), coords, &mut |emit, f, inner| emit.value(f, x, inner))
+        self.fold(f, (op, elem, reduced), coords, &mut |emit, f, inner| {
+            emit.value(f, x, inner)
+        })
     }
 
     /// `sum_k w[n…, k] x[k]`, where a product is not a kernel: at load time.
@@ -124,7 +126,10 @@ impl Emit<'_, '_> {
         body: &mut dyn FnMut(&mut Self, &mut Func, &Coords) -> Val,
     ) -> Val {
         let lanes = self.cx.lanes();
-        let wide = Reduction { ty: register_of(reduction.ty, lanes), ..reduction };
+        let wide = Reduction {
+            ty: register_of(reduction.ty, lanes),
+            ..reduction
+        };
         let init = neutral(f, wide.op, wide.ty);
         let (outer, last) = (&sizes[..sizes.len() - 1], sizes[sizes.len() - 1]);
         let mut row = |emit: &mut Self, f: &mut Func, inner: &Coords| emit.lanes_of_row(f, (wide, last), inner, body);

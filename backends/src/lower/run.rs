@@ -18,7 +18,12 @@ pub(super) enum Tokens {
 const SHARED: usize = 16384;
 
 /// Writes kernels; all threads meet after each. `after` is called behind each kernel, with its number.
-pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, (kernels, tokens): (&[Kernel], Tokens), after: &mut dyn FnMut(&mut Func, usize)) {
+pub(super) fn kernels(
+    cx: &Cx<'_>,
+    f: &mut Func,
+    (kernels, tokens): (&[Kernel], Tokens),
+    after: &mut dyn FnMut(&mut Func, usize),
+) {
     for (n, kernel) in kernels.iter().enumerate() {
         match kernel {
             Kernel::Products(list) => products::products(cx, f, list, tokens),
@@ -38,7 +43,9 @@ fn token_loop(cx: &Cx<'_>, f: &mut Func, body: &[Kernel], tokens: Tokens) {
         Tokens::One(_) => kernels(cx, f, (body, tokens), &mut |_, _| {}),
         Tokens::All => {
             let zero = f.i64(0);
-            f.for_each(zero, cx.args.count, 1, |f, t| kernels(cx, f, (body, Tokens::One(t)), &mut |_, _| {}));
+            f.for_each(zero, cx.args.count, 1, |f, t| {
+                kernels(cx, f, (body, Tokens::One(t)), &mut |_, _| {})
+            });
         }
     }
 }
@@ -74,7 +81,9 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
             let range = share(cx, f, size, step);
             nest::nest(cx, f, Some(t), first, (Some(range), false));
         } else {
-            on_first_thread(cx, f, |f| now.iter().for_each(|n| nest::nest(cx, f, Some(t), n, (None, false))));
+            on_first_thread(cx, f, |f| {
+                now.iter().for_each(|n| nest::nest(cx, f, Some(t), n, (None, false)))
+            });
         }
         left = rest;
         if !left.is_empty() {
@@ -92,7 +101,9 @@ fn commit(cx: &Cx<'_>, f: &mut Func, states: &[StateId], tokens: Tokens) {
     };
     for s in states {
         let state = &cx.graph().states[s.0 as usize];
-        let Some(id) = state.next.and_then(|v| cx.plan().stored.get(&v)) else { continue };
+        let Some(id) = state.next.and_then(|v| cx.plan().stored.get(&v)) else {
+            continue;
+        };
         let len = f.i64(state.ty.len() as i64);
         let (lo, hi) = share(cx, f, len, 64);
         let (from, to) = (cx.row(f, *id, token), cx.state_base(s.0 as usize));

@@ -39,7 +39,12 @@ pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
     }
     let axes = scan.kept.iter().chain(&scan.reduced);
     let sizes: Vec<usize> = axes.map(|a| state[*a]).collect();
-    let mut writer = Writer { cx, scan, sizes, sums: Vec::new() };
+    let mut writer = Writer {
+        cx,
+        scan,
+        sizes,
+        sums: Vec::new(),
+    };
     writer.sums = writer.find_sums();
     let lanes = cx.lanes() as usize;
     let kept = scan.kept.len();
@@ -119,11 +124,19 @@ impl Writer<'_, '_> {
         let mut init = Vec::new();
         for n in 0..entries {
             self.enter_entry(emit, n);
-            init.extend(self.scan.states.iter().map(|s| self.load(emit, f, *s)).collect::<Vec<_>>());
+            init.extend(
+                self.scan
+                    .states
+                    .iter()
+                    .map(|s| self.load(emit, f, *s))
+                    .collect::<Vec<_>>(),
+            );
             self.leave_entry(emit);
         }
         let one = f.i64(1);
-        let last = f.for_loop((lo, hi, one), &init, |f, t, states| self.token_in_registers(emit, f, t, states));
+        let last = f.for_loop((lo, hi, one), &init, |f, t, states| {
+            self.token_in_registers(emit, f, t, states)
+        });
         for n in 0..entries {
             self.enter_entry(emit, n);
             for (i, s) in self.scan.states.iter().enumerate() {
@@ -283,7 +296,10 @@ impl Writer<'_, '_> {
     fn place(&self, emit: &mut Emit<'_, '_>, f: &mut Func, s: StateId) -> (Val, Stride, Lin) {
         let strides = self.cx.plan().state_strides(self.cx.graph(), s);
         let coords = self.state_coords();
-        let at = coords.iter().zip(&strides).fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let at = coords
+            .iter()
+            .zip(&strides)
+            .fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let first = emit.first_lane(f, &at);
         let p = f.gep(self.cx.state_base(s.0 as usize), first, Scalar::F32);
         (p, emit.stride(&at), at)
@@ -331,9 +347,14 @@ impl Writer<'_, '_> {
         }
         match graph.op(v) {
             Op::Reduce { op, .. } if self.reads_state(emit, operands[0]) => {
-                if !found.iter().any(|sum| sum.node == v && sum.coords == coords) {
-                    found.push(Sum { node: v, coords, op: *op, over: operands[0] });
-                }
+                let known = found.iter().any(|sum| sum.node == v && sum.coords == coords);
+                let sum = Sum {
+                    node: v,
+                    coords,
+                    op: *op,
+                    over: operands[0],
+                };
+                found.extend((!known).then_some(sum));
             }
             Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
                 for o in operands {
@@ -354,7 +375,12 @@ impl Writer<'_, '_> {
             Op::Prev(s) => self.scan.states.contains(s),
             Op::MatVec | Op::Attend(_) | Op::Delay { .. } => false,
             _ if emit.is_read(v) => false,
-            _ => self.cx.graph().operands(v).into_iter().any(|o| self.reads_state(emit, o)),
+            _ => self
+                .cx
+                .graph()
+                .operands(v)
+                .into_iter()
+                .any(|o| self.reads_state(emit, o)),
         }
     }
 }

@@ -23,7 +23,9 @@ pub(super) enum Source {
 pub(super) fn sources(layer: &Layer<'_>) -> Vec<Source> {
     let states = (0..layer.graph.states.len() as u32).map(|s| Source::State(StateId(s)));
     let buffers = layer.plan.buffers.iter().enumerate();
-    let histories = buffers.filter(|(_, b)| b.history > 0).map(|(i, _)| Source::History(BufferId(i)));
+    let histories = buffers
+        .filter(|(_, b)| b.history > 0)
+        .map(|(i, _)| Source::History(BufferId(i)));
     let mut all: Vec<Source> = states.chain(histories).collect();
     for v in attentions(&layer.plan.kernels) {
         let entries = attention(layer, v).states().len();
@@ -55,7 +57,9 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
     let graph = layer.graph;
     let operands = graph.operands(v);
     let size = |o: usize, axis: usize| graph.ty(operands[o]).dims[axis].size;
-    let Op::Attend(spec) = graph.op(v) else { unreachable!("{v} is no attention") };
+    let Op::Attend(spec) = graph.op(v) else {
+        unreachable!("{v} is no attention")
+    };
     Attend {
         name: format!("{}_attend{}", layer.name, v.0),
         spec: (**spec).clone(),
@@ -63,7 +67,10 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
         groups: size(1, 0),
         key_dim: size(1, 1),
         value_dim: size(2, 1),
-        query_widths: operands[3..3 + spec.query_streams].iter().map(|o| graph.ty(*o).len()).collect(),
+        query_widths: operands[3..3 + spec.query_streams]
+            .iter()
+            .map(|o| graph.ty(*o).len())
+            .collect(),
         max_chunk: layer.max_chunk,
         lanes: layer.lanes,
     }
@@ -73,7 +80,13 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
 pub(super) fn manifest(layer: &Layer<'_>, instance: &str) -> Vec<StateSlot> {
     let entry = |source: &Source| {
         let (name, shape, kind, bound) = describe(layer, source);
-        StateSlot { name, layer: instance.to_owned(), shape, kind, bound }
+        StateSlot {
+            name,
+            layer: instance.to_owned(),
+            shape,
+            kind,
+            bound,
+        }
     };
     sources(layer).iter().map(entry).collect()
 }
@@ -83,7 +96,12 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
         Source::State(s) => {
             let state = &layer.graph.states[s.0 as usize];
             let bytes = state.ty.len() * 4;
-            (state.name.clone(), state.ty.sizes(), StateKind::Fixed { bytes }, format!("{bytes} bytes"))
+            (
+                state.name.clone(),
+                state.ty.sizes(),
+                StateKind::Fixed { bytes },
+                format!("{bytes} bytes"),
+            )
         }
         Source::History(id) => {
             let b = layer.plan.buffer(*id);
@@ -103,7 +121,12 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
                 n => (format!("key{}", n - 2), Vec::new()),
             };
             let keep: Keep = kernel.keep();
-            (format!("{name}.{part}"), shape, kernel.states()[*n].clone(), format!("{} tokens", keep.bound()))
+            (
+                format!("{name}.{part}"),
+                shape,
+                kernel.states()[*n].clone(),
+                format!("{} tokens", keep.bound()),
+            )
         }
     }
 }

@@ -83,14 +83,19 @@ impl Driver<'_> {
         let mut f = Func::exported(symbols::STEP, &[Ty::Ptr, Ty::I64, Ty::I64]);
         let frame = Frame::new(&mut f);
         let zero = f.i64(0);
-        let tables = [self.places(&mut f, &frame, zero), self.places(&mut f, &frame, frame.from)];
+        let tables = [
+            self.places(&mut f, &frame, zero),
+            self.places(&mut f, &frame, frame.from),
+        ];
         let slots = f.stack(self.width());
         let (first, last) = (self.streams.tail, self.model.calls.len());
         let count = frame.count;
         self.calls(&mut f, &frame, (0, first), (tables[0], slots, zero, count));
         let wanted = f.sub(count, frame.from);
         let some = f.cmp(Cmp::Gt, wanted, zero);
-        f.if_then(some, |f| self.calls(f, &frame, (first, last), (tables[1], slots, frame.from, wanted)));
+        f.if_then(some, |f| {
+            self.calls(f, &frame, (first, last), (tables[1], slots, frame.from, wanted))
+        });
         self.copy_results(&mut f, &frame, (tables[0], wanted));
         module.add(f);
     }
@@ -120,7 +125,13 @@ impl Driver<'_> {
     }
 
     /// Calls `range.0..range.1` on `count` tokens from `from` on.
-    fn calls(&self, f: &mut Func, frame: &Frame, range: (usize, usize), (table, slots, from, count): (Val, Val, Val, Val)) {
+    fn calls(
+        &self,
+        f: &mut Func,
+        frame: &Frame,
+        range: (usize, usize),
+        (table, slots, from, count): (Val, Val, Val, Val),
+    ) {
         if range.0 == range.1 {
             return;
         }
@@ -172,7 +183,13 @@ impl Driver<'_> {
         let at = f.mul(n, width);
         let start = f.gep(table, at, Scalar::I64);
         let [kind, params, derived, states] = [0, 1, 2, 3].map(|i| load_word(f, start, i));
-        Record { start, kind, params, derived, states }
+        Record {
+            start,
+            kind,
+            params,
+            derived,
+            states,
+        }
     }
 
     /// Rows of wanted tokens of results that lie in the arena.

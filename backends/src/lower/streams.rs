@@ -45,7 +45,10 @@ impl Streams {
         for (n, input) in model.inputs.iter().enumerate() {
             places.insert(input.stream, Place::Input(n));
         }
-        let of_tail: HashSet<StreamId> = model.calls[tail..].iter().flat_map(|c| c.results.iter().copied()).collect();
+        let of_tail: HashSet<StreamId> = model.calls[tail..]
+            .iter()
+            .flat_map(|c| c.results.iter().copied())
+            .collect();
         let mut copies = Vec::new();
         for (n, (_, stream)) in model.outputs.iter().enumerate() {
             if of_tail.contains(stream) && !places.contains_key(stream) {
@@ -56,7 +59,13 @@ impl Streams {
         }
         let bytes = place(model, &types, max_chunk, &mut places);
         let of = |n: u32| places.get(&StreamId(n)).copied().unwrap_or(Place::Arena(0));
-        Streams { places: (0..model.streams).map(of).collect(), types, bytes, tail, copies }
+        Streams {
+            places: (0..model.streams).map(of).collect(),
+            types,
+            bytes,
+            tail,
+            copies,
+        }
     }
 }
 
@@ -105,7 +114,9 @@ fn place(model: &Model, types: &[Ty], max_chunk: usize, places: &mut HashMap<Str
             if places.contains_key(stream) {
                 continue;
             }
-            let size = (row_bytes(&types[stream.0 as usize]) * max_chunk).next_multiple_of(ALIGN).max(ALIGN);
+            let size = (row_bytes(&types[stream.0 as usize]) * max_chunk)
+                .next_multiple_of(ALIGN)
+                .max(ALIGN);
             let at = free_place(&live, size);
             live.push((at, size, last_use[stream]));
             places.insert(*stream, Place::Arena(at));

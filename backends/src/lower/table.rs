@@ -14,8 +14,7 @@ use seqc_passes::{index::Lin, plan::Nest};
 
 /// True when the nest is nothing but rows of a parameter that is not of f32.
 pub(super) fn is_rows_of_table(cx: &Cx<'_>, nest: &Nest) -> bool {
-    store_of(cx, nest).is_some_and(|store| store != Store::F32)
-        && cx.plan().stored.get(&nest.value) == Some(&nest.into)
+    store_of(cx, nest).is_some_and(|store| store != Store::F32) && cx.plan().stored.get(&nest.value) == Some(&nest.into)
 }
 
 fn store_of(cx: &Cx<'_>, nest: &Nest) -> Option<Store> {
@@ -33,7 +32,9 @@ fn store_of(cx: &Cx<'_>, nest: &Nest) -> Option<Store> {
 pub(super) fn rows(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest) {
     let graph = cx.graph();
     let operands = graph.operands(nest.value);
-    let (Op::Param(n), Some(store)) = (graph.op(operands[0]), store_of(cx, nest)) else { return };
+    let (Op::Param(n), Some(store)) = (graph.op(operands[0]), store_of(cx, nest)) else {
+        return;
+    };
     let (base, table) = (cx.param_base(*n), graph.ty(operands[0]).sizes());
     let width: usize = table[1..].iter().product();
     let count = graph.ty(operands[1]).len();
@@ -47,11 +48,8 @@ pub(super) fn rows(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest) {
     f.for_each(zero, end, 1, |f, i| {
         let axis = emit.space.push(Axis::At(i), count);
         emit.enter();
-        let coords = seqc_passes::index::delinearise(
-            &Lin::axis(axis),
-            &graph.ty(operands[1]).sizes(),
-            &emit.space.sizes,
-        );
+        let coords =
+            seqc_passes::index::delinearise(&Lin::axis(axis), &graph.ty(operands[1]).sizes(), &emit.space.sizes);
         let chosen = emit.value(f, operands[1], &coords);
         emit.leave();
         emit.space.truncate(0);

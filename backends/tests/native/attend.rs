@@ -73,8 +73,12 @@ fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("segments", [6, 2, 16, 24]).predicate(binary(Eq, segment(i, 48.0), segment(j, 48.0))),
         case("blocks", [6, 2, 16, 24]).predicate(blocks).tokens(400),
         case("documents", [6, 2, 16, 24])
-            .predicate(binary(And, same_document, gate))
+            .predicate(binary(And, same_document.clone(), gate))
             .streams(&[1], 2),
+        case("ring_streams", [6, 2, 16, 24])
+            .predicate(binary(And, same_document, window(50.0)))
+            .streams(&[1], 1)
+            .tokens(900),
         case("per_head", [6, 2, 16, 24]).predicate(per_head).tokens(800),
         case("dilated", [6, 2, 16, 24]).predicate(dilated),
         case("far", [6, 2, 16, 24]).predicate(capped),

@@ -27,6 +27,9 @@ pub const WRONG: u8 = 1;
 /// Wrong usage, or a failure of the tool.
 pub const FAILED: u8 = 2;
 
+/// Most messages that are written at once.
+const MAX_MESSAGES: usize = 100;
+
 /// Compiles sequence models: from what a layer computes for one token to a native program.
 #[derive(Debug, Parser)]
 #[command(name = "seqc", version, arg_required_else_help = true)]
@@ -139,13 +142,18 @@ impl Session {
     /// Writes diagnostics to standard error; gives the exit status for them.
     pub(crate) fn report(&self, diagnostics: &[Diagnostic]) -> u8 {
         let mut err = std::io::stderr().lock();
-        for d in diagnostics {
+        for d in diagnostics.iter().take(MAX_MESSAGES) {
             let text = match self.global.message_format {
                 Format::Json => format!("{}\n", render::machine(d, &self.sources)),
                 Format::Human => render::human(d, &self.sources, self.color()),
             };
             // Nobody is left to tell when standard error is closed.
             let _ = err.write_all(text.as_bytes());
+        }
+        if let Some(more) = diagnostics.len().checked_sub(MAX_MESSAGES).filter(|n| *n > 0)
+            && self.global.message_format == Format::Human
+        {
+            let _ = writeln!(err, "… and {more} more");
         }
         let internal = diagnostics.iter().any(|d| d.code == "internal");
         if internal { FAILED } else { WRONG }

@@ -13,6 +13,9 @@ use seqc_grammar::{
 };
 use std::{collections::HashMap, sync::Arc};
 
+/// Most messages about a stack.
+const MAX_MESSAGES: usize = 200;
+
 /// Most layers of a model.
 const MAX_LAYERS: usize = 20_000;
 
@@ -89,6 +92,7 @@ impl Expander<'_> {
                 if !self.diagnostics.contains(&d) {
                     self.diagnostics.push(d);
                 }
+                self.full |= self.diagnostics.len() >= MAX_MESSAGES;
                 None
             }
         }

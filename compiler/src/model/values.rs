@@ -74,6 +74,9 @@ impl Names {
     }
 
     fn evaluate(&self, expr: &Expr) -> Result<Known, Diagnostic> {
+        if let Ok(value) = evaluate(self.file, expr, self, &[]) {
+            return Ok(value);
+        }
         let indices = INDICES.iter().take(self.indices.len()).copied();
         let names: Vec<&str> = self.sizes.keys().map(String::as_str).chain(indices).collect();
         evaluate(self.file, expr, self, &names)

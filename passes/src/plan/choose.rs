@@ -74,7 +74,10 @@ impl Choose<'_> {
     }
 
     fn is_leaf(&self, v: Value) -> bool {
-        matches!(self.graph.op(v), Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_))
+        matches!(
+            self.graph.op(v),
+            Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_)
+        )
     }
 
     fn stage(&self, v: Value) -> Stage {
@@ -163,7 +166,10 @@ impl Choose<'_> {
     }
 
     fn force_states(&self, recurrence: &Recurrence, mode: Mode, forced: &mut HashSet<Value>) {
-        let nexts = recurrence.states.iter().filter_map(|s| self.graph.states[s.0 as usize].next);
+        let nexts = recurrence
+            .states
+            .iter()
+            .filter_map(|s| self.graph.states[s.0 as usize].next);
         match mode {
             Mode::Fused => {}
             Mode::Cut => {
@@ -246,7 +252,11 @@ impl Choose<'_> {
             let mut sum = cost::of_entry(self.graph, *v);
             for o in self.graph.operands(*v) {
                 let memory = stored.contains(&o) || barred.contains(&o) || self.is_leaf(o);
-                let one = if memory { MEMORY } else { costs.get(&o).copied().unwrap_or(MEMORY) };
+                let one = if memory {
+                    MEMORY
+                } else {
+                    costs.get(&o).copied().unwrap_or(MEMORY)
+                };
                 sum += one * self.factor(*v);
             }
             costs.insert(*v, sum);

@@ -37,7 +37,12 @@ fn absorb(graph: &Graph, plan: &Plan, products: &mut Vec<Matmul>, nests: Vec<Nes
 }
 
 /// The products that a nest reads, when it can run behind them.
-fn host(graph: &Graph, plan: &Plan, (products, late): (&[Matmul], &HashSet<BufferId>), nest: &Nest) -> Option<Vec<usize>> {
+fn host(
+    graph: &Graph,
+    plan: &Plan,
+    (products, late): (&[Matmul], &HashSet<BufferId>),
+    nest: &Nest,
+) -> Option<Vec<usize>> {
     if nest.shift.is_some() || plan.stored.get(&nest.value).is_some_and(|b| *b != nest.into) {
         return None;
     }
@@ -47,11 +52,15 @@ fn host(graph: &Graph, plan: &Plan, (products, late): (&[Matmul], &HashSet<Buffe
     let flat = flat_index(&graph.ty(nest.value).sizes());
     let mut group: Vec<usize> = Vec::new();
     for leaf in leaves {
-        let Some(buffer) = plan.stored.get(&leaf.value) else { continue };
+        let Some(buffer) = plan.stored.get(&leaf.value) else {
+            continue;
+        };
         if late.contains(buffer) {
             return None;
         }
-        let Some(at) = products.iter().position(|m| writes(plan, m, *buffer)) else { continue };
+        let Some(at) = products.iter().position(|m| writes(plan, m, *buffer)) else {
+            continue;
+        };
         let same = linearise(&leaf.coords, &graph.ty(leaf.value).sizes()) == flat && graph.ty(leaf.value).len() == n;
         if !same || leaf.delay > 0 || leaf.table {
             return None;

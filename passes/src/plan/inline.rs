@@ -41,7 +41,13 @@ impl Walk<'_> {
         let op = self.graph.op(v);
         let read = (self.stop)(v) || matches!(op, Op::Param(_) | Op::Input(_) | Op::Prev(_));
         if read {
-            found.push(Leaf { value: v, coords, axes, delay: 0, table: false });
+            found.push(Leaf {
+                value: v,
+                coords,
+                axes,
+                delay: 0,
+                table: false,
+            });
         } else if found.seen.insert((v, coords.clone())) {
             self.expand(v, coords, axes, found);
         }
@@ -50,9 +56,13 @@ impl Walk<'_> {
     fn expand(&self, v: Value, coords: Vec<Lin>, axes: Vec<usize>, found: &mut Found) {
         let operands = self.graph.operands(v);
         match self.graph.op(v) {
-            Op::Param(_) | Op::Input(_) | Op::Prev(_) => {
-                found.push(Leaf { value: v, coords, axes, delay: 0, table: false })
-            }
+            Op::Param(_) | Op::Input(_) | Op::Prev(_) => found.push(Leaf {
+                value: v,
+                coords,
+                axes,
+                delay: 0,
+                table: false,
+            }),
             Op::Const(_) | Op::Iota { .. } | Op::Position => {}
             Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
                 for o in operands {
@@ -73,7 +83,13 @@ impl Walk<'_> {
                 self.visit(operands[1], coords[..rank].to_vec(), axes.clone(), found);
                 let mut at = vec![Lin::default()];
                 at.extend_from_slice(&coords[rank..]);
-                found.push(Leaf { value: operands[0], coords: at, axes, delay: 0, table: true });
+                found.push(Leaf {
+                    value: operands[0],
+                    coords: at,
+                    axes,
+                    delay: 0,
+                    table: true,
+                });
             }
             Op::Reduce { axes: n, .. } => {
                 let sizes = self.graph.ty(operands[0]).sizes();
@@ -84,12 +100,20 @@ impl Walk<'_> {
                 }
                 self.visit(operands[0], inner, axes, found);
             }
-            Op::Delay { steps } => {
-                found.push(Leaf { value: operands[0], coords, axes, delay: *steps, table: false })
-            }
-            Op::Concat { .. } | Op::MatVec | Op::Attend(_) => {
-                found.push(Leaf { value: v, coords, axes, delay: 0, table: false })
-            }
+            Op::Delay { steps } => found.push(Leaf {
+                value: operands[0],
+                coords,
+                axes,
+                delay: *steps,
+                table: false,
+            }),
+            Op::Concat { .. } | Op::MatVec | Op::Attend(_) => found.push(Leaf {
+                value: v,
+                coords,
+                axes,
+                delay: 0,
+                table: false,
+            }),
         }
     }
 }

@@ -21,7 +21,11 @@ pub struct Layout {
 
 /// Places the buffers of a plan for chunks of at most `rows` tokens.
 pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
-    let mut layout = Layout { offsets: vec![None; plan.buffers.len()], arena: 0, derived: 0 };
+    let mut layout = Layout {
+        offsets: vec![None; plan.buffers.len()],
+        arena: 0,
+        derived: 0,
+    };
     let lives = lifetimes(graph, plan);
     let mut placed: Vec<(usize, usize, (usize, usize))> = Vec::new();
     for (i, buffer) in plan.buffers.iter().enumerate() {
@@ -33,7 +37,11 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
                 layout.derived = (layout.derived + row).next_multiple_of(ALIGN);
             }
             Rows::Token | Rows::Single => {
-                let count = if buffer.rows == Rows::Single { 1 } else { rows + buffer.history };
+                let count = if buffer.rows == Rows::Single {
+                    1
+                } else {
+                    rows + buffer.history
+                };
                 let bytes = (row * count).next_multiple_of(ALIGN).max(ALIGN);
                 let at = free_place(&placed, bytes, lives[i]);
                 placed.push((at, bytes, lives[i]));
@@ -84,7 +92,9 @@ fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
     let mut found = BTreeSet::new();
     let mut nests = Vec::new();
     let rows = |values: Vec<Value>, found: &mut BTreeSet<BufferId>| {
-        let rows = values.into_iter().filter_map(|v| wiring::row_of(graph, &|at| plan.is_stored(at), v));
+        let rows = values
+            .into_iter()
+            .filter_map(|v| wiring::row_of(graph, &|at| plan.is_stored(at), v));
         found.extend(rows.filter_map(|row| plan.stored.get(&row.value)));
     };
     match kernel {
@@ -128,7 +138,12 @@ impl Plan {
         match kernel {
             Kernel::Products(products) => {
                 let mut found: BTreeSet<BufferId> = products.iter().flat_map(|m| nests(&m.epilogue)).collect();
-                found.extend(products.iter().flat_map(|m| &m.products).filter_map(|v| self.stored.get(v)));
+                found.extend(
+                    products
+                        .iter()
+                        .flat_map(|m| &m.products)
+                        .filter_map(|v| self.stored.get(v)),
+                );
                 found
             }
             Kernel::Tokens(list) => nests(list),

@@ -51,7 +51,10 @@ pub(super) fn fit(
     let rank = graph.states[recurrence.states[0].0 as usize].ty.rank();
     let written: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
     let stop_inside = |v: Value| inner.contains(&v) || stop(v);
-    let walk = Walk { graph, stop: &stop_inside };
+    let walk = Walk {
+        graph,
+        stop: &stop_inside,
+    };
     let mut kept: Option<Vec<usize>> = None;
     for nest in &outputs {
         if nest.shift.is_some() || rank == 0 {
@@ -59,13 +62,20 @@ pub(super) fn fit(
         }
         let space = graph.ty(nest.value).rank();
         let identity: Vec<Lin> = (0..space).map(Lin::axis).collect();
-        let leaves = if inner.contains(&nest.value) { Vec::new() } else { walk.leaves(nest.value) };
+        let leaves = if inner.contains(&nest.value) {
+            Vec::new()
+        } else {
+            walk.leaves(nest.value)
+        };
         // What the scan itself writes is there only for the entries at hand.
         let elsewhere = |l: &Leaf| written.contains(&l.value) && !inner.contains(&l.value) && l.coords != identity;
         if leaves.iter().any(elsewhere) {
             return None;
         }
-        let reads = leaves.into_iter().filter(|l| inner.contains(&l.value)).map(|l| l.coords);
+        let reads = leaves
+            .into_iter()
+            .filter(|l| inner.contains(&l.value))
+            .map(|l| l.coords);
         let own = inner.contains(&nest.value).then_some(identity);
         for coords in reads.chain(own) {
             let here = kept_axes(&coords, space)?;
@@ -76,7 +86,12 @@ pub(super) fn fit(
     }
     let kept = kept.unwrap_or_else(|| (0..rank).collect());
     let reduced: Vec<usize> = (0..rank).filter(|a| !kept.contains(a)).collect();
-    (!kept.is_empty()).then(|| Scan { states: recurrence.states.clone(), kept, reduced, outputs })
+    (!kept.is_empty()).then(|| Scan {
+        states: recurrence.states.clone(),
+        kept,
+        reduced,
+        outputs,
+    })
 }
 
 /// The state axis behind each axis of an output, when the state is read at plain axes: the output's own ones in any
@@ -120,7 +135,10 @@ pub(super) fn strided_constants(graph: &Graph, plan: &Plan, scan: &Scan) -> Vec<
         let Some(axes) = axes.filter(|_| constant) else { return };
         let lanes_at = axes.iter().position(|a| place(*a) == usize::MAX);
         let distinct: HashSet<usize> = axes.iter().copied().collect();
-        if lanes_at.is_none_or(|at| at + 1 == axes.len()) || distinct.len() != axes.len() || found.iter().any(|f| f.0 == leaf.value) {
+        if lanes_at.is_none_or(|at| at + 1 == axes.len())
+            || distinct.len() != axes.len()
+            || found.iter().any(|f| f.0 == leaf.value)
+        {
             return;
         }
         let mut order: Vec<usize> = (0..axes.len()).collect();

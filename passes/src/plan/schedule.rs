@@ -26,7 +26,13 @@ pub(super) fn plan(graph: &Graph) -> Plan {
         .map(|r| if r.elementwise { Mode::Fused } else { Mode::Loop })
         .collect();
     loop {
-        let choose = Choose { graph, order: &order, stages: &stages, recurrences: &recurrences, modes: &modes };
+        let choose = Choose {
+            graph,
+            order: &order,
+            stages: &stages,
+            recurrences: &recurrences,
+            modes: &modes,
+        };
         let attempt = Attempt::new(graph, &choose, choose.stored());
         match attempt.finish() {
             Ok(plan) => return plan,
@@ -39,7 +45,12 @@ pub(super) fn plan(graph: &Graph) -> Plan {
 }
 
 fn state_len(graph: &Graph, recurrence: &Recurrence) -> usize {
-    recurrence.states.iter().map(|s| graph.states[s.0 as usize].ty.len()).max().unwrap_or(0)
+    recurrence
+        .states
+        .iter()
+        .map(|s| graph.states[s.0 as usize].ty.len())
+        .max()
+        .unwrap_or(0)
 }
 
 /// What computes one stored value.
@@ -109,13 +120,27 @@ impl<'a> Attempt<'a> {
             attempt.add_item(v);
         }
         for (v, into) in copies {
-            attempt.add_nests(vec![Nest { value: v, into, shift: None }], into);
+            attempt.add_nests(
+                vec![Nest {
+                    value: v,
+                    into,
+                    shift: None,
+                }],
+                into,
+            );
         }
         attempt
     }
 
     fn add_buffer(&mut self, v: Value) {
-        let id = self.new_buffer(v, if self.plan.stage(v) == Stage::Load { Rows::Load } else { Rows::Token });
+        let id = self.new_buffer(
+            v,
+            if self.plan.stage(v) == Stage::Load {
+                Rows::Load
+            } else {
+                Rows::Token
+            },
+        );
         self.plan.stored.insert(v, id);
     }
 
@@ -167,18 +192,31 @@ impl<'a> Attempt<'a> {
         let into = self.plan.stored[&v];
         let operands = self.graph.operands(v);
         match self.graph.op(v) {
-            Op::MatVec if self.plan.stage(v) == Stage::Token => self.add_rows_item(Work::Product(v), into, &operands[1..]),
+            Op::MatVec if self.plan.stage(v) == Stage::Token => {
+                self.add_rows_item(Work::Product(v), into, &operands[1..])
+            }
             Op::Attend(_) => self.add_rows_item(Work::Attend(v), into, &operands),
             Op::Concat { axis } => {
                 let mut at = 0;
                 let mut parts = Vec::new();
                 for o in operands {
-                    parts.push(Nest { value: o, into, shift: Some((*axis, at)) });
+                    parts.push(Nest {
+                        value: o,
+                        into,
+                        shift: Some((*axis, at)),
+                    });
                     at += self.graph.ty(o).dims[*axis].size;
                 }
                 self.add_nests(parts, into);
             }
-            _ => self.add_nests(vec![Nest { value: v, into, shift: None }], into),
+            _ => self.add_nests(
+                vec![Nest {
+                    value: v,
+                    into,
+                    shift: None,
+                }],
+                into,
+            ),
         }
     }
 
@@ -201,17 +239,30 @@ impl<'a> Attempt<'a> {
     }
 
     fn add_rows_item(&mut self, work: Work, into: BufferId, operands: &[Value]) {
-        let rows = operands.iter().filter_map(|o| wiring::row_of(self.graph, &|v| self.plan.is_stored(v), *o));
-        let now = rows.filter_map(|row| self.plan.stored.get(&row.value).copied()).collect();
-        self.items.push(Item { work, into, now, before: BTreeSet::new(), inner: BTreeSet::new() });
+        let rows = operands
+            .iter()
+            .filter_map(|o| wiring::row_of(self.graph, &|v| self.plan.is_stored(v), *o));
+        let now = rows
+            .filter_map(|row| self.plan.stored.get(&row.value).copied())
+            .collect();
+        self.items.push(Item {
+            work,
+            into,
+            now,
+            before: BTreeSet::new(),
+            inner: BTreeSet::new(),
+        });
     }
 
     /// The scan recurrence that a value is inside of.
     fn scan_of(&self, v: Value) -> Option<usize> {
-        let inside = |r: &Recurrence| {
-            r.members.contains(&v) || matches!(self.graph.op(v), Op::Prev(s) if r.states.contains(s))
-        };
-        self.plan.recurrences.iter().zip(self.modes).position(|(r, mode)| *mode != Mode::Loop && inside(r))
+        let inside =
+            |r: &Recurrence| r.members.contains(&v) || matches!(self.graph.op(v), Op::Prev(s) if r.states.contains(s));
+        self.plan
+            .recurrences
+            .iter()
+            .zip(self.modes)
+            .position(|(r, mode)| *mode != Mode::Loop && inside(r))
     }
 
     fn reads_of(&self, nest: &Nest, item: &mut Item) {
@@ -229,7 +280,12 @@ impl<'a> Attempt<'a> {
             return;
         }
         let stop = |v: Value| self.plan.is_stored(v) || self.scan_of(v).is_some();
-        for leaf in (Walk { graph: self.graph, stop: &stop }).leaves(nest.value) {
+        for leaf in (Walk {
+            graph: self.graph,
+            stop: &stop,
+        })
+        .leaves(nest.value)
+        {
             match self.plan.stored.get(&leaf.value) {
                 Some(b) if leaf.delay > 0 => item.before.insert(*b),
                 Some(b) => item.now.insert(*b),
@@ -257,8 +313,14 @@ impl<'a> Attempt<'a> {
             let own = scan::inner_values(self.graph, recurrence);
             let others = |v: Value| !own.contains(&v) && self.inner_of(v).is_some();
             let stop = |v: Value| !own.contains(&v) && (self.plan.is_stored(v) || others(v));
-            let walk = Walk { graph: self.graph, stop: &stop };
-            let nexts = recurrence.states.iter().filter_map(|s| self.graph.states[s.0 as usize].next);
+            let walk = Walk {
+                graph: self.graph,
+                stop: &stop,
+            };
+            let nexts = recurrence
+                .states
+                .iter()
+                .filter_map(|s| self.graph.states[s.0 as usize].next);
             let unstored = |leaf: &super::Leaf| !self.plan.is_stored(leaf.value) && others(leaf.value);
             if let Some(leaf) = nexts.flat_map(|v| walk.leaves(v)).find(unstored) {
                 let read = self.scan_of(leaf.value).unwrap_or(r);
@@ -285,9 +347,15 @@ impl<'a> Attempt<'a> {
         for (r, recurrence) in self.plan.recurrences.iter().enumerate() {
             for s in recurrence.states.iter().filter(|_| self.modes[r] == Mode::Loop) {
                 let state = &self.graph.states[s.0 as usize];
-                let Some(id) = state.next.and_then(|v| self.plan.stored.get(&v)) else { continue };
+                let Some(id) = state.next.and_then(|v| self.plan.stored.get(&v)) else {
+                    continue;
+                };
                 let buffer = &mut self.plan.buffers[id.0];
-                if buffer.len > SMALL_STATE && buffer.history == 0 && buffer.output.is_none() && buffer.rows == Rows::Token {
+                if buffer.len > SMALL_STATE
+                    && buffer.history == 0
+                    && buffer.output.is_none()
+                    && buffer.rows == Rows::Token
+                {
                     buffer.rows = Rows::Single;
                 }
             }
@@ -309,7 +377,11 @@ impl<'a> Attempt<'a> {
             let unit = match known.first() {
                 Some(u) => *u,
                 None => {
-                    units.push(Unit { items: Vec::new(), scan: scans.first().copied(), loops: BTreeSet::new() });
+                    units.push(Unit {
+                        items: Vec::new(),
+                        scan: scans.first().copied(),
+                        loops: BTreeSet::new(),
+                    });
                     units.len() - 1
                 }
             };
@@ -336,7 +408,12 @@ impl<'a> Attempt<'a> {
     /// has a single row.
     fn loop_of(&self, item: &Item) -> Vec<usize> {
         let value = self.plan.buffer(item.into).value;
-        let loops = self.plan.recurrences.iter().enumerate().filter(|(r, _)| self.modes[*r] == Mode::Loop);
+        let loops = self
+            .plan
+            .recurrences
+            .iter()
+            .enumerate()
+            .filter(|(r, _)| self.modes[*r] == Mode::Loop);
         let belongs = |r: &Recurrence| {
             let nexts: Vec<BufferId> = r
                 .states
@@ -356,14 +433,22 @@ impl<'a> Attempt<'a> {
             let needs = self.needs(units);
             let reach = closure(&needs);
             let cycle: Option<Vec<usize>> = (0..units.len())
-                .map(|u| (0..units.len()).filter(|w| reach[u].contains(w) && reach[*w].contains(&u)).collect::<Vec<_>>())
+                .map(|u| {
+                    (0..units.len())
+                        .filter(|w| reach[u].contains(w) && reach[*w].contains(&u))
+                        .collect::<Vec<_>>()
+                })
                 .find(|cycle| cycle.len() > 1);
             let Some(cycle) = cycle else { return Ok(()) };
             if cycle.iter().all(|u| units[*u].loops.is_empty()) {
                 let scan = cycle.iter().find_map(|u| units[*u].scan);
                 return Err(scan.unwrap_or(0));
             }
-            let mut joined = Unit { items: Vec::new(), scan: None, loops: BTreeSet::new() };
+            let mut joined = Unit {
+                items: Vec::new(),
+                scan: None,
+                loops: BTreeSet::new(),
+            };
             for u in &cycle {
                 joined.items.extend(&units[*u].items);
                 joined.loops.extend(&units[*u].loops);
@@ -387,15 +472,31 @@ impl<'a> Attempt<'a> {
             }
         }
         let reads = |unit: &Unit| -> BTreeSet<BufferId> {
-            let mut reads: BTreeSet<BufferId> =
-                unit.items.iter().flat_map(|i| self.items[*i].now.union(&self.items[*i].before)).copied().collect();
-            let inner: BTreeSet<usize> = unit.items.iter().flat_map(|i| self.items[*i].inner.iter()).copied().collect();
+            let mut reads: BTreeSet<BufferId> = unit
+                .items
+                .iter()
+                .flat_map(|i| self.items[*i].now.union(&self.items[*i].before))
+                .copied()
+                .collect();
+            let inner: BTreeSet<usize> = unit
+                .items
+                .iter()
+                .flat_map(|i| self.items[*i].inner.iter())
+                .copied()
+                .collect();
             for r in inner.into_iter().filter(|r| self.modes[*r] != Mode::Loop) {
                 reads.extend(self.scan_reads(r));
             }
             reads
         };
-        let of = |u: usize| reads(&units[u]).iter().filter_map(|b| writer.get(b)).copied().filter(|w| *w != u).collect();
+        let of = |u: usize| {
+            reads(&units[u])
+                .iter()
+                .filter_map(|b| writer.get(b))
+                .copied()
+                .filter(|w| *w != u)
+                .collect()
+        };
         (0..units.len()).map(of).collect()
     }
 
@@ -404,11 +505,21 @@ impl<'a> Attempt<'a> {
         let recurrence = &self.plan.recurrences[r];
         let inner = scan::inner_values(self.graph, recurrence);
         let stop = |v: Value| self.plan.is_stored(v) && !inner.contains(&v);
-        let walk = Walk { graph: self.graph, stop: &stop };
+        let walk = Walk {
+            graph: self.graph,
+            stop: &stop,
+        };
         let outputs = self.items.iter().filter(|item| item.inner.contains(&r));
-        let roots = recurrence.states.iter().filter_map(|s| self.graph.states[s.0 as usize].next);
+        let roots = recurrence
+            .states
+            .iter()
+            .filter_map(|s| self.graph.states[s.0 as usize].next);
         let roots = roots.chain(outputs.map(|item| self.plan.buffer(item.into).value));
-        roots.flat_map(|v| walk.leaves(v)).filter_map(|leaf| self.plan.stored.get(&leaf.value)).copied().collect()
+        roots
+            .flat_map(|v| walk.leaves(v))
+            .filter_map(|leaf| self.plan.stored.get(&leaf.value))
+            .copied()
+            .collect()
     }
 
     /// Kernels for some units, in an order in which everything is there when it is read.
@@ -424,13 +535,23 @@ impl<'a> Attempt<'a> {
                 continue;
             }
             let is_product = |u: &usize| matches!(self.single(&units[*u]), Some(Work::Product(_)));
-            let products: Vec<usize> = left.iter().copied().filter(|u| is_product(u) && ready(*u, &left)).collect();
+            let products: Vec<usize> = left
+                .iter()
+                .copied()
+                .filter(|u| is_product(u) && ready(*u, &left))
+                .collect();
             if !products.is_empty() {
                 left.retain(|u| !products.contains(u));
                 kernels.push(self.products(units, &products));
                 continue;
             }
-            let kind = |u: &usize| (units[*u].scan.is_none() || !units[*u].loops.is_empty(), !units[*u].loops.is_empty(), *u);
+            let kind = |u: &usize| {
+                (
+                    units[*u].scan.is_none() || !units[*u].loops.is_empty(),
+                    !units[*u].loops.is_empty(),
+                    *u,
+                )
+            };
             let next = left.iter().copied().filter(|u| ready(*u, &left)).min_by_key(kind);
             let Some(next) = next else {
                 // Only a scan whose inputs need its own outputs can wait for itself.
@@ -455,11 +576,16 @@ impl<'a> Attempt<'a> {
         let mut written: HashSet<BufferId> = HashSet::new();
         loop {
             let fits = |u: &usize| {
-                let Some(Work::Nests(_)) = self.single(&units[*u]) else { return false };
+                let Some(Work::Nests(_)) = self.single(&units[*u]) else {
+                    return false;
+                };
                 let item = &self.items[units[*u].items[0]];
-                needs[*u].iter().all(|w| !left.contains(w)) && item.before.is_disjoint(&written.iter().copied().collect())
+                needs[*u].iter().all(|w| !left.contains(w))
+                    && item.before.is_disjoint(&written.iter().copied().collect())
             };
-            let Some(next) = left.iter().copied().find(fits) else { return group };
+            let Some(next) = left.iter().copied().find(fits) else {
+                return group;
+            };
             left.retain(|u| *u != next);
             let item = &self.items[units[next].items[0]];
             written.insert(item.into);
@@ -471,7 +597,10 @@ impl<'a> Attempt<'a> {
 
     fn products(&self, units: &[Unit], which: &[usize]) -> Kernel {
         let product = |u: &usize| match self.single(&units[*u]) {
-            Some(Work::Product(v)) => Some(super::Matmul { products: vec![*v], epilogue: Vec::new() }),
+            Some(Work::Product(v)) => Some(super::Matmul {
+                products: vec![*v],
+                epilogue: Vec::new(),
+            }),
             _ => None,
         };
         Kernel::Products(which.iter().filter_map(product).collect())
@@ -487,9 +616,10 @@ impl<'a> Attempt<'a> {
         match self.single(unit) {
             Some(Work::Attend(v)) => Ok(Kernel::Attend(*v)),
             Some(Work::Nests(nests)) => Ok(Kernel::Tokens(nests.clone())),
-            Some(Work::Product(v)) => {
-                Ok(Kernel::Products(vec![super::Matmul { products: vec![*v], epilogue: Vec::new() }]))
-            }
+            Some(Work::Product(v)) => Ok(Kernel::Products(vec![super::Matmul {
+                products: vec![*v],
+                epilogue: Vec::new(),
+            }])),
             None => Ok(Kernel::Tokens(Vec::new())),
         }
     }
@@ -508,7 +638,11 @@ impl<'a> Attempt<'a> {
         let mut units: Vec<Unit> = Vec::new();
         let mut scans: HashMap<usize, usize> = HashMap::new();
         for i in &unit.items {
-            let scan = self.items[*i].inner.iter().copied().find(|r| self.modes[*r] != Mode::Loop);
+            let scan = self.items[*i]
+                .inner
+                .iter()
+                .copied()
+                .find(|r| self.modes[*r] != Mode::Loop);
             let at = scan.and_then(|r| scans.get(&r).copied());
             match at {
                 Some(u) => units[u].items.push(*i),
@@ -516,14 +650,21 @@ impl<'a> Attempt<'a> {
                     scan.into_iter().for_each(|r| {
                         scans.insert(r, units.len());
                     });
-                    units.push(Unit { items: vec![*i], scan, loops: BTreeSet::new() });
+                    units.push(Unit {
+                        items: vec![*i],
+                        scan,
+                        loops: BTreeSet::new(),
+                    });
                 }
             }
         }
         let all: Vec<usize> = (0..units.len()).collect();
         let mut body = epilogue::fuse(self.graph, &self.plan, self.arrange(&units, &all)?);
-        let states: Vec<StateId> =
-            unit.loops.iter().flat_map(|r| self.plan.recurrences[*r].states.iter().copied()).collect();
+        let states: Vec<StateId> = unit
+            .loops
+            .iter()
+            .flat_map(|r| self.plan.recurrences[*r].states.iter().copied())
+            .collect();
         body.push(Kernel::Commit(states));
         Ok(Kernel::Loop(body))
     }
@@ -532,7 +673,9 @@ impl<'a> Attempt<'a> {
     fn lay_out_scans(&mut self) {
         let scans: Vec<super::Scan> = scan::all(&self.plan.kernels);
         for scan in scans {
-            let Some((lane, outer)) = scan.kept.split_last() else { continue };
+            let Some((lane, outer)) = scan.kept.split_last() else {
+                continue;
+            };
             let order: Vec<usize> = outer.iter().chain(&scan.reduced).chain([lane]).copied().collect();
             for s in &scan.states {
                 self.plan.state_axes[s.0 as usize] = order.clone();
@@ -543,7 +686,14 @@ impl<'a> Attempt<'a> {
                     None => {
                         let id = self.new_buffer(value, Rows::Load);
                         self.plan.stored.insert(value, id);
-                        self.plan.load.insert(0, Nest { value, into: id, shift: None });
+                        self.plan.load.insert(
+                            0,
+                            Nest {
+                                value,
+                                into: id,
+                                shift: None,
+                            },
+                        );
                         id
                     }
                 };

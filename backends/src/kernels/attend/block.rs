@@ -2,12 +2,12 @@
 
 use super::{
     Attend,
-    layout::{BLOCK, PAGE, Scratch, TILE, ceil_div, float_at, load, not, row_at, store, vectors},
-    score::{self, Args, Mask},
+    layout::{BLOCK, PAGE, Scratch, TILE, ceil_div, float_at, load, row_at, store, vectors},
+    page,
+    score::{self, Args},
     span::{Bit, Decision, Span},
     split::inverse,
     table::Tables,
-    tile::{self, Init, Shape},
 };
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::Normaliser;
@@ -15,7 +15,7 @@ use seqc_ir::Normaliser;
 /// Adds the function of [`Attend::attend`], or of [`Attend::attend_split`], and those it calls.
 pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> String {
     let tables = Tables::new(attend, module);
-    let page = page(attend, module, &tables);
+    let page = page::function(attend, module, &tables);
     let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
     let params = [
         vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::Ptr],
@@ -36,91 +36,11 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
     name
 }
 
-/// The function that takes a tile of rows over one page.
-struct Page {
-    name: String,
-}
-
-/// Adds `fn(args…, k, v, keys, open: i1)`: `k` and `v` are the head's pages, `keys` of the page are behind no query.
-fn page(attend: &Attend, module: &mut Module, tables: &Tables) -> Page {
-    let open = score::function(attend, module, tables, Mask::Open);
-    let pairs = score::function(attend, module, tables, Mask::Pairs);
-    let rows = (TILE, gcd(TILE, attend.ratio()));
-    let softmax = attend.spec.normaliser == Normaliser::Softmax;
-    let products = tile::product(module, format!("{}_products", attend.name), &key_shape(attend), rows);
-    let sums: Vec<String> = attend
-        .panels()
-        .iter()
-        .enumerate()
-        .map(|(n, panel)| {
-            let shape = Shape {
-                lanes: attend.lanes,
-                width: panel.width,
-                lda: PAGE,
-                ldb: panel.width,
-                ldc: attend.value_width(),
-                init: if softmax { Init::Scale } else { Init::Add },
-            };
-            tile::product(module, format!("{}_sums_{n}", attend.name), &shape, rows)
-        })
-        .collect();
-    let name = format!("{}_page", attend.name);
-    let params = [&Args::TYPES[..], &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I1]].concat();
-    let mut f = Func::new(&name, &params, None);
-    let args = Args::of(&f.params());
-    let (k, v, keys, all) = (f.param(9), f.param(10), f.param(11), f.param(12));
-    let scratch = Scratch::new(attend);
-    let place = |f: &mut Func, offset| float_at(f, args.scratch, offset);
-    let (scores, factors) = (place(&mut f, scratch.scores), place(&mut f, scratch.shrink));
-    let queries = place(&mut f, scratch.queries);
-    let queries = row_at(&mut f, queries, args.at, attend.key_dim);
-    let e = f.i64(attend.key_dim as i64);
-    f.call(&products, &[queries, k, scores, e, factors, args.rows], None);
-    f.if_else(
-        all,
-        |f| {
-            f.call(&open, &args.list(), None);
-            Vec::new()
-        },
-        |f| {
-            f.call(&pairs, &args.list(), None);
-            Vec::new()
-        },
-    );
-    let out = place(&mut f, scratch.sums);
-    let out = row_at(&mut f, out, args.at, attend.value_width());
-    for (panel, callee) in attend.panels().iter().zip(&sums) {
-        let (v, out) = (
-            float_at(&mut f, v, PAGE * panel.start),
-            float_at(&mut f, out, panel.start),
-        );
-        f.call(callee, &[scores, v, out, keys, factors, args.rows], None);
-    }
-    module.add(f);
-    Page { name }
-}
-
-/// Queries times a page of keys.
-fn key_shape(attend: &Attend) -> Shape {
-    Shape {
-        lanes: attend.lanes,
-        width: PAGE,
-        lda: attend.key_dim,
-        ldb: PAGE,
-        ldc: PAGE,
-        init: Init::Zero,
-    }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 /// Parameters of the function, and what follows from them.
 pub(super) struct Walk<'a> {
     pub(super) attend: &'a Attend,
     tables: &'a Tables,
-    page: Page,
+    page: String,
     pub(super) scratch: Scratch,
     pub(super) q: (Val, Val),
     pub(super) out: (Val, Val),
@@ -156,7 +76,7 @@ pub(super) struct Reach {
 }
 
 impl<'a> Walk<'a> {
-    fn new(attend: &'a Attend, tables: &'a Tables, f: &mut Func, page: Page) -> Walk<'a> {
+    fn new(attend: &'a Attend, tables: &'a Tables, f: &mut Func, page: String) -> Walk<'a> {
         let scratch = Scratch::new(attend);
         let (base, tid) = (f.param(9), f.param(10));
         let mine = row_at(f, base, tid, scratch.bytes / 4);
@@ -210,6 +130,7 @@ impl<'a> Walk<'a> {
         let (tile, most) = (f.i64(TILE as i64), f.i64(BLOCK as i64));
         let tiles = ceil_div(f, share, tile);
         let share = f.mul(tiles, tile);
+        let share = f.max(share, tile);
         f.min(share, most)
     }
 
@@ -352,30 +273,34 @@ impl<'a> Walk<'a> {
         let last = if self.attend.spec.causal { low } else { f.sub(end, one) };
         let (behind, ahead) = (f.cmp(Cmp::Ge, start, end), f.sub(next, one));
         let within = f.cmp(Cmp::Le, ahead, last);
-        let mut decision = Decision {
+        let reach = Decision {
             all: Bit::Val(within),
             none: Bit::Val(behind),
         };
-        if let Some(predicate) = &self.attend.spec.predicate {
-            let ratio = f.i64(self.attend.ratio() as i64);
-            let base = f.mul(args.group, ratio);
-            let top = f.add(base, ratio);
-            let span = Span {
-                tables: self.tables,
-                query: (low, high),
-                key: (start, ahead),
-                group: args.group,
-                head: (base, f.sub(top, one)),
-            };
-            let known = span.decide(f, predicate);
-            decision = decision.and(f, known);
-        }
+        let known = self.predicate(f, args.group, ((low, high), (start, ahead)));
+        let decision = known.map_or(reach, |known| reach.and(f, known));
         let (all, none) = (decision.all.val(f), decision.none.val(f));
-        let some = not(f, none);
+        let some = f.not(none);
         f.if_then(some, |f| {
             let list = [&args.list()[..], &[k, v, keys, all]].concat();
-            f.call(&self.page.name, &list, None);
+            f.call(&self.page, &list, None);
         });
+    }
+
+    /// What is known of the predicate, when there is one, for some queries and keys of a key head.
+    fn predicate(&self, f: &mut Func, group: Val, (query, key): ((Val, Val), (Val, Val))) -> Option<Decision> {
+        let predicate = self.attend.spec.predicate.as_ref()?;
+        let (ratio, last) = (self.attend.ratio() as i64, self.attend.ratio() as i64 - 1);
+        let (ratio, last) = (f.i64(ratio), f.i64(last));
+        let first = f.mul(group, ratio);
+        let span = Span {
+            tables: self.tables,
+            query,
+            key,
+            group,
+            head: (first, f.add(first, last)),
+        };
+        Some(span.decide(f, predicate))
     }
 
     /// Sums divided by the sum of weights, into the rows of the result.

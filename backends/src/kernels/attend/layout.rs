@@ -189,20 +189,6 @@ pub(super) fn store(f: &mut Func, value: Val, ptr: Val, mask: Option<Val>) {
     }
 }
 
-/// A truth value known when compiling.
-pub(super) fn truth(f: &mut Func, value: bool) -> Val {
-    f.op(Ty::I1, format_args!("llvm.mlir.constant({value}) : i1"))
-}
-
-/// Negation of a truth value or a vector of them.
-pub(super) fn not(f: &mut Func, x: Val) -> Val {
-    if matches!(x.ty, Ty::V(..)) {
-        return f.not(x);
-    }
-    let all = truth(f, true);
-    f.xor(x, all)
-}
-
 /// `a / b` rounded up, of numbers that are not negative.
 pub(super) fn ceil_div(f: &mut Func, a: Val, b: Val) -> Val {
     let one = f.i64(1);

@@ -8,6 +8,7 @@
 mod append;
 mod block;
 mod layout;
+mod page;
 mod score;
 mod span;
 mod split;

@@ -4,7 +4,6 @@
 //! sees is not visited, one that all see needs no mask.
 
 use super::{
-    layout::{not, truth},
     table::{Tables, constant, is_truth},
     term::{by_cases, comparison, fraction, turned, whole_bound},
 };
@@ -40,7 +39,7 @@ impl Bit {
 
     pub(super) fn val(self, f: &mut Func) -> Val {
         match self {
-            Bit::Known(b) => truth(f, b),
+            Bit::Known(b) => f.i1(b),
             Bit::Val(v) => v,
         }
     }
@@ -219,22 +218,24 @@ impl Span<'_> {
                 let (x, y) = (self.range(f, x)?, self.range(f, y)?);
                 plus(f, x, y, *op == BinaryOp::Sub)
             }
-            ScoreExpr::Binary(BinaryOp::Mul, x, y) => {
-                let (x, c) = match (constant(x), constant(y)) {
-                    (Some(c), _) => (y, c),
-                    (_, Some(c)) => (x, c),
-                    _ => return None,
-                };
-                let (up, down) = fraction(c)?;
-                let x = self.range(f, x)?;
-                times(f, x, up, down)
-            }
-            ScoreExpr::Binary(BinaryOp::Div, x, y) => {
-                let (up, down) = fraction(constant(y)?).filter(|(up, _)| *up != 0)?;
-                let x = self.range(f, x)?;
-                times(f, x, down * up.signum(), up.abs())
-            }
+            ScoreExpr::Binary(op @ (BinaryOp::Mul | BinaryOp::Div), x, y) => self.scaled(f, *op, (x, y)),
             _ => None,
+        }
+    }
+
+    /// A product or a quotient with a constant.
+    fn scaled(&self, f: &mut Func, op: BinaryOp, (x, y): (&ScoreExpr, &ScoreExpr)) -> Option<Range> {
+        let (x, c) = match (op, constant(x), constant(y)) {
+            (_, _, Some(c)) => (x, c),
+            (BinaryOp::Mul, Some(c), _) => (y, c),
+            _ => return None,
+        };
+        let (up, down) = fraction(c)?;
+        let x = self.range(f, x)?;
+        match op {
+            BinaryOp::Mul => times(f, x, up, down),
+            _ if up == 0 => None,
+            _ => times(f, x, down * up.signum(), up.abs()),
         }
     }
 }
@@ -274,7 +275,7 @@ fn order(f: &mut Func, cmp: Cmp, x: Range, bound: Val) -> Decision {
     let some = f.cmp(cmp, best, bound);
     Decision {
         all: Bit::Val(all),
-        none: Bit::Val(not(f, some)),
+        none: Bit::Val(f.not(some)),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Attend,
     block::{Block, Walk},
-    layout::{float_at, load, not, row_at, store, vectors},
+    layout::{float_at, load, row_at, store, vectors},
     score::exp2,
 };
 use crate::text::{Cmp, Func, Scalar, Ty, Val};
@@ -54,7 +54,7 @@ impl Walk<'_> {
                 Vec::new()
             });
         });
-        let otherwise = not(f, pays);
+        let otherwise = f.not(pays);
         f.if_then(otherwise, |f| self.blocks(f));
     }
 

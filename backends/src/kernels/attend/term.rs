@@ -3,10 +3,7 @@
 //! Positions stay exact: an integer part for all lanes, a small offset for each. Only where they meet real numbers do
 //! they become f32.
 
-use super::{
-    layout::{not, truth},
-    table::{Tables, constant, is_truth},
-};
+use super::table::{Tables, constant, is_truth};
 use crate::{
     kernels::math::{emit_pow, emit_unary},
     text::{Cmp, Func, Scalar, Ty, Val},
@@ -83,7 +80,7 @@ impl Pair<'_> {
         let last = Exact::scalar(last);
         let key = self.key_position(f);
         let mask = compare_exact(f, Cmp::Le, key, last);
-        let mask = mask.unwrap_or_else(|| truth(f, true));
+        let mask = mask.unwrap_or_else(|| f.i1(true));
         self.wide(f, mask)
     }
 
@@ -140,7 +137,7 @@ impl Pair<'_> {
 
     fn truth(&self, f: &mut Func, term: Term) -> Val {
         match term {
-            Term::Const(c) => truth(f, c != 0.0),
+            Term::Const(c) => f.i1(c != 0.0),
             Term::Truth(v) => v,
             Term::Real(_) | Term::Exact(_) => {
                 let real = to_real(f, term);
@@ -161,7 +158,7 @@ impl Pair<'_> {
     fn unary(&self, f: &mut Func, op: UnaryOp, x: Term) -> Term {
         if op == UnaryOp::Not {
             let x = self.truth(f, x);
-            return Term::Truth(not(f, x));
+            return Term::Truth(f.not(x));
         }
         match (op, x) {
             (UnaryOp::Floor, Term::Exact(x)) => return Term::Exact(floor(f, x)),

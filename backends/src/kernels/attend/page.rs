@@ -1,0 +1,106 @@
+//! One tile of rows over one page: products with keys, weights, products with values.
+
+use super::{
+    Attend,
+    layout::{PAGE, Scratch, TILE, float_at, row_at},
+    score::{self, Args, Mask},
+    table::Tables,
+    tile::{self, Init, Shape},
+};
+use crate::text::{Func, Module, Ty, Val};
+use seqc_ir::Normaliser;
+
+/// Adds `fn(args…, k, v, keys, open: i1)`; returns its name. `k` and `v` are the head's pages; keys from `keys` on are seen
+/// by no query of the tile; with `open` all keys are seen by all.
+pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) -> String {
+    let open = score::function(attend, module, tables, Mask::Open);
+    let pairs = score::function(attend, module, tables, Mask::Pairs);
+    let products = tile::product(
+        module,
+        format!("{}_products", attend.name),
+        &key_shape(attend),
+        row_counts(attend),
+    );
+    let sums = sums(attend, module);
+    let name = format!("{}_page", attend.name);
+    let params = [&Args::TYPES[..], &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I1]].concat();
+    let mut f = Func::new(&name, &params, None);
+    let args = Args::of(&f.params());
+    let (k, v, keys, all) = (f.param(9), f.param(10), f.param(11), f.param(12));
+    let places = Places::new(attend, &mut f, &args);
+    let e = f.i64(attend.key_dim as i64);
+    let list = [places.queries, k, places.scores, e, places.factors, args.rows];
+    f.call(&products, &list, None);
+    let call = |name: String| move |f: &mut Func| f.call(&name, &args.list(), None).into_iter().collect::<Vec<Val>>();
+    f.if_else(all, call(open), call(pairs));
+    for (panel, callee) in attend.panels().iter().zip(&sums) {
+        let v = float_at(&mut f, v, PAGE * panel.start);
+        let out = float_at(&mut f, places.sums, panel.start);
+        f.call(callee, &[places.scores, v, out, keys, places.factors, args.rows], None);
+    }
+    module.add(f);
+    name
+}
+
+/// Places in the scratch of the thread, those of the tile's rows where there are rows.
+struct Places {
+    queries: Val,
+    scores: Val,
+    factors: Val,
+    sums: Val,
+}
+
+impl Places {
+    fn new(attend: &Attend, f: &mut Func, args: &Args) -> Places {
+        let scratch = Scratch::new(attend);
+        let queries = float_at(f, args.scratch, scratch.queries);
+        let sums = float_at(f, args.scratch, scratch.sums);
+        Places {
+            queries: row_at(f, queries, args.at, attend.key_dim),
+            scores: float_at(f, args.scratch, scratch.scores),
+            factors: float_at(f, args.scratch, scratch.shrink),
+            sums: row_at(f, sums, args.at, attend.value_width()),
+        }
+    }
+}
+
+/// Most rows of a tile, and what their number is a multiple of.
+fn row_counts(attend: &Attend) -> (usize, usize) {
+    (TILE, gcd(TILE, attend.ratio()))
+}
+
+/// Queries times a page of keys.
+fn key_shape(attend: &Attend) -> Shape {
+    Shape {
+        lanes: attend.lanes,
+        width: PAGE,
+        lda: attend.key_dim,
+        ldb: PAGE,
+        ldc: PAGE,
+        init: Init::Zero,
+    }
+}
+
+/// Weights times a page of values, a function for each panel.
+fn sums(attend: &Attend, module: &mut Module) -> Vec<String> {
+    let shrinks = attend.spec.normaliser == Normaliser::Softmax;
+    let panels = attend.panels();
+    let mut names = Vec::new();
+    for (n, panel) in panels.iter().enumerate() {
+        let shape = Shape {
+            lanes: attend.lanes,
+            width: panel.width,
+            lda: PAGE,
+            ldb: panel.width,
+            ldc: attend.value_width(),
+            init: if shrinks { Init::Scale } else { Init::Add },
+        };
+        let name = format!("{}_sums_{n}", attend.name);
+        names.push(tile::product(module, name, &shape, row_counts(attend)));
+    }
+    names
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
