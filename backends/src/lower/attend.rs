@@ -63,7 +63,11 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
     let scratch = cx.args.scratch;
     let rows = [q.0, q.1, out, out_stride, keys, values, table, position, count];
     let who = [scratch, tid, threads, cx.args.barrier];
-    f.call(&format!("{}_attend_split", kernel.name), &[&rows[..], &who[..]].concat(), None);
+    f.call(
+        &format!("{}_attend_split", kernel.name),
+        &[&rows[..], &who[..]].concat(),
+        None,
+    );
 }
 
 /// Row of the first token, and the row stride.

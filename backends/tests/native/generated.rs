@@ -216,23 +216,36 @@ const TOGETHER: u64 = 8;
 
 /// Models that do not know of each other as one.
 fn together(seeds: impl Iterator<Item = u64>) -> RandomModel {
-    let mut all = RandomModel { model: Model::default(), inputs: Vec::new(), params: Vec::new() };
+    let mut all = RandomModel {
+        model: Model::default(),
+        inputs: Vec::new(),
+        params: Vec::new(),
+    };
     for seed in seeds {
         let random = random_model(seed, 1 + seed as usize % 3, 3 + seed as usize % 6);
         let (streams, kinds) = (all.model.streams, all.model.kinds.len() as u32);
         let moved = |s: StreamId| StreamId(s.0 + streams);
         for input in random.model.inputs {
             let name = format!("{}.{}", random.model.name, input.name);
-            all.model.inputs.push(ModelInput { name, stream: moved(input.stream), ..input });
+            all.model.inputs.push(ModelInput {
+                name,
+                stream: moved(input.stream),
+                ..input
+            });
         }
         for mut call in random.model.calls {
             call.name = format!("{}.{}", random.model.name, call.name);
             call.kind = KindId(call.kind.0 + kinds);
-            call.args.iter_mut().chain(&mut call.results).for_each(|s| *s = moved(*s));
+            call.args
+                .iter_mut()
+                .chain(&mut call.results)
+                .for_each(|s| *s = moved(*s));
             all.model.calls.push(call);
         }
         let outputs = random.model.outputs.into_iter();
-        all.model.outputs.extend(outputs.map(|(name, s)| (format!("{name}{seed}"), moved(s))));
+        all.model
+            .outputs
+            .extend(outputs.map(|(name, s)| (format!("{name}{seed}"), moved(s))));
         all.model.kinds.extend(random.model.kinds);
         all.model.streams += random.model.streams;
         all.inputs.extend(random.inputs);
@@ -254,7 +267,9 @@ fn check(seed: u64, target: &Target) -> Option<String> {
             let off = distance(&found, &expected, n);
             if off > TOLERANCE {
                 let seed = seed + n as u64;
-                return Some(format!("seed {seed}, chunks {cut:?}, {threads} threads: off by {off:e}"));
+                return Some(format!(
+                    "seed {seed}, chunks {cut:?}, {threads} threads: off by {off:e}"
+                ));
             }
         }
     }

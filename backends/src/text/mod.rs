@@ -1,0 +1,97 @@
+//! A small builder of MLIR text: typed values, structured loops, hoisted constants.
+//!
+//! Kernels are written with it and handed to the `mlir` module as one module's text. Only what the
+//! kernels need exists: scalars and vectors of them, opaque pointers, `scf` loops, calls.
+//! Operand types are checked by MLIR's own verifier when the text is parsed.
+
+mod arith;
+mod flow;
+mod func;
+mod memory;
+mod types;
+
+pub use func::Func;
+pub use types::{Cmp, Scalar, Ty, Val};
+
+use std::{collections::HashMap, fmt::Write as _};
+
+/// A module under construction.
+#[derive(Default)]
+pub struct Module {
+    globals: String,
+    funcs: String,
+    declared: HashMap<String, ()>,
+}
+
+impl Module {
+    /// Declares an external function once.
+    pub fn declare(&mut self, name: &str, params: &[Ty], result: Option<Ty>) {
+        if self.declared.insert(name.to_string(), ()).is_none() {
+            let params: Vec<String> = params.iter().map(Ty::to_string).collect();
+            let result = result.map(|t| format!(" -> {t}")).unwrap_or_default();
+            let _ = writeln!(self.funcs, "llvm.func @{name}({}){result}", params.join(", "));
+        }
+    }
+
+    /// Adds a function in place of the declaration of its name.
+    pub fn define(&mut self, func: Func) {
+        let name = format!("llvm.func @{}(", func.name);
+        let kept: Vec<&str> = self.funcs.lines().filter(|line| !line.starts_with(&name)).collect();
+        self.funcs = kept.join("\n") + "\n";
+        self.add(func);
+    }
+
+    /// True when a function of this name was added or declared; for kernels shared by many users.
+    pub fn has(&self, name: &str) -> bool {
+        self.declared.contains_key(name)
+    }
+
+    /// Adds a finished function.
+    pub fn add(&mut self, func: Func) {
+        self.declared.insert(func.name.clone(), ());
+        self.funcs.push_str(&func.finish());
+    }
+
+    /// Adds constant bytes under an exported symbol.
+    pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) {
+        let mut text = String::with_capacity(bytes.len() * 2);
+        for b in bytes {
+            match b {
+                b'"' | b'\\' | 0..=31 | 127.. => {
+                    let _ = write!(text, "\\{b:02X}");
+                }
+                _ => text.push(*b as char),
+            }
+        }
+        let n = bytes.len();
+        let _ = writeln!(
+            self.globals,
+            "llvm.mlir.global external constant @{name}(\"{text}\") {{addr_space = 0 : i32}} : !llvm.array<{n} x i8>"
+        );
+    }
+
+    /// Adds an exported 64-bit constant.
+    pub fn add_u64(&mut self, name: &str, value: u64) {
+        let _ = writeln!(
+            self.globals,
+            "llvm.mlir.global external constant @{name}({} : i64) {{addr_space = 0 : i32}} : i64",
+            value as i64
+        );
+    }
+
+    /// Adds an internal table of 64-bit constants.
+    pub fn add_table(&mut self, name: &str, values: &[i64]) {
+        let list: Vec<String> = values.iter().map(i64::to_string).collect();
+        let n = values.len();
+        let _ = writeln!(
+            self.globals,
+            "llvm.mlir.global internal constant @{name}(dense<[{}]> : tensor<{n}xi64>) {{addr_space = 0 : i32}} : !llvm.array<{n} x i64>",
+            list.join(", ")
+        );
+    }
+
+    /// The text of the module.
+    pub fn finish(self) -> String {
+        format!("module {{\n{}{}}}\n", self.globals, self.funcs)
+    }
+}
