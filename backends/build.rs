@@ -1,8 +1,8 @@
 //! Builds the runtime that emitted programs carry, and collects what linking them takes.
 //!
 //! The runtime is another crate of this workspace for another target and profile, which cargo cannot
-//! express as a dependency, so cargo is called a second time with a target directory of its own.
-//! `SEQC_RUNTIME_ARCHIVE` names a ready `libseqc_runtime.a` to use instead.
+//! express as a dependency, so cargo is called again with a target directory of its own: once for programs, once for
+//! libraries to embed. `SEQC_RUNTIME_ARCHIVE` and `SEQC_LIBRARY_ARCHIVE` name ready archives to use instead.
 
 use std::{
     env,
@@ -13,7 +13,31 @@ use std::{
 };
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
-const ARCHIVE: &str = "libseqc_runtime.a";
+/// One form of the runtime.
+struct Form {
+    /// Its archive's name here.
+    archive: &'static str,
+    target: &'static str,
+    /// Arguments that choose its features.
+    features: &'static [&'static str],
+    /// Variable that names a ready archive.
+    ready: &'static str,
+}
+
+const FORMS: &[Form] = &[
+    Form {
+        archive: "libseqc_runtime.a",
+        target: TARGET,
+        features: &[],
+        ready: "SEQC_RUNTIME_ARCHIVE",
+    },
+    Form {
+        archive: "libseqc_library.a",
+        target: "x86_64-unknown-linux-gnu",
+        features: &["--no-default-features", "--features", "library"],
+        ready: "SEQC_LIBRARY_ARCHIVE",
+    },
+];
 /// The C library and start-up objects that rustc ships for this target.
 const PARTS: &[&str] = &["crt1.o", "crti.o", "libc.a", "libunwind.a", "crtn.o"];
 /// Directories below `backends/` that the runtime is made from.
@@ -23,15 +47,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed=SEQC_RUNTIME_ARCHIVE");
-    let archive = match env::var_os("SEQC_RUNTIME_ARCHIVE") {
-        Some(path) => {
-            println!("cargo:rerun-if-changed={}", Path::new(&path).display());
-            PathBuf::from(path)
-        }
-        None => build_runtime(&here, &out)?,
-    };
-    copy(&archive, &out.join(ARCHIVE))?;
+    for form in FORMS {
+        println!("cargo:rerun-if-env-changed={}", form.ready);
+        let archive = match env::var_os(form.ready) {
+            Some(path) => {
+                println!("cargo:rerun-if-changed={}", Path::new(&path).display());
+                PathBuf::from(path)
+            }
+            None => build_runtime(&here, &out, form)?,
+        };
+        copy(&archive, &out.join(form.archive))?;
+    }
     let parts = self_contained()?;
     for part in PARTS {
         copy(&parts.join(part), &out.join(part))?;
@@ -39,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn build_runtime(here: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
+fn build_runtime(here: &Path, out: &Path, form: &Form) -> Result<PathBuf, Box<dyn Error>> {
     for source in SOURCES {
         if here.join(source).exists() {
             println!("cargo:rerun-if-changed={source}");
@@ -58,7 +84,8 @@ fn build_runtime(here: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
         "runtime",
     ]);
     cargo
-        .args(["--crate-type", "staticlib", "--target", TARGET, "--target-dir"])
+        .args(form.features)
+        .args(["--crate-type", "staticlib", "--target", form.target, "--target-dir"])
         .arg(&target_dir);
     for (name, _) in env::vars_os() {
         if name.to_str().is_none_or(belongs_to_outer_build) {
@@ -68,9 +95,9 @@ fn build_runtime(here: &Path, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let output = cargo.output()?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("the runtime does not build (is `rustup target add {TARGET}` done?)\n{text}").into());
+        return Err(format!("the runtime does not build (is `rustup target add {}` done?)\n{text}", form.target).into());
     }
-    Ok(target_dir.join(TARGET).join("runtime").join(ARCHIVE))
+    Ok(target_dir.join(form.target).join("runtime").join("libseqc_runtime.a"))
 }
 
 /// Variables by which the outer cargo, clippy or rustdoc would bend the inner build.

@@ -70,6 +70,34 @@ pub fn link_exe(object: &[u8], output: &Path) -> Result<(), Error> {
     run(command)
 }
 
+/// What a library to embed is made with: the runtime with its C interface, and the header that declares it.
+const LIBRARY: (&str, &[u8]) = part!("libseqc_library.a");
+const HEADER: &str = include_str!("../runtime/include/seqc.h");
+/// Only the C interface is visible from outside.
+const EXPORTS: &[u8] = b"{ global: seqc_error; seqc_model_*; seqc_session_*; local: *; };";
+
+/// Links a generated object with the runtime into a shared library at `output`, for programs that use it through
+/// `seqc.h`, which is written beside it. The system's C compiler does it, since the library uses the system's C library.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn link_library(object: &[u8], output: &Path) -> Result<(), Error> {
+    let scratch = Scratch::new()?;
+    let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let mut command = Command::new(compiler);
+    command.args(["-shared", "-Wl,--gc-sections", "-Wl,--strip-all", "-Wl,--build-id=none", "-o"]);
+    command.arg(output).arg(scratch.file("model.o", object)?);
+    let mut exports = std::ffi::OsString::from("-Wl,--version-script=");
+    exports.push(scratch.file("exports", EXPORTS)?);
+    command.arg(exports).arg("-Wl,--whole-archive");
+    command.arg(scratch.file(LIBRARY.0, LIBRARY.1)?).arg("-Wl,--no-whole-archive");
+    command.args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-lc"]);
+    run(command)?;
+    let header = output.with_file_name("seqc.h");
+    fs::write(&header, HEADER).map_err(|error| Error::Io { path: header, error })
+}
+
 /// Links a generated object alone into a shared library at `output`. What it needs of the runtime
 /// (see `seqc_abi::symbols::BARRIER`) stays undefined: the program that loads the library provides it.
 ///

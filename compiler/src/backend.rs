@@ -49,7 +49,10 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
             link::link_exe(&compile(mlir::Emit::Obj)?, &request.output).map_err(|e| e.to_string())?;
             Ok(Product::Written(request.output.clone()))
         }
-        Emit::Lib => Err("libraries cannot be built yet; build a program, or an object with --emit obj".to_owned()),
+        Emit::Lib => {
+            link::link_library(&compile(mlir::Emit::Obj)?, &request.output).map_err(|e| e.to_string())?;
+            Ok(Product::Written(request.output.clone()))
+        }
         Emit::Ast | Emit::Graph => Err("this stage has no code".to_owned()),
     }
 }

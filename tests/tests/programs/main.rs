@@ -1,10 +1,12 @@
 //! Whole programs: imported, built and run, against known answers.
 
 mod contract;
+mod embed;
 mod fixtures;
 mod layers;
 mod malformed;
 mod meaning;
+mod mixers;
 mod readme;
 mod size;
 mod smollm2;

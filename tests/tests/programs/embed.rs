@@ -1,0 +1,50 @@
+//! Libraries to embed: a C program that uses a model through `seqc.h`.
+
+use std::path::{Path, PathBuf};
+
+use seqc_tests::{
+    command,
+    fixture::{self, Fixture},
+    program::Way,
+    rows::Rows,
+    scratch,
+};
+
+/// max |difference| / max |reference| between a library and a program of the same model.
+const TOLERANCE: f32 = 1e-5;
+
+fn path(dir: &Path, name: &str) -> String {
+    dir.join(name).display().to_string()
+}
+
+/// The library of a checkpoint, and a C program that is linked with it.
+fn embedded(name: &'static str) -> PathBuf {
+    let dir = scratch("embed");
+    let checkpoint = fixture::folder().join("hf").join(name).display().to_string();
+    let (model, library) = (path(&dir, "model.yaml"), path(&dir, "libmodel.so"));
+    command::seqc(&["import", &checkpoint, "-o", &model]).ok();
+    command::seqc(&["build", &model, "--emit", "lib", "-o", &library]).ok();
+    let (source, program) = (path(&fixture::folder(), "embed.c"), dir.join("embed"));
+    let rpath = format!("-Wl,-rpath,{}", dir.display());
+    let (include, output) = (format!("-I{}", dir.display()), program.display().to_string());
+    command::run(Path::new("cc"), &[&source, &library, &include, &rpath, "-Wall", "-Werror", "-o", &output]).ok();
+    program
+}
+
+#[test]
+fn a_c_program_gets_what_the_program_gets() {
+    let program = embedded("llama");
+    let fixture = Fixture::open("llama");
+    let weights = fixture.dir.join("model.safetensors").display().to_string();
+    let tokens = &fixture.input[..12];
+    let mut args = vec![weights];
+    args.extend(tokens.iter().map(i64::to_string));
+    let printed = command::run(&program, &args).ok().stdout;
+    let found: Vec<f32> = printed.lines().map(|line| line.parse().unwrap_or(f32::NAN)).collect();
+    let expected = fixture.program().logits(tokens, Way::default()).slice(tokens.len() - 1, tokens.len());
+    let off = Rows { width: found.len(), data: found }.relative(&expected);
+    assert!(off <= TOLERANCE, "off by {off:e}");
+    args.push("320".to_owned());
+    let said = command::run(&program, &args).refused();
+    assert!(said.contains("320"), "the token is named: {said}");
+}

@@ -1,0 +1,193 @@
+//! Sixteen published mixers, from `specs/mixers`: the numbers of the papers' equations, in whatever chunks, compiled and evaluated.
+
+mod ways;
+
+use std::{fs, path::PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use seqc_tests::{
+    command,
+    fixture::folder,
+    program::{Program, built, fresh_file, list},
+    root,
+    rows::Rows,
+};
+use ways::{in_sessions, random_cut, run, stream};
+
+/// max |difference| / max |reference| of a mixer in f32.
+const TOLERANCE: f32 = 1e-5;
+/// The same for stacks of layers and for long chains of exponentials.
+const CHAIN_TOLERANCE: f32 = 1e-4;
+/// The same for the evaluator, which computes in f64 and writes f32.
+const EVALUATOR_TOLERANCE: f32 = 1e-7;
+
+/// A mixer of `specs/mixers`, perhaps with some settings changed, and what it must give.
+#[derive(Clone, Copy, Debug)]
+struct Mixer {
+    name: &'static str,
+    /// The tensor of `expected.safetensors`.
+    output: &'static str,
+    /// `path.to.key=value`, changes that lead to this output.
+    set: &'static [&'static str],
+    tolerance: f32,
+}
+
+macro_rules! mixers {
+    ($($test:ident: $name:literal -> $output:literal $set:expr, $tolerance:ident;)*) => { $(
+        #[test]
+        fn $test() {
+            check(Mixer { name: $name, output: $output, set: &$set, tolerance: $tolerance });
+        }
+    )* };
+}
+
+mixers! {
+    block_attention: "block_attention" -> "y" [], TOLERANCE;
+    diff_attention: "diff_attention" -> "y" [], TOLERANCE;
+    gated_deltanet: "gated_deltanet" -> "y" [], TOLERANCE;
+    hash_attention: "hash_attention" -> "y" [], TOLERANCE;
+    hyena: "hyena" -> "y" [], TOLERANCE;
+    lm_infinite: "lm_infinite" -> "y" [], TOLERANCE;
+    longvq: "longvq" -> "y" [], TOLERANCE;
+    mamba2: "mamba2" -> "y" [], TOLERANCE;
+    mamba2_with_one_norm: "mamba2" -> "y_full_norm" ["stack.0.mamba2.norm_groups=1"], TOLERANCE;
+    mega_ema: "mega_ema" -> "y" [], TOLERANCE;
+    mega_ema_with_softmax: "mega_ema" -> "y_softmax" ["stack.0.mega.attention=softmax"], TOLERANCE;
+    retnet: "retnet" -> "y" [], TOLERANCE;
+    retnet_with_rms_norm: "retnet" -> "y_rms" ["stack.0.retention.norm=rms"], TOLERANCE;
+    s4: "s4" -> "y" [], TOLERANCE;
+    s4d: "s4d" -> "y" [], TOLERANCE;
+    sambay: "sambay" -> "y" [], CHAIN_TOLERANCE;
+    scout: "scout" -> "y" [], TOLERANCE;
+    seqboat: "seqboat" -> "y" [], TOLERANCE;
+    seqboat_without_softmax: "seqboat" -> "y_relu2" ["stack.0.seqboat.attention=relu2"], TOLERANCE;
+    slstm: "slstm" -> "y" [], TOLERANCE;
+    slstm_with_exponential_forgetting: "slstm" -> "y_exp_forget" ["stack.0.slstm.forget=exp", "stack.0.slstm.shift=4"], TOLERANCE;
+}
+
+#[test]
+fn every_folder_of_known_answers_has_a_model_and_every_model_a_folder() {
+    let stems = |dir: PathBuf| {
+        let entries = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+        let mut names: Vec<_> = entries
+            .flatten()
+            .filter_map(|e| e.path().file_stem().map(ToOwned::to_owned))
+            .collect();
+        names.sort();
+        names
+    };
+    let folders = stems(folder().join("mixers"));
+    assert_eq!(folders, stems(root().join("specs").join("mixers")));
+    assert_eq!(folders.len(), 16);
+}
+
+fn check(mixer: Mixer) {
+    let (x, y) = (mixer.input(), mixer.expected());
+    let evaluated = mixer.evaluate(&x);
+    near(mixer, "evaluated", EVALUATOR_TOLERANCE, &evaluated, &y);
+
+    let program = mixer.program();
+    let mut ways = vec![vec![], vec![x.len()], vec![1], vec![7], vec![x.len() - 1, 1]];
+    ways.extend((0..3).map(|seed| random_cut(mixer.name, seed, x.len())));
+    for (at, chunks) in ways.iter().enumerate() {
+        let mut args = ["--threads".to_owned(), (1 + at % 2).to_string()].to_vec();
+        if !chunks.is_empty() {
+            args.extend(["--chunk".to_owned(), list(chunks)]);
+        }
+        near(
+            mixer,
+            &format!("chunks {chunks:?}"),
+            mixer.tolerance,
+            &run(&program, &x, &args),
+            &y,
+        );
+    }
+    for cuts in [&[64][..], &[1, 40], &[5, 6, 100]] {
+        near(
+            mixer,
+            &format!("saved at {cuts:?}"),
+            mixer.tolerance,
+            &in_sessions(&program, &x, cuts),
+            &y,
+        );
+    }
+}
+
+fn near(mixer: Mixer, how: &str, tolerance: f32, found: &Rows, expected: &Rows) {
+    let off = found.relative(expected);
+    assert!(
+        off <= tolerance,
+        "{} {}, {how}: off by {off:e}",
+        mixer.name,
+        mixer.output
+    );
+}
+
+impl Mixer {
+    fn known(&self) -> PathBuf {
+        folder().join("mixers").join(self.name).join("expected.safetensors")
+    }
+
+    fn model(&self) -> PathBuf {
+        root().join("specs").join("mixers").join(format!("{}.yaml", self.name))
+    }
+
+    fn input(&self) -> Rows {
+        Rows::read(&self.known(), "x")
+    }
+
+    /// The known answer, f64 in its file.
+    fn expected(&self) -> Rows {
+        let path = self.known();
+        let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file = SafeTensors::deserialize(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let tensor = file
+            .tensor(self.output)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(tensor.dtype(), Dtype::F64, "{}", self.output);
+        let numbers = tensor
+            .data()
+            .chunks_exact(8)
+            .filter_map(|b| Some(f64::from_le_bytes(b.try_into().ok()?)));
+        Rows {
+            width: *tensor.shape().last().unwrap_or(&1),
+            data: numbers.map(|v| v as f32).collect(),
+        }
+    }
+
+    fn settings(&self) -> Vec<PathBuf> {
+        self.set
+            .iter()
+            .flat_map(|set| [PathBuf::from("--set"), PathBuf::from(set)])
+            .collect()
+    }
+
+    /// `seqc eval`.
+    fn evaluate(&self, x: &Rows) -> Rows {
+        let (input, output) = (stream(x), fresh_file("evaluated.safetensors"));
+        let mut args = [
+            "eval".into(),
+            self.model(),
+            "--input".into(),
+            input,
+            "-o".into(),
+            output.clone(),
+        ]
+        .to_vec();
+        args.extend(self.settings());
+        command::seqc(&args).ok();
+        Rows::read(&output, "y")
+    }
+
+    /// The program, built once per process. Its name is not that of a checkpoint's program.
+    fn program(&self) -> Program {
+        if self.set.is_empty() {
+            return built(&format!("mixer-{}", self.name), || self.model());
+        }
+        let path = seqc_tests::scratch("mixers").join(self.output);
+        let mut args = ["build".into(), self.model(), "-o".into(), path.clone()].to_vec();
+        args.extend(self.settings());
+        command::seqc(&args).ok();
+        Program { path }
+    }
+}
