@@ -95,7 +95,11 @@ fn build_runtime(here: &Path, out: &Path, form: &Form) -> Result<PathBuf, Box<dy
     let output = cargo.output()?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("the runtime does not build (is `rustup target add {}` done?)\n{text}", form.target).into());
+        return Err(format!(
+            "the runtime does not build (is `rustup target add {}` done?)\n{text}",
+            form.target
+        )
+        .into());
     }
     Ok(target_dir.join(form.target).join("runtime").join("libseqc_runtime.a"))
 }

@@ -86,12 +86,20 @@ pub fn link_library(object: &[u8], output: &Path) -> Result<(), Error> {
     let scratch = Scratch::new()?;
     let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
     let mut command = Command::new(compiler);
-    command.args(["-shared", "-Wl,--gc-sections", "-Wl,--strip-all", "-Wl,--build-id=none", "-o"]);
+    command.args([
+        "-shared",
+        "-Wl,--gc-sections",
+        "-Wl,--strip-all",
+        "-Wl,--build-id=none",
+        "-o",
+    ]);
     command.arg(output).arg(scratch.file("model.o", object)?);
     let mut exports = std::ffi::OsString::from("-Wl,--version-script=");
     exports.push(scratch.file("exports", EXPORTS)?);
     command.arg(exports).arg("-Wl,--whole-archive");
-    command.arg(scratch.file(LIBRARY.0, LIBRARY.1)?).arg("-Wl,--no-whole-archive");
+    command
+        .arg(scratch.file(LIBRARY.0, LIBRARY.1)?)
+        .arg("-Wl,--no-whole-archive");
     command.args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-lc"]);
     run(command)?;
     let header = output.with_file_name("seqc.h");

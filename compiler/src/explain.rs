@@ -106,7 +106,9 @@ fn scans(kernels: &[Kernel]) -> Vec<Scan> {
     let found = kernels.iter().flat_map(|kernel| match kernel {
         Kernel::Scan(scan) => vec![scan.clone()],
         Kernel::Loop(body) => scans(body),
-        Kernel::Products(_) | Kernel::Tokens(_) | Kernel::Attend(_) | Kernel::Commit(_) => Vec::new(),
+        Kernel::Products(_) | Kernel::Tokens(_) | Kernel::Attend(_) | Kernel::Heads { .. } | Kernel::Commit(_) => {
+            Vec::new()
+        }
     });
     found.collect()
 }
@@ -144,6 +146,10 @@ fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
         Kernel::Tokens(nests) => format!("{} loops over entries, token by token", nests.len()),
         Kernel::Scan(scan) => format!("a scan with {} results", scan.outputs.len()),
         Kernel::Attend(_) => "attention".to_owned(),
+        Kernel::Heads { heads, nests, .. } => format!(
+            "{heads} heads side by side, each token by token ({} loops)",
+            nests.len()
+        ),
         Kernel::Loop(body) => format!("for every token ({})", steps(graph, body).join(", ")),
         Kernel::Commit(states) => format!("{} states stored", states.len()),
     };

@@ -258,6 +258,9 @@ impl RowAt {
 }
 
 fn base_of(f: &mut Func, (args, inputs): (&Args, usize), b: &Buffer, offset: Option<usize>) -> Option<Val> {
+    if let Some(s) = b.state {
+        return Some(table_entry(f, args.states, s.0 as usize));
+    }
     match (b.output, offset) {
         (Some(n), _) => Some(table_entry(f, args.streams, inputs + n)),
         (None, Some(offset)) if b.rows == Rows::Load => Some(byte(f, args.derived, offset)),

@@ -11,7 +11,7 @@ use crate::{
     kernels,
     text::{Cmp, Func, Module, Scalar, Val},
 };
-use seqc_passes::plan::{BufferId, layout};
+use seqc_passes::plan::{BufferId, Kernel, layout};
 
 /// Name of the load-time function of a layer: `fn(params, derived)`, run by one thread.
 pub(super) fn load_name(layer: &Layer<'_>) -> String {
@@ -75,6 +75,11 @@ fn add_step(layer: &Layer<'_>, module: &mut Module, (name, rows): (String, usize
     for (n, id) in histories.iter().enumerate() {
         on_one_thread(&cx, &mut f, n, |f| recall(&cx, f, *id));
     }
+    // A loop over tokens may look back at what it is itself computing.
+    let loops = matches!(layer.plan.kernels.first(), Some(Kernel::Loop(_) | Kernel::Heads { .. }));
+    if loops && !histories.is_empty() {
+        cx.barrier(&mut f);
+    }
     let last_writes: Vec<(usize, BufferId)> = histories.iter().map(|id| (last_write(layer, *id), *id)).collect();
     let end = layer.plan.kernels.len();
     run::kernels(&cx, &mut f, (&layer.plan.kernels, tokens), &mut |f, kernel| {
@@ -104,7 +109,7 @@ fn histories(layer: &Layer<'_>) -> Vec<BufferId> {
 /// The kernel after which a buffer does not change any more.
 fn last_write(layer: &Layer<'_>, id: BufferId) -> usize {
     let kernels = &layer.plan.kernels;
-    let writes = |k: &seqc_passes::plan::Kernel| layer.plan.writes(k).contains(&id);
+    let writes = |k: &Kernel| layer.plan.writes(k).contains(&id);
     kernels
         .iter()
         .rposition(writes)

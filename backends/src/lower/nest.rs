@@ -38,6 +38,28 @@ pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, p
     body.descend(&mut emit, f, 0, part.0);
 }
 
+/// Computes the part of a stored value that belongs to one head: index `head` of its first axis.
+pub(super) fn at_head(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: Val) {
+    let sizes = cx.graph().ty(nest.value).sizes();
+    if sizes.iter().product::<usize>() == 0 {
+        return;
+    }
+    let mut emit = Emit::new(cx, Some(token));
+    emit.into.push(nest.into);
+    emit.space.push(Axis::At(head), sizes[0]);
+    let body = Body {
+        cx,
+        nest,
+        sizes,
+        flat: false,
+    };
+    if body.sizes.len() == 1 {
+        let coords = Emit::identity(1);
+        return body.entry(&mut emit, f, &coords);
+    }
+    body.descend(&mut emit, f, 1, None);
+}
+
 /// Sizes of the loops over a value's entries: its axes, or one loop where the innermost axis is shorter than a vector.
 pub(super) fn loops(cx: &Cx<'_>, sizes: &[usize]) -> Vec<usize> {
     match sizes {

@@ -30,6 +30,7 @@ pub(super) fn kernels(
             Kernel::Tokens(nests) => token_nests(cx, f, nests, tokens),
             Kernel::Scan(s) => scan::scan(cx, f, s, tokens),
             Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
+            Kernel::Heads { heads, nests, states } => by_heads(cx, f, (*heads, nests, states), tokens),
             Kernel::Loop(body) => token_loop(cx, f, body, tokens),
             Kernel::Commit(states) => commit(cx, f, states, tokens),
         }
@@ -48,6 +49,47 @@ fn token_loop(cx: &Cx<'_>, f: &mut Func, body: &[Kernel], tokens: Tokens) {
             });
         }
     }
+}
+
+/// Heads are split between the threads; each goes through all tokens.
+fn by_heads(cx: &Cx<'_>, f: &mut Func, (heads, nests, states): (usize, &[Nest], &[StateId]), tokens: Tokens) {
+    let count = f.i64(heads as i64);
+    let (lo, hi) = share(cx, f, count, 1);
+    let (first, end) = match tokens {
+        Tokens::All => (f.i64(0), cx.args.count),
+        Tokens::One(t) => {
+            let one = f.i64(1);
+            (t, f.add(t, one))
+        }
+    };
+    f.for_each(lo, hi, 1, |f, head| {
+        f.for_each(first, end, 1, |f, t| {
+            for n in nests {
+                nest::at_head(cx, f, t, n, head);
+            }
+            for s in states {
+                let state = &cx.graph().states[s.0 as usize];
+                let part = f.i64((state.ty.len() / heads) as i64);
+                let start = f.mul(head, part);
+                store_state(cx, f, *s, (t, start, part));
+            }
+        });
+    });
+}
+
+/// Copies `count` entries from `start` on of a state's next value to where the state lies, if that is elsewhere.
+fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, (token, start, count): (Val, Val, Val)) {
+    let next = cx.graph().states[s.0 as usize].next;
+    let Some(id) = next.and_then(|v| cx.plan().stored.get(&v)) else {
+        return;
+    };
+    if cx.plan().buffer(*id).state == Some(s) {
+        return;
+    }
+    let (from, to) = (cx.row(f, *id, token), cx.state_base(s.0 as usize));
+    let scalar = crate::text::Scalar::F32;
+    let (from, to) = (f.gep(from, start, scalar), f.gep(to, start, scalar));
+    f.call("seqc_copy", &[from, to, count], None);
 }
 
 /// Nests one after another for each token. A chunk's tokens are split between the threads; the entries of one token
@@ -100,17 +142,10 @@ fn commit(cx: &Cx<'_>, f: &mut Func, states: &[StateId], tokens: Tokens) {
         Tokens::All => zero,
     };
     for s in states {
-        let state = &cx.graph().states[s.0 as usize];
-        let Some(id) = state.next.and_then(|v| cx.plan().stored.get(&v)) else {
-            continue;
-        };
-        let len = f.i64(state.ty.len() as i64);
+        let len = f.i64(cx.graph().states[s.0 as usize].ty.len() as i64);
         let (lo, hi) = share(cx, f, len, 64);
-        let (from, to) = (cx.row(f, *id, token), cx.state_base(s.0 as usize));
-        let scalar = crate::text::Scalar::F32;
-        let (from, to) = (f.gep(from, lo, scalar), f.gep(to, lo, scalar));
         let count = f.sub(hi, lo);
-        f.call("seqc_copy", &[from, to, count], None);
+        store_state(cx, f, *s, (token, lo, count));
     }
 }
 

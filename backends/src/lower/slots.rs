@@ -47,7 +47,9 @@ pub(super) fn attentions(kernels: &[Kernel]) -> Vec<Value> {
     let found = kernels.iter().flat_map(|kernel| match kernel {
         Kernel::Attend(v) => vec![*v],
         Kernel::Loop(body) => attentions(body),
-        Kernel::Products(_) | Kernel::Tokens(_) | Kernel::Scan(_) | Kernel::Commit(_) => Vec::new(),
+        Kernel::Products(_) | Kernel::Tokens(_) | Kernel::Scan(_) | Kernel::Heads { .. } | Kernel::Commit(_) => {
+            Vec::new()
+        }
     });
     found.collect()
 }

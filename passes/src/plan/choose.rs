@@ -109,6 +109,10 @@ impl Choose<'_> {
             Op::Gather if matches!(self.graph.op(operands[0]), Op::Param(_)) => {
                 forced.insert(v);
             }
+            // Rows are picked from something in memory.
+            Op::Gather => {
+                forced.insert(operands[0]);
+            }
             _ => {}
         }
         if !token && self.must_exist_at_load(v) {

@@ -31,7 +31,7 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
     for (i, buffer) in plan.buffers.iter().enumerate() {
         let row = buffer.len * buffer.entry_bytes();
         match buffer.rows {
-            _ if buffer.output.is_some() => {}
+            _ if buffer.output.is_some() || buffer.state.is_some() => {}
             Rows::Load => {
                 layout.offsets[i] = Some(layout.derived);
                 layout.derived = (layout.derived + row).next_multiple_of(ALIGN);
@@ -117,6 +117,13 @@ fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
             found.extend(plan.stored.get(v));
             rows(graph.operands(*v), &mut found);
         }
+        Kernel::Heads {
+            nests: list, states, ..
+        } => {
+            nests.extend(list);
+            let nexts = states.iter().filter_map(|s| graph.states[s.0 as usize].next);
+            found.extend(nexts.filter_map(|v| plan.stored.get(&v)));
+        }
         Kernel::Loop(body) => found.extend(body.iter().flat_map(|kernel| touched(graph, plan, kernel))),
         Kernel::Commit(states) => {
             let nexts = states.iter().filter_map(|s| graph.states[s.0 as usize].next);
@@ -149,6 +156,7 @@ impl Plan {
             Kernel::Tokens(list) => nests(list),
             Kernel::Scan(scan) => nests(&scan.outputs),
             Kernel::Attend(v) => self.stored.get(v).copied().into_iter().collect(),
+            Kernel::Heads { nests: list, .. } => nests(list),
             Kernel::Loop(body) => body.iter().flat_map(|kernel| self.writes(kernel)).collect(),
             Kernel::Commit(_) => BTreeSet::new(),
         }

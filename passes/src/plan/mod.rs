@@ -7,6 +7,7 @@
 mod choose;
 mod cost;
 mod epilogue;
+mod heads;
 mod inline;
 mod memory;
 mod scan;
@@ -54,6 +55,8 @@ pub struct Buffer {
     pub history: usize,
     /// The layer result that lies here, if one does.
     pub output: Option<usize>,
+    /// The state that this overwrites, if it is a next value that lies where the previous one does.
+    pub state: Option<StateId>,
 }
 
 impl Buffer {
@@ -107,6 +110,15 @@ pub enum Kernel {
     Scan(Scan),
     /// Attention; the value is the `Attend` node.
     Attend(Value),
+    /// A recurrence whose heads are independent: each goes through all tokens by itself.
+    Heads {
+        /// Size of the first axis of everything computed here.
+        heads: usize,
+        /// What is computed for each token, in order.
+        nests: Vec<Nest>,
+        /// States that change at the end of a token.
+        states: Vec<StateId>,
+    },
     /// Any other recurrence: the kernels run for one token after another.
     Loop(Vec<Kernel>),
     /// Stores the states' next values, at the end of a loop over tokens.

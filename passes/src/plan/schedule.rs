@@ -3,7 +3,7 @@
 use super::{
     Buffer, BufferId, Kernel, Nest, Plan, Rows,
     choose::Choose,
-    epilogue,
+    epilogue, heads,
     inline::Walk,
     row_major,
     scan::{self, Mode},
@@ -154,6 +154,7 @@ impl<'a> Attempt<'a> {
             rows,
             history: 0,
             output: None,
+            state: None,
         });
         BufferId(self.plan.buffers.len() - 1)
     }
@@ -339,6 +340,13 @@ impl<'a> Attempt<'a> {
         let kernels = self.arrange(&units, &all)?;
         self.plan.kernels = epilogue::fuse(self.graph, &self.plan, kernels);
         self.lay_out_scans();
+        let kernels = self.plan.kernels.iter();
+        let placed: Vec<_> = kernels
+            .flat_map(|kernel| heads::in_place(self.graph, &self.plan, kernel))
+            .collect();
+        for (s, id) in placed {
+            self.plan.buffers[id.0].state = Some(s);
+        }
         Ok(self.plan)
     }
 
@@ -665,6 +673,9 @@ impl<'a> Attempt<'a> {
             .iter()
             .flat_map(|r| self.plan.recurrences[*r].states.iter().copied())
             .collect();
+        if let Some((heads, nests)) = heads::by_heads(self.graph, &self.plan, &body, &states) {
+            return Ok(Kernel::Heads { heads, nests, states });
+        }
         body.push(Kernel::Commit(states));
         Ok(Kernel::Loop(body))
     }

@@ -27,7 +27,11 @@ fn embedded(name: &'static str) -> PathBuf {
     let (source, program) = (path(&fixture::folder(), "embed.c"), dir.join("embed"));
     let rpath = format!("-Wl,-rpath,{}", dir.display());
     let (include, output) = (format!("-I{}", dir.display()), program.display().to_string());
-    command::run(Path::new("cc"), &[&source, &library, &include, &rpath, "-Wall", "-Werror", "-o", &output]).ok();
+    command::run(
+        Path::new("cc"),
+        &[&source, &library, &include, &rpath, "-Wall", "-Werror", "-o", &output],
+    )
+    .ok();
     program
 }
 
@@ -41,8 +45,15 @@ fn a_c_program_gets_what_the_program_gets() {
     args.extend(tokens.iter().map(i64::to_string));
     let printed = command::run(&program, &args).ok().stdout;
     let found: Vec<f32> = printed.lines().map(|line| line.parse().unwrap_or(f32::NAN)).collect();
-    let expected = fixture.program().logits(tokens, Way::default()).slice(tokens.len() - 1, tokens.len());
-    let off = Rows { width: found.len(), data: found }.relative(&expected);
+    let expected = fixture
+        .program()
+        .logits(tokens, Way::default())
+        .slice(tokens.len() - 1, tokens.len());
+    let off = Rows {
+        width: found.len(),
+        data: found,
+    }
+    .relative(&expected);
     assert!(off <= TOLERANCE, "off by {off:e}");
     args.push("320".to_owned());
     let said = command::run(&program, &args).refused();

@@ -1,0 +1,108 @@
+//! Loops over tokens that fall apart into heads: each head goes through all tokens by itself, and threads share the heads.
+//! Also which states can be overwritten where they lie.
+
+use super::{BufferId, Kernel, Nest, Plan, inline::Leaf, inline::Walk};
+use crate::index::Lin;
+use seqc_ir::{Graph, Op, StateId, Value};
+use std::collections::HashSet;
+
+/// The nests of a loop's body in order, and the number of heads, when every value has the heads as its first axis and
+/// reads what the loop computes at its own head only.
+pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[StateId]) -> Option<(usize, Vec<Nest>)> {
+    let mut nests = Vec::new();
+    for kernel in body {
+        match kernel {
+            Kernel::Tokens(list) => nests.extend(list.iter().cloned()),
+            _ => return None,
+        }
+    }
+    let written: HashSet<BufferId> = nests.iter().map(|nest| nest.into).collect();
+    let heads = graph.ty(nests.first()?.value).dims.first()?.size;
+    let leads = |v: Value| graph.ty(v).dims.first().is_some_and(|d| d.size == heads);
+    let apart = |nest: &Nest| {
+        let inside = |leaf: &Leaf| match (plan.stored.get(&leaf.value), graph.op(leaf.value)) {
+            (Some(b), _) => written.contains(b),
+            (None, Op::Prev(s)) => states.contains(s),
+            _ => false,
+        };
+        let own_head = |leaf: &Leaf| leaf.coords.first() == Some(&Lin::axis(0)) && leads(leaf.value);
+        leads(nest.value)
+            && nest.shift.is_none_or(|(axis, _)| axis > 0)
+            && !matches!(graph.op(nest.value), Op::Gather)
+            && leaves(graph, plan, nest)
+                .iter()
+                .all(|leaf| !inside(leaf) || own_head(leaf))
+    };
+    let whole = states.iter().all(|s| {
+        graph.states[s.0 as usize]
+            .ty
+            .dims
+            .first()
+            .is_some_and(|d| d.size == heads)
+    });
+    (heads > 1 && whole && nests.iter().all(apart)).then_some((heads, nests))
+}
+
+/// Reads of a nest: of its root, where that is stored elsewhere, else of its expression.
+fn leaves(graph: &Graph, plan: &Plan, nest: &Nest) -> Vec<Leaf> {
+    let elsewhere = plan.stored.get(&nest.value).is_some_and(|b| *b != nest.into);
+    if elsewhere {
+        let axes = graph.ty(nest.value).sizes();
+        let coords = (0..axes.len()).map(Lin::axis).collect();
+        return vec![Leaf {
+            value: nest.value,
+            coords,
+            axes,
+            delay: 0,
+            table: false,
+        }];
+    }
+    let stop = |v: Value| plan.is_stored(v);
+    (Walk { graph, stop: &stop }).leaves(nest.value)
+}
+
+/// States whose next value can be written over the previous one: nothing reads the previous value afterwards, and the
+/// nest that computes the next one reads it entry by entry. With the buffers of those values.
+pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(StateId, BufferId)> {
+    let (nests, states) = match kernel {
+        Kernel::Heads { nests, states, .. } => (nests.clone(), states.clone()),
+        Kernel::Loop(body) => (in_order(body), committed(body)),
+        _ => return Vec::new(),
+    };
+    let reads = |nest: &Nest, s: StateId| -> Vec<Leaf> {
+        let of_state = |leaf: &Leaf| *graph.op(leaf.value) == Op::Prev(s) && !plan.is_stored(leaf.value);
+        leaves(graph, plan, nest).into_iter().filter(of_state).collect()
+    };
+    let fits = |s: StateId| {
+        let next = graph.states[s.0 as usize].next?;
+        let id = *plan.stored.get(&next)?;
+        let at = nests.iter().position(|nest| nest.into == id && nest.value == next)?;
+        let identity: Vec<Lin> = (0..graph.ty(next).rank()).map(Lin::axis).collect();
+        let own = reads(&nests[at], s).iter().all(|leaf| leaf.coords == identity);
+        let later = nests[at + 1..].iter().all(|nest| reads(nest, s).is_empty());
+        let single = plan.buffer(id).rows == super::Rows::Single;
+        (own && later && single).then_some((s, id))
+    };
+    states.into_iter().filter_map(fits).collect()
+}
+
+/// All nests of a body; those of scans and products read no state of the loop.
+fn in_order(body: &[Kernel]) -> Vec<Nest> {
+    let nests = body.iter().flat_map(|kernel| match kernel {
+        Kernel::Tokens(nests) => nests.clone(),
+        Kernel::Products(products) => products.iter().flat_map(|m| m.epilogue.clone()).collect(),
+        Kernel::Scan(scan) => scan.outputs.clone(),
+        Kernel::Loop(inner) => in_order(inner),
+        Kernel::Heads { nests, .. } => nests.clone(),
+        Kernel::Attend(_) | Kernel::Commit(_) => Vec::new(),
+    });
+    nests.collect()
+}
+
+fn committed(body: &[Kernel]) -> Vec<StateId> {
+    let states = body.iter().flat_map(|kernel| match kernel {
+        Kernel::Commit(states) => states.clone(),
+        _ => Vec::new(),
+    });
+    states.collect()
+}
