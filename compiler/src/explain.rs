@@ -4,7 +4,7 @@ use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
     keep::Keep,
     plan::{Kernel, Matmul, Plan, Scan},
-    recurrence::{Class, Recurrence},
+    recurrence::Recurrence,
 };
 use std::fmt::Write;
 
@@ -49,42 +49,44 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
     let scan = scans(&plan.kernels)
         .into_iter()
         .find(|scan| scan.states.iter().any(|s| recurrence.states.contains(s)));
-    let _ = writeln!(out, "  considered: {}", considered(recurrence));
-    match scan {
-        Some(scan) => {
-            let _ = writeln!(
-                out,
-                "  chosen: fused scan, {} lanes of axis {} at a time through all tokens, {}; {} bytes of state, no tensor of tokens x state",
-                "a vector's",
-                scan.kept.last().copied().unwrap_or(0),
-                place(graph, &scan),
-                entries * 4,
-            );
-        }
-        None => {
-            let _ = writeln!(
-                out,
-                "  chosen: one token after another, entries in parallel; {} bytes of state",
-                entries * 4
-            );
-        }
-    }
+    let heads = heads_of(&plan.kernels, recurrence);
+    let _ = writeln!(out, "  considered: {}", considered(recurrence, heads));
+    let state = format!("{} bytes of state, no tensor of tokens x state", entries * 4);
+    let chosen = match (scan, heads) {
+        (Some(scan), _) => format!(
+            "fused scan, a vector along axis {} at a time, {}",
+            lane_axis(&scan),
+            place(graph, &scan)
+        ),
+        (None, Some(heads)) => format!("{heads} heads side by side, each one token after another"),
+        (None, None) => "one token after another, entries in parallel".to_owned(),
+    };
+    let _ = writeln!(out, "  chosen: {chosen}; {state}");
+    let (operations, bytes) = (operations(graph, recurrence), entries * 8);
     let _ = writeln!(
         out,
-        "  cost: about {} operations and {} bytes of state read and written a token",
-        operations(graph, recurrence),
-        entries * 8
+        "  cost: about {operations} operations and {bytes} bytes of state read and written a token"
     );
 }
 
-/// Forms that compute the same, cheapest first where several fit.
-fn considered(recurrence: &Recurrence) -> &'static str {
-    match recurrence.class {
-        Class::Constant | Class::Diagonal | Class::Elementwise if recurrence.elementwise => {
-            "fused scan, one token after another"
-        }
-        Class::ScalarPerHead if recurrence.elementwise => "fused scan, one token after another",
-        _ => "one token after another (no entry of the state can be computed without the others)",
+fn lane_axis(scan: &Scan) -> usize {
+    scan.kept.last().copied().unwrap_or(0)
+}
+
+/// Heads of the loop that runs a recurrence, when it falls apart into heads.
+fn heads_of(kernels: &[Kernel], recurrence: &Recurrence) -> Option<usize> {
+    kernels.iter().find_map(|kernel| match kernel {
+        Kernel::Heads { heads, states, .. } if states.iter().any(|s| recurrence.states.contains(s)) => Some(*heads),
+        _ => None,
+    })
+}
+
+/// Forms that compute the same, cheapest first.
+fn considered(recurrence: &Recurrence, heads: Option<usize>) -> &'static str {
+    match (recurrence.elementwise, heads) {
+        (true, _) => "fused scan, one token after another",
+        (false, Some(_)) => "heads side by side, one token after another",
+        (false, None) => "one token after another (no entry of the state can be computed without the others)",
     }
 }
 

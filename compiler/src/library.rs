@@ -1,4 +1,4 @@
-//! All definitions that a model can name.
+//! All definitions that a model can name, and those that a file can call.
 
 use crate::source::FileId;
 use seqc_grammar::ast::{Def, DefKind};
@@ -13,34 +13,80 @@ pub struct Definition {
     pub def: Def,
 }
 
-/// Definitions by name. A file of the user hides definitions of the standard library.
+type Defs = BTreeMap<String, Arc<Definition>>;
+
+/// Definitions by name.
+///
+/// A model names layers and blocks of the files it uses, then those of the standard library. A call is looked up in the file
+/// where it stands, then in the standard library, then in the other files that the model uses: so no file changes what the
+/// standard library means, nor what another file means that was complete without it.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
-    defs: BTreeMap<String, Arc<Definition>>,
+    standard: Defs,
+    /// Files of the user in the order of their use.
+    used: Vec<(FileId, Defs)>,
 }
 
 impl Library {
-    /// Adds a definition; gives back the one of the same name that it hides.
-    pub fn insert(&mut self, file: FileId, def: Def) -> Option<Arc<Definition>> {
-        self.defs
-            .insert(def.name.text.clone(), Arc::new(Definition { file, def }))
+    /// Adds a definition of the standard library, whose names are all different.
+    pub fn insert_standard(&mut self, file: FileId, def: Def) {
+        let name = def.name.text.clone();
+        self.standard.insert(name, Arc::new(Definition { file, def }));
     }
 
-    /// The definition of a name.
-    pub fn get(&self, name: &str) -> Option<&Arc<Definition>> {
-        self.defs.get(name)
+    /// Adds a definition of a file that the model uses. Gives back one of the same name and kind in another such file,
+    /// when a model could mean either.
+    pub fn insert(&mut self, file: FileId, def: Def) -> Option<Arc<Definition>> {
+        let (name, kind) = (def.name.text.clone(), def.kind);
+        let definition = Arc::new(Definition { file, def });
+        let others = self.used.iter().filter(|(id, _)| *id != file && kind != DefKind::Fn);
+        let other = others
+            .filter_map(|(_, defs)| defs.get(&name))
+            .find(|d| d.def.kind == kind);
+        let other = other.cloned();
+        match self.used.iter_mut().find(|(id, _)| *id == file) {
+            Some((_, defs)) => drop(defs.insert(name, definition)),
+            None => self.used.push((file, BTreeMap::from([(name, definition)]))),
+        }
+        other
+    }
+
+    /// What a model means by the name of a layer or block; failing that, something else of this name.
+    pub fn named(&self, name: &str, kind: DefKind) -> Option<&Arc<Definition>> {
+        let all = || self.used.iter().map(|(_, defs)| defs).chain([&self.standard]);
+        let fitting = all().find(|defs| defs.get(name).is_some_and(|d| d.def.kind == kind));
+        fitting
+            .or_else(|| all().find(|defs| defs.contains_key(name)))?
+            .get(name)
+    }
+
+    /// What a call in a file may mean: one function, or several between which nothing decides.
+    pub fn called(&self, from: FileId, name: &str) -> Vec<&Arc<Definition>> {
+        let own = self.used.iter().find(|(id, _)| *id == from);
+        let nearest = own
+            .and_then(|(_, defs)| function(defs, name))
+            .or_else(|| function(&self.standard, name));
+        match (nearest, own) {
+            (Some(found), _) => vec![found],
+            (None, Some(_)) => self.used.iter().filter_map(|(_, defs)| function(defs, name)).collect(),
+            (None, None) => Vec::new(),
+        }
     }
 
     /// Names of all definitions of a kind.
     pub fn names(&self, kind: DefKind) -> impl Iterator<Item = &str> {
-        self.defs
-            .values()
+        let used = self.used.iter().flat_map(|(_, defs)| defs.values());
+        used.chain(self.standard.values())
             .filter(move |d| d.def.kind == kind)
             .map(|d| d.def.name.text.as_str())
     }
 
-    /// All definitions, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        self.defs.values()
+    /// The definitions of the standard library, by name.
+    pub fn standard(&self) -> impl Iterator<Item = &Arc<Definition>> {
+        self.standard.values()
     }
+}
+
+fn function<'a>(defs: &'a Defs, name: &str) -> Option<&'a Arc<Definition>> {
+    defs.get(name).filter(|d| d.def.kind == DefKind::Fn)
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// The schema. Layers of a model's own files are admitted too, with any settings.
 pub fn schema(library: &Library) -> Value {
     let mut schema = seqc_grammar::schema();
-    for definition in library.iter() {
+    for definition in library.standard() {
         let path = match definition.def.kind {
             DefKind::Layer => "/$defs/layer/properties",
             DefKind::Block => "/$defs/named/properties",

@@ -177,6 +177,73 @@ fn every_message_has_a_snapshot() {
     }
 }
 
+/// Other causes of the same codes: name of the snapshot, code, layer file.
+fn more_cases() -> Vec<(&'static str, &'static str, String)> {
+    let of = |name, code, text: &str| (name, code, body(text));
+    vec![
+        (
+            "defined-twice-built-in",
+            "defined-twice",
+            "layer thing(x: [d]) -> [d] { exp(x) }\nfn exp(x) { x }\n".to_owned(),
+        ),
+        (
+            "wrong-type-real",
+            "wrong-type",
+            "layer thing(x: [d]) -> [d] { f(x) }\nfn f(t: int[d]) { t }\n".to_owned(),
+        ),
+        (
+            "wrong-type-truth",
+            "wrong-type",
+            "layer thing(x: [d]) -> [d] { f(x > 0) }\nfn f(t: int[d]) { t }\n".to_owned(),
+        ),
+        of(
+            "bad-index-state",
+            "bad-index",
+            "  c = prev(c) + 1\n  y[d] = x[d] * x[c % 4]\n  y",
+        ),
+        of(
+            "wrong-operands-state",
+            "wrong-operands",
+            "  on = prev(on) || x[0] > 0\n  if on > 0 then x else 0",
+        ),
+        of(
+            "not-a-condition-state",
+            "not-a-condition",
+            "  on = if prev(on) then x[0] else 1\n  x * on",
+        ),
+    ]
+}
+
+#[test]
+fn other_causes_have_other_words() {
+    for (name, code, layer) in more_cases() {
+        let (diagnostics, text) = problems(name, &layer, MODEL, &[]);
+        assert!(
+            diagnostics.iter().all(|d| d.code == code),
+            "{code} is not alone in\n{text}"
+        );
+        insta::assert_snapshot!(name, text);
+    }
+}
+
+/// Two files that a model uses, and what both define.
+#[test]
+fn two_meanings_are_a_mistake() {
+    let model = MODEL.replace("[layer.seq]", "[layer.seq, other.seq]");
+    let layer = "layer thing(x: [d]) -> [d] { x }\n";
+    write(&scratch("two-layers").join("other.seq"), layer.as_bytes());
+    let (_, text) = problems("two-layers", layer, &model, &[]);
+    insta::assert_snapshot!("two-layers", text);
+
+    let model = MODEL.replace("[layer.seq]", "[layer.seq, one.seq, other.seq]");
+    let dir = scratch("two-functions");
+    for file in ["one.seq", "other.seq"] {
+        write(&dir.join(file), b"fn twice(x) { 2 * x }\n");
+    }
+    let (_, text) = problems("two-functions", &body("  twice(x)"), &model, &[]);
+    insta::assert_snapshot!("two-functions", text);
+}
+
 /// A safetensors file with one tensor `w` of shape [4, 8].
 fn checkpoint() -> Vec<u8> {
     let header = r#"{"w":{"dtype":"F32","shape":[4,8],"data_offsets":[0,128]}}"#;

@@ -5,6 +5,7 @@ use seqc::{
     render,
     source::{FileId, Sources},
 };
+use seqc_grammar::ast::DefKind;
 use std::{fs, path::Path, time::Instant};
 
 /// Work with the stack that the command has.
@@ -367,5 +368,11 @@ fn the_standard_library_has_no_problems() {
     }
     let library = standard::library(&mut Sources::default(), &mut diagnostics);
     assert_eq!(diagnostics, []);
-    assert!(library.get("attention").is_some());
+    assert!(library.named("attention", DefKind::Layer).is_some());
+    // Names of one kind are all different: no file hides another.
+    for kind in [DefKind::Layer, DefKind::Block, DefKind::Fn] {
+        let texts = standard::layer_texts().into_iter();
+        let items = texts.flat_map(|(_, text)| seqc_grammar::parse_file(FileId(0), text).0.items);
+        assert_eq!(items.filter(|d| d.kind == kind).count(), library.names(kind).count());
+    }
 }

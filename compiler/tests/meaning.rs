@@ -8,16 +8,31 @@ use seqc::{
 use seqc_ir::eval::Tensor;
 use std::{fs, path::Path};
 
+const MODEL: &str = "version: 1
+model: m
+sizes: {d: 4}
+inputs: {x: \"[d]\", t: int}
+use: [layer.seq]
+weights: {random: 1}
+stack: [thing: {}]
+";
+
 /// Results of a layer `thing` over tokens whose inputs are `x: [4]` and `t: int`.
 fn run(name: &str, body: &str, rows: &[([f64; 4], i64)]) -> Vec<Vec<f64>> {
+    let layer = format!("layer thing(x: [d], t: int) {{\n{body}\n}}\n");
+    run_model(name, MODEL, &[("layer.seq", &layer)], rows)
+}
+
+/// Results of a model with its layer files.
+fn run_model(name: &str, model: &str, files: &[(&str, &str)], rows: &[([f64; 4], i64)]) -> Vec<Vec<f64>> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("meaning").join(name);
     fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
-    let layer = format!("layer thing(x: [d], t: int) {{\n{body}\n}}\n");
-    fs::write(dir.join("layer.seq"), layer).unwrap_or_else(|e| panic!("{e}"));
-    let text = "version: 1\nmodel: m\nsizes: {d: 4}\ninputs: {x: \"[d]\", t: int}\nuse: [layer.seq]\nweights: {random: 1}\nstack: [thing: {}]\n";
+    for (file, text) in files {
+        fs::write(dir.join(file), text).unwrap_or_else(|e| panic!("{e}"));
+    }
     let mut sources = Sources::default();
     let path = dir.join("model.yaml");
-    let built = match model::read_text(&path, text.to_owned(), &mut sources, &ReadOptions::default()) {
+    let built = match model::read_text(&path, model.to_owned(), &mut sources, &ReadOptions::default()) {
         Ok(built) => built,
         Err(diagnostics) => {
             let text: Vec<_> = diagnostics.iter().map(|d| render::human(d, &sources, false)).collect();
@@ -292,4 +307,58 @@ fn attention_sees_what_its_predicate_says() {
         .collect();
     let body = body.replace("  k = reshape(x, 1, 4)\n", "");
     close("attend", &run("attend", &body, &ROWS), &wanted);
+}
+
+/// A function is that of the file where it is called, then that of the library, then that of another file.
+#[test]
+fn a_file_never_changes_what_others_mean() {
+    let thing = "layer thing(x: [d], t: int) -> [d] { silu(x) + twice(x) }\nfn twice(x) { 2 * x }\n";
+    let other = "layer other(x: [d]) -> [d] { silu(x) + shared(x) }\nfn silu(x) { 0 * x }\nfn twice(x) { 3 * x }\n";
+    let shared = "fn shared(x) { twice(x) }\nfn twice(x) { 5 * x }\nlayer relu(x: [d]) -> [d] { relu(x) }\n";
+    let files = [("thing.seq", thing), ("other.seq", other), ("shared.seq", shared)];
+    let model = MODEL.replace("layer.seq", "other.seq, thing.seq, shared.seq, other.seq");
+    let silu = |v: f64| v / (1.0 + (-v).exp());
+    let of = |f: &dyn Fn(f64) -> f64| -> Vec<Vec<f64>> { ROWS.iter().map(|(x, _)| x.map(f).to_vec()).collect() };
+    let found = run_model("scopes-thing", &model, &files, &ROWS);
+    close("scopes-thing", &found, &of(&|v| silu(v) + 2.0 * v));
+    let model = model.replace("thing: {}", "other: {}, relu: {}");
+    let found = run_model("scopes-other", &model, &files, &ROWS);
+    close("scopes-other", &found, &of(&|v| (5.0 * v).max(0.0)));
+}
+
+/// The library's layers mean the same beside any file.
+#[test]
+fn library_layers_are_not_changed_by_a_file() {
+    let model = |stack: &str| MODEL.replace("[thing: {}]", stack);
+    let with =
+        model("[swiglu: {hidden: 8}, thing: {}]").replace("swiglu: {hidden: 8}", "{swiglu: {hidden: 8}, name: a}");
+    let redefined = "layer thing(x: [d], t: int) -> [d] { x }\nfn silu(x) { x * 0 }\nfn relu(x) { silu(x) }\n";
+    let plain = "layer thing(x: [d], t: int) -> [d] { x }\n";
+    let found = run_model("library-changed", &with, &[("layer.seq", redefined)], &ROWS);
+    let wanted = run_model("library-plain", &with, &[("layer.seq", plain)], &ROWS);
+    assert!(wanted.iter().flatten().any(|v| *v != 0.0));
+    close("library", &found, &wanted);
+}
+
+/// What is true one token ago is a truth value; functions take truth values as they are.
+#[test]
+fn truth_values_are_remembered_and_passed() {
+    let up = |t: usize| t > 0 && ROWS[t - 1].0[0] > 0.0;
+    let number = |b: bool| vec![f64::from(u8::from(b))];
+    let wanted: Vec<Vec<f64>> = (0..4).map(|t| number(up(t))).collect();
+    let body = "  on = x[0] > 0\n  reshape(if prev(on) then 1 else 0, 1)";
+    close("truth", &run("truth", body, &ROWS), &wanted);
+    let wanted: Vec<Vec<f64>> = (0..4).map(|t| number(t == 0 || up(t))).collect();
+    let body = "  on = x[0] > 0\n  reshape(if prev(on; init = true) && true then 1 else 0, 1)";
+    close("truth-init", &run("truth-init", body, &ROWS), &wanted);
+    let wanted: Vec<Vec<f64>> = (0..4).map(|t| number(ROWS[t].1 != 2 && up(t))).collect();
+    let body = "  on = x[0] > 0\n  reshape(if !prev(on; reset = t == 2) then 0 else 1, 1)";
+    close("truth-reset", &run("truth-reset", body, &ROWS), &wanted);
+    let seen: Vec<Vec<f64>> = (0..4).map(|t| number((0..=t).any(|k| ROWS[k].1 == 2))).collect();
+    let body = "  on = prev(on) > 0 || t == 2\n  reshape(on, 1)";
+    close("truth-state", &run("truth-state", body, &ROWS), &seen);
+    let body = "  reshape(count(x > 0, t), 1)\n}\nfn count(c: [n], t: int) {\n  sum(i: if c[i] then 1 else 0) + t % 2";
+    each("truth-argument", body, |x, t| {
+        vec![x.iter().filter(|v| **v > 0.0).count() as f64 + (t % 2) as f64]
+    });
 }

@@ -71,39 +71,52 @@ impl Cx<'_> {
         if super::builtin::NAMES.contains(&callee.text.as_str()) {
             return self.builtin(callee, args, named, span);
         }
-        match self.request.library.get(&callee.text).cloned() {
-            Some(definition) if definition.def.kind == DefKind::Fn => self.call_fn(definition, args, named, span),
-            Some(definition) => {
+        let library = self.request.library;
+        match library.called(self.file(), &callee.text)[..] {
+            [definition] => self.call_fn(definition.clone(), args, named, span),
+            [one, another, ..] => {
                 let place = self.place(callee.span);
-                let name = &callee.text;
-                let message = match definition.def.kind {
-                    DefKind::Block => format!("`{name}` is a block: models put it around layers, it is not called"),
-                    _ => format!("`{name}` is a layer: layers are stacked by models, not called"),
-                };
-                let d = Diagnostic::new("layer-as-function", place, message);
-                self.report(d.help("what layers share is written as a `fn`"))
-            }
-            None => {
-                let place = self.place(callee.span);
-                let library = self.request.library;
-                let known = super::builtin::NAMES.iter().copied().chain(library.names(DefKind::Fn));
-                let d = Diagnostic::new("unknown-name", place, format!("there is no function `{}`", callee.text));
-                let hint = HINTS
-                    .iter()
-                    .find(|(name, _)| *name == callee.text)
-                    .map(|(_, hint)| *hint);
-                let mut d = match hint {
-                    Some(hint) => d.help(hint),
-                    None => d.did_you_mean(&callee.text, known),
-                };
-                if d.help.is_empty() {
-                    d = d.help(
-                        "define it, `fn …`, in this file; docs/language.md lists those that are known everywhere",
-                    );
+                let message = format!("`{}` is defined in several files", callee.text);
+                let mut d = Diagnostic::new("defined-twice", place, message);
+                for (found, text) in [(one, "here"), (another, "and here")] {
+                    d = d.note(Place::new(found.file, found.def.name.span), text);
                 }
-                self.report(d)
+                self.report(d.help("rename one of them, or define it in the file that calls it"))
             }
+            [] => match library.named(&callee.text, DefKind::Layer) {
+                Some(definition) if definition.def.kind != DefKind::Fn => {
+                    self.layer_called(callee, definition.def.kind)
+                }
+                _ => self.unknown_function(callee),
+            },
         }
+    }
+
+    fn layer_called(&mut self, callee: &Ident, kind: DefKind) -> Val {
+        let place = self.place(callee.span);
+        let name = &callee.text;
+        let message = match kind {
+            DefKind::Block => format!("`{name}` is a block: models put it around layers, it is not called"),
+            _ => format!("`{name}` is a layer: layers are stacked by models, not called"),
+        };
+        let d = Diagnostic::new("layer-as-function", place, message);
+        self.report(d.help("what layers share is written as a `fn`"))
+    }
+
+    fn unknown_function(&mut self, callee: &Ident) -> Val {
+        let place = self.place(callee.span);
+        let library = self.request.library;
+        let known = super::builtin::NAMES.iter().copied().chain(library.names(DefKind::Fn));
+        let d = Diagnostic::new("unknown-name", place, format!("there is no function `{}`", callee.text));
+        let hint = HINTS.iter().find(|(name, _)| *name == callee.text);
+        let mut d = match hint {
+            Some((_, hint)) => d.help(*hint),
+            None => d.did_you_mean(&callee.text, known),
+        };
+        if d.help.is_empty() {
+            d = d.help("define it, `fn …`, in this file; docs/language.md lists those that are known everywhere");
+        }
+        self.report(d)
     }
 
     fn call_fn(&mut self, definition: Arc<Definition>, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
@@ -254,7 +267,7 @@ impl Cx<'_> {
             return Val::Poison;
         }
         let name = &call.definition.def.name.text;
-        let again = self.frames.iter().any(|f| f.definition.def.name.text == *name);
+        let again = self.frames.iter().any(|f| Arc::ptr_eq(&f.definition, &call.definition));
         let message = if again {
             format!("`{name}` calls itself")
         } else {
@@ -375,14 +388,9 @@ impl Cx<'_> {
             _ => self.tensor(val, name.span)?,
         };
         let dims = self.dims(&t);
-        let found = self.elem(&t);
-        if (elem == Elem::I64) != (found == Elem::I64) && !(elem == Elem::F32 && found == Elem::I64)
-            || found == Elem::Bool
-        {
-            let what = if elem == Elem::I64 { "integers" } else { "reals" };
-            let d = Diagnostic::new("wrong-type", at, format!("`{}` takes {what}", name.text));
-            let place = self.place(name.span);
-            self.report(d.note(place, "declared here"));
+        // What a function declares is a shape: truth values pass as they are.
+        let truths = elem == Elem::F32 && self.elem(&t) == Elem::Bool && self.frame().part.is_none();
+        if !truths && !self.check_elem(&t, at, name, elem) {
             return None;
         }
         if dims.len() != shape.len() {
@@ -401,8 +409,33 @@ impl Cx<'_> {
                 self.bind(size, Binding::Known(known), place);
             }
         }
-        let t = if elem == Elem::F32 { self.cast(&t, elem) } else { t };
+        let t = if elem == Elem::F32 && !truths {
+            self.cast(&t, elem)
+        } else {
+            t
+        };
         Some(Val::Tensor(t))
+    }
+
+    /// Whether an argument has numbers of the declared kind; integers become reals.
+    fn check_elem(&mut self, t: &Tensor, at: Place, name: &Ident, elem: Elem) -> bool {
+        let found = self.elem(t);
+        if found == elem || (elem == Elem::F32 && found == Elem::I64) {
+            return true;
+        }
+        let what = if elem == Elem::I64 { "integers" } else { "reals" };
+        let (is, help) = match found {
+            Elem::Bool => ("a truth value", "a number from a condition: `if c then 1 else 0`"),
+            _ => (
+                "a real number",
+                "streams of integers are declared `int`; `position()` and sums and products of integers are integers",
+            ),
+        };
+        let d = Diagnostic::new("wrong-type", at, format!("`{}` takes {what}", name.text));
+        let d = d.says(format!("this is {is}")).help(help);
+        let place = self.place(name.span);
+        self.report(d.note(place, "declared here"));
+        false
     }
 
     /// Compares a stream with its declared shape once all names are known.

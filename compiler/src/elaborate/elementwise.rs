@@ -44,7 +44,8 @@ impl Cx<'_> {
                     place,
                     format!("`{}` takes two truth values", known::symbol(op)),
                 );
-                self.report(d.says("this is none").help("compare numbers: `x > 0`"));
+                let help = self.truth_help(val);
+                self.report(d.says("this is a number").help(help));
                 return None;
             }
         }
@@ -147,12 +148,9 @@ impl Cx<'_> {
             return Val::Poison;
         };
         if self.elem(&condition) != Elem::Bool {
-            let place = self.place(c.1);
-            return self.report(
-                Diagnostic::new("not-a-condition", place, "a condition is a truth value")
-                    .says("this is a number")
-                    .help("compare it: `x > 0`"),
-            );
+            let d = Diagnostic::new("not-a-condition", self.place(c.1), "a condition is a truth value");
+            let help = self.truth_help(&c.0);
+            return self.report(d.says("this is a number").help(help));
         }
         let Some(elem) = self.common(&[&a, &b]) else {
             return Val::Poison;
@@ -341,6 +339,7 @@ impl Cx<'_> {
     pub(super) fn is_zero(&self, val: &Val) -> bool {
         match val {
             Val::Known(Known::Num(n)) => *n == 0.0,
+            Val::Known(Known::Bool(b)) => !b,
             Val::Tensor(t) => matches!(self.graph.op(t.v), Op::Const(c) if *c == 0.0),
             _ => false,
         }

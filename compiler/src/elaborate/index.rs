@@ -186,14 +186,12 @@ impl Cx<'_> {
         };
         if self.elem(&t) != Elem::I64 || !self.dims(&t).is_empty() {
             let place = self.place(e.span);
-            self.report(
-                Diagnostic::new(
-                    "bad-index",
-                    place,
-                    "an index is an integer: variables, numbers and `int` streams",
-                )
-                .help("`/` rounds down inside index brackets"),
-            );
+            let message = "an index is an integer: variables, numbers and `int` streams";
+            let d = Diagnostic::new("bad-index", place, message);
+            self.report(d.help(match self.elem(&t) {
+                Elem::F32 => "this is a real number, as is every definition that remembers itself with `prev`",
+                _ => "`/` rounds down inside index brackets",
+            }));
             return None;
         }
         Some(At::Computed(t))

@@ -84,6 +84,11 @@ pub struct Request<'a> {
     pub taps: Vec<(String, Place)>,
 }
 
+/// Whether a function is part of the language.
+pub fn is_built_in(name: &str) -> bool {
+    builtin::NAMES.contains(&name)
+}
+
 /// Names of the streams that a layer in its blocks reads, in the order of the graph's inputs.
 pub fn stream_names(layer: &Definition, blocks: &[Part]) -> Vec<String> {
     let mut names: Vec<String> = layer.def.streams.iter().map(|s| s.name.text.clone()).collect();

@@ -130,7 +130,7 @@ impl Cx<'_> {
     fn unknown_name(&mut self, name: &str, span: Span) -> Val {
         let place = self.place(span);
         let mut d = Diagnostic::new("unknown-name", place, format!("`{name}` is not known here"));
-        if self.request.library.get(name).is_some() || super::builtin::NAMES.contains(&name) {
+        if !self.request.library.called(self.file(), name).is_empty() || super::builtin::NAMES.contains(&name) {
             d = d.help(format!("`{name}` is a function: call it, `{name}(…)`"));
         } else {
             let known = self.visible();

@@ -13,7 +13,7 @@ use crate::{
     known::Known,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span, Stmt, Target};
-use seqc_ir::{BinaryOp, Dim, Elem, Ty};
+use seqc_ir::{BinaryOp, Dim, Elem, Op, Ty};
 
 impl Cx<'_> {
     /// `prev(h; init = …, reset = …)`
@@ -25,7 +25,9 @@ impl Cx<'_> {
             Val::Tensor(t) => t,
             _ => return Val::Poison,
         };
-        let mut init = (Val::Known(Known::Num(0.0)), span);
+        let truth = self.elem(&before) == Elem::Bool;
+        let zero = if truth { Known::Bool(false) } else { Known::Num(0.0) };
+        let mut init = (Val::Known(zero), span);
         let mut reset = None;
         for option in named {
             let value = (self.expr(&option.value), option.value.span);
@@ -94,15 +96,29 @@ impl Cx<'_> {
         }
     }
 
-    /// The value `steps` tokens ago.
+    /// The value `steps` tokens ago. Truth values are kept as integers.
     pub(super) fn delayed(&mut self, t: &Tensor, steps: usize) -> Val {
-        let t = if self.elem(t) == Elem::Bool {
-            self.cast(t, Elem::I64)
-        } else {
-            t.clone()
-        };
-        let v = if steps == 0 { t.v } else { self.graph.delay(t.v, steps) };
+        if steps == 0 {
+            return Val::Tensor(t.clone());
+        }
+        let truth = self.elem(t) == Elem::Bool;
+        let t = if truth { self.cast(t, Elem::I64) } else { t.clone() };
+        let mut v = self.graph.delay(t.v, steps);
+        if truth {
+            let zero = self.graph.constant(0.0, self.graph.ty(v).clone());
+            v = self.graph.binary(BinaryOp::Ne, v, zero);
+        }
         Val::Tensor(Tensor { v, ..t })
+    }
+
+    /// What to do where a truth value is wanted and this is a number.
+    pub(super) fn truth_help(&self, val: &Val) -> &'static str {
+        match val {
+            Val::Tensor(t) if matches!(self.graph.op(t.v), Op::Prev(_)) => {
+                "a definition that remembers itself is a real number, 1 for true: `prev(on) > 0`"
+            }
+            _ => "compare it: `x > 0`",
+        }
     }
 
     /// The recurrence of a definition that is not complete.

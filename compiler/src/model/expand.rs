@@ -208,7 +208,7 @@ impl Expander<'_> {
             DefKind::Fn => "function",
         };
         let place = self.place(name.span);
-        match self.library.get(&name.text) {
+        match self.library.named(&name.text, kind) {
             Some(d) if d.def.kind == kind => Some(d.clone()),
             Some(d) => {
                 let message = format!(

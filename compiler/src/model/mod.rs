@@ -10,13 +10,13 @@ pub mod weights;
 
 use crate::{
     diag::{Diagnostic, Placed},
-    elaborate::{Given, children},
-    library::Library,
+    elaborate::{self, Given, children},
+    library::{Definition, Library},
     source::{FileId, Place, Sources},
 };
 pub use build::CallSettings;
 use seqc_grammar::{
-    ast::{Expr, ExprKind, Ident},
+    ast::{DefKind, Expr, ExprKind, Ident},
     model::{ModelFile, Spanned, read_model},
     yaml::parse_yaml,
 };
@@ -107,7 +107,10 @@ pub fn read_text(
     }
     let dir = path.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut library = standard::library(sources, &mut diagnostics);
-    for used in &file.uses {
+    for (n, used) in file.uses.iter().enumerate() {
+        if file.uses[..n].iter().any(|u| u.value == used.value) {
+            continue;
+        }
         use_file(&mut library, (id, used), &dir, sources, &mut diagnostics);
     }
     let (names, sizes) = sizes(id, &file.sizes, &mut diagnostics);
@@ -204,8 +207,25 @@ pub fn add_definitions(library: &mut Library, id: FileId, text: &str, out: &mut 
             let message = format!("`{}` is defined twice", def.name.text);
             out.push(Diagnostic::new("defined-twice", place, message).note(before, "first here"));
         }
-        library.insert(id, def);
+        if def.kind == DefKind::Fn && elaborate::is_built_in(&def.name.text) {
+            let message = format!("`{}` is built in", def.name.text);
+            out.push(Diagnostic::new("defined-twice", place, message).help("give this function another name"));
+        }
+        let (name, kind) = (def.name.text.clone(), def.kind);
+        if let Some(other) = library.insert(id, def) {
+            out.push(ambiguous(&name, kind, place, &other));
+        }
     }
+}
+
+/// Two files that a model uses define the same layer or block.
+fn ambiguous(name: &str, kind: DefKind, place: Place, other: &Definition) -> Diagnostic {
+    let what = if kind == DefKind::Block { "block" } else { "layer" };
+    let message = format!("the {what} `{name}` is defined in two files that the model uses");
+    let before = Place::new(other.file, other.def.name.span);
+    Diagnostic::new("defined-twice", place, message)
+        .note(before, "and here")
+        .help("rename one of them, or use one of the files")
 }
 
 /// The model's sizes, each an expression over those above it.

@@ -1,6 +1,5 @@
 //! The layers and families that the tool carries: the files of `specs/`.
 
-use super::add_definitions;
 use crate::{
     diag::Diagnostic,
     library::Library,
@@ -28,10 +27,10 @@ pub fn library(sources: &mut Sources, out: &mut Vec<Diagnostic>) -> Library {
         let id = sources.add(format!("specs/layers/{name}"), text);
         // Files that are right, which a test says of these, are read once.
         if file.items.is_empty() {
-            add_definitions(&mut library, id, text, out);
+            out.extend(seqc_grammar::parse_file(id, text).1);
         }
         for def in &file.items {
-            library.insert(id, def.clone());
+            library.insert_standard(id, def.clone());
         }
     }
     library

@@ -229,6 +229,9 @@ impl Parser<'_> {
         }
         let name = self.name("a name")?;
         if self.eat(":").is_some() {
+            if !self.is("[") {
+                return Err(self.no_shape());
+            }
             let shape = self.shape()?;
             return Ok(Target::Name {
                 name,
@@ -240,6 +243,18 @@ impl Parser<'_> {
         }
         let vars = self.index_names()?;
         Ok(Target::Indexed { name, vars })
+    }
+
+    /// `name: type = …`
+    fn no_shape(&mut self) -> Stop {
+        let word = self.raw();
+        let d = self.unexpected_message("the shape, `[…]`");
+        let d = if matches!(self.text_of(word), "int" | "real" | "float" | "bool") {
+            d.help("a definition has the type of its value; what remembers itself with `prev` is real, and counts exactly up to 2^24")
+        } else {
+            d.help("after `:` stands the shape of the value: `y: [n] = …`")
+        };
+        self.report(d)
     }
 
     /// `[i, j]` on the left of `=`.
