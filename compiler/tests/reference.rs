@@ -6,8 +6,31 @@ use seqc::{
     reference,
     source::Sources,
 };
-use seqc_checkpoint::Checkpoint;
-use std::path::{Path, PathBuf};
+use seqc_checkpoint::{Checkpoint, DType};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Mixers of `specs/mixers` whose weights and inputs are the same in f32 and f64.
+const MIXERS: [&str; 16] = [
+    "block_attention",
+    "diff_attention",
+    "gated_deltanet",
+    "hash_attention",
+    "hyena",
+    "lm_infinite",
+    "longvq",
+    "mamba2",
+    "mega_ema",
+    "retnet",
+    "s4",
+    "s4d",
+    "sambay",
+    "scout",
+    "seqboat",
+    "slstm",
+];
 
 fn fixtures() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/hf");
@@ -49,6 +72,69 @@ fn checkpoints_give_the_recorded_results() {
         let found = difference(&dir);
         assert!(found < 2e-5, "{}: {found:e}", dir.display());
     }
+}
+
+/// Numbers of a tensor of f64.
+fn doubles(path: &Path, name: &str) -> Vec<f64> {
+    let file = Checkpoint::open(path).unwrap_or_else(|e| panic!("{e}"));
+    let tensor = file
+        .get(name)
+        .unwrap_or_else(|| panic!("{}: no {name}", path.display()));
+    assert_eq!(tensor.dtype, DType::F64, "{}", path.display());
+    let each = tensor.bytes.as_chunks().0.iter();
+    each.map(|b| f64::from_le_bytes(*b)).collect()
+}
+
+/// max |difference| / max |reference| of a published mixer: its model, and the known answer in double precision.
+fn mixer_difference(name: &str, found: impl Fn(&Path, &Path) -> Vec<f64>) -> f64 {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let known = root
+        .join("tests/fixtures/mixers")
+        .join(name)
+        .join("expected.safetensors");
+    let wanted = doubles(&known, "y");
+    let found = found(&root.join("specs/mixers").join(format!("{name}.yaml")), &known);
+    assert_eq!(found.len(), wanted.len(), "{name}");
+    let largest = wanted.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    let pairs = found.iter().zip(&wanted);
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest
+}
+
+/// The evaluator against published equations, both in double precision.
+#[test]
+fn mixers_give_their_known_answers() {
+    for name in MIXERS {
+        let off = mixer_difference(name, |model, known| {
+            let built = model::read(model, &mut Sources::default(), &ReadOptions::default());
+            let built = built.unwrap_or_else(|d| panic!("{name}: {}", d[0].message));
+            let rows = reference::file_rows(&built.model, known).unwrap_or_else(|e| panic!("{name}: {e}"));
+            reference::run(&built, &rows)
+                .unwrap_or_else(|e| panic!("{name}: {e}"))
+                .remove(0)
+                .data
+        });
+        assert!(off < 1e-10, "{name}: {off:e}");
+    }
+}
+
+/// `seqc eval --f64` writes what was computed.
+#[test]
+fn the_command_writes_doubles() {
+    let off = mixer_difference("retnet", |model, known| {
+        let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("retnet.safetensors");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seqc"));
+        command
+            .arg("eval")
+            .arg(model)
+            .arg("--input")
+            .arg(known)
+            .arg("-o")
+            .arg(&output)
+            .arg("--f64");
+        assert!(command.status().is_ok_and(|s| s.success()));
+        doubles(&output, "y")
+    });
+    assert!(off < 1e-10, "{off:e}");
 }
 
 /// Twice the layers of one kind are one kind.

@@ -1,6 +1,6 @@
 //! Linear index arithmetic over loop axes: the normal form that says whether an access is contiguous.
 
-use seqc_ir::IndexExpr;
+use seqc_ir::{Graph, IndexExpr, Op, Value};
 use std::collections::BTreeMap;
 
 /// What a term of a [`Lin`] multiplies.
@@ -246,6 +246,31 @@ pub fn delinearise(at: &Lin, sizes: &[usize], axes: &[usize]) -> Vec<Lin> {
         }
     }
     coords
+}
+
+/// Follows views and reshapes from `v` at `coords`, over loop axes of the given sizes, until `stop` holds: what is read
+/// in the end, and the linear index into it.
+pub fn through_views(
+    graph: &Graph,
+    stop: &dyn Fn(Value) -> bool,
+    (v, coords, axes): (Value, Vec<Lin>, &[usize]),
+) -> (Value, Lin) {
+    let (mut at, mut coords) = (v, coords);
+    while !stop(at) {
+        match graph.op(at) {
+            Op::View(map) => {
+                coords = map.iter().map(|e| Lin::of(e, &coords, axes)).collect();
+                at = graph.operands(at)[0];
+            }
+            Op::Reshape => {
+                let flat = linearise(&coords, &graph.ty(at).sizes());
+                at = graph.operands(at)[0];
+                coords = delinearise(&flat, &graph.ty(at).sizes(), axes);
+            }
+            _ => break,
+        }
+    }
+    (at, linearise(&coords, &graph.ty(at).sizes()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Recognises products with parameters, and one-step memories, behind index notation.
 //! Does not touch contractions of two streams: those stay reductions.
 
-use crate::index::{Lin, linearise};
+use crate::index::{Lin, linearise, through_views};
 use seqc_ir::{BinaryOp, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value};
 
 /// `sum(k: w[n, k] * x[k])` with `w` of stage load becomes [`Op::MatVec`].
@@ -85,24 +85,10 @@ fn product(graph: &Graph, stages: &[Stage], v: Value) -> Option<Product> {
     None
 }
 
-/// Follows views and reshapes from `v`, seen over its own axes, to a stored tensor and the linear index into it.
+/// What `v`, seen over its own axes, reads through views and reshapes, and the linear index into it.
 fn source(graph: &Graph, v: Value, sizes: &[usize]) -> (Value, Lin) {
-    let mut at = v;
-    let mut coords: Vec<Lin> = (0..sizes.len()).map(Lin::axis).collect();
-    loop {
-        match graph.op(at) {
-            Op::View(map) => {
-                coords = map.iter().map(|e| Lin::of(e, &coords, sizes)).collect();
-                at = graph.operands(at)[0];
-            }
-            Op::Reshape => {
-                let linear = linearise(&coords, &graph.ty(at).sizes());
-                at = graph.operands(at)[0];
-                coords = crate::index::delinearise(&linear, &graph.ty(at).sizes(), sizes);
-            }
-            _ => return (at, linearise(&coords, &graph.ty(at).sizes())),
-        }
-    }
+    let coords = (0..sizes.len()).map(Lin::axis).collect();
+    through_views(graph, &|_| false, (v, coords, sizes))
 }
 
 /// Entries `offset..offset + k` of a tensor in row-major order.

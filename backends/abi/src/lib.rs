@@ -75,6 +75,16 @@ pub enum Store {
 }
 
 impl Store {
+    /// All of them.
+    pub const ALL: [Store; 6] = [
+        Store::F32,
+        Store::F16,
+        Store::Bf16,
+        Store::Q4_0,
+        Store::Q4_1,
+        Store::Q8_0,
+    ];
+
     /// Weights per block (1 for the plain types).
     pub fn block(self) -> usize {
         match self {

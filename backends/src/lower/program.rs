@@ -67,16 +67,7 @@ impl Planned {
 }
 
 fn store_named(name: &str) -> Option<Store> {
-    [
-        Store::F32,
-        Store::F16,
-        Store::Bf16,
-        Store::Q4_0,
-        Store::Q4_1,
-        Store::Q8_0,
-    ]
-    .into_iter()
-    .find(|s| s.name() == name)
+    Store::ALL.into_iter().find(|s| s.name() == name)
 }
 
 /// Writes the code of a model.

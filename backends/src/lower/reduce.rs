@@ -215,13 +215,7 @@ impl Reduction {
             (Ty::V(n, _), Ty::S(_)) => f.splat(term, n),
             _ => term,
         };
-        let op = match self.op {
-            ReduceOp::Sum => BinaryOp::Add,
-            ReduceOp::Prod => BinaryOp::Mul,
-            ReduceOp::Max => BinaryOp::Max,
-            ReduceOp::Min => BinaryOp::Min,
-        };
-        super::elementwise::binary(f, op, (sum, term), None)
+        combine(f, self.op, sum, term)
     }
 }
 
@@ -229,8 +223,19 @@ fn register_of(ty: Ty, lanes: u32) -> Ty {
     Ty::V(lanes, ty.scalar())
 }
 
+/// Two terms put together; both of one type.
+pub(super) fn combine(f: &mut Func, op: ReduceOp, sum: Val, term: Val) -> Val {
+    let op = match op {
+        ReduceOp::Sum => BinaryOp::Add,
+        ReduceOp::Prod => BinaryOp::Mul,
+        ReduceOp::Max => BinaryOp::Max,
+        ReduceOp::Min => BinaryOp::Min,
+    };
+    super::elementwise::binary(f, op, (sum, term), None)
+}
+
 /// What changes nothing.
-fn neutral(f: &mut Func, op: ReduceOp, ty: Ty) -> Val {
+pub(super) fn neutral(f: &mut Func, op: ReduceOp, ty: Ty) -> Val {
     let real = ty.scalar() == Scalar::F32;
     match op {
         ReduceOp::Sum => f.zero(ty),

@@ -4,10 +4,11 @@
 use super::{
     cx::Cx,
     expr::{Axis, Coords, Emit},
+    reduce::{combine, neutral},
     run::{Tokens, share},
 };
 use crate::text::{Func, Scalar, Ty, Val};
-use seqc_ir::{BinaryOp, Op, ReduceOp, StateId, Value};
+use seqc_ir::{Op, ReduceOp, StateId, Value};
 use seqc_passes::{
     index::{Lin, Stride},
     plan::Scan,
@@ -382,24 +383,5 @@ impl Writer<'_, '_> {
                 .into_iter()
                 .any(|o| self.reads_state(emit, o)),
         }
-    }
-}
-
-fn combine(f: &mut Func, op: ReduceOp, sum: Val, term: Val) -> Val {
-    let op = match op {
-        ReduceOp::Sum => BinaryOp::Add,
-        ReduceOp::Prod => BinaryOp::Mul,
-        ReduceOp::Max => BinaryOp::Max,
-        ReduceOp::Min => BinaryOp::Min,
-    };
-    super::elementwise::binary(f, op, (sum, term), None)
-}
-
-fn neutral(f: &mut Func, op: ReduceOp, ty: Ty) -> Val {
-    match op {
-        ReduceOp::Sum => f.zero(ty),
-        ReduceOp::Prod => f.float(ty, 1.0),
-        ReduceOp::Max => f.float(ty, f32::NEG_INFINITY),
-        ReduceOp::Min => f.float(ty, f32::INFINITY),
     }
 }

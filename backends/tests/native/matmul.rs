@@ -9,14 +9,7 @@ use seqc_backends::{
 };
 use std::time::Instant;
 
-pub(crate) const STORES: [Store; 6] = [
-    Store::F32,
-    Store::F16,
-    Store::Bf16,
-    Store::Q4_0,
-    Store::Q4_1,
-    Store::Q8_0,
-];
+pub(crate) const STORES: [Store; 6] = Store::ALL;
 const MK: [Ty; 7] = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I64, Ty::I1];
 const PACK: [Ty; 6] = [Ty::Ptr, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::Ptr];
 

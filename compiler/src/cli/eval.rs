@@ -1,7 +1,7 @@
 //! `seqc eval`: what a model means, computed slowly and exactly.
 
 use super::{ModelArgs, OK, Session};
-use crate::reference;
+use crate::reference::{self, Output};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -25,6 +25,9 @@ pub(crate) struct EvalArgs {
     /// Where the results go: a safetensors file of f32
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Write f64, as precise as what was computed
+    #[arg(long)]
+    f64: bool,
 }
 
 pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
@@ -40,29 +43,21 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         Ok(outputs) => outputs,
         Err(e) => return session.fail("eval", e),
     };
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = outputs
-        .into_iter()
-        .map(|o| {
-            let bytes = o.data.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect();
-            (o.name, o.shape, bytes)
-        })
-        .collect();
-    match write(&tensors, &args.output) {
+    match write(&outputs, args.f64, &args.output) {
         Ok(()) => OK,
         Err(e) => session.fail("write", format!("{}: {e}", args.output.display())),
     }
 }
 
-/// Writes f32 tensors as a safetensors file: the length of the header, the header, the elements.
-fn write(tensors: &[(String, Vec<usize>, Vec<u8>)], path: &std::path::Path) -> std::io::Result<()> {
+/// Writes tensors as a safetensors file: the length of the header, the header, the elements.
+fn write(tensors: &[Output], double: bool, path: &std::path::Path) -> std::io::Result<()> {
     let mut header = serde_json::Map::new();
     let mut start = 0;
-    for (name, shape, bytes) in tensors {
-        let end = start + bytes.len();
-        header.insert(
-            name.clone(),
-            serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}),
-        );
+    let (ty, size) = if double { ("F64", 8) } else { ("F32", 4) };
+    for tensor in tensors {
+        let end = start + tensor.data.len() * size;
+        let entry = serde_json::json!({"dtype": ty, "shape": tensor.shape, "data_offsets": [start, end]});
+        header.insert(tensor.name.clone(), entry);
         start = end;
     }
     let mut header = serde_json::Value::Object(header).to_string();
@@ -71,6 +66,11 @@ fn write(tensors: &[(String, Vec<usize>, Vec<u8>)], path: &std::path::Path) -> s
     }
     let mut out = (header.len() as u64).to_le_bytes().to_vec();
     out.extend(header.as_bytes());
-    tensors.iter().for_each(|(_, _, bytes)| out.extend(bytes));
+    for v in tensors.iter().flat_map(|t| &t.data) {
+        match double {
+            true => out.extend(v.to_le_bytes()),
+            false => out.extend((*v as f32).to_le_bytes()),
+        }
+    }
     std::fs::write(path, out)
 }

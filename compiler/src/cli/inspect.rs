@@ -87,7 +87,7 @@ fn count(model: &Model) -> (usize, usize) {
             if !seen.insert(&source.tensors) {
                 continue;
             }
-            let store = crate::model::weights::STORES.iter().find(|s| s.name() == store);
+            let store = Store::ALL.iter().find(|s| s.name() == store);
             let n = port.ty.len();
             elements = elements.saturating_add(n);
             let store = store.copied().unwrap_or(Store::F32);

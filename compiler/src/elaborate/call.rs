@@ -10,7 +10,7 @@ use crate::{
     library::Definition,
     source::Place,
 };
-use seqc_grammar::ast::{DefKind, Expr, Ident, NamedArg, Shape, Span, StreamTy};
+use seqc_grammar::ast::{DefKind, Expr, ExprKind, Ident, NamedArg, Shape, Span, StreamTy};
 use seqc_ir::Elem;
 use std::{collections::HashMap, sync::Arc};
 
@@ -77,7 +77,7 @@ impl Cx<'_> {
             [one, another, ..] => {
                 let place = self.place(callee.span);
                 let message = format!("`{}` is defined in several files", callee.text);
-                let mut d = Diagnostic::new("defined-twice", place, message);
+                let mut d = Diagnostic::new("defined-twice", place, message).says("called here");
                 for (found, text) in [(one, "here"), (another, "and here")] {
                     d = d.note(Place::new(found.file, found.def.name.span), text);
                 }
@@ -323,7 +323,10 @@ impl Cx<'_> {
                 StreamTy::Int(None) => self.bind_dims(&[], (val, *at), &stream.name, Elem::I64),
                 StreamTy::Int(Some(shape)) => self.bind_shape(shape, (val, *at), &stream.name, Elem::I64),
             };
-            fits &= bound.is_some();
+            if bound.is_none() {
+                fits = false;
+                self.poison_sizes(&stream.ty);
+            }
             let bound = bound.unwrap_or(Val::Poison);
             self.bind(&stream.name.text, Binding::Value(bound), place);
         }
@@ -334,6 +337,21 @@ impl Cx<'_> {
             }
         }
         fits.then_some(())
+    }
+
+    /// Makes the names of a shape that was not found known as wrong.
+    fn poison_sizes(&mut self, ty: &StreamTy) {
+        let (StreamTy::Real(shape) | StreamTy::Int(Some(shape))) = ty else {
+            return;
+        };
+        for e in &shape.dims {
+            if let ExprKind::Name(name) = &e.kind
+                && !self.frame().names.contains_key(name)
+            {
+                let place = self.place(e.span);
+                self.bind(name, Binding::Value(Val::Poison), place);
+            }
+        }
     }
 
     fn bind_settings(&mut self, call: &CallOf) -> bool {
@@ -401,7 +419,7 @@ impl Cx<'_> {
             return None;
         }
         for (e, dim) in shape.iter().zip(&dims) {
-            if let seqc_grammar::ast::ExprKind::Name(size) = &e.kind
+            if let ExprKind::Name(size) = &e.kind
                 && !self.frame().names.contains_key(size)
             {
                 let place = self.place(e.span);

@@ -34,7 +34,10 @@ impl Cx<'_> {
         for (val, span) in parts {
             let number = match val {
                 Val::Known(known) => !matches!(known, Known::Bool(_)),
-                Val::Tensor(t) => self.elem(t) != Elem::Bool && !t.unknown,
+                Val::Tensor(t) => {
+                    let state = matches!(self.graph.op(t.v), Op::Prev(_));
+                    self.elem(t) != Elem::Bool && (state || !t.unknown)
+                }
                 _ => false,
             };
             if number {

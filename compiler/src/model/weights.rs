@@ -14,16 +14,6 @@ use seqc_grammar::{
 use seqc_ir::{BinaryOp, Graph, Op, ParamSource, ReduceOp, Value};
 use std::path::PathBuf;
 
-/// Encodings that generated code reads.
-pub const STORES: [Store; 6] = [
-    Store::F32,
-    Store::F16,
-    Store::Bf16,
-    Store::Q4_0,
-    Store::Q4_1,
-    Store::Q8_0,
-];
-
 /// Where parameters come from.
 #[derive(Debug, Default)]
 pub struct Tensors {
@@ -43,11 +33,11 @@ impl Tensors {
             ..Tensors::default()
         };
         if let Some(ty) = weights.and_then(|w| w.ty.as_ref()) {
-            let found = STORES.iter().find(|s| s.name() == ty.value);
+            let found = Store::ALL.iter().find(|s| s.name() == ty.value);
             tensors.store = Some(*found.ok_or_else(|| {
                 let message = format!("there is no type of weights `{}`", ty.value);
                 Diagnostic::new("unknown-type", Place::new(file, ty.span), message)
-                    .did_you_mean(&ty.value, STORES.iter().map(|s| s.name()))
+                    .did_you_mean(&ty.value, Store::ALL.iter().map(|s| s.name()))
             })?);
         }
         if let Some(path) = path.filter(|p| p.exists()) {

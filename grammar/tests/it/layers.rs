@@ -123,6 +123,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     ("no_brace", "layer a(x: [d]) {\n  y = x\n  y\n\nlayer b(x: [d]) { x }\n"),
     ("no_result", "layer a(x: [d]) {\n  y = x\n}\n"),
+    (
+        "type",
+        "layer a(x: [d]) {\n  c: int = prev(c) + 1\n  y: d = x\n  y\n}\n",
+    ),
     ("stray", "layer a(x: [d]) {\n  x + 1\n  x\n}\n"),
     ("string", "layer a(x: [d]; s = \"half) {\n  x\n}\n"),
     (

@@ -3,7 +3,7 @@
 
 use super::{cost, scan::Mode, wiring};
 use crate::{
-    index::{Lin, Stride, linearise},
+    index::{Lin, Stride, through_views},
     recurrence::Recurrence,
 };
 use seqc_ir::{Elem, Graph, Op, Stage, Value};
@@ -161,7 +161,8 @@ impl Choose<'_> {
     /// True for a strided part of something that is not repeated: contiguous it is read faster.
     fn worth_copying(&self, v: Value) -> bool {
         let sizes = self.graph.ty(v).sizes();
-        let (source, at) = follow(self.graph, v);
+        let coords = (0..sizes.len()).map(Lin::axis).collect();
+        let (source, at) = through_views(self.graph, &|_| false, (v, coords, &sizes));
         let fixed = matches!(self.graph.op(source), Op::Const(_) | Op::Iota { .. });
         if fixed || self.graph.ty(v).len() > self.graph.ty(source).len() || sizes.is_empty() {
             return false;
@@ -266,26 +267,5 @@ impl Choose<'_> {
             costs.insert(*v, sum);
         }
         costs
-    }
-}
-
-/// Follows views and reshapes to what they read, and the linear index into it over the axes of `v`.
-fn follow(graph: &Graph, v: Value) -> (Value, Lin) {
-    let sizes = graph.ty(v).sizes();
-    let mut at = v;
-    let mut coords: Vec<Lin> = (0..sizes.len()).map(Lin::axis).collect();
-    loop {
-        match graph.op(at) {
-            Op::View(map) => {
-                coords = map.iter().map(|e| Lin::of(e, &coords, &sizes)).collect();
-                at = graph.operands(at)[0];
-            }
-            Op::Reshape => {
-                let flat = linearise(&coords, &graph.ty(at).sizes());
-                at = graph.operands(at)[0];
-                coords = crate::index::delinearise(&flat, &graph.ty(at).sizes(), &sizes);
-            }
-            _ => return (at, linearise(&coords, &graph.ty(at).sizes())),
-        }
     }
 }

@@ -4,14 +4,17 @@
 //! it. Kernels run one after another; all threads work on the same kernel. The plan knows no processor: what a row or
 //! a kernel looks like in memory is decided by the backend.
 
+mod arrange;
 mod choose;
 mod cost;
 mod epilogue;
 mod heads;
 mod inline;
+mod items;
 mod memory;
 mod scan;
 mod schedule;
+mod units;
 mod wiring;
 
 pub use choose::native_params;

@@ -1,0 +1,250 @@
+//! What computes each stored value, and what it waits for.
+
+use super::{Buffer, BufferId, Nest, Plan, Rows, choose::Choose, inline::Walk, row_major, scan::Mode, wiring};
+use crate::recurrence::Recurrence;
+use seqc_ir::{Graph, Op, Stage, Value};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// What computes one stored value.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    /// Loops over entries.
+    Nests(Vec<Nest>),
+    /// A product with a matrix.
+    Product(Value),
+    /// Attention.
+    Attend(Value),
+}
+
+/// One stored value and what it waits for.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) work: Work,
+    pub(super) into: BufferId,
+    /// Buffers that are read at the same token.
+    pub(super) now: BTreeSet<BufferId>,
+    /// Buffers that are read at earlier tokens.
+    pub(super) before: BTreeSet<BufferId>,
+    /// Recurrences whose inner values are read.
+    pub(super) inner: BTreeSet<usize>,
+}
+
+pub(super) struct Attempt<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) modes: &'a [Mode],
+    pub(super) plan: Plan,
+    pub(super) items: Vec<Item>,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(graph: &'a Graph, choose: &Choose<'a>, stored: HashSet<Value>) -> Attempt<'a> {
+        let mut attempt = Attempt {
+            graph,
+            modes: choose.modes,
+            plan: Plan {
+                stages: choose.stages.to_vec(),
+                recurrences: choose.recurrences.to_vec(),
+                buffers: Vec::new(),
+                stored: HashMap::new(),
+                load: Vec::new(),
+                kernels: Vec::new(),
+                state_axes: graph.states.iter().map(|s| (0..s.ty.rank()).collect()).collect(),
+            },
+            items: Vec::new(),
+        };
+        let values: Vec<Value> = choose.order.iter().copied().filter(|v| stored.contains(v)).collect();
+        for v in &values {
+            attempt.add_buffer(*v);
+        }
+        attempt.add_histories(choose.order);
+        let copies = attempt.place_outputs();
+        for v in values {
+            attempt.add_item(v);
+        }
+        for (v, into) in copies {
+            attempt.add_nests(
+                vec![Nest {
+                    value: v,
+                    into,
+                    shift: None,
+                }],
+                into,
+            );
+        }
+        attempt
+    }
+
+    pub(super) fn add_buffer(&mut self, v: Value) {
+        let id = self.new_buffer(
+            v,
+            if self.plan.stage(v) == Stage::Load {
+                Rows::Load
+            } else {
+                Rows::Token
+            },
+        );
+        self.plan.stored.insert(v, id);
+    }
+
+    pub(super) fn new_buffer(&mut self, v: Value, rows: Rows) -> BufferId {
+        let ty = self.graph.ty(v);
+        self.plan.buffers.push(Buffer {
+            value: v,
+            len: ty.len(),
+            elem: ty.elem,
+            strides: row_major(&ty.sizes()),
+            rows,
+            history: 0,
+            output: None,
+            state: None,
+        });
+        BufferId(self.plan.buffers.len() - 1)
+    }
+
+    pub(super) fn add_histories(&mut self, order: &[Value]) {
+        for v in order {
+            if let Op::Delay { steps } = self.graph.op(*v) {
+                let source = self.plan.stored[&self.graph.operands(*v)[0]];
+                let history = &mut self.plan.buffers[source.0].history;
+                *history = (*history).max(*steps);
+            }
+        }
+    }
+
+    /// Lets stored values lie where the layer's results go; gives what has to be copied there.
+    pub(super) fn place_outputs(&mut self) -> Vec<(Value, BufferId)> {
+        let mut copies = Vec::new();
+        for (n, (_, v)) in self.graph.outputs.iter().enumerate() {
+            let own = self.plan.stored.get(v).copied().filter(|id| {
+                let b = &self.plan.buffers[id.0];
+                b.rows == Rows::Token && b.history == 0 && b.output.is_none()
+            });
+            match own {
+                Some(id) => self.plan.buffers[id.0].output = Some(n),
+                None => {
+                    let id = self.new_buffer(*v, Rows::Token);
+                    self.plan.buffers[id.0].output = Some(n);
+                    copies.push((*v, id));
+                }
+            }
+        }
+        copies
+    }
+
+    pub(super) fn add_item(&mut self, v: Value) {
+        let into = self.plan.stored[&v];
+        let operands = self.graph.operands(v);
+        match self.graph.op(v) {
+            Op::MatVec if self.plan.stage(v) == Stage::Token => {
+                self.add_rows_item(Work::Product(v), into, &operands[1..])
+            }
+            Op::Attend(_) => self.add_rows_item(Work::Attend(v), into, &operands),
+            Op::Concat { axis } => {
+                let mut at = 0;
+                let mut parts = Vec::new();
+                for o in operands {
+                    parts.push(Nest {
+                        value: o,
+                        into,
+                        shift: Some((*axis, at)),
+                    });
+                    at += self.graph.ty(o).dims[*axis].size;
+                }
+                self.add_nests(parts, into);
+            }
+            _ => self.add_nests(
+                vec![Nest {
+                    value: v,
+                    into,
+                    shift: None,
+                }],
+                into,
+            ),
+        }
+    }
+
+    pub(super) fn add_nests(&mut self, nests: Vec<Nest>, into: BufferId) {
+        if self.plan.buffers[into.0].rows == Rows::Load {
+            self.plan.load.extend(nests);
+            return;
+        }
+        let mut item = Item {
+            work: Work::Nests(nests.clone()),
+            into,
+            now: BTreeSet::new(),
+            before: BTreeSet::new(),
+            inner: BTreeSet::new(),
+        };
+        for nest in &nests {
+            self.reads_of(nest, &mut item);
+        }
+        self.items.push(item);
+    }
+
+    pub(super) fn add_rows_item(&mut self, work: Work, into: BufferId, operands: &[Value]) {
+        let rows = operands
+            .iter()
+            .filter_map(|o| wiring::row_of(self.graph, &|v| self.plan.is_stored(v), *o));
+        let now = rows
+            .filter_map(|row| self.plan.stored.get(&row.value).copied())
+            .collect();
+        self.items.push(Item {
+            work,
+            into,
+            now,
+            before: BTreeSet::new(),
+            inner: BTreeSet::new(),
+        });
+    }
+
+    /// The scan recurrence that a value is inside of.
+    pub(super) fn scan_of(&self, v: Value) -> Option<usize> {
+        let inside =
+            |r: &Recurrence| r.members.contains(&v) || matches!(self.graph.op(v), Op::Prev(s) if r.states.contains(s));
+        self.plan
+            .recurrences
+            .iter()
+            .zip(self.modes)
+            .position(|(r, mode)| *mode != Mode::Loop && inside(r))
+    }
+
+    pub(super) fn reads_of(&self, nest: &Nest, item: &mut Item) {
+        let elsewhere = |v: Value| self.plan.stored.get(&v).is_some_and(|b| *b != nest.into);
+        if elsewhere(nest.value) {
+            item.now.extend(self.plan.stored.get(&nest.value));
+            return;
+        }
+        let own = match self.graph.op(nest.value) {
+            Op::Prev(_) => self.inner_of(nest.value),
+            _ => self.scan_of(nest.value),
+        };
+        if let Some(r) = own {
+            item.inner.insert(r);
+            return;
+        }
+        let stop = |v: Value| self.plan.is_stored(v) || self.scan_of(v).is_some();
+        for leaf in (Walk {
+            graph: self.graph,
+            stop: &stop,
+        })
+        .leaves(nest.value)
+        {
+            match self.plan.stored.get(&leaf.value) {
+                Some(b) if leaf.delay > 0 => item.before.insert(*b),
+                Some(b) => item.now.insert(*b),
+                None => {
+                    item.inner.extend(self.inner_of(leaf.value));
+                    true
+                }
+            };
+        }
+    }
+
+    /// The recurrence that an unstored value is inside of, or the loop whose previous value it is.
+    pub(super) fn inner_of(&self, v: Value) -> Option<usize> {
+        self.scan_of(v).or_else(|| match self.graph.op(v) {
+            Op::Prev(s) => self.plan.recurrences.iter().position(|r| r.states.contains(s)),
+            _ => None,
+        })
+    }
+}
