@@ -91,7 +91,7 @@ pub enum ScoreExpr {
     Head,
     /// Operand `3 + n` at the query token; a scalar stream, or one value per query head.
     QueryStream(usize),
-    /// Operand `3 + query_streams + n` at the key token, kept in the cache; a scalar stream.
+    /// Operand `3 + query_streams + n` at the key token, kept in the cache; a scalar stream, or one value per query head.
     KeyStream(usize),
     /// A number.
     Const(f64),

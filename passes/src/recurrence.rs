@@ -216,19 +216,23 @@ fn classify(
 
 /// Axes of the state along which a factor really varies.
 fn axes_of(graph: &Graph, factor: Value, rank: usize) -> BTreeSet<usize> {
-    match graph.op(factor) {
-        Op::View(map) => {
-            let axes: Vec<Lin> = (0..rank).map(Lin::axis).collect();
-            let sizes = graph.ty(factor).sizes();
-            let coords: Vec<Lin> = map.iter().map(|e| Lin::of(e, &axes, &sizes)).collect();
-            (0..rank).filter(|a| coords.iter().any(|c| c.uses(*a))).collect()
+    let mut axes = BTreeSet::new();
+    let (mut work, mut seen) = (vec![factor], HashSet::new());
+    while let Some(v) = work.pop() {
+        if !seen.insert(v) {
+            continue;
         }
-        Op::Unary(_) | Op::Cast | Op::Binary(_) | Op::Select => graph
-            .operands(factor)
-            .iter()
-            .flat_map(|o| axes_of(graph, *o, rank))
-            .collect(),
-        Op::Const(_) => BTreeSet::new(),
-        _ => (0..rank).collect(),
+        match graph.op(v) {
+            Op::View(map) => {
+                let own: Vec<Lin> = (0..rank).map(Lin::axis).collect();
+                let sizes = graph.ty(v).sizes();
+                let coords: Vec<Lin> = map.iter().map(|e| Lin::of(e, &own, &sizes)).collect();
+                axes.extend((0..rank).filter(|a| coords.iter().any(|c| c.uses(*a))));
+            }
+            Op::Unary(_) | Op::Cast | Op::Binary(_) | Op::Select => work.extend(graph.operands(v)),
+            Op::Const(_) => {}
+            _ => axes.extend(0..rank),
+        }
     }
+    axes
 }

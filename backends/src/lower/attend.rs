@@ -47,11 +47,9 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
             for (n, o) in streams.iter().enumerate() {
                 let (s, stride) = row(cx, f, *o, token);
                 let pages = cx.state_base(first + 2 + n);
-                f.call(
-                    &format!("{}_append_stream", kernel.name),
-                    &[s, stride, pages, position, count],
-                    None,
-                );
+                let width = f.i64(kernel.key_widths[n] as i64);
+                let name = format!("{}_append_stream", kernel.name);
+                f.call(&name, &[s, stride, pages, position, count, width], None);
             }
         });
     }

@@ -4,7 +4,7 @@ use super::{cx::Cx, elementwise};
 use crate::text::{Func, Scalar, Ty, Val};
 use seqc_ir::{Elem, Op, StateId, Value};
 use seqc_passes::index::{Lin, Stride, delinearise, linearise};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The value of a loop axis.
 #[derive(Clone, Copy)]
@@ -239,6 +239,12 @@ impl<'c, 'a> Emit<'c, 'a> {
         super::linear::evaluate(f, &self.space, at, None)
     }
 
+    /// Computes whatever `v` at `coords` needs and does not differ along axes from `first` on, in the current scope:
+    /// loops over those axes then find it done.
+    pub(super) fn hoist(&mut self, f: &mut Func, v: Value, coords: &Coords, first: usize) {
+        self.hoist_outside(f, v, coords, (first, &[]));
+    }
+
     /// [`Emit::hoist`] for the next value of a recurrence: stops at the previous values of `states`, which are not known yet.
     pub(super) fn hoist_outside(
         &mut self,
@@ -247,52 +253,52 @@ impl<'c, 'a> Emit<'c, 'a> {
         coords: &Coords,
         (first, states): (usize, &[StateId]),
     ) {
-        let graph = self.cx.graph();
-        if matches!(graph.op(v), Op::Prev(s) if states.contains(s)) {
-            return;
-        }
-        match graph.op(v) {
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast if self.differs(coords, first) => {
-                for o in graph.operands(v) {
-                    self.hoist_outside(f, o, coords, (first, states));
-                }
+        let mut work = vec![(v, coords.clone())];
+        let mut seen: HashSet<(Value, Coords)> = HashSet::new();
+        while let Some((v, coords)) = work.pop() {
+            let state = matches!(self.cx.graph().op(v), Op::Prev(s) if states.contains(s));
+            if state || !seen.insert((v, coords.clone())) || self.known(&(v, coords.clone())).is_some() {
+                continue;
             }
-            _ => self.hoist(f, v, coords, first),
+            if !self.differs(&coords, first) && !self.reads_state(v, states) {
+                self.value(f, v, &coords);
+            } else if !self.is_read(v) {
+                work.extend(self.hoisted_operands(v, &coords));
+            }
         }
+    }
+
+    /// What a value at `coords` is computed from, as far as it can be computed before the loops.
+    fn hoisted_operands(&self, v: Value, coords: &Coords) -> Vec<(Value, Coords)> {
+        let graph = self.cx.graph();
+        let operands = graph.operands(v).into_iter();
+        match graph.op(v) {
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => operands.map(|o| (o, coords.clone())).collect(),
+            Op::View(_) | Op::Reshape => {
+                let inner = self.through(v, coords);
+                operands.map(|o| (o, inner.clone())).collect()
+            }
+            // The axes of a reduction exist only inside of it; and reads are cheap.
+            _ => Vec::new(),
+        }
+    }
+
+    /// True when a value is computed from the previous value of one of `states`, not read from memory.
+    pub(super) fn reads_state(&self, v: Value, states: &[StateId]) -> bool {
+        let (mut work, mut seen) = (vec![v], HashSet::new());
+        while let Some(at) = work.pop() {
+            match self.cx.graph().op(at) {
+                Op::Prev(s) if states.contains(s) => return true,
+                Op::Prev(_) | Op::MatVec | Op::Attend(_) | Op::Delay { .. } => {}
+                _ if self.is_read(at) || !seen.insert(at) => {}
+                _ => work.extend(self.cx.graph().operands(at)),
+            }
+        }
+        false
     }
 
     fn differs(&self, coords: &Coords, first: usize) -> bool {
         coords.iter().any(|c| c.uses_any(&|a| a >= first))
-    }
-
-    /// Computes whatever `v` at `coords` needs and does not differ along axes from `first` on, in the current scope:
-    /// loops over those axes then find it done.
-    pub(super) fn hoist(&mut self, f: &mut Func, v: Value, coords: &Coords, first: usize) {
-        if self.known(&(v, coords.clone())).is_some() {
-            return;
-        }
-        if !self.differs(coords, first) {
-            self.value(f, v, coords);
-            return;
-        }
-        if self.is_read(v) {
-            return;
-        }
-        let graph = self.cx.graph();
-        let operands = graph.operands(v);
-        match graph.op(v) {
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
-                for o in operands {
-                    self.hoist(f, o, coords, first);
-                }
-            }
-            Op::View(_) | Op::Reshape => {
-                let inner = self.through(v, coords);
-                self.hoist(f, operands[0], &inner, first);
-            }
-            // The axes of a reduction exist only inside of it; and reads are cheap.
-            _ => {}
-        }
     }
 }
 

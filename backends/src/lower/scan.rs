@@ -13,6 +13,7 @@ use seqc_passes::{
     index::{Lin, Stride},
     plan::Scan,
 };
+use std::collections::HashSet;
 
 /// A reduction over the state's reduced axes that an output needs.
 #[derive(Clone)]
@@ -334,54 +335,43 @@ impl Writer<'_, '_> {
         let mut emit = Emit::new(self.cx, None);
         emit.space = space;
         emit.into = self.scan.outputs.iter().map(|nest| nest.into).collect();
-        for nest in &self.scan.outputs {
-            self.sums_below(&emit, nest.value, Emit::identity(self.kept()), &mut found);
+        let outputs = self
+            .scan
+            .outputs
+            .iter()
+            .map(|nest| (nest.value, Emit::identity(self.kept())));
+        let mut work: Vec<(Value, Coords)> = outputs.collect();
+        let mut seen = HashSet::new();
+        while let Some((v, coords)) = work.pop() {
+            if seen.insert((v, coords.clone())) {
+                work.extend(self.sums_at(&emit, v, coords, &mut found));
+            }
         }
         found
     }
 
-    fn sums_below(&self, emit: &Emit<'_, '_>, v: Value, coords: Coords, found: &mut Vec<Sum>) {
+    /// Notes `v` if it is a reduction of the state, else gives what it is computed from.
+    fn sums_at(&self, emit: &Emit<'_, '_>, v: Value, coords: Coords, found: &mut Vec<Sum>) -> Vec<(Value, Coords)> {
         let graph = self.cx.graph();
         let operands = graph.operands(v);
         if emit.is_read(v) {
-            return;
+            return Vec::new();
         }
         match graph.op(v) {
-            Op::Reduce { op, .. } if self.reads_state(emit, operands[0]) => {
-                let known = found.iter().any(|sum| sum.node == v && sum.coords == coords);
-                let sum = Sum {
+            Op::Reduce { op, .. } if emit.reads_state(operands[0], &self.scan.states) => {
+                found.push(Sum {
                     node: v,
                     coords,
                     op: *op,
                     over: operands[0],
-                };
-                found.extend((!known).then_some(sum));
+                });
+                Vec::new()
             }
             Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
-                for o in operands {
-                    self.sums_below(emit, o, coords.clone(), found);
-                }
+                operands.into_iter().map(|o| (o, coords.clone())).collect()
             }
-            Op::View(_) | Op::Reshape => {
-                let inner = emit.through(v, &coords);
-                self.sums_below(emit, operands[0], inner, found);
-            }
-            _ => {}
-        }
-    }
-
-    /// True when a value is computed from this scan's states.
-    fn reads_state(&self, emit: &Emit<'_, '_>, v: Value) -> bool {
-        match self.cx.graph().op(v) {
-            Op::Prev(s) => self.scan.states.contains(s),
-            Op::MatVec | Op::Attend(_) | Op::Delay { .. } => false,
-            _ if emit.is_read(v) => false,
-            _ => self
-                .cx
-                .graph()
-                .operands(v)
-                .into_iter()
-                .any(|o| self.reads_state(emit, o)),
+            Op::View(_) | Op::Reshape => vec![(operands[0], emit.through(v, &coords))],
+            _ => Vec::new(),
         }
     }
 }

@@ -62,6 +62,8 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
     let Op::Attend(spec) = graph.op(v) else {
         unreachable!("{v} is no attention")
     };
+    let (query, key) = operands[3..].split_at(spec.query_streams);
+    let widths = |streams: &[Value]| streams.iter().map(|o| graph.ty(*o).len()).collect();
     Attend {
         name: format!("{}_attend{}", layer.name, v.0),
         spec: (**spec).clone(),
@@ -69,10 +71,8 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
         groups: size(1, 0),
         key_dim: size(1, 1),
         value_dim: size(2, 1),
-        query_widths: operands[3..3 + spec.query_streams]
-            .iter()
-            .map(|o| graph.ty(*o).len())
-            .collect(),
+        query_widths: widths(query),
+        key_widths: widths(key),
         max_chunk: layer.max_chunk,
         lanes: layer.lanes,
     }
@@ -120,7 +120,10 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
             let (part, shape) = match n {
                 0 => ("k".to_owned(), vec![kernel.groups, kernel.key_dim]),
                 1 => ("v".to_owned(), vec![kernel.groups, kernel.value_dim]),
-                n => (format!("key{}", n - 2), Vec::new()),
+                n => {
+                    let width = Some(kernel.key_widths[n - 2]).filter(|w| *w > 1);
+                    (format!("key{}", n - 2), width.into_iter().collect())
+                }
             };
             let keep: Keep = kernel.keep();
             (

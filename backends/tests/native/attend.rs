@@ -74,10 +74,10 @@ fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("blocks", [6, 2, 16, 24]).predicate(blocks).tokens(400),
         case("documents", [6, 2, 16, 24])
             .predicate(binary(And, same_document.clone(), gate))
-            .streams(&[1], 2),
+            .streams(&[1], &[1, 1]),
         case("ring_streams", [6, 2, 16, 24])
             .predicate(binary(And, same_document, window(50.0)))
-            .streams(&[1], 1)
+            .streams(&[1], &[1])
             .tokens(900),
         case("per_head", [6, 2, 16, 24]).predicate(per_head).tokens(800),
         case("dilated", [6, 2, 16, 24]).predicate(dilated),
@@ -98,6 +98,9 @@ fn scores(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         binary(Mul, ScoreExpr::QueryStream(0), binary(Div, distance(), number(7.0))),
     );
     let with_key = binary(Add, slopes, ScoreExpr::KeyStream(0));
+    // A decay of each head from the key to the query, and one number of the key for all heads.
+    let decay = binary(Sub, ScoreExpr::QueryStream(0), ScoreExpr::KeyStream(1));
+    let forgetting = binary(Add, binary(Add, s(), decay), ScoreExpr::KeyStream(0));
     let unseen = ScoreExpr::Select(
         Box::new(binary(Eq, binary(Mod, ScoreExpr::KeyPos, number(5.0)), number(2.0))),
         Box::new(s()),
@@ -115,7 +118,19 @@ fn scores(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     vec![
         case("capped", [6, 2, 16, 24]).score(capped),
         case("alibi", [6, 2, 16, 24]).score(alibi),
-        case("streams", [6, 2, 16, 24]).score(with_key).streams(&[6], 1),
+        case("streams", [6, 2, 16, 24]).score(with_key).streams(&[6], &[1]),
+        case("forgetting", [6, 2, 16, 24])
+            .score(forgetting.clone())
+            .streams(&[6], &[1, 6]),
+        case("forgetting_window", [6, 2, 16, 24])
+            .score(forgetting)
+            .predicate(binary(
+                And,
+                window(50.0),
+                binary(Gt, ScoreExpr::KeyStream(1), number(-0.5)),
+            ))
+            .streams(&[6], &[1, 6])
+            .tokens(900),
         case("unseen", [6, 2, 16, 24]).score(unseen),
         case("near", [6, 2, 16, 24]).score(near),
     ]

@@ -11,6 +11,13 @@ use crate::{
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg, Span};
 use seqc_ir::{AttendSpec, BinaryOp, Elem, Normaliser, ScoreExpr, Value};
 
+/// Where a function of pairs reads a stream: at the key or at the query, all heads alike or each its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PairAt {
+    pub(super) key: bool,
+    pub(super) head: bool,
+}
+
 /// Options of `attend`.
 const OPTIONS: &[&str] = &["scale", "where", "score", "normalise", "causal"];
 
@@ -228,44 +235,42 @@ impl Cx<'_> {
         }
     }
 
-    /// A stream read at the query, at the key, or per head.
-    pub(super) fn pair_stream(&mut self, t: &Tensor, at: &ScoreExpr, span: Span) -> Val {
+    /// A stream read at the query or at the key, a scalar or one value per head.
+    pub(super) fn pair_stream(&mut self, t: &Tensor, at: PairAt, span: Span) -> Val {
         let dims = self.dims(t);
         let heads = self.pairs.as_ref().map_or(0, |p| p.heads);
-        let per_head = matches!(at, ScoreExpr::Head);
-        let fits = if per_head {
+        let fits = if at.head {
             dims.len() == 1 && dims[0].size == heads
         } else {
             dims.is_empty()
         };
         if !fits || !t.vars.is_empty() {
             let place = self.place(span);
-            let wants = if per_head {
+            let wants = if at.head {
                 format!("a vector over the {heads} heads")
             } else {
                 "a scalar stream".to_owned()
             };
             let d = Diagnostic::new("wrong-rank", place, format!("this must be {wants}"));
             let d = d.says(format!("this is {}", super::shape::shown(&dims)));
-            return self.report(if per_head {
+            return self.report(if at.head {
                 d
             } else {
-                d.help("name one entry above, `g = u[0]`; values per head that are known when weights are loaded are `w[head]`")
+                d.help("name one entry above, `g = u[0]`; a vector over heads is read as `g[head]` at the query, `g[j][head]` at the key")
             });
         }
         let truth = self.elem(t) == Elem::Bool;
         let t = if truth { self.cast(t, Elem::I64) } else { t.clone() };
         let elem = self.elem(&t);
-        let key = matches!(at, ScoreExpr::KeyPos);
         let Some(pairs) = &mut self.pairs else {
             return Val::Poison;
         };
-        let streams = if key { &mut pairs.key } else { &mut pairs.query };
+        let streams = if at.key { &mut pairs.key } else { &mut pairs.query };
         let n = streams.iter().position(|v| *v == t.v).unwrap_or_else(|| {
             streams.push(t.v);
             streams.len() - 1
         });
-        let expr = if key {
+        let expr = if at.key {
             ScoreExpr::KeyStream(n)
         } else {
             ScoreExpr::QueryStream(n)
@@ -283,7 +288,14 @@ impl Cx<'_> {
     /// A tensor used without an index: a scalar that is the same for all tokens.
     pub(super) fn stream_of_pair(&mut self, t: &Tensor, span: Span) -> Option<Score> {
         if self.dims(t).is_empty() && t.vars.is_empty() && self.is_load(t.v) {
-            return match self.pair_stream(t, &ScoreExpr::QueryPos, span) {
+            return match self.pair_stream(
+                t,
+                PairAt {
+                    key: false,
+                    head: false,
+                },
+                span,
+            ) {
                 Val::Score(score) => Some(score),
                 _ => None,
             };

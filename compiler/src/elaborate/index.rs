@@ -2,6 +2,7 @@
 
 use super::{
     affine,
+    attend::PairAt,
     cx::Cx,
     val::{Tensor, Val, Var},
 };
@@ -24,6 +25,9 @@ pub(super) enum At {
 impl Cx<'_> {
     /// `base[i, …]`
     pub(super) fn index(&mut self, base: &Expr, indices: &[Expr], span: Span) -> Val {
+        if let Some(pair) = self.head_of_pair(base, indices) {
+            return pair;
+        }
         let val = {
             let whole = std::mem::replace(&mut self.whole, false);
             let val = self.expr(base);
@@ -341,19 +345,49 @@ impl Cx<'_> {
 
     /// Inside `where` and `score`: a stream at the query or the key, or one value per head.
     fn pair_index(&mut self, val: &Val, base: &Expr, indices: &[Expr]) -> Option<Val> {
-        self.pairs.as_ref()?;
         let [index] = indices else { return None };
-        let ExprKind::Name(name) = &index.kind else { return None };
-        let frame = self.frames.last()?;
-        let (_, score) = frame.lambda.iter().rev().find(|(n, _)| n == name)?;
-        let expr = score.expr.clone();
-        Some(match (val, expr) {
-            (Val::Tensor(t), expr @ (ScoreExpr::QueryPos | ScoreExpr::KeyPos | ScoreExpr::Head)) => {
-                self.pair_stream(&t.clone(), &expr, base.span)
+        let at = match (val, self.pair_part(index)?) {
+            (Val::Tensor(_), ScoreExpr::QueryPos) => PairAt {
+                key: false,
+                head: false,
+            },
+            (Val::Tensor(_), ScoreExpr::KeyPos) => PairAt { key: true, head: false },
+            (Val::Tensor(_), ScoreExpr::Head) => PairAt { key: false, head: true },
+            (Val::Poison, _) => return Some(Val::Poison),
+            _ => {
+                let message = "streams are read at `i`, at `j` or at `head`";
+                return Some(self.error("bad-index", index.span, message));
             }
-            (Val::Poison, _) => Val::Poison,
-            _ => self.error("bad-index", index.span, "streams are read at `i`, at `j` or at `head`"),
-        })
+        };
+        let Val::Tensor(t) = val else { return None };
+        Some(self.pair_stream(t, at, base.span))
+    }
+
+    /// Inside `where` and `score`: `g[j][head]`, a stream over heads at the key, or `g[i][head]`, at the query.
+    fn head_of_pair(&mut self, base: &Expr, indices: &[Expr]) -> Option<Val> {
+        let ([head], ExprKind::Index { base: stream, indices }) = (indices, &base.kind) else {
+            return None;
+        };
+        let [at] = &indices[..] else { return None };
+        let key = match (self.pair_part(at)?, self.pair_part(head)?) {
+            (ScoreExpr::QueryPos, ScoreExpr::Head) => false,
+            (ScoreExpr::KeyPos, ScoreExpr::Head) => true,
+            _ => return None,
+        };
+        let val = self.expr(stream);
+        let t = self.tensor(&val, stream.span);
+        Some(t.map_or(Val::Poison, |t| {
+            self.pair_stream(&t, PairAt { key, head: true }, stream.span)
+        }))
+    }
+
+    /// What a name stands for among the parameters of `where` and `score`.
+    fn pair_part(&self, e: &Expr) -> Option<ScoreExpr> {
+        self.pairs.as_ref()?;
+        let ExprKind::Name(name) = &e.kind else { return None };
+        let lambda = &self.frames.last()?.lambda;
+        let (_, score) = lambda.iter().rev().find(|(n, _)| n == name)?;
+        Some(score.expr.clone())
     }
 }
 

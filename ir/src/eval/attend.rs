@@ -22,7 +22,7 @@ pub(super) struct Attend {
 pub(super) struct KeyRow {
     k: Data,
     v: Data,
-    streams: Vec<f64>,
+    streams: Vec<Data>,
 }
 
 /// One (query, key, head).
@@ -32,19 +32,16 @@ struct Pair<'a> {
     key: usize,
     head: usize,
     query_streams: &'a [Data],
-    key_streams: &'a [f64],
+    key_streams: &'a [Data],
 }
 
 impl Attend {
     /// What the operands of a token leave in the cache.
     pub(super) fn key_row(&self, operands: &[Data]) -> KeyRow {
-        let streams = operands[3 + self.spec.query_streams..]
-            .iter()
-            .map(|s| s.first().copied().unwrap_or(0.0));
         KeyRow {
             k: operands[1].clone(),
             v: operands[2].clone(),
-            streams: streams.collect(),
+            streams: operands[3 + self.spec.query_streams..].to_vec(),
         }
     }
 
@@ -116,17 +113,22 @@ impl Attend {
     }
 }
 
+/// The value of a stream for a head.
+fn of_head(stream: &[f64], head: usize) -> f64 {
+    match stream {
+        [scalar] => *scalar,
+        heads => heads[head],
+    }
+}
+
 fn evaluate(expr: &ScoreExpr, pair: &Pair<'_>) -> f64 {
     match expr {
         ScoreExpr::Score => pair.score,
         ScoreExpr::QueryPos => pair.query as f64,
         ScoreExpr::KeyPos => pair.key as f64,
         ScoreExpr::Head => pair.head as f64,
-        ScoreExpr::QueryStream(n) => match &pair.query_streams[*n][..] {
-            [scalar] => *scalar,
-            heads => heads[pair.head],
-        },
-        ScoreExpr::KeyStream(n) => pair.key_streams[*n],
+        ScoreExpr::QueryStream(n) => of_head(&pair.query_streams[*n], pair.head),
+        ScoreExpr::KeyStream(n) => of_head(&pair.key_streams[*n], pair.head),
         ScoreExpr::Const(c) => *c,
         ScoreExpr::Unary(op, x) => apply_unary(*op, evaluate(x, pair)),
         ScoreExpr::Binary(op, x, y) => apply_binary(*op, false, evaluate(x, pair), evaluate(y, pair)),

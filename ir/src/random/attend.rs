@@ -119,7 +119,7 @@ impl Generator {
     fn score(&mut self, streams: &mut Streams, heads: usize) -> Option<Expr> {
         use BinaryOp::*;
         let s = || Expr::Score;
-        Some(match self.rng.below(7) {
+        Some(match self.rng.below(8) {
             0 | 1 => return None,
             2 => {
                 let capped = unary(UnaryOp::Tanh, binary(Div, s(), Expr::Const(2.0)));
@@ -148,11 +148,20 @@ impl Generator {
                     Box::new(far),
                 )
             }
-            _ => {
+            6 => {
                 // A decay that the key brings along.
                 let sum = self.scalar_of_x();
                 streams.key.push(sum);
                 binary(Add, s(), Expr::KeyStream(streams.key.len() - 1))
+            }
+            _ => {
+                // A decay of each head from the key to the query.
+                let gate = self.projected(self.x, &[heads]);
+                streams.query.push(gate);
+                streams.key.push(gate);
+                let query = Expr::QueryStream(streams.query.len() - 1);
+                let key = Expr::KeyStream(streams.key.len() - 1);
+                binary(Add, s(), binary(Sub, query, key))
             }
         })
     }

@@ -20,15 +20,11 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
         "the scale is not finite".to_owned()
     });
     let (query, key) = types[3..].split_at(spec.query_streams);
-    for ty in query {
+    let streams = query.iter().map(|ty| ("query", ty));
+    for (what, ty) in streams.chain(key.iter().map(|ty| ("key", ty))) {
         let fits = ty.rank() == 0 || ty.sizes() == [*h];
         report.require(fits, 11, value, || {
-            format!("a query stream is {ty}, neither a scalar nor [{h}]")
-        });
-    }
-    for ty in key {
-        report.require(ty.rank() == 0, 11, value, || {
-            format!("a key stream is {ty}, not a scalar")
+            format!("a {what} stream is {ty}, neither a scalar nor [{h}]")
         });
     }
     for ty in &types[3..] {

@@ -155,7 +155,9 @@ impl Choose<'_> {
     }
 
     fn reads_params(&self, v: Value) -> bool {
-        matches!(self.graph.op(v), Op::Param(_)) || self.graph.operands(v).iter().any(|o| self.reads_params(*o))
+        any_below(self.graph, v, &|at| matches!(self.graph.op(at), Op::Param(_)), &|_| {
+            false
+        })
     }
 
     /// True for a strided part of something that is not repeated: contiguous it is read faster.
@@ -189,19 +191,8 @@ impl Choose<'_> {
 
     /// True for the first reduction over something that is computed from `inner`.
     fn reduces(&self, v: Value, inner: &HashSet<Value>) -> bool {
-        let mut work = self.graph.operands(v);
-        if !matches!(self.graph.op(v), Op::Reduce { .. }) {
-            return false;
-        }
-        while let Some(at) = work.pop() {
-            if inner.contains(&at) {
-                return true;
-            }
-            if !matches!(self.graph.op(at), Op::Reduce { .. } | Op::MatVec | Op::Attend(_)) {
-                work.extend(self.graph.operands(at));
-            }
-        }
-        false
+        let stops = |at: Value| at != v && matches!(self.graph.op(at), Op::Reduce { .. } | Op::MatVec | Op::Attend(_));
+        matches!(self.graph.op(v), Op::Reduce { .. }) && any_below(self.graph, v, &|at| inner.contains(&at), &stops)
     }
 
     /// Adds values that are cheaper stored than computed again wherever they are used.
@@ -268,4 +259,18 @@ impl Choose<'_> {
         }
         costs
     }
+}
+
+/// True when `test` holds for something that `v` is computed from, or for `v`; what `stop` holds for is not looked into.
+fn any_below(graph: &Graph, v: Value, test: &dyn Fn(Value) -> bool, stop: &dyn Fn(Value) -> bool) -> bool {
+    let (mut work, mut seen) = (vec![v], HashSet::new());
+    while let Some(at) = work.pop() {
+        if test(at) {
+            return true;
+        }
+        if !stop(at) && seen.insert(at) {
+            work.extend(graph.operands(at));
+        }
+    }
+    false
 }

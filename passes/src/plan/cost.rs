@@ -3,7 +3,7 @@
 use seqc_ir::{BinaryOp, Elem, Graph, Op, UnaryOp, Value};
 
 /// Cost of one result entry, without its operands.
-pub(super) fn of_entry(graph: &Graph, v: Value) -> f64 {
+pub fn of_entry(graph: &Graph, v: Value) -> f64 {
     match graph.op(v) {
         Op::Unary(op) => match op {
             UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Not | UnaryOp::Floor | UnaryOp::Round => 1.0,

@@ -18,6 +18,7 @@ mod units;
 mod wiring;
 
 pub use choose::native_params;
+pub use cost::of_entry as entry_cost;
 pub use inline::{Leaf, Walk};
 pub use memory::{Layout, layout};
 pub use wiring::{Row, row_of};

@@ -53,9 +53,10 @@ pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
     if module.has(&name) {
         return name;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64], None);
+    let params = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64];
+    let mut f = Func::new(&name, &params, None);
     let (s, stride, pages) = (f.param(0), f.param(1), f.param(2));
-    let (position, count) = (f.param(3), f.param(4));
+    let (position, count, width) = (f.param(3), f.param(4), f.param(5));
     let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
     f.for_each(zero, count, 1, |f, t| {
         let token = f.add(position, t);
@@ -63,10 +64,15 @@ pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
         let slot = attend.slot(f, page);
         let from = f.mul(t, stride);
         let from = f.gep(s, from, Scalar::F32);
-        let x = f.load(from, Ty::F32);
-        let page = row_at(f, pages, slot, PAGE);
-        let to = f.gep(page, column, Scalar::F32);
-        f.store(x, to);
+        let first = f.mul(slot, width);
+        f.for_each(zero, width, 1, |f, entry| {
+            let p = f.gep(from, entry, Scalar::F32);
+            let x = f.load(p, Ty::F32);
+            let row = f.add(first, entry);
+            let row = row_at(f, pages, row, PAGE);
+            let to = f.gep(row, column, Scalar::F32);
+            f.store(x, to);
+        });
     });
     module.add(f);
     name

@@ -38,6 +38,8 @@ pub struct Attend {
     pub value_dim: usize,
     /// Entries of each query stream: 1, or `H`.
     pub query_widths: Vec<usize>,
+    /// Entries of each key stream: 1, or `H`.
+    pub key_widths: Vec<usize>,
     /// Longest chunk.
     pub max_chunk: usize,
     /// `f32` lanes of a vector: 16 or 8.
@@ -58,12 +60,11 @@ impl Attend {
             pinned: ring.pinned,
             pages: ring.pages,
         };
-        let streams = vec![entry(4 * layout::PAGE); self.spec.key_streams];
-        [
-            vec![entry(self.key_page_bytes()), entry(self.value_page_bytes())],
-            streams,
-        ]
-        .concat()
+        let streams = self.key_widths.iter().map(|width| entry(4 * layout::PAGE * width));
+        [entry(self.key_page_bytes()), entry(self.value_page_bytes())]
+            .into_iter()
+            .chain(streams)
+            .collect()
     }
 
     /// Bytes of scratch for each thread, a multiple of 64.
@@ -79,7 +80,8 @@ impl Attend {
         append::rows(self, module)
     }
 
-    /// Adds `fn(s, s_stride, pages, position, count)`, the same for one key stream, called by one thread; returns its name.
+    /// Adds `fn(s, s_stride, pages, position, count, width)`, the same for one key stream of `width` entries, called by one
+    /// thread; returns its name.
     pub fn append_stream(&self, module: &mut Module) -> String {
         append::stream(self, module)
     }

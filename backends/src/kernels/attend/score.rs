@@ -301,7 +301,7 @@ struct Row {
     query: Val,
     head: Val,
     query_streams: Vec<Val>,
-    /// The page's entries of every key stream.
+    /// The page's entries of every key stream, those of the head where it has several.
     streams: Vec<Val>,
 }
 
@@ -329,12 +329,17 @@ impl Row {
             })
             .collect();
         let page = attend.slot(f, args.page);
-        let streams = (0..pages)
-            .map(|n| {
-                let pointer = slot(f, args.table, n, Ty::Ptr);
-                row_at(f, pointer, page, PAGE)
-            })
-            .collect();
+        let widths = attend.key_widths.iter().enumerate();
+        let streams = widths.map(|(n, width)| {
+            let pointer = slot(f, args.table, n, Ty::Ptr);
+            let pointer = row_at(f, pointer, page, width * PAGE);
+            if *width > 1 {
+                row_at(f, pointer, head, PAGE)
+            } else {
+                pointer
+            }
+        });
+        let streams = streams.collect();
         Row {
             query: f.add(args.position, token),
             head,

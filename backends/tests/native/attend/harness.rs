@@ -14,7 +14,7 @@ use seqc_ir::{
 use std::sync::Barrier;
 
 type Append = extern "C" fn(*const f32, i64, *const f32, i64, *mut f32, *mut f32, i64, i64, i64, i64);
-type Stream = extern "C" fn(*const f32, i64, *mut f32, i64, i64);
+type Stream = extern "C" fn(*const f32, i64, *mut f32, i64, i64, i64);
 type Run =
     extern "C" fn(*const f32, i64, *mut f32, i64, *const f32, *const f32, *const u64, i64, i64, *mut f32, i64, i64);
 type Split = extern "C" fn(
@@ -74,6 +74,7 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         key_dim,
         value_dim,
         query_widths: Vec::new(),
+        key_widths: Vec::new(),
         max_chunk: 40,
         lanes: target.width(),
     };
@@ -96,11 +97,12 @@ impl Case {
         self
     }
 
-    /// Widths of the query streams, and how many key streams.
-    pub(super) fn streams(mut self, widths: &[usize], keys: usize) -> Case {
+    /// Widths of the query streams and of the key streams.
+    pub(super) fn streams(mut self, widths: &[usize], keys: &[usize]) -> Case {
         self.attend.query_widths = widths.to_vec();
+        self.attend.key_widths = keys.to_vec();
         self.attend.spec.query_streams = widths.len();
-        self.attend.spec.key_streams = keys;
+        self.attend.spec.key_streams = keys.len();
         self
     }
 
@@ -142,7 +144,7 @@ pub(super) fn add(module: &mut Module, attend: &Attend, split: bool) {
     export(module, &append, &types);
     if attend.spec.key_streams > 0 {
         let stream = attend.append_stream(module);
-        export(module, &stream, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64]);
+        export(module, &stream, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64]);
     }
     if split {
         let run = attend.attend_split(module);
@@ -206,10 +208,10 @@ impl Operands {
             let values = (0..case.tokens * width).map(|n| if *width > 1 { random.float() } else { document(n) });
             rows.push(values.collect());
         }
-        for n in 0..a.spec.key_streams {
-            widths.push(1);
+        for (n, width) in a.key_widths.iter().enumerate() {
+            widths.push(*width);
             let documents = n == 0 && a.query_widths == [1];
-            let values = (0..case.tokens).map(|t| if documents { document(t) } else { random.float() });
+            let values = (0..case.tokens * width).map(|t| if documents { document(t) } else { random.float() });
             rows.push(values.collect());
         }
         Operands { widths, rows }
@@ -225,12 +227,8 @@ pub(super) fn expected(case: &Case, operands: &Operands) -> Vec<f64> {
         vec![a.groups, a.key_dim],
         vec![a.groups, a.value_dim],
     ];
-    shapes.extend(
-        a.query_widths
-            .iter()
-            .map(|w| if *w > 1 { vec![*w] } else { Vec::new() }),
-    );
-    shapes.extend(vec![Vec::new(); a.spec.key_streams]);
+    let streams = a.query_widths.iter().chain(&a.key_widths);
+    shapes.extend(streams.map(|w| if *w > 1 { vec![*w] } else { Vec::new() }));
     let inputs: Vec<_> = shapes
         .iter()
         .enumerate()
@@ -318,7 +316,8 @@ impl<'a> Session<'a> {
         let first = 3 + a.spec.query_streams;
         for n in 0..a.spec.key_streams {
             if let Some(stream) = self.kernel.stream {
-                stream(row(first + n), width(first + n), pages[2 + n], position, count);
+                let width = width(first + n);
+                stream(row(first + n), width, pages[2 + n], position, count, width);
             }
         }
         let mut table: Vec<u64> = pages[2..].iter().map(|p| *p as u64).collect();

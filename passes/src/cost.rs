@@ -1,0 +1,365 @@
+//! What one layer costs for a token: weights read, operations, steps, state, all closed forms in the context length.
+//!
+//! Everything is read off the graph and its plan. How long it takes is not known here: that is a matter of machines.
+
+use crate::{
+    keep::Keep,
+    plan::{Kernel, Matmul, Nest, Plan, entry_cost},
+};
+use seqc_ir::{AttendSpec, Graph, Op, ScoreExpr, Stage, StateId, Value};
+use std::collections::{HashMap, HashSet};
+
+/// What a softmax or another normaliser adds to a pair of query and key, in additions.
+const NORMALISE: f64 = 20.0;
+
+/// What a token reads of something that is there when weights are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The parameter; `None`: a tensor computed from parameters, in f32.
+    pub param: Option<usize>,
+    /// Entries that one token reads.
+    pub entries: usize,
+    /// Each token reads rows of its own, so that a chunk reads more of them.
+    pub rows: bool,
+}
+
+/// Work of nests in one kind of kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Work {
+    /// Arithmetic operations a token.
+    pub operations: f64,
+    /// The same weighted by what they take, in additions.
+    pub weight: f64,
+}
+
+impl Work {
+    fn add(&mut self, other: Work) {
+        self.operations += other.operations;
+        self.weight += other.weight;
+    }
+}
+
+/// An attention and its cache.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cache {
+    /// Arithmetic operations for one key that a query looks at, over all heads.
+    pub operations: f64,
+    /// The same weighted, in additions.
+    pub weight: f64,
+    /// Bytes kept for a token, and read for each key that a query looks at.
+    pub token_bytes: usize,
+    /// What is kept.
+    pub keep: Keep,
+    /// False: every query looks at the whole sequence.
+    pub causal: bool,
+}
+
+impl Cache {
+    /// Most keys that are kept, if there is a bound.
+    pub fn limit(&self) -> Option<u64> {
+        self.keep
+            .distance
+            .map(|distance| distance.saturating_add(self.keep.first))
+    }
+
+    /// Keys that are kept, and looked at, when `context` tokens have been read.
+    pub fn keys(&self, context: f64) -> f64 {
+        match self.limit() {
+            Some(limit) => context.min(limit as f64),
+            None => context,
+        }
+    }
+
+    /// Mean of [`Cache::keys`] over the tokens of a prompt that has `context` of them.
+    pub fn mean_keys(&self, context: f64) -> f64 {
+        if !self.causal {
+            return context;
+        }
+        let limit = self.limit().map_or(context, |limit| context.min(limit as f64));
+        // Up to the limit the number grows from token to token, then it stays.
+        limit - limit * limit / (2.0 * context.max(1.0))
+    }
+}
+
+/// Cost of one layer graph.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Entries of all parameters.
+    pub parameters: usize,
+    /// What a token reads of weights and what was computed from them.
+    pub reads: Vec<Read>,
+    /// Multiplications, each with an addition, in products with matrices.
+    pub products: f64,
+    /// Loops over entries, each token for itself.
+    pub entries: Work,
+    /// Recurrences that run entry by entry.
+    pub scans: Work,
+    /// Recurrences that run head by head or one token after another.
+    pub loops: Work,
+    /// Kernels that run once for a chunk.
+    pub steps: usize,
+    /// Kernels that run once for every token of a chunk.
+    pub token_steps: usize,
+    /// Bytes of state that do not depend on the context length: recurrences, and rows of earlier tokens.
+    pub state_bytes: usize,
+    /// Attentions.
+    pub caches: Vec<Cache>,
+}
+
+impl Cost {
+    /// Bytes of state after `context` tokens.
+    pub fn state_at(&self, context: f64) -> f64 {
+        let kept = |cache: &Cache| cache.token_bytes as f64 * cache.keys(context);
+        self.state_bytes as f64 + self.caches.iter().map(kept).sum::<f64>()
+    }
+
+    /// Operations of a token beside attention: a product counts two for each multiplication.
+    pub fn fixed_operations(&self) -> f64 {
+        2.0 * self.products + self.entries.operations + self.scans.operations + self.loops.operations
+    }
+
+    /// Operations of the token at position `context`.
+    pub fn decode_operations(&self, context: f64) -> f64 {
+        let seen = |cache: &Cache| cache.operations * cache.keys(context);
+        self.fixed_operations() + self.caches.iter().map(seen).sum::<f64>()
+    }
+
+    /// Operations of a token of a prompt of `context` tokens, on average.
+    pub fn prefill_operations(&self, context: f64) -> f64 {
+        let seen = |cache: &Cache| cache.operations * cache.mean_keys(context);
+        self.fixed_operations() + self.caches.iter().map(seen).sum::<f64>()
+    }
+
+    /// Bytes of caches that the token at position `context` reads.
+    pub fn cache_bytes(&self, context: f64) -> f64 {
+        let read = |cache: &Cache| cache.token_bytes as f64 * cache.keys(context);
+        self.caches.iter().map(read).sum()
+    }
+}
+
+/// The cost of a layer graph that went through the passes.
+pub fn cost(graph: &Graph, plan: &Plan) -> Cost {
+    let mut counting = Counting {
+        graph,
+        plan,
+        order: graph.live_order(),
+        read: HashSet::new(),
+        cost: Cost::default(),
+    };
+    counting.cost.parameters = graph.params.iter().map(|p| p.ty.len()).sum();
+    counting.kernels(&plan.kernels, false);
+    counting.states();
+    counting.cost
+}
+
+struct Counting<'a> {
+    graph: &'a Graph,
+    plan: &'a Plan,
+    order: Vec<Value>,
+    read: HashSet<(Value, bool)>,
+    cost: Cost,
+}
+
+impl Counting<'_> {
+    fn kernels(&mut self, kernels: &[Kernel], each_token: bool) {
+        for kernel in kernels {
+            if !matches!(kernel, Kernel::Loop(_)) {
+                let steps = if each_token {
+                    &mut self.cost.token_steps
+                } else {
+                    &mut self.cost.steps
+                };
+                *steps += 1;
+            }
+            self.kernel(kernel, each_token);
+        }
+    }
+
+    fn kernel(&mut self, kernel: &Kernel, each_token: bool) {
+        match kernel {
+            Kernel::Products(products) => self.products(products),
+            Kernel::Tokens(nests) => {
+                let work = self.work(&roots(nests), &HashSet::new());
+                let place = if each_token {
+                    &mut self.cost.loops
+                } else {
+                    &mut self.cost.entries
+                };
+                place.add(work);
+            }
+            Kernel::Scan(scan) => {
+                let work = self.recurrent(&roots(&scan.outputs), &scan.states);
+                self.cost.scans.add(work);
+            }
+            Kernel::Heads { nests, states, .. } => {
+                let work = self.recurrent(&roots(nests), states);
+                self.cost.loops.add(work);
+            }
+            Kernel::Attend(v) => self.attend(*v),
+            Kernel::Loop(body) => self.kernels(body, true),
+            Kernel::Commit(states) => {
+                let moved = states.iter().map(|s| self.graph.states[s.0 as usize].ty.len() as f64);
+                self.cost.loops.weight += moved.sum::<f64>();
+            }
+        }
+    }
+
+    fn products(&mut self, products: &[Matmul]) {
+        for matmul in products {
+            for v in &matmul.products {
+                let w = self.graph.operands(*v)[0];
+                self.cost.products += self.graph.ty(w).len() as f64;
+                self.reads_matrix(w);
+            }
+            let work = self.work(&roots(&matmul.epilogue), &HashSet::new());
+            self.cost.entries.add(work);
+        }
+    }
+
+    fn reads_matrix(&mut self, w: Value) {
+        let mut at = w;
+        while matches!(self.graph.op(at), Op::Reshape) && !self.plan.is_stored(at) {
+            at = self.graph.operands(at)[0];
+        }
+        self.reads(at, false);
+    }
+
+    /// Notes that a token reads a load-stage value; tokens' own values stay in the nearest memory.
+    fn reads(&mut self, v: Value, rows: bool) {
+        if self.plan.stage(v) != Stage::Load || !self.read.insert((v, rows)) {
+            return;
+        }
+        let ty = self.graph.ty(v);
+        let param = match self.graph.op(v) {
+            Op::Param(n) => Some(*n),
+            _ => None,
+        };
+        let count = if rows { ty.dims.first().map_or(1, |d| d.size) } else { 1 };
+        self.cost.reads.push(Read {
+            param,
+            entries: ty.len() / count.max(1),
+            rows,
+        });
+    }
+
+    fn recurrent(&mut self, outputs: &[Value], states: &[StateId]) -> Work {
+        let nexts = states.iter().filter_map(|s| self.graph.states[s.0 as usize].next);
+        let all: Vec<Value> = outputs.iter().copied().chain(nexts).collect();
+        let inner = self.plan.recurrences.iter();
+        let inner = inner.filter(|r| r.states.iter().any(|s| states.contains(s)));
+        let inner: HashSet<Value> = inner.flat_map(|r| r.members.iter().copied()).collect();
+        self.work(&all, &inner)
+    }
+
+    /// Work of computing `roots` and what is inlined into them; values of `inner` are computed here even if stored.
+    fn work(&mut self, roots: &[Value], inner: &HashSet<Value>) -> Work {
+        let mut counts: HashMap<Value, f64> = HashMap::new();
+        for v in roots {
+            counts.insert(*v, self.graph.ty(*v).len() as f64);
+        }
+        let mut work = Work::default();
+        for i in (0..self.order.len()).rev() {
+            let v = self.order[i];
+            let Some(count) = counts.get(&v).copied() else { continue };
+            let computed = roots.contains(&v) || inner.contains(&v) || !self.plan.is_stored(v);
+            if !computed || matches!(self.graph.op(v), Op::Param(_)) {
+                self.reads(v, false);
+                continue;
+            }
+            work.add(self.entries_of(v, count));
+            self.pass_on(v, count, &mut counts);
+        }
+        work
+    }
+
+    fn entries_of(&self, v: Value, count: f64) -> Work {
+        let operations = match self.graph.op(v) {
+            Op::Unary(_) | Op::Binary(_) | Op::Select => count,
+            Op::Reduce { .. } => count * self.factor(v),
+            _ => 0.0,
+        };
+        Work {
+            operations,
+            weight: count * entry_cost(self.graph, v),
+        }
+    }
+
+    /// Counts the operands of a value that is computed `count` times.
+    fn pass_on(&mut self, v: Value, count: f64, counts: &mut HashMap<Value, f64>) {
+        let operands = self.graph.operands(v);
+        if let Op::Gather = self.graph.op(v) {
+            self.reads(operands[0], true);
+        }
+        let skip = match self.graph.op(v) {
+            Op::Gather => 1,
+            // What these read is stored.
+            Op::Delay { .. } | Op::MatVec | Op::Attend(_) => operands.len(),
+            _ => 0,
+        };
+        for o in &operands[skip..] {
+            let here = if let Op::Concat { .. } = self.graph.op(v) {
+                self.graph.ty(*o).len() as f64
+            } else {
+                count * self.factor(v)
+            };
+            let known = counts.entry(*o).or_default();
+            *known = known.max(here);
+        }
+    }
+
+    /// Operand entries read for one result entry.
+    fn factor(&self, v: Value) -> f64 {
+        match self.graph.op(v) {
+            Op::Reduce { .. } => {
+                let from = self.graph.ty(self.graph.operands(v)[0]).len();
+                from as f64 / self.graph.ty(v).len().max(1) as f64
+            }
+            _ => 1.0,
+        }
+    }
+
+    fn attend(&mut self, v: Value) {
+        let operands = self.graph.operands(v);
+        let Op::Attend(spec) = self.graph.op(v) else { return };
+        let size = |o: usize, axis: usize| self.graph.ty(operands[o]).dims[axis].size;
+        let (heads, groups) = (size(0, 0), size(1, 0));
+        let width = size(1, 1) + size(2, 1);
+        let streams: usize = operands[3 + spec.query_streams..]
+            .iter()
+            .map(|o| self.graph.ty(*o).len())
+            .sum();
+        let extra = score_operations(spec);
+        self.cost.caches.push(Cache {
+            operations: heads as f64 * (2.0 * width as f64 + 4.0 + extra),
+            weight: heads as f64 * (width as f64 + NORMALISE + extra),
+            token_bytes: 4 * (groups * width + streams),
+            keep: Keep::new(spec, heads),
+            causal: spec.causal,
+        });
+    }
+
+    fn states(&mut self) {
+        let states: usize = self.graph.states.iter().map(|s| s.ty.len() * 4).sum();
+        let history = self.plan.buffers.iter().map(|b| b.history * b.len * b.entry_bytes());
+        self.cost.state_bytes = states + history.sum::<usize>();
+    }
+}
+
+fn roots(nests: &[Nest]) -> Vec<Value> {
+    nests.iter().map(|nest| nest.value).collect()
+}
+
+fn score_operations(spec: &AttendSpec) -> f64 {
+    let of = |e: &Option<ScoreExpr>| e.as_ref().map_or(0.0, nodes);
+    of(&spec.predicate) + of(&spec.score)
+}
+
+/// Operations of an expression over pairs.
+fn nodes(e: &ScoreExpr) -> f64 {
+    match e {
+        ScoreExpr::Unary(_, x) => 1.0 + nodes(x),
+        ScoreExpr::Binary(_, x, y) => 1.0 + nodes(x) + nodes(y),
+        ScoreExpr::Select(c, x, y) => 1.0 + nodes(c) + nodes(x) + nodes(y),
+        _ => 0.0,
+    }
+}
