@@ -58,6 +58,7 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
             lane_axis(&scan),
             place(graph, &scan)
         ),
+        (None, Some(1)) => "one token after another, by one thread".to_owned(),
         (None, Some(heads)) => format!("{heads} heads side by side, each one token after another"),
         (None, None) => "one token after another, entries in parallel".to_owned(),
     };
@@ -85,8 +86,8 @@ fn heads_of(kernels: &[Kernel], recurrence: &Recurrence) -> Option<usize> {
 fn considered(recurrence: &Recurrence, heads: Option<usize>) -> &'static str {
     match (recurrence.elementwise, heads) {
         (true, _) => "fused scan, one token after another",
-        (false, Some(_)) => "heads side by side, one token after another",
-        (false, None) => "one token after another (no entry of the state can be computed without the others)",
+        (false, Some(heads)) if heads > 1 => "heads side by side, one token after another",
+        (false, _) => "one token after another (no entry of the state can be computed without the others)",
     }
 }
 
@@ -148,6 +149,7 @@ fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
         Kernel::Tokens(nests) => format!("{} loops over entries, token by token", nests.len()),
         Kernel::Scan(scan) => format!("a scan with {} results", scan.outputs.len()),
         Kernel::Attend(_) => "attention".to_owned(),
+        Kernel::Heads { heads: 1, nests, .. } => format!("{} loops over entries, one token after another", nests.len()),
         Kernel::Heads { heads, nests, .. } => format!(
             "{heads} heads side by side, each token by token ({} loops)",
             nests.len()

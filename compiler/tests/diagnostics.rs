@@ -197,6 +197,16 @@ fn more_cases() -> Vec<(&'static str, &'static str, String)> {
             "layer thing(x: [d]) -> [d] { f(x > 0) }\nfn f(t: int[d]) { t }\n".to_owned(),
         ),
         of(
+            "wrong-rank-key",
+            "wrong-rank",
+            "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, q; score (s, i, j) = s - x[j][head]))",
+        ),
+        of(
+            "wrong-rank-scalar",
+            "wrong-rank",
+            "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, q; score (s, i, j) = s - x[j]))",
+        ),
+        of(
             "bad-index-state",
             "bad-index",
             "  c = prev(c) + 1\n  y[d] = x[d] * x[c % 4]\n  y",

@@ -362,3 +362,29 @@ fn truth_values_are_remembered_and_passed() {
         vec![x.iter().filter(|v| **v > 0.0).count() as f64 + (t % 2) as f64]
     });
 }
+
+/// Streams over heads are read at the key and at the query.
+#[test]
+fn heads_have_decays_of_their_own() {
+    let body = "  q = reshape(x, 2, 2)\n  k = reshape(x, 2, 2)\n  dim h = 2\n  g[h] = x[2 * h]\n  c = prev(c) + g\n  \
+                flatten(attend(q, k, q; where (i, j) = g[j][head] > -2, score (s, i, j) = s + c[i][head] - c[j][head] + c[head] * 0))";
+    let gate = |n: usize, head: usize| ROWS[n].0[2 * head];
+    let kept = |n: usize, head: usize| (0..=n).map(|m| gate(m, head)).sum::<f64>();
+    let wanted: Vec<Vec<f64>> = (0..4_usize)
+        .map(|i| {
+            let mut out = Vec::new();
+            for head in 0..2 {
+                let part = |n: usize| [ROWS[n].0[2 * head], ROWS[n].0[2 * head + 1]];
+                let seen: Vec<usize> = (0..=i).filter(|j| gate(*j, head) > -2.0).collect();
+                let score = |j: usize| {
+                    let product = part(i)[0] * part(j)[0] + part(i)[1] * part(j)[1];
+                    (product + kept(i, head) - kept(j, head)).exp()
+                };
+                let total: f64 = seen.iter().map(|j| score(*j)).sum();
+                (0..2).for_each(|e| out.push(seen.iter().map(|j| score(*j) / total * part(*j)[e]).sum()));
+            }
+            out
+        })
+        .collect();
+    close("heads", &run("heads", body, &ROWS), &wanted);
+}

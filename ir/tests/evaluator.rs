@@ -167,6 +167,32 @@ fn softmax_scores_and_groups() {
 }
 
 #[test]
+fn key_streams_may_differ_between_heads() {
+    // Weights are what the key brings for each head, values its second entry.
+    let mut g = Graph::new("heads");
+    let x = g.add_input("x", Ty::f32(&[2]));
+    let q = g.constant(0.0, Ty::f32(&[2, 1]));
+    let k = g.constant(0.0, Ty::f32(&[1, 1]));
+    let v = g.view(x, dims(&[1, 1]), vec![IndexExpr::Const(1)]);
+    let spec = AttendSpec {
+        scale: 1.0,
+        predicate: None,
+        score: Some(ScoreExpr::KeyStream(0)),
+        normaliser: Normaliser::Sum,
+        causal: true,
+        query_streams: 0,
+        key_streams: 1,
+    };
+    let y = g.attend(spec, &[q, k, v, x]);
+    g.add_output("y", y);
+    // Head 0: (3 * 1 + 1 * 5) / 4; head 1: (1 * 1 + 5 * 5) / 6.
+    close(
+        &run(&g, &[], &[&[3.0, 1.0], &[1.0, 5.0]]),
+        &[&[1.0, 1.0], &[2.0, 26.0 / 6.0]],
+    );
+}
+
+#[test]
 fn sums_of_products_agree_with_the_plain_way() {
     // y[i] = sum(j, k: a[j, i] * b[(i * 2 + k) / 3] * c[k]), contracted, and through a Max-free detour.
     let mut g = Graph::new("contract");

@@ -128,7 +128,7 @@ fn laws_of_attention_are_checked() {
         ),
         (
             "key stream",
-            "attend(scale=1.0, score=add(s, k0), normalise=softmax, causal=true, query=0, key=1) %3, %4, %4, %0 : f32[4, 1]",
+            "attend(scale=1.0, score=add(s, k0), normalise=softmax, causal=true, query=0, key=1) %3, %4, %4, %3 : f32[4, 1]",
         ),
         (
             "query stream",

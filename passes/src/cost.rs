@@ -191,8 +191,9 @@ impl Counting<'_> {
                 let work = self.recurrent(&roots(&scan.outputs), &scan.states);
                 self.cost.scans.add(work);
             }
-            Kernel::Heads { nests, states, .. } => {
-                let work = self.recurrent(&roots(nests), states);
+            Kernel::Heads { nests, .. } => {
+                // Every definition that matters here has a row of its own.
+                let work = self.work(&roots(nests), &HashSet::new());
                 self.cost.loops.add(work);
             }
             Kernel::Attend(v) => self.attend(*v),

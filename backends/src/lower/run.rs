@@ -65,7 +65,10 @@ fn by_heads(cx: &Cx<'_>, f: &mut Func, (heads, nests, states): (usize, &[Nest], 
     f.for_each(lo, hi, 1, |f, head| {
         f.for_each(first, end, 1, |f, t| {
             for n in nests {
-                nest::at_head(cx, f, t, n, head);
+                match heads {
+                    1 => nest::nest(cx, f, Some(t), n, (None, false)),
+                    _ => nest::at_head(cx, f, t, n, head),
+                }
             }
             for s in states {
                 let state = &cx.graph().states[s.0 as usize];

@@ -205,7 +205,11 @@ impl Driver<'_> {
                 let from = table_entry(f, table, stream.0 as usize);
                 let to = table_entry(f, frame.outputs, *output);
                 let words = f.i64(words as i64);
-                let skip = f.mul(frame.from, words);
+                // Another result's rows begin at the first wanted token already.
+                let skip = match self.streams.places[stream.0 as usize] {
+                    Place::Output(_) => f.i64(0),
+                    Place::Arena(_) | Place::Input(_) => f.mul(frame.from, words),
+                };
                 let from = f.gep(from, skip, Scalar::F32);
                 let all = f.mul(wanted, words);
                 f.call("seqc_copy", &[from, to, all], None);

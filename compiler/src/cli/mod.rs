@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod compare;
 mod eval;
 mod import;
 mod inspect;
@@ -92,6 +93,10 @@ enum Verb {
     Inspect(inspect::InspectArgs),
     /// Say for every layer what was recognised and chosen
     Explain(inspect::ExplainArgs),
+    /// Say side by side what models cost: parameters, operations, bytes, state, time
+    Compare(compare::CompareArgs),
+    /// Measure this machine, for `compare`
+    Probe(compare::ProbeArgs),
     /// Write a model for a checkpoint
     Import(import::ImportArgs),
     /// Compile a model
@@ -130,6 +135,8 @@ pub fn run(args: &[OsString]) -> u8 {
         Verb::Schema => tools::schema(&mut session),
         Verb::Inspect(args) => inspect::inspect(&mut session, &args),
         Verb::Explain(args) => inspect::explain(&mut session, &args),
+        Verb::Compare(args) => compare::compare(&mut session, &args),
+        Verb::Probe(args) => compare::probe(&mut session, &args),
         Verb::Import(args) => import::import(&mut session, &args),
         Verb::Build(args) => build::build(&mut session, &args),
         Verb::Eval(args) => eval::eval(&mut session, &args),

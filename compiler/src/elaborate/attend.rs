@@ -262,15 +262,17 @@ impl Cx<'_> {
         let truth = self.elem(t) == Elem::Bool;
         let t = if truth { self.cast(t, Elem::I64) } else { t.clone() };
         let elem = self.elem(&t);
+        // What is the same for all tokens needs no place in the cache.
+        let key = at.key && !self.is_load(t.v);
         let Some(pairs) = &mut self.pairs else {
             return Val::Poison;
         };
-        let streams = if at.key { &mut pairs.key } else { &mut pairs.query };
+        let streams = if key { &mut pairs.key } else { &mut pairs.query };
         let n = streams.iter().position(|v| *v == t.v).unwrap_or_else(|| {
             streams.push(t.v);
             streams.len() - 1
         });
-        let expr = if at.key {
+        let expr = if key {
             ScoreExpr::KeyStream(n)
         } else {
             ScoreExpr::QueryStream(n)

@@ -6,8 +6,11 @@ use crate::index::Lin;
 use seqc_ir::{Graph, Op, StateId, Value};
 use std::collections::HashSet;
 
+/// Entries computed for a token of a loop below which sharing them between threads costs more than it brings.
+const SMALL: usize = 8192;
+
 /// The nests of a loop's body in order, and the number of heads, when every value has the heads as its first axis and
-/// reads what the loop computes at its own head only.
+/// reads what the loop computes at its own head only. A loop with little to do is one head.
 pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[StateId]) -> Option<(usize, Vec<Nest>)> {
     let mut nests = Vec::new();
     for kernel in body {
@@ -17,7 +20,7 @@ pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[St
         }
     }
     let written: HashSet<BufferId> = nests.iter().map(|nest| nest.into).collect();
-    let heads = graph.ty(nests.first()?.value).dims.first()?.size;
+    let heads = graph.ty(nests.first()?.value).dims.first().map_or(1, |d| d.size);
     let leads = |v: Value| graph.ty(v).dims.first().is_some_and(|d| d.size == heads);
     let apart = |nest: &Nest| {
         let inside = |leaf: &Leaf| match (plan.stored.get(&leaf.value), graph.op(leaf.value)) {
@@ -40,7 +43,18 @@ pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[St
             .first()
             .is_some_and(|d| d.size == heads)
     });
-    (heads > 1 && whole && nests.iter().all(apart)).then_some((heads, nests))
+    if heads > 1 && whole && nests.iter().all(apart) {
+        return Some((heads, nests));
+    }
+    (nests.iter().map(|nest| entries(graph, nest)).sum::<usize>() <= SMALL).then_some((1, nests))
+}
+
+/// Entries that a nest computes or adds up.
+fn entries(graph: &Graph, nest: &Nest) -> usize {
+    match graph.op(nest.value) {
+        Op::Reduce { .. } => graph.ty(graph.operands(nest.value)[0]).len(),
+        _ => graph.ty(nest.value).len(),
+    }
 }
 
 /// Reads of a nest: of its root, where that is stored elsewhere, else of its expression.

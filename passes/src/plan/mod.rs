@@ -116,7 +116,7 @@ pub enum Kernel {
     Attend(Value),
     /// A recurrence whose heads are independent: each goes through all tokens by itself.
     Heads {
-        /// Size of the first axis of everything computed here.
+        /// Size of the first axis of everything computed here; 1: everything is one head.
         heads: usize,
         /// What is computed for each token, in order.
         nests: Vec<Nest>,

@@ -1,0 +1,56 @@
+//! How long a token takes on a machine: each part of a model's cost at the rate that was measured for its kind.
+
+use super::{
+    profile::{Phase, Rates},
+    total::{Layer, Total},
+};
+
+/// Tokens that a program reads at once.
+pub const CHUNK: f64 = 256.0;
+
+/// Seconds for the token after `context` others, when tokens are generated one by one.
+pub fn decode(total: &Total, rates: &Rates, context: f64) -> f64 {
+    let footprint = total.token_bytes();
+    total.sum(|layer| decode_layer(layer, rates, (context, footprint)))
+}
+
+/// Seconds for one token of a layer; `footprint`: the bytes that the whole model reads for a token.
+pub fn decode_layer(layer: &Layer, rates: &Rates, (context, footprint): (f64, f64)) -> f64 {
+    let cost = &layer.cost;
+    let phase = &rates.decode;
+    let attended: f64 = cost.caches.iter().map(|c| c.weight * c.keys(context)).sum();
+    let steps = (cost.steps + cost.token_steps) as f64;
+    let weights = (layer.matrix_bytes + layer.row_bytes) / rates.read_rate(footprint);
+    weights + work(layer, phase) + attended / phase.attend + steps * rates.step
+}
+
+/// Seconds for a token of a prompt of `context` tokens, on average.
+pub fn prefill(total: &Total, rates: &Rates, context: f64) -> f64 {
+    let chunk = if total.causal { context.min(CHUNK) } else { context }.max(1.0);
+    let footprint = total.token_bytes();
+    total
+        .layers
+        .iter()
+        .map(|layer| {
+            let last = layer.tail as f64 * decode_layer(layer, rates, (context, footprint)) / context.max(1.0);
+            let every = (layer.calls - layer.tail) as f64;
+            every * prefill_layer(layer, rates, (context, chunk, footprint)) + last
+        })
+        .sum()
+}
+
+fn prefill_layer(layer: &Layer, rates: &Rates, (context, chunk, footprint): (f64, f64, f64)) -> f64 {
+    let cost = &layer.cost;
+    let phase = &rates.prefill;
+    let attended: f64 = cost.caches.iter().map(|c| c.weight * c.mean_keys(context)).sum();
+    let steps = cost.steps as f64 / chunk + cost.token_steps as f64;
+    let weights = layer.matrix_bytes / chunk / rates.read_rate(footprint);
+    let products = (2.0 * cost.products / rates.product).max(weights);
+    products + work(layer, phase) + attended / phase.attend + steps * rates.step
+}
+
+/// Seconds of the loops over entries and of the recurrences.
+fn work(layer: &Layer, phase: &Phase) -> f64 {
+    let cost = &layer.cost;
+    cost.entries.weight / phase.entries + cost.scans.weight / phase.scans + cost.loops.weight / phase.loops
+}

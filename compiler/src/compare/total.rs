@@ -1,0 +1,173 @@
+//! The cost of a whole model: its layers' costs and the bytes of the weights they read.
+
+use crate::model::Built;
+use seqc_abi::Store;
+use seqc_ir::{Call, Graph, Model};
+use seqc_passes::{
+    cost::{self, Cost, Read},
+    plan::{Plan, native_params},
+};
+use std::collections::HashSet;
+
+/// One kind of layer and how often the model runs it.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// The layer's name.
+    pub name: String,
+    /// How many of it the model has.
+    pub calls: usize,
+    /// How many of these come after everything that carries something from token to token: of a prompt they see only
+    /// the tokens whose outputs are wanted, the last one.
+    pub tail: usize,
+    /// What one of them costs.
+    pub cost: Cost,
+    /// Bytes of weights that every token reads.
+    pub matrix_bytes: f64,
+    /// Bytes of rows that each token picks.
+    pub row_bytes: f64,
+}
+
+/// What a model costs.
+#[derive(Clone, Debug)]
+pub struct Total {
+    /// The model's name.
+    pub name: String,
+    /// Distinct parameters.
+    pub parameters: usize,
+    /// Bytes they take.
+    pub weight_bytes: usize,
+    /// False: the model reads whole sequences and has no decoding step.
+    pub causal: bool,
+    /// Longest sequence, where the model says one.
+    pub max_context: Option<usize>,
+    /// Its layers by kind.
+    pub layers: Vec<Layer>,
+}
+
+impl Total {
+    /// Adds up the layers of a model.
+    pub fn new(built: &Built) -> Total {
+        let model = &built.model;
+        let plans: Vec<(Graph, Plan)> = model.kinds.iter().map(|kind| planned(&kind.graph)).collect();
+        let stateful = |call: &Call| {
+            let (graph, plan) = &plans[call.kind.0 as usize];
+            plan.is_stateful(graph)
+        };
+        let after = model.calls.iter().rposition(stateful).map_or(0, |n| n + 1);
+        let tail = if model.is_causal() { &model.calls[after..] } else { &[] };
+        let layers = plans.iter().zip(&model.kinds).enumerate().map(|(n, (planned, kind))| {
+            let of_kind = |calls: &[Call]| calls.iter().filter(|c| c.kind.0 as usize == n).count();
+            layer(planned, &kind.stores, (of_kind(&model.calls), of_kind(tail)))
+        });
+        let (parameters, weight_bytes) = distinct(model);
+        Total {
+            name: built.meta.name.clone(),
+            parameters,
+            weight_bytes,
+            causal: model.is_causal(),
+            max_context: built.meta.max_context,
+            layers: layers.collect(),
+        }
+    }
+
+    /// The sum over all layers of something that one layer has.
+    pub fn sum(&self, of: impl Fn(&Layer) -> f64) -> f64 {
+        self.layers.iter().map(|l| l.calls as f64 * of(l)).sum()
+    }
+
+    /// The same for a token of a prompt of `context` tokens, on average: what only the last token needs counts less.
+    pub fn prompt_sum(&self, context: f64, of: impl Fn(&Layer) -> f64) -> f64 {
+        let runs = |l: &Layer| (l.calls - l.tail) as f64 + l.tail as f64 / context.max(1.0);
+        self.layers.iter().map(|l| runs(l) * of(l)).sum()
+    }
+
+    /// Bytes of weights that a decoded token reads.
+    pub fn token_bytes(&self) -> f64 {
+        self.sum(|l| l.matrix_bytes + l.row_bytes)
+    }
+
+    /// Bytes of state after `context` tokens.
+    pub fn state_at(&self, context: f64) -> f64 {
+        self.sum(|l| l.cost.state_at(context))
+    }
+
+    /// The state in words: constant bytes, bytes a token, and how many tokens are kept.
+    pub fn state_form(&self) -> String {
+        let constant = self.sum(|l| l.cost.state_bytes as f64);
+        let mut terms: Vec<(Option<u64>, f64)> = Vec::new();
+        for layer in &self.layers {
+            for cache in &layer.cost.caches {
+                let bytes = (layer.calls * cache.token_bytes) as f64;
+                match terms.iter_mut().find(|(limit, _)| *limit == cache.limit()) {
+                    Some((_, sum)) => *sum += bytes,
+                    None => terms.push((cache.limit(), bytes)),
+                }
+            }
+        }
+        let mut words: Vec<String> = Vec::new();
+        if constant > 0.0 || terms.is_empty() {
+            words.push(format!("{constant}"));
+        }
+        words.extend(terms.iter().map(|(limit, bytes)| match limit {
+            Some(limit) => format!("{bytes} min(T, {limit})"),
+            None => format!("{bytes} T"),
+        }));
+        words.join(" + ")
+    }
+}
+
+fn planned(graph: &Graph) -> (Graph, Plan) {
+    let mut graph = graph.clone();
+    seqc_passes::optimise(&mut graph);
+    let plan = Plan::new(&graph);
+    (graph, plan)
+}
+
+fn layer((graph, plan): &(Graph, Plan), stores: &[String], (calls, tail): (usize, usize)) -> Layer {
+    let cost = cost::cost(graph, plan);
+    let native = native_params(graph);
+    let bytes = |rows: bool| -> f64 {
+        let reads = cost.reads.iter().filter(|r| r.rows == rows);
+        reads.map(|r| read_bytes(r, stores, &native)).sum()
+    };
+    Layer {
+        name: graph.name.clone(),
+        calls,
+        tail,
+        matrix_bytes: bytes(false),
+        row_bytes: bytes(true),
+        cost,
+    }
+}
+
+/// Bytes of a read: matrices and tables as they are stored, everything else as f32.
+fn read_bytes(read: &Read, stores: &[String], native: &[bool]) -> f64 {
+    let store = read
+        .param
+        .filter(|n| native.get(*n).copied().unwrap_or_default())
+        .and_then(|n| store_of(stores.get(n)?));
+    let store = store.unwrap_or(Store::F32);
+    read.entries as f64 / store.block() as f64 * store.block_bytes() as f64
+}
+
+fn store_of(name: &str) -> Option<Store> {
+    Store::ALL.iter().copied().find(|s| s.name() == name)
+}
+
+/// Distinct parameters and the bytes they take; tensors that several layers use count once.
+fn distinct(model: &Model) -> (usize, usize) {
+    let mut seen = HashSet::new();
+    let (mut elements, mut bytes) = (0_usize, 0_usize);
+    for call in &model.calls {
+        let kind = &model.kinds[call.kind.0 as usize];
+        for ((port, source), store) in kind.graph.params.iter().zip(&call.params).zip(&kind.stores) {
+            if !seen.insert(&source.tensors) {
+                continue;
+            }
+            let store = store_of(store).unwrap_or(Store::F32);
+            elements = elements.saturating_add(port.ty.len());
+            bytes = bytes.saturating_add(port.ty.len() / store.block() * store.block_bytes());
+        }
+    }
+    (elements, bytes)
+}
