@@ -71,7 +71,8 @@ fn build_runtime(here: &Path, out: &Path, form: &Form) -> Result<PathBuf, Box<dy
             println!("cargo:rerun-if-changed={source}");
         }
     }
-    let target_dir = out.join("runtime-target");
+    // One directory for lints, builds and tests, so that the runtime is compiled once.
+    let target_dir = out.ancestors().nth(4).unwrap_or(out).join("seqc-runtime");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(here.parent().unwrap_or(here));
     cargo.args([

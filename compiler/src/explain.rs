@@ -139,6 +139,9 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
             let name = if name.is_empty() { "a stream" } else { name };
             let _ = writeln!(out, "filter or delay: reads {name} {steps} tokens ago");
         }
+        Op::Window { taps, step } => {
+            let _ = writeln!(out, "filter: reads a stream at {taps} tokens, {step} apart");
+        }
         _ => {}
     }
 }

@@ -9,6 +9,7 @@ pub mod effective;
 pub mod elaborate;
 pub mod explain;
 pub mod import;
+pub mod initial;
 pub mod known;
 pub mod library;
 pub mod model;

@@ -73,6 +73,11 @@ impl Library {
         }
     }
 
+    /// Whether a file is none of the user's.
+    pub fn is_standard(&self, file: FileId) -> bool {
+        self.used.iter().all(|(id, _)| *id != file)
+    }
+
     /// Names of all definitions of a kind.
     pub fn names(&self, kind: DefKind) -> impl Iterator<Item = &str> {
         let used = self.used.iter().flat_map(|(_, defs)| defs.values());

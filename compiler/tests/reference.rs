@@ -105,7 +105,10 @@ fn mixer_difference(name: &str, found: impl Fn(&Path, &Path) -> Vec<f64>) -> f64
 fn mixers_give_their_known_answers() {
     for name in MIXERS {
         let off = mixer_difference(name, |model, known| {
-            let built = model::read(model, &mut Sources::default(), &ReadOptions::default());
+            let text = std::fs::read_to_string(model).unwrap_or_else(|e| panic!("{name}: {e}"));
+            // Sizes that no layer of the library speaks of, by names of its index variables.
+            let text = text.replace("sizes: {", "sizes: {i: 1, j: 1, k: 1, m: 1, c: 1, ");
+            let built = model::read_text(model, text, &mut Sources::default(), &ReadOptions::default());
             let built = built.unwrap_or_else(|d| panic!("{name}: {}", d[0].message));
             let rows = reference::file_rows(&built.model, known).unwrap_or_else(|e| panic!("{name}: {e}"));
             reference::run(&built, &rows)

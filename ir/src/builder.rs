@@ -164,6 +164,13 @@ impl Graph {
         self.add(Op::Delay { steps }, ty, &[x])
     }
 
+    /// The last `taps` values, `step` tokens apart, the oldest first.
+    pub fn window(&mut self, x: Value, taps: usize, step: usize) -> Value {
+        let mut ty = self.ty(x).clone();
+        ty.dims.insert(0, Dim::new("", taps));
+        self.add(Op::Window { taps, step }, ty, &[x])
+    }
+
     /// Attention; `operands` are `q`, `k`, `v`, the query streams, the key streams. Result `[H, F]`.
     pub fn attend(&mut self, spec: AttendSpec, operands: &[Value]) -> Value {
         let dim = |slot: usize, axis: usize| operands.get(slot).and_then(|v| self.ty(*v).dims.get(axis)).cloned();

@@ -56,6 +56,14 @@ pub enum Op {
         /// How many tokens ago, at least 1.
         steps: usize,
     },
+    /// The last `taps` values of the operand, `step` tokens apart, the oldest first: `out[k, i…]` is its value
+    /// `(taps - 1 - k) * step` tokens ago; zeros before the first token.
+    Window {
+        /// How many, at least 1.
+        taps: usize,
+        /// Tokens from one to the next, at least 1.
+        step: usize,
+    },
     /// Attention over the tokens seen so far. Operands `q [H, E]`, `k [G, E]`, `v [G, F]` with `H` a
     /// multiple of `G` (query head `h` reads key head `h / (H / G)`), then the query streams, then the key
     /// streams of the spec. Result `[H, F]`:

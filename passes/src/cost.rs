@@ -102,6 +102,8 @@ pub struct Cost {
     pub token_steps: usize,
     /// Bytes of state that do not depend on the context length: recurrences, and rows of earlier tokens.
     pub state_bytes: usize,
+    /// Bytes of it that a token reads and writes.
+    pub moved_bytes: usize,
     /// Attentions.
     pub caches: Vec<Cache>,
 }
@@ -262,13 +264,8 @@ impl Counting<'_> {
         for i in (0..self.order.len()).rev() {
             let v = self.order[i];
             let Some(count) = counts.get(&v).copied() else { continue };
-            let computed = roots.contains(&v) || inner.contains(&v) || !self.plan.is_stored(v);
-            if !computed || matches!(self.graph.op(v), Op::Param(_)) {
-                self.reads(v, false);
-                continue;
-            }
             work.add(self.entries_of(v, count));
-            self.pass_on(v, count, &mut counts);
+            self.pass_on(v, count, (inner, &mut counts));
         }
         work
     }
@@ -286,7 +283,7 @@ impl Counting<'_> {
     }
 
     /// Counts the operands of a value that is computed `count` times.
-    fn pass_on(&mut self, v: Value, count: f64, counts: &mut HashMap<Value, f64>) {
+    fn pass_on(&mut self, v: Value, count: f64, (inner, counts): (&HashSet<Value>, &mut HashMap<Value, f64>)) {
         let operands = self.graph.operands(v);
         if let Op::Gather = self.graph.op(v) {
             self.reads(operands[0], true);
@@ -294,10 +291,15 @@ impl Counting<'_> {
         let skip = match self.graph.op(v) {
             Op::Gather => 1,
             // What these read is stored.
-            Op::Delay { .. } | Op::MatVec | Op::Attend(_) => operands.len(),
+            Op::Delay { .. } | Op::Window { .. } | Op::MatVec | Op::Attend(_) => operands.len(),
             _ => 0,
         };
         for o in &operands[skip..] {
+            let stored = self.plan.is_stored(*o) && !inner.contains(o);
+            if stored || matches!(self.graph.op(*o), Op::Param(_)) {
+                self.reads(*o, false);
+                continue;
+            }
             let here = if let Op::Concat { .. } = self.graph.op(v) {
                 self.graph.ty(*o).len() as f64
             } else {
@@ -342,7 +344,10 @@ impl Counting<'_> {
     fn states(&mut self) {
         let states: usize = self.graph.states.iter().map(|s| s.ty.len() * 4).sum();
         let history = self.plan.buffers.iter().map(|b| b.history * b.len * b.entry_bytes());
-        self.cost.state_bytes = states + history.sum::<usize>();
+        let history: usize = history.sum();
+        self.cost.state_bytes = states + history;
+        // A state is read and written; of earlier rows all are read and one is written.
+        self.cost.moved_bytes = 2 * states + history;
     }
 }
 

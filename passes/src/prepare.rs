@@ -1,7 +1,7 @@
 //! Puts a graph into the form that plans expect: reals beside attention, no delays of what never changes.
 //! Does not change what is computed; does not make anything faster.
 
-use seqc_ir::{BinaryOp, Elem, Graph, Op, Stage, Ty};
+use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, Stage, Ty, Value};
 
 /// Integer streams of attention become reals: caches hold nothing else. Exact up to 2^24.
 pub fn real_streams(graph: &mut Graph) {
@@ -19,23 +19,45 @@ pub fn real_streams(graph: &mut Graph) {
     }
 }
 
-/// A delayed load-stage value is itself from token `steps` on, and zeros before.
+/// A delayed load-stage value is itself from token `steps` on, and zeros before; so is each value of a window.
 pub fn delays_of_constants(graph: &mut Graph) {
     let stages = graph.stages();
     for v in graph.order() {
-        let Op::Delay { steps } = *graph.op(v) else { continue };
+        let (Op::Delay { .. } | Op::Window { .. }) = graph.op(v) else {
+            continue;
+        };
         let x = graph.operands(v)[0];
         if stages[x.0 as usize] != Stage::Load {
             continue;
         }
         let ty = graph.ty(v).clone();
-        let scalar = Ty::scalar(Elem::I64);
-        let position = graph.add(Op::Position, scalar.clone(), &[]);
-        let steps = graph.add(Op::Const(steps as f64), scalar, &[]);
-        let there = graph.add(Op::Binary(BinaryOp::Ge), Ty::scalar(Elem::Bool), &[position, steps]);
-        let there = graph.add(Op::View(Vec::new()), Ty::new(Elem::Bool, ty.dims.clone()), &[there]);
+        let lag = lag(graph, v);
+        let position = graph.add(Op::Position, Ty::scalar(Elem::I64), &[]);
+        let whole = Ty::new(Elem::I64, ty.dims.clone());
+        let position = graph.add(Op::View(Vec::new()), whole, &[position]);
+        let truth = Ty::new(Elem::Bool, ty.dims.clone());
+        let there = graph.add(Op::Binary(BinaryOp::Ge), truth, &[position, lag]);
+        let skip = ty.rank() - graph.ty(x).rank();
+        let axes = (skip..ty.rank()).map(IndexExpr::Axis).collect();
+        let x = graph.add(Op::View(axes), ty.clone(), &[x]);
         let zero = graph.add(Op::Const(0.0), ty.clone(), &[]);
         let new = graph.add(Op::Select, ty, &[there, x, zero]);
         graph.replace(v, new);
+    }
+}
+
+/// How many tokens ago each entry of a delay or window is of.
+fn lag(graph: &mut Graph, v: Value) -> Value {
+    let ty = Ty::new(Elem::I64, graph.ty(v).dims.clone());
+    let number = |graph: &mut Graph, n: usize| graph.add(Op::Const(n as f64), ty.clone(), &[]);
+    match *graph.op(v) {
+        Op::Window { taps, step } => {
+            let (last, step) = (number(graph, taps.saturating_sub(1)), number(graph, step));
+            let k = graph.add(Op::Iota { axis: 0 }, ty.clone(), &[]);
+            let ago = graph.add(Op::Binary(BinaryOp::Sub), ty.clone(), &[last, k]);
+            graph.add(Op::Binary(BinaryOp::Mul), ty.clone(), &[ago, step])
+        }
+        Op::Delay { steps } => number(graph, steps),
+        _ => number(graph, 0),
     }
 }

@@ -130,6 +130,7 @@ impl<'c, 'a> Emit<'c, 'a> {
         match graph.op(v) {
             Op::Param(_) | Op::Input(_) | Op::Prev(_) => self.read(f, v, coords, 0),
             Op::Delay { steps } => self.read(f, operands[0], coords, *steps),
+            Op::Window { taps, step } => self.read_window(f, operands[0], coords, (*taps, *step)),
             Op::Const(c) => constant(f, graph.ty(v).elem, *c),
             Op::Iota { axis } => self.index(f, &coords[*axis]),
             Op::Position => self.position(f),
@@ -289,7 +290,7 @@ impl<'c, 'a> Emit<'c, 'a> {
         while let Some(at) = work.pop() {
             match self.cx.graph().op(at) {
                 Op::Prev(s) if states.contains(s) => return true,
-                Op::Prev(_) | Op::MatVec | Op::Attend(_) | Op::Delay { .. } => {}
+                Op::Prev(_) | Op::MatVec | Op::Attend(_) | Op::Delay { .. } | Op::Window { .. } => {}
                 _ if self.is_read(at) || !seen.insert(at) => {}
                 _ => work.extend(self.cx.graph().operands(at)),
             }

@@ -35,6 +35,20 @@ impl Emit<'_, '_> {
         }
     }
 
+    /// Value `coords[0]` of a window over `v`: its rows lie one behind the other, the oldest first.
+    pub(super) fn read_window(&mut self, f: &mut Func, v: Value, coords: &Coords, (taps, step): (usize, usize)) -> Val {
+        let source = self.source(f, v, taps.saturating_sub(1) * step);
+        let row = (self.cx.graph().ty(v).len() * step) as i64;
+        let rest = coords[1..].iter().zip(&source.strides);
+        let at = rest.fold(coords[0].times(row), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let loaded = self.load_at(f, source.base, &at, scalar_of(source.elem));
+        if source.elem == Elem::Bool {
+            truth(f, loaded)
+        } else {
+            loaded
+        }
+    }
+
     fn source(&mut self, f: &mut Func, v: Value, delay: usize) -> Source {
         let (graph, plan) = (self.cx.graph(), self.cx.plan());
         let ty = graph.ty(v);

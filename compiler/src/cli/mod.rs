@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod eval;
 mod import;
+mod init;
 mod inspect;
 mod tools;
 
@@ -99,6 +100,8 @@ enum Verb {
     Probe(compare::ProbeArgs),
     /// Write a model for a checkpoint
     Import(import::ImportArgs),
+    /// Write random weights for a model
+    Init(init::InitArgs),
     /// Compile a model
     Build(build::BuildArgs),
     /// Compute a model with the reference evaluator in double precision
@@ -138,6 +141,7 @@ pub fn run(args: &[OsString]) -> u8 {
         Verb::Compare(args) => compare::compare(&mut session, &args),
         Verb::Probe(args) => compare::probe(&mut session, &args),
         Verb::Import(args) => import::import(&mut session, &args),
+        Verb::Init(args) => init::init(&mut session, &args),
         Verb::Build(args) => build::build(&mut session, &args),
         Verb::Eval(args) => eval::eval(&mut session, &args),
         Verb::Completions(args) => tools::completions::<Cli>(&args),

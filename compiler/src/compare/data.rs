@@ -23,7 +23,7 @@ pub(super) fn json(report: &Report) -> Value {
 
 fn model(row: &Row, report: &Report) -> Value {
     let total = &row.total;
-    let footprint = total.token_bytes();
+    let footprint = total.footprint();
     let context = row.points.last().map_or(1.0, |p| p.context as f64);
     let layers = total.layers.iter().map(|l| {
         let seconds = super::predict::decode_layer(l, &report.profile.all, (context, footprint));

@@ -2,7 +2,9 @@
 
 pub mod cross;
 mod data;
+mod html;
 pub mod measure;
+mod plot;
 pub mod predict;
 pub mod probe;
 pub mod profile;
@@ -40,7 +42,7 @@ pub fn written(report: &Report, format: Format) -> String {
         Format::Markdown => format!("{}\nTimes are predicted for {machine}.\n", join(Table::markdown)),
         Format::Json => format!("{:#}\n", data::json(report)),
         Format::Csv => data::csv(report),
-        Format::Html => tables::tables(report).iter().map(Table::html).collect(),
+        Format::Html => html::page(report),
     }
 }
 

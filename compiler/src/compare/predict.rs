@@ -10,24 +10,24 @@ pub const CHUNK: f64 = 256.0;
 
 /// Seconds for the token after `context` others, when tokens are generated one by one.
 pub fn decode(total: &Total, rates: &Rates, context: f64) -> f64 {
-    let footprint = total.token_bytes();
+    let footprint = total.footprint();
     total.sum(|layer| decode_layer(layer, rates, (context, footprint)))
 }
 
-/// Seconds for one token of a layer; `footprint`: the bytes that the whole model reads for a token.
+/// Seconds for one token of a layer; `footprint`: the bytes that the whole model moves for a token.
 pub fn decode_layer(layer: &Layer, rates: &Rates, (context, footprint): (f64, f64)) -> f64 {
     let cost = &layer.cost;
     let phase = &rates.decode;
     let attended: f64 = cost.caches.iter().map(|c| c.weight * c.keys(context)).sum();
     let steps = (cost.steps + cost.token_steps) as f64;
-    let weights = (layer.matrix_bytes + layer.row_bytes) / rates.read_rate(footprint);
-    weights + work(layer, phase) + attended / phase.attend + steps * rates.step
+    let moved = layer.matrix_bytes + layer.row_bytes + cost.moved_bytes as f64;
+    moved / rates.read_rate(footprint) + work(layer, phase) + attended / phase.attend + steps * rates.step
 }
 
 /// Seconds for a token of a prompt of `context` tokens, on average.
 pub fn prefill(total: &Total, rates: &Rates, context: f64) -> f64 {
     let chunk = if total.causal { context.min(CHUNK) } else { context }.max(1.0);
-    let footprint = total.token_bytes();
+    let footprint = total.footprint();
     total
         .layers
         .iter()

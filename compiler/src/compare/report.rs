@@ -27,7 +27,7 @@ pub struct Point {
     pub decode_operations: f64,
     /// Bytes of weights and caches that a token of a prompt reads.
     pub prefill_bytes: f64,
-    /// Bytes of weights and caches that the next token reads.
+    /// Bytes of weights, caches and state that the next token reads, and of state that it writes.
     pub decode_bytes: f64,
     /// Bytes of state.
     pub state: f64,
@@ -146,7 +146,7 @@ fn point(total: &Total, profile: &Profile, context: usize) -> Point {
         prefill_operations: total.prompt_sum(t, |l| l.cost.prefill_operations(t)),
         decode_operations: total.sum(|l| l.cost.decode_operations(t)),
         prefill_bytes: total.prompt_sum(t, |l| (l.matrix_bytes + mean(l)) / chunk + l.row_bytes),
-        decode_bytes: total.token_bytes() + total.sum(|l| l.cost.cache_bytes(t)),
+        decode_bytes: total.footprint() + total.sum(|l| l.cost.cache_bytes(t)),
         state: total.state_at(t),
         prefill: predict::prefill(total, &profile.all, t),
         decode: predict::decode(total, &profile.all, t),

@@ -86,6 +86,11 @@ impl Total {
         self.sum(|l| l.matrix_bytes + l.row_bytes)
     }
 
+    /// Bytes of weights and of constant state that a decoded token reads and writes.
+    pub fn footprint(&self) -> f64 {
+        self.token_bytes() + self.sum(|l| l.cost.moved_bytes as f64)
+    }
+
     /// Bytes of state after `context` tokens.
     pub fn state_at(&self, context: f64) -> f64 {
         self.sum(|l| l.cost.state_at(context))

@@ -44,7 +44,9 @@ pub(super) const NAMES: &[&str] = &[
 ];
 
 /// Most taps of a short filter.
-const MAX_TAPS: usize = 4096;
+const MAX_TAPS: usize = 1 << 16;
+/// Filters of at most so many taps are sums of delayed streams, longer ones sums over a window.
+const WRITTEN_OUT: usize = 8;
 
 impl Cx<'_> {
     /// A call of a built-in function.
@@ -368,6 +370,9 @@ impl Cx<'_> {
     fn filtered(&mut self, t: &Tensor, f: &Tensor, dilation: usize) -> Tensor {
         let channels = self.dims(t);
         let taps = self.dims(f)[channels.len()].size;
+        if taps > WRITTEN_OUT {
+            return self.windowed(t, f, (taps, dilation));
+        }
         let mut sum = None;
         for k in 0..taps {
             let mut map: Vec<IndexExpr> = (0..channels.len()).map(IndexExpr::Axis).collect();
@@ -384,5 +389,20 @@ impl Cx<'_> {
         }
         // A filter has at least one tap: no axis is empty.
         Tensor::over(sum.unwrap_or(t.v), t.vars.clone())
+    }
+
+    /// The same as one sum over a window of the stream, for filters of many taps.
+    fn windowed(&mut self, t: &Tensor, f: &Tensor, (taps, dilation): (usize, usize)) -> Tensor {
+        let (lead, channels) = (t.vars.len(), self.dims(t));
+        let window = self.graph.window(t.v, taps, dilation);
+        let mut dims = self.graph.ty(t.v).dims.clone();
+        let rank = dims.len();
+        dims.push(seqc_ir::Dim::new("", taps));
+        let past = [rank].into_iter().chain(0..rank).map(IndexExpr::Axis).collect();
+        let past = self.view(window, dims.clone(), past);
+        let own = (0..=channels.len()).map(|n| IndexExpr::Axis(lead + n)).collect();
+        let weight = self.view(f.v, dims, own);
+        let product = self.graph.product_of(weight, past);
+        Tensor::over(self.graph.reduce(seqc_ir::ReduceOp::Sum, product, 1), t.vars.clone())
     }
 }

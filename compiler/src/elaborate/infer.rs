@@ -29,7 +29,8 @@ pub(crate) fn children(e: &Expr) -> Vec<&Expr> {
 impl Cx<'_> {
     /// Name, size and origin of an index variable that is used in `body`.
     pub(super) fn var_info(&mut self, name: &Ident, body: &Expr) -> Option<VarInfo> {
-        if let Some((known, place)) = self.known_name(&name.text)
+        if !self.is_foreign(&name.text)
+            && let Some((known, place)) = self.known_name(&name.text)
             && let Some(size) = known.size().filter(|s| *s > 0)
         {
             return Some(VarInfo {
@@ -59,6 +60,12 @@ impl Cx<'_> {
                 None
             }
         }
+    }
+
+    /// Whether a name is none of a layer of the standard library: that a model has a size of this name is chance.
+    pub(super) fn is_foreign(&self, name: &str) -> bool {
+        let own = self.frames.last().is_some_and(|f| f.names.contains_key(name));
+        !own && self.request.library.is_standard(self.file())
     }
 
     /// Whether a name in an expression stands for something that has been reported.

@@ -182,7 +182,7 @@ impl Cx<'_> {
             Target::Indexed { vars, .. } => vars
                 .iter()
                 .map(|v| {
-                    let (known, _) = self.known_name(&v.text)?;
+                    let (known, _) = self.known_name(&v.text).filter(|_| !self.is_foreign(&v.text))?;
                     known
                         .size()
                         .filter(|s| *s > 0)

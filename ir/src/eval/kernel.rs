@@ -42,6 +42,7 @@ impl Kernel {
             | Kernel::Position
             | Kernel::Prev(_)
             | Kernel::Delay { .. }
+            | Kernel::Window { .. }
             | Kernel::Attend { .. } => Vec::new(),
         }
     }

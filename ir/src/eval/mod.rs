@@ -147,6 +147,12 @@ impl Memory {
             Kernel::Position => Arc::new(vec![self.position as f64]),
             Kernel::Prev(s) => self.states[*s].clone(),
             Kernel::Delay { slot, .. } => self.delays[*slot].front().cloned().unwrap_or_default(),
+            Kernel::Window { slot, taps, step } => {
+                let ring = &self.delays[*slot];
+                let now = get(values, item.operands[0]);
+                let rows = (0..*taps).map(|k| ring.get(k * step).unwrap_or(&now));
+                Arc::new(rows.flat_map(|row| row.to_vec()).collect())
+            }
             Kernel::Attend { cache, attend } => {
                 let operands = operands(values, item);
                 self.caches[*cache].push(attend.key_row(&operands));

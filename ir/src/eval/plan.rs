@@ -123,6 +123,11 @@ pub(super) enum Kernel {
         slot: usize,
         steps: usize,
     },
+    Window {
+        slot: usize,
+        taps: usize,
+        step: usize,
+    },
     Attend {
         cache: usize,
         attend: Attend,
@@ -288,6 +293,19 @@ impl Planner<'_> {
                 Kernel::Delay {
                     slot: self.delays.len() - 1,
                     steps: *steps,
+                }
+            }
+            Op::Window { taps, step } => {
+                let info = DelayInfo {
+                    steps: taps.saturating_sub(1) * step,
+                    len: sizes(0).iter().product(),
+                    operand: slot(operands[0]),
+                };
+                self.delays.push(info);
+                Kernel::Window {
+                    slot: self.delays.len() - 1,
+                    taps: *taps,
+                    step: *step,
                 }
             }
             Op::Attend(spec) => self.attend(spec, &sizes(0), &sizes(2)),

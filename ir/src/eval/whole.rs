@@ -103,6 +103,12 @@ impl<'a> Sequence<'a> {
             },
             Kernel::Delay { steps, .. } if t < *steps => zeros(),
             Kernel::Delay { steps, .. } => self.operand(item.operands[0], t - steps),
+            Kernel::Window { taps, step, .. } => {
+                let past = |k: usize| Some(self.operand(item.operands[0], t.checked_sub((taps - 1 - k) * step)?));
+                let len = item.len() / taps.max(&1);
+                let rows = (0..*taps).map(|k| past(k).unwrap_or_else(|| Arc::new(vec![0.0; len])));
+                Arc::new(rows.flat_map(|row| row.to_vec()).collect())
+            }
             Kernel::Attend { cache, attend } => {
                 let operands = |s: &Sequence<'_>, t| item.operands.iter().map(|o| s.operand(*o, t)).collect::<Vec<_>>();
                 let last = if attend.spec.causal { t } else { self.inputs.len() - 1 };

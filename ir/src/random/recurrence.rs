@@ -1,7 +1,7 @@
 //! Recurrences of every class, all of them contracting, and delays.
 
 use super::{Generator, SIZES};
-use crate::{BinaryOp, ReduceOp, StateId, Ty, UnaryOp, Value, dims};
+use crate::{BinaryOp, IndexExpr, ReduceOp, StateId, Ty, UnaryOp, Value, dims};
 
 impl Generator {
     /// A delayed value, or a short causal filter.
@@ -12,6 +12,9 @@ impl Generator {
             return self.graph.delay(x, steps);
         }
         let x = self.flat(x);
+        if self.rng.once_in(3) {
+            return self.long_filter(x);
+        }
         let n = self.graph.ty(x).len();
         let taps = 2 + self.rng.below(4);
         let w = self.param(&[n, taps], 1.0 / taps as f64);
@@ -26,6 +29,18 @@ impl Generator {
             sum = Some(sum.map_or(term, |s| self.graph.sum_of(s, term)));
         }
         sum.unwrap_or(x)
+    }
+
+    /// A filter of many taps, as one sum over a window.
+    fn long_filter(&mut self, x: Value) -> Value {
+        let n = self.graph.ty(x).len();
+        let (taps, step) = (1 + self.rng.below(24), 1 + self.rng.below(2));
+        let window = self.graph.window(x, taps, step);
+        let w = self.param(&[n, taps], 1.0 / taps as f64);
+        let across = vec![IndexExpr::Axis(1), IndexExpr::Axis(0)];
+        let past = self.graph.view(window, dims(&[n, taps]), across);
+        let product = self.graph.product_of(w, past);
+        self.graph.reduce(ReduceOp::Sum, product, 1)
     }
 
     /// One of the classes.

@@ -166,6 +166,14 @@ impl Parser {
             "delay" => Op::Delay {
                 steps: self.setting("steps")?,
             },
+            "window" => {
+                let taps = self.setting("taps")?;
+                self.expect(',')?;
+                Op::Window {
+                    taps,
+                    step: self.setting("step")?,
+                }
+            }
             "reduce" => {
                 let op = self.one_of("a reduction", ReduceOp::from_name)?;
                 self.expect(',')?;

@@ -103,6 +103,7 @@ impl Display for Op {
             Op::MatVec => f.write_str("matvec"),
             Op::Prev(state) => write!(f, "prev({state})"),
             Op::Delay { steps } => write!(f, "delay(steps={steps})"),
+            Op::Window { taps, step } => write!(f, "window(taps={taps}, step={step})"),
             Op::Attend(spec) => write!(f, "attend({spec})"),
         }
     }

@@ -7,7 +7,13 @@ use crate::{BinaryOp, Elem, Graph, Op, Stage, Ty, UnaryOp, Value};
 pub(super) fn arity(op: &Op) -> (usize, usize) {
     match op {
         Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_) => (0, 0),
-        Op::Unary(_) | Op::Cast | Op::View(_) | Op::Reshape | Op::Reduce { .. } | Op::Delay { .. } => (1, 1),
+        Op::Unary(_)
+        | Op::Cast
+        | Op::View(_)
+        | Op::Reshape
+        | Op::Reduce { .. }
+        | Op::Delay { .. }
+        | Op::Window { .. } => (1, 1),
         Op::Binary(_) | Op::Gather | Op::MatVec => (2, 2),
         Op::Select => (3, 3),
         Op::Concat { .. } => (1, usize::MAX),
@@ -66,6 +72,16 @@ pub(super) fn check(report: &mut Report<'_>, stages: &[Stage], value: Value) {
             same_shape(report, value, &types);
             let fits = (1..=MAX_DELAY).contains(steps);
             report.require(fits, 9, value, || format!("a delay is 1 to {MAX_DELAY} tokens"));
+        }
+        Op::Window { taps, step } => {
+            same_elem(report, value, &types);
+            let sizes = [&[*taps][..], &types[0].sizes()[..]].concat();
+            shape(report, value, &sizes);
+            let reach = taps.checked_sub(1).and_then(|n| n.checked_mul(*step));
+            let fits = *taps > 0 && *step > 0 && reach.is_some_and(|reach| reach <= MAX_DELAY);
+            report.require(fits, 9, value, || {
+                format!("a window has one value or more and reaches {MAX_DELAY} tokens back at most")
+            });
         }
         Op::Attend(spec) => attend::check(report, value, spec, &types),
     }

@@ -103,7 +103,7 @@ impl Choose<'_> {
             Op::Concat { .. } => {
                 forced.insert(v);
             }
-            Op::Delay { .. } => {
+            Op::Delay { .. } | Op::Window { .. } => {
                 forced.insert(operands[0]);
             }
             Op::Gather if matches!(self.graph.op(operands[0]), Op::Param(_)) => {
@@ -225,7 +225,10 @@ impl Choose<'_> {
 
     /// Views and reshapes are free: what they read may be stored, they are not.
     fn is_index(&self, v: Value) -> bool {
-        matches!(self.graph.op(v), Op::View(_) | Op::Reshape | Op::Delay { .. })
+        matches!(
+            self.graph.op(v),
+            Op::View(_) | Op::Reshape | Op::Delay { .. } | Op::Window { .. }
+        )
     }
 
     /// Operand entries read for one result entry.

@@ -107,6 +107,19 @@ impl Walk<'_> {
                 delay: *steps,
                 table: false,
             }),
+            Op::Window { taps, step } => {
+                // The oldest value stands for all that are past; the newest is of this token.
+                let delays = [taps.saturating_sub(1) * step, 0];
+                for delay in &delays[usize::from(delays[0] == 0)..] {
+                    found.push(Leaf {
+                        value: operands[0],
+                        coords: coords[1..].to_vec(),
+                        axes: axes.clone(),
+                        delay: *delay,
+                        table: false,
+                    });
+                }
+            }
             Op::Concat { .. } | Op::MatVec | Op::Attend(_) => found.push(Leaf {
                 value: v,
                 coords,

@@ -103,10 +103,15 @@ impl<'a> Attempt<'a> {
 
     pub(super) fn add_histories(&mut self, order: &[Value]) {
         for v in order {
-            if let Op::Delay { steps } = self.graph.op(*v) {
+            let steps = match self.graph.op(*v) {
+                Op::Delay { steps } => Some(*steps),
+                Op::Window { taps, step } => Some(taps.saturating_sub(1) * step),
+                _ => None,
+            };
+            if let Some(steps) = steps {
                 let source = self.plan.stored[&self.graph.operands(*v)[0]];
                 let history = &mut self.plan.buffers[source.0].history;
-                *history = (*history).max(*steps);
+                *history = (*history).max(steps);
             }
         }
     }

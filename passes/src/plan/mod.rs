@@ -12,6 +12,7 @@ mod heads;
 mod inline;
 mod items;
 mod memory;
+mod relayout;
 mod scan;
 mod schedule;
 mod units;

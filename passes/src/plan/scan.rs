@@ -1,11 +1,11 @@
 //! Says whether a recurrence can run as a fused scan, and along which axes.
 
 use super::{
-    Kernel, Nest, Plan, Scan,
+    Kernel, Nest, Scan,
     inline::{Leaf, Walk},
 };
 use crate::{index::Lin, recurrence::Recurrence};
-use seqc_ir::{Graph, Op, Stage, Value};
+use seqc_ir::{Graph, Op, Value};
 use std::collections::HashSet;
 
 /// How a recurrence is lowered; tried in this order.
@@ -116,43 +116,4 @@ pub(super) fn all(kernels: &[Kernel]) -> Vec<Scan> {
         }
     });
     scans.collect()
-}
-
-/// Load-stage tensors that a scan reads with a stride along its vector lanes, and the order of axes that would make
-/// them contiguous there.
-pub(super) fn strided_constants(graph: &Graph, plan: &Plan, scan: &Scan) -> Vec<(Value, Vec<usize>)> {
-    let inside = |v: Value| matches!(graph.op(v), Op::Prev(s) if scan.states.contains(s));
-    let stop = |v: Value| plan.is_stored(v) || inside(v);
-    let walk = Walk { graph, stop: &stop };
-    let mut found: Vec<(Value, Vec<usize>)> = Vec::new();
-    // Place of each axis of an expression's space in the scan's loops: kept axes but the last, reduced ones, lanes.
-    let depth = |i: usize| if i + 1 == scan.kept.len() { usize::MAX } else { i };
-    let of_state = |axis: usize| {
-        let all: Vec<usize> = scan.kept.iter().chain(&scan.reduced).copied().collect();
-        all.iter().position(|a| *a == axis).map_or(axis, depth)
-    };
-    let mut note = |leaf: Leaf, place: &dyn Fn(usize) -> usize| {
-        let constant = plan.stage(leaf.value) == Stage::Load && !leaf.table;
-        let axes: Option<Vec<usize>> = leaf.coords.iter().map(Lin::as_axis).collect();
-        let Some(axes) = axes.filter(|_| constant) else { return };
-        let lanes_at = axes.iter().position(|a| place(*a) == usize::MAX);
-        let distinct: HashSet<usize> = axes.iter().copied().collect();
-        if lanes_at.is_none_or(|at| at + 1 == axes.len())
-            || distinct.len() != axes.len()
-            || found.iter().any(|f| f.0 == leaf.value)
-        {
-            return;
-        }
-        let mut order: Vec<usize> = (0..axes.len()).collect();
-        order.sort_by_key(|a| place(axes[*a]));
-        found.push((leaf.value, order));
-    };
-    let nexts = scan.states.iter().filter_map(|s| graph.states[s.0 as usize].next);
-    for leaf in nexts.flat_map(|v| walk.leaves(v)) {
-        note(leaf, &of_state);
-    }
-    for leaf in scan.outputs.iter().flat_map(|nest| walk.leaves(nest.value)) {
-        note(leaf, &depth);
-    }
-    found
 }

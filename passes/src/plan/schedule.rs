@@ -1,12 +1,6 @@
 //! From stored values to kernels in order: what runs together, and what waits for what.
 
-use super::{
-    Nest, Plan, Rows,
-    choose::Choose,
-    epilogue, heads,
-    items::Attempt,
-    scan::{self, Mode},
-};
+use super::{Plan, Rows, choose::Choose, epilogue, heads, items::Attempt, scan::Mode};
 use crate::recurrence::{Recurrence, recurrences};
 use seqc_ir::Graph;
 
@@ -60,7 +54,7 @@ impl Attempt<'_> {
         let all: Vec<usize> = (0..units.len()).collect();
         let kernels = self.arrange(&units, &all)?;
         self.plan.kernels = epilogue::fuse(self.graph, &self.plan, kernels);
-        self.lay_out_scans();
+        self.lay_out();
         let kernels = self.plan.kernels.iter();
         let placed: Vec<_> = kernels
             .flat_map(|kernel| heads::in_place(self.graph, &self.plan, kernel))
@@ -87,40 +81,6 @@ impl Attempt<'_> {
                 {
                     buffer.rows = Rows::Single;
                 }
-            }
-        }
-    }
-
-    /// Chooses the order of axes in memory for scanned states and for what scans read of the load stage.
-    fn lay_out_scans(&mut self) {
-        let scans: Vec<super::Scan> = scan::all(&self.plan.kernels);
-        for scan in scans {
-            let Some((lane, outer)) = scan.kept.split_last() else {
-                continue;
-            };
-            let order: Vec<usize> = outer.iter().chain(&scan.reduced).chain([lane]).copied().collect();
-            for s in &scan.states {
-                self.plan.state_axes[s.0 as usize] = order.clone();
-            }
-            for (value, axes) in scan::strided_constants(self.graph, &self.plan, &scan) {
-                let id = match self.plan.stored.get(&value) {
-                    Some(id) => *id,
-                    None => {
-                        let id = self.new_buffer(value, Rows::Load);
-                        self.plan.stored.insert(value, id);
-                        self.plan.load.insert(
-                            0,
-                            Nest {
-                                value,
-                                into: id,
-                                shift: None,
-                            },
-                        );
-                        id
-                    }
-                };
-                let sizes = self.graph.ty(value).sizes();
-                self.plan.buffers[id.0].strides = super::strides(&sizes, &axes);
             }
         }
     }

@@ -1,0 +1,34 @@
+//! `seqc init`: random weights for a model, as a checkpoint.
+
+use super::{ModelArgs, OK, Session};
+use crate::initial;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The model
+    file: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The same seed gives the same weights
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// The safetensors file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub(crate) fn init(session: &mut Session, args: &InitArgs) -> u8 {
+    let built = match session.model(&args.file, &args.model) {
+        Ok(built) => built,
+        Err(status) => return status,
+    };
+    match initial::write(&built.model, args.seed, &args.output) {
+        Ok(count) => {
+            session.say(&format!("wrote {count} tensors to {}", args.output.display()));
+            OK
+        }
+        Err(e) => session.fail("write", format!("{}: {e}", args.output.display())),
+    }
+}

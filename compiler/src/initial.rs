@@ -1,0 +1,166 @@
+//! Random weights of a model as a safetensors file: the values that `weights: {random: N}` gives.
+
+use crate::random;
+use seqc_abi::Store;
+use seqc_ir::Model;
+use seqc_passes::plan::native_params;
+use serde_json::{Map, json};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
+
+/// One tensor of the file: a parameter, or one of those that it is stacked from.
+struct Tensor {
+    name: String,
+    shape: Vec<usize>,
+    store: Store,
+    /// The parameter's first tensor and shape, which its values follow from.
+    key: (String, Vec<usize>),
+    /// Which part of the parameter.
+    part: usize,
+}
+
+impl Tensor {
+    fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn bytes(&self) -> usize {
+        self.len() * self.store.block_bytes()
+    }
+}
+
+/// Writes all tensors of a model; gives their number.
+pub fn write(model: &Model, seed: u64, path: &Path) -> Result<usize, String> {
+    let tensors = tensors(model)?;
+    let file = File::create(path).map_err(|e| e.to_string())?;
+    let mut out = BufWriter::new(file);
+    let written = header(&tensors, &mut out).and_then(|()| elements(&tensors, seed, &mut out));
+    written.and_then(|()| out.flush()).map_err(|e| e.to_string())?;
+    Ok(tensors.len())
+}
+
+/// Each tensor once, in the order of the layers.
+fn tensors(model: &Model) -> Result<Vec<Tensor>, String> {
+    let mut all: Vec<Tensor> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let natives: Vec<Vec<bool>> = model.kinds.iter().map(|k| natives(&k.graph)).collect();
+    for call in &model.calls {
+        let n = call.kind.0 as usize;
+        let kind = &model.kinds[n];
+        for (p, (port, source)) in kind.graph.params.iter().zip(&call.params).enumerate() {
+            let native = natives[n].get(p).copied().unwrap_or_default();
+            let store = kind.stores.get(p).filter(|_| native).and_then(|name| store_of(name));
+            for tensor in parts(&port.ty.sizes(), &source.tensors, store.unwrap_or(Store::F32)) {
+                add(tensor, &mut all, &mut places)?;
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What is read as a matrix keeps its type; everything else becomes f32 when it is read.
+fn natives(graph: &seqc_ir::Graph) -> Vec<bool> {
+    let mut graph = graph.clone();
+    seqc_passes::optimise(&mut graph);
+    native_params(&graph)
+}
+
+fn store_of(name: &str) -> Option<Store> {
+    Store::ALL.iter().copied().find(|s| s.name() == name)
+}
+
+fn parts(shape: &[usize], names: &[String], store: Store) -> Vec<Tensor> {
+    let own = if names.len() > 1 {
+        shape.get(1..).unwrap_or_default()
+    } else {
+        shape
+    };
+    let first = names.first().cloned().unwrap_or_default();
+    let part = |(part, name): (usize, &String)| Tensor {
+        name: name.clone(),
+        shape: own.to_vec(),
+        store,
+        key: (first.clone(), shape.to_vec()),
+        part,
+    };
+    names.iter().enumerate().map(part).collect()
+}
+
+fn add(tensor: Tensor, all: &mut Vec<Tensor>, places: &mut HashMap<String, usize>) -> Result<(), String> {
+    let name = &tensor.name;
+    if tensor.store.block() > 1 {
+        let ty = tensor.store.name();
+        return Err(format!(
+            "`{name}` is stored as {ty}, which safetensors files do not hold"
+        ));
+    }
+    match places.get(name) {
+        None => {
+            places.insert(name.clone(), all.len());
+            all.push(tensor);
+        }
+        Some(n) if all[*n].shape != tensor.shape => {
+            return Err(format!(
+                "`{name}` is read with two shapes, {:?} and {:?}",
+                all[*n].shape, tensor.shape
+            ));
+        }
+        // Read as a matrix somewhere: that place needs the type.
+        Some(n) if tensor.store != Store::F32 => all[*n].store = tensor.store,
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// The length of the header, and the header: types, shapes, places.
+fn header(tensors: &[Tensor], out: &mut impl Write) -> std::io::Result<()> {
+    let mut entries = Map::new();
+    let mut start = 0;
+    for tensor in tensors {
+        let end = start + tensor.bytes();
+        let ty = tensor.store.name().to_uppercase();
+        entries.insert(
+            tensor.name.clone(),
+            json!({"dtype": ty, "shape": tensor.shape, "data_offsets": [start, end]}),
+        );
+        start = end;
+    }
+    let mut text = serde_json::Value::Object(entries).to_string();
+    while !text.len().is_multiple_of(8) {
+        text.push(' ');
+    }
+    out.write_all(&(text.len() as u64).to_le_bytes())?;
+    out.write_all(text.as_bytes())
+}
+
+fn elements(tensors: &[Tensor], seed: u64, out: &mut impl Write) -> std::io::Result<()> {
+    for tensor in tensors {
+        let (name, shape) = &tensor.key;
+        let values = random::parameter(name, shape, seed);
+        let own = values.into_iter().skip(tensor.part * tensor.len()).take(tensor.len());
+        for value in own {
+            let bits = (value as f32).to_bits();
+            match tensor.store {
+                Store::Bf16 => out.write_all(&((bits >> 16) as u16).to_le_bytes())?,
+                Store::F16 => out.write_all(&to_f16(bits).to_le_bytes())?,
+                _ => out.write_all(&bits.to_le_bytes())?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nearest below in magnitude, as programs make it; for values of ordinary size.
+fn to_f16(bits: u32) -> u16 {
+    let sign = (bits >> 16 & 0x8000) as u16;
+    let exponent = (bits >> 23 & 0xff) as i32 - 112;
+    match exponent {
+        ..=0 => sign,
+        31.. => sign | 0x7bff,
+        _ => sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16,
+    }
+}

@@ -1,0 +1,243 @@
+//! What models cost side by side: the table, its JSON, crossovers, mistakes.
+
+use seqc::{
+    compare::{self, Format, profile::Profile, report::Report, total::Total},
+    model::{self, ReadOptions},
+    source::Sources,
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// A machine with round rates.
+const MACHINE: &str = r#"{
+  "version": 1, "seqc": "VERSION", "machine": {"processor": "a round machine", "cores": 2},
+  "one": {"threads": 1, "read": [{"bytes": 1e6, "rate": 2e10}, {"bytes": 1e9, "rate": 1e10}], "product": 1e11, "step": 1e-6,
+    "decode": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
+    "prefill": {"entries": 2e10, "scans": 2e10, "loops": 2e10, "attend": 2e10}},
+  "all": {"threads": 2, "read": [{"bytes": 1e6, "rate": 4e10}, {"bytes": 1e9, "rate": 1e10}], "product": 2e11, "step": 1e-6,
+    "decode": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
+    "prefill": {"entries": 2e10, "scans": 2e10, "loops": 2e10, "attend": 2e10}}
+}"#;
+
+const LAYERS: &str = "
+layer remembers(x: [d]; n = 16) -> [d] {
+  param in[d, d], a[d, n], out[d, d]
+  u = in @ x
+  h[d, n] = exp(-exp(a[d, n])) * prev(h)[d, n] + u[d]
+  y[d] = sum(n: h[d, n])
+  out @ y
+}
+
+layer looks_back(x: [d]; heads = 2, window = inf) -> [d] {
+  dim e = d / heads
+  param q_proj[d, d], k_proj[d, d], v_proj[d, d]
+  q = reshape(q_proj @ x, heads, e)
+  k = reshape(k_proj @ x, heads, e)
+  v = reshape(v_proj @ x, heads, e)
+  flatten(attend(q, k, v; scale = e ** -0.5, where (i, j) = i - j < window))
+}
+";
+
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compare").join(name);
+    fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
+    dir
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    fs::write(&path, text).unwrap_or_else(|e| panic!("{e}"));
+    path
+}
+
+fn machine_text() -> String {
+    MACHINE.replace("VERSION", env!("CARGO_PKG_VERSION"))
+}
+
+/// Two models of one width: four layers of `entry` between table and scores.
+fn model_file(dir: &Path, name: &str, entry: &str) -> PathBuf {
+    write(dir, "layers.seq", LAYERS);
+    let text = format!(
+        "version: 1\nmodel: {name}\nsizes: {{d: 64, vocab: 256}}\nuse: [layers.seq]\nweights: {{random: 1}}\nblock: residual\nstack:\n  \
+         - embed: {{vocab: vocab}}\n    block: none\n  - repeat: 4\n    of:\n      - {entry}\n  - head: {{vocab: vocab}}\n    block: none\n"
+    );
+    write(dir, &format!("{name}.yaml"), &text)
+}
+
+fn total(file: &Path) -> Total {
+    let built = model::read(file, &mut Sources::default(), &ReadOptions::default());
+    let built = built.unwrap_or_else(|d| panic!("{:?}", d.iter().map(|d| &d.message).collect::<Vec<_>>()));
+    Total::new(&built)
+}
+
+fn report(name: &str) -> Report {
+    let dir = scratch(name);
+    let totals = [
+        ("state", "remembers: {}"),
+        ("cache", "looks_back: {}"),
+        ("window", "looks_back: {window: 100}"),
+    ];
+    let totals = totals
+        .iter()
+        .map(|(name, entry)| total(&model_file(&dir, name, entry)))
+        .collect();
+    let machine = serde_json::from_str(&machine_text()).unwrap_or_else(|e| panic!("{e}"));
+    let profile = Profile::from_json(&machine).unwrap_or_else(|| panic!("the profile is not understood"));
+    Report::new(profile, totals, &[64, 1024])
+}
+
+#[test]
+fn the_table_says_what_is_computed_and_what_is_predicted() {
+    insta::assert_snapshot!("table", compare::written(&report("table"), Format::Table));
+    insta::assert_snapshot!("markdown", compare::written(&report("table"), Format::Markdown));
+}
+
+#[test]
+fn numbers_are_what_the_definitions_say() {
+    let report = report("numbers");
+    let [state, cache, window] = &report.rows[..] else {
+        panic!("three models")
+    };
+    // Four layers of two or three matrices, a table and the scores.
+    assert_eq!(state.total.parameters, 4 * (2 * 64 * 64 + 64 * 16) + 2 * 256 * 64);
+    assert_eq!(cache.total.parameters, 4 * 3 * 64 * 64 + 2 * 256 * 64);
+    assert_eq!(state.total.weight_bytes, 4 * state.total.parameters);
+    // A state of 64 x 16; keys and values of 64 entries each.
+    assert_eq!(
+        state.points.iter().map(|p| p.state).collect::<Vec<_>>(),
+        [16384.0, 16384.0]
+    );
+    assert_eq!(cache.points[1].state, 4.0 * 2.0 * 64.0 * 4.0 * 1024.0);
+    assert_eq!(window.points[1].state, 4.0 * 2.0 * 64.0 * 4.0 * 100.0);
+    assert_eq!(window.total.state_form(), "2048 min(T, 100)");
+    // Of the table a token reads one row.
+    let matrices = 4 * 3 * 64 * 64 + 256 * 64 + 64;
+    assert_eq!(cache.total.token_bytes(), 4.0 * f64::from(matrices));
+}
+
+#[test]
+fn crossovers_stand_where_the_closed_forms_meet() {
+    let report = report("crossings");
+    let state: Vec<_> = report
+        .crossings
+        .iter()
+        .filter(|c| c.of == compare::report::Quantity::State)
+        .map(|c| (c.larger, c.smaller, c.context))
+        .collect();
+    // 2048 T is more than 16384 from T = 9 on; more than 2048 * 100 from T = 101 on.
+    assert_eq!(state, [(1, 0, 9.0), (1, 2, 101.0), (2, 0, 9.0)]);
+}
+
+#[test]
+fn the_json_has_a_version_the_machine_and_every_number() {
+    let text = compare::written(&report("json"), Format::Json);
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(found["version"], 1);
+    assert_eq!(found["profile"]["machine"]["processor"], "a round machine");
+    assert_eq!(found["measured"], serde_json::json!([]));
+    let models = found["models"].as_array().map_or(0, Vec::len);
+    assert_eq!(models, 3);
+    let at = &found["models"][1]["at"][1];
+    assert_eq!(at["context"], 1024);
+    for (part, key) in ["prefill", "decode"]
+        .iter()
+        .flat_map(|p| ["operations", "bytes", "seconds"].map(|k| (*p, k)))
+    {
+        assert!(at[part][key].as_f64().is_some_and(|x| x > 0.0), "{part}.{key}");
+    }
+    assert!(found["models"][0]["layers"].as_array().is_some_and(|l| l.len() == 3));
+    assert!(found["crossovers"].as_array().is_some_and(|c| !c.is_empty()));
+}
+
+#[test]
+fn every_line_of_the_csv_has_all_columns() {
+    let text = compare::written(&report("csv"), Format::Csv);
+    let columns: Vec<usize> = text.lines().map(|l| l.split(',').count()).collect();
+    assert_eq!(columns, vec![13; 7]);
+}
+
+#[test]
+fn the_page_needs_no_network_and_closes_what_it_opens() {
+    let page = compare::written(&report("page"), Format::Html);
+    let links = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(
+        !links.contains("http") && !links.contains("<script"),
+        "the page refers to something"
+    );
+    for tag in [
+        "svg", "section", "table", "text", "ul", "li", "tr", "td", "main", "html",
+    ] {
+        let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+    assert!(!page.contains("NaN") && !page.contains("inf"), "a number is none");
+}
+
+fn seqc(args: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_seqc")).args(args).output();
+    output.unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn lengths_that_are_none_are_refused() {
+    let dir = scratch("lengths");
+    let file = model_file(&dir, "m", "remembers: {}").display().to_string();
+    for (at, said) in [
+        ("0", "--at 0:"),
+        ("8q", "--at 8q:"),
+        ("1k,,2k", "--at :"),
+        ("99999999999M", "--at 99999999999M:"),
+    ] {
+        let output = seqc(&["compare", &file, "--at", at]);
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{at}: {err}");
+        assert!(err.contains(said) && err.contains("512,8k"), "{at}: {err}");
+    }
+}
+
+#[test]
+fn a_profile_that_is_none_is_refused_and_one_that_is_is_used() {
+    let dir = scratch("profile");
+    let file = model_file(&dir, "m", "remembers: {}").display().to_string();
+    let wrong = write(&dir, "wrong.json", "{\"version\": 0}").display().to_string();
+    assert_eq!(seqc(&["compare", &file, "--profile", &wrong]).status.code(), Some(1));
+    let right = write(&dir, "right.json", &machine_text()).display().to_string();
+    let output = seqc(&["compare", &file, "--profile", &right, "--at", "2k"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("2k") && text.contains("a round machine"),
+        "{text}"
+    );
+}
+
+#[test]
+fn initial_weights_are_those_of_the_seed() {
+    let dir = scratch("init");
+    let file = model_file(&dir, "m", "remembers: {}").display().to_string();
+    let made = |name: &str, seed: &str| {
+        let path = dir.join(name);
+        let output = seqc(&["init", &file, "--seed", seed, "-o", &path.display().to_string()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::read(path).unwrap_or_else(|e| panic!("{e}"))
+    };
+    let (a, b, c) = (
+        made("a.safetensors", "1"),
+        made("b.safetensors", "1"),
+        made("c.safetensors", "2"),
+    );
+    assert!(a == b && a != c);
+    // Read as a checkpoint they mean the same as random weights.
+    let meant = |weights: &[&str], name: &str| {
+        let path = dir.join(name).display().to_string();
+        let mut args = vec!["eval", &file, "--tokens", "1,2,3", "-o", &path];
+        args.extend(weights);
+        let output = seqc(&args);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::read(path).unwrap_or_else(|e| panic!("{e}"))
+    };
+    let weights = dir.join("a.safetensors").display().to_string();
+    assert!(meant(&[], "random") == meant(&["--weights", &weights], "file"));
+}
