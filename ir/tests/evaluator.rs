@@ -108,6 +108,25 @@ fn a_convolution_reads_delayed_values() {
 }
 
 #[test]
+fn a_window_holds_the_last_values_the_oldest_first() {
+    let mut g = Graph::new("window");
+    let x = g.add_input("x", Ty::f32(&[1]));
+    let window = g.window(x, 3, 2);
+    let y = g.reshape(window, dims(&[3]));
+    g.add_output("y", y);
+    close(
+        &run(&g, &[], &[&[1.0], &[2.0], &[3.0], &[4.0], &[5.0]]),
+        &[
+            &[0.0, 0.0, 1.0],
+            &[0.0, 0.0, 2.0],
+            &[0.0, 1.0, 3.0],
+            &[0.0, 2.0, 4.0],
+            &[1.0, 3.0, 5.0],
+        ],
+    );
+}
+
+#[test]
 fn attention_averages_what_it_sees() {
     let tokens: &[&[f64]] = &[&[2.0], &[4.0], &[6.0], &[8.0]];
     let all = averaging(None, Normaliser::Softmax, true);

@@ -31,6 +31,7 @@ const GRAPH: &str = r#"graph everything {
   %21 = iota(axis=0) : i64[5]
   %22 = cast %21 : f32[5]
   %23 = const(inf) : f32
+  %24 = window(taps=4, step=2) %12 : f32[4, 2]
   output y %19
   output "a tap" %22
 }

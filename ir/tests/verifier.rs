@@ -73,6 +73,9 @@ fn every_law_of_nodes_is_checked() {
         (9, "%3 = reduce(sum, axes=0) %2 : f32[3, 4]"),
         (9, "%3 = reduce(sum, axes=3) %2 : f32"),
         (9, "%3 = delay(steps=0) %0 : f32[4]"),
+        (9, "%3 = window(taps=2, step=99999999) %0 : f32[2, 4]"),
+        (9, "%3 = window(taps=2, step=0) %0 : f32[2, 4]"),
+        (7, "%3 = window(taps=2, step=1) %0 : f32[3, 4]"),
         (10, "%3 = gather %0, %1 : f32"),
         (10, "%3 = view(i1) %0 : f32[3, 4] %4 = matvec %3, %0 : f32[3]"),
     ];

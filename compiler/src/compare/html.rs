@@ -29,8 +29,12 @@ pub(super) fn page(report: &Report) -> String {
         section("Bytes of state", &over_lengths(report, Quantity::State)),
         section("Time of a generated token", &over_lengths(report, Quantity::Decode)),
         section(
+            "Time of a generated token by layer, at the shortest context",
+            &by_layer(report, |row| row.points.first())
+        ),
+        section(
             "Time of a generated token by layer, at the longest context",
-            &by_layer(report)
+            &by_layer(report, |row| row.points.last())
         ),
     )
 }

@@ -137,7 +137,7 @@ impl Parser {
             "gather" => Ok(Op::Gather),
             "matvec" => Ok(Op::MatVec),
             "view" => Ok(Op::View(self.list('(', ')', |p| p.index_expr(0))?)),
-            "param" | "input" | "const" | "iota" | "concat" | "reduce" | "prev" | "delay" | "attend" => {
+            "param" | "input" | "const" | "iota" | "concat" | "reduce" | "prev" | "delay" | "window" | "attend" => {
                 self.expect('(')?;
                 let op = self.op_with_constants(&word)?;
                 self.expect(')')?;
