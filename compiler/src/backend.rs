@@ -30,6 +30,15 @@ pub fn explain(graph: &Graph) -> String {
     explain::layer(graph)
 }
 
+/// The model with the graphs that are planned: after all passes.
+pub fn canonical(model: &Model) -> Model {
+    let mut model = model.clone();
+    for kind in &mut model.kinds {
+        seqc_passes::optimise(&mut kind.graph);
+    }
+    model
+}
+
 /// Code of a model, up to the stage that the request names.
 pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
     let target = Target::named(&request.target).map_err(|e| e.to_string())?;
@@ -41,9 +50,11 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
     module.add_u64(seqc_abi::symbols::DESCRIPTOR_LEN, json.len() as u64);
     let text = module.finish();
     let compile = |emit| mlir::compile(&text, &target, emit).map_err(|e| e.to_string());
+    let readable = |bytes: Vec<u8>| Product::Text(String::from_utf8_lossy(&bytes).into_owned());
     match request.emit {
         Emit::Mlir => Ok(Product::Text(text)),
-        Emit::Llvm => compile(mlir::Emit::LlvmIr).map(|ir| Product::Text(String::from_utf8_lossy(&ir).into_owned())),
+        Emit::Llvm => compile(mlir::Emit::LlvmIr).map(readable),
+        Emit::Asm => compile(mlir::Emit::Asm).map(readable),
         Emit::Obj => compile(mlir::Emit::Obj).map(Product::Bytes),
         Emit::Exe => {
             link::link_exe(&compile(mlir::Emit::Obj)?, &request.output).map_err(|e| e.to_string())?;
@@ -53,7 +64,7 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
             link::link_library(&compile(mlir::Emit::Obj)?, &request.output).map_err(|e| e.to_string())?;
             Ok(Product::Written(request.output.clone()))
         }
-        Emit::Ast | Emit::Graph => Err("this stage has no code".to_owned()),
+        Emit::Ast | Emit::Graph | Emit::Canonical => Err("this stage has no code".to_owned()),
     }
 }
 

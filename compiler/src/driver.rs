@@ -18,10 +18,14 @@ pub enum Emit {
     Ast,
     /// The graphs and the calls between them.
     Graph,
+    /// The same after the passes.
+    Canonical,
     /// Kernels before lowering.
     Mlir,
     /// Kernels as LLVM reads them.
     Llvm,
+    /// The processor's instructions.
+    Asm,
     /// The object.
     Obj,
     /// A program.
@@ -74,7 +78,8 @@ pub fn build(path: &Path, request: &Request, sources: &mut Sources, watch: &mut 
     match request.emit {
         Emit::Ast => return Ok(Product::Text(format!("{:#?}\n", built.document))),
         Emit::Graph => return Ok(Product::Text(built.model.to_string())),
-        Emit::Mlir | Emit::Llvm | Emit::Obj | Emit::Exe | Emit::Lib => {}
+        Emit::Canonical => return Ok(Product::Text(backend::canonical(&built.model).to_string())),
+        Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj | Emit::Exe | Emit::Lib => {}
     }
     let start = Instant::now();
     let product = backend::code(&built, request).map_err(Failure::Stage)?;

@@ -369,3 +369,6 @@ fn nodes(e: &ScoreExpr) -> f64 {
         _ => 0.0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,8 +32,10 @@ pub(crate) struct BuildArgs {
 enum Stage {
     Ast,
     Graph,
+    Canonical,
     Mlir,
     Llvm,
+    Asm,
     Obj,
     Exe,
     Lib,
@@ -50,8 +52,10 @@ impl Stage {
         match self {
             Stage::Ast => Emit::Ast,
             Stage::Graph => Emit::Graph,
+            Stage::Canonical => Emit::Canonical,
             Stage::Mlir => Emit::Mlir,
             Stage::Llvm => Emit::Llvm,
+            Stage::Asm => Emit::Asm,
             Stage::Obj => Emit::Obj,
             Stage::Exe => Emit::Exe,
             Stage::Lib => Emit::Lib,
@@ -61,7 +65,7 @@ impl Stage {
     /// Where the result goes when nothing is said.
     fn output(self, model: &Path) -> PathBuf {
         match self {
-            Stage::Ast | Stage::Graph | Stage::Mlir | Stage::Llvm => PathBuf::from("-"),
+            Stage::Ast | Stage::Graph | Stage::Canonical | Stage::Mlir | Stage::Llvm | Stage::Asm => PathBuf::from("-"),
             Stage::Obj => model.with_extension("o"),
             Stage::Exe => model.with_extension(""),
             Stage::Lib => model.with_extension("so"),

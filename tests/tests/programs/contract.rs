@@ -82,6 +82,21 @@ fn explain_speaks_of_every_layer() {
 }
 
 #[test]
+fn a_build_stops_at_every_stage() {
+    for (stage, word) in [
+        ("ast", "ModelFile"),
+        ("graph", "graph"),
+        ("canonical", "graph"),
+        ("mlir", "llvm.func"),
+        ("llvm", "define"),
+        ("asm", "seqc_step"),
+    ] {
+        let text = seqc(&format!("build {} --emit {stage}", samba().display())).ok().stdout;
+        assert!(text.contains(word), "--emit {stage} says nothing of `{word}`");
+    }
+}
+
+#[test]
 fn programs_tell_what_they_are() {
     let found = json(Fixture::open("llama").program().run(&words("info --json")));
     assert!(!found["version"].is_null(), "{found}");

@@ -1,0 +1,130 @@
+//! Costs of small graphs, counted by hand.
+
+use super::*;
+use crate::optimise;
+
+fn cost_of(text: &str) -> Cost {
+    let mut graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}"));
+    optimise(&mut graph);
+    let plan = Plan::new(&graph);
+    cost(&graph, &plan)
+}
+
+fn attention(predicate: &str) -> Cost {
+    cost_of(&format!(
+        "graph a {{
+  input 0 q : f32[4, 8]
+  input 1 k : f32[2, 8]
+  input 2 v : f32[2, 6]
+  %0 = input(0) : f32[4, 8]
+  %1 = input(1) : f32[2, 8]
+  %2 = input(2) : f32[2, 6]
+  %3 = attend(scale=1.0, {predicate}normalise=softmax, causal=true, query=0, key=0) %0, %1, %2 : f32[4, 6]
+  output y %3
+}}
+"
+    ))
+}
+
+#[test]
+fn a_product_reads_its_matrix_and_counts_every_entry() {
+    let found = cost_of(
+        "graph p {
+  param 0 w : f32[3, 5]
+  param 1 b : f32[3]
+  input 0 x : f32[5]
+  %0 = param(0) : f32[3, 5]
+  %1 = param(1) : f32[3]
+  %2 = input(0) : f32[5]
+  %3 = matvec %0, %2 : f32[3]
+  %4 = add %3, %1 : f32[3]
+  output y %4
+}
+",
+    );
+    assert_eq!((found.parameters, found.products), (18, 15.0));
+    let mut reads: Vec<_> = found.reads.iter().map(|r| (r.param, r.entries, r.rows)).collect();
+    reads.sort_unstable();
+    assert_eq!(reads, [(Some(0), 15, false), (Some(1), 3, false)]);
+    assert_eq!(found.fixed_operations(), 33.0);
+    assert_eq!((found.state_bytes, found.caches.len(), found.token_steps), (0, 0, 0));
+}
+
+#[test]
+fn of_a_table_a_token_reads_a_row() {
+    let found = cost_of(
+        "graph t {
+  param 0 w : f32[100, 5]
+  input 0 t : i64
+  %0 = param(0) : f32[100, 5]
+  %1 = input(0) : i64
+  %2 = gather %0, %1 : f32[5]
+  output y %2
+}
+",
+    );
+    let reads: Vec<_> = found.reads.iter().map(|r| (r.param, r.entries, r.rows)).collect();
+    assert_eq!(reads, [(Some(0), 5, true)]);
+}
+
+#[test]
+fn a_recurrence_counts_its_entries_once_and_keeps_its_state() {
+    let found = cost_of(
+        "graph r {
+  param 0 a : f32[7]
+  input 0 x : f32[7]
+  state @0 h : f32[7] next %4
+  %0 = param(0) : f32[7]
+  %1 = input(0) : f32[7]
+  %2 = prev(@0) : f32[7]
+  %3 = mul %0, %2 : f32[7]
+  %4 = add %3, %1 : f32[7]
+  output y %4
+}
+",
+    );
+    assert_eq!((found.state_bytes, found.moved_bytes), (28, 56));
+    let work = found.scans.operations + found.loops.operations;
+    assert_eq!(work, 14.0);
+    assert_eq!(found.state_at(1.0), found.state_at(1e6));
+}
+
+#[test]
+fn earlier_rows_are_state_too() {
+    let found = cost_of(
+        "graph d {
+  input 0 x : f32[3]
+  %0 = input(0) : f32[3]
+  %1 = delay(steps=4) %0 : f32[3]
+  %2 = add %0, %1 : f32[3]
+  output y %2
+}
+",
+    );
+    assert_eq!((found.state_bytes, found.moved_bytes), (48, 48));
+}
+
+#[test]
+fn a_cache_grows_up_to_its_bound() {
+    let whole = attention("");
+    // Two key heads with keys of 8 and values of 6.
+    assert_eq!(whole.caches[0].token_bytes, 2 * 14 * 4);
+    assert_eq!(whole.caches[0].limit(), None);
+    assert_eq!(whole.state_at(1000.0), 112_000.0);
+    let window = attention("where=lt(sub(i, j), 100.0), ");
+    assert_eq!(window.caches[0].limit(), Some(100));
+    assert_eq!(window.state_at(50.0), 5_600.0);
+    assert_eq!(window.state_at(1000.0), 11_200.0);
+    assert_eq!(window.cache_bytes(1000.0), 11_200.0);
+}
+
+#[test]
+fn a_prompt_sees_half_of_itself_and_a_window_no_more_than_the_window() {
+    let whole = attention("").caches[0];
+    assert_eq!(whole.mean_keys(1000.0), 500.0);
+    let window = attention("where=lt(sub(i, j), 100.0), ").caches[0];
+    // The first hundred tokens see fifty on average, the others a hundred.
+    assert_eq!(window.mean_keys(1000.0), 95.0);
+    let both = Cache { causal: false, ..whole };
+    assert_eq!(both.mean_keys(1000.0), 1000.0);
+}

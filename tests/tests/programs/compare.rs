@@ -1,0 +1,133 @@
+//! `seqc compare` and `seqc init` as users call them: measured beside predicted, and the models of one size.
+
+use std::{fs, path::PathBuf};
+
+use seqc_tests::{
+    command, document,
+    program::{Program, fresh_file},
+    root,
+};
+use serde_json::Value;
+
+/// A machine that no test measures.
+const PROFILE: &str = r#"{
+  "version": 1, "seqc": "VERSION", "machine": {"processor": "none", "cores": 1},
+  "one": RATES, "all": RATES
+}"#;
+const RATES: &str = r#"{"threads": 1, "read": [{"bytes": 1e6, "rate": 1e10}], "product": 1e11, "step": 1e-6,
+  "decode": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
+  "prefill": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10}}"#;
+
+fn profile() -> PathBuf {
+    let version = command::seqc(&["--version"]).ok().stdout;
+    let version = version.split_whitespace().last().unwrap_or_default();
+    let path = fresh_file("machine.json");
+    let text = PROFILE.replace("RATES", RATES).replace("VERSION", version);
+    fs::write(&path, text).unwrap_or_else(|e| panic!("{e}"));
+    path
+}
+
+/// The models of `specs/models` that are of one size.
+fn family() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("specs").join("models")).unwrap_or_else(|e| panic!("{e}"));
+    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    files.retain(|f| f.to_string_lossy().ends_with("-130m.yaml"));
+    files.sort();
+    files
+}
+
+#[test]
+fn the_models_of_one_size_are_of_one_size() {
+    let files = family();
+    assert!(files.len() >= 12, "{files:?}");
+    let profile = profile();
+    let mut args = vec!["compare".to_owned(), "--format".to_owned(), "json".to_owned()];
+    args.extend(["--profile".to_owned(), profile.display().to_string()]);
+    args.extend(files.iter().map(|f| f.display().to_string()));
+    let found: Value = serde_json::from_str(&command::seqc(&args).ok().stdout).unwrap_or_else(|e| panic!("{e}"));
+    fs::remove_file(profile).ok();
+    let models = found["models"].as_array().cloned().unwrap_or_default();
+    assert_eq!(models.len(), files.len());
+    for model in &models {
+        let parameters = model["parameters"].as_f64().unwrap_or_default();
+        assert!(
+            (1.24e8..1.36e8).contains(&parameters),
+            "{}: {parameters}",
+            model["name"]
+        );
+        assert_eq!(model["at"].as_array().map_or(0, Vec::len), 3, "{}", model["name"]);
+        for point in model["at"].as_array().into_iter().flatten() {
+            let seconds = point["decode"]["seconds"].as_f64().unwrap_or_default();
+            assert!(seconds > 0.0 && seconds < 100.0, "{}: {seconds}", model["name"]);
+        }
+    }
+}
+
+/// The first layer of README.md, small, with random weights or those of a file.
+fn first_layer() -> PathBuf {
+    let dir = seqc_tests::scratch("compare");
+    for snippet in document::snippets(&root().join("README.md")) {
+        let name = match snippet.language.as_str() {
+            "seq" => "average.seq",
+            "yaml" => "model.yaml",
+            _ => continue,
+        };
+        fs::write(dir.join(name), snippet.text).unwrap_or_else(|e| panic!("{e}"));
+    }
+    dir.join("model.yaml")
+}
+
+#[test]
+fn measured_times_stand_beside_predicted_ones() {
+    let (model, caches) = (first_layer(), seqc_tests::scratch("caches"));
+    let mut command = std::process::Command::new(command::seqc_binary());
+    command
+        .args(["compare", "--measure", "--at", "64", "--format", "json"])
+        .arg(&model);
+    // The machine is measured, too, since nothing is kept in this folder.
+    let output = command
+        .env("XDG_CACHE_HOME", &caches)
+        .output()
+        .unwrap_or_else(|e| panic!("{e}"));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{err}");
+    assert!(caches.join("seqc").join("machine.json").exists(), "{err}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(found["version"], 1);
+    assert!(found["profile"]["machine"]["features"].is_array());
+    let point = &found["models"][0]["at"][0];
+    for seconds in [
+        &point["measured"]["prefill_seconds"],
+        &point["measured"]["decode_seconds"],
+    ] {
+        assert!(seconds.as_f64().is_some_and(|s| s > 0.0), "{point}");
+    }
+    // Kept, so that the next comparison only computes.
+    let mut again = std::process::Command::new(command::seqc_binary());
+    again.arg("compare").arg(&model).env("XDG_CACHE_HOME", &caches);
+    let output = again.output().unwrap_or_else(|e| panic!("{e}"));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        out.contains("computed") && out.contains("predicted") && err.is_empty(),
+        "{out}{err}"
+    );
+}
+
+#[test]
+fn a_program_reads_the_weights_that_init_writes() {
+    let (model, weights) = (first_layer(), fresh_file("weights.safetensors"));
+    let program = Program::build(&model, &fresh_file("program"));
+    let (model, file) = (model.display().to_string(), weights.display().to_string());
+    command::seqc(&["init", &model, "--seed", "1", "-o", &file]).ok();
+    let words = ["generate", "--prompt-tokens", "1,2,3", "--max-tokens", "8"];
+    let said = |more: &[&str]| {
+        let args: Vec<String> = words.iter().chain(more).map(|w| (*w).to_owned()).collect();
+        program.run(&args).ok().stdout
+    };
+    // The model says `random: 1`.
+    assert_eq!(said(&[]), said(&["--weights", &file]));
+    fs::remove_file(weights).ok();
+}
