@@ -13,8 +13,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Messages of the command itself: about files that cannot be written, and failures of later stages.
-const ELSEWHERE: &[&str] = &["backend", "write", "eval", "internal"];
+/// Messages of the command itself: about files that cannot be written, its options, and failures of later stages.
+const ELSEWHERE: &[&str] = &["backend", "bad-length", "profile", "write", "eval", "internal"];
 
 const MODEL: &str = "version: 1
 model: m

@@ -129,10 +129,10 @@ fn scaled(x: f64, units: &[(f64, &str)], base: &str) -> String {
 
 /// A context length: 8k for 8192.
 pub(super) fn length(tokens: f64) -> String {
-    let (kilo, mega) = (1024.0, 1024.0 * 1024.0);
+    let (thousands, millions) = (1024.0, 1024.0 * 1024.0);
     match tokens {
-        t if t >= mega && t % mega == 0.0 => format!("{}M", t / mega),
-        t if t >= kilo && t % kilo == 0.0 => format!("{}k", t / kilo),
+        t if t >= millions && t % millions == 0.0 => format!("{}M", t / millions),
+        t if t >= thousands && t % thousands == 0.0 => format!("{}k", t / thousands),
         t => format!("{t}"),
     }
 }
