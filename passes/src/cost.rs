@@ -94,8 +94,10 @@ pub struct Cost {
     pub entries: Work,
     /// Recurrences that run entry by entry.
     pub scans: Work,
-    /// Recurrences that run head by head or one token after another.
+    /// Recurrences that run head by head.
     pub loops: Work,
+    /// Everything that runs for one token after another, all threads at the same token.
+    pub sequential: Work,
     /// Kernels that run once for a chunk.
     pub steps: usize,
     /// Kernels that run once for every token of a chunk.
@@ -117,7 +119,11 @@ impl Cost {
 
     /// Operations of a token beside attention: a product counts two for each multiplication.
     pub fn fixed_operations(&self) -> f64 {
-        2.0 * self.products + self.entries.operations + self.scans.operations + self.loops.operations
+        2.0 * self.products
+            + self.entries.operations
+            + self.scans.operations
+            + self.loops.operations
+            + self.sequential.operations
     }
 
     /// Operations of the token at position `context`.
@@ -183,7 +189,7 @@ impl Counting<'_> {
             Kernel::Tokens(nests) => {
                 let work = self.work(&roots(nests), &HashSet::new());
                 let place = if each_token {
-                    &mut self.cost.loops
+                    &mut self.cost.sequential
                 } else {
                     &mut self.cost.entries
                 };
@@ -202,7 +208,7 @@ impl Counting<'_> {
             Kernel::Loop(body) => self.kernels(body, true),
             Kernel::Commit(states) => {
                 let moved = states.iter().map(|s| self.graph.states[s.0 as usize].ty.len() as f64);
-                self.cost.loops.weight += moved.sum::<f64>();
+                self.cost.sequential.weight += moved.sum::<f64>();
             }
         }
     }

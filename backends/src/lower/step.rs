@@ -57,6 +57,9 @@ impl Driver<'_> {
         if !self.model.calls.is_empty() {
             module.add_table("seqc_calls", &self.table());
         }
+        if !self.streams.places.is_empty() {
+            module.add_table("seqc_streams", &self.stream_table());
+        }
         self.add_load(module);
         self.add_step(module);
     }
@@ -100,27 +103,55 @@ impl Driver<'_> {
         module.add(f);
     }
 
-    /// A table of all streams' rows, beginning at token `from`.
-    fn places(&self, f: &mut Func, frame: &Frame, from: Val) -> Val {
-        let table = f.stack(self.streams.places.len());
-        for (n, place) in self.streams.places.iter().enumerate() {
-            let bytes = f.i64(row_bytes(&self.streams.types[n]) as i64);
-            let skip = f.mul(from, bytes);
-            let start = match place {
-                Place::Input(i) => {
-                    let start = table_entry(f, frame.inputs, *i);
-                    f.gep(start, skip, Scalar::I8)
-                }
-                Place::Arena(offset) => {
-                    let start = byte(f, frame.arena, *offset);
-                    f.gep(start, skip, Scalar::I8)
-                }
-                Place::Output(o) => table_entry(f, frame.outputs, *o),
+    /// Words of each stream for [`Driver::places`]: where it lies, its place there, bytes of a row.
+    fn stream_table(&self) -> Vec<i64> {
+        let words = |(place, ty): (&Place, &seqc_ir::Ty)| {
+            let (kind, at) = match place {
+                Place::Input(n) => (0, *n),
+                Place::Arena(offset) => (1, *offset),
+                Place::Output(n) => (2, *n),
             };
-            let n = f.i64(n as i64);
+            [kind, at as i64, row_bytes(ty) as i64]
+        };
+        self.streams
+            .places
+            .iter()
+            .zip(&self.streams.types)
+            .flat_map(words)
+            .collect()
+    }
+
+    /// A table of all streams' rows, beginning at token `from`; results begin at the first wanted token by themselves.
+    fn places(&self, f: &mut Func, frame: &Frame, from: Val) -> Val {
+        let count = self.streams.places.len();
+        let table = f.stack(count);
+        if count == 0 {
+            return table;
+        }
+        let words = f.address_of("seqc_streams");
+        let (zero, one, end, width) = (f.i64(0), f.i64(1), f.i64(count as i64), f.i64(3));
+        f.for_each(zero, end, 1, |f, n| {
+            let at = f.mul(n, width);
+            let record = f.gep(words, at, Scalar::I64);
+            let [kind, place, bytes] = [0, 1, 2].map(|i| load_word(f, record, i));
+            let in_arena = f.cmp(Cmp::Eq, kind, one);
+            let is_input = f.cmp(Cmp::Eq, kind, zero);
+            let base = f.if_else(
+                in_arena,
+                |f| vec![f.gep(frame.arena, place, Scalar::I8)],
+                |f| {
+                    let pointers = f.select(is_input, frame.inputs, frame.outputs);
+                    let p = f.gep(pointers, place, Scalar::I64);
+                    vec![f.load(p, Ty::Ptr)]
+                },
+            )[0];
+            let from_first = f.or(in_arena, is_input);
+            let skip = f.mul(from, bytes);
+            let skip = f.select(from_first, skip, zero);
+            let start = f.gep(base, skip, Scalar::I8);
             let p = f.gep(table, n, Scalar::I64);
             f.store(start, p);
-        }
+        });
         table
     }
 

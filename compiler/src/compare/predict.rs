@@ -21,7 +21,7 @@ pub fn decode_layer(layer: &Layer, rates: &Rates, (context, footprint): (f64, f6
     let attended: f64 = cost.caches.iter().map(|c| c.weight * c.keys(context)).sum();
     let steps = (cost.steps + cost.token_steps) as f64;
     let moved = layer.matrix_bytes + layer.row_bytes + cost.moved_bytes as f64;
-    moved / rates.read_rate(footprint) + work(layer, phase) + attended / phase.attend + steps * rates.step
+    moved / rates.read_rate(footprint) + work(layer, rates, phase) + attended / phase.attend + steps * rates.step
 }
 
 /// Seconds for a token of a prompt of `context` tokens, on average.
@@ -46,11 +46,14 @@ fn prefill_layer(layer: &Layer, rates: &Rates, (context, chunk, footprint): (f64
     let steps = cost.steps as f64 / chunk + cost.token_steps as f64;
     let weights = layer.matrix_bytes / chunk / rates.read_rate(footprint);
     let products = (2.0 * cost.products / rates.product).max(weights);
-    products + work(layer, phase) + attended / phase.attend + steps * rates.step
+    products + work(layer, rates, phase) + attended / phase.attend + steps * rates.step
 }
 
-/// Seconds of the loops over entries and of the recurrences.
-fn work(layer: &Layer, phase: &Phase) -> f64 {
+/// Seconds of the loops over entries and of the recurrences. What runs for one token after another does so in prefill, too.
+fn work(layer: &Layer, rates: &Rates, phase: &Phase) -> f64 {
     let cost = &layer.cost;
-    cost.entries.weight / phase.entries + cost.scans.weight / phase.scans + cost.loops.weight / phase.loops
+    cost.entries.weight / phase.entries
+        + cost.scans.weight / phase.scans
+        + cost.loops.weight / phase.loops
+        + cost.sequential.weight / rates.decode.entries
 }

@@ -63,6 +63,17 @@ impl Rates {
         }
     }
 
+    /// With the rates of fewer threads where those are higher: more threads are slower only while others use the cores.
+    pub(super) fn at_least(mut self, fewer: &Rates) -> Rates {
+        for (own, other) in self.read.iter_mut().zip(&fewer.read) {
+            own.1 = own.1.max(other.1);
+        }
+        self.product = self.product.max(fewer.product);
+        self.decode = self.decode.at_least(fewer.decode);
+        self.prefill = self.prefill.at_least(fewer.prefill);
+        self
+    }
+
     fn to_json(&self) -> Value {
         let read = self
             .read
@@ -96,6 +107,15 @@ impl Rates {
 }
 
 impl Phase {
+    fn at_least(self, other: Phase) -> Phase {
+        Phase {
+            entries: self.entries.max(other.entries),
+            scans: self.scans.max(other.scans),
+            loops: self.loops.max(other.loops),
+            attend: self.attend.max(other.attend),
+        }
+    }
+
     fn to_json(self) -> Value {
         json!({"entries": self.entries, "scans": self.scans, "loops": self.loops, "attend": self.attend})
     }

@@ -41,6 +41,7 @@ pub(super) const NAMES: &[&str] = &[
     "delay",
     "prev",
     "attend",
+    "fail",
 ];
 
 /// Most taps of a short filter.
@@ -109,6 +110,7 @@ impl Cx<'_> {
             }
             ("delay", [u, k]) => self.delay(u, k, span),
             ("causal_conv", [u, w]) => self.causal_conv(u, w, named, span),
+            ("fail", _) => self.fail(args, span),
             ("position", _) => self.wrong_count(name, "no arguments", span),
             ("split", _) => self.wrong_count(name, "a vector and the sizes of its parts", span),
             ("reshape", _) => self.wrong_count(name, "a tensor and its new sizes", span),

@@ -2,7 +2,7 @@
 
 use super::{
     Given, MAX_INLINE,
-    cx::{Binding, Cx, Frame},
+    cx::{Binding, Branch, Cx, Frame},
     val::{Tensor, Val},
 };
 use crate::{
@@ -254,9 +254,12 @@ impl Cx<'_> {
             path: path_of(outer.map_or(17, |f| f.path), &call),
             prefix,
             part: call.part,
+            refused: false,
         });
         let whole = std::mem::replace(&mut self.whole, false);
+        let branch = std::mem::replace(&mut self.branch, Branch::Taken);
         let val = self.body(&call);
+        self.branch = branch;
         self.whole = whole;
         self.frames.pop();
         val
@@ -309,10 +312,6 @@ impl Cx<'_> {
         let mut fits = true;
         for (stream, (val, at)) in def.streams.iter().zip(&call.args) {
             let place = Place::new(file, stream.name.span);
-            if let Some(before) = self.frame().names.get(&stream.name.text).map(|b| b.place) {
-                self.twice(&stream.name, before);
-                fits = false;
-            }
             let bound = match &stream.ty {
                 StreamTy::Layer => {
                     self.bind(&stream.name.text, Binding::Inner, place);

@@ -59,6 +59,8 @@ pub(super) struct Frame {
     pub(super) prefix: String,
     /// Number of the part of the request; functions have none.
     pub(super) part: Option<usize>,
+    /// It has refused its settings: what else is wrong may only follow.
+    pub(super) refused: bool,
 }
 
 /// An index variable.
@@ -92,6 +94,17 @@ pub(super) struct Pairs {
     pub(super) heads: usize,
 }
 
+/// Why the expression at hand is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Branch {
+    /// It counts: it stands in no `if`, or in branches that were taken.
+    Taken,
+    /// The tokens decide whether it counts.
+    Tokens,
+    /// A condition around it is wrong.
+    Wrong,
+}
+
 pub(super) struct Cx<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) graph: Graph,
@@ -116,6 +129,7 @@ pub(super) struct Cx<'a> {
     pub(super) inlined: usize,
     /// Inside index brackets: quotients are rounded down.
     pub(super) whole: bool,
+    pub(super) branch: Branch,
     pub(super) pairs: Option<Pairs>,
     /// Blocks that have called the layer they wrap, and where.
     pub(super) inner_calls: Vec<(usize, Place)>,
@@ -144,6 +158,7 @@ impl<'a> Cx<'a> {
             depth: 0,
             inlined: 0,
             whole: false,
+            branch: Branch::Taken,
             pairs: None,
             inner_calls: Vec::new(),
             shapes: HashMap::new(),
@@ -169,7 +184,8 @@ impl<'a> Cx<'a> {
 
     /// Reports a problem with the chain of calls that led to it.
     pub(super) fn report(&mut self, mut diagnostic: Diagnostic) -> Val {
-        if self.quiet == 0 && self.diagnostics.len() < MAX_MESSAGES {
+        let follows = diagnostic.code != "refused" && self.frames.iter().any(|f| f.refused);
+        if self.quiet == 0 && !follows && self.diagnostics.len() < MAX_MESSAGES {
             diagnostic = self.chain_of_shapes(diagnostic);
             let inside = self.frames.iter().any(|f| f.called_at.is_some());
             for frame in self.frames.iter().rev() {

@@ -2,7 +2,7 @@
 
 use super::{
     MAX_DEPTH,
-    cx::{Cx, VarInfo},
+    cx::{Branch, Cx, VarInfo},
     val::{Tensor, Val, Var},
 };
 use crate::{
@@ -109,8 +109,11 @@ impl Cx<'_> {
                 )
             }
             condition => {
+                let wrong = matches!(condition, Val::Poison) || self.branch == Branch::Wrong;
+                let branch = std::mem::replace(&mut self.branch, if wrong { Branch::Wrong } else { Branch::Tokens });
                 let a = (self.expr(a), a.span);
                 let b = (self.expr(b), b.span);
+                self.branch = branch;
                 self.select((condition, c.span), a, b, span)
             }
         }

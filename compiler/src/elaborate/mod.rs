@@ -21,6 +21,7 @@ mod infer;
 mod names;
 mod origin;
 mod recur;
+mod refuse;
 mod shape;
 mod val;
 

@@ -57,7 +57,7 @@ impl Cx<'_> {
 }
 
 /// The expression of a definition at exactly this place.
-fn expression(def: &Def, span: Span) -> Option<&Expr> {
+pub(super) fn expression(def: &Def, span: Span) -> Option<&Expr> {
     let values = def.body.iter().filter_map(|stmt| match stmt {
         Stmt::Dim { value, .. } | Stmt::Let { value, .. } | Stmt::Result(value) => Some(value),
         Stmt::Param(_) => None,

@@ -141,6 +141,8 @@ impl Parser<'_> {
             }
         }
         self.close(")", open, "`,`, `;` or `)`")?;
+        let streams = header.streams.iter().map(|s| &s.name);
+        self.distinct(streams.chain(header.settings.iter().map(|s| &s.name)));
         if self.eat("->").is_some() {
             header.result = Some(self.shape()?);
         }

@@ -333,6 +333,7 @@ impl Parser<'_> {
                 break;
             }
         }
+        self.distinct(read.named.iter().map(|n| &n.name));
         Ok(read)
     }
 

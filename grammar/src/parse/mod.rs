@@ -10,6 +10,7 @@ use crate::{
     diag::{Diagnostic, FileId},
     lex::{KEYWORDS, Kind, Token, lex},
 };
+use std::collections::HashMap;
 
 /// Longest layer file in bytes.
 pub const MAX_FILE: usize = 1 << 20;
@@ -210,6 +211,20 @@ impl<'t> Parser<'t> {
             text: self.text_of(token).to_owned(),
             span: self.shift(token.span),
         })
+    }
+
+    /// Reports names that stand twice.
+    fn distinct<'n>(&mut self, names: impl Iterator<Item = &'n Ident>) {
+        let mut seen = HashMap::new();
+        for name in names {
+            let first = *seen.entry(name.text.as_str()).or_insert(name.span);
+            if first != name.span {
+                let d = Diagnostic::error("defined-twice", format!("`{}` stands twice", name.text))
+                    .label(self.file, name.span, "again here")
+                    .also(self.file, first, "first here");
+                self.report(d);
+            }
+        }
     }
 
     fn report(&mut self, d: Diagnostic) -> Stop {

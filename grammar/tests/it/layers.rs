@@ -138,6 +138,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "fn f(x) {\n  y[i + 1] = x[i]\n  z = sum(i * 2: x[i])\n  w = silu(i: x[i])\n  v = f(a = 1, x)\n  u = 1e999\n  x\n}\n",
     ),
     ("lines", "fn f(x) {\n  y = if x then 1\n      else 2\n  y\n}\n"),
+    (
+        "twice",
+        "layer f(x: [d], x: [d]; n = 4, n = 5, x = 1) -> [d] {\n  clamp(x; low = 0, low = 1)\n}\n",
+    ),
     ("two_statements", "fn f(x) {\n  y = x z = y\n  2x\n}\n"),
 ];
 

@@ -84,7 +84,7 @@ fn a_recurrence_counts_its_entries_once_and_keeps_its_state() {
 ",
     );
     assert_eq!((found.state_bytes, found.moved_bytes), (28, 56));
-    let work = found.scans.operations + found.loops.operations;
+    let work = found.scans.operations + found.loops.operations + found.sequential.operations;
     assert_eq!(work, 14.0);
     assert_eq!(found.state_at(1.0), found.state_at(1e6));
 }

@@ -13,6 +13,8 @@ use std::collections::{HashMap, HashSet};
 const MEMORY: f64 = 1.0;
 /// What one more loop costs.
 const LOOP: f64 = 32.0;
+/// Operations of one nest: code generation takes more than linear time in the length of straight code.
+const LONGEST: usize = 192;
 /// Load-stage values above this many entries are stored only where computing them is costly.
 const LARGE: usize = 1 << 16;
 
@@ -195,15 +197,34 @@ impl Choose<'_> {
         matches!(self.graph.op(v), Op::Reduce { .. }) && any_below(self.graph, v, &|at| inner.contains(&at), &stops)
     }
 
-    /// Adds values that are cheaper stored than computed again wherever they are used.
-    fn by_cost(&self, mut stored: HashSet<Value>) -> HashSet<Value> {
-        let barred: HashSet<Value> = self
+    /// Values that only exist inside a scan.
+    fn barred(&self) -> HashSet<Value> {
+        let scans = self
             .recurrences
             .iter()
             .zip(self.modes)
-            .filter(|(_, mode)| !matches!(mode, Mode::Loop))
-            .flat_map(|(r, _)| r.members.iter().copied())
-            .collect();
+            .filter(|(_, mode)| **mode != Mode::Loop);
+        scans.flat_map(|(r, _)| r.members.iter().copied()).collect()
+    }
+
+    /// Stores values now and then along long chains, so that no nest grows beyond [`LONGEST`].
+    fn cut_chains(&self, stored: &mut HashSet<Value>, barred: &HashSet<Value>) {
+        let mut sizes: HashMap<Value, usize> = HashMap::new();
+        for v in self.order {
+            let operands = self.graph.operands(*v).into_iter();
+            let size = operands.map(|o| sizes[&o]).fold(1, usize::saturating_add);
+            let free = self.is_leaf(*v) || barred.contains(v) || self.is_index(*v);
+            if size > LONGEST && !free {
+                stored.insert(*v);
+            }
+            sizes.insert(*v, if stored.contains(v) { 1 } else { size });
+        }
+    }
+
+    /// Adds values that are cheaper stored than computed again wherever they are used.
+    fn by_cost(&self, mut stored: HashSet<Value>) -> HashSet<Value> {
+        let barred = self.barred();
+        self.cut_chains(&mut stored, &barred);
         let costs = self.costs(&stored, &barred);
         let mut evals: HashMap<Value, f64> = HashMap::new();
         for v in self.order.iter().rev() {
