@@ -19,7 +19,7 @@ typedef struct seqc_session seqc_session;
 /* What went wrong last in this thread; valid until the next call that fails here. Never NULL. */
 const char *seqc_error(void);
 
-/* Maps the weights: of `weights`, or of the file that the model names when it is NULL. `threads` 0: one for each core. */
+/* Maps the weights: of `weights`, or of the file that the model names when it is NULL. `threads` 0: one for each core, or one in all for a small model. */
 seqc_model *seqc_model_open(const char *weights, size_t threads);
 /* Sessions keep their model alive: the order of freeing does not matter. NULL is allowed. */
 void seqc_model_free(seqc_model *model);

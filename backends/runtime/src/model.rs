@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use seqc_abi::{Descriptor, frame};
 
-use crate::{Error, Result, code::Code, code::Entry, memory::Region, pool::Pool, weights::Weights};
+use crate::{
+    Error, Result, code::Code, code::Entry, memory::Region, pool::Pool, weights::Weights, weights::stored_bytes,
+};
 
 /// A model that is ready to read sequences.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub struct Model {
 pub struct Options {
     /// Checkpoint instead of the descriptor's.
     pub weights: Option<PathBuf>,
-    /// Threads; 0: one for each core.
+    /// Threads; 0: one for each core, or one in all for a small model.
     pub threads: usize,
 }
 
@@ -46,7 +48,7 @@ impl Model {
         };
         let model = Model {
             derived: Region::huge(descriptor.derived_bytes)?,
-            pool: Pool::new(options.threads)?,
+            pool: Pool::new(threads(&descriptor, options.threads))?,
             step: code.step,
             weights,
             descriptor,
@@ -92,6 +94,16 @@ impl Model {
         // SAFETY: the caller's promise.
         unsafe { self.pool.run(self.step, frame.as_ptr()) }
     }
+}
+
+/// Weights below which a token is computed faster than threads can meet.
+const SMALL: usize = 4 << 20;
+
+/// As many threads as asked for; for a small model that nobody asked anything about, one.
+fn threads(descriptor: &Descriptor, asked: usize) -> usize {
+    let bytes = |sum: usize, slot| stored_bytes(slot).map_or(usize::MAX, |bytes| sum.saturating_add(bytes));
+    let small = descriptor.params.iter().fold(0, bytes) < SMALL;
+    if asked == 0 && small { 1 } else { asked }
 }
 
 /// Where the parameters are, by the command line or the descriptor.

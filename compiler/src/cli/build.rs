@@ -86,15 +86,19 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         output: output.clone(),
     };
     let (timing, dump) = (args.timing || session.global.verbose > 0, args.dump_ir);
+    let mut warnings = Vec::new();
     let mut watch = |stage: &str, time: std::time::Duration, built: Option<&crate::model::Built>| {
         if timing {
             eprintln!("{stage} {:.1} ms", time.as_secs_f64() * 1e3);
         }
+        warnings.extend(built.map(crate::model::Built::warnings).unwrap_or_default());
         if let (Some(DumpStage::Model), Some(built)) = (dump, built) {
             eprintln!("{}", built.model);
         }
     };
-    match driver::build(&args.file, &request, &mut session.sources, &mut watch) {
+    let result = driver::build(&args.file, &request, &mut session.sources, &mut watch);
+    session.remark(&warnings);
+    match result {
         Ok(product) => deliver(session, product, &output),
         Err(Failure::Input(diagnostics)) => session.report(&diagnostics),
         Err(Failure::Stage(message)) => session.fail("backend", message),

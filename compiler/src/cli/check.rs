@@ -60,6 +60,7 @@ fn check_model(session: &mut Session, path: &std::path::Path, args: &CheckArgs) 
         Ok(built) => built,
         Err(status) => return status,
     };
+    session.warn(&built);
     if args.print_effective {
         return session.print(&effective::effective(&built));
     }

@@ -1,6 +1,6 @@
 //! `seqc inspect` and `seqc explain`.
 
-use super::{ModelArgs, Session};
+use super::{ModelArgs, Session, parameters};
 use crate::{backend, model::Built};
 use clap::Args;
 use seqc_abi::{StateKind, StateSlot, Store};
@@ -50,6 +50,7 @@ fn describe(built: &Built, state: &[StateSlot]) -> Value {
         "model": built.meta.name,
         "parameters": parameters,
         "parameter_bytes": bytes,
+        "tensors": parameters::list(&built.model),
         "layers": built.model.calls.len(),
         "kinds": built.model.kinds.len(),
         "causal": built.model.is_causal(),
@@ -105,6 +106,9 @@ fn text(built: &Built, state: &[StateSlot], found: &Value) -> String {
         "{}: {} parameters ({} bytes), {} layers of {} kinds",
         built.meta.name, found["parameters"], found["parameter_bytes"], found["layers"], found["kinds"]
     );
+    let named = built.meta.weights.is_some();
+    let _ = writeln!(out, "parameters:");
+    out.push_str(&parameters::text(&built.model, named));
     let _ = writeln!(out, "state:");
     for s in state {
         let grows = if let StateKind::Pages { pages: None, .. } = s.kind {

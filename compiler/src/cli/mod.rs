@@ -7,6 +7,7 @@ mod eval;
 mod import;
 mod init;
 mod inspect;
+mod parameters;
 mod tools;
 
 use crate::{
@@ -168,6 +169,18 @@ impl Session {
         }
         let internal = diagnostics.iter().any(|d| d.code == "internal");
         if internal { FAILED } else { WRONG }
+    }
+
+    /// Writes what is probably not meant to standard error.
+    pub(crate) fn warn(&self, built: &Built) {
+        self.remark(&built.warnings());
+    }
+
+    /// The same for warnings that were kept.
+    pub(crate) fn remark(&self, warnings: &[Diagnostic]) {
+        if !self.global.quiet {
+            self.report(warnings);
+        }
     }
 
     /// A failure that is in no text; gives the exit status for it.

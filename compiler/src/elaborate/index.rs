@@ -315,6 +315,11 @@ impl Cx<'_> {
             d = d.note(info.place, format!("`{}` runs over {} values", info.name, info.size));
         }
         d = self.dim_origins(d, std::slice::from_ref(dim));
+        if let (ExprKind::Name(name), false) = (&e.kind, varies) {
+            d = d.help(format!(
+                "`{name}` is the size {low} here; index variables exist only in `y[{name}] = …` and `sum({name}: …)`"
+            ));
+        }
         if varies {
             let size = if dim.name.is_empty() {
                 dim.size.to_string()

@@ -3,7 +3,7 @@
 use super::{
     expand::Instance,
     values::{self, Names},
-    weights::Tensors,
+    weights::{self, Tensors},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -45,6 +45,8 @@ pub(super) struct Builder<'a> {
     kinds: HashMap<(usize, Vec<String>), KindId>,
     /// Settings of each call: of its blocks from the outside in, then of its layer.
     settings: Vec<CallSettings>,
+    /// Parameters looked for so far.
+    wanted: usize,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
@@ -70,9 +72,11 @@ pub(super) fn build(
         elaborated: Vec::new(),
         kinds: HashMap::new(),
         settings: Vec::new(),
+        wanted: 0,
         diagnostics: Vec::new(),
     };
     b.stack(instances);
+    weights::fold(&mut b.diagnostics, b.wanted);
     (b.model, b.settings, b.diagnostics)
 }
 
@@ -320,6 +324,7 @@ impl Builder<'_> {
         let mut sources = Vec::new();
         let mut stores = Vec::new();
         for (n, port) in graph.params.iter().enumerate() {
+            self.wanted += 1;
             match self.tensors.source(instance, &port.name) {
                 Ok((source, place)) => {
                     let store = self.tensors.store(graph, n, (&source, place), &mut self.diagnostics);

@@ -57,7 +57,9 @@ pub struct Built {
     pub meta: Meta,
     /// The checkpoint, where it is there.
     pub tensors: Tensors,
-    /// The syntax of the model file.
+    /// The model file.
+    pub file: FileId,
+    /// Its syntax.
     pub document: ModelFile,
     /// Values of the sizes, in order.
     pub sizes: Vec<(String, crate::known::Known)>,
@@ -65,6 +67,23 @@ pub struct Built {
     pub instances: Vec<expand::Instance>,
     /// Values of all settings of each of them.
     pub settings: Vec<CallSettings>,
+}
+
+impl Built {
+    /// A warning about a checkpoint that is not there yet.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let named = self.document.weights.as_ref().and_then(|w| w.file.as_ref());
+        let missing = self.meta.weights.as_ref().filter(|_| self.tensors.checkpoint.is_none());
+        let warning = missing.map(|path| {
+            let message = format!("there is no file {} yet: its tensors were not checked", path.display());
+            let d = Diagnostic::warning("no-weights", message);
+            match named {
+                Some(file) => d.label(self.file, file.span, ""),
+                None => d,
+            }
+        });
+        warning.into_iter().collect()
+    }
 }
 
 /// How a model is read.
@@ -78,6 +97,11 @@ pub struct ReadOptions {
 
 /// Reads a model with all its layers. Problems of one stage hide those of the next.
 pub fn read(path: &Path, sources: &mut Sources, options: &ReadOptions) -> Result<Built, Vec<Diagnostic>> {
+    if path.extension().is_some_and(|ending| ending == "seq") {
+        let message = format!("{} is a layer file, a model is wanted", path.display());
+        let d = Diagnostic::bare("layer-file", message);
+        return Err(vec![d.help("a model is a YAML file that names it under `use:`")]);
+    }
     let text = text_of(path).map_err(|d| vec![d])?;
     read_text(path, text, sources, options)
 }
@@ -146,6 +170,7 @@ pub fn read_text(
         model,
         meta,
         tensors,
+        file: id,
         document: file,
         sizes,
         instances,

@@ -32,6 +32,13 @@ pub(super) fn apply(root: &mut Node, file: FileId, shown: &str, set: &[(String, 
         from = start + value.len();
         let (node, problems) = parse_yaml(file, value);
         let place = Place::new(file, Span::new(start, from));
+        if value.trim().is_empty() {
+            return Err(Diagnostic::new(
+                "bad-set",
+                place,
+                format!("--set {key}: no value after `=`"),
+            ));
+        }
         if let Some(problem) = problems.into_iter().next() {
             return Err(Diagnostic::new(
                 "bad-set",
@@ -45,9 +52,33 @@ pub(super) fn apply(root: &mut Node, file: FileId, shown: &str, set: &[(String, 
         });
         shift(&mut node, start as u32);
         let path: Vec<&str> = key.split('.').collect();
+        if let ["sizes", size] = path[..] {
+            known_size(root, size).map_err(|names| {
+                let d = Diagnostic::new("bad-set", place, format!("--set {key}: the model has no size `{size}`"));
+                d.did_you_mean(size, names.iter().map(String::as_str))
+            })?;
+        }
         put(root, &path, node).map_err(|m| Diagnostic::new("bad-set", place, format!("--set {key}: {m}")))?;
     }
     Ok(())
+}
+
+/// Whether the model has a size of this name; otherwise the names that it has.
+fn known_size(root: &Node, name: &str) -> Result<(), Vec<String>> {
+    let under = |node: &Node, key: &str| match &node.kind {
+        Kind::Map(entries) => entries
+            .iter()
+            .find(|(k, _)| k.text == key)
+            .map(|(_, value)| value.clone()),
+        _ => None,
+    };
+    match under(root, "sizes").map(|sizes| sizes.kind) {
+        Some(Kind::Map(sizes)) if sizes.iter().all(|(k, _)| k.text != name) => {
+            Err(sizes.into_iter().map(|(k, _)| k.text).collect())
+        }
+        Some(Kind::Map(_)) => Ok(()),
+        _ => Err(Vec::new()),
+    }
 }
 
 /// Moves a tree to where its text stands.

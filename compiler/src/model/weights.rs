@@ -143,6 +143,26 @@ impl Tensors {
     }
 }
 
+/// Most messages of one kind about the tensors of a checkpoint.
+const MAX_ALIKE: usize = 3;
+
+/// Makes one message of many alike: a checkpoint of another model misses all its tensors.
+pub(super) fn fold(out: &mut Vec<Diagnostic>, wanted: usize) {
+    for (code, what) in [("missing-tensor", "are missing"), ("bad-tensor", "have another shape")] {
+        let count = out.iter().filter(|d| d.code == code).count();
+        if count <= MAX_ALIKE {
+            continue;
+        }
+        let mut first = true;
+        out.retain(|d| d.code != code || std::mem::take(&mut first));
+        if let Some(d) = out.iter_mut().find(|d| d.code == code) {
+            d.message = format!("{count} of {wanted} parameters {what}; the first: {}", d.message);
+            d.help
+                .push("is it the checkpoint of this model? `load` says which tensor a parameter is".to_owned());
+        }
+    }
+}
+
 /// The encoding that generated code reads as it lies.
 fn native(dtype: DType) -> Option<Store> {
     Some(match dtype {

@@ -14,7 +14,7 @@ const MEMORY: f64 = 1.0;
 /// What one more loop costs.
 const LOOP: f64 = 32.0;
 /// Operations of one nest: code generation takes more than linear time in the length of straight code.
-const LONGEST: usize = 192;
+const LONGEST: usize = 48;
 /// Load-stage values above this many entries are stored only where computing them is costly.
 const LARGE: usize = 1 << 16;
 

@@ -46,7 +46,7 @@ pub(crate) struct Loading {
     /// Checkpoint to use instead of the built-in path: safetensors, a folder of them, or GGUF
     #[arg(long, value_name = "PATH")]
     pub(crate) weights: Option<PathBuf>,
-    /// Threads; 0: one for each core
+    /// Threads; 0: one for each core, or one in all for a small model
     #[arg(short, long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
 }
