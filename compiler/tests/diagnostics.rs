@@ -118,6 +118,7 @@ fn cases() -> Vec<(&'static str, String, String)> {
             "score-use",
             "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, q; where (i, j) = i[0] > 0))",
         ),
+        model("refused", "thing: {}", "swiglu: {hidden: 4, act: Silu}"),
         of(
             "shape-mismatch",
             "  param gate[2 * d, d], up[d, d]\n  (gate @ x) * (up @ x)",
@@ -172,6 +173,7 @@ fn every_message_has_a_snapshot() {
     }
     seen.extend(of_checkpoints());
     seen.extend(of_options());
+    seen.extend(of_files());
     for code in codes() {
         assert!(seen.contains(&code), "the message `{code}` has no snapshot");
     }
@@ -192,6 +194,11 @@ fn more_cases() -> Vec<(&'static str, &'static str, String)> {
             "layer thing(x: [d]) -> [d] { f(x) }\nfn f(t: int[d]) { t }\n".to_owned(),
         ),
         (
+            "wrong-type-scalar",
+            "wrong-type",
+            "layer thing(x: [d]) -> [d] {\n  c = prev(c) + 1\n  x * f(c)\n}\nfn f(t: int) { t }\n".to_owned(),
+        ),
+        (
             "wrong-type-truth",
             "wrong-type",
             "layer thing(x: [d]) -> [d] { f(x > 0) }\nfn f(t: int[d]) { t }\n".to_owned(),
@@ -206,6 +213,27 @@ fn more_cases() -> Vec<(&'static str, &'static str, String)> {
             "wrong-rank",
             "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, q; score (s, i, j) = s - x[j]))",
         ),
+        of(
+            "refused-size",
+            "refused",
+            "  rows = if d % 3 == 0 then reshape(x, 3, d / 3) else fail(\"{d} entries are not 3 rows\")\n  flatten(rows)",
+        ),
+        of(
+            "not-known-fail",
+            "not-known",
+            "  if x[0] > 0 then x else fail(\"a negative number\")",
+        ),
+        of(
+            "wrong-arguments-fail",
+            "wrong-arguments",
+            "  if d > 3 then fail(d) else x",
+        ),
+        of(
+            "unknown-name-fail",
+            "unknown-name",
+            "  if d > 9 then x else fail(\"{dd} is too little\")",
+        ),
+        of("out-of-range-size", "out-of-range", "  x * x[d]"),
         of(
             "bad-index-state",
             "bad-index",
@@ -229,7 +257,7 @@ fn other_causes_have_other_words() {
     for (name, code, layer) in more_cases() {
         let (diagnostics, text) = problems(name, &layer, MODEL, &[]);
         assert!(
-            diagnostics.iter().all(|d| d.code == code),
+            diagnostics.iter().all(|d| d.code == code || d.code == "refused"),
             "{code} is not alone in\n{text}"
         );
         insta::assert_snapshot!(name, text);
@@ -283,7 +311,41 @@ fn of_checkpoints() -> Vec<String> {
     codes
 }
 
+/// A checkpoint of another model.
+#[test]
+fn many_missing_tensors_are_one_message() {
+    let layer = "layer thing(x: [d]) -> [d] {\n  param a[d], b[d], c[d], w[d, d]\n  w @ (a * x + b) + c\n}\n";
+    write(&scratch("missing-tensors").join("model.safetensors"), &checkpoint());
+    let model = MODEL.replace("{random: 1}", "{file: model.safetensors}");
+    let (diagnostics, text) = problems("missing-tensors", layer, &model, &[]);
+    assert_eq!(diagnostics.len(), 1);
+    insta::assert_snapshot!("missing-tensors", text);
+}
+
+/// Weights that are not there yet are a warning, a layer file in the place of a model is an error.
+fn of_files() -> Vec<String> {
+    let dir = scratch("no-weights");
+    let model = MODEL.replace("{random: 1}", "{file: later.safetensors}");
+    write(&dir.join("layer.seq"), body("  x").as_bytes());
+    write(&dir.join("model.yaml"), model.as_bytes());
+    let mut sources = Sources::default();
+    let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
+    let warnings = built.map(|built| built.warnings()).unwrap_or_default();
+    insta::assert_snapshot!("no-weights", shown(&warnings, &sources, &dir));
+    let Err(wrong) = model::read(&dir.join("layer.seq"), &mut sources, &ReadOptions::default()) else {
+        panic!("a layer file is no model");
+    };
+    insta::assert_snapshot!("layer-file", shown(&wrong, &sources, &dir));
+    vec!["no-weights".to_owned(), "layer-file".to_owned()]
+}
+
 fn of_options() -> Vec<String> {
+    for (name, value) in [("vocb", "3"), ("vocab", "")] {
+        let key = format!("sizes.{name}");
+        let (diagnostics, text) = problems("bad-set-size", &body("  x"), MODEL, &[(&key, value)]);
+        assert_eq!(diagnostics[0].code, "bad-set");
+        insta::assert_snapshot!(format!("bad-set-{name}"), text);
+    }
     let (diagnostics, text) = problems("bad-set", &body("  x"), MODEL, &[("model.name", "other")]);
     assert_eq!(diagnostics[0].code, "bad-set");
     insta::assert_snapshot!("bad-set", text);
@@ -314,6 +376,7 @@ fn codes() -> BTreeSet<String> {
             "Diagnostic::new(",
             "Diagnostic::bare(",
             "Diagnostic::error(",
+            "Diagnostic::warning(",
             "self.error(",
             ".fail(",
         ] {

@@ -164,6 +164,26 @@ fn layers_of_the_library_and_of_the_suite_are_evaluated() {
     assert!(tried > 40, "{tried}");
 }
 
+/// docs/layers.md has a row for each layer and block, with its settings as they are declared.
+#[test]
+fn the_library_is_listed() {
+    let listed = text(&root().join("docs/layers.md"));
+    let mut missing = Vec::new();
+    for path in files("specs/layers", "seq") {
+        let (parsed, _) = seqc_grammar::parse_file(FileId(0), &text(&path));
+        for def in parsed.items.iter().filter(|def| def.kind != DefKind::Fn) {
+            let name = &def.name.text;
+            let row = listed.lines().find(|line| line.starts_with(&format!("| `{name}` | ")));
+            let has =
+                |s: &str| row.is_some_and(|row| row.contains(&format!("`{s}`")) || row.contains(&format!("`{s} = ")));
+            let settings = def.settings.iter().map(|s| s.name.text.as_str());
+            missing.extend(settings.filter(|s| !has(s)).map(|s| format!("{name}: {s}")));
+            missing.extend(row.is_none().then(|| name.clone()));
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new(), "not in docs/layers.md");
+}
+
 #[test]
 fn layers_and_models_of_the_documents_are_evaluated() {
     let mut paths = files("docs", "md");

@@ -234,16 +234,16 @@ fn wrong_keys_are_explained() {
             "did you mean `llama`?",
         ),
         ("zero", "llama.attention.head_count", Key::Int(0), "size"),
-        ("three", "llama.attention.head_count_kv", Key::Int(3), "key heads"),
+        ("three", "llama.attention.head_count_kv", Key::Int(3), "heads of keys"),
         ("huge", "llama.block_count", Key::Int(u32::MAX), "up to"),
         ("wide", "llama.embedding_length", Key::Int(u32::MAX), "too large"),
-        ("more", "llama.block_count", Key::Int(4), "blk.3.attn_norm.weight"),
+        ("more", "llama.block_count", Key::Int(4), "blk.3.attn_q.weight"),
         ("word", "llama.embedding_length", Key::Text("many"), "string"),
         (
             "infinite",
             "llama.attention.head_count",
             Key::Real(f32::INFINITY),
-            "size",
+            "inf heads",
         ),
     ] {
         let text = refused(name, &with(key, value));

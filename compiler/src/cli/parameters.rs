@@ -15,8 +15,9 @@ struct Parameter<'m> {
 /// Parameters that differ in the numbers of their names only.
 struct Row<'m> {
     first: Parameter<'m>,
-    /// Numbers in the names, one list for each parameter.
-    numbers: Vec<Vec<usize>>,
+    names: Vec<&'m str>,
+    /// The first tensor of each.
+    from: Vec<&'m str>,
 }
 
 fn all(model: &Model) -> impl Iterator<Item = Parameter<'_>> {
@@ -40,44 +41,48 @@ pub(super) fn list(model: &Model) -> Vec<Value> {
 
 /// The same as lines for people; `named`: a checkpoint has names of its own.
 pub(super) fn text(model: &Model, named: bool) -> String {
-    let mut rows: Vec<Row<'_>> = Vec::new();
-    let mut places: HashMap<(String, Vec<usize>, &str), usize> = HashMap::new();
-    for p in all(model) {
-        let (pattern, numbers) = numbers(p.name);
-        let at = *places
-            .entry((pattern, p.shape.clone(), p.encoding))
-            .or_insert(rows.len());
-        match rows.get_mut(at) {
-            Some(row) => row.numbers.push(numbers),
-            None => rows.push(Row {
-                first: p,
-                numbers: vec![numbers],
-            }),
-        }
-    }
     let mut out = String::new();
-    for row in &rows {
+    for row in rows(model) {
         let Parameter {
-            name,
             shape,
             encoding,
             tensors,
+            ..
         } = &row.first;
-        let mut line = format!("  {} {shape:?} {encoding}", folded(name, &row.numbers));
+        let mut line = format!("  {} {shape:?} {encoding}", folded(&row.names));
+        let more = tensors.len().saturating_sub(1);
         if named {
-            let from: Vec<String> = tensors.iter().take(1).map(|t| folded(t, &row.numbers)).collect();
-            let more = tensors.len().saturating_sub(1);
-            let also = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            let _ = write!(line, " from {}{also}", from.concat());
+            line.push_str(&format!(" from {}", folded(&row.from)));
+        }
+        if named && more > 0 {
+            line.push_str(&format!(" and {more} more"));
         }
         // Writing to a string does not fail.
         let _ = writeln!(out, "{line}");
     }
     out
+}
+
+fn rows(model: &Model) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    let mut places: HashMap<(String, Vec<usize>, &str), usize> = HashMap::new();
+    for p in all(model) {
+        let key = (numbers(p.name).0, p.shape.clone(), p.encoding);
+        let at = *places.entry(key).or_insert(rows.len());
+        let from = p.tensors.first().map_or("", String::as_str);
+        match rows.get_mut(at) {
+            Some(row) => {
+                row.names.push(p.name);
+                row.from.push(from);
+            }
+            None => rows.push(Row {
+                names: vec![p.name],
+                from: vec![from],
+                first: p,
+            }),
+        }
+    }
+    rows
 }
 
 /// A name with `*` for the numbers that stand alone between dots, and these numbers.
@@ -96,17 +101,25 @@ fn numbers(name: &str) -> (String, Vec<usize>) {
     (parts.join("."), found)
 }
 
-/// One name for several: a range `{0..4}` where one number counts up, `*` where it does not.
-fn folded(name: &str, all: &[Vec<usize>]) -> String {
-    let (pattern, own) = numbers(name);
-    let [first, .., last] = all else {
-        return name.to_owned();
+/// One name for several: a range `{0..4}` where one number counts up, `*` where numbers do not; the first where more than numbers differ.
+fn folded(names: &[&str]) -> String {
+    let [first, .., last] = names else {
+        return names.concat();
     };
+    if names.iter().all(|name| name == first) {
+        return (*first).to_owned();
+    }
+    let (pattern, from) = numbers(first);
+    let all: Vec<(String, Vec<usize>)> = names.iter().map(|name| numbers(name)).collect();
+    if all.iter().any(|(other, _)| *other != pattern) {
+        return format!("{first} …");
+    }
     let counts = all
-        .windows(2)
-        .all(|w| w[0].len() == 1 && w[1].len() == 1 && w[1][0] == w[0][0] + 1);
-    match (own == *first && counts, first[..].first(), last[..].first()) {
-        (true, Some(from), Some(to)) => pattern.replace('*', &format!("{{{from}..{}}}", to + 1)),
+        .iter()
+        .enumerate()
+        .all(|(n, (_, own))| own.len() == 1 && own[0] == from[0].saturating_add(n));
+    match (counts, from.first(), numbers(last).1.first()) {
+        (true, Some(from), Some(to)) => pattern.replace('*', &format!("{{{from}..{}}}", to.saturating_add(1))),
         _ => pattern,
     }
 }
@@ -117,11 +130,11 @@ mod tests {
 
     #[test]
     fn repeated_layers_share_a_name() {
-        let name = "layers.0.mixer.w";
-        assert_eq!(folded(name, &[vec![0]]), name);
-        assert_eq!(folded(name, &[vec![0], vec![1], vec![2]]), "layers.{0..3}.mixer.w");
-        assert_eq!(folded(name, &[vec![0], vec![2]]), "layers.*.mixer.w");
-        assert_eq!(folded("layers.0.1.w", &[vec![0, 1], vec![0, 2]]), "layers.*.*.w");
-        assert_eq!(folded("model.embed", &[vec![0], vec![1]]), "model.embed");
+        assert_eq!(folded(&["layers.0.mixer.w"]), "layers.0.mixer.w");
+        assert_eq!(folded(&["layers.0.w", "layers.1.w", "layers.2.w"]), "layers.{0..3}.w");
+        assert_eq!(folded(&["layers.0.w", "layers.2.w"]), "layers.*.w");
+        assert_eq!(folded(&["layers.0.1.w", "layers.0.2.w"]), "layers.*.*.w");
+        assert_eq!(folded(&["model.embed", "model.embed"]), "model.embed");
+        assert_eq!(folded(&["first.w", "second.w"]), "first.w …");
     }
 }

@@ -441,12 +441,21 @@ impl Cx<'_> {
             return true;
         }
         let what = if elem == Elem::I64 { "integers" } else { "reals" };
+        let integers =
+            "streams of integers are declared `int`; `position()` and sums and products of integers are integers";
         let (is, help) = match found {
-            Elem::Bool => ("a truth value", "a number from a condition: `if c then 1 else 0`"),
-            _ => (
-                "a real number",
-                "streams of integers are declared `int`; `position()` and sums and products of integers are integers",
+            Elem::Bool => (
+                "a truth value",
+                "a number from a condition: `if c then 1 else 0`".to_owned(),
             ),
+            _ if self.dims(t).is_empty() => {
+                let help = format!(
+                    "{integers}; what remembers itself is real, and is taken by `{}: []`",
+                    name.text
+                );
+                ("a real number", help)
+            }
+            _ => ("a real number", integers.to_owned()),
         };
         let d = Diagnostic::new("wrong-type", at, format!("`{}` takes {what}", name.text));
         let d = d.says(format!("this is {is}")).help(help);

@@ -9,7 +9,7 @@ use crate::{
     known::Known,
     source::Place,
 };
-use seqc_grammar::ast::{DefKind, ParamDecl, Span};
+use seqc_grammar::ast::{DefKind, ParamDecl, Span, Stmt};
 use seqc_ir::{Dim, Elem, Ty};
 
 impl Cx<'_> {
@@ -70,14 +70,20 @@ impl Cx<'_> {
             Binding::Value(val) => val,
             Binding::Param(_, Some(t)) => Val::Tensor(t),
             Binding::Param(decl, None) => self.param(&decl),
-            Binding::Pending(_) => {
+            Binding::Pending(n) => {
                 let place = self.place(span);
+                let dim = matches!(self.frame().definition.def.body.get(n), Some(Stmt::Dim { .. }));
+                let help = if dim {
+                    "a `dim` stands above its use".to_owned()
+                } else {
+                    format!(
+                        "`prev({name})` is its value one token ago, `delay(prev({name}), 2)` three tokens ago; otherwise define it above"
+                    )
+                };
                 self.report(
                     Diagnostic::new("used-before", place, format!("`{name}` is used before it is complete"))
                         .note(bound.place, format!("`{name}` is defined here"))
-                        .help(format!(
-                            "`prev({name})` is its value one token ago; otherwise define it above"
-                        )),
+                        .help(help),
                 )
             }
             Binding::Inner => {

@@ -31,9 +31,14 @@ fn spoilt(text: &str, way: usize) -> String {
         0 => line.trim().to_owned(),
         1 => format!("{line}   \r"),
         2 => format!("      {line}\n\n"),
-        _ => line.replace(", ", " ,  ").replace(" + ", "+").replace(" = ", "=  "),
+        _ => {
+            let outside = |part: &str| part.replace(", ", " ,  ").replace(" + ", "+").replace(" = ", "=  ");
+            let parts = line.split('"').enumerate();
+            let spoilt = parts.map(|(n, part)| if n % 2 == 0 { outside(part) } else { part.to_owned() });
+            spoilt.collect::<Vec<_>>().join("\"")
+        }
     });
-    // What stands in a comment stays as it is.
+    // What stands in a comment or a string stays as it is.
     let keep = |(spoilt, line): (String, &str)| if line.contains("//") { line.to_owned() } else { spoilt };
     lines.zip(text.lines()).map(keep).collect::<Vec<_>>().join("\n")
 }

@@ -65,6 +65,14 @@ fn usage_errors_are_status_two() {
 fn inspect_lists_parameters_and_state() {
     let found = json(seqc(&format!("inspect {} --json", samba().display())));
     assert!(!found["parameters"].is_null(), "{found}");
+    let tensors = found["tensors"].as_array().unwrap_or_else(|| panic!("{found}"));
+    assert!(
+        tensors.iter().any(|entry| entry["name"] == "embed.weight"),
+        "{tensors:?}"
+    );
+    for key in ["name", "shape", "type", "from"] {
+        assert!(tensors.iter().all(|entry| entry.get(key).is_some()), "{key} is missing");
+    }
     let state = found["state"].as_array().unwrap_or_else(|| panic!("{found}"));
     for entry in state {
         for key in ["name", "layer", "shape", "type", "grows", "bound"] {

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use seqc_tests::{command, document, root};
+use seqc_tests::{command, document, fixture::Fixture, root};
 
 /// Indented command lines of a document: the program and its words, without the explanation that stands far to the right.
 fn commands(path: &Path) -> Vec<String> {
@@ -112,5 +112,33 @@ fn verbs_and_flags_in_the_documents_exist() {
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What documents say of built programs: `./program verb --flags`.
+#[test]
+fn verbs_and_flags_of_programs_in_the_documents_exist() {
+    let program = Fixture::open("llama").program();
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for path in documents() {
+        for line in commands(&path).iter().filter(|line| line.starts_with("./")) {
+            let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+            let Some((verb, rest)) = words.split_first() else {
+                continue;
+            };
+            let help = program.run(&[(*verb).to_owned(), "--help".to_owned()]);
+            let flags = rest.iter().filter(|word| word.len() > 1 && word.starts_with('-'));
+            let known = |flag: &str| {
+                let words = help.stdout.split([' ', ',', '\n']);
+                words.into_iter().any(|word| word == flag)
+            };
+            let unknown: Vec<&&str> = flags.filter(|flag| !known(flag)).collect();
+            if help.code != Some(0) || !unknown.is_empty() {
+                wrong.push(format!("{}: {line}: {unknown:?}", path.display()));
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 8, "only {tried} commands of programs were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
