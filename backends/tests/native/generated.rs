@@ -289,14 +289,24 @@ fn cases(default: u64) -> u64 {
         .unwrap_or(default)
 }
 
+fn widest() -> Target {
+    let targets = crate::support::targets();
+    targets.into_iter().last().unwrap_or_else(|| panic!("no target"))
+}
+
+// In parts, so that all cores have some.
+
 #[test]
 fn random_models_compute_what_the_evaluator_says() {
-    let targets = crate::support::targets();
-    let widest = targets.last().unwrap_or_else(|| panic!("no target"));
-    check_seeds(0..cases(600), widest);
+    check_seeds(0..cases(300), &widest());
+}
+
+#[test]
+fn more_random_models_compute_what_the_evaluator_says() {
+    check_seeds(20_000..20_000 + cases(300), &widest());
 }
 
 #[test]
 fn random_models_compute_the_same_with_narrow_vectors() {
-    check_seeds(10_000..10_000 + cases(600) / 4, &crate::support::targets()[0]);
+    check_seeds(10_000..10_000 + cases(300) / 2, &crate::support::targets()[0]);
 }
