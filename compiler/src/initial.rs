@@ -2,6 +2,7 @@
 
 use crate::random;
 use seqc_abi::Store;
+use seqc_checkpoint::to_f16;
 use seqc_ir::Model;
 use seqc_passes::plan::native_params;
 use serde_json::{Map, json};
@@ -53,7 +54,11 @@ fn tensors(model: &Model) -> Result<Vec<Tensor>, String> {
         let kind = &model.kinds[n];
         for (p, (port, source)) in kind.graph.params.iter().zip(&call.params).enumerate() {
             let native = natives[n].get(p).copied().unwrap_or_default();
-            let store = kind.stores.get(p).filter(|_| native).and_then(|name| store_of(name));
+            let store = kind
+                .stores
+                .get(p)
+                .filter(|_| native)
+                .and_then(|name| Store::named(name));
             for tensor in parts(&port.ty.sizes(), &source.tensors, store.unwrap_or(Store::F32)) {
                 add(tensor, &mut all, &mut places)?;
             }
@@ -67,10 +72,6 @@ fn natives(graph: &seqc_ir::Graph) -> Vec<bool> {
     let mut graph = graph.clone();
     seqc_passes::optimise(&mut graph);
     native_params(&graph)
-}
-
-fn store_of(name: &str) -> Option<Store> {
-    Store::ALL.iter().copied().find(|s| s.name() == name)
 }
 
 fn parts(shape: &[usize], names: &[String], store: Store) -> Vec<Tensor> {
@@ -146,21 +147,10 @@ fn elements(tensors: &[Tensor], seed: u64, out: &mut impl Write) -> std::io::Res
             let bits = (value as f32).to_bits();
             match tensor.store {
                 Store::Bf16 => out.write_all(&((bits >> 16) as u16).to_le_bytes())?,
-                Store::F16 => out.write_all(&to_f16(bits).to_le_bytes())?,
+                Store::F16 => out.write_all(&to_f16(value as f32).to_le_bytes())?,
                 _ => out.write_all(&bits.to_le_bytes())?,
             }
         }
     }
     Ok(())
-}
-
-/// Nearest below in magnitude, as programs make it; for values of ordinary size.
-fn to_f16(bits: u32) -> u16 {
-    let sign = (bits >> 16 & 0x8000) as u16;
-    let exponent = (bits >> 23 & 0xff) as i32 - 112;
-    match exponent {
-        ..=0 => sign,
-        31.. => sign | 0x7bff,
-        _ => sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16,
-    }
 }

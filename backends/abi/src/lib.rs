@@ -111,6 +111,11 @@ impl Store {
             .checked_mul(self.block_bytes())
     }
 
+    /// The encoding of a name that [`Store::name`] gives.
+    pub fn named(name: &str) -> Option<Store> {
+        Store::ALL.into_iter().find(|store| store.name() == name)
+    }
+
     /// The name users write and read: `f32`, `q4_1`, …
     pub fn name(self) -> &'static str {
         match self {

@@ -141,3 +141,15 @@ impl fmt::Display for DType {
         f.write_str(self.name())
     }
 }
+
+/// The IEEE half nearest below in magnitude; for values of ordinary size, as random weights are.
+pub fn to_f16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let sign = (bits >> 16 & 0x8000) as u16;
+    let exponent = (bits >> 23 & 0xff) as i32 - 112;
+    match exponent {
+        ..=0 => sign,
+        31.. => sign | 0x7bff,
+        _ => sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16,
+    }
+}

@@ -9,7 +9,7 @@ mod gguf;
 mod open;
 mod tensor;
 
-pub use dtype::DType;
+pub use dtype::{DType, to_f16};
 pub use gguf::{Array, Metadata, Value};
 pub use tensor::TensorRef;
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use seqc_abi::{Descriptor, ParamSlot, Store};
-use seqc_checkpoint::{Checkpoint, DType, TensorRef};
+use seqc_checkpoint::{Checkpoint, DType, TensorRef, to_f16};
 
 use crate::{Error, Result, memory::Region};
 
@@ -330,16 +330,4 @@ fn block<const N: usize>(mix: &mut Mix, scales: &[u16]) -> [u8; N] {
         *to = scale.to_le_bytes();
     }
     out
-}
-
-/// Nearest below in magnitude; for values of ordinary size.
-fn to_f16(value: f32) -> u16 {
-    let bits = value.to_bits();
-    let sign = (bits >> 16 & 0x8000) as u16;
-    let exponent = (bits >> 23 & 0xff) as i32 - 112;
-    match exponent {
-        ..=0 => sign,
-        31.. => sign | 0x7bff,
-        _ => sign | (exponent as u16) << 10 | (bits >> 13 & 0x3ff) as u16,
-    }
 }

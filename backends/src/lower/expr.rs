@@ -261,7 +261,7 @@ impl<'c, 'a> Emit<'c, 'a> {
             if state || !seen.insert((v, coords.clone())) || self.known(&(v, coords.clone())).is_some() {
                 continue;
             }
-            if !self.differs(&coords, first) && !self.reads_state(v, states) {
+            if !self.differs(&coords, first) && (states.is_empty() || !self.reads_state(v, states)) {
                 self.value(f, v, &coords);
             } else if !self.is_read(v) {
                 work.extend(self.hoisted_operands(v, &coords));

@@ -13,7 +13,7 @@ use crate::{
 };
 use seqc_passes::plan::{BufferId, Kernel, layout};
 
-/// Name of the load-time function of a layer: `fn(params, derived)`, run by one thread.
+/// Name of the load-time function of a layer, which one thread runs; it takes what the others take ([`Args`]).
 pub(super) fn load_name(layer: &Layer<'_>) -> String {
     format!("{}_load", layer.name)
 }

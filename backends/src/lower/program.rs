@@ -42,7 +42,7 @@ impl Planned {
             let mut graph = kind.graph.clone();
             seqc_passes::optimise(&mut graph);
             let native = native_params(&graph);
-            let store = |(n, name): (usize, &String)| match store_named(name) {
+            let store = |(n, name): (usize, &String)| match Store::named(name) {
                 Some(store) if native[n] && store != Store::F32 => (store, false),
                 _ => (Store::F32, true),
             };
@@ -64,10 +64,6 @@ impl Planned {
         };
         (0..self.graphs.len()).map(layer).collect()
     }
-}
-
-fn store_named(name: &str) -> Option<Store> {
-    Store::ALL.into_iter().find(|s| s.name() == name)
 }
 
 /// Writes the code of a model.

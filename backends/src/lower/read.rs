@@ -9,7 +9,7 @@ use crate::text::{Func, Scalar, Ty, Val};
 use seqc_ir::{Elem, Op, Value};
 use seqc_passes::{
     index::{Lin, Stride},
-    plan::Rows,
+    plan::{Rows, row_major},
 };
 
 /// Where a tensor of one token begins, and how its axes step.
@@ -169,13 +169,4 @@ impl Emit<'_, '_> {
         let base = f.gep(source.base, row, scalar);
         self.load_at(f, base, &rest, scalar)
     }
-}
-
-/// Strides of a row-major tensor.
-pub(super) fn row_major(sizes: &[usize]) -> Vec<i64> {
-    let mut strides = vec![1; sizes.len()];
-    for i in (1..sizes.len()).rev() {
-        strides[i - 1] = strides[i] * sizes[i] as i64;
-    }
-    strides
 }

@@ -1,6 +1,7 @@
 //! Streams between layers: which calls only map rows to rows, and where each stream lies.
 
 use seqc_ir::{Elem, Model, StreamId, Ty};
+use seqc_passes::plan::free_place;
 use std::collections::{HashMap, HashSet};
 
 /// Streams begin at multiples of this many bytes.
@@ -117,24 +118,11 @@ fn place(model: &Model, types: &[Ty], max_chunk: usize, places: &mut HashMap<Str
             let size = (row_bytes(&types[stream.0 as usize]) * max_chunk)
                 .next_multiple_of(ALIGN)
                 .max(ALIGN);
-            let at = free_place(&live, size);
+            let at = free_place(live.iter().map(|(at, size, _)| (*at, at + size)).collect(), size);
             live.push((at, size, last_use[stream]));
             places.insert(*stream, Place::Arena(at));
             bytes = bytes.max(at + size);
         }
     }
     bytes
-}
-
-fn free_place(live: &[(usize, usize, usize)], size: usize) -> usize {
-    let mut taken: Vec<(usize, usize)> = live.iter().map(|(at, size, _)| (*at, at + size)).collect();
-    taken.sort_unstable();
-    let mut at = 0;
-    for (from, to) in taken {
-        if from >= at + size {
-            break;
-        }
-        at = at.max(to);
-    }
-    at
 }

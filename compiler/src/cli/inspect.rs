@@ -1,12 +1,14 @@
 //! `seqc inspect` and `seqc explain`.
 
 use super::{ModelArgs, Session, parameters};
-use crate::{backend, model::Built};
+use crate::{
+    backend,
+    model::{Built, weights::distinct_parameters},
+};
 use clap::Args;
-use seqc_abi::{StateKind, StateSlot, Store};
-use seqc_ir::Model;
+use seqc_abi::{StateKind, StateSlot};
 use serde_json::{Value, json};
-use std::{collections::HashSet, fmt::Write, path::PathBuf};
+use std::{fmt::Write, path::PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -43,7 +45,7 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
 }
 
 fn describe(built: &Built, state: &[StateSlot]) -> Value {
-    let (parameters, bytes) = count(&built.model);
+    let (parameters, bytes) = distinct_parameters(&built.model);
     let stream = |name: &str, ty: &seqc_ir::Ty| json!({"name": name, "shape": ty.sizes(), "type": ty.elem.to_string()});
     json!({
         "version": 1,
@@ -76,26 +78,6 @@ fn slot(s: &StateSlot) -> Value {
     json!({
         "name": s.name, "layer": s.layer, "shape": s.shape, "type": "f32", "grows": grows, "bound": s.bound, "bytes": bytes,
     })
-}
-
-/// Distinct parameters and the bytes they take; tensors that several layers use count once.
-fn count(model: &Model) -> (usize, usize) {
-    let mut seen = HashSet::new();
-    let (mut elements, mut bytes) = (0_usize, 0_usize);
-    for call in &model.calls {
-        let kind = &model.kinds[call.kind.0 as usize];
-        for ((port, source), store) in kind.graph.params.iter().zip(&call.params).zip(&kind.stores) {
-            if !seen.insert(&source.tensors) {
-                continue;
-            }
-            let store = Store::ALL.iter().find(|s| s.name() == store);
-            let n = port.ty.len();
-            elements = elements.saturating_add(n);
-            let store = store.copied().unwrap_or(Store::F32);
-            bytes = bytes.saturating_add(n / store.block() * store.block_bytes());
-        }
-    }
-    (elements, bytes)
 }
 
 fn text(built: &Built, state: &[StateSlot], found: &Value) -> String {

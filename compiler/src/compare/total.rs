@@ -1,13 +1,12 @@
 //! The cost of a whole model: its layers' costs and the bytes of the weights they read.
 
-use crate::model::Built;
+use crate::model::{Built, weights::distinct_parameters};
 use seqc_abi::Store;
-use seqc_ir::{Call, Graph, Model};
+use seqc_ir::{Call, Graph};
 use seqc_passes::{
     cost::{self, Cost, Read},
     plan::{Plan, native_params},
 };
-use std::collections::HashSet;
 
 /// One kind of layer and how often the model runs it.
 #[derive(Clone, Debug)]
@@ -59,7 +58,7 @@ impl Total {
             let of_kind = |calls: &[Call]| calls.iter().filter(|c| c.kind.0 as usize == n).count();
             layer(planned, &kind.stores, (of_kind(&model.calls), of_kind(tail)))
         });
-        let (parameters, weight_bytes) = distinct(model);
+        let (parameters, weight_bytes) = distinct_parameters(model);
         Total {
             name: built.meta.name.clone(),
             parameters,
@@ -150,29 +149,7 @@ fn read_bytes(read: &Read, stores: &[String], native: &[bool]) -> f64 {
     let store = read
         .param
         .filter(|n| native.get(*n).copied().unwrap_or_default())
-        .and_then(|n| store_of(stores.get(n)?));
+        .and_then(|n| Store::named(stores.get(n)?));
     let store = store.unwrap_or(Store::F32);
     read.entries as f64 / store.block() as f64 * store.block_bytes() as f64
-}
-
-fn store_of(name: &str) -> Option<Store> {
-    Store::ALL.iter().copied().find(|s| s.name() == name)
-}
-
-/// Distinct parameters and the bytes they take; tensors that several layers use count once.
-fn distinct(model: &Model) -> (usize, usize) {
-    let mut seen = HashSet::new();
-    let (mut elements, mut bytes) = (0_usize, 0_usize);
-    for call in &model.calls {
-        let kind = &model.kinds[call.kind.0 as usize];
-        for ((port, source), store) in kind.graph.params.iter().zip(&call.params).zip(&kind.stores) {
-            if !seen.insert(&source.tensors) {
-                continue;
-            }
-            let store = store_of(store).unwrap_or(Store::F32);
-            elements = elements.saturating_add(port.ty.len());
-            bytes = bytes.saturating_add(port.ty.len() / store.block() * store.block_bytes());
-        }
-    }
-    (elements, bytes)
 }

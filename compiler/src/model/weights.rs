@@ -11,8 +11,8 @@ use seqc_grammar::{
     ast::Span,
     model::{Load, Template, Weights},
 };
-use seqc_ir::{BinaryOp, Graph, Op, ParamSource, ReduceOp, Value};
-use std::path::PathBuf;
+use seqc_ir::{BinaryOp, Graph, Model, Op, ParamSource, ReduceOp, Value};
+use std::{collections::HashSet, path::PathBuf};
 
 /// Where parameters come from.
 #[derive(Debug, Default)]
@@ -33,8 +33,7 @@ impl Tensors {
             ..Tensors::default()
         };
         if let Some(ty) = weights.and_then(|w| w.ty.as_ref()) {
-            let found = Store::ALL.iter().find(|s| s.name() == ty.value);
-            tensors.store = Some(*found.ok_or_else(|| {
+            tensors.store = Some(Store::named(&ty.value).ok_or_else(|| {
                 let message = format!("there is no type of weights `{}`", ty.value);
                 Diagnostic::new("unknown-type", Place::new(file, ty.span), message)
                     .did_you_mean(&ty.value, Store::ALL.iter().map(|s| s.name()))
@@ -188,6 +187,24 @@ fn is_matrix(graph: &Graph, n: usize) -> bool {
         && nodes
             .iter()
             .all(|v| graph.users(*v).iter().all(|u| reads_rows(graph, *v, *u)))
+}
+
+/// Distinct parameters and the bytes they take; tensors that several layers use count once.
+pub fn distinct_parameters(model: &Model) -> (usize, usize) {
+    let mut seen = HashSet::new();
+    let (mut elements, mut bytes) = (0_usize, 0_usize);
+    for call in &model.calls {
+        let kind = &model.kinds[call.kind.0 as usize];
+        for ((port, source), store) in kind.graph.params.iter().zip(&call.params).zip(&kind.stores) {
+            if !seen.insert(&source.tensors) {
+                continue;
+            }
+            let (n, store) = (port.ty.len(), Store::named(store).unwrap_or(Store::F32));
+            elements = elements.saturating_add(n);
+            bytes = bytes.saturating_add(n / store.block() * store.block_bytes());
+        }
+    }
+    (elements, bytes)
 }
 
 /// True when `user` multiplies and sums over the last axis of `param`, or looks its rows up.

@@ -43,7 +43,10 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
                     rows + buffer.history
                 };
                 let bytes = (row * count).next_multiple_of(ALIGN).max(ALIGN);
-                let at = free_place(&placed, bytes, lives[i]);
+                let alive = placed
+                    .iter()
+                    .filter(|(_, _, other)| other.0 <= lives[i].1 && lives[i].0 <= other.1);
+                let at = free_place(alive.map(|(at, bytes, _)| (*at, at + bytes)).collect(), bytes);
                 placed.push((at, bytes, lives[i]));
                 layout.offsets[i] = Some(at);
                 layout.arena = layout.arena.max(at + bytes);
@@ -53,13 +56,8 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
     layout
 }
 
-/// The lowest offset at which nothing lies that lives at the same time.
-fn free_place(placed: &[(usize, usize, (usize, usize))], bytes: usize, life: (usize, usize)) -> usize {
-    let mut taken: Vec<(usize, usize)> = placed
-        .iter()
-        .filter(|(_, _, other)| other.0 <= life.1 && life.0 <= other.1)
-        .map(|(at, bytes, _)| (*at, at + bytes))
-        .collect();
+/// The lowest offset with room for `bytes` between the taken ranges.
+pub fn free_place(mut taken: Vec<(usize, usize)>, bytes: usize) -> usize {
     taken.sort_unstable();
     let mut at = 0;
     for (from, to) in taken {

@@ -21,7 +21,7 @@ mod wiring;
 pub use choose::native_params;
 pub use cost::of_entry as entry_cost;
 pub use inline::{Leaf, Walk};
-pub use memory::{Layout, layout};
+pub use memory::{Layout, free_place, layout};
 pub use wiring::{Row, row_of};
 
 use crate::recurrence::Recurrence;
@@ -196,6 +196,6 @@ pub(crate) fn strides(sizes: &[usize], order: &[usize]) -> Vec<i64> {
 }
 
 /// Strides of a row-major tensor.
-pub(crate) fn row_major(sizes: &[usize]) -> Vec<i64> {
+pub fn row_major(sizes: &[usize]) -> Vec<i64> {
     strides(sizes, &(0..sizes.len()).collect::<Vec<_>>())
 }
