@@ -171,11 +171,20 @@ impl Graph {
         self.add(Op::Window { taps, step }, ty, &[x])
     }
 
-    /// Attention; `operands` are `q`, `k`, `v`, the query streams, the key streams. Result `[H, F]`.
+    /// Attention; `operands` in the order of [`Op::Attend`].
     pub fn attend(&mut self, spec: AttendSpec, operands: &[Value]) -> Value {
-        let dim = |slot: usize, axis: usize| operands.get(slot).and_then(|v| self.ty(*v).dims.get(axis)).cloned();
-        let dims = [dim(0, 0), dim(2, 1)].into_iter().flatten().collect();
-        self.add(Op::Attend(Box::new(spec)), Ty::new(Elem::F32, dims), operands)
+        let dim = |slot: usize, axis: usize| {
+            let ty = operands.get(slot).map(|v| self.ty(*v));
+            ty.and_then(|ty| ty.dims.get(axis)).cloned().unwrap_or(Dim::new("", 1))
+        };
+        let heads = dim(0, 0);
+        let width = if spec.has_values() { dim(2, 1) } else { Dim::new("", 0) };
+        let mut result = dims(&spec.result(heads.size, width.size));
+        if result.len() == 2 && result[1].size == width.size {
+            result[1] = width;
+        }
+        result[0] = heads;
+        self.add(Op::Attend(Box::new(spec)), Ty::new(Elem::F32, result), operands)
     }
 
     /// Declares a result.

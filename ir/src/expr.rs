@@ -83,16 +83,18 @@ impl IndexExpr {
 pub enum ScoreExpr {
     /// The scaled product `scale * q . k` of this head (only inside a score function).
     Score,
-    /// Position of the query token in the sequence.
+    /// Position of the query token in the sequence, in ticks of the attention's clock.
     QueryPos,
-    /// Position of the key token in the sequence.
+    /// Position of the key token in the sequence, in ticks of the attention's clock.
     KeyPos,
     /// Index of the query head.
     Head,
-    /// Operand `3 + n` at the query token; a scalar stream, or one value per query head.
+    /// Query stream `n` at the query token; a scalar stream, or one value per query head.
     QueryStream(usize),
-    /// Operand `3 + query_streams + n` at the key token, kept in the cache; a scalar stream, or one value per query head.
+    /// Key stream `n` at the key token, kept in the cache; a scalar stream, or one value per query head.
     KeyStream(usize),
+    /// Entry of table `n` at as many indices as it has axes, each rounded down and clamped into its axis.
+    Table(usize, Vec<ScoreExpr>),
     /// A number.
     Const(f64),
     /// Elementwise function.

@@ -41,7 +41,7 @@ pub use builder::dims;
 pub use expr::{IndexExpr, ScoreExpr};
 pub use graph::{Graph, Node, Port, Stage, State, StateId, Value};
 pub use model::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
-pub use op::{AttendSpec, BinaryOp, Normaliser, Op, ReduceOp, UnaryOp};
+pub use op::{AttendSpec, BinaryOp, Clock, Normaliser, Op, ReduceOp, UNSEEN, UnaryOp};
 
 /// Element type of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

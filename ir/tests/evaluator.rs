@@ -1,7 +1,7 @@
 //! The evaluator against cases worked out by hand.
 
 use seqc_ir::{
-    AttendSpec, BinaryOp, Elem, Graph, IndexExpr, Normaliser, ReduceOp, ScoreExpr, Ty, UnaryOp, dims,
+    AttendSpec, BinaryOp, Clock, Elem, Graph, IndexExpr, Normaliser, ReduceOp, ScoreExpr, Ty, UnaryOp, dims,
     eval::{EvalError, Evaluator, Tensor},
 };
 
@@ -49,8 +49,7 @@ fn averaging(predicate: Option<ScoreExpr>, normaliser: Normaliser, causal: bool)
         score: None,
         normaliser,
         causal,
-        query_streams: 0,
-        key_streams: 0,
+        ..AttendSpec::default()
     };
     let key = if normaliser == Normaliser::Softmax {
         g.constant(0.0, Ty::f32(&[1, 1]))
@@ -169,9 +168,8 @@ fn softmax_scores_and_groups() {
         predicate: None,
         score: Some(score),
         normaliser: Normaliser::Softmax,
-        causal: true,
-        query_streams: 0,
         key_streams: 1,
+        ..AttendSpec::default()
     };
     let y = g.attend(spec, &[q, k, k, s]);
     g.add_output("y", y);
@@ -198,9 +196,8 @@ fn key_streams_may_differ_between_heads() {
         predicate: None,
         score: Some(ScoreExpr::KeyStream(0)),
         normaliser: Normaliser::Sum,
-        causal: true,
-        query_streams: 0,
         key_streams: 1,
+        ..AttendSpec::default()
     };
     let y = g.attend(spec, &[q, k, v, x]);
     g.add_output("y", y);
@@ -208,6 +205,150 @@ fn key_streams_may_differ_between_heads() {
     close(
         &run(&g, &[], &[&[3.0, 1.0], &[1.0, 5.0]]),
         &[&[1.0, 1.0], &[2.0, 26.0 / 6.0]],
+    );
+}
+
+fn binary(op: BinaryOp, a: ScoreExpr, b: ScoreExpr) -> ScoreExpr {
+    ScoreExpr::Binary(op, Box::new(a), Box::new(b))
+}
+
+/// Attention of one head of size 1 with query 1 where key and value are `x[0]`, and a tick is where `x[1] > 0`;
+/// `tables` are parameters.
+fn ticking(spec: AttendSpec, tables: &[&[usize]]) -> Graph {
+    let mut g = Graph::new("ticking");
+    let x = g.add_input("x", Ty::f32(&[2]));
+    let q = g.constant(1.0, Ty::f32(&[1, 1]));
+    let k = g.view(x, dims(&[1, 1]), vec![IndexExpr::Const(0)]);
+    let mut operands = vec![q, k];
+    if spec.has_values() {
+        operands.push(k);
+    }
+    if spec.on().is_some() {
+        let mark = g.view(x, Vec::new(), vec![IndexExpr::Const(1)]);
+        let zero = g.constant(0.0, Ty::scalar(Elem::F32));
+        operands.push(g.binary(BinaryOp::Gt, mark, zero));
+    }
+    for (n, sizes) in tables.iter().enumerate() {
+        operands.push(g.add_param(format!("t{n}"), Ty::f32(sizes)));
+    }
+    let y = g.attend(spec, &operands);
+    let y = g.reshape(y, dims(&[g.ty(y).len()]));
+    g.add_output("y", y);
+    let text = g.to_string();
+    assert_eq!(text.parse::<Graph>().unwrap().to_string(), text);
+    g
+}
+
+#[test]
+fn tables_are_read_at_expressions_rounded_down_and_clamped() {
+    // Weights are bias[(i - j) / 2]: distances 0 and 1 read entry 0, all from 4 on the last.
+    let distance = binary(BinaryOp::Sub, ScoreExpr::QueryPos, ScoreExpr::KeyPos);
+    let half = binary(BinaryOp::Div, distance, ScoreExpr::Const(2.0));
+    let spec = AttendSpec {
+        score: Some(ScoreExpr::Table(0, vec![ScoreExpr::Const(-3.0), half])),
+        normaliser: Normaliser::None,
+        tables: 1,
+        ..AttendSpec::default()
+    };
+    let g = ticking(spec, &[&[2, 3]]);
+    let table = Tensor::new(&[2, 3], vec![1.0, 10.0, 100.0, 0.0, 0.0, 0.0]);
+    let tokens: Vec<[f64; 2]> = (1..=7).map(|x| [f64::from(x), 0.0]).collect();
+    let tokens: Vec<&[f64]> = tokens.iter().map(|x| &x[..]).collect();
+    close(
+        &run(&g, &[table], &tokens),
+        &[&[1.0], &[3.0], &[15.0], &[37.0], &[159.0], &[381.0], &[703.0]],
+    );
+}
+
+#[test]
+fn attentions_merge_by_the_logarithms_of_their_sums() {
+    let seen = |predicate| {
+        let spec = AttendSpec {
+            predicate: Some(predicate),
+            log_sum: true,
+            ..AttendSpec::default()
+        };
+        let tokens: &[&[f64]] = &[&[0.5, 0.0], &[-1.0, 0.0], &[2.0, 0.0], &[0.25, 0.0]];
+        run(&ticking(spec, &[]), &[], tokens)
+    };
+    let near = || distance_below(2.0);
+    let far = ScoreExpr::Unary(UnaryOp::Not, Box::new(near()));
+    let all = seen(binary(BinaryOp::Or, near(), far.clone()));
+    let (near, far) = (seen(near()), seen(far));
+    assert_eq!(far[0], [0.0, -1e30]);
+    let merged: Vec<Vec<f64>> = near
+        .iter()
+        .zip(&far)
+        .map(|(a, b)| {
+            let (wa, wb) = (a[1].exp(), b[1].exp());
+            vec![(wa * a[0] + wb * b[0]) / (wa + wb), (wa + wb).ln()]
+        })
+        .collect();
+    let all: Vec<&[f64]> = all.iter().map(|x| &x[..]).collect();
+    close(&merged, &all);
+}
+
+#[test]
+fn a_clock_counts_ticks() {
+    let tokens: &[&[f64]] = &[&[1.0, 0.0], &[2.0, 1.0], &[4.0, 0.0], &[8.0, 1.0], &[16.0, 1.0]];
+    let spec = |clock| AttendSpec {
+        // The last two ticks, weighted by the query's number.
+        predicate: Some(distance_below(2.0)),
+        score: Some(ScoreExpr::QueryPos),
+        normaliser: Normaliser::None,
+        clock,
+        ..AttendSpec::default()
+    };
+    let keys = ticking(spec(Clock::Keys), &[]);
+    close(&run(&keys, &[], tokens), &[&[0.0], &[0.0], &[0.0], &[10.0], &[48.0]]);
+    let both = ticking(spec(Clock::Both), &[]);
+    close(&run(&both, &[], tokens), &[&[0.0], &[0.0], &[0.0], &[10.0], &[48.0]]);
+    let position = |clock| AttendSpec {
+        score: Some(binary(BinaryOp::Add, ScoreExpr::QueryPos, ScoreExpr::Const(1.0))),
+        ..spec(clock)
+    };
+    let keys = ticking(position(Clock::Keys), &[]);
+    close(&run(&keys, &[], tokens), &[&[0.0], &[2.0], &[2.0], &[20.0], &[72.0]]);
+    let both = ticking(position(Clock::Both), &[]);
+    close(&run(&both, &[], tokens), &[&[0.0], &[2.0], &[0.0], &[20.0], &[72.0]]);
+    let logs = AttendSpec {
+        log_sum: true,
+        clock: Clock::Both,
+        ..AttendSpec::default()
+    };
+    let both = run(&ticking(logs, &[]), &[], &tokens[..2]);
+    close(&both, &[&[0.0, -1e30], &[2.0, 2.0]]);
+}
+
+#[test]
+fn the_best_keys_come_with_their_scores() {
+    let spec = |clock| AttendSpec {
+        normaliser: Normaliser::Top(3),
+        predicate: Some(distance_below(4.0)),
+        clock,
+        ..AttendSpec::default()
+    };
+    let tokens: &[&[f64]] = &[&[5.0, 1.0], &[2.0, 1.0], &[5.0, 0.0], &[7.0, 1.0], &[1.0, 1.0]];
+    let unseen = -1e30;
+    close(
+        &run(&ticking(spec(Clock::Every), &[]), &[], tokens),
+        &[
+            &[5.0, unseen, unseen, 0.0, -1.0, -1.0],
+            &[5.0, 2.0, unseen, 0.0, 1.0, -1.0],
+            &[5.0, 5.0, 2.0, 0.0, 2.0, 1.0],
+            &[7.0, 5.0, 5.0, 3.0, 0.0, 2.0],
+            &[7.0, 5.0, 2.0, 3.0, 2.0, 1.0],
+        ],
+    );
+    close(
+        &run(&ticking(spec(Clock::Both), &[]), &[], tokens),
+        &[
+            &[5.0, unseen, unseen, 0.0, -1.0, -1.0],
+            &[5.0, 2.0, unseen, 0.0, 1.0, -1.0],
+            &[unseen, unseen, unseen, -1.0, -1.0, -1.0],
+            &[7.0, 5.0, 2.0, 2.0, 0.0, 1.0],
+            &[7.0, 5.0, 2.0, 2.0, 0.0, 1.0],
+        ],
     );
 }
 

@@ -141,6 +141,26 @@ fn laws_of_attention_are_checked() {
             "mixed",
             "attend(scale=1.0, where=and(i, lt(i, j)), normalise=softmax, causal=true) %3, %4, %4 : f32[4, 1]",
         ),
+        (
+            "log sum",
+            "attend(scale=1.0, normalise=sum, causal=true, log_sum=true) %3, %4, %4 : f32[4, 2]",
+        ),
+        (
+            "no keys asked for",
+            "attend(scale=1.0, normalise=top(0), causal=true) %3, %4 : f32[4, 2, 0]",
+        ),
+        (
+            "a clock of numbers",
+            "attend(scale=1.0, normalise=softmax, causal=true, clock=keys) %3, %4, %4, %0 : f32[4, 1]",
+        ),
+        (
+            "no table",
+            "attend(scale=1.0, score=t0(i), normalise=softmax, causal=true) %3, %4, %4 : f32[4, 1]",
+        ),
+        (
+            "indices of a table",
+            "attend(scale=1.0, score=t0(i), normalise=softmax, causal=true, tables=1) %3, %4, %4, %5 : f32[4, 1]",
+        ),
     ];
     let with = |attend: &str| {
         let shapes = "%3 = reshape %0 : f32[4, 1] %4 = view(i0, i1) %3 : f32[2, 1] %5 = reshape %0 : f32[2, 2]";

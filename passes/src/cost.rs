@@ -332,8 +332,8 @@ impl Counting<'_> {
         let Op::Attend(spec) = self.graph.op(v) else { return };
         let size = |o: usize, axis: usize| self.graph.ty(operands[o]).dims[axis].size;
         let (heads, groups) = (size(0, 0), size(1, 0));
-        let width = size(1, 1) + size(2, 1);
-        let streams: usize = operands[3 + spec.query_streams..]
+        let width = size(1, 1) + if spec.has_values() { size(2, 1) } else { 0 };
+        let streams: usize = operands[spec.key_operands()]
             .iter()
             .map(|o| self.graph.ty(*o).len())
             .sum();
@@ -372,6 +372,7 @@ fn nodes(e: &ScoreExpr) -> f64 {
         ScoreExpr::Unary(_, x) => 1.0 + nodes(x),
         ScoreExpr::Binary(_, x, y) => 1.0 + nodes(x) + nodes(y),
         ScoreExpr::Select(c, x, y) => 1.0 + nodes(c) + nodes(x) + nodes(y),
+        ScoreExpr::Table(_, indices) => 1.0 + indices.iter().map(nodes).sum::<f64>(),
         _ => 0.0,
     }
 }

@@ -220,6 +220,7 @@ fn uses_head(expr: &ScoreExpr) -> bool {
         ScoreExpr::Unary(_, x) => uses_head(x),
         ScoreExpr::Binary(_, x, y) => uses_head(x) || uses_head(y),
         ScoreExpr::Select(c, x, y) => uses_head(c) || uses_head(x) || uses_head(y),
+        ScoreExpr::Table(_, indices) => indices.iter().any(uses_head),
         _ => false,
     }
 }
@@ -231,6 +232,9 @@ fn with_head(expr: &ScoreExpr, head: f64) -> ScoreExpr {
         ScoreExpr::Unary(op, x) => ScoreExpr::Unary(*op, sub(x)),
         ScoreExpr::Binary(op, x, y) => ScoreExpr::Binary(*op, sub(x), sub(y)),
         ScoreExpr::Select(c, x, y) => ScoreExpr::Select(sub(c), sub(x), sub(y)),
+        ScoreExpr::Table(n, indices) => {
+            ScoreExpr::Table(*n, indices.iter().map(|index| with_head(index, head)).collect())
+        }
         leaf => leaf.clone(),
     }
 }

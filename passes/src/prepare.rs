@@ -6,10 +6,11 @@ use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, Stage, Ty, Value};
 /// Integer streams of attention become reals: caches hold nothing else. Exact up to 2^24.
 pub fn real_streams(graph: &mut Graph) {
     for v in graph.order() {
-        if !matches!(graph.op(v), Op::Attend(_)) {
-            continue;
-        }
-        for (slot, o) in graph.operands(v).into_iter().enumerate().skip(3) {
+        let Op::Attend(spec) = graph.op(v) else { continue };
+        let streams = spec.query_operands().start..spec.key_operands().end;
+        let operands = graph.operands(v);
+        for slot in streams {
+            let o = operands[slot];
             if graph.ty(o).elem != Elem::F32 {
                 let ty = Ty::new(Elem::F32, graph.ty(o).dims.clone());
                 let real = graph.add(Op::Cast, ty, &[o]);

@@ -13,6 +13,12 @@ use seqc_passes::plan::Kernel;
 pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module, kernels: &[Kernel]) {
     for v in slots::attentions(kernels) {
         let kernel = slots::attention(layer, v);
+        let spec = &kernel.spec;
+        let plain = spec.has_values() && spec.tables == 0 && !spec.log_sum && spec.clock == seqc_ir::Clock::Every;
+        assert!(
+            plain,
+            "internal error: this form of attention has no generated code yet: {spec}"
+        );
         kernel.append(module);
         kernel.attend_split(module);
         if kernel.spec.key_streams > 0 {
@@ -41,7 +47,7 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
         &[k.0, k.1, val.0, val.1, keys, values, position, count, tid, threads],
         None,
     );
-    let streams = &operands[3 + kernel.spec.query_streams..];
+    let streams = &operands[kernel.spec.key_operands()];
     if !streams.is_empty() {
         on_first_thread(cx, f, |f| {
             for (n, o) in streams.iter().enumerate() {
@@ -82,7 +88,7 @@ fn table(cx: &Cx<'_>, f: &mut Func, (v, first): (Value, usize), token: Val) -> V
     let operands = cx.graph().operands(v);
     let table = f.stack(spec.key_streams + 2 * spec.query_streams);
     let mut slots: Vec<Val> = (0..spec.key_streams).map(|n| cx.state_base(first + 2 + n)).collect();
-    for o in &operands[3..3 + spec.query_streams] {
+    for o in &operands[spec.query_operands()] {
         let (start, stride) = row(cx, f, *o, token);
         slots.extend([start, stride]);
     }

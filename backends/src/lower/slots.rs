@@ -62,7 +62,6 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
     let Op::Attend(spec) = graph.op(v) else {
         unreachable!("{v} is no attention")
     };
-    let (query, key) = operands[3..].split_at(spec.query_streams);
     let widths = |streams: &[Value]| streams.iter().map(|o| graph.ty(*o).len()).collect();
     Attend {
         name: format!("{}_attend{}", layer.name, v.0),
@@ -70,9 +69,9 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
         heads: size(0, 0),
         groups: size(1, 0),
         key_dim: size(1, 1),
-        value_dim: size(2, 1),
-        query_widths: widths(query),
-        key_widths: widths(key),
+        value_dim: if spec.has_values() { size(2, 1) } else { 0 },
+        query_widths: widths(&operands[spec.query_operands()]),
+        key_widths: widths(&operands[spec.key_operands()]),
         max_chunk: layer.max_chunk,
         lanes: layer.lanes,
     }

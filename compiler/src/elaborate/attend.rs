@@ -96,15 +96,7 @@ impl Cx<'_> {
         operands: &mut [Tensor],
         heads: usize,
     ) -> Option<(AttendSpec, Vec<Value>)> {
-        let mut spec = AttendSpec {
-            scale: 1.0,
-            predicate: None,
-            score: None,
-            normaliser: Normaliser::Softmax,
-            causal: true,
-            query_streams: 0,
-            key_streams: 0,
-        };
+        let mut spec = AttendSpec::default();
         let outer = self.pairs.replace(Pairs {
             heads,
             ..Pairs::default()

@@ -1,7 +1,7 @@
 //! Attention of one query token over the keys seen so far.
 
 use super::{Data, elementwise::apply_binary, elementwise::apply_unary};
-use crate::{AttendSpec, Normaliser, ScoreExpr};
+use crate::{AttendSpec, Clock, Normaliser, ScoreExpr, UNSEEN};
 
 /// An attention with its sizes.
 #[derive(Clone, Debug)]
@@ -15,11 +15,30 @@ pub(super) struct Attend {
     pub(super) e: usize,
     /// Length of values.
     pub(super) f: usize,
+    /// Sizes of the tables.
+    pub(super) tables: Vec<Vec<usize>>,
+}
+
+/// The keys of a sequence.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys {
+    /// By position.
+    rows: Vec<KeyRow>,
+    tokens: usize,
+}
+
+impl Keys {
+    /// Tokens that were looked at, keys or not.
+    pub(super) fn tokens(&self) -> usize {
+        self.tokens
+    }
 }
 
 /// What is kept of one key token.
 #[derive(Clone, Debug)]
-pub(super) struct KeyRow {
+struct KeyRow {
+    /// Number of its token in the sequence.
+    token: usize,
     k: Data,
     v: Data,
     streams: Vec<Data>,
@@ -27,90 +46,124 @@ pub(super) struct KeyRow {
 
 /// One (query, key, head).
 struct Pair<'a> {
+    attend: &'a Attend,
+    /// Operands of the query's token.
+    operands: &'a [Data],
+    key_streams: &'a [Data],
     score: f64,
-    query: usize,
+    query: f64,
     key: usize,
     head: usize,
-    query_streams: &'a [Data],
-    key_streams: &'a [Data],
 }
 
 impl Attend {
-    /// What the operands of a token leave in the cache.
-    pub(super) fn key_row(&self, operands: &[Data]) -> KeyRow {
-        KeyRow {
-            k: operands[1].clone(),
-            v: operands[2].clone(),
-            streams: operands[3 + self.spec.query_streams..].to_vec(),
+    /// Adds what the operands of the next token leave in the cache.
+    pub(super) fn push(&self, keys: &mut Keys, operands: &[Data]) {
+        if self.is_tick(operands) {
+            keys.rows.push(KeyRow {
+                token: keys.tokens,
+                k: operands[1].clone(),
+                v: if self.spec.has_values() {
+                    operands[2].clone()
+                } else {
+                    Data::default()
+                },
+                streams: operands[self.spec.key_operands()].to_vec(),
+            });
         }
+        keys.tokens += 1;
     }
 
-    /// Result `[heads, f]` at position `query`; `keys[j]` is the row of token `j`.
-    pub(super) fn run(&self, query: usize, operands: &[Data], keys: &[KeyRow]) -> Vec<f64> {
-        let query_streams = &operands[3..3 + self.spec.query_streams];
-        let keys = if self.spec.causal {
-            &keys[..keys.len().min(query + 1)]
-        } else {
-            keys
+    fn is_tick(&self, operands: &[Data]) -> bool {
+        self.spec.on().is_none_or(|on| operands[on][0] != 0.0)
+    }
+
+    /// Result at token `token`, whose keys are there.
+    pub(super) fn run(&self, token: usize, operands: &[Data], keys: &Keys) -> Vec<f64> {
+        let ticks = keys.rows.partition_point(|row| row.token <= token);
+        let silent = self.spec.clock == Clock::Both && !self.is_tick(operands);
+        let rows = match (silent, self.spec.causal) {
+            (true, _) => &[],
+            (_, true) => &keys.rows[..ticks],
+            (_, false) => &keys.rows[..],
         };
-        let mut out = Vec::with_capacity(self.heads * self.f);
+        let mut out = Vec::new();
         for head in 0..self.heads {
-            let q = &operands[0][head * self.e..(head + 1) * self.e];
             let mut admitted = Vec::new();
-            for (key, row) in keys.iter().enumerate() {
+            for (key, row) in rows.iter().enumerate() {
                 let pair = Pair {
+                    attend: self,
+                    operands,
+                    key_streams: &row.streams,
                     score: 0.0,
-                    query,
+                    query: ticks as f64 - 1.0,
                     key,
                     head,
-                    query_streams,
-                    key_streams: &row.streams,
                 };
-                if let Some(score) = self.score(q, row, pair) {
-                    admitted.push((score, row));
+                if let Some(score) = self.score(row, pair) {
+                    admitted.push((score, key));
                 }
             }
-            out.extend(self.weigh(admitted, head / self.group));
+            match self.spec.normaliser {
+                Normaliser::Top(n) => out.extend(best(admitted, n)),
+                _ => out.extend(self.weigh(&admitted, rows, head / self.group)),
+            }
         }
         out
     }
 
     /// The score of one pair; `None` when the query does not see the key.
-    fn score(&self, q: &[f64], row: &KeyRow, mut pair: Pair<'_>) -> Option<f64> {
-        if self.spec.predicate.as_ref().is_some_and(|p| evaluate(p, &pair) == 0.0) {
+    fn score(&self, row: &KeyRow, mut pair: Pair<'_>) -> Option<f64> {
+        if self.spec.predicate.as_ref().is_some_and(|p| pair.evaluate(p) == 0.0) {
             return None;
         }
+        let q = &pair.operands[0][pair.head * self.e..(pair.head + 1) * self.e];
         let start = pair.head / self.group * self.e;
         let product: f64 = q.iter().zip(&row.k[start..start + self.e]).map(|(a, b)| a * b).sum();
         pair.score = self.spec.scale * product;
-        Some(self.spec.score.as_ref().map_or(pair.score, |s| evaluate(s, &pair)))
+        Some(self.spec.score.as_ref().map_or(pair.score, |s| pair.evaluate(s)))
     }
 
-    /// The weighted sum of the admitted keys' values.
-    fn weigh(&self, admitted: Vec<(f64, &KeyRow)>, group: usize) -> Vec<f64> {
+    /// The weighted sum of the admitted keys' values, and the logarithm of the sum where it is asked for.
+    fn weigh(&self, admitted: &[(f64, usize)], rows: &[KeyRow], group: usize) -> Vec<f64> {
         let largest = admitted.iter().map(|(s, _)| *s).fold(f64::NEG_INFINITY, f64::max);
         let mut out = vec![0.0; self.f];
         let mut total = 0.0;
-        for (score, row) in admitted {
+        for (score, key) in admitted {
             let weight = match self.spec.normaliser {
                 // A score of minus infinity is the same as a key that is not seen.
                 Normaliser::Softmax if largest == f64::NEG_INFINITY => 0.0,
                 Normaliser::Softmax => (score - largest).exp(),
-                Normaliser::Sum | Normaliser::None => score,
+                Normaliser::Sum | Normaliser::None | Normaliser::Top(_) => *score,
             };
             total += weight;
-            for (o, v) in out.iter_mut().zip(&row.v[group * self.f..]) {
+            for (o, v) in out.iter_mut().zip(&rows[*key].v[group * self.f..]) {
                 *o += weight * v;
             }
         }
         let scale = match self.spec.normaliser {
-            Normaliser::None => 1.0,
             Normaliser::Softmax | Normaliser::Sum if total == 0.0 => 0.0,
             Normaliser::Softmax | Normaliser::Sum => 1.0 / total,
+            Normaliser::None | Normaliser::Top(_) => 1.0,
         };
         out.iter_mut().for_each(|o| *o *= scale);
+        if self.spec.log_sum {
+            let seen = largest != f64::NEG_INFINITY;
+            out.push(if seen { largest + total.ln() } else { UNSEEN });
+        }
         out
     }
+}
+
+/// Scores of the best `n` keys, then their positions.
+fn best(mut admitted: Vec<(f64, usize)>, n: usize) -> Vec<f64> {
+    admitted.retain(|(score, _)| *score > f64::NEG_INFINITY);
+    // Stable: of equal scores the earlier key stays first.
+    admitted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let found = |m: usize| admitted.get(m);
+    let scores = (0..n).map(|m| found(m).map_or(UNSEEN, |(score, _)| *score));
+    let positions = (0..n).map(|m| found(m).map_or(-1.0, |(_, key)| *key as f64));
+    scores.chain(positions).collect()
 }
 
 /// The value of a stream for a head.
@@ -121,17 +174,31 @@ fn of_head(stream: &[f64], head: usize) -> f64 {
     }
 }
 
-fn evaluate(expr: &ScoreExpr, pair: &Pair<'_>) -> f64 {
-    match expr {
-        ScoreExpr::Score => pair.score,
-        ScoreExpr::QueryPos => pair.query as f64,
-        ScoreExpr::KeyPos => pair.key as f64,
-        ScoreExpr::Head => pair.head as f64,
-        ScoreExpr::QueryStream(n) => of_head(&pair.query_streams[*n], pair.head),
-        ScoreExpr::KeyStream(n) => of_head(&pair.key_streams[*n], pair.head),
-        ScoreExpr::Const(c) => *c,
-        ScoreExpr::Unary(op, x) => apply_unary(*op, evaluate(x, pair)),
-        ScoreExpr::Binary(op, x, y) => apply_binary(*op, false, evaluate(x, pair), evaluate(y, pair)),
-        ScoreExpr::Select(c, a, b) => evaluate(if evaluate(c, pair) != 0.0 { a } else { b }, pair),
+impl Pair<'_> {
+    fn evaluate(&self, expr: &ScoreExpr) -> f64 {
+        let spec = &self.attend.spec;
+        match expr {
+            ScoreExpr::Score => self.score,
+            ScoreExpr::QueryPos => self.query,
+            ScoreExpr::KeyPos => self.key as f64,
+            ScoreExpr::Head => self.head as f64,
+            ScoreExpr::QueryStream(n) => of_head(&self.operands[spec.query_operands()][*n], self.head),
+            ScoreExpr::KeyStream(n) => of_head(&self.key_streams[*n], self.head),
+            ScoreExpr::Table(n, indices) => self.entry(*n, indices),
+            ScoreExpr::Const(c) => *c,
+            ScoreExpr::Unary(op, x) => apply_unary(*op, self.evaluate(x)),
+            ScoreExpr::Binary(op, x, y) => apply_binary(*op, false, self.evaluate(x), self.evaluate(y)),
+            ScoreExpr::Select(c, a, b) => self.evaluate(if self.evaluate(c) != 0.0 { a } else { b }),
+        }
+    }
+
+    fn entry(&self, table: usize, indices: &[ScoreExpr]) -> f64 {
+        let sizes = &self.attend.tables[table];
+        let flat = indices.iter().zip(sizes).fold(0, |flat, (index, size)| {
+            let last = size.saturating_sub(1) as f64;
+            // What is not a number reads the first entry.
+            flat * size + self.evaluate(index).floor().max(0.0).min(last) as usize
+        });
+        self.operands[self.attend.spec.table_operands()][table][flat]
     }
 }

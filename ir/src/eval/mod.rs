@@ -25,7 +25,7 @@ pub use model::ModelEvaluator;
 pub use tensor::{EvalError, Tensor};
 
 use crate::{Graph, StateId};
-use attend::KeyRow;
+use attend::Keys;
 use plan::{Item, Kernel, Plan};
 use std::{collections::VecDeque, sync::Arc};
 use tensor::check;
@@ -49,7 +49,7 @@ struct Memory {
     states: Vec<Data>,
     /// The last values of each delayed operand, oldest first.
     delays: Vec<VecDeque<Data>>,
-    caches: Vec<Vec<KeyRow>>,
+    caches: Vec<Keys>,
 }
 
 impl Evaluator {
@@ -137,7 +137,7 @@ impl Memory {
                 .iter()
                 .map(|d| (0..d.steps).map(|_| Arc::new(vec![0.0; d.len])).collect())
                 .collect(),
-            caches: vec![Vec::new(); plan.caches],
+            caches: vec![Keys::default(); plan.caches],
         }
     }
 
@@ -155,7 +155,7 @@ impl Memory {
             }
             Kernel::Attend { cache, attend } => {
                 let operands = operands(values, item);
-                self.caches[*cache].push(attend.key_row(&operands));
+                attend.push(&mut self.caches[*cache], &operands);
                 Arc::new(attend.run(self.position, &operands, &self.caches[*cache]))
             }
             kernel => kernel.run(item, &operands(values, item)),

@@ -308,19 +308,22 @@ impl Planner<'_> {
                     step: *step,
                 }
             }
-            Op::Attend(spec) => self.attend(spec, &sizes(0), &sizes(2)),
+            Op::Attend(spec) => self.attend(spec, operands),
         }
     }
 
-    fn attend(&mut self, spec: &AttendSpec, q: &[usize], v: &[usize]) -> Kernel {
-        self.caches += 1;
+    fn attend(&mut self, spec: &AttendSpec, operands: &[Value]) -> Kernel {
+        let sizes = |v: &Value| self.graph.ty(*v).sizes();
+        let (q, k) = (sizes(&operands[0]), sizes(&operands[1]));
         let attend = Attend {
             spec: spec.clone(),
             heads: q[0],
-            group: q[0] / v[0],
+            group: q[0] / k[0],
             e: q[1],
-            f: v[1],
+            f: if spec.has_values() { sizes(&operands[2])[1] } else { 0 },
+            tables: operands[spec.table_operands()].iter().map(sizes).collect(),
         };
+        self.caches += 1;
         Kernel::Attend {
             cache: self.caches - 1,
             attend,

@@ -2,7 +2,7 @@
 
 use super::{
     Data, Tensor,
-    attend::KeyRow,
+    attend::Keys,
     plan::{Item, Kernel, Plan},
     tensor::{EvalError, check},
 };
@@ -52,7 +52,7 @@ struct Sequence<'a> {
     /// Values by slot, then token.
     tokens: Vec<Vec<Data>>,
     /// Keys by cache, then token.
-    keys: std::collections::HashMap<usize, Vec<KeyRow>>,
+    keys: std::collections::HashMap<usize, Keys>,
 }
 
 impl<'a> Sequence<'a> {
@@ -112,9 +112,10 @@ impl<'a> Sequence<'a> {
             Kernel::Attend { cache, attend } => {
                 let operands = |s: &Sequence<'_>, t| item.operands.iter().map(|o| s.operand(*o, t)).collect::<Vec<_>>();
                 let last = if attend.spec.causal { t } else { self.inputs.len() - 1 };
-                let have = self.keys.get(cache).map_or(0, Vec::len);
-                let fresh: Vec<_> = (have..=last).map(|j| attend.key_row(&operands(self, j))).collect();
-                self.keys.entry(*cache).or_default().extend(fresh);
+                let have = self.keys.get(cache).map_or(0, Keys::tokens);
+                let fresh: Vec<_> = (have..=last).map(|j| operands(self, j)).collect();
+                let keys = self.keys.entry(*cache).or_default();
+                fresh.iter().for_each(|token| attend.push(keys, token));
                 Arc::new(attend.run(t, &operands(self, t), &self.keys[cache]))
             }
             kernel => {

@@ -52,7 +52,7 @@ impl Generator {
             Normaliser::Softmax => self.score(&mut streams, h),
             // Sums of scores must stay away from zero.
             Normaliser::Sum => Some(unary(UnaryOp::Exp, Expr::Score)),
-            Normaliser::None => self.rng.once_in(2).then(|| unary(UnaryOp::Tanh, Expr::Score)),
+            Normaliser::None | Normaliser::Top(_) => self.rng.once_in(2).then(|| unary(UnaryOp::Tanh, Expr::Score)),
         };
         let spec = AttendSpec {
             scale: (e as f64).powf(-0.5),
@@ -62,6 +62,7 @@ impl Generator {
             causal: self.causal,
             query_streams: streams.query.len(),
             key_streams: streams.key.len(),
+            ..AttendSpec::default()
         };
         let operands = [vec![q, k, v], streams.query, streams.key].concat();
         let y = self.graph.attend(spec, &operands);

@@ -78,6 +78,9 @@ impl Parser {
             return Ok(ScoreExpr::KeyStream(n));
         }
         let args = self.list('(', ')', |p| p.score_expr(depth))?;
+        if let Some(n) = stream('t') {
+            return Ok(ScoreExpr::Table(n, args));
+        }
         apply(&word, args)
             .ok_or_else(|| self.error_at(place, format!("`{word}` of that many arguments is not known here")))
     }

@@ -1,6 +1,6 @@
-//! The words of the text form for element types, functions, reductions and normalisers.
+//! The words of the text form for element types, functions, reductions, normalisers and clocks.
 
-use crate::{BinaryOp, Elem, Normaliser, ReduceOp, UnaryOp};
+use crate::{BinaryOp, Clock, Elem, Normaliser, ReduceOp, UnaryOp};
 
 impl UnaryOp {
     /// All of them.
@@ -94,8 +94,8 @@ impl ReduceOp {
 }
 
 impl Normaliser {
-    /// All of them.
-    pub const ALL: [Normaliser; 3] = [Normaliser::Softmax, Normaliser::Sum, Normaliser::None];
+    /// Those without a number.
+    pub const PLAIN: [Normaliser; 3] = [Normaliser::Softmax, Normaliser::Sum, Normaliser::None];
 
     /// The word in the text form.
     pub fn name(self) -> &'static str {
@@ -103,12 +103,32 @@ impl Normaliser {
             Normaliser::Softmax => "softmax",
             Normaliser::Sum => "sum",
             Normaliser::None => "none",
+            Normaliser::Top(_) => "top",
         }
     }
 
-    /// The normaliser of that name.
+    /// The normaliser of that name, if it is one of [`Normaliser::PLAIN`].
     pub fn from_name(name: &str) -> Option<Normaliser> {
-        Normaliser::ALL.into_iter().find(|n| n.name() == name)
+        Normaliser::PLAIN.into_iter().find(|n| n.name() == name)
+    }
+}
+
+impl Clock {
+    /// All of them.
+    pub const ALL: [Clock; 3] = [Clock::Every, Clock::Keys, Clock::Both];
+
+    /// The word in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Clock::Every => "every",
+            Clock::Keys => "keys",
+            Clock::Both => "both",
+        }
+    }
+
+    /// The clock of that name.
+    pub fn from_name(name: &str) -> Option<Clock> {
+        Clock::ALL.into_iter().find(|clock| clock.name() == name)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{ParseError, cursor::Parser, lex::Token};
 use crate::{
-    AttendSpec, BinaryOp, Elem, Graph, Node, Normaliser, Op, Port, ReduceOp, State, StateId, Ty, UnaryOp, Value,
+    AttendSpec, BinaryOp, Clock, Elem, Graph, Node, Normaliser, Op, Port, ReduceOp, State, StateId, Ty, UnaryOp, Value,
 };
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -208,26 +208,39 @@ impl Parser {
         let score = self.attend_expr("score")?;
         self.expect_word("normalise")?;
         self.expect('=')?;
-        let normaliser = self.one_of("a normaliser", Normaliser::from_name)?;
+        let normaliser = if self.eat_word("top") {
+            self.expect('(')?;
+            let n = self.count()?;
+            self.expect(')')?;
+            Normaliser::Top(n)
+        } else {
+            self.one_of("a normaliser", Normaliser::from_name)?
+        };
         self.expect(',')?;
-        self.expect_word("causal")?;
-        self.expect('=')?;
-        let causal = self.one_of("true or false", |w| w.parse().ok())?;
-        let (mut query_streams, mut key_streams) = (0, 0);
-        if self.eat(',') {
-            query_streams = self.setting("query")?;
-            self.expect(',')?;
-            key_streams = self.setting("key")?;
-        }
-        Ok(AttendSpec {
+        let mut spec = AttendSpec {
             scale,
             predicate,
             score,
             normaliser,
-            causal,
-            query_streams,
-            key_streams,
-        })
+            ..AttendSpec::default()
+        };
+        self.expect_word("causal")?;
+        self.expect('=')?;
+        spec.causal = self.one_of("true or false", |w| w.parse().ok())?;
+        while self.eat(',') {
+            let place = self.here();
+            let word = self.word("an option of attend")?;
+            self.expect('=')?;
+            match word.as_str() {
+                "clock" => spec.clock = self.one_of("a clock", Clock::from_name)?,
+                "log_sum" => spec.log_sum = self.one_of("true or false", |w| w.parse().ok())?,
+                "query" => spec.query_streams = self.count()?,
+                "key" => spec.key_streams = self.count()?,
+                "tables" => spec.tables = self.count()?,
+                _ => return Err(self.error_at(place, format!("`{word}` is no option of attend"))),
+            }
+        }
+        Ok(spec)
     }
 
     fn attend_expr(&mut self, word: &str) -> Result<Option<crate::ScoreExpr>, ParseError> {

@@ -1,7 +1,7 @@
 //! Printing of graphs and models.
 
 use super::lex::is_word;
-use crate::{AttendSpec, Call, Elem, Graph, IndexExpr, Model, Op, Port, ScoreExpr, Ty, Value};
+use crate::{AttendSpec, Call, Clock, Elem, Graph, IndexExpr, Model, Normaliser, Op, Port, ScoreExpr, Ty, Value};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Elem {
@@ -74,6 +74,7 @@ impl Display for ScoreExpr {
             ScoreExpr::Head => f.write_str("head"),
             ScoreExpr::QueryStream(n) => write!(f, "q{n}"),
             ScoreExpr::KeyStream(n) => write!(f, "k{n}"),
+            ScoreExpr::Table(n, indices) => write!(f, "t{n}({})", comma(indices)),
             ScoreExpr::Const(c) => write!(f, "{}", Number(*c)),
             ScoreExpr::Unary(op, x) => write!(f, "{}({x})", op.name()),
             ScoreExpr::Binary(op, x, y) => write!(f, "{}({x}, {y})", op.name()),
@@ -119,9 +120,22 @@ impl Display for AttendSpec {
         if let Some(score) = &self.score {
             write!(f, ", score={score}")?;
         }
-        write!(f, ", normalise={}, causal={}", self.normaliser.name(), self.causal)?;
+        write!(f, ", normalise={}", self.normaliser.name())?;
+        if let Normaliser::Top(n) = self.normaliser {
+            write!(f, "({n})")?;
+        }
+        write!(f, ", causal={}", self.causal)?;
         if self.query_streams + self.key_streams > 0 {
             write!(f, ", query={}, key={}", self.query_streams, self.key_streams)?;
+        }
+        if self.tables > 0 {
+            write!(f, ", tables={}", self.tables)?;
+        }
+        if self.clock != Clock::Every {
+            write!(f, ", clock={}", self.clock.name())?;
+        }
+        if self.log_sum {
+            f.write_str(", log_sum=true")?;
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Law 11: attention.
 
-use super::{Report, node::shape};
-use crate::{AttendSpec, BinaryOp, Elem, ScoreExpr, Ty, UnaryOp, Value};
+use super::{MAX_TOP, Report, node::shape};
+use crate::{AttendSpec, BinaryOp, Elem, Normaliser, ScoreExpr, Ty, UnaryOp, Value};
 
 pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty]) {
-    let (q, k, v) = (types[0], types[1], types[2]);
+    let (q, k) = (types[0], types[1]);
+    let v = if spec.has_values() { types[2] } else { k };
     let real = [q, k, v, report.graph.ty(value)].iter().all(|t| t.elem == Elem::F32);
     report.require(real, 6, value, || "queries, keys and values are real".to_owned());
     let ([h, e], [g, key], [gv, f]) = (&q.sizes()[..], &k.sizes()[..], &v.sizes()[..]) else {
@@ -15,26 +16,17 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
         format!("{h} query heads are not a multiple of {g} key heads")
     });
     report.require(e == key, 11, value, || format!("queries have {e} entries, keys {key}"));
-    shape(report, value, &[*h, *f]);
+    shape(report, value, &spec.result(*h, *f));
     report.require(spec.scale.is_finite(), 11, value, || {
         "the scale is not finite".to_owned()
     });
-    let (query, key) = types[3..].split_at(spec.query_streams);
-    let streams = query.iter().map(|ty| ("query", ty));
-    for (what, ty) in streams.chain(key.iter().map(|ty| ("key", ty))) {
-        let fits = ty.rank() == 0 || ty.sizes() == [*h];
-        report.require(fits, 11, value, || {
-            format!("a {what} stream is {ty}, neither a scalar nor [{h}]")
-        });
-    }
-    for ty in &types[3..] {
-        report.require(ty.elem != Elem::Bool, 11, value, || {
-            "streams are real or integer".to_owned()
-        });
-    }
+    normaliser(report, value, spec);
+    streams(report, value, (spec, *h), types);
+    let ranks: Vec<usize> = types[spec.table_operands()].iter().map(|ty| ty.rank()).collect();
+    let typing = Typing { spec, ranks: &ranks };
     for (expr, truth, what) in [(&spec.predicate, true, "predicate"), (&spec.score, false, "score")] {
         let Some(expr) = expr else { continue };
-        match is_truth(expr, spec, !truth) {
+        match typing.is_truth(expr, !truth) {
             Err(message) => report.at(11, value, format!("{message} in the {what}")),
             Ok(found) if found != truth => report.at(11, value, format!("the {what} has the wrong type")),
             Ok(_) => {}
@@ -42,37 +34,94 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
     }
 }
 
-/// Whether an expression is a truth value or a number; an error when neither.
-fn is_truth(expr: &ScoreExpr, spec: &AttendSpec, with_score: bool) -> Result<bool, String> {
-    let sub = |e: &ScoreExpr| is_truth(e, spec, with_score);
-    let wrong = |name: &str| Err(format!("`{name}` mixes numbers and truth values"));
-    match expr {
-        ScoreExpr::Score if !with_score => Err("the score is used".to_owned()),
-        ScoreExpr::QueryStream(n) if *n >= spec.query_streams => Err(format!("there is no query stream {n}")),
-        ScoreExpr::KeyStream(n) if *n >= spec.key_streams => Err(format!("there is no key stream {n}")),
-        ScoreExpr::Score
-        | ScoreExpr::QueryPos
-        | ScoreExpr::KeyPos
-        | ScoreExpr::Head
-        | ScoreExpr::QueryStream(_)
-        | ScoreExpr::KeyStream(_)
-        | ScoreExpr::Const(_) => Ok(false),
-        ScoreExpr::Unary(op, x) => match (op, sub(x)?) {
-            (UnaryOp::Not, true) => Ok(true),
-            (UnaryOp::Not, false) | (_, true) => wrong(op.name()),
-            (_, false) => Ok(false),
-        },
-        ScoreExpr::Binary(op, x, y) => {
-            let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
-            if (sub(x)?, sub(y)?) == (logic, logic) {
-                Ok(op.is_predicate())
-            } else {
-                wrong(op.name())
-            }
+fn normaliser(report: &mut Report<'_>, value: Value, spec: &AttendSpec) {
+    let softmax = spec.normaliser == Normaliser::Softmax;
+    report.require(softmax || !spec.log_sum, 11, value, || {
+        "only softmax has the logarithm of its sum".to_owned()
+    });
+    if let Normaliser::Top(n) = spec.normaliser {
+        report.require((1..=MAX_TOP).contains(&n), 11, value, || {
+            format!("asks for {n} keys, not for 1 to {MAX_TOP}")
+        });
+    }
+}
+
+fn streams(report: &mut Report<'_>, value: Value, (spec, heads): (&AttendSpec, usize), types: &[&Ty]) {
+    if let Some(on) = spec.on() {
+        let fits = types[on].elem == Elem::Bool && types[on].rank() == 0;
+        report.require(fits, 11, value, || {
+            format!("`on` is {}, not a scalar truth value", types[on])
+        });
+    }
+    for (what, range) in [("query", spec.query_operands()), ("key", spec.key_operands())] {
+        for ty in &types[range] {
+            let fits = ty.rank() == 0 || ty.sizes() == [heads];
+            report.require(fits, 11, value, || {
+                format!("a {what} stream is {ty}, neither a scalar nor [{heads}]")
+            });
+            report.require(ty.elem != Elem::Bool, 11, value, || {
+                "streams are real or integer".to_owned()
+            });
         }
-        ScoreExpr::Select(c, a, b) => match (sub(c)?, sub(a)?, sub(b)?) {
-            (true, a, b) if a == b => Ok(a),
-            _ => wrong("select"),
-        },
+    }
+    for ty in &types[spec.table_operands()] {
+        report.require(ty.elem == Elem::F32 && ty.rank() > 0, 11, value, || {
+            format!("a table is {ty}, not real with an axis")
+        });
+    }
+}
+
+/// What expressions over pairs may use.
+struct Typing<'a> {
+    spec: &'a AttendSpec,
+    /// Axes of each table.
+    ranks: &'a [usize],
+}
+
+impl Typing<'_> {
+    /// Whether an expression is a truth value or a number; an error when neither.
+    fn is_truth(&self, expr: &ScoreExpr, with_score: bool) -> Result<bool, String> {
+        let sub = |e: &ScoreExpr| self.is_truth(e, with_score);
+        let wrong = |name: &str| Err(format!("`{name}` mixes numbers and truth values"));
+        match expr {
+            ScoreExpr::Score if !with_score => Err("the score is used".to_owned()),
+            ScoreExpr::QueryStream(n) if *n >= self.spec.query_streams => Err(format!("there is no query stream {n}")),
+            ScoreExpr::KeyStream(n) if *n >= self.spec.key_streams => Err(format!("there is no key stream {n}")),
+            ScoreExpr::Table(n, indices) => {
+                let rank = self.ranks.get(*n).ok_or_else(|| format!("there is no table {n}"))?;
+                if *rank != indices.len() {
+                    return Err(format!("table {n} of {rank} axes is read at {} indices", indices.len()));
+                }
+                let truths = indices.iter().map(sub).collect::<Result<Vec<_>, _>>()?;
+                if truths.contains(&true) {
+                    return wrong("a table");
+                }
+                Ok(false)
+            }
+            ScoreExpr::Score
+            | ScoreExpr::QueryPos
+            | ScoreExpr::KeyPos
+            | ScoreExpr::Head
+            | ScoreExpr::QueryStream(_)
+            | ScoreExpr::KeyStream(_)
+            | ScoreExpr::Const(_) => Ok(false),
+            ScoreExpr::Unary(op, x) => match (op, sub(x)?) {
+                (UnaryOp::Not, true) => Ok(true),
+                (UnaryOp::Not, false) | (_, true) => wrong(op.name()),
+                (_, false) => Ok(false),
+            },
+            ScoreExpr::Binary(op, x, y) => {
+                let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
+                if (sub(x)?, sub(y)?) == (logic, logic) {
+                    Ok(op.is_predicate())
+                } else {
+                    wrong(op.name())
+                }
+            }
+            ScoreExpr::Select(c, a, b) => match (sub(c)?, sub(a)?, sub(b)?) {
+                (true, a, b) if a == b => Ok(a),
+                _ => wrong("select"),
+            },
+        }
     }
 }

@@ -13,9 +13,10 @@
 //! 8. A view has one index for each axis of its operand, made of existing axes, divided by positive constants,
 //!    and in range for every element.
 //! 9. Axes named by an operation exist; a delay is at least one token.
-//! 10. Tables of `gather` and matrices of `matvec` are known when weights are loaded.
-//! 11. Attention: heads are a multiple of key heads, lengths agree; streams are scalars (or one value per head at the query);
-//!     the predicate is a truth value, the score a real number, and both use only streams that exist.
+//! 10. Tables of `gather` and of attention and matrices of `matvec` are known when weights are loaded.
+//! 11. Attention: heads are a multiple of key heads, lengths agree; `on` is a scalar truth value; streams are scalars or
+//!     one value per query head; the predicate is a truth value, the score a real number, and both use only streams and
+//!     tables that exist; the logarithm of the sum goes with softmax, and at most [`MAX_TOP`] keys are asked for.
 //! 12. Every state has a next value of its own type.
 //! 13. There is at least one result, and names of results, of parameters and of inputs do not repeat.
 //!
@@ -42,6 +43,9 @@ pub const MAX_ELEMENTS: usize = 1 << 40;
 
 /// Most tokens that a delay may look back.
 pub const MAX_DELAY: usize = 1 << 24;
+
+/// Most keys that [`crate::Normaliser::Top`] asks for.
+pub const MAX_TOP: usize = 256;
 
 /// One broken law.
 #[derive(Clone, Debug, PartialEq, Eq)]

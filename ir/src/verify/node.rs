@@ -18,9 +18,7 @@ pub(super) fn arity(op: &Op) -> (usize, usize) {
         Op::Select => (3, 3),
         Op::Concat { .. } => (1, usize::MAX),
         Op::Attend(spec) => {
-            let n = 3_usize
-                .saturating_add(spec.query_streams)
-                .saturating_add(spec.key_streams);
+            let n = spec.table_operands().end;
             (n, n)
         }
     }
@@ -83,7 +81,12 @@ pub(super) fn check(report: &mut Report<'_>, stages: &[Stage], value: Value) {
                 format!("a window has one value or more and reaches {MAX_DELAY} tokens back at most")
             });
         }
-        Op::Attend(spec) => attend::check(report, value, spec, &types),
+        Op::Attend(spec) => {
+            attend::check(report, value, spec, &types);
+            for table in &operands[spec.table_operands()] {
+                load_stage(report, stages, value, *table);
+            }
+        }
     }
 }
 

@@ -120,6 +120,7 @@ fn parts(expr: &ScoreExpr) -> Vec<&ScoreExpr> {
         ScoreExpr::Unary(_, x) => vec![x],
         ScoreExpr::Binary(_, x, y) => vec![x, y],
         ScoreExpr::Select(c, x, y) => vec![c, x, y],
+        ScoreExpr::Table(_, indices) => indices.iter().collect(),
         _ => Vec::new(),
     }
 }

@@ -132,6 +132,7 @@ impl Pair<'_> {
             }
             ScoreExpr::Binary(op, x, y) => self.binary(f, *op, x, y),
             ScoreExpr::Select(c, a, b) => self.select(f, c, (a, b)),
+            ScoreExpr::Table(..) => unreachable!("tables have no generated code yet"),
         }
     }
 

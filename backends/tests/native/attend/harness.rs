@@ -59,12 +59,7 @@ pub(super) struct Case {
 pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_dim]: [usize; 4]) -> Case {
     let spec = AttendSpec {
         scale: (key_dim as f64).powf(-0.5),
-        predicate: None,
-        score: None,
-        normaliser: Normaliser::Softmax,
-        causal: true,
-        query_streams: 0,
-        key_streams: 0,
+        ..AttendSpec::default()
     };
     let attend = Attend {
         name: format!("a_{name}"),
