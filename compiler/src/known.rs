@@ -274,6 +274,7 @@ pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
             [index] => element(&evaluate(base, env)?, &evaluate(index, env)?).map_err(at),
             _ => Err(at("a list has one index".to_owned())),
         },
+        ExprKind::When(..) => Err(at("`when` belongs into a layer".to_owned())),
         ExprKind::Reduce { .. } => Err(at("a sum over indices belongs into a layer".to_owned())),
         ExprKind::Error => Err(at("cannot be read".to_owned())),
     }

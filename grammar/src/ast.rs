@@ -98,6 +98,8 @@ pub enum StreamTy {
     Real(Shape),
     /// `t: int` or `t: int[n]`: integers.
     Int(Option<Shape>),
+    /// `a: complex[n]` (functions only): complex numbers.
+    Complex(Option<Shape>),
     /// `inner: layer` (blocks only): the wrapped layer.
     Layer,
 }
@@ -139,6 +141,13 @@ pub enum Stmt {
         /// By what.
         value: Expr,
     },
+    /// `trace active = on`: a value that programs report on request.
+    Trace {
+        /// Name of the report.
+        name: Ident,
+        /// What is reported.
+        value: Expr,
+    },
     /// The last statement: the result.
     Result(Expr),
 }
@@ -150,6 +159,8 @@ pub struct ParamDecl {
     pub name: Ident,
     /// Shape; `None` for a scalar.
     pub shape: Option<Shape>,
+    /// `w[n]: complex`: complex numbers, stored as pairs along one more, last axis.
+    pub complex: bool,
 }
 
 /// Left side of a definition.
@@ -199,6 +210,8 @@ pub enum ExprKind {
     Binary(BinOp, Box<Expr>, Box<Expr>),
     /// `if c then a else b`.
     If(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// `x when c`: the tokens of `x` where `c` holds.
+    When(Box<Expr>, Box<Expr>),
     /// `f(x, y; name = value, where (i, j) = i - j < w)`. `;` or `,` may separate named arguments.
     Call {
         /// Name of the function.
@@ -210,7 +223,7 @@ pub enum ExprKind {
     },
     /// `sum(n: body)`, `max(i, j: body)`, `sum(k < 4: body)`.
     Reduce {
-        /// `sum`, `mean`, `max`, `min`, `prod`.
+        /// `sum`, `mean`, `max`, `min`, `prod`, `any`, `all`, `argmax`, `argmin`.
         op: Ident,
         /// Bound index variables with their sizes where given.
         vars: Vec<(Ident, Option<Expr>)>,

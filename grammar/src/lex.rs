@@ -47,7 +47,7 @@ pub(crate) struct Token {
 }
 
 /// Words that are no names. `layer`, `block` and `fn` mean something only where a line starts with them and a name.
-pub(crate) const KEYWORDS: &[&str] = &["dim", "param", "if", "then", "else", "true", "false", "inf"];
+pub(crate) const KEYWORDS: &[&str] = &["dim", "param", "if", "then", "else", "when", "true", "false", "inf"];
 
 /// All tokens of a text; the last one is [`Kind::End`].
 pub(crate) fn lex(text: &str) -> Vec<Token> {

@@ -49,6 +49,10 @@ impl Expr {
                 map_all(indices, f);
             }
             ExprKind::List(items) => map_all(items, f),
+            ExprKind::When(value, condition) => {
+                value.map_spans(f);
+                condition.map_spans(f);
+            }
         }
     }
 }
@@ -82,8 +86,8 @@ fn map_def(def: &mut Def, f: Change<'_>) {
     for stream in &mut def.streams {
         map_ident(&mut stream.name, f);
         match &mut stream.ty {
-            StreamTy::Real(shape) | StreamTy::Int(Some(shape)) => map_shape(shape, f),
-            StreamTy::Any | StreamTy::Int(None) | StreamTy::Layer => {}
+            StreamTy::Real(shape) | StreamTy::Int(Some(shape)) | StreamTy::Complex(Some(shape)) => map_shape(shape, f),
+            StreamTy::Any | StreamTy::Int(None) | StreamTy::Complex(None) | StreamTy::Layer => {}
         }
     }
     for setting in &mut def.settings {
@@ -100,7 +104,7 @@ fn map_def(def: &mut Def, f: Change<'_>) {
 
 fn map_stmt(stmt: &mut Stmt, f: Change<'_>) {
     match stmt {
-        Stmt::Dim { name, value } => {
+        Stmt::Dim { name, value } | Stmt::Trace { name, value } => {
             map_ident(name, f);
             value.map_spans(f);
         }

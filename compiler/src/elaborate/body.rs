@@ -1,6 +1,7 @@
 //! Statements of a definition.
 
 use super::{
+    TRACE,
     call::CallOf,
     cx::{Binding, Cx},
     shape::shown,
@@ -44,7 +45,11 @@ impl Cx<'_> {
         let first = Val::Tensor(Tensor::plain(*first));
         let result = self.part(0, first, outermost.place);
         let span = request.layer.definition.def.name.span;
-        if let Some(t) = self.tensor(&result, span) {
+        if self.clock_of(&result).is_some() {
+            let place = self.place(span);
+            let d = Diagnostic::new("clock-mismatch", place, "the result of this layer is on a slower clock");
+            self.report(d.help("a layer gives a value at every token: `merge(c, y, x)` or `hold(y)`"));
+        } else if let Some(t) = self.tensor(&result, span) {
             let t = if self.elem(&t) == Elem::Bool {
                 self.cast(&t, Elem::F32)
             } else {
@@ -81,6 +86,7 @@ impl Cx<'_> {
                     }
                 }
                 Stmt::Let { target, value } => self.definition(n, target, value),
+                Stmt::Trace { name, value } => self.trace(name, value),
                 Stmt::Result(e) => result = Some((self.expr(e), e.span)),
             }
         }
@@ -115,7 +121,7 @@ impl Cx<'_> {
                     Target::Name { name, .. } | Target::Indexed { name, .. } => vec![(name, Binding::Pending(n))],
                     Target::Tuple(names) => names.iter().map(|name| (name, Binding::Pending(n))).collect(),
                 },
-                Stmt::Result(_) => Vec::new(),
+                Stmt::Trace { .. } | Stmt::Result(_) => Vec::new(),
             };
             for (name, binding) in names {
                 match self.frame().names.get(&name.text).map(|b| b.place) {
@@ -190,7 +196,7 @@ impl Cx<'_> {
             }
         };
         for (k, name) in names.iter().enumerate() {
-            let val = parts.as_ref().map_or(Val::Poison, |p| Val::Tensor(p[k].clone()));
+            let val = parts.as_ref().map_or(Val::Poison, |p| p[k].clone());
             self.complete(n, name, val);
         }
     }
@@ -204,10 +210,15 @@ impl Cx<'_> {
         if !pending {
             return;
         }
-        if let Val::Tensor(t) = &val
-            && self.graph.node(t.v).name.is_empty()
-        {
-            self.graph.set_name(t.v, name.text.clone());
+        let named = match &val {
+            Val::Tensor(t) => vec![(t.v, name.text.clone())],
+            Val::Complex(z) => vec![(z.re.v, name.text.clone()), (z.im.v, format!("{}.im", name.text))],
+            _ => Vec::new(),
+        };
+        for (v, text) in named {
+            if self.graph.node(v).name.is_empty() {
+                self.graph.set_name(v, text);
+            }
         }
         let val = self.close_state(name, val);
         let place = self.place(name.span);
@@ -222,6 +233,9 @@ impl Cx<'_> {
         };
         if matches!(val, Val::Poison) || !self.check_dims(&dims, shape.span) {
             return Val::Poison;
+        }
+        if matches!(val, Val::Complex(_)) {
+            return self.on_parts(val, span, |cx, part| cx.annotated(part, shape, span));
         }
         let Some(t) = self.tensor(&val, span) else {
             return Val::Poison;
@@ -270,6 +284,11 @@ impl Cx<'_> {
         self.frame().vars.extend(bound);
         let val = self.expr(body);
         self.frame().vars.truncate(count);
+        self.on_parts(val, body.span, |cx, part| cx.entries(name, &vars, part, body))
+    }
+
+    /// The tensor whose entries over `vars` are `val`.
+    fn entries(&mut self, name: &Ident, vars: &[Var], val: Val, body: &Expr) -> Val {
         let Some(t) = self.tensor(&val, body.span) else {
             return Val::Poison;
         };
@@ -287,13 +306,53 @@ impl Cx<'_> {
             );
         }
         let outer: Vec<Var> = t.vars.iter().copied().filter(|v| !vars.contains(v)).collect();
-        let all = [&outer[..], &vars[..]].concat();
+        let all = [&outer[..], vars].concat();
         let domain = self.domain(&all, &[]);
         if !self.check_dims(&domain, name.span) {
             return Val::Poison;
         }
         let v = self.spread(&t, &all, &[]);
         Val::Tensor(Tensor::over(v, outer))
+    }
+
+    /// `trace name = value`: one more result, which programs write when they are asked to.
+    fn trace(&mut self, name: &Ident, value: &Expr) {
+        if self.frame().part.is_none() {
+            let place = self.place(name.span);
+            let d = Diagnostic::new("trace-in-fn", place, "a function reports nothing");
+            self.report(d.help("`trace` stands in layers and blocks: return the value and trace it there"));
+            return;
+        }
+        let full = format!("{}{}", self.frame().prefix, name.text);
+        let output = format!("{TRACE}{full}");
+        if self.graph.outputs.iter().any(|(other, _)| *other == output) {
+            let place = self.place(name.span);
+            let d = Diagnostic::new("defined-twice", place, format!("`{}` is traced twice", name.text));
+            self.report(d.help("give it another name"));
+            return;
+        }
+        let val = self.expr(value);
+        let Some(t) = self.tensor(&val, value.span) else {
+            return;
+        };
+        // Where its clock does not tick there is nothing to report.
+        let t = match self.clock(t.v) {
+            Some(clock) => {
+                let dims = self.graph.ty(t.v).clone();
+                let none = Val::Tensor(Tensor::plain(self.graph.constant(0.0, dims)));
+                let clock = (Val::Tensor(Tensor::plain(clock)), value.span);
+                match self.select(clock, (Val::Tensor(t), value.span), (none, value.span), value.span) {
+                    Val::Tensor(t) => t,
+                    _ => return,
+                }
+            }
+            None => t,
+        };
+        let t = match self.elem(&t) {
+            Elem::Bool => self.cast(&t, Elem::I64),
+            _ => t,
+        };
+        self.graph.outputs.push((output, t.v));
     }
 
     /// Results that the model asks for beside the first.

@@ -2,6 +2,7 @@
 
 use super::{
     cx::Cx,
+    elementwise::Part,
     shape::shown,
     val::{Tensor, Val},
 };
@@ -10,7 +11,7 @@ use crate::{
     known::{self, FUNCTIONS, Known},
 };
 use seqc_grammar::ast::{Expr, Ident, NamedArg, Span};
-use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, UnaryOp};
+use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, UnaryOp, Value};
 
 /// Names of all built-in functions.
 pub(super) const NAMES: &[&str] = &[
@@ -42,6 +43,15 @@ pub(super) const NAMES: &[&str] = &[
     "prev",
     "attend",
     "fail",
+    "complex",
+    "re",
+    "im",
+    "conj",
+    "merge",
+    "hold",
+    "every",
+    "count",
+    "best",
 ];
 
 /// Most taps of a short filter.
@@ -56,19 +66,21 @@ impl Cx<'_> {
         match name {
             "prev" => return self.prev(args, named, span),
             "attend" => return self.attend(args, named, span),
+            "hold" => return self.hold(args, named, span),
             _ => {}
         }
-        if let Some(option) = named
-            .iter()
-            .find(|n| name != "causal_conv" || n.name.text != "dilation")
-        {
+        let known: &[&str] = match name {
+            "causal_conv" => &["dilation"],
+            "best" => &["k"],
+            _ => &[],
+        };
+        if let Some(option) = named.iter().find(|n| !known.contains(&n.name.text.as_str())) {
             let place = self.place(option.name.span);
             let d = Diagnostic::new(
                 "unknown-setting",
                 place,
                 format!("`{name}` has no setting `{}`", option.name.text),
             );
-            let known: &[&str] = if name == "causal_conv" { &["dilation"] } else { &[] };
             return self.report(d.did_you_mean(&option.name.text, known.iter().copied()));
         }
         if let Some((_, op)) = FUNCTIONS.iter().find(|(n, _)| *n == name) {
@@ -100,10 +112,52 @@ impl Cx<'_> {
                 None => Val::Poison,
             },
             ("position", []) => Val::Tensor(Tensor::plain(self.graph.position())),
-            ("split", [u, sizes @ ..]) if !sizes.is_empty() => self.split(u, sizes, span),
-            ("concat", [_, ..]) => self.concat(args, span),
-            ("reshape", [u, sizes @ ..]) => self.reshape(u, sizes, span),
-            ("flatten", [u]) => self.flatten(u, span),
+            ("merge", _) => self.merge(args, span),
+            ("every", _) => self.every(args, span),
+            ("count", _) => self.count(args, span),
+            ("best", _) => {
+                let k = match named.first() {
+                    Some(option) => self.size(&option.value).map(|d| d.size),
+                    None => Some(1),
+                };
+                k.map_or(Val::Poison, |k| self.best(args, k, span))
+            }
+            ("complex", [re, im]) => {
+                let (re, im) = ((self.expr(re), re.span), (self.expr(im), im.span));
+                self.complex(re, im, span)
+            }
+            ("re" | "im" | "conj", [z]) => {
+                let z = (self.expr(z), z.span);
+                self.part_of(name, z, span)
+            }
+            ("split", [u, sizes @ ..]) if !sizes.is_empty() => match self.expr(u) {
+                Val::Complex(z) => {
+                    let re = self.split((Val::Tensor(z.re), u.span), sizes, span);
+                    let im = self.split((Val::Tensor(z.im), u.span), sizes, span);
+                    self.pairs_of(re, im, span)
+                }
+                val => self.split((val, u.span), sizes, span),
+            },
+            ("concat", [_, ..]) => {
+                let parts: Vec<_> = args.iter().map(|e| (self.expr(e), e.span)).collect();
+                if !parts.iter().any(|(val, _)| matches!(val, Val::Complex(_))) {
+                    return self.concat(&parts, span);
+                }
+                let [re, im] = ["re", "im"].map(|part| {
+                    let zero = |cx: &mut Self, z: &(Val, Span)| cx.part_like(part, z.clone());
+                    let parts: Vec<_> = parts.iter().map(|z| (zero(self, z), z.1)).collect();
+                    self.concat(&parts, span)
+                });
+                self.pair(re, im, span)
+            }
+            ("reshape", [u, sizes @ ..]) => {
+                let val = self.expr(u);
+                self.on_parts(val, span, |cx, part| cx.reshape((part, u.span), sizes, span))
+            }
+            ("flatten", [u]) => {
+                let val = self.expr(u);
+                self.on_parts(val, span, |cx, part| cx.flatten((part, u.span)))
+            }
             ("lookup", [table, t]) => {
                 let (table, t) = ((self.expr(table), table.span), (self.expr(t), t.span));
                 self.lookup(table, t, span)
@@ -116,6 +170,7 @@ impl Cx<'_> {
             ("reshape", _) => self.wrong_count(name, "a tensor and its new sizes", span),
             ("concat", _) => self.wrong_count(name, "tensors", span),
             ("lookup", _) => self.wrong_count(name, "a table and the number of a row", span),
+            ("complex", _) => self.wrong_count(name, "a real and an imaginary part", span),
             ("delay", _) => self.wrong_count(name, "a stream and a number of tokens", span),
             ("causal_conv", _) => self.wrong_count(name, "a stream and a filter", span),
             _ => self.wrong_count(name, "one argument", span),
@@ -137,12 +192,11 @@ impl Cx<'_> {
     }
 
     /// The value of an argument with at least one axis of its own.
-    fn shaped(&mut self, e: &Expr, name: &str) -> Option<(Tensor, Vec<Dim>)> {
-        let val = self.expr(e);
-        let t = self.tensor(&val, e.span)?;
+    fn shaped(&mut self, (val, at): &Part, name: &str) -> Option<(Tensor, Vec<Dim>)> {
+        let t = self.tensor(val, *at)?;
         let dims = self.dims(&t);
         if dims.is_empty() && !t.unknown {
-            let place = self.place(e.span);
+            let place = self.place(*at);
             let d = Diagnostic::new("wrong-rank", place, format!("`{name}` takes a tensor"));
             self.report(d.says("this is a scalar"));
             return None;
@@ -156,8 +210,8 @@ impl Cx<'_> {
     }
 
     /// `split(u, n1, n2, …)`: consecutive slices of the last axis.
-    fn split(&mut self, u: &Expr, sizes: &[Expr], span: Span) -> Val {
-        let value = self.shaped(u, "split");
+    fn split(&mut self, u: Part, sizes: &[Expr], span: Span) -> Val {
+        let value = self.shaped(&u, "split");
         let parts = self.sizes(sizes);
         let (Some((t, dims)), Some(parts)) = (value, parts) else {
             return Val::Poison;
@@ -165,7 +219,7 @@ impl Cx<'_> {
         if t.unknown {
             let zeros = parts
                 .iter()
-                .map(|d| Tensor::plain(self.filled(0.0, std::slice::from_ref(d))));
+                .map(|d| Val::Tensor(Tensor::plain(self.filled(0.0, std::slice::from_ref(d)))));
             return Val::Tuple(zeros.collect());
         }
         let total: usize = parts.iter().map(|d| d.size).fold(0, usize::saturating_add);
@@ -180,7 +234,7 @@ impl Cx<'_> {
                     last.size
                 ),
             )
-            .note(self.place(u.span), format!("this is {}", shown(&dims)));
+            .note(self.place(u.1), format!("this is {}", shown(&dims)));
             d = self.dim_origins(d, &dims);
             for e in sizes {
                 d = self.origins(d, e);
@@ -199,14 +253,14 @@ impl Cx<'_> {
             }
             start += part.size;
             shape[axis] = part;
-            out.push(Tensor::over(self.view(t.v, shape, map), t.vars.clone()));
+            out.push(Val::Tensor(Tensor::over(self.view(t.v, shape, map), t.vars.clone())));
         }
         Val::Tuple(out)
     }
 
     /// `concat(a, b, …)`: one after another along the last axis.
-    fn concat(&mut self, args: &[Expr], span: Span) -> Val {
-        let parts: Vec<_> = args.iter().map(|e| self.shaped(e, "concat")).collect();
+    fn concat(&mut self, args: &[Part], span: Span) -> Val {
+        let parts: Vec<_> = args.iter().map(|part| self.shaped(part, "concat")).collect();
         let Some(parts) = parts.into_iter().collect::<Option<Vec<_>>>() else {
             return Val::Poison;
         };
@@ -222,8 +276,8 @@ impl Cx<'_> {
                 place,
                 "`concat` takes tensors that differ in their last axis only",
             )
-            .note(self.place(args[0].span), format!("this is {}", shown(&parts[0].1)))
-            .note(self.place(args[n].span), format!("this is {}", shown(&parts[n].1)));
+            .note(self.place(args[0].1), format!("this is {}", shown(&parts[0].1)))
+            .note(self.place(args[n].1), format!("this is {}", shown(&parts[n].1)));
             d = self.dim_origins(d, &parts[n].1);
             return self.report(d);
         }
@@ -252,10 +306,9 @@ impl Cx<'_> {
     }
 
     /// `reshape(u, n1, …)`: the same elements in row-major order.
-    fn reshape(&mut self, u: &Expr, sizes: &[Expr], span: Span) -> Val {
-        let val = self.expr(u);
+    fn reshape(&mut self, (val, at): Part, sizes: &[Expr], span: Span) -> Val {
         let dims = self.sizes(sizes);
-        let (Some(t), Some(dims)) = (self.tensor(&val, u.span), dims) else {
+        let (Some(t), Some(dims)) = (self.tensor(&val, at), dims) else {
             return Val::Poison;
         };
         if !self.check_dims(&dims, span) {
@@ -273,7 +326,7 @@ impl Cx<'_> {
                 place,
                 format!("{} entries do not fill {}", count(&from), shown(&dims)),
             )
-            .note(self.place(u.span), format!("this is {}", shown(&from)));
+            .note(self.place(at), format!("this is {}", shown(&from)));
             d = self.dim_origins(d, &from);
             for e in sizes {
                 d = self.origins(d, e);
@@ -284,9 +337,8 @@ impl Cx<'_> {
         Val::Tensor(Tensor::over(self.graph.reshape(t.v, domain), t.vars))
     }
 
-    fn flatten(&mut self, u: &Expr, _span: Span) -> Val {
-        let val = self.expr(u);
-        let Some(t) = self.tensor(&val, u.span) else {
+    fn flatten(&mut self, (val, at): Part) -> Val {
+        let Some(t) = self.tensor(&val, at) else {
             return Val::Poison;
         };
         let dims = self.dims(&t);
@@ -319,10 +371,10 @@ impl Cx<'_> {
         let Some(steps) = self.steps(k, "a delay") else {
             return Val::Poison;
         };
-        match self.tensor(&val, span) {
-            Some(t) => self.delayed(&t, steps),
+        self.on_parts(val, span, |cx, part| match cx.tensor(&part, span) {
+            Some(t) => cx.delayed(&t, steps, span),
             None => Val::Poison,
-        }
+        })
     }
 
     /// `y[c] = sum(k: w[c, k] * u[c] of (taps - 1 - k) * dilation tokens ago)`
@@ -355,6 +407,9 @@ impl Cx<'_> {
             return self.report(d);
         }
         let taps = shape[channels.len()].size;
+        if let Some(clock) = self.clock(t.v) {
+            return self.filtered_on_clock((&t, &f), clock, (taps, dilation), span);
+        }
         let reach = (taps - 1)
             .checked_mul(dilation)
             .filter(|r| *r <= seqc_ir::verify::MAX_DELAY);
@@ -366,6 +421,30 @@ impl Cx<'_> {
             );
         }
         Val::Tensor(self.filtered(&t, &f, dilation))
+    }
+
+    /// The same on a slower clock: taps are ticks.
+    fn filtered_on_clock(&mut self, (t, f): (&Tensor, &Tensor), clock: Value, (taps, dilation): (usize, usize), span: Span) -> Val {
+        let channels = self.dims(t);
+        let mut past = Val::Tensor(t.clone());
+        let mut sum: Option<Val> = None;
+        for k in (0..taps).rev() {
+            let mut map: Vec<IndexExpr> = (0..channels.len()).map(IndexExpr::Axis).collect();
+            map.push(IndexExpr::Const(k as i64));
+            let weight = Val::Tensor(Tensor::plain(self.view(f.v, channels.clone(), map)));
+            let term = self.binary(BinaryOp::Mul, (weight, span), (past.clone(), span), span);
+            sum = Some(match sum {
+                None => term,
+                Some(before) => self.binary(BinaryOp::Add, (before, span), (term, span), span),
+            });
+            if k > 0 {
+                let Val::Tensor(now) = &past else {
+                    return Val::Poison;
+                };
+                past = self.delayed_on_clock(&now.clone(), clock, dilation, span);
+            }
+        }
+        sum.unwrap_or(past)
     }
 
     /// The sum over the taps of weight times delayed stream; shapes fit.

@@ -319,6 +319,7 @@ impl Cx<'_> {
                 }
                 StreamTy::Any => Some(val.clone()),
                 StreamTy::Real(shape) => self.bind_shape(shape, (val, *at), &stream.name, Elem::F32),
+                StreamTy::Complex(shape) => self.bind_complex(shape.as_ref(), (val, *at), &stream.name),
                 StreamTy::Int(None) => self.bind_dims(&[], (val, *at), &stream.name, Elem::I64),
                 StreamTy::Int(Some(shape)) => self.bind_shape(shape, (val, *at), &stream.name, Elem::I64),
             };
@@ -331,7 +332,7 @@ impl Cx<'_> {
         }
         fits &= self.bind_settings(call);
         for (stream, (val, at)) in def.streams.iter().zip(&call.args) {
-            if let StreamTy::Real(shape) | StreamTy::Int(Some(shape)) = &stream.ty {
+            if let StreamTy::Real(shape) | StreamTy::Int(Some(shape)) | StreamTy::Complex(Some(shape)) = &stream.ty {
                 fits &= self.check_shape(shape, val, *at, &stream.name);
             }
         }
@@ -340,7 +341,7 @@ impl Cx<'_> {
 
     /// Makes the names of a shape that was not found known as wrong.
     fn poison_sizes(&mut self, ty: &StreamTy) {
-        let (StreamTy::Real(shape) | StreamTy::Int(Some(shape))) = ty else {
+        let (StreamTy::Real(shape) | StreamTy::Int(Some(shape)) | StreamTy::Complex(Some(shape))) = ty else {
             return;
         };
         for e in &shape.dims {
@@ -388,6 +389,18 @@ impl Cx<'_> {
             self.settings[part] = known.into_iter().map(|(value, name)| (name, value)).collect();
         }
         fits
+    }
+
+    /// A complex argument; a real one becomes complex.
+    fn bind_complex(&mut self, shape: Option<&Shape>, (val, at): (&Val, Place), name: &Ident) -> Option<Val> {
+        let shape = shape.map_or(&[][..], |s| &s.dims[..]);
+        let [re, im] = ["re", "im"].map(|part| self.part_of(part, (val.clone(), name.span), name.span));
+        let re = self.bind_dims(shape, (&re, at), name, Elem::F32)?;
+        let im = match im {
+            known @ Val::Known(_) => known,
+            im => self.bind_dims(shape, (&im, at), name, Elem::F32)?,
+        };
+        Some(self.pair(re, im, name.span))
     }
 
     /// Binds the plain names of a stream's shape that are not known yet.
@@ -466,7 +479,11 @@ impl Cx<'_> {
 
     /// Compares a stream with its declared shape once all names are known.
     fn check_shape(&mut self, shape: &Shape, val: &Val, at: Place, name: &Ident) -> bool {
-        let Val::Tensor(t) = val else { return true };
+        let t = match val {
+            Val::Tensor(t) => t,
+            Val::Complex(z) => &z.re,
+            _ => return true,
+        };
         let dims = self.dims(t);
         if dims.len() != shape.dims.len() {
             return true;

@@ -2,6 +2,7 @@
 
 use super::{
     MAX_NODES, Request,
+    clock::Clocks,
     val::{Score, Tensor, Val, Var},
 };
 use crate::{
@@ -12,7 +13,10 @@ use crate::{
 };
 use seqc_grammar::ast::{ParamDecl, Span};
 use seqc_ir::{Dim, Graph, Op, StateId, Value};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// Most messages about one layer.
 const MAX_MESSAGES: usize = 40;
@@ -77,14 +81,21 @@ pub(super) struct VarInfo {
 /// A recurrence.
 #[derive(Clone, Debug)]
 pub(super) struct StateInfo {
-    pub(super) id: StateId,
-    pub(super) value: Value,
+    /// One state, or those of the real and the imaginary part.
+    pub(super) ids: Vec<StateId>,
+    /// The value one token ago.
+    pub(super) value: Val,
+    /// The same with initial values: what a token keeps that is not on the recurrence's clock.
+    pub(super) kept: Val,
     pub(super) unknown: bool,
     pub(super) place: Place,
 }
 
 /// Identifies a recurrence in every pass: the chain of calls and the name.
 pub(super) type StateKey = (u64, String);
+
+/// What earlier passes found: shapes of recurrences, and those that are complex.
+pub(super) type Learnt = (HashMap<StateKey, Vec<Dim>>, HashSet<StateKey>);
 
 /// Streams that the functions of an `attend` use.
 #[derive(Clone, Debug, Default)]
@@ -119,6 +130,10 @@ pub(super) struct Cx<'a> {
     pub(super) states: HashMap<StateKey, StateInfo>,
     /// Shapes of recurrences that earlier passes found.
     pub(super) assumed: HashMap<StateKey, Vec<Dim>>,
+    /// Recurrences that earlier passes, or this one, found to be complex.
+    pub(super) complex_states: HashSet<StateKey>,
+    /// This pass found one.
+    pub(super) turned_complex: bool,
     /// Shapes that this pass found; `None`: still open.
     pub(super) found: HashMap<StateKey, Option<Vec<Dim>>>,
     /// Above 0: messages are dropped, because something is only tried.
@@ -137,11 +152,12 @@ pub(super) struct Cx<'a> {
     pub(super) shapes: HashMap<(u64, Span, Vec<String>), Option<Vec<Dim>>>,
     /// Index combinations that may still be tried.
     pub(super) tries: usize,
+    pub(super) clocks: Clocks,
     load: Vec<bool>,
 }
 
 impl<'a> Cx<'a> {
-    pub(super) fn new(request: &'a Request<'a>, assumed: HashMap<StateKey, Vec<Dim>>) -> Cx<'a> {
+    pub(super) fn new(request: &'a Request<'a>, learnt: Learnt) -> Cx<'a> {
         Cx {
             request,
             graph: Graph::new(request.layer.definition.def.name.text.clone()),
@@ -152,7 +168,9 @@ impl<'a> Cx<'a> {
             frames: Vec::new(),
             vars: Vec::new(),
             states: HashMap::new(),
-            assumed,
+            assumed: learnt.0,
+            complex_states: learnt.1,
+            turned_complex: false,
             found: HashMap::new(),
             quiet: 0,
             depth: 0,
@@ -163,6 +181,7 @@ impl<'a> Cx<'a> {
             inner_calls: Vec::new(),
             shapes: HashMap::new(),
             tries: super::affine::BUDGET,
+            clocks: Clocks::default(),
             load: Vec::new(),
         }
     }

@@ -20,6 +20,7 @@ impl Cx<'_> {
     pub(super) fn binary(&mut self, op: BinaryOp, a: Part, b: Part, span: Span) -> Val {
         match (&a.0, &b.0) {
             (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
+            (Val::Complex(_), _) | (_, Val::Complex(_)) => self.complex_binary(op, a, b, span),
             (Val::Known(x), Val::Known(y)) => match known::binary(op, x, y, self.whole) {
                 Ok(value) => Val::Known(value),
                 Err(message) => self.error("wrong-operands", span, format!("`{}` {message}", known::symbol(op))),
@@ -111,6 +112,7 @@ impl Cx<'_> {
                 Val::Score(Score::new(ScoreExpr::Unary(op, Box::new(score.expr)), elem))
             }
             Val::Tensor(t) => self.tensor_unary(op, t, span),
+            Val::Complex(z) => self.complex_unary(op, *z, x.1, span),
             Val::Tuple(_) => {
                 self.tensor(&x.0, x.1);
                 Val::Poison
@@ -138,6 +140,15 @@ impl Cx<'_> {
     pub(super) fn select(&mut self, c: Part, a: Part, b: Part, span: Span) -> Val {
         if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Poison)) {
             return Val::Poison;
+        }
+        if matches!(a.0, Val::Complex(_)) || matches!(b.0, Val::Complex(_)) {
+            let (re, im) = ("re", "im");
+            let [re, im] = [re, im].map(|part| {
+                let a = (self.part_of(part, a.clone(), a.1), a.1);
+                let b = (self.part_of(part, b.clone(), b.1), b.1);
+                self.select(c.clone(), a, b, span)
+            });
+            return self.pair(re, im, span);
         }
         if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Score(_))) {
             let (Some(c), Some(a), Some(b)) = (self.as_pair(&c), self.as_pair(&a), self.as_pair(&b)) else {

@@ -13,7 +13,7 @@ use seqc_grammar::ast::{BinOp, Expr, ExprKind, Ident, Span, UnOp};
 use seqc_ir::{BinaryOp, Elem, ReduceOp, Ty, UnaryOp};
 
 /// Reductions over index variables.
-const REDUCTIONS: &[&str] = &["sum", "mean", "max", "min", "prod"];
+const REDUCTIONS: &[&str] = &["sum", "mean", "max", "min", "prod", "any", "all", "argmax", "argmin"];
 
 impl Cx<'_> {
     /// What an expression stands for.
@@ -28,7 +28,7 @@ impl Cx<'_> {
         self.depth += 1;
         let val = self.expr_here(e);
         self.depth -= 1;
-        val
+        self.check_clocks(val, e.span)
     }
 
     fn expr_here(&mut self, e: &Expr) -> Val {
@@ -53,6 +53,7 @@ impl Cx<'_> {
             ExprKind::Call { callee, args, named } => self.call(callee, args, named, e.span),
             ExprKind::Reduce { op, vars, body } => self.reduction(op, vars, body, e.span),
             ExprKind::Index { base, indices } => self.index(base, indices, e.span),
+            ExprKind::When(x, c) => self.when(x, c),
             ExprKind::List(items) => {
                 let items: Option<Vec<Known>> = items.iter().map(|i| self.known(i, "an element of a list")).collect();
                 items.map_or(Val::Poison, |items| Val::Known(Known::List(items)))
@@ -124,6 +125,9 @@ impl Cx<'_> {
         if matches!(a.0, Val::Poison) || matches!(b.0, Val::Poison) {
             return Val::Poison;
         }
+        if matches!(a.0, Val::Complex(_)) || matches!(b.0, Val::Complex(_)) {
+            return self.complex_matmul(a, b, span);
+        }
         let (Some(w), Some(x)) = (self.real(&a.0, a.1), self.real(&b.0, b.1)) else {
             return Val::Poison;
         };
@@ -156,6 +160,25 @@ impl Cx<'_> {
         Val::Tensor(Tensor::over(self.graph.reduce(ReduceOp::Sum, product, 1), vars))
     }
 
+    /// The product of matrix and vector where one of them is complex.
+    fn complex_matmul(&mut self, a: (Val, Span), b: (Val, Span), span: Span) -> Val {
+        let part = |cx: &mut Self, name: &str, z: &(Val, Span)| (cx.part_of(name, z.clone(), z.1), z.1);
+        let [ar, ai] = ["re", "im"].map(|name| part(self, name, &a));
+        let [br, bi] = ["re", "im"].map(|name| part(self, name, &b));
+        let known = |p: &(Val, Span)| matches!(p.0, Val::Known(_));
+        let (re, im) = match (known(&ai), known(&bi)) {
+            (true, _) => (self.matmul(ar.clone(), br, span), self.matmul(ar, bi, span)),
+            (_, true) => (self.matmul(ar, br.clone(), span), self.matmul(ai, br, span)),
+            _ => {
+                let (rr, ii) = (self.matmul(ar.clone(), br.clone(), span), self.matmul(ai.clone(), bi.clone(), span));
+                let (ri, ir) = (self.matmul(ar, bi, span), self.matmul(ai, br, span));
+                let re = self.binary(BinaryOp::Sub, (rr, span), (ii, span), span);
+                (re, self.binary(BinaryOp::Add, (ri, span), (ir, span), span))
+            }
+        };
+        self.pair(re, im, span)
+    }
+
     fn matmul_mismatch(&mut self, w: (&Tensor, Span), x: (&Tensor, Span), span: Span) -> Val {
         let (rows, cols) = (self.dims(w.0), self.dims(x.0));
         let place = self.place(span);
@@ -179,6 +202,9 @@ impl Cx<'_> {
             let d = Diagnostic::new("unknown-name", place, format!("there is no reduction `{}`", op.text));
             return self.report(d.did_you_mean(&op.text, REDUCTIONS.iter().copied()));
         }
+        if self.pairs.is_some() {
+            return self.pair_reduction(op, bound, body, span);
+        }
         let Some(vars) = self.reduced_vars(bound, body) else {
             return Val::Poison;
         };
@@ -192,7 +218,11 @@ impl Cx<'_> {
         let val = self.expr(body);
         self.whole = whole;
         self.frame().vars.truncate(count);
-        self.reduce(&op.text, (val, body.span), &vars, span)
+        match op.text.as_str() {
+            "argmax" | "argmin" => self.arg_reduce(&op.text, (val, body.span), &vars, span),
+            "any" | "all" => self.truth_reduce(&op.text, (val, body.span), &vars, span),
+            name => self.reduce(name, (val, body.span), &vars, span),
+        }
     }
 
     /// Fresh variables for a reduction with their sizes.
@@ -213,9 +243,13 @@ impl Cx<'_> {
         Some(vars)
     }
 
-    fn reduce(&mut self, name: &str, body: (Val, Span), over: &[Var], span: Span) -> Val {
+    pub(super) fn reduce(&mut self, name: &str, body: (Val, Span), over: &[Var], span: Span) -> Val {
         if matches!(body.0, Val::Poison) {
             return Val::Poison;
+        }
+        if matches!(body.0, Val::Complex(_)) && matches!(name, "sum" | "mean") {
+            let at = body.1;
+            return self.on_parts(body.0, span, |cx, part| cx.reduce(name, (part, at), over, span));
         }
         let Some(mut t) = self.tensor(&body.0, body.1) else {
             return Val::Poison;

@@ -47,6 +47,11 @@ impl Cx<'_> {
                 )
             }
             Val::Tensor(t) => self.tensor_index(&t, base, indices, span),
+            Val::Complex(z) => {
+                let re = self.tensor_index(&z.re, base, indices, span);
+                let im = self.tensor_index(&z.im, base, indices, span);
+                self.pair(re, im, span)
+            }
             Val::Score(_) => self.error("score-use", span, "positions and scores have no axes"),
             other => {
                 self.tensor(&other, span);

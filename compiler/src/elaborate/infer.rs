@@ -13,7 +13,7 @@ pub(crate) fn children(e: &Expr) -> Vec<&Expr> {
     match &e.kind {
         ExprKind::Number(_) | ExprKind::Str(_) | ExprKind::Bool(_) | ExprKind::Name(_) | ExprKind::Error => Vec::new(),
         ExprKind::Unary(_, x) => vec![x],
-        ExprKind::Binary(_, a, b) => vec![a, b],
+        ExprKind::Binary(_, a, b) | ExprKind::When(a, b) => vec![a, b],
         ExprKind::If(c, a, b) => vec![c, a, b],
         ExprKind::Call { args, named, .. } => args.iter().chain(named.iter().map(|n| &n.value)).collect(),
         ExprKind::Reduce { vars, body, .. } => vars
@@ -134,6 +134,7 @@ impl Cx<'_> {
             let bound = self.frame().names.get(name).cloned()?;
             return match bound.binding {
                 Binding::Value(Val::Tensor(t)) if !t.unknown => Some(self.dims(&t)),
+                Binding::Value(Val::Complex(z)) if !z.re.unknown => Some(self.dims(&z.re)),
                 Binding::Param(decl, _) => {
                     self.quiet += 1;
                     let dims = self.param_shape(&decl);
@@ -155,6 +156,7 @@ impl Cx<'_> {
         self.quiet -= 1;
         let dims = match val {
             Val::Tensor(t) if !t.unknown => Some(self.dims(&t)),
+            Val::Complex(z) if !z.re.unknown => Some(self.dims(&z.re)),
             _ => None,
         };
         self.shapes.insert(key, dims.clone());

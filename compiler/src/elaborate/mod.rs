@@ -11,7 +11,10 @@ mod attend;
 mod body;
 mod builtin;
 mod call;
+mod choose;
+mod clock;
 mod compact;
+mod complex;
 mod cx;
 mod elementwise;
 mod expr;
@@ -34,7 +37,10 @@ use crate::{
 use cx::Cx;
 pub(crate) use infer::children;
 use seqc_ir::{Graph, Ty};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// Most nodes of one layer.
 pub const MAX_NODES: usize = 200_000;
@@ -47,6 +53,9 @@ pub const MAX_DEPTH: usize = 3_000;
 
 /// How often a layer is elaborated again to find the shapes of its recurrences.
 const MAX_PASSES: usize = 12;
+
+/// In front of the names of results that are reports.
+pub const TRACE: &str = "trace.";
 
 /// A value and where it was given.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,15 +144,15 @@ pub struct Elaborated {
 
 /// The graph of a layer, or everything that is wrong with it.
 pub fn elaborate(request: &Request<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
-    let mut assumed = HashMap::new();
+    let mut known = (HashMap::new(), HashSet::new());
     for _ in 0..MAX_PASSES {
-        let mut cx = Cx::new(request, assumed);
+        let mut cx = Cx::new(request, known);
         cx.layer();
         let learnt = cx.learn();
         if !learnt {
             return finish(cx);
         }
-        assumed = std::mem::take(&mut cx.assumed);
+        known = (std::mem::take(&mut cx.assumed), std::mem::take(&mut cx.complex_states));
     }
     let place = request.layer.place;
     Err(vec![

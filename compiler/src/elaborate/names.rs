@@ -99,7 +99,10 @@ impl Cx<'_> {
     /// Declares a parameter in the graph when it is first used.
     fn param(&mut self, decl: &ParamDecl) -> Val {
         let name = &decl.name.text;
-        let shape = self.param_shape(decl);
+        let shape = self.param_shape(decl).map(|mut dims| {
+            dims.extend(decl.complex.then(|| Dim::new("", 2)));
+            dims
+        });
         let val = match shape {
             Some(dims) if self.check_dims(&dims, decl.name.span) => {
                 let frame = self.frame();
@@ -107,7 +110,10 @@ impl Cx<'_> {
                 let full = format!("{}{name}", frame.prefix);
                 let v = self.graph.add_param(full, Ty::new(Elem::F32, dims));
                 self.param_order.push((order.0, order.1, self.graph.params.len() - 1));
-                Val::Tensor(Tensor::plain(v))
+                match decl.complex {
+                    true => self.complex_of_pairs(&Tensor::plain(v)),
+                    false => Val::Tensor(Tensor::plain(v)),
+                }
             }
             _ => Val::Poison,
         };

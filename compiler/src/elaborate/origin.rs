@@ -59,7 +59,9 @@ impl Cx<'_> {
 /// The expression of a definition at exactly this place.
 pub(super) fn expression(def: &Def, span: Span) -> Option<&Expr> {
     let values = def.body.iter().filter_map(|stmt| match stmt {
-        Stmt::Dim { value, .. } | Stmt::Let { value, .. } | Stmt::Result(value) => Some(value),
+        Stmt::Dim { value, .. } | Stmt::Let { value, .. } | Stmt::Trace { value, .. } | Stmt::Result(value) => {
+            Some(value)
+        }
         Stmt::Param(_) => None,
     });
     let mut work: Vec<&Expr> = values.collect();

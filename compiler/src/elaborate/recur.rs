@@ -6,14 +6,14 @@
 use super::{
     cx::{Binding, Cx, StateInfo},
     shape::shown,
-    val::{Tensor, Val},
+    val::{Complex, Tensor, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
     known::Known,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span, Stmt, Target};
-use seqc_ir::{BinaryOp, Dim, Elem, Op, Ty};
+use seqc_ir::{BinaryOp, Dim, Elem, Op, StateId, Ty};
 
 impl Cx<'_> {
     /// `prev(h; init = …, reset = …)`
@@ -21,11 +21,12 @@ impl Cx<'_> {
         let [arg] = args else {
             return self.error("wrong-arguments", span, "`prev` takes one definition");
         };
-        let before = match self.remembered(arg, span) {
-            Val::Tensor(t) => t,
+        let before = self.remembered(arg, span);
+        let truth = match &before {
+            Val::Tensor(t) => self.elem(t) == Elem::Bool,
+            Val::Complex(_) => false,
             _ => return Val::Poison,
         };
-        let truth = self.elem(&before) == Elem::Bool;
         let zero = if truth { Known::Bool(false) } else { Known::Num(0.0) };
         let mut init = (Val::Known(zero), span);
         let mut reset = None;
@@ -44,21 +45,28 @@ impl Cx<'_> {
                 }
             }
         }
-        let before = (Val::Tensor(before), span);
         let starts = self.starts(&init.0, reset, span);
-        match starts {
-            Some(condition) => self.select(condition, init, before, span),
-            None => before.0,
+        let before = match starts {
+            Some(condition) => self.select(condition, init, (before, span), span),
+            None => before,
+        };
+        self.kept_as(arg, &before);
+        before
+    }
+
+    /// What a recurrence keeps where it has no new value: what `prev` last gave, so that an initial value lasts.
+    fn kept_as(&mut self, arg: &Expr, before: &Val) {
+        if let ExprKind::Name(name) = &arg.kind {
+            let key = (self.frame().path, name.clone());
+            if let Some(info) = self.states.get_mut(&key) {
+                info.kept = before.clone();
+            }
         }
     }
 
     /// Where the initial value stands: at the first token unless it is 0, and wherever `reset` holds.
     fn starts(&mut self, init: &Val, reset: Option<(Val, Span)>, span: Span) -> Option<(Val, Span)> {
-        let first = (!self.is_zero(init)).then(|| {
-            let position = self.graph.position();
-            let zero = self.graph.constant(0.0, Ty::scalar(Elem::I64));
-            Val::Tensor(Tensor::plain(self.graph.binary(BinaryOp::Eq, position, zero)))
-        });
+        let first = (!self.is_zero(init)).then(|| self.first_token());
         match (first, reset) {
             (Some(first), Some(reset)) => {
                 let at = reset.1;
@@ -89,17 +97,20 @@ impl Cx<'_> {
                         .help("`prev` reads a stream one token ago"),
                 )
             }
-            _ => match self.tensor(&val, arg.span) {
-                Some(t) => self.delayed(&t, 1),
+            _ => self.on_parts(val, span, |cx, part| match cx.tensor(&part, arg.span) {
+                Some(t) => cx.delayed(&t, 1, span),
                 None => Val::Poison,
-            },
+            }),
         }
     }
 
     /// The value `steps` tokens ago. Truth values are kept as integers.
-    pub(super) fn delayed(&mut self, t: &Tensor, steps: usize) -> Val {
+    pub(super) fn delayed(&mut self, t: &Tensor, steps: usize, span: Span) -> Val {
         if steps == 0 {
             return Val::Tensor(t.clone());
+        }
+        if let Some(clock) = self.clock(t.v) {
+            return self.delayed_on_clock(t, clock, steps, span);
         }
         let truth = self.elem(t) == Elem::Bool;
         let t = if truth { self.cast(t, Elem::I64) } else { t.clone() };
@@ -126,10 +137,7 @@ impl Cx<'_> {
         let (path, prefix) = (self.frame().path, self.frame().prefix.clone());
         let key = (path, name.to_owned());
         if let Some(info) = self.states.get(&key) {
-            return Val::Tensor(Tensor {
-                unknown: info.unknown,
-                ..Tensor::plain(info.value)
-            });
+            return info.value.clone();
         }
         let dims = self.declared(stmt).or_else(|| self.assumed.get(&key).cloned());
         let unknown = dims.is_none();
@@ -141,14 +149,35 @@ impl Cx<'_> {
         while self.graph.states.iter().any(|s| s.name == full) {
             full.push('_');
         }
-        let id = self.graph.add_state(full, Ty::new(Elem::F32, dims));
-        let value = self.graph.prev(id);
+        let complex = self.complex_states.contains(&key);
+        let names = match complex {
+            true => vec![format!("{full}.re"), format!("{full}.im")],
+            false => vec![full],
+        };
+        let ids: Vec<StateId> = names
+            .into_iter()
+            .map(|name| self.graph.add_state(name, Ty::new(Elem::F32, dims.clone())))
+            .collect();
+        let mut parts = Vec::new();
+        for id in &ids {
+            let v = self.graph.prev(*id);
+            parts.push(Tensor {
+                unknown,
+                ..Tensor::plain(v)
+            });
+        }
+        let value = match (parts.pop(), parts.pop()) {
+            (Some(im), Some(re)) => Val::Complex(Box::new(Complex { re, im })),
+            (Some(real), None) => Val::Tensor(real),
+            _ => Val::Poison,
+        };
         let place = self.place(span);
         self.states.insert(
             key.clone(),
             StateInfo {
-                id,
-                value,
+                ids,
+                kept: value.clone(),
+                value: value.clone(),
                 unknown,
                 place,
             },
@@ -156,10 +185,7 @@ impl Cx<'_> {
         if unknown {
             self.found.insert(key, None);
         }
-        Val::Tensor(Tensor {
-            unknown,
-            ..Tensor::plain(value)
-        })
+        value
     }
 
     /// The shape that a definition states on its left side.
@@ -202,7 +228,36 @@ impl Cx<'_> {
         if matches!(val, Val::Poison) {
             return val;
         }
-        let dims = self.graph.states[info.id.0 as usize].ty.dims.clone();
+        let complex = info.ids.len() == 2;
+        let parts = match &val {
+            Val::Complex(_) if !complex => {
+                // The next pass remembers both parts.
+                self.complex_states.insert(key.clone());
+                self.turned_complex = true;
+                return val;
+            }
+            real if complex => ["re", "im"].map(|part| self.part_of(part, (real.clone(), name.span), name.span)).to_vec(),
+            real => vec![real.clone()],
+        };
+        let kept = match &info.kept {
+            Val::Complex(z) => vec![Val::Tensor(z.re.clone()), Val::Tensor(z.im.clone())],
+            real => vec![real.clone()],
+        };
+        let mut closed = Vec::new();
+        for ((id, part), kept) in info.ids.iter().zip(parts).zip(kept) {
+            closed.push(self.close_part(name, (*id, &info), part, &kept));
+        }
+        match (closed.pop(), closed.pop()) {
+            (Some(im), Some(re)) => self.pair(re, im, name.span),
+            (Some(real), None) => real,
+            _ => Val::Poison,
+        }
+    }
+
+    /// Closes one of the states of a recurrence.
+    fn close_part(&mut self, name: &Ident, (id, info): (StateId, &StateInfo), val: Val, kept: &Val) -> Val {
+        let key = (self.frame().path, name.text.clone());
+        let dims = self.graph.states[id.0 as usize].ty.dims.clone();
         let Some(mut t) = self.real(&val, name.span) else {
             return Val::Poison;
         };
@@ -242,13 +297,14 @@ impl Cx<'_> {
             d = self.dim_origins(d, &dims);
             return self.report(d);
         }
-        self.graph.set_next(info.id, t.v);
+        let next = self.next_on_clock(&t, kept, name.span);
+        self.graph.set_next(id, next);
         Val::Tensor(t)
     }
 
     /// Takes what this pass found about shapes into the next one; false when there is nothing new.
     pub(super) fn learn(&mut self) -> bool {
-        let mut learnt = false;
+        let mut learnt = std::mem::take(&mut self.turned_complex);
         let mut open = Vec::new();
         for (key, found) in std::mem::take(&mut self.found) {
             match found {

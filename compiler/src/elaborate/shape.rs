@@ -128,6 +128,12 @@ impl Cx<'_> {
                 );
                 None
             }
+            Val::Complex(_) => {
+                let place = self.place(span);
+                let d = Diagnostic::new("complex-use", place, "this is complex, real numbers are wanted here");
+                self.report(d.help("take its real part `re(z)`, its imaginary part `im(z)` or its magnitude `abs(z)`"));
+                None
+            }
             Val::Tuple(parts) => {
                 let count = parts.len();
                 let place = self.place(span);

@@ -18,6 +18,15 @@ pub(super) struct Tensor {
     pub(super) unknown: bool,
 }
 
+/// A complex tensor: both parts have the same variables and shape.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Complex {
+    /// Real part.
+    pub(super) re: Tensor,
+    /// Imaginary part.
+    pub(super) im: Tensor,
+}
+
 /// A function of a (query, key) pair.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Score {
@@ -34,10 +43,12 @@ pub(super) enum Val {
     Known(Known),
     /// A stream or parameter.
     Tensor(Tensor),
+    /// A stream or parameter of complex numbers.
+    Complex(Box<Complex>),
     /// Inside `where` and `score`.
     Score(Score),
-    /// What `split` gives.
-    Tuple(Vec<Tensor>),
+    /// What `split` and `select` give.
+    Tuple(Vec<Val>),
     /// What is wrong and has been reported.
     Poison,
 }

@@ -94,7 +94,7 @@ impl Builder<'_> {
         }
         let default = if from_tokens { "logits" } else { "y" };
         let name = self.file.output.as_ref().map_or(default, |o| &o.value).to_owned();
-        self.model.outputs.push((name, last.id));
+        self.model.outputs.insert(0, (name, last.id));
     }
 
     /// Declares the model's inputs; gives the first, and whether it is integers.
@@ -200,6 +200,12 @@ impl Builder<'_> {
                     ty: ty(n),
                 };
                 self.streams.insert(stream.text.clone(), tapped);
+            }
+        }
+        for ((name, _), stream) in graph.outputs.iter().zip(&results) {
+            if let Some(name) = name.strip_prefix(elaborate::TRACE) {
+                let name = format!("{}{}.{name}", elaborate::TRACE, instance.path);
+                self.model.outputs.push((name, *stream));
             }
         }
         let result = Stream {

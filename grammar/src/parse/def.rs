@@ -162,7 +162,7 @@ impl Parser<'_> {
             return Err(self.report(d));
         }
         let ty = match self.eat(":") {
-            Some(_) => self.stream_ty()?,
+            Some(_) => self.stream_ty(kind)?,
             None if kind == DefKind::Fn => StreamTy::Any,
             None => {
                 let d = self.unexpected_message("`:` and the shape of the stream").help(format!(
@@ -175,13 +175,17 @@ impl Parser<'_> {
         Ok(StreamParam { name, ty })
     }
 
-    fn stream_ty(&mut self) -> Read<StreamTy> {
+    fn stream_ty(&mut self, kind: DefKind) -> Read<StreamTy> {
         if self.eat_word("layer").is_some() {
             return Ok(StreamTy::Layer);
         }
         if self.eat_word("int").is_some() {
             let shape = if self.is("[") { Some(self.shape()?) } else { None };
             return Ok(StreamTy::Int(shape));
+        }
+        if kind == DefKind::Fn && self.eat_word("complex").is_some() {
+            let shape = if self.is("[") { Some(self.shape()?) } else { None };
+            return Ok(StreamTy::Complex(shape));
         }
         if self.is("[") {
             return Ok(StreamTy::Real(self.shape()?));

@@ -1,4 +1,4 @@
-//! Expressions. Loosest first: `if`; `||`; `&&`; comparisons; `+ -`; `* / % @`; `-x !x`; `**`, which is right-associative.
+//! Expressions. Loosest first: `when`; `if`; `||`; `&&`; comparisons; `+ -`; `* / % @`; `-x !x`; `**`, which is right-associative.
 
 use super::{MAX_OPERATORS, Parser, Read};
 use crate::{
@@ -29,7 +29,7 @@ const LEVELS: &[&[(&str, BinOp)]] = &[
 ];
 
 /// Calls that bind index variables.
-const REDUCTIONS: &[&str] = &["sum", "mean", "max", "min", "prod"];
+const REDUCTIONS: &[&str] = &["sum", "mean", "max", "min", "prod", "any", "all", "argmax", "argmin"];
 
 /// What stands in the brackets of a call.
 struct Args {
@@ -59,7 +59,22 @@ impl Parser<'_> {
     }
 
     pub(super) fn expr(&mut self) -> Read<Expr> {
-        self.deeper(|p| if p.is_word("if") { p.condition() } else { p.infix(0) })
+        self.deeper(|p| {
+            let value = if p.is_word("if") { p.condition() } else { p.infix(0) }?;
+            p.sampled(value)
+        })
+    }
+
+    /// `x when c`
+    fn sampled(&mut self, mut value: Expr) -> Read<Expr> {
+        while self.eat_word("when").is_some() {
+            self.operator()?;
+            self.glue();
+            let condition = self.infix(0)?;
+            let span = value.span.to(condition.span);
+            value = node(ExprKind::When(Box::new(value), Box::new(condition)), span);
+        }
+        Ok(value)
     }
 
     /// One more operator of the current expression.
@@ -290,7 +305,7 @@ impl Parser<'_> {
                     let message = format!("`{}` does not run over index variables", name.text);
                     let d = Diagnostic::error("syntax", message)
                         .label(self.file, name.span, "")
-                        .help("sum, mean, max, min and prod do: `sum(k: x[k])`");
+                        .help("sum, mean, max, min, prod, any, all, argmax and argmin do: `sum(k: x[k])`");
                     self.report(d);
                 }
                 let vars = args

@@ -140,6 +140,14 @@ impl Parser<'_> {
             body.push((Stmt::Param(decls), none));
             return read;
         }
+        if self.trace_ahead() {
+            self.eat_word("trace");
+            let name = self.name("the name of a report")?;
+            self.expect("=", "`=`")?;
+            let (value, read) = self.value();
+            body.push((Stmt::Trace { name, value }, none));
+            return read;
+        }
         if self.target_ahead() {
             let target = self.target()?;
             self.expect("=", "`=`")?;
@@ -180,7 +188,12 @@ impl Parser<'_> {
             self.glue();
             let name = self.name("the name of a parameter")?;
             let shape = if self.is("[") { Some(self.shape()?) } else { None };
-            decls.push(ParamDecl { name, shape });
+            let complex = self.eat(":").is_some();
+            if complex && self.eat_word("complex").is_none() {
+                let d = self.unexpected_message("`complex`");
+                return Err(self.report(d.help("a parameter is real, or `w[n]: complex`")));
+            }
+            decls.push(ParamDecl { name, shape, complex });
             if self.eat(",").is_none() {
                 return Ok(());
             }
@@ -194,6 +207,13 @@ impl Parser<'_> {
         let (dims, close) = self.bracketed()?;
         let span = self.shift(start).to(close);
         Ok(Shape { dims, span })
+    }
+
+    /// Whether the line goes on with `trace name =`.
+    fn trace_ahead(&self) -> bool {
+        let rest = &self.tokens[self.at..];
+        let text = |n: usize| rest.get(n).map_or("", |t| t.span.of(self.text));
+        text(0) == "trace" && rest.get(1).is_some_and(|t| t.kind == Kind::Word) && text(2) == "="
     }
 
     /// Whether the line goes on with `name =`, `name: …`, `name[…] =` or `(a, b) =`.

@@ -45,6 +45,7 @@ fn stream_ty(ty: &StreamTy) -> String {
         StreamTy::Any => String::new(),
         StreamTy::Real(s) => format!(": {}", shape(s)),
         StreamTy::Int(s) => format!(": int{}", s.as_ref().map_or(String::new(), shape)),
+        StreamTy::Complex(s) => format!(": complex{}", s.as_ref().map_or(String::new(), shape)),
         StreamTy::Layer => ": layer".to_owned(),
     }
 }
@@ -63,7 +64,10 @@ fn stmt(stmt: &Stmt) -> String {
         Stmt::Param(decls) => {
             let decls = decls
                 .iter()
-                .map(|d| format!("{}{}", d.name.text, d.shape.as_ref().map_or(String::new(), shape)));
+                .map(|d| {
+                    let kind = if d.complex { ": complex" } else { "" };
+                    format!("{}{}{kind}", d.name.text, d.shape.as_ref().map_or(String::new(), shape))
+                });
             format!("param {}", join(decls))
         }
         Stmt::Let { target, value } => {
@@ -75,6 +79,7 @@ fn stmt(stmt: &Stmt) -> String {
             };
             format!("let {target} = {}", expr(value))
         }
+        Stmt::Trace { name, value } => format!("trace {} = {}", name.text, expr(value)),
         Stmt::Result(value) => format!("result {}", expr(value)),
     }
 }
@@ -102,6 +107,7 @@ pub(crate) fn expr(e: &Expr) -> String {
             format!("{}({}: {})", op.text, join(vars), expr(body))
         }
         ExprKind::Index { base, indices } => format!("{}[{}]", expr(base), join(indices.iter().map(expr))),
+        ExprKind::When(x, c) => format!("({} when {})", expr(x), expr(c)),
         ExprKind::List(items) => format!("[{}]", join(items.iter().map(expr))),
         ExprKind::Error => "<error>".to_owned(),
     }

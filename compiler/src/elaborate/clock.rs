@@ -1,0 +1,357 @@
+//! Slower clocks: streams that exist at some tokens only.
+//!
+//! A stream on a clock is computed at every token; where the clock does not tick its value means nothing and is never seen:
+//! what remembers it keeps what it had, attention leaves such tokens out, `merge` and `hold` lead back. So a clock is
+//! a property of values while a layer is elaborated, found from their operands.
+
+use super::{
+    cx::Cx,
+    elementwise::Part,
+    val::{Tensor, Val},
+};
+use crate::{
+    diag::{Diagnostic, Placed},
+    known::Known,
+};
+use seqc_grammar::ast::{Expr, NamedArg, Span};
+use seqc_ir::{BinaryOp, Elem, IndexExpr, Op, Ty, Value};
+use std::collections::HashMap;
+
+/// Longest look back on a slower clock, in ticks: each is a state.
+const MAX_STEPS: usize = 64;
+
+/// What is known of the clocks of values.
+#[derive(Debug, Default)]
+pub(super) struct Clocks {
+    /// The condition under which each value counts; `None`: at every token.
+    of: Vec<Option<Value>>,
+    /// Values whose clock is not that of their operands.
+    pinned: HashMap<Value, Option<Value>>,
+    /// An operation on two clocks has been found and is not reported yet.
+    clash: bool,
+    /// Conditions of `every`, by the length of the segments: each is one clock.
+    every: HashMap<usize, Value>,
+}
+
+impl Cx<'_> {
+    /// The clock of a value: the condition of its `when`.
+    pub(super) fn clock(&mut self, v: Value) -> Option<Value> {
+        for n in self.clocks.of.len() as u32..=v.0 {
+            let node = Value(n);
+            let clock = match self.clocks.pinned.get(&node) {
+                Some(clock) => *clock,
+                None => {
+                    let operands = self.graph.operands(node);
+                    let mut clocks = operands.iter().filter_map(|o| self.clocks.of[o.0 as usize]);
+                    let first = clocks.next();
+                    if clocks.any(|c| Some(c) != first) {
+                        self.clocks.clash = true;
+                    }
+                    first
+                }
+            };
+            self.clocks.of.push(clock);
+        }
+        self.clocks.of[v.0 as usize]
+    }
+
+    /// The clock of whatever a value is.
+    pub(super) fn clock_of(&mut self, val: &Val) -> Option<Value> {
+        match val {
+            Val::Tensor(t) => self.clock(t.v),
+            Val::Complex(z) => self.clock(z.re.v).or_else(|| self.clock(z.im.v)),
+            _ => None,
+        }
+    }
+
+    /// Puts a value on a clock, whatever its operands are on. The value is fresh: nobody has asked for its clock.
+    pub(super) fn pin(&mut self, v: Value, clock: Option<Value>) -> Value {
+        self.clocks.pinned.insert(v, clock);
+        v
+    }
+
+    /// Reports an expression that joins streams of two clocks.
+    pub(super) fn check_clocks(&mut self, val: Val, span: Span) -> Val {
+        self.clock_of(&val);
+        if !std::mem::take(&mut self.clocks.clash) {
+            return val;
+        }
+        let place = self.place(span);
+        let d = Diagnostic::new("clock-mismatch", place, "this joins streams of different clocks");
+        self.report(d.help("lead one of them back to every token first: `hold(x)`, `merge(c, x, 0)`; a clock is the condition of its `when`: name it once and use the name"))
+    }
+
+    /// A condition that may be a clock: a truth value for every token.
+    fn condition(&mut self, (val, at): &Part, what: &str) -> Option<Value> {
+        let t = match val {
+            Val::Tensor(t) if t.unknown => return None,
+            Val::Known(_) => {
+                let place = self.place(*at);
+                let d = Diagnostic::new("not-a-stream", place, format!("{what} is the same for all tokens"));
+                self.report(d.help("a clock is a condition on streams: `x when gate > 0`"));
+                return None;
+            }
+            _ => self.tensor(val, *at)?,
+        };
+        let place = self.place(*at);
+        if self.elem(&t) != Elem::Bool || !self.dims(&t).is_empty() || !t.vars.is_empty() {
+            let d = Diagnostic::new("not-a-condition", place, format!("{what} is one truth value per token"));
+            let help = if self.elem(&t) == Elem::Bool { "name one entry: `c[0]`" } else { self.truth_help(val) };
+            self.report(d.help(help));
+            return None;
+        }
+        if self.clock(t.v).is_some() {
+            let d = Diagnostic::new("clock-mismatch", place, "a clock is a condition on every token");
+            self.report(d.help("this one is on a slower clock itself: write `x when a && b`, or `hold` it"));
+            return None;
+        }
+        Some(t.v)
+    }
+
+    /// `x when c`
+    pub(super) fn when(&mut self, x: &Expr, c: &Expr) -> Val {
+        let (x, c) = ((self.expr(x), x.span), (self.expr(c), c.span));
+        match (&x.0, &c.0) {
+            (Val::Poison, _) | (_, Val::Poison) => return Val::Poison,
+            (_, Val::Known(Known::Bool(true))) => return x.0,
+            _ => {}
+        }
+        let Some(clock) = self.condition(&c, "what stands after `when`") else {
+            return Val::Poison;
+        };
+        self.on_parts(x.0, x.1, |cx, part| {
+            let Some(t) = cx.tensor(&part, x.1) else {
+                return Val::Poison;
+            };
+            match cx.clock(t.v) {
+                Some(before) if before != clock => {
+                    let place = cx.place(x.1);
+                    let d = Diagnostic::new("clock-mismatch", place, "this is on another clock already");
+                    cx.report(d.help("clocks do not nest: write one condition, `x when a && b`"))
+                }
+                Some(_) => Val::Tensor(t),
+                None => {
+                    let v = cx.same(t.v);
+                    cx.pin(v, Some(clock));
+                    Val::Tensor(Tensor { v, ..t })
+                }
+            }
+        })
+    }
+
+    /// A node of its own with the same value.
+    fn same(&mut self, v: Value) -> Value {
+        let dims = self.graph.ty(v).dims.clone();
+        let map = (0..dims.len()).map(IndexExpr::Axis).collect();
+        self.graph.view(v, dims, map)
+    }
+
+    /// `merge(c, a, b)`: `a` where its clock ticks, `b` at the other tokens.
+    pub(super) fn merge(&mut self, args: &[Expr], span: Span) -> Val {
+        let [c, a, b] = args else {
+            return self.error("wrong-arguments", span, "`merge` takes a clock and two streams");
+        };
+        let [c, a, b] = [c, a, b].map(|e| (self.expr(e), e.span));
+        if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Poison)) {
+            return Val::Poison;
+        }
+        let Some(clock) = self.condition(&c, "the clock of `merge`") else {
+            return Val::Poison;
+        };
+        let other = |cx: &Self, b: Value| matches!(cx.graph.op(b), Op::Unary(seqc_ir::UnaryOp::Not)) && cx.graph.operands(b) == [clock];
+        for (n, part) in [&a, &b].into_iter().enumerate() {
+            let fits = match self.clock_of(&part.0) {
+                None => true,
+                Some(found) => (n == 0 && found == clock) || (n == 1 && other(self, found)),
+            };
+            if !fits {
+                let place = self.place(part.1);
+                let d = Diagnostic::new("clock-mismatch", place, "this is on another clock than `merge` is about");
+                let d = d.note(self.place(c.1), "the clock");
+                return self.report(d.help("name the condition once: `on = …`, `x when on`, `merge(on, y, z)`"));
+            }
+        }
+        let val = self.select(c, a, b, span);
+        self.unclocked(&val);
+        val
+    }
+
+    /// A value that exists at every token although it is made of others.
+    fn unclocked(&mut self, val: &Val) {
+        match val {
+            Val::Tensor(t) => {
+                self.pin(t.v, None);
+            }
+            Val::Complex(z) => {
+                self.pin(z.re.v, None);
+                self.pin(z.im.v, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// `hold(x; init = …)`: the last value of a stream on a slower clock, at every token.
+    pub(super) fn hold(&mut self, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
+        let [x] = args else {
+            return self.error("wrong-arguments", span, "`hold` takes a stream on a slower clock");
+        };
+        let mut init = (Val::Known(Known::Num(0.0)), span);
+        for option in named {
+            if option.name.text != "init" {
+                let place = self.place(option.name.span);
+                let message = format!("`hold` has no option `{}`", option.name.text);
+                let d = Diagnostic::new("unknown-setting", place, message);
+                return self.report(d.did_you_mean(&option.name.text, ["init"]));
+            }
+            init = (self.expr(&option.value), option.value.span);
+        }
+        let val = self.expr(x);
+        if matches!(val, Val::Poison) || matches!(init.0, Val::Poison) {
+            return Val::Poison;
+        }
+        let unknown = matches!(&val, Val::Tensor(t) if t.unknown);
+        if unknown {
+            return val;
+        }
+        let Some(clock) = self.clock_of(&val) else {
+            let place = self.place(x.span);
+            let d = Diagnostic::new("clock-mismatch", place, "this has a value at every token already");
+            return self.report(d.help("`hold` takes a stream on a slower clock: `hold(x when c)`"));
+        };
+        self.on_parts(val, x.span, |cx, part| cx.lasting(part, clock, init.clone(), span))
+    }
+
+    fn lasting(&mut self, val: Val, clock: Value, init: Part, span: Span) -> Val {
+        let Some(t) = self.tensor(&val, span) else {
+            return Val::Poison;
+        };
+        let elem = self.elem(&t);
+        let real = self.cast(&t, Elem::F32);
+        let (id, before) = self.memory(&real);
+        let mut kept = (Val::Tensor(Tensor::over(before, t.vars.clone())), span);
+        if !self.is_zero(&init.0) {
+            let first = self.first_token();
+            kept = (self.select((first, span), init, kept, span), span);
+        }
+        let now = (Val::Tensor(real), span);
+        let clock = (Val::Tensor(Tensor::plain(clock)), span);
+        let Val::Tensor(next) = self.select(clock, now, kept, span) else {
+            return Val::Poison;
+        };
+        let next = Tensor { v: self.pin(next.v, None), ..next };
+        self.graph.set_next(id, next.v);
+        let back = self.from_real(&next, elem);
+        Val::Tensor(back)
+    }
+
+    /// A state for values like this one, and what it was one token ago.
+    fn memory(&mut self, like: &Tensor) -> (seqc_ir::StateId, Value) {
+        let ty = Ty::new(Elem::F32, self.graph.ty(like.v).dims.clone());
+        let node = self.graph.node(like.v).name.clone();
+        let prefix = self.frame().prefix.clone();
+        let base = if node.is_empty() { "held".to_owned() } else { node };
+        let mut name = format!("{prefix}{base}");
+        while self.graph.states.iter().any(|s| s.name == name) {
+            name.push('_');
+        }
+        let id = self.graph.add_state(name, ty);
+        (id, self.graph.prev(id))
+    }
+
+    /// A remembered value, which is real, as what it was.
+    fn from_real(&mut self, t: &Tensor, elem: Elem) -> Tensor {
+        match elem {
+            Elem::Bool => {
+                let zero = self.graph.constant(0.0, self.graph.ty(t.v).clone());
+                let v = self.graph.binary(BinaryOp::Ne, t.v, zero);
+                Tensor { v, ..t.clone() }
+            }
+            elem => self.cast(t, elem),
+        }
+    }
+
+    /// The value `steps` ticks ago of a stream on a slower clock, at its own ticks.
+    pub(super) fn delayed_on_clock(&mut self, t: &Tensor, clock: Value, steps: usize, span: Span) -> Val {
+        if steps > MAX_STEPS {
+            let message = format!("on a slower clock `delay` reaches up to {MAX_STEPS} ticks back, not {steps}");
+            return self.error("too-large", span, message);
+        }
+        let elem = self.elem(t);
+        let mut current = self.cast(t, Elem::F32);
+        for _ in 0..steps {
+            let (id, before) = self.memory(&current);
+            let before = Tensor { v: before, ..current.clone() };
+            let condition = (Val::Tensor(Tensor::plain(clock)), span);
+            let parts = [current, before.clone()].map(|t| (Val::Tensor(t), span));
+            let [now, kept] = parts;
+            let Val::Tensor(next) = self.select(condition, now, kept, span) else {
+                return Val::Poison;
+            };
+            self.graph.set_next(id, next.v);
+            let v = self.same(before.v);
+            current = Tensor { v: self.pin(v, Some(clock)), ..before };
+        }
+        Val::Tensor(self.from_real(&current, elem))
+    }
+
+    /// What a recurrence remembers after this token: on a slower clock its value at a tick, else what it had.
+    pub(super) fn next_on_clock(&mut self, t: &Tensor, kept: &Val, span: Span) -> Value {
+        let Some(clock) = self.clock(t.v) else {
+            return t.v;
+        };
+        let clock = (Val::Tensor(Tensor::plain(clock)), span);
+        match self.select(clock, (Val::Tensor(t.clone()), span), (kept.clone(), span), span) {
+            Val::Tensor(next) => next.v,
+            _ => t.v,
+        }
+    }
+
+    /// `every(s)`: the last token of each segment of `s` tokens.
+    pub(super) fn every(&mut self, args: &[Expr], span: Span) -> Val {
+        let [size] = args else {
+            return self.error("wrong-arguments", span, "`every` takes the number of tokens of a segment");
+        };
+        let Some(size) = self.size(size).map(|d| d.size) else {
+            return Val::Poison;
+        };
+        if let Some(v) = self.clocks.every.get(&size) {
+            return Val::Tensor(Tensor::plain(*v));
+        }
+        let int = Ty::scalar(Elem::I64);
+        let position = self.graph.position();
+        let (length, last) = (
+            self.graph.constant(size as f64, int.clone()),
+            self.graph.constant(size as f64 - 1.0, int),
+        );
+        let place = self.graph.binary(BinaryOp::Mod, position, length);
+        let v = self.graph.binary(BinaryOp::Eq, place, last);
+        self.clocks.every.insert(size, v);
+        Val::Tensor(Tensor::plain(v))
+    }
+
+    /// `count(c)`: at how many tokens up to this one the condition held.
+    pub(super) fn count(&mut self, args: &[Expr], span: Span) -> Val {
+        let [c] = args else {
+            return self.error("wrong-arguments", span, "`count` takes a condition");
+        };
+        let condition = (self.expr(c), c.span);
+        if matches!(condition.0, Val::Poison) {
+            return Val::Poison;
+        }
+        let Some(v) = self.condition(&condition, "what is counted") else {
+            return Val::Poison;
+        };
+        let one = self.cast(&Tensor::plain(v), Elem::F32);
+        let (id, before) = self.memory(&one);
+        let next = self.graph.binary(BinaryOp::Add, before, one.v);
+        self.graph.set_next(id, next);
+        Val::Tensor(self.cast(&Tensor::plain(next), Elem::I64))
+    }
+
+    /// True at the first token of a sequence.
+    pub(super) fn first_token(&mut self) -> Val {
+        let position = self.graph.position();
+        let zero = self.graph.constant(0.0, Ty::scalar(Elem::I64));
+        Val::Tensor(Tensor::plain(self.graph.binary(BinaryOp::Eq, position, zero)))
+    }
+}
