@@ -2,6 +2,7 @@
 
 use super::{
     cx::{Cx, Pairs},
+    elementwise::Part,
     val::{Score, Tensor, Val},
 };
 use crate::{
@@ -9,58 +10,338 @@ use crate::{
     known::Known,
 };
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg, Span};
-use seqc_ir::{AttendSpec, BinaryOp, Elem, Normaliser, ScoreExpr, Value};
+use seqc_ir::{
+    AttendSpec, BinaryOp, Clock, Dim, Elem, IndexExpr, Normaliser, ReduceOp, ScoreExpr, Ty, UNSEEN, UnaryOp, Value,
+};
 
-/// Where a function of pairs reads a stream: at the key or at the query, all heads alike or each its own.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PairAt {
-    pub(super) key: bool,
-    pub(super) head: bool,
-}
+/// Below every sum of exponentials that is not empty: its largest term is 1.
+const TINY: f64 = 1e-30;
 
-/// Options of `attend`.
+/// Options of `attend` and of its stages.
 const OPTIONS: &[&str] = &["scale", "where", "score", "normalise", "causal"];
 
+/// Options of `select`.
+const SELECT: &[&str] = &["top", "scale", "where", "score", "causal"];
+
+/// Most keys that `select` finds.
+const MAX_TOP: usize = 64;
+
+/// Queries, keys and values with their places, and the options of an attention.
+struct Keys<'a> {
+    operands: Vec<Part>,
+    named: &'a [NamedArg],
+    /// The logarithm of the sum of exponentials is one more column.
+    log_sum: bool,
+    /// Find so many keys instead of a weighted sum.
+    top: Option<usize>,
+    span: Span,
+}
+
 impl Cx<'_> {
-    /// `attend(q, k, v; …)`
+    /// `attend(q, k, v; …)`, `attend(stage(q, k, v; …), stage(s, v), …)`
     pub(super) fn attend(&mut self, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
-        let [q, k, v] = args else {
+        if args.iter().any(|e| stage_of(e).is_some()) {
+            return self.staged(args, named);
+        }
+        let [_, _, _] = args else {
             return self.error("wrong-arguments", span, "`attend` takes queries, keys and values");
         };
-        let operands: Vec<Option<Tensor>> = [q, k, v]
-            .iter()
-            .map(|e| {
-                let val = self.expr(e);
-                self.real(&val, e.span)
-            })
-            .collect();
-        let Some(mut operands) = operands.into_iter().collect::<Option<Vec<Tensor>>>() else {
+        let operands = args.iter().map(|e| (self.expr(e), e.span)).collect();
+        let keys = Keys {
+            operands,
+            named,
+            log_sum: false,
+            top: None,
+            span,
+        };
+        self.keys(keys).map_or(Val::Poison, Val::Tensor)
+    }
+
+    /// `select(q, k; top = n, …)`: positions and scores of the best keys of each query head.
+    pub(super) fn select_keys(&mut self, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
+        let [_, _] = args else {
+            return self.error("wrong-arguments", span, "`select` takes queries and keys: `select(q, k; top = 4)`");
+        };
+        let (mut top, mut rest) = (1, Vec::new());
+        for option in named {
+            match option.name.text.as_str() {
+                "top" => match self.size(&option.value).map(|d| d.size) {
+                    Some(n) if n <= MAX_TOP => top = n,
+                    Some(n) => {
+                        let message = format!("`select` finds up to {MAX_TOP} keys, not {n}");
+                        return self.error("bad-size", option.value.span, message);
+                    }
+                    None => return Val::Poison,
+                },
+                name if SELECT.contains(&name) => rest.push(option.clone()),
+                name => {
+                    let place = self.place(option.name.span);
+                    let d = Diagnostic::new("unknown-setting", place, format!("`select` has no option `{name}`"));
+                    return self.report(d.did_you_mean(name, SELECT.iter().copied()));
+                }
+            }
+        }
+        let operands: Vec<Part> = args.iter().map(|e| (self.expr(e), e.span)).collect();
+        let keys = Keys {
+            operands,
+            named: &rest,
+            log_sum: false,
+            top: Some(top),
+            span,
+        };
+        let Some(found) = self.keys(keys) else {
             return Val::Poison;
         };
-        if operands.iter().any(|t| t.unknown) {
-            return Val::Tensor(Tensor {
+        if found.unknown {
+            return Val::Tuple(vec![Val::Tensor(found.clone()), Val::Tensor(found)]);
+        }
+        let clock = self.clock(found.v);
+        let dims = self.dims(&found);
+        let shape = vec![dims[0].clone(), dims[2].clone()];
+        let [scores, places] = [0, 1].map(|n| {
+            let map = vec![IndexExpr::Axis(0), IndexExpr::Const(n), IndexExpr::Axis(1)];
+            Tensor::plain(self.view(found.v, shape.clone(), map))
+        });
+        let places = self.cast(&places, Elem::I64);
+        debug_assert_eq!(clock, self.clock(places.v));
+        Val::Tuple(vec![Val::Tensor(places), Val::Tensor(scores)])
+    }
+
+    /// Several sets of keys under one softmax: each gives its result and the logarithm of its sum of exponentials.
+    fn staged(&mut self, args: &[Expr], named: &[NamedArg]) -> Val {
+        if let Some(option) = named.first() {
+            let place = self.place(option.name.span);
+            let d = Diagnostic::new("unknown-setting", place, "options belong to the stages");
+            return self.report(d.help("`attend(stage(q, k, v; where (i, j) = …), …)`; stages are joined by softmax"));
+        }
+        let mut parts = Vec::new();
+        for arg in args {
+            let Some((args, named)) = stage_of(arg) else {
+                let place = self.place(arg.span);
+                let d = Diagnostic::new("wrong-arguments", place, "beside a stage stand stages");
+                return self.report(d.help("`attend(stage(q, k, v; …), stage(s, v))`"));
+            };
+            let part = match args {
+                [_, _, _] => {
+                    let operands = args.iter().map(|e| (self.expr(e), e.span)).collect();
+                    let keys = Keys {
+                        operands,
+                        named,
+                        log_sum: true,
+                        top: None,
+                        span: arg.span,
+                    };
+                    self.keys(keys)
+                }
+                [s, v] if named.is_empty() => self.own_keys(s, v, arg.span),
+                _ => {
+                    let place = self.place(arg.span);
+                    let d = Diagnostic::new("wrong-arguments", place, "a stage is `stage(q, k, v; …)` or `stage(s, v)`");
+                    self.report(d.help("queries, keys and values of tokens; or scores `s: [heads, n]` and values `v: [n, f]` of this token's own"));
+                    None
+                }
+            };
+            let Some(part) = part else {
+                return Val::Poison;
+            };
+            if part.unknown {
+                return Val::Tensor(part);
+            }
+            parts.push((part, arg.span));
+        }
+        let shape = self.dims(&parts[0].0);
+        for (part, at) in &parts {
+            let dims = self.dims(part);
+            if dims != shape {
+                let less = |dims: &[Dim]| {
+                    let mut dims = dims.to_vec();
+                    if let Some(last) = dims.last_mut() {
+                        *last = Dim::new("", last.size - 1);
+                    }
+                    super::shape::shown(&dims)
+                };
+                let place = self.place(*at);
+                let message = format!("this stage gives {}, the first one {}", less(&dims), less(&shape));
+                return self.report(Diagnostic::new("shape-mismatch", place, message).help("stages have the same heads and values of one size"));
+            }
+        }
+        let parts: Vec<Tensor> = parts.into_iter().map(|(part, _)| part).collect();
+        Val::Tensor(self.merged(&parts))
+    }
+
+    /// The exact join of results `[H, F + 1]` whose last column is the logarithm of the sum of exponentials.
+    fn merged(&mut self, parts: &[Tensor]) -> Tensor {
+        let dims = self.dims(&parts[0]);
+        let (heads, width) = (dims[0].clone(), dims[1].size - 1);
+        let rows = vec![heads.clone()];
+        let wide = vec![heads, Dim::new("", width)];
+        let g = &mut self.graph;
+        let logs: Vec<Value> = parts
+            .iter()
+            .map(|p| {
+                let map = vec![IndexExpr::Axis(0), IndexExpr::Const(width as i64)];
+                g.view(p.v, rows.clone(), map)
+            })
+            .collect();
+        let top = logs[1..].iter().fold(logs[0], |top, l| g.binary(BinaryOp::Max, top, *l));
+        let ty = Ty::new(Elem::F32, rows);
+        let (zero, none, tiny) = (
+            g.constant(0.0, ty.clone()),
+            g.constant(UNSEEN / 2.0, ty.clone()),
+            g.constant(TINY, ty),
+        );
+        let (mut mass, mut sum): (Option<Value>, Option<Value>) = (None, None);
+        for (part, log) in parts.iter().zip(&logs) {
+            let seen = g.binary(BinaryOp::Gt, *log, none);
+            let below = g.binary(BinaryOp::Sub, *log, top);
+            let weight = g.unary(UnaryOp::Exp, below);
+            let weight = g.select(seen, weight, zero);
+            mass = Some(mass.map_or(weight, |m| g.binary(BinaryOp::Add, m, weight)));
+            let own = g.view(part.v, wide.clone(), vec![IndexExpr::Axis(0), IndexExpr::Axis(1)]);
+            let weight = g.view(weight, wide.clone(), vec![IndexExpr::Axis(0)]);
+            let term = g.binary(BinaryOp::Mul, weight, own);
+            sum = Some(sum.map_or(term, |s| g.binary(BinaryOp::Add, s, term)));
+        }
+        let (mass, sum) = (mass.unwrap_or(zero), sum.unwrap_or(zero));
+        let mass = g.binary(BinaryOp::Max, mass, tiny);
+        let mass = g.view(mass, wide, vec![IndexExpr::Axis(0)]);
+        Tensor::plain(g.binary(BinaryOp::Div, sum, mass))
+    }
+
+    /// `stage(s, v)`: keys that the token brings along itself, scores `[H, N]` and values `[N, F]` or `[G, N, F]`.
+    fn own_keys(&mut self, s: &Expr, v: &Expr, span: Span) -> Option<Tensor> {
+        let (score, value) = ((self.expr(s), s.span), (self.expr(v), v.span));
+        let (s_, v_) = (self.real(&score.0, score.1)?, self.real(&value.0, value.1)?);
+        if s_.unknown || v_.unknown {
+            return Some(Tensor {
                 unknown: true,
                 ..Tensor::plain(self.graph.scalar(0.0))
             });
         }
-        let Some(heads) = self.check_heads(&operands, [q.span, k.span, v.span], span) else {
-            return Val::Poison;
+        let (scores, values) = (self.dims(&s_), self.dims(&v_));
+        let groups = if values.len() == 3 { values[0].size } else { 1 };
+        let fits = s_.vars.is_empty()
+            && v_.vars.is_empty()
+            && scores.len() == 2
+            && matches!(values.len(), 2 | 3)
+            && values[values.len() - 2] == scores[1]
+            && scores[0].size.is_multiple_of(groups);
+        if !fits {
+            let place = self.place(span);
+            let shown = super::shape::shown;
+            let d = Diagnostic::new("shape-mismatch", place, "`stage(s, v)` takes `s: [heads, n]` and `v: [n, f]` or `[kv_heads, n, f]`")
+                .note(self.place(s.span), format!("this is {}", shown(&scores)))
+                .note(self.place(v.span), format!("this is {}", shown(&values)));
+            self.report(d);
+            return None;
+        }
+        let (heads, count, width) = (scores[0].clone(), scores[1].clone(), values[values.len() - 1].clone());
+        let share = (heads.size / groups) as i64;
+        let g = &mut self.graph;
+        let rows = Ty::new(Elem::F32, vec![heads.clone()]);
+        let most = g.reduce(ReduceOp::Max, s_.v, 1);
+        let wide = vec![heads.clone(), count.clone()];
+        let spread = g.view(most, wide.clone(), vec![IndexExpr::Axis(0)]);
+        let below = g.binary(BinaryOp::Sub, s_.v, spread);
+        let weight = g.unary(UnaryOp::Exp, below);
+        let (none, zero) = (
+            g.constant(UNSEEN / 2.0, Ty::new(Elem::F32, wide.clone())),
+            g.constant(0.0, Ty::new(Elem::F32, wide)),
+        );
+        let there = g.binary(BinaryOp::Gt, s_.v, none);
+        let weight = g.select(there, weight, zero);
+        let mass = g.reduce(ReduceOp::Sum, weight, 1);
+        let cube = vec![heads.clone(), width.clone(), count];
+        let weights = g.view(weight, cube.clone(), vec![IndexExpr::Axis(0), IndexExpr::Axis(2)]);
+        let map = match values.len() {
+            2 => vec![IndexExpr::Axis(2), IndexExpr::Axis(1)],
+            _ => vec![
+                IndexExpr::Div(Box::new(IndexExpr::Axis(0)), share),
+                IndexExpr::Axis(2),
+                IndexExpr::Axis(1),
+            ],
         };
-        let Some((spec, streams)) = self.options(named, &mut operands, heads) else {
-            return Val::Poison;
-        };
-        let operands: Vec<Value> = operands.iter().map(|t| t.v).chain(streams).collect();
-        Val::Tensor(Tensor::plain(self.graph.attend(spec, &operands)))
+        let entries = g.view(v_.v, cube, map);
+        let product = g.binary(BinaryOp::Mul, weights, entries);
+        let sum = g.reduce(ReduceOp::Sum, product, 1);
+        let tiny = g.constant(TINY, rows.clone());
+        let safe = g.binary(BinaryOp::Max, mass, tiny);
+        let wide = g.view(safe, vec![heads.clone(), width], vec![IndexExpr::Axis(0)]);
+        let mean = g.binary(BinaryOp::Div, sum, wide);
+        let log = g.unary(UnaryOp::Log, safe);
+        let log = g.binary(BinaryOp::Add, most, log);
+        let (unseen, nothing) = (g.constant(UNSEEN, rows.clone()), g.constant(0.0, rows));
+        let some = g.binary(BinaryOp::Gt, mass, nothing);
+        let log = g.select(some, log, unseen);
+        let log = g.reshape(log, vec![heads, Dim::new("", 1)]);
+        Some(Tensor::plain(g.concat(1, &[mean, log])))
+    }
+
+    /// One set of keys: tokens, all of them or those of a clock.
+    fn keys(&mut self, keys: Keys<'_>) -> Option<Tensor> {
+        let spans: Vec<Span> = keys.operands.iter().map(|(_, at)| *at).collect();
+        let mut operands = keys
+            .operands
+            .iter()
+            .map(|(val, at)| self.real(val, *at))
+            .collect::<Option<Vec<Tensor>>>()?;
+        if operands.iter().any(|t| t.unknown) {
+            return Some(Tensor {
+                unknown: true,
+                ..Tensor::plain(self.graph.scalar(0.0))
+            });
+        }
+        let heads = self.check_heads(&operands, &spans, keys.span)?;
+        let (clock, on) = self.clocks_of_keys(&operands, &spans)?;
+        let (mut spec, streams) = self.options(keys.named, &mut operands, heads)?;
+        spec.clock = clock;
+        spec.log_sum = keys.log_sum;
+        if let Some(n) = keys.top {
+            spec.normaliser = Normaliser::Top(n);
+        } else if keys.log_sum && spec.normaliser != Normaliser::Softmax {
+            self.error("wrong-operands", keys.span, "stages are joined by softmax: a stage has no other normaliser");
+            return None;
+        }
+        let ticks = (clock != Clock::Every).then_some(on).flatten();
+        let queries = self.clock(operands[0].v);
+        let operands: Vec<Value> = operands.iter().map(|t| t.v).chain(ticks).chain(streams).collect();
+        let v = self.graph.attend(spec, &operands);
+        Some(Tensor::plain(self.pin(v, queries)))
+    }
+
+    /// Which tokens are keys and queries, and the condition for it.
+    fn clocks_of_keys(&mut self, operands: &[Tensor], spans: &[Span]) -> Option<(Clock, Option<Value>)> {
+        let clocks: Vec<Option<Value>> = operands.iter().map(|t| self.clock(t.v)).collect();
+        let (queries, keys) = (clocks[0], clocks[1]);
+        if clocks[1..].iter().any(|c| *c != keys) {
+            let place = self.place(spans[2]);
+            let d = Diagnostic::new("clock-mismatch", place, "keys and values are on different clocks");
+            let d = d.note(self.place(spans[1]), "the keys");
+            self.report(d.help("`attend(q, k when on, v when on)`"));
+            return None;
+        }
+        match (queries, keys) {
+            (_, None) => Some((Clock::Every, None)),
+            (None, keys) => Some((Clock::Keys, keys)),
+            (queries, keys) if queries == keys => Some((Clock::Both, keys)),
+            _ => {
+                let place = self.place(spans[0]);
+                let d = Diagnostic::new("clock-mismatch", place, "queries and keys are on different clocks");
+                let d = d.note(self.place(spans[1]), "the keys");
+                self.report(d.help("queries exist at every token or on the clock of the keys"));
+                None
+            }
+        }
     }
 
     /// Number of query heads, if the shapes fit together.
-    fn check_heads(&mut self, operands: &[Tensor], spans: [Span; 3], span: Span) -> Option<usize> {
+    fn check_heads(&mut self, operands: &[Tensor], spans: &[Span], span: Span) -> Option<usize> {
         let dims: Vec<_> = operands.iter().map(|t| self.dims(t)).collect();
         let problem = if operands.iter().any(|t| !t.vars.is_empty()) {
             Some("`attend` takes whole tensors, not entries".to_owned())
         } else if dims.iter().any(|d| d.len() != 2) {
             Some("queries, keys and values have two axes: heads and entries".to_owned())
-        } else if dims[1][0] != dims[2][0] {
+        } else if dims.get(2).is_some_and(|v| dims[1][0] != v[0]) {
             Some(format!(
                 "there are {} key heads and {} value heads",
                 dims[1][0].size, dims[2][0].size
@@ -84,7 +365,7 @@ impl Cx<'_> {
         let place = self.place(span);
         let mut d = Diagnostic::new("shape-mismatch", place, message);
         for ((what, at), dims) in ["queries", "keys", "values"].iter().zip(spans).zip(&dims) {
-            d = d.note(self.place(at), format!("{what} are {}", super::shape::shown(dims)));
+            d = d.note(self.place(*at), format!("{what} are {}", super::shape::shown(dims)));
         }
         self.report(d.help("`q: [heads, e]`, `k: [kv_heads, e]`, `v: [kv_heads, f]`"));
         None
@@ -97,8 +378,10 @@ impl Cx<'_> {
         heads: usize,
     ) -> Option<(AttendSpec, Vec<Value>)> {
         let mut spec = AttendSpec::default();
+        let clocks = (self.clock(operands[0].v), self.clock(operands[1].v));
         let outer = self.pairs.replace(Pairs {
             heads,
+            clocks,
             ..Pairs::default()
         });
         let mut fits = true;
@@ -108,7 +391,24 @@ impl Cx<'_> {
         let pairs = std::mem::replace(&mut self.pairs, outer).unwrap_or_default();
         spec.query_streams = pairs.query.len();
         spec.key_streams = pairs.key.len();
-        fits.then(|| (spec, [pairs.query, pairs.key].concat()))
+        spec.tables = pairs.tables.len();
+        fits.then(|| (spec, [pairs.query, pairs.key, pairs.tables].concat()))
+    }
+
+    /// Whether a stream that a function of pairs reads exists at the tokens it is read at.
+    pub(super) fn pair_clock(&mut self, v: Value, key: bool, span: Span) -> bool {
+        let Some(found) = self.clock(v) else {
+            return true;
+        };
+        let clocks = self.pairs.as_ref().map_or((None, None), |p| p.clocks);
+        let fits = Some(found) == if key { clocks.1 } else { clocks.0 };
+        if !fits {
+            let place = self.place(span);
+            let who = if key { "keys" } else { "queries" };
+            let d = Diagnostic::new("clock-mismatch", place, format!("this stream is on another clock than the {who}"));
+            self.report(d.help("`hold(x)` gives a slower stream a value at every token"));
+        }
+        fits
     }
 
     fn option(&mut self, option: &NamedArg, spec: &mut AttendSpec, operands: &mut [Tensor]) -> Option<()> {
@@ -226,77 +526,12 @@ impl Cx<'_> {
             }
         }
     }
+}
 
-    /// A stream read at the query or at the key, a scalar or one value per head.
-    pub(super) fn pair_stream(&mut self, t: &Tensor, at: PairAt, span: Span) -> Val {
-        let dims = self.dims(t);
-        let heads = self.pairs.as_ref().map_or(0, |p| p.heads);
-        let fits = if at.head {
-            dims.len() == 1 && dims[0].size == heads
-        } else {
-            dims.is_empty()
-        };
-        if !fits || !t.vars.is_empty() {
-            let place = self.place(span);
-            let wants = if at.head {
-                format!("a vector over the {heads} heads")
-            } else {
-                "a scalar stream".to_owned()
-            };
-            let d = Diagnostic::new("wrong-rank", place, format!("this must be {wants}"));
-            let d = d.says(format!("this is {}", super::shape::shown(&dims)));
-            return self.report(if at.head {
-                d
-            } else {
-                d.help("name one entry above, `g = u[0]`; a vector over heads is read as `g[head]` at the query, `g[j][head]` at the key")
-            });
-        }
-        let truth = self.elem(t) == Elem::Bool;
-        let t = if truth { self.cast(t, Elem::I64) } else { t.clone() };
-        let elem = self.elem(&t);
-        // What is the same for all tokens needs no place in the cache.
-        let key = at.key && !self.is_load(t.v);
-        let Some(pairs) = &mut self.pairs else {
-            return Val::Poison;
-        };
-        let streams = if key { &mut pairs.key } else { &mut pairs.query };
-        let n = streams.iter().position(|v| *v == t.v).unwrap_or_else(|| {
-            streams.push(t.v);
-            streams.len() - 1
-        });
-        let expr = if key {
-            ScoreExpr::KeyStream(n)
-        } else {
-            ScoreExpr::QueryStream(n)
-        };
-        if !truth {
-            return Val::Score(Score::new(expr, elem));
-        }
-        let zero = Box::new(ScoreExpr::Const(0.0));
-        Val::Score(Score::new(
-            ScoreExpr::Binary(BinaryOp::Ne, Box::new(expr), zero),
-            Elem::Bool,
-        ))
-    }
-
-    /// A tensor used without an index: a scalar that is the same for all tokens.
-    pub(super) fn stream_of_pair(&mut self, t: &Tensor, span: Span) -> Option<Score> {
-        if self.dims(t).is_empty() && t.vars.is_empty() && self.is_load(t.v) {
-            return match self.pair_stream(
-                t,
-                PairAt {
-                    key: false,
-                    head: false,
-                },
-                span,
-            ) {
-                Val::Score(score) => Some(score),
-                _ => None,
-            };
-        }
-        let place = self.place(span);
-        let d = Diagnostic::new("not-indexed", place, "a stream is read at the query or at the key here");
-        self.report(d.help("write `g[i]` (query), `g[j]` (key), or `w[head]` for a value per head"));
-        None
+/// The arguments of `stage(…)`, if an expression is that.
+fn stage_of(e: &Expr) -> Option<(&[Expr], &[NamedArg])> {
+    match &e.kind {
+        ExprKind::Call { callee, args, named } if callee.text == "stage" => Some((args, named)),
+        _ => None,
     }
 }

@@ -52,6 +52,8 @@ pub(super) const NAMES: &[&str] = &[
     "every",
     "count",
     "best",
+    "select",
+    "stage",
 ];
 
 /// Most taps of a short filter.
@@ -67,6 +69,12 @@ impl Cx<'_> {
             "prev" => return self.prev(args, named, span),
             "attend" => return self.attend(args, named, span),
             "hold" => return self.hold(args, named, span),
+            "select" => return self.select_keys(args, named, span),
+            "stage" => {
+                let place = self.place(span);
+                let d = Diagnostic::new("wrong-arguments", place, "a stage is an argument of `attend`");
+                return self.report(d.help("`attend(stage(q, k, v; …), stage(s, v))`"));
+            }
             _ => {}
         }
         let known: &[&str] = match name {

@@ -119,13 +119,21 @@ impl Cx<'_> {
         let Some(clock) = self.condition(&c, "what stands after `when`") else {
             return Val::Poison;
         };
-        self.on_parts(x.0, x.1, |cx, part| {
-            let Some(t) = cx.tensor(&part, x.1) else {
+        match x.0 {
+            Val::Tuple(parts) => Val::Tuple(parts.into_iter().map(|part| self.sampled(part, clock, x.1)).collect()),
+            val => self.sampled(val, clock, x.1),
+        }
+    }
+
+    /// A value at the ticks of a clock.
+    fn sampled(&mut self, val: Val, clock: Value, at: Span) -> Val {
+        self.on_parts(val, at, |cx, part| {
+            let Some(t) = cx.tensor(&part, at) else {
                 return Val::Poison;
             };
             match cx.clock(t.v) {
                 Some(before) if before != clock => {
-                    let place = cx.place(x.1);
+                    let place = cx.place(at);
                     let d = Diagnostic::new("clock-mismatch", place, "this is on another clock already");
                     cx.report(d.help("clocks do not nest: write one condition, `x when a && b`"))
                 }

@@ -102,7 +102,11 @@ pub(super) type Learnt = (HashMap<StateKey, Vec<Dim>>, HashSet<StateKey>);
 pub(super) struct Pairs {
     pub(super) query: Vec<Value>,
     pub(super) key: Vec<Value>,
+    /// Tensors that are the same for all tokens, read at computed indices.
+    pub(super) tables: Vec<Value>,
     pub(super) heads: usize,
+    /// Clocks of the queries and of the keys.
+    pub(super) clocks: (Option<Value>, Option<Value>),
 }
 
 /// Why the expression at hand is read.

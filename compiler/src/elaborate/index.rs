@@ -2,7 +2,6 @@
 
 use super::{
     affine,
-    attend::PairAt,
     cx::Cx,
     val::{Tensor, Val, Var},
 };
@@ -11,7 +10,7 @@ use crate::{
     known::{self, Known},
 };
 use seqc_grammar::ast::{BinOp, Expr, ExprKind, Span, UnOp};
-use seqc_ir::{Dim, Elem, IndexExpr, ScoreExpr};
+use seqc_ir::{Dim, Elem, IndexExpr};
 
 /// Most elements of a list that is indexed by a variable.
 const MAX_LIST: usize = 4096;
@@ -25,7 +24,7 @@ pub(super) enum At {
 impl Cx<'_> {
     /// `base[i, …]`
     pub(super) fn index(&mut self, base: &Expr, indices: &[Expr], span: Span) -> Val {
-        if let Some(pair) = self.head_of_pair(base, indices) {
+        if let Some(pair) = self.pair_entry(base, indices, span) {
             return pair;
         }
         let val = {
@@ -34,9 +33,6 @@ impl Cx<'_> {
             self.whole = whole;
             val
         };
-        if let Some(pair) = self.pair_index(&val, base, indices) {
-            return pair;
-        }
         match val {
             Val::Known(Known::List(items)) => self.list_index(&items, base, indices, span),
             Val::Known(known) => {
@@ -351,53 +347,6 @@ impl Cx<'_> {
         .note(info.place, format!("`{name}` has size {} from here", info.size));
         d = self.dim_origins(d, std::slice::from_ref(dim));
         self.report(d.help("use another variable, or state its size"));
-    }
-
-    /// Inside `where` and `score`: a stream at the query or the key, or one value per head.
-    fn pair_index(&mut self, val: &Val, base: &Expr, indices: &[Expr]) -> Option<Val> {
-        let [index] = indices else { return None };
-        let at = match (val, self.pair_part(index)?) {
-            (Val::Tensor(_), ScoreExpr::QueryPos) => PairAt {
-                key: false,
-                head: false,
-            },
-            (Val::Tensor(_), ScoreExpr::KeyPos) => PairAt { key: true, head: false },
-            (Val::Tensor(_), ScoreExpr::Head) => PairAt { key: false, head: true },
-            (Val::Poison, _) => return Some(Val::Poison),
-            _ => {
-                let message = "streams are read at `i`, at `j` or at `head`";
-                return Some(self.error("bad-index", index.span, message));
-            }
-        };
-        let Val::Tensor(t) = val else { return None };
-        Some(self.pair_stream(t, at, base.span))
-    }
-
-    /// Inside `where` and `score`: `g[j][head]`, a stream over heads at the key, or `g[i][head]`, at the query.
-    fn head_of_pair(&mut self, base: &Expr, indices: &[Expr]) -> Option<Val> {
-        let ([head], ExprKind::Index { base: stream, indices }) = (indices, &base.kind) else {
-            return None;
-        };
-        let [at] = &indices[..] else { return None };
-        let key = match (self.pair_part(at)?, self.pair_part(head)?) {
-            (ScoreExpr::QueryPos, ScoreExpr::Head) => false,
-            (ScoreExpr::KeyPos, ScoreExpr::Head) => true,
-            _ => return None,
-        };
-        let val = self.expr(stream);
-        let t = self.tensor(&val, stream.span);
-        Some(t.map_or(Val::Poison, |t| {
-            self.pair_stream(&t, PairAt { key, head: true }, stream.span)
-        }))
-    }
-
-    /// What a name stands for among the parameters of `where` and `score`.
-    fn pair_part(&self, e: &Expr) -> Option<ScoreExpr> {
-        self.pairs.as_ref()?;
-        let ExprKind::Name(name) = &e.kind else { return None };
-        let lambda = &self.frames.last()?.lambda;
-        let (_, score) = lambda.iter().rev().find(|(n, _)| n == name)?;
-        Some(score.expr.clone())
     }
 }
 

@@ -23,6 +23,7 @@ mod index;
 mod infer;
 mod names;
 mod origin;
+mod pair;
 mod recur;
 mod refuse;
 mod shape;
