@@ -81,6 +81,11 @@ fn cases() -> Vec<(&'static str, String, String)> {
     vec![
         of("bad-index", "  y[i] = x[x[i]]\n  y"),
         of("bad-size", "  param w[d, d / 3]\n  w @ x"),
+        of(
+            "clock-mismatch",
+            "  on = x[0] > 0\n  off = x[1] > 0\n  y = (x when on) + (x when off)\n  merge(on, y, x)",
+        ),
+        of("complex-use", "  complex(x, x)"),
         of("defined-twice", "  y = x\n  y = x + 1\n  y"),
         wrapped(
             "inner-twice",
@@ -128,6 +133,10 @@ fn cases() -> Vec<(&'static str, String, String)> {
         of(
             "too-large",
             "  param w[d, 1e9, 1e9]\n  y[d] = sum(i, j: w[d, i, j])\n  y",
+        ),
+        whole(
+            "trace-in-fn",
+            "fn f(x) {\n  trace size = x[0]\n  x\n}\nlayer thing(x: [d]) -> [d] { f(x) }\n",
         ),
         of("tuple-use", "  (a, b) = x\n  a"),
         of("unknown-name", "  silu(x) + windw(x) + xx"),
@@ -234,6 +243,28 @@ fn more_cases() -> Vec<(&'static str, &'static str, String)> {
             "  if d > 9 then x else fail(\"{dd} is too little\")",
         ),
         of("out-of-range-size", "out-of-range", "  x * x[d]"),
+        of("clock-mismatch-result", "clock-mismatch", "  x when x[0] > 0"),
+        of("clock-mismatch-hold", "clock-mismatch", "  hold(x)"),
+        of(
+            "clock-mismatch-keys",
+            "clock-mismatch",
+            "  on = x[0] > 0\n  q = reshape(x, 2, 4)\n  flatten(attend(q, q when on, q))",
+        ),
+        of(
+            "wrong-operands-complex",
+            "wrong-operands",
+            "  z = complex(x, x)\n  re(max(z, z))",
+        ),
+        of(
+            "wrong-arguments-stage",
+            "wrong-arguments",
+            "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, stage(q, q, q)))",
+        ),
+        of(
+            "bad-index-pair",
+            "bad-index",
+            "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, q; score (s, i, j) = s + x[j][i]))",
+        ),
         of(
             "bad-index-state",
             "bad-index",

@@ -60,7 +60,11 @@ impl Cx<'_> {
     /// `select(q, k; top = n, …)`: positions and scores of the best keys of each query head.
     pub(super) fn select_keys(&mut self, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
         let [_, _] = args else {
-            return self.error("wrong-arguments", span, "`select` takes queries and keys: `select(q, k; top = 4)`");
+            return self.error(
+                "wrong-arguments",
+                span,
+                "`select` takes queries and keys: `select(q, k; top = 4)`",
+            );
         };
         let (mut top, mut rest) = (1, Vec::new());
         for option in named {
@@ -136,7 +140,11 @@ impl Cx<'_> {
                 [s, v] if named.is_empty() => self.own_keys(s, v, arg.span),
                 _ => {
                     let place = self.place(arg.span);
-                    let d = Diagnostic::new("wrong-arguments", place, "a stage is `stage(q, k, v; …)` or `stage(s, v)`");
+                    let d = Diagnostic::new(
+                        "wrong-arguments",
+                        place,
+                        "a stage is `stage(q, k, v; …)` or `stage(s, v)`",
+                    );
                     self.report(d.help("queries, keys and values of tokens; or scores `s: [heads, n]` and values `v: [n, f]` of this token's own"));
                     None
                 }
@@ -162,7 +170,10 @@ impl Cx<'_> {
                 };
                 let place = self.place(*at);
                 let message = format!("this stage gives {}, the first one {}", less(&dims), less(&shape));
-                return self.report(Diagnostic::new("shape-mismatch", place, message).help("stages have the same heads and values of one size"));
+                return self.report(
+                    Diagnostic::new("shape-mismatch", place, message)
+                        .help("stages have the same heads and values of one size"),
+                );
             }
         }
         let parts: Vec<Tensor> = parts.into_iter().map(|(part, _)| part).collect();
@@ -183,7 +194,9 @@ impl Cx<'_> {
                 g.view(p.v, rows.clone(), map)
             })
             .collect();
-        let top = logs[1..].iter().fold(logs[0], |top, l| g.binary(BinaryOp::Max, top, *l));
+        let top = logs[1..]
+            .iter()
+            .fold(logs[0], |top, l| g.binary(BinaryOp::Max, top, *l));
         let ty = Ty::new(Elem::F32, rows);
         let (zero, none, tiny) = (
             g.constant(0.0, ty.clone()),
@@ -229,9 +242,13 @@ impl Cx<'_> {
         if !fits {
             let place = self.place(span);
             let shown = super::shape::shown;
-            let d = Diagnostic::new("shape-mismatch", place, "`stage(s, v)` takes `s: [heads, n]` and `v: [n, f]` or `[kv_heads, n, f]`")
-                .note(self.place(s.span), format!("this is {}", shown(&scores)))
-                .note(self.place(v.span), format!("this is {}", shown(&values)));
+            let d = Diagnostic::new(
+                "shape-mismatch",
+                place,
+                "`stage(s, v)` takes `s: [heads, n]` and `v: [n, f]` or `[kv_heads, n, f]`",
+            )
+            .note(self.place(s.span), format!("this is {}", shown(&scores)))
+            .note(self.place(v.span), format!("this is {}", shown(&values)));
             self.report(d);
             return None;
         }
@@ -299,7 +316,11 @@ impl Cx<'_> {
         if let Some(n) = keys.top {
             spec.normaliser = Normaliser::Top(n);
         } else if keys.log_sum && spec.normaliser != Normaliser::Softmax {
-            self.error("wrong-operands", keys.span, "stages are joined by softmax: a stage has no other normaliser");
+            self.error(
+                "wrong-operands",
+                keys.span,
+                "stages are joined by softmax: a stage has no other normaliser",
+            );
             return None;
         }
         let ticks = (clock != Clock::Every).then_some(on).flatten();
@@ -405,7 +426,11 @@ impl Cx<'_> {
         if !fits {
             let place = self.place(span);
             let who = if key { "keys" } else { "queries" };
-            let d = Diagnostic::new("clock-mismatch", place, format!("this stream is on another clock than the {who}"));
+            let d = Diagnostic::new(
+                "clock-mismatch",
+                place,
+                format!("this stream is on another clock than the {who}"),
+            );
             self.report(d.help("`hold(x)` gives a slower stream a value at every token"));
         }
         fits

@@ -12,7 +12,7 @@ use crate::{
     known::Known,
     source::Place,
 };
-use seqc_grammar::ast::{Expr, Ident, ParamDecl, Shape, Stmt, Target};
+use seqc_grammar::ast::{Expr, Ident, ParamDecl, Shape, Span, Stmt, Target};
 use seqc_ir::{Dim, Elem, Ty, Value};
 
 impl Cx<'_> {
@@ -44,16 +44,11 @@ impl Cx<'_> {
         };
         let first = Val::Tensor(Tensor::plain(*first));
         let result = self.part(0, first, outermost.place);
-        let span = request.layer.definition.def.name.span;
-        if self.clock_of(&result).is_some() {
-            let place = self.place(span);
-            let d = Diagnostic::new("clock-mismatch", place, "the result of this layer is on a slower clock");
-            self.report(d.help("a layer gives a value at every token: `merge(c, y, x)` or `hold(y)`"));
-        } else if let Some(t) = self.tensor(&result, span) {
-            let t = if self.elem(&t) == Elem::Bool {
-                self.cast(&t, Elem::F32)
+        if let Val::Tensor(t) = &result {
+            let t = if self.elem(t) == Elem::Bool {
+                self.cast(t, Elem::F32)
             } else {
-                t
+                t.clone()
             };
             self.graph.outputs.insert(0, ("y".to_owned(), t.v));
         }
@@ -102,10 +97,23 @@ impl Cx<'_> {
         {
             val = self.annotated(val, shape, span);
         }
+        if call.part.is_some() {
+            val = self.result_of_layer(val, span);
+        }
         if call.part == Some(self.request.blocks.len()) {
             self.tap();
         }
         if fits { val } else { Val::Poison }
+    }
+
+    /// The result of a layer or block as a stream: a real tensor at every token.
+    fn result_of_layer(&mut self, val: Val, span: Span) -> Val {
+        if self.clock_of(&val).is_some() {
+            let place = self.place(span);
+            let d = Diagnostic::new("clock-mismatch", place, "the result of this layer is on a slower clock");
+            return self.report(d.help("a layer gives a value at every token: `merge(c, y, x)` or `hold(y)`"));
+        }
+        self.tensor(&val, span).map_or(Val::Poison, Val::Tensor)
     }
 
     /// Makes all definitions and parameters known, so that `prev` may look ahead.
@@ -226,7 +234,7 @@ impl Cx<'_> {
     }
 
     /// The value checked against a stated shape; a known number fills it.
-    fn annotated(&mut self, val: Val, shape: &Shape, span: seqc_grammar::ast::Span) -> Val {
+    fn annotated(&mut self, val: Val, shape: &Shape, span: Span) -> Val {
         let dims: Vec<Option<Dim>> = shape.dims.iter().map(|e| self.size(e)).collect();
         let Some(dims) = dims.into_iter().collect::<Option<Vec<Dim>>>() else {
             return Val::Poison;

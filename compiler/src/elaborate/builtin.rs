@@ -432,7 +432,13 @@ impl Cx<'_> {
     }
 
     /// The same on a slower clock: taps are ticks.
-    fn filtered_on_clock(&mut self, (t, f): (&Tensor, &Tensor), clock: Value, (taps, dilation): (usize, usize), span: Span) -> Val {
+    fn filtered_on_clock(
+        &mut self,
+        (t, f): (&Tensor, &Tensor),
+        clock: Value,
+        (taps, dilation): (usize, usize),
+        span: Span,
+    ) -> Val {
         let channels = self.dims(t);
         let mut past = Val::Tensor(t.clone());
         let mut sum: Option<Val> = None;

@@ -25,7 +25,11 @@ impl Cx<'_> {
     /// `argmax(n: x[n])`: the index of the largest entry; of equal ones the first.
     pub(super) fn arg_reduce(&mut self, name: &str, body: Part, over: &[Var], span: Span) -> Val {
         let [var] = over else {
-            return self.error("wrong-arguments", span, format!("`{name}` runs over one index variable"));
+            return self.error(
+                "wrong-arguments",
+                span,
+                format!("`{name}` runs over one index variable"),
+            );
         };
         let best = if name == "argmax" { "max" } else { "min" };
         let Some(t) = self.real(&body.0, body.1) else {
@@ -76,7 +80,11 @@ impl Cx<'_> {
             return self.error("wrong-rank", x.span, "`best` takes a tensor, this is a scalar");
         };
         if k > last.size || k > MAX_BEST {
-            let message = format!("`best` finds up to {} of {} entries here, not {k}", last.size.min(MAX_BEST), last.size);
+            let message = format!(
+                "`best` finds up to {} of {} entries here, not {k}",
+                last.size.min(MAX_BEST),
+                last.size
+            );
             return self.error("bad-size", span, message);
         }
         // Entries are looked at one by one: the axes become variables.
@@ -124,12 +132,22 @@ impl Cx<'_> {
             return Val::Poison;
         };
         let rank = outer.len() + lead.len();
-        let v = if let [one] = parts[..] { one } else { self.graph.concat(rank, &parts) };
+        let v = if let [one] = parts[..] {
+            one
+        } else {
+            self.graph.concat(rank, &parts)
+        };
         Val::Tensor(Tensor::over(v, outer))
     }
 
     /// A reduction inside a function of query and key, written out: its variables are numbers there.
-    pub(super) fn pair_reduction(&mut self, op: &Ident, bound: &[(Ident, Option<Expr>)], body: &Expr, span: Span) -> Val {
+    pub(super) fn pair_reduction(
+        &mut self,
+        op: &Ident,
+        bound: &[(Ident, Option<Expr>)],
+        body: &Expr,
+        span: Span,
+    ) -> Val {
         let mut sizes = Vec::new();
         for (name, size) in bound {
             let size = match size {
@@ -167,7 +185,9 @@ impl Cx<'_> {
             for ((name, _), size) in bound.iter().zip(&sizes).rev() {
                 let number = ScoreExpr::Const((rest % size) as f64);
                 rest /= size;
-                self.frame().lambda.push((name.text.clone(), Score::new(number, Elem::I64)));
+                self.frame()
+                    .lambda
+                    .push((name.text.clone(), Score::new(number, Elem::I64)));
             }
             let term = self.expr(body);
             self.frame().lambda.truncate(saved);

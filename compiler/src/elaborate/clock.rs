@@ -96,7 +96,11 @@ impl Cx<'_> {
         let place = self.place(*at);
         if self.elem(&t) != Elem::Bool || !self.dims(&t).is_empty() || !t.vars.is_empty() {
             let d = Diagnostic::new("not-a-condition", place, format!("{what} is one truth value per token"));
-            let help = if self.elem(&t) == Elem::Bool { "name one entry: `c[0]`" } else { self.truth_help(val) };
+            let help = if self.elem(&t) == Elem::Bool {
+                "name one entry: `c[0]`"
+            } else {
+                self.truth_help(val)
+            };
             self.report(d.help(help));
             return None;
         }
@@ -166,7 +170,9 @@ impl Cx<'_> {
         let Some(clock) = self.condition(&c, "the clock of `merge`") else {
             return Val::Poison;
         };
-        let other = |cx: &Self, b: Value| matches!(cx.graph.op(b), Op::Unary(seqc_ir::UnaryOp::Not)) && cx.graph.operands(b) == [clock];
+        let other = |cx: &Self, b: Value| {
+            matches!(cx.graph.op(b), Op::Unary(seqc_ir::UnaryOp::Not)) && cx.graph.operands(b) == [clock]
+        };
         for (n, part) in [&a, &b].into_iter().enumerate() {
             let fits = match self.clock_of(&part.0) {
                 None => true,
@@ -174,7 +180,11 @@ impl Cx<'_> {
             };
             if !fits {
                 let place = self.place(part.1);
-                let d = Diagnostic::new("clock-mismatch", place, "this is on another clock than `merge` is about");
+                let d = Diagnostic::new(
+                    "clock-mismatch",
+                    place,
+                    "this is on another clock than `merge` is about",
+                );
                 let d = d.note(self.place(c.1), "the clock");
                 return self.report(d.help("name the condition once: `on = …`, `x when on`, `merge(on, y, z)`"));
             }
@@ -246,7 +256,10 @@ impl Cx<'_> {
         let Val::Tensor(next) = self.select(clock, now, kept, span) else {
             return Val::Poison;
         };
-        let next = Tensor { v: self.pin(next.v, None), ..next };
+        let next = Tensor {
+            v: self.pin(next.v, None),
+            ..next
+        };
         self.graph.set_next(id, next.v);
         let back = self.from_real(&next, elem);
         Val::Tensor(back)
@@ -288,7 +301,10 @@ impl Cx<'_> {
         let mut current = self.cast(t, Elem::F32);
         for _ in 0..steps {
             let (id, before) = self.memory(&current);
-            let before = Tensor { v: before, ..current.clone() };
+            let before = Tensor {
+                v: before,
+                ..current.clone()
+            };
             let condition = (Val::Tensor(Tensor::plain(clock)), span);
             let parts = [current, before.clone()].map(|t| (Val::Tensor(t), span));
             let [now, kept] = parts;
@@ -297,7 +313,10 @@ impl Cx<'_> {
             };
             self.graph.set_next(id, next.v);
             let v = self.same(before.v);
-            current = Tensor { v: self.pin(v, Some(clock)), ..before };
+            current = Tensor {
+                v: self.pin(v, Some(clock)),
+                ..before
+            };
         }
         Val::Tensor(self.from_real(&current, elem))
     }
@@ -317,7 +336,11 @@ impl Cx<'_> {
     /// `every(s)`: the last token of each segment of `s` tokens.
     pub(super) fn every(&mut self, args: &[Expr], span: Span) -> Val {
         let [size] = args else {
-            return self.error("wrong-arguments", span, "`every` takes the number of tokens of a segment");
+            return self.error(
+                "wrong-arguments",
+                span,
+                "`every` takes the number of tokens of a segment",
+            );
         };
         let Some(size) = self.size(size).map(|d| d.size) else {
             return Val::Poison;

@@ -137,7 +137,11 @@ impl Cx<'_> {
     fn complex_power(&mut self, a: Part, b: Part, span: Span) -> Val {
         let Val::Known(Known::Num(n)) = b.0 else {
             let place = self.place(b.1);
-            let d = Diagnostic::new("wrong-operands", place, "the power of a complex number is a whole number from 1");
+            let d = Diagnostic::new(
+                "wrong-operands",
+                place,
+                "the power of a complex number is a whole number from 1",
+            );
             return self.report(d.help("with a = log z known, z ** l is exp(l * a)"));
         };
         if !(1.0..=MAX_POWER).contains(&n) || n.fract() != 0.0 {

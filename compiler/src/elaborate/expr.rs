@@ -170,7 +170,10 @@ impl Cx<'_> {
             (true, _) => (self.matmul(ar.clone(), br, span), self.matmul(ar, bi, span)),
             (_, true) => (self.matmul(ar, br.clone(), span), self.matmul(ai, br, span)),
             _ => {
-                let (rr, ii) = (self.matmul(ar.clone(), br.clone(), span), self.matmul(ai.clone(), bi.clone(), span));
+                let (rr, ii) = (
+                    self.matmul(ar.clone(), br.clone(), span),
+                    self.matmul(ai.clone(), bi.clone(), span),
+                );
                 let (ri, ir) = (self.matmul(ar, bi, span), self.matmul(ai, br, span));
                 let re = self.binary(BinaryOp::Sub, (rr, span), (ii, span), span);
                 (re, self.binary(BinaryOp::Add, (ri, span), (ir, span), span))

@@ -24,9 +24,10 @@ impl Cx<'_> {
     pub(super) fn pair_entry(&mut self, base: &Expr, indices: &[Expr], span: Span) -> Option<Val> {
         self.pairs.as_ref()?;
         let (stream, token, rest) = match &base.kind {
-            ExprKind::Index { base: inner, indices: at } if at.len() == 1 && self.token_of(&at[0]).is_some() => {
-                (&**inner, self.token_of(&at[0]), indices)
-            }
+            ExprKind::Index {
+                base: inner,
+                indices: at,
+            } if at.len() == 1 && self.token_of(&at[0]).is_some() => (&**inner, self.token_of(&at[0]), indices),
             _ => (base, None, indices),
         };
         if token.is_none() && !indices.iter().any(|e| self.mentions_pair(e)) {
@@ -102,7 +103,8 @@ impl Cx<'_> {
             if score.elem != Elem::I64 {
                 let place = self.place(e.span);
                 let d = Diagnostic::new("bad-index", place, "an index is an integer");
-                return self.report(d.help("positions and heads are; `floor(x)` of a real number is none: compare instead"));
+                return self
+                    .report(d.help("positions and heads are; `floor(x)` of a real number is none: compare instead"));
             }
             indices.push(score.expr);
         }
@@ -123,24 +125,36 @@ impl Cx<'_> {
         let dims = self.dims(t);
         if !values.is_empty() && values.len() != dims.len() {
             let place = self.place(span);
-            let d = Diagnostic::new("wrong-rank", place, format!("{} indices for {}", values.len(), super::shape::shown(&dims)));
-            return self.report(d.help("a stream is read at `i` or `j`, then at all its axes: `g[j][head]`, `g[i][head, 2]`"));
+            let d = Diagnostic::new(
+                "wrong-rank",
+                place,
+                format!("{} indices for {}", values.len(), super::shape::shown(&dims)),
+            );
+            return self
+                .report(d.help("a stream is read at `i` or `j`, then at all its axes: `g[j][head]`, `g[i][head, 2]`"));
         }
         let (mut map, mut kept, mut head) = (Vec::new(), Vec::new(), false);
         for ((val, e), dim) in values.iter().zip(exprs).zip(&dims) {
             let number = match val {
                 Val::Known(Known::Num(n)) => Some(*n),
-                Val::Score(Score { expr: ScoreExpr::Const(n), .. }) => Some(*n),
+                Val::Score(Score {
+                    expr: ScoreExpr::Const(n),
+                    ..
+                }) => Some(*n),
                 Val::Score(s) if s.expr == ScoreExpr::Head && !head => None,
                 _ => {
                     let place = self.place(e.span);
                     let message = "entries of a stream are chosen by numbers and by `head`";
                     let d = Diagnostic::new("bad-index", place, message);
-                    return self.report(d.help("streams are read at `i`, at `j` or at `head`; over an axis run `any(n: …)` and `sum(n: …)`"));
+                    return self.report(d.help(
+                        "streams are read at `i`, at `j` or at `head`; over an axis run `any(n: …)` and `sum(n: …)`",
+                    ));
                 }
             };
             match number {
-                Some(n) if n >= 0.0 && n.fract() == 0.0 && (n as usize) < dim.size => map.push(IndexExpr::Const(n as i64)),
+                Some(n) if n >= 0.0 && n.fract() == 0.0 && (n as usize) < dim.size => {
+                    map.push(IndexExpr::Const(n as i64))
+                }
                 Some(n) => {
                     let message = format!("the index {n} leaves an axis of {} entries", dim.size);
                     return self.error("out-of-range", e.span, message);

@@ -236,7 +236,9 @@ impl Cx<'_> {
                 self.turned_complex = true;
                 return val;
             }
-            real if complex => ["re", "im"].map(|part| self.part_of(part, (real.clone(), name.span), name.span)).to_vec(),
+            real if complex => ["re", "im"]
+                .map(|part| self.part_of(part, (real.clone(), name.span), name.span))
+                .to_vec(),
             real => vec![real.clone()],
         };
         let kept = match &info.kept {

@@ -62,12 +62,10 @@ fn stmt(stmt: &Stmt) -> String {
     match stmt {
         Stmt::Dim { name, value } => format!("dim {} = {}", name.text, expr(value)),
         Stmt::Param(decls) => {
-            let decls = decls
-                .iter()
-                .map(|d| {
-                    let kind = if d.complex { ": complex" } else { "" };
-                    format!("{}{}{kind}", d.name.text, d.shape.as_ref().map_or(String::new(), shape))
-                });
+            let decls = decls.iter().map(|d| {
+                let kind = if d.complex { ": complex" } else { "" };
+                format!("{}{}{kind}", d.name.text, d.shape.as_ref().map_or(String::new(), shape))
+            });
             format!("param {}", join(decls))
         }
         Stmt::Let { target, value } => {
