@@ -66,7 +66,7 @@ fn trial(def: &Def, file: &str) -> String {
                 .join(", ")
         };
         let ty = match &stream.ty {
-            StreamTy::Layer => continue,
+            StreamTy::Layer | StreamTy::Complex(_) => continue,
             StreamTy::Any | StreamTy::Int(None) => "int".to_owned(),
             StreamTy::Real(shape) => {
                 sizes_of(shape, &mut sizes);
