@@ -357,7 +357,8 @@ fn truth_values_are_remembered_and_passed() {
     let seen: Vec<Vec<f64>> = (0..4).map(|t| number((0..=t).any(|k| ROWS[k].1 == 2))).collect();
     let body = "  on = prev(on) > 0 || t == 2\n  reshape(on, 1)";
     close("truth-state", &run("truth-state", body, &ROWS), &seen);
-    let body = "  reshape(count(x > 0, t), 1)\n}\nfn count(c: [n], t: int) {\n  sum(i: if c[i] then 1 else 0) + t % 2";
+    let body =
+        "  reshape(counted(x > 0, t), 1)\n}\nfn counted(c: [n], t: int) {\n  sum(i: if c[i] then 1 else 0) + t % 2";
     each("truth-argument", body, |x, t| {
         vec![x.iter().filter(|v| **v > 0.0).count() as f64 + (t % 2) as f64]
     });
@@ -387,4 +388,144 @@ fn heads_have_decays_of_their_own() {
         })
         .collect();
     close("heads", &run("heads", body, &ROWS), &wanted);
+}
+
+/// Numbers as one vector.
+fn vector(parts: &[&str]) -> String {
+    let parts: Vec<String> = parts.iter().map(|p| format!("reshape({p}, 1)")).collect();
+    format!("concat({})", parts.join(", "))
+}
+
+/// On a slower clock everything counts ticks; `hold` and `merge` lead back.
+#[test]
+fn clocks_count_ticks() {
+    let result = vector(&[
+        "hold(y)",
+        "merge(on, prev(y), -7)",
+        "hold(s)",
+        "count(on)",
+        "hold(delay(y, 2); init = 3)",
+    ]);
+    let body = format!("  on = x[0] > 0\n  y = x[1] when on\n  s = prev(s) + y\n  {result}");
+    let wanted = [
+        vec![2.0, 0.0, 2.0, 1.0, 0.0],
+        vec![2.0, -7.0, 2.0, 1.0, 0.0],
+        vec![2.0, -7.0, 2.0, 1.0, 0.0],
+        vec![-5.0, 2.0, -3.0, 2.0, 0.0],
+    ];
+    close("ticks", &run("ticks", &body, &ROWS), &wanted);
+    let body = "  off = x[0] <= 0\n  h = 0.5 * prev(h; init = 8) + (x[1] when off)\n  reshape(hold(h; init = -1), 1)";
+    let wanted = [-1.0, 4.5, 3.25, 3.25].map(|v| vec![v]);
+    close("tick-init", &run("tick-init", body, &ROWS), &wanted);
+    let result = vector(&[
+        "hold(segment_mean(x[0]; size = 2))",
+        "hold(segment_max(x[0]; size = 2))",
+        "hold(x[1] when every(3))",
+    ]);
+    let wanted = [
+        vec![0.0, 0.0, 0.0],
+        vec![0.0, 1.0, 0.0],
+        vec![0.0, 1.0, 1.0],
+        vec![2.5, 5.0, 1.0],
+    ];
+    close("segments", &run("segments", &format!("  {result}"), &ROWS), &wanted);
+}
+
+/// Attention among ticks: positions are those of ticks, other tokens are not seen.
+#[test]
+fn attention_on_a_clock_sees_its_ticks() {
+    let body = "  on = t >= 2\n  y = x when on\n  k = reshape(y, 2, 2)\n  \
+                o = attend(reshape(x, 2, 2), k, k; normalise = none, where (i, j) = i - j < 2, score (s, i, j) = 1 + 0 * s)\n  flatten(o)";
+    let value = |n: usize| ROWS[n].0.to_vec();
+    let sum = |a: Vec<f64>, b: Vec<f64>| a.iter().zip(&b).map(|(a, b)| a + b).collect::<Vec<_>>();
+    let wanted = [vec![0.0; 4], value(1), sum(value(1), value(2)), sum(value(2), value(3))];
+    close("keys-on-clock", &run("keys-on-clock", body, &ROWS), &wanted);
+    let both = body
+        .replace("reshape(x, 2, 2), k", "k, k")
+        .replace("flatten(o)", "merge(on, flatten(o), 0)");
+    close("both-on-clock", &run("both-on-clock", &both, &ROWS), &wanted);
+}
+
+/// Stages are one softmax, exactly; a table is read at any integers; `select` finds the best keys.
+#[test]
+fn stages_tables_and_selections() {
+    let head = "  q = reshape(x, 2, 2)\n  p = [0.5, -1, 2, 0.25, 1]\n  dim n = 5\n  bias[n] = p[n]\n";
+    let whole = format!("{head}  flatten(attend(q, q, q; score (s, i, j) = s + bias[i - j]))");
+    let own = "  dim h = 2\n  dim one = 1\n  own[h, one] = sum(e: q[h, e] * q[h, e]) + 0.5\n";
+    let staged = format!(
+        "{head}{own}  flatten(attend(stage(q, q, q; where (i, j) = j < i, score (s, i, j) = s + bias[i - j]), stage(own, reshape(q, 2, 1, 2))))"
+    );
+    close("staged", &run("staged", &staged, &ROWS), &run("whole", &whole, &ROWS));
+    let body = "  q = reshape(x, 1, 4)\n  (place, score) = select(q, q; top = 2, where (i, j) = j < i)\n  \
+                concat(reshape(place, 2), reshape(score, 2))";
+    let product = |i: usize, j: usize| ROWS[i].0.iter().zip(&ROWS[j].0).map(|(a, b)| a * b).sum::<f64>();
+    let wanted: Vec<Vec<f64>> = (0..4)
+        .map(|i| {
+            let mut seen: Vec<(f64, f64)> = (0..i).map(|j| (product(i, j), j as f64)).collect();
+            seen.sort_by(|a, b| b.0.total_cmp(&a.0));
+            seen.resize(2, (-1e30, -1.0));
+            vec![seen[0].1, seen[1].1, seen[0].0, seen[1].0]
+        })
+        .collect();
+    close("selected", &run("selected", body, &ROWS), &wanted);
+}
+
+#[test]
+fn discrete_choices() {
+    let result = vector(&[
+        "argmax(n: x[n])",
+        "argmin(n: x[n])",
+        "if any(n: x[n] > 4) then 1 else 0",
+        "if all(n: x[n] >= 0) then 1 else 0",
+        "gap(x)",
+    ]);
+    each("choices", &format!("  {result}"), |x, _| {
+        let most = x.iter().copied().fold(f64::MIN, f64::max);
+        let least = x.iter().copied().fold(f64::MAX, f64::min);
+        let at = |v: f64| x.iter().position(|w| *w == v).map_or(-1.0, |n| n as f64);
+        let mut sorted = x;
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let truth = |b: bool| f64::from(u8::from(b));
+        let (any, all) = (x.iter().any(|v| *v > 4.0), x.iter().all(|v| *v >= 0.0));
+        vec![at(most), at(least), truth(any), truth(all), sorted[0] - sorted[1]]
+    });
+    let body = "  masked[d] = if x[d] > 0.75 then x[d] else -inf\n  b = best(masked; k = 3)\n  y[i] = b[i] + 0.0\n  y";
+    let wanted = [[3.0, 2.0, 1.0], [2.0, -1.0, -1.0], [1.0, 3.0, -1.0], [3.0, 0.0, -1.0]].map(|v| v.to_vec());
+    close("best", &run("best", body, &ROWS), &wanted);
+}
+
+#[test]
+fn complex_numbers() {
+    let result = vector(&[
+        "re(z * w)",
+        "im(z / w)",
+        "abs(exp(z))",
+        "im(z ** 3)",
+        "re(conj(z) * 2 - w)",
+        "re(sum(d: v[d]))",
+    ]);
+    let body = format!("  z = complex(x[0], x[1])\n  w = complex(x[2], 2)\n  v[d] = x[d] * z\n  {result}");
+    each("complex", &body, |[a, b, c, d], _| {
+        let square = (a * a - b * b, 2.0 * a * b);
+        vec![
+            a * c - b * 2.0,
+            (b * c - a * 2.0) / (c * c + 4.0),
+            a.exp(),
+            square.0 * b + square.1 * a,
+            2.0 * a - c,
+            (a + b + c + d) * a,
+        ]
+    });
+    let body = "  h = complex(0.5, 0.25) * prev(h; init = 1) + x\n  y[d] = im(h[d])\n  y";
+    let mut h = [(1.0, 0.0); 4];
+    let wanted: Vec<Vec<f64>> = ROWS
+        .iter()
+        .map(|(x, _)| {
+            for (h, x) in h.iter_mut().zip(x) {
+                *h = (0.5 * h.0 - 0.25 * h.1 + x, 0.25 * h.0 + 0.5 * h.1);
+            }
+            h.iter().map(|h| h.1).collect()
+        })
+        .collect();
+    close("complex-recurrence", &run("complex-recurrence", body, &ROWS), &wanted);
 }
