@@ -207,13 +207,19 @@ impl Choose<'_> {
         scans.flat_map(|(r, _)| r.members.iter().copied()).collect()
     }
 
-    /// Stores values now and then along long chains, so that no nest grows beyond [`LONGEST`].
+    /// Stores values now and then along long chains, so that no nest grows beyond [`LONGEST`]. What has an entry for each of a
+    /// scan's state is left alone up to the first reduction: it would be a tensor of tokens x state.
     fn cut_chains(&self, stored: &mut HashSet<Value>, barred: &HashSet<Value>) {
         let mut sizes: HashMap<Value, usize> = HashMap::new();
+        let mut inside: HashSet<Value> = HashSet::new();
         for v in self.order {
-            let operands = self.graph.operands(*v).into_iter();
-            let size = operands.map(|o| sizes[&o]).fold(1, usize::saturating_add);
-            let free = self.is_leaf(*v) || barred.contains(v) || self.is_index(*v);
+            let operands = self.graph.operands(*v);
+            let size = operands.iter().map(|o| sizes[o]).fold(1, usize::saturating_add);
+            let reads = operands.iter().any(|o| barred.contains(o) || inside.contains(o));
+            if reads && !matches!(self.graph.op(*v), Op::Reduce { .. }) {
+                inside.insert(*v);
+            }
+            let free = self.is_leaf(*v) || barred.contains(v) || inside.contains(v) || self.is_index(*v);
             if size > LONGEST && !free {
                 stored.insert(*v);
             }
@@ -224,8 +230,13 @@ impl Choose<'_> {
     /// Adds values that are cheaper stored than computed again wherever they are used.
     fn by_cost(&self, mut stored: HashSet<Value>) -> HashSet<Value> {
         let barred = self.barred();
+        self.store_cheap(&mut stored, &barred);
         self.cut_chains(&mut stored, &barred);
-        let costs = self.costs(&stored, &barred);
+        stored
+    }
+
+    fn store_cheap(&self, stored: &mut HashSet<Value>, barred: &HashSet<Value>) {
+        let costs = self.costs(stored, barred);
         let mut evals: HashMap<Value, f64> = HashMap::new();
         for v in self.order.iter().rev() {
             let len = self.graph.ty(*v).len() as f64;
@@ -241,7 +252,6 @@ impl Choose<'_> {
                 *evals.entry(o).or_default() += runs * self.factor(*v);
             }
         }
-        stored
     }
 
     /// Views and reshapes are free: what they read may be stored, they are not.
