@@ -207,6 +207,15 @@ impl Choose<'_> {
         scans.flat_map(|(r, _)| r.members.iter().copied()).collect()
     }
 
+    /// What a view looks at, through views and reshapes.
+    fn behind_views(&self, v: Value) -> Value {
+        let mut at = v;
+        while matches!(self.graph.op(at), Op::View(_) | Op::Reshape) {
+            at = self.graph.operands(at)[0];
+        }
+        at
+    }
+
     /// Stores values now and then along long chains, so that no nest grows beyond [`LONGEST`]. What has an entry for each of a
     /// scan's state is left alone up to the first reduction: it would be a tensor of tokens x state.
     fn cut_chains(&self, stored: &mut HashSet<Value>, barred: &HashSet<Value>) {
@@ -219,9 +228,29 @@ impl Choose<'_> {
             if reads && !matches!(self.graph.op(*v), Op::Reduce { .. }) {
                 inside.insert(*v);
             }
-            let free = self.is_leaf(*v) || barred.contains(v) || inside.contains(v) || self.is_index(*v);
-            if size > LONGEST && !free {
-                stored.insert(*v);
+            let free = |at: Value| self.is_leaf(at) || barred.contains(&at) || inside.contains(&at) || self.is_index(at);
+            let mut size = size;
+            if size > LONGEST && !free(*v) {
+                // What is repeated over more entries is stored before it is.
+                let len = self.graph.ty(*v).len();
+                let sources = operands.iter().map(|o| self.behind_views(*o));
+                let smaller: Vec<Value> = sources
+                    .filter(|o| !free(*o) && self.graph.ty(*o).len() < len && sizes[o] > 1)
+                    .collect();
+                size = match smaller.is_empty() {
+                    true => size,
+                    false => {
+                        let kept = operands.iter().filter(|o| !smaller.contains(&self.behind_views(**o)));
+                        kept.map(|o| sizes[o]).sum::<usize>() + 1 + smaller.len()
+                    }
+                };
+                for o in smaller {
+                    stored.insert(o);
+                    sizes.insert(o, 1);
+                }
+                if size > LONGEST {
+                    stored.insert(*v);
+                }
             }
             sizes.insert(*v, if stored.contains(v) { 1 } else { size });
         }
@@ -248,7 +277,9 @@ impl Choose<'_> {
                 stored.insert(*v);
             }
             let runs = if stored.contains(v) { len } else { count };
-            for o in self.graph.operands(*v) {
+            // An operand that stands twice, as in a square, is computed once.
+            let operands: HashSet<Value> = self.graph.operands(*v).into_iter().collect();
+            for o in operands {
                 *evals.entry(o).or_default() += runs * self.factor(*v);
             }
         }
