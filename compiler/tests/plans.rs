@@ -14,7 +14,12 @@ fn models() -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for folder in ["models", "mixers"] {
         let entries = fs::read_dir(specs.join(folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
-        found.extend(entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")));
+        found.extend(
+            entries
+                .flatten()
+                .map(|e| e.path())
+                .filter(|p| p.extension().is_some_and(|e| e == "yaml")),
+        );
     }
     found.sort();
     assert!(found.len() > 20, "{found:?}");
@@ -27,19 +32,28 @@ fn no_tensor_of_tokens_times_state() {
     for path in models() {
         let mut sources = Sources::default();
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let built = model::read_text(&path, text, &mut sources, &ReadOptions::default()).unwrap_or_else(|diagnostics| {
-            let text: Vec<_> = diagnostics.iter().map(|d| render::human(d, &sources, false)).collect();
-            panic!("{}", text.join("\n"))
-        });
+        let built =
+            model::read_text(&path, text, &mut sources, &ReadOptions::default()).unwrap_or_else(|diagnostics| {
+                let text: Vec<_> = diagnostics.iter().map(|d| render::human(d, &sources, false)).collect();
+                panic!("{}", text.join("\n"))
+            });
         for kind in &built.model.kinds {
             let mut graph = kind.graph.clone();
             seqc_passes::optimise(&mut graph);
             let plan = Plan::new(&graph);
             let states = plan.recurrences.iter().flat_map(|r| &r.states);
-            let Some(smallest) = states.map(|s| graph.states[s.0 as usize].ty.len()).filter(|n| *n > 4096).min() else {
+            let Some(smallest) = states
+                .map(|s| graph.states[s.0 as usize].ty.len())
+                .filter(|n| *n > 4096)
+                .min()
+            else {
                 continue;
             };
-            for buffer in plan.buffers.iter().filter(|b| b.rows == Rows::Token && b.output.is_none()) {
+            for buffer in plan
+                .buffers
+                .iter()
+                .filter(|b| b.rows == Rows::Token && b.output.is_none())
+            {
                 let node = graph.node(buffer.value);
                 assert!(
                     buffer.len < smallest,

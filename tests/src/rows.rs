@@ -101,6 +101,25 @@ pub fn read_integers(path: &Path, name: &str) -> Option<Vec<i64>> {
     })
 }
 
+/// A tensor of any numbers of a file.
+pub fn read_numbers(path: &Path, name: &str) -> Vec<f64> {
+    with_file(path, |file| {
+        let tensor = file
+            .tensor(name)
+            .unwrap_or_else(|error| panic!("{}: {error}: {:?}", path.display(), file.names()));
+        let data = tensor.data();
+        let four = || data.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
+        let eight = || data.chunks_exact(8).filter_map(|b| b.try_into().ok());
+        match tensor.dtype() {
+            Dtype::F32 => four().map(|b| f64::from(f32::from_le_bytes(b))).collect(),
+            Dtype::I32 => four().map(|b| f64::from(i32::from_le_bytes(b))).collect(),
+            Dtype::F64 => eight().map(f64::from_le_bytes).collect(),
+            Dtype::I64 => eight().map(|b| i64::from_le_bytes(b) as f64).collect(),
+            other => panic!("{name} in {} is {other:?}", path.display()),
+        }
+    })
+}
+
 fn with_file<T>(path: &Path, read: impl FnOnce(&SafeTensors) -> T) -> T {
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let file = SafeTensors::deserialize(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -228,7 +228,8 @@ impl Choose<'_> {
             if reads && !matches!(self.graph.op(*v), Op::Reduce { .. }) {
                 inside.insert(*v);
             }
-            let free = |at: Value| self.is_leaf(at) || barred.contains(&at) || inside.contains(&at) || self.is_index(at);
+            let free =
+                |at: Value| self.is_leaf(at) || barred.contains(&at) || inside.contains(&at) || self.is_index(at);
             let mut size = size;
             if size > LONGEST && !free(*v) {
                 // What is repeated over more entries is stored before it is.

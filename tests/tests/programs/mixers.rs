@@ -10,7 +10,7 @@ use seqc_tests::{
     fixture::folder,
     program::{Program, built, fresh_file, list},
     root,
-    rows::Rows,
+    rows::{Rows, read_numbers},
 };
 use ways::{in_sessions, random_cut, run, stream};
 
@@ -110,6 +110,58 @@ fn check(mixer: Mixer) {
             &in_sessions(&program, &x, cuts),
             &y,
         );
+    }
+}
+
+/// What `--trace` reports is what the known answers decided.
+#[test]
+fn decisions_are_reported() {
+    let known: &[(&str, &[(&str, &str)])] = &[
+        ("block_attention", &[("blocks", "decisions.blocks")]),
+        (
+            "hash_attention",
+            &[
+                ("query_bucket", "decisions.query_bucket"),
+                ("key_bucket", "decisions.key_bucket"),
+                ("selected", "decisions.selected"),
+            ],
+        ),
+        ("longvq", &[("code", "decisions.code")]),
+        ("seqboat", &[("active", "decisions.active")]),
+    ];
+    for (name, reports) in known {
+        let mixer = Mixer {
+            name,
+            output: "y",
+            set: &[],
+            tolerance: TOLERANCE,
+        };
+        let (x, program) = (mixer.input(), mixer.program());
+        let evaluated = fresh_file("evaluated.safetensors");
+        let args = [
+            "eval".into(),
+            mixer.model(),
+            "--input".into(),
+            stream(&x),
+            "-o".into(),
+            evaluated.clone(),
+        ];
+        command::seqc(&args).ok();
+        let traced = fresh_file("traced.safetensors");
+        let args = ["run", "--trace", "--chunk", "7", "--input"].map(str::to_owned);
+        let files = [
+            stream(&x).display().to_string(),
+            "--output".into(),
+            traced.display().to_string(),
+        ];
+        program.run(&[&args[..], &files[..]].concat()).ok();
+        for (report, decision) in *reports {
+            let wanted = read_numbers(&mixer.known(), decision);
+            for file in [&evaluated, &traced] {
+                let found = read_numbers(file, &format!("trace.{name}.{report}"));
+                assert_eq!(found, wanted, "{name}: {report}");
+            }
+        }
     }
 }
 
