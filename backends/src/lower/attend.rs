@@ -14,7 +14,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module, kernels: &[Kernel]
     for v in slots::attentions(kernels) {
         let kernel = slots::attention(layer, v);
         let spec = &kernel.spec;
-        let plain = spec.has_values() && spec.tables == 0 && !spec.log_sum && spec.clock == seqc_ir::Clock::Every;
+        let plain = spec.has_values() && spec.clock == seqc_ir::Clock::Every;
         assert!(
             plain,
             "internal error: this form of attention has no generated code yet: {spec}"
@@ -80,17 +80,20 @@ fn row(cx: &Cx<'_>, f: &mut Func, v: Value, token: Val) -> (Val, Val) {
     (rows.at(f, token), f.i64(rows.stride))
 }
 
-/// Pages of the key streams, then row and stride of each query stream.
+/// Pages of the key streams, then row and stride of each query stream, then the tables.
 fn table(cx: &Cx<'_>, f: &mut Func, (v, first): (Value, usize), token: Val) -> Val {
     let Op::Attend(spec) = cx.graph().op(v) else {
         unreachable!("{v} is no attention")
     };
     let operands = cx.graph().operands(v);
-    let table = f.stack(spec.key_streams + 2 * spec.query_streams);
+    let table = f.stack(spec.key_streams + 2 * spec.query_streams + spec.tables);
     let mut slots: Vec<Val> = (0..spec.key_streams).map(|n| cx.state_base(first + 2 + n)).collect();
     for o in &operands[spec.query_operands()] {
         let (start, stride) = row(cx, f, *o, token);
         slots.extend([start, stride]);
+    }
+    for o in &operands[spec.table_operands()] {
+        slots.push(row(cx, f, *o, token).0);
     }
     for (n, slot) in slots.into_iter().enumerate() {
         let n = f.i64(n as i64);

@@ -72,6 +72,10 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
         value_dim: if spec.has_values() { size(2, 1) } else { 0 },
         query_widths: widths(&operands[spec.query_operands()]),
         key_widths: widths(&operands[spec.key_operands()]),
+        tables: operands[spec.table_operands()]
+            .iter()
+            .map(|o| graph.ty(*o).sizes())
+            .collect(),
         max_chunk: layer.max_chunk,
         lanes: layer.lanes,
     }

@@ -22,6 +22,7 @@ fn distance() -> Expr {
 struct Streams {
     query: Vec<Value>,
     key: Vec<Value>,
+    tables: Vec<Value>,
 }
 
 impl Generator {
@@ -62,15 +63,28 @@ impl Generator {
             causal: self.causal,
             query_streams: streams.query.len(),
             key_streams: streams.key.len(),
+            tables: streams.tables.len(),
+            log_sum: normaliser == Normaliser::Softmax && self.rng.once_in(4),
             ..AttendSpec::default()
         };
-        let operands = [vec![q, k, v], streams.query, streams.key].concat();
+        let log_sum = spec.log_sum;
+        let operands = [vec![q, k, v], streams.query, streams.key, streams.tables].concat();
         let y = self.graph.attend(spec, &operands);
+        if log_sum {
+            return self.small(y);
+        }
         if normaliser != Normaliser::None {
             return y;
         }
         let y = self.times(y, 0.125);
         self.tanh(y)
+    }
+
+    /// Entries clamped into ±2: what stands for nothing is far below.
+    fn small(&mut self, y: Value) -> Value {
+        let (low, high) = (self.filled(-2.0, y), self.filled(2.0, y));
+        let y = self.graph.binary(BinaryOp::Max, y, low);
+        self.graph.binary(BinaryOp::Min, y, high)
     }
 
     fn document_streams(&mut self, streams: &mut Streams) -> (Expr, Expr) {
@@ -85,8 +99,12 @@ impl Generator {
     fn predicate(&mut self, streams: &mut Streams) -> Option<Expr> {
         use BinaryOp::*;
         let window = binary(Lt, distance(), Expr::Const((1 + self.rng.below(9)) as f64));
-        let predicate = match self.rng.below(10) {
+        let predicate = match self.rng.below(11) {
             0 | 1 => return None,
+            10 => {
+                let gate = self.table(streams, 8);
+                binary(Lt, gate, Expr::Const(0.75))
+            }
             2 => window,
             3 => binary(Or, binary(Lt, Expr::KeyPos, Expr::Const(2.0)), window),
             4 => {
@@ -120,8 +138,9 @@ impl Generator {
     fn score(&mut self, streams: &mut Streams, heads: usize) -> Option<Expr> {
         use BinaryOp::*;
         let s = || Expr::Score;
-        Some(match self.rng.below(8) {
+        Some(match self.rng.below(11) {
             0 | 1 => return None,
+            8..=10 => binary(Add, s(), self.table(streams, heads)),
             2 => {
                 let capped = unary(UnaryOp::Tanh, binary(Div, s(), Expr::Const(2.0)));
                 binary(Mul, Expr::Const(2.0), capped)
@@ -165,6 +184,40 @@ impl Generator {
                 binary(Add, s(), binary(Sub, query, key))
             }
         })
+    }
+
+    /// An entry of a table whose last index is along positions, at one index or several.
+    fn table(&mut self, streams: &mut Streams, heads: usize) -> Expr {
+        use BinaryOp::*;
+        let mut sizes = vec![*self.rng.choose(&[3, 17, 33, 64])];
+        let c = |n: f64| Expr::Const(n);
+        let last = match self.rng.below(7) {
+            0..=2 => distance(),
+            3 => binary(Sub, Expr::KeyPos, c(3.0)),
+            4 => binary(Div, distance(), c(4.0)),
+            // Buckets that grow with the distance; none begins at a whole number.
+            5 => {
+                let far = binary(Add, binary(Max, distance(), c(0.0)), c(1.3));
+                binary(Mul, c(2.0), unary(UnaryOp::Log, far))
+            }
+            _ => binary(Mod, Expr::KeyPos, c(5.0)),
+        };
+        let mut indices = vec![last];
+        match self.rng.below(4) {
+            0 | 1 => {}
+            2 => {
+                sizes.insert(0, heads);
+                indices.insert(0, Expr::Head);
+            }
+            _ => {
+                sizes.insert(0, 5);
+                streams.key.push(self.token);
+                let token = Expr::KeyStream(streams.key.len() - 1);
+                indices.insert(0, binary(Mod, token, c(5.0)));
+            }
+        }
+        streams.tables.push(self.param(&sizes, 1.0));
+        Expr::Table(streams.tables.len() - 1, indices)
     }
 
     /// One real number per token.

@@ -1,6 +1,6 @@
 //! Law 11: attention.
 
-use super::{MAX_TOP, Report, node::shape};
+use super::{MAX_TABLE, MAX_TOP, Report, node::shape};
 use crate::{AttendSpec, BinaryOp, Elem, Normaliser, ScoreExpr, Ty, UnaryOp, Value};
 
 pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty]) {
@@ -67,6 +67,9 @@ fn streams(report: &mut Report<'_>, value: Value, (spec, heads): (&AttendSpec, u
     for ty in &types[spec.table_operands()] {
         report.require(ty.elem == Elem::F32 && ty.rank() > 0, 11, value, || {
             format!("a table is {ty}, not real with an axis")
+        });
+        report.require(ty.len() <= MAX_TABLE, 11, value, || {
+            format!("a table of {} entries has more than {MAX_TABLE}", ty.len())
         });
     }
 }

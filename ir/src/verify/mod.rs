@@ -44,6 +44,9 @@ pub const MAX_ELEMENTS: usize = 1 << 40;
 /// Most tokens that a delay may look back.
 pub const MAX_DELAY: usize = 1 << 24;
 
+/// Most entries of a table that attention reads.
+pub const MAX_TABLE: usize = 1 << 30;
+
 /// Most keys that [`crate::Normaliser::Top`] asks for.
 pub const MAX_TOP: usize = 256;
 

@@ -6,7 +6,7 @@ use super::{
     page,
     score::{self, Args},
     span::{Bit, Decision, Span},
-    split::inverse,
+    split::{inverse, log_sum},
     table::Tables,
 };
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
@@ -312,11 +312,17 @@ impl<'a> Walk<'a> {
             let (token, head) = self.row(f, block, r);
             let to = f.mul(token, self.out.1);
             let to = f.gep(self.out.0, to, Scalar::F32);
-            let to = row_at(f, to, head, attend.value_dim);
+            let to = row_at(f, to, head, attend.result_width());
             let from = row_at(f, sums, r, attend.value_width());
             let p = row_at(f, total, r, lanes as usize);
             let total = f.load(p, Ty::V(lanes, Scalar::F32));
             let total = f.reduce_add(total);
+            if attend.spec.log_sum {
+                let largest = float_at(f, self.mine, self.scratch.largest);
+                let p = f.gep(largest, r, Scalar::F32);
+                let largest = f.load(p, Ty::F32);
+                log_sum(attend, f, (largest, total), to);
+            }
             let factor = inverse(attend, f, total);
             vectors(f, lanes, attend.value_dim, |f, start, mask| {
                 let p = float_at(f, from, start);

@@ -8,6 +8,7 @@
 mod append;
 mod block;
 mod layout;
+mod lookup;
 mod page;
 mod score;
 mod span;
@@ -40,6 +41,8 @@ pub struct Attend {
     pub query_widths: Vec<usize>,
     /// Entries of each key stream: 1, or `H`.
     pub key_widths: Vec<usize>,
+    /// Sizes of each table.
+    pub tables: Vec<Vec<usize>>,
     /// Longest chunk.
     pub max_chunk: usize,
     /// `f32` lanes of a vector: 16 or 8.
@@ -89,8 +92,9 @@ impl Attend {
     /// Adds `fn(q, q_stride, out, out_stride, k_pages, v_pages, table, position, count, scratch, tid, threads)`; returns
     /// its name.
     ///
-    /// Rows of `q` are `[H*E]`, of `out` `[H*F]`, strides in floats. `table` is an array of 64-bit slots: the pages of
-    /// each key stream, then for each query stream its row pointer and its row stride in floats. Thread `t` owns the
+    /// Rows of `q` are `[H*E]`, of `out` [`Attend::result_width`] for each head, strides in floats. `table` is an array
+    /// of 64-bit slots: the pages of each key stream, then for each query stream its row pointer and its row stride in
+    /// floats, then pointers to the tables. Thread `t` owns the
     /// [`Attend::scratch_bytes`] bytes at `scratch + t * scratch_bytes`, 64-byte aligned. All threads call it; the
     /// caller puts barriers before and after.
     pub fn attend(&self, module: &mut Module) -> String {
@@ -102,6 +106,11 @@ impl Attend {
     /// [`Attend::attend`], not beside it.
     pub fn attend_split(&self, module: &mut Module) -> String {
         block::attend(self, module, true)
+    }
+
+    /// Entries of a head's result.
+    pub fn result_width(&self) -> usize {
+        self.spec.result(self.heads, self.value_dim)[1..].iter().product()
     }
 
     /// Query heads per key head.

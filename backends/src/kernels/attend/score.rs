@@ -2,7 +2,8 @@
 
 use super::{
     Attend,
-    layout::{PAGE, Scratch, float_at, row_at},
+    layout::{PAGE, Scratch, float_at, row_at, slot},
+    lookup::Lookup,
     table::Tables,
     term::Pair,
 };
@@ -297,16 +298,17 @@ impl Score<'_> {
 }
 
 /// What is the same for all keys of a row.
-struct Row {
+struct Row<'a> {
     query: Val,
     head: Val,
     query_streams: Vec<Val>,
     /// The page's entries of every key stream, those of the head where it has several.
     streams: Vec<Val>,
+    lookups: Vec<Lookup<'a>>,
 }
 
-impl Row {
-    fn new(score: &Score<'_>, f: &mut Func, r: Val) -> Row {
+impl<'a> Row<'a> {
+    fn new(score: &Score<'a>, f: &mut Func, r: Val) -> Row<'a> {
         let (attend, args) = (score.attend, &score.args);
         let row = f.add(args.first, r);
         let ratio = f.i64(attend.ratio() as i64);
@@ -345,6 +347,7 @@ impl Row {
             head,
             query_streams,
             streams,
+            lookups: Lookup::all(attend, f, args.table),
         }
     }
 
@@ -356,13 +359,13 @@ impl Row {
         self.streams.iter().map(load).collect()
     }
 
-    fn pair<'a>(
-        &'a self,
-        score: &'a Score<'_>,
+    fn pair<'b>(
+        &'b self,
+        score: &'b Score<'_>,
         f: &mut Func,
         (start, product): (usize, Val),
-        key_streams: &'a [Val],
-    ) -> Pair<'a> {
+        key_streams: &'b [Val],
+    ) -> Pair<'b> {
         let (size, start) = (f.i64(PAGE as i64), f.i64(start as i64));
         let key = f.mul(score.args.page, size);
         Pair {
@@ -374,14 +377,9 @@ impl Row {
             score: Some(product),
             query_streams: &self.query_streams,
             key_streams,
+            lookups: &self.lookups,
         }
     }
-}
-
-fn slot(f: &mut Func, table: Val, n: usize, ty: Ty) -> Val {
-    let n = f.i64(n as i64);
-    let p = f.gep(table, n, Scalar::I64);
-    f.load(p, ty)
 }
 
 /// Vectors joined by pairs.

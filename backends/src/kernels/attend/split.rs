@@ -6,8 +6,11 @@ use super::{
     layout::{float_at, load, row_at, store, vectors},
     score::exp2,
 };
-use crate::text::{Cmp, Func, Scalar, Ty, Val};
-use seqc_ir::Normaliser;
+use crate::{
+    kernels::math::emit_unary,
+    text::{Cmp, Func, Scalar, Ty, Val},
+};
+use seqc_ir::{Normaliser, UNSEEN, UnaryOp};
 
 /// Heads for each thread from which on they are not shared out: then some have at most a quarter more than others.
 const ENOUGH: i64 = 4;
@@ -126,16 +129,19 @@ impl Walk<'_> {
             vec![f.max(other, top[0])]
         });
         let (nothing, empty) = (f.cmp(Cmp::Eq, top[0], none), f.f32(0.0));
-        let top = f.select(nothing, empty, top[0]);
+        let common = f.select(nothing, empty, top[0]);
         let ty = Ty::V(lanes, Scalar::F32);
         let mut init = vec![empty];
         init.resize(1 + width / lanes as usize, f.zero(ty));
         let found = f.for_loop((zero, self.threads, one), &init, |f, t, found| {
             let scratch = self.scratch_of(f, t);
             let share = self.share(f, scratch, head);
-            self.add_share(f, (share, top), found)
+            self.add_share(f, (share, common), found)
         });
-        let to = row_at(f, self.out.0, head, attend.value_dim);
+        let to = row_at(f, self.out.0, head, attend.result_width());
+        if attend.spec.log_sum {
+            log_sum(attend, f, (top[0], found[0]), to);
+        }
         let factor = inverse(attend, f, found[0]);
         vectors(f, lanes, attend.value_dim, |f, start, mask| {
             let sum = found[1 + start / lanes as usize];
@@ -167,6 +173,18 @@ impl Walk<'_> {
         }
         next
     }
+}
+
+/// Stores the logarithm of the sum of exponentials behind a head's result: `2^largest` times the sum of weights.
+pub(super) fn log_sum(attend: &Attend, f: &mut Func, (largest, total): (Val, Val), result: Val) {
+    let (none, unseen) = (f.f32(f32::NEG_INFINITY), f.f32(UNSEEN as f32));
+    let log = emit_unary(f, UnaryOp::Log, total);
+    let ln_2 = f.f32(std::f32::consts::LN_2);
+    let sum = f.fma(largest, ln_2, log);
+    let empty = f.cmp(Cmp::Eq, largest, none);
+    let sum = f.select(empty, unseen, sum);
+    let p = float_at(f, result, attend.value_dim);
+    f.store(sum, p);
 }
 
 /// One over a sum of weights in all lanes, 0 when that is 0; `None` where weights are not normalised.

@@ -3,7 +3,10 @@
 //! Positions stay exact: an integer part for all lanes, a small offset for each. Only where they meet real numbers do
 //! they become f32.
 
-use super::table::{Tables, constant, is_truth};
+use super::{
+    lookup::Lookup,
+    table::{Tables, constant, is_truth},
+};
 use crate::{
     kernels::math::{emit_pow, emit_unary},
     text::{Cmp, Func, Scalar, Ty, Val},
@@ -21,19 +24,21 @@ const FAR: f64 = (1u64 << 40) as f64;
 
 /// `(base + offset) / den`, exactly.
 #[derive(Clone, Copy)]
-struct Exact {
-    base: Val,
+pub(super) struct Exact {
+    pub(super) base: Val,
     /// No base is larger.
     size: f64,
     /// A vector of i32, of size at most `reach`.
-    offset: Option<Val>,
+    pub(super) offset: Option<Val>,
     reach: i64,
-    den: i64,
+    /// By how much the offset grows from lane to lane, where that is known; it begins with 0.
+    pub(super) slope: Option<i64>,
+    pub(super) den: i64,
 }
 
 /// The value of an expression; scalars hold for all lanes.
 #[derive(Clone, Copy)]
-enum Term {
+pub(super) enum Term {
     Const(f64),
     Exact(Exact),
     /// f32.
@@ -58,6 +63,8 @@ pub(super) struct Pair<'a> {
     pub(super) query_streams: &'a [Val],
     /// Key streams, f32 vectors.
     pub(super) key_streams: &'a [Val],
+    /// What [`ScoreExpr::Table`] reads.
+    pub(super) lookups: &'a [Lookup<'a>],
 }
 
 impl Pair<'_> {
@@ -99,11 +106,12 @@ impl Pair<'_> {
             size: POSITION,
             offset: Some(f.lanes(Scalar::I32, &lanes)),
             reach: i64::from(self.lanes),
+            slope: Some(1),
             den: 1,
         }
     }
 
-    fn term(&self, f: &mut Func, expr: &ScoreExpr) -> Term {
+    pub(super) fn term(&self, f: &mut Func, expr: &ScoreExpr) -> Term {
         if let Some(c) = constant(expr) {
             return Term::Const(c);
         }
@@ -132,7 +140,7 @@ impl Pair<'_> {
             }
             ScoreExpr::Binary(op, x, y) => self.binary(f, *op, x, y),
             ScoreExpr::Select(c, a, b) => self.select(f, c, (a, b)),
-            ScoreExpr::Table(..) => unreachable!("tables have no generated code yet"),
+            ScoreExpr::Table(n, indices) => Term::Real(self.entry(f, &self.lookups[*n], indices)),
         }
     }
 
@@ -240,6 +248,7 @@ impl Exact {
             size: POSITION,
             offset: None,
             reach: 0,
+            slope: Some(0),
             den: 1,
         }
     }
@@ -341,6 +350,7 @@ fn times(f: &mut Func, x: Exact, up: i64, down: i64) -> Option<Exact> {
         size,
         offset,
         reach,
+        slope: x.slope.map(|slope| slope * up),
         den,
     })
 }
@@ -368,12 +378,13 @@ fn plus(f: &mut Func, x: Exact, y: Exact, negative: bool) -> Option<Exact> {
         size,
         offset,
         reach,
+        slope: x.slope.zip(y.slope).map(|(a, b)| if negative { a - b } else { a + b }),
         den: x.den,
     })
 }
 
 /// The base is divided once; what is left of it and the offset are small.
-fn floor(f: &mut Func, x: Exact) -> Exact {
+pub(super) fn floor(f: &mut Func, x: Exact) -> Exact {
     if x.den == 1 {
         return x;
     }
@@ -393,6 +404,7 @@ fn floor(f: &mut Func, x: Exact) -> Exact {
         size: x.size,
         offset: Some(f.floor_div(sum, den)),
         reach: x.reach / x.den + 2,
+        slope: None,
         den: 1,
     }
 }
@@ -493,7 +505,7 @@ fn widened(f: &mut Func, v: Val, factor: i64) -> Val {
 }
 
 /// `x - y` in all lanes, as 32 bits: beyond any offset a comparison no longer changes.
-fn splat_clamped(f: &mut Func, (x, y): (Val, Val), lanes: u32) -> Val {
+pub(super) fn splat_clamped(f: &mut Func, (x, y): (Val, Val), lanes: u32) -> Val {
     let (low, high) = (f.i64(-(1 << 30)), f.i64(1 << 30));
     let d = f.sub(x, y);
     let d = f.max(d, low);

@@ -70,6 +70,7 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         value_dim,
         query_widths: Vec::new(),
         key_widths: Vec::new(),
+        tables: Vec::new(),
         max_chunk: 40,
         lanes: target.width(),
     };
@@ -98,6 +99,18 @@ impl Case {
         self.attend.key_widths = keys.to_vec();
         self.attend.spec.query_streams = widths.len();
         self.attend.spec.key_streams = keys.len();
+        self
+    }
+
+    /// Sizes of the tables.
+    pub(super) fn tables(mut self, sizes: &[&[usize]]) -> Case {
+        self.attend.tables = sizes.iter().map(|sizes| sizes.to_vec()).collect();
+        self.attend.spec.tables = sizes.len();
+        self
+    }
+
+    pub(super) fn log_sum(mut self) -> Case {
+        self.attend.spec.log_sum = true;
         self
     }
 
@@ -186,10 +199,11 @@ impl<'a> Kernel<'a> {
     }
 }
 
-/// All operands of a sequence: rows of `q`, `k`, `v`, then of the streams.
+/// All operands of a sequence: rows of `q`, `k`, `v`, then of the streams; and the tables.
 pub(super) struct Operands {
     pub(super) widths: Vec<usize>,
     pub(super) rows: Vec<Vec<f32>>,
+    tables: Vec<Vec<f32>>,
 }
 
 impl Operands {
@@ -209,12 +223,14 @@ impl Operands {
             let values = (0..case.tokens * width).map(|t| if documents { document(t) } else { random.float() });
             rows.push(values.collect());
         }
-        Operands { widths, rows }
+        let tables = a.tables.iter().map(|sizes| random.floats(sizes.iter().product()));
+        let tables = tables.collect();
+        Operands { widths, rows, tables }
     }
 }
 
-/// What the evaluator gives, `[tokens][H*F]`.
-pub(super) fn expected(case: &Case, operands: &Operands) -> Vec<f64> {
+/// What the evaluator gives for all tokens.
+pub(super) fn expected(case: &Case, operands_of: &Operands) -> Vec<f64> {
     let a = &case.attend;
     let mut graph = Graph::new("attend");
     let mut shapes = vec![
@@ -229,13 +245,16 @@ pub(super) fn expected(case: &Case, operands: &Operands) -> Vec<f64> {
         .enumerate()
         .map(|(n, shape)| graph.add_input(format!("x{n}"), seqc_ir::Ty::new(Elem::F32, seqc_ir::dims(shape))))
         .collect();
-    let y = graph.attend(a.spec.clone(), &inputs);
+    let tables = a.tables.iter().enumerate();
+    let tables = tables.map(|(n, sizes)| graph.add_param(format!("t{n}"), seqc_ir::Ty::f32(sizes)));
+    let operands: Vec<_> = inputs.iter().copied().chain(tables.collect::<Vec<_>>()).collect();
+    let y = graph.attend(a.spec.clone(), &operands);
     graph.add_output("y", y);
     let tokens: Vec<Vec<Tensor>> = (0..case.tokens)
         .map(|t| {
             let of = |(n, shape): (usize, &Vec<usize>)| {
-                let w = operands.widths[n];
-                let row = operands.rows[n][t * w..(t + 1) * w].iter().map(|x| f64::from(*x));
+                let w = operands_of.widths[n];
+                let row = operands_of.rows[n][t * w..(t + 1) * w].iter().map(|x| f64::from(*x));
                 Tensor {
                     shape: shape.clone(),
                     data: row.collect(),
@@ -244,7 +263,12 @@ pub(super) fn expected(case: &Case, operands: &Operands) -> Vec<f64> {
             shapes.iter().enumerate().map(of).collect()
         })
         .collect();
-    let evaluator = Evaluator::new(&graph, &[]).expect("a valid graph");
+    let table = |(sizes, data): (&Vec<usize>, &Vec<f32>)| Tensor {
+        shape: sizes.clone(),
+        data: data.iter().map(|x| f64::from(*x)).collect(),
+    };
+    let tables: Vec<Tensor> = a.tables.iter().zip(&operands_of.tables).map(table).collect();
+    let evaluator = Evaluator::new(&graph, &tables).expect("a valid graph");
     let out = evaluator.run_whole(&tokens).expect("evaluated");
     out.into_iter().flat_map(|mut o| o.remove(0).data).collect()
 }
@@ -319,9 +343,10 @@ impl<'a> Session<'a> {
         for n in 3..first {
             table.extend([row(n) as u64, width(n) as u64]);
         }
+        table.extend(operands.tables.iter().map(|t| t.as_ptr() as u64));
         let call = Call {
             q: (row(0), width(0)),
-            out: (out.as_mut_ptr(), (a.heads * a.value_dim) as i64),
+            out: (out.as_mut_ptr(), (a.heads * a.result_width()) as i64),
             pages: (pages[0], pages[1]),
             table: table.as_ptr(),
             tokens: (position, count),

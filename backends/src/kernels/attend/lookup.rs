@@ -1,0 +1,164 @@
+//! Entries of tables that expressions over pairs read: one for all lanes, a run of neighbours, or one by one.
+
+use super::{
+    Attend,
+    layout::slot,
+    term::{Exact, Pair, Term, floor, splat_clamped},
+};
+use crate::text::{Cmp, Func, Scalar, Ty, Val};
+use seqc_ir::ScoreExpr;
+
+/// One table.
+pub(super) struct Lookup<'a> {
+    base: Val,
+    sizes: &'a [usize],
+}
+
+impl<'a> Lookup<'a> {
+    /// All tables of an attention; `table` is its array of slots.
+    pub(super) fn all(attend: &'a Attend, f: &mut Func, table: Val) -> Vec<Lookup<'a>> {
+        let first = attend.spec.key_streams + 2 * attend.spec.query_streams;
+        let lookup = |(n, sizes): (usize, &'a Vec<usize>)| Lookup {
+            base: slot(f, table, first + n, Ty::Ptr),
+            sizes,
+        };
+        attend.tables.iter().enumerate().map(lookup).collect()
+    }
+}
+
+impl Pair<'_> {
+    /// The entry at some indices: f32, a scalar where no index depends on the key.
+    pub(super) fn entry(&self, f: &mut Func, table: &Lookup<'_>, indices: &[ScoreExpr]) -> Val {
+        let terms: Vec<Term> = indices.iter().map(|index| self.term(f, index)).collect();
+        let Some((last, outer)) = terms.split_last() else {
+            return f.load(table.base, Ty::F32);
+        };
+        match run(*last) {
+            Some((first, slope)) if !outer.iter().any(is_wide) => {
+                let start = self.flat(f, table, outer);
+                let size = table.sizes[outer.len()];
+                let length = f.i64(size as i64);
+                let start = f.mul(start, length);
+                let row = f.gep(table.base, start, Scalar::F32);
+                self.neighbours(f, (row, size), (first, slope))
+            }
+            _ => {
+                let at = self.flat(f, table, &terms);
+                self.at(f, table.base, at)
+            }
+        }
+    }
+
+    /// The entries `first, first + slope, …` of a row for a slope of 1 or -1: one load where all are inside.
+    fn neighbours(&self, f: &mut Func, (row, size): (Val, usize), (first, slope): (Exact, i64)) -> Val {
+        let one_by_one = |f: &mut Func| {
+            let at = self.index(f, Term::Exact(first), size);
+            vec![self.at(f, row, at)]
+        };
+        let lanes = i64::from(self.lanes);
+        if (size as i64) < lanes {
+            return one_by_one(f)[0];
+        }
+        let low = if slope < 0 {
+            let reach = f.i64(lanes - 1);
+            f.sub(first.base, reach)
+        } else {
+            first.base
+        };
+        let (zero, last) = (f.i64(0), f.i64(size as i64 - lanes));
+        let (above, below) = (f.cmp(Cmp::Ge, low, zero), f.cmp(Cmp::Le, low, last));
+        let inside = f.and(above, below);
+        let together = |f: &mut Func| {
+            let p = f.gep(row, low, Scalar::F32);
+            let v = f.load(p, Ty::V(self.lanes, Scalar::F32));
+            let backwards: Vec<i64> = (0..lanes).rev().collect();
+            vec![if slope < 0 { f.shuffle(v, v, &backwards) } else { v }]
+        };
+        f.if_else(inside, together, one_by_one)[0]
+    }
+
+    /// Place in row-major order of the entry at the first indices of a table: i64, or i32 for each lane.
+    fn flat(&self, f: &mut Func, table: &Lookup<'_>, terms: &[Term]) -> Val {
+        let mut flat = f.i64(0);
+        for (term, size) in terms.iter().zip(table.sizes) {
+            let index = self.index(f, *term, *size);
+            let size = f.int(flat.ty, *size as i64);
+            let row = f.mul(flat, size);
+            let (row, index) = (self.as_wide(f, row, index), self.as_wide(f, index, row));
+            flat = f.add(row, index);
+        }
+        flat
+    }
+
+    /// An i64 as i32 in all lanes, where `like` has lanes.
+    fn as_wide(&self, f: &mut Func, v: Val, like: Val) -> Val {
+        if v.ty != Ty::I64 || like.ty == Ty::I64 {
+            return v;
+        }
+        let v = f.convert("arith.trunci", v, Scalar::I32);
+        f.splat(v, self.lanes)
+    }
+
+    /// An index rounded down and clamped into `0..size`: i64, or i32 for each lane.
+    fn index(&self, f: &mut Func, term: Term, size: usize) -> Val {
+        let last = size.saturating_sub(1) as i64;
+        let clamp = |f: &mut Func, v: Val| {
+            let (zero, last) = (f.int(v.ty, 0), f.int(v.ty, last));
+            let v = f.max(v, zero);
+            f.min(v, last)
+        };
+        match term {
+            Term::Const(c) => f.i64(c.floor().max(0.0).min(last as f64) as i64),
+            Term::Exact(x) => {
+                let x = floor(f, x);
+                let whole = match x.offset {
+                    None => x.base,
+                    Some(offset) => {
+                        let zero = f.i64(0);
+                        let base = splat_clamped(f, (x.base, zero), self.lanes);
+                        f.add(base, offset)
+                    }
+                };
+                clamp(f, whole)
+            }
+            Term::Real(v) | Term::Truth(v) => {
+                let (zero, end) = (f.zero(v.ty), f.float(v.ty, last as f32));
+                // What is not a number reads the first entry.
+                let positive = f.cmp(Cmp::Gt, v, zero);
+                let v = f.select(positive, v, zero);
+                let v = f.min(v, end);
+                let v = f.math("math.floor", v);
+                let wide = matches!(v.ty, Ty::V(..));
+                f.convert("arith.fptosi", v, if wide { Scalar::I32 } else { Scalar::I64 })
+            }
+        }
+    }
+
+    fn at(&self, f: &mut Func, base: Val, at: Val) -> Val {
+        let p = f.gep(base, at, Scalar::F32);
+        if at.ty == Ty::I64 {
+            return f.load(p, Ty::F32);
+        }
+        let all = f.int(Ty::V(self.lanes, Scalar::I1), 1);
+        f.gather(p, all, Scalar::F32)
+    }
+}
+
+fn is_wide(term: &Term) -> bool {
+    match term {
+        Term::Const(_) => false,
+        Term::Exact(x) => x.offset.is_some(),
+        Term::Real(v) | Term::Truth(v) => matches!(v.ty, Ty::V(..)),
+    }
+}
+
+/// An index that goes up or down by one from key to key, and which of them.
+fn run(term: Term) -> Option<(Exact, i64)> {
+    match term {
+        Term::Exact(x) if x.den == 1 && x.offset.is_some() => {
+            let slope = x.slope.filter(|slope| slope.abs() == 1)?;
+            Some((x, slope))
+        }
+        _ => None,
+    }
+}
