@@ -4,6 +4,7 @@ use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
     keep::Keep,
     plan::{Kernel, Matmul, Plan, Scan},
+    rate::Rate,
     recurrence::Recurrence,
 };
 use std::fmt::Write;
@@ -121,7 +122,7 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
     match graph.op(v) {
         Op::Attend(spec) => {
             let heads = graph.ty(operands[0]).dims[0].size;
-            let keep = Keep::new(spec, heads);
+            let rate = spec.on().map_or(Rate::ALL, |on| Rate::of(graph, operands[on]));
             let form = if spec.causal {
                 "causal"
             } else {
@@ -131,7 +132,7 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
                 out,
                 "attention, {heads} heads on {} of keys, {form}: scores are never stored; keeps {} tokens",
                 graph.ty(operands[1]).dims[0].size,
-                keep.bound(),
+                rate.bound(&Keep::new(spec, heads)),
             );
         }
         Op::Delay { steps } => {

@@ -5,8 +5,9 @@
 use crate::{
     keep::Keep,
     plan::{Kernel, Matmul, Nest, Plan, entry_cost},
+    rate::Rate,
 };
-use seqc_ir::{AttendSpec, Graph, Op, ScoreExpr, Stage, StateId, Value};
+use seqc_ir::{AttendSpec, Clock, Graph, Op, ScoreExpr, Stage, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
 /// What a softmax or another normaliser adds to a pair of query and key, in additions.
@@ -42,7 +43,8 @@ impl Work {
 /// An attention and its cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cache {
-    /// Arithmetic operations for one key that a query looks at, over all heads.
+    /// Arithmetic operations for one key that a query looks at, over all heads; a token is a query as often as the clock
+    /// says.
     pub operations: f64,
     /// The same weighted, in additions.
     pub weight: f64,
@@ -50,6 +52,8 @@ pub struct Cache {
     pub token_bytes: usize,
     /// What is kept.
     pub keep: Keep,
+    /// Which tokens are keys.
+    pub rate: Rate,
     /// False: every query looks at the whole sequence.
     pub causal: bool,
 }
@@ -64,20 +68,22 @@ impl Cache {
 
     /// Keys that are kept, and looked at, when `context` tokens have been read.
     pub fn keys(&self, context: f64) -> f64 {
+        let keys = context * self.rate.share();
         match self.limit() {
-            Some(limit) => context.min(limit as f64),
-            None => context,
+            Some(limit) => keys.min(limit as f64),
+            None => keys,
         }
     }
 
     /// Mean of [`Cache::keys`] over the tokens of a prompt that has `context` of them.
     pub fn mean_keys(&self, context: f64) -> f64 {
+        let all = context * self.rate.share();
         if !self.causal {
-            return context;
+            return all;
         }
-        let limit = self.limit().map_or(context, |limit| context.min(limit as f64));
+        let limit = self.keys(context);
         // Up to the limit the number grows from token to token, then it stays.
-        limit - limit * limit / (2.0 * context.max(1.0))
+        limit - limit * limit / (2.0 * all.max(1.0))
     }
 }
 
@@ -338,11 +344,14 @@ impl Counting<'_> {
             .map(|o| self.graph.ty(*o).len())
             .sum();
         let extra = score_operations(spec);
+        let rate = spec.on().map_or(Rate::ALL, |on| Rate::of(self.graph, operands[on]));
+        let queries = if spec.clock == Clock::Both { rate.share() } else { 1.0 };
         self.cost.caches.push(Cache {
-            operations: heads as f64 * (2.0 * width as f64 + 4.0 + extra),
-            weight: heads as f64 * (width as f64 + NORMALISE + extra),
+            operations: queries * heads as f64 * (2.0 * width as f64 + 4.0 + extra),
+            weight: queries * heads as f64 * (width as f64 + NORMALISE + extra),
             token_bytes: 4 * (groups * width + streams),
             keep: Keep::new(spec, heads),
+            rate,
             causal: spec.causal,
         });
     }

@@ -5,6 +5,7 @@ pub mod index;
 pub mod keep;
 pub mod plan;
 pub mod prepare;
+pub mod rate;
 pub mod recognise;
 pub mod recurrence;
 pub mod simplify;

@@ -248,5 +248,9 @@ pub enum StateKind {
         pinned: usize,
         /// Pages of the ring; `None`: grows with the context.
         pages: Option<usize>,
+        /// Where only some tokens are appended: the number of the state entry (of constant size) whose first 8 bytes count
+        /// them, little-endian. Tokens `j` above are then those. `None`: all tokens are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<usize>,
     },
 }

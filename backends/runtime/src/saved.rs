@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! magic 8 | version u32 | length u32 of the identity | identity | position u64 | pending u32 | pending tokens i64…
-//! entries, in the manifest's order, as long as manifest and position say | crc32 of all before u32
+//! entries of constant size, in the manifest's order | pages, in the manifest's order | crc32 of all before u32
 //! ```
+//! How long pages are follows from the manifest, the position, and entries that count tokens.
 //! The identity is the model's hash and that of its state manifest. Numbers are little-endian.
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use seqc_abi::Descriptor;
+use seqc_abi::{Descriptor, StateKind, StateSlot};
 
 use crate::{
     Error, Result,
@@ -20,7 +21,7 @@ use crate::{
 };
 
 const MAGIC: &[u8; 8] = b"SEQCSTAT";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Tokens that a sequence may have.
 const MOST_TOKENS: u64 = 1 << 48;
 /// Tokens that may wait to be read.
@@ -77,9 +78,9 @@ fn write(part: &Path, descriptor: &Descriptor, session: (&State, u64), pending: 
     head.extend((pending.len() as u32).to_le_bytes());
     head.extend(pending.iter().flat_map(|token| token.to_le_bytes()));
     out.write_all(&head).map_err(failed)?;
-    for (number, slot) in descriptor.states.iter().enumerate() {
-        out.write_all(state.kept(number, kept_bytes(slot, position)?))
-            .map_err(failed)?;
+    for (number, slot) in fixed(descriptor).chain(pages(descriptor)) {
+        let bytes = kept_bytes(slot, state.tokens(slot, position))?;
+        out.write_all(state.kept(number, bytes)).map_err(failed)?;
     }
     let sum = out.sum.clone().finalize();
     let mut file = out.inner;
@@ -154,32 +155,58 @@ fn read(
     if count > MOST_PENDING || position > MOST_TOKENS {
         return Err(wrong("the saved state is damaged"));
     }
-    // The sizes follow from the manifest, so that the file's claims allocate nothing.
+    let mut pending = Vec::new();
+    for _ in 0..count {
+        pending.push(i64::from_le_bytes(reader.bytes()?));
+    }
+    let mut state = State::new(descriptor)?;
+    for (number, slot) in fixed(descriptor) {
+        reader.read_exact(state.kept_mut(number, kept_bytes(slot, 0)?))?;
+    }
+    // The sizes follow from the manifest and numbers of tokens, which the position bounds: the file's claims allocate
+    // nothing that is not there.
     let mut expected_size = (MAGIC.len() + 8 + length + 12 + 8 * count as usize + 4) as u64;
     for slot in &descriptor.states {
-        expected_size = expected_size.saturating_add(kept_bytes(slot, position)? as u64);
+        let tokens = state.tokens(slot, position);
+        if tokens > position {
+            return Err(wrong("the saved state is damaged"));
+        }
+        expected_size = expected_size.saturating_add(kept_bytes(slot, tokens)? as u64);
     }
     if expected_size != size {
         return Err(Reading::Wrong(format!(
             "the saved state has {size} bytes where {expected_size} are expected"
         )));
     }
-    read_rest(reader, descriptor, (position, count))
+    read_pages(reader, descriptor, (&mut state, position))?;
+    Ok(Saved {
+        state,
+        position,
+        pending,
+    })
 }
 
-fn read_rest(
+/// Entries of constant size, with their numbers.
+fn fixed(descriptor: &Descriptor) -> impl Iterator<Item = (usize, &StateSlot)> {
+    let slots = descriptor.states.iter().enumerate();
+    slots.filter(|(_, slot)| matches!(slot.kind, StateKind::Fixed { .. }))
+}
+
+/// Entries of pages, with their numbers.
+fn pages(descriptor: &Descriptor) -> impl Iterator<Item = (usize, &StateSlot)> {
+    let slots = descriptor.states.iter().enumerate();
+    slots.filter(|(_, slot)| matches!(slot.kind, StateKind::Pages { .. }))
+}
+
+fn read_pages(
     reader: &mut Summed<BufReader<fs::File>>,
     descriptor: &Descriptor,
-    (position, count): (u64, u32),
-) -> std::result::Result<Saved, Reading> {
-    let mut pending = Vec::new();
-    for _ in 0..count {
-        pending.push(i64::from_le_bytes(reader.bytes()?));
-    }
-    let mut state = State::new(descriptor)?;
-    state.reserve(descriptor, position)?;
-    for (number, slot) in descriptor.states.iter().enumerate() {
-        reader.read_exact(state.kept_mut(number, kept_bytes(slot, position)?))?;
+    (state, position): (&mut State, u64),
+) -> std::result::Result<(), Reading> {
+    state.reserve(descriptor, position, 0)?;
+    for (number, slot) in pages(descriptor) {
+        let bytes = kept_bytes(slot, state.tokens(slot, position))?;
+        reader.read_exact(state.kept_mut(number, bytes))?;
     }
     let sum = reader.sum.clone().finalize();
     if u32::from_le_bytes(reader.bytes()?) != sum {
@@ -187,11 +214,7 @@ fn read_rest(
             "the saved state is damaged: its checksum differs".to_owned(),
         ));
     }
-    Ok(Saved {
-        state,
-        position,
-        pending,
-    })
+    Ok(())
 }
 
 /// Adds up what passes through.

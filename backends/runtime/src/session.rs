@@ -278,7 +278,7 @@ impl<'m> Session<'m> {
     fn chunk(&mut self, inputs: &[Values], at: usize, (chunk, from): (usize, usize)) -> Result<()> {
         let model = self.model;
         let descriptor = model.descriptor();
-        self.state.reserve(descriptor, self.position + chunk as u64)?;
+        self.state.reserve(descriptor, self.position, chunk as u64)?;
         for (stream, region) in descriptor.outputs.iter().zip(&mut self.outputs) {
             region.grow(row_bytes(stream).saturating_mul(chunk - from))?;
         }

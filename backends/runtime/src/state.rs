@@ -32,11 +32,12 @@ impl State {
         Ok(state)
     }
 
-    /// Makes room for all tokens before position `end`.
-    pub(crate) fn reserve(&mut self, descriptor: &Descriptor, end: u64) -> Result<()> {
+    /// Makes room for `more` tokens after the first `position`.
+    pub(crate) fn reserve(&mut self, descriptor: &Descriptor, position: u64, more: u64) -> Result<()> {
         let mut moved = false;
-        for (slot, region) in descriptor.states.iter().zip(&mut self.regions) {
-            let needed = kept_bytes(slot, end)?;
+        for (number, slot) in descriptor.states.iter().enumerate() {
+            let needed = kept_bytes(slot, self.tokens(slot, position).saturating_add(more))?;
+            let region = &mut self.regions[number];
             if needed > region.len() {
                 // Room ahead spares calls; pages that nobody touches cost nothing.
                 let ahead = match slot.kind {
@@ -53,6 +54,21 @@ impl State {
         Ok(())
     }
 
+    /// Tokens that were appended to an entry in a sequence of `position` tokens: all, or as many as another entry counts.
+    pub(crate) fn tokens(&self, slot: &StateSlot, position: u64) -> u64 {
+        let StateKind::Pages {
+            count: Some(counter), ..
+        } = slot.kind
+        else {
+            return position;
+        };
+        let bytes = self
+            .regions
+            .get(counter)
+            .and_then(|region| region.bytes().first_chunk());
+        bytes.map_or(position, |bytes| u64::from_le_bytes(*bytes))
+    }
+
     fn refresh(&mut self) {
         self.pointers.clear();
         self.pointers.extend(self.regions.iter().map(Region::as_ptr));
@@ -63,7 +79,7 @@ impl State {
         self.pointers.as_ptr()
     }
 
-    /// What is kept of an entry after `position` tokens, whose room was reserved.
+    /// The first `bytes` bytes of an entry, whose room was reserved.
     pub(crate) fn kept(&self, slot: usize, bytes: usize) -> &[u8] {
         &self.regions[slot].bytes()[..bytes]
     }
@@ -73,7 +89,7 @@ impl State {
     }
 }
 
-/// Bytes that an entry holds after `tokens` tokens.
+/// Bytes that an entry holds after `tokens` tokens were appended.
 pub(crate) fn kept_bytes(slot: &StateSlot, tokens: u64) -> Result<usize> {
     let bytes = match slot.kind {
         StateKind::Fixed { bytes } => Some(bytes),
@@ -81,6 +97,7 @@ pub(crate) fn kept_bytes(slot: &StateSlot, tokens: u64) -> Result<usize> {
             page_bytes,
             pinned,
             pages,
+            count: _,
         } => {
             let needed = usize::try_from(tokens.div_ceil(PAGE_TOKENS as u64)).ok();
             needed.and_then(|needed| {

@@ -133,6 +133,7 @@ pub(crate) fn adder_descriptor(name: &str) -> Descriptor {
         page_bytes: 4 * PAGE_TOKENS,
         pinned: 0,
         pages: None,
+        count: None,
     };
     let mut tokens = stream("tokens", &[], Elem::I64);
     tokens.vocab = Some(VOCAB);

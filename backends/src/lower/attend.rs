@@ -1,104 +1,194 @@
 //! Attention: the tokens at hand go into the cache, then every query looks through it.
 
 use super::{
-    cx::{Cx, Layer},
+    cx::{Cx, Layer, byte},
     run::{Tokens, on_first_thread},
     slots::{self, Source},
 };
-use crate::text::{Func, Module, Scalar, Val};
-use seqc_ir::{Op, Value};
+use crate::{
+    kernels::Attend,
+    text::{Func, Module, Scalar, Ty, Val},
+};
+use seqc_ir::{Clock, Value};
 use seqc_passes::plan::Kernel;
 
 /// Adds the kernels that the attentions of a layer call.
 pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module, kernels: &[Kernel]) {
     for v in slots::attentions(kernels) {
         let kernel = slots::attention(layer, v);
-        let spec = &kernel.spec;
-        let plain = spec.has_values() && spec.clock == seqc_ir::Clock::Every;
-        assert!(
-            plain,
-            "internal error: this form of attention has no generated code yet: {spec}"
-        );
         kernel.append(module);
         kernel.attend_split(module);
         if kernel.spec.key_streams > 0 {
             kernel.append_stream(module);
         }
+        if kernel.spec.clock != Clock::Every {
+            kernel.ticks(module);
+        }
+        if kernel.spec.clock == Clock::Both {
+            kernel.silence(module);
+        }
     }
+}
+
+/// An attention being written.
+struct Attention<'c, 'a> {
+    cx: &'c Cx<'a>,
+    v: Value,
+    kernel: Attend,
+    operands: Vec<Value>,
+    /// Number of its first state entry.
+    first: usize,
+    /// First token of the chunk, and how many.
+    token: Val,
+    count: Val,
+    /// Position of the first key, and how many keys are new.
+    position: Val,
+    keys: Val,
+    /// Which tokens tick, unless all do.
+    list: Option<Val>,
 }
 
 /// Writes one attention.
 pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
-    let kernel = slots::attention(cx.layer, v);
-    let operands = cx.graph().operands(v);
-    let first = slots::index_of(cx.layer, |s| matches!(s, Source::Cache(w, 0) if *w == v));
     let zero = f.i64(0);
     let (token, count) = match tokens {
         Tokens::All => (zero, cx.args.count),
         Tokens::One(t) => (t, f.i64(1)),
     };
     let position = f.add(cx.args.position, token);
-    let (tid, threads) = (cx.args.tid, cx.args.threads);
-    let (keys, values) = (cx.state_base(first), cx.state_base(first + 1));
-    let [q, k, val] = [0, 1, 2].map(|n| row(cx, f, operands[n], token));
-    let name = format!("{}_append", kernel.name);
-    f.call(
-        &name,
-        &[k.0, k.1, val.0, val.1, keys, values, position, count, tid, threads],
-        None,
-    );
-    let streams = &operands[kernel.spec.key_operands()];
-    if !streams.is_empty() {
-        on_first_thread(cx, f, |f| {
-            for (n, o) in streams.iter().enumerate() {
-                let (s, stride) = row(cx, f, *o, token);
-                let pages = cx.state_base(first + 2 + n);
-                let width = f.i64(kernel.key_widths[n] as i64);
-                let name = format!("{}_append_stream", kernel.name);
-                f.call(&name, &[s, stride, pages, position, count, width], None);
+    let mut attention = Attention {
+        cx,
+        v,
+        kernel: slots::attention(cx.layer, v),
+        operands: cx.graph().operands(v),
+        first: slots::index_of(cx.layer, |s| matches!(s, Source::Cache(w, 0) if *w == v)),
+        token,
+        count,
+        position,
+        keys: count,
+        list: None,
+    };
+    attention.count_ticks(f);
+    attention.append(f);
+    cx.barrier(f);
+    attention.remember_ticks(f);
+    attention.run(f);
+}
+
+impl Attention<'_, '_> {
+    fn name(&self, part: &str) -> String {
+        format!("{}_{part}", self.kernel.name)
+    }
+
+    /// Row of the first token, and the row stride.
+    fn row(&self, f: &mut Func, operand: usize) -> (Val, Val) {
+        row(self.cx, f, self.operands[operand], self.token)
+    }
+
+    /// With a clock: finds the tokens that tick. Every thread does it for itself.
+    fn count_ticks(&mut self, f: &mut Func) {
+        let Some(on) = self.kernel.spec.on() else { return };
+        let (start, stride) = self.row(f, on);
+        let bytes = f.i64(self.kernel.scratch_bytes() as i64);
+        let mine = f.mul(self.cx.args.tid, bytes);
+        let mine = f.gep(self.cx.args.scratch, mine, Scalar::I8);
+        let list = byte(f, mine, self.kernel.list_offset());
+        let ticks = f.call(&self.name("ticks"), &[start, stride, self.count, list], Some(Ty::I64));
+        self.position = f.load(self.cx.state_base(self.first), Ty::I64);
+        self.keys = ticks.unwrap_or(self.count);
+        self.list = Some(list);
+    }
+
+    /// With a clock: all threads have read how many ticks there were.
+    fn remember_ticks(&self, f: &mut Func) {
+        if self.list.is_some() {
+            on_first_thread(self.cx, f, |f| {
+                let ticks = f.add(self.position, self.keys);
+                f.store(ticks, self.cx.state_base(self.first));
+            });
+        }
+    }
+
+    fn pages(&self) -> (Val, Val) {
+        let keys = self.first + self.kernel.keys_entry();
+        let values = if self.kernel.spec.has_values() { keys + 1 } else { keys };
+        (self.cx.state_base(keys), self.cx.state_base(values))
+    }
+
+    fn stream_pages(&self, n: usize) -> Val {
+        self.cx.state_base(self.first + self.kernel.streams_entry() + n)
+    }
+
+    /// The new keys go into the cache.
+    fn append(&self, f: &mut Func) {
+        let (k, v) = (self.row(f, 1), self.row(f, 2));
+        let (keys, values) = self.pages();
+        let args = &self.cx.args;
+        let mut list = vec![k.0, k.1, v.0, v.1, keys, values];
+        list.extend([self.position, self.keys, args.tid, args.threads]);
+        list.extend(self.list);
+        f.call(&self.name("append"), &list, None);
+        let streams = self.kernel.spec.key_operands();
+        if streams.is_empty() {
+            return;
+        }
+        on_first_thread(self.cx, f, |f| {
+            for (n, operand) in streams.enumerate() {
+                let (s, stride) = self.row(f, operand);
+                let width = f.i64(self.kernel.key_widths[n] as i64);
+                let mut list = vec![s, stride, self.stream_pages(n), self.position, self.keys, width];
+                list.extend(self.list);
+                f.call(&self.name("append_stream"), &list, None);
             }
         });
     }
-    cx.barrier(f);
-    let table = table(cx, f, (v, first), token);
-    let out = cx.plan().stored[&v];
-    let out_stride = f.i64(cx.plan().buffer(out).len as i64);
-    let out = cx.row(f, out, token);
-    let scratch = cx.args.scratch;
-    let rows = [q.0, q.1, out, out_stride, keys, values, table, position, count];
-    let who = [scratch, tid, threads, cx.args.barrier];
-    f.call(
-        &format!("{}_attend_split", kernel.name),
-        &[&rows[..], &who[..]].concat(),
-        None,
-    );
+
+    /// The queries look through the cache.
+    fn run(&self, f: &mut Func) {
+        let (cx, args) = (self.cx, &self.cx.args);
+        let (q, (keys, values)) = (self.row(f, 0), self.pages());
+        let table = self.table(f);
+        let out = cx.plan().stored[&self.v];
+        let out_stride = f.i64(cx.plan().buffer(out).len as i64);
+        let out = cx.row(f, out, self.token);
+        let both = self.kernel.spec.clock == Clock::Both;
+        let count = if both { self.keys } else { self.count };
+        let mut list = vec![q.0, q.1, out, out_stride, keys, values, table, self.position, count];
+        list.extend([args.scratch, args.tid, args.threads, args.barrier]);
+        f.call(&self.name("attend_split"), &list, None);
+        if let Some(on) = self.kernel.spec.on().filter(|_| both) {
+            let (on, stride) = self.row(f, on);
+            let list = [out, out_stride, on, stride, self.count, args.tid, args.threads];
+            f.call(&self.name("silence"), &list, None);
+        }
+    }
+
+    /// Pages of the key streams, then row and stride of each query stream, then the tables, then what the clock needs.
+    fn table(&self, f: &mut Func) -> Val {
+        let spec = &self.kernel.spec;
+        let mut slots: Vec<Val> = (0..spec.key_streams).map(|n| self.stream_pages(n)).collect();
+        for operand in spec.query_operands() {
+            let (start, stride) = self.row(f, operand);
+            slots.extend([start, stride]);
+        }
+        for operand in spec.table_operands() {
+            slots.push(self.row(f, operand).0);
+        }
+        if let Some(list) = self.list {
+            slots.extend([list, f.add(self.position, self.keys)]);
+        }
+        let table = f.stack(slots.len());
+        for (n, slot) in slots.into_iter().enumerate() {
+            let n = f.i64(n as i64);
+            let p = f.gep(table, n, Scalar::I64);
+            f.store(slot, p);
+        }
+        table
+    }
 }
 
 /// Row of the first token, and the row stride.
 fn row(cx: &Cx<'_>, f: &mut Func, v: Value, token: Val) -> (Val, Val) {
     let rows = cx.rows_of(f, v);
     (rows.at(f, token), f.i64(rows.stride))
-}
-
-/// Pages of the key streams, then row and stride of each query stream, then the tables.
-fn table(cx: &Cx<'_>, f: &mut Func, (v, first): (Value, usize), token: Val) -> Val {
-    let Op::Attend(spec) = cx.graph().op(v) else {
-        unreachable!("{v} is no attention")
-    };
-    let operands = cx.graph().operands(v);
-    let table = f.stack(spec.key_streams + 2 * spec.query_streams + spec.tables);
-    let mut slots: Vec<Val> = (0..spec.key_streams).map(|n| cx.state_base(first + 2 + n)).collect();
-    for o in &operands[spec.query_operands()] {
-        let (start, stride) = row(cx, f, *o, token);
-        slots.extend([start, stride]);
-    }
-    for o in &operands[spec.table_operands()] {
-        slots.push(row(cx, f, *o, token).0);
-    }
-    for (n, slot) in slots.into_iter().enumerate() {
-        let n = f.i64(n as i64);
-        let p = f.gep(table, n, Scalar::I64);
-        f.store(slot, p);
-    }
-    table
 }

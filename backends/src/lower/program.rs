@@ -112,11 +112,11 @@ pub fn manifest(model: &Model, options: &Options) -> Vec<StateSlot> {
 }
 
 fn states_of(model: &Model, layers: &[Layer<'_>]) -> Vec<StateSlot> {
-    model
-        .calls
-        .iter()
-        .flat_map(|call| slots::manifest(&layers[call.kind.0 as usize], &call.name))
-        .collect()
+    let mut states = Vec::new();
+    for call in &model.calls {
+        states.extend(slots::manifest(&layers[call.kind.0 as usize], &call.name, states.len()));
+    }
+    states
 }
 
 fn params(model: &Model, planned: &Planned) -> Vec<ParamSlot> {

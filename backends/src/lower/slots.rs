@@ -5,8 +5,8 @@ use crate::kernels::Attend;
 use seqc_abi::{StateKind, StateSlot};
 use seqc_ir::{Op, StateId, Value};
 use seqc_passes::{
-    keep::Keep,
     plan::{BufferId, Kernel},
+    rate::Rate,
 };
 
 /// Where one entry comes from.
@@ -15,7 +15,7 @@ pub(super) enum Source {
     State(StateId),
     /// Rows of earlier tokens.
     History(BufferId),
-    /// Entry `n` of an attention's cache: keys, values, then key streams.
+    /// Entry `n` of an attention's cache, see [`Attend::states`].
     Cache(Value, usize),
 }
 
@@ -81,10 +81,13 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
     }
 }
 
-/// The manifest of one instance of a layer.
-pub(super) fn manifest(layer: &Layer<'_>, instance: &str) -> Vec<StateSlot> {
-    let entry = |source: &Source| {
-        let (name, shape, kind, bound) = describe(layer, source);
+/// The manifest of one instance of a layer, whose entries are numbered from `first` on.
+pub(super) fn manifest(layer: &Layer<'_>, instance: &str, first: usize) -> Vec<StateSlot> {
+    let entry = |(n, source): (usize, &Source)| {
+        let (name, shape, mut kind, bound) = describe(layer, source);
+        if let (StateKind::Pages { count: Some(count), .. }, Source::Cache(_, part)) = (&mut kind, source) {
+            *count += first + n - part;
+        }
         StateSlot {
             name,
             layer: instance.to_owned(),
@@ -93,7 +96,7 @@ pub(super) fn manifest(layer: &Layer<'_>, instance: &str) -> Vec<StateSlot> {
             bound,
         }
     };
-    sources(layer).iter().map(entry).collect()
+    sources(layer).iter().enumerate().map(entry).collect()
 }
 
 fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKind, String) {
@@ -120,23 +123,37 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
         Source::Cache(v, n) => {
             let kernel = attention(layer, *v);
             let name = name_of(layer, *v, v.0 as usize);
-            let (part, shape) = match n {
-                0 => ("k".to_owned(), vec![kernel.groups, kernel.key_dim]),
-                1 => ("v".to_owned(), vec![kernel.groups, kernel.value_dim]),
-                n => {
-                    let width = Some(kernel.key_widths[n - 2]).filter(|w| *w > 1);
-                    (format!("key{}", n - 2), width.into_iter().collect())
-                }
+            let (part, shape) = part(&kernel, *n);
+            let kind = kernel.states()[*n].clone();
+            let bound = match kind {
+                StateKind::Fixed { bytes } => format!("{bytes} bytes"),
+                StateKind::Pages { .. } => format!("{} tokens", bound(layer, *v, &kernel)),
             };
-            let keep: Keep = kernel.keep();
-            (
-                format!("{name}.{part}"),
-                shape,
-                kernel.states()[*n].clone(),
-                format!("{} tokens", keep.bound()),
-            )
+            (format!("{name}.{part}"), shape, kind, bound)
         }
     }
+}
+
+/// Name and shape of entry `n` of an attention's cache.
+fn part(kernel: &Attend, n: usize) -> (String, Vec<usize>) {
+    let (keys, streams) = (kernel.keys_entry(), kernel.streams_entry());
+    if n < keys {
+        ("ticks".to_owned(), Vec::new())
+    } else if n == keys {
+        ("k".to_owned(), vec![kernel.groups, kernel.key_dim])
+    } else if n < streams {
+        ("v".to_owned(), vec![kernel.groups, kernel.value_dim])
+    } else {
+        let width = Some(kernel.key_widths[n - streams]).filter(|w| *w > 1);
+        (format!("key{}", n - streams), width.into_iter().collect())
+    }
+}
+
+/// How many tokens an attention keeps, in the context length.
+fn bound(layer: &Layer<'_>, v: Value, kernel: &Attend) -> String {
+    let on = kernel.spec.on().map(|on| layer.graph.operands(v)[on]);
+    let rate = on.map_or(Rate::ALL, |on| Rate::of(layer.graph, on));
+    rate.bound(&kernel.keep())
 }
 
 fn name_of(layer: &Layer<'_>, v: Value, n: usize) -> String {

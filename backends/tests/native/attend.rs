@@ -5,7 +5,7 @@ mod harness;
 use crate::support::{Loaded, Random, targets};
 use harness::{Case, Kernel, Operands, Session, add, add_barrier, case, expected};
 use seqc_backends::{mlir::Target, text::Module};
-use seqc_ir::{BinaryOp, Normaliser, ScoreExpr, UNSEEN, UnaryOp};
+use seqc_ir::{BinaryOp, Clock, Normaliser, ScoreExpr, UNSEEN, UnaryOp};
 use std::time::Instant;
 
 fn binary(op: BinaryOp, x: ScoreExpr, y: ScoreExpr) -> ScoreExpr {
@@ -34,10 +34,14 @@ fn segment(x: ScoreExpr, size: f64) -> ScoreExpr {
 
 fn cases(target: &Target) -> Vec<Case> {
     let case = |name: &str, sizes: [usize; 4]| case(name, target, sizes);
-    [masks(&case), scores(&case), normalisers(&case), tables(&case)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let lists = [
+        masks(&case),
+        scores(&case),
+        normalisers(&case),
+        tables(&case),
+        clocks(&case),
+    ];
+    lists.into_iter().flatten().collect()
 }
 
 fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
@@ -192,6 +196,39 @@ fn tables(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     ]
 }
 
+fn clocks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
+    use BinaryOp::*;
+    let biased = || binary(Add, ScoreExpr::Score, ScoreExpr::Table(0, vec![distance()]));
+    let later = || binary(Gt, distance(), number(40.0));
+    let with_streams = binary(
+        Add,
+        ScoreExpr::Score,
+        binary(Mul, ScoreExpr::QueryStream(0), ScoreExpr::KeyStream(0)),
+    );
+    let sinks = || binary(Or, binary(Lt, ScoreExpr::KeyPos, number(20.0)), window(30.0));
+    let exp = || unary(UnaryOp::Exp, ScoreExpr::Score);
+    let each = |name: &str, clock| {
+        let case = |part: &str, sizes| case(&format!("{name}_{part}"), sizes).clock(clock);
+        vec![
+            case("plain", [4, 2, 64, 64]).log_sum(),
+            case("odd", [3, 3, 7, 10]),
+            case("window", [6, 2, 16, 24]).predicate(window(30.0)).tokens(900),
+            case("sinks", [6, 2, 16, 24]).predicate(sinks()).tokens(900),
+            case("late", [6, 2, 16, 24]).predicate(later()).log_sum(),
+            case("streams", [6, 2, 16, 24])
+                .score(with_streams.clone())
+                .streams(&[6], &[1]),
+            case("biased", [6, 2, 16, 24]).score(biased()).tables(&[&[40]]),
+            case("whole", [2, 2, 24, 8]).whole(),
+            case("sum", [6, 2, 16, 24]).score(exp()).normaliser(Normaliser::Sum),
+            case("linear", [6, 2, 16, 24]).normaliser(Normaliser::None),
+        ]
+    };
+    let mut all = each("keys", Clock::Keys);
+    all.extend(each("both", Clock::Both));
+    all
+}
+
 /// How a sequence is cut: the length of the next chunk.
 fn cuts(case: &Case, random: &mut Random) -> Vec<Vec<usize>> {
     if !case.attend.spec.causal {
@@ -245,6 +282,8 @@ fn threads_share_the_pages() {
             case("linear", [6, 2, 16, 24]).normaliser(Normaliser::None),
             case("log_sum", [6, 2, 16, 24]).predicate(window(300.0)).log_sum(),
             case("none", [6, 2, 16, 24]).predicate(nothing).log_sum(),
+            case("keys", [6, 2, 16, 24]).clock(Clock::Keys).log_sum().tokens(1500),
+            case("both", [6, 2, 16, 24]).clock(Clock::Both).tokens(1500),
         ];
         let mut module = Module::default();
         add_barrier(&mut module);

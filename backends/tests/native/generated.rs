@@ -101,6 +101,7 @@ impl<'m> Session<'m> {
                 page_bytes,
                 pinned,
                 pages,
+                count: _,
             } => {
                 let all = TOKENS.div_ceil(PAGE_TOKENS);
                 page_bytes * pages.map_or(all, |ring| all.min(pinned + ring))

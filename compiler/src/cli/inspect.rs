@@ -70,6 +70,7 @@ fn slot(s: &StateSlot) -> Value {
             page_bytes,
             pages,
             pinned,
+            count: _,
         } => (
             pages.is_none(),
             page_bytes.saturating_mul(pages.unwrap_or(1).saturating_add(pinned)),

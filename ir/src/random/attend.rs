@@ -1,7 +1,7 @@
 //! Attention with random masks, scores, normalisers and head ratios.
 
 use super::Generator;
-use crate::{AttendSpec, BinaryOp, Normaliser, ScoreExpr, UnaryOp, Value};
+use crate::{AttendSpec, BinaryOp, Clock, Normaliser, ScoreExpr, UnaryOp, Value};
 
 type Expr = ScoreExpr;
 
@@ -55,6 +55,9 @@ impl Generator {
             Normaliser::Sum => Some(unary(UnaryOp::Exp, Expr::Score)),
             Normaliser::None | Normaliser::Top(_) => self.rng.once_in(2).then(|| unary(UnaryOp::Tanh, Expr::Score)),
         };
+        let clock = *self
+            .rng
+            .choose(&[Clock::Every, Clock::Every, Clock::Every, Clock::Keys, Clock::Both]);
         let spec = AttendSpec {
             scale: (e as f64).powf(-0.5),
             predicate,
@@ -64,11 +67,14 @@ impl Generator {
             query_streams: streams.query.len(),
             key_streams: streams.key.len(),
             tables: streams.tables.len(),
+            clock,
             log_sum: normaliser == Normaliser::Softmax && self.rng.once_in(4),
             ..AttendSpec::default()
         };
         let log_sum = spec.log_sum;
-        let operands = [vec![q, k, v], streams.query, streams.key, streams.tables].concat();
+        let on = spec.on().map(|_| self.condition());
+        let first = [q, k, v].into_iter().chain(on).collect();
+        let operands = [first, streams.query, streams.key, streams.tables].concat();
         let y = self.graph.attend(spec, &operands);
         if log_sum {
             return self.small(y);

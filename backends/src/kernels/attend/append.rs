@@ -3,6 +3,7 @@
 use super::{
     Attend,
     layout::{PAGE, ceil_div, float_at, load, row_at, store, vectors},
+    ticks::tick,
 };
 use crate::{
     kernels::lanes::transpose,
@@ -14,6 +15,7 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
     let params = [
         vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr],
         vec![Ty::I64; 4],
+        vec![Ty::Ptr; usize::from(attend.has_clock())],
     ]
     .concat();
     let mut f = Func::new(&name, &params, None);
@@ -36,10 +38,11 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
             high: f.min(next, end),
         };
         let slot = attend.slot(f, page);
-        let from = Rows::new(f, (0, 1), (group, attend.key_dim));
+        let list = attend.has_clock().then(|| f.param(10));
+        let from = Rows::new(f, (0, 1), (group, attend.key_dim), list);
         let to = attend.head_page(f, (f.param(4), slot), group, attend.key_dim);
         piece.keys(f, from, to);
-        let from = Rows::new(f, (2, 3), (group, attend.value_dim));
+        let from = Rows::new(f, (2, 3), (group, attend.value_dim), list);
         let to = attend.head_page(f, (f.param(5), slot), group, attend.value_width());
         piece.values(f, from, to);
         Vec::new()
@@ -53,8 +56,13 @@ pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
     if module.has(&name) {
         return name;
     }
-    let params = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64];
+    let params = [
+        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64],
+        vec![Ty::Ptr; usize::from(attend.has_clock())],
+    ]
+    .concat();
     let mut f = Func::new(&name, &params, None);
+    let list = attend.has_clock().then(|| f.param(6));
     let (s, stride, pages) = (f.param(0), f.param(1), f.param(2));
     let (position, count, width) = (f.param(3), f.param(4), f.param(5));
     let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
@@ -62,7 +70,8 @@ pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
         let token = f.add(position, t);
         let (page, column) = (f.udiv(token, size), f.urem(token, size));
         let slot = attend.slot(f, page);
-        let from = f.mul(t, stride);
+        let row = list.map_or(t, |list| tick(f, list, t));
+        let from = f.mul(row, stride);
         let from = f.gep(s, from, Scalar::F32);
         let first = f.mul(slot, width);
         f.for_each(zero, width, 1, |f, entry| {
@@ -85,20 +94,24 @@ struct Rows {
     stride: Val,
     /// Position of the first row.
     position: Val,
+    /// Which rows tick, unless all do.
+    list: Option<Val>,
 }
 
 impl Rows {
     /// Parameters `base` and `stride` of the function, and the head with its width.
-    fn new(f: &mut Func, (base, stride): (usize, usize), (group, width): (Val, usize)) -> Rows {
+    fn new(f: &mut Func, (base, stride): (usize, usize), (group, width): (Val, usize), list: Option<Val>) -> Rows {
         Rows {
             base: row_at(f, f.param(base), group, width),
             stride: f.param(stride),
             position: f.param(6),
+            list,
         }
     }
 
     fn row(&self, f: &mut Func, token: Val) -> Val {
         let t = f.sub(token, self.position);
+        let t = self.list.map_or(t, |list| tick(f, list, t));
         let offset = f.mul(t, self.stride);
         f.gep(self.base, offset, Scalar::F32)
     }
@@ -151,30 +164,46 @@ impl Piece<'_> {
     /// As many keys as a vector has lanes become columns.
     fn square(&self, f: &mut Func, token: Val, (from, page): (Rows, Val)) {
         let (lanes, e) = (self.attend.lanes as usize, self.attend.key_dim);
-        let row = from.row(f, token);
+        let rows = self.rows(f, token, from);
         let column = self.column(f, token, page);
         let whole = e - e % lanes;
         let (zero, end) = (f.i64(0), f.i64(whole as i64));
         f.for_each(zero, end, lanes as i64, |f, entry| {
-            self.entries(f, (row, from.stride), column, (entry, lanes));
+            self.entries(f, (&rows, from.stride), column, (entry, lanes));
         });
         if whole < e {
-            self.entries(f, (row, from.stride), column, (end, e - whole));
+            self.entries(f, (&rows, from.stride), column, (end, e - whole));
         }
     }
 
+    /// The row of a token, and those behind it where they do not follow at equal distances.
+    fn rows(&self, f: &mut Func, token: Val, from: Rows) -> Vec<Val> {
+        let mut rows = vec![from.row(f, token)];
+        if from.list.is_some() {
+            for n in 1..i64::from(self.attend.lanes) {
+                let n = f.i64(n);
+                let next = f.add(token, n);
+                rows.push(from.row(f, next));
+            }
+        }
+        rows
+    }
+
     /// `size` entries from `entry` on.
-    fn entries(&self, f: &mut Func, (row, stride): (Val, Val), column: Val, (entry, size): (Val, usize)) {
+    fn entries(&self, f: &mut Func, (rows, stride): (&[Val], Val), column: Val, (entry, size): (Val, usize)) {
         let lanes = self.attend.lanes;
         let mask = (size < lanes as usize).then(|| {
             let size = f.i64(size as i64);
             f.tail_mask(size, lanes)
         });
-        let mut p = f.gep(row, entry, Scalar::F32);
+        let mut p = f.gep(rows[0], entry, Scalar::F32);
         let mut loaded = Vec::new();
-        for _ in 0..lanes {
+        for n in 1..=lanes as usize {
             loaded.push(load(f, p, lanes, mask));
-            p = f.gep(p, stride, Scalar::F32);
+            p = match rows.get(n) {
+                Some(row) => f.gep(*row, entry, Scalar::F32),
+                None => f.gep(p, stride, Scalar::F32),
+            };
         }
         let to = row_at(f, column, entry, PAGE);
         for (n, v) in transpose(f, &loaded).into_iter().enumerate().take(size) {

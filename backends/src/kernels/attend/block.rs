@@ -45,7 +45,7 @@ pub(super) struct Walk<'a> {
     pub(super) q: (Val, Val),
     pub(super) out: (Val, Val),
     pages: (Val, Val),
-    table: Val,
+    pub(super) table: Val,
     pub(super) position: Val,
     pub(super) count: Val,
     /// Scratch of all threads.
@@ -134,11 +134,12 @@ impl<'a> Walk<'a> {
         f.min(share, most)
     }
 
-    /// Token of the chunk and head of a row.
+    /// Token of the chunk, where it lies, and head of a row.
     fn row(&self, f: &mut Func, block: Block, r: Val) -> (Val, Val) {
         let row = f.add(block.first, r);
         let ratio = f.i64(self.attend.ratio() as i64);
         let (token, head) = (f.udiv(row, ratio), f.urem(row, ratio));
+        let token = self.attend.query_row(f, self.table, token);
         let base = f.mul(block.group, ratio);
         (token, f.add(base, head))
     }
@@ -183,7 +184,12 @@ impl<'a> Walk<'a> {
     fn position(&self, f: &mut Func, row: Val) -> Val {
         let ratio = f.i64(self.attend.ratio() as i64);
         let token = f.udiv(row, ratio);
-        f.add(self.position, token)
+        self.attend.query_position(f, self.table, (self.position, token))
+    }
+
+    /// Number of keys with those of the chunk.
+    fn keys_end(&self, f: &mut Func) -> Val {
+        self.attend.keys_end(f, self.table, (self.position, self.count))
     }
 
     /// Positions of the first and the last of some rows.
@@ -201,7 +207,7 @@ impl<'a> Walk<'a> {
         let end = if self.attend.spec.causal {
             f.add(high, one)
         } else {
-            f.add(self.position, self.count)
+            self.keys_end(f)
         };
         let start = match self.attend.keep().distance {
             None => zero,
@@ -266,7 +272,7 @@ impl<'a> Walk<'a> {
         let end = if self.attend.spec.causal {
             f.add(high, one)
         } else {
-            f.add(self.position, self.count)
+            self.keys_end(f)
         };
         let keys = f.sub(end, start);
         let keys = f.min(keys, size);

@@ -117,6 +117,8 @@ pub(super) struct Scratch {
     pub(super) sums: usize,
     /// What a thread found in its share of the pages, `[H][value width + 16]`: sums, the largest score, the sum of weights.
     pub(super) shares: usize,
+    /// The list of ticks, twice the longest chunk in 64-bit words, where there is a clock.
+    pub(super) list: usize,
     /// Size of all.
     pub(super) bytes: usize,
 }
@@ -139,6 +141,7 @@ impl Scratch {
             queries: take(BLOCK * attend.key_dim),
             sums: take(BLOCK * attend.value_width()),
             shares: take(attend.heads * attend.share_width()),
+            list: take(if attend.has_clock() { 4 * attend.max_chunk } else { 0 }),
             bytes: 4 * take(0),
         }
     }

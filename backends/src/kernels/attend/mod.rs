@@ -15,6 +15,7 @@ mod span;
 mod split;
 mod table;
 mod term;
+mod ticks;
 mod tile;
 
 use crate::text::Module;
@@ -55,19 +56,56 @@ impl Attend {
         Keep::new(&self.spec, self.heads)
     }
 
-    /// Kinds of the state entries: keys, values, then one per key stream.
+    /// Number of the state entry that holds the keys: the number of ticks, a 64-bit word, lies before it where there is
+    /// a clock.
+    pub fn keys_entry(&self) -> usize {
+        usize::from(self.has_clock())
+    }
+
+    /// Number of the state entry of key stream 0.
+    pub fn streams_entry(&self) -> usize {
+        self.keys_entry() + 1 + usize::from(self.spec.has_values())
+    }
+
+    /// Kinds of the state entries: ticks (with a clock), keys, values (where there are), then one per key stream.
     pub fn states(&self) -> Vec<StateKind> {
         let ring = self.ring();
         let entry = |page_bytes| StateKind::Pages {
             page_bytes,
             pinned: ring.pinned,
             pages: ring.pages,
+            count: self.has_clock().then_some(0),
         };
+        let ticks = self.has_clock().then_some(StateKind::Fixed { bytes: 8 });
+        let values = self.spec.has_values().then(|| entry(self.value_page_bytes()));
         let streams = self.key_widths.iter().map(|width| entry(4 * layout::PAGE * width));
-        [entry(self.key_page_bytes()), entry(self.value_page_bytes())]
+        ticks
             .into_iter()
+            .chain([entry(self.key_page_bytes())])
+            .chain(values)
             .chain(streams)
             .collect()
+    }
+
+    /// Byte offset in a thread's scratch of the list that [`Attend::ticks`] fills.
+    pub fn list_offset(&self) -> usize {
+        4 * layout::Scratch::new(self).list
+    }
+
+    /// For a clock: adds `fn(on, on_stride, count, list) -> i64`; returns its name.
+    ///
+    /// Finds the tokens of a chunk where `on` is not 0 and gives their number. The list is for the other functions, which
+    /// take it as one more parameter at the end (`attend` in its table), the ticks before the chunk as the position, and
+    /// the ticks of the chunk as the count (`attend` of [`seqc_ir::Clock::Keys`]: its tokens).
+    pub fn ticks(&self, module: &mut Module) -> String {
+        ticks::list(self, module)
+    }
+
+    /// For [`seqc_ir::Clock::Both`]: adds `fn(out, out_stride, on, on_stride, count, tid, threads)`; returns its name.
+    ///
+    /// Writes the results of tokens that do not tick. All threads call it.
+    pub fn silence(&self, module: &mut Module) -> String {
+        ticks::silence(self, module)
     }
 
     /// Bytes of scratch for each thread, a multiple of 64.
@@ -94,7 +132,7 @@ impl Attend {
     ///
     /// Rows of `q` are `[H*E]`, of `out` [`Attend::result_width`] for each head, strides in floats. `table` is an array
     /// of 64-bit slots: the pages of each key stream, then for each query stream its row pointer and its row stride in
-    /// floats, then pointers to the tables. Thread `t` owns the
+    /// floats, then pointers to the tables, then, with a clock, the list and the number of keys. Thread `t` owns the
     /// [`Attend::scratch_bytes`] bytes at `scratch + t * scratch_bytes`, 64-byte aligned. All threads call it; the
     /// caller puts barriers before and after.
     pub fn attend(&self, module: &mut Module) -> String {

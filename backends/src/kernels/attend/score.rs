@@ -283,7 +283,8 @@ impl Score<'_> {
         let last = if self.attend.spec.causal {
             pair.query
         } else {
-            let (end, one) = (f.add(self.args.position, self.args.count), f.i64(1));
+            let tokens = (self.args.position, self.args.count);
+            let (end, one) = (self.attend.keys_end(f, self.args.table, tokens), f.i64(1));
             f.sub(end, one)
         };
         let seen = pair.not_behind(f, last);
@@ -312,7 +313,8 @@ impl<'a> Row<'a> {
         let (attend, args) = (score.attend, &score.args);
         let row = f.add(args.first, r);
         let ratio = f.i64(attend.ratio() as i64);
-        let (token, head) = (f.udiv(row, ratio), f.urem(row, ratio));
+        let (query, head) = (f.udiv(row, ratio), f.urem(row, ratio));
+        let token = attend.query_row(f, args.table, query);
         let base = f.mul(args.group, ratio);
         let head = f.add(base, head);
         let pages = attend.spec.key_streams;
@@ -343,7 +345,7 @@ impl<'a> Row<'a> {
         });
         let streams = streams.collect();
         Row {
-            query: f.add(args.position, token),
+            query: attend.query_position(f, args.table, (args.position, query)),
             head,
             query_streams,
             streams,

@@ -138,7 +138,10 @@ impl Walk<'_> {
             let share = self.share(f, scratch, head);
             self.add_share(f, (share, common), found)
         });
-        let to = row_at(f, self.out.0, head, attend.result_width());
+        let token = attend.query_row(f, self.table, zero);
+        let to = f.mul(token, self.out.1);
+        let to = f.gep(self.out.0, to, Scalar::F32);
+        let to = row_at(f, to, head, attend.result_width());
         if attend.spec.log_sum {
             log_sum(attend, f, (top[0], found[0]), to);
         }

@@ -8,13 +8,16 @@ use seqc_backends::{
     text::{Func, Module, Ty},
 };
 use seqc_ir::{
-    AttendSpec, Elem, Graph, Normaliser, ScoreExpr,
+    AttendSpec, BinaryOp, Clock, Elem, Graph, Normaliser, ScoreExpr,
     eval::{Evaluator, Tensor},
 };
 use std::sync::Barrier;
 
-type Append = extern "C" fn(*const f32, i64, *const f32, i64, *mut f32, *mut f32, i64, i64, i64, i64);
-type Stream = extern "C" fn(*const f32, i64, *mut f32, i64, i64, i64);
+// The last argument of both is for clocks only; others do not look at it.
+type Append = extern "C" fn(*const f32, i64, *const f32, i64, *mut f32, *mut f32, i64, i64, i64, i64, *const i64);
+type Stream = extern "C" fn(*const f32, i64, *mut f32, i64, i64, i64, *const i64);
+type Ticks = extern "C" fn(*const f32, i64, i64, *mut i64, *mut i64);
+type Silence = extern "C" fn(*mut f32, i64, *const f32, i64, i64, i64, i64);
 type Run =
     extern "C" fn(*const f32, i64, *mut f32, i64, *const f32, *const f32, *const u64, i64, i64, *mut f32, i64, i64);
 type Split = extern "C" fn(
@@ -109,6 +112,11 @@ impl Case {
         self
     }
 
+    pub(super) fn clock(mut self, clock: Clock) -> Case {
+        self.attend.spec.clock = clock;
+        self
+    }
+
     pub(super) fn log_sum(mut self) -> Case {
         self.attend.spec.log_sum = true;
         self
@@ -131,6 +139,8 @@ pub(super) struct Kernel<'a> {
     attend: &'a Attend,
     append: Append,
     stream: Option<Stream>,
+    ticks: Option<Ticks>,
+    silence: Option<Silence>,
     step: Step,
 }
 
@@ -149,10 +159,21 @@ pub(super) fn add(module: &mut Module, attend: &Attend, split: bool) {
         vec![Ty::I64; 4],
     ]
     .concat();
-    export(module, &append, &types);
+    let list = vec![Ty::Ptr; usize::from(attend.spec.clock != Clock::Every)];
+    export(module, &append, &[types, list.clone()].concat());
     if attend.spec.key_streams > 0 {
         let stream = attend.append_stream(module);
-        export(module, &stream, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64]);
+        let types = vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64];
+        export(module, &stream, &[types, list].concat());
+    }
+    if attend.spec.clock != Clock::Every {
+        let ticks = attend.ticks(module);
+        export_ticks(module, &ticks);
+    }
+    if attend.spec.clock == Clock::Both {
+        let silence = attend.silence(module);
+        let types = [vec![Ty::Ptr, Ty::I64, Ty::Ptr], vec![Ty::I64; 4]].concat();
+        export(module, &silence, &types);
     }
     if split {
         let run = attend.attend_split(module);
@@ -161,6 +182,16 @@ pub(super) fn add(module: &mut Module, attend: &Attend, split: bool) {
         let run = attend.attend(module);
         export(module, &run, &ATTEND[..12]);
     }
+}
+
+/// Exports the function of ticks with one more parameter: where its result goes.
+fn export_ticks(module: &mut Module, name: &str) {
+    let mut f = Func::exported(format!("t_{name}"), &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::Ptr]);
+    let args = f.params();
+    if let Some(ticks) = f.call(name, &args[..4], Some(Ty::I64)) {
+        f.store(ticks, args[4]);
+    }
+    module.add(f);
 }
 
 /// The barrier of the tests: what it is handed begins with the function to call.
@@ -189,6 +220,8 @@ impl<'a> Kernel<'a> {
                 attend,
                 append: loaded.function(&name("append")),
                 stream: (attend.spec.key_streams > 0).then(|| loaded.function(&name("append_stream"))),
+                ticks: (attend.spec.clock != Clock::Every).then(|| loaded.function(&name("ticks"))),
+                silence: (attend.spec.clock == Clock::Both).then(|| loaded.function(&name("silence"))),
                 step: if split {
                     Step::Split(loaded.function(&name("attend_split")))
                 } else {
@@ -199,7 +232,7 @@ impl<'a> Kernel<'a> {
     }
 }
 
-/// All operands of a sequence: rows of `q`, `k`, `v`, then of the streams; and the tables.
+/// All operands of a sequence: rows of `q`, `k`, `v`, `on`, then of the streams; and the tables.
 pub(super) struct Operands {
     pub(super) widths: Vec<usize>,
     pub(super) rows: Vec<Vec<f32>>,
@@ -211,6 +244,16 @@ impl Operands {
         let a = &case.attend;
         let mut widths = vec![a.heads * a.key_dim, a.groups * a.key_dim, a.groups * a.value_dim];
         let mut rows: Vec<Vec<f32>> = widths.iter().map(|w| random.floats(w * case.tokens)).collect();
+        if a.spec.on().is_some() {
+            widths.push(1);
+            // Nothing for a while, everything for a while, and something now and then.
+            let mut on = |t: usize| match t / 50 % 3 {
+                0 => t % 7 == 3,
+                1 => t >= 90,
+                _ => random.bits() % 4 == 0,
+            };
+            rows.push((0..case.tokens).map(|t| f32::from(on(t))).collect());
+        }
         let document = |t: usize| (t * 7 / 300) as f32;
         for width in &a.query_widths {
             widths.push(*width);
@@ -238,6 +281,9 @@ pub(super) fn expected(case: &Case, operands_of: &Operands) -> Vec<f64> {
         vec![a.groups, a.key_dim],
         vec![a.groups, a.value_dim],
     ];
+    if a.spec.on().is_some() {
+        shapes.push(Vec::new());
+    }
     let streams = a.query_widths.iter().chain(&a.key_widths);
     shapes.extend(streams.map(|w| if *w > 1 { vec![*w] } else { Vec::new() }));
     let inputs: Vec<_> = shapes
@@ -247,7 +293,12 @@ pub(super) fn expected(case: &Case, operands_of: &Operands) -> Vec<f64> {
         .collect();
     let tables = a.tables.iter().enumerate();
     let tables = tables.map(|(n, sizes)| graph.add_param(format!("t{n}"), seqc_ir::Ty::f32(sizes)));
-    let operands: Vec<_> = inputs.iter().copied().chain(tables.collect::<Vec<_>>()).collect();
+    let tables: Vec<_> = tables.collect();
+    let mut operands: Vec<_> = inputs.iter().copied().chain(tables).collect();
+    if let Some(on) = a.spec.on() {
+        let zero = graph.constant(0.0, seqc_ir::Ty::scalar(Elem::F32));
+        operands[on] = graph.binary(BinaryOp::Ne, operands[on], zero);
+    }
     let y = graph.attend(a.spec.clone(), &operands);
     graph.add_output("y", y);
     let tokens: Vec<Vec<Tensor>> = (0..case.tokens)
@@ -299,8 +350,9 @@ impl<'a> Session<'a> {
                 page_bytes,
                 pinned,
                 pages,
+                count: _,
             } => memory((pinned + pages.unwrap_or(tokens.div_ceil(64))) * page_bytes, 0.0),
-            StateKind::Fixed { .. } => panic!("a cache grows"),
+            StateKind::Fixed { bytes } => memory(bytes, 0.0),
         };
         Session {
             kernel,
@@ -311,50 +363,56 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Tokens `position..position + count`.
-    pub(super) fn step(&mut self, operands: &Operands, (position, count): (usize, usize), out: &mut [f32]) {
+    /// Tokens `at..at + count`.
+    pub(super) fn step(&mut self, operands: &Operands, (at, count): (usize, usize), out: &mut [f32]) {
         let (a, threads) = (self.kernel.attend, self.threads as i64);
-        let row = |n: usize| operands.rows[n][position * operands.widths[n]..].as_ptr();
+        let row = |n: usize| operands.rows[n][at * operands.widths[n]..].as_ptr();
         let width = |n: usize| operands.widths[n] as i64;
         let pages: Vec<*mut f32> = self.states.iter_mut().map(|s| s.as_mut_ptr().cast()).collect();
-        let (position, count) = ((self.origin + position) as i64, count as i64);
-        for tid in 0..threads {
-            (self.kernel.append)(
-                row(1),
-                width(1),
-                row(2),
-                width(2),
-                pages[0],
-                pages[1],
-                position,
-                count,
-                tid,
-                threads,
-            );
+        let (mut position, count) = ((self.origin + at) as i64, count as i64);
+        let (mut keys, mut list) = (count, vec![0_i64; 2 * a.max_chunk]);
+        let on = a.spec.on();
+        if let (Some(ticks), Some(on)) = (self.kernel.ticks, on) {
+            ticks(row(on), width(on), count, list.as_mut_ptr(), &raw mut keys);
+            // SAFETY: the first entry of a clock's states is the number of ticks.
+            position = unsafe { *pages[0].cast::<i64>() };
+            unsafe { *pages[0].cast::<i64>() = position + keys };
         }
-        let first = 3 + a.spec.query_streams;
-        for n in 0..a.spec.key_streams {
+        let (k, v) = (pages[a.keys_entry()], pages[a.streams_entry() - 1]);
+        let values = if a.spec.has_values() { 2 } else { 1 };
+        for tid in 0..threads {
+            let (row, width) = ((row(1), row(values)), (width(1), width(values)));
+            let list = list.as_ptr();
+            (self.kernel.append)(row.0, width.0, row.1, width.1, k, v, position, keys, tid, threads, list);
+        }
+        for (n, operand) in a.spec.key_operands().enumerate() {
             if let Some(stream) = self.kernel.stream {
-                let width = width(first + n);
-                stream(row(first + n), width, pages[2 + n], position, count, width);
+                let (width, pages) = (width(operand), pages[a.streams_entry() + n]);
+                stream(row(operand), width, pages, position, keys, width, list.as_ptr());
             }
         }
-        let mut table: Vec<u64> = pages[2..].iter().map(|p| *p as u64).collect();
-        for n in 3..first {
+        let mut table: Vec<u64> = pages[a.streams_entry()..].iter().map(|p| *p as u64).collect();
+        for n in a.spec.query_operands() {
             table.extend([row(n) as u64, width(n) as u64]);
         }
         table.extend(operands.tables.iter().map(|t| t.as_ptr() as u64));
+        table.extend([list.as_ptr() as u64, (position + keys) as u64]);
+        let out = (out.as_mut_ptr(), (a.heads * a.result_width()) as i64);
+        let queries = if a.spec.clock == Clock::Both { keys } else { count };
         let call = Call {
             q: (row(0), width(0)),
-            out: (out.as_mut_ptr(), (a.heads * a.result_width()) as i64),
-            pages: (pages[0], pages[1]),
+            out,
+            pages: (k, v),
             table: table.as_ptr(),
-            tokens: (position, count),
+            tokens: (position, queries),
             scratch: self.scratch.as_mut_ptr().cast(),
         };
         match self.kernel.step {
             Step::Run(run) => (0..threads).for_each(|tid| call.run(run, (tid, threads))),
             Step::Split(split) => call.split(split, threads),
+        }
+        if let (Some(silence), Some(on)) = (self.kernel.silence, on) {
+            (0..threads).for_each(|tid| silence(out.0, out.1, row(on), width(on), count, tid, threads));
         }
     }
 }
