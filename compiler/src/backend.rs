@@ -12,6 +12,7 @@ use seqc_backends::{
     mlir::{self, Target},
 };
 use seqc_ir::{Graph, Model};
+use seqc_passes::blocks::Blocks;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -77,6 +78,7 @@ fn options(model: &Model, max_context: Option<usize>, lanes: u32) -> Options {
     Options {
         lanes,
         max_chunk: max_chunk.max(1),
+        conv_block: Blocks::SMALLEST,
     }
 }
 

@@ -110,9 +110,12 @@ fn scans(kernels: &[Kernel]) -> Vec<Scan> {
     let found = kernels.iter().flat_map(|kernel| match kernel {
         Kernel::Scan(scan) => vec![scan.clone()],
         Kernel::Loop(body) => scans(body),
-        Kernel::Products(_) | Kernel::Tokens(_) | Kernel::Attend(_) | Kernel::Heads { .. } | Kernel::Commit(_) => {
-            Vec::new()
-        }
+        Kernel::Products(_)
+        | Kernel::Tokens(_)
+        | Kernel::Attend(_)
+        | Kernel::LongConv(_)
+        | Kernel::Heads { .. }
+        | Kernel::Commit(_) => Vec::new(),
     });
     found.collect()
 }
@@ -153,6 +156,7 @@ fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
         Kernel::Tokens(nests) => format!("{} loops over entries, token by token", nests.len()),
         Kernel::Scan(scan) => format!("a scan with {} results", scan.outputs.len()),
         Kernel::Attend(_) => "attention".to_owned(),
+        Kernel::LongConv(_) => "a long convolution".to_owned(),
         Kernel::Heads { heads: 1, nests, .. } => format!("{} loops over entries, one token after another", nests.len()),
         Kernel::Heads { heads, nests, .. } => format!(
             "{heads} heads side by side, each token by token ({} loops)",

@@ -242,6 +242,17 @@ fn more_cases() -> Vec<(&'static str, &'static str, String)> {
             "unknown-name",
             "  if d > 9 then x else fail(\"{dd} is too little\")",
         ),
+        of(
+            "not-known-filter",
+            "not-known",
+            "  dim lag = 300\n  param w[d, lag]\n  f[d, lag] = x[d] * w[d, lag]\n  long_conv(x, f)",
+        ),
+        of(
+            "shape-mismatch-filter",
+            "shape-mismatch",
+            "  dim lag = 300\n  param w[lag, d]\n  long_conv(x, w)",
+        ),
+        of("too-large-filter", "too-large", "  param w[d, 2e6]\n  long_conv(x, w)"),
         of("out-of-range-size", "out-of-range", "  x * x[d]"),
         of("clock-mismatch-result", "clock-mismatch", "  x when x[0] > 0"),
         of("clock-mismatch-hold", "clock-mismatch", "  hold(x)"),

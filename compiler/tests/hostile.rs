@@ -168,6 +168,7 @@ fn extremes() -> Vec<(&'static str, String, String)> {
             layer("  param w[d, 1e6]\n  causal_conv(x, w)"),
             SMALL.to_owned(),
         ),
+        ("taps", layer("  param w[d, 2e6]\n  long_conv(x, w)"), SMALL.to_owned()),
         (
             "itself",
             "fn f(x) { g(x) }\nfn g(x) { f(x) }\nlayer thing(x: [d]) -> [d] { f(x) }\n".to_owned(),

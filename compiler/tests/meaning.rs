@@ -225,6 +225,25 @@ fn filters_run_over_matrices() {
 }
 
 #[test]
+fn long_filters_are_functions_of_the_lag() {
+    let at = |t: usize, k: usize| t.checked_sub(k).map_or([0.0; 4], |t| ROWS[t].0);
+    let wanted: Vec<Vec<f64>> = (0..4)
+        .map(|t| {
+            (0..4)
+                .map(|i| (0..3).map(|lag| (1 + i * lag) as f64 * at(t, lag)[i]).sum())
+                .collect()
+        })
+        .collect();
+    let body = "  dim lag = 3\n  f[d, lag] = 1 + d * lag\n  long_conv(x, f)";
+    close("long-filter", &run("long-filter", body, &ROWS), &wanted);
+    let rows = "  dim p = 2\n  dim q = 2\n  dim lag = 3\n  f[p, q, lag] = 1 + (2 * p + q) * lag\n  flatten(long_conv(reshape(x, p, q), f))";
+    close("long-filter-rows", &run("long-filter-rows", rows, &ROWS), &wanted);
+    // A short filter of many taps is the same operation; its taps are counted from the oldest.
+    let body = "  dim taps = 150\n  w[d, taps] = if taps < 147 then 0 else 1 + d * (149 - taps)\n  causal_conv(x, w)";
+    close("many-taps", &run("many-taps", body, &ROWS), &wanted);
+}
+
+#[test]
 fn conditions_select() {
     each("select", "  y = if x > 0 && t != 3 then x else -1\n  y", |x, t| {
         x.map(|v| if v > 0.0 && t != 3 { v } else { -1.0 }).to_vec()

@@ -171,6 +171,12 @@ impl Graph {
         self.add(Op::Window { taps, step }, ty, &[x])
     }
 
+    /// A filter `f [c…, taps]` over the whole past of `x [c…]`.
+    pub fn long_conv(&mut self, x: Value, f: Value) -> Value {
+        let ty = self.ty(x).clone();
+        self.add(Op::LongConv, ty, &[x, f])
+    }
+
     /// Attention; `operands` in the order of [`Op::Attend`].
     pub fn attend(&mut self, spec: AttendSpec, operands: &[Value]) -> Value {
         let dim = |slot: usize, axis: usize| {

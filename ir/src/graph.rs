@@ -318,9 +318,13 @@ impl Graph {
         let mut stages = vec![Stage::Load; size];
         for v in order {
             stages[v.0 as usize] = match self.op(v) {
-                Op::Input(_) | Op::Position | Op::Prev(_) | Op::Delay { .. } | Op::Window { .. } | Op::Attend(_) => {
-                    Stage::Token
-                }
+                Op::Input(_)
+                | Op::Position
+                | Op::Prev(_)
+                | Op::Delay { .. }
+                | Op::Window { .. }
+                | Op::LongConv
+                | Op::Attend(_) => Stage::Token,
                 _ => self
                     .operands(v)
                     .iter()

@@ -3,7 +3,7 @@
 //! # Streams
 //! Every value is a **stream**: one tensor per token. A node says how the tensor of *one* token is
 //! computed from the tensors of the same token; the past is reached only through [`Op::Prev`],
-//! [`Op::Delay`], [`Op::Window`] and [`Op::Attend`]. A graph is therefore the decode step of a layer, and the
+//! [`Op::Delay`], [`Op::Window`], [`Op::LongConv`] and [`Op::Attend`]. A graph is therefore the decode step of a layer, and the
 //! meaning of a whole sequence is the step applied token after token.
 //!
 //! # Shapes

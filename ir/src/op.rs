@@ -65,6 +65,9 @@ pub enum Op {
         /// Tokens from one to the next, at least 1.
         step: usize,
     },
+    /// A filter over the whole past: `out[c…] = sum_l f[c…, l] * (u[c…] of l tokens ago)`, zeros before the first token.
+    /// Operands `u [c…]` and `f [c…, taps]`, a parameter or load-stage.
+    LongConv,
     /// Attention over the tokens seen so far. Operands, in this order: `q [H, E]`, `k [G, E]`, `v [G, F]` (not for
     /// [`Normaliser::Top`]) with `H` a multiple of `G` (query head `h` reads key head `h / (H / G)`), the truth value `on`
     /// (unless the clock is [`Clock::Every`]), then the query streams, the key streams and the tables of the spec.

@@ -126,6 +126,20 @@ fn a_window_holds_the_last_values_the_oldest_first() {
 }
 
 #[test]
+fn a_long_convolution_reads_as_far_back_as_its_filter() {
+    let mut g = Graph::new("long");
+    let x = g.add_input("x", Ty::f32(&[2]));
+    let f = g.add_param("f", Ty::f32(&[2, 3]));
+    let y = g.long_conv(x, f);
+    g.add_output("y", y);
+    let f = Tensor::new(&[2, 3], vec![1.0, 10.0, 100.0, 1.0, 0.0, -1.0]);
+    close(
+        &run(&g, &[f], &[&[1.0, 1.0], &[2.0, 2.0], &[3.0, 4.0], &[4.0, 8.0]]),
+        &[&[1.0, 1.0], &[12.0, 2.0], &[123.0, 3.0], &[234.0, 6.0]],
+    );
+}
+
+#[test]
 fn attention_averages_what_it_sees() {
     let tokens: &[&[f64]] = &[&[2.0], &[4.0], &[6.0], &[8.0]];
     let all = averaging(None, Normaliser::Softmax, true);

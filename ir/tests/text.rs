@@ -32,6 +32,8 @@ const GRAPH: &str = r#"graph everything {
   %22 = cast %21 : f32[5]
   %23 = const(inf) : f32
   %24 = window(taps=4, step=2) %12 : f32[4, 2]
+  %25 = const(0.5) : f32[2, 300]
+  %26 = long_conv %12, %25 : f32[2]
   output y %19
   output "a tap" %22
 }

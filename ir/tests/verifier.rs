@@ -76,6 +76,9 @@ fn every_law_of_nodes_is_checked() {
         (9, "%3 = window(taps=2, step=99999999) %0 : f32[2, 4]"),
         (9, "%3 = window(taps=2, step=0) %0 : f32[2, 4]"),
         (7, "%3 = window(taps=2, step=1) %0 : f32[3, 4]"),
+        (7, "%3 = long_conv %0, %2 : f32[4]"),
+        (10, "%3 = view(i0) %0 : f32[4, 2] %4 = long_conv %0, %3 : f32[4]"),
+        (9, "%3 = const(1.0) : f32[4, 2000000] %4 = long_conv %0, %3 : f32[4]"),
         (10, "%3 = gather %0, %1 : f32"),
         (10, "%3 = view(i1) %0 : f32[3, 4] %4 = matvec %3, %0 : f32[3]"),
     ];

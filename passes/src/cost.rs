@@ -3,6 +3,7 @@
 //! Everything is read off the graph and its plan. How long it takes is not known here: that is a matter of machines.
 
 use crate::{
+    blocks::Blocks,
     keep::Keep,
     plan::{Kernel, Matmul, Nest, Plan, entry_cost},
     rate::Rate,
@@ -87,6 +88,27 @@ impl Cache {
     }
 }
 
+/// A long convolution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Filter {
+    /// Channels, each with a filter of its own.
+    pub channels: usize,
+    /// How its sum is cut.
+    pub blocks: Blocks,
+}
+
+impl Filter {
+    /// Operations of a token, on average over `context` tokens.
+    pub fn operations(&self, context: f64) -> f64 {
+        self.channels as f64 * self.blocks.operations(context)
+    }
+
+    /// Bytes that are kept after `context` tokens.
+    pub fn state_bytes(&self, context: f64) -> f64 {
+        4.0 * self.channels as f64 * self.blocks.kept(context)
+    }
+}
+
 /// Cost of one layer graph.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cost {
@@ -114,13 +136,16 @@ pub struct Cost {
     pub moved_bytes: usize,
     /// Attentions.
     pub caches: Vec<Cache>,
+    /// Long convolutions.
+    pub filters: Vec<Filter>,
 }
 
 impl Cost {
     /// Bytes of state after `context` tokens.
     pub fn state_at(&self, context: f64) -> f64 {
         let kept = |cache: &Cache| cache.token_bytes as f64 * cache.keys(context);
-        self.state_bytes as f64 + self.caches.iter().map(kept).sum::<f64>()
+        let filters = self.filters.iter().map(|f| f.state_bytes(context));
+        self.state_bytes as f64 + self.caches.iter().map(kept).sum::<f64>() + filters.sum::<f64>()
     }
 
     /// Operations of a token beside attention: a product counts two for each multiplication.
@@ -132,16 +157,21 @@ impl Cost {
             + self.sequential.operations
     }
 
+    /// Operations of long convolutions for a token, on average over `context` tokens.
+    pub fn filter_operations(&self, context: f64) -> f64 {
+        self.filters.iter().map(|f| f.operations(context)).sum()
+    }
+
     /// Operations of the token at position `context`.
     pub fn decode_operations(&self, context: f64) -> f64 {
         let seen = |cache: &Cache| cache.operations * cache.keys(context);
-        self.fixed_operations() + self.caches.iter().map(seen).sum::<f64>()
+        self.fixed_operations() + self.filter_operations(context) + self.caches.iter().map(seen).sum::<f64>()
     }
 
     /// Operations of a token of a prompt of `context` tokens, on average.
     pub fn prefill_operations(&self, context: f64) -> f64 {
         let seen = |cache: &Cache| cache.operations * cache.mean_keys(context);
-        self.fixed_operations() + self.caches.iter().map(seen).sum::<f64>()
+        self.fixed_operations() + self.filter_operations(context) + self.caches.iter().map(seen).sum::<f64>()
     }
 
     /// Bytes of caches that the token at position `context` reads.
@@ -211,6 +241,7 @@ impl Counting<'_> {
                 self.cost.loops.add(work);
             }
             Kernel::Attend(v) => self.attend(*v),
+            Kernel::LongConv(v) => self.filter(*v),
             Kernel::Loop(body) => self.kernels(body, true),
             Kernel::Commit(states) => {
                 let moved = states.iter().map(|s| self.graph.states[s.0 as usize].ty.len() as f64);
@@ -303,7 +334,7 @@ impl Counting<'_> {
         let skip = match self.graph.op(v) {
             Op::Gather => 1,
             // What these read is stored.
-            Op::Delay { .. } | Op::Window { .. } | Op::MatVec | Op::Attend(_) => operands.len(),
+            Op::Delay { .. } | Op::Window { .. } | Op::MatVec | Op::LongConv | Op::Attend(_) => operands.len(),
             _ => 0,
         };
         for o in &operands[skip..] {
@@ -356,13 +387,27 @@ impl Counting<'_> {
         });
     }
 
+    fn filter(&mut self, v: Value) {
+        let (channels, all) = (self.graph.ty(v).len(), self.graph.ty(self.graph.operands(v)[1]).len());
+        let blocks = Blocks::new(all / channels.max(1));
+        // The taps inside a block are at work for every token, half of them on average, and as many past values.
+        let near = channels * blocks.smallest.min(blocks.taps) / 2;
+        self.cost.reads.push(Read {
+            param: None,
+            entries: near,
+            rows: false,
+        });
+        self.cost.moved_bytes += 4 * near;
+        self.cost.filters.push(Filter { channels, blocks });
+    }
+
     fn states(&mut self) {
         let states: usize = self.graph.states.iter().map(|s| s.ty.len() * 4).sum();
         let history = self.plan.buffers.iter().map(|b| b.history * b.len * b.entry_bytes());
         let history: usize = history.sum();
         self.cost.state_bytes = states + history;
         // A state is read and written; of earlier rows all are read and one is written.
-        self.cost.moved_bytes = 2 * states + history;
+        self.cost.moved_bytes += 2 * states + history;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Passes over layer graphs, and the plan of kernels that a backend emits.
 
+pub mod blocks;
 pub mod cost;
 pub mod index;
 pub mod keep;

@@ -17,6 +17,8 @@ pub(super) struct Layer<'a> {
     pub(super) lanes: u32,
     /// Longest chunk.
     pub(super) max_chunk: usize,
+    /// Tokens of the smallest block of a long convolution.
+    pub(super) conv_block: usize,
 }
 
 /// Arguments of a layer function, in order. Pointers to tables of pointers belong to the call at hand.
@@ -110,6 +112,8 @@ pub(super) struct Cx<'a> {
     pub(super) layer: &'a Layer<'a>,
     pub(super) args: Args,
     pub(super) bases: Bases,
+    /// Bytes of the derived arena's buffers: what kernels prepare lies behind them.
+    pub(super) prepared: usize,
 }
 
 /// A row of reals in memory.
@@ -138,7 +142,12 @@ impl<'a> Cx<'a> {
             inputs: (0..inputs).map(|n| stream(f, n)).collect(),
             states: (0..state_slots).map(|n| table_entry(f, args.states, n)).collect(),
         };
-        Cx { layer, args, bases }
+        Cx {
+            layer,
+            args,
+            bases,
+            prepared: layout.derived,
+        }
     }
 
     /// For the load-time stage: parameters and derived buffers only.
@@ -158,7 +167,12 @@ impl<'a> Cx<'a> {
             inputs: Vec::new(),
             states: Vec::new(),
         };
-        Cx { layer, args, bases }
+        Cx {
+            layer,
+            args,
+            bases,
+            prepared: layout.derived,
+        }
     }
 
     pub(super) fn lanes(&self) -> u32 {

@@ -168,6 +168,7 @@ impl<'c, 'a> Emit<'c, 'a> {
             Op::Reduce { op, axes } => self.reduce(f, (operands[0], *op, *axes), coords),
             Op::MatVec => self.product(f, (operands[0], operands[1]), coords),
             Op::Concat { .. } => unreachable!("a concatenation is stored part by part"),
+            Op::LongConv => unreachable!("a long convolution is a kernel of its own"),
             Op::Attend(_) => unreachable!("attention is a kernel of its own"),
         }
     }
@@ -290,7 +291,7 @@ impl<'c, 'a> Emit<'c, 'a> {
         while let Some(at) = work.pop() {
             match self.cx.graph().op(at) {
                 Op::Prev(s) if states.contains(s) => return true,
-                Op::Prev(_) | Op::MatVec | Op::Attend(_) | Op::Delay { .. } | Op::Window { .. } => {}
+                Op::Prev(_) | Op::MatVec | Op::LongConv | Op::Attend(_) | Op::Delay { .. } | Op::Window { .. } => {}
                 _ if self.is_read(at) || !seen.insert(at) => {}
                 _ => work.extend(self.cx.graph().operands(at)),
             }

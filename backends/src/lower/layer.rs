@@ -3,7 +3,7 @@
 use super::{
     attend,
     cx::{Args, Cx, Layer},
-    nest, products,
+    long_conv, nest, products,
     run::{self, Tokens},
     slots::{self, Source},
 };
@@ -36,6 +36,7 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     kernels::copy(module, layer.lanes);
     products::prepare(layer, module, &layer.plan.kernels);
     attend::prepare(layer, module, &layer.plan.kernels);
+    long_conv::prepare(layer, module);
     add_load(layer, module);
     add_step(layer, module, (one_name(layer), 1));
     add_step(layer, module, (many_name(layer), layer.max_chunk));
@@ -47,7 +48,10 @@ pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
     let attentions = attentions
         .into_iter()
         .map(|v| slots::attention(layer, v).scratch_bytes());
+    let filters = slots::filters(&layer.plan.kernels);
+    let filters = filters.into_iter().map(|v| slots::filter(layer, v).scratch_bytes());
     attentions
+        .chain(filters)
         .max()
         .unwrap_or(0)
         .max(kernels::gemm_scratch_bytes(layer.lanes, layer.max_chunk))
@@ -62,6 +66,7 @@ fn add_load(layer: &Layer<'_>, module: &mut Module) {
     for n in &layer.plan.load {
         nest::nest(&cx, &mut f, None, n, (None, false));
     }
+    long_conv::load(&cx, &mut f);
     module.add(f);
 }
 
@@ -101,7 +106,7 @@ fn add_step(layer: &Layer<'_>, module: &mut Module, (name, rows): (String, usize
 fn histories(layer: &Layer<'_>) -> Vec<BufferId> {
     let found = slots::sources(layer).into_iter().filter_map(|s| match s {
         Source::History(id) => Some(id),
-        Source::State(_) | Source::Cache(..) => None,
+        Source::State(_) | Source::Cache(..) | Source::Filter(..) => None,
     });
     found.collect()
 }

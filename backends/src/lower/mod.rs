@@ -9,6 +9,7 @@ mod elementwise;
 mod expr;
 mod layer;
 mod linear;
+mod long_conv;
 mod nest;
 mod products;
 mod program;

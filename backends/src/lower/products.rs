@@ -48,7 +48,12 @@ pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module, list: &
                 }
             }
             Kernel::Loop(body) => prepare(layer, module, body),
-            Kernel::Tokens(_) | Kernel::Scan(_) | Kernel::Attend(_) | Kernel::Heads { .. } | Kernel::Commit(_) => {}
+            Kernel::Tokens(_)
+            | Kernel::Scan(_)
+            | Kernel::Attend(_)
+            | Kernel::LongConv(_)
+            | Kernel::Heads { .. }
+            | Kernel::Commit(_) => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A whole model: plans of its layers, the module of their functions, and the descriptor that the runtime reads.
 
-use super::{cx::Layer, layer, slots, step::Driver, streams::Streams};
+use super::{cx::Layer, layer, long_conv, slots, step::Driver, streams::Streams};
 use crate::text::Module;
 use seqc_abi::{Descriptor, Elem, ParamSlot, StateSlot, Store, Stream};
 use seqc_ir::{Graph, Model, Ty};
@@ -13,6 +13,8 @@ pub struct Options {
     pub lanes: u32,
     /// Longest chunk; of a model that looks ahead, the longest input.
     pub max_chunk: usize,
+    /// Tokens of the smallest block of a long convolution: a power of two from 16.
+    pub conv_block: usize,
 }
 
 /// Kernels and descriptor of a model.
@@ -61,6 +63,7 @@ impl Planned {
             stores: self.stores[n].iter().map(|(store, _)| *store).collect(),
             lanes: options.lanes,
             max_chunk: options.max_chunk,
+            conv_block: options.conv_block,
         };
         (0..self.graphs.len()).map(layer).collect()
     }
@@ -76,7 +79,11 @@ pub fn program(model: &Model, options: &Options) -> Program {
         .iter()
         .map(|l| layout(l.graph, l.plan, options.max_chunk))
         .collect();
-    let derived: Vec<usize> = layouts.iter().map(|l| l.derived).collect();
+    let derived: Vec<usize> = layers
+        .iter()
+        .zip(&layouts)
+        .map(|(l, layout)| layout.derived + long_conv::prepared_bytes(l))
+        .collect();
     let states: Vec<usize> = layers.iter().map(|l| slots::sources(l).len()).collect();
     let driver = Driver {
         model,

@@ -1,6 +1,6 @@
 //! The kernels of a layer in order, for a chunk or for one token.
 
-use super::{attend, cx::Cx, nest, products, scan};
+use super::{attend, cx::Cx, long_conv, nest, products, scan};
 use crate::text::{Cmp, Func, Val};
 use seqc_ir::StateId;
 use seqc_passes::plan::{Kernel, Nest};
@@ -30,6 +30,7 @@ pub(super) fn kernels(
             Kernel::Tokens(nests) => token_nests(cx, f, nests, tokens),
             Kernel::Scan(s) => scan::scan(cx, f, s, tokens),
             Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
+            Kernel::LongConv(v) => long_conv::convolve(cx, f, *v, tokens),
             Kernel::Heads { heads, nests, states } => by_heads(cx, f, (*heads, nests, states), tokens),
             Kernel::Loop(body) => token_loop(cx, f, body, tokens),
             Kernel::Commit(states) => commit(cx, f, states, tokens),

@@ -1,10 +1,11 @@
 //! What a layer carries from chunk to chunk: the entries of its state manifest, in the order of its table.
 
 use super::cx::Layer;
-use crate::kernels::Attend;
+use crate::kernels::{Attend, LongConv};
 use seqc_abi::{StateKind, StateSlot};
 use seqc_ir::{Op, StateId, Value};
 use seqc_passes::{
+    blocks::Blocks,
     plan::{BufferId, Kernel},
     rate::Rate,
 };
@@ -17,6 +18,8 @@ pub(super) enum Source {
     History(BufferId),
     /// Entry `n` of an attention's cache, see [`Attend::states`].
     Cache(Value, usize),
+    /// Entry `n` of a long convolution: the stream's past, sums for tokens to come, spectra.
+    Filter(Value, usize),
 }
 
 /// All entries of a layer.
@@ -30,6 +33,9 @@ pub(super) fn sources(layer: &Layer<'_>) -> Vec<Source> {
     for v in attentions(&layer.plan.kernels) {
         let entries = attention(layer, v).states().len();
         all.extend((0..entries).map(|n| Source::Cache(v, n)));
+    }
+    for v in filters(&layer.plan.kernels) {
+        all.extend((0..3).map(|n| Source::Filter(v, n)));
     }
     all
 }
@@ -47,9 +53,12 @@ pub(super) fn attentions(kernels: &[Kernel]) -> Vec<Value> {
     let found = kernels.iter().flat_map(|kernel| match kernel {
         Kernel::Attend(v) => vec![*v],
         Kernel::Loop(body) => attentions(body),
-        Kernel::Products(_) | Kernel::Tokens(_) | Kernel::Scan(_) | Kernel::Heads { .. } | Kernel::Commit(_) => {
-            Vec::new()
-        }
+        Kernel::Products(_)
+        | Kernel::Tokens(_)
+        | Kernel::Scan(_)
+        | Kernel::LongConv(_)
+        | Kernel::Heads { .. }
+        | Kernel::Commit(_) => Vec::new(),
     });
     found.collect()
 }
@@ -77,6 +86,36 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
             .map(|o| graph.ty(*o).sizes())
             .collect(),
         max_chunk: layer.max_chunk,
+        lanes: layer.lanes,
+    }
+}
+
+/// The long convolutions of a plan.
+pub(super) fn filters(kernels: &[Kernel]) -> Vec<Value> {
+    let found = kernels.iter().flat_map(|kernel| match kernel {
+        Kernel::LongConv(v) => vec![*v],
+        Kernel::Loop(body) => filters(body),
+        Kernel::Products(_)
+        | Kernel::Tokens(_)
+        | Kernel::Scan(_)
+        | Kernel::Attend(_)
+        | Kernel::Heads { .. }
+        | Kernel::Commit(_) => Vec::new(),
+    });
+    found.collect()
+}
+
+/// The kernel of a long convolution.
+pub(super) fn filter(layer: &Layer<'_>, v: Value) -> LongConv {
+    let channels = layer.graph.ty(v).len();
+    let taps = layer.graph.ty(layer.graph.operands(v)[1]).len() / channels;
+    LongConv {
+        name: format!("{}_conv{}", layer.name, v.0),
+        channels,
+        blocks: Blocks {
+            taps,
+            smallest: layer.conv_block,
+        },
         lanes: layer.lanes,
     }
 }
@@ -119,6 +158,21 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
             shape.insert(0, b.history);
             let bound = format!("{} tokens", b.history);
             (format!("{name}.history"), shape, StateKind::Fixed { bytes }, bound)
+        }
+        Source::Filter(v, n) => {
+            let kernel = filter(layer, *v);
+            let name = name_of(layer, *v, v.0 as usize);
+            let (part, shape, rows) = match n {
+                0 => ("past", vec![kernel.channels], kernel.blocks.top()),
+                1 => ("sums", vec![kernel.channels], kernel.blocks.top()),
+                _ => (
+                    "spectra",
+                    vec![kernel.channels, 2],
+                    kernel.blocks.ring() * kernel.blocks.top(),
+                ),
+            };
+            let bound = format!("{rows} tokens");
+            (format!("{name}.{part}"), shape, kernel.states()[*n].clone(), bound)
         }
         Source::Cache(v, n) => {
             let kernel = attention(layer, *v);

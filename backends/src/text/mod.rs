@@ -41,7 +41,7 @@ impl Module {
         self.add(func);
     }
 
-    /// True when a function of this name was added or declared; for kernels shared by many users.
+    /// True when a function or constant bytes of this name were added or declared; for what many users share.
     pub fn has(&self, name: &str) -> bool {
         self.declared.contains_key(name)
     }
@@ -63,6 +63,7 @@ impl Module {
                 _ => text.push(*b as char),
             }
         }
+        self.declared.insert(name.to_string(), ());
         let n = bytes.len();
         let _ = writeln!(
             self.globals,

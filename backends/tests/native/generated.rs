@@ -46,6 +46,8 @@ impl Machine {
         let options = Options {
             lanes: target.width(),
             max_chunk: MAX_CHUNK,
+            // Small enough that the sequences go over several.
+            conv_block: 16,
         };
         let mut program = program(&random.model, &options);
         add_barrier(&mut program);

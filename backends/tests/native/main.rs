@@ -4,6 +4,7 @@ mod attend;
 mod driver;
 mod generated;
 mod linking;
+mod long_conv;
 mod math;
 mod matmul;
 mod matvec;

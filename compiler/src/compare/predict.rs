@@ -21,7 +21,11 @@ pub fn decode_layer(layer: &Layer, rates: &Rates, (context, footprint): (f64, f6
     let attended: f64 = cost.caches.iter().map(|c| c.weight * c.keys(context)).sum();
     let steps = (cost.steps + cost.token_steps) as f64;
     let moved = layer.matrix_bytes + layer.row_bytes + cost.moved_bytes as f64;
-    moved / rates.read_rate(footprint) + work(layer, rates, phase) + attended / phase.attend + steps * rates.step
+    moved / rates.read_rate(footprint)
+        + work(layer, rates, phase)
+        + filtered(layer, phase, context)
+        + attended / phase.attend
+        + steps * rates.step
 }
 
 /// Seconds for a token of a prompt of `context` tokens, on average.
@@ -46,7 +50,13 @@ fn prefill_layer(layer: &Layer, rates: &Rates, (context, chunk, footprint): (f64
     let steps = cost.steps as f64 / chunk + cost.token_steps as f64;
     let weights = layer.matrix_bytes / chunk / rates.read_rate(footprint);
     let products = (2.0 * cost.products / rates.product).max(weights);
+    let products = products + filtered(layer, phase, context);
     products + work(layer, rates, phase) + attended / phase.attend + steps * rates.step
+}
+
+/// Seconds of long convolutions. A multiplication and an addition take as long as an addition.
+fn filtered(layer: &Layer, phase: &Phase, context: f64) -> f64 {
+    layer.cost.filter_operations(context) / 2.0 / phase.entries
 }
 
 /// Seconds of the loops over entries and of the recurrences. What runs for one token after another does so in prefill, too.

@@ -11,7 +11,7 @@ use crate::{
     known::{self, FUNCTIONS, Known},
 };
 use seqc_grammar::ast::{Expr, Ident, NamedArg, Span};
-use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, UnaryOp, Value};
+use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, UnaryOp};
 
 /// Names of all built-in functions.
 pub(super) const NAMES: &[&str] = &[
@@ -39,6 +39,7 @@ pub(super) const NAMES: &[&str] = &[
     "lookup",
     "position",
     "causal_conv",
+    "long_conv",
     "delay",
     "prev",
     "attend",
@@ -55,11 +56,6 @@ pub(super) const NAMES: &[&str] = &[
     "select",
     "stage",
 ];
-
-/// Most taps of a short filter.
-const MAX_TAPS: usize = 1 << 16;
-/// Filters of at most so many taps are sums of delayed streams, longer ones sums over a window.
-const WRITTEN_OUT: usize = 8;
 
 impl Cx<'_> {
     /// A call of a built-in function.
@@ -172,6 +168,7 @@ impl Cx<'_> {
             }
             ("delay", [u, k]) => self.delay(u, k, span),
             ("causal_conv", [u, w]) => self.causal_conv(u, w, named, span),
+            ("long_conv", [u, f]) => self.long_conv(u, f, span),
             ("fail", _) => self.fail(args, span),
             ("position", _) => self.wrong_count(name, "no arguments", span),
             ("split", _) => self.wrong_count(name, "a vector and the sizes of its parts", span),
@@ -180,7 +177,7 @@ impl Cx<'_> {
             ("lookup", _) => self.wrong_count(name, "a table and the number of a row", span),
             ("complex", _) => self.wrong_count(name, "a real and an imaginary part", span),
             ("delay", _) => self.wrong_count(name, "a stream and a number of tokens", span),
-            ("causal_conv", _) => self.wrong_count(name, "a stream and a filter", span),
+            ("causal_conv" | "long_conv", _) => self.wrong_count(name, "a stream and a filter", span),
             _ => self.wrong_count(name, "one argument", span),
         }
     }
@@ -359,7 +356,7 @@ impl Cx<'_> {
     }
 
     /// A number of tokens, known when the model is built.
-    fn steps(&mut self, e: &Expr, what: &str) -> Option<usize> {
+    pub(super) fn steps(&mut self, e: &Expr, what: &str) -> Option<usize> {
         let known = self.known(e, what)?;
         match known.size() {
             Some(n) if n <= seqc_ir::verify::MAX_DELAY => Some(n),
@@ -383,121 +380,5 @@ impl Cx<'_> {
             Some(t) => cx.delayed(&t, steps, span),
             None => Val::Poison,
         })
-    }
-
-    /// `y[c] = sum(k: w[c, k] * u[c] of (taps - 1 - k) * dilation tokens ago)`
-    fn causal_conv(&mut self, u: &Expr, w: &Expr, named: &[NamedArg], span: Span) -> Val {
-        let (val, filter) = (self.expr(u), self.expr(w));
-        let dilation = match named.first() {
-            Some(option) => self.steps(&option.value, "a dilation"),
-            None => Some(1),
-        };
-        let (Some(t), Some(f), Some(dilation)) = (self.real(&val, u.span), self.real(&filter, w.span), dilation) else {
-            return Val::Poison;
-        };
-        let (channels, shape) = (self.dims(&t), self.dims(&f));
-        if t.unknown {
-            let lead = shape[..shape.len().saturating_sub(1)].to_vec();
-            return Val::Tensor(Tensor::plain(self.filled(0.0, &lead)));
-        }
-        let fits = shape.len() == channels.len() + 1 && shape[..channels.len()] == channels[..] && f.vars.is_empty();
-        if !fits {
-            let place = self.place(span);
-            let mut d = Diagnostic::new(
-                "shape-mismatch",
-                place,
-                "`causal_conv(u, w)` takes `u: [c]` and `w: [c, taps]`",
-            )
-            .note(self.place(u.span), format!("this is {}", shown(&channels)))
-            .note(self.place(w.span), format!("this is {}", shown(&shape)));
-            d = self.dim_origins(d, &channels);
-            d = self.dim_origins(d, &shape);
-            return self.report(d);
-        }
-        let taps = shape[channels.len()].size;
-        if let Some(clock) = self.clock(t.v) {
-            return self.filtered_on_clock((&t, &f), clock, (taps, dilation), span);
-        }
-        let reach = (taps - 1)
-            .checked_mul(dilation)
-            .filter(|r| *r <= seqc_ir::verify::MAX_DELAY);
-        if taps > MAX_TAPS || reach.is_none() {
-            return self.error(
-                "too-large",
-                span,
-                format!("a short filter has up to {MAX_TAPS} taps, this one {taps}"),
-            );
-        }
-        Val::Tensor(self.filtered(&t, &f, dilation))
-    }
-
-    /// The same on a slower clock: taps are ticks.
-    fn filtered_on_clock(
-        &mut self,
-        (t, f): (&Tensor, &Tensor),
-        clock: Value,
-        (taps, dilation): (usize, usize),
-        span: Span,
-    ) -> Val {
-        let channels = self.dims(t);
-        let mut past = Val::Tensor(t.clone());
-        let mut sum: Option<Val> = None;
-        for k in (0..taps).rev() {
-            let mut map: Vec<IndexExpr> = (0..channels.len()).map(IndexExpr::Axis).collect();
-            map.push(IndexExpr::Const(k as i64));
-            let weight = Val::Tensor(Tensor::plain(self.view(f.v, channels.clone(), map)));
-            let term = self.binary(BinaryOp::Mul, (weight, span), (past.clone(), span), span);
-            sum = Some(match sum {
-                None => term,
-                Some(before) => self.binary(BinaryOp::Add, (before, span), (term, span), span),
-            });
-            if k > 0 {
-                let Val::Tensor(now) = &past else {
-                    return Val::Poison;
-                };
-                past = self.delayed_on_clock(&now.clone(), clock, dilation, span);
-            }
-        }
-        sum.unwrap_or(past)
-    }
-
-    /// The sum over the taps of weight times delayed stream; shapes fit.
-    fn filtered(&mut self, t: &Tensor, f: &Tensor, dilation: usize) -> Tensor {
-        let channels = self.dims(t);
-        let taps = self.dims(f)[channels.len()].size;
-        if taps > WRITTEN_OUT {
-            return self.windowed(t, f, (taps, dilation));
-        }
-        let mut sum = None;
-        for k in 0..taps {
-            let mut map: Vec<IndexExpr> = (0..channels.len()).map(IndexExpr::Axis).collect();
-            map.push(IndexExpr::Const(k as i64));
-            let weight = Tensor::plain(self.view(f.v, channels.clone(), map));
-            let weight = self.spread(&weight, &t.vars, &channels);
-            let steps = (taps - 1 - k) * dilation;
-            let past = if steps == 0 { t.v } else { self.graph.delay(t.v, steps) };
-            let term = self.graph.product_of(weight, past);
-            sum = Some(match sum {
-                None => term,
-                Some(before) => self.graph.sum_of(before, term),
-            });
-        }
-        // A filter has at least one tap: no axis is empty.
-        Tensor::over(sum.unwrap_or(t.v), t.vars.clone())
-    }
-
-    /// The same as one sum over a window of the stream, for filters of many taps.
-    fn windowed(&mut self, t: &Tensor, f: &Tensor, (taps, dilation): (usize, usize)) -> Tensor {
-        let (lead, channels) = (t.vars.len(), self.dims(t));
-        let window = self.graph.window(t.v, taps, dilation);
-        let mut dims = self.graph.ty(t.v).dims.clone();
-        let rank = dims.len();
-        dims.push(seqc_ir::Dim::new("", taps));
-        let past = [rank].into_iter().chain(0..rank).map(IndexExpr::Axis).collect();
-        let past = self.view(window, dims.clone(), past);
-        let own = (0..=channels.len()).map(|n| IndexExpr::Axis(lead + n)).collect();
-        let weight = self.view(f.v, dims, own);
-        let product = self.graph.product_of(weight, past);
-        Tensor::over(self.graph.reduce(seqc_ir::ReduceOp::Sum, product, 1), t.vars.clone())
     }
 }

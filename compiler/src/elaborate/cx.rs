@@ -242,9 +242,13 @@ impl<'a> Cx<'a> {
         for n in self.load.len() as u32..=v.0 {
             let node = Value(n);
             let known = match self.graph.op(node) {
-                Op::Input(_) | Op::Position | Op::Prev(_) | Op::Delay { .. } | Op::Window { .. } | Op::Attend(_) => {
-                    false
-                }
+                Op::Input(_)
+                | Op::Position
+                | Op::Prev(_)
+                | Op::Delay { .. }
+                | Op::Window { .. }
+                | Op::LongConv
+                | Op::Attend(_) => false,
                 _ => self.graph.operands(node).iter().all(|o| self.load[o.0 as usize]),
             };
             self.load.push(known);

@@ -18,6 +18,7 @@ mod complex;
 mod cx;
 mod elementwise;
 mod expr;
+mod filter;
 mod gather;
 mod index;
 mod infer;

@@ -49,6 +49,8 @@ struct Memory {
     states: Vec<Data>,
     /// The last values of each delayed operand, oldest first.
     delays: Vec<VecDeque<Data>>,
+    /// The past of each stream that a long convolution filters, oldest first, as far as the filter reaches.
+    pasts: Vec<VecDeque<Data>>,
     caches: Vec<Keys>,
 }
 
@@ -137,6 +139,7 @@ impl Memory {
                 .iter()
                 .map(|d| (0..d.steps).map(|_| Arc::new(vec![0.0; d.len])).collect())
                 .collect(),
+            pasts: vec![VecDeque::new(); plan.filters.len()],
             caches: vec![Keys::default(); plan.caches],
         }
     }
@@ -152,6 +155,11 @@ impl Memory {
                 let now = get(values, item.operands[0]);
                 let rows = (0..*taps).map(|k| ring.get(k * step).unwrap_or(&now));
                 Arc::new(rows.flat_map(|row| row.to_vec()).collect())
+            }
+            Kernel::LongConv { slot, taps } => {
+                let (now, f) = (get(values, item.operands[0]), get(values, item.operands[1]));
+                let past = std::iter::once(&now).chain(self.pasts[*slot].iter().rev());
+                Arc::new(kernel::convolve(&f, *taps, past))
             }
             Kernel::Attend { cache, attend } => {
                 let operands = operands(values, item);
@@ -171,6 +179,12 @@ impl Memory {
         for (ring, info) in self.delays.iter_mut().zip(&plan.delays) {
             ring.push_back(get(values, info.operand));
             ring.pop_front();
+        }
+        for (past, (taps, operand)) in self.pasts.iter_mut().zip(&plan.filters) {
+            past.push_back(get(values, *operand));
+            if past.len() >= *taps {
+                past.pop_front();
+            }
         }
         self.position += 1;
     }

@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub(super) inputs: Vec<Shape>,
     pub(super) states: Vec<StateInfo>,
     pub(super) delays: Vec<DelayInfo>,
+    /// Taps of each long convolution, and the slot of the stream that it filters.
+    pub(super) filters: Vec<(usize, usize)>,
     /// Number of attention caches.
     pub(super) caches: usize,
     pub(super) outputs: Vec<Output>,
@@ -128,6 +130,10 @@ pub(super) enum Kernel {
         taps: usize,
         step: usize,
     },
+    LongConv {
+        slot: usize,
+        taps: usize,
+    },
     Attend {
         cache: usize,
         attend: Attend,
@@ -148,6 +154,7 @@ impl Plan {
         let mut planner = Planner {
             graph,
             delays: Vec::new(),
+            filters: Vec::new(),
             caches: 0,
         };
         let needed = planner.items();
@@ -175,6 +182,7 @@ impl Plan {
                 })
                 .collect(),
             delays: planner.delays,
+            filters: planner.filters,
             caches: planner.caches,
             outputs: graph
                 .outputs
@@ -196,6 +204,7 @@ impl Plan {
 struct Planner<'g> {
     graph: &'g Graph,
     delays: Vec<DelayInfo>,
+    filters: Vec<(usize, usize)>,
     caches: usize,
 }
 
@@ -306,6 +315,14 @@ impl Planner<'_> {
                     slot: self.delays.len() - 1,
                     taps: *taps,
                     step: *step,
+                }
+            }
+            Op::LongConv => {
+                let taps = sizes(1).last().copied().unwrap_or(0);
+                self.filters.push((taps, slot(operands[0])));
+                Kernel::LongConv {
+                    slot: self.filters.len() - 1,
+                    taps,
                 }
             }
             Op::Attend(spec) => self.attend(spec, operands),

@@ -3,6 +3,7 @@
 use super::{
     Data, Tensor,
     attend::Keys,
+    kernel::convolve,
     plan::{Item, Kernel, Plan},
     tensor::{EvalError, check},
 };
@@ -108,6 +109,13 @@ impl<'a> Sequence<'a> {
                 let len = item.len() / taps.max(&1);
                 let rows = (0..*taps).map(|k| past(k).unwrap_or_else(|| Arc::new(vec![0.0; len])));
                 Arc::new(rows.flat_map(|row| row.to_vec()).collect())
+            }
+            Kernel::LongConv { taps, .. } => {
+                let f = self.operand(item.operands[1], t);
+                let past: Vec<_> = (0..(*taps).min(t + 1))
+                    .map(|lag| self.operand(item.operands[0], t - lag))
+                    .collect();
+                Arc::new(convolve(&f, *taps, past.iter()))
             }
             Kernel::Attend { cache, attend } => {
                 let operands = |s: &Sequence<'_>, t| item.operands.iter().map(|o| s.operand(*o, t)).collect::<Vec<_>>();

@@ -1,7 +1,7 @@
 //! Recurrences of every class, all of them contracting, and delays.
 
 use super::{Generator, SIZES};
-use crate::{BinaryOp, IndexExpr, ReduceOp, StateId, Ty, UnaryOp, Value, dims};
+use crate::{BinaryOp, Elem, IndexExpr, ReduceOp, StateId, Ty, UnaryOp, Value, dims};
 
 impl Generator {
     /// A delayed value, or a short causal filter.
@@ -14,6 +14,9 @@ impl Generator {
         let x = self.flat(x);
         if self.rng.once_in(3) {
             return self.long_filter(x);
+        }
+        if self.rng.once_in(3) {
+            return self.long_conv(x);
         }
         let n = self.graph.ty(x).len();
         let taps = 2 + self.rng.below(4);
@@ -41,6 +44,21 @@ impl Generator {
         let past = self.graph.view(window, dims(&[n, taps]), across);
         let product = self.graph.product_of(w, past);
         self.graph.reduce(ReduceOp::Sum, product, 1)
+    }
+
+    /// A filter as long as the sequence or longer, made at load time.
+    fn long_conv(&mut self, x: Value) -> Value {
+        let n = self.graph.ty(x).len();
+        let taps = *self.rng.choose(&[1, 3, 16, 70, 300, 700]);
+        let w = self.param(&[n, taps], 1.0);
+        let lag = self.graph.iota(dims(&[n, taps]), 1);
+        let lag = self.graph.cast(Elem::F32, lag);
+        // Decays, so that the sum stays small whatever its length.
+        let decay = self.times(lag, -0.25);
+        let decay = self.graph.unary(UnaryOp::Exp, decay);
+        let f = self.graph.product_of(w, decay);
+        let f = self.times(f, 0.25);
+        self.graph.long_conv(x, f)
     }
 
     /// One of the classes.

@@ -136,6 +136,7 @@ impl Parser {
             "reshape" => Ok(Op::Reshape),
             "gather" => Ok(Op::Gather),
             "matvec" => Ok(Op::MatVec),
+            "long_conv" => Ok(Op::LongConv),
             "view" => Ok(Op::View(self.list('(', ')', |p| p.index_expr(0))?)),
             "param" | "input" | "const" | "iota" | "concat" | "reduce" | "prev" | "delay" | "window" | "attend" => {
                 self.expect('(')?;

@@ -105,6 +105,7 @@ impl Display for Op {
             Op::Prev(state) => write!(f, "prev({state})"),
             Op::Delay { steps } => write!(f, "delay(steps={steps})"),
             Op::Window { taps, step } => write!(f, "window(taps={taps}, step={step})"),
+            Op::LongConv => f.write_str("long_conv"),
             Op::Attend(spec) => write!(f, "attend({spec})"),
         }
     }

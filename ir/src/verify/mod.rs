@@ -12,8 +12,8 @@
 //! 7. Shapes fit the operation exactly; nothing is broadcast silently.
 //! 8. A view has one index for each axis of its operand, made of existing axes, divided by positive constants,
 //!    and in range for every element.
-//! 9. Axes named by an operation exist; a delay is at least one token.
-//! 10. Tables of `gather` and of attention and matrices of `matvec` are known when weights are loaded.
+//! 9. Axes named by an operation exist; a delay is at least one token; a filter has at most 2^20 taps.
+//! 10. Tables of `gather` and of attention, matrices of `matvec` and filters of `long_conv` are known when weights are loaded.
 //! 11. Attention: heads are a multiple of key heads, lengths agree; `on` is a scalar truth value; streams are scalars or
 //!     one value per query head; the predicate is a truth value, the score a real number, and both use only streams and
 //!     tables that exist; the logarithm of the sum goes with softmax, and at most [`MAX_TOP`] keys are asked for.
@@ -49,6 +49,9 @@ pub const MAX_TABLE: usize = 1 << 30;
 
 /// Most keys that [`crate::Normaliser::Top`] asks for.
 pub const MAX_TOP: usize = 256;
+
+/// Most taps of a long convolution's filter.
+pub const MAX_LAGS: usize = 1 << 20;
 
 /// One broken law.
 #[derive(Clone, Debug, PartialEq, Eq)]

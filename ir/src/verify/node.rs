@@ -1,6 +1,6 @@
 //! Laws of single nodes, one function per family of operations.
 
-use super::{MAX_DELAY, Report, attend, view};
+use super::{MAX_DELAY, MAX_LAGS, Report, attend, view};
 use crate::{BinaryOp, Elem, Graph, Op, Stage, Ty, UnaryOp, Value};
 
 /// Smallest and largest number of operands.
@@ -14,7 +14,7 @@ pub(super) fn arity(op: &Op) -> (usize, usize) {
         | Op::Reduce { .. }
         | Op::Delay { .. }
         | Op::Window { .. } => (1, 1),
-        Op::Binary(_) | Op::Gather | Op::MatVec => (2, 2),
+        Op::Binary(_) | Op::Gather | Op::MatVec | Op::LongConv => (2, 2),
         Op::Select => (3, 3),
         Op::Concat { .. } => (1, usize::MAX),
         Op::Attend(spec) => {
@@ -80,6 +80,10 @@ pub(super) fn check(report: &mut Report<'_>, stages: &[Stage], value: Value) {
             report.require(fits, 9, value, || {
                 format!("a window has one value or more and reaches {MAX_DELAY} tokens back at most")
             });
+        }
+        Op::LongConv => {
+            long_conv(report, value, &types);
+            load_stage(report, stages, value, operands[1]);
         }
         Op::Attend(spec) => {
             attend::check(report, value, spec, &types);
@@ -209,6 +213,23 @@ fn matvec(report: &mut Report<'_>, value: Value, types: &[&Ty]) {
         format!("{w} and {x} do not meet")
     });
     shape(report, value, &sizes[..sizes.len() - 1]);
+}
+
+fn long_conv(report: &mut Report<'_>, value: Value, types: &[&Ty]) {
+    let (u, f) = (types[0], types[1]);
+    let real = [u, f, report.graph.ty(value)].iter().all(|t| t.elem == Elem::F32);
+    report.require(real, 6, value, || "a convolution is of reals".to_owned());
+    same_shape(report, value, &[u]);
+    let sizes = f.sizes();
+    let Some((taps, channels)) = sizes.split_last() else {
+        return report.at(7, value, "the filter is a scalar");
+    };
+    report.require(channels == u.sizes(), 7, value, || {
+        format!("a filter of {f} does not fit a stream of {u}")
+    });
+    report.require(*taps <= MAX_LAGS, 9, value, || {
+        format!("a filter has up to {MAX_LAGS} taps")
+    });
 }
 
 /// Law 10.

@@ -103,6 +103,7 @@ impl Attempt<'_> {
         }
         match self.single(unit) {
             Some(Work::Attend(v)) => Ok(Kernel::Attend(*v)),
+            Some(Work::LongConv(v)) => Ok(Kernel::LongConv(*v)),
             Some(Work::Nests(nests)) => Ok(Kernel::Tokens(nests.clone())),
             Some(Work::Product(v)) => Ok(Kernel::Products(vec![Matmul {
                 products: vec![*v],
@@ -115,7 +116,7 @@ impl Attempt<'_> {
     pub(super) fn scan(&self, r: usize, items: &[usize]) -> Result<Scan, usize> {
         let nests = items.iter().flat_map(|i| match &self.items[*i].work {
             Work::Nests(nests) => nests.clone(),
-            Work::Product(_) | Work::Attend(_) => Vec::new(),
+            Work::Product(_) | Work::Attend(_) | Work::LongConv(_) => Vec::new(),
         });
         let recurrence = &self.plan.recurrences[r];
         scan::fit(self.graph, recurrence, nests.collect(), &|v| self.plan.is_stored(v)).ok_or(r)

@@ -96,7 +96,7 @@ impl Choose<'_> {
                 self.force_matrix(operands[0], forced);
                 self.force_row(operands[1], forced);
             }
-            Op::Attend(_) => {
+            Op::Attend(_) | Op::LongConv => {
                 forced.insert(v);
                 for o in operands {
                     self.force_row(o, forced);
@@ -193,7 +193,13 @@ impl Choose<'_> {
 
     /// True for the first reduction over something that is computed from `inner`.
     fn reduces(&self, v: Value, inner: &HashSet<Value>) -> bool {
-        let stops = |at: Value| at != v && matches!(self.graph.op(at), Op::Reduce { .. } | Op::MatVec | Op::Attend(_));
+        let stops = |at: Value| {
+            at != v
+                && matches!(
+                    self.graph.op(at),
+                    Op::Reduce { .. } | Op::MatVec | Op::LongConv | Op::Attend(_)
+                )
+        };
         matches!(self.graph.op(v), Op::Reduce { .. }) && any_below(self.graph, v, &|at| inner.contains(&at), &stops)
     }
 

@@ -120,7 +120,7 @@ impl Walk<'_> {
                     });
                 }
             }
-            Op::Concat { .. } | Op::MatVec | Op::Attend(_) => found.push(Leaf {
+            Op::Concat { .. } | Op::MatVec | Op::LongConv | Op::Attend(_) => found.push(Leaf {
                 value: v,
                 coords,
                 axes,

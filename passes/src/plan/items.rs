@@ -14,6 +14,8 @@ pub(super) enum Work {
     Product(Value),
     /// Attention.
     Attend(Value),
+    /// Long convolution.
+    LongConv(Value),
 }
 
 /// One stored value and what it waits for.
@@ -144,6 +146,7 @@ impl<'a> Attempt<'a> {
                 self.add_rows_item(Work::Product(v), into, &operands[1..])
             }
             Op::Attend(_) => self.add_rows_item(Work::Attend(v), into, &operands),
+            Op::LongConv => self.add_rows_item(Work::LongConv(v), into, &operands),
             Op::Concat { axis } => {
                 let mut at = 0;
                 let mut parts = Vec::new();

@@ -115,6 +115,8 @@ pub enum Kernel {
     Scan(Scan),
     /// Attention; the value is the `Attend` node.
     Attend(Value),
+    /// Long convolution; the value is the `LongConv` node.
+    LongConv(Value),
     /// A recurrence whose heads are independent: each goes through all tokens by itself.
     Heads {
         /// Size of the first axis of everything computed here; 1: everything is one head.
@@ -172,10 +174,10 @@ impl Plan {
 
     /// False when the layer carries nothing from token to token.
     pub fn is_stateful(&self, graph: &Graph) -> bool {
-        let attends = |v: &Value| matches!(graph.op(*v), seqc_ir::Op::Attend(_));
+        let remembers = |v: &Value| matches!(graph.op(*v), seqc_ir::Op::Attend(_) | seqc_ir::Op::LongConv);
         !self.recurrences.is_empty()
             || self.buffers.iter().any(|b| b.history > 0)
-            || graph.live_order().iter().any(attends)
+            || graph.live_order().iter().any(remembers)
     }
 
     /// Strides of a state's axes in entries, by [`Plan::state_axes`].

@@ -103,7 +103,7 @@ impl Attempt<'_> {
             return false;
         }
         self.graph.users(v).into_iter().any(|user| match self.graph.op(user) {
-            Op::MatVec | Op::Attend(_) | Op::Gather => true,
+            Op::MatVec | Op::LongConv | Op::Attend(_) | Op::Gather => true,
             Op::View(_) | Op::Reshape => self.is_read_by_rows(user),
             _ => false,
         })
@@ -132,7 +132,7 @@ fn nests(kernels: &[Kernel]) -> Vec<Nest> {
         Kernel::Tokens(nests) | Kernel::Heads { nests, .. } => nests.clone(),
         Kernel::Products(products) => products.iter().flat_map(|m| m.epilogue.clone()).collect(),
         Kernel::Loop(body) => nests(body),
-        Kernel::Scan(_) | Kernel::Attend(_) | Kernel::Commit(_) => Vec::new(),
+        Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Commit(_) => Vec::new(),
     });
     found.collect()
 }

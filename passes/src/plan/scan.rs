@@ -111,9 +111,12 @@ pub(super) fn all(kernels: &[Kernel]) -> Vec<Scan> {
     let scans = kernels.iter().flat_map(|kernel| match kernel {
         Kernel::Scan(scan) => vec![scan.clone()],
         Kernel::Loop(body) => all(body),
-        Kernel::Products(_) | Kernel::Tokens(_) | Kernel::Attend(_) | Kernel::Heads { .. } | Kernel::Commit(_) => {
-            Vec::new()
-        }
+        Kernel::Products(_)
+        | Kernel::Tokens(_)
+        | Kernel::Attend(_)
+        | Kernel::LongConv(_)
+        | Kernel::Heads { .. }
+        | Kernel::Commit(_) => Vec::new(),
     });
     scans.collect()
 }

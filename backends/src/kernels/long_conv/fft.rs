@@ -1,0 +1,427 @@
+//! Transforms of complex sequences, one for each lane: polynomials modulo `z^n - c` at the roots of `z^n = c`.
+//!
+//! A *node* is such a polynomial in place. One step splits it in four: modulo `z^(n/4) - t i^k` for `k = 0..4`, where
+//! `t^4 = c`; all its butterflies have the same factors `t, t^2, t^3`. So there is no bit reversal, and the inverse walks
+//! back. Nodes are numbered like a heap: the parts of node `e` are `4 e + 1 + k`. The root has `c = i`, that is angle
+//! pi / 2; a table holds the factors of all nodes.
+//!
+//! An element is two vectors, the real and the imaginary parts.
+
+use super::{row_of, rows, rows_at, vector};
+use crate::text::{Func, Module, Scalar, Ty, Val};
+use std::f64::consts::FRAC_PI_2;
+
+/// Largest transform that goes through all its nodes step by step; it fits the nearest cache. Larger ones fall apart
+/// into four, one after another.
+const NEAR: usize = 256;
+
+/// A vector of complex numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Complex {
+    pub(super) re: Val,
+    pub(super) im: Val,
+}
+
+/// Adds the table of factors for transforms up to `size`; returns its name.
+pub(super) fn table(module: &mut Module, size: usize) -> String {
+    let name = format!("seqc_roots{size}");
+    if module.has(&name) {
+        return name;
+    }
+    let depth = size.ilog2().div_ceil(2);
+    let mut angles = vec![FRAC_PI_2];
+    let mut level = angles.clone();
+    for _ in 1..depth {
+        level = level
+            .iter()
+            .flat_map(|angle| (0..4).map(move |k| angle / 4.0 + f64::from(k) * FRAC_PI_2))
+            .collect();
+        angles.extend(&level);
+    }
+    let factors = angles.iter().flat_map(|angle| root_factors(*angle));
+    let bytes: Vec<u8> = factors.flat_map(f32::to_le_bytes).collect();
+    module.add_bytes(&name, &bytes);
+    name
+}
+
+/// `t, t^2, t^3` of a node.
+fn root_factors(angle: f64) -> [f32; 6] {
+    let part = |n: f64| (n * angle / 4.0).sin_cos();
+    let [(s1, c1), (s2, c2), (s3, c3)] = [part(1.0), part(2.0), part(3.0)];
+    [c1, s1, c2, s2, c3, s3].map(|x| x as f32)
+}
+
+/// Adds `fn(data, node, table)`, in place on `size` elements (a power of two from 4) of node number `node`; returns its
+/// name.
+pub(super) fn forward(module: &mut Module, lanes: u32, size: usize) -> String {
+    transform(module, lanes, size, true)
+}
+
+/// The way back, `size` times what was there.
+pub(super) fn backward(module: &mut Module, lanes: u32, size: usize) -> String {
+    transform(module, lanes, size, false)
+}
+
+fn transform(module: &mut Module, lanes: u32, size: usize, forward: bool) -> String {
+    let way = if forward { "fft" } else { "ifft" };
+    let name = format!("seqc_{way}{lanes}_{size}");
+    if module.has(&name) {
+        return name;
+    }
+    let part = (size > NEAR).then(|| transform(module, lanes, size / 4, forward));
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr], None);
+    let data = Data {
+        base: f.param(0),
+        table: f.param(2),
+        lanes,
+        forward,
+    };
+    match part {
+        Some(part) if forward => {
+            data.steps(&mut f, size, 0);
+            data.parts(&mut f, size, &part);
+        }
+        Some(part) => {
+            data.parts(&mut f, size, &part);
+            data.steps(&mut f, size, 0);
+        }
+        None => {
+            // Nodes of one depth after another, down to leaves of four or eight elements.
+            let inner = (0..).take_while(|depth| size >> (2 * depth) > 8).collect::<Vec<u32>>();
+            let leaves = inner.len() as u32;
+            if forward {
+                inner.iter().for_each(|depth| data.steps(&mut f, size, *depth));
+                data.leaves(&mut f, size, leaves);
+            } else {
+                data.leaves(&mut f, size, leaves);
+                inner.iter().rev().for_each(|depth| data.steps(&mut f, size, *depth));
+            }
+        }
+    }
+    module.add(f);
+    name
+}
+
+/// What a transform works on.
+struct Data {
+    base: Val,
+    table: Val,
+    lanes: u32,
+    forward: bool,
+}
+
+impl Data {
+    /// The four parts, each by a function.
+    fn parts(&self, f: &mut Func, size: usize, part: &str) {
+        let four = f.i64(4);
+        let first = f.mul(f.param(1), four);
+        for k in 0..4 {
+            let number = f.i64(1 + k as i64);
+            let node = f.add(first, number);
+            let start = rows_at(f, self.base, 2 * k * (size / 4), self.lanes);
+            f.call(part, &[start, node, self.table], None);
+        }
+    }
+
+    /// Number of the first node `depth` below the function's.
+    fn first_node(&self, f: &mut Func, depth: u32) -> Val {
+        let (scale, offset) = (1_i64 << (2 * depth), ((1_i64 << (2 * depth)) - 1) / 3);
+        let (scale, offset) = (f.i64(scale), f.i64(offset));
+        let at = f.mul(f.param(1), scale);
+        f.add(at, offset)
+    }
+
+    /// Factor `n` of a node, from 1.
+    fn factor(&self, f: &mut Func, node: Val, n: i64) -> Complex {
+        let six = f.i64(6);
+        let at = f.mul(node, six);
+        let mut load = |n: i64| {
+            let n = f.i64(n);
+            let at = f.add(at, n);
+            let p = f.gep(self.table, at, Scalar::F32);
+            let x = f.load(p, Ty::F32);
+            f.splat(x, self.lanes)
+        };
+        Complex {
+            re: load(2 * n - 2),
+            im: load(2 * n - 1),
+        }
+    }
+
+    fn factors(&self, f: &mut Func, node: Val) -> [Complex; 3] {
+        [1, 2, 3].map(|n| self.factor(f, node, n))
+    }
+
+    /// One step of all nodes `depth` below the function's.
+    fn steps(&self, f: &mut Func, size: usize, depth: u32) {
+        let node_size = size >> (2 * depth);
+        let quarter = node_size / 4;
+        let first = self.first_node(f, depth);
+        let (zero, nodes, end) = (f.i64(0), f.i64(1 << (2 * depth)), f.i64(quarter as i64));
+        f.for_each(zero, nodes, 1, |f, n| {
+            let node = f.add(first, n);
+            let factors = self.factors(f, node);
+            let width = f.i64(2 * node_size as i64);
+            let start = f.mul(n, width);
+            let start = rows(f, self.base, start, self.lanes);
+            f.for_each(zero, end, 1, |f, i| {
+                let two = f.i64(2);
+                let at = f.mul(i, two);
+                let at = rows(f, start, at, self.lanes);
+                let places = [0, 1, 2, 3].map(|k| rows_at(f, at, 2 * k * quarter, self.lanes));
+                let x = places.map(|p| load(f, p, self.lanes));
+                let y = if self.forward {
+                    split(f, x, &factors)
+                } else {
+                    join(f, x, &factors)
+                };
+                for (y, p) in y.into_iter().zip(places) {
+                    store(f, y, p, self.lanes);
+                }
+            });
+        });
+    }
+
+    /// All of the smallest nodes, in registers.
+    fn leaves(&self, f: &mut Func, size: usize, depth: u32) {
+        let leaf = size >> (2 * depth);
+        let first = self.first_node(f, depth);
+        let (zero, nodes) = (f.i64(0), f.i64(1 << (2 * depth)));
+        f.for_each(zero, nodes, 1, |f, n| {
+            let node = f.add(first, n);
+            let factors = self.factors(f, node);
+            let width = f.i64(2 * leaf as i64);
+            let start = f.mul(n, width);
+            let start = rows(f, self.base, start, self.lanes);
+            let places: Vec<Val> = (0..leaf).map(|i| rows_at(f, start, 2 * i, self.lanes)).collect();
+            let x: Vec<Complex> = places.iter().map(|p| load(f, *p, self.lanes)).collect();
+            let y = match leaf {
+                4 if self.forward => split(f, [x[0], x[1], x[2], x[3]], &factors).to_vec(),
+                4 => join(f, [x[0], x[1], x[2], x[3]], &factors).to_vec(),
+                _ => self.eight(f, node, &x, &factors),
+            };
+            for (y, p) in y.into_iter().zip(places) {
+                store(f, y, p, self.lanes);
+            }
+        });
+    }
+
+    /// A node of eight elements: a step in four, then each part in two.
+    fn eight(&self, f: &mut Func, node: Val, x: &[Complex], factors: &[Complex; 3]) -> Vec<Complex> {
+        let four = f.i64(4);
+        let first = f.mul(node, four);
+        let halves = [0, 1, 2, 3].map(|k| {
+            let number = f.i64(1 + k);
+            let part = f.add(first, number);
+            // The square root of what the part is taken modulo.
+            self.factor(f, part, 2)
+        });
+        if self.forward {
+            let even = split(f, [x[0], x[2], x[4], x[6]], factors);
+            let odd = split(f, [x[1], x[3], x[5], x[7]], factors);
+            let pair = |k: usize| (even[k], odd[k], halves[k]);
+            (0..4)
+                .flat_map(|k| {
+                    let (a, b, half) = pair(k);
+                    let b = times(f, b, half);
+                    [plus(f, a, b), minus(f, a, b)]
+                })
+                .collect()
+        } else {
+            let mut even = Vec::new();
+            let mut odd = Vec::new();
+            for k in 0..4 {
+                even.push(plus(f, x[2 * k], x[2 * k + 1]));
+                let d = minus(f, x[2 * k], x[2 * k + 1]);
+                odd.push(times_conjugate(f, d, halves[k]));
+            }
+            let even = join(f, [even[0], even[1], even[2], even[3]], factors);
+            let odd = join(f, [odd[0], odd[1], odd[2], odd[3]], factors);
+            even.into_iter().zip(odd).flat_map(|(a, b)| [a, b]).collect()
+        }
+    }
+}
+
+/// Adds `fn(panel, page, row, data)`: `size` rows of reals of a state from `row` on, split in four; returns its name.
+pub(super) fn first_step(module: &mut Module, lanes: u32, size: usize) -> String {
+    let name = format!("seqc_fft{lanes}_first_{size}");
+    if module.has(&name) {
+        return name;
+    }
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr], None);
+    let (panel, page, row, data) = (f.param(0), f.param(1), f.param(2), f.param(3));
+    let t = constants(&mut f, lanes);
+    let quarter = size / 4;
+    let (zero, end) = (f.i64(0), f.i64(quarter as i64));
+    f.for_each(zero, end, 1, |f, i| {
+        let at = f.add(row, i);
+        let x = [0, 1, 2, 3].map(|k| {
+            let skip = f.i64((k * quarter) as i64);
+            let at = f.add(at, skip);
+            let p = row_of(f, (panel, page), at, lanes);
+            f.load(p, vector(lanes))
+        });
+        let b = [1, 2, 3].map(|k| Complex {
+            re: f.mul(x[k], t[k - 1].re),
+            im: f.mul(x[k], t[k - 1].im),
+        });
+        let a0 = Complex {
+            re: x[0],
+            im: f.zero(vector(lanes)),
+        };
+        let y = four(f, [a0, b[0], b[1], b[2]]);
+        let two = f.i64(2);
+        let at = f.mul(i, two);
+        let at = rows(f, data, at, lanes);
+        for (k, y) in y.into_iter().enumerate() {
+            let p = rows_at(f, at, 2 * k * quarter, lanes);
+            store(f, y, p, lanes);
+        }
+    });
+    module.add(f);
+    name
+}
+
+/// Adds `fn(data, panel, page, row)`: the last step back, whose real parts go to `size` rows of a state, or are added to
+/// what is there; returns its name.
+pub(super) fn last_step(module: &mut Module, lanes: u32, size: usize, add: bool) -> String {
+    let name = format!("seqc_ifft{lanes}_{}_{size}", if add { "add" } else { "last" });
+    if module.has(&name) {
+        return name;
+    }
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I64], None);
+    let (data, panel, page, row) = (f.param(0), f.param(1), f.param(2), f.param(3));
+    let t = constants(&mut f, lanes);
+    let quarter = size / 4;
+    let (zero, end) = (f.i64(0), f.i64(quarter as i64));
+    f.for_each(zero, end, 1, |f, i| {
+        let two = f.i64(2);
+        let at = f.mul(i, two);
+        let at = rows(f, data, at, lanes);
+        let x = [0, 1, 2, 3].map(|k| {
+            let p = rows_at(f, at, 2 * k * quarter, lanes);
+            load(f, p, lanes)
+        });
+        let b = four_back(f, x);
+        let mut y = vec![b[0].re];
+        for k in 1..4 {
+            let part = f.mul(b[k].im, t[k - 1].im);
+            y.push(f.fma(b[k].re, t[k - 1].re, part));
+        }
+        let at = f.add(row, i);
+        for (k, mut y) in y.into_iter().enumerate() {
+            let skip = f.i64((k * quarter) as i64);
+            let at = f.add(at, skip);
+            let p = row_of(f, (panel, page), at, lanes);
+            if add {
+                let before = f.load(p, vector(lanes));
+                y = f.add(before, y);
+            }
+            f.store(y, p);
+        }
+    });
+    module.add(f);
+    name
+}
+
+/// Factors of the root.
+fn constants(f: &mut Func, lanes: u32) -> [Complex; 3] {
+    let all = root_factors(FRAC_PI_2).map(|x| f.float(vector(lanes), x));
+    [0, 2, 4].map(|n| Complex {
+        re: all[n],
+        im: all[n + 1],
+    })
+}
+
+/// Loads an element.
+pub(super) fn load(f: &mut Func, p: Val, lanes: u32) -> Complex {
+    let q = rows_at(f, p, 1, lanes);
+    Complex {
+        re: f.load(p, vector(lanes)),
+        im: f.load(q, vector(lanes)),
+    }
+}
+
+/// Stores an element.
+pub(super) fn store(f: &mut Func, x: Complex, p: Val, lanes: u32) {
+    let q = rows_at(f, p, 1, lanes);
+    f.store(x.re, p);
+    f.store(x.im, q);
+}
+
+/// A node in four.
+fn split(f: &mut Func, x: [Complex; 4], t: &[Complex; 3]) -> [Complex; 4] {
+    let b = [1, 2, 3].map(|k| times(f, x[k], t[k - 1]));
+    four(f, [x[0], b[0], b[1], b[2]])
+}
+
+/// The way back, four times what was there.
+fn join(f: &mut Func, x: [Complex; 4], t: &[Complex; 3]) -> [Complex; 4] {
+    let b = four_back(f, x);
+    let [a1, a2, a3] = [1, 2, 3].map(|k| times_conjugate(f, b[k], t[k - 1]));
+    [b[0], a1, a2, a3]
+}
+
+/// `out_k = sum_j x_j i^(j k)`
+fn four(f: &mut Func, x: [Complex; 4]) -> [Complex; 4] {
+    let (s0, s1) = (plus(f, x[0], x[2]), minus(f, x[0], x[2]));
+    let (s2, s3) = (plus(f, x[1], x[3]), minus(f, x[1], x[3]));
+    let turned = Complex {
+        re: f.sub(s1.re, s3.im),
+        im: f.add(s1.im, s3.re),
+    };
+    let back = Complex {
+        re: f.add(s1.re, s3.im),
+        im: f.sub(s1.im, s3.re),
+    };
+    [plus(f, s0, s2), turned, minus(f, s0, s2), back]
+}
+
+/// The inverse of [`four`], times four.
+fn four_back(f: &mut Func, x: [Complex; 4]) -> [Complex; 4] {
+    let (s0, s2) = (plus(f, x[0], x[2]), minus(f, x[0], x[2]));
+    let (s1, d) = (plus(f, x[1], x[3]), minus(f, x[1], x[3]));
+    let b1 = Complex {
+        re: f.add(s2.re, d.im),
+        im: f.sub(s2.im, d.re),
+    };
+    let b3 = Complex {
+        re: f.sub(s2.re, d.im),
+        im: f.add(s2.im, d.re),
+    };
+    [plus(f, s0, s1), b1, minus(f, s0, s1), b3]
+}
+
+pub(super) fn plus(f: &mut Func, a: Complex, b: Complex) -> Complex {
+    Complex {
+        re: f.add(a.re, b.re),
+        im: f.add(a.im, b.im),
+    }
+}
+
+fn minus(f: &mut Func, a: Complex, b: Complex) -> Complex {
+    Complex {
+        re: f.sub(a.re, b.re),
+        im: f.sub(a.im, b.im),
+    }
+}
+
+/// `a b`
+pub(super) fn times(f: &mut Func, a: Complex, b: Complex) -> Complex {
+    let (ii, ir) = (f.mul(a.im, b.im), f.mul(a.im, b.re));
+    let less = f.neg(ii);
+    Complex {
+        re: f.fma(a.re, b.re, less),
+        im: f.fma(a.re, b.im, ir),
+    }
+}
+
+/// `a` times the conjugate of `b`.
+fn times_conjugate(f: &mut Func, a: Complex, b: Complex) -> Complex {
+    let (ii, ri) = (f.mul(a.im, b.im), f.mul(a.re, b.im));
+    let less = f.neg(ri);
+    Complex {
+        re: f.fma(a.re, b.re, ii),
+        im: f.fma(a.im, b.re, less),
+    }
+}

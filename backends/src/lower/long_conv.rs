@@ -1,0 +1,63 @@
+//! Long convolutions: what depends on their filters is made at load time, behind the buffers of the derived arena.
+
+use super::{
+    cx::{Cx, Layer, byte},
+    run::Tokens,
+    slots::{self, Source},
+};
+use crate::text::{Func, Module, Val};
+use seqc_ir::Value;
+
+/// Adds the kernels that the long convolutions of a layer call.
+pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
+    for v in slots::filters(&layer.plan.kernels) {
+        let kernel = slots::filter(layer, v);
+        kernel.prepare(module);
+        kernel.run(module);
+    }
+}
+
+/// Bytes behind the buffers of the derived arena.
+pub(super) fn prepared_bytes(layer: &Layer<'_>) -> usize {
+    let filters = slots::filters(&layer.plan.kernels).into_iter();
+    filters.map(|v| slots::filter(layer, v).prepared_bytes()).sum()
+}
+
+/// Where a filter's part of them is.
+fn prepared(cx: &Cx<'_>, f: &mut Func, v: Value) -> Val {
+    let before = slots::filters(&cx.plan().kernels).into_iter().take_while(|w| *w != v);
+    let bytes: usize = before.map(|w| slots::filter(cx.layer, w).prepared_bytes()).sum();
+    byte(f, cx.args.derived, cx.prepared + bytes)
+}
+
+/// Writes the load-time part of all long convolutions.
+pub(super) fn load(cx: &Cx<'_>, f: &mut Func) {
+    for v in slots::filters(&cx.plan().kernels) {
+        let filter = cx.rows_of(f, cx.graph().operands(v)[1]).base;
+        let prepared = prepared(cx, f, v);
+        let name = format!("{}_prepare", slots::filter(cx.layer, v).name);
+        f.call(&name, &[filter, prepared], None);
+    }
+}
+
+/// Writes one long convolution.
+pub(super) fn convolve(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
+    let kernel = slots::filter(cx.layer, v);
+    let (token, count) = match tokens {
+        Tokens::All => (f.i64(0), cx.args.count),
+        Tokens::One(t) => (t, f.i64(1)),
+    };
+    let position = f.add(cx.args.position, token);
+    let rows = cx.rows_of(f, cx.graph().operands(v)[0]);
+    let (u, u_stride) = (rows.at(f, token), f.i64(rows.stride));
+    let id = cx.plan().stored[&v];
+    let (out, out_stride) = (cx.row(f, id, token), f.i64(cx.plan().buffer(id).len as i64));
+    let first = slots::index_of(cx.layer, |s| matches!(s, Source::Filter(w, 0) if *w == v));
+    let [past, sums, spectra] = [0, 1, 2].map(|n| cx.state_base(first + n));
+    let prepared = prepared(cx, f, v);
+    let args = [
+        u, u_stride, out, out_stride, prepared, past, sums, spectra, position, count,
+    ];
+    let who = [cx.args.scratch, cx.args.tid, cx.args.threads];
+    f.call(&format!("{}_run", kernel.name), &[&args[..], &who].concat(), None);
+}

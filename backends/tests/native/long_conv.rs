@@ -1,0 +1,190 @@
+//! Long convolutions against the plain sum, however the sequence is cut.
+
+use crate::support::{Loaded, Random, export, targets};
+use seqc_abi::{PAGE_TOKENS, StateKind};
+use seqc_backends::{
+    kernels::LongConv,
+    mlir::Target,
+    text::{Module, Ty},
+};
+use seqc_passes::blocks::Blocks;
+
+type Prepare = extern "C" fn(*const f32, *mut f32);
+type Run = extern "C" fn(
+    *const f32,
+    i64,
+    *mut f32,
+    i64,
+    *const f32,
+    *mut f32,
+    *mut f32,
+    *mut f32,
+    i64,
+    i64,
+    *mut f32,
+    i64,
+    i64,
+);
+
+const RUN: [Ty; 13] = [
+    Ty::Ptr,
+    Ty::I64,
+    Ty::Ptr,
+    Ty::I64,
+    Ty::Ptr,
+    Ty::Ptr,
+    Ty::Ptr,
+    Ty::Ptr,
+    Ty::I64,
+    Ty::I64,
+    Ty::Ptr,
+    Ty::I64,
+    Ty::I64,
+];
+
+/// Channels, taps, smallest block, tokens.
+const CASES: [(usize, usize, usize, usize); 12] = [
+    (5, 1, 16, 60),
+    (16, 2, 16, 60),
+    (20, 3, 16, 100),
+    (1, 16, 16, 100),
+    (33, 70, 16, 400),
+    (17, 300, 16, 1500),
+    (64, 700, 16, 2300),
+    (3, 100, 32, 700),
+    (9, 1025, 64, 4000),
+    (20, 5000, 64, 9000),
+    (2, 3000, 256, 9000),
+    (16, 20000, 256, 40000),
+];
+
+struct Machine<'a> {
+    conv: &'a LongConv,
+    run: Run,
+    prepared: Vec<f32>,
+}
+
+impl<'a> Machine<'a> {
+    fn new(loaded: &Loaded, conv: &'a LongConv, filter: &[f32]) -> Machine<'a> {
+        // SAFETY: the types are those that the kernels say.
+        let prepare: Prepare = unsafe { loaded.function(&format!("t_{}_prepare", conv.name)) };
+        // SAFETY: likewise.
+        let run: Run = unsafe { loaded.function(&format!("t_{}_run", conv.name)) };
+        // Rubbish: everything is written before it is read.
+        let mut prepared = vec![f32::NAN; conv.prepared_bytes() / 4];
+        prepare(filter.as_ptr(), prepared.as_mut_ptr());
+        Machine { conv, run, prepared }
+    }
+
+    /// Results of all tokens, cut into chunks whose sizes `cut` gives.
+    fn results(&self, u: &[f32], tokens: usize, threads: usize, mut cut: impl FnMut() -> usize) -> Vec<f32> {
+        let channels = self.conv.channels;
+        let mut states: Vec<Vec<f32>> = vec![Vec::new(); 3];
+        let mut out = vec![f32::NAN; tokens * channels];
+        let mut at = 0;
+        while at < tokens {
+            let count = cut().clamp(1, tokens - at);
+            // No more than the manifest says is there.
+            for (state, kind) in states.iter_mut().zip(self.conv.states()) {
+                let StateKind::Pages { page_bytes, pages, .. } = kind else {
+                    panic!("states are pages")
+                };
+                let pages = (at + count).div_ceil(PAGE_TOKENS).min(pages.unwrap_or(usize::MAX));
+                state.resize(pages * page_bytes / 4, 0.0);
+            }
+            let [past, sums, spectra] = [0, 1, 2].map(|n: usize| states[n].as_mut_ptr());
+            let mut scratch = vec![f32::NAN; self.conv.scratch_bytes() / 4 * threads];
+            for tid in 0..threads {
+                (self.run)(
+                    u[at * channels..].as_ptr(),
+                    channels as i64,
+                    out[at * channels..].as_mut_ptr(),
+                    channels as i64,
+                    self.prepared.as_ptr(),
+                    past,
+                    sums,
+                    spectra,
+                    at as i64,
+                    count as i64,
+                    scratch.as_mut_ptr(),
+                    tid as i64,
+                    threads as i64,
+                );
+            }
+            at += count;
+        }
+        out
+    }
+}
+
+fn plain(u: &[f32], filter: &[f32], (channels, taps): (usize, usize), token: usize, channel: usize) -> f64 {
+    let term = |lag: usize| f64::from(filter[channel * taps + lag]) * f64::from(u[(token - lag) * channels + channel]);
+    (0..taps.min(token + 1)).map(term).sum()
+}
+
+/// The largest difference on some tokens and channels, and the largest result.
+fn distance(out: &[f32], u: &[f32], filter: &[f32], (channels, taps): (usize, usize), every: usize) -> (f64, f64) {
+    let (mut worst, mut scale) = (0.0_f64, 0.0_f64);
+    for at in (0..out.len()).step_by(every) {
+        let expected = plain(u, filter, (channels, taps), at / channels, at % channels);
+        let off = (f64::from(out[at]) - expected).abs();
+        worst = if off.is_nan() { f64::INFINITY } else { worst.max(off) };
+        scale = scale.max(expected.abs());
+    }
+    (worst, scale)
+}
+
+fn check(target: &Target) {
+    let mut module = Module::default();
+    let convs: Vec<(LongConv, usize)> = CASES
+        .iter()
+        .enumerate()
+        .map(|(n, (channels, taps, smallest, tokens))| {
+            let conv = LongConv {
+                name: format!("c{n}"),
+                channels: *channels,
+                blocks: Blocks {
+                    taps: *taps,
+                    smallest: *smallest,
+                },
+                lanes: target.width(),
+            };
+            let prepare = conv.prepare(&mut module);
+            export(&mut module, &prepare, &[Ty::Ptr, Ty::Ptr]);
+            let run = conv.run(&mut module);
+            export(&mut module, &run, &RUN);
+            (conv, *tokens)
+        })
+        .collect();
+    let loaded = Loaded::new(module, target);
+    for (n, (conv, tokens)) in convs.iter().enumerate() {
+        let (channels, taps) = (conv.channels, conv.blocks.taps);
+        let mut random = Random::new(n as u64 + 1);
+        let (u, filter) = (random.floats(tokens * channels), random.floats(channels * taps));
+        let machine = Machine::new(&loaded, conv, &filter);
+        let every = (tokens * channels * taps / 4_000_000).max(1) | 1;
+        let whole = machine.results(&u, *tokens, 1, || 256);
+        let mut cuts = Random::new(7 + n as u64);
+        let others = [
+            machine.results(&u, *tokens, 1, || 1),
+            machine.results(&u, *tokens, 2, || 1 + cuts.bits() as usize % 70),
+            machine.results(&u, *tokens, 3, || *tokens),
+        ];
+        let (off, scale) = distance(&whole, &u, &filter, (channels, taps), every);
+        assert!(off < 3e-6 * scale, "{:?}: off by {off:e} of {scale:e}", CASES[n]);
+        for (cut, other) in others.iter().enumerate() {
+            let worst = whole.iter().zip(other).map(|(a, b)| f64::from((a - b).abs()));
+            let worst = worst.fold(0.0, |a: f64, b| if b.is_nan() { f64::INFINITY } else { a.max(b) });
+            assert!(
+                worst < 3e-6 * scale,
+                "{:?}: cut {cut} is off by {worst:e} of {scale:e}",
+                CASES[n]
+            );
+        }
+    }
+}
+
+#[test]
+fn long_convolutions_are_sums_over_the_past() {
+    targets().iter().for_each(check);
+}

@@ -1,0 +1,133 @@
+//! How a long convolution is cut into blocks, and what that costs. Says nothing about memory or vectors.
+//!
+//! Tokens of a block of the smallest size are summed one by one. What a block of `S` tokens adds to the next `S` is found
+//! by transforms when it ends; `S` doubles up to the top size. Of the top size the spectra of a few blocks are kept.
+
+/// Most blocks of the top size that a filter reaches over.
+const RING: usize = 4;
+
+/// Operations of two transforms, there and back, for an element and a halving of the size.
+const TRANSFORM: f64 = 8.5;
+/// Operations of a product of two complex numbers, and of adding it.
+const PRODUCT: f64 = 8.0;
+
+/// The blocks of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// Taps of the filter.
+    pub taps: usize,
+    /// Tokens of the smallest block: a power of two from 16.
+    pub smallest: usize,
+}
+
+impl Blocks {
+    /// Tokens of the smallest block, but for tests.
+    pub const SMALLEST: usize = 256;
+
+    /// Blocks as programs have them.
+    pub fn new(taps: usize) -> Blocks {
+        Blocks {
+            taps,
+            smallest: Blocks::SMALLEST,
+        }
+    }
+
+    /// Tokens of a block of the top size.
+    pub fn top(&self) -> usize {
+        let mut size = self.smallest;
+        while self.reach(size) > RING {
+            size *= 2;
+        }
+        size
+    }
+
+    /// Blocks of the top size whose spectra are kept.
+    pub fn ring(&self) -> usize {
+        self.reach(self.top())
+    }
+
+    /// Sizes of blocks below the top, ascending.
+    pub fn sizes(&self) -> Vec<usize> {
+        let double = std::iter::successors(Some(self.smallest), |size| Some(2 * size));
+        double.take_while(|size| *size < self.top()).collect()
+    }
+
+    /// How many blocks of a size before a block the filter reaches into.
+    fn reach(&self, size: usize) -> usize {
+        self.taps.saturating_sub(2) / size + 1
+    }
+
+    /// Operations of the plain sum, for a channel of a token at position `context`.
+    pub fn plain_operations(&self, context: f64) -> f64 {
+        2.0 * context.min(self.taps as f64)
+    }
+
+    /// Operations for a channel of a token, on average over `context` tokens.
+    pub fn operations(&self, context: f64) -> f64 {
+        let inside = (self.smallest as f64 / 2.0).min(self.taps as f64).min(context / 2.0);
+        // Blocks of a size below the top matter every other time; none of a size that the sequence does not reach.
+        let transform = |size: f64| TRANSFORM * size.log2();
+        let sizes = self.sizes().into_iter().map(|size| size as f64);
+        let below = sizes
+            .filter(|size| *size < context)
+            .map(|size| (transform(size) + PRODUCT) / 2.0);
+        let top = self.top() as f64;
+        let blocks = context / top;
+        // The first block of the top size needs no other.
+        let above = if blocks > 1.0 {
+            let kept = (self.ring() as f64).min(blocks / 2.0).max(1.0);
+            (transform(top) + PRODUCT * kept) * (blocks - 1.0) / blocks
+        } else {
+            0.0
+        };
+        2.0 * inside + below.sum::<f64>() + above
+    }
+
+    /// Numbers kept of a channel after `context` tokens: the past, sums for tokens to come, spectra.
+    pub fn kept(&self, context: f64) -> f64 {
+        let (top, ring) = (self.top() as f64, self.ring() as f64);
+        context.min(top) + (2.0 * context).min(top) + 2.0 * context.min(ring * top)
+    }
+
+    /// Numbers made of a channel's filter when weights are loaded.
+    pub fn prepared(&self) -> usize {
+        let (top, ring) = (self.top(), self.ring());
+        self.smallest + 2 * (top - self.smallest) + 2 * ring * top
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_tokens_meets_once() {
+        for (taps, smallest) in [(1, 16), (2, 16), (70, 16), (300, 16), (5000, 256), (65536, 256)] {
+            let blocks = Blocks { taps, smallest };
+            let top = blocks.top();
+            assert!(blocks.ring() <= RING);
+            for token in (0..3 * top).step_by(7) {
+                for lag in (0..taps.min(token + 1)).step_by(5) {
+                    let past = token - lag;
+                    let same = usize::from(token / smallest == past / smallest);
+                    let meet = |size: &&usize| (token / **size) % 2 == 1 && token / **size == past / **size + 1;
+                    let below = blocks.sizes().iter().filter(meet).count();
+                    let distance = token / top - past / top;
+                    let above = usize::from(distance >= 1 && distance <= blocks.ring());
+                    assert_eq!(same + below + above, 1, "{taps} taps, {token} and {past}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn long_filters_cost_little_more_than_short_ones() {
+        let operations = |taps| Blocks::new(taps).operations(taps as f64);
+        assert!(operations(1 << 16) < 2.0 * operations(1 << 13));
+        assert!(operations(1 << 16) < Blocks::new(1 << 16).plain_operations(65536.0) / 100.0);
+        // The number of blocks of a prompt changes nothing but the average.
+        let blocks = Blocks::new(1 << 12);
+        assert!(blocks.operations(1e6) < 1.5 * blocks.operations(16384.0));
+        assert_eq!(blocks.kept(1e6), blocks.kept(1e9));
+    }
+}
