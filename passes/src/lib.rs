@@ -9,6 +9,7 @@ pub mod prepare;
 pub mod rate;
 pub mod recognise;
 pub mod recurrence;
+pub mod sign;
 pub mod simplify;
 
 use seqc_ir::Graph;

@@ -176,8 +176,46 @@ fn binary(graph: &mut Graph, v: Value, op: BinaryOp) -> Option<Value> {
             BinaryOp::Sub if x == 0.0 && real => Some(graph.add(Op::Unary(UnaryOp::Neg), ty, &[b])),
             _ => None,
         },
+        (None, None) if real && op == BinaryOp::Mul => narrow_first(graph, (a, b), ty),
         _ => None,
     }
+}
+
+/// `x[i] * y[j] * z[i]` is `(x * z)[i] * y[j]`: the product over fewer entries is taken first.
+fn narrow_first(graph: &mut Graph, (a, b): (Value, Value), ty: Ty) -> Option<Value> {
+    for (product, z) in [(a, b), (b, a)] {
+        if !matches!(graph.op(product), Op::Binary(BinaryOp::Mul)) || graph.users(product).len() != 1 {
+            continue;
+        }
+        let factors = graph.operands(product);
+        for (x, y) in [(factors[0], factors[1]), (factors[1], factors[0])] {
+            let Some((map, sources)) = repeated_alike(graph, x, z) else {
+                continue;
+            };
+            // What is known when weights are loaded stays together.
+            let stages = graph.stages();
+            let stage = |v: Value| stages[v.0 as usize];
+            if stage(product) != stage(z) {
+                continue;
+            }
+            let narrow = graph.ty(sources[0]).clone();
+            let both = graph.add(Op::Binary(BinaryOp::Mul), narrow, &sources);
+            let both = graph.add(Op::View(map), ty.clone(), &[both]);
+            return Some(graph.add(Op::Binary(BinaryOp::Mul), ty, &[both, y]));
+        }
+    }
+    None
+}
+
+/// What two values of one shape repeat in the same way, and how.
+fn repeated_alike(graph: &Graph, x: Value, z: Value) -> Option<(Vec<IndexExpr>, [Value; 2])> {
+    let (Op::View(map), Op::View(other)) = (graph.op(x), graph.op(z)) else {
+        return None;
+    };
+    let sources = [graph.operands(x)[0], graph.operands(z)[0]];
+    let (first, second) = (graph.ty(sources[0]), graph.ty(sources[1]));
+    let fits = map == other && first == second && first.len() < graph.ty(x).len();
+    fits.then(|| (map.clone(), sources))
 }
 
 fn select(graph: &Graph, v: Value) -> Option<Value> {
@@ -209,4 +247,35 @@ fn share(graph: &mut Graph) -> bool {
         }
     }
     changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seqc_ir::Dim;
+
+    #[test]
+    fn products_over_fewer_entries_come_first() {
+        let vector = |name: &str, n| Ty::new(Elem::F32, vec![Dim::new(name, n)]);
+        let wide = Ty::new(Elem::F32, vec![Dim::new("e", 8), Dim::new("n", 4)]);
+        let mut graph = Graph::default();
+        let inputs = [vector("e", 8), vector("n", 4), vector("e", 8)];
+        let [x, y, z] = [0, 1, 2].map(|n| graph.add(Op::Input(n), inputs[n].clone(), &[]));
+        let along = |graph: &mut Graph, v, axis| graph.add(Op::View(vec![IndexExpr::Axis(axis)]), wide.clone(), &[v]);
+        let (x, y, z) = (
+            along(&mut graph, x, 0),
+            along(&mut graph, y, 1),
+            along(&mut graph, z, 0),
+        );
+        let product = graph.add(Op::Binary(BinaryOp::Mul), wide.clone(), &[x, y]);
+        let product = graph.add(Op::Binary(BinaryOp::Mul), wide.clone(), &[product, z]);
+        graph.outputs.push(("y".to_owned(), product));
+        simplify(&mut graph);
+        let products = graph
+            .order()
+            .into_iter()
+            .filter(|v| matches!(graph.op(*v), Op::Binary(_)));
+        let sizes: Vec<usize> = products.map(|v| graph.ty(v).len()).collect();
+        assert_eq!(sizes, [8, 32]);
+    }
 }

@@ -4,7 +4,7 @@
 //! `log(0) = -inf`, NaN in gives NaN out. `exp` below 2^-126 is 0. Sine and cosine hold to about
 //! `|x| = 1e5`. The polynomials are Chebyshev fits over the reduced ranges.
 
-use crate::text::{Cmp, Func, Scalar, Val};
+use crate::text::{Cmp, Func, Scalar, Ty, Val};
 use seqc_ir::UnaryOp;
 
 /// Adding it to a small float leaves the nearest integer in the low bits of the sum: 1.5 * 2^23.
@@ -102,18 +102,38 @@ fn horner(f: &mut Func, x: Val, coefficients: &[f32]) -> Val {
     sum
 }
 
+/// What is known of an exponent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// Nothing.
+    Any,
+    /// It is zero, negative or NaN.
+    NotPositive,
+}
+
 /// `e^x`
 pub fn exp(f: &mut Func, x: Val) -> Val {
-    exp_sum(f, x, None)
+    exp_within(f, x, Range::Any)
+}
+
+/// `e^x` for an `x` in a range.
+pub fn exp_within(f: &mut Func, x: Val, range: Range) -> Val {
+    exp_sum(f, x, None, range)
 }
 
 /// `e^(x + low)` for a `low` that is small beside 1.
-fn exp_sum(f: &mut Func, x: Val, low: Option<Val>) -> Val {
+fn exp_sum(f: &mut Func, x: Val, low: Option<Val>, range: Range) -> Val {
     let ty = x.ty;
-    // The limits come first so that NaN passes. At the upper one the result is infinite, at the lower zero.
-    let (lo, hi) = (f.float(ty, -87.3), f.float(ty, 88.8));
-    let x = f.min(hi, x);
-    let x = f.max(lo, x);
+    let x = limited(
+        f,
+        x,
+        if range == Range::Any {
+            (-87.3, 88.8)
+        } else {
+            (-88.1, 0.0)
+        },
+        range,
+    );
     let (log2e, magic) = (f.float(ty, std::f32::consts::LOG2_E), f.float(ty, MAGIC));
     let shifted = f.fma(x, log2e, magic);
     let n = f.sub(shifted, magic);
@@ -127,26 +147,113 @@ fn exp_sum(f: &mut Func, x: Val, low: Option<Val>) -> Val {
         f,
         r,
         &[
-            1.989_198e-4,
-            1.393_454_2e-3,
-            8.333_31e-3,
-            4.166_645_7e-2,
-            0.166_666_67,
-            0.5,
+            1.381_454e-3,
+            8.368_745e-3,
+            4.166_839e-2,
+            0.166_665_21,
+            0.499_999_94,
+            1.0,
+            1.0,
         ],
     );
-    let r2 = f.mul(r, r);
-    let p = f.fma(p, r2, r);
-    let one = f.float(ty, 1.0);
-    let p = f.add(p, one);
-    // 2^(n-1), then doubled: 2^128 is not a float, but the result may be one.
+    times_power(f, p, shifted, range)
+}
+
+/// `e^(a b)`: for the power of two only one factor is scaled, so that a loop over the other does it once. The product is
+/// rounded like any other, which for large results says more than the error of the function. `native`: lanes of a register.
+pub fn exp_product(f: &mut Func, (a, b): (Val, Val), range: Range, native: u32) -> Val {
+    let log2e = f.float(a.ty, std::f32::consts::LOG2_E);
+    let a = f.mul(a, log2e);
+    let (a, b) = match (a.ty, b.ty) {
+        (Ty::V(n, _), Ty::S(_)) => (a, f.splat(b, n)),
+        (Ty::S(_), Ty::V(n, _)) => (f.splat(a, n), b),
+        _ => (a, b),
+    };
+    let x = f.mul(a, b);
+    let scales = native == SCALING && x.ty.lanes() >= SCALING;
+    let limits = if range == Range::Any && !scales {
+        (-126.0, 128.0)
+    } else {
+        (-127.0, 128.0)
+    };
+    let x = limited(f, x, if scales { (-150.0, 128.0) } else { limits }, range);
+    let (shifted, n) = if scales {
+        let n = f.math("math.roundeven", x);
+        (n, n)
+    } else {
+        let magic = f.float(x.ty, MAGIC);
+        let shifted = f.add(x, magic);
+        (shifted, f.sub(shifted, magic))
+    };
+    let r = f.sub(x, n);
+    let p = horner(
+        f,
+        r,
+        &[
+            1.559_492_7e-4,
+            1.340_673_5e-3,
+            9.617_692e-3,
+            5.550_310_4e-2,
+            0.240_226_53,
+            std::f32::consts::LN_2,
+            1.0,
+        ],
+    );
+    if scales {
+        scaled(f, p, n)
+    } else {
+        times_power(f, p, shifted, range)
+    }
+}
+
+/// Lanes of the registers that have [`scaled`] as an instruction.
+const SCALING: u32 = 16;
+
+/// `p 2^n` for a whole `n`, also where that is no power of a float.
+fn scaled(f: &mut Func, p: Val, n: Val) -> Val {
+    let lanes = p.ty.lanes();
+    if lanes > SCALING {
+        let half = i64::from(lanes / 2);
+        let (low, high): (Vec<i64>, Vec<i64>) = ((0..half).collect(), (half..2 * half).collect());
+        let part = |f: &mut Func, lanes: &[i64]| {
+            let (p, n) = (f.shuffle(p, p, lanes), f.shuffle(n, n, lanes));
+            scaled(f, p, n)
+        };
+        let (low, high) = (part(f, &low), part(f, &high));
+        let all: Vec<i64> = (0..2 * half).collect();
+        return f.shuffle(low, high, &all);
+    }
+    let (all, current) = (f.int(Ty::S(Scalar::I16), -1), f.int(Ty::S(Scalar::I32), 4));
+    let ty = p.ty;
+    f.op(
+        ty,
+        format_args!(
+            "llvm.call_intrinsic \"llvm.x86.avx512.mask.scalef.ps.512\"({p}, {n}, {p}, {all}, {current}) : ({ty}, {ty}, {ty}, {}, {}) -> {ty}",
+            all.ty, current.ty
+        ),
+    )
+}
+
+/// Holds an exponent where it matters, by comparisons that NaN passes. At the upper limit the result is infinite, at the
+/// lower one, where [`times_power`] has no more powers, zero.
+fn limited(f: &mut Func, x: Val, (low, high): (f32, f32), range: Range) -> Val {
+    let (low, high) = (f.float(x.ty, low), f.float(x.ty, high));
+    let x = if range == Range::Any { f.min(high, x) } else { x };
+    f.max(low, x)
+}
+
+/// `p 2^n`, `n` in the low bits of `shifted`.
+fn times_power(f: &mut Func, p: Val, shifted: Val, range: Range) -> Val {
+    let ty = p.ty;
+    // Half of the power, then doubled: 2^128 is not a float, but the result may be one.
+    let bias = if range == Range::Any { 126 } else { 127 };
     let bits = f.bitcast(shifted, ty.with(Scalar::I32));
-    let (bias, places) = (f.int(bits.ty, 126), f.int(bits.ty, 23));
+    let (bias, places) = (f.int(bits.ty, bias), f.int(bits.ty, 23));
     let bits = f.add(bits, bias);
     let bits = f.shl(bits, places);
     let scale = f.bitcast(bits, ty);
     let p = f.mul(p, scale);
-    f.add(p, p)
+    if range == Range::Any { f.add(p, p) } else { p }
 }
 
 /// `x = 2^e * m` with `m` in `[sqrt(1/2), sqrt(2))`: `(e as float, m)`.
@@ -238,7 +345,7 @@ fn softplus(f: &mut Func, x: Val) -> Val {
     let ty = x.ty;
     let a = f.math("math.absf", x);
     let n = f.neg(a);
-    let e = exp(f, n);
+    let e = exp_within(f, n, Range::NotPositive);
     let (zero, two) = (f.zero(ty), f.float(ty, 2.0));
     let d = f.add(e, two);
     let s = f.div(e, d);
@@ -406,7 +513,7 @@ fn general_power(f: &mut Func, x: Val, y: Val) -> Val {
     let (bound, size) = (f.float(ty, 100.0), f.math("math.absf", product));
     let in_range = f.cmp(Cmp::Lt, size, bound);
     let error = f.select(in_range, error, zero);
-    let value = exp_sum(f, product, Some(error));
+    let value = exp_sum(f, product, Some(error), Range::Any);
     // |x| of 0 or infinity: the logarithm above is not infinite enough.
     let rising = f.cmp(Cmp::Gt, y, zero);
     let (at_zero, at_infinity) = (f.select(rising, zero, infinity), f.select(rising, infinity, zero));

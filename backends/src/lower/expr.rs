@@ -2,7 +2,7 @@
 
 use super::{cx::Cx, elementwise};
 use crate::text::{Func, Scalar, Ty, Val};
-use seqc_ir::{Elem, Op, StateId, Value};
+use seqc_ir::{BinaryOp, Elem, Op, StateId, UnaryOp, Value};
 use seqc_passes::index::{Lin, Stride, delinearise, linearise};
 use std::collections::{HashMap, HashSet};
 
@@ -62,6 +62,8 @@ pub(super) type Coords = Vec<Lin>;
 pub(super) struct Emit<'c, 'a> {
     pub(super) cx: &'c Cx<'a>,
     pub(super) space: Space,
+    /// Lanes of its vectors: those of the processor's, or several of them side by side.
+    pub(super) lanes: u32,
     memo: Vec<HashMap<(Value, Coords), Val>>,
     /// Buffers being written: their values are computed, not read.
     pub(super) into: Vec<seqc_passes::plan::BufferId>,
@@ -72,6 +74,7 @@ impl<'c, 'a> Emit<'c, 'a> {
         Emit {
             cx,
             space: Space::new(token),
+            lanes: cx.lanes(),
             memo: vec![HashMap::new()],
             into: Vec::new(),
         }
@@ -94,7 +97,7 @@ impl<'c, 'a> Emit<'c, 'a> {
         }
     }
 
-    fn known(&self, key: &(Value, Coords)) -> Option<Val> {
+    pub(super) fn known(&self, key: &(Value, Coords)) -> Option<Val> {
         self.memo.iter().rev().find_map(|scope| scope.get(key).copied())
     }
 
@@ -134,9 +137,15 @@ impl<'c, 'a> Emit<'c, 'a> {
             Op::Const(c) => constant(f, graph.ty(v).elem, *c),
             Op::Iota { axis } => self.index(f, &coords[*axis]),
             Op::Position => self.position(f),
+            Op::Unary(UnaryOp::Exp) if self.factors(operands[0], coords).is_some() => {
+                self.power_of_product(f, operands[0], coords)
+            }
             Op::Unary(op) => {
                 let x = self.value(f, operands[0], coords);
                 crate::kernels::math::emit_unary(f, *op, x)
+            }
+            Op::Binary(BinaryOp::Add) if graph.ty(v).elem == Elem::F32 => {
+                self.sum(f, (operands[0], operands[1]), coords)
             }
             Op::Binary(op) => {
                 let exponent = constant_of(graph, operands[1]);
@@ -208,14 +217,14 @@ impl<'c, 'a> Emit<'c, 'a> {
         if matches!(x.ty, Ty::V(..)) {
             x
         } else {
-            f.splat(x, self.cx.lanes())
+            f.splat(x, self.lanes)
         }
     }
 
     /// How an index moves along the lanes.
     pub(super) fn stride(&self, at: &Lin) -> Stride {
         match self.space.lane {
-            Some(lane) => at.stride(lane, i64::from(self.cx.lanes())),
+            Some(lane) => at.stride(lane, i64::from(self.lanes)),
             None => Stride::Fixed(0),
         }
     }
@@ -228,11 +237,11 @@ impl<'c, 'a> Emit<'c, 'a> {
                 if step == 0 {
                     return first;
                 }
-                let lanes: Vec<i64> = (0..i64::from(self.cx.lanes())).map(|l| l * step).collect();
-                let (first, steps) = (f.splat(first, self.cx.lanes()), f.lanes(Scalar::I64, &lanes));
+                let lanes: Vec<i64> = (0..i64::from(self.lanes)).map(|l| l * step).collect();
+                let (first, steps) = (f.splat(first, self.lanes), f.lanes(Scalar::I64, &lanes));
                 f.add(first, steps)
             }
-            Stride::Irregular => super::linear::evaluate(f, &self.space, at, Some(self.cx.lanes())),
+            Stride::Irregular => super::linear::evaluate(f, &self.space, at, Some(self.lanes)),
         }
     }
 

@@ -7,6 +7,7 @@ mod attend;
 mod cx;
 mod elementwise;
 mod expr;
+mod fused;
 mod layer;
 mod linear;
 mod long_conv;

@@ -202,7 +202,7 @@ impl Emit<'_, '_> {
         let pointers = f.gep(base, at, scalar);
         let mask = match self.space.mask {
             Some(mask) => mask,
-            None => f.int(Ty::V(self.cx.lanes(), crate::text::Scalar::I1), 1),
+            None => f.int(Ty::V(self.lanes, crate::text::Scalar::I1), 1),
         };
         f.scatter(val, pointers, mask);
     }

@@ -114,7 +114,7 @@ impl Emit<'_, '_> {
 
     /// Entry `at` behind `base`: one for all lanes, consecutive ones, or gathered.
     pub(super) fn load_at(&mut self, f: &mut Func, base: Val, at: &Lin, scalar: Scalar) -> Val {
-        let lanes = self.cx.lanes();
+        let lanes = self.lanes;
         match self.stride(at) {
             Stride::Fixed(0) => {
                 let at = self.first_lane(f, at);
@@ -137,7 +137,7 @@ impl Emit<'_, '_> {
     }
 
     fn gather_at(&mut self, f: &mut Func, base: Val, at: Val, scalar: Scalar) -> Val {
-        let lanes = self.cx.lanes();
+        let lanes = self.lanes;
         let mask = match self.space.mask {
             Some(mask) => mask,
             None => f.int(Ty::V(lanes, Scalar::I1), 1),

@@ -42,7 +42,7 @@ impl Emit<'_, '_> {
     ) -> Val {
         let total: usize = sizes.iter().product();
         let varies = self.space.lane.is_some_and(|lane| coords.iter().any(|c| c.uses(lane)));
-        let lanes = self.cx.lanes();
+        let lanes = self.lanes;
         let ty = register(elem, varies.then_some(lanes));
         if total == 0 {
             return neutral(f, op, ty);
@@ -125,7 +125,7 @@ impl Emit<'_, '_> {
         coords: &Coords,
         body: &mut dyn FnMut(&mut Self, &mut Func, &Coords) -> Val,
     ) -> Val {
-        let lanes = self.cx.lanes();
+        let lanes = self.lanes;
         let wide = Reduction {
             ty: register_of(reduction.ty, lanes),
             ..reduction
@@ -149,7 +149,7 @@ impl Emit<'_, '_> {
         coords: &Coords,
         body: &mut dyn FnMut(&mut Self, &mut Func, &Coords) -> Val,
     ) -> Val {
-        let lanes = self.cx.lanes();
+        let lanes = self.lanes;
         let whole = size - size % lanes as usize;
         let depth = self.space.axes.len();
         let init = neutral(f, wide.op, wide.ty);

@@ -8,7 +8,7 @@ use super::{
     run::{Tokens, share},
 };
 use crate::text::{Func, Scalar, Ty, Val};
-use seqc_ir::{Op, ReduceOp, StateId, Value};
+use seqc_ir::{Elem, Op, ReduceOp, StateId, Value};
 use seqc_passes::{
     index::{Lin, Stride},
     plan::Scan,
@@ -30,8 +30,14 @@ struct Writer<'w, 'a> {
     scan: &'w Scan,
     /// Sizes of the kept axes, then of the reduced ones: the axes of the loops.
     sizes: Vec<usize>,
+    /// Lanes of a block.
+    lanes: u32,
     sums: Vec<Sum>,
 }
+
+/// Lanes of a block where the entries fill them. An entry is a long chain of operations that wait for each other: several
+/// vectors side by side keep the processor busy, share what they read of a token, and use whole cache lines.
+const WIDE: u32 = 32;
 
 /// Writes a scan; blocks of lanes are split between the threads.
 pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
@@ -41,16 +47,21 @@ pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
     }
     let axes = scan.kept.iter().chain(&scan.reduced);
     let sizes: Vec<usize> = axes.map(|a| state[*a]).collect();
+    let kept = scan.kept.len();
+    let row = sizes[kept - 1];
     let mut writer = Writer {
         cx,
         scan,
+        lanes: if row.is_multiple_of(WIDE as usize) {
+            WIDE
+        } else {
+            cx.lanes()
+        },
         sizes,
         sums: Vec::new(),
     };
     writer.sums = writer.find_sums();
-    let lanes = cx.lanes() as usize;
-    let kept = scan.kept.len();
-    let row = writer.sizes[kept - 1].div_ceil(lanes);
+    let row = row.div_ceil(writer.lanes as usize);
     let blocks: usize = writer.sizes[..kept - 1].iter().product::<usize>() * row;
     let count = f.i64(blocks as i64);
     let (lo, hi) = share(cx, f, count, 1);
@@ -69,10 +80,11 @@ impl Writer<'_, '_> {
         self.scan.kept.len()
     }
 
-    /// Registers hold the state when it is this small.
+    /// Half of the registers hold the state when it is this small.
     fn in_registers(&self) -> bool {
-        let entries = self.reduced_entries() * self.scan.states.len();
-        entries <= if self.cx.lanes() == 16 { 16 } else { 8 }
+        let vectors = (self.lanes / self.cx.lanes()) as usize;
+        let registers = self.reduced_entries() * self.scan.states.len() * vectors;
+        registers <= if self.cx.lanes() == 16 { 16 } else { 8 }
     }
 
     fn reduced_entries(&self) -> usize {
@@ -88,9 +100,10 @@ impl Writer<'_, '_> {
 
     /// One vector of the last kept axis, through all tokens.
     fn block(&self, f: &mut Func, (b, row): (Val, usize), tokens: (Val, Val)) {
-        let lanes = i64::from(self.cx.lanes());
+        let lanes = i64::from(self.lanes);
         let kept = self.kept();
         let mut emit = Emit::new(self.cx, None);
+        emit.lanes = self.lanes;
         emit.into = self.scan.outputs.iter().map(|nest| nest.into).collect();
         let row = f.i64(row as i64);
         let (mut outer, within) = (f.udiv(b, row), f.urem(b, row));
@@ -111,7 +124,7 @@ impl Writer<'_, '_> {
         if last % lanes != 0 {
             let last = f.i64(last);
             let left = f.sub(last, start);
-            emit.space.mask = Some(f.tail_mask(left, self.cx.lanes()));
+            emit.space.mask = Some(f.tail_mask(left, self.lanes));
         }
         if self.in_registers() {
             self.in_register_state(&mut emit, f, tokens);
@@ -184,8 +197,10 @@ impl Writer<'_, '_> {
             let width = self.scan.states.len();
             next.extend(self.advance(emit, f, &states[n * width..(n + 1) * width]));
             for (sum, total) in self.sums.iter().zip(&mut sums) {
-                let term = self.term(emit, f, sum);
-                *total = Some(total.map_or(term, |total| combine(f, sum.op, total, term)));
+                *total = Some(match *total {
+                    Some(total) => self.with_term(emit, f, sum, total),
+                    None => self.term(emit, f, sum),
+                });
             }
             self.leave_entry(emit);
         }
@@ -200,7 +215,7 @@ impl Writer<'_, '_> {
         emit.space.token = Some(t);
         emit.enter();
         self.hoist(emit, f);
-        let ty = Ty::V(self.cx.lanes(), Scalar::F32);
+        let ty = Ty::V(self.lanes, Scalar::F32);
         let init: Vec<Val> = self.sums.iter().map(|sum| neutral(f, sum.op, ty)).collect();
         let sums = self.reduced_loops(emit, f, self.kept(), init);
         self.finish(emit, f, &sums);
@@ -229,12 +244,7 @@ impl Writer<'_, '_> {
             self.save(emit, f, *s, val);
         }
         let totals = self.sums.iter().zip(sums);
-        totals
-            .map(|(sum, total)| {
-                let term = self.term(emit, f, sum);
-                combine(f, sum.op, total, term)
-            })
-            .collect()
+        totals.map(|(sum, total)| self.with_term(emit, f, sum, total)).collect()
     }
 
     /// The next states from the previous ones.
@@ -259,11 +269,25 @@ impl Writer<'_, '_> {
         values.collect()
     }
 
+    /// The entry at hand of what is summed up.
     fn term(&self, emit: &mut Emit<'_, '_>, f: &mut Func, sum: &Sum) -> Val {
+        let val = emit.value(f, sum.over, &self.term_coords(sum));
+        emit.spread(f, val)
+    }
+
+    /// A sum with the entry at hand.
+    fn with_term(&self, emit: &mut Emit<'_, '_>, f: &mut Func, sum: &Sum, total: Val) -> Val {
+        if sum.op == ReduceOp::Sum && self.cx.graph().ty(sum.over).elem == Elem::F32 {
+            return emit.add_to(f, total, sum.over, &self.term_coords(sum));
+        }
+        let term = self.term(emit, f, sum);
+        combine(f, sum.op, total, term)
+    }
+
+    fn term_coords(&self, sum: &Sum) -> Coords {
         let mut coords = sum.coords.clone();
         coords.extend((self.kept()..self.sizes.len()).map(Lin::axis));
-        let val = emit.value(f, sum.over, &coords);
-        emit.spread(f, val)
+        coords
     }
 
     /// Computes what all entries of a token share.

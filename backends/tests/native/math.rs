@@ -2,7 +2,7 @@
 
 use crate::support::{Loaded, Random, targets};
 use seqc_backends::{
-    kernels::math::{emit_pow, emit_unary},
+    kernels::math::{Range, emit_pow, emit_unary, exp_product, exp_within},
     text::{Func, Module, Scalar, Ty, Val},
 };
 use seqc_ir::UnaryOp;
@@ -199,6 +199,66 @@ fn limits_are_those_of_ieee() {
             let y = apply(&loaded, &format!("{name}_{}", target.width()), &[*x; 16])[0];
             let same = y == *want || (y.is_nan() && want.is_nan()) || ((y - want) / want).abs() < 1e-5;
             assert!(same, "{name}({x}) on {}: {y}, not {want}", target.cpu);
+        }
+    }
+}
+
+/// Powers of what is not positive, and of products; also by vectors of several registers.
+#[test]
+fn exponentials_of_known_sign_and_of_products_agree_with_double_precision() {
+    for target in targets() {
+        let (native, mut module) = (target.width(), Module::default());
+        let widths = [1, native, 32];
+        for lanes in widths {
+            module.add(map("negative", lanes, |f, x| exp_within(f, x, Range::NotPositive)));
+            for (name, range) in [("product", Range::Any), ("negative_product", Range::NotPositive)] {
+                // The product with 1 is exact, so that all of the error is the function's; with 3 it is rounded as well.
+                for factor in [1.0, 3.0] {
+                    module.add(map(&format!("{name}{factor}"), lanes, |f, x| {
+                        let y = f.float(x.ty, factor);
+                        exp_product(f, (y, x), range, native)
+                    }));
+                }
+            }
+        }
+        let loaded = Loaded::new(module, &target);
+        let negative: Vec<f32> = samples(UnaryOp::Exp).into_iter().map(|x| -x.abs().min(86.9)).collect();
+        let any: Vec<f32> = samples(UnaryOp::Exp);
+        let limits = [0.0, f32::NEG_INFINITY, f32::NAN, -1000.0];
+        for lanes in widths {
+            let check = |name: &str, factor: f32, x: &[f32]| {
+                let x: Vec<f32> = x.iter().map(|x| x / factor).collect();
+                let y = apply(&loaded, &format!("{name}_{lanes}"), &x);
+                for (x, y) in x.iter().zip(y) {
+                    let e = f64::from(x * factor);
+                    // Rounding the exponent is an error of the result in proportion to it.
+                    let bound = if name == "negative" {
+                        4e-7
+                    } else {
+                        4e-7 + 1.8e-7 * e.abs()
+                    };
+                    let error = (f64::from(y) / e.exp() - 1.0).abs();
+                    assert!(
+                        error < bound,
+                        "{name}_{lanes}({x}) on {}: {y}, error {error}",
+                        target.cpu
+                    );
+                }
+                let y = apply(&loaded, &format!("{name}_{lanes}"), &limits.repeat(8));
+                assert_eq!((y[0], y[1], y[3]), (1.0, 0.0, 0.0), "{name}_{lanes}");
+                assert!(y[2].is_nan(), "{name}_{lanes}");
+            };
+            check("negative", 1.0, &negative);
+            for factor in [1.0, 3.0] {
+                check(&format!("negative_product{factor}"), factor, &negative);
+                check(&format!("product{factor}"), factor, &any);
+            }
+            let y = apply(
+                &loaded,
+                &format!("product1_{lanes}"),
+                &[200.0, f32::INFINITY].repeat(16),
+            );
+            assert_eq!(y[..2], [f32::INFINITY, f32::INFINITY]);
         }
     }
 }

@@ -1,0 +1,91 @@
+//! Sums of products in one rounding, and powers of products: what several nodes cost less together.
+
+use super::expr::{Coords, Emit};
+use crate::{
+    kernels::math::{self, Range},
+    text::{Func, Ty, Val},
+};
+use seqc_ir::{BinaryOp, Elem, Op, Value};
+use seqc_passes::sign::{Sign, of_product};
+
+impl Emit<'_, '_> {
+    /// The factors of a real product that is not in memory or computed already, behind views, and their indices.
+    pub(super) fn factors(&self, v: Value, coords: &Coords) -> Option<(Value, Value, Coords)> {
+        let graph = self.cx.graph();
+        let (mut v, mut coords) = (v, coords.clone());
+        loop {
+            if self.is_read(v) || self.known(&(v, coords.clone())).is_some() {
+                return None;
+            }
+            match graph.op(v) {
+                Op::View(_) | Op::Reshape => {
+                    coords = self.through(v, &coords);
+                    v = graph.operands(v)[0];
+                }
+                Op::Binary(BinaryOp::Mul) if graph.ty(v).elem == Elem::F32 => {
+                    let operands = graph.operands(v);
+                    return Some((operands[0], operands[1], coords));
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// `a + b` of reals; a product among them is added in one rounding.
+    pub(super) fn sum(&mut self, f: &mut Func, (a, b): (Value, Value), coords: &Coords) -> Val {
+        let (product, other) = match self.factors(a, coords) {
+            Some(_) => (a, b),
+            None => (b, a),
+        };
+        let other = self.value(f, other, coords);
+        self.add_to(f, other, product, coords)
+    }
+
+    /// `sum + v`.
+    pub(super) fn add_to(&mut self, f: &mut Func, sum: Val, v: Value, coords: &Coords) -> Val {
+        if let Some((a, b, inner)) = self.factors(v, coords) {
+            let (a, b) = (self.value(f, a, &inner), self.value(f, b, &inner));
+            let vector = [a, b, sum].iter().any(|x| matches!(x.ty, Ty::V(..)));
+            // A product that all lanes share is one operation for all of them.
+            let shared = vector && [a, b].iter().all(|x| !matches!(x.ty, Ty::V(..)));
+            if !shared {
+                let [a, b, sum] = [a, b, sum].map(|x| if vector { self.spread(f, x) } else { x });
+                return f.fma(a, b, sum);
+            }
+        }
+        let term = self.value(f, v, coords);
+        let (sum, term) = self.alike(f, sum, term);
+        f.add(sum, term)
+    }
+
+    /// `exp(a b)`; see [`Emit::factors`].
+    pub(super) fn power_of_product(&mut self, f: &mut Func, product: Value, coords: &Coords) -> Val {
+        let Some((a, b, inner)) = self.factors(product, coords) else {
+            unreachable!("{product} was asked for its factors")
+        };
+        let range = match of_product(self.cx.graph(), a, b) {
+            Sign::NotPositive => Range::NotPositive,
+            _ => Range::Any,
+        };
+        // The factor that stays the same in the innermost loop is scaled outside of it.
+        let (a, b) = if self.varies(a, &inner) && !self.varies(b, &inner) {
+            (b, a)
+        } else {
+            (a, b)
+        };
+        let (a, b) = (self.value(f, a, &inner), self.value(f, b, &inner));
+        math::exp_product(f, (a, b), range, self.cx.lanes())
+    }
+
+    /// True when a value differs along the innermost axis, as far as views say.
+    fn varies(&self, v: Value, coords: &Coords) -> bool {
+        let graph = self.cx.graph();
+        let (mut v, mut coords) = (v, coords.clone());
+        while matches!(graph.op(v), Op::View(_) | Op::Reshape) && !self.is_read(v) {
+            coords = self.through(v, &coords);
+            v = graph.operands(v)[0];
+        }
+        let innermost = self.space.axes.len().saturating_sub(1);
+        coords.iter().any(|c| c.uses(innermost))
+    }
+}
