@@ -9,6 +9,7 @@ pub mod prepare;
 pub mod rate;
 pub mod recognise;
 pub mod recurrence;
+pub mod shared;
 pub mod sign;
 pub mod simplify;
 

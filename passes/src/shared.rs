@@ -1,0 +1,184 @@
+//! Caches that layers share: two attentions over the same streams of keys and values keep them once.
+//!
+//! Legality: both see all tokens (no clock), causally, without streams of their own at the key; heads and sizes agree, and so does what
+//! their predicates keep. The first call appends, the others read (YOCO, Sun et al. 2024, arXiv:2405.05254; SambaY, Ren et al. 2025,
+//! arXiv:2507.06607).
+
+use crate::keep::Keep;
+use seqc_ir::{AttendSpec, Call, Clock, Graph, IndexExpr, Model, Op, StreamId, Value};
+use std::collections::HashMap;
+
+/// An attention of a model: number of the call, and the node in its graph.
+pub type Site = (usize, Value);
+
+/// What two caches must have in common to be one.
+#[derive(PartialEq, Eq, Hash)]
+struct Cache {
+    keys: StreamId,
+    values: StreamId,
+    sizes: [Vec<usize>; 2],
+    keep: (Option<u64>, u64),
+}
+
+/// The attentions that read the cache of another one, and whose. `graphs` are those of the model's kinds after the passes.
+pub fn shared(model: &Model, graphs: &[Graph]) -> HashMap<Site, Site> {
+    let mut owners: HashMap<Cache, Site> = HashMap::new();
+    let mut found = HashMap::new();
+    for (n, call) in model.calls.iter().enumerate() {
+        let graph = &graphs[call.kind.0 as usize];
+        for v in graph.live_order() {
+            let Some(cache) = cache(graph, call, v) else { continue };
+            match owners.get(&cache) {
+                // Within one call there is no order of the kernels to rely on.
+                Some(owner) if owner.0 != n => drop(found.insert((n, v), *owner)),
+                Some(_) => {}
+                None => drop(owners.insert(cache, (n, v))),
+            }
+        }
+    }
+    found
+}
+
+fn cache(graph: &Graph, call: &Call, v: Value) -> Option<Cache> {
+    let Op::Attend(spec) = graph.op(v) else { return None };
+    if !is_plain(spec) {
+        return None;
+    }
+    let operands = graph.operands(v);
+    let [q, k, values] = [0, 1, 2].map(|n| operands[n]);
+    let heads = graph.ty(q).dims[0].size;
+    let keep = Keep::new(spec, heads);
+    Some(Cache {
+        keys: stream(graph, call, k)?,
+        values: stream(graph, call, values)?,
+        sizes: [k, values].map(|o| graph.ty(o).sizes()),
+        keep: (keep.distance, keep.first),
+    })
+}
+
+fn is_plain(spec: &AttendSpec) -> bool {
+    spec.causal && spec.clock == Clock::Every && spec.key_streams == 0 && spec.has_values()
+}
+
+/// The stream of the model that a value is, whatever its shape.
+fn stream(graph: &Graph, call: &Call, v: Value) -> Option<StreamId> {
+    let source = unshaped(graph, v);
+    if let Op::Input(n) = graph.op(source) {
+        return call.args.get(*n).copied();
+    }
+    let n = graph.outputs.iter().position(|(_, o)| unshaped(graph, *o) == source)?;
+    call.results.get(n).copied()
+}
+
+/// The value whose elements these are, in their order.
+fn unshaped(graph: &Graph, v: Value) -> Value {
+    let mut at = v;
+    loop {
+        let next = match graph.op(at) {
+            Op::Reshape => graph.operands(at)[0],
+            Op::View(map) => {
+                let from = graph.operands(at)[0];
+                let same = graph.ty(from).sizes() == graph.ty(at).sizes();
+                let plain = map.iter().enumerate().all(|(n, e)| *e == IndexExpr::Axis(n));
+                if !(same && plain) {
+                    return at;
+                }
+                from
+            }
+            _ => return at,
+        };
+        at = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seqc_ir::{Elem, Kind, KindId, ModelInput, Ty};
+
+    fn ty(sizes: &[usize]) -> Ty {
+        Ty::new(Elem::F32, sizes.iter().map(|s| seqc_ir::Dim::new("", *s)).collect())
+    }
+
+    /// A layer that attends to its inputs `k` and `v`, flat or not, with a window.
+    fn reader(window: i64) -> Graph {
+        let mut g = Graph::new("reader");
+        let x = g.add_input("x", ty(&[4]));
+        let (k, v) = (g.add_input("k", ty(&[2, 2])), g.add_input("v", ty(&[4])));
+        let (q, v) = (g.reshape(x, ty(&[2, 2]).dims), g.reshape(v, ty(&[2, 2]).dims));
+        let distance = seqc_ir::ScoreExpr::Binary(
+            seqc_ir::BinaryOp::Sub,
+            Box::new(seqc_ir::ScoreExpr::QueryPos),
+            Box::new(seqc_ir::ScoreExpr::KeyPos),
+        );
+        let near = seqc_ir::ScoreExpr::Binary(
+            seqc_ir::BinaryOp::Lt,
+            Box::new(distance),
+            Box::new(seqc_ir::ScoreExpr::Const(window as f64)),
+        );
+        let spec = AttendSpec {
+            predicate: (window > 0).then_some(near),
+            ..AttendSpec::default()
+        };
+        let o = g.attend(spec, &[q, k, v]);
+        let y = g.reshape(o, ty(&[4]).dims);
+        g.add_output("y", y);
+        g
+    }
+
+    /// A layer that publishes its own keys and values.
+    fn owner() -> Graph {
+        let mut g = Graph::new("owner");
+        let x = g.add_input("x", ty(&[4]));
+        let k = g.binary(seqc_ir::BinaryOp::Mul, x, x);
+        let v = g.binary(seqc_ir::BinaryOp::Add, x, x);
+        let [q, k2, v2] = [x, k, v].map(|t| g.reshape(t, ty(&[2, 2]).dims));
+        let o = g.attend(AttendSpec::default(), &[q, k2, v2]);
+        let y = g.reshape(o, ty(&[4]).dims);
+        g.add_output("y", y);
+        g.add_output("tap.k", k2);
+        g.add_output("tap.v", v);
+        g
+    }
+
+    fn call(kind: u32, args: &[u32], results: &[u32]) -> Call {
+        Call {
+            name: String::new(),
+            kind: KindId(kind),
+            args: args.iter().map(|s| StreamId(*s)).collect(),
+            results: results.iter().map(|s| StreamId(*s)).collect(),
+            params: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn readers_of_published_keys_keep_none_of_their_own() {
+        let graphs = [owner(), reader(0), reader(8)];
+        let kinds = graphs.iter().map(|graph| Kind {
+            graph: graph.clone(),
+            stores: Vec::new(),
+        });
+        let model = Model {
+            kinds: kinds.collect(),
+            calls: vec![
+                call(0, &[0], &[1, 2, 3]),
+                call(1, &[1, 2, 3], &[4]),
+                // A window keeps less: a cache of its own, which the next one shares.
+                call(2, &[4, 2, 3], &[5]),
+                call(2, &[5, 2, 3], &[6]),
+                // Other values.
+                call(1, &[6, 2, 1], &[7]),
+            ],
+            inputs: vec![ModelInput {
+                name: "x".to_owned(),
+                ty: ty(&[4]),
+                stream: StreamId(0),
+            }],
+            ..Model::default()
+        };
+        let found = shared(&model, &graphs);
+        let mut pairs: Vec<(usize, usize)> = found.iter().map(|(reader, owner)| (reader.0, owner.0)).collect();
+        pairs.sort_unstable();
+        assert_eq!(pairs, [(1, 0), (3, 2)]);
+    }
+}
