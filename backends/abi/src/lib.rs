@@ -237,6 +237,11 @@ pub enum StateKind {
         /// Bytes.
         bytes: usize,
     },
+    /// The memory of another entry, which belongs to an earlier layer: two layers read one cache.
+    Shared {
+        /// Number of that entry.
+        with: usize,
+    },
     /// Appended to: pages of [`PAGE_TOKENS`] tokens of `page_bytes` each. Token `j` is in page `p = j / PAGE_TOKENS`
     /// when `p < pinned` or no ring is given, else in page `pinned + (p - pinned) % pages`. The runtime provides pages
     /// for all tokens of the chunk before the step.

@@ -8,6 +8,8 @@ use crate::{Error, Result, memory::Region};
 #[derive(Debug)]
 pub(crate) struct State {
     regions: Vec<Region>,
+    /// The region of each entry: its own, or that of the entry it shares.
+    lies_in: Vec<usize>,
     pointers: Vec<*mut u8>,
 }
 
@@ -19,14 +21,19 @@ impl State {
     pub(crate) fn new(descriptor: &Descriptor) -> Result<State> {
         let mut state = State {
             regions: Vec::new(),
+            lies_in: Vec::new(),
             pointers: Vec::new(),
         };
         for slot in &descriptor.states {
             let bytes = match slot.kind {
                 StateKind::Fixed { bytes } => bytes,
-                StateKind::Pages { .. } => 0,
+                StateKind::Pages { .. } | StateKind::Shared { .. } => 0,
             };
             state.regions.push(Region::new(bytes)?);
+            state.lies_in.push(match slot.kind {
+                StateKind::Shared { with } => with,
+                _ => state.lies_in.len(),
+            });
         }
         state.refresh();
         Ok(state)
@@ -71,7 +78,8 @@ impl State {
 
     fn refresh(&mut self) {
         self.pointers.clear();
-        self.pointers.extend(self.regions.iter().map(Region::as_ptr));
+        let regions = self.lies_in.iter().filter_map(|n| self.regions.get(*n));
+        self.pointers.extend(regions.map(Region::as_ptr));
     }
 
     /// The frame's table.
@@ -93,6 +101,7 @@ impl State {
 pub(crate) fn kept_bytes(slot: &StateSlot, tokens: u64) -> Result<usize> {
     let bytes = match slot.kind {
         StateKind::Fixed { bytes } => Some(bytes),
+        StateKind::Shared { .. } => Some(0),
         StateKind::Pages {
             page_bytes,
             pinned,

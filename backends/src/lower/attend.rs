@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     kernels::Attend,
-    text::{Func, Module, Scalar, Ty, Val},
+    text::{Cmp, Func, Module, Scalar, Ty, Val},
 };
 use seqc_ir::{Clock, Value};
 use seqc_passes::plan::Kernel;
@@ -69,7 +69,16 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
         list: None,
     };
     attention.count_ticks(f);
-    attention.append(f);
+    match cx.layer.readers.iter().position(|reader| *reader == v) {
+        None => attention.append(f),
+        Some(n) => {
+            // Another call's cache has these tokens already.
+            let bit = f.i64(1_i64 << n);
+            let bit = f.and(cx.args.shared, bit);
+            let own = f.cmp(Cmp::Eq, bit, zero);
+            f.if_then(own, |f| attention.append(f));
+        }
+    }
     cx.barrier(f);
     attention.remember_ticks(f);
     attention.run(f);

@@ -9,6 +9,8 @@ use seqc_passes::plan::{Buffer, BufferId, Layout, Plan, Rows, row_of};
 pub(super) struct Layer<'a> {
     pub(super) graph: &'a Graph,
     pub(super) plan: &'a Plan,
+    /// Attentions that read the cache of an earlier layer in some of the calls.
+    pub(super) readers: Vec<Value>,
     /// Prefix of the names of its functions.
     pub(super) name: String,
     /// How each parameter is encoded.
@@ -46,11 +48,13 @@ pub(super) struct Args {
     pub(super) tid: Val,
     /// All threads.
     pub(super) threads: Val,
+    /// A bit for each of the layer's readers that reads another call's cache here.
+    pub(super) shared: Val,
 }
 
 impl Args {
     /// Types of the arguments.
-    pub(super) const TYPES: [Ty; 11] = [
+    pub(super) const TYPES: [Ty; 12] = [
         Ty::Ptr,
         Ty::Ptr,
         Ty::Ptr,
@@ -58,6 +62,7 @@ impl Args {
         Ty::Ptr,
         Ty::Ptr,
         Ty::Ptr,
+        Ty::I64,
         Ty::I64,
         Ty::I64,
         Ty::I64,
@@ -78,11 +83,12 @@ impl Args {
             count: f.param(8),
             tid: f.param(9),
             threads: f.param(10),
+            shared: f.param(11),
         }
     }
 
     /// As arguments of a call.
-    pub(super) fn list(&self) -> [Val; 11] {
+    pub(super) fn list(&self) -> [Val; 12] {
         [
             self.params,
             self.derived,
@@ -95,6 +101,7 @@ impl Args {
             self.count,
             self.tid,
             self.threads,
+            self.shared,
         ]
     }
 }

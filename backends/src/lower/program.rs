@@ -1,10 +1,20 @@
 //! A whole model: plans of its layers, the module of their functions, and the descriptor that the runtime reads.
 
-use super::{cx::Layer, layer, long_conv, slots, step::Driver, streams::Streams};
+use super::{
+    cx::Layer,
+    layer, long_conv,
+    slots::{self, Source},
+    step::Driver,
+    streams::Streams,
+};
 use crate::text::Module;
-use seqc_abi::{Descriptor, Elem, ParamSlot, StateSlot, Store, Stream};
-use seqc_ir::{Graph, Model, Ty};
-use seqc_passes::plan::{Plan, layout, native_params};
+use seqc_abi::{Descriptor, Elem, ParamSlot, StateKind, StateSlot, Store, Stream};
+use seqc_ir::{Graph, Model, Ty, Value};
+use seqc_passes::{
+    plan::{Plan, layout, native_params},
+    shared::{Site, shared},
+};
+use std::collections::HashMap;
 
 /// What is known about a program beside its model.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +39,8 @@ pub struct Program {
 struct Planned {
     graphs: Vec<Graph>,
     plans: Vec<Plan>,
+    /// Attentions that read the cache of an earlier call, and whose.
+    shared: HashMap<Site, Site>,
     /// Encoding of each parameter, and whether the runtime converts to it.
     stores: Vec<Vec<(Store, bool)>>,
 }
@@ -38,6 +50,7 @@ impl Planned {
         let mut planned = Planned {
             graphs: Vec::new(),
             plans: Vec::new(),
+            shared: HashMap::new(),
             stores: Vec::new(),
         };
         for kind in &model.kinds {
@@ -52,11 +65,58 @@ impl Planned {
             planned.plans.push(Plan::new(&graph));
             planned.graphs.push(graph);
         }
+        planned.shared = shared(model, &planned.graphs);
         planned
     }
 
-    fn layers(&self, options: &Options) -> Vec<Layer<'_>> {
+    /// Whether a call carries anything of its own from token to token.
+    fn carries(&self, model: &Model, layers: &[Layer<'_>], call: usize) -> bool {
+        let layer = &layers[model.calls[call].kind.0 as usize];
+        let shared = |source: &Source| matches!(source, Source::Cache(v, _) if self.shared.contains_key(&(call, *v)));
+        slots::sources(layer).iter().any(|source| !shared(source))
+    }
+
+    fn states(&self, model: &Model, layers: &[Layer<'_>]) -> Vec<StateSlot> {
+        let (mut states, mut firsts) = (Vec::<StateSlot>::new(), Vec::new());
+        for (n, call) in model.calls.iter().enumerate() {
+            let (layer, first) = (&layers[call.kind.0 as usize], states.len());
+            firsts.push(first);
+            states.extend(slots::manifest(layer, &call.name, first));
+            for (at, source) in slots::sources(layer).iter().enumerate() {
+                let Source::Cache(v, part) = source else { continue };
+                let Some((owner, cache)) = self.shared.get(&(n, *v)) else {
+                    continue;
+                };
+                let of_owner = &layers[model.calls[*owner].kind.0 as usize];
+                let entry = slots::index_of(
+                    of_owner,
+                    |s| matches!(s, Source::Cache(w, m) if w == cache && m == part),
+                );
+                let with = firsts[*owner] + entry;
+                states[first + at].bound = format!("that of {}", states[with].layer);
+                states[first + at].kind = StateKind::Shared { with };
+            }
+        }
+        states
+    }
+
+    /// Attentions of a kind that read another's cache in some call.
+    fn readers(&self, model: &Model, kind: usize) -> Vec<Value> {
+        let of_kind = self
+            .shared
+            .keys()
+            .filter(|(call, _)| model.calls[*call].kind.0 as usize == kind);
+        let mut found: Vec<Value> = of_kind.map(|(_, v)| *v).collect();
+        found.sort_unstable();
+        found.dedup();
+        // Each has a bit in a word; what more there is appends the same rows once again.
+        found.truncate(62);
+        found
+    }
+
+    fn layers(&self, model: &Model, options: &Options) -> Vec<Layer<'_>> {
         let layer = |n: usize| Layer {
+            readers: self.readers(model, n),
             graph: &self.graphs[n],
             plan: &self.plans[n],
             name: format!("layer{n}"),
@@ -72,9 +132,11 @@ impl Planned {
 /// Writes the code of a model.
 pub fn program(model: &Model, options: &Options) -> Program {
     let planned = Planned::new(model);
-    let layers = planned.layers(options);
-    let stateful: Vec<bool> = layers.iter().map(|l| l.plan.is_stateful(l.graph)).collect();
-    let streams = Streams::new(model, &stateful, options.max_chunk);
+    let layers = planned.layers(model, options);
+    let carries: Vec<bool> = (0..model.calls.len())
+        .map(|n| planned.carries(model, &layers, n))
+        .collect();
+    let streams = Streams::new(model, &carries, options.max_chunk);
     let layouts: Vec<_> = layers
         .iter()
         .map(|l| layout(l.graph, l.plan, options.max_chunk))
@@ -91,6 +153,7 @@ pub fn program(model: &Model, options: &Options) -> Program {
         streams: &streams,
         derived: &derived,
         states: &states,
+        shared: &planned.shared,
     };
     let mut module = Module::default();
     crate::kernels::copy(&mut module, options.lanes);
@@ -102,7 +165,7 @@ pub fn program(model: &Model, options: &Options) -> Program {
     let arena = layouts.iter().map(|l| l.arena).chain(one).max().unwrap_or(0);
     let descriptor = Descriptor {
         params: params(model, &planned),
-        states: states_of(model, &layers),
+        states: planned.states(model, &layers),
         derived_bytes: driver.derived_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk: options.max_chunk,
@@ -115,15 +178,7 @@ pub fn program(model: &Model, options: &Options) -> Program {
 /// What every sequence of a model carries from chunk to chunk.
 pub fn manifest(model: &Model, options: &Options) -> Vec<StateSlot> {
     let planned = Planned::new(model);
-    states_of(model, &planned.layers(options))
-}
-
-fn states_of(model: &Model, layers: &[Layer<'_>]) -> Vec<StateSlot> {
-    let mut states = Vec::new();
-    for call in &model.calls {
-        states.extend(slots::manifest(&layers[call.kind.0 as usize], &call.name, states.len()));
-    }
-    states
+    planned.states(model, &planned.layers(model, options))
 }
 
 fn params(model: &Model, planned: &Planned) -> Vec<ParamSlot> {

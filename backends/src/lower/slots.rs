@@ -181,7 +181,7 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
             let kind = kernel.states()[*n].clone();
             let bound = match kind {
                 StateKind::Fixed { bytes } => format!("{bytes} bytes"),
-                StateKind::Pages { .. } => format!("{} tokens", bound(layer, *v, &kernel)),
+                StateKind::Pages { .. } | StateKind::Shared { .. } => format!("{} tokens", bound(layer, *v, &kernel)),
             };
             (format!("{name}.{part}"), shape, kind, bound)
         }

@@ -8,9 +8,12 @@ use super::{
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::{frame, symbols};
 use seqc_ir::Model;
+use seqc_passes::shared::Site;
+use std::collections::HashMap;
 
-/// Words of a call's record before its streams: kind, first parameter, byte offset in the derived arena, first state.
-const HEAD: usize = 4;
+/// Words of a call's record before its streams: kind, first parameter, byte offset in the derived arena, first state, and a bit
+/// for each attention that reads another call's cache.
+const HEAD: usize = 5;
 
 /// What the driver is written from.
 pub(super) struct Driver<'a> {
@@ -21,6 +24,8 @@ pub(super) struct Driver<'a> {
     pub(super) derived: &'a [usize],
     /// State entries of each kind.
     pub(super) states: &'a [usize],
+    /// Attentions that read the cache of an earlier call.
+    pub(super) shared: &'a HashMap<Site, Site>,
 }
 
 impl Driver<'_> {
@@ -38,9 +43,13 @@ impl Driver<'_> {
     fn table(&self) -> Vec<i64> {
         let (mut params, mut derived, mut states) = (0, 0, 0);
         let mut table = Vec::new();
-        for call in &self.model.calls {
+        for (n, call) in self.model.calls.iter().enumerate() {
             let kind = call.kind.0 as usize;
-            let mut record = vec![kind as i64, params as i64, derived as i64, states as i64];
+            let readers = self.layers[kind].readers.iter().enumerate();
+            let shared = readers
+                .filter(|(_, v)| self.shared.contains_key(&(n, **v)))
+                .fold(0, |bits, (at, _)| bits | 1_i64 << at);
+            let mut record = vec![kind as i64, params as i64, derived as i64, states as i64, shared];
             record.extend(call.args.iter().chain(&call.results).map(|s| i64::from(s.0)));
             record.resize(self.width(), 0);
             table.extend(record);
@@ -213,13 +222,14 @@ impl Driver<'_> {
         let width = f.i64(self.width() as i64);
         let at = f.mul(n, width);
         let start = f.gep(table, at, Scalar::I64);
-        let [kind, params, derived, states] = [0, 1, 2, 3].map(|i| load_word(f, start, i));
+        let [kind, params, derived, states, shared] = [0, 1, 2, 3, 4].map(|i| load_word(f, start, i));
         Record {
             start,
             kind,
             params,
             derived,
             states,
+            shared,
         }
     }
 
@@ -256,6 +266,7 @@ struct Record {
     params: Val,
     derived: Val,
     states: Val,
+    shared: Val,
 }
 
 /// The frame, loaded.
@@ -310,6 +321,7 @@ impl Frame {
             count: self.count,
             tid: self.tid,
             threads: self.threads,
+            shared: record.shared,
         }
     }
 }

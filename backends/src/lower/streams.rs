@@ -38,10 +38,10 @@ pub(super) fn row_bytes(ty: &Ty) -> usize {
 }
 
 impl Streams {
-    /// Places the streams; `stateful` says of each kind whether it carries anything from token to token.
-    pub(super) fn new(model: &Model, stateful: &[bool], max_chunk: usize) -> Streams {
+    /// Places the streams; `carries` says of each call whether it carries anything of its own from token to token.
+    pub(super) fn new(model: &Model, carries: &[bool], max_chunk: usize) -> Streams {
         let types = types(model);
-        let tail = tail(model, stateful);
+        let tail = tail(carries);
         let mut places: HashMap<StreamId, Place> = HashMap::new();
         for (n, input) in model.inputs.iter().enumerate() {
             places.insert(input.stream, Place::Input(n));
@@ -91,9 +91,8 @@ pub(super) fn types_of_outputs(model: &Model) -> Vec<Ty> {
 }
 
 /// The first call of the longest part at the end in which every call maps rows to rows.
-fn tail(model: &Model, stateful: &[bool]) -> usize {
-    let carries = |call: &seqc_ir::Call| stateful[call.kind.0 as usize];
-    model.calls.iter().rposition(carries).map_or(0, |last| last + 1)
+fn tail(carries: &[bool]) -> usize {
+    carries.iter().rposition(|carries| *carries).map_or(0, |last| last + 1)
 }
 
 /// Puts streams that are not inputs or results into the arena; those that are never needed at the same time share.

@@ -1,7 +1,7 @@
 //! Random models: what the generated code computes is what the evaluator says, however the sequence is cut.
 
 use crate::support::Loaded;
-use seqc_abi::{Elem, PAGE_TOKENS, StateKind, frame, symbols};
+use seqc_abi::{Elem, PAGE_TOKENS, StateKind, StateSlot, frame, symbols};
 use seqc_backends::{
     lower::{Options, Program, program},
     mlir::Target,
@@ -99,6 +99,7 @@ impl<'m> Session<'m> {
     fn new(machine: &'m Machine) -> Session<'m> {
         let bytes = |kind: &StateKind| match kind {
             StateKind::Fixed { bytes } => *bytes,
+            StateKind::Shared { .. } => 0,
             StateKind::Pages {
                 page_bytes,
                 pinned,
@@ -128,7 +129,12 @@ impl<'m> Session<'m> {
         let widths: Vec<usize> = d.outputs.iter().map(|o| o.shape.iter().product()).collect();
         let mut out: Vec<Vec<f32>> = widths.iter().map(|n| vec![0.0; n * inputs.len()]).collect();
         let outputs: Vec<*mut f32> = out.iter_mut().map(Vec::as_mut_ptr).collect();
-        let states: Vec<*mut u64> = self.states.iter_mut().map(Vec::as_mut_ptr).collect();
+        let own: Vec<*mut u64> = self.states.iter_mut().map(Vec::as_mut_ptr).collect();
+        let lies_in = |(n, slot): (usize, &StateSlot)| match slot.kind {
+            StateKind::Shared { with } => own[with],
+            _ => own[n],
+        };
+        let states: Vec<*mut u64> = d.states.iter().enumerate().map(lies_in).collect();
         let params: Vec<*const f32> = self.machine.params.iter().map(Vec::as_ptr).collect();
         // Rubbish in the arena: nothing may be read before it is written.
         let mut arena = vec![u64::MAX; d.arena_bytes / 8 + 8];

@@ -66,6 +66,7 @@ fn describe(built: &Built, state: &[StateSlot]) -> Value {
 fn slot(s: &StateSlot) -> Value {
     let (grows, bytes) = match s.kind {
         StateKind::Fixed { bytes } => (false, bytes),
+        StateKind::Shared { .. } => (false, 0),
         StateKind::Pages {
             page_bytes,
             pages,
@@ -94,10 +95,10 @@ fn text(built: &Built, state: &[StateSlot], found: &Value) -> String {
     out.push_str(&parameters::text(&built.model, named));
     let _ = writeln!(out, "state:");
     for s in state {
-        let grows = if let StateKind::Pages { pages: None, .. } = s.kind {
-            "grows"
-        } else {
-            "bounded"
+        let grows = match s.kind {
+            StateKind::Pages { pages: None, .. } => "grows",
+            StateKind::Shared { .. } => "shared",
+            _ => "bounded",
         };
         let _ = writeln!(out, "  {} {} {:?} f32, {grows}: {}", s.layer, s.name, s.shape, s.bound);
     }

@@ -353,6 +353,7 @@ impl<'a> Session<'a> {
                 count: _,
             } => memory((pinned + pages.unwrap_or(tokens.div_ceil(64))) * page_bytes, 0.0),
             StateKind::Fixed { bytes } => memory(bytes, 0.0),
+            StateKind::Shared { .. } => memory(0, 0.0),
         };
         Session {
             kernel,
