@@ -252,3 +252,84 @@ impl<T: Read> Summed<T> {
         Ok(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    /// One entry that counts tokens, and the pages that it counts for.
+    fn ticking() -> Descriptor {
+        let slot = |name: &str, kind| StateSlot {
+            name: name.to_owned(),
+            layer: "layers.0".to_owned(),
+            shape: Vec::new(),
+            kind,
+            bound: "T".to_owned(),
+        };
+        let pages = |count| StateKind::Pages {
+            page_bytes: 8,
+            pinned: 0,
+            pages: None,
+            count,
+        };
+        Descriptor {
+            states: vec![
+                slot("kept", pages(Some(1))),
+                slot("ticks", StateKind::Fixed { bytes: 8 }),
+                slot("all", pages(None)),
+            ],
+            ..testing::descriptor("ticking")
+        }
+    }
+
+    fn after(descriptor: &Descriptor, ticks: u64, position: u64) -> State {
+        let mut state = State::new(descriptor).expect("memory");
+        state.reserve(descriptor, 0, position).expect("memory");
+        state.kept_mut(1, 8).copy_from_slice(&ticks.to_le_bytes());
+        state
+    }
+
+    #[test]
+    fn only_pages_of_counted_tokens_are_saved() {
+        let descriptor = ticking();
+        let mut state = after(&descriptor, 70, 1000);
+        state.kept_mut(0, 16).copy_from_slice(b"two pages of it!");
+        let path = testing::fresh("state");
+        save(&path, &descriptor, (&state, 1000), &[]).expect("saved");
+        let found = load(&path, &descriptor).expect("loaded");
+        assert_eq!(found.state.tokens(&descriptor.states[0], 1000), 70);
+        assert_eq!(found.state.kept(0, 16), b"two pages of it!");
+        assert_eq!(found.position, 1000);
+        // 16 pages of all tokens, two of those that were counted.
+        let size = fs::metadata(&path).expect("a file").len() as usize;
+        let head = MAGIC.len() + 8 + identity(&descriptor).len() + 12;
+        assert_eq!(size, head + 8 + 2 * 8 + 16 * 8 + 4);
+    }
+
+    #[test]
+    fn room_follows_the_counted_tokens() {
+        let descriptor = ticking();
+        let mut state = State::new(&descriptor).expect("memory");
+        for position in (0..1 << 20).step_by(256) {
+            state.reserve(&descriptor, position, 256).expect("memory");
+        }
+        assert!(state.room(0) < 100, "{}", state.room(0));
+    }
+
+    #[test]
+    fn more_ticks_than_tokens_are_refused() {
+        let descriptor = ticking();
+        for ticks in [1001, u64::MAX] {
+            let path = testing::fresh("state");
+            let state = after(&descriptor, 10, 1000);
+            save(&path, &descriptor, (&state, 1000), &[]).expect("saved");
+            let mut bytes = fs::read(&path).expect("a file");
+            let at = MAGIC.len() + 8 + identity(&descriptor).len() + 12;
+            bytes[at..at + 8].copy_from_slice(&ticks.to_le_bytes());
+            fs::write(&path, bytes).expect("a file");
+            let message = load(&path, &descriptor).expect_err("damaged").to_string();
+            assert!(message.contains("damaged"), "{message}");
+        }
+    }
+}

@@ -76,6 +76,12 @@ impl State {
         bytes.map_or(position, |bytes| u64::from_le_bytes(*bytes))
     }
 
+    /// Bytes there is room for in an entry.
+    #[cfg(test)]
+    pub(crate) fn room(&self, slot: usize) -> usize {
+        self.regions[slot].len()
+    }
+
     fn refresh(&mut self) {
         self.pointers.clear();
         let regions = self.lies_in.iter().filter_map(|n| self.regions.get(*n));

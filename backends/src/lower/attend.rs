@@ -130,7 +130,12 @@ impl Attention<'_, '_> {
 
     /// The new keys go into the cache.
     fn append(&self, f: &mut Func) {
-        let (k, v) = (self.row(f, 1), self.row(f, 2));
+        let k = self.row(f, 1);
+        let v = if self.kernel.spec.has_values() {
+            self.row(f, 2)
+        } else {
+            k
+        };
         let (keys, values) = self.pages();
         let args = &self.cx.args;
         let mut list = vec![k.0, k.1, v.0, v.1, keys, values];

@@ -40,6 +40,7 @@ fn cases(target: &Target) -> Vec<Case> {
         normalisers(&case),
         tables(&case),
         clocks(&case),
+        best(&case),
     ];
     lists.into_iter().flatten().collect()
 }
@@ -229,6 +230,33 @@ fn clocks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     all
 }
 
+fn best(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
+    use BinaryOp::*;
+    // Many ties: the earlier key comes first.
+    let steps = || unary(UnaryOp::Floor, binary(Mul, ScoreExpr::KeyStream(0), number(4.0)));
+    let later = binary(Gt, distance(), number(40.0));
+    let sinks = binary(Or, binary(Lt, ScoreExpr::KeyPos, number(70.0)), window(100.0));
+    let case = |name: &str, sizes, n| case(name, sizes).normaliser(Normaliser::Top(n));
+    vec![
+        case("top", [4, 2, 64, 0], 1),
+        case("top_odd", [3, 3, 7, 0], 5),
+        case("top_many", [6, 2, 16, 0], 64),
+        case("top_late", [6, 2, 16, 0], 9).predicate(later),
+        case("top_ties", [6, 2, 16, 0], 17).score(steps()).streams(&[], &[1]),
+        case("top_window", [6, 2, 16, 0], 16)
+            .predicate(window(50.0))
+            .tokens(900),
+        case("top_sinks", [6, 2, 16, 0], 7)
+            .predicate(sinks)
+            .score(steps())
+            .streams(&[], &[1])
+            .tokens(900),
+        case("top_keys", [6, 2, 16, 0], 4).clock(Clock::Keys),
+        case("top_both", [6, 2, 16, 0], 4).clock(Clock::Both),
+        case("top_whole", [6, 2, 16, 0], 4).whole(),
+    ]
+}
+
 /// How a sequence is cut: the length of the next chunk.
 fn cuts(case: &Case, random: &mut Random) -> Vec<Vec<usize>> {
     if !case.attend.spec.causal {
@@ -270,6 +298,7 @@ fn threads_share_the_pages() {
         let exp = unary(UnaryOp::Exp, ScoreExpr::Score);
         let sinks = binary(Lt, ScoreExpr::KeyPos, number(70.0));
         let late = binary(Lt, ScoreExpr::KeyPos, number(20.0));
+        let steps = unary(UnaryOp::Floor, binary(Mul, ScoreExpr::KeyStream(0), number(4.0)));
         let nothing = binary(Gt, distance(), number(530.0));
         let cases = [
             case("plain", [6, 2, 16, 24]),
@@ -284,6 +313,15 @@ fn threads_share_the_pages() {
             case("none", [6, 2, 16, 24]).predicate(nothing).log_sum(),
             case("keys", [6, 2, 16, 24]).clock(Clock::Keys).log_sum().tokens(1500),
             case("both", [6, 2, 16, 24]).clock(Clock::Both).tokens(1500),
+            case("top", [6, 2, 16, 0]).normaliser(Normaliser::Top(11)),
+            case("top_ties", [6, 2, 16, 0])
+                .normaliser(Normaliser::Top(11))
+                .score(steps)
+                .streams(&[], &[1]),
+            case("top_both", [6, 2, 16, 0])
+                .normaliser(Normaliser::Top(11))
+                .clock(Clock::Both)
+                .tokens(1500),
         ];
         let mut module = Module::default();
         add_barrier(&mut module);

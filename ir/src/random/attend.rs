@@ -1,7 +1,7 @@
 //! Attention with random masks, scores, normalisers and head ratios.
 
 use super::Generator;
-use crate::{AttendSpec, BinaryOp, Clock, Normaliser, ScoreExpr, UnaryOp, Value};
+use crate::{AttendSpec, BinaryOp, Clock, IndexExpr, Normaliser, ScoreExpr, UnaryOp, Value, dims};
 
 type Expr = ScoreExpr;
 
@@ -28,6 +28,9 @@ struct Streams {
 impl Generator {
     /// Attention over projections of a value of the pool.
     pub(super) fn attention(&mut self) -> Value {
+        if self.rng.once_in(5) {
+            return self.best_keys();
+        }
         let u = self.pick();
         let (g, ratio) = (*self.rng.choose(&[1, 2, 3]), *self.rng.choose(&[1, 1, 2, 3]));
         let (e, f) = (
@@ -55,9 +58,6 @@ impl Generator {
             Normaliser::Sum => Some(unary(UnaryOp::Exp, Expr::Score)),
             Normaliser::None | Normaliser::Top(_) => self.rng.once_in(2).then(|| unary(UnaryOp::Tanh, Expr::Score)),
         };
-        let clock = *self
-            .rng
-            .choose(&[Clock::Every, Clock::Every, Clock::Every, Clock::Keys, Clock::Both]);
         let spec = AttendSpec {
             scale: (e as f64).powf(-0.5),
             predicate,
@@ -67,7 +67,7 @@ impl Generator {
             query_streams: streams.query.len(),
             key_streams: streams.key.len(),
             tables: streams.tables.len(),
-            clock,
+            clock: self.clock(),
             log_sum: normaliser == Normaliser::Softmax && self.rng.once_in(4),
             ..AttendSpec::default()
         };
@@ -84,6 +84,62 @@ impl Generator {
         }
         let y = self.times(y, 0.125);
         self.tanh(y)
+    }
+
+    /// The best keys of an attention. Scores of any keys are continuous; positions are looked at where scores are far
+    /// apart.
+    fn best_keys(&mut self) -> Value {
+        use BinaryOp::*;
+        let u = self.pick();
+        let (g, ratio, e) = (
+            *self.rng.choose(&[1, 2]),
+            *self.rng.choose(&[1, 3]),
+            *self.rng.choose(&[1, 5, 16]),
+        );
+        let h = g * ratio;
+        let (q, k) = (self.projected(u, &[h, e]), self.projected(u, &[g, e]));
+        let mut streams = Streams::default();
+        let predicate = self.predicate(&mut streams);
+        let apart = self.rng.once_in(2);
+        let score = if apart {
+            let places = binary(Mod, binary(Mul, Expr::KeyPos, Expr::Const(37.0)), Expr::Const(101.0));
+            let near = binary(Mul, Expr::Const(0.25), unary(UnaryOp::Tanh, Expr::Score));
+            Some(binary(Mul, Expr::Const(1.0 / 64.0), binary(Add, places, near)))
+        } else {
+            self.score(&mut streams, h)
+        };
+        let n = *self.rng.choose(&[1, 3, 8, 17]);
+        let spec = AttendSpec {
+            scale: (e as f64).powf(-0.5),
+            predicate,
+            score,
+            normaliser: Normaliser::Top(n),
+            causal: self.causal,
+            clock: self.clock(),
+            query_streams: streams.query.len(),
+            key_streams: streams.key.len(),
+            tables: streams.tables.len(),
+            ..AttendSpec::default()
+        };
+        let on = spec.on().map(|_| self.condition());
+        let first = [q, k].into_iter().chain(on).collect();
+        let operands = [first, streams.query, streams.key, streams.tables].concat();
+        let y = self.graph.attend(spec, &operands);
+        let part = |part| vec![IndexExpr::Axis(0), IndexExpr::Const(part), IndexExpr::Axis(1)];
+        let scores = self.graph.view(y, dims(&[h, n]), part(0));
+        let scores = self.small(scores);
+        if !apart {
+            return scores;
+        }
+        let positions = self.graph.view(y, dims(&[h, n]), part(1));
+        let positions = self.times(positions, 1.0 / 64.0);
+        self.mean(scores, positions)
+    }
+
+    fn clock(&mut self) -> Clock {
+        *self
+            .rng
+            .choose(&[Clock::Every, Clock::Every, Clock::Every, Clock::Keys, Clock::Both])
     }
 
     /// Entries clamped into ±2: what stands for nothing is far below.

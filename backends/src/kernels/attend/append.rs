@@ -42,9 +42,11 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
         let from = Rows::new(f, (0, 1), (group, attend.key_dim), list);
         let to = attend.head_page(f, (f.param(4), slot), group, attend.key_dim);
         piece.keys(f, from, to);
-        let from = Rows::new(f, (2, 3), (group, attend.value_dim), list);
-        let to = attend.head_page(f, (f.param(5), slot), group, attend.value_width());
-        piece.values(f, from, to);
+        if attend.spec.has_values() {
+            let from = Rows::new(f, (2, 3), (group, attend.value_dim), list);
+            let to = attend.head_page(f, (f.param(5), slot), group, attend.value_width());
+            piece.values(f, from, to);
+        }
         Vec::new()
     });
     module.add(f);

@@ -172,6 +172,10 @@ impl<'a> Walk<'a> {
             f.store(none, p);
             let p = row_at(f, total, r, lanes as usize);
             f.store(empty, p);
+            if let Some(best) = attend.best() {
+                let row = best.row(f, sums, r);
+                return best.clear(f, row);
+            }
             let to = row_at(f, sums, r, attend.value_width());
             vectors(f, lanes, attend.value_width(), |f, start, _| {
                 let p = float_at(f, to, start);
@@ -319,6 +323,10 @@ impl<'a> Walk<'a> {
             let to = f.mul(token, self.out.1);
             let to = f.gep(self.out.0, to, Scalar::F32);
             let to = row_at(f, to, head, attend.result_width());
+            if let Some(best) = attend.best() {
+                let row = best.row(f, sums, r);
+                return best.write(f, row, to);
+            }
             let from = row_at(f, sums, r, attend.value_width());
             let p = row_at(f, total, r, lanes as usize);
             let total = f.load(p, Ty::V(lanes, Scalar::F32));

@@ -61,9 +61,14 @@ impl Attend {
         self.panels().iter().map(|p| p.width).sum()
     }
 
+    /// Floats of a row of what was found so far: sums of values, or the best keys.
+    pub(super) fn found_width(&self) -> usize {
+        self.best().map_or(self.value_width(), |best| best.width())
+    }
+
     /// Floats of a head's row in [`Scratch::shares`].
     pub(super) fn share_width(&self) -> usize {
-        self.value_width() + 16
+        self.found_width() + 16
     }
 
     pub(super) fn key_page_bytes(&self) -> usize {
@@ -113,9 +118,9 @@ pub(super) struct Scratch {
     pub(super) total: usize,
     /// Scaled queries `[BLOCK][E]`.
     pub(super) queries: usize,
-    /// Weighted values so far, `[BLOCK][value width]`.
+    /// What was found so far, weighted values or the best keys, `[BLOCK][found width]`.
     pub(super) sums: usize,
-    /// What a thread found in its share of the pages, `[H][value width + 16]`: sums, the largest score, the sum of weights.
+    /// What a thread found in its share of the pages, `[H][found width + 16]`: that, the largest score, the sum of weights.
     pub(super) shares: usize,
     /// The list of ticks, twice the longest chunk in 64-bit words, where there is a clock.
     pub(super) list: usize,
@@ -139,7 +144,7 @@ impl Scratch {
             largest: take(BLOCK + lanes),
             total: take(BLOCK * lanes),
             queries: take(BLOCK * attend.key_dim),
-            sums: take(BLOCK * attend.value_width()),
+            sums: take(BLOCK * attend.found_width()),
             shares: take(attend.heads * attend.share_width()),
             list: take(if attend.has_clock() { 4 * attend.max_chunk } else { 0 }),
             bytes: 4 * take(0),

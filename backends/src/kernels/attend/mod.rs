@@ -6,6 +6,7 @@
 //! walk (`span`), and masks (`score`) only where a page is seen in part.
 
 mod append;
+mod best;
 mod block;
 mod layout;
 mod lookup;
@@ -113,7 +114,8 @@ impl Attend {
         layout::Scratch::new(self).bytes
     }
 
-    /// Adds `fn(k, k_stride, v, v_stride, k_pages, v_pages, position, count, tid, threads)`; returns its name.
+    /// Adds `fn(k, k_stride, v, v_stride, k_pages, v_pages, position, count, tid, threads)`; returns its name. What is
+    /// said of values is not looked at where there are none.
     ///
     /// Writes rows of `k [G*E]` and `v [G*F]` (row strides in floats) for the tokens `position..position + count` into
     /// the pages. All threads call it; the heads are split between them.

@@ -1,4 +1,4 @@
-//! One tile of rows over one page: products with keys, weights, products with values.
+//! One tile of rows over one page: products with keys, weights, products with values; or the best keys.
 
 use super::{
     Attend,
@@ -28,6 +28,9 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     let args = Args::of(&f.params());
     let (k, v, keys, all) = (f.param(9), f.param(10), f.param(11), f.param(12));
     let places = Places::new(attend, &mut f, &args);
+    if let Some(best) = attend.best() {
+        best.add_insert(attend, module);
+    }
     let e = f.i64(attend.key_dim as i64);
     let list = [places.queries, k, places.scores, e, places.factors, args.rows];
     f.call(&products, &list, None);
@@ -59,7 +62,7 @@ impl Places {
             queries: row_at(f, queries, args.at, attend.key_dim),
             scores: float_at(f, args.scratch, scratch.scores),
             factors: float_at(f, args.scratch, scratch.shrink),
-            sums: row_at(f, sums, args.at, attend.value_width()),
+            sums: row_at(f, sums, args.at, attend.found_width()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Attend,
+    best::Best,
     layout::{PAGE, Scratch, float_at, row_at, slot},
     lookup::Lookup,
     table::Tables,
@@ -110,12 +111,14 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables, ma
         args: Args::of(&f.params()),
         scratch: Scratch::new(attend),
     };
-    if attend.spec.normaliser == Normaliser::Softmax {
-        score.largest(&mut f);
-        score.shrink(&mut f);
-        score.exponentials(&mut f);
-    } else {
-        score.plain(&mut f);
+    match (attend.spec.normaliser, attend.best()) {
+        (Normaliser::Softmax, _) => {
+            score.largest(&mut f);
+            score.shrink(&mut f);
+            score.exponentials(&mut f);
+        }
+        (_, Some(best)) => score.best(&mut f, best),
+        (_, None) => score.plain(&mut f),
     }
     module.add(f);
     name
@@ -233,6 +236,20 @@ impl Score<'_> {
             let old = f.load(p, self.ty());
             let new = f.add(old, sum);
             f.store(new, p);
+        });
+    }
+
+    /// Scores compete with those of earlier pages.
+    fn best(&self, f: &mut Func, best: Best) {
+        let rows = self.place(f, self.scratch.sums);
+        let unseen = f.float(self.ty(), f32::NEG_INFINITY);
+        let size = f.i64(PAGE as i64);
+        let position = f.mul(self.args.page, size);
+        self.each_row(f, |f, r, places| {
+            self.scores(f, r, places, unseen);
+            let row = f.add(self.args.at, r);
+            let row = best.row(f, rows, row);
+            best.insert_all(self.attend, f, row, (places[0], PAGE), position);
         });
     }
 
@@ -397,7 +414,7 @@ fn fold(f: &mut Func, values: &[Val], mut join: impl FnMut(&mut Func, Val, Val) 
 }
 
 /// The largest lane; halves are cheaper than lane after lane.
-fn largest_lane(f: &mut Func, mut v: Val) -> Val {
+pub(super) fn largest_lane(f: &mut Func, mut v: Val) -> Val {
     while v.ty.lanes() > 1 {
         let half = i64::from(v.ty.lanes() / 2);
         let (low, high): (Vec<i64>, Vec<i64>) = ((0..half).collect(), (half..2 * half).collect());

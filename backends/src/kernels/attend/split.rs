@@ -2,6 +2,7 @@
 
 use super::{
     Attend,
+    best::Best,
     block::{Block, Walk},
     layout::{float_at, load, row_at, store, vectors},
     score::exp2,
@@ -83,7 +84,7 @@ impl Walk<'_> {
     /// Keeps what this thread found for a block.
     fn leave(&self, f: &mut Func, block: Block) {
         let (attend, zero) = (self.attend, f.i64(0));
-        let (lanes, width) = (attend.lanes, attend.value_width());
+        let (lanes, width) = (attend.lanes, attend.found_width());
         let largest = float_at(f, self.mine, self.scratch.largest);
         let total = float_at(f, self.mine, self.scratch.total);
         let sums = float_at(f, self.mine, self.scratch.sums);
@@ -116,9 +117,35 @@ impl Walk<'_> {
         row_at(f, self.base, thread, self.scratch.bytes / 4)
     }
 
+    /// A head's place in the result of the token.
+    fn result(&self, f: &mut Func, head: Val) -> Val {
+        let zero = f.i64(0);
+        let token = self.attend.query_row(f, self.table, zero);
+        let to = f.mul(token, self.out.1);
+        let to = f.gep(self.out.0, to, Scalar::F32);
+        row_at(f, to, head, self.attend.result_width())
+    }
+
+    /// The best of the keys that all threads found for a head: those of the first thread have the first positions.
+    fn join_best(&self, f: &mut Func, best: Best, head: Val) {
+        let row = float_at(f, self.mine, self.scratch.sums);
+        best.clear(f, row);
+        let zero = f.i64(0);
+        f.for_each(zero, self.threads, 1, |f, t| {
+            let scratch = self.scratch_of(f, t);
+            let share = self.share(f, scratch, head);
+            best.join(self.attend, f, row, share);
+        });
+        let to = self.result(f, head);
+        best.write(f, row, to);
+    }
+
     /// The result of one head from what all threads found.
     fn join(&self, f: &mut Func, head: Val) {
         let (attend, zero, one) = (self.attend, f.i64(0), f.i64(1));
+        if let Some(best) = attend.best() {
+            return self.join_best(f, best, head);
+        }
         let (lanes, width) = (attend.lanes, attend.value_width());
         let none = f.f32(f32::NEG_INFINITY);
         let top = f.for_loop((zero, self.threads, one), &[none], |f, t, top| {
@@ -138,10 +165,7 @@ impl Walk<'_> {
             let share = self.share(f, scratch, head);
             self.add_share(f, (share, common), found)
         });
-        let token = attend.query_row(f, self.table, zero);
-        let to = f.mul(token, self.out.1);
-        let to = f.gep(self.out.0, to, Scalar::F32);
-        let to = row_at(f, to, head, attend.result_width());
+        let to = self.result(f, head);
         if attend.spec.log_sum {
             log_sum(attend, f, (top[0], found[0]), to);
         }

@@ -93,6 +93,10 @@ impl Case {
 
     pub(super) fn normaliser(mut self, normaliser: Normaliser) -> Case {
         self.attend.spec.normaliser = normaliser;
+        if !self.attend.spec.has_values() {
+            self.attend.value_dim = 0;
+            self.attend.spec.scale = 0.25;
+        }
         self
     }
 
@@ -242,8 +246,13 @@ pub(super) struct Operands {
 impl Operands {
     pub(super) fn new(case: &Case, random: &mut Random) -> Operands {
         let a = &case.attend;
-        let mut widths = vec![a.heads * a.key_dim, a.groups * a.key_dim, a.groups * a.value_dim];
+        let mut widths = vec![a.heads * a.key_dim, a.groups * a.key_dim];
+        widths.extend(a.spec.has_values().then_some(a.groups * a.value_dim));
         let mut rows: Vec<Vec<f32>> = widths.iter().map(|w| random.floats(w * case.tokens)).collect();
+        if !a.spec.has_values() {
+            // Products are exact in single precision, so that nothing decides between scores but their order.
+            rows.iter_mut().flatten().for_each(|x| *x = (*x * 8.0).round() / 8.0);
+        }
         if a.spec.on().is_some() {
             widths.push(1);
             // Nothing for a while, everything for a while, and something now and then.
@@ -276,11 +285,8 @@ impl Operands {
 pub(super) fn expected(case: &Case, operands_of: &Operands) -> Vec<f64> {
     let a = &case.attend;
     let mut graph = Graph::new("attend");
-    let mut shapes = vec![
-        vec![a.heads, a.key_dim],
-        vec![a.groups, a.key_dim],
-        vec![a.groups, a.value_dim],
-    ];
+    let mut shapes = vec![vec![a.heads, a.key_dim], vec![a.groups, a.key_dim]];
+    shapes.extend(a.spec.has_values().then(|| vec![a.groups, a.value_dim]));
     if a.spec.on().is_some() {
         shapes.push(Vec::new());
     }

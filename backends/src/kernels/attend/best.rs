@@ -1,0 +1,183 @@
+//! The best keys of a row: a sorted list of scores and one of positions, into which keys are inserted.
+//!
+//! Keys come in the order of their positions, so that a key is put behind all of equal score.
+
+use super::{
+    Attend,
+    layout::{float_at, load, row_at, store, vectors},
+    score::largest_lane,
+};
+use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use seqc_ir::{Normaliser, UNSEEN};
+
+/// Where the lists of a row are, in floats: each in whole vectors, and a vector before it.
+#[derive(Clone, Copy)]
+pub(super) struct Best {
+    /// Keys that are asked for.
+    count: usize,
+    lanes: usize,
+}
+
+impl Attend {
+    /// The lists of a row, where the best keys are asked for.
+    pub(super) fn best(&self) -> Option<Best> {
+        match self.spec.normaliser {
+            Normaliser::Top(count) => Some(Best {
+                count,
+                lanes: self.lanes as usize,
+            }),
+            _ => None,
+        }
+    }
+
+    fn insert_name(&self) -> String {
+        format!("{}_insert", self.name)
+    }
+}
+
+impl Best {
+    fn length(&self) -> usize {
+        self.count.next_multiple_of(self.lanes)
+    }
+
+    /// Floats of a row.
+    pub(super) fn width(&self) -> usize {
+        2 * (self.lanes + self.length())
+    }
+
+    fn scores(&self) -> usize {
+        self.lanes
+    }
+
+    fn positions(&self) -> usize {
+        2 * self.lanes + self.length()
+    }
+
+    /// Nothing found so far.
+    pub(super) fn clear(&self, f: &mut Func, row: Val) {
+        let fill = |f: &mut Func, (first, count): (usize, usize), x: f32| {
+            let value = f.float(Ty::V(self.lanes as u32, Scalar::F32), x);
+            vectors(f, self.lanes as u32, count, |f, start, _| {
+                let p = float_at(f, row, first + start);
+                f.store(value, p);
+            });
+        };
+        // What is before the first is better than anything.
+        fill(f, (0, self.lanes), f32::INFINITY);
+        fill(f, (self.scores(), self.length()), f32::NEG_INFINITY);
+        fill(f, (self.positions() - self.lanes, self.lanes + self.length()), -1.0);
+    }
+
+    /// The last of the scores that are asked for: what is not above it is of no interest.
+    fn threshold(&self, f: &mut Func, row: Val) -> Val {
+        let p = float_at(f, row, self.scores() + self.count - 1);
+        f.load(p, Ty::F32)
+    }
+
+    /// Adds `fn(row, score, position)`, which puts a key above the threshold where it belongs.
+    pub(super) fn add_insert(&self, attend: &Attend, module: &mut Module) {
+        let lanes = self.lanes as u32;
+        let ty = Ty::V(lanes, Scalar::F32);
+        let mut f = Func::new(attend.insert_name(), &[Ty::Ptr, Ty::F32, Ty::F32], None);
+        let (row, score, position) = (f.param(0), f.param(1), f.param(2));
+        let (score, position) = (f.splat(score, lanes), f.splat(position, lanes));
+        let before = f.i64(-1);
+        let (zero, end) = (f.i64(0), f.i64(self.length() as i64));
+        let last = f.i64(self.length() as i64 - self.lanes as i64);
+        // From the end on, so that what moves back is read before it is written.
+        f.for_each(zero, end, self.lanes as i64, |f, n| {
+            let at = f.sub(last, n);
+            let pair = |f: &mut Func, list: usize| {
+                let list = float_at(f, row, list);
+                let p = f.gep(list, at, Scalar::F32);
+                let q = f.gep(p, before, Scalar::F32);
+                (p, f.load(p, ty), f.load(q, ty))
+            };
+            let (to_score, own, previous) = pair(f, self.scores());
+            let (to_position, own_position, previous_position) = pair(f, self.positions());
+            let (worse, moved) = (f.cmp(Cmp::Lt, own, score), f.cmp(Cmp::Lt, previous, score));
+            let new = f.select(moved, previous, score);
+            let new = f.select(worse, new, own);
+            f.store(new, to_score);
+            let new = f.select(moved, previous_position, position);
+            let new = f.select(worse, new, own_position);
+            f.store(new, to_position);
+        });
+        module.add(f);
+    }
+
+    /// Inserts what is above the threshold of some scores that lie one behind the other, the first at `position`.
+    pub(super) fn insert_all(
+        &self,
+        attend: &Attend,
+        f: &mut Func,
+        row: Val,
+        (scores, size): (Val, usize),
+        position: Val,
+    ) {
+        let (zero, end) = (f.i64(0), f.i64(size as i64));
+        let lanes = f.i64(self.lanes as i64);
+        f.for_each(zero, end, self.lanes as i64, |f, start| {
+            let p = f.gep(scores, start, Scalar::F32);
+            let all = f.load(p, Ty::V(self.lanes as u32, Scalar::F32));
+            let (top, threshold) = (largest_lane(f, all), self.threshold(f, row));
+            let some = f.cmp(Cmp::Gt, top, threshold);
+            f.if_then(some, |f| {
+                f.for_each(zero, lanes, 1, |f, lane| {
+                    let p = f.gep(p, lane, Scalar::F32);
+                    let score = f.load(p, Ty::F32);
+                    let place = f.add(start, lane);
+                    let place = f.add(position, place);
+                    let place = f.convert("arith.sitofp", place, Scalar::F32);
+                    self.insert(attend, f, row, (score, place));
+                });
+            });
+        });
+    }
+
+    fn insert(&self, attend: &Attend, f: &mut Func, row: Val, (score, position): (Val, Val)) {
+        let threshold = self.threshold(f, row);
+        let better = f.cmp(Cmp::Gt, score, threshold);
+        f.if_then(better, |f| {
+            f.call(&attend.insert_name(), &[row, score, position], None);
+        });
+    }
+
+    /// Inserts what another row holds.
+    pub(super) fn join(&self, attend: &Attend, f: &mut Func, row: Val, other: Val) {
+        let (zero, count) = (f.i64(0), f.i64(self.count as i64));
+        let scores = float_at(f, other, self.scores());
+        let positions = float_at(f, other, self.positions());
+        f.for_each(zero, count, 1, |f, n| {
+            let p = f.gep(scores, n, Scalar::F32);
+            let score = f.load(p, Ty::F32);
+            let p = f.gep(positions, n, Scalar::F32);
+            let position = f.load(p, Ty::F32);
+            self.insert(attend, f, row, (score, position));
+        });
+    }
+
+    /// A head's result: scores, then positions.
+    pub(super) fn write(&self, f: &mut Func, row: Val, to: Val) {
+        let lanes = self.lanes as u32;
+        let ty = Ty::V(lanes, Scalar::F32);
+        let (none, unseen) = (f.float(ty, f32::NEG_INFINITY), f.float(ty, UNSEEN as f32));
+        vectors(f, lanes, self.count, |f, start, mask| {
+            let p = float_at(f, row, self.scores() + start);
+            let x = load(f, p, lanes, None);
+            let empty = f.cmp(Cmp::Eq, x, none);
+            let x = f.select(empty, unseen, x);
+            let p = float_at(f, to, start);
+            store(f, x, p, mask);
+            let p = float_at(f, row, self.positions() + start);
+            let x = load(f, p, lanes, None);
+            let p = float_at(f, to, self.count + start);
+            store(f, x, p, mask);
+        });
+    }
+
+    /// The row of a block's list.
+    pub(super) fn row(&self, f: &mut Func, rows: Val, r: Val) -> Val {
+        row_at(f, rows, r, self.width())
+    }
+}
