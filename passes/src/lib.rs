@@ -12,6 +12,7 @@ pub mod recurrence;
 pub mod shared;
 pub mod sign;
 pub mod simplify;
+pub mod thin;
 
 use seqc_ir::Graph;
 
@@ -29,6 +30,11 @@ pub const PASSES: &[Pass] = &[
     Pass {
         name: "simplify",
         run: simplify::simplify,
+    },
+    // Before streams become real: conditions on keys are computed of integers.
+    Pass {
+        name: "thin-caches",
+        run: thin::caches,
     },
     // Before products: a delayed vector is a row that a product can read.
     Pass {
