@@ -69,7 +69,6 @@ impl Generator {
             tables: streams.tables.len(),
             clock: self.clock(),
             log_sum: normaliser == Normaliser::Softmax && self.rng.once_in(4),
-            ..AttendSpec::default()
         };
         let log_sum = spec.log_sum;
         let on = spec.on().map(|_| self.condition());

@@ -259,7 +259,7 @@ impl Operands {
             let mut on = |t: usize| match t / 50 % 3 {
                 0 => t % 7 == 3,
                 1 => t >= 90,
-                _ => random.bits() % 4 == 0,
+                _ => random.bits().is_multiple_of(4),
             };
             rows.push((0..case.tokens).map(|t| f32::from(on(t))).collect());
         }
