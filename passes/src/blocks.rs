@@ -22,7 +22,7 @@ pub struct Blocks {
 
 impl Blocks {
     /// Tokens of the smallest block, but for tests.
-    pub const SMALLEST: usize = 256;
+    pub const SMALLEST: usize = 128;
 
     /// Blocks as programs have them.
     pub fn new(taps: usize) -> Blocks {
@@ -106,8 +106,8 @@ mod tests {
             let blocks = Blocks { taps, smallest };
             let top = blocks.top();
             assert!(blocks.ring() <= RING);
-            for token in (0..3 * top).step_by(7) {
-                for lag in (0..taps.min(token + 1)).step_by(5) {
+            for token in (0..3 * top).step_by(97) {
+                for lag in (0..taps.min(token + 1)).step_by(31) {
                     let past = token - lag;
                     let same = usize::from(token / smallest == past / smallest);
                     let meet = |size: &&usize| (token / **size) % 2 == 1 && token / **size == past / **size + 1;

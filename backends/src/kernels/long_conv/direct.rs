@@ -3,8 +3,10 @@
 use super::{LongConv, row_of, rows, rows_at, vector};
 use crate::text::{Func, Module, Scalar, Ty, Val};
 
-/// Tokens of a tile: their sums stay in registers, over as many tokens of the past at a time.
+/// Tokens of a tile: their sums stay in registers.
 const TILE: i64 = 8;
+/// Tokens of the past whose values are in registers, too.
+const HALF: i64 = TILE / 2;
 
 /// Adds `fn(taps, past, sums, out, out_stride, from, low, high, columns)`; returns its name. The block begins at row
 /// `from` of the states; results of its tokens `low..high` go to `out` and the rows behind it.
@@ -124,12 +126,16 @@ impl Sum<'_> {
         let first = self.first(f, t);
         let step = f.i64(TILE);
         let sums = f.for_loop((first, t, step), &sums, |f, s, sums| {
+            let u = self.row(f, 1, s);
             let lag = f.sub(t, s);
-            self.square(f, sums, (s, lag), 1 - TILE)
+            let taps = rows(f, f.param(0), lag, lanes);
+            let near = self.part(f, sums, (u, taps), (0, 1 - TILE));
+            self.part(f, &near, (u, taps), (HALF, 1 - TILE))
         });
         // The tile over itself: no lag below zero.
-        let zero = f.i64(0);
-        let sums = self.square(f, &sums, (t, zero), 0);
+        let u = self.row(f, 1, t);
+        let sums = self.part(f, &sums, (u, f.param(0)), (0, 0));
+        let sums = self.part(f, &sums, (u, f.param(0)), (HALF, 0));
         for (i, y) in sums.into_iter().enumerate() {
             let i = f.i64(i as i64);
             let t = f.add(t, i);
@@ -137,26 +143,22 @@ impl Sum<'_> {
         }
     }
 
-    /// Sums of a tile over the tile of tokens from `s` on, `lag` tokens before it; lags from `lag + least` on count.
-    fn square(&self, f: &mut Func, sums: &[Val], (s, lag): (Val, Val), least: i64) -> Vec<Val> {
+    /// Sums of a tile over half a tile of tokens, from row `first` of `u` on. A token meets row `r` of `u` with the tap as
+    /// many rows from `taps` as its number is above `r`, `least` or more.
+    fn part(&self, f: &mut Func, sums: &[Val], (u, taps): (Val, Val), (first, least): (i64, i64)) -> Vec<Val> {
         let lanes = self.conv.lanes;
+        let at = |f: &mut Func, base: Val, row: i64| {
+            let row = f.i64(row * i64::from(lanes));
+            let p = f.gep(base, row, Scalar::F32);
+            f.load(p, vector(lanes))
+        };
         let mut sums = sums.to_vec();
-        let u = self.row(f, 1, s);
-        let x: Vec<Val> = (0..TILE as usize)
-            .map(|i| {
-                let p = rows_at(f, u, i, lanes);
-                f.load(p, vector(lanes))
-            })
-            .collect();
-        let taps = rows(f, f.param(0), lag, lanes);
-        for ahead in (least..TILE).rev() {
-            let at = f.i64(ahead * i64::from(lanes));
-            let p = f.gep(taps, at, Scalar::F32);
-            let w = f.load(p, vector(lanes));
-            for i in 0..TILE {
-                let j = i - ahead;
-                if (0..TILE).contains(&j) {
-                    sums[i as usize] = f.fma(w, x[j as usize], sums[i as usize]);
+        let x: Vec<Val> = (first..first + HALF).map(|row| at(f, u, row)).collect();
+        for ahead in (least.max(1 - first - HALF)..TILE - first).rev() {
+            let w = at(f, taps, ahead);
+            for (row, x) in (first..).zip(&x) {
+                if let Some(sum) = usize::try_from(row + ahead).ok().and_then(|i| sums.get_mut(i)) {
+                    *sum = f.fma(w, *x, *sum);
                 }
             }
         }
