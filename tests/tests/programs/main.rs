@@ -5,6 +5,7 @@ mod contract;
 mod embed;
 mod fixtures;
 mod layers;
+mod long_filters;
 mod malformed;
 mod meaning;
 mod mixers;

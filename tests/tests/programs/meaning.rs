@@ -34,8 +34,8 @@ macro_rules! layers {
 }
 
 layers! {
-    bilinear, block_attention, counters, cumulative, driven_spread, echoes, experts, fading_maximum, feature, forgetting,
-    gated_keys, gated_state, hashed_positions, matrix_memory, multiscale, paragraphs, ring, running_mean,
+    bilinear, block_attention, counters, cumulative, driven_spread, echo_loop, echoes, experts, fading_maximum, feature, forgetting,
+    gated_keys, gated_state, hashed_positions, long_memory, matrix_memory, multiscale, paragraphs, ring, running_mean,
     shift_register, sigmoid_attention, slow_and_fast, soft_max_memory, spiral, start_value, turning_average, two_emas,
     thirty_two,
     two_filters, viterbi,

@@ -1,6 +1,6 @@
 //! Sixteen published mixers, from `specs/mixers`: the numbers of the papers' equations, in whatever chunks, compiled and evaluated.
 
-mod ways;
+pub(crate) mod ways;
 
 use std::{fs, path::PathBuf};
 

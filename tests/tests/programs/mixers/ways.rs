@@ -13,7 +13,7 @@ use seqc_tests::{
 };
 
 /// `run`: the output of every row.
-pub(super) fn run(program: &Program, x: &Rows, more: &[String]) -> Rows {
+pub(crate) fn run(program: &Program, x: &Rows, more: &[String]) -> Rows {
     let (input, output) = (stream(x), fresh_file("y.safetensors"));
     let mut args = vec!["run".to_owned(), "--input".to_owned(), input.display().to_string()];
     args.extend(["--output".to_owned(), output.display().to_string()]);
@@ -28,7 +28,7 @@ pub(super) fn run(program: &Program, x: &Rows, more: &[String]) -> Rows {
 }
 
 /// The outputs of processes that each read the rows up to a cut and hand their state to the next.
-pub(super) fn in_sessions(program: &Program, x: &Rows, cuts: &[usize]) -> Rows {
+pub(crate) fn in_sessions(program: &Program, x: &Rows, cuts: &[usize]) -> Rows {
     let (mut from, mut state, mut all) = (0, None::<PathBuf>, None::<Rows>);
     for to in cuts.iter().copied().chain([x.len()]) {
         let next = fresh_file("state");
@@ -47,7 +47,7 @@ pub(super) fn in_sessions(program: &Program, x: &Rows, cuts: &[usize]) -> Rows {
 }
 
 /// A file with the stream `x`.
-pub(super) fn stream(x: &Rows) -> PathBuf {
+pub(crate) fn stream(x: &Rows) -> PathBuf {
     let path = fresh_file("x.safetensors");
     let bytes: Vec<u8> = x.data.iter().flat_map(|v| v.to_le_bytes()).collect();
     write(&path, &bytes, vec![x.len(), x.width]);
@@ -61,7 +61,7 @@ fn write(path: &Path, bytes: &[u8], shape: Vec<usize>) {
 }
 
 /// Sizes from 1 to 24 that add up to at least `length`, the same ones in every run.
-pub(super) fn random_cut(name: &str, seed: usize, length: usize) -> Vec<usize> {
+pub(crate) fn random_cut(name: &str, seed: usize, length: usize) -> Vec<usize> {
     let start = name.bytes().fold(seed as u64 + 1, |state, byte| {
         state.wrapping_mul(31).wrapping_add(u64::from(byte))
     });
