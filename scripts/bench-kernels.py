@@ -1,7 +1,7 @@
 """Emitted kernels against programs in C: both in turn in one run, the fastest of several repetitions in each round.
 
 usage: python3 bench-kernels.py --seqc SEQC --models FOLDER --work FOLDER [--rounds 5] [--repetitions 5] [--only NAME]
-A row is a class with a name, its sizes, `ready` and `peer`; list it in ROWS. Everything measured goes to WORK/kernels.json.
+A row is a class with a name, its sizes, `ready`, `peer`, and `settings` of its model; list it in ROWS. Everything measured goes to WORK/kernels.json.
 """
 import argparse
 import ctypes
@@ -36,6 +36,9 @@ class SelectiveScan:
     def ready(self):
         return self.library is not None
 
+    def settings(self, length):
+        return []
+
     def peer(self, length, threads, repetitions):
         """Milliseconds of the faster of the peer's two forms: blocks of channels, and, on one thread, a plain loop."""
         d, n = 1536, 16
@@ -50,7 +53,27 @@ class SelectiveScan:
         return times
 
 
-ROWS = [SelectiveScan]
+class LongConvolution:
+    """A filter as long as the prompt for each of 256 channels, f32; the peer transforms whole sequences and keeps its filters' spectra, too."""
+
+    name, model, lengths = "long convolution, D=256", "long-convolution", (8192, 65536)
+
+    def __init__(self, work):
+        self.program = os.path.join(work, "fftconv")
+
+    def ready(self):
+        return os.path.exists(self.program)
+
+    def settings(self, length):
+        return [f"sizes.taps={length}"]
+
+    def peer(self, length, threads, repetitions):
+        text = output([self.program, str(length), "256", str(threads), str(repetitions), "measure", "FFTW"])
+        kept = [json.loads(line) for line in text.splitlines() if "spectrum kept" in line]
+        return [found["min_ms"] for found in kept]
+
+
+ROWS = [SelectiveScan, LongConvolution]
 
 
 def timed(function, *arguments):
@@ -72,8 +95,11 @@ def ours(program, length, threads, repetitions):
     return json.loads(output([program, *words]))["results"][0]["milliseconds"]
 
 
-def measure(row, program, options):
+def measure(row, options):
     for length in row.lengths:
+        program = os.path.join(options.work, row.model)
+        settings = [word for value in row.settings(length) for word in ("--set", value)]
+        output([options.seqc, "build", os.path.join(options.models, row.model + ".yaml"), "-o", program, *settings])
         for threads in (1, 2):
             rounds = []
             for _ in range(options.rounds):
@@ -110,9 +136,7 @@ def main():
         row = kind(options.work)
         if options.only not in row.name or not row.ready():
             continue
-        program = os.path.join(options.work, row.model)
-        output([options.seqc, "build", os.path.join(options.models, row.model + ".yaml"), "-o", program])
-        for found in measure(row, program, options):
+        for found in measure(row, options):
             rows.append(found)
             print(f"  {found['name']}, {found['length']} tokens, {found['threads']} threads: {found['ratio']:.2f}", file=sys.stderr)
     with open(os.path.join(options.work, "kernels.json"), "w") as file:

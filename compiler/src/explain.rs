@@ -2,6 +2,7 @@
 
 use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
+    blocks::Blocks,
     keep::Keep,
     plan::{Kernel, Matmul, Plan, Scan},
     rate::Rate,
@@ -138,6 +139,7 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
                 rate.bound(&Keep::new(spec, heads)),
             );
         }
+        Op::LongConv => describe_filter(out, graph, v),
         Op::Delay { steps } => {
             let name = &graph.node(operands[0]).name;
             let name = if name.is_empty() { "a stream" } else { name };
@@ -148,6 +150,41 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
         }
         _ => {}
     }
+}
+
+fn describe_filter(out: &mut String, graph: &Graph, v: Value) {
+    let operands = graph.operands(v);
+    let channels = graph.ty(v).len();
+    let taps = graph.ty(operands[1]).len() / channels.max(1);
+    let blocks = Blocks::new(taps);
+    let name = &graph.node(operands[0]).name;
+    let name = if name.is_empty() { "a stream" } else { name };
+    let (smallest, top, ring) = (blocks.smallest, blocks.top(), blocks.ring());
+    let whole = taps as f64;
+    let (plain, cut) = (blocks.plain_operations(whole), blocks.operations(whole));
+    let _ = writeln!(
+        out,
+        "long convolution of {name}, {channels} channels, {taps} taps: filter given, not a recurrence"
+    );
+    let _ = writeln!(
+        out,
+        "  considered: the plain sum, {plain:.0} operations a channel and token; blocks with transforms, {cut:.0} on average over {taps} tokens"
+    );
+    let sizes = match blocks.sizes().last() {
+        Some(last) => format!("transforms of {smallest} to {last} tokens as blocks end, "),
+        None => String::new(),
+    };
+    let _ = writeln!(
+        out,
+        "  chosen: blocks, for prompts and token by token alike: sums inside {smallest} tokens, {sizes}spectra of the last {ring} blocks of {top}"
+    );
+    let state = 4.0 * channels as f64 * blocks.kept(f64::MAX);
+    let _ = writeln!(
+        out,
+        "  cost: about {:.0} operations a token; up to {state:.0} bytes of state, {} bytes made of the filter when weights are loaded",
+        cut * channels as f64,
+        4 * channels * blocks.prepared()
+    );
 }
 
 fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {

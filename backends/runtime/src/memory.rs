@@ -43,11 +43,16 @@ impl Region {
     /// `bytes` zeros on huge pages, if the system likes.
     pub(crate) fn huge(bytes: usize) -> Result<Region> {
         let region = Region::new(bytes)?;
-        if bytes >= HUGE {
-            // SAFETY: the range is ours; the call is only a hint.
-            unsafe { libc::madvise(region.start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
-        }
+        region.on_huge_pages(HUGE);
         Ok(region)
+    }
+
+    /// Asks for huge pages, if the region has at least `least` bytes.
+    pub(crate) fn on_huge_pages(&self, least: usize) {
+        if self.bytes >= least {
+            // SAFETY: the range is ours; the call is only a hint.
+            unsafe { libc::madvise(self.start.as_ptr().cast(), self.bytes, libc::MADV_HUGEPAGE) };
+        }
     }
 
     fn of(start: *mut libc::c_void, bytes: usize) -> Result<Region> {

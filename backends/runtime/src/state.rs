@@ -4,6 +4,9 @@ use seqc_abi::{Descriptor, PAGE_TOKENS, StateKind, StateSlot};
 
 use crate::{Error, Result, memory::Region};
 
+/// Rings at least this large ask for huge pages: what is touched in vain is little beside them.
+const LARGE: usize = 16 << 20;
+
 /// The state of one sequence.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -49,9 +52,12 @@ impl State {
                 // Room ahead spares calls; pages that nobody touches cost nothing.
                 let ahead = match slot.kind {
                     StateKind::Pages { pages: None, .. } => needed.saturating_add(needed / 2),
-                    _ => needed,
+                    _ => kept_bytes(slot, u64::MAX).unwrap_or(needed),
                 };
                 region.grow(ahead).or_else(|_| region.grow(needed))?;
+                if matches!(slot.kind, StateKind::Pages { pages: Some(_), .. }) {
+                    region.on_huge_pages(LARGE);
+                }
                 moved = true;
             }
         }

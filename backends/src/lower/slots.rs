@@ -161,7 +161,14 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
         }
         Source::Filter(v, n) => {
             let kernel = filter(layer, *v);
-            let name = name_of(layer, *v, v.0 as usize);
+            // Named after what is filtered, if the result has no name.
+            let stream = layer.graph.operands(*v)[0];
+            let named = if layer.graph.node(*v).name.is_empty() {
+                stream
+            } else {
+                *v
+            };
+            let name = name_of(layer, named, v.0 as usize);
             let (part, shape, rows) = match n {
                 0 => ("past", vec![kernel.channels], kernel.blocks.top()),
                 1 => ("sums", vec![kernel.channels], kernel.blocks.top()),

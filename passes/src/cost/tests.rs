@@ -128,3 +128,27 @@ fn a_prompt_sees_half_of_itself_and_a_window_no_more_than_the_window() {
     let both = Cache { causal: false, ..whole };
     assert_eq!(both.mean_keys(1000.0), 1000.0);
 }
+
+#[test]
+fn a_long_filter_costs_the_logarithm_of_its_length() {
+    let of = |taps: usize| {
+        cost_of(&format!(
+            "graph f {{
+  param 0 f : f32[4, {taps}]
+  input 0 x : f32[4]
+  %0 = param(0) : f32[4, {taps}]
+  %1 = input(0) : f32[4]
+  %2 = long_conv %1, %0 : f32[4]
+  output y %2
+}}
+"
+        ))
+    };
+    let (short, long) = (of(2048), of(65536));
+    assert_eq!((long.filters[0].channels, long.filters[0].blocks.taps), (4, 65536));
+    let growth = long.decode_operations(65536.0) / short.decode_operations(2048.0);
+    assert!(growth > 1.0 && growth < 2.5, "{growth}");
+    // What is kept has a bound, and little is kept of a short sequence.
+    assert_eq!(short.state_at(1e6), short.state_at(1e9));
+    assert!(long.state_at(100.0) <= 4.0 * 4.0 * 5.0 * 100.0);
+}
