@@ -3,6 +3,7 @@
 use super::*;
 use crate::{rate::Rate, simplify::simplify};
 use seqc_ir::{
+    Elem,
     eval::{Evaluator, Tensor},
     random::Rng,
     verify::verify,
