@@ -2,10 +2,11 @@
 
 use crate::model::{Built, weights::distinct_parameters};
 use seqc_abi::Store;
-use seqc_ir::{Call, Graph};
+use seqc_ir::{Call, Graph, Model, Op, Value};
 use seqc_passes::{
     cost::{self, Cost, Read},
     plan::{Plan, native_params},
+    shared::shared,
 };
 
 /// One kind of layer and how often the model runs it.
@@ -18,6 +19,8 @@ pub struct Layer {
     /// How many of these come after everything that carries something from token to token: of a prompt they see only
     /// the tokens whose outputs are wanted, the last one.
     pub tail: usize,
+    /// How many of these keep no cache of their own: they attend to what an earlier layer keeps.
+    pub readers: usize,
     /// What one of them costs.
     pub cost: Cost,
     /// Bytes of weights that every token reads.
@@ -47,17 +50,33 @@ impl Total {
     /// Adds up the layers of a model.
     pub fn new(built: &Built) -> Total {
         let model = &built.model;
-        let plans: Vec<(Graph, Plan)> = model.kinds.iter().map(|kind| planned(&kind.graph)).collect();
-        let stateful = |call: &Call| {
-            let (graph, plan) = &plans[call.kind.0 as usize];
-            plan.is_stateful(graph)
+        let (graphs, plans): (Vec<Graph>, Vec<Plan>) = model.kinds.iter().map(|kind| planned(&kind.graph)).unzip();
+        let readers = readers(model, &graphs);
+        let carries = |n: usize| {
+            let kind = model.calls[n].kind.0 as usize;
+            plans[kind].is_stateful(&graphs[kind]) && !readers[n]
         };
-        let after = model.calls.iter().rposition(stateful).map_or(0, |n| n + 1);
+        let after = (0..model.calls.len()).rev().find(|n| carries(*n)).map_or(0, |n| n + 1);
         let tail = if model.is_causal() { &model.calls[after..] } else { &[] };
-        let layers = plans.iter().zip(&model.kinds).enumerate().map(|(n, (planned, kind))| {
-            let of_kind = |calls: &[Call]| calls.iter().filter(|c| c.kind.0 as usize == n).count();
-            layer(planned, &kind.stores, (of_kind(&model.calls), of_kind(tail)))
-        });
+        let layers = graphs
+            .iter()
+            .zip(&plans)
+            .zip(&model.kinds)
+            .enumerate()
+            .map(|(n, (planned, kind))| {
+                let of_kind = |calls: &[Call]| calls.iter().filter(|c| c.kind.0 as usize == n).count();
+                let reading = model
+                    .calls
+                    .iter()
+                    .zip(&readers)
+                    .filter(|(c, reads)| **reads && c.kind.0 as usize == n);
+                Layer {
+                    calls: of_kind(&model.calls),
+                    tail: of_kind(tail),
+                    readers: reading.count(),
+                    ..layer(planned, &kind.stores)
+                }
+            });
         let (parameters, weight_bytes) = distinct_parameters(model);
         Total {
             name: built.meta.name.clone(),
@@ -92,7 +111,8 @@ impl Total {
 
     /// Bytes of state after `context` tokens.
     pub fn state_at(&self, context: f64) -> f64 {
-        self.sum(|l| l.cost.state_at(context))
+        let shared = |l: &Layer| l.readers as f64 * (l.cost.state_at(context) - l.cost.state_bytes as f64);
+        self.sum(|l| l.cost.state_at(context)) - self.layers.iter().map(shared).sum::<f64>()
     }
 
     /// The state in words: constant bytes, bytes a token, and how many tokens are kept.
@@ -101,7 +121,10 @@ impl Total {
         let mut terms: Vec<(Option<u64>, f64)> = Vec::new();
         for layer in &self.layers {
             for cache in &layer.cost.caches {
-                let bytes = (layer.calls * cache.token_bytes) as f64;
+                let bytes = ((layer.calls - layer.readers) * cache.token_bytes) as f64;
+                if bytes == 0.0 {
+                    continue;
+                }
                 match terms.iter_mut().find(|(limit, _)| *limit == cache.limit()) {
                     Some((_, sum)) => *sum += bytes,
                     None => terms.push((cache.limit(), bytes)),
@@ -127,7 +150,28 @@ fn planned(graph: &Graph) -> (Graph, Plan) {
     (graph, plan)
 }
 
-fn layer((graph, plan): &(Graph, Plan), stores: &[String], (calls, tail): (usize, usize)) -> Layer {
+/// Of each call, whether all it carries from token to token is caches that earlier calls keep.
+fn readers(model: &Model, graphs: &[Graph]) -> Vec<bool> {
+    let shared = shared(model, graphs);
+    let of_call = |(n, call): (usize, &Call)| {
+        let graph = &graphs[call.kind.0 as usize];
+        let order = graph.live_order();
+        let mut attends = order
+            .iter()
+            .filter(|v| matches!(graph.op(**v), Op::Attend(_)))
+            .peekable();
+        let remembers = |v: &Value| {
+            matches!(
+                graph.op(*v),
+                Op::Prev(_) | Op::Delay { .. } | Op::Window { .. } | Op::LongConv
+            )
+        };
+        attends.peek().is_some() && attends.all(|v| shared.contains_key(&(n, *v))) && !order.iter().any(remembers)
+    };
+    model.calls.iter().enumerate().map(of_call).collect()
+}
+
+fn layer((graph, plan): (&Graph, &Plan), stores: &[String]) -> Layer {
     let cost = cost::cost(graph, plan);
     let native = native_params(graph);
     let bytes = |rows: bool| -> f64 {
@@ -136,8 +180,9 @@ fn layer((graph, plan): &(Graph, Plan), stores: &[String], (calls, tail): (usize
     };
     Layer {
         name: graph.name.clone(),
-        calls,
-        tail,
+        calls: 0,
+        tail: 0,
+        readers: 0,
         matrix_bytes: bytes(false),
         row_bytes: bytes(true),
         cost,
