@@ -14,7 +14,8 @@ use crate::keep::Keep;
 use ops::Own;
 use pairs::{Says, Truth, given, has_table, own, says};
 use seqc_ir::{
-    AttendSpec, BinaryOp, Clock, Graph, IndexExpr, Normaliser, Op, ScoreExpr, Stage, Ty, UNSEEN, UnaryOp, Value, dims,
+    AttendSpec, BinaryOp, Clock, Elem, Graph, IndexExpr, Normaliser, Op, ScoreExpr, Stage, Ty, UNSEEN, UnaryOp, Value,
+    dims,
 };
 
 /// Rewrites all attentions that it applies to.

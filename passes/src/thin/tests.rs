@@ -3,7 +3,6 @@
 use super::*;
 use crate::{rate::Rate, simplify::simplify};
 use seqc_ir::{
-    Elem,
     eval::{Evaluator, Tensor},
     random::Rng,
     verify::verify,
