@@ -1,22 +1,21 @@
 //! Keeps in a cache only keys that some later query can see, where the predicate says so of the key alone.
 //!
-//! `where i == j || j % 8 == 7`: but for its own, a query sees keys with `j % 8 == 7` only. The attention gets the slower
-//! clock `j % 8 == 7`, and the query's own key, where the clock leaves it out, is joined by the logarithms of the sums,
-//! which is exact. The condition may depend on data that the key brings along.
+//! `where i - j < 64 || j % 8 == 7`: from some distance on a query sees keys with `j % 8 == 7` only. The attention gets
+//! the slower clock `j % 8 == 7`. The near keys that the clock leaves out are another attention, whose cache their distance
+//! bounds, or the query's own key and no attention at all; the parts are joined by the logarithms of their sums, which is
+//! exact. The condition may depend on data that the key brings along.
 //!
 //! Only causal softmax over all tokens whose cache grows without bound: where the predicate bounds the distance, positions
 //! bound the cache better than a condition does. Tables are left alone.
 
+mod merge;
 mod ops;
 mod pairs;
 
 use crate::keep::Keep;
 use ops::Own;
-use pairs::{Says, Truth, given, has_table, own, says};
-use seqc_ir::{
-    AttendSpec, BinaryOp, Clock, Elem, Graph, IndexExpr, Normaliser, Op, ScoreExpr, Stage, Ty, UNSEEN, UnaryOp, Value,
-    dims,
-};
+use pairs::{Says, Truth, facts, given, has_table, otherwise, own, says};
+use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Normaliser, Op, ScoreExpr, Stage, UNSEEN, UnaryOp, Value};
 
 /// Rewrites all attentions that it applies to.
 pub fn caches(graph: &mut Graph) {
@@ -45,12 +44,21 @@ pub fn caches(graph: &mut Graph) {
 
 /// What becomes of an attention.
 struct Thinned {
-    /// Which keys are kept, an expression of the key alone.
+    /// Which keys are kept for good, an expression of the key alone.
     keep: ScoreExpr,
     /// Which of them a query sees.
     predicate: Option<ScoreExpr>,
-    /// Where a query sees its own key although it is not kept.
-    own: Option<Truth>,
+    /// What else it sees.
+    near: Near,
+}
+
+/// Keys that are seen although they are not kept for good.
+enum Near {
+    Nothing,
+    /// The query's own, where this holds.
+    Own(Truth),
+    /// Those where this holds; it bounds their distance.
+    Window(ScoreExpr),
 }
 
 impl Thinned {
@@ -63,24 +71,35 @@ impl Thinned {
         if !plain || tables || Keep::new(spec, heads).distance.is_some() {
             return None;
         }
-        let of_key = |expr: &ScoreExpr| pairs::of_key(expr, fixed, scalar);
-        let Says::Key(keep) = says(predicate, true, &|e| Keep::of_predicate(e, heads), &of_key) else {
+        let bounded = |e: &ScoreExpr| Keep::of_predicate(e, heads).distance.is_some();
+        let of_key = |e: &ScoreExpr| pairs::of_key(e, fixed, scalar);
+        let Says::Key(keep) = says(predicate, true, &bounded, &of_key) else {
             return None;
         };
-        let rest = match given(predicate, &keep) {
+        let rest = match given(predicate, &facts(&keep, true)) {
             Truth::Known(true) => None,
             Truth::Known(false) => return None,
             Truth::Expr(expr) => Some(expr),
         };
-        // The same of all keys up to the query's own: then that is kept where it is seen.
-        let always = says(predicate, true, &|_| Keep::ALL, &of_key) == Says::Key(keep.clone());
-        let own = (!always)
-            .then(|| own(predicate))
-            .filter(|own| *own != Truth::Known(false));
+        let near = match otherwise(predicate, &keep) {
+            Truth::Known(false) => Near::Nothing,
+            Truth::Known(true) => return None,
+            Truth::Expr(expr) => match Keep::of_predicate(&expr, heads) {
+                Keep {
+                    distance: Some(..=1),
+                    first: 0,
+                } => match own(predicate) {
+                    Truth::Known(false) => Near::Nothing,
+                    own => Near::Own(own),
+                },
+                Keep { distance: Some(_), .. } => Near::Window(expr),
+                _ => return None,
+            },
+        };
         Some(Thinned {
             keep,
             predicate: rest,
-            own,
+            near,
         })
     }
 
@@ -88,10 +107,13 @@ impl Thinned {
         let mut of_token = Own::new(graph, spec, operands);
         let on = of_token.truth(graph, &self.keep);
         let cached = self.cached(graph, spec, operands, on);
-        graph.set_name(cached, name);
-        match &self.own {
-            None => cached,
-            Some(own) => {
+        match &self.near {
+            Near::Nothing => {
+                graph.set_name(cached, name);
+                cached
+            }
+            Near::Own(own) => {
+                graph.set_name(cached, name);
                 let score = of_token.score(graph);
                 let kept = of_token.wide(graph, on);
                 let mut seen = graph.unary(UnaryOp::Not, kept);
@@ -100,7 +122,24 @@ impl Thinned {
                     let own = of_token.wide(graph, own);
                     seen = graph.binary(BinaryOp::And, seen, own);
                 }
-                merge(graph, (cached, spec.log_sum), (seen, score, operands[2]))
+                let v = merge::own_values(graph, operands[2], cached);
+                let cached = merge::parts(graph, cached);
+                merge::join(graph, cached, (seen, score, v), spec.log_sum)
+            }
+            Near::Window(predicate) => {
+                let new = AttendSpec {
+                    predicate: Some(predicate.clone()),
+                    log_sum: true,
+                    ..spec.clone()
+                };
+                let near = graph.attend(new, operands);
+                graph.set_name(cached, format!("{name}.far"));
+                graph.set_name(near, format!("{name}.near"));
+                let (near, log) = merge::parts(graph, near);
+                let unseen = graph.constant(UNSEEN, graph.ty(log).clone());
+                let seen = graph.binary(BinaryOp::Ne, log, unseen);
+                let cached = merge::parts(graph, cached);
+                merge::join(graph, cached, (seen, log, near), spec.log_sum)
             }
         }
     }
@@ -134,7 +173,7 @@ impl Thinned {
             predicate: moved(&self.predicate),
             score: moved(&spec.score),
             clock: Clock::Keys,
-            log_sum: spec.log_sum || self.own.is_some(),
+            log_sum: spec.log_sum || !matches!(self.near, Near::Nothing),
             query_streams: query.len(),
             key_streams: key.len(),
             ..spec.clone()
@@ -142,45 +181,6 @@ impl Thinned {
         let list = [&operands[..3], &[on], &query, &key].concat();
         graph.attend(new, &list)
     }
-}
-
-/// Joins the query's own key, with `score [H]` where it is `seen [H]`, to an attention with the logarithm of its sum. The
-/// result has such a logarithm where `log_sum` says so.
-fn merge(graph: &mut Graph, (cached, log_sum): (Value, bool), (seen, score, v): (Value, Value, Value)) -> Value {
-    let sizes = graph.ty(cached).sizes();
-    let (heads, f) = (sizes[0], sizes[1] - 1);
-    let groups = graph.ty(v).dims[0].size;
-    let (row, whole) = (dims(&[heads]), dims(&[heads, f]));
-    let out = graph.slice(cached, 1, 0, f);
-    let column = vec![IndexExpr::Axis(0), IndexExpr::Const(f as i64)];
-    let log = graph.view(cached, row.clone(), column);
-    let unseen = graph.constant(UNSEEN, Ty::f32(&[heads]));
-    let zero = graph.constant(0.0, Ty::f32(&[heads]));
-    let score = graph.select(seen, score, unseen);
-    let top = graph.binary(BinaryOp::Max, log, score);
-    let weight = |graph: &mut Graph, log| {
-        let log = graph.binary(BinaryOp::Sub, log, top);
-        graph.unary(UnaryOp::Exp, log)
-    };
-    let (of_cached, of_own) = (weight(graph, log), weight(graph, score));
-    let of_own = graph.select(seen, of_own, zero);
-    let total = graph.sum_of(of_cached, of_own);
-    let share = |graph: &mut Graph, weight, values| {
-        let share = graph.binary(BinaryOp::Div, weight, total);
-        let share = graph.broadcast(share, whole.clone(), &[0]);
-        graph.product_of(share, values)
-    };
-    let group = IndexExpr::Div(Box::new(IndexExpr::Axis(0)), (heads / groups) as i64);
-    let own = graph.view(v, whole.clone(), vec![group, IndexExpr::Axis(1)]);
-    let (a, b) = (share(graph, of_cached, out), share(graph, of_own, own));
-    let out = graph.sum_of(a, b);
-    if !log_sum {
-        return out;
-    }
-    let log = graph.unary(UnaryOp::Log, total);
-    let log = graph.sum_of(top, log);
-    let log = graph.reshape(log, dims(&[heads, 1]));
-    graph.concat(1, &[out, log])
 }
 
 #[cfg(test)]

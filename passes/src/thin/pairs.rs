@@ -1,6 +1,5 @@
 //! What predicates over pairs say about the key alone.
 
-use crate::keep::Keep;
 use seqc_ir::{BinaryOp, ScoreExpr, UnaryOp};
 
 /// What a truth value says about a key.
@@ -34,23 +33,22 @@ impl Says {
     }
 }
 
-/// What it says about a key that `expr` is `want`. `keep` bounds the pairs of a predicate: with one that bounds them it is
-/// said of keys before the query, else of its own, too. `of_key`: expressions of the key alone.
+/// What it says about a key far from the query that `expr` is `want`. `bounded`: predicates that hold near the query only,
+/// or at the beginning; `of_key`: expressions of the key alone.
 pub(super) fn says(
     expr: &ScoreExpr,
     want: bool,
-    keep: &dyn Fn(&ScoreExpr) -> Keep,
+    bounded: &dyn Fn(&ScoreExpr) -> bool,
     of_key: &dyn Fn(&ScoreExpr) -> bool,
 ) -> Says {
     let holds = if want { expr.clone() } else { not(expr.clone()) };
-    let bound = keep(&holds);
-    if bound.first == 0 && bound.distance.is_some_and(|distance| distance <= 1) {
+    if bounded(&holds) {
         return Says::Never;
     }
     if of_key(expr) {
         return Says::Key(holds);
     }
-    let of = |expr: &ScoreExpr, want| says(expr, want, keep, of_key);
+    let of = |expr: &ScoreExpr, want| says(expr, want, bounded, of_key);
     match expr {
         ScoreExpr::Unary(UnaryOp::Not, x) => of(x, !want),
         ScoreExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
@@ -95,28 +93,46 @@ pub(super) enum Truth {
     Expr(ScoreExpr),
 }
 
-/// A predicate where it is known that `fact` holds.
-pub(super) fn given(expr: &ScoreExpr, fact: &ScoreExpr) -> Truth {
-    if follows(fact, expr) {
-        return Truth::Known(true);
+/// What is known of truth values.
+pub(super) type Facts = Vec<(ScoreExpr, bool)>;
+
+/// What follows from `expr` being `value`.
+pub(super) fn facts(expr: &ScoreExpr, value: bool) -> Facts {
+    let mut all = vec![(expr.clone(), value)];
+    match expr {
+        ScoreExpr::Unary(UnaryOp::Not, x) => all.extend(facts(x, !value)),
+        ScoreExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) if (*op == BinaryOp::And) == value => {
+            all.extend(facts(x, value));
+            all.extend(facts(y, value));
+        }
+        _ => {}
+    }
+    all
+}
+
+/// A predicate where something is known.
+pub(super) fn given(expr: &ScoreExpr, facts: &Facts) -> Truth {
+    if let Some((_, value)) = facts.iter().find(|(fact, _)| fact == expr) {
+        return Truth::Known(*value);
     }
     match expr {
-        ScoreExpr::Unary(UnaryOp::Not, x) => match given(x, fact) {
-            Truth::Known(b) => Truth::Known(!b),
-            Truth::Expr(x) => Truth::Expr(not(x)),
-        },
-        ScoreExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
-            // The value that decides.
-            let decides = *op == BinaryOp::Or;
-            match (given(x, fact), given(y, fact)) {
-                (Truth::Known(b), x) | (x, Truth::Known(b)) => {
-                    if b == decides {
-                        Truth::Known(b)
+        ScoreExpr::Unary(UnaryOp::Not, x) => given(x, facts).not(),
+        ScoreExpr::Binary(BinaryOp::And, x, y) => given(x, facts).and(given(y, facts)),
+        ScoreExpr::Binary(BinaryOp::Or, x, y) => given(x, facts).or(given(y, facts)),
+        ScoreExpr::Select(c, a, b) => {
+            let (c, a, b) = (given(c, facts), given(a, facts), given(b, facts));
+            match (c, a, b) {
+                (Truth::Known(c), a, b) => {
+                    if c {
+                        a
                     } else {
-                        x
+                        b
                     }
                 }
-                (Truth::Expr(x), Truth::Expr(y)) => Truth::Expr(binary(*op, x, y)),
+                (Truth::Expr(c), Truth::Expr(a), Truth::Expr(b)) => {
+                    Truth::Expr(ScoreExpr::Select(Box::new(c), Box::new(a), Box::new(b)))
+                }
+                (c, a, b) => c.clone().and(a).or(c.not().and(b)),
             }
         }
         ScoreExpr::Binary(op, x, y) if x == y => match op {
@@ -128,13 +144,39 @@ pub(super) fn given(expr: &ScoreExpr, fact: &ScoreExpr) -> Truth {
     }
 }
 
-/// True where `expr` is one of the parts of `fact`, all of which hold.
-fn follows(fact: &ScoreExpr, expr: &ScoreExpr) -> bool {
-    match fact {
-        _ if fact == expr => true,
-        ScoreExpr::Binary(BinaryOp::And, x, y) => follows(x, expr) || follows(y, expr),
-        _ => false,
+impl Truth {
+    fn not(self) -> Truth {
+        match self {
+            Truth::Known(b) => Truth::Known(!b),
+            Truth::Expr(x) => Truth::Expr(not(x)),
+        }
     }
+
+    fn and(self, other: Truth) -> Truth {
+        match (self, other) {
+            (Truth::Known(true), x) | (x, Truth::Known(true)) => x,
+            (Truth::Known(false), _) | (_, Truth::Known(false)) => Truth::Known(false),
+            (Truth::Expr(x), Truth::Expr(y)) => Truth::Expr(binary(BinaryOp::And, x, y)),
+        }
+    }
+
+    fn or(self, other: Truth) -> Truth {
+        match (self, other) {
+            (Truth::Known(false), x) | (x, Truth::Known(false)) => x,
+            (Truth::Known(true), _) | (_, Truth::Known(true)) => Truth::Known(true),
+            (Truth::Expr(x), Truth::Expr(y)) => Truth::Expr(binary(BinaryOp::Or, x, y)),
+        }
+    }
+}
+
+/// A predicate of pairs whose key does not fulfil `keep`: one of the parts of `keep` does not hold, and the predicate may
+/// become simpler by that.
+pub(super) fn otherwise(expr: &ScoreExpr, keep: &ScoreExpr) -> Truth {
+    if let ScoreExpr::Binary(BinaryOp::And, x, y) = keep {
+        return otherwise(expr, x).or(otherwise(expr, y));
+    }
+    let missing = Truth::Expr(not(keep.clone()));
+    given(expr, &facts(keep, false)).and(missing)
 }
 
 /// A predicate of a query and its own key.
@@ -143,8 +185,7 @@ pub(super) fn own(expr: &ScoreExpr) -> Truth {
         ScoreExpr::KeyPos => ScoreExpr::QueryPos,
         other => other.clone(),
     });
-    // Nothing else is known.
-    given(&same, &ScoreExpr::Const(1.0))
+    given(&same, &Vec::new())
 }
 
 pub(super) fn has_table(expr: &ScoreExpr) -> bool {
@@ -189,5 +230,8 @@ fn binary(op: BinaryOp, x: ScoreExpr, y: ScoreExpr) -> ScoreExpr {
 }
 
 fn not(x: ScoreExpr) -> ScoreExpr {
-    ScoreExpr::Unary(UnaryOp::Not, Box::new(x))
+    match x {
+        ScoreExpr::Unary(UnaryOp::Not, x) => *x,
+        x => ScoreExpr::Unary(UnaryOp::Not, Box::new(x)),
+    }
 }

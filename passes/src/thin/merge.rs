@@ -1,0 +1,57 @@
+//! Joins parts of an attention by the logarithms of their sums.
+
+use seqc_ir::{BinaryOp, Graph, IndexExpr, Ty, UNSEEN, UnaryOp, Value, dims};
+
+/// Result `[H, F]` and logarithm `[H]` of an attention with the logarithm of its sum.
+pub(super) fn parts(graph: &mut Graph, attention: Value) -> (Value, Value) {
+    let sizes = graph.ty(attention).sizes();
+    let (heads, f) = (sizes[0], sizes[1] - 1);
+    let out = graph.slice(attention, 1, 0, f);
+    let column = vec![IndexExpr::Axis(0), IndexExpr::Const(f as i64)];
+    (out, graph.view(attention, dims(&[heads]), column))
+}
+
+/// Values `[G, F]` of the token for each query head of an attention with the logarithm of its sum.
+pub(super) fn own_values(graph: &mut Graph, v: Value, attention: Value) -> Value {
+    let (heads, of_values) = (graph.ty(attention).dims[0].size, graph.ty(v).sizes());
+    let group = IndexExpr::Div(Box::new(IndexExpr::Axis(0)), (heads / of_values[0]) as i64);
+    graph.view(v, dims(&[heads, of_values[1]]), vec![group, IndexExpr::Axis(1)])
+}
+
+/// Joins to one part another, which has something only where `seen [H]`. The result has a logarithm where `log_sum` says
+/// so.
+pub(super) fn join(
+    graph: &mut Graph,
+    (out, log): (Value, Value),
+    (seen, score, values): (Value, Value, Value),
+    log_sum: bool,
+) -> Value {
+    let whole = graph.ty(out).sizes();
+    let heads = whole[0];
+    let unseen = graph.constant(UNSEEN, Ty::f32(&[heads]));
+    let zero = graph.constant(0.0, Ty::f32(&[heads]));
+    let score = graph.select(seen, score, unseen);
+    let top = graph.binary(BinaryOp::Max, log, score);
+    let weight = |graph: &mut Graph, log| {
+        let log = graph.binary(BinaryOp::Sub, log, top);
+        graph.unary(UnaryOp::Exp, log)
+    };
+    let (of_out, of_values) = (weight(graph, log), weight(graph, score));
+    // Where neither has anything both logarithms are the same.
+    let of_values = graph.select(seen, of_values, zero);
+    let total = graph.sum_of(of_out, of_values);
+    let share = |graph: &mut Graph, weight, values| {
+        let share = graph.binary(BinaryOp::Div, weight, total);
+        let share = graph.broadcast(share, dims(&whole), &[0]);
+        graph.product_of(share, values)
+    };
+    let (a, b) = (share(graph, of_out, out), share(graph, of_values, values));
+    let out = graph.sum_of(a, b);
+    if !log_sum {
+        return out;
+    }
+    let log = graph.unary(UnaryOp::Log, total);
+    let log = graph.sum_of(top, log);
+    let log = graph.reshape(log, dims(&[heads, 1]));
+    graph.concat(1, &[out, log])
+}
