@@ -175,6 +175,40 @@ fn the_same_model_is_the_same_program() {
     assert!(build() == build(), "two builds of one model differ");
 }
 
+/// What a predicate lets no later query see is neither kept nor saved.
+#[test]
+fn a_cache_of_checkpoints_grows_with_the_checkpoints() {
+    let dir = seqc_tests::scratch("checkpoints");
+    let layer = std::fs::read(seqc_tests::root().join("tests/layers/checkpoints.seq"));
+    let layer = layer.unwrap_or_else(|error| panic!("{error}"));
+    std::fs::write(dir.join("checkpoints.seq"), layer).unwrap_or_else(|error| panic!("{error}"));
+    let path = dir.join("model.yaml");
+    let model = "version: 1\nmodel: c\nsizes: {d: 32, vocab: 64}\nuse: [checkpoints.seq]\nweights: {random: 3}\n\
+                 block: {pre_norm: {eps: 1e-5}}\nstack:\n  - embed: {vocab: vocab}\n    block: none\n  - checkpoints: {}\n  \
+                 - head: {vocab: vocab}\n    block: final_norm\n";
+    std::fs::write(&path, model).unwrap_or_else(|error| panic!("{error}"));
+    let found = json(seqc(&format!("inspect {} --json", path.display())));
+    let state = found["state"].as_array().unwrap_or_else(|| panic!("{found}"));
+    let growing = state.iter().filter(|entry| entry["grows"] == true);
+    let bounds: Vec<&Value> = growing.map(|entry| &entry["bound"]).collect();
+    assert!(
+        bounds.len() == 3 && bounds.iter().all(|bound| **bound == "T / 8 tokens"),
+        "{bounds:?}"
+    );
+    let program = Program::build(&path, &dir.join("program"));
+    let save = fresh_file("state");
+    let tokens: Vec<i64> = (0..2048).map(|i| i % 64).collect();
+    let way = Way {
+        save: Some(&save),
+        ..Way::default()
+    };
+    program.logits(&tokens, way);
+    // Four pages of 64 keys, of values in whole vectors, and of positions.
+    let size = std::fs::metadata(&save).map(|file| file.len()).unwrap_or(0);
+    let pages = 4 * 64 * (8 + 16 + 1) * 4;
+    assert!(size < pages + 4096, "{size} bytes");
+}
+
 /// A window keeps a window: what a session must remember stops growing, and only then.
 #[test]
 fn a_windowed_cache_is_bounded_and_a_whole_one_is_not() {

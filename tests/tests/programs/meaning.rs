@@ -34,8 +34,8 @@ macro_rules! layers {
 }
 
 layers! {
-    bilinear, block_attention, counters, cumulative, driven_spread, echo_loop, echoes, experts, fading_maximum, feature, forgetting,
-    gated_keys, gated_state, hashed_positions, long_memory, matrix_memory, multiscale, paragraphs, ring, running_mean,
+    bilinear, block_attention, checkpoints, counters, cumulative, driven_spread, echo_loop, echoes, experts, fading_maximum, feature, forgetting,
+    gated_keys, gated_state, hashed_positions, long_memory, matrix_memory, multiscale, opened, paragraphs, ring, running_mean,
     shift_register, sigmoid_attention, slow_and_fast, soft_max_memory, spiral, start_value, turning_average, two_emas,
     thirty_two,
     two_filters, viterbi,
@@ -102,6 +102,22 @@ fn check(name: &str) {
             .relative(&whole);
         assert!(off <= CUT_TOLERANCE, "{name}, chunks {chunks:?}: off by {off:e}");
     }
+    let off = restored(&program, &dir.join("state"), &tokens, 21).relative(&whole);
+    assert!(off <= CUT_TOLERANCE, "{name}, saved in the middle: off by {off:e}");
+}
+
+/// The outputs of two processes: the second goes on from what the first saved after `cut` tokens.
+fn restored(program: &Program, state: &Path, tokens: &[i64], cut: usize) -> Rows {
+    let way = Way {
+        save: Some(state),
+        ..Way::default()
+    };
+    let first = program.logits(&tokens[..cut], way);
+    let way = Way {
+        load: Some(state),
+        ..Way::default()
+    };
+    first.then(&program.logits(&tokens[cut..], way))
 }
 
 fn write(path: &Path, bytes: &[u8]) {
