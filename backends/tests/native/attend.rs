@@ -193,6 +193,17 @@ fn tables(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
             .score(binary(Add, plus(vec![segment(ScoreExpr::QueryPos, 3.0)]), key()))
             .streams(&[], &[1])
             .tables(&[&[50]]),
+        case("chosen", [6, 2, 16, 24])
+            .predicate(binary(
+                Or,
+                binary(
+                    Eq,
+                    segment(ScoreExpr::KeyPos, 16.0),
+                    unary(UnaryOp::Floor, binary(Mul, ScoreExpr::QueryStream(0), number(9.0))),
+                ),
+                binary(Lt, distance(), binary(Mul, ScoreExpr::QueryStream(0), number(30.0))),
+            ))
+            .streams(&[6], &[]),
         case("gated", [6, 2, 16, 24]).predicate(gate).tables(&[&[90]]).log_sum(),
     ]
 }
@@ -335,6 +346,51 @@ fn threads_share_the_pages() {
             let kernel = Kernel::load(&case.attend, &loaded, true);
             let cut = [vec![40; (case.tokens - 40) / 40], vec![1; 60]].concat();
             check(case, (&kernel, 3), (&operands, &want), &cut);
+        }
+    }
+}
+
+/// What the query says bounds the pages: those that it does not name are not even read.
+#[test]
+fn pages_are_chosen_by_the_query() {
+    use BinaryOp::*;
+    for target in targets() {
+        let block = binary(Eq, segment(ScoreExpr::KeyPos, 64.0), ScoreExpr::QueryStream(0));
+        let case = case("chosen", &target, [6, 2, 16, 24])
+            .predicate(binary(Or, block, window(20.0)))
+            .streams(&[6], &[])
+            .tokens(560);
+        let mut module = Module::default();
+        add(&mut module, &case.attend, false);
+        let loaded = Loaded::new(module, &target);
+        let mut operands = Operands::new(&case, &mut Random::new(5));
+        // The heads of both key heads name pages 1 and 3 at the last token.
+        let last = case.tokens - 1;
+        for (n, named) in operands.rows[3].iter_mut().enumerate() {
+            *named = if n / 6 < last {
+                (n % 7) as f32
+            } else {
+                [1.0, 3.0][n % 6 / 3]
+            };
+        }
+        let want = expected(&case, &operands);
+        let kernel = Kernel::load(&case.attend, &loaded, false);
+        let width = case.attend.heads * case.attend.result_width();
+        let mut got = vec![0.0; width];
+        let mut session = Session::new(&kernel, case.tokens, 1);
+        for position in (0..last).step_by(13) {
+            let mut out = vec![0.0; width * 13];
+            session.step(&operands, (position, 13), &mut out);
+        }
+        let page = session.states[1].len() / case.tokens.div_ceil(64);
+        for (n, page) in session.states[1].chunks_mut(page).enumerate() {
+            if ![1, 3, 8].contains(&n) {
+                page.iter_mut().for_each(|line| line.0.fill(f32::NAN));
+            }
+        }
+        session.step(&operands, (last, 1), &mut got);
+        for (got, want) in got.iter().zip(&want[last * width..]) {
+            assert!((f64::from(*got) - want).abs() < 1e-5, "{got}, not {want}");
         }
     }
 }

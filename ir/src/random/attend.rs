@@ -160,8 +160,15 @@ impl Generator {
     fn predicate(&mut self, streams: &mut Streams) -> Option<Expr> {
         use BinaryOp::*;
         let window = binary(Lt, distance(), Expr::Const((1 + self.rng.below(9)) as f64));
-        let predicate = match self.rng.below(11) {
+        let predicate = match self.rng.below(12) {
             0 | 1 => return None,
+            11 => {
+                // Keys that the query names.
+                streams.query.push(self.token);
+                let named = Expr::QueryStream(streams.query.len() - 1);
+                let pairs = unary(UnaryOp::Floor, binary(Div, Expr::KeyPos, Expr::Const(2.0)));
+                binary(Or, binary(Eq, pairs, named), window)
+            }
             10 => {
                 let gate = self.table(streams, 8);
                 binary(Lt, gate, Expr::Const(0.75))

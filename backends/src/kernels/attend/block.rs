@@ -135,7 +135,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Token of the chunk, where it lies, and head of a row.
-    fn row(&self, f: &mut Func, block: Block, r: Val) -> (Val, Val) {
+    pub(super) fn row(&self, f: &mut Func, block: Block, r: Val) -> (Val, Val) {
         let row = f.add(block.first, r);
         let ratio = f.i64(self.attend.ratio() as i64);
         let (token, head) = (f.udiv(row, ratio), f.urem(row, ratio));
@@ -146,6 +146,7 @@ impl<'a> Walk<'a> {
 
     /// Scaled queries, and nothing seen so far.
     pub(super) fn begin(&self, f: &mut Func, block: Block) {
+        self.bound_streams(f, block);
         let (attend, lanes, zero) = (self.attend, self.attend.lanes, f.i64(0));
         let direct = attend.spec.normaliser == Normaliser::Softmax && attend.spec.score.is_none();
         let scale = attend.spec.scale * if direct { score::LOG2_E } else { 1.0 };
@@ -287,7 +288,7 @@ impl<'a> Walk<'a> {
             all: Bit::Val(within),
             none: Bit::Val(behind),
         };
-        let known = self.predicate(f, args.group, ((low, high), (start, ahead)));
+        let known = self.predicate(f, (args.group, args.at), ((low, high), (start, ahead)));
         let decision = known.map_or(reach, |known| reach.and(f, known));
         let (all, none) = (decision.all.val(f), decision.none.val(f));
         let some = f.not(none);
@@ -297,8 +298,13 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// What is known of the predicate, when there is one, for some queries and keys of a key head.
-    fn predicate(&self, f: &mut Func, group: Val, (query, key): ((Val, Val), (Val, Val))) -> Option<Decision> {
+    /// What is known of the predicate, when there is one, for the queries of a tile and some keys of a key head.
+    fn predicate(
+        &self,
+        f: &mut Func,
+        (group, at): (Val, Val),
+        (query, key): ((Val, Val), (Val, Val)),
+    ) -> Option<Decision> {
         let predicate = self.attend.spec.predicate.as_ref()?;
         let (ratio, last) = (self.attend.ratio() as i64, self.attend.ratio() as i64 - 1);
         let (ratio, last) = (f.i64(ratio), f.i64(last));
@@ -309,6 +315,7 @@ impl<'a> Walk<'a> {
             key,
             group,
             head: (first, f.add(first, last)),
+            streams: self.streams_of_tile(f, at),
         };
         Some(span.decide(f, predicate))
     }

@@ -124,6 +124,8 @@ pub(super) struct Scratch {
     pub(super) shares: usize,
     /// The list of ticks, twice the longest chunk in 64-bit words, where there is a clock.
     pub(super) list: usize,
+    /// Between which numbers query streams lie, two 64-bit words for each of a tile.
+    pub(super) bounds: usize,
     /// Size of all.
     pub(super) bytes: usize,
 }
@@ -147,6 +149,7 @@ impl Scratch {
             sums: take(BLOCK * attend.found_width()),
             shares: take(attend.heads * attend.share_width()),
             list: take(if attend.has_clock() { 4 * attend.max_chunk } else { 0 }),
+            bounds: take(BLOCK.div_ceil(TILE) * attend.bounding().len() * 4),
             bytes: 4 * take(0),
         }
     }

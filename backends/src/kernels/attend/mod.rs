@@ -14,6 +14,7 @@ mod page;
 mod score;
 mod span;
 mod split;
+mod streams;
 mod table;
 mod term;
 mod ticks;
@@ -151,6 +152,11 @@ impl Attend {
     /// Entries of a head's result.
     pub fn result_width(&self) -> usize {
         self.spec.result(self.heads, self.value_dim)[1..].iter().product()
+    }
+
+    /// Query streams that may bound the pages that a query sees.
+    fn bounding(&self) -> Vec<usize> {
+        streams::bounding(self.spec.predicate.as_ref())
     }
 
     /// Query heads per key head.

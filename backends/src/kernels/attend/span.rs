@@ -1,6 +1,6 @@
 //! Predicates over a rectangle of queries and keys: seen by all, or by none.
 //!
-//! Interval arithmetic on the positions, on scalars; what depends on data is never decided. A rectangle that no query
+//! Interval arithmetic on positions and query streams, on scalars; what depends on the data of keys is never decided. A rectangle that no query
 //! sees is not visited, one that all see needs no mask.
 
 use super::{
@@ -96,6 +96,8 @@ pub(super) struct Span<'a> {
     /// Key head, and the query heads that share it.
     pub(super) group: Val,
     pub(super) head: (Val, Val),
+    /// Whole numbers around each query stream, where there are any.
+    pub(super) streams: Vec<Option<(Val, Val)>>,
 }
 
 impl Span<'_> {
@@ -200,6 +202,8 @@ impl Span<'_> {
             ScoreExpr::QueryPos => simple(self.query),
             ScoreExpr::KeyPos => simple(self.key),
             ScoreExpr::Head => simple(self.head),
+            // The ends are integers, the values between them need not be: whatever is decided holds for those, too.
+            ScoreExpr::QueryStream(n) => simple(self.streams[*n]?),
             ScoreExpr::Unary(UnaryOp::Neg, x) => {
                 let x = self.range(f, x)?;
                 times(f, x, -1, 1)
@@ -233,8 +237,9 @@ impl Span<'_> {
         let (up, down) = fraction(c)?;
         let x = self.range(f, x)?;
         match op {
-            BinaryOp::Mul => times(f, x, up, down),
+            // Nothing times what is no number is no number.
             _ if up == 0 => None,
+            BinaryOp::Mul => times(f, x, up, down),
             _ => times(f, x, down * up.signum(), up.abs()),
         }
     }

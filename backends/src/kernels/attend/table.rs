@@ -115,7 +115,7 @@ fn collect(expr: &ScoreExpr, found: &mut Vec<ScoreExpr>) {
     }
 }
 
-fn parts(expr: &ScoreExpr) -> Vec<&ScoreExpr> {
+pub(super) fn parts(expr: &ScoreExpr) -> Vec<&ScoreExpr> {
     match expr {
         ScoreExpr::Unary(_, x) => vec![x],
         ScoreExpr::Binary(_, x, y) => vec![x, y],

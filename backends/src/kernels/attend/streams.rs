@@ -1,0 +1,134 @@
+//! Between which whole numbers the query streams of a tile lie, where that can bound its pages.
+//!
+//! With one query, as in decoding, streams are numbers that are known: `j / 16 == best[head]` is one block of 16 keys.
+
+use super::{
+    block::{Block, Walk},
+    layout::{TILE, float_at, slot},
+    table::parts,
+};
+use crate::text::{Cmp, Func, Scalar, Ty, Val};
+use seqc_ir::ScoreExpr;
+
+/// Streams beyond this are not looked at.
+const LARGE: f32 = (1u64 << 39) as f32;
+/// What stands for no bound: beyond what predicates compare with.
+const UNBOUNDED: i64 = 1 << 41;
+
+/// The query streams in comparisons of a predicate whose other parts are known for a page, in the order of their numbers.
+pub(super) fn bounding(predicate: Option<&ScoreExpr>) -> Vec<usize> {
+    let mut found = Vec::new();
+    if let Some(predicate) = predicate {
+        collect(predicate, &mut found);
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn collect(expr: &ScoreExpr, found: &mut Vec<usize>) {
+    match expr {
+        ScoreExpr::Binary(op, x, y) if super::term::comparison(*op).is_some() => {
+            if !unknown(x) && !unknown(y) {
+                streams(x, found);
+                streams(y, found);
+            }
+        }
+        _ => parts(expr).into_iter().for_each(|part| collect(part, found)),
+    }
+}
+
+/// True for what depends on the data of keys.
+fn unknown(expr: &ScoreExpr) -> bool {
+    let here = matches!(expr, ScoreExpr::KeyStream(_) | ScoreExpr::Table(..) | ScoreExpr::Score);
+    here || parts(expr).into_iter().any(unknown)
+}
+
+fn streams(expr: &ScoreExpr, found: &mut Vec<usize>) {
+    if let ScoreExpr::QueryStream(n) = expr {
+        found.push(*n);
+    }
+    parts(expr).into_iter().for_each(|part| streams(part, found));
+}
+
+impl Walk<'_> {
+    /// Finds the bounds of a block's tiles.
+    pub(super) fn bound_streams(&self, f: &mut Func, block: Block) {
+        let streams = self.attend.bounding();
+        if streams.is_empty() {
+            return;
+        }
+        let (zero, tile) = (f.i64(0), f.i64(TILE as i64));
+        f.for_each(zero, block.rows, TILE as i64, |f, at| {
+            let end = f.add(at, tile);
+            let end = f.min(end, block.rows);
+            for (place, n) in streams.iter().enumerate() {
+                let bounds = self.stream_bounds(f, block, (*n, at, end));
+                let to = self.bounds_at(f, at, place);
+                let one = f.i64(1);
+                let behind = f.gep(to, one, Scalar::I64);
+                f.store(bounds.0, to);
+                f.store(bounds.1, behind);
+            }
+        });
+    }
+
+    /// Whole numbers around the values of a stream at some rows.
+    fn stream_bounds(&self, f: &mut Func, block: Block, (n, at, end): (usize, Val, Val)) -> (Val, Val) {
+        let first = self.attend.spec.key_streams + 2 * n;
+        let pointer = slot(f, self.table, first, Ty::Ptr);
+        let stride = slot(f, self.table, first + 1, Ty::I64);
+        let wide = self.attend.query_widths[n] > 1;
+        let (infinite, negative) = (f.f32(f32::INFINITY), f.f32(f32::NEG_INFINITY));
+        let one = f.i64(1);
+        let ends = f.for_loop((at, end, one), &[infinite, negative], |f, r, ends| {
+            let (token, head) = self.row(f, block, r);
+            let offset = f.mul(token, stride);
+            let offset = if wide { f.add(offset, head) } else { offset };
+            let p = f.gep(pointer, offset, Scalar::F32);
+            let x = f.load(p, Ty::F32);
+            // What is not a number has no bound.
+            let number = f.cmp(Cmp::Eq, x, x);
+            let (low, high) = (f.select(number, x, negative), f.select(number, x, infinite));
+            vec![f.min(low, ends[0]), f.max(high, ends[1])]
+        });
+        let (least, most) = (f.f32(-LARGE), f.f32(LARGE));
+        let (above, below) = (f.cmp(Cmp::Ge, ends[0], least), f.cmp(Cmp::Le, ends[1], most));
+        let known = f.and(above, below);
+        let zero = f.f32(0.0);
+        let whole = |f: &mut Func, end: Val, round: &str, otherwise: i64| {
+            let end = f.select(known, end, zero);
+            let end = f.math(round, end);
+            let end = f.convert("arith.fptosi", end, Scalar::I64);
+            let otherwise = f.i64(otherwise);
+            f.select(known, end, otherwise)
+        };
+        (
+            whole(f, ends[0], "math.floor", -UNBOUNDED),
+            whole(f, ends[1], "math.ceil", UNBOUNDED),
+        )
+    }
+
+    /// Where the bounds of a tile's stream lie; `place` is its place among those that have bounds.
+    fn bounds_at(&self, f: &mut Func, at: Val, place: usize) -> Val {
+        let bounds = float_at(f, self.mine, self.scratch.bounds);
+        let count = self.attend.bounding().len() as i64;
+        let (tile, width, place) = (f.i64(TILE as i64), f.i64(2 * count), f.i64(2 * place as i64));
+        let tile = f.udiv(at, tile);
+        let row = f.mul(tile, width);
+        let n = f.add(row, place);
+        f.gep(bounds, n, Scalar::I64)
+    }
+
+    /// The bounds of all query streams of the tile at row `at`, where they have any.
+    pub(super) fn streams_of_tile(&self, f: &mut Func, at: Val) -> Vec<Option<(Val, Val)>> {
+        let mut all = vec![None; self.attend.spec.query_streams];
+        for (place, n) in self.attend.bounding().into_iter().enumerate() {
+            let p = self.bounds_at(f, at, place);
+            let one = f.i64(1);
+            let behind = f.gep(p, one, Scalar::I64);
+            all[n] = Some((f.load(p, Ty::I64), f.load(behind, Ty::I64)));
+        }
+        all
+    }
+}
