@@ -43,19 +43,15 @@ const RUN: [Ty; 13] = [
 ];
 
 /// Channels, taps, smallest block, tokens.
-const CASES: [(usize, usize, usize, usize); 12] = [
+const CASES: [(usize, usize, usize, usize); 8] = [
     (5, 1, 16, 60),
     (16, 2, 16, 60),
-    (20, 3, 16, 100),
     (1, 16, 16, 100),
     (33, 70, 16, 400),
     (17, 300, 16, 1500),
-    (64, 700, 16, 2300),
-    (3, 100, 32, 700),
-    (9, 1025, 64, 4000),
+    (3, 1025, 64, 4000),
     (20, 5000, 64, 9000),
-    (2, 3000, 256, 9000),
-    (16, 20000, 256, 40000),
+    (16, 20000, 128, 40000),
 ];
 
 struct Machine<'a> {
@@ -81,6 +77,7 @@ impl<'a> Machine<'a> {
         let channels = self.conv.channels;
         let mut states: Vec<Vec<f32>> = vec![Vec::new(); 3];
         let mut out = vec![f32::NAN; tokens * channels];
+        let mut scratch = vec![f32::NAN; self.conv.scratch_bytes() / 4 * threads];
         let mut at = 0;
         while at < tokens {
             let count = cut().clamp(1, tokens - at);
@@ -93,7 +90,6 @@ impl<'a> Machine<'a> {
                 state.resize(pages * page_bytes / 4, 0.0);
             }
             let [past, sums, spectra] = [0, 1, 2].map(|n: usize| states[n].as_mut_ptr());
-            let mut scratch = vec![f32::NAN; self.conv.scratch_bytes() / 4 * threads];
             for tid in 0..threads {
                 (self.run)(
                     u[at * channels..].as_ptr(),
@@ -134,7 +130,7 @@ fn distance(out: &[f32], u: &[f32], filter: &[f32], (channels, taps): (usize, us
     (worst, scale)
 }
 
-fn check(target: &Target) {
+fn check(target: &Target, lanes: u32) {
     let mut module = Module::default();
     let convs: Vec<(LongConv, usize)> = CASES
         .iter()
@@ -147,7 +143,7 @@ fn check(target: &Target) {
                     taps: *taps,
                     smallest: *smallest,
                 },
-                lanes: target.width(),
+                lanes,
             };
             let prepare = conv.prepare(&mut module);
             export(&mut module, &prepare, &[Ty::Ptr, Ty::Ptr]);
@@ -186,5 +182,13 @@ fn check(target: &Target) {
 
 #[test]
 fn long_convolutions_are_sums_over_the_past() {
-    targets().iter().for_each(check);
+    for target in targets() {
+        check(&target, target.width());
+    }
+}
+
+/// Vectors of sixteen lanes are what they are on processors that take them in two parts, too.
+#[test]
+fn long_convolutions_take_vectors_of_any_width() {
+    check(&targets()[0], 16);
 }

@@ -51,52 +51,54 @@ fn root_factors(angle: f64) -> [f32; 6] {
     [c1, s1, c2, s2, c3, s3].map(|x| x as f32)
 }
 
-/// Adds `fn(data, node, table)`, in place on `size` elements (a power of two from 4) of node number `node`; returns its
-/// name.
-pub(super) fn forward(module: &mut Module, lanes: u32, size: usize) -> String {
-    transform(module, lanes, size, true)
+/// Which way a transform goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// From a sequence to its spectrum.
+    There,
+    /// From a spectrum to `size` times the sequence.
+    Back,
+    /// There, times a filter's spectrum, and back.
+    Through,
 }
 
-/// The way back, `size` times what was there.
-pub(super) fn backward(module: &mut Module, lanes: u32, size: usize) -> String {
-    transform(module, lanes, size, false)
-}
-
-fn transform(module: &mut Module, lanes: u32, size: usize, forward: bool) -> String {
-    let way = if forward { "fft" } else { "ifft" };
-    let name = format!("seqc_{way}{lanes}_{size}");
+/// Adds `fn(data, node, table, filter)`, in place on `size` elements (a power of two from 4) of node number `node`; returns
+/// its name. Only [`Way::Through`] reads the filter, `size` elements.
+pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, way: Way) -> String {
+    let name = match way {
+        Way::There => format!("seqc_fft{lanes}_{size}"),
+        Way::Back => format!("seqc_ifft{lanes}_{size}"),
+        Way::Through => format!("seqc_fft{lanes}_through_{size}"),
+    };
     if module.has(&name) {
         return name;
     }
-    let part = (size > NEAR).then(|| transform(module, lanes, size / 4, forward));
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr], None);
+    let part = (size > NEAR).then(|| transform(module, lanes, size / 4, way));
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr], None);
     let data = Data {
         base: f.param(0),
         table: f.param(2),
+        filter: f.param(3),
         lanes,
-        forward,
+        way,
     };
+    // Nodes of one depth after another, down to leaves of four or eight elements; of a large transform only the first.
+    let depths: Vec<u32> = match part {
+        Some(_) => vec![0],
+        None => (0..).take_while(|depth| size >> (2 * depth) > 8).collect(),
+    };
+    if way != Way::Back {
+        depths.iter().for_each(|depth| data.steps(&mut f, (size, *depth), true));
+    }
     match part {
-        Some(part) if forward => {
-            data.steps(&mut f, size, 0);
-            data.parts(&mut f, size, &part);
-        }
-        Some(part) => {
-            data.parts(&mut f, size, &part);
-            data.steps(&mut f, size, 0);
-        }
-        None => {
-            // Nodes of one depth after another, down to leaves of four or eight elements.
-            let inner = (0..).take_while(|depth| size >> (2 * depth) > 8).collect::<Vec<u32>>();
-            let leaves = inner.len() as u32;
-            if forward {
-                inner.iter().for_each(|depth| data.steps(&mut f, size, *depth));
-                data.leaves(&mut f, size, leaves);
-            } else {
-                data.leaves(&mut f, size, leaves);
-                inner.iter().rev().for_each(|depth| data.steps(&mut f, size, *depth));
-            }
-        }
+        Some(part) => data.parts(&mut f, size, &part),
+        None => data.leaves(&mut f, size, depths.len() as u32),
+    }
+    if way != Way::There {
+        depths
+            .iter()
+            .rev()
+            .for_each(|depth| data.steps(&mut f, (size, *depth), false));
     }
     module.add(f);
     name
@@ -106,8 +108,9 @@ fn transform(module: &mut Module, lanes: u32, size: usize, forward: bool) -> Str
 struct Data {
     base: Val,
     table: Val,
+    filter: Val,
     lanes: u32,
-    forward: bool,
+    way: Way,
 }
 
 impl Data {
@@ -118,8 +121,8 @@ impl Data {
         for k in 0..4 {
             let number = f.i64(1 + k as i64);
             let node = f.add(first, number);
-            let start = rows_at(f, self.base, 2 * k * (size / 4), self.lanes);
-            f.call(part, &[start, node, self.table], None);
+            let [start, filter] = [self.base, self.filter].map(|p| rows_at(f, p, 2 * k * (size / 4), self.lanes));
+            f.call(part, &[start, node, self.table, filter], None);
         }
     }
 
@@ -153,7 +156,7 @@ impl Data {
     }
 
     /// One step of all nodes `depth` below the function's.
-    fn steps(&self, f: &mut Func, size: usize, depth: u32) {
+    fn steps(&self, f: &mut Func, (size, depth): (usize, u32), forward: bool) {
         let node_size = size >> (2 * depth);
         let quarter = node_size / 4;
         let first = self.first_node(f, depth);
@@ -170,7 +173,7 @@ impl Data {
                 let at = rows(f, start, at, self.lanes);
                 let places = [0, 1, 2, 3].map(|k| rows_at(f, at, 2 * k * quarter, self.lanes));
                 let x = places.map(|p| load(f, p, self.lanes));
-                let y = if self.forward {
+                let y = if forward {
                     split(f, x, &factors)
                 } else {
                     join(f, x, &factors)
@@ -195,10 +198,26 @@ impl Data {
             let start = rows(f, self.base, start, self.lanes);
             let places: Vec<Val> = (0..leaf).map(|i| rows_at(f, start, 2 * i, self.lanes)).collect();
             let x: Vec<Complex> = places.iter().map(|p| load(f, *p, self.lanes)).collect();
-            let y = match leaf {
-                4 if self.forward => split(f, [x[0], x[1], x[2], x[3]], &factors).to_vec(),
-                4 => join(f, [x[0], x[1], x[2], x[3]], &factors).to_vec(),
-                _ => self.eight(f, node, &x, &factors),
+            let x = match self.way {
+                Way::Back => x,
+                Way::There | Way::Through => self.leaf_there(f, node, x, &factors),
+            };
+            let x = match self.way {
+                Way::There | Way::Back => x,
+                Way::Through => {
+                    let filter = f.mul(n, width);
+                    let filter = rows(f, self.filter, filter, self.lanes);
+                    let times = |f: &mut Func, (i, x): (usize, Complex)| {
+                        let p = rows_at(f, filter, 2 * i, self.lanes);
+                        let k = load(f, p, self.lanes);
+                        times(f, x, k)
+                    };
+                    x.into_iter().enumerate().map(|pair| times(f, pair)).collect()
+                }
+            };
+            let y = match self.way {
+                Way::There => x,
+                Way::Back | Way::Through => self.leaf_back(f, node, x, &factors),
             };
             for (y, p) in y.into_iter().zip(places) {
                 store(f, y, p, self.lanes);
@@ -206,39 +225,44 @@ impl Data {
         });
     }
 
-    /// A node of eight elements: a step in four, then each part in two.
-    fn eight(&self, f: &mut Func, node: Val, x: &[Complex], factors: &[Complex; 3]) -> Vec<Complex> {
-        let four = f.i64(4);
-        let first = f.mul(node, four);
-        let halves = [0, 1, 2, 3].map(|k| {
-            let number = f.i64(1 + k);
-            let part = f.add(first, number);
-            // The square root of what the part is taken modulo.
-            self.factor(f, part, 2)
-        });
-        if self.forward {
-            let even = split(f, [x[0], x[2], x[4], x[6]], factors);
-            let odd = split(f, [x[1], x[3], x[5], x[7]], factors);
-            let pair = |k: usize| (even[k], odd[k], halves[k]);
-            (0..4)
-                .flat_map(|k| {
-                    let (a, b, half) = pair(k);
-                    let b = times(f, b, half);
-                    [plus(f, a, b), minus(f, a, b)]
-                })
-                .collect()
-        } else {
-            let mut even = Vec::new();
-            let mut odd = Vec::new();
-            for k in 0..4 {
-                even.push(plus(f, x[2 * k], x[2 * k + 1]));
-                let d = minus(f, x[2 * k], x[2 * k + 1]);
-                odd.push(times_conjugate(f, d, halves[k]));
-            }
-            let even = join(f, [even[0], even[1], even[2], even[3]], factors);
-            let odd = join(f, [odd[0], odd[1], odd[2], odd[3]], factors);
-            even.into_iter().zip(odd).flat_map(|(a, b)| [a, b]).collect()
+    /// A leaf of four elements, or of eight: a step in four, then each part in two.
+    fn leaf_there(&self, f: &mut Func, node: Val, x: Vec<Complex>, factors: &[Complex; 3]) -> Vec<Complex> {
+        if let [a, b, c, d] = x[..] {
+            return split(f, [a, b, c, d], factors).to_vec();
         }
+        let even = split(f, [x[0], x[2], x[4], x[6]], factors);
+        let odd = split(f, [x[1], x[3], x[5], x[7]], factors);
+        let mut out = Vec::new();
+        for (k, (a, b)) in even.into_iter().zip(odd).enumerate() {
+            let half = self.half(f, node, k);
+            let b = times(f, b, half);
+            out.extend([plus(f, a, b), minus(f, a, b)]);
+        }
+        out
+    }
+
+    fn leaf_back(&self, f: &mut Func, node: Val, x: Vec<Complex>, factors: &[Complex; 3]) -> Vec<Complex> {
+        if let [a, b, c, d] = x[..] {
+            return join(f, [a, b, c, d], factors).to_vec();
+        }
+        let (mut even, mut odd) = (Vec::new(), Vec::new());
+        for (k, pair) in x.chunks_exact(2).enumerate() {
+            let half = self.half(f, node, k);
+            even.push(plus(f, pair[0], pair[1]));
+            let difference = minus(f, pair[0], pair[1]);
+            odd.push(times_conjugate(f, difference, half));
+        }
+        let even = join(f, [even[0], even[1], even[2], even[3]], factors);
+        let odd = join(f, [odd[0], odd[1], odd[2], odd[3]], factors);
+        even.into_iter().zip(odd).flat_map(|(a, b)| [a, b]).collect()
+    }
+
+    /// The square root of what part `k` of a node is taken modulo.
+    fn half(&self, f: &mut Func, node: Val, k: usize) -> Complex {
+        let (four, number) = (f.i64(4), f.i64(1 + k as i64));
+        let first = f.mul(node, four);
+        let part = f.add(first, number);
+        self.factor(f, part, 2)
     }
 }
 

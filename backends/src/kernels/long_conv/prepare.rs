@@ -4,7 +4,11 @@
 //! product with the first `S` of them the upper half counts, with the others the lower half: the filter is the others
 //! less `i` times the first, and the real part of the product is the sum.
 
-use super::{LongConv, fft, rows_at, vector};
+use super::{
+    LongConv,
+    fft::{self, Way},
+    rows_at, vector,
+};
 use crate::text::{Func, Module, Scalar, Ty, Val};
 
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
@@ -13,7 +17,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let parts = parts(conv);
     let sizes: Vec<String> = parts
         .iter()
-        .map(|part| fft::forward(module, conv.lanes, part.size))
+        .map(|part| fft::transform(module, conv.lanes, part.size, Way::There))
         .collect();
     let spread = spread(module, conv.lanes);
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr], None);
@@ -59,7 +63,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
         });
         for (part, transform) in parts.iter().zip(&sizes) {
             let data = rows_at(f, panel, part.row, conv.lanes);
-            f.call(transform, &[data, zero, table], None);
+            f.call(transform, &[data, zero, table, data], None);
         }
     });
     module.add(f);

@@ -1,6 +1,10 @@
 //! What happens between two blocks: the past of one size is transformed, and what it adds to the tokens to come is kept.
 
-use super::{LongConv, fft, rows, rows_at};
+use super::{
+    LongConv,
+    fft::{self, Way},
+    rows, rows_at,
+};
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
 
 /// Elements of a spectrum that are summed over all past blocks before the next ones.
@@ -42,9 +46,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
 fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String {
     let (lanes, quarter) = (conv.lanes, size / 4);
     let first = fft::first_step(module, lanes, size);
-    let forward = fft::forward(module, lanes, quarter);
-    let multiply = multiply(module, lanes, false);
-    let backward = fft::backward(module, lanes, quarter);
+    let through = fft::transform(module, lanes, quarter, Way::Through);
     let last = fft::last_step(module, lanes, size, true);
     let name = format!("{}_turn{size}", conv.name);
     let mut f = Func::new(&name, &[&[Ty::Ptr; 5][..], &[Ty::I64]].concat(), None);
@@ -61,15 +63,12 @@ fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String
     let from = f.sub(row, count);
     f.call(&first, &[past, page, from, scratch], None);
     let filter = rows_at(&mut f, prepared, conv.size_row(size), lanes);
-    let bins = f.i64(quarter as i64);
     // A quarter at a time: it stays near.
     for k in 0..4 {
         let node = f.i64(1 + k as i64);
         let data = rows_at(&mut f, scratch, 2 * k * quarter, lanes);
         let filter = rows_at(&mut f, filter, 2 * k * quarter, lanes);
-        f.call(&forward, &[data, node, table], None);
-        f.call(&multiply, &[data, data, filter, bins], None);
-        f.call(&backward, &[data, node, table], None);
+        f.call(&through, &[data, node, table, filter], None);
     }
     f.call(&last, &[scratch, sums, page, row], None);
     module.add(f);
@@ -80,9 +79,9 @@ fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String
 fn top(conv: &LongConv, module: &mut Module, table: &str) -> String {
     let (lanes, size, quarter) = (conv.lanes, conv.blocks.top(), conv.blocks.top() / 4);
     let first = fft::first_step(module, lanes, size);
-    let forward = fft::forward(module, lanes, quarter);
+    let forward = fft::transform(module, lanes, quarter, Way::There);
     let (set, add) = (multiply(module, lanes, false), multiply(module, lanes, true));
-    let backward = fft::backward(module, lanes, quarter);
+    let backward = fft::transform(module, lanes, quarter, Way::Back);
     let last = fft::last_step(module, lanes, size, false);
     let name = format!("{}_turn_top", conv.name);
     let mut f = Func::new(&name, &[&[Ty::Ptr; 5][..], &[Ty::I64]].concat(), None);
@@ -112,7 +111,7 @@ fn top(conv: &LongConv, module: &mut Module, table: &str) -> String {
         let node = f.i64(1 + k as i64);
         let skip = 2 * k * quarter;
         let data = rows_at(&mut f, newest, skip, lanes);
-        f.call(&forward, &[data, node, table], None);
+        f.call(&forward, &[data, node, table, filters], None);
         let out = rows_at(&mut f, scratch, skip, lanes);
         let end = f.i64(quarter as i64);
         f.for_each(zero, end, together as i64, |f, bin| {
@@ -132,7 +131,7 @@ fn top(conv: &LongConv, module: &mut Module, table: &str) -> String {
                 f.call(&add, &[to, x, filter, bins], None);
             });
         });
-        f.call(&backward, &[out, node, table], None);
+        f.call(&backward, &[out, node, table, filters], None);
     }
     f.call(&last, &[scratch, sums, page, zero], None);
     module.add(f);
