@@ -18,6 +18,13 @@ pub(crate) fn describe() -> Value {
     })
 }
 
+/// Most bytes of memory that this process has held at once, code, weights and files in use included.
+pub(crate) fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib: u64 = field(&status, "VmHWM")?.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     Some(line.split_once(':')?.1.trim())

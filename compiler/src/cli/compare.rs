@@ -110,13 +110,9 @@ fn subject(session: &Session, file: &Path, args: &ModelArgs, built: &Built) -> R
     if built.meta.weights.is_none() && built.meta.random.is_none() {
         read.set.push(("weights.random".to_owned(), "1".to_owned()));
     }
-    let tokens = built.meta.vocabularies.iter().flatten().copied().collect::<Vec<_>>();
-    let scores = built.model.outputs.first().is_some_and(|(name, _)| name == "logits");
     Ok(Subject {
         file: file.to_owned(),
         read,
-        generates: scores && tokens.len() == 1 && built.model.inputs.len() == 1 && built.model.is_causal(),
-        vocabulary: tokens.first().copied().unwrap_or(1),
     })
 }
 

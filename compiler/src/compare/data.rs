@@ -50,6 +50,7 @@ fn point(point: &Point) -> Value {
         "state_bytes": point.state,
         "prefill": {"operations": point.prefill_operations, "bytes": point.prefill_bytes, "seconds": point.prefill},
         "decode": {"operations": point.decode_operations, "bytes": point.decode_bytes, "seconds": point.decode},
+        "memory_rate": point.memory,
         "measured": point.measured.as_ref().map(measured),
     })
 }

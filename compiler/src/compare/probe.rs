@@ -105,6 +105,44 @@ pub fn probe_machine(say: &mut dyn FnMut(&str)) -> Result<Profile, String> {
     })
 }
 
+/// The probes of what changes from minute to minute: the memory's speed, and how long threads wait for each other.
+pub(super) struct Beside {
+    step: Ready,
+    far: Ready,
+}
+
+impl Beside {
+    pub(super) fn new(folder: &Folder) -> Result<Beside, String> {
+        folder.write("probe.seq", LAYERS)?;
+        Ok(Beside {
+            step: prepare(folder, &STEP)?,
+            far: prepare(folder, &PRODUCTS[2])?,
+        })
+    }
+
+    /// Rates as they are at this moment.
+    pub(super) fn rates(&self, known: &Rates) -> Result<Rates, String> {
+        let mut rates = known.clone();
+        rates.step = step_time(&self.step, once(&self.step, known.threads)?.decode);
+        // All of a prediction but what is read.
+        let rest_of_it = Rates {
+            read: vec![(1.0, UNKNOWN)],
+            ..rates.clone()
+        };
+        let time = once(&self.far, known.threads)?.decode;
+        let rate = self.far.total.token_bytes() / rest(time, predict::decode(&self.far.total, &rest_of_it, 1.0));
+        if let Some(far) = rates.read.last_mut() {
+            far.1 = rate;
+        }
+        Ok(rates)
+    }
+}
+
+/// Seconds of a kernel that does nothing, from those of a token.
+fn step_time(ready: &Ready, token: f64) -> f64 {
+    token / ready.total.sum(|l| (l.cost.steps + l.cost.token_steps) as f64).max(1.0)
+}
+
 fn prepare(folder: &Folder, probe: &'static Probe) -> Result<Ready, String> {
     let Probe { layer, d, layers, .. } = probe;
     let name = format!("{layer}-{d}-{layers}");
@@ -136,7 +174,7 @@ fn measure_rates(ready: &[Ready], threads: usize) -> Result<Rates, String> {
         prefill: NOTHING,
     };
     let times = run(step, threads)?;
-    rates.step = times.decode / step.total.sum(|l| (l.cost.steps + l.cost.token_steps) as f64).max(1.0);
+    rates.step = step_time(step, times.decode);
     let mut read = Vec::new();
     for ready in [near, middle, far] {
         let times = run(ready, threads)?;

@@ -74,6 +74,16 @@ impl Rates {
         self
     }
 
+    /// Halfway to the rates that were found a little later.
+    pub(super) fn between(&self, later: &Rates) -> Rates {
+        let mut rates = self.clone();
+        rates.step = (self.step + later.step) / 2.0;
+        for (own, other) in rates.read.iter_mut().zip(&later.read) {
+            own.1 = (own.1 + other.1) / 2.0;
+        }
+        rates
+    }
+
     fn to_json(&self) -> Value {
         let read = self
             .read

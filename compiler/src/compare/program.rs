@@ -88,3 +88,9 @@ pub(super) fn seconds(found: &Value, test: &str) -> Option<f64> {
     let times = row["milliseconds"].as_array()?.iter().filter_map(Value::as_f64);
     Some(times.fold(f64::INFINITY, f64::min) / 1e3 / row["tokens"].as_f64()?).filter(|s| s.is_finite() && *s > 0.0)
 }
+
+/// Seconds of reading the tokens before those that a test of `bench` generated.
+pub(super) fn before(found: &Value, test: &str) -> Option<f64> {
+    let row = found["results"].as_array()?.iter().find(|r| r["test"] == test)?;
+    Some(row["depth_milliseconds"].as_f64()? / 1e3)
+}

@@ -37,6 +37,8 @@ pub struct Point {
     pub decode: f64,
     /// What was measured; the reason where nothing was.
     pub measured: Option<Result<Measured, String>>,
+    /// Bytes a second that were read from memory beside the measurement: the prediction is for them.
+    pub memory: Option<f64>,
 }
 
 /// One model of a comparison.
@@ -131,7 +133,7 @@ impl Report {
     }
 }
 
-fn point(total: &Total, profile: &Profile, context: usize) -> Point {
+pub(super) fn point(total: &Total, profile: &Profile, context: usize) -> Point {
     let t = context as f64;
     let chunk = if total.causal { t.min(predict::CHUNK) } else { t }.max(1.0);
     let mean = |l: &Layer| -> f64 {
@@ -151,6 +153,7 @@ fn point(total: &Total, profile: &Profile, context: usize) -> Point {
         prefill: predict::prefill(total, &profile.all, t),
         decode: predict::decode(total, &profile.all, t),
         measured: None,
+        memory: None,
     }
 }
 

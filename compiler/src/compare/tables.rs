@@ -118,6 +118,7 @@ fn measured(report: &Report) -> Table {
             "decode predicted",
             "measured",
             "error",
+            "memory beside",
         ],
     );
     for row in &report.rows {
@@ -144,6 +145,7 @@ fn beside(point: &Point, found: &Measured) -> Vec<String> {
         Some(decode) => cells.extend([time(point.decode), time(decode), error(point.decode, decode)]),
         None => cells.extend(["-", "-", "-"].map(str::to_owned)),
     }
+    cells.push(point.memory.map_or("-".to_owned(), |memory| rate(bytes(memory))));
     cells
 }
 

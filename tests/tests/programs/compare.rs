@@ -18,7 +18,7 @@ const RATES: &str = r#"{"threads": 1, "read": [{"bytes": 1e6, "rate": 1e10}], "p
   "decode": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
   "prefill": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10}}"#;
 
-fn profile() -> PathBuf {
+pub(super) fn profile() -> PathBuf {
     let version = command::seqc(&["--version"]).ok().stdout;
     let version = version.split_whitespace().last().unwrap_or_default();
     let path = fresh_file("machine.json");

@@ -8,6 +8,7 @@ mod layers;
 mod long_filters;
 mod malformed;
 mod meaning;
+mod memory;
 mod mixers;
 mod readme;
 mod size;

@@ -187,6 +187,9 @@ pub(crate) struct Bench {
         default_value = "128"
     )]
     pub(crate) n_gen: Vec<usize>,
+    /// Tokens that are read before those that are generated
+    #[arg(short = 'd', long, value_name = "N", default_value_t = 0)]
+    pub(crate) n_depth: usize,
     /// Measurements of each, after one to warm up
     #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     pub(crate) repetitions: usize,

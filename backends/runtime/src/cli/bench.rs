@@ -24,6 +24,8 @@ struct Row {
     name: String,
     tokens: usize,
     seconds: Vec<f64>,
+    /// Seconds of reading the tokens before those that were generated, the first time.
+    before: Option<f64>,
 }
 
 impl Row {
@@ -44,19 +46,10 @@ impl Row {
 
 pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<()> {
     let model = common::load(code, &args.loading, console)?;
-    let cut = common::cut(&args.chunk);
     let mut rows = Vec::new();
     for tokens in args.n_prompt.iter().copied().filter(|tokens| *tokens > 0) {
-        let row = measure(
-            &model,
-            (format!("pp{tokens}"), tokens),
-            args.repetitions,
-            console,
-            |session, inputs| session.feed(inputs, &cut, Wanted::Last, |_| Ok(())),
-        )?;
-        rows.push(row);
+        rows.push(read(&model, tokens, args, console)?);
     }
-    let one = Cut::new(vec![1]);
     for tokens in args.n_gen.iter().copied().filter(|tokens| *tokens > 0) {
         if !model.descriptor().causal {
             console.warn(format_args!(
@@ -65,17 +58,7 @@ pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<(
             ));
             continue;
         }
-        let row = measure(
-            &model,
-            (format!("tg{tokens}"), tokens),
-            args.repetitions,
-            console,
-            |session, inputs| {
-                // Every token's outputs are wanted, as when each is chosen from them.
-                session.feed(inputs, &one, Wanted::All, |_| Ok(()))
-            },
-        )?;
-        rows.push(row);
+        rows.push(generate(&model, tokens, args, console)?);
     }
     let text = match args.output {
         Table::Md => as_table(&model, &rows),
@@ -85,33 +68,75 @@ pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<(
     written.map_err(|error| Error::write("standard output", &error))
 }
 
-/// Repeats a run on a fresh sequence, after one that is not counted.
-fn measure(
-    model: &Model,
-    (name, tokens): (String, usize),
-    repetitions: usize,
-    console: &mut Console,
-    run: impl Fn(&mut Session, &[Values]) -> Result<()>,
-) -> Result<Row> {
+/// Repeats reading a prompt, each time as a fresh sequence; the first run is not counted.
+fn read(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Result<Row> {
+    let (name, cut) = (format!("pp{tokens}"), common::cut(&args.chunk));
     let inputs = inputs(model.descriptor(), tokens)?;
     let mut session = Session::new(model)?;
     let mut seconds = Vec::new();
-    for repetition in 0..=repetitions {
+    for repetition in 0..=args.repetitions {
         session.reset()?;
         let from = Instant::now();
-        run(&mut session, &inputs)?;
+        session.feed(&inputs, &cut, Wanted::Last, |_| Ok(()))?;
         let took = from.elapsed().as_secs_f64();
         console.note(format_args!("{name}, run {repetition}: {:.2} ms", took * 1e3));
         if repetition > 0 {
             seconds.push(took);
         }
     }
-    Ok(Row { name, tokens, seconds })
+    Ok(Row {
+        name,
+        tokens,
+        seconds,
+        before: None,
+    })
 }
 
-/// Arbitrary inputs, the same in every run.
-fn inputs(descriptor: &Descriptor, tokens: usize) -> Result<Vec<Values>> {
-    let mut mix = Mix(1);
+/// Repeats generating token by token, behind as many tokens as the words say; the first run is not counted. Without such
+/// tokens every run is a fresh sequence, else one goes on where the last ended.
+fn generate(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Result<Row> {
+    let depth = args.n_depth;
+    let name = match depth {
+        0 => format!("tg{tokens}"),
+        _ => format!("tg{tokens}@{depth}"),
+    };
+    let descriptor = model.descriptor();
+    let longest = admitted(descriptor, depth.saturating_add(tokens))?;
+    let (one, inputs, before) = (
+        Cut::new(vec![1]),
+        inputs(descriptor, tokens)?,
+        inputs(descriptor, depth)?,
+    );
+    let mut session = Session::new(model)?;
+    let (mut at, mut seconds, mut reading) = (longest, Vec::new(), None);
+    for repetition in 0..=args.repetitions {
+        if depth == 0 || longest - at < tokens {
+            session.reset()?;
+            let from = Instant::now();
+            session.feed(&before, &common::cut(&args.chunk), Wanted::Last, |_| Ok(()))?;
+            reading.get_or_insert(from.elapsed().as_secs_f64());
+            at = depth;
+        }
+        at += tokens;
+        let from = Instant::now();
+        // Every token's outputs are wanted, as when each is chosen from them.
+        session.feed(&inputs, &one, Wanted::All, |_| Ok(()))?;
+        let took = from.elapsed().as_secs_f64();
+        console.note(format_args!("{name}, run {repetition}: {:.2} ms", took * 1e3));
+        if repetition > 0 {
+            seconds.push(took);
+        }
+    }
+    Ok(Row {
+        name,
+        tokens,
+        seconds,
+        before: reading.filter(|_| depth > 0),
+    })
+}
+
+/// The longest sequence of a model; an error when that is less than so many tokens.
+fn admitted(descriptor: &Descriptor, tokens: usize) -> Result<usize> {
     let longest = descriptor.max_context.unwrap_or(usize::MAX);
     if tokens > longest {
         return Err(Error::input(format!(
@@ -119,6 +144,13 @@ fn inputs(descriptor: &Descriptor, tokens: usize) -> Result<Vec<Values>> {
             descriptor.model
         )));
     }
+    Ok(longest)
+}
+
+/// Arbitrary inputs, the same in every run.
+fn inputs(descriptor: &Descriptor, tokens: usize) -> Result<Vec<Values>> {
+    let mut mix = Mix(1);
+    admitted(descriptor, tokens)?;
     let too_many = || Error::input(format!("{tokens} tokens are beyond all memory"));
     let streams = descriptor.inputs.iter().map(|stream| {
         let count = width(stream).checked_mul(tokens).ok_or_else(too_many)?;
@@ -172,6 +204,7 @@ fn as_json(model: &Model, rows: &[Row]) -> Value {
             "repetitions": row.seconds.len(),
             "tokens_per_second": mean,
             "deviation": deviation,
+            "depth_milliseconds": row.before.map(|seconds| seconds * 1e3),
             "milliseconds": row.seconds.iter().map(|seconds| seconds * 1e3).collect::<Vec<_>>(),
         })
     });
@@ -184,6 +217,7 @@ fn as_json(model: &Model, rows: &[Row]) -> Value {
         "parameters": parameters,
         "weight_bytes": bytes,
         "threads": model.threads(),
+        "peak_bytes": machine::peak_bytes(),
         "machine": machine::describe(),
         "results": results.collect::<Vec<_>>(),
     })

@@ -271,7 +271,15 @@ fn measurements_are_rows() {
     assert_eq!(found["results"][1]["test"], "pp64");
     assert_eq!(found["results"][1]["milliseconds"].as_array().map(Vec::len), Some(3));
     assert!(found["machine"]["cores"].is_number(), "{found}");
+    let found = json(adder("adder"), "bench -p 0 -n 2 -d 24 -r 5 --output json");
+    assert_eq!(found["results"][0]["test"], "tg2@24");
+    assert_eq!(found["results"][0]["milliseconds"].as_array().map(Vec::len), Some(5));
+    assert!(
+        found["peak_bytes"].as_u64().is_some_and(|bytes| bytes > 4096),
+        "{found}"
+    );
     refused(adder("adder"), 1, "bench -p 1000 -n 0 -r 1");
+    refused(adder("adder"), 1, "bench -p 0 -n 8 -d 1000 -r 1");
     refused(scaler(), 1, "bench -p 9000000000000000000 -n 0 -r 1");
     let ended = run(total(), &words("bench -p 4 -n 4 -r 1"));
     assert!(ended.status == 0 && ended.err.contains("looks ahead"), "{}", ended.err);
