@@ -1,7 +1,10 @@
 //! Peak memory of programs against the closed forms: constant states do not grow, caches grow by what was predicted, and nothing
 //! holds a tensor of tokens x state.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use seqc_tests::{
     command,
@@ -43,7 +46,7 @@ fn peak(program: &Program, tokens: usize) -> u64 {
 }
 
 /// Bytes of state that the closed forms give at these context lengths.
-fn predicted(model: &PathBuf, lengths: [usize; 2]) -> [u64; 2] {
+fn predicted(model: &Path, lengths: [usize; 2]) -> [u64; 2] {
     let profile = super::compare::profile();
     let at = lengths.map(|t| t.to_string()).join(",");
     let mut args: Vec<String> = ["compare", "--format", "json", "--at", &at].map(str::to_owned).to_vec();
