@@ -34,60 +34,87 @@ pub(super) struct Axes<'a> {
     pub(super) base: f64,
 }
 
-/// A range of an axis in logarithms.
-#[derive(Clone, Copy)]
+/// Numbers where grid lines may stand, as multiples of each power of ten; the first that are few enough are taken.
+const STEPS: [&[f64]; 3] = [&[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0], &[1.0, 2.0, 5.0], &[1.0]];
+/// Most grid lines of an axis.
+const LINES: usize = 12;
+
+/// A logarithmic axis: its grid lines, the first and last at its ends.
 struct Range {
-    low: f64,
-    high: f64,
+    lines: Vec<f64>,
 }
 
 impl Range {
-    /// Around all values above 0; whole powers of `base`.
-    fn of(values: impl Iterator<Item = f64>, base: f64) -> Option<Range> {
-        let logs = values.filter(|v| v.is_finite() && *v > 0.0).map(|v| v.ln() / base.ln());
-        let (low, high) = logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), l| (a.min(l), b.max(l)));
-        (low <= high).then(|| Range {
-            low: (low + 1e-9).floor(),
-            high: (high - 1e-9).ceil().max(low.floor() + 1.0),
-        })
+    /// Around all values above 0; from power to power of `base`.
+    fn powers(values: impl Iterator<Item = f64>, base: f64) -> Option<Range> {
+        let (low, high) = ends(values)?;
+        let power = |v: f64| v.ln() / base.ln();
+        let first = (power(low) + 1e-9).floor();
+        let last = (power(high) - 1e-9).ceil().max(first + 1.0);
+        let count = (last - first) as usize;
+        let step = count / LINES + 1;
+        let lines = (0..=count.div_ceil(step)).map(|n| base.powf(first + (n * step) as f64));
+        Some(Range { lines: lines.collect() })
     }
 
-    fn part(self, value: f64, base: f64) -> f64 {
-        (value.ln() / base.ln() - self.low) / (self.high - self.low)
+    /// Around all values above 0, closely; lines at round decimal numbers.
+    fn round(values: impl Iterator<Item = f64>) -> Option<Range> {
+        let (low, high) = ends(values)?;
+        let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32 + 1);
+        let around = |steps: &[f64]| {
+            let numbers = (first..=last).flat_map(|n| steps.iter().map(move |s| s * 10f64.powi(n)));
+            let numbers: Vec<f64> = numbers.collect();
+            let from = numbers.iter().rposition(|v| *v <= low * (1.0 + 1e-9)).unwrap_or(0);
+            let to = numbers.iter().position(|v| *v >= high * (1.0 - 1e-9));
+            let to = to.unwrap_or(numbers.len() - 1).max(from + 1).min(numbers.len() - 1);
+            numbers[from..=to].to_vec()
+        };
+        let few = STEPS
+            .iter()
+            .map(|steps| around(steps))
+            .find(|lines| lines.len() <= LINES);
+        match few {
+            Some(lines) => Some(Range { lines }),
+            None => Range::powers([low, high].into_iter(), 10.0),
+        }
     }
 
-    /// Grid lines, not more than a dozen.
-    fn lines(self, base: f64) -> impl Iterator<Item = f64> {
-        let count = (self.high - self.low) as usize;
-        (0..=count)
-            .step_by(count / 12 + 1)
-            .map(move |n| base.powf(self.low + n as f64))
+    fn part(&self, value: f64) -> f64 {
+        let (low, high) = (self.lines[0], self.lines[self.lines.len() - 1]);
+        (value / low).ln() / (high / low).ln()
     }
+}
+
+/// The least and the largest value above 0.
+fn ends(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    let positive = values.filter(|v| v.is_finite() && *v > 0.0);
+    let (low, high) = positive.fold((f64::INFINITY, 0.0), |(a, b), v| (f64::min(a, v), f64::max(b, v)));
+    (low <= high).then_some((low, high))
 }
 
 /// Curves on two logarithmic axes. Empty without a point above 0.
 pub(super) fn curves(curves: &[Curve], axes: Axes<'_>) -> String {
     let all = || curves.iter().flat_map(|c| c.points.iter().chain(&c.marks));
     let (xs, ys) = (
-        Range::of(all().map(|p| p.0), axes.base),
-        Range::of(all().map(|p| p.1), 10.0),
+        Range::powers(all().map(|p| p.0), axes.base),
+        Range::round(all().map(|p| p.1)),
     );
     let (Some(xs), Some(ys)) = (xs, ys) else {
         return String::new();
     };
-    let x = |v: f64| LEFT + xs.part(v, axes.base) * (WIDTH - LEFT - RIGHT);
-    let y = |v: f64| HEIGHT - BELOW - ys.part(v, 10.0) * (HEIGHT - BELOW - ABOVE);
+    let x = |v: f64| LEFT + xs.part(v) * (WIDTH - LEFT - RIGHT);
+    let y = |v: f64| HEIGHT - BELOW - ys.part(v) * (HEIGHT - BELOW - ABOVE);
     let mut out = opening(HEIGHT, axes.title);
-    for v in xs.lines(axes.base) {
-        let (at, end) = (x(v), HEIGHT - BELOW);
+    for v in &xs.lines {
+        let (at, end) = (x(*v), HEIGHT - BELOW);
         // Writing to a string does not fail.
         let _ = writeln!(out, "<path class=\"grid\" d=\"M{at:.1} {ABOVE}V{end:.1}\"/>");
-        let _ = writeln!(out, "{}", label((at, end + 18.0), "middle", &(axes.x)(v)));
+        let _ = writeln!(out, "{}", label((at, end + 18.0), "middle", &(axes.x)(*v)));
     }
-    for v in ys.lines(10.0) {
-        let at = y(v);
+    for v in &ys.lines {
+        let at = y(*v);
         let _ = writeln!(out, "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{:.1}\"/>", WIDTH - RIGHT);
-        let _ = writeln!(out, "{}", label((LEFT - 8.0, at + 4.0), "end", &(axes.y)(v)));
+        let _ = writeln!(out, "{}", label((LEFT - 8.0, at + 4.0), "end", &(axes.y)(*v)));
     }
     let middle = (LEFT + WIDTH - RIGHT) / 2.0;
     let _ = writeln!(
@@ -232,8 +259,16 @@ mod tests {
 
     #[test]
     fn ranges_reach_whole_powers() {
-        let range = Range::of([1.0, 8.0, 0.0].into_iter(), 2.0).unwrap_or(Range { low: 9.0, high: 9.0 });
-        assert_eq!((range.low, range.high), (0.0, 3.0));
-        assert_eq!(range.lines(2.0).collect::<Vec<_>>(), [1.0, 2.0, 4.0, 8.0]);
+        let lines = |range: Option<Range>| range.map(|r| r.lines).unwrap_or_default();
+        assert_eq!(
+            lines(Range::powers([1.0, 8.0, 0.0].into_iter(), 2.0)),
+            [1.0, 2.0, 4.0, 8.0]
+        );
+        let round = lines(Range::round([62.0, 225.0].into_iter()));
+        assert_eq!(
+            (round[0].round(), round[round.len() - 1].round(), round.len()),
+            (60.0, 300.0, 7)
+        );
+        assert!(Range::round([0.0].into_iter()).is_none());
     }
 }
