@@ -267,7 +267,7 @@ mod tests {
         let round = lines(Range::round([62.0, 225.0].into_iter()));
         assert_eq!(
             (round[0].round(), round[round.len() - 1].round(), round.len()),
-            (60.0, 300.0, 7)
+            (60.0, 300.0, 6)
         );
         assert!(Range::round([0.0].into_iter()).is_none());
     }
