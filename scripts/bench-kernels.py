@@ -75,6 +75,29 @@ class LongConvolution:
 
 ROWS = [SelectiveScan, LongConvolution]
 
+DENSITIES, TOKENS = (50, 25, 10), 8192
+
+
+def densities(options):
+    """Attention of some tokens of a sequence, against attention of a sequence of only so many tokens; the rest of the layer is taken off both."""
+    programs = {}
+    for percent in (0, 100, *DENSITIES):
+        programs[percent] = os.path.join(options.work, f"clocked-attention-{percent}")
+        model = os.path.join(options.models, "clocked-attention.yaml")
+        output([options.seqc, "build", model, "-o", programs[percent], "--set", f"sizes.percent={percent}"])
+    for percent in DENSITIES:
+        few = TOKENS * percent // 100
+        rounds = []
+        for _ in range(options.rounds):
+            time_of = lambda density, tokens: min(ours(programs[density], tokens, 1, options.repetitions))
+            rounds.append((time_of(100, few) - time_of(0, few), time_of(percent, TOKENS) - time_of(0, TOKENS)))
+        ratios = [a / b for a, b in rounds]
+        yield {
+            "name": f"attention among {percent} % of the tokens; peer: as many tokens alone", "length": TOKENS, "threads": 1, "rounds": rounds,
+            "peer": statistics.median(a for a, _ in rounds), "seqc": statistics.median(b for _, b in rounds),
+            "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
+        }
+
 
 def timed(function, *arguments):
     start = time.perf_counter()
@@ -132,11 +155,12 @@ def main():
     options = parser.parse_args()
     random.seed(1)
     rows = []
-    for kind in ROWS:
-        row = kind(options.work)
-        if options.only not in row.name or not row.ready():
-            continue
-        for found in measure(row, options):
+    kinds = [kind(options.work) for kind in ROWS]
+    sources = [measure(row, options) for row in kinds if options.only in row.name and row.ready()]
+    if options.only in "attention among":
+        sources.append(densities(options))
+    for source in sources:
+        for found in source:
             rows.append(found)
             print(f"  {found['name']}, {found['length']} tokens, {found['threads']} threads: {found['ratio']:.2f}", file=sys.stderr)
     with open(os.path.join(options.work, "kernels.json"), "w") as file:
