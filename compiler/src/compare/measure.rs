@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 /// A length is left out when reading a prompt of it is predicted to take longer, in seconds.
 const LONGEST: f64 = 45.0;
-/// Tokens that are generated at once, and how often.
-const GENERATED: usize = 8;
-const REPETITIONS: usize = 5;
-/// A prompt that takes longer, in seconds, is read once.
-const SHORT: f64 = 1.5;
+/// Tokens that are generated at once, and how often: few and often, so that nothing else runs meanwhile at least once.
+const GENERATED: usize = 2;
+const TIMES: usize = 24;
+/// A prompt that takes longer, in seconds, is read once, others so often.
+const SHORT: f64 = 2.5;
+const PROMPTS: usize = 3;
 
 /// A model to measure.
 #[derive(Clone, Debug)]
@@ -79,18 +80,25 @@ fn measure_row(
     Ok(())
 }
 
-/// A prompt of `context` tokens, then some more tokens one by one.
+/// A prompt of `context` tokens, and some tokens one by one behind it.
 fn one(program: &Path, (context, longest): (usize, Option<usize>), whole: f64) -> Result<Measured, String> {
-    let prompt = if whole < SHORT { context } else { 0 };
+    let bench = |words: String| {
+        let words: Vec<String> = words.split(' ').map(ToOwned::to_owned).collect();
+        program::run(program, &words, "")
+    };
     let depth = longest.map_or(context, |most| context.min(most.saturating_sub(GENERATED)));
-    let words = format!("bench -p {prompt} -n {GENERATED} -d {depth} -r {REPETITIONS} --output json");
-    let words: Vec<String> = words.split(' ').map(ToOwned::to_owned).collect();
-    let found = program::run(program, &words, "")?;
-    let generating = format!("tg{GENERATED}@{depth}");
-    let once = || program::before(&found, &generating).map(|seconds| seconds / depth as f64);
-    let prefill = program::seconds(&found, &format!("pp{prompt}")).or_else(once);
+    let generated = bench(format!("bench -p 0 -n {GENERATED} -d {depth} -r {TIMES} --output json"))?;
+    let test = format!("tg{GENERATED}@{depth}");
+    let once = program::before(&generated, &test).map(|seconds| seconds / depth as f64);
+    let prefill = match once {
+        Some(once) if whole >= SHORT => once,
+        _ => {
+            let read = bench(format!("bench -p {context} -n 0 -r {PROMPTS} --output json"))?;
+            program::seconds(&read, &format!("pp{context}")).ok_or("the program gave no time")?
+        }
+    };
     Ok(Measured {
-        prefill: prefill.ok_or("the program gave no time")?,
-        decode: program::seconds(&found, &generating),
+        prefill,
+        decode: program::seconds(&generated, &test),
     })
 }
