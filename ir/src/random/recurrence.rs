@@ -63,7 +63,7 @@ impl Generator {
 
     /// One of the classes.
     pub(super) fn recurrence(&mut self) -> Value {
-        match self.rng.below(9) {
+        match self.rng.below(11) {
             0 => self.constant_decay(),
             1 => self.diagonal(),
             2 => self.selective(),
@@ -72,11 +72,13 @@ impl Generator {
             5 => self.nonlinear(),
             6 => self.coupled(),
             7 => self.running_maximum(),
+            8 => self.slower(),
+            9 => self.rotation(),
             _ => self.normalised_sum(),
         }
     }
 
-    fn state(&mut self, sizes: &[usize]) -> (StateId, Value) {
+    pub(super) fn state(&mut self, sizes: &[usize]) -> (StateId, Value) {
         let name = format!("h{}", self.graph.states.len());
         let state = self.graph.add_state(name, Ty::f32(sizes));
         let prev = self.graph.prev(state);
