@@ -436,6 +436,27 @@ fn clocks_count_ticks() {
     let body = "  off = x[0] <= 0\n  h = 0.5 * prev(h; init = 8) + (x[1] when off)\n  reshape(hold(h; init = -1), 1)";
     let wanted = [-1.0, 4.5, 3.25, 3.25].map(|v| vec![v]);
     close("tick-init", &run("tick-init", body, &ROWS), &wanted);
+    let body = "  on = x[0] > 0\n  xo = x when on\n  h = prev(h; reset = xo[1] > 0.25) + xo[0]\n  reshape(hold(h), 1)";
+    close(
+        "tick-reset",
+        &run("tick-reset", body, &ROWS),
+        &[1.0, 1.0, 1.0, 6.0].map(|v| vec![v]),
+    );
+    let result = vector(&[
+        "merge(on, im(prev(z)), -1)",
+        "im(hold(w; init = complex(0.5, 7)))",
+        "re(hold(w; init = 0.5))",
+    ]);
+    let body = format!(
+        "  on = x[0] > 0\n  xo = x when on\n  z = complex(xo[0], 2)\n  w = complex(x[1], x[2]) when x[0] <= 0\n  {result}"
+    );
+    let wanted = [
+        vec![0.0, 7.0, 0.5],
+        vec![-1.0, 2.0, 0.5],
+        vec![-1.0, 0.0, 1.0],
+        vec![2.0, 0.0, 1.0],
+    ];
+    close("complex-ticks", &run("complex-ticks", &body, &ROWS), &wanted);
     let result = vector(&[
         "hold(segment_mean(x[0]; size = 2))",
         "hold(segment_max(x[0]; size = 2))",

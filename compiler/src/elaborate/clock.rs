@@ -236,7 +236,19 @@ impl Cx<'_> {
             let d = Diagnostic::new("clock-mismatch", place, "this has a value at every token already");
             return self.report(d.help("`hold` takes a stream on a slower clock: `hold(x when c)`"));
         };
-        self.on_parts(val, x.span, |cx, part| cx.lasting(part, clock, init.clone(), span))
+        match val {
+            Val::Complex(z) => {
+                let [re, im] = ["re", "im"].map(|part| (self.part_of(part, init.clone(), init.1), init.1));
+                let re = self.lasting(Val::Tensor(z.re), clock, re, span);
+                let im = self.lasting(Val::Tensor(z.im), clock, im, span);
+                self.pair(re, im, span)
+            }
+            real if matches!(init.0, Val::Complex(_)) => {
+                self.tensor(&init.0, init.1);
+                real
+            }
+            real => self.lasting(real, clock, init, span),
+        }
     }
 
     fn lasting(&mut self, val: Val, clock: Value, init: Part, span: Span) -> Val {
@@ -319,6 +331,25 @@ impl Cx<'_> {
             };
         }
         Val::Tensor(self.from_real(&current, elem))
+    }
+
+    /// Both parts of a complex number on the clock of either.
+    pub(super) fn on_one_clock(&mut self, parts: [Tensor; 2]) -> [Tensor; 2] {
+        let clocks = parts.each_ref().map(|t| self.clock(t.v));
+        let Some(clock) = clocks[0].or(clocks[1]) else {
+            return parts;
+        };
+        if clocks.iter().flatten().any(|c| *c != clock) {
+            self.clocks.clash = true;
+        }
+        let mut both = parts;
+        for (t, own) in both.iter_mut().zip(clocks) {
+            if own.is_none() {
+                let v = self.same(t.v);
+                t.v = self.pin(v, Some(clock));
+            }
+        }
+        both
     }
 
     /// What a recurrence remembers after this token: on a slower clock its value at a tick, else what it had.

@@ -34,6 +34,7 @@ impl Cx<'_> {
         let [Some(re), Some(im)] = tensors else {
             return Val::Poison;
         };
+        let [re, im] = self.on_one_clock([re, im]);
         Val::Complex(Box::new(Complex { re, im }))
     }
 

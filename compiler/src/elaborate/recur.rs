@@ -45,13 +45,19 @@ impl Cx<'_> {
                 }
             }
         }
-        let starts = self.starts(&init.0, reset, span);
-        let before = match starts {
-            Some(condition) => self.select(condition, init, (before, span), span),
-            None => before,
+        // Where a recurrence on a slower clock does not tick it keeps what it has, whatever `reset` says; its initial value lasts.
+        let kept = match self.starts(&init.0, None, span) {
+            Some(first) => self.select(first, init.clone(), (before.clone(), span), span),
+            None => before.clone(),
         };
-        self.kept_as(arg, &before);
-        before
+        self.kept_as(arg, &kept);
+        match reset {
+            None => kept,
+            reset => match self.starts(&init.0, reset, span) {
+                Some(condition) => self.select(condition, init, (before, span), span),
+                None => before,
+            },
+        }
     }
 
     /// What a recurrence keeps where it has no new value: what `prev` last gave, so that an initial value lasts.
