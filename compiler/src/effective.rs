@@ -37,7 +37,8 @@ pub fn effective(built: &Built) -> String {
     if let Some(tokenizer) = &built.document.tokenizer {
         let _ = writeln!(out, "tokenizer: {}", text(&tokenizer.value));
     }
-    for (name, _) in &built.model.outputs {
+    // The others are reports of layers.
+    if let Some((name, _)) = built.model.outputs.first() {
         let _ = writeln!(out, "output: {name}");
     }
     let _ = writeln!(out, "stack:");

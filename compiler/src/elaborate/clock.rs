@@ -273,7 +273,7 @@ impl Cx<'_> {
             ..next
         };
         self.graph.set_next(id, next.v);
-        let back = self.from_real(&next, elem);
+        let back = self.as_it_was(&next, elem);
         Val::Tensor(back)
     }
 
@@ -292,7 +292,7 @@ impl Cx<'_> {
     }
 
     /// A remembered value, which is real, as what it was.
-    fn from_real(&mut self, t: &Tensor, elem: Elem) -> Tensor {
+    fn as_it_was(&mut self, t: &Tensor, elem: Elem) -> Tensor {
         match elem {
             Elem::Bool => {
                 let zero = self.graph.constant(0.0, self.graph.ty(t.v).clone());
@@ -330,7 +330,7 @@ impl Cx<'_> {
                 ..before
             };
         }
-        Val::Tensor(self.from_real(&current, elem))
+        Val::Tensor(self.as_it_was(&current, elem))
     }
 
     /// Both parts of a complex number on the clock of either.
