@@ -1,10 +1,11 @@
 # Entry points; what they do is in scripts/.
-.PHONY: help demo test bench
+.PHONY: help demo test bench bench-compare
 
 help:
 	@echo 'make demo    install what is missing, build seqc, compile SmolLM2-135M and let it answer a prompt'
 	@echo 'make test    every check: layout, lints, tests, documentation'
 	@echo 'make bench   emitted programs against llama.cpp, in one run'
+	@echo 'make bench-compare   measures the models of one size and writes the table of docs/compare.md anew'
 
 demo:
 	@bash scripts/demo.sh
@@ -14,3 +15,6 @@ test:
 
 bench:
 	@bash scripts/bench.sh
+
+bench-compare:
+	@bash scripts/bench-compare.sh
