@@ -34,7 +34,7 @@ def rows(found):
                 continue
             cells += beside(point["decode"]["seconds"], measured["decode_seconds"])
             cells += beside(point["prefill"]["seconds"], measured["prefill_seconds"])
-            yield cells + [f"{point['memory_rate'] / 1e9:.1f} GB/s"]
+            yield cells + [f"{point['memory_rate'] / 1e9:.1f} GB/s" if point["memory_rate"] else "-"]
 
 
 def section(found):

@@ -53,7 +53,9 @@ fn measure_row(
     profile: &Profile,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
-    let mut before = beside.rates(&profile.all)?;
+    let nearer = profile.all.read.iter().rev().nth(1).map_or(0.0, |(bytes, _)| *bytes);
+    let memory = row.total.footprint() > nearer;
+    let mut before = beside.rates(&profile.all, memory)?;
     for n in 0..row.points.len() {
         let point = &row.points[n];
         let (context, whole) = (point.context, point.prefill * point.context as f64);
@@ -66,13 +68,13 @@ fn measure_row(
             }
         };
         if measured.is_ok() {
-            let after = beside.rates(&profile.all)?;
+            let after = beside.rates(&profile.all, memory)?;
             let now = Profile {
                 all: before.between(&after),
                 ..profile.clone()
             };
             row.points[n] = super::report::point(&row.total, &now, context);
-            row.points[n].memory = now.all.read.last().map(|(_, rate)| *rate);
+            row.points[n].memory = now.all.read.last().map(|(_, rate)| *rate).filter(|_| memory);
             before = after;
         }
         row.points[n].measured = Some(measured);

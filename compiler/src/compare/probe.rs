@@ -120,10 +120,13 @@ impl Beside {
         })
     }
 
-    /// Rates as they are at this moment.
-    pub(super) fn rates(&self, known: &Rates) -> Result<Rates, String> {
+    /// Rates as they are at this moment; the memory's for models that do not fit into nearer ones.
+    pub(super) fn rates(&self, known: &Rates, memory: bool) -> Result<Rates, String> {
         let mut rates = known.clone();
         rates.step = step_time(&self.step, once(&self.step, known.threads)?.decode);
+        if !memory {
+            return Ok(rates);
+        }
         // All of a prediction but what is read.
         let rest_of_it = Rates {
             read: vec![(1.0, UNKNOWN)],
