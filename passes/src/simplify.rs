@@ -177,8 +177,25 @@ fn binary(graph: &mut Graph, v: Value, op: BinaryOp) -> Option<Value> {
             _ => None,
         },
         (None, None) if real && op == BinaryOp::Mul => narrow_first(graph, (a, b), ty),
+        (None, None) if real && op == BinaryOp::Div => inverse_first(graph, (a, b), ty),
         _ => None,
     }
+}
+
+/// `x[i, j] / y[i]` is `x[i, j] * (1 / y)[i]`: fewer quotients.
+fn inverse_first(graph: &mut Graph, (x, y): (Value, Value), ty: Ty) -> Option<Value> {
+    let Op::View(map) = graph.op(y).clone() else {
+        return None;
+    };
+    let source = graph.operands(y)[0];
+    let narrow = graph.ty(source).clone();
+    if narrow.len() >= ty.len() {
+        return None;
+    }
+    let one = graph.add(Op::Const(1.0), narrow.clone(), &[]);
+    let inverse = graph.add(Op::Binary(BinaryOp::Div), narrow, &[one, source]);
+    let inverse = graph.add(Op::View(map), ty.clone(), &[inverse]);
+    Some(graph.add(Op::Binary(BinaryOp::Mul), ty, &[x, inverse]))
 }
 
 /// `x[i] * y[j] * z[i]` is `(x * z)[i] * y[j]`: the product over fewer entries is taken first.

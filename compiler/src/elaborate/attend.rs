@@ -268,23 +268,31 @@ impl Cx<'_> {
         let there = g.binary(BinaryOp::Gt, s_.v, none);
         let weight = g.select(there, weight, zero);
         let mass = g.reduce(ReduceOp::Sum, weight, 1);
-        let cube = vec![heads.clone(), width.clone(), count];
-        let weights = g.view(weight, cube.clone(), vec![IndexExpr::Axis(0), IndexExpr::Axis(2)]);
+        // One head has no axis: what the values remember then runs entry by entry.
+        let one = heads.size == 1;
+        let (lead, axis) = if one { (vec![], 0) } else { (vec![heads.clone()], 1) };
+        let head = if one { IndexExpr::Const(0) } else { IndexExpr::Axis(0) };
+        let group = if one || share == 1 {
+            head.clone()
+        } else {
+            IndexExpr::Div(Box::new(IndexExpr::Axis(0)), share)
+        };
+        let cube = [&lead[..], &[width.clone(), count]].concat();
+        let (column, key) = (IndexExpr::Axis(axis), IndexExpr::Axis(axis + 1));
+        let weights = g.view(weight, cube.clone(), vec![head.clone(), key.clone()]);
         let map = match values.len() {
-            2 => vec![IndexExpr::Axis(2), IndexExpr::Axis(1)],
-            _ => vec![
-                IndexExpr::Div(Box::new(IndexExpr::Axis(0)), share),
-                IndexExpr::Axis(2),
-                IndexExpr::Axis(1),
-            ],
+            2 => vec![key, column],
+            _ => vec![group, key, column],
         };
         let entries = g.view(v_.v, cube, map);
         let product = g.binary(BinaryOp::Mul, weights, entries);
         let sum = g.reduce(ReduceOp::Sum, product, 1);
         let tiny = g.constant(TINY, rows.clone());
         let safe = g.binary(BinaryOp::Max, mass, tiny);
-        let wide = g.view(safe, vec![heads.clone(), width], vec![IndexExpr::Axis(0)]);
+        let shape = [&lead[..], &[width.clone()]].concat();
+        let wide = g.view(safe, shape, vec![head]);
         let mean = g.binary(BinaryOp::Div, sum, wide);
+        let mean = g.reshape(mean, vec![heads.clone(), width]);
         let log = g.unary(UnaryOp::Log, safe);
         let log = g.binary(BinaryOp::Add, most, log);
         let (unseen, nothing) = (g.constant(UNSEEN, rows.clone()), g.constant(0.0, rows));
