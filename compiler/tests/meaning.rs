@@ -442,6 +442,20 @@ fn clocks_count_ticks() {
         &run("tick-reset", body, &ROWS),
         &[1.0, 1.0, 1.0, 6.0].map(|v| vec![v]),
     );
+    // What is made of `prev(y)` is on the clock of `y`, also above the definition and in functions.
+    let body = "  on = x[3] > 0\n  xo = x when on\n  y = xo[0] + 0.5 * prev(prev(y))\n  reshape(hold(y), 1)";
+    close(
+        "tick-twice",
+        &run("tick-twice", body, &ROWS),
+        &[1.0, 1.0, 0.0, 5.5].map(|v| vec![v]),
+    );
+    let body = "  on = x[3] > 0\n  g = delay(prev(h), 1)\n  h = 2 * prev(h) + ema(x[0] when on)\n  \
+                reshape(merge(on, g, -1), 1)\n}\nfn ema(u) {\n  m = 0.5 * prev(m) + u\n  m";
+    close(
+        "tick-above",
+        &run("tick-above", body, &ROWS),
+        &[0.0, -1.0, 0.0, 1.0].map(|v| vec![v]),
+    );
     let result = vector(&[
         "merge(on, im(prev(z)), -1)",
         "im(hold(w; init = complex(0.5, 7)))",

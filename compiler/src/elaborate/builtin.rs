@@ -4,14 +4,14 @@ use super::{
     cx::Cx,
     elementwise::Part,
     shape::shown,
-    val::{Tensor, Val},
+    val::{Score, Tensor, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
     known::{self, FUNCTIONS, Known},
 };
 use seqc_grammar::ast::{Expr, Ident, NamedArg, Span};
-use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, UnaryOp};
+use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, ScoreExpr, UnaryOp};
 
 /// Names of all built-in functions.
 pub(super) const NAMES: &[&str] = &[
@@ -48,6 +48,7 @@ pub(super) const NAMES: &[&str] = &[
     "re",
     "im",
     "conj",
+    "int",
     "merge",
     "hold",
     "every",
@@ -126,6 +127,10 @@ impl Cx<'_> {
                 };
                 k.map_or(Val::Poison, |k| self.best(args, k, span))
             }
+            ("int", [x]) => {
+                let x = (self.expr(x), x.span);
+                self.to_integer(x, span)
+            }
             ("complex", [re, im]) => {
                 let (re, im) = ((self.expr(re), re.span), (self.expr(im), im.span));
                 self.complex(re, im, span)
@@ -194,6 +199,24 @@ impl Cx<'_> {
         let down = self.unary(UnaryOp::Neg, (val, x.span), span);
         let floor = self.unary(UnaryOp::Floor, (down, x.span), span);
         self.unary(UnaryOp::Neg, (floor, x.span), span)
+    }
+
+    /// `int(x)`: rounded down, as an integer.
+    fn to_integer(&mut self, x: Part, span: Span) -> Val {
+        match &x.0 {
+            Val::Known(_) => self.unary(UnaryOp::Floor, x, span),
+            Val::Score(score) if score.elem == Elem::F32 => {
+                let floor = ScoreExpr::Unary(UnaryOp::Floor, Box::new(score.expr.clone()));
+                Val::Score(Score::new(floor, Elem::I64))
+            }
+            Val::Score(score) if score.elem == Elem::I64 => x.0,
+            val => {
+                let Some(t) = self.tensor(val, x.1) else {
+                    return Val::Poison;
+                };
+                Val::Tensor(self.cast(&t, Elem::I64))
+            }
+        }
     }
 
     /// The value of an argument with at least one axis of its own.

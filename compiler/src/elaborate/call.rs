@@ -21,6 +21,10 @@ const MAX_INLINED: usize = 20_000;
 const HINTS: &[(&str, &str)] = &[
     ("sum", "over an axis: `sum(i: x[i])`"),
     ("mean", "over an axis: `mean(i: x[i])`"),
+    ("argmax", "over an axis: `argmax(i: x[i])`"),
+    ("argmin", "over an axis: `argmin(i: x[i])`"),
+    ("any", "over an axis: `any(i: c[i])`"),
+    ("all", "over an axis: `all(i: c[i])`"),
     ("prod", "over an axis: `prod(i: x[i])`"),
     ("transpose", "with indices: `t[j, i] = w[i, j]`"),
     ("einsum", "with indices: `y[i, j] = sum(k: a[i, k] * b[k, j])`"),

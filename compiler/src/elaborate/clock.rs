@@ -5,7 +5,7 @@
 //! a property of values while a layer is elaborated, found from their operands.
 
 use super::{
-    cx::Cx,
+    cx::{Binding, Cx},
     elementwise::Part,
     val::{Tensor, Val},
 };
@@ -18,7 +18,16 @@ use seqc_ir::{BinaryOp, Elem, IndexExpr, Op, Ty, Value};
 use std::collections::HashMap;
 
 /// Longest look back on a slower clock, in ticks: each is a state.
-const MAX_STEPS: usize = 64;
+pub(super) const MAX_STEPS: usize = 64;
+
+/// A clock as it is found again when the layer is elaborated anew.
+#[derive(Clone, Debug)]
+pub(super) enum ClockName {
+    /// The condition of this name in the definition on this chain of calls.
+    Name(u64, String),
+    /// That of `every`.
+    Every(usize),
+}
 
 /// What is known of the clocks of values.
 #[derive(Debug, Default)]
@@ -352,6 +361,46 @@ impl Cx<'_> {
         both
     }
 
+    /// The name of a clock that a recurrence is on.
+    pub(super) fn name_of_clock(&mut self, clock: Value, span: Span) -> Option<ClockName> {
+        if let Some((size, _)) = self.clocks.every.iter().find(|(_, v)| **v == clock) {
+            return Some(ClockName::Every(*size));
+        }
+        let is_it = |b: &Binding| matches!(b, Binding::Value(Val::Tensor(t)) if t.v == clock);
+        // A function may be called with a stream that is on its caller's clock.
+        for frame in self.frames.iter().rev() {
+            let mut named = frame.names.iter().filter(|(_, bound)| is_it(&bound.binding));
+            if let Some((name, _)) = named.next() {
+                return Some(ClockName::Name(frame.path, name.clone()));
+            }
+        }
+        let place = self.place(span);
+        let d = Diagnostic::new("clock-mismatch", place, "the clock of this recurrence has no name here");
+        self.report(d.help("name its condition above: `on = …`, then `x when on`; a function takes it as an argument"));
+        None
+    }
+
+    /// The condition of a recurrence's clock, which stands above the recurrence.
+    pub(super) fn named_clock(&mut self, name: &ClockName, span: Span) -> Option<Value> {
+        match name {
+            ClockName::Every(size) => Some(self.every_segment(*size)),
+            ClockName::Name(path, name) => {
+                let frame = self.frames.iter().rev().find(|f| f.path == *path);
+                let bound = frame.and_then(|f| f.names.get(name)).cloned()?;
+                match bound.binding {
+                    Binding::Value(Val::Tensor(t)) => return Some(t.v),
+                    Binding::Value(Val::Poison) => return None,
+                    _ => {}
+                }
+                let place = self.place(span);
+                let message = format!("this recurrence is on the clock `{name}`, which stands below");
+                let d = Diagnostic::new("clock-mismatch", place, message).note(bound.place, "defined here");
+                self.report(d.help("define the condition above"));
+                None
+            }
+        }
+    }
+
     /// What a recurrence remembers after this token: on a slower clock its value at a tick, else what it had.
     pub(super) fn next_on_clock(&mut self, t: &Tensor, kept: &Val, span: Span) -> Value {
         let Some(clock) = self.clock(t.v) else {
@@ -376,8 +425,13 @@ impl Cx<'_> {
         let Some(size) = self.size(size).map(|d| d.size) else {
             return Val::Poison;
         };
+        Val::Tensor(Tensor::plain(self.every_segment(size)))
+    }
+
+    /// The condition of `every`, the same one for the same size.
+    fn every_segment(&mut self, size: usize) -> Value {
         if let Some(v) = self.clocks.every.get(&size) {
-            return Val::Tensor(Tensor::plain(*v));
+            return *v;
         }
         let int = Ty::scalar(Elem::I64);
         let position = self.graph.position();
@@ -388,7 +442,7 @@ impl Cx<'_> {
         let place = self.graph.binary(BinaryOp::Mod, position, length);
         let v = self.graph.binary(BinaryOp::Eq, place, last);
         self.clocks.every.insert(size, v);
-        Val::Tensor(Tensor::plain(v))
+        v
     }
 
     /// `count(c)`: at how many tokens up to this one the condition held.

@@ -2,7 +2,7 @@
 
 use super::{
     MAX_NODES, Request,
-    clock::Clocks,
+    clock::{ClockName, Clocks},
     val::{Score, Tensor, Val, Var},
 };
 use crate::{
@@ -94,8 +94,16 @@ pub(super) struct StateInfo {
 /// Identifies a recurrence in every pass: the chain of calls and the name.
 pub(super) type StateKey = (u64, String);
 
-/// What earlier passes found: shapes of recurrences, and those that are complex.
-pub(super) type Learnt = (HashMap<StateKey, Vec<Dim>>, HashSet<StateKey>);
+/// What earlier passes found of recurrences.
+#[derive(Debug, Default)]
+pub(super) struct Learnt {
+    /// Their shapes.
+    pub(super) shapes: HashMap<StateKey, Vec<Dim>>,
+    /// Those that are complex.
+    pub(super) complex: HashSet<StateKey>,
+    /// Those on a slower clock, and which.
+    pub(super) clocks: HashMap<StateKey, ClockName>,
+}
 
 /// Streams that the functions of an `attend` use.
 #[derive(Clone, Debug, Default)]
@@ -132,12 +140,10 @@ pub(super) struct Cx<'a> {
     pub(super) frames: Vec<Frame>,
     pub(super) vars: Vec<VarInfo>,
     pub(super) states: HashMap<StateKey, StateInfo>,
-    /// Shapes of recurrences that earlier passes found.
-    pub(super) assumed: HashMap<StateKey, Vec<Dim>>,
-    /// Recurrences that earlier passes, or this one, found to be complex.
-    pub(super) complex_states: HashSet<StateKey>,
-    /// This pass found one.
-    pub(super) turned_complex: bool,
+    /// What earlier passes found, and this one adds.
+    pub(super) learnt: Learnt,
+    /// This pass found that a recurrence is complex, or its clock.
+    pub(super) found_kind: bool,
     /// Shapes that this pass found; `None`: still open.
     pub(super) found: HashMap<StateKey, Option<Vec<Dim>>>,
     /// Above 0: messages are dropped, because something is only tried.
@@ -172,9 +178,8 @@ impl<'a> Cx<'a> {
             frames: Vec::new(),
             vars: Vec::new(),
             states: HashMap::new(),
-            assumed: learnt.0,
-            complex_states: learnt.1,
-            turned_complex: false,
+            learnt,
+            found_kind: false,
             found: HashMap::new(),
             quiet: 0,
             depth: 0,

@@ -124,6 +124,12 @@ impl Cx<'_> {
         (taps, dilation): (usize, usize),
         span: Span,
     ) -> Val {
+        let reach = (taps - 1).saturating_mul(dilation);
+        if reach > super::clock::MAX_STEPS {
+            let most = super::clock::MAX_STEPS;
+            let message = format!("on a slower clock a filter reaches up to {most} ticks back, not {reach}");
+            return self.error("too-large", span, message);
+        }
         let channels = self.dims(t);
         let mut past = Val::Tensor(t.clone());
         let mut sum: Option<Val> = None;

@@ -194,7 +194,7 @@ impl Cx<'_> {
             let message = "an index is an integer: variables, numbers and `int` streams";
             let d = Diagnostic::new("bad-index", place, message);
             self.report(d.help(match self.elem(&t) {
-                Elem::F32 => "this is a real number, as is every definition that remembers itself with `prev`",
+                Elem::F32 => "this is a real number, as is every definition that remembers itself with `prev`; `int(x)` rounds it down",
                 _ => "`/` rounds down inside index brackets",
             }));
             return None;

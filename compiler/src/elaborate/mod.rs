@@ -39,10 +39,7 @@ use crate::{
 use cx::Cx;
 pub(crate) use infer::children;
 use seqc_ir::{Graph, Ty};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// Most nodes of one layer.
 pub const MAX_NODES: usize = 200_000;
@@ -146,7 +143,7 @@ pub struct Elaborated {
 
 /// The graph of a layer, or everything that is wrong with it.
 pub fn elaborate(request: &Request<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
-    let mut known = (HashMap::new(), HashSet::new());
+    let mut known = cx::Learnt::default();
     for _ in 0..MAX_PASSES {
         let mut cx = Cx::new(request, known);
         cx.layer();
@@ -154,7 +151,7 @@ pub fn elaborate(request: &Request<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
         if !learnt {
             return finish(cx);
         }
-        known = (std::mem::take(&mut cx.assumed), std::mem::take(&mut cx.complex_states));
+        known = std::mem::take(&mut cx.learnt);
     }
     let place = request.layer.place;
     Err(vec![

@@ -104,7 +104,7 @@ impl Cx<'_> {
                 let place = self.place(e.span);
                 let d = Diagnostic::new("bad-index", place, "an index is an integer");
                 return self
-                    .report(d.help("positions and heads are; `floor(x)` of a real number is none: compare instead"));
+                    .report(d.help("positions and heads are; `int(x)` makes one of a real number, rounded down"));
             }
             indices.push(score.expr);
         }

@@ -145,7 +145,7 @@ impl Cx<'_> {
         if let Some(info) = self.states.get(&key) {
             return info.value.clone();
         }
-        let dims = self.declared(stmt).or_else(|| self.assumed.get(&key).cloned());
+        let dims = self.declared(stmt).or_else(|| self.learnt.shapes.get(&key).cloned());
         let unknown = dims.is_none();
         let dims = dims.unwrap_or_default();
         if !self.check_dims(&dims, span) {
@@ -155,7 +155,7 @@ impl Cx<'_> {
         while self.graph.states.iter().any(|s| s.name == full) {
             full.push('_');
         }
-        let complex = self.complex_states.contains(&key);
+        let complex = self.learnt.complex.contains(&key);
         let names = match complex {
             true => vec![format!("{full}.re"), format!("{full}.im")],
             false => vec![full],
@@ -164,9 +164,17 @@ impl Cx<'_> {
             .into_iter()
             .map(|name| self.graph.add_state(name, Ty::new(Elem::F32, dims.clone())))
             .collect();
+        let clock = match self.learnt.clocks.get(&key).cloned() {
+            Some(name) => match self.named_clock(&name, span) {
+                Some(clock) => Some(clock),
+                None => return Val::Poison,
+            },
+            None => None,
+        };
         let mut parts = Vec::new();
         for id in &ids {
             let v = self.graph.prev(*id);
+            self.pin(v, clock);
             parts.push(Tensor {
                 unknown,
                 ..Tensor::plain(v)
@@ -235,11 +243,20 @@ impl Cx<'_> {
             return val;
         }
         let complex = info.ids.len() == 2;
+        if let Some(clock) = self.clock_of(&val)
+            && !self.learnt.clocks.contains_key(&key)
+        {
+            let Some(name) = self.name_of_clock(clock, name.span) else {
+                return Val::Poison;
+            };
+            self.learnt.clocks.insert(key.clone(), name);
+            self.found_kind = true;
+        }
         let parts = match &val {
             Val::Complex(_) if !complex => {
                 // The next pass remembers both parts.
-                self.complex_states.insert(key.clone());
-                self.turned_complex = true;
+                self.learnt.complex.insert(key.clone());
+                self.found_kind = true;
                 return val;
             }
             real if complex => ["re", "im"]
@@ -286,7 +303,7 @@ impl Cx<'_> {
         if found.is_empty() && !dims.is_empty() && matches!(val, Val::Known(_)) {
             t = Tensor::plain(self.spread(&t, &[], &dims));
         } else if found != dims {
-            if self.assumed.contains_key(&key) {
+            if self.learnt.shapes.contains_key(&key) {
                 self.found.insert(key, Some(found));
                 return Val::Tensor(t);
             }
@@ -312,13 +329,13 @@ impl Cx<'_> {
 
     /// Takes what this pass found about shapes into the next one; false when there is nothing new.
     pub(super) fn learn(&mut self) -> bool {
-        let mut learnt = std::mem::take(&mut self.turned_complex);
+        let mut learnt = std::mem::take(&mut self.found_kind);
         let mut open = Vec::new();
         for (key, found) in std::mem::take(&mut self.found) {
             match found {
                 Some(dims) => {
-                    learnt |= self.assumed.get(&key) != Some(&dims);
-                    self.assumed.insert(key, dims);
+                    learnt |= self.learnt.shapes.get(&key) != Some(&dims);
+                    self.learnt.shapes.insert(key, dims);
                 }
                 None => open.push(key),
             }
@@ -332,7 +349,7 @@ impl Cx<'_> {
             return false;
         }
         for key in open {
-            self.assumed.insert(key, Vec::new());
+            self.learnt.shapes.insert(key, Vec::new());
         }
         true
     }
