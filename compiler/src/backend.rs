@@ -12,7 +12,7 @@ use seqc_backends::{
     mlir::{self, Target},
 };
 use seqc_ir::{Graph, Model};
-use seqc_passes::blocks::Blocks;
+use seqc_passes::{blocks::Blocks, plan::Chunks};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -79,6 +79,7 @@ fn options(model: &Model, max_context: Option<usize>, lanes: u32) -> Options {
         lanes,
         max_chunk: max_chunk.max(1),
         conv_block: Blocks::SMALLEST,
+        chunks: Chunks::Cheapest,
     }
 }
 

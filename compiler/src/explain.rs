@@ -4,7 +4,7 @@ use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
     blocks::Blocks,
     keep::Keep,
-    plan::{Kernel, Matmul, Plan, Scan},
+    plan::{CHUNK, Chunked, Costs, Kernel, Matmul, Plan, Scan},
     rate::Rate,
     recurrence::Recurrence,
 };
@@ -52,14 +52,15 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
         .into_iter()
         .find(|scan| scan.states.iter().any(|s| recurrence.states.contains(s)));
     let heads = heads_of(&plan.kernels, recurrence);
-    let _ = writeln!(out, "  considered: {}", considered(recurrence, heads));
+    let form = scan.as_ref().and_then(|scan| scan.chunked.as_ref());
+    let considered = match form {
+        Some(form) => two_forms(form),
+        None => considered(recurrence, heads).to_owned(),
+    };
+    let _ = writeln!(out, "  considered: {considered}");
     let state = format!("{} bytes of state, no tensor of tokens x state", entries * 4);
     let chosen = match (scan, heads) {
-        (Some(scan), _) => format!(
-            "fused scan, a vector along axis {} at a time, {}",
-            lane_axis(&scan),
-            place(graph, &scan)
-        ),
+        (Some(scan), _) => chosen_scan(graph, &scan),
         (None, Some(1)) => "one token after another, by one thread".to_owned(),
         (None, Some(heads)) => format!("{heads} heads side by side, each one token after another"),
         (None, None) => "one token after another, entries in parallel".to_owned(),
@@ -72,8 +73,27 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
     );
 }
 
-fn lane_axis(scan: &Scan) -> usize {
-    scan.kept.last().copied().unwrap_or(0)
+fn chosen_scan(graph: &Graph, scan: &Scan) -> String {
+    let lane = scan.kept.last().copied().unwrap_or(0);
+    let own = format!(
+        "fused scan, a vector along axis {lane} at a time, {}",
+        place(graph, scan)
+    );
+    match scan.products() {
+        Some((form, shortest)) => format!(
+            "matrix products over blocks of {} tokens for chunks of {shortest} or more; for shorter ones and single tokens the {own}",
+            form.block
+        ),
+        None => own,
+    }
+}
+
+/// The forms of a recurrence that has a decay for each head.
+fn two_forms(form: &Chunked) -> String {
+    let Costs { scan, products } = form.costs;
+    format!(
+        "fused scan, {scan:.0} additions a token of a chunk of {CHUNK}; chunked matrix form (state-space duality), as much as {products:.0}"
+    )
 }
 
 /// Heads of the loop that runs a recurrence, when it falls apart into heads.

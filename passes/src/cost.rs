@@ -122,6 +122,8 @@ pub struct Cost {
     pub entries: Work,
     /// Recurrences that run entry by entry.
     pub scans: Work,
+    /// What matrix products save of their weight in a long chunk.
+    pub saved: f64,
     /// Recurrences that run head by head.
     pub loops: Work,
     /// Everything that runs for one token after another, all threads at the same token.
@@ -234,6 +236,9 @@ impl Counting<'_> {
             Kernel::Scan(scan) => {
                 let work = self.recurrent(&roots(&scan.outputs), &scan.states);
                 self.cost.scans.add(work);
+                if let (Some((form, _)), false) = (scan.products(), each_token) {
+                    self.cost.saved += work.weight * (1.0 - form.costs.products / form.costs.scan);
+                }
             }
             Kernel::Heads { nests, .. } => {
                 // Every definition that matters here has a row of its own.

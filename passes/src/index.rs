@@ -37,7 +37,8 @@ impl Lin {
         Lin::atom(Atom::Axis(n))
     }
 
-    fn atom(atom: Atom) -> Lin {
+    /// What a term multiplies.
+    pub fn atom(atom: Atom) -> Lin {
         Lin {
             terms: BTreeMap::from([(atom, 1)]),
             constant: 0,

@@ -3,7 +3,7 @@
 use crate::text::{Func, Val};
 
 /// Transposes a square of 8 or 16 vectors: pairs of lanes, pairs of pairs, then 128-bit parts.
-pub(super) fn transpose(f: &mut Func, rows: &[Val]) -> Vec<Val> {
+pub fn transpose(f: &mut Func, rows: &[Val]) -> Vec<Val> {
     let parts = rows.len() / 4;
     let fours: Vec<[Val; 4]> = rows
         .chunks_exact(4)

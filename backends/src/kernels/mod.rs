@@ -13,11 +13,14 @@ mod micro;
 mod pack;
 mod row;
 mod rows;
+mod tile;
 
 pub use attend::Attend;
 pub use gemm::{gemm, gemm_name, gemm_scratch_bytes, panel_rows};
 pub use gemv::{gemv, gemv_name};
+pub use lanes::transpose;
 pub use long_conv::LongConv;
 pub use micro::{max_rows, micro_kernel};
 pub use pack::pack;
 pub use row::{copy, row, row_name};
+pub use tile::Tile;

@@ -3,7 +3,10 @@
 use super::{cx::Cx, elementwise};
 use crate::text::{Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, Op, StateId, UnaryOp, Value};
-use seqc_passes::index::{Lin, Stride, delinearise, linearise};
+use seqc_passes::{
+    index::{Lin, Stride},
+    plan,
+};
 use std::collections::{HashMap, HashSet};
 
 /// The value of a loop axis.
@@ -184,15 +187,7 @@ impl<'c, 'a> Emit<'c, 'a> {
 
     /// Indices of the operand of a view or reshape.
     pub(super) fn through(&self, v: Value, coords: &Coords) -> Coords {
-        let graph = self.cx.graph();
-        let operand = graph.operands(v)[0];
-        match graph.op(v) {
-            Op::View(map) => map.iter().map(|e| Lin::of(e, coords, &self.space.sizes)).collect(),
-            _ => {
-                let flat = linearise(coords, &graph.ty(v).sizes());
-                delinearise(&flat, &graph.ty(operand).sizes(), &self.space.sizes)
-            }
-        }
+        plan::through(self.cx.graph(), v, coords, &self.space.sizes)
     }
 
     /// Position of the token.

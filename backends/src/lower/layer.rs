@@ -1,7 +1,7 @@
 //! The functions of one layer graph: load, one token, a chunk.
 
 use super::{
-    attend,
+    attend, chunked,
     cx::{Args, Cx, Layer},
     long_conv, nest, products,
     run::{self, Tokens},
@@ -37,6 +37,7 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     products::prepare(layer, module, &layer.plan.kernels);
     attend::prepare(layer, module, &layer.plan.kernels);
     long_conv::prepare(layer, module);
+    chunked::prepare(layer, module);
     add_load(layer, module);
     add_step(layer, module, (one_name(layer), 1));
     add_step(layer, module, (many_name(layer), layer.max_chunk));
@@ -54,6 +55,7 @@ pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
         .chain(filters)
         .max()
         .unwrap_or(0)
+        .max(chunked::scratch_bytes(layer))
         .max(kernels::gemm_scratch_bytes(layer.lanes, layer.max_chunk))
         .next_multiple_of(64)
 }

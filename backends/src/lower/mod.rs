@@ -4,6 +4,7 @@
 //! function for one token and one for a chunk; repeated layers share them and differ in the tables they are called with.
 
 mod attend;
+mod chunked;
 mod cx;
 mod elementwise;
 mod expr;

@@ -11,7 +11,7 @@ use crate::text::Module;
 use seqc_abi::{Descriptor, Elem, ParamSlot, StateKind, StateSlot, Store, Stream};
 use seqc_ir::{Graph, Model, Ty, Value};
 use seqc_passes::{
-    plan::{Plan, layout, native_params},
+    plan::{Chunks, Plan, layout, native_params},
     shared::{Site, shared},
 };
 use std::collections::HashMap;
@@ -25,6 +25,8 @@ pub struct Options {
     pub max_chunk: usize,
     /// Tokens of the smallest block of a long convolution: a power of two from 16.
     pub conv_block: usize,
+    /// How chunks compute recurrences that have a matrix form.
+    pub chunks: Chunks,
 }
 
 /// Kernels and descriptor of a model.
@@ -46,7 +48,7 @@ struct Planned {
 }
 
 impl Planned {
-    fn new(model: &Model) -> Planned {
+    fn new(model: &Model, chunks: Chunks) -> Planned {
         let mut planned = Planned {
             graphs: Vec::new(),
             plans: Vec::new(),
@@ -62,7 +64,7 @@ impl Planned {
                 _ => (Store::F32, true),
             };
             planned.stores.push(kind.stores.iter().enumerate().map(store).collect());
-            planned.plans.push(Plan::new(&graph));
+            planned.plans.push(Plan::with(&graph, chunks));
             planned.graphs.push(graph);
         }
         planned.shared = shared(model, &planned.graphs);
@@ -131,7 +133,7 @@ impl Planned {
 
 /// Writes the code of a model.
 pub fn program(model: &Model, options: &Options) -> Program {
-    let planned = Planned::new(model);
+    let planned = Planned::new(model, options.chunks);
     let layers = planned.layers(model, options);
     let carries: Vec<bool> = (0..model.calls.len())
         .map(|n| planned.carries(model, &layers, n))
@@ -177,7 +179,7 @@ pub fn program(model: &Model, options: &Options) -> Program {
 
 /// What every sequence of a model carries from chunk to chunk.
 pub fn manifest(model: &Model, options: &Options) -> Vec<StateSlot> {
-    let planned = Planned::new(model);
+    let planned = Planned::new(model, options.chunks);
     planned.states(model, &planned.layers(model, options))
 }
 

@@ -1,6 +1,6 @@
 //! The kernels of a layer in order, for a chunk or for one token.
 
-use super::{attend, cx::Cx, long_conv, nest, products, scan};
+use super::{attend, chunked, cx::Cx, long_conv, nest, products, scan};
 use crate::text::{Cmp, Func, Val};
 use seqc_ir::StateId;
 use seqc_passes::plan::{Kernel, Nest};
@@ -28,7 +28,10 @@ pub(super) fn kernels(
         match kernel {
             Kernel::Products(list) => products::products(cx, f, list, tokens),
             Kernel::Tokens(nests) => token_nests(cx, f, nests, tokens),
-            Kernel::Scan(s) => scan::scan(cx, f, s, tokens),
+            Kernel::Scan(s) => match (s.products(), tokens) {
+                (Some(form), Tokens::All) => chunked::chunk(cx, f, s, form),
+                _ => scan::scan(cx, f, s, tokens),
+            },
             Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
             Kernel::LongConv(v) => long_conv::convolve(cx, f, *v, tokens),
             Kernel::Heads { heads, nests, states } => by_heads(cx, f, (*heads, nests, states), tokens),

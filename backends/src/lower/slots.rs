@@ -6,7 +6,7 @@ use seqc_abi::{StateKind, StateSlot};
 use seqc_ir::{Op, StateId, Value};
 use seqc_passes::{
     blocks::Blocks,
-    plan::{BufferId, Kernel},
+    plan::{BufferId, Kernel, Scan},
     rate::Rate,
 };
 
@@ -101,6 +101,15 @@ pub(super) fn filters(kernels: &[Kernel]) -> Vec<Value> {
         | Kernel::Attend(_)
         | Kernel::Heads { .. }
         | Kernel::Commit(_) => Vec::new(),
+    });
+    found.collect()
+}
+
+/// The scans that a long chunk computes as matrix products; those inside loops never see a chunk.
+pub(super) fn chunked(kernels: &[Kernel]) -> Vec<Scan> {
+    let found = kernels.iter().filter_map(|kernel| match kernel {
+        Kernel::Scan(scan) if scan.products().is_some() => Some(scan.clone()),
+        _ => None,
     });
     found.collect()
 }

@@ -12,17 +12,18 @@ use seqc_ir::{
     eval::{ModelEvaluator, Tensor},
     random::{RandomModel, random_model},
 };
-use std::sync::Barrier;
+use seqc_passes::plan::Chunks;
+use std::{sync::Barrier, time::Instant};
 
 /// max |difference| / max |reference|, f32 against double precision.
-const TOLERANCE: f64 = 2e-4;
+pub(crate) const TOLERANCE: f64 = 2e-4;
 const MAX_CHUNK: usize = 40;
 const TOKENS: usize = 53;
 
 type Entry = extern "C" fn(*const u64, i64, i64);
 
 /// A compiled model with its parameters and threads' meeting place.
-struct Machine {
+pub(crate) struct Machine {
     program: Program,
     loaded: Loaded,
     params: Vec<Vec<f32>>,
@@ -42,12 +43,17 @@ extern "C" fn meet(meeting: *const Meeting) {
 }
 
 impl Machine {
-    fn new(random: &RandomModel, target: &Target, seed: u64) -> Machine {
+    pub(crate) fn new(
+        random: &RandomModel,
+        target: &Target,
+        (seed, max_chunk, chunks): (u64, usize, Chunks),
+    ) -> Machine {
         let options = Options {
             lanes: target.width(),
-            max_chunk: MAX_CHUNK,
+            max_chunk,
             // Small enough that the sequences go over several.
             conv_block: 16,
+            chunks,
         };
         let mut program = program(&random.model, &options);
         add_barrier(&mut program);
@@ -77,12 +83,14 @@ impl Machine {
     }
 
     /// Results of all tokens by token and output, the sequence cut into these chunks, the last one repeated.
-    fn run(&self, inputs: &[Vec<Tensor>], cut: &[usize], threads: usize) -> Vec<Vec<Vec<f64>>> {
+    pub(crate) fn run(&self, inputs: &[Vec<Tensor>], cut: &[usize], threads: usize) -> Vec<Vec<Vec<f64>>> {
         let mut session = Session::new(self);
         let (mut at, mut n) = (0, 0);
         let mut rows = Vec::new();
         while at < inputs.len() {
-            let chunk = cut[n.min(cut.len() - 1)].min(MAX_CHUNK).min(inputs.len() - at);
+            let chunk = cut[n.min(cut.len() - 1)]
+                .min(self.program.descriptor.max_chunk)
+                .min(inputs.len() - at);
             rows.extend(session.chunk(&inputs[at..at + chunk], at, threads));
             (at, n) = (at + chunk, n + 1);
         }
@@ -90,9 +98,22 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Seconds of one call for a whole chunk by one thread, the least of `times`.
+    pub(crate) fn seconds(&self, inputs: &[Vec<Tensor>], times: usize) -> f64 {
+        let mut session = Session::new(self);
+        (0..times).fold(f64::INFINITY, |least, _| {
+            session.chunk(inputs, 0, 1);
+            least.min(session.seconds)
+        })
+    }
+}
+
 struct Session<'m> {
     machine: &'m Machine,
     states: Vec<Vec<u64>>,
+    /// What the last call took.
+    seconds: f64,
 }
 
 impl<'m> Session<'m> {
@@ -114,6 +135,7 @@ impl<'m> Session<'m> {
         Session {
             machine,
             states: states.iter().map(|s| vec![0; bytes(&s.kind) / 8 + 1]).collect(),
+            seconds: 0.0,
         }
     }
 
@@ -157,12 +179,14 @@ impl<'m> Session<'m> {
         slots[frame::BARRIER] = &raw const meeting as u64;
         // SAFETY: the type is that of the ABI.
         let step: Entry = unsafe { self.machine.loaded.function(symbols::STEP) };
+        let start = Instant::now();
         std::thread::scope(|scope| {
             for tid in 0..threads {
                 let slots = &slots;
                 scope.spawn(move || step(slots.as_ptr(), tid as i64, threads as i64));
             }
         });
+        self.seconds = start.elapsed().as_secs_f64();
         let row = |t: usize, n: usize| {
             let row = &out[n][t * widths[n]..(t + 1) * widths[n]];
             row.iter().map(|x| f64::from(*x)).collect()
@@ -197,7 +221,7 @@ fn add_barrier(program: &mut Program) {
     program.module.define(f);
 }
 
-fn reference(random: &RandomModel, seed: u64, inputs: &[Vec<Tensor>]) -> Vec<Vec<Vec<f64>>> {
+pub(crate) fn reference(random: &RandomModel, seed: u64, inputs: &[Vec<Tensor>]) -> Vec<Vec<Vec<f64>>> {
     let params = random.param_values(seed);
     let mut evaluator = ModelEvaluator::new(&random.model, |call, p| {
         Ok::<_, seqc_ir::eval::EvalError>(params[call][p].clone())
@@ -209,7 +233,7 @@ fn reference(random: &RandomModel, seed: u64, inputs: &[Vec<Tensor>]) -> Vec<Vec
 }
 
 /// How far output `n` is off, in parts of its largest entry.
-fn distance(found: &[Vec<Vec<f64>>], expected: &[Vec<Vec<f64>>], n: usize) -> f64 {
+pub(crate) fn distance(found: &[Vec<Vec<f64>>], expected: &[Vec<Vec<f64>>], n: usize) -> f64 {
     let pairs = found.iter().zip(expected).flat_map(|(a, b)| a[n].iter().zip(&b[n]));
     let (mut worst, mut scale) = (0.0_f64, 1e-3_f64);
     for (a, b) in pairs {
@@ -268,7 +292,13 @@ fn check(seed: u64, target: &Target) -> Option<String> {
     let random = together(seed..seed + TOGETHER);
     let inputs = random.input_values(seed + 1, TOKENS);
     let expected = reference(&random, seed, &inputs);
-    let machine = Machine::new(&random, target, seed);
+    // Both forms of recurrences that have two, whatever is cheaper at these sizes.
+    let chunks = if seed / TOGETHER % 2 == 0 {
+        Chunks::Products
+    } else {
+        Chunks::Scans
+    };
+    let machine = Machine::new(&random, target, (seed, MAX_CHUNK, chunks));
     let cuts: [(&[usize], usize); 4] = [(&[MAX_CHUNK], 1), (&[1], 1), (&[MAX_CHUNK], 2), (&[7, 1, 16, 2], 2)];
     for (cut, threads) in cuts {
         let found = machine.run(&inputs, cut, threads);
@@ -298,7 +328,7 @@ fn cases(default: u64) -> u64 {
         .unwrap_or(default)
 }
 
-fn widest() -> Target {
+pub(crate) fn widest() -> Target {
     let targets = crate::support::targets();
     targets.into_iter().last().unwrap_or_else(|| panic!("no target"))
 }

@@ -51,7 +51,8 @@ fn prefill_layer(layer: &Layer, rates: &Rates, (context, chunk, footprint): (f64
     let weights = layer.matrix_bytes / chunk / rates.read_rate(footprint);
     let products = (2.0 * cost.products / rates.product).max(weights);
     let products = products + filtered(layer, phase, context);
-    products + work(layer, rates, phase) + attended / phase.attend + steps * rates.step
+    let work = work(layer, rates, phase) - cost.saved / phase.scans;
+    products + work + attended / phase.attend + steps * rates.step
 }
 
 /// Seconds of long convolutions. A multiplication and an addition take as long as an addition.

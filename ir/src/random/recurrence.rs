@@ -63,11 +63,11 @@ impl Generator {
 
     /// One of the classes.
     pub(super) fn recurrence(&mut self) -> Value {
-        match self.rng.below(11) {
+        match self.rng.below(12) {
             0 => self.constant_decay(),
             1 => self.diagonal(),
             2 => self.selective(),
-            3 => self.per_head(),
+            3 | 10 => self.per_head(),
             4 => self.delta_rule(),
             5 => self.nonlinear(),
             6 => self.coupled(),
@@ -166,21 +166,29 @@ impl Generator {
         self.tanh(y)
     }
 
-    /// A matrix state per head that decays by one number per head: `S = a S + k v`, `y = q S`.
+    /// A matrix state per head that decays by one number per head: `S = a S + k v`, `y = q S`. Several heads may share
+    /// their keys, and decays may be zero.
     fn per_head(&mut self) -> Value {
         let u = self.pick();
         let (h, k, v) = (
             *self.rng.choose(&[1, 3, 4]),
             *self.rng.choose(&SIZES[..4]),
-            *self.rng.choose(&SIZES[..4]),
+            *self.rng.choose(&SIZES[..5]),
         );
         let shape = [h, k, v];
-        let (query, key) = (self.projected(u, &[h, k]), self.projected(u, &[h, k]));
+        let span = *self.rng.choose(&[1, h]);
+        let (query, key) = (self.projected(u, &[h, k]), self.projected(u, &[h / span, k]));
         let value = self.projected(u, &[h, v]);
         let a = self.projected(u, &[h]);
-        let a = self.sigmoid(a);
+        let mut a = self.sigmoid(a);
+        if self.rng.once_in(3) {
+            let less = self.plus(a, -0.5);
+            let zero = self.filled(0.0, less);
+            a = self.graph.binary(BinaryOp::Max, less, zero);
+        }
         let a = self.graph.broadcast(a, dims(&shape), &[0]);
-        let key = self.graph.broadcast(key, dims(&shape), &[0, 1]);
+        let group = IndexExpr::Div(Box::new(IndexExpr::Axis(0)), span as i64);
+        let key = self.graph.view(key, dims(&shape), vec![group, IndexExpr::Axis(1)]);
         let value = self.graph.broadcast(value, dims(&shape), &[0, 2]);
         let (state, prev) = self.resettable(&shape);
         let outer = self.graph.product_of(key, value);

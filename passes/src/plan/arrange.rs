@@ -1,12 +1,12 @@
 //! Kernels in an order in which everything is there when it is read.
 
 use super::{
-    BufferId, Kernel, Matmul, Nest, Scan, epilogue, heads,
+    BufferId, Kernel, Matmul, Nest, Scan, chunked, epilogue, heads,
     items::{Attempt, Work},
     scan::{self, Mode},
     units::Unit,
 };
-use seqc_ir::StateId;
+use seqc_ir::{StateId, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 impl Attempt<'_> {
@@ -119,7 +119,10 @@ impl Attempt<'_> {
             Work::Product(_) | Work::Attend(_) | Work::LongConv(_) => Vec::new(),
         });
         let recurrence = &self.plan.recurrences[r];
-        scan::fit(self.graph, recurrence, nests.collect(), &|v| self.plan.is_stored(v)).ok_or(r)
+        let stop = |v: Value| self.plan.is_stored(v);
+        let mut scan = scan::fit(self.graph, recurrence, nests.collect(), &stop).ok_or(r)?;
+        scan.chunked = chunked::find(self.graph, recurrence, &scan, (&stop, self.chunks));
+        Ok(scan)
     }
 
     /// The items of a loop, arranged for one token; scans among them run as scans of one token.

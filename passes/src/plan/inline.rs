@@ -69,13 +69,8 @@ impl Walk<'_> {
                     self.visit(o, coords.clone(), axes.clone(), found);
                 }
             }
-            Op::View(map) => {
-                let inner = map.iter().map(|e| Lin::of(e, &coords, &axes)).collect();
-                self.visit(operands[0], inner, axes, found);
-            }
-            Op::Reshape => {
-                let at = linearise(&coords, &self.graph.ty(v).sizes());
-                let inner = delinearise(&at, &self.graph.ty(operands[0]).sizes(), &axes);
+            Op::View(_) | Op::Reshape => {
+                let inner = through(self.graph, v, &coords, &axes);
                 self.visit(operands[0], inner, axes, found);
             }
             Op::Gather => {
@@ -127,6 +122,17 @@ impl Walk<'_> {
                 delay: 0,
                 table: false,
             }),
+        }
+    }
+}
+
+/// Indices of the operand of a view or reshape `v` at `coords`, over loop axes of the given sizes.
+pub fn through(graph: &Graph, v: Value, coords: &[Lin], axes: &[usize]) -> Vec<Lin> {
+    match graph.op(v) {
+        Op::View(map) => map.iter().map(|e| Lin::of(e, coords, axes)).collect(),
+        _ => {
+            let flat = linearise(coords, &graph.ty(v).sizes());
+            delinearise(&flat, &graph.ty(graph.operands(v)[0]).sizes(), axes)
         }
     }
 }

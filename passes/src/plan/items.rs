@@ -1,6 +1,6 @@
 //! What computes each stored value, and what it waits for.
 
-use super::{Buffer, BufferId, Nest, Plan, Rows, choose::Choose, inline::Walk, row_major, scan::Mode, wiring};
+use super::{Buffer, BufferId, Chunks, Nest, Plan, Rows, choose::Choose, inline::Walk, row_major, scan::Mode, wiring};
 use crate::recurrence::Recurrence;
 use seqc_ir::{Graph, Op, Stage, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -36,10 +36,11 @@ pub(super) struct Attempt<'a> {
     pub(super) modes: &'a [Mode],
     pub(super) plan: Plan,
     pub(super) items: Vec<Item>,
+    pub(super) chunks: Chunks,
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(graph: &'a Graph, choose: &Choose<'a>, stored: HashSet<Value>) -> Attempt<'a> {
+    pub(super) fn new(graph: &'a Graph, choose: &Choose<'a>, stored: HashSet<Value>, chunks: Chunks) -> Attempt<'a> {
         let mut attempt = Attempt {
             graph,
             modes: choose.modes,
@@ -53,6 +54,7 @@ impl<'a> Attempt<'a> {
                 state_axes: graph.states.iter().map(|s| (0..s.ty.rank()).collect()).collect(),
             },
             items: Vec::new(),
+            chunks,
         };
         let values: Vec<Value> = choose.order.iter().copied().filter(|v| stored.contains(v)).collect();
         for v in &values {

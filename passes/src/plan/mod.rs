@@ -6,6 +6,7 @@
 
 mod arrange;
 mod choose;
+mod chunked;
 mod cost;
 mod epilogue;
 mod heads;
@@ -19,8 +20,9 @@ mod units;
 mod wiring;
 
 pub use choose::native_params;
+pub use chunked::{CHUNK, Chunked, Chunks, Costs, Factor};
 pub use cost::of_entry as entry_cost;
-pub use inline::{Leaf, Walk};
+pub use inline::{Leaf, Walk, through};
 pub use memory::{Layout, free_place, layout};
 pub use wiring::{Row, row_of};
 
@@ -102,6 +104,16 @@ pub struct Scan {
     pub reduced: Vec<usize>,
     /// Stored values computed from the state; their space is the kept axes.
     pub outputs: Vec<Nest>,
+    /// How a chunk can compute the same as matrix products. Single tokens scan.
+    pub chunked: Option<Chunked>,
+}
+
+impl Scan {
+    /// The matrix form, if long chunks take it, and the shortest chunk that does.
+    pub fn products(&self) -> Option<(&Chunked, usize)> {
+        let form = self.chunked.as_ref()?;
+        Some((form, form.shortest?))
+    }
 }
 
 /// A step of the plan. Steps run in order.
@@ -154,7 +166,12 @@ pub struct Plan {
 impl Plan {
     /// Plans a graph that went through the passes.
     pub fn new(graph: &Graph) -> Plan {
-        schedule::plan(graph)
+        Plan::with(graph, Chunks::Cheapest)
+    }
+
+    /// The same with a choice made for all recurrences; for tests and measurements.
+    pub fn with(graph: &Graph, chunks: Chunks) -> Plan {
+        schedule::plan(graph, chunks)
     }
 
     /// Stage of a value.

@@ -91,6 +91,7 @@ pub(super) fn fit(
         kept,
         reduced,
         outputs,
+        chunked: None,
     })
 }
 

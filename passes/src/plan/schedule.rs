@@ -1,6 +1,6 @@
 //! From stored values to kernels in order: what runs together, and what waits for what.
 
-use super::{Plan, Rows, choose::Choose, epilogue, heads, items::Attempt, scan::Mode};
+use super::{Chunks, Plan, Rows, choose::Choose, epilogue, heads, items::Attempt, scan::Mode};
 use crate::recurrence::{Recurrence, recurrences};
 use seqc_ir::Graph;
 
@@ -8,7 +8,7 @@ use seqc_ir::Graph;
 const SMALL_STATE: usize = 4096;
 
 /// Plans a graph: tries the best way to run each recurrence first, and the next one where it does not fit.
-pub(super) fn plan(graph: &Graph) -> Plan {
+pub(super) fn plan(graph: &Graph, chunks: Chunks) -> Plan {
     let order = graph.live_order();
     let stages = graph.stages();
     let recurrences = recurrences(graph);
@@ -24,7 +24,7 @@ pub(super) fn plan(graph: &Graph) -> Plan {
             recurrences: &recurrences,
             modes: &modes,
         };
-        let attempt = Attempt::new(graph, &choose, choose.stored());
+        let attempt = Attempt::new(graph, &choose, choose.stored(), chunks);
         match attempt.finish() {
             Ok(plan) => return plan,
             Err(r) if modes[r] != Mode::Loop => {

@@ -1,0 +1,176 @@
+//! Recurrences with one decay for each head: as matrix products they compute what the evaluator says, however the
+//! sequence is cut and whichever form each piece takes.
+
+use crate::generated::{Machine, TOLERANCE, distance, reference, widest};
+use seqc_ir::{
+    BinaryOp, Call, Graph, IndexExpr, Kind, KindId, Model, ModelInput, Port, ReduceOp, Ty, UnaryOp, Value, dims,
+    random::{RandomModel, Range},
+};
+use seqc_passes::plan::{Chunks, Kernel, Plan};
+
+/// Sizes of `S[h, p, n] = a[h] prev(S) + dt[h] x[h, p] b[h / span, n]` and `y[h, p] = sum(n: S[h, p, n] c[h / span, n])`.
+#[derive(Clone, Copy)]
+struct Sizes {
+    heads: usize,
+    span: usize,
+    p: usize,
+    n: usize,
+    /// Decays are `max(a, 0)` of something around zero: half of them are exactly zero.
+    zeros: bool,
+}
+
+fn graph(s: Sizes) -> Graph {
+    let mut g = Graph::new("heads");
+    let groups = s.heads / s.span;
+    let x = g.add_input("x", Ty::f32(&[s.heads, s.p]));
+    let b = g.add_input("b", Ty::f32(&[groups, s.n]));
+    let c = g.add_input("c", Ty::f32(&[groups, s.n]));
+    let dt = g.add_input("dt", Ty::f32(&[s.heads]));
+    let [h, p, n] = [s.heads, s.p, s.n];
+    let zero = g.constant(0.0, Ty::f32(&[h]));
+    let decay = if s.zeros {
+        g.binary(BinaryOp::Max, dt, zero)
+    } else {
+        let rate = g.unary(UnaryOp::Softplus, dt);
+        let rate = g.unary(UnaryOp::Neg, rate);
+        g.unary(UnaryOp::Exp, rate)
+    };
+    let shape = [h, p, n];
+    let of_head = |g: &mut Graph, v: Value| g.broadcast(v, dims(&shape), &[0]);
+    let of_group = |g: &mut Graph, v: Value| {
+        let group = IndexExpr::Div(Box::new(IndexExpr::Axis(0)), s.span as i64);
+        g.view(v, dims(&shape), vec![group, IndexExpr::Axis(2)])
+    };
+    let state = g.add_state("S", Ty::f32(&shape));
+    let prev = g.prev(state);
+    let (a, step, b, c) = (
+        of_head(&mut g, decay),
+        of_head(&mut g, dt),
+        of_group(&mut g, b),
+        of_group(&mut g, c),
+    );
+    let wide = g.broadcast(x, dims(&shape), &[0, 1]);
+    let kept = g.product_of(a, prev);
+    let value = g.product_of(step, wide);
+    let added = g.product_of(value, b);
+    let next = g.sum_of(kept, added);
+    g.set_next(state, next);
+    let seen = g.product_of(next, c);
+    let y = g.reduce(ReduceOp::Sum, seen, 1);
+    let y = g.sum_of(y, x);
+    g.add_output("y", y);
+    g
+}
+
+/// A model of one layer.
+fn model(graph: Graph) -> RandomModel {
+    let mut model = Model::default();
+    let input = |model: &mut Model, port: &Port| {
+        let stream = model.new_stream();
+        model.inputs.push(ModelInput {
+            name: port.name.clone(),
+            ty: port.ty.clone(),
+            stream,
+        });
+        stream
+    };
+    let args: Vec<_> = graph.inputs.iter().map(|port| input(&mut model, port)).collect();
+    let result = model.new_stream();
+    model.calls.push(Call {
+        name: "heads".to_owned(),
+        kind: KindId(0),
+        args,
+        results: vec![result],
+        params: Vec::new(),
+    });
+    model.outputs.push(("y".to_owned(), result));
+    let inputs = vec![Range::Real { low: -1.0, high: 1.0 }; graph.inputs.len()];
+    model.kinds.push(Kind {
+        graph,
+        stores: Vec::new(),
+    });
+    RandomModel {
+        model,
+        inputs,
+        params: vec![Vec::new()],
+    }
+}
+
+#[test]
+fn products_compute_what_the_recurrence_says() {
+    let sizes = [
+        (3, 1, 16, 16, false),
+        (4, 2, 20, 5, false),
+        (6, 6, 33, 17, true),
+        (2, 1, 5, 33, true),
+        (4, 4, 72, 40, false),
+    ];
+    // Where the choice is the compiler's, short chunks are scans.
+    let products = sizes.map(|s| (s, Chunks::Products));
+    let cases = products.into_iter().chain([((2, 2, 64, 64, false), Chunks::Cheapest)]);
+    for ((heads, span, p, n, zeros), chunks) in cases {
+        let s = Sizes {
+            heads,
+            span,
+            p,
+            n,
+            zeros,
+        };
+        let graph = graph(s);
+        let plan = Plan::with(&optimised(&graph), chunks);
+        let form = plan.kernels.iter().find_map(|kernel| match kernel {
+            Kernel::Scan(scan) => scan.products().map(|(form, shortest)| (form.shared, shortest > 1)),
+            _ => None,
+        });
+        assert_eq!(form, Some((span, chunks == Chunks::Cheapest)));
+        let random = model(graph);
+        let inputs = random.input_values(7, 130);
+        let expected = reference(&random, 0, &inputs);
+        let machine = Machine::new(&random, &widest(), (0, 128, chunks));
+        let cuts: [(&[usize], usize); 5] = [
+            (&[128], 1),
+            (&[1], 1),
+            (&[100, 1, 1, 128], 2),
+            (&[1, 49, 3, 7], 2),
+            (&[48, 47, 2, 128], 3),
+        ];
+        for (cut, threads) in cuts {
+            let found = machine.run(&inputs, cut, threads);
+            let off = distance(&found, &expected, 0);
+            assert!(off < TOLERANCE, "{heads} x {p} x {n}, chunks {cut:?}: off by {off:e}");
+        }
+    }
+}
+
+fn optimised(graph: &Graph) -> Graph {
+    let mut graph = graph.clone();
+    seqc_passes::optimise(&mut graph);
+    graph
+}
+
+/// `cargo test -p seqc-backends --test native -- --ignored --nocapture time_of`
+#[test]
+#[ignore = "measures, and prints what it finds"]
+fn time_of_both_forms() {
+    for (heads, span, p, n) in [(24, 24, 64, 128), (12, 1, 128, 64)] {
+        let random = model(graph(Sizes {
+            heads,
+            span,
+            p,
+            n,
+            zeros: false,
+        }));
+        let inputs = random.input_values(7, 256);
+        let forms = [Chunks::Scans, Chunks::Products].map(|c| Machine::new(&random, &widest(), (0, 256, c)));
+        for chunk in [8, 24, 256] {
+            let mut least = [f64::INFINITY; 2];
+            for _ in 0..5 {
+                for (form, least) in forms.iter().zip(&mut least) {
+                    *least = least.min(form.seconds(&inputs[..chunk], 40) / chunk as f64);
+                }
+            }
+            let [scan, products] = least.map(|s| s * 1e6);
+            println!("{heads} x {p} x {n}, chunks of {chunk}: scan {scan:.2} us a token, products {products:.2}");
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Finds the recurrences that a chunk of tokens can compute as matrix products (state-space duality; Dao & Gu 2024,
+//! arXiv:2405.21060, section 6), and says whether that is cheaper than going from token to token.
+//!
+//! For each head `h`, `S[n, p] = a prev(S)[n, p] + k[n] v[p]` with `y[p] = sum(n: q[n] S[n, p])` is, over a block of tokens,
+//!
+//! ```text
+//! D[t, s] = a[s+1] … a[t] for s <= t, else 0        d[t] = a[1] … a[t]
+//! Y       = (Q K^T o D) V + (d o Q) S
+//! S'      = d[last] S + K^T (D[last] o V)
+//! ```
+//!
+//! `D` is built row by row, each from the one before. Unlike differences of logarithms such products take any decay:
+//! zero, negative, or too small for its logarithm.
+
+use super::{Scan, inline::through, scan::inner_values};
+use crate::{
+    index::{Atom, Lin},
+    recurrence::Recurrence,
+};
+use seqc_ir::{BinaryOp, Elem, Graph, Op, ReduceOp, Value};
+use std::collections::HashSet;
+
+/// Tokens of a whole chunk, for which costs are compared.
+pub const CHUNK: usize = 256;
+/// Blocks of tokens to choose from. Longer ones look more at themselves, shorter ones load and store the state more often.
+const BLOCKS: [usize; 3] = [32, 48, 64];
+/// Rows of a tile of a product; what remains of a block takes a whole one.
+const TILE: usize = 6;
+
+// Measured (AVX2, one thread, `time_of_both_forms` in the tests of the backend), in additions of a scan.
+
+/// A multiplication with an addition in a tile.
+const PRODUCT: f64 = 1.35;
+/// An entry of a key, value, query or result that is moved or scaled.
+const MOVED: f64 = 12.0;
+/// Loading, scaling and storing an entry of the state, in products.
+const STATE: f64 = 6.0;
+/// What a scan takes longer whose rows do not fill several vectors.
+const NARROW: f64 = 1.6;
+
+/// Which of the two forms chunks take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chunks {
+    /// The cheaper one.
+    #[default]
+    Cheapest,
+    /// Matrix products wherever they can be.
+    Products,
+    /// Always scans.
+    Scans,
+}
+
+/// A value at indices over the axes of a scan's loops: the kept ones, then the reduced ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Factor {
+    /// The value.
+    pub value: Value,
+    /// Index along each of its axes.
+    pub coords: Vec<Lin>,
+    /// Of a truth value: the factor is 1 where it is this, else 0.
+    pub keeps: Option<bool>,
+}
+
+/// The matrix form of a scan: each list of factors is a product.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunked {
+    /// `a[h]`
+    pub decay: Vec<Factor>,
+    /// `k[h, n]`
+    pub key: Vec<Factor>,
+    /// `v[h, p]`
+    pub value: Vec<Factor>,
+    /// `q[h, n]`
+    pub query: Vec<Factor>,
+    /// `y[h, p]`
+    pub sum: Value,
+    /// So many heads in a row have the same keys and queries.
+    pub shared: usize,
+    /// Tokens of a block.
+    pub block: usize,
+    /// Chunks of so many tokens or more are computed this way; `None`: the scan is cheaper for all of them.
+    pub shortest: Option<usize>,
+    /// What a token of a chunk of [`CHUNK`] costs in either form, in additions.
+    pub costs: Costs,
+}
+
+/// Costs of a token in the two forms, in additions of a scan.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Costs {
+    /// From token to token.
+    pub scan: f64,
+    /// Matrix products.
+    pub products: f64,
+}
+
+/// The matrix form of a scan that has one, and when it is used. The last kept axis is `p`, the reduced one `n`, all others are heads.
+/// `stop` holds for stored values.
+pub(super) fn find(
+    graph: &Graph,
+    recurrence: &Recurrence,
+    scan: &Scan,
+    (stop, chunks): (&dyn Fn(Value) -> bool, Chunks),
+) -> Option<Chunked> {
+    let ([state], [_]) = (&scan.states[..], &scan.reduced[..]) else {
+        return None;
+    };
+    let state_ty = &graph.states[state.0 as usize];
+    let axes: Vec<usize> = scan.kept.iter().chain(&scan.reduced).copied().collect();
+    let place = |axis: usize| axes.iter().position(|a| *a == axis).map(Lin::axis);
+    let written: HashSet<Value> = scan.outputs.iter().map(|nest| nest.value).collect();
+    let finder = Finder {
+        graph,
+        next: state_ty.next?,
+        inner: inner_values(graph, recurrence),
+        coords: (0..axes.len()).map(place).collect::<Option<_>>()?,
+        sizes: axes.iter().map(|a| state_ty.ty.dims[*a].size).collect(),
+        stop: &|v| stop(v) && !written.contains(&v),
+    };
+    if scan.kept.len() < 2 || finder.sizes.contains(&0) {
+        return None;
+    }
+    let mut form = finder.form(written.iter().copied().collect())?;
+    price(&mut form, &finder.sizes, chunks);
+    Some(form)
+}
+
+/// Chooses the block, and from which length on chunks are products.
+fn price(form: &mut Chunked, sizes: &[usize], chunks: Chunks) {
+    let (heads, p, n) = match sizes {
+        [heads @ .., p, n] => (heads.iter().product::<usize>() as f64, *p, *n),
+        _ => return,
+    };
+    let products = |block: usize, tokens: usize| heads * of_products((p, n, form.shared), block, tokens);
+    let scan = heads * of_scan(p, n);
+    let cheapest = BLOCKS
+        .into_iter()
+        .min_by(|a, b| products(*a, CHUNK).total_cmp(&products(*b, CHUNK)));
+    let block = cheapest.unwrap_or(BLOCKS[0]);
+    // From the end: the shortest chunk that is cheaper, and all longer ones are.
+    let cheaper = |tokens: &usize| products(block, *tokens) < scan;
+    let shortest = (1..=CHUNK).rev().take_while(cheaper).last();
+    form.costs = Costs {
+        scan,
+        products: products(block, CHUNK),
+    };
+    form.block = block;
+    form.shortest = match chunks {
+        Chunks::Cheapest => shortest,
+        Chunks::Products => Some(1),
+        Chunks::Scans => None,
+    };
+}
+
+/// Additions that a scan takes for a token of one head: decay, outer product, sum, and the contraction.
+fn of_scan(p: usize, n: usize) -> f64 {
+    let narrow = if p.is_multiple_of(32) { 1.0 } else { NARROW };
+    5.0 * narrow * (p * n) as f64
+}
+
+/// Additions for a token of one head of a chunk of `tokens` that is computed as products.
+fn of_products((p, n, shared): (usize, usize, usize), block: usize, tokens: usize) -> f64 {
+    let (p, n, shared) = (p.next_multiple_of(8) as f64, n as f64, shared as f64);
+    let of_block = |tokens: usize| {
+        let (tall, tokens) = (tokens.next_multiple_of(TILE) as f64, tokens as f64);
+        let among = tall * (tokens + TILE as f64) / 2.0 * (p + n / shared);
+        let with_state = (tall + tokens + STATE) * p * n;
+        let moved = tokens * (3.0 * p + n + 3.0 * n / shared);
+        PRODUCT * (among + with_state) + MOVED * moved
+    };
+    let whole = (tokens / block) as f64 * of_block(block);
+    let rest = tokens % block;
+    (whole + if rest > 0 { of_block(rest) } else { 0.0 }) / tokens as f64
+}
+
+struct Finder<'a> {
+    graph: &'a Graph,
+    next: Value,
+    /// Members of the recurrence and the previous value.
+    inner: HashSet<Value>,
+    /// Indices of the state's axes over the loops.
+    coords: Vec<Lin>,
+    /// Sizes of the loops.
+    sizes: Vec<usize>,
+    /// What is read, not computed.
+    stop: &'a dyn Fn(Value) -> bool,
+}
+
+impl Finder<'_> {
+    fn n(&self) -> usize {
+        self.sizes.len() - 1
+    }
+
+    fn p(&self) -> usize {
+        self.sizes.len() - 2
+    }
+
+    fn form(&self, outputs: Vec<Value>) -> Option<Chunked> {
+        let (decay, added) = self.step(self.next, Vec::new())?;
+        let (key, value): (Vec<Factor>, Vec<Factor>) = added?.into_iter().partition(|x| self.uses(x, self.n()));
+        let sum = self.sum(outputs)?;
+        let query = self.query(sum)?;
+        let apart = |factors: &[Factor], axis: usize| factors.iter().all(|x| !self.uses(x, axis));
+        let fits = apart(&key, self.p()) && apart(&query, self.p());
+        (fits && apart(&decay, self.p()) && apart(&decay, self.n())).then(|| Chunked {
+            shared: self.shared(key.iter().chain(&query)),
+            block: BLOCKS[0],
+            shortest: None,
+            costs: Costs::default(),
+            decay,
+            key,
+            value,
+            query,
+            sum,
+        })
+    }
+
+    /// What multiplies the previous value in `v`, and what is added to it; `scale` multiplies both.
+    fn step(&self, v: Value, mut scale: Vec<Factor>) -> Option<(Vec<Factor>, Option<Vec<Factor>>)> {
+        let operands = self.graph.operands(v);
+        let inside: Vec<bool> = operands.iter().map(|o| self.inner.contains(o)).collect();
+        match (self.graph.op(v), &inside[..]) {
+            (Op::Prev(_), _) => Some((scale, None)),
+            (Op::Binary(op @ (BinaryOp::Mul | BinaryOp::Add)), [a, b]) if a != b => {
+                let (on, off) = if *a { (0, 1) } else { (1, 0) };
+                if *op == BinaryOp::Mul {
+                    self.factors(operands[off], self.coords.clone(), &mut scale);
+                    return self.step(operands[on], scale);
+                }
+                let mut added = scale.clone();
+                self.factors(operands[off], self.coords.clone(), &mut added);
+                let (decay, more) = self.step(operands[on], scale)?;
+                more.is_none().then_some((decay, Some(added)))
+            }
+            (Op::Select, [false, a, b]) if a != b => {
+                let (on, off) = if *a { (1, 2) } else { (2, 1) };
+                scale.push(Factor {
+                    value: operands[0],
+                    coords: self.coords.clone(),
+                    keeps: Some(*a),
+                });
+                // Only a state that is emptied is a decay of zero.
+                is_zero(self.graph, operands[off])
+                    .then(|| self.step(operands[on], scale))
+                    .flatten()
+            }
+            _ => None,
+        }
+    }
+
+    /// The factors of a product, behind views.
+    fn factors(&self, v: Value, coords: Vec<Lin>, into: &mut Vec<Factor>) {
+        let operands = self.graph.operands(v);
+        let computed = !(self.stop)(v) && !self.inner.contains(&v);
+        match self.graph.op(v) {
+            Op::View(_) | Op::Reshape if computed => {
+                let coords = through(self.graph, v, &coords, &self.sizes);
+                self.factors(operands[0], coords, into);
+            }
+            Op::Binary(BinaryOp::Mul) if computed && self.graph.ty(v).elem == Elem::F32 => {
+                self.factors(operands[0], coords.clone(), into);
+                self.factors(operands[1], coords, into);
+            }
+            _ => into.push(Factor {
+                value: v,
+                coords,
+                keeps: None,
+            }),
+        }
+    }
+
+    /// The one sum over `n` through which outputs read the state.
+    fn sum(&self, outputs: Vec<Value>) -> Option<Value> {
+        let own: Vec<Lin> = (0..self.n()).map(Lin::axis).collect();
+        let mut work: Vec<(Value, Vec<Lin>)> = outputs.into_iter().map(|v| (v, own.clone())).collect();
+        let (mut seen, mut found) = (HashSet::new(), None);
+        while let Some((v, coords)) = work.pop() {
+            if self.inner.contains(&v) {
+                return None;
+            }
+            if (self.stop)(v) || !self.reads_state(v) || !seen.insert((v, coords.clone())) {
+                continue;
+            }
+            let operands = self.graph.operands(v);
+            match self.graph.op(v) {
+                Op::Reduce {
+                    op: ReduceOp::Sum,
+                    axes: 1,
+                } if coords == own && found.is_none_or(|other| other == v) => found = Some(v),
+                Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
+                    work.extend(operands.into_iter().map(|o| (o, coords.clone())));
+                }
+                Op::View(_) | Op::Reshape => {
+                    let coords = through(self.graph, v, &coords, &self.sizes[..self.n()]);
+                    work.push((operands[0], coords));
+                }
+                _ => return None,
+            }
+        }
+        found
+    }
+
+    /// What the state is multiplied by in a sum.
+    fn query(&self, sum: Value) -> Option<Vec<Factor>> {
+        let coords = (0..self.sizes.len()).map(Lin::axis).collect();
+        let mut factors = Vec::new();
+        self.factors(self.graph.operands(sum)[0], coords, &mut factors);
+        let (state, query): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
+        let whole = |x: &Factor| x.value == self.next && x.coords == self.coords;
+        matches!(&state[..], [x] if whole(x)).then_some(query)
+    }
+
+    fn reads_state(&self, v: Value) -> bool {
+        let (mut work, mut seen) = (vec![v], HashSet::new());
+        while let Some(at) = work.pop() {
+            if self.inner.contains(&at) {
+                return true;
+            }
+            if !(self.stop)(at) && seen.insert(at) {
+                work.extend(self.graph.operands(at));
+            }
+        }
+        false
+    }
+
+    /// The indices at which a factor reads.
+    fn indices(&self, factor: &Factor) -> Vec<Lin> {
+        let mut work = vec![(factor.value, factor.coords.clone())];
+        let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        while let Some((v, coords)) = work.pop() {
+            if !seen.insert((v, coords.clone())) {
+                continue;
+            }
+            let operands = self.graph.operands(v);
+            match self.graph.op(v) {
+                _ if (self.stop)(v) => found.extend(coords),
+                Op::Const(_) | Op::Position => {}
+                Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
+                    work.extend(operands.into_iter().map(|o| (o, coords.clone())));
+                }
+                Op::View(_) | Op::Reshape => {
+                    work.push((operands[0], through(self.graph, v, &coords, &self.sizes)));
+                }
+                _ => found.extend(coords),
+            }
+        }
+        found
+    }
+
+    fn uses(&self, factor: &Factor, axis: usize) -> bool {
+        self.indices(factor).iter().any(|at| at.uses(axis))
+    }
+
+    /// How many heads in a row read the same: all, or those of one quotient of the head's index.
+    fn shared<'f>(&self, factors: impl Iterator<Item = &'f Factor>) -> usize {
+        let heads: usize = self.sizes[..self.p()].iter().product();
+        let indices = factors.flat_map(|x| self.indices(x)).collect::<Vec<_>>();
+        let of_heads = indices.iter().filter(|at| at.uses_any(&|axis| axis < self.p()));
+        let spans = of_heads.flat_map(|at| at.terms.keys()).map(|atom| match atom {
+            Atom::Div(x, k) if self.p() == 1 && **x == Lin::axis(0) => *k as usize,
+            atom if !Lin::atom(atom.clone()).uses_any(&|axis| axis < self.p()) => heads,
+            _ => 1,
+        });
+        spans.fold(heads, gcd)
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn is_zero(graph: &Graph, v: Value) -> bool {
+    match graph.op(v) {
+        Op::Const(c) => *c == 0.0,
+        Op::View(_) | Op::Reshape => is_zero(graph, graph.operands(v)[0]),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
