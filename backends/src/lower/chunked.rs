@@ -13,6 +13,9 @@ use crate::{
 };
 use seqc_passes::plan::{Chunked, Factor, Scan};
 
+/// What is done with a vector of axis `p` or `n`: at a token of the block, from an index on.
+type Body<'b> = &'b dyn Fn(&mut Emit<'_, '_>, &mut Func, (Val, Val));
+
 /// A matrix in memory: where it begins, and floats from row to row.
 type Matrix = (Val, usize);
 
@@ -294,7 +297,7 @@ impl Writer<'_, '_> {
     }
 
     /// For each token of the block and each vector of axis `p` or `n`: `body` with that axis over the lanes.
-    fn each_vector(&self, f: &mut Func, lane: usize, body: &dyn Fn(&mut Emit<'_, '_>, &mut Func, (Val, Val))) {
+    fn each_vector(&self, f: &mut Func, lane: usize, body: Body<'_>) {
         let sizes = [self.sizes.p, self.sizes.n];
         let size = sizes[lane - self.p_axis()];
         let lanes = self.sizes.lanes as usize;
@@ -310,7 +313,7 @@ impl Writer<'_, '_> {
                 body(&mut emit, f, (t, at));
             };
             f.for_each(zero, whole, lanes as i64, |f, at| vector(f, at, None));
-            if size % lanes > 0 {
+            if !size.is_multiple_of(lanes) {
                 let rest = f.i64((size % lanes) as i64);
                 let mask = f.tail_mask(rest, self.sizes.lanes);
                 vector(f, whole, Some(mask));
@@ -412,7 +415,7 @@ impl Writer<'_, '_> {
         let (zero, whole) = (f.i64(0), f.i64((self.sizes.wide_p / step * step) as i64));
         let end = f.i64(self.sizes.wide_p as i64);
         f.for_each(zero, whole, step as i64, |f, column| body(f, column, wide));
-        if self.sizes.wide_p % step > 0 {
+        if !self.sizes.wide_p.is_multiple_of(step) {
             f.for_each(whole, end, lanes as i64, |f, column| body(f, column, 1));
         }
     }
