@@ -294,6 +294,16 @@ fn more_cases() -> Vec<(&'static str, &'static str, String)> {
     ]
 }
 
+/// A tap of what later layers cannot read.
+#[test]
+fn taps_are_real_and_there_at_every_token() {
+    let layer = body("  slow = x when x[0] > 0\n  z = complex(x, x)\n  merge(x[1] > 0, x, 0)");
+    let model = MODEL.replace("thing: {}", "thing: {}\n    tap: {a: slow, b: z}");
+    let (diagnostics, text) = problems("taps", &layer, &model, &[]);
+    assert_eq!(diagnostics.len(), 2, "{text}");
+    insta::assert_snapshot!("taps", text);
+}
+
 #[test]
 fn other_causes_have_other_words() {
     for (name, code, layer) in more_cases() {

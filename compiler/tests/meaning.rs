@@ -436,6 +436,19 @@ fn clocks_count_ticks() {
     let body = "  off = x[0] <= 0\n  h = 0.5 * prev(h; init = 8) + (x[1] when off)\n  reshape(hold(h; init = -1), 1)";
     let wanted = [-1.0, 4.5, 3.25, 3.25].map(|v| vec![v]);
     close("tick-init", &run("tick-init", body, &ROWS), &wanted);
+    let body = "  off = x[0] <= 0\n  y = x[1] when off\n  h = 0.5 * prev(h; init = 2 * y) + y\n  reshape(hold(h), 1)";
+    close(
+        "tick-stream-init",
+        &run("tick-stream-init", body, &ROWS),
+        &[0.0, 1.0, 1.5, 1.5].map(|v| vec![v]),
+    );
+    let body =
+        "  on = x[0] > 0\n  y = x[1] when on\n  z = merge(on, complex(y, 2), 0.5)\n  reshape(re(z) + 10 * im(z), 1)";
+    close(
+        "complex-merge",
+        &run("complex-merge", body, &ROWS),
+        &[22.0, 0.5, 0.5, 15.0].map(|v| vec![v]),
+    );
     let body = "  on = x[0] > 0\n  xo = x when on\n  h = prev(h; reset = xo[1] > 0.25) + xo[0]\n  reshape(hold(h), 1)";
     close(
         "tick-reset",

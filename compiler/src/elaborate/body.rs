@@ -368,6 +368,17 @@ impl Cx<'_> {
         for (name, place) in &self.request.taps {
             let bound = self.frame().names.get(name).cloned();
             let tensor = match bound.as_ref().map(|b| &b.binding) {
+                Some(Binding::Value(Val::Tensor(t))) if self.clock(t.v).is_some() => {
+                    let message = format!("`{name}` is on a slower clock, a tap has a value at every token");
+                    let d = Diagnostic::new("clock-mismatch", *place, message);
+                    self.report(d.help("define one more stream in the layer, `held = hold(y)`, and tap that"));
+                    None
+                }
+                Some(Binding::Value(Val::Complex(_))) => {
+                    let d = Diagnostic::new("complex-use", *place, format!("`{name}` is complex, a tap is real"));
+                    self.report(d.help("define its parts in the layer, `a = re(z)`, `b = im(z)`, and tap those"));
+                    None
+                }
                 Some(Binding::Value(Val::Tensor(t))) => Some(t.clone()),
                 Some(Binding::Param(_, Some(t))) => Some(t.clone()),
                 Some(Binding::Value(Val::Poison)) => None,

@@ -40,6 +40,8 @@ pub(super) struct Clocks {
     clash: bool,
     /// Conditions of `every`, by the length of the segments: each is one clock.
     every: HashMap<usize, Value>,
+    /// Of each clock, whether it ticks for the first time.
+    first: HashMap<Value, Value>,
 }
 
 impl Cx<'_> {
@@ -73,9 +75,12 @@ impl Cx<'_> {
         }
     }
 
-    /// Puts a value on a clock, whatever its operands are on. The value is fresh: nobody has asked for its clock.
+    /// Puts a value on a clock, whatever its operands are on.
     pub(super) fn pin(&mut self, v: Value, clock: Option<Value>) -> Value {
         self.clocks.pinned.insert(v, clock);
+        if let Some(known) = self.clocks.of.get_mut(v.0 as usize) {
+            *known = clock;
+        }
         v
     }
 
@@ -462,6 +467,21 @@ impl Cx<'_> {
         let next = self.graph.binary(BinaryOp::Add, before, one.v);
         self.graph.set_next(id, next);
         Val::Tensor(self.cast(&Tensor::plain(next), Elem::I64))
+    }
+
+    /// True at the first tick of a clock.
+    pub(super) fn first_tick(&mut self, clock: Value) -> Val {
+        if let Some(first) = self.clocks.first.get(&clock) {
+            return Val::Tensor(Tensor::plain(*first));
+        }
+        let on = self.cast(&Tensor::plain(clock), Elem::F32);
+        let (id, before) = self.memory(&on);
+        let next = self.graph.binary(BinaryOp::Max, before, on.v);
+        self.graph.set_next(id, next);
+        let zero = self.graph.constant(0.0, Ty::scalar(Elem::F32));
+        let first = self.graph.binary(BinaryOp::Eq, before, zero);
+        self.clocks.first.insert(clock, first);
+        Val::Tensor(Tensor::plain(first))
     }
 
     /// True at the first token of a sequence.

@@ -85,8 +85,6 @@ pub(super) struct StateInfo {
     pub(super) ids: Vec<StateId>,
     /// The value one token ago.
     pub(super) value: Val,
-    /// The same with initial values: what a token keeps that is not on the recurrence's clock.
-    pub(super) kept: Val,
     pub(super) unknown: bool,
     pub(super) place: Place,
 }

@@ -193,6 +193,12 @@ impl Cx<'_> {
             let place = self.place(e.span);
             let message = "an index is an integer: variables, numbers and `int` streams";
             let d = Diagnostic::new("bad-index", place, message);
+            if self.elem(&t) == Elem::I64 {
+                let found = super::shape::shown(&self.dims(&t));
+                let d = d.says(format!("this is {found}"));
+                self.report(d.help("choose one of its entries: `x[b[0]]`, or give it its index: `y[i] = x[b[i]]`"));
+                return None;
+            }
             self.report(d.help(match self.elem(&t) {
                 Elem::F32 => "this is a real number, as is every definition that remembers itself with `prev`; `int(x)` rounds it down",
                 _ => "`/` rounds down inside index brackets",

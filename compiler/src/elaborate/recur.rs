@@ -13,7 +13,7 @@ use crate::{
     known::Known,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span, Stmt, Target};
-use seqc_ir::{BinaryOp, Dim, Elem, Op, StateId, Ty};
+use seqc_ir::{BinaryOp, Dim, Elem, Op, StateId, Ty, Value};
 
 impl Cx<'_> {
     /// `prev(h; init = …, reset = …)`
@@ -45,34 +45,25 @@ impl Cx<'_> {
                 }
             }
         }
-        // Where a recurrence on a slower clock does not tick it keeps what it has, whatever `reset` says; its initial value lasts.
-        let kept = match self.starts(&init.0, None, span) {
-            Some(first) => self.select(first, init.clone(), (before.clone(), span), span),
-            None => before.clone(),
-        };
-        self.kept_as(arg, &kept);
-        match reset {
-            None => kept,
-            reset => match self.starts(&init.0, reset, span) {
-                Some(condition) => self.select(condition, init, (before, span), span),
-                None => before,
-            },
+        let clock = self.clock_of(&before);
+        match self.starts(&init.0, reset, clock, span) {
+            Some(condition) => self.select(condition, init, (before, span), span),
+            None => before,
         }
     }
 
-    /// What a recurrence keeps where it has no new value: what `prev` last gave, so that an initial value lasts.
-    fn kept_as(&mut self, arg: &Expr, before: &Val) {
-        if let ExprKind::Name(name) = &arg.kind {
-            let key = (self.frame().path, name.clone());
-            if let Some(info) = self.states.get_mut(&key) {
-                info.kept = before.clone();
-            }
-        }
-    }
-
-    /// Where the initial value stands: at the first token unless it is 0, and wherever `reset` holds.
-    fn starts(&mut self, init: &Val, reset: Option<(Val, Span)>, span: Span) -> Option<(Val, Span)> {
-        let first = (!self.is_zero(init)).then(|| self.first_token());
+    /// Where the initial value stands: at the first token, or tick, unless it is 0, and wherever `reset` holds.
+    fn starts(
+        &mut self,
+        init: &Val,
+        reset: Option<(Val, Span)>,
+        clock: Option<Value>,
+        span: Span,
+    ) -> Option<(Val, Span)> {
+        let first = (!self.is_zero(init)).then(|| match clock {
+            Some(clock) => self.first_tick(clock),
+            None => self.first_token(),
+        });
         match (first, reset) {
             (Some(first), Some(reset)) => {
                 let at = reset.1;
@@ -190,7 +181,6 @@ impl Cx<'_> {
             key.clone(),
             StateInfo {
                 ids,
-                kept: value.clone(),
                 value: value.clone(),
                 unknown,
                 place,
@@ -264,7 +254,7 @@ impl Cx<'_> {
                 .to_vec(),
             real => vec![real.clone()],
         };
-        let kept = match &info.kept {
+        let kept = match &info.value {
             Val::Complex(z) => vec![Val::Tensor(z.re.clone()), Val::Tensor(z.im.clone())],
             real => vec![real.clone()],
         };
