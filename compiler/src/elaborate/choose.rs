@@ -18,6 +18,9 @@ const MAX_BEST: usize = 64;
 /// Longest reduction inside a function of query and key: it is written out.
 const MAX_WRITTEN_OUT: usize = 64;
 
+/// Most terms that all reductions of an attention write out, those inside others counted each time.
+const MAX_TERMS: usize = 512;
+
 /// Scores from here down are those of no candidate.
 const NONE: f64 = -1e30;
 
@@ -180,6 +183,16 @@ impl Cx<'_> {
         };
         let mut found: Option<Val> = None;
         for n in 0..total {
+            let terms = self.pairs.as_mut().map_or(0, |pairs| {
+                pairs.terms += 1;
+                pairs.terms
+            });
+            if terms > MAX_TERMS {
+                let message = format!("the reductions of this attention have more than {MAX_TERMS} terms together");
+                let place = self.place(span);
+                let d = Diagnostic::new("too-large", place, message);
+                return self.report(d.help("compute a stream of truth values outside of `where`, and read that"));
+            }
             let saved = self.frame().lambda.len();
             let mut rest = n;
             for ((name, _), size) in bound.iter().zip(&sizes).rev() {

@@ -110,6 +110,8 @@ pub(super) struct Pairs {
     pub(super) key: Vec<Value>,
     /// Tensors that are the same for all tokens, read at computed indices.
     pub(super) tables: Vec<Value>,
+    /// Terms of reductions written out so far.
+    pub(super) terms: usize,
     pub(super) heads: usize,
     /// Clocks of the queries and of the keys.
     pub(super) clocks: (Option<Value>, Option<Value>),
