@@ -46,9 +46,9 @@ impl Head {
     fn recurrence(&self) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let ((n, p), mut s, mut y) = (self.sizes(), self.state.clone(), Vec::new());
         for t in 0..self.decay.len() {
-            for i in 0..n {
-                for j in 0..p {
-                    s[i][j] = self.decay[t] * s[i][j] + self.key[t][i] * self.value[t][j];
+            for (row, k) in s.iter_mut().zip(&self.key[t]) {
+                for (x, v) in row.iter_mut().zip(&self.value[t]) {
+                    *x = self.decay[t] * *x + k * v;
                 }
             }
             y.push(
