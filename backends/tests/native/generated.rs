@@ -293,7 +293,7 @@ fn check(seed: u64, target: &Target) -> Option<String> {
     let inputs = random.input_values(seed + 1, TOKENS);
     let expected = reference(&random, seed, &inputs);
     // Both forms of recurrences that have two, whatever is cheaper at these sizes.
-    let chunks = if seed / TOGETHER % 2 == 0 {
+    let chunks = if (seed / TOGETHER).is_multiple_of(2) {
         Chunks::Products
     } else {
         Chunks::Scans
