@@ -52,7 +52,8 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
         .into_iter()
         .find(|scan| scan.states.iter().any(|s| recurrence.states.contains(s)));
     let heads = heads_of(&plan.kernels, recurrence);
-    let form = scan.as_ref().and_then(|scan| scan.chunked.as_ref());
+    let products = products_of(&plan.kernels, recurrence);
+    let form = products.as_ref().and_then(|scan| scan.chunked.as_ref());
     let considered = match form {
         Some(form) => two_forms(form),
         None => considered(recurrence, heads).to_owned(),
@@ -60,10 +61,21 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
     let _ = writeln!(out, "  considered: {considered}");
     let state = format!("{} bytes of state, no tensor of tokens x state", entries * 4);
     let chosen = match (scan, heads) {
-        (Some(scan), _) => chosen_scan(graph, &scan),
+        (Some(scan), _) => format!(
+            "fused scan, a vector along axis {} at a time, {}",
+            lane_axis(&scan),
+            place(graph, &scan)
+        ),
         (None, Some(1)) => "one token after another, by one thread".to_owned(),
         (None, Some(heads)) => format!("{heads} heads side by side, each one token after another"),
         (None, None) => "one token after another, entries in parallel".to_owned(),
+    };
+    let chosen = match products.as_ref().and_then(Scan::products) {
+        Some((form, shortest)) => format!(
+            "matrix products over blocks of {} tokens for chunks of {shortest} or more; for shorter ones and single tokens {chosen}",
+            form.block
+        ),
+        None => chosen,
     };
     let _ = writeln!(out, "  chosen: {chosen}; {state}");
     let (operations, bytes) = (operations(graph, recurrence), entries * 8);
@@ -73,27 +85,29 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
     );
 }
 
-fn chosen_scan(graph: &Graph, scan: &Scan) -> String {
-    let lane = scan.kept.last().copied().unwrap_or(0);
-    let own = format!(
-        "fused scan, a vector along axis {lane} at a time, {}",
-        place(graph, scan)
-    );
-    match scan.products() {
-        Some((form, shortest)) => format!(
-            "matrix products over blocks of {} tokens for chunks of {shortest} or more; for shorter ones and single tokens the {own}",
-            form.block
-        ),
-        None => own,
-    }
+fn lane_axis(scan: &Scan) -> usize {
+    scan.kept.last().copied().unwrap_or(0)
+}
+
+/// The scan or heads of a recurrence, with the matrix form they have.
+fn products_of(kernels: &[Kernel], recurrence: &Recurrence) -> Option<Scan> {
+    let found = kernels.iter().filter_map(|kernel| match kernel {
+        Kernel::Scan(scan) => Some(scan),
+        Kernel::Heads { chunked, .. } => chunked.as_ref(),
+        _ => None,
+    });
+    let own = |scan: &&Scan| scan.states.iter().any(|s| recurrence.states.contains(s));
+    found.filter(own).next().cloned()
 }
 
 /// The forms of a recurrence that has a decay for each head.
 fn two_forms(form: &Chunked) -> String {
-    let Costs { scan, products } = form.costs;
-    format!(
-        "fused scan, {scan:.0} additions a token of a chunk of {CHUNK}; chunked matrix form (state-space duality), as much as {products:.0}"
-    )
+    let Costs { by_tokens, products } = form.costs;
+    let (one, many) = match form.correction {
+        Some(_) => ("head by head, one token after another", "chunked WY form"),
+        None => ("fused scan", "chunked matrix form (state-space duality)"),
+    };
+    format!("{one}, as {by_tokens:.0} additions a token of a chunk of {CHUNK}; {many}, as {products:.0}")
 }
 
 /// Heads of the loop that runs a recurrence, when it falls apart into heads.

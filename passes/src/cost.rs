@@ -5,7 +5,7 @@
 use crate::{
     blocks::Blocks,
     keep::Keep,
-    plan::{Kernel, Matmul, Nest, Plan, entry_cost},
+    plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan, entry_cost},
     rate::Rate,
 };
 use seqc_ir::{AttendSpec, Clock, Graph, Op, ScoreExpr, Stage, StateId, Value};
@@ -122,10 +122,10 @@ pub struct Cost {
     pub entries: Work,
     /// Recurrences that run entry by entry.
     pub scans: Work,
-    /// What matrix products save of their weight in a long chunk.
-    pub saved: f64,
     /// Recurrences that run head by head.
     pub loops: Work,
+    /// What matrix products save of the weight of scans and of heads in a long chunk.
+    pub saved: [f64; 2],
     /// Everything that runs for one token after another, all threads at the same token.
     pub sequential: Work,
     /// Kernels that run once for a chunk.
@@ -236,14 +236,15 @@ impl Counting<'_> {
             Kernel::Scan(scan) => {
                 let work = self.recurrent(&roots(&scan.outputs), &scan.states);
                 self.cost.scans.add(work);
-                if let (Some((form, _)), false) = (scan.products(), each_token) {
-                    self.cost.saved += work.weight * (1.0 - form.costs.products / form.costs.scan);
+                if !each_token {
+                    self.cost.saved[0] += saved(scan, work);
                 }
             }
-            Kernel::Heads { nests, .. } => {
+            Kernel::Heads { nests, chunked, .. } => {
                 // Every definition that matters here has a row of its own.
                 let work = self.work(&roots(nests), &HashSet::new());
                 self.cost.loops.add(work);
+                self.cost.saved[1] += chunked.as_ref().map_or(0.0, |scan| saved(scan, work));
             }
             Kernel::Attend(v) => self.attend(*v),
             Kernel::LongConv(v) => self.filter(*v),
@@ -414,6 +415,12 @@ impl Counting<'_> {
         // A state is read and written; of earlier rows all are read and one is written.
         self.cost.moved_bytes += 2 * states + history;
     }
+}
+
+/// What the matrix form of a recurrence saves of its work.
+fn saved(scan: &Scan, work: Work) -> f64 {
+    let share = |form: &Chunked| 1.0 - form.costs.products / form.costs.by_tokens;
+    scan.products().map_or(0.0, |(form, _)| work.weight * share(form))
 }
 
 fn roots(nests: &[Nest]) -> Vec<Value> {

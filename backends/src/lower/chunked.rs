@@ -4,8 +4,8 @@
 use super::{
     cx::{Cx, Layer, byte},
     expr::{Axis, Emit},
-    run::{Tokens, share},
-    scan, slots,
+    run::share,
+    slots,
 };
 use crate::{
     kernels::{self, Tile},
@@ -30,12 +30,14 @@ struct Sizes {
     wide_p: usize,
     wide_n: usize,
     block: usize,
+    /// The value is corrected by what the state holds.
+    corrected: bool,
     /// Rows of matrices with a row for each token: whole tiles.
     rows: usize,
 }
 
 impl Sizes {
-    fn new(layer: &Layer<'_>, scan: &Scan, block: usize) -> Sizes {
+    fn new(layer: &Layer<'_>, scan: &Scan, form: &Chunked) -> Sizes {
         let state = layer.graph.states[scan.states[0].0 as usize].ty.sizes();
         let (p, n) = (state[scan.kept[scan.kept.len() - 1]], state[scan.reduced[0]]);
         let lanes = layer.lanes as usize;
@@ -46,8 +48,9 @@ impl Sizes {
             n,
             wide_p: p.next_multiple_of(lanes),
             wide_n: n.next_multiple_of(lanes),
-            block,
-            rows: block.next_multiple_of(Tile::tallest(layer.lanes) as usize),
+            block: form.block,
+            corrected: form.correction.is_some(),
+            rows: form.block.next_multiple_of(Tile::tallest(layer.lanes) as usize),
         }
     }
 
@@ -64,8 +67,9 @@ impl Sizes {
     }
 
     /// Rows and columns of each matrix in scratch, by the order of [`Scratch`].
-    fn matrices(&self) -> [(usize, usize); 10] {
+    fn matrices(&self) -> [(usize, usize); 14] {
         let state = if self.in_place() { 0 } else { self.n };
+        let corrected = if self.corrected { self.rows } else { 0 };
         [
             (self.rows, self.wide_n),
             (self.wide_n, self.block),
@@ -77,6 +81,10 @@ impl Sizes {
             (self.rows, self.wide_p),
             (self.rows, self.wide_p),
             (state + 1, self.wide_p.max(self.block)),
+            (corrected, self.wide_n),
+            (corrected, self.wide_n),
+            (corrected, self.block),
+            (corrected, self.block),
         ]
     }
 
@@ -105,6 +113,11 @@ struct Scratch {
     out: Matrix,
     /// `D[last]`; behind it the state of a head whose rows are no whole vectors.
     last: Matrix,
+    /// `R`, `-d' g o R`, `R K^T` and `-D' g o R K^T`, where dashes are of the token before.
+    probe: Matrix,
+    probe_decayed: Matrix,
+    overlap: Matrix,
+    system: Matrix,
 }
 
 impl Scratch {
@@ -121,6 +134,10 @@ impl Scratch {
             left,
             out,
             last,
+            probe,
+            probe_decayed,
+            overlap,
+            system,
         ] = sizes.matrices().map(|(rows, columns)| {
             let p = byte(f, base, at);
             at += (4 * rows * columns).next_multiple_of(64);
@@ -137,6 +154,10 @@ impl Scratch {
             left,
             out,
             last,
+            probe,
+            probe_decayed,
+            overlap,
+            system,
         }
     }
 }
@@ -159,7 +180,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
 
 fn all(layer: &Layer<'_>) -> Vec<Sizes> {
     let scans = slots::chunked(&layer.plan.kernels);
-    let sizes = |scan: &Scan| scan.products().map(|(form, _)| Sizes::new(layer, scan, form.block));
+    let sizes = |scan: &Scan| scan.products().map(|(form, _)| Sizes::new(layer, scan, form));
     scans.iter().filter_map(sizes).collect()
 }
 
@@ -180,8 +201,11 @@ pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
     all(layer).iter().map(Sizes::bytes).max().unwrap_or(0)
 }
 
-/// Writes a recurrence for a whole chunk: matrix products, or a scan where there are fewer than `shortest` tokens.
-pub(super) fn chunk(cx: &Cx<'_>, f: &mut Func, scan: &Scan, (form, shortest): (&Chunked, usize)) {
+/// Writes a recurrence for a whole chunk: matrix products, or `short` where there are few tokens.
+pub(super) fn chunk(cx: &Cx<'_>, f: &mut Func, scan: &Scan, short: &dyn Fn(&mut Func)) {
+    let Some((form, shortest)) = scan.products() else {
+        return short(f);
+    };
     let shortest = f.i64(shortest as i64);
     let long = f.cmp(Cmp::Ge, cx.args.count, shortest);
     f.if_else(
@@ -191,14 +215,14 @@ pub(super) fn chunk(cx: &Cx<'_>, f: &mut Func, scan: &Scan, (form, shortest): (&
             Vec::new()
         },
         |f| {
-            scan::scan(cx, f, scan, Tokens::All);
+            short(f);
             Vec::new()
         },
     );
 }
 
 fn blocks(cx: &Cx<'_>, f: &mut Func, scan: &Scan, form: &Chunked) {
-    let sizes = Sizes::new(cx.layer, scan, form.block);
+    let sizes = Sizes::new(cx.layer, scan, form);
     let base = cx.thread_scratch(f);
     let scratch = Scratch::new(f, base, &sizes);
     let heads = f.i64(sizes.heads as i64);
@@ -339,27 +363,26 @@ impl Writer<'_, '_> {
         self.gather(f, (&self.form.key, n_axis), s.key);
         self.gather(f, (&self.form.query, n_axis), s.query);
         self.turn_keys(f);
-        let zero = f.i64(0);
+        self.against_keys(f, s.query, s.scores);
+        if let Some(correction) = &self.form.correction {
+            self.gather(f, (&correction.probe, n_axis), s.probe);
+            self.against_keys(f, s.probe, s.overlap);
+        }
+    }
+
+    /// The products of rows with all keys of tokens up to theirs.
+    fn against_keys(&self, f: &mut Func, rows: Matrix, to: Matrix) {
         let (tall, wide) = (Tile::tallest(self.sizes.lanes), self.sizes.score_panel());
+        let (zero, keys) = (f.i64(0), self.scratch.key_across);
         f.for_each(zero, self.count, i64::from(tall), |f, t| {
             let step = f.i64(i64::from(tall));
             let end = f.add(t, step);
             let end = f.min(end, self.count);
-            let a = self.row(f, s.query, t);
-            let c = self.row(f, s.scores, t);
-            // What looks at later tokens is not needed.
+            let (a, c) = (self.row(f, rows, t), self.row(f, to, t));
             f.for_each(zero, end, i64::from(wide * self.sizes.lanes), |f, column| {
                 let (k, old) = (f.i64(self.sizes.n as i64), f.f32(0.0));
-                let (b, c) = (
-                    f.gep(s.key_across.0, column, Scalar::F32),
-                    f.gep(c, column, Scalar::F32),
-                );
-                self.tile(
-                    f,
-                    (tall, wide, false),
-                    [(a, s.query.1), (b, s.key_across.1), (c, s.scores.1)],
-                    (k, old),
-                );
+                let (b, c) = (f.gep(keys.0, column, Scalar::F32), f.gep(c, column, Scalar::F32));
+                self.tile(f, (tall, wide, false), [(a, rows.1), (b, keys.1), (c, to.1)], (k, old));
             });
         });
     }
@@ -430,6 +453,10 @@ impl Writer<'_, '_> {
         let base = f.gep(self.cx.state_base(self.scan.states[0].0 as usize), at, Scalar::F32);
         let own = (base, self.sizes.p);
         let state = if self.sizes.in_place() { own } else { self.copy(f, own) };
+        if self.sizes.corrected {
+            self.correct(f, state);
+        }
+        self.weigh(f);
         self.results(f, state);
         self.advance(f, state, total);
         if !self.sizes.in_place() {
@@ -438,7 +465,7 @@ impl Writer<'_, '_> {
         self.finish(f);
     }
 
-    /// `D o Q K^T`, `d o Q` and `D[last] o V`; gives `d[last]`.
+    /// `D o Q K^T`, `d o Q`, `D[last]`, and the system for corrected values; gives `d[last]`.
     fn decays(&self, f: &mut Func) -> Val {
         let s = self.scratch;
         let lanes = self.sizes.lanes as usize;
@@ -472,6 +499,11 @@ impl Writer<'_, '_> {
                 f.store(score, p);
                 next.push(d);
             }
+            if let Some(correction) = &self.form.correction {
+                let gain = self.product(&mut emit, f, &correction.gain);
+                let gain = f.neg(gain);
+                self.system_row(f, t, gain, carried);
+            }
             let total = f.mul(carried[vectors], a);
             let (from, to) = (self.row(f, s.query, t), self.row(f, s.decayed, t));
             self.scale(f, total, (from, to), self.sizes.wide_n);
@@ -482,13 +514,90 @@ impl Writer<'_, '_> {
             let p = place(f, s.last.0, v);
             f.store(*d, p);
         }
+        last[vectors]
+    }
+
+    /// The row of a token in the system for corrected values; `carried` is of the token before.
+    fn system_row(&self, f: &mut Func, t: Val, gain: Val, carried: &[Val]) {
+        let (s, lanes) = (self.scratch, self.sizes.lanes);
+        let wide = f.splat(gain, lanes);
+        let (from, to) = (self.row(f, s.overlap, t), self.row(f, s.system, t));
+        let (decays, total) = carried.split_at(carried.len() - 1);
+        for (v, d) in decays.iter().enumerate() {
+            let at = f.i64((v as u32 * lanes).into());
+            let (from, to) = (f.gep(from, at, Scalar::F32), f.gep(to, at, Scalar::F32));
+            let overlap = f.load(from, self.vector());
+            let d = f.mul(*d, wide);
+            let val = f.mul(overlap, d);
+            f.store(val, to);
+        }
+        let by = f.mul(total[0], gain);
+        let (from, to) = (self.row(f, s.probe, t), self.row(f, s.probe_decayed, t));
+        self.scale(f, by, (from, to), self.sizes.wide_n);
+    }
+
+    /// Solves for the corrected values, in the place of the others: `U = V - d' g o (R S) - (D' g o R K^T) U`.
+    fn correct(&self, f: &mut Func, state: Matrix) {
+        let s = self.scratch;
+        let tall = Tile::tallest(self.sizes.lanes);
+        self.panels(f, &|f, column, panel| {
+            let [u, state_at] = [s.value.0, state.0].map(|m| f.gep(m, column, Scalar::F32));
+            let zero = f.i64(0);
+            f.for_each(zero, self.count, i64::from(tall), |f, t| {
+                let (n, one) = (f.i64(self.sizes.n as i64), f.f32(1.0));
+                let c = (self.row(f, (u, s.value.1), t), s.value.1);
+                let a = (self.row(f, s.probe_decayed, t), s.probe_decayed.1);
+                self.tile(f, (tall, panel, false), [a, (state_at, state.1), c], (n, one));
+                let a = (self.row(f, s.system, t), s.system.1);
+                self.tile(f, (tall, panel, false), [a, (u, s.value.1), c], (t, one));
+                self.substitute(f, (t, column), panel);
+            });
+        });
+    }
+
+    /// The rows of a tile from token `first` on, each from those before it in the tile.
+    fn substitute(&self, f: &mut Func, (first, column): (Val, Val), panel: u32) {
+        let s = self.scratch;
+        let places = |f: &mut Func, row: Val| -> Vec<Val> {
+            let row = f.gep(row, column, Scalar::F32);
+            let place = |v: u32| {
+                let at = f.i64((v * self.sizes.lanes).into());
+                f.gep(row, at, Scalar::F32)
+            };
+            (0..panel).map(place).collect()
+        };
+        let mut solved: Vec<Vec<Val>> = Vec::new();
+        for i in 0..Tile::tallest(self.sizes.lanes) {
+            let i = f.i64(i.into());
+            let t = f.add(first, i);
+            let (row, own) = (self.row(f, s.system, t), self.row(f, s.value, t));
+            let places = places(f, own);
+            let mut sums: Vec<Val> = places.iter().map(|p| f.load(*p, self.vector())).collect();
+            for (j, before) in solved.iter().enumerate() {
+                let j = f.i64(j as i64);
+                let at = f.add(first, j);
+                let p = f.gep(row, at, Scalar::F32);
+                let x = f.load(p, Ty::F32);
+                let x = f.splat(x, self.sizes.lanes);
+                sums = sums.iter().zip(before).map(|(sum, u)| f.fma(x, *u, *sum)).collect();
+            }
+            for (p, sum) in places.iter().zip(&sums) {
+                f.store(*sum, *p);
+            }
+            solved.push(sums);
+        }
+    }
+
+    /// `D[last] o V`
+    fn weigh(&self, f: &mut Func) {
+        let s = self.scratch;
+        let zero = f.i64(0);
         f.for_each(zero, self.count, 1, |f, t| {
             let p = f.gep(s.last.0, t, Scalar::F32);
             let d = f.load(p, Ty::F32);
             let (from, to) = (self.row(f, s.value, t), self.row(f, s.left, t));
             self.scale(f, d, (from, to), self.sizes.wide_p);
         });
-        last[vectors]
     }
 
     /// A row of whole vectors times a number.

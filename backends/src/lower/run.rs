@@ -29,12 +29,23 @@ pub(super) fn kernels(
             Kernel::Products(list) => products::products(cx, f, list, tokens),
             Kernel::Tokens(nests) => token_nests(cx, f, nests, tokens),
             Kernel::Scan(s) => match (s.products(), tokens) {
-                (Some(form), Tokens::All) => chunked::chunk(cx, f, s, form),
+                (Some(_), Tokens::All) => chunked::chunk(cx, f, s, &|f| scan::scan(cx, f, s, tokens)),
                 _ => scan::scan(cx, f, s, tokens),
             },
             Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
             Kernel::LongConv(v) => long_conv::convolve(cx, f, *v, tokens),
-            Kernel::Heads { heads, nests, states } => by_heads(cx, f, (*heads, nests, states), tokens),
+            Kernel::Heads {
+                heads,
+                nests,
+                states,
+                chunked,
+            } => {
+                let by_heads = |f: &mut Func| by_heads(cx, f, (*heads, nests, states), tokens);
+                match (chunked, tokens) {
+                    (Some(scan), Tokens::All) => chunked::chunk(cx, f, scan, &by_heads),
+                    _ => by_heads(f),
+                }
+            }
             Kernel::Loop(body) => token_loop(cx, f, body, tokens),
             Kernel::Commit(states) => commit(cx, f, states, tokens),
         }

@@ -105,10 +105,11 @@ pub(super) fn filters(kernels: &[Kernel]) -> Vec<Value> {
     found.collect()
 }
 
-/// The scans that a long chunk computes as matrix products; those inside loops never see a chunk.
+/// The recurrences that a long chunk computes as matrix products; those inside loops never see a chunk.
 pub(super) fn chunked(kernels: &[Kernel]) -> Vec<Scan> {
     let found = kernels.iter().filter_map(|kernel| match kernel {
         Kernel::Scan(scan) if scan.products().is_some() => Some(scan.clone()),
+        Kernel::Heads { chunked, .. } => chunked.clone(),
         _ => None,
     });
     found.collect()

@@ -296,7 +296,7 @@ fn check(seed: u64, target: &Target) -> Option<String> {
     let chunks = if (seed / TOGETHER).is_multiple_of(2) {
         Chunks::Products
     } else {
-        Chunks::Scans
+        Chunks::Tokens
     };
     let machine = Machine::new(&random, target, (seed, MAX_CHUNK, chunks));
     let cuts: [(&[usize], usize); 4] = [(&[MAX_CHUNK], 1), (&[1], 1), (&[MAX_CHUNK], 2), (&[7, 1, 16, 2], 2)];

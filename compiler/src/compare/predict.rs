@@ -51,7 +51,8 @@ fn prefill_layer(layer: &Layer, rates: &Rates, (context, chunk, footprint): (f64
     let weights = layer.matrix_bytes / chunk / rates.read_rate(footprint);
     let products = (2.0 * cost.products / rates.product).max(weights);
     let products = products + filtered(layer, phase, context);
-    let work = work(layer, rates, phase) - cost.saved / phase.scans;
+    let saved = cost.saved[0] / phase.scans + cost.saved[1] / phase.loops;
+    let work = work(layer, rates, phase) - saved;
     products + work + attended / phase.attend + steps * rates.step
 }
 

@@ -1,7 +1,7 @@
 //! Kernels in an order in which everything is there when it is read.
 
 use super::{
-    BufferId, Kernel, Matmul, Nest, Scan, chunked, epilogue, heads,
+    BufferId, Kernel, Matmul, Nest, Rows, Scan, chunked, epilogue, heads,
     items::{Attempt, Work},
     scan::{self, Mode},
     units::Unit,
@@ -158,7 +158,25 @@ impl Attempt<'_> {
             .flat_map(|r| self.plan.recurrences[*r].states.iter().copied())
             .collect();
         if let Some((heads, nests)) = heads::by_heads(self.graph, &self.plan, &body, &states) {
-            return Ok(Kernel::Heads { heads, nests, states });
+            let stop = |v: Value| self.plan.is_stored(v);
+            let row = |v: Value| self.plan.stored.get(&v).map(|id| self.plan.buffer(*id).rows);
+            let single = |v: Value| row(v) == Some(Rows::Single);
+            let recurrences: Vec<usize> = unit.loops.iter().copied().collect();
+            let chunked = match recurrences[..] {
+                [r] if heads > 1 => chunked::of_heads(
+                    self.graph,
+                    &self.plan.recurrences[r],
+                    &nests,
+                    (&stop, &single, self.chunks),
+                ),
+                _ => None,
+            };
+            return Ok(Kernel::Heads {
+                heads,
+                nests,
+                states,
+                chunked,
+            });
         }
         body.push(Kernel::Commit(states));
         Ok(Kernel::Loop(body))

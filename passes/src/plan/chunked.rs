@@ -9,10 +9,12 @@
 //! S'      = d[last] S + K^T (D[last] o V)
 //! ```
 //!
+//! Where a delta rule corrects `v` by what the state holds, the corrected values of a block solve a triangular system first.
+//!
 //! `D` is built row by row, each from the one before. Unlike differences of logarithms such products take any decay:
 //! zero, negative, or too small for its logarithm.
 
-use super::{Scan, inline::through, scan::inner_values};
+use super::{Nest, Scan, inline::through, scan::inner_values};
 use crate::{
     index::{Atom, Lin},
     recurrence::Recurrence,
@@ -35,6 +37,8 @@ const PRODUCT: f64 = 1.35;
 const MOVED: f64 = 12.0;
 /// Loading, scaling and storing an entry of the state, in products.
 const STATE: f64 = 6.0;
+/// An entry of the state of a head that goes from token to token with loops of its own.
+const LOOPS: f64 = 14.0;
 /// What a scan takes longer whose rows do not fill several vectors.
 const NARROW: f64 = 1.6;
 
@@ -46,9 +50,12 @@ pub enum Chunks {
     Cheapest,
     /// Matrix products wherever they can be.
     Products,
-    /// Always scans.
-    Scans,
+    /// Never.
+    Tokens,
 }
+
+/// A question about a value.
+type Test<'a> = &'a dyn Fn(Value) -> bool;
 
 /// A value at indices over the axes of a scan's loops: the kept ones, then the reduced ones.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +79,8 @@ pub struct Chunked {
     pub value: Vec<Factor>,
     /// `q[h, n]`
     pub query: Vec<Factor>,
+    /// What the value is corrected by, in a delta rule.
+    pub correction: Option<Correction>,
     /// `y[h, p]`
     pub sum: Value,
     /// So many heads in a row have the same keys and queries.
@@ -84,11 +93,21 @@ pub struct Chunked {
     pub costs: Costs,
 }
 
+/// The value that is written is `v[h, p] - g[h] sum(n: r[h, n] prev(S)[h, n, p])`: a generalised Householder matrix
+/// multiplies the state. Over a block this is a triangular system (the WY form; Yang et al. 2024, arXiv:2406.06484, section 3).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Correction {
+    /// `g[h]`
+    pub gain: Vec<Factor>,
+    /// `r[h, n]`
+    pub probe: Vec<Factor>,
+}
+
 /// Costs of a token in the two forms, in additions of a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Costs {
     /// From token to token.
-    pub scan: f64,
+    pub by_tokens: f64,
     /// Matrix products.
     pub products: f64,
 }
@@ -99,7 +118,7 @@ pub(super) fn find(
     graph: &Graph,
     recurrence: &Recurrence,
     scan: &Scan,
-    (stop, chunks): (&dyn Fn(Value) -> bool, Chunks),
+    (stop, chunks): (Test<'_>, Chunks),
 ) -> Option<Chunked> {
     let ([state], [_]) = (&scan.states[..], &scan.reduced[..]) else {
         return None;
@@ -124,47 +143,99 @@ pub(super) fn find(
     Some(form)
 }
 
+/// The matrix form of a loop that falls apart into heads, as that of a scan. What the loop stores beside its results must
+/// not be read outside of it; `single` holds for what has one row, so that nothing else can read it.
+pub(super) fn of_heads(
+    graph: &Graph,
+    recurrence: &Recurrence,
+    nests: &[Nest],
+    (stop, single, chunks): (Test<'_>, Test<'_>, Chunks),
+) -> Option<Scan> {
+    let members: HashSet<Value> = recurrence.members.iter().copied().collect();
+    let (inside, outputs): (Vec<Nest>, Vec<Nest>) = nests.iter().cloned().partition(|n| members.contains(&n.value));
+    let results: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
+    let read_here = |v: &Value| members.contains(v) || results.contains(v);
+    let [state] = recurrence.states[..] else { return None };
+    let next = graph.states[state.0 as usize].next?;
+    let escapes = |nest: &Nest| {
+        let given = graph.outputs.iter().any(|(_, v)| *v == nest.value);
+        given || nest.value != next && !graph.users(nest.value).iter().all(read_here)
+    };
+    if graph.states[state.0 as usize].ty.rank() != 3
+        || !single(next)
+        || inside.iter().any(escapes)
+        || outputs
+            .iter()
+            .any(|nest| nest.shift.is_some() || graph.ty(nest.value).rank() != 2)
+    {
+        return None;
+    }
+    let written: HashSet<Value> = inside.iter().map(|nest| nest.value).collect();
+    let mut scan = Scan {
+        states: vec![state],
+        kept: vec![0, 2],
+        reduced: vec![1],
+        outputs,
+        chunked: None,
+    };
+    scan.chunked = find(
+        graph,
+        recurrence,
+        &scan,
+        (&|v| stop(v) && !written.contains(&v), chunks),
+    );
+    scan.chunked.is_some().then_some(scan)
+}
+
 /// Chooses the block, and from which length on chunks are products.
 fn price(form: &mut Chunked, sizes: &[usize], chunks: Chunks) {
     let (heads, p, n) = match sizes {
         [heads @ .., p, n] => (heads.iter().product::<usize>() as f64, *p, *n),
         _ => return,
     };
-    let products = |block: usize, tokens: usize| heads * of_products((p, n, form.shared), block, tokens);
-    let scan = heads * of_scan(p, n);
+    let (shared, corrected) = (form.shared, form.correction.is_some());
+    let products = |block: usize, tokens: usize| heads * of_products((p, n, shared, corrected), block, tokens);
+    let by_tokens = heads * by_tokens(p, n, corrected);
     let cheapest = BLOCKS
         .into_iter()
         .min_by(|a, b| products(*a, CHUNK).total_cmp(&products(*b, CHUNK)));
     let block = cheapest.unwrap_or(BLOCKS[0]);
     // From the end: the shortest chunk that is cheaper, and all longer ones are.
-    let cheaper = |tokens: &usize| products(block, *tokens) < scan;
+    let cheaper = |tokens: &usize| products(block, *tokens) < by_tokens;
     let shortest = (1..=CHUNK).rev().take_while(cheaper).last();
     form.costs = Costs {
-        scan,
+        by_tokens,
         products: products(block, CHUNK),
     };
     form.block = block;
     form.shortest = match chunks {
         Chunks::Cheapest => shortest,
         Chunks::Products => Some(1),
-        Chunks::Scans => None,
+        Chunks::Tokens => None,
     };
 }
 
-/// Additions that a scan takes for a token of one head: decay, outer product, sum, and the contraction.
-fn of_scan(p: usize, n: usize) -> f64 {
-    let narrow = if p.is_multiple_of(32) { 1.0 } else { NARROW };
-    5.0 * narrow * (p * n) as f64
+/// Additions that a token of one head takes in a scan (decay, outer product, sum, contraction), or with loops of its own
+/// for each of these and for the correction.
+fn by_tokens(p: usize, n: usize, corrected: bool) -> f64 {
+    let each = match (corrected, p.is_multiple_of(32)) {
+        (true, _) => LOOPS,
+        (false, true) => 5.0,
+        (false, false) => 5.0 * NARROW,
+    };
+    each * (p * n) as f64
 }
 
 /// Additions for a token of one head of a chunk of `tokens` that is computed as products.
-fn of_products((p, n, shared): (usize, usize, usize), block: usize, tokens: usize) -> f64 {
+fn of_products((p, n, shared, corrected): (usize, usize, usize, bool), block: usize, tokens: usize) -> f64 {
     let (p, n, shared) = (p.next_multiple_of(8) as f64, n as f64, shared as f64);
+    // A correction has scores, a product with the state and rows of its own.
+    let more = if corrected { 1.0 } else { 0.0 };
     let of_block = |tokens: usize| {
         let (tall, tokens) = (tokens.next_multiple_of(TILE) as f64, tokens as f64);
-        let among = tall * (tokens + TILE as f64) / 2.0 * (p + n / shared);
-        let with_state = (tall + tokens + STATE) * p * n;
-        let moved = tokens * (3.0 * p + n + 3.0 * n / shared);
+        let among = (1.0 + more) * tall * (tokens + TILE as f64) / 2.0 * (p + n / shared);
+        let with_state = ((1.0 + more) * tall + tokens + STATE) * p * n;
+        let moved = tokens * (3.0 * p + (1.0 + more) * n + (3.0 + more) * n / shared);
         PRODUCT * (among + with_state) + MOVED * moved
     };
     let whole = (tokens / block) as f64 * of_block(block);
@@ -182,7 +253,7 @@ struct Finder<'a> {
     /// Sizes of the loops.
     sizes: Vec<usize>,
     /// What is read, not computed.
-    stop: &'a dyn Fn(Value) -> bool,
+    stop: Test<'a>,
 }
 
 impl Finder<'_> {
@@ -197,12 +268,17 @@ impl Finder<'_> {
     fn form(&self, outputs: Vec<Value>) -> Option<Chunked> {
         let (decay, added) = self.step(self.next, Vec::new())?;
         let (key, value): (Vec<Factor>, Vec<Factor>) = added?.into_iter().partition(|x| self.uses(x, self.n()));
+        let (value, correction) = self.corrected(value)?;
         let sum = self.sum(outputs)?;
         let query = self.query(sum)?;
         let apart = |factors: &[Factor], axis: usize| factors.iter().all(|x| !self.uses(x, axis));
-        let fits = apart(&key, self.p()) && apart(&query, self.p());
-        (fits && apart(&decay, self.p()) && apart(&decay, self.n())).then(|| Chunked {
-            shared: self.shared(key.iter().chain(&query)),
+        let of_head = |factors: &[Factor]| apart(factors, self.p()) && apart(factors, self.n());
+        let (gain, probe) = correction.as_ref().map_or((&[][..], &[][..]), |c| (&c.gain, &c.probe));
+        let rows = [&key, &query, probe];
+        let fits = rows.iter().all(|x| apart(x, self.p())) && of_head(&decay) && of_head(gain);
+        let shared = self.shared(rows.into_iter().flatten());
+        fits.then_some(Chunked {
+            shared,
             block: BLOCKS[0],
             shortest: None,
             costs: Costs::default(),
@@ -210,6 +286,7 @@ impl Finder<'_> {
             key,
             value,
             query,
+            correction,
             sum,
         })
     }
@@ -217,7 +294,7 @@ impl Finder<'_> {
     /// What multiplies the previous value in `v`, and what is added to it; `scale` multiplies both.
     fn step(&self, v: Value, mut scale: Vec<Factor>) -> Option<(Vec<Factor>, Option<Vec<Factor>>)> {
         let operands = self.graph.operands(v);
-        let inside: Vec<bool> = operands.iter().map(|o| self.inner.contains(o)).collect();
+        let inside: Vec<bool> = operands.iter().map(|o| self.carries(*o)).collect();
         match (self.graph.op(v), &inside[..]) {
             (Op::Prev(_), _) => Some((scale, None)),
             (Op::Binary(op @ (BinaryOp::Mul | BinaryOp::Add)), [a, b]) if a != b => {
@@ -247,10 +324,55 @@ impl Finder<'_> {
         }
     }
 
+    /// True for the previous value, and what is computed from it entry by entry.
+    fn carries(&self, v: Value) -> bool {
+        match self.graph.op(v) {
+            Op::Prev(_) => self.inner.contains(&v),
+            Op::Binary(_) | Op::Select => {
+                self.inner.contains(&v) && self.graph.operands(v).iter().any(|o| self.carries(*o))
+            }
+            _ => false,
+        }
+    }
+
+    /// The value without its correction, and that.
+    fn corrected(&self, value: Vec<Factor>) -> Option<(Vec<Factor>, Option<Correction>)> {
+        let (state, mut value): (Vec<Factor>, Vec<Factor>) = value.into_iter().partition(|x| self.reads_state(x.value));
+        let [difference] = &state[..] else {
+            return state.is_empty().then_some((value, None));
+        };
+        let Op::Binary(BinaryOp::Sub) = self.graph.op(difference.value) else {
+            return None;
+        };
+        let operands = self.graph.operands(difference.value);
+        let (mut gain, mut found) = (value.clone(), Vec::new());
+        self.factors(operands[0], difference.coords.clone(), &mut value);
+        self.factors(operands[1], difference.coords.clone(), &mut found);
+        let (held, more): (Vec<Factor>, Vec<Factor>) = found.into_iter().partition(|x| self.reads_state(x.value));
+        gain.extend(more);
+        let ([held], false) = (&held[..], value.iter().any(|x| self.reads_state(x.value))) else {
+            return None;
+        };
+        let Op::Reduce {
+            op: ReduceOp::Sum,
+            axes: 1,
+        } = self.graph.op(held.value)
+        else {
+            return None;
+        };
+        let mut coords = held.coords.clone();
+        coords.push(Lin::axis(self.n()));
+        let mut factors = Vec::new();
+        self.factors(self.graph.operands(held.value)[0], coords, &mut factors);
+        let (state, probe): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
+        let whole = |x: &Factor| matches!(self.graph.op(x.value), Op::Prev(_)) && x.coords == self.coords;
+        matches!(&state[..], [x] if whole(x)).then_some((value, Some(Correction { gain, probe })))
+    }
+
     /// The factors of a product, behind views.
     fn factors(&self, v: Value, coords: Vec<Lin>, into: &mut Vec<Factor>) {
         let operands = self.graph.operands(v);
-        let computed = !(self.stop)(v) && !self.inner.contains(&v);
+        let computed = !(self.stop)(v) && v != self.next;
         match self.graph.op(v) {
             Op::View(_) | Op::Reshape if computed => {
                 let coords = through(self.graph, v, &coords, &self.sizes);

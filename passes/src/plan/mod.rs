@@ -137,6 +137,8 @@ pub enum Kernel {
         nests: Vec<Nest>,
         /// States that change at the end of a token.
         states: Vec<StateId>,
+        /// How a chunk can compute the same as matrix products.
+        chunked: Option<Scan>,
     },
     /// Any other recurrence: the kernels run for one token after another.
     Loop(Vec<Kernel>),
