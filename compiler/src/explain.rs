@@ -91,13 +91,13 @@ fn lane_axis(scan: &Scan) -> usize {
 
 /// The scan or heads of a recurrence, with the matrix form they have.
 fn products_of(kernels: &[Kernel], recurrence: &Recurrence) -> Option<Scan> {
-    let found = kernels.iter().filter_map(|kernel| match kernel {
+    let mut found = kernels.iter().filter_map(|kernel| match kernel {
         Kernel::Scan(scan) => Some(scan),
         Kernel::Heads { chunked, .. } => chunked.as_ref(),
         _ => None,
     });
     let own = |scan: &&Scan| scan.states.iter().any(|s| recurrence.states.contains(s));
-    found.filter(own).next().cloned()
+    found.find(own).cloned()
 }
 
 /// The forms of a recurrence that has a decay for each head.
