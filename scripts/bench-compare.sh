@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the models of one size and writes the table of docs/compare.md anew: bash scripts/bench-compare.sh [MODEL.yaml …]
-# SEQC: the compiler to use instead of a release build of this tree. AT: context lengths. A quarter of an hour; leave the machine alone.
+# SEQC: the compiler to use instead of a release build of this tree. AT: context lengths. Some minutes; leave the machine alone.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"

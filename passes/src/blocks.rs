@@ -3,8 +3,8 @@
 //! Tokens of a block of the smallest size are summed one by one. What a block of `S` tokens adds to the next `S` is found
 //! by transforms when it ends; `S` doubles up to the top size. Of the top size the spectra of a few blocks are kept.
 
-/// Most blocks of the top size that a filter reaches over.
-const RING: usize = 4;
+/// Most blocks of the top size that a filter reaches over: with half as many, transforms outgrow the second-level cache.
+const RING: usize = 8;
 
 /// Operations of two transforms, there and back, for an element and a halving of the size.
 const TRANSFORM: f64 = 8.5;

@@ -289,7 +289,7 @@ impl Cx<'_> {
         let sum = g.reduce(ReduceOp::Sum, product, 1);
         let tiny = g.constant(TINY, rows.clone());
         let safe = g.binary(BinaryOp::Max, mass, tiny);
-        let shape = [&lead[..], &[width.clone()]].concat();
+        let shape = [&lead[..], std::slice::from_ref(&width)].concat();
         let wide = g.view(safe, shape, vec![head]);
         let mean = g.binary(BinaryOp::Div, sum, wide);
         let mean = g.reshape(mean, vec![heads.clone(), width]);

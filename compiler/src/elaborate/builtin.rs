@@ -129,7 +129,7 @@ impl Cx<'_> {
             }
             ("int", [x]) => {
                 let x = (self.expr(x), x.span);
-                self.to_integer(x, span)
+                self.rounded_down(x, span)
             }
             ("complex", [re, im]) => {
                 let (re, im) = ((self.expr(re), re.span), (self.expr(im), im.span));
@@ -202,7 +202,7 @@ impl Cx<'_> {
     }
 
     /// `int(x)`: rounded down, as an integer.
-    fn to_integer(&mut self, x: Part, span: Span) -> Val {
+    fn rounded_down(&mut self, x: Part, span: Span) -> Val {
         match &x.0 {
             Val::Known(_) => self.unary(UnaryOp::Floor, x, span),
             Val::Score(score) if score.elem == Elem::F32 => {
