@@ -523,6 +523,14 @@ fn stages_tables_and_selections() {
         "{head}{own}  flatten(attend(stage(q, q, q; where (i, j) = j < i, score (s, i, j) = s + bias[i - j]), stage(own, reshape(q, 2, 1, 2))))"
     );
     close("staged", &run("staged", &staged, &ROWS), &run("whole", &whole, &ROWS));
+    let apart = format!(
+        "{head}  flatten(attend(q, q, q; score (s, i, j) = biased(s, i, j, bias)))\n}}\nfn biased(s, i, j, bias) {{\n  m = int((i - j) * 0.75 + 0.25 * (i - j))\n  s + bias[m]"
+    );
+    close(
+        "in-function",
+        &run("in-function", &apart, &ROWS),
+        &run("whole", &whole, &ROWS),
+    );
     let body = "  q = reshape(x, 1, 4)\n  (place, score) = select(q, q; top = 2, where (i, j) = j < i)\n  \
                 concat(reshape(place, 2), reshape(score, 2))";
     let product = |i: usize, j: usize| ROWS[i].0.iter().zip(&ROWS[j].0).map(|(a, b)| a * b).sum::<f64>();

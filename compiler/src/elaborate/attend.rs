@@ -155,6 +155,9 @@ impl Cx<'_> {
             if part.unknown {
                 return Val::Tensor(part);
             }
+            // Caches are called after their stage.
+            self.graph.set_name(part.v, format!("stage{}", self.stages));
+            self.stages += 1;
             parts.push((part, arg.span));
         }
         let shape = self.dims(&parts[0].0);

@@ -163,6 +163,8 @@ pub(super) struct Cx<'a> {
     /// Index combinations that may still be tried.
     pub(super) tries: usize,
     pub(super) clocks: Clocks,
+    /// Stages of attentions so far.
+    pub(super) stages: usize,
     load: Vec<bool>,
 }
 
@@ -191,6 +193,7 @@ impl<'a> Cx<'a> {
             shapes: HashMap::new(),
             tries: super::affine::BUDGET,
             clocks: Clocks::default(),
+            stages: 0,
             load: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Functions of query and key: what streams and tables give inside `where` and `score`.
 
 use super::{
-    cx::Cx,
+    cx::{Binding, Cx},
     val::{Score, Tensor, Val},
 };
 use crate::{
@@ -70,12 +70,17 @@ impl Cx<'_> {
         }
     }
 
-    /// What a name stands for among the parameters of `where` and `score`.
+    /// What a name stands for among the parameters of `where` and `score`, and in a function that is given one of them.
     fn lambda_of(&self, e: &Expr) -> Option<ScoreExpr> {
         let ExprKind::Name(name) = &e.kind else { return None };
-        let lambda = &self.frames.last()?.lambda;
-        let (_, score) = lambda.iter().rev().find(|(n, _)| n == name)?;
-        Some(score.expr.clone())
+        let frame = self.frames.last()?;
+        if let Some((_, score)) = frame.lambda.iter().rev().find(|(n, _)| n == name) {
+            return Some(score.expr.clone());
+        }
+        match &frame.names.get(name)?.binding {
+            Binding::Value(Val::Score(score)) => Some(score.expr.clone()),
+            _ => None,
+        }
     }
 
     fn mentions_pair(&self, e: &Expr) -> bool {
