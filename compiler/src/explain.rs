@@ -4,7 +4,7 @@ use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
     blocks::Blocks,
     keep::Keep,
-    plan::{CHUNK, Chunked, Costs, Kernel, Matmul, Plan, Scan},
+    plan::{CHUNK, Chunked, Costs, Kernel, Matmul, Plan, Scan, scans},
     rate::Rate,
     recurrence::Recurrence,
 };
@@ -63,8 +63,8 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
     let chosen = match (scan, heads) {
         (Some(scan), _) => format!(
             "fused scan, a vector along axis {} at a time, {}",
-            lane_axis(&scan),
-            place(graph, &scan)
+            lane_axis(scan),
+            place(graph, scan)
         ),
         (None, Some(1)) => "one token after another, by one thread".to_owned(),
         (None, Some(heads)) => format!("{heads} heads side by side, each one token after another"),
@@ -139,20 +139,6 @@ fn place(graph: &Graph, scan: &Scan) -> &'static str {
 
 fn operations(graph: &Graph, recurrence: &Recurrence) -> usize {
     recurrence.members.iter().map(|v| graph.ty(*v).len()).sum()
-}
-
-fn scans(kernels: &[Kernel]) -> Vec<Scan> {
-    let found = kernels.iter().flat_map(|kernel| match kernel {
-        Kernel::Scan(scan) => vec![scan.clone()],
-        Kernel::Loop(body) => scans(body),
-        Kernel::Products(_)
-        | Kernel::Tokens(_)
-        | Kernel::Attend(_)
-        | Kernel::LongConv(_)
-        | Kernel::Heads { .. }
-        | Kernel::Commit(_) => Vec::new(),
-    });
-    found.collect()
 }
 
 fn describe_memory(out: &mut String, graph: &Graph, v: Value) {

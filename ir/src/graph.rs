@@ -318,13 +318,7 @@ impl Graph {
         let mut stages = vec![Stage::Load; size];
         for v in order {
             stages[v.0 as usize] = match self.op(v) {
-                Op::Input(_)
-                | Op::Position
-                | Op::Prev(_)
-                | Op::Delay { .. }
-                | Op::Window { .. }
-                | Op::LongConv
-                | Op::Attend(_) => Stage::Token,
+                op if op.is_of_token() => Stage::Token,
                 _ => self
                     .operands(v)
                     .iter()

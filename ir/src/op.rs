@@ -84,6 +84,22 @@ pub enum Op {
 /// What stands for the logarithm of nothing, and for the score of a key that is not there.
 pub const UNSEEN: f64 = -1e30;
 
+impl Op {
+    /// True for what depends on the token, whatever its operands are.
+    pub fn is_of_token(&self) -> bool {
+        matches!(
+            self,
+            Op::Input(_)
+                | Op::Position
+                | Op::Prev(_)
+                | Op::Delay { .. }
+                | Op::Window { .. }
+                | Op::LongConv
+                | Op::Attend(_)
+        )
+    }
+}
+
 /// Parameters of [`Op::Attend`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttendSpec {

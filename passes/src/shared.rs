@@ -24,9 +24,15 @@ struct Cache {
 pub fn shared(model: &Model, graphs: &[Graph]) -> HashMap<Site, Site> {
     let mut owners: HashMap<Cache, Site> = HashMap::new();
     let mut found = HashMap::new();
+    let plain = |graph: &Graph| -> Vec<Value> {
+        let is_plain = |v: &Value| matches!(graph.op(*v), Op::Attend(spec) if is_plain(spec));
+        graph.live_order().into_iter().filter(is_plain).collect()
+    };
+    let candidates: Vec<Vec<Value>> = graphs.iter().map(plain).collect();
     for (n, call) in model.calls.iter().enumerate() {
-        let graph = &graphs[call.kind.0 as usize];
-        for v in graph.live_order() {
+        let kind = call.kind.0 as usize;
+        let graph = &graphs[kind];
+        for v in candidates[kind].iter().copied() {
             let Some(cache) = cache(graph, call, v) else { continue };
             match owners.get(&cache) {
                 // Within one call there is no order of the kernels to rely on.
@@ -41,9 +47,6 @@ pub fn shared(model: &Model, graphs: &[Graph]) -> HashMap<Site, Site> {
 
 fn cache(graph: &Graph, call: &Call, v: Value) -> Option<Cache> {
     let Op::Attend(spec) = graph.op(v) else { return None };
-    if !is_plain(spec) {
-        return None;
-    }
     let operands = graph.operands(v);
     let [q, k, values] = [0, 1, 2].map(|n| operands[n]);
     let heads = graph.ty(q).dims[0].size;

@@ -74,8 +74,9 @@ impl Planned {
     /// Whether a call carries anything of its own from token to token.
     fn carries(&self, model: &Model, layers: &[Layer<'_>], call: usize) -> bool {
         let layer = &layers[model.calls[call].kind.0 as usize];
-        let shared = |source: &Source| matches!(source, Source::Cache(v, _) if self.shared.contains_key(&(call, *v)));
-        slots::sources(layer).iter().any(|source| !shared(source))
+        layer
+            .plan
+            .carries(layer.graph, |v| self.shared.contains_key(&(call, v)))
     }
 
     fn states(&self, model: &Model, layers: &[Layer<'_>]) -> Vec<StateSlot> {

@@ -6,7 +6,7 @@ use seqc_abi::{StateKind, StateSlot};
 use seqc_ir::{Op, StateId, Value};
 use seqc_passes::{
     blocks::Blocks,
-    plan::{BufferId, Kernel, Scan},
+    plan::{BufferId, Kernel, Scan, flat},
     rate::Rate,
 };
 
@@ -50,15 +50,9 @@ pub(super) fn index_of(layer: &Layer<'_>, test: impl Fn(&Source) -> bool) -> usi
 
 /// The attentions of a plan.
 pub(super) fn attentions(kernels: &[Kernel]) -> Vec<Value> {
-    let found = kernels.iter().flat_map(|kernel| match kernel {
-        Kernel::Attend(v) => vec![*v],
-        Kernel::Loop(body) => attentions(body),
-        Kernel::Products(_)
-        | Kernel::Tokens(_)
-        | Kernel::Scan(_)
-        | Kernel::LongConv(_)
-        | Kernel::Heads { .. }
-        | Kernel::Commit(_) => Vec::new(),
+    let found = flat(kernels).into_iter().filter_map(|kernel| match kernel {
+        Kernel::Attend(v) => Some(*v),
+        _ => None,
     });
     found.collect()
 }
@@ -92,15 +86,9 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
 
 /// The long convolutions of a plan.
 pub(super) fn filters(kernels: &[Kernel]) -> Vec<Value> {
-    let found = kernels.iter().flat_map(|kernel| match kernel {
-        Kernel::LongConv(v) => vec![*v],
-        Kernel::Loop(body) => filters(body),
-        Kernel::Products(_)
-        | Kernel::Tokens(_)
-        | Kernel::Scan(_)
-        | Kernel::Attend(_)
-        | Kernel::Heads { .. }
-        | Kernel::Commit(_) => Vec::new(),
+    let found = flat(kernels).into_iter().filter_map(|kernel| match kernel {
+        Kernel::LongConv(v) => Some(*v),
+        _ => None,
     });
     found.collect()
 }

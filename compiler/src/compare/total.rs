@@ -2,7 +2,7 @@
 
 use crate::model::{Built, weights::distinct_parameters};
 use seqc_abi::Store;
-use seqc_ir::{Call, Graph, Model, Op, Value};
+use seqc_ir::{Call, Graph};
 use seqc_passes::{
     cost::{self, Cost, Read},
     plan::{Plan, native_params},
@@ -51,12 +51,13 @@ impl Total {
     pub fn new(built: &Built) -> Total {
         let model = &built.model;
         let (graphs, plans): (Vec<Graph>, Vec<Plan>) = model.kinds.iter().map(|kind| planned(&kind.graph)).unzip();
-        let readers = readers(model, &graphs);
-        let carries = |n: usize| {
-            let kind = model.calls[n].kind.0 as usize;
-            plans[kind].is_stateful(&graphs[kind]) && !readers[n]
+        let shared = shared(model, &graphs);
+        let carries = |(n, call): (usize, &Call), elsewhere: bool| {
+            let kind = call.kind.0 as usize;
+            plans[kind].carries(&graphs[kind], |v| elsewhere && shared.contains_key(&(n, v)))
         };
-        let after = (0..model.calls.len()).rev().find(|n| carries(*n)).map_or(0, |n| n + 1);
+        let own: Vec<bool> = model.calls.iter().enumerate().map(|call| carries(call, true)).collect();
+        let after = own.iter().rposition(|own| *own).map_or(0, |n| n + 1);
         let tail = if model.is_causal() { &model.calls[after..] } else { &[] };
         let layers = graphs
             .iter()
@@ -65,11 +66,8 @@ impl Total {
             .enumerate()
             .map(|(n, (planned, kind))| {
                 let of_kind = |calls: &[Call]| calls.iter().filter(|c| c.kind.0 as usize == n).count();
-                let reading = model
-                    .calls
-                    .iter()
-                    .zip(&readers)
-                    .filter(|(c, reads)| **reads && c.kind.0 as usize == n);
+                let of_this = model.calls.iter().enumerate().filter(|(_, c)| c.kind.0 as usize == n);
+                let reading = of_this.filter(|call| !own[call.0] && carries(*call, false));
                 Layer {
                     calls: of_kind(&model.calls),
                     tail: of_kind(tail),
@@ -148,27 +146,6 @@ fn planned(graph: &Graph) -> (Graph, Plan) {
     seqc_passes::optimise(&mut graph);
     let plan = Plan::new(&graph);
     (graph, plan)
-}
-
-/// Of each call, whether all it carries from token to token is caches that earlier calls keep.
-fn readers(model: &Model, graphs: &[Graph]) -> Vec<bool> {
-    let shared = shared(model, graphs);
-    let of_call = |(n, call): (usize, &Call)| {
-        let graph = &graphs[call.kind.0 as usize];
-        let order = graph.live_order();
-        let mut attends = order
-            .iter()
-            .filter(|v| matches!(graph.op(**v), Op::Attend(_)))
-            .peekable();
-        let remembers = |v: &Value| {
-            matches!(
-                graph.op(*v),
-                Op::Prev(_) | Op::Delay { .. } | Op::Window { .. } | Op::LongConv
-            )
-        };
-        attends.peek().is_some() && attends.all(|v| shared.contains_key(&(n, *v))) && !order.iter().any(remembers)
-    };
-    model.calls.iter().enumerate().map(of_call).collect()
 }
 
 fn layer((graph, plan): (&Graph, &Plan), stores: &[String]) -> Layer {

@@ -99,7 +99,6 @@ impl Cx<'_> {
         if found.unknown {
             return Val::Tuple(vec![Val::Tensor(found.clone()), Val::Tensor(found)]);
         }
-        let clock = self.clock(found.v);
         let dims = self.dims(&found);
         let shape = vec![dims[0].clone(), dims[2].clone()];
         let [scores, places] = [0, 1].map(|n| {
@@ -107,7 +106,6 @@ impl Cx<'_> {
             Tensor::plain(self.view(found.v, shape.clone(), map))
         });
         let places = self.cast(&places, Elem::I64);
-        debug_assert_eq!(clock, self.clock(places.v));
         Val::Tuple(vec![Val::Tensor(places), Val::Tensor(scores)])
     }
 
@@ -225,19 +223,19 @@ impl Cx<'_> {
     }
 
     /// `stage(s, v)`: keys that the token brings along itself, scores `[H, N]` and values `[N, F]` or `[G, N, F]`.
-    fn own_keys(&mut self, s: &Expr, v: &Expr, span: Span) -> Option<Tensor> {
-        let (score, value) = ((self.expr(s), s.span), (self.expr(v), v.span));
-        let (s_, v_) = (self.real(&score.0, score.1)?, self.real(&value.0, value.1)?);
-        if s_.unknown || v_.unknown {
+    fn own_keys(&mut self, score: &Expr, value: &Expr, span: Span) -> Option<Tensor> {
+        let (s, v) = (self.expr(score), self.expr(value));
+        let (s, v) = (self.real(&s, score.span)?, self.real(&v, value.span)?);
+        if s.unknown || v.unknown {
             return Some(Tensor {
                 unknown: true,
                 ..Tensor::plain(self.graph.scalar(0.0))
             });
         }
-        let (scores, values) = (self.dims(&s_), self.dims(&v_));
+        let (scores, values) = (self.dims(&s), self.dims(&v));
         let groups = if values.len() == 3 { values[0].size } else { 1 };
-        let fits = s_.vars.is_empty()
-            && v_.vars.is_empty()
+        let fits = s.vars.is_empty()
+            && v.vars.is_empty()
             && scores.len() == 2
             && matches!(values.len(), 2 | 3)
             && values[values.len() - 2] == scores[1]
@@ -250,8 +248,8 @@ impl Cx<'_> {
                 place,
                 "`stage(s, v)` takes `s: [heads, n]` and `v: [n, f]` or `[kv_heads, n, f]`",
             )
-            .note(self.place(s.span), format!("this is {}", shown(&scores)))
-            .note(self.place(v.span), format!("this is {}", shown(&values)));
+            .note(self.place(score.span), format!("this is {}", shown(&scores)))
+            .note(self.place(value.span), format!("this is {}", shown(&values)));
             self.report(d);
             return None;
         }
@@ -259,16 +257,16 @@ impl Cx<'_> {
         let share = (heads.size / groups) as i64;
         let g = &mut self.graph;
         let rows = Ty::new(Elem::F32, vec![heads.clone()]);
-        let most = g.reduce(ReduceOp::Max, s_.v, 1);
+        let most = g.reduce(ReduceOp::Max, s.v, 1);
         let wide = vec![heads.clone(), count.clone()];
         let spread = g.view(most, wide.clone(), vec![IndexExpr::Axis(0)]);
-        let below = g.binary(BinaryOp::Sub, s_.v, spread);
+        let below = g.binary(BinaryOp::Sub, s.v, spread);
         let weight = g.unary(UnaryOp::Exp, below);
         let (none, zero) = (
             g.constant(UNSEEN / 2.0, Ty::new(Elem::F32, wide.clone())),
             g.constant(0.0, Ty::new(Elem::F32, wide)),
         );
-        let there = g.binary(BinaryOp::Gt, s_.v, none);
+        let there = g.binary(BinaryOp::Gt, s.v, none);
         let weight = g.select(there, weight, zero);
         let mass = g.reduce(ReduceOp::Sum, weight, 1);
         // One head has no axis: what the values remember then runs entry by entry.
@@ -287,7 +285,7 @@ impl Cx<'_> {
             2 => vec![key, column],
             _ => vec![group, key, column],
         };
-        let entries = g.view(v_.v, cube, map);
+        let entries = g.view(v.v, cube, map);
         let product = g.binary(BinaryOp::Mul, weights, entries);
         let sum = g.reduce(ReduceOp::Sum, product, 1);
         let tiny = g.constant(TINY, rows.clone());

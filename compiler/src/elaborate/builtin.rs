@@ -153,8 +153,7 @@ impl Cx<'_> {
                     return self.concat(&parts, span);
                 }
                 let [re, im] = ["re", "im"].map(|part| {
-                    let zero = |cx: &mut Self, z: &(Val, Span)| cx.part_like(part, z.clone());
-                    let parts: Vec<_> = parts.iter().map(|z| (zero(self, z), z.1)).collect();
+                    let parts: Vec<_> = parts.iter().map(|z| (self.part_like(part, z.clone()), z.1)).collect();
                     self.concat(&parts, span)
                 });
                 self.pair(re, im, span)

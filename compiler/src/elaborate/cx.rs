@@ -12,7 +12,7 @@ use crate::{
     source::{FileId, Place},
 };
 use seqc_grammar::ast::{ParamDecl, Span};
-use seqc_ir::{Dim, Graph, Op, StateId, Value};
+use seqc_ir::{Dim, Graph, StateId, Value};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -249,16 +249,8 @@ impl<'a> Cx<'a> {
     pub(super) fn is_load(&mut self, v: Value) -> bool {
         for n in self.load.len() as u32..=v.0 {
             let node = Value(n);
-            let known = match self.graph.op(node) {
-                Op::Input(_)
-                | Op::Position
-                | Op::Prev(_)
-                | Op::Delay { .. }
-                | Op::Window { .. }
-                | Op::LongConv
-                | Op::Attend(_) => false,
-                _ => self.graph.operands(node).iter().all(|o| self.load[o.0 as usize]),
-            };
+            let operands = self.graph.operands(node);
+            let known = !self.graph.op(node).is_of_token() && operands.iter().all(|o| self.load[o.0 as usize]);
             self.load.push(known);
         }
         self.load[v.0 as usize]

@@ -142,8 +142,7 @@ impl Cx<'_> {
             return Val::Poison;
         }
         if matches!(a.0, Val::Complex(_)) || matches!(b.0, Val::Complex(_)) {
-            let (re, im) = ("re", "im");
-            let [re, im] = [re, im].map(|part| {
+            let [re, im] = ["re", "im"].map(|part| {
                 let a = (self.part_of(part, a.clone(), a.1), a.1);
                 let b = (self.part_of(part, b.clone(), b.1), b.1);
                 self.select(c.clone(), a, b, span)

@@ -146,6 +146,24 @@ pub enum Kernel {
     Commit(Vec<StateId>),
 }
 
+/// All kernels in order, those inside loops in the place of the loop.
+pub fn flat(kernels: &[Kernel]) -> Vec<&Kernel> {
+    let each = kernels.iter().flat_map(|kernel| match kernel {
+        Kernel::Loop(body) => flat(body),
+        kernel => vec![kernel],
+    });
+    each.collect()
+}
+
+/// All scans, those inside loops too.
+pub fn scans(kernels: &[Kernel]) -> Vec<&Scan> {
+    let each = flat(kernels).into_iter().filter_map(|kernel| match kernel {
+        Kernel::Scan(scan) => Some(scan),
+        _ => None,
+    });
+    each.collect()
+}
+
 /// The plan of one layer graph.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -191,12 +209,17 @@ impl Plan {
         self.stored.contains_key(&v)
     }
 
-    /// False when the layer carries nothing from token to token.
-    pub fn is_stateful(&self, graph: &Graph) -> bool {
-        let remembers = |v: &Value| matches!(graph.op(*v), seqc_ir::Op::Attend(_) | seqc_ir::Op::LongConv);
-        !self.recurrences.is_empty()
+    /// False when the layer carries nothing from token to token but caches of attentions that `elsewhere` holds for: those are
+    /// kept by another layer.
+    pub fn carries(&self, graph: &Graph, elsewhere: impl Fn(Value) -> bool) -> bool {
+        let remembers = |kernel: &Kernel| match kernel {
+            Kernel::Attend(v) => !elsewhere(*v),
+            Kernel::LongConv(_) => true,
+            _ => false,
+        };
+        !graph.states.is_empty()
             || self.buffers.iter().any(|b| b.history > 0)
-            || graph.live_order().iter().any(remembers)
+            || flat(&self.kernels).into_iter().any(remembers)
     }
 
     /// Strides of a state's axes in entries, by [`Plan::state_axes`].

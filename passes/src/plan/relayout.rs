@@ -2,10 +2,10 @@
 //! Does not change what is stored.
 
 use super::{
-    BufferId, Kernel, Nest, Rows, Scan,
+    BufferId, Kernel, Nest, Rows, Scan, flat,
     inline::{Leaf, Walk},
     items::Attempt,
-    scan, strides,
+    scans, strides,
 };
 use crate::index::Lin;
 use seqc_ir::{Op, Stage, Value};
@@ -23,7 +23,8 @@ const LANES: usize = usize::MAX;
 impl Attempt<'_> {
     /// Chooses the order of axes of scanned states, and of load-stage tensors that are read with a stride along lanes.
     pub(super) fn lay_out(&mut self) {
-        for scan in scan::all(&self.plan.kernels) {
+        let found: Vec<Scan> = scans(&self.plan.kernels).into_iter().cloned().collect();
+        for scan in found {
             let Some((lane, outer)) = scan.kept.split_last() else {
                 continue;
             };
@@ -128,11 +129,10 @@ impl Attempt<'_> {
 
 /// Nests that run for tokens, outside of scans.
 fn nests(kernels: &[Kernel]) -> Vec<Nest> {
-    let found = kernels.iter().flat_map(|kernel| match kernel {
+    let found = flat(kernels).into_iter().flat_map(|kernel| match kernel {
         Kernel::Tokens(nests) | Kernel::Heads { nests, .. } => nests.clone(),
         Kernel::Products(products) => products.iter().flat_map(|m| m.epilogue.clone()).collect(),
-        Kernel::Loop(body) => nests(body),
-        Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Commit(_) => Vec::new(),
+        Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
     });
     found.collect()
 }

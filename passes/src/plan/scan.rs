@@ -1,7 +1,7 @@
 //! Says whether a recurrence can run as a fused scan, and along which axes.
 
 use super::{
-    Kernel, Nest, Scan,
+    Nest, Scan,
     inline::{Leaf, Walk},
 };
 use crate::{index::Lin, recurrence::Recurrence};
@@ -105,19 +105,4 @@ fn kept_axes(coords: &[Lin], space: usize) -> Option<Vec<usize>> {
         return None;
     }
     (0..space).map(|a| axes.iter().position(|x| *x == a)).collect()
-}
-
-/// All scans, those inside loops too.
-pub(super) fn all(kernels: &[Kernel]) -> Vec<Scan> {
-    let scans = kernels.iter().flat_map(|kernel| match kernel {
-        Kernel::Scan(scan) => vec![scan.clone()],
-        Kernel::Loop(body) => all(body),
-        Kernel::Products(_)
-        | Kernel::Tokens(_)
-        | Kernel::Attend(_)
-        | Kernel::LongConv(_)
-        | Kernel::Heads { .. }
-        | Kernel::Commit(_) => Vec::new(),
-    });
-    scans.collect()
 }
