@@ -7,6 +7,7 @@ mod blocks;
 mod dtype;
 mod gguf;
 mod open;
+pub mod output;
 mod tensor;
 
 pub use dtype::{DType, to_f16};
