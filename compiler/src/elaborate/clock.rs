@@ -2,7 +2,9 @@
 //!
 //! A stream on a clock is computed at every token; where the clock does not tick its value means nothing and is never seen:
 //! what remembers it keeps what it had, attention leaves such tokens out, `merge` and `hold` lead back. So a clock is
-//! a property of values while a layer is elaborated, found from their operands.
+//! a part of the type of nodes while a layer is elaborated: that of `when`, `merge`, `hold`, `attend` and of what recurrences
+//! remember is stated, all others have the clock of their operands. A node whose clock is stated is therefore never looked
+//! through, as `Cx::view` does with other views.
 
 use super::{
     cx::{Binding, Cx},
@@ -29,13 +31,13 @@ pub(super) enum ClockName {
     Every(usize),
 }
 
-/// What is known of the clocks of values.
+/// The clocks of the graph's nodes: a part of their type, as their shape is.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
-    /// The condition under which each value counts; `None`: at every token.
+    /// The condition under which each value counts, of the first nodes of the graph; `None`: at every token.
     of: Vec<Option<Value>>,
-    /// Values whose clock is not that of their operands.
-    pinned: HashMap<Value, Option<Value>>,
+    /// Values whose clock is not that of their operands. Nothing may be built on their operands in their place.
+    stated: HashMap<Value, Option<Value>>,
     /// An operation on two clocks has been found and is not reported yet.
     clash: bool,
     /// Conditions of `every`, by the length of the segments: each is one clock.
@@ -49,7 +51,7 @@ impl Cx<'_> {
     pub(super) fn clock(&mut self, v: Value) -> Option<Value> {
         for n in self.clocks.of.len() as u32..=v.0 {
             let node = Value(n);
-            let clock = match self.clocks.pinned.get(&node) {
+            let clock = match self.clocks.stated.get(&node) {
                 Some(clock) => *clock,
                 None => {
                     let operands = self.graph.operands(node);
@@ -77,11 +79,15 @@ impl Cx<'_> {
 
     /// Puts a value on a clock, whatever its operands are on.
     pub(super) fn pin(&mut self, v: Value, clock: Option<Value>) -> Value {
-        self.clocks.pinned.insert(v, clock);
-        if let Some(known) = self.clocks.of.get_mut(v.0 as usize) {
-            *known = clock;
-        }
+        self.clocks.stated.insert(v, clock);
+        // Clocks that follow from this one are found anew.
+        self.clocks.of.truncate(v.0 as usize);
         v
+    }
+
+    /// Whether a value is on a clock that its operands are not on.
+    pub(super) fn is_pinned(&self, v: Value) -> bool {
+        self.clocks.stated.contains_key(&v)
     }
 
     /// Reports an expression that joins streams of two clocks.
@@ -184,9 +190,10 @@ impl Cx<'_> {
         let Some(clock) = self.condition(&c, "the clock of `merge`") else {
             return Val::Poison;
         };
-        let other = |cx: &Self, b: Value| {
-            matches!(cx.graph.op(b), Op::Unary(seqc_ir::UnaryOp::Not)) && cx.graph.operands(b) == [clock]
+        let not = |cx: &Self, a: Value, b: Value| {
+            matches!(cx.graph.op(a), Op::Unary(seqc_ir::UnaryOp::Not)) && cx.graph.operands(a) == [b]
         };
+        let other = |cx: &Self, found: Value| not(cx, found, clock) || not(cx, clock, found);
         for (n, part) in [&a, &b].into_iter().enumerate() {
             let fits = match self.clock_of(&part.0) {
                 None => true,
@@ -203,23 +210,23 @@ impl Cx<'_> {
                 return self.report(d.help("name the condition once: `on = …`, `x when on`, `merge(on, y, z)`"));
             }
         }
-        let val = self.select(c, a, b, span);
-        self.unclocked(&val);
-        val
+        if !matches!(a.0, Val::Complex(_)) && !matches!(b.0, Val::Complex(_)) {
+            return self.chosen(c, a, b, span);
+        }
+        let [re, im] = ["re", "im"].map(|part| {
+            let [a, b] = [&a, &b].map(|z| (self.part_of(part, z.clone(), z.1), z.1));
+            self.chosen(c.clone(), a, b, span)
+        });
+        self.pair(re, im, span)
     }
 
-    /// A value that exists at every token although it is made of others.
-    fn unclocked(&mut self, val: &Val) {
-        match val {
-            Val::Tensor(t) => {
-                self.pin(t.v, None);
-            }
-            Val::Complex(z) => {
-                self.pin(z.re.v, None);
-                self.pin(z.im.v, None);
-            }
-            _ => {}
+    /// `a` or `b`, real streams of two clocks: together they exist at every token.
+    fn chosen(&mut self, c: Part, a: Part, b: Part, span: Span) -> Val {
+        let val = self.select(c, a, b, span);
+        if let Val::Tensor(t) = &val {
+            self.pin(t.v, None);
         }
+        val
     }
 
     /// `hold(x; init = …)`: the last value of a stream on a slower clock, at every token.
@@ -246,6 +253,11 @@ impl Cx<'_> {
             return val;
         }
         let Some(clock) = self.clock_of(&val) else {
+            if self.learnt.passes == 0 && !self.states.is_empty() {
+                // This pass finds the clocks of recurrences: whether this is on one is known in the next.
+                self.found_kind = true;
+                return val;
+            }
             let place = self.place(x.span);
             let d = Diagnostic::new("clock-mismatch", place, "this has a value at every token already");
             return self.report(d.help("`hold` takes a stream on a slower clock: `hold(x when c)`"));
@@ -374,8 +386,8 @@ impl Cx<'_> {
         let is_it = |b: &Binding| matches!(b, Binding::Value(Val::Tensor(t)) if t.v == clock);
         // A function may be called with a stream that is on its caller's clock.
         for frame in self.frames.iter().rev() {
-            let mut named = frame.names.iter().filter(|(_, bound)| is_it(&bound.binding));
-            if let Some((name, _)) = named.next() {
+            let named = frame.names.iter().filter(|(_, bound)| is_it(&bound.binding));
+            if let Some((name, _)) = named.min_by_key(|(_, bound)| bound.place.span.start) {
                 return Some(ClockName::Name(frame.path, name.clone()));
             }
         }

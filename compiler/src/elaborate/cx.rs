@@ -95,6 +95,8 @@ pub(super) type StateKey = (u64, String);
 /// What earlier passes found of recurrences.
 #[derive(Debug, Default)]
 pub(super) struct Learnt {
+    /// How many there were.
+    pub(super) passes: usize,
     /// Their shapes.
     pub(super) shapes: HashMap<StateKey, Vec<Dim>>,
     /// Those that are complex.

@@ -152,6 +152,7 @@ pub fn elaborate(request: &Request<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
             return finish(cx);
         }
         known = std::mem::take(&mut cx.learnt);
+        known.passes += 1;
     }
     let place = request.layer.place;
     Err(vec![

@@ -53,13 +53,14 @@ impl Cx<'_> {
             .collect()
     }
 
-    /// A view, composed with the view it looks at.
+    /// A view, composed with the view it looks at unless that one is on a clock of its own.
     pub(super) fn view(&mut self, x: Value, dims: Vec<Dim>, map: Vec<IndexExpr>) -> Value {
         let identity = map.iter().enumerate().all(|(n, e)| *e == IndexExpr::Axis(n));
         if identity && self.graph.ty(x).dims == dims {
             return x;
         }
         match self.graph.op(x).clone() {
+            _ if self.is_pinned(x) => self.graph.view(x, dims, map),
             Op::Const(c) => {
                 let ty = Ty::new(self.graph.ty(x).elem, dims);
                 self.graph.constant(c, ty)
