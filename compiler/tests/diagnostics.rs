@@ -183,6 +183,7 @@ fn every_message_has_a_snapshot() {
     seen.extend(of_checkpoints());
     seen.extend(of_options());
     seen.extend(of_files());
+    seen.extend(of_doubts());
     for code in codes() {
         assert!(seen.contains(&code), "the message `{code}` has no snapshot");
     }
@@ -389,6 +390,80 @@ fn of_files() -> Vec<String> {
     };
     insta::assert_snapshot!("layer-file", shown(&wrong, &sources, &dir));
     vec!["no-weights".to_owned(), "layer-file".to_owned()]
+}
+
+/// Layers that are read, with a warning: name of the snapshot, code, body.
+fn doubts() -> Vec<(&'static str, &'static str, &'static str)> {
+    vec![
+        (
+            "unrounded-quotient",
+            "unrounded-quotient",
+            "  y[i] = sum(j: if i / 2 == j then x[i] * x[j] else 0)\n  y",
+        ),
+        (
+            "unrounded-quotient-named",
+            "unrounded-quotient",
+            "  half = (position() + 1) / 2\n  if half * 2 == position() + 1 then x else 0",
+        ),
+        (
+            "unrounded-quotient-power",
+            "unrounded-quotient",
+            "  y[i] = x[i] * sum(b < 3: i / 2 ** b % 2)\n  y",
+        ),
+        (
+            "unrounded-quotient-pair",
+            "unrounded-quotient",
+            "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, q; where (i, j) = any(b < 3: j / 2 ** b % 2 == 1)))",
+        ),
+        ("hidden-size", "hidden-size", "  x * sum(d: d * x[d])"),
+        (
+            "hidden-size-dim",
+            "hidden-size",
+            "  dim hd = d / 2\n  (a, b) = split(x, hd, hd)\n  q[hd] = a[hd] * hd ** -0.5\n  concat(q, b)",
+        ),
+    ]
+}
+
+/// Bodies that are right as they are, beside those above.
+const CLEAR: &[&str] = &[
+    "  y[i] = x[i] * (i / 2)\n  y",
+    "  y[i] = if int(i / 2) == 1 then x[i] else 0\n  y",
+    "  y[i] = if i / 2 < 2 then x[i] else 0\n  y",
+    "  y[i] = if x[i] * (i / 2) > 1 then x[i] else 0\n  y",
+    "  y[i] = x[i / 2] * (i / 2 % 1) + x[i]\n  y",
+    "  y[i] = if i / 2 == 0.5 then x[i] else 0\n  y",
+    "  q = reshape(x, 2, 4)\n  flatten(attend(q, q, q; where (i, j) = j / 2 % 2 == 1))",
+    "  y[d] = if d % 2 == 0 then x[d] else x[(d + 1) % 8]\n  y",
+    "  dim i = d\n  y[i] = i * x[i]\n  y",
+    "  x * sum(i: i * x[i])",
+    "  w[d] = d == d - 1 || 2 * d > 3\n  y[d] = if w[d] then x[d] else 0\n  y",
+];
+
+fn of_doubts() -> Vec<String> {
+    let warnings = |name: &str, text: &str| {
+        let dir = scratch(name);
+        write(&dir.join("layer.seq"), body(text).as_bytes());
+        write(&dir.join("model.yaml"), MODEL.as_bytes());
+        let mut sources = Sources::default();
+        let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
+        let warnings = match built {
+            Ok(built) => built.warnings(),
+            Err(wrong) => panic!("{}", shown(&wrong, &sources, &dir)),
+        };
+        let text = shown(&warnings, &sources, &dir);
+        (warnings, text)
+    };
+    for (name, code, layer) in doubts() {
+        let (found, text) = warnings(name, layer);
+        let codes: Vec<&str> = found.iter().map(|d| d.code).collect();
+        assert_eq!(codes, [code], "{layer}\n{text}");
+        insta::assert_snapshot!(name, text);
+    }
+    for layer in CLEAR {
+        let (found, text) = warnings("clear", layer);
+        assert!(found.is_empty(), "{layer}\n{text}");
+    }
+    doubts().into_iter().map(|(_, code, _)| code.to_owned()).collect()
 }
 
 fn of_options() -> Vec<String> {

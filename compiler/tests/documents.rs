@@ -104,8 +104,8 @@ fn trial(def: &Def, file: &str) -> String {
     )
 }
 
-/// Reads a model and evaluates a few tokens.
-fn evaluate(path: &Path, text: &str) {
+/// Reads a model and evaluates a few tokens; gives the warnings about its layers.
+fn evaluate(path: &Path, text: &str) -> String {
     let mut sources = Sources::default();
     let built = match model::read_text(path, text.to_owned(), &mut sources, &ReadOptions::default()) {
         Ok(built) => built,
@@ -136,6 +136,11 @@ fn evaluate(path: &Path, text: &str) {
     let data = &outputs[0].data;
     let sensible = data.iter().all(|v| v.is_finite()) && data.iter().any(|v| v.abs() > 1e-9);
     assert!(sensible, "{}: no sensible numbers\n{text}", path.display());
+    built
+        .remarks
+        .iter()
+        .map(|d| render::human(d, &sources, false))
+        .collect()
 }
 
 /// Tries every layer and block of a layer file.
@@ -147,9 +152,13 @@ fn try_all(name: &str, layers: &str) -> usize {
     let (parsed, problems) = seqc_grammar::parse_file(FileId(0), layers);
     assert_eq!(problems, [], "{name}");
     let tried = parsed.items.iter().filter(|def| def.kind != DefKind::Fn);
-    tried
-        .map(|def| evaluate(&dir.join(format!("{}.yaml", def.name.text)), &trial(def, &file)))
-        .count()
+    let (mut count, mut doubts) = (0, String::new());
+    for def in tried {
+        doubts += &evaluate(&dir.join(format!("{}.yaml", def.name.text)), &trial(def, &file));
+        count += 1;
+    }
+    assert!(doubts.is_empty(), "{name}:\n{doubts}");
+    count
 }
 
 #[test]

@@ -25,7 +25,8 @@ pub enum Op {
     Binary(BinaryOp),
     /// Elementwise `if c then a else b`; operands `c` (Bool), `a`, `b`.
     Select,
-    /// Conversion to the node's element type: Bool to 0/1, I64 to F32, F32 to I64 towards minus infinity.
+    /// Conversion to the node's element type: Bool to 0/1, I64 to F32, F32 to I64 towards minus infinity, where NaN becomes 0
+    /// and what is beyond -[`crate::eval::MAX_WHOLE`] and [`crate::eval::MAX_WHOLE`] becomes that.
     Cast,
     /// `out[i0, …] = x[map_0(i), map_1(i), …]`: slices, transposes, broadcasts, repeats, diagonals.
     /// Every index is in range for every result index.

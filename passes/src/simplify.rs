@@ -104,7 +104,7 @@ fn cast(graph: &mut Graph, v: Value) -> Option<Value> {
         return Some(source);
     }
     match (graph.op(source).clone(), ty.elem) {
-        (Op::Const(c), Elem::I64) => Some(graph.add(Op::Const(c.floor()), ty, &[])),
+        (Op::Const(c), Elem::I64) => Some(graph.add(Op::Const(seqc_ir::eval::whole(c)), ty, &[])),
         (Op::Const(c), Elem::F32) => Some(graph.add(Op::Const(c), ty, &[])),
         _ => None,
     }

@@ -4,7 +4,7 @@ use crate::{
     kernels::math,
     text::{Cmp, Func, Scalar, Ty, Val},
 };
-use seqc_ir::{BinaryOp, Elem};
+use seqc_ir::{BinaryOp, Elem, eval::MAX_WHOLE};
 
 /// `op(x, y)`; both of one type. `constant` is `y` where it is known when compiling.
 pub(super) fn binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: Option<f64>) -> Val {
@@ -25,7 +25,7 @@ pub(super) fn binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: O
                 f.convert("arith.sitofp", y, Scalar::F32),
             );
             let power = math::emit_pow(f, a, b, constant.map(|c| c as f32));
-            f.convert("arith.fptosi", power, Scalar::I64)
+            cast(f, power, Elem::I64)
         }
         BinaryOp::Max => f.max(x, y),
         BinaryOp::Min => f.min(x, y),
@@ -78,7 +78,13 @@ fn real_modulo(f: &mut Func, x: Val, y: Val) -> Val {
 pub(super) fn cast(f: &mut Func, x: Val, to: Elem) -> Val {
     match (x.ty.scalar(), to) {
         (Scalar::F32, Elem::I64) => {
+            let number = f.cmp(Cmp::Eq, x, x);
+            let (zero, most) = (f.zero(x.ty), f.float(x.ty, MAX_WHOLE as f32));
+            let least = f.neg(most);
+            let x = f.select(number, x, zero);
             let down = f.math("math.floor", x);
+            let down = f.max(down, least);
+            let down = f.min(down, most);
             f.convert("arith.fptosi", down, Scalar::I64)
         }
         (Scalar::I64, Elem::F32) => f.convert("arith.sitofp", x, Scalar::F32),

@@ -200,9 +200,10 @@ impl Cx<'_> {
         self.unary(UnaryOp::Neg, (floor, x.span), span)
     }
 
-    /// `int(x)`: rounded down, as an integer.
+    /// `int(x)`: rounded down, as an integer; what is no number is 0.
     fn rounded_down(&mut self, x: Part, span: Span) -> Val {
         match &x.0 {
+            Val::Known(Known::Num(n)) => Val::Known(Known::Num(seqc_ir::eval::whole(*n))),
             Val::Known(_) => self.unary(UnaryOp::Floor, x, span),
             Val::Score(score) if score.elem == Elem::F32 => {
                 let floor = ScoreExpr::Unary(UnaryOp::Floor, Box::new(score.expr.clone()));

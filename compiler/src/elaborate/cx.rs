@@ -139,6 +139,12 @@ pub(super) struct Cx<'a> {
     /// Settings of each part of the request.
     pub(super) settings: Vec<Vec<(String, Known)>>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// What is probably not meant.
+    pub(super) warnings: Vec<Diagnostic>,
+    /// Real quotients of integers, and where they stand.
+    pub(super) quotients: HashMap<Value, Place>,
+    /// Powers of integers, which are real.
+    pub(super) powers: HashSet<Value>,
     pub(super) frames: Vec<Frame>,
     pub(super) vars: Vec<VarInfo>,
     pub(super) states: HashMap<StateKey, StateInfo>,
@@ -179,6 +185,9 @@ impl<'a> Cx<'a> {
             param_order: Vec::new(),
             settings: vec![Vec::new(); request.blocks.len() + 1],
             diagnostics: Vec::new(),
+            warnings: Vec::new(),
+            quotients: HashMap::new(),
+            powers: HashSet::new(),
             frames: Vec::new(),
             vars: Vec::new(),
             states: HashMap::new(),
@@ -220,25 +229,40 @@ impl<'a> Cx<'a> {
         let follows = diagnostic.code != "refused" && self.frames.iter().any(|f| f.refused);
         if self.quiet == 0 && !follows && self.diagnostics.len() < MAX_MESSAGES {
             diagnostic = self.chain_of_shapes(diagnostic);
-            let inside = self.frames.iter().any(|f| f.called_at.is_some());
-            for frame in self.frames.iter().rev() {
-                if let Some(place) = frame.called_at {
-                    let name = &frame.definition.def.name.text;
-                    let step = format!("in `{name}`, called here");
-                    let step = seqc_grammar::Label::new(place.file, place.span, step, false);
-                    if !diagnostic.trace.contains(&step) && diagnostic.trace.len() < MAX_TRACE {
-                        diagnostic.trace.push(step);
-                    }
-                }
-            }
-            let used = self.request.layer.place;
-            if !inside && diagnostic.place().map(|p| p.file) != Some(used.file) {
-                let name = &self.request.layer.definition.def.name.text;
-                diagnostic = diagnostic.trace(used.file, used.span, format!("`{name}` is used here"));
-            }
+            diagnostic = self.chain_of_calls(diagnostic);
             self.diagnostics.push(diagnostic);
         }
         Val::Poison
+    }
+
+    /// Notes what is probably not meant, once for each place.
+    pub(super) fn warn(&mut self, diagnostic: Diagnostic) {
+        let known = |d: &Diagnostic| d.code == diagnostic.code && d.place() == diagnostic.place();
+        if self.quiet == 0 && self.warnings.len() < MAX_MESSAGES && !self.warnings.iter().any(known) {
+            let diagnostic = self.chain_of_calls(diagnostic);
+            self.warnings.push(diagnostic);
+        }
+    }
+
+    /// Adds the chain of calls that led to a message.
+    fn chain_of_calls(&self, mut diagnostic: Diagnostic) -> Diagnostic {
+        let inside = self.frames.iter().any(|f| f.called_at.is_some());
+        for frame in self.frames.iter().rev() {
+            if let Some(place) = frame.called_at {
+                let name = &frame.definition.def.name.text;
+                let step = format!("in `{name}`, called here");
+                let step = seqc_grammar::Label::new(place.file, place.span, step, false);
+                if !diagnostic.trace.contains(&step) && diagnostic.trace.len() < MAX_TRACE {
+                    diagnostic.trace.push(step);
+                }
+            }
+        }
+        let used = self.request.layer.place;
+        if !inside && diagnostic.place().map(|p| p.file) != Some(used.file) {
+            let name = &self.request.layer.definition.def.name.text;
+            diagnostic = diagnostic.trace(used.file, used.span, format!("`{name}` is used here"));
+        }
+        diagnostic
     }
 
     /// Reports a problem at a part of the definition being inlined.

@@ -83,10 +83,14 @@ impl Cx<'_> {
             _ if elem == Elem::Bool && equality => elem = Elem::I64,
             _ => {}
         }
-        let Some((parts, vars, unknown)) = self.join(&[a, b], elem, span) else {
+        self.doubt_quotient(op, &a, &b, span);
+        let Some((parts, vars, unknown)) = self.join(&[a.clone(), b.clone()], elem, span) else {
             return Val::Poison;
         };
         let v = self.graph.binary(op, parts[0], parts[1]);
+        if elem == Elem::F32 {
+            self.remember_quotient(op, (&a.0, &b.0), v, span);
+        }
         Val::Tensor(Tensor { v, vars, unknown })
     }
 
@@ -336,6 +340,7 @@ impl Cx<'_> {
                 format!("`{}` takes two {what}", known::symbol(op)),
             );
         }
+        self.doubt_quotient(op, &a, &b, span);
         let ints = x.elem == Elem::I64 && y.elem == Elem::I64;
         let expr = ScoreExpr::Binary(op, Box::new(x.expr), Box::new(y.expr));
         let (expr, elem) = match op {

@@ -64,6 +64,7 @@ impl Cx<'_> {
 
     /// A chain of infix operators; the left side is walked in a loop, so that long sums need no deep stack.
     fn chain(&mut self, e: &Expr) -> Val {
+        let mark = self.warnings.len();
         let mut rest = Vec::new();
         let mut first = e;
         while let ExprKind::Binary(op, left, right) = &first.kind {
@@ -81,7 +82,18 @@ impl Cx<'_> {
                 acc.1 = span;
                 continue;
             }
+            let compares = matches!(
+                op,
+                BinOp::Lt | BinOp::Le | BinOp::Gt | BinOp::Ge | BinOp::Eq | BinOp::Ne
+            );
+            if compares {
+                self.compared(mark, &acc.0);
+            }
+            let mark = self.warnings.len();
             let right = (self.expr(right), right.span);
+            if compares {
+                self.compared(mark, &right.0);
+            }
             acc = (self.infix(op, acc, right, span), span);
         }
         acc.0

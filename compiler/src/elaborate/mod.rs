@@ -16,6 +16,7 @@ mod clock;
 mod compact;
 mod complex;
 mod cx;
+mod doubt;
 mod elementwise;
 mod expr;
 mod filter;
@@ -139,6 +140,8 @@ pub struct Elaborated {
     pub graph: Graph,
     /// Values of all settings, defaults among them: of each block from the outside in, then of the layer.
     pub settings: Vec<Vec<(String, Known)>>,
+    /// What is probably not meant.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The graph of a layer, or everything that is wrong with it.
@@ -171,8 +174,11 @@ fn finish(cx: Cx<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
         let graph = compact::compact(&cx.graph, &cx.param_order);
         let violations = seqc_ir::verify::verify(&graph);
         if violations.is_empty() {
-            let settings = cx.settings;
-            return Ok(Elaborated { graph, settings });
+            return Ok(Elaborated {
+                graph,
+                settings: cx.settings,
+                warnings: cx.warnings,
+            });
         }
         let place = cx.request.layer.place;
         diagnostics = violations

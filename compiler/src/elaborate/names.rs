@@ -52,6 +52,7 @@ impl Cx<'_> {
             return Val::Score(score.clone());
         }
         if let Some(var) = self.var(name) {
+            self.doubt_variable(name, span);
             let dims = vec![self.var_dim(var)];
             return Val::Tensor(Tensor::over(self.graph.iota(dims, 0), vec![var]));
         }

@@ -47,7 +47,18 @@ pub(super) struct Builder<'a> {
     settings: Vec<CallSettings>,
     /// Parameters looked for so far.
     wanted: usize,
+    warnings: Vec<Diagnostic>,
     pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// What a description gives.
+pub(super) struct Outcome {
+    pub(super) model: Model,
+    pub(super) settings: Vec<CallSettings>,
+    /// What is probably not meant.
+    pub(super) warnings: Vec<Diagnostic>,
+    /// What is wrong.
+    pub(super) problems: Vec<Diagnostic>,
 }
 
 /// The model of expanded layers, with everything that is wrong with it.
@@ -57,7 +68,7 @@ pub(super) fn build(
     names: &Names,
     tensors: &Tensors,
     instances: &[Instance],
-) -> (Model, Vec<CallSettings>, Vec<Diagnostic>) {
+) -> Outcome {
     let mut b = Builder {
         library,
         file,
@@ -73,11 +84,17 @@ pub(super) fn build(
         kinds: HashMap::new(),
         settings: Vec::new(),
         wanted: 0,
+        warnings: Vec::new(),
         diagnostics: Vec::new(),
     };
     b.stack(instances);
     weights::fold(&mut b.diagnostics, b.wanted);
-    (b.model, b.settings, b.diagnostics)
+    Outcome {
+        model: b.model,
+        settings: b.settings,
+        warnings: b.warnings,
+        problems: b.diagnostics,
+    }
 }
 
 impl Builder<'_> {
@@ -186,7 +203,7 @@ impl Builder<'_> {
             }
             return self.result_after_error(instance, &inputs[0]);
         };
-        let Elaborated { graph, settings } = self.elaborated[at].clone();
+        let Elaborated { graph, settings, .. } = self.elaborated[at].clone();
         self.settings.push(settings);
         let (params, stores) = self.params(instance, &graph);
         let kind = self.kind(at, &graph, stores);
@@ -296,6 +313,9 @@ impl Builder<'_> {
         };
         match elaborate::elaborate(&request) {
             Ok(elaborated) => {
+                let new = elaborated.warnings.iter().filter(|d| !self.warnings.contains(d));
+                let new: Vec<Diagnostic> = new.cloned().collect();
+                self.warnings.extend(new);
                 self.elaborated.push(elaborated);
                 Some(self.elaborated.len() - 1)
             }

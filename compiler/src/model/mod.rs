@@ -67,10 +67,12 @@ pub struct Built {
     pub instances: Vec<expand::Instance>,
     /// Values of all settings of each of them.
     pub settings: Vec<CallSettings>,
+    /// What is probably not meant in its layers.
+    pub remarks: Vec<Diagnostic>,
 }
 
 impl Built {
-    /// A warning about a checkpoint that is not there yet.
+    /// What is probably not meant: in its layers, and a checkpoint that is not there yet.
     pub fn warnings(&self) -> Vec<Diagnostic> {
         let named = self.document.weights.as_ref().and_then(|w| w.file.as_ref());
         let missing = self.meta.weights.as_ref().filter(|_| self.tensors.checkpoint.is_none());
@@ -82,7 +84,7 @@ impl Built {
                 None => d,
             }
         });
-        warning.into_iter().collect()
+        self.remarks.iter().cloned().chain(warning).collect()
     }
 }
 
@@ -149,10 +151,11 @@ pub fn read_text(
     let named = file.weights.as_ref().and_then(|w| w.file.as_ref());
     let weights = options.weights.clone().or_else(|| named.map(|f| dir.join(&f.value)));
     let tensors = Tensors::open(id, file.weights.as_ref(), weights.clone()).map_err(|d| vec![d])?;
-    let (model, settings, problems) = build::build(&library, &file, &names, &tensors, &instances);
-    if !problems.is_empty() {
-        return Err(problems);
+    let outcome = build::build(&library, &file, &names, &tensors, &instances);
+    if !outcome.problems.is_empty() {
+        return Err(outcome.problems);
     }
+    let (model, settings) = (outcome.model, outcome.settings);
     if let Some(v) = seqc_ir::verify::verify_model(&model).first() {
         let message = format!("this is a bug in seqc: {v}");
         return Err(vec![Diagnostic::bare("internal", message)]);
@@ -175,6 +178,7 @@ pub fn read_text(
         sizes,
         instances,
         settings,
+        remarks: outcome.warnings,
     })
 }
 

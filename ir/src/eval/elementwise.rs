@@ -34,6 +34,7 @@ pub fn apply_binary(op: BinaryOp, integer: bool, x: f64, y: f64) -> f64 {
         BinaryOp::Div if integer => (x / y).floor(),
         BinaryOp::Div => x / y,
         BinaryOp::Mod => modulo(x, y),
+        BinaryOp::Pow if integer => whole(x.powf(y)),
         BinaryOp::Pow => x.powf(y),
         BinaryOp::Max => x.max(y),
         BinaryOp::Min => x.min(y),
@@ -46,6 +47,17 @@ pub fn apply_binary(op: BinaryOp, integer: bool, x: f64, y: f64) -> f64 {
         BinaryOp::And => truth(x != 0.0 && y != 0.0),
         BinaryOp::Or => truth(x != 0.0 || y != 0.0),
     }
+}
+
+/// The largest real number of single precision that is an integer of 64 bits, 2^63 - 2^39.
+pub const MAX_WHOLE: f64 = 9_223_371_487_098_961_920.0;
+
+/// A real number rounded down to an integer: held between -[`MAX_WHOLE`] and [`MAX_WHOLE`]; what is no number is 0.
+pub fn whole(x: f64) -> f64 {
+    if x.is_nan() {
+        return 0.0;
+    }
+    x.floor().clamp(-MAX_WHOLE, MAX_WHOLE)
 }
 
 /// Remainder with the divisor's sign, exact like `fmod`.

@@ -2,7 +2,7 @@
 
 use super::{
     Data,
-    elementwise::{apply_binary, apply_unary},
+    elementwise::{apply_binary, apply_unary, whole},
     plan::{Item, Kernel},
 };
 use crate::ReduceOp;
@@ -30,7 +30,7 @@ impl Kernel {
                 let choices = operands[0].iter().zip(operands[1].iter().zip(operands[2].iter()));
                 choices.map(|(c, (a, b))| if *c != 0.0 { *a } else { *b }).collect()
             }
-            Kernel::Floor => operands[0].iter().map(|x| x.floor()).collect(),
+            Kernel::Floor => operands[0].iter().map(|x| whole(*x)).collect(),
             Kernel::View(access) => access.read(&operands[0], &item.sizes),
             Kernel::Concat { rows, lengths } => concat(operands, *rows, lengths),
             Kernel::Gather { rows, row } => gather(operands, *rows, *row),

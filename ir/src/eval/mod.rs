@@ -20,7 +20,7 @@ mod plan;
 mod tensor;
 mod whole;
 
-pub use elementwise::{apply_binary, apply_unary};
+pub use elementwise::{MAX_WHOLE, apply_binary, apply_unary, whole};
 pub use model::ModelEvaluator;
 pub use tensor::{EvalError, Tensor};
 

@@ -1,0 +1,251 @@
+//! What means something else than it looks like: quotients of integers that are not rounded, sizes that variables hide.
+
+use super::{
+    children,
+    cx::Cx,
+    elementwise::Part,
+    val::{Score, Val},
+};
+use crate::{
+    diag::{Diagnostic, Placed},
+    known::{self, Known},
+    source::Place,
+};
+use seqc_grammar::ast::{Expr, ExprKind, Ident, Shape, Span, Stmt, Target};
+use seqc_ir::{BinaryOp, Elem, Op, ScoreExpr, UnaryOp, Value};
+
+/// Most nodes that are looked at to see what a number is made of.
+const MAX_LOOKS: usize = 200;
+
+/// What a number is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    /// Integers alone, without a quotient.
+    Whole,
+    /// Integers, and a quotient of integers that is not rounded.
+    Quotient(Place),
+    /// Anything else.
+    Real,
+}
+
+impl Made {
+    fn with(self, other: Made) -> Made {
+        match (self, other) {
+            (Made::Real, _) | (_, Made::Real) => Made::Real,
+            (quotient @ Made::Quotient(_), _) | (_, quotient @ Made::Quotient(_)) => quotient,
+            _ => Made::Whole,
+        }
+    }
+}
+
+impl Cx<'_> {
+    /// Keeps in mind that a result is a real quotient, or a power, of integers.
+    pub(super) fn remember_quotient(&mut self, op: BinaryOp, (a, b): (&Val, &Val), result: Value, span: Span) {
+        let whole = |cx: &Self, val: &Val| match val {
+            Val::Tensor(t) => cx.made(t.v, &mut MAX_LOOKS.clone()) == Made::Whole,
+            Val::Known(Known::Num(n)) => n.fract() == 0.0 && n.is_finite(),
+            _ => false,
+        };
+        let power = |cx: &Self, val: &Val| matches!(val, Val::Tensor(t) if cx.powers.contains(&t.v));
+        match op {
+            BinaryOp::Div if whole(self, a) && (whole(self, b) || power(self, b)) => {
+                let place = self.place(span);
+                self.quotients.insert(result, place);
+            }
+            BinaryOp::Pow if whole(self, a) && whole(self, b) => {
+                self.powers.insert(result);
+            }
+            _ => {}
+        }
+    }
+
+    /// What a node is made of.
+    fn made(&self, v: Value, looks: &mut usize) -> Made {
+        if let Some(place) = self.quotients.get(&v) {
+            return Made::Quotient(*place);
+        }
+        if self.graph.ty(v).elem == Elem::I64 {
+            return Made::Whole;
+        }
+        let Some(left) = looks.checked_sub(1) else {
+            return Made::Real;
+        };
+        *looks = left;
+        let from = match self.graph.op(v) {
+            Op::Const(c) if c.fract() == 0.0 && c.is_finite() => return Made::Whole,
+            Op::Cast | Op::View(_) | Op::Reshape | Op::Unary(UnaryOp::Neg) => 0,
+            Op::Select => 1,
+            Op::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Mod) => 0,
+            _ => return Made::Real,
+        };
+        let operands = self.graph.operands(v);
+        operands[from..]
+            .iter()
+            .fold(Made::Whole, |made, o| made.with(self.made(*o, looks)))
+    }
+
+    fn made_of(&self, val: &Val, span: Span) -> Made {
+        match val {
+            Val::Known(Known::Num(n)) if n.fract() == 0.0 && n.is_finite() => Made::Whole,
+            Val::Tensor(t) if !t.unknown => self.made(t.v, &mut MAX_LOOKS.clone()),
+            Val::Score(score) => match score_made(score) {
+                Some(true) => Made::Quotient(self.place(span)),
+                Some(false) => Made::Whole,
+                None => Made::Real,
+            },
+            _ => Made::Real,
+        }
+    }
+
+    /// Warns where a quotient of integers that is not rounded is compared with an integer, or its remainder is taken:
+    /// who writes that thinks of rounded quotients.
+    pub(super) fn doubt_quotient(&mut self, op: BinaryOp, a: &Part, b: &Part, span: Span) {
+        let remainder = op == BinaryOp::Mod;
+        if !remainder && (!op.is_predicate() || matches!(op, BinaryOp::And | BinaryOp::Or)) {
+            return;
+        }
+        let (left, right) = (self.made_of(&a.0, a.1), self.made_of(&b.0, b.1));
+        let is_one = |val: &Val| matches!(val, Val::Known(Known::Num(n)) if n.abs() == 1.0);
+        let quotient = match (left, right) {
+            (Made::Quotient(_), _) if remainder && is_one(&b.0) => return,
+            // Rounding down changes nothing about these.
+            (Made::Quotient(_), Made::Whole) if matches!(op, BinaryOp::Lt | BinaryOp::Ge) && self.is_quotient(&a.0) => {
+                return;
+            }
+            (Made::Whole, Made::Quotient(_)) if matches!(op, BinaryOp::Gt | BinaryOp::Le) && self.is_quotient(&b.0) => {
+                return;
+            }
+            (Made::Quotient(place), Made::Whole | Made::Quotient(_)) => place,
+            (Made::Whole, Made::Quotient(place)) if !remainder => place,
+            _ => return,
+        };
+        let place = self.place(span);
+        let inside = |d: &Diagnostic| {
+            let said = d.place().filter(|p| p.file == place.file).map(|p| p.span);
+            d.code == "unrounded-quotient" && said.is_some_and(|s| span.start <= s.start && s.end <= span.end)
+        };
+        if self.warnings.iter().any(inside) {
+            return;
+        }
+        let symbol = known::symbol(op);
+        let message = match remainder {
+            true => "this is the remainder of a quotient that is not rounded".to_owned(),
+            false => format!("`{symbol}` compares a quotient that is not rounded with an integer"),
+        };
+        let mut d = Diagnostic::warning("unrounded-quotient", message).label(place.file, place.span, "");
+        if quotient != place {
+            d = d.note(quotient, "1 / 2 is 0.5 here");
+        }
+        self.warn(
+            d.help("rounded down it is `int(a / b)`; without `int`, `/` rounds inside index brackets, and between integers in `where` and `score`, where a power is none unless it is known when the model is built")
+                .help("where the exact quotient is meant, write `a * (1 / b)`"),
+        );
+    }
+
+    /// Whether a value is a quotient itself, not made with one.
+    fn is_quotient(&self, val: &Val) -> bool {
+        match val {
+            Val::Tensor(t) => self.quotients.contains_key(&t.v),
+            _ => false,
+        }
+    }
+
+    /// Warns where an index variable that hides a size stands as a number.
+    pub(super) fn doubt_variable(&mut self, name: &str, span: Span) {
+        if self.whole || self.quiet > 0 || self.is_foreign(name) || self.is_for_variables(name) {
+            return;
+        }
+        let Some((Known::Num(size), origin)) = self.known_name(name) else {
+            return;
+        };
+        let last = self.var(name).map_or(0, |var| self.var_dim(var).size.saturating_sub(1));
+        let place = self.place(span);
+        let message = format!("`{name}` is the index variable here, 0 to {last}, not the size {size}");
+        let d = Diagnostic::warning("hidden-size", message)
+            .label(place.file, place.span, "")
+            .note(origin, format!("the size `{name}` is {size}, from here"));
+        self.warn(
+            d.help("if the variable is meant, call it otherwise: `sum(i: i * x[i])`, or `dim i = …` and `y[i] = …`")
+                .help(format!(
+                    "if the size is meant, give it another name above: `dim size = {name}`"
+                )),
+        );
+    }
+
+    /// Forgets the doubts about variables since `mark`: one side of a comparison that is an integer is an index.
+    pub(super) fn compared(&mut self, mark: usize, side: &Val) {
+        let whole = matches!(side, Val::Tensor(t) if self.elem(t) == Elem::I64);
+        if whole {
+            let mut n = 0;
+            self.warnings.retain(|d| {
+                n += 1;
+                n <= mark || d.code != "hidden-size"
+            });
+        }
+    }
+
+    /// Whether a name is a `dim` that was made for variables: another name for a size or number, `dim i = d`, or one that is
+    /// no size anywhere in the definition.
+    fn is_for_variables(&self, name: &str) -> bool {
+        let body = self.frames.last().map_or(&[][..], |f| &f.definition.def.body);
+        let value = body.iter().find_map(|stmt| match stmt {
+            Stmt::Dim {
+                name: Ident { text, .. },
+                value,
+            } if text == name => Some(value),
+            _ => None,
+        });
+        let alias = |value: &Expr| matches!(value.kind, ExprKind::Name(_) | ExprKind::Number(_));
+        value.is_some_and(|value| alias(value) || !body.iter().any(|stmt| has_size(stmt, name)))
+    }
+}
+
+/// Whether a name stands in a statement where it is no index variable.
+fn has_size(stmt: &Stmt, name: &str) -> bool {
+    let shape = |shape: &Shape| shape.dims.iter().any(|e| is_free(e, name));
+    match stmt {
+        Stmt::Dim { value, .. } | Stmt::Trace { value, .. } | Stmt::Result(value) => is_free(value, name),
+        Stmt::Param(decls) => decls.iter().filter_map(|d| d.shape.as_ref()).any(shape),
+        Stmt::Let { target, value } => match target {
+            Target::Indexed { vars, .. } if vars.iter().any(|v| v.text == name) => false,
+            Target::Name {
+                shape: Some(stated), ..
+            } => shape(stated) || is_free(value, name),
+            _ => is_free(value, name),
+        },
+    }
+}
+
+/// Whether a name stands in an expression where no reduction binds it.
+fn is_free(e: &Expr, name: &str) -> bool {
+    match &e.kind {
+        ExprKind::Name(found) => found == name,
+        ExprKind::Reduce { vars, .. } if vars.iter().any(|(v, _)| v.text == name) => false,
+        _ => children(e).into_iter().any(|part| is_free(part, name)),
+    }
+}
+
+/// Whether a function of pairs is made of integers, and has a quotient that is not rounded; `None`: it is real.
+fn score_made(score: &Score) -> Option<bool> {
+    fn of(e: &ScoreExpr) -> Option<bool> {
+        match e {
+            ScoreExpr::QueryPos | ScoreExpr::KeyPos | ScoreExpr::Head => Some(false),
+            ScoreExpr::Const(c) => (c.fract() == 0.0 && c.is_finite()).then_some(false),
+            ScoreExpr::Unary(UnaryOp::Floor, _) => Some(false),
+            ScoreExpr::Unary(UnaryOp::Neg, x) => of(x),
+            ScoreExpr::Binary(BinaryOp::Div, a, b) => {
+                let power =
+                    matches!(&**b, ScoreExpr::Binary(BinaryOp::Pow, x, y) if of(x).is_some() && of(y).is_some());
+                (of(a).is_some() && (power || of(b).is_some())).then_some(true)
+            }
+            ScoreExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Mod, a, b) => {
+                Some(of(a)? | of(b)?)
+            }
+            _ => None,
+        }
+    }
+    match score.elem {
+        Elem::I64 => Some(false),
+        _ => of(&score.expr),
+    }
+}
