@@ -60,6 +60,19 @@ impl IndexExpr {
         }
     }
 
+    /// The same expression with every result axis replaced by another one.
+    pub fn map_axes(&self, axis: &dyn Fn(usize) -> usize) -> IndexExpr {
+        let sub = |e: &IndexExpr| Box::new(e.map_axes(axis));
+        match self {
+            IndexExpr::Axis(n) => IndexExpr::Axis(axis(*n)),
+            IndexExpr::Const(c) => IndexExpr::Const(*c),
+            IndexExpr::Add(a, b) => IndexExpr::Add(sub(a), sub(b)),
+            IndexExpr::Mul(a, k) => IndexExpr::Mul(sub(a), *k),
+            IndexExpr::Div(a, k) => IndexExpr::Div(sub(a), *k),
+            IndexExpr::Mod(a, k) => IndexExpr::Mod(sub(a), *k),
+        }
+    }
+
     /// The same expression with every result axis replaced by the expression that `axes` gives for it.
     pub fn substitute(&self, axes: &[IndexExpr]) -> IndexExpr {
         let sub = |e: &IndexExpr| Box::new(e.substitute(axes));

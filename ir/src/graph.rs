@@ -4,6 +4,8 @@
 use crate::{Op, Ty};
 use petgraph::{
     Direction,
+    algo::kosaraju_scc,
+    graph::DiGraph,
     stable_graph::{NodeIndex, StableDiGraph},
     visit::EdgeRef,
 };
@@ -79,6 +81,15 @@ pub struct Port {
     pub name: String,
     /// Type.
     pub ty: Ty,
+}
+
+/// Which values and states depend on each other, by the number of their cycle. See [`Graph::cycles`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cycles {
+    /// By `Value.0`; `None`: on no cycle, or not in the graph.
+    pub values: Vec<Option<usize>>,
+    /// By `StateId.0`; `None`: this state does not depend on its own past.
+    pub states: Vec<Option<usize>>,
 }
 
 /// The stream graph of one layer.
@@ -311,6 +322,31 @@ impl Graph {
         self.order().into_iter().filter(|v| live.contains(v)).collect()
     }
 
+    /// The cycles that the states close: values and states that depend on each other, through any states.
+    pub fn cycles(&self) -> Cycles {
+        let values = self.nodes.node_indices().map(|n| n.index() + 1).max().unwrap_or(0);
+        // Values, then states: a state reads its next value, and is read by each `Prev` of it.
+        let mut reads: Vec<Vec<usize>> = vec![Vec::new(); values + self.states.len()];
+        for n in self.nodes.node_indices() {
+            let operands = self.nodes.edges_directed(n, Direction::Incoming);
+            reads[n.index()].extend(operands.map(|e| e.source().index()));
+            if let Op::Prev(s) = self.nodes[n].op {
+                reads[n.index()].push(values + s.0 as usize);
+            }
+        }
+        for (n, s) in self.states.iter().enumerate() {
+            reads[values + n].extend(s.next.map(|next| next.0 as usize));
+        }
+        let mut found = vec![None; reads.len()];
+        for (number, cycle) in cycles(&reads).into_iter().enumerate() {
+            for n in cycle {
+                found[n] = Some(number);
+            }
+        }
+        let states = found.split_off(values);
+        Cycles { values: found, states }
+    }
+
     /// Stage of every value, indexed by `Value.0` (absent values: [`Stage::Load`]).
     pub fn stages(&self) -> Vec<Stage> {
         let order = self.order();
@@ -329,6 +365,30 @@ impl Graph {
         }
         stages
     }
+}
+
+/// Groups of two and more numbers that wait for each other, each in ascending order, the groups by their first number.
+/// `needs[n]` is what `n` waits for.
+pub fn cycles(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut graph = DiGraph::<(), (), u32>::with_capacity(needs.len(), needs.len());
+    for _ in needs {
+        graph.add_node(());
+    }
+    for (n, needs) in needs.iter().enumerate() {
+        for other in needs {
+            graph.add_edge(NodeIndex::new(*other), NodeIndex::new(n), ());
+        }
+    }
+    let groups = kosaraju_scc(&graph).into_iter().filter(|group| group.len() > 1);
+    let mut groups: Vec<Vec<usize>> = groups
+        .map(|group| {
+            let mut group: Vec<usize> = group.into_iter().map(NodeIndex::index).collect();
+            group.sort_unstable();
+            group
+        })
+        .collect();
+    groups.sort_unstable();
+    groups
 }
 
 fn index(value: Value) -> NodeIndex {

@@ -39,7 +39,7 @@ pub mod verify;
 
 pub use builder::dims;
 pub use expr::{IndexExpr, ScoreExpr};
-pub use graph::{Graph, Node, Port, Stage, State, StateId, Value};
+pub use graph::{Cycles, Graph, Node, Port, Stage, State, StateId, Value, cycles};
 pub use model::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
 pub use op::{AttendSpec, BinaryOp, Clock, Normaliser, Op, ReduceOp, UNSEEN, UnaryOp};
 

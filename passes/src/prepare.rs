@@ -28,7 +28,8 @@ pub fn delays_of_constants(graph: &mut Graph) {
             continue;
         };
         let x = graph.operands(v)[0];
-        if stages[x.0 as usize] != Stage::Load {
+        // What this pass made itself, of a delay below this one, is of the token.
+        if stages.get(x.0 as usize) != Some(&Stage::Load) {
             continue;
         }
         let ty = graph.ty(v).clone();

@@ -2,7 +2,8 @@
 //! Does not touch contractions of two streams: those stay reductions.
 
 use crate::index::{Lin, linearise, through_views};
-use seqc_ir::{BinaryOp, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value};
+use seqc_ir::{BinaryOp, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value, verify::MAX_DELAY};
+use std::collections::HashMap;
 
 /// `sum(k: w[n, k] * x[k])` with `w` of stage load becomes [`Op::MatVec`].
 pub fn matrix_products(graph: &mut Graph) {
@@ -111,36 +112,39 @@ fn reshaped(graph: &mut Graph, v: Value, ty: Ty) -> Value {
     }
 }
 
-/// `prev(x)` of a stream that does not depend on it is a delay.
+/// `prev(x)` of a stream that does not depend on it is a delay; a delay of a delay is one longer delay.
 pub fn delays(graph: &mut Graph) {
+    let cycles = graph.cycles();
+    let free = |graph: &Graph, v: Value| match *graph.op(v) {
+        Op::Prev(s) if cycles.states[s.0 as usize].is_none() => graph.states[s.0 as usize].next.map(|next| (next, 1)),
+        Op::Delay { steps } => Some((graph.operands(v)[0], steps)),
+        _ => None,
+    };
+    let mut origins: HashMap<Value, (Value, usize)> = HashMap::new();
     for v in graph.values() {
-        let Op::Prev(s) = *graph.op(v) else { continue };
-        let Some(next) = graph.states[s.0 as usize].next else {
+        let (mut chain, mut at) = (Vec::new(), v);
+        while !origins.contains_key(&at)
+            && let Some((before, steps)) = free(graph, at)
+        {
+            chain.push((at, steps));
+            at = before;
+        }
+        let (mut source, mut total) = origins.get(&at).copied().unwrap_or((at, 0));
+        for (delayed, steps) in chain.into_iter().rev() {
+            if total + steps > MAX_DELAY {
+                (source, total) = (at, 0);
+            }
+            total += steps;
+            at = delayed;
+            origins.insert(delayed, (source, total));
+        }
+    }
+    for v in graph.values() {
+        let Some((source, steps)) = origins.get(&v).copied() else {
             continue;
         };
-        if !reaches(graph, next, s) {
-            let ty = graph.ty(v).clone();
-            let new = graph.add(Op::Delay { steps: 1 }, ty, &[next]);
-            graph.replace(v, new);
-        }
+        let ty = graph.ty(v).clone();
+        let new = graph.add(Op::Delay { steps }, ty, &[source]);
+        graph.replace(v, new);
     }
-}
-
-/// True when `from` depends on the previous value of state `s`, through any states.
-fn reaches(graph: &Graph, from: Value, s: seqc_ir::StateId) -> bool {
-    let mut seen = std::collections::HashSet::new();
-    let mut work = vec![from];
-    while let Some(v) = work.pop() {
-        if !seen.insert(v) {
-            continue;
-        }
-        if let Op::Prev(t) = *graph.op(v) {
-            if t == s {
-                return true;
-            }
-            work.extend(graph.states[t.0 as usize].next);
-        }
-        work.extend(graph.operands(v));
-    }
-    false
 }

@@ -12,6 +12,8 @@ pub struct Recurrence {
     pub states: Vec<StateId>,
     /// Values of the cycle, operands before users, without the `Prev` nodes.
     pub members: Vec<Value>,
+    /// The `Prev` nodes of the states.
+    pub previous: Vec<Value>,
     /// What multiplies `prev`.
     pub class: Class,
     /// Every member has the shape of the states and is computed entry by entry: entries are independent of each other.
@@ -53,92 +55,46 @@ impl Class {
 pub fn recurrences(graph: &Graph) -> Vec<Recurrence> {
     let order = graph.live_order();
     let stages = graph.stages();
-    let mut found: Vec<Recurrence> = Vec::new();
+    let cycles = graph.cycles();
+    // States and members of each cycle; members depend on a previous value and are needed for a next one.
+    let mut states: HashMap<usize, Vec<StateId>> = HashMap::new();
+    for (n, cycle) in cycles.states.iter().enumerate() {
+        if let Some(cycle) = cycle {
+            states.entry(*cycle).or_default().push(StateId(n as u32));
+        }
+    }
+    let mut members: HashMap<usize, Vec<Value>> = HashMap::new();
+    let mut previous: HashMap<StateId, Vec<Value>> = HashMap::new();
+    for v in &order {
+        match (graph.op(*v), cycles.values[v.0 as usize]) {
+            (Op::Prev(s), _) => previous.entry(*s).or_default().push(*v),
+            (_, Some(cycle)) => members.entry(cycle).or_default().push(*v),
+            (_, None) => {}
+        }
+    }
     let mut done: HashSet<StateId> = HashSet::new();
-    let ancestors = Ancestors::new(graph, &order);
+    let mut found: Vec<Recurrence> = Vec::new();
     for v in &order {
         let Op::Prev(s) = *graph.op(*v) else { continue };
-        if !done.insert(s) {
+        if done.contains(&s) {
             continue;
         }
-        let states: Vec<StateId> = (0..graph.states.len() as u32)
-            .map(StateId)
-            .filter(|t| *t == s || (ancestors.state_needs(s, *t) && ancestors.state_needs(*t, s)))
-            .collect();
-        done.extend(states.iter().copied());
-        found.push(describe(graph, &stages, &order, &ancestors, states));
+        let cycle = cycles.states[s.0 as usize];
+        let of_cycle = cycle.map_or_else(|| vec![s], |cycle| states.remove(&cycle).unwrap_or_default());
+        done.extend(of_cycle.iter().copied());
+        let members = cycle.and_then(|cycle| members.remove(&cycle)).unwrap_or_default();
+        let previous = of_cycle.iter().filter_map(|s| previous.remove(s)).flatten().collect();
+        found.push(describe(graph, &stages, (of_cycle, previous), members));
     }
     found
-}
-
-/// Which states each value depends on, through other states too.
-struct Ancestors {
-    of_value: HashMap<Value, BTreeSet<StateId>>,
-    of_state: Vec<BTreeSet<StateId>>,
-}
-
-impl Ancestors {
-    fn new(graph: &Graph, order: &[Value]) -> Ancestors {
-        let mut of_value: HashMap<Value, BTreeSet<StateId>> = HashMap::new();
-        for v in order {
-            let mut set: BTreeSet<StateId> = graph
-                .operands(*v)
-                .iter()
-                .flat_map(|o| of_value.get(o).into_iter().flatten().copied())
-                .collect();
-            if let Op::Prev(s) = graph.op(*v) {
-                set.insert(*s);
-            }
-            of_value.insert(*v, set);
-        }
-        let direct: Vec<BTreeSet<StateId>> = graph
-            .states
-            .iter()
-            .map(|s| s.next.and_then(|n| of_value.get(&n)).cloned().unwrap_or_default())
-            .collect();
-        let mut of_state = direct.clone();
-        for _ in 0..direct.len() {
-            for set in &mut of_state {
-                let more: Vec<StateId> = set.iter().flat_map(|t| direct[t.0 as usize].iter().copied()).collect();
-                set.extend(more);
-            }
-        }
-        Ancestors { of_value, of_state }
-    }
-
-    fn state_needs(&self, s: StateId, t: StateId) -> bool {
-        self.of_state[s.0 as usize].contains(&t)
-    }
-
-    /// Value `v` depends on the previous value of one of `states` without passing through another state.
-    fn value_needs(&self, v: Value, states: &[StateId]) -> bool {
-        self.of_value
-            .get(&v)
-            .is_some_and(|set| states.iter().any(|s| set.contains(s)))
-    }
 }
 
 fn describe(
     graph: &Graph,
     stages: &[Stage],
-    order: &[Value],
-    ancestors: &Ancestors,
-    states: Vec<StateId>,
+    (states, previous): (Vec<StateId>, Vec<Value>),
+    members: Vec<Value>,
 ) -> Recurrence {
-    // A member depends on a previous value and is needed for a next one.
-    let mut needed: HashSet<Value> = HashSet::new();
-    let mut work: Vec<Value> = states.iter().filter_map(|s| graph.states[s.0 as usize].next).collect();
-    while let Some(v) = work.pop() {
-        if ancestors.value_needs(v, &states) && needed.insert(v) {
-            work.extend(graph.operands(v));
-        }
-    }
-    let is_prev = |v: &Value| matches!(graph.op(*v), Op::Prev(s) if states.contains(s));
-    let members: Vec<Value> = order
-        .iter()
-        .copied()
-        .filter(|v| needed.contains(v) && !is_prev(v))
-        .collect();
     let shape = graph.states[states[0].0 as usize].ty.sizes();
     let elementwise = states.iter().all(|s| graph.states[s.0 as usize].ty.sizes() == shape)
         && members.iter().all(|v| {
@@ -149,6 +105,7 @@ fn describe(
     Recurrence {
         states,
         members,
+        previous,
         class,
         elementwise,
     }
@@ -164,7 +121,7 @@ fn classify(
 ) -> Class {
     let inside: HashSet<Value> = members.iter().copied().collect();
     let on_cycle = |v: Value| inside.contains(&v) || matches!(graph.op(v), Op::Prev(s) if states.contains(s));
-    let mut factors = Vec::new();
+    let mut factors: Vec<Value> = Vec::new();
     for v in members {
         let (cycle, free): (Vec<Value>, Vec<Value>) = graph.operands(*v).into_iter().partition(|o| on_cycle(*o));
         let linear = match graph.op(*v) {
@@ -205,20 +162,20 @@ fn classify(
     if !elementwise {
         return Class::Matrix;
     }
-    let varying: BTreeSet<usize> = factors
-        .iter()
-        .filter(|f| stages[f.0 as usize] == Stage::Token)
-        .flat_map(|f| axes_of(graph, *f, rank))
-        .collect();
+    factors.retain(|f| stages[f.0 as usize] == Stage::Token);
+    let varying = axes_of(graph, factors, rank);
     let matrix = rank >= 2 && !varying.contains(&(rank - 1)) && !varying.contains(&(rank - 2));
     if matrix { Class::ScalarPerHead } else { Class::Diagonal }
 }
 
-/// Axes of the state along which a factor really varies.
-fn axes_of(graph: &Graph, factor: Value, rank: usize) -> BTreeSet<usize> {
+/// Axes of the state along which some of the factors really vary.
+fn axes_of(graph: &Graph, factors: Vec<Value>, rank: usize) -> BTreeSet<usize> {
     let mut axes = BTreeSet::new();
-    let (mut work, mut seen) = (vec![factor], HashSet::new());
+    let (mut work, mut seen) = (factors, HashSet::new());
     while let Some(v) = work.pop() {
+        if axes.len() == rank {
+            break;
+        }
         if !seen.insert(v) {
             continue;
         }

@@ -54,6 +54,10 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "seqc-fuzz",
+        &["seqc", "seqc-ir", "seqc-checkpoint", "seqc-runtime"],
+    ),
+    (
         "seqc-tests",
         &["seqc-ir", "seqc-passes", "seqc-backends", "seqc-abi", "seqc"],
     ),

@@ -12,6 +12,7 @@ use crate::{
     text::{Cmp, Func, Module, Scalar, Val},
 };
 use seqc_passes::plan::{BufferId, Kernel, layout};
+use std::collections::HashMap;
 
 /// Name of the load-time function of a layer, which one thread runs; it takes what the others take ([`Args`]).
 pub(super) fn load_name(layer: &Layer<'_>) -> String {
@@ -87,14 +88,10 @@ fn add_step(layer: &Layer<'_>, module: &mut Module, (name, rows): (String, usize
     if loops && !histories.is_empty() {
         cx.barrier(&mut f);
     }
-    let last_writes: Vec<(usize, BufferId)> = histories.iter().map(|id| (last_write(layer, *id), *id)).collect();
+    let last_writes = last_writes(layer, &histories);
     let end = layer.plan.kernels.len();
     run::kernels(&cx, &mut f, (&layer.plan.kernels, tokens), &mut |f, kernel| {
-        let due: Vec<BufferId> = last_writes
-            .iter()
-            .filter(|(k, _)| *k == kernel)
-            .map(|(_, id)| *id)
-            .collect();
+        let due = last_writes.get(&kernel).map_or(&[][..], Vec::as_slice);
         for (n, id) in due.iter().enumerate() {
             on_one_thread(&cx, f, n, |f| remember(&cx, f, *id));
         }
@@ -113,14 +110,19 @@ fn histories(layer: &Layer<'_>) -> Vec<BufferId> {
     found.collect()
 }
 
-/// The kernel after which a buffer does not change any more.
-fn last_write(layer: &Layer<'_>, id: BufferId) -> usize {
+/// By kernel, the histories that do not change any more after it.
+fn last_writes(layer: &Layer<'_>, histories: &[BufferId]) -> HashMap<usize, Vec<BufferId>> {
     let kernels = &layer.plan.kernels;
-    let writes = |k: &Kernel| layer.plan.writes(k).contains(&id);
-    kernels
-        .iter()
-        .rposition(writes)
-        .unwrap_or(kernels.len().saturating_sub(1))
+    let mut last: HashMap<BufferId, usize> = HashMap::new();
+    for (n, kernel) in kernels.iter().enumerate() {
+        last.extend(layer.plan.writes(kernel).into_iter().map(|id| (id, n)));
+    }
+    let mut found: HashMap<usize, Vec<BufferId>> = HashMap::new();
+    for id in histories {
+        let kernel = last.get(id).copied().unwrap_or(kernels.len().saturating_sub(1));
+        found.entry(kernel).or_default().push(*id);
+    }
+    found
 }
 
 /// Work number `n` of several that the threads share.

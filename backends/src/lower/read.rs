@@ -28,11 +28,7 @@ impl Emit<'_, '_> {
             .zip(&source.strides)
             .fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let loaded = self.load_at(f, source.base, &at, scalar_of(source.elem));
-        if source.elem == Elem::Bool {
-            truth(f, loaded)
-        } else {
-            loaded
-        }
+        as_value(f, source.elem, loaded)
     }
 
     /// Value `coords[0]` of a window over `v`: its rows lie one behind the other, the oldest first.
@@ -42,11 +38,7 @@ impl Emit<'_, '_> {
         let rest = coords[1..].iter().zip(&source.strides);
         let at = rest.fold(coords[0].times(row), |sum, (c, s)| sum.plus(&c.times(*s)));
         let loaded = self.load_at(f, source.base, &at, scalar_of(source.elem));
-        if source.elem == Elem::Bool {
-            truth(f, loaded)
-        } else {
-            loaded
-        }
+        as_value(f, source.elem, loaded)
     }
 
     fn source(&mut self, f: &mut Func, v: Value, delay: usize) -> Source {
@@ -160,13 +152,23 @@ impl Emit<'_, '_> {
         let rest = coords[rank..].iter().zip(&source.strides[1..]);
         let rest = rest.fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let scalar = scalar_of(source.elem);
-        if matches!(row.ty, Ty::V(..)) {
+        let loaded = if matches!(row.ty, Ty::V(..)) {
             let rest = self.index(f, &rest);
             let rest = self.spread(f, rest);
             let at = f.add(row, rest);
-            return self.gather_at(f, source.base, at, scalar);
-        }
-        let base = f.gep(source.base, row, scalar);
-        self.load_at(f, base, &rest, scalar)
+            self.gather_at(f, source.base, at, scalar)
+        } else {
+            let base = f.gep(source.base, row, scalar);
+            self.load_at(f, base, &rest, scalar)
+        };
+        as_value(f, source.elem, loaded)
+    }
+}
+
+/// What was loaded as a value of its element type: truth values lie in memory as numbers.
+fn as_value(f: &mut Func, elem: Elem, loaded: Val) -> Val {
+    match elem {
+        Elem::Bool => truth(f, loaded),
+        Elem::F32 | Elem::I64 => loaded,
     }
 }

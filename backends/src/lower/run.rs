@@ -127,7 +127,9 @@ fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
 }
 
 fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
-    let large = |n: &Nest| nest::work(cx, n.value) > SHARED && !super::table::is_rows_of_table(cx, n);
+    // A scalar has no entries to share, however much is added up for it.
+    let entries = |n: &Nest| cx.graph().ty(n.value).rank() > 0;
+    let large = |n: &Nest| entries(n) && nest::work(cx, n.value) > SHARED && !super::table::is_rows_of_table(cx, n);
     let mut left = nests;
     while let Some(first) = left.first() {
         let alike = left.iter().take_while(|n| large(n) == large(first)).count();

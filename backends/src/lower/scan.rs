@@ -33,6 +33,8 @@ struct Writer<'w, 'a> {
     /// Lanes of a block.
     lanes: u32,
     sums: Vec<Sum>,
+    /// The `Prev` nodes of the states, and the number of the state of each.
+    previous: Vec<(Value, usize)>,
 }
 
 /// Lanes of a block where the entries fill them. An entry is a long chain of operations that wait for each other: several
@@ -59,6 +61,7 @@ pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
         },
         sizes,
         sums: Vec::new(),
+        previous: previous(cx, scan),
     };
     writer.sums = writer.find_sums();
     let row = row.div_ceil(writer.lanes as usize);
@@ -73,6 +76,15 @@ pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
         }
     };
     f.for_each(lo, hi, 1, |f, b| writer.block(f, (b, row), bounds));
+}
+
+fn previous(cx: &Cx<'_>, scan: &Scan) -> Vec<(Value, usize)> {
+    let nodes = cx.graph().values().into_iter();
+    let found = nodes.filter_map(|v| match cx.graph().op(v) {
+        Op::Prev(s) => Some((v, scan.states.iter().position(|t| t == s)?)),
+        _ => None,
+    });
+    found.collect()
 }
 
 impl Writer<'_, '_> {
@@ -251,12 +263,8 @@ impl Writer<'_, '_> {
     fn advance(&self, emit: &mut Emit<'_, '_>, f: &mut Func, states: &[Val]) -> Vec<Val> {
         let graph = self.cx.graph();
         let coords = self.state_coords();
-        for v in graph.values() {
-            if let Op::Prev(s) = graph.op(v)
-                && let Some(i) = self.scan.states.iter().position(|t| t == s)
-            {
-                emit.set(v, coords.clone(), states[i]);
-            }
+        for (v, i) in &self.previous {
+            emit.set(*v, coords.clone(), states[*i]);
         }
         let next = |s: &StateId| graph.states[s.0 as usize].next;
         let values = self.scan.states.iter().zip(states).map(|(s, old)| match next(s) {

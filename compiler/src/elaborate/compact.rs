@@ -1,19 +1,25 @@
 //! Leaves out what no result needs: nodes, parameters and states.
 
 use seqc_ir::{Graph, Op, StateId, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A copy of the graph with only what its results need. `order` ranks parameters: part, place in the text, number.
 pub(super) fn compact(graph: &Graph, order: &[(usize, u32, usize)]) -> Graph {
     let live = graph.live_order();
     let mut out = Graph::new(graph.name.clone());
     let mut map: HashMap<Value, Value> = HashMap::new();
-    let used = |n: usize| live.iter().any(|v| matches!(graph.op(*v), Op::Param(m) if *m == n));
+    let used: HashSet<usize> = live
+        .iter()
+        .filter_map(|v| match graph.op(*v) {
+            Op::Param(n) => Some(*n),
+            _ => None,
+        })
+        .collect();
     // The layer's own parameters first, then those of its blocks.
     let mut order = order.to_vec();
     order.sort_unstable_by_key(|(part, start, n)| (std::cmp::Reverse(*part), *start, *n));
     let mut params = HashMap::new();
-    for (_, _, n) in order.into_iter().filter(|(_, _, n)| used(*n)) {
+    for (_, _, n) in order.into_iter().filter(|(_, _, n)| used.contains(n)) {
         let port = &graph.params[n];
         params.insert(n, out.add_param(port.name.clone(), port.ty.clone()));
     }

@@ -148,6 +148,8 @@ pub(super) struct Cx<'a> {
     pub(super) frames: Vec<Frame>,
     pub(super) vars: Vec<VarInfo>,
     pub(super) states: HashMap<StateKey, StateInfo>,
+    /// Names of states in the graph, and how many have had each.
+    pub(super) state_names: HashMap<String, usize>,
     /// What earlier passes found, and this one adds.
     pub(super) learnt: Learnt,
     /// This pass found that a recurrence is complex, or its clock.
@@ -191,6 +193,7 @@ impl<'a> Cx<'a> {
             frames: Vec::new(),
             vars: Vec::new(),
             states: HashMap::new(),
+            state_names: HashMap::new(),
             learnt,
             found_kind: false,
             found: HashMap::new(),

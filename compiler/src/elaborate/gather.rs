@@ -96,6 +96,14 @@ impl Cx<'_> {
     /// Entry `index` of an axis of a stream: the sum over the axis of the entries where the index is met. An index outside the
     /// axis is taken as the nearest inside, as a table does it.
     fn choose(&mut self, t: &Tensor, axis: usize, index: &Tensor) -> Tensor {
+        if self.elem(t) == Elem::Bool {
+            // Truth values have no sum: the entry is chosen as a number.
+            let numbers = self.cast(t, Elem::I64);
+            let chosen = self.choose(&numbers, axis, index);
+            let zero = self.graph.constant(0.0, self.graph.ty(chosen.v).clone());
+            let v = self.graph.binary(BinaryOp::Ne, chosen.v, zero);
+            return Tensor { v, ..chosen };
+        }
         let dims = self.dims(t);
         let index = &self.held(index, dims[axis].size);
         let mut vars = [&t.vars[..], &index.vars[..]].concat();

@@ -151,12 +151,9 @@ impl Cx<'_> {
     /// The view at affine indices, over the variables `vars`.
     pub(super) fn affine_view(&mut self, t: &Tensor, at: &[At], vars: Vec<Var>) -> Tensor {
         let place_of = |v: &Var| vars.iter().position(|w| w == v).unwrap_or(0);
-        let axes: Vec<IndexExpr> = (0..self.vars.len() as u32)
-            .map(|n| IndexExpr::Axis(place_of(&Var(n))))
-            .collect();
         let lead = t.vars.iter().map(|v| IndexExpr::Axis(place_of(v)));
         let rest = at.iter().map(|a| match a {
-            At::Affine(e) => e.substitute(&axes),
+            At::Affine(e) => e.map_axes(&|n| place_of(&Var(n as u32))),
             At::Computed(_) => IndexExpr::Const(0),
         });
         let map = lead.chain(rest).collect();
@@ -285,6 +282,7 @@ impl Cx<'_> {
                 self.var_mismatch(&info, dim, e, base);
                 return None;
             }
+            return Some(index.clone());
         }
         let sizes: Vec<usize> = self.vars.iter().map(|v| v.size).collect();
         if affine::magnitude(index, &sizes) > affine::MAX_INDEX {

@@ -12,6 +12,9 @@ use crate::{
 use seqc_grammar::ast::{DefKind, ParamDecl, Span, Stmt};
 use seqc_ir::{Dim, Elem, Ty};
 
+/// In the place of a statement's number: a parameter whose shape is being read.
+const OWN_SHAPE: usize = usize::MAX;
+
 impl Cx<'_> {
     /// The index variable of a name, if it is one.
     pub(super) fn var(&self, name: &str) -> Option<Var> {
@@ -71,6 +74,14 @@ impl Cx<'_> {
             Binding::Value(val) => val,
             Binding::Param(_, Some(t)) => Val::Tensor(t),
             Binding::Param(decl, None) => self.param(&decl),
+            Binding::Pending(OWN_SHAPE) => {
+                let place = self.place(span);
+                let message = format!("the shape of the parameter `{name}` names the parameter itself");
+                let d = Diagnostic::new("used-before", place, message);
+                self.report(d.note(bound.place, "declared here").help(
+                    "an axis is a number, a setting, a `dim` or a size of an input: give the parameter or the size another name",
+                ))
+            }
             Binding::Pending(n) => {
                 let place = self.place(span);
                 let dim = matches!(self.frame().definition.def.body.get(n), Some(Stmt::Dim { .. }));
@@ -100,10 +111,14 @@ impl Cx<'_> {
     /// Declares a parameter in the graph when it is first used.
     fn param(&mut self, decl: &ParamDecl) -> Val {
         let name = &decl.name.text;
+        // While its shape is read the parameter is not there yet: a shape may name it by mistake.
+        let place = self.place(decl.name.span);
+        self.bind(name, Binding::Pending(OWN_SHAPE), place);
         let shape = self.param_shape(decl).map(|mut dims| {
             dims.extend(decl.complex.then(|| Dim::new("", 2)));
             dims
         });
+        self.bind(name, Binding::Param(decl.clone(), None), place);
         let val = match shape {
             Some(dims) if self.check_dims(&dims, decl.name.span) => {
                 let frame = self.frame();
@@ -118,7 +133,9 @@ impl Cx<'_> {
             }
             _ => Val::Poison,
         };
-        if let Some(bound) = self.frame().names.get_mut(name) {
+        // What is only tried is not remembered: the next use reports what is wrong with it.
+        let remembered = self.quiet == 0 || !matches!(val, Val::Poison);
+        if let Some(bound) = self.frame().names.get_mut(name).filter(|_| remembered) {
             bound.binding = match &val {
                 Val::Tensor(t) => Binding::Param(decl.clone(), Some(t.clone())),
                 other => Binding::Value(other.clone()),

@@ -142,10 +142,7 @@ impl Cx<'_> {
         if !self.check_dims(&dims, span) {
             return Val::Poison;
         }
-        let mut full = format!("{prefix}{name}");
-        while self.graph.states.iter().any(|s| s.name == full) {
-            full.push('_');
-        }
+        let full = self.state_name(format!("{prefix}{name}"));
         let complex = self.learnt.complex.contains(&key);
         let names = match complex {
             true => vec![format!("{full}.re"), format!("{full}.im")],
@@ -190,6 +187,18 @@ impl Cx<'_> {
             self.found.insert(key, None);
         }
         value
+    }
+
+    /// The name, numbered where another state of the layer has it.
+    fn state_name(&mut self, name: String) -> String {
+        let mut full = name.clone();
+        while self.state_names.contains_key(&full) {
+            let count = self.state_names.entry(name.clone()).or_insert(1);
+            *count += 1;
+            full = format!("{name}_{count}");
+        }
+        self.state_names.insert(full.clone(), 1);
+        full
     }
 
     /// The shape that a definition states on its left side.

@@ -12,6 +12,9 @@ use crate::{
 use seqc_grammar::ast::{Expr, ExprKind, Span};
 use seqc_ir::{Dim, Elem, IndexExpr, Op, Ty, Value};
 
+/// Largest integer that a constant can be: up to here double precision, which messages and the evaluator use, is exact.
+const MAX_INTEGER: f64 = 9_007_199_254_740_992.0;
+
 /// `[heads 4, 16]`: a shape for messages.
 pub(super) fn shown(dims: &[Dim]) -> String {
     if dims.is_empty() {
@@ -104,6 +107,15 @@ impl Cx<'_> {
                 span,
                 "this is no number: zero divided by zero, or infinity less infinity",
             );
+            return None;
+        }
+        // Where an integer is wanted, an index or what is made of indices.
+        if elem == Elem::I64 && (number.fract() != 0.0 || number.abs() > MAX_INTEGER) {
+            let place = self.place(span);
+            let message = format!("an index is a whole number, not {known}");
+            self.report(Diagnostic::new("bad-index", place, message).help(format!(
+                "whole numbers up to {MAX_INTEGER:e} are integers; `floor(x)` rounds a number down"
+            )));
             return None;
         }
         Some(Tensor::plain(self.graph.constant(number, Ty::scalar(elem))))

@@ -55,6 +55,8 @@ pub(super) struct Choose<'a> {
     pub(super) stages: &'a [Stage],
     pub(super) recurrences: &'a [Recurrence],
     pub(super) modes: &'a [Mode],
+    /// See [`of_params`].
+    pub(super) of_params: &'a HashSet<Value>,
 }
 
 impl Choose<'_> {
@@ -152,14 +154,8 @@ impl Choose<'_> {
         }
         match self.graph.op(v) {
             Op::View(_) | Op::Reshape => self.worth_copying(v),
-            _ => self.graph.ty(v).len() <= LARGE || cost::of_entry(self.graph, v) > 4.0 || self.reads_params(v),
+            _ => self.graph.ty(v).len() <= LARGE || cost::of_entry(self.graph, v) > 4.0 || self.of_params.contains(&v),
         }
-    }
-
-    fn reads_params(&self, v: Value) -> bool {
-        any_below(self.graph, v, &|at| matches!(self.graph.op(at), Op::Param(_)), &|_| {
-            false
-        })
     }
 
     /// True for a strided part of something that is not repeated: contiguous it is read faster.
@@ -181,26 +177,33 @@ impl Choose<'_> {
             .filter_map(|s| self.graph.states[s.0 as usize].next);
         match mode {
             Mode::Fused => {}
-            Mode::Cut => {
-                let inner = super::scan::inner_values(self.graph, recurrence);
-                forced.extend(self.order.iter().filter(|v| self.reduces(**v, &inner)));
-            }
+            Mode::Cut => self.force_reductions(recurrence, forced),
             Mode::Stored => forced.extend(nexts.filter(|v| !self.is_leaf(*v))),
             // Also previous values of other states: all states change at once.
             Mode::Loop => forced.extend(nexts),
         }
     }
 
-    /// True for the first reduction over something that is computed from `inner`.
-    fn reduces(&self, v: Value, inner: &HashSet<Value>) -> bool {
-        let stops = |at: Value| {
-            at != v
-                && matches!(
-                    self.graph.op(at),
+    /// Stores the first reductions over what is computed inside a recurrence.
+    fn force_reductions(&self, recurrence: &Recurrence, forced: &mut HashSet<Value>) {
+        let is_reduction = |v: Value| matches!(self.graph.op(v), Op::Reduce { .. });
+        let mut work: Vec<Value> = super::scan::inner_values(recurrence).into_iter().collect();
+        let mut seen: HashSet<Value> = work.iter().copied().collect();
+        forced.extend(work.iter().copied().filter(|v| is_reduction(*v)));
+        while let Some(v) = work.pop() {
+            for user in self.graph.users(v) {
+                if is_reduction(user) {
+                    forced.insert(user);
+                }
+                let stops = matches!(
+                    self.graph.op(user),
                     Op::Reduce { .. } | Op::MatVec | Op::LongConv | Op::Attend(_)
-                )
-        };
-        matches!(self.graph.op(v), Op::Reduce { .. }) && any_below(self.graph, v, &|at| inner.contains(&at), &stops)
+                );
+                if !stops && seen.insert(user) {
+                    work.push(user);
+                }
+            }
+        }
     }
 
     /// Values that only exist inside a scan.
@@ -333,16 +336,14 @@ impl Choose<'_> {
     }
 }
 
-/// True when `test` holds for something that `v` is computed from, or for `v`; what `stop` holds for is not looked into.
-fn any_below(graph: &Graph, v: Value, test: &dyn Fn(Value) -> bool, stop: &dyn Fn(Value) -> bool) -> bool {
-    let (mut work, mut seen) = (vec![v], HashSet::new());
-    while let Some(at) = work.pop() {
-        if test(at) {
-            return true;
-        }
-        if !stop(at) && seen.insert(at) {
-            work.extend(graph.operands(at));
+/// Everything that some parameter takes part in.
+pub(super) fn of_params(graph: &Graph, order: &[Value]) -> HashSet<Value> {
+    let mut found = HashSet::new();
+    for v in order {
+        let reads = matches!(graph.op(*v), Op::Param(_)) || graph.operands(*v).iter().any(|o| found.contains(o));
+        if reads {
+            found.insert(*v);
         }
     }
-    false
+    found
 }

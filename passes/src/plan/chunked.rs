@@ -130,7 +130,7 @@ pub(super) fn find(
     let finder = Finder {
         graph,
         next: state_ty.next?,
-        inner: inner_values(graph, recurrence),
+        inner: inner_values(recurrence),
         coords: (0..axes.len()).map(place).collect::<Option<_>>()?,
         sizes: axes.iter().map(|a| state_ty.ty.dims[*a].size).collect(),
         stop: &|v| stop(v) && !written.contains(&v),

@@ -4,7 +4,7 @@
 use super::{BufferId, Kernel, Matmul, Nest, Plan, inline::Walk};
 use crate::index::{Lin, linearise};
 use seqc_ir::{Graph, Value};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Fuses the nests that follow products into them, where they fit.
 pub(super) fn fuse(graph: &Graph, plan: &Plan, kernels: Vec<Kernel>) -> Vec<Kernel> {
@@ -25,24 +25,77 @@ pub(super) fn fuse(graph: &Graph, plan: &Plan, kernels: Vec<Kernel>) -> Vec<Kern
 
 /// Gives back the nests that do not fit.
 fn absorb(graph: &Graph, plan: &Plan, products: &mut Vec<Matmul>, nests: Vec<Nest>) -> Vec<Nest> {
+    let mut groups = Groups::new(plan, std::mem::take(products));
     let mut rest: Vec<Nest> = Vec::new();
+    let mut late: HashSet<BufferId> = HashSet::new();
     for nest in nests {
-        let late: HashSet<BufferId> = rest.iter().map(|n| n.into).collect();
-        match host(graph, plan, (products, &late), &nest) {
-            Some(group) => join(products, group, nest),
-            None => rest.push(nest),
+        match host(graph, plan, (&groups, &late), &nest) {
+            Some(group) => groups.join(plan, group, nest),
+            None => {
+                late.insert(nest.into);
+                rest.push(nest);
+            }
         }
     }
+    *products = groups.products.into_iter().flatten().collect();
     rest
+}
+
+/// Products that grow together: by number, nothing where one has joined an earlier one.
+struct Groups {
+    products: Vec<Option<Matmul>>,
+    /// The number of what writes a buffer.
+    writers: HashMap<BufferId, usize>,
+}
+
+impl Groups {
+    fn new(plan: &Plan, products: Vec<Matmul>) -> Groups {
+        let mut writers = HashMap::new();
+        for (at, matmul) in products.iter().enumerate() {
+            for id in written(plan, matmul) {
+                writers.entry(id).or_insert(at);
+            }
+        }
+        Groups {
+            products: products.into_iter().map(Some).collect(),
+            writers,
+        }
+    }
+
+    /// Joins the products of a group and puts the nest behind them.
+    fn join(&mut self, plan: &Plan, group: BTreeSet<usize>, nest: Nest) {
+        let mut group = group.into_iter();
+        let Some(first) = group.next() else { return };
+        let Some(mut one) = self.products[first].take() else {
+            return;
+        };
+        // The last of the others comes first.
+        for other in group.rev().filter_map(|at| self.products[at].take()) {
+            for id in written(plan, &other) {
+                self.writers.insert(id, first);
+            }
+            one.products.extend(other.products);
+            one.epilogue.extend(other.epilogue);
+        }
+        self.writers.insert(nest.into, first);
+        one.epilogue.push(nest);
+        self.products[first] = Some(one);
+    }
+}
+
+/// Buffers that a product and what is behind it write.
+fn written(plan: &Plan, matmul: &Matmul) -> Vec<BufferId> {
+    let products = matmul.products.iter().filter_map(|v| plan.stored.get(v).copied());
+    products.chain(matmul.epilogue.iter().map(|nest| nest.into)).collect()
 }
 
 /// The products that a nest reads, when it can run behind them.
 fn host(
     graph: &Graph,
     plan: &Plan,
-    (products, late): (&[Matmul], &HashSet<BufferId>),
+    (groups, late): (&Groups, &HashSet<BufferId>),
     nest: &Nest,
-) -> Option<Vec<usize>> {
+) -> Option<BTreeSet<usize>> {
     if nest.shift.is_some() || plan.stored.get(&nest.value).is_some_and(|b| *b != nest.into) {
         return None;
     }
@@ -50,7 +103,7 @@ fn host(
     let stop = |v: Value| plan.is_stored(v);
     let leaves = (Walk { graph, stop: &stop }).leaves(nest.value);
     let flat = flat_index(&graph.ty(nest.value).sizes());
-    let mut group: Vec<usize> = Vec::new();
+    let mut group: BTreeSet<usize> = BTreeSet::new();
     for leaf in leaves {
         let Some(buffer) = plan.stored.get(&leaf.value) else {
             continue;
@@ -58,38 +111,19 @@ fn host(
         if late.contains(buffer) {
             return None;
         }
-        let Some(at) = products.iter().position(|m| writes(plan, m, *buffer)) else {
+        let Some(at) = groups.writers.get(buffer) else {
             continue;
         };
         let same = linearise(&leaf.coords, &graph.ty(leaf.value).sizes()) == flat && graph.ty(leaf.value).len() == n;
         if !same || leaf.delay > 0 || leaf.table {
             return None;
         }
-        if !group.contains(&at) {
-            group.push(at);
-        }
+        group.insert(*at);
     }
-    group.sort_unstable();
     (!group.is_empty()).then_some(group)
 }
 
 fn flat_index(sizes: &[usize]) -> Lin {
     let coords: Vec<Lin> = (0..sizes.len()).map(Lin::axis).collect();
     linearise(&coords, sizes)
-}
-
-fn writes(plan: &Plan, matmul: &Matmul, buffer: BufferId) -> bool {
-    matmul.products.iter().any(|v| plan.stored.get(v) == Some(&buffer))
-        || matmul.epilogue.iter().any(|nest| nest.into == buffer)
-}
-
-/// Joins the products of a group and puts the nest behind them.
-fn join(products: &mut Vec<Matmul>, group: Vec<usize>, nest: Nest) {
-    let first = group[0];
-    for at in group.into_iter().skip(1).rev() {
-        let other = products.remove(at);
-        products[first].products.extend(other.products);
-        products[first].epilogue.extend(other.epilogue);
-    }
-    products[first].epilogue.push(nest);
 }

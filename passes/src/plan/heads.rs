@@ -4,7 +4,7 @@
 use super::{BufferId, Kernel, Nest, Plan, inline::Leaf, inline::Walk};
 use crate::index::Lin;
 use seqc_ir::{Graph, Op, StateId, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Entries computed for a token of a loop below which sharing them between threads costs more than it brings.
 const SMALL: usize = 8192;
@@ -83,19 +83,28 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
         Kernel::Loop(body) => (in_order(body), committed(body)),
         _ => return Vec::new(),
     };
-    let reads = |nest: &Nest, s: StateId| -> Vec<Leaf> {
-        let of_state = |leaf: &Leaf| *graph.op(leaf.value) == Op::Prev(s) && !plan.is_stored(leaf.value);
-        leaves(graph, plan, nest).into_iter().filter(of_state).collect()
-    };
+    // For each state, which nests read its previous value, and where.
+    let mut readers: HashMap<StateId, Vec<(usize, Leaf)>> = HashMap::new();
+    let mut writers: HashMap<BufferId, usize> = HashMap::new();
+    for (n, nest) in nests.iter().enumerate() {
+        for leaf in leaves(graph, plan, nest) {
+            if let (Op::Prev(s), false) = (graph.op(leaf.value), plan.is_stored(leaf.value)) {
+                readers.entry(*s).or_default().push((n, leaf));
+            }
+        }
+        if plan.stored.get(&nest.value) == Some(&nest.into) {
+            writers.entry(nest.into).or_insert(n);
+        }
+    }
     let fits = |s: StateId| {
         let next = graph.states[s.0 as usize].next?;
         let id = *plan.stored.get(&next)?;
-        let at = nests.iter().position(|nest| nest.into == id && nest.value == next)?;
+        let at = *writers.get(&id)?;
         let identity: Vec<Lin> = (0..graph.ty(next).rank()).map(Lin::axis).collect();
-        let own = reads(&nests[at], s).iter().all(|leaf| leaf.coords == identity);
-        let later = nests[at + 1..].iter().all(|nest| reads(nest, s).is_empty());
+        let before = |(n, leaf): &(usize, Leaf)| *n < at || *n == at && leaf.coords == identity;
+        let fits = readers.get(&s).is_none_or(|reads| reads.iter().all(before));
         let single = plan.buffer(id).rows == super::Rows::Single;
-        (own && later && single).then_some((s, id))
+        (fits && single).then_some((s, id))
     };
     states.into_iter().filter_map(fits).collect()
 }

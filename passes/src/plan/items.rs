@@ -1,7 +1,13 @@
 //! What computes each stored value, and what it waits for.
 
-use super::{Buffer, BufferId, Chunks, Nest, Plan, Rows, choose::Choose, inline::Walk, row_major, scan::Mode, wiring};
-use crate::recurrence::Recurrence;
+use super::{
+    Buffer, BufferId, Chunks, Nest, Plan, Rows,
+    choose::Choose,
+    inline::Walk,
+    row_major,
+    scan::{Mode, inner_values},
+    wiring,
+};
 use seqc_ir::{Graph, Op, Stage, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -37,6 +43,10 @@ pub(super) struct Attempt<'a> {
     pub(super) plan: Plan,
     pub(super) items: Vec<Item>,
     pub(super) chunks: Chunks,
+    /// The recurrence of each member and previous value.
+    owners: HashMap<Value, usize>,
+    /// Buffers that the members and the results of each scan read.
+    pub(super) scan_reads: Vec<BTreeSet<BufferId>>,
 }
 
 impl<'a> Attempt<'a> {
@@ -55,6 +65,13 @@ impl<'a> Attempt<'a> {
             },
             items: Vec::new(),
             chunks,
+            owners: choose
+                .recurrences
+                .iter()
+                .enumerate()
+                .flat_map(|(r, recurrence)| inner_values(recurrence).into_iter().map(move |v| (v, r)))
+                .collect(),
+            scan_reads: Vec::new(),
         };
         let values: Vec<Value> = choose.order.iter().copied().filter(|v| stored.contains(v)).collect();
         for v in &values {
@@ -207,15 +224,14 @@ impl<'a> Attempt<'a> {
         });
     }
 
+    /// The recurrence that a value is a member or a previous value of.
+    pub(super) fn owner(&self, v: Value) -> Option<usize> {
+        self.owners.get(&v).copied()
+    }
+
     /// The scan recurrence that a value is inside of.
     pub(super) fn scan_of(&self, v: Value) -> Option<usize> {
-        let inside =
-            |r: &Recurrence| r.members.contains(&v) || matches!(self.graph.op(v), Op::Prev(s) if r.states.contains(s));
-        self.plan
-            .recurrences
-            .iter()
-            .zip(self.modes)
-            .position(|(r, mode)| *mode != Mode::Loop && inside(r))
+        self.owner(v).filter(|r| self.modes[*r] != Mode::Loop)
     }
 
     pub(super) fn reads_of(&self, nest: &Nest, item: &mut Item) {
@@ -252,9 +268,9 @@ impl<'a> Attempt<'a> {
 
     /// The recurrence that an unstored value is inside of, or the loop whose previous value it is.
     pub(super) fn inner_of(&self, v: Value) -> Option<usize> {
-        self.scan_of(v).or_else(|| match self.graph.op(v) {
-            Op::Prev(s) => self.plan.recurrences.iter().position(|r| r.states.contains(s)),
-            _ => None,
-        })
+        match self.graph.op(v) {
+            Op::Prev(_) => self.owner(v),
+            _ => self.scan_of(v),
+        }
     }
 }

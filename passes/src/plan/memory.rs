@@ -27,31 +27,40 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
         derived: 0,
     };
     let lives = lifetimes(graph, plan);
-    let mut placed: Vec<(usize, usize, (usize, usize))> = Vec::new();
-    for (i, buffer) in plan.buffers.iter().enumerate() {
+    let whole = (0, plan.kernels.len());
+    // By kernel, the ranges of bytes that are in use. What lives all the time lies in front and stands in no list.
+    let mut used: Vec<Vec<(usize, usize)>> = vec![Vec::new(); plan.kernels.len()];
+    let first = |i: &usize| (lives[*i] != whole, *i);
+    let mut order: Vec<usize> = (0..plan.buffers.len()).collect();
+    order.sort_by_key(first);
+    let mut front = 0;
+    for i in order {
+        let buffer = &plan.buffers[i];
         let row = buffer.len * buffer.entry_bytes();
-        match buffer.rows {
-            _ if buffer.output.is_some() || buffer.state.is_some() => {}
+        let count = match buffer.rows {
+            _ if buffer.output.is_some() || buffer.state.is_some() => continue,
             Rows::Load => {
                 layout.offsets[i] = Some(layout.derived);
                 layout.derived = (layout.derived + row).next_multiple_of(ALIGN);
+                continue;
             }
-            Rows::Token | Rows::Single => {
-                let count = if buffer.rows == Rows::Single {
-                    1
-                } else {
-                    rows + buffer.history
-                };
-                let bytes = (row * count).next_multiple_of(ALIGN).max(ALIGN);
-                let alive = placed
-                    .iter()
-                    .filter(|(_, _, other)| other.0 <= lives[i].1 && lives[i].0 <= other.1);
-                let at = free_place(alive.map(|(at, bytes, _)| (*at, at + bytes)).collect(), bytes);
-                placed.push((at, bytes, lives[i]));
-                layout.offsets[i] = Some(at);
-                layout.arena = layout.arena.max(at + bytes);
-            }
+            Rows::Single => 1,
+            Rows::Token => rows + buffer.history,
+        };
+        let bytes = (row * count).next_multiple_of(ALIGN).max(ALIGN);
+        let at = if lives[i] == whole {
+            front
+        } else {
+            let kernels = &mut used[lives[i].0..=lives[i].1];
+            let at = front + free_place(kernels.iter().flatten().copied().collect(), bytes);
+            kernels.iter_mut().for_each(|used| used.push((at - front, at - front + bytes)));
+            at
+        };
+        if lives[i] == whole {
+            front += bytes;
         }
+        layout.offsets[i] = Some(at);
+        layout.arena = layout.arena.max(at + bytes);
     }
     layout
 }

@@ -5,7 +5,7 @@ use super::{
     inline::{Leaf, Walk},
 };
 use crate::{index::Lin, recurrence::Recurrence};
-use seqc_ir::{Graph, Op, Value};
+use seqc_ir::{Graph, Value};
 use std::collections::HashSet;
 
 /// How a recurrence is lowered; tried in this order.
@@ -33,11 +33,8 @@ impl Mode {
 }
 
 /// Values of a recurrence that only exist inside it: members and previous values.
-pub(super) fn inner_values(graph: &Graph, recurrence: &Recurrence) -> HashSet<Value> {
-    let mut inner: HashSet<Value> = recurrence.members.iter().copied().collect();
-    let is_prev = |v: &Value| matches!(graph.op(*v), Op::Prev(s) if recurrence.states.contains(s));
-    inner.extend(graph.values().into_iter().filter(is_prev));
-    inner
+pub(super) fn inner_values(recurrence: &Recurrence) -> HashSet<Value> {
+    recurrence.members.iter().chain(&recurrence.previous).copied().collect()
 }
 
 /// The scan with the given outputs, if their reads of the state fit one loop nest.
@@ -47,7 +44,7 @@ pub(super) fn fit(
     outputs: Vec<Nest>,
     stop: &dyn Fn(Value) -> bool,
 ) -> Option<Scan> {
-    let inner = inner_values(graph, recurrence);
+    let inner = inner_values(recurrence);
     let rank = graph.states[recurrence.states[0].0 as usize].ty.rank();
     let written: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
     let stop_inside = |v: Value| inner.contains(&v) || stop(v);

@@ -1,6 +1,12 @@
 //! From stored values to kernels in order: what runs together, and what waits for what.
 
-use super::{Chunks, Plan, Rows, choose::Choose, epilogue, heads, items::Attempt, scan::Mode};
+use super::{
+    Chunks, Plan, Rows,
+    choose::{Choose, of_params},
+    epilogue, heads,
+    items::Attempt,
+    scan::Mode,
+};
 use crate::recurrence::{Recurrence, recurrences};
 use seqc_ir::Graph;
 
@@ -12,6 +18,7 @@ pub(super) fn plan(graph: &Graph, chunks: Chunks) -> Plan {
     let order = graph.live_order();
     let stages = graph.stages();
     let recurrences = recurrences(graph);
+    let of_params = of_params(graph, &order);
     let mut modes: Vec<Mode> = recurrences
         .iter()
         .map(|r| if r.elementwise { Mode::Fused } else { Mode::Loop })
@@ -23,17 +30,24 @@ pub(super) fn plan(graph: &Graph, chunks: Chunks) -> Plan {
             stages: &stages,
             recurrences: &recurrences,
             modes: &modes,
+            of_params: &of_params,
         };
         let attempt = Attempt::new(graph, &choose, choose.stored(), chunks);
-        match attempt.finish() {
+        let misfits = match attempt.finish() {
             Ok(plan) => return plan,
-            Err(r) if modes[r] != Mode::Loop => {
-                modes[r] = modes[r].next(state_len(graph, &recurrences[r]) <= SMALL_STATE)
+            Err(misfits) => misfits,
+        };
+        for r in misfits {
+            match modes[r] {
+                Mode::Loop => unreachable!("a loop over tokens can run any recurrence"),
+                mode => modes[r] = mode.next(state_len(graph, &recurrences[r]) <= SMALL_STATE),
             }
-            Err(_) => unreachable!("a loop over tokens can run any recurrence"),
         }
     }
 }
+
+/// Recurrences that cannot be run in the way that was tried, at least one, in ascending order.
+pub(super) type Misfits = Vec<usize>;
 
 fn state_len(graph: &Graph, recurrence: &Recurrence) -> usize {
     recurrence
@@ -45,14 +59,14 @@ fn state_len(graph: &Graph, recurrence: &Recurrence) -> usize {
 }
 
 impl Attempt<'_> {
-    /// The plan, or the recurrence that must be run in another way.
-    fn finish(mut self) -> Result<Plan, usize> {
+    /// The plan, or the recurrences that must be run in another way.
+    fn finish(mut self) -> Result<Plan, Misfits> {
         self.check_scans()?;
         self.shrink_loop_states();
+        self.note_scan_reads();
         let mut units = self.units()?;
         self.join_cycles(&mut units)?;
-        let all: Vec<usize> = (0..units.len()).collect();
-        let kernels = self.arrange(&units, &all)?;
+        let kernels = self.arrange(&units)?;
         self.plan.kernels = epilogue::fuse(self.graph, &self.plan, kernels);
         self.lay_out();
         let kernels = self.plan.kernels.iter();
