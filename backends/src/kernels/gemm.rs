@@ -100,30 +100,38 @@ impl Gemm {
         });
     }
 
-    /// Blocks of columns one after another, adding up.
+    /// Blocks of columns one after another, adding up. However many there are, the code is that of one.
     fn blocks(&self, f: &mut Func, target: Target) {
-        let (w, rows, scratch) = (f.param(0), f.param(1), f.param(7));
         let count = self.k.div_ceil(BLOCK).max(1);
         let each = self.k.div_ceil(count).next_multiple_of(32).max(1);
-        let stride = f.i64(self.store.row_bytes(self.k).unwrap_or(0) as i64);
-        let mut at = 0;
-        while at < self.k || at == 0 {
-            let columns = each.min(self.k - at);
-            let (start, kc) = (f.i64(at as i64), f.i64(columns as i64));
-            f.call(&self.packer, &[w, stride, rows, start, kc, scratch], None);
-            self.rows(f, target, (start, kc, at > 0));
-            at += columns.max(1);
+        let (zero, k) = (f.i64(0), f.i64(self.k as i64));
+        if count == 1 {
+            let first = f.i1(false);
+            return self.block(f, target, (zero, k, first));
         }
+        f.for_each(zero, k, each as i64, |f, start| {
+            let (left, most) = (f.sub(k, start), f.i64(each as i64));
+            let columns = f.min(left, most);
+            let more = f.cmp(Cmp::Ne, start, zero);
+            self.block(f, target, (start, columns, more));
+        });
+    }
+
+    /// Packs `kc` columns and multiplies all rows of activations with them.
+    fn block(&self, f: &mut Func, target: Target, (start, kc, more): (Val, Val, Val)) {
+        let (w, rows, scratch) = (f.param(0), f.param(1), f.param(7));
+        let stride = f.i64(self.store.row_bytes(self.k).unwrap_or(0) as i64);
+        f.call(&self.packer, &[w, stride, rows, start, kc, scratch], None);
+        self.rows(f, target, (start, kc, more));
     }
 
     /// All rows of activations against the packed block.
-    fn rows(&self, f: &mut Func, target: Target, (start, kc, more): (Val, Val, bool)) {
+    fn rows(&self, f: &mut Func, target: Target, (start, kc, accumulate): (Val, Val, Val)) {
         let count = f.param(6);
         let tall = self.tiles.len() as i64;
         let (zero, step) = (f.i64(0), f.i64(tall));
         let rest = f.urem(count, step);
         let whole = f.sub(count, rest);
-        let accumulate = f.i1(more);
         f.for_each(zero, whole, tall, |f, t| {
             self.tile(f, target, (t, start, kc, accumulate), tall as usize)
         });
