@@ -53,10 +53,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "seqc-checkpoint",
         ],
     ),
-    (
-        "seqc-fuzz",
-        &["seqc", "seqc-ir", "seqc-checkpoint", "seqc-runtime"],
-    ),
+    ("seqc-fuzz", &["seqc", "seqc-ir", "seqc-checkpoint", "seqc-runtime"]),
     (
         "seqc-tests",
         &["seqc-ir", "seqc-passes", "seqc-backends", "seqc-abi", "seqc"],

@@ -53,7 +53,9 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
         } else {
             let kernels = &mut used[lives[i].0..=lives[i].1];
             let at = front + free_place(kernels.iter().flatten().copied().collect(), bytes);
-            kernels.iter_mut().for_each(|used| used.push((at - front, at - front + bytes)));
+            kernels
+                .iter_mut()
+                .for_each(|used| used.push((at - front, at - front + bytes)));
             at
         };
         if lives[i] == whole {

@@ -120,7 +120,9 @@ impl Attempt<'_> {
     /// has a single row.
     fn loops_of(&self, item: &Item, next_of: &HashMap<BufferId, Vec<usize>>) -> BTreeSet<usize> {
         let value = self.plan.buffer(item.into).value;
-        let member = self.owner(value).filter(|_| !matches!(self.graph.op(value), Op::Prev(_)));
+        let member = self
+            .owner(value)
+            .filter(|_| !matches!(self.graph.op(value), Op::Prev(_)));
         let mut found: BTreeSet<usize> = member.filter(|r| self.modes[*r] == Mode::Loop).into_iter().collect();
         let single = |b: &&BufferId| self.plan.buffer(**b).rows == Rows::Single;
         for b in item.now.iter().filter(single).chain([&item.into]) {

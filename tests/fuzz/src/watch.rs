@@ -52,7 +52,10 @@ impl fmt::Display for Report {
         for finding in &self.findings {
             let (case, kept) = (finding.case, finding.kept.display());
             write!(f, "\n  {}", finding.message.replace("\\n", "\n  "))?;
-            write!(f, "\n    again: fuzz {target} --seed {seed} --case {case}; its files: {kept}")?;
+            write!(
+                f,
+                "\n    again: fuzz {target} --seed {seed} --case {case}; its files: {kept}"
+            )?;
         }
         Ok(())
     }
@@ -80,7 +83,13 @@ pub(crate) fn run(target: &'static Target, seed: u64, bounds: &Bounds, keep: Opt
     };
     while run.goes_on() {
         let mut child = Command::new(std::env::current_exe()?)
-            .args([target.name, "--seed", &seed.to_string(), "--worker", &run.next.to_string()])
+            .args([
+                target.name,
+                "--seed",
+                &seed.to_string(),
+                "--worker",
+                &run.next.to_string(),
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -118,7 +127,9 @@ impl Run<'_> {
             let line = line?;
             let mut words = line.splitn(3, ' ');
             let (verb, case) = (words.next(), words.next().and_then(|n| n.parse().ok()));
-            let (Some(verb), Some(case)) = (verb, case) else { continue };
+            let (Some(verb), Some(case)) = (verb, case) else {
+                continue;
+            };
             let rest = words.next().unwrap_or_default();
             if verb == "start" {
                 if !self.goes_on() {
@@ -139,7 +150,10 @@ impl Run<'_> {
             let message = match child.wait()?.code() {
                 Some(3) => format!("more than {} seconds of processor time", worker::SECONDS),
                 Some(code) => format!("the process ended with status {code}"),
-                None => format!("killed: memory beyond {} bytes, a stack that is full, or a fault", worker::MEMORY),
+                None => format!(
+                    "killed: memory beyond {} bytes, a stack that is full, or a fault",
+                    worker::MEMORY
+                ),
             };
             self.found(case, message, child.id())?;
         }
@@ -148,7 +162,9 @@ impl Run<'_> {
 
     /// Keeps the files of a case.
     fn found(&mut self, case: u64, message: String, process: u32) -> io::Result<()> {
-        let kept = self.keep.join(format!("{}-{}-{case}", self.report.target, self.report.seed));
+        let kept = self
+            .keep
+            .join(format!("{}-{}-{case}", self.report.target, self.report.seed));
         fs::create_dir_all(&kept)?;
         for entry in fs::read_dir(worker::directory(process)).into_iter().flatten().flatten() {
             if entry.path().is_file() {

@@ -54,7 +54,11 @@ pub(crate) fn run(target: &'static Target, seed: u64, first: u64) -> ExitCode {
         }
         let _ = fs::remove_dir_all(&dir);
     };
-    match thread::Builder::new().stack_size(STACK).spawn(work).map(thread::JoinHandle::join) {
+    match thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(work)
+        .map(thread::JoinHandle::join)
+    {
         Ok(Ok(())) => ExitCode::SUCCESS,
         _ => ExitCode::from(2),
     }

@@ -16,8 +16,23 @@ const LARGE: &[u64] = &[1, 8, 64, 100, 1000, 5000, 8192, 65537, 1_000_003, 1 << 
 
 /// What numbers are replaced by, now and then.
 const ODD: &[&str] = &[
-    "0", "-1", "0.5", "1e18", "1e400", "2 ** 62", "2 ** 64", "2 ** 100", "1 / 0", "0 / 0", "-inf", "1e9", "4294967296",
-    "9223372036854775807", "true", "\"x\"", "[1, 2]",
+    "0",
+    "-1",
+    "0.5",
+    "1e18",
+    "1e400",
+    "2 ** 62",
+    "2 ** 64",
+    "2 ** 100",
+    "1 / 0",
+    "0 / 0",
+    "-inf",
+    "1e9",
+    "4294967296",
+    "9223372036854775807",
+    "true",
+    "\"x\"",
+    "[1, 2]",
 ];
 
 /// A model of one random layer, with what stands around it.
@@ -56,7 +71,11 @@ pub(super) fn files(rng: &mut Rng, large: bool) -> Files {
 /// The text with one of its numbers replaced, or as it is.
 fn odd(rng: &mut Rng, text: &str) -> String {
     let digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
-    let word = |at: usize| text.as_bytes().get(at).is_some_and(|c| c.is_ascii_alphanumeric() || *c == b'_');
+    let word = |at: usize| {
+        text.as_bytes()
+            .get(at)
+            .is_some_and(|c| c.is_ascii_alphanumeric() || *c == b'_')
+    };
     let starts: Vec<usize> = (1..text.len()).filter(|at| digit(*at) && !word(at - 1)).collect();
     if starts.is_empty() || rng.once_in(3) {
         return text.to_owned();

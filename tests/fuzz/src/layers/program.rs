@@ -48,7 +48,10 @@ pub(super) fn compare(rng: &mut Rng, built: &Built, dir: &Path) -> Ending {
             return Ok("on a knife's edge");
         }
     }
-    if expected.iter().any(|o| o.data.iter().any(|x| x.abs() > 1e30 || x.is_nan())) {
+    if expected
+        .iter()
+        .any(|o| o.data.iter().any(|x| x.abs() > 1e30 || x.is_nan()))
+    {
         return Ok("not finite");
     }
     let program = dir.join("program");
@@ -121,7 +124,10 @@ fn nudged(built: &Built, rows: &[Vec<Tensor>], rng: &mut Rng) -> Vec<Vec<Tensor>
     for row in &mut rows {
         for (tensor, input) in row.iter_mut().zip(&built.model.inputs) {
             if input.ty.elem == Elem::F32 {
-                tensor.data.iter_mut().for_each(|x| *x *= 1.0 + NUDGE * (rng.unit() - 0.5));
+                tensor
+                    .data
+                    .iter_mut()
+                    .for_each(|x| *x *= 1.0 + NUDGE * (rng.unit() - 0.5));
             }
         }
     }
@@ -135,9 +141,13 @@ fn distance(expected: &[f64], found: &[f64]) -> f64 {
     }
     let scale = expected.iter().fold(1e-3_f64, |most, x| most.max(x.abs()));
     let off = |(a, b): (&f64, &f64)| if a == b { 0.0 } else { (a - b).abs() };
-    let worst = expected.iter().zip(found).map(off).fold(0.0, |worst: f64, off| {
-        if off.is_nan() { f64::INFINITY } else { worst.max(off) }
-    });
+    let worst =
+        expected.iter().zip(found).map(off).fold(
+            0.0,
+            |worst: f64, off| {
+                if off.is_nan() { f64::INFINITY } else { worst.max(off) }
+            },
+        );
     worst / scale
 }
 
@@ -159,7 +169,11 @@ fn write(built: &Built, rows: &[Vec<Tensor>], path: &Path) -> std::io::Result<()
             }
         }
         let ty = if input.ty.elem == Elem::F32 { "F32" } else { "I64" };
-        let shape: Vec<String> = [rows.len()].iter().chain(&input.ty.sizes()).map(ToString::to_string).collect();
+        let shape: Vec<String> = [rows.len()]
+            .iter()
+            .chain(&input.ty.sizes())
+            .map(ToString::to_string)
+            .collect();
         header.push(format!(
             "\"{}\": {{\"dtype\": \"{ty}\", \"shape\": [{}], \"data_offsets\": [{start}, {}]}}",
             input.name,
