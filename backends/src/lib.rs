@@ -1,5 +1,6 @@
 //! From graphs to native programs: kernels in MLIR text, objects, executables.
 
+pub mod code;
 pub mod kernels;
 pub mod link;
 pub mod lower;

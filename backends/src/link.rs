@@ -44,12 +44,12 @@ pub enum Error {
     },
 }
 
-/// Links a generated object with the runtime into a static executable at `output`.
+/// Links generated objects with the runtime into a static executable at `output`.
 ///
 /// # Errors
 ///
 /// See [`Error`]; nothing is left behind beside `output`.
-pub fn link_exe(object: &[u8], output: &Path) -> Result<(), Error> {
+pub fn link_exe(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
     let scratch = Scratch::new()?;
     let mut command = Linker::find()?.command();
     command.args(["-static", "--gc-sections", "--strip-all", "--build-id=none"]);
@@ -59,7 +59,7 @@ pub fn link_exe(object: &[u8], output: &Path) -> Result<(), Error> {
     for (name, bytes) in BEFORE {
         command.arg(scratch.file(name, bytes)?);
     }
-    command.arg(scratch.file("model.o", object)?).arg("--start-group");
+    command.args(scratch.objects(objects)?).arg("--start-group");
     for (name, bytes) in ARCHIVES {
         command.arg(scratch.file(name, bytes)?);
     }
@@ -76,13 +76,13 @@ const HEADER: &str = include_str!("../runtime/include/seqc.h");
 /// Only the C interface is visible from outside.
 const EXPORTS: &[u8] = b"{ global: seqc_error; seqc_model_*; seqc_session_*; local: *; };";
 
-/// Links a generated object with the runtime into a shared library at `output`, for programs that use it through
+/// Links generated objects with the runtime into a shared library at `output`, for programs that use it through
 /// `seqc.h`, which is written beside it. The system's C compiler does it, since the library uses the system's C library.
 ///
 /// # Errors
 ///
 /// See [`Error`].
-pub fn link_library(object: &[u8], output: &Path) -> Result<(), Error> {
+pub fn link_library(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
     let scratch = Scratch::new()?;
     let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
     let mut command = Command::new(compiler);
@@ -93,7 +93,7 @@ pub fn link_library(object: &[u8], output: &Path) -> Result<(), Error> {
         "-Wl,--build-id=none",
         "-o",
     ]);
-    command.arg(output).arg(scratch.file("model.o", object)?);
+    command.arg(output).args(scratch.objects(objects)?);
     let mut exports = std::ffi::OsString::from("-Wl,--version-script=");
     exports.push(scratch.file("exports", EXPORTS)?);
     command.arg(exports).arg("-Wl,--whole-archive");
@@ -213,6 +213,11 @@ impl Scratch {
                 Err(error) => return Err(Error::Io { path, error }),
             }
         }
+    }
+
+    fn objects(&self, objects: &[Vec<u8>]) -> Result<Vec<PathBuf>, Error> {
+        let file = |(n, object): (usize, &Vec<u8>)| self.file(&format!("model{n}.o"), object);
+        objects.iter().enumerate().map(file).collect()
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {

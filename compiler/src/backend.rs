@@ -5,8 +5,9 @@ use crate::{
     explain,
     model::Built,
 };
-use seqc_abi::{Descriptor, StateSlot};
+use seqc_abi::{Descriptor, Level, StateSlot};
 use seqc_backends::{
+    code::{self, Form},
     link,
     lower::{self, Options, Program},
     mlir::{self, Target},
@@ -23,7 +24,7 @@ const WHOLE: usize = 4096;
 
 /// What every sequence carries from chunk to chunk.
 pub fn manifest(model: &Model, max_context: Option<usize>) -> Vec<StateSlot> {
-    lower::manifest(model, &options(model, max_context, 16))
+    lower::manifest(model, &options(model, max_context, Level::V4))
 }
 
 /// What was recognised in a layer and what was chosen.
@@ -42,41 +43,59 @@ pub fn canonical(model: &Model) -> Model {
 
 /// Code of a model, up to the stage that the request names.
 pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
-    let target = Target::named(&request.target).map_err(|e| e.to_string())?;
-    let options = options(&built.model, built.meta.max_context, target.width());
-    let Program { mut module, descriptor } = lower::program(&built.model, &options);
-    let descriptor = complete(descriptor, built, &target)?;
-    let json = serde_json::to_vec(&descriptor).map_err(|e| e.to_string())?;
-    module.add_bytes(seqc_abi::symbols::DESCRIPTOR, &json);
-    module.add_u64(seqc_abi::symbols::DESCRIPTOR_LEN, json.len() as u64);
-    let text = module.finish();
-    let compile = |emit| mlir::compile(&text, &target, emit).map_err(|e| e.to_string());
-    let readable = |bytes: Vec<u8>| Product::Text(String::from_utf8_lossy(&bytes).into_owned());
+    let targets = Target::list(&request.target).map_err(|e| e.to_string())?;
+    let names = targets.iter().map(Target::name).collect::<Vec<_>>().join(" and ");
+    if let (Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj, [_, _, ..]) = (request.emit, &targets[..]) {
+        return Err(format!(
+            "this stage is of one processor, not of {names}: name one with --target"
+        ));
+    }
+    let forms = targets.into_iter().map(|target| form(built, target, &names));
+    let texts = code::texts(forms.collect::<Result<_, _>>()?).map_err(|e| e.to_string())?;
+    let objects = || code::objects(&texts).map_err(|e| e.to_string());
+    let stage = |emit| {
+        let readable = |bytes: Vec<u8>| Product::Text(String::from_utf8_lossy(&bytes).into_owned());
+        mlir::compile(&texts[0].1, &texts[0].0, emit)
+            .map(readable)
+            .map_err(|e| e.to_string())
+    };
     match request.emit {
-        Emit::Mlir => Ok(Product::Text(text)),
-        Emit::Llvm => compile(mlir::Emit::LlvmIr).map(readable),
-        Emit::Asm => compile(mlir::Emit::Asm).map(readable),
-        Emit::Obj => compile(mlir::Emit::Obj).map(Product::Bytes),
+        Emit::Mlir => Ok(Product::Text(texts[0].1.clone())),
+        Emit::Llvm => stage(mlir::Emit::LlvmIr),
+        Emit::Asm => stage(mlir::Emit::Asm),
+        Emit::Obj => Ok(Product::Bytes(objects()?.concat())),
         Emit::Exe => {
-            link::link_exe(&compile(mlir::Emit::Obj)?, &request.output).map_err(|e| e.to_string())?;
+            link::link_exe(&objects()?, &request.output).map_err(|e| e.to_string())?;
             Ok(Product::Written(request.output.clone()))
         }
         Emit::Lib => {
-            link::link_library(&compile(mlir::Emit::Obj)?, &request.output).map_err(|e| e.to_string())?;
+            link::link_library(&objects()?, &request.output).map_err(|e| e.to_string())?;
             Ok(Product::Written(request.output.clone()))
         }
         Emit::Ast | Emit::Graph | Emit::Canonical => Err("this stage has no code".to_owned()),
     }
 }
 
-fn options(model: &Model, max_context: Option<usize>, lanes: u32) -> Options {
+/// Code of a model for one target, of a program for all the targets of these names.
+fn form(built: &Built, target: Target, names: &str) -> Result<Form, String> {
+    let options = options(&built.model, built.meta.max_context, target.level);
+    let Program { module, descriptor } = lower::program(&built.model, &options);
+    let descriptor = complete(descriptor, built, (&target, names))?;
+    Ok(Form {
+        target,
+        module,
+        descriptor,
+    })
+}
+
+fn options(model: &Model, max_context: Option<usize>, level: Level) -> Options {
     let max_chunk = if model.is_causal() {
         CHUNK.min(max_context.unwrap_or(CHUNK))
     } else {
         max_context.unwrap_or(WHOLE)
     };
     Options {
-        lanes,
+        level,
         max_chunk: max_chunk.max(1),
         conv_block: Blocks::SMALLEST,
         chunks: Chunks::Cheapest,
@@ -84,10 +103,10 @@ fn options(model: &Model, max_context: Option<usize>, lanes: u32) -> Options {
 }
 
 /// Adds what does not follow from the graphs, and the hash of it all.
-fn complete(descriptor: Descriptor, built: &Built, target: &Target) -> Result<Descriptor, String> {
+fn complete(descriptor: Descriptor, built: &Built, (target, names): (&Target, &str)) -> Result<Descriptor, String> {
     let mut whole = Descriptor {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
-        target: target.cpu.clone(),
+        target: names.to_owned(),
         random: built.meta.random,
         max_context: built.meta.max_context,
         ..descriptor
@@ -95,9 +114,14 @@ fn complete(descriptor: Descriptor, built: &Built, target: &Target) -> Result<De
     for (input, vocab) in whole.inputs.iter_mut().zip(&built.meta.vocabularies) {
         input.vocab = *vocab;
     }
-    // The hash is of the model, not of where its files lie: a moved checkpoint is the same model.
+    // The hash is of the model, not of where its files lie: a moved checkpoint is the same model. All codes of a program have
+    // one hash, so that a state saved on one processor is read on another, unless their states differ in layout.
     let mut hash = Sha256::new();
+    let sizes = [whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes];
+    (whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes) = (0, 0, 0);
     hash.update(serde_json::to_vec(&whole).map_err(|e| e.to_string())?);
+    [whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes] = sizes;
+    whole.target = target.name();
     hash.update(built.model.to_string());
     whole.hash = hash
         .finalize()

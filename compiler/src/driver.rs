@@ -41,7 +41,7 @@ pub struct Request {
     pub read: ReadOptions,
     /// Where to stop.
     pub emit: Emit,
-    /// The processor: `native`, or a name that LLVM knows.
+    /// The processors, as of [`Target::list`](seqc_backends::mlir::Target::list).
     pub target: String,
     /// Where the result goes; code that needs a place of its own is written there.
     pub output: PathBuf,

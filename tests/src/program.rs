@@ -68,9 +68,22 @@ pub fn built(name: &str, model: impl FnOnce() -> PathBuf) -> Program {
 }
 
 impl Program {
-    /// `seqc build MODEL -o PATH`.
+    /// `seqc build MODEL -o PATH` for this machine, whose code is one of those that programs carry.
     pub fn build(model: &Path, path: &Path) -> Program {
-        command::seqc(&[Path::new("build"), model, Path::new("-o"), path]).ok();
+        Program::build_for("native", model, path)
+    }
+
+    /// The same for these processors.
+    pub fn build_for(target: &str, model: &Path, path: &Path) -> Program {
+        let words = [
+            Path::new("build"),
+            model,
+            Path::new("--target"),
+            Path::new(target),
+            Path::new("-o"),
+            path,
+        ];
+        command::seqc(&words).ok();
         Program { path: path.to_owned() }
     }
 

@@ -1,23 +1,40 @@
 //! The seam between generated code, the runtime that emitted programs carry, and the compiler.
 //!
-//! A program is a generated object plus the runtime archive. The object exports the symbols of
-//! [`symbols`]; the runtime fills a [`frame`] and calls them. Everything the runtime must know about
+//! A program is generated code, for one or several [`Level`]s of processors, plus the runtime archive. Generated code exports the
+//! symbols of [`symbols`]; the runtime chooses a level, fills a [`frame`] and calls its functions. Everything the runtime must know about
 //! the model (weights, state, streams, sizes) is the JSON of a [`Descriptor`] inside the object.
 
 use serde::{Deserialize, Serialize};
 
-/// Names of the symbols that the generated object exports and the runtime imports (and the reverse).
+mod level;
+
+pub use level::{Entry, Level, Row};
+
+/// Names of the symbols by which generated code and the runtime find each other.
 pub mod symbols {
-    /// JSON bytes of the [`Descriptor`](super::Descriptor).
-    pub const DESCRIPTOR: &str = "seqc_descriptor";
-    /// Length of the descriptor, a little-endian `u64`.
-    pub const DESCRIPTOR_LEN: &str = "seqc_descriptor_len";
-    /// `extern "C" fn(frame: *const u64, tid: i64, threads: i64)`: load-time stage, once per weights.
-    pub const LOAD: &str = "seqc_load";
-    /// Same signature: one chunk; the frame says how long it is.
-    pub const STEP: &str = "seqc_step";
+    use super::Level;
+
+    /// Exported by generated code: a table of [`Row`](super::Row), one for each [`Level`] that there is code for, the least first.
+    pub const CODE: &str = "seqc_code";
+    /// Number of its rows, a `u64`.
+    pub const CODE_LEN: &str = "seqc_code_len";
     /// Exported by the runtime: `extern "C" fn(barrier: *mut u8, tid: i64, threads: i64)`.
     pub const BARRIER: &str = "seqc_barrier";
+
+    /// JSON bytes of the [`Descriptor`](super::Descriptor) of the code for a level.
+    pub fn descriptor(level: Level) -> String {
+        format!("seqc_descriptor_v{}", level.number())
+    }
+
+    /// The load-time stage for a level, an [`Entry`](super::Entry).
+    pub fn load(level: Level) -> String {
+        format!("seqc_load_v{}", level.number())
+    }
+
+    /// One chunk for a level, an [`Entry`](super::Entry).
+    pub fn step(level: Level) -> String {
+        format!("seqc_step_v{}", level.number())
+    }
 }
 
 /// The frame: an array of 64-bit slots that the runtime fills before every call. All threads of the

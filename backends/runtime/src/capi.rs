@@ -141,7 +141,7 @@ pub extern "C" fn seqc_error() -> *const c_char {
 pub unsafe extern "C" fn seqc_model_open(weights: *const c_char, threads: usize) -> *mut CModel {
     // SAFETY: the caller's promise.
     let weights = unsafe { path(weights) };
-    pointer(open(crate::code::code(), weights, threads))
+    pointer(crate::code::code().and_then(|code| open(code, weights, threads)))
 }
 
 /// See `seqc.h`.

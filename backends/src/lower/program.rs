@@ -8,7 +8,7 @@ use super::{
     streams::Streams,
 };
 use crate::text::Module;
-use seqc_abi::{Descriptor, Elem, ParamSlot, StateKind, StateSlot, Store, Stream};
+use seqc_abi::{Descriptor, Elem, Level, ParamSlot, StateKind, StateSlot, Store, Stream};
 use seqc_ir::{Graph, Model, Ty, Value};
 use seqc_passes::{
     plan::{Chunks, Plan, layout, native_params},
@@ -19,8 +19,8 @@ use std::collections::HashMap;
 /// What is known about a program beside its model.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// `f32` lanes of a vector: 16 or 8.
-    pub lanes: u32,
+    /// The processors that the code is for.
+    pub level: Level,
     /// Longest chunk; of a model that looks ahead, the longest input.
     pub max_chunk: usize,
     /// Tokens of the smallest block of a long convolution: a power of two from 16.
@@ -124,7 +124,7 @@ impl Planned {
             plan: &self.plans[n],
             name: format!("layer{n}"),
             stores: self.stores[n].iter().map(|(store, _)| *store).collect(),
-            lanes: options.lanes,
+            lanes: options.level.lanes(),
             max_chunk: options.max_chunk,
             conv_block: options.conv_block,
         };
@@ -157,9 +157,10 @@ pub fn program(model: &Model, options: &Options) -> Program {
         derived: &derived,
         states: &states,
         shared: &planned.shared,
+        level: options.level,
     };
     let mut module = Module::default();
-    crate::kernels::copy(&mut module, options.lanes);
+    crate::kernels::copy(&mut module, options.level.lanes());
     for l in &layers {
         layer::add(l, &mut module);
     }

@@ -1,4 +1,4 @@
-//! `seqc_load` and `seqc_step`: every call of a layer, from a table.
+//! The load-time stage and the step: every call of a layer, from a table.
 
 use super::{
     cx::{Args, Layer, byte, table_entry},
@@ -6,7 +6,7 @@ use super::{
     streams::{Place, Streams, row_bytes},
 };
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
-use seqc_abi::{frame, symbols};
+use seqc_abi::{Level, frame, symbols};
 use seqc_ir::Model;
 use seqc_passes::shared::Site;
 use std::collections::HashMap;
@@ -26,6 +26,8 @@ pub(super) struct Driver<'a> {
     pub(super) states: &'a [usize],
     /// Attentions that read the cache of an earlier call.
     pub(super) shared: &'a HashMap<Site, Site>,
+    /// By which both functions are named.
+    pub(super) level: Level,
 }
 
 impl Driver<'_> {
@@ -74,7 +76,7 @@ impl Driver<'_> {
     }
 
     fn add_load(&self, module: &mut Module) {
-        let mut f = Func::exported(symbols::LOAD, &[Ty::Ptr, Ty::I64, Ty::I64]);
+        let mut f = Func::exported(symbols::load(self.level), &[Ty::Ptr, Ty::I64, Ty::I64]);
         let frame = Frame::new(&mut f);
         let calls = f.i64(self.model.calls.len() as i64);
         let (first, step) = (f.param(1), f.param(2));
@@ -92,7 +94,7 @@ impl Driver<'_> {
     }
 
     fn add_step(&self, module: &mut Module) {
-        let mut f = Func::exported(symbols::STEP, &[Ty::Ptr, Ty::I64, Ty::I64]);
+        let mut f = Func::exported(symbols::step(self.level), &[Ty::Ptr, Ty::I64, Ty::I64]);
         let frame = Frame::new(&mut f);
         let zero = f.i64(0);
         let tables = [

@@ -4,7 +4,7 @@
 
 use super::{Error, Target};
 use std::{
-    ffi::{CStr, CString, c_char, c_int, c_void},
+    ffi::{CStr, CString, c_char, c_int, c_uint, c_void},
     ptr,
     sync::Once,
 };
@@ -20,7 +20,6 @@ unsafe extern "C" {
     fn LLVMInitializeX86AsmPrinter();
     fn LLVMInitializeX86AsmParser();
     fn LLVMGetHostCPUName() -> *mut c_char;
-    fn LLVMGetHostCPUFeatures() -> *mut c_char;
     fn LLVMDisposeMessage(message: *mut c_char);
     fn LLVMGetTargetFromTriple(triple: *const c_char, out: *mut Raw, error: *mut *mut c_char) -> c_int;
     fn LLVMCreateTargetMachine(
@@ -38,6 +37,17 @@ unsafe extern "C" {
     fn LLVMSetModuleDataLayout(module: Raw, layout: Raw);
     fn LLVMSetTarget(module: Raw, triple: *const c_char);
     fn LLVMDisposeModule(module: Raw);
+    fn LLVMGetModuleContext(module: Raw) -> Raw;
+    fn LLVMGetFirstFunction(module: Raw) -> Raw;
+    fn LLVMGetNextFunction(function: Raw) -> Raw;
+    fn LLVMCreateStringAttribute(
+        context: Raw,
+        key: *const c_char,
+        key_len: c_uint,
+        value: *const c_char,
+        value_len: c_uint,
+    ) -> Raw;
+    fn LLVMAddAttributeAtIndex(function: Raw, index: c_uint, attribute: Raw);
     fn LLVMVerifyModule(module: Raw, action: c_int, message: *mut *mut c_char) -> c_int;
     fn LLVMPrintModuleToString(module: Raw) -> *mut c_char;
     fn LLVMCreatePassBuilderOptions() -> Raw;
@@ -66,6 +76,8 @@ const CODEGEN_DEFAULT: c_int = 2;
 const RELOC_PIC: c_int = 2;
 /// The target's usual code model.
 const CODE_MODEL_DEFAULT: c_int = 0;
+/// `LLVMAttributeFunctionIndex`.
+const OF_FUNCTION: c_uint = c_uint::MAX;
 /// `LLVMReturnStatusAction`.
 const RETURN_STATUS: c_int = 2;
 
@@ -116,33 +128,31 @@ fn c_string(text: &str) -> Result<CString, Error> {
     CString::new(text).map_err(|_| Error::Target(format!("`{}` has a NUL character", text.escape_debug())))
 }
 
-/// Name and features of the processor this runs on.
-pub(super) fn host() -> Result<(String, String), Error> {
+/// Name of the processor this runs on.
+pub(super) fn host() -> Result<String, Error> {
     initialise();
-    // SAFETY: both return fresh strings owned by the caller.
-    let (cpu, features) = unsafe {
-        (
-            take_message(LLVMGetHostCPUName()),
-            take_message(LLVMGetHostCPUFeatures()),
-        )
-    };
+    // SAFETY: a fresh string owned by the caller.
+    let cpu = unsafe { take_message(LLVMGetHostCPUName()) };
     if cpu.is_empty() {
         return Err(Error::Target("LLVM does not recognise this processor".to_string()));
     }
-    Ok((cpu, features))
+    Ok(cpu)
 }
 
 /// LLVM's code generator for one processor.
 pub(super) struct Machine {
     raw: Raw,
     triple: CString,
+    /// The processor to choose and order instructions for.
+    tune: Option<CString>,
 }
 
 impl Machine {
     pub(super) fn new(target: &Target) -> Result<Machine, Error> {
         initialise();
         let triple = c_string(&target.triple)?;
-        let (cpu, features) = (c_string(&target.cpu)?, c_string(&target.features)?);
+        let (cpu, features) = (c_string(target.level.name())?, c"");
+        let tune = target.tune.as_deref().map(c_string).transpose()?;
         let (mut found, mut error) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the strings outlive the calls; `error` is ours to free when the call fails.
         unsafe {
@@ -160,9 +170,9 @@ impl Machine {
                 CODE_MODEL_DEFAULT,
             );
             if raw.is_null() {
-                return Err(Error::Target(format!("no code generator for {}", target.cpu)));
+                return Err(Error::Target(format!("no code generator for {}", target.name())));
             }
-            Ok(Machine { raw, triple })
+            Ok(Machine { raw, triple, tune })
         }
     }
 }
@@ -192,7 +202,7 @@ impl Module {
         }
     }
 
-    /// Sets triple and data layout, and verifies.
+    /// Sets triple, data layout and the processor to tune for, and verifies.
     pub(super) fn prepare(&self, machine: &Machine) -> Result<(), Error> {
         let mut message = ptr::null_mut();
         // SAFETY: module and machine are live; the layout is freed after being copied into the module.
@@ -201,9 +211,32 @@ impl Module {
             let layout = LLVMCreateTargetDataLayout(machine.raw);
             LLVMSetModuleDataLayout(self.raw, layout);
             LLVMDisposeTargetData(layout);
+            if let Some(cpu) = &machine.tune {
+                self.tune(cpu);
+            }
             let broken = LLVMVerifyModule(self.raw, RETURN_STATUS, &mut message) != 0;
             let message = take_message(message);
             if broken { Err(Error::Llvm(message)) } else { Ok(()) }
+        }
+    }
+
+    /// Names the processor to tune for on every function.
+    ///
+    /// # Safety
+    ///
+    /// The module is live.
+    unsafe fn tune(&self, cpu: &CStr) {
+        const KEY: &CStr = c"tune-cpu";
+        let len = |text: &CStr| text.count_bytes() as c_uint;
+        // SAFETY: the caller's promise; an attribute belongs to the module's context and outlives the calls.
+        unsafe {
+            let context = LLVMGetModuleContext(self.raw);
+            let attribute = LLVMCreateStringAttribute(context, KEY.as_ptr(), len(KEY), cpu.as_ptr(), len(cpu));
+            let mut function = LLVMGetFirstFunction(self.raw);
+            while !function.is_null() {
+                LLVMAddAttributeAtIndex(function, OF_FUNCTION, attribute);
+                function = LLVMGetNextFunction(function);
+            }
         }
     }
 

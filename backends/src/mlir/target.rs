@@ -1,25 +1,26 @@
-//! Which processor to generate code for.
+//! Which processors to generate code for.
 
 use super::{Error, llvm};
+use seqc_abi::Level;
 
-/// A processor in LLVM's terms. Generated code needs at least AVX2 and FMA.
+/// Processors that understand one level of x86-64.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// LLVM target triple.
     pub triple: String,
-    /// LLVM's name of the processor: `znver5`, `x86-64-v3`, …
-    pub cpu: String,
-    /// LLVM feature string, `+avx2,-avx512f,…`; may be empty when the name says it all.
-    pub features: String,
-    /// Width of the vectors to use: 512 or 256.
-    pub vector_bits: u32,
+    /// The instructions that code may use.
+    pub level: Level,
+    /// The processor, by LLVM's name, that instructions are chosen and ordered for; any of the level runs them.
+    pub tune: Option<String>,
 }
 
 const TRIPLE: &str = "x86_64-unknown-linux-musl";
 
-/// Processors with AVX-512 F, BW, DQ and VL.
+/// Every level: what programs carry unless a processor is named.
+const EVERY: &str = "x86-64";
+
+/// Processors of level 4.
 const WIDE: &[&str] = &[
-    "x86-64-v4",
     "skylake-avx512",
     "cascadelake",
     "cooperlake",
@@ -35,9 +36,8 @@ const WIDE: &[&str] = &[
     "znver5",
 ];
 
-/// Processors with AVX2 and FMA.
+/// Processors of level 3.
 const NARROW: &[&str] = &[
-    "x86-64-v3",
     "haswell",
     "broadwell",
     "skylake",
@@ -54,43 +54,50 @@ const NARROW: &[&str] = &[
 ];
 
 impl Target {
+    /// Any processor of a level.
+    pub fn of(level: Level) -> Target {
+        Target {
+            triple: TRIPLE.to_owned(),
+            level,
+            tune: None,
+        }
+    }
+
     /// The processor this runs on.
     ///
     /// # Errors
     ///
-    /// [`Error::Target`] when it has no AVX2 or no FMA.
+    /// [`Error::Target`] when it is below every level.
     pub fn host() -> Result<Target, Error> {
-        let (cpu, features) = llvm::host()?;
-        let has = |name: &str| features.split(',').any(|f| f.strip_prefix('+') == Some(name));
-        let vector_bits = if ["avx512f", "avx512bw", "avx512dq", "avx512vl"].into_iter().all(has) {
-            512
-        } else if has("avx2") && has("fma") && has("f16c") {
-            256
-        } else {
-            return Err(Error::Target(format!(
-                "this processor ({cpu}) lacks AVX2, FMA or F16C, which generated code needs"
-            )));
-        };
+        let level = Level::here().ok_or_else(|| {
+            let lacking = Level::V3.lacking().join(", ");
+            Error::Target(format!(
+                "this processor lacks {lacking}, which generated code needs; programs for others can be built: --target {EVERY}"
+            ))
+        })?;
         Ok(Target {
-            triple: TRIPLE.to_string(),
-            cpu,
-            features,
-            vector_bits,
+            tune: Some(llvm::host()?),
+            ..Target::of(level)
         })
     }
 
-    /// `native`, or a processor by LLVM's name.
+    /// `native`, a level, or a processor by LLVM's name.
     ///
     /// # Errors
     ///
     /// [`Error::Target`] with the names that are known.
     pub fn named(name: &str) -> Result<Target, Error> {
-        let vector_bits = match name {
+        if let Some(level) = Level::named(name) {
+            return Ok(Target::of(level));
+        }
+        let level = match name {
             "native" => return Target::host(),
-            _ if WIDE.contains(&name) => 512,
-            _ if NARROW.contains(&name) => 256,
+            _ if WIDE.contains(&name) => Level::V4,
+            _ if NARROW.contains(&name) => Level::V3,
             _ => {
-                let names: Vec<&str> = ["native"].iter().chain(NARROW).chain(WIDE).copied().collect();
+                let levels = Level::ALL.map(Level::name);
+                let names = ["native", EVERY].iter().chain(&levels).chain(NARROW).chain(WIDE);
+                let names: Vec<&str> = names.copied().collect();
                 return Err(Error::Target(format!(
                     "unknown processor `{name}`; known are {}",
                     names.join(", ")
@@ -98,15 +105,47 @@ impl Target {
             }
         };
         Ok(Target {
-            triple: TRIPLE.to_string(),
-            cpu: name.to_string(),
-            features: String::new(),
-            vector_bits,
+            tune: Some(name.to_owned()),
+            ..Target::of(level)
         })
+    }
+
+    /// What a program carries code for, the least level first: `x86-64`, which is every level, or names as of
+    /// [`Target::named`] separated by commas.
+    ///
+    /// # Errors
+    ///
+    /// As there; also when two names are of one level, of which a program carries one code.
+    pub fn list(names: &str) -> Result<Vec<Target>, Error> {
+        if names == EVERY {
+            return Ok(Level::ALL.map(Target::of).to_vec());
+        }
+        let mut targets = names
+            .split(',')
+            .map(|n| Target::named(n.trim()))
+            .collect::<Result<Vec<_>, _>>()?;
+        targets.sort_by_key(|t| t.level);
+        match targets.windows(2).find(|pair| pair[0].level == pair[1].level) {
+            None => Ok(targets),
+            Some(pair) => Err(Error::Target(format!(
+                "`{names}` names two processors of {}: {} and {}; a program carries one code for each level",
+                pair[0].level.name(),
+                pair[0].name(),
+                pair[1].name(),
+            ))),
+        }
+    }
+
+    /// Its name for people: the level, and the processor it is tuned for.
+    pub fn name(&self) -> String {
+        match &self.tune {
+            None => self.level.name().to_owned(),
+            Some(cpu) => format!("{} tuned for {cpu}", self.level.name()),
+        }
     }
 
     /// `f32` lanes of a vector: 16 or 8.
     pub fn width(&self) -> u32 {
-        self.vector_bits / 32
+        self.level.lanes()
     }
 }

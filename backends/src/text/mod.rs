@@ -13,6 +13,7 @@ mod types;
 pub use func::Func;
 pub use types::{Cmp, Scalar, Ty, Val};
 
+use seqc_abi::{Level, symbols};
 use std::{collections::HashMap, fmt::Write as _};
 
 /// A module under construction.
@@ -69,6 +70,56 @@ impl Module {
             self.globals,
             "llvm.mlir.global external constant @{name}(\"{text}\") {{addr_space = 0 : i32}} : !llvm.array<{n} x i8>"
         );
+    }
+
+    /// Adds the table [`symbols::CODE`] of levels, each with the length of its descriptor; what is not of this module is
+    /// declared.
+    pub fn add_code_table(&mut self, rows: &[(Level, usize)]) {
+        const ROW: &str = "!llvm.struct<(i64, ptr, i64, ptr, ptr)>";
+        let table = format!("!llvm.array<{} x {ROW}>", rows.len());
+        let mut text = format!("llvm.mlir.global external constant @{}() : {table} {{\n", symbols::CODE);
+        let _ = writeln!(text, "%row0 = llvm.mlir.undef : {table}");
+        let mut next = 0;
+        for (n, (level, length)) in rows.iter().enumerate() {
+            let names = [
+                symbols::descriptor(*level),
+                symbols::load(*level),
+                symbols::step(*level),
+            ];
+            self.declare_bytes(&names[0], *length);
+            for name in &names[1..] {
+                self.declare(name, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+            }
+            let fields = [
+                format!("llvm.mlir.constant({} : i64) : i64", level.number()),
+                format!("llvm.mlir.addressof @{} : !llvm.ptr", names[0]),
+                format!("llvm.mlir.constant({length} : i64) : i64"),
+                format!("llvm.mlir.addressof @{} : !llvm.ptr", names[1]),
+                format!("llvm.mlir.addressof @{} : !llvm.ptr", names[2]),
+            ];
+            for (field, value) in fields.iter().enumerate() {
+                let _ = writeln!(text, "%v{next} = {value}");
+                let to = next + 1;
+                let _ = writeln!(
+                    text,
+                    "%row{to} = llvm.insertvalue %v{next}, %row{next}[{n}, {field}] : {table}"
+                );
+                next = to;
+            }
+        }
+        let _ = writeln!(text, "llvm.return %row{next} : {table}\n}}");
+        self.globals.push_str(&text);
+        self.add_u64(symbols::CODE_LEN, rows.len() as u64);
+    }
+
+    /// Declares bytes of another module.
+    fn declare_bytes(&mut self, name: &str, length: usize) {
+        if self.declared.insert(name.to_owned(), ()).is_none() {
+            let _ = writeln!(
+                self.globals,
+                "llvm.mlir.global external constant @{name}() {{addr_space = 0 : i32}} : !llvm.array<{length} x i8>"
+            );
+        }
     }
 
     /// Adds an exported 64-bit constant.

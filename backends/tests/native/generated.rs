@@ -1,7 +1,7 @@
 //! Random models: what the generated code computes is what the evaluator says, however the sequence is cut.
 
 use crate::support::Loaded;
-use seqc_abi::{Elem, PAGE_TOKENS, StateKind, StateSlot, frame, symbols};
+use seqc_abi::{Elem, Level, PAGE_TOKENS, StateKind, StateSlot, frame, symbols};
 use seqc_backends::{
     lower::{Options, Program, program},
     mlir::Target,
@@ -26,6 +26,7 @@ type Entry = extern "C" fn(*const u64, i64, i64);
 pub(crate) struct Machine {
     program: Program,
     loaded: Loaded,
+    level: Level,
     params: Vec<Vec<f32>>,
     derived: Vec<u64>,
 }
@@ -49,7 +50,7 @@ impl Machine {
         (seed, max_chunk, chunks): (u64, usize, Chunks),
     ) -> Machine {
         let options = Options {
-            lanes: target.width(),
+            level: target.level,
             max_chunk,
             // Small enough that the sequences go over several.
             conv_block: 16,
@@ -78,7 +79,7 @@ impl Machine {
         slots[frame::PARAMS] = params.as_ptr() as u64;
         slots[frame::DERIVED] = self.derived.as_mut_ptr() as u64;
         // SAFETY: the type is that of the ABI.
-        let load: Entry = unsafe { self.loaded.function(symbols::LOAD) };
+        let load: Entry = unsafe { self.loaded.function(&symbols::load(self.level)) };
         load(slots.as_ptr(), 0, 1);
     }
 
@@ -178,7 +179,7 @@ impl<'m> Session<'m> {
         slots[frame::SCRATCH] = align(scratch.as_mut_ptr());
         slots[frame::BARRIER] = &raw const meeting as u64;
         // SAFETY: the type is that of the ABI.
-        let step: Entry = unsafe { self.machine.loaded.function(symbols::STEP) };
+        let step: Entry = unsafe { self.machine.loaded.function(&symbols::step(self.machine.level)) };
         let start = Instant::now();
         std::thread::scope(|scope| {
             for tid in 0..threads {

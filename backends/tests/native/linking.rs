@@ -14,7 +14,7 @@ fn a_program_needs_nothing_else_to_run() {
     let target = Target::named("x86-64-v3").expect("a known name");
     let object = compile(text, &target, Emit::Obj).expect("valid text");
     let path = temporary("program");
-    link::link_exe(&object, &path).expect("linked");
+    link::link_exe(&[object], &path).expect("linked");
     let status = Command::new(&path).status().expect("started");
     let bytes = std::fs::read(&path).expect("written");
     let _ = std::fs::remove_file(&path);

@@ -1,6 +1,6 @@
 //! Compiling a module of text and loading it into the test process.
 
-use seqc_abi::Store;
+use seqc_abi::{Level, Store};
 use seqc_backends::{
     link,
     mlir::{Emit, Target, compile},
@@ -22,7 +22,7 @@ pub(crate) fn temporary(name: &str) -> PathBuf {
 pub(crate) fn targets() -> Vec<Target> {
     let host = Target::host().expect("tests run on a supported processor");
     let mut list = vec![Target::named("x86-64-v3").expect("a known name")];
-    if host.vector_bits == 512 {
+    if host.level == Level::V4 {
         list.push(host);
     }
     list

@@ -17,9 +17,11 @@ pub(crate) struct BuildArgs {
     /// What to make
     #[arg(long, value_enum, default_value_t = Stage::Exe)]
     emit: Stage,
-    /// Processor to generate code for
-    #[arg(long, default_value = "native")]
-    target: String,
+    /// Processors to generate code for: `x86-64` (one code for level 3 and one for level 4; the program chooses as it starts),
+    /// `x86-64-v3`, `x86-64-v4`, `native`, a processor by LLVM's name, or some of these with commas between. Programs and
+    /// libraries are for `x86-64` unless this is given, other stages show the code for this machine
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
     /// Say how long the stages took
     #[arg(long)]
     timing: bool,
@@ -62,6 +64,16 @@ impl Stage {
         }
     }
 
+    /// The processors when nothing is said.
+    fn target(self) -> &'static str {
+        match self {
+            Stage::Exe | Stage::Lib => "x86-64",
+            Stage::Ast | Stage::Graph | Stage::Canonical | Stage::Mlir | Stage::Llvm | Stage::Asm | Stage::Obj => {
+                "native"
+            }
+        }
+    }
+
     /// Where the result goes when nothing is said.
     fn output(self, model: &Path) -> PathBuf {
         match self {
@@ -82,7 +94,7 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
     let request = Request {
         read,
         emit: args.emit.emit(),
-        target: args.target.clone(),
+        target: args.target.clone().unwrap_or_else(|| args.emit.target().to_owned()),
         output: output.clone(),
     };
     let (timing, dump) = (args.timing || session.global.verbose > 0, args.dump_ir);

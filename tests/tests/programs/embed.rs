@@ -18,7 +18,7 @@ fn path(dir: &Path, name: &str) -> String {
 }
 
 /// The library of a checkpoint, and a C program that is linked with it.
-fn embedded(name: &'static str) -> PathBuf {
+pub(crate) fn embedded(name: &'static str) -> PathBuf {
     let dir = scratch("embed");
     let checkpoint = fixture::folder().join("hf").join(name).display().to_string();
     let (model, library) = (path(&dir, "model.yaml"), path(&dir, "libmodel.so"));

@@ -10,6 +10,7 @@ mod malformed;
 mod meaning;
 mod memory;
 mod mixers;
+mod processors;
 mod readme;
 mod size;
 mod smollm2;
