@@ -3,6 +3,7 @@
 use super::{OK, Session};
 use crate::{model::standard, schema};
 use clap::{Args, CommandFactory};
+use seqc_abi::Level;
 use std::fmt::Write;
 
 #[derive(Debug, Args)]
@@ -38,12 +39,13 @@ pub(crate) fn completions<C: CommandFactory>(args: &CompletionArgs) -> u8 {
 
 pub(crate) fn doctor(session: &mut Session, args: &DoctorArgs) -> u8 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let features = features();
+    let level = Level::here().map(Level::name);
+    let lacking = Level::V4.lacking();
     let version = env!("CARGO_PKG_VERSION");
     if args.json {
         let found = serde_json::json!({
             "version": 1, "seqc": version, "os": std::env::consts::OS, "arch": std::env::consts::ARCH,
-            "cores": cores, "features": features,
+            "cores": cores, "level": level, "lacking": lacking,
         });
         return session.print(&format!("{found}\n"));
     }
@@ -56,30 +58,12 @@ pub(crate) fn doctor(session: &mut Session, args: &DoctorArgs) -> u8 {
         std::env::consts::OS,
         std::env::consts::ARCH
     );
-    let _ = writeln!(out, "processor features: {}", features.join(" "));
-    session.print(&out)
-}
-
-/// Extensions of the processor that generated code cares about.
-fn features() -> Vec<&'static str> {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let mut found = Vec::new();
-        macro_rules! probe {
-            ($($name:tt),*) => { $(if std::arch::is_x86_feature_detected!($name) { found.push($name); })* };
+    let _ = write!(out, "programs run here as {}", level.unwrap_or("nothing"));
+    match lacking.as_slice() {
+        [] => out.push('\n'),
+        lacking => {
+            let _ = writeln!(out, "; {} lacks {}", Level::V4.name(), lacking.join(", "));
         }
-        probe!(
-            "avx2",
-            "fma",
-            "f16c",
-            "avx512f",
-            "avx512bw",
-            "avx512vl",
-            "avx512vnni",
-            "avx512bf16"
-        );
-        found
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    Vec::new()
+    session.print(&out)
 }
