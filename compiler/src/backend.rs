@@ -5,11 +5,11 @@ use crate::{
     explain,
     model::Built,
 };
-use seqc_abi::{Descriptor, Level, StateSlot};
+use seqc_abi::{Descriptor, Level};
 use seqc_backends::{
     code::{self, Form},
     link,
-    lower::{self, Options, Program},
+    lower::{self, Entry, Options, Program},
     mlir::{self, Target},
 };
 use seqc_ir::{Graph, Model};
@@ -23,7 +23,7 @@ const CHUNK: usize = 256;
 const WHOLE: usize = 4096;
 
 /// What every sequence carries from chunk to chunk.
-pub fn manifest(model: &Model, max_context: Option<usize>) -> Vec<StateSlot> {
+pub fn manifest(model: &Model, max_context: Option<usize>) -> Vec<Entry> {
     lower::manifest(model, &options(model, max_context, Level::V4))
 }
 

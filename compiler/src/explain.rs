@@ -1,14 +1,15 @@
 //! `seqc explain`: what was recognised in a layer, the forms considered, and what was chosen.
 
-use seqc_ir::{Graph, Op, Value};
+use seqc_ir::{Graph, Op, StateId, Value};
 use seqc_passes::{
     blocks::Blocks,
+    cost,
     keep::Keep,
-    plan::{CHUNK, Chunked, Costs, Kernel, Matmul, Plan, Scan, scans},
+    plan::{BufferId, CHUNK, Chunked, Costs, Kernel, Matmul, Plan, Rows, Scan, scans},
     rate::Rate,
     recurrence::Recurrence,
 };
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
 /// Lines about one layer graph.
 pub fn layer(graph: &Graph) -> String {
@@ -22,11 +23,13 @@ pub fn layer(graph: &Graph) -> String {
     for v in graph.live_order() {
         describe_memory(&mut out, &graph, v);
     }
-    let constants = plan.load.len();
+    let constants: HashSet<BufferId> = plan.load.iter().map(|nest| nest.into).collect();
+    let constants = constants.len();
     if constants > 0 {
         let _ = writeln!(
             out,
-            "load time: {constants} tensors are computed once, from parameters alone"
+            "load time: {} computed once, from parameters alone",
+            counted(constants, "tensor is", "tensors are")
         );
     }
     let _ = writeln!(out, "a chunk runs {}", steps(&graph, &plan.kernels).join(", then "));
@@ -43,14 +46,7 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
         })
         .collect();
     let _ = writeln!(out, "recurrence {}: {}", names.join(", "), recurrence.class.name());
-    let entries: usize = recurrence
-        .states
-        .iter()
-        .map(|s| graph.states[s.0 as usize].ty.len())
-        .sum();
-    let scan = scans(&plan.kernels)
-        .into_iter()
-        .find(|scan| scan.states.iter().any(|s| recurrence.states.contains(s)));
+    let entries: usize = recurrence.states.iter().map(|s| state_entries(graph, *s)).sum();
     let heads = heads_of(&plan.kernels, recurrence);
     let products = products_of(&plan.kernels, recurrence);
     let form = products.as_ref().and_then(|scan| scan.chunked.as_ref());
@@ -59,17 +55,7 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
         None => considered(recurrence, heads).to_owned(),
     };
     let _ = writeln!(out, "  considered: {considered}");
-    let state = format!("{} bytes of state, no tensor of tokens x state", entries * 4);
-    let chosen = match (scan, heads) {
-        (Some(scan), _) => format!(
-            "fused scan, a vector along axis {} at a time, {}",
-            lane_axis(scan),
-            place(graph, scan)
-        ),
-        (None, Some(1)) => "one token after another, by one thread".to_owned(),
-        (None, Some(heads)) => format!("{heads} heads side by side, each one token after another"),
-        (None, None) => "one token after another, entries in parallel".to_owned(),
-    };
+    let chosen = chosen(graph, plan, recurrence);
     let chosen = match products.as_ref().and_then(Scan::products) {
         Some((form, shortest)) => format!(
             "matrix products over blocks of {} tokens for chunks of {shortest} or more; for shorter ones and single tokens {chosen}",
@@ -77,16 +63,66 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
         ),
         None => chosen,
     };
-    let _ = writeln!(out, "  chosen: {chosen}; {state}");
-    let (operations, bytes) = (operations(graph, recurrence), entries * 8);
+    let stored = stored_rows(graph, plan, recurrence);
+    let _ = writeln!(out, "  chosen: {chosen}; {} bytes of state, {stored}", entries * 4);
+    let operations = cost::of_recurrence(graph, plan, recurrence);
     let _ = writeln!(
         out,
-        "  cost: about {operations} operations and {bytes} bytes of state read and written a token"
+        "  cost: about {operations:.0} operations a token; {} bytes of state read and written by a token alone",
+        entries * 8
     );
 }
 
-fn lane_axis(scan: &Scan) -> usize {
-    scan.kept.last().copied().unwrap_or(0)
+fn state_entries(graph: &Graph, s: StateId) -> usize {
+    graph.states[s.0 as usize].ty.len()
+}
+
+/// How single tokens are computed, and chunks that have no matrix form.
+fn chosen(graph: &Graph, plan: &Plan, recurrence: &Recurrence) -> String {
+    let own = |scan: &&Scan| scan.states.iter().any(|s| recurrence.states.contains(s));
+    let whole = plan.kernels.iter().find_map(|kernel| match kernel {
+        Kernel::Scan(scan) => Some(scan).filter(own),
+        _ => None,
+    });
+    let inside = scans(&plan.kernels).into_iter().find(own);
+    match (whole, inside, heads_of(&plan.kernels, recurrence)) {
+        (Some(scan), _, _) => format!("fused scan, {}", block(graph, scan)),
+        (None, Some(_), _) => "one token after another, its entries in a scan of their own".to_owned(),
+        (None, None, Some(1)) => "one token after another, by one thread".to_owned(),
+        (None, None, Some(heads)) => format!("{heads} heads side by side, each one token after another"),
+        (None, None, None) => "one token after another, entries in parallel".to_owned(),
+    }
+}
+
+/// What goes through the tokens by itself, and where it is meanwhile, for vectors of either width.
+fn block(graph: &Graph, scan: &Scan) -> String {
+    let axis = scan.kept.last().copied().unwrap_or(0);
+    let of = |native: u32| {
+        let place = match scan.in_registers(graph, native) {
+            true => "in registers".to_owned(),
+            false => format!("in memory, {} bytes", scan.block_bytes(graph, native)),
+        };
+        let lanes = scan.lanes(graph, native);
+        format!("{lanes} entries along axis {axis} at a time with their state {place}")
+    };
+    let [narrow, wide] = [8, 16].map(of);
+    if narrow == wide {
+        narrow
+    } else {
+        format!("{narrow} (with AVX-512: {wide})")
+    }
+}
+
+/// What a chunk stores of the state for each of its tokens.
+fn stored_rows(graph: &Graph, plan: &Plan, recurrence: &Recurrence) -> String {
+    let largest = recurrence.states.iter().map(|s| state_entries(graph, *s)).max();
+    let inside = |v: &Value| recurrence.members.contains(v);
+    let rows = plan.buffers.iter().filter(|b| b.rows == Rows::Token && inside(&b.value));
+    let rows: usize = rows.filter(|b| Some(b.len) >= largest).map(|b| b.len * b.entry_bytes()).sum();
+    match rows {
+        0 => "no tensor of tokens x state".to_owned(),
+        rows => format!("{rows} bytes of it stored for every token of a chunk"),
+    }
 }
 
 /// The scan or heads of a recurrence, with the matrix form they have.
@@ -125,20 +161,6 @@ fn considered(recurrence: &Recurrence, heads: Option<usize>) -> &'static str {
         (false, Some(heads)) if heads > 1 => "heads side by side, one token after another",
         (false, _) => "one token after another (no entry of the state can be computed without the others)",
     }
-}
-
-fn place(graph: &Graph, scan: &Scan) -> &'static str {
-    let sizes = graph.states[scan.states[0].0 as usize].ty.sizes();
-    let entries: usize = scan.reduced.iter().map(|a| sizes[*a]).product::<usize>() * scan.states.len();
-    if entries <= 16 {
-        "state in registers"
-    } else {
-        "state in the first-level cache"
-    }
-}
-
-fn operations(graph: &Graph, recurrence: &Recurrence) -> usize {
-    recurrence.members.iter().map(|v| graph.ty(*v).len()).sum()
 }
 
 fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
@@ -198,7 +220,7 @@ fn describe_filter(out: &mut String, graph: &Graph, v: Value) {
         out,
         "  chosen: blocks, for prompts and token by token alike: sums inside {smallest} tokens, {sizes}spectra of the last {ring} blocks of {top}"
     );
-    let state = 4.0 * channels as f64 * blocks.kept(f64::MAX);
+    let state: f64 = blocks.kept(channels).iter().map(|kept| kept.at(f64::MAX)).sum();
     let _ = writeln!(
         out,
         "  cost: about {:.0} operations a token; up to {state:.0} bytes of state, {} bytes made of the filter when weights are loaded",
@@ -210,19 +232,27 @@ fn describe_filter(out: &mut String, graph: &Graph, v: Value) {
 fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
     let step = |kernel: &Kernel| match kernel {
         Kernel::Products(products) => product_step(graph, products),
-        Kernel::Tokens(nests) => format!("{} loops over entries, token by token", nests.len()),
-        Kernel::Scan(scan) => format!("a scan with {} results", scan.outputs.len()),
+        Kernel::Tokens(nests) => format!("{} over entries, token by token", loops(nests.len())),
+        Kernel::Scan(scan) => format!("a scan with {}", counted(scan.outputs.len(), "result", "results")),
         Kernel::Attend(_) => "attention".to_owned(),
         Kernel::LongConv(_) => "a long convolution".to_owned(),
-        Kernel::Heads { heads: 1, nests, .. } => format!("{} loops over entries, one token after another", nests.len()),
+        Kernel::Heads { heads: 1, nests, .. } => format!("{} over entries, one token after another", loops(nests.len())),
         Kernel::Heads { heads, nests, .. } => format!(
-            "{heads} heads side by side, each token by token ({} loops)",
-            nests.len()
+            "{heads} heads side by side, each token by token ({})",
+            loops(nests.len())
         ),
         Kernel::Loop(body) => format!("for every token ({})", steps(graph, body).join(", ")),
-        Kernel::Commit(states) => format!("{} states stored", states.len()),
+        Kernel::Commit(states) => format!("{} stored", counted(states.len(), "state", "states")),
     };
     kernels.iter().map(step).collect()
+}
+
+fn loops(n: usize) -> String {
+    counted(n, "loop", "loops")
+}
+
+fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 fn product_step(graph: &Graph, products: &[Matmul]) -> String {
@@ -233,7 +263,7 @@ fn product_step(graph: &Graph, products: &[Matmul]) -> String {
         .collect();
     let fused: usize = products.iter().map(|m| m.epilogue.len()).sum();
     let with = if fused > 0 {
-        format!(" with {fused} fused results")
+        format!(" with {}", counted(fused, "fused result", "fused results"))
     } else {
         String::new()
     };

@@ -3,6 +3,8 @@
 //! Tokens of a block of the smallest size are summed one by one. What a block of `S` tokens adds to the next `S` is found
 //! by transforms when it ends; `S` doubles up to the top size. Of the top size the spectra of a few blocks are kept.
 
+use crate::{kept::Kept, rate::Rate};
+
 /// Most blocks of the top size that a filter reaches over: with half as many, transforms outgrow the second-level cache.
 const RING: usize = 8;
 
@@ -83,10 +85,16 @@ impl Blocks {
         2.0 * inside + below.sum::<f64>() + above
     }
 
-    /// Numbers kept of a channel after `context` tokens: the past, sums for tokens to come, spectra.
-    pub fn kept(&self, context: f64) -> f64 {
-        let (top, ring) = (self.top() as f64, self.ring() as f64);
-        context.min(top) + (2.0 * context).min(top) + 2.0 * context.min(ring * top)
+    /// What is kept of `channels` channels: the past, sums for tokens to come, spectra.
+    pub fn kept(&self, channels: usize) -> [Kept; 3] {
+        let (top, ring) = (self.top(), self.ring());
+        // A block of sums ends no later than twice as far from the start as its first token.
+        let twice = Rate { ticks: 2, period: 1 };
+        [
+            Kept::last(4 * channels, Rate::ALL, top),
+            Kept::last(4 * channels, twice, top),
+            Kept::last(8 * channels, Rate::ALL, ring * top),
+        ]
     }
 
     /// Numbers made of a channel's filter when weights are loaded.
@@ -128,6 +136,8 @@ mod tests {
         // The number of blocks of a prompt changes nothing but the average.
         let blocks = Blocks::new(1 << 12);
         assert!(blocks.operations(1e6) < 1.5 * blocks.operations(16384.0));
-        assert_eq!(blocks.kept(1e6), blocks.kept(1e9));
+        let bytes = |context: f64| blocks.kept(3).iter().map(|kept| kept.at(context)).sum::<f64>();
+        assert_eq!(bytes(1e6), bytes(1e9));
+        assert!(bytes(100.0) <= 4.0 * 3.0 * 5.0 * 100.0);
     }
 }

@@ -53,6 +53,11 @@ impl Keep {
         if keep.tokens() < LONGEST { keep } else { Keep::ALL }
     }
 
+    /// Most tokens that are kept, if there is a bound.
+    pub fn limit(&self) -> Option<u64> {
+        self.distance.map(|distance| distance.saturating_add(self.first))
+    }
+
     /// Closed form of the number of kept tokens in the context length `T`.
     pub fn bound(&self) -> String {
         match (self.first, self.distance) {

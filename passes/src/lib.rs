@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod cost;
 pub mod index;
 pub mod keep;
+pub mod kept;
 pub mod plan;
 pub mod prepare;
 pub mod rate;

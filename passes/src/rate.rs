@@ -35,12 +35,19 @@ impl Rate {
         self.ticks as f64 / self.period as f64
     }
 
+    /// Tokens that are kept of those that tick, when `context` tokens have been read.
+    pub fn kept(self, keep: &Keep, context: f64) -> f64 {
+        let ticks = context * self.share();
+        keep.limit().map_or(ticks, |limit| ticks.min(limit as f64))
+    }
+
     /// Closed form of the number of tokens that are kept of those that tick, in the context length `T`.
     pub fn bound(self, keep: &Keep) -> String {
         let ticks = match (self.ticks, self.period) {
             (1, 1) => "T".to_owned(),
             (0, _) => return "0".to_owned(),
             (1, period) => format!("T / {period}"),
+            (ticks, 1) => format!("{ticks} T"),
             (ticks, period) => format!("{ticks} T / {period}"),
         };
         keep.bound().replace('T', &ticks)

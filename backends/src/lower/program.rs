@@ -11,6 +11,7 @@ use crate::text::Module;
 use seqc_abi::{Descriptor, Elem, Level, ParamSlot, StateKind, StateSlot, Store, Stream};
 use seqc_ir::{Graph, Model, Ty, Value};
 use seqc_passes::{
+    kept::Kept,
     plan::{Chunks, Plan, layout, native_params},
     shared::{Site, shared},
 };
@@ -79,12 +80,13 @@ impl Planned {
             .carries(layer.graph, |v| self.shared.contains_key(&(call, v)))
     }
 
-    fn states(&self, model: &Model, layers: &[Layer<'_>]) -> Vec<StateSlot> {
-        let (mut states, mut firsts) = (Vec::<StateSlot>::new(), Vec::new());
+    fn states(&self, model: &Model, layers: &[Layer<'_>]) -> Vec<Entry> {
+        let (mut states, mut firsts) = (Vec::<Entry>::new(), Vec::new());
         for (n, call) in model.calls.iter().enumerate() {
             let (layer, first) = (&layers[call.kind.0 as usize], states.len());
             firsts.push(first);
-            states.extend(slots::manifest(layer, &call.name, first));
+            let own = slots::manifest(layer, &call.name, first).into_iter();
+            states.extend(own.map(|(slot, kept)| Entry { call: n, slot, kept }));
             for (at, source) in slots::sources(layer).iter().enumerate() {
                 let Source::Cache(v, part) = source else { continue };
                 let Some((owner, cache)) = self.shared.get(&(n, *v)) else {
@@ -96,8 +98,10 @@ impl Planned {
                     |s| matches!(s, Source::Cache(w, m) if w == cache && m == part),
                 );
                 let with = firsts[*owner] + entry;
-                states[first + at].bound = format!("that of {}", states[with].layer);
-                states[first + at].kind = StateKind::Shared { with };
+                let bound = format!("that of {}", states[with].slot.layer);
+                let shared = &mut states[first + at];
+                (shared.slot.bound, shared.slot.kind) = (bound, StateKind::Shared { with });
+                shared.kept = Kept::Elsewhere;
             }
         }
         states
@@ -169,7 +173,7 @@ pub fn program(model: &Model, options: &Options) -> Program {
     let arena = layouts.iter().map(|l| l.arena).chain(one).max().unwrap_or(0);
     let descriptor = Descriptor {
         params: params(model, &planned),
-        states: planned.states(model, &layers),
+        states: planned.states(model, &layers).into_iter().map(|e| e.slot).collect(),
         derived_bytes: driver.derived_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk: options.max_chunk,
@@ -179,8 +183,19 @@ pub fn program(model: &Model, options: &Options) -> Program {
     Program { module, descriptor }
 }
 
+/// An entry of the state manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The call that it belongs to, by its number.
+    pub call: usize,
+    /// How it is laid out.
+    pub slot: StateSlot,
+    /// What it takes, as a closed form.
+    pub kept: Kept,
+}
+
 /// What every sequence of a model carries from chunk to chunk.
-pub fn manifest(model: &Model, options: &Options) -> Vec<StateSlot> {
+pub fn manifest(model: &Model, options: &Options) -> Vec<Entry> {
     let planned = Planned::new(model, options.chunks);
     planned.states(model, &planned.layers(model, options))
 }

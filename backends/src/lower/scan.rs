@@ -37,10 +37,6 @@ struct Writer<'w, 'a> {
     previous: Vec<(Value, usize)>,
 }
 
-/// Lanes of a block where the entries fill them. An entry is a long chain of operations that wait for each other: several
-/// vectors side by side keep the processor busy, share what they read of a token, and use whole cache lines.
-const WIDE: u32 = 32;
-
 /// Writes a scan; blocks of lanes are split between the threads.
 pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
     let state = cx.graph().states[scan.states[0].0 as usize].ty.sizes();
@@ -54,11 +50,7 @@ pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
     let mut writer = Writer {
         cx,
         scan,
-        lanes: if row.is_multiple_of(WIDE as usize) {
-            WIDE
-        } else {
-            cx.lanes()
-        },
+        lanes: scan.lanes(cx.graph(), cx.lanes()),
         sizes,
         sums: Vec::new(),
         previous: previous(cx, scan),
@@ -90,13 +82,6 @@ fn previous(cx: &Cx<'_>, scan: &Scan) -> Vec<(Value, usize)> {
 impl Writer<'_, '_> {
     fn kept(&self) -> usize {
         self.scan.kept.len()
-    }
-
-    /// Half of the registers hold the state when it is this small.
-    fn in_registers(&self) -> bool {
-        let vectors = (self.lanes / self.cx.lanes()) as usize;
-        let registers = self.reduced_entries() * self.scan.states.len() * vectors;
-        registers <= if self.cx.lanes() == 16 { 16 } else { 8 }
     }
 
     fn reduced_entries(&self) -> usize {
@@ -138,7 +123,7 @@ impl Writer<'_, '_> {
             let left = f.sub(last, start);
             emit.space.mask = Some(f.tail_mask(left, self.lanes));
         }
-        if self.in_registers() {
+        if self.scan.in_registers(self.cx.graph(), self.cx.lanes()) {
             self.in_register_state(&mut emit, f, tokens);
         } else {
             let (lo, hi) = tokens;

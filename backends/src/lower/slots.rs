@@ -6,6 +6,7 @@ use seqc_abi::{StateKind, StateSlot};
 use seqc_ir::{Op, StateId, Value};
 use seqc_passes::{
     blocks::Blocks,
+    kept::Kept,
     plan::{BufferId, Kernel, Scan, flat},
     rate::Rate,
 };
@@ -118,44 +119,44 @@ pub(super) fn filter(layer: &Layer<'_>, v: Value) -> LongConv {
     }
 }
 
-/// The manifest of one instance of a layer, whose entries are numbered from `first` on.
-pub(super) fn manifest(layer: &Layer<'_>, instance: &str, first: usize) -> Vec<StateSlot> {
+/// The manifest of one instance of a layer, whose entries are numbered from `first` on, and what each entry takes.
+pub(super) fn manifest(layer: &Layer<'_>, instance: &str, first: usize) -> Vec<(StateSlot, Kept)> {
     let entry = |(n, source): (usize, &Source)| {
-        let (name, shape, mut kind, bound) = describe(layer, source);
+        let (name, shape, mut kind, kept) = describe(layer, source);
         if let (StateKind::Pages { count: Some(count), .. }, Source::Cache(_, part)) = (&mut kind, source) {
             *count += first + n - part;
         }
-        StateSlot {
+        let slot = StateSlot {
             name,
             layer: instance.to_owned(),
             shape,
             kind,
-            bound,
-        }
+            bound: match source {
+                // Rows of earlier tokens are there from the beginning, as zeros.
+                Source::History(id) => format!("{} tokens", layer.plan.buffer(*id).history),
+                _ => kept.bound(),
+            },
+        };
+        (slot, kept)
     };
     sources(layer).iter().enumerate().map(entry).collect()
 }
 
-fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKind, String) {
+fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKind, Kept) {
+    let fixed = |bytes| (StateKind::Fixed { bytes }, Kept::Bytes(bytes));
     match source {
         Source::State(s) => {
             let state = &layer.graph.states[s.0 as usize];
-            let bytes = state.ty.len() * 4;
-            (
-                state.name.clone(),
-                state.ty.sizes(),
-                StateKind::Fixed { bytes },
-                format!("{bytes} bytes"),
-            )
+            let (kind, kept) = fixed(state.ty.len() * 4);
+            (state.name.clone(), state.ty.sizes(), kind, kept)
         }
         Source::History(id) => {
             let b = layer.plan.buffer(*id);
             let name = name_of(layer, b.value, id.0);
-            let bytes = b.history * b.len * b.entry_bytes();
             let mut shape = layer.graph.ty(b.value).sizes();
             shape.insert(0, b.history);
-            let bound = format!("{} tokens", b.history);
-            (format!("{name}.history"), shape, StateKind::Fixed { bytes }, bound)
+            let (kind, kept) = fixed(b.history * b.len * b.entry_bytes());
+            (format!("{name}.history"), shape, kind, kept)
         }
         Source::Filter(v, n) => {
             let kernel = filter(layer, *v);
@@ -167,28 +168,28 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
                 *v
             };
             let name = name_of(layer, named, v.0 as usize);
-            let (part, shape, rows) = match n {
-                0 => ("past", vec![kernel.channels], kernel.blocks.top()),
-                1 => ("sums", vec![kernel.channels], kernel.blocks.top()),
-                _ => (
-                    "spectra",
-                    vec![kernel.channels, 2],
-                    kernel.blocks.ring() * kernel.blocks.top(),
-                ),
+            let (part, shape) = match n {
+                0 => ("past", vec![kernel.channels]),
+                1 => ("sums", vec![kernel.channels]),
+                _ => ("spectra", vec![kernel.channels, 2]),
             };
-            let bound = format!("{rows} tokens");
-            (format!("{name}.{part}"), shape, kernel.states()[*n].clone(), bound)
+            let kept = kernel.blocks.kept(kernel.channels)[*n];
+            (format!("{name}.{part}"), shape, kernel.states()[*n].clone(), kept)
         }
         Source::Cache(v, n) => {
             let kernel = attention(layer, *v);
             let name = name_of(layer, *v, v.0 as usize);
             let (part, shape) = part(&kernel, *n);
             let kind = kernel.states()[*n].clone();
-            let bound = match kind {
-                StateKind::Fixed { bytes } => format!("{bytes} bytes"),
-                StateKind::Pages { .. } | StateKind::Shared { .. } => format!("{} tokens", bound(layer, *v, &kernel)),
+            let kept = match kind {
+                StateKind::Fixed { bytes } => Kept::Bytes(bytes),
+                StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
+                    bytes: 4 * shape.iter().product::<usize>(),
+                    rate: rate(layer, *v, &kernel),
+                    keep: kernel.keep(),
+                },
             };
-            (format!("{name}.{part}"), shape, kind, bound)
+            (format!("{name}.{part}"), shape, kind, kept)
         }
     }
 }
@@ -208,11 +209,10 @@ fn part(kernel: &Attend, n: usize) -> (String, Vec<usize>) {
     }
 }
 
-/// How many tokens an attention keeps, in the context length.
-fn bound(layer: &Layer<'_>, v: Value, kernel: &Attend) -> String {
+/// Which tokens an attention keeps keys of.
+fn rate(layer: &Layer<'_>, v: Value, kernel: &Attend) -> Rate {
     let on = kernel.spec.on().map(|on| layer.graph.operands(v)[on]);
-    let rate = on.map_or(Rate::ALL, |on| Rate::of(layer.graph, on));
-    rate.bound(&kernel.keep())
+    on.map_or(Rate::ALL, |on| Rate::of(layer.graph, on))
 }
 
 fn name_of(layer: &Layer<'_>, v: Value, n: usize) -> String {

@@ -7,8 +7,14 @@ use crate::{
 };
 use clap::Args;
 use seqc_abi::{StateKind, StateSlot};
+use seqc_backends::lower::Entry;
+use seqc_ir::Model;
 use serde_json::{Value, json};
-use std::{fmt::Write, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    path::PathBuf,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -34,7 +40,8 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
         Ok(built) => built,
         Err(status) => return status,
     };
-    let state = backend::manifest(&built.model, built.meta.max_context);
+    let entries = backend::manifest(&built.model, built.meta.max_context);
+    let state: Vec<StateSlot> = entries.into_iter().map(|e| e.slot).collect();
     let found = describe(&built, &state);
     let text = if args.json {
         format!("{found}\n")
@@ -110,6 +117,7 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
         Ok(built) => built,
         Err(status) => return status,
     };
+    let entries = backend::manifest(&built.model, built.meta.max_context);
     let mut out = String::new();
     for (n, kind) in built.model.kinds.iter().enumerate() {
         let calls: Vec<&str> = built
@@ -130,6 +138,24 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
         for line in backend::explain(&kind.graph).lines() {
             let _ = writeln!(out, "  {line}");
         }
+        for line in shared(&built.model, n, &entries) {
+            let _ = writeln!(out, "  {line}");
+        }
     }
     session.print(&out)
+}
+
+/// Which layers of a kind keep no keys and values of their own, and whose they read.
+fn shared(model: &Model, kind: usize, entries: &[Entry]) -> Vec<String> {
+    let mut readers: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for entry in entries.iter().filter(|e| model.calls[e.call].kind.0 as usize == kind) {
+        if let StateKind::Shared { with } = entry.slot.kind {
+            readers.entry(&entries[with].slot.layer).or_default().insert(entry.call);
+        }
+    }
+    let line = |(owner, calls): (&str, BTreeSet<usize>)| {
+        let names: Vec<&str> = calls.iter().map(|n| model.calls[*n].name.as_str()).collect();
+        format!("attention reads the cache of {owner}: {}", names.join(", "))
+    };
+    readers.into_iter().map(line).collect()
 }

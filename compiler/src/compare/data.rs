@@ -29,7 +29,7 @@ fn model(row: &Row, report: &Report) -> Value {
         let seconds = super::predict::decode_layer(l, &report.profile.all, (context, footprint));
         json!({
             "name": l.name, "count": l.calls, "parameters": l.cost.parameters, "read_bytes": l.matrix_bytes + l.row_bytes,
-            "operations": l.cost.decode_operations(context), "state_bytes": l.cost.state_at(context), "decode_seconds": seconds,
+            "operations": l.cost.decode_operations(context), "state_bytes": l.state.at(context) / l.calls.max(1) as f64, "decode_seconds": seconds,
         })
     });
     json!({
@@ -38,7 +38,7 @@ fn model(row: &Row, report: &Report) -> Value {
         "weight_bytes": total.weight_bytes,
         "causal": total.causal,
         "max_context": total.max_context,
-        "state": total.state_form(),
+        "state": total.state.words(),
         "layers": layers.collect::<Vec<_>>(),
         "at": row.points.iter().map(point).collect::<Vec<_>>(),
     })

@@ -2,6 +2,7 @@
 
 pub mod cross;
 mod data;
+pub mod form;
 mod html;
 pub mod measure;
 mod plot;

@@ -21,7 +21,7 @@ pub fn decode_layer(layer: &Layer, rates: &Rates, (context, footprint): (f64, f6
     let attended: f64 = cost.caches.iter().map(|c| c.weight * c.keys(context)).sum();
     let steps = (cost.steps + cost.token_steps) as f64;
     // Since the last token all weights have passed through the processor's caches: keys and values come from memory.
-    let moved = layer.matrix_bytes + layer.row_bytes + cost.moved_bytes as f64 + cost.cache_bytes(context);
+    let moved = layer.matrix_bytes + layer.row_bytes + cost.moved_bytes() + cost.cache_bytes(context);
     moved / rates.read_rate(footprint)
         + work(layer, rates, phase)
         + filtered(layer, phase, context)

@@ -97,7 +97,7 @@ impl Quantity {
     /// Its value for a model.
     pub fn at(self, total: &Total, profile: &Profile, context: f64) -> f64 {
         match self {
-            Quantity::State => total.state_at(context),
+            Quantity::State => total.state.at(context),
             Quantity::Decode => predict::decode(total, &profile.all, context),
         }
     }
@@ -149,7 +149,7 @@ pub(super) fn point(total: &Total, profile: &Profile, context: usize) -> Point {
         decode_operations: total.sum(|l| l.cost.decode_operations(t)),
         prefill_bytes: total.prompt_sum(t, |l| (l.matrix_bytes + mean(l)) / chunk + l.row_bytes),
         decode_bytes: total.footprint() + total.sum(|l| l.cost.cache_bytes(t)),
-        state: total.state_at(t),
+        state: total.state.at(t),
         prefill: predict::prefill(total, &profile.all, t),
         decode: predict::decode(total, &profile.all, t),
         measured: None,

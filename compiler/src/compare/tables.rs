@@ -58,7 +58,7 @@ fn models(report: &Report) -> Table {
                 count(total.parameters as f64),
                 bytes(total.weight_bytes as f64),
                 bytes(total.token_bytes()),
-                total.state_form(),
+                total.state.words(),
             ]
         })
         .collect();

@@ -1,6 +1,10 @@
 //! The cost of a whole model: its layers' costs and the bytes of the weights they read.
 
-use crate::model::{Built, weights::distinct_parameters};
+use super::form::Form;
+use crate::{
+    backend,
+    model::{Built, weights::distinct_parameters},
+};
 use seqc_abi::Store;
 use seqc_ir::{Call, Graph};
 use seqc_passes::{
@@ -19,8 +23,8 @@ pub struct Layer {
     /// How many of these come after everything that carries something from token to token: of a prompt they see only
     /// the tokens whose outputs are wanted, the last one.
     pub tail: usize,
-    /// How many of these keep no cache of their own: they attend to what an earlier layer keeps.
-    pub readers: usize,
+    /// What all of these keep together; some may read caches that others keep.
+    pub state: Form,
     /// What one of them costs.
     pub cost: Cost,
     /// Bytes of weights that every token reads.
@@ -42,6 +46,8 @@ pub struct Total {
     pub causal: bool,
     /// Longest sequence, where the model says one.
     pub max_context: Option<usize>,
+    /// What a sequence keeps.
+    pub state: Form,
     /// Its layers by kind.
     pub layers: Vec<Layer>,
 }
@@ -52,12 +58,13 @@ impl Total {
         let model = &built.model;
         let (graphs, plans): (Vec<Graph>, Vec<Plan>) = model.kinds.iter().map(|kind| planned(&kind.graph)).unzip();
         let shared = shared(model, &graphs);
-        let carries = |(n, call): (usize, &Call), elsewhere: bool| {
+        let carries = |(n, call): (usize, &Call)| {
             let kind = call.kind.0 as usize;
-            plans[kind].carries(&graphs[kind], |v| elsewhere && shared.contains_key(&(n, v)))
+            plans[kind].carries(&graphs[kind], |v| shared.contains_key(&(n, v)))
         };
-        let own: Vec<bool> = model.calls.iter().enumerate().map(|call| carries(call, true)).collect();
-        let after = own.iter().rposition(|own| *own).map_or(0, |n| n + 1);
+        let last = model.calls.iter().enumerate().filter(|call| carries(*call)).last();
+        let after = last.map_or(0, |(n, _)| n + 1);
+        let entries = backend::manifest(model, built.meta.max_context);
         let tail = if model.is_causal() { &model.calls[after..] } else { &[] };
         let layers = graphs
             .iter()
@@ -66,12 +73,11 @@ impl Total {
             .enumerate()
             .map(|(n, (planned, kind))| {
                 let of_kind = |calls: &[Call]| calls.iter().filter(|c| c.kind.0 as usize == n).count();
-                let of_this = model.calls.iter().enumerate().filter(|(_, c)| c.kind.0 as usize == n);
-                let reading = of_this.filter(|call| !own[call.0] && carries(*call, false));
+                let of_this = entries.iter().filter(|e| model.calls[e.call].kind.0 as usize == n);
                 Layer {
                     calls: of_kind(&model.calls),
                     tail: of_kind(tail),
-                    readers: reading.count(),
+                    state: Form::of(of_this.map(|e| e.kept)),
                     ..layer(planned, &kind.stores)
                 }
             });
@@ -82,6 +88,7 @@ impl Total {
             weight_bytes,
             causal: model.is_causal(),
             max_context: built.meta.max_context,
+            state: Form::of(entries.iter().map(|e| e.kept)),
             layers: layers.collect(),
         }
     }
@@ -104,40 +111,7 @@ impl Total {
 
     /// Bytes of weights and of constant state that a decoded token reads and writes.
     pub fn footprint(&self) -> f64 {
-        self.token_bytes() + self.sum(|l| l.cost.moved_bytes as f64)
-    }
-
-    /// Bytes of state after `context` tokens.
-    pub fn state_at(&self, context: f64) -> f64 {
-        let shared = |l: &Layer| l.readers as f64 * (l.cost.state_at(context) - l.cost.state_bytes as f64);
-        self.sum(|l| l.cost.state_at(context)) - self.layers.iter().map(shared).sum::<f64>()
-    }
-
-    /// The state in words: constant bytes, bytes a token, and how many tokens are kept.
-    pub fn state_form(&self) -> String {
-        let constant = self.sum(|l| l.cost.state_bytes as f64);
-        let mut terms: Vec<(Option<u64>, f64)> = Vec::new();
-        for layer in &self.layers {
-            for cache in &layer.cost.caches {
-                let bytes = ((layer.calls - layer.readers) * cache.token_bytes) as f64;
-                if bytes == 0.0 {
-                    continue;
-                }
-                match terms.iter_mut().find(|(limit, _)| *limit == cache.limit()) {
-                    Some((_, sum)) => *sum += bytes,
-                    None => terms.push((cache.limit(), bytes)),
-                }
-            }
-        }
-        let mut words: Vec<String> = Vec::new();
-        if constant > 0.0 || terms.is_empty() {
-            words.push(format!("{constant}"));
-        }
-        words.extend(terms.iter().map(|(limit, bytes)| match limit {
-            Some(limit) => format!("{bytes} min(T, {limit})"),
-            None => format!("{bytes} T"),
-        }));
-        words.join(" + ")
+        self.token_bytes() + self.sum(|l| l.cost.moved_bytes())
     }
 }
 
@@ -159,7 +133,7 @@ fn layer((graph, plan): (&Graph, &Plan), stores: &[String]) -> Layer {
         name: graph.name.clone(),
         calls: 0,
         tail: 0,
-        readers: 0,
+        state: Form::default(),
         matrix_bytes: bytes(false),
         row_bytes: bytes(true),
         cost,

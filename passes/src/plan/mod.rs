@@ -13,6 +13,7 @@ mod heads;
 mod inline;
 mod items;
 mod memory;
+mod place;
 mod relayout;
 mod scan;
 mod schedule;

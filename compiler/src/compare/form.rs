@@ -1,0 +1,95 @@
+//! Bytes of state as one closed form in the context length, added up from the entries of the state manifest.
+
+use seqc_passes::{keep::Keep, kept::Kept, rate::Rate};
+
+/// A constant, and terms that grow with the context length `T`, most of them up to a bound.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Form {
+    constant: usize,
+    terms: Vec<Term>,
+}
+
+/// So many bytes for every token that is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Term {
+    bytes: usize,
+    rate: Rate,
+    keep: Keep,
+}
+
+impl Form {
+    /// The sum over entries.
+    pub fn of(entries: impl IntoIterator<Item = Kept>) -> Form {
+        let mut form = Form::default();
+        for kept in entries {
+            match kept {
+                Kept::Bytes(bytes) => form.constant += bytes,
+                Kept::Tokens { bytes, rate, keep } => form.add(Term { bytes, rate, keep }),
+                Kept::Elsewhere => {}
+            }
+        }
+        form
+    }
+
+    fn add(&mut self, term: Term) {
+        if term.bytes == 0 || term.rate.ticks == 0 || term.keep.limit() == Some(0) {
+            return;
+        }
+        let alike = |t: &&mut Term| t.rate == term.rate && t.keep.limit() == term.keep.limit();
+        match self.terms.iter_mut().find(alike) {
+            Some(known) => known.bytes += term.bytes,
+            None => self.terms.push(term),
+        }
+    }
+
+    /// Bytes after `context` tokens.
+    pub fn at(&self, context: f64) -> f64 {
+        let grown = |t: &Term| t.bytes as f64 * t.rate.kept(&t.keep, context);
+        self.constant as f64 + self.terms.iter().map(grown).sum::<f64>()
+    }
+
+    /// The form for people: `16384 + 2048 min(T, 100) + 64 T / 8`.
+    pub fn words(&self) -> String {
+        let mut words: Vec<String> = Vec::new();
+        if self.constant > 0 || self.terms.is_empty() {
+            words.push(self.constant.to_string());
+        }
+        let term = |t: &Term| {
+            // A bound is one number here: the first tokens and the last.
+            let keep = Keep {
+                distance: t.keep.limit(),
+                first: 0,
+            };
+            format!("{} {}", t.bytes, t.rate.bound(&keep))
+        };
+        words.extend(self.terms.iter().map(term));
+        words.join(" + ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_add_up_and_terms_alike_are_one() {
+        let keep = |distance, first| Keep { distance, first };
+        let tokens = |bytes, keep| Kept::Tokens {
+            bytes,
+            rate: Rate::ALL,
+            keep,
+        };
+        let form = Form::of([
+            Kept::Bytes(16),
+            tokens(8, keep(Some(96), 4)),
+            tokens(8, keep(Some(100), 0)),
+            tokens(2, Keep::ALL),
+            Kept::last(4, Rate { ticks: 1, period: 8 }, 9),
+            Kept::Elsewhere,
+            Kept::Bytes(4),
+        ]);
+        assert_eq!(form.words(), "20 + 16 min(T, 100) + 2 T + 4 min(T / 8, 9)");
+        assert_eq!(form.at(1000.0), 20.0 + 1600.0 + 2000.0 + 36.0);
+        assert_eq!(Form::default().words(), "0");
+    }
+}

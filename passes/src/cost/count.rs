@@ -1,0 +1,332 @@
+//! Counts what the kernels of a plan do for one token.
+
+use super::{Cache, Cost, Filter, Read, ScanState, Work};
+use crate::{
+    blocks::Blocks,
+    keep::Keep,
+    plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan, entry_cost},
+    rate::Rate,
+    recurrence::Recurrence,
+};
+use seqc_ir::{AttendSpec, Clock, Graph, Op, ScoreExpr, Stage, StateId, Value};
+use std::collections::{HashMap, HashSet};
+
+/// What a softmax or another normaliser adds to a pair of query and key, in additions.
+const NORMALISE: f64 = 20.0;
+
+/// Arithmetic operations of a token in the next values of a recurrence's states, wherever they are computed.
+pub fn of_recurrence(graph: &Graph, plan: &Plan, recurrence: &Recurrence) -> f64 {
+    let next = |s: &StateId| graph.states[s.0 as usize].next;
+    let nexts: Vec<Value> = recurrence.states.iter().filter_map(next).collect();
+    let inner = recurrence.members.iter().copied().collect();
+    Counting::new(graph, plan).work(&nexts, &inner).operations
+}
+
+/// The cost of a layer graph that went through the passes.
+pub fn cost(graph: &Graph, plan: &Plan) -> Cost {
+    let mut counting = Counting::new(graph, plan);
+    counting.cost.parameters = graph.params.iter().map(|p| p.ty.len()).sum();
+    counting.kernels(&plan.kernels, false);
+    counting.rows();
+    counting.states();
+    counting.cost
+}
+
+struct Counting<'a> {
+    graph: &'a Graph,
+    plan: &'a Plan,
+    order: Vec<Value>,
+    /// Load-stage values that are read whole.
+    read: HashSet<Value>,
+    /// Entries that are read of load-stage values at computed indices, by what picks them.
+    picked: HashMap<(Value, Value), f64>,
+    cost: Cost,
+}
+
+impl<'a> Counting<'a> {
+    fn new(graph: &'a Graph, plan: &'a Plan) -> Counting<'a> {
+        Counting {
+            graph,
+            plan,
+            order: graph.live_order(),
+            read: HashSet::new(),
+            picked: HashMap::new(),
+            cost: Cost::default(),
+        }
+    }
+
+    fn kernels(&mut self, kernels: &[Kernel], each_token: bool) {
+        for kernel in kernels {
+            if !matches!(kernel, Kernel::Loop(_)) {
+                let steps = if each_token {
+                    &mut self.cost.token_steps
+                } else {
+                    &mut self.cost.steps
+                };
+                *steps += 1;
+            }
+            self.kernel(kernel, each_token);
+        }
+    }
+
+    fn kernel(&mut self, kernel: &Kernel, each_token: bool) {
+        match kernel {
+            Kernel::Products(products) => self.products(products),
+            Kernel::Tokens(nests) => {
+                let work = self.work(&roots(nests), &HashSet::new());
+                let place = if each_token {
+                    &mut self.cost.sequential
+                } else {
+                    &mut self.cost.entries
+                };
+                place.add(work);
+            }
+            Kernel::Scan(scan) => {
+                let work = self.recurrent(&roots(&scan.outputs), &scan.states);
+                self.cost.scans.add(work);
+                if !each_token {
+                    self.cost.saved[0] += saved(scan, work);
+                    self.scanned(scan);
+                }
+            }
+            Kernel::Heads { nests, chunked, .. } => {
+                // Every definition that matters here has a row of its own.
+                let work = self.work(&roots(nests), &HashSet::new());
+                self.cost.loops.add(work);
+                self.cost.saved[1] += chunked.as_ref().map_or(0.0, |scan| saved(scan, work));
+            }
+            Kernel::Attend(v) => self.attend(*v),
+            Kernel::LongConv(v) => self.filter(*v),
+            Kernel::Loop(body) => self.kernels(body, true),
+            Kernel::Commit(states) => {
+                let moved = states.iter().map(|s| self.graph.states[s.0 as usize].ty.len() as f64);
+                self.cost.sequential.weight += moved.sum::<f64>();
+            }
+        }
+    }
+
+    fn products(&mut self, products: &[Matmul]) {
+        for matmul in products {
+            for v in &matmul.products {
+                let w = self.graph.operands(*v)[0];
+                self.cost.products += self.graph.ty(w).len() as f64;
+                self.reads_matrix(w);
+            }
+            let work = self.work(&roots(&matmul.epilogue), &HashSet::new());
+            self.cost.entries.add(work);
+        }
+    }
+
+    fn reads_matrix(&mut self, w: Value) {
+        self.reads(self.behind(w));
+    }
+
+    /// Notes that a token reads a load-stage value; tokens' own values stay in the nearest memory.
+    fn reads(&mut self, v: Value) {
+        if self.plan.stage(v) == Stage::Load && self.read.insert(v) {
+            self.note_read(v, self.graph.ty(v).len(), false);
+        }
+    }
+
+    /// Notes that `gather` reads `count` entries of its table.
+    fn picks(&mut self, gather: Value, table: Value, count: f64) {
+        if self.plan.stage(table) == Stage::Load {
+            let known = self.picked.entry((self.behind(table), gather)).or_default();
+            *known = known.max(count);
+        }
+    }
+
+    /// What is read of tables: by all that pick from one together, and no more than there is.
+    fn rows(&mut self) {
+        let mut tables: HashMap<Value, f64> = HashMap::new();
+        for ((table, _), count) in &self.picked {
+            *tables.entry(*table).or_default() += count;
+        }
+        let mut tables: Vec<(Value, f64)> = tables.into_iter().collect();
+        tables.sort_unstable_by_key(|(table, _)| *table);
+        for (table, count) in tables {
+            if !self.read.contains(&table) {
+                self.note_read(table, (count as usize).min(self.graph.ty(table).len()), true);
+            }
+        }
+    }
+
+    fn note_read(&mut self, v: Value, entries: usize, rows: bool) {
+        let param = match self.graph.op(v) {
+            Op::Param(n) => Some(*n),
+            _ => None,
+        };
+        self.cost.reads.push(Read { param, entries, rows });
+    }
+
+    /// What lies in memory behind reshapes.
+    fn behind(&self, v: Value) -> Value {
+        let mut at = v;
+        while matches!(self.graph.op(at), Op::Reshape) && !self.plan.is_stored(at) {
+            at = self.graph.operands(at)[0];
+        }
+        at
+    }
+
+    fn recurrent(&mut self, outputs: &[Value], states: &[StateId]) -> Work {
+        let nexts = states.iter().filter_map(|s| self.graph.states[s.0 as usize].next);
+        let all: Vec<Value> = outputs.iter().copied().chain(nexts).collect();
+        let inner = self.plan.recurrences.iter();
+        let inner = inner.filter(|r| r.states.iter().any(|s| states.contains(s)));
+        let inner: HashSet<Value> = inner.flat_map(|r| r.members.iter().copied()).collect();
+        self.work(&all, &inner)
+    }
+
+    /// Work of computing `roots` and what is inlined into them; values of `inner` are computed here even if stored.
+    fn work(&mut self, roots: &[Value], inner: &HashSet<Value>) -> Work {
+        let mut counts: HashMap<Value, f64> = HashMap::new();
+        for v in roots {
+            counts.insert(*v, self.graph.ty(*v).len() as f64);
+        }
+        let mut work = Work::default();
+        for i in (0..self.order.len()).rev() {
+            let v = self.order[i];
+            let Some(count) = counts.get(&v).copied() else { continue };
+            work.add(self.entries_of(v, count));
+            self.pass_on(v, count, (inner, &mut counts));
+        }
+        work
+    }
+
+    fn entries_of(&self, v: Value, count: f64) -> Work {
+        let operations = match self.graph.op(v) {
+            Op::Unary(_) | Op::Binary(_) | Op::Select => count,
+            Op::Reduce { .. } => count * self.factor(v),
+            _ => 0.0,
+        };
+        Work {
+            operations,
+            weight: count * entry_cost(self.graph, v),
+        }
+    }
+
+    /// Counts the operands of a value that is computed `count` times.
+    fn pass_on(&mut self, v: Value, count: f64, (inner, counts): (&HashSet<Value>, &mut HashMap<Value, f64>)) {
+        let operands = self.graph.operands(v);
+        if let Op::Gather = self.graph.op(v) {
+            self.picks(v, operands[0], count);
+        }
+        let skip = match self.graph.op(v) {
+            Op::Gather => 1,
+            // What these read is stored.
+            Op::Delay { .. } | Op::Window { .. } | Op::MatVec | Op::LongConv | Op::Attend(_) => operands.len(),
+            _ => 0,
+        };
+        for o in &operands[skip..] {
+            let stored = self.plan.is_stored(*o) && !inner.contains(o);
+            if stored || matches!(self.graph.op(*o), Op::Param(_)) {
+                self.reads(*o);
+                continue;
+            }
+            let here = if let Op::Concat { .. } = self.graph.op(v) {
+                self.graph.ty(*o).len() as f64
+            } else {
+                count * self.factor(v)
+            };
+            let known = counts.entry(*o).or_default();
+            *known = known.max(here);
+        }
+    }
+
+    /// Operand entries read for one result entry.
+    fn factor(&self, v: Value) -> f64 {
+        match self.graph.op(v) {
+            Op::Reduce { .. } => {
+                let from = self.graph.ty(self.graph.operands(v)[0]).len();
+                from as f64 / self.graph.ty(v).len().max(1) as f64
+            }
+            _ => 1.0,
+        }
+    }
+
+    fn attend(&mut self, v: Value) {
+        let operands = self.graph.operands(v);
+        let Op::Attend(spec) = self.graph.op(v) else { return };
+        let size = |o: usize, axis: usize| self.graph.ty(operands[o]).dims[axis].size;
+        let (heads, groups) = (size(0, 0), size(1, 0));
+        let width = size(1, 1) + if spec.has_values() { size(2, 1) } else { 0 };
+        let streams: usize = operands[spec.key_operands()]
+            .iter()
+            .map(|o| self.graph.ty(*o).len())
+            .sum();
+        let extra = score_operations(spec);
+        let rate = spec.on().map_or(Rate::ALL, |on| Rate::of(self.graph, operands[on]));
+        let queries = if spec.clock == Clock::Both { rate.share() } else { 1.0 };
+        self.cost.caches.push(Cache {
+            operations: queries * heads as f64 * (2.0 * width as f64 + 4.0 + extra),
+            weight: queries * heads as f64 * (width as f64 + NORMALISE + extra),
+            token_bytes: 4 * (groups * width + streams),
+            keep: Keep::new(spec, heads),
+            rate,
+            causal: spec.causal,
+        });
+    }
+
+    fn filter(&mut self, v: Value) {
+        let (channels, all) = (self.graph.ty(v).len(), self.graph.ty(self.graph.operands(v)[1]).len());
+        let blocks = Blocks::new(all / channels.max(1));
+        // The taps inside a block are at work for every token, half of them on average, and as many past values.
+        let near = channels * blocks.smallest.min(blocks.taps) / 2;
+        self.cost.reads.push(Read {
+            param: None,
+            entries: near,
+            rows: false,
+        });
+        // As many past values are read, one row of these and one of the sums is written.
+        self.cost.states += 4 * (near + channels) / 2;
+        self.cost.filters.push(Filter { channels, blocks });
+    }
+
+    fn scanned(&mut self, scan: &Scan) {
+        let bytes = scan.states.iter().map(|s| self.state_bytes(*s)).sum();
+        self.cost.scanned.push(ScanState {
+            bytes,
+            rows: scan.entries(self.graph) / scan.states.len(),
+            lane_bytes: 4 * scan.entries(self.graph),
+            distance: scan.row_distance(self.graph),
+        });
+    }
+
+    fn state_bytes(&self, s: StateId) -> usize {
+        4 * self.graph.states[s.0 as usize].ty.len()
+    }
+
+    fn states(&mut self) {
+        let all: usize = (0..self.graph.states.len() as u32).map(|s| self.state_bytes(StateId(s))).sum();
+        let scanned: usize = self.cost.scanned.iter().map(|s| s.bytes).sum();
+        self.cost.states += all.saturating_sub(scanned);
+        let history = self.plan.buffers.iter().map(|b| b.history * b.len * b.entry_bytes());
+        self.cost.history = history.sum();
+    }
+}
+
+/// What the matrix form of a recurrence saves of its work.
+fn saved(scan: &Scan, work: Work) -> f64 {
+    let share = |form: &Chunked| 1.0 - form.costs.products / form.costs.by_tokens;
+    scan.products().map_or(0.0, |(form, _)| work.weight * share(form))
+}
+
+fn roots(nests: &[Nest]) -> Vec<Value> {
+    nests.iter().map(|nest| nest.value).collect()
+}
+
+fn score_operations(spec: &AttendSpec) -> f64 {
+    let of = |e: &Option<ScoreExpr>| e.as_ref().map_or(0.0, nodes);
+    of(&spec.predicate) + of(&spec.score)
+}
+
+/// Operations of an expression over pairs.
+fn nodes(e: &ScoreExpr) -> f64 {
+    match e {
+        ScoreExpr::Unary(_, x) => 1.0 + nodes(x),
+        ScoreExpr::Binary(_, x, y) => 1.0 + nodes(x) + nodes(y),
+        ScoreExpr::Select(c, x, y) => 1.0 + nodes(c) + nodes(x) + nodes(y),
+        ScoreExpr::Table(_, indices) => 1.0 + indices.iter().map(nodes).sum::<f64>(),
+        _ => 0.0,
+    }
+}

@@ -1,0 +1,70 @@
+//! What a state entry takes, as a closed form in the context length.
+
+use crate::{keep::Keep, rate::Rate};
+
+/// Bytes of one entry of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// So many, however long the context is.
+    Bytes(usize),
+    /// For every token that is kept.
+    Tokens {
+        /// Bytes of one.
+        bytes: usize,
+        /// Which tokens are appended.
+        rate: Rate,
+        /// How many of these are kept.
+        keep: Keep,
+    },
+    /// None: the memory belongs to another entry.
+    Elsewhere,
+}
+
+impl Kept {
+    /// The last `most` tokens of those that `rate` counts.
+    pub fn last(bytes: usize, rate: Rate, most: usize) -> Kept {
+        let keep = Keep {
+            distance: Some(most as u64),
+            first: 0,
+        };
+        Kept::Tokens { bytes, rate, keep }
+    }
+
+    /// Bytes after `context` tokens.
+    pub fn at(&self, context: f64) -> f64 {
+        match self {
+            Kept::Bytes(bytes) => *bytes as f64,
+            Kept::Tokens { bytes, rate, keep } => *bytes as f64 * rate.kept(keep, context),
+            Kept::Elsewhere => 0.0,
+        }
+    }
+
+    /// The number of kept tokens, or of bytes, for people.
+    pub fn bound(&self) -> String {
+        match self {
+            Kept::Bytes(bytes) => format!("{bytes} bytes"),
+            Kept::Tokens { rate, keep, .. } => format!("{} tokens", rate.bound(keep)),
+            Kept::Elsewhere => "0 bytes".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_and_numbers_agree() {
+        let twice = Kept::last(8, Rate { ticks: 2, period: 1 }, 100);
+        assert_eq!(twice.bound(), "min(2 T, 100) tokens");
+        assert_eq!((twice.at(10.0), twice.at(1000.0)), (160.0, 800.0));
+        let slow = Kept::Tokens {
+            bytes: 4,
+            rate: Rate { ticks: 1, period: 8 },
+            keep: Keep::ALL,
+        };
+        assert_eq!((slow.bound().as_str(), slow.at(80.0)), ("T / 8 tokens", 40.0));
+        assert_eq!(Kept::Bytes(12).at(0.0), 12.0);
+        assert_eq!(Kept::Elsewhere.at(1e6), 0.0);
+    }
+}
