@@ -5,4 +5,5 @@ pub mod kernels;
 pub mod link;
 pub mod lower;
 pub mod mlir;
+pub mod scratch;
 pub mod text;

@@ -3,11 +3,11 @@
 //! A program is the generated object, the runtime archive and the C library that rustc ships; all but the
 //! object are carried inside this crate, so that linking needs nothing but a linker.
 
+use crate::scratch::{self, Folder};
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 macro_rules! part {
@@ -50,22 +50,22 @@ pub enum Error {
 ///
 /// See [`Error`]; nothing is left behind beside `output`.
 pub fn link_exe(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
-    let scratch = Scratch::new()?;
+    let scratch = folder()?;
     let mut command = Linker::find()?.command();
     command.args(["-static", "--gc-sections", "--strip-all", "--build-id=none"]);
     command
         .args(["-z", "noexecstack", "-z", "relro", "-z", "now", "-o"])
         .arg(output);
     for (name, bytes) in BEFORE {
-        command.arg(scratch.file(name, bytes)?);
+        command.arg(file(&scratch, name, bytes)?);
     }
-    command.args(scratch.objects(objects)?).arg("--start-group");
+    command.args(files(&scratch, objects)?).arg("--start-group");
     for (name, bytes) in ARCHIVES {
-        command.arg(scratch.file(name, bytes)?);
+        command.arg(file(&scratch, name, bytes)?);
     }
     command.arg("--end-group");
     for (name, bytes) in AFTER {
-        command.arg(scratch.file(name, bytes)?);
+        command.arg(file(&scratch, name, bytes)?);
     }
     run(command)
 }
@@ -83,7 +83,7 @@ const EXPORTS: &[u8] = b"{ global: seqc_error; seqc_model_*; seqc_session_*; loc
 ///
 /// See [`Error`].
 pub fn link_library(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
-    let scratch = Scratch::new()?;
+    let scratch = folder()?;
     let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
     let mut command = Command::new(compiler);
     command.args([
@@ -93,12 +93,12 @@ pub fn link_library(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
         "-Wl,--build-id=none",
         "-o",
     ]);
-    command.arg(output).args(scratch.objects(objects)?);
+    command.arg(output).args(files(&scratch, objects)?);
     let mut exports = std::ffi::OsString::from("-Wl,--version-script=");
-    exports.push(scratch.file("exports", EXPORTS)?);
+    exports.push(file(&scratch, "exports", EXPORTS)?);
     command.arg(exports).arg("-Wl,--whole-archive");
     command
-        .arg(scratch.file(LIBRARY.0, LIBRARY.1)?)
+        .arg(file(&scratch, LIBRARY.0, LIBRARY.1)?)
         .arg("-Wl,--no-whole-archive");
     command.args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-lc"]);
     run(command)?;
@@ -113,7 +113,7 @@ pub fn link_library(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
 ///
 /// See [`Error`].
 pub fn link_shared(object: &[u8], output: &Path) -> Result<(), Error> {
-    let scratch = Scratch::new()?;
+    let scratch = folder()?;
     let mut command = Linker::find()?.command();
     command.args([
         "-shared",
@@ -126,13 +126,32 @@ pub fn link_shared(object: &[u8], output: &Path) -> Result<(), Error> {
     if let Some(name) = output.file_name() {
         command.arg("-soname").arg(name);
     }
-    command.arg("-o").arg(output).arg(scratch.file("model.o", object)?);
+    command.arg("-o").arg(output).arg(file(&scratch, "model.o", object)?);
     run(command)
+}
+
+fn folder() -> Result<Folder, Error> {
+    Folder::new().map_err(|error| Error::Io {
+        path: env::temp_dir(),
+        error,
+    })
+}
+
+fn file(folder: &Folder, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
+    folder.write(name, bytes).map_err(|error| Error::Io {
+        path: folder.file(name),
+        error,
+    })
+}
+
+fn files(folder: &Folder, objects: &[Vec<u8>]) -> Result<Vec<PathBuf>, Error> {
+    let object = |(n, object): (usize, &Vec<u8>)| file(folder, &format!("model{n}.o"), object);
+    objects.iter().enumerate().map(object).collect()
 }
 
 fn run(mut command: Command) -> Result<(), Error> {
     let linker = PathBuf::from(command.get_program());
-    let output = command.output().map_err(|error| Error::Io {
+    let output = scratch::run(&mut command).map_err(|error| Error::Io {
         path: linker.clone(),
         error,
     })?;
@@ -196,43 +215,4 @@ fn of_rustc() -> Option<PathBuf> {
     let libdir = String::from_utf8(output.stdout).ok()?;
     let path = Path::new(libdir.trim()).parent()?.join("bin").join("rust-lld");
     path.is_file().then_some(path)
-}
-
-/// A directory for one link, removed afterwards.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Scratch, Error> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        loop {
-            let n = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = env::temp_dir().join(format!("seqc-link-{}-{n}", std::process::id()));
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Scratch(path)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(Error::Io { path, error }),
-            }
-        }
-    }
-
-    fn objects(&self, objects: &[Vec<u8>]) -> Result<Vec<PathBuf>, Error> {
-        let file = |(n, object): (usize, &Vec<u8>)| self.file(&format!("model{n}.o"), object);
-        objects.iter().enumerate().map(file).collect()
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
-        let path = self.0.join(name);
-        fs::write(&path, bytes).map_err(|error| Error::Io {
-            path: path.clone(),
-            error,
-        })?;
-        Ok(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // A leftover in the temporary directory is not worth an error.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

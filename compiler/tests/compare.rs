@@ -13,11 +13,13 @@ use std::{
 
 /// A machine with round rates.
 const MACHINE: &str = r#"{
-  "version": 1, "seqc": "VERSION", "machine": {"processor": "a round machine", "cores": 2},
-  "one": {"threads": 1, "read": [{"bytes": 1e6, "rate": 2e10}, {"bytes": 1e9, "rate": 1e10}], "product": 1e11, "step": 1e-9,
+  "version": 2, "seqc": "VERSION", "machine": {"processor": "a round machine", "cores": 2},
+  "one": {"threads": 1, "read": [{"bytes": 1e6, "rate": 2e10}, {"bytes": 1e9, "rate": 1e10}],
+    "rows": [{"bytes": 1e9, "rate": 1e10}], "copy": [{"bytes": 1e9, "rate": 1e10}], "block": 1e10, "product": 1e11, "step": 1e-9,
     "decode": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
     "prefill": {"entries": 2e10, "scans": 2e10, "loops": 2e10, "attend": 2e10}},
-  "all": {"threads": 2, "read": [{"bytes": 1e6, "rate": 4e10}, {"bytes": 1e9, "rate": 1e10}], "product": 2e11, "step": 1e-9,
+  "all": {"threads": 2, "read": [{"bytes": 1e6, "rate": 4e10}, {"bytes": 1e9, "rate": 1e10}],
+    "rows": [{"bytes": 1e9, "rate": 1e10}], "copy": [{"bytes": 1e9, "rate": 1e10}], "block": 1e10, "product": 2e11, "step": 1e-9,
     "decode": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
     "prefill": {"entries": 2e10, "scans": 2e10, "loops": 2e10, "attend": 2e10}}
 }"#;
@@ -29,6 +31,11 @@ layer remembers(x: [d]; n = 16) -> [d] {
   h[d, n] = exp(-exp(a[d, n])) * prev(h)[d, n] + u[d]
   y[d] = sum(n: h[d, n])
   out @ y
+}
+
+layer filters(x: [d]; taps = 300) -> [d] {
+  param h[d, taps], mix[d, d]
+  mix @ (long_conv(x, h) + delay(x, 3))
 }
 
 layer looks_back(x: [d]; heads = 2, window = inf) -> [d] {
@@ -112,10 +119,121 @@ fn numbers_are_what_the_definitions_say() {
     );
     assert_eq!(cache.points[1].state, 4.0 * 2.0 * 64.0 * 4.0 * 1024.0);
     assert_eq!(window.points[1].state, 4.0 * 2.0 * 64.0 * 4.0 * 100.0);
-    assert_eq!(window.total.state_form(), "2048 min(T, 100)");
+    assert_eq!(window.total.state.words(), "2048 min(T, 100)");
     // Of the table a token reads one row.
     let matrices = 4 * 3 * 64 * 64 + 256 * 64 + 64;
     assert_eq!(cache.total.token_bytes(), 4.0 * f64::from(matrices));
+}
+
+/// The value of a closed form such as `12 + 2048 min(T, 100) + 8 T / 4`.
+fn value(form: &str, t: f64) -> f64 {
+    let ticks = |text: &str| {
+        let (times, over) = text.split_once('T').unwrap_or_else(|| panic!("{form}"));
+        let times: f64 = if times.trim().is_empty() { 1.0 } else { number(times) };
+        let over = over.trim().strip_prefix('/').map_or(1.0, number);
+        times * t / over
+    };
+    let term = |text: &str| match text.split_once(' ') {
+        None => number(text),
+        Some((bytes, tokens)) => {
+            let kept = match tokens.strip_prefix("min(").and_then(|rest| rest.strip_suffix(')')) {
+                Some(inside) => {
+                    let (grown, most) = inside.split_once(", ").unwrap_or_else(|| panic!("{form}"));
+                    ticks(grown).min(number(most))
+                }
+                None => ticks(tokens),
+            };
+            number(bytes) * kept
+        }
+    };
+    form.split(" + ").map(term).sum()
+}
+
+fn number(text: &str) -> f64 {
+    text.trim().parse().unwrap_or_else(|_| panic!("{text} is no number"))
+}
+
+#[test]
+fn the_state_is_one_number_in_every_format() {
+    let dir = scratch("state");
+    let entries = [
+        ("filter", "filters: {}"),
+        ("state", "remembers: {}"),
+        ("cache", "looks_back: {window: 100}"),
+    ];
+    let totals = entries.map(|(name, entry)| total(&model_file(&dir, name, entry)));
+    let machine = serde_json::from_str(&machine_text()).unwrap_or_else(|e| panic!("{e}"));
+    let profile = Profile::from_json(&machine).unwrap_or_else(|| panic!("the profile is not understood"));
+    let report = Report::new(profile, totals.into(), &[64, 1024]);
+    let written = |format| compare::written(&report, format);
+    let json: serde_json::Value = serde_json::from_str(&written(Format::Json)).unwrap_or_else(|e| panic!("{e}"));
+    let csv = written(Format::Csv);
+    let mut lines = csv.lines().skip(1);
+    for (n, row) in report.rows.iter().enumerate() {
+        let model = &json["models"][n];
+        let form = model["state"].as_str().unwrap_or_default();
+        assert_eq!(form, row.total.state.words());
+        assert!([Format::Table, Format::Markdown, Format::Html].iter().all(|f| written(*f).contains(form)));
+        for (m, point) in row.points.iter().enumerate() {
+            let t = point.context as f64;
+            assert_eq!(value(form, t), point.state, "{form} at {t}");
+            assert_eq!(model["at"][m]["state_bytes"].as_f64(), Some(point.state));
+            let cell = lines.next().and_then(|line| line.split(',').nth(4)).map(number);
+            assert_eq!(cell, Some(point.state));
+        }
+        // Layers add up to the model, at the last length.
+        let layers = model["layers"].as_array().into_iter().flatten();
+        let sum: f64 = layers.map(|l| l["count"].as_f64().unwrap_or(0.0) * l["state_bytes"].as_f64().unwrap_or(0.0)).sum();
+        assert_eq!(Some(sum), row.points.last().map(|p| p.state));
+        assert_eq!(inspected(&dir, &row.total.name, 1024.0), sum, "{}", row.total.name);
+    }
+    // Four layers: three rows of 64 entries, and of 64 channels the past, sums and spectra of a filter of 300 taps.
+    assert_eq!(report.rows[0].total.state.words(), "3072 + 1024 min(T, 128) + 1024 min(2 T, 128) + 2048 min(T, 384)");
+}
+
+/// Bytes of the entries that `seqc inspect` prints.
+fn inspected(dir: &Path, name: &str, t: f64) -> f64 {
+    let file = dir.join(format!("{name}.yaml")).display().to_string();
+    let found: serde_json::Value =
+        serde_json::from_slice(&seqc(&["inspect", "--json", &file]).stdout).unwrap_or_else(|e| panic!("{e}"));
+    let entry = |e: &serde_json::Value| {
+        let sizes = e["shape"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_f64);
+        let bound = e["bound"].as_str().unwrap_or_default();
+        match bound.strip_suffix(" tokens").filter(|_| bound.contains('T')) {
+            Some(tokens) => 4.0 * sizes.product::<f64>() * value(&format!("1 {tokens}"), t),
+            None => e["bytes"].as_f64().unwrap_or(f64::NAN),
+        }
+    };
+    found["state"].as_array().into_iter().flatten().map(entry).sum()
+}
+
+#[test]
+fn picked_matrices_are_counted_and_no_others() {
+    let dir = scratch("picked");
+    let layers = "
+layer picks(x: [d]; experts = 8, hidden = 32) -> [d] {
+  param router[experts, d], up[experts, hidden, d], down[experts, d, hidden]
+  score = router @ x
+  one = argmax(experts: score[experts])
+  rest[experts] = if experts == one then -inf else score[experts]
+  two = argmax(experts: rest[experts])
+  a[hidden] = silu(sum(d: up[one, hidden, d] * x[d]))
+  b[hidden] = silu(sum(d: up[two, hidden, d] * x[d]))
+  y[d] = sum(hidden: down[one, d, hidden] * a[hidden])
+  z[d] = sum(hidden: down[two, d, hidden] * b[hidden])
+  y + z
+}
+";
+    let file = model_file(&dir, "picks", "picks: {}");
+    write(&dir, "layers.seq", layers);
+    let total = total(&file);
+    let layer = total.layers.iter().find(|l| l.name == "picks").unwrap_or_else(|| panic!("a layer"));
+    // The router whole; of eight pairs of matrices two.
+    assert_eq!((layer.matrix_bytes, layer.row_bytes), (4.0 * 8.0 * 64.0, 4.0 * 2.0 * 2.0 * 32.0 * 64.0));
+    // A product and a sum for each entry of what was picked and of the router, and little beside.
+    let products = 2.0 * (2.0 * 2.0 * 32.0 * 64.0 + 8.0 * 64.0);
+    let operations = layer.cost.decode_operations(1.0);
+    assert!((products..1.1 * products).contains(&operations), "{operations}");
 }
 
 #[test]
@@ -156,7 +274,7 @@ fn the_json_has_a_version_the_machine_and_every_number() {
 fn every_line_of_the_csv_has_all_columns() {
     let text = compare::written(&report("csv"), Format::Csv);
     let columns: Vec<usize> = text.lines().map(|l| l.split(',').count()).collect();
-    assert_eq!(columns, vec![13; 7]);
+    assert_eq!(columns, vec![14; 7]);
 }
 
 #[test]
@@ -204,6 +322,13 @@ fn a_profile_that_is_none_is_refused_and_one_that_is_is_used() {
     let file = model_file(&dir, "m", "remembers: {}").display().to_string();
     let wrong = write(&dir, "wrong.json", "{\"version\": 0}").display().to_string();
     assert_eq!(seqc(&["compare", &file, "--profile", &wrong]).status.code(), Some(1));
+    // Of a machine that was busy.
+    let busy = machine_text().replace(r#""step": 1e-9"#, r#""step": 9e-5"#);
+    let busy = write(&dir, "busy.json", &busy).display().to_string();
+    let output = seqc(&["compare", &file, "--profile", &busy]);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("a kernel that does nothing") && err.contains("seqc probe"), "{err}");
     let right = write(&dir, "right.json", &machine_text()).display().to_string();
     let output = seqc(&["compare", &file, "--profile", &right, "--at", "2k"]);
     let text = String::from_utf8_lossy(&output.stdout);

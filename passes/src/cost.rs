@@ -101,6 +101,8 @@ pub struct ScanState {
     pub lane_bytes: usize,
     /// Bytes from one row to the next.
     pub distance: usize,
+    /// A long chunk is computed as matrix products instead.
+    pub products: bool,
 }
 
 impl ScanState {
@@ -150,6 +152,12 @@ impl Cost {
     pub fn moved_bytes(&self) -> f64 {
         let scanned: usize = self.scanned.iter().map(|s| s.bytes).sum();
         2.0 * (scanned + self.states + self.history) as f64
+    }
+
+    /// Those of states whose rows lie on pages of their own.
+    pub fn scattered_bytes(&self) -> f64 {
+        let scattered = self.scanned.iter().filter(|s| s.is_scattered());
+        2.0 * scattered.map(|s| s.bytes as f64).sum::<f64>()
     }
 
     /// Operations of a token beside attention: a product counts two for each multiplication.

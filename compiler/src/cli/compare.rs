@@ -3,7 +3,8 @@
 use super::{ModelArgs, OK, Session, WRONG};
 use crate::{
     compare::{
-        self,
+        self, Step, doubt,
+        kept::{self, Kept},
         measure::{self, Subject},
         probe,
         profile::Profile,
@@ -13,7 +14,12 @@ use crate::{
     model::Built,
 };
 use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Longest context that can be asked for.
 const LONGEST: usize = 1 << 30;
@@ -96,10 +102,13 @@ pub(crate) fn compare(session: &mut Session, args: &CompareArgs) -> u8 {
         Err(status) => return status,
     };
     let mut report = Report::new(profile, totals, &lengths);
-    if args.measure
-        && let Err(e) = measure::measure(&mut report, &subjects, &mut |text| session.say(text))
-    {
-        return session.fail("backend", e);
+    if args.measure {
+        let progress = Progress::new(session);
+        let measured = measure::measure(&mut report, &subjects, &mut |step| progress.show(step));
+        progress.end();
+        if let Err(e) = measured {
+            return session.fail("backend", e);
+        }
     }
     session.print(&compare::written(&report, args.format.of()))
 }
@@ -144,31 +153,78 @@ fn lengths(words: &[String]) -> Result<Vec<usize>, String> {
 /// The machine's profile: the one that is named, or kept, or else measured now.
 fn profile(session: &Session, named: Option<&Path>) -> Result<Profile, u8> {
     if let Some(path) = named {
-        let read = std::fs::read_to_string(path).map_err(|e| e.to_string());
-        let found = read.and_then(|text| serde_json::from_str(&text).map_err(|e| e.to_string()));
-        let profile = found.and_then(|v| {
-            Profile::from_json(&v)
-                .ok_or_else(|| "this is no profile of this version: see `seqc probe --json`".to_owned())
-        });
-        return profile.map_err(|e| {
+        return read_profile(path).map_err(|e| {
             session.fail("profile", format!("{}: {e}", path.display()));
             WRONG
         });
     }
-    if let Some(profile) = Profile::kept() {
-        return Ok(profile);
+    match kept::read() {
+        Kept::Good(profile) => return Ok(*profile),
+        Kept::Bad(reason) => session.say(&format!("the machine is measured again; what was kept is not used: {reason}")),
+        Kept::Missing => session.say("this machine was not measured yet"),
     }
-    session.say("this machine was not measured yet");
     measured(session)
 }
 
+fn read_profile(path: &Path) -> Result<Profile, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    let found = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    let profile = Profile::from_json(&found).ok_or("this is no profile of this version: see `seqc probe --json`")?;
+    match &doubt::doubts(&profile)[..] {
+        [] => Ok(profile),
+        doubts => Err(format!(
+            "these rates are not plausible: {}; measure that machine again with `seqc probe`, while nothing else runs",
+            doubts.join("; ")
+        )),
+    }
+}
+
 fn measured(session: &Session) -> Result<Profile, u8> {
-    let profile = probe::probe_machine(&mut |text| session.say(text)).map_err(|e| session.fail("backend", e))?;
-    match profile.keep() {
+    let progress = Progress::new(session);
+    let found = probe::probe_machine(&mut |step| progress.show(step));
+    progress.end();
+    let profile = found.map_err(|e| session.fail("backend", e))?;
+    let doubts = doubt::doubts(&profile);
+    if !doubts.is_empty() {
+        session.say(&format!(
+            "warning: the rates are doubtful and are not kept: {}; measure again while nothing else runs",
+            doubts.join("; ")
+        ));
+        return Ok(profile);
+    }
+    match kept::keep(&profile) {
         Ok(place) => session.say(&format!("kept in {}", place.display())),
         Err(e) => session.say(&format!("the profile is not kept: {e}")),
     }
     Ok(profile)
+}
+
+/// A bar on standard error, where that is a terminal.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn new(session: &Session) -> Progress {
+        let bar = if session.global.quiet || !std::io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(0)
+        };
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {elapsed} {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Progress(bar)
+    }
+
+    fn show(&self, step: Step<'_>) {
+        self.0.set_length(step.of as u64);
+        self.0.set_position(step.done as u64);
+        self.0.set_message(step.text.to_owned());
+    }
+
+    fn end(self) {
+        self.0.finish_and_clear();
+    }
 }
 
 pub(crate) fn probe(session: &mut Session, args: &ProbeArgs) -> u8 {

@@ -17,6 +17,7 @@ use crate::{
     source::Sources,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use seqc_backends::scratch;
 use std::{
     ffi::OsString,
     io::{IsTerminal, Write},
@@ -133,6 +134,9 @@ pub fn run(args: &[OsString]) -> u8 {
         sources: Sources::default(),
         global: cli.global,
     };
+    if let Err(e) = scratch::end_on_signals() {
+        session.say(&format!("a signal will leave temporary files behind: {e}"));
+    }
     match cli.verb {
         Verb::Check(args) => check::check(&mut session, &args),
         Verb::Fmt(args) => check::fmt(&mut session, &args),

@@ -57,7 +57,9 @@ fn point(point: &Point) -> Value {
 
 fn measured(found: &Result<Measured, String>) -> Value {
     match found {
-        Ok(m) => json!({"prefill_seconds": m.prefill, "decode_seconds": m.decode}),
+        Ok(m) => json!({
+            "prefill_seconds": m.prefill, "decode_seconds": m.decode, "spread": m.spread, "load": m.load, "void": m.void(),
+        }),
         Err(reason) => json!({"skipped": reason}),
     }
 }
@@ -65,7 +67,7 @@ fn measured(found: &Result<Measured, String>) -> Value {
 /// One line for each model and context length.
 pub(super) fn csv(report: &Report) -> String {
     let mut out = "model,parameters,weight_bytes,context,state_bytes,prefill_operations,prefill_bytes,prefill_seconds_predicted,\
-                   decode_operations,decode_bytes,decode_seconds_predicted,prefill_seconds_measured,decode_seconds_measured\n"
+                   decode_operations,decode_bytes,decode_seconds_predicted,prefill_seconds_measured,decode_seconds_measured,void\n"
         .to_owned();
     for row in &report.rows {
         for p in &row.points {
@@ -85,6 +87,7 @@ pub(super) fn csv(report: &Report) -> String {
                 p.decode.to_string(),
                 or_nothing(found.map(|m| m.prefill)),
                 or_nothing(found.and_then(|m| m.decode)),
+                quoted(&found.and_then(Measured::void).unwrap_or_default()),
             ];
             out.push_str(&cells.join(","));
             out.push('\n');

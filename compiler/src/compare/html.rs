@@ -70,7 +70,7 @@ fn curve(report: &Report, row: &Row, of: Quantity) -> Curve {
     let steps = ((to / from).log2().max(0.0) * 4.0) as usize;
     let lengths = (0..=steps).map(|n| (from * (n as f64 / 4.0).exp2()).round());
     let measured = |p: &Point| match (of, &p.measured) {
-        (Quantity::Decode, Some(Ok(m))) => m.decode.map(|d| (p.context as f64, d)),
+        (Quantity::Decode, Some(Ok(m))) if m.void().is_none() => m.decode.map(|d| (p.context as f64, d)),
         _ => None,
     };
     Curve {

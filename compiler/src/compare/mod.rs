@@ -2,8 +2,11 @@
 
 pub mod cross;
 mod data;
+pub mod doubt;
 pub mod form;
 mod html;
+mod identity;
+pub mod kept;
 pub mod measure;
 mod plot;
 pub mod predict;
@@ -15,7 +18,7 @@ mod show;
 mod tables;
 pub mod total;
 
-use profile::{Profile, Rates};
+use profile::{Phase, Points, Profile, Rates};
 use report::Report;
 use show::{Table, bytes, count, length, time};
 
@@ -32,6 +35,17 @@ pub enum Format {
     Csv,
     /// A page with plots.
     Html,
+}
+
+/// Where long work stands: what is going on, and how many of all steps are done.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// What is done now.
+    pub text: &'a str,
+    /// Steps before this one.
+    pub done: usize,
+    /// All steps.
+    pub of: usize,
 }
 
 /// A comparison in a format.
@@ -55,38 +69,48 @@ pub fn profile_text(profile: &Profile) -> String {
         table.rows.push(vec![name, of(&profile.one), of(&profile.all)]);
     };
     row("threads".to_owned(), &|r| r.threads.to_string());
-    for (n, (size, _)) in profile.one.read.iter().enumerate() {
-        let name = format!("weights read by products with a vector, {} of them", bytes(*size));
-        row(name, &|r| format!("{}/s", bytes(r.read.get(n).map_or(0.0, |r| r.1))));
+    for (what, points) in [
+        ("weights read by products with a vector", (|r| &r.read) as fn(&Rates) -> &Points),
+        ("rows of states far apart, read and written", |r| &r.rows),
+        ("rows of earlier tokens, read and written", |r| &r.copy),
+    ] {
+        for (n, (size, _)) in points(&profile.one).iter().enumerate() {
+            let rate = |r: &Rates| points(r).get(n).map_or(0.0, |r| r.1);
+            row(format!("{what}, {} of them", bytes(*size)), &|r| format!("{}/s", bytes(rate(r))));
+        }
     }
+    row("states in chunks that outgrow the nearest cache".to_owned(), &|r| {
+        format!("{}/s", bytes(r.block))
+    });
     row(
         format!("products of matrices, chunks of {} tokens", length(predict::CHUNK)),
         &|r| format!("{}flop/s", count(r.product)),
     );
     row("a kernel that does nothing".to_owned(), &|r| time(r.step));
-    row("loops over entries, token by token, in additions".to_owned(), &|r| {
-        format!("{}/s", count(r.decode.entries))
-    });
-    row("loops over entries, in chunks".to_owned(), &|r| {
-        format!("{}/s", count(r.prefill.entries))
-    });
-    row("recurrences by entries, token by token".to_owned(), &|r| {
-        format!("{}/s", count(r.decode.scans))
-    });
-    row("recurrences by entries, in chunks".to_owned(), &|r| {
-        format!("{}/s", count(r.prefill.scans))
-    });
-    row("recurrences by heads, token by token".to_owned(), &|r| {
-        format!("{}/s", count(r.decode.loops))
-    });
-    row("recurrences by heads, in chunks".to_owned(), &|r| {
-        format!("{}/s", count(r.prefill.loops))
-    });
-    row("attention, token by token".to_owned(), &|r| {
-        format!("{}/s", count(r.decode.attend))
-    });
-    row("attention, in chunks".to_owned(), &|r| {
-        format!("{}/s", count(r.prefill.attend))
-    });
-    table.text()
+    for (what, rate) in [
+        ("loops over entries", (|p| p.entries) as fn(&Phase) -> f64),
+        ("recurrences by entries", |p| p.scans),
+        ("recurrences by heads", |p| p.loops),
+        ("attention", |p| p.attend),
+    ] {
+        row(format!("{what}, token by token, in additions"), &|r| {
+            format!("{}/s", count(rate(&r.decode)))
+        });
+        row(format!("{what}, in chunks"), &|r| format!("{}/s", count(rate(&r.prefill))));
+    }
+    let mut text = table.text();
+    if let Some(probed) = &profile.probed {
+        let load = probed.load.map_or(String::new(), |load| {
+            format!("; others used {:.0} % of the processor", 100.0 * load)
+        });
+        text.push_str(&format!(
+            "Measured at {}; runs of one probe differ by up to {:.0} %{load}.\n",
+            probed.date(),
+            100.0 * probed.spread
+        ));
+    }
+    for doubt in doubt::doubts(profile) {
+        text.push_str(&format!("Doubtful: {doubt}.\n"));
+    }
+    text
 }

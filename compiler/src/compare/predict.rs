@@ -1,7 +1,7 @@
 //! How long a token takes on a machine: each part of a model's cost at the rate that was measured for its kind.
 
 use super::{
-    profile::{Phase, Rates},
+    profile::{Phase, Rates, at},
     total::{Layer, Total},
 };
 
@@ -21,8 +21,12 @@ pub fn decode_layer(layer: &Layer, rates: &Rates, (context, footprint): (f64, f6
     let attended: f64 = cost.caches.iter().map(|c| c.weight * c.keys(context)).sum();
     let steps = (cost.steps + cost.token_steps) as f64;
     // Since the last token all weights have passed through the processor's caches: keys and values come from memory.
-    let moved = layer.matrix_bytes + layer.row_bytes + cost.moved_bytes() + cost.cache_bytes(context);
-    moved / rates.read_rate(footprint)
+    let history = 2.0 * cost.history as f64;
+    let apart = cost.scattered_bytes();
+    let moved = layer.matrix_bytes + layer.row_bytes + cost.moved_bytes() - history - apart + cost.cache_bytes(context);
+    moved / at(&rates.read, footprint)
+        + apart / at(&rates.rows, footprint)
+        + history / at(&rates.copy, footprint)
         + work(layer, rates, phase)
         + filtered(layer, phase, context)
         + attended / phase.attend
@@ -49,12 +53,31 @@ fn prefill_layer(layer: &Layer, rates: &Rates, (context, chunk, footprint): (f64
     let phase = &rates.prefill;
     let attended: f64 = cost.caches.iter().map(|c| c.weight * c.mean_keys(context)).sum();
     let steps = cost.steps as f64 / chunk + cost.token_steps as f64;
-    let weights = layer.matrix_bytes / chunk / rates.read_rate(footprint);
+    let weights = layer.matrix_bytes / chunk / at(&rates.read, footprint);
     let products = (2.0 * cost.products / rates.product).max(weights);
-    let products = products + filtered(layer, phase, context);
+    // What tokens pick of tables differs from token to token.
+    let picked = layer.row_bytes / at(&rates.read, footprint);
+    let history = 2.0 * cost.history as f64 / chunk / at(&rates.copy, footprint);
     let saved = cost.saved[0] / phase.scans + cost.saved[1] / phase.loops;
-    let work = work(layer, rates, phase) - saved;
-    products + work + attended / phase.attend + steps * rates.step
+    let work = work(layer, rates, phase) - saved + scanned(layer, rates) + filtered(layer, phase, context);
+    products + picked + history + work + attended / phase.attend + steps * rates.step
+}
+
+/// Seconds that states take from one token to the next where a block of lanes outgrows the nearest cache, beside the
+/// arithmetic. Small blocks take none, blocks as large as the probe's take what that takes.
+fn scanned(layer: &Layer, rates: &Rates) -> f64 {
+    let (small, large) = (lane_bytes(SMALL_ROWS), lane_bytes(LARGE_ROWS));
+    let share = |bytes: usize| ((bytes as f64 / small).ln() / (large / small).ln()).clamp(0.0, 1.0);
+    let scans = layer.cost.scanned.iter().filter(|s| !s.products);
+    scans.map(|s| 2.0 * s.bytes as f64 * share(s.lane_bytes) / rates.block).sum()
+}
+
+/// Rows of the states that the probes of scans have: of few that stay in the nearest cache, and of many.
+pub(super) const SMALL_ROWS: usize = 16;
+pub(super) const LARGE_ROWS: usize = 256;
+
+fn lane_bytes(rows: usize) -> f64 {
+    4.0 * rows as f64
 }
 
 /// Seconds of long convolutions. A multiplication and an addition take as long as an addition.

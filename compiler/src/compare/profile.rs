@@ -1,10 +1,11 @@
-//! The rates of a machine, where they are kept, and their JSON form.
+//! The rates of a machine and their JSON form.
 
+use super::{doubt, identity};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Version of the JSON form: another one is measured anew.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// Rates of loops and recurrences; their unit is an addition a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,13 +20,22 @@ pub struct Phase {
     pub attend: f64,
 }
 
+/// A rate that depends on the bytes that a token moves: both, ascending by bytes.
+pub type Points = Vec<(f64, f64)>;
+
 /// What a number of threads does in a second.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rates {
     /// The threads.
     pub threads: usize,
-    /// Weights read by products with one vector: bytes read for a token, and bytes a second; ascending.
-    pub read: Vec<(f64, f64)>,
+    /// Bytes of weights read by products with one vector.
+    pub read: Points,
+    /// Bytes of a state read and written by a token alone where rows lie on pages of their own.
+    pub rows: Points,
+    /// Bytes of earlier tokens' rows read and written by a token alone: one thread does it.
+    pub copy: Points,
+    /// Bytes of a state read and written from token to token of a chunk by blocks that outgrow the nearest cache.
+    pub block: f64,
     /// Operations a second of products of matrices in a chunk, f32.
     pub product: f64,
     /// Seconds that a kernel takes before it does anything.
@@ -36,38 +46,58 @@ pub struct Rates {
     pub prefill: Phase,
 }
 
+/// When and how a machine was probed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Probed {
+    /// Seconds since 1970.
+    pub at: u64,
+    /// Share of the processor that others used meanwhile, where the system says so.
+    pub load: Option<f64>,
+    /// How much longer the median of a probe's runs took than the fastest, for the worst probe: 0.1 is a tenth.
+    pub spread: f64,
+}
+
 /// A machine as `seqc probe` found it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
-    /// Processor, cores and so on, for people.
+    /// Processor, cores and so on, see [`identity::machine`].
     pub machine: Value,
+    /// When it was found; `None` in a profile that nobody measured.
+    pub probed: Option<Probed>,
     /// With one thread.
     pub one: Rates,
     /// With a thread for each core.
     pub all: Rates,
 }
 
-impl Rates {
-    /// Bytes a second at which weights are read when a token reads `footprint` bytes of them.
-    pub fn read_rate(&self, footprint: f64) -> f64 {
-        let above = self.read.iter().position(|(bytes, _)| *bytes >= footprint);
-        let (first, last) = (self.read.first(), self.read.last());
-        match (above, first, last) {
-            (Some(0), Some((_, rate)), _) | (None, _, Some((_, rate))) => *rate,
-            (Some(n), ..) => {
-                let ((b0, r0), (b1, r1)) = (self.read[n - 1], self.read[n]);
-                let at = (footprint / b0).ln() / (b1 / b0).ln();
-                r0 + (r1 - r0) * at
-            }
-            _ => 1.0,
+/// The rate for a token that moves `bytes`: between two points by the logarithm.
+pub(super) fn at(points: &Points, bytes: f64) -> f64 {
+    let above = points.iter().position(|(b, _)| *b >= bytes);
+    let last = points.last();
+    match (above, last) {
+        (Some(0), _) => points[0].1,
+        (None, Some((_, rate))) => *rate,
+        (Some(n), _) => {
+            let ((b0, r0), (b1, r1)) = (points[n - 1], points[n]);
+            r0 + (r1 - r0) * (bytes / b0).ln() / (b1 / b0).ln()
         }
+        (None, None) => 1.0,
     }
+}
 
+impl Rates {
     /// With the rates of fewer threads where those are higher: more threads are slower only while others use the cores.
     pub(super) fn at_least(mut self, fewer: &Rates) -> Rates {
-        for (own, other) in self.read.iter_mut().zip(&fewer.read) {
-            own.1 = own.1.max(other.1);
+        for (own, other) in [
+            (&mut self.read, &fewer.read),
+            (&mut self.rows, &fewer.rows),
+            (&mut self.copy, &fewer.copy),
+        ] {
+            for (own, other) in own.iter_mut().zip(other) {
+                own.1 = own.1.max(other.1);
+            }
         }
+        self.block = self.block.max(fewer.block);
         self.product = self.product.max(fewer.product);
         self.decode = self.decode.at_least(fewer.decode);
         self.prefill = self.prefill.at_least(fewer.prefill);
@@ -85,13 +115,12 @@ impl Rates {
     }
 
     fn to_json(&self) -> Value {
-        let read = self
-            .read
-            .iter()
-            .map(|(bytes, rate)| json!({"bytes": bytes, "rate": rate}));
         json!({
             "threads": self.threads,
-            "read": read.collect::<Vec<_>>(),
+            "read": points(&self.read),
+            "rows": points(&self.rows),
+            "copy": points(&self.copy),
+            "block": self.block,
             "product": self.product,
             "step": self.step,
             "decode": self.decode.to_json(),
@@ -100,19 +129,17 @@ impl Rates {
     }
 
     fn from_json(v: &Value) -> Option<Rates> {
-        let read = v["read"].as_array()?.iter();
-        let rates = Rates {
-            threads: usize::try_from(v["threads"].as_u64()?).ok()?,
-            read: read
-                .map(|p| Some((positive(&p["bytes"])?, positive(&p["rate"])?)))
-                .collect::<Option<_>>()?,
+        Some(Rates {
+            threads: usize::try_from(v["threads"].as_u64()?).ok().filter(|n| *n > 0)?,
+            read: from_points(&v["read"])?,
+            rows: from_points(&v["rows"])?,
+            copy: from_points(&v["copy"])?,
+            block: positive(&v["block"])?,
             product: positive(&v["product"])?,
             step: positive(&v["step"])?,
             decode: Phase::from_json(&v["decode"])?,
             prefill: Phase::from_json(&v["prefill"])?,
-        };
-        let ascending = rates.read.is_sorted_by(|a, b| a.0 < b.0);
-        (ascending && !rates.read.is_empty()).then_some(rates)
+        })
     }
 }
 
@@ -140,8 +167,54 @@ impl Phase {
     }
 }
 
+fn points(points: &Points) -> Value {
+    points.iter().map(|(bytes, rate)| json!({"bytes": bytes, "rate": rate})).collect()
+}
+
+fn from_points(v: &Value) -> Option<Points> {
+    let point = |p: &Value| Some((positive(&p["bytes"])?, positive(&p["rate"])?));
+    let points: Points = v.as_array()?.iter().map(point).collect::<Option<_>>()?;
+    let ascending = points.is_sorted_by(|a, b| a.0 < b.0);
+    (ascending && !points.is_empty()).then_some(points)
+}
+
 fn positive(v: &Value) -> Option<f64> {
     v.as_f64().filter(|x| x.is_finite() && *x > 0.0)
+}
+
+impl Probed {
+    /// Now, with what was seen meanwhile.
+    pub(super) fn now(load: Option<f64>, spread: f64) -> Probed {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Probed {
+            at: since.as_secs(),
+            load,
+            spread,
+        }
+    }
+
+    /// `2026-11-28T05:40:00Z`.
+    pub fn date(&self) -> String {
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(self.at.min(doubt::LAST_SECOND))).to_string()
+    }
+
+    /// Seconds since then; `None` when that is still to come.
+    pub(super) fn age(&self) -> Option<u64> {
+        Probed::now(None, 0.0).at.checked_sub(self.at)
+    }
+
+    fn to_json(&self) -> Value {
+        json!({"at": self.at, "date": self.date(), "load": self.load, "spread": self.spread})
+    }
+
+    fn from_json(v: &Value) -> Option<Probed> {
+        let share = |v: &Value| v.as_f64().filter(|x| x.is_finite() && *x >= 0.0);
+        Some(Probed {
+            at: v["at"].as_u64()?,
+            load: share(&v["load"]),
+            spread: share(&v["spread"])?,
+        })
+    }
 }
 
 impl Profile {
@@ -151,6 +224,8 @@ impl Profile {
             "version": VERSION,
             "seqc": env!("CARGO_PKG_VERSION"),
             "machine": self.machine,
+            "probed": self.probed.as_ref().map(Probed::to_json),
+            "doubts": doubt::doubts(self),
             "one": self.one.to_json(),
             "all": self.all.to_json(),
         })
@@ -162,56 +237,78 @@ impl Profile {
         fits.then(|| {
             Some(Profile {
                 machine: v["machine"].clone(),
+                probed: Probed::from_json(&v["probed"]),
                 one: Rates::from_json(&v["one"])?,
                 all: Rates::from_json(&v["all"])?,
             })
         })?
     }
 
-    /// The profile that was kept, if it is of this machine.
-    pub fn kept() -> Option<Profile> {
-        let text = std::fs::read_to_string(place()?).ok()?;
-        let profile = Profile::from_json(&serde_json::from_str(&text).ok()?)?;
-        (profile.machine["processor"] == machine()["processor"] && profile.all.threads == cores()).then_some(profile)
-    }
-
-    /// Keeps the profile for later runs; the place, or why it could not be kept.
-    pub fn keep(&self) -> Result<PathBuf, String> {
-        let place = place().ok_or("neither XDG_CACHE_HOME nor HOME names a folder")?;
-        let dir = place.parent().unwrap_or(&place);
-        let written =
-            std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&place, format!("{:#}\n", self.to_json())));
-        written.map_err(|e| format!("{}: {e}", place.display()))?;
-        Ok(place)
+    /// True when it is of this machine.
+    pub(super) fn is_of_this_machine(&self) -> bool {
+        self.machine == identity::machine() && self.all.threads == identity::cores()
     }
 }
 
-/// `seqc/machine.json` in the user's folder for caches.
-fn place() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let caches = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
-    Some(caches.join("seqc").join("machine.json"))
-}
-
-/// Cores that this process may use.
-pub(super) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// What the machine is.
-pub(super) fn machine() -> Value {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        let line = info.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
+/// A machine with round rates, probed a moment ago; for tests.
+#[cfg(test)]
+pub(super) fn sample() -> Profile {
+    let rates = |threads: usize| {
+        let all = |rate: f64| rate * threads as f64;
+        let phase = Phase {
+            entries: all(1e10),
+            scans: all(1e10),
+            loops: all(1e10),
+            attend: all(1e10),
+        };
+        Rates {
+            threads,
+            read: vec![(1e6, all(4e10)), (1e8, all(1e10))],
+            rows: vec![(1e6, all(2e10)), (1e8, all(5e9))],
+            copy: vec![(1e6, 1e10), (1e8, 5e9)],
+            block: all(2e10),
+            product: all(5e10),
+            step: 1e-6,
+            decode: phase,
+            prefill: phase,
+        }
     };
-    let decisive =
-        |flag: &&str| flag.starts_with("avx") || flag.starts_with("amx") || *flag == "fma" || *flag == "f16c";
-    let flags = field("flags").unwrap_or_default();
-    json!({
-        "processor": field("model name"),
-        "features": flags.split_whitespace().filter(decisive).collect::<Vec<_>>(),
-        "cores": cores(),
-        "system": std::env::consts::OS,
-    })
+    Profile {
+        machine: identity::machine(),
+        probed: Some(Probed::now(Some(0.0), 0.05)),
+        one: rates(1),
+        all: rates(identity::cores()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_survives_its_json_form_and_others_are_none() {
+        let profile = sample();
+        let v = profile.to_json();
+        assert_eq!(Profile::from_json(&v), Some(profile));
+        for (key, other) in [("version", json!(1)), ("seqc", json!("0.0.0")), ("one", json!({}))] {
+            let mut v = v.clone();
+            v[key] = other;
+            assert_eq!(Profile::from_json(&v), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn between_two_points_a_rate_changes_with_the_logarithm() {
+        let points = vec![(1e6, 10.0), (1e8, 20.0)];
+        assert_eq!([1.0, 1e7, 1e9].map(|bytes| at(&points, bytes).round()), [10.0, 15.0, 20.0]);
+    }
+
+    #[test]
+    fn dates_are_written_as_the_standard_says() {
+        let probed = Probed {
+            at: 1_795_844_400,
+            ..Probed::default()
+        };
+        assert_eq!(probed.date(), "2026-11-28T05:40:00Z");
+    }
 }

@@ -14,6 +14,10 @@ pub struct Measured {
     pub prefill: f64,
     /// For a token generated after so many.
     pub decode: Option<f64>,
+    /// How much longer the median of the runs took than the fastest: 0.1 is a tenth.
+    pub spread: f64,
+    /// Share of the processor that others used meanwhile, where the system says so.
+    pub load: Option<f64>,
 }
 
 /// A model at one context length.

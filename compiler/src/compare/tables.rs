@@ -1,6 +1,7 @@
 //! A comparison as tables for people.
 
 use super::{
+    doubt,
     report::{Measured, Point, Quantity, Report, Row},
     show::{Table, bytes, count, error, length, time},
 };
@@ -20,8 +21,14 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
 pub(super) fn machine(report: &Report) -> String {
     let machine = &report.profile.machine;
     let rates = &report.profile.all;
+    let date = report.profile.probed.as_ref().map(|probed| probed.date());
+    let date = date.map_or(String::new(), |date| format!(", measured on {}", &date[..10]));
+    let doubts = match &doubt::doubts(&report.profile)[..] {
+        [] => String::new(),
+        doubts => format!("; these rates are doubtful: {}", doubts.join("; ")),
+    };
     format!(
-        "{}, {} threads: {} from memory, {} in products",
+        "{}, {} threads: {} from memory, {} in products{date}{doubts}",
         machine["processor"].as_str().unwrap_or("a processor without a name"),
         rates.threads,
         rate(bytes(rates.read.last().map_or(0.0, |r| r.1))),
@@ -119,6 +126,7 @@ fn measured(report: &Report) -> Table {
             "measured",
             "error",
             "memory beside",
+            "remark",
         ],
     );
     for row in &report.rows {
@@ -146,6 +154,7 @@ fn beside(point: &Point, found: &Measured) -> Vec<String> {
         None => cells.extend(["-", "-", "-"].map(str::to_owned)),
     }
     cells.push(point.memory.map_or("-".to_owned(), |memory| rate(bytes(memory))));
+    cells.push(found.void().unwrap_or_default());
     cells
 }
 

@@ -289,6 +289,7 @@ impl<'a> Counting<'a> {
             rows: scan.entries(self.graph) / scan.states.len(),
             lane_bytes: 4 * scan.entries(self.graph),
             distance: scan.row_distance(self.graph),
+            products: scan.products().is_some(),
         });
     }
 
