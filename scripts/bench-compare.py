@@ -18,10 +18,10 @@ def time(seconds):
     return f"{seconds * 1e9:.3g} ns"
 
 
-def beside(predicted, measured):
+def beside(predicted, measured, void):
     if measured is None:
         return ["-", "-", "-"]
-    return [time(predicted), time(measured), f"{100 * (predicted / measured - 1):+.0f} %"]
+    return [time(predicted), time(measured), "void" if void else f"{100 * (predicted / measured - 1):+.0f} %"]
 
 
 def rows(found):
@@ -32,8 +32,8 @@ def rows(found):
                 why = (measured or {}).get("skipped", "not measured")
                 yield cells + [time(point["prefill"]["seconds"]), why, "-", time(point["decode"]["seconds"]), "-", "-", "-"]
                 continue
-            cells += beside(point["decode"]["seconds"], measured["decode_seconds"])
-            cells += beside(point["prefill"]["seconds"], measured["prefill_seconds"])
+            cells += beside(point["decode"]["seconds"], measured["decode_seconds"], measured["void"])
+            cells += beside(point["prefill"]["seconds"], measured["prefill_seconds"], measured["void"])
             yield cells + [f"{point['memory_rate'] / 1e9:.1f} GB/s" if point["memory_rate"] else "-"]
 
 
@@ -44,7 +44,7 @@ def section(found):
              f"{threads} threads; times of one token:", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     lines += ["| " + " | ".join(cells) + " |" for cells in rows(found)]
     errors = [abs(p["decode"]["seconds"] / p["measured"]["decode_seconds"] - 1)
-              for m in found["models"] for p in m["at"] if p["measured"] and p["measured"].get("decode_seconds")]
+              for m in found["models"] for p in m["at"] if p["measured"] and p["measured"].get("decode_seconds") and not p["measured"]["void"]]
     if errors:
         lines += ["", f"The largest error of a decode time is {100 * max(errors):.0f} %."]
     return "\n".join(lines)

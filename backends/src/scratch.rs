@@ -91,7 +91,10 @@ impl Drop for Folder {
 ///
 /// What the system says when it cannot be started.
 pub fn run(command: &mut Command) -> io::Result<Output> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let child: Child = {
         let mut open = open();
         let child = command.spawn()?;
@@ -111,7 +114,9 @@ pub fn run(command: &mut Command) -> io::Result<Output> {
 /// What the system says; signals then end this process at once.
 pub fn end_on_signals() -> io::Result<()> {
     // Those that are ignored (`nohup`, a shell's background) stay so.
-    let heard = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal));
+    let heard = [SIGHUP, SIGINT, SIGTERM]
+        .into_iter()
+        .filter(|signal| !is_ignored(*signal));
     let mut signals = Signals::new(heard)?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
@@ -128,7 +133,9 @@ pub fn end_on_signals() -> io::Result<()> {
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let mask = mask
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
     mask >> (signal - 1) & 1 == 1
 }
 

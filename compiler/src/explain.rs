@@ -117,8 +117,14 @@ fn block(graph: &Graph, scan: &Scan) -> String {
 fn stored_rows(graph: &Graph, plan: &Plan, recurrence: &Recurrence) -> String {
     let largest = recurrence.states.iter().map(|s| state_entries(graph, *s)).max();
     let inside = |v: &Value| recurrence.members.contains(v);
-    let rows = plan.buffers.iter().filter(|b| b.rows == Rows::Token && inside(&b.value));
-    let rows: usize = rows.filter(|b| Some(b.len) >= largest).map(|b| b.len * b.entry_bytes()).sum();
+    let rows = plan
+        .buffers
+        .iter()
+        .filter(|b| b.rows == Rows::Token && inside(&b.value));
+    let rows: usize = rows
+        .filter(|b| Some(b.len) >= largest)
+        .map(|b| b.len * b.entry_bytes())
+        .sum();
     match rows {
         0 => "no tensor of tokens x state".to_owned(),
         rows => format!("{rows} bytes of it stored for every token of a chunk"),
@@ -185,7 +191,8 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
         Op::Delay { steps } => {
             let name = &graph.node(operands[0]).name;
             let name = if name.is_empty() { "a stream" } else { name };
-            let _ = writeln!(out, "filter or delay: reads {name} {steps} tokens ago");
+            let tokens = counted(*steps, "token", "tokens");
+            let _ = writeln!(out, "filter or delay: reads {name} {tokens} ago");
         }
         Op::Window { taps, step } => {
             let _ = writeln!(out, "filter: reads a stream at {taps} tokens, {step} apart");
@@ -213,6 +220,7 @@ fn describe_filter(out: &mut String, graph: &Graph, v: Value) {
         "  considered: the plain sum, {plain:.0} operations a channel and token; blocks with transforms, {cut:.0} on average over {taps} tokens"
     );
     let sizes = match blocks.sizes().last() {
+        Some(last) if *last == smallest => format!("transforms of {smallest} tokens as blocks end, "),
         Some(last) => format!("transforms of {smallest} to {last} tokens as blocks end, "),
         None => String::new(),
     };
@@ -236,7 +244,9 @@ fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
         Kernel::Scan(scan) => format!("a scan with {}", counted(scan.outputs.len(), "result", "results")),
         Kernel::Attend(_) => "attention".to_owned(),
         Kernel::LongConv(_) => "a long convolution".to_owned(),
-        Kernel::Heads { heads: 1, nests, .. } => format!("{} over entries, one token after another", loops(nests.len())),
+        Kernel::Heads { heads: 1, nests, .. } => {
+            format!("{} over entries, one token after another", loops(nests.len()))
+        }
         Kernel::Heads { heads, nests, .. } => format!(
             "{heads} heads side by side, each token by token ({})",
             loops(nests.len())

@@ -173,7 +173,11 @@ fn the_state_is_one_number_in_every_format() {
         let model = &json["models"][n];
         let form = model["state"].as_str().unwrap_or_default();
         assert_eq!(form, row.total.state.words());
-        assert!([Format::Table, Format::Markdown, Format::Html].iter().all(|f| written(*f).contains(form)));
+        assert!(
+            [Format::Table, Format::Markdown, Format::Html]
+                .iter()
+                .all(|f| written(*f).contains(form))
+        );
         for (m, point) in row.points.iter().enumerate() {
             let t = point.context as f64;
             assert_eq!(value(form, t), point.state, "{form} at {t}");
@@ -183,12 +187,17 @@ fn the_state_is_one_number_in_every_format() {
         }
         // Layers add up to the model, at the last length.
         let layers = model["layers"].as_array().into_iter().flatten();
-        let sum: f64 = layers.map(|l| l["count"].as_f64().unwrap_or(0.0) * l["state_bytes"].as_f64().unwrap_or(0.0)).sum();
+        let sum: f64 = layers
+            .map(|l| l["count"].as_f64().unwrap_or(0.0) * l["state_bytes"].as_f64().unwrap_or(0.0))
+            .sum();
         assert_eq!(Some(sum), row.points.last().map(|p| p.state));
         assert_eq!(inspected(&dir, &row.total.name, 1024.0), sum, "{}", row.total.name);
     }
     // Four layers: three rows of 64 entries, and of 64 channels the past, sums and spectra of a filter of 300 taps.
-    assert_eq!(report.rows[0].total.state.words(), "3072 + 1024 min(T, 128) + 1024 min(2 T, 128) + 2048 min(T, 384)");
+    assert_eq!(
+        report.rows[0].total.state.words(),
+        "3072 + 1024 min(T, 128) + 1024 min(2 T, 128) + 2048 min(T, 384)"
+    );
 }
 
 /// Bytes of the entries that `seqc inspect` prints.
@@ -197,7 +206,11 @@ fn inspected(dir: &Path, name: &str, t: f64) -> f64 {
     let found: serde_json::Value =
         serde_json::from_slice(&seqc(&["inspect", "--json", &file]).stdout).unwrap_or_else(|e| panic!("{e}"));
     let entry = |e: &serde_json::Value| {
-        let sizes = e["shape"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_f64);
+        let sizes = e["shape"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(serde_json::Value::as_f64);
         let bound = e["bound"].as_str().unwrap_or_default();
         match bound.strip_suffix(" tokens").filter(|_| bound.contains('T')) {
             Some(tokens) => 4.0 * sizes.product::<f64>() * value(&format!("1 {tokens}"), t),
@@ -227,9 +240,16 @@ layer picks(x: [d]; experts = 8, hidden = 32) -> [d] {
     let file = model_file(&dir, "picks", "picks: {}");
     write(&dir, "layers.seq", layers);
     let total = total(&file);
-    let layer = total.layers.iter().find(|l| l.name == "picks").unwrap_or_else(|| panic!("a layer"));
+    let layer = total
+        .layers
+        .iter()
+        .find(|l| l.name == "picks")
+        .unwrap_or_else(|| panic!("a layer"));
     // The router whole; of eight pairs of matrices two.
-    assert_eq!((layer.matrix_bytes, layer.row_bytes), (4.0 * 8.0 * 64.0, 4.0 * 2.0 * 2.0 * 32.0 * 64.0));
+    assert_eq!(
+        (layer.matrix_bytes, layer.row_bytes),
+        (4.0 * 8.0 * 64.0, 4.0 * 2.0 * 2.0 * 32.0 * 64.0)
+    );
     // A product and a sum for each entry of what was picked and of the router, and little beside.
     let products = 2.0 * (2.0 * 2.0 * 32.0 * 64.0 + 8.0 * 64.0);
     let operations = layer.cost.decode_operations(1.0);
@@ -328,7 +348,10 @@ fn a_profile_that_is_none_is_refused_and_one_that_is_is_used() {
     let output = seqc(&["compare", &file, "--profile", &busy]);
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{err}");
-    assert!(err.contains("a kernel that does nothing") && err.contains("seqc probe"), "{err}");
+    assert!(
+        err.contains("a kernel that does nothing") && err.contains("seqc probe"),
+        "{err}"
+    );
     let right = write(&dir, "right.json", &machine_text()).display().to_string();
     let output = seqc(&["compare", &file, "--profile", &right, "--at", "2k"]);
     let text = String::from_utf8_lossy(&output.stdout);

@@ -160,7 +160,9 @@ fn profile(session: &Session, named: Option<&Path>) -> Result<Profile, u8> {
     }
     match kept::read() {
         Kept::Good(profile) => return Ok(*profile),
-        Kept::Bad(reason) => session.say(&format!("the machine is measured again; what was kept is not used: {reason}")),
+        Kept::Bad(reason) => session.say(&format!(
+            "the machine is measured again; what was kept is not used: {reason}"
+        )),
         Kept::Missing => session.say("this machine was not measured yet"),
     }
     measured(session)

@@ -43,15 +43,26 @@ pub fn doubts(profile: &Profile) -> Vec<String> {
 
 fn of_rates(rates: &Rates, found: &mut Vec<String>) {
     let threads = rates.threads as f64;
-    let with = format!("with {} thread{}", rates.threads, if rates.threads == 1 { "" } else { "s" });
+    let with = format!(
+        "with {} thread{}",
+        rates.threads,
+        if rates.threads == 1 { "" } else { "s" }
+    );
     let mut bounded = |what: &str, rate: f64, most: f64, unit: &str| {
         if !(LEAST..=most).contains(&rate) {
-            found.push(format!("{what}, {with}: {}{unit}/s", if unit == "B" { bytes(rate) } else { count(rate) }.trim_end_matches('B')));
+            found.push(format!(
+                "{what}, {with}: {}{unit}/s",
+                if unit == "B" { bytes(rate) } else { count(rate) }.trim_end_matches('B')
+            ));
         }
     };
     for (n, (_, rate)) in rates.read.iter().enumerate() {
         let far = n > 0 && n + 1 == rates.read.len();
-        let (what, most) = if far { ("memory", MEMORY) } else { ("weights in caches", LOADS) };
+        let (what, most) = if far {
+            ("memory", MEMORY)
+        } else {
+            ("weights in caches", LOADS)
+        };
         bounded(what, *rate, threads * most, "B");
     }
     for (what, points) in [("rows of states", &rates.rows), ("copies", &rates.copy)] {
@@ -71,7 +82,11 @@ fn of_rates(rates: &Rates, found: &mut Vec<String>) {
     if rates.step > most {
         found.push(format!("a kernel that does nothing, {with}: {}", time(rates.step)));
     }
-    for (what, points) in [("weights", &rates.read), ("rows of states", &rates.rows), ("copies", &rates.copy)] {
+    for (what, points) in [
+        ("weights", &rates.read),
+        ("rows of states", &rates.rows),
+        ("copies", &rates.copy),
+    ] {
         if rises(points) {
             found.push(format!("{what}, {with}: a farther memory is faster than a nearer one"));
         }
@@ -101,7 +116,11 @@ fn between(one: &Rates, all: &Rates, found: &mut Vec<String>) {
     let most = ORDER * all.threads as f64 / one.threads as f64;
     let mut pair = |what: &str, one: f64, all: f64| {
         if all > most * one {
-            found.push(format!("{what}: {} threads are {:.1} times as fast as one", most / ORDER, all / one));
+            found.push(format!(
+                "{what}: {} threads are {:.1} times as fast as one",
+                most / ORDER,
+                all / one
+            ));
         }
     };
     pair("products", one.product, all.product);
@@ -153,9 +172,7 @@ mod tests {
 
     #[test]
     fn disturbed_measurements_are_doubtful() {
-        let probed = |load, spread| {
-            move |p: &mut Profile| p.probed = Some(Probed { at: 1, load, spread })
-        };
+        let probed = |load, spread| move |p: &mut Profile| p.probed = Some(Probed { at: 1, load, spread });
         assert!(doubt(probed(Some(0.6), 0.1)).contains("others used 60 %"));
         assert!(doubt(probed(None, 0.8)).contains("differ by 80 %"));
         assert_eq!(doubt(probed(None, 0.1)), "");

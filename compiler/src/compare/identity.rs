@@ -51,7 +51,9 @@ impl Moment {
     /// This moment; `None` where the system does not say.
     pub(super) fn now() -> Option<Moment> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
-        let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        let cores = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
         let (whole, busy) = times(&fs::read_to_string("/proc/stat").ok()?, &listed(cores)?)?;
         let own = fs::read_to_string("/proc/self/stat").ok()?;
         Some(Moment {
@@ -84,7 +86,9 @@ fn times(stat: &str, cores: &[usize]) -> Option<(f64, f64)> {
     let (mut whole, mut idle, mut found) = (0.0, 0.0, false);
     for line in stat.lines() {
         let mut words = line.split_whitespace();
-        let number = words.next().and_then(|name| name.strip_prefix("cpu")?.parse::<usize>().ok());
+        let number = words
+            .next()
+            .and_then(|name| name.strip_prefix("cpu")?.parse::<usize>().ok());
         if !number.is_some_and(|n| cores.contains(&n)) {
             continue;
         }
@@ -101,7 +105,12 @@ fn times(stat: &str, cores: &[usize]) -> Option<(f64, f64)> {
 fn own_ticks(stat: &str) -> Option<f64> {
     // The second field is a name in parentheses, which may hold anything.
     let (_, rest) = stat.rsplit_once(')')?;
-    let fields: Vec<f64> = rest.split_whitespace().skip(11).take(4).filter_map(|word| word.parse().ok()).collect();
+    let fields: Vec<f64> = rest
+        .split_whitespace()
+        .skip(11)
+        .take(4)
+        .filter_map(|word| word.parse().ok())
+        .collect();
     (fields.len() == 4).then(|| fields.iter().sum())
 }
 
@@ -115,7 +124,10 @@ mod tests {
         assert_eq!(listed(" 0-1\n"), Some(vec![0, 1]));
         assert_eq!(times(stat, &[0, 1]), Some((200.0, 75.0)));
         assert_eq!(times(stat, &[7]), None);
-        assert_eq!(own_ticks("12 (a b) c) S 1 1 1 0 -1 4 1 2 3 4 30 5 20 1 20 0"), Some(56.0));
+        assert_eq!(
+            own_ticks("12 (a b) c) S 1 1 1 0 -1 4 1 2 3 4 30 5 20 1 20 0"),
+            Some(56.0)
+        );
     }
 
     #[test]

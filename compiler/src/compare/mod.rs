@@ -70,13 +70,18 @@ pub fn profile_text(profile: &Profile) -> String {
     };
     row("threads".to_owned(), &|r| r.threads.to_string());
     for (what, points) in [
-        ("weights read by products with a vector", (|r| &r.read) as fn(&Rates) -> &Points),
+        (
+            "weights read by products with a vector",
+            (|r| &r.read) as fn(&Rates) -> &Points,
+        ),
         ("rows of states far apart, read and written", |r| &r.rows),
         ("rows of earlier tokens, read and written", |r| &r.copy),
     ] {
         for (n, (size, _)) in points(&profile.one).iter().enumerate() {
             let rate = |r: &Rates| points(r).get(n).map_or(0.0, |r| r.1);
-            row(format!("{what}, {} of them", bytes(*size)), &|r| format!("{}/s", bytes(rate(r))));
+            row(format!("{what}, {} of them", bytes(*size)), &|r| {
+                format!("{}/s", bytes(rate(r)))
+            });
         }
     }
     row("states in chunks that outgrow the nearest cache".to_owned(), &|r| {
@@ -96,7 +101,9 @@ pub fn profile_text(profile: &Profile) -> String {
         row(format!("{what}, token by token, in additions"), &|r| {
             format!("{}/s", count(rate(&r.decode)))
         });
-        row(format!("{what}, in chunks"), &|r| format!("{}/s", count(rate(&r.prefill))));
+        row(format!("{what}, in chunks"), &|r| {
+            format!("{}/s", count(rate(&r.prefill)))
+        });
     }
     let mut text = table.text();
     if let Some(probed) = &profile.probed {

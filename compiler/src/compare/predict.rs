@@ -69,7 +69,9 @@ fn scanned(layer: &Layer, rates: &Rates) -> f64 {
     let (small, large) = (lane_bytes(SMALL_ROWS), lane_bytes(LARGE_ROWS));
     let share = |bytes: usize| ((bytes as f64 / small).ln() / (large / small).ln()).clamp(0.0, 1.0);
     let scans = layer.cost.scanned.iter().filter(|s| !s.products);
-    scans.map(|s| 2.0 * s.bytes as f64 * share(s.lane_bytes) / rates.block).sum()
+    scans
+        .map(|s| 2.0 * s.bytes as f64 * share(s.lane_bytes) / rates.block)
+        .sum()
 }
 
 /// Rows of the states that the probes of scans have: of few that stay in the nearest cache, and of many.

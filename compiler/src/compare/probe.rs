@@ -16,7 +16,10 @@ use crate::{
     source::Sources,
 };
 use seqc_backends::scratch::Folder;
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 /// The layers of the probes.
 const LAYERS: &str = include_str!("probe.seq");
@@ -29,6 +32,8 @@ const QUIET: f64 = 0.2;
 const REPETITIONS: usize = 5;
 /// Times that a machine is probed as a whole while the result is doubtful.
 const ATTEMPTS: usize = 2;
+/// After so long nothing is repeated any more.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// A rate that is not known yet: what it divides takes no time.
 const UNKNOWN: f64 = 1e30;
 
@@ -109,26 +114,36 @@ pub fn probe_machine(watch: &mut dyn FnMut(Step<'_>)) -> Result<Profile, String>
         said(&format!("building {}", probe.layer));
         ready.push(prepare(&folder, probe)?);
     }
-    let mut best: Option<(usize, Profile)> = None;
+    let (mut best, deadline): (Option<(usize, Profile)>, _) = (None, Instant::now() + PATIENCE);
     for attempt in 0..ATTEMPTS {
-        let mut said = |text: &str| if attempt == 0 { said(text) };
-        let profile = measured(&ready, &threads, &mut said)?;
+        let mut said = |text: &str| {
+            if attempt == 0 {
+                said(text)
+            }
+        };
+        let profile = measured(&ready, (&threads, deadline), &mut said)?;
         let doubts = doubt::doubts(&profile).len();
         if best.as_ref().is_none_or(|(fewest, _)| doubts < *fewest) {
             best = Some((doubts, profile));
         }
-        if doubts == 0 {
+        if doubts == 0 || Instant::now() > deadline {
             break;
         }
     }
-    best.map(|(_, profile)| profile).ok_or_else(|| "nothing was measured".to_owned())
+    best.map(|(_, profile)| profile)
+        .ok_or_else(|| "nothing was measured".to_owned())
 }
 
-fn measured(ready: &[Ready], threads: &[usize], said: &mut dyn FnMut(&str)) -> Result<Profile, String> {
+fn measured(
+    ready: &[Ready],
+    (threads, deadline): (&[usize], Instant),
+    said: &mut dyn FnMut(&str),
+) -> Result<Profile, String> {
     let (before, mut spread) = (Moment::now(), 0.0_f64);
     let mut rates = |threads: usize| {
         let mut runner = Runner {
             threads,
+            deadline,
             spread: 0.0,
             said,
         };
@@ -152,7 +167,9 @@ fn measured(ready: &[Ready], threads: &[usize], said: &mut dyn FnMut(&str)) -> R
 
 fn write_layers(folder: &Folder) -> Result<(), String> {
     let written = folder.write("probe.seq", LAYERS.as_bytes());
-    written.map(|_| ()).map_err(|e| format!("{}: {e}", folder.file("probe.seq").display()))
+    written
+        .map(|_| ())
+        .map_err(|e| format!("{}: {e}", folder.file("probe.seq").display()))
 }
 
 /// The probes of what changes from minute to minute: the memory's speed, and how long threads wait for each other.
@@ -204,7 +221,9 @@ fn prepare(folder: &Folder, probe: &'static Probe) -> Result<Ready, String> {
          stack:\n  - repeat: {layers}\n    of:\n      - {layer}: {{}}\n        block: none\n  - probe_last: {{}}\n    block: none\n"
     );
     let path = format!("{name}.yaml");
-    let file = folder.write(&path, text.as_bytes()).map_err(|e| format!("{path}: {e}"))?;
+    let file = folder
+        .write(&path, text.as_bytes())
+        .map_err(|e| format!("{path}: {e}"))?;
     let read = ReadOptions::default();
     let built = model::read(&file, &mut Sources::default(), &read)
         .map_err(|d| d.first().map_or_else(String::new, |d| d.message.clone()))?;
@@ -218,6 +237,8 @@ fn prepare(folder: &Folder, probe: &'static Probe) -> Result<Ready, String> {
 /// Runs the probes with so many threads.
 struct Runner<'a> {
     threads: usize,
+    /// When to stop repeating.
+    deadline: Instant,
     /// How much the runs of one probe differed at most.
     spread: f64,
     said: &'a mut dyn FnMut(&str),
@@ -225,7 +246,21 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     fn rates(&mut self, ready: &[Ready]) -> Result<Rates, String> {
-        let [step, near, middle, far, entries, scan, rows, far_rows, copy, far_copy, heads, attend] = ready else {
+        let [
+            step,
+            near,
+            middle,
+            far,
+            entries,
+            scan,
+            rows,
+            far_rows,
+            copy,
+            far_copy,
+            heads,
+            attend,
+        ] = ready
+        else {
             return Err("a probe is missing".to_owned());
         };
         let mut rates = unknown(self.threads);
@@ -237,7 +272,10 @@ impl Runner<'_> {
         let mut copies = Points::new();
         for ready in [copy, far_copy] {
             let rest = rest(self.run(ready)?.decode, predict::decode(&ready.total, &rates, 1.0));
-            copies.push((ready.total.footprint(), ready.total.sum(|l| 2.0 * l.cost.history as f64) / rest));
+            copies.push((
+                ready.total.footprint(),
+                ready.total.sum(|l| 2.0 * l.cost.history as f64) / rest,
+            ));
         }
         rates.copy = copies;
         self.set(&mut rates, heads, |l, _| l.cost.loops.weight, |p| &mut p.loops)?;
@@ -303,7 +341,8 @@ impl Runner<'_> {
         (self.said)(&format!("{}, {} thread{plural}", ready.probe.layer, self.threads));
         let (mut prefill, mut decode) = (Timing::default(), Timing::default());
         for n in 0..PROCESSES + MORE {
-            if n >= PROCESSES && prefill.spread().max(decode.spread()) < QUIET {
+            let quiet = n >= PROCESSES && prefill.spread().max(decode.spread()) < QUIET;
+            if quiet || n > 0 && Instant::now() > self.deadline {
                 break;
             }
             once(ready, self.threads, (&mut prefill, &mut decode))?;

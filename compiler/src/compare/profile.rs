@@ -168,7 +168,10 @@ impl Phase {
 }
 
 fn points(points: &Points) -> Value {
-    points.iter().map(|(bytes, rate)| json!({"bytes": bytes, "rate": rate})).collect()
+    points
+        .iter()
+        .map(|(bytes, rate)| json!({"bytes": bytes, "rate": rate}))
+        .collect()
 }
 
 fn from_points(v: &Value) -> Option<Points> {
@@ -300,7 +303,10 @@ mod tests {
     #[test]
     fn between_two_points_a_rate_changes_with_the_logarithm() {
         let points = vec![(1e6, 10.0), (1e8, 20.0)];
-        assert_eq!([1.0, 1e7, 1e9].map(|bytes| at(&points, bytes).round()), [10.0, 15.0, 20.0]);
+        assert_eq!(
+            [1.0, 1e7, 1e9].map(|bytes| at(&points, bytes).round()),
+            [10.0, 15.0, 20.0]
+        );
     }
 
     #[test]

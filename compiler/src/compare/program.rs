@@ -48,7 +48,11 @@ impl Timing {
         let rows = found["results"].as_array().into_iter().flatten();
         for row in rows.filter(|r| r["test"] == test) {
             let tokens = row["tokens"].as_f64().unwrap_or(f64::NAN);
-            let times = row["milliseconds"].as_array().into_iter().flatten().filter_map(Value::as_f64);
+            let times = row["milliseconds"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_f64);
             let seconds = times.map(|time| time / 1e3 / tokens);
             self.0.extend(seconds.filter(|s| s.is_finite() && *s > 0.0));
         }

@@ -298,7 +298,9 @@ impl<'a> Counting<'a> {
     }
 
     fn states(&mut self) {
-        let all: usize = (0..self.graph.states.len() as u32).map(|s| self.state_bytes(StateId(s))).sum();
+        let all: usize = (0..self.graph.states.len() as u32)
+            .map(|s| self.state_bytes(StateId(s)))
+            .sum();
         let scanned: usize = self.cost.scanned.iter().map(|s| s.bytes).sum();
         self.cost.states += all.saturating_sub(scanned);
         let history = self.plan.buffers.iter().map(|b| b.history * b.len * b.entry_bytes());

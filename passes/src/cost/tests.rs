@@ -48,7 +48,10 @@ fn a_product_reads_its_matrix_and_counts_every_entry() {
     reads.sort_unstable();
     assert_eq!(reads, [(Some(0), 15, false), (Some(1), 3, false)]);
     assert_eq!(found.fixed_operations(), 33.0);
-    assert_eq!((found.moved_bytes(), found.caches.len(), found.token_steps), (0.0, 0, 0));
+    assert_eq!(
+        (found.moved_bytes(), found.caches.len(), found.token_steps),
+        (0.0, 0, 0)
+    );
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! `seqc compare` and `seqc init` as users call them: measured beside predicted, and the models of one size.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use seqc_tests::{
     command, document,
@@ -105,7 +111,10 @@ fn measured_times_stand_beside_predicted_ones() {
     ] {
         assert!(seconds.as_f64().is_some_and(|s| s > 0.0), "{point}");
     }
-    assert!(point["measured"]["void"].is_null() || point["measured"]["void"].is_string(), "{point}");
+    assert!(
+        point["measured"]["void"].is_null() || point["measured"]["void"].is_string(),
+        "{point}"
+    );
     if !kept {
         return;
     }
@@ -121,6 +130,55 @@ fn measured_times_stand_beside_predicted_ones() {
         out.contains("computed") && out.contains("predicted") && err.is_empty(),
         "{out}{err}"
     );
+}
+
+/// What is in a folder for temporary files, with the permissions of each entry.
+fn left(folder: &Path) -> Vec<(String, u32)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mode = |e: &fs::DirEntry| e.metadata().map_or(0, |about| about.permissions().mode() & 0o777);
+    entries
+        .map(|e| (e.file_name().to_string_lossy().into_owned(), mode(&e)))
+        .collect()
+}
+
+#[test]
+fn programs_that_are_measured_lie_in_private_folders_and_a_signal_clears_them() {
+    let (temporary, caches) = (seqc_tests::scratch("temporary"), seqc_tests::scratch("no-caches"));
+    let mut names = Vec::new();
+    // An interrupt takes the same way, but a shell's background ignores it.
+    for _ in 0..2 {
+        let mut command = std::process::Command::new(command::seqc_binary());
+        command
+            .arg("probe")
+            .env("TMPDIR", &temporary)
+            .env("XDG_CACHE_HOME", &caches);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("{e}"));
+        let started = Instant::now();
+        let mut found = left(&temporary);
+        while found.is_empty() && started.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(20));
+            found = left(&temporary);
+        }
+        assert!(
+            !found.is_empty() && found.iter().all(|(_, mode)| *mode == 0o700),
+            "{found:?}"
+        );
+        let own = child.id().to_string();
+        assert!(
+            found
+                .iter()
+                .all(|(name, _)| !name.contains(&own) && !names.contains(name)),
+            "{found:?}"
+        );
+        names.extend(found.into_iter().map(|(name, _)| name));
+        let kill = ["-s", "TERM", &own].map(str::to_owned);
+        assert_eq!(command::run(Path::new("kill"), &kill).code, Some(0));
+        let status = child.wait().unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(status.code(), None, "ended by the signal");
+        assert_eq!(left(&temporary), Vec::new());
+    }
+    assert!(left(&caches).is_empty());
 }
 
 #[test]

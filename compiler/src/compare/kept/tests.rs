@@ -28,10 +28,16 @@ fn what_is_kept_is_found_again_and_private() {
     write(&place, &profile).expect("written");
     assert!(matches!(read_at(&place), Kept::Good(found) if *found == profile));
     let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
-    assert_eq!((mode(&place), mode(place.parent().expect("its folder"))), (0o600, 0o700));
+    assert_eq!(
+        (mode(&place), mode(place.parent().expect("its folder"))),
+        (0o600, 0o700)
+    );
     // Nothing else is left there, and a second one takes the place of the first.
     write(&place, &profile).expect("written");
-    assert_eq!(fs::read_dir(place.parent().expect("its folder")).expect("read").count(), 1);
+    assert_eq!(
+        fs::read_dir(place.parent().expect("its folder")).expect("read").count(),
+        1
+    );
 }
 
 #[test]
@@ -40,7 +46,12 @@ fn what_is_of_another_machine_or_old_is_not_used() {
     other.machine["microcode"] = "0x0".into();
     assert!(reason(&other).contains("another machine"));
     let mut old = sample();
-    let probed = |at: u64| Some(Probed { at, ..Probed::now(None, 0.0) });
+    let probed = |at: u64| {
+        Some(Probed {
+            at,
+            ..Probed::now(None, 0.0)
+        })
+    };
     old.probed = probed(Probed::now(None, 0.0).at - 45 * DAY);
     assert!(reason(&old).contains("45 days old"));
     old.probed = probed(Probed::now(None, 0.0).at + DAY);
@@ -56,7 +67,11 @@ fn what_was_measured_on_a_busy_machine_is_not_used() {
     assert!(reason(&fast).contains("not plausible: memory"), "{}", reason(&fast));
     let mut slow = sample();
     slow.all.step = 90e-6;
-    assert!(reason(&slow).contains("a kernel that does nothing"), "{}", reason(&slow));
+    assert!(
+        reason(&slow).contains("a kernel that does nothing"),
+        "{}",
+        reason(&slow)
+    );
 }
 
 #[test]
