@@ -62,8 +62,7 @@ impl Total {
             let kind = call.kind.0 as usize;
             plans[kind].carries(&graphs[kind], |v| shared.contains_key(&(n, v)))
         };
-        let last = model.calls.iter().enumerate().filter(|call| carries(*call)).last();
-        let after = last.map_or(0, |(n, _)| n + 1);
+        let after = model.calls.iter().enumerate().rposition(carries).map_or(0, |n| n + 1);
         let entries = backend::manifest(model, built.meta.max_context);
         let tail = if model.is_causal() { &model.calls[after..] } else { &[] };
         let layers = graphs
