@@ -30,7 +30,10 @@ pub fn effective(built: &Built) -> String {
         (Some(weights), None) => {
             let file = weights.file.iter().map(|f| format!("file: {}", text(&f.value)));
             let ty = weights.ty.iter().map(|t| format!("type: {}", t.value));
-            let _ = writeln!(out, "weights: {{{}}}", file.chain(ty).collect::<Vec<_>>().join(", "));
+            let unused: Vec<String> = weights.unused.iter().map(|u| text(&u.value)).collect();
+            let unused = (!unused.is_empty()).then(|| format!("unused: [{}]", unused.join(", ")));
+            let parts: Vec<String> = file.chain(ty).chain(unused).collect();
+            let _ = writeln!(out, "weights: {{{}}}", parts.join(", "));
         }
         (None, None) => {}
     }

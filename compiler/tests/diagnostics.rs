@@ -13,8 +13,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Messages of the command itself: about files that cannot be written, its options, and failures of later stages.
-const ELSEWHERE: &[&str] = &["backend", "bad-length", "profile", "write", "eval", "internal"];
+/// Messages of the command itself: about files that cannot be written, its options, folders that are imported, and failures of
+/// later stages.
+const ELSEWHERE: &[&str] = &[
+    "backend",
+    "bad-length",
+    "profile",
+    "write",
+    "eval",
+    "internal",
+    "no-tokenizer",
+];
 
 const MODEL: &str = "version: 1
 model: m
@@ -184,6 +193,7 @@ fn every_message_has_a_snapshot() {
     seen.extend(of_options());
     seen.extend(of_files());
     seen.extend(of_doubts());
+    seen.extend(of_readings());
     for code in codes() {
         assert!(seen.contains(&code), "the message `{code}` has no snapshot");
     }
@@ -335,12 +345,24 @@ fn two_meanings_are_a_mistake() {
     insta::assert_snapshot!("two-functions", text);
 }
 
-/// A safetensors file with one tensor `w` of shape [4, 8].
-fn checkpoint() -> Vec<u8> {
-    let header = r#"{"w":{"dtype":"F32","shape":[4,8],"data_offsets":[0,128]}}"#;
+/// The tensors of another model.
+const OTHER: &[(&str, &str, &[usize])] = &[("w", "F32", &[4, 8])];
+
+/// A checkpoint with zeros of these names, types and shapes.
+fn tensors(all: &[(&str, &str, &[usize])]) -> Vec<u8> {
+    let (mut entries, mut at) = (Vec::new(), 0);
+    for (name, dtype, shape) in all {
+        let bytes = shape.iter().product::<usize>() * if *dtype == "F32" { 4 } else { 1 };
+        let end = at + bytes;
+        entries.push(format!(
+            "\"{name}\": {{\"dtype\": \"{dtype}\", \"shape\": {shape:?}, \"data_offsets\": [{at}, {end}]}}"
+        ));
+        at = end;
+    }
+    let header = format!("{{{}}}", entries.join(", "));
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.as_bytes());
-    bytes.resize(bytes.len() + 128, 0);
+    bytes.resize(bytes.len() + at, 0);
     bytes
 }
 
@@ -348,8 +370,14 @@ fn of_checkpoints() -> Vec<String> {
     let layer = "layer thing(x: [d]) -> [d] {\n  param proj[d, d]\n  proj @ x\n}\n";
     let mut codes = Vec::new();
     for (code, bytes, tensor) in [
-        ("missing-tensor", checkpoint(), "v"),
-        ("bad-tensor", checkpoint(), "w"),
+        ("bad-type", tensors(&[("w", "I8", &[8, 8])]), "w"),
+        (
+            "quantised-weights",
+            tensors(&[("w", "F8_E4M3", &[8, 8]), ("w_scale", "F32", &[8])]),
+            "w",
+        ),
+        ("missing-tensor", tensors(OTHER), "v"),
+        ("bad-tensor", tensors(OTHER), "w"),
         ("bad-checkpoint", b"no tensors at all".to_vec(), "w"),
     ] {
         write(&scratch(code).join("model.safetensors"), &bytes);
@@ -357,18 +385,45 @@ fn of_checkpoints() -> Vec<String> {
             .replace("{random: 1}", "{file: model.safetensors}")
             .replace("thing: {}", &format!("thing: {{}}\n    load: {{proj: {tensor}}}"));
         let (diagnostics, text) = problems(code, layer, &model, &[]);
-        assert_eq!(diagnostics[0].code, code);
+        assert!(diagnostics.iter().any(|d| d.code == code), "{code}");
         insta::assert_snapshot!(code, text);
         codes.push(code.to_owned());
     }
     codes
 }
 
+/// Tensors that two parameters read in different ways, and such as nothing reads.
+fn of_readings() -> Vec<String> {
+    let layer = "layer thing(x: [d]) -> [d] {\n  param a[d], w[d, 2]\n  y[d] = sum(i: w[d, i]) * x[d] * a[d]\n  y\n}\n";
+    let model = MODEL.replace("thing: {}", "thing: {}\n    load: {a: t, w: t}");
+    let (diagnostics, text) = problems("two-shapes", layer, &model, &[]);
+    assert_eq!(diagnostics[0].code, "two-shapes");
+    insta::assert_snapshot!("two-shapes", text);
+    let dir = scratch("unread-tensors");
+    let one: &[usize] = &[8];
+    let names = ["a", "b", "c", "d", "e", "x.inv_freq"].map(|name| (name, "F32", one));
+    write(&dir.join("model.safetensors"), &tensors(&names));
+    write(
+        &dir.join("layer.seq"),
+        b"layer thing(x: [d]) -> [d] {\n  param a[d]\n  a * x\n}\n",
+    );
+    let weights = "{file: model.safetensors, unused: [\"*.inv_freq\"]}";
+    let model = MODEL
+        .replace("{random: 1}", weights)
+        .replace("thing: {}", "thing: {}\n    load: {a: a}");
+    write(&dir.join("model.yaml"), model.as_bytes());
+    let mut sources = Sources::default();
+    let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
+    let warnings = built.map(|built| built.warnings()).unwrap_or_default();
+    insta::assert_snapshot!("unread-tensors", shown(&warnings, &sources, &dir));
+    vec!["two-shapes".to_owned(), "unread-tensors".to_owned()]
+}
+
 /// A checkpoint of another model.
 #[test]
 fn many_missing_tensors_are_one_message() {
     let layer = "layer thing(x: [d]) -> [d] {\n  param a[d], b[d], c[d], w[d, d]\n  w @ (a * x + b) + c\n}\n";
-    write(&scratch("missing-tensors").join("model.safetensors"), &checkpoint());
+    write(&scratch("missing-tensors").join("model.safetensors"), &tensors(OTHER));
     let model = MODEL.replace("{random: 1}", "{file: model.safetensors}");
     let (diagnostics, text) = problems("missing-tensors", layer, &model, &[]);
     assert_eq!(diagnostics.len(), 1);
@@ -479,11 +534,16 @@ fn of_options() -> Vec<String> {
     let dir = scratch("import");
     write(&dir.join("config.json"), b"{\"model_type\": \"lama\"}");
     let mut sources = Sources::default();
-    let Err(diagnostics) = import::import(&dir, &dir.join("model.yaml"), &mut sources) else {
+    let request = import::Request {
+        checkpoint: &dir,
+        output: &dir.join("model.yaml"),
+        family: None,
+    };
+    let Err(diagnostics) = import::import(request, &mut sources) else {
         panic!("no such family");
     };
     let text = shown(&diagnostics, &sources, &dir);
-    assert!(text.contains("did you mean `llama`?"), "{text}");
+    assert!(text.contains("--family") && !text.contains("did you mean"), "{text}");
     assert_eq!(diagnostics[0].code, "import");
     vec!["bad-set".to_owned(), "import".to_owned()]
 }

@@ -105,8 +105,8 @@ fn scratch(name: &str) -> PathBuf {
     dir
 }
 
-/// Imports a file and compares its logits with the recorded ones of a fixture.
-fn check(name: &str, bytes: &[u8]) {
+/// The logits of an imported file on the recorded tokens of a fixture.
+fn logits(name: &str, bytes: &[u8]) -> Vec<f64> {
     let path = scratch(name).join("model.gguf");
     fs::write(&path, bytes).unwrap_or_else(|e| panic!("{e}"));
     let mut sources = Sources::default();
@@ -114,18 +114,33 @@ fn check(name: &str, bytes: &[u8]) {
     let shown = |sources: &Sources, d: Vec<seqc::diag::Diagnostic>| -> String {
         d.iter().map(|d| render::human(d, sources, false)).collect()
     };
-    let imported = import::import(&path, &output, &mut sources);
-    let yaml = imported.unwrap_or_else(|d| panic!("{}", shown(&sources, d)));
-    let built = model::read_text(&output, yaml, &mut sources, &ReadOptions::default())
+    let imported = imported(&path, &mut sources).unwrap_or_else(|d| panic!("{}", shown(&sources, d)));
+    assert!(imported.warnings.is_empty(), "{}", shown(&sources, imported.warnings));
+    let built = model::read_text(&output, imported.text, &mut sources, &ReadOptions::default())
         .unwrap_or_else(|d| panic!("{}", shown(&sources, d)));
-    let expected = open(&fixture(name).join("expected.safetensors"));
+    let expected = open(&fixture(name.split('-').next().unwrap_or(name)).join("expected.safetensors"));
     let tokens: Vec<i64> = numbers(&expected, "input_ids").into_iter().map(|t| t as i64).collect();
     let rows = reference::token_rows(&built.model, &tokens).unwrap_or_else(|e| panic!("{e}"));
     let outputs = reference::run(&built, &rows).unwrap_or_else(|e| panic!("{e}"));
-    let wanted = numbers(&expected, "logits");
-    assert_eq!(outputs[0].data.len(), wanted.len());
+    outputs[0].data.clone()
+}
+
+fn imported(path: &Path, sources: &mut Sources) -> Result<import::Imported, Vec<seqc::diag::Diagnostic>> {
+    let request = import::Request {
+        checkpoint: path,
+        output: &path.with_extension("yaml"),
+        family: None,
+    };
+    import::import(request, sources)
+}
+
+/// Compares the logits of an imported file with the recorded ones of a fixture.
+fn check(name: &str, bytes: &[u8]) {
+    let found = logits(name, bytes);
+    let wanted = numbers(&open(&fixture(name).join("expected.safetensors")), "logits");
+    assert_eq!(found.len(), wanted.len());
     let largest = wanted.iter().fold(0.0_f64, |m, v| m.max(f64::from(v.abs())));
-    let pairs = outputs[0].data.iter().zip(&wanted);
+    let pairs = found.iter().zip(&wanted);
     let off = pairs.map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max) / largest;
     assert!(off < 2e-5, "{name}: {off:e}");
 }
@@ -206,12 +221,48 @@ fn a_state_space_model_gives_the_recorded_results() {
     check("mamba", &gguf(&keys, &tensors));
 }
 
+#[test]
+fn positions_are_stretched_as_other_tools_read_the_keys() {
+    let (keys, tensors) = attention_file();
+    let with = |more: &[(&'static str, Key)]| gguf(&[&keys[..], more].concat(), &tensors);
+    let factor = ("llama.rope.scaling.factor", Key::Real(4.0));
+    let typed = |name: &'static str| ("llama.rope.scaling.type", Key::Text(name));
+    let plain = logits("llama-plain", &with(&[]));
+    let linear = logits("llama-linear", &with(&[typed("linear"), factor.clone()]));
+    assert_ne!(plain, linear);
+    for (name, keys) in [
+        ("factor", vec![factor.clone()]),
+        ("old", vec![("llama.rope.scale_linear", Key::Real(4.0))]),
+        (
+            "both",
+            vec![factor.clone(), ("llama.rope.scale_linear", Key::Real(8.0))],
+        ),
+    ] {
+        assert_eq!(logits(&format!("llama-{name}"), &with(&keys)), linear, "{name}");
+    }
+    for (name, keys) in [
+        ("nothing", vec![("llama.rope.scaling.factor", Key::Real(0.0))]),
+        ("one", vec![("llama.rope.scale_linear", Key::Real(1.0))]),
+        ("none", vec![typed("none"), factor.clone()]),
+    ] {
+        assert_eq!(logits(&format!("llama-{name}"), &with(&keys)), plain, "{name}");
+    }
+    let text = refused("yarn", &with(&[typed("yarn"), factor]));
+    assert!(text.contains("rope scaling yarn is not supported"), "{text}");
+    let text = refused("negative", &with(&[("llama.rope.scaling.factor", Key::Real(-2.0))]));
+    assert!(text.contains("a factor above 0, not -2"), "{text}");
+    let mut more = tensors.clone();
+    more.insert("rope_freqs.weight".to_owned(), (vec![8], vec![1.0; 8]));
+    let text = refused("freqs", &gguf(&keys, &more));
+    assert!(text.contains("rope_freqs.weight"), "{text}");
+}
+
 /// What an import says about a file.
 fn refused(name: &str, bytes: &[u8]) -> String {
     let path = scratch(name).join("model.gguf");
     fs::write(&path, bytes).unwrap_or_else(|e| panic!("{e}"));
     let mut sources = Sources::default();
-    match import::import(&path, &path.with_extension("yaml"), &mut sources) {
+    match imported(&path, &mut sources) {
         Ok(_) => panic!("{name} should be refused"),
         Err(d) => d.iter().map(|d| render::human(d, &sources, false)).collect(),
     }
@@ -231,14 +282,26 @@ fn wrong_keys_are_explained() {
             "kind",
             "general.architecture",
             Key::Text("lama"),
-            "did you mean `llama`?",
+            "which no family describes",
         ),
-        ("zero", "llama.attention.head_count", Key::Int(0), "size"),
+        ("zero", "llama.attention.head_count", Key::Int(0), "at least one head"),
         ("three", "llama.attention.head_count_kv", Key::Int(3), "heads of keys"),
         ("huge", "llama.block_count", Key::Int(u32::MAX), "up to"),
         ("wide", "llama.embedding_length", Key::Int(u32::MAX), "too large"),
         ("more", "llama.block_count", Key::Int(4), "blk.3.attn_q.weight"),
         ("word", "llama.embedding_length", Key::Text("many"), "string"),
+        (
+            "base",
+            "llama.rope.freq_base",
+            Key::Real(-1.0),
+            "a number above 0, not -1",
+        ),
+        (
+            "eps",
+            "llama.attention.layer_norm_rms_epsilon",
+            Key::Real(f32::INFINITY),
+            "not inf",
+        ),
         (
             "infinite",
             "llama.attention.head_count",
@@ -273,7 +336,7 @@ fn changed_files_are_answered() {
         }
         fs::write(&path, &bytes).unwrap_or_else(|e| panic!("{e}"));
         let mut sources = Sources::default();
-        if let Err(diagnostics) = import::import(&path, &path.with_extension("yaml"), &mut sources) {
+        if let Err(diagnostics) = imported(&path, &mut sources) {
             for d in &diagnostics {
                 assert_ne!(d.code, "internal", "{}", render::human(d, &sources, false));
             }

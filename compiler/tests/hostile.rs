@@ -289,7 +289,12 @@ fn changed_configurations_are_answered() {
             }
             fs::write(dir.join("config.json"), changed.join("\n")).unwrap_or_else(|e| panic!("{e}"));
             let mut sources = Sources::default();
-            if let Err(diagnostics) = seqc::import::import(&dir, &dir.join("model.yaml"), &mut sources) {
+            let request = seqc::import::Request {
+                checkpoint: &dir,
+                output: &dir.join("model.yaml"),
+                family: None,
+            };
+            if let Err(diagnostics) = seqc::import::import(request, &mut sources) {
                 assert!(!diagnostics.is_empty());
                 for d in &diagnostics {
                     let text = render::human(d, &sources, false);

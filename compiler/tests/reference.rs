@@ -48,9 +48,20 @@ fn recorded(file: &Checkpoint, name: &str) -> Option<Vec<f64>> {
 fn difference(dir: &Path) -> f64 {
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reference.yaml");
     let mut sources = Sources::default();
-    let text =
-        import::import(dir, &output, &mut sources).unwrap_or_else(|d| panic!("{}: {}", dir.display(), d[0].message));
-    let built = model::read_text(&output, text, &mut sources, &ReadOptions::default())
+    let request = import::Request {
+        checkpoint: dir,
+        output: &output,
+        family: None,
+    };
+    let imported =
+        import::import(request, &mut sources).unwrap_or_else(|d| panic!("{}: {}", dir.display(), d[0].message));
+    assert!(
+        imported.warnings.is_empty(),
+        "{}: {:?}",
+        dir.display(),
+        imported.warnings
+    );
+    let built = model::read_text(&output, imported.text, &mut sources, &ReadOptions::default())
         .unwrap_or_else(|d| panic!("{}: {}", dir.display(), d[0].message));
     let expected = Checkpoint::open(dir.join("expected.safetensors")).unwrap_or_else(|e| panic!("{e}"));
     let tokens = recorded(&expected, "input_ids").unwrap_or_else(|| panic!("no input_ids"));

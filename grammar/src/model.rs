@@ -70,6 +70,8 @@ pub struct Weights {
     pub ty: Option<Spanned<String>>,
     /// Seed of random weights.
     pub random: Option<Spanned<u64>>,
+    /// Names of tensors that the file may hold and nothing reads; `*` stands for any letters.
+    pub unused: Vec<Spanned<String>>,
     /// Where it stands.
     pub span: Span,
 }

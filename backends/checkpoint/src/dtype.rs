@@ -50,6 +50,46 @@ pub enum DType {
 }
 
 impl DType {
+    /// Types whose tensors can be weights, the list that messages give.
+    const READABLE: [DType; 12] = [
+        DType::F32,
+        DType::F16,
+        DType::BF16,
+        DType::F64,
+        DType::Q4_0,
+        DType::Q4_1,
+        DType::Q5_0,
+        DType::Q5_1,
+        DType::Q8_0,
+        DType::Q4_K,
+        DType::Q5_K,
+        DType::Q6_K,
+    ];
+
+    /// Whether a tensor of this type can be a weight. Integers never are: without the scales that lie elsewhere they are not
+    /// the numbers that the model was trained with.
+    pub fn is_weight(self) -> bool {
+        DType::READABLE.contains(&self)
+    }
+
+    /// The names of the types that can be weights, for messages.
+    pub fn readable() -> String {
+        DType::READABLE.map(DType::name).join(", ")
+    }
+
+    /// Why a tensor of this type is no weight; `None` where it can be one.
+    pub fn refusal(self) -> Option<String> {
+        let why = match self {
+            _ if self.is_weight() => return None,
+            DType::Unknown(_) => "which cannot be read",
+            _ => "whole numbers, which are no weights",
+        };
+        Some(format!(
+            "is stored as {self}, {why}; types that can be read: {}",
+            DType::readable()
+        ))
+    }
+
     /// The name users know: `f32`, `bf16`, `q4_1`, …
     pub fn name(self) -> &'static str {
         match self {
@@ -92,6 +132,10 @@ impl DType {
             Dtype::U64 => DType::Unknown("u64"),
             Dtype::F8_E4M3 => DType::Unknown("f8_e4m3"),
             Dtype::F8_E5M2 => DType::Unknown("f8_e5m2"),
+            Dtype::F8_E8M0 => DType::Unknown("f8_e8m0"),
+            Dtype::F6_E2M3 => DType::Unknown("f6_e2m3"),
+            Dtype::F6_E3M2 => DType::Unknown("f6_e3m2"),
+            Dtype::F4 => DType::Unknown("f4"),
             _ => DType::Unknown("a type unknown here"),
         }
     }

@@ -142,16 +142,17 @@ impl<'a> Array<'a> {
     }
 }
 
-/// What a file holds.
-pub(crate) struct Read {
-    pub(crate) metadata: Metadata,
-    pub(crate) tensors: BTreeMap<String, Entry>,
-}
-
-/// Reads the head of a file; errors are messages.
-pub(crate) fn read(map: Arc<Mmap>) -> Result<Read, String> {
+/// Reads the head of a file: its keys and where its tensors lie. Errors are messages.
+pub(crate) fn read(map: Arc<Mmap>) -> Result<(Metadata, BTreeMap<String, Entry>), String> {
     let mut reader = Reader::at(&map, 4);
     let version = reader.u32()?;
+    if (1..=0xffff).contains(&version.swap_bytes()) {
+        return Err(
+            "this is a big-endian GGUF file; only little-endian ones are read, convert it \
+                    (`gguf_convert_endian.py FILE little` of the GGUF tools)"
+                .to_owned(),
+        );
+    }
     if !(2..=3).contains(&version) {
         return Err(format!("GGUF version {version}; versions 2 and 3 are known"));
     }
@@ -168,7 +169,7 @@ pub(crate) fn read(map: Arc<Mmap>) -> Result<Read, String> {
     let align = align.ok_or("general.alignment is no power of two")?;
     let start = at.checked_next_multiple_of(align).ok_or("the alignment is too large")?;
     let tensors = place(headers, start, map.len())?;
-    Ok(Read { metadata, tensors })
+    Ok((metadata, tensors))
 }
 
 fn read_keys(reader: &mut Reader, count: u64) -> Result<BTreeMap<String, (u32, usize)>, String> {
@@ -244,8 +245,12 @@ fn locate(header: Header, start: usize, size: usize) -> Result<Entry, String> {
         kind,
         offset,
     } = header;
-    let (dtype, block, block_bytes) =
-        DType::of_ggml(kind).ok_or_else(|| format!("tensor `{name}` is of the unknown type {kind}"))?;
+    let (dtype, block, block_bytes) = DType::of_ggml(kind).ok_or_else(|| {
+        format!(
+            "tensor `{name}` is of GGML's type number {kind}, which cannot be read; {} can",
+            DType::readable()
+        )
+    })?;
     let last = dims.last().copied().unwrap_or(1);
     if !last.is_multiple_of(block) {
         return Err(format!(
@@ -266,9 +271,11 @@ fn locate(header: Header, start: usize, size: usize) -> Result<Entry, String> {
             dtype,
             shape: dims,
         }),
-        _ => Err(format!(
-            "tensor `{name}` lies outside of the file, which may be cut short"
+        (_, _, Some(end)) => Err(format!(
+            "tensor `{name}` ends {} bytes behind the file's end: it was cut, fetch it again",
+            end - size
         )),
+        _ => Err(format!("tensor `{name}` lies outside of the file")),
     }
 }
 

@@ -8,13 +8,21 @@ mod dtype;
 mod gguf;
 mod open;
 pub mod output;
+mod parts;
+mod quantised;
+mod safe;
 mod tensor;
 
 pub use dtype::{DType, to_f16};
 pub use gguf::{Array, Metadata, Value};
 pub use tensor::TensorRef;
 
-use std::{collections::BTreeMap, io, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use memmap2::Mmap;
 
@@ -38,7 +46,10 @@ pub enum Error {
         message: String,
     },
     /// A tensor is stored in a way that cannot be turned into numbers here.
-    #[error("tensor `{tensor}` is stored as {dtype}, which cannot be converted to f32")]
+    #[error(
+        "tensor `{tensor}` is stored as {dtype}, which cannot be read; {} can",
+        DType::readable()
+    )]
     Dtype {
         /// The tensor.
         tensor: String,
@@ -59,7 +70,7 @@ impl Error {
 /// A set of named tensors in one or several mapped files.
 ///
 /// The files must not be truncated while the checkpoint is open: the system would end the process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Checkpoint {
     files: Vec<Arc<Mmap>>,
     tensors: BTreeMap<String, Entry>,
@@ -78,13 +89,28 @@ pub(crate) struct Entry {
 
 impl Checkpoint {
     /// Opens a safetensors file, a folder with `model.safetensors` or `model.safetensors.index.json`, such an index, or a
-    /// GGUF file. The content decides which, not the name.
+    /// GGUF file. The content decides which, not the name. A file that is one of several (`-00001-of-00003`) opens them all.
     ///
     /// # Errors
     ///
-    /// Files that cannot be read, and files whose headers do not agree with themselves or with the files' sizes.
+    /// Files that cannot be read, and files whose headers do not agree with themselves or with the files' sizes. Pipes and
+    /// devices are never opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
         open::open(path.as_ref())
+    }
+
+    /// Adds a tensor of the file at `path`.
+    fn insert(&mut self, name: String, entry: Entry, path: &Path) -> Result<(), Error> {
+        match self.tensors.entry(name) {
+            btree_map::Entry::Occupied(there) => {
+                let message = format!("tensor `{}` is in two files", there.key());
+                Err(Error::broken(path, message))
+            }
+            btree_map::Entry::Vacant(place) => {
+                place.insert(entry);
+                Ok(())
+            }
+        }
     }
 
     /// Names of all tensors, sorted.

@@ -1,16 +1,21 @@
-//! Opening: which format a path holds, and the headers of safetensors files.
+//! Opening: which format a path holds, and the files that belong together.
 
-use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use memmap2::Mmap;
-use safetensors::SafeTensors;
 
-use crate::{Checkpoint, DType, Entry, Error, gguf};
+use crate::{Checkpoint, Error, Metadata, gguf, parts::Part, safe};
 
 /// Bytes of an index of shards beyond which it is not read.
 const LARGEST_INDEX: u64 = 1 << 28;
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
+const GGUF: &[u8] = b"GGUF";
 
 pub(crate) fn open(path: &Path) -> Result<Checkpoint, Error> {
     let kind = fs::metadata(path).map_err(|error| io(path, error))?;
@@ -38,61 +43,111 @@ fn io(path: &Path, error: std::io::Error) -> Error {
     }
 }
 
-fn map(path: &Path) -> Result<Arc<Mmap>, Error> {
-    let file = fs::File::open(path).map_err(|error| io(path, error))?;
-    let kind = file.metadata().map_err(|error| io(path, error))?;
+/// The size of a regular file. Pipes and devices are refused before they are opened: opening a pipe may wait for ever.
+fn regular(path: &Path) -> Result<u64, Error> {
+    let kind = fs::metadata(path).map_err(|error| io(path, error))?;
     if !kind.is_file() {
         return Err(Error::broken(path, "not a plain file"));
     }
     if kind.len() == 0 {
         return Err(Error::broken(path, "the file is empty"));
     }
+    Ok(kind.len())
+}
+
+fn map(path: &Path) -> Result<Arc<Mmap>, Error> {
+    regular(path)?;
+    let file = fs::File::open(path).map_err(|error| io(path, error))?;
     // SAFETY: the map is read only; that nobody truncates the file meanwhile is the documented duty of the user.
     let map = unsafe { Mmap::map(&file) }.map_err(|error| io(path, error))?;
     Ok(Arc::new(map))
 }
 
+/// A file, with the other parts of its checkpoint where it is one of several.
 fn of_file(path: &Path) -> Result<Checkpoint, Error> {
-    let map = map(path)?;
-    let mut checkpoint = Checkpoint {
-        files: vec![map.clone()],
-        tensors: BTreeMap::new(),
-        gguf: None,
+    let first = map(path)?;
+    if first.starts_with(GGUF) {
+        return of_gguf(path, first);
+    }
+    let paths = match Part::of(path) {
+        Some(part) => part.all()?,
+        None => vec![path.to_owned()],
     };
-    if map.starts_with(b"GGUF") {
-        let read = gguf::read(map).map_err(|message| Error::broken(path, message))?;
-        checkpoint.tensors = read.tensors;
-        checkpoint.gguf = Some(read.metadata);
-    } else {
-        add_safetensors(&mut checkpoint, 0, path)?;
+    let mut checkpoint = Checkpoint::default();
+    for (number, path) in paths.iter().enumerate() {
+        checkpoint.files.push(map(path)?);
+        safe::add(&mut checkpoint, number, path)?;
     }
     Ok(checkpoint)
 }
 
-fn add_safetensors(checkpoint: &mut Checkpoint, file: usize, path: &Path) -> Result<(), Error> {
-    let map = checkpoint.files[file].clone();
-    let broken = |error: &dyn std::fmt::Display| Error::broken(path, format!("not a safetensors file: {error}"));
-    let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| broken(&error))?;
-    let data = header.checked_add(8).filter(|start| *start <= map.len());
-    let data = data.ok_or_else(|| Error::broken(path, "the header is longer than the file"))?;
-    for (name, info) in metadata.tensors() {
-        let (start, end) = info.data_offsets;
-        let bytes = end.checked_sub(start);
-        let fits = end <= map.len() - data;
-        let Some(bytes) = bytes.filter(|_| fits) else {
-            return Err(Error::broken(path, format!("tensor `{name}` lies outside of the file")));
+/// A GGUF file, or all parts of one that was split (`split.count`). Keys are those of the first part.
+fn of_gguf(path: &Path, map_of_path: Arc<Mmap>) -> Result<Checkpoint, Error> {
+    let (keys, _) = gguf::read(map_of_path.clone()).map_err(|message| Error::broken(path, message))?;
+    let count = keys.uint("split.count").filter(|count| *count > 1);
+    let paths = match count {
+        Some(count) => parts_of(path, &keys, count)?,
+        None => vec![path.to_owned()],
+    };
+    let mut checkpoint = Checkpoint::default();
+    for (number, path) in paths.iter().enumerate() {
+        let map = if paths.len() == 1 {
+            map_of_path.clone()
+        } else {
+            map(path)?
         };
-        let entry = Entry {
-            file,
-            start: data + start,
-            bytes,
-            dtype: DType::of_safetensors(info.dtype),
-            shape: info.shape.clone(),
-        };
-        if checkpoint.tensors.insert(name.clone(), entry).is_some() {
-            return Err(Error::broken(path, format!("tensor `{name}` is in two files")));
-        }
+        add_gguf(&mut checkpoint, (number, paths.len()), path, map)?;
     }
+    let claimed = keys.uint("split.tensors.count").filter(|_| count.is_some());
+    match claimed {
+        Some(claimed) if claimed != checkpoint.tensors.len() as u64 => {
+            let found = checkpoint.tensors.len();
+            let message = format!("the parts hold {found} tensors, `split.tensors.count` says {claimed}");
+            Err(Error::broken(path, message))
+        }
+        _ => Ok(checkpoint),
+    }
+}
+
+/// The files of a split GGUF, one of which is `path`.
+fn parts_of(path: &Path, keys: &Metadata, count: u64) -> Result<Vec<PathBuf>, Error> {
+    let part = Part::of(path).filter(|part| part.total as u64 == count);
+    part.map_or_else(
+        || {
+            let number = keys.uint("split.no").unwrap_or(0).saturating_add(1);
+            let message = format!(
+                "part {number} of {count} (split.count): the others are looked for beside it, which needs the names NAME-00001-of-{count:05}.gguf"
+            );
+            Err(Error::broken(path, message))
+        },
+        |part| part.all(),
+    )
+}
+
+fn add_gguf(
+    checkpoint: &mut Checkpoint,
+    (number, of): (usize, usize),
+    path: &Path,
+    map: Arc<Mmap>,
+) -> Result<(), Error> {
+    if !map.starts_with(GGUF) {
+        return Err(Error::broken(path, "this part of a GGUF checkpoint is no GGUF file"));
+    }
+    let (keys, tensors) = gguf::read(map.clone()).map_err(|message| Error::broken(path, message))?;
+    let says = |key: &str| keys.uint(key);
+    if of > 1 && (says("split.no"), says("split.count")) != (Some(number as u64), Some(of as u64)) {
+        let message = format!(
+            "by its name this is part {} of {of}, by `split.no` and `split.count` it is not",
+            number + 1
+        );
+        return Err(Error::broken(path, message));
+    }
+    checkpoint.files.push(map);
+    for (name, mut entry) in tensors {
+        entry.file = number;
+        checkpoint.insert(name, entry, path)?;
+    }
+    checkpoint.gguf.get_or_insert(keys);
     Ok(())
 }
 
@@ -102,15 +157,16 @@ fn of_index(path: &Path) -> Result<Checkpoint, Error> {
     let mut names: Vec<&String> = listed.values().collect();
     names.sort();
     names.dedup();
-    let mut checkpoint = Checkpoint {
-        files: Vec::new(),
-        tensors: BTreeMap::new(),
-        gguf: None,
-    };
+    let mut checkpoint = Checkpoint::default();
+    let all = names.len();
     for (number, name) in names.into_iter().enumerate() {
         let shard: PathBuf = folder.join(name);
+        if !shard.exists() {
+            let message = format!("{name}, one of {all} files that the index names, is not there");
+            return Err(Error::broken(path, message));
+        }
         checkpoint.files.push(map(&shard)?);
-        add_safetensors(&mut checkpoint, number, &shard)?;
+        safe::add(&mut checkpoint, number, &shard)?;
     }
     let missing = listed.iter().find(|(name, _)| !checkpoint.tensors.contains_key(*name));
     match missing {
@@ -121,8 +177,7 @@ fn of_index(path: &Path) -> Result<Checkpoint, Error> {
 
 /// Tensor to file name, from an index.
 fn shards(path: &Path) -> Result<BTreeMap<String, String>, Error> {
-    let size = fs::metadata(path).map_err(|error| io(path, error))?.len();
-    if size > LARGEST_INDEX {
+    if regular(path)? > LARGEST_INDEX {
         return Err(Error::broken(path, "an index of shards is never this long"));
     }
     let text = fs::read(path).map_err(|error| io(path, error))?;

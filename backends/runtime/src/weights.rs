@@ -1,6 +1,9 @@
 //! Parameters of the descriptor found in a checkpoint: pointers into the map, or converted copies.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use seqc_abi::{Descriptor, ParamSlot, Store};
 use seqc_checkpoint::{Checkpoint, DType, TensorRef, to_f16};
@@ -42,6 +45,9 @@ impl Weights {
                 Err(Problem::Wrong(lines)) => problems.extend(lines),
                 Err(Problem::Fatal(error)) => return Err(error),
             }
+        }
+        if let Some(line) = quantised(&checkpoint, descriptor) {
+            problems.insert(0, line);
         }
         if !problems.is_empty() {
             return Err(Error::Input(report(path, &descriptor.model, &mut problems)));
@@ -174,6 +180,9 @@ fn find<'a>(checkpoint: &'a Checkpoint, slot: &ParamSlot) -> std::result::Result
 }
 
 fn mismatch(tensor: &TensorRef, slot: &ParamSlot, shape: &[usize]) -> Option<String> {
+    if let Some(refusal) = tensor.dtype.refusal() {
+        return Some(format!("tensor `{}` {refusal} (for `{}`)", tensor.name, slot.name));
+    }
     let sizes = |shape: &[usize]| shape.iter().copied().filter(|size| *size != 1).collect::<Vec<_>>();
     if sizes(&tensor.shape) != sizes(shape) {
         return Some(format!(
@@ -181,18 +190,32 @@ fn mismatch(tensor: &TensorRef, slot: &ParamSlot, shape: &[usize]) -> Option<Str
             tensor.name, tensor.shape, slot.name
         ));
     }
-    let readable = is_stored_as(tensor.dtype, slot.store) || slot.convert && !matches!(tensor.dtype, DType::Unknown(_));
+    let readable = is_stored_as(tensor.dtype, slot.store) || slot.convert;
     (!readable).then(|| {
-        let expected = if slot.convert {
-            "a type that converts to f32"
-        } else {
-            slot.store.name()
-        };
         format!(
-            "tensor `{}` is stored as {}, expected {expected} (for `{}`); the program was built for another file",
-            tensor.name, tensor.dtype, slot.name
+            "tensor `{}` is stored as {}, expected {} (for `{}`); the program was built for another file",
+            tensor.name,
+            tensor.dtype,
+            slot.store.name(),
+            slot.name
         )
     })
+}
+
+/// A line about weights that are nothing without the scales beside them, which no parameter is loaded from.
+fn quantised(checkpoint: &Checkpoint, descriptor: &Descriptor) -> Option<String> {
+    let read: HashSet<&str> = descriptor.params.iter().flat_map(names).map(String::as_str).collect();
+    let companions = checkpoint.companions(checkpoint.names().filter(|name| !read.contains(name)));
+    let (first, more) = companions.split_first()?;
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "the weights are quantised in a way that is not understood: beside them stand `{first}`{more}; take the checkpoint \
+         before it was quantised, or a GGUF file; types that can be read: {}",
+        DType::readable()
+    ))
 }
 
 fn missing(checkpoint: &Checkpoint, slot: &ParamSlot, name: &str, shape: &[usize]) -> String {

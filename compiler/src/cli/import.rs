@@ -1,7 +1,7 @@
 //! `seqc import`: a checkpoint to a model file.
 
 use super::{OK, Session};
-use crate::import;
+use crate::import::{self, Request};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,25 @@ pub(crate) struct ImportArgs {
     /// The model file to write; `-` is standard output
     #[arg(short, long, value_name = "MODEL.yaml")]
     output: PathBuf,
+    /// A family of your own, which says how the checkpoint becomes a model (docs/families.md)
+    #[arg(long, value_name = "FILE.yaml")]
+    family: Option<PathBuf>,
 }
 
 pub(crate) fn import(session: &mut Session, args: &ImportArgs) -> u8 {
-    let text = match import::import(&args.checkpoint, &args.output, &mut session.sources) {
-        Ok(text) => text,
+    let request = Request {
+        checkpoint: &args.checkpoint,
+        output: &args.output,
+        family: args.family.as_deref(),
+    };
+    let progress = session.progress(format!("importing {}", args.checkpoint.display()));
+    let imported = import::import(request, &mut session.sources);
+    drop(progress);
+    let text = match imported {
+        Ok(imported) => {
+            session.remark(&imported.warnings);
+            imported.text
+        }
         Err(diagnostics) => return session.report(&diagnostics),
     };
     if args.output == Path::new("-") {

@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod inspect;
 mod parameters;
+mod progress;
 mod tools;
 
 use crate::{

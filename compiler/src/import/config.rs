@@ -9,6 +9,15 @@ use std::path::{Path, PathBuf};
 /// Longest list that an expression may look at.
 const MAX_LIST: usize = 65_536;
 
+/// Keys under which a configuration says that the weights are quantised, and how.
+const QUANTISED: &[&str] = &[
+    "quantization_config",
+    "compression_config",
+    "quantization",
+    "text_config.quantization_config",
+    "text_config.compression_config",
+];
+
 /// What a configuration says.
 pub(super) struct Config {
     path: PathBuf,
@@ -69,6 +78,21 @@ impl Config {
             Kind::Json(root) => walk(root, key).is_some(),
             Kind::Gguf(c) => c.gguf().is_some_and(|m| m.get(key).is_some()),
         }
+    }
+
+    /// How the weights are quantised, by what a `config.json` says; GGUF files say it tensor by tensor.
+    pub(super) fn quantised(&self) -> Option<String> {
+        let Kind::Json(root) = &self.kind else { return None };
+        QUANTISED.iter().find_map(|key| {
+            let says = walk(root, key).filter(|says| says.as_object().is_none_or(|map| !map.is_empty()))?;
+            let method = ["quant_method", "format", "quant_algo"]
+                .iter()
+                .find_map(|k| says.get(k)?.as_str());
+            Some(match method {
+                Some(method) => format!("`{key}`: {method}"),
+                None => format!("`{key}`"),
+            })
+        })
     }
 
     /// The value under a key; `None` where it is missing or null.

@@ -26,6 +26,8 @@ pub(super) struct Family {
     file: FileId,
     sizes: Vec<(Key, Expr)>,
     require: Vec<(Expr, String)>,
+    /// Names of tensors that checkpoints may hold and the model does not need.
+    pub(super) unused: Vec<String>,
     /// What is copied into the model.
     pub(super) rest: String,
 }
@@ -64,15 +66,25 @@ impl Family {
             file: id,
             sizes,
             require,
+            unused: root.get("unused").map(texts).unwrap_or_default(),
             rest: rest(text, &root),
         })
     }
 
     /// True when a configuration has the values that the family asks for.
     pub(super) fn fits(&self, config: &Config) -> bool {
-        self.matches.iter().all(|(key, values)| match config.get(key) {
-            Ok(Some(found)) => values.contains(&found.to_string()),
-            _ => false,
+        self.misfit(config).is_none()
+    }
+
+    /// The first key that does not have such a value.
+    pub(super) fn misfit(&self, config: &Config) -> Option<String> {
+        self.matches.iter().find_map(|(key, values)| {
+            let wanted = values.join(" or ");
+            match config.get(key) {
+                Ok(Some(found)) if values.contains(&found.to_string()) => None,
+                Ok(Some(found)) => Some(format!("`{key}` is `{found}`, not {wanted}")),
+                _ => Some(format!("there is no `{key}`, which should be {wanted}")),
+            }
         })
     }
 
@@ -147,7 +159,7 @@ fn rest(text: &str, root: &Node) -> String {
     let starts: Vec<usize> = entries.iter().map(|(k, _)| k.span.start as usize).collect();
     let mut out = String::new();
     for (n, (key, _)) in entries.iter().enumerate() {
-        if matches!(key.text.as_str(), "family" | "match" | "sizes" | "require") {
+        if matches!(key.text.as_str(), "family" | "match" | "sizes" | "require" | "unused") {
             continue;
         }
         let end = starts.get(n + 1).copied().unwrap_or(text.len());
@@ -221,6 +233,23 @@ impl ConfigEnv<'_> {
     }
 }
 
+impl ConfigEnv<'_> {
+    /// `only(list, a, b)`: true where every entry of the list is one of the others.
+    fn only(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
+        let values = args
+            .iter()
+            .map(|a| known::evaluate(a, self))
+            .collect::<Result<Vec<_>, _>>()?;
+        match values.split_first() {
+            Some((Known::List(items), allowed)) => Ok(Known::Bool(items.iter().all(|i| allowed.contains(i)))),
+            _ => Err(Problem::new(
+                span,
+                "`only` takes a list and the values that it may hold",
+            )),
+        }
+    }
+}
+
 impl Env for ConfigEnv<'_> {
     fn name(&self, name: &str) -> Option<Known> {
         self.names.get(name).cloned()
@@ -230,6 +259,7 @@ impl Env for ConfigEnv<'_> {
         Some(match callee {
             "get" => self.get(args, span),
             "has" => self.key(args, span).map(|key| Known::Bool(self.config.has(&key))),
+            "only" => self.only(args, span),
             "tensor" => self.key(args, span).map(|name| {
                 let there = self.tensors.is_some_and(|t| t.get(&name).is_some());
                 Known::Bool(there)

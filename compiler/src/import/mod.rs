@@ -2,106 +2,121 @@
 
 mod config;
 mod family;
+mod found;
 mod paths;
 
 use crate::{
-    diag::{self, Diagnostic, Placed},
+    diag::{Diagnostic, Placed},
     effective,
-    model::{self, ReadOptions, standard},
+    model::{self, ReadOptions, standard, unread},
     source::Sources,
 };
 use config::Config;
 use family::Family;
+use found::Found;
 use seqc_checkpoint::Checkpoint;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The text of a model file for a checkpoint, as it should stand at `output`. The model is read once before it is given.
-pub fn import(checkpoint: &Path, output: &Path, sources: &mut Sources) -> Result<String, Vec<Diagnostic>> {
-    let (text, weights) = write(checkpoint, output, sources).map_err(|d| vec![d])?;
+/// What is imported.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// A folder with `config.json`, or a GGUF file.
+    pub checkpoint: &'a Path,
+    /// Where the model file will stand.
+    pub output: &'a Path,
+    /// A family of the user's own.
+    pub family: Option<&'a Path>,
+}
+
+/// A model file for a checkpoint.
+#[derive(Debug)]
+pub struct Imported {
+    /// Its text.
+    pub text: String,
+    /// What is probably not meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// The model file for a checkpoint. The model is read once before it is given.
+pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, Vec<Diagnostic>> {
+    let (text, found) = write(request, sources).map_err(|d| vec![d])?;
     let options = ReadOptions {
-        weights: Some(weights),
+        weights: Some(found.weights),
         ..ReadOptions::default()
     };
-    model::read_text(output, text.clone(), sources, &options)?;
-    Ok(text)
+    let built = model::read_text(request.output, text.clone(), sources, &options)?;
+    let mut warnings = found.warnings;
+    warnings.extend(built.warnings());
+    Ok(Imported { text, warnings })
 }
 
 fn bare(message: impl Into<String>) -> Diagnostic {
     Diagnostic::bare("import", message)
 }
 
-fn write(checkpoint: &Path, output: &Path, sources: &mut Sources) -> Result<(String, PathBuf), Diagnostic> {
-    let shown = checkpoint.display();
+fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found), Diagnostic> {
+    let (checkpoint, output) = (request.checkpoint, request.output);
     if !checkpoint.exists() {
+        let shown = checkpoint.display();
         return Err(bare(format!("{shown}: there is no such file or directory")));
     }
-    let (config, weights, tokenizer) = if checkpoint.is_dir() {
-        directory(checkpoint)?
-    } else {
-        single(checkpoint)?
-    };
-    let opened = if weights.exists() {
-        Some(Checkpoint::open(&weights).map_err(|e| bare(e.to_string()))?)
+    let found = found::find(checkpoint)?;
+    let config = &found.config;
+    if let Some(method) = config.quantised() {
+        let message = format!(
+            "{}: the weights are quantised in a way that is not understood ({method})",
+            config.shown()
+        );
+        return Err(bare(message).help(unread::unquantised()));
+    }
+    let opened = if found.weights.exists() {
+        Some(Checkpoint::open(&found.weights).map_err(|e| bare(e.to_string()))?)
     } else {
         None
     };
-    let family = choose(&config, sources)?;
+    let family = match request.family {
+        Some(path) => given(path, config, sources)?,
+        None => choose(config, sources)?,
+    };
     let name = checkpoint
         .canonicalize()
         .ok()
         .and_then(|p| p.file_stem().map(|s| s.to_string_lossy().into_owned()))
         .unwrap_or_else(|| family.name.clone());
-    let sizes = family.sizes(&config, opened.as_ref())?;
+    let sizes = family.sizes(config, opened.as_ref())?;
     let base = output.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut text = format!("# {}\nversion: 1\nmodel: {}\nsizes:\n", family.title, plain_name(&name));
     for (key, value) in &sizes {
         text.push_str(&format!("  {key}: {}\n", family::spelled(value, &sizes)));
     }
-    text.push_str(&format!(
-        "weights: {{file: {}}}\n",
-        effective::text(&paths::relative(&weights, &base))
-    ));
-    if let Some(tokenizer) = tokenizer {
+    let file = effective::text(&paths::relative(&found.weights, &base));
+    let unused: Vec<String> = family.unused.iter().map(|u| effective::text(u)).collect();
+    let unused = match &unused[..] {
+        [] => String::new(),
+        names => format!(", unused: [{}]", names.join(", ")),
+    };
+    text.push_str(&format!("weights: {{file: {file}{unused}}}\n"));
+    if let Some(tokenizer) = &found.tokenizer {
         text.push_str(&format!(
             "tokenizer: {}\n",
-            effective::text(&paths::relative(&tokenizer, &base))
+            effective::text(&paths::relative(tokenizer, &base))
         ));
     }
     text.push_str(&family.rest);
-    Ok((text, weights))
+    Ok((text, found))
 }
 
-/// Configuration, weights and tokenizer of a directory in the manner of Hugging Face.
-fn directory(dir: &Path) -> Result<(Config, PathBuf, Option<PathBuf>), Diagnostic> {
-    let path = dir.join("config.json");
-    let text = model::text_of(&path).map_err(|d| bare(d.message))?;
-    let config = Config::json(&path, &text)?;
-    let index = dir.join("model.safetensors.index.json");
-    let weights = if index.exists() && !dir.join("model.safetensors").exists() {
-        index
-    } else {
-        dir.join("model.safetensors")
-    };
-    let tokenizer = Some(dir.join("tokenizer.json")).filter(|p| p.exists());
-    Ok((config, weights, tokenizer))
-}
-
-/// The same of a GGUF file, or of the directory of a configuration file.
-fn single(path: &Path) -> Result<(Config, PathBuf, Option<PathBuf>), Diagnostic> {
-    if path.file_name().is_some_and(|n| n == "config.json") {
-        return directory(path.parent().unwrap_or(Path::new("")));
+/// A family of the user's own, which must describe the configuration.
+fn given(path: &Path, config: &Config, sources: &mut Sources) -> Result<Family, Diagnostic> {
+    let shown = path.display().to_string();
+    let family = Family::read(&shown, &model::text_of(path)?, sources)?;
+    match family.misfit(config) {
+        None => Ok(family),
+        Some(why) => Err(
+            bare(format!("{}: {shown} does not describe this: {why}", config.shown()))
+                .help("`match` of a family names the keys of the configuration and the values that it describes"),
+        ),
     }
-    let opened = Checkpoint::open(path).map_err(|e| bare(e.to_string()))?;
-    if opened.gguf().is_none() {
-        let message = format!(
-            "{}: this file has no metadata; give the directory with its config.json",
-            path.display()
-        );
-        return Err(bare(message));
-    }
-    let config = Config::gguf(path, opened);
-    let tokenizer = config.has("tokenizer.ggml.model").then(|| path.to_path_buf());
-    Ok((config, path.to_path_buf(), tokenizer))
 }
 
 /// The family that fits a configuration.
@@ -118,16 +133,10 @@ fn choose(config: &Config, sources: &mut Sources) -> Result<Family, Diagnostic> 
     let Some(found) = config.text(key) else {
         return Err(bare(format!("{}: there is no `{key}`", config.shown())));
     };
-    let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    let near = diag::nearest(&found, names.iter().copied()).map_or(String::new(), |n| format!("did you mean `{n}`? "));
-    Err(bare(format!(
-        "{}: `{key}` is `{found}`, which no family describes",
-        config.shown()
+    let message = format!("{}: `{key}` is `{found}`, which no family describes", config.shown());
+    Err(bare(message).help(format!("known are {}", known.join(", "))).help(
+        "an architecture of your own is a file: docs/families.md says how it is written, `--family FILE.yaml` names it",
     ))
-    .help(format!(
-        "{near}known are {}; a family is a file, docs/families.md says how it is written",
-        names.join(", ")
-    )))
 }
 
 fn plain_name(name: &str) -> String {

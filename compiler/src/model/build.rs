@@ -2,6 +2,7 @@
 
 use super::{
     expand::Instance,
+    unread::{self, Reading},
     values::{self, Names},
     weights::{self, Tensors},
 };
@@ -11,6 +12,7 @@ use crate::{
     library::Library,
     source::{FileId, Place},
 };
+use seqc_abi::Store;
 use seqc_grammar::{
     ast::{Expr, ExprKind},
     model::{InputTy, ModelFile},
@@ -48,6 +50,8 @@ pub(super) struct Builder<'a> {
     /// Parameters looked for so far.
     wanted: usize,
     warnings: Vec<Diagnostic>,
+    /// How each tensor was read first.
+    readings: HashMap<String, Reading>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
@@ -85,10 +89,13 @@ pub(super) fn build(
         settings: Vec::new(),
         wanted: 0,
         warnings: Vec::new(),
+        readings: HashMap::new(),
         diagnostics: Vec::new(),
     };
     b.stack(instances);
-    weights::fold(&mut b.diagnostics, b.wanted);
+    b.refuse_quantised();
+    let renamed = b.renamed();
+    weights::fold(&mut b.diagnostics, b.wanted, renamed);
     Outcome {
         model: b.model,
         settings: b.settings,
@@ -345,6 +352,52 @@ impl Builder<'_> {
         })
     }
 
+    /// Weights that need their scales: which tensors are missing beside them only follows.
+    fn refuse_quantised(&mut self) {
+        if let Some(d) = unread::quantised(self.tensors, &self.model, (self.names.file, self.file)) {
+            self.diagnostics
+                .retain(|d| !matches!(d.code, "missing-tensor" | "bad-tensor"));
+            self.diagnostics.push(d);
+        }
+    }
+
+    /// Where the checkpoint has all that is missing, under names that differ by what they begin with.
+    fn renamed(&self) -> Option<String> {
+        let checkpoint = self.tensors.checkpoint.as_ref()?;
+        let params = self.model.calls.iter().flat_map(|call| &call.params);
+        let names = params.flat_map(|p| &p.tensors).map(String::as_str);
+        let missing: Vec<&str> = names.filter(|name| checkpoint.get(name).is_none()).collect();
+        unread::prefix(checkpoint, &missing)
+    }
+
+    /// Compares how a parameter's tensors are read with how they were read before, where no file says what they are.
+    fn readings(&mut self, (source, place): (&ParamSource, Place), sizes: &[usize], store: Store) {
+        if self.tensors.checkpoint.is_some() {
+            return;
+        }
+        let stacked = source.tensors.len() > 1;
+        let shape = if stacked {
+            sizes.get(1..).unwrap_or_default()
+        } else {
+            sizes
+        };
+        let random = self.tensors.path.is_none();
+        for tensor in &source.tensors {
+            let reading = Reading {
+                shape: shape.to_vec(),
+                whole: (source.tensors.clone(), sizes.to_vec()),
+                store: store.name(),
+                param: source.name.clone(),
+                place,
+            };
+            let Some(before) = self.readings.get(tensor) else {
+                self.readings.insert(tensor.clone(), reading);
+                continue;
+            };
+            self.diagnostics.extend(reading.conflict(before, tensor, random));
+        }
+    }
+
     /// Sources and encodings of the parameters.
     fn params(&mut self, instance: &Instance, graph: &Graph) -> (Vec<ParamSource>, Vec<String>) {
         let mut sources = Vec::new();
@@ -354,6 +407,7 @@ impl Builder<'_> {
             match self.tensors.source(instance, &port.name) {
                 Ok((source, place)) => {
                     let store = self.tensors.store(graph, n, (&source, place), &mut self.diagnostics);
+                    self.readings((&source, place), &port.ty.sizes(), store);
                     stores.push(store.name().to_owned());
                     sources.push(source);
                 }

@@ -5,6 +5,7 @@ mod build;
 pub mod expand;
 mod set;
 pub mod standard;
+pub(crate) mod unread;
 pub mod values;
 pub mod weights;
 
@@ -72,19 +73,19 @@ pub struct Built {
 }
 
 impl Built {
-    /// What is probably not meant: in its layers, and a checkpoint that is not there yet.
+    /// What is probably not meant: in its layers, a checkpoint that is not there yet, tensors of one that nothing reads.
     pub fn warnings(&self) -> Vec<Diagnostic> {
-        let named = self.document.weights.as_ref().and_then(|w| w.file.as_ref());
         let missing = self.meta.weights.as_ref().filter(|_| self.tensors.checkpoint.is_none());
-        let warning = missing.map(|path| {
+        let missing = missing.map(|path| {
             let message = format!("there is no file {} yet: its tensors were not checked", path.display());
             let d = Diagnostic::warning("no-weights", message);
-            match named {
+            match self.document.weights.as_ref().and_then(|w| w.file.as_ref()) {
                 Some(file) => d.label(self.file, file.span, ""),
                 None => d,
             }
         });
-        self.remarks.iter().cloned().chain(warning).collect()
+        let unread = unread::warning(&self.tensors, &self.model, (self.file, &self.document));
+        self.remarks.iter().cloned().chain(missing).chain(unread).collect()
     }
 }
 
@@ -191,6 +192,11 @@ pub fn text_of(path: &Path) -> Result<String, Diagnostic> {
     let read = if path == Path::new("-") {
         std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes)
     } else {
+        // Pipes are refused before they are opened, which may wait for ever.
+        if !std::fs::metadata(path).map_err(fail)?.is_file() {
+            let message = format!("{shown} is not a plain file");
+            return Err(Diagnostic::bare("no-file", message).help("`-` reads standard input"));
+        }
         let file = std::fs::File::open(path).map_err(fail)?;
         file.take(MAX_FILE + 1).read_to_end(&mut bytes)
     };

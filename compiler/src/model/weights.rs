@@ -50,6 +50,11 @@ impl Tensors {
         Ok(tensors)
     }
 
+    /// The checkpoint's path, for messages.
+    pub(super) fn shown(&self) -> String {
+        self.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default()
+    }
+
     /// The tensors of a parameter by the model's templates; its path where the model says nothing.
     pub fn source(&self, instance: &Instance, param: &str) -> Result<(ParamSource, Place), Diagnostic> {
         let name = format!("{}.{param}", instance.path);
@@ -123,12 +128,16 @@ impl Tensors {
         let mut dtype = DType::F32;
         for name in &source.tensors {
             let Some(tensor) = checkpoint.get(name) else {
-                let file = self.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
-                let message = format!("there is no tensor `{name}` in {file}");
+                let message = format!("there is no tensor `{name}` in {}", self.shown());
                 let d = Diagnostic::new("missing-tensor", place, message)
                     .says(format!("wanted for `{}`, of shape {shape:?}", source.name));
                 return Err(d.did_you_mean(name, checkpoint.names()));
             };
+            if let Some(refusal) = tensor.dtype.refusal() {
+                let d = Diagnostic::new("bad-type", place, format!("tensor `{name}` {refusal}"))
+                    .says(format!("wanted for `{}`", source.name));
+                return Err(d.help("take the checkpoint before it was quantised, or a GGUF file of another type"));
+            }
             let squeeze = |s: &[usize]| s.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
             if squeeze(&tensor.shape) != squeeze(expected) {
                 let message = format!("tensor `{name}` has shape {:?}", tensor.shape);
@@ -146,8 +155,18 @@ impl Tensors {
 const MAX_ALIKE: usize = 3;
 
 /// Makes one message of many alike: a checkpoint of another model misses all its tensors.
-pub(super) fn fold(out: &mut Vec<Diagnostic>, wanted: usize) {
-    for (code, what) in [("missing-tensor", "are missing"), ("bad-tensor", "have another shape")] {
+pub(super) fn fold(out: &mut Vec<Diagnostic>, wanted: usize, renamed: Option<String>) {
+    const OTHER: &str = "is it the checkpoint of this model? `load` says which tensor a parameter is";
+    for (code, what, help) in [
+        (
+            "missing-tensor",
+            "are missing",
+            Some(renamed.as_deref().unwrap_or(OTHER)),
+        ),
+        ("bad-tensor", "have another shape", Some(OTHER)),
+        ("bad-type", "have a type that cannot be read", None),
+        ("two-shapes", "are read in two ways", None),
+    ] {
         let count = out.iter().filter(|d| d.code == code).count();
         if count <= MAX_ALIKE {
             continue;
@@ -156,8 +175,7 @@ pub(super) fn fold(out: &mut Vec<Diagnostic>, wanted: usize) {
         out.retain(|d| d.code != code || std::mem::take(&mut first));
         if let Some(d) = out.iter_mut().find(|d| d.code == code) {
             d.message = format!("{count} of {wanted} parameters {what}; the first: {}", d.message);
-            d.help
-                .push("is it the checkpoint of this model? `load` says which tensor a parameter is".to_owned());
+            d.help.extend(help.map(str::to_owned));
         }
     }
 }

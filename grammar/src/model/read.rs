@@ -22,7 +22,7 @@ pub const MODEL_KEYS: &[&str] = &[
 ];
 
 /// Keys of `weights`.
-pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random"];
+pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "unused"];
 
 /// Version of model files.
 const VERSION: u32 = 1;
@@ -105,7 +105,7 @@ impl Reader<'_> {
                     }
                 }
             }
-            "use" => model.uses = self.texts(node, "a list of layer files"),
+            "use" => model.uses = self.texts(node, "a list of layer files", "a layer file"),
             "weights" => model.weights = Some(self.weights(node)),
             "tokenizer" => model.tokenizer = self.text(node, "a file"),
             "block" => model.block = self.block(node),
@@ -140,9 +140,10 @@ impl Reader<'_> {
             file: None,
             ty: None,
             random: None,
+            unused: Vec::new(),
             span: node.span,
         };
-        for (key, value) in self.map(node, "a mapping with `file`, `type` or `random`") {
+        for (key, value) in self.map(node, "a mapping with `file`, `type`, `random` or `unused`") {
             match key.text.as_str() {
                 "file" => weights.file = self.text(value, "a file"),
                 "type" => weights.ty = self.text(value, "a numeric type"),
@@ -155,6 +156,7 @@ impl Reader<'_> {
                     }
                     None => self.wrong(value, "a seed, a whole number from 0,"),
                 },
+                "unused" => weights.unused = self.texts(value, "a list of names of tensors", "the name of a tensor"),
                 _ => self.unknown_key(key, "`weights`", WEIGHTS_KEYS),
             }
         }
@@ -260,12 +262,10 @@ impl Reader<'_> {
         }
     }
 
-    fn texts(&mut self, node: &Node, wanted: &str) -> Vec<Spanned<String>> {
+    /// A list of texts, `each` of which is the same thing, or one text.
+    fn texts(&mut self, node: &Node, wanted: &str, each: &str) -> Vec<Spanned<String>> {
         match &node.kind {
-            Kind::List(items) => items
-                .iter()
-                .filter_map(|item| self.text(item, "a layer file"))
-                .collect(),
+            Kind::List(items) => items.iter().filter_map(|item| self.text(item, each)).collect(),
             Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => self.text(node, wanted).into_iter().collect(),
         }
     }

@@ -72,6 +72,10 @@ fn weights() -> Value {
             "file": {"type": "string", "description": "safetensors or GGUF, relative to this file"},
             "type": {"type": "string", "description": "how weights are held; as the file has them unless given"},
             "random": {"type": "integer", "minimum": 0, "description": "seed of random weights"},
+            "unused": described(
+                "tensors that the file may hold and the model does not read; `*` stands for any letters",
+                json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+            ),
         },
         "not": {"required": ["file", "random"]},
         "additionalProperties": false,

@@ -1,0 +1,215 @@
+//! The files of a checkpoint: which of a folder hold weights that can be read, and what to say about those that cannot.
+
+use super::{bare, config::Config};
+use crate::{diag::Diagnostic, model};
+use seqc_checkpoint::Checkpoint;
+use std::path::{Path, PathBuf};
+
+/// Most entries of a folder that are looked at.
+const MAX_ENTRIES: usize = 10_000;
+/// Names that a message shows.
+const SHOWN: usize = 4;
+
+/// Endings of files that hold weights, and why they are not read.
+const OTHER_WEIGHTS: &[(&str, &str)] = &[
+    ("bin", "a PyTorch file"),
+    ("pt", "a PyTorch file"),
+    ("pth", "a PyTorch file"),
+    ("ckpt", "a PyTorch file"),
+    ("h5", "a TensorFlow file"),
+    ("msgpack", "a Flax file"),
+    ("onnx", "an ONNX file"),
+    ("npz", "a NumPy file"),
+];
+
+/// What a checkpoint consists of.
+pub(super) struct Found {
+    pub(super) config: Config,
+    pub(super) weights: PathBuf,
+    pub(super) tokenizer: Option<PathBuf>,
+    /// What the user should know about these files.
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// The files of a folder, a configuration in one, or a single file.
+pub(super) fn find(checkpoint: &Path) -> Result<Found, Diagnostic> {
+    if checkpoint.is_dir() {
+        return directory(checkpoint, None);
+    }
+    let folder = checkpoint.parent().unwrap_or(Path::new(""));
+    if checkpoint.file_name().is_some_and(|n| n == "config.json") {
+        return directory(folder, None);
+    }
+    let opened = Checkpoint::open(checkpoint).map_err(|e| bare(e.to_string()))?;
+    if opened.gguf().is_some() {
+        let config = Config::gguf(checkpoint, opened);
+        let tokenizer = config.has("tokenizer.ggml.model").then(|| checkpoint.to_path_buf());
+        return Ok(Found {
+            config,
+            weights: checkpoint.to_path_buf(),
+            tokenizer,
+            warnings: Vec::new(),
+        });
+    }
+    if folder.join("config.json").exists() {
+        return directory(folder, Some(checkpoint));
+    }
+    let message = format!(
+        "{}: this file has no metadata, and no config.json lies beside it",
+        checkpoint.display()
+    );
+    Err(bare(message).help("a checkpoint is a folder with config.json and weights, or a GGUF file"))
+}
+
+/// A folder in the manner of Hugging Face; `named` are its weights where the user says which.
+fn directory(dir: &Path, named: Option<&Path>) -> Result<Found, Diagnostic> {
+    let path = dir.join("config.json");
+    let names = names(dir)?;
+    if !path.exists() {
+        return Err(no_config(dir, &names));
+    }
+    let text = model::text_of(&path).map_err(|d| bare(d.message))?;
+    let config = Config::json(&path, &text)?;
+    let weights = match named {
+        Some(file) => file.to_path_buf(),
+        None => weights(dir, &names)?,
+    };
+    let has = |name: &str| names.iter().any(|n| n == name);
+    let tokenizer = has("tokenizer.json").then(|| dir.join("tokenizer.json"));
+    let warnings = tokenizer_warning(dir, &has).into_iter().collect();
+    Ok(Found {
+        config,
+        weights,
+        tokenizer,
+        warnings,
+    })
+}
+
+/// The names of a folder's files, sorted.
+fn names(dir: &Path) -> Result<Vec<String>, Diagnostic> {
+    let here = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    let entries = std::fs::read_dir(here).map_err(|e| bare(format!("{}: {e}", here.display())))?;
+    let files = entries
+        .take(MAX_ENTRIES)
+        .filter_map(Result::ok)
+        .filter(|e| !e.path().is_dir());
+    let mut names: Vec<String> = files.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn ending(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(_, ending)| ending)
+}
+
+fn with_ending<'n>(names: &'n [String], wanted: &str) -> Vec<&'n str> {
+    let fits = names.iter().filter(|n| ending(n) == wanted);
+    fits.map(String::as_str).collect()
+}
+
+fn list(names: &[&str]) -> String {
+    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn no_config(dir: &Path, names: &[String]) -> Diagnostic {
+    let path = dir.join("config.json");
+    let message = format!("{}: there is no such file", path.display());
+    match &with_ending(names, "gguf")[..] {
+        [] => bare(message).help("a checkpoint is a folder with config.json and weights, or a GGUF file"),
+        [first, ..] => {
+            let first = dir.join(first);
+            let d = bare(format!(
+                "{message}; the folder holds {}",
+                list(&with_ending(names, "gguf"))
+            ));
+            d.help(format!("name the GGUF file: `seqc import {}`", first.display()))
+        }
+    }
+}
+
+/// The weights of a folder. One that holds only a configuration has none yet.
+fn weights(dir: &Path, names: &[String]) -> Result<PathBuf, Diagnostic> {
+    for usual in ["model.safetensors", "model.safetensors.index.json"] {
+        if names.iter().any(|n| n == usual) {
+            return Ok(dir.join(usual));
+        }
+    }
+    let safe = with_ending(names, "safetensors");
+    // Shards of one checkpoint without their index: the first one opens them all.
+    let first = safe.iter().filter(|n| n.contains("-00001-of-")).copied();
+    if let [first] = first.collect::<Vec<_>>()[..] {
+        return Ok(dir.join(first));
+    }
+    let gguf = with_ending(names, "gguf");
+    let other: Vec<(&str, &str)> = names
+        .iter()
+        .filter_map(|n| Some((n.as_str(), unreadable(n)?)))
+        .collect();
+    if safe.is_empty() && gguf.is_empty() && other.is_empty() {
+        return Ok(dir.join("model.safetensors"));
+    }
+    Err(unusual(dir, &safe, &gguf, &other))
+}
+
+/// Why a file of weights is not read, by its ending; `None` for other files.
+fn unreadable(name: &str) -> Option<&'static str> {
+    let ending = ending(name);
+    OTHER_WEIGHTS.iter().find(|(e, _)| *e == ending).map(|(_, why)| *why)
+}
+
+/// Weights are there, but not under the names that a folder's weights have.
+fn unusual(dir: &Path, safe: &[&str], gguf: &[&str], other: &[(&str, &str)]) -> Diagnostic {
+    let readable: Vec<&str> = safe.iter().chain(gguf).copied().collect();
+    let others: Vec<&str> = other.iter().map(|(name, _)| *name).collect();
+    let mut message = format!(
+        "{}: there is neither model.safetensors nor model.safetensors.index.json",
+        dir.display()
+    );
+    if !readable.is_empty() {
+        message += &format!("; weights that can be read: {}", list(&readable));
+    }
+    if let Some((_, why)) = other.first() {
+        message += &format!("; weights that cannot: {} ({why})", list(&others));
+    }
+    match readable.first() {
+        Some(first) => bare(message).help(format!(
+            "name the file: `seqc import {}`; a file of its own is read with the config.json beside it",
+            dir.join(first).display()
+        )),
+        None => bare(message).help(
+            "write them as safetensors: `AutoModel.from_pretrained(DIR).save_pretrained(NEW, safe_serialization=True)` of \
+             transformers",
+        ),
+    }
+}
+
+/// Tokenizers that are there and not read.
+fn tokenizer_warning(dir: &Path, has: &impl Fn(&str) -> bool) -> Option<Diagnostic> {
+    if has("tokenizer.json") {
+        return None;
+    }
+    let kinds = [
+        "tokenizer.model",
+        "spiece.model",
+        "sentencepiece.bpe.model",
+        "vocab.json",
+        "vocab.txt",
+        "tekken.json",
+    ];
+    let found = kinds.into_iter().find(|name| has(name))?;
+    let message = format!(
+        "{}: this tokenizer is not read, tokenizer.json is not there: the model takes and gives token numbers only",
+        dir.join(found).display()
+    );
+    Some(Diagnostic::warning("no-tokenizer", message).help(
+        "make tokenizer.json: `AutoTokenizer.from_pretrained(DIR, use_fast=True).save_pretrained(DIR)` of transformers, then import again",
+    ))
+}
