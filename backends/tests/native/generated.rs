@@ -66,6 +66,7 @@ impl Machine {
         let mut machine = Machine {
             program,
             loaded,
+            level: target.level,
             params,
             derived,
         };

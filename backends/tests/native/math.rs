@@ -130,7 +130,7 @@ fn functions_agree_with_double_precision() {
                 assert!(
                     worst.0 < 4e-7,
                     "{name} on {}: error {} at {}",
-                    target.cpu,
+                    target.name(),
                     worst.0,
                     worst.1
                 );
@@ -198,7 +198,7 @@ fn limits_are_those_of_ieee() {
             let name = OPS.iter().find(|(o, _)| o == op).expect("listed").1;
             let y = apply(&loaded, &format!("{name}_{}", target.width()), &[*x; 16])[0];
             let same = y == *want || (y.is_nan() && want.is_nan()) || ((y - want) / want).abs() < 1e-5;
-            assert!(same, "{name}({x}) on {}: {y}, not {want}", target.cpu);
+            assert!(same, "{name}({x}) on {}: {y}, not {want}", target.name());
         }
     }
 }
@@ -241,7 +241,7 @@ fn exponentials_of_known_sign_and_of_products_agree_with_double_precision() {
                     assert!(
                         error < bound,
                         "{name}_{lanes}({x}) on {}: {y}, error {error}",
-                        target.cpu
+                        target.name()
                     );
                 }
                 let y = apply(&loaded, &format!("{name}_{lanes}"), &limits.repeat(8));
@@ -295,7 +295,11 @@ fn powers_agree_with_double_precision() {
                 let z = apply(&loaded, &format!("{kind}{i}_{w}"), &x);
                 for (x, z) in x.iter().zip(z) {
                     let want = f64::from(*x).powf(f64::from(*y));
-                    assert!(close(z, want), "{kind} {x} ** {y} on {}: {z}, not {want}", target.cpu);
+                    assert!(
+                        close(z, want),
+                        "{kind} {x} ** {y} on {}: {z}, not {want}",
+                        target.name()
+                    );
                 }
             }
         }
