@@ -73,6 +73,8 @@ pub fn link_exe(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
 /// What a library to embed is made with: the runtime with its C interface, and the header that declares it.
 const LIBRARY: (&str, &[u8]) = part!("libseqc_library.a");
 const HEADER: &str = include_str!("../runtime/include/seqc.h");
+/// The header's name.
+pub const HEADER_NAME: &str = "seqc.h";
 /// Only the C interface is visible from outside.
 const EXPORTS: &[u8] = b"{ global: seqc_error; seqc_model_*; seqc_session_*; local: *; };";
 
@@ -102,7 +104,7 @@ pub fn link_library(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
         .arg("-Wl,--no-whole-archive");
     command.args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-lc"]);
     run(command)?;
-    let header = output.with_file_name("seqc.h");
+    let header = output.with_file_name(HEADER_NAME);
     fs::write(&header, HEADER).map_err(|error| Error::Io { path: header, error })
 }
 

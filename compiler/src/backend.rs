@@ -3,6 +3,7 @@
 use crate::{
     driver::{Emit, Product, Request},
     explain,
+    files::Files,
     model::Built,
 };
 use seqc_abi::{Descriptor, Level};
@@ -12,10 +13,15 @@ use seqc_backends::{
     lower::{self, Entry, Options, Program},
     mlir::{self, Target},
 };
+use seqc_checkpoint::{Bundle, output, output::Output};
 use seqc_ir::{Graph, Model};
 use seqc_passes::{blocks::Blocks, plan::Chunks};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    io,
+    path::PathBuf,
+};
 
 /// Tokens of a chunk: enough for packed weights to pay, few enough for activations to stay in cache.
 const CHUNK: usize = 256;
@@ -50,7 +56,8 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
             "this stage is of one processor, not of {names}: name one with --target"
         ));
     }
-    let forms = targets.into_iter().map(|target| form(built, target, &names));
+    let files = Files::of(built, request)?;
+    let forms = targets.into_iter().map(|target| form(built, (target, &names), &files));
     let texts = code::texts(forms.collect::<Result<_, _>>()?).map_err(|e| e.to_string())?;
     let objects = || code::objects(&texts).map_err(|e| e.to_string());
     let stage = |emit| {
@@ -64,12 +71,8 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
         Emit::Llvm => stage(mlir::Emit::LlvmIr),
         Emit::Asm => stage(mlir::Emit::Asm),
         Emit::Obj => Ok(Product::Bytes(objects()?.concat())),
-        Emit::Exe => {
-            link::link_exe(&objects()?, &request.output).map_err(|e| e.to_string())?;
-            Ok(Product::Written(request.output.clone()))
-        }
-        Emit::Lib => {
-            link::link_library(&objects()?, &request.output).map_err(|e| e.to_string())?;
+        Emit::Exe | Emit::Lib => {
+            link(&objects()?, built, request, &files)?;
             Ok(Product::Written(request.output.clone()))
         }
         Emit::Ast | Emit::Graph | Emit::Canonical => Err("this stage has no code".to_owned()),
@@ -77,15 +80,51 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
 }
 
 /// Code of a model for one target, of a program for all the targets of these names.
-fn form(built: &Built, target: Target, names: &str) -> Result<Form, String> {
+fn form(built: &Built, (target, names): (Target, &str), files: &Files) -> Result<Form, String> {
     let options = options(&built.model, built.meta.max_context, target.level);
     let Program { module, descriptor } = lower::program(&built.model, &options);
-    let descriptor = complete(descriptor, built, (&target, names))?;
+    let descriptor = complete(descriptor, built, (&target, names), files)?;
     Ok(Form {
         target,
         module,
         descriptor,
     })
+}
+
+/// Links a program or a library in a folder of its own, and puts it where it belongs with the files that go inside.
+fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|e| format!("a folder for linking: {e}"))?;
+    let linked = folder.path().join("linked");
+    let library = request.emit == Emit::Lib;
+    match library {
+        true => link::link_library(objects, &linked),
+        false => link::link_exe(objects, &linked),
+    }
+    .map_err(|e| e.to_string())?;
+    let inputs = inputs(built);
+    let to = &request.output;
+    let failed = |e: io::Error| format!("{}: {}", to.display(), output::reason(&e));
+    let mut out = Output::create_program(to, &inputs).map_err(|e| e.to_string())?;
+    let written = io::copy(&mut File::open(&linked).map_err(failed)?, &mut out).map_err(failed)?;
+    if !files.inside.is_empty() {
+        Bundle::append(&mut out, written, &files.inside).map_err(failed)?;
+    }
+    out.commit().map_err(|e| e.to_string())?;
+    if library {
+        let header = fs::read(folder.path().join(link::HEADER_NAME)).map_err(failed)?;
+        output::write(&to.with_file_name(link::HEADER_NAME), &inputs, &header).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+/// Files that a build reads beside texts.
+fn inputs(built: &Built) -> Vec<PathBuf> {
+    let checkpoint = built
+        .tensors
+        .checkpoint
+        .iter()
+        .flat_map(|checkpoint| checkpoint.paths());
+    checkpoint.chain(&built.meta.tokenizer).cloned().collect()
 }
 
 fn options(model: &Model, max_context: Option<usize>, level: Level) -> Options {
@@ -103,24 +142,30 @@ fn options(model: &Model, max_context: Option<usize>, level: Level) -> Options {
 }
 
 /// Adds what does not follow from the graphs, and the hash of it all.
-fn complete(descriptor: Descriptor, built: &Built, (target, names): (&Target, &str)) -> Result<Descriptor, String> {
+fn complete(
+    descriptor: Descriptor,
+    built: &Built,
+    (target, names): (&Target, &str),
+    files: &Files,
+) -> Result<Descriptor, String> {
     let mut whole = Descriptor {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         target: names.to_owned(),
-        random: built.meta.random,
         max_context: built.meta.max_context,
         ..descriptor
     };
     for (input, vocab) in whole.inputs.iter_mut().zip(&built.meta.vocabularies) {
         input.vocab = *vocab;
     }
-    // The hash is of the model, not of where its files lie: a moved checkpoint is the same model. All codes of a program have
+    // The hash is of the model, not of its weights or of where its files lie. All codes of a program have
     // one hash, so that a state saved on one processor is read on another, unless their states differ in layout.
     let mut hash = Sha256::new();
+    let calls = std::mem::take(&mut whole.calls);
     let sizes = [whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes];
     (whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes) = (0, 0, 0);
     hash.update(serde_json::to_vec(&whole).map_err(|e| e.to_string())?);
     [whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes] = sizes;
+    whole.calls = calls;
     whole.target = target.name();
     hash.update(built.model.to_string());
     whole.hash = hash
@@ -129,29 +174,9 @@ fn complete(descriptor: Descriptor, built: &Built, (target, names): (&Target, &s
         .take(16)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    whole.weights = built.meta.weights.as_deref().map(absolute);
-    whole.tokenizer = built.meta.tokenizer.as_deref().map(absolute);
+    whole.random = built.meta.random;
+    whole.weights.clone_from(&files.weights);
+    whole.tokenizer.clone_from(&files.tokenizer);
+    whole.inside = !files.inside.is_empty();
     Ok(whole)
-}
-
-/// Programs run anywhere: they name their files from the root.
-fn absolute(path: &Path) -> String {
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let tidy = whole.canonicalize().unwrap_or_else(|_| normal(&whole));
-    tidy.display().to_string()
-}
-
-/// The path without `.` and `..`, for files that are not there yet.
-fn normal(path: &Path) -> PathBuf {
-    let mut tidy = PathBuf::new();
-    for part in path.components() {
-        match part {
-            std::path::Component::ParentDir => {
-                tidy.pop();
-            }
-            std::path::Component::CurDir => {}
-            part => tidy.push(part),
-        }
-    }
-    tidy
 }

@@ -45,6 +45,8 @@ pub struct Request {
     pub target: String,
     /// Where the result goes; code that needs a place of its own is written there.
     pub output: PathBuf,
+    /// Whether weights and tokenizer go inside the program.
+    pub embed: bool,
 }
 
 /// What a build made.

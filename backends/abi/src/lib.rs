@@ -63,8 +63,12 @@ pub mod frame {
     pub const SCRATCH: usize = 9;
     /// `*mut u8`: passed back to `seqc_barrier`.
     pub const BARRIER: usize = 10;
+    /// `i64`: calls of layers to leave out at the beginning of the step; 0 but for [`Descriptor::calls`](super::Descriptor::calls).
+    pub const SKIP_FIRST: usize = 11;
+    /// `i64`: calls of layers to leave out at its end.
+    pub const SKIP_LAST: usize = 12;
     /// Number of slots.
-    pub const SLOTS: usize = 11;
+    pub const SLOTS: usize = 13;
 }
 
 /// Keys per page of an attention cache.
@@ -169,14 +173,18 @@ pub struct Descriptor {
     pub tool: String,
     /// Processor that the code was generated for.
     pub target: String,
-    /// Checkpoint to map when `--weights` is not given: a safetensors file, a directory of them, or a GGUF file.
+    /// Checkpoint to map when `--weights` is not given: a safetensors file, a directory of them, or a GGUF file. The path
+    /// is seen from the program's folder, or absolute where the user named it so.
     pub weights: Option<String>,
     /// Seed of random weights, for a model without a checkpoint: uniform in ±sqrt(3 / n), at most ±1, where `n` is the
     /// size of a parameter's last axis. Parameters with equal first tensor names (or paths) get equal values.
     #[serde(default)]
     pub random: Option<u64>,
-    /// `tokenizer.json`, a directory that holds one, or a GGUF file.
+    /// `tokenizer.json`, a directory that holds one, or a GGUF file; a path as that of the weights.
     pub tokenizer: Option<String>,
+    /// Whether weights and tokenizer lie inside the program, behind its code: their paths are then names there.
+    #[serde(default)]
+    pub inside: bool,
     /// False for a model that looks ahead: the whole input is one chunk, there is no decode step.
     pub causal: bool,
     /// Longest context that the model admits, when it says one.
@@ -189,6 +197,9 @@ pub struct Descriptor {
     pub params: Vec<ParamSlot>,
     /// State entries, in frame order.
     pub states: Vec<StateSlot>,
+    /// Calls of layers, in the order of the step: where each leaves what it computed, until the next call runs.
+    #[serde(default)]
+    pub calls: Vec<Call>,
     /// Bytes of the load-time arena.
     pub derived_bytes: usize,
     /// Bytes of the activation arena: `arena_fixed_bytes + arena_token_bytes * max_chunk` are needed.
@@ -211,6 +222,34 @@ pub struct Stream {
     /// For integers that index a table: the number of its rows. The runtime refuses others than `0..vocab`.
     #[serde(default)]
     pub vocab: Option<usize>,
+}
+
+/// One call of a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// Layer instance: `layers.3.mamba`.
+    pub layer: String,
+    /// Rows of f32 vectors that it computes.
+    pub results: Vec<Rows>,
+}
+
+/// Rows of one stream, one for each token of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    /// Where the first row is.
+    pub at: RowsAt,
+    /// Entries of a row.
+    pub width: usize,
+}
+
+/// Where rows begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowsAt {
+    /// At this byte of the activation arena.
+    Arena(usize),
+    /// At the rows of this output.
+    Output(usize),
 }
 
 /// One parameter of one layer instance: where it is in a checkpoint and how generated code reads it.

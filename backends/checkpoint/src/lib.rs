@@ -4,7 +4,9 @@
 //! anything is read or allocated; whatever does not add up is an [`Error`].
 
 mod blocks;
+mod bundle;
 mod dtype;
+mod files;
 mod gguf;
 mod open;
 pub mod output;
@@ -13,7 +15,9 @@ mod quantised;
 mod safe;
 mod tensor;
 
+pub use bundle::Bundle;
 pub use dtype::{DType, to_f16};
+pub use files::{COMPANIONS, Source, companions, read_at_most, take_at_most};
 pub use gguf::{Array, Metadata, Value};
 pub use tensor::TensorRef;
 
@@ -73,6 +77,8 @@ impl Error {
 #[derive(Debug, Default)]
 pub struct Checkpoint {
     files: Vec<Arc<Mmap>>,
+    /// The files on the disk that were read, an index included.
+    paths: Vec<PathBuf>,
     tensors: BTreeMap<String, Entry>,
     gguf: Option<Metadata>,
 }
@@ -96,7 +102,21 @@ impl Checkpoint {
     /// Files that cannot be read, and files whose headers do not agree with themselves or with the files' sizes. Pipes and
     /// devices are never opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
-        open::open(path.as_ref())
+        open::open(&path.as_ref().into())
+    }
+
+    /// [`Checkpoint::open`] of files that may lie inside a program.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::open`].
+    pub fn open_source(source: &Source) -> Result<Checkpoint, Error> {
+        open::open(source)
+    }
+
+    /// The files on the disk that the tensors lie in, and the index that lists them.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
     }
 
     /// Adds a tensor of the file at `path`.

@@ -1,15 +1,10 @@
 //! Opening: which format a path holds, and the files that belong together.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use memmap2::Mmap;
 
-use crate::{Checkpoint, Error, Metadata, gguf, parts::Part, safe};
+use crate::{Checkpoint, Error, Metadata, Source, gguf, parts::Part, safe};
 
 /// Bytes of an index of shards beyond which it is not read.
 const LARGEST_INDEX: u64 = 1 << 28;
@@ -17,86 +12,75 @@ const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 const GGUF: &[u8] = b"GGUF";
 
-pub(crate) fn open(path: &Path) -> Result<Checkpoint, Error> {
-    let kind = fs::metadata(path).map_err(|error| io(path, error))?;
-    if kind.is_dir() {
-        let [single, index] = [SINGLE, INDEX].map(|name| path.join(name));
-        return match (single.is_file(), index.is_file()) {
+pub(crate) fn open(source: &Source) -> Result<Checkpoint, Error> {
+    if !source.exists() {
+        return Err(Error::Io {
+            path: source.shown(),
+            error: io::Error::from_raw_os_error(libc::ENOENT),
+        });
+    }
+    if source.is_folder() {
+        let [single, index] = [SINGLE, INDEX].map(|name| source.join(name));
+        return match (single.exists(), index.exists()) {
             (true, _) => of_file(&single),
             (_, true) => of_index(&index),
             _ => Err(Error::broken(
-                path,
+                &source.shown(),
                 format!("the folder holds neither {SINGLE} nor {INDEX}"),
             )),
         };
     }
-    if path.extension().is_some_and(|ending| ending == "json") {
-        return of_index(path);
+    if source.ends_with(".json") {
+        return of_index(source);
     }
-    of_file(path)
+    of_file(source)
 }
 
-fn io(path: &Path, error: std::io::Error) -> Error {
-    Error::Io {
-        path: path.to_owned(),
-        error,
+impl Checkpoint {
+    /// Adds a file, whose number is that of the files before.
+    fn add_file(&mut self, source: &Source, map: Arc<Mmap>) {
+        self.files.push(map);
+        self.add_path(source);
     }
-}
 
-/// The size of a regular file. Pipes and devices are refused before they are opened: opening a pipe may wait for ever.
-fn regular(path: &Path) -> Result<u64, Error> {
-    let kind = fs::metadata(path).map_err(|error| io(path, error))?;
-    if !kind.is_file() {
-        return Err(Error::broken(path, "not a plain file"));
+    fn add_path(&mut self, source: &Source) {
+        if let Source::Disk(path) = source {
+            self.paths.push(path.clone());
+        }
     }
-    if kind.len() == 0 {
-        return Err(Error::broken(path, "the file is empty"));
-    }
-    Ok(kind.len())
-}
-
-fn map(path: &Path) -> Result<Arc<Mmap>, Error> {
-    regular(path)?;
-    let file = fs::File::open(path).map_err(|error| io(path, error))?;
-    // SAFETY: the map is read only; that nobody truncates the file meanwhile is the documented duty of the user.
-    let map = unsafe { Mmap::map(&file) }.map_err(|error| io(path, error))?;
-    Ok(Arc::new(map))
 }
 
 /// A file, with the other parts of its checkpoint where it is one of several.
-fn of_file(path: &Path) -> Result<Checkpoint, Error> {
-    let first = map(path)?;
+fn of_file(source: &Source) -> Result<Checkpoint, Error> {
+    let first = source.map()?;
     if first.starts_with(GGUF) {
-        return of_gguf(path, first);
+        return of_gguf(source, first);
     }
-    let paths = match Part::of(path) {
+    let files = match Part::of(source) {
         Some(part) => part.all()?,
-        None => vec![path.to_owned()],
+        None => vec![source.clone()],
     };
     let mut checkpoint = Checkpoint::default();
-    for (number, path) in paths.iter().enumerate() {
-        checkpoint.files.push(map(path)?);
-        safe::add(&mut checkpoint, number, path)?;
+    for (number, file) in files.iter().enumerate() {
+        checkpoint.add_file(file, file.map()?);
+        safe::add(&mut checkpoint, number, &file.shown())?;
     }
     Ok(checkpoint)
 }
 
 /// A GGUF file, or all parts of one that was split (`split.count`). Keys are those of the first part.
-fn of_gguf(path: &Path, map_of_path: Arc<Mmap>) -> Result<Checkpoint, Error> {
-    let (keys, _) = gguf::read(map_of_path.clone()).map_err(|message| Error::broken(path, message))?;
+fn of_gguf(source: &Source, map: Arc<Mmap>) -> Result<Checkpoint, Error> {
+    let path = &source.shown();
+    let (keys, _) = gguf::read(map.clone()).map_err(|message| Error::broken(path, message))?;
     let count = keys.uint("split.count").filter(|count| *count > 1);
-    let paths = match count {
-        Some(count) => parts_of(path, &keys, count)?,
-        None => vec![path.to_owned()],
+    let files = match count {
+        Some(count) => parts_of(source, &keys, count)?,
+        None => vec![source.clone()],
     };
     let mut checkpoint = Checkpoint::default();
-    for (number, path) in paths.iter().enumerate() {
-        let map = if paths.len() == 1 {
-            map_of_path.clone()
-        } else {
-            map(path)?
-        };
-        add_gguf(&mut checkpoint, (number, paths.len()), path, map)?;
+    for (number, file) in files.iter().enumerate() {
+        let map = if files.len() == 1 { map.clone() } else { file.map()? };
+        add_gguf(&mut checkpoint, (number, files.len()), file, map)?;
     }
     let claimed = keys.uint("split.tensors.count").filter(|_| count.is_some());
     match claimed {
@@ -109,16 +93,16 @@ fn of_gguf(path: &Path, map_of_path: Arc<Mmap>) -> Result<Checkpoint, Error> {
     }
 }
 
-/// The files of a split GGUF, one of which is `path`.
-fn parts_of(path: &Path, keys: &Metadata, count: u64) -> Result<Vec<PathBuf>, Error> {
-    let part = Part::of(path).filter(|part| part.total as u64 == count);
+/// The files of a split GGUF, one of which is `source`.
+fn parts_of(source: &Source, keys: &Metadata, count: u64) -> Result<Vec<Source>, Error> {
+    let part = Part::of(source).filter(|part| part.total as u64 == count);
     part.map_or_else(
         || {
             let number = keys.uint("split.no").unwrap_or(0).saturating_add(1);
             let message = format!(
                 "part {number} of {count} (split.count): the others are looked for beside it, which needs the names NAME-00001-of-{count:05}.gguf"
             );
-            Err(Error::broken(path, message))
+            Err(Error::broken(&source.shown(), message))
         },
         |part| part.all(),
     )
@@ -127,9 +111,10 @@ fn parts_of(path: &Path, keys: &Metadata, count: u64) -> Result<Vec<PathBuf>, Er
 fn add_gguf(
     checkpoint: &mut Checkpoint,
     (number, of): (usize, usize),
-    path: &Path,
+    source: &Source,
     map: Arc<Mmap>,
 ) -> Result<(), Error> {
+    let path = &source.shown();
     if !map.starts_with(GGUF) {
         return Err(Error::broken(path, "this part of a GGUF checkpoint is no GGUF file"));
     }
@@ -142,7 +127,7 @@ fn add_gguf(
         );
         return Err(Error::broken(path, message));
     }
-    checkpoint.files.push(map);
+    checkpoint.add_file(source, map);
     for (name, mut entry) in tensors {
         entry.file = number;
         checkpoint.insert(name, entry, path)?;
@@ -151,22 +136,22 @@ fn add_gguf(
     Ok(())
 }
 
-fn of_index(path: &Path) -> Result<Checkpoint, Error> {
-    let listed = shards(path)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
+fn of_index(source: &Source) -> Result<Checkpoint, Error> {
+    let (path, listed) = (&source.shown(), shards(source)?);
     let mut names: Vec<&String> = listed.values().collect();
     names.sort();
     names.dedup();
     let mut checkpoint = Checkpoint::default();
     let all = names.len();
+    checkpoint.add_path(source);
     for (number, name) in names.into_iter().enumerate() {
-        let shard: PathBuf = folder.join(name);
+        let shard = source.beside(name);
         if !shard.exists() {
             let message = format!("{name}, one of {all} files that the index names, is not there");
             return Err(Error::broken(path, message));
         }
-        checkpoint.files.push(map(&shard)?);
-        safe::add(&mut checkpoint, number, &shard)?;
+        checkpoint.add_file(&shard, shard.map()?);
+        safe::add(&mut checkpoint, number, &shard.shown())?;
     }
     let missing = listed.iter().find(|(name, _)| !checkpoint.tensors.contains_key(*name));
     match missing {
@@ -176,11 +161,9 @@ fn of_index(path: &Path) -> Result<Checkpoint, Error> {
 }
 
 /// Tensor to file name, from an index.
-fn shards(path: &Path) -> Result<BTreeMap<String, String>, Error> {
-    if regular(path)? > LARGEST_INDEX {
-        return Err(Error::broken(path, "an index of shards is never this long"));
-    }
-    let text = fs::read(path).map_err(|error| io(path, error))?;
+fn shards(source: &Source) -> Result<BTreeMap<String, String>, Error> {
+    source.check_plain()?;
+    let (path, text) = (&source.shown(), source.read(LARGEST_INDEX)?);
     let index: serde_json::Value =
         serde_json::from_slice(&text).map_err(|error| Error::broken(path, format!("not an index: {error}")))?;
     let Some(listed) = index.get("weight_map").and_then(|map| map.as_object()) else {

@@ -25,18 +25,6 @@ const MOST_LINKS: usize = 40;
 const BUFFER: usize = 1 << 16;
 /// The name that stands for standard input or standard output.
 const STANDARD: &str = "-";
-/// Files of a checkpoint's folder that are read under fixed names, beside `model*.safetensors`.
-const MEMBERS: &[&str] = &[
-    "config.json",
-    "generation_config.json",
-    "model.safetensors.index.json",
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-];
-
 /// Why an output cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -84,10 +72,10 @@ fn same(path: &Path, input: &Path) -> String {
     }
 }
 
-/// What the system says, with the consequences.
-fn reason(error: &io::Error) -> String {
+/// What the system says of a write, in plain words where they are usual.
+pub fn reason(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::StorageFull => "the disk is full; what stood there is unchanged".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -207,6 +195,15 @@ pub fn check(path: &Path, inputs: &[impl AsRef<Path>]) -> Result<(), Error> {
     checked(path, inputs).map(drop)
 }
 
+/// Whether two outputs would be the same file.
+pub fn same_place(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| match place(path) {
+        Ok(Place::File(place, _)) => Some((fs::canonicalize(folder_of(&place)).ok()?, place.file_name()?.to_owned())),
+        _ => None,
+    };
+    real(one).is_some_and(|one| Some(one) == real(other))
+}
+
 fn checked(path: &Path, inputs: &[impl AsRef<Path>]) -> Result<Place, Error> {
     let place = place(path)?;
     let about = match &place {
@@ -244,7 +241,8 @@ fn holds(input: &Path, wanted: (u64, u64)) -> bool {
     let mut members = entries.filter(|entry| {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        MEMBERS.contains(&&*name) || name.starts_with("model") && name.ends_with(".safetensors")
+        crate::COMPANIONS.contains(&&*name)
+            || name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".index.json"))
     });
     members.any(|entry| is(fs::metadata(entry.path())))
 }

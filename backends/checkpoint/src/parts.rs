@@ -1,16 +1,16 @@
 //! Checkpoints that are cut into numbered files, `NAME-00001-of-00003.ENDING`, as GGUF and safetensors tools write them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::Error;
+use crate::{Error, Source};
 
 /// Files of one checkpoint beyond this are refused.
 const MOST_PARTS: usize = 10_000;
 
 /// The place of a file among the parts of its checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Part {
-    folder: PathBuf,
+    file: Source,
     /// What stands before the numbers.
     prefix: String,
     /// What stands after them, with its dot.
@@ -23,7 +23,11 @@ pub(crate) struct Part {
 
 impl Part {
     /// Reads the numbers in a file's name; `None` for a name without them.
-    pub(crate) fn of(path: &Path) -> Option<Part> {
+    pub(crate) fn of(file: &Source) -> Option<Part> {
+        let path = match file {
+            Source::Disk(path) => path,
+            Source::Inside(_, name) => Path::new(name),
+        };
         let name = path.file_name()?.to_str()?;
         let (stem, ending) = name.split_at(name.rfind('.')?);
         let (left, total) = stem.rsplit_once("-of-")?;
@@ -34,7 +38,7 @@ impl Part {
         }
         let (number, total): (usize, usize) = (number.parse().ok()?, total.parse().ok()?);
         (1..=total).contains(&number).then(|| Part {
-            folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+            file: file.clone(),
             prefix: prefix.to_owned(),
             ending: ending.to_owned(),
             number,
@@ -43,23 +47,23 @@ impl Part {
     }
 
     /// The file of another number.
-    fn path(&self, number: usize) -> PathBuf {
+    fn numbered(&self, number: usize) -> Source {
         let name = format!("{}-{number:05}-of-{:05}{}", self.prefix, self.total, self.ending);
-        self.folder.join(name)
+        self.file.beside(&name)
     }
 
     /// All files of the checkpoint in order, which must be there.
-    pub(crate) fn all(&self) -> Result<Vec<PathBuf>, Error> {
+    pub(crate) fn all(&self) -> Result<Vec<Source>, Error> {
         let (number, total) = (self.number, self.total);
-        let here = self.path(number);
+        let here = self.file.shown();
         if total > MOST_PARTS {
             let message = format!("part {number} of {total}; at most {MOST_PARTS} parts are read");
             return Err(Error::broken(&here, message));
         }
-        let paths: Vec<PathBuf> = (1..=total).map(|number| self.path(number)).collect();
-        let missing: Vec<&PathBuf> = paths.iter().filter(|path| !path.exists()).collect();
+        let files: Vec<Source> = (1..=total).map(|number| self.numbered(number)).collect();
+        let missing: Vec<&Source> = files.iter().filter(|file| !file.exists()).collect();
         let Some(first) = missing.first() else {
-            return Ok(paths);
+            return Ok(files);
         };
         let more = match missing.len() - 1 {
             0 => String::new(),
@@ -67,7 +71,7 @@ impl Part {
         };
         let message = format!(
             "part {number} of {total}; the others are looked for beside it under the same name, and {} is not there{more}",
-            first.display()
+            first.shown().display()
         );
         Err(Error::broken(&here, message))
     }
@@ -79,9 +83,10 @@ mod tests {
 
     #[test]
     fn numbers_are_read_from_names() {
-        let part = Part::of(Path::new("dir/m-x-00002-of-00010.gguf")).expect("a part");
-        assert_eq!((part.number, part.total), (2, 10));
-        assert_eq!(part.path(10), Path::new("dir/m-x-00010-of-00010.gguf"));
+        let part = |name: &str| Part::of(&Path::new(name).into());
+        let second = part("dir/m-x-00002-of-00010.gguf").expect("a part");
+        assert_eq!((second.number, second.total), (2, 10));
+        assert_eq!(second.numbered(10).shown(), Path::new("dir/m-x-00010-of-00010.gguf"));
         for name in [
             "m.gguf",
             "m-00003-of-00002.gguf",
@@ -90,7 +95,7 @@ mod tests {
             "m-00001-of-00002",
             "00001-of-00002.gguf",
         ] {
-            assert_eq!(Part::of(Path::new(name)), None, "{name}");
+            assert!(part(name).is_none(), "{name}");
         }
     }
 }

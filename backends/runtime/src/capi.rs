@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     ffi::{CStr, CString, OsStr, c_char, c_int},
     os::unix::ffi::OsStrExt,
-    path::Path,
+    path::{Path, PathBuf},
     ptr,
     sync::Arc,
 };
@@ -12,6 +12,7 @@ use std::{
 use crate::{
     Error, Result,
     code::Code,
+    finite,
     model::{Model, Options},
     session::{Cut, Session, Values, Wanted},
     streams,
@@ -30,6 +31,9 @@ pub struct CSession {
     logits: Vec<f32>,
     /// Place of the logits among the outputs.
     place: usize,
+    /// The state that was loaded, and the tokens read since then: what tells where scores went wrong.
+    start: Option<PathBuf>,
+    read: Vec<i64>,
     _model: Arc<Model>,
 }
 
@@ -93,6 +97,8 @@ fn begin(model: &CModel) -> Result<CSession> {
         session: Session::new(lasting)?,
         logits: Vec::new(),
         place,
+        start: None,
+        read: Vec::new(),
         _model: model,
     })
 }
@@ -105,22 +111,39 @@ impl CSession {
         let mut all = self.session.take_pending();
         all.extend(tokens);
         let (logits, place) = (&mut self.logits, self.place);
-        self.session
-            .feed(&[Values::I64(all)], &Cut::default(), Wanted::Last, |outputs| {
-                logits.clear();
-                logits.extend(outputs.floats(place));
-                Ok(())
-            })
+        let inputs = [Values::I64(all)];
+        self.session.feed(&inputs, &Cut::default(), Wanted::Last, |outputs| {
+            logits.clear();
+            logits.extend(outputs.floats(place));
+            Ok(())
+        })?;
+        let [Values::I64(all)] = inputs else { return Ok(()) };
+        self.read.extend(all);
+        if !finite::undecided(&self.logits) {
+            return Ok(());
+        }
+        self.logits.clear();
+        let read = [Values::I64(self.read.clone())];
+        let fault = finite::trace(self.session.model(), self.start.as_deref(), [read]);
+        Err(Error::input(finite::no_token(self.session.position(), fault)))
     }
 
     fn reset(&mut self) -> Result<()> {
         self.logits.clear();
+        self.read.clear();
+        self.start = None;
         self.session.reset()
+    }
+
+    fn save(&self, path: &Path) -> Result<()> {
+        self.session.save(path, &self.session.model().files(), &[])
     }
 
     fn load(&mut self, path: &Path) -> Result<()> {
         self.session.load(path)?;
         self.logits.clear();
+        self.read.clear();
+        self.start = Some(path.to_owned());
         Ok(())
     }
 }
@@ -268,7 +291,7 @@ pub unsafe extern "C" fn seqc_session_logits(session: *const CSession, length: *
 pub unsafe extern "C" fn seqc_session_save(session: *const CSession, path: *const c_char) -> c_int {
     // SAFETY: the caller's promise.
     match unsafe { (session.as_ref(), self::path(path)) } {
-        (Some(session), Some(path)) => status(session.session.save(path, &[])),
+        (Some(session), Some(path)) => status(session.save(path)),
         _ => fail(&null("the session or the path")),
     }
 }
@@ -290,7 +313,7 @@ pub unsafe extern "C" fn seqc_session_load(session: *mut CSession, path: *const 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{VOCAB, adder, fresh, total};
+    use crate::testing::{BROKEN, VOCAB, adder, breaker, fresh, total};
 
     fn last_error() -> String {
         // SAFETY: the text is valid until the next call that fails.
@@ -305,6 +328,26 @@ mod tests {
             std::slice::from_raw_parts(start, length)
         };
         crate::sample::greedy(logits)
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_are_an_error() {
+        let model = pointer(open(breaker(), None, 1));
+        let fed = |session, token: i64| {
+            // SAFETY: the session lives, and so does the token.
+            unsafe { seqc_session_feed(session, &raw const token, 1) }
+        };
+        // SAFETY: all pointers come from the functions above and are freed once.
+        unsafe {
+            let session = seqc_session_new(model);
+            assert_eq!((fed(session, 1), fed(session, BROKEN)), (0, 1));
+            assert!(last_error().contains("layers.1.breaks, at token 1"), "{}", last_error());
+            assert!(seqc_session_logits(session, ptr::null_mut()).is_null());
+            assert_eq!(seqc_session_reset(session), 0);
+            assert_eq!(fed(session, 2), 0);
+            seqc_session_free(session);
+            seqc_model_free(model);
+        }
     }
 
     #[test]

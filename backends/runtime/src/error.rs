@@ -2,6 +2,10 @@
 
 use std::{path::Path, sync::Mutex};
 
+use seqc_checkpoint::output;
+
+use crate::limits::limited;
+
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -28,6 +32,16 @@ pub enum Error {
     Closed,
 }
 
+impl From<output::Error> for Error {
+    fn from(error: output::Error) -> Error {
+        match error {
+            output::Error::Io { error, .. } if error.kind() == std::io::ErrorKind::BrokenPipe => Error::Closed,
+            output::Error::Io { .. } => Error::Failed(error.to_string()),
+            _ => Error::Usage(error.to_string()),
+        }
+    }
+}
+
 impl Error {
     /// The program's exit status: 0 for a closed pipe, 1 for wrong input, 2 for wrong usage and failures.
     pub fn status(&self) -> i32 {
@@ -47,7 +61,7 @@ impl Error {
     pub fn write(what: &str, error: &std::io::Error) -> Error {
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => Error::Closed,
-            _ => Error::Failed(format!("{what}: {error}")),
+            _ => Error::Failed(format!("{what}: {}", output::reason(error))),
         }
     }
 }
@@ -56,8 +70,9 @@ impl Error {
 static READING: Mutex<Option<String>> = Mutex::new(None);
 
 /// Runs code of others on the contents of a file. Should it panic, the file is damaged: an error, or the end of the
-/// program with the same message where panics cannot be caught (see `cli::install_panic_hook`).
-pub(crate) fn reading<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T> {
+/// program with the same message where panics cannot be caught (see `cli::install_panic_hook`). It may take so
+/// much memory, and time that goes with it (see [`limited`]).
+pub(crate) fn reading<T>(path: &Path, memory: usize, read: impl FnOnce() -> T) -> Result<T> {
     let set = |path| {
         if let Ok(mut place) = READING.lock() {
             *place = path;
@@ -65,7 +80,7 @@ pub(crate) fn reading<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T> {
     };
     set(Some(path.display().to_string()));
     // What the code was about to change is given up with its result.
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| limited(memory, read)));
     set(None);
     result.map_err(|_| Error::Input(damaged(&path.display().to_string())))
 }
@@ -73,6 +88,14 @@ pub(crate) fn reading<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T> {
 /// What is said of a file on which code of others panics.
 pub(crate) fn damaged(path: &str) -> String {
     format!("{path}: the file is damaged: its contents contradict each other")
+}
+
+/// Says the name of the file that is being read by code of others, without taking memory.
+pub(crate) fn name_being_read(say: impl Fn(&str)) {
+    match READING.try_lock() {
+        Ok(name) => say(name.as_deref().unwrap_or("a file")),
+        Err(_) => say("a file"),
+    }
 }
 
 /// The file that is being read by code of others.

@@ -1,11 +1,11 @@
 //! A compiled model with its weights and threads.
 
-use std::path::{Path, PathBuf};
+use std::{path::PathBuf, sync::OnceLock};
 
 use seqc_abi::{Descriptor, frame};
 
 use crate::{
-    Error, Result, code::Code, code::Entry, memory::Region, pool::Pool, weights::Weights, weights::stored_bytes,
+    Error, Result, code::Code, code::Entry, memory::Region, places, pool::Pool, weights::Weights, weights::stored_bytes,
 };
 
 /// A model that is ready to read sequences.
@@ -16,6 +16,8 @@ pub struct Model {
     weights: Weights,
     derived: Region,
     pool: Pool,
+    /// See [`Model::weights_identity`].
+    identity: OnceLock<String>,
 }
 
 /// What the user may choose when a model is loaded.
@@ -35,9 +37,11 @@ impl Model {
     /// A checkpoint that is missing, broken or does not fit the model, too little memory, too many threads.
     pub fn load(code: Code, options: &Options) -> Result<Model> {
         let descriptor = code.describe()?;
-        let weights = match (weights_path(&descriptor, options), descriptor.random) {
-            (Some(path), _) if !path.exists() => return Err(no_weights(&path, options)),
-            (Some(path), _) => Weights::open(&descriptor, &path)?,
+        let weights = match (
+            places::weights(&descriptor, options.weights.as_deref())?,
+            descriptor.random,
+        ) {
+            (Some(source), _) => Weights::open(&descriptor, &source)?,
             (None, Some(seed)) => Weights::random(&descriptor, seed)?,
             (None, None) if descriptor.params.is_empty() => Weights::random(&descriptor, 0)?,
             (None, None) => {
@@ -52,6 +56,7 @@ impl Model {
             step: code.step,
             weights,
             descriptor,
+            identity: OnceLock::new(),
         };
         let scratch = model.scratch()?;
         let frame = model.frame(&scratch);
@@ -63,6 +68,21 @@ impl Model {
     /// What the model is.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// Which weights the model was given, as saved states remember it.
+    pub(crate) fn weights_identity(&self) -> &str {
+        self.identity.get_or_init(|| self.weights.identity(&self.descriptor))
+    }
+
+    /// The first tensor of a layer that holds a number that is not finite.
+    pub(crate) fn weights_not_finite(&self, layer: &str) -> Option<String> {
+        self.weights.not_finite(&self.descriptor, layer)
+    }
+
+    /// Files that the model lives in, its weights and the program itself: nothing may be written to them.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.weights.paths().iter().cloned().chain(places::own_file()).collect()
     }
 
     /// Threads that compute.
@@ -104,33 +124,4 @@ fn threads(descriptor: &Descriptor, asked: usize) -> usize {
     let bytes = |sum: usize, slot| stored_bytes(slot).map_or(usize::MAX, |bytes| sum.saturating_add(bytes));
     let small = descriptor.params.iter().fold(0, bytes) < SMALL;
     if asked == 0 && small { 1 } else { asked }
-}
-
-/// Where the parameters are, by the command line or the descriptor.
-pub(crate) fn weights_path(descriptor: &Descriptor, options: &Options) -> Option<PathBuf> {
-    let named = descriptor
-        .weights
-        .as_deref()
-        .map(|path| beside_program(Path::new(path)));
-    options.weights.clone().or(named)
-}
-
-fn no_weights(path: &Path, options: &Options) -> Error {
-    let remedy = match options.weights {
-        Some(_) => "",
-        None => ", where this program expects its weights; --weights PATH names another place",
-    };
-    Error::input(format!("{}: there is no such file{remedy}", path.display()))
-}
-
-/// A path of the descriptor: relative to the program's own folder, or else as it is.
-pub(crate) fn beside_program(path: &Path) -> PathBuf {
-    let program = std::env::current_exe().ok().filter(|_| path.is_relative());
-    let beside = program
-        .as_deref()
-        .and_then(Path::parent)
-        .map(|folder| folder.join(path));
-    beside
-        .filter(|beside| beside.exists())
-        .unwrap_or_else(|| path.to_owned())
 }

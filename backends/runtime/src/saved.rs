@@ -1,19 +1,21 @@
-//! Saved sessions: a file with the state of one sequence, bound to the model that made it.
+//! Saved sessions: a file with the state of one sequence, bound to the model and the weights that made it.
 //!
 //! ```text
 //! magic 8 | version u32 | length u32 of the identity | identity | position u64 | pending u32 | pending tokens i64…
 //! entries of constant size, in the manifest's order | pages, in the manifest's order | crc32 of all before u32
 //! ```
 //! How long pages are follows from the manifest, the position, and entries that count tokens.
-//! The identity is the model's hash and that of its state manifest. Numbers are little-endian.
+//! The identity is a line for the model, its hash and that of its state manifest, and one for the weights. Numbers are
+//! little-endian.
 
 use std::{
     fs,
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
 
 use seqc_abi::{Descriptor, StateKind, StateSlot};
+use seqc_checkpoint::output::Output;
 
 use crate::{
     Error, Result,
@@ -21,7 +23,9 @@ use crate::{
 };
 
 const MAGIC: &[u8; 8] = b"SEQCSTAT";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// Bytes of an identity that are read.
+const LONGEST_IDENTITY: usize = 4096;
 /// Tokens that a sequence may have.
 const MOST_TOKENS: u64 = 1 << 48;
 /// Tokens that may wait to be read.
@@ -36,44 +40,59 @@ pub(crate) struct Saved {
     pub(crate) pending: Vec<i64>,
 }
 
-/// What a file must agree with: model and manifest.
-fn identity(descriptor: &Descriptor) -> Vec<u8> {
-    // Serialising plain data to memory does not fail.
-    let manifest = serde_json::to_vec(&descriptor.states).unwrap_or_default();
-    format!("{} {:08x}", descriptor.hash, crc32fast::hash(&manifest)).into_bytes()
+/// What a saved state belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    pub(crate) descriptor: &'a Descriptor,
+    /// Which weights the model was given.
+    pub(crate) weights: &'a str,
 }
 
-/// Writes beside the target and renames, so that no half-written file is ever seen.
-pub(crate) fn save(path: &Path, descriptor: &Descriptor, session: (&State, u64), pending: &[i64]) -> Result<()> {
-    let failed = |error: io::Error| Error::Failed(format!("{}: {error}", path.display()));
-    if path.exists() && !path.is_file() {
-        // A pipe or a device cannot be replaced by a file.
-        return write(path, descriptor, session, pending);
+impl Owner<'_> {
+    /// Model and manifest.
+    fn model(&self) -> String {
+        // Serialising plain data to memory does not fail.
+        let manifest = serde_json::to_vec(&self.descriptor.states).unwrap_or_default();
+        format!("{} {:08x}", self.descriptor.hash, crc32fast::hash(&manifest))
     }
-    let part = beside(path);
-    let written = write(&part, descriptor, session, pending).and_then(|()| fs::rename(&part, path).map_err(failed));
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&part);
+
+    fn identity(&self) -> String {
+        format!("{}\n{}", self.model(), self.weights)
     }
-    written
+
+    /// Why a state with that identity is not one of this owner.
+    fn refuses(&self, identity: &str) -> Option<String> {
+        let model = &self.descriptor.model;
+        if identity == self.identity() {
+            return None;
+        }
+        Some(match identity.split_once('\n') {
+            Some((theirs, _)) if theirs == self.model() => format!(
+                "the state was made with other weights: the model is this {model}, the weights are not those that it has now"
+            ),
+            _ => format!(
+                "the state was made by another model than this {model}, or by the program of another version of it"
+            ),
+        })
+    }
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    path.with_file_name(name)
-}
-
-fn write(part: &Path, descriptor: &Descriptor, session: (&State, u64), pending: &[i64]) -> Result<()> {
-    let failed = |error: io::Error| Error::Failed(format!("{}: {error}", part.display()));
-    let (state, position) = session;
-    let mut out = Summed::new(BufWriter::new(fs::File::create(part).map_err(failed)?));
-    let identity = identity(descriptor);
+/// Writes a whole file or none, and never over one of `inputs`.
+pub(crate) fn save(
+    path: &Path,
+    inputs: &[PathBuf],
+    owner: Owner,
+    session: (&State, u64),
+    pending: &[i64],
+) -> Result<()> {
+    let mut out = Summed::new(Output::create(path, inputs)?);
+    let failed = |error: io::Error| Error::write(&path.display().to_string(), &error);
+    let (descriptor, (state, position)) = (owner.descriptor, session);
+    let identity = owner.identity();
     let mut head = MAGIC.to_vec();
     head.extend(VERSION.to_le_bytes());
     head.extend((identity.len() as u32).to_le_bytes());
-    head.extend(&identity);
+    head.extend(identity.as_bytes());
     head.extend(position.to_le_bytes());
     head.extend((pending.len() as u32).to_le_bytes());
     head.extend(pending.iter().flat_map(|token| token.to_le_bytes()));
@@ -83,21 +102,20 @@ fn write(part: &Path, descriptor: &Descriptor, session: (&State, u64), pending: 
         out.write_all(state.kept(number, bytes)).map_err(failed)?;
     }
     let sum = out.sum.clone().finalize();
-    let mut file = out.inner;
-    file.write_all(&sum.to_le_bytes()).map_err(failed)?;
-    let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-    // Pipes and devices have nothing to sync.
-    let plain = file.metadata().is_ok_and(|about| about.is_file());
-    if plain { file.sync_all().map_err(failed) } else { Ok(()) }
+    out.write_all(&sum.to_le_bytes()).map_err(failed)?;
+    Ok(out.inner.commit()?)
 }
 
-/// Reads a file of this model.
-pub(crate) fn load(path: &Path, descriptor: &Descriptor) -> Result<Saved> {
+/// Reads a file of this owner.
+pub(crate) fn load(path: &Path, owner: Owner) -> Result<Saved> {
     let wrong = |message: &str| Error::input(format!("{}: {message}", path.display()));
+    let about = fs::metadata(path).map_err(|error| wrong(&error.to_string()))?;
+    if !about.is_file() {
+        return Err(wrong("a saved state is read from a plain file, which this is not"));
+    }
     let file = fs::File::open(path).map_err(|error| wrong(&error.to_string()))?;
-    let size = file.metadata().map_err(|error| wrong(&error.to_string()))?.len();
     let mut reader = Summed::new(BufReader::new(file));
-    read(&mut reader, descriptor, size).map_err(|error| match error {
+    read(&mut reader, owner, about.len()).map_err(|error| match error {
         Reading::Wrong(message) => wrong(&message),
         Reading::System(error) if error.kind() == io::ErrorKind::UnexpectedEof => wrong("the saved state is cut short"),
         Reading::System(error) => wrong(&error.to_string()),
@@ -123,11 +141,8 @@ impl From<Error> for Reading {
     }
 }
 
-fn read(
-    reader: &mut Summed<BufReader<fs::File>>,
-    descriptor: &Descriptor,
-    size: u64,
-) -> std::result::Result<Saved, Reading> {
+fn read(reader: &mut Summed<BufReader<fs::File>>, owner: Owner, size: u64) -> std::result::Result<Saved, Reading> {
+    let descriptor = owner.descriptor;
     let wrong = |message: &str| Reading::Wrong(message.to_owned());
     if &reader.bytes::<8>()? != MAGIC {
         return Err(wrong("not a saved state"));
@@ -135,20 +150,14 @@ fn read(
     let version = u32::from_le_bytes(reader.bytes()?);
     if version != VERSION {
         return Err(Reading::Wrong(format!(
-            "a saved state of version {version}; this program reads {VERSION}"
+            "a saved state of version {version}; this program reads {VERSION}: make it again with this program"
         )));
     }
-    let expected = identity(descriptor);
     let length = u32::from_le_bytes(reader.bytes()?) as usize;
-    let mut found = vec![0; expected.len()];
-    if length == expected.len() {
-        reader.read_exact(&mut found)?;
-    }
-    if found != expected {
-        return Err(Reading::Wrong(format!(
-            "the state was saved by another program than this {}",
-            descriptor.model
-        )));
+    let mut identity = vec![0; length.min(LONGEST_IDENTITY)];
+    reader.read_exact(&mut identity)?;
+    if let Some(why) = owner.refuses(&String::from_utf8_lossy(&identity)) {
+        return Err(Reading::Wrong(why));
     }
     let position = u64::from_le_bytes(reader.bytes()?);
     let count = u32::from_le_bytes(reader.bytes()?);
@@ -283,6 +292,13 @@ mod tests {
         }
     }
 
+    fn owner(descriptor: &Descriptor) -> Owner<'_> {
+        Owner {
+            descriptor,
+            weights: "some",
+        }
+    }
+
     fn after(descriptor: &Descriptor, ticks: u64, position: u64) -> State {
         let mut state = State::new(descriptor).expect("memory");
         state.reserve(descriptor, 0, position).expect("memory");
@@ -296,14 +312,14 @@ mod tests {
         let mut state = after(&descriptor, 70, 1000);
         state.kept_mut(0, 16).copy_from_slice(b"two pages of it!");
         let path = testing::fresh("state");
-        save(&path, &descriptor, (&state, 1000), &[]).expect("saved");
-        let found = load(&path, &descriptor).expect("loaded");
+        save(&path, &[], owner(&descriptor), (&state, 1000), &[]).expect("saved");
+        let found = load(&path, owner(&descriptor)).expect("loaded");
         assert_eq!(found.state.tokens(&descriptor.states[0], 1000), 70);
         assert_eq!(found.state.kept(0, 16), b"two pages of it!");
         assert_eq!(found.position, 1000);
         // 16 pages of all tokens, two of those that were counted.
         let size = fs::metadata(&path).expect("a file").len() as usize;
-        let head = MAGIC.len() + 8 + identity(&descriptor).len() + 12;
+        let head = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 12;
         assert_eq!(size, head + 8 + 2 * 8 + 16 * 8 + 4);
     }
 
@@ -323,13 +339,60 @@ mod tests {
         for ticks in [1001, u64::MAX] {
             let path = testing::fresh("state");
             let state = after(&descriptor, 10, 1000);
-            save(&path, &descriptor, (&state, 1000), &[]).expect("saved");
+            save(&path, &[], owner(&descriptor), (&state, 1000), &[]).expect("saved");
             let mut bytes = fs::read(&path).expect("a file");
-            let at = MAGIC.len() + 8 + identity(&descriptor).len() + 12;
+            let at = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 12;
             bytes[at..at + 8].copy_from_slice(&ticks.to_le_bytes());
             fs::write(&path, bytes).expect("a file");
-            let message = load(&path, &descriptor).expect_err("damaged").to_string();
+            let message = load(&path, owner(&descriptor)).expect_err("damaged").to_string();
             assert!(message.contains("damaged"), "{message}");
         }
+    }
+
+    #[test]
+    fn another_model_and_other_weights_are_told_apart() {
+        let descriptor = ticking();
+        let path = testing::fresh("state");
+        save(
+            &path,
+            &[],
+            owner(&descriptor),
+            (&after(&descriptor, 10, 1000), 1000),
+            &[],
+        )
+        .expect("saved");
+        let refused = |owner: Owner| load(&path, owner).expect_err("refused").to_string();
+        let said = refused(Owner {
+            weights: "others",
+            ..owner(&descriptor)
+        });
+        assert!(said.contains("other weights"), "{said}");
+        let other = Descriptor {
+            hash: "another".to_owned(),
+            ..descriptor.clone()
+        };
+        let said = refused(owner(&other));
+        assert!(said.contains("another model"), "{said}");
+        let mut bytes = fs::read(&path).expect("a file");
+        bytes[MAGIC.len()] = 2;
+        fs::write(&path, bytes).expect("a file");
+        let said = refused(owner(&descriptor));
+        assert!(said.contains("version 2") && said.contains("make it again"), "{said}");
+    }
+
+    #[test]
+    fn a_state_is_never_written_over_an_input() {
+        let descriptor = ticking();
+        let weights = testing::file("weights", b"precious");
+        let state = after(&descriptor, 10, 1000);
+        let link = testing::fresh("link");
+        fs::hard_link(&weights, &link).expect("a link");
+        for path in [&weights, &link] {
+            let refused = save(path, &[weights.clone()], owner(&descriptor), (&state, 1000), &[]);
+            assert_eq!(refused.expect_err("refused").status(), 2);
+            assert_eq!(fs::read(&weights).expect("a file"), b"precious");
+        }
+        let full = save(Path::new("/dev/full"), &[], owner(&descriptor), (&state, 1000), &[]);
+        assert!(full.expect_err("full").to_string().contains("/dev/full"));
     }
 }

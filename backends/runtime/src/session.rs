@@ -1,10 +1,17 @@
 //! One sequence being read: chunks in, rows of outputs out, the state in between.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use seqc_abi::{Descriptor, Elem, Stream, frame};
+use seqc_abi::{Descriptor, Elem, Rows, RowsAt, Stream, frame};
 
-use crate::{Error, Result, memory::Region, model::Model, saved, state::State};
+use crate::{
+    Error, Result,
+    finite::Fault,
+    memory::Region,
+    model::Model,
+    saved::{self, Owner},
+    state::State,
+};
 
 /// Values of one input stream, row by row.
 #[derive(Clone, Debug)]
@@ -170,23 +177,31 @@ impl<'m> Session<'m> {
         std::mem::take(&mut self.pending)
     }
 
-    /// Writes everything needed to continue. `pending` are tokens of the text that were not fed.
+    /// Writes everything needed to continue. `pending` are tokens of the text that were not fed; the file is none of
+    /// `inputs`.
     ///
     /// # Errors
     ///
-    /// The file cannot be written.
-    pub fn save(&self, path: &Path, pending: &[i64]) -> Result<()> {
+    /// The file cannot be written; what stood there is then as it was.
+    pub fn save(&self, path: &Path, inputs: &[PathBuf], pending: &[i64]) -> Result<()> {
         let all = [&self.pending[..], pending].concat();
-        saved::save(path, self.model.descriptor(), (&self.state, self.position), &all)
+        saved::save(path, inputs, self.owner(), (&self.state, self.position), &all)
+    }
+
+    fn owner(&self) -> Owner<'m> {
+        Owner {
+            descriptor: self.model.descriptor(),
+            weights: self.model.weights_identity(),
+        }
     }
 
     /// Continues from a file.
     ///
     /// # Errors
     ///
-    /// A file of another model, a damaged one, too little memory; the session is then as before.
+    /// A file of another model or of other weights, a damaged one, too little memory; the session is then as before.
     pub fn load(&mut self, path: &Path) -> Result<()> {
-        let saved = saved::load(path, self.model.descriptor())?;
+        let saved = saved::load(path, self.owner())?;
         self.state = saved.state;
         self.position = saved.position;
         self.pending = saved.pending;
@@ -208,20 +223,18 @@ impl<'m> Session<'m> {
     ) -> Result<()> {
         let tokens = self.check(inputs, cut)?;
         let descriptor = self.model.descriptor();
-        let longest = descriptor.max_chunk.max(1);
         let (mut done, mut number) = (0, 0);
         while done < tokens {
-            let chunk = if descriptor.causal {
-                cut.size(number, longest).min(tokens - done)
-            } else {
-                tokens
-            };
+            let chunk = self.chunk_of(cut, number, tokens - done);
             let from = match wanted {
                 Wanted::All => 0,
                 Wanted::Last if done + chunk == tokens => chunk - 1,
                 Wanted::Last => chunk,
             };
-            self.chunk(inputs, done, (chunk, from))?;
+            self.chunk(inputs, done, (chunk, from), |model, slots| {
+                // SAFETY: the slots are filled.
+                unsafe { model.step(slots) };
+            })?;
             if from < chunk {
                 take(&Outputs {
                     descriptor,
@@ -233,6 +246,59 @@ impl<'m> Session<'m> {
             number += 1;
         }
         Ok(())
+    }
+
+    /// Tokens of the chunk of that number, of those that are left.
+    fn chunk_of(&self, cut: &Cut, number: usize, left: usize) -> usize {
+        let descriptor = self.model.descriptor();
+        match descriptor.causal {
+            true => cut.size(number, descriptor.max_chunk.max(1)).min(left),
+            false => left,
+        }
+    }
+
+    /// Reads inputs as [`Session::feed`] does, one layer after another, up to the first whose output is not finite.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::feed`].
+    pub fn find_fault(&mut self, inputs: &[Values], cut: &Cut) -> Result<Option<Fault>> {
+        let tokens = self.check(inputs, cut)?;
+        let descriptor = self.model.descriptor();
+        let (mut done, mut number) = (0, 0);
+        while done < tokens {
+            let (chunk, position) = (self.chunk_of(cut, number, tokens - done), self.position);
+            let last = descriptor.calls.len().saturating_sub(1);
+            let mut found = None;
+            self.chunk(inputs, done, (chunk, 0), |model, slots| {
+                for (n, call) in descriptor.calls.iter().enumerate() {
+                    slots[frame::SKIP_FIRST] = n as u64;
+                    slots[frame::SKIP_LAST] = (last - n) as u64;
+                    // SAFETY: the slots are filled; the calls before this one have run.
+                    unsafe { model.step(slots) };
+                    // SAFETY: the call's results are where the descriptor says, until the next one runs.
+                    if let Some(row) = call
+                        .results
+                        .iter()
+                        .filter_map(|rows| unsafe { odd_row(slots, rows, chunk) })
+                        .min()
+                    {
+                        found = Some((call, position + row as u64));
+                        return;
+                    }
+                }
+            })?;
+            if let Some((call, token)) = found {
+                return Ok(Some(Fault {
+                    layer: call.layer.clone(),
+                    token,
+                    tensor: self.model.weights_not_finite(&call.layer),
+                }));
+            }
+            done += chunk;
+            number += 1;
+        }
+        Ok(None)
     }
 
     /// Whether [`Session::feed`] would take these inputs, and how many tokens they have.
@@ -274,8 +340,15 @@ impl<'m> Session<'m> {
         Ok(())
     }
 
-    /// Runs the tokens `at..at + chunk` of the inputs; outputs start at token `from` of them.
-    fn chunk(&mut self, inputs: &[Values], at: usize, (chunk, from): (usize, usize)) -> Result<()> {
+    /// Runs the tokens `at..at + chunk` of the inputs by `step`, which gets all slots filled as the ABI says; outputs
+    /// start at token `from` of them.
+    fn chunk(
+        &mut self,
+        inputs: &[Values],
+        at: usize,
+        (chunk, from): (usize, usize),
+        step: impl FnOnce(&Model, &mut [u64; frame::SLOTS]),
+    ) -> Result<()> {
         let model = self.model;
         let descriptor = model.descriptor();
         self.state.reserve(descriptor, self.position, chunk as u64)?;
@@ -293,12 +366,30 @@ impl<'m> Session<'m> {
         slots[frame::CHUNK] = chunk as u64;
         slots[frame::POSITION] = self.position;
         slots[frame::OUT_FROM] = from as u64;
-        // SAFETY: every slot is filled: tables and regions live until the call returns, inputs were counted and
-        // checked against the tables they index, the state has room for the chunk, outputs for the wanted rows.
-        unsafe { model.step(&slots) };
+        // Every slot is filled: tables and regions live until the call returns, inputs were counted and checked against
+        // the tables they index, the state has room for the chunk, outputs for the wanted rows.
+        step(model, &mut slots);
         self.position += chunk as u64;
         Ok(())
     }
+}
+
+/// The first of some rows with a number that is not finite.
+///
+/// # Safety
+///
+/// The slots are those of a step whose rows have been computed, and outputs begin at the first token.
+unsafe fn odd_row(slots: &[u64; frame::SLOTS], rows: &Rows, count: usize) -> Option<usize> {
+    // SAFETY: the caller's promise: so many rows lie there.
+    let values = unsafe {
+        let start = match rows.at {
+            RowsAt::Arena(offset) => (slots[frame::ARENA] as *const u8).add(offset),
+            RowsAt::Output(n) => *(slots[frame::OUTPUTS] as *const *const u8).add(n),
+        };
+        std::slice::from_raw_parts(start.cast::<f32>(), rows.width * count)
+    };
+    let place = values.iter().position(|value| !value.is_finite())?;
+    Some(place / rows.width)
 }
 
 /// Tokens in the inputs: every stream has as many rows.

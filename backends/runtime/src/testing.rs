@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use seqc_abi::{Descriptor, Elem, PAGE_TOKENS, StateKind, StateSlot, Stream, frame};
+use seqc_abi::{Call, Descriptor, Elem, PAGE_TOKENS, Rows, RowsAt, StateKind, StateSlot, Stream, frame};
 
 use crate::code::{Code, Entry};
 
@@ -81,12 +81,14 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         weights: None,
         random: None,
         tokenizer: None,
+        inside: false,
         causal: true,
         max_context: None,
         inputs: Vec::new(),
         outputs: Vec::new(),
         params: Vec::new(),
         states: Vec::new(),
+        calls: Vec::new(),
         derived_bytes: 0,
         arena_bytes: 0,
         max_chunk: 8,
@@ -225,6 +227,53 @@ unsafe extern "C" fn sum(slots: *const u64, tid: i64, _: i64) {
         let out = *(slot(frame::OUTPUTS) as *const *mut f32);
         for row in 0..count - from {
             *out.add(row) = tokens.iter().sum::<i64>() as f32;
+        }
+    }
+}
+
+/// Two layers: the first hands on token ids as numbers, the second scores the next token; from token [`BROKEN`] on, its
+/// scores are no numbers.
+pub(crate) fn breaker() -> Code {
+    let call = |layer: &str, at, width| Call {
+        layer: layer.to_owned(),
+        results: vec![Rows { at, width }],
+    };
+    let described = Descriptor {
+        calls: vec![
+            call("layers.0.reads", RowsAt::Arena(0), 1),
+            call("layers.1.breaks", RowsAt::Output(0), VOCAB),
+        ],
+        arena_bytes: 4 * 8,
+        states: Vec::new(),
+        ..adder_descriptor("breaker")
+    };
+    code(&described, read_and_break)
+}
+
+/// The token after which [`breaker`] gives no scores.
+pub(crate) const BROKEN: i64 = 13;
+
+unsafe extern "C" fn read_and_break(slots: *const u64, tid: i64, _: i64) {
+    if tid != 0 {
+        return;
+    }
+    unsafe {
+        let slot = |number: usize| *slots.add(number);
+        let (tokens, arena) = (
+            *(slot(frame::INPUTS) as *const *const i64),
+            slot(frame::ARENA) as *mut f32,
+        );
+        let (count, from) = (slot(frame::CHUNK) as usize, slot(frame::OUT_FROM) as usize);
+        if slot(frame::SKIP_FIRST) == 0 {
+            (0..count).for_each(|i| *arena.add(i) = *tokens.add(i) as f32);
+        }
+        if slot(frame::SKIP_LAST) == 0 {
+            let out = *(slot(frame::OUTPUTS) as *const *mut f32);
+            for i in from..count {
+                let row = std::slice::from_raw_parts_mut(out.add((i - from) * VOCAB), VOCAB);
+                let broken = *arena.add(i) == BROKEN as f32;
+                row.fill(if broken { f32::NAN } else { 0.0 });
+            }
         }
     }
 }

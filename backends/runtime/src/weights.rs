@@ -2,13 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use seqc_abi::{Descriptor, ParamSlot, Store};
-use seqc_checkpoint::{Checkpoint, DType, TensorRef, to_f16};
+use seqc_checkpoint::{Checkpoint, DType, Source, TensorRef, to_f16};
 
-use crate::{Error, Result, memory::Region};
+use crate::{Error, Result, fingerprint, memory::Region};
 
 /// Lines of a list of problems that are shown.
 const MOST_PROBLEMS: usize = 20;
@@ -19,7 +19,15 @@ pub(crate) struct Weights {
     pointers: Vec<*const u8>,
     /// What the pointers point to, beside the map.
     _owned: Vec<Region>,
-    _checkpoint: Option<Checkpoint>,
+    origin: Origin,
+}
+
+/// Where parameters come from.
+#[derive(Debug)]
+enum Origin {
+    Checkpoint(Checkpoint),
+    /// A seed.
+    Random(u64),
 }
 
 // SAFETY: the pointers lead into memory that is owned here and never written after loading.
@@ -33,9 +41,9 @@ impl Weights {
         self.pointers.as_ptr()
     }
 
-    /// Parameters from a file.
-    pub(crate) fn open(descriptor: &Descriptor, path: &Path) -> Result<Weights> {
-        let checkpoint = Checkpoint::open(path)?;
+    /// Parameters from a checkpoint.
+    pub(crate) fn open(descriptor: &Descriptor, source: &Source) -> Result<Weights> {
+        let checkpoint = Checkpoint::open_source(source)?;
         checkpoint.prefetch();
         let mut filler = Filler::default();
         let mut problems = Vec::new();
@@ -50,12 +58,12 @@ impl Weights {
             problems.insert(0, line);
         }
         if !problems.is_empty() {
-            return Err(Error::Input(report(path, &descriptor.model, &mut problems)));
+            return Err(Error::Input(report(&source.shown(), &descriptor.model, &mut problems)));
         }
         Ok(Weights {
             pointers: filler.pointers,
             _owned: filler.owned,
-            _checkpoint: Some(checkpoint),
+            origin: Origin::Checkpoint(checkpoint),
         })
     }
 
@@ -77,8 +85,41 @@ impl Weights {
         Ok(Weights {
             pointers: filler.pointers,
             _owned: filler.owned,
-            _checkpoint: None,
+            origin: Origin::Random(seed),
         })
+    }
+}
+
+impl Weights {
+    /// Which weights these are: the same for the same tensors, wherever they lie.
+    pub(crate) fn identity(&self, descriptor: &Descriptor) -> String {
+        match &self.origin {
+            Origin::Checkpoint(checkpoint) => fingerprint::digest(checkpoint, descriptor),
+            Origin::Random(seed) => format!("random-{seed}"),
+        }
+    }
+
+    /// The files on the disk that the parameters lie in.
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        match &self.origin {
+            Origin::Checkpoint(checkpoint) => checkpoint.paths(),
+            Origin::Random(_) => &[],
+        }
+    }
+
+    /// The first tensor of a layer that holds a number that is not finite.
+    pub(crate) fn not_finite(&self, descriptor: &Descriptor, layer: &str) -> Option<String> {
+        let Origin::Checkpoint(checkpoint) = &self.origin else {
+            return None;
+        };
+        let of_layer = |slot: &&ParamSlot| slot.name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'));
+        let slots = descriptor.params.iter().filter(of_layer);
+        let mut tensors = slots.flat_map(names).filter_map(|name| checkpoint.get(name));
+        let found = tensors.find(|tensor| {
+            let values = tensor.to_f32().unwrap_or_default();
+            values.iter().any(|value| !value.is_finite())
+        });
+        found.map(|tensor| tensor.name.to_owned())
     }
 }
 
@@ -88,7 +129,7 @@ fn key(slot: &ParamSlot) -> &str {
 }
 
 /// Names under which a parameter is looked for.
-fn names(slot: &ParamSlot) -> &[String] {
+pub(crate) fn names(slot: &ParamSlot) -> &[String] {
     if slot.tensors.is_empty() {
         std::slice::from_ref(&slot.name)
     } else {

@@ -5,10 +5,10 @@ use super::{
     layer, long_conv,
     slots::{self, Source},
     step::Driver,
-    streams::Streams,
+    streams::{Place, Streams},
 };
 use crate::text::Module;
-use seqc_abi::{Descriptor, Elem, Level, ParamSlot, StateKind, StateSlot, Store, Stream};
+use seqc_abi::{Call, Descriptor, Elem, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Store, Stream};
 use seqc_ir::{Graph, Model, Ty, Value};
 use seqc_passes::{
     kept::Kept,
@@ -174,6 +174,7 @@ pub fn program(model: &Model, options: &Options) -> Program {
     let descriptor = Descriptor {
         params: params(model, &planned),
         states: planned.states(model, &layers).into_iter().map(|e| e.slot).collect(),
+        calls: calls(model, &streams),
         derived_bytes: driver.derived_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk: options.max_chunk,
@@ -218,6 +219,25 @@ fn params(model: &Model, planned: &Planned) -> Vec<ParamSlot> {
     slots
 }
 
+/// Where each call leaves the vectors that it computes.
+fn calls(model: &Model, streams: &Streams) -> Vec<Call> {
+    let rows = |stream: &seqc_ir::StreamId| {
+        let (place, ty) = (streams.places[stream.0 as usize], &streams.types[stream.0 as usize]);
+        let at = match place {
+            Place::Arena(offset) => RowsAt::Arena(offset),
+            Place::Output(n) => RowsAt::Output(n),
+            Place::Input(_) => return None,
+        };
+        let width = ty.len();
+        (ty.elem == seqc_ir::Elem::F32).then_some(Rows { at, width })
+    };
+    let call = |call: &seqc_ir::Call| Call {
+        layer: call.name.clone(),
+        results: call.results.iter().filter_map(rows).collect(),
+    };
+    model.calls.iter().map(call).collect()
+}
+
 /// The part of a descriptor that says what goes in and out.
 fn blank(model: &Model) -> Descriptor {
     let types = super::streams::types_of_outputs(model);
@@ -240,6 +260,7 @@ fn blank(model: &Model) -> Descriptor {
         weights: None,
         random: None,
         tokenizer: None,
+        inside: false,
         causal: model.is_causal(),
         max_context: None,
         inputs: model.inputs.iter().map(|i| stream(&i.name, &i.ty)).collect(),
@@ -251,6 +272,7 @@ fn blank(model: &Model) -> Descriptor {
             .collect(),
         params: Vec::new(),
         states: Vec::new(),
+        calls: Vec::new(),
         derived_bytes: 0,
         arena_bytes: 0,
         max_chunk: 0,

@@ -178,6 +178,9 @@ impl Driver<'_> {
             return;
         }
         let (lo, hi) = (f.i64(range.0 as i64), f.i64(range.1 as i64));
+        let all = f.i64(self.model.calls.len() as i64);
+        let end = f.sub(all, frame.skip_last);
+        let (lo, hi) = (f.max(lo, frame.skip_first), f.min(hi, end));
         let one = f.i64(1);
         let single = f.cmp(Cmp::Eq, count, one);
         let position = f.add(frame.position, from);
@@ -284,6 +287,8 @@ struct Frame {
     count: Val,
     position: Val,
     from: Val,
+    skip_first: Val,
+    skip_last: Val,
     tid: Val,
     threads: Val,
 }
@@ -304,6 +309,8 @@ impl Frame {
             count: load_word(f, start, frame::CHUNK),
             position: load_word(f, start, frame::POSITION),
             from: load_word(f, start, frame::OUT_FROM),
+            skip_first: load_word(f, start, frame::SKIP_FIRST),
+            skip_last: load_word(f, start, frame::SKIP_LAST),
             tid: f.param(1),
             threads: f.param(2),
         }

@@ -22,6 +22,9 @@ pub(crate) struct BuildArgs {
     /// libraries are for `x86-64` unless this is given, other stages show the code for this machine
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
+    /// Put weights and tokenizer inside the program or library: one file is all that it needs
+    #[arg(long)]
+    embed_weights: bool,
     /// Say how long the stages took
     #[arg(long)]
     timing: bool,
@@ -91,7 +94,12 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         Ok(read) => read,
         Err(status) => return status,
     };
+    if args.embed_weights && !matches!(args.emit, Stage::Exe | Stage::Lib) {
+        let message = "--embed-weights goes with programs and libraries: --emit exe or --emit lib";
+        return session.fail("usage", message);
+    }
     let request = Request {
+        embed: args.embed_weights,
         read,
         emit: args.emit.emit(),
         target: args.target.clone().unwrap_or_else(|| args.emit.target().to_owned()),

@@ -19,6 +19,7 @@ pub(super) fn build(model: &Path, read: &ReadOptions, output: PathBuf) -> Result
         emit: Emit::Exe,
         target: "native".to_owned(),
         output: output.clone(),
+        embed: false,
     };
     match driver::build(model, &request, &mut Sources::default(), &mut |_, _, _| {}) {
         Ok(_) => Ok(output),

@@ -3,12 +3,12 @@
 mod config;
 mod family;
 mod found;
-mod paths;
 
 use crate::{
     diag::{Diagnostic, Placed},
     effective,
     model::{self, ReadOptions, standard, unread},
+    paths,
     source::Sources,
 };
 use config::Config;

@@ -37,6 +37,8 @@ const MAX_FILE: u64 = 16 << 20;
 pub struct Meta {
     /// Name.
     pub name: String,
+    /// The folder of the model file, from which it names others.
+    pub folder: PathBuf,
     /// The checkpoint, relative to where the command runs or absolute.
     pub weights: Option<PathBuf>,
     /// Seed of random weights.
@@ -164,6 +166,7 @@ pub fn read_text(
     let random = file.weights.as_ref().and_then(|w| w.random.as_ref()).map(|r| r.value);
     let meta = Meta {
         name: file.name.value.clone(),
+        folder: dir.clone(),
         weights,
         random: random.filter(|_| options.weights.is_none()),
         tokenizer: file.tokenizer.as_ref().map(|t| dir.join(&t.value)),

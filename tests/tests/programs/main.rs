@@ -3,6 +3,7 @@
 mod compare;
 mod contract;
 mod embed;
+mod finite;
 mod fixtures;
 mod layers;
 mod long_filters;
@@ -10,6 +11,8 @@ mod malformed;
 mod meaning;
 mod memory;
 mod mixers;
+mod outputs;
+mod places;
 mod processors;
 mod readme;
 mod size;

@@ -284,6 +284,69 @@ fn broken_models_are_refused() {
     }
 }
 
+/// A tokenizer with other parts between its braces.
+fn tokenizer(parts: &str) -> String {
+    let model = r#""model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}"#;
+    let text = format!(r#"{{"version": "1.0", "added_tokens": [], {parts}, {model}}}"#);
+    file("tokenizer.json", text.as_bytes())
+}
+
+/// A step that makes a hundred letters of one, four times over.
+fn growing() -> String {
+    let step = format!(
+        r#"{{"type": "Replace", "pattern": {{"String": "a"}}, "content": "{}"}}"#,
+        "a".repeat(100)
+    );
+    vec![step; 4].join(", ")
+}
+
+#[test]
+fn tokenizers_that_take_too_much_are_refused() {
+    let (program, _) = llama();
+    let encoding = tokenizer(&format!(
+        r#""normalizer": {{"type": "Sequence", "normalizers": [{}]}}"#,
+        growing()
+    ));
+    let decoding = tokenizer(&format!(
+        r#""decoder": {{"type": "Sequence", "decoders": [{}]}}"#,
+        growing()
+    ));
+    for (path, prompt) in [(&encoding, "--prompt=ab"), (&decoding, "--prompt-tokens=0,1")] {
+        let args = ["generate", prompt, "-n", "64", "--ignore-eos", "--tokenizer", path];
+        let said = bounded(&program.path, &args).refused();
+        assert!(
+            said.contains("tokenizer.json") && said.contains("too much memory"),
+            "{prompt}: {said}"
+        );
+    }
+    let fine = tokenizer(r#""normalizer": null"#);
+    bounded(
+        &program.path,
+        &["generate", "--prompt=ab", "-n", "4", "--tokenizer", &fine],
+    )
+    .ok();
+}
+
+#[test]
+fn devices_and_pipes_that_never_end_are_refused() {
+    let (program, _) = llama();
+    let path = program.path.display();
+    for line in [
+        "logits --tokens - -o - < /dev/zero",
+        "generate --prompt-tokens - -n 1 < /dev/zero",
+        "generate --prompt x -n 1 --tokenizer /dev/zero",
+        "logits --tokens 1 -o - --load-state /dev/zero",
+        "logits --tokens 1 -o - --weights /dev/zero",
+        "run -i - -o - < /dev/zero",
+        "run -i /dev/zero -o -",
+        r#"run -i - -o - --format json < <(printf '\100\0\0\0\0\0\0\0{"tokens":{"dtype":"I64","shape":[2],"data_offsets":[0,99999999999999]}} '; cat /dev/zero)"#,
+        "run -i - -o - < <(yes)",
+    ] {
+        let said = bounded(Path::new("/bin/bash"), &["-c", &format!("{path} {line}")]).refused();
+        assert!(said.starts_with("error: "), "{line}: {said}");
+    }
+}
+
 #[test]
 fn wrong_prompts_and_states_are_refused() {
     let (program, _) = llama();

@@ -121,6 +121,18 @@ fn folders_and_missing_folders_are_said_in_our_words() {
 }
 
 #[test]
+fn two_outputs_that_are_one_file_are_noticed() {
+    let dir = folder();
+    let at = |name: &str| dir.path().join(name);
+    symlink("a", at("link")).expect("a link");
+    symlink(".", at("here")).expect("a link");
+    assert!(same_place(&at("a"), &at("link")) && same_place(&at("a"), &at("here/a")));
+    assert!(!same_place(&at("a"), &at("b")));
+    assert!(!same_place(Path::new("/dev/null"), Path::new("/dev/null")));
+    assert!(!same_place(Path::new("-"), Path::new("-")));
+}
+
+#[test]
 fn links_stay_and_what_they_lead_to_is_replaced() {
     let dir = folder();
     let at = |name: &str| dir.path().join(name);

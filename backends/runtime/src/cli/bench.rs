@@ -9,13 +9,14 @@ use super::{
     Console, JSON_VERSION,
     args::{Bench, Table},
     common, info,
+    run::TRACE,
 };
 use crate::{
     Error, Result,
     code::Code,
-    machine,
+    finite, machine,
     model::Model,
-    session::{Cut, Session, Values, Wanted, width},
+    session::{Cut, Outputs, Session, Values, Wanted, width},
     weights::Mix,
 };
 
@@ -73,16 +74,22 @@ fn read(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Re
     let (name, cut) = (format!("pp{tokens}"), common::cut(&args.chunk));
     let inputs = inputs(model.descriptor(), tokens)?;
     let mut session = Session::new(model)?;
-    let mut seconds = Vec::new();
+    let (mut seconds, mut odd) = (Vec::new(), false);
     for repetition in 0..=args.repetitions {
         session.reset()?;
         let from = Instant::now();
-        session.feed(&inputs, &cut, Wanted::Last, |_| Ok(()))?;
+        session.feed(&inputs, &cut, Wanted::Last, |outputs| {
+            odd |= repetition == 0 && odd_outputs(outputs, model);
+            Ok(())
+        })?;
         let took = from.elapsed().as_secs_f64();
         console.note(format_args!("{name}, run {repetition}: {:.2} ms", took * 1e3));
         if repetition > 0 {
             seconds.push(took);
         }
+    }
+    if odd {
+        warn_of_fault(model, &[&inputs], console);
     }
     Ok(Row {
         name,
@@ -90,6 +97,21 @@ fn read(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Re
         seconds,
         before: None,
     })
+}
+
+/// Whether outputs of a run that is not counted hold numbers that are not finite.
+fn odd_outputs(outputs: &Outputs, model: &Model) -> bool {
+    let streams = model.descriptor().outputs.iter().enumerate();
+    let mut vectors = streams.filter(|(_, stream)| stream.elem == Elem::F32 && !stream.name.starts_with(TRACE));
+    vectors.any(|(place, stream)| finite::odd_rows(stream, outputs.bytes(place)))
+}
+
+fn warn_of_fault(model: &Model, parts: &[&[Values]], console: &mut Console) {
+    let fault = finite::trace(model, None, parts);
+    let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
+    console.warn(format_args!(
+        "what is measured computes numbers that are not finite{why}"
+    ));
 }
 
 /// Repeats generating token by token, behind as many tokens as the words say; the first run is not counted. Without such
@@ -108,7 +130,7 @@ fn generate(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -
         inputs(descriptor, depth)?,
     );
     let mut session = Session::new(model)?;
-    let (mut at, mut seconds, mut reading) = (longest, Vec::new(), None);
+    let (mut at, mut seconds, mut reading, mut odd) = (longest, Vec::new(), None, false);
     for repetition in 0..=args.repetitions {
         if depth == 0 || longest - at < tokens {
             session.reset()?;
@@ -120,12 +142,18 @@ fn generate(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -
         at += tokens;
         let from = Instant::now();
         // Every token's outputs are wanted, as when each is chosen from them.
-        session.feed(&inputs, &one, Wanted::All, |_| Ok(()))?;
+        session.feed(&inputs, &one, Wanted::All, |outputs| {
+            odd |= repetition == 0 && odd_outputs(outputs, model);
+            Ok(())
+        })?;
         let took = from.elapsed().as_secs_f64();
         console.note(format_args!("{name}, run {repetition}: {:.2} ms", took * 1e3));
         if repetition > 0 {
             seconds.push(took);
         }
+    }
+    if odd {
+        warn_of_fault(model, &[&before, &inputs], console);
     }
     Ok(Row {
         name,

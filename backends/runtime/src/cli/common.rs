@@ -1,6 +1,11 @@
 //! What verbs share: loading, sessions, lists of numbers, standard input.
 
-use std::{io::Read, path::Path, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use seqc_checkpoint::{output, take_at_most};
 
 use super::{Console, args::Loading, args::Reading};
 use crate::{
@@ -27,8 +32,26 @@ pub(crate) fn load(code: Code, loading: &Loading, console: &mut Console) -> Resu
     Ok(model)
 }
 
-/// A session as the words ask for: fresh, or from a saved state.
-pub(crate) fn open<'m>(model: &'m Model, reading: &Reading, console: &mut Console) -> Result<Session<'m>> {
+/// Bytes that are read from standard input where ids or a text are expected.
+const MOST_TEXT: u64 = 256 << 20;
+
+/// Files that a run reads, to none of which it may write: those of the model, and those that the words name.
+pub(crate) fn inputs<'a>(model: &Model, named: impl IntoIterator<Item = &'a Path>) -> Vec<PathBuf> {
+    let named = named.into_iter().map(Path::to_owned);
+    model.files().into_iter().chain(named).collect()
+}
+
+/// A session as the words ask for: fresh, or from a saved state. The state that it will leave goes into none of
+/// `inputs`; the one that it begins with may be replaced.
+pub(crate) fn open<'m>(
+    model: &'m Model,
+    reading: &Reading,
+    inputs: &[PathBuf],
+    console: &mut Console,
+) -> Result<Session<'m>> {
+    if let Some(path) = &reading.save_state {
+        output::check(path, inputs)?;
+    }
     let mut session = Session::new(model)?;
     if let Some(path) = &reading.load_state {
         session.load(path)?;
@@ -47,9 +70,15 @@ pub(crate) fn cut(chunk: &[usize]) -> Cut {
 }
 
 /// Leaves the state where the words say. `pending` are tokens of the text that were not fed.
-pub(crate) fn save(session: &Session, reading: &Reading, pending: &[i64], console: &mut Console) -> Result<()> {
+pub(crate) fn save(
+    session: &Session,
+    reading: &Reading,
+    inputs: &[PathBuf],
+    pending: &[i64],
+    console: &mut Console,
+) -> Result<()> {
     if let Some(path) = &reading.save_state {
-        session.save(path, pending)?;
+        session.save(path, inputs, pending)?;
         console.note(format_args!(
             "{}: the state after {} tokens",
             path.display(),
@@ -90,18 +119,10 @@ pub(crate) fn text(word: &str) -> Result<String> {
     }
 }
 
-/// All of standard input.
-pub(crate) fn standard_input() -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::input(format!("standard input: {error}")))?;
-    Ok(bytes)
-}
-
 fn standard_input_text() -> Result<String> {
-    String::from_utf8(standard_input()?).map_err(|_| Error::input("standard input is not UTF-8"))
+    let bytes = take_at_most(std::io::stdin().lock(), MOST_TEXT);
+    let bytes = bytes.map_err(|error| Error::input(format!("standard input: {error}")))?;
+    String::from_utf8(bytes).map_err(|_| Error::input("standard input is not UTF-8"))
 }
 
 /// Whether a path stands for standard input or output.

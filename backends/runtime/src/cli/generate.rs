@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Error, Result, chat,
     code::Code,
-    model::beside_program,
+    finite, places,
     sample::{Sampler, Sampling},
     session::{Cut, Session, Wanted},
     streams,
@@ -68,16 +68,22 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let from = Instant::now();
     let model = common::load(code, &args.reading.loading, console)?;
     let loading = milliseconds(from);
-    let mut session = common::open(&model, &args.reading, console)?;
+    let tokenizer_path = tokenizer.as_ref().and_then(Tokenizer::path);
+    let named = tokenizer_path
+        .into_iter()
+        .flat_map(|path| [path, path.parent().unwrap_or(path)]);
+    let inputs = common::inputs(&model, named);
+    let mut session = common::open(&model, &args.reading, &inputs, console)?;
     let mut run = Generator {
         args,
         logits,
         sampler,
         scores: Vec::new(),
+        read: Vec::new(),
         tokenizer: tokenizer.as_ref(),
     };
     let generated = run.generate(&mut session, &prompt, console)?;
-    common::save(&session, &args.reading, &generated.pending, console)?;
+    common::save(&session, &args.reading, &inputs, &generated.pending, console)?;
     let timings = timings(loading, prompt.len(), &generated);
     note(&timings, console);
     if args.json {
@@ -135,12 +141,14 @@ fn timings(loading: f64, prompt: usize, generated: &Generated) -> Value {
 
 /// The tokenizer of the command line or the descriptor; without one, ids are all there is.
 fn open_tokenizer(descriptor: &Descriptor, args: &Generate, console: &mut Console) -> Result<Option<Tokenizer>> {
-    let named = descriptor.tokenizer.as_ref().map(|path| beside_program(path.as_ref()));
-    let Some(path) = args.tokenizer.clone().or(named) else {
-        return Ok(None);
+    let opened = match &args.tokenizer {
+        Some(path) => Tokenizer::open(path).map(Some),
+        None => places::tokenizer(descriptor, args.reading.loading.weights.as_deref())
+            .and_then(|found| found.map(|found| Tokenizer::open_source(&found)).transpose()),
     };
-    let tokenizer = match Tokenizer::open(&path) {
-        Ok(tokenizer) => tokenizer,
+    let tokenizer = match opened {
+        Ok(None) => return Ok(None),
+        Ok(Some(tokenizer)) => tokenizer,
         Err(error) if args.prompt_tokens.is_some() && args.tokenizer.is_none() => {
             console.warn(format_args!("no text, only token ids: {error}"));
             return Ok(None);
@@ -188,6 +196,8 @@ struct Generator<'a> {
     sampler: Sampler,
     /// Of every token that may follow.
     scores: Vec<f32>,
+    /// All tokens that the session was given here.
+    read: Vec<i64>,
     tokenizer: Option<&'a Tokenizer>,
 }
 
@@ -236,13 +246,20 @@ impl Generator<'_> {
         Ok(done)
     }
 
-    /// Reads tokens and keeps the scores after the last one.
+    /// Reads tokens and keeps the scores after the last one, from which a token can be chosen.
     fn feed(&mut self, session: &mut Session, tokens: Vec<i64>, cut: &Cut) -> Result<()> {
+        self.read.extend(&tokens);
         session.feed(&common::tokens(tokens), cut, Wanted::Last, |outputs| {
             self.scores.clear();
             self.scores.extend(outputs.floats(self.logits));
             Ok(())
-        })
+        })?;
+        if !finite::undecided(&self.scores) {
+            return Ok(());
+        }
+        let read = common::tokens(std::mem::take(&mut self.read));
+        let fault = finite::trace(session.model(), self.args.reading.load_state.as_deref(), [read]);
+        Err(Error::input(finite::no_token(session.position(), fault)))
     }
 
     /// Adds what a token says to the text, and prints it at once where text is wanted.

@@ -7,19 +7,31 @@ use serde_json::{Value, json};
 
 use super::{Console, JSON_VERSION, args::Info};
 use crate::{
-    Error, Result,
+    Error, Result, places,
     streams::{self, elem_name},
     weights::stored_bytes,
 };
 
 pub(crate) fn info(descriptor: &Descriptor, args: &Info, console: &mut Console) -> Result<()> {
+    let inside = match descriptor.inside {
+        true => Some(places::inside()?.bytes()),
+        false => None,
+    };
     let text = if args.json {
-        format!("{:#}\n", as_json(descriptor))
+        format!("{:#}\n", as_json(descriptor, inside))
     } else {
-        as_text(descriptor)
+        as_text(descriptor, inside)
     };
     let written = console.result.write_all(text.as_bytes());
     written.map_err(|error| Error::write("standard output", &error))
+}
+
+/// A file of the program, and whether it lies inside.
+fn named(path: &str, inside: Option<u64>) -> String {
+    match inside {
+        Some(bytes) => format!("{path}, inside this program ({:.1} MB in all)", bytes as f64 / 1e6),
+        None => path.to_owned(),
+    }
 }
 
 /// Number of parameters and their bytes; those that share tensors count once.
@@ -43,7 +55,7 @@ pub(crate) fn size(descriptor: &Descriptor) -> (u64, u64) {
     })
 }
 
-fn as_json(descriptor: &Descriptor) -> Value {
+fn as_json(descriptor: &Descriptor, inside: Option<u64>) -> Value {
     let (parameters, bytes) = size(descriptor);
     let described = |streams: &[Stream]| {
         let one = |stream: &Stream| json!({"name": stream.name, "shape": stream.shape, "type": elem_name(stream.elem), "vocab": stream.vocab});
@@ -58,6 +70,7 @@ fn as_json(descriptor: &Descriptor) -> Value {
         "weights": descriptor.weights,
         "random": descriptor.random,
         "tokenizer": descriptor.tokenizer,
+        "inside": inside,
         "causal": descriptor.causal,
         "max_context": descriptor.max_context,
         "max_chunk": descriptor.max_chunk,
@@ -78,10 +91,10 @@ fn as_json(descriptor: &Descriptor) -> Value {
     })
 }
 
-fn as_text(descriptor: &Descriptor) -> String {
+fn as_text(descriptor: &Descriptor, inside: Option<u64>) -> String {
     let (parameters, bytes) = size(descriptor);
     let weights = match (&descriptor.weights, descriptor.random) {
-        (Some(path), _) => path.clone(),
+        (Some(path), _) => named(path, inside),
         (None, Some(seed)) => format!("random, seed {seed}"),
         (None, None) => "none named: give them with --weights".to_owned(),
     };
@@ -103,7 +116,10 @@ fn as_text(descriptor: &Descriptor) -> String {
         ("weights", weights),
         (
             "tokenizer",
-            descriptor.tokenizer.clone().unwrap_or_else(|| "none".to_owned()),
+            descriptor
+                .tokenizer
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), |path| named(path, inside)),
         ),
         ("reads", reads),
         ("inputs", streams::list(&descriptor.inputs)),

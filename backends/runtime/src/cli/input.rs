@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Write,
+    io::{self, Read, Write},
     os::fd::{AsRawFd, FromRawFd},
     path::{Path, PathBuf},
 };
@@ -10,7 +10,7 @@ use std::{
 use seqc_abi::{Descriptor, Elem, Stream};
 use seqc_checkpoint::{Checkpoint, DType, TensorRef};
 
-use super::{Console, common::is_standard, common::standard_input};
+use super::{Console, common::is_standard};
 use crate::{Error, Result, session::Values};
 
 /// All input streams of a model, in frame order, and how many tokens they have.
@@ -49,10 +49,17 @@ pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) 
     Ok((inputs, tokens.unwrap_or(0)))
 }
 
-/// Standard input may be a pipe, which cannot be mapped: its bytes go through a file in memory.
+/// Bytes that are read from standard input: larger files have names.
+const MOST_STANDARD: u64 = 1 << 32;
+/// Bytes of a safetensors header, as its authors bound them.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+/// Standard input may be a pipe, which cannot be mapped: its bytes go through a file in memory, up to where its header
+/// says that they end.
 fn open_standard() -> Result<Checkpoint> {
-    let bytes = standard_input()?;
-    let failed = |error: std::io::Error| Error::Failed(format!("a file in memory: {error}"));
+    let failed = |error: io::Error| Error::Failed(format!("a file in memory: {error}"));
+    let mut from = io::stdin().lock();
+    let (head, left) = head_of(&mut from).map_err(|why| Error::input(format!("standard input: {why}")))?;
     // SAFETY: the name is a C string; the call gives a fresh descriptor or -1.
     let number = unsafe { libc::memfd_create(c"standard input".as_ptr(), libc::MFD_CLOEXEC) };
     if number < 0 {
@@ -60,9 +67,33 @@ fn open_standard() -> Result<Checkpoint> {
     }
     // SAFETY: the descriptor is fresh and nobody else's.
     let mut file = unsafe { File::from_raw_fd(number) };
-    file.write_all(&bytes).map_err(failed)?;
+    file.write_all(&head).map_err(failed)?;
+    io::copy(&mut from.take(left), &mut file).map_err(failed)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     Ok(Checkpoint::open(path)?)
+}
+
+/// The header of a safetensors file, and the bytes after it, with one more where too many come.
+fn head_of(from: &mut impl Read) -> std::result::Result<(Vec<u8>, u64), String> {
+    let mut head = Vec::new();
+    let mut more = |most: u64, head: &mut Vec<u8>| from.take(most).read_to_end(head).map_err(|error| error.to_string());
+    more(8, &mut head)?;
+    let length = head.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    if !(2..=LONGEST_HEADER).contains(&length) {
+        return Err("this is not a safetensors file".to_owned());
+    }
+    more(length, &mut head)?;
+    let header: serde_json::Value =
+        serde_json::from_slice(&head[8..]).map_err(|error| format!("this is not a safetensors file: {error}"))?;
+    let tensors = header.as_object().into_iter().flat_map(|tensors| tensors.values());
+    let ends = tensors.filter_map(|tensor| tensor["data_offsets"][1].as_u64());
+    let end = ends.max().unwrap_or(0);
+    if end > MOST_STANDARD {
+        return Err(format!(
+            "{end} bytes of tensors are more than the {MOST_STANDARD} that are read from here; give a file"
+        ));
+    }
+    Ok((head, end + 1))
 }
 
 /// Values and rows of one stream; errors are messages.

@@ -1,57 +1,80 @@
 //! Rows of output streams to a file or standard output, chunk by chunk, as safetensors or JSON.
 
 use std::{
-    fs,
-    io::{BufWriter, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use seqc_abi::{Elem, Stream};
+use seqc_checkpoint::output::Output;
 use serde_json::{Map, json};
 
-use super::{JSON_VERSION, args::Format, common::is_standard};
-use crate::{Error, Result, session::Outputs, session::row_bytes, streams::elem_name};
+use super::{JSON_VERSION, args::Format, common::is_standard, run::TRACE};
+use crate::{Error, Result, finite, session::Outputs, session::row_bytes, streams::elem_name};
 
 /// A file being written: the rows of some output streams.
 ///
 /// The first stream's rows are written as they come, so that long outputs of one stream need no memory.
 pub(crate) struct Tensors<'a> {
-    file: Box<dyn Write + 'a>,
-    /// For messages and removal; `None` is standard output.
-    path: Option<PathBuf>,
+    to: To<'a>,
     format: Format,
     streams: Vec<(usize, &'a Stream)>,
     /// Rows of the streams after the first.
     kept: Vec<Vec<u8>>,
     rows: usize,
+    /// The first stream with numbers that are not finite.
+    odd: Option<&'a Stream>,
+}
+
+/// What tensors are written to.
+enum To<'a> {
+    Standard(&'a mut dyn Write),
+    File(Output),
+}
+
+impl To<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            To::Standard(out) => out.write_all(bytes),
+            To::File(out) => out.write_all(bytes),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            To::Standard(_) => "standard output".to_owned(),
+            To::File(out) => out.path().display().to_string(),
+        }
+    }
 }
 
 impl<'a> Tensors<'a> {
-    /// Starts a file of `rows` rows of the given output streams, each with its place among the model's outputs.
+    /// Starts a file of `rows` rows of the given output streams, each with its place among the model's outputs. It is
+    /// none of `inputs`.
     pub(crate) fn create(
         (path, format): (&Path, Option<Format>),
         streams: Vec<(usize, &'a Stream)>,
         rows: usize,
         standard: &'a mut dyn Write,
+        inputs: &[PathBuf],
     ) -> Result<Tensors<'a>> {
         let by_name = if is_standard(path) || path.extension().is_some_and(|ending| ending == "json") {
             Format::Json
         } else {
             Format::Safetensors
         };
-        let file: Box<dyn Write + 'a> = if is_standard(path) {
-            Box::new(standard)
+        let to = if is_standard(path) {
+            To::Standard(standard)
         } else {
-            let file = fs::File::create(path).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
-            Box::new(BufWriter::with_capacity(1 << 16, file))
+            To::File(Output::create(path, inputs)?)
         };
         let mut tensors = Tensors {
-            file,
-            path: (!is_standard(path)).then(|| path.to_owned()),
+            to,
             format: format.unwrap_or(by_name),
             kept: vec![Vec::new(); streams.len().saturating_sub(1)],
             streams,
             rows: 0,
+            odd: None,
         };
         let head = tensors.head(rows)?;
         tensors.write(&head)?;
@@ -80,6 +103,14 @@ impl<'a> Tensors<'a> {
         let Some(((first, stream), others)) = self.streams.split_first() else {
             return Ok(());
         };
+        let odd = |(place, stream): &&(usize, &Stream)| {
+            stream.elem == Elem::F32
+                && !stream.name.starts_with(TRACE)
+                && finite::odd_rows(stream, outputs.bytes(*place))
+        };
+        if self.odd.is_none() {
+            self.odd = self.streams.iter().find(odd).map(|(_, stream)| *stream);
+        }
         for ((place, _), kept) in others.iter().zip(&mut self.kept) {
             kept.extend_from_slice(outputs.bytes(*place));
         }
@@ -96,8 +127,8 @@ impl<'a> Tensors<'a> {
         Ok(())
     }
 
-    /// Writes what is left.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    /// Writes what is left, and puts the file in place. Gives the name of an output with numbers that are not finite.
+    pub(crate) fn finish(mut self) -> Result<Option<String>> {
         let kept = std::mem::take(&mut self.kept);
         match self.format {
             Format::Safetensors => {
@@ -118,18 +149,16 @@ impl<'a> Tensors<'a> {
                 self.write(end)?;
             }
         }
-        let flushed = self.file.flush();
-        flushed.map_err(|error| Error::write(&self.name(), &error))
+        match self.to {
+            To::File(file) => file.commit()?,
+            To::Standard(out) => out.flush().map_err(|error| Error::write("standard output", &error))?,
+        }
+        Ok(self.odd.map(|stream| stream.name.clone()))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.file.write_all(bytes);
-        written.map_err(|error| Error::write(&self.name(), &error))
-    }
-
-    fn name(&self) -> String {
-        let path = self.path.as_ref();
-        path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
+        let written = self.to.write(bytes);
+        written.map_err(|error| Error::write(&self.to.name(), &error))
     }
 }
 

@@ -1,8 +1,9 @@
 //! `logits` and `run`: the outputs of every token, for tokens from the command line or streams from a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use seqc_abi::Descriptor;
+use seqc_checkpoint::output;
 
 use super::{
     Console,
@@ -11,26 +12,33 @@ use super::{
     output::Tensors,
 };
 use crate::{
-    Result,
+    Error, Result,
     code::Code,
+    finite,
+    model::Model,
     session::{Session, Values, Wanted},
     streams,
 };
 
 /// Outputs with such names are decisions of the model, which are written on request.
-const TRACE: &str = "trace.";
+pub(super) const TRACE: &str = "trace.";
 
 pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result<()> {
     let ids = common::ids(&args.tokens, "--tokens")?;
     streams::check_reads_tokens(&code.describe()?)?;
     let model = common::load(code, &args.reading.loading, console)?;
-    let mut session = common::open(&model, &args.reading, console)?;
+    let target = Target {
+        path: &args.output,
+        format: args.format,
+        trace: false,
+        inputs: common::inputs(&model, []),
+    };
+    let mut session = open(&model, &target, &args.reading, console)?;
     let tokens = ids.len();
-    let target = (args.output.as_path(), args.format);
     write(
         &mut session,
         (&common::tokens(ids), tokens),
-        (target, false),
+        &target,
         &args.reading,
         console,
     )
@@ -40,39 +48,79 @@ pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     let (inputs, tokens) = input::read(&descriptor, &args.input, console)?;
     let model = common::load(code, &args.reading.loading, console)?;
-    let mut session = common::open(&model, &args.reading, console)?;
-    let target = (args.output.as_path(), args.format);
-    write(
-        &mut session,
-        (&inputs, tokens),
-        (target, args.trace),
-        &args.reading,
-        console,
-    )
+    let target = Target {
+        path: &args.output,
+        format: args.format,
+        trace: args.trace,
+        inputs: common::inputs(&model, [args.input.as_path()]),
+    };
+    let mut session = open(&model, &target, &args.reading, console)?;
+    write(&mut session, (&inputs, tokens), &target, &args.reading, console)
+}
+
+/// Where outputs go.
+struct Target<'a> {
+    path: &'a Path,
+    format: Option<Format>,
+    trace: bool,
+    /// Files that the run reads, but for the state that it begins with.
+    inputs: Vec<PathBuf>,
+}
+
+impl Target<'_> {
+    /// All files that the run reads.
+    fn all_inputs(&self, reading: &Reading) -> Vec<PathBuf> {
+        self.inputs.iter().chain(&reading.load_state).cloned().collect()
+    }
+}
+
+/// A session whose outputs can be written: nothing is computed in vain.
+fn open<'m>(model: &'m Model, target: &Target, reading: &Reading, console: &mut Console) -> Result<Session<'m>> {
+    output::check(target.path, &target.all_inputs(reading))?;
+    if let Some(state) = reading
+        .save_state
+        .as_deref()
+        .filter(|state| output::same_place(state, target.path))
+    {
+        let twice = format!("{}: --output and --save-state name the same file", state.display());
+        return Err(Error::Usage(twice));
+    }
+    common::open(model, reading, &target.inputs, console)
 }
 
 /// Feeds the inputs and writes the outputs, then the state if the words say so.
 fn write(
     session: &mut Session,
     (inputs, tokens): (&[Values], usize),
-    (target, trace): ((&Path, Option<Format>), bool),
+    target: &Target,
     reading: &Reading,
     console: &mut Console,
 ) -> Result<()> {
     let cut = common::cut(&reading.chunk);
     let pending = session.take_pending();
+    let pending = if pending.is_empty() {
+        Vec::new()
+    } else {
+        vec![Values::I64(pending)]
+    };
     if !pending.is_empty() {
-        session.feed(&common::tokens(pending), &cut, Wanted::Last, |_| Ok(()))?;
+        session.feed(&pending, &cut, Wanted::Last, |_| Ok(()))?;
     }
     // A file that stands there already is not given up for inputs that are refused.
     session.check(inputs, &cut)?;
     let descriptor: &Descriptor = session.model().descriptor();
     let outputs = descriptor.outputs.iter().enumerate();
     let streams = outputs
-        .filter(|(_, stream)| trace || !stream.name.starts_with(TRACE))
+        .filter(|(_, stream)| target.trace || !stream.name.starts_with(TRACE))
         .collect();
-    let mut tensors = Tensors::create(target, streams, tokens, console.result)?;
+    let to = (target.path, target.format);
+    let mut tensors = Tensors::create(to, streams, tokens, console.result, &target.all_inputs(reading))?;
     session.feed(inputs, &cut, Wanted::All, |outputs| tensors.take(outputs))?;
-    tensors.finish()?;
-    common::save(session, reading, &[], console)
+    if let Some(name) = tensors.finish()? {
+        let parts = [&pending[..], inputs].into_iter().filter(|part| !part.is_empty());
+        let fault = finite::trace(session.model(), reading.load_state.as_deref(), parts);
+        let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
+        console.warn(format_args!("`{name}` holds numbers that are not finite{why}"));
+    }
+    common::save(session, reading, &target.inputs, &[], console)
 }

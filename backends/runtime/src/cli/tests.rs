@@ -11,7 +11,10 @@ use serde_json::Value;
 use super::run_on;
 use crate::{
     code::Code,
-    testing::{CONTEXT, VOCAB, adder, adder_descriptor, bytes_of, code, file, fresh, safetensors, scaler, total},
+    testing::{
+        BROKEN, CONTEXT, VOCAB, adder, adder_descriptor, breaker, bytes_of, code, file, fresh, safetensors, scaler,
+        total,
+    },
 };
 
 /// How a run ended: status, standard output, standard error.
@@ -116,6 +119,31 @@ fn wrong_tokens_are_wrong_input() {
     refused(scaler(), 1, "logits --tokens 1 --output -");
     refused(total(), 1, "logits --tokens 1,2,3 --chunk 2 --output -");
     refused(total(), 1, "logits --tokens 1,2,3,4,5,6,7,8,9 --output -");
+}
+
+#[test]
+fn scores_that_are_no_numbers_end_the_run_with_the_layer_at_fault() {
+    for how in ["", "--chunk 1", "--temperature 1", "--json"] {
+        let line = format!("generate --prompt-tokens 1,2,3,4,5,6,7,8,9,10,11,12,{BROKEN} -n 4 {how}");
+        let said = refused(breaker(), 1, &line);
+        assert!(
+            said.contains("after 13 tokens") && said.contains("layers.1.breaks, at token 12"),
+            "{said}"
+        );
+    }
+    ok(breaker(), "generate --prompt-tokens 1,2 -n 4");
+    for line in [
+        format!("logits --tokens 1,{BROKEN},2 --output -"),
+        "bench -p 0 -n 200 -r 1".to_owned(),
+    ] {
+        let ended = run(breaker(), &words(&line));
+        assert_eq!(ended.status, 0, "{line}: {}", ended.err);
+        assert!(
+            ended.err.contains("warning: ") && ended.err.contains("layers.1.breaks"),
+            "{}",
+            ended.err
+        );
+    }
 }
 
 #[test]

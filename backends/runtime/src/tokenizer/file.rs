@@ -1,18 +1,16 @@
 //! Tokenizers in a `tokenizer.json`, with the configuration that lies beside it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
+use seqc_checkpoint::Source as Place;
 use serde_json::Value;
 
-use super::{Specials, damaged, ids_of, narrow};
+use super::{Specials, damaged, ids_of, memory_of_file, memory_of_text, memory_of_tokens, narrow};
 use crate::{Error, Result};
 
 const NAME: &str = "tokenizer.json";
 /// Files beyond this are refused.
-const LARGEST: u64 = 1 << 29;
+const LARGEST: u64 = 1 << 27;
 
 /// A `tokenizer.json` and what is said beside it.
 #[derive(Debug)]
@@ -26,23 +24,24 @@ pub(super) struct File {
 }
 
 impl File {
-    pub(super) fn open(path: &Path) -> Result<File> {
-        let path = if path.is_dir() {
-            path.join(NAME)
+    pub(super) fn open(place: &Place) -> Result<File> {
+        let place = if place.is_folder() {
+            place.join(NAME)
         } else {
-            path.to_owned()
+            place.clone()
         };
-        let text = read(&path)?;
-        let made = crate::error::reading(&path, || tokenizers::Tokenizer::from_bytes(&text))?;
+        let (path, text) = (place.shown(), place.read(LARGEST)?);
+        let memory = memory_of_file(text.len());
+        let made = crate::error::reading(&path, memory, || tokenizers::Tokenizer::from_bytes(&text))?;
         let mut tokenizer = made.map_err(|error| damaged(&path, format_args!("not a tokenizer: {error}")))?;
         // Settings for training batches: prompts are neither cut nor filled up.
         tokenizer.with_padding(None);
         let uncut = tokenizer.with_truncation(None).map(drop);
         uncut.map_err(|error| damaged(&path, error))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let config = beside(&folder.join("tokenizer_config.json"))?;
-        let generation = beside(&folder.join("generation_config.json"))?;
-        let template = fs::read_to_string(folder.join("chat_template.jinja")).ok();
+        let config = beside(&place.beside("tokenizer_config.json"))?;
+        let generation = beside(&place.beside("generation_config.json"))?;
+        let template = place.beside("chat_template.jinja").read(LARGEST);
+        let template = template.ok().and_then(|text| String::from_utf8(text).ok());
         Ok(File {
             tokenizer,
             specials: specials(&config),
@@ -53,13 +52,15 @@ impl File {
     }
 
     pub(super) fn encode(&self, text: &str, specials: bool) -> Result<Vec<i64>> {
-        let encoded = crate::error::reading(&self.path, || self.tokenizer.encode_fast(text, specials))?;
+        let memory = memory_of_text(text.len());
+        let encoded = crate::error::reading(&self.path, memory, || self.tokenizer.encode_fast(text, specials))?;
         ids_of(encoded, &self.path)
     }
 
     pub(super) fn decode(&self, ids: &[i64]) -> Result<String> {
         let ids: Vec<u32> = ids.iter().filter_map(|id| narrow(*id)).collect();
-        let text = crate::error::reading(&self.path, || self.tokenizer.decode(&ids, false))?;
+        let memory = memory_of_tokens(ids.len());
+        let text = crate::error::reading(&self.path, memory, || self.tokenizer.decode(&ids, false))?;
         text.map_err(|error| damaged(&self.path, format_args!("the tokens cannot become text: {error}")))
     }
 
@@ -93,20 +94,13 @@ impl File {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let size = fs::metadata(path).map_err(|error| damaged(path, error))?.len();
-    if size > LARGEST {
-        return Err(damaged(path, "no tokenizer is this large"));
-    }
-    fs::read(path).map_err(|error| damaged(path, error))
-}
-
 /// A configuration that need not be there.
-fn beside(path: &Path) -> Result<Value> {
-    if !path.exists() {
+fn beside(place: &Place) -> Result<Value> {
+    if !place.exists() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(&read(path)?).map_err(|error: serde_json::Error| -> Error { damaged(path, error) })
+    let text = place.read(LARGEST)?;
+    serde_json::from_slice(&text).map_err(|error: serde_json::Error| -> Error { damaged(&place.shown(), error) })
 }
 
 fn specials(config: &Value) -> Specials {

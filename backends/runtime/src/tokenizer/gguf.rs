@@ -6,11 +6,11 @@ mod build;
 mod merge;
 mod texts;
 
-use std::{io::Read, path::Path, path::PathBuf, sync::Arc, sync::OnceLock};
+use std::{path::PathBuf, sync::Arc, sync::OnceLock};
 
-use seqc_checkpoint::{Checkpoint, Metadata};
+use seqc_checkpoint::{Checkpoint, Metadata, Source as Place};
 
-use super::{Specials, bytes, damaged, ids_of, kinds};
+use super::{Specials, bytes, damaged, ids_of, kinds, memory_of_file, memory_of_text};
 use crate::Result;
 use build::Encoder;
 use texts::Texts;
@@ -62,16 +62,10 @@ impl std::fmt::Debug for Vocabulary {
     }
 }
 
-/// Whether a path is a GGUF file.
-pub(super) fn is_gguf(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    read.is_ok() && &magic == b"GGUF"
-}
-
 impl Vocabulary {
-    pub(super) fn open(path: &Path) -> Result<Vocabulary> {
-        let checkpoint = Checkpoint::open(path)?;
+    pub(super) fn open(place: &Place) -> Result<Vocabulary> {
+        let checkpoint = Checkpoint::open_source(place)?;
+        let path = &place.shown();
         let Some(metadata) = checkpoint.gguf() else {
             return Err(damaged(path, "not a GGUF file"));
         };
@@ -148,13 +142,15 @@ impl Vocabulary {
         let encoder = match self.encoder.get() {
             Some(encoder) => encoder,
             None => {
-                let made = crate::error::reading(&self.path, || build::encoder(self))?;
+                let made =
+                    crate::error::reading(&self.path, memory_of_file(self.texts.bytes()), || build::encoder(self))?;
                 let made = made.map_err(|message| damaged(&self.path, message))?;
                 self.encoder.get_or_init(|| made)
             }
         };
         let mut ids: Vec<i64> = self.adds.bos.filter(|_| starts).into_iter().collect();
-        let encoded = crate::error::reading(&self.path, || encoder.encode_fast(text, false))?;
+        let memory = memory_of_text(text.len());
+        let encoded = crate::error::reading(&self.path, memory, || encoder.encode_fast(text, false))?;
         ids.extend(ids_of(encoded, &self.path)?);
         ids.extend(self.adds.eos.filter(|_| starts));
         Ok(ids)

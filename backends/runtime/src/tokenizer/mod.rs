@@ -10,9 +10,24 @@ mod text;
 
 pub use text::TextStream;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use seqc_checkpoint::Source as Place;
 
 use crate::{Error, Result};
+
+/// Memory for a file of so many bytes, a text of so many, or so many tokens: several times what published tokenizers take.
+fn memory_of_file(bytes: usize) -> usize {
+    (256 << 20) + bytes.saturating_mul(64)
+}
+
+fn memory_of_text(bytes: usize) -> usize {
+    (256 << 20) + bytes.saturating_mul(1 << 10)
+}
+
+fn memory_of_tokens(count: usize) -> usize {
+    (8 << 20) + count.saturating_mul(1 << 16)
+}
 
 /// Tokens that end a text or a turn, wherever a vocabulary has them among its special tokens.
 const END_OF_TURN: &[&str] = &[
@@ -33,6 +48,8 @@ const END_OF_TURN: &[&str] = &[
 #[derive(Debug)]
 pub struct Tokenizer {
     source: Source,
+    /// The file, where it is not inside the program.
+    path: Option<PathBuf>,
     /// Ids after which a text or a turn is over.
     stops: Vec<i64>,
 }
@@ -63,22 +80,42 @@ impl Tokenizer {
     ///
     /// A file that is missing, damaged, contradicts itself, or holds a kind of tokenizer unknown here.
     pub fn open(path: &Path) -> Result<Tokenizer> {
-        if gguf::is_gguf(path) {
-            let vocabulary = gguf::Vocabulary::open(path)?;
+        Tokenizer::open_source(&path.into())
+    }
+
+    /// [`Tokenizer::open`] of a file that may lie inside the program.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::open`].
+    pub(crate) fn open_source(place: &Place) -> Result<Tokenizer> {
+        let path = match place {
+            Place::Disk(path) => Some(path.clone()),
+            Place::Inside(..) => None,
+        };
+        if place.starts_with(b"GGUF") {
+            let vocabulary = gguf::Vocabulary::open(place)?;
             let mut stops = vocabulary.ends();
             stops.extend(END_OF_TURN.iter().filter_map(|text| vocabulary.special(text)));
             return Ok(Tokenizer {
                 source: Source::Gguf(Box::new(vocabulary)),
+                path,
                 stops,
             });
         }
-        let file = file::File::open(path)?;
+        let file = file::File::open(place)?;
         let mut stops = file.ends();
         stops.extend(END_OF_TURN.iter().filter_map(|text| file.special(text)));
         Ok(Tokenizer {
             source: Source::File(Box::new(file)),
+            path,
             stops,
         })
+    }
+
+    /// The file or folder that was opened, where it is not inside the program.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// What the user should know about this tokenizer.

@@ -37,6 +37,11 @@ impl Texts {
         fits
     }
 
+    /// Bytes that the texts and their places take.
+    pub(super) fn bytes(&self) -> usize {
+        self.all.len() + 16 * self.ends.len()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }

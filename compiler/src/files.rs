@@ -1,0 +1,97 @@
+//! The files of a program: the names by which it looks for weights and tokenizer, or the files themselves inside it.
+
+use crate::{driver::Request, model::Built, paths};
+use std::path::{Path, PathBuf};
+
+/// What a descriptor says of files, and what is appended to the program.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// The checkpoint.
+    pub(crate) weights: Option<String>,
+    /// The tokenizer.
+    pub(crate) tokenizer: Option<String>,
+    /// Names inside the program, and the files that get them.
+    pub(crate) inside: Vec<(String, PathBuf)>,
+}
+
+impl Files {
+    /// The files of a model as the request wants them.
+    pub(crate) fn of(built: &Built, request: &Request) -> Result<Files, String> {
+        if request.embed {
+            return inside(built);
+        }
+        let here = Path::new("");
+        let home = match request.output.parent() {
+            Some(folder) if request.output.as_os_str() != "-" => folder,
+            _ => &built.meta.folder,
+        };
+        let written = built
+            .document
+            .weights
+            .as_ref()
+            .and_then(|weights| weights.file.as_ref());
+        let in_model = |named: &str| paths::seen_from(home, Path::new(named), &built.meta.folder);
+        let weights = match &request.read.weights {
+            Some(asked) => Some(paths::seen_from(home, asked, here)),
+            None => written.map(|file| in_model(&file.value)),
+        };
+        Ok(Files {
+            weights,
+            tokenizer: built.document.tokenizer.as_ref().map(|file| in_model(&file.value)),
+            inside: Vec::new(),
+        })
+    }
+}
+
+/// Everything inside: the checkpoint's files, and the tokenizer with what is read beside it.
+fn inside(built: &Built) -> Result<Files, String> {
+    let mut files = Files::default();
+    if let Some(path) = &built.meta.weights {
+        let missing = || format!("there is no checkpoint {} to put inside the program", path.display());
+        let checkpoint = built.tensors.checkpoint.as_ref().ok_or_else(missing)?;
+        // An index comes first, a file that is all there is as well.
+        for path in checkpoint.paths() {
+            let name = files.add("weights", path);
+            files.weights.get_or_insert(name);
+        }
+    }
+    if let Some(path) = &built.meta.tokenizer {
+        let path = if path.is_dir() {
+            path.join("tokenizer.json")
+        } else {
+            path.clone()
+        };
+        if !path.is_file() {
+            return Err(format!(
+                "there is no tokenizer {} to put inside the program",
+                path.display()
+            ));
+        }
+        files.tokenizer = Some(files.add("tokenizer", &path));
+        if path.extension().is_some_and(|ending| ending == "json") {
+            for beside in seqc_checkpoint::companions(path.parent().unwrap_or(Path::new(""))) {
+                files.add("tokenizer", &beside);
+            }
+        }
+    }
+    if files.inside.is_empty() {
+        return Err(
+            "this model names neither weights nor a tokenizer: there is nothing to put inside the program".to_owned(),
+        );
+    }
+    Ok(files)
+}
+
+impl Files {
+    /// Adds a file to a folder, once; gives the name that it has.
+    fn add(&mut self, folder: &str, path: &Path) -> String {
+        let same = |known: &Path| known.canonicalize().ok() == path.canonicalize().ok();
+        if let Some((name, _)) = self.inside.iter().find(|(_, known)| same(known)) {
+            return name.clone();
+        }
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{folder}/{file}");
+        self.inside.push((name.clone(), path.to_owned()));
+        name
+    }
+}
