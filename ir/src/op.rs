@@ -66,7 +66,8 @@ pub enum Op {
         /// Tokens from one to the next, at least 1.
         step: usize,
     },
-    /// A filter over the whole past: `out[c…] = sum_l f[c…, l] * (u[c…] of l tokens ago)`, zeros before the first token.
+    /// A filter over the whole past: `out[c…] = sum_l f[c…, l] * (u[c…] of l tokens ago)`, zeros before the first token;
+    /// NaN where one of these values is not finite.
     /// Operands `u [c…]` and `f [c…, taps]`, a parameter or load-stage.
     LongConv,
     /// Attention over the tokens seen so far. Operands, in this order: `q [H, E]`, `k [G, E]`, `v [G, F]` (not for

@@ -85,8 +85,8 @@ impl Blocks {
         2.0 * inside + below.sum::<f64>() + above
     }
 
-    /// What is kept of `channels` channels: the past, sums for tokens to come, spectra.
-    pub fn kept(&self, channels: usize) -> [Kept; 3] {
+    /// What is kept of `channels` channels: the past, sums for tokens to come, spectra, and up to where results are NaN.
+    pub fn kept(&self, channels: usize) -> [Kept; 4] {
         let (top, ring) = (self.top(), self.ring());
         // A block of sums ends no later than twice as far from the start as its first token.
         let twice = Rate { ticks: 2, period: 1 };
@@ -94,6 +94,7 @@ impl Blocks {
             Kept::last(4 * channels, Rate::ALL, top),
             Kept::last(4 * channels, twice, top),
             Kept::last(8 * channels, Rate::ALL, ring * top),
+            Kept::Bytes(4 * channels),
         ]
     }
 

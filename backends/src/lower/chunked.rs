@@ -201,27 +201,36 @@ pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
     all(layer).iter().map(Sizes::bytes).max().unwrap_or(0)
 }
 
-/// Writes a recurrence for a whole chunk: matrix products, or `short` where there are few tokens.
-pub(super) fn chunk(cx: &Cx<'_>, f: &mut Func, scan: &Scan, short: &dyn Fn(&mut Func)) {
+/// The same recurrence from token to token.
+pub(super) struct ByTokens<'t> {
+    /// All heads and tokens.
+    pub(super) all: &'t dyn Fn(&mut Func),
+    /// One head, at tokens of the chunk from one on to before another.
+    pub(super) head: &'t dyn Fn(&mut Func, Val, (Val, Val)),
+}
+
+/// Writes a recurrence for a whole chunk: matrix products, or token by token where there are few tokens, or where a
+/// block has what is not finite.
+pub(super) fn chunk(cx: &Cx<'_>, f: &mut Func, scan: &Scan, by_tokens: &ByTokens<'_>) {
     let Some((form, shortest)) = scan.products() else {
-        return short(f);
+        return (by_tokens.all)(f);
     };
     let shortest = f.i64(shortest as i64);
     let long = f.cmp(Cmp::Ge, cx.args.count, shortest);
     f.if_else(
         long,
         |f| {
-            blocks(cx, f, scan, form);
+            blocks(cx, f, (scan, form), by_tokens);
             Vec::new()
         },
         |f| {
-            short(f);
+            (by_tokens.all)(f);
             Vec::new()
         },
     );
 }
 
-fn blocks(cx: &Cx<'_>, f: &mut Func, scan: &Scan, form: &Chunked) {
+fn blocks(cx: &Cx<'_>, f: &mut Func, (scan, form): (&Scan, &Chunked), by_tokens: &ByTokens<'_>) {
     let sizes = Sizes::new(cx.layer, scan, form);
     let base = cx.thread_scratch(f);
     let scratch = Scratch::new(f, base, &sizes);
@@ -247,7 +256,7 @@ fn blocks(cx: &Cx<'_>, f: &mut Func, scan: &Scan, form: &Chunked) {
             let other = f.cmp(Cmp::Eq, within, zero);
             let new = f.or(start, other);
             f.if_then(new, |f| writer.scores(f));
-            writer.head(f);
+            writer.head(f, by_tokens);
         });
     });
 }
@@ -443,8 +452,9 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// Results and the next state of the head.
-    fn head(&self, f: &mut Func) {
+    /// Results and the next state of the head. Products multiply what a token does not see by zero, which takes nothing
+    /// from NaN or infinity: where a result is not finite, the block goes from token to token instead.
+    fn head(&self, f: &mut Func, by_tokens: &ByTokens<'_>) {
         let s = self.scratch;
         self.gather(f, (&self.form.value, self.p_axis()), s.value);
         let total = self.decays(f);
@@ -456,13 +466,58 @@ impl Writer<'_, '_> {
         if self.sizes.corrected {
             self.correct(f, state);
         }
-        self.weigh(f);
         self.results(f, state);
-        self.advance(f, state, total);
-        if !self.sizes.in_place() {
-            self.copy_rows(f, state, own);
-        }
-        self.finish(f);
+        let finite = self.is_finite(f);
+        f.if_else(
+            finite,
+            |f| {
+                self.weigh(f);
+                self.advance(f, state, total);
+                if !self.sizes.in_place() {
+                    self.copy_rows(f, state, own);
+                }
+                self.finish(f);
+                Vec::new()
+            },
+            |f| {
+                let end = f.add(self.first, self.count);
+                (by_tokens.head)(f, self.head, (self.first, end));
+                Vec::new()
+            },
+        );
+    }
+
+    /// True unless a result is infinite or no number.
+    fn is_finite(&self, f: &mut Func) -> Val {
+        let (p, lanes) = (self.sizes.p, self.sizes.lanes as usize);
+        let (whole, bits) = (p / lanes * lanes, self.vector().with(Scalar::I32));
+        let (zero, none, nothing) = (f.i64(0), f.zero(bits), f.zero(self.vector()));
+        let (one, step, end) = (f.i64(1), f.i64(lanes as i64), f.i64(whole as i64));
+        // Zero times what is not finite is no number; joined by bits, since sums would wait for each other.
+        let trace = |f: &mut Func, x: Val, found: Val| {
+            let x = f.mul(x, nothing);
+            let x = f.bitcast(x, bits);
+            f.or(x, found)
+        };
+        let found = f.for_loop((zero, self.count, one), &[none], |f, t, found| {
+            let row = self.row(f, self.scratch.out, t);
+            let found = f.for_loop((zero, end, step), found, |f, at, found| {
+                let p = f.gep(row, at, Scalar::F32);
+                let x = f.load(p, self.vector());
+                vec![trace(f, x, found[0])]
+            });
+            if whole == p {
+                return found;
+            }
+            let rest = f.i64((p - whole) as i64);
+            let mask = f.tail_mask(rest, self.sizes.lanes);
+            let p = f.gep(row, end, Scalar::F32);
+            let x = f.masked_load(p, mask, self.vector());
+            vec![trace(f, x, found[0])]
+        });
+        let found = f.bitcast(found[0], self.vector());
+        let found = f.reduce_add(found);
+        f.cmp(Cmp::Eq, found, found)
     }
 
     /// `D o Q K^T`, `d o Q`, `D[last]`, and the system for corrected values; gives `d[last]`.

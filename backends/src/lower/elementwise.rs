@@ -27,8 +27,8 @@ pub(super) fn binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: O
             let power = math::emit_pow(f, a, b, constant.map(|c| c as f32));
             cast(f, power, Elem::I64)
         }
-        BinaryOp::Max => f.max(x, y),
-        BinaryOp::Min => f.min(x, y),
+        BinaryOp::Max => f.max_number(x, y),
+        BinaryOp::Min => f.min_number(x, y),
         BinaryOp::Lt => compare(f, Cmp::Lt),
         BinaryOp::Le => compare(f, Cmp::Le),
         BinaryOp::Gt => compare(f, Cmp::Gt),

@@ -223,13 +223,14 @@ fn register_of(ty: Ty, lanes: u32) -> Ty {
     Ty::V(lanes, ty.scalar())
 }
 
-/// Two terms put together; both of one type.
+/// Two terms put together; both of one type. A sum is never NaN where the largest or smallest is sought: a term that is
+/// NaN is passed over.
 pub(super) fn combine(f: &mut Func, op: ReduceOp, sum: Val, term: Val) -> Val {
     let op = match op {
         ReduceOp::Sum => BinaryOp::Add,
         ReduceOp::Prod => BinaryOp::Mul,
-        ReduceOp::Max => BinaryOp::Max,
-        ReduceOp::Min => BinaryOp::Min,
+        ReduceOp::Max => return f.max(term, sum),
+        ReduceOp::Min => return f.min(term, sum),
     };
     super::elementwise::binary(f, op, (sum, term), None)
 }

@@ -1,6 +1,11 @@
 //! The kernels of a layer in order, for a chunk or for one token.
 
-use super::{attend, chunked, cx::Cx, long_conv, nest, products, scan};
+use super::{
+    attend,
+    chunked::{self, ByTokens},
+    cx::Cx,
+    long_conv, nest, products, scan,
+};
 use crate::text::{Cmp, Func, Val};
 use seqc_ir::StateId;
 use seqc_passes::plan::{Kernel, Nest};
@@ -29,7 +34,13 @@ pub(super) fn kernels(
             Kernel::Products(list) => products::products(cx, f, list, tokens),
             Kernel::Tokens(nests) => token_nests(cx, f, nests, tokens),
             Kernel::Scan(s) => match (s.products(), tokens) {
-                (Some(_), Tokens::All) => chunked::chunk(cx, f, s, &|f| scan::scan(cx, f, s, tokens)),
+                (Some(_), Tokens::All) => {
+                    let by_tokens = ByTokens {
+                        all: &|f| scan::scan(cx, f, s, tokens),
+                        head: &|f, head, tokens| scan::head(cx, f, s, (head, tokens)),
+                    };
+                    chunked::chunk(cx, f, s, &by_tokens);
+                }
                 _ => scan::scan(cx, f, s, tokens),
             },
             Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
@@ -40,10 +51,16 @@ pub(super) fn kernels(
                 states,
                 chunked,
             } => {
-                let by_heads = |f: &mut Func| by_heads(cx, f, (*heads, nests, states), tokens);
+                let parts = (*heads, &nests[..], &states[..]);
                 match (chunked, tokens) {
-                    (Some(scan), Tokens::All) => chunked::chunk(cx, f, scan, &by_heads),
-                    _ => by_heads(f),
+                    (Some(scan), Tokens::All) => {
+                        let by_tokens = ByTokens {
+                            all: &|f| by_heads(cx, f, parts, tokens),
+                            head: &|f, head, tokens| one_head(cx, f, parts, (head, tokens)),
+                        };
+                        chunked::chunk(cx, f, scan, &by_tokens);
+                    }
+                    _ => by_heads(cx, f, parts, tokens),
                 }
             }
             Kernel::Loop(body) => token_loop(cx, f, body, tokens),
@@ -66,9 +83,12 @@ fn token_loop(cx: &Cx<'_>, f: &mut Func, body: &[Kernel], tokens: Tokens) {
     }
 }
 
+/// The number of heads, what is computed for each token, and the states that change at its end.
+type Heads<'h> = (usize, &'h [Nest], &'h [StateId]);
+
 /// Heads are split between the threads; each goes through all tokens.
-fn by_heads(cx: &Cx<'_>, f: &mut Func, (heads, nests, states): (usize, &[Nest], &[StateId]), tokens: Tokens) {
-    let count = f.i64(heads as i64);
+fn by_heads(cx: &Cx<'_>, f: &mut Func, parts: Heads<'_>, tokens: Tokens) {
+    let count = f.i64(parts.0 as i64);
     let (lo, hi) = share(cx, f, count, 1);
     let (first, end) = match tokens {
         Tokens::All => (f.i64(0), cx.args.count),
@@ -77,21 +97,24 @@ fn by_heads(cx: &Cx<'_>, f: &mut Func, (heads, nests, states): (usize, &[Nest], 
             (t, f.add(t, one))
         }
     };
-    f.for_each(lo, hi, 1, |f, head| {
-        f.for_each(first, end, 1, |f, t| {
-            for n in nests {
-                match heads {
-                    1 => nest::nest(cx, f, Some(t), n, (None, false)),
-                    _ => nest::at_head(cx, f, t, n, head),
-                }
+    f.for_each(lo, hi, 1, |f, head| one_head(cx, f, parts, (head, (first, end))));
+}
+
+/// One head goes through tokens `first..end`.
+fn one_head(cx: &Cx<'_>, f: &mut Func, (heads, nests, states): Heads<'_>, (head, (first, end)): (Val, (Val, Val))) {
+    f.for_each(first, end, 1, |f, t| {
+        for n in nests {
+            match heads {
+                1 => nest::nest(cx, f, Some(t), n, (None, false)),
+                _ => nest::at_head(cx, f, t, n, head),
             }
-            for s in states {
-                let state = &cx.graph().states[s.0 as usize];
-                let part = f.i64((state.ty.len() / heads) as i64);
-                let start = f.mul(head, part);
-                store_state(cx, f, *s, (t, start, part));
-            }
-        });
+        }
+        for s in states {
+            let state = &cx.graph().states[s.0 as usize];
+            let part = f.i64((state.ty.len() / heads) as i64);
+            let start = f.mul(head, part);
+            store_state(cx, f, *s, (t, start, part));
+        }
     });
 }
 

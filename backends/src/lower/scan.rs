@@ -39,24 +39,10 @@ struct Writer<'w, 'a> {
 
 /// Writes a scan; blocks of lanes are split between the threads.
 pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
-    let state = cx.graph().states[scan.states[0].0 as usize].ty.sizes();
-    if state.contains(&0) {
+    let Some((writer, row)) = Writer::new(cx, scan) else {
         return;
-    }
-    let axes = scan.kept.iter().chain(&scan.reduced);
-    let sizes: Vec<usize> = axes.map(|a| state[*a]).collect();
-    let kept = scan.kept.len();
-    let row = sizes[kept - 1];
-    let mut writer = Writer {
-        cx,
-        scan,
-        lanes: scan.lanes(cx.graph(), cx.lanes()),
-        sizes,
-        sums: Vec::new(),
-        previous: previous(cx, scan),
     };
-    writer.sums = writer.find_sums();
-    let row = row.div_ceil(writer.lanes as usize);
+    let kept = writer.kept();
     let blocks: usize = writer.sizes[..kept - 1].iter().product::<usize>() * row;
     let count = f.i64(blocks as i64);
     let (lo, hi) = share(cx, f, count, 1);
@@ -77,6 +63,41 @@ fn previous(cx: &Cx<'_>, scan: &Scan) -> Vec<(Value, usize)> {
         _ => None,
     });
     found.collect()
+}
+
+/// Writes a scan of one head, an index over all kept axes but the last, at tokens of the chunk from one to before another.
+pub(super) fn head(cx: &Cx<'_>, f: &mut Func, scan: &Scan, (head, tokens): (Val, (Val, Val))) {
+    let Some((writer, row)) = Writer::new(cx, scan) else {
+        return;
+    };
+    let (blocks, one) = (f.i64(row as i64), f.i64(1));
+    let next = f.add(head, one);
+    let (lo, hi) = (f.mul(head, blocks), f.mul(next, blocks));
+    f.for_each(lo, hi, 1, |f, b| writer.block(f, (b, row), tokens));
+}
+
+impl<'w, 'a> Writer<'w, 'a> {
+    /// A scan, and the blocks of its last kept axis; nothing where the state has no entries.
+    fn new(cx: &'w Cx<'a>, scan: &'w Scan) -> Option<(Writer<'w, 'a>, usize)> {
+        let state = cx.graph().states[scan.states[0].0 as usize].ty.sizes();
+        if state.contains(&0) {
+            return None;
+        }
+        let axes = scan.kept.iter().chain(&scan.reduced);
+        let sizes: Vec<usize> = axes.map(|a| state[*a]).collect();
+        let row = sizes[scan.kept.len() - 1];
+        let lanes = scan.lanes(cx.graph(), cx.lanes());
+        let mut writer = Writer {
+            cx,
+            scan,
+            lanes,
+            sizes,
+            sums: Vec::new(),
+            previous: previous(cx, scan),
+        };
+        writer.sums = writer.find_sums();
+        Some((writer, row.div_ceil(lanes as usize)))
+    }
 }
 
 impl Writer<'_, '_> {
@@ -196,7 +217,7 @@ impl Writer<'_, '_> {
             for (sum, total) in self.sums.iter().zip(&mut sums) {
                 *total = Some(match *total {
                     Some(total) => self.with_term(emit, f, sum, total),
-                    None => self.term(emit, f, sum),
+                    None => self.first_term(emit, f, sum),
                 });
             }
             self.leave_entry(emit);
@@ -266,6 +287,19 @@ impl Writer<'_, '_> {
     fn term(&self, emit: &mut Emit<'_, '_>, f: &mut Func, sum: &Sum) -> Val {
         let val = emit.value(f, sum.over, &self.term_coords(sum));
         emit.spread(f, val)
+    }
+
+    /// A sum of the entry at hand alone.
+    fn first_term(&self, emit: &mut Emit<'_, '_>, f: &mut Func, sum: &Sum) -> Val {
+        let term = self.term(emit, f, sum);
+        match sum.op {
+            ReduceOp::Sum | ReduceOp::Prod => term,
+            // What is no number is passed over, also where it comes first.
+            ReduceOp::Max | ReduceOp::Min => {
+                let none = neutral(f, sum.op, term.ty);
+                combine(f, sum.op, none, term)
+            }
+        }
     }
 
     /// A sum with the entry at hand.

@@ -19,7 +19,7 @@ pub(super) enum Source {
     History(BufferId),
     /// Entry `n` of an attention's cache, see [`Attend::states`].
     Cache(Value, usize),
-    /// Entry `n` of a long convolution: the stream's past, sums for tokens to come, spectra.
+    /// Entry `n` of a long convolution, see [`LongConv::states`].
     Filter(Value, usize),
 }
 
@@ -36,7 +36,8 @@ pub(super) fn sources(layer: &Layer<'_>) -> Vec<Source> {
         all.extend((0..entries).map(|n| Source::Cache(v, n)));
     }
     for v in filters(&layer.plan.kernels) {
-        all.extend((0..3).map(|n| Source::Filter(v, n)));
+        let entries = filter(layer, v).states().len();
+        all.extend((0..entries).map(|n| Source::Filter(v, n)));
     }
     all
 }
@@ -171,7 +172,8 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
             let (part, shape) = match n {
                 0 => ("past", vec![kernel.channels]),
                 1 => ("sums", vec![kernel.channels]),
-                _ => ("spectra", vec![kernel.channels, 2]),
+                2 => ("spectra", vec![kernel.channels, 2]),
+                _ => ("spoiled", vec![kernel.channels]),
             };
             let kept = kernel.blocks.kept(kernel.channels)[*n];
             (format!("{name}.{part}"), shape, kernel.states()[*n].clone(), kept)

@@ -62,7 +62,23 @@ impl Func {
         self.select(c, a, b)
     }
 
-    /// Smaller of two.
+    /// Larger of two; of a float and NaN the float.
+    pub fn max_number(&mut self, a: Val, b: Val) -> Val {
+        if a.ty.scalar().is_float() {
+            return self.op(a.ty, format_args!("arith.maxnumf {a}, {b} : {}", a.ty));
+        }
+        self.max(a, b)
+    }
+
+    /// Smaller of two; of a float and NaN the float.
+    pub fn min_number(&mut self, a: Val, b: Val) -> Val {
+        if a.ty.scalar().is_float() {
+            return self.op(a.ty, format_args!("arith.minnumf {a}, {b} : {}", a.ty));
+        }
+        self.min(a, b)
+    }
+
+    /// Smaller of two; for floats by comparison (NaN in `a` gives `b`).
     pub fn min(&mut self, a: Val, b: Val) -> Val {
         let c = self.cmp(Cmp::Lt, a, b);
         self.select(c, a, b)

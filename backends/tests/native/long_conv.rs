@@ -19,6 +19,7 @@ type Run = extern "C" fn(
     *mut f32,
     *mut f32,
     *mut f32,
+    *mut f32,
     i64,
     i64,
     *mut f32,
@@ -26,11 +27,12 @@ type Run = extern "C" fn(
     i64,
 );
 
-const RUN: [Ty; 13] = [
+const RUN: [Ty; 14] = [
     Ty::Ptr,
     Ty::I64,
     Ty::Ptr,
     Ty::I64,
+    Ty::Ptr,
     Ty::Ptr,
     Ty::Ptr,
     Ty::Ptr,
@@ -75,7 +77,7 @@ impl<'a> Machine<'a> {
     /// Results of all tokens, cut into chunks whose sizes `cut` gives.
     fn results(&self, u: &[f32], tokens: usize, threads: usize, mut cut: impl FnMut() -> usize) -> Vec<f32> {
         let channels = self.conv.channels;
-        let mut states: Vec<Vec<f32>> = vec![Vec::new(); 3];
+        let mut states: Vec<Vec<f32>> = vec![Vec::new(); 4];
         let mut out = vec![f32::NAN; tokens * channels];
         let mut scratch = vec![f32::NAN; self.conv.scratch_bytes() / 4 * threads];
         let mut at = 0;
@@ -83,13 +85,16 @@ impl<'a> Machine<'a> {
             let count = cut().clamp(1, tokens - at);
             // No more than the manifest says is there.
             for (state, kind) in states.iter_mut().zip(self.conv.states()) {
-                let StateKind::Pages { page_bytes, pages, .. } = kind else {
-                    panic!("states are pages")
+                let bytes = match kind {
+                    StateKind::Pages { page_bytes, pages, .. } => {
+                        page_bytes * (at + count).div_ceil(PAGE_TOKENS).min(pages.unwrap_or(usize::MAX))
+                    }
+                    StateKind::Fixed { bytes } => bytes,
+                    StateKind::Shared { .. } => 0,
                 };
-                let pages = (at + count).div_ceil(PAGE_TOKENS).min(pages.unwrap_or(usize::MAX));
-                state.resize(pages * page_bytes / 4, 0.0);
+                state.resize(bytes / 4, 0.0);
             }
-            let [past, sums, spectra] = [0, 1, 2].map(|n: usize| states[n].as_mut_ptr());
+            let [past, sums, spectra, spoiled] = [0, 1, 2, 3].map(|n: usize| states[n].as_mut_ptr());
             for tid in 0..threads {
                 (self.run)(
                     u[at * channels..].as_ptr(),
@@ -100,6 +105,7 @@ impl<'a> Machine<'a> {
                     past,
                     sums,
                     spectra,
+                    spoiled,
                     at as i64,
                     count as i64,
                     scratch.as_mut_ptr(),
@@ -130,6 +136,39 @@ fn distance(out: &[f32], u: &[f32], filter: &[f32], (channels, taps): (usize, us
     (worst, scale)
 }
 
+/// A value that is not finite makes exactly those results NaN that the filter takes it to; all others are those without it.
+fn check_spoiled(machine: &Machine<'_>, u: &[f32], tokens: usize, random: &mut Random) {
+    let (channels, taps) = (machine.conv.channels, machine.conv.blocks.taps);
+    let mut clean = u.to_vec();
+    let mut spoiled = u.to_vec();
+    let mut reached = vec![false; u.len()];
+    for x in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let at = random.bits() as usize % (u.len() / 2);
+        (clean[at], spoiled[at]) = (0.0, x);
+        let end = (at + taps * channels).min(u.len());
+        (at..end).step_by(channels).for_each(|at| reached[at] = true);
+    }
+    let wanted = machine.results(&clean, tokens, 1, || 256);
+    let mut cuts = Random::new(3);
+    for threads in [1, 2] {
+        let found = machine.results(&spoiled, tokens, threads, || {
+            1 + cuts.bits() as usize % (200 * threads - 100)
+        });
+        for (at, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+            let right = if reached[at] {
+                found.is_nan()
+            } else {
+                (found - wanted).abs() < 1e-4 * (1.0 + wanted.abs())
+            };
+            assert!(
+                right,
+                "{channels} x {taps}, token {}: {found}, not {wanted}",
+                at / channels
+            );
+        }
+    }
+}
+
 fn check(target: &Target, lanes: u32) {
     let mut module = Module::default();
     let convs: Vec<(LongConv, usize)> = CASES
@@ -158,6 +197,7 @@ fn check(target: &Target, lanes: u32) {
         let mut random = Random::new(n as u64 + 1);
         let (u, filter) = (random.floats(tokens * channels), random.floats(channels * taps));
         let machine = Machine::new(&loaded, conv, &filter);
+        check_spoiled(&machine, &u, *tokens, &mut random);
         let every = (tokens * channels * taps / 4_000_000).max(1) | 1;
         let whole = machine.results(&u, *tokens, 1, || 256);
         let mut cuts = Random::new(7 + n as u64);

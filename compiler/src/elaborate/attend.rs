@@ -11,7 +11,8 @@ use crate::{
 };
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg, Span};
 use seqc_ir::{
-    AttendSpec, BinaryOp, Clock, Dim, Elem, IndexExpr, Normaliser, ReduceOp, ScoreExpr, Ty, UNSEEN, UnaryOp, Value,
+    AttendSpec, BinaryOp, Clock, Dim, Elem, IndexExpr, Normaliser, ReduceOp, ScoreExpr, Stage, Ty, UNSEEN, UnaryOp,
+    Value,
 };
 
 /// Below every sum of exponentials that is not empty: its largest term is 1.
@@ -266,8 +267,9 @@ impl Cx<'_> {
             g.constant(UNSEEN / 2.0, Ty::new(Elem::F32, wide.clone())),
             g.constant(0.0, Ty::new(Elem::F32, wide)),
         );
-        let there = g.binary(BinaryOp::Gt, s.v, none);
-        let weight = g.select(there, weight, zero);
+        // What is no number is there, and makes the result no number.
+        let absent = g.binary(BinaryOp::Le, s.v, none);
+        let weight = g.select(absent, zero, weight);
         let mass = g.reduce(ReduceOp::Sum, weight, 1);
         // One head has no axis: what the values remember then runs entry by entry.
         let one = heads.size == 1;
@@ -285,8 +287,14 @@ impl Cx<'_> {
             2 => vec![key, column],
             _ => vec![group, key, column],
         };
-        let entries = g.view(v.v, cube, map);
-        let product = g.binary(BinaryOp::Mul, weights, entries);
+        let entries = g.view(v.v, cube.clone(), map);
+        let mut product = g.binary(BinaryOp::Mul, weights, entries);
+        if g.stages()[v.v.0 as usize] == Stage::Token {
+            // Values that are not there may be no numbers, the mean of nothing say, which a weight of zero does not change.
+            let absent = g.view(absent, cube.clone(), vec![head.clone(), IndexExpr::Axis(axis + 1)]);
+            let nothing = g.constant(0.0, Ty::new(Elem::F32, cube));
+            product = g.select(absent, nothing, product);
+        }
         let sum = g.reduce(ReduceOp::Sum, product, 1);
         let tiny = g.constant(TINY, rows.clone());
         let safe = g.binary(BinaryOp::Max, mass, tiny);

@@ -106,7 +106,7 @@ impl Attend {
             }
             match self.spec.normaliser {
                 Normaliser::Top(n) => out.extend(best(admitted, n)),
-                _ => out.extend(self.weigh(&admitted, rows, head / self.group)),
+                _ => out.extend(self.weigh(admitted, rows, head / self.group)),
             }
         }
         out
@@ -125,14 +125,16 @@ impl Attend {
     }
 
     /// The weighted sum of the admitted keys' values, and the logarithm of the sum where it is asked for.
-    fn weigh(&self, admitted: &[(f64, usize)], rows: &[KeyRow], group: usize) -> Vec<f64> {
+    fn weigh(&self, mut admitted: Vec<(f64, usize)>, rows: &[KeyRow], group: usize) -> Vec<f64> {
+        if self.spec.normaliser == Normaliser::Softmax {
+            // A score of minus infinity is the same as a key that is not seen.
+            admitted.retain(|(score, _)| *score != f64::NEG_INFINITY);
+        }
         let largest = admitted.iter().map(|(s, _)| *s).fold(f64::NEG_INFINITY, f64::max);
         let mut out = vec![0.0; self.f];
         let mut total = 0.0;
-        for (score, key) in admitted {
+        for (score, key) in &admitted {
             let weight = match self.spec.normaliser {
-                // A score of minus infinity is the same as a key that is not seen.
-                Normaliser::Softmax if largest == f64::NEG_INFINITY => 0.0,
                 Normaliser::Softmax => (score - largest).exp(),
                 Normaliser::Sum | Normaliser::None | Normaliser::Top(_) => *score,
             };
@@ -148,14 +150,17 @@ impl Attend {
         };
         out.iter_mut().for_each(|o| *o *= scale);
         if self.spec.log_sum {
-            let seen = largest != f64::NEG_INFINITY;
-            out.push(if seen { largest + total.ln() } else { UNSEEN });
+            out.push(if admitted.is_empty() {
+                UNSEEN
+            } else {
+                largest + total.ln()
+            });
         }
         out
     }
 }
 
-/// Scores of the best `n` keys, then their positions.
+/// Scores of the best `n` keys, then their positions. What is no number is no candidate.
 fn best(mut admitted: Vec<(f64, usize)>, n: usize) -> Vec<f64> {
     admitted.retain(|(score, _)| *score > f64::NEG_INFINITY);
     // Stable: of equal scores the earlier key stays first.

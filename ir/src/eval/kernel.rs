@@ -49,13 +49,14 @@ impl Kernel {
     }
 }
 
-/// `out[c] = sum_l f[c, l] * past[l][c]`; `past` begins with the value of now.
+/// `out[c] = sum_l f[c, l] * past[l][c]`, NaN where a value that the filter reaches is not finite; `past` begins with the
+/// value of now.
 pub(super) fn convolve<'a>(f: &[f64], taps: usize, past: impl Iterator<Item = &'a Data>) -> Vec<f64> {
     let mut out = vec![0.0; f.len() / taps.max(1)];
     for (lag, u) in past.take(taps).enumerate() {
         let column = f.iter().skip(lag).step_by(taps);
         for ((o, w), x) in out.iter_mut().zip(column).zip(u.iter()) {
-            *o += w * x;
+            *o += if x.is_finite() { w * x } else { f64::NAN };
         }
     }
     out

@@ -30,6 +30,10 @@ pub(super) fn join(
     let heads = whole[0];
     let unseen = graph.constant(UNSEEN, Ty::f32(&[heads]));
     let zero = graph.constant(0.0, Ty::f32(&[heads]));
+    // A score of minus infinity is the same as a key that is not seen.
+    let nothing = graph.constant(f64::NEG_INFINITY, Ty::f32(&[heads]));
+    let there = graph.binary(BinaryOp::Ne, score, nothing);
+    let seen = graph.binary(BinaryOp::And, seen, there);
     let score = graph.select(seen, score, unseen);
     let top = graph.binary(BinaryOp::Max, log, score);
     let weight = |graph: &mut Graph, log| {
@@ -46,6 +50,10 @@ pub(super) fn join(
         graph.product_of(share, values)
     };
     let (a, b) = (share(graph, of_out, out), share(graph, of_values, values));
+    // Values that are not seen may be no numbers, which a weight of zero does not change.
+    let none = graph.constant(0.0, Ty::f32(&whole));
+    let seen = graph.broadcast(seen, dims(&whole), &[0]);
+    let b = graph.select(seen, b, none);
     let out = graph.sum_of(a, b);
     if !log_sum {
         return out;

@@ -120,7 +120,10 @@ impl Best {
         f.for_each(zero, end, self.lanes as i64, |f, start| {
             let p = f.gep(scores, start, Scalar::F32);
             let all = f.load(p, Ty::V(self.lanes as u32, Scalar::F32));
-            let (top, threshold) = (largest_lane(f, all), self.threshold(f, row));
+            // What is no number is above nothing, and must not hide other lanes.
+            let least = f.float(all.ty, f32::NEG_INFINITY);
+            let numbers = f.max(all, least);
+            let (top, threshold) = (largest_lane(f, numbers), self.threshold(f, row));
             let some = f.cmp(Cmp::Gt, top, threshold);
             f.if_then(some, |f| {
                 f.for_each(zero, lanes, 1, |f, lane| {

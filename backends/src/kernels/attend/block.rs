@@ -114,9 +114,8 @@ impl<'a> Walk<'a> {
                 first,
                 rows: f.min(left, size),
             };
-            self.begin(f, block);
             let (reach, none) = (self.reach(f, block), f.i64(0));
-            self.pages(f, block, (reach, none, reach.count));
+            self.sum_pages(f, block, (reach, none, reach.count));
             self.finish(f, block);
             Vec::new()
         });
@@ -235,17 +234,17 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes a block over pages `low..high` of those it can see.
-    pub(super) fn pages(&self, f: &mut Func, block: Block, (reach, low, high): (Reach, Val, Val)) {
+    pub(super) fn pages(&self, f: &mut Func, block: Block, (reach, low, high): (Reach, Val, Val), careful: Val) {
         f.for_each(low, high, 1, |f, n| {
             let skipped = f.sub(n, reach.before);
             let window = f.add(reach.start, skipped);
             let pinned = f.cmp(Cmp::Lt, n, reach.before);
             let page = f.select(pinned, n, window);
-            self.tiles(f, block, page);
+            self.tiles(f, block, page, careful);
         });
     }
 
-    fn tiles(&self, f: &mut Func, block: Block, page: Val) {
+    fn tiles(&self, f: &mut Func, block: Block, page: Val, careful: Val) {
         let slot = self.attend.slot(f, page);
         let attend = self.attend;
         let k = attend.head_page(f, (self.pages.0, slot), block.group, attend.key_dim);
@@ -264,12 +263,12 @@ impl<'a> Walk<'a> {
                 position: self.position,
                 count: self.count,
             };
-            self.tile(f, args, (k, v));
+            self.tile(f, args, (k, v), careful);
         });
     }
 
     /// One tile of rows and one page, unless no row sees a key of it.
-    fn tile(&self, f: &mut Func, args: Args, (k, v): (Val, Val)) {
+    fn tile(&self, f: &mut Func, args: Args, (k, v): (Val, Val), careful: Val) {
         let (low, high) = self.positions(f, (args.first, args.rows));
         let (size, one) = (f.i64(PAGE as i64), f.i64(1));
         let start = f.mul(args.page, size);
@@ -293,7 +292,7 @@ impl<'a> Walk<'a> {
         let (all, none) = (decision.all.val(f), decision.none.val(f));
         let some = f.not(none);
         f.if_then(some, |f| {
-            let list = [&args.list()[..], &[k, v, keys, all]].concat();
+            let list = [&args.list()[..], &[k, v, keys, all, careful]].concat();
             f.call(&self.page, &list, None);
         });
     }

@@ -8,6 +8,7 @@
 mod append;
 mod best;
 mod block;
+mod careful;
 mod layout;
 mod lookup;
 mod page;

@@ -1,7 +1,7 @@
 //! One tile of rows over one page: products with keys, weights, products with values; or the best keys.
 
 use super::{
-    Attend,
+    Attend, careful,
     layout::{PAGE, Scratch, TILE, float_at, row_at},
     score::{self, Args, Mask},
     table::Tables,
@@ -10,8 +10,9 @@ use super::{
 use crate::text::{Func, Module, Ty, Val};
 use seqc_ir::Normaliser;
 
-/// Adds `fn(args…, k, v, keys, open: i1)`; returns its name. `k` and `v` are the head's pages; keys from `keys` on are seen
-/// by no query of the tile; with `open` all keys are seen by all.
+/// Adds `fn(args…, k, v, keys, open: i1, careful: i1)`; returns its name. `k` and `v` are the head's pages; keys from `keys`
+/// on are seen by no query of the tile; with `open` all keys are seen by all; with `careful` values of keys that a query
+/// does not see are not multiplied by its weight of zero.
 pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) -> String {
     let open = score::function(attend, module, tables, Mask::Open);
     let pairs = score::function(attend, module, tables, Mask::Pairs);
@@ -23,10 +24,11 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     );
     let sums = sums(attend, module);
     let name = format!("{}_page", attend.name);
-    let params = [&Args::TYPES[..], &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I1]].concat();
+    let params = [&Args::TYPES[..], &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I1, Ty::I1]].concat();
     let mut f = Func::new(&name, &params, None);
     let args = Args::of(&f.params());
-    let (k, v, keys, all) = (f.param(9), f.param(10), f.param(11), f.param(12));
+    let (k, v, keys) = (f.param(9), f.param(10), f.param(11));
+    let (all, careful) = (f.param(12), f.param(13));
     let places = Places::new(attend, &mut f, &args);
     if let Some(best) = attend.best() {
         best.add_insert(attend, module);
@@ -35,11 +37,18 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     let list = [places.queries, k, places.scores, e, places.factors, args.rows];
     f.call(&products, &list, None);
     let call = |name: String| move |f: &mut Func| f.call(&name, &args.list(), None).into_iter().collect::<Vec<Val>>();
+    let quick = f.not(careful);
+    let all = f.and(all, quick);
     f.if_else(all, call(open), call(pairs));
-    for (panel, callee) in attend.panels().iter().zip(&sums) {
+    for (panel, (callee, careful_callee)) in attend.panels().iter().zip(&sums) {
         let v = float_at(&mut f, v, PAGE * panel.start);
         let out = float_at(&mut f, places.sums, panel.start);
-        f.call(callee, &[places.scores, v, out, keys, places.factors, args.rows], None);
+        let list = [places.scores, v, out, keys, places.factors, args.rows];
+        let call = |name: &str| {
+            let name = name.to_owned();
+            move |f: &mut Func| f.call(&name, &list, None).into_iter().collect::<Vec<Val>>()
+        };
+        f.if_else(careful, call(careful_callee), call(callee));
     }
     module.add(f);
     name
@@ -84,8 +93,8 @@ fn key_shape(attend: &Attend) -> Shape {
     }
 }
 
-/// Weights times a page of values, a function for each panel.
-fn sums(attend: &Attend, module: &mut Module) -> Vec<String> {
+/// Weights times a page of values: two functions for each panel, the second one careful.
+fn sums(attend: &Attend, module: &mut Module) -> Vec<(String, String)> {
     let shrinks = attend.spec.normaliser == Normaliser::Softmax;
     let panels = attend.panels();
     let mut names = Vec::new();
@@ -99,7 +108,8 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<String> {
             init: if shrinks { Init::Scale } else { Init::Add },
         };
         let name = format!("{}_sums_{n}", attend.name);
-        names.push(tile::product(module, name, &shape, row_counts(attend)));
+        let careful = careful::product(module, format!("{name}_careful"), &shape);
+        names.push((tile::product(module, name, &shape, row_counts(attend)), careful));
     }
     names
 }

@@ -99,6 +99,10 @@ impl Args {
     }
 }
 
+/// The weight of a key that is not seen, in pages of which queries see a part: a zero that no other weight is. Its
+/// value must not be multiplied, for it may be no number.
+pub(super) const HIDDEN: f32 = -0.0;
+
 /// Adds the scoring function for pages of one kind; returns its name. Its parameters are [`Args`].
 pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables, mask: Mask) -> String {
     let suffix = if mask == Mask::Open { "open" } else { "pairs" };
@@ -206,8 +210,13 @@ impl Score<'_> {
             let mut weights = Vec::new();
             for p in places {
                 let score = f.load(*p, self.ty());
-                let score = f.sub(score, shift);
-                let weight = exp2(f, score);
+                let difference = f.sub(score, shift);
+                let mut weight = exp2(f, difference);
+                if self.mask == Mask::Pairs {
+                    let (none, hidden) = (f.float(self.ty(), f32::NEG_INFINITY), f.float(self.ty(), HIDDEN));
+                    let unseen = f.cmp(Cmp::Eq, score, none);
+                    weight = f.select(unseen, hidden, weight);
+                }
                 f.store(weight, *p);
                 weights.push(weight);
             }
@@ -225,7 +234,7 @@ impl Score<'_> {
     /// Scores are the weights.
     fn plain(&self, f: &mut Func) {
         let total = self.place(f, self.scratch.total);
-        let unseen = f.zero(self.ty());
+        let unseen = f.float(self.ty(), HIDDEN);
         self.each_row(f, |f, r, places| {
             let scores = self.scores(f, r, places, unseen);
             if self.attend.spec.normaliser == Normaliser::None {
@@ -280,6 +289,11 @@ impl Score<'_> {
             };
             if self.mask == Mask::Pairs {
                 let seen = self.seen(f, &pair);
+                if matches!(spec.normaliser, Normaliser::Sum | Normaliser::None) {
+                    // A score that is [`HIDDEN`] by chance becomes the other zero.
+                    let zero = f.zero(self.ty());
+                    score = f.add(score, zero);
+                }
                 score = f.select(seen, score, unseen);
             }
             f.store(score, places[n]);

@@ -47,8 +47,7 @@ impl Walk<'_> {
             let high = f.mul(reach.count, next);
             let high = f.udiv(high, self.threads);
             self.each_block(f, |f, block| {
-                self.begin(f, block);
-                self.pages(f, block, (reach, low, high));
+                self.sum_pages(f, block, (reach, low, high));
                 self.leave(f, block);
             });
             f.call(seqc_abi::symbols::BARRIER, &[barrier, self.tid, self.threads], None);
@@ -204,11 +203,12 @@ impl Walk<'_> {
 
 /// Stores the logarithm of the sum of exponentials behind a head's result: `2^largest` times the sum of weights.
 pub(super) fn log_sum(attend: &Attend, f: &mut Func, (largest, total): (Val, Val), result: Val) {
-    let (none, unseen) = (f.f32(f32::NEG_INFINITY), f.f32(UNSEEN as f32));
+    let (none, unseen) = (f.f32(0.0), f.f32(UNSEEN as f32));
     let log = emit_unary(f, UnaryOp::Log, total);
     let ln_2 = f.f32(std::f32::consts::LN_2);
     let sum = f.fma(largest, ln_2, log);
-    let empty = f.cmp(Cmp::Eq, largest, none);
+    // The largest score has weight 1.
+    let empty = f.cmp(Cmp::Eq, total, none);
     let sum = f.select(empty, unseen, sum);
     let p = float_at(f, result, attend.value_dim);
     f.store(sum, p);

@@ -533,7 +533,7 @@ fn real_binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: Option<
             f.fma(q, y, x)
         }
         BinaryOp::Pow => emit_pow(f, x, y, constant),
-        BinaryOp::Max => f.max(x, y),
-        _ => f.min(x, y),
+        BinaryOp::Max => f.max_number(x, y),
+        _ => f.min_number(x, y),
     }
 }

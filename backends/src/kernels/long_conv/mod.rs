@@ -9,11 +9,15 @@
 //! A panel is as many channels as a vector has lanes: all arithmetic is vertical, threads share panels. Where `S` real
 //! tokens meet `2 S` taps, sequences are polynomials modulo `z^S - i`: the product's lower half becomes the real and its
 //! upper half the imaginary part, so that a complex transform of size `S` does what a real one of size `2 S` would (`fft`).
+//!
+//! What is not finite stays out of all of these, where it would spread over whole blocks: zeros are in its place, and
+//! the results that it reaches become NaN at the end (`spoiled`).
 
 mod block;
 mod direct;
 mod fft;
 mod prepare;
+mod spoiled;
 mod turn;
 
 use crate::text::{Func, Module, Scalar, Ty, Val};
@@ -34,8 +38,9 @@ pub struct LongConv {
 }
 
 impl LongConv {
-    /// Kinds of the state entries: the stream's past, sums for tokens to come, spectra of past blocks.
-    pub fn states(&self) -> [StateKind; 3] {
+    /// Kinds of the state entries: the stream's past, sums for tokens to come, spectra of past blocks, and for each
+    /// channel the position up to which results are NaN.
+    pub fn states(&self) -> [StateKind; 4] {
         let row = self.panels() * self.lanes as usize * 4;
         let entry = |rows: usize, rows_of_a_page: usize, width: usize| StateKind::Pages {
             page_bytes: rows_of_a_page * row * width,
@@ -48,6 +53,7 @@ impl LongConv {
             // A block of sums ends no later than twice as far from the start as its first token.
             entry(self.blocks.top(), 2 * PAGE_TOKENS, 1),
             entry(self.blocks.ring() * self.blocks.top(), PAGE_TOKENS, 2),
+            StateKind::Fixed { bytes: row },
         ]
     }
 
@@ -68,10 +74,10 @@ impl LongConv {
         prepare::function(self, module)
     }
 
-    /// Adds `fn(u, u_stride, out, out_stride, prepared, past, sums, spectra, position, count, scratch, tid, threads)`;
-    /// returns its name.
+    /// Adds `fn(u, u_stride, out, out_stride, prepared, past, sums, spectra, spoiled, position, count, scratch, tid,
+    /// threads)`; returns its name.
     ///
-    /// Rows of `u` and `out` are `[channels]`, strides in floats; `past`, `sums` and `spectra` are the states. Thread `t`
+    /// Rows of `u` and `out` are `[channels]`, strides in floats; `past`, `sums`, `spectra` and `spoiled` are the states. Thread `t`
     /// owns the [`LongConv::scratch_bytes`] bytes at `scratch + t * scratch_bytes`. All threads call it; the panels are
     /// split between them, and nobody waits.
     pub fn run(&self, module: &mut Module) -> String {

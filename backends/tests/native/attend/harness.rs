@@ -281,6 +281,23 @@ impl Operands {
     }
 }
 
+impl Operands {
+    /// The same with a few entries that are no numbers, or infinite: at a late token where nothing forgets.
+    pub(super) fn spoiled(mut self, case: &Case, random: &mut Random) -> Operands {
+        let places = 1 + random.bits() as usize % 3;
+        for _ in 0..places {
+            let operand = random.bits() as usize % self.rows.len();
+            if case.attend.spec.on() == Some(operand) {
+                continue;
+            }
+            let token = random.bits() as usize % case.tokens;
+            let entry = token * self.widths[operand] + random.bits() as usize % self.widths[operand];
+            self.rows[operand][entry] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY][random.bits() as usize % 3];
+        }
+        self
+    }
+}
+
 /// What the evaluator gives for all tokens.
 pub(super) fn expected(case: &Case, operands_of: &Operands) -> Vec<f64> {
     let a = &case.attend;

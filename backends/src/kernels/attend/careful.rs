@@ -1,0 +1,110 @@
+//! Values that are no numbers: sums that leave out the values of keys that a query does not see.
+//!
+//! The product of a tile multiplies every value by a weight, zero where the key is not seen; zero times NaN or infinity
+//! is NaN. That shows in the sums: a block whose sums are all finite is done. Otherwise it is computed once more, with
+//! products that skip the weights that are [`HIDDEN`]. So only blocks with such values take longer.
+
+use super::{
+    block::{Block, Reach, Walk},
+    layout::float_at,
+    score::HIDDEN,
+    tile::{Init, Shape},
+};
+use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+
+/// Adds a function with the parameters of [`super::tile::product`], which does the same but for hidden weights; returns
+/// its name. It adds up in the same order.
+pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> String {
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64], None);
+    let [a, b, c, k, factors, rows]: [Val; 6] = [0, 1, 2, 3, 4, 5].map(|n| f.param(n));
+    let ty = Ty::V(shape.lanes, Scalar::F32);
+    let at = |f: &mut Func, base: Val, row: Val, stride: usize| {
+        let stride = f.i64(stride as i64);
+        let offset = f.mul(row, stride);
+        f.gep(base, offset, Scalar::F32)
+    };
+    let (zero, one) = (f.i64(0), f.i64(1));
+    f.for_each(zero, rows, 1, |f, r| {
+        let (weights, out) = (at(f, a, r, shape.lda), at(f, c, r, shape.ldc));
+        let width = f.i64(shape.width as i64);
+        f.for_each(zero, width, i64::from(shape.lanes), |f, column| {
+            let (values, to) = (f.gep(b, column, Scalar::F32), f.gep(out, column, Scalar::F32));
+            let old = f.load(to, ty);
+            let start = if shape.init == Init::Scale {
+                let p = f.gep(factors, r, Scalar::F32);
+                let factor = f.load(p, Ty::F32);
+                let factor = f.splat(factor, shape.lanes);
+                f.mul(old, factor)
+            } else {
+                old
+            };
+            let sums = f.for_loop((zero, k, one), &[start], |f, key, sums| {
+                let p = f.gep(weights, key, Scalar::F32);
+                let weight = f.load(p, Ty::F32);
+                let hidden = is_hidden(f, weight);
+                let p = at(f, values, key, shape.ldb);
+                let weight = f.splat(weight, shape.lanes);
+                let value = f.load(p, ty);
+                let sum = f.fma(weight, value, sums[0]);
+                vec![f.select(hidden, sums[0], sum)]
+            });
+            f.store(sums[0], to);
+        });
+    });
+    module.add(f);
+    name
+}
+
+fn is_hidden(f: &mut Func, weight: Val) -> Val {
+    let bits = f.bitcast(weight, Ty::S(Scalar::I32));
+    let hidden = f.int(bits.ty, i64::from(HIDDEN.to_bits() as i32));
+    f.cmp(Cmp::Eq, bits, hidden)
+}
+
+impl Walk<'_> {
+    /// A block from the beginning over pages `low..high` of those it can see; once more with care where sums are not
+    /// finite.
+    pub(super) fn sum_pages(&self, f: &mut Func, block: Block, range: (Reach, Val, Val)) {
+        let (zero, one, two) = (f.i64(0), f.i64(1), f.i64(2));
+        if !self.attend.spec.has_values() {
+            let careful = f.i1(false);
+            self.begin(f, block);
+            return self.pages(f, block, range, careful);
+        }
+        let needed = f.i1(true);
+        f.for_loop((zero, two, one), &[needed], |f, round, needed| {
+            f.if_else(
+                needed[0],
+                |f| {
+                    let careful = f.cmp(Cmp::Eq, round, one);
+                    self.begin(f, block);
+                    self.pages(f, block, range, careful);
+                    let finite = self.is_finite(f, block);
+                    vec![f.not(finite)]
+                },
+                |f| vec![f.i1(false)],
+            )
+        });
+    }
+
+    /// True unless a sum of the block is infinite or no number.
+    fn is_finite(&self, f: &mut Func, block: Block) -> Val {
+        let lanes = self.attend.lanes;
+        let (ty, bits) = (Ty::V(lanes, Scalar::F32), Ty::V(lanes, Scalar::I32));
+        let width = f.i64(self.attend.value_width() as i64);
+        let (end, zero, nothing) = (f.mul(block.rows, width), f.i64(0), f.zero(ty));
+        let (sums, step) = (float_at(f, self.mine, self.scratch.sums), f.i64(i64::from(lanes)));
+        let none = f.zero(bits);
+        let found = f.for_loop((zero, end, step), &[none], |f, at, found| {
+            let p = f.gep(sums, at, Scalar::F32);
+            let x = f.load(p, ty);
+            // Zero times what is not finite is no number; joined by bits, since sums would wait for each other.
+            let x = f.mul(x, nothing);
+            let x = f.bitcast(x, bits);
+            vec![f.or(x, found[0])]
+        });
+        let found = f.bitcast(found[0], ty);
+        let found = f.reduce_add(found);
+        f.cmp(Cmp::Eq, found, found)
+    }
+}
