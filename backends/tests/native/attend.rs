@@ -87,6 +87,17 @@ fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("per_head", [6, 2, 16, 24]).predicate(per_head).tokens(800),
         case("dilated", [6, 2, 16, 24]).predicate(dilated),
         case("far", [6, 2, 16, 24]).predicate(capped),
+        case("reach", [6, 2, 16, 24])
+            .predicate(binary(
+                Lt,
+                distance(),
+                binary(
+                    Min,
+                    binary(Mul, ScoreExpr::KeyStream(0), number(90.0)),
+                    binary(Max, ScoreExpr::QueryStream(0), number(40.0)),
+                ),
+            ))
+            .streams(&[6], &[1]),
         case("nothing", [6, 2, 16, 24]).predicate(binary(Lt, distance(), number(0.0))),
     ]
 }

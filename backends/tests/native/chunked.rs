@@ -1,7 +1,7 @@
 //! Recurrences with one decay for each head, and delta rules: as matrix products they compute what the evaluator says, however the
 //! sequence is cut and whichever form each piece takes.
 
-use crate::generated::{Machine, TOLERANCE, distance, reference, widest};
+use crate::generated::{Machine, TOLERANCE, difference, distance, reference, spoil, widest};
 use seqc_ir::{
     BinaryOp, Call, Graph, IndexExpr, Kind, KindId, Model, ModelInput, Port, ReduceOp, Ty, UnaryOp, Value, dims,
     random::{RandomModel, Range},
@@ -195,6 +195,16 @@ fn products_compute_what_the_recurrence_says() {
             let found = machine.run(&inputs, cut, threads);
             let off = distance(&found, &expected, 0);
             assert!(off < TOLERANCE, "{heads} x {p} x {n}, chunks {cut:?}: off by {off:e}");
+        }
+        for seed in 0..3 {
+            let mut inputs = inputs.clone();
+            spoil(&random, &mut inputs, seed);
+            let expected = reference(&random, 0, &inputs);
+            for (cut, threads) in cuts {
+                let found = machine.run(&inputs, cut, threads);
+                let off = difference(&found, &expected, 0);
+                assert_eq!(off, None, "{heads} x {p} x {n}, chunks {cut:?}, seed {seed}");
+            }
         }
     }
 }

@@ -136,11 +136,27 @@ pub(super) fn given(expr: &ScoreExpr, facts: &Facts) -> Truth {
             }
         }
         ScoreExpr::Binary(op, x, y) if x == y => match op {
-            BinaryOp::Eq | BinaryOp::Le | BinaryOp::Ge => Truth::Known(true),
-            BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Gt => Truth::Known(false),
+            BinaryOp::Lt | BinaryOp::Gt => Truth::Known(false),
+            // What is no number is not equal to itself.
+            BinaryOp::Eq | BinaryOp::Le | BinaryOp::Ge if of_positions(x) => Truth::Known(true),
+            BinaryOp::Ne if of_positions(x) => Truth::Known(false),
             _ => Truth::Expr(expr.clone()),
         },
         _ => Truth::Expr(expr.clone()),
+    }
+}
+
+/// True for sums and differences of positions and numbers.
+fn of_positions(expr: &ScoreExpr) -> bool {
+    match expr {
+        ScoreExpr::QueryPos | ScoreExpr::KeyPos | ScoreExpr::Head => true,
+        ScoreExpr::Const(c) => c.is_finite(),
+        ScoreExpr::Unary(UnaryOp::Neg | UnaryOp::Floor, x) => of_positions(x),
+        ScoreExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul, x, y) => of_positions(x) && of_positions(y),
+        ScoreExpr::Binary(BinaryOp::Div | BinaryOp::Mod, x, y) => {
+            of_positions(x) && matches!(**y, ScoreExpr::Const(c) if c != 0.0 && c.is_finite())
+        }
+        _ => false,
     }
 }
 

@@ -133,7 +133,7 @@ impl Span<'_> {
     }
 
     fn comparison(&self, f: &mut Func, (op, cmp): (BinaryOp, Cmp), (x, y): (&ScoreExpr, &ScoreExpr)) -> Decision {
-        if let Some(cases) = by_cases(op, x, y) {
+        if let Some(cases) = by_cases(op, x, y, false) {
             return self.decide(f, &cases);
         }
         if let Some(c) = constant(y) {

@@ -203,7 +203,7 @@ impl Pair<'_> {
 
     fn binary(&self, f: &mut Func, op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr) -> Term {
         if let Some(cmp) = comparison(op) {
-            if let Some(cases) = by_cases(op, x, y) {
+            if let Some(cases) = by_cases(op, x, y, true) {
                 return self.term(f, &cases);
             }
             let (x, y) = (self.term(f, x), self.term(f, y));
@@ -280,12 +280,26 @@ pub(super) fn turned(cmp: Cmp) -> Cmp {
     }
 }
 
-/// An order between `x` or `y` that is a minimum, a maximum or a size, as orders between its parts: those stay exact.
-pub(super) fn by_cases(op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr) -> Option<ScoreExpr> {
-    use BinaryOp::{And, Ge, Gt, Le, Lt, Max, Min, Or};
+/// An order between `x` or `y` that is a minimum, a maximum or a size, as orders between its parts: those stay exact. With
+/// `nan` a part that is NaN is passed over; without, it has no order, which bounds say as well.
+pub(super) fn by_cases(op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr, nan: bool) -> Option<ScoreExpr> {
+    use BinaryOp::{And, Eq, Ge, Gt, Le, Lt, Max, Min, Ne, Or};
     let bin = |op, a: &ScoreExpr, b: &ScoreExpr| ScoreExpr::Binary(op, Box::new(a.clone()), Box::new(b.clone()));
     let join = |both: bool, a: ScoreExpr, b: ScoreExpr| {
         ScoreExpr::Binary(if both { And } else { Or }, Box::new(a), Box::new(b))
+    };
+    // Orders `of_a` and `of_b` of the parts `a` and `b` of a minimum or maximum.
+    let parts_join = |both: bool, (a, of_a): (&ScoreExpr, ScoreExpr), (b, of_b): (&ScoreExpr, ScoreExpr)| {
+        let passed = |part: &ScoreExpr, order| match nan && both && may_be_nan(part) {
+            true => join(false, order, bin(Ne, part, part)),
+            false => order,
+        };
+        let joined = join(both, passed(a, of_a), passed(b, of_b));
+        if nan && both && may_be_nan(a) && may_be_nan(b) {
+            let some = join(false, bin(Eq, a, a), bin(Eq, b, b));
+            return join(true, joined, some);
+        }
+        joined
     };
     let below = match op {
         Lt | Le => true,
@@ -293,8 +307,14 @@ pub(super) fn by_cases(op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr) -> Option<Sco
         _ => return None,
     };
     match (x, y) {
-        (ScoreExpr::Binary(m @ (Min | Max), a, b), _) => Some(join((*m == Max) == below, bin(op, a, y), bin(op, b, y))),
-        (_, ScoreExpr::Binary(m @ (Min | Max), a, b)) => Some(join((*m == Min) == below, bin(op, x, a), bin(op, x, b))),
+        (ScoreExpr::Binary(m @ (Min | Max), a, b), _) => {
+            let (of_a, of_b) = (bin(op, a, y), bin(op, b, y));
+            Some(parts_join((*m == Max) == below, (a, of_a), (b, of_b)))
+        }
+        (_, ScoreExpr::Binary(m @ (Min | Max), a, b)) => {
+            let (of_a, of_b) = (bin(op, x, a), bin(op, x, b));
+            Some(parts_join((*m == Min) == below, (a, of_a), (b, of_b)))
+        }
         (ScoreExpr::Unary(UnaryOp::Abs, a), _) => {
             let minus = ScoreExpr::Unary(UnaryOp::Neg, a.clone());
             Some(join(below, bin(op, a, y), bin(op, &minus, y)))
@@ -304,6 +324,17 @@ pub(super) fn by_cases(op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr) -> Option<Sco
             Some(join(!below, bin(op, x, a), bin(op, x, &minus)))
         }
         _ => None,
+    }
+}
+
+/// False for what is made of positions and constants by sums, differences and products.
+fn may_be_nan(expr: &ScoreExpr) -> bool {
+    match expr {
+        ScoreExpr::QueryPos | ScoreExpr::KeyPos | ScoreExpr::Head => false,
+        ScoreExpr::Const(c) => !c.is_finite(),
+        ScoreExpr::Unary(UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor, x) => may_be_nan(x),
+        ScoreExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul, x, y) => may_be_nan(x) || may_be_nan(y),
+        _ => true,
     }
 }
 
