@@ -1,7 +1,7 @@
 //! The evaluator against cases worked out by hand.
 
 use seqc_ir::{
-    AttendSpec, BinaryOp, Clock, Elem, Graph, IndexExpr, Normaliser, ReduceOp, ScoreExpr, Ty, UnaryOp, dims,
+    AttendSpec, BinaryOp, Clock, Elem, Graph, IndexExpr, Normaliser, Op, ReduceOp, ScoreExpr, Ty, UnaryOp, dims,
     eval::{EvalError, Evaluator, Tensor},
 };
 
@@ -448,4 +448,57 @@ fn wrong_tensors_are_refused() {
         evaluator.step(&[Tensor::scalar(1.0)]),
         Err(EvalError::Shape { .. })
     ));
+}
+
+/// What a query does not see does not matter, whatever it is; what it sees does.
+#[test]
+fn what_is_not_seen_may_be_no_number() {
+    let tokens: [&[f64]; 6] = [&[1.0], &[f64::NAN], &[3.0], &[f64::INFINITY], &[5.0], &[7.0]];
+    for normaliser in [Normaliser::Softmax, Normaliser::Sum] {
+        let graph = averaging(Some(distance_below(2.0)), normaliser, true);
+        let found = run_any(&graph, &tokens);
+        assert!(found[0] == 1.0 && found[5] == 6.0, "{found:?}");
+        assert!(found[1].is_nan() && found[2].is_nan(), "{found:?}");
+        assert!(found[3..5].iter().all(|x| *x == f64::INFINITY), "{found:?}");
+    }
+    // A score of minus infinity is a key that is not seen.
+    let mut graph = averaging(None, Normaliser::Softmax, true);
+    for v in graph.order() {
+        if let Op::Attend(spec) = graph.op(v).clone() {
+            let near = Box::new(distance_below(2.0));
+            let [open, none] = [0.0, f64::NEG_INFINITY].map(|c| Box::new(ScoreExpr::Const(c)));
+            let spec = AttendSpec {
+                score: Some(ScoreExpr::Select(near, open, none)),
+                ..*spec
+            };
+            let new = graph.attend(spec, &graph.operands(v));
+            graph.replace(v, new);
+        }
+    }
+    assert_eq!(run_any(&graph, &tokens)[5], 6.0);
+}
+
+/// The one result of each token.
+fn run_any(graph: &Graph, tokens: &[&[f64]]) -> Vec<f64> {
+    let mut evaluator = Evaluator::new(graph, &[]).unwrap();
+    let step = |token: &&[f64]| evaluator.step(&[Tensor::new(&[1, 1], token.to_vec())]).unwrap();
+    tokens.iter().map(step).map(|out| out[0].data[0]).collect()
+}
+
+#[test]
+fn what_is_no_number_is_no_candidate() {
+    let mut g = Graph::new("best");
+    let x = g.add_input("x", Ty::f32(&[1, 1]));
+    let one = g.constant(1.0, Ty::f32(&[1, 1]));
+    let spec = AttendSpec {
+        normaliser: Normaliser::Top(2),
+        ..AttendSpec::default()
+    };
+    let best = g.attend(spec, &[one, x]);
+    g.add_output("y", best);
+    let mut evaluator = Evaluator::new(&g, &[]).unwrap();
+    let values = [f64::NAN, 2.0, f64::NAN, 3.0];
+    let step = |v: &f64| evaluator.step(&[Tensor::new(&[1, 1], vec![*v])]).unwrap();
+    let last = values.iter().map(step).last().unwrap();
+    assert_eq!(last[0].data, [3.0, 2.0, 3.0, 1.0]);
 }

@@ -81,6 +81,29 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// Where these rows first are finite and `reference` is not, or the other way round, or further off than `tolerance`
+    /// times its largest finite value.
+    pub fn differs(&self, reference: &Rows, tolerance: f32) -> Option<String> {
+        assert_eq!((self.width, self.data.len()), (reference.width, reference.data.len()));
+        let finite = reference.data.iter().filter(|v| v.is_finite());
+        let off = tolerance * finite.fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()));
+        let same = |(a, b): (&f32, &f32)| {
+            if b.is_finite() {
+                (a - b).abs() <= off
+            } else {
+                !a.is_finite()
+            }
+        };
+        let at = self.data.iter().zip(&reference.data).position(|pair| !same(pair))?;
+        let (token, entry) = (at / self.width, at % self.width);
+        Some(format!(
+            "token {token}, entry {entry}: {}, not {}",
+            self.data[at], reference.data[at]
+        ))
+    }
+}
+
 /// The larger one, where not-a-number is largest of all.
 fn worse(a: f32, b: f32) -> f32 {
     if a.is_nan() || b.is_nan() { f32::NAN } else { a.max(b) }

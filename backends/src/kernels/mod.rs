@@ -17,7 +17,7 @@ mod tile;
 
 pub use attend::Attend;
 pub use gemm::{gemm, gemm_name, gemm_scratch_bytes, panel_rows};
-pub use gemv::{gemv, gemv_name};
+pub use gemv::{gemv, gemv_in_order, gemv_in_order_name, gemv_name};
 pub use lanes::transpose;
 pub use long_conv::LongConv;
 pub use micro::{max_rows, micro_kernel};

@@ -4,6 +4,7 @@ use crate::text::{Func, Scalar, Ty, Val};
 use seqc_abi::Store;
 use seqc_ir::{Elem, Graph, Op, Value};
 use seqc_passes::plan::{Buffer, BufferId, Layout, Plan, Rows, row_of};
+use std::collections::HashSet;
 
 /// One layer graph with everything that was decided about it.
 pub(super) struct Layer<'a> {
@@ -11,6 +12,8 @@ pub(super) struct Layer<'a> {
     pub(super) plan: &'a Plan,
     /// Attentions that read the cache of an earlier layer in some of the calls.
     pub(super) readers: Vec<Value>,
+    /// What the keys of selections are computed from.
+    pub(super) selecting: HashSet<Value>,
     /// Prefix of the names of its functions.
     pub(super) name: String,
     /// How each parameter is encoded.

@@ -11,8 +11,9 @@ use crate::{
     text::{Func, Module, Scalar, Val},
 };
 use seqc_abi::Store;
-use seqc_ir::{Op, Value};
+use seqc_ir::{Graph, Normaliser, Op, Value};
 use seqc_passes::plan::{Kernel, Matmul};
+use std::collections::HashSet;
 
 /// The matrix of a product.
 struct Weights {
@@ -36,6 +37,41 @@ fn form(layer: &super::cx::Layer<'_>, product: Value) -> (Store, usize) {
     }
 }
 
+/// Matrices of up to so many weights take no time worth mention in either order.
+const SMALL: usize = 4096;
+
+/// Whether a product of one token adds up in the order of those of a chunk, so that it is the same in all its bits. That
+/// takes longer where weights come from the cache. It decides between keys: equal ones must be equal whatever chunks
+/// they came in, else a rounding error would choose between them and not their order.
+fn in_order(layer: &super::cx::Layer<'_>, product: Value) -> bool {
+    layer.selecting.contains(&product) || layer.graph.ty(product).len() * form(layer, product).1 <= SMALL
+}
+
+/// All values that the keys of selections are computed from.
+pub(super) fn selecting(graph: &Graph) -> HashSet<Value> {
+    let mut work = Vec::new();
+    for v in graph.live_order() {
+        if let Op::Attend(spec) = graph.op(v)
+            && let Normaliser::Top(_) = spec.normaliser
+        {
+            let operands = graph.operands(v);
+            work.push(operands[1]);
+            work.extend(&operands[spec.key_operands()]);
+        }
+    }
+    let mut found = HashSet::new();
+    while let Some(v) = work.pop() {
+        if !found.insert(v) {
+            continue;
+        }
+        work.extend(graph.operands(v));
+        if let Op::Prev(s) = graph.op(v) {
+            work.extend(graph.states[s.0 as usize].next);
+        }
+    }
+    found
+}
+
 /// Adds the kernels that the products of a layer call.
 pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module, list: &[Kernel]) {
     for kernel in list {
@@ -43,7 +79,11 @@ pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module, list: &
             Kernel::Products(products) => {
                 for v in products.iter().flat_map(|m| &m.products) {
                     let (store, columns) = form(layer, *v);
-                    kernels::gemv(module, layer.lanes, store);
+                    if in_order(layer, *v) {
+                        kernels::gemv_in_order(module, layer.lanes, store);
+                    } else {
+                        kernels::gemv(module, layer.lanes, store);
+                    }
                     kernels::gemm(module, layer.lanes, (store, columns));
                 }
             }
@@ -105,7 +145,12 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
         let k = f.i64(w.columns as i64);
         let y = cx.row(f, cx.plan().stored[v], t);
         let y = f.gep(y, lo, Scalar::F32);
-        f.call(&kernels::gemv_name(w.store), &[start, row_bytes, count, x, k, y], None);
+        let name = if in_order(cx.layer, *v) {
+            kernels::gemv_in_order_name(w.store)
+        } else {
+            kernels::gemv_name(w.store)
+        };
+        f.call(&name, &[start, row_bytes, count, x, k, y], None);
     }
     for n in &matmul.epilogue {
         nest::nest(cx, f, Some(t), n, (Some((lo, hi)), true));

@@ -2,7 +2,7 @@
 
 use super::{
     cx::Layer,
-    layer, long_conv,
+    layer, long_conv, products,
     slots::{self, Source},
     step::Driver,
     streams::{Place, Streams},
@@ -124,6 +124,7 @@ impl Planned {
     fn layers(&self, model: &Model, options: &Options) -> Vec<Layer<'_>> {
         let layer = |n: usize| Layer {
             readers: self.readers(model, n),
+            selecting: products::selecting(&self.graphs[n]),
             graph: &self.graphs[n],
             plan: &self.plans[n],
             name: format!("layer{n}"),

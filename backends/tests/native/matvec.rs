@@ -14,21 +14,39 @@ use std::time::Instant;
 
 const GEMV: [Ty; 6] = [Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr];
 
+const GEMM: [Ty; 8] = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
+
 type Gemv = extern "C" fn(*const u8, i64, i64, *const f32, i64, *mut f32);
+type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
 
 fn load(target: &Target) -> Loaded {
     let mut module = Module::default();
     for store in STORES {
         let name = kernels::gemv(&mut module, target.width(), store);
         export(&mut module, &name, &GEMV);
+        let name = kernels::gemv_in_order(&mut module, target.width(), store);
+        export(&mut module, &name, &GEMV);
+        for k in sizes(store) {
+            let name = kernels::gemm(&mut module, target.width(), (store, *k));
+            export(&mut module, &name, &GEMM);
+        }
     }
     module.add(reader(target.width()));
     Loaded::new(module, target)
 }
 
-fn kernel(loaded: &Loaded, store: Store) -> Gemv {
+/// Columns that are tried.
+fn sizes(store: Store) -> &'static [usize] {
+    if store.block() == 32 {
+        &[32, 64, 96, 576, 2080]
+    } else {
+        &[1, 7, 16, 40, 100, 576]
+    }
+}
+
+fn kernel(loaded: &Loaded, name: &str) -> Gemv {
     // SAFETY: the type is that of the kernel's documentation.
-    unsafe { loaded.function(&format!("t_seqc_gemv_{}", store.name())) }
+    unsafe { loaded.function(&format!("t_{name}")) }
 }
 
 #[test]
@@ -36,25 +54,56 @@ fn rows_times_a_vector() {
     for target in targets() {
         let loaded = load(&target);
         for store in STORES {
-            let f = kernel(&loaded, store);
+            let f = kernel(&loaded, &kernels::gemv_name(store));
             let mut random = Random::new(11);
-            let sizes: &[usize] = if store.block() == 32 {
-                &[32, 64, 96, 576, 2080]
-            } else {
-                &[1, 7, 16, 40, 100, 576]
-            };
-            for &k in sizes {
+            for &k in sizes(store) {
                 for rows in [1, 3, 4, 9, 16] {
-                    check(f, (store, rows, k), &mut random);
+                    let (bytes, values) = weights(store, rows, k, &mut random);
+                    check(f, (store, rows, k), (&bytes, &values, &random.floats(k)));
                 }
             }
         }
     }
 }
 
-fn check(f: Gemv, (store, rows, k): (Store, usize, usize), random: &mut Random) {
-    let (bytes, values) = weights(store, rows, k, random);
-    let x = random.floats(k);
+/// One token alone gets the same bits as in a chunk.
+#[test]
+fn a_token_gets_what_a_chunk_gives_it() {
+    for target in targets() {
+        let loaded = load(&target);
+        for store in STORES {
+            let f = kernel(&loaded, &kernels::gemv_in_order_name(store));
+            let mut random = Random::new(12);
+            for &k in sizes(store) {
+                // SAFETY: the type is that of the kernel's documentation.
+                let chunk: Gemm = unsafe { loaded.function(&format!("t_{}", kernels::gemm_name(store, k))) };
+                for rows in [1, 3, 8, 13, 16] {
+                    let (bytes, values) = weights(store, rows, k, &mut random);
+                    let x = random.floats(3 * k);
+                    let y = check(f, (store, rows, k), (&bytes, &values, &x[k..2 * k]));
+                    let stride = rows as i64;
+                    let mut of_chunk = vec![f32::NAN; 3 * rows];
+                    let mut scratch = vec![f32::NAN; kernels::gemm_scratch_bytes(target.width(), 3) / 4];
+                    let (from, to) = (x.as_ptr(), of_chunk.as_mut_ptr());
+                    chunk(
+                        bytes.as_ptr(),
+                        stride,
+                        from,
+                        k as i64,
+                        to,
+                        stride,
+                        3,
+                        scratch.as_mut_ptr(),
+                    );
+                    assert_eq!(y[..rows], of_chunk[rows..2 * rows], "{} {rows}x{k}", store.name());
+                }
+            }
+        }
+    }
+}
+
+/// Results of a product, which must be near the sums; `bytes` hold the `values`.
+fn check(f: Gemv, (store, rows, k): (Store, usize, usize), (bytes, values, x): (&[u8], &[f32], &[f32])) -> Vec<f32> {
     let mut y = vec![f32::NAN; rows + 1];
     let stride = store.row_bytes(k).expect("whole blocks");
     f(
@@ -77,6 +126,7 @@ fn check(f: Gemv, (store, rows, k): (Store, usize, usize), random: &mut Random) 
             y[r]
         );
     }
+    y
 }
 
 /// `t_read(p, n, out)`: reads n bytes as fast as the machine can.
@@ -113,8 +163,14 @@ fn speed_of_matrix_vector() {
         println!("read: {:.1} GB/s", bytes.len() as f64 / best / 1e9);
         let best = fastest(|| read(bytes.as_ptr(), 128 << 10, out.as_mut_ptr()));
         println!("read from L2: {:.1} GB/s", f64::from(128 << 10) / best / 1e9);
-        for store in STORES {
-            let f = kernel(&loaded, store);
+        let names = STORES.map(|store| {
+            [
+                (store, kernels::gemv_name(store)),
+                (store, kernels::gemv_in_order_name(store)),
+            ]
+        });
+        for (store, name) in names.as_flattened() {
+            let f = kernel(&loaded, name);
             for k in [576usize, 1536, 4096] {
                 let stride = store.row_bytes(k).expect("whole blocks");
                 let (large, small) = ((96 << 20) / stride, (192 << 10) / stride);
@@ -125,7 +181,7 @@ fn speed_of_matrix_vector() {
                     (rows * stride) as f64 / best / 1e9
                 };
                 let (large, small) = (rate(large), rate(small));
-                println!("gemv {} k={k}: {large:.1} GB/s, from cache {small:.1}", store.name());
+                println!("{name} k={k}: {large:.1} GB/s, from cache {small:.1}");
             }
         }
     }

@@ -24,6 +24,9 @@ const TOLERANCE: f32 = 5e-5;
 /// The same between two ways of cutting a sequence.
 const CUT_TOLERANCE: f32 = 1e-5;
 
+/// Shape and values of every parameter, by the name under which a program looks for it.
+type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
 macro_rules! layers {
     ($($name:ident),* $(,)?) => { $(
         #[test]
@@ -104,6 +107,29 @@ fn check(name: &str) {
     }
     let off = restored(&program, &dir.join("state"), &tokens, 21).relative(&whole);
     assert!(off <= CUT_TOLERANCE, "{name}, saved in the middle: off by {off:e}");
+    not_finite(name, &program, (&model, weights), &dir.join("weights.safetensors"));
+}
+
+/// An embedding that is no number goes where the evaluator says, and nowhere else.
+fn not_finite(name: &str, program: &Program, (model, mut weights): (&Model, Weights), path: &Path) {
+    let (_, embeddings) = weights
+        .get_mut("embed.weight")
+        .unwrap_or_else(|| panic!("no embeddings"));
+    embeddings[63 * 32 + 5] = f32::NAN;
+    write_weights(path, &weights);
+    let mut tokens: Vec<i64> = (0..53).map(|i| (i * i * 31 + 7 * i + 3) % 63).collect();
+    tokens[20] = 63;
+    let expected = evaluate(model, &weights, &tokens);
+    assert!(expected.data[..20 * 64].iter().all(|v| v.is_finite()) && !expected.data[20 * 64].is_finite());
+    for (chunks, threads) in [(&[53][..], 1), (&[1], 1), (&[7], 2), (&[3, 1, 20], 2)] {
+        let way = Way {
+            chunks,
+            threads,
+            ..Way::default()
+        };
+        let off = program.logits(&tokens, way).differs(&expected, TOLERANCE);
+        assert_eq!(off, None, "{name}, chunks {chunks:?}, with an embedding that is NaN");
+    }
 }
 
 /// The outputs of two processes: the second goes on from what the first saved after `cut` tokens.
@@ -143,7 +169,7 @@ fn graph(dir: &Path, yaml: &str) -> Model {
 }
 
 /// Values for every parameter, by the name under which a program looks for it.
-fn weights(model: &Model) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+fn weights(model: &Model) -> Weights {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
         state ^= state << 13;
@@ -170,7 +196,7 @@ fn key(source: &seqc_ir::ParamSource) -> String {
     source.tensors.first().unwrap_or(&source.name).clone()
 }
 
-fn write_weights(path: &Path, weights: &BTreeMap<String, (Vec<usize>, Vec<f32>)>) {
+fn write_weights(path: &Path, weights: &Weights) {
     let bytes: Vec<Vec<u8>> = weights
         .values()
         .map(|(_, data)| data.iter().flat_map(|v| v.to_le_bytes()).collect())
@@ -183,7 +209,7 @@ fn write_weights(path: &Path, weights: &BTreeMap<String, (Vec<usize>, Vec<f32>)>
     write(path, &file);
 }
 
-fn evaluate(model: &Model, weights: &BTreeMap<String, (Vec<usize>, Vec<f32>)>, tokens: &[i64]) -> Rows {
+fn evaluate(model: &Model, weights: &Weights, tokens: &[i64]) -> Rows {
     let parameter = |call: usize, parameter: usize| -> Result<Tensor, EvalError> {
         let (shape, data) = &weights[&key(&model.calls[call].params[parameter])];
         Ok(Tensor::new(shape, data.iter().map(|v| f64::from(*v)).collect()))

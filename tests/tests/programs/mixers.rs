@@ -111,6 +111,30 @@ fn check(mixer: Mixer) {
             &y,
         );
     }
+    not_finite(mixer, &program, x);
+}
+
+/// An entry that is no number goes where the evaluator says, and nowhere else.
+fn not_finite(mixer: Mixer, program: &Program, mut x: Rows) {
+    let (length, width) = (x.len(), x.width);
+    for (entry, value) in [(1, f32::NAN), (width - 1, f32::INFINITY)] {
+        x.data[(length / 2 + entry) * width + entry] = value;
+    }
+    let expected = mixer.evaluate(&x);
+    for chunks in [vec![length], vec![1], random_cut(mixer.name, 3, length)] {
+        let args = [
+            "--threads".to_owned(),
+            "2".to_owned(),
+            "--chunk".to_owned(),
+            list(&chunks),
+        ];
+        let off = run(program, &x, &args).differs(&expected, mixer.tolerance);
+        assert_eq!(
+            off, None,
+            "{} {}, chunks {chunks:?}, with NaN",
+            mixer.name, mixer.output
+        );
+    }
 }
 
 /// What `--trace` reports is what the known answers decided.

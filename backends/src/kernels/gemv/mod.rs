@@ -1,7 +1,10 @@
 //! Matrix times vector, straight from the stored weights: what decoding spends its time on.
 
 mod blocks;
+mod ordered;
 mod plain;
+
+pub use ordered::{gemv_in_order, gemv_in_order_name};
 
 use super::{lanes::sum_four, rows::byte};
 use crate::text::{Func, Module, Scalar, Ty, Val};

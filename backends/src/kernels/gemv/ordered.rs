@@ -1,0 +1,153 @@
+//! Matrix times vector in the order of the micro-kernel: what one token gets is bit for bit what a chunk gives it.
+//!
+//! Lanes are rows and each adds up its columns from the first to the last, as [`super::super::micro_kernel`] does. Weights
+//! are transposed in registers for that, which takes longer than [`super::gemv`] does wherever memory does not.
+
+use crate::{
+    kernels::{
+        lanes::transpose,
+        rows::{block_vectors, plain_vector},
+    },
+    text::{Cmp, Func, Module, Scalar, Ty, Val},
+};
+use seqc_abi::Store;
+
+/// Name of the function that [`gemv_in_order`] adds.
+pub fn gemv_in_order_name(store: Store) -> String {
+    format!("seqc_gemv_in_order_{}", store.name())
+}
+
+/// Adds the kernel for one store; returns its name. The function is that of [`super::gemv`], with any number of rows.
+pub fn gemv_in_order(module: &mut Module, lanes: u32, store: Store) -> String {
+    let name = gemv_in_order_name(store);
+    if module.has(&name) {
+        return name;
+    }
+    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr], None);
+    let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
+    let (x, k, y) = (f.param(3), f.param(4), f.param(5));
+    let kernel = InOrder {
+        store,
+        lanes,
+        stride,
+        x,
+        k,
+    };
+    let (zero, width) = (f.i64(0), f.i64(i64::from(lanes)));
+    let rest = f.urem(rows, width);
+    let whole = f.sub(rows, rest);
+    f.for_each(zero, whole, i64::from(lanes), |f, r| {
+        let offset = f.mul(r, stride);
+        let source = f.gep(w, offset, Scalar::I8);
+        let sums = kernel.sums(f, source, None);
+        let p = f.gep(y, r, Scalar::F32);
+        f.store(sums, p);
+    });
+    let some = f.cmp(Cmp::Gt, rest, zero);
+    f.if_then(some, |f| {
+        let offset = f.mul(whole, stride);
+        let source = f.gep(w, offset, Scalar::I8);
+        let sums = kernel.sums(f, source, Some(rest));
+        let (p, mask) = (f.gep(y, whole, Scalar::F32), f.tail_mask(rest, lanes));
+        f.masked_store(sums, p, mask);
+    });
+    module.add(f);
+    name
+}
+
+struct InOrder {
+    store: Store,
+    lanes: u32,
+    stride: Val,
+    x: Val,
+    k: Val,
+}
+
+impl InOrder {
+    /// Columns that are taken at once.
+    fn step(&self) -> u32 {
+        if self.store.block() == 1 { self.lanes } else { 32 }
+    }
+
+    /// The products of as many rows as there are lanes, or of the first `valid`, from `source` on.
+    fn sums(&self, f: &mut Func, source: Val, valid: Option<Val>) -> Val {
+        let (zero, step) = (f.i64(0), f.i64(i64::from(self.step())));
+        let rest = f.urem(self.k, step);
+        let whole = f.sub(self.k, rest);
+        let nothing = f.zero(Ty::V(self.lanes, Scalar::F32));
+        let sums = f.for_loop((zero, whole, step), &[nothing], |f, k, sums| {
+            let columns = self.columns(f, source, k, (valid, None));
+            let x = f.gep(self.x, k, Scalar::F32);
+            let add = |sum: Val, (i, column): (usize, &Val)| {
+                let i = f.i64(i as i64);
+                let p = f.gep(x, i, Scalar::F32);
+                let x = f.load(p, Ty::F32);
+                let x = f.splat(x, self.lanes);
+                f.fma(x, *column, sum)
+            };
+            vec![columns.iter().enumerate().fold(sums[0], add)]
+        });
+        if self.store.block() > 1 {
+            return sums[0];
+        }
+        let some = f.cmp(Cmp::Gt, rest, zero);
+        let last = |f: &mut Func| {
+            let columns = self.columns(f, source, whole, (valid, Some(rest)));
+            let (p, mask) = (f.gep(self.x, whole, Scalar::F32), f.tail_mask(rest, self.lanes));
+            let x = f.masked_load(p, mask, Ty::V(self.lanes, Scalar::F32));
+            let add = |sum: Val, (i, column): (usize, &Val)| {
+                let x = f.extract(x, i as i64);
+                let x = f.splat(x, self.lanes);
+                let next = f.fma(x, *column, sum);
+                let i = f.i64(i as i64);
+                let inside = f.cmp(Cmp::Lt, i, rest);
+                f.select(inside, next, sum)
+            };
+            vec![columns.iter().enumerate().fold(sums[0], add)]
+        };
+        f.if_else(some, last, |_| vec![sums[0]])[0]
+    }
+
+    /// Columns from `k` on, a lane for each row; zeros beyond the rows and columns that there are.
+    fn columns(&self, f: &mut Func, source: Val, k: Val, (valid, columns): (Option<Val>, Option<Val>)) -> Vec<Val> {
+        let (per_block, bytes) = (f.i64(self.store.block() as i64), f.i64(self.store.block_bytes() as i64));
+        let block = f.udiv(k, per_block);
+        let offset = f.mul(block, bytes);
+        let column_mask = columns.map(|n| f.tail_mask(n, self.lanes));
+        let mut rows = Vec::new();
+        let mut row = f.gep(source, offset, Scalar::I8);
+        for r in 0..self.lanes {
+            let r = f.i64(i64::from(r));
+            let exists = valid.map(|valid| f.cmp(Cmp::Lt, r, valid));
+            rows.push(self.row(f, row, exists, column_mask));
+            row = f.gep(row, self.stride, Scalar::I8);
+        }
+        let parts = 0..rows[0].len();
+        let part = |n: usize| {
+            let vectors: Vec<Val> = rows.iter().map(|row| row[n]).collect();
+            transpose(f, &vectors)
+        };
+        parts.flat_map(part).collect()
+    }
+
+    /// The weights of one row in a step.
+    fn row(&self, f: &mut Func, row: Val, exists: Option<Val>, columns: Option<Val>) -> Vec<Val> {
+        let (store, lanes) = (self.store, self.lanes);
+        if store.block() == 1 {
+            let exists = exists.map(|exists| f.splat(exists, lanes));
+            let mask = match (exists, columns) {
+                (Some(a), Some(b)) => Some(f.and(a, b)),
+                (a, b) => a.or(b),
+            };
+            return vec![plain_vector(f, store, row, lanes, mask)];
+        }
+        let Some(exists) = exists else {
+            return block_vectors(f, store, row, lanes);
+        };
+        f.if_else(
+            exists,
+            |f| block_vectors(f, store, row, lanes),
+            |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
+        )
+    }
+}
