@@ -15,5 +15,6 @@ mod outputs;
 mod places;
 mod processors;
 mod readme;
+mod selections;
 mod size;
 mod smollm2;
