@@ -1,5 +1,8 @@
 //! YAML as a tree with places: bounded in depth, size and repetition.
 
+mod explain;
+mod lines;
+
 use crate::{
     ast::Span,
     diag::{Diagnostic, FileId},
@@ -111,7 +114,8 @@ impl Node {
 pub fn parse_yaml(file: FileId, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     if text.len() > MAX_TEXT {
         let d = Diagnostic::error("too-long", format!("this file is longer than {MAX_TEXT} bytes"));
-        return (None, vec![d.label(file, Span::default(), "")]);
+        let d = d.label(file, Span::default(), "");
+        return (None, vec![d.help("a model is a small text: weights stand in a file of their own")]);
     }
     let mut reader = Reader {
         file,
@@ -131,7 +135,7 @@ pub fn parse_yaml(file: FileId, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
             }
             Err(e) => {
                 let at = reader.span(e.marker().index(), e.marker().index());
-                Err(Diagnostic::error("yaml", format!("this is not YAML: {}", e.info())).label(file, at, ""))
+                Err(explain::explain(file, text, at.start as usize, e.info()))
             }
         };
         if let Err(d) = read {
@@ -141,7 +145,8 @@ pub fn parse_yaml(file: FileId, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     }
     if reader.root.is_none() && reader.diagnostics.is_empty() {
         let d = Diagnostic::error("yaml", "the file is empty");
-        reader.diagnostics.push(d.label(file, Span::default(), ""));
+        let d = d.label(file, Span::default(), "");
+        reader.diagnostics.push(d.help("a model has at least `version`, `model` and `stack`"));
     }
     (reader.root, reader.diagnostics)
 }
@@ -208,14 +213,18 @@ impl Reader<'_> {
             },
             Event::Alias(anchor) => {
                 let Some((_, count)) = self.anchors.get(&anchor) else {
-                    return Err(self.error(span, "this alias names nothing"));
+                    let d = self.error(span, "this alias names nothing");
+                    return Err(d.help("an anchor, `&name`, stands above it; an expression that starts with `*` stands in quotes"));
                 };
                 let count = *count;
                 self.count(count, span)?;
                 let node = self.anchors.get(&anchor).map(|(node, _)| node.clone());
                 node.map_or(Ok(()), |node| self.add(node, 0, 0))
             }
-            Event::DocumentStart(_) if self.root.is_some() => Err(self.error(span, "a file holds one document")),
+            Event::DocumentStart(_) if self.root.is_some() => {
+                let d = self.error(span, "a file holds one document");
+                Err(d.help("leave out this `---` and what follows, or write a second file"))
+            }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
                 Ok(())
             }
@@ -244,7 +253,8 @@ impl Reader<'_> {
 
     fn start(&mut self, kind: Kind, span: Span, anchor: usize) -> Result<(), Diagnostic> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(self.error(span, format!("this is nested more than {MAX_DEPTH} deep")));
+            let d = self.error(span, format!("this is nested more than {MAX_DEPTH} deep"));
+            return Err(d.help("a model needs no more than a few levels"));
         }
         self.open.push(Open {
             node: Node { kind, span },
@@ -258,7 +268,8 @@ impl Reader<'_> {
     fn count(&mut self, more: usize, span: Span) -> Result<(), Diagnostic> {
         self.nodes = self.nodes.saturating_add(more);
         if self.nodes > MAX_NODES {
-            return Err(self.error(span, format!("this document has more than {MAX_NODES} values")));
+            let d = self.error(span, format!("this document has more than {MAX_NODES} values"));
+            return Err(d.help("say what is the same once: `repeat: n` with `of: […]`"));
         }
         Ok(())
     }
@@ -283,7 +294,7 @@ impl Reader<'_> {
                         let d = Diagnostic::error("defined-twice", format!("the key `{}` stands twice", key.text))
                             .label(self.file, key.span, "again here")
                             .also(self.file, *before, "first here");
-                        self.diagnostics.push(d);
+                        self.diagnostics.push(d.help("leave one of them out"));
                     } else {
                         open.seen.insert(key.text.clone(), key.span);
                         entries.push((key, node));
@@ -292,7 +303,7 @@ impl Reader<'_> {
                 None => {
                     let span = node.span;
                     let Kind::Scalar { text, .. } = node.kind else {
-                        return Err(self.error(span, "a key is a single text"));
+                        return Err(self.error(span, "a key is a single text").help("write `name: value`"));
                     };
                     open.key = Some(Key { text, span });
                 }

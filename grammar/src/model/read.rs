@@ -27,6 +27,30 @@ pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "unused"];
 /// Version of model files.
 const VERSION: u32 = 1;
 
+/// What stands where in a model, by words of the messages that ask for it.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("a model", "version: 1"),
+    ("names to values", "sizes: {d: 64, vocab: 256}"),
+    ("streams to types", "inputs: {tokens: int}"),
+    ("layer file", "use: [layer.seq]"),
+    ("the name of the model", "model: my-model"),
+    ("a name for the result", "output: y"),
+    ("`random`", "weights: {file: model.safetensors}"),
+    ("a seed", "random: 1"),
+    ("a numeric type", "type: f32"),
+    ("a block", "block: {pre_norm: {eps: 1e-5}}"),
+    ("a list of layers", "- embed: {vocab: vocab}"),
+    ("a layer with its settings", "- swiglu: {hidden: 192}"),
+    ("of settings", "swiglu: {hidden: 192}"),
+    ("arguments to streams", "in: {m: memory}"),
+    ("streams to definitions", "tap: {memory: h}"),
+    ("parameters to tensors", "load: {up_proj: \"layers.{i}.up\"}"),
+    ("the name of a tensor", "\"layers.{i}.weight\""),
+    ("a name for the layer", "name: mixer"),
+    ("a file", "model.safetensors"),
+    ("a value", "4 * d"),
+];
+
 pub(super) struct Reader<'d> {
     pub(super) file: FileId,
     pub(super) diagnostics: &'d mut Vec<Diagnostic>,
@@ -164,7 +188,7 @@ impl Reader<'_> {
             let d = Diagnostic::error("wrong-type", "weights come from a file or are random, not both")
                 .label(self.file, random.span, "random")
                 .also(self.file, file.span, "a file");
-            self.diagnostics.push(d);
+            self.diagnostics.push(d.help("leave one of them out"));
         }
         weights
     }
@@ -299,7 +323,11 @@ impl Reader<'_> {
 
     pub(super) fn wrong(&mut self, node: &Node, wanted: &str) {
         let d = Diagnostic::error("wrong-type", format!("{wanted} is expected here, not {}", node.what()));
-        self.diagnostics.push(d.label(self.file, node.span, ""));
+        let d = d.label(self.file, node.span, "");
+        self.diagnostics.push(match example(wanted) {
+            Some(example) => d.help(format!("for example: `{example}`")),
+            None => d.help("docs/language.md, §8 shows what stands where in a model"),
+        });
     }
 
     pub(super) fn unknown_key(&mut self, key: &Key, what: &str, known: &[&str]) {
@@ -307,11 +335,19 @@ impl Reader<'_> {
             "unknown-key",
             format!("{what} has no key `{}`", key.text.escape_debug()),
         );
-        let d = d
-            .label(self.file, key.span, "")
-            .did_you_mean(&key.text, known.iter().copied());
-        self.diagnostics.push(d);
+        let d = d.label(self.file, key.span, "");
+        let word = key.text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+        self.diagnostics.push(match known.contains(&word) {
+            true => d.help(format!("a colon and a space stand behind the key: `{word}: …`")),
+            false => d.did_you_mean(&key.text, known.iter().copied()),
+        });
     }
+}
+
+/// How what is wanted is written.
+fn example(wanted: &str) -> Option<&'static str> {
+    let (_, example) = EXAMPLES.iter().find(|(what, _)| wanted.contains(what))?;
+    Some(example)
 }
 
 /// Whether a text is a name of the language.

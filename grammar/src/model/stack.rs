@@ -52,7 +52,8 @@ impl Reader<'_> {
         }
         let (Some(count), Some(of)) = (node.get("repeat"), node.get("of")) else {
             let d = Diagnostic::error("missing-key", "`repeat: n` and `of: […]` go together");
-            self.diagnostics.push(d.label(self.file, node.span, ""));
+            let d = d.label(self.file, node.span, "");
+            self.diagnostics.push(d.help("`repeat: n` says how often, and `of:` lists what"));
             return None;
         };
         Some(RepeatEntry {
@@ -105,6 +106,13 @@ impl Reader<'_> {
                 .label(self.file, key.span, "")
                 .also(self.file, layer.0.span, "the layer")
                 .did_you_mean(&key.text, ENTRY_KEYS.iter().copied());
+            let d = match layer.1.kind {
+                Kind::Null => {
+                    let (layer, key) = (&layer.0.text, key.text.escape_debug());
+                    d.help(format!("a setting of `{layer}` stands below it, further to the right, or in braces: `{layer}: {{{key}: …}}`"))
+                }
+                _ => d,
+            };
             self.diagnostics.push(d);
         }
         Some(layer)

@@ -184,6 +184,23 @@ fn what_is_no_yaml_is_reported_once() {
         ("empty", "# only a comment\n"),
         ("two", "a: 1\n---\nb: 2\n"),
         ("key", "{[a]: 1}\n"),
+        ("deeper", "sizes:\n  d: 64\n   vocab: 256\nstack:\n  - norm\n"),
+        ("between", "model: m\nsizes:\n    d: 64\n  vocab: 256\nstack:\n  - norm\n"),
+        ("less", "sizes:\n  d: 64\n vocab: 256\nstack:\n  - norm\n"),
+        ("item", "stack:\n  - repeat: 2\n    of:\n    - norm\n   - norm\n"),
+        ("beside_item", "stack:\n  - attention: {heads: 4}\n     block: none\n  - norm\n"),
+        ("no_dash", "stack:\n  - norm: {}\n  norm: {}\n"),
+        ("dash", "sizes:\n  d: 64\n  - e: 64\n"),
+        ("tab", "sizes:\n\td: 64\nstack:\n  - norm\n"),
+        ("tab_later", "stack:\n  - attention:\n      heads: 4\n\tkv_heads: 4\n  - norm\n"),
+        ("bare_item", "stack:\n  - norm\n    block: none\n  - norm\n"),
+        ("bare_key", "model: m\nsizes\n  d: 64\n"),
+        ("two_colons", "model: a: b\n"),
+        ("no_comma", "sizes: {d: 64 e: 3}\nstack: [norm]\n"),
+        ("bracket_inside", "stack:\n  - {norm: {}, if: kinds[i] == 1}\n"),
+        ("quote", "model: \"m\nstack: [norm]\n"),
+        ("alias", "sizes: {d: 64}\nstack:\n  - swiglu: {hidden: *d}\n"),
+        ("sign", "model: @m\n"),
     ] {
         let (model, problems) = parse_model(FILE, text);
         assert!(model.is_none(), "{name}");
