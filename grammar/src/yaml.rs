@@ -115,7 +115,10 @@ pub fn parse_yaml(file: FileId, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     if text.len() > MAX_TEXT {
         let d = Diagnostic::error("too-long", format!("this file is longer than {MAX_TEXT} bytes"));
         let d = d.label(file, Span::default(), "");
-        return (None, vec![d.help("a model is a small text: weights stand in a file of their own")]);
+        return (
+            None,
+            vec![d.help("a model is a small text: weights stand in a file of their own")],
+        );
     }
     let mut reader = Reader {
         file,
@@ -146,7 +149,9 @@ pub fn parse_yaml(file: FileId, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     if reader.root.is_none() && reader.diagnostics.is_empty() {
         let d = Diagnostic::error("yaml", "the file is empty");
         let d = d.label(file, Span::default(), "");
-        reader.diagnostics.push(d.help("a model has at least `version`, `model` and `stack`"));
+        reader
+            .diagnostics
+            .push(d.help("a model has at least `version`, `model` and `stack`"));
     }
     (reader.root, reader.diagnostics)
 }
@@ -214,7 +219,9 @@ impl Reader<'_> {
             Event::Alias(anchor) => {
                 let Some((_, count)) = self.anchors.get(&anchor) else {
                     let d = self.error(span, "this alias names nothing");
-                    return Err(d.help("an anchor, `&name`, stands above it; an expression that starts with `*` stands in quotes"));
+                    return Err(d.help(
+                        "an anchor, `&name`, stands above it; an expression that starts with `*` stands in quotes",
+                    ));
                 };
                 let count = *count;
                 self.count(count, span)?;

@@ -11,7 +11,7 @@ use crate::{
     library::Definition,
     source::{FileId, Place},
 };
-use seqc_grammar::ast::{ParamDecl, Span};
+use seqc_grammar::ast::{Expr, ParamDecl, Span};
 use seqc_ir::{Dim, Graph, StateId, Value};
 use std::{
     collections::{HashMap, HashSet},
@@ -166,6 +166,8 @@ pub(super) struct Cx<'a> {
     pub(super) whole: bool,
     pub(super) branch: Branch,
     pub(super) pairs: Option<Pairs>,
+    /// What is being reported as no size.
+    pub(super) sized: Option<Expr>,
     /// Blocks that have called the layer they wrap, and where.
     pub(super) inner_calls: Vec<(usize, Place)>,
     /// Shapes of what stands before index brackets, by frame, place and index variables in scope.
@@ -203,6 +205,7 @@ impl<'a> Cx<'a> {
             whole: false,
             branch: Branch::Taken,
             pairs: None,
+            sized: None,
             inner_calls: Vec::new(),
             shapes: HashMap::new(),
             tries: super::affine::BUDGET,
@@ -232,7 +235,10 @@ impl<'a> Cx<'a> {
         let follows = diagnostic.code != "refused" && self.frames.iter().any(|f| f.refused);
         if self.quiet == 0 && !follows && self.diagnostics.len() < MAX_MESSAGES {
             diagnostic = self.chain_of_shapes(diagnostic);
-            diagnostic = self.chain_of_calls(diagnostic);
+            let Some(told) = self.for_the_user(diagnostic) else {
+                return Val::Poison;
+            };
+            let diagnostic = self.chain_of_calls(told.diagnostic, told.frames);
             self.diagnostics.push(diagnostic);
         }
         Val::Poison
@@ -242,15 +248,16 @@ impl<'a> Cx<'a> {
     pub(super) fn warn(&mut self, diagnostic: Diagnostic) {
         let known = |d: &Diagnostic| d.code == diagnostic.code && d.place() == diagnostic.place();
         if self.quiet == 0 && self.warnings.len() < MAX_MESSAGES && !self.warnings.iter().any(known) {
-            let diagnostic = self.chain_of_calls(diagnostic);
+            let diagnostic = self.chain_of_calls(diagnostic, self.frames.len());
             self.warnings.push(diagnostic);
         }
     }
 
-    /// Adds the chain of calls that led to a message.
-    fn chain_of_calls(&self, mut diagnostic: Diagnostic) -> Diagnostic {
-        let inside = self.frames.iter().any(|f| f.called_at.is_some());
-        for frame in self.frames.iter().rev() {
+    /// Adds the calls of so many outer definitions, which led to a message.
+    fn chain_of_calls(&self, mut diagnostic: Diagnostic, frames: usize) -> Diagnostic {
+        let frames = &self.frames[..frames];
+        let inside = frames.iter().any(|f| f.called_at.is_some());
+        for frame in frames.iter().rev() {
             if let Some(place) = frame.called_at {
                 let name = &frame.definition.def.name.text;
                 let step = format!("in `{name}`, called here");

@@ -47,6 +47,7 @@ impl Cx<'_> {
                 place: self.place(e.span),
                 inferred: true,
             }),
+            None if self.is_no_size(name) => None,
             None if self.is_wrong(&name.text) || self.uses_something_wrong(body) => None,
             None if self.reports_rank(&name.text, body) => None,
             None => {
@@ -60,6 +61,19 @@ impl Cx<'_> {
                 None
             }
         }
+    }
+
+    /// Reports a name whose value is not a size, where an index variable runs over it.
+    fn is_no_size(&mut self, name: &Ident) -> bool {
+        let Some((known, _)) = self.known_name(&name.text).filter(|_| !self.is_foreign(&name.text)) else {
+            return false;
+        };
+        let e = Expr {
+            kind: ExprKind::Name(name.text.clone()),
+            span: name.span,
+        };
+        self.bad_size(&e, format!("a size is a whole number from 1, not {known}"));
+        true
     }
 
     /// Whether a name is none of a layer of the standard library: that a model has a size of this name is chance.

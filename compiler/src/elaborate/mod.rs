@@ -8,6 +8,7 @@
 
 mod affine;
 mod attend;
+mod blame;
 mod body;
 mod builtin;
 mod call;

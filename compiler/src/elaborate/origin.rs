@@ -7,7 +7,7 @@ use super::{
     val::Val,
 };
 use crate::diag::Diagnostic;
-use seqc_grammar::ast::{Def, Expr, ExprKind, Span, Stmt, Target};
+use seqc_grammar::ast::{Def, Expr, ExprKind, Span, Stmt, StreamTy, Target};
 use std::collections::VecDeque;
 
 /// Messages about shapes.
@@ -58,13 +58,22 @@ impl Cx<'_> {
 
 /// The expression of a definition at exactly this place.
 pub(super) fn expression(def: &Def, span: Span) -> Option<&Expr> {
-    let values = def.body.iter().filter_map(|stmt| match stmt {
-        Stmt::Dim { value, .. } | Stmt::Let { value, .. } | Stmt::Trace { value, .. } | Stmt::Result(value) => {
-            Some(value)
-        }
-        Stmt::Param(_) => None,
+    let streams = def.streams.iter().filter_map(|s| match &s.ty {
+        StreamTy::Real(shape) | StreamTy::Int(Some(shape)) | StreamTy::Complex(Some(shape)) => Some(shape),
+        _ => None,
     });
-    let mut work: Vec<&Expr> = values.collect();
+    let shapes = streams.chain(&def.result).flat_map(|shape| &shape.dims);
+    let defaults = def.settings.iter().filter_map(|s| s.default.as_ref());
+    let values = def.body.iter().flat_map(|stmt| match stmt {
+        Stmt::Dim { value, .. } | Stmt::Let { value, .. } | Stmt::Trace { value, .. } | Stmt::Result(value) => {
+            vec![value]
+        }
+        Stmt::Param(decls) => {
+            let shapes = decls.iter().filter_map(|d| d.shape.as_ref());
+            shapes.flat_map(|shape| &shape.dims).collect()
+        }
+    });
+    let mut work: Vec<&Expr> = shapes.chain(defaults).chain(values).collect();
     while let Some(e) = work.pop() {
         if e.span == span {
             return Some(e);

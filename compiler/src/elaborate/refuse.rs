@@ -109,7 +109,7 @@ impl Cx<'_> {
     }
 
     /// Where the definition of frame `n` was called; the model's place for its layer and blocks.
-    fn called_at(&self, n: usize) -> Place {
+    pub(super) fn called_at(&self, n: usize) -> Place {
         let layer = &self.request.layer;
         let frame = self.frames.get(n);
         match frame.and_then(|f| f.part) {

@@ -218,7 +218,6 @@ impl Cx<'_> {
         match known.size() {
             Some(size) if size > 0 => Some(Dim::new(name, size)),
             _ => {
-                let place = self.place(e.span);
                 let shown = match known {
                     Known::Num(_) => known.to_string(),
                     _ => known.kind().to_owned(),
@@ -227,12 +226,28 @@ impl Cx<'_> {
                     Known::Num(n) if n >= 1.0 && n.fract() == 0.0 => format!("{shown} is too large for a size"),
                     _ => format!("a size is a whole number from 1, not {shown}"),
                 };
-                let mut d = Diagnostic::new("bad-size", place, message);
-                d = self.origins(d, e);
-                self.report(d);
+                self.bad_size(e, message);
                 None
             }
         }
+    }
+
+    /// Reports a size that is none: where the name that stands for it was given, if that is in another file.
+    pub(super) fn bad_size(&mut self, e: &Expr, message: String) {
+        let place = self.place(e.span);
+        let given = match &e.kind {
+            ExprKind::Name(name) => self.known_name(name).map(|(_, given)| (name, given)),
+            _ => None,
+        };
+        let d = match given {
+            Some((name, given)) if given.file != place.file && !self.is_library(place.file) => {
+                Diagnostic::new("bad-size", given, message).note(place, format!("`{name}` is a size here"))
+            }
+            _ => self.origins(Diagnostic::new("bad-size", place, message), e),
+        };
+        self.sized = Some(e.clone());
+        self.report(d.help("change one of the values that it follows from"));
+        self.sized = None;
     }
 
     /// Adds where the sizes in an expression come from.

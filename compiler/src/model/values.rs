@@ -2,12 +2,12 @@
 
 use crate::{
     diag::{Diagnostic, Placed},
-    elaborate::Given,
+    elaborate::{Given, children},
     known::{self, Env, Known, Problem},
     source::{FileId, Place},
 };
 use seqc_grammar::{
-    ast::{Expr, ExprKind, Span},
+    ast::{BinOp, Expr, ExprKind, Span},
     model::{Part, Template},
 };
 use std::collections::HashMap;
@@ -68,6 +68,19 @@ pub fn evaluate(file: FileId, expr: &Expr, env: &dyn Env, names: &[&str]) -> Res
     }
 }
 
+/// The name at a place, where it is compared with something.
+fn compared(expr: &Expr, span: Span) -> Option<&str> {
+    if let ExprKind::Binary(BinOp::Eq | BinOp::Ne, a, b) = &expr.kind {
+        for side in [a, b] {
+            match &side.kind {
+                ExprKind::Name(name) if side.span == span => return Some(name),
+                _ => {}
+            }
+        }
+    }
+    children(expr).into_iter().find_map(|part| compared(part, span))
+}
+
 impl Names {
     fn place(&self, expr: &Expr) -> Place {
         Place::new(self.file, expr.span)
@@ -79,7 +92,15 @@ impl Names {
         }
         let indices = INDICES.iter().take(self.indices.len()).copied();
         let names: Vec<&str> = self.sizes.keys().map(String::as_str).chain(indices).collect();
-        evaluate(self.file, expr, self, &names)
+        evaluate(self.file, expr, self, &names).map_err(|d| match compared(expr, d.span()) {
+            Some(word) if d.code == "unknown-name" => Diagnostic {
+                help: vec![format!(
+                    "a string that is compared stands in double quotes, `\"{word}\"`, and where YAML needs quotes of its own in two kinds: `'… == \"{word}\"'`"
+                )],
+                ..d
+            },
+            _ => d,
+        })
     }
 
     /// The value of a setting or size; a word that nothing defines is a string.

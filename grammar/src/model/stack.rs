@@ -53,7 +53,8 @@ impl Reader<'_> {
         let (Some(count), Some(of)) = (node.get("repeat"), node.get("of")) else {
             let d = Diagnostic::error("missing-key", "`repeat: n` and `of: […]` go together");
             let d = d.label(self.file, node.span, "");
-            self.diagnostics.push(d.help("`repeat: n` says how often, and `of:` lists what"));
+            self.diagnostics
+                .push(d.help("`repeat: n` says how often, and `of:` lists what"));
             return None;
         };
         Some(RepeatEntry {
@@ -96,7 +97,8 @@ impl Reader<'_> {
     fn the_layer<'n>(&mut self, named: &[&'n (Key, Node)]) -> Option<&'n (Key, Node)> {
         let is_typo = |entry: &(Key, Node)| nearest(&entry.0.text, ENTRY_KEYS.iter().copied()).is_some();
         let layer = named.iter().find(|e| !is_typo(e)).or(named.first())?;
-        for (key, _) in named.iter().filter(|(key, _)| key.span != layer.0.span) {
+        for entry in named.iter().filter(|(key, _)| key.span != layer.0.span) {
+            let key = &entry.0;
             let message = format!(
                 "`{}` is no key of an entry, and its layer is `{}`",
                 key.text.escape_debug(),
@@ -104,14 +106,13 @@ impl Reader<'_> {
             );
             let d = Diagnostic::error("unknown-key", message)
                 .label(self.file, key.span, "")
-                .also(self.file, layer.0.span, "the layer")
-                .did_you_mean(&key.text, ENTRY_KEYS.iter().copied());
+                .also(self.file, layer.0.span, "the layer");
+            let (name, text) = (&layer.0.text, key.text.escape_debug());
             let d = match layer.1.kind {
-                Kind::Null => {
-                    let (layer, key) = (&layer.0.text, key.text.escape_debug());
-                    d.help(format!("a setting of `{layer}` stands below it, further to the right, or in braces: `{layer}: {{{key}: …}}`"))
-                }
-                _ => d,
+                Kind::Null if !is_typo(entry) => d.help(format!(
+                    "a setting stands below its layer and further to the right, or in braces: `{name}: {{{text}: …}}`"
+                )),
+                _ => d.did_you_mean(&key.text, ENTRY_KEYS.iter().copied()),
             };
             self.diagnostics.push(d);
         }

@@ -24,7 +24,11 @@ pub(super) fn explain(file: FileId, text: &str, at: usize, info: &str) -> Diagno
         .or_else(|| broken.alias(about(&["anchor"])))
         .or_else(|| broken.unclosed(about(&["quoted scalar"])))
         .or_else(|| broken.colons().filter(|_| about(&["mapping values"])))
-        .or_else(|| broken.column().filter(|_| about(&["block", "key", "indent", "mapping", "document"])))
+        .or_else(|| {
+            broken
+                .column()
+                .filter(|_| about(&["block", "key", "indent", "mapping", "document"]))
+        })
         .unwrap_or_else(|| broken.other(info))
 }
 
@@ -91,7 +95,9 @@ impl<'t> Broken<'t> {
                 let quote = &self.text[at..=at];
                 let inside = if quote == "'" { "twice: ''" } else { "as \\\"" };
                 let d = self.error(at, at + 1, "this quote has no partner");
-                Some(d.help(format!("end the text with {quote}; one that is part of it is written {inside}")))
+                Some(d.help(format!(
+                    "end the text with {quote}; one that is part of it is written {inside}"
+                )))
             }
             Opened::Bracket(at) => {
                 let open = &self.text[at..=at];
@@ -126,7 +132,9 @@ impl<'t> Broken<'t> {
         let first = line.colon()?;
         if line.start + first < self.at {
             let d = self.error(self.at, self.at + 1, "this line has a second `:`");
-            return Some(d.help("a value that holds a colon stands in quotes; another key stands on a line of its own"));
+            return Some(
+                d.help("a value that holds a colon stands in quotes; another key stands on a line of its own"),
+            );
         }
         self.word(self.n)
     }
@@ -166,7 +174,10 @@ impl<'t> Broken<'t> {
         };
         if block.list != line.is_item() {
             let (is, wanted) = if block.list { ("no", "with") } else { ("a", "without") };
-            let message = format!("there is {is} `- ` in front of this, and {} starts {wanted} one", block.last.begins());
+            let message = format!(
+                "there is {is} `- ` in front of this, and {} starts {wanted} one",
+                block.last.begins()
+            );
             return Some(d(message).help(self.where_it_belongs(n, "write it like the lines beside it, or move it")));
         }
         (line.colon().is_none() && !line.is_item()).then(|| {
@@ -189,7 +200,10 @@ impl<'t> Broken<'t> {
         if let Some(line) = before.filter(|l| l.content().ends_with(':'))
             && let Some(key) = line.key()
         {
-            columns.insert(0, format!("column {} for an entry of `{key}`", line.content_column() + 3));
+            columns.insert(
+                0,
+                format!("column {} for an entry of `{key}`", line.content_column() + 3),
+            );
         }
         match columns.is_empty() {
             true => what.to_owned(),
