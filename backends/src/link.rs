@@ -7,7 +7,7 @@ use crate::scratch::{self, Folder};
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus},
 };
 
 macro_rules! part {
@@ -42,20 +42,38 @@ pub enum Error {
         /// What it printed.
         message: String,
     },
+    /// The linker stopped without a word of use.
+    #[error("{linker} stopped, {status}; another one can be named in SEQC_LINKER")]
+    Stopped {
+        /// Which one.
+        linker: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// No space where programs are linked.
+    #[error("the disk of {folder}, where programs are linked, is full; TMPDIR names another folder")]
+    Full {
+        /// The folder for temporary files.
+        folder: PathBuf,
+    },
 }
 
-/// Links generated objects with the runtime into a static executable at `output`.
+/// Space that must be left where a program was linked: less means that it was in need of more.
+const LEAST_SPACE: usize = 1 << 20;
+
+/// Links generated objects with the runtime: the bytes of a static executable.
 ///
 /// # Errors
 ///
-/// See [`Error`]; nothing is left behind beside `output`.
-pub fn link_exe(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
+/// See [`Error`].
+pub fn link_exe(objects: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     let scratch = folder()?;
+    let output = scratch.file("program");
     let mut command = Linker::find()?.command();
     command.args(["-static", "--gc-sections", "--strip-all", "--build-id=none"]);
     command
         .args(["-z", "noexecstack", "-z", "relro", "-z", "now", "-o"])
-        .arg(output);
+        .arg(&output);
     for (name, bytes) in BEFORE {
         command.arg(file(&scratch, name, bytes)?);
     }
@@ -67,25 +85,28 @@ pub fn link_exe(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
     for (name, bytes) in AFTER {
         command.arg(file(&scratch, name, bytes)?);
     }
-    run(command)
+    run(command, &scratch)?;
+    linked(&output)
 }
 
 /// What a library to embed is made with: the runtime with its C interface, and the header that declares it.
 const LIBRARY: (&str, &[u8]) = part!("libseqc_library.a");
-const HEADER: &str = include_str!("../runtime/include/seqc.h");
+/// The C interface of a library, `seqc.h`.
+pub const HEADER: &str = include_str!("../runtime/include/seqc.h");
 /// The header's name.
 pub const HEADER_NAME: &str = "seqc.h";
 /// Only the C interface is visible from outside.
 const EXPORTS: &[u8] = b"{ global: seqc_error; seqc_model_*; seqc_session_*; local: *; };";
 
-/// Links generated objects with the runtime into a shared library at `output`, for programs that use it through
-/// `seqc.h`, which is written beside it. The system's C compiler does it, since the library uses the system's C library.
+/// Links generated objects with the runtime: the bytes of a shared library, for programs that use it through
+/// [`HEADER`]. The system's C compiler does it, since the library uses the system's C library.
 ///
 /// # Errors
 ///
 /// See [`Error`].
-pub fn link_library(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
+pub fn link_library(objects: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     let scratch = folder()?;
+    let output = scratch.file("library.so");
     let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
     let mut command = Command::new(compiler);
     command.args([
@@ -95,7 +116,7 @@ pub fn link_library(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
         "-Wl,--build-id=none",
         "-o",
     ]);
-    command.arg(output).args(files(&scratch, objects)?);
+    command.arg(&output).args(files(&scratch, objects)?);
     let mut exports = std::ffi::OsString::from("-Wl,--version-script=");
     exports.push(file(&scratch, "exports", EXPORTS)?);
     command.arg(exports).arg("-Wl,--whole-archive");
@@ -103,9 +124,15 @@ pub fn link_library(objects: &[Vec<u8>], output: &Path) -> Result<(), Error> {
         .arg(file(&scratch, LIBRARY.0, LIBRARY.1)?)
         .arg("-Wl,--no-whole-archive");
     command.args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-lc"]);
-    run(command)?;
-    let header = output.with_file_name(HEADER_NAME);
-    fs::write(&header, HEADER).map_err(|error| Error::Io { path: header, error })
+    run(command, &scratch)?;
+    linked(&output)
+}
+
+fn linked(output: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(output).map_err(|error| Error::Io {
+        path: output.to_owned(),
+        error,
+    })
 }
 
 /// Links a generated object alone into a shared library at `output`. What it needs of the runtime
@@ -129,21 +156,30 @@ pub fn link_shared(object: &[u8], output: &Path) -> Result<(), Error> {
         command.arg("-soname").arg(name);
     }
     command.arg("-o").arg(output).arg(file(&scratch, "model.o", object)?);
-    run(command)
+    run(command, &scratch)
 }
 
 fn folder() -> Result<Folder, Error> {
-    Folder::new().map_err(|error| Error::Io {
-        path: env::temp_dir(),
-        error,
-    })
+    Folder::new().map_err(|error| failed(env::temp_dir(), error))
 }
 
 fn file(folder: &Folder, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
-    folder.write(name, bytes).map_err(|error| Error::Io {
-        path: folder.file(name),
-        error,
-    })
+    folder
+        .write(name, bytes)
+        .map_err(|error| failed(folder.file(name), error))
+}
+
+fn failed(path: PathBuf, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull => full(),
+        _ => Error::Io { path, error },
+    }
+}
+
+fn full() -> Error {
+    Error::Full {
+        folder: env::temp_dir(),
+    }
 }
 
 fn files(folder: &Folder, objects: &[Vec<u8>]) -> Result<Vec<PathBuf>, Error> {
@@ -151,7 +187,7 @@ fn files(folder: &Folder, objects: &[Vec<u8>]) -> Result<Vec<PathBuf>, Error> {
     objects.iter().enumerate().map(object).collect()
 }
 
-fn run(mut command: Command) -> Result<(), Error> {
+fn run(mut command: Command, scratch: &Folder) -> Result<(), Error> {
     let linker = PathBuf::from(command.get_program());
     let output = scratch::run(&mut command).map_err(|error| Error::Io {
         path: linker.clone(),
@@ -160,9 +196,22 @@ fn run(mut command: Command) -> Result<(), Error> {
     if output.status.success() {
         return Ok(());
     }
+    // Whether there was no space shows in that there is none for another file.
+    let space = scratch.write("space", &vec![1; LEAST_SPACE]);
+    if space.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
+        return Err(full());
+    }
     let text = String::from_utf8_lossy(&output.stderr);
-    let message = text.lines().take(12).collect::<Vec<_>>().join("\n");
-    Err(Error::Failed { linker, message })
+    // A linker that crashes asks for a report to its authors and prints where it was.
+    let lines = text.lines().take_while(|line| !line.starts_with("PLEASE submit"));
+    let message = lines.take(12).collect::<Vec<_>>().join("\n");
+    match message.is_empty() {
+        false => Err(Error::Failed { linker, message }),
+        true => Err(Error::Stopped {
+            linker,
+            status: output.status,
+        }),
+    }
 }
 
 /// A linker and the words that make it behave as `ld`.

@@ -1,7 +1,7 @@
 //! The seam to passes and code generation: one function for each thing that is asked of them.
 
 use crate::{
-    driver::{Emit, Product, Request},
+    driver::{Emit, Failure, Product, Request},
     explain,
     files::Files,
     model::Built,
@@ -18,9 +18,8 @@ use seqc_ir::{Graph, Model};
 use seqc_passes::{blocks::Blocks, plan::Chunks};
 use sha2::{Digest, Sha256};
 use std::{
-    fs::{self, File},
-    io,
-    path::PathBuf,
+    io::{self, Write},
+    path::{Path, PathBuf},
 };
 
 /// Tokens of a chunk: enough for packed weights to pay, few enough for activations to stay in cache.
@@ -47,14 +46,16 @@ pub fn canonical(model: &Model) -> Model {
     model
 }
 
+/// The header of libraries.
+pub const HEADER: &str = link::HEADER;
+
 /// Code of a model, up to the stage that the request names.
-pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
+pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
     let targets = Target::list(&request.target).map_err(|e| e.to_string())?;
     let names = targets.iter().map(Target::name).collect::<Vec<_>>().join(" and ");
     if let (Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj, [_, _, ..]) = (request.emit, &targets[..]) {
-        return Err(format!(
-            "this stage is of one processor, not of {names}: name one with --target"
-        ));
+        let message = format!("this stage is of one processor, not of {names}: name one with --target");
+        return Err(Failure::Stage(message));
     }
     let files = Files::of(built, request)?;
     let forms = targets.into_iter().map(|target| form(built, (target, &names), &files));
@@ -62,9 +63,8 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
     let objects = || code::objects(&texts).map_err(|e| e.to_string());
     let stage = |emit| {
         let readable = |bytes: Vec<u8>| Product::Text(String::from_utf8_lossy(&bytes).into_owned());
-        mlir::compile(&texts[0].1, &texts[0].0, emit)
-            .map(readable)
-            .map_err(|e| e.to_string())
+        let made = mlir::compile(&texts[0].1, &texts[0].0, emit);
+        made.map(readable).map_err(|e| Failure::Stage(e.to_string()))
     };
     match request.emit {
         Emit::Mlir => Ok(Product::Text(texts[0].1.clone())),
@@ -75,7 +75,9 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, String> {
             link(&objects()?, built, request, &files)?;
             Ok(Product::Written(request.output.clone()))
         }
-        Emit::Ast | Emit::Graph | Emit::Canonical => Err("this stage has no code".to_owned()),
+        Emit::Ast | Emit::Graph | Emit::Canonical => {
+            Err(Failure::Stage("this stage has no code".to_owned()))
+        }
     }
 }
 
@@ -91,40 +93,33 @@ fn form(built: &Built, (target, names): (Target, &str), files: &Files) -> Result
     })
 }
 
-/// Links a program or a library in a folder of its own, and puts it where it belongs with the files that go inside.
-fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<(), String> {
-    let folder = tempfile::tempdir().map_err(|e| format!("a folder for linking: {e}"))?;
-    let linked = folder.path().join("linked");
+/// Links a program or a library, and puts it where it belongs with the files that go inside.
+fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<(), Failure> {
     let library = request.emit == Emit::Lib;
-    match library {
-        true => link::link_library(objects, &linked),
-        false => link::link_exe(objects, &linked),
-    }
-    .map_err(|e| e.to_string())?;
-    let inputs = inputs(built);
+    let linked = match library {
+        true => link::link_library(objects),
+        false => link::link_exe(objects),
+    };
+    let linked = linked.map_err(|e| Failure::Stage(e.to_string()))?;
     let to = &request.output;
-    let failed = |e: io::Error| format!("{}: {}", to.display(), output::reason(&e));
-    let mut out = Output::create_program(to, &inputs).map_err(|e| e.to_string())?;
-    let written = io::copy(&mut File::open(&linked).map_err(failed)?, &mut out).map_err(failed)?;
+    let failed = |e: io::Error| Failure::Write(format!("{}: {}", to.display(), output::reason(&e)));
+    let refused = |e: output::Error| Failure::Write(e.to_string());
+    let mut out = Output::create_program(to, &built.inputs).map_err(refused)?;
+    out.write_all(&linked).map_err(failed)?;
     if !files.inside.is_empty() {
-        Bundle::append(&mut out, written, &files.inside).map_err(failed)?;
+        Bundle::append(&mut out, linked.len() as u64, &files.inside).map_err(failed)?;
     }
-    out.commit().map_err(|e| e.to_string())?;
-    if library {
-        let header = fs::read(folder.path().join(link::HEADER_NAME)).map_err(failed)?;
-        output::write(&to.with_file_name(link::HEADER_NAME), &inputs, &header).map_err(|e| e.to_string())?;
+    out.commit().map_err(refused)?;
+    match header(request) {
+        Some(header) => output::write(&header, &built.inputs, link::HEADER.as_bytes()).map_err(refused),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// Files that a build reads beside texts.
-fn inputs(built: &Built) -> Vec<PathBuf> {
-    let checkpoint = built
-        .tensors
-        .checkpoint
-        .iter()
-        .flat_map(|checkpoint| checkpoint.paths());
-    checkpoint.chain(&built.meta.tokenizer).cloned().collect()
+/// Where the header of a library goes.
+pub fn header(request: &Request) -> Option<PathBuf> {
+    let library = request.emit == Emit::Lib && request.output != Path::new("-");
+    library.then(|| request.output.with_file_name(link::HEADER_NAME))
 }
 
 fn options(model: &Model, max_context: Option<usize>, level: Level) -> Options {

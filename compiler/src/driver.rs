@@ -6,6 +6,7 @@ use crate::{
     model::{self, Built, ReadOptions},
     source::Sources,
 };
+use seqc_checkpoint::output;
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -43,10 +44,12 @@ pub struct Request {
     pub emit: Emit,
     /// The processors, as of [`Target::list`](seqc_backends::mlir::Target::list).
     pub target: String,
-    /// Where the result goes; code that needs a place of its own is written there.
+    /// Where the result goes; `-`: it is given back.
     pub output: PathBuf,
     /// Whether weights and tokenizer go inside the program.
     pub embed: bool,
+    /// Whether the header of a library may replace another one.
+    pub force: bool,
 }
 
 /// What a build made.
@@ -67,6 +70,14 @@ pub enum Failure {
     Input(Vec<Diagnostic>),
     /// A later stage failed.
     Stage(String),
+    /// The result cannot be written, or would replace what must not be lost.
+    Write(String),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Failure {
+        Failure::Stage(message)
+    }
 }
 
 /// A stage that is over: its name, how long it took, and the model as text where it has one.
@@ -77,14 +88,51 @@ pub fn build(path: &Path, request: &Request, sources: &mut Sources, watch: &mut 
     let start = Instant::now();
     let built = model::read(path, sources, &request.read).map_err(Failure::Input)?;
     watch("model", start.elapsed(), Some(&built));
-    match request.emit {
-        Emit::Ast => return Ok(Product::Text(format!("{:#?}\n", built.document))),
-        Emit::Graph => return Ok(Product::Text(built.model.to_string())),
-        Emit::Canonical => return Ok(Product::Text(backend::canonical(&built.model).to_string())),
-        Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj | Emit::Exe | Emit::Lib => {}
+    // Before minutes of work, and before anything is written.
+    check(request, &built.inputs)?;
+    let product = match request.emit {
+        Emit::Ast => Product::Text(format!("{:#?}\n", built.document)),
+        Emit::Graph => Product::Text(built.model.to_string()),
+        Emit::Canonical => Product::Text(backend::canonical(&built.model).to_string()),
+        Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj | Emit::Exe | Emit::Lib => {
+            let start = Instant::now();
+            let product = backend::code(&built, request)?;
+            watch("code", start.elapsed(), None);
+            product
+        }
+    };
+    match request.output == Path::new("-") {
+        true => Ok(product),
+        false => write(&product, request, &built.inputs),
     }
-    let start = Instant::now();
-    let product = backend::code(&built, request).map_err(Failure::Stage)?;
-    watch("code", start.elapsed(), None);
-    Ok(product)
+}
+
+fn failed(error: impl ToString) -> Failure {
+    Failure::Write(error.to_string())
+}
+
+/// Whether the result and what belongs to it can be written.
+fn check(request: &Request, inputs: &[PathBuf]) -> Result<(), Failure> {
+    output::check(&request.output, inputs).map_err(failed)?;
+    let Some(header) = backend::header(request) else { return Ok(()) };
+    output::check(&header, inputs).map_err(failed)?;
+    match std::fs::read(&header) {
+        Ok(text) if text != backend::HEADER.as_bytes() && !request.force => Err(failed(format!(
+            "{}: this is another header than that of the library; --force replaces it",
+            header.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Puts the result in place.
+fn write(product: &Product, request: &Request, inputs: &[PathBuf]) -> Result<Product, Failure> {
+    let path = &request.output;
+    let bytes = match product {
+        Product::Text(text) => text.as_bytes(),
+        Product::Bytes(bytes) => &bytes[..],
+        Product::Written(_) => return Ok(product.clone()),
+    };
+    output::write(path, inputs, bytes).map_err(failed)?;
+    Ok(Product::Written(path.clone()))
 }

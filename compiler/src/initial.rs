@@ -6,12 +6,7 @@ use seqc_checkpoint::to_f16;
 use seqc_ir::Model;
 use seqc_passes::plan::native_params;
 use serde_json::{Map, json};
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::{BufWriter, Write},
-    path::Path,
-};
+use std::{collections::HashMap, io::Write};
 
 /// One tensor of the file: a parameter, or one of those that it is stacked from.
 struct Tensor {
@@ -35,11 +30,9 @@ impl Tensor {
 }
 
 /// Writes all tensors of a model; gives their number.
-pub fn write(model: &Model, seed: u64, path: &Path) -> Result<usize, String> {
+pub fn write(model: &Model, seed: u64, out: &mut impl Write) -> Result<usize, String> {
     let tensors = tensors(model)?;
-    let file = File::create(path).map_err(|e| e.to_string())?;
-    let mut out = BufWriter::new(file);
-    let written = header(&tensors, &mut out).and_then(|()| elements(&tensors, seed, &mut out));
+    let written = header(&tensors, out).and_then(|()| elements(&tensors, seed, out));
     written.and_then(|()| out.flush()).map_err(|e| e.to_string())?;
     Ok(tensors.len())
 }

@@ -6,7 +6,7 @@ use seqc_backends::{
     mlir::{Emit, Target, compile},
     text::{Func, Module, Ty},
 };
-use std::{path::Path, process::Command};
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 #[test]
 fn a_program_needs_nothing_else_to_run() {
@@ -14,9 +14,10 @@ fn a_program_needs_nothing_else_to_run() {
     let target = Target::named("x86-64-v3").expect("a known name");
     let object = compile(text, &target, Emit::Obj).expect("valid text");
     let path = temporary("program");
-    link::link_exe(&[object], &path).expect("linked");
+    let bytes = link::link_exe(&[object]).expect("linked");
+    std::fs::write(&path, &bytes).expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
     let status = Command::new(&path).status().expect("started");
-    let bytes = std::fs::read(&path).expect("written");
     let _ = std::fs::remove_file(&path);
     assert_eq!(status.code(), Some(42));
     assert!(!bytes.windows(6).any(|w| w == b"ld.so\0"), "no dynamic loader is named");

@@ -3,7 +3,10 @@
 use super::{ModelArgs, OK, Session};
 use crate::driver::{self, Emit, Failure, Product, Request};
 use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
@@ -11,12 +14,15 @@ pub(crate) struct BuildArgs {
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// Where the result goes; `-` is standard output. Texts go there unless this is given, programs beside the model
+    /// Where the result goes; `-` is standard output. Texts go there unless this is given, programs into the current folder
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// What to make
     #[arg(long, value_enum, default_value_t = Stage::Exe)]
     emit: Stage,
+    /// Replace the `seqc.h` beside a library where it is another one
+    #[arg(long)]
+    force: bool,
     /// Processors to generate code for: `x86-64` (one code for level 3 and one for level 4; the program chooses as it starts),
     /// `x86-64-v3`, `x86-64-v4`, `native`, a processor by LLVM's name, or some of these with commas between. Programs and
     /// libraries are for `x86-64` unless this is given, other stages show the code for this machine
@@ -77,8 +83,14 @@ impl Stage {
         }
     }
 
+    /// Whether the result is for machines.
+    fn is_code(self) -> bool {
+        matches!(self, Stage::Obj | Stage::Exe | Stage::Lib)
+    }
+
     /// Where the result goes when nothing is said.
     fn output(self, model: &Path) -> PathBuf {
+        let model = PathBuf::from(model.file_name().unwrap_or_default());
         match self {
             Stage::Ast | Stage::Graph | Stage::Canonical | Stage::Mlir | Stage::Llvm | Stage::Asm => PathBuf::from("-"),
             Stage::Obj => model.with_extension("o"),
@@ -98,12 +110,16 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         let message = "--embed-weights goes with programs and libraries: --emit exe or --emit lib";
         return session.fail("usage", message);
     }
+    if output == Path::new("-") && args.emit.is_code() && std::io::stdout().is_terminal() {
+        return session.fail("write", "code is not written to a terminal: name a file, `-o FILE`");
+    }
     let request = Request {
         embed: args.embed_weights,
         read,
+        force: args.force,
         emit: args.emit.emit(),
         target: args.target.clone().unwrap_or_else(|| args.emit.target().to_owned()),
-        output: output.clone(),
+        output,
     };
     let (timing, dump) = (args.timing || session.global.verbose > 0, args.dump_ir);
     let mut warnings = Vec::new();
@@ -119,28 +135,23 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
     let result = driver::build(&args.file, &request, &mut session.sources, &mut watch);
     session.remark(&warnings);
     match result {
-        Ok(product) => deliver(session, product, &output),
+        Ok(product) => deliver(session, product, args.emit),
         Err(Failure::Input(diagnostics)) => session.report(&diagnostics),
         Err(Failure::Stage(message)) => session.fail("backend", message),
+        Err(Failure::Write(message)) => session.fail("write", message),
     }
 }
 
-/// Puts the result where it belongs.
-fn deliver(session: &Session, product: Product, output: &Path) -> u8 {
-    let bytes = match product {
+/// Says where the result is, or puts it on standard output.
+fn deliver(session: &Session, product: Product, emit: Stage) -> u8 {
+    match product {
         Product::Written(path) => {
-            session.say(&format!("wrote {}", path.display()));
-            return OK;
+            if emit.is_code() && path != Path::new("-") {
+                session.say(&format!("wrote {}", path.display()));
+            }
+            OK
         }
-        Product::Text(text) if output == Path::new("-") => return session.print(&text),
-        Product::Text(text) => text.into_bytes(),
-        Product::Bytes(bytes) => bytes,
-    };
-    if output == Path::new("-") {
-        return session.print_bytes(&bytes);
-    }
-    match std::fs::write(output, bytes) {
-        Ok(()) => OK,
-        Err(e) => session.fail("write", format!("{}: {e}", output.display())),
+        Product::Text(text) => session.print(&text),
+        Product::Bytes(bytes) => session.print_bytes(&bytes),
     }
 }

@@ -1,7 +1,11 @@
 //! `seqc check` and `seqc fmt`.
 
 use super::{ModelArgs, OK, Session, WRONG};
-use crate::{effective, library::Library, model};
+use crate::{
+    effective,
+    library::Library,
+    model::{self, weights::distinct_parameters},
+};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -64,11 +68,30 @@ fn check_model(session: &mut Session, path: &std::path::Path, args: &CheckArgs) 
     if args.print_effective {
         return session.print(&effective::effective(&built));
     }
-    if session.global.verbose > 0 {
-        let (kinds, calls) = (built.model.kinds.len(), built.model.calls.len());
-        session.say(&format!("{}: {calls} layers of {kinds} kinds", path.display()));
+    if session.talks() {
+        let (layers, (parameters, _)) = (built.model.calls.len(), distinct_parameters(&built.model));
+        let name = match args.files.len() {
+            1 => String::new(),
+            _ => format!("{}: ", path.display()),
+        };
+        let s = if layers == 1 { "" } else { "s" };
+        session.say(&format!(
+            "{name}ok: {layers} layer{s}, {} parameters",
+            counted(parameters)
+        ));
     }
     OK
+}
+
+/// A large number as people say it: `0.28 M`.
+fn counted(n: usize) -> String {
+    let n = n as f64;
+    match n {
+        _ if n < 1e3 => format!("{n}"),
+        _ if n < 1e5 => format!("{:.1} k", n / 1e3),
+        _ if n < 1e9 => format!("{:.2} M", n / 1e6),
+        _ => format!("{:.2} G", n / 1e9),
+    }
 }
 
 pub(crate) fn fmt(session: &mut Session, args: &FmtArgs) -> u8 {
@@ -107,8 +130,6 @@ fn fmt_file(session: &mut Session, path: &std::path::Path, check: bool) -> u8 {
     if laid_out == text {
         return OK;
     }
-    match std::fs::write(path, laid_out) {
-        Ok(()) => OK,
-        Err(e) => session.fail("write", format!("{}: {e}", path.display())),
-    }
+    // The file is its own input: it is replaced once the new one is whole.
+    session.write(path, &[], laid_out.as_bytes())
 }

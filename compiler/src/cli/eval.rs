@@ -1,8 +1,9 @@
 //! `seqc eval`: what a model means, computed slowly and exactly.
 
-use super::{ModelArgs, OK, Session};
+use super::{ModelArgs, Session};
 use crate::reference::{self, Output};
 use clap::Args;
+use seqc_checkpoint::output;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -35,6 +36,11 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         Ok(built) => built,
         Err(status) => return status,
     };
+    let mut inputs = built.inputs.clone();
+    inputs.extend(args.input.clone());
+    if let Err(e) = output::check(&args.output, &inputs) {
+        return session.fail("write", e);
+    }
     let rows = match &args.input {
         Some(path) => reference::file_rows(&built.model, path),
         None => reference::token_rows(&built.model, &args.tokens),
@@ -43,14 +49,11 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         Ok(outputs) => outputs,
         Err(e) => return session.fail("eval", e),
     };
-    match write(&outputs, args.f64, &args.output) {
-        Ok(()) => OK,
-        Err(e) => session.fail("write", format!("{}: {e}", args.output.display())),
-    }
+    session.write(&args.output, &inputs, &file(&outputs, args.f64))
 }
 
-/// Writes tensors as a safetensors file: the length of the header, the header, the elements.
-fn write(tensors: &[Output], double: bool, path: &std::path::Path) -> std::io::Result<()> {
+/// A safetensors file: the length of the header, the header, the elements.
+fn file(tensors: &[Output], double: bool) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     let mut start = 0;
     let (ty, size) = if double { ("F64", 8) } else { ("F32", 4) };
@@ -72,5 +75,5 @@ fn write(tensors: &[Output], double: bool, path: &std::path::Path) -> std::io::R
             false => out.extend((*v as f32).to_le_bytes()),
         }
     }
-    std::fs::write(path, out)
+    out
 }

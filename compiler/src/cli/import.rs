@@ -1,7 +1,10 @@
 //! `seqc import`: a checkpoint to a model file.
 
 use super::{OK, Session};
-use crate::import::{self, Request};
+use crate::{
+    import::{self, Request},
+    model::weights::files,
+};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +18,9 @@ pub(crate) struct ImportArgs {
     /// A family of your own, which says how the checkpoint becomes a model (docs/families.md)
     #[arg(long, value_name = "FILE.yaml")]
     family: Option<PathBuf>,
+    /// Replace a model file that is there
+    #[arg(long)]
+    force: bool,
 }
 
 pub(crate) fn import(session: &mut Session, args: &ImportArgs) -> u8 {
@@ -36,11 +42,17 @@ pub(crate) fn import(session: &mut Session, args: &ImportArgs) -> u8 {
     if args.output == Path::new("-") {
         return session.print(&text);
     }
-    match std::fs::write(&args.output, text) {
-        Ok(()) => {
-            session.say(&format!("wrote {}", args.output.display()));
-            OK
-        }
-        Err(e) => session.fail("write", format!("{}: {e}", args.output.display())),
+    let mut inputs = files(&args.checkpoint);
+    inputs.extend(args.family.clone());
+    if args.checkpoint.ends_with("config.json") {
+        inputs.extend(args.checkpoint.parent().map(Path::to_owned));
     }
+    if let Err(status) = session.may_replace(&args.output, &inputs, Some(text.as_bytes()), args.force) {
+        return status;
+    }
+    let status = session.write(&args.output, &inputs, text.as_bytes());
+    if status == OK {
+        session.say(&format!("wrote {}", args.output.display()));
+    }
+    status
 }

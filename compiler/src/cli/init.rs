@@ -3,6 +3,7 @@
 use super::{ModelArgs, OK, Session};
 use crate::initial;
 use clap::Args;
+use seqc_checkpoint::output::Output;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -17,6 +18,9 @@ pub(crate) struct InitArgs {
     /// The safetensors file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
 }
 
 pub(crate) fn init(session: &mut Session, args: &InitArgs) -> u8 {
@@ -24,11 +28,21 @@ pub(crate) fn init(session: &mut Session, args: &InitArgs) -> u8 {
         Ok(built) => built,
         Err(status) => return status,
     };
-    match initial::write(&built.model, args.seed, &args.output) {
+    if let Err(status) = session.may_replace(&args.output, &built.inputs, None, args.force) {
+        return status;
+    }
+    let written = Output::create(&args.output, &built.inputs)
+        .map_err(|e| e.to_string())
+        .and_then(|mut out| {
+            let count = initial::write(&built.model, args.seed, &mut out)?;
+            out.commit().map_err(|e| e.to_string())?;
+            Ok(count)
+        });
+    match written {
         Ok(count) => {
             session.say(&format!("wrote {count} tensors to {}", args.output.display()));
             OK
         }
-        Err(e) => session.fail("write", format!("{}: {e}", args.output.display())),
+        Err(e) => session.fail("write", e),
     }
 }

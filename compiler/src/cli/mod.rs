@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod compare;
 mod eval;
+mod help;
 mod import;
 mod init;
 mod inspect;
@@ -14,15 +15,19 @@ mod tools;
 use crate::{
     diag::{Diagnostic, Placed},
     model::{self, Built, ReadOptions},
-    render,
+    pages, render,
     source::Sources,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use seqc_backends::scratch;
+use seqc_checkpoint::output;
 use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::BTreeSet,
     ffi::OsString,
     io::{IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Everything went well.
@@ -37,7 +42,12 @@ const MAX_MESSAGES: usize = 100;
 
 /// Compiles sequence models: from what a layer computes for one token to a native program.
 #[derive(Debug, Parser)]
-#[command(name = "seqc", version, arg_required_else_help = true)]
+#[command(
+    name = "seqc",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -113,55 +123,84 @@ enum Verb {
     Completions(tools::CompletionArgs),
     /// Print what this machine offers
     Doctor(tools::DoctorArgs),
+    /// Say how a verb is used, or what a message means
+    Help(help::HelpArgs),
 }
 
 /// What verbs share: the sources read so far, and how to speak.
 pub(crate) struct Session {
     pub(crate) sources: Sources,
     pub(crate) global: Global,
+    told: RefCell<Told>,
+}
+
+/// What has been reported so far.
+#[derive(Default)]
+struct Told {
+    errors: usize,
+    /// Code of the first error.
+    code: &'static str,
+    files: BTreeSet<String>,
 }
 
 /// Runs a command line; gives the exit status.
 pub fn run(args: &[OsString]) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => {
-            // A closed pipe is no reason to complain.
-            let _ = error.print();
-            return if error.use_stderr() { FAILED } else { OK };
-        }
+        Err(error) => return usage(&error),
     };
     let mut session = Session {
         sources: Sources::default(),
         global: cli.global,
+        told: RefCell::default(),
     };
     if let Err(e) = scratch::end_on_signals() {
         session.say(&format!("a signal will leave temporary files behind: {e}"));
     }
-    match cli.verb {
-        Verb::Check(args) => check::check(&mut session, &args),
-        Verb::Fmt(args) => check::fmt(&mut session, &args),
-        Verb::Schema => tools::schema(&mut session),
-        Verb::Inspect(args) => inspect::inspect(&mut session, &args),
-        Verb::Explain(args) => inspect::explain(&mut session, &args),
-        Verb::Compare(args) => compare::compare(&mut session, &args),
-        Verb::Probe(args) => compare::probe(&mut session, &args),
-        Verb::Import(args) => import::import(&mut session, &args),
-        Verb::Init(args) => init::init(&mut session, &args),
-        Verb::Build(args) => build::build(&mut session, &args),
-        Verb::Eval(args) => eval::eval(&mut session, &args),
+    let status = verb(&mut session, cli.verb);
+    session.sum_up();
+    status
+}
+
+/// What is wrong with a command line, or the help that it asked for.
+fn usage(error: &clap::Error) -> u8 {
+    let plain = error.to_string();
+    // A closed pipe is no reason to complain.
+    let _ = match render::visible(&plain) {
+        // Words of the command line are repeated.
+        Cow::Owned(escaped) => write!(std::io::stderr(), "{escaped}"),
+        Cow::Borrowed(_) => error.print(),
+    };
+    if error.use_stderr() { FAILED } else { OK }
+}
+
+fn verb(session: &mut Session, verb: Verb) -> u8 {
+    match verb {
+        Verb::Check(args) => check::check(session, &args),
+        Verb::Fmt(args) => check::fmt(session, &args),
+        Verb::Schema => tools::schema(session),
+        Verb::Inspect(args) => inspect::inspect(session, &args),
+        Verb::Explain(args) => inspect::explain(session, &args),
+        Verb::Compare(args) => compare::compare(session, &args),
+        Verb::Probe(args) => compare::probe(session, &args),
+        Verb::Import(args) => import::import(session, &args),
+        Verb::Init(args) => init::init(session, &args),
+        Verb::Build(args) => build::build(session, &args),
+        Verb::Eval(args) => eval::eval(session, &args),
         Verb::Completions(args) => tools::completions::<Cli>(&args),
-        Verb::Doctor(args) => tools::doctor(&mut session, &args),
+        Verb::Doctor(args) => tools::doctor(session, &args),
+        Verb::Help(args) => help::help::<Cli>(session, &args),
     }
 }
 
 impl Session {
     /// Writes diagnostics to standard error; gives the exit status for them.
     pub(crate) fn report(&self, diagnostics: &[Diagnostic]) -> u8 {
+        self.count(diagnostics);
         let mut err = std::io::stderr().lock();
         for d in diagnostics.iter().take(MAX_MESSAGES) {
             let text = match self.global.message_format {
-                Format::Json => format!("{}\n", render::machine(d, &self.sources)),
+                Format::Json => render::visible(&format!("{}\n", render::machine(d, &self.sources))).into_owned(),
                 Format::Human => render::human(d, &self.sources, self.color()),
             };
             // Nobody is left to tell when standard error is closed.
@@ -174,6 +213,35 @@ impl Session {
         }
         let internal = diagnostics.iter().any(|d| d.code == "internal");
         if internal { FAILED } else { WRONG }
+    }
+
+    fn count(&self, diagnostics: &[Diagnostic]) {
+        let mut told = self.told.borrow_mut();
+        for d in diagnostics.iter().filter(|d| d.is_error()) {
+            if told.errors == 0 {
+                told.code = d.code;
+            }
+            told.errors += 1;
+            if let Some(place) = d.place() {
+                told.files.insert(self.sources.path(place.file).to_owned());
+            }
+        }
+    }
+
+    /// How many errors there were, where there were several.
+    fn sum_up(&self) {
+        let told = self.told.borrow();
+        if told.errors < 2 || self.global.message_format == Format::Json {
+            return;
+        }
+        let places = match told.files.len() {
+            0 => String::new(),
+            1 => " in 1 file".to_owned(),
+            n => format!(" in {n} files"),
+        };
+        let (errors, code) = (told.errors, told.code);
+        let more = pages::page(code).map_or(String::new(), |_| format!("; `seqc help {code}` says more"));
+        let _ = writeln!(std::io::stderr(), "{errors} errors{places}{more}");
     }
 
     /// Writes what is probably not meant to standard error.
@@ -197,8 +265,41 @@ impl Session {
     /// Progress and remarks on standard error.
     pub(crate) fn say(&self, message: &str) {
         if !self.global.quiet {
-            let _ = writeln!(std::io::stderr(), "{message}");
+            let _ = writeln!(std::io::stderr(), "{}", render::visible(message));
         }
+    }
+
+    /// Writes a file in one piece; gives the exit status. Inputs are never written over.
+    pub(crate) fn write(&self, path: &Path, inputs: &[PathBuf], bytes: &[u8]) -> u8 {
+        match output::write(path, inputs, bytes) {
+            Ok(()) => OK,
+            Err(e) => self.fail("write", e),
+        }
+    }
+
+    /// Whether a file that people may have changed can be written: it is not there, or holds `new` already, or it may be
+    /// replaced. Otherwise the exit status.
+    pub(crate) fn may_replace(
+        &self,
+        path: &Path,
+        inputs: &[PathBuf],
+        new: Option<&[u8]>,
+        force: bool,
+    ) -> Result<(), u8> {
+        if let Err(e) = output::check(path, inputs) {
+            return Err(self.fail("write", e));
+        }
+        let stands = path != Path::new("-") && path.is_file();
+        let same = || new.is_some_and(|new| std::fs::read(path).is_ok_and(|old| old == new));
+        if stands && !force && !same() {
+            return Err(self.fail("file-exists", format!("{}: this file is there already", path.display())));
+        }
+        Ok(())
+    }
+
+    /// Whether somebody wants to hear that all is well.
+    pub(crate) fn talks(&self) -> bool {
+        self.global.verbose > 0 || std::io::stderr().is_terminal()
     }
 
     fn color(&self) -> bool {
@@ -211,7 +312,7 @@ impl Session {
 
     /// Writes a result to standard output; a reader that has gone ends the program quietly.
     pub(crate) fn print(&self, text: &str) -> u8 {
-        self.print_bytes(text.as_bytes())
+        self.print_bytes(render::visible(text).as_bytes())
     }
 
     /// The same for bytes.

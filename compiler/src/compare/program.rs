@@ -20,10 +20,11 @@ pub(super) fn build(model: &Path, read: &ReadOptions, output: PathBuf) -> Result
         target: "native".to_owned(),
         output: output.clone(),
         embed: false,
+        force: false,
     };
     match driver::build(model, &request, &mut Sources::default(), &mut |_, _, _| {}) {
         Ok(_) => Ok(output),
-        Err(Failure::Stage(message)) => Err(message),
+        Err(Failure::Stage(message) | Failure::Write(message)) => Err(message),
         Err(Failure::Input(found)) => Err(found.first().map_or_else(String::new, |d| d.message.clone())),
     }
 }

@@ -62,6 +62,8 @@ pub struct Built {
     pub tensors: Tensors,
     /// The model file.
     pub file: FileId,
+    /// All files that were read, or are named: outputs must not be one of them.
+    pub inputs: Vec<PathBuf>,
     /// Its syntax.
     pub document: ModelFile,
     /// Values of the sizes, in order.
@@ -173,11 +175,17 @@ pub fn read_text(
         max_context: bounds::max_context(&model),
         vocabularies: bounds::vocabularies(&model),
     };
+    let mut inputs = vec![path.to_owned()];
+    inputs.extend(file.uses.iter().map(|used| dir.join(&used.value)));
+    inputs.extend(meta.tokenizer.clone());
+    let checkpoints = meta.weights.iter().cloned().chain(named.map(|f| dir.join(&f.value)));
+    inputs.extend(checkpoints.flat_map(|path| weights::files(&path)));
     Ok(Built {
         model,
         meta,
         tensors,
         file: id,
+        inputs,
         document: file,
         sizes,
         instances,
@@ -222,6 +230,15 @@ fn use_file(
     out: &mut Vec<Diagnostic>,
 ) {
     let path = dir.join(&used.value);
+    // No line of another file is read, nor shown in a message, because a model names it; a link is what it leads to.
+    let is_layer = |path: &Path| path.extension().is_some_and(|ending| ending == "seq");
+    let leads = path.canonicalize();
+    if !is_layer(&path) || leads.is_ok_and(|path| !is_layer(&path) || !path.is_file()) {
+        let message = format!("`{}` is not a layer file", used.value);
+        let d = Diagnostic::new("bad-use", Place::new(id, used.span), message);
+        out.push(d.help("`use` names files whose names end in `.seq`"));
+        return;
+    }
     match text_of(&path) {
         Ok(text) => {
             let id = sources.add(path.display().to_string(), text.clone());

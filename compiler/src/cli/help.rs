@@ -1,0 +1,48 @@
+//! `seqc help`: verbs, and what a message means.
+
+use super::{FAILED, OK, Session};
+use crate::{
+    diag::{Diagnostic, Placed},
+    pages,
+};
+use clap::{Args, CommandFactory};
+
+#[derive(Debug, Args)]
+pub(crate) struct HelpArgs {
+    /// A verb, or the code of a message: `bad-size`
+    topic: Option<String>,
+}
+
+pub(crate) fn help<C: CommandFactory>(session: &Session, args: &HelpArgs) -> u8 {
+    let mut command = C::command();
+    let Some(topic) = &args.topic else {
+        let text = command.render_long_help().to_string();
+        let more = "`seqc help VERB` says more about a verb, `seqc help CODE` what a message means: the word in brackets in front of it.";
+        return session.print(&format!("{text}\n{more}\n"));
+    };
+    let code = topic.trim_start_matches('[').trim_end_matches(']');
+    if let Some(page) = pages::page(code) {
+        return session.print(&format!("{code}\n\n{page}\n"));
+    }
+    command.build();
+    if let Some(verb) = command.find_subcommand_mut(topic) {
+        return session.print(&verb.render_long_help().to_string());
+    }
+    let verbs: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let known = pages::all()
+        .map(|(code, _)| code)
+        .chain(verbs.iter().map(String::as_str));
+    let d = Diagnostic::bare("no-topic", format!("there is no verb and no message `{topic}`"));
+    let d = d.did_you_mean(topic, known);
+    let d = match d.help.is_empty() {
+        true => d.help(format!(
+            "verbs are {}; docs/errors.md lists the messages",
+            verbs.join(", ")
+        )),
+        false => d,
+    };
+    match session.report(&[d]) {
+        OK => OK,
+        _ => FAILED,
+    }
+}
