@@ -1,9 +1,10 @@
 # Entry points; what they do is in scripts/.
-.PHONY: help demo test bench bench-compare
+.PHONY: help demo test quick bench bench-compare
 
 help:
 	@echo 'make demo    install what is missing, build seqc, compile SmolLM2-135M and let it answer a prompt'
 	@echo 'make test    every check: layout, lints, tests, documentation'
+	@echo 'make quick   the checks of the inner loop: layout, lints, and the tests that need no built program'
 	@echo 'make bench   emitted programs against llama.cpp, in one run'
 	@echo 'make bench-compare   measures the models of one size and writes the table of docs/compare.md anew'
 
@@ -12,6 +13,9 @@ demo:
 
 test:
 	@bash scripts/test.sh
+
+quick:
+	@bash scripts/test.sh quick
 
 bench:
 	@bash scripts/bench.sh

@@ -57,7 +57,7 @@ class Bench:
     def build(self, name):
         """Imports and builds a model; the program and how long that took."""
         base = os.path.join(self.options.work, "bench", name)
-        output([self.options.seqc, "import", base + ".gguf", "-o", base + ".yaml"])
+        output([self.options.seqc, "import", base + ".gguf", "-o", base + ".yaml", "--force"])
         start = time.monotonic()
         output([self.options.seqc, "build", base + ".yaml", "-o", base + ".program"])
         return base, time.monotonic() - start

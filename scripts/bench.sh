@@ -6,7 +6,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
-bash scripts/setup.sh
+bash scripts/setup.sh bench
 bash scripts/peer.sh
 bash scripts/bench-models.sh
 say "Building seqc"

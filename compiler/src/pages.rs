@@ -21,5 +21,6 @@ pub fn page(code: &str) -> Option<&'static str> {
 
 /// What to do about a message of this code.
 pub fn remedy(code: &str) -> Option<&'static str> {
-    page(code)?.lines().find_map(|line| line.strip_prefix(REMEDY))
+    let line = page(code)?.lines().find_map(|line| line.strip_prefix(REMEDY))?;
+    Some(line.strip_suffix('.').unwrap_or(line))
 }

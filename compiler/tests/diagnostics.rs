@@ -4,7 +4,7 @@ use seqc::{
     diag::Diagnostic,
     import,
     model::{self, ReadOptions},
-    render,
+    pages, render,
     source::Sources,
 };
 use std::{
@@ -13,16 +13,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Messages of the command itself: about files that cannot be written, its options, folders that are imported, and failures of
-/// later stages.
+/// Messages of the command itself: about files that cannot be written, its options, folders that are imported,
+/// and failures of later stages.
 const ELSEWHERE: &[&str] = &[
     "backend",
     "bad-length",
-    "profile",
-    "write",
     "eval",
+    "file-exists",
     "internal",
     "no-tokenizer",
+    "no-topic",
+    "profile",
+    "write",
 ];
 
 const MODEL: &str = "version: 1
@@ -159,6 +161,7 @@ fn cases() -> Vec<(&'static str, String, String)> {
             "  - thing: {}",
             "  - swiglu: {hidden: 4}\n    load: {up_proj: \"w.{3..1}\"}",
         ),
+        model("bad-use", "layer.seq", "/etc/hostname"),
         model("bad-version", "version: 1", "version: 2"),
         model("missing-key", "model: m\n", ""),
         model("no-file", "layer.seq", "lair.seq"),
@@ -548,10 +551,37 @@ fn of_options() -> Vec<String> {
     vec!["bad-set".to_owned(), "import".to_owned()]
 }
 
+/// `seqc help CODE` knows every code, and no other.
+#[test]
+fn every_code_has_a_page() {
+    let mut known = codes();
+    known.extend(codes_in("../grammar/src"));
+    let pages: BTreeSet<String> = pages::all().map(|(code, _)| code.to_owned()).collect();
+    let without: Vec<&String> = known.difference(&pages).collect();
+    assert!(
+        without.is_empty(),
+        "codes without a page in docs/errors.md: {without:?}"
+    );
+    let stale: Vec<&String> = pages.difference(&known).collect();
+    assert!(stale.is_empty(), "pages of docs/errors.md without a message: {stale:?}");
+    for (code, text) in pages::all() {
+        assert!(
+            pages::remedy(code).is_some_and(|r| r.len() > 10) && text.lines().count() >= 2,
+            "{code}: {text}"
+        );
+    }
+    let order: Vec<&str> = pages::all().map(|(code, _)| code).collect();
+    assert!(order.is_sorted(), "pages stand in the order of the alphabet");
+}
+
 /// Codes of all messages in the source of this crate.
 fn codes() -> BTreeSet<String> {
+    codes_in("src")
+}
+
+fn codes_in(dir: &str) -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
-    let mut work = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut work = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(dir)];
     while let Some(path) = work.pop() {
         if path.is_dir() {
             let entries = fs::read_dir(&path).unwrap_or_else(|e| panic!("{e}"));
@@ -570,7 +600,7 @@ fn codes() -> BTreeSet<String> {
             for (at, _) in text.match_indices(start) {
                 let rest = text[at + start.len()..].trim_start();
                 let code = rest.strip_prefix('"').and_then(|r| r.split_once('"'));
-                codes.extend(code.map(|(c, _)| c.to_owned()));
+                codes.extend(code.map(|(c, _)| c.to_owned()).filter(|c| !c.is_empty()));
             }
         }
     }

@@ -61,9 +61,13 @@ pub const PASSES: &[Pass] = &[
     },
 ];
 
-/// Runs [`PASSES`].
+/// Runs [`PASSES`]. In debug builds the verifier runs after each.
 pub fn optimise(graph: &mut Graph) {
     for pass in PASSES {
         (pass.run)(graph);
+        if cfg!(debug_assertions) {
+            let violations = seqc_ir::verify::verify(graph);
+            assert!(violations.is_empty(), "after {}: {violations:?}\n{graph}", pass.name);
+        }
     }
 }

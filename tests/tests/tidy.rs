@@ -224,6 +224,69 @@ fn texts_mention_no_machine() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Numbers of sections belong to the language reference; from elsewhere they stand with the section's title, so that a
+/// section that moves is noticed.
+#[test]
+fn references_to_sections_are_right() {
+    let mut wrong = Vec::new();
+    let language = fs::read_to_string(root().join("docs/language.md")).unwrap_or_default();
+    let titles: BTreeMap<&str, &str> = language
+        .lines()
+        .filter_map(|line| line.strip_prefix("## ")?.split_once(". "))
+        .collect();
+    assert!(titles.len() > 5, "the sections were not found: {titles:?}");
+    for File { name, text } in source::files(&[".md", ".rs", ".pest", ".seq", ".yaml", ".sh", ".py"]) {
+        if name == "tests/tests/tidy.rs" {
+            continue;
+        }
+        for (at, sign) in text.match_indices('§') {
+            let rest = &text[at + sign.len()..];
+            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let (number, behind) = rest.split_at(digits);
+            let title = titles.get(number);
+            let named = title.is_some_and(|title| behind.starts_with(&format!(" ({title})")));
+            if title.is_none() || !(named || name == "docs/language.md") {
+                wrong.push(format!("{name}: §{number}{}", behind.lines().next().unwrap_or("")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Links of documents lead to files and headings that are there.
+#[test]
+fn links_lead_somewhere() {
+    let mut wrong = Vec::new();
+    for File { name, text } in source::files(&[".md"]) {
+        let folder = root().join(&name).with_file_name("");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") || target.contains(' ') {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => root().join(&name),
+                file => folder.join(file),
+            };
+            let headings = fs::read_to_string(&path).unwrap_or_default();
+            let there = anchor.is_empty() || headings.lines().any(|line| slug(line).as_deref() == Some(anchor));
+            if !path.exists() || !there {
+                wrong.push(format!("{name}: {target}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The anchor of a heading.
+fn slug(line: &str) -> Option<String> {
+    let title = line.strip_prefix('#')?.trim_start_matches('#').trim().to_lowercase();
+    let kept = title
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    Some(kept.map(|c| if c == ' ' { '-' } else { c }).collect())
+}
+
 /// Manifests of the workspace's members.
 fn manifests() -> Vec<(String, String)> {
     let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap_or_default();

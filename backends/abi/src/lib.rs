@@ -202,7 +202,7 @@ pub struct Descriptor {
     pub calls: Vec<Call>,
     /// Bytes of the load-time arena.
     pub derived_bytes: usize,
-    /// Bytes of the activation arena: `arena_fixed_bytes + arena_token_bytes * max_chunk` are needed.
+    /// Bytes of the activation arena for a chunk of `max_chunk` tokens.
     pub arena_bytes: usize,
     /// Longest chunk the generated code takes. For a model that is not causal: the longest input.
     pub max_chunk: usize,
@@ -284,7 +284,7 @@ pub struct StateSlot {
     pub bound: String,
 }
 
-/// Size and growth of a state entry. All state is f32 and starts as zeros unless `Fixed::init` says else.
+/// Size and growth of a state entry. All state is f32, or counts in the same bytes, and starts as zeros.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "grows", rename_all = "snake_case")]
 pub enum StateKind {

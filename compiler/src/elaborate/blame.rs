@@ -123,7 +123,10 @@ impl Cx<'_> {
                 let (over, under) = (find(&above)?, find(&below)?);
                 return Some(format!("`{below}` = {under} does not divide `{above}` = {over}"));
             }
-            return Some(format!("`{name}` is {value}, where a size is a whole number from 1"));
+            return Some(match value {
+                Known::Num(n) if *n >= 1.0 && n.fract() == 0.0 => format!("`{name}` is {value}: {}", d.message),
+                _ => format!("`{name}` is {value}, where a size is a whole number from 1"),
+            });
         }
         let text = matches!(value, Known::Str(_)) && first.setting;
         text.then(|| format!("`{name}` is the string \"{value}\": {}", d.message))
@@ -139,6 +142,7 @@ impl Cx<'_> {
         if let Some(root) = roots.first()
             && d.code == "bad-size"
             && root.value.size().is_none_or(|n| n == 0)
+            && !matches!(root.value, Known::Num(n) if n > 1e9)
         {
             return vec![format!("give `{}` a whole number from 1", root.name)];
         }

@@ -326,7 +326,7 @@ impl Reader<'_> {
         let d = d.label(self.file, node.span, "");
         self.diagnostics.push(match example(wanted) {
             Some(example) => d.help(format!("for example: `{example}`")),
-            None => d.help("docs/language.md, §8 shows what stands where in a model"),
+            None => d.help("docs/language.md, §8 (Models), shows what stands where"),
         });
     }
 
