@@ -367,7 +367,15 @@ fn initial_weights_are_those_of_the_seed() {
     let file = model_file(&dir, "m", "remembers: {}").display().to_string();
     let made = |name: &str, seed: &str| {
         let path = dir.join(name);
-        let output = seqc(&["init", &file, "--seed", seed, "-o", &path.display().to_string()]);
+        let output = seqc(&[
+            "init",
+            &file,
+            "--force",
+            "--seed",
+            seed,
+            "-o",
+            &path.display().to_string(),
+        ]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         fs::read(path).unwrap_or_else(|e| panic!("{e}"))
     };

@@ -2,6 +2,7 @@
 
 use super::{ModelArgs, OK, Session, WRONG};
 use crate::{
+    diag::{Diagnostic, Placed},
     effective,
     library::Library,
     model::{self, weights::distinct_parameters},
@@ -103,6 +104,11 @@ pub(crate) fn fmt(session: &mut Session, args: &FmtArgs) -> u8 {
 }
 
 fn fmt_file(session: &mut Session, path: &std::path::Path, check: bool) -> u8 {
+    if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+        let message = format!("{} is a model, a layer file is wanted", path.display());
+        let d = Diagnostic::bare("layer-file", message);
+        return session.report(&[d.help("`seqc fmt` lays out files that end in `.seq`")]);
+    }
     let text = match model::text_of(path) {
         Ok(text) => text,
         Err(d) => return session.report(&[d]),

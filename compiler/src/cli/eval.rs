@@ -16,6 +16,7 @@ pub(crate) struct EvalArgs {
     #[arg(
         long,
         value_delimiter = ',',
+        value_parser = token,
         conflicts_with = "input",
         required_unless_present = "input"
     )]
@@ -29,6 +30,13 @@ pub(crate) struct EvalArgs {
     /// Write f64, as precise as what was computed
     #[arg(long)]
     f64: bool,
+}
+
+fn token(text: &str) -> Result<i64, String> {
+    let digits = text.trim_matches(['[', ']', ' ']);
+    digits
+        .parse()
+        .map_err(|_| "token ids are whole numbers: 1,2,3".to_owned())
 }
 
 pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {

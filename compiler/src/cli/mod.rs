@@ -334,6 +334,11 @@ impl Session {
             };
             set.push((key.to_owned(), value.to_owned()));
         }
+        if let Some(path) = args.weights.as_ref().filter(|path| !path.exists()) {
+            let message = format!("{}: there is no such file", path.display());
+            let d = Diagnostic::bare("no-file", message);
+            return Err(self.report(&[d.help("`--weights` names a checkpoint that is there")]));
+        }
         Ok(ReadOptions {
             set,
             weights: args.weights.clone(),

@@ -124,12 +124,20 @@ impl Cx<'_> {
                 return Some(format!("`{below}` = {under} does not divide `{above}` = {over}"));
             }
             return Some(match value {
+                Known::Num(n) if *n >= 1.0 && n.fract() == 0.0 && value.size().is_none() => {
+                    format!("`{name}` is {value}, too large for a size")
+                }
                 Known::Num(n) if *n >= 1.0 && n.fract() == 0.0 => format!("`{name}` is {value}: {}", d.message),
-                _ => format!("`{name}` is {value}, where a size is a whole number from 1"),
+                Known::Num(_) => format!("`{name}` is {value}, where a size is a whole number from 1"),
+                _ => format!(
+                    "`{name}` is `{value}`, {}, where a size is a whole number from 1",
+                    value.kind()
+                ),
             });
         }
-        let text = matches!(value, Known::Str(_)) && first.setting;
-        text.then(|| format!("`{name}` is the string \"{value}\": {}", d.message))
+        let kinds = ["wrong-operands", "not-a-tensor", "not-a-condition"];
+        let other = first.setting && kinds.contains(&d.code);
+        other.then(|| format!("`{name}` is `{value}`, {}: {}", value.kind(), d.message))
     }
 
     fn remedies(&self, d: &Diagnostic, e: Option<&Expr>, layer: &str, roots: &[Root]) -> Vec<String> {
@@ -142,9 +150,15 @@ impl Cx<'_> {
         if let Some(root) = roots.first()
             && d.code == "bad-size"
             && root.value.size().is_none_or(|n| n == 0)
-            && !matches!(root.value, Known::Num(n) if n > 1e9)
         {
-            return vec![format!("give `{}` a whole number from 1", root.name)];
+            let Root { name, value, .. } = root;
+            return vec![match value {
+                Known::Num(n) if *n > 1.0 && n.fract() == 0.0 => format!("give `{name}` a smaller number"),
+                Known::Str(word) => {
+                    format!("no size is called `{word}`: add it under `sizes`, or give a whole number from 1")
+                }
+                _ => format!("give `{name}` a whole number from 1"),
+            }];
         }
         if let Some(name) = self.missing_size(d) {
             return vec![format!("add it: `sizes: {{{name}: …}}`")];

@@ -431,7 +431,12 @@ impl Cx<'_> {
             let found = super::shape::shown(&dims);
             let message = format!("`{}` takes {} axes, this is {found}", name.text, shape.len());
             let place = self.place(name.span);
-            self.report(Diagnostic::new("wrong-rank", at, message).note(place, "declared here"));
+            let d = Diagnostic::new("wrong-rank", at, message).note(place, "declared here");
+            let tokens = dims.is_empty() && self.elem(&t) == Elem::I64 && self.frame().part.is_some();
+            self.report(match tokens {
+                true => d.help("these are the tokens: a layer above makes vectors of them, `- embed: {vocab: vocab}`"),
+                false => d,
+            });
             return None;
         }
         for (e, dim) in shape.iter().zip(&dims) {

@@ -241,12 +241,16 @@ impl Cx<'_> {
         };
         let d = match given {
             Some((name, given)) if given.file != place.file && !self.is_library(place.file) => {
-                Diagnostic::new("bad-size", given, message).note(place, format!("`{name}` is a size here"))
+                let d = Diagnostic::new("bad-size", given, message).note(place, format!("`{name}` is a size here"));
+                d.help(format!("give `{name}` a whole number from 1"))
             }
-            _ => self.origins(Diagnostic::new("bad-size", place, message), e),
+            _ => {
+                let d = self.origins(Diagnostic::new("bad-size", place, message), e);
+                d.help("change one of the values that it follows from")
+            }
         };
         self.sized = Some(e.clone());
-        self.report(d.help("change one of the values that it follows from"));
+        self.report(d);
         self.sized = None;
     }
 

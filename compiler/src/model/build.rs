@@ -327,7 +327,12 @@ impl Builder<'_> {
                 Some(self.elaborated.len() - 1)
             }
             Err(diagnostics) => {
-                self.diagnostics.extend(diagnostics);
+                for d in diagnostics {
+                    let again = |o: &Diagnostic| o.code == d.code && o.message == d.message && o.place() == d.place();
+                    if !self.diagnostics.iter().any(again) {
+                        self.diagnostics.push(d);
+                    }
+                }
                 None
             }
         }
@@ -346,7 +351,8 @@ impl Builder<'_> {
             _ => None,
         };
         let names = |s: &seqc_grammar::ast::Shape| s.dims.iter().map(name).collect::<Option<Vec<_>>>();
-        (names(takes)? == names(def.result.as_ref()?)?).then(|| Stream {
+        let fits = takes.dims.len() == input.rank();
+        (fits && names(takes)? == names(def.result.as_ref()?)?).then(|| Stream {
             id: self.model.new_stream(),
             ty: Some(input.clone()),
         })

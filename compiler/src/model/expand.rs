@@ -217,7 +217,12 @@ impl Expander<'_> {
                     what(d.def.kind),
                     what(kind)
                 );
-                self.kept(Err(Diagnostic::new("unknown-layer", place, message)))
+                let help = match d.def.kind {
+                    DefKind::Layer => "layers stand in the `stack`, one an entry",
+                    DefKind::Block => "blocks stand around layers: `block: {pre_norm: {eps: 1e-5}}`",
+                    DefKind::Fn => "functions are called by layers, not by models",
+                };
+                self.kept(Err(Diagnostic::new("unknown-layer", place, message).help(help)))
             }
             None => {
                 let message = format!("there is no {} `{}`", what(kind), name.text);

@@ -198,7 +198,14 @@ pub fn read_text(
 pub fn text_of(path: &Path) -> Result<String, Diagnostic> {
     use std::io::Read;
     let shown = path.display();
-    let fail = |e: std::io::Error| Diagnostic::bare("no-file", format!("{shown}: {e}"));
+    let fail = |e: std::io::Error| {
+        let what = match e.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            std::io::ErrorKind::IsADirectory => "this is a folder, not a file".to_owned(),
+            _ => e.to_string(),
+        };
+        Diagnostic::bare("no-file", format!("{shown}: {what}"))
+    };
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
         std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes)

@@ -122,7 +122,8 @@ impl Names {
                 "not-a-condition",
                 self.place(expr),
                 format!("a condition is `true` or `false`, not {}", other.kind()),
-            )),
+            )
+            .help("compare it: `i > 0`, `kind == \"full\"`")),
         }
     }
 
@@ -135,7 +136,10 @@ impl Names {
                 "bad-size",
                 self.place(expr),
                 format!("a whole number up to {most} is wanted, not {value}"),
-            )),
+            )
+            .help(format!(
+                "give a number from 0 to {most}, or an expression of sizes that is one"
+            ))),
         }
     }
 

@@ -40,8 +40,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("a numeric type", "type: f32"),
     ("a block", "block: {pre_norm: {eps: 1e-5}}"),
     ("a list of layers", "- embed: {vocab: vocab}"),
-    ("a layer with its settings", "- swiglu: {hidden: 192}"),
-    ("of settings", "swiglu: {hidden: 192}"),
+    ("a layer with its settings", "- attention: {heads: 4}"),
+    ("of settings", "attention: {heads: 4}"),
     ("arguments to streams", "in: {m: memory}"),
     ("streams to definitions", "tap: {memory: h}"),
     ("parameters to tensors", "load: {up_proj: \"layers.{i}.up\"}"),
@@ -316,8 +316,11 @@ impl Reader<'_> {
             return Some(Ident { text, span });
         }
         let d = Diagnostic::error("bad-name", format!("`{}` is not a name", text.escape_debug()));
-        self.diagnostics
-            .push(d.label(self.file, span, "").help("names are letters, digits and `_`"));
+        let d = d.label(self.file, span, "");
+        self.diagnostics.push(match text.split_once(':') {
+            Some((name, _)) if is_name(name) => d.help(format!("a space stands behind the colon: `{name}: …`")),
+            _ => d.help("names are letters, digits and `_`"),
+        });
         None
     }
 

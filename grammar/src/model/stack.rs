@@ -112,6 +112,9 @@ impl Reader<'_> {
                 Kind::Null if !is_typo(entry) => d.help(format!(
                     "a setting stands below its layer and further to the right, or in braces: `{name}: {{{text}: …}}`"
                 )),
+                _ if !is_typo(entry) && matches!(entry.1.kind, Kind::Map(_)) => {
+                    d.help(format!("another layer is an entry of its own: `- {text}: {{…}}`"))
+                }
                 _ => d.did_you_mean(&key.text, ENTRY_KEYS.iter().copied()),
             };
             self.diagnostics.push(d);

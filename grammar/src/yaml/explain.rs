@@ -143,6 +143,11 @@ impl<'t> Broken<'t> {
     fn word(&self, n: usize) -> Option<Diagnostic> {
         let line = &self.lines[n];
         let before = self.lines[..n].iter().rev().find(|l| !l.is_empty())?;
+        if let (None, Some((key, value))) = (before.colon(), before.content().split_once(':')) {
+            let colon = before.start + before.content_column() + key.len();
+            let d = self.error(colon, colon + 1, "there is no space behind this `:`");
+            return Some(d.help(format!("write `{key}: {value}`")));
+        }
         let part = before.content_column() < line.column() + usize::from(before.is_item());
         if before.colon().is_some() || before.content().starts_with(['{', '[']) || !part {
             return None;
