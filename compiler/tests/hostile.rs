@@ -1,6 +1,7 @@
 //! Broken layer files and models: messages, never a panic, and never long.
 
 use seqc::{
+    diag::Placed,
     model::{self, ReadOptions, standard},
     render,
     source::{FileId, Sources},
@@ -82,6 +83,19 @@ fn mutated(text: &str, mix: &mut Mix) -> String {
         "{i}",
         "&a",
         "*a",
+        "\t",
+        "\n  ",
+        "   ",
+        "- ",
+        "\r\n",
+        "\r",
+        "é",
+        "\u{1b}[31m",
+        "\u{9b}",
+        "\u{202e}",
+        "\u{2028}",
+        "\"",
+        "'",
     ];
     let mut words: Vec<String> = Vec::new();
     for c in text.chars() {
@@ -113,9 +127,14 @@ fn read(dir: &Path, text: String) {
     if let Err(diagnostics) = model::read_text(&dir.join("model.yaml"), text, &mut sources, &ReadOptions::default()) {
         assert!(!diagnostics.is_empty());
         for d in &diagnostics {
-            assert_ne!(d.code, "internal", "{}", render::human(d, &sources, false));
-            render::human(d, &sources, false);
-            render::machine(d, &sources);
+            let shown = render::human(d, &sources, false);
+            assert_ne!(d.code, "internal", "{shown}");
+            assert!(!shown.contains(['\u{1b}', '\r', '\u{9b}', '\u{202e}']), "{shown:?}");
+            let told = render::machine(d, &sources);
+            assert!(
+                d.place().is_some() && told["help"][0].is_string(),
+                "no place or no remedy: {shown}"
+            );
         }
     }
 }

@@ -42,7 +42,9 @@ pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     if let Some((before, _)) = stem.rsplit_once("-of-").and_then(|(part, _)| part.rsplit_once('-')) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten();
+        let entries = std::fs::read_dir(folder.unwrap_or(Path::new(".")))
+            .into_iter()
+            .flatten();
         let parts = entries.flatten().map(|entry| entry.path());
         files.extend(parts.filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(before))));
     }

@@ -55,7 +55,7 @@ fn truncated_texts_are_read() {
 fn mutated_texts_are_read() {
     let marks = [
         "(", ")", "[", "]", "{", "}", "\"", "\n", ";", ":", "=", "-", "if ", "\0", "é", "&a ", "*a", "|", ">", "#",
-        "'", "\t", "%",
+        "'", "\t", "%", " ", "   ", "\n  ", "- ", "- - ", "\r", "\u{1b}", "\u{202e}", "---\n", "? ",
     ];
     let mut random = Random(7);
     for text in samples() {
