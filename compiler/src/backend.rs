@@ -75,9 +75,7 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
             link(&objects()?, built, request, &files)?;
             Ok(Product::Written(request.output.clone()))
         }
-        Emit::Ast | Emit::Graph | Emit::Canonical => {
-            Err(Failure::Stage("this stage has no code".to_owned()))
-        }
+        Emit::Ast | Emit::Graph | Emit::Canonical => Err(Failure::Stage("this stage has no code".to_owned())),
     }
 }
 

@@ -114,7 +114,9 @@ fn failed(error: impl ToString) -> Failure {
 /// Whether the result and what belongs to it can be written.
 fn check(request: &Request, inputs: &[PathBuf]) -> Result<(), Failure> {
     output::check(&request.output, inputs).map_err(failed)?;
-    let Some(header) = backend::header(request) else { return Ok(()) };
+    let Some(header) = backend::header(request) else {
+        return Ok(());
+    };
     output::check(&header, inputs).map_err(failed)?;
     match std::fs::read(&header) {
         Ok(text) if text != backend::HEADER.as_bytes() && !request.force => Err(failed(format!(

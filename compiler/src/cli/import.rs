@@ -1,11 +1,9 @@
 //! `seqc import`: a checkpoint to a model file.
 
 use super::{OK, Session};
-use crate::{
-    import::{self, Request},
-    model::weights::files,
-};
+use crate::import::{self, Request};
 use clap::Args;
+use seqc_checkpoint::Checkpoint;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -42,7 +40,12 @@ pub(crate) fn import(session: &mut Session, args: &ImportArgs) -> u8 {
     if args.output == Path::new("-") {
         return session.print(&text);
     }
-    let mut inputs = files(&args.checkpoint);
+    let mut inputs = vec![args.checkpoint.clone()];
+    inputs.extend(
+        Checkpoint::open(&args.checkpoint)
+            .iter()
+            .flat_map(|c| c.paths().to_vec()),
+    );
     inputs.extend(args.family.clone());
     if args.checkpoint.ends_with("config.json") {
         inputs.extend(args.checkpoint.parent().map(Path::to_owned));

@@ -178,8 +178,9 @@ pub fn read_text(
     let mut inputs = vec![path.to_owned()];
     inputs.extend(file.uses.iter().map(|used| dir.join(&used.value)));
     inputs.extend(meta.tokenizer.clone());
-    let checkpoints = meta.weights.iter().cloned().chain(named.map(|f| dir.join(&f.value)));
-    inputs.extend(checkpoints.flat_map(|path| weights::files(&path)));
+    inputs.extend(meta.weights.clone());
+    inputs.extend(named.map(|f| dir.join(&f.value)));
+    inputs.extend(tensors.checkpoint.iter().flat_map(|c| c.paths().to_vec()));
     Ok(Built {
         model,
         meta,

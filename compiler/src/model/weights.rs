@@ -12,10 +12,7 @@ use seqc_grammar::{
     model::{Load, Template, Weights},
 };
 use seqc_ir::{BinaryOp, Graph, Model, Op, ParamSource, ReduceOp, Value};
-use std::{
-    collections::{BTreeSet, HashSet},
-    path::{Path, PathBuf},
-};
+use std::{collections::HashSet, path::PathBuf};
 
 /// Where parameters come from.
 #[derive(Debug, Default)]
@@ -26,29 +23,6 @@ pub struct Tensors {
     pub path: Option<PathBuf>,
     /// How weights are held, where the model says it.
     pub store: Option<Store>,
-}
-
-/// The files of a checkpoint: itself, the shards that an index names, and the other parts of a file in parts.
-pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
-    let mut files = vec![path.to_owned()];
-    if path.extension().is_some_and(|ending| ending == "json")
-        && let Ok(text) = super::text_of(path)
-        && let Ok(index) = serde_json::from_str::<serde_json::Value>(&text)
-        && let Some(shards) = index["weight_map"].as_object()
-    {
-        let names: BTreeSet<&str> = shards.values().filter_map(serde_json::Value::as_str).collect();
-        files.extend(names.into_iter().map(|name| path.with_file_name(name)));
-    }
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    if let Some((before, _)) = stem.rsplit_once("-of-").and_then(|(part, _)| part.rsplit_once('-')) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let entries = std::fs::read_dir(folder.unwrap_or(Path::new(".")))
-            .into_iter()
-            .flatten();
-        let parts = entries.flatten().map(|entry| entry.path());
-        files.extend(parts.filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(before))));
-    }
-    files
 }
 
 impl Tensors {
