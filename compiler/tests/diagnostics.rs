@@ -24,6 +24,7 @@ const ELSEWHERE: &[&str] = &[
     "no-tokenizer",
     "no-topic",
     "profile",
+    "usage",
     "write",
 ];
 
