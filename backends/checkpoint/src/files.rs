@@ -106,7 +106,11 @@ impl Source {
     }
 
     /// Refuses pipes and devices before they are opened, since opening a pipe may wait for ever, and empty files.
-    pub(crate) fn check_plain(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing, empty or no plain file.
+    pub fn check_plain(&self) -> Result<(), Error> {
         let Source::Disk(path) = self else { return Ok(()) };
         let about = fs::metadata(path).map_err(|error| self.failed(error))?;
         if !about.is_file() {

@@ -307,6 +307,9 @@ fn descriptor(number: RawFd) -> io::Result<File> {
 
 /// A file for a place, to be written before it has its name, with the permissions of what it will replace.
 fn part(place: PathBuf, before: Option<&Metadata>, mode: u32) -> io::Result<(File, Kind)> {
+    if before.is_some() {
+        check_writable(&place)?;
+    }
     let folder = folder_of(&place);
     let mut nameless = File::options();
     nameless.write(true).mode(mode).custom_flags(libc::O_TMPFILE);
@@ -332,6 +335,16 @@ fn part(place: PathBuf, before: Option<&Metadata>, mode: u32) -> io::Result<(Fil
         file.set_permissions(Permissions::from_mode(before.mode() & 0o777 | executable))?;
     }
     Ok((file, kind))
+}
+
+/// Refuses a file that this user may not write: replacing it needs no leave of the file itself.
+fn check_writable(path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: a C string that lives through the call.
+    match unsafe { libc::access(path.as_ptr(), libc::W_OK) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn builder() -> tempfile::Builder<'static, 'static> {

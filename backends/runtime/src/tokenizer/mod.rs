@@ -93,6 +93,9 @@ impl Tokenizer {
             Place::Disk(path) => Some(path.clone()),
             Place::Inside(..) => None,
         };
+        if !place.is_folder() {
+            place.check_plain()?;
+        }
         if place.starts_with(b"GGUF") {
             let vocabulary = gguf::Vocabulary::open(place)?;
             let mut stops = vocabulary.ends();
