@@ -16,12 +16,12 @@ const MACHINE: &str = r#"{
   "version": 2, "seqc": "VERSION", "machine": {"processor": "a round machine", "cores": 2},
   "one": {"threads": 1, "read": [{"bytes": 1e6, "rate": 2e10}, {"bytes": 1e9, "rate": 1e10}],
     "rows": [{"bytes": 1e9, "rate": 1e10}], "copy": [{"bytes": 1e9, "rate": 1e10}], "block": 1e10, "product": 1e11, "step": 1e-9,
-    "decode": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
-    "prefill": {"entries": 2e10, "scans": 2e10, "loops": 2e10, "attend": 2e10}},
+    "decode": {"entries": 1e10, "sums": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
+    "prefill": {"entries": 2e10, "sums": 2e10, "scans": 2e10, "loops": 2e10, "attend": 2e10}},
   "all": {"threads": 2, "read": [{"bytes": 1e6, "rate": 4e10}, {"bytes": 1e9, "rate": 1e10}],
     "rows": [{"bytes": 1e9, "rate": 1e10}], "copy": [{"bytes": 1e9, "rate": 1e10}], "block": 1e10, "product": 2e11, "step": 1e-9,
-    "decode": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
-    "prefill": {"entries": 2e10, "scans": 2e10, "loops": 2e10, "attend": 2e10}}
+    "decode": {"entries": 1e10, "sums": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
+    "prefill": {"entries": 2e10, "sums": 2e10, "scans": 2e10, "loops": 2e10, "attend": 2e10}}
 }"#;
 
 const LAYERS: &str = "

@@ -29,12 +29,15 @@ pub struct Work {
     pub operations: f64,
     /// The same weighted by what they take, in additions.
     pub weight: f64,
+    /// What of the weight is sums over entries, or simple operations inside of them: each term waits for the one before.
+    pub sums: f64,
 }
 
 impl Work {
     fn add(&mut self, other: Work) {
         self.operations += other.operations;
         self.weight += other.weight;
+        self.sums += other.sums;
     }
 }
 

@@ -55,6 +55,15 @@ impl Module {
 
     /// Adds constant bytes under an exported symbol.
     pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) {
+        self.bytes("external", name, bytes);
+    }
+
+    /// Adds constant bytes that this module alone reads: another one may have some of the same name.
+    pub fn add_own_bytes(&mut self, name: &str, bytes: &[u8]) {
+        self.bytes("internal", name, bytes);
+    }
+
+    fn bytes(&mut self, linkage: &str, name: &str, bytes: &[u8]) {
         let mut text = String::with_capacity(bytes.len() * 2);
         for b in bytes {
             match b {
@@ -68,7 +77,7 @@ impl Module {
         let n = bytes.len();
         let _ = writeln!(
             self.globals,
-            "llvm.mlir.global external constant @{name}(\"{text}\") {{addr_space = 0 : i32}} : !llvm.array<{n} x i8>"
+            "llvm.mlir.global {linkage} constant @{name}(\"{text}\") {{addr_space = 0 : i32}} : !llvm.array<{n} x i8>"
         );
     }
 

@@ -11,11 +11,12 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A path in the temporary directory that no other test uses.
+/// A path in cargo's folder for tests that no other test uses.
 pub(crate) fn temporary(name: &str) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("seqc-test-{}-{n}-{name}", std::process::id()))
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    folder.join(format!("{}-{n}-{name}", std::process::id()))
 }
 
 /// Targets that this machine can run: itself, and AVX2.

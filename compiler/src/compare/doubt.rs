@@ -98,9 +98,10 @@ fn of_rates(rates: &Rates, found: &mut Vec<String>) {
     }
 }
 
-fn of_phase(phase: Phase) -> [(&'static str, f64); 4] {
+fn of_phase(phase: Phase) -> [(&'static str, f64); 5] {
     [
         ("loops", phase.entries),
+        ("sums", phase.sums),
         ("scans", phase.scans),
         ("heads", phase.loops),
         ("attention", phase.attend),

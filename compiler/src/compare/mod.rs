@@ -94,6 +94,7 @@ pub fn profile_text(profile: &Profile) -> String {
     row("a kernel that does nothing".to_owned(), &|r| time(r.step));
     for (what, rate) in [
         ("loops over entries", (|p| p.entries) as fn(&Phase) -> f64),
+        ("sums over entries", |p| p.sums),
         ("recurrences by entries", |p| p.scans),
         ("recurrences by heads", |p| p.loops),
         ("attention", |p| p.attend),

@@ -90,7 +90,8 @@ fn filtered(layer: &Layer, phase: &Phase, context: f64) -> f64 {
 /// Seconds of the loops over entries and of the recurrences. What runs for one token after another does so in prefill, too.
 fn work(layer: &Layer, rates: &Rates, phase: &Phase) -> f64 {
     let cost = &layer.cost;
-    cost.entries.weight / phase.entries
+    (cost.entries.weight - cost.entries.sums) / phase.entries
+        + cost.entries.sums / phase.sums
         + cost.scans.weight / phase.scans
         + cost.loops.weight / phase.loops
         + cost.sequential.weight / rates.decode.entries

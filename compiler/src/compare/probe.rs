@@ -48,6 +48,7 @@ struct Probe {
 
 const STEP: Probe = probe(("probe_step", 64, 64), (0, 64));
 const ENTRIES: Probe = probe(("probe_entries", 4096, 8), (256, 32));
+const SUMS: Probe = probe(("probe_sums", 256, 8), (256, 32));
 const SCAN: Probe = probe(("probe_scan", 1536, 8), (256, 32));
 const HEADS: Probe = probe(("probe_heads", 512, 8), (256, 32));
 const ATTEND: Probe = probe(("probe_attend", 512, 8), (768, 256));
@@ -67,8 +68,9 @@ const COPY: [Probe; 2] = [
     probe(("probe_copy", 1024, 120), (0, 3)),
 ];
 /// All of them in the order in which they are measured: each needs what was found before.
-const ALL: [&Probe; 12] = [
-    &STEP, &READ[0], &READ[1], &READ[2], &ENTRIES, &SCAN, &ROWS[0], &ROWS[1], &COPY[0], &COPY[1], &HEADS, &ATTEND,
+const ALL: [&Probe; 13] = [
+    &STEP, &READ[0], &READ[1], &READ[2], &ENTRIES, &SUMS, &SCAN, &ROWS[0], &ROWS[1], &COPY[0], &COPY[1], &HEADS,
+    &ATTEND,
 ];
 
 const fn probe((layer, d, layers): (&'static str, usize, usize), (prompt, generate): (usize, usize)) -> Probe {
@@ -201,8 +203,12 @@ impl Beside {
         };
         let time = least(&self.far, known.threads)?;
         let rate = self.far.total.token_bytes() / rest(time, predict::decode(&self.far.total, &rest_of_it, 1.0));
-        if let Some(far) = rates.read.last_mut() {
-            far.1 = rate;
+        let change = rate / rates.read.last().map_or(rate, |far| far.1);
+        // Whatever comes from memory comes so much faster or slower.
+        for points in [&mut rates.read, &mut rates.rows, &mut rates.copy] {
+            if let Some(far) = points.last_mut() {
+                far.1 *= change;
+            }
         }
         Ok(rates)
     }
@@ -252,6 +258,7 @@ impl Runner<'_> {
             middle,
             far,
             entries,
+            sums,
             scan,
             rows,
             far_rows,
@@ -267,6 +274,7 @@ impl Runner<'_> {
         rates.step = step_time(step, self.run(step)?.decode);
         self.read(&mut rates, [near, middle, far])?;
         self.set(&mut rates, entries, |l, _| l.cost.entries.weight, |p| &mut p.entries)?;
+        self.set(&mut rates, sums, |l, _| l.cost.entries.sums, |p| &mut p.sums)?;
         self.set(&mut rates, scan, |l, _| l.cost.scans.weight, |p| &mut p.scans)?;
         self.rows(&mut rates, [rows, far_rows])?;
         let mut copies = Points::new();
@@ -361,6 +369,7 @@ impl Runner<'_> {
 fn unknown(threads: usize) -> Rates {
     let phase = Phase {
         entries: UNKNOWN,
+        sums: UNKNOWN,
         scans: UNKNOWN,
         loops: UNKNOWN,
         attend: UNKNOWN,

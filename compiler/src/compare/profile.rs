@@ -12,6 +12,8 @@ const VERSION: u64 = 2;
 pub struct Phase {
     /// Loops over entries, each token for itself.
     pub entries: f64,
+    /// Sums over entries in such loops.
+    pub sums: f64,
     /// Recurrences that run entry by entry.
     pub scans: f64,
     /// Recurrences that run head by head.
@@ -108,8 +110,14 @@ impl Rates {
     pub(super) fn between(&self, later: &Rates) -> Rates {
         let mut rates = self.clone();
         rates.step = (self.step + later.step) / 2.0;
-        for (own, other) in rates.read.iter_mut().zip(&later.read) {
-            own.1 = (own.1 + other.1) / 2.0;
+        for (own, other) in [
+            (&mut rates.read, &later.read),
+            (&mut rates.rows, &later.rows),
+            (&mut rates.copy, &later.copy),
+        ] {
+            for (own, other) in own.iter_mut().zip(other) {
+                own.1 = (own.1 + other.1) / 2.0;
+            }
         }
         rates
     }
@@ -147,6 +155,7 @@ impl Phase {
     fn at_least(self, other: Phase) -> Phase {
         Phase {
             entries: self.entries.max(other.entries),
+            sums: self.sums.max(other.sums),
             scans: self.scans.max(other.scans),
             loops: self.loops.max(other.loops),
             attend: self.attend.max(other.attend),
@@ -154,12 +163,13 @@ impl Phase {
     }
 
     fn to_json(self) -> Value {
-        json!({"entries": self.entries, "scans": self.scans, "loops": self.loops, "attend": self.attend})
+        json!({"entries": self.entries, "sums": self.sums, "scans": self.scans, "loops": self.loops, "attend": self.attend})
     }
 
     fn from_json(v: &Value) -> Option<Phase> {
         Some(Phase {
             entries: positive(&v["entries"])?,
+            sums: positive(&v["sums"])?,
             scans: positive(&v["scans"])?,
             loops: positive(&v["loops"])?,
             attend: positive(&v["attend"])?,
@@ -260,6 +270,7 @@ pub(super) fn sample() -> Profile {
         let all = |rate: f64| rate * threads as f64;
         let phase = Phase {
             entries: all(1e10),
+            sums: all(1e10),
             scans: all(1e10),
             loops: all(1e10),
             attend: all(1e10),

@@ -13,6 +13,8 @@ use std::collections::{HashMap, HashSet};
 
 /// What a softmax or another normaliser adds to a pair of query and key, in additions.
 const NORMALISE: f64 = 20.0;
+/// Weight of an entry up to which a sum that it belongs to takes longer than the entry itself.
+const SIMPLE: f64 = 2.0;
 
 /// Arithmetic operations of a token in the next values of a recurrence's states, wherever they are computed.
 pub fn of_recurrence(graph: &Graph, plan: &Plan, recurrence: &Recurrence) -> f64 {
@@ -180,6 +182,7 @@ impl<'a> Counting<'a> {
     /// Work of computing `roots` and what is inlined into them; values of `inner` are computed here even if stored.
     fn work(&mut self, roots: &[Value], inner: &HashSet<Value>) -> Work {
         let mut counts: HashMap<Value, f64> = HashMap::new();
+        let mut summed: HashSet<Value> = HashSet::new();
         for v in roots {
             counts.insert(*v, self.graph.ty(*v).len() as f64);
         }
@@ -187,21 +190,28 @@ impl<'a> Counting<'a> {
         for i in (0..self.order.len()).rev() {
             let v = self.order[i];
             let Some(count) = counts.get(&v).copied() else { continue };
-            work.add(self.entries_of(v, count));
+            let of_sum = matches!(self.graph.op(v), Op::Reduce { .. }) || summed.contains(&v);
+            if of_sum {
+                summed.extend(self.graph.operands(v));
+            }
+            work.add(self.entries_of(v, count, of_sum));
             self.pass_on(v, count, (inner, &mut counts));
         }
         work
     }
 
-    fn entries_of(&self, v: Value, count: f64) -> Work {
+    fn entries_of(&self, v: Value, count: f64, of_sum: bool) -> Work {
         let operations = match self.graph.op(v) {
             Op::Unary(_) | Op::Binary(_) | Op::Select => count,
             Op::Reduce { .. } => count * self.factor(v),
             _ => 0.0,
         };
+        let each = entry_cost(self.graph, v);
+        let simple = each <= SIMPLE || matches!(self.graph.op(v), Op::Reduce { .. });
         Work {
             operations,
-            weight: count * entry_cost(self.graph, v),
+            weight: count * each,
+            sums: if of_sum && simple { count * each } else { 0.0 },
         }
     }
 

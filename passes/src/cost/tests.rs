@@ -187,3 +187,27 @@ fn a_long_filter_costs_the_logarithm_of_its_length() {
     let growth = long.decode_operations(65536.0) / short.decode_operations(2048.0);
     assert!(growth > 1.0 && growth < 2.5, "{growth}");
 }
+
+#[test]
+fn sums_are_told_apart_from_what_is_computed_entry_by_entry() {
+    let found = cost_of(
+        "graph s {
+  param 0 c : f32[3, 5]
+  input 0 x : f32[3, 5]
+  input 1 z : f32[7]
+  %0 = param(0) : f32[3, 5]
+  %1 = input(0) : f32[3, 5]
+  %2 = sub %1, %0 : f32[3, 5]
+  %3 = exp %2 : f32[3, 5]
+  %4 = reduce(sum, axes=1) %3 : f32[3]
+  %5 = input(1) : f32[7]
+  %6 = add %5, %5 : f32[7]
+  output y %4
+  output w %6
+}
+",
+    );
+    // Fifteen terms and as many differences; exponentials take longer than the sum, the rest is none.
+    assert_eq!(found.entries.sums, 30.0);
+    assert_eq!(found.entries.weight, 30.0 + 15.0 * 16.0 + 7.0);
+}

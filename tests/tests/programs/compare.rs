@@ -22,8 +22,8 @@ const PROFILE: &str = r#"{
 }"#;
 const RATES: &str = r#"{"threads": 1, "read": [{"bytes": 1e6, "rate": 1e10}],
   "rows": [{"bytes": 1e6, "rate": 1e10}], "copy": [{"bytes": 1e6, "rate": 1e10}], "block": 1e10, "product": 1e11, "step": 1e-6,
-  "decode": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
-  "prefill": {"entries": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10}}"#;
+  "decode": {"entries": 1e10, "sums": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10},
+  "prefill": {"entries": 1e10, "sums": 1e10, "scans": 1e10, "loops": 1e10, "attend": 1e10}}"#;
 
 pub(super) fn profile() -> PathBuf {
     let version = command::seqc(&["--version"]).ok().stdout;

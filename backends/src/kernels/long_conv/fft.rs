@@ -40,7 +40,7 @@ pub(super) fn table(module: &mut Module, size: usize) -> String {
     }
     let factors = angles.iter().flat_map(|angle| root_factors(*angle));
     let bytes: Vec<u8> = factors.flat_map(f32::to_le_bytes).collect();
-    module.add_bytes(&name, &bytes);
+    module.add_own_bytes(&name, &bytes);
     name
 }
 
