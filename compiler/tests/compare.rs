@@ -193,10 +193,11 @@ fn the_state_is_one_number_in_every_format() {
         assert_eq!(Some(sum), row.points.last().map(|p| p.state));
         assert_eq!(inspected(&dir, &row.total.name, 1024.0), sum, "{}", row.total.name);
     }
-    // Four layers: three rows of 64 entries, and of 64 channels the past, sums and spectra of a filter of 300 taps.
+    // Four layers: three rows of 64 entries and a number for each of 64 channels, and of these the past, sums and spectra of a
+    // filter of 300 taps.
     assert_eq!(
         report.rows[0].total.state.words(),
-        "3072 + 1024 min(T, 128) + 1024 min(2 T, 128) + 2048 min(T, 384)"
+        "4096 + 1024 min(T, 128) + 1024 min(2 T, 128) + 2048 min(T, 384)"
     );
 }
 

@@ -139,6 +139,6 @@ mod tests {
         assert!(blocks.operations(1e6) < 1.5 * blocks.operations(16384.0));
         let bytes = |context: f64| blocks.kept(3).iter().map(|kept| kept.at(context)).sum::<f64>();
         assert_eq!(bytes(1e6), bytes(1e9));
-        assert!(bytes(100.0) <= 4.0 * 3.0 * 5.0 * 100.0);
+        assert!(bytes(100.0) <= 4.0 * 3.0 * (5.0 * 100.0 + 1.0));
     }
 }
