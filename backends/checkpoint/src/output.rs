@@ -23,6 +23,8 @@ use tempfile::{NamedTempFile, TempPath};
 const MOST_LINKS: usize = 40;
 /// Bytes collected before they are written.
 const BUFFER: usize = 1 << 16;
+/// Open files of this process, by number.
+const DESCRIPTORS: &str = "/proc/self/fd";
 /// The name that stands for standard input or standard output.
 const STANDARD: &str = "-";
 /// Why an output cannot be written.
@@ -295,7 +297,7 @@ fn folder_of(path: &Path) -> &Path {
 fn own_descriptor(path: &Path) -> Option<RawFd> {
     let number = path.file_name()?.to_str()?.parse().ok()?;
     let here = |folder: &Path| fs::canonicalize(folder).ok();
-    (here(folder_of(path))? == here(Path::new("/proc/self/fd"))?).then_some(number)
+    (here(folder_of(path))? == here(Path::new(DESCRIPTORS))?).then_some(number)
 }
 
 /// Another hold of an open file of this process.
@@ -313,7 +315,12 @@ fn part(place: PathBuf, before: Option<&Metadata>, mode: u32) -> io::Result<(Fil
     let folder = folder_of(&place);
     let mut nameless = File::options();
     nameless.write(true).mode(mode).custom_flags(libc::O_TMPFILE);
-    let (file, kind) = match nameless.open(folder) {
+    // A file gets its name by way of this folder, which not every container has.
+    let opened = match Path::new(DESCRIPTORS).is_dir() {
+        true => nameless.open(folder),
+        false => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
+    };
+    let (file, kind) = match opened {
         Ok(file) => (file, Kind::Nameless(place)),
         // Some file systems know none, and say so in different ways.
         Err(error)
@@ -356,7 +363,7 @@ fn builder() -> tempfile::Builder<'static, 'static> {
 /// Gives a file without a name its place, in one step where something stands there.
 fn name(file: &File, place: &Path) -> io::Result<()> {
     let link = |path: &Path| -> io::Result<()> {
-        let from = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        let from = CString::new(format!("{DESCRIPTORS}/{}", file.as_raw_fd()))?;
         let to = CString::new(path.as_os_str().as_bytes())?;
         let (here, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
         // SAFETY: both are C strings that live through the call.
