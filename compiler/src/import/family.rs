@@ -110,9 +110,13 @@ impl Family {
         };
         let mut out = Vec::new();
         let shown = config.shown();
-        let place = |d: Diagnostic| Diagnostic {
-            message: format!("{shown}: {}", d.message),
-            ..d
+        let place = |d: Diagnostic| {
+            let message = format!("{shown}: {}", d.message);
+            let d = Diagnostic { message, ..d };
+            match d.help.is_empty() {
+                true => d.help("a key that a configuration may lack is read with a default: `get(\"key\", 4)`"),
+                false => d,
+            }
         };
         for (key, expr) in &self.sizes {
             let names: Vec<&str> = env.names.keys().map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! Mistakes on the command line, and files that must not be lost.
 
 use super::{MODEL, folder, seqc, snapshot, write};
-use std::fs;
+use std::{fs, path::Path};
 
 /// Name, words, and what the message names.
 pub(super) const MISTAKES: &[(&str, &[&str], &str)] = &[
@@ -91,6 +91,36 @@ pub(super) const MISTAKES: &[(&str, &[&str], &str)] = &[
         &["import", "folder", "--force", "-o", "folder/config.json"],
         "config.json",
     ),
+    (
+        "family-not-there",
+        &["import", "tiny", "--family", "nowhere.yaml", "-o", "m.yaml"],
+        "nowhere.yaml",
+    ),
+    (
+        "family-of-another-architecture",
+        &["import", "tiny", "--family", "other.yaml", "-o", "m.yaml"],
+        "other.yaml",
+    ),
+    (
+        "family-reads-a-key-that-is-not-there",
+        &["import", "tiny", "--family", "key.yaml", "-o", "m.yaml"],
+        "key.yaml:3:12",
+    ),
+    (
+        "family-refuses-the-configuration",
+        &["import", "tiny", "--family", "strict.yaml", "-o", "m.yaml"],
+        "8 is too small",
+    ),
+    (
+        "family-is-no-yaml",
+        &["import", "tiny", "--family", "tab.yaml", "-o", "m.yaml"],
+        "tab.yaml:2:1",
+    ),
+    (
+        "family-of-an-unfinished-size",
+        &["import", "tiny", "--family", "unfinished.yaml", "-o", "m.yaml"],
+        "unfinished.yaml:3:15",
+    ),
     ("import-of-nothing", &["import", "nowhere", "-o", "m.yaml"], "nowhere"),
 ];
 
@@ -103,6 +133,35 @@ const KEPT: &[&str] = &[
     "tokenizer.json",
     "folder/config.json",
 ];
+
+/// A checkpoint, and families that do not fit it.
+fn families(dir: &Path) {
+    fs::create_dir_all(dir.join("tiny")).unwrap_or_else(|e| panic!("{e}"));
+    write(
+        &dir.join("tiny/config.json"),
+        "{\"model_type\": \"tiny\", \"hidden_size\": 8}",
+    );
+    let header = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let length = char::from(header.len() as u8);
+    write(
+        &dir.join("tiny/model.safetensors"),
+        &format!("{length}\0\0\0\0\0\0\0{header}\0\0\0\0"),
+    );
+    for (name, match_, rest) in [
+        ("other", "large", "sizes: {d: 8}\nstack: [norm]\n"),
+        ("key", "tiny", "sizes: {d: get(\"hiden_size\")}\nstack: [norm]\n"),
+        (
+            "strict",
+            "tiny",
+            "sizes: {d: get(\"hidden_size\")}\nrequire:\n  - {if: d > 8, say: \"{d} is too small\"}\nstack: [norm]\n",
+        ),
+        ("unfinished", "tiny", "sizes: {d: 8 +}\nstack: [norm]\n"),
+    ] {
+        let text = format!("family: {name}\nmatch: {{model_type: {match_}}}\n{rest}");
+        write(&dir.join(format!("{name}.yaml")), &text);
+    }
+    write(&dir.join("tab.yaml"), "match:\n\tmodel_type: tiny\n");
+}
 
 #[test]
 fn command_lines_are_refused_with_what_is_wrong_and_what_to_do() {
@@ -117,6 +176,7 @@ fn command_lines_are_refused_with_what_is_wrong_and_what_to_do() {
     write(&dir.join("tokenizer.json"), "{}");
     fs::create_dir_all(dir.join("folder")).unwrap_or_else(|e| panic!("{e}"));
     write(&dir.join("folder/config.json"), "{\"model_type\": \"nothing\"}");
+    families(&dir);
     std::os::unix::fs::symlink("model.yaml", dir.join("link")).unwrap_or_else(|e| panic!("{e}"));
     let texts = || {
         KEPT.iter()
