@@ -141,6 +141,37 @@ fn files_inside_a_program_are_all_that_it_needs() {
 }
 
 #[test]
+fn a_tokenizer_inside_a_program_has_its_template() {
+    let dir = layout("tokenizer-inside");
+    let write = |name: &str, text: &str| {
+        fs::write(dir.join("weights").join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    };
+    write(
+        "tokenizer.json",
+        r#"{"added_tokens": [], "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}}"#,
+    );
+    write("tokenizer_config.json", r#"{"eos_token": "b"}"#);
+    write(
+        "chat_template.jinja",
+        "{{ messages[0].content }}a{{ messages[0].content }}",
+    );
+    seqc_in(&dir, "import weights -o model/chat.yaml").ok();
+    seqc_in(&dir, "build model/chat.yaml -o out/chat").ok();
+    seqc_in(&dir, "build model/chat.yaml --embed-weights -o out/inside").ok();
+    let alone = scratch("tokenizer-alone");
+    copy(&dir.join("out/inside"), &alone.join("program"));
+    let chat = ["generate", "--chat", "ab", "-n", "4", "--json"];
+    let tokens = |program: &Path| {
+        let said = command::run(program, &chat).ok().stdout;
+        let found: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}"));
+        (found["prompt_tokens"].clone(), found["tokens"].clone())
+    };
+    let (prompt, drawn) = tokens(&alone.join("program"));
+    assert_eq!(prompt, serde_json::json!([2, 0, 2]));
+    assert_eq!((prompt, drawn), tokens(&dir.join("out/chat")));
+}
+
+#[test]
 fn there_must_be_something_to_put_inside() {
     let dir = scratch("nothing-inside");
     let model = dir.join("random.yaml");
