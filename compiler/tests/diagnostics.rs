@@ -103,6 +103,10 @@ fn cases() -> Vec<(&'static str, String, String)> {
             "inner-twice",
             "block around(x: [d], inner: layer) -> [d] { inner(x) + inner(x) }\n",
         ),
+        wrapped(
+            "block-argument",
+            "block around(x: [d], first: layer, second: layer) -> [d] { first(x) + second(x) }\n",
+        ),
         wrapped("inner-unused", "block around(x: [d], inner: layer) -> [d] { x }\n"),
         wrapped(
             "layer-as-value",
@@ -226,6 +230,48 @@ fn more_cases() -> Vec<(&'static str, &'static str, String)> {
             "wrong-type-truth",
             "wrong-type",
             "layer thing(x: [d]) -> [d] { f(x > 0) }\nfn f(t: int[d]) { t }\n".to_owned(),
+        ),
+        of("unknown-name-param", "unknown-name", "  x + mix_bias * silu(x)"),
+        of(
+            "unknown-name-matrix",
+            "unknown-name",
+            "  param out[d, e]\n  out @ silu(proj @ x)",
+        ),
+        of("unknown-name-entry", "unknown-name", "  y[i] = gain[i] * x[i]\n  y"),
+        of("unknown-name-argument", "unknown-name", "  rms_norm(x, weight)"),
+        of("unknown-name-token", "unknown-name", "  0.5 * x[t - 1] + x"),
+        of("unknown-name-later", "unknown-name", "  y[i] = x[i] * x[t + 1]\n  y"),
+        of(
+            "unknown-name-sum",
+            "unknown-name",
+            "  param w[d, d]\n  y[i] = w[i, j] * x[j]\n  y",
+        ),
+        of("no-size-token", "no-size", "  y[t] = 0.5 * x[t - 1]\n  y"),
+        of("no-shape-result", "no-shape", "  y = prev(z) * 0.5\n  z = tanh(y)\n  y"),
+        of(
+            "no-shape-product",
+            "no-shape",
+            "  param w[d, d]\n  h = prev(h) * 0.5\n  w @ h + x",
+        ),
+        of(
+            "no-shape-entry",
+            "no-shape",
+            "  h = prev(h) * 0.5\n  y[i] = h[i] + x[i]\n  y",
+        ),
+        (
+            "block-argument-none",
+            "block-argument",
+            "layer thing(x: [d]) -> [d] { x }\nblock around(x: [d]) -> [d] { x }\n".to_owned(),
+        ),
+        (
+            "block-argument-first",
+            "block-argument",
+            "layer thing(x: [d]) -> [d] { x }\nblock around(inner: layer, x: [d]) -> [d] { inner(x) }\n".to_owned(),
+        ),
+        (
+            "block-argument-layer",
+            "block-argument",
+            "layer thing(x: [d], inner: layer) -> [d] { inner(x) }\n".to_owned(),
         ),
         of(
             "wrong-rank-key",

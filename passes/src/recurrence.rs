@@ -2,8 +2,11 @@
 //! Does not rewrite anything: the plan and `seqc explain` read the result.
 
 use crate::index::Lin;
-use seqc_ir::{BinaryOp, Graph, Op, Stage, StateId, UnaryOp, Value};
+use seqc_ir::{BinaryOp, Graph, Op, ReduceOp, Stage, StateId, UnaryOp, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
+
+#[cfg(test)]
+mod tests;
 
 /// A cycle through one or more states.
 #[derive(Clone, Debug)]
@@ -23,9 +26,9 @@ pub struct Recurrence {
 /// Classes of recurrences (see the user documentation of `seqc explain`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Linear, with coefficients that do not depend on the tokens.
+    /// Linear, with coefficients that do not depend on the tokens. An initial value changes nothing about that.
     Constant,
-    /// Linear, one input-dependent coefficient per entry.
+    /// Linear, one input-dependent coefficient per entry: a factor, or a condition that keeps the entry or does not.
     Diagonal,
     /// Linear, one input-dependent coefficient for a whole matrix (a head).
     ScalarPerHead,
@@ -97,11 +100,10 @@ fn describe(
 ) -> Recurrence {
     let shape = graph.states[states[0].0 as usize].ty.sizes();
     let elementwise = states.iter().all(|s| graph.states[s.0 as usize].ty.sizes() == shape)
-        && members.iter().all(|v| {
-            graph.ty(*v).sizes() == shape
-                && matches!(graph.op(*v), Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast)
-        });
-    let class = classify(graph, stages, &states, &members, elementwise, shape.len());
+        && members
+            .iter()
+            .all(|v| graph.ty(*v).sizes() == shape && is_elementwise(graph.op(*v)));
+    let class = classify(graph, stages, &states, &members);
     Recurrence {
         states,
         members,
@@ -111,61 +113,100 @@ fn describe(
     }
 }
 
-fn classify(
-    graph: &Graph,
-    stages: &[Stage],
-    states: &[StateId],
-    members: &[Value],
-    elementwise: bool,
-    rank: usize,
-) -> Class {
+fn classify(graph: &Graph, stages: &[Stage], states: &[StateId], members: &[Value]) -> Class {
+    let independent = is_independent(graph, states, members);
+    let Some(mut factors) = factors(graph, states, members) else {
+        return if independent {
+            Class::Elementwise
+        } else {
+            Class::Sequential
+        };
+    };
+    let varies = |f: &Value| stages[f.0 as usize] == Stage::Token && !is_first_token(graph, *f);
+    factors.retain(varies);
+    if factors.is_empty() {
+        return Class::Constant;
+    }
+    if !independent {
+        return Class::Matrix;
+    }
+    let rank = graph.states[states[0].0 as usize].ty.rank();
+    let varying = axes_of(graph, factors, rank);
+    let matrix = rank >= 2 && !varying.contains(&(rank - 1)) && !varying.contains(&(rank - 2));
+    if matrix { Class::ScalarPerHead } else { Class::Diagonal }
+}
+
+/// Whether every entry of the states depends on its own past alone, however long ago.
+fn is_independent(graph: &Graph, states: &[StateId], members: &[Value]) -> bool {
+    let shape = graph.states[states[0].0 as usize].ty.sizes();
+    let own = |v: &Value| {
+        let op = graph.op(*v);
+        graph.ty(*v).sizes() == shape && (is_elementwise(op) || matches!(op, Op::Delay { .. }))
+    };
+    states.iter().all(|s| graph.states[s.0 as usize].ty.sizes() == shape) && members.iter().all(own)
+}
+
+fn is_elementwise(op: &Op) -> bool {
+    matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast)
+}
+
+/// What multiplies the states, conditions that choose among them included; `None` where they are not only multiplied and added.
+fn factors(graph: &Graph, states: &[StateId], members: &[Value]) -> Option<Vec<Value>> {
     let inside: HashSet<Value> = members.iter().copied().collect();
-    let on_cycle = |v: Value| inside.contains(&v) || matches!(graph.op(v), Op::Prev(s) if states.contains(s));
-    let mut factors: Vec<Value> = Vec::new();
+    let on_cycle = |v: &Value| inside.contains(v) || matches!(graph.op(*v), Op::Prev(s) if states.contains(s));
+    let mut factors = Vec::new();
     for v in members {
-        let (cycle, free): (Vec<Value>, Vec<Value>) = graph.operands(*v).into_iter().partition(|o| on_cycle(*o));
+        let operands = graph.operands(*v);
+        let (cycle, free): (Vec<Value>, Vec<Value>) = operands.iter().copied().partition(on_cycle);
         let linear = match graph.op(*v) {
             Op::Unary(UnaryOp::Neg)
             | Op::View(_)
             | Op::Reshape
-            | Op::Reduce {
-                op: seqc_ir::ReduceOp::Sum,
-                ..
-            } => true,
-            Op::Binary(BinaryOp::Add | BinaryOp::Sub) => true,
+            | Op::Concat { .. }
+            | Op::Delay { .. }
+            | Op::Window { .. }
+            | Op::MatVec
+            | Op::Reduce { op: ReduceOp::Sum, .. }
+            | Op::Binary(BinaryOp::Add | BinaryOp::Sub) => true,
             Op::Binary(BinaryOp::Mul) if cycle.len() == 1 => {
                 factors.extend(free);
                 true
             }
-            Op::Binary(BinaryOp::Div) => {
-                cycle.len() == 1 && on_cycle(graph.operands(*v)[0]) && {
-                    factors.extend(free);
-                    true
-                }
+            Op::Binary(BinaryOp::Div) if cycle.len() == 1 && on_cycle(&operands[0]) => {
+                factors.extend(free);
+                true
             }
-            // A reset or an initial value selects between the state and something else.
-            Op::Select => !on_cycle(graph.operands(*v)[0]),
-            Op::MatVec => true,
+            // The filter of a convolution is known when weights are loaded.
+            Op::LongConv => !on_cycle(&operands[1]),
+            // The condition is a factor of 1 or 0.
+            Op::Select if !on_cycle(&operands[0]) => {
+                factors.push(operands[0]);
+                true
+            }
             _ => false,
         };
         if !linear {
-            return if elementwise {
-                Class::Elementwise
-            } else {
-                Class::Sequential
-            };
+            return None;
         }
     }
-    if factors.iter().all(|f| stages[f.0 as usize] == Stage::Load) {
-        return Class::Constant;
+    Some(factors)
+}
+
+/// Whether a condition says that this is the first token, where an initial value stands: no coefficient changes with it.
+fn is_first_token(graph: &Graph, condition: Value) -> bool {
+    let through = |mut v: Value| {
+        while let Op::View(_) | Op::Reshape | Op::Cast = graph.op(v) {
+            v = graph.operands(v)[0];
+        }
+        v
+    };
+    let condition = through(condition);
+    if !matches!(graph.op(condition), Op::Binary(BinaryOp::Eq)) {
+        return false;
     }
-    if !elementwise {
-        return Class::Matrix;
-    }
-    factors.retain(|f| stages[f.0 as usize] == Stage::Token);
-    let varying = axes_of(graph, factors, rank);
-    let matrix = rank >= 2 && !varying.contains(&(rank - 1)) && !varying.contains(&(rank - 2));
-    if matrix { Class::ScalarPerHead } else { Class::Diagonal }
+    let sides: Vec<Value> = graph.operands(condition).into_iter().map(through).collect();
+    let has = |wanted: fn(&Op) -> bool| sides.iter().any(|v| wanted(graph.op(*v)));
+    has(|op| matches!(op, Op::Position)) && has(|op| matches!(op, Op::Const(c) if *c == 0.0))
 }
 
 /// Axes of the state along which some of the factors really vary.

@@ -255,6 +255,9 @@ impl Cx<'_> {
             return Val::Tensor(Tensor::over(v, t.vars));
         }
         if found != dims {
+            if let Some(reported) = self.shape_is_assumed(&val, Some(&dims), span) {
+                return reported;
+            }
             let place = self.place(span);
             let mut d = Diagnostic::new(
                 "shape-mismatch",

@@ -99,6 +99,8 @@ pub(super) struct Learnt {
     pub(super) passes: usize,
     /// Their shapes.
     pub(super) shapes: HashMap<StateKey, Vec<Dim>>,
+    /// Those that are taken for scalars because they met nothing with a shape.
+    pub(super) assumed: HashSet<StateKey>,
     /// Those that are complex.
     pub(super) complex: HashSet<StateKey>,
     /// Those on a slower clock, and which.
@@ -141,6 +143,8 @@ pub(super) struct Cx<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
     /// What is probably not meant.
     pub(super) warnings: Vec<Diagnostic>,
+    /// Names that have been reported as not known, by the chain of calls of their definition.
+    pub(super) unknown: HashSet<StateKey>,
     /// Real quotients of integers, and where they stand.
     pub(super) quotients: HashMap<Value, Place>,
     /// Powers of integers, which are real.
@@ -190,6 +194,7 @@ impl<'a> Cx<'a> {
             settings: vec![Vec::new(); request.blocks.len() + 1],
             diagnostics: Vec::new(),
             warnings: Vec::new(),
+            unknown: HashSet::new(),
             quotients: HashMap::new(),
             powers: HashSet::new(),
             frames: Vec::new(),

@@ -196,6 +196,12 @@ impl Cx<'_> {
 
     fn matmul_mismatch(&mut self, w: (&Tensor, Span), x: (&Tensor, Span), span: Span) -> Val {
         let (rows, cols) = (self.dims(w.0), self.dims(x.0));
+        for ((t, at), wanted) in [(w, None), (x, rows.last())] {
+            let val = Val::Tensor(t.clone());
+            if let Some(reported) = self.shape_is_assumed(&val, wanted.map(std::slice::from_ref), at) {
+                return reported;
+            }
+        }
         let place = self.place(span);
         let shown = super::shape::shown;
         let mut d = Diagnostic::new(

@@ -112,6 +112,9 @@ impl Cx<'_> {
             return self.unknown_index(&at);
         }
         if dims.len() != indices.len() {
+            if let Some(reported) = self.shape_is_assumed(&Val::Tensor(t.clone()), None, span) {
+                return reported;
+            }
             return self.wrong_rank(base, &dims, indices.len(), span);
         }
         let mut at = at;

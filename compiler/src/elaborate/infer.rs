@@ -53,11 +53,10 @@ impl Cx<'_> {
             None => {
                 let place = self.place(name.span);
                 let text = &name.text;
-                self.report(
-                    Diagnostic::new("no-size", place, format!("how far `{text}` runs is not known"))
-                        .says("no `dim`, size or setting has this name, and it indexes no axis alone")
-                        .help(format!("state it: `dim {text} = …`, or in a sum `sum({text} < 4: …)`")),
-                );
+                let d = Diagnostic::new("no-size", place, format!("how far `{text}` runs is not known"))
+                    .says("no `dim`, size or setting has this name, and it indexes no axis alone")
+                    .help(format!("state it: `dim {text} = …`, or in a sum `sum({text} < 4: …)`"));
+                self.report(super::unknown::doubt_token(d, text));
                 None
             }
         }

@@ -30,6 +30,7 @@ mod pair;
 mod recur;
 mod refuse;
 mod shape;
+mod unknown;
 mod val;
 
 use crate::{

@@ -22,7 +22,7 @@ impl Cx<'_> {
         frame.vars.iter().rev().find(|(n, _)| n == name).map(|(_, v)| *v)
     }
 
-    fn sees_sizes(&self) -> bool {
+    pub(super) fn sees_sizes(&self) -> bool {
         self.frames.last().is_some_and(|f| f.definition.def.kind != DefKind::Fn)
     }
 
@@ -155,21 +155,6 @@ impl Cx<'_> {
         self.frame().vars = vars;
         self.frame().lambda = lambda;
         dims.into_iter().collect()
-    }
-
-    fn unknown_name(&mut self, name: &str, span: Span) -> Val {
-        let place = self.place(span);
-        let mut d = Diagnostic::new("unknown-name", place, format!("`{name}` is not known here"));
-        if !self.request.library.called(self.file(), name).is_empty() || super::builtin::NAMES.contains(&name) {
-            d = d.help(format!("`{name}` is a function: call it, `{name}(…)`"));
-        } else {
-            let known = self.visible();
-            d = d.did_you_mean(name, known.iter().map(String::as_str));
-            if d.help.is_empty() && !self.sees_sizes() && self.request.sizes.contains_key(name) {
-                d = d.help("a function sees its own arguments and settings only: pass it");
-            }
-        }
-        self.report(d)
     }
 
     /// All names that an expression may use here.

@@ -11,9 +11,11 @@ use super::{
 use crate::{
     diag::{Diagnostic, Placed},
     known::Known,
+    source::Place,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span, Stmt, Target};
 use seqc_ir::{BinaryOp, Dim, Elem, Op, StateId, Ty, Value};
+use std::collections::HashSet;
 
 impl Cx<'_> {
     /// `prev(h; init = …, reset = …)`
@@ -348,8 +350,30 @@ impl Cx<'_> {
             return false;
         }
         for key in open {
+            self.learnt.assumed.insert(key.clone());
             self.learnt.shapes.insert(key, Vec::new());
         }
         true
+    }
+
+    /// A recurrence behind a scalar that is one only because its shape follows from nothing: its name, and where it is remembered.
+    pub(super) fn assumed_state(&self, t: &Tensor) -> Option<(String, Place)> {
+        if self.learnt.assumed.is_empty() || !self.dims(t).is_empty() {
+            return None;
+        }
+        let (mut work, mut seen) = (vec![t.v], HashSet::new());
+        while let Some(v) = work.pop() {
+            if !seen.insert(v) {
+                continue;
+            }
+            if let Op::Prev(id) = self.graph.op(v) {
+                let state = self.states.iter().find(|(_, info)| info.ids.contains(id));
+                if let Some((key, info)) = state.filter(|(key, _)| self.learnt.assumed.contains(*key)) {
+                    return Some((key.1.clone(), info.place));
+                }
+            }
+            work.extend(self.graph.operands(v));
+        }
+        None
     }
 }

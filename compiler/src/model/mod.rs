@@ -17,7 +17,7 @@ use crate::{
 };
 pub use build::CallSettings;
 use seqc_grammar::{
-    ast::{DefKind, Expr, ExprKind, Ident},
+    ast::{Def, DefKind, Expr, ExprKind, Ident, StreamParam, StreamTy},
     model::{ModelFile, Spanned, read_model},
     yaml::parse_yaml,
 };
@@ -274,10 +274,52 @@ pub fn add_definitions(library: &mut Library, id: FileId, text: &str, out: &mut 
             let message = format!("`{}` is built in", def.name.text);
             out.push(Diagnostic::new("defined-twice", place, message).help("give this function another name"));
         }
+        out.extend(wrapped(id, &def));
         let (name, kind) = (def.name.text.clone(), def.kind);
         if let Some(other) = library.insert(id, def) {
             out.push(ambiguous(&name, kind, place, &other));
         }
+    }
+}
+
+/// What is wrong with the `layer` arguments of a definition: a block has one, behind its stream, others have none.
+fn wrapped(file: FileId, def: &Def) -> Option<Diagnostic> {
+    let inner: Vec<&StreamParam> = def.streams.iter().filter(|s| s.ty == StreamTy::Layer).collect();
+    let (name, place) = (&def.name.text, |s: &StreamParam| Place::new(file, s.name.span));
+    let wrong = |at, message: String| Diagnostic::new("block-argument", at, message);
+    let form = format!("`block {name}(x: [d], inner: layer) -> [d]`");
+    match (def.kind, &inner[..]) {
+        (DefKind::Block, [one]) if def.streams.first() != Some(*one) => None,
+        (DefKind::Block, [one]) => {
+            let d = wrong(place(one), format!("the first argument of `{name}` is a layer"));
+            Some(d.help(format!(
+                "a block takes a stream first, then the layer that it wraps: {form}"
+            )))
+        }
+        (DefKind::Block, [first, second, ..]) => {
+            let message = format!(
+                "`{name}` has {} arguments that are layers: a block wraps one",
+                inner.len()
+            );
+            let d = wrong(place(second), message).note(place(first), "the layer that it wraps");
+            Some(d.help(
+                "models put several blocks around a layer, `block: [outer, inner]`, and layers one after another",
+            ))
+        }
+        (DefKind::Block, []) => {
+            let d = wrong(Place::new(file, def.name.span), format!("`{name}` wraps no layer"));
+            Some(d.help(format!(
+                "a block has an argument for the layer that it wraps, {form}; without one it is a `layer`"
+            )))
+        }
+        (_, [first, ..]) => {
+            let d = wrong(
+                place(first),
+                format!("`{name}` is no block: it has no argument that is a layer"),
+            );
+            Some(d.help(format!("what wraps a layer is written {form}")))
+        }
+        (_, []) => None,
     }
 }
 

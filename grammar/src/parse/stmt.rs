@@ -126,6 +126,10 @@ impl Parser<'_> {
 
     /// Reads one statement. What could be read of it is kept, so that names are known even where their values are wrong.
     fn statement(&mut self, body: &mut Vec<(Stmt, Span)>) -> Read<()> {
+        if self.loop_ahead() {
+            self.no_loop();
+            return Ok(());
+        }
         let none = Span::default();
         if self.eat_word("dim").is_some() {
             let name = self.name("the name of a size")?;
@@ -207,6 +211,49 @@ impl Parser<'_> {
         let (dims, close) = self.bracketed()?;
         let span = self.shift(start).to(close);
         Ok(Shape { dims, span })
+    }
+
+    /// Whether the line begins a loop of another language: `for i in …`, `for (…) {`, `while x > 0:`.
+    fn loop_ahead(&self) -> bool {
+        let rest = &self.tokens[self.at..];
+        let next = |n: usize| rest.get(n).map(|t| (t.kind, self.text_of(*t)));
+        if !matches!(next(0), Some((Kind::Word, "for" | "while"))) {
+            return false;
+        }
+        match next(1) {
+            Some((Kind::Word | Kind::Number, _)) => true,
+            Some((Kind::Mark, "(" | "!")) => {
+                let line = rest.iter().take_while(|t| !matches!(t.kind, Kind::Newline | Kind::End));
+                let last = line.map(|t| self.text_of(*t)).last();
+                matches!(last, Some(":" | "{")) || rest.iter().skip(1).any(|t| self.text_of(*t) == "in")
+            }
+            _ => false,
+        }
+    }
+
+    /// Reports a loop and passes over its first line, and over its body in braces.
+    fn no_loop(&mut self) {
+        let start = self.raw().span;
+        let mut depth = 0_usize;
+        loop {
+            let token = self.raw();
+            match (token.kind, self.text_of(token)) {
+                (Kind::End, _) => break,
+                (Kind::Newline, _) if depth == 0 => break,
+                (Kind::Mark, "{") => depth += 1,
+                (Kind::Mark, "}") if depth == 0 => break,
+                (Kind::Mark, "}") => depth -= 1,
+                _ => {}
+            }
+            self.at += 1;
+        }
+        let word = start.of(self.text);
+        let d = Diagnostic::error("syntax", format!("there are no loops: `{word}`"))
+            .label(self.file, self.shift(start), "")
+            .help("along an axis: `y[i] = …` for every entry, `sum(i: …)`, `max(i: …)` over all of them")
+            .help("over tokens: a body says what happens at one, `prev(h)` is `h` one token ago")
+            .help("layers are repeated by the model: `repeat: n`");
+        self.report(d);
     }
 
     /// Whether the line goes on with `trace name =`.

@@ -134,6 +134,10 @@ const MISTAKES: &[(&str, &str)] = &[
         "fn f(x) {\n  a = x and x\n  b = x ? 1 : 2\n  c = 'half'\n  e = x.y\n  g = 1 < x < 3\n  h = if x = 1 then 2 else 3\n  return x\n}\n",
     ),
     (
+        "loops",
+        "fn f(x) {\n  for i in range(4):\n    y = x\n  for (i = 0; i < 4; i++) {\n    z = x;\n  }\n  while x > 0: w = x\n  for = 3\n  x\n}\nfn g(x) { x }\n",
+    ),
+    (
         "indices",
         "fn f(x) {\n  y[i + 1] = x[i]\n  z = sum(i * 2: x[i])\n  w = silu(i: x[i])\n  v = f(a = 1, x)\n  u = 1e999\n  x\n}\n",
     ),
