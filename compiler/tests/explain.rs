@@ -1,0 +1,71 @@
+//! What `seqc explain` says of recurrences: where their state is while tokens pass, read from what is decided.
+
+use std::{fs, path::Path, process::Command};
+
+/// A model of one layer whose state has `n` rows of 64 entries.
+fn explained(n: usize) -> String {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("explain")
+        .join(n.to_string());
+    fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
+    let layer = "
+layer remembers(x: [d]; n = 16) -> [d] {
+  param a[d, n]
+  h[d, n] = exp(-exp(a[d, n])) * prev(h)[d, n] + x[d]
+  y[d] = sum(n: h[d, n])
+  y
+}
+";
+    let model = format!(
+        "version: 1\nmodel: m\nsizes: {{d: 64}}\nuse: [layer.seq]\ninputs: {{x: \"[d]\"}}\nweights: {{random: 1}}\nstack:\n  \
+         - remembers: {{n: {n}}}\n    block: none\n"
+    );
+    let file = dir.join("model.yaml");
+    for (path, text) in [(dir.join("layer.seq"), layer), (file.clone(), &model)] {
+        fs::write(path, text).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_seqc"))
+        .arg("explain")
+        .arg(&file)
+        .output();
+    let output = output.unwrap_or_else(|e| panic!("{e}"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_state_is_said_to_be_where_the_code_keeps_it() {
+    // Half of the registers: 8 of 8 lanes, 16 of 16.
+    let few = explained(1);
+    assert!(
+        few.contains("32 entries along axis 0 at a time with their state in registers;"),
+        "{few}"
+    );
+    let some = explained(4);
+    assert!(
+        some.contains(
+            "in memory, 512 bytes (with AVX-512: 32 entries along axis 0 at a time with their state in registers)"
+        ),
+        "{some}"
+    );
+    let many = explained(16);
+    assert!(
+        many.contains("with their state in memory, 2048 bytes; 4096 bytes of state"),
+        "{many}"
+    );
+    assert!(
+        [few, some, many]
+            .iter()
+            .all(|said| said.contains("no tensor of tokens x state"))
+    );
+}
+
+#[test]
+fn operations_are_those_of_the_next_state() {
+    // A product and a sum for each of 64 x 16 entries; the decay is computed when weights are loaded.
+    let said = explained(16);
+    assert!(
+        said.contains("about 2048 operations a token; 8192 bytes of state read and written"),
+        "{said}"
+    );
+}
