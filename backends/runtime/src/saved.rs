@@ -388,7 +388,13 @@ mod tests {
         let link = testing::fresh("link");
         fs::hard_link(&weights, &link).expect("a link");
         for path in [&weights, &link] {
-            let refused = save(path, &[weights.clone()], owner(&descriptor), (&state, 1000), &[]);
+            let refused = save(
+                path,
+                std::slice::from_ref(&weights),
+                owner(&descriptor),
+                (&state, 1000),
+                &[],
+            );
             assert_eq!(refused.expect_err("refused").status(), 2);
             assert_eq!(fs::read(&weights).expect("a file"), b"precious");
         }

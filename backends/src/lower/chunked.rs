@@ -201,12 +201,15 @@ pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
     all(layer).iter().map(Sizes::bytes).max().unwrap_or(0)
 }
 
+/// Writes one head, given by its number, at tokens of the chunk from one on to before another.
+pub(super) type Head<'t> = dyn Fn(&mut Func, Val, (Val, Val)) + 't;
+
 /// The same recurrence from token to token.
 pub(super) struct ByTokens<'t> {
     /// All heads and tokens.
     pub(super) all: &'t dyn Fn(&mut Func),
-    /// One head, at tokens of the chunk from one on to before another.
-    pub(super) head: &'t dyn Fn(&mut Func, Val, (Val, Val)),
+    /// Some tokens of one head.
+    pub(super) head: &'t Head<'t>,
 }
 
 /// Writes a recurrence for a whole chunk: matrix products, or token by token where there are few tokens, or where a

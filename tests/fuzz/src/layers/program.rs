@@ -153,7 +153,8 @@ fn distance(expected: &[f64], found: &[f64]) -> f64 {
 
 fn first_difference(expected: &[f64], found: &[f64]) -> usize {
     let scale = expected.iter().fold(1e-3_f64, |most, x| most.max(x.abs()));
-    let differs = |(a, b): (&f64, &f64)| a != b && !((a - b).abs() <= TOLERANCE * scale);
+    let alike = |a: &f64, b: &f64| a == b || (a - b).abs() <= TOLERANCE * scale;
+    let differs = |(a, b): (&f64, &f64)| !alike(a, b);
     expected.iter().zip(found).position(differs).unwrap_or(0)
 }
 
