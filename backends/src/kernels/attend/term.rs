@@ -290,9 +290,12 @@ pub(super) fn by_cases(op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr, nan: bool) ->
     };
     // Orders `of_a` and `of_b` of the parts `a` and `b` of a minimum or maximum.
     let parts_join = |both: bool, (a, of_a): (&ScoreExpr, ScoreExpr), (b, of_b): (&ScoreExpr, ScoreExpr)| {
-        let passed = |part: &ScoreExpr, order| match nan && both && may_be_nan(part) {
-            true => join(false, order, bin(Ne, part, part)),
-            false => order,
+        let passed = |part: &ScoreExpr, order| {
+            if nan && both && may_be_nan(part) {
+                join(false, order, bin(Ne, part, part))
+            } else {
+                order
+            }
         };
         let joined = join(both, passed(a, of_a), passed(b, of_b));
         if nan && both && may_be_nan(a) && may_be_nan(b) {
