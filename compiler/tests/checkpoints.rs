@@ -400,6 +400,7 @@ fn absurd_numbers_are_refused_at_the_configuration_and_in_the_model() {
         ("rope_theta", "-1", "a number above 0, not -1"),
         ("rope_theta", "0", "a number above 0, not 0"),
         ("rope_theta", "Infinity", "not inf"),
+        ("rope_theta", "NaN", "`rope_theta` is not a number"),
         ("rms_norm_eps", "-1e-5", "above 0, not -0.00001"),
         ("rms_norm_eps", "0", "above 0, not 0"),
         ("num_attention_heads", "0", "at least one head"),
@@ -526,6 +527,11 @@ fn broken_downloads_are_told_apart() {
     ] {
         write(&dir.join("model.safetensors"), bytes);
         holds(&refused(&dir), &[says]);
+    }
+    for name in ["tokenizer.json", "config.json"] {
+        let dir = checkpoint("pointers", CONFIG, &plain());
+        write(&dir.join(name), b"version https://git-lfs.github.com/spec/v1\n");
+        holds(&refused(&dir), &[name, "git lfs pull"]);
     }
 }
 

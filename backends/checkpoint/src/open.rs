@@ -164,6 +164,9 @@ fn of_index(source: &Source) -> Result<Checkpoint, Error> {
 fn shards(source: &Source) -> Result<BTreeMap<String, String>, Error> {
     source.check_plain()?;
     let (path, text) = (&source.shown(), source.read(LARGEST_INDEX)?);
+    if let Some(known) = safe::foreign(&text) {
+        return Err(Error::broken(path, known));
+    }
     let index: serde_json::Value =
         serde_json::from_slice(&text).map_err(|error| Error::broken(path, format!("not an index: {error}")))?;
     let Some(listed) = index.get("weight_map").and_then(|map| map.as_object()) else {

@@ -2,7 +2,8 @@
 
 use crate::Checkpoint;
 
-/// Last parts of names that stand for nothing else (GPTQ, AWQ, bitsandbytes, HQQ, AQLM, MLX, quanto, compressed-tensors).
+/// Last parts of names that stand for nothing else (GPTQ, AWQ, bitsandbytes, HQQ, AQLM, VPTQ, MLX, quanto,
+/// compressed-tensors).
 const COMPANIONS: &[&str] = &[
     "qweight",
     "qzeros",
@@ -19,6 +20,7 @@ const COMPANIONS: &[&str] = &[
     "W_q",
     "codebooks",
     "codes",
+    "centroids",
     "_data",
     "_scale",
     "_zero_point",

@@ -39,8 +39,8 @@ pub(crate) fn add(checkpoint: &mut Checkpoint, file: usize, path: &Path) -> Resu
 
 /// Why a file is no safetensors file, as far as its first bytes tell.
 fn explained(map: &Mmap, error: &SafeTensorError) -> String {
-    if let Some(known) = other_kind(map) {
-        return known;
+    if let Some(known) = foreign(map) {
+        return known.to_owned();
     }
     let header = header_length(map).filter(|length| *length <= safetensors_limit());
     let Some(header) = header.and_then(|length| length.checked_add(LENGTH)) else {
@@ -98,24 +98,24 @@ fn unknown_type(tensors: &serde_json::Map<String, Value>) -> Option<(&str, &str)
     })
 }
 
-/// Files of other kinds that end up under the name of weights.
-fn other_kind(map: &Mmap) -> Option<String> {
+/// What a file is that stands in the place of another one: a pointer to it, a web page, weights of a kind that is not read.
+pub fn foreign(bytes: &[u8]) -> Option<&'static str> {
     let starts = |text: &[u8]| {
-        map.get(..text.len())
+        bytes
+            .get(..text.len())
             .is_some_and(|head| head.eq_ignore_ascii_case(text))
     };
-    let is = |message: &str| Some(message.to_owned());
     if starts(b"version https://git-lfs") {
-        return is("this is a Git LFS pointer, not the weights: fetch the file with `git lfs pull`");
+        return Some("this is a Git LFS pointer, not the file itself: fetch that with `git lfs pull`");
     }
     if starts(b"<!doctype") || starts(b"<html") || starts(b"<?xml") {
-        return is("this is a web page, not the weights: the download failed, fetch the file again");
+        return Some("this is a web page: the download failed, fetch the file again");
     }
     if starts(b"PK\x03\x04") || starts(b"\x80\x02") || starts(b"\x80\x04") {
-        return is("this is a PyTorch file (a pickle), which is not read: write it again as safetensors");
+        return Some("this is a PyTorch file (a pickle), which is not read: write it again as safetensors");
     }
     if starts(b"\x89HDF") {
-        return is("this is an HDF5 file, which is not read: write it again as safetensors");
+        return Some("this is an HDF5 file, which is not read: write it again as safetensors");
     }
     None
 }

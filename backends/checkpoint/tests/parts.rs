@@ -187,6 +187,11 @@ fn other_files_are_recognised() {
         let text = said(Checkpoint::open(&path));
         assert!(text.contains(says), "{text}");
     }
+    let index = folder.write(
+        "model.safetensors.index.json",
+        b"version https://git-lfs.github.com/spec/v1\n",
+    );
+    assert!(said(Checkpoint::open(&index)).contains("git lfs pull"));
 }
 
 #[test]

@@ -32,6 +32,9 @@ enum Kind {
 impl Config {
     /// A `config.json`. Bare `Infinity` and `NaN`, as Python writes them, are numbers.
     pub(super) fn json(path: &Path, text: &str) -> Result<Config, Diagnostic> {
+        if let Some(known) = seqc_checkpoint::foreign(text.as_bytes()) {
+            return Err(bare(format!("{}: {known}", path.display())));
+        }
         let value: Value = serde_json::from_str(&with_numbers(text))
             .map_err(|e| bare(format!("{}: this is not JSON: {e}", path.display())))?;
         if !value.is_object() {
@@ -122,6 +125,7 @@ fn of_json(value: &Value, key: &str) -> Result<Known, String> {
         Value::Object(map) => match map.get("__float__").and_then(Value::as_str) {
             Some("Infinity") => Known::Num(f64::INFINITY),
             Some("-Infinity") => Known::Num(f64::NEG_INFINITY),
+            Some("NaN") => return Err(format!("`{key}` is not a number")),
             _ => return Err(format!("`{key}` is a mapping, not a value")),
         },
         Value::Null => return Err(format!("a value in `{key}` is null")),

@@ -3,7 +3,10 @@
 use super::{bare, config::Config};
 use crate::{diag::Diagnostic, model};
 use seqc_checkpoint::Checkpoint;
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 /// Most entries of a folder that are looked at.
 const MAX_ENTRIES: usize = 10_000;
@@ -76,6 +79,11 @@ fn directory(dir: &Path, named: Option<&Path>) -> Result<Found, Diagnostic> {
     };
     let has = |name: &str| names.iter().any(|n| n == name);
     let tokenizer = has("tokenizer.json").then(|| dir.join("tokenizer.json"));
+    if let Some(path) = &tokenizer
+        && let Some(known) = foreign(path)
+    {
+        return Err(bare(format!("{}: {known}", path.display())));
+    }
     let warnings = tokenizer_warning(dir, &has).into_iter().collect();
     Ok(Found {
         config,
@@ -83,6 +91,15 @@ fn directory(dir: &Path, named: Option<&Path>) -> Result<Found, Diagnostic> {
         tokenizer,
         warnings,
     })
+}
+
+/// What a file is that stands in the place of another one, by its first bytes.
+fn foreign(path: &Path) -> Option<&'static str> {
+    let mut head = [0; 64];
+    // A pipe is never opened, which may wait for ever.
+    let mut file = path.is_file().then(|| std::fs::File::open(path))?.ok()?;
+    let read = file.read(&mut head).ok()?;
+    seqc_checkpoint::foreign(&head[..read])
 }
 
 /// The names of a folder's files, sorted.

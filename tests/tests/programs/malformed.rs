@@ -111,6 +111,74 @@ fn a_misshapen_tensor_is_named_with_what_was_expected() {
     assert!(said.contains("model.norm.weight") && said.contains("64"), "{said}");
 }
 
+/// The file with the matrices of the first layer in another type; their shapes become what their bytes allow.
+fn with_type(bytes: &[u8], dtype: &str, width: usize) -> Vec<u8> {
+    with_header(bytes, |header| {
+        let mut tensors: serde_json::Value =
+            serde_json::from_str(header).unwrap_or_else(|error| panic!("{header}: {error}"));
+        for (name, tensor) in tensors.as_object_mut().into_iter().flatten() {
+            if name.contains("layers.0.mlp") {
+                tensor["dtype"] = dtype.into();
+                let rows = tensor["shape"][0].as_u64().unwrap_or(1);
+                tensor["shape"][0] = (rows * 4 / width as u64).into();
+            }
+        }
+        tensors.to_string()
+    })
+}
+
+#[test]
+fn a_program_refuses_weights_of_types_that_are_none() {
+    let (program, bytes) = llama();
+    for (dtype, width, says) in [
+        ("I32", 4, "i32, whole numbers, which are no weights"),
+        ("I8", 1, "i8, whole numbers, which are no weights"),
+        ("F8_E4M3", 1, "f8_e4m3, which cannot be read"),
+        ("F8_E5M2", 1, "f8_e5m2, which cannot be read"),
+    ] {
+        let said = with_weights(&program, &with_type(&bytes, dtype, width), "typed.safetensors").refused();
+        assert!(said.contains(says) && said.contains("q8_0"), "{said}");
+        assert!(!said.contains("another file"), "{said}");
+    }
+    let scaled = with_header(&bytes, |header| {
+        header.replace(
+            "model.layers.0.input_layernorm.weight",
+            "model.layers.0.mlp.up_proj.weight_scale",
+        )
+    });
+    let said = with_weights(&program, &scaled, "scaled.safetensors").refused();
+    assert!(said.contains("quantised in a way that is not understood"), "{said}");
+}
+
+#[test]
+fn pointers_pipes_and_devices_are_no_weights() {
+    let (program, _) = llama();
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
+    let said = with_weights(&program, pointer, "pointer.safetensors").refused();
+    assert!(said.contains("git lfs pull"), "{said}");
+    let pipe = fresh_file("pipe").display().to_string();
+    command::run(Path::new("mkfifo"), &[&pipe]).ok();
+    for path in [pipe.as_str(), "/dev/zero"] {
+        let args = ["logits", "--tokens", "1,2,3", "--weights", path, "--output", "-"];
+        let said = bounded(&program.path, &args).refused();
+        assert!(said.contains("not a plain file"), "{said}");
+    }
+}
+
+#[test]
+fn pipes_and_devices_are_no_models() {
+    let pipe = fresh_file("pipe").display().to_string();
+    command::run(Path::new("mkfifo"), &[&pipe]).ok();
+    for path in [pipe.as_str(), "/dev/zero"] {
+        for verb in ["check", "build", "explain", "inspect"] {
+            let said = seqc(&[verb, path]).refused();
+            assert!(said.contains("not a plain file"), "{said}");
+        }
+        let said = seqc(&["import", path, "-o", "-"]).refused();
+        assert!(said.contains("not a plain file"), "{said}");
+    }
+}
+
 #[test]
 fn flipped_bytes_in_a_header_never_crash_a_program() {
     let (program, bytes) = llama();
