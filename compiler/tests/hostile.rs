@@ -200,6 +200,31 @@ fn extremes() -> Vec<(&'static str, String, String)> {
         ),
         ("", layer(&format!("  x * {nested}")), SMALL.to_owned()),
         (
+            "names the parameter itself",
+            layer("  param mix[mix, d]\n  y[d] = sum(c: mix[d, c] * x[c])\n  y"),
+            SMALL.to_owned(),
+        ),
+        (
+            "not inf",
+            layer("  param w[d]\n  p = 1 / 0\n  x + lookup(reshape(w, 4, 2), p)[0]"),
+            SMALL.to_owned(),
+        ),
+        (
+            "from token to token",
+            layer("  dim i = 1000000\n  y[d, i] = x[d] * i\n  x + sum(d, i: delay(y, 16777216)[d, i])"),
+            SMALL.to_owned(),
+        ),
+        (
+            "rows of 100000 entries",
+            layer("  param w[100000, d]\n  q = reshape(w @ x, 1, 100000)\n  x + sum(i: attend(q, q, q)[0, i])"),
+            SMALL.to_owned(),
+        ),
+        (
+            "numbers in its parameters",
+            layer("  param w[d, 100000, 1000000]\n  x + w[0, 0, 0]"),
+            with("repeat: 2", "repeat: 20"),
+        ),
+        (
             "500 operators",
             layer(&format!(
                 "  y[d] = x[d]{}\n  y",

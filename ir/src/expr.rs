@@ -60,6 +60,15 @@ impl IndexExpr {
         }
     }
 
+    /// Axes, numbers and operations that it is written with.
+    pub fn length(&self) -> usize {
+        match self {
+            IndexExpr::Axis(_) | IndexExpr::Const(_) => 1,
+            IndexExpr::Add(a, b) => 1 + a.length() + b.length(),
+            IndexExpr::Mul(a, _) | IndexExpr::Div(a, _) | IndexExpr::Mod(a, _) => 1 + a.length(),
+        }
+    }
+
     /// The same expression with every result axis replaced by another one.
     pub fn map_axes(&self, axis: &dyn Fn(usize) -> usize) -> IndexExpr {
         let sub = |e: &IndexExpr| Box::new(e.map_axes(axis));
@@ -85,6 +94,16 @@ impl IndexExpr {
             IndexExpr::Mod(a, k) => IndexExpr::Mod(sub(a), *k),
         }
     }
+}
+
+/// Longest map of two views that become one. An index that names an axis twice doubles with every view behind it: a chain of
+/// such views stays a chain.
+const MAX_JOINED: usize = 256;
+
+/// The map of the view `outer` of the view `inner` as a view of what `inner` looks at; `None` where it would be too long.
+pub fn joined_views(inner: &[IndexExpr], outer: &[IndexExpr]) -> Option<Vec<IndexExpr>> {
+    let joined: Vec<IndexExpr> = inner.iter().map(|e| e.substitute(outer)).collect();
+    (joined.iter().map(IndexExpr::length).sum::<usize>() <= MAX_JOINED).then_some(joined)
 }
 
 /// A function of one (query, key) pair: the predicate or the score of [`crate::Op::Attend`].

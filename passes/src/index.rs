@@ -145,6 +145,15 @@ impl Lin {
         }
     }
 
+    /// Terms that it is written with, those inside quotients and remainders too.
+    pub fn length(&self) -> usize {
+        let of = |atom: &Atom| match atom {
+            Atom::Axis(_) => 1,
+            Atom::Div(x, _) | Atom::Mod(x, _) => 1 + x.length(),
+        };
+        self.terms.keys().map(of).sum()
+    }
+
     /// True when the value depends on axis `n`.
     pub fn uses(&self, n: usize) -> bool {
         self.terms.keys().any(|atom| match atom {
@@ -249,15 +258,18 @@ pub fn delinearise(at: &Lin, sizes: &[usize], axes: &[usize]) -> Vec<Lin> {
     coords
 }
 
-/// Follows views and reshapes from `v` at `coords`, over loop axes of the given sizes, until `stop` holds: what is read
-/// in the end, and the linear index into it.
+/// Longest index that is followed through one more view.
+const MAX_LENGTH: usize = 128;
+
+/// Follows views and reshapes from `v` at `coords`, over loop axes of the given sizes, until `stop` holds or the index becomes
+/// too long: what is read in the end, and the linear index into it.
 pub fn through_views(
     graph: &Graph,
     stop: &dyn Fn(Value) -> bool,
     (v, coords, axes): (Value, Vec<Lin>, &[usize]),
 ) -> (Value, Lin) {
     let (mut at, mut coords) = (v, coords);
-    while !stop(at) {
+    while !stop(at) && coords.iter().map(Lin::length).sum::<usize>() <= MAX_LENGTH {
         match graph.op(at) {
             Op::View(map) => {
                 coords = map.iter().map(|e| Lin::of(e, &coords, axes)).collect();

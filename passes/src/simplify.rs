@@ -1,7 +1,7 @@
 //! Local simplifications: views of views, constants, neutral elements, double computations, dead nodes.
 //! Does not change what is computed beyond rounding of folded constants; does not recognise patterns of several operations.
 
-use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, Ty, UnaryOp, Value};
+use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, Ty, UnaryOp, Value, joined_views};
 use std::collections::{HashMap, HashSet};
 
 /// Runs all simplifications until nothing changes.
@@ -74,7 +74,7 @@ fn view(graph: &mut Graph, v: Value, map: &[IndexExpr]) -> Option<Value> {
         Op::Const(c) => Some(graph.add(Op::Const(c), ty, &[])),
         Op::View(inner) => {
             let origin = graph.operands(source)[0];
-            let joined = inner.iter().map(|e| e.substitute(map)).collect();
+            let joined = joined_views(&inner, map)?;
             Some(graph.add(Op::View(joined), ty, &[origin]))
         }
         _ => None,

@@ -103,7 +103,8 @@ impl Attention<'_, '_> {
         let mine = f.gep(self.cx.args.scratch, mine, Scalar::I8);
         let list = byte(f, mine, self.kernel.list_offset());
         let ticks = f.call(&self.name("ticks"), &[start, stride, self.count, list], Some(Ty::I64));
-        self.position = f.load(self.cx.state_base(self.first), Ty::I64);
+        let count = self.cx.state_base(f, self.first);
+        self.position = f.load(count, Ty::I64);
         self.keys = ticks.unwrap_or(self.count);
         self.list = Some(list);
     }
@@ -113,19 +114,20 @@ impl Attention<'_, '_> {
         if self.list.is_some() {
             on_first_thread(self.cx, f, |f| {
                 let ticks = f.add(self.position, self.keys);
-                f.store(ticks, self.cx.state_base(self.first));
+                let count = self.cx.state_base(f, self.first);
+                f.store(ticks, count);
             });
         }
     }
 
-    fn pages(&self) -> (Val, Val) {
+    fn pages(&self, f: &mut Func) -> (Val, Val) {
         let keys = self.first + self.kernel.keys_entry();
         let values = if self.kernel.spec.has_values() { keys + 1 } else { keys };
-        (self.cx.state_base(keys), self.cx.state_base(values))
+        (self.cx.state_base(f, keys), self.cx.state_base(f, values))
     }
 
-    fn stream_pages(&self, n: usize) -> Val {
-        self.cx.state_base(self.first + self.kernel.streams_entry() + n)
+    fn stream_pages(&self, f: &mut Func, n: usize) -> Val {
+        self.cx.state_base(f, self.first + self.kernel.streams_entry() + n)
     }
 
     /// The new keys go into the cache.
@@ -136,7 +138,7 @@ impl Attention<'_, '_> {
         } else {
             k
         };
-        let (keys, values) = self.pages();
+        let (keys, values) = self.pages(f);
         let args = &self.cx.args;
         let mut list = vec![k.0, k.1, v.0, v.1, keys, values];
         list.extend([self.position, self.keys, args.tid, args.threads]);
@@ -150,7 +152,7 @@ impl Attention<'_, '_> {
             for (n, operand) in streams.enumerate() {
                 let (s, stride) = self.row(f, operand);
                 let width = f.i64(self.kernel.key_widths[n] as i64);
-                let mut list = vec![s, stride, self.stream_pages(n), self.position, self.keys, width];
+                let mut list = vec![s, stride, self.stream_pages(f, n), self.position, self.keys, width];
                 list.extend(self.list);
                 f.call(&self.name("append_stream"), &list, None);
             }
@@ -160,7 +162,7 @@ impl Attention<'_, '_> {
     /// The queries look through the cache.
     fn run(&self, f: &mut Func) {
         let (cx, args) = (self.cx, &self.cx.args);
-        let (q, (keys, values)) = (self.row(f, 0), self.pages());
+        let (q, (keys, values)) = (self.row(f, 0), self.pages(f));
         let table = self.table(f);
         let out = cx.plan().stored[&self.v];
         let out_stride = f.i64(cx.plan().buffer(out).len as i64);
@@ -180,7 +182,7 @@ impl Attention<'_, '_> {
     /// Pages of the key streams, then row and stride of each query stream, then the tables, then what the clock needs.
     fn table(&self, f: &mut Func) -> Val {
         let spec = &self.kernel.spec;
-        let mut slots: Vec<Val> = (0..spec.key_streams).map(|n| self.stream_pages(n)).collect();
+        let mut slots: Vec<Val> = (0..spec.key_streams).map(|n| self.stream_pages(f, n)).collect();
         for operand in spec.query_operands() {
             let (start, stride) = self.row(f, operand);
             slots.extend([start, stride]);

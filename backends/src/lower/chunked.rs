@@ -463,7 +463,8 @@ impl Writer<'_, '_> {
         let total = self.decays(f);
         let at = f.i64((self.sizes.n * self.sizes.p) as i64);
         let at = f.mul(self.head, at);
-        let base = f.gep(self.cx.state_base(self.scan.states[0].0 as usize), at, Scalar::F32);
+        let base = self.cx.state_base(f, self.scan.states[0].0 as usize);
+        let base = f.gep(base, at, Scalar::F32);
         let own = (base, self.sizes.p);
         let state = if self.sizes.in_place() { own } else { self.copy(f, own) };
         if self.sizes.corrected {

@@ -1,10 +1,14 @@
 //! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
 
-use crate::text::{Func, Scalar, Ty, Val};
+use crate::text::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::Store;
 use seqc_ir::{Elem, Graph, Op, Value};
-use seqc_passes::plan::{Buffer, BufferId, Layout, Plan, Rows, row_of};
-use std::collections::HashSet;
+use seqc_passes::plan::{BufferId, Layout, Plan, Rows, row_of};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 /// One layer graph with everything that was decided about it.
 pub(super) struct Layer<'a> {
@@ -109,21 +113,44 @@ impl Args {
     }
 }
 
-/// Where everything is, as values of the function being written.
-pub(super) struct Bases {
-    buffers: Vec<Option<Val>>,
-    params: Vec<Val>,
-    inputs: Vec<Val>,
-    states: Vec<Val>,
+/// Something that begins at an address of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Base {
+    Buffer(BufferId),
+    Param(usize),
+    Input(usize),
+    State(usize),
+}
+
+/// Where everything is: addresses that the function being written has needed so far.
+struct Bases<'a> {
+    layout: &'a Layout,
+    /// At load time there are parameters and derived buffers only.
+    load: bool,
+    found: RefCell<HashMap<Base, Val>>,
+}
+
+/// Most nests or kernels that stand in one function. Code generation takes more than linear time, and memory, in the length of
+/// a function: what is longer is written as several that are called one after another.
+pub(super) const PART: usize = 64;
+
+/// Functions that are parts of a longer one.
+#[derive(Clone)]
+struct Parts {
+    /// Name of the whole.
+    name: String,
+    written: Rc<RefCell<Vec<Func>>>,
+    count: Rc<Cell<usize>>,
 }
 
 /// A layer function being written.
 pub(super) struct Cx<'a> {
     pub(super) layer: &'a Layer<'a>,
     pub(super) args: Args,
-    pub(super) bases: Bases,
+    bases: Bases<'a>,
     /// Bytes of the derived arena's buffers: what kernels prepare lies behind them.
     pub(super) prepared: usize,
+    parts: Parts,
 }
 
 /// A row of reals in memory.
@@ -136,53 +163,68 @@ pub(super) struct RowAt {
 }
 
 impl<'a> Cx<'a> {
-    /// Loads all base pointers. `state_slots` is how many state entries the layer has.
-    pub(super) fn new(f: &mut Func, layer: &'a Layer<'a>, layout: &Layout, state_slots: usize) -> Cx<'a> {
-        let args = Args::of(f);
-        let inputs = layer.graph.inputs.len();
-        let stream = |f: &mut Func, n: usize| table_entry(f, args.streams, n);
-        let buffers = layer.plan.buffers.iter().zip(&layout.offsets);
-        let bases = Bases {
-            buffers: buffers
-                .map(|(b, offset)| base_of(f, (&args, inputs), b, *offset))
-                .collect(),
-            params: (0..layer.graph.params.len())
-                .map(|n| table_entry(f, args.params, n))
-                .collect(),
-            inputs: (0..inputs).map(|n| stream(f, n)).collect(),
-            states: (0..state_slots).map(|n| table_entry(f, args.states, n)).collect(),
+    /// For the function `name` of one token or a chunk, or with `load` for the load-time stage.
+    pub(super) fn new((f, name): (&Func, &str), layer: &'a Layer<'a>, layout: &'a Layout, load: bool) -> Cx<'a> {
+        let parts = Parts {
+            name: name.to_owned(),
+            written: Rc::default(),
+            count: Rc::default(),
         };
+        Cx::of(f, layer, (layout, load), parts)
+    }
+
+    fn of(f: &Func, layer: &'a Layer<'a>, (layout, load): (&'a Layout, bool), parts: Parts) -> Cx<'a> {
         Cx {
             layer,
-            args,
-            bases,
+            args: Args::of(f),
+            bases: Bases {
+                layout,
+                load,
+                found: RefCell::default(),
+            },
             prepared: layout.derived,
+            parts,
         }
     }
 
-    /// For the load-time stage: parameters and derived buffers only.
-    pub(super) fn for_load(f: &mut Func, layer: &'a Layer<'a>, layout: &Layout) -> Cx<'a> {
-        let args = Args::of(f);
-        let buffers = layer.plan.buffers.iter().zip(&layout.offsets);
-        let derived = |f: &mut Func, b: &Buffer, offset: &Option<usize>| {
-            offset
-                .filter(|_| b.rows == Rows::Load)
-                .map(|o| byte(f, args.derived, o))
-        };
-        let bases = Bases {
-            buffers: buffers.map(|(b, offset)| derived(f, b, offset)).collect(),
-            params: (0..layer.graph.params.len())
-                .map(|n| table_entry(f, args.params, n))
-                .collect(),
-            inputs: Vec::new(),
-            states: Vec::new(),
-        };
-        Cx {
-            layer,
-            args,
-            bases,
-            prepared: layout.derived,
+    /// Writes a part of the function at hand as one of its own, which gets these numbers beside the arguments.
+    pub(super) fn outline(&self, f: &mut Func, numbers: &[Val], body: impl FnOnce(&Cx<'_>, &mut Func, &[Val])) {
+        let number = self.parts.count.get();
+        self.parts.count.set(number + 1);
+        let name = format!("{}_part{number}", self.parts.name);
+        let types = [&Args::TYPES[..], &vec![Ty::I64; numbers.len()]].concat();
+        let mut part = Func::new(&name, &types, None);
+        let cx = Cx::of(
+            &part,
+            self.layer,
+            (self.bases.layout, self.bases.load),
+            self.parts.clone(),
+        );
+        let own = part.params()[Args::TYPES.len()..].to_vec();
+        body(&cx, &mut part, &own);
+        f.call(&name, &[&self.args.list()[..], numbers].concat(), None);
+        self.parts.written.borrow_mut().push(part);
+    }
+
+    /// Writes a list of things one after another; a long one as several functions, see [`PART`]. `numbers` are what `body` needs of
+    /// the function at hand beside its arguments; it gets them, or what they are in its part.
+    pub(super) fn in_parts<T>(
+        &self,
+        f: &mut Func,
+        (list, numbers): (&[T], &[Val]),
+        body: &mut dyn FnMut(&Cx<'_>, &mut Func, &[T], &[Val]),
+    ) {
+        if list.len() <= PART {
+            return body(self, f, list, numbers);
         }
+        for part in list.chunks(PART) {
+            self.outline(f, numbers, |cx, f, numbers| body(cx, f, part, numbers));
+        }
+    }
+
+    /// Adds the parts that were written.
+    pub(super) fn add_parts(self, module: &mut Module) {
+        self.parts.written.take().into_iter().for_each(|part| module.add(part));
     }
 
     pub(super) fn lanes(&self) -> u32 {
@@ -197,31 +239,56 @@ impl<'a> Cx<'a> {
         self.layer.graph
     }
 
-    /// Start of a buffer, its history included.
-    pub(super) fn buffer_base(&self, id: BufferId) -> Val {
-        match self.bases.buffers[id.0] {
-            Some(base) => base,
-            None => unreachable!("{:?} is not in memory at this stage", id),
+    /// An address, computed at the start of the function.
+    fn base(&self, f: &mut Func, base: Base) -> Val {
+        if let Some(val) = self.bases.found.borrow().get(&base) {
+            return *val;
+        }
+        let args = &self.args;
+        let val = f.at_start(|f| match base {
+            Base::Buffer(id) => self.address_of_buffer(f, id),
+            Base::Param(n) => table_entry(f, args.params, n),
+            Base::Input(n) => table_entry(f, args.streams, n),
+            Base::State(n) => table_entry(f, args.states, n),
+        });
+        self.bases.found.borrow_mut().insert(base, val);
+        val
+    }
+
+    fn address_of_buffer(&self, f: &mut Func, id: BufferId) -> Val {
+        let (b, args) = (self.plan().buffer(id), &self.args);
+        let load = self.bases.load;
+        match (self.bases.layout.offsets[id.0], b.state, b.output) {
+            (_, Some(s), _) if !load => table_entry(f, args.states, s.0 as usize),
+            (_, None, Some(n)) if !load => table_entry(f, args.streams, self.layer.graph.inputs.len() + n),
+            (Some(offset), ..) if b.rows == Rows::Load => byte(f, args.derived, offset),
+            (Some(offset), ..) if !load => byte(f, args.arena, offset),
+            _ => unreachable!("{id:?} is not in memory at this stage"),
         }
     }
 
+    /// Start of a buffer, its history included.
+    pub(super) fn buffer_base(&self, f: &mut Func, id: BufferId) -> Val {
+        self.base(f, Base::Buffer(id))
+    }
+
     /// Start of state entry `n` of the layer.
-    pub(super) fn state_base(&self, n: usize) -> Val {
-        self.bases.states[n]
+    pub(super) fn state_base(&self, f: &mut Func, n: usize) -> Val {
+        self.base(f, Base::State(n))
     }
 
-    pub(super) fn param_base(&self, n: usize) -> Val {
-        self.bases.params[n]
+    pub(super) fn param_base(&self, f: &mut Func, n: usize) -> Val {
+        self.base(f, Base::Param(n))
     }
 
-    pub(super) fn input_base(&self, n: usize) -> Val {
-        self.bases.inputs[n]
+    pub(super) fn input_base(&self, f: &mut Func, n: usize) -> Val {
+        self.base(f, Base::Input(n))
     }
 
     /// Start of row `token` of a buffer.
     pub(super) fn row(&self, f: &mut Func, id: BufferId, token: Val) -> Val {
         let b = self.plan().buffer(id);
-        let base = self.buffer_base(id);
+        let base = self.buffer_base(f, id);
         if b.rows != Rows::Token {
             return base;
         }
@@ -249,8 +316,8 @@ impl<'a> Cx<'a> {
             };
         }
         let (base, stride) = match self.graph().op(row.value) {
-            Op::Input(n) => (self.input_base(*n), self.graph().ty(row.value).len() as i64),
-            Op::Param(n) => (self.param_base(*n), 0),
+            Op::Input(n) => (self.input_base(f, *n), self.graph().ty(row.value).len() as i64),
+            Op::Param(n) => (self.param_base(f, *n), 0),
             op => unreachable!("{op:?} has no row"),
         };
         RowAt {
@@ -278,18 +345,6 @@ impl RowAt {
         let stride = f.i64(self.stride);
         let at = f.mul(token, stride);
         f.gep(self.base, at, Scalar::F32)
-    }
-}
-
-fn base_of(f: &mut Func, (args, inputs): (&Args, usize), b: &Buffer, offset: Option<usize>) -> Option<Val> {
-    if let Some(s) = b.state {
-        return Some(table_entry(f, args.states, s.0 as usize));
-    }
-    match (b.output, offset) {
-        (Some(n), _) => Some(table_entry(f, args.streams, inputs + n)),
-        (None, Some(offset)) if b.rows == Rows::Load => Some(byte(f, args.derived, offset)),
-        (None, Some(offset)) => Some(byte(f, args.arena, offset)),
-        (None, None) => None,
     }
 }
 

@@ -14,6 +14,13 @@ use crate::{
 use seqc_passes::plan::{BufferId, Kernel, layout};
 use std::collections::HashMap;
 
+/// A buffer that keeps rows of earlier tokens, and its entry in the layer's table of states.
+#[derive(Clone, Copy)]
+struct History {
+    buffer: BufferId,
+    entry: usize,
+}
+
 /// Name of the load-time function of a layer, which one thread runs; it takes what the others take ([`Args`]).
 pub(super) fn load_name(layer: &Layer<'_>) -> String {
     format!("{}_load", layer.name)
@@ -63,26 +70,32 @@ pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
 
 fn add_load(layer: &Layer<'_>, module: &mut Module) {
     // The arguments of a step, so that both kinds of function are written by the same code.
-    let mut f = Func::new(load_name(layer), &Args::TYPES, None);
+    let name = load_name(layer);
+    let mut f = Func::new(&name, &Args::TYPES, None);
     let layout = layout(layer.graph, layer.plan, layer.max_chunk);
-    let cx = Cx::for_load(&mut f, layer, &layout);
-    for n in &layer.plan.load {
-        nest::nest(&cx, &mut f, None, n, (None, false));
-    }
+    let cx = Cx::new((&f, &name), layer, &layout, true);
+    cx.in_parts(&mut f, (&layer.plan.load, &[]), &mut |cx, f, nests, _| {
+        for n in nests {
+            nest::nest(cx, f, None, n, (None, false));
+        }
+    });
     long_conv::load(&cx, &mut f);
+    cx.add_parts(module);
     module.add(f);
 }
 
 fn add_step(layer: &Layer<'_>, module: &mut Module, (name, rows): (String, usize)) {
-    let mut f = Func::new(name, &Args::TYPES, None);
+    let mut f = Func::new(&name, &Args::TYPES, None);
     let layout = layout(layer.graph, layer.plan, rows);
-    let cx = Cx::new(&mut f, layer, &layout, slots::sources(layer).len());
+    let cx = Cx::new((&f, &name), layer, &layout, false);
     let zero = f.i64(0);
     let tokens = if rows == 1 { Tokens::One(zero) } else { Tokens::All };
     let histories = histories(layer);
-    for (n, id) in histories.iter().enumerate() {
-        on_one_thread(&cx, &mut f, n, |f| recall(&cx, f, *id));
-    }
+    cx.in_parts(&mut f, (&histories, &[]), &mut |cx, f, part, _| {
+        for (n, history) in part.iter().enumerate() {
+            on_one_thread(cx, f, n, |f| recall(cx, f, *history));
+        }
+    });
     // A loop over tokens may look back at what it is itself computing.
     let loops = matches!(layer.plan.kernels.first(), Some(Kernel::Loop(_) | Kernel::Heads { .. }));
     if loops && !histories.is_empty() {
@@ -90,37 +103,47 @@ fn add_step(layer: &Layer<'_>, module: &mut Module, (name, rows): (String, usize
     }
     let last_writes = last_writes(layer, &histories);
     let end = layer.plan.kernels.len();
-    run::kernels(&cx, &mut f, (&layer.plan.kernels, tokens), &mut |f, kernel| {
+    run::kernels(&cx, &mut f, (&layer.plan.kernels, tokens), &mut |cx, f, kernel| {
         let due = last_writes.get(&kernel).map_or(&[][..], Vec::as_slice);
-        for (n, id) in due.iter().enumerate() {
-            on_one_thread(&cx, f, n, |f| remember(&cx, f, *id));
-        }
+        cx.in_parts(f, (due, &[]), &mut |cx, f, part, _| {
+            for (n, history) in part.iter().enumerate() {
+                on_one_thread(cx, f, n, |f| remember(cx, f, *history));
+            }
+        });
         if !due.is_empty() && kernel + 1 == end {
             cx.barrier(f);
         }
     });
+    cx.add_parts(module);
     module.add(f);
 }
 
-fn histories(layer: &Layer<'_>) -> Vec<BufferId> {
-    let found = slots::sources(layer).into_iter().filter_map(|s| match s {
-        Source::History(id) => Some(id),
-        Source::State(_) | Source::Cache(..) | Source::Filter(..) => None,
-    });
+/// The buffers that keep rows of earlier tokens, and the state entry of each.
+fn histories(layer: &Layer<'_>) -> Vec<History> {
+    let found = slots::sources(layer)
+        .into_iter()
+        .enumerate()
+        .filter_map(|(entry, s)| match s {
+            Source::History(buffer) => Some(History { buffer, entry }),
+            Source::State(_) | Source::Cache(..) | Source::Filter(..) => None,
+        });
     found.collect()
 }
 
 /// By kernel, the histories that do not change any more after it.
-fn last_writes(layer: &Layer<'_>, histories: &[BufferId]) -> HashMap<usize, Vec<BufferId>> {
+fn last_writes(layer: &Layer<'_>, histories: &[History]) -> HashMap<usize, Vec<History>> {
     let kernels = &layer.plan.kernels;
     let mut last: HashMap<BufferId, usize> = HashMap::new();
     for (n, kernel) in kernels.iter().enumerate() {
         last.extend(layer.plan.writes(kernel).into_iter().map(|id| (id, n)));
     }
-    let mut found: HashMap<usize, Vec<BufferId>> = HashMap::new();
-    for id in histories {
-        let kernel = last.get(id).copied().unwrap_or(kernels.len().saturating_sub(1));
-        found.entry(kernel).or_default().push(*id);
+    let mut found: HashMap<usize, Vec<History>> = HashMap::new();
+    for history in histories {
+        let kernel = last
+            .get(&history.buffer)
+            .copied()
+            .unwrap_or(kernels.len().saturating_sub(1));
+        found.entry(kernel).or_default().push(*history);
     }
     found
 }
@@ -134,23 +157,23 @@ fn on_one_thread(cx: &Cx<'_>, f: &mut Func, n: usize, body: impl FnOnce(&mut Fun
 }
 
 /// The state entry of a history, its buffer's start, and 32-bit words of one row and of all kept rows.
-fn history(cx: &Cx<'_>, f: &mut Func, id: BufferId) -> (Val, Val, usize, Val) {
-    let n = slots::index_of(cx.layer, |s| matches!(s, Source::History(other) if *other == id));
+fn history(cx: &Cx<'_>, f: &mut Func, history: History) -> (Val, Val, usize, Val) {
+    let (id, n) = (history.buffer, history.entry);
     let b = cx.plan().buffer(id);
     let words = b.len * b.entry_bytes() / 4;
     let all = f.i64((words * b.history) as i64);
-    (cx.state_base(n), cx.buffer_base(id), words, all)
+    (cx.state_base(f, n), cx.buffer_base(f, id), words, all)
 }
 
 /// Puts the kept rows in front of the chunk's.
-fn recall(cx: &Cx<'_>, f: &mut Func, id: BufferId) {
-    let (state, buffer, _, all) = history(cx, f, id);
+fn recall(cx: &Cx<'_>, f: &mut Func, kept: History) {
+    let (state, buffer, _, all) = history(cx, f, kept);
     f.call("seqc_copy", &[state, buffer, all], None);
 }
 
 /// Keeps the last rows.
-fn remember(cx: &Cx<'_>, f: &mut Func, id: BufferId) {
-    let (state, buffer, words, all) = history(cx, f, id);
+fn remember(cx: &Cx<'_>, f: &mut Func, kept: History) {
+    let (state, buffer, words, all) = history(cx, f, kept);
     let words = f.i64(words as i64);
     let skip = f.mul(cx.args.count, words);
     let from = f.gep(buffer, skip, Scalar::F32);

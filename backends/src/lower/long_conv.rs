@@ -53,7 +53,7 @@ pub(super) fn convolve(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
     let id = cx.plan().stored[&v];
     let (out, out_stride) = (cx.row(f, id, token), f.i64(cx.plan().buffer(id).len as i64));
     let first = slots::index_of(cx.layer, |s| matches!(s, Source::Filter(w, 0) if *w == v));
-    let [past, sums, spectra, spoiled] = [0, 1, 2, 3].map(|n| cx.state_base(first + n));
+    let [past, sums, spectra, spoiled] = [0, 1, 2, 3].map(|n| cx.state_base(f, first + n));
     let prepared = prepared(cx, f, v);
     let args = [
         u, u_stride, out, out_stride, prepared, past, sums, spectra, spoiled, position, count,

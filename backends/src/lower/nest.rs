@@ -180,7 +180,7 @@ impl Emit<'_, '_> {
             .fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let base = match self.space.token {
             Some(token) => self.cx.row(f, nest.into, token),
-            None => self.cx.buffer_base(nest.into),
+            None => self.cx.buffer_base(f, nest.into),
         };
         let val = to_memory(f, val);
         let scalar = scalar_of(b.elem);

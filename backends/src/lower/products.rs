@@ -104,7 +104,7 @@ fn weights(cx: &Cx<'_>, f: &mut Func, product: Value) -> Weights {
     let mut at = graph.operands(product)[0];
     let base = loop {
         match graph.op(at) {
-            Op::Param(n) => break cx.param_base(*n),
+            Op::Param(n) => break cx.param_base(f, *n),
             Op::Reshape if !cx.plan().is_stored(at) => at = graph.operands(at)[0],
             _ => {
                 let zero = f.i64(0);
@@ -122,12 +122,14 @@ fn weights(cx: &Cx<'_>, f: &mut Func, product: Value) -> Weights {
 
 /// Writes the products of one kernel.
 pub(super) fn products(cx: &Cx<'_>, f: &mut Func, list: &[Matmul], tokens: Tokens) {
-    for matmul in list {
-        match tokens {
-            Tokens::One(t) => one_token(cx, f, matmul, t),
-            Tokens::All => chunk(cx, f, matmul),
+    cx.in_parts(f, (list, &tokens.numbers()), &mut |cx, f, list, numbers| {
+        for matmul in list {
+            match Tokens::of(numbers) {
+                Tokens::One(t) => one_token(cx, f, matmul, t),
+                Tokens::All => chunk(cx, f, matmul),
+            }
         }
-    }
+    });
 }
 
 /// Rows of the matrices are split between the threads.
@@ -152,9 +154,7 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
         };
         f.call(&name, &[start, row_bytes, count, x, k, y], None);
     }
-    for n in &matmul.epilogue {
-        nest::nest(cx, f, Some(t), n, (Some((lo, hi)), true));
-    }
+    epilogue(cx, f, matmul, [t, lo, hi]);
 }
 
 fn input(cx: &Cx<'_>, f: &mut Func, product: Value) -> RowAt {
@@ -182,10 +182,17 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
         let end = f.add(r, count);
         let zero = f.i64(0);
         f.for_each(zero, cx.args.count, 1, |f, t| {
-            for n in &matmul.epilogue {
-                nest::nest(cx, f, Some(t), n, (Some((r, end)), true));
-            }
+            epilogue(cx, f, matmul, [t, r, end]);
         });
+    });
+}
+
+/// What is computed from the results of products, at a token and a range of entries.
+fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
+    cx.in_parts(f, (&matmul.epilogue, &at), &mut |cx, f, nests, at| {
+        for n in nests {
+            nest::nest(cx, f, Some(at[0]), n, (Some((at[1], at[2])), true));
+        }
     });
 }
 

@@ -57,7 +57,7 @@ impl Emit<'_, '_> {
                     let row = f.sub(token, delay);
                     self.cx.row(f, id, row)
                 }
-                _ => self.cx.buffer_base(id),
+                _ => self.cx.buffer_base(f, id),
             };
             return Source {
                 base,
@@ -68,14 +68,14 @@ impl Emit<'_, '_> {
         let strides = row_major(&ty.sizes());
         match graph.op(v) {
             Op::Param(n) => Source {
-                base: self.cx.param_base(*n),
+                base: self.cx.param_base(f, *n),
                 strides,
                 elem: ty.elem,
             },
             Op::Prev(s) => {
                 let strides = plan.state_strides(graph, *s);
                 Source {
-                    base: self.cx.state_base(s.0 as usize),
+                    base: self.cx.state_base(f, s.0 as usize),
                     strides,
                     elem: ty.elem,
                 }
@@ -93,7 +93,7 @@ impl Emit<'_, '_> {
     }
 
     fn input_row(&mut self, f: &mut Func, n: usize, len: i64, scalar: Scalar) -> Val {
-        let base = self.cx.input_base(n);
+        let base = self.cx.input_base(f, n);
         match self.space.token {
             Some(token) => {
                 let len = f.i64(len);

@@ -22,62 +22,82 @@ pub(super) enum Tokens {
 /// A nest of one token with more work than this is shared between the threads.
 const SHARED: usize = 16384;
 
-/// Writes kernels; all threads meet after each. `after` is called behind each kernel, with its number.
-pub(super) fn kernels(
-    cx: &Cx<'_>,
-    f: &mut Func,
-    (kernels, tokens): (&[Kernel], Tokens),
-    after: &mut dyn FnMut(&mut Func, usize),
-) {
-    for (n, kernel) in kernels.iter().enumerate() {
-        match kernel {
-            Kernel::Products(list) => products::products(cx, f, list, tokens),
-            Kernel::Tokens(nests) => token_nests(cx, f, nests, tokens),
-            Kernel::Scan(s) => match (s.products(), tokens) {
-                (Some(_), Tokens::All) => {
-                    let by_tokens = ByTokens {
-                        all: &|f| scan::scan(cx, f, s, tokens),
-                        head: &|f, head, tokens| scan::head(cx, f, s, (head, tokens)),
-                    };
-                    chunked::chunk(cx, f, s, &by_tokens);
-                }
-                _ => scan::scan(cx, f, s, tokens),
-            },
-            Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
-            Kernel::LongConv(v) => long_conv::convolve(cx, f, *v, tokens),
-            Kernel::Heads {
-                heads,
-                nests,
-                states,
-                chunked,
-            } => {
-                let parts = (*heads, &nests[..], &states[..]);
-                match (chunked, tokens) {
-                    (Some(scan), Tokens::All) => {
-                        let by_tokens = ByTokens {
-                            all: &|f| by_heads(cx, f, parts, tokens),
-                            head: &|f, head, tokens| one_head(cx, f, parts, (head, tokens)),
-                        };
-                        chunked::chunk(cx, f, scan, &by_tokens);
-                    }
-                    _ => by_heads(cx, f, parts, tokens),
-                }
-            }
-            Kernel::Loop(body) => token_loop(cx, f, body, tokens),
-            Kernel::Commit(states) => commit(cx, f, states, tokens),
+impl Tokens {
+    /// The row of the one token, as the numbers of [`Cx::in_parts`].
+    pub(super) fn numbers(self) -> Vec<Val> {
+        match self {
+            Tokens::All => Vec::new(),
+            Tokens::One(t) => vec![t],
         }
-        cx.barrier(f);
-        after(f, n);
+    }
+
+    /// The same tokens in a part with these numbers.
+    pub(super) fn of(numbers: &[Val]) -> Tokens {
+        numbers.first().map_or(Tokens::All, |t| Tokens::One(*t))
+    }
+}
+
+/// What comes behind each kernel, by its number.
+type After<'a> = &'a mut dyn FnMut(&Cx<'_>, &mut Func, usize);
+
+/// Writes kernels; all threads meet after each. `after` is called behind each kernel, with its number.
+pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, (kernels, tokens): (&[Kernel], Tokens), after: After<'_>) {
+    let numbered: Vec<(usize, &Kernel)> = kernels.iter().enumerate().collect();
+    cx.in_parts(f, (&numbered, &tokens.numbers()), &mut |cx, f, part, numbers| {
+        for (n, kernel) in part {
+            one_kernel(cx, f, kernel, Tokens::of(numbers));
+            cx.barrier(f);
+            after(cx, f, *n);
+        }
+    });
+}
+
+fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
+    match kernel {
+        Kernel::Products(list) => products::products(cx, f, list, tokens),
+        Kernel::Tokens(nests) => token_nests(cx, f, nests, tokens),
+        Kernel::Scan(s) => match (s.products(), tokens) {
+            (Some(_), Tokens::All) => {
+                let by_tokens = ByTokens {
+                    all: &|f| scan::scan(cx, f, s, tokens),
+                    head: &|f, head, tokens| scan::head(cx, f, s, (head, tokens)),
+                };
+                chunked::chunk(cx, f, s, &by_tokens);
+            }
+            _ => scan::scan(cx, f, s, tokens),
+        },
+        Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
+        Kernel::LongConv(v) => long_conv::convolve(cx, f, *v, tokens),
+        Kernel::Heads {
+            heads,
+            nests,
+            states,
+            chunked,
+        } => {
+            let parts = (*heads, &nests[..], &states[..]);
+            match (chunked, tokens) {
+                (Some(scan), Tokens::All) => {
+                    let by_tokens = ByTokens {
+                        all: &|f| by_heads(cx, f, parts, tokens),
+                        head: &|f, head, tokens| one_head(cx, f, parts, (head, tokens)),
+                    };
+                    chunked::chunk(cx, f, scan, &by_tokens);
+                }
+                _ => by_heads(cx, f, parts, tokens),
+            }
+        }
+        Kernel::Loop(body) => token_loop(cx, f, body, tokens),
+        Kernel::Commit(states) => commit(cx, f, states, tokens),
     }
 }
 
 fn token_loop(cx: &Cx<'_>, f: &mut Func, body: &[Kernel], tokens: Tokens) {
     match tokens {
-        Tokens::One(_) => kernels(cx, f, (body, tokens), &mut |_, _| {}),
+        Tokens::One(_) => kernels(cx, f, (body, tokens), &mut |_, _, _| {}),
         Tokens::All => {
             let zero = f.i64(0);
             f.for_each(zero, cx.args.count, 1, |f, t| {
-                kernels(cx, f, (body, Tokens::One(t)), &mut |_, _| {})
+                kernels(cx, f, (body, Tokens::One(t)), &mut |_, _, _| {})
             });
         }
     }
@@ -103,18 +123,22 @@ fn by_heads(cx: &Cx<'_>, f: &mut Func, parts: Heads<'_>, tokens: Tokens) {
 /// One head goes through tokens `first..end`.
 fn one_head(cx: &Cx<'_>, f: &mut Func, (heads, nests, states): Heads<'_>, (head, (first, end)): (Val, (Val, Val))) {
     f.for_each(first, end, 1, |f, t| {
-        for n in nests {
-            match heads {
-                1 => nest::nest(cx, f, Some(t), n, (None, false)),
-                _ => nest::at_head(cx, f, t, n, head),
+        cx.in_parts(f, (nests, &[t, head]), &mut |cx, f, nests, at| {
+            for n in nests {
+                match heads {
+                    1 => nest::nest(cx, f, Some(at[0]), n, (None, false)),
+                    _ => nest::at_head(cx, f, at[0], n, at[1]),
+                }
             }
-        }
-        for s in states {
-            let state = &cx.graph().states[s.0 as usize];
-            let part = f.i64((state.ty.len() / heads) as i64);
-            let start = f.mul(head, part);
-            store_state(cx, f, *s, (t, start, part));
-        }
+        });
+        cx.in_parts(f, (states, &[t, head]), &mut |cx, f, states, at| {
+            for s in states {
+                let state = &cx.graph().states[s.0 as usize];
+                let part = f.i64((state.ty.len() / heads) as i64);
+                let start = f.mul(at[1], part);
+                store_state(cx, f, *s, (at[0], start, part));
+            }
+        });
     });
 }
 
@@ -127,7 +151,7 @@ fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, (token, start, count): (Va
     if cx.plan().buffer(*id).state == Some(s) {
         return;
     }
-    let (from, to) = (cx.row(f, *id, token), cx.state_base(s.0 as usize));
+    let (from, to) = (cx.row(f, *id, token), cx.state_base(f, s.0 as usize));
     let scalar = crate::text::Scalar::F32;
     let (from, to) = (f.gep(from, start, scalar), f.gep(to, start, scalar));
     f.call("seqc_copy", &[from, to, count], None);
@@ -140,12 +164,19 @@ fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
         Tokens::All => {
             let (lo, hi) = share(cx, f, cx.args.count, 1);
             f.for_each(lo, hi, 1, |f, t| {
-                for n in nests {
-                    nest::nest(cx, f, Some(t), n, (None, false));
-                }
+                cx.in_parts(f, (nests, &[t]), &mut |cx, f, nests, at| {
+                    for n in nests {
+                        nest::nest(cx, f, Some(at[0]), n, (None, false));
+                    }
+                });
             });
         }
-        Tokens::One(t) => one_token(cx, f, nests, t),
+        Tokens::One(t) => cx.in_parts(f, (nests, &[t]), &mut |cx, f, part, at| {
+            one_token(cx, f, part, at[0]);
+            if part.len() < nests.len() {
+                cx.barrier(f);
+            }
+        }),
     }
 }
 
@@ -184,12 +215,14 @@ fn commit(cx: &Cx<'_>, f: &mut Func, states: &[StateId], tokens: Tokens) {
         Tokens::One(t) => t,
         Tokens::All => zero,
     };
-    for s in states {
-        let len = f.i64(cx.graph().states[s.0 as usize].ty.len() as i64);
-        let (lo, hi) = share(cx, f, len, 64);
-        let count = f.sub(hi, lo);
-        store_state(cx, f, *s, (token, lo, count));
-    }
+    cx.in_parts(f, (states, &[token]), &mut |cx, f, states, at| {
+        for s in states {
+            let len = f.i64(cx.graph().states[s.0 as usize].ty.len() as i64);
+            let (lo, hi) = share(cx, f, len, 64);
+            let count = f.sub(hi, lo);
+            store_state(cx, f, *s, (at[0], lo, count));
+        }
+    });
 }
 
 /// Writes code that one thread runs.

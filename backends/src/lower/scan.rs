@@ -354,13 +354,15 @@ impl Writer<'_, '_> {
             .zip(&strides)
             .fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let first = emit.first_lane(f, &at);
-        let p = f.gep(self.cx.state_base(s.0 as usize), first, Scalar::F32);
+        let base = self.cx.state_base(f, s.0 as usize);
+        let p = f.gep(base, first, Scalar::F32);
         (p, emit.stride(&at), at)
     }
 
     fn load(&self, emit: &mut Emit<'_, '_>, f: &mut Func, s: StateId) -> Val {
         let (_, _, at) = self.place(emit, f, s);
-        let val = emit.load_at(f, self.cx.state_base(s.0 as usize), &at, Scalar::F32);
+        let base = self.cx.state_base(f, s.0 as usize);
+        let val = emit.load_at(f, base, &at, Scalar::F32);
         emit.spread(f, val)
     }
 

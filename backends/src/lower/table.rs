@@ -35,14 +35,14 @@ pub(super) fn rows(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest) {
     let (Op::Param(n), Some(store)) = (graph.op(operands[0]), store_of(cx, nest)) else {
         return;
     };
-    let (base, table) = (cx.param_base(*n), graph.ty(operands[0]).sizes());
+    let (base, table) = (cx.param_base(f, *n), graph.ty(operands[0]).sizes());
     let width: usize = table[1..].iter().product();
     let count = graph.ty(operands[1]).len();
     let row_bytes = store.row_bytes(width).unwrap_or(0);
     let mut emit = Emit::new(cx, token);
     let target = match token {
         Some(token) => cx.row(f, nest.into, token),
-        None => cx.buffer_base(nest.into),
+        None => cx.buffer_base(f, nest.into),
     };
     let (zero, end) = (f.i64(0), f.i64(count as i64));
     f.for_each(zero, end, 1, |f, i| {

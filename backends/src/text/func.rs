@@ -10,6 +10,8 @@ pub struct Func {
     result: Option<Ty>,
     consts: HashMap<(Ty, String), Val>,
     pub(super) const_text: String,
+    /// What stands behind the constants, before everything else.
+    head: String,
     pub(super) body: String,
     next: u32,
     pub(super) depth: usize,
@@ -32,6 +34,7 @@ impl Func {
             result,
             consts: HashMap::new(),
             const_text: String::new(),
+            head: String::new(),
             body: String::new(),
             depth: 1,
             export: false,
@@ -76,10 +79,11 @@ impl Func {
             self.body.push_str("  llvm.return\n");
         }
         format!(
-            "llvm.func {linkage}@{}({}){result}{inline} {{\n{}{}}}\n",
+            "llvm.func {linkage}@{}({}){result}{inline} {{\n{}{}{}}}\n",
             self.name,
             params.join(", "),
             self.const_text,
+            self.head,
             self.body
         )
     }
@@ -108,6 +112,17 @@ impl Func {
     /// Emits an operation without a result.
     pub fn stmt(&mut self, text: fmt::Arguments<'_>) {
         self.line(text);
+    }
+
+    /// A value that is computed at the start of the function, from its parameters and constants alone: it is there everywhere.
+    pub fn at_start(&mut self, make: impl FnOnce(&mut Func) -> Val) -> Val {
+        let body = std::mem::take(&mut self.body);
+        let depth = std::mem::replace(&mut self.depth, 1);
+        let val = make(self);
+        let made = std::mem::replace(&mut self.body, body);
+        self.head.push_str(&made);
+        self.depth = depth;
+        val
     }
 
     pub(super) fn constant(&mut self, ty: Ty, text: String) -> Val {

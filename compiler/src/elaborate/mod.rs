@@ -24,6 +24,7 @@ mod filter;
 mod gather;
 mod index;
 mod infer;
+mod limits;
 mod names;
 mod origin;
 mod pair;
@@ -176,6 +177,7 @@ fn finish(cx: Cx<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
         let graph = compact::compact(&cx.graph, &cx.param_order);
         let violations = seqc_ir::verify::verify(&graph);
         if violations.is_empty() {
+            limits::check(&graph, cx.request).map_err(|d| vec![d])?;
             return Ok(Elaborated {
                 graph,
                 settings: cx.settings,

@@ -10,7 +10,7 @@ use crate::{
     source::Place,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Span};
-use seqc_ir::{Dim, Elem, IndexExpr, Op, Ty, Value};
+use seqc_ir::{Dim, Elem, IndexExpr, Op, Ty, Value, joined_views};
 
 /// Largest integer that a constant can be: up to here double precision, which messages and the evaluator use, is exact.
 const MAX_INTEGER: f64 = 9_007_199_254_740_992.0;
@@ -69,9 +69,11 @@ impl Cx<'_> {
                 self.graph.constant(c, ty)
             }
             Op::View(inner) if self.graph.node(x).name.is_empty() => {
-                let map = inner.iter().map(|e| e.substitute(&map)).collect();
                 let source = self.graph.operands(x)[0];
-                self.graph.view(source, dims, map)
+                match joined_views(&inner, &map) {
+                    Some(joined) => self.graph.view(source, dims, joined),
+                    None => self.graph.view(x, dims, map),
+                }
             }
             _ => self.graph.view(x, dims, map),
         }

@@ -19,9 +19,18 @@ use seqc_grammar::{
 };
 use seqc_ir::{Call, Dim, Elem, Graph, Kind, KindId, Model, ModelInput, ParamSource, StreamId, Ty};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt::Write,
 };
+
+/// Most numbers in all parameters of a model, some ten times the largest that is published: beyond it a size is a slip.
+const MAX_PARAMETERS: usize = 1 << 43;
+
+/// Most tensors of a checkpoint that a model names.
+const MAX_TENSORS: usize = 1 << 22;
+
+/// Most operations in the distinct layers of a model: each has code of its own. Layers with equal settings count once.
+const MAX_OPERATIONS: usize = 1 << 20;
 
 /// A stream between layers; without a type after an error.
 #[derive(Clone, Debug)]
@@ -49,6 +58,10 @@ pub(super) struct Builder<'a> {
     settings: Vec<CallSettings>,
     /// Parameters looked for so far.
     wanted: usize,
+    /// What the model has come to so far.
+    total: Total,
+    /// Problems of parameters that are known already: place and message.
+    known: HashSet<(Option<Place>, String)>,
     warnings: Vec<Diagnostic>,
     /// How each tensor was read first.
     readings: HashMap<String, Reading>,
@@ -63,6 +76,30 @@ pub(super) struct Outcome {
     pub(super) warnings: Vec<Diagnostic>,
     /// What is wrong.
     pub(super) problems: Vec<Diagnostic>,
+}
+
+/// Sums over a model that have a bound.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    /// Numbers in all parameters.
+    numbers: usize,
+    /// Tensors that parameters are loaded from.
+    tensors: usize,
+    /// Operations of distinct layers.
+    operations: usize,
+}
+
+impl Total {
+    /// What there is too much of, if there is.
+    fn excess(self) -> Option<String> {
+        let bounds = [
+            (self.numbers, MAX_PARAMETERS, "numbers in its parameters"),
+            (self.tensors, MAX_TENSORS, "tensors"),
+            (self.operations, MAX_OPERATIONS, "operations in layers that differ"),
+        ];
+        let (_, most, what) = bounds.into_iter().find(|(count, most, _)| count > most)?;
+        Some(format!("with this layer the model has more than {most} {what}"))
+    }
 }
 
 /// The model of expanded layers, with everything that is wrong with it.
@@ -88,6 +125,8 @@ pub(super) fn build(
         kinds: HashMap::new(),
         settings: Vec::new(),
         wanted: 0,
+        total: Total::default(),
+        known: HashSet::new(),
         warnings: Vec::new(),
         readings: HashMap::new(),
         diagnostics: Vec::new(),
@@ -213,6 +252,11 @@ impl Builder<'_> {
         let Elaborated { graph, settings, .. } = self.elaborated[at].clone();
         self.settings.push(settings);
         let (params, stores) = self.params(instance, &graph);
+        if let Some(message) = self.total.excess() {
+            let d = Diagnostic::new("too-large", instance.layer.place, message);
+            self.diagnostics.push(d.help("smaller sizes, fewer layers"));
+            return None;
+        }
         let kind = self.kind(at, &graph, stores);
         let results: Vec<StreamId> = graph.outputs.iter().map(|_| self.model.new_stream()).collect();
         let ty = |n: usize| graph.outputs.get(n).map(|(_, v)| graph.ty(*v).clone());
@@ -323,6 +367,7 @@ impl Builder<'_> {
                 let new = elaborated.warnings.iter().filter(|d| !self.warnings.contains(d));
                 let new: Vec<Diagnostic> = new.cloned().collect();
                 self.warnings.extend(new);
+                self.total.operations += elaborated.graph.node_count();
                 self.elaborated.push(elaborated);
                 Some(self.elaborated.len() - 1)
             }
@@ -410,15 +455,17 @@ impl Builder<'_> {
         let mut stores = Vec::new();
         for (n, port) in graph.params.iter().enumerate() {
             self.wanted += 1;
+            self.total.numbers = self.total.numbers.saturating_add(port.ty.len());
             match self.tensors.source(instance, &port.name) {
                 Ok((source, place)) => {
                     let store = self.tensors.store(graph, n, (&source, place), &mut self.diagnostics);
                     self.readings((&source, place), &port.ty.sizes(), store);
                     stores.push(store.name().to_owned());
+                    self.total.tensors += source.tensors.len();
                     sources.push(source);
                 }
                 Err(d) => {
-                    if !self.diagnostics.contains(&d) {
+                    if self.known.insert((d.place(), d.message.clone())) {
                         self.diagnostics.push(d);
                     }
                 }

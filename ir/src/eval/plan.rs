@@ -7,7 +7,7 @@ use super::{
     contract::Contract,
     tensor::{EvalError, Tensor},
 };
-use crate::{AttendSpec, BinaryOp, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, UnaryOp, Value};
+use crate::{AttendSpec, BinaryOp, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, UnaryOp, Value, joined_views};
 
 /// The plan of one graph; shared by all layer instances of it.
 #[derive(Debug)]
@@ -407,8 +407,10 @@ impl Planner<'_> {
             let Some(next) = self.graph.operands(source).first().copied() else {
                 break;
             };
-            map = inner.iter().map(|e| e.substitute(&map)).collect();
-            source = next;
+            let Some(joined) = joined_views(inner, &map) else {
+                break;
+            };
+            (map, source) = (joined, next);
         }
         (source, Access::new(&map, &self.graph.ty(source).sizes(), dims))
     }

@@ -9,6 +9,7 @@ mod attend;
 mod clock;
 mod data;
 mod elementwise;
+mod large;
 mod model;
 mod product;
 mod recurrence;
@@ -132,7 +133,7 @@ impl Generator {
 
     /// Adds one construction to the pool.
     fn construct(&mut self) {
-        let made = match self.rng.below(16) {
+        let made = match self.rng.below(18) {
             0 | 1 => self.unary(),
             2 | 3 => self.binary(),
             4 => self.choice(),
@@ -144,6 +145,7 @@ impl Generator {
             11 => self.lookup(),
             12 => self.history(),
             13 | 14 => self.recurrence(),
+            15 | 16 => self.large(),
             _ => self.attention(),
         };
         self.pool.push(made);

@@ -6,7 +6,7 @@ use crate::{
     index::{Lin, Stride, through_views},
     recurrence::Recurrence,
 };
-use seqc_ir::{Elem, Graph, Op, Stage, Value};
+use seqc_ir::{Elem, Graph, IndexExpr, Op, Stage, Value};
 use std::collections::{HashMap, HashSet};
 
 /// Cost of a store and of a load, in additions.
@@ -15,6 +15,8 @@ const MEMORY: f64 = 1.0;
 const LOOP: f64 = 32.0;
 /// Operations of one nest: code generation takes more than linear time in the length of straight code.
 const LONGEST: usize = 48;
+/// How often an index may stand in the one behind a chain of views: each view whose map names an axis twice doubles it.
+const REPEATED: usize = 32;
 /// Load-stage values above this many entries are stored only where computing them is costly.
 const LARGE: usize = 1 << 16;
 
@@ -269,9 +271,29 @@ impl Choose<'_> {
     /// Adds values that are cheaper stored than computed again wherever they are used.
     fn by_cost(&self, mut stored: HashSet<Value>) -> HashSet<Value> {
         let barred = self.barred();
+        self.cut_views(&mut stored, &barred);
         self.store_cheap(&mut stored, &barred);
         self.cut_chains(&mut stored, &barred);
         stored
+    }
+
+    /// Stores a view now and then along chains of views whose indices grow.
+    fn cut_views(&self, stored: &mut HashSet<Value>, barred: &HashSet<Value>) {
+        let mut repeated: HashMap<Value, usize> = HashMap::new();
+        for v in self.order {
+            let own = match self.graph.op(*v) {
+                Op::View(map) => most_named(map),
+                // Row-major order takes quotients and remainders of one index.
+                Op::Reshape => self.graph.ty(self.graph.operands(*v)[0]).rank().clamp(1, 2),
+                _ => continue,
+            };
+            let source = self.graph.operands(*v)[0];
+            let times = own.saturating_mul(repeated.get(&source).copied().unwrap_or(1));
+            if times > REPEATED && !barred.contains(v) {
+                stored.insert(*v);
+            }
+            repeated.insert(*v, if stored.contains(v) { 1 } else { times });
+        }
     }
 
     fn store_cheap(&self, stored: &mut HashSet<Value>, barred: &HashSet<Value>) {
@@ -346,4 +368,19 @@ pub(super) fn of_params(graph: &Graph, order: &[Value]) -> HashSet<Value> {
         }
     }
     found
+}
+
+/// How often the axis that a map names most stands in it, at least once.
+fn most_named(map: &[IndexExpr]) -> usize {
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    let mut work: Vec<&IndexExpr> = map.iter().collect();
+    while let Some(e) = work.pop() {
+        match e {
+            IndexExpr::Axis(n) => *counts.entry(*n).or_default() += 1,
+            IndexExpr::Const(_) => {}
+            IndexExpr::Add(a, b) => work.extend([&**a, &**b]),
+            IndexExpr::Mul(a, _) | IndexExpr::Div(a, _) | IndexExpr::Mod(a, _) => work.push(a),
+        }
+    }
+    counts.into_values().max().unwrap_or(1)
 }

@@ -28,12 +28,12 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
     };
     let lives = lifetimes(graph, plan);
     let whole = (0, plan.kernels.len());
-    // By kernel, the ranges of bytes that are in use. What lives all the time lies in front and stands in no list.
-    let mut used: Vec<Vec<(usize, usize)>> = vec![Vec::new(); plan.kernels.len()];
-    let first = |i: &usize| (lives[*i] != whole, *i);
+    // What lives all the time lies in front; all else in the order in which it is first written.
     let mut order: Vec<usize> = (0..plan.buffers.len()).collect();
-    order.sort_by_key(first);
+    order.sort_by_key(|i| (lives[*i] != whole, lives[*i].0, *i));
     let mut front = 0;
+    // Ranges of bytes in use, ascending, and the last kernel that uses each.
+    let mut used: Vec<(usize, usize, usize)> = Vec::new();
     for i in order {
         let buffer = &plan.buffers[i];
         let row = buffer.len * buffer.entry_bytes();
@@ -49,18 +49,16 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
         };
         let bytes = (row * count).next_multiple_of(ALIGN).max(ALIGN);
         let at = if lives[i] == whole {
-            front
+            front += bytes;
+            front - bytes
         } else {
-            let kernels = &mut used[lives[i].0..=lives[i].1];
-            let at = front + free_place(kernels.iter().flatten().copied().collect(), bytes);
-            kernels
-                .iter_mut()
-                .for_each(|used| used.push((at - front, at - front + bytes)));
+            let (first, last) = lives[i];
+            used.retain(|(_, _, until)| *until >= first);
+            let at = lowest(used.iter().map(|(from, to, _)| (*from, *to)), front, bytes);
+            let place = used.partition_point(|(from, ..)| *from < at);
+            used.insert(place, (at, at + bytes, last));
             at
         };
-        if lives[i] == whole {
-            front += bytes;
-        }
         layout.offsets[i] = Some(at);
         layout.arena = layout.arena.max(at + bytes);
     }
@@ -70,7 +68,12 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
 /// The lowest offset with room for `bytes` between the taken ranges.
 pub fn free_place(mut taken: Vec<(usize, usize)>, bytes: usize) -> usize {
     taken.sort_unstable();
-    let mut at = 0;
+    lowest(taken.into_iter(), 0, bytes)
+}
+
+/// The lowest offset from `start` on with room for `bytes` between the taken ranges, which are in ascending order.
+fn lowest(taken: impl Iterator<Item = (usize, usize)>, start: usize, bytes: usize) -> usize {
+    let mut at = start;
     for (from, to) in taken {
         if from >= at + bytes {
             break;

@@ -149,11 +149,14 @@ pub enum Kernel {
 
 /// All kernels in order, those inside loops in the place of the loop.
 pub fn flat(kernels: &[Kernel]) -> Vec<&Kernel> {
-    let each = kernels.iter().flat_map(|kernel| match kernel {
-        Kernel::Loop(body) => flat(body),
-        kernel => vec![kernel],
-    });
-    each.collect()
+    let mut found = Vec::with_capacity(kernels.len());
+    for kernel in kernels {
+        match kernel {
+            Kernel::Loop(body) => found.extend(flat(body)),
+            kernel => found.push(kernel),
+        }
+    }
+    found
 }
 
 /// All scans, those inside loops too.

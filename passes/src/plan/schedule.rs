@@ -63,8 +63,8 @@ impl Attempt<'_> {
     fn finish(mut self) -> Result<Plan, Misfits> {
         self.check_scans()?;
         self.shrink_loop_states();
-        self.note_scan_reads();
         let mut units = self.units()?;
+        self.note_scan_reads();
         self.join_cycles(&mut units)?;
         let kernels = self.arrange(&units)?;
         self.plan.kernels = epilogue::fuse(self.graph, &self.plan, kernels);

@@ -41,7 +41,7 @@ layers! {
     gated_keys, gated_state, hashed_positions, long_memory, matrix_memory, memory_of_segments, multiscale, opened, paragraphs, pool_of_notes, products_of_inputs, ring, running_mean,
     selection_in_two_steps, shift_register, sigmoid_attention, slow_and_fast, soft_max_memory, spiral, start_value, turning_average, two_emas,
     thirty_two, two_clocks,
-    two_filters, unnamed_clocks, viterbi, whole_numbers,
+    two_filters, unnamed_clocks, viterbi, whole_numbers, wide,
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod text;
 use crate::target::Ending;
 use seqc::{
     backend,
-    driver::{Emit, Request},
+    driver::{Emit, Product, Request},
     model::{Built, ReadOptions},
     render,
     source::Sources,
@@ -19,6 +19,10 @@ use std::{fs, path::Path};
 
 /// Most operations of a layer that is built: LLVM takes its time.
 const BUILT: usize = 400;
+
+/// Lines of kernels of the smallest layer, and of an operation, at most: whatever the sizes are.
+const LINES: usize = 20_000;
+const LINES_EACH: usize = 500;
 
 /// One case.
 pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
@@ -42,7 +46,7 @@ pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
         return Ok("explained");
     }
     if large || rng.once_in(2) || !program::is_small(&built) {
-        return code(&built, dir);
+        return code(&built, dir, operations);
     }
     program::compare(rng, &built, dir)
 }
@@ -62,13 +66,19 @@ fn refused(diagnostics: &[seqc::diag::Diagnostic], sources: &Sources) -> Ending 
     Ok("refused")
 }
 
-/// The model as kernels, and now and then as machine code.
-fn code(built: &Built, dir: &Path) -> Ending {
-    let request = Request {
+/// The model as kernels, whose length has a bound, and as machine code.
+fn code(built: &Built, dir: &Path, operations: usize) -> Ending {
+    let request = |emit| Request {
         read: ReadOptions::default(),
-        emit: Emit::Obj,
+        emit,
         target: "x86-64-v3".to_owned(),
         output: dir.join("object"),
     };
-    backend::code(built, &request).map(|_| "compiled")
+    if let Product::Text(text) = backend::code(built, &request(Emit::Mlir))? {
+        let (lines, most) = (text.lines().count(), LINES + LINES_EACH * operations);
+        if lines > most {
+            return Err(format!("{lines} lines of kernels for {operations} operations"));
+        }
+    }
+    backend::code(built, &request(Emit::Obj)).map(|_| "compiled")
 }

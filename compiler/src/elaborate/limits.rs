@@ -1,0 +1,77 @@
+//! What a layer may keep: beyond it no memory holds a sequence, and sizes of buffers would leave what is computed with.
+
+use super::{Diagnostic, Request};
+use crate::diag::Placed;
+use seqc_ir::{Graph, Op, Value};
+use std::collections::BTreeMap;
+
+/// Most numbers that a layer keeps from token to token, beside the caches of attention: 64 GiB of them.
+const MAX_KEPT: usize = 1 << 34;
+
+/// Most entries of a row of queries, keys or values: attention holds whole rows in registers and in the nearest memory.
+const MAX_ROW: usize = 8192;
+
+/// Refuses what no program can hold.
+pub(super) fn check(graph: &Graph, request: &Request<'_>) -> Result<(), Diagnostic> {
+    rows(graph, request)?;
+    kept(graph, request)
+}
+
+/// Refuses attention with rows that are too long.
+fn rows(graph: &Graph, request: &Request<'_>) -> Result<(), Diagnostic> {
+    let attentions = graph
+        .values()
+        .into_iter()
+        .filter(|v| matches!(graph.op(*v), Op::Attend(_)));
+    let of_operands = attentions.flat_map(|v| graph.operands(v).into_iter().take(3));
+    let longest = of_operands
+        .filter_map(|o| graph.ty(o).dims.get(1))
+        .map(|d| d.size)
+        .max();
+    match longest.filter(|n| *n > MAX_ROW) {
+        Some(n) => {
+            let message = format!("attention has rows of {n} entries here, {MAX_ROW} are possible");
+            let d = Diagnostic::new("too-large", request.layer.place, message);
+            Err(d.help("more heads, each with shorter rows"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a layer whose recurrences and delays keep too much.
+fn kept(graph: &Graph, request: &Request<'_>) -> Result<(), Diagnostic> {
+    let states = graph.states.iter().map(|s| (s.name.clone(), s.ty.len()));
+    let kept: Vec<(String, usize)> = states.chain(histories(graph)).collect();
+    let total = kept.iter().fold(0_usize, |sum, (_, n)| sum.saturating_add(*n));
+    if total <= MAX_KEPT {
+        return Ok(());
+    }
+    let (name, most) = kept.into_iter().max_by_key(|(_, n)| *n).unwrap_or_default();
+    let what = if name.is_empty() {
+        "a delayed stream".to_owned()
+    } else {
+        format!("`{name}`")
+    };
+    let message = format!("this layer keeps {total} numbers from token to token, {MAX_KEPT} are possible");
+    let d = Diagnostic::new("too-large", request.layer.place, message);
+    Err(d
+        .says(format!("{what} alone is {most} of them"))
+        .help("smaller sizes, shorter delays"))
+}
+
+/// The past of each delayed stream: its name, and numbers kept of it.
+fn histories(graph: &Graph) -> Vec<(String, usize)> {
+    let mut longest: BTreeMap<Value, usize> = BTreeMap::new();
+    for v in graph.values() {
+        let steps = match graph.op(v) {
+            Op::Delay { steps } => *steps,
+            Op::Window { taps, step } => taps.saturating_sub(1).saturating_mul(*step),
+            _ => continue,
+        };
+        let of = longest.entry(graph.operands(v)[0]).or_default();
+        *of = (*of).max(steps);
+    }
+    let each = longest.into_iter();
+    each.map(|(v, steps)| (graph.node(v).name.clone(), graph.ty(v).len().saturating_mul(steps)))
+        .collect()
+}
