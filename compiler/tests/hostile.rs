@@ -221,8 +221,8 @@ fn extremes() -> Vec<(&'static str, String, String)> {
         ),
         (
             "numbers in its parameters",
-            layer("  param w[d, 100000, 1000000]\n  x + w[0, 0, 0]"),
-            with("repeat: 2", "repeat: 20"),
+            layer("  dim n = 1e11\n  param u[d, n], v[d, n], w[d, n]\n  x + u[0, 0] + v[0, 0] + w[0, 0]"),
+            SMALL.to_owned(),
         ),
         (
             "500 operators",
