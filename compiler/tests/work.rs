@@ -145,6 +145,8 @@ fn kernels(built: &Built) -> String {
         emit: Emit::Mlir,
         target: "x86-64-v3".to_owned(),
         output: "kernels.mlir".into(),
+        embed: false,
+        force: false,
     };
     match backend::code(built, &request) {
         Ok(Product::Text(text)) => text,

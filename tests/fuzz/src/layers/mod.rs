@@ -15,7 +15,10 @@ use seqc::{
     source::Sources,
 };
 use seqc_ir::random::Rng;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Most operations of a layer that is built: LLVM takes its time.
 const BUILT: usize = 400;
@@ -66,19 +69,29 @@ fn refused(diagnostics: &[seqc::diag::Diagnostic], sources: &Sources) -> Ending 
     Ok("refused")
 }
 
-/// The model as kernels, whose length has a bound, and as machine code.
-fn code(built: &Built, dir: &Path, operations: usize) -> Ending {
-    let request = |emit| Request {
+/// What a build is asked for.
+fn request(emit: Emit, target: &str, output: PathBuf) -> Request {
+    Request {
         read: ReadOptions::default(),
         emit,
-        target: "x86-64-v3".to_owned(),
-        output: dir.join("object"),
+        target: target.to_owned(),
+        output,
+        embed: false,
+        force: false,
+    }
+}
+
+/// The model as kernels, whose length has a bound, and as machine code.
+fn code(built: &Built, dir: &Path, operations: usize) -> Ending {
+    let made = |emit| {
+        let request = request(emit, "x86-64-v3", dir.join("object"));
+        backend::code(built, &request).map_err(|failure| format!("{failure:?}"))
     };
-    if let Product::Text(text) = backend::code(built, &request(Emit::Mlir))? {
+    if let Product::Text(text) = made(Emit::Mlir)? {
         let (lines, most) = (text.lines().count(), LINES + LINES_EACH * operations);
         if lines > most {
             return Err(format!("{lines} lines of kernels for {operations} operations"));
         }
     }
-    backend::code(built, &request(Emit::Obj)).map(|_| "compiled")
+    made(Emit::Obj).map(|_| "compiled")
 }

@@ -1,12 +1,7 @@
 //! Small models built, run and compared with the evaluator.
 
 use crate::target::Ending;
-use seqc::{
-    backend,
-    driver::{Emit, Request},
-    model::{Built, ReadOptions},
-    reference,
-};
+use seqc::{backend, driver::Emit, model::Built, reference};
 use seqc_checkpoint::Checkpoint;
 use seqc_ir::{
     Elem,
@@ -55,13 +50,8 @@ pub(super) fn compare(rng: &mut Rng, built: &Built, dir: &Path) -> Ending {
         return Ok("not finite");
     }
     let program = dir.join("program");
-    let request = Request {
-        read: ReadOptions::default(),
-        emit: Emit::Exe,
-        target: "native".to_owned(),
-        output: program.clone(),
-    };
-    backend::code(built, &request).map_err(|e| format!("build: {e}"))?;
+    let request = super::request(Emit::Exe, "native", program.clone());
+    backend::code(built, &request).map_err(|failure| format!("build: {failure:?}"))?;
     write(built, &rows, &dir.join("x.safetensors")).map_err(|e| format!("inputs: {e}"))?;
     for (chunks, threads) in [("64", "1"), ("1", "1"), ("5,1,8", "2")] {
         let found = run(&program, dir, (chunks, threads))?;
