@@ -222,7 +222,7 @@ fn extremes() -> Vec<(&'static str, String, String)> {
         (
             "numbers in its parameters",
             layer("  dim n = 1e11\n  param u[d, n], v[d, n], w[d, n]\n  x + u[0, 0] + v[0, 0] + w[0, 0]"),
-            SMALL.to_owned(),
+            with("repeat: 2", "repeat: 20"),
         ),
         (
             "500 operators",

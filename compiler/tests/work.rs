@@ -178,8 +178,8 @@ fn work_grows_with_the_length_of_a_layer() {
     for ((what, short), (_, long)) in forms(60).into_iter().zip(forms(240)) {
         let (short, long) = (work("work-short", &short), work("work-long", &long));
         for (n, verb) in ["check", "explain", "inspect", "build"].into_iter().enumerate() {
-            // Four times the length; a quadratic part would take sixteen times.
-            if long[n] > 6 * short[n] {
+            // Four times the length; what is quadratic takes sixteen times, small parts of it leave the sum below eight.
+            if long[n] > 8 * short[n] {
                 wrong.push(format!(
                     "{what}: {verb} takes {} allocations, and {} for four times as much",
                     short[n], long[n]
