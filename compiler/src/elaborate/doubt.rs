@@ -42,7 +42,7 @@ impl Cx<'_> {
     /// Keeps in mind that a result is a real quotient, or a power, of integers.
     pub(super) fn remember_quotient(&mut self, op: BinaryOp, (a, b): (&Val, &Val), result: Value, span: Span) {
         let whole = |cx: &Self, val: &Val| match val {
-            Val::Tensor(t) => cx.made(t.v, &mut MAX_LOOKS.clone()) == Made::Whole,
+            Val::Tensor(t) => cx.made_node(t.v) == Made::Whole,
             Val::Known(Known::Num(n)) => n.fract() == 0.0 && n.is_finite(),
             _ => false,
         };
@@ -60,6 +60,11 @@ impl Cx<'_> {
     }
 
     /// What a node is made of.
+    fn made_node(&self, v: Value) -> Made {
+        let mut looks = MAX_LOOKS;
+        self.made(v, &mut looks)
+    }
+
     fn made(&self, v: Value, looks: &mut usize) -> Made {
         if let Some(place) = self.quotients.get(&v) {
             return Made::Quotient(*place);
@@ -87,7 +92,7 @@ impl Cx<'_> {
     fn made_of(&self, val: &Val, span: Span) -> Made {
         match val {
             Val::Known(Known::Num(n)) if n.fract() == 0.0 && n.is_finite() => Made::Whole,
-            Val::Tensor(t) if !t.unknown => self.made(t.v, &mut MAX_LOOKS.clone()),
+            Val::Tensor(t) if !t.unknown => self.made_node(t.v),
             Val::Score(score) => match score_made(score) {
                 Some(true) => Made::Quotient(self.place(span)),
                 Some(false) => Made::Whole,

@@ -60,9 +60,7 @@ impl Cx<'_> {
     fn index_help(&mut self, name: &str, way: &Way<'_>) -> Option<String> {
         let (base, index) = way.steps.windows(2).find_map(|pair| match &pair[0].kind {
             ExprKind::Index { base, indices } => {
-                let at = indices
-                    .iter()
-                    .find(|i| i.span == pair[1].span && !std::ptr::eq(*i, &**base));
+                let at = indices.iter().find(|i| i.span == pair[1].span);
                 at.map(|index| (&**base, index))
             }
             _ => None,
