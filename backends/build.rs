@@ -7,6 +7,7 @@
 use std::{
     env,
     error::Error,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -93,6 +94,9 @@ fn build_runtime(here: &Path, out: &Path, form: &Form) -> Result<PathBuf, Box<dy
             cargo.env_remove(name);
         }
     }
+    if let Some(flag) = nameless() {
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flag);
+    }
     let output = cargo.output()?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -103,6 +107,17 @@ fn build_runtime(here: &Path, out: &Path, form: &Form) -> Result<PathBuf, Box<dy
         .into());
     }
     Ok(target_dir.join(form.target).join("runtime").join("libseqc_runtime.a"))
+}
+
+/// The flag by which messages of panics name files of other crates without this machine's folders: no program tells where
+/// it was built.
+fn nameless() -> Option<OsString> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")))?;
+    let mut flag = OsString::from("--remap-path-prefix=");
+    flag.push(home);
+    flag.push("=cargo");
+    Some(flag)
 }
 
 /// Variables by which the outer cargo, clippy or rustdoc would bend the inner build.
