@@ -150,8 +150,8 @@ fn complete(
     for (input, vocab) in whole.inputs.iter_mut().zip(&built.meta.vocabularies) {
         input.vocab = *vocab;
     }
-    // The hash is of the model, not of its weights or of where its files lie. All codes of a program have
-    // one hash, so that a state saved on one processor is read on another, unless their states differ in layout.
+    // The hash is of the model, not of its weights, of where its files lie or of how its texts end. All codes of a program
+    // have one hash, so that a state saved on one processor is read on another, unless their states differ in layout.
     let mut hash = Sha256::new();
     let calls = std::mem::take(&mut whole.calls);
     let sizes = [whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes];
@@ -168,6 +168,8 @@ fn complete(
         .map(|byte| format!("{byte:02x}"))
         .collect();
     whole.random = built.meta.random;
+    whole.ends.clone_from(&built.meta.ends);
+    whole.trained_length = built.meta.trained_length;
     whole.weights.clone_from(&files.weights);
     whole.tokenizer.clone_from(&files.tokenizer);
     whole.inside = !files.inside.is_empty();

@@ -40,6 +40,12 @@ pub fn effective(built: &Built) -> String {
     if let Some(tokenizer) = &built.document.tokenizer {
         let _ = writeln!(out, "tokenizer: {}", text(&tokenizer.value));
     }
+    if !built.meta.ends.is_empty() {
+        let _ = writeln!(out, "end: {:?}", built.meta.ends);
+    }
+    if let Some(length) = built.meta.trained_length {
+        let _ = writeln!(out, "trained_length: {length}");
+    }
     // The others are reports of layers.
     if let Some((name, _)) = built.model.outputs.first() {
         let _ = writeln!(out, "output: {name}");

@@ -42,6 +42,10 @@ pub struct ModelFile {
     pub weights: Option<Weights>,
     /// Where its tokenizer is.
     pub tokenizer: Option<Spanned<String>>,
+    /// Ids of tokens that end a text.
+    pub end: Option<Value>,
+    /// Tokens of the longest sequences that it was trained on.
+    pub trained_length: Option<Value>,
     /// What wraps every entry that does not say otherwise.
     pub block: Option<BlockSpec>,
     /// Layers in order.

@@ -81,6 +81,11 @@ pub fn run_in<S: AsRef<OsStr>>(dir: &Path, program: &Path, args: &[S]) -> Answer
 
 /// [`run`] with a text on standard input.
 pub fn run_with_input<S: AsRef<OsStr>>(program: &Path, args: &[S], input: &str) -> Answer {
+    run_with_bytes(program, args, input.as_bytes())
+}
+
+/// [`run`] with these bytes on standard input.
+pub fn run_with_bytes<S: AsRef<OsStr>>(program: &Path, args: &[S], input: &[u8]) -> Answer {
     let mut command = Command::new(program);
     command.args(args).current_dir(crate::root());
     command
@@ -91,7 +96,7 @@ pub fn run_with_input<S: AsRef<OsStr>>(program: &Path, args: &[S], input: &str) 
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
     if let Some(mut stdin) = child.stdin.take() {
         // A program that fails early does not read on; its answer says why.
-        let _ = stdin.write_all(input.as_bytes());
+        let _ = stdin.write_all(input);
     }
     let output = child
         .wait_with_output()

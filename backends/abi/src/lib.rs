@@ -187,8 +187,14 @@ pub struct Descriptor {
     pub inside: bool,
     /// False for a model that looks ahead: the whole input is one chunk, there is no decode step.
     pub causal: bool,
+    /// Ids of tokens that end a text, beside those that the tokenizer names.
+    #[serde(default)]
+    pub ends: Vec<i64>,
     /// Longest context that the model admits, when it says one.
     pub max_context: Option<usize>,
+    /// Tokens of the longest sequences that the model was trained on, where that is known. It reads longer ones.
+    #[serde(default)]
+    pub trained_length: Option<usize>,
     /// Input streams, in frame order.
     pub inputs: Vec<Stream>,
     /// Output streams, in frame order.

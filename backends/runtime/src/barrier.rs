@@ -86,7 +86,7 @@ impl Barrier {
 }
 
 /// Sleeps while `word` is `value`; may return early.
-fn sleep(word: &AtomicU32, value: u32) {
+pub(crate) fn sleep(word: &AtomicU32, value: u32) {
     // SAFETY: the word outlives the call; the kernel only reads it.
     unsafe {
         libc::syscall(
@@ -99,7 +99,8 @@ fn sleep(word: &AtomicU32, value: u32) {
     }
 }
 
-fn wake(word: &AtomicU32) {
+/// Ends the sleep of all on `word`.
+pub(crate) fn wake(word: &AtomicU32) {
     // SAFETY: as for `sleep`.
     unsafe {
         libc::syscall(

@@ -83,6 +83,7 @@ fn open(code: Code, weights: Option<&Path>, threads: usize) -> Result<CModel> {
     let options = Options {
         weights: weights.map(Path::to_owned),
         threads,
+        ..Options::default()
     };
     Ok(CModel(Arc::new(Model::load(code, &options)?)))
 }

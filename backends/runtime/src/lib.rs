@@ -5,6 +5,7 @@
 
 mod barrier;
 mod bounded;
+mod busy;
 #[cfg(feature = "library")]
 pub mod capi;
 pub mod chat;
@@ -13,6 +14,7 @@ pub mod code;
 pub mod error;
 mod fingerprint;
 pub mod finite;
+mod history;
 mod limits;
 mod machine;
 mod memory;

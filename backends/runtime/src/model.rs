@@ -27,6 +27,8 @@ pub struct Options {
     pub weights: Option<PathBuf>,
     /// Threads; 0: one for each core, or one in all for a small model.
     pub threads: usize,
+    /// Speed is measured: the number of threads stays, whatever happens on the machine.
+    pub measures: bool,
 }
 
 impl Model {
@@ -52,7 +54,10 @@ impl Model {
         };
         let model = Model {
             derived: Region::huge(descriptor.derived_bytes)?,
-            pool: Pool::new(threads(&descriptor, options.threads))?,
+            pool: Pool::new(
+                threads(&descriptor, options.threads),
+                options.threads == 0 && !options.measures,
+            )?,
             step: code.step,
             weights,
             descriptor,
@@ -90,6 +95,11 @@ impl Model {
         self.pool.threads()
     }
 
+    /// Whether other processes were seen on the cores while tokens were generated.
+    pub(crate) fn busy(&self) -> bool {
+        self.pool.busy()
+    }
+
     pub(crate) fn scratch(&self) -> Result<Region> {
         let bytes = self.descriptor.scratch_bytes.checked_mul(self.pool.threads());
         Region::new(bytes.ok_or_else(|| Error::Failed("scratch beyond all memory".to_owned()))?)
@@ -112,7 +122,12 @@ impl Model {
     /// All slots of the frame are filled as the ABI says.
     pub(crate) unsafe fn step(&self, frame: &[u64; frame::SLOTS]) {
         // SAFETY: the caller's promise.
-        unsafe { self.pool.run(self.step, frame.as_ptr()) }
+        unsafe {
+            match frame[frame::CHUNK] {
+                1 => self.pool.run_token(self.step, frame.as_ptr()),
+                _ => self.pool.run(self.step, frame.as_ptr()),
+            }
+        }
     }
 }
 

@@ -2,11 +2,20 @@
 
 use std::{
     cell::UnsafeCell,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
-use crate::{Barrier, Error, Result, code::Entry};
+use crate::{
+    Barrier, Error, Result,
+    barrier::{sleep, wake},
+    busy::Watch,
+    code::Entry,
+};
 
 /// Bytes of a thread's stack; generated code keeps its data in frames and scratch, not here.
 const STACK: usize = 4 << 20;
@@ -19,12 +28,21 @@ pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     /// Only one caller at a time may hand out work.
-    turn: Mutex<()>,
+    turn: Mutex<Turn>,
+}
+
+#[derive(Debug)]
+struct Turn {
+    watch: Watch,
+    /// Threads that take part, the caller's among them.
+    awake: usize,
 }
 
 #[derive(Debug)]
 struct Shared {
     threads: usize,
+    /// Threads that take part: the others sleep until it is more than their number.
+    awake: AtomicU32,
     /// Where workers wait for work and the caller for them.
     gate: Barrier,
     /// What generated code meets at.
@@ -35,6 +53,8 @@ struct Shared {
 #[derive(Clone, Copy, Debug)]
 enum Job {
     Call(Entry, *const u64),
+    /// So many take part from now on.
+    Awake(usize),
     Quit,
 }
 
@@ -44,23 +64,25 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Pool {
-    /// Starts `threads - 1` threads; 0 asks for as many as there are cores.
+    /// Starts `threads - 1` threads; 0 asks for as many as there are cores. Where the number `adapts`, fewer of them
+    /// generate tokens while other processes use the cores.
     ///
     /// # Errors
     ///
     /// Too many threads, or the system refuses.
-    pub fn new(threads: usize) -> Result<Pool> {
+    pub fn new(threads: usize, adapts: bool) -> Result<Pool> {
         let threads = match threads {
             0 => thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS),
             n => n,
         };
         if threads > MOST_THREADS {
             return Err(Error::Usage(format!(
-                "{threads} threads; at most {MOST_THREADS} make sense"
+                "{threads} threads are too many: at most {MOST_THREADS} can be asked for"
             )));
         }
         let shared = Arc::new(Shared {
             threads,
+            awake: AtomicU32::new(threads as u32),
             gate: Barrier::new(threads),
             inner: Barrier::new(threads),
             job: UnsafeCell::new(Job::Quit),
@@ -68,7 +90,10 @@ impl Pool {
         let mut pool = Pool {
             shared,
             workers: Vec::new(),
-            turn: Mutex::new(()),
+            turn: Mutex::new(Turn {
+                watch: Watch::new(threads, adapts),
+                awake: threads,
+            }),
         };
         for tid in 1..threads {
             let shared = pool.shared.clone();
@@ -97,37 +122,114 @@ impl Pool {
         &raw const self.shared.inner
     }
 
+    /// Whether other processes were seen on the cores while tokens were generated.
+    pub(crate) fn busy(&self) -> bool {
+        self.turn().watch.busy()
+    }
+
     /// Calls `entry` on all threads and returns when all have returned.
     ///
     /// # Safety
     ///
     /// `frame` is what `entry` expects.
     pub unsafe fn run(&self, entry: Entry, frame: *const u64) {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let threads = self.shared.threads as u32;
-        if threads > 1 {
-            // SAFETY: all workers wait at the gate, see `Shared`.
-            unsafe { *self.shared.job.get() = Job::Call(entry, frame) };
-            self.shared.gate.wait(threads);
-        }
+        let mut turn = self.turn();
+        self.shared.set_awake(&mut turn, self.shared.threads);
+        // SAFETY: the caller's promise.
+        unsafe { self.shared.call(&turn, entry, frame) }
+    }
+
+    /// The same for a single token, on as many threads as are worth it.
+    ///
+    /// # Safety
+    ///
+    /// `frame` is what `entry` expects.
+    pub unsafe fn run_token(&self, entry: Entry, frame: *const u64) {
+        let mut turn = self.turn();
+        let active = turn.watch.active();
+        self.shared.set_awake(&mut turn, active);
+        let from = Instant::now();
+        // SAFETY: the caller's promise.
+        unsafe { self.shared.call(&turn, entry, frame) };
+        turn.watch.token(from);
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Calls `entry` on all threads that are awake.
+    ///
+    /// # Safety
+    ///
+    /// `frame` is what `entry` expects.
+    unsafe fn call(&self, turn: &Turn, entry: Entry, frame: *const u64) {
+        let threads = turn.awake as u32;
+        self.hand_out(turn, Job::Call(entry, frame));
         // SAFETY: the caller's promise.
         unsafe { entry(frame, 0, i64::from(threads)) };
-        self.shared.gate.wait(threads);
-        drop(turn);
+        self.gate.wait(threads);
+    }
+
+    /// Gives all workers that are awake something to do.
+    fn hand_out(&self, turn: &Turn, job: Job) {
+        if turn.awake > 1 {
+            // SAFETY: whoever holds the turn is the only caller, and all workers wait at the gate or sleep.
+            unsafe { *self.job.get() = job };
+            self.gate.wait(turn.awake as u32);
+        }
+    }
+
+    /// Lets so many threads take part.
+    fn set_awake(&self, turn: &mut Turn, threads: usize) {
+        if threads == turn.awake {
+            return;
+        }
+        self.hand_out(turn, Job::Awake(threads));
+        // Everybody who was awake is here, and nobody looks at the number before the second meeting.
+        if threads < turn.awake {
+            self.awake.store(threads as u32, Ordering::Release);
+        }
+        self.gate.wait(turn.awake as u32);
+        // Those that wake up come to the gate, where nobody counts as before any more.
+        if threads > turn.awake {
+            self.awake.store(threads as u32, Ordering::Release);
+            wake(&self.awake);
+        }
+        turn.awake = threads;
+    }
+
+    /// Sleeps until the thread takes part again; gives how many do.
+    fn sleep(&self, tid: usize) -> usize {
+        loop {
+            let awake = self.awake.load(Ordering::Acquire);
+            if awake as usize > tid {
+                return awake as usize;
+            }
+            sleep(&self.awake, awake);
+        }
     }
 }
 
 fn work(shared: &Shared, tid: usize) {
-    let threads = shared.threads as u32;
+    let mut threads = shared.threads;
     loop {
-        shared.gate.wait(threads);
+        shared.gate.wait(threads as u32);
         // SAFETY: the gate opened, so the caller has written the job and leaves it alone.
         match unsafe { *shared.job.get() } {
-            // SAFETY: the caller of `run` promised that frame and function belong together.
-            Job::Call(entry, frame) => unsafe { entry(frame, tid as i64, i64::from(threads)) },
+            Job::Call(entry, frame) => {
+                // SAFETY: the caller of `run` promised that frame and function belong together.
+                unsafe { entry(frame, tid as i64, threads as i64) };
+                shared.gate.wait(threads as u32);
+            }
+            Job::Awake(now) => {
+                shared.gate.wait(threads as u32);
+                threads = if now > tid { now } else { shared.sleep(tid) };
+            }
             Job::Quit => return,
         }
-        shared.gate.wait(threads);
     }
 }
 
@@ -136,9 +238,9 @@ impl Drop for Pool {
         if self.workers.is_empty() {
             return;
         }
-        // SAFETY: nobody runs while the pool is being dropped, so all workers wait at the gate.
-        unsafe { *self.shared.job.get() = Job::Quit };
-        self.shared.gate.wait(self.shared.threads as u32);
+        let turn = self.turn.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.shared.set_awake(turn, self.shared.threads);
+        self.shared.hand_out(turn, Job::Quit);
         for worker in self.workers.drain(..) {
             // A worker has nothing to report; generated code does not panic.
             let _ = worker.join();
@@ -165,7 +267,7 @@ mod tests {
     }
 
     fn meet(threads: usize, rounds: u64) {
-        let pool = Pool::new(threads).expect("threads");
+        let pool = Pool::new(threads, false).expect("threads");
         for _ in 0..3 {
             let counter = AtomicU64::new(0);
             let frame = [&raw const counter as u64, pool.barrier() as u64, rounds];
@@ -187,7 +289,21 @@ mod tests {
     }
 
     #[test]
+    fn threads_sleep_and_take_part_again() {
+        let pool = Pool::new(5, false).expect("threads");
+        for awake in [5, 2, 1, 1, 3, 4, 1, 5, 2, 5, 1].repeat(20) {
+            let counter = AtomicU64::new(0);
+            let frame = [&raw const counter as u64, pool.barrier() as u64, 3];
+            let mut turn = pool.turn();
+            pool.shared.set_awake(&mut turn, awake);
+            // SAFETY: the frame is what `count` reads.
+            unsafe { pool.shared.call(&turn, count, frame.as_ptr()) };
+            assert_eq!(counter.load(Ordering::Relaxed), 3 * awake as u64);
+        }
+    }
+
+    #[test]
     fn absurd_numbers_of_threads_are_refused() {
-        assert!(Pool::new(MOST_THREADS + 1).is_err());
+        assert!(Pool::new(MOST_THREADS + 1, false).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! magic 8 | version u32 | length u32 of the identity | identity | position u64 | pending u32 | pending tokens i64…
+//! length u64 of the history | history, JSON
 //! entries of constant size, in the manifest's order | pages, in the manifest's order | crc32 of all before u32
 //! ```
 //! How long pages are follows from the manifest, the position, and entries that count tokens.
@@ -19,6 +20,7 @@ use seqc_checkpoint::output::Output;
 
 use crate::{
     Error, Result,
+    history::History,
     state::{State, kept_bytes},
 };
 
@@ -38,6 +40,8 @@ pub(crate) struct Saved {
     pub(crate) position: u64,
     /// Tokens of the text that the state has not seen: what was generated last.
     pub(crate) pending: Vec<i64>,
+    /// What is known of the text.
+    pub(crate) history: History,
 }
 
 /// What a saved state belongs to.
@@ -77,17 +81,21 @@ impl Owner<'_> {
     }
 }
 
+/// Tokens that were not read, and what is known of the text.
+pub(crate) type Text<'a> = (&'a [i64], &'a History);
+
 /// Writes a whole file or none, and never over one of `inputs`.
 pub(crate) fn save(
     path: &Path,
     inputs: &[PathBuf],
     owner: Owner,
     session: (&State, u64),
-    pending: &[i64],
+    (pending, history): Text,
 ) -> Result<()> {
     let mut out = Summed::new(Output::create(path, inputs)?);
     let failed = |error: io::Error| Error::write(&path.display().to_string(), &error);
     let (descriptor, (state, position)) = (owner.descriptor, session);
+    let history = history.to_bytes();
     let identity = owner.identity();
     let mut head = MAGIC.to_vec();
     head.extend(VERSION.to_le_bytes());
@@ -96,6 +104,8 @@ pub(crate) fn save(
     head.extend(position.to_le_bytes());
     head.extend((pending.len() as u32).to_le_bytes());
     head.extend(pending.iter().flat_map(|token| token.to_le_bytes()));
+    head.extend((history.len() as u64).to_le_bytes());
+    head.extend(&history);
     out.write_all(&head).map_err(failed)?;
     for (number, slot) in fixed(descriptor).chain(pages(descriptor)) {
         let bytes = kept_bytes(slot, state.tokens(slot, position))?;
@@ -168,13 +178,14 @@ fn read(reader: &mut Summed<BufReader<fs::File>>, owner: Owner, size: u64) -> st
     for _ in 0..count {
         pending.push(i64::from_le_bytes(reader.bytes()?));
     }
+    let (history, history_bytes) = read_history(reader, size)?;
     let mut state = State::new(descriptor)?;
     for (number, slot) in fixed(descriptor) {
         reader.read_exact(state.kept_mut(number, kept_bytes(slot, 0)?))?;
     }
     // The sizes follow from the manifest and numbers of tokens, which the position bounds: the file's claims allocate
     // nothing that is not there.
-    let mut expected_size = (MAGIC.len() + 8 + length + 12 + 8 * count as usize + 4) as u64;
+    let mut expected_size = (MAGIC.len() + 8 + length + 12 + 8 * count as usize + 8 + 4) as u64 + history_bytes;
     for slot in &descriptor.states {
         let tokens = state.tokens(slot, position);
         if tokens > position {
@@ -192,7 +203,19 @@ fn read(reader: &mut Summed<BufReader<fs::File>>, owner: Owner, size: u64) -> st
         state,
         position,
         pending,
+        history,
     })
+}
+
+/// What is known of the text, and its bytes, which the file's size bounds.
+fn read_history(reader: &mut Summed<BufReader<fs::File>>, size: u64) -> std::result::Result<(History, u64), Reading> {
+    let damaged = || Reading::Wrong("the saved state is damaged".to_owned());
+    let length = u64::from_le_bytes(reader.bytes()?);
+    let room = usize::try_from(length).ok().filter(|_| length < size);
+    let mut bytes = vec![0; room.ok_or_else(damaged)?];
+    reader.read_exact(&mut bytes)?;
+    let history = History::from_bytes(&bytes).ok_or_else(damaged)?;
+    Ok((history, length))
 }
 
 /// Entries of constant size, with their numbers.
@@ -312,14 +335,15 @@ mod tests {
         let mut state = after(&descriptor, 70, 1000);
         state.kept_mut(0, 16).copy_from_slice(b"two pages of it!");
         let path = testing::fresh("state");
-        save(&path, &[], owner(&descriptor), (&state, 1000), &[]).expect("saved");
+        let history = History::default();
+        save(&path, &[], owner(&descriptor), (&state, 1000), (&[], &history)).expect("saved");
         let found = load(&path, owner(&descriptor)).expect("loaded");
         assert_eq!(found.state.tokens(&descriptor.states[0], 1000), 70);
         assert_eq!(found.state.kept(0, 16), b"two pages of it!");
         assert_eq!(found.position, 1000);
         // 16 pages of all tokens, two of those that were counted.
         let size = fs::metadata(&path).expect("a file").len() as usize;
-        let head = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 12;
+        let head = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 12 + 8 + history.to_bytes().len();
         assert_eq!(size, head + 8 + 2 * 8 + 16 * 8 + 4);
     }
 
@@ -339,9 +363,10 @@ mod tests {
         for ticks in [1001, u64::MAX] {
             let path = testing::fresh("state");
             let state = after(&descriptor, 10, 1000);
-            save(&path, &[], owner(&descriptor), (&state, 1000), &[]).expect("saved");
+            let history = History::default();
+            save(&path, &[], owner(&descriptor), (&state, 1000), (&[], &history)).expect("saved");
             let mut bytes = fs::read(&path).expect("a file");
-            let at = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 12;
+            let at = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 12 + 8 + history.to_bytes().len();
             bytes[at..at + 8].copy_from_slice(&ticks.to_le_bytes());
             fs::write(&path, bytes).expect("a file");
             let message = load(&path, owner(&descriptor)).expect_err("damaged").to_string();
@@ -358,7 +383,7 @@ mod tests {
             &[],
             owner(&descriptor),
             (&after(&descriptor, 10, 1000), 1000),
-            &[],
+            (&[], &History::default()),
         )
         .expect("saved");
         let refused = |owner: Owner| load(&path, owner).expect_err("refused").to_string();
@@ -393,12 +418,18 @@ mod tests {
                 std::slice::from_ref(&weights),
                 owner(&descriptor),
                 (&state, 1000),
-                &[],
+                (&[], &History::default()),
             );
             assert_eq!(refused.expect_err("refused").status(), 2);
             assert_eq!(fs::read(&weights).expect("a file"), b"precious");
         }
-        let full = save(Path::new("/dev/full"), &[], owner(&descriptor), (&state, 1000), &[]);
+        let full = save(
+            Path::new("/dev/full"),
+            &[],
+            owner(&descriptor),
+            (&state, 1000),
+            (&[], &History::default()),
+        );
         assert!(full.expect_err("full").to_string().contains("/dev/full"));
     }
 }

@@ -7,6 +7,7 @@ use seqc_abi::{Descriptor, Elem, Rows, RowsAt, Stream, frame};
 use crate::{
     Error, Result,
     finite::Fault,
+    history::{Conversation, History},
     memory::Region,
     model::Model,
     saved::{self, Owner},
@@ -71,12 +72,18 @@ pub struct Outputs<'a> {
     descriptor: &'a Descriptor,
     regions: &'a [Region],
     rows: usize,
+    tokens: usize,
 }
 
 impl Outputs<'_> {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Tokens of the chunk.
+    pub fn tokens(&self) -> usize {
+        self.tokens
     }
 
     /// Rows of output `stream` as stored: f32 or i64, little-endian.
@@ -115,6 +122,7 @@ pub struct Session<'m> {
     state: State,
     position: u64,
     pending: Vec<i64>,
+    history: History,
     arena: Region,
     scratch: Region,
     outputs: Vec<Region>,
@@ -134,6 +142,7 @@ impl<'m> Session<'m> {
             state: State::new(descriptor)?,
             position: 0,
             pending: Vec::new(),
+            history: History::default(),
             arena: Region::huge(descriptor.arena_bytes)?,
             scratch: model.scratch()?,
             outputs: outputs.collect::<Result<_>>()?,
@@ -149,6 +158,7 @@ impl<'m> Session<'m> {
         self.state = State::new(self.model.descriptor())?;
         self.position = 0;
         self.pending.clear();
+        self.history = History::default();
         Ok(())
     }
 
@@ -177,6 +187,31 @@ impl<'m> Session<'m> {
         std::mem::take(&mut self.pending)
     }
 
+    /// Whether nothing was read, and nothing waits to be read.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.position == 0 && self.pending.is_empty()
+    }
+
+    /// What is known of the text that was read.
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Bytes of a text that ended inside a character; they come before the text that goes on.
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.history.bytes)
+    }
+
+    /// Keeps bytes of a character that is not complete for the text that goes on.
+    pub(crate) fn keep_bytes(&mut self, bytes: Vec<u8>) {
+        self.history.bytes = bytes;
+    }
+
+    /// Says what conversation was read last; what follows is its answer.
+    pub(crate) fn converse(&mut self, conversation: Conversation) {
+        self.history.conversation = Some(conversation);
+    }
+
     /// Writes everything needed to continue. `pending` are tokens of the text that were not fed; the file is none of
     /// `inputs`.
     ///
@@ -185,7 +220,8 @@ impl<'m> Session<'m> {
     /// The file cannot be written; what stood there is then as it was.
     pub fn save(&self, path: &Path, inputs: &[PathBuf], pending: &[i64]) -> Result<()> {
         let all = [&self.pending[..], pending].concat();
-        saved::save(path, inputs, self.owner(), (&self.state, self.position), &all)
+        let text = (&all[..], &self.history);
+        saved::save(path, inputs, self.owner(), (&self.state, self.position), text)
     }
 
     fn owner(&self) -> Owner<'m> {
@@ -205,11 +241,12 @@ impl<'m> Session<'m> {
         self.state = saved.state;
         self.position = saved.position;
         self.pending = saved.pending;
+        self.history = saved.history;
         Ok(())
     }
 
-    /// Reads one row of every input stream for each token, in chunks, and hands the outputs of each chunk that has
-    /// wanted rows to `take`.
+    /// Reads one row of every input stream for each token, in chunks, and hands the outputs of each chunk to `take`: as
+    /// many rows as are wanted, which may be none.
     ///
     /// # Errors
     ///
@@ -235,13 +272,15 @@ impl<'m> Session<'m> {
                 // SAFETY: the slots are filled.
                 unsafe { model.step(slots) };
             })?;
-            if from < chunk {
-                take(&Outputs {
-                    descriptor,
-                    regions: &self.outputs,
-                    rows: chunk - from,
-                })?;
+            if let [Values::I64(ids)] = inputs {
+                self.history.read(ids.get(done..done + chunk).unwrap_or_default());
             }
+            take(&Outputs {
+                descriptor,
+                regions: &self.outputs,
+                rows: chunk - from,
+                tokens: chunk,
+            })?;
             done += chunk;
             number += 1;
         }
@@ -305,9 +344,15 @@ impl<'m> Session<'m> {
     ///
     /// # Errors
     ///
-    /// Inputs that do not fit the model (streams, widths, ids outside of a table, too many tokens).
+    /// Inputs that do not fit the model (streams, widths, ids outside of a table, too many tokens), or a text that ended
+    /// inside a character.
     pub fn check(&self, inputs: &[Values], cut: &Cut) -> Result<usize> {
         let descriptor = self.model.descriptor();
+        if !self.history.bytes.is_empty() {
+            return Err(Error::input(
+                "the text of the saved state ends inside a character: `generate --prompt` goes on with the rest of it",
+            ));
+        }
         let tokens = count(descriptor, inputs)?;
         check_ids(descriptor, inputs)?;
         self.check_length(tokens, cut)?;
@@ -318,21 +363,25 @@ impl<'m> Session<'m> {
         let descriptor = self.model.descriptor();
         if tokens as u64 > self.room() {
             let limit = descriptor.max_context.unwrap_or_default();
+            let before = match self.position {
+                0 => String::new(),
+                read => format!(" after the {read} that were read"),
+            };
             return Err(Error::input(format!(
-                "{tokens} tokens after {} are more than the {limit} that the model {} admits",
-                self.position, descriptor.model
+                "{tokens} tokens{before} are too many: the model {} takes sequences of at most {limit} tokens",
+                descriptor.model
             )));
         }
         if !descriptor.causal {
             if tokens > descriptor.max_chunk {
                 return Err(Error::input(format!(
-                    "{tokens} tokens are more than the {} that this program of {} reads at once; the model looks ahead",
-                    descriptor.max_chunk, descriptor.model
+                    "{tokens} tokens are too many: the model {} looks ahead and reads its input at once, at most {} tokens",
+                    descriptor.model, descriptor.max_chunk
                 )));
             }
             if self.position > 0 || tokens > 0 && cut.size(0, tokens) < tokens {
                 return Err(Error::input(format!(
-                    "{} looks ahead: it reads its input whole, not in chunks",
+                    "the model {} looks ahead: it reads its input at once, neither in chunks nor after a saved state",
                     descriptor.model
                 )));
             }
@@ -411,15 +460,16 @@ fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize> {
         let width = width(stream).max(1);
         if !fits || !values.len().is_multiple_of(width) {
             return Err(Error::input(format!(
-                "input `{}` does not consist of rows of {:?} {:?}",
+                "input `{}` does not consist of rows of the shape {:?} and the type {:?}",
                 stream.name, stream.shape, stream.elem
             )));
         }
         let rows = values.len() / width;
         if tokens.is_some_and(|tokens| tokens != rows) {
             return Err(Error::input(format!(
-                "input `{}` has {rows} rows, the ones before have others",
-                stream.name
+                "input `{}` has {rows} rows where the one before has {}: all have one for each token",
+                stream.name,
+                tokens.unwrap_or_default()
             )));
         }
         tokens = Some(rows);
@@ -437,8 +487,13 @@ fn check_ids(descriptor: &Descriptor, inputs: &[Values]) -> Result<()> {
             .position(|id| usize::try_from(*id).map_or(true, |id| id >= vocab));
         if let Some(at) = outside {
             return Err(Error::input(format!(
-                "{} {} at place {at} is not in 0..{vocab}, which the model {} knows",
-                stream.name, ids[at], descriptor.model
+                "`{}`: {}, number {} of {}, is out of range: the model {} takes ids from 0 to {}",
+                stream.name,
+                ids[at],
+                at + 1,
+                ids.len(),
+                descriptor.model,
+                vocab.saturating_sub(1)
             )));
         }
     }

@@ -263,7 +263,9 @@ fn blank(model: &Model) -> Descriptor {
         tokenizer: None,
         inside: false,
         causal: model.is_causal(),
+        ends: Vec::new(),
         max_context: None,
+        trained_length: None,
         inputs: model.inputs.iter().map(|i| stream(&i.name, &i.ty)).collect(),
         outputs: model
             .outputs

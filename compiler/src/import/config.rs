@@ -59,6 +59,11 @@ impl Config {
         self.path.display().to_string()
     }
 
+    /// Whether it is the metadata of a GGUF file.
+    pub(super) fn is_gguf(&self) -> bool {
+        matches!(self.kind, Kind::Gguf(_))
+    }
+
     /// The key that names the architecture.
     pub(super) fn kind_key(&self) -> &'static str {
         match self.kind {

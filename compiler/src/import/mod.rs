@@ -3,6 +3,7 @@
 mod config;
 mod family;
 mod found;
+mod text;
 
 use crate::{
     diag::{Diagnostic, Placed},
@@ -102,6 +103,8 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found),
             effective::text(&paths::relative(tokenizer, &base))
         ));
     }
+    let folder = found.weights.parent().unwrap_or(Path::new(""));
+    text.push_str(&text::entries(config, folder)?);
     text.push_str(&family.rest);
     Ok((text, found))
 }

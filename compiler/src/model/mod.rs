@@ -12,6 +12,7 @@ pub mod weights;
 use crate::{
     diag::{Diagnostic, Placed},
     elaborate::{self, Given, children},
+    known::Known,
     library::{Definition, Library},
     source::{FileId, Place, Sources},
 };
@@ -45,8 +46,12 @@ pub struct Meta {
     pub random: Option<u64>,
     /// The tokenizer.
     pub tokenizer: Option<PathBuf>,
+    /// Ids of tokens that end a text.
+    pub ends: Vec<i64>,
     /// Longest sequence that the model admits.
     pub max_context: Option<usize>,
+    /// Tokens of the longest sequences that it was trained on.
+    pub trained_length: Option<usize>,
     /// For each input of integers, how many values it takes.
     pub vocabularies: Vec<Option<usize>>,
 }
@@ -67,7 +72,7 @@ pub struct Built {
     /// Its syntax.
     pub document: ModelFile,
     /// Values of the sizes, in order.
-    pub sizes: Vec<(String, crate::known::Known)>,
+    pub sizes: Vec<(String, Known)>,
     /// The layers one by one, in the order of the model's calls.
     pub instances: Vec<expand::Instance>,
     /// Values of all settings of each of them.
@@ -165,6 +170,7 @@ pub fn read_text(
         let message = format!("this is a bug in seqc: {v}");
         return Err(vec![Diagnostic::bare("internal", message)]);
     }
+    let (ends, trained_length) = text_settings(&file, &names).map_err(|d| vec![d])?;
     let random = file.weights.as_ref().and_then(|w| w.random.as_ref()).map(|r| r.value);
     let meta = Meta {
         name: file.name.value.clone(),
@@ -172,7 +178,9 @@ pub fn read_text(
         weights,
         random: random.filter(|_| options.weights.is_none()),
         tokenizer: file.tokenizer.as_ref().map(|t| dir.join(&t.value)),
+        ends,
         max_context: bounds::max_context(&model),
+        trained_length,
         vocabularies: bounds::vocabularies(&model),
     };
     let mut inputs = vec![path.to_owned()];
@@ -193,6 +201,37 @@ pub fn read_text(
         settings,
         remarks: outcome.warnings,
     })
+}
+
+/// The ids that end a text, and the length that the model was trained for.
+fn text_settings(file: &ModelFile, names: &Names) -> Result<(Vec<i64>, Option<usize>), Diagnostic> {
+    let whole = |value: &Known| match value {
+        Known::Num(n) if *n >= 0.0 && *n < f64::from(u32::MAX) && n.fract() == 0.0 => Some(*n as i64),
+        _ => None,
+    };
+    let wrong = |expr: &Expr, message: String| {
+        let place = Place::new(names.file, expr.span);
+        Diagnostic::new("wrong-type", place, message)
+    };
+    let mut ends = Vec::new();
+    if let Some(expr) = &file.end {
+        let value = names.value(expr)?;
+        let ids = match &value {
+            Known::List(ids) => ids.iter().map(whole).collect::<Option<Vec<_>>>(),
+            one => whole(one).map(|id| vec![id]),
+        };
+        let message = || format!("`end` is the id of a token or a list of them, not {value}");
+        ends = ids.ok_or_else(|| wrong(expr, message()).help("write `end: 2` or `end: [2, 7]`"))?;
+    }
+    let Some(expr) = &file.trained_length else {
+        return Ok((ends, None));
+    };
+    let value = names.value(expr)?;
+    let length = whole(&value).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+    let message = || format!("`trained_length` is a number of tokens from 1, not {value}");
+    length
+        .map(|length| (ends, Some(length)))
+        .ok_or_else(|| wrong(expr, message()).help("write `trained_length: 8192`, or leave it out"))
 }
 
 /// The text of a file of bounded length; `-` is standard input.
@@ -334,11 +373,7 @@ fn ambiguous(name: &str, kind: DefKind, place: Place, other: &Definition) -> Dia
 }
 
 /// The model's sizes, each an expression over those above it.
-fn sizes(
-    file: FileId,
-    sizes: &[(Ident, Expr)],
-    out: &mut Vec<Diagnostic>,
-) -> (Names, Vec<(String, crate::known::Known)>) {
+fn sizes(file: FileId, sizes: &[(Ident, Expr)], out: &mut Vec<Diagnostic>) -> (Names, Vec<(String, Known)>) {
     let mut names = Names {
         file,
         ..Names::default()

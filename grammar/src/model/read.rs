@@ -16,6 +16,8 @@ pub const MODEL_KEYS: &[&str] = &[
     "use",
     "weights",
     "tokenizer",
+    "end",
+    "trained_length",
     "block",
     "stack",
     "output",
@@ -106,6 +108,8 @@ fn empty(span: Span) -> ModelFile {
         uses: Vec::new(),
         weights: None,
         tokenizer: None,
+        end: None,
+        trained_length: None,
         block: None,
         stack: Vec::new(),
         output: None,
@@ -132,6 +136,8 @@ impl Reader<'_> {
             "use" => model.uses = self.texts(node, "a list of layer files", "a layer file"),
             "weights" => model.weights = Some(self.weights(node)),
             "tokenizer" => model.tokenizer = self.text(node, "a file"),
+            "end" => model.end = Some(self.value(node)),
+            "trained_length" => model.trained_length = Some(self.value(node)),
             "block" => model.block = self.block(node),
             "stack" => {
                 model.stack = self.stack(node);

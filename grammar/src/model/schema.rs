@@ -55,6 +55,11 @@ fn model_key(key: &str) -> Value {
         ),
         "weights" => described("where the weights are", weights()),
         "tokenizer" => described("a tokenizer.json or a GGUF file", text),
+        "end" => described("ids of tokens that end a text, one or a list", reference("value")),
+        "trained_length" => described(
+            "tokens of the longest sequences that the model was trained on",
+            reference("value"),
+        ),
         "block" => described("wraps every entry that does not say otherwise", reference("block")),
         "stack" => described(
             "the layers in order",

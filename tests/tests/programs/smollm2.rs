@@ -145,3 +145,25 @@ fn an_imported_gguf_computes_the_same_as_the_model_written_by_hand() {
         .distance(&by_hand.logits(&tokens, Way::default()));
     assert!(off <= TOLERANCE, "off by {off:e}");
 }
+
+#[test]
+fn a_conversation_goes_on_with_the_end_of_the_answer() {
+    let Some(program) = smollm2() else { return };
+    let state = program::fresh_file("state").display().to_string();
+    let run = |words: &[&str]| -> Value {
+        let all: Vec<String> = ["generate", "--json"]
+            .iter()
+            .chain(words)
+            .map(|word| (*word).to_owned())
+            .collect();
+        let answer = program.run(&all).ok();
+        assert_eq!(answer.stderr, "");
+        serde_json::from_str(&answer.stdout).unwrap_or_default()
+    };
+    let first = run(&["--chat", "My name is Ada.", "-n", "8", "--save-state", &state]);
+    assert_eq!(first["stop"], "length");
+    let next = run(&["--chat", "What is my name?", "-n", "0", "--load-state", &state]);
+    let asked = "<|im_end|>\n<|im_start|>user\nWhat is my name?<|im_end|>\n<|im_start|>assistant\n";
+    let expected = program.greedy(&[format!("--prompt={asked}")], 0);
+    assert_eq!(next["prompt_tokens"], expected["prompt_tokens"]);
+}

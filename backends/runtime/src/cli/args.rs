@@ -122,10 +122,10 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "IDS", allow_hyphen_values = true)]
     pub(crate) prompt_tokens: Option<String>,
     /// A system message before the user's
-    #[arg(long, value_name = "TEXT", requires = "chat", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) system: Option<String>,
-    /// Stop after so many tokens
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 256)]
+    /// Stop after so many tokens; -1: only where the text or the context ends
+    #[arg(short = 'n', long, value_name = "N", default_value = "256", allow_hyphen_values = true, value_parser = number_or_all)]
     pub(crate) max_tokens: usize,
     #[command(flatten)]
     pub(crate) sampling: SamplingWords,
@@ -153,9 +153,18 @@ pub(crate) struct SamplingWords {
     /// Draw among the most likely tokens that together have this probability
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
     pub(crate) top_p: f32,
-    /// The same seed draws the same tokens
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    pub(crate) seed: u64,
+    /// The same seed draws the same tokens; -1: another one each time
+    #[arg(long, value_name = "S", default_value = "0", allow_hyphen_values = true, value_parser = seed)]
+    pub(crate) seed: Seed,
+}
+
+/// What fixes the tokens that are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seed {
+    /// This number.
+    Fixed(u64),
+    /// A number that differs from run to run.
+    Any,
 }
 
 /// How measurements are printed.
@@ -201,6 +210,25 @@ pub(crate) struct Bench {
     pub(crate) chunk: Vec<usize>,
     #[command(flatten)]
     pub(crate) loading: Loading,
+}
+
+fn number_or_all(word: &str) -> Result<usize, String> {
+    match word {
+        "-1" => Ok(usize::MAX),
+        word => word
+            .parse()
+            .map_err(|_| "must be a whole number, or -1 for as many as come".to_owned()),
+    }
+}
+
+fn seed(word: &str) -> Result<Seed, String> {
+    match word {
+        "-1" => Ok(Seed::Any),
+        word => word
+            .parse()
+            .map(Seed::Fixed)
+            .map_err(|_| "must be a whole number, or -1 for another one each time".to_owned()),
+    }
 }
 
 fn at_least_one(word: &str) -> Result<usize, String> {

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::{
     Console, JSON_VERSION,
     args::{Bench, Table},
-    common, info,
+    common, info, printable,
     run::TRACE,
 };
 use crate::{
     Error, Result,
     code::Code,
     finite, machine,
-    model::Model,
+    model::{Model, Options},
     session::{Cut, Outputs, Session, Values, Wanted, width},
     weights::Mix,
 };
@@ -46,7 +46,12 @@ impl Row {
 }
 
 pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<()> {
-    let model = common::load(code, &args.loading, console)?;
+    let options = Options {
+        weights: args.loading.weights.clone(),
+        threads: args.loading.threads,
+        measures: true,
+    };
+    let model = common::load_as(code, &options, console)?;
     let mut rows = Vec::new();
     for tokens in args.n_prompt.iter().copied().filter(|tokens| *tokens > 0) {
         rows.push(read(&model, tokens, args, console)?);
@@ -54,12 +59,15 @@ pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<(
     for tokens in args.n_gen.iter().copied().filter(|tokens| *tokens > 0) {
         if !model.descriptor().causal {
             console.warn(format_args!(
-                "{} looks ahead and does not generate: no tg{tokens}",
+                "the model {} looks ahead and cannot generate: tg{tokens} is left out",
                 model.descriptor().model
             ));
             continue;
         }
         rows.push(generate(&model, tokens, args, console)?);
+    }
+    if model.busy() {
+        console.warn("other processes used the cores while this was measured: the program alone is faster");
     }
     let text = match args.output {
         Table::Md => as_table(&model, &rows),
@@ -168,7 +176,7 @@ fn admitted(descriptor: &Descriptor, tokens: usize) -> Result<usize> {
     let longest = descriptor.max_context.unwrap_or(usize::MAX);
     if tokens > longest {
         return Err(Error::input(format!(
-            "{tokens} tokens are more than the {longest} that the model {} admits",
+            "{tokens} tokens are too many: the model {} takes sequences of at most {longest} tokens",
             descriptor.model
         )));
     }
@@ -179,7 +187,7 @@ fn admitted(descriptor: &Descriptor, tokens: usize) -> Result<usize> {
 fn inputs(descriptor: &Descriptor, tokens: usize) -> Result<Vec<Values>> {
     let mut mix = Mix(1);
     admitted(descriptor, tokens)?;
-    let too_many = || Error::input(format!("{tokens} tokens are beyond all memory"));
+    let too_many = || Error::input(format!("there is no memory for {tokens} tokens"));
     let streams = descriptor.inputs.iter().map(|stream| {
         let count = width(stream).checked_mul(tokens).ok_or_else(too_many)?;
         let vocab = stream.vocab.unwrap_or(1).max(1) as u64;
@@ -211,7 +219,7 @@ fn as_table(model: &Model, rows: &[Row]) -> String {
         let _ = writeln!(
             text,
             "| {} | {:.2} MiB | {:.2} M | {} | {} | {mean:.2} ± {deviation:.2} |",
-            descriptor.model,
+            printable(&descriptor.model),
             bytes as f64 / f64::from(1 << 20),
             parameters as f64 / 1e6,
             model.threads(),
@@ -246,6 +254,7 @@ fn as_json(model: &Model, rows: &[Row]) -> Value {
         "weight_bytes": bytes,
         "threads": model.threads(),
         "peak_bytes": machine::peak_bytes(),
+        "busy": model.busy(),
         "machine": machine::describe(),
         "results": results.collect::<Vec<_>>(),
     })

@@ -7,6 +7,8 @@ use std::{
 
 use seqc_checkpoint::{output, take_at_most};
 
+use seqc_abi::Descriptor;
+
 use super::{Console, args::Loading, args::Reading};
 use crate::{
     Error, Result,
@@ -17,12 +19,18 @@ use crate::{
 
 /// Loads the model that the words ask for.
 pub(crate) fn load(code: Code, loading: &Loading, console: &mut Console) -> Result<Model> {
-    let from = Instant::now();
     let options = Options {
         weights: loading.weights.clone(),
         threads: loading.threads,
+        measures: false,
     };
-    let model = Model::load(code, &options)?;
+    load_as(code, &options, console)
+}
+
+/// Loads a model with these options.
+pub(crate) fn load_as(code: Code, options: &Options, console: &mut Console) -> Result<Model> {
+    let from = Instant::now();
+    let model = Model::load(code, options)?;
     console.note(format_args!(
         "{}: ready with {} threads after {:.1} ms",
         model.descriptor().model,
@@ -88,6 +96,19 @@ pub(crate) fn save(
     Ok(())
 }
 
+/// Tells a user whose sequence becomes longer than what the model was trained for.
+pub(crate) fn warn_of_length(descriptor: &Descriptor, (before, after): (u64, u64), console: &mut Console) {
+    let Some(trained) = descriptor.trained_length.map(|length| length as u64) else {
+        return;
+    };
+    if before <= trained && after > trained {
+        console.warn(format_args!(
+            "the sequence is now longer than the {trained} tokens that the model {} was trained for: what it says from here on may make no sense",
+            descriptor.model
+        ));
+    }
+}
+
 pub(crate) fn milliseconds(from: Instant) -> f64 {
     from.elapsed().as_secs_f64() * 1e3
 }
@@ -102,7 +123,11 @@ pub(crate) fn ids(words: &str, flag: &str) -> Result<Vec<i64>> {
         }
         text => text,
     };
-    text.split(|c: char| c == ',' || c.is_whitespace())
+    // A list as JSON and Python print it.
+    let bare = text.trim();
+    let bare = bare.strip_prefix('[').and_then(|list| list.strip_suffix(']'));
+    bare.unwrap_or(text)
+        .split(|c: char| c == ',' || c.is_whitespace())
         .filter(|word| !word.is_empty())
         .map(|word| {
             word.parse()
@@ -111,18 +136,15 @@ pub(crate) fn ids(words: &str, flag: &str) -> Result<Vec<i64>> {
         .collect()
 }
 
-/// A text from the command line, or from standard input for `-`.
-pub(crate) fn text(word: &str) -> Result<String> {
-    match word {
-        "-" => standard_input_text(),
-        text => Ok(text.to_owned()),
-    }
+/// All of standard input where ids or a text are expected.
+pub(crate) fn standard_input() -> Result<Vec<u8>> {
+    let bytes = take_at_most(std::io::stdin().lock(), MOST_TEXT);
+    bytes.map_err(|error| Error::input(format!("standard input: {error}")))
 }
 
-fn standard_input_text() -> Result<String> {
-    let bytes = take_at_most(std::io::stdin().lock(), MOST_TEXT);
-    let bytes = bytes.map_err(|error| Error::input(format!("standard input: {error}")))?;
-    String::from_utf8(bytes).map_err(|_| Error::input("standard input is not UTF-8"))
+/// The same as text.
+pub(crate) fn standard_input_text() -> Result<String> {
+    String::from_utf8(standard_input()?).map_err(|_| Error::input("standard input is not UTF-8 text"))
 }
 
 /// Whether a path stands for standard input or output.

@@ -7,13 +7,17 @@ use serde_json::{Value, json};
 
 use super::{
     Console, JSON_VERSION,
-    args::Generate,
+    args::{Generate, SamplingWords, Seed},
+    bar::Bar,
     common::{self, milliseconds},
+    prompt::{Asked, Prompt},
 };
 use crate::{
-    Error, Result, chat,
+    Error, Result,
     code::Code,
-    finite, places,
+    finite,
+    model::Model,
+    places,
     sample::{Sampler, Sampling},
     session::{Cut, Session, Wanted},
     streams,
@@ -57,14 +61,10 @@ struct Generated {
 pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     let logits = streams::logits(&descriptor)?;
-    let sampler = Sampler::new(Sampling {
-        temperature: args.sampling.temperature,
-        top_k: args.sampling.top_k,
-        top_p: args.sampling.top_p,
-        seed: args.sampling.seed,
-    })?;
+    let sampling = sampling(&args.sampling, console)?;
+    let sampler = Sampler::new(sampling)?;
     let tokenizer = open_tokenizer(&descriptor, args, console)?;
-    let prompt = prompt(tokenizer.as_ref(), &descriptor, args)?;
+    let asked = Asked::new(args, tokenizer.as_ref(), &descriptor.model, console)?;
     let from = Instant::now();
     let model = common::load(code, &args.reading.loading, console)?;
     let loading = milliseconds(from);
@@ -81,25 +81,89 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
         scores: Vec::new(),
         read: Vec::new(),
         tokenizer: tokenizer.as_ref(),
+        ends: ends(&descriptor, tokenizer.as_ref()),
     };
-    let generated = run.generate(&mut session, &prompt, console)?;
+    let prompt = asked.prompt(&mut session, &run.ends, console)?;
+    let tokens = prompt.tokens.clone();
+    let generated = run.generate(&mut session, prompt, console)?;
     common::save(&session, &args.reading, &inputs, &generated.pending, console)?;
-    let timings = timings(loading, prompt.len(), &generated);
+    if model.busy() {
+        say_busy(&model, args, console);
+    }
+    let timings = timings(loading, tokens.len(), &generated);
     note(&timings, console);
     if args.json {
         let object = json!({
             "version": JSON_VERSION,
             "model": descriptor.model,
-            "prompt_tokens": prompt,
+            "prompt_tokens": tokens,
             "tokens": generated.tokens,
             "text": generated.text,
             "stop": generated.stop.name(),
+            "seed": sampling.seed,
             "threads": model.threads(),
             "timings": timings,
         });
         print(console.result, &format!("{object}\n"))?;
     }
     Ok(())
+}
+
+/// How tokens are drawn; a user whose words change nothing about it is told so.
+fn sampling(words: &SamplingWords, console: &mut Console) -> Result<Sampling> {
+    let ignored = [
+        (words.top_k > 1).then(|| format!("--top-k {}", words.top_k)),
+        (words.top_p < 1.0).then(|| format!("--top-p {}", words.top_p)),
+    ];
+    if words.temperature == 0.0 {
+        for word in ignored.iter().flatten() {
+            console.warn(format_args!(
+                "{word} changes nothing: without --temperature above 0 the most likely token is taken"
+            ));
+        }
+    }
+    let seed = match words.seed {
+        Seed::Fixed(seed) => seed,
+        Seed::Any => any_seed()?,
+    };
+    Ok(Sampling {
+        temperature: words.temperature,
+        top_k: words.top_k,
+        top_p: words.top_p,
+        seed,
+    })
+}
+
+/// A number that nobody knows before.
+fn any_seed() -> Result<u64> {
+    let mut bytes = [0; 8];
+    // SAFETY: the buffer has the length that the call is told.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if got != bytes.len() as isize {
+        let error = std::io::Error::last_os_error();
+        return Err(Error::Failed(format!("the system gives no random number: {error}")));
+    }
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// Ids that end a text or a turn, as the model and its tokenizer name them.
+fn ends(descriptor: &Descriptor, tokenizer: Option<&Tokenizer>) -> Vec<i64> {
+    let named = tokenizer.map_or(&[][..], Tokenizer::stops);
+    descriptor.ends.iter().chain(named).copied().collect()
+}
+
+/// Other processes used the cores: what the program did about it, or what the user can do.
+fn say_busy(model: &Model, args: &Generate, console: &mut Console) {
+    let asked = args.reading.loading.threads;
+    match asked {
+        0 => console.note(format_args!(
+            "other processes use the cores: tokens were generated with fewer threads than {} where that was faster",
+            model.threads()
+        )),
+        asked => console.warn(format_args!(
+            "other processes use the cores, and {asked} threads wait for each other: without --threads the program takes as many as are worth it"
+        )),
+    }
 }
 
 /// The timings for people who asked to be told more.
@@ -150,7 +214,9 @@ fn open_tokenizer(descriptor: &Descriptor, args: &Generate, console: &mut Consol
         Ok(None) => return Ok(None),
         Ok(Some(tokenizer)) => tokenizer,
         Err(error) if args.prompt_tokens.is_some() && args.tokenizer.is_none() => {
-            console.warn(format_args!("no text, only token ids: {error}"));
+            console.warn(format_args!(
+                "only token ids are shown, as the tokenizer cannot be used: {error}"
+            ));
             return Ok(None);
         }
         Err(error) if args.tokenizer.is_none() => {
@@ -164,31 +230,6 @@ fn open_tokenizer(descriptor: &Descriptor, args: &Generate, console: &mut Consol
     Ok(Some(tokenizer))
 }
 
-/// Tokens of the prompt, however it is given.
-fn prompt(tokenizer: Option<&Tokenizer>, descriptor: &Descriptor, args: &Generate) -> Result<Vec<i64>> {
-    if let Some(words) = &args.prompt_tokens {
-        return common::ids(words, "--prompt-tokens");
-    }
-    let tokenizer = tokenizer.ok_or_else(|| {
-        Error::input(format!(
-            "the program of {} has no tokenizer: give the prompt as --prompt-tokens 1,2,3, or name one with --tokenizer PATH",
-            descriptor.model
-        ))
-    })?;
-    // What continues a saved state stands in the middle of a text.
-    let starts = args.reading.load_state.is_none();
-    match (&args.prompt, &args.chat) {
-        (Some(text), _) => tokenizer.encode(&common::text(text)?, starts),
-        (None, Some(message)) => {
-            let text = chat::render(tokenizer, args.system.as_deref(), &common::text(message)?)?;
-            tokenizer.encode_rendered(&text, starts)
-        }
-        (None, None) => Err(Error::Usage(
-            "one of --prompt, --chat and --prompt-tokens is needed".to_owned(),
-        )),
-    }
-}
-
 struct Generator<'a> {
     args: &'a Generate,
     /// Place of the logits among the outputs.
@@ -199,19 +240,15 @@ struct Generator<'a> {
     /// All tokens that the session was given here.
     read: Vec<i64>,
     tokenizer: Option<&'a Tokenizer>,
+    /// Tokens that end a text or a turn.
+    ends: Vec<i64>,
 }
 
 impl Generator<'_> {
-    fn generate(&mut self, session: &mut Session, prompt: &[i64], console: &mut Console) -> Result<Generated> {
+    fn generate(&mut self, session: &mut Session, prompt: Prompt, console: &mut Console) -> Result<Generated> {
         let from = Instant::now();
-        let mut unread = session.take_pending();
-        unread.extend(prompt);
-        if unread.is_empty() && self.args.max_tokens > 0 {
-            return Err(Error::input("the prompt is empty: there is no token to continue from"));
-        }
-        let mut text = self.tokenizer.map(|tokenizer| tokenizer.stream(&unread));
-        let cut = common::cut(&self.args.reading.chunk);
-        self.feed(session, unread, &cut)?;
+        let mut text = self.tokenizer.map(|tokenizer| prompt.text(tokenizer, session));
+        self.read(session, prompt, console)?;
         let mut done = Generated {
             tokens: Vec::new(),
             text: text.is_some().then(String::new),
@@ -222,10 +259,11 @@ impl Generator<'_> {
             steps: 0,
         };
         let from = Instant::now();
+        let cut = common::cut(&self.args.reading.chunk);
         while done.tokens.len() < self.args.max_tokens {
             let token = self.sampler.next(&self.scores) as i64;
             done.pending = vec![token];
-            if !self.args.ignore_eos && self.tokenizer.is_some_and(|tokenizer| tokenizer.is_stop(token)) {
+            if !self.args.ignore_eos && self.ends.contains(&token) {
                 done.stop = Stop::End;
                 break;
             }
@@ -238,7 +276,9 @@ impl Generator<'_> {
                 done.stop = Stop::Context;
                 break;
             }
-            self.feed(session, std::mem::take(&mut done.pending), &cut)?;
+            let before = session.position();
+            common::warn_of_length(session.model().descriptor(), (before, before + 1), console);
+            self.feed(session, std::mem::take(&mut done.pending), &cut, |_| ())?;
             done.steps += 1;
         }
         done.generation = milliseconds(from);
@@ -246,10 +286,33 @@ impl Generator<'_> {
         Ok(done)
     }
 
+    /// Reads the prompt.
+    fn read(&mut self, session: &mut Session, prompt: Prompt, console: &mut Console) -> Result<()> {
+        let unread = [prompt.pending, prompt.tokens].concat();
+        if unread.is_empty() && self.args.max_tokens > 0 {
+            return Err(Error::input("the prompt is empty: there is no token to continue from"));
+        }
+        let before = session.position();
+        let after = before.saturating_add(unread.len() as u64);
+        let cut = common::cut(&self.args.reading.chunk);
+        let mut bar = Bar::new(unread.len(), console);
+        if after <= before.saturating_add(session.room()) {
+            common::warn_of_length(session.model().descriptor(), (before, after), console);
+        }
+        self.feed(session, unread, &cut, |tokens| bar.add(tokens))?;
+        bar.end();
+        session.keep_bytes(prompt.rest);
+        if let Some(conversation) = prompt.conversation {
+            session.converse(conversation);
+        }
+        Ok(())
+    }
+
     /// Reads tokens and keeps the scores after the last one, from which a token can be chosen.
-    fn feed(&mut self, session: &mut Session, tokens: Vec<i64>, cut: &Cut) -> Result<()> {
+    fn feed(&mut self, session: &mut Session, tokens: Vec<i64>, cut: &Cut, mut seen: impl FnMut(usize)) -> Result<()> {
         self.read.extend(&tokens);
         session.feed(&common::tokens(tokens), cut, Wanted::Last, |outputs| {
+            seen(outputs.tokens());
             self.scores.clear();
             self.scores.extend(outputs.floats(self.logits));
             Ok(())
@@ -290,9 +353,11 @@ impl Generator<'_> {
 
     /// What is left of a character that was not completed, and the end of the line.
     fn end(&self, text: Option<TextStream>, done: &mut Generated, console: &mut Console) -> Result<()> {
-        if let Some(stream) = text {
-            let rest = stream.finish();
-            self.add(&rest, done, console)?;
+        let rest = text.filter(|_| !done.tokens.is_empty()).map(TextStream::finish);
+        match rest.filter(|rest| !rest.is_empty()) {
+            Some(rest) if self.args.reading.save_state.is_none() => self.add(&rest, done, console)?,
+            Some(_) => console.note("the text ends inside a character, which a run that goes on completes"),
+            None => {}
         }
         if self.args.json {
             Ok(())

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt::Write as _};
 use seqc_abi::{Descriptor, StateKind, Stream};
 use serde_json::{Value, json};
 
-use super::{Console, JSON_VERSION, args::Info};
+use super::{Console, JSON_VERSION, args::Info, printable};
 use crate::{
     Error, Result, places,
     streams::{self, elem_name},
@@ -72,7 +72,9 @@ fn as_json(descriptor: &Descriptor, inside: Option<u64>) -> Value {
         "tokenizer": descriptor.tokenizer,
         "inside": inside,
         "causal": descriptor.causal,
+        "ends": descriptor.ends,
         "max_context": descriptor.max_context,
+        "trained_length": descriptor.trained_length,
         "max_chunk": descriptor.max_chunk,
         "parameters": parameters,
         "weight_bytes": bytes,
@@ -103,6 +105,14 @@ fn as_text(descriptor: &Descriptor, inside: Option<u64>) -> String {
         (true, None) => "token by token, without limit".to_owned(),
         (false, _) => format!("whole inputs of at most {} tokens", descriptor.max_chunk),
     };
+    let trained = match descriptor.trained_length {
+        Some(length) => format!("on sequences of up to {length} tokens"),
+        None => "on sequences of unknown length".to_owned(),
+    };
+    let ends = match &descriptor.ends[..] {
+        [] => "at the tokens that the tokenizer names".to_owned(),
+        ids => format!("at the tokens {ids:?}, and at those that the tokenizer names"),
+    };
     let growing = descriptor
         .states
         .iter()
@@ -122,6 +132,8 @@ fn as_text(descriptor: &Descriptor, inside: Option<u64>) -> String {
                 .map_or_else(|| "none".to_owned(), |path| named(path, inside)),
         ),
         ("reads", reads),
+        ("trained", trained),
+        ("ends", ends),
         ("inputs", streams::list(&descriptor.inputs)),
         ("outputs", streams::list(&descriptor.outputs)),
         (
@@ -131,7 +143,7 @@ fn as_text(descriptor: &Descriptor, inside: Option<u64>) -> String {
     ];
     rows.iter().fold(String::new(), |mut text, (name, value)| {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{name:<12}{value}");
+        let _ = writeln!(text, "{name:<12}{}", printable(value));
         text
     })
 }

@@ -28,8 +28,9 @@ pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) 
             Ok((values, rows)) => {
                 if *tokens.get_or_insert(rows) != rows {
                     problems.push(format!(
-                        "`{}` has {rows} rows, the streams before have others",
-                        stream.name
+                        "`{}` has {rows} rows where the input before has {}: all have one for each token",
+                        stream.name,
+                        tokens.unwrap_or_default()
                     ));
                 }
                 inputs.push(values);

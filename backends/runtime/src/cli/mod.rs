@@ -1,12 +1,14 @@
 //! The program around a model: reads the command line, runs a verb, reports errors.
 
 mod args;
+mod bar;
 mod bench;
 mod common;
 mod generate;
 mod info;
 mod input;
 mod output;
+mod prompt;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,7 @@ impl Console<'_> {
     fn say(&mut self, from: i32, start: &str, message: &dyn std::fmt::Display) {
         if self.verbosity >= from {
             // Nobody is left to be told when standard error is gone.
-            let _ = writeln!(self.log, "{start}{message}");
+            let _ = writeln!(self.log, "{start}{}", printable(&message.to_string()));
         }
     }
 }
@@ -79,7 +81,7 @@ pub(crate) fn run_on(code: Code, args: Vec<OsString>, out: &mut dyn Write, err: 
         Err(error) => {
             if !matches!(error, Error::Closed | Error::Shown) {
                 // Nobody is left to be told when standard error is gone.
-                let _ = writeln!(err, "error: {error}");
+                let _ = writeln!(err, "error: {}", printable(&error.to_string()));
             }
             error.status()
         }
@@ -101,8 +103,9 @@ fn words(code: &Code, args: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Wr
     });
     let error = described.unwrap_or(plain);
     if error.use_stderr() {
+        let lines: Vec<String> = error.render().to_string().lines().map(printable).collect();
         // As above: an unread message changes nothing about the status.
-        let _ = write!(err, "{}", error.render());
+        let _ = writeln!(err, "{}", lines.join("\n"));
         return Err(Error::Shown);
     }
     write!(out, "{}", error.render())
@@ -119,6 +122,21 @@ fn dispatch(code: Code, verb: Verb, console: &mut Console) -> Result<()> {
         Verb::Generate(args) => generate::generate(code, &args, console),
         Verb::Bench(args) => bench::bench(code, &args, console),
     }
+}
+
+/// A text from a file or a command line for people: what a terminal would obey stands as an escape.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            // Marks of the writing direction make a text look like another.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.extend(character.escape_unicode()),
+            '\n' => out.push(character),
+            _ if character.is_control() => out.extend(character.escape_default()),
+            _ => out.push(character),
+        }
+    }
+    out
 }
 
 /// Turns a panic, which is a bug, into a message and a failure: no program ends with status 101. While a file is read

@@ -8,6 +8,7 @@ use seqc_checkpoint::output;
 use super::{
     Console,
     args::{Format, Logits, Reading, Run},
+    bar::Bar,
     common, input,
     output::Tensors,
 };
@@ -108,6 +109,9 @@ fn write(
     }
     // A file that stands there already is not given up for inputs that are refused.
     session.check(inputs, &cut)?;
+    let before = session.position();
+    common::warn_of_length(session.model().descriptor(), (before, before + tokens as u64), console);
+    let mut bar = Bar::new(tokens, console);
     let descriptor: &Descriptor = session.model().descriptor();
     let outputs = descriptor.outputs.iter().enumerate();
     let streams = outputs
@@ -115,7 +119,11 @@ fn write(
         .collect();
     let to = (target.path, target.format);
     let mut tensors = Tensors::create(to, streams, tokens, console.result, &target.all_inputs(reading))?;
-    session.feed(inputs, &cut, Wanted::All, |outputs| tensors.take(outputs))?;
+    session.feed(inputs, &cut, Wanted::All, |outputs| {
+        bar.add(outputs.tokens());
+        tensors.take(outputs)
+    })?;
+    bar.end();
     if let Some(name) = tensors.finish()? {
         let parts = [&pending[..], inputs].into_iter().filter(|part| !part.is_empty());
         let fault = finite::trace(session.model(), reading.load_state.as_deref(), parts);

@@ -239,6 +239,69 @@ fn generation_ends_where_the_context_does() {
 }
 
 #[test]
+fn texts_end_where_the_model_says() {
+    let mut described = adder_descriptor("adder");
+    described.ends = vec![99, 12];
+    let ending = code(&described, crate::testing::add);
+    let found = json(ending, "generate --prompt-tokens 1,2 --max-tokens 6 --json");
+    assert_eq!(
+        (&found["tokens"], &found["stop"]),
+        (&serde_json::json!([3, 6]), &"end".into())
+    );
+    let found = json(
+        ending,
+        "generate --prompt-tokens 1,2 --max-tokens 6 --ignore-eos --json",
+    );
+    assert_eq!(found["tokens"], serde_json::json!([3, 6, 12, 8, 0, 0]));
+    let found = json(ending, "generate --prompt-tokens 1,2 -n -1 --json");
+    assert_eq!(found["tokens"], serde_json::json!([3, 6]));
+    assert!(ok(ending, "info").contains("[99, 12]"));
+}
+
+#[test]
+fn sequences_beyond_those_of_training_are_told_once() {
+    let mut described = adder_descriptor("adder");
+    described.trained_length = Some(4);
+    let trained = code(&described, crate::testing::add);
+    for (line, told) in [
+        ("generate --prompt-tokens 1,2 --max-tokens 2", 0),
+        ("generate --prompt-tokens 1,2 --max-tokens 9", 1),
+        ("generate --prompt-tokens 1,2,3,4,5 --max-tokens 9", 1),
+        ("generate --prompt-tokens 1,2,3,4,5 --max-tokens 9 -q", 0),
+        ("logits --tokens 1,2,3,4 --output -", 0),
+        ("logits --tokens 1,2,3,4,5 --output -", 1),
+    ] {
+        let ended = run(trained, &words(line));
+        assert_eq!(
+            (ended.status, ended.err.matches("4 tokens that").count()),
+            (0, told),
+            "{line}: {}",
+            ended.err
+        );
+    }
+    assert!(ok(trained, "info").contains("up to 4 tokens"));
+}
+
+#[test]
+fn names_cannot_command_a_terminal() {
+    let name = "a\u{1b}[31m\u{202e}b";
+    let said = run(adder(name), &["logits", "--tokens", "99", "--output", "-"]).err;
+    assert!(said.contains("a\\u{1b}[31m\\u{202e}b"), "{said:?}");
+    let path = "/nowhere/\u{1b}]0;x\u{7}";
+    let lines: [&[&str]; 4] = [
+        &["logits", "--tokens", "1", "--output", "-", "--load-state", path],
+        &["logits", "--tokens", path, "--output", "-"],
+        &["info"],
+        &["generate", path],
+    ];
+    for line in lines {
+        let ended = run(adder(name), line);
+        let all = ended.out + &ended.err;
+        assert!(!all.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{all:?}");
+    }
+}
+
+#[test]
 fn a_seed_fixes_what_is_drawn() {
     let drawn = |seed: u32| {
         let line = format!(

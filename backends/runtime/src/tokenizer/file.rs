@@ -21,6 +21,7 @@ pub(super) struct File {
     template: Option<String>,
     /// Ids that the configuration says end a text.
     ends: Vec<i64>,
+    warnings: Vec<String>,
 }
 
 impl File {
@@ -39,16 +40,22 @@ impl File {
         let uncut = tokenizer.with_truncation(None).map(drop);
         uncut.map_err(|error| damaged(&path, error))?;
         let config = beside(&place.beside("tokenizer_config.json"))?;
-        let generation = beside(&place.beside("generation_config.json"))?;
+        let map = beside(&place.beside("special_tokens_map.json"))?;
         let template = place.beside("chat_template.jinja").read(LARGEST);
         let template = template.ok().and_then(|text| String::from_utf8(text).ok());
+        let (ends, warnings) = ends_beside(&place)?;
         Ok(File {
             tokenizer,
-            specials: specials(&config),
+            specials: specials(&config, &map),
             template: template.or_else(|| template_of(&config)),
-            ends: ids(&generation["eos_token_id"]),
+            ends,
+            warnings,
             path,
         })
+    }
+
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     pub(super) fn encode(&self, text: &str, specials: bool) -> Result<Vec<i64>> {
@@ -74,11 +81,8 @@ impl File {
     }
 
     pub(super) fn ends(&self) -> Vec<i64> {
-        let eos = self
-            .specials
-            .eos
-            .as_deref()
-            .and_then(|text| self.tokenizer.token_to_id(text));
+        let eos = self.specials.get("eos");
+        let eos = eos.and_then(|text| self.tokenizer.token_to_id(text));
         eos.map(i64::from)
             .into_iter()
             .chain(self.ends.iter().copied())
@@ -103,17 +107,63 @@ fn beside(place: &Place) -> Result<Value> {
     serde_json::from_slice(&text).map_err(|error: serde_json::Error| -> Error { damaged(&place.shown(), error) })
 }
 
-fn specials(config: &Value) -> Specials {
-    let text = |name: &str| {
-        let token = &config[name];
-        token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned)
+/// Special tokens of `tokenizer_config.json` and `special_tokens_map.json`. As in `transformers`, the second counts more where
+/// the first does not list all added tokens.
+fn specials(config: &Value, map: &Value) -> Specials {
+    let order = match config["added_tokens_decoder"] {
+        Value::Null => [map, config],
+        _ => [config, map],
     };
-    Specials {
-        bos: text("bos_token"),
-        eos: text("eos_token"),
-        unk: text("unk_token"),
-        pad: text("pad_token"),
+    Specials::of(|name| {
+        let found = order.iter().find_map(|from| {
+            let token = &from[format!("{name}_token")];
+            token.as_str().or_else(|| token["content"].as_str())
+        });
+        found.map(str::to_owned)
+    })
+}
+
+/// Ids that end a text and what is wrong with them: those of `generation_config.json`, else those of `config.json`.
+fn ends_beside(tokenizer: &Place) -> Result<(Vec<i64>, Vec<String>)> {
+    let mut warnings = Vec::new();
+    for name in ["generation_config.json", "config.json"] {
+        let place = tokenizer.beside(name);
+        let said = match config_beside(&place) {
+            Ok(value) => value["eos_token_id"].clone(),
+            Err(error) if name == "config.json" => {
+                warnings.push(format!("{error}; the ids that end a text were not read from it"));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if said.is_null() {
+            continue;
+        }
+        match ids(&said) {
+            Some(ids) => return Ok((ids, warnings)),
+            None => warnings.push(format!(
+                "{}: `eos_token_id` is left out: {said} is no token id or list of them",
+                place.shown().display()
+            )),
+        }
     }
+    Ok((Vec::new(), warnings))
+}
+
+/// A configuration that need not be there, in which Python may have written bare `Infinity` and `NaN`: nobody asks for those.
+fn config_beside(place: &Place) -> Result<Value> {
+    if !place.exists() {
+        return Ok(Value::Null);
+    }
+    let text = place.read(LARGEST)?;
+    let plain = || {
+        let text = String::from_utf8_lossy(&text);
+        let text = ["-Infinity", "Infinity", "NaN"]
+            .iter()
+            .fold(text.into_owned(), |text, word| text.replace(word, "0"));
+        serde_json::from_str(&text).ok()
+    };
+    serde_json::from_slice(&text).or_else(|error| plain().ok_or_else(|| damaged(&place.shown(), error)))
 }
 
 /// One template, or the one named `default` of several.
@@ -123,10 +173,10 @@ fn template_of(config: &Value) -> Option<String> {
     template.as_str().or_else(several).map(str::to_owned)
 }
 
-/// An id or a list of ids.
-fn ids(value: &Value) -> Vec<i64> {
+/// An id or a list of ids; `None` for anything else.
+fn ids(value: &Value) -> Option<Vec<i64>> {
     match value {
-        Value::Array(list) => list.iter().filter_map(Value::as_i64).collect(),
-        one => one.as_i64().into_iter().collect(),
+        Value::Array(list) => list.iter().map(Value::as_i64).collect(),
+        one => Some(vec![one.as_i64()?]),
     }
 }

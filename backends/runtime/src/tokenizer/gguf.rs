@@ -122,16 +122,16 @@ impl Vocabulary {
     }
 
     pub(super) fn specials(&self) -> Specials {
-        let text = |name: &str| {
-            let id = self.metadata()?.uint(&format!("tokenizer.ggml.{name}_token_id"))?;
+        Specials::of(|name| {
+            let key = match name {
+                "unk" => "unknown",
+                "sep" => "seperator",
+                "pad" => "padding",
+                name => name,
+            };
+            let id = self.metadata()?.uint(&format!("tokenizer.ggml.{key}_token_id"))?;
             self.texts.get(usize::try_from(id).ok()?).map(str::to_owned)
-        };
-        Specials {
-            bos: text("bos"),
-            eos: text("eos"),
-            unk: text("unknown"),
-            pad: text("padding"),
-        }
+        })
     }
 
     pub(super) fn chat_template(&self) -> Option<&str> {

@@ -60,17 +60,29 @@ enum Source {
     File(Box<file::File>),
 }
 
-/// The text of a special token, where there is one.
+/// Special tokens by what they are for, as `transformers` names them without `_token`.
+const SPECIALS: [&str; 7] = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
+
+/// The texts of the special tokens that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Specials {
-    /// Begins a text.
-    pub bos: Option<String>,
-    /// Ends a text.
-    pub eos: Option<String>,
-    /// Stands for what is unknown.
-    pub unk: Option<String>,
-    /// Fills up.
-    pub pad: Option<String>,
+pub struct Specials(Vec<(&'static str, String)>);
+
+impl Specials {
+    /// Those for which `text` knows one.
+    fn of(text: impl Fn(&str) -> Option<String>) -> Specials {
+        let known = SPECIALS.iter().filter_map(|name| Some((*name, text(name)?)));
+        Specials(known.collect())
+    }
+
+    /// The text of the special token `bos`, `eos`, …
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(found, _)| *found == name).map(|(_, text)| text)
+    }
+
+    /// Names and texts.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, text)| (*name, text.as_str()))
+    }
 }
 
 impl Tokenizer {
@@ -125,7 +137,7 @@ impl Tokenizer {
     pub fn warnings(&self) -> &[String] {
         match &self.source {
             Source::Gguf(vocabulary) => vocabulary.warnings(),
-            Source::File(_) => &[],
+            Source::File(file) => file.warnings(),
         }
     }
 
@@ -150,8 +162,9 @@ impl Tokenizer {
     pub fn encode_rendered(&self, text: &str, starts: bool) -> Result<Vec<i64>> {
         match &self.source {
             Source::Gguf(vocabulary) => {
-                let bos = vocabulary.specials().bos;
-                let begun = bos.is_some_and(|bos| !bos.is_empty() && text.starts_with(&bos));
+                let specials = vocabulary.specials();
+                let bos = specials.get("bos").filter(|bos| !bos.is_empty());
+                let begun = bos.is_some_and(|bos| text.starts_with(bos));
                 vocabulary.encode(text, starts && !begun)
             }
             Source::File(file) => file.encode(text, false),
@@ -175,9 +188,9 @@ impl Tokenizer {
         TextStream::new(self, before)
     }
 
-    /// Whether a text or a turn ends with this token.
-    pub fn is_stop(&self, id: i64) -> bool {
-        self.stops.contains(&id)
+    /// The tokens with which a text or a turn ends.
+    pub fn stops(&self) -> &[i64] {
+        &self.stops
     }
 
     /// The chat template, a text in Jinja.

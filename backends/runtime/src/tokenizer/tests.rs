@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::Tokenizer;
-use crate::testing::{Meta, file, fresh, gguf};
+use crate::{
+    chat::Message,
+    testing::{Meta, file, fresh, gguf},
+};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -59,7 +62,7 @@ fn prompts_and_chats_become_the_recorded_tokens() {
         assert_eq!(tokenizer.decode(&greedy).expect("text"), case["greedy_text"], "{name}");
         let one = case["messages"].as_array().filter(|messages| messages.len() == 1);
         if let Some(message) = one.and_then(|messages| messages[0]["content"].as_str()) {
-            let chat = crate::chat::render(&tokenizer, None, message).expect("a chat");
+            let chat = crate::chat::render(&tokenizer, &[Message::new("user", message)]).expect("a chat");
             assert_eq!(chat, text, "{name}");
             assert_eq!(
                 tokenizer.encode_rendered(&chat, true).expect("tokens"),
@@ -68,7 +71,7 @@ fn prompts_and_chats_become_the_recorded_tokens() {
             );
         }
     }
-    assert!(tokenizer.is_stop(2) && tokenizer.is_stop(0) && !tokenizer.is_stop(1));
+    assert!([2, 0].iter().all(|id| tokenizer.stops().contains(id)) && !tokenizer.stops().contains(&1));
 }
 
 #[test]
@@ -155,7 +158,7 @@ fn pieces_are_joined_by_score() {
     let shown = [id("▁he"), 3 + 0xc3, 3 + 0xa9, 3 + 0xc3].map(|token| stream.push(token).expect("text"));
     assert_eq!(shown, [" he", "", "é", ""]);
     assert_eq!(stream.finish(), "\u{fffd}");
-    assert!(tokenizer.is_stop(2) && !tokenizer.is_stop(1));
+    assert!(tokenizer.stops().contains(&2) && !tokenizer.stops().contains(&1));
     assert_eq!(tokenizer.decode(&[-1, 1 << 40, 9999]).expect("text"), "");
 }
 
@@ -268,9 +271,9 @@ fn a_tokenizer_json_is_read_with_what_lies_beside_it() {
         let mut stream = tokenizer.stream(&[3, 5]);
         assert_eq!(stream.push(6).expect("text"), "");
         assert_eq!(stream.finish(), "\u{fffd}");
-        assert!(tokenizer.is_stop(0) && !tokenizer.is_stop(3));
+        assert!(tokenizer.stops().contains(&0) && !tokenizer.stops().contains(&3));
         assert_eq!(
-            crate::chat::render(&tokenizer, None, "ab").expect("a chat"),
+            crate::chat::render(&tokenizer, &[Message::new("user", "ab")]).expect("a chat"),
             "ab<|end|>"
         );
     }

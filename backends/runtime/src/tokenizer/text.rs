@@ -24,16 +24,20 @@ enum Kind<'a> {
 
 impl<'a> TextStream<'a> {
     pub(super) fn new(tokenizer: &'a Tokenizer, before: &[i64]) -> TextStream<'a> {
+        let recent = &before[before.len().saturating_sub(LOOK_BACK)..];
         TextStream(match tokenizer.source() {
-            Source::Gguf(vocabulary) => Kind::Bytes {
-                vocabulary,
-                bytes: Vec::new(),
-            },
-            Source::File(file) => {
-                let ids = before[before.len().saturating_sub(LOOK_BACK)..].to_vec();
-                let shown = file.decode(&ids).map_or(0, |text| text.len());
-                Kind::Context { file, ids, shown }
+            Source::Gguf(vocabulary) => {
+                let mut bytes = Vec::new();
+                recent.iter().for_each(|id| vocabulary.append(*id, &mut bytes));
+                // What is complete stands there already.
+                bytes::take_whole(&mut bytes);
+                Kind::Bytes { vocabulary, bytes }
             }
+            Source::File(file) => Kind::Context {
+                shown: file.decode(recent).map_or(0, |text| whole(&text).len()),
+                file,
+                ids: recent.to_vec(),
+            },
         })
     }
 
@@ -75,4 +79,9 @@ impl<'a> TextStream<'a> {
             }
         }
     }
+}
+
+/// A text without the beginning of a character at its end.
+fn whole(text: &str) -> &str {
+    text.trim_end_matches(char::REPLACEMENT_CHARACTER)
 }

@@ -89,7 +89,7 @@ fn pieces(vocabulary: &Vocabulary) -> Result<Encoder, String> {
         order: Order::Scores(scores.collect()),
         whole_tokens: false,
         bytes: Some(Box::new(std::array::from_fn(|byte| find(&format!("<0x{byte:02X}>"))))),
-        unknown: vocabulary.specials().unk.and_then(|text| find(&text)),
+        unknown: vocabulary.specials().get("unk").and_then(find),
         texts: vocabulary.texts.clone(),
         index,
     });

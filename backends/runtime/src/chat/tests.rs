@@ -1,0 +1,95 @@
+//! Rendered conversations: those that `transformers` was asked for, and templates that are wrong or do not end.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::*;
+use crate::testing::{Meta, file, gguf};
+
+fn with_template(template: &str) -> Tokenizer {
+    let keys = [
+        ("tokenizer.ggml.model", Meta::Text("llama")),
+        (
+            "tokenizer.ggml.tokens",
+            Meta::Texts(vec!["<s>".to_owned(), "</s>".to_owned()]),
+        ),
+        ("tokenizer.ggml.bos_token_id", Meta::Number(0)),
+        ("tokenizer.ggml.eos_token_id", Meta::Number(1)),
+        ("tokenizer.ggml.add_bos_token", Meta::Truth(true)),
+        ("tokenizer.chat_template", Meta::Text(template)),
+    ];
+    Tokenizer::open(&file("chat.gguf", &gguf(&keys))).expect("a tokenizer")
+}
+
+fn chat(template: &str, system: Option<&str>) -> Result<String> {
+    let system = system.map(|content| Message::new("system", content));
+    let messages: Vec<Message> = system.into_iter().chain([Message::new("user", "hi there")]).collect();
+    render(&with_template(template), &messages)
+}
+
+#[test]
+fn conversations_are_what_transformers_makes_of_them() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/chat/renderings.json");
+    let text = std::fs::read_to_string(path).expect("recorded cases");
+    let recorded: Value = serde_json::from_str(&text).expect("JSON");
+    let cases = recorded["cases"].as_array().expect("cases");
+    assert!(cases.len() > 150, "{} cases", cases.len());
+    let mut differ = Vec::new();
+    for case in cases {
+        let template = case["template"].as_str().expect("a template");
+        let name = case["messages"].as_str().expect("a name");
+        let messages: Vec<Message> = serde_json::from_value(recorded["messages"][name].clone()).expect("messages");
+        let found = render(&with_template(template), &messages);
+        match (case["text"].as_str(), found) {
+            (Some(expected), Ok(found)) if expected == found => {}
+            (None, Err(_)) => {}
+            (expected, found) => differ.push(format!(
+                "{name} {template:?}\n  wanted {expected:?}\n  found  {found:?}"
+            )),
+        }
+    }
+    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+}
+
+#[test]
+fn templates_may_ask_for_the_time() {
+    let template = "{% if add_generation_prompt %}{{ strftime_now('%Y').isdigit() }}{% endif %}{{ messages[0].content.strip() | upper }}";
+    assert_eq!(chat(template, Some(" be brief ")).expect("a chat"), "TrueBE BRIEF");
+}
+
+#[test]
+fn templates_that_are_wrong_or_do_not_end_are_refused() {
+    let nested = "{{ ".to_owned() + &"(".repeat(50_000) + "1" + &")".repeat(50_000) + " }}";
+    let wide = "{% for a in range(100000) %}".repeat(9) + &"{% endfor %}".repeat(9);
+    let cases = [
+        "{{ raise_exception('no system message, please') }}",
+        "{% for m in messages %}",
+        "{% generation %}",
+        "{% endgeneration %}",
+        "{{ nothing.at.all }}",
+        "{{ strftime_now('%c' * 1000) }}{{ none.x }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% set ns = namespace(a=[]) %}{% for i in range(2000) %}{% set ns.a = [ns.a] %}{% endfor %}{{ ns.a | tojson }}",
+        "{{ messages | tojson(indent=1000000000) }}",
+        &nested,
+        &wide,
+        &"x".repeat(LONGEST + 1),
+    ];
+    for template in cases {
+        let said = chat(template, None)
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert!(said.contains("template"), "{:.60}: {said}", template);
+    }
+    let said = chat(cases[0], None).expect_err("refused").to_string();
+    assert!(said.contains("no system message, please"), "{said}");
+}
+
+#[test]
+fn doubling_texts_are_bounded() {
+    let doubling = "{% set ns = namespace(s='xxxxxxxxxxxxxxxx') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s | length }}";
+    let said = chat(doubling, None).expect_err("refused").to_string();
+    assert!(said.contains("too much memory"), "{said}");
+}

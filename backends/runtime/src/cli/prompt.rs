@@ -1,0 +1,270 @@
+//! What `generate` reads before it chooses tokens: a text, token ids, or a message in a conversation.
+
+use super::{
+    Console,
+    args::Generate,
+    common::{self, is_standard},
+};
+use crate::{
+    Error, Result,
+    chat::{self, Message},
+    history::Conversation,
+    session::Session,
+    tokenizer::{TextStream, Tokenizer},
+};
+
+/// What the words ask for.
+#[derive(Debug)]
+enum Request {
+    Text(Vec<u8>),
+    Message { text: String, system: Option<String> },
+    Ids(Vec<i64>),
+}
+
+/// What is to be read, and what it belongs to.
+#[derive(Debug, Default)]
+pub(crate) struct Prompt {
+    /// Tokens that stand before and were not read.
+    pub(crate) pending: Vec<i64>,
+    /// Tokens of what the words say.
+    pub(crate) tokens: Vec<i64>,
+    /// The conversation that waits for an answer.
+    pub(crate) conversation: Option<Conversation>,
+    /// Bytes at the end of a text that are no whole character.
+    pub(crate) rest: Vec<u8>,
+}
+
+impl Prompt {
+    /// The text of the tokens to come, which begins behind what was read and the prompt.
+    pub(crate) fn text<'a>(&self, tokenizer: &'a Tokenizer, session: &Session) -> TextStream<'a> {
+        let before = [&session.history().recent[..], &self.pending, &self.tokens].concat();
+        tokenizer.stream(&before)
+    }
+}
+
+/// Reads the prompt of the command line: of a fresh sequence, or of one that goes on.
+pub(crate) struct Asked<'a> {
+    request: Request,
+    args: &'a Generate,
+    tokenizer: Option<&'a Tokenizer>,
+    model: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    /// What can be said before the model is loaded.
+    pub(crate) fn new(
+        args: &'a Generate,
+        tokenizer: Option<&'a Tokenizer>,
+        model: &'a str,
+        console: &mut Console,
+    ) -> Result<Asked<'a>> {
+        let request = request(args)?;
+        if args.system.is_some() && args.chat.is_none() {
+            console.warn("--system belongs to --chat and is left out");
+        }
+        let asked = Asked {
+            request,
+            args,
+            tokenizer,
+            model,
+        };
+        if !matches!(asked.request, Request::Ids(_)) {
+            asked.tokenizer()?;
+        }
+        Ok(asked)
+    }
+
+    fn tokenizer(&self) -> Result<&'a Tokenizer> {
+        self.tokenizer.ok_or_else(|| {
+            Error::input(format!(
+                "the program of {} has no tokenizer: give the prompt as --prompt-tokens 1,2,3, or name one with --tokenizer PATH",
+                self.model
+            ))
+        })
+    }
+
+    /// What is to be read next in this session. `ends` are the ids that end a turn.
+    pub(crate) fn prompt(self, session: &mut Session, ends: &[i64], console: &mut Console) -> Result<Prompt> {
+        match &self.request {
+            Request::Ids(ids) => Ok(Prompt {
+                pending: session.take_pending(),
+                tokens: ids.clone(),
+                ..Prompt::default()
+            }),
+            Request::Text(bytes) => self.text([&session.take_bytes()[..], bytes].concat(), session),
+            Request::Message { text, system } => {
+                let conversation = session.history().conversation.clone();
+                match conversation {
+                    Some(conversation) => self.next_message(conversation, (text, system), (session, ends), console),
+                    None => self.first_message((text, system), session, console),
+                }
+            }
+        }
+    }
+
+    fn text(&self, bytes: Vec<u8>, session: &mut Session) -> Result<Prompt> {
+        let starts = session.is_fresh();
+        let (text, rest) = match std::str::from_utf8(&bytes) {
+            Ok(text) => (text, &[][..]),
+            Err(error) if error.error_len().is_none() => {
+                let (text, rest) = bytes.split_at(error.valid_up_to());
+                (std::str::from_utf8(text).unwrap_or_default(), rest)
+            }
+            Err(error) => {
+                return Err(Error::input(format!(
+                    "the prompt is not UTF-8: its byte {} does not belong there",
+                    error.valid_up_to() + 1
+                )));
+            }
+        };
+        if !rest.is_empty() && (self.args.max_tokens > 0 || self.args.reading.save_state.is_none()) {
+            return Err(Error::input(
+                "the prompt ends inside a character; `-n 0 --save-state FILE` keeps its bytes with the state, for the text that goes on",
+            ));
+        }
+        Ok(Prompt {
+            pending: session.take_pending(),
+            tokens: self.tokenizer()?.encode(text, starts)?,
+            rest: rest.to_vec(),
+            ..Prompt::default()
+        })
+    }
+
+    /// A conversation begins.
+    fn first_message(
+        &self,
+        (text, system): (&str, &Option<String>),
+        session: &mut Session,
+        console: &mut Console,
+    ) -> Result<Prompt> {
+        let tokenizer = self.tokenizer()?;
+        let whole = session.is_fresh();
+        if !whole {
+            console.warn("the saved state holds no conversation: one begins after the text that was read");
+        }
+        let system = system.as_ref().map(|content| Message::new("system", content));
+        let messages: Vec<Message> = system.into_iter().chain([Message::new("user", text)]).collect();
+        let rendered = chat::render(tokenizer, &messages)?;
+        Ok(Prompt {
+            pending: session.take_pending(),
+            tokens: tokenizer.encode_rendered(&rendered, whole)?,
+            conversation: Some(Conversation {
+                messages,
+                rendered,
+                answer: Vec::new(),
+                whole,
+            }),
+            rest: Vec::new(),
+        })
+    }
+
+    /// A conversation goes on: what the template makes of all of it, less what was read. Where the template writes the part
+    /// that was read in another way, all of it is read again.
+    fn next_message(
+        &self,
+        before: Conversation,
+        (text, system): (&str, &Option<String>),
+        (session, ends): (&mut Session, &[i64]),
+        console: &mut Console,
+    ) -> Result<Prompt> {
+        let tokenizer = self.tokenizer()?;
+        let mut waiting = session.take_pending();
+        // The template ends the turn.
+        waiting.pop_if(|last| ends.contains(last));
+        let read = Said::of(tokenizer, &before, &[])?;
+        let all = Said::of(tokenizer, &before, &waiting)?;
+        let mut messages = before.messages;
+        check_system(system.as_deref(), &messages, console);
+        messages.push(Message::new("assistant", all.text.clone()));
+        messages.push(Message::new("user", text));
+        let rendered = chat::render(tokenizer, &messages)?;
+        let left = |said: &Said| {
+            let rest = rendered.strip_prefix(&before.rendered)?.strip_prefix(&said.text)?;
+            said.whole.then(|| rest.to_owned())
+        };
+        let (pending, rest) = match (left(&all), left(&read)) {
+            (Some(rest), _) => (waiting, Some(rest)),
+            (None, rest) => (Vec::new(), rest),
+        };
+        let tokens = match rest {
+            Some(rest) => tokenizer.encode_rendered(&rest, false)?,
+            None if before.whole => {
+                console.warn("the chat template now writes what was said before in another way: the conversation is read again from its start");
+                session.reset()?;
+                tokenizer.encode_rendered(&rendered, true)?
+            }
+            None => {
+                return Err(Error::input(
+                    "the chat template now writes what was said before in another way, and what the saved state read before that is not known: begin anew, without --load-state",
+                ));
+            }
+        };
+        Ok(Prompt {
+            pending,
+            tokens,
+            conversation: Some(Conversation {
+                messages,
+                rendered,
+                answer: Vec::new(),
+                whole: before.whole,
+            }),
+            rest: Vec::new(),
+        })
+    }
+}
+
+/// What an answer says.
+struct Said {
+    text: String,
+    /// Whether it ends with a whole character.
+    whole: bool,
+}
+
+impl Said {
+    /// The answer that was read in a conversation, and more tokens after it.
+    fn of(tokenizer: &Tokenizer, conversation: &Conversation, more: &[i64]) -> Result<Said> {
+        let before = tokenizer.encode_rendered(&conversation.rendered, false)?;
+        let mut stream = tokenizer.stream(&before);
+        let mut text = String::new();
+        for id in conversation.answer.iter().chain(more) {
+            text.push_str(&stream.push(*id)?);
+        }
+        let whole = stream.finish().is_empty();
+        Ok(Said { text, whole })
+    }
+}
+
+/// A system message stands at the start of a conversation, not in its middle.
+fn check_system(system: Option<&str>, messages: &[Message], console: &mut Console) {
+    let first = messages.first().filter(|first| first.role == "system");
+    if system.is_some() && system != first.map(|first| first.content.as_str()) {
+        console.warn("--system comes before the first message of a conversation; this one goes on, and it is left out");
+    }
+}
+
+fn request(args: &Generate) -> Result<Request> {
+    match (&args.prompt, &args.chat, &args.prompt_tokens) {
+        (Some(text), _, _) if is_standard(text.as_ref()) => common::standard_input().map(Request::Text),
+        (Some(text), _, _) => Ok(Request::Text(text.clone().into_bytes())),
+        (None, Some(text), _) => Ok(Request::Message {
+            text: message(text)?,
+            system: args.system.clone(),
+        }),
+        (None, None, Some(words)) => common::ids(words, "--prompt-tokens").map(Request::Ids),
+        (None, None, None) => Err(Error::Usage(
+            "one of --prompt, --chat and --prompt-tokens is needed".to_owned(),
+        )),
+    }
+}
+
+/// A message from the command line, or from standard input for `-`: the end of its last line does not belong to it.
+fn message(word: &str) -> Result<String> {
+    if !is_standard(word.as_ref()) {
+        return Ok(word.to_owned());
+    }
+    let text = common::standard_input_text()?;
+    let line = text
+        .strip_suffix('\n')
+        .map(|line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(line.unwrap_or(&text).to_owned())
+}
