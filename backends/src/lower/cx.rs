@@ -162,6 +162,9 @@ pub(super) struct RowAt {
     pub(super) stride: i64,
 }
 
+/// Writes some of a list of things, with the numbers that it needs.
+type Body<'b, T> = dyn FnMut(&Cx<'_>, &mut Func, &[T], &[Val]) + 'b;
+
 impl<'a> Cx<'a> {
     /// For the function `name` of one token or a chunk, or with `load` for the load-time stage.
     pub(super) fn new((f, name): (&Func, &str), layer: &'a Layer<'a>, layout: &'a Layout, load: bool) -> Cx<'a> {
@@ -208,12 +211,7 @@ impl<'a> Cx<'a> {
 
     /// Writes a list of things one after another; a long one as several functions, see [`PART`]. `numbers` are what `body` needs of
     /// the function at hand beside its arguments; it gets them, or what they are in its part.
-    pub(super) fn in_parts<T>(
-        &self,
-        f: &mut Func,
-        (list, numbers): (&[T], &[Val]),
-        body: &mut dyn FnMut(&Cx<'_>, &mut Func, &[T], &[Val]),
-    ) {
+    pub(super) fn in_parts<T>(&self, f: &mut Func, (list, numbers): (&[T], &[Val]), body: &mut Body<'_, T>) {
         if list.len() <= PART {
             return body(self, f, list, numbers);
         }
