@@ -53,7 +53,10 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "seqc-checkpoint",
         ],
     ),
-    ("seqc-fuzz", &["seqc", "seqc-ir", "seqc-checkpoint", "seqc-runtime"]),
+    (
+        "seqc-fuzz",
+        &["seqc", "seqc-grammar", "seqc-ir", "seqc-checkpoint", "seqc-runtime"],
+    ),
     (
         "seqc-tests",
         &["seqc-ir", "seqc-passes", "seqc-backends", "seqc-abi", "seqc"],

@@ -3,10 +3,17 @@
 //!     cargo run -p seqc-fuzz --release -- layers --seconds 3600 --seed 1
 //!
 //! tries new cases for an hour and prints how many ended in which way. A case follows from the seed and its number alone:
-//! `--case N` runs it again, and its files stay where the message says. A target is one file, see [`target`].
+//! `--case N` runs it again, and its files stay where the message says. A target is one file, see [`target`]: `layers`, and
+//! `texts`, `checkpoints`, `imports` and `tokenizers`, which change valid files.
 
+mod checkpoints;
+mod containers;
+mod imports;
 mod layers;
+mod mutate;
 mod target;
+mod texts;
+mod tokenizers;
 mod watch;
 mod worker;
 

@@ -5,8 +5,12 @@
 //! processor time beyond [`crate::worker::SECONDS`] are findings by themselves. Whatever decides about a case follows from the
 //! numbers: no clock, no other file.
 
+use seqc::{diag::Diagnostic, render, source::Sources};
 use seqc_ir::random::Rng;
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// How a case ended: one word of a few, which is counted; or what is wrong.
 pub(crate) type Ending = Result<&'static str, String>;
@@ -22,8 +26,52 @@ pub(crate) struct Target {
 }
 
 /// All targets.
-pub(crate) const TARGETS: &[Target] = &[Target {
-    name: "layers",
-    about: "models of random layers: check, explain, inspect, build; small ones against the evaluator",
-    case: crate::layers::case,
-}];
+pub(crate) const TARGETS: &[Target] = &[
+    Target {
+        name: "layers",
+        about: "models of random layers: check, explain, inspect, build; small ones against the evaluator",
+        case: crate::layers::case,
+    },
+    Target {
+        name: "texts",
+        about: "changed layer files and models: check, fmt",
+        case: crate::texts::case,
+    },
+    Target {
+        name: "checkpoints",
+        about: "changed safetensors and GGUF files, whole and in parts: open, every tensor as numbers",
+        case: crate::checkpoints::case,
+    },
+    Target {
+        name: "imports",
+        about: "folders with changed configurations, weights and families: import",
+        case: crate::imports::case,
+    },
+    Target {
+        name: "tokenizers",
+        about: "changed tokenizers and chat templates: texts to tokens and back, a conversation",
+        case: crate::tokenizers::case,
+    },
+];
+
+/// Writes a file of a case.
+pub(crate) fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, String> {
+    let path = dir.join(name);
+    fs::write(&path, bytes).map_err(|e| format!("{name}: {e}"))?;
+    Ok(path)
+}
+
+/// Every message has a text that can be shown, and none says that the fault is ours.
+pub(crate) fn refused(diagnostics: &[Diagnostic], sources: &Sources) -> Ending {
+    if diagnostics.is_empty() {
+        return Err("refused without a word".to_owned());
+    }
+    for d in diagnostics {
+        let text = render::human(d, sources, false);
+        render::machine(d, sources);
+        if d.code == "internal" {
+            return Err(text);
+        }
+    }
+    Ok("refused")
+}

@@ -6,19 +6,15 @@ mod model;
 mod program;
 mod text;
 
-use crate::target::Ending;
+use crate::target::{Ending, put, refused};
 use seqc::{
     backend,
     driver::{Emit, Product, Request},
     model::{Built, ReadOptions},
-    render,
     source::Sources,
 };
 use seqc_ir::random::Rng;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Most operations of a layer that is built: LLVM takes its time.
 const BUILT: usize = 400;
@@ -32,9 +28,8 @@ pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
     let large = rng.once_in(2);
     let files = model::files(rng, large);
     let path = dir.join("model.yaml");
-    for (name, text) in [("layer.seq", &files.layer), ("model.yaml", &files.model)] {
-        fs::write(dir.join(name), text).map_err(|e| format!("{name}: {e}"))?;
-    }
+    put(dir, "layer.seq", files.layer.as_bytes())?;
+    put(dir, "model.yaml", files.model.as_bytes())?;
     let mut sources = Sources::default();
     let built = match seqc::model::read_text(&path, files.model, &mut sources, &ReadOptions::default()) {
         Ok(built) => built,
@@ -54,19 +49,10 @@ pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
     program::compare(rng, &built, dir)
 }
 
-/// Every message has a text that can be shown, and none says that the fault is ours.
-fn refused(diagnostics: &[seqc::diag::Diagnostic], sources: &Sources) -> Ending {
-    if diagnostics.is_empty() {
-        return Err("refused without a word".to_owned());
-    }
-    for d in diagnostics {
-        let text = render::human(d, sources, false);
-        render::machine(d, sources);
-        if d.code == "internal" {
-            return Err(text);
-        }
-    }
-    Ok("refused")
+/// The layer file and the model of a case, for those who change them.
+pub(crate) fn texts(rng: &mut Rng) -> (String, String) {
+    let files = model::files(rng, false);
+    (files.layer, files.model)
 }
 
 /// What a build is asked for.

@@ -1,0 +1,140 @@
+//! Folders to import: configurations of every family with numbers that are not what they should be, and families themselves.
+
+use crate::{
+    containers::{self, Shapes},
+    mutate,
+    target::{Ending, put, refused},
+};
+use seqc::{
+    import::{self, Request},
+    model::standard,
+    source::Sources,
+};
+use seqc_ir::random::Rng;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// One case.
+pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
+    let all = standard::families();
+    let (_, family) = rng.choose(&all);
+    put_files(rng, dir, family)?;
+    let own = match rng.below(4) {
+        0 => Some(put(dir, "family.yaml", mutate::text(rng, family).as_bytes())?),
+        _ => None,
+    };
+    let request = Request {
+        checkpoint: dir,
+        output: &dir.join("model.yaml"),
+        family: own.as_deref(),
+    };
+    let mut sources = Sources::default();
+    match import::import(request, &mut sources) {
+        Ok(imported) if imported.text.is_empty() => Err("a model file without a word".to_owned()),
+        Ok(_) => Ok("imported"),
+        Err(diagnostics) => refused(&diagnostics, &sources),
+    }
+}
+
+/// The files of a folder.
+fn put_files(rng: &mut Rng, dir: &Path, family: &str) -> Result<(), String> {
+    let whole = rng.once_in(2);
+    let mut config = if whole {
+        whole_config(rng)
+    } else {
+        any_config(rng, family)
+    };
+    mutate::json(rng, &mut config);
+    let mut text = config.to_string().into_bytes();
+    if rng.once_in(10) {
+        mutate::bytes(rng, &mut text);
+    }
+    put(dir, "config.json", &text)?;
+    if whole || rng.once_in(4) {
+        let mut weights = containers::safetensors(rng, &shapes(), Some(0));
+        if rng.once_in(10) {
+            mutate::bytes(rng, &mut weights);
+        }
+        put(dir, "model.safetensors", &weights)?;
+    }
+    if rng.once_in(3) {
+        let mut generation = json!({"eos_token_id": [1, 2], "bos_token_id": 1});
+        mutate::json(rng, &mut generation);
+        put(dir, "generation_config.json", generation.to_string().as_bytes())?;
+        put(dir, "tokenizer.json", b"{}")?;
+    }
+    Ok(())
+}
+
+/// The configuration of the checkpoint that [`shapes`] is.
+fn whole_config(rng: &mut Rng) -> Value {
+    let mut config = json!({
+        "model_type": "llama", "hidden_size": 8, "vocab_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "num_key_value_heads": 1, "intermediate_size": 12, "rms_norm_eps": 1e-6, "tie_word_embeddings": true,
+        "max_position_embeddings": 64, "eos_token_id": 2,
+    });
+    if rng.once_in(3) {
+        config["rope_scaling"] = json!({
+            "rope_type": *rng.choose(&["linear", "llama3", "yarn", "default"]), "factor": 4.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
+        });
+    }
+    config
+}
+
+/// The tensors of a small checkpoint.
+fn shapes() -> Shapes {
+    let tensors: [(&str, &[usize]); 11] = [
+        ("model.embed_tokens.weight", &[16, 8]),
+        ("model.norm.weight", &[8]),
+        ("model.layers.0.input_layernorm.weight", &[8]),
+        ("model.layers.0.post_attention_layernorm.weight", &[8]),
+        ("model.layers.0.self_attn.q_proj.weight", &[8, 8]),
+        ("model.layers.0.self_attn.k_proj.weight", &[4, 8]),
+        ("model.layers.0.self_attn.v_proj.weight", &[4, 8]),
+        ("model.layers.0.self_attn.o_proj.weight", &[8, 8]),
+        ("model.layers.0.mlp.gate_proj.weight", &[12, 8]),
+        ("model.layers.0.mlp.up_proj.weight", &[12, 8]),
+        ("model.layers.0.mlp.down_proj.weight", &[8, 12]),
+    ];
+    tensors
+        .iter()
+        .map(|(name, shape)| ((*name).to_owned(), shape.to_vec()))
+        .collect()
+}
+
+/// A configuration with every key that a family asks for.
+fn any_config(rng: &mut Rng, family: &str) -> Value {
+    let mut config = Map::new();
+    if let Some((_, rest)) = family.split_once("match: {model_type: ") {
+        let end = rest.find(['}', ',', '|']).unwrap_or(0);
+        let name = rest[..end].trim_matches(['[', ']', ' ', '"', '\'']);
+        config.insert("model_type".to_owned(), Value::from(name));
+    }
+    for (_, rest) in family
+        .match_indices("get(\"")
+        .map(|(at, start)| (at, &family[at + start.len()..]))
+    {
+        let Some((key, after)) = rest.split_once('"') else {
+            continue;
+        };
+        // A text where the family's own default is one.
+        let quoted = after.strip_prefix(", \"").and_then(|text| text.split_once('"'));
+        let value = match (quoted, rng.below(12)) {
+            (Some((text, _)), _) => Value::from(text),
+            (_, 0) => Value::Bool(rng.once_in(2)),
+            (_, 1) => Value::from(0.5),
+            (_, 2) => continue,
+            _ => Value::from(*rng.choose(&[1, 2, 4, 8, 8, 16, 64])),
+        };
+        match key.split_once('.') {
+            None => drop(config.entry(key).or_insert(value)),
+            Some((outer, inner)) => {
+                if let Value::Object(map) = config.entry(outer).or_insert_with(|| json!({})) {
+                    map.entry(inner).or_insert(value);
+                }
+            }
+        }
+    }
+    Value::Object(config)
+}
