@@ -23,15 +23,14 @@ pub fn real_streams(graph: &mut Graph) {
 /// A delayed load-stage value is itself from token `steps` on, and zeros before; so is each value of a window.
 pub fn delays_of_constants(graph: &mut Graph) {
     let stages = graph.stages();
-    for v in graph.order() {
-        let (Op::Delay { .. } | Op::Window { .. }) = graph.op(v) else {
-            continue;
-        };
+    let of_constant = |v: &Value| {
+        matches!(graph.op(*v), Op::Delay { .. } | Op::Window { .. })
+            && stages[graph.operands(*v)[0].0 as usize] == Stage::Load
+    };
+    // All are found before the first is replaced: new values may take the numbers of removed ones.
+    let delayed: Vec<Value> = graph.order().into_iter().filter(of_constant).collect();
+    for v in delayed {
         let x = graph.operands(v)[0];
-        // What this pass made itself, of a delay below this one, is of the token.
-        if stages.get(x.0 as usize) != Some(&Stage::Load) {
-            continue;
-        }
         let ty = graph.ty(v).clone();
         let lag = lag(graph, v);
         let position = graph.add(Op::Position, Ty::scalar(Elem::I64), &[]);
@@ -61,5 +60,39 @@ fn lag(graph: &mut Graph, v: Value) -> Value {
         }
         Op::Delay { steps } => number(graph, steps),
         _ => number(graph, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimise;
+    use seqc_ir::eval::{Evaluator, Tensor};
+
+    /// Results of a graph without inputs, for its first tokens.
+    fn results(graph: &Graph) -> Vec<f64> {
+        let p = Tensor::new(&[2], vec![3.0, 5.0]);
+        let mut evaluator = Evaluator::new(graph, &[p]).unwrap_or_else(|e| panic!("{e}\n{graph}"));
+        let mut step = || evaluator.step(&[]).unwrap_or_else(|e| panic!("{e}"));
+        (0..12).flat_map(|_| step().into_iter().flat_map(|t| t.data)).collect()
+    }
+
+    #[test]
+    fn what_is_made_of_a_delayed_constant_is_of_the_token() {
+        // Values that nothing needs leave numbers behind that new ones take.
+        let unneeded: String = (1..20).map(|n| format!("%{n} = neg %0 : f32[2] ")).collect();
+        let text = format!(
+            "graph a {{
+            param 0 p : f32[2]
+            %0 = param(0) : f32[2] {unneeded}
+            %20 = delay(steps=4) %0 : f32[2]
+            %21 = window(taps=3, step=2) %20 : f32[3, 2]
+            %22 = view(1, i0) %21 : f32[2]
+            output y %22 }}"
+        );
+        let graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let mut new = graph.clone();
+        optimise(&mut new);
+        assert_eq!(results(&new), results(&graph), "{new}");
     }
 }
