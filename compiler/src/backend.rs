@@ -51,11 +51,11 @@ pub const HEADER: &str = link::HEADER;
 
 /// Code of a model, up to the stage that the request names.
 pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
-    let targets = Target::list(&request.target).map_err(|e| e.to_string())?;
+    let targets = Target::list(&request.target).map_err(|e| Failure::Usage(e.to_string()))?;
     let names = targets.iter().map(Target::name).collect::<Vec<_>>().join(" and ");
     if let (Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj, [_, _, ..]) = (request.emit, &targets[..]) {
         let message = format!("this stage is of one processor, not of {names}: name one with --target");
-        return Err(Failure::Stage(message));
+        return Err(Failure::Usage(message));
     }
     let files = Files::of(built, request)?;
     let forms = targets.into_iter().map(|target| form(built, (target, &names), &files));

@@ -68,6 +68,8 @@ pub enum Product {
 pub enum Failure {
     /// The input is wrong.
     Input(Vec<Diagnostic>),
+    /// What is asked for is not to be had, whatever the model is.
+    Usage(String),
     /// A later stage failed.
     Stage(String),
     /// The result cannot be written, or would replace what must not be lost.
@@ -118,6 +120,10 @@ fn check(request: &Request, inputs: &[PathBuf]) -> Result<(), Failure> {
         return Ok(());
     };
     output::check(&header, inputs).map_err(failed)?;
+    if output::same_place(&header, &request.output) {
+        let taken = "this is where the header of the library goes; name another file with -o";
+        return Err(failed(format!("{}: {taken}", header.display())));
+    }
     match std::fs::read(&header) {
         Ok(text) if text != backend::HEADER.as_bytes() && !request.force => Err(failed(format!(
             "{}: this is another header than that of the library; --force replaces it",

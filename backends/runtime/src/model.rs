@@ -1,8 +1,12 @@
 //! A compiled model with its weights and threads.
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use seqc_abi::{Descriptor, frame};
+use seqc_checkpoint::Source;
 
 use crate::{
     Error, Result, code::Code, code::Entry, memory::Region, places, pool::Pool, weights::Weights, weights::stored_bytes,
@@ -85,9 +89,27 @@ impl Model {
         self.weights.not_finite(&self.descriptor, layer)
     }
 
-    /// Files that the model lives in, its weights and the program itself: nothing may be written to them.
+    /// Files that the model lives in, its weights, its tokenizer with what lies beside that, and the program itself, read or
+    /// not: nothing may be written to them.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        self.weights.paths().iter().cloned().chain(places::own_file()).collect()
+        let weights = self.weights.paths();
+        let folder = weights.first().and_then(|path| path.parent());
+        let tokenizer = match places::tokenizer(&self.descriptor, folder) {
+            Ok(Some(Source::Disk(path))) => Some(path),
+            _ => None,
+        };
+        let beside = tokenizer
+            .as_deref()
+            .filter(|path| path.is_file())
+            .and_then(Path::parent);
+        let beside = beside.map(Path::to_owned);
+        weights
+            .iter()
+            .cloned()
+            .chain(tokenizer)
+            .chain(beside)
+            .chain(places::own_file())
+            .collect()
     }
 
     /// Threads that compute.

@@ -137,6 +137,7 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
     match result {
         Ok(product) => deliver(session, product, args.emit),
         Err(Failure::Input(diagnostics)) => session.report(&diagnostics),
+        Err(Failure::Usage(message)) => session.fail("usage", message),
         Err(Failure::Stage(message)) => session.fail("backend", message),
         Err(Failure::Write(message)) => session.fail("write", message),
     }

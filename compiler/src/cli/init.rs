@@ -12,9 +12,9 @@ pub(crate) struct InitArgs {
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// The same seed gives the same weights
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    /// The same seed gives the same weights; that of the model unless this is given, or 1
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// The safetensors file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -31,10 +31,11 @@ pub(crate) fn init(session: &mut Session, args: &InitArgs) -> u8 {
     if let Err(status) = session.may_replace(&args.output, &built.inputs, None, args.force) {
         return status;
     }
+    let seed = args.seed.or(built.meta.random).unwrap_or(1);
     let written = Output::create(&args.output, &built.inputs)
         .map_err(|e| e.to_string())
         .and_then(|mut out| {
-            let count = initial::write(&built.model, args.seed, &mut out)?;
+            let count = initial::write(&built.model, seed, &mut out)?;
             out.commit().map_err(|e| e.to_string())?;
             Ok(count)
         });

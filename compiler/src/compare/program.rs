@@ -24,7 +24,7 @@ pub(super) fn build(model: &Path, read: &ReadOptions, output: PathBuf) -> Result
     };
     match driver::build(model, &request, &mut Sources::default(), &mut |_, _, _| {}) {
         Ok(_) => Ok(output),
-        Err(Failure::Stage(message) | Failure::Write(message)) => Err(message),
+        Err(Failure::Usage(message) | Failure::Stage(message) | Failure::Write(message)) => Err(message),
         Err(Failure::Input(found)) => Err(found.first().map_or_else(String::new, |d| d.message.clone())),
     }
 }

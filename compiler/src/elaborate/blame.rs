@@ -281,7 +281,8 @@ fn divisors(roots: &[Root], above: &str, below: &str) -> Option<String> {
     let find = |name: &str| roots.iter().find(|r| r.name == name).and_then(|r| r.value.size());
     let (over, under) = (find(above).filter(|n| *n <= MOST_DIVIDED)?, find(below)?);
     let divides = |n: &usize| over % n == 0;
-    let less = (1..under).rev().find(divides);
+    // Whatever divides a number is not above it.
+    let less = (1..under.min(over + 1)).rev().find(divides);
     let more = (under + 1..=over).find(divides);
     let near: Vec<String> = less.iter().chain(&more).map(usize::to_string).collect();
     let do_ = if near.len() == 1 { "does" } else { "do" };

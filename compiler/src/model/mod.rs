@@ -189,6 +189,8 @@ pub fn read_text(
     inputs.extend(meta.weights.clone());
     inputs.extend(named.map(|f| dir.join(&f.value)));
     inputs.extend(tensors.checkpoint.iter().flat_map(|c| c.paths().to_vec()));
+    // The command itself: nothing is written over what runs.
+    inputs.extend(std::env::current_exe());
     Ok(Built {
         model,
         meta,
