@@ -3,10 +3,12 @@
 use std::{
     env,
     ffi::OsStr,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
+    thread,
+    time::Duration,
 };
 
 /// What a finished process said.
@@ -75,8 +77,20 @@ pub fn run_in<S: AsRef<OsStr>>(dir: &Path, program: &Path, args: &[S]) -> Answer
     let mut command = Command::new(program);
     command.args(args).current_dir(dir).stdin(Stdio::null());
     let line = format!("{command:?}");
-    let output: Output = command.output().unwrap_or_else(|error| panic!("{line}: {error}"));
+    let output: Output = started(|| command.output()).unwrap_or_else(|error| panic!("{line}: {error}"));
     Answer::of(line, &output)
+}
+
+/// Starts a program that this process may just have written: a test beside this one that starts another at that moment holds
+/// the open file until its own program begins, and the system refuses to run what is open for writing.
+fn started<T>(mut start: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..50 {
+        match start() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(Duration::from_millis(20)),
+            other => return other,
+        }
+    }
+    start()
 }
 
 /// [`run`] with a text on standard input.
@@ -93,7 +107,7 @@ pub fn run_with_bytes<S: AsRef<OsStr>>(program: &Path, args: &[S], input: &[u8])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let line = format!("{command:?}");
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
+    let mut child = started(|| command.spawn()).unwrap_or_else(|error| panic!("{line}: {error}"));
     if let Some(mut stdin) = child.stdin.take() {
         // A program that fails early does not read on; its answer says why.
         let _ = stdin.write_all(input);
