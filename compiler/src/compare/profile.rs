@@ -62,7 +62,7 @@ pub struct Probed {
 /// A machine as `seqc probe` found it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
-    /// Processor, cores and so on, see [`identity::machine`].
+    /// Processor, cores and so on, see `identity::machine`.
     pub machine: Value,
     /// When it was found; `None` in a profile that nobody measured.
     pub probed: Option<Probed>,
