@@ -4,6 +4,7 @@
 //! this module that returns its name. Pointers are bare; sizes and strides are 64-bit numbers.
 
 mod attend;
+pub(crate) mod finite;
 mod gemm;
 mod gemv;
 mod lanes;

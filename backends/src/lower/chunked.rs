@@ -8,7 +8,10 @@ use super::{
     slots,
 };
 use crate::{
-    kernels::{self, Tile},
+    kernels::{
+        self, Tile,
+        finite::{all_finite, note},
+    },
     text::{Cmp, Func, Module, Scalar, Ty, Val},
 };
 use seqc_passes::plan::{Chunked, Factor, Scan};
@@ -495,20 +498,14 @@ impl Writer<'_, '_> {
     fn is_finite(&self, f: &mut Func) -> Val {
         let (p, lanes) = (self.sizes.p, self.sizes.lanes as usize);
         let (whole, bits) = (p / lanes * lanes, self.vector().with(Scalar::I32));
-        let (zero, none, nothing) = (f.i64(0), f.zero(bits), f.zero(self.vector()));
+        let (zero, none) = (f.i64(0), f.zero(bits));
         let (one, step, end) = (f.i64(1), f.i64(lanes as i64), f.i64(whole as i64));
-        // Zero times what is not finite is no number; joined by bits, since sums would wait for each other.
-        let trace = |f: &mut Func, x: Val, found: Val| {
-            let x = f.mul(x, nothing);
-            let x = f.bitcast(x, bits);
-            f.or(x, found)
-        };
         let found = f.for_loop((zero, self.count, one), &[none], |f, t, found| {
             let row = self.row(f, self.scratch.out, t);
             let found = f.for_loop((zero, end, step), found, |f, at, found| {
                 let p = f.gep(row, at, Scalar::F32);
                 let x = f.load(p, self.vector());
-                vec![trace(f, x, found[0])]
+                vec![note(f, x, found[0])]
             });
             if whole == p {
                 return found;
@@ -517,11 +514,9 @@ impl Writer<'_, '_> {
             let mask = f.tail_mask(rest, self.sizes.lanes);
             let p = f.gep(row, end, Scalar::F32);
             let x = f.masked_load(p, mask, self.vector());
-            vec![trace(f, x, found[0])]
+            vec![note(f, x, found[0])]
         });
-        let found = f.bitcast(found[0], self.vector());
-        let found = f.reduce_add(found);
-        f.cmp(Cmp::Eq, found, found)
+        all_finite(f, found[0])
     }
 
     /// `D o Q K^T`, `d o Q`, `D[last]`, and the system for corrected values; gives `d[last]`.

@@ -10,7 +10,10 @@ use super::{
     score::HIDDEN,
     tile::{Init, Shape},
 };
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::{
+    kernels::finite::{all_finite, note},
+    text::{Cmp, Func, Module, Scalar, Ty, Val},
+};
 
 /// Adds a function with the parameters of [`super::tile::product`], which does the same but for hidden weights; returns
 /// its name. It adds up in the same order.
@@ -92,19 +95,14 @@ impl Walk<'_> {
         let lanes = self.attend.lanes;
         let (ty, bits) = (Ty::V(lanes, Scalar::F32), Ty::V(lanes, Scalar::I32));
         let width = f.i64(self.attend.value_width() as i64);
-        let (end, zero, nothing) = (f.mul(block.rows, width), f.i64(0), f.zero(ty));
+        let (end, zero) = (f.mul(block.rows, width), f.i64(0));
         let (sums, step) = (float_at(f, self.mine, self.scratch.sums), f.i64(i64::from(lanes)));
         let none = f.zero(bits);
         let found = f.for_loop((zero, end, step), &[none], |f, at, found| {
             let p = f.gep(sums, at, Scalar::F32);
             let x = f.load(p, ty);
-            // Zero times what is not finite is no number; joined by bits, since sums would wait for each other.
-            let x = f.mul(x, nothing);
-            let x = f.bitcast(x, bits);
-            vec![f.or(x, found[0])]
+            vec![note(f, x, found[0])]
         });
-        let found = f.bitcast(found[0], ty);
-        let found = f.reduce_add(found);
-        f.cmp(Cmp::Eq, found, found)
+        all_finite(f, found[0])
     }
 }

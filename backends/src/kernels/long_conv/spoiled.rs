@@ -4,7 +4,10 @@
 //! state keeps the position up to which results are NaN.
 
 use super::{LongConv, vector};
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::{
+    kernels::finite::{all_finite, note},
+    text::{Cmp, Func, Module, Scalar, Ty, Val},
+};
 
 /// `x` with zeros in place of what is not finite; and `found`, bits that are those of NaN or infinity once there was some.
 pub(super) fn finite(f: &mut Func, x: Val, found: Val) -> (Val, Val) {
@@ -12,15 +15,14 @@ pub(super) fn finite(f: &mut Func, x: Val, found: Val) -> (Val, Val) {
     // Zero times what is not finite is no number.
     let product = f.mul(x, zero);
     let wrong = f.cmp(Cmp::Ne, product, zero);
-    let bits = f.bitcast(product, found.ty);
-    (f.select(wrong, zero, x), f.or(bits, found))
+    let found = note(f, x, found);
+    (f.select(wrong, zero, x), found)
 }
 
 /// Whether results from position `low` on may be NaN, by what was found at their tokens or is kept of those before.
 pub(super) fn some(f: &mut Func, (spoiled, low): (Val, Val), found: Val) -> Val {
-    let sum = f.bitcast(found, found.ty.with(Scalar::F32));
-    let sum = f.reduce_add(sum);
-    let here = f.cmp(Cmp::Ne, sum, sum);
+    let finite = all_finite(f, found);
+    let here = f.not(finite);
     let until = f.load(spoiled, found.ty);
     let low = at(f, low, found.ty);
     let left = f.sub(until, low);
