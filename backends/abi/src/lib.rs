@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 mod level;
+pub mod machine;
 
 pub use level::{Entry, Level, Row};
 

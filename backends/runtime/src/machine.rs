@@ -1,5 +1,6 @@
 //! What the machine is, beside every measurement.
 
+use seqc_abi::machine::{decisive, field};
 use serde_json::{Value, json};
 
 /// Processor, its vector features, cores and memory.
@@ -11,7 +12,7 @@ pub(crate) fn describe() -> Value {
         .map(|kib| (kib / f64::from(1 << 20) * 10.0).round() / 10.0);
     json!({
         "processor": field(&cpu, "model name"),
-        "features": features(field(&cpu, "flags").unwrap_or_default()),
+        "features": decisive(field(&cpu, "flags").unwrap_or_default()),
         "cores": std::thread::available_parallelism().map_or(1, usize::from),
         "memory_gib": gib,
         "system": system(),
@@ -23,18 +24,6 @@ pub(crate) fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let kib: u64 = field(&status, "VmHWM")?.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
-}
-
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    Some(line.split_once(':')?.1.trim())
-}
-
-/// Those features that decide how fast dense arithmetic is.
-fn features(flags: &str) -> Vec<&str> {
-    let decisive =
-        |flag: &&str| flag.starts_with("avx") || flag.starts_with("amx") || *flag == "fma" || *flag == "f16c";
-    flags.split_whitespace().filter(decisive).collect()
 }
 
 fn system() -> String {

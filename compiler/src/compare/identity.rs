@@ -1,5 +1,6 @@
 //! What the machine is, and how busy others keep it.
 
+use seqc_abi::machine::{decisive, field};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -15,13 +16,7 @@ pub(super) fn cores() -> usize {
 /// What the machine is: processor, microcode, all its features as a digest and the decisive ones by name, cores.
 pub(super) fn machine() -> Value {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        let named = |line: &&str| line.split_once(':').is_some_and(|(key, _)| key.trim() == name);
-        let line = info.lines().find(named)?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    let decisive =
-        |flag: &&str| flag.starts_with("avx") || flag.starts_with("amx") || *flag == "fma" || *flag == "f16c";
+    let field = |name: &str| field(&info, name);
     let flags = field("flags").unwrap_or_default();
     let digest = Sha256::digest(flags.as_bytes());
     let model = ["vendor_id", "cpu family", "model", "stepping"].map(field);
@@ -29,7 +24,7 @@ pub(super) fn machine() -> Value {
         "processor": field("model name"),
         "model": model,
         "microcode": field("microcode"),
-        "features": flags.split_whitespace().filter(decisive).collect::<Vec<_>>(),
+        "features": decisive(flags),
         "flags": digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>(),
         "cores": cores(),
         "system": std::env::consts::OS,
@@ -51,9 +46,7 @@ impl Moment {
     /// This moment; `None` where the system does not say.
     pub(super) fn now() -> Option<Moment> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
-        let cores = status
-            .lines()
-            .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        let cores = field(&status, "Cpus_allowed_list")?;
         let (whole, busy) = times(&fs::read_to_string("/proc/stat").ok()?, &listed(cores)?)?;
         let own = fs::read_to_string("/proc/self/stat").ok()?;
         Some(Moment {
