@@ -19,6 +19,7 @@ pub use bundle::Bundle;
 pub use dtype::{DType, to_f16};
 pub use files::{COMPANIONS, Source, companions, read_at_most, take_at_most};
 pub use gguf::{Array, Metadata, Value};
+pub use quantised::unquantised;
 pub use safe::foreign;
 pub use tensor::TensorRef;
 

@@ -1,6 +1,6 @@
 //! Signs of quantised weights whose meaning lies in other tensors: scales, zero points and code books beside packed integers.
 
-use crate::Checkpoint;
+use crate::{Checkpoint, DType};
 
 /// Last parts of names that stand for nothing else (GPTQ, AWQ, bitsandbytes, HQQ, AQLM, VPTQ, MLX, quanto,
 /// compressed-tensors).
@@ -44,6 +44,14 @@ const ENDINGS: &[&str] = &[
 
 /// What stands for a whole family of names (bitsandbytes).
 const INSIDE: &[&str] = &[".quant_state."];
+
+/// What to do about quantised weights that cannot be read.
+pub fn unquantised() -> String {
+    format!(
+        "take the checkpoint before it was quantised, or a GGUF file; types that can be read: {}",
+        DType::readable()
+    )
+}
 
 impl Checkpoint {
     /// The tensors among those that nothing reads which say that the weights beside them are quantised.

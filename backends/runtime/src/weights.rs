@@ -6,7 +6,7 @@ use std::{
 };
 
 use seqc_abi::{Descriptor, ParamSlot, Store};
-use seqc_checkpoint::{Checkpoint, DType, Source, TensorRef, to_f16};
+use seqc_checkpoint::{Checkpoint, DType, Source, TensorRef, to_f16, unquantised};
 
 use crate::{Error, Result, fingerprint, memory::Region};
 
@@ -88,9 +88,7 @@ impl Weights {
             origin: Origin::Random(seed),
         })
     }
-}
 
-impl Weights {
     /// Which weights these are: the same for the same tensors, wherever they lie.
     pub(crate) fn identity(&self, descriptor: &Descriptor) -> String {
         match &self.origin {
@@ -253,9 +251,8 @@ fn quantised(checkpoint: &Checkpoint, descriptor: &Descriptor) -> Option<String>
         more => format!(" and {more} more"),
     };
     Some(format!(
-        "the weights are quantised in a way that is not understood: beside them stand `{first}`{more}; take the checkpoint \
-         before it was quantised, or a GGUF file; types that can be read: {}",
-        DType::readable()
+        "the weights are quantised in a way that is not understood: beside them stand `{first}`{more}; {}",
+        unquantised()
     ))
 }
 

@@ -8,14 +8,14 @@ mod text;
 use crate::{
     diag::{Diagnostic, Placed},
     effective,
-    model::{self, ReadOptions, standard, unread},
+    model::{self, ReadOptions, standard},
     paths,
     source::Sources,
 };
 use config::Config;
 use family::Family;
 use found::Found;
-use seqc_checkpoint::Checkpoint;
+use seqc_checkpoint::{Checkpoint, unquantised};
 use std::path::Path;
 
 /// What is imported.
@@ -68,7 +68,7 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found),
             "{}: the weights are quantised in a way that is not understood ({method})",
             config.shown()
         );
-        return Err(bare(message).help(unread::unquantised()));
+        return Err(bare(message).help(unquantised()));
     }
     let opened = if found.weights.exists() {
         Some(Checkpoint::open(&found.weights).map_err(|e| bare(e.to_string()))?)

@@ -5,7 +5,7 @@ mod build;
 pub mod expand;
 mod set;
 pub mod standard;
-pub(crate) mod unread;
+mod unread;
 pub mod values;
 pub mod weights;
 

@@ -5,7 +5,7 @@ use crate::{
     diag::{Diagnostic, Placed},
     source::{FileId, Place},
 };
-use seqc_checkpoint::{Checkpoint, DType};
+use seqc_checkpoint::{Checkpoint, unquantised};
 use seqc_grammar::model::{ModelFile, Weights};
 use seqc_ir::Model;
 use std::collections::HashSet;
@@ -75,14 +75,6 @@ pub(super) fn quantised(tensors: &Tensors, model: &Model, file: (FileId, &ModelF
         some(&found)
     );
     Some(placed(Diagnostic::error("quantised-weights", message), file).help(unquantised()))
-}
-
-/// What to do about weights that cannot be read.
-pub(crate) fn unquantised() -> String {
-    format!(
-        "take the checkpoint before it was quantised, or a GGUF file; types that can be read: {}",
-        DType::readable()
-    )
 }
 
 /// At the name of the checkpoint, where the model has one.
