@@ -1,9 +1,6 @@
 //! A compiled model with its weights and threads.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::OnceLock,
-};
+use std::{path::PathBuf, sync::OnceLock};
 
 use seqc_abi::{Descriptor, frame};
 use seqc_checkpoint::Source;
@@ -98,18 +95,9 @@ impl Model {
             Ok(Some(Source::Disk(path))) => Some(path),
             _ => None,
         };
-        let beside = tokenizer
-            .as_deref()
-            .filter(|path| path.is_file())
-            .and_then(Path::parent);
-        let beside = beside.map(Path::to_owned);
-        weights
-            .iter()
-            .cloned()
-            .chain(tokenizer)
-            .chain(beside)
-            .chain(places::own_file())
-            .collect()
+        let tokenizer = tokenizer.iter().flat_map(|path| places::with_folder(path));
+        let weights = weights.iter().cloned();
+        weights.chain(tokenizer).chain(places::own_file()).collect()
     }
 
     /// Threads that compute.

@@ -57,6 +57,14 @@ pub(crate) fn tokenizer(descriptor: &Descriptor, weights: Option<&Path>) -> Resu
         .transpose()
 }
 
+/// A tokenizer's file with its folder, whose other files belong to it.
+pub(crate) fn with_folder(tokenizer: &Path) -> impl Iterator<Item = PathBuf> {
+    [Some(tokenizer), tokenizer.parent()]
+        .into_iter()
+        .flatten()
+        .map(Path::to_owned)
+}
+
 /// The files inside this program.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use super::{
     affine,
     cx::Cx,
+    shape::written,
     val::{Tensor, Val, Var},
 };
 use crate::{
@@ -329,11 +330,7 @@ impl Cx<'_> {
             ));
         }
         if varies {
-            let size = if dim.name.is_empty() {
-                dim.size.to_string()
-            } else {
-                dim.name.clone()
-            };
+            let size = written(dim);
             d = d.help(format!(
                 "an index is in range for every value of its variables, also where an `if` does not use the entry: `(…) % {size}` keeps it so"
             ));

@@ -15,6 +15,14 @@ use seqc_ir::{Dim, Elem, IndexExpr, Op, Ty, Value, joined_views};
 /// Largest integer that a constant can be: up to here double precision, which messages and the evaluator use, is exact.
 const MAX_INTEGER: f64 = 9_007_199_254_740_992.0;
 
+/// An axis as it is written in a shape: its name, or its size where it has none.
+pub(super) fn written(dim: &Dim) -> String {
+    match dim.name.is_empty() {
+        true => dim.size.to_string(),
+        false => dim.name.clone(),
+    }
+}
+
 /// `[heads 4, 16]`: a shape for messages.
 pub(super) fn shown(dims: &[Dim]) -> String {
     if dims.is_empty() {

@@ -1,6 +1,11 @@
 //! Names that stand for nothing: what was probably meant, from where they stand.
 
-use super::{children, cx::Cx, shape::shown, val::Val};
+use super::{
+    children,
+    cx::Cx,
+    shape::{shown, written},
+    val::Val,
+};
 use crate::diag::{Diagnostic, Placed, nearest};
 use seqc_grammar::ast::{BinOp, Def, Expr, ExprKind, Span, Stmt, Target};
 use seqc_ir::Dim;
@@ -198,11 +203,7 @@ impl Cx<'_> {
             Val::Known(_) => return Some(Vec::new()),
             _ => return None,
         };
-        let name = |d: &Dim| match d.name.is_empty() {
-            true => d.size.to_string(),
-            false => d.name.clone(),
-        };
-        Some(self.dims(&t).iter().map(name).collect())
+        Some(self.dims(&t).iter().map(written).collect())
     }
 
     /// Reports that something is a scalar only because nothing says what shape it is remembered in; `None` where that is not so.
@@ -214,16 +215,7 @@ impl Cx<'_> {
         let (note, shape) = match wanted {
             Some(dims) => (
                 format!("{} is wanted here", shown(dims)),
-                dims.iter()
-                    .map(|d| {
-                        if d.name.is_empty() {
-                            d.size.to_string()
-                        } else {
-                            d.name.clone()
-                        }
-                    })
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                dims.iter().map(written).collect::<Vec<_>>().join(", "),
             ),
             None => ("more than a scalar is wanted here".to_owned(), "…".to_owned()),
         };

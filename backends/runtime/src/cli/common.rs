@@ -44,8 +44,7 @@ pub(crate) fn load_as(code: Code, options: &Options, console: &mut Console) -> R
 const MOST_TEXT: u64 = 256 << 20;
 
 /// Files that a run reads, to none of which it may write: those of the model, and those that the words name.
-pub(crate) fn inputs<'a>(model: &Model, named: impl IntoIterator<Item = &'a Path>) -> Vec<PathBuf> {
-    let named = named.into_iter().map(Path::to_owned);
+pub(crate) fn inputs(model: &Model, named: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
     model.files().into_iter().chain(named).collect()
 }
 

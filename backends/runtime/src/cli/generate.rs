@@ -68,10 +68,7 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let from = Instant::now();
     let model = common::load(code, &args.reading.loading, console)?;
     let loading = milliseconds(from);
-    let tokenizer_path = tokenizer.as_ref().and_then(Tokenizer::path);
-    let named = tokenizer_path
-        .into_iter()
-        .flat_map(|path| [path, path.parent().unwrap_or(path)]);
+    let named = args.tokenizer.iter().flat_map(|path| places::with_folder(path));
     let inputs = common::inputs(&model, named);
     let mut session = common::open(&model, &args.reading, &inputs, console)?;
     let mut run = Generator {

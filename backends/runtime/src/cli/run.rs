@@ -53,7 +53,7 @@ pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
         path: &args.output,
         format: args.format,
         trace: args.trace,
-        inputs: common::inputs(&model, [args.input.as_path()]),
+        inputs: common::inputs(&model, [args.input.clone()]),
     };
     let mut session = open(&model, &target, &args.reading, console)?;
     write(&mut session, (&inputs, tokens), &target, &args.reading, console)

@@ -10,7 +10,7 @@ mod text;
 
 pub use text::TextStream;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use seqc_checkpoint::Source as Place;
 
@@ -48,8 +48,6 @@ const END_OF_TURN: &[&str] = &[
 #[derive(Debug)]
 pub struct Tokenizer {
     source: Source,
-    /// The file, where it is not inside the program.
-    path: Option<PathBuf>,
     /// Ids after which a text or a turn is over.
     stops: Vec<i64>,
 }
@@ -101,10 +99,6 @@ impl Tokenizer {
     ///
     /// As [`Tokenizer::open`].
     pub(crate) fn open_source(place: &Place) -> Result<Tokenizer> {
-        let path = match place {
-            Place::Disk(path) => Some(path.clone()),
-            Place::Inside(..) => None,
-        };
         if !place.is_folder() {
             place.check_plain()?;
         }
@@ -114,7 +108,6 @@ impl Tokenizer {
             stops.extend(END_OF_TURN.iter().filter_map(|text| vocabulary.special(text)));
             return Ok(Tokenizer {
                 source: Source::Gguf(Box::new(vocabulary)),
-                path,
                 stops,
             });
         }
@@ -123,14 +116,8 @@ impl Tokenizer {
         stops.extend(END_OF_TURN.iter().filter_map(|text| file.special(text)));
         Ok(Tokenizer {
             source: Source::File(Box::new(file)),
-            path,
             stops,
         })
-    }
-
-    /// The file or folder that was opened, where it is not inside the program.
-    pub(crate) fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
     }
 
     /// What the user should know about this tokenizer.
