@@ -5,7 +5,7 @@ use seqc::{
     reference, render,
     source::Sources,
 };
-use seqc_ir::eval::Tensor;
+use seqc_ir::{eval::Tensor, random::Rng};
 use std::{fmt::Write, fs, path::Path};
 
 const MODEL: &str = "version: 1
@@ -55,8 +55,8 @@ const TOKENS: usize = 24;
 
 /// Inputs that any two runs share: numbers between -1 and 1, and integers from 0 to 3.
 fn rows() -> Vec<Vec<Tensor>> {
-    let mut random = Random(7);
-    let row = |r: &mut Random| {
+    let mut random = Rng::new(7);
+    let row = |r: &mut Rng| {
         let x = (0..4).map(|_| r.below(2001) as f64 / 1000.0 - 1.0).collect();
         vec![Tensor::new(&[4], x), Tensor::scalar(r.below(4) as f64)]
     };
@@ -379,19 +379,6 @@ fn the_past_of_a_clock_is_its_ticks() {
     }
 }
 
-/// A small generator of numbers.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % n as u64) as usize
-    }
-}
-
 /// Kinds of random expressions.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -451,7 +438,7 @@ const COMPLEXES: &[&str] = &[
 ];
 
 /// A random expression with every part marked.
-fn expression(r: &mut Random, kind: Kind, depth: usize) -> String {
+fn expression(r: &mut Rng, kind: Kind, depth: usize) -> String {
     let forms = match kind {
         Kind::Scalar => SCALARS,
         Kind::Vector => VECTORS,
@@ -487,7 +474,7 @@ fn expression(r: &mut Random, kind: Kind, depth: usize) -> String {
 
 #[test]
 fn names_do_not_matter_in_random_layers() {
-    let mut r = Random(11);
+    let mut r = Rng::new(11);
     let mut differences = Vec::new();
     for n in 0..80 {
         let depth = 2 + r.below(3);

@@ -43,8 +43,11 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Does the work: cases from this number on, told on standard output
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, requires = "files")]
     worker: Option<u64>,
+    /// Where a worker has the files of a case
+    #[arg(long, hide = true, value_name = "DIR")]
+    files: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -60,8 +63,8 @@ fn main() -> ExitCode {
         }
         return ExitCode::from(2);
     }
-    if let (Some(from), [target]) = (args.worker, &chosen[..]) {
-        return worker::run(target, args.seed, from);
+    if let (Some(from), Some(files), [target]) = (args.worker, &args.files, &chosen[..]) {
+        return worker::run(target, (args.seed, from), files.clone());
     }
     let mut clean = true;
     for target in chosen {

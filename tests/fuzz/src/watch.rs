@@ -74,7 +74,10 @@ pub(crate) fn run(target: &'static Target, seed: u64, bounds: &Bounds, keep: Opt
         endings: BTreeMap::new(),
         findings: Vec::new(),
     };
+    // Nobody else can look into it or plant files in it.
+    let private = tempfile::tempdir()?;
     let mut run = Run {
+        files: private.path().join("case"),
         next: bounds.first,
         last: bounds.first.saturating_add(cases),
         end,
@@ -90,6 +93,8 @@ pub(crate) fn run(target: &'static Target, seed: u64, bounds: &Bounds, keep: Opt
                 "--worker",
                 &run.next.to_string(),
             ])
+            .arg("--files")
+            .arg(&run.files)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -97,13 +102,14 @@ pub(crate) fn run(target: &'static Target, seed: u64, bounds: &Bounds, keep: Opt
         let listened = run.listen(&mut child);
         let _ = child.kill();
         child.wait()?;
-        let _ = fs::remove_dir_all(worker::directory(child.id()));
         listened?;
     }
     Ok(report)
 }
 
 struct Run<'r> {
+    /// Where a worker has the files of a case.
+    files: PathBuf,
     /// The next case.
     next: u64,
     /// Behind the last case.
@@ -142,7 +148,7 @@ impl Run<'_> {
             self.next = case + 1;
             match verb {
                 "end" => *self.report.endings.entry(rest.to_owned()).or_default() += 1,
-                _ => self.found(case, rest.to_owned(), child.id())?,
+                _ => self.found(case, rest.to_owned())?,
             }
         }
         if let Some(case) = running {
@@ -155,18 +161,18 @@ impl Run<'_> {
                     worker::MEMORY
                 ),
             };
-            self.found(case, message, child.id())?;
+            self.found(case, message)?;
         }
         Ok(())
     }
 
     /// Keeps the files of a case.
-    fn found(&mut self, case: u64, message: String, process: u32) -> io::Result<()> {
+    fn found(&mut self, case: u64, message: String) -> io::Result<()> {
         let kept = self
             .keep
             .join(format!("{}-{}-{case}", self.report.target, self.report.seed));
         fs::create_dir_all(&kept)?;
-        for entry in fs::read_dir(worker::directory(process)).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(&self.files).into_iter().flatten().flatten() {
             if entry.path().is_file() {
                 fs::copy(entry.path(), kept.join(entry.file_name()))?;
             }

@@ -30,18 +30,12 @@ fn numbers(seed: u64, case: u64) -> Rng {
     Rng::new(Rng::new(seed).bits() ^ case.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// Where a case of a worker has its files.
-pub(crate) fn directory(process: u32) -> PathBuf {
-    std::env::temp_dir().join(format!("seqc-fuzz-{process}"))
-}
-
-/// Runs cases from number `first` on until nobody listens any more.
-pub(crate) fn run(target: &'static Target, seed: u64, first: u64) -> ExitCode {
+/// Runs cases from number `first` on until nobody listens any more; `dir` is what each finds empty.
+pub(crate) fn run(target: &'static Target, (seed, first): (u64, u64), dir: PathBuf) -> ExitCode {
     limit_memory();
     thread::spawn(watch_time);
     panic::set_hook(Box::new(|_| {}));
     let work = move || {
-        let dir = directory(std::process::id());
         for number in first.. {
             if !say(&format!("start {number}")) || clean(&dir).is_err() {
                 break;
@@ -52,7 +46,6 @@ pub(crate) fn run(target: &'static Target, seed: u64, first: u64) -> ExitCode {
                 break;
             }
         }
-        let _ = fs::remove_dir_all(&dir);
     };
     match thread::Builder::new()
         .stack_size(STACK)
