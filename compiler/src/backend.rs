@@ -15,7 +15,7 @@ use seqc_backends::{
 };
 use seqc_checkpoint::{Bundle, output, output::Output};
 use seqc_ir::{Graph, Model};
-use seqc_passes::{blocks::Blocks, plan::Chunks};
+use seqc_passes::{conv_partition::ConvPartition, plan::Chunks};
 use sha2::{Digest, Sha256};
 use std::{
     io::{self, Write},
@@ -129,7 +129,7 @@ fn options(model: &Model, max_context: Option<usize>, level: Level) -> Options {
     Options {
         level,
         max_chunk: max_chunk.max(1),
-        conv_block: Blocks::SMALLEST,
+        conv_block: ConvPartition::SMALLEST,
         chunks: Chunks::Cheapest,
     }
 }
@@ -154,10 +154,10 @@ fn complete(
     // have one hash, so that a state saved on one processor is read on another, unless their states differ in layout.
     let mut hash = Sha256::new();
     let calls = std::mem::take(&mut whole.calls);
-    let sizes = [whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes];
-    (whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes) = (0, 0, 0);
+    let sizes = [whole.constant_bytes, whole.arena_bytes, whole.scratch_bytes];
+    (whole.constant_bytes, whole.arena_bytes, whole.scratch_bytes) = (0, 0, 0);
     hash.update(serde_json::to_vec(&whole).map_err(|e| e.to_string())?);
-    [whole.derived_bytes, whole.arena_bytes, whole.scratch_bytes] = sizes;
+    [whole.constant_bytes, whole.arena_bytes, whole.scratch_bytes] = sizes;
     whole.calls = calls;
     whole.target = target.name();
     hash.update(built.model.to_string());

@@ -2,11 +2,11 @@
 
 use seqc_ir::{Graph, Op, StateId, Value};
 use seqc_passes::{
-    blocks::Blocks,
+    attention::clock_rate::ClockRate,
+    attention::span::AttentionSpan,
+    conv_partition::ConvPartition,
     cost,
-    keep::Keep,
-    plan::{BufferId, CHUNK, Chunked, Costs, Kernel, Matmul, Plan, Rows, Scan, scans},
-    rate::Rate,
+    plan::{BufferId, CHUNK, Chunked, Costs, Extent, Kernel, Matmul, Plan, Scan, scans},
     recurrence::Recurrence,
 };
 use std::{collections::HashSet, fmt::Write};
@@ -120,7 +120,7 @@ fn stored_rows(graph: &Graph, plan: &Plan, recurrence: &Recurrence) -> String {
     let rows = plan
         .buffers
         .iter()
-        .filter(|b| b.rows == Rows::Token && inside(&b.value));
+        .filter(|b| b.extent == Extent::PerToken && inside(&b.value));
     let rows: usize = rows
         .filter(|b| Some(b.len) >= largest)
         .map(|b| b.len * b.entry_bytes())
@@ -174,7 +174,9 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
     match graph.op(v) {
         Op::Attend(spec) => {
             let heads = graph.ty(operands[0]).dims[0].size;
-            let rate = spec.on().map_or(Rate::ALL, |on| Rate::of(graph, operands[on]));
+            let rate = spec
+                .on()
+                .map_or(ClockRate::ALL, |on| ClockRate::of(graph, operands[on]));
             let form = if spec.causal {
                 "causal"
             } else {
@@ -184,7 +186,7 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
                 out,
                 "attention, {heads} heads on {} of keys, {form}: scores are never stored; keeps {} tokens",
                 graph.ty(operands[1]).dims[0].size,
-                rate.bound(&Keep::new(spec, heads)),
+                rate.bound(&AttentionSpan::new(spec, heads)),
             );
         }
         Op::LongConv => describe_filter(out, graph, v),
@@ -205,7 +207,7 @@ fn describe_filter(out: &mut String, graph: &Graph, v: Value) {
     let operands = graph.operands(v);
     let channels = graph.ty(v).len();
     let taps = graph.ty(operands[1]).len() / channels.max(1);
-    let blocks = Blocks::new(taps);
+    let blocks = ConvPartition::new(taps);
     let name = &graph.node(operands[0]).name;
     let name = if name.is_empty() { "a stream" } else { name };
     let (smallest, top, ring) = (blocks.smallest, blocks.top(), blocks.ring());
@@ -239,8 +241,8 @@ fn describe_filter(out: &mut String, graph: &Graph, v: Value) {
 
 fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
     let step = |kernel: &Kernel| match kernel {
-        Kernel::Products(products) => product_step(graph, products),
-        Kernel::Tokens(nests) => format!("{} over entries, token by token", loops(nests.len())),
+        Kernel::Matmuls(products) => product_step(graph, products),
+        Kernel::Map(nests) => format!("{} over entries, token by token", loops(nests.len())),
         Kernel::Scan(scan) => format!("a scan with {}", counted(scan.outputs.len(), "result", "results")),
         Kernel::Attend(_) => "attention".to_owned(),
         Kernel::LongConv(_) => "a long convolution".to_owned(),

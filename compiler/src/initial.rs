@@ -1,7 +1,7 @@
 //! Random weights of a model as a safetensors file: the values that `weights: {random: N}` gives.
 
 use crate::random;
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 use seqc_checkpoint::to_f16;
 use seqc_ir::Model;
 use seqc_passes::plan::native_params;
@@ -12,7 +12,7 @@ use std::{collections::HashMap, io::Write};
 struct Tensor {
     name: String,
     shape: Vec<usize>,
-    store: Store,
+    encoding: Encoding,
     /// The parameter's first tensor and shape, which its values follow from.
     key: (String, Vec<usize>),
     /// Which part of the parameter.
@@ -25,7 +25,7 @@ impl Tensor {
     }
 
     fn bytes(&self) -> usize {
-        self.len() * self.store.block_bytes()
+        self.len() * self.encoding.block_bytes()
     }
 }
 
@@ -47,12 +47,12 @@ fn tensors(model: &Model) -> Result<Vec<Tensor>, String> {
         let kind = &model.kinds[n];
         for (p, (port, source)) in kind.graph.params.iter().zip(&call.params).enumerate() {
             let native = natives[n].get(p).copied().unwrap_or_default();
-            let store = kind
-                .stores
+            let encoding = kind
+                .encodings
                 .get(p)
                 .filter(|_| native)
-                .and_then(|name| Store::named(name));
-            for tensor in parts(&port.ty.sizes(), &source.tensors, store.unwrap_or(Store::F32)) {
+                .and_then(|name| Encoding::named(name));
+            for tensor in parts(&port.ty.sizes(), &source.tensors, encoding.unwrap_or(Encoding::F32)) {
                 add(tensor, &mut all, &mut places)?;
             }
         }
@@ -67,7 +67,7 @@ fn natives(graph: &seqc_ir::Graph) -> Vec<bool> {
     native_params(&graph)
 }
 
-fn parts(shape: &[usize], names: &[String], store: Store) -> Vec<Tensor> {
+fn parts(shape: &[usize], names: &[String], encoding: Encoding) -> Vec<Tensor> {
     let own = if names.len() > 1 {
         shape.get(1..).unwrap_or_default()
     } else {
@@ -77,7 +77,7 @@ fn parts(shape: &[usize], names: &[String], store: Store) -> Vec<Tensor> {
     let part = |(part, name): (usize, &String)| Tensor {
         name: name.clone(),
         shape: own.to_vec(),
-        store,
+        encoding,
         key: (first.clone(), shape.to_vec()),
         part,
     };
@@ -86,8 +86,8 @@ fn parts(shape: &[usize], names: &[String], store: Store) -> Vec<Tensor> {
 
 fn add(tensor: Tensor, all: &mut Vec<Tensor>, places: &mut HashMap<String, usize>) -> Result<(), String> {
     let name = &tensor.name;
-    if tensor.store.block() > 1 {
-        let ty = tensor.store.name();
+    if tensor.encoding.block() > 1 {
+        let ty = tensor.encoding.name();
         return Err(format!(
             "`{name}` is stored as {ty}, which safetensors files do not hold"
         ));
@@ -104,7 +104,7 @@ fn add(tensor: Tensor, all: &mut Vec<Tensor>, places: &mut HashMap<String, usize
             ));
         }
         // Read as a matrix somewhere: that place needs the type.
-        Some(n) if tensor.store != Store::F32 => all[*n].store = tensor.store,
+        Some(n) if tensor.encoding != Encoding::F32 => all[*n].encoding = tensor.encoding,
         Some(_) => {}
     }
     Ok(())
@@ -116,7 +116,7 @@ fn header(tensors: &[Tensor], out: &mut impl Write) -> std::io::Result<()> {
     let mut start = 0;
     for tensor in tensors {
         let end = start + tensor.bytes();
-        let ty = tensor.store.name().to_uppercase();
+        let ty = tensor.encoding.name().to_uppercase();
         entries.insert(
             tensor.name.clone(),
             json!({"dtype": ty, "shape": tensor.shape, "data_offsets": [start, end]}),
@@ -138,9 +138,9 @@ fn elements(tensors: &[Tensor], seed: u64, out: &mut impl Write) -> std::io::Res
         let own = values.into_iter().skip(tensor.part * tensor.len()).take(tensor.len());
         for value in own {
             let bits = (value as f32).to_bits();
-            match tensor.store {
-                Store::Bf16 => out.write_all(&((bits >> 16) as u16).to_le_bytes())?,
-                Store::F16 => out.write_all(&to_f16(value as f32).to_le_bytes())?,
+            match tensor.encoding {
+                Encoding::Bf16 => out.write_all(&((bits >> 16) as u16).to_le_bytes())?,
+                Encoding::F16 => out.write_all(&to_f16(value as f32).to_le_bytes())?,
                 _ => out.write_all(&bits.to_le_bytes())?,
             }
         }

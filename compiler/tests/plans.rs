@@ -5,7 +5,7 @@ use seqc::{
     render,
     source::Sources,
 };
-use seqc_passes::plan::{Plan, Rows};
+use seqc_passes::plan::{Extent, Plan};
 use std::{fs, path::Path};
 
 /// Models of `specs/models` and `specs/mixers`.
@@ -52,7 +52,7 @@ fn no_tensor_of_tokens_times_state() {
             for buffer in plan
                 .buffers
                 .iter()
-                .filter(|b| b.rows == Rows::Token && b.output.is_none())
+                .filter(|b| b.extent == Extent::PerToken && b.output.is_none())
             {
                 let node = graph.node(buffer.value);
                 assert!(

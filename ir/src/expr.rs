@@ -112,7 +112,7 @@ pub fn joined_views(inner: &[IndexExpr], outer: &[IndexExpr]) -> Option<Vec<Inde
 /// also on positions and integer streams: a division is not rounded unless [`UnaryOp::Floor`] says so.
 /// A score of minus infinity under softmax is the same as a key that is not seen.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ScoreExpr {
+pub enum PairExpr {
     /// The scaled product `scale * q . k` of this head (only inside a score function).
     Score,
     /// Position of the query token in the sequence, in ticks of the attention's clock.
@@ -126,13 +126,13 @@ pub enum ScoreExpr {
     /// Key stream `n` at the key token, kept in the cache; a scalar stream, or one value per query head.
     KeyStream(usize),
     /// Entry of table `n` at as many indices as it has axes, each rounded down and clamped into its axis.
-    Table(usize, Vec<ScoreExpr>),
+    Table(usize, Vec<PairExpr>),
     /// A number.
     Const(f64),
     /// Elementwise function.
-    Unary(UnaryOp, Box<ScoreExpr>),
+    Unary(UnaryOp, Box<PairExpr>),
     /// Elementwise function or comparison.
-    Binary(BinaryOp, Box<ScoreExpr>, Box<ScoreExpr>),
+    Binary(BinaryOp, Box<PairExpr>, Box<PairExpr>),
     /// `if c then a else b`.
-    Select(Box<ScoreExpr>, Box<ScoreExpr>, Box<ScoreExpr>),
+    Select(Box<PairExpr>, Box<PairExpr>, Box<PairExpr>),
 }

@@ -38,7 +38,7 @@ pub mod text;
 pub mod verify;
 
 pub use builder::dims;
-pub use expr::{IndexExpr, ScoreExpr, joined_views};
+pub use expr::{IndexExpr, PairExpr, joined_views};
 pub use graph::{Cycles, Graph, Node, Port, Stage, State, StateId, Value, cycles};
 pub use model::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
 pub use op::{AttendSpec, BinaryOp, Clock, Normaliser, Op, ReduceOp, UNSEEN, UnaryOp};

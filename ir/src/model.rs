@@ -29,7 +29,7 @@ pub struct Kind {
     /// The graph; its taps are a superset of what any call uses.
     pub graph: Graph,
     /// Encodings of the parameters, in graph order: they are part of what generated code looks like.
-    pub stores: Vec<String>,
+    pub encodings: Vec<String>,
 }
 
 /// Where a parameter of a call is found in a checkpoint.

@@ -1,6 +1,6 @@
 //! The closed set of operations. The mathematics of each stands on its variant.
 
-use crate::{IndexExpr, ScoreExpr, StateId};
+use crate::{IndexExpr, PairExpr, StateId};
 use std::ops::Range;
 
 /// What a node computes for one token from its operands' values at that token.
@@ -108,9 +108,9 @@ pub struct AttendSpec {
     /// Factor on the dot product.
     pub scale: f64,
     /// Which keys a query sees (beside causality); `None`: all.
-    pub predicate: Option<ScoreExpr>,
+    pub predicate: Option<PairExpr>,
     /// Function of the scaled product; `None`: itself.
-    pub score: Option<ScoreExpr>,
+    pub score: Option<PairExpr>,
     /// How scores become weights.
     pub normaliser: Normaliser,
     /// Keys after the query are excluded. False only in models that read a whole sequence.
@@ -123,7 +123,7 @@ pub struct AttendSpec {
     pub query_streams: usize,
     /// Number of operands that are read at the key token.
     pub key_streams: usize,
-    /// Number of tables, tensors of the load stage that [`ScoreExpr::Table`] reads.
+    /// Number of tables, tensors of the load stage that [`PairExpr::Table`] reads.
     pub tables: usize,
 }
 

@@ -1,7 +1,7 @@
 //! The evaluator against cases worked out by hand.
 
 use seqc_ir::{
-    AttendSpec, BinaryOp, Clock, Elem, Graph, IndexExpr, Normaliser, Op, ReduceOp, ScoreExpr, Ty, UnaryOp, dims,
+    AttendSpec, BinaryOp, Clock, Elem, Graph, IndexExpr, Normaliser, Op, PairExpr, ReduceOp, Ty, UnaryOp, dims,
     eval::{EvalError, Evaluator, Tensor},
 };
 
@@ -39,7 +39,7 @@ fn close(found: &[Vec<f64>], expected: &[&[f64]]) {
 }
 
 /// One head of size 1; query 1, key 0 unless `keyed`, value `x`: uniform weights over what is seen.
-fn averaging(predicate: Option<ScoreExpr>, normaliser: Normaliser, causal: bool) -> Graph {
+fn averaging(predicate: Option<PairExpr>, normaliser: Normaliser, causal: bool) -> Graph {
     let mut g = Graph::new("average");
     let x = g.add_input("x", Ty::f32(&[1, 1]));
     let one = g.constant(1.0, Ty::f32(&[1, 1]));
@@ -61,13 +61,9 @@ fn averaging(predicate: Option<ScoreExpr>, normaliser: Normaliser, causal: bool)
     g
 }
 
-fn distance_below(n: f64) -> ScoreExpr {
-    let distance = ScoreExpr::Binary(
-        BinaryOp::Sub,
-        Box::new(ScoreExpr::QueryPos),
-        Box::new(ScoreExpr::KeyPos),
-    );
-    ScoreExpr::Binary(BinaryOp::Lt, Box::new(distance), Box::new(ScoreExpr::Const(n)))
+fn distance_below(n: f64) -> PairExpr {
+    let distance = PairExpr::Binary(BinaryOp::Sub, Box::new(PairExpr::QueryPos), Box::new(PairExpr::KeyPos));
+    PairExpr::Binary(BinaryOp::Lt, Box::new(distance), Box::new(PairExpr::Const(n)))
 }
 
 #[test]
@@ -170,13 +166,9 @@ fn softmax_scores_and_groups() {
     let q = g.constant(1.0, Ty::f32(&[2, 1]));
     let k = g.reshape(x, dims(&[1, 1]));
     let s = g.reshape(x, dims(&[]));
-    let factor = ScoreExpr::Binary(
-        BinaryOp::Add,
-        Box::new(ScoreExpr::Head),
-        Box::new(ScoreExpr::Const(1.0)),
-    );
-    let score = ScoreExpr::Binary(BinaryOp::Mul, Box::new(ScoreExpr::Score), Box::new(factor));
-    let score = ScoreExpr::Binary(BinaryOp::Add, Box::new(score), Box::new(ScoreExpr::KeyStream(0)));
+    let factor = PairExpr::Binary(BinaryOp::Add, Box::new(PairExpr::Head), Box::new(PairExpr::Const(1.0)));
+    let score = PairExpr::Binary(BinaryOp::Mul, Box::new(PairExpr::Score), Box::new(factor));
+    let score = PairExpr::Binary(BinaryOp::Add, Box::new(score), Box::new(PairExpr::KeyStream(0)));
     let spec = AttendSpec {
         scale: 0.5,
         predicate: None,
@@ -208,7 +200,7 @@ fn key_streams_may_differ_between_heads() {
     let spec = AttendSpec {
         scale: 1.0,
         predicate: None,
-        score: Some(ScoreExpr::KeyStream(0)),
+        score: Some(PairExpr::KeyStream(0)),
         normaliser: Normaliser::Sum,
         key_streams: 1,
         ..AttendSpec::default()
@@ -222,8 +214,8 @@ fn key_streams_may_differ_between_heads() {
     );
 }
 
-fn binary(op: BinaryOp, a: ScoreExpr, b: ScoreExpr) -> ScoreExpr {
-    ScoreExpr::Binary(op, Box::new(a), Box::new(b))
+fn binary(op: BinaryOp, a: PairExpr, b: PairExpr) -> PairExpr {
+    PairExpr::Binary(op, Box::new(a), Box::new(b))
 }
 
 /// Attention of one head of size 1 with query 1 where key and value are `x[0]`, and a tick is where `x[1] > 0`;
@@ -256,10 +248,10 @@ fn ticking(spec: AttendSpec, tables: &[&[usize]]) -> Graph {
 #[test]
 fn tables_are_read_at_expressions_rounded_down_and_clamped() {
     // Weights are bias[(i - j) / 2]: distances 0 and 1 read entry 0, all from 4 on the last.
-    let distance = binary(BinaryOp::Sub, ScoreExpr::QueryPos, ScoreExpr::KeyPos);
-    let half = binary(BinaryOp::Div, distance, ScoreExpr::Const(2.0));
+    let distance = binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos);
+    let half = binary(BinaryOp::Div, distance, PairExpr::Const(2.0));
     let spec = AttendSpec {
-        score: Some(ScoreExpr::Table(0, vec![ScoreExpr::Const(-3.0), half])),
+        score: Some(PairExpr::Table(0, vec![PairExpr::Const(-3.0), half])),
         normaliser: Normaliser::None,
         tables: 1,
         ..AttendSpec::default()
@@ -286,7 +278,7 @@ fn attentions_merge_by_the_logarithms_of_their_sums() {
         run(&ticking(spec, &[]), &[], tokens)
     };
     let near = || distance_below(2.0);
-    let far = ScoreExpr::Unary(UnaryOp::Not, Box::new(near()));
+    let far = PairExpr::Unary(UnaryOp::Not, Box::new(near()));
     let all = seen(binary(BinaryOp::Or, near(), far.clone()));
     let (near, far) = (seen(near()), seen(far));
     assert_eq!(far[0], [0.0, -1e30]);
@@ -308,7 +300,7 @@ fn a_clock_counts_ticks() {
     let spec = |clock| AttendSpec {
         // The last two ticks, weighted by the query's number.
         predicate: Some(distance_below(2.0)),
-        score: Some(ScoreExpr::QueryPos),
+        score: Some(PairExpr::QueryPos),
         normaliser: Normaliser::None,
         clock,
         ..AttendSpec::default()
@@ -318,7 +310,7 @@ fn a_clock_counts_ticks() {
     let both = ticking(spec(Clock::Both), &[]);
     close(&run(&both, &[], tokens), &[&[0.0], &[0.0], &[0.0], &[10.0], &[48.0]]);
     let position = |clock| AttendSpec {
-        score: Some(binary(BinaryOp::Add, ScoreExpr::QueryPos, ScoreExpr::Const(1.0))),
+        score: Some(binary(BinaryOp::Add, PairExpr::QueryPos, PairExpr::Const(1.0))),
         ..spec(clock)
     };
     let keys = ticking(position(Clock::Keys), &[]);
@@ -466,9 +458,9 @@ fn what_is_not_seen_may_be_no_number() {
     for v in graph.order() {
         if let Op::Attend(spec) = graph.op(v).clone() {
             let near = Box::new(distance_below(2.0));
-            let [open, none] = [0.0, f64::NEG_INFINITY].map(|c| Box::new(ScoreExpr::Const(c)));
+            let [open, none] = [0.0, f64::NEG_INFINITY].map(|c| Box::new(PairExpr::Const(c)));
             let spec = AttendSpec {
-                score: Some(ScoreExpr::Select(near, open, none)),
+                score: Some(PairExpr::Select(near, open, none)),
                 ..*spec
             };
             let new = graph.attend(spec, &graph.operands(v));

@@ -41,7 +41,7 @@ const GRAPH: &str = r#"graph everything {
 
 const MODEL: &str = r#"model tiny streams 3 {
   input $0 x : f32[2]
-  layer0 stores [f32] graph gate {
+  layer0 encodings [f32] graph gate {
     param 0 w : f32[2]
     input 0 x : f32[2]
     %0 = input(0) : f32[2]  "x"
@@ -96,7 +96,7 @@ fn wrong_text_is_answered_with_a_place() {
         "graph g { %0 = const(1.2.3) : f32 }",
         "graph g { %0 = attend(scale=1.0, where=foo(i), normalise=softmax, causal=true) : f32 }",
         "graph g { } more",
-        "model m streams 0 { layer1 stores [] graph g {} }",
+        "model m streams 0 { layer1 encodings [] graph g {} }",
         "model m streams 99999999 { }",
     ] {
         let error = text.parse::<Graph>().unwrap_err();

@@ -214,9 +214,10 @@ fn violations_show_the_node() {
 fn laws_of_models_are_checked() {
     let layer = "graph l { param 0 w : f32[2] input 0 x : f32[2]
         %0 = input(0) : f32[2] %1 = param(0) : f32[2] %2 = mul %0, %1 : f32[2] output y %2 }";
-    let model = |stores: &str, calls: &str, outputs: &str| -> Vec<u8> {
-        let text =
-            format!("model m streams 3 {{ input $0 x : f32[2] layer0 stores [{stores}] {layer} {calls} {outputs} }}");
+    let model = |encodings: &str, calls: &str, outputs: &str| -> Vec<u8> {
+        let text = format!(
+            "model m streams 3 {{ input $0 x : f32[2] layer0 encodings [{encodings}] {layer} {calls} {outputs} }}"
+        );
         laws(&verify_model(&text.parse::<Model>().unwrap()))
     };
     let call = "call a layer0 ($0) -> ($1) { param w from [t] }";
@@ -251,9 +252,10 @@ fn laws_of_models_are_checked() {
     assert_eq!(model("f32", call, "output y $2"), [16]);
     assert_eq!(model("f32", call, ""), [18]);
     assert_eq!(model("f32", call, "output y $1 output y $0"), [18]);
-    let text = format!("model m streams 3 {{ input $0 x : f32[5] layer0 stores [f32] {layer} {call} output y $1 }}");
+    let text = format!("model m streams 3 {{ input $0 x : f32[5] layer0 encodings [f32] {layer} {call} output y $1 }}");
     assert_eq!(laws(&verify_model(&text.parse::<Model>().unwrap())), [17]);
     let broken = layer.replace("mul %0, %1 : f32[2]", "mul %0, %1 : f32[3]");
-    let text = format!("model m streams 3 {{ input $0 x : f32[2] layer0 stores [f32] {broken} {call} output y $1 }}");
+    let text =
+        format!("model m streams 3 {{ input $0 x : f32[2] layer0 encodings [f32] {broken} {call} output y $1 }}");
     assert_eq!(laws(&verify_model(&text.parse::<Model>().unwrap())), [7, 7]);
 }

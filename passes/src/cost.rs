@@ -6,7 +6,7 @@ mod count;
 
 pub use count::{cost, of_recurrence};
 
-use crate::{blocks::Blocks, keep::Keep, rate::Rate};
+use crate::{attention::clock_rate::ClockRate, attention::span::AttentionSpan, conv_partition::ConvPartition};
 
 /// Rows of a state that lie further apart, in bytes, are on pages of their own: the processor does not foresee the next one.
 const PAGE: usize = 4096;
@@ -52,9 +52,9 @@ pub struct Cache {
     /// Bytes kept for a token, and read for each key that a query looks at.
     pub token_bytes: usize,
     /// What is kept.
-    pub keep: Keep,
+    pub keep: AttentionSpan,
     /// Which tokens are keys.
-    pub rate: Rate,
+    pub rate: ClockRate,
     /// False: every query looks at the whole sequence.
     pub causal: bool,
 }
@@ -83,7 +83,7 @@ pub struct Filter {
     /// Channels, each with a filter of its own.
     pub channels: usize,
     /// How its sum is cut.
-    pub blocks: Blocks,
+    pub blocks: ConvPartition,
 }
 
 impl Filter {

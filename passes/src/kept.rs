@@ -1,6 +1,6 @@
 //! What a state entry takes, as a closed form in the context length.
 
-use crate::{keep::Keep, rate::Rate};
+use crate::{attention::clock_rate::ClockRate, attention::span::AttentionSpan};
 
 /// Bytes of one entry of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,9 +12,9 @@ pub enum Kept {
         /// Bytes of one.
         bytes: usize,
         /// Which tokens are appended.
-        rate: Rate,
+        rate: ClockRate,
         /// How many of these are kept.
-        keep: Keep,
+        keep: AttentionSpan,
     },
     /// None: the memory belongs to another entry.
     Elsewhere,
@@ -22,8 +22,8 @@ pub enum Kept {
 
 impl Kept {
     /// The last `most` tokens of those that `rate` counts.
-    pub fn last(bytes: usize, rate: Rate, most: usize) -> Kept {
-        let keep = Keep {
+    pub fn last(bytes: usize, rate: ClockRate, most: usize) -> Kept {
+        let keep = AttentionSpan {
             distance: Some(most as u64),
             first: 0,
         };
@@ -55,13 +55,13 @@ mod tests {
 
     #[test]
     fn forms_and_numbers_agree() {
-        let twice = Kept::last(8, Rate { ticks: 2, period: 1 }, 100);
+        let twice = Kept::last(8, ClockRate { ticks: 2, period: 1 }, 100);
         assert_eq!(twice.bound(), "min(2 T, 100) tokens");
         assert_eq!((twice.at(10.0), twice.at(1000.0)), (160.0, 800.0));
         let slow = Kept::Tokens {
             bytes: 4,
-            rate: Rate { ticks: 1, period: 8 },
-            keep: Keep::ALL,
+            rate: ClockRate { ticks: 1, period: 8 },
+            keep: AttentionSpan::ALL,
         };
         assert_eq!((slow.bound().as_str(), slow.at(80.0)), ("T / 8 tokens", 40.0));
         assert_eq!(Kept::Bytes(12).at(0.0), 12.0);

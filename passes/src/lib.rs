@@ -1,19 +1,16 @@
 //! Passes over layer graphs, and the plan of kernels that a backend emits.
 
-pub mod blocks;
+pub mod affine;
+pub mod attention;
+pub mod conv_partition;
 pub mod cost;
-pub mod index;
-pub mod keep;
 pub mod kept;
+pub mod legalize;
 pub mod plan;
-pub mod prepare;
-pub mod rate;
 pub mod recognise;
 pub mod recurrence;
-pub mod shared;
 pub mod sign;
 pub mod simplify;
-pub mod thin;
 
 use seqc_ir::Graph;
 
@@ -35,7 +32,7 @@ pub const PASSES: &[Pass] = &[
     // Before streams become real: conditions on keys are computed of integers.
     Pass {
         name: "thin-caches",
-        run: thin::caches,
+        run: attention::split_cache_by_key::split_cache_by_key,
     },
     // Before products: a delayed vector is a row that a product can read.
     Pass {
@@ -44,7 +41,7 @@ pub const PASSES: &[Pass] = &[
     },
     Pass {
         name: "unfold-constant-delays",
-        run: prepare::delays_of_constants,
+        run: legalize::delays_of_constants,
     },
     Pass {
         name: "recognise-products",
@@ -52,7 +49,7 @@ pub const PASSES: &[Pass] = &[
     },
     Pass {
         name: "make-streams-real",
-        run: prepare::real_streams,
+        run: legalize::real_streams,
     },
     // Recognition leaves what it replaced.
     Pass {

@@ -1,7 +1,7 @@
 //! Recognises products with parameters, and one-step memories, behind index notation.
 //! Does not touch contractions of two streams: those stay reductions.
 
-use crate::index::{Lin, linearise, through_views};
+use crate::affine::{AffineExpr, linearise, through_views};
 use seqc_ir::{BinaryOp, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value, verify::MAX_DELAY};
 use std::collections::HashMap;
 
@@ -57,11 +57,11 @@ fn product(graph: &Graph, stages: &[Stage], v: Value) -> Option<Product> {
         }
         let ((w_from, w_at), (x_from, mut x_at)) = (source(graph, w, &sizes), source(graph, x, &sizes));
         let offset = std::mem::take(&mut x_at.constant);
-        let reduced: Vec<Lin> = (sizes.len() - axes..sizes.len()).map(Lin::axis).collect();
+        let reduced: Vec<AffineExpr> = (sizes.len() - axes..sizes.len()).map(AffineExpr::axis).collect();
         if x_at != linearise(&reduced, &sizes[sizes.len() - axes..]) {
             continue;
         }
-        let all: Vec<Lin> = (0..sizes.len()).map(Lin::axis).collect();
+        let all: Vec<AffineExpr> = (0..sizes.len()).map(AffineExpr::axis).collect();
         let total: usize = sizes.iter().product();
         // The matrix as it lies; a transposed or sliced one is computed once, when weights are loaded.
         let plain = w_at == linearise(&all, &sizes) && graph.ty(w_from).len() == total;
@@ -87,8 +87,8 @@ fn product(graph: &Graph, stages: &[Stage], v: Value) -> Option<Product> {
 }
 
 /// What `v`, seen over its own axes, reads through views and reshapes, and the linear index into it.
-fn source(graph: &Graph, v: Value, sizes: &[usize]) -> (Value, Lin) {
-    let coords = (0..sizes.len()).map(Lin::axis).collect();
+fn source(graph: &Graph, v: Value, sizes: &[usize]) -> (Value, AffineExpr) {
+    let coords = (0..sizes.len()).map(AffineExpr::axis).collect();
     through_views(graph, &|_| false, (v, coords, sizes))
 }
 

@@ -1,7 +1,7 @@
 //! Finds the recurrences of a layer and classifies them by what multiplies `prev`.
 //! Does not rewrite anything: the plan and `seqc explain` read the result.
 
-use crate::index::Lin;
+use crate::affine::AffineExpr;
 use seqc_ir::{BinaryOp, Graph, Op, ReduceOp, Stage, StateId, UnaryOp, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -222,9 +222,9 @@ fn axes_of(graph: &Graph, factors: Vec<Value>, rank: usize) -> BTreeSet<usize> {
         }
         match graph.op(v) {
             Op::View(map) => {
-                let own: Vec<Lin> = (0..rank).map(Lin::axis).collect();
+                let own: Vec<AffineExpr> = (0..rank).map(AffineExpr::axis).collect();
                 let sizes = graph.ty(v).sizes();
-                let coords: Vec<Lin> = map.iter().map(|e| Lin::of(e, &own, &sizes)).collect();
+                let coords: Vec<AffineExpr> = map.iter().map(|e| AffineExpr::of(e, &own, &sizes)).collect();
                 axes.extend((0..rank).filter(|a| coords.iter().any(|c| c.uses(*a))));
             }
             Op::Unary(_) | Op::Cast | Op::Binary(_) | Op::Select => work.extend(graph.operands(v)),

@@ -44,8 +44,8 @@ pub mod symbols {
 pub mod frame {
     /// `*const *const u8`: one pointer per [`ParamSlot`](super::ParamSlot), in order.
     pub const PARAMS: usize = 0;
-    /// `*mut u8`: the load-time arena, [`Descriptor::derived_bytes`](super::Descriptor::derived_bytes).
-    pub const DERIVED: usize = 1;
+    /// `*mut u8`: the load-time arena, [`Descriptor::constant_bytes`](super::Descriptor::constant_bytes).
+    pub const CONSTANTS: usize = 1;
     /// `*const *mut u8`: one pointer per [`StateSlot`](super::StateSlot), in order.
     pub const STATES: usize = 2;
     /// `*mut u8`: activations, [`Descriptor::arena_bytes`](super::Descriptor::arena_bytes), 64-byte aligned.
@@ -78,7 +78,7 @@ pub const PAGE_TOKENS: usize = 64;
 /// How a stored tensor is encoded. Block formats are GGML's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Store {
+pub enum Encoding {
     /// IEEE binary32.
     F32,
     /// IEEE binary16.
@@ -96,33 +96,33 @@ pub enum Store {
     Q8_0,
 }
 
-impl Store {
+impl Encoding {
     /// All of them.
-    pub const ALL: [Store; 6] = [
-        Store::F32,
-        Store::F16,
-        Store::Bf16,
-        Store::Q4_0,
-        Store::Q4_1,
-        Store::Q8_0,
+    pub const ALL: [Encoding; 6] = [
+        Encoding::F32,
+        Encoding::F16,
+        Encoding::Bf16,
+        Encoding::Q4_0,
+        Encoding::Q4_1,
+        Encoding::Q8_0,
     ];
 
     /// Weights per block (1 for the plain types).
     pub fn block(self) -> usize {
         match self {
-            Store::F32 | Store::F16 | Store::Bf16 => 1,
-            Store::Q4_0 | Store::Q4_1 | Store::Q8_0 => 32,
+            Encoding::F32 | Encoding::F16 | Encoding::Bf16 => 1,
+            Encoding::Q4_0 | Encoding::Q4_1 | Encoding::Q8_0 => 32,
         }
     }
 
     /// Bytes per block.
     pub fn block_bytes(self) -> usize {
         match self {
-            Store::F32 => 4,
-            Store::F16 | Store::Bf16 => 2,
-            Store::Q4_0 => 18,
-            Store::Q4_1 => 20,
-            Store::Q8_0 => 34,
+            Encoding::F32 => 4,
+            Encoding::F16 | Encoding::Bf16 => 2,
+            Encoding::Q4_0 => 18,
+            Encoding::Q4_1 => 20,
+            Encoding::Q8_0 => 34,
         }
     }
 
@@ -133,20 +133,20 @@ impl Store {
             .checked_mul(self.block_bytes())
     }
 
-    /// The encoding of a name that [`Store::name`] gives.
-    pub fn named(name: &str) -> Option<Store> {
-        Store::ALL.into_iter().find(|store| store.name() == name)
+    /// The encoding of a name that [`Encoding::name`] gives.
+    pub fn named(name: &str) -> Option<Encoding> {
+        Encoding::ALL.into_iter().find(|store| store.name() == name)
     }
 
     /// The name users write and read: `f32`, `q4_1`, …
     pub fn name(self) -> &'static str {
         match self {
-            Store::F32 => "f32",
-            Store::F16 => "f16",
-            Store::Bf16 => "bf16",
-            Store::Q4_0 => "q4_0",
-            Store::Q4_1 => "q4_1",
-            Store::Q8_0 => "q8_0",
+            Encoding::F32 => "f32",
+            Encoding::F16 => "f16",
+            Encoding::Bf16 => "bf16",
+            Encoding::Q4_0 => "q4_0",
+            Encoding::Q4_1 => "q4_1",
+            Encoding::Q8_0 => "q8_0",
         }
     }
 }
@@ -208,7 +208,7 @@ pub struct Descriptor {
     #[serde(default)]
     pub calls: Vec<Call>,
     /// Bytes of the load-time arena.
-    pub derived_bytes: usize,
+    pub constant_bytes: usize,
     /// Bytes of the activation arena for a chunk of `max_chunk` tokens.
     pub arena_bytes: usize,
     /// Longest chunk the generated code takes. For a model that is not causal: the longest input.
@@ -270,7 +270,7 @@ pub struct ParamSlot {
     pub shape: Vec<usize>,
     /// Encoding that the generated code reads. A checkpoint that stores another type is an error,
     /// except where `convert` is set.
-    pub store: Store,
+    pub encoding: Encoding,
     /// The runtime converts whatever the checkpoint stores to `store` (always f32 then) at load time.
     /// Otherwise the mapped bytes are used where they lie.
     pub convert: bool,

@@ -15,7 +15,7 @@ pub struct Model {
     descriptor: Descriptor,
     step: Entry,
     weights: Weights,
-    derived: Region,
+    constants: Region,
     pool: Pool,
     /// See [`Model::weights_identity`].
     identity: OnceLock<String>,
@@ -54,7 +54,7 @@ impl Model {
             }
         };
         let model = Model {
-            derived: Region::huge(descriptor.derived_bytes)?,
+            constants: Region::huge(descriptor.constant_bytes)?,
             pool: Pool::new(
                 threads(&descriptor, options.threads),
                 options.threads == 0 && !options.measures,
@@ -66,7 +66,7 @@ impl Model {
         };
         let scratch = model.scratch()?;
         let frame = model.frame(&scratch);
-        // SAFETY: the frame is filled as the ABI says; the load-time stage reads parameters and writes the derived arena.
+        // SAFETY: the frame is filled as the ABI says; the load-time stage reads parameters and writes the arena of load-time constants.
         unsafe { model.pool.run(code.load, frame.as_ptr()) };
         Ok(model)
     }
@@ -119,7 +119,7 @@ impl Model {
     pub(crate) fn frame(&self, scratch: &Region) -> [u64; frame::SLOTS] {
         let mut slots = [0; frame::SLOTS];
         slots[frame::PARAMS] = self.weights.table() as u64;
-        slots[frame::DERIVED] = self.derived.as_ptr() as u64;
+        slots[frame::CONSTANTS] = self.constants.as_ptr() as u64;
         slots[frame::SCRATCH] = scratch.as_ptr() as u64;
         slots[frame::BARRIER] = self.pool.barrier() as u64;
         slots

@@ -91,7 +91,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         params: Vec::new(),
         states: Vec::new(),
         calls: Vec::new(),
-        derived_bytes: 0,
+        constant_bytes: 0,
         arena_bytes: 0,
         max_chunk: 8,
         scratch_bytes: 0,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use seqc_abi::{Descriptor, ParamSlot, Store};
+use seqc_abi::{Descriptor, Encoding, ParamSlot};
 use seqc_checkpoint::{Checkpoint, DType, Source, TensorRef, to_f16, unquantised};
 
 use crate::{Error, Result, fingerprint, memory::Region};
@@ -71,7 +71,7 @@ impl Weights {
     pub(crate) fn random(descriptor: &Descriptor, seed: u64) -> Result<Weights> {
         let mut filler = Filler::default();
         for slot in &descriptor.params {
-            let key = (vec![key(slot).to_owned()], slot.shape.clone(), slot.store);
+            let key = (vec![key(slot).to_owned()], slot.shape.clone(), slot.encoding);
             let pointer = match filler.copies.get(&key) {
                 Some(pointer) => *pointer,
                 None => {
@@ -143,7 +143,7 @@ pub(crate) fn stored_bytes(slot: &ParamSlot) -> Result<usize> {
         .map_or((1, &[][..]), |(last, outer)| (*last, outer));
     let bytes = outer
         .iter()
-        .try_fold(slot.store.row_bytes(last), |bytes, size| {
+        .try_fold(slot.encoding.row_bytes(last), |bytes, size| {
             Some(bytes.and_then(|bytes| bytes.checked_mul(*size)))
         })
         .flatten();
@@ -156,7 +156,7 @@ enum Problem {
     Fatal(Error),
 }
 
-type CopyKey = (Vec<String>, Vec<usize>, Store);
+type CopyKey = (Vec<String>, Vec<usize>, Encoding);
 
 #[derive(Default)]
 struct Filler {
@@ -176,11 +176,11 @@ impl Filler {
 
     fn place(&mut self, checkpoint: &Checkpoint, slot: &ParamSlot) -> std::result::Result<*const u8, Problem> {
         let tensors = find(checkpoint, slot).map_err(Problem::Wrong)?;
-        let as_stored = tensors.iter().all(|tensor| is_stored_as(tensor.dtype, slot.store));
+        let as_stored = tensors.iter().all(|tensor| is_stored_as(tensor.dtype, slot.encoding));
         if let ([tensor], true) = (&tensors[..], as_stored) {
             return Ok(tensor.bytes.as_ptr());
         }
-        let key = (names(slot).to_vec(), slot.shape.clone(), slot.store);
+        let key = (names(slot).to_vec(), slot.shape.clone(), slot.encoding);
         if let Some(pointer) = self.copies.get(&key) {
             return Ok(*pointer);
         }
@@ -229,13 +229,13 @@ fn mismatch(tensor: &TensorRef, slot: &ParamSlot, shape: &[usize]) -> Option<Str
             tensor.name, tensor.shape, slot.name
         ));
     }
-    let readable = is_stored_as(tensor.dtype, slot.store) || slot.convert;
+    let readable = is_stored_as(tensor.dtype, slot.encoding) || slot.convert;
     (!readable).then(|| {
         format!(
             "tensor `{}` is stored as {}, expected {} (for `{}`); the program was built for another file",
             tensor.name,
             tensor.dtype,
-            slot.store.name(),
+            slot.encoding.name(),
             slot.name
         )
     })
@@ -291,15 +291,15 @@ fn nearest(checkpoint: &Checkpoint, name: &str) -> Vec<String> {
         .collect()
 }
 
-fn is_stored_as(dtype: DType, store: Store) -> bool {
+fn is_stored_as(dtype: DType, encoding: Encoding) -> bool {
     matches!(
-        (dtype, store),
-        (DType::F32, Store::F32)
-            | (DType::F16, Store::F16)
-            | (DType::BF16, Store::Bf16)
-            | (DType::Q4_0, Store::Q4_0)
-            | (DType::Q4_1, Store::Q4_1)
-            | (DType::Q8_0, Store::Q8_0)
+        (dtype, encoding),
+        (DType::F32, Encoding::F32)
+            | (DType::F16, Encoding::F16)
+            | (DType::BF16, Encoding::Bf16)
+            | (DType::Q4_0, Encoding::Q4_0)
+            | (DType::Q4_1, Encoding::Q4_1)
+            | (DType::Q8_0, Encoding::Q8_0)
     )
 }
 
@@ -363,15 +363,15 @@ fn random_bytes(bytes: &mut [u8], slot: &ParamSlot, seed: u64) {
     let mut mix = Mix(start);
     let fan_in = slot.shape.last().copied().unwrap_or(1).max(1);
     let reach = (3.0 / fan_in as f32).sqrt().min(1.0);
-    match slot.store {
-        Store::F32 => fill(bytes, || (reach * mix.signed()).to_le_bytes()),
-        Store::F16 => fill(bytes, || to_f16(reach * mix.signed()).to_le_bytes()),
-        Store::Bf16 => fill(bytes, || {
+    match slot.encoding {
+        Encoding::F32 => fill(bytes, || (reach * mix.signed()).to_le_bytes()),
+        Encoding::F16 => fill(bytes, || to_f16(reach * mix.signed()).to_le_bytes()),
+        Encoding::Bf16 => fill(bytes, || {
             (((reach * mix.signed()).to_bits() >> 16) as u16).to_le_bytes()
         }),
-        Store::Q4_0 => fill(bytes, || block::<18>(&mut mix, &[to_f16(reach / 8.0)])),
-        Store::Q4_1 => fill(bytes, || block::<20>(&mut mix, &[to_f16(reach / 7.5), to_f16(-reach)])),
-        Store::Q8_0 => fill(bytes, || block::<34>(&mut mix, &[to_f16(reach / 128.0)])),
+        Encoding::Q4_0 => fill(bytes, || block::<18>(&mut mix, &[to_f16(reach / 8.0)])),
+        Encoding::Q4_1 => fill(bytes, || block::<20>(&mut mix, &[to_f16(reach / 7.5), to_f16(-reach)])),
+        Encoding::Q8_0 => fill(bytes, || block::<34>(&mut mix, &[to_f16(reach / 128.0)])),
     }
 }
 

@@ -1,8 +1,8 @@
 //! One panel of weight rows times many rows of activations.
 
-use super::{max_rows, micro_kernel, pack, row};
+use super::{copy, max_rows, micro_kernel, pack};
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 
 /// Most columns of weights that are packed at once: a panel of them stays in the second-level cache.
 const BLOCK: usize = 1024;
@@ -23,8 +23,8 @@ pub fn gemm_scratch_bytes(lanes: u32, max_chunk: usize) -> usize {
 }
 
 /// Name of the function that [`gemm`] adds.
-pub fn gemm_name(store: Store, k: usize) -> String {
-    format!("seqc_gemm_{}_{k}", store.name())
+pub fn gemm_name(encoding: Encoding, k: usize) -> String {
+    format!("seqc_gemm_{}_{k}", encoding.name())
 }
 
 /// Adds the kernel for one store and `k`; returns its name.
@@ -32,22 +32,22 @@ pub fn gemm_name(store: Store, k: usize) -> String {
 /// `fn(w, rows, x, ldx, y, ldy, count, scratch)` computes `y[t * ldy + r] = sum_k W[r][k] * x[t * ldx + k]` for
 /// `r < rows`, at most a panel ([`panel_rows`]), and `t < count`. `w` points to the panel's first row, `ldx` and `ldy`
 /// count floats; `k` is a multiple of the store's block.
-pub fn gemm(module: &mut Module, lanes: u32, (store, k): (Store, usize)) -> String {
-    let name = gemm_name(store, k);
+pub fn gemm(module: &mut Module, lanes: u32, (encoding, k): (Encoding, usize)) -> String {
+    let name = gemm_name(encoding, k);
     if module.has(&name) {
         return name;
     }
-    let packer = pack(module, lanes, store, panel(lanes));
+    let packer = pack(module, lanes, encoding, panel(lanes));
     let tall = max_rows(lanes, panel(lanes));
     let tiles: Vec<String> = (1..=tall)
         .map(|r| micro_kernel(module, lanes, (r, panel(lanes))))
         .collect();
-    let copier = row::copy(module, lanes);
+    let copier = copy::copy(module, lanes);
     let types = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
     let mut f = Func::new(&name, &types, None);
     let gemm = Gemm {
         lanes,
-        store,
+        encoding,
         k,
         tiles,
         packer,
@@ -60,7 +60,7 @@ pub fn gemm(module: &mut Module, lanes: u32, (store, k): (Store, usize)) -> Stri
 
 struct Gemm {
     lanes: u32,
-    store: Store,
+    encoding: Encoding,
     k: usize,
     tiles: Vec<String>,
     packer: String,
@@ -120,7 +120,7 @@ impl Gemm {
     /// Packs `kc` columns and multiplies all rows of activations with them.
     fn block(&self, f: &mut Func, target: Target, (start, kc, more): (Val, Val, Val)) {
         let (w, rows, scratch) = (f.param(0), f.param(1), f.param(7));
-        let stride = f.i64(self.store.row_bytes(self.k).unwrap_or(0) as i64);
+        let stride = f.i64(self.encoding.row_bytes(self.k).unwrap_or(0) as i64);
         f.call(&self.packer, &[w, stride, rows, start, kc, scratch], None);
         self.rows(f, target, (start, kc, more));
     }

@@ -4,6 +4,8 @@
 //! this module that returns its name. Pointers are bare; sizes and strides are 64-bit numbers.
 
 mod attend;
+mod copy;
+mod dequant;
 pub(crate) mod finite;
 mod gemm;
 mod gemv;
@@ -12,16 +14,14 @@ mod long_conv;
 pub mod math;
 mod micro;
 mod pack;
-mod row;
-mod rows;
 mod tile;
 
 pub use attend::Attend;
+pub use copy::{copy, row, row_name};
 pub use gemm::{gemm, gemm_name, gemm_scratch_bytes, panel_rows};
 pub use gemv::{gemv, gemv_in_order, gemv_in_order_name, gemv_name};
 pub use lanes::transpose;
 pub use long_conv::LongConv;
 pub use micro::{max_rows, micro_kernel};
 pub use pack::pack;
-pub use row::{copy, row, row_name};
 pub use tile::Tile;

@@ -1,18 +1,18 @@
 //! Packing a panel of weight rows for the micro-kernel: dequantised, and transposed in registers.
 
 use super::{
+    dequant::{block_vectors, byte, plain_vector},
     lanes::transpose,
-    rows::{block_vectors, byte, plain_vector},
 };
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 
 /// Adds the packing kernel for panels of `panel` vectors of `lanes` floats; returns its name.
 ///
 /// `fn(w, row_bytes, rows, k0, kc, out)` writes `out[(k - k0) * n + r] = W[r][k]`, `n = panel * lanes`, for
 /// `k0 <= k < k0 + kc`; rows from `rows` up to `n` are zero. For block stores `k0` and `kc` are multiples of 32.
-pub fn pack(module: &mut Module, lanes: u32, store: Store, panel: u32) -> String {
-    let name = format!("seqc_pack_{}x{panel}", store.name());
+pub fn pack(module: &mut Module, lanes: u32, encoding: Encoding, panel: u32) -> String {
+    let name = format!("seqc_pack_{}x{panel}", encoding.name());
     if module.has(&name) {
         return name;
     }
@@ -20,14 +20,14 @@ pub fn pack(module: &mut Module, lanes: u32, store: Store, panel: u32) -> String
     let (w, stride, rows, k0, kc) = (f.param(0), f.param(1), f.param(2), f.param(3), f.param(4));
     let out = f.param(5);
     let pack = Pack {
-        store,
+        encoding,
         lanes,
         panel,
         stride,
     };
-    let blocks = f.i64(store.block() as i64);
+    let blocks = f.i64(encoding.block() as i64);
     let first = f.udiv(k0, blocks);
-    let bytes = f.i64(store.block_bytes() as i64);
+    let bytes = f.i64(encoding.block_bytes() as i64);
     let first = f.mul(first, bytes);
     let start = f.gep(w, first, Scalar::I8);
     let (zero, groups, step) = (f.i64(0), f.i64(i64::from(panel)), f.i64(i64::from(lanes)));
@@ -55,7 +55,7 @@ pub fn pack(module: &mut Module, lanes: u32, store: Store, panel: u32) -> String
 }
 
 struct Pack {
-    store: Store,
+    encoding: Encoding,
     lanes: u32,
     panel: u32,
     stride: Val,
@@ -65,7 +65,7 @@ impl Pack {
     /// One vector of rows over all of `k`; `valid` says how many of the rows exist when not all do.
     fn group(&self, f: &mut Func, (source, target): (Val, Val), kc: Val, valid: Option<Val>) {
         let zero = f.i64(0);
-        if self.store.block() == 32 {
+        if self.encoding.block() == 32 {
             f.for_each(zero, kc, 32, |f, k| self.blocks(f, (source, target), k, valid));
             return;
         }
@@ -87,7 +87,7 @@ impl Pack {
 
     /// `lanes` rows by `lanes` columns of a plain store, `columns` of them when not all.
     fn tile(&self, f: &mut Func, (source, target): (Val, Val), k: Val, (valid, columns): (Option<Val>, Option<Val>)) {
-        let size = f.i64(self.store.block_bytes() as i64);
+        let size = f.i64(self.encoding.block_bytes() as i64);
         let offset = f.mul(k, size);
         let column_mask = columns.map(|n| f.tail_mask(n, self.lanes));
         let mut loaded = Vec::new();
@@ -95,7 +95,7 @@ impl Pack {
             let row = self.row(f, source, r);
             let p = f.gep(row, offset, Scalar::I8);
             let mask = self.row_mask(f, r, valid, column_mask);
-            loaded.push(plain_vector(f, self.store, p, self.lanes, mask));
+            loaded.push(plain_vector(f, self.encoding, p, self.lanes, mask));
         }
         let rows = transpose(f, &loaded);
         self.store_tile(f, target, (k, 0), (&rows, columns));
@@ -111,7 +111,7 @@ impl Pack {
 
     /// `lanes` rows by one block of 32.
     fn blocks(&self, f: &mut Func, (source, target): (Val, Val), k: Val, valid: Option<Val>) {
-        let (per_block, bytes) = (f.i64(32), f.i64(self.store.block_bytes() as i64));
+        let (per_block, bytes) = (f.i64(32), f.i64(self.encoding.block_bytes() as i64));
         let index = f.udiv(k, per_block);
         let offset = f.mul(index, bytes);
         let mut rows = Vec::new();
@@ -119,7 +119,7 @@ impl Pack {
             let row = self.row(f, source, r);
             let p = f.gep(row, offset, Scalar::I8);
             rows.push(match valid {
-                None => block_vectors(f, self.store, p, self.lanes),
+                None => block_vectors(f, self.encoding, p, self.lanes),
                 Some(valid) => self.block_or_zero(f, p, r, valid),
             });
         }
@@ -133,10 +133,10 @@ impl Pack {
     fn block_or_zero(&self, f: &mut Func, p: Val, r: u32, valid: Val) -> Vec<Val> {
         let r = f.i64(i64::from(r));
         let exists = f.cmp(Cmp::Lt, r, valid);
-        let (lanes, store) = (self.lanes, self.store);
+        let (lanes, encoding) = (self.lanes, self.encoding);
         f.if_else(
             exists,
-            |f| block_vectors(f, store, p, lanes),
+            |f| block_vectors(f, encoding, p, lanes),
             |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
         )
     }

@@ -3,7 +3,7 @@
 
 use super::{
     cx::{Cx, Layer, byte},
-    expr::{Axis, Emit},
+    expr::{Axis, ExprLowering},
     run::share,
     slots,
 };
@@ -17,7 +17,7 @@ use crate::{
 use seqc_passes::plan::{Chunked, Factor, Scan};
 
 /// What is done with a vector of axis `p` or `n`: at a token of the block, from an index on.
-type Body<'b> = &'b dyn Fn(&mut Emit<'_, '_>, &mut Func, (Val, Val));
+type Body<'b> = &'b dyn Fn(&mut ExprLowering<'_, '_>, &mut Func, (Val, Val));
 
 /// A matrix in memory: where it begins, and floats from row to row.
 type Matrix = (Val, usize);
@@ -297,9 +297,9 @@ impl Writer<'_, '_> {
     }
 
     /// Expressions at token `t` of the block, the axes behind the heads' not yet entered.
-    fn emit(&self, f: &mut Func, t: Val) -> Emit<'_, '_> {
+    fn emit(&self, f: &mut Func, t: Val) -> ExprLowering<'_, '_> {
         let token = f.add(self.first, t);
-        let mut emit = Emit::new(self.cx, Some(token));
+        let mut emit = ExprLowering::new(self.cx, Some(token));
         emit.into = self.scan.outputs.iter().map(|nest| nest.into).collect();
         let state = self.cx.graph().states[self.scan.states[0].0 as usize].ty.sizes();
         let (mut axes, mut outer) = (Vec::new(), self.head);
@@ -314,7 +314,7 @@ impl Writer<'_, '_> {
         emit
     }
 
-    fn product(&self, emit: &mut Emit<'_, '_>, f: &mut Func, factors: &[Factor]) -> Val {
+    fn product(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, factors: &[Factor]) -> Val {
         let one = f.f32(1.0);
         factors.iter().fold(one, |product, x| {
             let mut val = emit.value(f, x.value, &x.coords);
@@ -732,7 +732,7 @@ impl Writer<'_, '_> {
     fn finish(&self, f: &mut Func) {
         self.each_vector(f, self.p_axis(), &|emit, f, (t, at)| {
             emit.space.truncate(self.p_axis() + 1);
-            let coords = Emit::identity(self.p_axis() + 1);
+            let coords = ExprLowering::identity(self.p_axis() + 1);
             let row = self.row(f, self.scratch.out, t);
             let p = f.gep(row, at, Scalar::F32);
             let sum = f.load(p, self.vector());

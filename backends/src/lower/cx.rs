@@ -1,9 +1,9 @@
 //! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
 
 use crate::text::{Func, Module, Scalar, Ty, Val};
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 use seqc_ir::{Elem, Graph, Op, Value};
-use seqc_passes::plan::{BufferId, Layout, Plan, Rows, row_of};
+use seqc_passes::plan::{BufferId, Extent, Layout, Plan, row_of};
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
@@ -21,7 +21,7 @@ pub(super) struct Layer<'a> {
     /// Prefix of the names of its functions.
     pub(super) name: String,
     /// How each parameter is encoded.
-    pub(super) stores: Vec<Store>,
+    pub(super) encodings: Vec<Encoding>,
     /// `f32` lanes of a vector.
     pub(super) lanes: u32,
     /// Longest chunk.
@@ -35,8 +35,8 @@ pub(super) struct Layer<'a> {
 pub(super) struct Args {
     /// Table of the call's parameters.
     pub(super) params: Val,
-    /// The call's part of the derived arena.
-    pub(super) derived: Val,
+    /// The call's part of the arena of load-time constants.
+    pub(super) constants: Val,
     /// Table of the call's states.
     pub(super) states: Val,
     /// Table of the call's argument streams, then of its results.
@@ -80,7 +80,7 @@ impl Args {
     pub(super) fn of(f: &Func) -> Args {
         Args {
             params: f.param(0),
-            derived: f.param(1),
+            constants: f.param(1),
             states: f.param(2),
             streams: f.param(3),
             arena: f.param(4),
@@ -98,7 +98,7 @@ impl Args {
     pub(super) fn list(&self) -> [Val; 12] {
         [
             self.params,
-            self.derived,
+            self.constants,
             self.states,
             self.streams,
             self.arena,
@@ -148,7 +148,7 @@ pub(super) struct Cx<'a> {
     pub(super) layer: &'a Layer<'a>,
     pub(super) args: Args,
     bases: Bases<'a>,
-    /// Bytes of the derived arena's buffers: what kernels prepare lies behind them.
+    /// Bytes of the arena of load-time constants' buffers: what kernels prepare lies behind them.
     pub(super) prepared: usize,
     parts: Parts,
 }
@@ -185,7 +185,7 @@ impl<'a> Cx<'a> {
                 load,
                 found: RefCell::default(),
             },
-            prepared: layout.derived,
+            prepared: layout.constants,
             parts,
         }
     }
@@ -259,7 +259,7 @@ impl<'a> Cx<'a> {
         match (self.bases.layout.offsets[id.0], b.state, b.output) {
             (_, Some(s), _) if !load => table_entry(f, args.states, s.0 as usize),
             (_, None, Some(n)) if !load => table_entry(f, args.streams, self.layer.graph.inputs.len() + n),
-            (Some(offset), ..) if b.rows == Rows::Load => byte(f, args.derived, offset),
+            (Some(offset), ..) if b.extent == Extent::Constant => byte(f, args.constants, offset),
             (Some(offset), ..) if !load => byte(f, args.arena, offset),
             _ => unreachable!("{id:?} is not in memory at this stage"),
         }
@@ -287,7 +287,7 @@ impl<'a> Cx<'a> {
     pub(super) fn row(&self, f: &mut Func, id: BufferId, token: Val) -> Val {
         let b = self.plan().buffer(id);
         let base = self.buffer_base(f, id);
-        if b.rows != Rows::Token {
+        if b.extent != Extent::PerToken {
             return base;
         }
         let (len, history) = (f.i64(b.len as i64), f.i64(b.history as i64));
@@ -300,14 +300,14 @@ impl<'a> Cx<'a> {
     pub(super) fn rows_of(&self, f: &mut Func, v: Value) -> RowAt {
         let found = row_of(self.graph(), &|at| self.plan().is_stored(at), v);
         let Some(row) = found else {
-            unreachable!("{v} has no row: the plan stores what is read by rows")
+            unreachable!("{v} has no row: the plan encodings what is read by rows")
         };
         let offset = f.i64(row.offset);
         if let Some(id) = self.plan().stored.get(&row.value) {
             let b = self.plan().buffer(*id);
             let zero = f.i64(0);
             let start = self.row(f, *id, zero);
-            let stride = if b.rows == Rows::Token { b.len as i64 } else { 0 };
+            let stride = if b.extent == Extent::PerToken { b.len as i64 } else { 0 };
             return RowAt {
                 base: f.gep(start, offset, Scalar::F32),
                 stride,

@@ -4,7 +4,7 @@ use super::{cx::Cx, elementwise};
 use crate::text::{Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, Op, StateId, UnaryOp, Value};
 use seqc_passes::{
-    index::{Lin, Stride},
+    affine::{AffineExpr, Stride},
     plan,
 };
 use std::collections::{HashMap, HashSet};
@@ -59,10 +59,10 @@ impl Space {
 }
 
 /// Indices into a value's axes.
-pub(super) type Coords = Vec<Lin>;
+pub(super) type Coords = Vec<AffineExpr>;
 
 /// Writes expressions of one layer function.
-pub(super) struct Emit<'c, 'a> {
+pub(super) struct ExprLowering<'c, 'a> {
     pub(super) cx: &'c Cx<'a>,
     pub(super) space: Space,
     /// Lanes of its vectors: those of the processor's, or several of them side by side.
@@ -72,9 +72,9 @@ pub(super) struct Emit<'c, 'a> {
     pub(super) into: Vec<seqc_passes::plan::BufferId>,
 }
 
-impl<'c, 'a> Emit<'c, 'a> {
-    pub(super) fn new(cx: &'c Cx<'a>, token: Option<Val>) -> Emit<'c, 'a> {
-        Emit {
+impl<'c, 'a> ExprLowering<'c, 'a> {
+    pub(super) fn new(cx: &'c Cx<'a>, token: Option<Val>) -> ExprLowering<'c, 'a> {
+        ExprLowering {
             cx,
             space: Space::new(token),
             lanes: cx.lanes(),
@@ -106,7 +106,7 @@ impl<'c, 'a> Emit<'c, 'a> {
 
     /// Axes `0, 1, …` of a space of the given rank.
     pub(super) fn identity(rank: usize) -> Coords {
-        (0..rank).map(Lin::axis).collect()
+        (0..rank).map(AffineExpr::axis).collect()
     }
 
     /// True for values that are read rather than computed here.
@@ -217,7 +217,7 @@ impl<'c, 'a> Emit<'c, 'a> {
     }
 
     /// How an index moves along the lanes.
-    pub(super) fn stride(&self, at: &Lin) -> Stride {
+    pub(super) fn stride(&self, at: &AffineExpr) -> Stride {
         match self.space.lane {
             Some(lane) => at.stride(lane, i64::from(self.lanes)),
             None => Stride::Fixed(0),
@@ -225,7 +225,7 @@ impl<'c, 'a> Emit<'c, 'a> {
     }
 
     /// An index as a number, or as a vector when it differs from lane to lane.
-    pub(super) fn index(&mut self, f: &mut Func, at: &Lin) -> Val {
+    pub(super) fn index(&mut self, f: &mut Func, at: &AffineExpr) -> Val {
         match self.stride(at) {
             Stride::Fixed(step) => {
                 let first = self.first_lane(f, at);
@@ -241,7 +241,7 @@ impl<'c, 'a> Emit<'c, 'a> {
     }
 
     /// An index at lane 0.
-    pub(super) fn first_lane(&mut self, f: &mut Func, at: &Lin) -> Val {
+    pub(super) fn first_lane(&mut self, f: &mut Func, at: &AffineExpr) -> Val {
         super::linear::evaluate(f, &self.space, at, None)
     }
 
@@ -251,7 +251,7 @@ impl<'c, 'a> Emit<'c, 'a> {
         self.hoist_outside(f, v, coords, (first, &[]));
     }
 
-    /// [`Emit::hoist`] for the next value of a recurrence: stops at the previous values of `states`, which are not known yet.
+    /// [`ExprLowering::hoist`] for the next value of a recurrence: stops at the previous values of `states`, which are not known yet.
     pub(super) fn hoist_outside(
         &mut self,
         f: &mut Func,

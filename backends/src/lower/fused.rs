@@ -1,6 +1,6 @@
 //! Sums of products in one rounding, and powers of products: what several nodes cost less together.
 
-use super::expr::{Coords, Emit};
+use super::expr::{Coords, ExprLowering};
 use crate::{
     kernels::math::{self, Range},
     text::{Func, Ty, Val},
@@ -8,7 +8,7 @@ use crate::{
 use seqc_ir::{BinaryOp, Elem, Op, Value};
 use seqc_passes::sign::{Sign, of_product};
 
-impl Emit<'_, '_> {
+impl ExprLowering<'_, '_> {
     /// The factors of a real product that is not in memory or computed already, behind views, and their indices.
     pub(super) fn factors(&self, v: Value, coords: &Coords) -> Option<(Value, Value, Coords)> {
         let graph = self.cx.graph();
@@ -58,7 +58,7 @@ impl Emit<'_, '_> {
         f.add(sum, term)
     }
 
-    /// `exp(a b)`; see [`Emit::factors`].
+    /// `exp(a b)`; see [`ExprLowering::factors`].
     pub(super) fn power_of_product(&mut self, f: &mut Func, product: Value, coords: &Coords) -> Val {
         let Some((a, b, inner)) = self.factors(product, coords) else {
             unreachable!("{product} was asked for its factors")

@@ -38,8 +38,8 @@ pub(super) fn many_name(layer: &Layer<'_>) -> String {
 
 /// Adds a layer's functions and all that they call.
 pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
-    for store in &layer.stores {
-        kernels::row(module, layer.lanes, *store);
+    for encoding in &layer.encodings {
+        kernels::row(module, layer.lanes, *encoding);
     }
     kernels::copy(module, layer.lanes);
     products::prepare(layer, module, &layer.plan.kernels);

@@ -2,10 +2,10 @@
 
 use super::expr::{Axis, Space};
 use crate::text::{Func, Scalar, Ty, Val};
-use seqc_passes::index::{Atom, Lin};
+use seqc_passes::affine::{AffineExpr, Atom};
 
 /// The value of an index: at lane 0, or with `lanes` given for every lane.
-pub(super) fn evaluate(f: &mut Func, space: &Space, at: &Lin, lanes: Option<u32>) -> Val {
+pub(super) fn evaluate(f: &mut Func, space: &Space, at: &AffineExpr, lanes: Option<u32>) -> Val {
     let ty = lanes.map_or(Ty::I64, |n| Ty::V(n, Scalar::I64));
     let mut constant = at.constant;
     let mut sum: Option<Val> = None;
@@ -55,10 +55,10 @@ fn atom_value(f: &mut Func, space: &Space, atom: &Atom, lanes: Option<u32>) -> V
 }
 
 /// `x` plus a multiple of `k` that makes it positive, and which multiple.
-fn not_negative(f: &mut Func, space: &Space, x: &Lin, (k, lanes): (i64, Option<u32>)) -> (Val, i64) {
+fn not_negative(f: &mut Func, space: &Space, x: &AffineExpr, (k, lanes): (i64, Option<u32>)) -> (Val, i64) {
     let (low, _) = x.range(&space.sizes);
     let by = if low < 0 { (-low + k - 1) / k } else { 0 };
-    (evaluate(f, space, &x.plus(&Lin::constant(by * k)), lanes), by)
+    (evaluate(f, space, &x.plus(&AffineExpr::constant(by * k)), lanes), by)
 }
 
 fn axis_value(f: &mut Func, space: &Space, n: usize, lanes: Option<u32>) -> Val {

@@ -1,4 +1,4 @@
-//! Long convolutions: what depends on their filters is made at load time, behind the buffers of the derived arena.
+//! Long convolutions: what depends on their filters is made at load time, behind the buffers of the arena of load-time constants.
 
 use super::{
     cx::{Cx, Layer, byte},
@@ -17,7 +17,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
     }
 }
 
-/// Bytes behind the buffers of the derived arena.
+/// Bytes behind the buffers of the arena of load-time constants.
 pub(super) fn prepared_bytes(layer: &Layer<'_>) -> usize {
     let filters = slots::filters(&layer.plan.kernels).into_iter();
     filters.map(|v| slots::filter(layer, v).prepared_bytes()).sum()
@@ -27,7 +27,7 @@ pub(super) fn prepared_bytes(layer: &Layer<'_>) -> usize {
 fn prepared(cx: &Cx<'_>, f: &mut Func, v: Value) -> Val {
     let before = slots::filters(&cx.plan().kernels).into_iter().take_while(|w| *w != v);
     let bytes: usize = before.map(|w| slots::filter(cx.layer, w).prepared_bytes()).sum();
-    byte(f, cx.args.derived, cx.prepared + bytes)
+    byte(f, cx.args.constants, cx.prepared + bytes)
 }
 
 /// Writes the load-time part of all long convolutions.

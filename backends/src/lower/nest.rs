@@ -3,13 +3,13 @@
 use super::{
     cx::{Cx, scalar_of},
     elementwise::to_memory,
-    expr::{Axis, Coords, Emit},
+    expr::{Axis, Coords, ExprLowering},
     table,
 };
 use crate::text::{Cmp, Func, Ty, Val};
 use seqc_ir::Value;
 use seqc_passes::{
-    index::{Lin, Stride, delinearise},
+    affine::{AffineExpr, Stride, delinearise},
     plan::Nest,
 };
 
@@ -26,7 +26,7 @@ pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, p
     if sizes.iter().product::<usize>() == 0 {
         return;
     }
-    let mut emit = Emit::new(cx, token);
+    let mut emit = ExprLowering::new(cx, token);
     emit.into.push(nest.into);
     let flat = part.1 || loops(cx, &sizes).len() < sizes.len();
     let body = Body {
@@ -44,7 +44,7 @@ pub(super) fn at_head(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: 
     if sizes.iter().product::<usize>() == 0 {
         return;
     }
-    let mut emit = Emit::new(cx, Some(token));
+    let mut emit = ExprLowering::new(cx, Some(token));
     emit.into.push(nest.into);
     emit.space.push(Axis::At(head), sizes[0]);
     let body = Body {
@@ -54,7 +54,7 @@ pub(super) fn at_head(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: 
         flat: false,
     };
     if body.sizes.len() == 1 {
-        let coords = Emit::identity(1);
+        let coords = ExprLowering::identity(1);
         return body.entry(&mut emit, f, &coords);
     }
     body.descend(&mut emit, f, 1, None);
@@ -79,17 +79,17 @@ struct Body<'b, 'a> {
 
 impl Body<'_, '_> {
     /// Indices of the value's axes inside the loops.
-    fn coords(&self, emit: &Emit<'_, '_>) -> Coords {
+    fn coords(&self, emit: &ExprLowering<'_, '_>) -> Coords {
         let sizes = self.cx.graph().ty(self.nest.value).sizes();
         if self.flat {
-            delinearise(&Lin::axis(0), &sizes, &emit.space.sizes)
+            delinearise(&AffineExpr::axis(0), &sizes, &emit.space.sizes)
         } else {
-            Emit::identity(sizes.len())
+            ExprLowering::identity(sizes.len())
         }
     }
 
     /// Writes loop `depth` and those inside of it.
-    fn descend(&self, emit: &mut Emit<'_, '_>, f: &mut Func, depth: usize, range: Option<Range>) {
+    fn descend(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, depth: usize, range: Option<Range>) {
         if self.sizes.is_empty() {
             return self.entry(emit, f, &Vec::new());
         }
@@ -109,7 +109,7 @@ impl Body<'_, '_> {
     }
 
     /// Computes what does not change in the loops from `depth` on. The axes of those loops must be known for that.
-    fn hoist(&self, emit: &mut Emit<'_, '_>, f: &mut Func, depth: usize) {
+    fn hoist(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, depth: usize) {
         for size in &self.sizes[depth..] {
             emit.space.push(Axis::Fixed(0), *size);
         }
@@ -119,7 +119,7 @@ impl Body<'_, '_> {
     }
 
     /// The innermost loop: whole vectors, then the rest under a mask.
-    fn innermost(&self, emit: &mut Emit<'_, '_>, f: &mut Func, (lo, hi): Range, partial: bool) {
+    fn innermost(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, (lo, hi): Range, partial: bool) {
         let lanes = i64::from(self.cx.lanes());
         let depth = self.sizes.len() - 1;
         let size = self.sizes[depth] as i64;
@@ -146,7 +146,7 @@ impl Body<'_, '_> {
     }
 
     /// One vector (`lanes`: with or without a mask) or one entry.
-    fn step(&self, emit: &mut Emit<'_, '_>, f: &mut Func, i: Val, lanes: Option<Option<Val>>) {
+    fn step(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, i: Val, lanes: Option<Option<Val>>) {
         let depth = self.sizes.len() - 1;
         let axis = emit.space.push(Axis::At(i), self.sizes[depth]);
         emit.space.lane = lanes.map(|_| axis);
@@ -160,24 +160,24 @@ impl Body<'_, '_> {
         emit.space.truncate(depth);
     }
 
-    fn entry(&self, emit: &mut Emit<'_, '_>, f: &mut Func, coords: &Coords) {
+    fn entry(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, coords: &Coords) {
         let val = emit.value(f, self.nest.value, coords);
         emit.write(f, self.nest, coords, val);
     }
 }
 
-impl Emit<'_, '_> {
+impl ExprLowering<'_, '_> {
     /// Stores a nest's value at `coords`.
     pub(super) fn write(&mut self, f: &mut Func, nest: &Nest, coords: &Coords, val: Val) {
         let b = self.cx.plan().buffer(nest.into);
         let mut place = coords.clone();
         if let Some((axis, by)) = nest.shift {
-            place[axis] = place[axis].plus(&Lin::constant(by as i64));
+            place[axis] = place[axis].plus(&AffineExpr::constant(by as i64));
         }
         let at = place
             .iter()
             .zip(&b.strides)
-            .fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+            .fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let base = match self.space.token {
             Some(token) => self.cx.row(f, nest.into, token),
             None => self.cx.buffer_base(f, nest.into),

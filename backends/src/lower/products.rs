@@ -10,7 +10,7 @@ use crate::{
     kernels,
     text::{Func, Module, Scalar, Val},
 };
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 use seqc_ir::{Graph, Normaliser, Op, Value};
 use seqc_passes::plan::{Kernel, Matmul};
 use std::collections::HashSet;
@@ -18,21 +18,21 @@ use std::collections::HashSet;
 /// The matrix of a product.
 struct Weights {
     base: Val,
-    store: Store,
+    encoding: Encoding,
     rows: usize,
     columns: usize,
 }
 
 /// Encoding and columns of a product's matrix.
-fn form(layer: &super::cx::Layer<'_>, product: Value) -> (Store, usize) {
+fn form(layer: &super::cx::Layer<'_>, product: Value) -> (Encoding, usize) {
     let operands = layer.graph.operands(product);
     let columns = layer.graph.ty(operands[1]).len();
     let mut at = operands[0];
     loop {
         match layer.graph.op(at) {
-            Op::Param(n) => return (layer.stores[*n], columns),
+            Op::Param(n) => return (layer.encodings[*n], columns),
             Op::Reshape if !layer.plan.is_stored(at) => at = layer.graph.operands(at)[0],
-            _ => return (Store::F32, columns),
+            _ => return (Encoding::F32, columns),
         }
     }
 }
@@ -76,19 +76,19 @@ pub(super) fn selecting(graph: &Graph) -> HashSet<Value> {
 pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module, list: &[Kernel]) {
     for kernel in list {
         match kernel {
-            Kernel::Products(products) => {
+            Kernel::Matmuls(products) => {
                 for v in products.iter().flat_map(|m| &m.products) {
-                    let (store, columns) = form(layer, *v);
+                    let (encoding, columns) = form(layer, *v);
                     if in_order(layer, *v) {
-                        kernels::gemv_in_order(module, layer.lanes, store);
+                        kernels::gemv_in_order(module, layer.lanes, encoding);
                     } else {
-                        kernels::gemv(module, layer.lanes, store);
+                        kernels::gemv(module, layer.lanes, encoding);
                     }
-                    kernels::gemm(module, layer.lanes, (store, columns));
+                    kernels::gemm(module, layer.lanes, (encoding, columns));
                 }
             }
             Kernel::Loop(body) => prepare(layer, module, body),
-            Kernel::Tokens(_)
+            Kernel::Map(_)
             | Kernel::Scan(_)
             | Kernel::Attend(_)
             | Kernel::LongConv(_)
@@ -100,7 +100,7 @@ pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module, list: &
 
 fn weights(cx: &Cx<'_>, f: &mut Func, product: Value) -> Weights {
     let graph = cx.graph();
-    let (store, columns) = form(cx.layer, product);
+    let (encoding, columns) = form(cx.layer, product);
     let mut at = graph.operands(product)[0];
     let base = loop {
         match graph.op(at) {
@@ -114,7 +114,7 @@ fn weights(cx: &Cx<'_>, f: &mut Func, product: Value) -> Weights {
     };
     Weights {
         base,
-        store,
+        encoding,
         rows: graph.ty(product).len(),
         columns,
     }
@@ -140,7 +140,7 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
     let count = f.sub(hi, lo);
     for v in &matmul.products {
         let w = weights(cx, f, *v);
-        let row_bytes = f.i64(w.store.row_bytes(w.columns).unwrap_or(0) as i64);
+        let row_bytes = f.i64(w.encoding.row_bytes(w.columns).unwrap_or(0) as i64);
         let skip = f.mul(lo, row_bytes);
         let start = f.gep(w.base, skip, Scalar::I8);
         let x = input(cx, f, *v).at(f, t);
@@ -148,9 +148,9 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
         let y = cx.row(f, cx.plan().stored[v], t);
         let y = f.gep(y, lo, Scalar::F32);
         let name = if in_order(cx.layer, *v) {
-            kernels::gemv_in_order_name(w.store)
+            kernels::gemv_in_order_name(w.encoding)
         } else {
-            kernels::gemv_name(w.store)
+            kernels::gemv_name(w.encoding)
         };
         f.call(&name, &[start, row_bytes, count, x, k, y], None);
     }
@@ -203,13 +203,13 @@ fn operands_of(cx: &Cx<'_>, f: &mut Func, v: Value) -> (Weights, RowAt, Val) {
 }
 
 fn panel(cx: &Cx<'_>, f: &mut Func, (w, x, y): (&Weights, &RowAt, Val), (r, count): (Val, Val)) {
-    let row_bytes = f.i64(w.store.row_bytes(w.columns).unwrap_or(0) as i64);
+    let row_bytes = f.i64(w.encoding.row_bytes(w.columns).unwrap_or(0) as i64);
     let skip = f.mul(r, row_bytes);
     let start = f.gep(w.base, skip, Scalar::I8);
     let (ldx, ldy) = (f.i64(x.stride), f.i64(w.rows as i64));
     let y = f.gep(y, r, Scalar::F32);
     let scratch = cx.thread_scratch(f);
-    let name = kernels::gemm_name(w.store, w.columns);
+    let name = kernels::gemm_name(w.encoding, w.columns);
     f.call(
         &name,
         &[start, count, x.base, ldx, y, ldy, cx.args.count, scratch],

@@ -8,12 +8,12 @@ use super::{
     streams::{Place, Streams},
 };
 use crate::text::Module;
-use seqc_abi::{Call, Descriptor, Elem, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Store, Stream};
+use seqc_abi::{Call, Descriptor, Elem, Encoding, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
 use seqc_ir::{Graph, Model, Ty, Value};
 use seqc_passes::{
+    attention::cache_sharing::{Site, cache_sharing},
     kept::Kept,
     plan::{Chunks, Plan, layout, native_params},
-    shared::{Site, shared},
 };
 use std::collections::HashMap;
 
@@ -45,7 +45,7 @@ struct Planned {
     /// Attentions that read the cache of an earlier call, and whose.
     shared: HashMap<Site, Site>,
     /// Encoding of each parameter, and whether the runtime converts to it.
-    stores: Vec<Vec<(Store, bool)>>,
+    encodings: Vec<Vec<(Encoding, bool)>>,
 }
 
 impl Planned {
@@ -54,21 +54,23 @@ impl Planned {
             graphs: Vec::new(),
             plans: Vec::new(),
             shared: HashMap::new(),
-            stores: Vec::new(),
+            encodings: Vec::new(),
         };
         for kind in &model.kinds {
             let mut graph = kind.graph.clone();
             seqc_passes::optimise(&mut graph);
             let native = native_params(&graph);
-            let store = |(n, name): (usize, &String)| match Store::named(name) {
-                Some(store) if native[n] && store != Store::F32 => (store, false),
-                _ => (Store::F32, true),
+            let encoding = |(n, name): (usize, &String)| match Encoding::named(name) {
+                Some(encoding) if native[n] && encoding != Encoding::F32 => (encoding, false),
+                _ => (Encoding::F32, true),
             };
-            planned.stores.push(kind.stores.iter().enumerate().map(store).collect());
+            planned
+                .encodings
+                .push(kind.encodings.iter().enumerate().map(encoding).collect());
             planned.plans.push(Plan::with(&graph, chunks));
             planned.graphs.push(graph);
         }
-        planned.shared = shared(model, &planned.graphs);
+        planned.shared = cache_sharing(model, &planned.graphs);
         planned
     }
 
@@ -128,7 +130,7 @@ impl Planned {
             graph: &self.graphs[n],
             plan: &self.plans[n],
             name: format!("layer{n}"),
-            stores: self.stores[n].iter().map(|(store, _)| *store).collect(),
+            encodings: self.encodings[n].iter().map(|(encoding, _)| *encoding).collect(),
             lanes: options.level.lanes(),
             max_chunk: options.max_chunk,
             conv_block: options.conv_block,
@@ -149,17 +151,17 @@ pub fn program(model: &Model, options: &Options) -> Program {
         .iter()
         .map(|l| layout(l.graph, l.plan, options.max_chunk))
         .collect();
-    let derived: Vec<usize> = layers
+    let constants: Vec<usize> = layers
         .iter()
         .zip(&layouts)
-        .map(|(l, layout)| layout.derived + long_conv::prepared_bytes(l))
+        .map(|(l, layout)| layout.constants + long_conv::prepared_bytes(l))
         .collect();
     let states: Vec<usize> = layers.iter().map(|l| slots::sources(l).len()).collect();
     let driver = Driver {
         model,
         layers: &layers,
         streams: &streams,
-        derived: &derived,
+        constants: &constants,
         states: &states,
         shared: &planned.shared,
         level: options.level,
@@ -176,7 +178,7 @@ pub fn program(model: &Model, options: &Options) -> Program {
         params: params(model, &planned),
         states: planned.states(model, &layers).into_iter().map(|e| e.slot).collect(),
         calls: calls(model, &streams),
-        derived_bytes: driver.derived_bytes(),
+        constant_bytes: driver.constant_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk: options.max_chunk,
         scratch_bytes: layers.iter().map(layer::scratch_bytes).max().unwrap_or(0),
@@ -207,12 +209,13 @@ fn params(model: &Model, planned: &Planned) -> Vec<ParamSlot> {
     for call in &model.calls {
         let kind = call.kind.0 as usize;
         let graph = &planned.graphs[kind];
-        for ((source, port), (store, convert)) in call.params.iter().zip(&graph.params).zip(&planned.stores[kind]) {
+        for ((source, port), (encoding, convert)) in call.params.iter().zip(&graph.params).zip(&planned.encodings[kind])
+        {
             slots.push(ParamSlot {
                 name: source.name.clone(),
                 tensors: source.tensors.clone(),
                 shape: port.ty.sizes(),
-                store: *store,
+                encoding: *encoding,
                 convert: *convert,
             });
         }
@@ -276,7 +279,7 @@ fn blank(model: &Model) -> Descriptor {
         params: Vec::new(),
         states: Vec::new(),
         calls: Vec::new(),
-        derived_bytes: 0,
+        constant_bytes: 0,
         arena_bytes: 0,
         max_chunk: 0,
         scratch_bytes: 0,

@@ -3,13 +3,13 @@
 use super::{
     cx::scalar_of,
     elementwise::truth,
-    expr::{Coords, Emit},
+    expr::{Coords, ExprLowering},
 };
 use crate::text::{Func, Scalar, Ty, Val};
 use seqc_ir::{Elem, Op, Value};
 use seqc_passes::{
-    index::{Lin, Stride},
-    plan::{Rows, row_major},
+    affine::{AffineExpr, Stride},
+    plan::{Extent, row_major},
 };
 
 /// Where a tensor of one token begins, and how its axes step.
@@ -19,14 +19,14 @@ struct Source {
     elem: Elem,
 }
 
-impl Emit<'_, '_> {
+impl ExprLowering<'_, '_> {
     /// The value of something in memory, `delay` tokens ago.
     pub(super) fn read(&mut self, f: &mut Func, v: Value, coords: &Coords, delay: usize) -> Val {
         let source = self.source(f, v, delay);
         let at = coords
             .iter()
             .zip(&source.strides)
-            .fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+            .fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let loaded = self.load_at(f, source.base, &at, scalar_of(source.elem));
         as_value(f, source.elem, loaded)
     }
@@ -51,8 +51,8 @@ impl Emit<'_, '_> {
             .filter(|id| !self.into.contains(id) || delay > 0);
         if let Some(id) = stored {
             let b = plan.buffer(id);
-            let base = match (b.rows, self.space.token) {
-                (Rows::Token, Some(token)) => {
+            let base = match (b.extent, self.space.token) {
+                (Extent::PerToken, Some(token)) => {
                     let delay = f.i64(delay as i64);
                     let row = f.sub(token, delay);
                     self.cx.row(f, id, row)
@@ -105,7 +105,7 @@ impl Emit<'_, '_> {
     }
 
     /// Entry `at` behind `base`: one for all lanes, consecutive ones, or gathered.
-    pub(super) fn load_at(&mut self, f: &mut Func, base: Val, at: &Lin, scalar: Scalar) -> Val {
+    pub(super) fn load_at(&mut self, f: &mut Func, base: Val, at: &AffineExpr, scalar: Scalar) -> Val {
         let lanes = self.lanes;
         match self.stride(at) {
             Stride::Fixed(0) => {
@@ -138,7 +138,7 @@ impl Emit<'_, '_> {
         f.gather(pointers, mask, scalar)
     }
 
-    /// Rows of a table picked by an index: `table[index[i…], r…]`, the index held inside the table.
+    /// Extent of a table picked by an index: `table[index[i…], r…]`, the index held inside the table.
     pub(super) fn lookup(&mut self, f: &mut Func, (table, index): (Value, Value), coords: &Coords) -> Val {
         let graph = self.cx.graph();
         let (rank, sizes) = (graph.ty(index).rank(), graph.ty(table).sizes());
@@ -150,7 +150,7 @@ impl Emit<'_, '_> {
         let step = f.int(chosen.ty, source.strides[0]);
         let row = f.mul(chosen, step);
         let rest = coords[rank..].iter().zip(&source.strides[1..]);
-        let rest = rest.fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+        let rest = rest.fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let scalar = scalar_of(source.elem);
         let loaded = if matches!(row.ty, Ty::V(..)) {
             let rest = self.index(f, &rest);

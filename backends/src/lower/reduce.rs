@@ -2,16 +2,16 @@
 
 use super::{
     elementwise::register,
-    expr::{Axis, Coords, Emit},
+    expr::{Axis, Coords, ExprLowering},
 };
 use crate::text::{Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, ReduceOp, Value};
-use seqc_passes::index::Lin;
+use seqc_passes::affine::AffineExpr;
 
 /// Reductions of at most this many entries are written out.
 const UNROLLED: usize = 8;
 
-impl Emit<'_, '_> {
+impl ExprLowering<'_, '_> {
     /// Reduces the last `axes` axes of `x`; `coords` index the others.
     pub(super) fn reduce(&mut self, f: &mut Func, (x, op, axes): (Value, ReduceOp, usize), coords: &Coords) -> Val {
         let sizes = self.cx.graph().ty(x).sizes();
@@ -79,7 +79,7 @@ impl Emit<'_, '_> {
             }
             for (i, n) in index.into_iter().zip(sizes) {
                 let axis = self.space.push(Axis::Fixed(i as i64), *n);
-                inner.push(Lin::axis(axis));
+                inner.push(AffineExpr::axis(axis));
             }
             self.enter();
             let term = body(self, f, &inner);
@@ -107,7 +107,7 @@ impl Emit<'_, '_> {
         let sums = f.for_loop(bounds, &[init], |f, i, sums| {
             let axis = self.space.push(Axis::At(i), *size);
             let mut inner = coords.clone();
-            inner.push(Lin::axis(axis));
+            inner.push(AffineExpr::axis(axis));
             self.enter();
             let sum = self.loops(f, (reduction, rest), (inner, sums[0]), body);
             self.leave();
@@ -157,7 +157,7 @@ impl Emit<'_, '_> {
             let axis = emit.space.push(Axis::At(i), size);
             emit.space.lane = Some(axis);
             let mut inner = coords.clone();
-            inner.push(Lin::axis(axis));
+            inner.push(AffineExpr::axis(axis));
             emit.enter();
             let val = body(emit, f, &inner);
             let val = emit.spread(f, val);

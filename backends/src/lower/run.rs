@@ -54,8 +54,8 @@ pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, (kernels, tokens): (&[Kernel], 
 
 fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
     match kernel {
-        Kernel::Products(list) => products::products(cx, f, list, tokens),
-        Kernel::Tokens(nests) => token_nests(cx, f, nests, tokens),
+        Kernel::Matmuls(list) => products::products(cx, f, list, tokens),
+        Kernel::Map(nests) => token_nests(cx, f, nests, tokens),
         Kernel::Scan(s) => match (s.products(), tokens) {
             (Some(_), Tokens::All) => {
                 let by_tokens = ByTokens {

@@ -3,14 +3,14 @@
 
 use super::{
     cx::Cx,
-    expr::{Axis, Coords, Emit},
+    expr::{Axis, Coords, ExprLowering},
     reduce::{combine, neutral},
     run::{Tokens, share},
 };
 use crate::text::{Func, Scalar, Ty, Val};
 use seqc_ir::{Elem, Op, ReduceOp, StateId, Value};
 use seqc_passes::{
-    index::{Lin, Stride},
+    affine::{AffineExpr, Stride},
     plan::Scan,
 };
 use std::collections::HashSet;
@@ -113,14 +113,14 @@ impl Writer<'_, '_> {
     fn state_coords(&self) -> Coords {
         let all: Vec<usize> = self.scan.kept.iter().chain(&self.scan.reduced).copied().collect();
         let place = |axis: usize| all.iter().position(|a| *a == axis).unwrap_or(axis);
-        (0..all.len()).map(|axis| Lin::axis(place(axis))).collect()
+        (0..all.len()).map(|axis| AffineExpr::axis(place(axis))).collect()
     }
 
     /// One vector of the last kept axis, through all tokens.
     fn block(&self, f: &mut Func, (b, row): (Val, usize), tokens: (Val, Val)) {
         let lanes = i64::from(self.lanes);
         let kept = self.kept();
-        let mut emit = Emit::new(self.cx, None);
+        let mut emit = ExprLowering::new(self.cx, None);
         emit.lanes = self.lanes;
         emit.into = self.scan.outputs.iter().map(|nest| nest.into).collect();
         let row = f.i64(row as i64);
@@ -152,7 +152,7 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn in_register_state(&self, emit: &mut Emit<'_, '_>, f: &mut Func, (lo, hi): (Val, Val)) {
+    fn in_register_state(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, (lo, hi): (Val, Val)) {
         let entries = self.reduced_entries();
         let mut init = Vec::new();
         for n in 0..entries {
@@ -180,7 +180,7 @@ impl Writer<'_, '_> {
     }
 
     /// Sets the reduced axes to entry `n`, row-major.
-    fn enter_entry(&self, emit: &mut Emit<'_, '_>, n: usize) {
+    fn enter_entry(&self, emit: &mut ExprLowering<'_, '_>, n: usize) {
         let reduced = &self.sizes[self.kept()..];
         let mut index = vec![0; reduced.len()];
         let mut rest = n;
@@ -196,7 +196,7 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn leave_entry(&self, emit: &mut Emit<'_, '_>) {
+    fn leave_entry(&self, emit: &mut ExprLowering<'_, '_>) {
         if self.sizes.len() > self.kept() {
             emit.leave();
         }
@@ -204,7 +204,7 @@ impl Writer<'_, '_> {
     }
 
     /// One token; gives the next states, entry by entry.
-    fn token_in_registers(&self, emit: &mut Emit<'_, '_>, f: &mut Func, t: Val, states: &[Val]) -> Vec<Val> {
+    fn token_in_registers(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, t: Val, states: &[Val]) -> Vec<Val> {
         emit.space.token = Some(t);
         emit.enter();
         self.hoist(emit, f);
@@ -229,7 +229,7 @@ impl Writer<'_, '_> {
     }
 
     /// One token, the state in memory.
-    fn token_in_memory(&self, emit: &mut Emit<'_, '_>, f: &mut Func, t: Val) {
+    fn token_in_memory(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, t: Val) {
         emit.space.token = Some(t);
         emit.enter();
         self.hoist(emit, f);
@@ -240,7 +240,7 @@ impl Writer<'_, '_> {
         emit.leave();
     }
 
-    fn reduced_loops(&self, emit: &mut Emit<'_, '_>, f: &mut Func, depth: usize, sums: Vec<Val>) -> Vec<Val> {
+    fn reduced_loops(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, depth: usize, sums: Vec<Val>) -> Vec<Val> {
         if depth == self.sizes.len() {
             return self.entry_in_memory(emit, f, sums);
         }
@@ -255,7 +255,7 @@ impl Writer<'_, '_> {
         })
     }
 
-    fn entry_in_memory(&self, emit: &mut Emit<'_, '_>, f: &mut Func, sums: Vec<Val>) -> Vec<Val> {
+    fn entry_in_memory(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, sums: Vec<Val>) -> Vec<Val> {
         let states: Vec<Val> = self.scan.states.iter().map(|s| self.load(emit, f, *s)).collect();
         let next = self.advance(emit, f, &states);
         for (s, val) in self.scan.states.iter().zip(next) {
@@ -266,7 +266,7 @@ impl Writer<'_, '_> {
     }
 
     /// The next states from the previous ones.
-    fn advance(&self, emit: &mut Emit<'_, '_>, f: &mut Func, states: &[Val]) -> Vec<Val> {
+    fn advance(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, states: &[Val]) -> Vec<Val> {
         let graph = self.cx.graph();
         let coords = self.state_coords();
         for (v, i) in &self.previous {
@@ -284,13 +284,13 @@ impl Writer<'_, '_> {
     }
 
     /// The entry at hand of what is summed up.
-    fn term(&self, emit: &mut Emit<'_, '_>, f: &mut Func, sum: &Sum) -> Val {
+    fn term(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, sum: &Sum) -> Val {
         let val = emit.value(f, sum.over, &self.term_coords(sum));
         emit.spread(f, val)
     }
 
     /// A sum of the entry at hand alone.
-    fn first_term(&self, emit: &mut Emit<'_, '_>, f: &mut Func, sum: &Sum) -> Val {
+    fn first_term(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, sum: &Sum) -> Val {
         let term = self.term(emit, f, sum);
         match sum.op {
             ReduceOp::Sum | ReduceOp::Prod => term,
@@ -303,7 +303,7 @@ impl Writer<'_, '_> {
     }
 
     /// A sum with the entry at hand.
-    fn with_term(&self, emit: &mut Emit<'_, '_>, f: &mut Func, sum: &Sum, total: Val) -> Val {
+    fn with_term(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, sum: &Sum, total: Val) -> Val {
         if sum.op == ReduceOp::Sum && self.cx.graph().ty(sum.over).elem == Elem::F32 {
             return emit.add_to(f, total, sum.over, &self.term_coords(sum));
         }
@@ -313,12 +313,12 @@ impl Writer<'_, '_> {
 
     fn term_coords(&self, sum: &Sum) -> Coords {
         let mut coords = sum.coords.clone();
-        coords.extend((self.kept()..self.sizes.len()).map(Lin::axis));
+        coords.extend((self.kept()..self.sizes.len()).map(AffineExpr::axis));
         coords
     }
 
     /// Computes what all entries of a token share.
-    fn hoist(&self, emit: &mut Emit<'_, '_>, f: &mut Func) {
+    fn hoist(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func) {
         let kept = self.kept();
         for size in &self.sizes[kept..] {
             emit.space.push(Axis::Fixed(0), *size);
@@ -335,38 +335,38 @@ impl Writer<'_, '_> {
     }
 
     /// Stores the outputs of a token.
-    fn finish(&self, emit: &mut Emit<'_, '_>, f: &mut Func, sums: &[Val]) {
+    fn finish(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, sums: &[Val]) {
         for (sum, val) in self.sums.iter().zip(sums) {
             emit.set(sum.node, sum.coords.clone(), *val);
         }
         for nest in &self.scan.outputs {
-            let coords = Emit::identity(self.kept());
+            let coords = ExprLowering::identity(self.kept());
             let val = emit.value(f, nest.value, &coords);
             emit.write(f, nest, &coords, val);
         }
     }
 
-    fn place(&self, emit: &mut Emit<'_, '_>, f: &mut Func, s: StateId) -> (Val, Stride, Lin) {
+    fn place(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, s: StateId) -> (Val, Stride, AffineExpr) {
         let strides = self.cx.plan().state_strides(self.cx.graph(), s);
         let coords = self.state_coords();
         let at = coords
             .iter()
             .zip(&strides)
-            .fold(Lin::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
+            .fold(AffineExpr::default(), |sum, (c, s)| sum.plus(&c.times(*s)));
         let first = emit.first_lane(f, &at);
         let base = self.cx.state_base(f, s.0 as usize);
         let p = f.gep(base, first, Scalar::F32);
         (p, emit.stride(&at), at)
     }
 
-    fn load(&self, emit: &mut Emit<'_, '_>, f: &mut Func, s: StateId) -> Val {
+    fn load(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, s: StateId) -> Val {
         let (_, _, at) = self.place(emit, f, s);
         let base = self.cx.state_base(f, s.0 as usize);
         let val = emit.load_at(f, base, &at, Scalar::F32);
         emit.spread(f, val)
     }
 
-    fn save(&self, emit: &mut Emit<'_, '_>, f: &mut Func, s: StateId, val: Val) {
+    fn save(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, s: StateId, val: Val) {
         // The plan lays states out so that lanes are consecutive.
         let (p, _, _) = self.place(emit, f, s);
         match emit.space.mask {
@@ -385,14 +385,14 @@ impl Writer<'_, '_> {
         for size in &self.sizes[..self.kept()] {
             space.push(Axis::Fixed(0), *size);
         }
-        let mut emit = Emit::new(self.cx, None);
+        let mut emit = ExprLowering::new(self.cx, None);
         emit.space = space;
         emit.into = self.scan.outputs.iter().map(|nest| nest.into).collect();
         let outputs = self
             .scan
             .outputs
             .iter()
-            .map(|nest| (nest.value, Emit::identity(self.kept())));
+            .map(|nest| (nest.value, ExprLowering::identity(self.kept())));
         let mut work: Vec<(Value, Coords)> = outputs.collect();
         let mut seen = HashSet::new();
         while let Some((v, coords)) = work.pop() {
@@ -404,7 +404,13 @@ impl Writer<'_, '_> {
     }
 
     /// Notes `v` if it is a reduction of the state, else gives what it is computed from.
-    fn sums_at(&self, emit: &Emit<'_, '_>, v: Value, coords: Coords, found: &mut Vec<Sum>) -> Vec<(Value, Coords)> {
+    fn sums_at(
+        &self,
+        emit: &ExprLowering<'_, '_>,
+        v: Value,
+        coords: Coords,
+        found: &mut Vec<Sum>,
+    ) -> Vec<(Value, Coords)> {
         let graph = self.cx.graph();
         let operands = graph.operands(v);
         if emit.is_read(v) {

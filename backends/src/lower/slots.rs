@@ -5,10 +5,10 @@ use crate::kernels::{Attend, LongConv};
 use seqc_abi::{StateKind, StateSlot};
 use seqc_ir::{Op, StateId, Value};
 use seqc_passes::{
-    blocks::Blocks,
+    attention::clock_rate::ClockRate,
+    conv_partition::ConvPartition,
     kept::Kept,
     plan::{BufferId, Kernel, Scan, flat},
-    rate::Rate,
 };
 
 /// Where one entry comes from.
@@ -112,7 +112,7 @@ pub(super) fn filter(layer: &Layer<'_>, v: Value) -> LongConv {
     LongConv {
         name: format!("{}_conv{}", layer.name, v.0),
         channels,
-        blocks: Blocks {
+        blocks: ConvPartition {
             taps,
             smallest: layer.conv_block,
         },
@@ -212,9 +212,9 @@ fn part(kernel: &Attend, n: usize) -> (String, Vec<usize>) {
 }
 
 /// Which tokens an attention keeps keys of.
-fn rate(layer: &Layer<'_>, v: Value, kernel: &Attend) -> Rate {
+fn rate(layer: &Layer<'_>, v: Value, kernel: &Attend) -> ClockRate {
     let on = kernel.spec.on().map(|on| layer.graph.operands(v)[on]);
-    on.map_or(Rate::ALL, |on| Rate::of(layer.graph, on))
+    on.map_or(ClockRate::ALL, |on| ClockRate::of(layer.graph, on))
 }
 
 fn name_of(layer: &Layer<'_>, v: Value, n: usize) -> String {

@@ -8,10 +8,10 @@ use super::{
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::{Level, frame, symbols};
 use seqc_ir::Model;
-use seqc_passes::shared::Site;
+use seqc_passes::attention::cache_sharing::Site;
 use std::collections::HashMap;
 
-/// Words of a call's record before its streams: kind, first parameter, byte offset in the derived arena, first state, and a bit
+/// Words of a call's record before its streams: kind, first parameter, byte offset in the arena of load-time constants, first state, and a bit
 /// for each attention that reads another call's cache.
 const HEAD: usize = 5;
 
@@ -20,8 +20,8 @@ pub(super) struct Driver<'a> {
     pub(super) model: &'a Model,
     pub(super) layers: &'a [Layer<'a>],
     pub(super) streams: &'a Streams,
-    /// Bytes of each kind's derived arena.
-    pub(super) derived: &'a [usize],
+    /// Bytes of each kind's arena of load-time constants.
+    pub(super) constants: &'a [usize],
     /// State entries of each kind.
     pub(super) states: &'a [usize],
     /// Attentions that read the cache of an earlier call.
@@ -37,13 +37,13 @@ impl Driver<'_> {
         HEAD + streams.max().unwrap_or(0)
     }
 
-    /// Bytes of the whole derived arena.
-    pub(super) fn derived_bytes(&self) -> usize {
-        self.model.calls.iter().map(|c| self.derived[c.kind.0 as usize]).sum()
+    /// Bytes of the whole arena of load-time constants.
+    pub(super) fn constant_bytes(&self) -> usize {
+        self.model.calls.iter().map(|c| self.constants[c.kind.0 as usize]).sum()
     }
 
     fn table(&self) -> Vec<i64> {
-        let (mut params, mut derived, mut states) = (0, 0, 0);
+        let (mut params, mut constants, mut states) = (0, 0, 0);
         let mut table = Vec::new();
         for (n, call) in self.model.calls.iter().enumerate() {
             let kind = call.kind.0 as usize;
@@ -51,12 +51,12 @@ impl Driver<'_> {
             let shared = readers
                 .filter(|(_, v)| self.shared.contains_key(&(n, **v)))
                 .fold(0, |bits, (at, _)| bits | 1_i64 << at);
-            let mut record = vec![kind as i64, params as i64, derived as i64, states as i64, shared];
+            let mut record = vec![kind as i64, params as i64, constants as i64, states as i64, shared];
             record.extend(call.args.iter().chain(&call.results).map(|s| i64::from(s.0)));
             record.resize(self.width(), 0);
             table.extend(record);
             params += call.params.len();
-            derived += self.derived[kind];
+            constants += self.constants[kind];
             states += self.states[kind];
         }
         table
@@ -227,12 +227,12 @@ impl Driver<'_> {
         let width = f.i64(self.width() as i64);
         let at = f.mul(n, width);
         let start = f.gep(table, at, Scalar::I64);
-        let [kind, params, derived, states, shared] = [0, 1, 2, 3, 4].map(|i| load_word(f, start, i));
+        let [kind, params, constants, states, shared] = [0, 1, 2, 3, 4].map(|i| load_word(f, start, i));
         Record {
             start,
             kind,
             params,
-            derived,
+            constants,
             states,
             shared,
         }
@@ -269,7 +269,7 @@ struct Record {
     start: Val,
     kind: Val,
     params: Val,
-    derived: Val,
+    constants: Val,
     states: Val,
     shared: Val,
 }
@@ -277,7 +277,7 @@ struct Record {
 /// The frame, loaded.
 struct Frame {
     params: Val,
-    derived: Val,
+    constants: Val,
     states: Val,
     arena: Val,
     inputs: Val,
@@ -299,7 +299,7 @@ impl Frame {
         let pointer = |f: &mut Func, n: usize| table_entry(f, start, n);
         Frame {
             params: pointer(f, frame::PARAMS),
-            derived: pointer(f, frame::DERIVED),
+            constants: pointer(f, frame::CONSTANTS),
             states: pointer(f, frame::STATES),
             arena: pointer(f, frame::ARENA),
             inputs: pointer(f, frame::INPUTS),
@@ -320,7 +320,7 @@ impl Frame {
     fn args(&self, f: &mut Func, record: &Record) -> Args {
         Args {
             params: f.gep(self.params, record.params, Scalar::I64),
-            derived: f.gep(self.derived, record.derived, Scalar::I8),
+            constants: f.gep(self.constants, record.constants, Scalar::I8),
             states: f.gep(self.states, record.states, Scalar::I64),
             streams: self.inputs,
             arena: self.arena,

@@ -2,26 +2,27 @@
 
 use super::{
     cx::Cx,
-    expr::{Axis, Emit},
+    expr::{Axis, ExprLowering},
 };
 use crate::{
     kernels,
     text::{Func, Scalar, Val},
 };
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 use seqc_ir::Op;
-use seqc_passes::{index::Lin, plan::Nest};
+use seqc_passes::{affine::AffineExpr, plan::Nest};
 
 /// True when the nest is nothing but rows of a parameter that is not of f32.
 pub(super) fn is_rows_of_table(cx: &Cx<'_>, nest: &Nest) -> bool {
-    store_of(cx, nest).is_some_and(|store| store != Store::F32) && cx.plan().stored.get(&nest.value) == Some(&nest.into)
+    store_of(cx, nest).is_some_and(|encoding| encoding != Encoding::F32)
+        && cx.plan().stored.get(&nest.value) == Some(&nest.into)
 }
 
-fn store_of(cx: &Cx<'_>, nest: &Nest) -> Option<Store> {
+fn store_of(cx: &Cx<'_>, nest: &Nest) -> Option<Encoding> {
     let graph = cx.graph();
     match graph.op(nest.value) {
         Op::Gather => match graph.op(graph.operands(nest.value)[0]) {
-            Op::Param(n) => Some(cx.layer.stores[*n]),
+            Op::Param(n) => Some(cx.layer.encodings[*n]),
             _ => None,
         },
         _ => None,
@@ -32,14 +33,14 @@ fn store_of(cx: &Cx<'_>, nest: &Nest) -> Option<Store> {
 pub(super) fn rows(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest) {
     let graph = cx.graph();
     let operands = graph.operands(nest.value);
-    let (Op::Param(n), Some(store)) = (graph.op(operands[0]), store_of(cx, nest)) else {
+    let (Op::Param(n), Some(encoding)) = (graph.op(operands[0]), store_of(cx, nest)) else {
         return;
     };
     let (base, table) = (cx.param_base(f, *n), graph.ty(operands[0]).sizes());
     let width: usize = table[1..].iter().product();
     let count = graph.ty(operands[1]).len();
-    let row_bytes = store.row_bytes(width).unwrap_or(0);
-    let mut emit = Emit::new(cx, token);
+    let row_bytes = encoding.row_bytes(width).unwrap_or(0);
+    let mut emit = ExprLowering::new(cx, token);
     let target = match token {
         Some(token) => cx.row(f, nest.into, token),
         None => cx.buffer_base(f, nest.into),
@@ -48,8 +49,11 @@ pub(super) fn rows(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest) {
     f.for_each(zero, end, 1, |f, i| {
         let axis = emit.space.push(Axis::At(i), count);
         emit.enter();
-        let coords =
-            seqc_passes::index::delinearise(&Lin::axis(axis), &graph.ty(operands[1]).sizes(), &emit.space.sizes);
+        let coords = seqc_passes::affine::delinearise(
+            &AffineExpr::axis(axis),
+            &graph.ty(operands[1]).sizes(),
+            &emit.space.sizes,
+        );
         let chosen = emit.value(f, operands[1], &coords);
         emit.leave();
         emit.space.truncate(0);
@@ -63,6 +67,6 @@ pub(super) fn rows(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest) {
         let at = f.mul(i, step);
         let target = f.gep(target, at, Scalar::I8);
         let width = f.i64(width as i64);
-        f.call(&kernels::row_name(store), &[source, width, target], None);
+        f.call(&kernels::row_name(encoding), &[source, width, target], None);
     });
 }

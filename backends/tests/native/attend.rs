@@ -5,30 +5,30 @@ mod harness;
 use crate::support::{Loaded, Random, targets};
 use harness::{Case, Kernel, Operands, Session, add, add_barrier, case, expected};
 use seqc_backends::{mlir::Target, text::Module};
-use seqc_ir::{BinaryOp, Clock, Normaliser, ScoreExpr, UNSEEN, UnaryOp};
+use seqc_ir::{BinaryOp, Clock, Normaliser, PairExpr, UNSEEN, UnaryOp};
 use std::time::Instant;
 
-fn binary(op: BinaryOp, x: ScoreExpr, y: ScoreExpr) -> ScoreExpr {
-    ScoreExpr::Binary(op, Box::new(x), Box::new(y))
+fn binary(op: BinaryOp, x: PairExpr, y: PairExpr) -> PairExpr {
+    PairExpr::Binary(op, Box::new(x), Box::new(y))
 }
 
-fn unary(op: UnaryOp, x: ScoreExpr) -> ScoreExpr {
-    ScoreExpr::Unary(op, Box::new(x))
+fn unary(op: UnaryOp, x: PairExpr) -> PairExpr {
+    PairExpr::Unary(op, Box::new(x))
 }
 
-fn number(c: f64) -> ScoreExpr {
-    ScoreExpr::Const(c)
+fn number(c: f64) -> PairExpr {
+    PairExpr::Const(c)
 }
 
-fn distance() -> ScoreExpr {
-    binary(BinaryOp::Sub, ScoreExpr::QueryPos, ScoreExpr::KeyPos)
+fn distance() -> PairExpr {
+    binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos)
 }
 
-fn window(size: f64) -> ScoreExpr {
+fn window(size: f64) -> PairExpr {
     binary(BinaryOp::Lt, distance(), number(size))
 }
 
-fn segment(x: ScoreExpr, size: f64) -> ScoreExpr {
+fn segment(x: PairExpr, size: f64) -> PairExpr {
     unary(UnaryOp::Floor, binary(BinaryOp::Div, x, number(size)))
 }
 
@@ -47,14 +47,14 @@ fn cases(target: &Target) -> Vec<Case> {
 
 fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     use BinaryOp::*;
-    let (i, j) = (ScoreExpr::QueryPos, ScoreExpr::KeyPos);
+    let (i, j) = (PairExpr::QueryPos, PairExpr::KeyPos);
     let sinks = binary(Lt, j.clone(), number(70.0));
-    let same_document = binary(Eq, ScoreExpr::QueryStream(0), ScoreExpr::KeyStream(0));
-    let gate = binary(Gt, ScoreExpr::KeyStream(1), number(0.0));
+    let same_document = binary(Eq, PairExpr::QueryStream(0), PairExpr::KeyStream(0));
+    let gate = binary(Gt, PairExpr::KeyStream(1), number(0.0));
     let per_head = binary(
         Lt,
         distance(),
-        binary(Pow, number(3.0), binary(Add, ScoreExpr::Head, number(1.0))),
+        binary(Pow, number(3.0), binary(Add, PairExpr::Head, number(1.0))),
     );
     let dilated = binary(Eq, binary(Mod, distance(), number(3.0)), number(0.0));
     let blocks = binary(
@@ -93,8 +93,8 @@ fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
                 distance(),
                 binary(
                     Min,
-                    binary(Mul, ScoreExpr::KeyStream(0), number(90.0)),
-                    binary(Max, ScoreExpr::QueryStream(0), number(40.0)),
+                    binary(Mul, PairExpr::KeyStream(0), number(90.0)),
+                    binary(Max, PairExpr::QueryStream(0), number(40.0)),
                 ),
             ))
             .streams(&[6], &[1]),
@@ -104,26 +104,26 @@ fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
 
 fn scores(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     use BinaryOp::*;
-    let s = || ScoreExpr::Score;
+    let s = || PairExpr::Score;
     let capped = binary(Mul, number(2.0), unary(UnaryOp::Tanh, binary(Div, s(), number(2.0))));
-    let exponent = binary(Div, binary(Add, ScoreExpr::Head, number(1.0)), number(-2.0));
+    let exponent = binary(Div, binary(Add, PairExpr::Head, number(1.0)), number(-2.0));
     let alibi = binary(Sub, s(), binary(Mul, binary(Pow, number(2.0), exponent), distance()));
     let slopes = binary(
         Sub,
         s(),
-        binary(Mul, ScoreExpr::QueryStream(0), binary(Div, distance(), number(7.0))),
+        binary(Mul, PairExpr::QueryStream(0), binary(Div, distance(), number(7.0))),
     );
-    let with_key = binary(Add, slopes, ScoreExpr::KeyStream(0));
+    let with_key = binary(Add, slopes, PairExpr::KeyStream(0));
     // A decay of each head from the key to the query, and one number of the key for all heads.
-    let decay = binary(Sub, ScoreExpr::QueryStream(0), ScoreExpr::KeyStream(1));
-    let forgetting = binary(Add, binary(Add, s(), decay), ScoreExpr::KeyStream(0));
-    let unseen = ScoreExpr::Select(
-        Box::new(binary(Eq, binary(Mod, ScoreExpr::KeyPos, number(5.0)), number(2.0))),
+    let decay = binary(Sub, PairExpr::QueryStream(0), PairExpr::KeyStream(1));
+    let forgetting = binary(Add, binary(Add, s(), decay), PairExpr::KeyStream(0));
+    let unseen = PairExpr::Select(
+        Box::new(binary(Eq, binary(Mod, PairExpr::KeyPos, number(5.0)), number(2.0))),
         Box::new(s()),
         Box::new(number(f64::NEG_INFINITY)),
     );
-    let near = ScoreExpr::Select(
-        Box::new(binary(Eq, ScoreExpr::QueryPos, ScoreExpr::KeyPos)),
+    let near = PairExpr::Select(
+        Box::new(binary(Eq, PairExpr::QueryPos, PairExpr::KeyPos)),
         Box::new(binary(Sub, s(), number(1.0))),
         Box::new(binary(
             Add,
@@ -143,7 +143,7 @@ fn scores(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
             .predicate(binary(
                 And,
                 window(50.0),
-                binary(Gt, ScoreExpr::KeyStream(1), number(-0.5)),
+                binary(Gt, PairExpr::KeyStream(1), number(-0.5)),
             ))
             .streams(&[6], &[1, 6])
             .tokens(900),
@@ -153,7 +153,7 @@ fn scores(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
 }
 
 fn normalisers(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
-    let exp = || unary(UnaryOp::Exp, ScoreExpr::Score);
+    let exp = || unary(UnaryOp::Exp, PairExpr::Score);
     let later = || binary(BinaryOp::Gt, distance(), number(70.0));
     vec![
         case("sum", [6, 2, 16, 24]).score(exp()).normaliser(Normaliser::Sum),
@@ -170,21 +170,21 @@ fn normalisers(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
 
 fn tables(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     use BinaryOp::*;
-    let plus = |indices| binary(Add, ScoreExpr::Score, ScoreExpr::Table(0, indices));
+    let plus = |indices| binary(Add, PairExpr::Score, PairExpr::Table(0, indices));
     let bucket = unary(
         UnaryOp::Log,
         binary(Add, binary(Max, distance(), number(0.0)), number(1.5)),
     );
-    let key = || binary(Mul, ScoreExpr::KeyStream(0), number(0.5));
-    let gate = binary(Gt, ScoreExpr::Table(0, vec![distance()]), number(0.0));
-    let strided = binary(Sub, binary(Mul, number(2.0), ScoreExpr::KeyPos), ScoreExpr::QueryPos);
+    let key = || binary(Mul, PairExpr::KeyStream(0), number(0.5));
+    let gate = binary(Gt, PairExpr::Table(0, vec![distance()]), number(0.0));
+    let strided = binary(Sub, binary(Mul, number(2.0), PairExpr::KeyPos), PairExpr::QueryPos);
     vec![
         case("bias", [6, 2, 16, 24])
-            .score(plus(vec![ScoreExpr::Head, distance()]))
+            .score(plus(vec![PairExpr::Head, distance()]))
             .tables(&[&[6, 100]])
             .log_sum(),
         case("forward", [6, 2, 16, 24])
-            .score(plus(vec![binary(Sub, ScoreExpr::KeyPos, ScoreExpr::QueryPos)]))
+            .score(plus(vec![binary(Sub, PairExpr::KeyPos, PairExpr::QueryPos)]))
             .tables(&[&[300]])
             .whole(),
         case("short_bias", [6, 2, 16, 24])
@@ -197,11 +197,11 @@ fn tables(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
             .score(plus(vec![binary(Mul, bucket, number(3.0))]))
             .tables(&[&[20]]),
         case("codes", [6, 2, 16, 24])
-            .score(plus(vec![ScoreExpr::QueryStream(0), key(), segment(distance(), 9.0)]))
+            .score(plus(vec![PairExpr::QueryStream(0), key(), segment(distance(), 9.0)]))
             .streams(&[1], &[1])
             .tables(&[&[7, 3, 8]]),
         case("of_query", [6, 2, 16, 24])
-            .score(binary(Add, plus(vec![segment(ScoreExpr::QueryPos, 3.0)]), key()))
+            .score(binary(Add, plus(vec![segment(PairExpr::QueryPos, 3.0)]), key()))
             .streams(&[], &[1])
             .tables(&[&[50]]),
         case("chosen", [6, 2, 16, 24])
@@ -209,10 +209,10 @@ fn tables(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
                 Or,
                 binary(
                     Eq,
-                    segment(ScoreExpr::KeyPos, 16.0),
-                    unary(UnaryOp::Floor, binary(Mul, ScoreExpr::QueryStream(0), number(9.0))),
+                    segment(PairExpr::KeyPos, 16.0),
+                    unary(UnaryOp::Floor, binary(Mul, PairExpr::QueryStream(0), number(9.0))),
                 ),
-                binary(Lt, distance(), binary(Mul, ScoreExpr::QueryStream(0), number(30.0))),
+                binary(Lt, distance(), binary(Mul, PairExpr::QueryStream(0), number(30.0))),
             ))
             .streams(&[6], &[]),
         case("gated", [6, 2, 16, 24]).predicate(gate).tables(&[&[90]]).log_sum(),
@@ -221,15 +221,15 @@ fn tables(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
 
 fn clocks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     use BinaryOp::*;
-    let biased = || binary(Add, ScoreExpr::Score, ScoreExpr::Table(0, vec![distance()]));
+    let biased = || binary(Add, PairExpr::Score, PairExpr::Table(0, vec![distance()]));
     let later = || binary(Gt, distance(), number(40.0));
     let with_streams = binary(
         Add,
-        ScoreExpr::Score,
-        binary(Mul, ScoreExpr::QueryStream(0), ScoreExpr::KeyStream(0)),
+        PairExpr::Score,
+        binary(Mul, PairExpr::QueryStream(0), PairExpr::KeyStream(0)),
     );
-    let sinks = || binary(Or, binary(Lt, ScoreExpr::KeyPos, number(20.0)), window(30.0));
-    let exp = || unary(UnaryOp::Exp, ScoreExpr::Score);
+    let sinks = || binary(Or, binary(Lt, PairExpr::KeyPos, number(20.0)), window(30.0));
+    let exp = || unary(UnaryOp::Exp, PairExpr::Score);
     let each = |name: &str, clock| {
         let case = |part: &str, sizes| case(&format!("{name}_{part}"), sizes).clock(clock);
         vec![
@@ -255,9 +255,9 @@ fn clocks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
 fn best(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     use BinaryOp::*;
     // Many ties: the earlier key comes first.
-    let steps = || unary(UnaryOp::Floor, binary(Mul, ScoreExpr::KeyStream(0), number(4.0)));
+    let steps = || unary(UnaryOp::Floor, binary(Mul, PairExpr::KeyStream(0), number(4.0)));
     let later = binary(Gt, distance(), number(40.0));
-    let sinks = binary(Or, binary(Lt, ScoreExpr::KeyPos, number(70.0)), window(100.0));
+    let sinks = binary(Or, binary(Lt, PairExpr::KeyPos, number(70.0)), window(100.0));
     let case = |name: &str, sizes, n| case(name, sizes).normaliser(Normaliser::Top(n));
     vec![
         case("top", [4, 2, 64, 0], 1),
@@ -324,10 +324,10 @@ fn threads_share_the_pages() {
     use BinaryOp::*;
     for target in targets() {
         let case = |name: &str, sizes| case(name, &target, sizes).tokens(560);
-        let exp = unary(UnaryOp::Exp, ScoreExpr::Score);
-        let sinks = binary(Lt, ScoreExpr::KeyPos, number(70.0));
-        let late = binary(Lt, ScoreExpr::KeyPos, number(20.0));
-        let steps = unary(UnaryOp::Floor, binary(Mul, ScoreExpr::KeyStream(0), number(4.0)));
+        let exp = unary(UnaryOp::Exp, PairExpr::Score);
+        let sinks = binary(Lt, PairExpr::KeyPos, number(70.0));
+        let late = binary(Lt, PairExpr::KeyPos, number(20.0));
+        let steps = unary(UnaryOp::Floor, binary(Mul, PairExpr::KeyStream(0), number(4.0)));
         let nothing = binary(Gt, distance(), number(530.0));
         let cases = [
             case("plain", [6, 2, 16, 24]),
@@ -379,7 +379,7 @@ fn threads_share_the_pages() {
 fn pages_are_chosen_by_the_query() {
     use BinaryOp::*;
     for target in targets() {
-        let block = binary(Eq, segment(ScoreExpr::KeyPos, 64.0), ScoreExpr::QueryStream(0));
+        let block = binary(Eq, segment(PairExpr::KeyPos, 64.0), PairExpr::QueryStream(0));
         let case = case("chosen", &target, [6, 2, 16, 24])
             .predicate(binary(Or, block, window(20.0)))
             .streams(&[6], &[])
@@ -426,7 +426,7 @@ fn positions_are_exact_up_to_two_gigatokens() {
         let far = ["window", "segments", "blocks", "dilated_window", "linear_window"];
         let dilated = binary(
             BinaryOp::Eq,
-            binary(BinaryOp::Mod, ScoreExpr::KeyPos, number(3.0)),
+            binary(BinaryOp::Mod, PairExpr::KeyPos, number(3.0)),
             number(0.0),
         );
         let both =

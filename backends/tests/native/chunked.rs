@@ -132,7 +132,7 @@ fn model(graph: Graph) -> RandomModel {
     let inputs = vec![Range::Real { low: -1.0, high: 1.0 }; graph.inputs.len()];
     model.kinds.push(Kind {
         graph,
-        stores: Vec::new(),
+        encodings: Vec::new(),
     });
     RandomModel {
         model,

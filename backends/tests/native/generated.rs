@@ -28,7 +28,7 @@ pub(crate) struct Machine {
     loaded: Loaded,
     level: Level,
     params: Vec<Vec<f32>>,
-    derived: Vec<u64>,
+    constants: Vec<u64>,
 }
 
 /// What `seqc_barrier` gets: the function to call, then what it waits at.
@@ -62,13 +62,13 @@ impl Machine {
         let loaded = Loaded::new(module, target);
         let params = random.param_values(seed).into_iter().flatten();
         let params = params.map(|t| t.data.iter().map(|x| *x as f32).collect()).collect();
-        let derived = vec![0; program.descriptor.derived_bytes / 8 + 8];
+        let constants = vec![0; program.descriptor.constant_bytes / 8 + 8];
         let mut machine = Machine {
             program,
             loaded,
             level: target.level,
             params,
-            derived,
+            constants,
         };
         machine.load();
         machine
@@ -78,7 +78,7 @@ impl Machine {
         let mut slots = [0_u64; frame::SLOTS];
         let params: Vec<*const f32> = self.params.iter().map(Vec::as_ptr).collect();
         slots[frame::PARAMS] = params.as_ptr() as u64;
-        slots[frame::DERIVED] = self.derived.as_mut_ptr() as u64;
+        slots[frame::CONSTANTS] = self.constants.as_mut_ptr() as u64;
         // SAFETY: the type is that of the ABI.
         let load: Entry = unsafe { self.loaded.function(&symbols::load(self.level)) };
         load(slots.as_ptr(), 0, 1);
@@ -170,7 +170,7 @@ impl<'m> Session<'m> {
         };
         let mut slots = [0_u64; frame::SLOTS];
         slots[frame::PARAMS] = params.as_ptr() as u64;
-        slots[frame::DERIVED] = self.machine.derived.as_ptr() as u64;
+        slots[frame::CONSTANTS] = self.machine.constants.as_ptr() as u64;
         slots[frame::STATES] = states.as_ptr() as u64;
         slots[frame::ARENA] = align(arena.as_mut_ptr());
         slots[frame::INPUTS] = inputs_table.as_ptr() as u64;

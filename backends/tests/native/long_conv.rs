@@ -7,7 +7,7 @@ use seqc_backends::{
     mlir::Target,
     text::{Module, Ty},
 };
-use seqc_passes::blocks::Blocks;
+use seqc_passes::conv_partition::ConvPartition;
 
 type Prepare = extern "C" fn(*const f32, *mut f32);
 type Run = extern "C" fn(
@@ -178,7 +178,7 @@ fn check(target: &Target, lanes: u32) {
             let conv = LongConv {
                 name: format!("c{n}"),
                 channels: *channels,
-                blocks: Blocks {
+                blocks: ConvPartition {
                     taps: *taps,
                     smallest: *smallest,
                 },

@@ -1,7 +1,7 @@
 //! Micro-kernel and packing against plain loops, with every tail.
 
 use crate::support::{Loaded, Random, export, targets, weights};
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 use seqc_backends::{
     kernels,
     mlir::Target,
@@ -9,7 +9,7 @@ use seqc_backends::{
 };
 use std::time::Instant;
 
-pub(crate) const STORES: [Store; 6] = Store::ALL;
+pub(crate) const STORES: [Encoding; 6] = Encoding::ALL;
 const MK: [Ty; 7] = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I64, Ty::I1];
 const PACK: [Ty; 6] = [Ty::Ptr, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::Ptr];
 
@@ -78,31 +78,31 @@ fn check_tile(f: Mk, (m, n, k): (usize, usize, usize), random: &mut Random) {
 fn panels_hold_the_rows_transposed() {
     for target in targets() {
         let mut module = Module::default();
-        for store in STORES {
+        for encoding in STORES {
             for panel in 1..=4 {
-                let name = kernels::pack(&mut module, target.width(), store, panel);
+                let name = kernels::pack(&mut module, target.width(), encoding, panel);
                 export(&mut module, &name, &PACK);
             }
         }
         let loaded = Loaded::new(module, &target);
-        for store in STORES {
+        for encoding in STORES {
             for panel in 1..=4 {
                 // SAFETY: the type is that of the kernel's documentation.
-                let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", store.name())) };
-                check_panel(f, store, (panel * target.width()) as usize);
+                let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", encoding.name())) };
+                check_panel(f, encoding, (panel * target.width()) as usize);
             }
         }
     }
 }
 
-fn check_panel(f: Pack, store: Store, n: usize) {
-    let total = if store.block() == 32 { 96 } else { 75 };
-    let spans: &[(usize, usize)] = match store.block() {
+fn check_panel(f: Pack, encoding: Encoding, n: usize) {
+    let total = if encoding.block() == 32 { 96 } else { 75 };
+    let spans: &[(usize, usize)] = match encoding.block() {
         32 => &[(0, 96), (32, 64), (64, 32), (0, 0)],
         _ => &[(0, 75), (0, 64), (5, 33), (16, 1), (74, 1), (9, 0)],
     };
-    let (bytes, values) = weights(store, n, total, &mut Random::new(5));
-    let stride = store.row_bytes(total).expect("whole blocks");
+    let (bytes, values) = weights(encoding, n, total, &mut Random::new(5));
+    let stride = encoding.row_bytes(total).expect("whole blocks");
     for rows in [n, n - 1, n / 2 + 1, 1] {
         for &(k0, kc) in spans {
             // Nothing behind the last row may be read: hand over a copy that ends there.
@@ -125,7 +125,7 @@ fn check_panel(f: Pack, store: Store, n: usize) {
                     assert!(
                         near,
                         "{} n={n} rows={rows} k0={k0} kc={kc} at {r},{k}: {got} {want}",
-                        store.name()
+                        encoding.name()
                     );
                 }
             }
@@ -146,8 +146,8 @@ fn speed_of_matrix_kernels() {
             let name = kernels::micro_kernel(&mut module, w, (*r, panel));
             export(&mut module, &name, &MK);
         }
-        for store in STORES {
-            let name = kernels::pack(&mut module, w, store, panel);
+        for encoding in STORES {
+            let name = kernels::pack(&mut module, w, encoding, panel);
             export(&mut module, &name, &PACK);
         }
         let loaded = Loaded::new(module, &target);
@@ -159,10 +159,10 @@ fn speed_of_matrix_kernels() {
                 time_tile(f, (r, n, k));
             }
         }
-        for store in STORES {
+        for encoding in STORES {
             // SAFETY: the type is that of the kernel's documentation.
-            let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", store.name())) };
-            time_panel(f, store, n);
+            let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", encoding.name())) };
+            time_panel(f, encoding, n);
         }
     }
 }
@@ -185,11 +185,11 @@ fn time_tile(f: Mk, (m, n, k): (usize, usize, usize)) {
     println!("mk {m}x{n} k={k}: {:.0} GFLOP/s", flops / best / 1e9);
 }
 
-fn time_panel(f: Pack, store: Store, n: usize) {
+fn time_panel(f: Pack, encoding: Encoding, n: usize) {
     for k in [576usize, 1024, 3072] {
         let panels = 16;
-        let (bytes, _) = weights(store, n * panels, k, &mut Random::new(2));
-        let stride = store.row_bytes(k).expect("whole blocks");
+        let (bytes, _) = weights(encoding, n * panels, k, &mut Random::new(2));
+        let stride = encoding.row_bytes(k).expect("whole blocks");
         let mut out = vec![0.0; n * k];
         let mut best = f64::MAX;
         for _ in 0..10 {
@@ -208,7 +208,7 @@ fn time_panel(f: Pack, store: Store, n: usize) {
         }
         println!(
             "pack {} n={n} k={k}: {:.1} GB/s out",
-            store.name(),
+            encoding.name(),
             (4 * n * k * panels) as f64 / best / 1e9
         );
     }

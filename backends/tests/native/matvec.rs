@@ -4,7 +4,7 @@ use crate::{
     matmul::STORES,
     support::{Loaded, Random, export, targets, weights},
 };
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 use seqc_backends::{
     kernels,
     mlir::Target,
@@ -21,13 +21,13 @@ type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *
 
 fn load(target: &Target) -> Loaded {
     let mut module = Module::default();
-    for store in STORES {
-        let name = kernels::gemv(&mut module, target.width(), store);
+    for encoding in STORES {
+        let name = kernels::gemv(&mut module, target.width(), encoding);
         export(&mut module, &name, &GEMV);
-        let name = kernels::gemv_in_order(&mut module, target.width(), store);
+        let name = kernels::gemv_in_order(&mut module, target.width(), encoding);
         export(&mut module, &name, &GEMV);
-        for k in sizes(store) {
-            let name = kernels::gemm(&mut module, target.width(), (store, *k));
+        for k in sizes(encoding) {
+            let name = kernels::gemm(&mut module, target.width(), (encoding, *k));
             export(&mut module, &name, &GEMM);
         }
     }
@@ -36,8 +36,8 @@ fn load(target: &Target) -> Loaded {
 }
 
 /// Columns that are tried.
-fn sizes(store: Store) -> &'static [usize] {
-    if store.block() == 32 {
+fn sizes(encoding: Encoding) -> &'static [usize] {
+    if encoding.block() == 32 {
         &[32, 64, 96, 576, 2080]
     } else {
         &[1, 7, 16, 40, 100, 576]
@@ -53,13 +53,13 @@ fn kernel(loaded: &Loaded, name: &str) -> Gemv {
 fn rows_times_a_vector() {
     for target in targets() {
         let loaded = load(&target);
-        for store in STORES {
-            let f = kernel(&loaded, &kernels::gemv_name(store));
+        for encoding in STORES {
+            let f = kernel(&loaded, &kernels::gemv_name(encoding));
             let mut random = Random::new(11);
-            for &k in sizes(store) {
+            for &k in sizes(encoding) {
                 for rows in [1, 3, 4, 9, 16] {
-                    let (bytes, values) = weights(store, rows, k, &mut random);
-                    check(f, (store, rows, k), (&bytes, &values, &random.floats(k)));
+                    let (bytes, values) = weights(encoding, rows, k, &mut random);
+                    check(f, (encoding, rows, k), (&bytes, &values, &random.floats(k)));
                 }
             }
         }
@@ -71,16 +71,16 @@ fn rows_times_a_vector() {
 fn a_token_gets_what_a_chunk_gives_it() {
     for target in targets() {
         let loaded = load(&target);
-        for store in STORES {
-            let f = kernel(&loaded, &kernels::gemv_in_order_name(store));
+        for encoding in STORES {
+            let f = kernel(&loaded, &kernels::gemv_in_order_name(encoding));
             let mut random = Random::new(12);
-            for &k in sizes(store) {
+            for &k in sizes(encoding) {
                 // SAFETY: the type is that of the kernel's documentation.
-                let chunk: Gemm = unsafe { loaded.function(&format!("t_{}", kernels::gemm_name(store, k))) };
+                let chunk: Gemm = unsafe { loaded.function(&format!("t_{}", kernels::gemm_name(encoding, k))) };
                 for rows in [1, 3, 8, 13, 16] {
-                    let (bytes, values) = weights(store, rows, k, &mut random);
+                    let (bytes, values) = weights(encoding, rows, k, &mut random);
                     let x = random.floats(3 * k);
-                    let y = check(f, (store, rows, k), (&bytes, &values, &x[k..2 * k]));
+                    let y = check(f, (encoding, rows, k), (&bytes, &values, &x[k..2 * k]));
                     let stride = rows as i64;
                     let mut of_chunk = vec![f32::NAN; 3 * rows];
                     let mut scratch = vec![f32::NAN; kernels::gemm_scratch_bytes(target.width(), 3) / 4];
@@ -95,7 +95,7 @@ fn a_token_gets_what_a_chunk_gives_it() {
                         3,
                         scratch.as_mut_ptr(),
                     );
-                    assert_eq!(y[..rows], of_chunk[rows..2 * rows], "{} {rows}x{k}", store.name());
+                    assert_eq!(y[..rows], of_chunk[rows..2 * rows], "{} {rows}x{k}", encoding.name());
                 }
             }
         }
@@ -103,9 +103,13 @@ fn a_token_gets_what_a_chunk_gives_it() {
 }
 
 /// Results of a product, which must be near the sums; `bytes` hold the `values`.
-fn check(f: Gemv, (store, rows, k): (Store, usize, usize), (bytes, values, x): (&[u8], &[f32], &[f32])) -> Vec<f32> {
+fn check(
+    f: Gemv,
+    (encoding, rows, k): (Encoding, usize, usize),
+    (bytes, values, x): (&[u8], &[f32], &[f32]),
+) -> Vec<f32> {
     let mut y = vec![f32::NAN; rows + 1];
-    let stride = store.row_bytes(k).expect("whole blocks");
+    let stride = encoding.row_bytes(k).expect("whole blocks");
     f(
         bytes.as_ptr(),
         stride as i64,
@@ -122,7 +126,7 @@ fn check(f: Gemv, (store, rows, k): (Store, usize, usize), (bytes, values, x): (
         assert!(
             error <= 1e-6 * size,
             "{} {rows}x{k} row {r}: {} {sum}",
-            store.name(),
+            encoding.name(),
             y[r]
         );
     }
@@ -163,16 +167,16 @@ fn speed_of_matrix_vector() {
         println!("read: {:.1} GB/s", bytes.len() as f64 / best / 1e9);
         let best = fastest(|| read(bytes.as_ptr(), 128 << 10, out.as_mut_ptr()));
         println!("read from L2: {:.1} GB/s", f64::from(128 << 10) / best / 1e9);
-        let names = STORES.map(|store| {
+        let names = STORES.map(|encoding| {
             [
-                (store, kernels::gemv_name(store)),
-                (store, kernels::gemv_in_order_name(store)),
+                (encoding, kernels::gemv_name(encoding)),
+                (encoding, kernels::gemv_in_order_name(encoding)),
             ]
         });
-        for (store, name) in names.as_flattened() {
+        for (encoding, name) in names.as_flattened() {
             let f = kernel(&loaded, name);
             for k in [576usize, 1536, 4096] {
-                let stride = store.row_bytes(k).expect("whole blocks");
+                let stride = encoding.row_bytes(k).expect("whole blocks");
                 let (large, small) = ((96 << 20) / stride, (192 << 10) / stride);
                 let (x, mut y) = (vec![0.5f32; k], vec![0.0f32; large]);
                 let mut rate = |rows: usize| {

@@ -1,6 +1,6 @@
 //! Compiling a module of text and loading it into the test process.
 
-use seqc_abi::{Level, Store};
+use seqc_abi::{Encoding, Level};
 use seqc_backends::{
     link,
     mlir::{Emit, Target, compile},
@@ -96,39 +96,39 @@ pub(crate) fn export(module: &mut Module, name: &str, params: &[Ty]) {
 }
 
 /// Bytes of `rows * k` weights in `store`, and the values they stand for.
-pub(crate) fn weights(store: Store, rows: usize, k: usize, random: &mut Random) -> (Vec<u8>, Vec<f32>) {
+pub(crate) fn weights(encoding: Encoding, rows: usize, k: usize, random: &mut Random) -> (Vec<u8>, Vec<f32>) {
     let (mut bytes, mut values) = (Vec::new(), Vec::new());
-    for _ in 0..rows * k / store.block() {
-        match store {
-            Store::F32 => {
+    for _ in 0..rows * k / encoding.block() {
+        match encoding {
+            Encoding::F32 => {
                 let x = random.float();
                 bytes.extend(x.to_le_bytes());
                 values.push(x);
             }
-            Store::F16 => {
+            Encoding::F16 => {
                 let h = random.half();
                 bytes.extend(h.to_le_bytes());
                 values.push(half(h));
             }
-            Store::Bf16 => {
+            Encoding::Bf16 => {
                 let h = (random.float().to_bits() >> 16) as u16;
                 bytes.extend(h.to_le_bytes());
                 values.push(f32::from_bits(u32::from(h) << 16));
             }
-            Store::Q4_0 | Store::Q4_1 | Store::Q8_0 => block(store, random, &mut bytes, &mut values),
+            Encoding::Q4_0 | Encoding::Q4_1 | Encoding::Q8_0 => block(encoding, random, &mut bytes, &mut values),
         }
     }
     (bytes, values)
 }
 
-fn block(store: Store, random: &mut Random, bytes: &mut Vec<u8>, values: &mut Vec<f32>) {
+fn block(encoding: Encoding, random: &mut Random, bytes: &mut Vec<u8>, values: &mut Vec<f32>) {
     let (d, m) = (random.half(), random.half());
     bytes.extend(d.to_le_bytes());
-    if store == Store::Q4_1 {
+    if encoding == Encoding::Q4_1 {
         bytes.extend(m.to_le_bytes());
     }
     let quants: Vec<u8> = (0..32).map(|_| random.bits() as u8).collect();
-    if store == Store::Q8_0 {
+    if encoding == Encoding::Q8_0 {
         bytes.extend(&quants);
         values.extend(quants.iter().map(|q| half(d) * f32::from(*q as i8)));
         return;
@@ -138,8 +138,8 @@ fn block(store: Store, random: &mut Random, bytes: &mut Vec<u8>, values: &mut Ve
         .iter()
         .map(|q| q & 15)
         .chain(quants[..16].iter().map(|q| q >> 4));
-    values.extend(nibbles.map(|q| match store {
-        Store::Q4_0 => half(d) * (f32::from(q) - 8.0),
+    values.extend(nibbles.map(|q| match encoding {
+        Encoding::Q4_0 => half(d) * (f32::from(q) - 8.0),
         _ => half(d) * f32::from(q) + half(m),
     }));
 }

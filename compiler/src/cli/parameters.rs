@@ -23,7 +23,7 @@ struct Row<'m> {
 fn all(model: &Model) -> impl Iterator<Item = Parameter<'_>> {
     model.calls.iter().flat_map(|call| {
         let kind = &model.kinds[call.kind.0 as usize];
-        let ports = kind.graph.params.iter().zip(&call.params).zip(&kind.stores);
+        let ports = kind.graph.params.iter().zip(&call.params).zip(&kind.encodings);
         ports.map(|((port, source), store)| Parameter {
             name: &source.name,
             shape: port.ty.sizes(),

@@ -1,6 +1,6 @@
 //! Bytes of state as one closed form in the context length, added up from the entries of the state manifest.
 
-use seqc_passes::{keep::Keep, kept::Kept, rate::Rate};
+use seqc_passes::{attention::clock_rate::ClockRate, attention::span::AttentionSpan, kept::Kept};
 
 /// A constant, and terms that grow with the context length `T`, most of them up to a bound.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,8 +13,8 @@ pub struct Form {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Term {
     bytes: usize,
-    rate: Rate,
-    keep: Keep,
+    rate: ClockRate,
+    keep: AttentionSpan,
 }
 
 impl Form {
@@ -56,7 +56,7 @@ impl Form {
         }
         let term = |t: &Term| {
             // A bound is one number here: the first tokens and the last.
-            let keep = Keep {
+            let keep = AttentionSpan {
                 distance: t.keep.limit(),
                 first: 0,
             };
@@ -73,18 +73,18 @@ mod tests {
 
     #[test]
     fn entries_add_up_and_terms_alike_are_one() {
-        let keep = |distance, first| Keep { distance, first };
+        let keep = |distance, first| AttentionSpan { distance, first };
         let tokens = |bytes, keep| Kept::Tokens {
             bytes,
-            rate: Rate::ALL,
+            rate: ClockRate::ALL,
             keep,
         };
         let form = Form::of([
             Kept::Bytes(16),
             tokens(8, keep(Some(96), 4)),
             tokens(8, keep(Some(100), 0)),
-            tokens(2, Keep::ALL),
-            Kept::last(4, Rate { ticks: 1, period: 8 }, 9),
+            tokens(2, AttentionSpan::ALL),
+            Kept::last(4, ClockRate { ticks: 1, period: 8 }, 9),
             Kept::Elsewhere,
             Kept::Bytes(4),
         ]);

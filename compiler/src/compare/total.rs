@@ -5,12 +5,12 @@ use crate::{
     backend,
     model::{Built, weights::distinct_parameters},
 };
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 use seqc_ir::{Call, Graph};
 use seqc_passes::{
+    attention::cache_sharing::cache_sharing,
     cost::{self, Cost, Read},
     plan::{Plan, native_params},
-    shared::shared,
 };
 
 /// One kind of layer and how often the model runs it.
@@ -57,7 +57,7 @@ impl Total {
     pub fn new(built: &Built) -> Total {
         let model = &built.model;
         let (graphs, plans): (Vec<Graph>, Vec<Plan>) = model.kinds.iter().map(|kind| planned(&kind.graph)).unzip();
-        let shared = shared(model, &graphs);
+        let shared = cache_sharing(model, &graphs);
         let carries = |(n, call): (usize, &Call)| {
             let kind = call.kind.0 as usize;
             plans[kind].carries(&graphs[kind], |v| shared.contains_key(&(n, v)))
@@ -77,7 +77,7 @@ impl Total {
                     calls: of_kind(&model.calls),
                     tail: of_kind(tail),
                     state: Form::of(of_this.map(|e| e.kept)),
-                    ..layer(planned, &kind.stores)
+                    ..layer(planned, &kind.encodings)
                 }
             });
         let (parameters, weight_bytes) = distinct_parameters(model);
@@ -121,12 +121,12 @@ fn planned(graph: &Graph) -> (Graph, Plan) {
     (graph, plan)
 }
 
-fn layer((graph, plan): (&Graph, &Plan), stores: &[String]) -> Layer {
+fn layer((graph, plan): (&Graph, &Plan), encodings: &[String]) -> Layer {
     let cost = cost::cost(graph, plan);
     let native = native_params(graph);
     let bytes = |rows: bool| -> f64 {
         let reads = cost.reads.iter().filter(|r| r.rows == rows);
-        reads.map(|r| read_bytes(r, stores, &native)).sum()
+        reads.map(|r| read_bytes(r, encodings, &native)).sum()
     };
     Layer {
         name: graph.name.clone(),
@@ -140,11 +140,11 @@ fn layer((graph, plan): (&Graph, &Plan), stores: &[String]) -> Layer {
 }
 
 /// Bytes of a read: matrices and tables as they are stored, everything else as f32.
-fn read_bytes(read: &Read, stores: &[String], native: &[bool]) -> f64 {
-    let store = read
+fn read_bytes(read: &Read, encodings: &[String], native: &[bool]) -> f64 {
+    let encoding = read
         .param
         .filter(|n| native.get(*n).copied().unwrap_or_default())
-        .and_then(|n| Store::named(stores.get(n)?));
-    let store = store.unwrap_or(Store::F32);
-    read.entries as f64 / store.block() as f64 * store.block_bytes() as f64
+        .and_then(|n| Encoding::named(encodings.get(n)?));
+    let encoding = encoding.unwrap_or(Encoding::F32);
+    read.entries as f64 / encoding.block() as f64 * encoding.block_bytes() as f64
 }

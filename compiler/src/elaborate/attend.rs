@@ -11,7 +11,7 @@ use crate::{
 };
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg, Span};
 use seqc_ir::{
-    AttendSpec, BinaryOp, Clock, Dim, Elem, IndexExpr, Normaliser, ReduceOp, ScoreExpr, Stage, Ty, UNSEEN, UnaryOp,
+    AttendSpec, BinaryOp, Clock, Dim, Elem, IndexExpr, Normaliser, PairExpr, ReduceOp, Stage, Ty, UNSEEN, UnaryOp,
     Value,
 };
 
@@ -502,7 +502,7 @@ impl Cx<'_> {
             return self.report(d.help(format!("write `{name} {example} = …`")));
         }
         let saved = self.frame().lambda.len();
-        let head = ("head".to_owned(), Score::new(ScoreExpr::Head, Elem::I64));
+        let head = ("head".to_owned(), Score::new(PairExpr::Head, Elem::I64));
         let params = option.params.iter().map(|p| p.text.clone()).zip(values.iter().cloned());
         self.frame().lambda.extend([head].into_iter().chain(params));
         let val = self.expr(&option.value);
@@ -510,10 +510,10 @@ impl Cx<'_> {
         val
     }
 
-    fn predicate(&mut self, option: &NamedArg) -> Option<Option<ScoreExpr>> {
+    fn predicate(&mut self, option: &NamedArg) -> Option<Option<PairExpr>> {
         let positions = [
-            Score::new(ScoreExpr::QueryPos, Elem::I64),
-            Score::new(ScoreExpr::KeyPos, Elem::I64),
+            Score::new(PairExpr::QueryPos, Elem::I64),
+            Score::new(PairExpr::KeyPos, Elem::I64),
         ];
         let val = self.pair_function(option, &positions);
         if let Val::Known(Known::Bool(true)) = val {
@@ -529,11 +529,11 @@ impl Cx<'_> {
         Some(Some(score.expr))
     }
 
-    fn score(&mut self, option: &NamedArg) -> Option<Option<ScoreExpr>> {
+    fn score(&mut self, option: &NamedArg) -> Option<Option<PairExpr>> {
         let values = [
-            Score::new(ScoreExpr::Score, Elem::F32),
-            Score::new(ScoreExpr::QueryPos, Elem::I64),
-            Score::new(ScoreExpr::KeyPos, Elem::I64),
+            Score::new(PairExpr::Score, Elem::F32),
+            Score::new(PairExpr::QueryPos, Elem::I64),
+            Score::new(PairExpr::KeyPos, Elem::I64),
         ];
         let val = self.pair_function(option, &values);
         let score = self.as_pair(&(val, option.value.span))?;
@@ -545,7 +545,7 @@ impl Cx<'_> {
             );
             return None;
         }
-        Some((score.expr != ScoreExpr::Score).then_some(score.expr))
+        Some((score.expr != PairExpr::Score).then_some(score.expr))
     }
 
     fn normaliser(&mut self, e: &Expr) -> Option<Normaliser> {

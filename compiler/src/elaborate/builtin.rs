@@ -11,7 +11,7 @@ use crate::{
     known::{self, FUNCTIONS, Known},
 };
 use seqc_grammar::ast::{Expr, Ident, NamedArg, Span};
-use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, ScoreExpr, UnaryOp};
+use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, PairExpr, UnaryOp};
 
 /// Names of all built-in functions.
 pub(super) const NAMES: &[&str] = &[
@@ -206,7 +206,7 @@ impl Cx<'_> {
             Val::Known(Known::Num(n)) => Val::Known(Known::Num(seqc_ir::eval::whole(*n))),
             Val::Known(_) => self.unary(UnaryOp::Floor, x, span),
             Val::Score(score) if score.elem == Elem::F32 => {
-                let floor = ScoreExpr::Unary(UnaryOp::Floor, Box::new(score.expr.clone()));
+                let floor = PairExpr::Unary(UnaryOp::Floor, Box::new(score.expr.clone()));
                 Val::Score(Score::new(floor, Elem::I64))
             }
             Val::Score(score) if score.elem == Elem::I64 => x.0,

@@ -10,7 +10,7 @@ use crate::{
     known::Known,
 };
 use seqc_grammar::ast::{Expr, Ident, Span};
-use seqc_ir::{BinaryOp, Elem, ScoreExpr};
+use seqc_ir::{BinaryOp, Elem, PairExpr};
 
 /// Most entries that `best` finds: each costs a pass over the axis.
 const MAX_BEST: usize = 64;
@@ -196,7 +196,7 @@ impl Cx<'_> {
             let saved = self.frame().lambda.len();
             let mut rest = n;
             for ((name, _), size) in bound.iter().zip(&sizes).rev() {
-                let number = ScoreExpr::Const((rest % size) as f64);
+                let number = PairExpr::Const((rest % size) as f64);
                 rest /= size;
                 self.frame()
                     .lambda

@@ -12,7 +12,7 @@ use crate::{
     source::Place,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Ident, Shape, Span, Stmt, Target};
-use seqc_ir::{BinaryOp, Elem, Op, ScoreExpr, UnaryOp, Value};
+use seqc_ir::{BinaryOp, Elem, Op, PairExpr, UnaryOp, Value};
 
 /// Most nodes that are looked at to see what a number is made of.
 const MAX_LOOKS: usize = 200;
@@ -232,18 +232,17 @@ fn is_free(e: &Expr, name: &str) -> bool {
 
 /// Whether a function of pairs is made of integers, and has a quotient that is not rounded; `None`: it is real.
 fn score_made(score: &Score) -> Option<bool> {
-    fn of(e: &ScoreExpr) -> Option<bool> {
+    fn of(e: &PairExpr) -> Option<bool> {
         match e {
-            ScoreExpr::QueryPos | ScoreExpr::KeyPos | ScoreExpr::Head => Some(false),
-            ScoreExpr::Const(c) => (c.fract() == 0.0 && c.is_finite()).then_some(false),
-            ScoreExpr::Unary(UnaryOp::Floor, _) => Some(false),
-            ScoreExpr::Unary(UnaryOp::Neg, x) => of(x),
-            ScoreExpr::Binary(BinaryOp::Div, a, b) => {
-                let power =
-                    matches!(&**b, ScoreExpr::Binary(BinaryOp::Pow, x, y) if of(x).is_some() && of(y).is_some());
+            PairExpr::QueryPos | PairExpr::KeyPos | PairExpr::Head => Some(false),
+            PairExpr::Const(c) => (c.fract() == 0.0 && c.is_finite()).then_some(false),
+            PairExpr::Unary(UnaryOp::Floor, _) => Some(false),
+            PairExpr::Unary(UnaryOp::Neg, x) => of(x),
+            PairExpr::Binary(BinaryOp::Div, a, b) => {
+                let power = matches!(&**b, PairExpr::Binary(BinaryOp::Pow, x, y) if of(x).is_some() && of(y).is_some());
                 (of(a).is_some() && (power || of(b).is_some())).then_some(true)
             }
-            ScoreExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Mod, a, b) => {
+            PairExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Mod, a, b) => {
                 Some(of(a)? | of(b)?)
             }
             _ => None,

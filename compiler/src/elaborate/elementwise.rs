@@ -10,7 +10,7 @@ use crate::{
     known::{self, Known},
 };
 use seqc_grammar::ast::Span;
-use seqc_ir::{BinaryOp, Dim, Elem, Op, ScoreExpr, UnaryOp};
+use seqc_ir::{BinaryOp, Dim, Elem, Op, PairExpr, UnaryOp};
 
 /// A value and the expression it comes from.
 pub(super) type Part = (Val, Span);
@@ -113,7 +113,7 @@ impl Cx<'_> {
                 if (op == UnaryOp::Not) != (score.elem == Elem::Bool) {
                     return self.error("wrong-operands", span, format!("`{}` does not apply here", op.name()));
                 }
-                Val::Score(Score::new(ScoreExpr::Unary(op, Box::new(score.expr)), elem))
+                Val::Score(Score::new(PairExpr::Unary(op, Box::new(score.expr)), elem))
             }
             Val::Tensor(t) => self.tensor_unary(op, t, span),
             Val::Complex(z) => self.complex_unary(op, *z, x.1, span),
@@ -158,7 +158,7 @@ impl Cx<'_> {
                 return Val::Poison;
             };
             let elem = if a.elem == b.elem { a.elem } else { Elem::F32 };
-            let expr = ScoreExpr::Select(Box::new(c.expr), Box::new(a.expr), Box::new(b.expr));
+            let expr = PairExpr::Select(Box::new(c.expr), Box::new(a.expr), Box::new(b.expr));
             return Val::Score(Score::new(expr, elem));
         }
         let Some(condition) = self.tensor(&c.0, c.1) else {
@@ -306,13 +306,13 @@ impl Cx<'_> {
             Val::Known(Known::Num(n)) => {
                 let whole = n.fract() == 0.0;
                 let elem = if whole { Elem::I64 } else { Elem::F32 };
-                Some(Score::new(ScoreExpr::Const(*n), elem))
+                Some(Score::new(PairExpr::Const(*n), elem))
             }
             Val::Known(Known::Bool(b)) => {
                 // There is no constant truth value: positions are never negative.
                 let op = if *b { BinaryOp::Ge } else { BinaryOp::Lt };
-                let zero = Box::new(ScoreExpr::Const(0.0));
-                let expr = ScoreExpr::Binary(op, Box::new(ScoreExpr::QueryPos), zero);
+                let zero = Box::new(PairExpr::Const(0.0));
+                let expr = PairExpr::Binary(op, Box::new(PairExpr::QueryPos), zero);
                 Some(Score::new(expr, Elem::Bool))
             }
             Val::Tensor(t) => self.stream_of_pair(&t.clone(), at.1),
@@ -342,10 +342,10 @@ impl Cx<'_> {
         }
         self.doubt_quotient(op, &a, &b, span);
         let ints = x.elem == Elem::I64 && y.elem == Elem::I64;
-        let expr = ScoreExpr::Binary(op, Box::new(x.expr), Box::new(y.expr));
+        let expr = PairExpr::Binary(op, Box::new(x.expr), Box::new(y.expr));
         let (expr, elem) = match op {
             _ if op.is_predicate() => (expr, Elem::Bool),
-            BinaryOp::Div if ints => (ScoreExpr::Unary(UnaryOp::Floor, Box::new(expr)), Elem::I64),
+            BinaryOp::Div if ints => (PairExpr::Unary(UnaryOp::Floor, Box::new(expr)), Elem::I64),
             BinaryOp::Div | BinaryOp::Pow => (expr, Elem::F32),
             _ if ints => (expr, Elem::I64),
             _ => (expr, Elem::F32),

@@ -9,7 +9,7 @@ use crate::{
     known::Known,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Span};
-use seqc_ir::{BinaryOp, Elem, IndexExpr, ScoreExpr};
+use seqc_ir::{BinaryOp, Elem, IndexExpr, PairExpr};
 
 /// Where a function of pairs reads a stream: at the key or at the query, all heads alike or each its own.
 #[derive(Clone, Copy, Debug)]
@@ -64,14 +64,14 @@ impl Cx<'_> {
     /// Whether an index is the position of the key (true) or of the query (false).
     fn token_of(&self, e: &Expr) -> Option<bool> {
         match self.lambda_of(e)? {
-            ScoreExpr::KeyPos => Some(true),
-            ScoreExpr::QueryPos => Some(false),
+            PairExpr::KeyPos => Some(true),
+            PairExpr::QueryPos => Some(false),
             _ => None,
         }
     }
 
     /// What a name stands for among the parameters of `where` and `score`, and in a function that is given one of them.
-    fn lambda_of(&self, e: &Expr) -> Option<ScoreExpr> {
+    fn lambda_of(&self, e: &Expr) -> Option<PairExpr> {
         let ExprKind::Name(name) = &e.kind else { return None };
         let frame = self.frames.last()?;
         if let Some((_, score)) = frame.lambda.iter().rev().find(|(n, _)| n == name) {
@@ -91,7 +91,7 @@ impl Cx<'_> {
     fn is_per_head(&self, t: &Tensor, indices: &[Val]) -> bool {
         let heads = self.pairs.as_ref().map_or(0, |p| p.heads);
         let dims = self.dims(t);
-        matches!(indices, [Val::Score(s)] if s.expr == ScoreExpr::Head) && dims.len() == 1 && dims[0].size == heads
+        matches!(indices, [Val::Score(s)] if s.expr == PairExpr::Head) && dims.len() == 1 && dims[0].size == heads
     }
 
     /// An entry of a tensor that is the same for all tokens.
@@ -122,7 +122,7 @@ impl Cx<'_> {
             pairs.tables.push(table.v);
             pairs.tables.len() - 1
         });
-        Val::Score(truth_or_number(ScoreExpr::Table(n, indices), elem))
+        Val::Score(truth_or_number(PairExpr::Table(n, indices), elem))
     }
 
     /// A stream at the query or the key, at one entry or at the query head's.
@@ -143,10 +143,10 @@ impl Cx<'_> {
             let number = match val {
                 Val::Known(Known::Num(n)) => Some(*n),
                 Val::Score(Score {
-                    expr: ScoreExpr::Const(n),
+                    expr: PairExpr::Const(n),
                     ..
                 }) => Some(*n),
-                Val::Score(s) if s.expr == ScoreExpr::Head && !head => None,
+                Val::Score(s) if s.expr == PairExpr::Head && !head => None,
                 _ => {
                     let place = self.place(e.span);
                     let message = "entries of a stream are chosen by numbers and by `head`";
@@ -219,9 +219,9 @@ impl Cx<'_> {
             streams.len() - 1
         });
         let expr = if key {
-            ScoreExpr::KeyStream(n)
+            PairExpr::KeyStream(n)
         } else {
-            ScoreExpr::QueryStream(n)
+            PairExpr::QueryStream(n)
         };
         Val::Score(truth_or_number(expr, if truth { Elem::Bool } else { elem }))
     }
@@ -249,10 +249,10 @@ impl Cx<'_> {
 }
 
 /// A number of a tensor, or the truth value that it stands for.
-fn truth_or_number(expr: ScoreExpr, elem: Elem) -> Score {
+fn truth_or_number(expr: PairExpr, elem: Elem) -> Score {
     if elem != Elem::Bool {
         return Score::new(expr, elem);
     }
-    let zero = Box::new(ScoreExpr::Const(0.0));
-    Score::new(ScoreExpr::Binary(BinaryOp::Ne, Box::new(expr), zero), Elem::Bool)
+    let zero = Box::new(PairExpr::Const(0.0));
+    Score::new(PairExpr::Binary(BinaryOp::Ne, Box::new(expr), zero), Elem::Bool)
 }

@@ -1,7 +1,7 @@
 //! What an expression stands for while a layer is elaborated.
 
 use crate::known::Known;
-use seqc_ir::{Elem, ScoreExpr, Value};
+use seqc_ir::{Elem, PairExpr, Value};
 
 /// An index variable, numbered in the order of introduction: a variable that is bound further in has a higher number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ pub(super) struct Complex {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Score {
     /// The function.
-    pub(super) expr: ScoreExpr,
+    pub(super) expr: PairExpr,
     /// Positions and integer streams are integers.
     pub(super) elem: Elem,
 }
@@ -74,7 +74,7 @@ impl Tensor {
 }
 
 impl Score {
-    pub(super) fn new(expr: ScoreExpr, elem: Elem) -> Score {
+    pub(super) fn new(expr: PairExpr, elem: Elem) -> Score {
         Score { expr, elem }
     }
 }

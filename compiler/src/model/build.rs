@@ -12,7 +12,7 @@ use crate::{
     library::Library,
     source::{FileId, Place},
 };
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 use seqc_grammar::{
     ast::{Expr, ExprKind},
     model::{InputTy, ModelFile},
@@ -251,13 +251,13 @@ impl Builder<'_> {
         };
         let Elaborated { graph, settings, .. } = self.elaborated[at].clone();
         self.settings.push(settings);
-        let (params, stores) = self.params(instance, &graph);
+        let (params, encodings) = self.params(instance, &graph);
         if let Some(message) = self.total.excess() {
             let d = Diagnostic::new("too-large", instance.layer.place, message);
             self.diagnostics.push(d.help("smaller sizes, fewer layers"));
             return None;
         }
-        let kind = self.kind(at, &graph, stores);
+        let kind = self.kind(at, &graph, encodings);
         let results: Vec<StreamId> = graph.outputs.iter().map(|_| self.model.new_stream()).collect();
         let ty = |n: usize| graph.outputs.get(n).map(|(_, v)| graph.ty(*v).clone());
         for (stream, definition) in &instance.taps {
@@ -422,7 +422,7 @@ impl Builder<'_> {
     }
 
     /// Compares how a parameter's tensors are read with how they were read before, where no file says what they are.
-    fn readings(&mut self, (source, place): (&ParamSource, Place), sizes: &[usize], store: Store) {
+    fn readings(&mut self, (source, place): (&ParamSource, Place), sizes: &[usize], encoding: Encoding) {
         if self.tensors.checkpoint.is_some() {
             return;
         }
@@ -437,7 +437,7 @@ impl Builder<'_> {
             let reading = Reading {
                 shape: shape.to_vec(),
                 whole: (source.tensors.clone(), sizes.to_vec()),
-                store: store.name(),
+                encoding: encoding.name(),
                 param: source.name.clone(),
                 place,
             };
@@ -452,15 +452,15 @@ impl Builder<'_> {
     /// Sources and encodings of the parameters.
     fn params(&mut self, instance: &Instance, graph: &Graph) -> (Vec<ParamSource>, Vec<String>) {
         let mut sources = Vec::new();
-        let mut stores = Vec::new();
+        let mut encodings = Vec::new();
         for (n, port) in graph.params.iter().enumerate() {
             self.wanted += 1;
             self.total.numbers = self.total.numbers.saturating_add(port.ty.len());
             match self.tensors.source(instance, &port.name) {
                 Ok((source, place)) => {
-                    let store = self.tensors.store(graph, n, (&source, place), &mut self.diagnostics);
-                    self.readings((&source, place), &port.ty.sizes(), store);
-                    stores.push(store.name().to_owned());
+                    let encoding = self.tensors.store(graph, n, (&source, place), &mut self.diagnostics);
+                    self.readings((&source, place), &port.ty.sizes(), encoding);
+                    encodings.push(encoding.name().to_owned());
                     self.total.tensors += source.tensors.len();
                     sources.push(source);
                 }
@@ -471,19 +471,19 @@ impl Builder<'_> {
                 }
             }
         }
-        (sources, stores)
+        (sources, encodings)
     }
 
-    fn kind(&mut self, at: usize, graph: &Graph, stores: Vec<String>) -> KindId {
-        if let Some(kind) = self.kinds.get(&(at, stores.clone())) {
+    fn kind(&mut self, at: usize, graph: &Graph, encodings: Vec<String>) -> KindId {
+        if let Some(kind) = self.kinds.get(&(at, encodings.clone())) {
             return *kind;
         }
         let kind = KindId(self.model.kinds.len() as u32);
         self.model.kinds.push(Kind {
             graph: graph.clone(),
-            stores: stores.clone(),
+            encodings: encodings.clone(),
         });
-        self.kinds.insert((at, stores), kind);
+        self.kinds.insert((at, encodings), kind);
         kind
     }
 }

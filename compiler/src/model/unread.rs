@@ -132,7 +132,7 @@ pub(super) struct Reading {
     /// The tensors that are stacked with it, itself among them, and their common shape.
     pub(super) whole: (Vec<String>, Vec<usize>),
     /// How it is held.
-    pub(super) store: &'static str,
+    pub(super) encoding: &'static str,
     /// The parameter.
     pub(super) param: String,
     /// Where the model says so.
@@ -161,11 +161,11 @@ impl Reading {
                 ),
                 "`seqc init` writes a checkpoint whose tensors can be read in both ways",
             )
-        } else if random && self.store != before.store {
+        } else if random && self.encoding != before.encoding {
             (
                 format!(
                     "tensor `{tensor}` is held as {} and as {}: random weights would not be the same",
-                    before.store, self.store
+                    before.encoding, self.encoding
                 ),
                 "leave `type` out, or use another tensor: what is not a matrix everywhere is held as f32",
             )

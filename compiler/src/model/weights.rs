@@ -5,7 +5,7 @@ use crate::{
     diag::{Diagnostic, Placed},
     source::{FileId, Place},
 };
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 use seqc_checkpoint::{Checkpoint, DType};
 use seqc_grammar::{
     ast::Span,
@@ -22,7 +22,7 @@ pub struct Tensors {
     /// Its path.
     pub path: Option<PathBuf>,
     /// How weights are held, where the model says it.
-    pub store: Option<Store>,
+    pub encoding: Option<Encoding>,
 }
 
 impl Tensors {
@@ -33,10 +33,10 @@ impl Tensors {
             ..Tensors::default()
         };
         if let Some(ty) = weights.and_then(|w| w.ty.as_ref()) {
-            tensors.store = Some(Store::named(&ty.value).ok_or_else(|| {
+            tensors.encoding = Some(Encoding::named(&ty.value).ok_or_else(|| {
                 let message = format!("there is no type of weights `{}`", ty.value);
                 Diagnostic::new("unknown-type", Place::new(file, ty.span), message)
-                    .did_you_mean(&ty.value, Store::ALL.iter().map(|s| s.name()))
+                    .did_you_mean(&ty.value, Encoding::ALL.iter().map(|s| s.name()))
             })?);
         }
         if let Some(path) = path.filter(|p| p.exists()) {
@@ -78,29 +78,29 @@ impl Tensors {
     }
 
     /// How a parameter is read, after its tensors have been checked; problems go to the list.
-    pub fn store(&self, graph: &Graph, n: usize, at: (&ParamSource, Place), out: &mut Vec<Diagnostic>) -> Store {
+    pub fn store(&self, graph: &Graph, n: usize, at: (&ParamSource, Place), out: &mut Vec<Diagnostic>) -> Encoding {
         let shape = graph.params[n].ty.sizes();
         let (source, _) = at;
         let row = shape.last().copied().unwrap_or(1);
         let matrix = is_matrix(graph, n);
         let Some(checkpoint) = &self.checkpoint else {
-            let wanted = self.store.unwrap_or(Store::F32);
+            let wanted = self.encoding.unwrap_or(Encoding::F32);
             let fits = self.path.is_none() && matrix && wanted.row_bytes(row).is_some();
-            return if fits { wanted } else { Store::F32 };
+            return if fits { wanted } else { Encoding::F32 };
         };
         let dtype = match self.checked(checkpoint, &shape, at) {
             Ok(dtype) => dtype,
             Err(d) => {
                 out.push(d);
-                return Store::F32;
+                return Encoding::F32;
             }
         };
         let stored = native(dtype).filter(|_| source.tensors.len() == 1 && matrix);
-        match (stored, self.store) {
-            (_, Some(Store::F32)) | (None, _) => Store::F32,
+        match (stored, self.encoding) {
+            (_, Some(Encoding::F32)) | (None, _) => Encoding::F32,
             (Some(stored), None) => stored,
             (Some(stored), Some(wanted)) if stored == wanted => stored,
-            (Some(_), Some(_)) => Store::F32,
+            (Some(_), Some(_)) => Encoding::F32,
         }
     }
 
@@ -181,14 +181,14 @@ pub(super) fn fold(out: &mut Vec<Diagnostic>, wanted: usize, renamed: Option<Str
 }
 
 /// The encoding that generated code reads as it lies.
-fn native(dtype: DType) -> Option<Store> {
+fn native(dtype: DType) -> Option<Encoding> {
     Some(match dtype {
-        DType::F32 => Store::F32,
-        DType::F16 => Store::F16,
-        DType::BF16 => Store::Bf16,
-        DType::Q4_0 => Store::Q4_0,
-        DType::Q4_1 => Store::Q4_1,
-        DType::Q8_0 => Store::Q8_0,
+        DType::F32 => Encoding::F32,
+        DType::F16 => Encoding::F16,
+        DType::BF16 => Encoding::Bf16,
+        DType::Q4_0 => Encoding::Q4_0,
+        DType::Q4_1 => Encoding::Q4_1,
+        DType::Q8_0 => Encoding::Q8_0,
         _ => return None,
     })
 }
@@ -213,13 +213,13 @@ pub fn distinct_parameters(model: &Model) -> (usize, usize) {
     let (mut elements, mut bytes) = (0_usize, 0_usize);
     for call in &model.calls {
         let kind = &model.kinds[call.kind.0 as usize];
-        for ((port, source), store) in kind.graph.params.iter().zip(&call.params).zip(&kind.stores) {
+        for ((port, source), encoding) in kind.graph.params.iter().zip(&call.params).zip(&kind.encodings) {
             if !seen.insert(&source.tensors) {
                 continue;
             }
-            let (n, store) = (port.ty.len(), Store::named(store).unwrap_or(Store::F32));
+            let (n, encoding) = (port.ty.len(), Encoding::named(encoding).unwrap_or(Encoding::F32));
             elements = elements.saturating_add(n);
-            bytes = bytes.saturating_add(n / store.block() * store.block_bytes());
+            bytes = bytes.saturating_add(n / encoding.block() * encoding.block_bytes());
         }
     }
     (elements, bytes)

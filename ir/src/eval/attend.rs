@@ -1,7 +1,7 @@
 //! Attention of one query token over the keys seen so far.
 
 use super::{Data, elementwise::apply_binary, elementwise::apply_unary};
-use crate::{AttendSpec, Clock, Normaliser, ScoreExpr, UNSEEN};
+use crate::{AttendSpec, Clock, Normaliser, PairExpr, UNSEEN};
 
 /// An attention with its sizes.
 #[derive(Clone, Debug)]
@@ -180,24 +180,24 @@ fn of_head(stream: &[f64], head: usize) -> f64 {
 }
 
 impl Pair<'_> {
-    fn evaluate(&self, expr: &ScoreExpr) -> f64 {
+    fn evaluate(&self, expr: &PairExpr) -> f64 {
         let spec = &self.attend.spec;
         match expr {
-            ScoreExpr::Score => self.score,
-            ScoreExpr::QueryPos => self.query,
-            ScoreExpr::KeyPos => self.key as f64,
-            ScoreExpr::Head => self.head as f64,
-            ScoreExpr::QueryStream(n) => of_head(&self.operands[spec.query_operands()][*n], self.head),
-            ScoreExpr::KeyStream(n) => of_head(&self.key_streams[*n], self.head),
-            ScoreExpr::Table(n, indices) => self.entry(*n, indices),
-            ScoreExpr::Const(c) => *c,
-            ScoreExpr::Unary(op, x) => apply_unary(*op, self.evaluate(x)),
-            ScoreExpr::Binary(op, x, y) => apply_binary(*op, false, self.evaluate(x), self.evaluate(y)),
-            ScoreExpr::Select(c, a, b) => self.evaluate(if self.evaluate(c) != 0.0 { a } else { b }),
+            PairExpr::Score => self.score,
+            PairExpr::QueryPos => self.query,
+            PairExpr::KeyPos => self.key as f64,
+            PairExpr::Head => self.head as f64,
+            PairExpr::QueryStream(n) => of_head(&self.operands[spec.query_operands()][*n], self.head),
+            PairExpr::KeyStream(n) => of_head(&self.key_streams[*n], self.head),
+            PairExpr::Table(n, indices) => self.entry(*n, indices),
+            PairExpr::Const(c) => *c,
+            PairExpr::Unary(op, x) => apply_unary(*op, self.evaluate(x)),
+            PairExpr::Binary(op, x, y) => apply_binary(*op, false, self.evaluate(x), self.evaluate(y)),
+            PairExpr::Select(c, a, b) => self.evaluate(if self.evaluate(c) != 0.0 { a } else { b }),
         }
     }
 
-    fn entry(&self, table: usize, indices: &[ScoreExpr]) -> f64 {
+    fn entry(&self, table: usize, indices: &[PairExpr]) -> f64 {
         let sizes = &self.attend.tables[table];
         let flat = indices.iter().zip(sizes).fold(0, |flat, (index, size)| {
             let last = size.saturating_sub(1) as f64;

@@ -1,9 +1,9 @@
 //! Attention with random masks, scores, normalisers and head ratios.
 
 use super::Generator;
-use crate::{AttendSpec, BinaryOp, Clock, IndexExpr, Normaliser, ScoreExpr, UnaryOp, Value, dims};
+use crate::{AttendSpec, BinaryOp, Clock, IndexExpr, Normaliser, PairExpr, UnaryOp, Value, dims};
 
-type Expr = ScoreExpr;
+type Expr = PairExpr;
 
 fn binary(op: BinaryOp, a: Expr, b: Expr) -> Expr {
     Expr::Binary(op, Box::new(a), Box::new(b))

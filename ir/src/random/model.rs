@@ -79,9 +79,9 @@ fn add_kind(random: &mut RandomModel, layer: RandomGraph) {
         }
         random.inputs = inputs;
     }
-    let stores = vec!["f32".to_owned(); params.len()];
+    let encodings = vec!["f32".to_owned(); params.len()];
     random.params.push(params);
-    random.model.kinds.push(Kind { graph, stores });
+    random.model.kinds.push(Kind { graph, encodings });
 }
 
 /// The layer reads the result of the one before, and the integer streams of the model.

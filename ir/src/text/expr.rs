@@ -1,7 +1,7 @@
 //! Parsing of index maps and score functions.
 
 use super::{MAX_DEPTH, ParseError, cursor::Parser, lex::Token};
-use crate::{BinaryOp, IndexExpr, ScoreExpr, UnaryOp};
+use crate::{BinaryOp, IndexExpr, PairExpr, UnaryOp};
 
 impl Parser {
     /// `term + term + …`
@@ -53,33 +53,33 @@ impl Parser {
     }
 
     /// A word, a number, or `function(argument, …)`.
-    pub(super) fn score_expr(&mut self, depth: usize) -> Result<ScoreExpr, ParseError> {
+    pub(super) fn score_expr(&mut self, depth: usize) -> Result<PairExpr, ParseError> {
         let depth = self.deeper(depth)?;
         let Token::Word(word) = self.peek().clone() else {
-            return Ok(ScoreExpr::Const(self.real()?));
+            return Ok(PairExpr::Const(self.real()?));
         };
         if matches!(word.as_str(), "inf" | "nan") {
-            return Ok(ScoreExpr::Const(self.real()?));
+            return Ok(PairExpr::Const(self.real()?));
         }
         let place = self.here();
         self.advance();
         let stream = |prefix: char| word.strip_prefix(prefix).and_then(|n| n.parse::<usize>().ok());
         match word.as_str() {
-            "s" => return Ok(ScoreExpr::Score),
-            "i" => return Ok(ScoreExpr::QueryPos),
-            "j" => return Ok(ScoreExpr::KeyPos),
-            "head" => return Ok(ScoreExpr::Head),
+            "s" => return Ok(PairExpr::Score),
+            "i" => return Ok(PairExpr::QueryPos),
+            "j" => return Ok(PairExpr::KeyPos),
+            "head" => return Ok(PairExpr::Head),
             _ => {}
         }
         if let Some(n) = stream('q') {
-            return Ok(ScoreExpr::QueryStream(n));
+            return Ok(PairExpr::QueryStream(n));
         }
         if let Some(n) = stream('k') {
-            return Ok(ScoreExpr::KeyStream(n));
+            return Ok(PairExpr::KeyStream(n));
         }
         let args = self.list('(', ')', |p| p.score_expr(depth))?;
         if let Some(n) = stream('t') {
-            return Ok(ScoreExpr::Table(n, args));
+            return Ok(PairExpr::Table(n, args));
         }
         apply(&word, args)
             .ok_or_else(|| self.error_at(place, format!("`{word}` of that many arguments is not known here")))
@@ -94,12 +94,12 @@ impl Parser {
     }
 }
 
-fn apply(word: &str, args: Vec<ScoreExpr>) -> Option<ScoreExpr> {
+fn apply(word: &str, args: Vec<PairExpr>) -> Option<PairExpr> {
     let mut args = args.into_iter().map(Box::new);
     let expr = match (args.len(), word) {
-        (3, "select") => ScoreExpr::Select(args.next()?, args.next()?, args.next()?),
-        (1, _) => ScoreExpr::Unary(UnaryOp::from_name(word)?, args.next()?),
-        (2, _) => ScoreExpr::Binary(BinaryOp::from_name(word)?, args.next()?, args.next()?),
+        (3, "select") => PairExpr::Select(args.next()?, args.next()?, args.next()?),
+        (1, _) => PairExpr::Unary(UnaryOp::from_name(word)?, args.next()?),
+        (2, _) => PairExpr::Binary(BinaryOp::from_name(word)?, args.next()?, args.next()?),
         _ => return None,
     };
     Some(expr)

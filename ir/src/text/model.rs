@@ -48,11 +48,11 @@ impl Parser {
                 )));
             }
             self.advance();
-            self.expect_word("stores")?;
-            let stores = self.list('[', ']', Parser::name)?;
+            self.expect_word("encodings")?;
+            let encodings = self.list('[', ']', Parser::name)?;
             model.kinds.push(Kind {
                 graph: self.graph()?,
-                stores,
+                encodings,
             });
         }
         while self.eat_word("call") {

@@ -244,7 +244,7 @@ impl Parser {
         Ok(spec)
     }
 
-    fn attend_expr(&mut self, word: &str) -> Result<Option<crate::ScoreExpr>, ParseError> {
+    fn attend_expr(&mut self, word: &str) -> Result<Option<crate::PairExpr>, ParseError> {
         if !self.eat_word(word) {
             return Ok(None);
         }

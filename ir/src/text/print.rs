@@ -1,7 +1,7 @@
 //! Printing of graphs and models.
 
 use super::lex::is_word;
-use crate::{AttendSpec, Call, Clock, Elem, Graph, IndexExpr, Model, Normaliser, Op, Port, ScoreExpr, Ty, Value};
+use crate::{AttendSpec, Call, Clock, Elem, Graph, IndexExpr, Model, Normaliser, Op, PairExpr, Port, Ty, Value};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Elem {
@@ -65,20 +65,20 @@ impl Display for IndexExpr {
     }
 }
 
-impl Display for ScoreExpr {
+impl Display for PairExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            ScoreExpr::Score => f.write_str("s"),
-            ScoreExpr::QueryPos => f.write_str("i"),
-            ScoreExpr::KeyPos => f.write_str("j"),
-            ScoreExpr::Head => f.write_str("head"),
-            ScoreExpr::QueryStream(n) => write!(f, "q{n}"),
-            ScoreExpr::KeyStream(n) => write!(f, "k{n}"),
-            ScoreExpr::Table(n, indices) => write!(f, "t{n}({})", comma(indices)),
-            ScoreExpr::Const(c) => write!(f, "{}", Number(*c)),
-            ScoreExpr::Unary(op, x) => write!(f, "{}({x})", op.name()),
-            ScoreExpr::Binary(op, x, y) => write!(f, "{}({x}, {y})", op.name()),
-            ScoreExpr::Select(c, a, b) => write!(f, "select({c}, {a}, {b})"),
+            PairExpr::Score => f.write_str("s"),
+            PairExpr::QueryPos => f.write_str("i"),
+            PairExpr::KeyPos => f.write_str("j"),
+            PairExpr::Head => f.write_str("head"),
+            PairExpr::QueryStream(n) => write!(f, "q{n}"),
+            PairExpr::KeyStream(n) => write!(f, "k{n}"),
+            PairExpr::Table(n, indices) => write!(f, "t{n}({})", comma(indices)),
+            PairExpr::Const(c) => write!(f, "{}", Number(*c)),
+            PairExpr::Unary(op, x) => write!(f, "{}({x})", op.name()),
+            PairExpr::Binary(op, x, y) => write!(f, "{}({x}, {y})", op.name()),
+            PairExpr::Select(c, a, b) => write!(f, "select({c}, {a}, {b})"),
         }
     }
 }
@@ -197,8 +197,8 @@ impl Display for Model {
             writeln!(f, "  input {} {} : {}", input.stream, Name(&input.name), input.ty)?;
         }
         for (n, kind) in self.kinds.iter().enumerate() {
-            let stores: Vec<_> = kind.stores.iter().map(|s| Name(s)).collect();
-            write!(f, "  layer{n} stores [{}] ", comma(&stores))?;
+            let encodings: Vec<_> = kind.encodings.iter().map(|s| Name(s)).collect();
+            write!(f, "  layer{n} encodings [{}] ", comma(&encodings))?;
             for (line, text) in kind.graph.to_string().lines().enumerate() {
                 writeln!(f, "{}{text}", if line == 0 { "" } else { "  " })?;
             }

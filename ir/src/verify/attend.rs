@@ -1,7 +1,7 @@
 //! Law 11: attention.
 
 use super::{MAX_TABLE, MAX_TOP, Report, node::shape};
-use crate::{AttendSpec, BinaryOp, Elem, Normaliser, ScoreExpr, Ty, UnaryOp, Value};
+use crate::{AttendSpec, BinaryOp, Elem, Normaliser, PairExpr, Ty, UnaryOp, Value};
 
 pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty]) {
     let (q, k) = (types[0], types[1]);
@@ -83,14 +83,14 @@ struct Typing<'a> {
 
 impl Typing<'_> {
     /// Whether an expression is a truth value or a number; an error when neither.
-    fn is_truth(&self, expr: &ScoreExpr, with_score: bool) -> Result<bool, String> {
-        let sub = |e: &ScoreExpr| self.is_truth(e, with_score);
+    fn is_truth(&self, expr: &PairExpr, with_score: bool) -> Result<bool, String> {
+        let sub = |e: &PairExpr| self.is_truth(e, with_score);
         let wrong = |name: &str| Err(format!("`{name}` mixes numbers and truth values"));
         match expr {
-            ScoreExpr::Score if !with_score => Err("the score is used".to_owned()),
-            ScoreExpr::QueryStream(n) if *n >= self.spec.query_streams => Err(format!("there is no query stream {n}")),
-            ScoreExpr::KeyStream(n) if *n >= self.spec.key_streams => Err(format!("there is no key stream {n}")),
-            ScoreExpr::Table(n, indices) => {
+            PairExpr::Score if !with_score => Err("the score is used".to_owned()),
+            PairExpr::QueryStream(n) if *n >= self.spec.query_streams => Err(format!("there is no query stream {n}")),
+            PairExpr::KeyStream(n) if *n >= self.spec.key_streams => Err(format!("there is no key stream {n}")),
+            PairExpr::Table(n, indices) => {
                 let rank = self.ranks.get(*n).ok_or_else(|| format!("there is no table {n}"))?;
                 if *rank != indices.len() {
                     return Err(format!("table {n} of {rank} axes is read at {} indices", indices.len()));
@@ -101,19 +101,19 @@ impl Typing<'_> {
                 }
                 Ok(false)
             }
-            ScoreExpr::Score
-            | ScoreExpr::QueryPos
-            | ScoreExpr::KeyPos
-            | ScoreExpr::Head
-            | ScoreExpr::QueryStream(_)
-            | ScoreExpr::KeyStream(_)
-            | ScoreExpr::Const(_) => Ok(false),
-            ScoreExpr::Unary(op, x) => match (op, sub(x)?) {
+            PairExpr::Score
+            | PairExpr::QueryPos
+            | PairExpr::KeyPos
+            | PairExpr::Head
+            | PairExpr::QueryStream(_)
+            | PairExpr::KeyStream(_)
+            | PairExpr::Const(_) => Ok(false),
+            PairExpr::Unary(op, x) => match (op, sub(x)?) {
                 (UnaryOp::Not, true) => Ok(true),
                 (UnaryOp::Not, false) | (_, true) => wrong(op.name()),
                 (_, false) => Ok(false),
             },
-            ScoreExpr::Binary(op, x, y) => {
+            PairExpr::Binary(op, x, y) => {
                 let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
                 if (sub(x)?, sub(y)?) == (logic, logic) {
                     Ok(op.is_predicate())
@@ -121,7 +121,7 @@ impl Typing<'_> {
                     wrong(op.name())
                 }
             }
-            ScoreExpr::Select(c, a, b) => match (sub(c)?, sub(a)?, sub(b)?) {
+            PairExpr::Select(c, a, b) => match (sub(c)?, sub(a)?, sub(b)?) {
                 (true, a, b) if a == b => Ok(a),
                 _ => wrong("select"),
             },

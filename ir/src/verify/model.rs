@@ -13,9 +13,9 @@ pub fn verify_model(model: &Model) -> Vec<Violation> {
     };
     for (n, kind) in model.kinds.iter().enumerate() {
         report.violations.extend(verify(&kind.graph));
-        let (params, stores) = (kind.graph.params.len(), kind.stores.len());
-        report.require(params == stores, 14, || {
-            format!("layer{n} has {params} parameters and {stores} encodings")
+        let (params, encodings) = (kind.graph.params.len(), kind.encodings.len());
+        report.require(params == encodings, 14, || {
+            format!("layer{n} has {params} parameters and {encodings} encodings")
         });
     }
     for input in &model.inputs {

@@ -2,13 +2,13 @@
 
 use super::{Cache, Cost, Filter, Read, ScanState, Work};
 use crate::{
-    blocks::Blocks,
-    keep::Keep,
+    attention::clock_rate::ClockRate,
+    attention::span::AttentionSpan,
+    conv_partition::ConvPartition,
     plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan, entry_cost},
-    rate::Rate,
     recurrence::Recurrence,
 };
-use seqc_ir::{AttendSpec, Clock, Graph, Op, ScoreExpr, Stage, StateId, Value};
+use seqc_ir::{AttendSpec, Clock, Graph, Op, PairExpr, Stage, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
 /// What a softmax or another normaliser adds to a pair of query and key, in additions.
@@ -73,8 +73,8 @@ impl<'a> Counting<'a> {
 
     fn kernel(&mut self, kernel: &Kernel, each_token: bool) {
         match kernel {
-            Kernel::Products(products) => self.products(products),
-            Kernel::Tokens(nests) => {
+            Kernel::Matmuls(products) => self.products(products),
+            Kernel::Map(nests) => {
                 let work = self.work(&roots(nests), &HashSet::new());
                 let place = if each_token {
                     &mut self.cost.sequential
@@ -265,13 +265,15 @@ impl<'a> Counting<'a> {
             .map(|o| self.graph.ty(*o).len())
             .sum();
         let extra = score_operations(spec);
-        let rate = spec.on().map_or(Rate::ALL, |on| Rate::of(self.graph, operands[on]));
+        let rate = spec
+            .on()
+            .map_or(ClockRate::ALL, |on| ClockRate::of(self.graph, operands[on]));
         let queries = if spec.clock == Clock::Both { rate.share() } else { 1.0 };
         self.cost.caches.push(Cache {
             operations: queries * heads as f64 * (2.0 * width as f64 + 4.0 + extra),
             weight: queries * heads as f64 * (width as f64 + NORMALISE + extra),
             token_bytes: 4 * (groups * width + streams),
-            keep: Keep::new(spec, heads),
+            keep: AttentionSpan::new(spec, heads),
             rate,
             causal: spec.causal,
         });
@@ -279,7 +281,7 @@ impl<'a> Counting<'a> {
 
     fn filter(&mut self, v: Value) {
         let (channels, all) = (self.graph.ty(v).len(), self.graph.ty(self.graph.operands(v)[1]).len());
-        let blocks = Blocks::new(all / channels.max(1));
+        let blocks = ConvPartition::new(all / channels.max(1));
         // The taps inside a block are at work for every token, half of them on average, and as many past values.
         let near = channels * blocks.smallest.min(blocks.taps) / 2;
         self.cost.reads.push(Read {
@@ -329,17 +331,17 @@ fn roots(nests: &[Nest]) -> Vec<Value> {
 }
 
 fn score_operations(spec: &AttendSpec) -> f64 {
-    let of = |e: &Option<ScoreExpr>| e.as_ref().map_or(0.0, nodes);
+    let of = |e: &Option<PairExpr>| e.as_ref().map_or(0.0, nodes);
     of(&spec.predicate) + of(&spec.score)
 }
 
 /// Operations of an expression over pairs.
-fn nodes(e: &ScoreExpr) -> f64 {
+fn nodes(e: &PairExpr) -> f64 {
     match e {
-        ScoreExpr::Unary(_, x) => 1.0 + nodes(x),
-        ScoreExpr::Binary(_, x, y) => 1.0 + nodes(x) + nodes(y),
-        ScoreExpr::Select(c, x, y) => 1.0 + nodes(c) + nodes(x) + nodes(y),
-        ScoreExpr::Table(_, indices) => 1.0 + indices.iter().map(nodes).sum::<f64>(),
+        PairExpr::Unary(_, x) => 1.0 + nodes(x),
+        PairExpr::Binary(_, x, y) => 1.0 + nodes(x) + nodes(y),
+        PairExpr::Select(c, x, y) => 1.0 + nodes(c) + nodes(x) + nodes(y),
+        PairExpr::Table(_, indices) => 1.0 + indices.iter().map(nodes).sum::<f64>(),
         _ => 0.0,
     }
 }

@@ -16,7 +16,7 @@
 
 use super::{Nest, Scan, inline::through, scan::inner_values};
 use crate::{
-    index::{Atom, Lin},
+    affine::{AffineExpr, Atom},
     recurrence::Recurrence,
 };
 use seqc_ir::{BinaryOp, Elem, Graph, Op, ReduceOp, Value};
@@ -26,7 +26,7 @@ use std::collections::HashSet;
 pub const CHUNK: usize = 256;
 /// Blocks of tokens to choose from. Longer ones look more at themselves, shorter ones load and store the state more often.
 const BLOCKS: [usize; 3] = [32, 48, 64];
-/// Rows of a tile of a product; what remains of a block takes a whole one.
+/// Extent of a tile of a product; what remains of a block takes a whole one.
 const TILE: usize = 6;
 
 // Measured (AVX2, one thread, `time_of_both_forms` in the tests of the backend), in additions of a scan.
@@ -63,7 +63,7 @@ pub struct Factor {
     /// The value.
     pub value: Value,
     /// Index along each of its axes.
-    pub coords: Vec<Lin>,
+    pub coords: Vec<AffineExpr>,
     /// Of a truth value: the factor is 1 where it is this, else 0.
     pub keeps: Option<bool>,
 }
@@ -125,7 +125,7 @@ pub(super) fn find(
     };
     let state_ty = &graph.states[state.0 as usize];
     let axes: Vec<usize> = scan.kept.iter().chain(&scan.reduced).copied().collect();
-    let place = |axis: usize| axes.iter().position(|a| *a == axis).map(Lin::axis);
+    let place = |axis: usize| axes.iter().position(|a| *a == axis).map(AffineExpr::axis);
     let written: HashSet<Value> = scan.outputs.iter().map(|nest| nest.value).collect();
     let finder = Finder {
         graph,
@@ -249,7 +249,7 @@ struct Finder<'a> {
     /// Members of the recurrence and the previous value.
     inner: HashSet<Value>,
     /// Indices of the state's axes over the loops.
-    coords: Vec<Lin>,
+    coords: Vec<AffineExpr>,
     /// Sizes of the loops.
     sizes: Vec<usize>,
     /// What is read, not computed.
@@ -361,7 +361,7 @@ impl Finder<'_> {
             return None;
         };
         let mut coords = held.coords.clone();
-        coords.push(Lin::axis(self.n()));
+        coords.push(AffineExpr::axis(self.n()));
         let mut factors = Vec::new();
         self.factors(self.graph.operands(held.value)[0], coords, &mut factors);
         let (state, probe): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
@@ -370,7 +370,7 @@ impl Finder<'_> {
     }
 
     /// The factors of a product, behind views.
-    fn factors(&self, v: Value, coords: Vec<Lin>, into: &mut Vec<Factor>) {
+    fn factors(&self, v: Value, coords: Vec<AffineExpr>, into: &mut Vec<Factor>) {
         let operands = self.graph.operands(v);
         let computed = !(self.stop)(v) && v != self.next;
         match self.graph.op(v) {
@@ -392,8 +392,8 @@ impl Finder<'_> {
 
     /// The one sum over `n` through which outputs read the state.
     fn sum(&self, outputs: Vec<Value>) -> Option<Value> {
-        let own: Vec<Lin> = (0..self.n()).map(Lin::axis).collect();
-        let mut work: Vec<(Value, Vec<Lin>)> = outputs.into_iter().map(|v| (v, own.clone())).collect();
+        let own: Vec<AffineExpr> = (0..self.n()).map(AffineExpr::axis).collect();
+        let mut work: Vec<(Value, Vec<AffineExpr>)> = outputs.into_iter().map(|v| (v, own.clone())).collect();
         let (mut seen, mut found) = (HashSet::new(), None);
         while let Some((v, coords)) = work.pop() {
             if self.inner.contains(&v) {
@@ -423,7 +423,7 @@ impl Finder<'_> {
 
     /// What the state is multiplied by in a sum.
     fn query(&self, sum: Value) -> Option<Vec<Factor>> {
-        let coords = (0..self.sizes.len()).map(Lin::axis).collect();
+        let coords = (0..self.sizes.len()).map(AffineExpr::axis).collect();
         let mut factors = Vec::new();
         self.factors(self.graph.operands(sum)[0], coords, &mut factors);
         let (state, query): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
@@ -445,7 +445,7 @@ impl Finder<'_> {
     }
 
     /// The indices at which a factor reads.
-    fn indices(&self, factor: &Factor) -> Vec<Lin> {
+    fn indices(&self, factor: &Factor) -> Vec<AffineExpr> {
         let mut work = vec![(factor.value, factor.coords.clone())];
         let (mut seen, mut found) = (HashSet::new(), Vec::new());
         while let Some((v, coords)) = work.pop() {
@@ -478,8 +478,8 @@ impl Finder<'_> {
         let indices = factors.flat_map(|x| self.indices(x)).collect::<Vec<_>>();
         let of_heads = indices.iter().filter(|at| at.uses_any(&|axis| axis < self.p()));
         let spans = of_heads.flat_map(|at| at.terms.keys()).map(|atom| match atom {
-            Atom::Div(x, k) if self.p() == 1 && **x == Lin::axis(0) => *k as usize,
-            atom if !Lin::atom(atom.clone()).uses_any(&|axis| axis < self.p()) => heads,
+            Atom::Div(x, k) if self.p() == 1 && **x == AffineExpr::axis(0) => *k as usize,
+            atom if !AffineExpr::atom(atom.clone()).uses_any(&|axis| axis < self.p()) => heads,
             _ => 1,
         });
         spans.fold(heads, gcd)

@@ -1,6 +1,6 @@
 //! Walks the inlined expression of a stored value: which stored values it reads, and at which indices.
 
-use crate::index::{Lin, delinearise, linearise};
+use crate::affine::{AffineExpr, delinearise, linearise};
 use seqc_ir::{Graph, Op, Value};
 use std::collections::HashSet;
 
@@ -10,12 +10,12 @@ pub struct Leaf {
     /// What is read.
     pub value: Value,
     /// Index along each of its axes, over the loop axes: the root's axes, then those of reductions.
-    pub coords: Vec<Lin>,
+    pub coords: Vec<AffineExpr>,
     /// Sizes of the loop axes in scope.
     pub axes: Vec<usize>,
     /// How many tokens ago.
     pub delay: usize,
-    /// Rows are picked by data (a table): `coords[0]` means nothing.
+    /// Extent are picked by data (a table): `coords[0]` means nothing.
     pub table: bool,
 }
 
@@ -31,13 +31,13 @@ impl Walk<'_> {
     /// All reads below `root`, each once. The root itself is expanded.
     pub fn leaves(&self, root: Value) -> Vec<Leaf> {
         let axes = self.graph.ty(root).sizes();
-        let coords: Vec<Lin> = (0..axes.len()).map(Lin::axis).collect();
+        let coords: Vec<AffineExpr> = (0..axes.len()).map(AffineExpr::axis).collect();
         let mut found = Found::default();
         self.expand(root, coords, axes, &mut found);
         found.leaves
     }
 
-    fn visit(&self, v: Value, coords: Vec<Lin>, axes: Vec<usize>, found: &mut Found) {
+    fn visit(&self, v: Value, coords: Vec<AffineExpr>, axes: Vec<usize>, found: &mut Found) {
         let op = self.graph.op(v);
         let read = (self.stop)(v) || matches!(op, Op::Param(_) | Op::Input(_) | Op::Prev(_));
         if read {
@@ -53,7 +53,7 @@ impl Walk<'_> {
         }
     }
 
-    fn expand(&self, v: Value, coords: Vec<Lin>, axes: Vec<usize>, found: &mut Found) {
+    fn expand(&self, v: Value, coords: Vec<AffineExpr>, axes: Vec<usize>, found: &mut Found) {
         let operands = self.graph.operands(v);
         match self.graph.op(v) {
             Op::Param(_) | Op::Input(_) | Op::Prev(_) => found.push(Leaf {
@@ -76,7 +76,7 @@ impl Walk<'_> {
             Op::Gather => {
                 let rank = self.graph.ty(operands[1]).rank();
                 self.visit(operands[1], coords[..rank].to_vec(), axes.clone(), found);
-                let mut at = vec![Lin::default()];
+                let mut at = vec![AffineExpr::default()];
                 at.extend_from_slice(&coords[rank..]);
                 found.push(Leaf {
                     value: operands[0],
@@ -90,7 +90,7 @@ impl Walk<'_> {
                 let sizes = self.graph.ty(operands[0]).sizes();
                 let (mut inner, mut axes) = (coords, axes);
                 for size in &sizes[sizes.len() - n..] {
-                    inner.push(Lin::axis(axes.len()));
+                    inner.push(AffineExpr::axis(axes.len()));
                     axes.push(*size);
                 }
                 self.visit(operands[0], inner, axes, found);
@@ -127,9 +127,9 @@ impl Walk<'_> {
 }
 
 /// Indices of the operand of a view or reshape `v` at `coords`, over loop axes of the given sizes.
-pub fn through(graph: &Graph, v: Value, coords: &[Lin], axes: &[usize]) -> Vec<Lin> {
+pub fn through(graph: &Graph, v: Value, coords: &[AffineExpr], axes: &[usize]) -> Vec<AffineExpr> {
     match graph.op(v) {
-        Op::View(map) => map.iter().map(|e| Lin::of(e, coords, axes)).collect(),
+        Op::View(map) => map.iter().map(|e| AffineExpr::of(e, coords, axes)).collect(),
         _ => {
             let flat = linearise(coords, &graph.ty(v).sizes());
             delinearise(&flat, &graph.ty(graph.operands(v)[0]).sizes(), axes)
@@ -141,7 +141,7 @@ pub fn through(graph: &Graph, v: Value, coords: &[Lin], axes: &[usize]) -> Vec<L
 struct Found {
     leaves: Vec<Leaf>,
     known: HashSet<Leaf>,
-    seen: HashSet<(Value, Vec<Lin>)>,
+    seen: HashSet<(Value, Vec<AffineExpr>)>,
 }
 
 impl Found {

@@ -4,28 +4,28 @@
 //! it. Kernels run one after another; all threads work on the same kernel. The plan knows no processor: what a row or
 //! a kernel looks like in memory is decided by the backend.
 
-mod arrange;
-mod choose;
+mod buffer_assignment;
+mod choose_layouts;
 mod chunked;
-mod cost;
-mod epilogue;
-mod heads;
+mod contiguous_rows;
+mod definitions;
+mod entry_cost;
+mod fuse_epilogues;
+mod fusion_groups;
+mod head_parallel;
 mod inline;
-mod items;
-mod memory;
-mod place;
-mod relayout;
+mod materialize;
+mod planner;
 mod scan;
+mod scan_block;
 mod schedule;
-mod units;
-mod wiring;
 
-pub use choose::native_params;
+pub use buffer_assignment::{Layout, free_place, layout};
 pub use chunked::{CHUNK, Chunked, Chunks, Costs, Factor};
-pub use cost::of_entry as entry_cost;
+pub use contiguous_rows::{Row, row_of};
+pub use entry_cost::of_entry as entry_cost;
 pub use inline::{Leaf, Walk, through};
-pub use memory::{Layout, free_place, layout};
-pub use wiring::{Row, row_of};
+pub use materialize::native_params;
 
 use crate::recurrence::Recurrence;
 use seqc_ir::{Elem, Graph, Stage, StateId, Value};
@@ -37,11 +37,11 @@ pub struct BufferId(pub usize);
 
 /// How often a buffer has a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rows {
+pub enum Extent {
     /// Computed when weights are loaded.
-    Load,
+    Constant,
     /// One row for every token of the chunk.
-    Token,
+    PerToken,
     /// One row, overwritten by every token (inside a loop over tokens).
     Single,
 }
@@ -58,8 +58,8 @@ pub struct Buffer {
     /// Stride of every axis, in entries. Row-major unless a scan prefers another order.
     pub strides: Vec<i64>,
     /// How often.
-    pub rows: Rows,
-    /// Rows of earlier tokens kept in front, for delays.
+    pub extent: Extent,
+    /// Extent of earlier tokens kept in front, for delays.
     pub history: usize,
     /// The layer result that lies here, if one does.
     pub output: Option<usize>,
@@ -121,9 +121,9 @@ impl Scan {
 #[derive(Clone, Debug)]
 pub enum Kernel {
     /// Products with weights; no one needs another's result.
-    Products(Vec<Matmul>),
+    Matmuls(Vec<Matmul>),
     /// Work that is independent for every token.
-    Tokens(Vec<Nest>),
+    Map(Vec<Nest>),
     /// Entry-wise recurrence.
     Scan(Scan),
     /// Attention; the value is the `Attend` node.
@@ -195,7 +195,7 @@ impl Plan {
 
     /// The same with a choice made for all recurrences; for tests and measurements.
     pub fn with(graph: &Graph, chunks: Chunks) -> Plan {
-        schedule::plan(graph, chunks)
+        planner::plan(graph, chunks)
     }
 
     /// Stage of a value.

@@ -4,7 +4,7 @@ use super::{
     Nest, Scan,
     inline::{Leaf, Walk},
 };
-use crate::{index::Lin, recurrence::Recurrence};
+use crate::{affine::AffineExpr, recurrence::Recurrence};
 use seqc_ir::{Graph, Value};
 use std::collections::HashSet;
 
@@ -58,7 +58,7 @@ pub(super) fn fit(
             return None;
         }
         let space = graph.ty(nest.value).rank();
-        let identity: Vec<Lin> = (0..space).map(Lin::axis).collect();
+        let identity: Vec<AffineExpr> = (0..space).map(AffineExpr::axis).collect();
         let leaves = if inner.contains(&nest.value) {
             Vec::new()
         } else {
@@ -94,8 +94,8 @@ pub(super) fn fit(
 
 /// The state axis behind each axis of an output, when the state is read at plain axes: the output's own ones in any
 /// order, then those of reductions in the order of the state's.
-fn kept_axes(coords: &[Lin], space: usize) -> Option<Vec<usize>> {
-    let axes: Vec<usize> = coords.iter().map(Lin::as_axis).collect::<Option<_>>()?;
+fn kept_axes(coords: &[AffineExpr], space: usize) -> Option<Vec<usize>> {
+    let axes: Vec<usize> = coords.iter().map(AffineExpr::as_axis).collect::<Option<_>>()?;
     let distinct: HashSet<usize> = axes.iter().copied().collect();
     let reduced: Vec<usize> = axes.iter().copied().filter(|a| *a >= space).collect();
     if distinct.len() != axes.len() || !reduced.iter().copied().eq(space..space + reduced.len()) {

@@ -1,101 +1,248 @@
-//! From stored values to kernels in order: what runs together, and what waits for what.
+//! Kernels in an order in which everything is there when it is read.
 
 use super::{
-    Chunks, Plan, Rows,
-    choose::{Choose, of_params},
-    epilogue, heads,
-    items::Attempt,
-    scan::Mode,
+    BufferId, Extent, Kernel, Matmul, Nest, Scan, chunked,
+    definitions::{PlanBuilder, Work},
+    fuse_epilogues,
+    fusion_groups::FusionGroup,
+    head_parallel,
+    planner::Misfits,
+    scan::{self, Mode},
 };
-use crate::recurrence::{Recurrence, recurrences};
-use seqc_ir::Graph;
+use seqc_ir::{StateId, Value};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// States above this many entries are not stored for every token.
-const SMALL_STATE: usize = 4096;
+/// What a group becomes; of several that are ready the smallest comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum KernelKind {
+    Tokens,
+    Product,
+    Scan,
+    Other,
+    Loop,
+}
 
-/// Plans a graph: tries the best way to run each recurrence first, and the next one where it does not fit.
-pub(super) fn plan(graph: &Graph, chunks: Chunks) -> Plan {
-    let order = graph.live_order();
-    let stages = graph.stages();
-    let recurrences = recurrences(graph);
-    let of_params = of_params(graph, &order);
-    let mut modes: Vec<Mode> = recurrences
-        .iter()
-        .map(|r| if r.elementwise { Mode::Fused } else { Mode::Loop })
-        .collect();
-    loop {
-        let choose = Choose {
-            graph,
-            order: &order,
-            stages: &stages,
-            recurrences: &recurrences,
-            modes: &modes,
-            of_params: &of_params,
-        };
-        let attempt = Attempt::new(graph, &choose, choose.stored(), chunks);
-        let misfits = match attempt.finish() {
-            Ok(plan) => return plan,
-            Err(misfits) => misfits,
-        };
-        for r in misfits {
-            match modes[r] {
-                Mode::Loop => unreachable!("a loop over tokens can run any recurrence"),
-                mode => modes[r] = mode.next(state_len(graph, &recurrences[r]) <= SMALL_STATE),
+/// Units that wait for nothing any more, by their kind, and those that still do.
+struct Queue {
+    ready: BTreeSet<(KernelKind, usize)>,
+    kinds: Vec<KernelKind>,
+    /// How many groups each one waits for.
+    missing: Vec<usize>,
+    /// The groups that wait for each one.
+    waiting: Vec<Vec<usize>>,
+    /// Units that are not taken yet.
+    left: usize,
+}
+
+impl Queue {
+    fn new(kinds: Vec<KernelKind>, needs: &[Vec<usize>]) -> Queue {
+        let mut waiting = vec![Vec::new(); needs.len()];
+        for (u, needs) in needs.iter().enumerate() {
+            needs.iter().for_each(|w| waiting[*w].push(u));
+        }
+        let missing: Vec<usize> = needs.iter().map(Vec::len).collect();
+        let ready = (0..needs.len()).filter(|u| missing[*u] == 0).map(|u| (kinds[u], u));
+        Queue {
+            ready: ready.collect(),
+            left: needs.len(),
+            kinds,
+            missing,
+            waiting,
+        }
+    }
+
+    /// Ready groups of a kind, ascending.
+    fn of(&self, kind: KernelKind) -> impl Iterator<Item = usize> + '_ {
+        let range = self.ready.range((kind, 0)..=(kind, usize::MAX));
+        range.map(|(_, u)| *u)
+    }
+
+    /// Takes a group: others may become ready.
+    fn take(&mut self, u: usize) {
+        self.ready.remove(&(self.kinds[u], u));
+        self.left -= 1;
+        for user in std::mem::take(&mut self.waiting[u]) {
+            self.missing[user] -= 1;
+            if self.missing[user] == 0 {
+                self.ready.insert((self.kinds[user], user));
             }
         }
     }
 }
 
-/// Recurrences that cannot be run in the way that was tried, at least one, in ascending order.
-pub(super) type Misfits = Vec<usize>;
-
-fn state_len(graph: &Graph, recurrence: &Recurrence) -> usize {
-    recurrence
-        .states
-        .iter()
-        .map(|s| graph.states[s.0 as usize].ty.len())
-        .max()
-        .unwrap_or(0)
-}
-
-impl Attempt<'_> {
-    /// The plan, or the recurrences that must be run in another way.
-    fn finish(mut self) -> Result<Plan, Misfits> {
-        self.check_scans()?;
-        self.shrink_loop_states();
-        let mut units = self.units()?;
-        self.note_scan_reads();
-        self.join_cycles(&mut units)?;
-        let kernels = self.arrange(&units)?;
-        self.plan.kernels = epilogue::fuse(self.graph, &self.plan, kernels);
-        self.lay_out();
-        let kernels = self.plan.kernels.iter();
-        let placed: Vec<_> = kernels
-            .flat_map(|kernel| heads::in_place(self.graph, &self.plan, kernel))
-            .collect();
-        for (s, id) in placed {
-            self.plan.buffers[id.0].state = Some(s);
-        }
-        Ok(self.plan)
-    }
-
-    /// Large next values of loops have one row instead of one for every token.
-    fn shrink_loop_states(&mut self) {
-        for (r, recurrence) in self.plan.recurrences.iter().enumerate() {
-            for s in recurrence.states.iter().filter(|_| self.modes[r] == Mode::Loop) {
-                let state = &self.graph.states[s.0 as usize];
-                let Some(id) = state.next.and_then(|v| self.plan.stored.get(&v)) else {
-                    continue;
-                };
-                let buffer = &mut self.plan.buffers[id.0];
-                if buffer.len > SMALL_STATE
-                    && buffer.history == 0
-                    && buffer.output.is_none()
-                    && buffer.rows == Rows::Token
-                {
-                    buffer.rows = Rows::Single;
+impl PlanBuilder<'_> {
+    /// Kernels for some groups, in an order in which everything is there when it is read.
+    pub(super) fn arrange(&self, groups: &[FusionGroup]) -> Result<Vec<Kernel>, Misfits> {
+        let mut queue = Queue::new(groups.iter().map(|u| self.kind(u)).collect(), &self.needs(groups));
+        let mut kernels = Vec::new();
+        let mut misfits = BTreeSet::new();
+        while queue.left > 0 {
+            let Some((kind, next)) = queue.ready.first().copied() else {
+                // Only a scan whose inputs need its own outputs can wait for itself.
+                let waits = |u: &usize| queue.missing[*u] > 0;
+                let scan = (0..groups.len()).filter(waits).find_map(|u| groups[u].scan);
+                misfits.insert(scan.unwrap_or(0));
+                break;
+            };
+            match kind {
+                KernelKind::Tokens => kernels.push(Kernel::Map(self.token_group(groups, &mut queue))),
+                KernelKind::Product => {
+                    let products: Vec<usize> = queue.of(KernelKind::Product).collect();
+                    products.iter().for_each(|u| queue.take(*u));
+                    kernels.push(self.products(groups, &products));
+                }
+                KernelKind::Scan | KernelKind::Other | KernelKind::Loop => {
+                    queue.take(next);
+                    match self.kernel(&groups[next]) {
+                        Ok(kernel) => kernels.push(kernel),
+                        Err(found) => misfits.extend(found),
+                    }
                 }
             }
         }
+        if misfits.is_empty() {
+            Ok(kernels)
+        } else {
+            Err(misfits.into_iter().collect())
+        }
+    }
+
+    fn kind(&self, group: &FusionGroup) -> KernelKind {
+        match self.single(group) {
+            Some(Work::Nests(_)) => KernelKind::Tokens,
+            Some(Work::Product(_)) => KernelKind::Product,
+            _ if !group.loops.is_empty() => KernelKind::Loop,
+            _ if group.scan.is_some() => KernelKind::Scan,
+            _ => KernelKind::Other,
+        }
+    }
+
+    pub(super) fn single<'b>(&'b self, group: &FusionGroup) -> Option<&'b Work> {
+        match (&group.definitions[..], group.scan, group.loops.is_empty()) {
+            ([definition], None, true) => Some(&self.definitions[*definition].work),
+            _ => None,
+        }
+    }
+
+    /// Nests that can run one after another for each token: nothing waits for another token of the same group.
+    fn token_group(&self, groups: &[FusionGroup], queue: &mut Queue) -> Vec<Nest> {
+        let mut group = Vec::new();
+        let mut written: HashSet<BufferId> = HashSet::new();
+        let mut passed: HashSet<usize> = HashSet::new();
+        loop {
+            let next = queue.of(KernelKind::Tokens).find(|u| !passed.contains(u));
+            let Some(next) = next else { return group };
+            let definition = &self.definitions[groups[next].definitions[0]];
+            if definition.before.iter().any(|b| written.contains(b)) {
+                passed.insert(next);
+                continue;
+            }
+            queue.take(next);
+            written.insert(definition.into);
+            if let Work::Nests(nests) = &definition.work {
+                group.extend(nests.iter().cloned());
+            }
+        }
+    }
+
+    pub(super) fn products(&self, groups: &[FusionGroup], which: &[usize]) -> Kernel {
+        let product = |u: &usize| match self.single(&groups[*u]) {
+            Some(Work::Product(v)) => Some(Matmul {
+                products: vec![*v],
+                epilogue: Vec::new(),
+            }),
+            _ => None,
+        };
+        Kernel::Matmuls(which.iter().filter_map(product).collect())
+    }
+
+    pub(super) fn kernel(&self, group: &FusionGroup) -> Result<Kernel, Misfits> {
+        if !group.loops.is_empty() {
+            return self.token_loop(group);
+        }
+        if let Some(r) = group.scan {
+            return self
+                .scan(r, &group.definitions)
+                .map(Kernel::Scan)
+                .ok_or_else(|| vec![r]);
+        }
+        match self.single(group) {
+            Some(Work::Attend(v)) => Ok(Kernel::Attend(*v)),
+            Some(Work::LongConv(v)) => Ok(Kernel::LongConv(*v)),
+            Some(Work::Nests(nests)) => Ok(Kernel::Map(nests.clone())),
+            Some(Work::Product(v)) => Ok(Kernel::Matmuls(vec![Matmul {
+                products: vec![*v],
+                epilogue: Vec::new(),
+            }])),
+            None => Ok(Kernel::Map(Vec::new())),
+        }
+    }
+
+    pub(super) fn scan(&self, r: usize, definitions: &[usize]) -> Option<Scan> {
+        let nests = definitions.iter().flat_map(|i| match &self.definitions[*i].work {
+            Work::Nests(nests) => nests.clone(),
+            Work::Product(_) | Work::Attend(_) | Work::LongConv(_) => Vec::new(),
+        });
+        let recurrence = &self.plan.recurrences[r];
+        let stop = |v: Value| self.plan.is_stored(v);
+        let mut scan = scan::fit(self.graph, recurrence, nests.collect(), &stop)?;
+        scan.chunked = chunked::find(self.graph, recurrence, &scan, (&stop, self.chunks));
+        Some(scan)
+    }
+
+    /// The definitions of a loop, arranged for one token; scans among them run as scans of one token.
+    pub(super) fn token_loop(&self, group: &FusionGroup) -> Result<Kernel, Misfits> {
+        let mut groups: Vec<FusionGroup> = Vec::new();
+        let mut scans: HashMap<usize, usize> = HashMap::new();
+        for i in &group.definitions {
+            let scan = self.definitions[*i]
+                .inner
+                .iter()
+                .copied()
+                .find(|r| self.modes[*r] != Mode::Loop);
+            let at = scan.and_then(|r| scans.get(&r).copied());
+            match at {
+                Some(u) => groups[u].definitions.push(*i),
+                None => {
+                    scan.into_iter().for_each(|r| {
+                        scans.insert(r, groups.len());
+                    });
+                    groups.push(FusionGroup {
+                        definitions: vec![*i],
+                        scan,
+                        loops: BTreeSet::new(),
+                    });
+                }
+            }
+        }
+        let mut body = fuse_epilogues::fuse(self.graph, &self.plan, self.arrange(&groups)?);
+        let states: Vec<StateId> = group
+            .loops
+            .iter()
+            .flat_map(|r| self.plan.recurrences[*r].states.iter().copied())
+            .collect();
+        if let Some((heads, nests)) = head_parallel::by_heads(self.graph, &self.plan, &body, &states) {
+            let stop = |v: Value| self.plan.is_stored(v);
+            let row = |v: Value| self.plan.stored.get(&v).map(|id| self.plan.buffer(*id).extent);
+            let single = |v: Value| row(v) == Some(Extent::Single);
+            let recurrences: Vec<usize> = group.loops.iter().copied().collect();
+            let chunked = match recurrences[..] {
+                [r] if heads > 1 => chunked::of_heads(
+                    self.graph,
+                    &self.plan.recurrences[r],
+                    &nests,
+                    (&stop, &single, self.chunks),
+                ),
+                _ => None,
+            };
+            return Ok(Kernel::Heads {
+                heads,
+                nests,
+                states,
+                chunked,
+            });
+        }
+        body.push(Kernel::Commit(states));
+        Ok(Kernel::Loop(body))
     }
 }

@@ -78,7 +78,7 @@ fn as_json(descriptor: &Descriptor, inside: Option<u64>) -> Value {
         "max_chunk": descriptor.max_chunk,
         "parameters": parameters,
         "weight_bytes": bytes,
-        "derived_bytes": descriptor.derived_bytes,
+        "constant_bytes": descriptor.constant_bytes,
         "arena_bytes": descriptor.arena_bytes,
         "inputs": described(&descriptor.inputs),
         "outputs": described(&descriptor.outputs),

@@ -2,11 +2,11 @@
 
 use super::{
     Attend,
+    interval::{Bit, Decision, Span},
     layout::{BLOCK, PAGE, Scratch, TILE, ceil_div, float_at, load, row_at, store, vectors},
-    page,
+    page_kernel,
     score::{self, Args},
-    span::{Bit, Decision, Span},
-    split::{inverse, log_sum},
+    split_kv::{inverse, log_sum},
     table::Tables,
 };
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
@@ -15,7 +15,7 @@ use seqc_ir::Normaliser;
 /// Adds the function of [`Attend::attend`], or of [`Attend::attend_split`], and those it calls.
 pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> String {
     let tables = Tables::new(attend, module);
-    let page = page::function(attend, module, &tables);
+    let page = page_kernel::function(attend, module, &tables);
     let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
     let params = [
         vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::Ptr],
@@ -267,7 +267,7 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// One tile of rows and one page, unless no row sees a key of it.
+    /// One tile of rows and one page_kernel, unless no row sees a key of it.
     fn tile(&self, f: &mut Func, args: Args, (k, v): (Val, Val), careful: Val) {
         let (low, high) = self.positions(f, (args.first, args.rows));
         let (size, one) = (f.i64(PAGE as i64), f.i64(1));

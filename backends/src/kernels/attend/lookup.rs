@@ -3,10 +3,10 @@
 use super::{
     Attend,
     layout::slot,
-    term::{Exact, Pair, Term, floor, splat_clamped},
+    score_lowering::{Pair, RationalLanes, Term, floor, splat_clamped},
 };
 use crate::text::{Cmp, Func, Scalar, Ty, Val};
-use seqc_ir::ScoreExpr;
+use seqc_ir::PairExpr;
 
 /// One table.
 pub(super) struct Lookup<'a> {
@@ -28,7 +28,7 @@ impl<'a> Lookup<'a> {
 
 impl Pair<'_> {
     /// The entry at some indices: f32, a scalar where no index depends on the key.
-    pub(super) fn entry(&self, f: &mut Func, table: &Lookup<'_>, indices: &[ScoreExpr]) -> Val {
+    pub(super) fn entry(&self, f: &mut Func, table: &Lookup<'_>, indices: &[PairExpr]) -> Val {
         let terms: Vec<Term> = indices.iter().map(|index| self.term(f, index)).collect();
         let Some((last, outer)) = terms.split_last() else {
             return f.load(table.base, Ty::F32);
@@ -50,9 +50,9 @@ impl Pair<'_> {
     }
 
     /// The entries `first, first + slope, …` of a row for a slope of 1 or -1: one load where all are inside.
-    fn neighbours(&self, f: &mut Func, (row, size): (Val, usize), (first, slope): (Exact, i64)) -> Val {
+    fn neighbours(&self, f: &mut Func, (row, size): (Val, usize), (first, slope): (RationalLanes, i64)) -> Val {
         let one_by_one = |f: &mut Func| {
-            let at = self.index(f, Term::Exact(first), size);
+            let at = self.index(f, Term::RationalLanes(first), size);
             vec![self.at(f, row, at)]
         };
         let lanes = i64::from(self.lanes);
@@ -109,7 +109,7 @@ impl Pair<'_> {
         };
         match term {
             Term::Const(c) => f.i64(c.floor().max(0.0).min(last as f64) as i64),
-            Term::Exact(x) => {
+            Term::RationalLanes(x) => {
                 let x = floor(f, x);
                 let whole = match x.offset {
                     None => x.base,
@@ -147,15 +147,15 @@ impl Pair<'_> {
 fn is_wide(term: &Term) -> bool {
     match term {
         Term::Const(_) => false,
-        Term::Exact(x) => x.offset.is_some(),
+        Term::RationalLanes(x) => x.offset.is_some(),
         Term::Real(v) | Term::Truth(v) => matches!(v.ty, Ty::V(..)),
     }
 }
 
 /// An index that goes up or down by one from key to key, and which of them.
-fn run(term: Term) -> Option<(Exact, i64)> {
+fn run(term: Term) -> Option<(RationalLanes, i64)> {
     match term {
-        Term::Exact(x) if x.den == 1 && x.offset.is_some() => {
+        Term::RationalLanes(x) if x.den == 1 && x.offset.is_some() => {
             let slope = x.slope.filter(|slope| slope.abs() == 1)?;
             Some((x, slope))
         }

@@ -6,25 +6,25 @@
 //! walk (`span`), and masks (`score`) only where a page is seen in part.
 
 mod append;
-mod best;
 mod block;
 mod careful;
+mod interval;
 mod layout;
 mod lookup;
-mod page;
+mod page_kernel;
 mod score;
-mod span;
-mod split;
+mod score_lowering;
+mod split_kv;
 mod streams;
 mod table;
-mod term;
 mod ticks;
 mod tile;
+mod top_k;
 
 use crate::text::Module;
 use seqc_abi::StateKind;
 use seqc_ir::AttendSpec;
-use seqc_passes::keep::Keep;
+use seqc_passes::attention::span::AttentionSpan;
 
 /// Everything that distinguishes one attention kernel from another.
 #[derive(Clone, Debug)]
@@ -55,8 +55,8 @@ pub struct Attend {
 
 impl Attend {
     /// What the cache must keep.
-    pub fn keep(&self) -> Keep {
-        Keep::new(&self.spec, self.heads)
+    pub fn keep(&self) -> AttentionSpan {
+        AttentionSpan::new(&self.spec, self.heads)
     }
 
     /// Number of the state entry that holds the keys: the number of ticks, a 64-bit word, lies before it where there is

@@ -2,11 +2,11 @@
 
 use super::{
     Attend,
-    best::Best,
     layout::{PAGE, Scratch, float_at, row_at, slot},
     lookup::Lookup,
+    score_lowering::Pair,
     table::Tables,
-    term::Pair,
+    top_k::Best,
 };
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::Normaliser;

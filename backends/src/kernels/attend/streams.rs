@@ -8,7 +8,7 @@ use super::{
     table::parts,
 };
 use crate::text::{Cmp, Func, Scalar, Ty, Val};
-use seqc_ir::ScoreExpr;
+use seqc_ir::PairExpr;
 
 /// Streams beyond this are not looked at.
 const LARGE: f32 = (1u64 << 39) as f32;
@@ -16,7 +16,7 @@ const LARGE: f32 = (1u64 << 39) as f32;
 const UNBOUNDED: i64 = 1 << 41;
 
 /// The query streams in comparisons of a predicate whose other parts are known for a page, in the order of their numbers.
-pub(super) fn bounding(predicate: Option<&ScoreExpr>) -> Vec<usize> {
+pub(super) fn bounding(predicate: Option<&PairExpr>) -> Vec<usize> {
     let mut found = Vec::new();
     if let Some(predicate) = predicate {
         collect(predicate, &mut found);
@@ -26,9 +26,9 @@ pub(super) fn bounding(predicate: Option<&ScoreExpr>) -> Vec<usize> {
     found
 }
 
-fn collect(expr: &ScoreExpr, found: &mut Vec<usize>) {
+fn collect(expr: &PairExpr, found: &mut Vec<usize>) {
     match expr {
-        ScoreExpr::Binary(op, x, y) if super::term::comparison(*op).is_some() => {
+        PairExpr::Binary(op, x, y) if super::score_lowering::comparison(*op).is_some() => {
             if !unknown(x) && !unknown(y) {
                 streams(x, found);
                 streams(y, found);
@@ -39,13 +39,13 @@ fn collect(expr: &ScoreExpr, found: &mut Vec<usize>) {
 }
 
 /// True for what depends on the data of keys.
-fn unknown(expr: &ScoreExpr) -> bool {
-    let here = matches!(expr, ScoreExpr::KeyStream(_) | ScoreExpr::Table(..) | ScoreExpr::Score);
+fn unknown(expr: &PairExpr) -> bool {
+    let here = matches!(expr, PairExpr::KeyStream(_) | PairExpr::Table(..) | PairExpr::Score);
     here || parts(expr).into_iter().any(unknown)
 }
 
-fn streams(expr: &ScoreExpr, found: &mut Vec<usize>) {
-    if let ScoreExpr::QueryStream(n) = expr {
+fn streams(expr: &PairExpr, found: &mut Vec<usize>) {
+    if let PairExpr::QueryStream(n) = expr {
         found.push(*n);
     }
     parts(expr).into_iter().for_each(|part| streams(part, found));

@@ -3,7 +3,7 @@
 use super::Attend;
 use crate::text::{Func, Module, Scalar, Ty, Val};
 use seqc_ir::{
-    ScoreExpr,
+    PairExpr,
     eval::{apply_binary, apply_unary},
 };
 
@@ -13,9 +13,9 @@ const LARGE: f64 = (1u64 << 40) as f64;
 /// The tables of one attention.
 pub(super) struct Tables(Vec<Table>);
 
-/// One expression of [`ScoreExpr::Head`].
+/// One expression of [`PairExpr::Head`].
 pub(super) struct Table {
-    expr: ScoreExpr,
+    expr: PairExpr,
     name: String,
     /// All its values are integers.
     pub(super) integral: bool,
@@ -28,7 +28,7 @@ impl Tables {
         for expr in [&attend.spec.predicate, &attend.spec.score].into_iter().flatten() {
             collect(expr, &mut exprs);
         }
-        let add = |(n, expr): (usize, &ScoreExpr)| {
+        let add = |(n, expr): (usize, &PairExpr)| {
             let name = format!("{}_heads_{n}", attend.name);
             Table::add(module, expr, (&name, attend))
         };
@@ -36,13 +36,13 @@ impl Tables {
     }
 
     /// The table of an expression.
-    pub(super) fn find(&self, expr: &ScoreExpr) -> Option<&Table> {
+    pub(super) fn find(&self, expr: &PairExpr) -> Option<&Table> {
         self.0.iter().find(|t| t.expr == *expr)
     }
 }
 
 impl Table {
-    fn add(module: &mut Module, expr: &ScoreExpr, (name, attend): (&str, &Attend)) -> Table {
+    fn add(module: &mut Module, expr: &PairExpr, (name, attend): (&str, &Attend)) -> Table {
         let values: Vec<f64> = (0..attend.heads).filter_map(|h| value(expr, h as f64)).collect();
         let integral = values.iter().all(|v| v.fract() == 0.0 && v.abs() < LARGE);
         let stored = |v: &f64| {
@@ -100,8 +100,8 @@ fn entry(f: &mut Func, name: &str, index: Val) -> Val {
 }
 
 /// The largest parts of an expression that depend on the head and nothing else. The head itself needs no table.
-fn collect(expr: &ScoreExpr, found: &mut Vec<ScoreExpr>) {
-    if matches!(expr, ScoreExpr::Head) {
+fn collect(expr: &PairExpr, found: &mut Vec<PairExpr>) {
+    if matches!(expr, PairExpr::Head) {
         return;
     }
     if value(expr, 0.0).is_some() {
@@ -115,28 +115,28 @@ fn collect(expr: &ScoreExpr, found: &mut Vec<ScoreExpr>) {
     }
 }
 
-pub(super) fn parts(expr: &ScoreExpr) -> Vec<&ScoreExpr> {
+pub(super) fn parts(expr: &PairExpr) -> Vec<&PairExpr> {
     match expr {
-        ScoreExpr::Unary(_, x) => vec![x],
-        ScoreExpr::Binary(_, x, y) => vec![x, y],
-        ScoreExpr::Select(c, x, y) => vec![c, x, y],
-        ScoreExpr::Table(_, indices) => indices.iter().collect(),
+        PairExpr::Unary(_, x) => vec![x],
+        PairExpr::Binary(_, x, y) => vec![x, y],
+        PairExpr::Select(c, x, y) => vec![c, x, y],
+        PairExpr::Table(_, indices) => indices.iter().collect(),
         _ => Vec::new(),
     }
 }
 
-fn uses_head(expr: &ScoreExpr) -> bool {
-    matches!(expr, ScoreExpr::Head) || parts(expr).into_iter().any(uses_head)
+fn uses_head(expr: &PairExpr) -> bool {
+    matches!(expr, PairExpr::Head) || parts(expr).into_iter().any(uses_head)
 }
 
 /// The value of an expression of constants and the head.
-pub(super) fn value(expr: &ScoreExpr, head: f64) -> Option<f64> {
+pub(super) fn value(expr: &PairExpr, head: f64) -> Option<f64> {
     match expr {
-        ScoreExpr::Const(c) => Some(*c),
-        ScoreExpr::Head => Some(head),
-        ScoreExpr::Unary(op, x) => Some(apply_unary(*op, value(x, head)?)),
-        ScoreExpr::Binary(op, x, y) => Some(apply_binary(*op, false, value(x, head)?, value(y, head)?)),
-        ScoreExpr::Select(c, x, y) => {
+        PairExpr::Const(c) => Some(*c),
+        PairExpr::Head => Some(head),
+        PairExpr::Unary(op, x) => Some(apply_unary(*op, value(x, head)?)),
+        PairExpr::Binary(op, x, y) => Some(apply_binary(*op, false, value(x, head)?, value(y, head)?)),
+        PairExpr::Select(c, x, y) => {
             let (c, x, y) = (value(c, head)?, value(x, head)?, value(y, head)?);
             Some(if c != 0.0 { x } else { y })
         }
@@ -145,16 +145,16 @@ pub(super) fn value(expr: &ScoreExpr, head: f64) -> Option<f64> {
 }
 
 /// The value of an expression of constants.
-pub(super) fn constant(expr: &ScoreExpr) -> Option<f64> {
+pub(super) fn constant(expr: &PairExpr) -> Option<f64> {
     if uses_head(expr) { None } else { value(expr, 0.0) }
 }
 
 /// True for expressions that are truth values.
-pub(super) fn is_truth(expr: &ScoreExpr) -> bool {
+pub(super) fn is_truth(expr: &PairExpr) -> bool {
     match expr {
-        ScoreExpr::Unary(op, _) => *op == seqc_ir::UnaryOp::Not,
-        ScoreExpr::Binary(op, ..) => op.is_predicate(),
-        ScoreExpr::Select(_, a, _) => is_truth(a),
+        PairExpr::Unary(op, _) => *op == seqc_ir::UnaryOp::Not,
+        PairExpr::Binary(op, ..) => op.is_predicate(),
+        PairExpr::Select(_, a, _) => is_truth(a),
         _ => false,
     }
 }

@@ -10,10 +10,10 @@
 
 use super::Shape;
 use crate::{
-    kernels::rows::{block_quants, byte, half_to_float, nibbles_and_bytes},
+    kernels::dequant::{block_quants, byte, half_to_float, nibbles_and_bytes},
     text::{Func, Scalar, Ty, Val},
 };
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 
 /// Elements whose scales are converted at a time.
 const SEGMENT: i64 = 1024;
@@ -32,7 +32,7 @@ impl Blocks {
     pub(super) fn new(f: &mut Func, shape: &Shape, rows: u32) -> Blocks {
         let slots = f.i64(SEGMENT / 32 * i64::from(rows));
         let scales = stack(f, slots);
-        let sums = (shape.store != Store::Q8_0).then(|| block_sums(f, shape));
+        let sums = (shape.encoding != Encoding::Q8_0).then(|| block_sums(f, shape));
         let fifteen = opaque(f, 15);
         Blocks { scales, sums, fifteen }
     }
@@ -53,7 +53,7 @@ impl Blocks {
             let mut next = f.for_loop((from, end, step), first, |f, k, first| {
                 let x = input(f, shape, k);
                 let offset = shape.offset(f, k);
-                shape.prefetch(f, (rows, offset), shape.store.block_bytes() as i64);
+                shape.prefetch(f, (rows, offset), shape.encoding.block_bytes() as i64);
                 let each = rows.iter().zip(first).enumerate().map(|(r, (row, sum))| {
                     let block = f.gep(*row, offset, Scalar::I8);
                     let at = scale_slot(f, (from, k), (rows.len(), r));
@@ -78,7 +78,7 @@ impl Blocks {
         let p = f.gep(self.scales, slot, Scalar::F32);
         f.store(d, p);
         let Some(sums) = self.sums else { return second };
-        let c = if shape.store == Store::Q4_1 {
+        let c = if shape.encoding == Encoding::Q4_1 {
             halves(f, rows, offset, 2)
         } else {
             d
@@ -93,9 +93,9 @@ impl Blocks {
 
     /// `sum + d * (q . x)` for one block of one row.
     fn step(&self, f: &mut Func, shape: &Shape, (block, d): (Val, Val), x: &[Val], sum: Val) -> Val {
-        let quants = match shape.store {
-            Store::Q8_0 => block_quants(f, shape.store, block, shape.lanes),
-            _ => nibbles_and_bytes(f, shape.store, block, (shape.lanes, self.fifteen)),
+        let quants = match shape.encoding {
+            Encoding::Q8_0 => block_quants(f, shape.encoding, block, shape.lanes),
+            _ => nibbles_and_bytes(f, shape.encoding, block, (shape.lanes, self.fifteen)),
         };
         let mut dot = f.mul(quants[0], x[0]);
         for (q, x) in quants.iter().zip(x).skip(1) {
@@ -117,7 +117,7 @@ fn block_sums(f: &mut Func, shape: &Shape) -> Val {
     let (zero, per_block) = (f.i64(0), f.i64(32));
     let count = f.udiv(shape.k, per_block);
     let sums = stack(f, count);
-    let factor = f.f32(if shape.store == Store::Q4_0 { -8.0 } else { 1.0 });
+    let factor = f.f32(if shape.encoding == Encoding::Q4_0 { -8.0 } else { 1.0 });
     f.for_each(zero, shape.k, 32, |f, k| {
         let vectors = load_block(f, shape, k);
         let total = vectors[1..].iter().fold(vectors[0], |sum, v| f.add(sum, *v));
@@ -142,7 +142,7 @@ fn load_block(f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
 /// One block's part of `x`, as [`Blocks::step`] wants it: for 4-bit stores first `u - v / 16`, then `v / 16`.
 fn input(f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
     let mut x = load_block(f, shape, k);
-    if shape.store != Store::Q8_0 {
+    if shape.encoding != Encoding::Q8_0 {
         let (sixteenth, minus) = (f.float(shape.vector(), 1.0 / 16.0), f.float(shape.vector(), -1.0));
         let (u, v) = x.split_at_mut(16 / shape.lanes as usize);
         for (u, v) in u.iter_mut().zip(v) {

@@ -6,17 +6,17 @@ mod plain;
 
 pub use ordered::{gemv_in_order, gemv_in_order_name};
 
-use super::{lanes::sum_four, rows::byte};
+use super::{dequant::byte, lanes::sum_four};
 use crate::text::{Func, Module, Scalar, Ty, Val};
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 
 /// How far ahead of use memory is asked for, at least: some turns of the loop fit in the latency of memory,
 /// and all of it in the second-level cache.
 const AHEAD_BYTES: i64 = 16384;
 
 /// Name of the function that [`gemv`] adds.
-pub fn gemv_name(store: Store) -> String {
-    format!("seqc_gemv_{}", store.name())
+pub fn gemv_name(encoding: Encoding) -> String {
+    format!("seqc_gemv_{}", encoding.name())
 }
 
 /// Adds the kernel for one store; returns its name.
@@ -24,25 +24,25 @@ pub fn gemv_name(store: Store) -> String {
 /// `fn(w, row_bytes, rows, x, k, y)` computes `y[r] = sum_k W[r][k] * x[k]` for `r < rows` in f32. For block
 /// stores `k` is a multiple of 32. Threads share the work by calling it on ranges of rows, best of a multiple
 /// of 8; rows are expected to lie one behind the other, which only prefetching relies on.
-pub fn gemv(module: &mut Module, lanes: u32, store: Store) -> String {
-    let name = gemv_name(store);
+pub fn gemv(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
+    let name = gemv_name(encoding);
     if module.has(&name) {
         return name;
     }
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr], None);
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
-    let count = if store.block() == 32 && lanes == 16 { 8 } else { 4 };
+    let count = if encoding.block() == 32 && lanes == 16 { 8 } else { 4 };
     let ahead = bytes_ahead(&mut f, stride, count);
     let shape = Shape {
-        store,
+        encoding,
         lanes,
         stride,
         x,
         k,
         ahead,
     };
-    let kernel = match store.block() {
+    let kernel = match encoding.block() {
         1 => Kernel::Plain,
         _ => Kernel::Blocks(blocks::Blocks::new(&mut f, &shape, count)),
     };
@@ -90,7 +90,7 @@ fn bytes_ahead(f: &mut Func, stride: Val, count: u32) -> Val {
 
 /// What all parts of a kernel know.
 struct Shape {
-    store: Store,
+    encoding: Encoding,
     lanes: u32,
     stride: Val,
     x: Val,
@@ -128,8 +128,11 @@ impl Shape {
 
     /// Bytes from a row's start to the block of element `k`.
     fn offset(&self, f: &mut Func, k: Val) -> Val {
-        let (per_block, bytes) = (f.i64(self.store.block() as i64), f.i64(self.store.block_bytes() as i64));
-        let index = if self.store.block() == 1 {
+        let (per_block, bytes) = (
+            f.i64(self.encoding.block() as i64),
+            f.i64(self.encoding.block_bytes() as i64),
+        );
+        let index = if self.encoding.block() == 1 {
             k
         } else {
             f.udiv(k, per_block)

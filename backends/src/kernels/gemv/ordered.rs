@@ -5,21 +5,21 @@
 
 use crate::{
     kernels::{
+        dequant::{block_vectors, plain_vector},
         lanes::transpose,
-        rows::{block_vectors, plain_vector},
     },
     text::{Cmp, Func, Module, Scalar, Ty, Val},
 };
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 
 /// Name of the function that [`gemv_in_order`] adds.
-pub fn gemv_in_order_name(store: Store) -> String {
-    format!("seqc_gemv_in_order_{}", store.name())
+pub fn gemv_in_order_name(encoding: Encoding) -> String {
+    format!("seqc_gemv_in_order_{}", encoding.name())
 }
 
 /// Adds the kernel for one store; returns its name. The function is that of [`super::gemv`], with any number of rows.
-pub fn gemv_in_order(module: &mut Module, lanes: u32, store: Store) -> String {
-    let name = gemv_in_order_name(store);
+pub fn gemv_in_order(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
+    let name = gemv_in_order_name(encoding);
     if module.has(&name) {
         return name;
     }
@@ -27,7 +27,7 @@ pub fn gemv_in_order(module: &mut Module, lanes: u32, store: Store) -> String {
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
     let kernel = InOrder {
-        store,
+        encoding,
         lanes,
         stride,
         x,
@@ -56,7 +56,7 @@ pub fn gemv_in_order(module: &mut Module, lanes: u32, store: Store) -> String {
 }
 
 struct InOrder {
-    store: Store,
+    encoding: Encoding,
     lanes: u32,
     stride: Val,
     x: Val,
@@ -66,7 +66,7 @@ struct InOrder {
 impl InOrder {
     /// Columns that are taken at once.
     fn step(&self) -> u32 {
-        if self.store.block() == 1 { self.lanes } else { 32 }
+        if self.encoding.block() == 1 { self.lanes } else { 32 }
     }
 
     /// The products of as many rows as there are lanes, or of the first `valid`, from `source` on.
@@ -87,7 +87,7 @@ impl InOrder {
             };
             vec![columns.iter().enumerate().fold(sums[0], add)]
         });
-        if self.store.block() > 1 {
+        if self.encoding.block() > 1 {
             return sums[0];
         }
         let some = f.cmp(Cmp::Gt, rest, zero);
@@ -110,7 +110,10 @@ impl InOrder {
 
     /// Columns from `k` on, a lane for each row; zeros beyond the rows and columns that there are.
     fn columns(&self, f: &mut Func, source: Val, k: Val, (valid, columns): (Option<Val>, Option<Val>)) -> Vec<Val> {
-        let (per_block, bytes) = (f.i64(self.store.block() as i64), f.i64(self.store.block_bytes() as i64));
+        let (per_block, bytes) = (
+            f.i64(self.encoding.block() as i64),
+            f.i64(self.encoding.block_bytes() as i64),
+        );
         let block = f.udiv(k, per_block);
         let offset = f.mul(block, bytes);
         let column_mask = columns.map(|n| f.tail_mask(n, self.lanes));
@@ -132,21 +135,21 @@ impl InOrder {
 
     /// The weights of one row in a step.
     fn row(&self, f: &mut Func, row: Val, exists: Option<Val>, columns: Option<Val>) -> Vec<Val> {
-        let (store, lanes) = (self.store, self.lanes);
-        if store.block() == 1 {
+        let (encoding, lanes) = (self.encoding, self.lanes);
+        if encoding.block() == 1 {
             let exists = exists.map(|exists| f.splat(exists, lanes));
             let mask = match (exists, columns) {
                 (Some(a), Some(b)) => Some(f.and(a, b)),
                 (a, b) => a.or(b),
             };
-            return vec![plain_vector(f, store, row, lanes, mask)];
+            return vec![plain_vector(f, encoding, row, lanes, mask)];
         }
         let Some(exists) = exists else {
-            return block_vectors(f, store, row, lanes);
+            return block_vectors(f, encoding, row, lanes);
         };
         f.if_else(
             exists,
-            |f| block_vectors(f, store, row, lanes),
+            |f| block_vectors(f, encoding, row, lanes),
             |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
         )
     }

@@ -2,7 +2,7 @@
 
 use super::Shape;
 use crate::{
-    kernels::rows::plain_vector,
+    kernels::dequant::plain_vector,
     text::{Cmp, Func, Scalar, Ty, Val},
 };
 
@@ -10,7 +10,7 @@ use crate::{
 pub(super) fn row_sums(f: &mut Func, shape: &Shape, rows: &[Val]) -> Vec<Val> {
     let lanes = i64::from(shape.lanes);
     let unroll = if rows.len() == 1 { 4 } else { 2 };
-    let turn = shape.store.block_bytes() as i64 * lanes * unroll as i64;
+    let turn = shape.encoding.block_bytes() as i64 * lanes * unroll as i64;
     let zero = f.zero(Ty::V(shape.lanes, Scalar::F32));
     let init = vec![zero; rows.len() * unroll];
     let (start, long, short) = (f.i64(0), f.i64(lanes * unroll as i64), f.i64(lanes));
@@ -63,7 +63,7 @@ fn step(f: &mut Func, shape: &Shape, rows: &[Val], (k, mask): (Val, Option<Val>)
     let offset = shape.offset(f, k);
     for (row, sum) in rows.iter().zip(sums) {
         let p = f.gep(*row, offset, Scalar::I8);
-        let w = plain_vector(f, shape.store, p, shape.lanes, mask);
+        let w = plain_vector(f, shape.encoding, p, shape.lanes, mask);
         *sum = f.fma(w, x, *sum);
     }
 }

@@ -1,6 +1,6 @@
 //! All tokens of a chunk, block by block.
 
-use super::{LongConv, direct, row_of, spoiled, turn, vector};
+use super::{LongConv, block_transition, direct, row_of, spoiled, vector};
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::PAGE_TOKENS;
 
@@ -54,7 +54,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
 /// one panel, of which `columns` channels exist.
 fn panel(conv: &LongConv, module: &mut Module) -> String {
     let direct = direct::function(conv, module);
-    let turn = turn::function(conv, module);
+    let transition = block_transition::function(conv, module);
     let spoil = spoiled::function(conv, module);
     let name = format!("{}_panel", conv.name);
     let rows = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64];
@@ -77,7 +77,7 @@ fn panel(conv: &LongConv, module: &mut Module) -> String {
         let later = f.cmp(Cmp::Gt, number, zero);
         let due = f.and(begins, later);
         f.if_then(due, |f| {
-            f.call(&turn, &[prepared, past, sums, spectra, scratch, number], None);
+            f.call(&transition, &[prepared, past, sums, spectra, scratch, number], None);
         });
         let top = f.i64(conv.blocks.top() as i64);
         let page = f.i64(conv.page() as i64);

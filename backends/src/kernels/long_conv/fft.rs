@@ -53,22 +53,22 @@ fn root_factors(angle: f64) -> [f32; 6] {
 
 /// Which way a transform goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Transform {
     /// From a sequence to its spectrum.
-    There,
+    Forward,
     /// From a spectrum to `size` times the sequence.
-    Back,
+    Inverse,
     /// There, times a filter's spectrum, and back.
-    Through,
+    Convolve,
 }
 
 /// Adds `fn(data, node, table, filter)`, in place on `size` elements (a power of two from 4) of node number `node`; returns
-/// its name. Only [`Way::Through`] reads the filter, `size` elements.
-pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, way: Way) -> String {
+/// its name. Only [`Transform::Convolve`] reads the filter, `size` elements.
+pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, way: Transform) -> String {
     let name = match way {
-        Way::There => format!("seqc_fft{lanes}_{size}"),
-        Way::Back => format!("seqc_ifft{lanes}_{size}"),
-        Way::Through => format!("seqc_fft{lanes}_through_{size}"),
+        Transform::Forward => format!("seqc_fft{lanes}_{size}"),
+        Transform::Inverse => format!("seqc_ifft{lanes}_{size}"),
+        Transform::Convolve => format!("seqc_fft{lanes}_through_{size}"),
     };
     if module.has(&name) {
         return name;
@@ -87,14 +87,14 @@ pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, way: Way) 
         Some(_) => vec![0],
         None => (0..).take_while(|depth| size >> (2 * depth) > 8).collect(),
     };
-    if way != Way::Back {
+    if way != Transform::Inverse {
         depths.iter().for_each(|depth| data.steps(&mut f, (size, *depth), true));
     }
     match part {
         Some(part) => data.parts(&mut f, size, &part),
         None => data.leaves(&mut f, size, depths.len() as u32),
     }
-    if way != Way::There {
+    if way != Transform::Forward {
         depths
             .iter()
             .rev()
@@ -110,7 +110,7 @@ struct Data {
     table: Val,
     filter: Val,
     lanes: u32,
-    way: Way,
+    way: Transform,
 }
 
 impl Data {
@@ -199,12 +199,12 @@ impl Data {
             let places: Vec<Val> = (0..leaf).map(|i| rows_at(f, start, 2 * i, self.lanes)).collect();
             let x: Vec<Complex> = places.iter().map(|p| load(f, *p, self.lanes)).collect();
             let x = match self.way {
-                Way::Back => x,
-                Way::There | Way::Through => self.leaf_there(f, node, x, &factors),
+                Transform::Inverse => x,
+                Transform::Forward | Transform::Convolve => self.leaf_there(f, node, x, &factors),
             };
             let x = match self.way {
-                Way::There | Way::Back => x,
-                Way::Through => {
+                Transform::Forward | Transform::Inverse => x,
+                Transform::Convolve => {
                     let filter = f.mul(n, width);
                     let filter = rows(f, self.filter, filter, self.lanes);
                     let times = |f: &mut Func, (i, x): (usize, Complex)| {
@@ -216,8 +216,8 @@ impl Data {
                 }
             };
             let y = match self.way {
-                Way::There => x,
-                Way::Back | Way::Through => self.leaf_back(f, node, x, &factors),
+                Transform::Forward => x,
+                Transform::Inverse | Transform::Convolve => self.leaf_back(f, node, x, &factors),
             };
             for (y, p) in y.into_iter().zip(places) {
                 store(f, y, p, self.lanes);

@@ -14,15 +14,15 @@
 //! the results that it reaches become NaN at the end (`spoiled`).
 
 mod block;
+mod block_transition;
 mod direct;
 mod fft;
 mod prepare;
 mod spoiled;
-mod turn;
 
 use crate::text::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::{PAGE_TOKENS, StateKind};
-use seqc_passes::blocks::Blocks;
+use seqc_passes::conv_partition::ConvPartition;
 
 /// Everything that distinguishes one long convolution from another.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct LongConv {
     /// Channels, each with a filter of its own.
     pub channels: usize,
     /// Taps of a filter, and how tokens are cut.
-    pub blocks: Blocks,
+    pub blocks: ConvPartition,
     /// `f32` lanes of a vector: 16 or 8.
     pub lanes: u32,
 }

@@ -6,7 +6,7 @@
 
 use super::{
     LongConv,
-    fft::{self, Way},
+    fft::{self, Transform},
     rows_at, vector,
 };
 use crate::text::{Func, Module, Scalar, Ty, Val};
@@ -17,7 +17,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let parts = parts(conv);
     let sizes: Vec<String> = parts
         .iter()
-        .map(|part| fft::transform(module, conv.lanes, part.size, Way::There))
+        .map(|part| fft::transform(module, conv.lanes, part.size, Transform::Forward))
         .collect();
     let spread = spread(module, conv.lanes);
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr], None);

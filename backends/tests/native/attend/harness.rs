@@ -8,7 +8,7 @@ use seqc_backends::{
     text::{Func, Module, Ty},
 };
 use seqc_ir::{
-    AttendSpec, BinaryOp, Clock, Elem, Graph, Normaliser, ScoreExpr,
+    AttendSpec, BinaryOp, Clock, Elem, Graph, Normaliser, PairExpr,
     eval::{Evaluator, Tensor},
 };
 use std::sync::Barrier;
@@ -81,12 +81,12 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
 }
 
 impl Case {
-    pub(super) fn predicate(mut self, predicate: ScoreExpr) -> Case {
+    pub(super) fn predicate(mut self, predicate: PairExpr) -> Case {
         self.attend.spec.predicate = Some(predicate);
         self
     }
 
-    pub(super) fn score(mut self, score: ScoreExpr) -> Case {
+    pub(super) fn score(mut self, score: PairExpr) -> Case {
         self.attend.spec.score = Some(score);
         self
     }

@@ -2,10 +2,10 @@
 
 use super::{
     Attend,
-    best::Best,
     block::{Block, Walk},
     layout::{float_at, load, row_at, store, vectors},
     score::exp2,
+    top_k::Best,
 };
 use crate::{
     kernels::math::emit_unary,

@@ -2,7 +2,7 @@
 //! Does not move anything that a later token or another row of the product takes part in.
 
 use super::{BufferId, Kernel, Matmul, Nest, Plan, inline::Walk};
-use crate::index::{Lin, linearise};
+use crate::affine::{AffineExpr, linearise};
 use seqc_ir::{Graph, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -11,10 +11,10 @@ pub(super) fn fuse(graph: &Graph, plan: &Plan, kernels: Vec<Kernel>) -> Vec<Kern
     let mut fused: Vec<Kernel> = Vec::new();
     for kernel in kernels {
         match (fused.last_mut(), kernel) {
-            (Some(Kernel::Products(products)), Kernel::Tokens(nests)) => {
+            (Some(Kernel::Matmuls(products)), Kernel::Map(nests)) => {
                 let rest = absorb(graph, plan, products, nests);
                 if !rest.is_empty() {
-                    fused.push(Kernel::Tokens(rest));
+                    fused.push(Kernel::Map(rest));
                 }
             }
             (_, kernel) => fused.push(kernel),
@@ -123,7 +123,7 @@ fn host(
     (!group.is_empty()).then_some(group)
 }
 
-fn flat_index(sizes: &[usize]) -> Lin {
-    let coords: Vec<Lin> = (0..sizes.len()).map(Lin::axis).collect();
+fn flat_index(sizes: &[usize]) -> AffineExpr {
+    let coords: Vec<AffineExpr> = (0..sizes.len()).map(AffineExpr::axis).collect();
     linearise(&coords, sizes)
 }

@@ -1,6 +1,6 @@
 //! Where buffers lie: offsets in the arena of activations, shared by what is never needed at the same time.
 
-use super::{BufferId, Kernel, Plan, Rows, inline::Walk, wiring};
+use super::{BufferId, Extent, Kernel, Plan, contiguous_rows, inline::Walk};
 use seqc_ir::{Graph, Op, Value};
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ const ALIGN: usize = 64;
 /// Byte offsets of buffers.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// Offset of each buffer: in the derived arena for load-stage buffers, else in the activations. Buffers of layer
+    /// Offset of each buffer: in the arena of load-time constants for load-stage buffers, else in the activations. Buffers of layer
     /// results lie elsewhere and have none.
     pub offsets: Vec<Option<usize>>,
     /// Bytes of activations.
     pub arena: usize,
-    /// Bytes of the derived arena.
-    pub derived: usize,
+    /// Bytes of the arena of load-time constants.
+    pub constants: usize,
 }
 
 /// Places the buffers of a plan for chunks of at most `rows` tokens.
@@ -24,7 +24,7 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
     let mut layout = Layout {
         offsets: vec![None; plan.buffers.len()],
         arena: 0,
-        derived: 0,
+        constants: 0,
     };
     let lives = lifetimes(graph, plan);
     let whole = (0, plan.kernels.len());
@@ -37,15 +37,15 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
     for i in order {
         let buffer = &plan.buffers[i];
         let row = buffer.len * buffer.entry_bytes();
-        let count = match buffer.rows {
+        let count = match buffer.extent {
             _ if buffer.output.is_some() || buffer.state.is_some() => continue,
-            Rows::Load => {
-                layout.offsets[i] = Some(layout.derived);
-                layout.derived = (layout.derived + row).next_multiple_of(ALIGN);
+            Extent::Constant => {
+                layout.offsets[i] = Some(layout.constants);
+                layout.constants = (layout.constants + row).next_multiple_of(ALIGN);
                 continue;
             }
-            Rows::Single => 1,
-            Rows::Token => rows + buffer.history,
+            Extent::Single => 1,
+            Extent::PerToken => rows + buffer.history,
         };
         let bytes = (row * count).next_multiple_of(ALIGN).max(ALIGN);
         let at = if lives[i] == whole {
@@ -106,11 +106,11 @@ fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
     let rows = |values: Vec<Value>, found: &mut BTreeSet<BufferId>| {
         let rows = values
             .into_iter()
-            .filter_map(|v| wiring::row_of(graph, &|at| plan.is_stored(at), v));
+            .filter_map(|v| contiguous_rows::row_of(graph, &|at| plan.is_stored(at), v));
         found.extend(rows.filter_map(|row| plan.stored.get(&row.value)));
     };
     match kernel {
-        Kernel::Products(products) => {
+        Kernel::Matmuls(products) => {
             for matmul in products {
                 for v in &matmul.products {
                     found.extend(plan.stored.get(v));
@@ -119,7 +119,7 @@ fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
                 nests.extend(&matmul.epilogue);
             }
         }
-        Kernel::Tokens(tokens) => nests.extend(tokens),
+        Kernel::Map(tokens) => nests.extend(tokens),
         Kernel::Scan(scan) => {
             nests.extend(&scan.outputs);
             let nexts = scan.states.iter().filter_map(|s| graph.states[s.0 as usize].next);
@@ -155,7 +155,7 @@ impl Plan {
     pub fn writes(&self, kernel: &Kernel) -> BTreeSet<BufferId> {
         let nests = |list: &[super::Nest]| list.iter().map(|nest| nest.into).collect::<BTreeSet<_>>();
         match kernel {
-            Kernel::Products(products) => {
+            Kernel::Matmuls(products) => {
                 let mut found: BTreeSet<BufferId> = products.iter().flat_map(|m| nests(&m.epilogue)).collect();
                 found.extend(
                     products
@@ -165,7 +165,7 @@ impl Plan {
                 );
                 found
             }
-            Kernel::Tokens(list) => nests(list),
+            Kernel::Map(list) => nests(list),
             Kernel::Scan(scan) => nests(&scan.outputs),
             Kernel::Attend(v) | Kernel::LongConv(v) => self.stored.get(v).copied().into_iter().collect(),
             Kernel::Heads { nests: list, .. } => nests(list),

@@ -6,7 +6,7 @@
 mod linear;
 
 use linear::Linear;
-use seqc_ir::{AttendSpec, BinaryOp, ScoreExpr, UnaryOp};
+use seqc_ir::{AttendSpec, BinaryOp, PairExpr, UnaryOp};
 
 /// Positions are below this.
 const LONGEST: u64 = 1 << 31;
@@ -14,43 +14,47 @@ const LONGEST: u64 = 1 << 31;
 /// Which keys some later query can still see: key `j` is seen by query `i >= j` only if `i - j < distance`
 /// or `j < first`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct AttentionSpan {
     /// Tokens back from the query, itself included; `None`: any distance.
     pub distance: Option<u64>,
     /// Tokens from the beginning of the sequence.
     pub first: u64,
 }
 
-impl Keep {
+impl AttentionSpan {
     /// Everything.
-    pub const ALL: Keep = Keep {
+    pub const ALL: AttentionSpan = AttentionSpan {
         distance: None,
         first: 0,
     };
     /// Nothing.
-    pub const NONE: Keep = Keep {
+    pub const NONE: AttentionSpan = AttentionSpan {
         distance: Some(0),
         first: 0,
     };
 
     /// What an attention with `heads` query heads must keep. Everything, when it is not causal.
-    pub fn new(spec: &AttendSpec, heads: usize) -> Keep {
+    pub fn new(spec: &AttendSpec, heads: usize) -> AttentionSpan {
         match &spec.predicate {
-            Some(predicate) if spec.causal => Keep::of_predicate(predicate, heads),
-            _ => Keep::ALL,
+            Some(predicate) if spec.causal => AttentionSpan::of_predicate(predicate, heads),
+            _ => AttentionSpan::ALL,
         }
     }
 
     /// The same from a predicate alone, under causality.
-    pub fn of_predicate(predicate: &ScoreExpr, heads: usize) -> Keep {
+    pub fn of_predicate(predicate: &PairExpr, heads: usize) -> AttentionSpan {
         let keep = if uses_head(predicate) {
             let of_head = |h| when(&with_head(predicate, h as f64), true);
-            (0..heads).map(of_head).fold(Keep::NONE, Keep::or)
+            (0..heads).map(of_head).fold(AttentionSpan::NONE, AttentionSpan::or)
         } else {
             when(predicate, true)
         };
         // No sequence is that long.
-        if keep.tokens() < LONGEST { keep } else { Keep::ALL }
+        if keep.tokens() < LONGEST {
+            keep
+        } else {
+            AttentionSpan::ALL
+        }
     }
 
     /// Most tokens that are kept, if there is a bound.
@@ -70,20 +74,20 @@ impl Keep {
     }
 
     /// Pairs in either set.
-    fn or(self, other: Keep) -> Keep {
-        Keep {
+    fn or(self, other: AttentionSpan) -> AttentionSpan {
+        AttentionSpan {
             distance: self.distance.zip(other.distance).map(|(a, b)| a.max(b)),
             first: self.first.max(other.first),
         }
     }
 
     /// Pairs in both sets: each alone is a bound, and so are the shorter distance and the longer beginning.
-    fn and(self, other: Keep) -> Keep {
+    fn and(self, other: AttentionSpan) -> AttentionSpan {
         let shorter = match (self.distance, other.distance) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let mixed = Keep {
+        let mixed = AttentionSpan {
             distance: shorter,
             first: self.first.max(other.first),
         };
@@ -99,12 +103,12 @@ impl Keep {
 }
 
 /// The pairs where a truth value is `want`.
-fn when(expr: &ScoreExpr, want: bool) -> Keep {
+fn when(expr: &PairExpr, want: bool) -> AttentionSpan {
     match expr {
-        ScoreExpr::Const(c) if (*c != 0.0) == want => Keep::ALL,
-        ScoreExpr::Const(_) => Keep::NONE,
-        ScoreExpr::Unary(UnaryOp::Not, x) => when(x, !want),
-        ScoreExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
+        PairExpr::Const(c) if (*c != 0.0) == want => AttentionSpan::ALL,
+        PairExpr::Const(_) => AttentionSpan::NONE,
+        PairExpr::Unary(UnaryOp::Not, x) => when(x, !want),
+        PairExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
             let (x, y) = (when(x, want), when(y, want));
             if (*op == BinaryOp::And) == want {
                 x.and(y)
@@ -112,16 +116,16 @@ fn when(expr: &ScoreExpr, want: bool) -> Keep {
                 x.or(y)
             }
         }
-        ScoreExpr::Binary(op, x, y) => match (want, Relation::of(*op)) {
-            (_, None) => Keep::ALL,
+        PairExpr::Binary(op, x, y) => match (want, Relation::of(*op)) {
+            (_, None) => AttentionSpan::ALL,
             (true, Some(relation)) => compare(relation, x, y),
             (false, Some(relation)) => compare(relation.negated(), x, y),
         },
-        ScoreExpr::Select(c, a, b) => {
+        PairExpr::Select(c, a, b) => {
             let (a, b) = (when(c, true).and(when(a, want)), when(c, false).and(when(b, want)));
             a.or(b)
         }
-        _ => Keep::ALL,
+        _ => AttentionSpan::ALL,
     }
 }
 
@@ -173,7 +177,7 @@ impl Relation {
 }
 
 /// The pairs where `x relation y`.
-fn compare(relation: Relation, x: &ScoreExpr, y: &ScoreExpr) -> Keep {
+fn compare(relation: Relation, x: &PairExpr, y: &PairExpr) -> AttentionSpan {
     match relation {
         Relation::Eq => return compare(Relation::Le, x, y).and(compare(Relation::Ge, x, y)),
         Relation::Ne => return compare(Relation::Lt, x, y).or(compare(Relation::Gt, x, y)),
@@ -183,21 +187,21 @@ fn compare(relation: Relation, x: &ScoreExpr, y: &ScoreExpr) -> Keep {
         return keep;
     }
     let (Some(x), Some(y)) = (Linear::of(x), Linear::of(y)) else {
-        return Keep::ALL;
+        return AttentionSpan::ALL;
     };
     let difference = match relation {
         Relation::Lt | Relation::Le => x.minus(&y),
         _ => y.minus(&x),
     };
     let strict = matches!(relation, Relation::Lt | Relation::Gt);
-    difference.map_or(Keep::ALL, |d| d.not_positive(strict))
+    difference.map_or(AttentionSpan::ALL, |d| d.not_positive(strict))
 }
 
 /// `x relation y` for an order relation and an `x` that is one of several expressions.
-fn by_cases(relation: Relation, x: &ScoreExpr, y: &ScoreExpr) -> Option<Keep> {
+fn by_cases(relation: Relation, x: &PairExpr, y: &PairExpr) -> Option<AttentionSpan> {
     let below = matches!(relation, Relation::Lt | Relation::Le);
     match x {
-        ScoreExpr::Binary(op @ (BinaryOp::Min | BinaryOp::Max), a, b) => {
+        PairExpr::Binary(op @ (BinaryOp::Min | BinaryOp::Max), a, b) => {
             let (a, b) = (compare(relation, a, y), compare(relation, b, y));
             // The smaller one is below where either is, above where both are.
             Some(if (*op == BinaryOp::Min) == below {
@@ -206,12 +210,12 @@ fn by_cases(relation: Relation, x: &ScoreExpr, y: &ScoreExpr) -> Option<Keep> {
                 a.and(b)
             })
         }
-        ScoreExpr::Unary(UnaryOp::Abs, a) => {
-            let minus = ScoreExpr::Unary(UnaryOp::Neg, a.clone());
+        PairExpr::Unary(UnaryOp::Abs, a) => {
+            let minus = PairExpr::Unary(UnaryOp::Neg, a.clone());
             let (a, b) = (compare(relation, a, y), compare(relation, &minus, y));
             Some(if below { a.and(b) } else { a.or(b) })
         }
-        ScoreExpr::Select(c, a, b) => {
+        PairExpr::Select(c, a, b) => {
             let a = when(c, true).and(compare(relation, a, y));
             Some(a.or(when(c, false).and(compare(relation, b, y))))
         }
@@ -219,26 +223,26 @@ fn by_cases(relation: Relation, x: &ScoreExpr, y: &ScoreExpr) -> Option<Keep> {
     }
 }
 
-fn uses_head(expr: &ScoreExpr) -> bool {
+fn uses_head(expr: &PairExpr) -> bool {
     match expr {
-        ScoreExpr::Head => true,
-        ScoreExpr::Unary(_, x) => uses_head(x),
-        ScoreExpr::Binary(_, x, y) => uses_head(x) || uses_head(y),
-        ScoreExpr::Select(c, x, y) => uses_head(c) || uses_head(x) || uses_head(y),
-        ScoreExpr::Table(_, indices) => indices.iter().any(uses_head),
+        PairExpr::Head => true,
+        PairExpr::Unary(_, x) => uses_head(x),
+        PairExpr::Binary(_, x, y) => uses_head(x) || uses_head(y),
+        PairExpr::Select(c, x, y) => uses_head(c) || uses_head(x) || uses_head(y),
+        PairExpr::Table(_, indices) => indices.iter().any(uses_head),
         _ => false,
     }
 }
 
-fn with_head(expr: &ScoreExpr, head: f64) -> ScoreExpr {
-    let sub = |e: &ScoreExpr| Box::new(with_head(e, head));
+fn with_head(expr: &PairExpr, head: f64) -> PairExpr {
+    let sub = |e: &PairExpr| Box::new(with_head(e, head));
     match expr {
-        ScoreExpr::Head => ScoreExpr::Const(head),
-        ScoreExpr::Unary(op, x) => ScoreExpr::Unary(*op, sub(x)),
-        ScoreExpr::Binary(op, x, y) => ScoreExpr::Binary(*op, sub(x), sub(y)),
-        ScoreExpr::Select(c, x, y) => ScoreExpr::Select(sub(c), sub(x), sub(y)),
-        ScoreExpr::Table(n, indices) => {
-            ScoreExpr::Table(*n, indices.iter().map(|index| with_head(index, head)).collect())
+        PairExpr::Head => PairExpr::Const(head),
+        PairExpr::Unary(op, x) => PairExpr::Unary(*op, sub(x)),
+        PairExpr::Binary(op, x, y) => PairExpr::Binary(*op, sub(x), sub(y)),
+        PairExpr::Select(c, x, y) => PairExpr::Select(sub(c), sub(x), sub(y)),
+        PairExpr::Table(n, indices) => {
+            PairExpr::Table(*n, indices.iter().map(|index| with_head(index, head)).collect())
         }
         leaf => leaf.clone(),
     }

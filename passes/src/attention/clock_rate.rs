@@ -2,7 +2,7 @@
 //!
 //! Conditions that depend on data say nothing; neither do those that are not periodic.
 
-use crate::keep::Keep;
+use crate::attention::span::AttentionSpan;
 use seqc_ir::{
     BinaryOp, Elem, Graph, Op, UnaryOp, Value,
     eval::{apply_binary, apply_unary},
@@ -14,20 +14,20 @@ const LONGEST: i64 = 1 << 12;
 
 /// `ticks` of every `period` tokens, in lowest terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct ClockRate {
     /// Tokens where the condition holds.
     pub ticks: u64,
     /// Among this many, one behind the other.
     pub period: u64,
 }
 
-impl Rate {
+impl ClockRate {
     /// Every token, or nobody knows.
-    pub const ALL: Rate = Rate { ticks: 1, period: 1 };
+    pub const ALL: ClockRate = ClockRate { ticks: 1, period: 1 };
 
-    /// Rate of the condition `on`, a scalar truth value. [`Rate::ALL`] where it may hold for all tokens.
-    pub fn of(graph: &Graph, on: Value) -> Rate {
-        Periodic::new(graph, on).map_or(Rate::ALL, |periodic| periodic.rate())
+    /// ClockRate of the condition `on`, a scalar truth value. [`ClockRate::ALL`] where it may hold for all tokens.
+    pub fn of(graph: &Graph, on: Value) -> ClockRate {
+        Periodic::new(graph, on).map_or(ClockRate::ALL, |periodic| periodic.rate())
     }
 
     /// Ticks for each token.
@@ -36,13 +36,13 @@ impl Rate {
     }
 
     /// Tokens that are kept of those that tick, when `context` tokens have been read.
-    pub fn kept(self, keep: &Keep, context: f64) -> f64 {
+    pub fn kept(self, keep: &AttentionSpan, context: f64) -> f64 {
         let ticks = context * self.share();
         keep.limit().map_or(ticks, |limit| ticks.min(limit as f64))
     }
 
     /// Closed form of the number of tokens that are kept of those that tick, in the context length `T`.
-    pub fn bound(self, keep: &Keep) -> String {
+    pub fn bound(self, keep: &AttentionSpan) -> String {
         let ticks = match (self.ticks, self.period) {
             (1, 1) => "T".to_owned(),
             (0, _) => return "0".to_owned(),
@@ -93,10 +93,10 @@ impl<'g> Periodic<'g> {
         }
     }
 
-    fn rate(&self) -> Rate {
+    fn rate(&self) -> ClockRate {
         let ticks = (0..self.period).filter(|t| self.holds(*t)).count() as i64;
         let divisor = gcd(ticks, self.period);
-        Rate {
+        ClockRate {
             ticks: (ticks / divisor) as u64,
             period: (self.period / divisor) as u64,
         }
@@ -165,7 +165,7 @@ fn gcd(a: i64, b: i64) -> i64 {
 mod tests {
     use super::*;
 
-    fn rate(on: &str) -> Rate {
+    fn rate(on: &str) -> ClockRate {
         let text = format!(
             "graph g {{ input 0 x : i64 %0 = position : i64 %1 = const(8.0) : i64 %2 = const(7.0) : i64
             %3 = mod %0, %1 : i64 %4 = const(6.0) : i64 %5 = add %0, %2 : i64 %6 = mod %5, %4 : i64
@@ -174,12 +174,12 @@ mod tests {
         );
         let graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}"));
         let (_, v) = graph.outputs[0];
-        Rate::of(&graph, v)
+        ClockRate::of(&graph, v)
     }
 
     #[test]
     fn periods_of_positions_are_found() {
-        let of = |ticks, period| Rate { ticks, period };
+        let of = |ticks, period| ClockRate { ticks, period };
         assert_eq!(rate("%12 = eq %3, %2 : bool"), of(1, 8));
         assert_eq!(rate("%12 = ge %3, %4 : bool"), of(1, 4));
         assert_eq!(rate("%12 = not %9 : bool"), of(7, 8));
@@ -190,17 +190,17 @@ mod tests {
             "%12 = lt %0, %2 : bool",
             "%12 = gt %3, %7 : bool",
         ] {
-            assert_eq!(rate(unknown), Rate::ALL, "{unknown}");
+            assert_eq!(rate(unknown), ClockRate::ALL, "{unknown}");
         }
     }
 
     #[test]
     fn bounds_count_ticks() {
-        let keep = |distance, first| Keep { distance, first };
-        let rate = Rate { ticks: 1, period: 8 };
-        assert_eq!(rate.bound(&Keep::ALL), "T / 8");
+        let keep = |distance, first| AttentionSpan { distance, first };
+        let rate = ClockRate { ticks: 1, period: 8 };
+        assert_eq!(rate.bound(&AttentionSpan::ALL), "T / 8");
         assert_eq!(rate.bound(&keep(Some(9), 0)), "min(T / 8, 9)");
-        assert_eq!(Rate::ALL.bound(&keep(Some(9), 4)), "min(T, 4 + 9)");
-        assert_eq!(Rate { ticks: 3, period: 8 }.bound(&Keep::ALL), "3 T / 8");
+        assert_eq!(ClockRate::ALL.bound(&keep(Some(9), 4)), "min(T, 4 + 9)");
+        assert_eq!(ClockRate { ticks: 3, period: 8 }.bound(&AttentionSpan::ALL), "3 T / 8");
     }
 }

@@ -4,7 +4,7 @@
 //! their predicates keep. The first call appends, the others read (YOCO, Sun et al. 2024, arXiv:2405.05254; SambaY, Ren et al. 2025,
 //! arXiv:2507.06607).
 
-use crate::keep::Keep;
+use crate::attention::span::AttentionSpan;
 use seqc_ir::{AttendSpec, Call, Clock, Graph, IndexExpr, Model, Op, StreamId, Value};
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ struct Cache {
 }
 
 /// The attentions that read the cache of another one, and whose. `graphs` are those of the model's kinds after the passes.
-pub fn shared(model: &Model, graphs: &[Graph]) -> HashMap<Site, Site> {
+pub fn cache_sharing(model: &Model, graphs: &[Graph]) -> HashMap<Site, Site> {
     let mut owners: HashMap<Cache, Site> = HashMap::new();
     let mut found = HashMap::new();
     let plain = |graph: &Graph| -> Vec<Value> {
@@ -50,7 +50,7 @@ fn cache(graph: &Graph, call: &Call, v: Value) -> Option<Cache> {
     let operands = graph.operands(v);
     let [q, k, values] = [0, 1, 2].map(|n| operands[n]);
     let heads = graph.ty(q).dims[0].size;
-    let keep = Keep::new(spec, heads);
+    let keep = AttentionSpan::new(spec, heads);
     Some(Cache {
         keys: stream(graph, call, k)?,
         values: stream(graph, call, values)?,
@@ -109,15 +109,15 @@ mod tests {
         let x = g.add_input("x", ty(&[4]));
         let (k, v) = (g.add_input("k", ty(&[2, 2])), g.add_input("v", ty(&[4])));
         let (q, v) = (g.reshape(x, ty(&[2, 2]).dims), g.reshape(v, ty(&[2, 2]).dims));
-        let distance = seqc_ir::ScoreExpr::Binary(
+        let distance = seqc_ir::PairExpr::Binary(
             seqc_ir::BinaryOp::Sub,
-            Box::new(seqc_ir::ScoreExpr::QueryPos),
-            Box::new(seqc_ir::ScoreExpr::KeyPos),
+            Box::new(seqc_ir::PairExpr::QueryPos),
+            Box::new(seqc_ir::PairExpr::KeyPos),
         );
-        let near = seqc_ir::ScoreExpr::Binary(
+        let near = seqc_ir::PairExpr::Binary(
             seqc_ir::BinaryOp::Lt,
             Box::new(distance),
-            Box::new(seqc_ir::ScoreExpr::Const(window as f64)),
+            Box::new(seqc_ir::PairExpr::Const(window as f64)),
         );
         let spec = AttendSpec {
             predicate: (window > 0).then_some(near),
@@ -159,7 +159,7 @@ mod tests {
         let graphs = [owner(), reader(0), reader(8)];
         let kinds = graphs.iter().map(|graph| Kind {
             graph: graph.clone(),
-            stores: Vec::new(),
+            encodings: Vec::new(),
         });
         let model = Model {
             kinds: kinds.collect(),
@@ -179,7 +179,7 @@ mod tests {
             }],
             ..Model::default()
         };
-        let found = shared(&model, &graphs);
+        let found = cache_sharing(&model, &graphs);
         let mut pairs: Vec<(usize, usize)> = found.iter().map(|(reader, owner)| (reader.0, owner.0)).collect();
         pairs.sort_unstable();
         assert_eq!(pairs, [(1, 0), (3, 2)]);

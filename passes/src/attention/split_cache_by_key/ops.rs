@@ -1,6 +1,6 @@
 //! Expressions over a query and its own key as operations of the token: a scalar, or one value for each head.
 
-use seqc_ir::{AttendSpec, BinaryOp, Elem, Graph, IndexExpr, ReduceOp, ScoreExpr, Ty, UnaryOp, Value, dims};
+use seqc_ir::{AttendSpec, BinaryOp, Elem, Graph, IndexExpr, PairExpr, ReduceOp, Ty, UnaryOp, Value, dims};
 
 /// A query together with its own key.
 pub(super) struct Own<'a> {
@@ -24,13 +24,13 @@ impl<'a> Own<'a> {
     }
 
     /// A predicate.
-    pub(super) fn truth(&mut self, graph: &mut Graph, expr: &ScoreExpr) -> Value {
+    pub(super) fn truth(&mut self, graph: &mut Graph, expr: &PairExpr) -> Value {
         self.value(graph, expr)
     }
 
     /// The score `[H]` of the query's own key.
     pub(super) fn score(&mut self, graph: &mut Graph) -> Value {
-        let expr = self.spec.score.clone().unwrap_or(ScoreExpr::Score);
+        let expr = self.spec.score.clone().unwrap_or(PairExpr::Score);
         let score = self.value(graph, &expr);
         let score = self.as_elem(graph, score, Elem::F32);
         self.wide(graph, score)
@@ -44,20 +44,20 @@ impl<'a> Own<'a> {
         graph.broadcast(v, dims(&[self.heads]), &[])
     }
 
-    fn value(&mut self, graph: &mut Graph, expr: &ScoreExpr) -> Value {
+    fn value(&mut self, graph: &mut Graph, expr: &PairExpr) -> Value {
         match expr {
-            ScoreExpr::Score => self.product(graph),
-            ScoreExpr::QueryPos | ScoreExpr::KeyPos => self.position,
-            ScoreExpr::Head => graph.iota(dims(&[self.heads]), 0),
-            ScoreExpr::QueryStream(n) => self.operands[self.spec.query_operands()][*n],
-            ScoreExpr::KeyStream(n) => self.operands[self.spec.key_operands()][*n],
-            ScoreExpr::Const(c) => {
+            PairExpr::Score => self.product(graph),
+            PairExpr::QueryPos | PairExpr::KeyPos => self.position,
+            PairExpr::Head => graph.iota(dims(&[self.heads]), 0),
+            PairExpr::QueryStream(n) => self.operands[self.spec.query_operands()][*n],
+            PairExpr::KeyStream(n) => self.operands[self.spec.key_operands()][*n],
+            PairExpr::Const(c) => {
                 let whole = c.fract() == 0.0 && c.abs() < (1_u64 << 53) as f64;
                 graph.constant(*c, Ty::scalar(if whole { Elem::I64 } else { Elem::F32 }))
             }
-            ScoreExpr::Unary(op, x) => self.unary(graph, *op, x),
-            ScoreExpr::Binary(op, x, y) => self.binary(graph, *op, (x, y)),
-            ScoreExpr::Select(c, a, b) => {
+            PairExpr::Unary(op, x) => self.unary(graph, *op, x),
+            PairExpr::Binary(op, x, y) => self.binary(graph, *op, (x, y)),
+            PairExpr::Select(c, a, b) => {
                 let c = self.value(graph, c);
                 let (a, b) = (self.value(graph, a), self.value(graph, b));
                 let (a, b) = self.alike(graph, a, b);
@@ -65,7 +65,7 @@ impl<'a> Own<'a> {
                 let [c, a, b] = [c, a, b].map(|v| if rank > 0 { self.wide(graph, v) } else { v });
                 graph.select(c, a, b)
             }
-            ScoreExpr::Table(..) => unreachable!("attention with tables is left alone"),
+            PairExpr::Table(..) => unreachable!("attention with tables is left alone"),
         }
     }
 
@@ -86,9 +86,9 @@ impl<'a> Own<'a> {
         product
     }
 
-    fn unary(&mut self, graph: &mut Graph, op: UnaryOp, x: &ScoreExpr) -> Value {
+    fn unary(&mut self, graph: &mut Graph, op: UnaryOp, x: &PairExpr) -> Value {
         // A quotient of integers that is rounded down is one of integers.
-        if let (UnaryOp::Floor, ScoreExpr::Binary(BinaryOp::Div, a, b)) = (op, x)
+        if let (UnaryOp::Floor, PairExpr::Binary(BinaryOp::Div, a, b)) = (op, x)
             && positive(b)
         {
             let (a, b) = (self.value(graph, a), self.value(graph, b));
@@ -108,7 +108,7 @@ impl<'a> Own<'a> {
         }
     }
 
-    fn binary(&mut self, graph: &mut Graph, op: BinaryOp, (x, y): (&ScoreExpr, &ScoreExpr)) -> Value {
+    fn binary(&mut self, graph: &mut Graph, op: BinaryOp, (x, y): (&PairExpr, &PairExpr)) -> Value {
         let whole = match op {
             BinaryOp::Div | BinaryOp::Pow => false,
             BinaryOp::Mod => positive(y),
@@ -145,6 +145,6 @@ impl<'a> Own<'a> {
 }
 
 /// True for a positive whole number.
-fn positive(expr: &ScoreExpr) -> bool {
-    matches!(expr, ScoreExpr::Const(c) if *c > 0.0 && c.fract() == 0.0)
+fn positive(expr: &PairExpr) -> bool {
+    matches!(expr, PairExpr::Const(c) if *c > 0.0 && c.fract() == 0.0)
 }

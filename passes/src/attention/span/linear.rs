@@ -1,8 +1,8 @@
 //! Numbers as linear functions of the two positions with a bounded rest, in exact integers.
 
-use super::Keep;
+use super::AttentionSpan;
 use seqc_ir::{
-    BinaryOp, ScoreExpr, UnaryOp,
+    BinaryOp, PairExpr, UnaryOp,
     eval::{apply_binary, apply_unary},
 };
 
@@ -27,24 +27,24 @@ pub(super) struct Linear {
 
 impl Linear {
     /// The form of an expression, when it has one.
-    pub(super) fn of(expr: &ScoreExpr) -> Option<Linear> {
+    pub(super) fn of(expr: &PairExpr) -> Option<Linear> {
         if let Some(c) = constant(expr) {
             return Linear::constant(c);
         }
         match expr {
-            ScoreExpr::QueryPos => Some(Linear::position(1, 0)),
-            ScoreExpr::KeyPos => Some(Linear::position(0, 1)),
-            ScoreExpr::Unary(UnaryOp::Neg, x) => Linear::of(x)?.times(-1, 1),
-            ScoreExpr::Unary(UnaryOp::Floor, x) => Linear::of(x)?.floor(),
-            ScoreExpr::Binary(BinaryOp::Add, x, y) => Linear::of(x)?.minus(&Linear::of(y)?.times(-1, 1)?),
-            ScoreExpr::Binary(BinaryOp::Sub, x, y) => Linear::of(x)?.minus(&Linear::of(y)?),
-            ScoreExpr::Binary(BinaryOp::Mul, x, y) => match (constant(x), constant(y)) {
+            PairExpr::QueryPos => Some(Linear::position(1, 0)),
+            PairExpr::KeyPos => Some(Linear::position(0, 1)),
+            PairExpr::Unary(UnaryOp::Neg, x) => Linear::of(x)?.times(-1, 1),
+            PairExpr::Unary(UnaryOp::Floor, x) => Linear::of(x)?.floor(),
+            PairExpr::Binary(BinaryOp::Add, x, y) => Linear::of(x)?.minus(&Linear::of(y)?.times(-1, 1)?),
+            PairExpr::Binary(BinaryOp::Sub, x, y) => Linear::of(x)?.minus(&Linear::of(y)?),
+            PairExpr::Binary(BinaryOp::Mul, x, y) => match (constant(x), constant(y)) {
                 (Some(c), _) => Linear::of(y)?.scaled(c, false),
                 (_, Some(c)) => Linear::of(x)?.scaled(c, false),
                 _ => None,
             },
-            ScoreExpr::Binary(BinaryOp::Div, x, y) => Linear::of(x)?.scaled(constant(y)?, true),
-            ScoreExpr::Binary(BinaryOp::Mod, x, y) => Linear::remainder(Linear::of(x), constant(y)?),
+            PairExpr::Binary(BinaryOp::Div, x, y) => Linear::of(x)?.scaled(constant(y)?, true),
+            PairExpr::Binary(BinaryOp::Mod, x, y) => Linear::remainder(Linear::of(x), constant(y)?),
             _ => None,
         }
     }
@@ -173,7 +173,7 @@ impl Linear {
     }
 
     /// The pairs `i >= j >= 0` where the value is at most zero, or below it.
-    pub(super) fn not_positive(&self, strict: bool) -> Keep {
+    pub(super) fn not_positive(&self, strict: bool) -> AttentionSpan {
         // A negative integer is at most -1.
         let (gap, strict) = match (strict, self.integral, self.whole) {
             (true, true, _) => (self.den, false),
@@ -181,7 +181,7 @@ impl Linear {
             (strict, ..) => (0, strict),
         };
         let Some(low) = self.low.checked_add(gap) else {
-            return Keep::ALL;
+            return AttentionSpan::ALL;
         };
         // With i = j + d: far * d + late * j + low <= 0.
         let (far, late) = (self.query, self.query + self.key);
@@ -191,27 +191,27 @@ impl Linear {
             u64::try_from(count.max(0)).ok()
         };
         match (far.signum(), late.signum()) {
-            (1, 0 | 1) => Keep {
+            (1, 0 | 1) => AttentionSpan {
                 distance: below(far),
                 first: 0,
             },
-            (0, 1) => below(late).map_or(Keep::ALL, |first| Keep {
+            (0, 1) => below(late).map_or(AttentionSpan::ALL, |first| AttentionSpan {
                 distance: Some(0),
                 first,
             }),
-            (0, 0) if low > 0 || (strict && low == 0) => Keep::NONE,
-            _ => Keep::ALL,
+            (0, 0) if low > 0 || (strict && low == 0) => AttentionSpan::NONE,
+            _ => AttentionSpan::ALL,
         }
     }
 }
 
 /// The value of an expression of constants.
-fn constant(expr: &ScoreExpr) -> Option<f64> {
+fn constant(expr: &PairExpr) -> Option<f64> {
     match expr {
-        ScoreExpr::Const(c) => Some(*c),
-        ScoreExpr::Unary(op, x) => Some(apply_unary(*op, constant(x)?)),
-        ScoreExpr::Binary(op, x, y) => Some(apply_binary(*op, false, constant(x)?, constant(y)?)),
-        ScoreExpr::Select(c, a, b) => constant(if constant(c)? != 0.0 { a } else { b }),
+        PairExpr::Const(c) => Some(*c),
+        PairExpr::Unary(op, x) => Some(apply_unary(*op, constant(x)?)),
+        PairExpr::Binary(op, x, y) => Some(apply_binary(*op, false, constant(x)?, constant(y)?)),
+        PairExpr::Select(c, a, b) => constant(if constant(c)? != 0.0 { a } else { b }),
         _ => None,
     }
 }

@@ -1,9 +1,9 @@
 //! Chooses which values are stored. Everything else is computed inside the kernels that use it.
 //! Does not decide in which kernel anything is computed.
 
-use super::{cost, scan::Mode, wiring};
+use super::{contiguous_rows, entry_cost, scan::Mode};
 use crate::{
-    index::{Lin, Stride, through_views},
+    affine::{AffineExpr, Stride, through_views},
     recurrence::Recurrence,
 };
 use seqc_ir::{Elem, Graph, IndexExpr, Op, Stage, Value};
@@ -51,7 +51,7 @@ fn only_matrix(graph: &Graph, stages: &[Stage], v: Value) -> bool {
 }
 
 /// What the choice starts from.
-pub(super) struct Choose<'a> {
+pub(super) struct Materialize<'a> {
     pub(super) graph: &'a Graph,
     pub(super) order: &'a [Value],
     pub(super) stages: &'a [Stage],
@@ -61,7 +61,7 @@ pub(super) struct Choose<'a> {
     pub(super) of_params: &'a HashSet<Value>,
 }
 
-impl Choose<'_> {
+impl Materialize<'_> {
     /// The stored values.
     pub(super) fn stored(&self) -> HashSet<Value> {
         let mut forced = HashSet::new();
@@ -115,7 +115,7 @@ impl Choose<'_> {
             Op::Gather if matches!(self.graph.op(operands[0]), Op::Param(_)) => {
                 forced.insert(v);
             }
-            // Rows are picked from something in memory.
+            // Extent are picked from something in memory.
             Op::Gather => {
                 forced.insert(operands[0]);
             }
@@ -129,11 +129,15 @@ impl Choose<'_> {
     /// A row of `v`: attention and products read whole rows of reals.
     fn force_row(&self, v: Value, forced: &mut HashSet<Value>) {
         let real = self.graph.ty(v).elem == Elem::F32;
-        let row = wiring::row_of(self.graph, &|at| forced.contains(&at), v);
+        let row = contiguous_rows::row_of(self.graph, &|at| forced.contains(&at), v);
         if real && row.is_some_and(|row| self.graph.ty(row.value).elem == Elem::F32) {
             return;
         }
-        let target = if real { wiring::row_to_store(self.graph, v) } else { v };
+        let target = if real {
+            contiguous_rows::row_to_store(self.graph, v)
+        } else {
+            v
+        };
         forced.insert(if self.is_leaf(target) { v } else { target });
     }
 
@@ -156,14 +160,18 @@ impl Choose<'_> {
         }
         match self.graph.op(v) {
             Op::View(_) | Op::Reshape => self.worth_copying(v),
-            _ => self.graph.ty(v).len() <= LARGE || cost::of_entry(self.graph, v) > 4.0 || self.of_params.contains(&v),
+            _ => {
+                self.graph.ty(v).len() <= LARGE
+                    || entry_cost::of_entry(self.graph, v) > 4.0
+                    || self.of_params.contains(&v)
+            }
         }
     }
 
     /// True for a strided part of something that is not repeated: contiguous it is read faster.
     fn worth_copying(&self, v: Value) -> bool {
         let sizes = self.graph.ty(v).sizes();
-        let coords = (0..sizes.len()).map(Lin::axis).collect();
+        let coords = (0..sizes.len()).map(AffineExpr::axis).collect();
         let (source, at) = through_views(self.graph, &|_| false, (v, coords, &sizes));
         let fixed = matches!(self.graph.op(source), Op::Const(_) | Op::Iota { .. });
         if fixed || self.graph.ty(v).len() > self.graph.ty(source).len() || sizes.is_empty() {
@@ -342,7 +350,7 @@ impl Choose<'_> {
     fn costs(&self, stored: &HashSet<Value>, barred: &HashSet<Value>) -> HashMap<Value, f64> {
         let mut costs: HashMap<Value, f64> = HashMap::new();
         for v in self.order {
-            let mut sum = cost::of_entry(self.graph, *v);
+            let mut sum = entry_cost::of_entry(self.graph, *v);
             for o in self.graph.operands(*v) {
                 let memory = stored.contains(&o) || barred.contains(&o) || self.is_leaf(o);
                 let one = if memory {

@@ -2,7 +2,7 @@
 
 use super::{
     LongConv,
-    fft::{self, Way},
+    fft::{self, Transform},
     rows, rows_at,
 };
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
@@ -46,7 +46,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
 fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String {
     let (lanes, quarter) = (conv.lanes, size / 4);
     let first = fft::first_step(module, lanes, size);
-    let through = fft::transform(module, lanes, quarter, Way::Through);
+    let through = fft::transform(module, lanes, quarter, Transform::Convolve);
     let last = fft::last_step(module, lanes, size, true);
     let name = format!("{}_turn{size}", conv.name);
     let mut f = Func::new(&name, &[&[Ty::Ptr; 5][..], &[Ty::I64]].concat(), None);
@@ -79,9 +79,9 @@ fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String
 fn top(conv: &LongConv, module: &mut Module, table: &str) -> String {
     let (lanes, size, quarter) = (conv.lanes, conv.blocks.top(), conv.blocks.top() / 4);
     let first = fft::first_step(module, lanes, size);
-    let forward = fft::transform(module, lanes, quarter, Way::There);
+    let forward = fft::transform(module, lanes, quarter, Transform::Forward);
     let (set, add) = (multiply(module, lanes, false), multiply(module, lanes, true));
-    let backward = fft::transform(module, lanes, quarter, Way::Back);
+    let backward = fft::transform(module, lanes, quarter, Transform::Inverse);
     let last = fft::last_step(module, lanes, size, false);
     let name = format!("{}_turn_top", conv.name);
     let mut f = Func::new(&name, &[&[Ty::Ptr; 5][..], &[Ty::I64]].concat(), None);

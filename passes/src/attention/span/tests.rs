@@ -3,30 +3,30 @@
 use super::*;
 use seqc_ir::eval::{apply_binary, apply_unary};
 
-fn binary(op: BinaryOp, x: ScoreExpr, y: ScoreExpr) -> ScoreExpr {
-    ScoreExpr::Binary(op, Box::new(x), Box::new(y))
+fn binary(op: BinaryOp, x: PairExpr, y: PairExpr) -> PairExpr {
+    PairExpr::Binary(op, Box::new(x), Box::new(y))
 }
 
-fn unary(op: UnaryOp, x: ScoreExpr) -> ScoreExpr {
-    ScoreExpr::Unary(op, Box::new(x))
+fn unary(op: UnaryOp, x: PairExpr) -> PairExpr {
+    PairExpr::Unary(op, Box::new(x))
 }
 
-fn number(c: f64) -> ScoreExpr {
-    ScoreExpr::Const(c)
+fn number(c: f64) -> PairExpr {
+    PairExpr::Const(c)
 }
 
-fn distance() -> ScoreExpr {
-    binary(BinaryOp::Sub, ScoreExpr::QueryPos, ScoreExpr::KeyPos)
+fn distance() -> PairExpr {
+    binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos)
 }
 
-fn segment(x: ScoreExpr, size: f64) -> ScoreExpr {
+fn segment(x: PairExpr, size: f64) -> PairExpr {
     unary(UnaryOp::Floor, binary(BinaryOp::Div, x, number(size)))
 }
 
-fn check(predicate: &ScoreExpr, distance: Option<u64>, first: u64) {
+fn check(predicate: &PairExpr, distance: Option<u64>, first: u64) {
     assert_eq!(
-        Keep::of_predicate(predicate, 4),
-        Keep { distance, first },
+        AttentionSpan::of_predicate(predicate, 4),
+        AttentionSpan { distance, first },
         "{predicate:?}"
     );
 }
@@ -34,7 +34,7 @@ fn check(predicate: &ScoreExpr, distance: Option<u64>, first: u64) {
 #[test]
 fn windows_in_any_arrangement() {
     use BinaryOp::*;
-    let (i, j) = (ScoreExpr::QueryPos, ScoreExpr::KeyPos);
+    let (i, j) = (PairExpr::QueryPos, PairExpr::KeyPos);
     check(&binary(Lt, distance(), number(8.0)), Some(8), 0);
     check(&binary(Le, distance(), number(8.0)), Some(9), 0);
     check(&binary(Gt, number(2.5), distance()), Some(3), 0);
@@ -53,20 +53,20 @@ fn windows_in_any_arrangement() {
 fn combinations() {
     use BinaryOp::*;
     let window = || binary(Lt, distance(), number(2044.0));
-    let sinks = binary(Lt, ScoreExpr::KeyPos, number(4.0));
+    let sinks = binary(Lt, PairExpr::KeyPos, number(4.0));
     let both = binary(Or, sinks.clone(), window());
     check(&both, Some(2044), 4);
-    assert_eq!(Keep::of_predicate(&both, 1).bound(), "min(T, 4 + 2044)");
-    let gate = binary(Ne, ScoreExpr::KeyStream(0), number(0.0));
+    assert_eq!(AttentionSpan::of_predicate(&both, 1).bound(), "min(T, 4 + 2044)");
+    let gate = binary(Ne, PairExpr::KeyStream(0), number(0.0));
     check(&gate, None, 0);
     check(&binary(And, window(), gate.clone()), Some(2044), 0);
     check(&binary(Or, window(), gate), None, 0);
     let shorter = binary(Lt, distance(), number(7.0));
     check(&binary(And, window(), shorter.clone()), Some(7), 0);
-    let choice = ScoreExpr::Select(Box::new(sinks), Box::new(number(1.0)), Box::new(shorter));
+    let choice = PairExpr::Select(Box::new(sinks), Box::new(number(1.0)), Box::new(shorter));
     check(&choice, Some(7), 4);
     check(&number(0.0), Some(0), 0);
-    let reach = binary(Mul, number(3.0), binary(Add, ScoreExpr::Head, number(1.0)));
+    let reach = binary(Mul, number(3.0), binary(Add, PairExpr::Head, number(1.0)));
     check(&binary(Lt, distance(), reach), Some(12), 0);
     let capped = binary(Min, distance(), number(64.0));
     check(&binary(Lt, capped.clone(), number(8.0)), Some(8), 0);
@@ -76,21 +76,21 @@ fn combinations() {
 #[test]
 fn segments() {
     use BinaryOp::*;
-    let (i, j) = (segment(ScoreExpr::QueryPos, 6.0), segment(ScoreExpr::KeyPos, 6.0));
+    let (i, j) = (segment(PairExpr::QueryPos, 6.0), segment(PairExpr::KeyPos, 6.0));
     check(&binary(Eq, i.clone(), j.clone()), Some(6), 0);
     check(&binary(Le, binary(Sub, i.clone(), j.clone()), number(2.0)), Some(18), 0);
     check(&binary(Lt, i.clone(), binary(Add, j.clone(), number(3.0))), Some(18), 0);
     let start = binary(Mul, i, number(6.0));
-    check(&binary(Ge, ScoreExpr::KeyPos, start), Some(6), 0);
+    check(&binary(Ge, PairExpr::KeyPos, start), Some(6), 0);
     let rest = |x| binary(Mod, x, number(6.0));
-    let same = binary(Sub, ScoreExpr::QueryPos, rest(ScoreExpr::QueryPos));
-    check(&binary(Ge, ScoreExpr::KeyPos, same), Some(6), 0);
+    let same = binary(Sub, PairExpr::QueryPos, rest(PairExpr::QueryPos));
+    check(&binary(Ge, PairExpr::KeyPos, same), Some(6), 0);
     check(&binary(Eq, rest(distance()), number(0.0)), None, 0);
 }
 
 #[test]
 fn bounds_read_as_formulas() {
-    let keep = |distance, first| Keep { distance, first }.bound();
+    let keep = |distance, first| AttentionSpan { distance, first }.bound();
     assert_eq!(keep(None, 4), "T");
     assert_eq!(keep(Some(512), 0), "min(T, 512)");
     assert_eq!(keep(Some(0), 4), "min(T, 4)");
@@ -107,17 +107,17 @@ impl Random {
         self.0 % n
     }
 
-    fn number(&mut self) -> ScoreExpr {
+    fn number(&mut self) -> PairExpr {
         number((self.below(49) as f64 - 12.0) / [1.0, 1.0, 1.0, 2.0, 3.0][self.below(5) as usize])
     }
 
-    fn real(&mut self, depth: u32) -> ScoreExpr {
+    fn real(&mut self, depth: u32) -> PairExpr {
         use BinaryOp::*;
         if depth == 0 {
             return match self.below(7) {
-                0 | 1 => ScoreExpr::QueryPos,
-                2 | 3 => ScoreExpr::KeyPos,
-                4 => ScoreExpr::Head,
+                0 | 1 => PairExpr::QueryPos,
+                2 | 3 => PairExpr::KeyPos,
+                4 => PairExpr::Head,
                 _ => self.number(),
             };
         }
@@ -134,7 +134,7 @@ impl Random {
                 self.real(depth - 1),
                 self.number(),
             ),
-            5 => ScoreExpr::Select(
+            5 => PairExpr::Select(
                 Box::new(self.truth(depth - 1)),
                 Box::new(self.real(depth - 1)),
                 Box::new(self.real(depth - 1)),
@@ -147,7 +147,7 @@ impl Random {
         }
     }
 
-    fn truth(&mut self, depth: u32) -> ScoreExpr {
+    fn truth(&mut self, depth: u32) -> PairExpr {
         use BinaryOp::*;
         if depth == 0 || self.below(3) == 0 {
             let op = [Lt, Le, Gt, Ge, Eq, Ne][self.below(6) as usize];
@@ -156,7 +156,7 @@ impl Random {
         }
         match self.below(4) {
             0 => unary(UnaryOp::Not, self.truth(depth - 1)),
-            1 => ScoreExpr::Select(
+            1 => PairExpr::Select(
                 Box::new(self.truth(depth - 1)),
                 Box::new(self.truth(depth - 1)),
                 Box::new(self.truth(depth - 1)),
@@ -170,16 +170,16 @@ impl Random {
     }
 }
 
-fn value(expr: &ScoreExpr, (i, j, head): (f64, f64, f64)) -> f64 {
-    let sub = |e: &ScoreExpr| value(e, (i, j, head));
+fn value(expr: &PairExpr, (i, j, head): (f64, f64, f64)) -> f64 {
+    let sub = |e: &PairExpr| value(e, (i, j, head));
     match expr {
-        ScoreExpr::QueryPos => i,
-        ScoreExpr::KeyPos => j,
-        ScoreExpr::Head => head,
-        ScoreExpr::Const(c) => *c,
-        ScoreExpr::Unary(op, x) => apply_unary(*op, sub(x)),
-        ScoreExpr::Binary(op, x, y) => apply_binary(*op, false, sub(x), sub(y)),
-        ScoreExpr::Select(c, a, b) => sub(if sub(c) != 0.0 { a } else { b }),
+        PairExpr::QueryPos => i,
+        PairExpr::KeyPos => j,
+        PairExpr::Head => head,
+        PairExpr::Const(c) => *c,
+        PairExpr::Unary(op, x) => apply_unary(*op, sub(x)),
+        PairExpr::Binary(op, x, y) => apply_binary(*op, false, sub(x), sub(y)),
+        PairExpr::Select(c, a, b) => sub(if sub(c) != 0.0 { a } else { b }),
         _ => 0.0,
     }
 }
@@ -190,7 +190,7 @@ fn bounds_are_sound() {
     let mut bounded = 0;
     for _ in 0..1500 {
         let predicate = random.truth(2);
-        let keep = Keep::of_predicate(&predicate, 3);
+        let keep = AttentionSpan::of_predicate(&predicate, 3);
         let Some(distance) = keep.distance else { continue };
         bounded += 1;
         for i in 0..64u64 {

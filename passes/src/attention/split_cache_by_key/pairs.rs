@@ -1,6 +1,6 @@
 //! What predicates over pairs say about the key alone.
 
-use seqc_ir::{BinaryOp, ScoreExpr, UnaryOp};
+use seqc_ir::{BinaryOp, PairExpr, UnaryOp};
 
 /// What a truth value says about a key.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,7 +10,7 @@ pub(super) enum Says {
     /// That there is no such key.
     Never,
     /// That this holds for it.
-    Key(ScoreExpr),
+    Key(PairExpr),
 }
 
 impl Says {
@@ -36,10 +36,10 @@ impl Says {
 /// What it says about a key far from the query that `expr` is `want`. `bounded`: predicates that hold near the query only,
 /// or at the beginning; `of_key`: expressions of the key alone.
 pub(super) fn says(
-    expr: &ScoreExpr,
+    expr: &PairExpr,
     want: bool,
-    bounded: &dyn Fn(&ScoreExpr) -> bool,
-    of_key: &dyn Fn(&ScoreExpr) -> bool,
+    bounded: &dyn Fn(&PairExpr) -> bool,
+    of_key: &dyn Fn(&PairExpr) -> bool,
 ) -> Says {
     let holds = if want { expr.clone() } else { not(expr.clone()) };
     if bounded(&holds) {
@@ -48,10 +48,10 @@ pub(super) fn says(
     if of_key(expr) {
         return Says::Key(holds);
     }
-    let of = |expr: &ScoreExpr, want| says(expr, want, bounded, of_key);
+    let of = |expr: &PairExpr, want| says(expr, want, bounded, of_key);
     match expr {
-        ScoreExpr::Unary(UnaryOp::Not, x) => of(x, !want),
-        ScoreExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
+        PairExpr::Unary(UnaryOp::Not, x) => of(x, !want),
+        PairExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
             let (x, y) = (of(x, want), of(y, want));
             if (*op == BinaryOp::And) == want {
                 x.and(y)
@@ -59,7 +59,7 @@ pub(super) fn says(
                 x.or(y)
             }
         }
-        ScoreExpr::Select(c, a, b) => {
+        PairExpr::Select(c, a, b) => {
             let (then, otherwise) = (of(c, true).and(of(a, want)), of(c, false).and(of(b, want)));
             then.or(otherwise)
         }
@@ -68,19 +68,19 @@ pub(super) fn says(
 }
 
 /// True for expressions of the key that are the same for all queries and heads, and not of constants alone.
-pub(super) fn of_key(expr: &ScoreExpr, fixed: &[bool], scalar: &[bool]) -> bool {
+pub(super) fn of_key(expr: &PairExpr, fixed: &[bool], scalar: &[bool]) -> bool {
     let mut has_key = false;
     let all = all_leaves(expr, &mut |leaf| match leaf {
-        ScoreExpr::KeyPos => {
+        PairExpr::KeyPos => {
             has_key = true;
             true
         }
-        ScoreExpr::KeyStream(n) => {
+        PairExpr::KeyStream(n) => {
             has_key = true;
             scalar[*n]
         }
-        ScoreExpr::QueryStream(n) => fixed[*n],
-        ScoreExpr::Const(_) => true,
+        PairExpr::QueryStream(n) => fixed[*n],
+        PairExpr::Const(_) => true,
         _ => false,
     });
     all && has_key
@@ -90,18 +90,18 @@ pub(super) fn of_key(expr: &ScoreExpr, fixed: &[bool], scalar: &[bool]) -> bool 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Truth {
     Known(bool),
-    Expr(ScoreExpr),
+    Expr(PairExpr),
 }
 
 /// What is known of truth values.
-pub(super) type Facts = Vec<(ScoreExpr, bool)>;
+pub(super) type Facts = Vec<(PairExpr, bool)>;
 
 /// What follows from `expr` being `value`.
-pub(super) fn facts(expr: &ScoreExpr, value: bool) -> Facts {
+pub(super) fn facts(expr: &PairExpr, value: bool) -> Facts {
     let mut all = vec![(expr.clone(), value)];
     match expr {
-        ScoreExpr::Unary(UnaryOp::Not, x) => all.extend(facts(x, !value)),
-        ScoreExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) if (*op == BinaryOp::And) == value => {
+        PairExpr::Unary(UnaryOp::Not, x) => all.extend(facts(x, !value)),
+        PairExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) if (*op == BinaryOp::And) == value => {
             all.extend(facts(x, value));
             all.extend(facts(y, value));
         }
@@ -111,15 +111,15 @@ pub(super) fn facts(expr: &ScoreExpr, value: bool) -> Facts {
 }
 
 /// A predicate where something is known.
-pub(super) fn given(expr: &ScoreExpr, facts: &Facts) -> Truth {
+pub(super) fn given(expr: &PairExpr, facts: &Facts) -> Truth {
     if let Some((_, value)) = facts.iter().find(|(fact, _)| fact == expr) {
         return Truth::Known(*value);
     }
     match expr {
-        ScoreExpr::Unary(UnaryOp::Not, x) => given(x, facts).not(),
-        ScoreExpr::Binary(BinaryOp::And, x, y) => given(x, facts).and(given(y, facts)),
-        ScoreExpr::Binary(BinaryOp::Or, x, y) => given(x, facts).or(given(y, facts)),
-        ScoreExpr::Select(c, a, b) => {
+        PairExpr::Unary(UnaryOp::Not, x) => given(x, facts).not(),
+        PairExpr::Binary(BinaryOp::And, x, y) => given(x, facts).and(given(y, facts)),
+        PairExpr::Binary(BinaryOp::Or, x, y) => given(x, facts).or(given(y, facts)),
+        PairExpr::Select(c, a, b) => {
             let (c, a, b) = (given(c, facts), given(a, facts), given(b, facts));
             match (c, a, b) {
                 (Truth::Known(c), a, b) => {
@@ -130,12 +130,12 @@ pub(super) fn given(expr: &ScoreExpr, facts: &Facts) -> Truth {
                     }
                 }
                 (Truth::Expr(c), Truth::Expr(a), Truth::Expr(b)) => {
-                    Truth::Expr(ScoreExpr::Select(Box::new(c), Box::new(a), Box::new(b)))
+                    Truth::Expr(PairExpr::Select(Box::new(c), Box::new(a), Box::new(b)))
                 }
                 (c, a, b) => c.clone().and(a).or(c.not().and(b)),
             }
         }
-        ScoreExpr::Binary(op, x, y) if x == y => match op {
+        PairExpr::Binary(op, x, y) if x == y => match op {
             BinaryOp::Lt | BinaryOp::Gt => Truth::Known(false),
             // What is no number is not equal to itself.
             BinaryOp::Eq | BinaryOp::Le | BinaryOp::Ge if of_positions(x) => Truth::Known(true),
@@ -147,14 +147,14 @@ pub(super) fn given(expr: &ScoreExpr, facts: &Facts) -> Truth {
 }
 
 /// True for sums and differences of positions and numbers.
-fn of_positions(expr: &ScoreExpr) -> bool {
+fn of_positions(expr: &PairExpr) -> bool {
     match expr {
-        ScoreExpr::QueryPos | ScoreExpr::KeyPos | ScoreExpr::Head => true,
-        ScoreExpr::Const(c) => c.is_finite(),
-        ScoreExpr::Unary(UnaryOp::Neg | UnaryOp::Floor, x) => of_positions(x),
-        ScoreExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul, x, y) => of_positions(x) && of_positions(y),
-        ScoreExpr::Binary(BinaryOp::Div | BinaryOp::Mod, x, y) => {
-            of_positions(x) && matches!(**y, ScoreExpr::Const(c) if c != 0.0 && c.is_finite())
+        PairExpr::QueryPos | PairExpr::KeyPos | PairExpr::Head => true,
+        PairExpr::Const(c) => c.is_finite(),
+        PairExpr::Unary(UnaryOp::Neg | UnaryOp::Floor, x) => of_positions(x),
+        PairExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul, x, y) => of_positions(x) && of_positions(y),
+        PairExpr::Binary(BinaryOp::Div | BinaryOp::Mod, x, y) => {
+            of_positions(x) && matches!(**y, PairExpr::Const(c) if c != 0.0 && c.is_finite())
         }
         _ => false,
     }
@@ -187,8 +187,8 @@ impl Truth {
 
 /// A predicate of pairs whose key does not fulfil `keep`: one of the parts of `keep` does not hold, and the predicate may
 /// become simpler by that.
-pub(super) fn otherwise(expr: &ScoreExpr, keep: &ScoreExpr) -> Truth {
-    if let ScoreExpr::Binary(BinaryOp::And, x, y) = keep {
+pub(super) fn otherwise(expr: &PairExpr, keep: &PairExpr) -> Truth {
+    if let PairExpr::Binary(BinaryOp::And, x, y) = keep {
         return otherwise(expr, x).or(otherwise(expr, y));
     }
     let missing = Truth::Expr(not(keep.clone()));
@@ -196,58 +196,58 @@ pub(super) fn otherwise(expr: &ScoreExpr, keep: &ScoreExpr) -> Truth {
 }
 
 /// A predicate of a query and its own key.
-pub(super) fn own(expr: &ScoreExpr) -> Truth {
+pub(super) fn own(expr: &PairExpr) -> Truth {
     let same = with_leaves(expr, &|leaf| match leaf {
-        ScoreExpr::KeyPos => ScoreExpr::QueryPos,
+        PairExpr::KeyPos => PairExpr::QueryPos,
         other => other.clone(),
     });
     given(&same, &Vec::new())
 }
 
-pub(super) fn has_table(expr: &ScoreExpr) -> bool {
-    matches!(expr, ScoreExpr::Table(..)) || parts(expr).into_iter().any(has_table)
+pub(super) fn has_table(expr: &PairExpr) -> bool {
+    matches!(expr, PairExpr::Table(..)) || parts(expr).into_iter().any(has_table)
 }
 
-pub(super) fn contains(expr: &ScoreExpr, leaf: &ScoreExpr) -> bool {
+pub(super) fn contains(expr: &PairExpr, leaf: &PairExpr) -> bool {
     expr == leaf || parts(expr).into_iter().any(|part| contains(part, leaf))
 }
 
 /// The same expression with other leaves.
-pub(super) fn with_leaves(expr: &ScoreExpr, leaf: &dyn Fn(&ScoreExpr) -> ScoreExpr) -> ScoreExpr {
-    let sub = |e: &ScoreExpr| Box::new(with_leaves(e, leaf));
+pub(super) fn with_leaves(expr: &PairExpr, leaf: &dyn Fn(&PairExpr) -> PairExpr) -> PairExpr {
+    let sub = |e: &PairExpr| Box::new(with_leaves(e, leaf));
     match expr {
-        ScoreExpr::Unary(op, x) => ScoreExpr::Unary(*op, sub(x)),
-        ScoreExpr::Binary(op, x, y) => ScoreExpr::Binary(*op, sub(x), sub(y)),
-        ScoreExpr::Select(c, x, y) => ScoreExpr::Select(sub(c), sub(x), sub(y)),
-        ScoreExpr::Table(n, indices) => ScoreExpr::Table(*n, indices.iter().map(|e| with_leaves(e, leaf)).collect()),
+        PairExpr::Unary(op, x) => PairExpr::Unary(*op, sub(x)),
+        PairExpr::Binary(op, x, y) => PairExpr::Binary(*op, sub(x), sub(y)),
+        PairExpr::Select(c, x, y) => PairExpr::Select(sub(c), sub(x), sub(y)),
+        PairExpr::Table(n, indices) => PairExpr::Table(*n, indices.iter().map(|e| with_leaves(e, leaf)).collect()),
         other => leaf(other),
     }
 }
 
-fn all_leaves(expr: &ScoreExpr, test: &mut dyn FnMut(&ScoreExpr) -> bool) -> bool {
+fn all_leaves(expr: &PairExpr, test: &mut dyn FnMut(&PairExpr) -> bool) -> bool {
     match parts(expr) {
         parts if parts.is_empty() => test(expr),
         parts => parts.into_iter().all(|part| all_leaves(part, test)),
     }
 }
 
-fn parts(expr: &ScoreExpr) -> Vec<&ScoreExpr> {
+fn parts(expr: &PairExpr) -> Vec<&PairExpr> {
     match expr {
-        ScoreExpr::Unary(_, x) => vec![x],
-        ScoreExpr::Binary(_, x, y) => vec![x, y],
-        ScoreExpr::Select(c, x, y) => vec![c, x, y],
-        ScoreExpr::Table(_, indices) => indices.iter().collect(),
+        PairExpr::Unary(_, x) => vec![x],
+        PairExpr::Binary(_, x, y) => vec![x, y],
+        PairExpr::Select(c, x, y) => vec![c, x, y],
+        PairExpr::Table(_, indices) => indices.iter().collect(),
         _ => Vec::new(),
     }
 }
 
-fn binary(op: BinaryOp, x: ScoreExpr, y: ScoreExpr) -> ScoreExpr {
-    ScoreExpr::Binary(op, Box::new(x), Box::new(y))
+fn binary(op: BinaryOp, x: PairExpr, y: PairExpr) -> PairExpr {
+    PairExpr::Binary(op, Box::new(x), Box::new(y))
 }
 
-fn not(x: ScoreExpr) -> ScoreExpr {
+fn not(x: PairExpr) -> PairExpr {
     match x {
-        ScoreExpr::Unary(UnaryOp::Not, x) => *x,
-        x => ScoreExpr::Unary(UnaryOp::Not, Box::new(x)),
+        PairExpr::Unary(UnaryOp::Not, x) => *x,
+        x => PairExpr::Unary(UnaryOp::Not, Box::new(x)),
     }
 }

@@ -1,7 +1,7 @@
 //! Reading stored weight rows as f32 vectors: plain types and GGML blocks of 32.
 
 use crate::text::{Func, Scalar, Ty, Val};
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 
 /// The `f32` of an IEEE half in a 16-bit integer (or of each lane).
 pub(super) fn half_to_float(f: &mut Func, bits: Val) -> Val {
@@ -18,16 +18,20 @@ pub(super) fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
 }
 
 /// `lanes` consecutive weights of a plain store; with a mask, the lanes outside are zero and not read.
-pub(super) fn plain_vector(f: &mut Func, store: Store, ptr: Val, lanes: u32, mask: Option<Val>) -> Val {
-    let scalar = if store == Store::F32 { Scalar::F32 } else { Scalar::I16 };
+pub(super) fn plain_vector(f: &mut Func, encoding: Encoding, ptr: Val, lanes: u32, mask: Option<Val>) -> Val {
+    let scalar = if encoding == Encoding::F32 {
+        Scalar::F32
+    } else {
+        Scalar::I16
+    };
     let ty = Ty::V(lanes, scalar);
     let raw = match mask {
         None => f.load(ptr, ty),
         Some(mask) => f.masked_load(ptr, mask, ty),
     };
-    match store {
-        Store::F16 => half_to_float(f, raw),
-        Store::Bf16 => bf16_to_float(f, raw),
+    match encoding {
+        Encoding::F16 => half_to_float(f, raw),
+        Encoding::Bf16 => bf16_to_float(f, raw),
         _ => raw,
     }
 }
@@ -39,10 +43,10 @@ pub(super) fn byte(f: &mut Func, ptr: Val, offset: i64) -> Val {
 }
 
 /// A block's scale, and for `q4_1` its offset, as f32 scalars.
-pub(super) fn block_scales(f: &mut Func, store: Store, block: Val) -> (Val, Option<Val>) {
+pub(super) fn block_scales(f: &mut Func, encoding: Encoding, block: Val) -> (Val, Option<Val>) {
     let d = f.load(block, Ty::S(Scalar::I16));
     let d = half_to_float(f, d);
-    if store != Store::Q4_1 {
+    if encoding != Encoding::Q4_1 {
         return (d, None);
     }
     let p = byte(f, block, 2);
@@ -51,12 +55,12 @@ pub(super) fn block_scales(f: &mut Func, store: Store, block: Val) -> (Val, Opti
 }
 
 /// The 32 weights of the block at `block` as vectors of `lanes` floats, in order.
-pub(super) fn block_vectors(f: &mut Func, store: Store, block: Val, lanes: u32) -> Vec<Val> {
-    let (d, m) = block_scales(f, store, block);
+pub(super) fn block_vectors(f: &mut Func, encoding: Encoding, block: Val, lanes: u32) -> Vec<Val> {
+    let (d, m) = block_scales(f, encoding, block);
     let d = f.splat(d, lanes);
-    let shift = (store == Store::Q4_0).then(|| f.float(d.ty, -8.0));
+    let shift = (encoding == Encoding::Q4_0).then(|| f.float(d.ty, -8.0));
     let m = m.map(|m| f.splat(m, lanes));
-    let quants = block_quants(f, store, block, lanes);
+    let quants = block_quants(f, encoding, block, lanes);
     let scaled = |w: Val| {
         let w = shift.map_or(w, |s| f.add(w, s));
         match m {
@@ -68,10 +72,10 @@ pub(super) fn block_vectors(f: &mut Func, store: Store, block: Val, lanes: u32) 
 }
 
 /// The 32 stored integers of the block at `block` as floats, in order; those of `q4_0` still count from 0.
-pub(super) fn block_quants(f: &mut Func, store: Store, block: Val, lanes: u32) -> Vec<Val> {
-    let start = if store == Store::Q4_1 { 4 } else { 2 };
-    let count = if store == Store::Q8_0 { 32 } else { 16 };
-    let widen = if store == Store::Q8_0 {
+pub(super) fn block_quants(f: &mut Func, encoding: Encoding, block: Val, lanes: u32) -> Vec<Val> {
+    let start = if encoding == Encoding::Q4_1 { 4 } else { 2 };
+    let count = if encoding == Encoding::Q8_0 { 32 } else { 16 };
+    let widen = if encoding == Encoding::Q8_0 {
         "arith.extsi"
     } else {
         "arith.extui"
@@ -81,7 +85,7 @@ pub(super) fn block_quants(f: &mut Func, store: Store, block: Val, lanes: u32) -
         let p = byte(f, block, start + i64::from(at));
         let q = f.load(p, Ty::V(lanes, Scalar::I8));
         let q = f.convert(widen, q, Scalar::I32);
-        if store == Store::Q8_0 {
+        if encoding == Encoding::Q8_0 {
             low.push(f.convert("arith.sitofp", q, Scalar::F32));
             continue;
         }
@@ -95,8 +99,13 @@ pub(super) fn block_quants(f: &mut Func, store: Store, block: Val, lanes: u32) -
 }
 
 /// The low nibbles of a 4-bit block as floats, in order, then its bytes as floats. `fifteen` is the number.
-pub(super) fn nibbles_and_bytes(f: &mut Func, store: Store, block: Val, (lanes, fifteen): (u32, Val)) -> Vec<Val> {
-    let start = if store == Store::Q4_1 { 4 } else { 2 };
+pub(super) fn nibbles_and_bytes(
+    f: &mut Func,
+    encoding: Encoding,
+    block: Val,
+    (lanes, fifteen): (u32, Val),
+) -> Vec<Val> {
+    let start = if encoding == Encoding::Q4_1 { 4 } else { 2 };
     let (mut low, mut whole) = (Vec::new(), Vec::new());
     for at in (0..16).step_by(lanes as usize) {
         let p = byte(f, block, start + i64::from(at));

@@ -2,7 +2,7 @@
 //! Also which states can be overwritten where they lie.
 
 use super::{BufferId, Kernel, Nest, Plan, inline::Leaf, inline::Walk};
-use crate::index::Lin;
+use crate::affine::AffineExpr;
 use seqc_ir::{Graph, Op, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[St
     let mut nests = Vec::new();
     for kernel in body {
         match kernel {
-            Kernel::Tokens(list) => nests.extend(list.iter().cloned()),
+            Kernel::Map(list) => nests.extend(list.iter().cloned()),
             _ => return None,
         }
     }
@@ -28,7 +28,7 @@ pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[St
             (None, Op::Prev(s)) => states.contains(s),
             _ => false,
         };
-        let own_head = |leaf: &Leaf| leaf.coords.first() == Some(&Lin::axis(0)) && leads(leaf.value);
+        let own_head = |leaf: &Leaf| leaf.coords.first() == Some(&AffineExpr::axis(0)) && leads(leaf.value);
         leads(nest.value)
             && nest.shift.is_none_or(|(axis, _)| axis > 0)
             && !matches!(graph.op(nest.value), Op::Gather)
@@ -62,7 +62,7 @@ fn leaves(graph: &Graph, plan: &Plan, nest: &Nest) -> Vec<Leaf> {
     let elsewhere = plan.stored.get(&nest.value).is_some_and(|b| *b != nest.into);
     if elsewhere {
         let axes = graph.ty(nest.value).sizes();
-        let coords = (0..axes.len()).map(Lin::axis).collect();
+        let coords = (0..axes.len()).map(AffineExpr::axis).collect();
         return vec![Leaf {
             value: nest.value,
             coords,
@@ -100,10 +100,10 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
         let next = graph.states[s.0 as usize].next?;
         let id = *plan.stored.get(&next)?;
         let at = *writers.get(&id)?;
-        let identity: Vec<Lin> = (0..graph.ty(next).rank()).map(Lin::axis).collect();
+        let identity: Vec<AffineExpr> = (0..graph.ty(next).rank()).map(AffineExpr::axis).collect();
         let before = |(n, leaf): &(usize, Leaf)| *n < at || *n == at && leaf.coords == identity;
         let fits = readers.get(&s).is_none_or(|reads| reads.iter().all(before));
-        let single = plan.buffer(id).rows == super::Rows::Single;
+        let single = plan.buffer(id).extent == super::Extent::Single;
         (fits && single).then_some((s, id))
     };
     states.into_iter().filter_map(fits).collect()
@@ -112,8 +112,8 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
 /// All nests of a body; those of scans and products read no state of the loop.
 fn in_order(body: &[Kernel]) -> Vec<Nest> {
     let nests = body.iter().flat_map(|kernel| match kernel {
-        Kernel::Tokens(nests) => nests.clone(),
-        Kernel::Products(products) => products.iter().flat_map(|m| m.epilogue.clone()).collect(),
+        Kernel::Map(nests) => nests.clone(),
+        Kernel::Matmuls(products) => products.iter().flat_map(|m| m.epilogue.clone()).collect(),
         Kernel::Scan(scan) => scan.outputs.clone(),
         Kernel::Loop(inner) => in_order(inner),
         Kernel::Heads { nests, .. } => nests.clone(),

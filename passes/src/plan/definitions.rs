@@ -1,12 +1,11 @@
 //! What computes each stored value, and what it waits for.
 
 use super::{
-    Buffer, BufferId, Chunks, Nest, Plan, Rows,
-    choose::Choose,
+    Buffer, BufferId, Chunks, Extent, Nest, Plan, contiguous_rows,
     inline::Walk,
+    materialize::Materialize,
     row_major,
     scan::{Mode, inner_values},
-    wiring,
 };
 use seqc_ir::{Graph, Op, Stage, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -26,7 +25,7 @@ pub(super) enum Work {
 
 /// One stored value and what it waits for.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
+pub(super) struct Definition {
     pub(super) work: Work,
     pub(super) into: BufferId,
     /// Buffers that are read at the same token.
@@ -37,11 +36,11 @@ pub(super) struct Item {
     pub(super) inner: BTreeSet<usize>,
 }
 
-pub(super) struct Attempt<'a> {
+pub(super) struct PlanBuilder<'a> {
     pub(super) graph: &'a Graph,
     pub(super) modes: &'a [Mode],
     pub(super) plan: Plan,
-    pub(super) items: Vec<Item>,
+    pub(super) definitions: Vec<Definition>,
     pub(super) chunks: Chunks,
     /// The recurrence of each member and previous value.
     owners: HashMap<Value, usize>,
@@ -49,9 +48,14 @@ pub(super) struct Attempt<'a> {
     pub(super) scan_reads: Vec<BTreeSet<BufferId>>,
 }
 
-impl<'a> Attempt<'a> {
-    pub(super) fn new(graph: &'a Graph, choose: &Choose<'a>, stored: HashSet<Value>, chunks: Chunks) -> Attempt<'a> {
-        let mut attempt = Attempt {
+impl<'a> PlanBuilder<'a> {
+    pub(super) fn new(
+        graph: &'a Graph,
+        choose: &Materialize<'a>,
+        stored: HashSet<Value>,
+        chunks: Chunks,
+    ) -> PlanBuilder<'a> {
+        let mut attempt = PlanBuilder {
             graph,
             modes: choose.modes,
             plan: Plan {
@@ -63,7 +67,7 @@ impl<'a> Attempt<'a> {
                 kernels: Vec::new(),
                 state_axes: graph.states.iter().map(|s| (0..s.ty.rank()).collect()).collect(),
             },
-            items: Vec::new(),
+            definitions: Vec::new(),
             chunks,
             owners: choose
                 .recurrences
@@ -99,22 +103,22 @@ impl<'a> Attempt<'a> {
         let id = self.new_buffer(
             v,
             if self.plan.stage(v) == Stage::Load {
-                Rows::Load
+                Extent::Constant
             } else {
-                Rows::Token
+                Extent::PerToken
             },
         );
         self.plan.stored.insert(v, id);
     }
 
-    pub(super) fn new_buffer(&mut self, v: Value, rows: Rows) -> BufferId {
+    pub(super) fn new_buffer(&mut self, v: Value, extent: Extent) -> BufferId {
         let ty = self.graph.ty(v);
         self.plan.buffers.push(Buffer {
             value: v,
             len: ty.len(),
             elem: ty.elem,
             strides: row_major(&ty.sizes()),
-            rows,
+            extent,
             history: 0,
             output: None,
             state: None,
@@ -143,12 +147,12 @@ impl<'a> Attempt<'a> {
         for (n, (_, v)) in self.graph.outputs.iter().enumerate() {
             let own = self.plan.stored.get(v).copied().filter(|id| {
                 let b = &self.plan.buffers[id.0];
-                b.rows == Rows::Token && b.history == 0 && b.output.is_none()
+                b.extent == Extent::PerToken && b.history == 0 && b.output.is_none()
             });
             match own {
                 Some(id) => self.plan.buffers[id.0].output = Some(n),
                 None => {
-                    let id = self.new_buffer(*v, Rows::Token);
+                    let id = self.new_buffer(*v, Extent::PerToken);
                     self.plan.buffers[id.0].output = Some(n);
                     copies.push((*v, id));
                 }
@@ -191,11 +195,11 @@ impl<'a> Attempt<'a> {
     }
 
     pub(super) fn add_nests(&mut self, nests: Vec<Nest>, into: BufferId) {
-        if self.plan.buffers[into.0].rows == Rows::Load {
+        if self.plan.buffers[into.0].extent == Extent::Constant {
             self.plan.load.extend(nests);
             return;
         }
-        let mut item = Item {
+        let mut definition = Definition {
             work: Work::Nests(nests.clone()),
             into,
             now: BTreeSet::new(),
@@ -203,19 +207,19 @@ impl<'a> Attempt<'a> {
             inner: BTreeSet::new(),
         };
         for nest in &nests {
-            self.reads_of(nest, &mut item);
+            self.reads_of(nest, &mut definition);
         }
-        self.items.push(item);
+        self.definitions.push(definition);
     }
 
     pub(super) fn add_rows_item(&mut self, work: Work, into: BufferId, operands: &[Value]) {
         let rows = operands
             .iter()
-            .filter_map(|o| wiring::row_of(self.graph, &|v| self.plan.is_stored(v), *o));
+            .filter_map(|o| contiguous_rows::row_of(self.graph, &|v| self.plan.is_stored(v), *o));
         let now = rows
             .filter_map(|row| self.plan.stored.get(&row.value).copied())
             .collect();
-        self.items.push(Item {
+        self.definitions.push(Definition {
             work,
             into,
             now,
@@ -234,10 +238,10 @@ impl<'a> Attempt<'a> {
         self.owner(v).filter(|r| self.modes[*r] != Mode::Loop)
     }
 
-    pub(super) fn reads_of(&self, nest: &Nest, item: &mut Item) {
+    pub(super) fn reads_of(&self, nest: &Nest, definition: &mut Definition) {
         let elsewhere = |v: Value| self.plan.stored.get(&v).is_some_and(|b| *b != nest.into);
         if elsewhere(nest.value) {
-            item.now.extend(self.plan.stored.get(&nest.value));
+            definition.now.extend(self.plan.stored.get(&nest.value));
             return;
         }
         let own = match self.graph.op(nest.value) {
@@ -245,7 +249,7 @@ impl<'a> Attempt<'a> {
             _ => self.scan_of(nest.value),
         };
         if let Some(r) = own {
-            item.inner.insert(r);
+            definition.inner.insert(r);
             return;
         }
         let stop = |v: Value| self.plan.is_stored(v) || self.scan_of(v).is_some();
@@ -256,10 +260,10 @@ impl<'a> Attempt<'a> {
         .leaves(nest.value)
         {
             match self.plan.stored.get(&leaf.value) {
-                Some(b) if leaf.delay > 0 => item.before.insert(*b),
-                Some(b) => item.now.insert(*b),
+                Some(b) if leaf.delay > 0 => definition.before.insert(*b),
+                Some(b) => definition.now.insert(*b),
                 None => {
-                    item.inner.extend(self.inner_of(leaf.value));
+                    definition.inner.extend(self.inner_of(leaf.value));
                     true
                 }
             };

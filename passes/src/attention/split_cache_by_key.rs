@@ -12,13 +12,13 @@ mod merge;
 mod ops;
 mod pairs;
 
-use crate::keep::Keep;
+use crate::attention::span::AttentionSpan;
 use ops::Own;
 use pairs::{Says, Truth, facts, given, has_table, otherwise, own, says};
-use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Normaliser, Op, ScoreExpr, Stage, UNSEEN, UnaryOp, Value};
+use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Normaliser, Op, PairExpr, Stage, UNSEEN, UnaryOp, Value};
 
 /// Rewrites all attentions that it applies to.
-pub fn caches(graph: &mut Graph) {
+pub fn split_cache_by_key(graph: &mut Graph) {
     let stages = graph.stages();
     for v in graph.order() {
         let Op::Attend(spec) = graph.op(v).clone() else {
@@ -45,9 +45,9 @@ pub fn caches(graph: &mut Graph) {
 /// What becomes of an attention.
 struct Thinned {
     /// Which keys are kept for good, an expression of the key alone.
-    keep: ScoreExpr,
+    keep: PairExpr,
     /// Which of them a query sees.
-    predicate: Option<ScoreExpr>,
+    predicate: Option<PairExpr>,
     /// What else it sees.
     near: Near,
 }
@@ -58,7 +58,7 @@ enum Near {
     /// The query's own, where this holds.
     Own(Truth),
     /// Those where this holds; it bounds their distance.
-    Window(ScoreExpr),
+    Window(PairExpr),
 }
 
 impl Thinned {
@@ -68,11 +68,11 @@ impl Thinned {
         let predicate = spec.predicate.as_ref()?;
         let plain = spec.normaliser == Normaliser::Softmax && spec.causal && spec.clock == Clock::Every;
         let tables = has_table(predicate) || spec.score.as_ref().is_some_and(has_table);
-        if !plain || tables || Keep::new(spec, heads).distance.is_some() {
+        if !plain || tables || AttentionSpan::new(spec, heads).distance.is_some() {
             return None;
         }
-        let bounded = |e: &ScoreExpr| Keep::of_predicate(e, heads).distance.is_some();
-        let of_key = |e: &ScoreExpr| pairs::of_key(e, fixed, scalar);
+        let bounded = |e: &PairExpr| AttentionSpan::of_predicate(e, heads).distance.is_some();
+        let of_key = |e: &PairExpr| pairs::of_key(e, fixed, scalar);
         let Says::Key(keep) = says(predicate, true, &bounded, &of_key) else {
             return None;
         };
@@ -84,15 +84,15 @@ impl Thinned {
         let near = match otherwise(predicate, &keep) {
             Truth::Known(false) => Near::Nothing,
             Truth::Known(true) => return None,
-            Truth::Expr(expr) => match Keep::of_predicate(&expr, heads) {
-                Keep {
+            Truth::Expr(expr) => match AttentionSpan::of_predicate(&expr, heads) {
+                AttentionSpan {
                     distance: Some(..=1),
                     first: 0,
                 } => match own(predicate) {
                     Truth::Known(false) => Near::Nothing,
                     own => Near::Own(own),
                 },
-                Keep { distance: Some(_), .. } => Near::Window(expr),
+                AttentionSpan { distance: Some(_), .. } => Near::Window(expr),
                 _ => return None,
             },
         };
@@ -155,16 +155,16 @@ impl Thinned {
                 .any(|e| e.as_ref().is_some_and(|e| pairs::contains(e, &leaf)))
         };
         let (of_query, of_key) = (query.len(), key.len());
-        if uses(ScoreExpr::QueryPos) {
+        if uses(PairExpr::QueryPos) {
             query.push(graph.position());
         }
-        if uses(ScoreExpr::KeyPos) {
+        if uses(PairExpr::KeyPos) {
             key.push(graph.position());
         }
-        let moved = |expr: &Option<ScoreExpr>| {
-            let leaf = |leaf: &ScoreExpr| match leaf {
-                ScoreExpr::QueryPos => ScoreExpr::QueryStream(of_query),
-                ScoreExpr::KeyPos => ScoreExpr::KeyStream(of_key),
+        let moved = |expr: &Option<PairExpr>| {
+            let leaf = |leaf: &PairExpr| match leaf {
+                PairExpr::QueryPos => PairExpr::QueryStream(of_query),
+                PairExpr::KeyPos => PairExpr::KeyStream(of_key),
                 other => other.clone(),
             };
             expr.as_ref().map(|expr| pairs::with_leaves(expr, &leaf))

@@ -11,7 +11,7 @@ use crate::{
     kernels::math::{emit_pow, emit_unary},
     text::{Cmp, Func, Scalar, Ty, Val},
 };
-use seqc_ir::{BinaryOp, ScoreExpr, UnaryOp};
+use seqc_ir::{BinaryOp, PairExpr, UnaryOp};
 
 /// Offsets and denominators stay below this, so that nothing overflows 32 bits.
 const SMALL: i64 = 1 << 24;
@@ -24,7 +24,7 @@ const FAR: f64 = (1u64 << 40) as f64;
 
 /// `(base + offset) / den`, exactly.
 #[derive(Clone, Copy)]
-pub(super) struct Exact {
+pub(super) struct RationalLanes {
     pub(super) base: Val,
     /// No base is larger.
     size: f64,
@@ -40,7 +40,7 @@ pub(super) struct Exact {
 #[derive(Clone, Copy)]
 pub(super) enum Term {
     Const(f64),
-    Exact(Exact),
+    RationalLanes(RationalLanes),
     /// f32.
     Real(Val),
     /// i1.
@@ -63,20 +63,20 @@ pub(super) struct Pair<'a> {
     pub(super) query_streams: &'a [Val],
     /// Key streams, f32 vectors.
     pub(super) key_streams: &'a [Val],
-    /// What [`ScoreExpr::Table`] reads.
+    /// What [`PairExpr::Table`] reads.
     pub(super) lookups: &'a [Lookup<'a>],
 }
 
 impl Pair<'_> {
     /// A truth value as a vector of i1.
-    pub(super) fn mask(&self, f: &mut Func, expr: &ScoreExpr) -> Val {
+    pub(super) fn mask(&self, f: &mut Func, expr: &PairExpr) -> Val {
         let term = self.term(f, expr);
         let truth = self.truth(f, term);
         self.wide(f, truth)
     }
 
     /// A number as a vector of f32.
-    pub(super) fn real(&self, f: &mut Func, expr: &ScoreExpr) -> Val {
+    pub(super) fn real(&self, f: &mut Func, expr: &PairExpr) -> Val {
         let term = self.term(f, expr);
         let real = to_real(f, term);
         self.wide(f, real)
@@ -84,7 +84,7 @@ impl Pair<'_> {
 
     /// `key <= last` for a position `last`.
     pub(super) fn not_behind(&self, f: &mut Func, last: Val) -> Val {
-        let last = Exact::scalar(last);
+        let last = RationalLanes::scalar(last);
         let key = self.key_position(f);
         let mask = compare_exact(f, Cmp::Le, key, last);
         let mask = mask.unwrap_or_else(|| f.i1(true));
@@ -99,9 +99,9 @@ impl Pair<'_> {
         }
     }
 
-    fn key_position(&self, f: &mut Func) -> Exact {
+    fn key_position(&self, f: &mut Func) -> RationalLanes {
         let lanes: Vec<i64> = (0..i64::from(self.lanes)).collect();
-        Exact {
+        RationalLanes {
             base: self.key,
             size: POSITION,
             offset: Some(f.lanes(Scalar::I32, &lanes)),
@@ -111,7 +111,7 @@ impl Pair<'_> {
         }
     }
 
-    pub(super) fn term(&self, f: &mut Func, expr: &ScoreExpr) -> Term {
+    pub(super) fn term(&self, f: &mut Func, expr: &PairExpr) -> Term {
         if let Some(c) = constant(expr) {
             return Term::Const(c);
         }
@@ -122,25 +122,25 @@ impl Pair<'_> {
                     let zero = f.i64(0);
                     Term::Truth(f.cmp(Cmp::Ne, value, zero))
                 }
-                (true, false) => Term::Exact(Exact::scalar(value)),
+                (true, false) => Term::RationalLanes(RationalLanes::scalar(value)),
                 (false, _) => Term::Real(value),
             };
         }
         match expr {
-            ScoreExpr::Score => Term::Real(self.score.unwrap_or_else(|| f.f32(0.0))),
-            ScoreExpr::QueryPos => Term::Exact(Exact::scalar(self.query)),
-            ScoreExpr::KeyPos => Term::Exact(self.key_position(f)),
-            ScoreExpr::Head => Term::Exact(Exact::scalar(self.head)),
-            ScoreExpr::QueryStream(n) => Term::Real(self.query_streams[*n]),
-            ScoreExpr::KeyStream(n) => Term::Real(self.key_streams[*n]),
-            ScoreExpr::Const(c) => Term::Const(*c),
-            ScoreExpr::Unary(op, x) => {
+            PairExpr::Score => Term::Real(self.score.unwrap_or_else(|| f.f32(0.0))),
+            PairExpr::QueryPos => Term::RationalLanes(RationalLanes::scalar(self.query)),
+            PairExpr::KeyPos => Term::RationalLanes(self.key_position(f)),
+            PairExpr::Head => Term::RationalLanes(RationalLanes::scalar(self.head)),
+            PairExpr::QueryStream(n) => Term::Real(self.query_streams[*n]),
+            PairExpr::KeyStream(n) => Term::Real(self.key_streams[*n]),
+            PairExpr::Const(c) => Term::Const(*c),
+            PairExpr::Unary(op, x) => {
                 let x = self.term(f, x);
                 self.unary(f, *op, x)
             }
-            ScoreExpr::Binary(op, x, y) => self.binary(f, *op, x, y),
-            ScoreExpr::Select(c, a, b) => self.select(f, c, (a, b)),
-            ScoreExpr::Table(n, indices) => Term::Real(self.entry(f, &self.lookups[*n], indices)),
+            PairExpr::Binary(op, x, y) => self.binary(f, *op, x, y),
+            PairExpr::Select(c, a, b) => self.select(f, c, (a, b)),
+            PairExpr::Table(n, indices) => Term::Real(self.entry(f, &self.lookups[*n], indices)),
         }
     }
 
@@ -148,7 +148,7 @@ impl Pair<'_> {
         match term {
             Term::Const(c) => f.i1(c != 0.0),
             Term::Truth(v) => v,
-            Term::Real(_) | Term::Exact(_) => {
+            Term::Real(_) | Term::RationalLanes(_) => {
                 let real = to_real(f, term);
                 let zero = f.zero(real.ty);
                 f.cmp(Cmp::Ne, real, zero)
@@ -170,11 +170,11 @@ impl Pair<'_> {
             return Term::Truth(f.not(x));
         }
         match (op, x) {
-            (UnaryOp::Floor, Term::Exact(x)) => return Term::Exact(floor(f, x)),
-            (UnaryOp::Round, Term::Exact(Exact { den: 1, .. })) => return x,
-            (UnaryOp::Neg, Term::Exact(x)) => {
+            (UnaryOp::Floor, Term::RationalLanes(x)) => return Term::RationalLanes(floor(f, x)),
+            (UnaryOp::Round, Term::RationalLanes(RationalLanes { den: 1, .. })) => return x,
+            (UnaryOp::Neg, Term::RationalLanes(x)) => {
                 if let Some(x) = times(f, x, -1, 1) {
-                    return Term::Exact(x);
+                    return Term::RationalLanes(x);
                 }
             }
             _ => {}
@@ -183,7 +183,7 @@ impl Pair<'_> {
         Term::Real(emit_unary(f, op, x))
     }
 
-    fn select(&self, f: &mut Func, c: &ScoreExpr, (a, b): (&ScoreExpr, &ScoreExpr)) -> Term {
+    fn select(&self, f: &mut Func, c: &PairExpr, (a, b): (&PairExpr, &PairExpr)) -> Term {
         let truth = is_truth(a) || is_truth(b);
         let (c, a, b) = (self.term(f, c), self.term(f, a), self.term(f, b));
         let c = self.truth(f, c);
@@ -201,7 +201,7 @@ impl Pair<'_> {
         if truth { Term::Truth(v) } else { Term::Real(v) }
     }
 
-    fn binary(&self, f: &mut Func, op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr) -> Term {
+    fn binary(&self, f: &mut Func, op: BinaryOp, x: &PairExpr, y: &PairExpr) -> Term {
         if let Some(cmp) = comparison(op) {
             if let Some(cases) = by_cases(op, x, y, true) {
                 return self.term(f, &cases);
@@ -217,7 +217,7 @@ impl Pair<'_> {
             return Term::Truth(v);
         }
         if let Some(exact) = exact_binary(f, op, x, y) {
-            return Term::Exact(exact);
+            return Term::RationalLanes(exact);
         }
         let constant = if let Term::Const(c) = y { Some(c as f32) } else { None };
         let (x, y) = (to_real(f, x), to_real(f, y));
@@ -227,9 +227,9 @@ impl Pair<'_> {
 
     fn compare(&self, f: &mut Func, cmp: Cmp, x: Term, y: Term) -> Val {
         let exact = match (x, y) {
-            (Term::Exact(x), Term::Exact(y)) => Some((cmp, x, y)),
-            (Term::Exact(x), Term::Const(c)) => against(f, cmp, x, c),
-            (Term::Const(c), Term::Exact(y)) => against(f, turned(cmp), y, c),
+            (Term::RationalLanes(x), Term::RationalLanes(y)) => Some((cmp, x, y)),
+            (Term::RationalLanes(x), Term::Const(c)) => against(f, cmp, x, c),
+            (Term::Const(c), Term::RationalLanes(y)) => against(f, turned(cmp), y, c),
             _ => None,
         };
         if let Some(mask) = exact.and_then(|(cmp, x, y)| compare_exact(f, cmp, x, y)) {
@@ -241,9 +241,9 @@ impl Pair<'_> {
     }
 }
 
-impl Exact {
-    fn scalar(base: Val) -> Exact {
-        Exact {
+impl RationalLanes {
+    fn scalar(base: Val) -> RationalLanes {
+        RationalLanes {
             base,
             size: POSITION,
             offset: None,
@@ -253,8 +253,8 @@ impl Exact {
         }
     }
 
-    fn constant(f: &mut Func, c: f64) -> Option<Exact> {
-        (c.fract() == 0.0 && c.abs() <= FAR).then(|| Exact::scalar(f.i64(c as i64)))
+    fn constant(f: &mut Func, c: f64) -> Option<RationalLanes> {
+        (c.fract() == 0.0 && c.abs() <= FAR).then(|| RationalLanes::scalar(f.i64(c as i64)))
     }
 }
 
@@ -282,15 +282,14 @@ pub(super) fn turned(cmp: Cmp) -> Cmp {
 
 /// An order between `x` or `y` that is a minimum, a maximum or a size, as orders between its parts: those stay exact. With
 /// `nan` a part that is NaN is passed over; without, it has no order, which bounds say as well.
-pub(super) fn by_cases(op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr, nan: bool) -> Option<ScoreExpr> {
+pub(super) fn by_cases(op: BinaryOp, x: &PairExpr, y: &PairExpr, nan: bool) -> Option<PairExpr> {
     use BinaryOp::{And, Eq, Ge, Gt, Le, Lt, Max, Min, Ne, Or};
-    let bin = |op, a: &ScoreExpr, b: &ScoreExpr| ScoreExpr::Binary(op, Box::new(a.clone()), Box::new(b.clone()));
-    let join = |both: bool, a: ScoreExpr, b: ScoreExpr| {
-        ScoreExpr::Binary(if both { And } else { Or }, Box::new(a), Box::new(b))
-    };
+    let bin = |op, a: &PairExpr, b: &PairExpr| PairExpr::Binary(op, Box::new(a.clone()), Box::new(b.clone()));
+    let join =
+        |both: bool, a: PairExpr, b: PairExpr| PairExpr::Binary(if both { And } else { Or }, Box::new(a), Box::new(b));
     // Orders `of_a` and `of_b` of the parts `a` and `b` of a minimum or maximum.
-    let parts_join = |both: bool, (a, of_a): (&ScoreExpr, ScoreExpr), (b, of_b): (&ScoreExpr, ScoreExpr)| {
-        let passed = |part: &ScoreExpr, order| {
+    let parts_join = |both: bool, (a, of_a): (&PairExpr, PairExpr), (b, of_b): (&PairExpr, PairExpr)| {
+        let passed = |part: &PairExpr, order| {
             if nan && both && may_be_nan(part) {
                 join(false, order, bin(Ne, part, part))
             } else {
@@ -310,20 +309,20 @@ pub(super) fn by_cases(op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr, nan: bool) ->
         _ => return None,
     };
     match (x, y) {
-        (ScoreExpr::Binary(m @ (Min | Max), a, b), _) => {
+        (PairExpr::Binary(m @ (Min | Max), a, b), _) => {
             let (of_a, of_b) = (bin(op, a, y), bin(op, b, y));
             Some(parts_join((*m == Max) == below, (a, of_a), (b, of_b)))
         }
-        (_, ScoreExpr::Binary(m @ (Min | Max), a, b)) => {
+        (_, PairExpr::Binary(m @ (Min | Max), a, b)) => {
             let (of_a, of_b) = (bin(op, x, a), bin(op, x, b));
             Some(parts_join((*m == Min) == below, (a, of_a), (b, of_b)))
         }
-        (ScoreExpr::Unary(UnaryOp::Abs, a), _) => {
-            let minus = ScoreExpr::Unary(UnaryOp::Neg, a.clone());
+        (PairExpr::Unary(UnaryOp::Abs, a), _) => {
+            let minus = PairExpr::Unary(UnaryOp::Neg, a.clone());
             Some(join(below, bin(op, a, y), bin(op, &minus, y)))
         }
-        (_, ScoreExpr::Unary(UnaryOp::Abs, a)) => {
-            let minus = ScoreExpr::Unary(UnaryOp::Neg, a.clone());
+        (_, PairExpr::Unary(UnaryOp::Abs, a)) => {
+            let minus = PairExpr::Unary(UnaryOp::Neg, a.clone());
             Some(join(!below, bin(op, x, a), bin(op, x, &minus)))
         }
         _ => None,
@@ -331,12 +330,12 @@ pub(super) fn by_cases(op: BinaryOp, x: &ScoreExpr, y: &ScoreExpr, nan: bool) ->
 }
 
 /// False for what is made of positions and constants by sums, differences and products.
-fn may_be_nan(expr: &ScoreExpr) -> bool {
+fn may_be_nan(expr: &PairExpr) -> bool {
     match expr {
-        ScoreExpr::QueryPos | ScoreExpr::KeyPos | ScoreExpr::Head => false,
-        ScoreExpr::Const(c) => !c.is_finite(),
-        ScoreExpr::Unary(UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor, x) => may_be_nan(x),
-        ScoreExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul, x, y) => may_be_nan(x) || may_be_nan(y),
+        PairExpr::QueryPos | PairExpr::KeyPos | PairExpr::Head => false,
+        PairExpr::Const(c) => !c.is_finite(),
+        PairExpr::Unary(UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor, x) => may_be_nan(x),
+        PairExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul, x, y) => may_be_nan(x) || may_be_nan(y),
         _ => true,
     }
 }
@@ -346,7 +345,7 @@ fn to_real(f: &mut Func, term: Term) -> Val {
         Term::Const(c) => f.f32(c as f32),
         Term::Real(v) => v,
         Term::Truth(v) => f.convert("arith.uitofp", v, Scalar::F32),
-        Term::Exact(x) => {
+        Term::RationalLanes(x) => {
             let base = f.convert("arith.sitofp", x.base, Scalar::F32);
             let value = match x.offset {
                 None => base,
@@ -366,12 +365,12 @@ fn to_real(f: &mut Func, term: Term) -> Val {
 }
 
 /// Times `up / down`, `down` positive; `None` where it gets too large.
-fn times(f: &mut Func, x: Exact, up: i64, down: i64) -> Option<Exact> {
+fn times(f: &mut Func, x: RationalLanes, up: i64, down: i64) -> Option<RationalLanes> {
     let reach = x.reach.checked_mul(up.abs()).filter(|r| *r < SMALL)?;
     let den = x.den.checked_mul(down).filter(|d| *d < SMALL)?;
     let size = Some(x.size * up.abs() as f64).filter(|s| *s < LARGE)?;
     if up == 1 {
-        return Some(Exact { den, ..x });
+        return Some(RationalLanes { den, ..x });
     }
     let factor = f.i64(up);
     let base = f.mul(x.base, factor);
@@ -379,7 +378,7 @@ fn times(f: &mut Func, x: Exact, up: i64, down: i64) -> Option<Exact> {
         let factor = f.int(v.ty, up);
         f.mul(v, factor)
     });
-    Some(Exact {
+    Some(RationalLanes {
         base,
         size,
         offset,
@@ -389,7 +388,7 @@ fn times(f: &mut Func, x: Exact, up: i64, down: i64) -> Option<Exact> {
     })
 }
 
-fn plus(f: &mut Func, x: Exact, y: Exact, negative: bool) -> Option<Exact> {
+fn plus(f: &mut Func, x: RationalLanes, y: RationalLanes, negative: bool) -> Option<RationalLanes> {
     let (x, y) = if x.den == y.den {
         (x, y)
     } else {
@@ -407,7 +406,7 @@ fn plus(f: &mut Func, x: Exact, y: Exact, negative: bool) -> Option<Exact> {
         }
         (a, b) => a.or(b),
     };
-    Some(Exact {
+    Some(RationalLanes {
         base,
         size,
         offset,
@@ -418,14 +417,14 @@ fn plus(f: &mut Func, x: Exact, y: Exact, negative: bool) -> Option<Exact> {
 }
 
 /// The base is divided once; what is left of it and the offset are small.
-pub(super) fn floor(f: &mut Func, x: Exact) -> Exact {
+pub(super) fn floor(f: &mut Func, x: RationalLanes) -> RationalLanes {
     if x.den == 1 {
         return x;
     }
     let den = f.i64(x.den);
     let base = f.floor_div(x.base, den);
     let Some(offset) = x.offset else {
-        return Exact { base, den: 1, ..x };
+        return RationalLanes { base, den: 1, ..x };
     };
     let whole = f.mul(base, den);
     let rest = f.sub(x.base, whole);
@@ -433,7 +432,7 @@ pub(super) fn floor(f: &mut Func, x: Exact) -> Exact {
     let rest = f.splat(rest, offset.ty.lanes());
     let sum = f.add(rest, offset);
     let den = f.int(sum.ty, x.den);
-    Exact {
+    RationalLanes {
         base,
         size: x.size,
         offset: Some(f.floor_div(sum, den)),
@@ -444,7 +443,7 @@ pub(super) fn floor(f: &mut Func, x: Exact) -> Exact {
 }
 
 /// `x - m * floor(x / m)`
-fn remainder(f: &mut Func, x: Exact, m: f64) -> Option<Exact> {
+fn remainder(f: &mut Func, x: RationalLanes, m: f64) -> Option<RationalLanes> {
     if m.fract() != 0.0 || m <= 0.0 || m >= SMALL as f64 {
         return None;
     }
@@ -455,29 +454,30 @@ fn remainder(f: &mut Func, x: Exact, m: f64) -> Option<Exact> {
     plus(f, x, whole, true)
 }
 
-fn exact_binary(f: &mut Func, op: BinaryOp, x: Term, y: Term) -> Option<Exact> {
+fn exact_binary(f: &mut Func, op: BinaryOp, x: Term, y: Term) -> Option<RationalLanes> {
     match (op, x, y) {
         (BinaryOp::Add | BinaryOp::Sub, ..) => {
             let exact = |f: &mut Func, term| match term {
-                Term::Exact(x) => Some(x),
+                Term::RationalLanes(x) => Some(x),
                 Term::Const(c) => fraction(c).and_then(|(up, down)| {
                     let base = f.i64(up);
-                    times(f, Exact::scalar(base), 1, down)
+                    times(f, RationalLanes::scalar(base), 1, down)
                 }),
                 _ => None,
             };
             let (x, y) = (exact(f, x)?, exact(f, y)?);
             plus(f, x, y, op == BinaryOp::Sub)
         }
-        (BinaryOp::Mul, Term::Exact(x), Term::Const(c)) | (BinaryOp::Mul, Term::Const(c), Term::Exact(x)) => {
+        (BinaryOp::Mul, Term::RationalLanes(x), Term::Const(c))
+        | (BinaryOp::Mul, Term::Const(c), Term::RationalLanes(x)) => {
             let (up, down) = fraction(c)?;
             times(f, x, up, down)
         }
-        (BinaryOp::Div, Term::Exact(x), Term::Const(c)) => {
+        (BinaryOp::Div, Term::RationalLanes(x), Term::Const(c)) => {
             let (up, down) = fraction(c).filter(|(up, _)| *up != 0)?;
             times(f, x, down * up.signum(), up.abs())
         }
-        (BinaryOp::Mod, Term::Exact(x), Term::Const(c)) => remainder(f, x, c),
+        (BinaryOp::Mod, Term::RationalLanes(x), Term::Const(c)) => remainder(f, x, c),
         _ => None,
     }
 }
@@ -492,10 +492,10 @@ pub(super) fn fraction(c: f64) -> Option<(i64, i64)> {
 }
 
 /// `x cmp c` as a comparison of integers: `x` is one, after its denominator is multiplied out.
-fn against(f: &mut Func, cmp: Cmp, x: Exact, c: f64) -> Option<(Cmp, Exact, Exact)> {
+fn against(f: &mut Func, cmp: Cmp, x: RationalLanes, c: f64) -> Option<(Cmp, RationalLanes, RationalLanes)> {
     let (cmp, bound) = whole_bound(cmp, c * x.den as f64)?;
-    let bound = Exact::constant(f, bound)?;
-    Some((cmp, Exact { den: 1, ..x }, bound))
+    let bound = RationalLanes::constant(f, bound)?;
+    Some((cmp, RationalLanes { den: 1, ..x }, bound))
 }
 
 /// For integers `x`: `x cmp c` as `x cmp' c'` with an integer `c'`.
@@ -509,7 +509,7 @@ pub(super) fn whole_bound(cmp: Cmp, c: f64) -> Option<(Cmp, f64)> {
 }
 
 /// `x cmp y`, unless it takes larger numbers than there are.
-fn compare_exact(f: &mut Func, cmp: Cmp, x: Exact, y: Exact) -> Option<Val> {
+fn compare_exact(f: &mut Func, cmp: Cmp, x: RationalLanes, y: RationalLanes) -> Option<Val> {
     let reach = (x.reach as f64) * (y.den as f64) + (y.reach as f64) * (x.den as f64);
     if reach >= f64::from(1 << 29) || (x.size * y.den as f64).max(y.size * x.den as f64) >= LARGE {
         return None;

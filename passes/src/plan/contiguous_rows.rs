@@ -1,6 +1,6 @@
 //! Which stored row a value is a contiguous part of: what matrix products and attention read without a copy.
 
-use crate::index::{Lin, delinearise, through_views};
+use crate::affine::{AffineExpr, delinearise, through_views};
 use seqc_ir::{Graph, Op, Value};
 
 /// A contiguous part of a row.
@@ -30,8 +30,8 @@ pub(super) fn row_to_store(graph: &Graph, v: Value) -> Value {
 /// Follows views and reshapes until `stop` holds, as long as entries stay in order.
 fn follow(graph: &Graph, stop: &dyn Fn(Value) -> bool, v: Value) -> Option<Row> {
     let sizes = [graph.ty(v).len()];
-    let coords = delinearise(&Lin::axis(0), &graph.ty(v).sizes(), &sizes);
+    let coords = delinearise(&AffineExpr::axis(0), &graph.ty(v).sizes(), &sizes);
     let (at, mut flat) = through_views(graph, stop, (v, coords, &sizes));
     let offset = std::mem::take(&mut flat.constant);
-    (flat == Lin::axis(0) || sizes[0] == 1 && flat == Lin::default()).then_some(Row { value: at, offset })
+    (flat == AffineExpr::axis(0) || sizes[0] == 1 && flat == AffineExpr::default()).then_some(Row { value: at, offset })
 }

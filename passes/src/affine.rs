@@ -3,50 +3,50 @@
 use seqc_ir::{Graph, IndexExpr, Op, Value};
 use std::collections::BTreeMap;
 
-/// What a term of a [`Lin`] multiplies.
+/// What a term of a [`AffineExpr`] multiplies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Atom {
     /// A loop axis.
     Axis(usize),
     /// Quotient by a positive constant, rounded down.
-    Div(Box<Lin>, i64),
+    Div(Box<AffineExpr>, i64),
     /// Remainder by a positive constant.
-    Mod(Box<Lin>, i64),
+    Mod(Box<AffineExpr>, i64),
 }
 
 /// `sum(coefficient * atom) + constant`, with no zero coefficients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Lin {
+pub struct AffineExpr {
     /// Terms by atom.
     pub terms: BTreeMap<Atom, i64>,
     /// The constant.
     pub constant: i64,
 }
 
-impl Lin {
+impl AffineExpr {
     /// A number.
-    pub fn constant(value: i64) -> Lin {
-        Lin {
+    pub fn constant(value: i64) -> AffineExpr {
+        AffineExpr {
             terms: BTreeMap::new(),
             constant: value,
         }
     }
 
     /// A loop axis.
-    pub fn axis(n: usize) -> Lin {
-        Lin::atom(Atom::Axis(n))
+    pub fn axis(n: usize) -> AffineExpr {
+        AffineExpr::atom(Atom::Axis(n))
     }
 
     /// What a term multiplies.
-    pub fn atom(atom: Atom) -> Lin {
-        Lin {
+    pub fn atom(atom: Atom) -> AffineExpr {
+        AffineExpr {
             terms: BTreeMap::from([(atom, 1)]),
             constant: 0,
         }
     }
 
     /// `self + other`
-    pub fn plus(&self, other: &Lin) -> Lin {
+    pub fn plus(&self, other: &AffineExpr) -> AffineExpr {
         let mut sum = self.clone();
         sum.constant += other.constant;
         for (atom, k) in &other.terms {
@@ -60,11 +60,11 @@ impl Lin {
     }
 
     /// `self * k`
-    pub fn times(&self, k: i64) -> Lin {
+    pub fn times(&self, k: i64) -> AffineExpr {
         if k == 0 {
-            return Lin::default();
+            return AffineExpr::default();
         }
-        Lin {
+        AffineExpr {
             terms: self.terms.iter().map(|(a, c)| (a.clone(), c * k)).collect(),
             constant: self.constant * k,
         }
@@ -85,28 +85,28 @@ impl Lin {
     }
 
     /// `floor(self / k)`, simplified with what the axis sizes allow.
-    pub fn div(&self, k: i64, sizes: &[usize]) -> Lin {
+    pub fn div(&self, k: i64, sizes: &[usize]) -> AffineExpr {
         let (whole, rest) = self.split(k);
         let (lo, hi) = rest.range(sizes);
         if lo.div_euclid(k) == hi.div_euclid(k) {
-            return whole.plus(&Lin::constant(lo.div_euclid(k)));
+            return whole.plus(&AffineExpr::constant(lo.div_euclid(k)));
         }
-        whole.plus(&Lin::atom(Atom::Div(Box::new(rest), k)))
+        whole.plus(&AffineExpr::atom(Atom::Div(Box::new(rest), k)))
     }
 
     /// `self mod k` in `0..k`, simplified with what the axis sizes allow.
-    pub fn rem(&self, k: i64, sizes: &[usize]) -> Lin {
+    pub fn rem(&self, k: i64, sizes: &[usize]) -> AffineExpr {
         let (_, rest) = self.split(k);
         let (lo, hi) = rest.range(sizes);
         if lo.div_euclid(k) == hi.div_euclid(k) {
-            return rest.plus(&Lin::constant(-k * lo.div_euclid(k)));
+            return rest.plus(&AffineExpr::constant(-k * lo.div_euclid(k)));
         }
-        Lin::atom(Atom::Mod(Box::new(rest), k))
+        AffineExpr::atom(Atom::Mod(Box::new(rest), k))
     }
 
     /// The part divisible by `k`, divided, and the rest.
-    fn split(&self, k: i64) -> (Lin, Lin) {
-        let (mut whole, mut rest) = (Lin::default(), Lin::default());
+    fn split(&self, k: i64) -> (AffineExpr, AffineExpr) {
+        let (mut whole, mut rest) = (AffineExpr::default(), AffineExpr::default());
         for (atom, c) in &self.terms {
             let target = if c % k == 0 {
                 (&mut whole, c / k)
@@ -121,7 +121,7 @@ impl Lin {
     }
 
     /// `c*k*(x div k) + c*(x mod k)` is `c*x`.
-    fn join_quotients(self) -> Lin {
+    fn join_quotients(self) -> AffineExpr {
         let found = self.terms.iter().find_map(|(atom, c)| match atom {
             Atom::Mod(x, k) if self.terms.get(&Atom::Div(x.clone(), *k)) == Some(&(c * k)) => Some((x.clone(), *k, *c)),
             _ => None,
@@ -134,14 +134,14 @@ impl Lin {
     }
 
     /// The value of `expr` where its result axes have the values `axes`.
-    pub fn of(expr: &IndexExpr, axes: &[Lin], sizes: &[usize]) -> Lin {
+    pub fn of(expr: &IndexExpr, axes: &[AffineExpr], sizes: &[usize]) -> AffineExpr {
         match expr {
             IndexExpr::Axis(n) => axes[*n].clone(),
-            IndexExpr::Const(c) => Lin::constant(*c),
-            IndexExpr::Add(a, b) => Lin::of(a, axes, sizes).plus(&Lin::of(b, axes, sizes)),
-            IndexExpr::Mul(a, k) => Lin::of(a, axes, sizes).times(*k),
-            IndexExpr::Div(a, k) => Lin::of(a, axes, sizes).div(*k, sizes),
-            IndexExpr::Mod(a, k) => Lin::of(a, axes, sizes).rem(*k, sizes),
+            IndexExpr::Const(c) => AffineExpr::constant(*c),
+            IndexExpr::Add(a, b) => AffineExpr::of(a, axes, sizes).plus(&AffineExpr::of(b, axes, sizes)),
+            IndexExpr::Mul(a, k) => AffineExpr::of(a, axes, sizes).times(*k),
+            IndexExpr::Div(a, k) => AffineExpr::of(a, axes, sizes).div(*k, sizes),
+            IndexExpr::Mod(a, k) => AffineExpr::of(a, axes, sizes).rem(*k, sizes),
         }
     }
 
@@ -208,7 +208,7 @@ impl Lin {
     }
 }
 
-/// See [`Lin::stride`].
+/// See [`AffineExpr::stride`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stride {
     /// Moves by this much per lane: 0 is uniform, 1 contiguous.
@@ -236,16 +236,16 @@ fn atom_range(atom: &Atom, sizes: &[usize]) -> (i64, i64) {
 }
 
 /// Row-major linear index of `coords` in a tensor of the given sizes.
-pub fn linearise(coords: &[Lin], sizes: &[usize]) -> Lin {
+pub fn linearise(coords: &[AffineExpr], sizes: &[usize]) -> AffineExpr {
     coords
         .iter()
         .zip(sizes)
-        .fold(Lin::default(), |acc, (c, n)| acc.times(*n as i64).plus(c))
+        .fold(AffineExpr::default(), |acc, (c, n)| acc.times(*n as i64).plus(c))
 }
 
 /// Coordinates in a tensor of the given sizes of the row-major linear index `at`; `axes` are the sizes of the loop axes.
-pub fn delinearise(at: &Lin, sizes: &[usize], axes: &[usize]) -> Vec<Lin> {
-    let mut coords = vec![Lin::default(); sizes.len()];
+pub fn delinearise(at: &AffineExpr, sizes: &[usize], axes: &[usize]) -> Vec<AffineExpr> {
+    let mut coords = vec![AffineExpr::default(); sizes.len()];
     let mut rest = at.clone();
     for (i, n) in sizes.iter().enumerate().rev() {
         if i == 0 {
@@ -266,13 +266,13 @@ const MAX_LENGTH: usize = 128;
 pub fn through_views(
     graph: &Graph,
     stop: &dyn Fn(Value) -> bool,
-    (v, coords, axes): (Value, Vec<Lin>, &[usize]),
-) -> (Value, Lin) {
+    (v, coords, axes): (Value, Vec<AffineExpr>, &[usize]),
+) -> (Value, AffineExpr) {
     let (mut at, mut coords) = (v, coords);
-    while !stop(at) && coords.iter().map(Lin::length).sum::<usize>() <= MAX_LENGTH {
+    while !stop(at) && coords.iter().map(AffineExpr::length).sum::<usize>() <= MAX_LENGTH {
         match graph.op(at) {
             Op::View(map) => {
-                coords = map.iter().map(|e| Lin::of(e, &coords, axes)).collect();
+                coords = map.iter().map(|e| AffineExpr::of(e, &coords, axes)).collect();
                 at = graph.operands(at)[0];
             }
             Op::Reshape => {
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn reshape_and_back_is_contiguous() {
         // [6, 64] seen as [384]: coordinates by division, then linearised again.
-        let flat = Lin::axis(0);
+        let flat = AffineExpr::axis(0);
         let coords = delinearise(&flat, &[6, 64], &[384]);
         assert_eq!(linearise(&coords, &[6, 64]), flat);
         assert_eq!(coords[0].stride(0, 16), Stride::Fixed(0));
@@ -303,14 +303,14 @@ mod tests {
     #[test]
     fn quotient_of_small_rest_disappears() {
         // (64 h + e) / 64 = h for e < 64.
-        let at = Lin::axis(0).times(64).plus(&Lin::axis(1));
-        assert_eq!(at.div(64, &[6, 64]), Lin::axis(0));
-        assert_eq!(at.rem(64, &[6, 64]), Lin::axis(1));
+        let at = AffineExpr::axis(0).times(64).plus(&AffineExpr::axis(1));
+        assert_eq!(at.div(64, &[6, 64]), AffineExpr::axis(0));
+        assert_eq!(at.rem(64, &[6, 64]), AffineExpr::axis(1));
     }
 
     #[test]
     fn odd_period_is_irregular() {
-        let at = Lin::axis(0).rem(20, &[60]);
+        let at = AffineExpr::axis(0).rem(20, &[60]);
         assert_eq!(at.stride(0, 16), Stride::Irregular);
     }
 }

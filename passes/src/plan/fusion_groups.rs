@@ -1,11 +1,11 @@
 //! Which stored values must be computed in one kernel, and which kernels wait for which.
 
 use super::{
-    BufferId, Rows,
+    BufferId, Extent,
+    definitions::{Definition, PlanBuilder},
     inline::Walk,
-    items::{Attempt, Item},
+    planner::Misfits,
     scan::Mode,
-    schedule::Misfits,
 };
 use crate::recurrence::Recurrence;
 use seqc_ir::{Op, Value};
@@ -13,15 +13,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Items that must run in one kernel.
 #[derive(Clone, Debug)]
-pub(super) struct Unit {
-    pub(super) items: Vec<usize>,
+pub(super) struct FusionGroup {
+    pub(super) definitions: Vec<usize>,
     /// The scan that this is.
     pub(super) scan: Option<usize>,
-    /// The recurrences of the loop that this is, or of the unit's part in one.
+    /// The recurrences of the loop that this is, or of the group's part in one.
     pub(super) loops: BTreeSet<usize>,
 }
 
-impl Attempt<'_> {
+impl PlanBuilder<'_> {
     /// A scan has only its own states at hand: what it reads of another recurrence must be stored.
     pub(super) fn check_scans(&self) -> Result<(), Misfits> {
         let mut misfits = BTreeSet::new();
@@ -52,14 +52,14 @@ impl Attempt<'_> {
     }
 
     /// Items by the kernel they must share.
-    pub(super) fn units(&self) -> Result<Vec<Unit>, Misfits> {
-        let mut units: Vec<Unit> = Vec::new();
+    pub(super) fn groups(&self) -> Result<Vec<FusionGroup>, Misfits> {
+        let mut groups: Vec<FusionGroup> = Vec::new();
         let mut shared: HashMap<usize, usize> = HashMap::new();
         let next_of = self.next_buffers();
         let mut misfits = BTreeSet::new();
-        for (i, item) in self.items.iter().enumerate() {
-            let mut inner = item.inner.clone();
-            inner.extend(self.loops_of(item, &next_of));
+        for (i, definition) in self.definitions.iter().enumerate() {
+            let mut inner = definition.inner.clone();
+            inner.extend(self.loops_of(definition, &next_of));
             // What is found not to fit will be stored: it is in the way of nothing else.
             inner.retain(|r| !misfits.contains(r));
             let scans: Vec<usize> = inner.iter().copied().filter(|r| self.modes[*r] != Mode::Loop).collect();
@@ -69,37 +69,37 @@ impl Attempt<'_> {
                 continue;
             }
             let known: BTreeSet<usize> = inner.iter().filter_map(|r| shared.get(r).copied()).collect();
-            let unit = match known.first() {
+            let group = match known.first() {
                 Some(u) => *u,
                 None => {
-                    units.push(Unit {
-                        items: Vec::new(),
+                    groups.push(FusionGroup {
+                        definitions: Vec::new(),
                         scan: scans.first().copied(),
                         loops: BTreeSet::new(),
                     });
-                    units.len() - 1
+                    groups.len() - 1
                 }
             };
-            for other in known.iter().filter(|u| **u != unit) {
-                let merged = std::mem::take(&mut units[*other].items);
-                units[unit].items.extend(merged);
-                let loops = std::mem::take(&mut units[*other].loops);
-                units[unit].loops.extend(loops);
-                shared.values_mut().filter(|u| *u == other).for_each(|u| *u = unit);
+            for other in known.iter().filter(|u| **u != group) {
+                let merged = std::mem::take(&mut groups[*other].definitions);
+                groups[group].definitions.extend(merged);
+                let loops = std::mem::take(&mut groups[*other].loops);
+                groups[group].loops.extend(loops);
+                shared.values_mut().filter(|u| *u == other).for_each(|u| *u = group);
             }
-            units[unit].items.push(i);
+            groups[group].definitions.push(i);
             if scans.is_empty() {
-                units[unit].loops.extend(inner.iter().copied());
+                groups[group].loops.extend(inner.iter().copied());
             }
             for r in inner {
-                shared.insert(r, unit);
+                shared.insert(r, group);
             }
         }
         if !misfits.is_empty() {
             return Err(misfits.into_iter().collect());
         }
-        units.retain(|u| !u.items.is_empty());
-        Ok(units)
+        groups.retain(|u| !u.definitions.is_empty());
+        Ok(groups)
     }
 
     /// For each buffer of next values of loops, the recurrences of those.
@@ -116,69 +116,71 @@ impl Attempt<'_> {
         found
     }
 
-    /// Loops that an item belongs to although it reads no previous value: it computes a next value, or reads one that
+    /// Loops that an definition belongs to although it reads no previous value: it computes a next value, or reads one that
     /// has a single row.
-    fn loops_of(&self, item: &Item, next_of: &HashMap<BufferId, Vec<usize>>) -> BTreeSet<usize> {
-        let value = self.plan.buffer(item.into).value;
+    fn loops_of(&self, definition: &Definition, next_of: &HashMap<BufferId, Vec<usize>>) -> BTreeSet<usize> {
+        let value = self.plan.buffer(definition.into).value;
         let member = self
             .owner(value)
             .filter(|_| !matches!(self.graph.op(value), Op::Prev(_)));
         let mut found: BTreeSet<usize> = member.filter(|r| self.modes[*r] == Mode::Loop).into_iter().collect();
-        let single = |b: &&BufferId| self.plan.buffer(**b).rows == Rows::Single;
-        for b in item.now.iter().filter(single).chain([&item.into]) {
+        let single = |b: &&BufferId| self.plan.buffer(**b).extent == Extent::Single;
+        for b in definition.now.iter().filter(single).chain([&definition.into]) {
             found.extend(next_of.get(b).into_iter().flatten());
         }
         found
     }
 
     /// Units that wait for each other become one loop over tokens.
-    pub(super) fn join_cycles(&self, units: &mut Vec<Unit>) -> Result<(), Misfits> {
-        let cycles = seqc_ir::cycles(&self.needs(units));
+    pub(super) fn join_cycles(&self, groups: &mut Vec<FusionGroup>) -> Result<(), Misfits> {
+        let cycles = seqc_ir::cycles(&self.needs(groups));
         let mut joined = Vec::new();
         for cycle in &cycles {
-            if cycle.iter().all(|u| units[*u].loops.is_empty()) {
-                let scan = cycle.iter().find_map(|u| units[*u].scan);
+            if cycle.iter().all(|u| groups[*u].loops.is_empty()) {
+                let scan = cycle.iter().find_map(|u| groups[*u].scan);
                 return Err(vec![scan.unwrap_or(0)]);
             }
-            let mut one = Unit {
-                items: Vec::new(),
+            let mut one = FusionGroup {
+                definitions: Vec::new(),
                 scan: None,
                 loops: BTreeSet::new(),
             };
             for u in cycle {
-                one.items.extend(&units[*u].items);
-                one.loops.extend(&units[*u].loops);
+                one.definitions.extend(&groups[*u].definitions);
+                one.loops.extend(&groups[*u].loops);
             }
-            one.items.sort_unstable();
+            one.definitions.sort_unstable();
             joined.push(one);
         }
         let gone: HashSet<usize> = cycles.into_iter().flatten().collect();
         let mut n = 0;
-        units.retain(|_| {
+        groups.retain(|_| {
             n += 1;
             !gone.contains(&(n - 1))
         });
-        units.extend(joined);
+        groups.extend(joined);
         Ok(())
     }
 
-    /// For each unit the units that compute what it reads, ascending. What a scan reads of its inner values' operands counts.
-    pub(super) fn needs(&self, units: &[Unit]) -> Vec<Vec<usize>> {
+    /// For each group the groups that compute what it reads, ascending. What a scan reads of its inner values' operands counts.
+    pub(super) fn needs(&self, groups: &[FusionGroup]) -> Vec<Vec<usize>> {
         let mut writer: HashMap<BufferId, usize> = HashMap::new();
-        for (u, unit) in units.iter().enumerate() {
-            for i in &unit.items {
-                writer.insert(self.items[*i].into, u);
+        for (u, group) in groups.iter().enumerate() {
+            for i in &group.definitions {
+                writer.insert(self.definitions[*i].into, u);
             }
         }
-        let needs = |(u, unit): (usize, &Unit)| {
-            let items = || unit.items.iter().map(|i| &self.items[*i]);
-            let scans: BTreeSet<usize> = items().flat_map(|item| item.inner.iter().copied()).collect();
-            let own = items().flat_map(|item| item.now.union(&item.before));
+        let needs = |(u, group): (usize, &FusionGroup)| {
+            let definitions = || group.definitions.iter().map(|i| &self.definitions[*i]);
+            let scans: BTreeSet<usize> = definitions()
+                .flat_map(|definition| definition.inner.iter().copied())
+                .collect();
+            let own = definitions().flat_map(|definition| definition.now.union(&definition.before));
             let of_scans = scans.iter().flat_map(|r| &self.scan_reads[*r]);
             let found: BTreeSet<usize> = own.chain(of_scans).filter_map(|b| writer.get(b)).copied().collect();
             found.into_iter().filter(|w| *w != u).collect()
         };
-        units.iter().enumerate().map(needs).collect()
+        groups.iter().enumerate().map(needs).collect()
     }
 
     /// Notes the buffers that the members of each scan and its outputs read; of loops there are none.
@@ -188,9 +190,9 @@ impl Attempt<'_> {
         for r in (0..self.modes.len()).filter(scans) {
             roots[r].extend(self.nexts(&self.plan.recurrences[r]));
         }
-        for item in &self.items {
-            for r in item.inner.iter().filter(|r| scans(r)) {
-                roots[*r].push(self.plan.buffer(item.into).value);
+        for definition in &self.definitions {
+            for r in definition.inner.iter().filter(|r| scans(r)) {
+                roots[*r].push(self.plan.buffer(definition.into).value);
             }
         }
         let reads = |(r, roots): (usize, Vec<Value>)| {

@@ -3,7 +3,7 @@
 //! Tokens of a block of the smallest size are summed one by one. What a block of `S` tokens adds to the next `S` is found
 //! by transforms when it ends; `S` doubles up to the top size. Of the top size the spectra of a few blocks are kept.
 
-use crate::{kept::Kept, rate::Rate};
+use crate::{attention::clock_rate::ClockRate, kept::Kept};
 
 /// Most blocks of the top size that a filter reaches over: with half as many, transforms outgrow the second-level cache.
 const RING: usize = 8;
@@ -15,22 +15,22 @@ const PRODUCT: f64 = 8.0;
 
 /// The blocks of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blocks {
+pub struct ConvPartition {
     /// Taps of the filter.
     pub taps: usize,
     /// Tokens of the smallest block: a power of two from 16.
     pub smallest: usize,
 }
 
-impl Blocks {
+impl ConvPartition {
     /// Tokens of the smallest block, but for tests.
     pub const SMALLEST: usize = 128;
 
-    /// Blocks as programs have them.
-    pub fn new(taps: usize) -> Blocks {
-        Blocks {
+    /// ConvPartition as programs have them.
+    pub fn new(taps: usize) -> ConvPartition {
+        ConvPartition {
             taps,
-            smallest: Blocks::SMALLEST,
+            smallest: ConvPartition::SMALLEST,
         }
     }
 
@@ -43,7 +43,7 @@ impl Blocks {
         size
     }
 
-    /// Blocks of the top size whose spectra are kept.
+    /// ConvPartition of the top size whose spectra are kept.
     pub fn ring(&self) -> usize {
         self.reach(self.top())
     }
@@ -67,7 +67,7 @@ impl Blocks {
     /// Operations for a channel of a token, on average over `context` tokens.
     pub fn operations(&self, context: f64) -> f64 {
         let inside = (self.smallest as f64 / 2.0).min(self.taps as f64).min(context / 2.0);
-        // Blocks of a size below the top matter every other time; none of a size that the sequence does not reach.
+        // ConvPartition of a size below the top matter every other time; none of a size that the sequence does not reach.
         let transform = |size: f64| TRANSFORM * size.log2();
         let sizes = self.sizes().into_iter().map(|size| size as f64);
         let below = sizes
@@ -89,11 +89,11 @@ impl Blocks {
     pub fn kept(&self, channels: usize) -> [Kept; 4] {
         let (top, ring) = (self.top(), self.ring());
         // A block of sums ends no later than twice as far from the start as its first token.
-        let twice = Rate { ticks: 2, period: 1 };
+        let twice = ClockRate { ticks: 2, period: 1 };
         [
-            Kept::last(4 * channels, Rate::ALL, top),
+            Kept::last(4 * channels, ClockRate::ALL, top),
             Kept::last(4 * channels, twice, top),
-            Kept::last(8 * channels, Rate::ALL, ring * top),
+            Kept::last(8 * channels, ClockRate::ALL, ring * top),
             Kept::Bytes(4 * channels),
         ]
     }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn every_pair_of_tokens_meets_once() {
         for (taps, smallest) in [(1, 16), (2, 16), (70, 16), (300, 16), (5000, 256), (65536, 256)] {
-            let blocks = Blocks { taps, smallest };
+            let blocks = ConvPartition { taps, smallest };
             let top = blocks.top();
             assert!(blocks.ring() <= RING);
             for token in (0..3 * top).step_by(97) {
@@ -131,11 +131,11 @@ mod tests {
 
     #[test]
     fn long_filters_cost_little_more_than_short_ones() {
-        let operations = |taps| Blocks::new(taps).operations(taps as f64);
+        let operations = |taps| ConvPartition::new(taps).operations(taps as f64);
         assert!(operations(1 << 16) < 2.0 * operations(1 << 13));
-        assert!(operations(1 << 16) < Blocks::new(1 << 16).plain_operations(65536.0) / 100.0);
+        assert!(operations(1 << 16) < ConvPartition::new(1 << 16).plain_operations(65536.0) / 100.0);
         // The number of blocks of a prompt changes nothing but the average.
-        let blocks = Blocks::new(1 << 12);
+        let blocks = ConvPartition::new(1 << 12);
         assert!(blocks.operations(1e6) < 1.5 * blocks.operations(16384.0));
         let bytes = |context: f64| blocks.kept(3).iter().map(|kept| kept.at(context)).sum::<f64>();
         assert_eq!(bytes(1e6), bytes(1e9));

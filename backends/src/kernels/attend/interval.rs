@@ -4,11 +4,11 @@
 //! sees is not visited, one that all see needs no mask.
 
 use super::{
+    score_lowering::{by_cases, comparison, fraction, turned, whole_bound},
     table::{Tables, constant, is_truth},
-    term::{by_cases, comparison, fraction, turned, whole_bound},
 };
 use crate::text::{Cmp, Func, Val};
-use seqc_ir::{BinaryOp, ScoreExpr, UnaryOp};
+use seqc_ir::{BinaryOp, PairExpr, UnaryOp};
 
 /// Denominators and factors stay below this.
 const SMALL: i64 = 1 << 20;
@@ -102,7 +102,7 @@ pub(super) struct Span<'a> {
 
 impl Span<'_> {
     /// What is known of a predicate.
-    pub(super) fn decide(&self, f: &mut Func, expr: &ScoreExpr) -> Decision {
+    pub(super) fn decide(&self, f: &mut Func, expr: &PairExpr) -> Decision {
         if let Some(c) = constant(expr) {
             return Decision {
                 all: Bit::Known(c != 0.0),
@@ -110,21 +110,21 @@ impl Span<'_> {
             };
         }
         match expr {
-            ScoreExpr::Unary(UnaryOp::Not, x) => self.decide(f, x).not(),
-            ScoreExpr::Binary(BinaryOp::And, x, y) => {
+            PairExpr::Unary(UnaryOp::Not, x) => self.decide(f, x).not(),
+            PairExpr::Binary(BinaryOp::And, x, y) => {
                 let (x, y) = (self.decide(f, x), self.decide(f, y));
                 x.and(f, y)
             }
-            ScoreExpr::Binary(BinaryOp::Or, x, y) => {
+            PairExpr::Binary(BinaryOp::Or, x, y) => {
                 let (x, y) = (self.decide(f, x), self.decide(f, y));
                 x.or(f, y)
             }
-            ScoreExpr::Select(c, a, b) if is_truth(a) => {
+            PairExpr::Select(c, a, b) if is_truth(a) => {
                 let (c, a, b) = (self.decide(f, c), self.decide(f, a), self.decide(f, b));
                 let (then, otherwise) = (c.and(f, a), c.not().and(f, b));
                 then.or(f, otherwise)
             }
-            ScoreExpr::Binary(op, x, y) => match comparison(*op) {
+            PairExpr::Binary(op, x, y) => match comparison(*op) {
                 Some(cmp) => self.comparison(f, (*op, cmp), (x, y)),
                 None => Decision::OPEN,
             },
@@ -132,7 +132,7 @@ impl Span<'_> {
         }
     }
 
-    fn comparison(&self, f: &mut Func, (op, cmp): (BinaryOp, Cmp), (x, y): (&ScoreExpr, &ScoreExpr)) -> Decision {
+    fn comparison(&self, f: &mut Func, (op, cmp): (BinaryOp, Cmp), (x, y): (&PairExpr, &PairExpr)) -> Decision {
         if let Some(cases) = by_cases(op, x, y, false) {
             return self.decide(f, &cases);
         }
@@ -156,7 +156,7 @@ impl Span<'_> {
         order(f, cmp, d, zero)
     }
 
-    fn against(&self, f: &mut Func, cmp: Cmp, x: &ScoreExpr, c: f64) -> Decision {
+    fn against(&self, f: &mut Func, cmp: Cmp, x: &PairExpr, c: f64) -> Decision {
         let Some(x) = self.range(f, x) else {
             return Decision::OPEN;
         };
@@ -176,7 +176,7 @@ impl Span<'_> {
         order(f, cmp, x, bound)
     }
 
-    fn range(&self, f: &mut Func, expr: &ScoreExpr) -> Option<Range> {
+    fn range(&self, f: &mut Func, expr: &PairExpr) -> Option<Range> {
         let simple = |(low, high): (Val, Val)| {
             Some(Range {
                 low,
@@ -199,16 +199,16 @@ impl Span<'_> {
             };
         }
         match expr {
-            ScoreExpr::QueryPos => simple(self.query),
-            ScoreExpr::KeyPos => simple(self.key),
-            ScoreExpr::Head => simple(self.head),
+            PairExpr::QueryPos => simple(self.query),
+            PairExpr::KeyPos => simple(self.key),
+            PairExpr::Head => simple(self.head),
             // The ends are integers, the values between them need not be: whatever is decided holds for those, too.
-            ScoreExpr::QueryStream(n) => simple(self.streams[*n]?),
-            ScoreExpr::Unary(UnaryOp::Neg, x) => {
+            PairExpr::QueryStream(n) => simple(self.streams[*n]?),
+            PairExpr::Unary(UnaryOp::Neg, x) => {
                 let x = self.range(f, x)?;
                 times(f, x, -1, 1)
             }
-            ScoreExpr::Unary(UnaryOp::Floor, x) => {
+            PairExpr::Unary(UnaryOp::Floor, x) => {
                 let x = self.range(f, x)?;
                 let den = f.i64(x.den);
                 Some(Range {
@@ -218,17 +218,17 @@ impl Span<'_> {
                     den: 1,
                 })
             }
-            ScoreExpr::Binary(op @ (BinaryOp::Add | BinaryOp::Sub), x, y) => {
+            PairExpr::Binary(op @ (BinaryOp::Add | BinaryOp::Sub), x, y) => {
                 let (x, y) = (self.range(f, x)?, self.range(f, y)?);
                 plus(f, x, y, *op == BinaryOp::Sub)
             }
-            ScoreExpr::Binary(op @ (BinaryOp::Mul | BinaryOp::Div), x, y) => self.scaled(f, *op, (x, y)),
+            PairExpr::Binary(op @ (BinaryOp::Mul | BinaryOp::Div), x, y) => self.scaled(f, *op, (x, y)),
             _ => None,
         }
     }
 
     /// A product or a quotient with a constant.
-    fn scaled(&self, f: &mut Func, op: BinaryOp, (x, y): (&ScoreExpr, &ScoreExpr)) -> Option<Range> {
+    fn scaled(&self, f: &mut Func, op: BinaryOp, (x, y): (&PairExpr, &PairExpr)) -> Option<Range> {
         let (x, c) = match (op, constant(x), constant(y)) {
             (_, _, Some(c)) => (x, c),
             (BinaryOp::Mul, Some(c), _) => (y, c),

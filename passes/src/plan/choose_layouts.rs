@@ -2,12 +2,13 @@
 //! Does not change what is stored.
 
 use super::{
-    BufferId, Kernel, Nest, Rows, Scan, flat,
+    BufferId, Extent, Kernel, Nest, Scan,
+    definitions::PlanBuilder,
+    flat,
     inline::{Leaf, Walk},
-    items::Attempt,
     scans, strides,
 };
-use crate::index::Lin;
+use crate::affine::AffineExpr;
 use seqc_ir::{Op, Stage, Value};
 use std::collections::HashSet;
 
@@ -20,7 +21,7 @@ type Place<'a> = &'a dyn Fn(usize) -> usize;
 /// The loop over lanes.
 const LANES: usize = usize::MAX;
 
-impl Attempt<'_> {
+impl PlanBuilder<'_> {
     /// Chooses the order of axes of scanned states, and of load-stage tensors that are read with a stride along lanes.
     pub(super) fn lay_out(&mut self) {
         let found: Vec<Scan> = scans(&self.plan.kernels).into_iter().cloned().collect();
@@ -85,7 +86,7 @@ impl Attempt<'_> {
 
     /// The order of a load-stage tensor's axes that makes lanes consecutive, when they are not and could be.
     fn better_order(&self, leaf: &Leaf, place: Place<'_>) -> Option<Vec<usize>> {
-        let axes: Vec<usize> = leaf.coords.iter().map(Lin::as_axis).collect::<Option<_>>()?;
+        let axes: Vec<usize> = leaf.coords.iter().map(AffineExpr::as_axis).collect::<Option<_>>()?;
         let distinct: HashSet<usize> = axes.iter().copied().collect();
         let lanes = axes.iter().position(|a| place(*a) == LANES)?;
         let constant = self.plan.stage(leaf.value) == Stage::Load && !leaf.table;
@@ -115,7 +116,7 @@ impl Attempt<'_> {
         if let Some(id) = self.plan.stored.get(&value) {
             return *id;
         }
-        let into = self.new_buffer(value, Rows::Load);
+        let into = self.new_buffer(value, Extent::Constant);
         self.plan.stored.insert(value, into);
         let copy = Nest {
             value,
@@ -130,8 +131,8 @@ impl Attempt<'_> {
 /// Nests that run for tokens, outside of scans.
 fn nests(kernels: &[Kernel]) -> Vec<Nest> {
     let found = flat(kernels).into_iter().flat_map(|kernel| match kernel {
-        Kernel::Tokens(nests) | Kernel::Heads { nests, .. } => nests.clone(),
-        Kernel::Products(products) => products.iter().flat_map(|m| m.epilogue.clone()).collect(),
+        Kernel::Map(nests) | Kernel::Heads { nests, .. } => nests.clone(),
+        Kernel::Matmuls(products) => products.iter().flat_map(|m| m.epilogue.clone()).collect(),
         Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
     });
     found.collect()

@@ -1,7 +1,7 @@
 //! The condition under which the pass applies, what it makes, and that this means the same.
 
 use super::*;
-use crate::{rate::Rate, simplify::simplify};
+use crate::{attention::clock_rate::ClockRate, simplify::simplify};
 use seqc_ir::{
     Elem,
     eval::{Evaluator, Tensor},
@@ -34,7 +34,7 @@ fn masked(predicate: &str) -> Graph {
 
 fn thinned(graph: &Graph) -> Graph {
     let mut new = graph.clone();
-    caches(&mut new);
+    split_cache_by_key(&mut new);
     simplify(&mut new);
     assert_eq!(verify(&new), [], "{new}");
     new
@@ -46,8 +46,8 @@ fn bounds(graph: &Graph) -> String {
         let Op::Attend(spec) = graph.op(v) else { return None };
         let on = spec.on().map(|on| graph.operands(v)[on]);
         let bound = on
-            .map_or(Rate::ALL, |on| Rate::of(graph, on))
-            .bound(&Keep::new(spec, 4));
+            .map_or(ClockRate::ALL, |on| ClockRate::of(graph, on))
+            .bound(&AttentionSpan::new(spec, 4));
         Some(if on.is_some() { format!("{bound} ticks") } else { bound })
     };
     let bounds: Vec<String> = graph.live_order().into_iter().filter_map(bound).collect();
@@ -174,7 +174,7 @@ fn other_attentions_are_left_alone() {
         "where=eq(mod(j, 4.0), 1.0), normalise=softmax, causal=false",
     ] {
         let mut graph = attention(options);
-        caches(&mut graph);
+        split_cache_by_key(&mut graph);
         assert_eq!(graph.to_string(), plain(options));
     }
 }

@@ -1,41 +1,41 @@
 //! Decoding and copying of single rows.
 
-use super::rows::{block_vectors, byte, plain_vector};
+use super::dequant::{block_vectors, byte, plain_vector};
 use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
-use seqc_abi::Store;
+use seqc_abi::Encoding;
 
 /// Name of the function that [`row`] adds.
-pub fn row_name(store: Store) -> String {
-    format!("seqc_row_{}", store.name())
+pub fn row_name(encoding: Encoding) -> String {
+    format!("seqc_row_{}", encoding.name())
 }
 
 /// Adds `fn(w, n, out)`: the `n` weights at `w` as f32. For block stores `n` is a multiple of 32. Returns its name.
-pub fn row(module: &mut Module, lanes: u32, store: Store) -> String {
-    let name = row_name(store);
+pub fn row(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
+    let name = row_name(encoding);
     if module.has(&name) {
         return name;
     }
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr], None);
     let (w, n, out) = (f.param(0), f.param(1), f.param(2));
     let zero = f.i64(0);
-    if store.block() == 32 {
-        let (per_block, bytes) = (f.i64(32), f.i64(store.block_bytes() as i64));
+    if encoding.block() == 32 {
+        let (per_block, bytes) = (f.i64(32), f.i64(encoding.block_bytes() as i64));
         f.for_each(zero, n, 32, |f, k| {
             let index = f.udiv(k, per_block);
             let at = f.mul(index, bytes);
             let block = f.gep(w, at, Scalar::I8);
             let target = f.gep(out, k, Scalar::F32);
-            for (i, v) in block_vectors(f, store, block, lanes).into_iter().enumerate() {
+            for (i, v) in block_vectors(f, encoding, block, lanes).into_iter().enumerate() {
                 let p = byte(f, target, 4 * i as i64 * i64::from(lanes));
                 f.store(v, p);
             }
         });
     } else {
         vectors(&mut f, (n, lanes), |f, k, mask| {
-            let size = f.i64(store.block_bytes() as i64);
+            let size = f.i64(encoding.block_bytes() as i64);
             let at = f.mul(k, size);
             let source = f.gep(w, at, Scalar::I8);
-            let v = plain_vector(f, store, source, lanes, mask);
+            let v = plain_vector(f, encoding, source, lanes, mask);
             let target = f.gep(out, k, Scalar::F32);
             put(f, v, target, mask);
         });
@@ -54,7 +54,7 @@ pub fn copy(module: &mut Module, lanes: u32) -> String {
     let (from, to, n) = (f.param(0), f.param(1), f.param(2));
     vectors(&mut f, (n, lanes), |f, k, mask| {
         let (source, target) = (f.gep(from, k, Scalar::F32), f.gep(to, k, Scalar::F32));
-        let v = plain_vector(f, Store::F32, source, lanes, mask);
+        let v = plain_vector(f, Encoding::F32, source, lanes, mask);
         put(f, v, target, mask);
     });
     module.add(f);

@@ -1,0 +1,101 @@
+//! From stored values to kernels in order: what runs together, and what waits for what.
+
+use super::{
+    Chunks, Extent, Plan,
+    definitions::PlanBuilder,
+    fuse_epilogues, head_parallel,
+    materialize::{Materialize, of_params},
+    scan::Mode,
+};
+use crate::recurrence::{Recurrence, recurrences};
+use seqc_ir::Graph;
+
+/// States above this many entries are not stored for every token.
+const SMALL_STATE: usize = 4096;
+
+/// Plans a graph: tries the best way to run each recurrence first, and the next one where it does not fit.
+pub(super) fn plan(graph: &Graph, chunks: Chunks) -> Plan {
+    let order = graph.live_order();
+    let stages = graph.stages();
+    let recurrences = recurrences(graph);
+    let of_params = of_params(graph, &order);
+    let mut modes: Vec<Mode> = recurrences
+        .iter()
+        .map(|r| if r.elementwise { Mode::Fused } else { Mode::Loop })
+        .collect();
+    loop {
+        let choose = Materialize {
+            graph,
+            order: &order,
+            stages: &stages,
+            recurrences: &recurrences,
+            modes: &modes,
+            of_params: &of_params,
+        };
+        let attempt = PlanBuilder::new(graph, &choose, choose.stored(), chunks);
+        let misfits = match attempt.finish() {
+            Ok(plan) => return plan,
+            Err(misfits) => misfits,
+        };
+        for r in misfits {
+            match modes[r] {
+                Mode::Loop => unreachable!("a loop over tokens can run any recurrence"),
+                mode => modes[r] = mode.next(state_len(graph, &recurrences[r]) <= SMALL_STATE),
+            }
+        }
+    }
+}
+
+/// Recurrences that cannot be run in the way that was tried, at least one, in ascending order.
+pub(super) type Misfits = Vec<usize>;
+
+fn state_len(graph: &Graph, recurrence: &Recurrence) -> usize {
+    recurrence
+        .states
+        .iter()
+        .map(|s| graph.states[s.0 as usize].ty.len())
+        .max()
+        .unwrap_or(0)
+}
+
+impl PlanBuilder<'_> {
+    /// The plan, or the recurrences that must be run in another way.
+    fn finish(mut self) -> Result<Plan, Misfits> {
+        self.check_scans()?;
+        self.shrink_loop_states();
+        let mut groups = self.groups()?;
+        self.note_scan_reads();
+        self.join_cycles(&mut groups)?;
+        let kernels = self.arrange(&groups)?;
+        self.plan.kernels = fuse_epilogues::fuse(self.graph, &self.plan, kernels);
+        self.lay_out();
+        let kernels = self.plan.kernels.iter();
+        let placed: Vec<_> = kernels
+            .flat_map(|kernel| head_parallel::in_place(self.graph, &self.plan, kernel))
+            .collect();
+        for (s, id) in placed {
+            self.plan.buffers[id.0].state = Some(s);
+        }
+        Ok(self.plan)
+    }
+
+    /// Large next values of loops have one row instead of one for every token.
+    fn shrink_loop_states(&mut self) {
+        for (r, recurrence) in self.plan.recurrences.iter().enumerate() {
+            for s in recurrence.states.iter().filter(|_| self.modes[r] == Mode::Loop) {
+                let state = &self.graph.states[s.0 as usize];
+                let Some(id) = state.next.and_then(|v| self.plan.stored.get(&v)) else {
+                    continue;
+                };
+                let buffer = &mut self.plan.buffers[id.0];
+                if buffer.len > SMALL_STATE
+                    && buffer.history == 0
+                    && buffer.output.is_none()
+                    && buffer.extent == Extent::PerToken
+                {
+                    buffer.extent = Extent::Single;
+                }
+            }
+        }
+    }
+}
