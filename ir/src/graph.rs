@@ -353,14 +353,11 @@ impl Graph {
         let size = order.iter().map(|v| v.0 as usize + 1).max().unwrap_or(0);
         let mut stages = vec![Stage::Load; size];
         for v in order {
-            stages[v.0 as usize] = match self.op(v) {
-                op if op.is_of_token() => Stage::Token,
-                _ => self
-                    .operands(v)
-                    .iter()
-                    .map(|o| stages[o.0 as usize])
-                    .max()
-                    .unwrap_or(Stage::Load),
+            let operands = self.operands(v);
+            let latest = operands.iter().map(|o| stages[o.0 as usize]).max();
+            stages[v.0 as usize] = match self.op(v).is_of_token() {
+                true => Stage::Token,
+                false => latest.unwrap_or(Stage::Load),
             };
         }
         stages

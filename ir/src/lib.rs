@@ -41,7 +41,9 @@ pub use builder::dims;
 pub use expr::{IndexExpr, PairExpr, joined_views};
 pub use graph::{Cycles, Graph, Node, Port, Stage, State, StateId, Value, cycles};
 pub use model::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
-pub use op::{AttendSpec, BinaryOp, Clock, Normaliser, Op, ReduceOp, UNSEEN, UnaryOp};
+pub use op::{
+    AttendSpec, BinaryOp, Clock, Normaliser, Op, OpClass, OperandMode, Reads, ReduceOp, Row, Source, UNSEEN, UnaryOp,
+};
 
 /// Element type of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

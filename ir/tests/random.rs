@@ -90,20 +90,21 @@ fn random_models_run() {
 
 #[test]
 fn every_operation_occurs() {
-    let mut words = BTreeSet::new();
+    let (mut names, mut words) = (BTreeSet::new(), BTreeSet::new());
     for seed in 0..SEEDS {
         let graph = random_graph(seed, 12).graph;
         for value in graph.values() {
-            let word = match graph.op(value) {
-                Op::Unary(op) => op.name().to_owned(),
-                Op::Binary(op) => op.name().to_owned(),
+            let op = graph.op(value);
+            names.insert(op.row().name);
+            words.insert(match op {
                 Op::Reduce { op, .. } => format!("reduce {}", op.name()),
                 Op::Attend(spec) => format!("attend {}", spec.normaliser.name()),
-                op => op.to_string().split('(').next().unwrap_or_default().to_owned(),
-            };
-            words.insert(word);
+                op => op.word().to_owned(),
+            });
         }
     }
+    let all: BTreeSet<&str> = Op::NAMES.iter().copied().collect();
+    assert_eq!(names, all, "random graphs lack an operation");
     insta::assert_snapshot!(words.into_iter().collect::<Vec<_>>().join(" "));
 }
 

@@ -351,51 +351,41 @@ impl Planner<'_> {
     fn contraction(&self, value: Value) -> Option<(Contract, Vec<Value>)> {
         let operands = self.graph.operands(value);
         let first = self.graph.ty(*operands.first()?).sizes();
-        match self.graph.op(value) {
-            Op::MatVec => {
-                let last = IndexExpr::Axis(first.len() - 1);
-                let x = Access::new(&[last], &self.graph.ty(operands[1]).sizes(), &first);
-                let factors = vec![Access::identity(&first), x];
-                Some((
-                    Contract {
-                        dims: first,
-                        summed: 1,
-                        factors,
-                    },
-                    operands,
-                ))
-            }
-            Op::Reduce {
-                op: ReduceOp::Sum,
-                axes,
-            } => {
-                let mut leaves = Vec::new();
-                self.factors(operands[0], &mut leaves);
-                let mut factors = Vec::new();
-                let mut sources = Vec::new();
-                for leaf in leaves {
-                    let (source, access) = self.through_views(leaf, &first);
-                    sources.push(source);
-                    factors.push(access);
-                }
-                Some((
-                    Contract {
-                        dims: first,
-                        summed: *axes,
-                        factors,
-                    },
-                    sources,
-                ))
-            }
-            _ => None,
+        if let Op::MatVec = self.graph.op(value) {
+            let last = IndexExpr::Axis(first.len() - 1);
+            let x = Access::new(&[last], &self.graph.ty(operands[1]).sizes(), &first);
+            let contract = Contract {
+                factors: vec![Access::identity(&first), x],
+                dims: first,
+                summed: 1,
+            };
+            return Some((contract, operands));
         }
+        let Op::Reduce {
+            op: ReduceOp::Sum,
+            axes,
+        } = self.graph.op(value)
+        else {
+            return None;
+        };
+        let mut leaves = Vec::new();
+        self.factors(operands[0], &mut leaves);
+        let read = leaves.into_iter().map(|leaf| self.through_views(leaf, &first));
+        let (sources, factors) = read.unzip();
+        let contract = Contract {
+            dims: first,
+            summed: *axes,
+            factors,
+        };
+        Some((contract, sources))
     }
 
     /// The factors of a product of reals.
     fn factors(&self, value: Value, leaves: &mut Vec<Value>) {
-        match self.graph.op(value) {
-            Op::Binary(BinaryOp::Mul) => self.graph.operands(value).iter().for_each(|v| self.factors(*v, leaves)),
-            _ => leaves.push(value),
+        if let Op::Binary(BinaryOp::Mul) = self.graph.op(value) {
+            self.graph.operands(value).iter().for_each(|v| self.factors(*v, leaves));
+        } else {
+            leaves.push(value);
         }
     }
 

@@ -128,32 +128,30 @@ impl Parser {
     fn op(&mut self) -> Result<Op, ParseError> {
         let place = self.here();
         let word = self.word("an operation")?;
-        let unknown = || self.error_at(place, format!("`{word}` is not an operation"));
-        match word.as_str() {
-            "position" => Ok(Op::Position),
-            "select" => Ok(Op::Select),
-            "cast" => Ok(Op::Cast),
-            "reshape" => Ok(Op::Reshape),
-            "gather" => Ok(Op::Gather),
-            "matvec" => Ok(Op::MatVec),
-            "long_conv" => Ok(Op::LongConv),
-            "view" => Ok(Op::View(self.list('(', ')', |p| p.index_expr(0))?)),
-            "param" | "input" | "const" | "iota" | "concat" | "reduce" | "prev" | "delay" | "window" | "attend" => {
-                self.expect('(')?;
-                let op = self.op_with_constants(&word)?;
-                self.expect(')')?;
-                Ok(op)
-            }
-            _ => match (UnaryOp::from_name(&word), BinaryOp::from_name(&word)) {
-                (Some(op), _) => Ok(Op::Unary(op)),
-                (_, Some(op)) => Ok(Op::Binary(op)),
-                (None, None) => Err(unknown()),
-            },
+        if let Some(op) = PLAIN.iter().find(|op| op.word() == word) {
+            return Ok(op.clone());
         }
+        if let Some(op) = UnaryOp::from_name(&word) {
+            return Ok(Op::Unary(op));
+        }
+        if let Some(op) = BinaryOp::from_name(&word) {
+            return Ok(Op::Binary(op));
+        }
+        let unknown = self.error_at(place, format!("`{word}` is not an operation"));
+        if !Op::NAMES.contains(&word.as_str()) {
+            return Err(unknown);
+        }
+        if word == "view" {
+            return Ok(Op::View(self.list('(', ')', |p| p.index_expr(0))?));
+        }
+        self.expect('(')?;
+        let op = self.op_with_constants(&word)?.ok_or(unknown)?;
+        self.expect(')')?;
+        Ok(op)
     }
 
-    fn op_with_constants(&mut self, word: &str) -> Result<Op, ParseError> {
-        Ok(match word {
+    fn op_with_constants(&mut self, word: &str) -> Result<Option<Op>, ParseError> {
+        Ok(Some(match word {
             "param" => Op::Param(self.count()?),
             "input" => Op::Input(self.count()?),
             "const" => Op::Const(self.real()?),
@@ -183,8 +181,9 @@ impl Parser {
                     axes: self.setting("axes")?,
                 }
             }
-            _ => Op::Attend(Box::new(self.attend()?)),
-        })
+            "attend" => Op::Attend(Box::new(self.attend()?)),
+            _ => return Ok(None),
+        }))
     }
 
     /// `name=3`
@@ -254,6 +253,17 @@ impl Parser {
         Ok(Some(expr))
     }
 }
+
+/// Operations without constants, other than functions.
+const PLAIN: [Op; 7] = [
+    Op::Position,
+    Op::Select,
+    Op::Cast,
+    Op::Reshape,
+    Op::Gather,
+    Op::MatVec,
+    Op::LongConv,
+];
 
 /// Where values are used, for messages about those that are not defined.
 type Uses = Vec<(usize, Value)>;

@@ -86,27 +86,19 @@ impl Display for PairExpr {
 /// The operation with its constants, without operands.
 impl Display for Op {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
         match self {
-            Op::Param(n) => write!(f, "param({n})"),
-            Op::Input(n) => write!(f, "input({n})"),
-            Op::Const(c) => write!(f, "const({})", Number(*c)),
-            Op::Iota { axis } => write!(f, "iota(axis={axis})"),
-            Op::Position => f.write_str("position"),
-            Op::Unary(op) => f.write_str(op.name()),
-            Op::Binary(op) => f.write_str(op.name()),
-            Op::Select => f.write_str("select"),
-            Op::Cast => f.write_str("cast"),
-            Op::View(map) => write!(f, "view({})", comma(map)),
-            Op::Reshape => f.write_str("reshape"),
-            Op::Concat { axis } => write!(f, "concat(axis={axis})"),
-            Op::Gather => f.write_str("gather"),
-            Op::Reduce { op, axes } => write!(f, "reduce({}, axes={axes})", op.name()),
-            Op::MatVec => f.write_str("matvec"),
-            Op::Prev(state) => write!(f, "prev({state})"),
-            Op::Delay { steps } => write!(f, "delay(steps={steps})"),
-            Op::Window { taps, step } => write!(f, "window(taps={taps}, step={step})"),
-            Op::LongConv => f.write_str("long_conv"),
-            Op::Attend(spec) => write!(f, "attend({spec})"),
+            Op::Param(n) | Op::Input(n) => write!(f, "({n})"),
+            Op::Const(c) => write!(f, "({})", Number(*c)),
+            Op::Iota { axis } | Op::Concat { axis } => write!(f, "(axis={axis})"),
+            Op::View(map) => write!(f, "({})", comma(map)),
+            Op::Reduce { op, axes } => write!(f, "({}, axes={axes})", op.name()),
+            Op::Prev(state) => write!(f, "({state})"),
+            Op::Delay { steps } => write!(f, "(steps={steps})"),
+            Op::Window { taps, step } => write!(f, "(taps={taps}, step={step})"),
+            Op::Attend(spec) => write!(f, "({spec})"),
+            Op::Position | Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => Ok(()),
+            Op::Reshape | Op::Gather | Op::MatVec | Op::LongConv => Ok(()),
         }
     }
 }

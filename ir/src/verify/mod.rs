@@ -35,7 +35,7 @@ mod view;
 
 pub use model::verify_model;
 
-use crate::{Elem, Graph, Op, Ty, Value};
+use crate::{Elem, Graph, Source, Ty, Value};
 use std::{collections::HashSet, fmt};
 
 /// Most elements of one tensor.
@@ -146,11 +146,11 @@ fn references(report: &mut Report<'_>) {
         }
     }
     for value in graph.values() {
-        let (declared, what) = match graph.op(value) {
-            Op::Param(n) => (*n < graph.params.len(), "parameter"),
-            Op::Input(n) => (*n < graph.inputs.len(), "input"),
-            Op::Prev(s) => ((s.0 as usize) < graph.states.len(), "state"),
-            _ => (true, ""),
+        let (declared, what) = match graph.op(value).source() {
+            Some(Source::Param(n)) => (n < graph.params.len(), "parameter"),
+            Some(Source::Input(n)) => (n < graph.inputs.len(), "input"),
+            Some(Source::State(s)) => ((s.0 as usize) < graph.states.len(), "state"),
+            None => continue,
         };
         report.require(declared, 1, value, || format!("there is no such {what}"));
     }
@@ -164,11 +164,11 @@ fn structure(report: &mut Report<'_>) {
         ty.dims.iter().all(|d| d.size > 0) && total.is_some_and(|n| n <= MAX_ELEMENTS)
     };
     for value in graph.values() {
-        let (found, (least, most)) = (graph.operands(value).len(), node::arity(graph.op(value)));
-        let fits = (least..=most).contains(&found);
-        report.require(fits, 2, value, || match () {
-            () if least == most => format!("takes {least} operands, has {found}"),
-            () => format!("takes {least} operands or more, has {found}"),
+        let (found, arity) = (graph.operands(value).len(), graph.op(value).row().arity);
+        let (least, fits) = (*arity.start(), arity.contains(&found));
+        report.require(fits, 2, value, || match least == *arity.end() {
+            true => format!("takes {least} operands, has {found}"),
+            false => format!("takes {least} operands or more, has {found}"),
         });
         let message = || format!("no axis may be empty, and a tensor has at most {MAX_ELEMENTS} elements");
         report.require(sizes(graph.ty(value)), 4, value, message);

@@ -1,28 +1,7 @@
 //! Laws of single nodes, one function per family of operations.
 
 use super::{MAX_DELAY, MAX_LAGS, Report, attend, view};
-use crate::{BinaryOp, Elem, Graph, Op, Stage, Ty, UnaryOp, Value};
-
-/// Smallest and largest number of operands.
-pub(super) fn arity(op: &Op) -> (usize, usize) {
-    match op {
-        Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_) => (0, 0),
-        Op::Unary(_)
-        | Op::Cast
-        | Op::View(_)
-        | Op::Reshape
-        | Op::Reduce { .. }
-        | Op::Delay { .. }
-        | Op::Window { .. } => (1, 1),
-        Op::Binary(_) | Op::Gather | Op::MatVec | Op::LongConv => (2, 2),
-        Op::Select => (3, 3),
-        Op::Concat { .. } => (1, usize::MAX),
-        Op::Attend(spec) => {
-            let n = spec.table_operands().end;
-            (n, n)
-        }
-    }
-}
+use crate::{BinaryOp, Elem, Graph, Op, Source, Stage, Ty, UnaryOp, Value};
 
 /// Checks one node of a graph whose structure is sound.
 pub(super) fn check(report: &mut Report<'_>, stages: &[Stage], value: Value) {
@@ -97,11 +76,11 @@ pub(super) fn check(report: &mut Report<'_>, stages: &[Stage], value: Value) {
 /// Law 5 for nodes that read what is declared.
 fn declared(report: &mut Report<'_>, value: Value) {
     let graph: &Graph = report.graph;
-    let ty = match graph.op(value) {
-        Op::Param(n) => &graph.params[*n].ty,
-        Op::Input(n) => &graph.inputs[*n].ty,
-        Op::Prev(s) => &graph.states[s.0 as usize].ty,
-        _ => return,
+    let ty = match graph.op(value).source() {
+        Some(Source::Param(n)) => &graph.params[n].ty,
+        Some(Source::Input(n)) => &graph.inputs[n].ty,
+        Some(Source::State(s)) => &graph.states[s.0 as usize].ty,
+        None => return,
     };
     report.require(graph.ty(value) == ty, 5, value, || format!("is declared as {ty}"));
 }

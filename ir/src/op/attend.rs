@@ -1,0 +1,131 @@
+//! Parameters of attention: which keys a query sees, how scores become weights, which operand is what.
+
+#[cfg(doc)]
+use crate::Op;
+use crate::PairExpr;
+use std::ops::{Range, RangeInclusive};
+
+/// What stands for the logarithm of nothing, and for the score of a key that is not there.
+pub const UNSEEN: f64 = -1e30;
+
+/// Parameters of [`Op::Attend`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttendSpec {
+    /// Factor on the dot product.
+    pub scale: f64,
+    /// Which keys a query sees (beside causality); `None`: all.
+    pub predicate: Option<PairExpr>,
+    /// Function of the scaled product; `None`: itself.
+    pub score: Option<PairExpr>,
+    /// How scores become weights.
+    pub normaliser: Normaliser,
+    /// Keys after the query are excluded. False only in models that read a whole sequence.
+    pub causal: bool,
+    /// Which tokens are keys, and which are queries.
+    pub clock: Clock,
+    /// The logarithm of the sum of exponentials is one more column of the result. Softmax only.
+    pub log_sum: bool,
+    /// Number of operands that are read at the query token.
+    pub query_streams: usize,
+    /// Number of operands that are read at the key token.
+    pub key_streams: usize,
+    /// Number of tables, tensors of the load stage that [`PairExpr::Table`] reads.
+    pub tables: usize,
+}
+
+impl Default for AttendSpec {
+    /// Causal softmax attention over all tokens, without scale.
+    fn default() -> AttendSpec {
+        AttendSpec {
+            scale: 1.0,
+            predicate: None,
+            score: None,
+            normaliser: Normaliser::Softmax,
+            causal: true,
+            clock: Clock::Every,
+            log_sum: false,
+            query_streams: 0,
+            key_streams: 0,
+            tables: 0,
+        }
+    }
+}
+
+impl AttendSpec {
+    /// True when there are values: operand 2.
+    pub fn has_values(&self) -> bool {
+        !matches!(self.normaliser, Normaliser::Top(_))
+    }
+
+    /// Number of the operand `on`, where there is one.
+    pub fn on(&self) -> Option<usize> {
+        let place = if self.has_values() { 3 } else { 2 };
+        (self.clock != Clock::Every).then_some(place)
+    }
+
+    /// Number of the first query stream: behind `q`, `k`, `v` and `on`.
+    fn first_stream(&self) -> usize {
+        2 + usize::from(self.has_values()) + usize::from(self.clock != Clock::Every)
+    }
+
+    /// Numbers of the operands that are query streams.
+    pub fn query_operands(&self) -> Range<usize> {
+        let first = self.first_stream();
+        first..first.saturating_add(self.query_streams)
+    }
+
+    /// Numbers of the operands that are key streams.
+    pub fn key_operands(&self) -> Range<usize> {
+        let first = self.query_operands().end;
+        first..first.saturating_add(self.key_streams)
+    }
+
+    /// Numbers of the operands that are tables, the last ones.
+    pub fn table_operands(&self) -> Range<usize> {
+        let first = self.key_operands().end;
+        first..first.saturating_add(self.tables)
+    }
+
+    /// Number of operands.
+    pub fn arity(&self) -> RangeInclusive<usize> {
+        let n = self.table_operands().end;
+        n..=n
+    }
+
+    /// Sizes of the result for `heads` query heads and values of `width` entries.
+    pub fn result(&self, heads: usize, width: usize) -> Vec<usize> {
+        match self.normaliser {
+            Normaliser::Top(n) => vec![heads, 2, n],
+            _ => vec![heads, width + usize::from(self.log_sum)],
+        }
+    }
+}
+
+/// Which tokens take part in an attention. Unless all do, positions count *ticks*, the tokens where the operand `on`
+/// holds: the position of a key is its number among them, from 0; that of a query is the number of ticks up to its
+/// token and including it, less 1 (-1 before the first).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Clock {
+    /// All tokens are keys and queries; there is no `on`.
+    #[default]
+    Every,
+    /// Keys are ticks, queries all tokens.
+    Keys,
+    /// Keys and queries are ticks; what other tokens get is what a query gets that sees no key.
+    Both,
+}
+
+/// How the scores of the admitted keys become weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Normaliser {
+    /// `exp(s_j) / sum exp(s)`.
+    Softmax,
+    /// `s_j / sum s` (0 when the sum is 0).
+    Sum,
+    /// `s_j`.
+    None,
+    /// No weights: the best keys. The result is `[H, 2, n]`: `[h, 0, m]` is the `m`-th largest score, `[h, 1, m]` the
+    /// position of its key, of equal scores that of the earlier key first. Where there are fewer keys: [`UNSEEN`] and
+    /// -1. A score of minus infinity is the same as a key that is not seen.
+    Top(usize),
+}
