@@ -1,8 +1,8 @@
 //! Generated code for several processors: one object for each, and the table by which the runtime chooses.
 
 use crate::{
+    kernel::Module,
     mlir::{self, Emit, Target},
-    text::Module,
 };
 use seqc_abi::{Descriptor, symbols};
 
@@ -36,7 +36,7 @@ pub fn texts(forms: Vec<Form>) -> Result<Vec<(Target, String)>, serde_json::Erro
     }
     Ok(parts
         .into_iter()
-        .map(|(target, module)| (target, module.finish()))
+        .map(|(target, module)| (target, mlir::print(&module)))
         .collect())
 }
 

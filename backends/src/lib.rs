@@ -1,9 +1,9 @@
-//! From graphs to native programs: kernels in MLIR text, objects, executables.
+//! From graphs to native programs: kernels, MLIR text, objects, executables.
 
 pub mod code;
+pub mod kernel;
 pub mod kernels;
 pub mod link;
 pub mod lower;
 pub mod mlir;
 pub mod scratch;
-pub mod text;

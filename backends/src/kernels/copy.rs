@@ -1,7 +1,7 @@
 //! Decoding and copying of single rows.
 
 use super::dequant::{block_vectors, byte, plain_vector};
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::Encoding;
 
 /// Name of the function that [`row`] adds.

@@ -1,17 +1,17 @@
 //! Reading stored weight rows as f32 vectors: plain types and GGML blocks of 32.
 
-use crate::text::{Func, Scalar, Ty, Val};
+use crate::kernel::{Cast, Func, Intrinsic, Scalar, Ty, Val};
 use seqc_abi::Encoding;
 
 /// The `f32` of an IEEE half in a 16-bit integer (or of each lane).
 pub(super) fn half_to_float(f: &mut Func, bits: Val) -> Val {
     let half = f.bitcast(bits, bits.ty.with(Scalar::F16));
-    f.convert("arith.extf", half, Scalar::F32)
+    f.convert(Cast::FloatExtend, half, Scalar::F32)
 }
 
 /// The `f32` of a bfloat16 in a 16-bit integer (or of each lane).
 pub(super) fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
-    let wide = f.convert("arith.extui", bits, Scalar::I32);
+    let wide = f.convert(Cast::ZeroExtend, bits, Scalar::I32);
     let places = f.int(wide.ty, 16);
     let wide = f.shl(wide, places);
     f.bitcast(wide, wide.ty.with(Scalar::F32))
@@ -76,9 +76,9 @@ pub(super) fn block_quants(f: &mut Func, encoding: Encoding, block: Val, lanes: 
     let start = if encoding == Encoding::Q4_1 { 4 } else { 2 };
     let count = if encoding == Encoding::Q8_0 { 32 } else { 16 };
     let widen = if encoding == Encoding::Q8_0 {
-        "arith.extsi"
+        Cast::SignExtend
     } else {
-        "arith.extui"
+        Cast::ZeroExtend
     };
     let (mut low, mut high) = (Vec::new(), Vec::new());
     for at in (0..count).step_by(lanes as usize) {
@@ -86,13 +86,13 @@ pub(super) fn block_quants(f: &mut Func, encoding: Encoding, block: Val, lanes: 
         let q = f.load(p, Ty::V(lanes, Scalar::I8));
         let q = f.convert(widen, q, Scalar::I32);
         if encoding == Encoding::Q8_0 {
-            low.push(f.convert("arith.sitofp", q, Scalar::F32));
+            low.push(f.convert(Cast::SignedToFloat, q, Scalar::F32));
             continue;
         }
         let (fifteen, four) = (f.int(q.ty, 15), f.int(q.ty, 4));
         let (l, h) = (f.and(q, fifteen), f.shr(q, four));
-        low.push(f.convert("arith.sitofp", l, Scalar::F32));
-        high.push(f.convert("arith.sitofp", h, Scalar::F32));
+        low.push(f.convert(Cast::SignedToFloat, l, Scalar::F32));
+        high.push(f.convert(Cast::SignedToFloat, h, Scalar::F32));
     }
     low.extend(high);
     low
@@ -110,9 +110,9 @@ pub(super) fn nibbles_and_bytes(
     for at in (0..16).step_by(lanes as usize) {
         let p = byte(f, block, start + i64::from(at));
         let q = f.load(p, Ty::V(lanes, Scalar::I8));
-        let q = f.convert("arith.extui", q, Scalar::I32);
+        let q = f.convert(Cast::ZeroExtend, q, Scalar::I32);
         low.push(low_nibbles(f, q, fifteen));
-        whole.push(f.convert("arith.sitofp", q, Scalar::F32));
+        whole.push(f.convert(Cast::SignedToFloat, q, Scalar::F32));
     }
     low.extend(whole);
     low
@@ -124,15 +124,9 @@ fn low_nibbles(f: &mut Func, q: Val, fifteen: Val) -> Val {
     if lanes < 16 {
         let mask = f.splat(fifteen, lanes);
         let l = f.and(q, mask);
-        return f.convert("arith.sitofp", l, Scalar::F32);
+        return f.convert(Cast::SignedToFloat, l, Scalar::F32);
     }
     let numbers: Vec<f32> = (0..16u8).map(f32::from).collect();
     let table = f.float_lanes(&numbers);
-    f.op(
-        table.ty,
-        format_args!(
-            "llvm.call_intrinsic \"llvm.x86.avx512.permvar.sf.512\"({table}, {q}) : ({}, {}) -> {}",
-            table.ty, q.ty, table.ty
-        ),
-    )
+    f.intrinsic(Intrinsic::Permute, &[table, q])
 }

@@ -1,6 +1,6 @@
 //! Whether any of many vectors holds what is not finite, without a branch for each.
 
-use crate::text::{Cmp, Func, Scalar, Val};
+use crate::kernel::{Cmp, Func, Scalar, Val};
 
 /// `found`, integers as wide as the reals of `x`, with the bits of NaN added where `x` is infinite or no number.
 ///

@@ -1,7 +1,7 @@
 //! One panel of weight rows times many rows of activations.
 
 use super::{copy, max_rows, micro_kernel, pack};
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::Encoding;
 
 /// Most columns of weights that are packed at once: a panel of them stays in the second-level cache.

@@ -1,6 +1,6 @@
 //! Moving lanes between vectors: transposition and sums of several vectors at once.
 
-use crate::text::{Func, Val};
+use crate::kernel::{Func, Val};
 
 /// Transposes a square of 8 or 16 vectors: pairs of lanes, pairs of pairs, then 128-bit parts.
 pub fn transpose(f: &mut Func, rows: &[Val]) -> Vec<Val> {

@@ -4,7 +4,7 @@
 //! `log(0) = -inf`, NaN in gives NaN out. `exp` below 2^-126 is 0. Sine and cosine hold to about
 //! `|x| = 1e5`. The polynomials are Chebyshev fits over the reduced ranges.
 
-use crate::text::{Cmp, Func, Scalar, Ty, Val};
+use crate::kernel::{Cast, Cmp, Func, Intrinsic, Scalar, Ty, Unary, Val};
 use seqc_ir::UnaryOp;
 
 /// Adding it to a small float leaves the nearest integer in the low bits of the sum: 1.5 * 2^23.
@@ -31,7 +31,7 @@ pub fn emit_unary(f: &mut Func, op: UnaryOp, x: Val) -> Val {
             let zero = f.zero(x.ty);
             f.sub(zero, x)
         }
-        UnaryOp::Abs if x.ty.scalar().is_float() => f.math("math.absf", x),
+        UnaryOp::Abs if x.ty.scalar().is_float() => f.unary(Unary::Abs, x),
         UnaryOp::Abs => {
             let zero = f.zero(x.ty);
             let negative = f.sub(zero, x);
@@ -39,9 +39,9 @@ pub fn emit_unary(f: &mut Func, op: UnaryOp, x: Val) -> Val {
         }
         UnaryOp::Exp => exp(f, x),
         UnaryOp::Log => log(f, x),
-        UnaryOp::Sqrt => f.math("math.sqrt", x),
+        UnaryOp::Sqrt => f.unary(Unary::Sqrt, x),
         UnaryOp::Rsqrt => {
-            let (one, root) = (f.float(x.ty, 1.0), f.math("math.sqrt", x));
+            let (one, root) = (f.float(x.ty, 1.0), f.unary(Unary::Sqrt, x));
             f.div(one, root)
         }
         UnaryOp::Sin => sin_cos(f, x, false),
@@ -50,8 +50,8 @@ pub fn emit_unary(f: &mut Func, op: UnaryOp, x: Val) -> Val {
         UnaryOp::Sigmoid => sigmoid(f, x),
         UnaryOp::Softplus => softplus(f, x),
         UnaryOp::Erf => erf(f, x),
-        UnaryOp::Floor => f.math("math.floor", x),
-        UnaryOp::Round => f.math("math.roundeven", x),
+        UnaryOp::Floor => f.unary(Unary::Floor, x),
+        UnaryOp::Round => f.unary(Unary::RoundEven, x),
         UnaryOp::Not => {
             let all = f.int(x.ty, 1);
             f.xor(x, all)
@@ -71,7 +71,7 @@ pub fn emit_pow(f: &mut Func, x: Val, y: Val, constant: Option<f32>) -> Val {
             let one = f.float(x.ty, 1.0);
             f.div(one, power)
         }
-        Some(0.5) => f.math("math.sqrt", x),
+        Some(0.5) => f.unary(Unary::Sqrt, x),
         Some(-0.5) => emit_unary(f, UnaryOp::Rsqrt, x),
         _ => general_power(f, x, y),
     }
@@ -178,7 +178,7 @@ pub fn exp_product(f: &mut Func, (a, b): (Val, Val), range: Range, native: u32) 
     };
     let x = limited(f, x, if scales { (-150.0, 128.0) } else { limits }, range);
     let (shifted, n) = if scales {
-        let n = f.math("math.roundeven", x);
+        let n = f.unary(Unary::RoundEven, x);
         (n, n)
     } else {
         let magic = f.float(x.ty, MAGIC);
@@ -224,14 +224,7 @@ fn scaled(f: &mut Func, p: Val, n: Val) -> Val {
         return f.shuffle(low, high, &all);
     }
     let (all, current) = (f.int(Ty::S(Scalar::I16), -1), f.int(Ty::S(Scalar::I32), 4));
-    let ty = p.ty;
-    f.op(
-        ty,
-        format_args!(
-            "llvm.call_intrinsic \"llvm.x86.avx512.mask.scalef.ps.512\"({p}, {n}, {p}, {all}, {current}) : ({ty}, {ty}, {ty}, {}, {}) -> {ty}",
-            all.ty, current.ty
-        ),
-    )
+    f.intrinsic(Intrinsic::ScaleByPower, &[p, n, p, all, current])
 }
 
 /// Holds an exponent where it matters, by comparisons that NaN passes. At the upper limit the result is infinite, at the
@@ -267,11 +260,11 @@ fn split_exponent(f: &mut Func, x: Val) -> (Val, Val) {
     let bits = f.bitcast(x, int);
     let (base, places) = (f.int(int, SQRT_HALF_BITS), f.int(int, 23));
     let above = f.sub(bits, base);
-    let e = f.op(int, format_args!("arith.shrsi {above}, {places} : {int}"));
+    let e = f.shr_signed(above, places);
     let whole = f.shl(e, places);
     let m = f.sub(bits, whole);
     let m = f.bitcast(m, ty);
-    let e = f.convert("arith.sitofp", e, Scalar::F32);
+    let e = f.convert(Cast::SignedToFloat, e, Scalar::F32);
     let (zero, twenty_three) = (f.zero(ty), f.float(ty, 23.0));
     let fix = f.select(subnormal, twenty_three, zero);
     (f.sub(e, fix), m)
@@ -343,7 +336,7 @@ pub fn silu(f: &mut Func, x: Val) -> Val {
 /// `log(1 + e^x) = max(x, 0) + 2 atanh(e / (2 + e))` with `e = exp(-|x|)`.
 fn softplus(f: &mut Func, x: Val) -> Val {
     let ty = x.ty;
-    let a = f.math("math.absf", x);
+    let a = f.unary(Unary::Abs, x);
     let n = f.neg(a);
     let e = exp_within(f, n, Range::NotPositive);
     let (zero, two) = (f.zero(ty), f.float(ty, 2.0));
@@ -375,23 +368,16 @@ fn tanh(f: &mut Func, x: Val) -> Val {
     let x3 = f.mul(x2, x);
     let near = f.fma(p, x3, x);
     let (one, two) = (f.float(ty, 1.0), f.float(ty, 2.0));
-    let a = f.math("math.absf", x);
+    let a = f.unary(Unary::Abs, x);
     let a2 = f.add(a, a);
     let e = exp(f, a2);
     let d = f.add(e, one);
     let q = f.div(two, d);
     let far = f.sub(one, q);
-    let far = copy_sign(f, far, x);
+    let far = f.copy_sign(far, x);
     let limit = f.float(ty, 0.625);
     let is_near = f.cmp(Cmp::Lt, a, limit);
     f.select(is_near, near, far)
-}
-
-fn copy_sign(f: &mut Func, magnitude: Val, sign: Val) -> Val {
-    f.op(
-        magnitude.ty,
-        format_args!("math.copysign {magnitude}, {sign} : {}", magnitude.ty),
-    )
 }
 
 /// To 1 a polynomial; beyond, `1 - e^-Q(|x|)` with `Q` a fit of `-log erfc`.
@@ -413,7 +399,7 @@ fn erf(f: &mut Func, x: Val) -> Val {
     );
     let near = f.mul(p, x);
     let (one, limit) = (f.float(ty, 1.0), f.float(ty, 4.1));
-    let a = f.math("math.absf", x);
+    let a = f.unary(Unary::Abs, x);
     let capped = f.min(limit, a);
     let q = horner(
         f,
@@ -433,7 +419,7 @@ fn erf(f: &mut Func, x: Val) -> Val {
     let n = f.neg(q);
     let e = exp(f, n);
     let far = f.sub(one, e);
-    let far = copy_sign(f, far, x);
+    let far = f.copy_sign(far, x);
     let is_near = f.cmp(Cmp::Lt, a, one);
     f.select(is_near, near, far)
 }
@@ -503,14 +489,14 @@ fn log_pair(f: &mut Func, x: Val) -> (Val, Val) {
 fn general_power(f: &mut Func, x: Val, y: Val) -> Val {
     let ty = x.ty;
     let (zero, one, infinity) = (f.zero(ty), f.float(ty, 1.0), f.float(ty, f32::INFINITY));
-    let a = f.math("math.absf", x);
+    let a = f.unary(Unary::Abs, x);
     let (high, low) = log_pair(f, a);
     let product = f.mul(y, high);
     let minus = f.neg(product);
     let error = f.fma(y, high, minus);
     let error = f.fma(y, low, error);
     // Beyond exp's range the error term means nothing, and may be infinite.
-    let (bound, size) = (f.float(ty, 100.0), f.math("math.absf", product));
+    let (bound, size) = (f.float(ty, 100.0), f.unary(Unary::Abs, product));
     let in_range = f.cmp(Cmp::Lt, size, bound);
     let error = f.select(in_range, error, zero);
     let value = exp_sum(f, product, Some(error), Range::Any);
@@ -533,10 +519,10 @@ fn general_power(f: &mut Func, x: Val, y: Val) -> Val {
 fn negative_base(f: &mut Func, (x, y): (Val, Val), value: Val) -> Val {
     let ty = x.ty;
     let (zero, half, nan) = (f.zero(ty), f.float(ty, 0.5), f.float(ty, f32::NAN));
-    let floor = f.math("math.floor", y);
+    let floor = f.unary(Unary::Floor, y);
     let whole = f.cmp(Cmp::Eq, floor, y);
     let h = f.mul(y, half);
-    let h_floor = f.math("math.floor", h);
+    let h_floor = f.unary(Unary::Floor, h);
     let odd = f.cmp(Cmp::Ne, h, h_floor);
     let negated = f.neg(value);
     let signed = f.select(odd, negated, value);

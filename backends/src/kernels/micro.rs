@@ -1,6 +1,6 @@
 //! The matrix micro-kernel: a few rows of activations times one packed panel of weights.
 
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
 /// Steps of `k` in one turn of the inner loop.
 const UNROLL: i64 = 4;

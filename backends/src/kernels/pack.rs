@@ -4,7 +4,7 @@ use super::{
     dequant::{block_vectors, byte, plain_vector},
     lanes::transpose,
 };
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::Encoding;
 
 /// Adds the packing kernel for panels of `panel` vectors of `lanes` floats; returns its name.

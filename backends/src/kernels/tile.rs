@@ -1,7 +1,7 @@
 //! A register tile of a product of small matrices that lie as they are, without packing.
 
 use super::max_rows;
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
 /// Steps of `k` in one turn of the inner loop.
 const UNROLL: i64 = 4;
@@ -89,7 +89,7 @@ impl Tile {
 
     fn initial(&self, f: &mut Func, c_rows: &[Val], old: Val) -> Vec<Val> {
         let zero = f.f32(0.0);
-        let read = f.cmp(crate::text::Cmp::Ne, old, zero);
+        let read = f.cmp(crate::kernel::Cmp::Ne, old, zero);
         let load = |f: &mut Func| {
             let old = f.splat(old, self.lanes);
             let places = c_rows

@@ -6,8 +6,8 @@ use super::{
     slots::{self, Source},
 };
 use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     kernels::Attend,
-    text::{Cmp, Func, Module, Scalar, Ty, Val},
 };
 use seqc_ir::{Clock, Value};
 use seqc_passes::plan::Kernel;

@@ -8,11 +8,11 @@ use super::{
     slots,
 };
 use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{
         self, Tile,
         finite::{all_finite, note},
     },
-    text::{Cmp, Func, Module, Scalar, Ty, Val},
 };
 use seqc_passes::plan::{Chunked, Factor, Scan};
 

@@ -1,6 +1,6 @@
 //! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
 
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::Encoding;
 use seqc_ir::{Elem, Graph, Op, Value};
 use seqc_passes::plan::{BufferId, Extent, Layout, Plan, row_of};

@@ -1,8 +1,8 @@
 //! Functions of two values and conversions, on scalars or vectors of one shape.
 
 use crate::{
+    kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val},
     kernels::math,
-    text::{Cmp, Func, Scalar, Ty, Val},
 };
 use seqc_ir::{BinaryOp, Elem, eval::MAX_WHOLE};
 
@@ -21,8 +21,8 @@ pub(super) fn binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: O
         BinaryOp::Pow if real => math::emit_pow(f, x, y, constant.map(|c| c as f32)),
         BinaryOp::Pow => {
             let (a, b) = (
-                f.convert("arith.sitofp", x, Scalar::F32),
-                f.convert("arith.sitofp", y, Scalar::F32),
+                f.convert(Cast::SignedToFloat, x, Scalar::F32),
+                f.convert(Cast::SignedToFloat, y, Scalar::F32),
             );
             let power = math::emit_pow(f, a, b, constant.map(|c| c as f32));
             cast(f, power, Elem::I64)
@@ -60,7 +60,7 @@ fn integer_division(f: &mut Func, (x, y): (Val, Val), constant: Option<f64>) -> 
 /// Remainder with the divisor's sign. Exact while the quotient is below 2^24.
 fn real_modulo(f: &mut Func, x: Val, y: Val) -> Val {
     let quotient = f.div(x, y);
-    let quotient = f.math("math.floor", quotient);
+    let quotient = f.unary(Unary::Floor, quotient);
     let minus = f.neg(quotient);
     let rest = f.fma(minus, y, x);
     // A quotient that was rounded over an integer leaves a rest just outside of the range.
@@ -82,18 +82,18 @@ pub(super) fn cast(f: &mut Func, x: Val, to: Elem) -> Val {
             let (zero, most) = (f.zero(x.ty), f.float(x.ty, MAX_WHOLE as f32));
             let least = f.neg(most);
             let x = f.select(number, x, zero);
-            let down = f.math("math.floor", x);
+            let down = f.unary(Unary::Floor, x);
             let down = f.max(down, least);
             let down = f.min(down, most);
-            f.convert("arith.fptosi", down, Scalar::I64)
+            f.convert(Cast::FloatToSigned, down, Scalar::I64)
         }
-        (Scalar::I64, Elem::F32) => f.convert("arith.sitofp", x, Scalar::F32),
+        (Scalar::I64, Elem::F32) => f.convert(Cast::SignedToFloat, x, Scalar::F32),
         (Scalar::I1, Elem::F32) => {
             let ty = x.ty.with(Scalar::F32);
             let (one, zero) = (f.float(ty, 1.0), f.float(ty, 0.0));
             f.select(x, one, zero)
         }
-        (Scalar::I1, Elem::I64) => f.convert("arith.extui", x, Scalar::I64),
+        (Scalar::I1, Elem::I64) => f.convert(Cast::ZeroExtend, x, Scalar::I64),
         (Scalar::F32 | Scalar::I64, Elem::Bool) => truth(f, x),
         _ => x,
     }

@@ -1,7 +1,7 @@
 //! Expressions: the value of a node at given indices, as scalars or vectors, each computed once in its scope.
 
 use super::{cx::Cx, elementwise};
-use crate::text::{Func, Scalar, Ty, Val};
+use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, Op, StateId, UnaryOp, Value};
 use seqc_passes::{
     affine::{AffineExpr, Stride},

@@ -2,8 +2,8 @@
 
 use super::expr::{Coords, ExprLowering};
 use crate::{
+    kernel::{Func, Ty, Val},
     kernels::math::{self, Range},
-    text::{Func, Ty, Val},
 };
 use seqc_ir::{BinaryOp, Elem, Op, Value};
 use seqc_passes::sign::{Sign, of_product};

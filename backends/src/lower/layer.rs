@@ -8,8 +8,8 @@ use super::{
     slots::{self, Source},
 };
 use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Val},
     kernels,
-    text::{Cmp, Func, Module, Scalar, Val},
 };
 use seqc_passes::plan::{BufferId, Kernel, layout};
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Linear index arithmetic as code.
 
 use super::expr::{Axis, Space};
-use crate::text::{Func, Scalar, Ty, Val};
+use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_passes::affine::{AffineExpr, Atom};
 
 /// The value of an index: at lane 0, or with `lanes` given for every lane.

@@ -5,7 +5,7 @@ use super::{
     run::Tokens,
     slots::{self, Source},
 };
-use crate::text::{Func, Module, Val};
+use crate::kernel::{Func, Module, Val};
 use seqc_ir::Value;
 
 /// Adds the kernels that the long convolutions of a layer call.

@@ -6,7 +6,7 @@ use super::{
     expr::{Axis, Coords, ExprLowering},
     table,
 };
-use crate::text::{Cmp, Func, Ty, Val};
+use crate::kernel::{Cmp, Func, Ty, Val};
 use seqc_ir::Value;
 use seqc_passes::{
     affine::{AffineExpr, Stride, delinearise},
@@ -202,7 +202,7 @@ impl ExprLowering<'_, '_> {
         let pointers = f.gep(base, at, scalar);
         let mask = match self.space.mask {
             Some(mask) => mask,
-            None => f.int(Ty::V(self.lanes, crate::text::Scalar::I1), 1),
+            None => f.int(Ty::V(self.lanes, crate::kernel::Scalar::I1), 1),
         };
         f.scatter(val, pointers, mask);
     }

@@ -7,8 +7,8 @@ use super::{
     run::{Tokens, share},
 };
 use crate::{
+    kernel::{Func, Module, Scalar, Val},
     kernels,
-    text::{Func, Module, Scalar, Val},
 };
 use seqc_abi::Encoding;
 use seqc_ir::{Graph, Normaliser, Op, Value};

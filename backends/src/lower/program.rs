@@ -7,7 +7,7 @@ use super::{
     step::Driver,
     streams::{Place, Streams},
 };
-use crate::text::Module;
+use crate::kernel::Module;
 use seqc_abi::{Call, Descriptor, Elem, Encoding, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
 use seqc_ir::{Graph, Model, Ty, Value};
 use seqc_passes::{

@@ -5,7 +5,7 @@ use super::{
     elementwise::truth,
     expr::{Coords, ExprLowering},
 };
-use crate::text::{Func, Scalar, Ty, Val};
+use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{Elem, Op, Value};
 use seqc_passes::{
     affine::{AffineExpr, Stride},

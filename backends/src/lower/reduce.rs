@@ -4,7 +4,7 @@ use super::{
     elementwise::register,
     expr::{Axis, Coords, ExprLowering},
 };
-use crate::text::{Func, Scalar, Ty, Val};
+use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, ReduceOp, Value};
 use seqc_passes::affine::AffineExpr;
 

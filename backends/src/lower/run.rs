@@ -6,7 +6,7 @@ use super::{
     cx::Cx,
     long_conv, nest, products, scan,
 };
-use crate::text::{Cmp, Func, Val};
+use crate::kernel::{Cmp, Func, Val};
 use seqc_ir::StateId;
 use seqc_passes::plan::{Kernel, Nest};
 
@@ -152,7 +152,7 @@ fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, (token, start, count): (Va
         return;
     }
     let (from, to) = (cx.row(f, *id, token), cx.state_base(f, s.0 as usize));
-    let scalar = crate::text::Scalar::F32;
+    let scalar = crate::kernel::Scalar::F32;
     let (from, to) = (f.gep(from, start, scalar), f.gep(to, start, scalar));
     f.call("seqc_copy", &[from, to, count], None);
 }

@@ -7,7 +7,7 @@ use super::{
     reduce::{combine, neutral},
     run::{Tokens, share},
 };
-use crate::text::{Func, Scalar, Ty, Val};
+use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{Elem, Op, ReduceOp, StateId, Value};
 use seqc_passes::{
     affine::{AffineExpr, Stride},

@@ -5,7 +5,7 @@ use super::{
     layer,
     streams::{Place, Streams, row_bytes},
 };
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::{Level, frame, symbols};
 use seqc_ir::Model;
 use seqc_passes::attention::cache_sharing::Site;

@@ -5,8 +5,8 @@ use super::{
     expr::{Axis, ExprLowering},
 };
 use crate::{
+    kernel::{Func, Scalar, Val},
     kernels,
-    text::{Func, Scalar, Val},
 };
 use seqc_abi::Encoding;
 use seqc_ir::Op;

@@ -1,8 +1,10 @@
 //! MLIR text to object bytes, in process: parse, lower to the LLVM dialect, translate, optimise, emit.
 
 mod llvm;
+mod print;
 mod target;
 
+pub use print::print;
 pub use target::Target;
 
 use melior::{

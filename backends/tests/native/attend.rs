@@ -4,7 +4,7 @@ mod harness;
 
 use crate::support::{Loaded, Random, targets};
 use harness::{Case, Kernel, Operands, Session, add, add_barrier, case, expected};
-use seqc_backends::{mlir::Target, text::Module};
+use seqc_backends::{kernel::Module, mlir::Target};
 use seqc_ir::{BinaryOp, Clock, Normaliser, PairExpr, UNSEEN, UnaryOp};
 use std::time::Instant;
 
@@ -517,7 +517,7 @@ fn speed_of_attention() {
             for case in &all {
                 add(&mut module, &case.attend, false);
             }
-            let text = module.finish();
+            let text = seqc_backends::mlir::print(&module);
             let o = seqc_backends::mlir::compile(&text, &target, seqc_backends::mlir::Emit::Obj).unwrap();
             std::fs::write(format!("{dir}/attend{}.o", target.width()), o).unwrap();
         }

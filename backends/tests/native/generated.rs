@@ -3,9 +3,9 @@
 use crate::support::Loaded;
 use seqc_abi::{Elem, Level, PAGE_TOKENS, StateKind, StateSlot, frame, symbols};
 use seqc_backends::{
+    kernel::{Func, Scalar, Ty},
     lower::{Options, Program, program},
     mlir::Target,
-    text::{Func, Scalar, Ty},
 };
 use seqc_ir::{
     KindId, Model, ModelInput, StreamId,
@@ -217,9 +217,7 @@ fn add_barrier(program: &mut Program) {
     let (meeting, zero) = (f.param(0), f.i64(0));
     let p = f.gep(meeting, zero, Scalar::I64);
     let call = f.load(p, Ty::Ptr);
-    f.stmt(format_args!(
-        "llvm.call {call}({meeting}) : !llvm.ptr, (!llvm.ptr) -> ()"
-    ));
+    f.call_pointer(call, &[meeting]);
     program.module.define(f);
 }
 

@@ -2,9 +2,9 @@
 
 use crate::support::{Loaded, temporary};
 use seqc_backends::{
+    kernel::{Func, Module, Ty},
     link,
     mlir::{Emit, Target, compile},
-    text::{Func, Module, Ty},
 };
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 

@@ -3,9 +3,9 @@
 use crate::support::{Loaded, Random, export, targets};
 use seqc_abi::{PAGE_TOKENS, StateKind};
 use seqc_backends::{
+    kernel::{Module, Ty},
     kernels::LongConv,
     mlir::Target,
-    text::{Module, Ty},
 };
 use seqc_passes::conv_partition::ConvPartition;
 

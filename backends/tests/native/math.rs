@@ -2,8 +2,8 @@
 
 use crate::support::{Loaded, Random, targets};
 use seqc_backends::{
+    kernel::{Func, Module, Scalar, Ty, Val},
     kernels::math::{Range, emit_pow, emit_unary, exp_product, exp_within},
-    text::{Func, Module, Scalar, Ty, Val},
 };
 use seqc_ir::UnaryOp;
 

@@ -3,9 +3,9 @@
 use crate::support::{Loaded, Random, export, targets, weights};
 use seqc_abi::Encoding;
 use seqc_backends::{
+    kernel::{Module, Ty},
     kernels,
     mlir::Target,
-    text::{Module, Ty},
 };
 use std::time::Instant;
 

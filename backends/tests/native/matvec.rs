@@ -6,9 +6,9 @@ use crate::{
 };
 use seqc_abi::Encoding;
 use seqc_backends::{
+    kernel::{Func, Module, Scalar, Ty},
     kernels,
     mlir::Target,
-    text::{Func, Module, Scalar, Ty},
 };
 use std::time::Instant;
 

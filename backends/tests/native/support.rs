@@ -2,9 +2,9 @@
 
 use seqc_abi::{Encoding, Level};
 use seqc_backends::{
+    kernel::{Func, Module, Ty},
     link,
-    mlir::{Emit, Target, compile},
-    text::{Func, Module, Ty},
+    mlir::{Emit, Target, compile, print},
 };
 use std::{
     path::PathBuf,
@@ -34,7 +34,7 @@ pub(crate) struct Loaded(libloading::Library);
 
 impl Loaded {
     pub(crate) fn new(module: Module, target: &Target) -> Loaded {
-        let text = module.finish();
+        let text = print(&module);
         let object = compile(&text, target, Emit::Obj).unwrap_or_else(|error| panic!("{error}"));
         let path = temporary("kernels.so");
         link::link_shared(&object, &path).expect("linked");

@@ -6,8 +6,8 @@ use super::{
     ticks::tick,
 };
 use crate::{
+    kernel::{Func, Module, Scalar, Ty, Val},
     kernels::lanes::transpose,
-    text::{Func, Module, Scalar, Ty, Val},
 };
 
 pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {

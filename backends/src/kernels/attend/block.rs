@@ -9,7 +9,7 @@ use super::{
     split_kv::{inverse, log_sum},
     table::Tables,
 };
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::Normaliser;
 
 /// Adds the function of [`Attend::attend`], or of [`Attend::attend_split`], and those it calls.

@@ -11,8 +11,8 @@ use super::{
     tile::{Init, Shape},
 };
 use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     kernels::finite::{all_finite, note},
-    text::{Cmp, Func, Module, Scalar, Ty, Val},
 };
 
 /// Adds a function with the parameters of [`super::tile::product`], which does the same but for hidden weights; returns

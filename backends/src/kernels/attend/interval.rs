@@ -7,7 +7,7 @@ use super::{
     score_lowering::{by_cases, comparison, fraction, turned, whole_bound},
     table::{Tables, constant, is_truth},
 };
-use crate::text::{Cmp, Func, Val};
+use crate::kernel::{Cmp, Func, Val};
 use seqc_ir::{BinaryOp, PairExpr, UnaryOp};
 
 /// Denominators and factors stay below this.

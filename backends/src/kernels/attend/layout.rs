@@ -1,7 +1,7 @@
 //! Where everything lies: pages of keys and values, the ring, scratch.
 
 use super::Attend;
-use crate::text::{Cmp, Func, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Scalar, Ty, Val};
 
 /// Keys of a page.
 pub(super) const PAGE: usize = seqc_abi::PAGE_TOKENS;

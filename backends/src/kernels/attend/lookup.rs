@@ -5,7 +5,7 @@ use super::{
     layout::slot,
     score_lowering::{Pair, RationalLanes, Term, floor, splat_clamped},
 };
-use crate::text::{Cmp, Func, Scalar, Ty, Val};
+use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
 use seqc_ir::PairExpr;
 
 /// One table.
@@ -95,7 +95,7 @@ impl Pair<'_> {
         if v.ty != Ty::I64 || like.ty == Ty::I64 {
             return v;
         }
-        let v = f.convert("arith.trunci", v, Scalar::I32);
+        let v = f.convert(Cast::Truncate, v, Scalar::I32);
         f.splat(v, self.lanes)
     }
 
@@ -127,9 +127,9 @@ impl Pair<'_> {
                 let positive = f.cmp(Cmp::Gt, v, zero);
                 let v = f.select(positive, v, zero);
                 let v = f.min(v, end);
-                let v = f.math("math.floor", v);
+                let v = f.unary(Unary::Floor, v);
                 let wide = matches!(v.ty, Ty::V(..));
-                f.convert("arith.fptosi", v, if wide { Scalar::I32 } else { Scalar::I64 })
+                f.convert(Cast::FloatToSigned, v, if wide { Scalar::I32 } else { Scalar::I64 })
             }
         }
     }

@@ -21,7 +21,7 @@ mod ticks;
 mod tile;
 mod top_k;
 
-use crate::text::Module;
+use crate::kernel::Module;
 use seqc_abi::StateKind;
 use seqc_ir::AttendSpec;
 use seqc_passes::attention::span::AttentionSpan;

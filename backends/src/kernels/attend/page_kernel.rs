@@ -7,7 +7,7 @@ use super::{
     table::Tables,
     tile::{self, Init, Shape},
 };
-use crate::text::{Func, Module, Ty, Val};
+use crate::kernel::{Func, Module, Ty, Val};
 use seqc_ir::Normaliser;
 
 /// Adds `fn(args…, k, v, keys, open: i1, careful: i1)`; returns its name. `k` and `v` are the head's pages; keys from `keys`

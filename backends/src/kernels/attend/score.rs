@@ -8,7 +8,7 @@ use super::{
     table::Tables,
     top_k::Best,
 };
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::Normaliser;
 
 /// Softmax counts in powers of two: scores are multiplied by this, in the queries where nothing comes between.

@@ -8,8 +8,8 @@ use super::{
     table::{Tables, constant, is_truth},
 };
 use crate::{
+    kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val},
     kernels::math::{emit_pow, emit_unary},
-    text::{Cmp, Func, Scalar, Ty, Val},
 };
 use seqc_ir::{BinaryOp, PairExpr, UnaryOp};
 
@@ -344,13 +344,13 @@ fn to_real(f: &mut Func, term: Term) -> Val {
     match term {
         Term::Const(c) => f.f32(c as f32),
         Term::Real(v) => v,
-        Term::Truth(v) => f.convert("arith.uitofp", v, Scalar::F32),
+        Term::Truth(v) => f.convert(Cast::UnsignedToFloat, v, Scalar::F32),
         Term::RationalLanes(x) => {
-            let base = f.convert("arith.sitofp", x.base, Scalar::F32);
+            let base = f.convert(Cast::SignedToFloat, x.base, Scalar::F32);
             let value = match x.offset {
                 None => base,
                 Some(offset) => {
-                    let offset = f.convert("arith.sitofp", offset, Scalar::F32);
+                    let offset = f.convert(Cast::SignedToFloat, offset, Scalar::F32);
                     let base = f.splat(base, offset.ty.lanes());
                     f.add(base, offset)
                 }
@@ -428,7 +428,7 @@ pub(super) fn floor(f: &mut Func, x: RationalLanes) -> RationalLanes {
     };
     let whole = f.mul(base, den);
     let rest = f.sub(x.base, whole);
-    let rest = f.convert("arith.trunci", rest, Scalar::I32);
+    let rest = f.convert(Cast::Truncate, rest, Scalar::I32);
     let rest = f.splat(rest, offset.ty.lanes());
     let sum = f.add(rest, offset);
     let den = f.int(sum.ty, x.den);
@@ -544,7 +544,7 @@ pub(super) fn splat_clamped(f: &mut Func, (x, y): (Val, Val), lanes: u32) -> Val
     let d = f.sub(x, y);
     let d = f.max(d, low);
     let d = f.min(d, high);
-    let d = f.convert("arith.trunci", d, Scalar::I32);
+    let d = f.convert(Cast::Truncate, d, Scalar::I32);
     f.splat(d, lanes)
 }
 
@@ -562,7 +562,7 @@ fn real_binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: Option<
         },
         BinaryOp::Mod => {
             let q = f.div(x, y);
-            let q = f.math("math.floor", q);
+            let q = f.unary(Unary::Floor, q);
             let q = f.neg(q);
             f.fma(q, y, x)
         }

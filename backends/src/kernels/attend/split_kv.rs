@@ -8,8 +8,8 @@ use super::{
     top_k::Best,
 };
 use crate::{
+    kernel::{Cmp, Func, Scalar, Ty, Val},
     kernels::math::emit_unary,
-    text::{Cmp, Func, Scalar, Ty, Val},
 };
 use seqc_ir::{Normaliser, UNSEEN, UnaryOp};
 

@@ -7,7 +7,7 @@ use super::{
     layout::{TILE, float_at, slot},
     table::parts,
 };
-use crate::text::{Cmp, Func, Scalar, Ty, Val};
+use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
 use seqc_ir::PairExpr;
 
 /// Streams beyond this are not looked at.
@@ -96,16 +96,16 @@ impl Walk<'_> {
         let (above, below) = (f.cmp(Cmp::Ge, ends[0], least), f.cmp(Cmp::Le, ends[1], most));
         let known = f.and(above, below);
         let zero = f.f32(0.0);
-        let whole = |f: &mut Func, end: Val, round: &str, otherwise: i64| {
+        let whole = |f: &mut Func, end: Val, round: Unary, otherwise: i64| {
             let end = f.select(known, end, zero);
-            let end = f.math(round, end);
-            let end = f.convert("arith.fptosi", end, Scalar::I64);
+            let end = f.unary(round, end);
+            let end = f.convert(Cast::FloatToSigned, end, Scalar::I64);
             let otherwise = f.i64(otherwise);
             f.select(known, end, otherwise)
         };
         (
-            whole(f, ends[0], "math.floor", -UNBOUNDED),
-            whole(f, ends[1], "math.ceil", UNBOUNDED),
+            whole(f, ends[0], Unary::Floor, -UNBOUNDED),
+            whole(f, ends[1], Unary::Ceil, UNBOUNDED),
         )
     }
 

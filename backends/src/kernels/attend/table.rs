@@ -1,7 +1,7 @@
 //! What depends on the head alone, computed here and kept as tables.
 
 use super::Attend;
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_ir::{
     PairExpr,
     eval::{apply_binary, apply_unary},

@@ -7,7 +7,7 @@ use super::{
     Attend,
     layout::{row_at, slot},
 };
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{Clock, Normaliser, UNSEEN};
 
 impl Attend {

@@ -1,6 +1,6 @@
 //! Products of a few rows with a packed page, all strides known.
 
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
 /// Steps of `k` in one turn of the inner loop.
 const UNROLL: usize = 4;
@@ -45,7 +45,7 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape, (most, u
     let rows = f.param(5);
     for count in counts {
         let count_value = f.i64(count as i64);
-        let is = f.cmp(crate::text::Cmp::Eq, rows, count_value);
+        let is = f.cmp(crate::kernel::Cmp::Eq, rows, count_value);
         f.if_then(is, |f| {
             for (v, n) in &strips {
                 let tile = Tile {

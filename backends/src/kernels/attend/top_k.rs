@@ -7,7 +7,7 @@ use super::{
     layout::{float_at, load, row_at, store, vectors},
     score::largest_lane,
 };
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{Normaliser, UNSEEN};
 
 /// Where the lists of a row are, in floats: each in whole vectors, and a vector before it.
@@ -131,7 +131,7 @@ impl Best {
                     let score = f.load(p, Ty::F32);
                     let place = f.add(start, lane);
                     let place = f.add(position, place);
-                    let place = f.convert("arith.sitofp", place, Scalar::F32);
+                    let place = f.convert(Cast::SignedToFloat, place, Scalar::F32);
                     self.insert(attend, f, row, (score, place));
                 });
             });

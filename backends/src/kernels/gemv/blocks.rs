@@ -10,8 +10,8 @@
 
 use super::Shape;
 use crate::{
+    kernel::{Func, Scalar, Ty, Val},
     kernels::dequant::{block_quants, byte, half_to_float, nibbles_and_bytes},
-    text::{Func, Scalar, Ty, Val},
 };
 use seqc_abi::Encoding;
 
@@ -109,7 +109,7 @@ impl Blocks {
 
 /// Room for `slots` floats on the stack.
 fn stack(f: &mut Func, slots: Val) -> Val {
-    f.op(Ty::Ptr, format_args!("llvm.alloca {slots} x f32 : (i64) -> !llvm.ptr"))
+    f.stack_of(slots, Scalar::F32)
 }
 
 /// `X_b` for every block, times -8 for `q4_0`; computed once for all rows.
@@ -177,11 +177,8 @@ fn halves(f: &mut Func, rows: &[Val], offset: Val, shift: i64) -> Val {
 /// A number that LLVM knows nothing about.
 fn opaque(f: &mut Func, value: i64) -> Val {
     let (one, ty) = (f.i64(1), Ty::S(Scalar::I32));
-    let slot = f.op(Ty::Ptr, format_args!("llvm.alloca {one} x i32 : (i64) -> !llvm.ptr"));
+    let slot = f.stack_of(one, Scalar::I32);
     let value = f.int(ty, value);
     f.store(value, slot);
-    f.op(
-        ty,
-        format_args!("llvm.load volatile {slot} {{alignment = 4 : i64}} : !llvm.ptr -> i32"),
-    )
+    f.load_volatile(slot, Scalar::I32)
 }

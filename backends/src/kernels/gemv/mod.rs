@@ -7,7 +7,7 @@ mod plain;
 pub use ordered::{gemv_in_order, gemv_in_order_name};
 
 use super::{dequant::byte, lanes::sum_four};
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::Encoding;
 
 /// How far ahead of use memory is asked for, at least: some turns of the loop fit in the latency of memory,
@@ -153,9 +153,7 @@ impl Shape {
         for line in 0..lines {
             let p = byte(f, p, line * per_turn / lines);
             // Into the second-level cache: the first one has `x` to hold.
-            f.stmt(format_args!(
-                "\"llvm.intr.prefetch\"({p}) <{{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}}> : (!llvm.ptr) -> ()"
-            ));
+            f.prefetch(p);
         }
     }
 }

@@ -4,11 +4,11 @@
 //! are transposed in registers for that, which takes longer than [`super::gemv`] does wherever memory does not.
 
 use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{
         dequant::{block_vectors, plain_vector},
         lanes::transpose,
     },
-    text::{Cmp, Func, Module, Scalar, Ty, Val},
 };
 use seqc_abi::Encoding;
 

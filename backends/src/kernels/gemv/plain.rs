@@ -2,8 +2,8 @@
 
 use super::Shape;
 use crate::{
+    kernel::{Cmp, Func, Scalar, Ty, Val},
     kernels::dequant::plain_vector,
-    text::{Cmp, Func, Scalar, Ty, Val},
 };
 
 /// For each row a vector whose lanes add up to its product with `x`.

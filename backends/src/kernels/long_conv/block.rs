@@ -1,7 +1,7 @@
 //! All tokens of a chunk, block by block.
 
 use super::{LongConv, block_transition, direct, row_of, spoiled, vector};
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::PAGE_TOKENS;
 
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {

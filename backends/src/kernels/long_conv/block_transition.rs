@@ -5,7 +5,7 @@ use super::{
     fft::{self, Transform},
     rows, rows_at,
 };
-use crate::text::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 
 /// Elements of a spectrum that are summed over all past blocks before the next ones.
 const TOGETHER: usize = 64;

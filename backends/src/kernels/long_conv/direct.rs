@@ -1,7 +1,7 @@
 //! The sum inside a block: every token over those of its block, added to what earlier blocks left for it.
 
 use super::{LongConv, row_of, rows, rows_at, vector};
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
 /// Tokens of a tile: their sums stay in registers.
 const TILE: i64 = 8;

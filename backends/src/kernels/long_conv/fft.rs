@@ -8,7 +8,7 @@
 //! An element is two vectors, the real and the imaginary parts.
 
 use super::{row_of, rows, rows_at, vector};
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use std::f64::consts::FRAC_PI_2;
 
 /// Largest transform that goes through all its nodes step by step; it fits the nearest cache. Larger ones fall apart

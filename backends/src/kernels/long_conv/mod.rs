@@ -20,7 +20,7 @@ mod fft;
 mod prepare;
 mod spoiled;
 
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::{PAGE_TOKENS, StateKind};
 use seqc_passes::conv_partition::ConvPartition;
 

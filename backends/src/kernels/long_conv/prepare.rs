@@ -9,7 +9,7 @@ use super::{
     fft::{self, Transform},
     rows_at, vector,
 };
-use crate::text::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let name = format!("{}_prepare", conv.name);

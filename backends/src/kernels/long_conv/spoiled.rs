@@ -5,8 +5,8 @@
 
 use super::{LongConv, vector};
 use crate::{
+    kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val},
     kernels::finite::{all_finite, note},
-    text::{Cmp, Func, Module, Scalar, Ty, Val},
 };
 
 /// `x` with zeros in place of what is not finite; and `found`, bits that are those of NaN or infinity once there was some.
@@ -26,7 +26,7 @@ pub(super) fn some(f: &mut Func, (spoiled, low): (Val, Val), found: Val) -> Val 
     let until = f.load(spoiled, found.ty);
     let low = at(f, low, found.ty);
     let left = f.sub(until, low);
-    let left = f.convert("arith.sitofp", left, Scalar::F32);
+    let left = f.convert(Cast::SignedToFloat, left, Scalar::F32);
     let (left, zero) = (f.reduce_max(left), f.f32(0.0));
     let before = f.cmp(Cmp::Gt, left, zero);
     f.or(here, before)
@@ -34,7 +34,7 @@ pub(super) fn some(f: &mut Func, (spoiled, low): (Val, Val), found: Val) -> Val 
 
 /// A position in all lanes.
 fn at(f: &mut Func, position: Val, ty: Ty) -> Val {
-    let position = f.convert("arith.trunci", position, Scalar::I32);
+    let position = f.convert(Cast::Truncate, position, Scalar::I32);
     f.splat(position, ty.lanes())
 }
 

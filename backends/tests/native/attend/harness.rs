@@ -3,9 +3,9 @@
 use crate::support::{Loaded, Random, export};
 use seqc_abi::StateKind;
 use seqc_backends::{
+    kernel::{Func, Module, Ty},
     kernels::Attend,
     mlir::Target,
-    text::{Func, Module, Ty},
 };
 use seqc_ir::{
     AttendSpec, BinaryOp, Clock, Elem, Graph, Normaliser, PairExpr,
@@ -203,9 +203,7 @@ pub(super) fn add_barrier(module: &mut Module) {
     let mut f = Func::exported(seqc_abi::symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64]);
     let [barrier, tid, threads] = [0, 1, 2].map(|n| f.param(n));
     let function = f.load(barrier, Ty::Ptr);
-    f.stmt(format_args!(
-        "llvm.call {function}({barrier}, {tid}, {threads}) : !llvm.ptr, (!llvm.ptr, i64, i64) -> ()"
-    ));
+    f.call_pointer(function, &[barrier, tid, threads]);
     module.add(f);
 }
 

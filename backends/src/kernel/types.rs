@@ -1,4 +1,4 @@
-//! Types of values, values, and comparison predicates.
+//! Types of values, and values.
 
 use std::fmt;
 
@@ -41,17 +41,6 @@ impl fmt::Display for Scalar {
             Scalar::Bf16 => "bf16",
             Scalar::F32 => "f32",
         })
-    }
-}
-
-impl fmt::Display for Ty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ty::S(s) => write!(f, "{s}"),
-            Ty::V(n, s) => write!(f, "vector<{n}x{s}>"),
-            Ty::Ptr => f.write_str("!llvm.ptr"),
-            Ty::PtrV(n) => write!(f, "vector<{n}x!llvm.ptr>"),
-        }
     }
 }
 
@@ -105,10 +94,10 @@ impl Ty {
     }
 }
 
-/// A value of a function under construction.
+/// A value of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Val {
-    pub(super) id: u32,
+    pub(crate) id: u32,
     /// Its type.
     pub ty: Ty,
 }
@@ -117,16 +106,4 @@ impl fmt::Display for Val {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "%{}", self.id)
     }
-}
-
-/// Comparison predicates; signed for integers, ordered for floats (`Ne` is unordered).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Cmp {
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    Eq,
-    Ne,
 }

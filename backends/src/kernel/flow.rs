@@ -1,0 +1,99 @@
+//! Calls, loops and branches.
+
+use super::{Block, For, Func, If, Inst, Ty, Val};
+
+impl Func {
+    /// Calls a function.
+    pub fn call(&mut self, name: &str, args: &[Val], result: Option<Ty>) -> Option<Val> {
+        let out = result.map(|ty| self.fresh(ty));
+        let (callee, args) = (name.to_owned(), args.to_vec());
+        self.push(Inst::Call { out, callee, args });
+        out
+    }
+
+    /// Calls what a pointer points to.
+    pub fn call_pointer(&mut self, callee: Val, args: &[Val]) {
+        let args = args.to_vec();
+        self.push(Inst::CallPointer { callee, args });
+    }
+
+    /// Returns a value; must be the last statement of a function with a result.
+    pub fn ret(&mut self, value: Val) {
+        self.push(Inst::Return(value));
+    }
+
+    /// `for i in (low..high).step_by(step)` with carried values; the body returns their next values.
+    pub fn for_loop(
+        &mut self,
+        (low, high, step): (Val, Val, Val),
+        init: &[Val],
+        body: impl FnOnce(&mut Func, Val, &[Val]) -> Vec<Val>,
+    ) -> Vec<Val> {
+        let iv = self.fresh(Ty::I64);
+        let carried: Vec<Val> = init.iter().map(|v| self.fresh(v.ty)).collect();
+        let body = self.block(|f| body(f, iv, &carried));
+        let out: Vec<Val> = init.iter().map(|v| self.fresh(v.ty)).collect();
+        let results = out.clone();
+        let init = init.to_vec();
+        self.push(Inst::For(Box::new(For {
+            iv,
+            low,
+            high,
+            step,
+            init,
+            carried,
+            body,
+            out,
+        })));
+        results
+    }
+
+    /// `for i in low..high` without carried values.
+    pub fn for_each(&mut self, low: Val, high: Val, step: i64, body: impl FnOnce(&mut Func, Val)) {
+        let step = self.i64(step);
+        self.for_loop((low, high, step), &[], |f, iv, _| {
+            body(f, iv);
+            Vec::new()
+        });
+    }
+
+    /// `if cond { then } else { otherwise }`, both giving values of the same types.
+    pub fn if_else(
+        &mut self,
+        cond: Val,
+        then: impl FnOnce(&mut Func) -> Vec<Val>,
+        otherwise: impl FnOnce(&mut Func) -> Vec<Val>,
+    ) -> Vec<Val> {
+        let then = self.block(then);
+        let otherwise = self.block(otherwise);
+        let out: Vec<Val> = then.yields.iter().map(|v| self.fresh(v.ty)).collect();
+        let results = out.clone();
+        self.push(Inst::If(Box::new(If {
+            cond,
+            then,
+            otherwise,
+            out,
+        })));
+        results
+    }
+
+    /// `if cond { then }`.
+    pub fn if_then(&mut self, cond: Val, then: impl FnOnce(&mut Func)) {
+        self.if_else(
+            cond,
+            |f| {
+                then(f);
+                Vec::new()
+            },
+            |_| Vec::new(),
+        );
+    }
+
+    /// What `write` writes, as a block that ends with the values it returns.
+    fn block(&mut self, write: impl FnOnce(&mut Func) -> Vec<Val>) -> Block {
+        let outer = std::mem::take(&mut self.body);
+        let yields = write(self);
+        let insts = std::mem::replace(&mut self.body, outer);
+        Block { insts, yields }
+    }
+}

@@ -1,0 +1,336 @@
+//! The instructions of a kernel: a closed list, each typed by the values it names.
+
+use super::{Scalar, Val};
+
+/// A sequence of instructions, and the values it ends with: what a loop carries on, what a branch gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Block {
+    /// In order.
+    pub insts: Vec<Inst>,
+    /// Empty but in loops that carry values and in branches that give some.
+    pub yields: Vec<Val>,
+}
+
+impl Block {
+    /// True where there is neither an instruction nor a value.
+    pub fn is_empty(&self) -> bool {
+        self.insts.is_empty() && self.yields.is_empty()
+    }
+}
+
+/// A constant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Const {
+    /// An integer, in all lanes of a vector; truth values are 0 and 1.
+    Int(i64),
+    /// The bits of an `f32`, in all lanes of a vector.
+    Float(u32),
+    /// Zero of another floating point type than `f32`.
+    Zero,
+    /// One integer for each lane.
+    Ints(Vec<i64>),
+    /// The bits of one `f32` for each lane.
+    Floats(Vec<u32>),
+}
+
+/// Operations on one value, lane by lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unary {
+    /// `-a` of floats.
+    Neg,
+    /// `|a|` of floats.
+    Abs,
+    /// Square root, rounded correctly.
+    Sqrt,
+    /// The largest whole number that is not above.
+    Floor,
+    /// The least whole number that is not below.
+    Ceil,
+    /// The nearest whole number, of two the even one.
+    RoundEven,
+}
+
+/// Operations on two values of one type, lane by lane. Integers wrap around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Binary {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `a / b`; of integers the signed quotient towards zero.
+    Div,
+    /// Signed integer remainder, with the sign of `a`.
+    Rem,
+    /// Unsigned quotient.
+    UnsignedDiv,
+    /// Unsigned remainder.
+    UnsignedRem,
+    /// Larger of two floats; of a float and NaN the float.
+    MaxNumber,
+    /// Smaller of two floats; of a float and NaN the float.
+    MinNumber,
+    /// The magnitude of `a` with the sign of `b`.
+    CopySign,
+    /// Bitwise and.
+    And,
+    /// Bitwise or.
+    Or,
+    /// Bitwise exclusive or.
+    Xor,
+    /// Left shift.
+    Shl,
+    /// Right shift that fills with zeros.
+    Shr,
+    /// Right shift that fills with the sign.
+    ShrSigned,
+}
+
+/// Conversions to another scalar type, lane by lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cast {
+    /// A wider integer of the same signed value.
+    SignExtend,
+    /// A wider integer of the same unsigned value.
+    ZeroExtend,
+    /// The low bits of an integer.
+    Truncate,
+    /// The float nearest to a signed integer.
+    SignedToFloat,
+    /// The float nearest to an unsigned integer.
+    UnsignedToFloat,
+    /// The signed integer of a float, towards zero; of no meaning where it does not fit.
+    FloatToSigned,
+    /// A wider float of the same value.
+    FloatExtend,
+}
+
+/// Comparison predicates; signed for integers, ordered for floats (`Ne` is unordered).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Cmp {
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    Eq,
+    Ne,
+}
+
+/// How the lanes of a vector become one scalar. Floats are added and multiplied in any order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Reduction {
+    Add,
+    Mul,
+    /// Largest float, without NaN.
+    MaxNumber,
+    /// Smallest float, without NaN.
+    MinNumber,
+}
+
+/// Instructions that only some processors have, on 16 lanes of `f32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Intrinsic {
+    /// `(table, i)`: lane `i & 15` of the table, for each lane of the `i32` indices.
+    Permute,
+    /// `(p, n, other, mask, rounding)`: `p * 2^floor(n)` where the `i16` mask has a bit, else `other`.
+    ScaleByPower,
+}
+
+/// An instruction. `out` is what it defines.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Inst {
+    /// A constant; they stand at the start of a function.
+    Const {
+        out: Val,
+        value: Const,
+    },
+    Unary {
+        op: Unary,
+        out: Val,
+        a: Val,
+    },
+    Binary {
+        op: Binary,
+        out: Val,
+        a: Val,
+        b: Val,
+    },
+    /// `a * b + c` of floats in one rounding.
+    Fma {
+        out: Val,
+        a: Val,
+        b: Val,
+        c: Val,
+    },
+    Compare {
+        cmp: Cmp,
+        out: Val,
+        a: Val,
+        b: Val,
+    },
+    /// `cond ? a : b`; the condition is one truth value, or one for each lane.
+    Select {
+        out: Val,
+        cond: Val,
+        a: Val,
+        b: Val,
+    },
+    Cast {
+        op: Cast,
+        out: Val,
+        a: Val,
+    },
+    /// The same bits as another type.
+    Bitcast {
+        out: Val,
+        a: Val,
+    },
+    /// A scalar in all lanes.
+    Splat {
+        out: Val,
+        a: Val,
+    },
+    /// Lane `at` of a vector.
+    Extract {
+        out: Val,
+        a: Val,
+        at: Val,
+    },
+    /// The vector with lane `at` replaced.
+    Insert {
+        out: Val,
+        a: Val,
+        at: Val,
+        scalar: Val,
+    },
+    /// Lanes of `a` then `b`, picked by number.
+    Shuffle {
+        out: Val,
+        a: Val,
+        b: Val,
+        lanes: Vec<u32>,
+    },
+    Reduce {
+        op: Reduction,
+        out: Val,
+        a: Val,
+    },
+    Intrinsic {
+        op: Intrinsic,
+        out: Val,
+        args: Vec<Val>,
+    },
+    /// `base + index * size of elem`, lane by lane where the index is a vector.
+    Offset {
+        out: Val,
+        base: Val,
+        index: Val,
+        elem: Scalar,
+    },
+    /// Address of a constant of the module.
+    Address {
+        out: Val,
+        global: String,
+    },
+    /// Memory for `count` scalars that lives until the function returns.
+    Stack {
+        out: Val,
+        count: Val,
+        elem: Scalar,
+    },
+    /// A scalar or consecutive lanes, at an address that is a multiple of `align`. A volatile load is one whose result
+    /// nothing is known about.
+    Load {
+        out: Val,
+        ptr: Val,
+        align: u8,
+        volatile: bool,
+    },
+    Store {
+        value: Val,
+        ptr: Val,
+        align: u8,
+    },
+    /// The lanes of the mask are loaded, the others are those of `otherwise`.
+    MaskedLoad {
+        out: Val,
+        ptr: Val,
+        mask: Val,
+        otherwise: Val,
+    },
+    /// The lanes of the mask are stored.
+    MaskedStore {
+        value: Val,
+        ptr: Val,
+        mask: Val,
+    },
+    /// One scalar through each pointer where the mask is set, else the lane of `otherwise`.
+    Gather {
+        out: Val,
+        ptrs: Val,
+        mask: Val,
+        otherwise: Val,
+    },
+    /// One scalar through each pointer where the mask is set.
+    Scatter {
+        value: Val,
+        ptrs: Val,
+        mask: Val,
+    },
+    /// Asks for a cache line to be read soon into the second-level cache: the first one keeps what it has.
+    Prefetch {
+        ptr: Val,
+    },
+    Call {
+        out: Option<Val>,
+        callee: String,
+        args: Vec<Val>,
+    },
+    /// Calls what a pointer points to; it has no result.
+    CallPointer {
+        callee: Val,
+        args: Vec<Val>,
+    },
+    For(Box<For>),
+    If(Box<If>),
+    /// Ends a function that has a result.
+    Return(Val),
+}
+
+/// `for iv in (low..high).step_by(step)`; the body gives the next values of what is carried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct For {
+    /// The index, an `i64`.
+    pub iv: Val,
+    /// The first index.
+    pub low: Val,
+    /// Before this one, signed.
+    pub high: Val,
+    /// Above zero.
+    pub step: Val,
+    /// What is carried, before the first turn.
+    pub init: Vec<Val>,
+    /// What is carried, inside the body.
+    pub carried: Vec<Val>,
+    /// One turn.
+    pub body: Block,
+    /// What is carried, after the last turn.
+    pub out: Vec<Val>,
+}
+
+/// Two branches that give values of the same types.
+#[derive(Clone, Debug, PartialEq)]
+pub struct If {
+    /// One truth value.
+    pub cond: Val,
+    /// Where it holds.
+    pub then: Block,
+    /// Where it does not.
+    pub otherwise: Block,
+    /// What the branch gives.
+    pub out: Vec<Val>,
+}

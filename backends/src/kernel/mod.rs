@@ -1,0 +1,23 @@
+//! The kernel level: functions of typed instructions, between plans and the code of a target.
+//!
+//! A [`Module`] has functions and constant bytes. A [`Func`] has parameters, and instructions ([`Inst`]) in blocks: every
+//! value is defined once, by a parameter, an instruction or a loop, and is there from then on until its block ends. Loops
+//! and branches are structured, so that blocks nest. Memory is reached by bare pointers; only what is on the stack belongs
+//! to a function.
+//!
+//! The methods of `Func` write instructions: arithmetic, lanes, memory, control flow, each in its file. *Absent*: text of
+//! any target; that is what printers make of a module.
+
+mod arith;
+mod flow;
+mod func;
+mod inst;
+mod lanes;
+mod memory;
+mod module;
+mod types;
+
+pub use func::Func;
+pub use inst::{Binary, Block, Cast, Cmp, Const, For, If, Inst, Intrinsic, Reduction, Unary};
+pub use module::{CodeRow, Global, Item, Module, Signature};
+pub use types::{Scalar, Ty, Val};

@@ -1,0 +1,276 @@
+//! Instructions as MLIR text, one line each.
+
+use super::{List, Type};
+use crate::kernel::{Binary, Cast, Cmp, Const, Inst, Intrinsic, Reduction, Ty, Unary, Val};
+use std::fmt::{self, Write};
+
+/// Appends an instruction other than loops and branches, without its line's end.
+pub(super) fn print(o: &mut String, inst: &Inst) -> fmt::Result {
+    match inst {
+        Inst::Const { out, value } => constant(o, *out, value),
+        Inst::Unary { op, out, a } => write!(o, "{out} = {} {a} : {}", unary(*op), Type(a.ty)),
+        Inst::Binary { op, out, a, b } => write!(o, "{out} = {} {a}, {b} : {}", binary(*op, a.ty), Type(a.ty)),
+        Inst::Fma { out, a, b, c } => write!(o, "{out} = math.fma {a}, {b}, {c} : {}", Type(a.ty)),
+        Inst::Compare { cmp, out, a, b } => {
+            let predicate = predicate(*cmp, a.ty.scalar().is_float());
+            write!(o, "{out} = {predicate}, {a}, {b} : {}", Type(a.ty))
+        }
+        Inst::Select { out, cond, a, b } => {
+            write!(o, "{out} = arith.select {cond}, {a}, {b} : ")?;
+            if matches!(cond.ty, Ty::V(..)) {
+                write!(o, "{}, ", Type(cond.ty))?;
+            }
+            write!(o, "{}", Type(a.ty))
+        }
+        Inst::Cast { op, out, a } => write!(o, "{out} = {} {a} : {} to {}", cast(*op), Type(a.ty), Type(out.ty)),
+        Inst::Bitcast { out, a } => write!(o, "{out} = llvm.bitcast {a} : {} to {}", Type(a.ty), Type(out.ty)),
+        Inst::Splat { .. }
+        | Inst::Extract { .. }
+        | Inst::Insert { .. }
+        | Inst::Shuffle { .. }
+        | Inst::Reduce { .. }
+        | Inst::Intrinsic { .. } => lanes(o, inst),
+        Inst::Offset { .. }
+        | Inst::Address { .. }
+        | Inst::Stack { .. }
+        | Inst::Load { .. }
+        | Inst::Store { .. }
+        | Inst::MaskedLoad { .. }
+        | Inst::MaskedStore { .. }
+        | Inst::Gather { .. }
+        | Inst::Scatter { .. }
+        | Inst::Prefetch { .. } => memory(o, inst),
+        Inst::Call { out, callee, args } => call(o, *out, callee, args),
+        Inst::CallPointer { callee, args } => {
+            let types = List(args.iter().map(|a| Type(a.ty)));
+            write!(
+                o,
+                "llvm.call {callee}({}) : !llvm.ptr, ({types}) -> ()",
+                List(args.iter())
+            )
+        }
+        Inst::Return(value) => write!(o, "llvm.return {value} : {}", Type(value.ty)),
+        Inst::For(_) | Inst::If(_) => Ok(()),
+    }
+}
+
+fn constant(o: &mut String, out: Val, value: &Const) -> fmt::Result {
+    write!(o, "{out} = arith.constant ")?;
+    let vector = matches!(out.ty, Ty::V(..));
+    if vector {
+        o.push_str("dense<");
+    }
+    match value {
+        Const::Int(n) if out.ty.scalar() == crate::kernel::Scalar::I1 => write!(o, "{}", *n != 0),
+        Const::Int(n) => write!(o, "{n}"),
+        Const::Float(bits) => write!(o, "0x{bits:08X}"),
+        Const::Zero => write!(o, "0.0"),
+        Const::Ints(list) => write!(o, "[{}]", List(list.iter())),
+        Const::Floats(list) => write!(o, "[{}]", List(list.iter().map(|bits| format!("0x{bits:08X}")))),
+    }?;
+    if vector {
+        o.push('>');
+    }
+    // A lone truth value is written without its type.
+    if out.ty == Ty::I1 {
+        return Ok(());
+    }
+    write!(o, " : {}", Type(out.ty))
+}
+
+fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
+    match inst {
+        Inst::Splat { out, a } => write!(o, "{out} = vector.broadcast {a} : {} to {}", Type(a.ty), Type(out.ty)),
+        Inst::Extract { out, a, at } => write!(o, "{out} = llvm.extractelement {a}[{at} : i64] : {}", Type(a.ty)),
+        Inst::Insert { out, a, at, scalar } => {
+            let ty = Type(a.ty);
+            write!(o, "{out} = llvm.insertelement {scalar}, {a}[{at} : i64] : {ty}")
+        }
+        Inst::Shuffle { out, a, b, lanes } => {
+            let (list, ty) = (List(lanes.iter()), Type(a.ty));
+            write!(o, "{out} = llvm.shufflevector {a}, {b} [{list}] : {ty}")
+        }
+        Inst::Reduce { op, out, a } => {
+            let (kind, reassociates) = match op {
+                Reduction::Add => ("add", a.ty.scalar().is_float()),
+                Reduction::Mul => ("mul", a.ty.scalar().is_float()),
+                Reduction::MaxNumber => ("maxnumf", false),
+                Reduction::MinNumber => ("minnumf", false),
+            };
+            let fast = if reassociates { " fastmath<reassoc>" } else { "" };
+            let (from, to) = (Type(a.ty), Type(out.ty));
+            write!(o, "{out} = vector.reduction <{kind}>, {a}{fast} : {from} into {to}")
+        }
+        Inst::Intrinsic { op, out, args } => {
+            let name = match op {
+                Intrinsic::Permute => "llvm.x86.avx512.permvar.sf.512",
+                Intrinsic::ScaleByPower => "llvm.x86.avx512.mask.scalef.ps.512",
+            };
+            let (list, types) = (List(args.iter()), List(args.iter().map(|a| Type(a.ty))));
+            let ty = Type(out.ty);
+            write!(o, "{out} = llvm.call_intrinsic \"{name}\"({list}) : ({types}) -> {ty}")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn memory(o: &mut String, inst: &Inst) -> fmt::Result {
+    match inst {
+        Inst::Offset { out, base, index, elem } => {
+            let (from, to, elem) = (Type(index.ty), Type(out.ty), Type(Ty::S(*elem)));
+            write!(
+                o,
+                "{out} = llvm.getelementptr {base}[{index}] : (!llvm.ptr, {from}) -> {to}, {elem}"
+            )
+        }
+        Inst::Address { out, global } => write!(o, "{out} = llvm.mlir.addressof @{global} : !llvm.ptr"),
+        Inst::Stack { out, count, elem } => {
+            let elem = Type(Ty::S(*elem));
+            write!(o, "{out} = llvm.alloca {count} x {elem} : (i64) -> !llvm.ptr")
+        }
+        Inst::Load {
+            out,
+            ptr,
+            align,
+            volatile,
+        } => {
+            let (volatile, ty) = (if *volatile { "volatile " } else { "" }, Type(out.ty));
+            write!(
+                o,
+                "{out} = llvm.load {volatile}{ptr} {{alignment = {align} : i64}} : !llvm.ptr -> {ty}"
+            )
+        }
+        Inst::Store { value, ptr, align } => {
+            let ty = Type(value.ty);
+            write!(
+                o,
+                "llvm.store {value}, {ptr} {{alignment = {align} : i64}} : {ty}, !llvm.ptr"
+            )
+        }
+        Inst::Prefetch { ptr } => write!(
+            o,
+            "\"llvm.intr.prefetch\"({ptr}) <{{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}}> : (!llvm.ptr) -> ()"
+        ),
+        _ => masked(o, inst),
+    }
+}
+
+fn masked(o: &mut String, inst: &Inst) -> fmt::Result {
+    let align = |ty: Ty| format!("{{alignment = {} : i32}}", ty.scalar().bytes());
+    match inst {
+        Inst::MaskedLoad {
+            out,
+            ptr,
+            mask,
+            otherwise,
+        } => {
+            let (align, m, ty) = (align(out.ty), Type(mask.ty), Type(out.ty));
+            write!(
+                o,
+                "{out} = llvm.intr.masked.load {ptr}, {mask}, {otherwise} {align} : (!llvm.ptr, {m}, {ty}) -> {ty}"
+            )
+        }
+        Inst::MaskedStore { value, ptr, mask } => {
+            let (align, m, ty) = (align(value.ty), Type(mask.ty), Type(value.ty));
+            write!(
+                o,
+                "llvm.intr.masked.store {value}, {ptr}, {mask} {align} : {ty}, {m} into !llvm.ptr"
+            )
+        }
+        Inst::Gather {
+            out,
+            ptrs,
+            mask,
+            otherwise,
+        } => {
+            let (align, p, m, ty) = (align(out.ty), Type(ptrs.ty), Type(mask.ty), Type(out.ty));
+            write!(
+                o,
+                "{out} = llvm.intr.masked.gather {ptrs}, {mask}, {otherwise} {align} : ({p}, {m}, {ty}) -> {ty}"
+            )
+        }
+        Inst::Scatter { value, ptrs, mask } => {
+            let (align, p, m, ty) = (align(value.ty), Type(ptrs.ty), Type(mask.ty), Type(value.ty));
+            write!(
+                o,
+                "llvm.intr.masked.scatter {value}, {ptrs}, {mask} {align} : {ty}, {m} into {p}"
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+fn call(o: &mut String, out: Option<Val>, callee: &str, args: &[Val]) -> fmt::Result {
+    if let Some(out) = out {
+        write!(o, "{out} = ")?;
+    }
+    let (list, types) = (List(args.iter()), List(args.iter().map(|a| Type(a.ty))));
+    write!(o, "llvm.call @{callee}({list}) : ({types}) -> ")?;
+    match out {
+        Some(out) => write!(o, "{}", Type(out.ty)),
+        None => write!(o, "()"),
+    }
+}
+
+fn unary(op: Unary) -> &'static str {
+    match op {
+        Unary::Neg => "arith.negf",
+        Unary::Abs => "math.absf",
+        Unary::Sqrt => "math.sqrt",
+        Unary::Floor => "math.floor",
+        Unary::Ceil => "math.ceil",
+        Unary::RoundEven => "math.roundeven",
+    }
+}
+
+fn binary(op: Binary, ty: Ty) -> &'static str {
+    let float = ty.scalar().is_float();
+    let either = |of_floats, of_integers| if float { of_floats } else { of_integers };
+    match op {
+        Binary::Add => either("arith.addf", "arith.addi"),
+        Binary::Sub => either("arith.subf", "arith.subi"),
+        Binary::Mul => either("arith.mulf", "arith.muli"),
+        Binary::Div => either("arith.divf", "arith.divsi"),
+        Binary::Rem => "arith.remsi",
+        Binary::UnsignedDiv => "arith.divui",
+        Binary::UnsignedRem => "arith.remui",
+        Binary::MaxNumber => "arith.maxnumf",
+        Binary::MinNumber => "arith.minnumf",
+        Binary::CopySign => "math.copysign",
+        Binary::And => "arith.andi",
+        Binary::Or => "arith.ori",
+        Binary::Xor => "arith.xori",
+        Binary::Shl => "arith.shli",
+        Binary::Shr => "arith.shrui",
+        Binary::ShrSigned => "arith.shrsi",
+    }
+}
+
+fn cast(op: Cast) -> &'static str {
+    match op {
+        Cast::SignExtend => "arith.extsi",
+        Cast::ZeroExtend => "arith.extui",
+        Cast::Truncate => "arith.trunci",
+        Cast::SignedToFloat => "arith.sitofp",
+        Cast::UnsignedToFloat => "arith.uitofp",
+        Cast::FloatToSigned => "arith.fptosi",
+        Cast::FloatExtend => "arith.extf",
+    }
+}
+
+fn predicate(cmp: Cmp, float: bool) -> &'static str {
+    match (cmp, float) {
+        (Cmp::Lt, true) => "arith.cmpf olt",
+        (Cmp::Le, true) => "arith.cmpf ole",
+        (Cmp::Gt, true) => "arith.cmpf ogt",
+        (Cmp::Ge, true) => "arith.cmpf oge",
+        (Cmp::Eq, true) => "arith.cmpf oeq",
+        (Cmp::Ne, true) => "arith.cmpf une",
+        (Cmp::Lt, false) => "arith.cmpi slt",
+        (Cmp::Le, false) => "arith.cmpi sle",
+        (Cmp::Gt, false) => "arith.cmpi sgt",
+        (Cmp::Ge, false) => "arith.cmpi sge",
+        (Cmp::Eq, false) => "arith.cmpi eq",
+        (Cmp::Ne, false) => "arith.cmpi ne",
+    }
+}
