@@ -199,7 +199,10 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
         Op::Window { taps, step } => {
             let _ = writeln!(out, "filter: reads a stream at {taps} tokens, {step} apart");
         }
-        _ => {}
+        // Recurrences are described as a whole, not by their nodes.
+        Op::Prev(_) | Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position => {}
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::View(_) | Op::Reshape => {}
+        Op::Concat { .. } | Op::Gather | Op::Reduce { .. } | Op::MatVec => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! Linear index arithmetic over loop axes: the normal form that says whether an access is contiguous.
 
-use seqc_ir::{Graph, IndexExpr, Op, Value};
+use seqc_ir::{Graph, IndexExpr, Op, OpClass, Value};
 use std::collections::BTreeMap;
 
 /// What a term of a [`AffineExpr`] multiplies.
@@ -269,21 +269,44 @@ pub fn through_views(
     (v, coords, axes): (Value, Vec<AffineExpr>, &[usize]),
 ) -> (Value, AffineExpr) {
     let (mut at, mut coords) = (v, coords);
-    while !stop(at) && coords.iter().map(AffineExpr::length).sum::<usize>() <= MAX_LENGTH {
-        match graph.op(at) {
-            Op::View(map) => {
-                coords = map.iter().map(|e| AffineExpr::of(e, &coords, axes)).collect();
-                at = graph.operands(at)[0];
-            }
-            Op::Reshape => {
-                let flat = linearise(&coords, &graph.ty(at).sizes());
-                at = graph.operands(at)[0];
-                coords = delinearise(&flat, &graph.ty(at).sizes(), axes);
-            }
-            _ => break,
-        }
+    while !stop(at)
+        && coords.iter().map(AffineExpr::length).sum::<usize>() <= MAX_LENGTH
+        && let Some(inner) = through(graph, at, &coords, axes)
+    {
+        (at, coords) = (graph.operands(at)[0], inner);
     }
     (at, linearise(&coords, &graph.ty(at).sizes()))
+}
+
+/// Indices of the operand of a view or a reshape at `coords` of its result, over loop axes of the given sizes; `None` for
+/// other operations.
+pub fn through(graph: &Graph, v: Value, coords: &[AffineExpr], axes: &[usize]) -> Option<Vec<AffineExpr>> {
+    if let Op::View(map) = graph.op(v) {
+        return Some(map.iter().map(|e| AffineExpr::of(e, coords, axes)).collect());
+    }
+    let Op::Reshape = graph.op(v) else { return None };
+    let flat = linearise(coords, &graph.ty(v).sizes());
+    Some(delinearise(&flat, &graph.ty(graph.operands(v)[0]).sizes(), axes))
+}
+
+/// What one entry of `v`, at `coords`, is computed from when that is one entry of each operand: the operands and their
+/// indices. `None` for leaves, and for what reads several entries, entries that data pick, or earlier tokens.
+pub fn operand_entries(
+    graph: &Graph,
+    v: Value,
+    coords: &[AffineExpr],
+    axes: &[usize],
+) -> Option<Vec<(Value, Vec<AffineExpr>)>> {
+    let operands = graph.operands(v).into_iter();
+    match graph.class(v) {
+        OpClass::Elementwise => Some(operands.map(|o| (o, coords.to_vec())).collect()),
+        OpClass::Index => {
+            let inner = through(graph, v, coords, axes)?;
+            Some(operands.map(|o| (o, inner.clone())).collect())
+        }
+        OpClass::Leaf | OpClass::Concat | OpClass::Lookup | OpClass::Reduction => None,
+        OpClass::Product | OpClass::Lag | OpClass::Sequence => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Puts a graph into the form that plans expect: reals beside attention, no delays of what never changes.
 //! Does not change what is computed; does not make anything faster.
 
-use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, Stage, Ty, Value};
+use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, OpClass, Stage, Ty, Value};
 
 /// Integer streams of attention become reals: caches hold nothing else. Exact up to 2^24.
 pub fn real_streams(graph: &mut Graph) {
@@ -23,10 +23,8 @@ pub fn real_streams(graph: &mut Graph) {
 /// A delayed load-stage value is itself from token `steps` on, and zeros before; so is each value of a window.
 pub fn delays_of_constants(graph: &mut Graph) {
     let stages = graph.stages();
-    let of_constant = |v: &Value| {
-        matches!(graph.op(*v), Op::Delay { .. } | Op::Window { .. })
-            && stages[graph.operands(*v)[0].0 as usize] == Stage::Load
-    };
+    let of_constant =
+        |v: &Value| graph.class(*v) == OpClass::Lag && stages[graph.operands(*v)[0].0 as usize] == Stage::Load;
     // All are found before the first is replaced: new values may take the numbers of removed ones.
     let delayed: Vec<Value> = graph.order().into_iter().filter(of_constant).collect();
     for v in delayed {
@@ -51,16 +49,14 @@ pub fn delays_of_constants(graph: &mut Graph) {
 fn lag(graph: &mut Graph, v: Value) -> Value {
     let ty = Ty::new(Elem::I64, graph.ty(v).dims.clone());
     let number = |graph: &mut Graph, n: usize| graph.add(Op::Const(n as f64), ty.clone(), &[]);
-    match *graph.op(v) {
-        Op::Window { taps, step } => {
-            let (last, step) = (number(graph, taps.saturating_sub(1)), number(graph, step));
-            let k = graph.add(Op::Iota { axis: 0 }, ty.clone(), &[]);
-            let ago = graph.add(Op::Binary(BinaryOp::Sub), ty.clone(), &[last, k]);
-            graph.add(Op::Binary(BinaryOp::Mul), ty.clone(), &[ago, step])
-        }
-        Op::Delay { steps } => number(graph, steps),
-        _ => number(graph, 0),
-    }
+    let Op::Window { taps, step } = *graph.op(v) else {
+        let steps = graph.op(v).reach().unwrap_or(0);
+        return number(graph, steps);
+    };
+    let (last, step) = (number(graph, taps.saturating_sub(1)), number(graph, step));
+    let k = graph.add(Op::Iota { axis: 0 }, ty.clone(), &[]);
+    let ago = graph.add(Op::Binary(BinaryOp::Sub), ty.clone(), &[last, k]);
+    graph.add(Op::Binary(BinaryOp::Mul), ty.clone(), &[ago, step])
 }
 
 #[cfg(test)]

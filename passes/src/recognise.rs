@@ -115,10 +115,13 @@ fn reshaped(graph: &mut Graph, v: Value, ty: Ty) -> Value {
 /// `prev(x)` of a stream that does not depend on it is a delay; a delay of a delay is one longer delay.
 pub fn delays(graph: &mut Graph) {
     let cycles = graph.cycles();
-    let free = |graph: &Graph, v: Value| match *graph.op(v) {
-        Op::Prev(s) if cycles.states[s.0 as usize].is_none() => graph.states[s.0 as usize].next.map(|next| (next, 1)),
-        Op::Delay { steps } => Some((graph.operands(v)[0], steps)),
-        _ => None,
+    let free = |graph: &Graph, v: Value| {
+        if let Op::Delay { steps } = *graph.op(v) {
+            return Some((graph.operands(v)[0], steps));
+        }
+        let Op::Prev(s) = *graph.op(v) else { return None };
+        let next = graph.states[s.0 as usize].next.map(|next| (next, 1));
+        next.filter(|_| cycles.states[s.0 as usize].is_none())
     };
     let mut origins: HashMap<Value, (Value, usize)> = HashMap::new();
     for v in graph.values() {

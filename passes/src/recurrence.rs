@@ -2,7 +2,7 @@
 //! Does not rewrite anything: the plan and `seqc explain` read the result.
 
 use crate::affine::AffineExpr;
-use seqc_ir::{BinaryOp, Graph, Op, ReduceOp, Stage, StateId, UnaryOp, Value};
+use seqc_ir::{BinaryOp, Graph, Op, OpClass, ReduceOp, Stage, StateId, UnaryOp, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 #[cfg(test)]
@@ -69,10 +69,10 @@ pub fn recurrences(graph: &Graph) -> Vec<Recurrence> {
     let mut members: HashMap<usize, Vec<Value>> = HashMap::new();
     let mut previous: HashMap<StateId, Vec<Value>> = HashMap::new();
     for v in &order {
-        match (graph.op(*v), cycles.values[v.0 as usize]) {
-            (Op::Prev(s), _) => previous.entry(*s).or_default().push(*v),
-            (_, Some(cycle)) => members.entry(cycle).or_default().push(*v),
-            (_, None) => {}
+        if let Op::Prev(s) = graph.op(*v) {
+            previous.entry(*s).or_default().push(*v);
+        } else if let Some(cycle) = cycles.values[v.0 as usize] {
+            members.entry(cycle).or_default().push(*v);
         }
     }
     let mut done: HashSet<StateId> = HashSet::new();
@@ -102,7 +102,7 @@ fn describe(
     let elementwise = states.iter().all(|s| graph.states[s.0 as usize].ty.sizes() == shape)
         && members
             .iter()
-            .all(|v| graph.ty(*v).sizes() == shape && is_elementwise(graph.op(*v)));
+            .all(|v| graph.ty(*v).sizes() == shape && graph.class(*v) == OpClass::Elementwise);
     let class = classify(graph, stages, &states, &members);
     Recurrence {
         states,
@@ -141,13 +141,9 @@ fn is_independent(graph: &Graph, states: &[StateId], members: &[Value]) -> bool 
     let shape = graph.states[states[0].0 as usize].ty.sizes();
     let own = |v: &Value| {
         let op = graph.op(*v);
-        graph.ty(*v).sizes() == shape && (is_elementwise(op) || matches!(op, Op::Delay { .. }))
+        graph.ty(*v).sizes() == shape && (op.class() == OpClass::Elementwise || matches!(op, Op::Delay { .. }))
     };
     states.iter().all(|s| graph.states[s.0 as usize].ty.sizes() == shape) && members.iter().all(own)
-}
-
-fn is_elementwise(op: &Op) -> bool {
-    matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast)
 }
 
 /// What multiplies the states, conditions that choose among them included; `None` where they are not only multiplied and added.
@@ -183,7 +179,10 @@ fn factors(graph: &Graph, states: &[StateId], members: &[Value]) -> Option<Vec<V
                 factors.push(operands[0]);
                 true
             }
-            _ => false,
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::Gather | Op::Reduce { .. } => false,
+            Op::Attend(_) => false,
+            // Leaves are on no cycle.
+            Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_) => false,
         };
         if !linear {
             return None;
@@ -220,16 +219,16 @@ fn axes_of(graph: &Graph, factors: Vec<Value>, rank: usize) -> BTreeSet<usize> {
         if !seen.insert(v) {
             continue;
         }
-        match graph.op(v) {
-            Op::View(map) => {
-                let own: Vec<AffineExpr> = (0..rank).map(AffineExpr::axis).collect();
-                let sizes = graph.ty(v).sizes();
-                let coords: Vec<AffineExpr> = map.iter().map(|e| AffineExpr::of(e, &own, &sizes)).collect();
-                axes.extend((0..rank).filter(|a| coords.iter().any(|c| c.uses(*a))));
-            }
-            Op::Unary(_) | Op::Cast | Op::Binary(_) | Op::Select => work.extend(graph.operands(v)),
-            Op::Const(_) => {}
-            _ => axes.extend(0..rank),
+        let op = graph.op(v);
+        if let Op::View(map) = op {
+            let own: Vec<AffineExpr> = (0..rank).map(AffineExpr::axis).collect();
+            let sizes = graph.ty(v).sizes();
+            let coords: Vec<AffineExpr> = map.iter().map(|e| AffineExpr::of(e, &own, &sizes)).collect();
+            axes.extend((0..rank).filter(|a| coords.iter().any(|c| c.uses(*a))));
+        } else if op.class() == OpClass::Elementwise {
+            work.extend(graph.operands(v));
+        } else if op.as_const().is_none() {
+            axes.extend(0..rank);
         }
     }
     axes

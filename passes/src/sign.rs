@@ -78,7 +78,9 @@ fn within(graph: &Graph, v: Value, depth: usize) -> Sign {
         Op::Select => of(1).or(of(2)),
         Op::View(_) | Op::Reshape | Op::Cast => of(0),
         Op::Reduce { op, .. } if *op != ReduceOp::Prod => of(0),
-        _ => Sign::Any,
+        Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Prev(_) => Sign::Any,
+        Op::Concat { .. } | Op::Gather | Op::Reduce { .. } | Op::MatVec => Sign::Any,
+        Op::Delay { .. } | Op::Window { .. } | Op::LongConv | Op::Attend(_) => Sign::Any,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::Encoding;
-use seqc_ir::{Elem, Graph, Op, Value};
+use seqc_ir::{Elem, Graph, Source, Value};
 use seqc_passes::plan::{BufferId, Extent, Layout, Plan, row_of};
 use std::{
     cell::{Cell, RefCell},
@@ -313,10 +313,10 @@ impl<'a> Cx<'a> {
                 stride,
             };
         }
-        let (base, stride) = match self.graph().op(row.value) {
-            Op::Input(n) => (self.input_base(f, *n), self.graph().ty(row.value).len() as i64),
-            Op::Param(n) => (self.param_base(f, *n), 0),
-            op => unreachable!("{op:?} has no row"),
+        let (base, stride) = match self.graph().op(row.value).source() {
+            Some(Source::Input(n)) => (self.input_base(f, n), self.graph().ty(row.value).len() as i64),
+            Some(Source::Param(n)) => (self.param_base(f, n), 0),
+            Some(Source::State(_)) | None => unreachable!("{} has no row", row.value),
         };
         RowAt {
             base: f.gep(base, offset, Scalar::F32),

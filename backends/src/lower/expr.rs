@@ -2,9 +2,9 @@
 
 use super::{cx::Cx, elementwise};
 use crate::kernel::{Func, Scalar, Ty, Val};
-use seqc_ir::{BinaryOp, Elem, Op, StateId, UnaryOp, Value};
+use seqc_ir::{BinaryOp, Elem, Op, OperandMode, StateId, UnaryOp, Value};
 use seqc_passes::{
-    affine::{AffineExpr, Stride},
+    affine::{AffineExpr, Stride, operand_entries},
     plan,
 };
 use std::collections::{HashMap, HashSet};
@@ -276,28 +276,26 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
 
     /// What a value at `coords` is computed from, as far as it can be computed before the loops.
     fn hoisted_operands(&self, v: Value, coords: &Coords) -> Vec<(Value, Coords)> {
-        let graph = self.cx.graph();
-        let operands = graph.operands(v).into_iter();
-        match graph.op(v) {
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => operands.map(|o| (o, coords.clone())).collect(),
-            Op::View(_) | Op::Reshape => {
-                let inner = self.through(v, coords);
-                operands.map(|o| (o, inner.clone())).collect()
-            }
-            // The axes of a reduction exist only inside of it; and reads are cheap.
-            _ => Vec::new(),
-        }
+        // The axes of a reduction exist only inside of it; and reads are cheap.
+        operand_entries(self.cx.graph(), v, coords, &self.space.sizes).unwrap_or_default()
     }
 
     /// True when a value is computed from the previous value of one of `states`, not read from memory.
     pub(super) fn reads_state(&self, v: Value, states: &[StateId]) -> bool {
         let (mut work, mut seen) = (vec![v], HashSet::new());
+        let graph = self.cx.graph();
         while let Some(at) = work.pop() {
-            match self.cx.graph().op(at) {
-                Op::Prev(s) if states.contains(s) => return true,
-                Op::Prev(_) | Op::MatVec | Op::LongConv | Op::Attend(_) | Op::Delay { .. } | Op::Window { .. } => {}
-                _ if self.is_read(at) || !seen.insert(at) => {}
-                _ => work.extend(self.cx.graph().operands(at)),
+            let op = graph.op(at);
+            if matches!(op, Op::Prev(s) if states.contains(s)) {
+                return true;
+            }
+            if !self.is_read(at) && seen.insert(at) {
+                let operands = graph.operands(at).into_iter().enumerate();
+                work.extend(
+                    operands
+                        .filter(|(slot, _)| op.mode(*slot) == OperandMode::Entries)
+                        .map(|(_, o)| o),
+                );
             }
         }
         false
@@ -319,9 +317,9 @@ pub(super) fn constant(f: &mut Func, elem: Elem, c: f64) -> Val {
 
 /// The number that a node is, through views.
 pub(super) fn constant_of(graph: &seqc_ir::Graph, v: Value) -> Option<f64> {
-    match graph.op(v) {
-        Op::Const(c) => Some(*c),
-        Op::View(_) | Op::Reshape | Op::Cast => constant_of(graph, graph.operands(v)[0]),
-        _ => None,
+    let mut at = v;
+    while let Op::View(_) | Op::Reshape | Op::Cast = graph.op(at) {
+        at = graph.operands(at)[0];
     }
+    graph.op(at).as_const()
 }

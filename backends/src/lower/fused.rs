@@ -6,7 +6,10 @@ use crate::{
     kernels::math::{self, Range},
 };
 use seqc_ir::{BinaryOp, Elem, Op, Value};
-use seqc_passes::sign::{Sign, of_product};
+use seqc_passes::{
+    affine::through,
+    sign::{Sign, of_product},
+};
 
 impl ExprLowering<'_, '_> {
     /// The factors of a real product that is not in memory or computed already, behind views, and their indices.
@@ -17,17 +20,13 @@ impl ExprLowering<'_, '_> {
             if self.is_read(v) || self.known(&(v, coords.clone())).is_some() {
                 return None;
             }
-            match graph.op(v) {
-                Op::View(_) | Op::Reshape => {
-                    coords = self.through(v, &coords);
-                    v = graph.operands(v)[0];
-                }
-                Op::Binary(BinaryOp::Mul) if graph.ty(v).elem == Elem::F32 => {
-                    let operands = graph.operands(v);
-                    return Some((operands[0], operands[1], coords));
-                }
-                _ => return None,
+            let operands = graph.operands(v);
+            if let Some(inner) = through(graph, v, &coords, &self.space.sizes) {
+                (v, coords) = (operands[0], inner);
+                continue;
             }
+            let product = *graph.op(v) == Op::Binary(BinaryOp::Mul) && graph.ty(v).elem == Elem::F32;
+            return product.then(|| (operands[0], operands[1], coords));
         }
     }
 
@@ -81,9 +80,10 @@ impl ExprLowering<'_, '_> {
     fn varies(&self, v: Value, coords: &Coords) -> bool {
         let graph = self.cx.graph();
         let (mut v, mut coords) = (v, coords.clone());
-        while matches!(graph.op(v), Op::View(_) | Op::Reshape) && !self.is_read(v) {
-            coords = self.through(v, &coords);
-            v = graph.operands(v)[0];
+        while !self.is_read(v)
+            && let Some(inner) = through(graph, v, &coords, &self.space.sizes)
+        {
+            (v, coords) = (graph.operands(v)[0], inner);
         }
         let innermost = self.space.axes.len().saturating_sub(1);
         coords.iter().any(|c| c.uses(innermost))

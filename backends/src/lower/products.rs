@@ -25,16 +25,22 @@ struct Weights {
 
 /// Encoding and columns of a product's matrix.
 fn form(layer: &super::cx::Layer<'_>, product: Value) -> (Encoding, usize) {
-    let operands = layer.graph.operands(product);
-    let columns = layer.graph.ty(operands[1]).len();
-    let mut at = operands[0];
-    loop {
-        match layer.graph.op(at) {
-            Op::Param(n) => return (layer.encodings[*n], columns),
-            Op::Reshape if !layer.plan.is_stored(at) => at = layer.graph.operands(at)[0],
-            _ => return (Encoding::F32, columns),
-        }
+    let columns = layer.graph.ty(layer.graph.operands(product)[1]).len();
+    let encoding = if let Op::Param(n) = layer.graph.op(matrix(layer, product)) {
+        layer.encodings[*n]
+    } else {
+        Encoding::F32
+    };
+    (encoding, columns)
+}
+
+/// What a product reads as its matrix: a parameter, or a stored value.
+fn matrix(layer: &super::cx::Layer<'_>, product: Value) -> Value {
+    let mut at = layer.graph.operands(product)[0];
+    while *layer.graph.op(at) == Op::Reshape && !layer.plan.is_stored(at) {
+        at = layer.graph.operands(at)[0];
     }
+    at
 }
 
 /// Matrices of up to so many weights take no time worth mention in either order.
@@ -101,16 +107,12 @@ pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module, list: &
 fn weights(cx: &Cx<'_>, f: &mut Func, product: Value) -> Weights {
     let graph = cx.graph();
     let (encoding, columns) = form(cx.layer, product);
-    let mut at = graph.operands(product)[0];
-    let base = loop {
-        match graph.op(at) {
-            Op::Param(n) => break cx.param_base(f, *n),
-            Op::Reshape if !cx.plan().is_stored(at) => at = graph.operands(at)[0],
-            _ => {
-                let zero = f.i64(0);
-                break cx.row(f, cx.plan().stored[&at], zero);
-            }
-        }
+    let matrix = matrix(cx.layer, product);
+    let base = if let Op::Param(n) = graph.op(matrix) {
+        cx.param_base(f, *n)
+    } else {
+        let zero = f.i64(0);
+        cx.row(f, cx.plan().stored[&matrix], zero)
     };
     Weights {
         base,

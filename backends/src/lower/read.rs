@@ -6,7 +6,7 @@ use super::{
     expr::{Coords, ExprLowering},
 };
 use crate::kernel::{Func, Scalar, Ty, Val};
-use seqc_ir::{Elem, Op, Value};
+use seqc_ir::{Elem, Source as Leaf, Value};
 use seqc_passes::{
     affine::{AffineExpr, Stride},
     plan::{Extent, row_major},
@@ -66,29 +66,29 @@ impl ExprLowering<'_, '_> {
             };
         }
         let strides = row_major(&ty.sizes());
-        match graph.op(v) {
-            Op::Param(n) => Source {
-                base: self.cx.param_base(f, *n),
+        match graph.op(v).source() {
+            Some(Leaf::Param(n)) => Source {
+                base: self.cx.param_base(f, n),
                 strides,
                 elem: ty.elem,
             },
-            Op::Prev(s) => {
-                let strides = plan.state_strides(graph, *s);
+            Some(Leaf::State(s)) => {
+                let strides = plan.state_strides(graph, s);
                 Source {
                     base: self.cx.state_base(f, s.0 as usize),
                     strides,
                     elem: ty.elem,
                 }
             }
-            Op::Input(n) => {
-                let base = self.input_row(f, *n, ty.len() as i64, scalar_of(ty.elem));
+            Some(Leaf::Input(n)) => {
+                let base = self.input_row(f, n, ty.len() as i64, scalar_of(ty.elem));
                 Source {
                     base,
                     strides,
                     elem: ty.elem,
                 }
             }
-            op => unreachable!("{op:?} is not in memory"),
+            None => unreachable!("{v} is neither stored nor declared"),
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{Elem, Op, ReduceOp, StateId, Value};
 use seqc_passes::{
-    affine::{AffineExpr, Stride},
+    affine::{AffineExpr, Stride, operand_entries},
     plan::Scan,
 };
 use std::collections::HashSet;
@@ -58,9 +58,9 @@ pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
 
 fn previous(cx: &Cx<'_>, scan: &Scan) -> Vec<(Value, usize)> {
     let nodes = cx.graph().values().into_iter();
-    let found = nodes.filter_map(|v| match cx.graph().op(v) {
-        Op::Prev(s) => Some((v, scan.states.iter().position(|t| t == s)?)),
-        _ => None,
+    let found = nodes.filter_map(|v| {
+        let Op::Prev(s) = cx.graph().op(v) else { return None };
+        Some((v, scan.states.iter().position(|t| t == s)?))
     });
     found.collect()
 }
@@ -416,21 +416,17 @@ impl Writer<'_, '_> {
         if emit.is_read(v) {
             return Vec::new();
         }
-        match graph.op(v) {
-            Op::Reduce { op, .. } if emit.reads_state(operands[0], &self.scan.states) => {
-                found.push(Sum {
-                    node: v,
-                    coords,
-                    op: *op,
-                    over: operands[0],
-                });
-                Vec::new()
-            }
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
-                operands.into_iter().map(|o| (o, coords.clone())).collect()
-            }
-            Op::View(_) | Op::Reshape => vec![(operands[0], emit.through(v, &coords))],
-            _ => Vec::new(),
+        if let Op::Reduce { op, .. } = graph.op(v)
+            && emit.reads_state(operands[0], &self.scan.states)
+        {
+            found.push(Sum {
+                node: v,
+                coords,
+                op: *op,
+                over: operands[0],
+            });
+            return Vec::new();
         }
+        operand_entries(graph, v, &coords, &emit.space.sizes).unwrap_or_default()
     }
 }

@@ -20,13 +20,11 @@ pub(super) fn is_rows_of_table(cx: &Cx<'_>, nest: &Nest) -> bool {
 
 fn store_of(cx: &Cx<'_>, nest: &Nest) -> Option<Encoding> {
     let graph = cx.graph();
-    match graph.op(nest.value) {
-        Op::Gather => match graph.op(graph.operands(nest.value)[0]) {
-            Op::Param(n) => Some(cx.layer.encodings[*n]),
-            _ => None,
-        },
-        _ => None,
-    }
+    let Op::Gather = graph.op(nest.value) else { return None };
+    let Op::Param(n) = graph.op(graph.operands(nest.value)[0]) else {
+        return None;
+    };
+    Some(cx.layer.encodings[*n])
 }
 
 /// Decodes one row for every entry of the index.

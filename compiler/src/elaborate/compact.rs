@@ -1,6 +1,6 @@
 //! Leaves out what no result needs: nodes, parameters and states.
 
-use seqc_ir::{Graph, Op, StateId, Value};
+use seqc_ir::{Graph, Op, Source, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
 /// A copy of the graph with only what its results need. `order` ranks parameters: part, place in the text, number.
@@ -10,9 +10,9 @@ pub(super) fn compact(graph: &Graph, order: &[(usize, u32, usize)]) -> Graph {
     let mut map: HashMap<Value, Value> = HashMap::new();
     let used: HashSet<usize> = live
         .iter()
-        .filter_map(|v| match graph.op(*v) {
-            Op::Param(n) => Some(*n),
-            _ => None,
+        .filter_map(|v| match graph.op(*v).source() {
+            Some(Source::Param(n)) => Some(n),
+            Some(Source::Input(_) | Source::State(_)) | None => None,
         })
         .collect();
     // The layer's own parameters first, then those of its blocks.
@@ -32,17 +32,17 @@ pub(super) fn compact(graph: &Graph, order: &[(usize, u32, usize)]) -> Graph {
     for v in &live {
         let operands: Vec<Value> = graph.operands(*v).iter().map(|o| map[o]).collect();
         let node = graph.node(*v);
-        let new = match &node.op {
-            Op::Param(n) => params[n],
-            Op::Input(n) => inputs[*n],
-            Op::Prev(s) => {
+        let new = match node.op.source() {
+            Some(Source::Param(n)) => params[&n],
+            Some(Source::Input(n)) => inputs[n],
+            Some(Source::State(s)) => {
                 let state = &graph.states[s.0 as usize];
                 let id = *states
-                    .entry(*s)
+                    .entry(s)
                     .or_insert_with(|| out.add_state(state.name.clone(), state.ty.clone()));
                 out.add(Op::Prev(id), node.ty.clone(), &operands)
             }
-            op => out.add(op.clone(), node.ty.clone(), &operands),
+            None => out.add(node.op.clone(), node.ty.clone(), &operands),
         };
         if !node.name.is_empty() && !matches!(node.op, Op::Param(_) | Op::Input(_)) {
             out.set_name(new, node.name.clone());

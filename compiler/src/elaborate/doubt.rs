@@ -81,7 +81,11 @@ impl Cx<'_> {
             Op::Cast | Op::View(_) | Op::Reshape | Op::Unary(UnaryOp::Neg) => 0,
             Op::Select => 1,
             Op::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Mod) => 0,
-            _ => return Made::Real,
+            Op::Unary(_) | Op::Binary(_) | Op::Concat { .. } | Op::Gather | Op::Reduce { .. } => return Made::Real,
+            Op::MatVec | Op::Delay { .. } | Op::Window { .. } | Op::LongConv | Op::Attend(_) => return Made::Real,
+            Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_) => {
+                return Made::Real;
+            }
         };
         let operands = self.graph.operands(v);
         operands[from..]

@@ -63,11 +63,7 @@ fn kept(graph: &Graph, request: &Request<'_>) -> Result<(), Diagnostic> {
 fn histories(graph: &Graph) -> Vec<(String, usize)> {
     let mut longest: BTreeMap<Value, usize> = BTreeMap::new();
     for v in graph.values() {
-        let steps = match graph.op(v) {
-            Op::Delay { steps } => *steps,
-            Op::Window { taps, step } => taps.saturating_sub(1).saturating_mul(*step),
-            _ => continue,
-        };
+        let Some(steps) = graph.op(v).reach() else { continue };
         let of = longest.entry(graph.operands(v)[0]).or_default();
         *of = (*of).max(steps);
     }

@@ -70,21 +70,21 @@ impl Cx<'_> {
         if identity && self.graph.ty(x).dims == dims {
             return x;
         }
-        match self.graph.op(x).clone() {
-            _ if self.is_pinned(x) => self.graph.view(x, dims, map),
-            Op::Const(c) => {
-                let ty = Ty::new(self.graph.ty(x).elem, dims);
-                self.graph.constant(c, ty)
-            }
-            Op::View(inner) if self.graph.node(x).name.is_empty() => {
-                let source = self.graph.operands(x)[0];
-                match joined_views(&inner, &map) {
-                    Some(joined) => self.graph.view(source, dims, joined),
-                    None => self.graph.view(x, dims, map),
-                }
-            }
-            _ => self.graph.view(x, dims, map),
+        if self.is_pinned(x) {
+            return self.graph.view(x, dims, map);
         }
+        if let Some(c) = self.graph.op(x).as_const() {
+            let ty = Ty::new(self.graph.ty(x).elem, dims);
+            return self.graph.constant(c, ty);
+        }
+        if let Op::View(inner) = self.graph.op(x)
+            && self.graph.node(x).name.is_empty()
+            && let Some(joined) = joined_views(inner, &map)
+        {
+            let source = self.graph.operands(x)[0];
+            return self.graph.view(source, dims, joined);
+        }
+        self.graph.view(x, dims, map)
     }
 
     /// The value repeated over exactly these variables and this shape; a scalar fills the shape.
@@ -181,12 +181,12 @@ impl Cx<'_> {
         if self.elem(t) == elem {
             return t.clone();
         }
-        let v = match *self.graph.op(t.v) {
-            Op::Const(c) if elem != Elem::Bool => {
+        let v = match self.graph.op(t.v).as_const().filter(|_| elem != Elem::Bool) {
+            Some(c) => {
                 let ty = Ty::new(elem, self.graph.ty(t.v).dims.clone());
                 self.graph.constant(c, ty)
             }
-            _ => self.graph.cast(elem, t.v),
+            None => self.graph.cast(elem, t.v),
         };
         Tensor { v, ..t.clone() }
     }

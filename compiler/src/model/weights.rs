@@ -11,7 +11,7 @@ use seqc_grammar::{
     ast::Span,
     model::{Load, Template, Weights},
 };
-use seqc_ir::{BinaryOp, Graph, Model, Op, ParamSource, ReduceOp, Value};
+use seqc_ir::{BinaryOp, Graph, Model, Op, OperandMode, ParamSource, ReduceOp, Value};
 use std::{collections::HashSet, path::PathBuf};
 
 /// Where parameters come from.
@@ -227,21 +227,22 @@ pub fn distinct_parameters(model: &Model) -> (usize, usize) {
 
 /// True when `user` multiplies and sums over the last axis of `param`, or looks its rows up.
 fn reads_rows(graph: &Graph, param: Value, user: Value) -> bool {
-    match graph.op(user) {
-        Op::Gather => graph.operands(user)[0] == param && graph.ty(param).rank() == 2,
-        Op::MatVec => graph.operands(user)[0] == param,
-        Op::Binary(BinaryOp::Mul) => {
-            graph.ty(user).sizes() == graph.ty(param).sizes()
-                && graph.users(user).iter().all(|u| {
-                    matches!(
-                        graph.op(*u),
-                        Op::Reduce {
-                            op: ReduceOp::Sum,
-                            axes: 1
-                        }
-                    )
-                })
-        }
-        _ => false,
+    let first = graph.operands(user).first() == Some(&param);
+    match graph.op(user).mode(0) {
+        OperandMode::Matrix => first,
+        OperandMode::Table => first && graph.ty(param).rank() == 2,
+        OperandMode::Entries => is_summed_product(graph, param, user),
+        OperandMode::Whole | OperandMode::Earlier => false,
     }
+}
+
+/// True when `user` multiplies `param` entry by entry, and nothing but sums over the last axis reads that.
+fn is_summed_product(graph: &Graph, param: Value, user: Value) -> bool {
+    let sum = Op::Reduce {
+        op: ReduceOp::Sum,
+        axes: 1,
+    };
+    *graph.op(user) == Op::Binary(BinaryOp::Mul)
+        && graph.ty(user).sizes() == graph.ty(param).sizes()
+        && graph.users(user).iter().all(|u| *graph.op(*u) == sum)
 }

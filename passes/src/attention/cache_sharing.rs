@@ -76,22 +76,19 @@ fn stream(graph: &Graph, call: &Call, v: Value) -> Option<StreamId> {
 /// The value whose elements these are, in their order.
 fn unshaped(graph: &Graph, v: Value) -> Value {
     let mut at = v;
-    loop {
-        let next = match graph.op(at) {
-            Op::Reshape => graph.operands(at)[0],
-            Op::View(map) => {
-                let from = graph.operands(at)[0];
-                let same = graph.ty(from).sizes() == graph.ty(at).sizes();
-                let plain = map.iter().enumerate().all(|(n, e)| *e == IndexExpr::Axis(n));
-                if !(same && plain) {
-                    return at;
-                }
-                from
-            }
-            _ => return at,
-        };
-        at = next;
+    while keeps_elements(graph, at) {
+        at = graph.operands(at)[0];
     }
+    at
+}
+
+/// Whether a value has the elements of its operand in their order.
+fn keeps_elements(graph: &Graph, v: Value) -> bool {
+    let Op::View(map) = graph.op(v) else {
+        return matches!(graph.op(v), Op::Reshape);
+    };
+    let same = graph.ty(graph.operands(v)[0]).sizes() == graph.ty(v).sizes();
+    same && map.iter().enumerate().all(|(n, e)| *e == IndexExpr::Axis(n))
 }
 
 #[cfg(test)]

@@ -109,12 +109,16 @@ impl<'g> Periodic<'g> {
         for v in &self.order {
             let operands = self.graph.operands(*v);
             let of = |n: usize| values[&operands[n]];
-            last = match self.graph.op(*v) {
-                Op::Position => position as f64,
-                Op::Const(c) => *c,
-                Op::Unary(op) => apply_unary(*op, of(0)),
-                Op::Binary(op) => apply_binary(*op, true, of(0), of(1)),
-                _ => of(if of(0) != 0.0 { 1 } else { 2 }),
+            let op = self.graph.op(*v);
+            // `form` admits no other leaves, and no casts.
+            last = if let Op::Unary(op) = op {
+                apply_unary(*op, of(0))
+            } else if let Op::Binary(op) = op {
+                apply_binary(*op, true, of(0), of(1))
+            } else if let Op::Select = op {
+                of(if of(0) != 0.0 { 1 } else { 2 })
+            } else {
+                op.as_const().unwrap_or(position as f64)
             };
             values.insert(*v, last);
         }
@@ -136,10 +140,7 @@ fn form(graph: &Graph, v: Value, forms: &HashMap<Value, Form>) -> Option<Form> {
         Op::Position => Some(Form::Polynomial),
         Op::Const(_) => Some(Form::Periodic(1)),
         Op::Binary(BinaryOp::Mod) if matches!(of(0), Form::Polynomial) => {
-            let Op::Const(c) = graph.op(operands[1]) else {
-                return None;
-            };
-            let period = c.abs() as i64;
+            let period = graph.op(operands[1]).as_const()?.abs() as i64;
             (1..=LONGEST).contains(&period).then_some(Form::Periodic(period))
         }
         Op::Unary(UnaryOp::Neg) | Op::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul) if polynomial() => {
@@ -153,7 +154,9 @@ fn form(graph: &Graph, v: Value, forms: &HashMap<Value, Form>) -> Option<Form> {
             }
             Some(Form::Periodic(all))
         }
-        _ => None,
+        Op::Param(_) | Op::Input(_) | Op::Iota { .. } | Op::Prev(_) => None,
+        Op::Cast | Op::View(_) | Op::Reshape | Op::Concat { .. } | Op::Gather | Op::Reduce { .. } => None,
+        Op::MatVec | Op::Delay { .. } | Op::Window { .. } | Op::LongConv | Op::Attend(_) => None,
     }
 }
 

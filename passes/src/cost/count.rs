@@ -5,10 +5,10 @@ use crate::{
     attention::clock_rate::ClockRate,
     attention::span::AttentionSpan,
     conv_partition::ConvPartition,
-    plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan, entry_cost},
+    plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan},
     recurrence::Recurrence,
 };
-use seqc_ir::{AttendSpec, Clock, Graph, Op, PairExpr, Stage, StateId, Value};
+use seqc_ir::{AttendSpec, Clock, Graph, Op, OpClass, OperandMode, PairExpr, Source, Stage, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
 /// What a softmax or another normaliser adds to a pair of query and key, in additions.
@@ -154,9 +154,9 @@ impl<'a> Counting<'a> {
     }
 
     fn note_read(&mut self, v: Value, entries: usize, rows: bool) {
-        let param = match self.graph.op(v) {
-            Op::Param(n) => Some(*n),
-            _ => None,
+        let param = match self.graph.op(v).source() {
+            Some(Source::Param(n)) => Some(n),
+            Some(Source::Input(_) | Source::State(_)) | None => None,
         };
         self.cost.reads.push(Read { param, entries, rows });
     }
@@ -190,7 +190,7 @@ impl<'a> Counting<'a> {
         for i in (0..self.order.len()).rev() {
             let v = self.order[i];
             let Some(count) = counts.get(&v).copied() else { continue };
-            let of_sum = matches!(self.graph.op(v), Op::Reduce { .. }) || summed.contains(&v);
+            let of_sum = self.graph.class(v) == OpClass::Reduction || summed.contains(&v);
             if of_sum {
                 summed.extend(self.graph.operands(v));
             }
@@ -201,13 +201,10 @@ impl<'a> Counting<'a> {
     }
 
     fn entries_of(&self, v: Value, count: f64, of_sum: bool) -> Work {
-        let operations = match self.graph.op(v) {
-            Op::Unary(_) | Op::Binary(_) | Op::Select => count,
-            Op::Reduce { .. } => count * self.factor(v),
-            _ => 0.0,
-        };
-        let each = entry_cost(self.graph, v);
-        let simple = each <= SIMPLE || matches!(self.graph.op(v), Op::Reduce { .. });
+        let (class, each) = (self.graph.class(v), self.graph.entry_cost(v));
+        let arithmetic = matches!(class, OpClass::Elementwise | OpClass::Reduction) && each > 0.0;
+        let operations = if arithmetic { count * self.reduced(v) } else { 0.0 };
+        let simple = each <= SIMPLE || class == OpClass::Reduction;
         Work {
             operations,
             weight: count * each,
@@ -217,26 +214,26 @@ impl<'a> Counting<'a> {
 
     /// Counts the operands of a value that is computed `count` times.
     fn pass_on(&mut self, v: Value, count: f64, (inner, counts): (&HashSet<Value>, &mut HashMap<Value, f64>)) {
-        let operands = self.graph.operands(v);
-        if let Op::Gather = self.graph.op(v) {
-            self.picks(v, operands[0], count);
-        }
-        let skip = match self.graph.op(v) {
-            Op::Gather => 1,
-            // What these read is stored.
-            Op::Delay { .. } | Op::Window { .. } | Op::MatVec | Op::LongConv | Op::Attend(_) => operands.len(),
-            _ => 0,
-        };
-        for o in &operands[skip..] {
+        let (op, operands) = (self.graph.op(v), self.graph.operands(v));
+        for (slot, o) in operands.iter().enumerate() {
+            match op.mode(slot) {
+                OperandMode::Entries => {}
+                OperandMode::Table => {
+                    self.picks(v, *o, count);
+                    continue;
+                }
+                // What these read is stored.
+                OperandMode::Matrix | OperandMode::Whole | OperandMode::Earlier => continue,
+            }
             let stored = self.plan.is_stored(*o) && !inner.contains(o);
             if stored || matches!(self.graph.op(*o), Op::Param(_)) {
                 self.reads(*o);
                 continue;
             }
-            let here = if let Op::Concat { .. } = self.graph.op(v) {
+            let here = if op.class() == OpClass::Concat {
                 self.graph.ty(*o).len() as f64
             } else {
-                count * self.factor(v)
+                count * self.reduced(v)
             };
             let known = counts.entry(*o).or_default();
             *known = known.max(here);
@@ -244,14 +241,8 @@ impl<'a> Counting<'a> {
     }
 
     /// Operand entries read for one result entry.
-    fn factor(&self, v: Value) -> f64 {
-        match self.graph.op(v) {
-            Op::Reduce { .. } => {
-                let from = self.graph.ty(self.graph.operands(v)[0]).len();
-                from as f64 / self.graph.ty(v).len().max(1) as f64
-            }
-            _ => 1.0,
-        }
+    fn reduced(&self, v: Value) -> f64 {
+        self.graph.reduced(v) as f64
     }
 
     fn attend(&mut self, v: Value) {
