@@ -63,6 +63,9 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Where matches on operations may have a wildcard arm: the table itself.
+const OPERATIONS: &[&str] = &["ir/src/op", "passes/src/plan/"];
+
 /// What no text of the project mentions: places on somebody's machine and hosts of package registries.
 const PLACES: &[&str] = &[
     "/work/",
@@ -173,6 +176,55 @@ fn dependencies(manifest: &str) -> Vec<String> {
         .filter_map(|line| Some(line.split(['.', '=', ' ']).next()?.to_owned()))
         .filter(|name| !name.is_empty())
         .collect()
+}
+
+/// A wildcard arm answers for operations that nobody thought of: that one costs nothing, is not linear, is not stored. What
+/// every operation must answer for is a column of the table.
+#[test]
+fn matches_on_operations_name_them_all() {
+    let mut wrong = Vec::new();
+    for File { name, text } in source::files(&[".rs"]) {
+        if name.contains("/tests/") || OPERATIONS.iter().any(|place| name.starts_with(place)) {
+            continue;
+        }
+        let code = source::code(&text);
+        for (at, _) in code.match_indices("match ") {
+            let Some((about, body)) = code[at..].split_once('{') else {
+                continue;
+            };
+            let of_operation = [".op(", ".class(", ".mode(", ".source("];
+            if of_operation.iter().any(|ask| about.contains(ask)) && has_wildcard(body) {
+                wrong.push(format!("{name}: {}", about.trim()));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "name the operations, or ask the table of operations:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// True when an arm of the `match` whose body begins here takes whatever is left.
+fn has_wildcard(body: &str) -> bool {
+    let mut depth = 1;
+    for line in body.lines() {
+        let arm = line.trim_start();
+        let pattern = arm.split([' ', '=']).next().unwrap_or("");
+        let binding = pattern.starts_with(|c: char| c == '_' || c.is_ascii_lowercase());
+        let of_letters = pattern.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+        let truth = matches!(pattern, "true" | "false");
+        if depth == 1 && binding && of_letters && !truth && arm[pattern.len()..].starts_with(" =>") {
+            return true;
+        }
+        for letter in line.chars() {
+            depth += i32::from("{([".contains(letter)) - i32::from("})]".contains(letter));
+        }
+        if depth <= 0 {
+            break;
+        }
+    }
+    false
 }
 
 #[test]
