@@ -53,13 +53,18 @@ pub const HEADER: &str = link::HEADER;
 pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
     let targets = Target::list(&request.target).map_err(|e| Failure::Usage(e.to_string()))?;
     let names = targets.iter().map(Target::name).collect::<Vec<_>>().join(" and ");
-    if let (Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj, [_, _, ..]) = (request.emit, &targets[..]) {
+    if let (Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj, [_, _, ..]) = (request.emit, &targets[..])
+    {
         let message = format!("this stage is of one processor, not of {names}: name one with --target");
         return Err(Failure::Usage(message));
     }
     let files = Files::of(built, request)?;
     let forms = targets.into_iter().map(|target| form(built, (target, &names), &files));
-    let texts = code::texts(forms.collect::<Result<_, _>>()?).map_err(|e| e.to_string())?;
+    let forms = forms.collect::<Result<Vec<_>, _>>()?;
+    if request.emit == Emit::Kernels {
+        return Ok(Product::Text(forms[0].module.to_string()));
+    }
+    let texts = code::texts(forms).map_err(|e| e.to_string())?;
     let objects = || code::objects(&texts).map_err(|e| e.to_string());
     let stage = |emit| {
         let readable = |bytes: Vec<u8>| Product::Text(String::from_utf8_lossy(&bytes).into_owned());
@@ -75,7 +80,9 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
             link(&objects()?, built, request, &files)?;
             Ok(Product::Written(request.output.clone()))
         }
-        Emit::Ast | Emit::Graph | Emit::Canonical => Err(Failure::Stage("this stage has no code".to_owned())),
+        Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Kernels => {
+            Err(Failure::Stage("this stage has no code".to_owned()))
+        }
     }
 }
 

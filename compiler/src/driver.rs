@@ -21,6 +21,8 @@ pub enum Emit {
     Graph,
     /// The same after the passes.
     Canonical,
+    /// Kernels as typed instructions.
+    Kernels,
     /// Kernels before lowering.
     Mlir,
     /// Kernels as LLVM reads them.
@@ -96,7 +98,7 @@ pub fn build(path: &Path, request: &Request, sources: &mut Sources, watch: &mut 
         Emit::Ast => Product::Text(format!("{:#?}\n", built.document)),
         Emit::Graph => Product::Text(built.model.to_string()),
         Emit::Canonical => Product::Text(backend::canonical(&built.model).to_string()),
-        Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj | Emit::Exe | Emit::Lib => {
+        Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj | Emit::Exe | Emit::Lib => {
             let start = Instant::now();
             let product = backend::code(&built, request)?;
             watch("code", start.elapsed(), None);

@@ -1,6 +1,6 @@
 //! A function: its parameters, constants and instructions.
 
-use super::{Const, Inst, Scalar, Ty, Val};
+use super::{Const, Inst, Scalar, Signature, Ty, Val};
 use std::collections::HashMap;
 
 /// A function, and the place where the next instruction goes.
@@ -57,6 +57,15 @@ impl Func {
         self
     }
 
+    /// Its name and types.
+    pub fn signature(&self) -> Signature {
+        Signature {
+            name: self.name.clone(),
+            params: self.params.iter().map(|v| v.ty).collect(),
+            result: self.result,
+        }
+    }
+
     /// The parameter values.
     pub fn params(&self) -> Vec<Val> {
         self.params.clone()
@@ -73,7 +82,8 @@ impl Func {
         Val { id, ty }
     }
 
-    pub(super) fn push(&mut self, inst: Inst) {
+    /// Writes an instruction as it is.
+    pub fn push(&mut self, inst: Inst) {
         self.body.push(inst);
     }
 

@@ -5,8 +5,9 @@
 //! and branches are structured, so that blocks nest. Memory is reached by bare pointers; only what is on the stack belongs
 //! to a function.
 //!
-//! The methods of `Func` write instructions: arithmetic, lanes, memory, control flow, each in its file. *Absent*: text of
-//! any target; that is what printers make of a module.
+//! The methods of `Func` write instructions: arithmetic, lanes, memory, control flow, each in its file. [`verify`] has the
+//! laws that every module obeys; the text form (`Display`) is for people and snapshots. *Absent*: text of any target; that
+//! is what printers make of a module.
 
 mod arith;
 mod flow;
@@ -15,7 +16,10 @@ mod inst;
 mod lanes;
 mod memory;
 mod module;
+mod operands;
+mod text;
 mod types;
+pub mod verify;
 
 pub use func::Func;
 pub use inst::{Binary, Block, Cast, Cmp, Const, For, If, Inst, Intrinsic, Reduction, Unary};

@@ -111,6 +111,19 @@ impl Module {
         self.items.push(Item::Defined(func));
     }
 
+    /// The functions that are here.
+    pub fn functions(&self) -> impl Iterator<Item = &Func> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Defined(func) => Some(func),
+            Item::Declared(_) => None,
+        })
+    }
+
+    /// The function of this name, if it is here.
+    pub fn function(&self, name: &str) -> Option<&Func> {
+        self.functions().find(|func| func.name == name)
+    }
+
     /// Adds constant bytes under an exported symbol.
     pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) {
         self.bytes(name, bytes, true);

@@ -4,6 +4,7 @@ mod attend;
 mod chunked;
 mod driver;
 mod generated;
+mod kernel;
 mod linking;
 mod long_conv;
 mod math;

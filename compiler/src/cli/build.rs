@@ -44,6 +44,7 @@ enum Stage {
     Ast,
     Graph,
     Canonical,
+    Kernels,
     Mlir,
     Llvm,
     Asm,
@@ -64,6 +65,7 @@ impl Stage {
             Stage::Ast => Emit::Ast,
             Stage::Graph => Emit::Graph,
             Stage::Canonical => Emit::Canonical,
+            Stage::Kernels => Emit::Kernels,
             Stage::Mlir => Emit::Mlir,
             Stage::Llvm => Emit::Llvm,
             Stage::Asm => Emit::Asm,
@@ -77,9 +79,14 @@ impl Stage {
     fn target(self) -> &'static str {
         match self {
             Stage::Exe | Stage::Lib => "x86-64",
-            Stage::Ast | Stage::Graph | Stage::Canonical | Stage::Mlir | Stage::Llvm | Stage::Asm | Stage::Obj => {
-                "native"
-            }
+            Stage::Ast
+            | Stage::Graph
+            | Stage::Canonical
+            | Stage::Kernels
+            | Stage::Mlir
+            | Stage::Llvm
+            | Stage::Asm
+            | Stage::Obj => "native",
         }
     }
 
@@ -92,7 +99,9 @@ impl Stage {
     fn output(self, model: &Path) -> PathBuf {
         let model = PathBuf::from(model.file_name().unwrap_or_default());
         match self {
-            Stage::Ast | Stage::Graph | Stage::Canonical | Stage::Mlir | Stage::Llvm | Stage::Asm => PathBuf::from("-"),
+            Stage::Ast | Stage::Graph | Stage::Canonical | Stage::Kernels | Stage::Mlir | Stage::Llvm | Stage::Asm => {
+                PathBuf::from("-")
+            }
             Stage::Obj => model.with_extension("o"),
             Stage::Exe => model.with_extension(""),
             Stage::Lib => model.with_extension("so"),

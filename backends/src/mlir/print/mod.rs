@@ -3,12 +3,17 @@
 mod func;
 mod inst;
 
-use crate::kernel::{CodeRow, Global, Item, Module, Scalar, Signature, Ty};
+use crate::kernel::{CodeRow, Global, Item, Module, Scalar, Signature, Ty, verify::verify};
 use seqc_abi::symbols;
 use std::fmt::{self, Write as _};
 
-/// The text of a module.
+/// The text of a module. Debug builds verify it first.
 pub fn print(module: &Module) -> String {
+    if cfg!(debug_assertions) {
+        let broken = verify(module).into_iter().take(4).map(|v| v.to_string());
+        let list: Vec<String> = broken.collect();
+        assert!(list.is_empty(), "{}", list.join("\n"));
+    }
     let mut out = String::from("module {\n");
     for global in &module.globals {
         print_global(&mut out, global);

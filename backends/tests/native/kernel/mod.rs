@@ -1,0 +1,4 @@
+//! The kernel level: its verifier and its text.
+
+mod text;
+mod verifier;

@@ -1,0 +1,84 @@
+//! The text of kernels: some small ones.
+
+use insta::assert_snapshot;
+use seqc_abi::Level;
+use seqc_backends::{
+    kernel::{Func, Module, Scalar, Ty},
+    kernels,
+    lower::{Options, program},
+};
+use seqc_ir::Model;
+
+/// The function for chunks of a model of one layer, whose graph has these lines and rows of 20 numbers.
+fn chunk(lines: &str) -> String {
+    let text = format!(
+        "model tiny streams 2 {{
+           input $0 x : f32[20]
+           layer0 encodings [] graph layer {{ input 0 x : f32[20] {lines} }}
+           call layer layer0 ($0) -> ($1) {{ }}
+           output y $1
+         }}"
+    );
+    let model: Model = text.parse().unwrap_or_else(|e| panic!("{e}"));
+    let options = Options {
+        level: Level::V3,
+        max_chunk: 8,
+        conv_block: 16,
+        ..Options::default()
+    };
+    let module = program(&model, &options).module;
+    let func = module.function("layer0_many").map(Func::to_string);
+    func.unwrap_or_else(|| module.to_string())
+}
+
+#[test]
+fn a_copy_is_whole_vectors_and_a_tail() {
+    let mut module = Module::default();
+    kernels::copy(&mut module, 4);
+    assert_snapshot!(module.to_string());
+}
+
+#[test]
+fn an_elementwise_layer_is_a_nest_over_tokens_and_vectors() {
+    let lines = "%0 = input(0) : f32[20] %1 = mul %0, %0 : f32[20] output y %1";
+    assert_snapshot!(chunk(lines));
+}
+
+#[test]
+fn a_recurrence_keeps_its_state_in_registers_through_the_chunk() {
+    let lines = "state @0 h : f32[20] next %4
+        %0 = input(0) : f32[20] %1 = prev(@0) : f32[20] %2 = const(0.5) : f32[20]
+        %3 = mul %1, %2 : f32[20] %4 = add %3, %0 : f32[20] output y %4";
+    assert_snapshot!(chunk(lines));
+}
+
+#[test]
+fn every_kind_of_constant_and_access_has_a_text() {
+    let mut module = Module::default();
+    module.declare("elsewhere", &[Ty::Ptr, Ty::F32], Some(Ty::I64));
+    module.add_table("numbers", &[1, -2]);
+    module.add_own_bytes("bytes", b"abc");
+    let mut f = Func::exported("accesses", &[Ty::Ptr, Ty::I64]);
+    let (p, n) = (f.param(0), f.param(1));
+    let (table, memory) = (f.address_of("numbers"), f.stack(4));
+    let (mask, third) = (f.tail_mask(n, 4), f.float(Ty::V(4, Scalar::F32), 1.0 / 3.0));
+    let x = f.masked_load(p, mask, third.ty);
+    let x = f.fma(x, third, x);
+    let places = f.lanes(Scalar::I32, &[3, 2, 1, 0]);
+    let places = f.gep(table, places, Scalar::F32);
+    let y = f.gather(places, mask, Scalar::F32);
+    f.scatter(x, places, mask);
+    let (low, inf) = (f.extract(y, 0), f.f32(f32::INFINITY));
+    let count = f.call("elsewhere", &[memory, low], Some(Ty::I64)).unwrap_or(n);
+    let small = f.int(Ty::S(Scalar::I16), -1);
+    f.store(small, memory);
+    let (zero, one, truth) = (f.i64(0), f.i64(1), f.i1(true));
+    f.for_loop((zero, count, one), &[low], |f, i, sums| {
+        let q = f.gep(memory, i, Scalar::F32);
+        f.prefetch(q);
+        let pick = |f: &mut Func| vec![f.max_number(sums[0], inf)];
+        f.if_else(truth, pick, |_| vec![sums[0]])
+    });
+    module.add(f);
+    assert_snapshot!(module.to_string());
+}

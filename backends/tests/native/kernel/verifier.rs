@@ -1,0 +1,301 @@
+//! The verifier of kernels: for each law functions that break it.
+
+use seqc_backends::kernel::{
+    Binary, Cast, Cmp, Const, Func, If, Inst, Intrinsic, Module, Reduction, Scalar, Ty, Unary, Val,
+    verify::{Violation, verify},
+};
+
+const F32X8: Ty = Ty::V(8, Scalar::F32);
+
+/// A function of a pointer, an index, a float and a vector; what it breaks is written by `write`.
+fn broken(write: impl FnOnce(&mut Func)) -> Vec<Violation> {
+    let mut module = Module::default();
+    let mut f = Func::new("broken", &[Ty::Ptr, Ty::I64, Ty::F32, F32X8], None);
+    write(&mut f);
+    module.declare("other", &[Ty::I64], Some(Ty::F32));
+    module.add_table("table", &[1, 2]);
+    module.add(f);
+    verify(&module)
+}
+
+/// One more value of a type, which nothing defines.
+fn nothing(ty: Ty) -> Val {
+    let mut f = Func::new("elsewhere", &[], None);
+    (0..1000).fold(f.zero(ty), |_, n| f.int(Ty::I64, n)).with(ty)
+}
+
+trait With {
+    fn with(self, ty: Ty) -> Val;
+}
+
+impl With for Val {
+    fn with(mut self, ty: Ty) -> Val {
+        self.ty = ty;
+        self
+    }
+}
+
+type Case = (u8, &'static str, fn(&mut Func));
+
+const CASES: &[Case] = &[
+    (1, "defined twice", |f| {
+        let a = f.param(2);
+        f.push(Inst::Unary {
+            op: Unary::Neg,
+            out: a,
+            a,
+        });
+    }),
+    (1, "used with another type", |f| {
+        let a = f.param(1).with(Ty::F32);
+        f.neg(a);
+    }),
+    (2, "defined nowhere", |f| {
+        let a = nothing(Ty::F32);
+        f.neg(a);
+    }),
+    (2, "defined in a loop that is over", |f| {
+        let (zero, n) = (f.i64(0), f.param(1));
+        let mut inner = zero;
+        f.for_each(zero, n, 1, |f, i| inner = f.add(i, n));
+        f.add(inner, n);
+    }),
+    (2, "defined in the other branch", |f| {
+        let (cond, a) = (f.i1(true), f.param(2));
+        let mut inner = a;
+        f.if_then(cond, |f| inner = f.neg(a));
+        f.neg(inner);
+    }),
+    (2, "defined later", |f| {
+        let a = f.param(2);
+        let next = f.neg(a);
+        let last = f.neg(next);
+        f.at_start(|f| f.neg(last));
+    }),
+    (3, "a constant behind the start", |f| {
+        let out = nothing(Ty::I64);
+        f.push(Inst::Const {
+            out,
+            value: Const::Int(1),
+        });
+    }),
+    (4, "an integer out of range", |f| {
+        f.int(Ty::S(Scalar::I8), 256);
+    }),
+    (4, "bits of a float as an integer", |f| {
+        f.float(Ty::I64, 1.0);
+    }),
+    (5, "types that differ", |f| {
+        let (a, b) = (f.param(1), f.param(2));
+        f.add(a, b);
+    }),
+    (5, "bits of floats", |f| {
+        let a = f.param(2);
+        f.and(a, a);
+    }),
+    (5, "the sign of an integer", |f| {
+        let a = f.param(1);
+        f.neg(a);
+    }),
+    (5, "rounding an integer once", |f| {
+        let a = f.param(1);
+        f.fma(a, a, a);
+    }),
+    (5, "comparing pointers", |f| {
+        let p = f.param(0);
+        f.cmp(Cmp::Eq, p, p);
+    }),
+    (5, "selecting between types", |f| {
+        let (cond, a, b) = (f.i1(true), f.param(1), f.param(2));
+        f.select(cond, a, b);
+    }),
+    (6, "a comparison that is a number", |f| {
+        let (out, a) = (nothing(Ty::I64), f.param(2));
+        f.push(Inst::Compare {
+            cmp: Cmp::Lt,
+            out,
+            a,
+            b: a,
+        });
+    }),
+    (6, "a mask of other lanes", |f| {
+        let (n, v) = (f.param(1), f.param(3));
+        let mask = f.tail_mask(n, 16);
+        f.select(mask, v, v);
+    }),
+    (6, "a branch on a number", |f| {
+        let n = f.param(1);
+        f.if_then(n, |_| ());
+    }),
+    (7, "widening to what is narrow", |f| {
+        let n = f.param(1);
+        f.convert(Cast::SignExtend, n, Scalar::I32);
+    }),
+    (7, "a float from a float", |f| {
+        let a = f.param(2);
+        f.convert(Cast::SignedToFloat, a, Scalar::F32);
+    }),
+    (7, "bits of another size", |f| {
+        let a = f.param(2);
+        f.bitcast(a, Ty::I64);
+    }),
+    (8, "a lane that there is not", |f| {
+        let v = f.param(3);
+        f.shuffle(v, v, &[0, 16]);
+    }),
+    (8, "a scalar of another type", |f| {
+        let (n, v) = (f.param(1), f.param(3));
+        f.insert(n, v, 0);
+    }),
+    (8, "a sum of a scalar", |f| {
+        let (out, a) = (nothing(Ty::F32), f.param(2));
+        f.push(Inst::Reduce {
+            op: Reduction::Add,
+            out,
+            a,
+        });
+    }),
+    (8, "an intrinsic of other lanes", |f| {
+        let v = f.param(3);
+        f.intrinsic(Intrinsic::Permute, &[v, v]);
+    }),
+    (9, "loading from a number", |f| {
+        let n = f.param(1);
+        f.load(n, Ty::F32);
+    }),
+    (9, "an index that is a float", |f| {
+        let (p, a) = (f.param(0), f.param(2));
+        f.gep(p, a, Scalar::F32);
+    }),
+    (9, "alignment of three bytes", |f| {
+        let (ptr, value) = (f.param(0), f.param(2));
+        f.push(Inst::Store { value, ptr, align: 3 });
+    }),
+    (9, "a gather from one pointer", |f| {
+        let (p, n) = (f.param(0), f.param(1));
+        let mask = f.tail_mask(n, 1);
+        f.gather(p, mask, Scalar::F32);
+    }),
+    (10, "a mask of other lanes in memory", |f| {
+        let (p, n) = (f.param(0), f.param(1));
+        let mask = f.tail_mask(n, 4);
+        f.masked_load(p, mask, F32X8);
+    }),
+    (11, "counting in floats", |f| {
+        let (a, one) = (f.param(2), f.i64(1));
+        f.for_loop((a, a, one), &[], |_, _, _| Vec::new());
+    }),
+    (11, "carrying on another type", |f| {
+        let (n, one, a) = (f.param(1), f.i64(1), f.param(2));
+        f.for_loop((one, n, one), &[a], |_, i, _| vec![i]);
+    }),
+    (11, "carrying on less", |f| {
+        let (n, one, a) = (f.param(1), f.i64(1), f.param(2));
+        f.for_loop((one, n, one), &[a], |_, _, _| Vec::new());
+    }),
+    (12, "branches of two types", |f| {
+        let (cond, n, a) = (f.i1(true), f.param(1), f.param(2));
+        f.if_else(cond, |_| vec![n], |_| vec![a]);
+    }),
+    (12, "a branch that gives nothing", |f| {
+        let (cond, n) = (f.i1(true), f.param(1));
+        f.if_else(cond, |_| vec![n], |_| Vec::new());
+    }),
+    (13, "calling what there is not", |f| {
+        f.call("nobody", &[], None);
+    }),
+    (13, "calling with other arguments", |f| {
+        let a = f.param(2);
+        f.call("other", &[a], Some(Ty::F32));
+    }),
+    (13, "calling for another result", |f| {
+        let n = f.param(1);
+        f.call("other", &[n], None);
+    }),
+    (14, "an address of nothing", |f| {
+        f.address_of("nobody");
+    }),
+    (15, "a result of a function without one", |f| {
+        let a = f.param(2);
+        f.ret(a);
+    }),
+    (15, "a return in a branch", |f| {
+        let (cond, a) = (f.i1(true), f.param(2));
+        f.if_then(cond, |f| f.ret(a));
+    }),
+];
+
+#[test]
+fn every_law_is_checked() {
+    for (law, what, write) in CASES {
+        let found: Vec<u8> = broken(write).iter().map(|v| v.law).collect();
+        assert_eq!(found, [*law], "{what}");
+    }
+    let tested = |law| CASES.iter().any(|case| case.0 == law);
+    assert!((1..=15).all(tested));
+}
+
+#[test]
+fn names_do_not_repeat() {
+    let mut module = Module::default();
+    module.add(Func::new("twice", &[], None));
+    module.add(Func::new("twice", &[], None));
+    module.add_table("table", &[]);
+    module.add_table("table", &[]);
+    let found = verify(&module);
+    let names: Vec<(u8, &str)> = found.iter().map(|v| (v.law, v.name.as_str())).collect();
+    assert_eq!(names, [(16, "table"), (16, "twice")]);
+}
+
+#[test]
+fn a_function_with_a_result_returns_it() {
+    let mut module = Module::default();
+    module.add(Func::new("silent", &[Ty::F32], Some(Ty::F32)));
+    let found = verify(&module);
+    assert_eq!(
+        found[0].to_string(),
+        "`silent` breaks law 15: does not end with a return of f32"
+    );
+}
+
+#[test]
+fn what_obeys_the_laws_is_accepted() {
+    let found = broken(|f| {
+        let (p, n, a, v) = (f.param(0), f.param(1), f.param(2), f.param(3));
+        let (zero, one) = (f.i64(0), f.i64(1));
+        let sums = f.for_loop((zero, n, one), &[v], |f, i, sums| {
+            let p = f.gep(p, i, Scalar::F32);
+            let x = f.load(p, F32X8);
+            vec![f.fma(x, x, sums[0])]
+        });
+        let some = f.cmp(Cmp::Gt, n, zero);
+        let sum = f.if_else(some, |f| vec![f.reduce_add(sums[0])], |_| vec![a]);
+        let other = f.call("other", &[n], Some(Ty::F32)).unwrap_or(sum[0]);
+        let sum = f.add(sum[0], other);
+        f.store(sum, p);
+    });
+    assert_eq!(found, []);
+}
+
+#[test]
+fn a_violation_shows_the_instruction() {
+    let found = broken(|f| {
+        let (n, a) = (f.param(1), f.param(2));
+        let out = nothing(Ty::F32);
+        f.push(Inst::Binary {
+            op: Binary::Add,
+            out,
+            a,
+            b: n,
+        });
+        f.push(Inst::If(Box::new(If {
+            cond: n,
+            then: Default::default(),
+            otherwise: Default::default(),
+            out: vec![],
+        })));
+    });
+    let shown: Vec<String> = found.iter().map(Violation::to_string).collect();
+    assert!(shown[0].ends_with("add %2, %1"), "{shown:?}");
+    assert!(shown[1].ends_with("if %1 {"), "{shown:?}");
+}
