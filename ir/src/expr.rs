@@ -1,6 +1,4 @@
-//! Small expressions inside operations: index maps of views and score functions of attention.
-
-use crate::{BinaryOp, UnaryOp};
+//! Index maps of views: an index into a source axis as a function of the result's indices.
 
 /// An index into a source axis, as a function of the indices of the result axes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -104,35 +102,4 @@ const MAX_JOINED: usize = 256;
 pub fn joined_views(inner: &[IndexExpr], outer: &[IndexExpr]) -> Option<Vec<IndexExpr>> {
     let joined: Vec<IndexExpr> = inner.iter().map(|e| e.substitute(outer)).collect();
     (joined.iter().map(IndexExpr::length).sum::<usize>() <= MAX_JOINED).then_some(joined)
-}
-
-/// A function of one (query, key) pair: the predicate or the score of [`crate::Op::Attend`].
-///
-/// Predicates have truth values; scores are real. Comparisons of positions are exact. Arithmetic is that of reals
-/// also on positions and integer streams: a division is not rounded unless [`UnaryOp::Floor`] says so.
-/// A score of minus infinity under softmax is the same as a key that is not seen.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PairExpr {
-    /// The scaled product `scale * q . k` of this head (only inside a score function).
-    Score,
-    /// Position of the query token in the sequence, in ticks of the attention's clock.
-    QueryPos,
-    /// Position of the key token in the sequence, in ticks of the attention's clock.
-    KeyPos,
-    /// Index of the query head.
-    Head,
-    /// Query stream `n` at the query token; a scalar stream, or one value per query head.
-    QueryStream(usize),
-    /// Key stream `n` at the key token, kept in the cache; a scalar stream, or one value per query head.
-    KeyStream(usize),
-    /// Entry of table `n` at as many indices as it has axes, each rounded down and clamped into its axis.
-    Table(usize, Vec<PairExpr>),
-    /// A number.
-    Const(f64),
-    /// Elementwise function.
-    Unary(UnaryOp, Box<PairExpr>),
-    /// Elementwise function or comparison.
-    Binary(BinaryOp, Box<PairExpr>, Box<PairExpr>),
-    /// `if c then a else b`.
-    Select(Box<PairExpr>, Box<PairExpr>, Box<PairExpr>),
 }

@@ -33,17 +33,19 @@ mod expr;
 mod graph;
 mod model;
 mod op;
+mod pair;
 pub mod random;
 pub mod text;
 pub mod verify;
 
 pub use builder::dims;
-pub use expr::{IndexExpr, PairExpr, joined_views};
+pub use expr::{IndexExpr, joined_views};
 pub use graph::{Cycles, Graph, Node, Port, Stage, State, StateId, Value, cycles};
 pub use model::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
 pub use op::{
     AttendSpec, BinaryOp, Clock, Normaliser, Op, OpClass, OperandMode, Reads, ReduceOp, Row, Source, UNSEEN, UnaryOp,
 };
+pub use pair::{Nan, Operand, PairDomain, PairExpr, PairLeaf, Rational, by_cases};
 
 /// Element type of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

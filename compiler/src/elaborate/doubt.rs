@@ -12,7 +12,7 @@ use crate::{
     source::Place,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Ident, Shape, Span, Stmt, Target};
-use seqc_ir::{BinaryOp, Elem, Op, PairExpr, UnaryOp, Value};
+use seqc_ir::{BinaryOp, Elem, Op, PairDomain, PairLeaf, UnaryOp, Value};
 
 /// Most nodes that are looked at to see what a number is made of.
 const MAX_LOOKS: usize = 200;
@@ -236,24 +236,73 @@ fn is_free(e: &Expr, name: &str) -> bool {
 
 /// Whether a function of pairs is made of integers, and has a quotient that is not rounded; `None`: it is real.
 fn score_made(score: &Score) -> Option<bool> {
-    fn of(e: &PairExpr) -> Option<bool> {
-        match e {
-            PairExpr::QueryPos | PairExpr::KeyPos | PairExpr::Head => Some(false),
-            PairExpr::Const(c) => (c.fract() == 0.0 && c.is_finite()).then_some(false),
-            PairExpr::Unary(UnaryOp::Floor, _) => Some(false),
-            PairExpr::Unary(UnaryOp::Neg, x) => of(x),
-            PairExpr::Binary(BinaryOp::Div, a, b) => {
-                let power = matches!(&**b, PairExpr::Binary(BinaryOp::Pow, x, y) if of(x).is_some() && of(y).is_some());
-                (of(a).is_some() && (power || of(b).is_some())).then_some(true)
-            }
-            PairExpr::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Mod, a, b) => {
-                Some(of(a)? | of(b)?)
-            }
-            _ => None,
-        }
-    }
     match score.elem {
         Elem::I64 => Some(false),
-        _ => of(&score.expr),
+        _ => match PairMade.value(&score.expr) {
+            MadeOf::Integers { quotient } => Some(quotient),
+            MadeOf::Power | MadeOf::Reals => None,
+        },
+    }
+}
+
+/// Evaluates functions of pairs to what they are made of.
+struct PairMade;
+
+#[derive(Clone, Copy, PartialEq)]
+enum MadeOf {
+    /// Integers; `quotient`: one of them is divided, and the quotient is not rounded.
+    Integers { quotient: bool },
+    /// A power of integers.
+    Power,
+    /// Anything else.
+    Reals,
+}
+
+impl PairDomain for PairMade {
+    type Value = MadeOf;
+
+    fn leaf(&mut self, leaf: PairLeaf) -> MadeOf {
+        let integer = match leaf {
+            PairLeaf::QueryPos | PairLeaf::KeyPos | PairLeaf::Head => true,
+            PairLeaf::Const(c) => c.fract() == 0.0 && c.is_finite(),
+            PairLeaf::Score | PairLeaf::QueryStream(_) | PairLeaf::KeyStream(_) => false,
+        };
+        if integer {
+            MadeOf::Integers { quotient: false }
+        } else {
+            MadeOf::Reals
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, x: MadeOf) -> MadeOf {
+        match (op, x) {
+            (UnaryOp::Floor, _) => MadeOf::Integers { quotient: false },
+            (UnaryOp::Neg, MadeOf::Integers { .. }) => x,
+            _ => MadeOf::Reals,
+        }
+    }
+
+    fn binary(&mut self, op: BinaryOp, x: MadeOf, y: MadeOf) -> MadeOf {
+        let MadeOf::Integers { quotient } = x else {
+            return MadeOf::Reals;
+        };
+        match (op, y) {
+            (BinaryOp::Div, MadeOf::Integers { .. } | MadeOf::Power) => MadeOf::Integers { quotient: true },
+            (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Mod, MadeOf::Integers { quotient: other }) => {
+                MadeOf::Integers {
+                    quotient: quotient || other,
+                }
+            }
+            (BinaryOp::Pow, MadeOf::Integers { .. }) => MadeOf::Power,
+            _ => MadeOf::Reals,
+        }
+    }
+
+    fn select(&mut self, _: MadeOf, _: MadeOf, _: MadeOf) -> MadeOf {
+        MadeOf::Reals
+    }
+
+    fn table(&mut self, _: usize, _: Vec<MadeOf>) -> MadeOf {
+        MadeOf::Reals
     }
 }

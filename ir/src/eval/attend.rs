@@ -1,7 +1,7 @@
 //! Attention of one query token over the keys seen so far.
 
 use super::{Data, elementwise::apply_binary, elementwise::apply_unary};
-use crate::{AttendSpec, Clock, Normaliser, PairExpr, UNSEEN};
+use crate::{AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairLeaf, UNSEEN, UnaryOp};
 
 /// An attention with its sizes.
 #[derive(Clone, Debug)]
@@ -114,14 +114,14 @@ impl Attend {
 
     /// The score of one pair; `None` when the query does not see the key.
     fn score(&self, row: &KeyRow, mut pair: Pair<'_>) -> Option<f64> {
-        if self.spec.predicate.as_ref().is_some_and(|p| pair.evaluate(p) == 0.0) {
+        if self.spec.predicate.as_ref().is_some_and(|p| pair.value(p) == 0.0) {
             return None;
         }
         let q = &pair.operands[0][pair.head * self.e..(pair.head + 1) * self.e];
         let start = pair.head / self.group * self.e;
         let product: f64 = q.iter().zip(&row.k[start..start + self.e]).map(|(a, b)| a * b).sum();
         pair.score = self.spec.scale * product;
-        Some(self.spec.score.as_ref().map_or(pair.score, |s| pair.evaluate(s)))
+        Some(self.spec.score.as_ref().map_or(pair.score, |s| pair.value(s)))
     }
 
     /// The weighted sum of the admitted keys' values, and the logarithm of the sum where it is asked for.
@@ -179,31 +179,40 @@ fn of_head(stream: &[f64], head: usize) -> f64 {
     }
 }
 
-impl Pair<'_> {
-    fn evaluate(&self, expr: &PairExpr) -> f64 {
-        let spec = &self.attend.spec;
-        match expr {
-            PairExpr::Score => self.score,
-            PairExpr::QueryPos => self.query,
-            PairExpr::KeyPos => self.key as f64,
-            PairExpr::Head => self.head as f64,
-            PairExpr::QueryStream(n) => of_head(&self.operands[spec.query_operands()][*n], self.head),
-            PairExpr::KeyStream(n) => of_head(&self.key_streams[*n], self.head),
-            PairExpr::Table(n, indices) => self.entry(*n, indices),
-            PairExpr::Const(c) => *c,
-            PairExpr::Unary(op, x) => apply_unary(*op, self.evaluate(x)),
-            PairExpr::Binary(op, x, y) => apply_binary(*op, false, self.evaluate(x), self.evaluate(y)),
-            PairExpr::Select(c, a, b) => self.evaluate(if self.evaluate(c) != 0.0 { a } else { b }),
+impl PairDomain for Pair<'_> {
+    type Value = f64;
+
+    fn leaf(&mut self, leaf: PairLeaf) -> f64 {
+        match leaf {
+            PairLeaf::Score => self.score,
+            PairLeaf::QueryPos => self.query,
+            PairLeaf::KeyPos => self.key as f64,
+            PairLeaf::Head => self.head as f64,
+            PairLeaf::QueryStream(n) => of_head(&self.operands[self.attend.spec.query_operands()][n], self.head),
+            PairLeaf::KeyStream(n) => of_head(&self.key_streams[n], self.head),
+            PairLeaf::Const(c) => c,
         }
     }
 
-    fn entry(&self, table: usize, indices: &[PairExpr]) -> f64 {
-        let sizes = &self.attend.tables[table];
+    fn unary(&mut self, op: UnaryOp, x: f64) -> f64 {
+        apply_unary(op, x)
+    }
+
+    fn binary(&mut self, op: BinaryOp, x: f64, y: f64) -> f64 {
+        apply_binary(op, false, x, y)
+    }
+
+    fn select(&mut self, c: f64, a: f64, b: f64) -> f64 {
+        if c != 0.0 { a } else { b }
+    }
+
+    fn table(&mut self, n: usize, indices: Vec<f64>) -> f64 {
+        let sizes = &self.attend.tables[n];
         let flat = indices.iter().zip(sizes).fold(0, |flat, (index, size)| {
             let last = size.saturating_sub(1) as f64;
             // What is not a number reads the first entry.
-            flat * size + self.evaluate(index).floor().max(0.0).min(last) as usize
+            flat * size + index.floor().max(0.0).min(last) as usize
         });
-        self.operands[self.attend.spec.table_operands()][table][flat]
+        self.operands[self.attend.spec.table_operands()][n][flat]
     }
 }

@@ -1,7 +1,7 @@
 //! Law 11: attention.
 
 use super::{MAX_TABLE, MAX_TOP, Report, node::shape};
-use crate::{AttendSpec, BinaryOp, Elem, Normaliser, PairExpr, Ty, UnaryOp, Value};
+use crate::{AttendSpec, BinaryOp, Elem, Normaliser, PairDomain, PairLeaf, Ty, UnaryOp, Value};
 
 pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty]) {
     let (q, k) = (types[0], types[1]);
@@ -21,12 +21,16 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
         "the scale is not finite".to_owned()
     });
     normaliser(report, value, spec);
-    streams(report, value, (spec, *h), types);
+    streams(report, value, spec, types);
     let ranks: Vec<usize> = types[spec.table_operands()].iter().map(|ty| ty.rank()).collect();
-    let typing = Typing { spec, ranks: &ranks };
     for (expr, truth, what) in [(&spec.predicate, true, "predicate"), (&spec.score, false, "score")] {
         let Some(expr) = expr else { continue };
-        match typing.is_truth(expr, !truth) {
+        let mut typing = Typing {
+            spec,
+            ranks: &ranks,
+            with_score: !truth,
+        };
+        match typing.value(expr) {
             Err(message) => report.at(11, value, format!("{message} in the {what}")),
             Ok(found) if found != truth => report.at(11, value, format!("the {what} has the wrong type")),
             Ok(_) => {}
@@ -46,7 +50,8 @@ fn normaliser(report: &mut Report<'_>, value: Value, spec: &AttendSpec) {
     }
 }
 
-fn streams(report: &mut Report<'_>, value: Value, (spec, heads): (&AttendSpec, usize), types: &[&Ty]) {
+fn streams(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty]) {
+    let heads = types[0].dims[0].size;
     if let Some(on) = spec.on() {
         let fits = types[on].elem == Elem::Bool && types[on].rank() == 0;
         report.require(fits, 11, value, || {
@@ -79,52 +84,67 @@ struct Typing<'a> {
     spec: &'a AttendSpec,
     /// Axes of each table.
     ranks: &'a [usize],
+    /// The scaled product is there.
+    with_score: bool,
 }
 
-impl Typing<'_> {
-    /// Whether an expression is a truth value or a number; an error when neither.
-    fn is_truth(&self, expr: &PairExpr, with_score: bool) -> Result<bool, String> {
-        let sub = |e: &PairExpr| self.is_truth(e, with_score);
-        let wrong = |name: &str| Err(format!("`{name}` mixes numbers and truth values"));
-        match expr {
-            PairExpr::Score if !with_score => Err("the score is used".to_owned()),
-            PairExpr::QueryStream(n) if *n >= self.spec.query_streams => Err(format!("there is no query stream {n}")),
-            PairExpr::KeyStream(n) if *n >= self.spec.key_streams => Err(format!("there is no key stream {n}")),
-            PairExpr::Table(n, indices) => {
-                let rank = self.ranks.get(*n).ok_or_else(|| format!("there is no table {n}"))?;
-                if *rank != indices.len() {
-                    return Err(format!("table {n} of {rank} axes is read at {} indices", indices.len()));
-                }
-                let truths = indices.iter().map(sub).collect::<Result<Vec<_>, _>>()?;
-                if truths.contains(&true) {
-                    return wrong("a table");
-                }
-                Ok(false)
-            }
-            PairExpr::Score
-            | PairExpr::QueryPos
-            | PairExpr::KeyPos
-            | PairExpr::Head
-            | PairExpr::QueryStream(_)
-            | PairExpr::KeyStream(_)
-            | PairExpr::Const(_) => Ok(false),
-            PairExpr::Unary(op, x) => match (op, sub(x)?) {
-                (UnaryOp::Not, true) => Ok(true),
-                (UnaryOp::Not, false) | (_, true) => wrong(op.name()),
-                (_, false) => Ok(false),
-            },
-            PairExpr::Binary(op, x, y) => {
-                let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
-                if (sub(x)?, sub(y)?) == (logic, logic) {
-                    Ok(op.is_predicate())
-                } else {
-                    wrong(op.name())
-                }
-            }
-            PairExpr::Select(c, a, b) => match (sub(c)?, sub(a)?, sub(b)?) {
-                (true, a, b) if a == b => Ok(a),
-                _ => wrong("select"),
-            },
+/// Whether an expression is a truth value; an error when it is neither that nor a number.
+type Typed = Result<bool, String>;
+
+fn mixed(name: &str) -> Typed {
+    Err(format!("`{name}` mixes numbers and truth values"))
+}
+
+impl PairDomain for Typing<'_> {
+    type Value = Typed;
+
+    fn leaf(&mut self, leaf: PairLeaf) -> Typed {
+        match leaf {
+            PairLeaf::Score if !self.with_score => Err("the score is used".to_owned()),
+            PairLeaf::QueryStream(n) if n >= self.spec.query_streams => Err(format!("there is no query stream {n}")),
+            PairLeaf::KeyStream(n) if n >= self.spec.key_streams => Err(format!("there is no key stream {n}")),
+            PairLeaf::Score
+            | PairLeaf::QueryPos
+            | PairLeaf::KeyPos
+            | PairLeaf::Head
+            | PairLeaf::QueryStream(_)
+            | PairLeaf::KeyStream(_)
+            | PairLeaf::Const(_) => Ok(false),
         }
+    }
+
+    fn unary(&mut self, op: UnaryOp, x: Typed) -> Typed {
+        match (op, x?) {
+            (UnaryOp::Not, true) => Ok(true),
+            (UnaryOp::Not, false) | (_, true) => mixed(op.name()),
+            (_, false) => Ok(false),
+        }
+    }
+
+    fn binary(&mut self, op: BinaryOp, x: Typed, y: Typed) -> Typed {
+        let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
+        if (x?, y?) == (logic, logic) {
+            Ok(op.is_predicate())
+        } else {
+            mixed(op.name())
+        }
+    }
+
+    fn select(&mut self, c: Typed, a: Typed, b: Typed) -> Typed {
+        match (c?, a?, b?) {
+            (true, a, b) if a == b => Ok(a),
+            _ => mixed("select"),
+        }
+    }
+
+    fn table(&mut self, n: usize, indices: Vec<Typed>) -> Typed {
+        let rank = *self.ranks.get(n).ok_or_else(|| format!("there is no table {n}"))?;
+        if rank != indices.len() {
+            return Err(format!("table {n} of {rank} axes is read at {} indices", indices.len()));
+        }
+        if indices.into_iter().collect::<Result<Vec<bool>, _>>()?.contains(&true) {
+            return mixed("a table");
+        }
+        Ok(false)
     }
 }

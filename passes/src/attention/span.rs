@@ -3,10 +3,10 @@
 //! Only positions count; whatever depends on data gives no bound. The numbers are exact rationals, so that a bound is
 //! never one token short.
 
-mod linear;
+mod affine;
 
-use linear::Linear;
-use seqc_ir::{AttendSpec, BinaryOp, PairExpr, UnaryOp};
+use affine::PairAffine;
+use seqc_ir::{AttendSpec, BinaryOp, Nan, PairDomain, PairExpr, PairLeaf, UnaryOp, by_cases};
 
 /// Positions are below this.
 const LONGEST: u64 = 1 << 31;
@@ -43,11 +43,11 @@ impl AttentionSpan {
 
     /// The same from a predicate alone, under causality.
     pub fn of_predicate(predicate: &PairExpr, heads: usize) -> AttentionSpan {
-        let keep = if uses_head(predicate) {
-            let of_head = |h| when(&with_head(predicate, h as f64), true);
+        let keep = if predicate.uses_head() {
+            let of_head = |h| Seen::when(&predicate.with_head(h));
             (0..heads).map(of_head).fold(AttentionSpan::NONE, AttentionSpan::or)
         } else {
-            when(predicate, true)
+            Seen::when(predicate)
         };
         // No sequence is that long.
         if keep.tokens() < LONGEST {
@@ -102,150 +102,106 @@ impl AttentionSpan {
     }
 }
 
-/// The pairs where a truth value is `want`.
-fn when(expr: &PairExpr, want: bool) -> AttentionSpan {
-    match expr {
-        PairExpr::Const(c) if (*c != 0.0) == want => AttentionSpan::ALL,
-        PairExpr::Const(_) => AttentionSpan::NONE,
-        PairExpr::Unary(UnaryOp::Not, x) => when(x, !want),
-        PairExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
-            let (x, y) = (when(x, want), when(y, want));
-            if (*op == BinaryOp::And) == want {
-                x.and(y)
-            } else {
-                x.or(y)
+/// Evaluates truth values to bounds of the pairs where they are `want`.
+struct Seen {
+    want: bool,
+}
+
+impl Seen {
+    /// Bounds of the pairs where a predicate holds.
+    fn when(predicate: &PairExpr) -> AttentionSpan {
+        Seen { want: true }.value(predicate)
+    }
+
+    /// Bounds of the pairs where `op(x, y)` for a comparison.
+    fn compare(&mut self, op: BinaryOp, x: &PairExpr, y: &PairExpr) -> AttentionSpan {
+        match op {
+            BinaryOp::Eq => {
+                let least = self.compare(BinaryOp::Le, x, y);
+                return least.and(self.compare(BinaryOp::Ge, x, y));
             }
+            BinaryOp::Ne => {
+                let less = self.compare(BinaryOp::Lt, x, y);
+                return less.or(self.compare(BinaryOp::Gt, x, y));
+            }
+            _ => {}
         }
-        PairExpr::Binary(op, x, y) => match (want, Relation::of(*op)) {
-            (_, None) => AttentionSpan::ALL,
-            (true, Some(relation)) => compare(relation, x, y),
-            (false, Some(relation)) => compare(relation.negated(), x, y),
-        },
-        PairExpr::Select(c, a, b) => {
-            let (a, b) = (when(c, true).and(when(a, want)), when(c, false).and(when(b, want)));
-            a.or(b)
+        if let Some(cases) = by_cases(op, x, y, Nan::Unordered).or_else(|| by_choice(op, x, y)) {
+            return Seen::when(&cases);
         }
-        _ => AttentionSpan::ALL,
+        let (Some(x), Some(y)) = (PairAffine::of(x), PairAffine::of(y)) else {
+            return AttentionSpan::ALL;
+        };
+        let difference = match op {
+            BinaryOp::Lt | BinaryOp::Le => x.minus(&y),
+            _ => y.minus(&x),
+        };
+        let strict = matches!(op, BinaryOp::Lt | BinaryOp::Gt);
+        difference.map_or(AttentionSpan::ALL, |d| d.not_positive(strict))
     }
 }
 
-/// A comparison with zero or between two numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relation {
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    Eq,
-    Ne,
+impl PairDomain for Seen {
+    type Value = AttentionSpan;
+
+    fn value(&mut self, expr: &PairExpr) -> AttentionSpan {
+        match expr {
+            PairExpr::Unary(UnaryOp::Not, x) => Seen { want: !self.want }.value(x),
+            PairExpr::Binary(op, x, y) => match op.opposite() {
+                Some(opposite) => self.compare(if self.want { *op } else { opposite }, x, y),
+                None => self.of_parts(expr),
+            },
+            PairExpr::Select(c, a, b) => {
+                let wanted = |e: &PairExpr| if self.want { e.clone() } else { e.clone().negated() };
+                Seen::when(&choice(c, wanted(a), wanted(b)))
+            }
+            _ => self.of_parts(expr),
+        }
+    }
+
+    fn leaf(&mut self, leaf: PairLeaf) -> AttentionSpan {
+        match leaf {
+            PairLeaf::Const(c) if (c != 0.0) != self.want => AttentionSpan::NONE,
+            _ => AttentionSpan::ALL,
+        }
+    }
+
+    fn unary(&mut self, _: UnaryOp, _: AttentionSpan) -> AttentionSpan {
+        AttentionSpan::ALL
+    }
+
+    fn binary(&mut self, op: BinaryOp, x: AttentionSpan, y: AttentionSpan) -> AttentionSpan {
+        match (op, self.want) {
+            (BinaryOp::And, true) | (BinaryOp::Or, false) => x.and(y),
+            (BinaryOp::Or, true) | (BinaryOp::And, false) => x.or(y),
+            _ => AttentionSpan::ALL,
+        }
+    }
+
+    fn select(&mut self, _: AttentionSpan, then: AttentionSpan, otherwise: AttentionSpan) -> AttentionSpan {
+        then.or(otherwise)
+    }
+
+    fn table(&mut self, _: usize, _: Vec<AttentionSpan>) -> AttentionSpan {
+        AttentionSpan::ALL
+    }
 }
 
-impl Relation {
-    fn of(op: BinaryOp) -> Option<Relation> {
-        Some(match op {
-            BinaryOp::Lt => Relation::Lt,
-            BinaryOp::Le => Relation::Le,
-            BinaryOp::Gt => Relation::Gt,
-            BinaryOp::Ge => Relation::Ge,
-            BinaryOp::Eq => Relation::Eq,
-            BinaryOp::Ne => Relation::Ne,
-            _ => return None,
-        })
-    }
-
-    fn negated(self) -> Relation {
-        match self {
-            Relation::Lt => Relation::Ge,
-            Relation::Le => Relation::Gt,
-            Relation::Gt => Relation::Le,
-            Relation::Ge => Relation::Lt,
-            Relation::Eq => Relation::Ne,
-            Relation::Ne => Relation::Eq,
-        }
-    }
-
-    /// With its sides exchanged.
-    fn turned(self) -> Relation {
-        match self {
-            Relation::Lt => Relation::Gt,
-            Relation::Le => Relation::Ge,
-            Relation::Gt => Relation::Lt,
-            Relation::Ge => Relation::Le,
-            same => same,
-        }
-    }
-}
-
-/// The pairs where `x relation y`.
-fn compare(relation: Relation, x: &PairExpr, y: &PairExpr) -> AttentionSpan {
-    match relation {
-        Relation::Eq => return compare(Relation::Le, x, y).and(compare(Relation::Ge, x, y)),
-        Relation::Ne => return compare(Relation::Lt, x, y).or(compare(Relation::Gt, x, y)),
-        _ => {}
-    }
-    if let Some(keep) = by_cases(relation, x, y).or_else(|| by_cases(relation.turned(), y, x)) {
-        return keep;
-    }
-    let (Some(x), Some(y)) = (Linear::of(x), Linear::of(y)) else {
-        return AttentionSpan::ALL;
-    };
-    let difference = match relation {
-        Relation::Lt | Relation::Le => x.minus(&y),
-        _ => y.minus(&x),
-    };
-    let strict = matches!(relation, Relation::Lt | Relation::Gt);
-    difference.map_or(AttentionSpan::ALL, |d| d.not_positive(strict))
-}
-
-/// `x relation y` for an order relation and an `x` that is one of several expressions.
-fn by_cases(relation: Relation, x: &PairExpr, y: &PairExpr) -> Option<AttentionSpan> {
-    let below = matches!(relation, Relation::Lt | Relation::Le);
-    match x {
-        PairExpr::Binary(op @ (BinaryOp::Min | BinaryOp::Max), a, b) => {
-            let (a, b) = (compare(relation, a, y), compare(relation, b, y));
-            // The smaller one is below where either is, above where both are.
-            Some(if (*op == BinaryOp::Min) == below {
-                a.or(b)
-            } else {
-                a.and(b)
-            })
-        }
-        PairExpr::Unary(UnaryOp::Abs, a) => {
-            let minus = PairExpr::Unary(UnaryOp::Neg, a.clone());
-            let (a, b) = (compare(relation, a, y), compare(relation, &minus, y));
-            Some(if below { a.and(b) } else { a.or(b) })
-        }
-        PairExpr::Select(c, a, b) => {
-            let a = when(c, true).and(compare(relation, a, y));
-            Some(a.or(when(c, false).and(compare(relation, b, y))))
-        }
+/// `op(x, y)` where one side is a choice, as a choice between comparisons.
+fn by_choice(op: BinaryOp, x: &PairExpr, y: &PairExpr) -> Option<PairExpr> {
+    let order = |x: &PairExpr, y: &PairExpr| PairExpr::binary(op, x.clone(), y.clone());
+    match (x, y) {
+        (PairExpr::Select(c, a, b), _) => Some(choice(c, order(a, y), order(b, y))),
+        (_, PairExpr::Select(c, a, b)) => Some(choice(c, order(x, a), order(x, b))),
         _ => None,
     }
 }
 
-fn uses_head(expr: &PairExpr) -> bool {
-    match expr {
-        PairExpr::Head => true,
-        PairExpr::Unary(_, x) => uses_head(x),
-        PairExpr::Binary(_, x, y) => uses_head(x) || uses_head(y),
-        PairExpr::Select(c, x, y) => uses_head(c) || uses_head(x) || uses_head(y),
-        PairExpr::Table(_, indices) => indices.iter().any(uses_head),
-        _ => false,
-    }
-}
-
-fn with_head(expr: &PairExpr, head: f64) -> PairExpr {
-    let sub = |e: &PairExpr| Box::new(with_head(e, head));
-    match expr {
-        PairExpr::Head => PairExpr::Const(head),
-        PairExpr::Unary(op, x) => PairExpr::Unary(*op, sub(x)),
-        PairExpr::Binary(op, x, y) => PairExpr::Binary(*op, sub(x), sub(y)),
-        PairExpr::Select(c, x, y) => PairExpr::Select(sub(c), sub(x), sub(y)),
-        PairExpr::Table(n, indices) => {
-            PairExpr::Table(*n, indices.iter().map(|index| with_head(index, head)).collect())
-        }
-        leaf => leaf.clone(),
-    }
+/// `if c then a else b` of truth values in terms of the other operations.
+fn choice(c: &PairExpr, a: PairExpr, b: PairExpr) -> PairExpr {
+    let then = PairExpr::binary(BinaryOp::And, c.clone(), a);
+    let otherwise = PairExpr::binary(BinaryOp::And, c.clone().negated(), b);
+    PairExpr::binary(BinaryOp::Or, then, otherwise)
 }
 
 #[cfg(test)]

@@ -13,9 +13,12 @@ mod ops;
 mod pairs;
 
 use crate::attention::span::AttentionSpan;
-use ops::Own;
-use pairs::{Says, Truth, facts, given, has_table, otherwise, own, says};
-use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Normaliser, Op, PairExpr, Stage, UNSEEN, UnaryOp, Value};
+use merge::{Part, Partial};
+use ops::OwnKey;
+use pairs::{FarKey, Says, Truth, facts, given, otherwise, own};
+use seqc_ir::{
+    AttendSpec, BinaryOp, Clock, Graph, Normaliser, Op, PairDomain, PairExpr, PairLeaf, Stage, UNSEEN, UnaryOp, Value,
+};
 
 /// Rewrites all attentions that it applies to.
 pub fn split_cache_by_key(graph: &mut Graph) {
@@ -24,26 +27,17 @@ pub fn split_cache_by_key(graph: &mut Graph) {
         let Op::Attend(spec) = graph.op(v).clone() else {
             continue;
         };
-        let operands = graph.operands(v);
-        let heads = graph.ty(v).dims[0].size;
-        let fixed: Vec<bool> = operands[spec.query_operands()]
-            .iter()
-            .map(|o| stages[o.0 as usize] == Stage::Load && graph.ty(*o).rank() == 0)
-            .collect();
-        let scalar: Vec<bool> = operands[spec.key_operands()]
-            .iter()
-            .map(|o| graph.ty(*o).rank() == 0)
-            .collect();
-        if let Some(thinned) = Thinned::new(&spec, heads, (&fixed, &scalar)) {
+        if let Some(split) = Split::new(graph, v, &stages) {
+            let operands = graph.operands(v);
             let name = graph.node(v).name.clone();
-            let new = thinned.build(graph, &spec, &operands, name);
+            let new = split.build(graph, &spec, &operands, name);
             graph.replace(v, new);
         }
     }
 }
 
 /// What becomes of an attention.
-struct Thinned {
+struct Split {
     /// Which keys are kept for good, an expression of the key alone.
     keep: PairExpr,
     /// Which of them a query sees.
@@ -61,19 +55,28 @@ enum Near {
     Window(PairExpr),
 }
 
-impl Thinned {
-    /// `None` where the pass does not apply. `fixed`: query streams that are the same for all tokens; `scalar`: key streams
-    /// that are the same for all heads.
-    fn new(spec: &AttendSpec, heads: usize, (fixed, scalar): (&[bool], &[bool])) -> Option<Thinned> {
+impl Split {
+    /// `None` where the pass does not apply to the attention `v`. `stages` are those of the graph's values.
+    fn new(graph: &Graph, v: Value, stages: &[Stage]) -> Option<Split> {
+        let Op::Attend(spec) = graph.op(v) else { return None };
+        let (operands, heads) = (graph.operands(v), graph.ty(v).dims[0].size);
         let predicate = spec.predicate.as_ref()?;
         let plain = spec.normaliser == Normaliser::Softmax && spec.causal && spec.clock == Clock::Every;
-        let tables = has_table(predicate) || spec.score.as_ref().is_some_and(has_table);
+        let tables = predicate.uses_tables() || spec.score.as_ref().is_some_and(PairExpr::uses_tables);
         if !plain || tables || AttentionSpan::new(spec, heads).distance.is_some() {
             return None;
         }
-        let bounded = |e: &PairExpr| AttentionSpan::of_predicate(e, heads).distance.is_some();
-        let of_key = |e: &PairExpr| pairs::of_key(e, fixed, scalar);
-        let Says::Key(keep) = says(predicate, true, &bounded, &of_key) else {
+        let is_scalar = |o: &Value| graph.ty(*o).rank() == 0;
+        let is_fixed = |o: &Value| stages[o.0 as usize] == Stage::Load && is_scalar(o);
+        let fixed: Vec<bool> = operands[spec.query_operands()].iter().map(is_fixed).collect();
+        let scalar: Vec<bool> = operands[spec.key_operands()].iter().map(is_scalar).collect();
+        let mut far = FarKey {
+            want: true,
+            heads,
+            fixed: &fixed,
+            scalar: &scalar,
+        };
+        let Says::Key(keep) = far.value(predicate) else {
             return None;
         };
         let rest = match given(predicate, &facts(&keep, true)) {
@@ -96,7 +99,7 @@ impl Thinned {
                 _ => return None,
             },
         };
-        Some(Thinned {
+        Some(Split {
             keep,
             predicate: rest,
             near,
@@ -104,27 +107,28 @@ impl Thinned {
     }
 
     fn build(&self, graph: &mut Graph, spec: &AttendSpec, operands: &[Value], name: String) -> Value {
-        let mut of_token = Own::new(graph, spec, operands);
-        let on = of_token.truth(graph, &self.keep);
-        let cached = self.cached(graph, spec, operands, on);
+        let mut own_key = OwnKey::new(graph, spec, operands);
+        let on = own_key.value(&self.keep);
+        let cached = self.cached(own_key.graph(), spec, operands, on);
         match &self.near {
             Near::Nothing => {
                 graph.set_name(cached, name);
                 cached
             }
             Near::Own(own) => {
-                graph.set_name(cached, name);
-                let score = of_token.score(graph);
-                let kept = of_token.wide(graph, on);
-                let mut seen = graph.unary(UnaryOp::Not, kept);
+                own_key.graph().set_name(cached, name);
+                let score = own_key.score();
+                let kept = own_key.per_head(on);
+                let mut seen = own_key.graph().unary(UnaryOp::Not, kept);
                 if let Truth::Expr(own) = own {
-                    let own = of_token.truth(graph, own);
-                    let own = of_token.wide(graph, own);
-                    seen = graph.binary(BinaryOp::And, seen, own);
+                    let own = own_key.value(own);
+                    let own = own_key.per_head(own);
+                    seen = own_key.graph().binary(BinaryOp::And, seen, own);
                 }
-                let v = merge::own_values(graph, operands[2], cached);
-                let cached = merge::parts(graph, cached);
-                merge::join(graph, cached, (seen, score, v), spec.log_sum)
+                let mean = merge::own_values(graph, operands[2], cached);
+                let part = Part { mean, log: score };
+                let cached = merge::part(graph, cached);
+                merge::join(graph, cached, Partial { seen, part }, spec.log_sum)
             }
             Near::Window(predicate) => {
                 let new = AttendSpec {
@@ -135,11 +139,11 @@ impl Thinned {
                 let near = graph.attend(new, operands);
                 graph.set_name(cached, format!("{name}.far"));
                 graph.set_name(near, format!("{name}.near"));
-                let (near, log) = merge::parts(graph, near);
-                let unseen = graph.constant(UNSEEN, graph.ty(log).clone());
-                let seen = graph.binary(BinaryOp::Ne, log, unseen);
-                let cached = merge::parts(graph, cached);
-                merge::join(graph, cached, (seen, log, near), spec.log_sum)
+                let part = merge::part(graph, near);
+                let unseen = graph.constant(UNSEEN, graph.ty(part.log).clone());
+                let seen = graph.binary(BinaryOp::Ne, part.log, unseen);
+                let cached = merge::part(graph, cached);
+                merge::join(graph, cached, Partial { seen, part }, spec.log_sum)
             }
         }
     }
@@ -149,25 +153,25 @@ impl Thinned {
         let mut query = operands[spec.query_operands()].to_vec();
         let mut key = operands[spec.key_operands()].to_vec();
         let exprs = [&self.predicate, &spec.score];
-        let uses = |leaf| {
+        let uses = |leaf: PairLeaf| {
             exprs
                 .iter()
-                .any(|e| e.as_ref().is_some_and(|e| pairs::contains(e, &leaf)))
+                .any(|e| e.as_ref().is_some_and(|e| e.leaves().contains(&leaf)))
         };
         let (of_query, of_key) = (query.len(), key.len());
-        if uses(PairExpr::QueryPos) {
+        if uses(PairLeaf::QueryPos) {
             query.push(graph.position());
         }
-        if uses(PairExpr::KeyPos) {
+        if uses(PairLeaf::KeyPos) {
             key.push(graph.position());
         }
         let moved = |expr: &Option<PairExpr>| {
-            let leaf = |leaf: &PairExpr| match leaf {
-                PairExpr::QueryPos => PairExpr::QueryStream(of_query),
-                PairExpr::KeyPos => PairExpr::KeyStream(of_key),
-                other => other.clone(),
+            let leaf = |leaf| match leaf {
+                PairLeaf::QueryPos => PairExpr::QueryStream(of_query),
+                PairLeaf::KeyPos => PairExpr::KeyStream(of_key),
+                other => other.into(),
             };
-            expr.as_ref().map(|expr| pairs::with_leaves(expr, &leaf))
+            expr.as_ref().map(|expr| expr.substitute(&leaf))
         };
         let new = AttendSpec {
             predicate: moved(&self.predicate),

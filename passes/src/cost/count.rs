@@ -321,18 +321,8 @@ fn roots(nests: &[Nest]) -> Vec<Value> {
     nests.iter().map(|nest| nest.value).collect()
 }
 
+/// Operations of the predicate and the score for one pair.
 fn score_operations(spec: &AttendSpec) -> f64 {
-    let of = |e: &Option<PairExpr>| e.as_ref().map_or(0.0, nodes);
-    of(&spec.predicate) + of(&spec.score)
-}
-
-/// Operations of an expression over pairs.
-fn nodes(e: &PairExpr) -> f64 {
-    match e {
-        PairExpr::Unary(_, x) => 1.0 + nodes(x),
-        PairExpr::Binary(_, x, y) => 1.0 + nodes(x) + nodes(y),
-        PairExpr::Select(c, x, y) => 1.0 + nodes(c) + nodes(x) + nodes(y),
-        PairExpr::Table(_, indices) => 1.0 + indices.iter().map(nodes).sum::<f64>(),
-        _ => 0.0,
-    }
+    let exprs = [&spec.predicate, &spec.score].into_iter().flatten();
+    exprs.map(PairExpr::operations).sum::<usize>() as f64
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Attend,
-    interval::{Bit, Decision, Span},
+    interval::{Bit, Bounds, Coverage, PairTile},
     layout::{BLOCK, PAGE, Scratch, TILE, ceil_div, float_at, load, row_at, store, vectors},
     page_kernel,
     score::{self, Args},
@@ -283,13 +283,20 @@ impl<'a> Walk<'a> {
         let last = if self.attend.spec.causal { low } else { f.sub(end, one) };
         let (behind, ahead) = (f.cmp(Cmp::Ge, start, end), f.sub(next, one));
         let within = f.cmp(Cmp::Le, ahead, last);
-        let reach = Decision {
+        let causal = Coverage {
             all: Bit::Val(within),
             none: Bit::Val(behind),
         };
-        let known = self.predicate(f, (args.group, args.at), ((low, high), (start, ahead)));
-        let decision = known.map_or(reach, |known| reach.and(f, known));
-        let (all, none) = (decision.all.val(f), decision.none.val(f));
+        let (query, key) = (
+            Bounds { low, high },
+            Bounds {
+                low: start,
+                high: ahead,
+            },
+        );
+        let known = self.predicate(f, &args, query, key);
+        let coverage = known.map_or(causal, |known| causal.and(f, known));
+        let (all, none) = (coverage.all.val(f), coverage.none.val(f));
         let some = f.not(none);
         f.if_then(some, |f| {
             let list = [&args.list()[..], &[k, v, keys, all, careful]].concat();
@@ -297,26 +304,24 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// What is known of the predicate, when there is one, for the queries of a tile and some keys of a key head.
-    fn predicate(
-        &self,
-        f: &mut Func,
-        (group, at): (Val, Val),
-        (query, key): ((Val, Val), (Val, Val)),
-    ) -> Option<Decision> {
+    /// What is known of the predicate, when there is one, for the queries of a tile and some keys.
+    fn predicate(&self, f: &mut Func, args: &Args, query: Bounds, key: Bounds) -> Option<Coverage> {
         let predicate = self.attend.spec.predicate.as_ref()?;
-        let (ratio, last) = (self.attend.ratio() as i64, self.attend.ratio() as i64 - 1);
-        let (ratio, last) = (f.i64(ratio), f.i64(last));
-        let first = f.mul(group, ratio);
-        let span = Span {
+        let ratio = self.attend.ratio() as i64;
+        let (ratio, last) = (f.i64(ratio), f.i64(ratio - 1));
+        let first = f.mul(args.group, ratio);
+        let tile = PairTile {
             tables: self.tables,
             query,
             key,
-            group,
-            head: (first, f.add(first, last)),
-            streams: self.streams_of_tile(f, at),
+            group: args.group,
+            head: Bounds {
+                low: first,
+                high: f.add(first, last),
+            },
+            streams: self.streams_of_tile(f, args.at),
         };
-        Some(span.decide(f, predicate))
+        Some(tile.coverage(f, predicate))
     }
 
     /// Sums divided by the sum of weights, into the rows of the result.

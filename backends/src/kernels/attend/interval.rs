@@ -1,14 +1,14 @@
-//! Predicates over a rectangle of queries and keys: seen by all, or by none.
+//! What is known of a predicate for a tile of queries and keys: that it holds for all pairs, or for none.
 //!
-//! Interval arithmetic on positions and query streams, on scalars; what depends on the data of keys is never decided. A rectangle that no query
-//! sees is not visited, one that all see needs no mask.
+//! Interval arithmetic on positions and query streams, in scalar code; what depends on the data of keys stays open. Tiles without
+//! a pair are skipped, tiles with all pairs need no mask.
 
 use super::{
-    score_lowering::{by_cases, comparison, fraction, turned, whole_bound},
-    table::{Tables, constant, is_truth},
+    rational_lanes::{comparison, fraction, turned, whole_bound},
+    table::Tables,
 };
 use crate::kernel::{Cmp, Func, Val};
-use seqc_ir::{BinaryOp, PairExpr, UnaryOp};
+use seqc_ir::{BinaryOp, Nan, Operand, PairDomain, PairExpr, PairLeaf, Rational, UnaryOp, by_cases};
 
 /// Denominators and factors stay below this.
 const SMALL: i64 = 1 << 20;
@@ -45,37 +45,54 @@ impl Bit {
     }
 }
 
-/// Whether a truth value is true everywhere, or false everywhere.
+/// For which pairs of a tile a truth value holds.
 #[derive(Clone, Copy)]
-pub(super) struct Decision {
+pub(super) struct Coverage {
+    /// For all.
     pub(super) all: Bit,
+    /// For none.
     pub(super) none: Bit,
 }
 
-impl Decision {
-    const OPEN: Decision = Decision {
+impl Coverage {
+    /// Nothing is known.
+    const OPEN: Coverage = Coverage {
         all: Bit::Known(false),
         none: Bit::Known(false),
     };
 
-    fn not(self) -> Decision {
-        Decision {
+    fn not(self) -> Coverage {
+        Coverage {
             all: self.none,
             none: self.all,
         }
     }
 
-    pub(super) fn and(self, f: &mut Func, other: Decision) -> Decision {
-        Decision {
+    pub(super) fn and(self, f: &mut Func, other: Coverage) -> Coverage {
+        Coverage {
             all: self.all.and(f, other.all),
             none: self.none.or(f, other.none),
         }
     }
 
-    fn or(self, f: &mut Func, other: Decision) -> Decision {
+    fn or(self, f: &mut Func, other: Coverage) -> Coverage {
         let both = self.not().and(f, other.not());
         both.not()
     }
+
+    fn known(holds: bool) -> Coverage {
+        Coverage {
+            all: Bit::Known(holds),
+            none: Bit::Known(!holds),
+        }
+    }
+}
+
+/// Two i64, both included.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) low: Val,
+    pub(super) high: Val,
 }
 
 /// `low / den <= value <= high / den`; the value times `den` is an integer.
@@ -88,82 +105,118 @@ struct Range {
     den: i64,
 }
 
-/// A rectangle of queries and keys; all numbers i64, ends included.
-pub(super) struct Span<'a> {
-    pub(super) tables: &'a Tables,
-    pub(super) query: (Val, Val),
-    pub(super) key: (Val, Val),
-    /// Key head, and the query heads that share it.
-    pub(super) group: Val,
-    pub(super) head: (Val, Val),
-    /// Whole numbers around each query stream, where there are any.
-    pub(super) streams: Vec<Option<(Val, Val)>>,
+impl From<Bounds> for Range {
+    /// The ends are integers; the values between them need not be: whatever is found holds for those, too.
+    fn from(bounds: Bounds) -> Range {
+        Range {
+            low: bounds.low,
+            high: bounds.high,
+            factor: 1,
+            den: 1,
+        }
+    }
 }
 
-impl Span<'_> {
+/// A tile of queries and keys.
+pub(super) struct PairTile<'a> {
+    pub(super) tables: &'a Tables,
+    /// Positions of the queries.
+    pub(super) query: Bounds,
+    /// Positions of the keys.
+    pub(super) key: Bounds,
+    /// Key head.
+    pub(super) group: Val,
+    /// The query heads that share it.
+    pub(super) head: Bounds,
+    /// Whole numbers around each query stream, where there are any.
+    pub(super) streams: Vec<Option<Bounds>>,
+}
+
+impl PairTile<'_> {
     /// What is known of a predicate.
-    pub(super) fn decide(&self, f: &mut Func, expr: &PairExpr) -> Decision {
-        if let Some(c) = constant(expr) {
-            return Decision {
-                all: Bit::Known(c != 0.0),
-                none: Bit::Known(c == 0.0),
-            };
+    pub(super) fn coverage(&self, f: &mut Func, predicate: &PairExpr) -> Coverage {
+        TileCoverage { tile: self, f }.value(predicate).coverage()
+    }
+}
+
+/// What is known of an expression for a tile.
+#[derive(Clone, Copy)]
+enum Known {
+    Const(f64),
+    Number(Range),
+    Truth(Coverage),
+    Nothing,
+}
+
+impl Known {
+    fn coverage(self) -> Coverage {
+        match self {
+            Known::Const(c) => Coverage::known(c != 0.0),
+            Known::Truth(coverage) => coverage,
+            Known::Number(_) | Known::Nothing => Coverage::OPEN,
         }
+    }
+
+    fn operand(self) -> Operand<Range> {
+        match self {
+            Known::Const(c) => Operand::Const(c),
+            Known::Number(x) => Operand::Number(x),
+            Known::Truth(_) | Known::Nothing => Operand::Other,
+        }
+    }
+}
+
+impl From<Option<Range>> for Known {
+    fn from(range: Option<Range>) -> Known {
+        range.map_or(Known::Nothing, Known::Number)
+    }
+}
+
+/// Evaluates expressions to what is known of them for a tile.
+struct TileCoverage<'a> {
+    tile: &'a PairTile<'a>,
+    f: &'a mut Func,
+}
+
+impl TileCoverage<'_> {
+    /// False for what nothing is known of whatever its parts are: no code is written for these.
+    fn is_bounded(&self, expr: &PairExpr) -> bool {
         match expr {
-            PairExpr::Unary(UnaryOp::Not, x) => self.decide(f, x).not(),
-            PairExpr::Binary(BinaryOp::And, x, y) => {
-                let (x, y) = (self.decide(f, x), self.decide(f, y));
-                x.and(f, y)
+            PairExpr::Unary(op, _) => matches!(op, UnaryOp::Not | UnaryOp::Neg | UnaryOp::Floor),
+            PairExpr::Binary(BinaryOp::Mul, x, y) => {
+                let factor = y.constant().or_else(|| x.constant());
+                factor.is_some_and(|c| self.fraction(c).is_some())
             }
-            PairExpr::Binary(BinaryOp::Or, x, y) => {
-                let (x, y) = (self.decide(f, x), self.decide(f, y));
-                x.or(f, y)
-            }
-            PairExpr::Select(c, a, b) if is_truth(a) => {
-                let (c, a, b) = (self.decide(f, c), self.decide(f, a), self.decide(f, b));
-                let (then, otherwise) = (c.and(f, a), c.not().and(f, b));
-                then.or(f, otherwise)
-            }
-            PairExpr::Binary(op, x, y) => match comparison(*op) {
-                Some(cmp) => self.comparison(f, (*op, cmp), (x, y)),
-                None => Decision::OPEN,
-            },
-            _ => Decision::OPEN,
+            PairExpr::Binary(BinaryOp::Div, _, y) => y.constant().is_some_and(|c| self.fraction(c).is_some()),
+            PairExpr::Binary(op, ..) => op.is_predicate() || matches!(op, BinaryOp::Add | BinaryOp::Sub),
+            PairExpr::Select(..) => expr.is_truth(),
+            PairExpr::Table(..) => false,
+            _ => true,
         }
     }
 
-    fn comparison(&self, f: &mut Func, (op, cmp): (BinaryOp, Cmp), (x, y): (&PairExpr, &PairExpr)) -> Decision {
-        if let Some(cases) = by_cases(op, x, y, false) {
-            return self.decide(f, &cases);
+    /// `x cmp y`
+    fn compare(&mut self, cmp: Cmp, x: Known, y: Known) -> Coverage {
+        match (x, y) {
+            (Known::Number(x), Known::Const(c)) => self.compare_constant(cmp, x, c),
+            (Known::Const(c), Known::Number(y)) => self.compare_constant(turned(cmp), y, c),
+            (Known::Number(x), Known::Number(y)) if matches!(cmp, Cmp::Eq | Cmp::Ne) => self.equal(cmp, x, y),
+            (Known::Number(x), Known::Number(y)) => {
+                let Some(d) = self.minus(x, y) else {
+                    return Coverage::OPEN;
+                };
+                let zero = self.f.i64(0);
+                self.order(cmp, d, zero)
+            }
+            _ => Coverage::OPEN,
         }
-        if let Some(c) = constant(y) {
-            return self.against(f, cmp, x, c);
-        }
-        if let Some(c) = constant(x) {
-            return self.against(f, turned(cmp), y, c);
-        }
-        let separate = (self.range(f, x), self.range(f, y));
-        let (Some(x), Some(y)) = separate else {
-            return Decision::OPEN;
-        };
-        if matches!(cmp, Cmp::Eq | Cmp::Ne) {
-            return equal(f, cmp, x, y);
-        }
-        let Some(d) = plus(f, x, y, true) else {
-            return Decision::OPEN;
-        };
-        let zero = f.i64(0);
-        order(f, cmp, d, zero)
     }
 
-    fn against(&self, f: &mut Func, cmp: Cmp, x: &PairExpr, c: f64) -> Decision {
-        let Some(x) = self.range(f, x) else {
-            return Decision::OPEN;
-        };
+    fn compare_constant(&mut self, cmp: Cmp, x: Range, c: f64) -> Coverage {
         let Some((cmp, bound)) = whole_bound(cmp, c * x.den as f64) else {
-            return Decision::OPEN;
+            return Coverage::OPEN;
         };
-        let bound = f.i64(bound as i64);
+        let bound = self.f.i64(bound as i64);
         if matches!(cmp, Cmp::Eq | Cmp::Ne) {
             let bound = Range {
                 low: bound,
@@ -171,131 +224,166 @@ impl Span<'_> {
                 factor: 1,
                 den: x.den,
             };
-            return equal(f, cmp, x, bound);
+            return self.equal(cmp, x, bound);
         }
-        order(f, cmp, x, bound)
+        self.order(cmp, x, bound)
     }
 
-    fn range(&self, f: &mut Func, expr: &PairExpr) -> Option<Range> {
-        let simple = |(low, high): (Val, Val)| {
-            Some(Range {
-                low,
-                high,
-                factor: 1,
-                den: 1,
-            })
+    /// `x cmp bound`, `bound` over the denominator of `x`.
+    fn order(&mut self, cmp: Cmp, x: Range, bound: Val) -> Coverage {
+        let (worst, best) = match cmp {
+            Cmp::Lt | Cmp::Le => (x.high, x.low),
+            _ => (x.low, x.high),
         };
-        if let Some(c) = constant(expr) {
-            let (up, down) = fraction(c)?;
-            let up = f.i64(up);
-            return simple((up, up)).map(|r| Range { den: down, ..r });
-        }
-        if let Some(table) = self.tables.find(expr) {
-            // The ends are integers, the values between them need not be.
-            return if table.integral {
-                simple(table.bounds(f, self.group))
-            } else {
-                None
-            };
-        }
-        match expr {
-            PairExpr::QueryPos => simple(self.query),
-            PairExpr::KeyPos => simple(self.key),
-            PairExpr::Head => simple(self.head),
-            // The ends are integers, the values between them need not be: whatever is decided holds for those, too.
-            PairExpr::QueryStream(n) => simple(self.streams[*n]?),
-            PairExpr::Unary(UnaryOp::Neg, x) => {
-                let x = self.range(f, x)?;
-                times(f, x, -1, 1)
-            }
-            PairExpr::Unary(UnaryOp::Floor, x) => {
-                let x = self.range(f, x)?;
-                let den = f.i64(x.den);
-                Some(Range {
-                    low: f.floor_div(x.low, den),
-                    high: f.floor_div(x.high, den),
-                    factor: x.factor,
-                    den: 1,
-                })
-            }
-            PairExpr::Binary(op @ (BinaryOp::Add | BinaryOp::Sub), x, y) => {
-                let (x, y) = (self.range(f, x)?, self.range(f, y)?);
-                plus(f, x, y, *op == BinaryOp::Sub)
-            }
-            PairExpr::Binary(op @ (BinaryOp::Mul | BinaryOp::Div), x, y) => self.scaled(f, *op, (x, y)),
-            _ => None,
+        let all = self.f.cmp(cmp, worst, bound);
+        let some = self.f.cmp(cmp, best, bound);
+        Coverage {
+            all: Bit::Val(all),
+            none: Bit::Val(self.f.not(some)),
         }
     }
 
-    /// A product or a quotient with a constant.
-    fn scaled(&self, f: &mut Func, op: BinaryOp, (x, y): (&PairExpr, &PairExpr)) -> Option<Range> {
-        let (x, c) = match (op, constant(x), constant(y)) {
-            (_, _, Some(c)) => (x, c),
-            (BinaryOp::Mul, Some(c), _) => (y, c),
-            _ => return None,
+    /// Equal everywhere only where both are one and the same number; nowhere where the ranges are apart.
+    fn equal(&mut self, cmp: Cmp, x: Range, y: Range) -> Coverage {
+        let Some(d) = self.minus(x, y) else {
+            return Coverage::OPEN;
         };
-        let (up, down) = fraction(c)?;
-        let x = self.range(f, x)?;
+        let f = &mut *self.f;
+        let zero = f.i64(0);
+        let (low, high) = (f.cmp(Cmp::Eq, d.low, zero), f.cmp(Cmp::Eq, d.high, zero));
+        let all = f.and(low, high);
+        let (above, below) = (f.cmp(Cmp::Gt, d.low, zero), f.cmp(Cmp::Lt, d.high, zero));
+        let equal = Coverage {
+            all: Bit::Val(all),
+            none: Bit::Val(f.or(above, below)),
+        };
+        if cmp == Cmp::Eq { equal } else { equal.not() }
+    }
+}
+
+impl PairDomain for TileCoverage<'_> {
+    type Value = Known;
+
+    fn value(&mut self, expr: &PairExpr) -> Known {
+        if let Some(c) = expr.constant() {
+            return Known::Const(c);
+        }
+        if let (Some(table), false) = (self.tile.tables.find(expr), expr.is_truth()) {
+            let bounds = table.integral.then(|| table.bounds(self.f, self.tile.group));
+            return bounds.map(Range::from).into();
+        }
+        if let PairExpr::Binary(op, x, y) = expr
+            && let Some(cases) = by_cases(*op, x, y, Nan::Unordered)
+        {
+            return self.value(&cases);
+        }
+        if self.is_bounded(expr) {
+            self.of_parts(expr)
+        } else {
+            Known::Nothing
+        }
+    }
+
+    fn leaf(&mut self, leaf: PairLeaf) -> Known {
+        let tile = self.tile;
+        match leaf {
+            PairLeaf::QueryPos => Known::Number(tile.query.into()),
+            PairLeaf::KeyPos => Known::Number(tile.key.into()),
+            PairLeaf::Head => Known::Number(tile.head.into()),
+            PairLeaf::QueryStream(n) => tile.streams[n].map(Range::from).into(),
+            PairLeaf::Const(c) => Known::Const(c),
+            PairLeaf::Score | PairLeaf::KeyStream(_) => Known::Nothing,
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, x: Known) -> Known {
+        match x {
+            _ if op == UnaryOp::Not => Known::Truth(x.coverage().not()),
+            Known::Number(x) => self.exact_unary(op, x).into(),
+            Known::Const(_) | Known::Truth(_) | Known::Nothing => Known::Nothing,
+        }
+    }
+
+    fn binary(&mut self, op: BinaryOp, x: Known, y: Known) -> Known {
+        if let Some(cmp) = comparison(op) {
+            return Known::Truth(self.compare(cmp, x, y));
+        }
         match op {
-            // Nothing times what is no number is no number.
-            _ if up == 0 => None,
-            BinaryOp::Mul => times(f, x, up, down),
-            _ => times(f, x, down * up.signum(), up.abs()),
+            BinaryOp::And => Known::Truth(x.coverage().and(self.f, y.coverage())),
+            BinaryOp::Or => Known::Truth(x.coverage().or(self.f, y.coverage())),
+            _ => self.exact_binary(op, x.operand(), y.operand()).into(),
         }
     }
-}
 
-/// Times `up / down`, `down` positive.
-fn times(f: &mut Func, x: Range, up: i64, down: i64) -> Option<Range> {
-    let factor = x.factor.checked_mul(up.abs().max(1)).filter(|n| *n < SMALL)?;
-    let den = x.den.checked_mul(down).filter(|n| *n < SMALL)?;
-    let by = f.i64(up);
-    let (a, b) = (f.mul(x.low, by), f.mul(x.high, by));
-    let (low, high) = if up < 0 { (b, a) } else { (a, b) };
-    Some(Range { low, high, factor, den })
-}
+    fn select(&mut self, c: Known, a: Known, b: Known) -> Known {
+        let (c, a, b) = (c.coverage(), a.coverage(), b.coverage());
+        let (then, otherwise) = (c.and(self.f, a), c.not().and(self.f, b));
+        Known::Truth(then.or(self.f, otherwise))
+    }
 
-fn plus(f: &mut Func, x: Range, y: Range, negative: bool) -> Option<Range> {
-    let y = if negative { times(f, y, -1, 1)? } else { y };
-    let (x, y) = if x.den == y.den {
-        (x, y)
-    } else {
-        (times(f, x, y.den, y.den)?, times(f, y, x.den, x.den)?)
-    };
-    Some(Range {
-        low: f.add(x.low, y.low),
-        high: f.add(x.high, y.high),
-        factor: x.factor.checked_add(y.factor).filter(|n| *n < SMALL)?,
-        den: x.den,
-    })
-}
-
-/// `x cmp bound`, `bound` over the denominator of `x`.
-fn order(f: &mut Func, cmp: Cmp, x: Range, bound: Val) -> Decision {
-    let (worst, best) = match cmp {
-        Cmp::Lt | Cmp::Le => (x.high, x.low),
-        _ => (x.low, x.high),
-    };
-    let all = f.cmp(cmp, worst, bound);
-    let some = f.cmp(cmp, best, bound);
-    Decision {
-        all: Bit::Val(all),
-        none: Bit::Val(f.not(some)),
+    fn table(&mut self, _: usize, _: Vec<Known>) -> Known {
+        Known::Nothing
     }
 }
 
-/// Equal everywhere only where both are one and the same number; nowhere where the ranges are apart.
-fn equal(f: &mut Func, cmp: Cmp, x: Range, y: Range) -> Decision {
-    let Some(d) = plus(f, x, y, true) else {
-        return Decision::OPEN;
-    };
-    let zero = f.i64(0);
-    let (low, high) = (f.cmp(Cmp::Eq, d.low, zero), f.cmp(Cmp::Eq, d.high, zero));
-    let all = f.and(low, high);
-    let (above, below) = (f.cmp(Cmp::Gt, d.low, zero), f.cmp(Cmp::Lt, d.high, zero));
-    let decision = Decision {
-        all: Bit::Val(all),
-        none: Bit::Val(f.or(above, below)),
-    };
-    if cmp == Cmp::Eq { decision } else { decision.not() }
+impl Rational for TileCoverage<'_> {
+    type Number = Range;
+
+    fn constant(&mut self, c: f64) -> Option<Range> {
+        let (up, den) = fraction(c)?;
+        let up = self.f.i64(up);
+        Some(Range {
+            low: up,
+            high: up,
+            factor: 1,
+            den,
+        })
+    }
+
+    fn fraction(&self, c: f64) -> Option<(i64, i64)> {
+        // Nothing times what is no number is no number.
+        fraction(c).filter(|(up, _)| *up != 0)
+    }
+
+    fn times(&mut self, x: Range, up: i64, down: i64) -> Option<Range> {
+        let factor = x.factor.checked_mul(up.abs().max(1)).filter(|n| *n < SMALL)?;
+        let den = x.den.checked_mul(down).filter(|n| *n < SMALL)?;
+        let by = self.f.i64(up);
+        let (a, b) = (self.f.mul(x.low, by), self.f.mul(x.high, by));
+        let (low, high) = if up < 0 { (b, a) } else { (a, b) };
+        Some(Range { low, high, factor, den })
+    }
+
+    fn plus(&mut self, x: Range, y: Range) -> Option<Range> {
+        let (x, y) = if x.den == y.den {
+            (x, y)
+        } else {
+            (self.times(x, y.den, y.den)?, self.times(y, x.den, x.den)?)
+        };
+        Some(Range {
+            low: self.f.add(x.low, y.low),
+            high: self.f.add(x.high, y.high),
+            factor: x.factor.checked_add(y.factor).filter(|n| *n < SMALL)?,
+            den: x.den,
+        })
+    }
+
+    fn minus(&mut self, x: Range, y: Range) -> Option<Range> {
+        let y = self.times(y, -1, 1)?;
+        self.plus(x, y)
+    }
+
+    fn floor(&mut self, x: Range) -> Option<Range> {
+        let den = self.f.i64(x.den);
+        Some(Range {
+            low: self.f.floor_div(x.low, den),
+            high: self.f.floor_div(x.high, den),
+            factor: x.factor,
+            den: 1,
+        })
+    }
+
+    fn remainder(&mut self, _: Operand<Range>, _: f64) -> Option<Range> {
+        None
+    }
 }

@@ -3,10 +3,10 @@
 use super::{
     Attend,
     layout::slot,
-    score_lowering::{Pair, RationalLanes, Term, floor, splat_clamped},
+    rational_lanes::{RationalLanes, clamped_difference, floor},
+    score_lowering::{Pair, Term},
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
-use seqc_ir::PairExpr;
 
 /// One table.
 pub(super) struct Lookup<'a> {
@@ -28,38 +28,39 @@ impl<'a> Lookup<'a> {
 
 impl Pair<'_> {
     /// The entry at some indices: f32, a scalar where no index depends on the key.
-    pub(super) fn entry(&self, f: &mut Func, table: &Lookup<'_>, indices: &[PairExpr]) -> Val {
-        let terms: Vec<Term> = indices.iter().map(|index| self.term(f, index)).collect();
-        let Some((last, outer)) = terms.split_last() else {
+    pub(super) fn entry(&self, f: &mut Func, table: &Lookup<'_>, indices: &[Term]) -> Val {
+        let Some((last, outer)) = indices.split_last() else {
             return f.load(table.base, Ty::F32);
         };
-        match run(*last) {
-            Some((first, slope)) if !outer.iter().any(is_wide) => {
+        match Run::of(*last) {
+            Some(run) if !outer.iter().any(is_wide) => {
                 let start = self.flat(f, table, outer);
                 let size = table.sizes[outer.len()];
                 let length = f.i64(size as i64);
                 let start = f.mul(start, length);
-                let row = f.gep(table.base, start, Scalar::F32);
-                self.neighbours(f, (row, size), (first, slope))
+                let pointer = f.gep(table.base, start, Scalar::F32);
+                self.neighbours(f, TableRow { pointer, size }, run)
             }
             _ => {
-                let at = self.flat(f, table, &terms);
+                let at = self.flat(f, table, indices);
                 self.at(f, table.base, at)
             }
         }
     }
 
-    /// The entries `first, first + slope, …` of a row for a slope of 1 or -1: one load where all are inside.
-    fn neighbours(&self, f: &mut Func, (row, size): (Val, usize), (first, slope): (RationalLanes, i64)) -> Val {
+    /// The entries of a row at consecutive indices: one load where all are inside.
+    fn neighbours(&self, f: &mut Func, row: TableRow, run: Run) -> Val {
+        let TableRow { pointer, size } = row;
+        let Run { first, backwards } = run;
         let one_by_one = |f: &mut Func| {
-            let at = self.index(f, Term::RationalLanes(first), size);
-            vec![self.at(f, row, at)]
+            let at = self.index(f, Term::Exact(first), size);
+            vec![self.at(f, pointer, at)]
         };
         let lanes = i64::from(self.lanes);
         if (size as i64) < lanes {
             return one_by_one(f)[0];
         }
-        let low = if slope < 0 {
+        let low = if backwards {
             let reach = f.i64(lanes - 1);
             f.sub(first.base, reach)
         } else {
@@ -69,10 +70,10 @@ impl Pair<'_> {
         let (above, below) = (f.cmp(Cmp::Ge, low, zero), f.cmp(Cmp::Le, low, last));
         let inside = f.and(above, below);
         let together = |f: &mut Func| {
-            let p = f.gep(row, low, Scalar::F32);
+            let p = f.gep(pointer, low, Scalar::F32);
             let v = f.load(p, Ty::V(self.lanes, Scalar::F32));
-            let backwards: Vec<i64> = (0..lanes).rev().collect();
-            vec![if slope < 0 { f.shuffle(v, v, &backwards) } else { v }]
+            let reversed: Vec<i64> = (0..lanes).rev().collect();
+            vec![if backwards { f.shuffle(v, v, &reversed) } else { v }]
         };
         f.if_else(inside, together, one_by_one)[0]
     }
@@ -109,13 +110,14 @@ impl Pair<'_> {
         };
         match term {
             Term::Const(c) => f.i64(c.floor().max(0.0).min(last as f64) as i64),
-            Term::RationalLanes(x) => {
+            Term::Exact(x) => {
                 let x = floor(f, x);
                 let whole = match x.offset {
                     None => x.base,
                     Some(offset) => {
                         let zero = f.i64(0);
-                        let base = splat_clamped(f, (x.base, zero), self.lanes);
+                        let base = clamped_difference(f, x.base, zero);
+                        let base = f.splat(base, self.lanes);
                         f.add(base, offset)
                     }
                 };
@@ -147,18 +149,37 @@ impl Pair<'_> {
 fn is_wide(term: &Term) -> bool {
     match term {
         Term::Const(_) => false,
-        Term::RationalLanes(x) => x.offset.is_some(),
+        Term::Exact(x) => x.offset.is_some(),
         Term::Real(v) | Term::Truth(v) => matches!(v.ty, Ty::V(..)),
     }
 }
 
-/// An index that goes up or down by one from key to key, and which of them.
-fn run(term: Term) -> Option<(RationalLanes, i64)> {
-    match term {
-        Term::RationalLanes(x) if x.den == 1 && x.offset.is_some() => {
-            let slope = x.slope.filter(|slope| slope.abs() == 1)?;
-            Some((x, slope))
+/// An index that goes up or down by one from key to key.
+#[derive(Clone, Copy)]
+struct Run {
+    first: RationalLanes,
+    /// It goes down.
+    backwards: bool,
+}
+
+impl Run {
+    fn of(index: Term) -> Option<Run> {
+        match index {
+            Term::Exact(first) if first.den == 1 && first.offset.is_some() => {
+                let slope = first.slope.filter(|slope| slope.abs() == 1)?;
+                Some(Run {
+                    first,
+                    backwards: slope < 0,
+                })
+            }
+            _ => None,
         }
-        _ => None,
     }
+}
+
+/// Entries of a table that differ in the last index.
+#[derive(Clone, Copy)]
+struct TableRow {
+    pointer: Val,
+    size: usize,
 }

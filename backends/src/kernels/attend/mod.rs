@@ -12,6 +12,7 @@ mod interval;
 mod layout;
 mod lookup;
 mod page_kernel;
+mod rational_lanes;
 mod score;
 mod score_lowering;
 mod split_kv;

@@ -4,11 +4,11 @@
 
 use super::{
     block::{Block, Walk},
+    interval::Bounds,
     layout::{TILE, float_at, slot},
-    table::parts,
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
-use seqc_ir::PairExpr;
+use seqc_ir::{PairExpr, PairLeaf};
 
 /// Streams beyond this are not looked at.
 const LARGE: f32 = (1u64 << 39) as f32;
@@ -17,38 +17,22 @@ const UNBOUNDED: i64 = 1 << 41;
 
 /// The query streams in comparisons of a predicate whose other parts are known for a page, in the order of their numbers.
 pub(super) fn bounding(predicate: Option<&PairExpr>) -> Vec<usize> {
-    let mut found = Vec::new();
-    if let Some(predicate) = predicate {
-        collect(predicate, &mut found);
-    }
+    let comparisons = predicate
+        .map(|predicate| predicate.largest(&is_comparison))
+        .unwrap_or_default();
+    let known = comparisons.into_iter().filter(|comparison| !comparison.uses_key_data());
+    let stream = |leaf| match leaf {
+        PairLeaf::QueryStream(n) => Some(n),
+        _ => None,
+    };
+    let mut found: Vec<usize> = known.flat_map(PairExpr::leaves).filter_map(stream).collect();
     found.sort_unstable();
     found.dedup();
     found
 }
 
-fn collect(expr: &PairExpr, found: &mut Vec<usize>) {
-    match expr {
-        PairExpr::Binary(op, x, y) if super::score_lowering::comparison(*op).is_some() => {
-            if !unknown(x) && !unknown(y) {
-                streams(x, found);
-                streams(y, found);
-            }
-        }
-        _ => parts(expr).into_iter().for_each(|part| collect(part, found)),
-    }
-}
-
-/// True for what depends on the data of keys.
-fn unknown(expr: &PairExpr) -> bool {
-    let here = matches!(expr, PairExpr::KeyStream(_) | PairExpr::Table(..) | PairExpr::Score);
-    here || parts(expr).into_iter().any(unknown)
-}
-
-fn streams(expr: &PairExpr, found: &mut Vec<usize>) {
-    if let PairExpr::QueryStream(n) = expr {
-        found.push(*n);
-    }
-    parts(expr).into_iter().for_each(|part| streams(part, found));
+fn is_comparison(expr: &PairExpr) -> bool {
+    matches!(expr, PairExpr::Binary(op, ..) if op.opposite().is_some())
 }
 
 impl Walk<'_> {
@@ -121,13 +105,16 @@ impl Walk<'_> {
     }
 
     /// The bounds of all query streams of the tile at row `at`, where they have any.
-    pub(super) fn streams_of_tile(&self, f: &mut Func, at: Val) -> Vec<Option<(Val, Val)>> {
+    pub(super) fn streams_of_tile(&self, f: &mut Func, at: Val) -> Vec<Option<Bounds>> {
         let mut all = vec![None; self.attend.spec.query_streams];
         for (place, n) in self.attend.bounding().into_iter().enumerate() {
             let p = self.bounds_at(f, at, place);
             let one = f.i64(1);
             let behind = f.gep(p, one, Scalar::I64);
-            all[n] = Some((f.load(p, Ty::I64), f.load(behind, Ty::I64)));
+            all[n] = Some(Bounds {
+                low: f.load(p, Ty::I64),
+                high: f.load(behind, Ty::I64),
+            });
         }
         all
     }

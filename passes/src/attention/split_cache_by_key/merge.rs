@@ -2,13 +2,34 @@
 
 use seqc_ir::{BinaryOp, Graph, IndexExpr, Ty, UNSEEN, UnaryOp, Value, dims};
 
-/// Result `[H, F]` and logarithm `[H]` of an attention with the logarithm of its sum.
-pub(super) fn parts(graph: &mut Graph, attention: Value) -> (Value, Value) {
+/// Some keys' share of an attention.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    /// The weighted mean `[H, F]` of their values.
+    pub(super) mean: Value,
+    /// The logarithm `[H]` of the sum of their exponentials.
+    pub(super) log: Value,
+}
+
+/// A part that has keys only for some heads.
+#[derive(Clone, Copy)]
+pub(super) struct Partial {
+    /// The heads that have some, a truth value for each.
+    pub(super) seen: Value,
+    /// What these have.
+    pub(super) part: Part,
+}
+
+/// The two results of an attention with the logarithm of its sum.
+pub(super) fn part(graph: &mut Graph, attention: Value) -> Part {
     let sizes = graph.ty(attention).sizes();
     let (heads, f) = (sizes[0], sizes[1] - 1);
-    let out = graph.slice(attention, 1, 0, f);
+    let mean = graph.slice(attention, 1, 0, f);
     let column = vec![IndexExpr::Axis(0), IndexExpr::Const(f as i64)];
-    (out, graph.view(attention, dims(&[heads]), column))
+    Part {
+        mean,
+        log: graph.view(attention, dims(&[heads]), column),
+    }
 }
 
 /// Values `[G, F]` of the token for each query head of an attention with the logarithm of its sum.
@@ -18,14 +39,11 @@ pub(super) fn own_values(graph: &mut Graph, v: Value, attention: Value) -> Value
     graph.view(v, dims(&[heads, of_values[1]]), vec![group, IndexExpr::Axis(1)])
 }
 
-/// Joins to one part another, which has something only where `seen [H]`. The result has a logarithm where `log_sum` says
-/// so.
-pub(super) fn join(
-    graph: &mut Graph,
-    (out, log): (Value, Value),
-    (seen, score, values): (Value, Value, Value),
-    log_sum: bool,
-) -> Value {
+/// The attention over the keys of both parts. The result has a logarithm where `log_sum` says so.
+pub(super) fn join(graph: &mut Graph, all: Part, some: Partial, log_sum: bool) -> Value {
+    let Part { mean: out, log } = all;
+    let Partial { seen, part } = some;
+    let (score, values) = (part.log, part.mean);
     let whole = graph.ty(out).sizes();
     let heads = whole[0];
     let unseen = graph.constant(UNSEEN, Ty::f32(&[heads]));

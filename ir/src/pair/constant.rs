@@ -1,0 +1,115 @@
+//! Numbers of expressions over pairs that are known when compiling, and whether an expression is a finite number at all.
+
+use super::{PairDomain, PairExpr, PairLeaf};
+use crate::{
+    BinaryOp, UnaryOp,
+    eval::{apply_binary, apply_unary},
+};
+
+/// The number that an expression of constants and the query head is; `None` for others.
+struct AtHead(
+    /// The head; `None`: what depends on it is not known either.
+    Option<usize>,
+);
+
+impl PairDomain for AtHead {
+    type Value = Option<f64>;
+
+    fn leaf(&mut self, leaf: PairLeaf) -> Option<f64> {
+        match leaf {
+            PairLeaf::Const(c) => Some(c),
+            PairLeaf::Head => self.0.map(|head| head as f64),
+            PairLeaf::Score
+            | PairLeaf::QueryPos
+            | PairLeaf::KeyPos
+            | PairLeaf::QueryStream(_)
+            | PairLeaf::KeyStream(_) => None,
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, x: Option<f64>) -> Option<f64> {
+        Some(apply_unary(op, x?))
+    }
+
+    fn binary(&mut self, op: BinaryOp, x: Option<f64>, y: Option<f64>) -> Option<f64> {
+        Some(apply_binary(op, false, x?, y?))
+    }
+
+    fn select(&mut self, c: Option<f64>, a: Option<f64>, b: Option<f64>) -> Option<f64> {
+        // All three: which branch is taken may be another one for the next head.
+        let (c, a, b) = (c?, a?, b?);
+        Some(if c != 0.0 { a } else { b })
+    }
+
+    fn table(&mut self, _: usize, _: Vec<Option<f64>>) -> Option<f64> {
+        None
+    }
+}
+
+/// Whether a number is finite whatever the positions and the head are.
+struct Finite;
+
+/// See [`Finite`]; a constant is also a divisor.
+#[derive(Clone, Copy)]
+struct Finiteness {
+    finite: bool,
+    divides: bool,
+}
+
+impl From<bool> for Finiteness {
+    fn from(finite: bool) -> Finiteness {
+        Finiteness { finite, divides: false }
+    }
+}
+
+impl PairDomain for Finite {
+    type Value = Finiteness;
+
+    fn leaf(&mut self, leaf: PairLeaf) -> Finiteness {
+        match leaf {
+            PairLeaf::QueryPos | PairLeaf::KeyPos | PairLeaf::Head => true.into(),
+            PairLeaf::Const(c) => Finiteness {
+                finite: c.is_finite(),
+                divides: c.is_finite() && c != 0.0,
+            },
+            PairLeaf::Score | PairLeaf::QueryStream(_) | PairLeaf::KeyStream(_) => false.into(),
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, x: Finiteness) -> Finiteness {
+        (x.finite && matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Floor)).into()
+    }
+
+    fn binary(&mut self, op: BinaryOp, x: Finiteness, y: Finiteness) -> Finiteness {
+        match op {
+            BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul => (x.finite && y.finite).into(),
+            BinaryOp::Div | BinaryOp::Mod => (x.finite && y.divides).into(),
+            _ => false.into(),
+        }
+    }
+
+    fn select(&mut self, _: Finiteness, _: Finiteness, _: Finiteness) -> Finiteness {
+        false.into()
+    }
+
+    fn table(&mut self, _: usize, _: Vec<Finiteness>) -> Finiteness {
+        false.into()
+    }
+}
+
+impl PairExpr {
+    /// The number that an expression of constants is.
+    pub fn constant(&self) -> Option<f64> {
+        AtHead(None).value(self)
+    }
+
+    /// The number that an expression of constants and the query head is for one head.
+    pub fn at_head(&self, head: usize) -> Option<f64> {
+        AtHead(Some(head)).value(self)
+    }
+
+    /// True for sums, differences, products and quotients with constants of positions and finite numbers: never NaN.
+    pub fn is_finite(&self) -> bool {
+        Finite.value(self).finite
+    }
+}
