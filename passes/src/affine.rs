@@ -261,21 +261,48 @@ pub fn delinearise(at: &AffineExpr, sizes: &[usize], axes: &[usize]) -> Vec<Affi
 /// Longest index that is followed through one more view.
 const MAX_LENGTH: usize = 128;
 
-/// Follows views and reshapes from `v` at `coords`, over loop axes of the given sizes, until `stop` holds or the index becomes
-/// too long: what is read in the end, and the linear index into it.
-pub fn through_views(
-    graph: &Graph,
-    stop: &dyn Fn(Value) -> bool,
-    (v, coords, axes): (Value, Vec<AffineExpr>, &[usize]),
-) -> (Value, AffineExpr) {
-    let (mut at, mut coords) = (v, coords);
-    while !stop(at)
-        && coords.iter().map(AffineExpr::length).sum::<usize>() <= MAX_LENGTH
-        && let Some(inner) = through(graph, at, &coords, axes)
-    {
-        (at, coords) = (graph.operands(at)[0], inner);
+/// A value that is read at indices over loop axes.
+#[derive(Clone, Debug)]
+pub struct Access<'a> {
+    /// What is read.
+    pub value: Value,
+    /// Index along each of its axes.
+    pub coords: Vec<AffineExpr>,
+    /// Sizes of the loop axes.
+    pub axes: &'a [usize],
+}
+
+/// The entry of a value with a row-major linear index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearAccess {
+    /// What is read.
+    pub value: Value,
+    /// The index.
+    pub at: AffineExpr,
+}
+
+impl<'a> Access<'a> {
+    /// A value of the given sizes, read over its own axes.
+    pub fn whole(value: Value, sizes: &'a [usize]) -> Access<'a> {
+        Access {
+            value,
+            coords: (0..sizes.len()).map(AffineExpr::axis).collect(),
+            axes: sizes,
+        }
     }
-    (at, linearise(&coords, &graph.ty(at).sizes()))
+
+    /// What is read behind views and reshapes, as far as `stop` does not hold and the index does not become too long.
+    pub fn through_views(self, graph: &Graph, stop: &dyn Fn(Value) -> bool) -> LinearAccess {
+        let (mut value, mut coords) = (self.value, self.coords);
+        while !stop(value)
+            && coords.iter().map(AffineExpr::length).sum::<usize>() <= MAX_LENGTH
+            && let Some(inner) = through(graph, value, &coords, self.axes)
+        {
+            (value, coords) = (graph.operands(value)[0], inner);
+        }
+        let at = linearise(&coords, &graph.ty(value).sizes());
+        LinearAccess { value, at }
+    }
 }
 
 /// Indices of the operand of a view or a reshape at `coords` of its result, over loop axes of the given sizes; `None` for

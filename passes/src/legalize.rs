@@ -1,7 +1,40 @@
 //! Puts a graph into the form that plans expect: reals beside attention, no delays of what never changes.
 //! Does not change what is computed; does not make anything faster.
 
+use crate::Law;
 use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, OpClass, Stage, Ty, Value};
+use std::collections::HashSet;
+
+/// See [`real_streams`].
+pub const STREAMS_ARE_REAL: Law = Law {
+    says: "streams of attention are real",
+    holds: |graph, v| {
+        let Op::Attend(spec) = graph.op(v) else { return true };
+        let streams = spec.query_operands().start..spec.key_operands().end;
+        let operands = graph.operands(v);
+        operands[streams].iter().all(|o| graph.ty(*o).elem == Elem::F32)
+    },
+};
+
+/// See [`delays_of_constants`].
+pub const HISTORIES_ARE_OF_TOKENS: Law = Law {
+    says: "delays and windows are of what changes from token to token",
+    holds: |graph, v| graph.class(v) != OpClass::Lag || is_of_token(graph, graph.operands(v)[0]),
+};
+
+/// Whether a value depends on the token.
+fn is_of_token(graph: &Graph, v: Value) -> bool {
+    let (mut work, mut seen) = (vec![v], HashSet::new());
+    while let Some(v) = work.pop() {
+        if graph.op(v).is_of_token() {
+            return true;
+        }
+        if seen.insert(v) {
+            work.extend(graph.operands(v));
+        }
+    }
+    false
+}
 
 /// Integer streams of attention become reals: caches hold nothing else. Exact up to 2^24.
 pub fn real_streams(graph: &mut Graph) {

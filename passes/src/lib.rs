@@ -9,62 +9,98 @@ pub mod legalize;
 pub mod plan;
 pub mod recognise;
 pub mod recurrence;
+pub mod rules;
 pub mod sign;
 pub mod simplify;
 
-use seqc_ir::Graph;
+use seqc_ir::{Graph, Value, verify::verify};
 
 /// One rewriting of a layer graph.
 pub struct Pass {
     /// Its name, a verb.
     pub name: &'static str,
+    /// Why it runs, and why at this place.
+    pub why: &'static str,
     /// The rewriting.
     pub run: fn(&mut Graph),
+    /// What holds after it and after all later passes, beside the laws of every graph.
+    pub ensures: &'static [Law],
+}
+
+/// What passes guarantee of every value that a result needs.
+pub struct Law {
+    /// The law, a sentence.
+    pub says: &'static str,
+    /// True where a value obeys it.
+    pub holds: fn(&Graph, Value) -> bool,
 }
 
 /// All passes, in order.
 pub const PASSES: &[Pass] = &[
-    // Elaboration leaves views of views, constants and double computations.
     Pass {
         name: "simplify",
+        why: "elaboration leaves views of views, constants and double computations",
         run: simplify::simplify,
+        ensures: &[],
     },
-    // Before streams become real: conditions on keys are computed of integers.
     Pass {
-        name: "thin-caches",
+        name: "split-caches-by-key",
+        why: "before streams become real: conditions on keys are computed of integers",
         run: attention::split_cache_by_key::split_cache_by_key,
+        ensures: &[],
     },
-    // Before products: a delayed vector is a row that a product can read.
     Pass {
         name: "recognise-delays",
+        why: "before products: a delayed vector is a row that a product can read",
         run: recognise::delays,
+        ensures: &[],
     },
     Pass {
-        name: "unfold-constant-delays",
+        name: "unfold-delays-of-constants",
+        why: "only what changes from token to token has a history",
         run: legalize::delays_of_constants,
+        ensures: &[legalize::HISTORIES_ARE_OF_TOKENS],
     },
     Pass {
         name: "recognise-products",
+        why: "kernels read weights as matrices; after delays, whose values are vectors like any other",
         run: recognise::matrix_products,
+        ensures: &[],
     },
     Pass {
         name: "make-streams-real",
+        why: "caches hold reals alone",
         run: legalize::real_streams,
+        ensures: &[legalize::STREAMS_ARE_REAL],
     },
-    // Recognition leaves what it replaced.
     Pass {
         name: "simplify-again",
+        why: "recognition leaves what it replaced",
         run: simplify::simplify,
+        ensures: &[],
     },
 ];
 
-/// Runs [`PASSES`]. In debug builds the verifier runs after each.
+/// Runs [`PASSES`]. In debug builds each is followed by [`broken`].
 pub fn optimise(graph: &mut Graph) {
-    for pass in PASSES {
+    for (n, pass) in PASSES.iter().enumerate() {
         (pass.run)(graph);
         if cfg!(debug_assertions) {
-            let violations = seqc_ir::verify::verify(graph);
-            assert!(violations.is_empty(), "after {}: {violations:?}\n{graph}", pass.name);
+            let broken = broken(graph, &PASSES[..=n]);
+            assert!(broken.is_empty(), "after {}: {}\n{graph}", pass.name, broken.join("\n"));
         }
     }
+}
+
+/// What a graph that went through `passes` breaks of the laws of every graph, and of those that the passes ensure.
+pub fn broken(graph: &Graph, passes: &[Pass]) -> Vec<String> {
+    let mut found: Vec<String> = verify(graph).iter().map(ToString::to_string).collect();
+    if found.is_empty() {
+        let live = graph.live_order();
+        for law in passes.iter().flat_map(|pass| pass.ensures) {
+            let of_law = live.iter().filter(|v| !(law.holds)(graph, **v));
+            found.extend(of_law.map(|v| format!("{v}: {}", law.says)));
+        }
+    }
+    found
 }

@@ -1,6 +1,6 @@
 //! Which stored row a value is a contiguous part of: what matrix products and attention read without a copy.
 
-use crate::affine::{AffineExpr, delinearise, through_views};
+use crate::affine::{Access, AffineExpr, LinearAccess, delinearise};
 use seqc_ir::{Graph, Op, Value};
 
 /// A contiguous part of a row.
@@ -31,7 +31,15 @@ pub(super) fn row_to_store(graph: &Graph, v: Value) -> Value {
 fn follow(graph: &Graph, stop: &dyn Fn(Value) -> bool, v: Value) -> Option<Row> {
     let sizes = [graph.ty(v).len()];
     let coords = delinearise(&AffineExpr::axis(0), &graph.ty(v).sizes(), &sizes);
-    let (at, mut flat) = through_views(graph, stop, (v, coords, &sizes));
+    let access = Access {
+        value: v,
+        coords,
+        axes: &sizes,
+    };
+    let LinearAccess {
+        value: at,
+        at: mut flat,
+    } = access.through_views(graph, stop);
     let offset = std::mem::take(&mut flat.constant);
     (flat == AffineExpr::axis(0) || sizes[0] == 1 && flat == AffineExpr::default()).then_some(Row { value: at, offset })
 }

@@ -3,7 +3,7 @@
 
 use super::{contiguous_rows, entry_cost, scan::Mode};
 use crate::{
-    affine::{AffineExpr, Stride, through_views},
+    affine::{Access, LinearAccess, Stride},
     recurrence::Recurrence,
 };
 use seqc_ir::{Elem, Graph, IndexExpr, Op, Stage, Value};
@@ -171,8 +171,7 @@ impl Materialize<'_> {
     /// True for a strided part of something that is not repeated: contiguous it is read faster.
     fn worth_copying(&self, v: Value) -> bool {
         let sizes = self.graph.ty(v).sizes();
-        let coords = (0..sizes.len()).map(AffineExpr::axis).collect();
-        let (source, at) = through_views(self.graph, &|_| false, (v, coords, &sizes));
+        let LinearAccess { value: source, at } = Access::whole(v, &sizes).through_views(self.graph, &|_| false);
         let fixed = matches!(self.graph.op(source), Op::Const(_) | Op::Iota { .. });
         if fixed || self.graph.ty(v).len() > self.graph.ty(source).len() || sizes.is_empty() {
             return false;

@@ -1,0 +1,81 @@
+//! Named rewrite rules: a pattern of operations, a condition, and a value that means the same.
+//!
+//! # Laws for rules
+//! 1. A rule looks at a value and at what it is computed from, a fixed number of steps down; what reads the value it
+//!    looks at only to see that nobody else needs what the rule would compute twice.
+//! 2. The new value has the type of the old one and means the same for every operand, up to rounding and to the sign
+//!    of zero. Whether entries are finite or numbers at all must not change; a root of minus infinity is the one
+//!    exception.
+//! 3. A rule adds nodes and gives one of them, or one that exists. It changes no node and no name, and it adds nothing
+//!    before its condition is decided.
+//! 4. Rules make a graph smaller, or move it towards what recognition looks for. No two undo each other.
+//! 5. Earlier rules of a table win; a rule that relies on that says so.
+//! 6. Every rule has two graphs in `tests.rs`: one that it rewrites, and one that its condition keeps it from.
+
+mod arithmetic;
+mod broadcasts;
+mod constants;
+mod products;
+mod select;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+use seqc_ir::{BinaryOp, Graph, Op, Value};
+
+/// One rewriting of a value.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    /// Its name, which reads from left to right.
+    pub name: &'static str,
+    /// A value that means the same; `None` where the pattern is not there or the condition does not hold.
+    pub rewrite: fn(&mut Graph, Value) -> Option<Value>,
+}
+
+/// Rules that make a graph smaller; [`crate::simplify`] applies them until none does anything.
+pub const SIMPLIFY: &[&[Rule]] = &[
+    constants::RULES,
+    arithmetic::RULES,
+    broadcasts::RULES,
+    views::RULES,
+    select::RULES,
+];
+
+/// Rules that find products with parameters; [`crate::recognise`] applies them once.
+pub const PRODUCTS: &[&[Rule]] = &[products::RULES];
+
+/// Tries rules on every value, operands before users. True when one did something. What gets a new value without a name
+/// hands it its own.
+pub fn rewrite(graph: &mut Graph, rules: &[&[Rule]]) -> bool {
+    let mut changed = false;
+    for v in graph.order() {
+        let rules = rules.iter().copied().flatten();
+        let found = rules.filter_map(|rule| (rule.rewrite)(graph, v)).next();
+        if let Some(new) = found.filter(|new| *new != v) {
+            if graph.node(new).name.is_empty() {
+                let name = graph.node(v).name.clone();
+                graph.set_name(new, name);
+            }
+            graph.replace(v, new);
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// The number that a value is everywhere.
+fn constant(graph: &Graph, v: Value) -> Option<f64> {
+    graph.op(v).as_const()
+}
+
+/// The operands of `v` where it is this function of two arguments.
+fn operands_of(graph: &Graph, v: Value, op: BinaryOp) -> Option<[Value; 2]> {
+    (*graph.op(v) == Op::Binary(op)).then(|| graph.operands(v).try_into().ok())?
+}
+
+/// `c` everywhere, in the type of `v`.
+fn constant_like(graph: &mut Graph, v: Value, c: f64) -> Value {
+    let ty = graph.ty(v).clone();
+    graph.add(Op::Const(c), ty, &[])
+}

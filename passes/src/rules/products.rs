@@ -1,0 +1,97 @@
+//! Sums that are products with a matrix of parameters.
+
+use super::{Rule, operands_of};
+use crate::affine::{Access, AffineExpr, linearise};
+use seqc_ir::{BinaryOp, Dim, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value};
+
+pub(super) const RULES: &[Rule] = &[Rule {
+    name: "sum_of_products_with_load_stage_is_matvec",
+    rewrite: sum_of_products_with_load_stage_is_matvec,
+}];
+
+/// `sum(k: w[n, k] * x[k])` with `w` of the load stage is [`Op::MatVec`]. Contractions of two streams stay reductions.
+fn sum_of_products_with_load_stage_is_matvec(graph: &mut Graph, v: Value) -> Option<Value> {
+    let found = Product::new(graph, v)?;
+    let ty = graph.ty(v).clone();
+    let mut sizes = ty.sizes();
+    sizes.push(found.columns);
+    let w = reshaped(graph, found.w, real(&sizes));
+    let x = found.vector(graph);
+    Some(graph.add(Op::MatVec, ty, &[w, x]))
+}
+
+struct Product {
+    w: Value,
+    columns: usize,
+    /// What the vector is a part of, and the entry at which the part begins.
+    x: Value,
+    offset: i64,
+}
+
+impl Product {
+    fn new(graph: &Graph, v: Value) -> Option<Product> {
+        let Op::Reduce {
+            op: ReduceOp::Sum,
+            axes,
+        } = *graph.op(v)
+        else {
+            return None;
+        };
+        let body = graph.operands(v)[0];
+        let [a, b] = operands_of(graph, body, BinaryOp::Mul)?;
+        let stages = graph.stages();
+        let stage = |v: Value| stages[v.0 as usize];
+        if stage(v) == Stage::Load || graph.ty(v).rank() == 0 || graph.ty(v).elem != Elem::F32 {
+            return None;
+        }
+        let pairs = [(a, b), (b, a)].into_iter();
+        let mut pairs = pairs.filter(|(w, x)| stage(*w) == Stage::Load && stage(*x) == Stage::Token);
+        pairs.find_map(|(w, x)| Product::of(graph, w, x, axes))
+    }
+
+    /// Of two factors of one shape whose last `axes` axes are summed.
+    fn of(graph: &Graph, w: Value, x: Value, axes: usize) -> Option<Product> {
+        let sizes = graph.ty(w).sizes();
+        let [w_behind, mut x_behind] = [w, x].map(|v| Access::whole(v, &sizes).through_views(graph, &|_| false));
+        let offset = std::mem::take(&mut x_behind.at.constant);
+        let summed = sizes.len() - axes;
+        let reduced: Vec<AffineExpr> = (summed..sizes.len()).map(AffineExpr::axis).collect();
+        if x_behind.at != linearise(&reduced, &sizes[summed..]) {
+            return None;
+        }
+        let all: Vec<AffineExpr> = (0..sizes.len()).map(AffineExpr::axis).collect();
+        let (total, there) = (sizes.iter().product::<usize>(), graph.ty(w_behind.value).len());
+        // The matrix as it lies; a transposed or sliced one is computed once, when weights are loaded. One that repeats
+        // entries (a broadcast) is cheaper as the reduction it was.
+        let plain = w_behind.at == linearise(&all, &sizes) && there == total;
+        (plain || total <= there).then(|| Product {
+            w: if plain { w_behind.value } else { w },
+            columns: sizes[summed..].iter().product(),
+            x: x_behind.value,
+            offset,
+        })
+    }
+
+    /// The entries of `x` that take part, as a vector.
+    fn vector(&self, graph: &mut Graph) -> Value {
+        let len = graph.ty(self.x).len();
+        let flat = reshaped(graph, self.x, real(&[len]));
+        if len == self.columns {
+            return flat;
+        }
+        let at = IndexExpr::Add(Box::new(IndexExpr::Axis(0)), Box::new(IndexExpr::Const(self.offset)));
+        graph.add(Op::View(vec![at]), real(&[self.columns]), &[flat])
+    }
+}
+
+fn real(sizes: &[usize]) -> Ty {
+    Ty::new(Elem::F32, sizes.iter().map(|n| Dim::new("", *n)).collect())
+}
+
+fn reshaped(graph: &mut Graph, v: Value, ty: Ty) -> Value {
+    if *graph.ty(v) == ty {
+        v
+    } else {
+        graph.add(Op::Reshape, ty, &[v])
+    }
+}
