@@ -7,3 +7,4 @@ pub mod link;
 pub mod lower;
 pub mod mlir;
 pub mod scratch;
+pub mod targets;

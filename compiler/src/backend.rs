@@ -12,6 +12,7 @@ use seqc_backends::{
     link,
     lower::{self, Entry, Options, Program},
     mlir::{self, Target},
+    targets,
 };
 use seqc_checkpoint::{Bundle, output, output::Output};
 use seqc_ir::{Graph, Model};
@@ -135,6 +136,7 @@ fn options(model: &Model, max_context: Option<usize>, level: Level) -> Options {
     };
     Options {
         level,
+        machine: *targets::machine(level),
         max_chunk: max_chunk.max(1),
         conv_block: ConvPartition::SMALLEST,
         chunks: Chunks::Cheapest,

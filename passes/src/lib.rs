@@ -6,6 +6,7 @@ pub mod conv_partition;
 pub mod cost;
 pub mod kept;
 pub mod legalize;
+pub mod machine;
 pub mod plan;
 pub mod recognise;
 pub mod recurrence;

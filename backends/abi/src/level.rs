@@ -43,14 +43,6 @@ impl Level {
         }
     }
 
-    /// `f32` lanes of a vector register.
-    pub fn lanes(self) -> u32 {
-        match self {
-            Level::V3 => 8,
-            Level::V4 => 16,
-        }
-    }
-
     /// Extensions of this level that this processor and its system lack, by the names of `/proc/cpuinfo`; none: code of this
     /// level runs here.
     pub fn lacking(self) -> Vec<&'static str> {

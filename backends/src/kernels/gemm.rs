@@ -1,25 +1,13 @@
 //! One panel of weight rows times many rows of activations.
 
-use super::{copy, max_rows, micro_kernel, pack};
+use super::{copy, micro_kernel, pack};
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::Encoding;
-
-/// Most columns of weights that are packed at once: a panel of them stays in the second-level cache.
-const BLOCK: usize = 1024;
-
-/// Vectors of a panel.
-fn panel(lanes: u32) -> u32 {
-    if lanes == 16 { 4 } else { 2 }
-}
-
-/// Weight rows of a panel.
-pub fn panel_rows(lanes: u32) -> usize {
-    (panel(lanes) * lanes) as usize
-}
+use seqc_passes::machine::Machine;
 
 /// Bytes of scratch that [`gemm`] needs for chunks of `max_chunk` rows.
-pub fn gemm_scratch_bytes(lanes: u32, max_chunk: usize) -> usize {
-    4 * panel_rows(lanes) * (BLOCK + max_chunk)
+pub fn gemm_scratch_bytes(machine: &Machine, max_chunk: usize) -> usize {
+    4 * machine.panel_rows() * (machine.memory.panel_columns + max_chunk)
 }
 
 /// Name of the function that [`gemm`] adds.
@@ -30,23 +18,24 @@ pub fn gemm_name(encoding: Encoding, k: usize) -> String {
 /// Adds the kernel for one store and `k`; returns its name.
 ///
 /// `fn(w, rows, x, ldx, y, ldy, count, scratch)` computes `y[t * ldy + r] = sum_k W[r][k] * x[t * ldx + k]` for
-/// `r < rows`, at most a panel ([`panel_rows`]), and `t < count`. `w` points to the panel's first row, `ldx` and `ldy`
+/// `r < rows`, at most a panel ([`Machine::panel_rows`]), and `t < count`. `w` points to the panel's first row, `ldx` and `ldy`
 /// count floats; `k` is a multiple of the store's block.
-pub fn gemm(module: &mut Module, lanes: u32, (encoding, k): (Encoding, usize)) -> String {
+pub fn gemm(module: &mut Module, machine: &Machine, (encoding, k): (Encoding, usize)) -> String {
     let name = gemm_name(encoding, k);
     if module.has(&name) {
         return name;
     }
-    let packer = pack(module, lanes, encoding, panel(lanes));
-    let tall = max_rows(lanes, panel(lanes));
-    let tiles: Vec<String> = (1..=tall)
-        .map(|r| micro_kernel(module, lanes, (r, panel(lanes))))
+    let (lanes, vectors) = (machine.lanes, machine.tile_vectors);
+    let packer = pack(module, lanes, encoding, vectors);
+    let tiles: Vec<String> = (1..=machine.tallest_tile())
+        .map(|r| micro_kernel(module, lanes, (r, vectors)))
         .collect();
     let copier = copy::copy(module, lanes);
     let types = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
     let mut f = Func::new(&name, &types, None);
     let gemm = Gemm {
-        lanes,
+        width: machine.panel_rows(),
+        block: machine.memory.panel_columns,
         encoding,
         k,
         tiles,
@@ -59,7 +48,10 @@ pub fn gemm(module: &mut Module, lanes: u32, (encoding, k): (Encoding, usize)) -
 }
 
 struct Gemm {
-    lanes: u32,
+    /// Rows of a panel.
+    width: usize,
+    /// Most columns that are packed at once.
+    block: usize,
     encoding: Encoding,
     k: usize,
     tiles: Vec<String>,
@@ -78,9 +70,9 @@ impl Gemm {
     fn body(&self, f: &mut Func) {
         let (rows, y, ldy) = (f.param(1), f.param(4), f.param(5));
         let (count, scratch) = (f.param(6), f.param(7));
-        let width = f.i64(panel_rows(self.lanes) as i64);
+        let width = f.i64(self.width as i64);
         let full = f.cmp(Cmp::Eq, rows, width);
-        let block = f.i64((BLOCK * panel_rows(self.lanes)) as i64);
+        let block = f.i64((self.block * self.width) as i64);
         let tile = f.gep(scratch, block, Scalar::F32);
         // A panel that is not full is computed beside and copied.
         let place = f.if_else(full, |_| vec![y, ldy], |_| vec![tile, width]);
@@ -102,7 +94,7 @@ impl Gemm {
 
     /// Blocks of columns one after another, adding up. However many there are, the code is that of one.
     fn blocks(&self, f: &mut Func, target: Target) {
-        let count = self.k.div_ceil(BLOCK).max(1);
+        let count = self.k.div_ceil(self.block).max(1);
         let each = self.k.div_ceil(count).next_multiple_of(32).max(1);
         let (zero, k) = (f.i64(0), f.i64(self.k as i64));
         if count == 1 {

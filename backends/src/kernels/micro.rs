@@ -5,13 +5,6 @@ use crate::kernel::{Func, Module, Scalar, Ty, Val};
 /// Steps of `k` in one turn of the inner loop.
 const UNROLL: i64 = 4;
 
-/// Most rows that keep all accumulators in registers, for panels of `panel` vectors of `lanes` floats.
-pub fn max_rows(lanes: u32, panel: u32) -> u32 {
-    // A vector for each panel column and a broadcast stay free beside the accumulators.
-    let registers = if lanes == 16 { 32 } else { 16 };
-    ((registers - panel - 1) / panel).clamp(1, if panel >= 3 { 6 } else { 14 })
-}
-
 /// Adds the micro-kernel for `rows` rows and panels of `panel` vectors of `lanes` floats; returns its name.
 ///
 /// `fn(a, lda, b, c, ldc, k, accumulate: i1)` computes, with `n = panel * lanes`,

@@ -18,10 +18,10 @@ mod tile;
 
 pub use attend::Attend;
 pub use copy::{copy, row, row_name};
-pub use gemm::{gemm, gemm_name, gemm_scratch_bytes, panel_rows};
+pub use gemm::{gemm, gemm_name, gemm_scratch_bytes};
 pub use gemv::{gemv, gemv_in_order, gemv_in_order_name, gemv_name};
 pub use lanes::transpose;
 pub use long_conv::LongConv;
-pub use micro::{max_rows, micro_kernel};
+pub use micro::micro_kernel;
 pub use pack::pack;
 pub use tile::Tile;

@@ -1,6 +1,5 @@
 //! A register tile of a product of small matrices that lie as they are, without packing.
 
-use super::max_rows;
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
 /// Steps of `k` in one turn of the inner loop.
@@ -20,16 +19,6 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// Vectors of the widest tile.
-    pub fn widest(lanes: u32) -> u32 {
-        if lanes == 16 { 4 } else { 2 }
-    }
-
-    /// Rows of the tallest tile of that width.
-    pub fn tallest(lanes: u32) -> u32 {
-        max_rows(lanes, Tile::widest(lanes))
-    }
-
     /// Name of the function that [`Tile::add`] adds.
     pub fn name(&self) -> String {
         let order = if self.across { "across" } else { "along" };

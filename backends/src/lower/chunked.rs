@@ -26,6 +26,9 @@ type Matrix = (Val, usize);
 #[derive(Clone, Copy)]
 struct Sizes {
     lanes: u32,
+    /// Rows and vectors of a register tile.
+    tall: u32,
+    wide: u32,
     heads: usize,
     p: usize,
     n: usize,
@@ -43,9 +46,11 @@ impl Sizes {
     fn new(layer: &Layer<'_>, scan: &Scan, form: &Chunked) -> Sizes {
         let state = layer.graph.states[scan.states[0].0 as usize].ty.sizes();
         let (p, n) = (state[scan.kept[scan.kept.len() - 1]], state[scan.reduced[0]]);
-        let lanes = layer.lanes as usize;
+        let lanes = layer.lanes() as usize;
         Sizes {
-            lanes: layer.lanes,
+            lanes: layer.lanes(),
+            tall: layer.machine.tallest_tile(),
+            wide: layer.machine.tile_vectors,
             heads: state.iter().product::<usize>() / (p * n),
             p,
             n,
@@ -53,7 +58,7 @@ impl Sizes {
             wide_n: n.next_multiple_of(lanes),
             block: form.block,
             corrected: form.correction.is_some(),
-            rows: form.block.next_multiple_of(Tile::tallest(layer.lanes) as usize),
+            rows: form.block.next_multiple_of(layer.machine.tallest_tile() as usize),
         }
     }
 
@@ -66,7 +71,7 @@ impl Sizes {
     fn score_panel(&self) -> u32 {
         let vectors = self.block as u32 / self.lanes;
         let fits = |panel: &u32| vectors.is_multiple_of(*panel);
-        (1..=Tile::widest(self.lanes)).rev().find(fits).unwrap_or(1)
+        (1..=self.wide).rev().find(fits).unwrap_or(1)
     }
 
     /// Rows and columns of each matrix in scratch, by the order of [`Scratch`].
@@ -169,7 +174,7 @@ impl Scratch {
 pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
     for sizes in all(layer) {
         for (rows, panel, across) in tiles(&sizes) {
-            let lanes = layer.lanes;
+            let lanes = layer.lanes();
             Tile {
                 lanes,
                 rows,
@@ -189,7 +194,7 @@ fn all(layer: &Layer<'_>) -> Vec<Sizes> {
 
 /// Rows, vectors and order of the tiles that a kernel calls.
 fn tiles(sizes: &Sizes) -> Vec<(u32, u32, bool)> {
-    let (tall, wide) = (Tile::tallest(sizes.lanes), Tile::widest(sizes.lanes));
+    let (tall, wide) = (sizes.tall, sizes.wide);
     let rest = (sizes.n as u32) % tall;
     let mut all = vec![(tall, sizes.score_panel(), false)];
     for panel in [wide, 1] {
@@ -387,7 +392,7 @@ impl Writer<'_, '_> {
 
     /// The products of rows with all keys of tokens up to theirs.
     fn against_keys(&self, f: &mut Func, rows: Matrix, to: Matrix) {
-        let (tall, wide) = (Tile::tallest(self.sizes.lanes), self.sizes.score_panel());
+        let (tall, wide) = (self.sizes.tall, self.sizes.score_panel());
         let (zero, keys) = (f.i64(0), self.scratch.key_across);
         f.for_each(zero, self.count, i64::from(tall), |f, t| {
             let step = f.i64(i64::from(tall));
@@ -448,7 +453,7 @@ impl Writer<'_, '_> {
 
     /// Panels of columns of what has a column for each `p`: wide ones, then single vectors.
     fn panels(&self, f: &mut Func, body: &dyn Fn(&mut Func, Val, u32)) {
-        let (lanes, wide) = (self.sizes.lanes as usize, Tile::widest(self.sizes.lanes));
+        let (lanes, wide) = (self.sizes.lanes as usize, self.sizes.wide);
         let step = wide as usize * lanes;
         let (zero, whole) = (f.i64(0), f.i64((self.sizes.wide_p / step * step) as i64));
         let end = f.i64(self.sizes.wide_p as i64);
@@ -593,7 +598,7 @@ impl Writer<'_, '_> {
     /// Solves for the corrected values, in the place of the others: `U = V - d' g o (R S) - (D' g o R K^T) U`.
     fn correct(&self, f: &mut Func, state: Matrix) {
         let s = self.scratch;
-        let tall = Tile::tallest(self.sizes.lanes);
+        let tall = self.sizes.tall;
         self.panels(f, &|f, column, panel| {
             let [u, state_at] = [s.value.0, state.0].map(|m| f.gep(m, column, Scalar::F32));
             let zero = f.i64(0);
@@ -621,7 +626,7 @@ impl Writer<'_, '_> {
             (0..panel).map(place).collect()
         };
         let mut solved: Vec<Vec<Val>> = Vec::new();
-        for i in 0..Tile::tallest(self.sizes.lanes) {
+        for i in 0..self.sizes.tall {
             let i = f.i64(i.into());
             let t = f.add(first, i);
             let (row, own) = (self.row(f, s.system, t), self.row(f, s.value, t));
@@ -669,7 +674,7 @@ impl Writer<'_, '_> {
     /// `Y = (D o Q K^T) V + (d o Q) S`
     fn results(&self, f: &mut Func, state: Matrix) {
         let s = self.scratch;
-        let tall = Tile::tallest(self.sizes.lanes);
+        let tall = self.sizes.tall;
         self.panels(f, &|f, column, panel| {
             let [v, y, state_at] = [s.value.0, s.out.0, state.0].map(|m| f.gep(m, column, Scalar::F32));
             let zero = f.i64(0);
@@ -691,7 +696,7 @@ impl Writer<'_, '_> {
     /// `S' = d[last] S + K^T (D[last] o V)`
     fn advance(&self, f: &mut Func, state: Matrix, total: Val) {
         let s = self.scratch;
-        let tall = Tile::tallest(self.sizes.lanes);
+        let tall = self.sizes.tall;
         let rest = (self.sizes.n as u32) % tall;
         self.panels(f, &|f, column, panel| {
             let (v, state_at) = (

@@ -3,6 +3,7 @@
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::Encoding;
 use seqc_ir::{Elem, Graph, Source, Value};
+use seqc_passes::machine::Machine;
 use seqc_passes::plan::{BufferId, Extent, Layout, Plan, row_of};
 use std::{
     cell::{Cell, RefCell},
@@ -22,12 +23,19 @@ pub(super) struct Layer<'a> {
     pub(super) name: String,
     /// How each parameter is encoded.
     pub(super) encodings: Vec<Encoding>,
-    /// `f32` lanes of a vector.
-    pub(super) lanes: u32,
+    /// The processor that code is for.
+    pub(super) machine: &'a Machine,
     /// Longest chunk.
     pub(super) max_chunk: usize,
     /// Tokens of the smallest block of a long convolution.
     pub(super) conv_block: usize,
+}
+
+impl Layer<'_> {
+    /// `f32` lanes of a vector.
+    pub(super) fn lanes(&self) -> u32 {
+        self.machine.lanes
+    }
 }
 
 /// Arguments of a layer function, in order. Pointers to tables of pointers belong to the call at hand.
@@ -226,7 +234,7 @@ impl<'a> Cx<'a> {
     }
 
     pub(super) fn lanes(&self) -> u32 {
-        self.layer.lanes
+        self.layer.lanes()
     }
 
     pub(super) fn plan(&self) -> &'a Plan {

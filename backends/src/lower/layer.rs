@@ -39,9 +39,9 @@ pub(super) fn many_name(layer: &Layer<'_>) -> String {
 /// Adds a layer's functions and all that they call.
 pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     for encoding in &layer.encodings {
-        kernels::row(module, layer.lanes, *encoding);
+        kernels::row(module, layer.lanes(), *encoding);
     }
-    kernels::copy(module, layer.lanes);
+    kernels::copy(module, layer.lanes());
     products::prepare(layer, module, &layer.plan.kernels);
     attend::prepare(layer, module, &layer.plan.kernels);
     long_conv::prepare(layer, module);
@@ -64,7 +64,7 @@ pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
         .max()
         .unwrap_or(0)
         .max(chunked::scratch_bytes(layer))
-        .max(kernels::gemm_scratch_bytes(layer.lanes, layer.max_chunk))
+        .max(kernels::gemm_scratch_bytes(layer.machine, layer.max_chunk))
         .next_multiple_of(64)
 }
 

@@ -86,11 +86,11 @@ pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module, list: &
                 for v in products.iter().flat_map(|m| &m.products) {
                     let (encoding, columns) = form(layer, *v);
                     if in_order(layer, *v) {
-                        kernels::gemv_in_order(module, layer.lanes, encoding);
+                        kernels::gemv_in_order(module, layer.lanes(), encoding);
                     } else {
-                        kernels::gemv(module, layer.lanes, encoding);
+                        kernels::gemv(module, layer.machine, encoding);
                     }
-                    kernels::gemm(module, layer.lanes, (encoding, columns));
+                    kernels::gemm(module, layer.machine, (encoding, columns));
                 }
             }
             Kernel::Loop(body) => prepare(layer, module, body),
@@ -167,7 +167,7 @@ fn input(cx: &Cx<'_>, f: &mut Func, product: Value) -> RowAt {
 /// Panels of the matrices are split between the threads; each is packed once and multiplied with all tokens.
 fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
     let rows = cx.graph().ty(matmul.products[0]).len();
-    let width = kernels::panel_rows(cx.lanes()) as i64;
+    let width = cx.layer.machine.panel_rows() as i64;
     let size = f.i64(rows as i64);
     let (lo, hi) = share(cx, f, size, width);
     let operands: Vec<(Weights, RowAt, Val)> = matmul.products.iter().map(|v| operands_of(cx, f, *v)).collect();

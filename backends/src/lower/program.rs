@@ -13,15 +13,18 @@ use seqc_ir::{Graph, Model, Ty, Value};
 use seqc_passes::{
     attention::cache_sharing::{Site, cache_sharing},
     kept::Kept,
+    machine::Machine,
     plan::{Chunks, Plan, layout, native_params},
 };
 use std::collections::HashMap;
 
 /// What is known about a program beside its model.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// The processors that the code is for.
+    /// The level whose symbols the code has.
     pub level: Level,
+    /// The processor that the code is for.
+    pub machine: Machine,
     /// Longest chunk; of a model that looks ahead, the longest input.
     pub max_chunk: usize,
     /// Tokens of the smallest block of a long convolution: a power of two from 16.
@@ -123,7 +126,7 @@ impl Planned {
         found
     }
 
-    fn layers(&self, model: &Model, options: &Options) -> Vec<Layer<'_>> {
+    fn layers<'a>(&'a self, model: &Model, options: &'a Options) -> Vec<Layer<'a>> {
         let layer = |n: usize| Layer {
             readers: self.readers(model, n),
             selecting: products::selecting(&self.graphs[n]),
@@ -131,7 +134,7 @@ impl Planned {
             plan: &self.plans[n],
             name: format!("layer{n}"),
             encodings: self.encodings[n].iter().map(|(encoding, _)| *encoding).collect(),
-            lanes: options.level.lanes(),
+            machine: &options.machine,
             max_chunk: options.max_chunk,
             conv_block: options.conv_block,
         };
@@ -167,7 +170,7 @@ pub fn program(model: &Model, options: &Options) -> Program {
         level: options.level,
     };
     let mut module = Module::default();
-    crate::kernels::copy(&mut module, options.level.lanes());
+    crate::kernels::copy(&mut module, options.machine.lanes);
     for l in &layers {
         layer::add(l, &mut module);
     }

@@ -82,7 +82,8 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
             .map(|o| graph.ty(*o).sizes())
             .collect(),
         max_chunk: layer.max_chunk,
-        lanes: layer.lanes,
+        lanes: layer.lanes(),
+        tile_vectors: layer.machine.tile_vectors,
     }
 }
 
@@ -116,7 +117,7 @@ pub(super) fn filter(layer: &Layer<'_>, v: Value) -> LongConv {
             taps,
             smallest: layer.conv_block,
         },
-        lanes: layer.lanes,
+        lanes: layer.lanes(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Which processors to generate code for.
 
 use super::{Error, llvm};
+use crate::targets;
 use seqc_abi::Level;
+use seqc_passes::machine::Machine;
 
 /// Processors that understand one level of x86-64.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -144,8 +146,13 @@ impl Target {
         }
     }
 
-    /// `f32` lanes of a vector: 16 or 8.
+    /// What decisions for it depend on.
+    pub fn machine(&self) -> &'static Machine {
+        targets::machine(self.level)
+    }
+
+    /// `f32` lanes of a vector.
     pub fn width(&self) -> u32 {
-        self.level.lanes()
+        self.machine().lanes
     }
 }

@@ -51,6 +51,7 @@ impl Machine {
     ) -> Machine {
         let options = Options {
             level: target.level,
+            machine: *target.machine(),
             max_chunk,
             // Small enough that the sequences go over several.
             conv_block: 16,

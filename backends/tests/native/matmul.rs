@@ -17,7 +17,7 @@ type Mk = extern "C" fn(*const f32, i64, *const f32, *mut f32, i64, i64, bool);
 type Pack = extern "C" fn(*const u8, i64, i64, i64, i64, *mut f32);
 
 fn tiles(target: &Target) -> Vec<(u32, u32)> {
-    let rows = |panel| kernels::max_rows(target.width(), panel);
+    let rows = |panel| target.machine().tile_rows(panel);
     (1..=4)
         .flat_map(|panel| (1..=rows(panel)).map(move |r| (r, panel)))
         .collect()
@@ -139,9 +139,9 @@ fn check_panel(f: Pack, encoding: Encoding, n: usize) {
 fn speed_of_matrix_kernels() {
     for target in targets() {
         let w = target.width();
-        let panel = if w == 16 { 4 } else { 2 };
+        let panel = target.machine().tile_vectors;
         let mut module = Module::default();
-        let rows: Vec<u32> = (1..=kernels::max_rows(w, panel)).collect();
+        let rows: Vec<u32> = (1..=target.machine().tile_rows(panel)).collect();
         for r in &rows {
             let name = kernels::micro_kernel(&mut module, w, (*r, panel));
             export(&mut module, &name, &MK);

@@ -22,12 +22,12 @@ type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *
 fn load(target: &Target) -> Loaded {
     let mut module = Module::default();
     for encoding in STORES {
-        let name = kernels::gemv(&mut module, target.width(), encoding);
+        let name = kernels::gemv(&mut module, target.machine(), encoding);
         export(&mut module, &name, &GEMV);
         let name = kernels::gemv_in_order(&mut module, target.width(), encoding);
         export(&mut module, &name, &GEMV);
         for k in sizes(encoding) {
-            let name = kernels::gemm(&mut module, target.width(), (encoding, *k));
+            let name = kernels::gemm(&mut module, target.machine(), (encoding, *k));
             export(&mut module, &name, &GEMM);
         }
     }
@@ -83,7 +83,7 @@ fn a_token_gets_what_a_chunk_gives_it() {
                     let y = check(f, (encoding, rows, k), (&bytes, &values, &x[k..2 * k]));
                     let stride = rows as i64;
                     let mut of_chunk = vec![f32::NAN; 3 * rows];
-                    let mut scratch = vec![f32::NAN; kernels::gemm_scratch_bytes(target.width(), 3) / 4];
+                    let mut scratch = vec![f32::NAN; kernels::gemm_scratch_bytes(target.machine(), 3) / 4];
                     let (from, to) = (x.as_ptr(), of_chunk.as_mut_ptr());
                     chunk(
                         bytes.as_ptr(),

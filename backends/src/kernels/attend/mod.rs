@@ -50,8 +50,10 @@ pub struct Attend {
     pub tables: Vec<Vec<usize>>,
     /// Longest chunk.
     pub max_chunk: usize,
-    /// `f32` lanes of a vector: 16 or 8.
+    /// `f32` lanes of a vector.
     pub lanes: u32,
+    /// Vectors of a row of a register tile.
+    pub tile_vectors: u32,
 }
 
 impl Attend {

@@ -85,6 +85,7 @@ fn row_counts(attend: &Attend) -> (usize, usize) {
 fn key_shape(attend: &Attend) -> Shape {
     Shape {
         lanes: attend.lanes,
+        strip: attend.tile_vectors as usize,
         width: PAGE,
         lda: attend.key_dim,
         ldb: PAGE,
@@ -101,6 +102,7 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<(String, String)> {
     for (n, panel) in panels.iter().enumerate() {
         let shape = Shape {
             lanes: attend.lanes,
+        strip: attend.tile_vectors as usize,
             width: panel.width,
             lda: PAGE,
             ldb: panel.width,

@@ -20,6 +20,8 @@ pub(super) enum Init {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) lanes: u32,
+    /// Vectors of columns that a tile of six rows holds in registers.
+    pub(super) strip: usize,
     /// Columns, a multiple of the lanes.
     pub(super) width: usize,
     pub(super) lda: usize,
@@ -28,18 +30,13 @@ pub(super) struct Shape {
     pub(super) init: Init,
 }
 
-/// Vectors of columns that a tile of six rows holds in registers.
-fn strip(lanes: u32) -> usize {
-    if lanes == 16 { 4 } else { 2 }
-}
-
 /// Adds `fn(a, b, c, k, factors, rows)` for 1 to `most` rows (multiples of `unit`); returns its name.
 pub(super) fn product(module: &mut Module, name: String, shape: &Shape, (most, unit): (usize, usize)) -> String {
     let counts: Vec<usize> = (1..=most).filter(|r| r.is_multiple_of(unit)).rev().collect();
     let vectors = shape.width / shape.lanes as usize;
     let strips: Vec<(usize, usize)> = (0..vectors)
-        .step_by(strip(shape.lanes))
-        .map(|v| (v, strip(shape.lanes).min(vectors - v)))
+        .step_by(shape.strip)
+        .map(|v| (v, shape.strip.min(vectors - v)))
         .collect();
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64], None);
     let rows = f.param(5);

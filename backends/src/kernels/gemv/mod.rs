@@ -9,10 +9,10 @@ pub use ordered::{gemv_in_order, gemv_in_order_name};
 use super::{dequant::byte, lanes::sum_four};
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::Encoding;
+use seqc_passes::machine::Machine;
 
-/// How far ahead of use memory is asked for, at least: some turns of the loop fit in the latency of memory,
-/// and all of it in the second-level cache.
-const AHEAD_BYTES: i64 = 16384;
+/// Rows of a plain matrix that are taken together.
+const ROWS: u32 = 4;
 
 /// Name of the function that [`gemv`] adds.
 pub fn gemv_name(encoding: Encoding) -> String {
@@ -24,7 +24,8 @@ pub fn gemv_name(encoding: Encoding) -> String {
 /// `fn(w, row_bytes, rows, x, k, y)` computes `y[r] = sum_k W[r][k] * x[k]` for `r < rows` in f32. For block
 /// stores `k` is a multiple of 32. Threads share the work by calling it on ranges of rows, best of a multiple
 /// of 8; rows are expected to lie one behind the other, which only prefetching relies on.
-pub fn gemv(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
+pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> String {
+    let lanes = machine.lanes;
     let name = gemv_name(encoding);
     if module.has(&name) {
         return name;
@@ -32,8 +33,8 @@ pub fn gemv(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr], None);
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
-    let count = if encoding.block() == 32 && lanes == 16 { 8 } else { 4 };
-    let ahead = bytes_ahead(&mut f, stride, count);
+    let count = if encoding.block() == 32 { machine.block_rows } else { ROWS };
+    let ahead = bytes_ahead(&mut f, machine, (stride, count));
     let shape = Shape {
         encoding,
         lanes,
@@ -77,9 +78,10 @@ pub fn gemv(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
     name
 }
 
-/// The least multiple of `count` rows that is not below [`AHEAD_BYTES`].
-fn bytes_ahead(f: &mut Func, stride: Val, count: u32) -> Val {
-    let (count, least, one) = (f.i64(i64::from(count)), f.i64(AHEAD_BYTES - 1), f.i64(1));
+/// The least multiple of `count` rows that is not below what the machine asks for ahead of use.
+fn bytes_ahead(f: &mut Func, machine: &Machine, (stride, count): (Val, u32)) -> Val {
+    let least = machine.memory.prefetch as i64 - 1;
+    let (count, least, one) = (f.i64(i64::from(count)), f.i64(least), f.i64(1));
     let group = f.mul(count, stride);
     // A matrix without columns has no bytes to ask for.
     let group = f.max(group, one);

@@ -76,6 +76,7 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         tables: Vec::new(),
         max_chunk: 40,
         lanes: target.width(),
+        tile_vectors: target.machine().tile_vectors,
     };
     Case { attend, tokens: 230 }
 }
