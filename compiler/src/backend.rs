@@ -2,7 +2,6 @@
 
 use crate::{
     driver::{Emit, Failure, Product, Request},
-    explain,
     files::Files,
     model::Built,
 };
@@ -10,41 +9,41 @@ use seqc_abi::{Descriptor, Level};
 use seqc_backends::{
     code::{self, Form},
     link,
-    lower::{self, Entry, Options, Program},
+    lower::{self, Entry, Program},
     mlir::{self, Target},
     targets,
 };
 use seqc_checkpoint::{Bundle, output, output::Output};
-use seqc_ir::{Graph, Model};
-use seqc_passes::{conv_partition::ConvPartition, plan::Chunks};
+use seqc_ir::Model;
+use seqc_passes::{plan::Settings, planned::PlannedModel};
 use sha2::{Digest, Sha256};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-/// Tokens of a chunk: enough for packed weights to pay, few enough for activations to stay in cache.
-const CHUNK: usize = 256;
 /// Longest input of a model that looks ahead and does not say how long its inputs may be.
 const WHOLE: usize = 4096;
 
-/// What every sequence carries from chunk to chunk.
-pub fn manifest(model: &Model, max_context: Option<usize>) -> Vec<Entry> {
-    lower::manifest(model, &options(model, max_context, Level::V4))
-}
-
-/// What was recognised in a layer and what was chosen.
-pub fn explain(graph: &Graph) -> String {
-    explain::layer(graph)
-}
-
 /// The model with the graphs that are planned: after all passes.
 pub fn canonical(model: &Model) -> Model {
-    let mut model = model.clone();
-    for kind in &mut model.kinds {
-        seqc_passes::optimise(&mut kind.graph);
-    }
-    model
+    seqc_passes::optimised(model)
+}
+
+/// A model after all passes, planned for the processors of a level.
+pub fn plan(canonical: &Model, max_context: Option<usize>, level: Level) -> PlannedModel<'_> {
+    let settings = Settings::of(targets::machine(level));
+    let max_chunk = match canonical.is_causal() {
+        true => settings.max_chunk.min(max_context.unwrap_or(settings.max_chunk)),
+        false => max_context.unwrap_or(WHOLE),
+    };
+    let max_chunk = max_chunk.max(1);
+    PlannedModel::new(canonical, Settings { max_chunk, ..settings })
+}
+
+/// What every sequence carries from chunk to chunk.
+pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
+    lower::manifest(planned)
 }
 
 /// The header of libraries.
@@ -60,7 +59,11 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
         return Err(Failure::Usage(message));
     }
     let files = Files::of(built, request)?;
-    let forms = targets.into_iter().map(|target| form(built, (target, &names), &files));
+    let canonical = canonical(&built.model);
+    let forms = targets.into_iter().map(|target| {
+        let planned = plan(&canonical, built.meta.max_context, target.level);
+        form(built, &planned, (target, &names), &files)
+    });
     let forms = forms.collect::<Result<Vec<_>, _>>()?;
     if request.emit == Emit::Kernels {
         return Ok(Product::Text(forms[0].module.to_string()));
@@ -88,9 +91,13 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
 }
 
 /// Code of a model for one target, of a program for all the targets of these names.
-fn form(built: &Built, (target, names): (Target, &str), files: &Files) -> Result<Form, String> {
-    let options = options(&built.model, built.meta.max_context, target.level);
-    let Program { module, descriptor } = lower::program(&built.model, &options);
+fn form(
+    built: &Built,
+    planned: &PlannedModel<'_>,
+    (target, names): (Target, &str),
+    files: &Files,
+) -> Result<Form, String> {
+    let Program { module, descriptor } = lower::program(planned, target.level);
     let descriptor = complete(descriptor, built, (&target, names), files)?;
     Ok(Form {
         target,
@@ -126,21 +133,6 @@ fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) ->
 pub fn header(request: &Request) -> Option<PathBuf> {
     let library = request.emit == Emit::Lib && request.output != Path::new("-");
     library.then(|| request.output.with_file_name(link::HEADER_NAME))
-}
-
-fn options(model: &Model, max_context: Option<usize>, level: Level) -> Options {
-    let max_chunk = if model.is_causal() {
-        CHUNK.min(max_context.unwrap_or(CHUNK))
-    } else {
-        max_context.unwrap_or(WHOLE)
-    };
-    Options {
-        level,
-        machine: *targets::machine(level),
-        max_chunk: max_chunk.max(1),
-        conv_block: ConvPartition::SMALLEST,
-        chunks: Chunks::Cheapest,
-    }
 }
 
 /// Adds what does not follow from the graphs, and the hash of it all.

@@ -6,22 +6,22 @@ use seqc_passes::{
     attention::span::AttentionSpan,
     conv_partition::ConvPartition,
     cost,
-    plan::{BufferId, CHUNK, Chunked, Costs, Extent, Kernel, Matmul, Plan, Scan, scans},
+    plan::{BufferId, Chunked, Costs, Extent, Kernel, Matmul, Plan, Scan, Settings, scans},
     recurrence::Recurrence,
 };
 use std::{collections::HashSet, fmt::Write};
 
-/// Lines about one layer graph.
-pub fn layer(graph: &Graph) -> String {
-    let mut graph = graph.clone();
-    seqc_passes::optimise(&mut graph);
-    let plan = Plan::new(&graph);
+/// Lines about one layer graph, from its plans for several machines; they differ in blocks of scans alone.
+pub fn layer(graph: &Graph, plans: &[&Plan]) -> String {
+    let Some(plan) = plans.first() else {
+        return String::new();
+    };
     let mut out = String::new();
     for recurrence in &plan.recurrences {
-        describe_recurrence(&mut out, &graph, &plan, recurrence);
+        describe_recurrence(&mut out, graph, plans, recurrence);
     }
     for v in graph.live_order() {
-        describe_memory(&mut out, &graph, v);
+        describe_memory(&mut out, graph, v);
     }
     let constants: HashSet<BufferId> = plan.load.iter().map(|nest| nest.into).collect();
     let constants = constants.len();
@@ -32,11 +32,12 @@ pub fn layer(graph: &Graph) -> String {
             counted(constants, "tensor is", "tensors are")
         );
     }
-    let _ = writeln!(out, "a chunk runs {}", steps(&graph, &plan.kernels).join(", then "));
+    let _ = writeln!(out, "a chunk runs {}", steps(graph, &plan.kernels).join(", then "));
     out
 }
 
-fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence: &Recurrence) {
+fn describe_recurrence(out: &mut String, graph: &Graph, plans: &[&Plan], recurrence: &Recurrence) {
+    let plan = plans[0];
     let names: Vec<String> = recurrence
         .states
         .iter()
@@ -55,7 +56,7 @@ fn describe_recurrence(out: &mut String, graph: &Graph, plan: &Plan, recurrence:
         None => considered(recurrence, heads).to_owned(),
     };
     let _ = writeln!(out, "  considered: {considered}");
-    let chosen = chosen(graph, plan, recurrence);
+    let chosen = chosen(plans, recurrence);
     let chosen = match products.as_ref().and_then(Scan::products) {
         Some((form, shortest)) => format!(
             "matrix products over blocks of {} tokens for chunks of {shortest} or more; for shorter ones and single tokens {chosen}",
@@ -78,15 +79,24 @@ fn state_entries(graph: &Graph, s: StateId) -> usize {
 }
 
 /// How single tokens are computed, and chunks that have no matrix form.
-fn chosen(graph: &Graph, plan: &Plan, recurrence: &Recurrence) -> String {
+fn chosen(plans: &[&Plan], recurrence: &Recurrence) -> String {
+    let plan = plans[0];
     let own = |scan: &&Scan| scan.states.iter().any(|s| recurrence.states.contains(s));
-    let whole = plan.kernels.iter().find_map(|kernel| match kernel {
-        Kernel::Scan(scan) => Some(scan).filter(own),
-        _ => None,
-    });
+    let whole = |plan: &Plan| {
+        plan.kernels.iter().find_map(|kernel| match kernel {
+            Kernel::Scan(scan) => Some(scan.clone()).filter(|scan| own(&scan)),
+            _ => None,
+        })
+    };
     let inside = scans(&plan.kernels).into_iter().find(own);
-    match (whole, inside, heads_of(&plan.kernels, recurrence)) {
-        (Some(scan), _, _) => format!("fused scan, {}", block(graph, scan)),
+    match (whole(plan), inside, heads_of(&plan.kernels, recurrence)) {
+        (Some(_), _, _) => {
+            let scans: Vec<(&str, Scan)> = plans
+                .iter()
+                .filter_map(|plan| Some((plan.settings.machine.name, whole(plan)?)))
+                .collect();
+            format!("fused scan, {}", block(&scans))
+        }
         (None, Some(_), _) => "one token after another, its entries in a scan of their own".to_owned(),
         (None, None, Some(1)) => "one token after another, by one thread".to_owned(),
         (None, None, Some(heads)) => format!("{heads} heads side by side, each one token after another"),
@@ -94,23 +104,28 @@ fn chosen(graph: &Graph, plan: &Plan, recurrence: &Recurrence) -> String {
     }
 }
 
-/// What goes through the tokens by itself, and where it is meanwhile, for vectors of either width.
-fn block(graph: &Graph, scan: &Scan) -> String {
-    let axis = scan.kept.last().copied().unwrap_or(0);
-    let of = |native: u32| {
-        let place = match scan.in_registers(graph, native) {
+/// What goes through the tokens by itself, and where it is meanwhile: on the first machine, and on others where that differs.
+fn block(scans: &[(&str, Scan)]) -> String {
+    let of = |scan: &Scan| {
+        let (block, axis) = (scan.block, scan.kept.last().copied().unwrap_or(0));
+        let place = match block.in_registers {
             true => "in registers".to_owned(),
-            false => format!("in memory, {} bytes", scan.block_bytes(graph, native)),
+            false => format!("in memory, {} bytes", block.bytes()),
         };
-        let lanes = scan.lanes(graph, native);
-        format!("{lanes} entries along axis {axis} at a time with their state {place}")
+        format!(
+            "{} entries along axis {axis} at a time with their state {place}",
+            block.lanes
+        )
     };
-    let [narrow, wide] = [8, 16].map(of);
-    if narrow == wide {
-        narrow
-    } else {
-        format!("{narrow} (with AVX-512: {wide})")
+    let mut said = scans.iter().map(|(name, scan)| (name, of(scan)));
+    let Some((_, mut text)) = said.next() else {
+        return String::new();
+    };
+    let first = text.clone();
+    for (name, other) in said.filter(|(_, other)| *other != first) {
+        let _ = write!(text, " ({name}: {other})");
     }
+    text
 }
 
 /// What a chunk stores of the state for each of its tokens.
@@ -149,7 +164,10 @@ fn two_forms(form: &Chunked) -> String {
         Some(_) => ("head by head, one token after another", "chunked WY form"),
         None => ("fused scan", "chunked matrix form (state-space duality)"),
     };
-    format!("{one}, as {by_tokens:.0} additions a token of a chunk of {CHUNK}; {many}, as {products:.0}")
+    format!(
+        "{one}, as {by_tokens:.0} additions a token of a chunk of {}; {many}, as {products:.0}",
+        Settings::CHUNK
+    )
 }
 
 /// Heads of the loop that runs a recurrence, when it falls apart into heads.

@@ -1,10 +1,9 @@
 //! Random weights of a model as a safetensors file: the values that `weights: {random: N}` gives.
 
-use crate::random;
-use seqc_abi::Encoding;
+use crate::{backend, random};
+use seqc_abi::{Encoding, Level};
 use seqc_checkpoint::to_f16;
 use seqc_ir::Model;
-use seqc_passes::plan::native_params;
 use serde_json::{Map, json};
 use std::{collections::HashMap, io::Write};
 
@@ -41,12 +40,14 @@ pub fn write(model: &Model, seed: u64, out: &mut impl Write) -> Result<usize, St
 fn tensors(model: &Model) -> Result<Vec<Tensor>, String> {
     let mut all: Vec<Tensor> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    let natives: Vec<Vec<bool>> = model.kinds.iter().map(|k| natives(&k.graph)).collect();
+    let canonical = backend::canonical(model);
+    let planned = backend::plan(&canonical, None, Level::V3);
     for call in &model.calls {
         let n = call.kind.0 as usize;
         let kind = &model.kinds[n];
         for (p, (port, source)) in kind.graph.params.iter().zip(&call.params).enumerate() {
-            let native = natives[n].get(p).copied().unwrap_or_default();
+            // What is read as a matrix keeps its type; everything else becomes f32 when it is read.
+            let native = planned.plans[n].native_params.get(p).copied().unwrap_or_default();
             let encoding = kind
                 .encodings
                 .get(p)
@@ -58,13 +59,6 @@ fn tensors(model: &Model) -> Result<Vec<Tensor>, String> {
         }
     }
     Ok(all)
-}
-
-/// What is read as a matrix keeps its type; everything else becomes f32 when it is read.
-fn natives(graph: &seqc_ir::Graph) -> Vec<bool> {
-    let mut graph = graph.clone();
-    seqc_passes::optimise(&mut graph);
-    native_params(&graph)
 }
 
 fn parts(shape: &[usize], names: &[String], encoding: Encoding) -> Vec<Tensor> {

@@ -5,7 +5,10 @@ use seqc::{
     render,
     source::Sources,
 };
-use seqc_passes::plan::{Extent, Plan};
+use seqc_passes::{
+    machine::Machine,
+    plan::{Extent, Plan, Settings},
+};
 use std::{fs, path::Path};
 
 /// Models of `specs/models` and `specs/mixers`.
@@ -40,7 +43,7 @@ fn no_tensor_of_tokens_times_state() {
         for kind in &built.model.kinds {
             let mut graph = kind.graph.clone();
             seqc_passes::optimise(&mut graph);
-            let plan = Plan::new(&graph);
+            let plan = Plan::new(&graph, &Settings::of(&Machine::PORTABLE));
             let states = plan.recurrences.iter().flat_map(|r| &r.states);
             let Some(smallest) = states
                 .map(|s| graph.states[s.0 as usize].ty.len())

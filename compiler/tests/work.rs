@@ -4,10 +4,12 @@
 use seqc::{
     backend,
     driver::{Emit, Product, Request},
+    explain,
     model::{self, Built, ReadOptions},
     render,
     source::Sources,
 };
+use seqc_abi::Level;
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -160,14 +162,17 @@ const MODEL: &str = "version: 1\nmodel: m\nsizes: {d: 24}\ninputs: {x: \"[d]\"}\
 fn work(name: &str, layer: &str) -> [usize; 4] {
     let (built, check) = allocations(|| read(name, layer, MODEL));
     let (_, explain) = allocations(|| {
-        built
-            .model
-            .kinds
-            .iter()
-            .map(|k| backend::explain(&k.graph))
+        let canonical = backend::canonical(&built.model);
+        let planned = backend::plan(&canonical, None, Level::V3);
+        let kinds = canonical.kinds.iter().zip(&planned.plans);
+        kinds
+            .map(|(k, plan)| explain::layer(&k.graph, &[plan]))
             .collect::<String>()
     });
-    let (_, inspect) = allocations(|| backend::manifest(&built.model, None));
+    let (_, inspect) = allocations(|| {
+        let canonical = backend::canonical(&built.model);
+        backend::manifest(&backend::plan(&canonical, None, Level::V3))
+    });
     let (_, code) = allocations(|| kernels(&built));
     [check, explain, inspect, code]
 }

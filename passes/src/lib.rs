@@ -8,13 +8,14 @@ pub mod kept;
 pub mod legalize;
 pub mod machine;
 pub mod plan;
+pub mod planned;
 pub mod recognise;
 pub mod recurrence;
 pub mod rules;
 pub mod sign;
 pub mod simplify;
 
-use seqc_ir::{Graph, Value, verify::verify};
+use seqc_ir::{Graph, Model, Value, verify::verify};
 
 /// One rewriting of a layer graph.
 pub struct Pass {
@@ -81,6 +82,15 @@ pub const PASSES: &[Pass] = &[
         ensures: &[],
     },
 ];
+
+/// A model whose graphs went through [`optimise`].
+pub fn optimised(model: &Model) -> Model {
+    let mut model = model.clone();
+    for kind in &mut model.kinds {
+        optimise(&mut kind.graph);
+    }
+    model
+}
 
 /// Runs [`PASSES`]. In debug builds each is followed by [`broken`].
 pub fn optimise(graph: &mut Graph) {

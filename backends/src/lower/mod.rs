@@ -24,4 +24,4 @@ mod step;
 mod streams;
 mod table;
 
-pub use program::{Entry, Options, Program, manifest, program};
+pub use program::{Entry, Program, manifest, program};

@@ -1,4 +1,4 @@
-//! A whole model: plans of its layers, the module of their functions, and the descriptor that the runtime reads.
+//! A whole planned model: the module of its layers' functions, and the descriptor that the runtime reads.
 
 use super::{
     cx::Layer,
@@ -9,29 +9,12 @@ use super::{
 };
 use crate::kernel::Module;
 use seqc_abi::{Call, Descriptor, Elem, Encoding, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
-use seqc_ir::{Graph, Model, Ty, Value};
+use seqc_ir::{Model, Ty};
 use seqc_passes::{
-    attention::cache_sharing::{Site, cache_sharing},
     kept::Kept,
-    machine::Machine,
-    plan::{Chunks, Plan, layout, native_params},
+    plan::{Plan, layout},
+    planned::PlannedModel,
 };
-use std::collections::HashMap;
-
-/// What is known about a program beside its model.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The level whose symbols the code has.
-    pub level: Level,
-    /// The processor that the code is for.
-    pub machine: Machine,
-    /// Longest chunk; of a model that looks ahead, the longest input.
-    pub max_chunk: usize,
-    /// Tokens of the smallest block of a long convolution: a power of two from 16.
-    pub conv_block: usize,
-    /// How chunks compute recurrences that have a matrix form.
-    pub chunks: Chunks,
-}
 
 /// Kernels and descriptor of a model.
 pub struct Program {
@@ -41,119 +24,13 @@ pub struct Program {
     pub descriptor: Descriptor,
 }
 
-/// A model whose layers are optimised and planned.
-struct Planned {
-    graphs: Vec<Graph>,
-    plans: Vec<Plan>,
-    /// Attentions that read the cache of an earlier call, and whose.
-    shared: HashMap<Site, Site>,
-    /// Encoding of each parameter, and whether the runtime converts to it.
-    encodings: Vec<Vec<(Encoding, bool)>>,
-}
-
-impl Planned {
-    fn new(model: &Model, chunks: Chunks) -> Planned {
-        let mut planned = Planned {
-            graphs: Vec::new(),
-            plans: Vec::new(),
-            shared: HashMap::new(),
-            encodings: Vec::new(),
-        };
-        for kind in &model.kinds {
-            let mut graph = kind.graph.clone();
-            seqc_passes::optimise(&mut graph);
-            let native = native_params(&graph);
-            let encoding = |(n, name): (usize, &String)| match Encoding::named(name) {
-                Some(encoding) if native[n] && encoding != Encoding::F32 => (encoding, false),
-                _ => (Encoding::F32, true),
-            };
-            planned
-                .encodings
-                .push(kind.encodings.iter().enumerate().map(encoding).collect());
-            planned.plans.push(Plan::with(&graph, chunks));
-            planned.graphs.push(graph);
-        }
-        planned.shared = cache_sharing(model, &planned.graphs);
-        planned
-    }
-
-    /// Whether a call carries anything of its own from token to token.
-    fn carries(&self, model: &Model, layers: &[Layer<'_>], call: usize) -> bool {
-        let layer = &layers[model.calls[call].kind.0 as usize];
-        layer
-            .plan
-            .carries(layer.graph, |v| self.shared.contains_key(&(call, v)))
-    }
-
-    fn states(&self, model: &Model, layers: &[Layer<'_>]) -> Vec<Entry> {
-        let (mut states, mut firsts) = (Vec::<Entry>::new(), Vec::new());
-        for (n, call) in model.calls.iter().enumerate() {
-            let (layer, first) = (&layers[call.kind.0 as usize], states.len());
-            firsts.push(first);
-            let own = slots::manifest(layer, &call.name, first).into_iter();
-            states.extend(own.map(|(slot, kept)| Entry { call: n, slot, kept }));
-            for (at, source) in slots::sources(layer).iter().enumerate() {
-                let Source::Cache(v, part) = source else { continue };
-                let Some((owner, cache)) = self.shared.get(&(n, *v)) else {
-                    continue;
-                };
-                let of_owner = &layers[model.calls[*owner].kind.0 as usize];
-                let entry = slots::index_of(
-                    of_owner,
-                    |s| matches!(s, Source::Cache(w, m) if w == cache && m == part),
-                );
-                let with = firsts[*owner] + entry;
-                let bound = format!("that of {}", states[with].slot.layer);
-                let shared = &mut states[first + at];
-                (shared.slot.bound, shared.slot.kind) = (bound, StateKind::Shared { with });
-                shared.kept = Kept::Elsewhere;
-            }
-        }
-        states
-    }
-
-    /// Attentions of a kind that read another's cache in some call.
-    fn readers(&self, model: &Model, kind: usize) -> Vec<Value> {
-        let of_kind = self
-            .shared
-            .keys()
-            .filter(|(call, _)| model.calls[*call].kind.0 as usize == kind);
-        let mut found: Vec<Value> = of_kind.map(|(_, v)| *v).collect();
-        found.sort_unstable();
-        found.dedup();
-        // Each has a bit in a word; what more there is appends the same rows once again.
-        found.truncate(62);
-        found
-    }
-
-    fn layers<'a>(&'a self, model: &Model, options: &'a Options) -> Vec<Layer<'a>> {
-        let layer = |n: usize| Layer {
-            readers: self.readers(model, n),
-            selecting: products::selecting(&self.graphs[n]),
-            graph: &self.graphs[n],
-            plan: &self.plans[n],
-            name: format!("layer{n}"),
-            encodings: self.encodings[n].iter().map(|(encoding, _)| *encoding).collect(),
-            machine: &options.machine,
-            max_chunk: options.max_chunk,
-            conv_block: options.conv_block,
-        };
-        (0..self.graphs.len()).map(layer).collect()
-    }
-}
-
-/// Writes the code of a model.
-pub fn program(model: &Model, options: &Options) -> Program {
-    let planned = Planned::new(model, options.chunks);
-    let layers = planned.layers(model, options);
-    let carries: Vec<bool> = (0..model.calls.len())
-        .map(|n| planned.carries(model, &layers, n))
-        .collect();
-    let streams = Streams::new(model, &carries, options.max_chunk);
-    let layouts: Vec<_> = layers
-        .iter()
-        .map(|l| layout(l.graph, l.plan, options.max_chunk))
-        .collect();
+/// Writes the code of a planned model under the symbols of a level.
+pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
+    let (model, max_chunk) = (planned.model, planned.settings.max_chunk);
+    let layers = layers(planned);
+    let carries: Vec<bool> = (0..model.calls.len()).map(|n| planned.carries(n)).collect();
+    let streams = Streams::new(model, &carries, max_chunk);
+    let layouts: Vec<_> = layers.iter().map(|l| layout(l.graph, l.plan, max_chunk)).collect();
     let constants: Vec<usize> = layers
         .iter()
         .zip(&layouts)
@@ -167,10 +44,10 @@ pub fn program(model: &Model, options: &Options) -> Program {
         constants: &constants,
         states: &states,
         shared: &planned.shared,
-        level: options.level,
+        level,
     };
     let mut module = Module::default();
-    crate::kernels::copy(&mut module, options.machine.lanes);
+    crate::kernels::copy(&mut module, planned.settings.machine.lanes);
     for l in &layers {
         layer::add(l, &mut module);
     }
@@ -178,16 +55,42 @@ pub fn program(model: &Model, options: &Options) -> Program {
     let one = layers.iter().map(|l| layout(l.graph, l.plan, 1).arena);
     let arena = layouts.iter().map(|l| l.arena).chain(one).max().unwrap_or(0);
     let descriptor = Descriptor {
-        params: params(model, &planned),
-        states: planned.states(model, &layers).into_iter().map(|e| e.slot).collect(),
+        params: params(planned),
+        states: states_of(planned, &layers).into_iter().map(|e| e.slot).collect(),
         calls: calls(model, &streams),
         constant_bytes: driver.constant_bytes(),
         arena_bytes: streams.bytes + arena,
-        max_chunk: options.max_chunk,
+        max_chunk,
         scratch_bytes: layers.iter().map(layer::scratch_bytes).max().unwrap_or(0),
         ..blank(model)
     };
     Program { module, descriptor }
+}
+
+/// What the functions of each kind of layer are written from.
+fn layers<'p>(planned: &'p PlannedModel<'_>) -> Vec<Layer<'p>> {
+    let layer = |(n, plan): (usize, &'p Plan)| Layer {
+        readers: planned.readers(n),
+        selecting: products::selecting(planned.graph(n)),
+        graph: planned.graph(n),
+        plan,
+        name: format!("layer{n}"),
+        encodings: encodings(planned, n).map(|(encoding, _)| encoding).collect(),
+        machine: &planned.settings.machine,
+        max_chunk: planned.settings.max_chunk,
+        conv_block: planned.settings.conv_block,
+    };
+    planned.plans.iter().enumerate().map(layer).collect()
+}
+
+/// The encoding that code reads each parameter of a kind in, and whether the runtime converts to it.
+fn encodings<'p>(planned: &'p PlannedModel<'_>, kind: usize) -> impl Iterator<Item = (Encoding, bool)> + 'p {
+    let native = &planned.plans[kind].native_params;
+    let names = planned.model.kinds[kind].encodings.iter().zip(native);
+    names.map(|(name, native)| match Encoding::named(name) {
+        Some(encoding) if *native && encoding != Encoding::F32 => (encoding, false),
+        _ => (Encoding::F32, true),
+    })
 }
 
 /// An entry of the state manifest.
@@ -202,24 +105,50 @@ pub struct Entry {
 }
 
 /// What every sequence of a model carries from chunk to chunk.
-pub fn manifest(model: &Model, options: &Options) -> Vec<Entry> {
-    let planned = Planned::new(model, options.chunks);
-    planned.states(model, &planned.layers(model, options))
+pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
+    states_of(planned, &layers(planned))
 }
 
-fn params(model: &Model, planned: &Planned) -> Vec<ParamSlot> {
+fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
+    let model = planned.model;
+    let (mut states, mut firsts) = (Vec::<Entry>::new(), Vec::new());
+    for (n, call) in model.calls.iter().enumerate() {
+        let (layer, first) = (&layers[call.kind.0 as usize], states.len());
+        firsts.push(first);
+        let own = slots::manifest(layer, &call.name, first).into_iter();
+        states.extend(own.map(|(slot, kept)| Entry { call: n, slot, kept }));
+        for (at, source) in slots::sources(layer).iter().enumerate() {
+            let Source::Cache(v, part) = source else { continue };
+            let Some((owner, cache)) = planned.shared.get(&(n, *v)) else {
+                continue;
+            };
+            let of_owner = &layers[model.calls[*owner].kind.0 as usize];
+            let entry = slots::index_of(
+                of_owner,
+                |s| matches!(s, Source::Cache(w, m) if w == cache && m == part),
+            );
+            let with = firsts[*owner] + entry;
+            let bound = format!("that of {}", states[with].slot.layer);
+            let shared = &mut states[first + at];
+            (shared.slot.bound, shared.slot.kind) = (bound, StateKind::Shared { with });
+            shared.kept = Kept::Elsewhere;
+        }
+    }
+    states
+}
+
+fn params(planned: &PlannedModel<'_>) -> Vec<ParamSlot> {
     let mut slots = Vec::new();
-    for call in &model.calls {
+    for call in &planned.model.calls {
         let kind = call.kind.0 as usize;
-        let graph = &planned.graphs[kind];
-        for ((source, port), (encoding, convert)) in call.params.iter().zip(&graph.params).zip(&planned.encodings[kind])
-        {
+        let ports = call.params.iter().zip(&planned.graph(kind).params);
+        for ((source, port), (encoding, convert)) in ports.zip(encodings(planned, kind)) {
             slots.push(ParamSlot {
                 name: source.name.clone(),
                 tensors: source.tensors.clone(),
                 shape: port.ty.sizes(),
-                encoding: *encoding,
-                convert: *convert,
+                encoding,
+                convert,
             });
         }
     }

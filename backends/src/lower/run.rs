@@ -19,9 +19,6 @@ pub(super) enum Tokens {
     One(Val),
 }
 
-/// A nest of one token with more work than this is shared between the threads.
-const SHARED: usize = 16384;
-
 impl Tokens {
     /// The row of the one token, as the numbers of [`Cx::in_parts`].
     pub(super) fn numbers(self) -> Vec<Val> {
@@ -183,7 +180,11 @@ fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
 fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
     // A scalar has no entries to share, however much is added up for it.
     let entries = |n: &Nest| cx.graph().ty(n.value).rank() > 0;
-    let large = |n: &Nest| entries(n) && nest::work(cx, n.value) > SHARED && !super::table::is_rows_of_table(cx, n);
+    let large = |n: &Nest| {
+        entries(n)
+            && nest::work(cx, n.value) > cx.layer.machine.rates.shared_nest
+            && !super::table::is_rows_of_table(cx, n)
+    };
     let mut left = nests;
     while let Some(first) = left.first() {
         let alike = left.iter().take_while(|n| large(n) == large(first)).count();

@@ -86,7 +86,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         let axes = scan.kept.iter().chain(&scan.reduced);
         let sizes: Vec<usize> = axes.map(|a| state[*a]).collect();
         let row = sizes[scan.kept.len() - 1];
-        let lanes = scan.lanes(cx.graph(), cx.lanes());
+        let lanes = scan.block.lanes;
         let mut writer = Writer {
             cx,
             scan,
@@ -144,7 +144,7 @@ impl Writer<'_, '_> {
             let left = f.sub(last, start);
             emit.space.mask = Some(f.tail_mask(left, self.lanes));
         }
-        if self.scan.in_registers(self.cx.graph(), self.cx.lanes()) {
+        if self.scan.block.in_registers {
             self.in_register_state(&mut emit, f, tokens);
         } else {
             let (lo, hi) = tokens;

@@ -6,7 +6,10 @@ use seqc_ir::{
     BinaryOp, Call, Graph, IndexExpr, Kind, KindId, Model, ModelInput, Port, ReduceOp, Ty, UnaryOp, Value, dims,
     random::{RandomModel, Range},
 };
-use seqc_passes::plan::{Chunks, Kernel, Plan};
+use seqc_passes::{
+    machine,
+    plan::{Chunks, Kernel, Plan, Settings},
+};
 
 /// Sizes of `S[h, p, n] = a[h] prev(S) + dt[h] x[h, p] b[h / span, n]` and `y[h, p] = sum(n: S[h, p, n] c[h / span, n])`.
 #[derive(Clone, Copy)]
@@ -171,7 +174,11 @@ fn products_compute_what_the_recurrence_says() {
             zeros,
         };
         let graph = if corrected { delta(s) } else { graph(s) };
-        let plan = Plan::with(&optimised(&graph), chunks);
+        let settings = Settings {
+            chunks,
+            ..Settings::of(&machine::Machine::PORTABLE)
+        };
+        let plan = Plan::new(&optimised(&graph), &settings);
         let form = plan.kernels.iter().find_map(|kernel| match kernel {
             Kernel::Scan(scan) => scan.products().map(|(form, shortest)| (form.shared, shortest > 1)),
             Kernel::Heads {

@@ -4,7 +4,7 @@ use crate::support::Loaded;
 use seqc_abi::{Elem, Level, PAGE_TOKENS, StateKind, StateSlot, frame, symbols};
 use seqc_backends::{
     kernel::{Func, Scalar, Ty},
-    lower::{Options, Program, program},
+    lower::{Program, program},
     mlir::Target,
 };
 use seqc_ir::{
@@ -12,7 +12,10 @@ use seqc_ir::{
     eval::{ModelEvaluator, Tensor},
     random::{RandomModel, Range, Rng, random_model},
 };
-use seqc_passes::plan::Chunks;
+use seqc_passes::{
+    plan::{Chunks, Settings},
+    planned::PlannedModel,
+};
 use std::{sync::Barrier, time::Instant};
 
 /// max |difference| / max |reference|, f32 against double precision.
@@ -49,15 +52,15 @@ impl Machine {
         target: &Target,
         (seed, max_chunk, chunks): (u64, usize, Chunks),
     ) -> Machine {
-        let options = Options {
-            level: target.level,
+        let settings = Settings {
             machine: *target.machine(),
             max_chunk,
             // Small enough that the sequences go over several.
             conv_block: 16,
             chunks,
         };
-        let mut program = program(&random.model, &options);
+        let canonical = seqc_passes::optimised(&random.model);
+        let mut program = program(&PlannedModel::new(&canonical, settings), target.level);
         add_barrier(&mut program);
         let module = std::mem::take(&mut program.module);
         let loaded = Loaded::new(module, target);

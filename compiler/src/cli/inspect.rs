@@ -2,13 +2,14 @@
 
 use super::{ModelArgs, Session, parameters};
 use crate::{
-    backend,
+    backend, explain,
     model::{Built, weights::distinct_parameters},
 };
 use clap::Args;
-use seqc_abi::{StateKind, StateSlot};
+use seqc_abi::{Level, StateKind, StateSlot};
 use seqc_backends::lower::Entry;
 use seqc_ir::Model;
+use seqc_passes::plan::Plan;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,7 +41,9 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
         Ok(built) => built,
         Err(status) => return status,
     };
-    let entries = backend::manifest(&built.model, built.meta.max_context);
+    let canonical = backend::canonical(&built.model);
+    let planned = backend::plan(&canonical, built.meta.max_context, Level::V4);
+    let entries = backend::manifest(&planned);
     let state: Vec<StateSlot> = entries.into_iter().map(|e| e.slot).collect();
     let found = describe(&built, &state);
     let text = if args.json {
@@ -117,7 +120,9 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
         Ok(built) => built,
         Err(status) => return status,
     };
-    let entries = backend::manifest(&built.model, built.meta.max_context);
+    let canonical = backend::canonical(&built.model);
+    let planned = Level::ALL.map(|level| backend::plan(&canonical, built.meta.max_context, level));
+    let entries = backend::manifest(&planned[0]);
     let mut out = String::new();
     for (n, kind) in built.model.kinds.iter().enumerate() {
         let calls: Vec<&str> = built
@@ -135,7 +140,8 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
             String::new()
         };
         let _ = writeln!(out, "{} ({first}{also})", kind.graph.name);
-        for line in backend::explain(&kind.graph).lines() {
+        let plans: Vec<&Plan> = planned.iter().map(|of_level| &of_level.plans[n]).collect();
+        for line in explain::layer(&canonical.kinds[n].graph, &plans).lines() {
             let _ = writeln!(out, "  {line}");
         }
         for line in shared(&built.model, n, &entries) {

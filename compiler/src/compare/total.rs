@@ -5,12 +5,11 @@ use crate::{
     backend,
     model::{Built, weights::distinct_parameters},
 };
-use seqc_abi::Encoding;
-use seqc_ir::{Call, Graph};
+use seqc_abi::{Encoding, Level};
+use seqc_ir::{Call, Kind};
 use seqc_passes::{
-    attention::cache_sharing::cache_sharing,
     cost::{self, Cost, Read},
-    plan::{Plan, native_params},
+    plan::Plan,
 };
 
 /// One kind of layer and how often the model runs it.
@@ -55,29 +54,28 @@ pub struct Total {
 impl Total {
     /// Adds up the layers of a model.
     pub fn new(built: &Built) -> Total {
-        let model = &built.model;
-        let (graphs, plans): (Vec<Graph>, Vec<Plan>) = model.kinds.iter().map(|kind| planned(&kind.graph)).unzip();
-        let shared = cache_sharing(model, &graphs);
-        let carries = |(n, call): (usize, &Call)| {
-            let kind = call.kind.0 as usize;
-            plans[kind].carries(&graphs[kind], |v| shared.contains_key(&(n, v)))
-        };
-        let after = model.calls.iter().enumerate().rposition(carries).map_or(0, |n| n + 1);
-        let entries = backend::manifest(model, built.meta.max_context);
+        let canonical = backend::canonical(&built.model);
+        // What a layer costs is the same on all levels.
+        let planned = backend::plan(&canonical, built.meta.max_context, Level::V3);
+        let model = planned.model;
+        let after = (0..model.calls.len())
+            .rposition(|n| planned.carries(n))
+            .map_or(0, |n| n + 1);
+        let entries = backend::manifest(&planned);
         let tail = if model.is_causal() { &model.calls[after..] } else { &[] };
-        let layers = graphs
+        let layers = model
+            .kinds
             .iter()
-            .zip(&plans)
-            .zip(&model.kinds)
+            .zip(&planned.plans)
             .enumerate()
-            .map(|(n, (planned, kind))| {
+            .map(|(n, (kind, plan))| {
                 let of_kind = |calls: &[Call]| calls.iter().filter(|c| c.kind.0 as usize == n).count();
                 let of_this = entries.iter().filter(|e| model.calls[e.call].kind.0 as usize == n);
                 Layer {
                     calls: of_kind(&model.calls),
                     tail: of_kind(tail),
                     state: Form::of(of_this.map(|e| e.kept)),
-                    ..layer(planned, &kind.encodings)
+                    ..layer(kind, plan)
                 }
             });
         let (parameters, weight_bytes) = distinct_parameters(model);
@@ -114,22 +112,14 @@ impl Total {
     }
 }
 
-fn planned(graph: &Graph) -> (Graph, Plan) {
-    let mut graph = graph.clone();
-    seqc_passes::optimise(&mut graph);
-    let plan = Plan::new(&graph);
-    (graph, plan)
-}
-
-fn layer((graph, plan): (&Graph, &Plan), encodings: &[String]) -> Layer {
-    let cost = cost::cost(graph, plan);
-    let native = native_params(graph);
+fn layer(kind: &Kind, plan: &Plan) -> Layer {
+    let cost = cost::cost(&kind.graph, plan);
     let bytes = |rows: bool| -> f64 {
         let reads = cost.reads.iter().filter(|r| r.rows == rows);
-        reads.map(|r| read_bytes(r, encodings, &native)).sum()
+        reads.map(|r| read_bytes(r, &kind.encodings, &plan.native_params)).sum()
     };
     Layer {
-        name: graph.name.clone(),
+        name: kind.graph.name.clone(),
         calls: 0,
         tail: 0,
         state: Form::default(),

@@ -20,18 +20,18 @@ struct Cache {
     keep: (Option<u64>, u64),
 }
 
-/// The attentions that read the cache of another one, and whose. `graphs` are those of the model's kinds after the passes.
-pub fn cache_sharing(model: &Model, graphs: &[Graph]) -> HashMap<Site, Site> {
+/// The attentions that read the cache of another one, and whose. The model's graphs went through the passes.
+pub fn cache_sharing(model: &Model) -> HashMap<Site, Site> {
     let mut owners: HashMap<Cache, Site> = HashMap::new();
     let mut found = HashMap::new();
     let plain = |graph: &Graph| -> Vec<Value> {
         let is_plain = |v: &Value| matches!(graph.op(*v), Op::Attend(spec) if is_plain(spec));
         graph.live_order().into_iter().filter(is_plain).collect()
     };
-    let candidates: Vec<Vec<Value>> = graphs.iter().map(plain).collect();
+    let candidates: Vec<Vec<Value>> = model.kinds.iter().map(|kind| plain(&kind.graph)).collect();
     for (n, call) in model.calls.iter().enumerate() {
         let kind = call.kind.0 as usize;
-        let graph = &graphs[kind];
+        let graph = &model.kinds[kind].graph;
         for v in candidates[kind].iter().copied() {
             let Some(cache) = cache(graph, call, v) else { continue };
             match owners.get(&cache) {
@@ -176,7 +176,7 @@ mod tests {
             }],
             ..Model::default()
         };
-        let found = cache_sharing(&model, &graphs);
+        let found = cache_sharing(&model);
         let mut pairs: Vec<(usize, usize)> = found.iter().map(|(reader, owner)| (reader.0, owner.0)).collect();
         pairs.sort_unstable();
         assert_eq!(pairs, [(1, 0), (3, 2)]);

@@ -289,8 +289,8 @@ impl<'a> Counting<'a> {
         let bytes = scan.states.iter().map(|s| self.state_bytes(*s)).sum();
         self.cost.scanned.push(ScanState {
             bytes,
-            rows: scan.entries(self.graph) / scan.states.len(),
-            lane_bytes: 4 * scan.entries(self.graph),
+            rows: scan.block.entries / scan.states.len(),
+            lane_bytes: 4 * scan.block.entries,
             distance: scan.row_distance(self.graph),
             products: scan.products().is_some(),
         });

@@ -1,13 +1,17 @@
 //! Costs of small graphs, counted by hand.
 
 use super::*;
-use crate::{optimise, plan::Plan};
+use crate::{
+    machine::Machine,
+    optimise,
+    plan::{Plan, Settings},
+};
 use seqc_ir::Graph;
 
 fn cost_of(text: &str) -> Cost {
     let mut graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}"));
     optimise(&mut graph);
-    let plan = Plan::new(&graph);
+    let plan = Plan::new(&graph, &Settings::of(&Machine::PORTABLE));
     cost(&graph, &plan)
 }
 

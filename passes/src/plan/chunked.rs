@@ -14,45 +14,18 @@
 //! `D` is built row by row, each from the one before. Unlike differences of logarithms such products take any decay:
 //! zero, negative, or too small for its logarithm.
 
-use super::{Nest, Scan, inline::through, scan::inner_values};
+use super::{
+    Nest, Scan, ScanBlock, Settings,
+    chunked_cost::{MatrixCost, SMALLEST_BLOCK},
+    inline::through,
+    scan::inner_values,
+};
 use crate::{
     affine::{AffineExpr, Atom},
     recurrence::Recurrence,
 };
 use seqc_ir::{BinaryOp, Elem, Graph, Op, ReduceOp, Value};
 use std::collections::HashSet;
-
-/// Tokens of a whole chunk, for which costs are compared.
-pub const CHUNK: usize = 256;
-/// Blocks of tokens to choose from. Longer ones look more at themselves, shorter ones load and store the state more often.
-const BLOCKS: [usize; 3] = [32, 48, 64];
-/// Extent of a tile of a product; what remains of a block takes a whole one.
-const TILE: usize = 6;
-
-// Measured (AVX2, one thread, `time_of_both_forms` in the tests of the backend), in additions of a scan.
-
-/// A multiplication with an addition in a tile.
-const PRODUCT: f64 = 1.35;
-/// An entry of a key, value, query or result that is moved or scaled.
-const MOVED: f64 = 12.0;
-/// Loading, scaling and storing an entry of the state, in products.
-const STATE: f64 = 6.0;
-/// An entry of the state of a head that goes from token to token with loops of its own.
-const LOOPS: f64 = 14.0;
-/// What a scan takes longer whose rows do not fill several vectors.
-const NARROW: f64 = 1.6;
-
-/// Which of the two forms chunks take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Chunks {
-    /// The cheaper one.
-    #[default]
-    Cheapest,
-    /// Matrix products wherever they can be.
-    Products,
-    /// Never.
-    Tokens,
-}
 
 /// A question about a value.
 type Test<'a> = &'a dyn Fn(Value) -> bool;
@@ -89,7 +62,7 @@ pub struct Chunked {
     pub block: usize,
     /// Chunks of so many tokens or more are computed this way; `None`: the scan is cheaper for all of them.
     pub shortest: Option<usize>,
-    /// What a token of a chunk of [`CHUNK`] costs in either form, in additions.
+    /// What a token of a chunk of [`Settings::CHUNK`] costs in either form, in additions.
     pub costs: Costs,
 }
 
@@ -118,7 +91,7 @@ pub(super) fn find(
     graph: &Graph,
     recurrence: &Recurrence,
     scan: &Scan,
-    (stop, chunks): (Test<'_>, Chunks),
+    (stop, settings): (Test<'_>, &Settings),
 ) -> Option<Chunked> {
     let ([state], [_]) = (&scan.states[..], &scan.reduced[..]) else {
         return None;
@@ -139,7 +112,7 @@ pub(super) fn find(
         return None;
     }
     let mut form = finder.form(written.iter().copied().collect())?;
-    price(&mut form, &finder.sizes, chunks);
+    MatrixCost::new(&form, &finder.sizes, &settings.machine).choose(&mut form, settings.chunks);
     Some(form)
 }
 
@@ -149,7 +122,7 @@ pub(super) fn of_heads(
     graph: &Graph,
     recurrence: &Recurrence,
     nests: &[Nest],
-    (stop, single, chunks): (Test<'_>, Test<'_>, Chunks),
+    (stop, single, settings): (Test<'_>, Test<'_>, &Settings),
 ) -> Option<Scan> {
     let members: HashSet<Value> = recurrence.members.iter().copied().collect();
     let (inside, outputs): (Vec<Nest>, Vec<Nest>) = nests.iter().cloned().partition(|n| members.contains(&n.value));
@@ -173,6 +146,7 @@ pub(super) fn of_heads(
     let written: HashSet<Value> = inside.iter().map(|nest| nest.value).collect();
     let mut scan = Scan {
         states: vec![state],
+        block: ScanBlock::new(graph, &[state], (&[0, 2], &[1]), &settings.machine),
         kept: vec![0, 2],
         reduced: vec![1],
         outputs,
@@ -182,65 +156,9 @@ pub(super) fn of_heads(
         graph,
         recurrence,
         &scan,
-        (&|v| stop(v) && !written.contains(&v), chunks),
+        (&|v| stop(v) && !written.contains(&v), settings),
     );
     scan.chunked.is_some().then_some(scan)
-}
-
-/// Chooses the block, and from which length on chunks are products.
-fn price(form: &mut Chunked, sizes: &[usize], chunks: Chunks) {
-    let (heads, p, n) = match sizes {
-        [heads @ .., p, n] => (heads.iter().product::<usize>() as f64, *p, *n),
-        _ => return,
-    };
-    let (shared, corrected) = (form.shared, form.correction.is_some());
-    let products = |block: usize, tokens: usize| heads * of_products((p, n, shared, corrected), block, tokens);
-    let by_tokens = heads * by_tokens(p, n, corrected);
-    let cheapest = BLOCKS
-        .into_iter()
-        .min_by(|a, b| products(*a, CHUNK).total_cmp(&products(*b, CHUNK)));
-    let block = cheapest.unwrap_or(BLOCKS[0]);
-    // From the end: the shortest chunk that is cheaper, and all longer ones are.
-    let cheaper = |tokens: &usize| products(block, *tokens) < by_tokens;
-    let shortest = (1..=CHUNK).rev().take_while(cheaper).last();
-    form.costs = Costs {
-        by_tokens,
-        products: products(block, CHUNK),
-    };
-    form.block = block;
-    form.shortest = match chunks {
-        Chunks::Cheapest => shortest,
-        Chunks::Products => Some(1),
-        Chunks::Tokens => None,
-    };
-}
-
-/// Additions that a token of one head takes in a scan (decay, outer product, sum, contraction), or with loops of its own
-/// for each of these and for the correction.
-fn by_tokens(p: usize, n: usize, corrected: bool) -> f64 {
-    let each = match (corrected, p.is_multiple_of(32)) {
-        (true, _) => LOOPS,
-        (false, true) => 5.0,
-        (false, false) => 5.0 * NARROW,
-    };
-    each * (p * n) as f64
-}
-
-/// Additions for a token of one head of a chunk of `tokens` that is computed as products.
-fn of_products((p, n, shared, corrected): (usize, usize, usize, bool), block: usize, tokens: usize) -> f64 {
-    let (p, n, shared) = (p.next_multiple_of(8) as f64, n as f64, shared as f64);
-    // A correction has scores, a product with the state and rows of its own.
-    let more = if corrected { 1.0 } else { 0.0 };
-    let of_block = |tokens: usize| {
-        let (tall, tokens) = (tokens.next_multiple_of(TILE) as f64, tokens as f64);
-        let among = (1.0 + more) * tall * (tokens + TILE as f64) / 2.0 * (p + n / shared);
-        let with_state = ((1.0 + more) * tall + tokens + STATE) * p * n;
-        let moved = tokens * (3.0 * p + (1.0 + more) * n + (3.0 + more) * n / shared);
-        PRODUCT * (among + with_state) + MOVED * moved
-    };
-    let whole = (tokens / block) as f64 * of_block(block);
-    let rest = tokens % block;
-    (whole + if rest > 0 { of_block(rest) } else { 0.0 }) / tokens as f64
 }
 
 struct Finder<'a> {
@@ -279,7 +197,7 @@ impl Finder<'_> {
         let shared = self.shared(rows.into_iter().flatten());
         fits.then_some(Chunked {
             shared,
-            block: BLOCKS[0],
+            block: SMALLEST_BLOCK,
             shortest: None,
             costs: Costs::default(),
             decay,

@@ -1,9 +1,9 @@
 //! What computes each stored value, and what it waits for.
 
 use super::{
-    Buffer, BufferId, Chunks, Extent, Nest, Plan, contiguous_rows,
+    Buffer, BufferId, Extent, Nest, Plan, Settings, contiguous_rows,
     inline::Walk,
-    materialize::Materialize,
+    materialize::{self, Materialize},
     row_major,
     scan::{Mode, inner_values},
 };
@@ -41,7 +41,7 @@ pub(super) struct PlanBuilder<'a> {
     pub(super) modes: &'a [Mode],
     pub(super) plan: Plan,
     pub(super) definitions: Vec<Definition>,
-    pub(super) chunks: Chunks,
+    pub(super) settings: &'a Settings,
     /// The recurrence of each member and previous value.
     owners: HashMap<Value, usize>,
     /// Buffers that the members and the results of each scan read.
@@ -53,12 +53,13 @@ impl<'a> PlanBuilder<'a> {
         graph: &'a Graph,
         choose: &Materialize<'a>,
         stored: HashSet<Value>,
-        chunks: Chunks,
+        settings: &'a Settings,
     ) -> PlanBuilder<'a> {
         let mut attempt = PlanBuilder {
             graph,
             modes: choose.modes,
             plan: Plan {
+                settings: settings.clone(),
                 stages: choose.stages.to_vec(),
                 recurrences: choose.recurrences.to_vec(),
                 buffers: Vec::new(),
@@ -66,9 +67,10 @@ impl<'a> PlanBuilder<'a> {
                 load: Vec::new(),
                 kernels: Vec::new(),
                 state_axes: graph.states.iter().map(|s| (0..s.ty.rank()).collect()).collect(),
+                native_params: materialize::native_params(graph),
             },
             definitions: Vec::new(),
-            chunks,
+            settings,
             owners: choose
                 .recurrences
                 .iter()

@@ -6,9 +6,6 @@ use crate::affine::AffineExpr;
 use seqc_ir::{Graph, Op, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
-/// Entries computed for a token of a loop below which sharing them between threads costs more than it brings.
-const SMALL: usize = 8192;
-
 /// The nests of a loop's body in order, and the number of heads, when every value has the heads as its first axis and
 /// reads what the loop computes at its own head only. A loop with little to do is one head.
 pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[StateId]) -> Option<(usize, Vec<Nest>)> {
@@ -46,7 +43,8 @@ pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[St
     if heads > 1 && whole && nests.iter().all(apart) {
         return Some((heads, nests));
     }
-    (nests.iter().map(|nest| entries(graph, nest)).sum::<usize>() <= SMALL).then_some((1, nests))
+    (nests.iter().map(|nest| entries(graph, nest)).sum::<usize>() <= plan.settings.machine.rates.shared_heads)
+        .then_some((1, nests))
 }
 
 /// Entries that a nest computes or adds up.

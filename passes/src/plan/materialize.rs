@@ -4,15 +4,12 @@
 use super::{contiguous_rows, entry_cost, scan::Mode};
 use crate::{
     affine::{Access, LinearAccess, Stride},
+    machine::Rates,
     recurrence::Recurrence,
 };
 use seqc_ir::{Elem, Graph, IndexExpr, Op, Stage, Value};
 use std::collections::{HashMap, HashSet};
 
-/// Cost of a store and of a load, in additions.
-const MEMORY: f64 = 1.0;
-/// What one more loop costs.
-const LOOP: f64 = 32.0;
 /// Operations of one nest: code generation takes more than linear time in the length of straight code.
 const LONGEST: usize = 48;
 /// How often an index may stand in the one behind a chain of views: each view whose map names an axis twice doubles it.
@@ -53,6 +50,7 @@ fn only_matrix(graph: &Graph, stages: &[Stage], v: Value) -> bool {
 /// What the choice starts from.
 pub(super) struct Materialize<'a> {
     pub(super) graph: &'a Graph,
+    pub(super) rates: &'a Rates,
     pub(super) order: &'a [Value],
     pub(super) stages: &'a [Stage],
     pub(super) recurrences: &'a [Recurrence],
@@ -311,7 +309,7 @@ impl Materialize<'_> {
             let count = evals.get(v).copied().unwrap_or(0.0);
             let free = self.is_leaf(*v) || barred.contains(v) || stored.contains(v) || self.is_index(*v);
             let again = count * costs[v];
-            let once = len * costs[v] + (len + count) * MEMORY + LOOP;
+            let once = len * costs[v] + (len + count) * self.rates.memory + self.rates.nest;
             if !free && again > once {
                 stored.insert(*v);
             }
@@ -353,9 +351,9 @@ impl Materialize<'_> {
             for o in self.graph.operands(*v) {
                 let memory = stored.contains(&o) || barred.contains(&o) || self.is_leaf(o);
                 let one = if memory {
-                    MEMORY
+                    self.rates.memory
                 } else {
-                    costs.get(&o).copied().unwrap_or(MEMORY)
+                    costs.get(&o).copied().unwrap_or(self.rates.memory)
                 };
                 sum += one * self.factor(*v);
             }

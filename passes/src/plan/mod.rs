@@ -1,12 +1,13 @@
 //! The plan of a layer: which values are stored, which kernels compute them, in what order.
 //!
 //! A value is either *stored* (a row of a buffer for every token of the chunk) or *inlined* into the kernels that use
-//! it. Kernels run one after another; all threads work on the same kernel. The plan knows no processor: what a row or
-//! a kernel looks like in memory is decided by the backend.
+//! it. Kernels run one after another; all threads work on the same kernel. Everything is decided for one
+//! [`Machine`](crate::machine::Machine).
 
 mod buffer_assignment;
 mod choose_layouts;
 mod chunked;
+mod chunked_cost;
 mod contiguous_rows;
 mod definitions;
 mod entry_cost;
@@ -19,13 +20,16 @@ mod planner;
 mod scan;
 mod scan_block;
 mod schedule;
+mod settings;
 
 pub use buffer_assignment::{Layout, free_place, layout};
-pub use chunked::{CHUNK, Chunked, Chunks, Costs, Factor};
+pub use chunked::{Chunked, Costs, Factor};
 pub use contiguous_rows::{Row, row_of};
 pub use entry_cost::of_entry as entry_cost;
 pub use inline::{Leaf, Walk, through};
 pub use materialize::native_params;
+pub use scan_block::ScanBlock;
+pub use settings::{Chunks, Settings};
 
 use crate::recurrence::Recurrence;
 use seqc_ir::{Elem, Graph, Stage, StateId, Value};
@@ -105,6 +109,8 @@ pub struct Scan {
     pub reduced: Vec<usize>,
     /// Stored values computed from the state; their space is the kept axes.
     pub outputs: Vec<Nest>,
+    /// What goes through the tokens together.
+    pub block: ScanBlock,
     /// How a chunk can compute the same as matrix products. Single tokens scan.
     pub chunked: Option<Chunked>,
 }
@@ -171,6 +177,8 @@ pub fn scans(kernels: &[Kernel]) -> Vec<&Scan> {
 /// The plan of one layer graph.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// What it is made for.
+    pub settings: Settings,
     /// Stage of every value.
     pub stages: Vec<Stage>,
     /// The recurrences.
@@ -185,17 +193,15 @@ pub struct Plan {
     pub kernels: Vec<Kernel>,
     /// Order of the axes of each state in memory, outermost first.
     pub state_axes: Vec<Vec<usize>>,
+    /// Parameters that are read only as matrices or tables: those stay in the encoding of the checkpoint, all others are needed
+    /// as f32.
+    pub native_params: Vec<bool>,
 }
 
 impl Plan {
     /// Plans a graph that went through the passes.
-    pub fn new(graph: &Graph) -> Plan {
-        Plan::with(graph, Chunks::Cheapest)
-    }
-
-    /// The same with a choice made for all recurrences; for tests and measurements.
-    pub fn with(graph: &Graph, chunks: Chunks) -> Plan {
-        planner::plan(graph, chunks)
+    pub fn new(graph: &Graph, settings: &Settings) -> Plan {
+        planner::plan(graph, settings)
     }
 
     /// Stage of a value.

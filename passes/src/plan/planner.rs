@@ -1,7 +1,7 @@
 //! From stored values to kernels in order: what runs together, and what waits for what.
 
 use super::{
-    Chunks, Extent, Plan,
+    Extent, Plan, Settings,
     definitions::PlanBuilder,
     fuse_epilogues, head_parallel,
     materialize::{Materialize, of_params},
@@ -14,7 +14,7 @@ use seqc_ir::Graph;
 const SMALL_STATE: usize = 4096;
 
 /// Plans a graph: tries the best way to run each recurrence first, and the next one where it does not fit.
-pub(super) fn plan(graph: &Graph, chunks: Chunks) -> Plan {
+pub(super) fn plan(graph: &Graph, settings: &Settings) -> Plan {
     let order = graph.live_order();
     let stages = graph.stages();
     let recurrences = recurrences(graph);
@@ -26,13 +26,14 @@ pub(super) fn plan(graph: &Graph, chunks: Chunks) -> Plan {
     loop {
         let choose = Materialize {
             graph,
+            rates: &settings.machine.rates,
             order: &order,
             stages: &stages,
             recurrences: &recurrences,
             modes: &modes,
             of_params: &of_params,
         };
-        let attempt = PlanBuilder::new(graph, &choose, choose.stored(), chunks);
+        let attempt = PlanBuilder::new(graph, &choose, choose.stored(), settings);
         let misfits = match attempt.finish() {
             Ok(plan) => return plan,
             Err(misfits) => misfits,

@@ -1,10 +1,10 @@
 //! Says whether a recurrence can run as a fused scan, and along which axes.
 
 use super::{
-    Nest, Scan,
+    Nest, Scan, ScanBlock,
     inline::{Leaf, Walk},
 };
-use crate::{affine::AffineExpr, recurrence::Recurrence};
+use crate::{affine::AffineExpr, machine::Machine, recurrence::Recurrence};
 use seqc_ir::{Graph, Value};
 use std::collections::HashSet;
 
@@ -42,7 +42,7 @@ pub(super) fn fit(
     graph: &Graph,
     recurrence: &Recurrence,
     outputs: Vec<Nest>,
-    stop: &dyn Fn(Value) -> bool,
+    (stop, machine): (&dyn Fn(Value) -> bool, &Machine),
 ) -> Option<Scan> {
     let inner = inner_values(recurrence);
     let rank = graph.states[recurrence.states[0].0 as usize].ty.rank();
@@ -83,8 +83,10 @@ pub(super) fn fit(
     }
     let kept = kept.unwrap_or_else(|| (0..rank).collect());
     let reduced: Vec<usize> = (0..rank).filter(|a| !kept.contains(a)).collect();
+    let block = ScanBlock::new(graph, &recurrence.states, (&kept, &reduced), machine);
     (!kept.is_empty()).then(|| Scan {
         states: recurrence.states.clone(),
+        block,
         kept,
         reduced,
         outputs,

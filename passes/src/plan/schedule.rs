@@ -185,8 +185,8 @@ impl PlanBuilder<'_> {
         });
         let recurrence = &self.plan.recurrences[r];
         let stop = |v: Value| self.plan.is_stored(v);
-        let mut scan = scan::fit(self.graph, recurrence, nests.collect(), &stop)?;
-        scan.chunked = chunked::find(self.graph, recurrence, &scan, (&stop, self.chunks));
+        let mut scan = scan::fit(self.graph, recurrence, nests.collect(), (&stop, &self.settings.machine))?;
+        scan.chunked = chunked::find(self.graph, recurrence, &scan, (&stop, self.settings));
         Some(scan)
     }
 
@@ -231,7 +231,7 @@ impl PlanBuilder<'_> {
                     self.graph,
                     &self.plan.recurrences[r],
                     &nests,
-                    (&stop, &single, self.chunks),
+                    (&stop, &single, self.settings),
                 ),
                 _ => None,
             };

@@ -102,7 +102,7 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<(String, String)> {
     for (n, panel) in panels.iter().enumerate() {
         let shape = Shape {
             lanes: attend.lanes,
-        strip: attend.tile_vectors as usize,
+            strip: attend.tile_vectors as usize,
             width: panel.width,
             lda: PAGE,
             ldb: panel.width,

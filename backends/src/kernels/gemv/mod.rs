@@ -33,7 +33,11 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr], None);
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
-    let count = if encoding.block() == 32 { machine.block_rows } else { ROWS };
+    let count = if encoding.block() == 32 {
+        machine.block_rows
+    } else {
+        ROWS
+    };
     let ahead = bytes_ahead(&mut f, machine, (stride, count));
     let shape = Shape {
         encoding,

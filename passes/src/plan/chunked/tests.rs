@@ -1,7 +1,11 @@
 //! Both forms of recurrences in plain loops, and which recurrences have two.
 
 use super::{super::Plan, *};
-use crate::{optimise, plan::Kernel};
+use crate::{
+    machine::Machine,
+    optimise,
+    plan::{Chunks, Kernel},
+};
 use seqc_ir::random::Rng;
 
 /// Sizes of one head: tokens, keys, values.
@@ -140,7 +144,7 @@ fn form(next: &str, read: &str) -> Option<Chunked> {
     );
     let mut graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}"));
     optimise(&mut graph);
-    let plan = Plan::new(&graph);
+    let plan = Plan::new(&graph, &Settings::of(&Machine::PORTABLE));
     plan.kernels.iter().find_map(|kernel| match kernel {
         Kernel::Scan(scan) => scan.chunked.clone(),
         _ => None,
@@ -194,7 +198,7 @@ fn decays_of_entries_and_sums_that_do_not_factor_have_none() {
 fn small_states_stay_scans() {
     let mut form = form(PLAIN, READ).expect("legal");
     let shortest = |form: &mut Chunked, p: usize, n: usize| {
-        price(form, &[24, p, n], Chunks::Cheapest);
+        MatrixCost::new(form, &[24, p, n], &Machine::PORTABLE).choose(form, Chunks::Cheapest);
         form.shortest
     };
     assert_eq!(shortest(&mut form, 32, 16), None);

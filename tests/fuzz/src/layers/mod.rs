@@ -10,9 +10,11 @@ use crate::target::{Ending, put, refused};
 use seqc::{
     backend,
     driver::{Emit, Product, Request},
+    explain,
     model::{Built, ReadOptions},
     source::Sources,
 };
+use seqc_abi::Level;
 use seqc_ir::random::Rng;
 use std::path::{Path, PathBuf};
 
@@ -35,10 +37,12 @@ pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
         Ok(built) => built,
         Err(diagnostics) => return refused(&diagnostics, &sources),
     };
-    for kind in &built.model.kinds {
-        backend::explain(&kind.graph);
+    let canonical = backend::canonical(&built.model);
+    let planned = backend::plan(&canonical, built.meta.max_context, Level::V3);
+    for (kind, plan) in canonical.kinds.iter().zip(&planned.plans) {
+        explain::layer(&kind.graph, &[plan]);
     }
-    backend::manifest(&built.model, built.meta.max_context);
+    backend::manifest(&planned);
     let operations: usize = built.model.kinds.iter().map(|k| k.graph.node_count()).sum();
     if operations > BUILT {
         return Ok("explained");

@@ -1,0 +1,62 @@
+//! A model whose layers are planned for a machine: what code generation, `explain`, `compare`, `inspect` and `init` read, so
+//! that nothing is decided twice.
+
+use crate::{
+    attention::cache_sharing::{Site, cache_sharing},
+    plan::{Plan, Settings},
+};
+use seqc_ir::{Graph, Model, Value};
+use std::collections::HashMap;
+
+/// A model after the passes, with the plan of each kind of layer.
+#[derive(Clone, Debug)]
+pub struct PlannedModel<'m> {
+    /// The model; its graphs went through the passes.
+    pub model: &'m Model,
+    /// What it is planned for.
+    pub settings: Settings,
+    /// The plan of each kind of layer, in the order of the model's kinds.
+    pub plans: Vec<Plan>,
+    /// Attentions that read the cache of an earlier call, and whose.
+    pub shared: HashMap<Site, Site>,
+}
+
+impl<'m> PlannedModel<'m> {
+    /// Plans every kind of layer of a model whose graphs went through [`optimise`](crate::optimise).
+    pub fn new(model: &'m Model, settings: Settings) -> PlannedModel<'m> {
+        let plans = model.kinds.iter().map(|kind| Plan::new(&kind.graph, &settings));
+        PlannedModel {
+            model,
+            plans: plans.collect(),
+            shared: cache_sharing(model),
+            settings,
+        }
+    }
+
+    /// The graph of a kind of layer.
+    pub fn graph(&self, kind: usize) -> &'m Graph {
+        &self.model.kinds[kind].graph
+    }
+
+    /// Whether a call carries anything of its own from token to token.
+    pub fn carries(&self, call: usize) -> bool {
+        let kind = self.model.calls[call].kind.0 as usize;
+        let elsewhere = |v| self.shared.contains_key(&(call, v));
+        self.plans[kind].carries(self.graph(kind), elsewhere)
+    }
+
+    /// Attentions of a kind that read another's cache in some call, at most as many as a word has bits for: what more there
+    /// is appends the same rows once again.
+    pub fn readers(&self, kind: usize) -> Vec<Value> {
+        let calls = &self.model.calls;
+        let of_kind = self
+            .shared
+            .keys()
+            .filter(|(call, _)| calls[*call].kind.0 as usize == kind);
+        let mut found: Vec<Value> = of_kind.map(|(_, v)| *v).collect();
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(62);
+        found
+    }
+}
