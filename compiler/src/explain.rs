@@ -84,7 +84,7 @@ fn chosen(plans: &[&Plan], recurrence: &Recurrence) -> String {
     let own = |scan: &&Scan| scan.states.iter().any(|s| recurrence.states.contains(s));
     let whole = |plan: &Plan| {
         plan.kernels.iter().find_map(|kernel| match kernel {
-            Kernel::Scan(scan) => Some(scan.clone()).filter(|scan| own(&scan)),
+            Kernel::Scan(scan) => Some(scan).filter(own).cloned(),
             _ => None,
         })
     };

@@ -44,7 +44,7 @@ fn a_state_is_said_to_be_where_the_code_keeps_it() {
     let some = explained(4);
     assert!(
         some.contains(
-            "in memory, 512 bytes (with AVX-512: 32 entries along axis 0 at a time with their state in registers)"
+            "in memory, 512 bytes (x86-64-v4: 32 entries along axis 0 at a time with their state in registers)"
         ),
         "{some}"
     );
