@@ -5,9 +5,11 @@ use seqc_abi::Level;
 use seqc_backends::{
     kernel::{Func, Module, Scalar, Ty},
     kernels,
-    lower::{Options, program},
+    lower::program,
+    targets,
 };
 use seqc_ir::Model;
+use seqc_passes::{plan::Settings, planned::PlannedModel};
 
 /// The function for chunks of a model of one layer, whose graph has these lines and rows of 20 numbers.
 fn chunk(lines: &str) -> String {
@@ -20,13 +22,13 @@ fn chunk(lines: &str) -> String {
          }}"
     );
     let model: Model = text.parse().unwrap_or_else(|e| panic!("{e}"));
-    let options = Options {
-        level: Level::V3,
+    let canonical = seqc_passes::optimised(&model);
+    let settings = Settings {
         max_chunk: 8,
         conv_block: 16,
-        ..Options::default()
+        ..Settings::of(targets::machine(Level::V3))
     };
-    let module = program(&model, &options).module;
+    let module = program(&PlannedModel::new(&canonical, settings), Level::V3).module;
     let func = module.function("layer0_many").map(Func::to_string);
     func.unwrap_or_else(|| module.to_string())
 }
