@@ -8,12 +8,14 @@
 
 mod affine;
 mod attend;
+mod bind;
 mod blame;
 mod body;
 mod builtin;
 mod call;
 mod choose;
 mod clock;
+mod clock_ops;
 mod compact;
 mod complex;
 mod cx;
