@@ -2,8 +2,6 @@
 
 use seqc_ir::{Graph, Op, StateId, Value};
 use seqc_passes::{
-    attention::clock_rate::ClockRate,
-    attention::span::AttentionSpan,
     conv_partition::ConvPartition,
     cost,
     plan::{BufferId, Chunked, Costs, Extent, Kernel, Matmul, Plan, Scan, Settings, scans},
@@ -21,7 +19,7 @@ pub fn layer(graph: &Graph, plans: &[&Plan]) -> String {
         describe_recurrence(&mut out, graph, plans, recurrence);
     }
     for v in graph.live_order() {
-        describe_memory(&mut out, graph, v);
+        describe_memory(&mut out, graph, plan, v);
     }
     let constants: HashSet<BufferId> = plan.load.iter().map(|nest| nest.into).collect();
     let constants = constants.len();
@@ -187,14 +185,12 @@ fn considered(recurrence: &Recurrence, heads: Option<usize>) -> &'static str {
     }
 }
 
-fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
+fn describe_memory(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
     let operands = graph.operands(v);
     match graph.op(v) {
         Op::Attend(spec) => {
             let heads = graph.ty(operands[0]).dims[0].size;
-            let rate = spec
-                .on()
-                .map_or(ClockRate::ALL, |on| ClockRate::of(graph, operands[on]));
+            let known = &plan.attentions[&v];
             let form = if spec.causal {
                 "causal"
             } else {
@@ -204,7 +200,7 @@ fn describe_memory(out: &mut String, graph: &Graph, v: Value) {
                 out,
                 "attention, {heads} heads on {} of keys, {form}: scores are never stored; keeps {} tokens",
                 graph.ty(operands[1]).dims[0].size,
-                rate.bound(&AttentionSpan::new(spec, heads)),
+                known.rate.bound(&known.span),
             );
         }
         Op::LongConv => describe_filter(out, graph, v),

@@ -1,4 +1,9 @@
-//! Linear index arithmetic over loop axes: the normal form that says whether an access is contiguous.
+//! Affine index arithmetic over loop axes: the normal form that says whether an access is contiguous.
+//!
+//! Not the numbers of `attention::span`: those are bounds, fractions of two unknown positions with a rest that is only known
+//! to lie between two numbers, and ask where one is negative. Here values are exact integers over any number of axes of
+//! known sizes; quotients and remainders are terms of their own, which cancel, and the question is by how much an index
+//! moves from lane to lane. The rules that positions share with generated code are those of [`seqc_ir::Rational`].
 
 use seqc_ir::{Graph, IndexExpr, Op, OpClass, Value};
 use std::collections::BTreeMap;

@@ -25,10 +25,12 @@ impl<'m> PlannedModel<'m> {
     /// Plans every kind of layer of a model whose graphs went through [`optimise`](crate::optimise).
     pub fn new(model: &'m Model, settings: Settings) -> PlannedModel<'m> {
         let plans = model.kinds.iter().map(|kind| Plan::new(&kind.graph, &settings));
+        let plans: Vec<Plan> = plans.collect();
+        let attentions: Vec<_> = plans.iter().map(|plan| &plan.attentions).collect();
         PlannedModel {
             model,
-            plans: plans.collect(),
-            shared: cache_sharing(model),
+            shared: cache_sharing(model, &attentions),
+            plans,
             settings,
         }
     }
@@ -41,7 +43,7 @@ impl<'m> PlannedModel<'m> {
     /// Whether a call carries anything of its own from token to token.
     pub fn carries(&self, call: usize) -> bool {
         let kind = self.model.calls[call].kind.0 as usize;
-        let elsewhere = |v| self.shared.contains_key(&(call, v));
+        let elsewhere = |value| self.shared.contains_key(&Site { call, value });
         self.plans[kind].carries(self.graph(kind), elsewhere)
     }
 
@@ -52,8 +54,8 @@ impl<'m> PlannedModel<'m> {
         let of_kind = self
             .shared
             .keys()
-            .filter(|(call, _)| calls[*call].kind.0 as usize == kind);
-        let mut found: Vec<Value> = of_kind.map(|(_, v)| *v).collect();
+            .filter(|site| calls[site.call].kind.0 as usize == kind);
+        let mut found: Vec<Value> = of_kind.map(|site| site.value).collect();
         found.sort_unstable();
         found.dedup();
         found.truncate(62);

@@ -11,6 +11,7 @@ use crate::kernel::Module;
 use seqc_abi::{Call, Descriptor, Elem, Encoding, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
 use seqc_ir::{Model, Ty};
 use seqc_passes::{
+    attention::cache_sharing::Site,
     kept::Kept,
     plan::{Plan, layout},
     planned::PlannedModel,
@@ -119,15 +120,15 @@ fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
         states.extend(own.map(|(slot, kept)| Entry { call: n, slot, kept }));
         for (at, source) in slots::sources(layer).iter().enumerate() {
             let Source::Cache(v, part) = source else { continue };
-            let Some((owner, cache)) = planned.shared.get(&(n, *v)) else {
+            let Some(owner) = planned.shared.get(&Site { call: n, value: *v }) else {
                 continue;
             };
-            let of_owner = &layers[model.calls[*owner].kind.0 as usize];
+            let of_owner = &layers[model.calls[owner.call].kind.0 as usize];
             let entry = slots::index_of(
                 of_owner,
-                |s| matches!(s, Source::Cache(w, m) if w == cache && m == part),
+                |s| matches!(s, Source::Cache(w, m) if *w == owner.value && m == part),
             );
-            let with = firsts[*owner] + entry;
+            let with = firsts[owner.call] + entry;
             let bound = format!("that of {}", states[with].slot.layer);
             let shared = &mut states[first + at];
             (shared.slot.bound, shared.slot.kind) = (bound, StateKind::Shared { with });

@@ -5,7 +5,6 @@ use crate::kernels::{Attend, LongConv};
 use seqc_abi::{StateKind, StateSlot};
 use seqc_ir::{Op, StateId, Value};
 use seqc_passes::{
-    attention::clock_rate::ClockRate,
     conv_partition::ConvPartition,
     kept::Kept,
     plan::{BufferId, Kernel, Scan, flat},
@@ -81,6 +80,7 @@ pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
             .iter()
             .map(|o| graph.ty(*o).sizes())
             .collect(),
+        span: layer.plan.attentions[&v].span,
         max_chunk: layer.max_chunk,
         lanes: layer.lanes(),
         tile_vectors: layer.machine.tile_vectors,
@@ -188,8 +188,8 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
                 StateKind::Fixed { bytes } => Kept::Bytes(bytes),
                 StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
                     bytes: 4 * shape.iter().product::<usize>(),
-                    rate: rate(layer, *v, &kernel),
-                    keep: kernel.keep(),
+                    rate: layer.plan.attentions[v].rate,
+                    keep: kernel.span,
                 },
             };
             (format!("{name}.{part}"), shape, kind, kept)
@@ -210,12 +210,6 @@ fn part(kernel: &Attend, n: usize) -> (String, Vec<usize>) {
         let width = Some(kernel.key_widths[n - streams]).filter(|w| *w > 1);
         (format!("key{}", n - streams), width.into_iter().collect())
     }
-}
-
-/// Which tokens an attention keeps keys of.
-fn rate(layer: &Layer<'_>, v: Value, kernel: &Attend) -> ClockRate {
-    let on = kernel.spec.on().map(|on| layer.graph.operands(v)[on]);
-    on.map_or(ClockRate::ALL, |on| ClockRate::of(layer.graph, on))
 }
 
 fn name_of(layer: &Layer<'_>, v: Value, n: usize) -> String {

@@ -49,7 +49,7 @@ impl Driver<'_> {
             let kind = call.kind.0 as usize;
             let readers = self.layers[kind].readers.iter().enumerate();
             let shared = readers
-                .filter(|(_, v)| self.shared.contains_key(&(n, **v)))
+                .filter(|(_, v)| self.shared.contains_key(&Site { call: n, value: **v }))
                 .fold(0, |bits, (at, _)| bits | 1_i64 << at);
             let mut record = vec![kind as i64, params as i64, constants as i64, states as i64, shared];
             record.extend(call.args.iter().chain(&call.results).map(|s| i64::from(s.0)));

@@ -4,63 +4,65 @@
 //! their predicates keep. The first call appends, the others read (YOCO, Sun et al. 2024, arXiv:2405.05254; SambaY, Ren et al. 2025,
 //! arXiv:2507.06607).
 
-use crate::attention::span::AttentionSpan;
-use seqc_ir::{AttendSpec, Call, Clock, Graph, IndexExpr, Model, Op, StreamId, Value};
+use crate::attention::{PairAnalysis, span::AttentionSpan};
+use seqc_ir::{Call, Graph, IndexExpr, Model, Op, StreamId, Value};
 use std::collections::HashMap;
 
-/// An attention of a model: number of the call, and the node in its graph.
-pub type Site = (usize, Value);
+/// An attention of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Site {
+    /// Number of the call.
+    pub call: usize,
+    /// The node in its graph.
+    pub value: Value,
+}
 
 /// What two caches must have in common to be one.
 #[derive(PartialEq, Eq, Hash)]
 struct Cache {
     keys: StreamId,
     values: StreamId,
-    sizes: [Vec<usize>; 2],
-    keep: (Option<u64>, u64),
+    key_sizes: Vec<usize>,
+    value_sizes: Vec<usize>,
+    span: AttentionSpan,
 }
 
-/// The attentions that read the cache of another one, and whose. The model's graphs went through the passes.
-pub fn cache_sharing(model: &Model) -> HashMap<Site, Site> {
+/// The attentions that read the cache of another one, and whose. The model's graphs went through the passes; `attentions`
+/// says of each kind what is known of its attentions.
+pub fn cache_sharing(model: &Model, attentions: &[&HashMap<Value, PairAnalysis>]) -> HashMap<Site, Site> {
     let mut owners: HashMap<Cache, Site> = HashMap::new();
     let mut found = HashMap::new();
-    let plain = |graph: &Graph| -> Vec<Value> {
-        let is_plain = |v: &Value| matches!(graph.op(*v), Op::Attend(spec) if is_plain(spec));
-        graph.live_order().into_iter().filter(is_plain).collect()
-    };
-    let candidates: Vec<Vec<Value>> = model.kinds.iter().map(|kind| plain(&kind.graph)).collect();
     for (n, call) in model.calls.iter().enumerate() {
         let kind = call.kind.0 as usize;
         let graph = &model.kinds[kind].graph;
-        for v in candidates[kind].iter().copied() {
-            let Some(cache) = cache(graph, call, v) else { continue };
+        for v in graph.live_order() {
+            let known = attentions[kind].get(&v).filter(|known| known.is_shareable);
+            let Some(cache) = known.and_then(|known| cache(graph, call, v, known.span)) else {
+                continue;
+            };
+            let site = Site { call: n, value: v };
             match owners.get(&cache) {
                 // Within one call there is no order of the kernels to rely on.
-                Some(owner) if owner.0 != n => drop(found.insert((n, v), *owner)),
+                Some(owner) if owner.call != n => drop(found.insert(site, *owner)),
                 Some(_) => {}
-                None => drop(owners.insert(cache, (n, v))),
+                None => drop(owners.insert(cache, site)),
             }
         }
     }
     found
 }
 
-fn cache(graph: &Graph, call: &Call, v: Value) -> Option<Cache> {
-    let Op::Attend(spec) = graph.op(v) else { return None };
+/// The cache of an attention that keeps `span`; `None` where its keys or values are no streams of the model.
+fn cache(graph: &Graph, call: &Call, v: Value, span: AttentionSpan) -> Option<Cache> {
     let operands = graph.operands(v);
-    let [q, k, values] = [0, 1, 2].map(|n| operands[n]);
-    let heads = graph.ty(q).dims[0].size;
-    let keep = AttentionSpan::new(spec, heads);
+    let (keys, values) = (operands[1], operands[2]);
     Some(Cache {
-        keys: stream(graph, call, k)?,
+        keys: stream(graph, call, keys)?,
         values: stream(graph, call, values)?,
-        sizes: [k, values].map(|o| graph.ty(o).sizes()),
-        keep: (keep.distance, keep.first),
+        key_sizes: graph.ty(keys).sizes(),
+        value_sizes: graph.ty(values).sizes(),
+        span,
     })
-}
-
-fn is_plain(spec: &AttendSpec) -> bool {
-    spec.causal && spec.clock == Clock::Every && spec.key_streams == 0 && spec.has_values()
 }
 
 /// The stream of the model that a value is, whatever its shape.
@@ -94,7 +96,8 @@ fn keeps_elements(graph: &Graph, v: Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use seqc_ir::{Elem, Kind, KindId, ModelInput, Ty};
+    use crate::attention::analysis::analyses;
+    use seqc_ir::{AttendSpec, BinaryOp, Elem, Kind, KindId, ModelInput, PairExpr, Ty};
 
     fn ty(sizes: &[usize]) -> Ty {
         Ty::new(Elem::F32, sizes.iter().map(|s| seqc_ir::Dim::new("", *s)).collect())
@@ -106,16 +109,8 @@ mod tests {
         let x = g.add_input("x", ty(&[4]));
         let (k, v) = (g.add_input("k", ty(&[2, 2])), g.add_input("v", ty(&[4])));
         let (q, v) = (g.reshape(x, ty(&[2, 2]).dims), g.reshape(v, ty(&[2, 2]).dims));
-        let distance = seqc_ir::PairExpr::Binary(
-            seqc_ir::BinaryOp::Sub,
-            Box::new(seqc_ir::PairExpr::QueryPos),
-            Box::new(seqc_ir::PairExpr::KeyPos),
-        );
-        let near = seqc_ir::PairExpr::Binary(
-            seqc_ir::BinaryOp::Lt,
-            Box::new(distance),
-            Box::new(seqc_ir::PairExpr::Const(window as f64)),
-        );
+        let distance = PairExpr::binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos);
+        let near = PairExpr::binary(BinaryOp::Lt, distance, PairExpr::Const(window as f64));
         let spec = AttendSpec {
             predicate: (window > 0).then_some(near),
             ..AttendSpec::default()
@@ -130,8 +125,8 @@ mod tests {
     fn owner() -> Graph {
         let mut g = Graph::new("owner");
         let x = g.add_input("x", ty(&[4]));
-        let k = g.binary(seqc_ir::BinaryOp::Mul, x, x);
-        let v = g.binary(seqc_ir::BinaryOp::Add, x, x);
+        let k = g.binary(BinaryOp::Mul, x, x);
+        let v = g.binary(BinaryOp::Add, x, x);
         let [q, k2, v2] = [x, k, v].map(|t| g.reshape(t, ty(&[2, 2]).dims));
         let o = g.attend(AttendSpec::default(), &[q, k2, v2]);
         let y = g.reshape(o, ty(&[4]).dims);
@@ -176,8 +171,9 @@ mod tests {
             }],
             ..Model::default()
         };
-        let found = cache_sharing(&model);
-        let mut pairs: Vec<(usize, usize)> = found.iter().map(|(reader, owner)| (reader.0, owner.0)).collect();
+        let known = graphs.each_ref().map(analyses);
+        let found = cache_sharing(&model, &known.each_ref());
+        let mut pairs: Vec<(usize, usize)> = found.iter().map(|(reader, owner)| (reader.call, owner.call)).collect();
         pairs.sort_unstable();
         assert_eq!(pairs, [(1, 0), (3, 2)]);
     }

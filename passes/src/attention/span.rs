@@ -13,7 +13,7 @@ const LONGEST: u64 = 1 << 31;
 
 /// Which keys some later query can still see: key `j` is seen by query `i >= j` only if `i - j < distance`
 /// or `j < first`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AttentionSpan {
     /// Tokens back from the query, itself included; `None`: any distance.
     pub distance: Option<u64>,

@@ -2,13 +2,12 @@
 
 use super::{Cache, Cost, Filter, Read, ScanState, Work};
 use crate::{
-    attention::clock_rate::ClockRate,
-    attention::span::AttentionSpan,
+    attention::PairAnalysis,
     conv_partition::ConvPartition,
     plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan},
     recurrence::Recurrence,
 };
-use seqc_ir::{AttendSpec, Clock, Graph, Op, OpClass, OperandMode, PairExpr, Source, Stage, StateId, Value};
+use seqc_ir::{Clock, Graph, Op, OpClass, OperandMode, Source, Stage, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
 /// What a softmax or another normaliser adds to a pair of query and key, in additions.
@@ -255,16 +254,16 @@ impl<'a> Counting<'a> {
             .iter()
             .map(|o| self.graph.ty(*o).len())
             .sum();
-        let extra = score_operations(spec);
-        let rate = spec
-            .on()
-            .map_or(ClockRate::ALL, |on| ClockRate::of(self.graph, operands[on]));
+        let PairAnalysis {
+            span, rate, operations, ..
+        } = self.plan.attentions[&v];
+        let extra = operations as f64;
         let queries = if spec.clock == Clock::Both { rate.share() } else { 1.0 };
         self.cost.caches.push(Cache {
             operations: queries * heads as f64 * (2.0 * width as f64 + 4.0 + extra),
             weight: queries * heads as f64 * (width as f64 + NORMALISE + extra),
             token_bytes: 4 * (groups * width + streams),
-            keep: AttentionSpan::new(spec, heads),
+            keep: span,
             rate,
             causal: spec.causal,
         });
@@ -319,10 +318,4 @@ fn saved(scan: &Scan, work: Work) -> f64 {
 
 fn roots(nests: &[Nest]) -> Vec<Value> {
     nests.iter().map(|nest| nest.value).collect()
-}
-
-/// Operations of the predicate and the score for one pair.
-fn score_operations(spec: &AttendSpec) -> f64 {
-    let exprs = [&spec.predicate, &spec.score].into_iter().flatten();
-    exprs.map(PairExpr::operations).sum::<usize>() as f64
 }

@@ -7,6 +7,7 @@ use super::{
     row_major,
     scan::{Mode, inner_values},
 };
+use crate::attention::analysis::analyses;
 use seqc_ir::{Graph, Op, Stage, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -66,6 +67,7 @@ impl<'a> PlanBuilder<'a> {
                 stored: HashMap::new(),
                 load: Vec::new(),
                 kernels: Vec::new(),
+                attentions: analyses(graph),
                 state_axes: graph.states.iter().map(|s| (0..s.ty.rank()).collect()).collect(),
                 native_params: materialize::native_params(graph),
             },

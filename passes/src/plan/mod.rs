@@ -31,7 +31,7 @@ pub use materialize::native_params;
 pub use scan_block::ScanBlock;
 pub use settings::{Chunks, Settings};
 
-use crate::recurrence::Recurrence;
+use crate::{attention::PairAnalysis, recurrence::Recurrence};
 use seqc_ir::{Elem, Graph, Stage, StateId, Value};
 use std::collections::HashMap;
 
@@ -191,6 +191,8 @@ pub struct Plan {
     pub load: Vec<Nest>,
     /// Work of the token stage, in order.
     pub kernels: Vec<Kernel>,
+    /// What the expressions of each attention imply.
+    pub attentions: HashMap<Value, PairAnalysis>,
     /// Order of the axes of each state in memory, outermost first.
     pub state_axes: Vec<Vec<usize>>,
     /// Parameters that are read only as matrices or tables: those stay in the encoding of the checkpoint, all others are needed

@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
         } else {
             self.keys_end(f)
         };
-        let start = match self.attend.keep().distance {
+        let start = match self.attend.span.distance {
             None => zero,
             Some(distance) => {
                 let reach = f.i64(i64::try_from(distance).unwrap_or(i64::MAX) - 1);

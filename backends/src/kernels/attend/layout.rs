@@ -31,11 +31,10 @@ pub(super) struct Ring {
 impl Attend {
     /// The pages of an entry: what a query can see, the chunk itself, and one more since neither begins at a page.
     pub(super) fn ring(&self) -> Ring {
-        let keep = self.keep();
-        match keep.distance.and_then(|d| usize::try_from(d).ok()) {
+        match self.span.distance.and_then(|d| usize::try_from(d).ok()) {
             None => Ring { pinned: 0, pages: None },
             Some(distance) => Ring {
-                pinned: (keep.first as usize).div_ceil(PAGE),
+                pinned: (self.span.first as usize).div_ceil(PAGE),
                 pages: Some((distance.max(1) + self.max_chunk.max(1) - 1).div_ceil(PAGE) + 1),
             },
         }

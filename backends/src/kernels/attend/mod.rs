@@ -48,6 +48,8 @@ pub struct Attend {
     pub key_widths: Vec<usize>,
     /// Sizes of each table.
     pub tables: Vec<Vec<usize>>,
+    /// What the cache must keep.
+    pub span: AttentionSpan,
     /// Longest chunk.
     pub max_chunk: usize,
     /// `f32` lanes of a vector.
@@ -57,11 +59,6 @@ pub struct Attend {
 }
 
 impl Attend {
-    /// What the cache must keep.
-    pub fn keep(&self) -> AttentionSpan {
-        AttentionSpan::new(&self.spec, self.heads)
-    }
-
     /// Number of the state entry that holds the keys: the number of ticks, a 64-bit word, lies before it where there is
     /// a clock.
     pub fn keys_entry(&self) -> usize {

@@ -11,6 +11,7 @@ use seqc_ir::{
     AttendSpec, BinaryOp, Clock, Elem, Graph, Normaliser, PairExpr,
     eval::{Evaluator, Tensor},
 };
+use seqc_passes::attention::span::AttentionSpan;
 use std::sync::Barrier;
 
 // The last argument of both is for clocks only; others do not look at it.
@@ -74,6 +75,7 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         query_widths: Vec::new(),
         key_widths: Vec::new(),
         tables: Vec::new(),
+        span: AttentionSpan::ALL,
         max_chunk: 40,
         lanes: target.width(),
         tile_vectors: target.machine().tile_vectors,
@@ -84,6 +86,7 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
 impl Case {
     pub(super) fn predicate(mut self, predicate: PairExpr) -> Case {
         self.attend.spec.predicate = Some(predicate);
+        self.attend.span = AttentionSpan::new(&self.attend.spec, self.attend.heads);
         self
     }
 
@@ -129,6 +132,7 @@ impl Case {
 
     pub(super) fn whole(mut self) -> Case {
         self.attend.spec.causal = false;
+        self.attend.span = AttentionSpan::ALL;
         self.attend.max_chunk = self.tokens;
         self
     }

@@ -1,0 +1,182 @@
+//! What the predicate and the score of an attention imply: found once, kept in the plan, read by kernels, costs and people.
+
+use super::{clock_rate::ClockRate, span::AttentionSpan};
+use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Op, PairExpr, PairLeaf, UnaryOp, Value};
+use std::{collections::HashMap, fmt};
+
+/// What is known of one attention from its expressions alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairAnalysis {
+    /// Keys that some later query of any head can see: what the cache keeps.
+    pub span: AttentionSpan,
+    /// The same for each query head, where the predicate depends on the head.
+    pub of_heads: Vec<AttentionSpan>,
+    /// Tokens that are keys.
+    pub rate: ClockRate,
+    /// A query sees only keys of its own segment.
+    pub segment: Option<Segment>,
+    /// Visibility depends on positions modulo this.
+    pub period: Option<u64>,
+    /// What the predicate reads beside positions, heads and numbers.
+    pub data: DataUse,
+    /// Operations of predicate and score for one pair.
+    pub operations: usize,
+    /// Another attention over the same keys and values may read this cache: it is the keys and values of all tokens, and
+    /// nothing else.
+    pub is_shareable: bool,
+}
+
+/// Tokens that see one another only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// So many tokens each.
+    Length(u64),
+    /// Those with the same value of a stream, a document's number say.
+    Stream,
+}
+
+/// Data that a predicate depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataUse {
+    /// Streams at the query.
+    pub query: bool,
+    /// Streams at the key: pages of keys are never known to be seen as a whole.
+    pub key: bool,
+    /// Tables.
+    pub tables: bool,
+}
+
+/// The analyses of all attentions of a graph.
+pub fn analyses(graph: &Graph) -> HashMap<Value, PairAnalysis> {
+    let found = graph.live_order().into_iter();
+    found.filter_map(|v| Some((v, PairAnalysis::of(graph, v)?))).collect()
+}
+
+impl PairAnalysis {
+    /// What is known of the attention `v`; `None` for what is no attention.
+    pub fn of(graph: &Graph, v: Value) -> Option<PairAnalysis> {
+        let Op::Attend(spec) = graph.op(v) else { return None };
+        let operands = graph.operands(v);
+        let heads = graph.ty(operands[0]).dims[0].size;
+        let rate = spec.on().map(|on| ClockRate::of(graph, operands[on]));
+        let predicate = spec.predicate.as_ref();
+        let equal = |query: usize, key: usize| {
+            let (query_operands, key_operands) = (spec.query_operands(), spec.key_operands());
+            operands[query_operands][query] == operands[key_operands][key]
+        };
+        Some(PairAnalysis {
+            span: AttentionSpan::new(spec, heads),
+            of_heads: match predicate {
+                Some(predicate) if spec.causal && predicate.uses_head() => {
+                    let of_head = |head| AttentionSpan::of_predicate(&predicate.with_head(head), 1);
+                    (0..heads).map(of_head).collect()
+                }
+                _ => Vec::new(),
+            },
+            rate: rate.unwrap_or(ClockRate::ALL),
+            segment: predicate.and_then(|predicate| Segment::of(predicate, &equal)),
+            period: predicate.and_then(period),
+            data: predicate.map(DataUse::of).unwrap_or_default(),
+            operations: operations(spec),
+            is_shareable: is_shareable(spec),
+        })
+    }
+}
+
+/// Operations of predicate and score for one pair.
+fn operations(spec: &AttendSpec) -> usize {
+    let exprs = [&spec.predicate, &spec.score].into_iter().flatten();
+    exprs.map(PairExpr::operations).sum()
+}
+
+fn is_shareable(spec: &AttendSpec) -> bool {
+    spec.causal && spec.clock == Clock::Every && spec.key_streams == 0 && spec.has_values()
+}
+
+impl Segment {
+    /// The segments that a predicate demands: an equality between the same function of the query and of the key. `equal` says
+    /// whether a query stream and a key stream are the same stream.
+    fn of(predicate: &PairExpr, equal: &dyn Fn(usize, usize) -> bool) -> Option<Segment> {
+        predicate.conjuncts().into_iter().find_map(|part| match part {
+            PairExpr::Binary(BinaryOp::Eq, x, y) => {
+                Segment::equality(x, y, equal).or_else(|| Segment::equality(y, x, equal))
+            }
+            _ => None,
+        })
+    }
+
+    /// `of_query == of_key`
+    fn equality(of_query: &PairExpr, of_key: &PairExpr, equal: &dyn Fn(usize, usize) -> bool) -> Option<Segment> {
+        if let (PairExpr::QueryStream(query), PairExpr::KeyStream(key)) = (of_query, of_key) {
+            return equal(*query, *key).then_some(Segment::Stream);
+        }
+        let at_key = of_query.substitute(&|leaf| match leaf {
+            PairLeaf::QueryPos => PairExpr::KeyPos,
+            other => other.into(),
+        });
+        let PairExpr::Unary(UnaryOp::Floor, quotient) = of_query else {
+            return None;
+        };
+        match &**quotient {
+            PairExpr::Binary(BinaryOp::Div, x, size) if **x == PairExpr::QueryPos && at_key == *of_key => {
+                size.constant().and_then(whole).map(Segment::Length)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The modulus of a remainder of positions that a predicate compares with a number.
+fn period(predicate: &PairExpr) -> Option<u64> {
+    predicate.conjuncts().into_iter().find_map(|part| match part {
+        PairExpr::Binary(BinaryOp::Eq, x, y) if y.constant().is_some() => match &**x {
+            PairExpr::Binary(BinaryOp::Mod, x, modulus) if !x.uses_data() => modulus.constant().and_then(whole),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// A positive whole number.
+fn whole(c: f64) -> Option<u64> {
+    (c >= 1.0 && c.fract() == 0.0 && c < (1_u64 << 53) as f64).then_some(c as u64)
+}
+
+impl DataUse {
+    fn of(predicate: &PairExpr) -> DataUse {
+        DataUse {
+            query: predicate.any(&|e| matches!(e, PairExpr::QueryStream(_))),
+            key: predicate.any(&|e| matches!(e, PairExpr::KeyStream(_))),
+            tables: predicate.uses_tables(),
+        }
+    }
+}
+
+/// One line: `keeps min(T, 4 + 2044); by head: min(T, 3), min(T, 6); segments of 6; period 3; reads key streams`.
+impl fmt::Display for PairAnalysis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "keeps {}", self.rate.bound(&self.span))?;
+        if !self.of_heads.is_empty() {
+            let bounds: Vec<String> = self.of_heads.iter().map(AttentionSpan::bound).collect();
+            write!(f, "; by head: {}", bounds.join(", "))?;
+        }
+        match self.segment {
+            Some(Segment::Length(size)) => write!(f, "; segments of {size}")?,
+            Some(Segment::Stream) => write!(f, "; segments of one stream's values")?,
+            None => {}
+        }
+        if let Some(period) = self.period {
+            write!(f, "; period {period}")?;
+        }
+        let DataUse { query, key, tables } = self.data;
+        let reads = [(query, "query streams"), (key, "key streams"), (tables, "tables")];
+        let reads: Vec<&str> = reads.iter().filter(|(used, _)| *used).map(|(_, what)| *what).collect();
+        if !reads.is_empty() {
+            write!(f, "; reads {}", reads.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! What is found of predicates, one readable line each.
+
+use super::*;
+
+/// The analysis of an attention of four query heads with this predicate. `q0` and `k0` are one stream, `q1` another, `k1` a
+/// key's own.
+fn analysis(predicate: &str) -> PairAnalysis {
+    attention(&format!("where={predicate}, normalise=softmax, causal=true"), "")
+}
+
+fn attention(options: &str, on: &str) -> PairAnalysis {
+    let text = format!(
+        "graph a {{
+        param 0 table : f32[9]
+        input 0 q : f32[4, 3] input 1 k : f32[2, 3] input 2 v : f32[2, 5] input 3 document : i64 input 4 gate : f32
+        %0 = input(0) : f32[4, 3] %1 = input(1) : f32[2, 3] %2 = input(2) : f32[2, 5]
+        %3 = input(3) : i64 %4 = input(4) : f32 %5 = param(0) : f32[9]
+        %6 = position : i64 %7 = const(8.0) : i64 %8 = mod %6, %7 : i64 %9 = const(7.0) : i64 %10 = eq %8, %9 : bool
+        %11 = attend(scale=0.5, {options}, query=2, key=2, tables=1) %0, %1, %2,{on} %3, %4, %3, %4, %5 : f32[4, 5]
+        output y %11 }}"
+    );
+    let graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"));
+    assert_eq!(seqc_ir::verify::verify(&graph), [], "{text}");
+    PairAnalysis::of(&graph, graph.outputs[0].1).expect("the output is an attention")
+}
+
+#[test]
+fn a_predicate_reads_as_one_line() {
+    for (predicate, line) in [
+        // Windows.
+        ("lt(sub(i, j), 512.0)", "keeps min(T, 512)"),
+        ("lt(abs(sub(i, j)), 5.0)", "keeps min(T, 5)"),
+        ("lt(min(sub(i, j), 64.0), 8.0)", "keeps min(T, 8)"),
+        ("lt(max(sub(i, j), 64.0), 80.0)", "keeps min(T, 80)"),
+        // First tokens, then a window.
+        ("or(lt(j, 4.0), lt(sub(i, j), 2044.0))", "keeps min(T, 4 + 2044)"),
+        (
+            "select(lt(j, 4.0), eq(j, j), lt(sub(i, j), 7.0))",
+            "keeps min(T, 4 + 7)",
+        ),
+        // A window for each head.
+        (
+            "lt(sub(i, j), mul(3.0, add(head, 1.0)))",
+            "keeps min(T, 12); by head: min(T, 3), min(T, 6), min(T, 9), min(T, 12)",
+        ),
+        // Segments of positions and of data.
+        (
+            "eq(floor(div(i, 6.0)), floor(div(j, 6.0)))",
+            "keeps min(T, 6); segments of 6",
+        ),
+        (
+            "and(eq(q0, k0), lt(sub(i, j), 9.0))",
+            "keeps min(T, 9); segments of one stream's values; reads query streams, key streams",
+        ),
+        (
+            "eq(q1, k1)",
+            "keeps T; segments of one stream's values; reads query streams, key streams",
+        ),
+        ("eq(q1, k0)", "keeps T; reads query streams, key streams"),
+        // Periods.
+        ("eq(mod(sub(i, j), 3.0), 0.0)", "keeps T; period 3"),
+        // What depends on data bounds nothing; neither does what is not affine in positions.
+        ("ne(k1, 0.0)", "keeps T; reads key streams"),
+        ("lt(sub(i, j), q1)", "keeps T; reads query streams"),
+        ("lt(t0(sub(i, j)), 0.75)", "keeps T; reads tables"),
+        ("lt(mul(sub(i, j), j), 8.0)", "keeps T"),
+    ] {
+        assert_eq!(analysis(predicate).to_string(), line, "{predicate}");
+    }
+}
+
+#[test]
+fn keys_of_a_clock_are_counted_in_ticks() {
+    let of_clock = attention(
+        "where=lt(sub(i, j), 9.0), normalise=softmax, causal=true, clock=keys",
+        " %10,",
+    );
+    assert_eq!(of_clock.to_string(), "keeps min(T / 8, 9)");
+    assert!(!of_clock.is_shareable);
+}
+
+#[test]
+fn without_causality_everything_is_kept() {
+    let whole = attention(
+        "where=lt(sub(i, j), mul(2.0, head)), normalise=softmax, causal=false",
+        "",
+    );
+    assert_eq!(whole.to_string(), "keeps T");
+}
