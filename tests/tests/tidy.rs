@@ -55,7 +55,14 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ),
     (
         "seqc-fuzz",
-        &["seqc", "seqc-grammar", "seqc-ir", "seqc-checkpoint", "seqc-runtime"],
+        &[
+            "seqc",
+            "seqc-grammar",
+            "seqc-ir",
+            "seqc-abi",
+            "seqc-checkpoint",
+            "seqc-runtime",
+        ],
     ),
     (
         "seqc-tests",
@@ -64,7 +71,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Where matches on operations may have a wildcard arm: the table itself.
-const OPERATIONS: &[&str] = &["ir/src/op", "passes/src/plan/"];
+const OPERATIONS: &[&str] = &["ir/src/op"];
 
 /// What no text of the project mentions: places on somebody's machine and hosts of package registries.
 const PLACES: &[&str] = &[

@@ -3,10 +3,7 @@
 use super::{cx::Cx, elementwise};
 use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, Op, OperandMode, StateId, UnaryOp, Value};
-use seqc_passes::{
-    affine::{AffineExpr, Stride, operand_entries},
-    plan,
-};
+use seqc_passes::affine::{AffineExpr, Stride, operand_entries, through};
 use std::collections::{HashMap, HashSet};
 
 /// The value of a loop axis.
@@ -173,7 +170,9 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
                 elementwise::cast(f, x, graph.ty(v).elem)
             }
             Op::View(_) | Op::Reshape => {
-                let inner = self.through(v, coords);
+                let Some(inner) = through(graph, v, coords, &self.space.sizes) else {
+                    unreachable!("views and reshapes have indices of their operand")
+                };
                 self.value(f, operands[0], &inner)
             }
             Op::Gather => self.lookup(f, (operands[0], operands[1]), coords),
@@ -183,11 +182,6 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
             Op::LongConv => unreachable!("a long convolution is a kernel of its own"),
             Op::Attend(_) => unreachable!("attention is a kernel of its own"),
         }
-    }
-
-    /// Indices of the operand of a view or reshape.
-    pub(super) fn through(&self, v: Value, coords: &Coords) -> Coords {
-        plan::through(self.cx.graph(), v, coords, &self.space.sizes)
     }
 
     /// Position of the token.

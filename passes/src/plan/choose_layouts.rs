@@ -9,7 +9,7 @@ use super::{
     scans, strides,
 };
 use crate::affine::AffineExpr;
-use seqc_ir::{Op, Stage, Value};
+use seqc_ir::{Op, OpClass, Stage, Value};
 use std::collections::HashSet;
 
 /// Innermost axes shorter than this are not spread over the lanes of vectors.
@@ -104,11 +104,14 @@ impl PlanBuilder<'_> {
             // A parameter is copied; the original stays as it is.
             return false;
         }
-        self.graph.users(v).into_iter().any(|user| match self.graph.op(user) {
-            Op::MatVec | Op::LongConv | Op::Attend(_) | Op::Gather => true,
-            Op::View(_) | Op::Reshape => self.is_read_by_rows(user),
-            _ => false,
-        })
+        self.graph
+            .users(v)
+            .into_iter()
+            .any(|user| match self.graph.class(user) {
+                OpClass::Product | OpClass::Sequence | OpClass::Lookup => true,
+                OpClass::Index => self.is_read_by_rows(user),
+                OpClass::Leaf | OpClass::Elementwise | OpClass::Concat | OpClass::Reduction | OpClass::Lag => false,
+            })
     }
 
     /// The load-stage buffer of a value; a parameter gets one.

@@ -17,14 +17,13 @@
 use super::{
     Nest, Scan, ScanBlock, Settings,
     chunked_cost::{MatrixCost, SMALLEST_BLOCK},
-    inline::through,
     scan::inner_values,
 };
 use crate::{
-    affine::{AffineExpr, Atom},
+    affine::{AffineExpr, Atom, operand_entries, through},
     recurrence::Recurrence,
 };
-use seqc_ir::{BinaryOp, Elem, Graph, Op, ReduceOp, Value};
+use seqc_ir::{BinaryOp, Elem, Graph, Op, OpClass, ReduceOp, Value};
 use std::collections::HashSet;
 
 /// A question about a value.
@@ -213,44 +212,43 @@ impl Finder<'_> {
     fn step(&self, v: Value, mut scale: Vec<Factor>) -> Option<(Vec<Factor>, Option<Vec<Factor>>)> {
         let operands = self.graph.operands(v);
         let inside: Vec<bool> = operands.iter().map(|o| self.carries(*o)).collect();
-        match (self.graph.op(v), &inside[..]) {
-            (Op::Prev(_), _) => Some((scale, None)),
-            (Op::Binary(op @ (BinaryOp::Mul | BinaryOp::Add)), [a, b]) if a != b => {
-                let (on, off) = if *a { (0, 1) } else { (1, 0) };
-                if *op == BinaryOp::Mul {
-                    self.factors(operands[off], self.coords.clone(), &mut scale);
-                    return self.step(operands[on], scale);
-                }
-                let mut added = scale.clone();
-                self.factors(operands[off], self.coords.clone(), &mut added);
-                let (decay, more) = self.step(operands[on], scale)?;
-                more.is_none().then_some((decay, Some(added)))
-            }
-            (Op::Select, [false, a, b]) if a != b => {
-                let (on, off) = if *a { (1, 2) } else { (2, 1) };
-                scale.push(Factor {
-                    value: operands[0],
-                    coords: self.coords.clone(),
-                    keeps: Some(*a),
-                });
-                // Only a state that is emptied is a decay of zero.
-                is_zero(self.graph, operands[off])
-                    .then(|| self.step(operands[on], scale))
-                    .flatten()
-            }
-            _ => None,
+        let op = self.graph.op(v);
+        if let Op::Prev(_) = op {
+            return Some((scale, None));
         }
+        if let (Op::Binary(op @ (BinaryOp::Mul | BinaryOp::Add)), [a, b]) = (op, &inside[..])
+            && a != b
+        {
+            let (on, off) = if *a { (0, 1) } else { (1, 0) };
+            if *op == BinaryOp::Mul {
+                self.factors(operands[off], self.coords.clone(), &mut scale);
+                return self.step(operands[on], scale);
+            }
+            let mut added = scale.clone();
+            self.factors(operands[off], self.coords.clone(), &mut added);
+            let (decay, more) = self.step(operands[on], scale)?;
+            return more.is_none().then_some((decay, Some(added)));
+        }
+        let (Op::Select, [false, a, b]) = (op, &inside[..]) else {
+            return None;
+        };
+        let (on, off) = if *a { (1, 2) } else { (2, 1) };
+        scale.push(Factor {
+            value: operands[0],
+            coords: self.coords.clone(),
+            keeps: Some(*a),
+        });
+        // Only a state that is emptied is a decay of zero.
+        let emptied = a != b && is_zero(self.graph, operands[off]);
+        emptied.then(|| self.step(operands[on], scale)).flatten()
     }
 
     /// True for the previous value, and what is computed from it entry by entry.
     fn carries(&self, v: Value) -> bool {
-        match self.graph.op(v) {
-            Op::Prev(_) => self.inner.contains(&v),
-            Op::Binary(_) | Op::Select => {
-                self.inner.contains(&v) && self.graph.operands(v).iter().any(|o| self.carries(*o))
-            }
-            _ => false,
-        }
+        let op = self.graph.op(v);
+        let combines = matches!(op, Op::Binary(_) | Op::Select);
+        let carries = |o: &Value| self.carries(*o);
+        self.inner.contains(&v) && (matches!(op, Op::Prev(_)) || combines && self.graph.operands(v).iter().any(carries))
     }
 
     /// The value without its correction, and that.
@@ -291,20 +289,18 @@ impl Finder<'_> {
     fn factors(&self, v: Value, coords: Vec<AffineExpr>, into: &mut Vec<Factor>) {
         let operands = self.graph.operands(v);
         let computed = !(self.stop)(v) && v != self.next;
-        match self.graph.op(v) {
-            Op::View(_) | Op::Reshape if computed => {
-                let coords = through(self.graph, v, &coords, &self.sizes);
-                self.factors(operands[0], coords, into);
-            }
-            Op::Binary(BinaryOp::Mul) if computed && self.graph.ty(v).elem == Elem::F32 => {
-                self.factors(operands[0], coords.clone(), into);
-                self.factors(operands[1], coords, into);
-            }
-            _ => into.push(Factor {
+        let product = *self.graph.op(v) == Op::Binary(BinaryOp::Mul) && self.graph.ty(v).elem == Elem::F32;
+        if computed && let Some(inner) = through(self.graph, v, &coords, &self.sizes) {
+            self.factors(operands[0], inner, into);
+        } else if computed && product {
+            self.factors(operands[0], coords.clone(), into);
+            self.factors(operands[1], coords, into);
+        } else {
+            into.push(Factor {
                 value: v,
                 coords,
                 keeps: None,
-            }),
+            });
         }
     }
 
@@ -320,20 +316,14 @@ impl Finder<'_> {
             if (self.stop)(v) || !self.reads_state(v) || !seen.insert((v, coords.clone())) {
                 continue;
             }
-            let operands = self.graph.operands(v);
-            match self.graph.op(v) {
-                Op::Reduce {
-                    op: ReduceOp::Sum,
-                    axes: 1,
-                } if coords == own && found.is_none_or(|other| other == v) => found = Some(v),
-                Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
-                    work.extend(operands.into_iter().map(|o| (o, coords.clone())));
-                }
-                Op::View(_) | Op::Reshape => {
-                    let coords = through(self.graph, v, &coords, &self.sizes[..self.n()]);
-                    work.push((operands[0], coords));
-                }
-                _ => return None,
+            let sum = Op::Reduce {
+                op: ReduceOp::Sum,
+                axes: 1,
+            };
+            if *self.graph.op(v) == sum && coords == own && found.is_none_or(|other| other == v) {
+                found = Some(v);
+            } else {
+                work.extend(operand_entries(self.graph, v, &coords, &self.sizes[..self.n()])?);
             }
         }
         found
@@ -370,17 +360,11 @@ impl Finder<'_> {
             if !seen.insert((v, coords.clone())) {
                 continue;
             }
-            let operands = self.graph.operands(v);
-            match self.graph.op(v) {
-                _ if (self.stop)(v) => found.extend(coords),
-                Op::Const(_) | Op::Position => {}
-                Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
-                    work.extend(operands.into_iter().map(|o| (o, coords.clone())));
-                }
-                Op::View(_) | Op::Reshape => {
-                    work.push((operands[0], through(self.graph, v, &coords, &self.sizes)));
-                }
-                _ => found.extend(coords),
+            let read = operand_entries(self.graph, v, &coords, &self.sizes);
+            match read.filter(|_| !(self.stop)(v)) {
+                Some(read) => work.extend(read),
+                None if !(self.stop)(v) && matches!(self.graph.op(v), Op::Const(_) | Op::Position) => {}
+                None => found.extend(coords),
             }
         }
         found
@@ -409,11 +393,11 @@ fn gcd(a: usize, b: usize) -> usize {
 }
 
 fn is_zero(graph: &Graph, v: Value) -> bool {
-    match graph.op(v) {
-        Op::Const(c) => *c == 0.0,
-        Op::View(_) | Op::Reshape => is_zero(graph, graph.operands(v)[0]),
-        _ => false,
+    let mut at = v;
+    while graph.class(at) == OpClass::Index {
+        at = graph.operands(at)[0];
     }
+    graph.op(at).as_const() == Some(0.0)
 }
 
 #[cfg(test)]

@@ -91,14 +91,7 @@ impl<'a> PlanBuilder<'a> {
             attempt.add_item(v);
         }
         for (v, into) in copies {
-            attempt.add_nests(
-                vec![Nest {
-                    value: v,
-                    into,
-                    shift: None,
-                }],
-                into,
-            );
+            attempt.add_whole(v, into);
         }
         attempt
     }
@@ -132,12 +125,7 @@ impl<'a> PlanBuilder<'a> {
 
     pub(super) fn add_histories(&mut self, order: &[Value]) {
         for v in order {
-            let steps = match self.graph.op(*v) {
-                Op::Delay { steps } => Some(*steps),
-                Op::Window { taps, step } => Some(taps.saturating_sub(1) * step),
-                _ => None,
-            };
-            if let Some(steps) = steps {
+            if let Some(steps) = self.graph.op(*v).reach() {
                 let source = self.plan.stored[&self.graph.operands(*v)[0]];
                 let history = &mut self.plan.buffers[source.0].history;
                 *history = (*history).max(steps);
@@ -187,15 +175,24 @@ impl<'a> PlanBuilder<'a> {
                 }
                 self.add_nests(parts, into);
             }
-            _ => self.add_nests(
-                vec![Nest {
-                    value: v,
-                    into,
-                    shift: None,
-                }],
-                into,
-            ),
+            Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_) => {
+                self.add_whole(v, into);
+            }
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::View(_) | Op::Reshape | Op::Gather => {
+                self.add_whole(v, into);
+            }
+            Op::Reduce { .. } | Op::MatVec | Op::Delay { .. } | Op::Window { .. } => self.add_whole(v, into),
         }
+    }
+
+    /// A value that one nest computes.
+    fn add_whole(&mut self, value: Value, into: BufferId) {
+        let nest = Nest {
+            value,
+            into,
+            shift: None,
+        };
+        self.add_nests(vec![nest], into);
     }
 
     pub(super) fn add_nests(&mut self, nests: Vec<Nest>, into: BufferId) {
@@ -248,11 +245,7 @@ impl<'a> PlanBuilder<'a> {
             definition.now.extend(self.plan.stored.get(&nest.value));
             return;
         }
-        let own = match self.graph.op(nest.value) {
-            Op::Prev(_) => self.inner_of(nest.value),
-            _ => self.scan_of(nest.value),
-        };
-        if let Some(r) = own {
+        if let Some(r) = self.inner_of(nest.value) {
             definition.inner.insert(r);
             return;
         }
@@ -276,9 +269,10 @@ impl<'a> PlanBuilder<'a> {
 
     /// The recurrence that an unstored value is inside of, or the loop whose previous value it is.
     pub(super) fn inner_of(&self, v: Value) -> Option<usize> {
-        match self.graph.op(v) {
-            Op::Prev(_) => self.owner(v),
-            _ => self.scan_of(v),
+        if let Op::Prev(_) = self.graph.op(v) {
+            self.owner(v)
+        } else {
+            self.scan_of(v)
         }
     }
 }

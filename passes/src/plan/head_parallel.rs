@@ -20,10 +20,10 @@ pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[St
     let heads = graph.ty(nests.first()?.value).dims.first().map_or(1, |d| d.size);
     let leads = |v: Value| graph.ty(v).dims.first().is_some_and(|d| d.size == heads);
     let apart = |nest: &Nest| {
-        let inside = |leaf: &Leaf| match (plan.stored.get(&leaf.value), graph.op(leaf.value)) {
-            (Some(b), _) => written.contains(b),
-            (None, Op::Prev(s)) => states.contains(s),
-            _ => false,
+        let of_state = |v: Value| matches!(graph.op(v), Op::Prev(s) if states.contains(s));
+        let inside = |leaf: &Leaf| {
+            let stored = plan.stored.get(&leaf.value);
+            stored.map_or_else(|| of_state(leaf.value), |b| written.contains(b))
         };
         let own_head = |leaf: &Leaf| leaf.coords.first() == Some(&AffineExpr::axis(0)) && leads(leaf.value);
         leads(nest.value)
@@ -49,10 +49,7 @@ pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[St
 
 /// Entries that a nest computes or adds up.
 fn entries(graph: &Graph, nest: &Nest) -> usize {
-    match graph.op(nest.value) {
-        Op::Reduce { .. } => graph.ty(graph.operands(nest.value)[0]).len(),
-        _ => graph.ty(nest.value).len(),
-    }
+    graph.ty(nest.value).len() * graph.reduced(nest.value)
 }
 
 /// Reads of a nest: of its root, where that is stored elsewhere, else of its expression.

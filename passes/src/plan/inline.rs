@@ -1,6 +1,6 @@
 //! Walks the inlined expression of a stored value: which stored values it reads, and at which indices.
 
-use crate::affine::{AffineExpr, delinearise, linearise};
+use crate::affine::{AffineExpr, through};
 use seqc_ir::{Graph, Op, Value};
 use std::collections::HashSet;
 
@@ -70,8 +70,9 @@ impl Walk<'_> {
                 }
             }
             Op::View(_) | Op::Reshape => {
-                let inner = through(self.graph, v, &coords, &axes);
-                self.visit(operands[0], inner, axes, found);
+                if let Some(inner) = through(self.graph, v, &coords, &axes) {
+                    self.visit(operands[0], inner, axes, found);
+                }
             }
             Op::Gather => {
                 let rank = self.graph.ty(operands[1]).rank();
@@ -122,17 +123,6 @@ impl Walk<'_> {
                 delay: 0,
                 table: false,
             }),
-        }
-    }
-}
-
-/// Indices of the operand of a view or reshape `v` at `coords`, over loop axes of the given sizes.
-pub fn through(graph: &Graph, v: Value, coords: &[AffineExpr], axes: &[usize]) -> Vec<AffineExpr> {
-    match graph.op(v) {
-        Op::View(map) => map.iter().map(|e| AffineExpr::of(e, coords, axes)).collect(),
-        _ => {
-            let flat = linearise(coords, &graph.ty(v).sizes());
-            delinearise(&flat, &graph.ty(graph.operands(v)[0]).sizes(), axes)
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Chooses which values are stored. Everything else is computed inside the kernels that use it.
 //! Does not decide in which kernel anything is computed.
 
-use super::{contiguous_rows, entry_cost, scan::Mode};
+use super::{contiguous_rows, scan::Mode};
 use crate::{
     affine::{Access, LinearAccess, Stride},
     machine::Rates,
     recurrence::Recurrence,
 };
-use seqc_ir::{Elem, Graph, IndexExpr, Op, Stage, Value};
+use seqc_ir::{Elem, Graph, IndexExpr, Op, OpClass, OperandMode, Stage, Value};
 use std::collections::{HashMap, HashSet};
 
 /// Operations of one nest: code generation takes more than linear time in the length of straight code.
@@ -36,14 +36,19 @@ pub fn native_params(graph: &Graph) -> Vec<bool> {
 }
 
 fn only_matrix(graph: &Graph, stages: &[Stage], v: Value) -> bool {
-    graph.users(v).into_iter().all(|user| match graph.op(user) {
-        Op::Reshape => only_matrix(graph, stages, user),
-        Op::MatVec => stages[user.0 as usize] == Stage::Token && graph.operands(user)[1] != v,
-        Op::Gather => {
-            let rank = graph.ty(v).rank() == 2 && matches!(graph.op(v), Op::Param(_));
-            rank && stages[user.0 as usize] == Stage::Token && graph.operands(user)[1] != v
+    graph.users(v).into_iter().all(|user| {
+        let op = graph.op(user);
+        if let Op::Reshape = op {
+            return only_matrix(graph, stages, user);
         }
-        _ => false,
+        let operands = graph.operands(user).into_iter().enumerate();
+        let mut modes = operands.filter(|(_, o)| *o == v).map(|(slot, _)| op.mode(slot));
+        stages[user.0 as usize] == Stage::Token
+            && modes.all(|mode| match mode {
+                OperandMode::Matrix => true,
+                OperandMode::Table => graph.ty(v).rank() == 2 && matches!(graph.op(v), Op::Param(_)),
+                OperandMode::Entries | OperandMode::Whole | OperandMode::Earlier => false,
+            })
     })
 }
 
@@ -78,10 +83,7 @@ impl Materialize<'_> {
     }
 
     fn is_leaf(&self, v: Value) -> bool {
-        matches!(
-            self.graph.op(v),
-            Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_)
-        )
+        self.graph.class(v) == OpClass::Leaf
     }
 
     fn stage(&self, v: Value) -> Stage {
@@ -92,32 +94,30 @@ impl Materialize<'_> {
     fn force(&self, v: Value, forced: &mut HashSet<Value>) {
         let operands = self.graph.operands(v);
         let token = self.stage(v) == Stage::Token;
-        match self.graph.op(v) {
-            Op::MatVec if token => {
+        match self.graph.class(v) {
+            OpClass::Product if token => {
                 forced.insert(v);
                 self.force_matrix(operands[0], forced);
                 self.force_row(operands[1], forced);
             }
-            Op::Attend(_) | Op::LongConv => {
+            OpClass::Sequence => {
                 forced.insert(v);
                 for o in operands {
                     self.force_row(o, forced);
                 }
             }
-            Op::Concat { .. } => {
+            OpClass::Concat => {
                 forced.insert(v);
             }
-            Op::Delay { .. } | Op::Window { .. } => {
+            OpClass::Lag => {
                 forced.insert(operands[0]);
             }
-            Op::Gather if matches!(self.graph.op(operands[0]), Op::Param(_)) => {
-                forced.insert(v);
+            // Rows are picked from something in memory.
+            OpClass::Lookup => {
+                let of_param = matches!(self.graph.op(operands[0]), Op::Param(_));
+                forced.insert(if of_param { v } else { operands[0] });
             }
-            // Extent are picked from something in memory.
-            Op::Gather => {
-                forced.insert(operands[0]);
-            }
-            _ => {}
+            OpClass::Leaf | OpClass::Elementwise | OpClass::Index | OpClass::Reduction | OpClass::Product => {}
         }
         if !token && self.must_exist_at_load(v) {
             forced.insert(v);
@@ -156,14 +156,10 @@ impl Materialize<'_> {
         if !used || self.is_leaf(v) {
             return false;
         }
-        match self.graph.op(v) {
-            Op::View(_) | Op::Reshape => self.worth_copying(v),
-            _ => {
-                self.graph.ty(v).len() <= LARGE
-                    || entry_cost::of_entry(self.graph, v) > 4.0
-                    || self.of_params.contains(&v)
-            }
+        if self.graph.class(v) == OpClass::Index {
+            return self.worth_copying(v);
         }
+        self.graph.ty(v).len() <= LARGE || self.graph.entry_cost(v) > 4.0 || self.of_params.contains(&v)
     }
 
     /// True for a strided part of something that is not repeated: contiguous it is read faster.
@@ -202,10 +198,8 @@ impl Materialize<'_> {
                 if is_reduction(user) {
                     forced.insert(user);
                 }
-                let stops = matches!(
-                    self.graph.op(user),
-                    Op::Reduce { .. } | Op::MatVec | Op::LongConv | Op::Attend(_)
-                );
+                let class = self.graph.class(user);
+                let stops = matches!(class, OpClass::Reduction | OpClass::Product | OpClass::Sequence);
                 if !stops && seen.insert(user) {
                     work.push(user);
                 }
@@ -286,13 +280,16 @@ impl Materialize<'_> {
     fn cut_views(&self, stored: &mut HashSet<Value>, barred: &HashSet<Value>) {
         let mut repeated: HashMap<Value, usize> = HashMap::new();
         for v in self.order {
-            let own = match self.graph.op(*v) {
-                Op::View(map) => most_named(map),
-                // Row-major order takes quotients and remainders of one index.
-                Op::Reshape => self.graph.ty(self.graph.operands(*v)[0]).rank().clamp(1, 2),
-                _ => continue,
-            };
+            if self.graph.class(*v) != OpClass::Index {
+                continue;
+            }
             let source = self.graph.operands(*v)[0];
+            let own = if let Op::View(map) = self.graph.op(*v) {
+                most_named(map)
+            } else {
+                // Row-major order takes quotients and remainders of one index.
+                self.graph.ty(source).rank().clamp(1, 2)
+            };
             let times = own.saturating_mul(repeated.get(&source).copied().unwrap_or(1));
             if times > REPEATED && !barred.contains(v) {
                 stored.insert(*v);
@@ -324,22 +321,18 @@ impl Materialize<'_> {
 
     /// Views and reshapes are free: what they read may be stored, they are not.
     fn is_index(&self, v: Value) -> bool {
-        matches!(
-            self.graph.op(v),
-            Op::View(_) | Op::Reshape | Op::Delay { .. } | Op::Window { .. }
-        )
+        matches!(self.graph.class(v), OpClass::Index | OpClass::Lag)
     }
 
     /// Operand entries read for one result entry.
     fn factor(&self, v: Value) -> f64 {
-        match self.graph.op(v) {
-            Op::Reduce { .. } => {
-                let from = self.graph.ty(self.graph.operands(v)[0]).len();
-                from as f64 / self.graph.ty(v).len().max(1) as f64
-            }
+        match self.graph.class(v) {
             // Parts of a concatenation are each read where they go.
-            Op::Concat { .. } => 0.5,
-            _ => 1.0,
+            OpClass::Concat => 0.5,
+            OpClass::Leaf | OpClass::Elementwise | OpClass::Index | OpClass::Lookup | OpClass::Reduction => {
+                self.graph.reduced(v) as f64
+            }
+            OpClass::Product | OpClass::Lag | OpClass::Sequence => 1.0,
         }
     }
 
@@ -347,7 +340,7 @@ impl Materialize<'_> {
     fn costs(&self, stored: &HashSet<Value>, barred: &HashSet<Value>) -> HashMap<Value, f64> {
         let mut costs: HashMap<Value, f64> = HashMap::new();
         for v in self.order {
-            let mut sum = entry_cost::of_entry(self.graph, *v);
+            let mut sum = self.graph.entry_cost(*v);
             for o in self.graph.operands(*v) {
                 let memory = stored.contains(&o) || barred.contains(&o) || self.is_leaf(o);
                 let one = if memory {
