@@ -42,7 +42,7 @@ const FORMS: &[Form] = &[
 /// The C library and start-up objects that rustc ships for this target.
 const PARTS: &[&str] = &["crt1.o", "crti.o", "libc.a", "libunwind.a", "crtn.o"];
 /// Directories below `backends/` that the runtime is made from.
-const SOURCES: &[&str] = &["runtime", "abi", "checkpoint"];
+const SOURCES: &[&str] = &["runtime", "abi", "checkpoint", "formats"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);

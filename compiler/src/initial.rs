@@ -1,8 +1,8 @@
 //! Random weights of a model as a safetensors file: the values that `weights: {random: N}` gives.
 
 use crate::{backend, random};
-use seqc_abi::{Encoding, Level};
-use seqc_checkpoint::to_f16;
+use seqc_abi::Level;
+use seqc_formats::{Encoding, to_bf16, to_f16};
 use seqc_ir::Model;
 use serde_json::{Map, json};
 use std::{collections::HashMap, io::Write};
@@ -48,12 +48,8 @@ fn tensors(model: &Model) -> Result<Vec<Tensor>, String> {
         for (p, (port, source)) in kind.graph.params.iter().zip(&call.params).enumerate() {
             // What is read as a matrix keeps its type; everything else becomes f32 when it is read.
             let native = planned.plans[n].native_params.get(p).copied().unwrap_or_default();
-            let encoding = kind
-                .encodings
-                .get(p)
-                .filter(|_| native)
-                .and_then(|name| Encoding::named(name));
-            for tensor in parts(&port.ty.sizes(), &source.tensors, encoding.unwrap_or(Encoding::F32)) {
+            let encoding = kind.encodings.get(p).filter(|_| native).unwrap_or(&Encoding::F32);
+            for tensor in parts(&port.ty.sizes(), &source.tensors, *encoding) {
                 add(tensor, &mut all, &mut places)?;
             }
         }
@@ -80,7 +76,7 @@ fn parts(shape: &[usize], names: &[String], encoding: Encoding) -> Vec<Tensor> {
 
 fn add(tensor: Tensor, all: &mut Vec<Tensor>, places: &mut HashMap<String, usize>) -> Result<(), String> {
     let name = &tensor.name;
-    if tensor.encoding.block() > 1 {
+    if tensor.encoding.safetensors().is_none() {
         let ty = tensor.encoding.name();
         return Err(format!(
             "`{name}` is stored as {ty}, which safetensors files do not hold"
@@ -110,7 +106,7 @@ fn header(tensors: &[Tensor], out: &mut impl Write) -> std::io::Result<()> {
     let mut start = 0;
     for tensor in tensors {
         let end = start + tensor.bytes();
-        let ty = tensor.encoding.name().to_uppercase();
+        let ty = tensor.encoding.safetensors();
         entries.insert(
             tensor.name.clone(),
             json!({"dtype": ty, "shape": tensor.shape, "data_offsets": [start, end]}),
@@ -131,11 +127,11 @@ fn elements(tensors: &[Tensor], seed: u64, out: &mut impl Write) -> std::io::Res
         let values = random::parameter(name, shape, seed);
         let own = values.into_iter().skip(tensor.part * tensor.len()).take(tensor.len());
         for value in own {
-            let bits = (value as f32).to_bits();
+            let value = value as f32;
             match tensor.encoding {
-                Encoding::Bf16 => out.write_all(&((bits >> 16) as u16).to_le_bytes())?,
-                Encoding::F16 => out.write_all(&to_f16(value as f32).to_le_bytes())?,
-                _ => out.write_all(&bits.to_le_bytes())?,
+                Encoding::Bf16 => out.write_all(&to_bf16(value).to_le_bytes())?,
+                Encoding::F16 => out.write_all(&to_f16(value).to_le_bytes())?,
+                _ => out.write_all(&value.to_le_bytes())?,
             }
         }
     }

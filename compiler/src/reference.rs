@@ -2,6 +2,7 @@
 
 use crate::{model::Built, random};
 use seqc_checkpoint::Checkpoint;
+use seqc_formats::Encoding;
 use seqc_ir::{
     Elem, Model,
     eval::{EvalError, ModelEvaluator, Tensor},
@@ -34,7 +35,13 @@ pub fn evaluator(built: &Built) -> Result<ModelEvaluator, Error> {
             None => {
                 let data = match (&built.tensors.checkpoint, built.meta.random) {
                     (Some(checkpoint), _) => load(checkpoint, &source.tensors)?,
-                    (None, Some(_)) if built.model.kinds.iter().any(|k| k.encodings.iter().any(|s| s != "f32")) => {
+                    (None, Some(_))
+                        if built
+                            .model
+                            .kinds
+                            .iter()
+                            .any(|k| k.encodings.iter().any(|e| *e != Encoding::F32)) =>
+                    {
                         let message = "random weights are evaluated as f32 only: leave `type` out";
                         return Err(Error::Missing(message.to_owned()));
                     }

@@ -1,7 +1,7 @@
 //! The JSON Schema of model files, with the layers and blocks of the standard library.
 
 use crate::library::Library;
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 use seqc_grammar::ast::{Def, DefKind};
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,10 @@ pub fn schema(library: &Library) -> Value {
         }
     }
     if let Some(Value::Object(ty)) = schema.pointer_mut("/properties/weights/properties/type") {
-        ty.insert("enum".to_owned(), json!(Encoding::ALL.map(|s| s.name())));
+        ty.insert(
+            "enum".to_owned(),
+            json!(Encoding::native().map(Encoding::name).collect::<Vec<_>>()),
+        );
     }
     schema
 }

@@ -6,7 +6,8 @@ use seqc::{
     reference,
     source::Sources,
 };
-use seqc_checkpoint::{Checkpoint, DType};
+use seqc_checkpoint::Checkpoint;
+use seqc_formats::Encoding;
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -91,7 +92,7 @@ fn doubles(path: &Path, name: &str) -> Vec<f64> {
     let tensor = file
         .get(name)
         .unwrap_or_else(|| panic!("{}: no {name}", path.display()));
-    assert_eq!(tensor.dtype, DType::F64, "{}", path.display());
+    assert_eq!(tensor.encoding, Encoding::F64, "{}", path.display());
     let each = tensor.bytes.as_chunks().0.iter();
     each.map(|b| f64::from_le_bytes(*b)).collect()
 }

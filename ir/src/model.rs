@@ -1,6 +1,7 @@
 //! A model: distinct layer graphs and the calls that stack them.
 
 use crate::{Graph, Ty};
+use seqc_formats::Encoding;
 use std::fmt;
 
 /// A stream between calls: a model input or a result of a call. Prints as `$3`.
@@ -28,8 +29,8 @@ impl fmt::Display for KindId {
 pub struct Kind {
     /// The graph; its taps are a superset of what any call uses.
     pub graph: Graph,
-    /// Encodings of the parameters, in graph order: they are part of what generated code looks like.
-    pub encodings: Vec<String>,
+    /// Encodings of the parameters, in graph order: generated code depends on them.
+    pub encodings: Vec<Encoding>,
 }
 
 /// Where a parameter of a call is found in a checkpoint.

@@ -97,6 +97,7 @@ fn wrong_text_is_answered_with_a_place() {
         "graph g { %0 = attend(scale=1.0, where=foo(i), normalise=softmax, causal=true) : f32 }",
         "graph g { } more",
         "model m streams 0 { layer1 encodings [] graph g {} }",
+        "model m streams 0 { layer0 encodings [f32, q9_z] graph g {} }",
         "model m streams 99999999 { }",
     ] {
         let error = text.parse::<Graph>().unwrap_err();

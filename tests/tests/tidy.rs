@@ -29,6 +29,7 @@ const NAMELESS: &[&str] = &[
     "passes/",
     "backends/src/",
     "backends/abi/",
+    "backends/formats/",
     "backends/checkpoint/",
     "compiler/",
 ];
@@ -36,12 +37,13 @@ const NAMELESS: &[&str] = &[
 /// Which of the project's crates a crate may depend on.
 const DIRECTIONS: &[(&str, &[&str])] = &[
     ("seqc-grammar", &[]),
-    ("seqc-ir", &[]),
-    ("seqc-abi", &[]),
-    ("seqc-checkpoint", &["seqc-abi"]),
+    ("seqc-formats", &[]),
+    ("seqc-ir", &["seqc-formats"]),
+    ("seqc-abi", &["seqc-formats"]),
+    ("seqc-checkpoint", &["seqc-formats"]),
     ("seqc-passes", &["seqc-ir"]),
-    ("seqc-backends", &["seqc-ir", "seqc-passes", "seqc-abi"]),
-    ("seqc-runtime", &["seqc-abi", "seqc-checkpoint"]),
+    ("seqc-backends", &["seqc-ir", "seqc-passes", "seqc-abi", "seqc-formats"]),
+    ("seqc-runtime", &["seqc-abi", "seqc-checkpoint", "seqc-formats"]),
     (
         "seqc",
         &[
@@ -51,6 +53,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "seqc-backends",
             "seqc-abi",
             "seqc-checkpoint",
+            "seqc-formats",
         ],
     ),
     (

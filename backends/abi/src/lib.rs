@@ -4,6 +4,7 @@
 //! symbols of [`symbols`]; the runtime chooses a level, fills a [`frame`] and calls its functions. Everything the runtime must know about
 //! the model (weights, state, streams, sizes) is the JSON of a [`Descriptor`] inside the object.
 
+use seqc_formats::Encoding;
 use serde::{Deserialize, Serialize};
 
 mod level;
@@ -74,82 +75,6 @@ pub mod frame {
 
 /// Keys per page of an attention cache.
 pub const PAGE_TOKENS: usize = 64;
-
-/// How a stored tensor is encoded. Block formats are GGML's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// IEEE binary32.
-    F32,
-    /// IEEE binary16.
-    F16,
-    /// bfloat16.
-    Bf16,
-    /// 32 weights in 18 bytes: f16 scale `d`, 16 bytes of nibbles; `w = d * (q - 8)`.
-    #[serde(rename = "q4_0")]
-    Q4_0,
-    /// 32 weights in 20 bytes: f16 `d`, f16 `m`, 16 bytes of nibbles; `w = d * q + m`.
-    #[serde(rename = "q4_1")]
-    Q4_1,
-    /// 32 weights in 34 bytes: f16 scale `d`, 32 signed bytes; `w = d * q`.
-    #[serde(rename = "q8_0")]
-    Q8_0,
-}
-
-impl Encoding {
-    /// All of them.
-    pub const ALL: [Encoding; 6] = [
-        Encoding::F32,
-        Encoding::F16,
-        Encoding::Bf16,
-        Encoding::Q4_0,
-        Encoding::Q4_1,
-        Encoding::Q8_0,
-    ];
-
-    /// Weights per block (1 for the plain types).
-    pub fn block(self) -> usize {
-        match self {
-            Encoding::F32 | Encoding::F16 | Encoding::Bf16 => 1,
-            Encoding::Q4_0 | Encoding::Q4_1 | Encoding::Q8_0 => 32,
-        }
-    }
-
-    /// Bytes per block.
-    pub fn block_bytes(self) -> usize {
-        match self {
-            Encoding::F32 => 4,
-            Encoding::F16 | Encoding::Bf16 => 2,
-            Encoding::Q4_0 => 18,
-            Encoding::Q4_1 => 20,
-            Encoding::Q8_0 => 34,
-        }
-    }
-
-    /// Bytes of a row of `n` weights; `None` when `n` is not a whole number of blocks or overflows.
-    pub fn row_bytes(self, n: usize) -> Option<usize> {
-        n.is_multiple_of(self.block())
-            .then_some(n / self.block())?
-            .checked_mul(self.block_bytes())
-    }
-
-    /// The encoding of a name that [`Encoding::name`] gives.
-    pub fn named(name: &str) -> Option<Encoding> {
-        Encoding::ALL.into_iter().find(|store| store.name() == name)
-    }
-
-    /// The name users write and read: `f32`, `q4_1`, …
-    pub fn name(self) -> &'static str {
-        match self {
-            Encoding::F32 => "f32",
-            Encoding::F16 => "f16",
-            Encoding::Bf16 => "bf16",
-            Encoding::Q4_0 => "q4_0",
-            Encoding::Q4_1 => "q4_1",
-            Encoding::Q8_0 => "q8_0",
-        }
-    }
-}
 
 /// Element type of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -271,7 +196,7 @@ pub struct ParamSlot {
     /// Encoding that the generated code reads. A checkpoint that stores another type is an error,
     /// except where `convert` is set.
     pub encoding: Encoding,
-    /// The runtime converts whatever the checkpoint stores to `store` (always f32 then) at load time.
+    /// The runtime converts whatever the checkpoint stores to `encoding` (always f32 then) at load time.
     /// Otherwise the mapped bytes are used where they lie.
     pub convert: bool,
 }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use memmap2::Mmap;
 
-use crate::{DType, Entry};
+use crate::Entry;
+use seqc_formats::Encoding;
 
 /// Arrays inside arrays deeper than this are refused.
 const DEEPEST: u32 = 4;
@@ -245,20 +246,20 @@ fn locate(header: Header, start: usize, size: usize) -> Result<Entry, String> {
         kind,
         offset,
     } = header;
-    let (dtype, block, block_bytes) = DType::of_ggml(kind).ok_or_else(|| {
+    let encoding = Encoding::of_ggml(kind).ok_or_else(|| {
         format!(
             "tensor `{name}` is of GGML's type number {kind}, which cannot be read; {} can",
-            DType::readable()
+            Encoding::readable()
         )
     })?;
-    let last = dims.last().copied().unwrap_or(1);
+    let (last, block) = (dims.last().copied().unwrap_or(1), encoding.block());
     if !last.is_multiple_of(block) {
         return Err(format!(
-            "tensor `{name}`: rows of {last} are not whole blocks of {block} ({dtype})"
+            "tensor `{name}`: rows of {last} are not whole blocks of {block} ({encoding})"
         ));
     }
     let count = dims.iter().try_fold(1_usize, |count, dim| count.checked_mul(*dim));
-    let bytes = count.and_then(|count| (count / block).checked_mul(block_bytes));
+    let bytes = count.and_then(|count| (count / block).checked_mul(encoding.block_bytes()));
     let start = usize::try_from(offset)
         .ok()
         .and_then(|offset| start.checked_add(offset));
@@ -268,7 +269,7 @@ fn locate(header: Header, start: usize, size: usize) -> Result<Entry, String> {
             file: 0,
             start,
             bytes,
-            dtype,
+            encoding,
             shape: dims,
         }),
         (_, _, Some(end)) => Err(format!(

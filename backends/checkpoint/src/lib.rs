@@ -3,9 +3,7 @@
 //! A checkpoint is untrusted. Counts, lengths and offsets in it are checked against the size of the file before
 //! anything is read or allocated; whatever does not add up is an [`Error`].
 
-mod blocks;
 mod bundle;
-mod dtype;
 mod files;
 mod gguf;
 mod open;
@@ -16,7 +14,6 @@ mod safe;
 mod tensor;
 
 pub use bundle::Bundle;
-pub use dtype::{DType, to_f16};
 pub use files::{COMPANIONS, Source, companions, read_at_most, take_at_most};
 pub use gguf::{Array, Metadata, Value};
 pub use quantised::unquantised;
@@ -31,6 +28,7 @@ use std::{
 };
 
 use memmap2::Mmap;
+use seqc_formats::Encoding;
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,14 +51,14 @@ pub enum Error {
     },
     /// A tensor is stored in a way that cannot be turned into numbers here.
     #[error(
-        "tensor `{tensor}` is stored as {dtype}, which cannot be read; {} can",
-        DType::readable()
+        "tensor `{tensor}` is stored as {encoding}, which cannot be read; {} can",
+        Encoding::readable()
     )]
-    Dtype {
+    Encoding {
         /// The tensor.
         tensor: String,
         /// How it is stored.
-        dtype: DType,
+        encoding: Encoding,
     },
 }
 
@@ -91,7 +89,7 @@ pub(crate) struct Entry {
     file: usize,
     start: usize,
     bytes: usize,
-    dtype: DType,
+    encoding: Encoding,
     shape: Vec<usize>,
 }
 
@@ -146,7 +144,7 @@ impl Checkpoint {
         let bytes = self.files.get(entry.file)?.get(entry.start..)?.get(..entry.bytes)?;
         Some(TensorRef {
             name,
-            dtype: entry.dtype,
+            encoding: entry.encoding,
             shape: entry.shape.clone(),
             bytes,
         })

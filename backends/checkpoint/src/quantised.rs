@@ -1,6 +1,7 @@
 //! Signs of quantised weights whose meaning lies in other tensors: scales, zero points and code books beside packed integers.
 
-use crate::{Checkpoint, DType};
+use crate::Checkpoint;
+use seqc_formats::Encoding;
 
 /// Last parts of names that stand for nothing else (GPTQ, AWQ, bitsandbytes, HQQ, AQLM, VPTQ, MLX, quanto,
 /// compressed-tensors).
@@ -49,7 +50,7 @@ const INSIDE: &[&str] = &[".quant_state."];
 pub fn unquantised() -> String {
     format!(
         "take the checkpoint before it was quantised, or a GGUF file; types that can be read: {}",
-        DType::readable()
+        Encoding::readable()
     )
 }
 

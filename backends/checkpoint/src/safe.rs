@@ -4,9 +4,10 @@ use std::path::Path;
 
 use memmap2::Mmap;
 use safetensors::{SafeTensorError, SafeTensors};
+use seqc_formats::Encoding;
 use serde_json::Value;
 
-use crate::{Checkpoint, DType, Entry, Error};
+use crate::{Checkpoint, Entry, Error};
 
 /// Bytes of the header's length.
 const LENGTH: usize = 8;
@@ -29,7 +30,7 @@ pub(crate) fn add(checkpoint: &mut Checkpoint, file: usize, path: &Path) -> Resu
             file,
             start: data + start,
             bytes,
-            dtype: DType::of_safetensors(info.dtype),
+            encoding: Encoding::of_safetensors(&info.dtype.to_string()),
             shape: info.shape.clone(),
         };
         checkpoint.insert(name.clone(), entry, path)?;
@@ -56,7 +57,7 @@ fn explained(map: &Mmap, error: &SafeTensorError) -> String {
         return format!(
             "tensor `{name}` is stored as {}, which cannot be read; {} can",
             dtype.escape_debug(),
-            DType::readable()
+            Encoding::readable()
         );
     }
     let ends = tensors.values().filter_map(|tensor| tensor["data_offsets"][1].as_u64());

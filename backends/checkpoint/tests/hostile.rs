@@ -6,7 +6,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use seqc_checkpoint::{Checkpoint, DType, Error, Value};
+use seqc_checkpoint::{Checkpoint, Error, Value};
+use seqc_formats::Encoding;
 
 fn scratch(name: &str) -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -101,7 +102,7 @@ fn a_whole_safetensors_file_is_read() {
     let checkpoint = open(&small_safetensors()).expect("whole");
     assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["a", "b"]);
     let (a, b) = (checkpoint.get("a").expect("a"), checkpoint.get("b").expect("b"));
-    assert_eq!((a.dtype, &a.shape[..]), (DType::F32, &[2, 2][..]));
+    assert_eq!((a.encoding, &a.shape[..]), (Encoding::F32, &[2, 2][..]));
     assert_eq!(a.to_f32().expect("f32"), [1.0, 2.0, 3.0, 4.0]);
     assert_eq!(b.to_f32().expect("bf16"), [1.0, 2.0, -3.0]);
     assert!(checkpoint.get("c").is_none() && checkpoint.gguf().is_none());
@@ -116,7 +117,7 @@ fn a_whole_gguf_file_is_read() {
     let list = metadata.array("some.words").and_then(|list| list.strings());
     assert_eq!(list, Some(vec!["one", "zwölf"]));
     let q = checkpoint.get("q").expect("q");
-    assert_eq!((q.dtype, &q.shape[..]), (DType::Q4_0, &[2, 32][..]));
+    assert_eq!((q.encoding, &q.shape[..]), (Encoding::Q4_0, &[2, 32][..]));
     let values = q.to_f32().expect("q4_0");
     assert_eq!((values[0], values[16], values[32], values[48]), (-8.0, 0.0, -7.0, 0.0));
     assert_eq!(

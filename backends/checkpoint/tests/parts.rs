@@ -6,7 +6,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use seqc_checkpoint::{Checkpoint, DType, Error};
+use seqc_checkpoint::{Checkpoint, Error};
+use seqc_formats::Encoding;
 
 /// A folder that goes away with the value.
 struct Folder(PathBuf);
@@ -207,11 +208,11 @@ fn integers_and_unknown_types_are_no_weights() {
     ] {
         let folder = Folder::new();
         let opened = Checkpoint::open(folder.write("w.safetensors", &one("w", dtype, bytes))).expect(dtype);
-        let found: DType = opened.get("w").expect("w").dtype;
+        let found: Encoding = opened.get("w").expect("w").encoding;
         let text = found.refusal().expect(dtype);
         assert!(text.contains(says) && text.contains("q8_0"), "{text}");
     }
-    assert_eq!(DType::BF16.refusal(), None);
+    assert_eq!(Encoding::Bf16.refusal(), None);
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(crate) fn digest(checkpoint: &Checkpoint, descriptor: &Descriptor) -> String
     let total: usize = tensors.values().map(|tensor| tensor.bytes.len()).sum();
     let mut sum = crc32fast::Hasher::new();
     for (name, tensor) in &tensors {
-        sum.update(format!("{name}\0{}{:?}", tensor.dtype, tensor.shape).as_bytes());
+        sum.update(format!("{name}\0{}{:?}", tensor.encoding, tensor.shape).as_bytes());
         if total <= ALL {
             sum.update(tensor.bytes);
         } else {

@@ -5,8 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use seqc_abi::{Descriptor, Encoding, ParamSlot};
-use seqc_checkpoint::{Checkpoint, DType, Source, TensorRef, to_f16, unquantised};
+use seqc_abi::{Descriptor, ParamSlot};
+
+use seqc_checkpoint::{Checkpoint, Source, TensorRef, unquantised};
+use seqc_formats::{Encoding, to_bf16, to_f16};
 
 use crate::{Error, Result, fingerprint, memory::Region};
 
@@ -76,7 +78,7 @@ impl Weights {
                 Some(pointer) => *pointer,
                 None => {
                     let mut region = Region::huge(stored_bytes(slot)?)?;
-                    random_bytes(region.bytes_mut(), slot, seed);
+                    random_bytes(region.bytes_mut(), slot, seed)?;
                     filler.keep(key, region)
                 }
             };
@@ -176,7 +178,7 @@ impl Filler {
 
     fn place(&mut self, checkpoint: &Checkpoint, slot: &ParamSlot) -> std::result::Result<*const u8, Problem> {
         let tensors = find(checkpoint, slot).map_err(Problem::Wrong)?;
-        let as_stored = tensors.iter().all(|tensor| is_stored_as(tensor.dtype, slot.encoding));
+        let as_stored = tensors.iter().all(|tensor| tensor.encoding == slot.encoding);
         if let ([tensor], true) = (&tensors[..], as_stored) {
             return Ok(tensor.bytes.as_ptr());
         }
@@ -219,7 +221,7 @@ fn find<'a>(checkpoint: &'a Checkpoint, slot: &ParamSlot) -> std::result::Result
 }
 
 fn mismatch(tensor: &TensorRef, slot: &ParamSlot, shape: &[usize]) -> Option<String> {
-    if let Some(refusal) = tensor.dtype.refusal() {
+    if let Some(refusal) = tensor.encoding.refusal() {
         return Some(format!("tensor `{}` {refusal} (for `{}`)", tensor.name, slot.name));
     }
     let sizes = |shape: &[usize]| shape.iter().copied().filter(|size| *size != 1).collect::<Vec<_>>();
@@ -229,12 +231,12 @@ fn mismatch(tensor: &TensorRef, slot: &ParamSlot, shape: &[usize]) -> Option<Str
             tensor.name, tensor.shape, slot.name
         ));
     }
-    let readable = is_stored_as(tensor.dtype, slot.encoding) || slot.convert;
+    let readable = tensor.encoding == slot.encoding || slot.convert;
     (!readable).then(|| {
         format!(
             "tensor `{}` is stored as {}, expected {} (for `{}`); the program was built for another file",
             tensor.name,
-            tensor.dtype,
+            tensor.encoding,
             slot.encoding.name(),
             slot.name
         )
@@ -291,18 +293,6 @@ fn nearest(checkpoint: &Checkpoint, name: &str) -> Vec<String> {
         .collect()
 }
 
-fn is_stored_as(dtype: DType, encoding: Encoding) -> bool {
-    matches!(
-        (dtype, encoding),
-        (DType::F32, Encoding::F32)
-            | (DType::F16, Encoding::F16)
-            | (DType::BF16, Encoding::Bf16)
-            | (DType::Q4_0, Encoding::Q4_0)
-            | (DType::Q4_1, Encoding::Q4_1)
-            | (DType::Q8_0, Encoding::Q8_0)
-    )
-}
-
 /// One block of memory with all tensors one after another.
 fn copy(tensors: &[TensorRef], slot: &ParamSlot, as_stored: bool) -> Result<Region> {
     let mut region = Region::huge(stored_bytes(slot)?)?;
@@ -356,7 +346,7 @@ impl Mix {
     }
 }
 
-fn random_bytes(bytes: &mut [u8], slot: &ParamSlot, seed: u64) {
+fn random_bytes(bytes: &mut [u8], slot: &ParamSlot, seed: u64) -> Result<()> {
     let start = key(slot).bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -366,13 +356,33 @@ fn random_bytes(bytes: &mut [u8], slot: &ParamSlot, seed: u64) {
     match slot.encoding {
         Encoding::F32 => fill(bytes, || (reach * mix.signed()).to_le_bytes()),
         Encoding::F16 => fill(bytes, || to_f16(reach * mix.signed()).to_le_bytes()),
-        Encoding::Bf16 => fill(bytes, || {
-            (((reach * mix.signed()).to_bits() >> 16) as u16).to_le_bytes()
-        }),
+        Encoding::Bf16 => fill(bytes, || to_bf16(reach * mix.signed()).to_le_bytes()),
         Encoding::Q4_0 => fill(bytes, || block::<18>(&mut mix, &[to_f16(reach / 8.0)])),
         Encoding::Q4_1 => fill(bytes, || block::<20>(&mut mix, &[to_f16(reach / 7.5), to_f16(-reach)])),
         Encoding::Q8_0 => fill(bytes, || block::<34>(&mut mix, &[to_f16(reach / 128.0)])),
+        Encoding::F64
+        | Encoding::I64
+        | Encoding::I32
+        | Encoding::I16
+        | Encoding::I8
+        | Encoding::U64
+        | Encoding::U32
+        | Encoding::U16
+        | Encoding::U8
+        | Encoding::Bool
+        | Encoding::Q5_0
+        | Encoding::Q5_1
+        | Encoding::Q4_K
+        | Encoding::Q5_K
+        | Encoding::Q6_K
+        | Encoding::Listed(_) => {
+            let (name, encoding) = (&slot.name, slot.encoding);
+            return Err(Error::Failed(format!(
+                "parameter `{name}`: {encoding} has no random weights"
+            )));
+        }
     }
+    Ok(())
 }
 
 fn fill<const N: usize>(bytes: &mut [u8], mut next: impl FnMut() -> [u8; N]) {

@@ -1,8 +1,11 @@
 //! Decoding and copying of single rows.
 
-use super::dequant::{block_vectors, byte, plain_vector};
+use super::{
+    dequant::{block_vectors, byte, plain_vector},
+    layout::{Layout, Plain, layout},
+};
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 
 /// Name of the function that [`row`] adds.
 pub fn row_name(encoding: Encoding) -> String {
@@ -18,27 +21,28 @@ pub fn row(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr], None);
     let (w, n, out) = (f.param(0), f.param(1), f.param(2));
     let zero = f.i64(0);
-    if encoding.block() == 32 {
-        let (per_block, bytes) = (f.i64(32), f.i64(encoding.block_bytes() as i64));
-        f.for_each(zero, n, 32, |f, k| {
-            let index = f.udiv(k, per_block);
-            let at = f.mul(index, bytes);
-            let block = f.gep(w, at, Scalar::I8);
-            let target = f.gep(out, k, Scalar::F32);
-            for (i, v) in block_vectors(f, encoding, block, lanes).into_iter().enumerate() {
-                let p = byte(f, target, 4 * i as i64 * i64::from(lanes));
-                f.store(v, p);
-            }
-        });
-    } else {
-        vectors(&mut f, (n, lanes), |f, k, mask| {
+    match layout(encoding) {
+        Layout::Block(block) => {
+            let (per_block, bytes) = (f.i64(32), f.i64(encoding.block_bytes() as i64));
+            f.for_each(zero, n, 32, |f, k| {
+                let index = f.udiv(k, per_block);
+                let at = f.mul(index, bytes);
+                let source = f.gep(w, at, Scalar::I8);
+                let target = f.gep(out, k, Scalar::F32);
+                for (i, v) in block_vectors(f, block, source, lanes).into_iter().enumerate() {
+                    let p = byte(f, target, 4 * i as i64 * i64::from(lanes));
+                    f.store(v, p);
+                }
+            });
+        }
+        Layout::Plain(plain) => vectors(&mut f, n, lanes, |f, k, mask| {
             let size = f.i64(encoding.block_bytes() as i64);
             let at = f.mul(k, size);
             let source = f.gep(w, at, Scalar::I8);
-            let v = plain_vector(f, encoding, source, lanes, mask);
+            let v = plain_vector(f, plain, source, lanes, mask);
             let target = f.gep(out, k, Scalar::F32);
             put(f, v, target, mask);
-        });
+        }),
     }
     module.add(f);
     name
@@ -52,9 +56,9 @@ pub fn copy(module: &mut Module, lanes: u32) -> String {
     }
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::I64], None);
     let (from, to, n) = (f.param(0), f.param(1), f.param(2));
-    vectors(&mut f, (n, lanes), |f, k, mask| {
+    vectors(&mut f, n, lanes, |f, k, mask| {
         let (source, target) = (f.gep(from, k, Scalar::F32), f.gep(to, k, Scalar::F32));
-        let v = plain_vector(f, Encoding::F32, source, lanes, mask);
+        let v = plain_vector(f, Plain::F32, source, lanes, mask);
         put(f, v, target, mask);
     });
     module.add(f);
@@ -69,7 +73,7 @@ fn put(f: &mut Func, v: Val, p: Val, mask: Option<Val>) {
 }
 
 /// Whole vectors of `0..n`, then the rest under a mask.
-fn vectors(f: &mut Func, (n, lanes): (Val, u32), body: impl Fn(&mut Func, Val, Option<Val>)) {
+fn vectors(f: &mut Func, n: Val, lanes: u32, body: impl Fn(&mut Func, Val, Option<Val>)) {
     let (zero, step) = (f.i64(0), f.i64(i64::from(lanes)));
     let rest = f.urem(n, step);
     let whole = f.sub(n, rest);

@@ -1,7 +1,7 @@
 //! Reading stored weight rows as f32 vectors: plain types and GGML blocks of 32.
 
+use super::layout::{Block, Integers, Plain};
 use crate::kernel::{Cast, Func, Intrinsic, Scalar, Ty, Val};
-use seqc_abi::Encoding;
 
 /// The `f32` of an IEEE half in a 16-bit integer (or of each lane).
 pub(super) fn half_to_float(f: &mut Func, bits: Val) -> Val {
@@ -17,22 +17,21 @@ pub(super) fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
     f.bitcast(wide, wide.ty.with(Scalar::F32))
 }
 
-/// `lanes` consecutive weights of a plain store; with a mask, the lanes outside are zero and not read.
-pub(super) fn plain_vector(f: &mut Func, encoding: Encoding, ptr: Val, lanes: u32, mask: Option<Val>) -> Val {
-    let scalar = if encoding == Encoding::F32 {
-        Scalar::F32
-    } else {
-        Scalar::I16
+/// `lanes` consecutive weights that are stored by themselves; with a mask, the lanes outside are zero and not read.
+pub(super) fn plain_vector(f: &mut Func, plain: Plain, ptr: Val, lanes: u32, mask: Option<Val>) -> Val {
+    let scalar = match plain {
+        Plain::F32 => Scalar::F32,
+        Plain::F16 | Plain::Bf16 => Scalar::I16,
     };
     let ty = Ty::V(lanes, scalar);
     let raw = match mask {
         None => f.load(ptr, ty),
         Some(mask) => f.masked_load(ptr, mask, ty),
     };
-    match encoding {
-        Encoding::F16 => half_to_float(f, raw),
-        Encoding::Bf16 => bf16_to_float(f, raw),
-        _ => raw,
+    match plain {
+        Plain::F32 => raw,
+        Plain::F16 => half_to_float(f, raw),
+        Plain::Bf16 => bf16_to_float(f, raw),
     }
 }
 
@@ -42,25 +41,25 @@ pub(super) fn byte(f: &mut Func, ptr: Val, offset: i64) -> Val {
     f.gep(ptr, offset, Scalar::I8)
 }
 
-/// A block's scale, and for `q4_1` its offset, as f32 scalars.
-pub(super) fn block_scales(f: &mut Func, encoding: Encoding, block: Val) -> (Val, Option<Val>) {
-    let d = f.load(block, Ty::S(Scalar::I16));
+/// The scale of the block at `ptr`, and its minimum where it has one, as f32 scalars.
+fn block_scales(f: &mut Func, block: Block, ptr: Val) -> (Val, Option<Val>) {
+    let d = f.load(ptr, Ty::S(Scalar::I16));
     let d = half_to_float(f, d);
-    if encoding != Encoding::Q4_1 {
-        return (d, None);
-    }
-    let p = byte(f, block, 2);
-    let m = f.load(p, Ty::S(Scalar::I16));
-    (d, Some(half_to_float(f, m)))
+    let m = block.minimum.map(|at| {
+        let p = byte(f, ptr, at);
+        let m = f.load(p, Ty::S(Scalar::I16));
+        half_to_float(f, m)
+    });
+    (d, m)
 }
 
-/// The 32 weights of the block at `block` as vectors of `lanes` floats, in order.
-pub(super) fn block_vectors(f: &mut Func, encoding: Encoding, block: Val, lanes: u32) -> Vec<Val> {
-    let (d, m) = block_scales(f, encoding, block);
+/// The 32 weights of the block at `ptr` as vectors of `lanes` floats, in order.
+pub(super) fn block_vectors(f: &mut Func, block: Block, ptr: Val, lanes: u32) -> Vec<Val> {
+    let (d, m) = block_scales(f, block, ptr);
     let d = f.splat(d, lanes);
-    let shift = (encoding == Encoding::Q4_0).then(|| f.float(d.ty, -8.0));
+    let shift = block.offset.map(|offset| f.float(d.ty, offset));
     let m = m.map(|m| f.splat(m, lanes));
-    let quants = block_quants(f, encoding, block, lanes);
+    let quants = block_quants(f, block, ptr, lanes);
     let scaled = |w: Val| {
         let w = shift.map_or(w, |s| f.add(w, s));
         match m {
@@ -71,21 +70,18 @@ pub(super) fn block_vectors(f: &mut Func, encoding: Encoding, block: Val, lanes:
     quants.into_iter().map(scaled).collect()
 }
 
-/// The 32 stored integers of the block at `block` as floats, in order; those of `q4_0` still count from 0.
-pub(super) fn block_quants(f: &mut Func, encoding: Encoding, block: Val, lanes: u32) -> Vec<Val> {
-    let start = if encoding == Encoding::Q4_1 { 4 } else { 2 };
-    let count = if encoding == Encoding::Q8_0 { 32 } else { 16 };
-    let widen = if encoding == Encoding::Q8_0 {
-        Cast::SignExtend
-    } else {
-        Cast::ZeroExtend
+/// The 32 stored integers of the block at `ptr` as floats, in order, without their offset.
+pub(super) fn block_quants(f: &mut Func, block: Block, ptr: Val, lanes: u32) -> Vec<Val> {
+    let (count, widen) = match block.integers {
+        Integers::Bytes => (32, Cast::SignExtend),
+        Integers::Nibbles => (16, Cast::ZeroExtend),
     };
     let (mut low, mut high) = (Vec::new(), Vec::new());
     for at in (0..count).step_by(lanes as usize) {
-        let p = byte(f, block, start + i64::from(at));
+        let p = byte(f, ptr, block.start + i64::from(at));
         let q = f.load(p, Ty::V(lanes, Scalar::I8));
         let q = f.convert(widen, q, Scalar::I32);
-        if encoding == Encoding::Q8_0 {
+        if block.integers == Integers::Bytes {
             low.push(f.convert(Cast::SignedToFloat, q, Scalar::F32));
             continue;
         }
@@ -98,17 +94,20 @@ pub(super) fn block_quants(f: &mut Func, encoding: Encoding, block: Val, lanes: 
     low
 }
 
+/// [`block_vectors`] where `exists`, zeros elsewhere.
+pub(super) fn block_or_zero(f: &mut Func, block: Block, ptr: Val, lanes: u32, exists: Val) -> Vec<Val> {
+    f.if_else(
+        exists,
+        |f| block_vectors(f, block, ptr, lanes),
+        |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
+    )
+}
+
 /// The low nibbles of a 4-bit block as floats, in order, then its bytes as floats. `fifteen` is the number.
-pub(super) fn nibbles_and_bytes(
-    f: &mut Func,
-    encoding: Encoding,
-    block: Val,
-    (lanes, fifteen): (u32, Val),
-) -> Vec<Val> {
-    let start = if encoding == Encoding::Q4_1 { 4 } else { 2 };
+pub(super) fn nibbles_and_bytes(f: &mut Func, block: Block, ptr: Val, lanes: u32, fifteen: Val) -> Vec<Val> {
     let (mut low, mut whole) = (Vec::new(), Vec::new());
     for at in (0..16).step_by(lanes as usize) {
-        let p = byte(f, block, start + i64::from(at));
+        let p = byte(f, ptr, block.start + i64::from(at));
         let q = f.load(p, Ty::V(lanes, Scalar::I8));
         let q = f.convert(Cast::ZeroExtend, q, Scalar::I32);
         low.push(low_nibbles(f, q, fifteen));

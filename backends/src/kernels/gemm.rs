@@ -2,7 +2,7 @@
 
 use super::{copy, micro_kernel, pack};
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 use seqc_passes::machine::Machine;
 
 /// Bytes of scratch that [`gemm`] needs for chunks of `max_chunk` rows.

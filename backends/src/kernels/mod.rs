@@ -10,6 +10,7 @@ pub(crate) mod finite;
 mod gemm;
 mod gemv;
 mod lanes;
+mod layout;
 mod long_conv;
 pub mod math;
 mod micro;

@@ -1,11 +1,12 @@
 //! Packing a panel of weight rows for the micro-kernel: dequantised, and transposed in registers.
 
 use super::{
-    dequant::{block_vectors, byte, plain_vector},
+    dequant::{block_or_zero, block_vectors, byte, plain_vector},
     lanes::transpose,
+    layout::{Block, Layout, Plain, layout},
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 
 /// Adds the packing kernel for panels of `panel` vectors of `lanes` floats; returns its name.
 ///
@@ -41,11 +42,13 @@ pub fn pack(module: &mut Module, lanes: u32, encoding: Encoding, panel: u32) -> 
         f.if_else(
             full,
             |f| {
-                pack.group(f, (source, target), kc, None);
+                let valid = None;
+                pack.group(f, Group { source, target, valid }, kc);
                 Vec::new()
             },
             |f| {
-                pack.group(f, (source, target), kc, Some(left));
+                let valid = Some(left);
+                pack.group(f, Group { source, target, valid }, kc);
                 Vec::new()
             },
         );
@@ -61,22 +64,42 @@ struct Pack {
     stride: Val,
 }
 
+/// One vector of rows of the panel.
+#[derive(Clone, Copy)]
+struct Group {
+    /// The first row's weights.
+    source: Val,
+    /// Where the first row's weights go.
+    target: Val,
+    /// How many of the rows exist, when not all do.
+    valid: Option<Val>,
+}
+
+/// Column `k + shift`.
+struct Column {
+    k: Val,
+    shift: i64,
+}
+
 impl Pack {
-    /// One vector of rows over all of `k`; `valid` says how many of the rows exist when not all do.
-    fn group(&self, f: &mut Func, (source, target): (Val, Val), kc: Val, valid: Option<Val>) {
+    /// A group over all of `k`.
+    fn group(&self, f: &mut Func, group: Group, kc: Val) {
         let zero = f.i64(0);
-        if self.encoding.block() == 32 {
-            f.for_each(zero, kc, 32, |f, k| self.blocks(f, (source, target), k, valid));
-            return;
-        }
+        let plain = match layout(self.encoding) {
+            Layout::Plain(plain) => plain,
+            Layout::Block(block) => {
+                f.for_each(zero, kc, 32, |f, k| self.blocks(f, block, group, k));
+                return;
+            }
+        };
         let step = f.i64(i64::from(self.lanes));
         let rest = f.urem(kc, step);
         let whole = f.sub(kc, rest);
         f.for_each(zero, whole, i64::from(self.lanes), |f, k| {
-            self.tile(f, (source, target), k, (valid, None))
+            self.tile(f, plain, group, k, None)
         });
         let some = f.cmp(Cmp::Gt, rest, zero);
-        f.if_then(some, |f| self.tile(f, (source, target), whole, (valid, Some(rest))));
+        f.if_then(some, |f| self.tile(f, plain, group, whole, Some(rest)));
     }
 
     fn row(&self, f: &mut Func, source: Val, r: u32) -> Val {
@@ -85,20 +108,20 @@ impl Pack {
         f.gep(source, offset, Scalar::I8)
     }
 
-    /// `lanes` rows by `lanes` columns of a plain store, `columns` of them when not all.
-    fn tile(&self, f: &mut Func, (source, target): (Val, Val), k: Val, (valid, columns): (Option<Val>, Option<Val>)) {
+    /// `lanes` rows by `lanes` columns of numbers that are stored by themselves, `columns` of them when not all.
+    fn tile(&self, f: &mut Func, plain: Plain, group: Group, k: Val, columns: Option<Val>) {
         let size = f.i64(self.encoding.block_bytes() as i64);
         let offset = f.mul(k, size);
         let column_mask = columns.map(|n| f.tail_mask(n, self.lanes));
         let mut loaded = Vec::new();
         for r in 0..self.lanes {
-            let row = self.row(f, source, r);
+            let row = self.row(f, group.source, r);
             let p = f.gep(row, offset, Scalar::I8);
-            let mask = self.row_mask(f, r, valid, column_mask);
-            loaded.push(plain_vector(f, self.encoding, p, self.lanes, mask));
+            let mask = self.row_mask(f, r, group.valid, column_mask);
+            loaded.push(plain_vector(f, plain, p, self.lanes, mask));
         }
         let rows = transpose(f, &loaded);
-        self.store_tile(f, target, (k, 0), (&rows, columns));
+        self.store_tile(f, group.target, Column { k, shift: 0 }, &rows, columns);
     }
 
     fn row_mask(&self, f: &mut Func, r: u32, valid: Option<Val>, columns: Option<Val>) -> Option<Val> {
@@ -110,44 +133,42 @@ impl Pack {
     }
 
     /// `lanes` rows by one block of 32.
-    fn blocks(&self, f: &mut Func, (source, target): (Val, Val), k: Val, valid: Option<Val>) {
+    fn blocks(&self, f: &mut Func, block: Block, group: Group, k: Val) {
         let (per_block, bytes) = (f.i64(32), f.i64(self.encoding.block_bytes() as i64));
         let index = f.udiv(k, per_block);
         let offset = f.mul(index, bytes);
         let mut rows = Vec::new();
         for r in 0..self.lanes {
-            let row = self.row(f, source, r);
+            let row = self.row(f, group.source, r);
             let p = f.gep(row, offset, Scalar::I8);
-            rows.push(match valid {
-                None => block_vectors(f, self.encoding, p, self.lanes),
-                Some(valid) => self.block_or_zero(f, p, r, valid),
+            rows.push(match group.valid {
+                None => block_vectors(f, block, p, self.lanes),
+                Some(valid) => {
+                    let r = f.i64(i64::from(r));
+                    let exists = f.cmp(Cmp::Lt, r, valid);
+                    block_or_zero(f, block, p, self.lanes, exists)
+                }
             });
         }
         for part in 0..rows[0].len() {
             let vectors: Vec<Val> = rows.iter().map(|row| row[part]).collect();
             let columns = transpose(f, &vectors);
-            self.store_tile(f, target, (k, part as i64 * i64::from(self.lanes)), (&columns, None));
+            let shift = part as i64 * i64::from(self.lanes);
+            self.store_tile(f, group.target, Column { k, shift }, &columns, None);
         }
     }
 
-    fn block_or_zero(&self, f: &mut Func, p: Val, r: u32, valid: Val) -> Vec<Val> {
-        let r = f.i64(i64::from(r));
-        let exists = f.cmp(Cmp::Lt, r, valid);
-        let (lanes, encoding) = (self.lanes, self.encoding);
-        f.if_else(
-            exists,
-            |f| block_vectors(f, encoding, p, lanes),
-            |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
-        )
-    }
-
-    /// Writes columns `k + shift …` of the panel, the first `columns` when not all.
-    fn store_tile(&self, f: &mut Func, target: Val, (k, shift): (Val, i64), (vectors, columns): (&[Val], Option<Val>)) {
+    /// Writes columns of the panel from `first` on, the first `columns` of them when not all.
+    fn store_tile(&self, f: &mut Func, target: Val, first: Column, vectors: &[Val], columns: Option<Val>) {
         let width = f.i64(i64::from(self.panel * self.lanes));
-        let at = f.mul(k, width);
+        let at = f.mul(first.k, width);
         let start = f.gep(target, at, Scalar::F32);
         for (i, v) in vectors.iter().enumerate() {
-            let p = byte(f, start, 4 * (i as i64 + shift) * i64::from(self.panel * self.lanes));
+            let p = byte(
+                f,
+                start,
+                4 * (i as i64 + first.shift) * i64::from(self.panel * self.lanes),
+            );
             match columns {
                 None => f.store(*v, p),
                 Some(n) => {

@@ -1,7 +1,7 @@
 //! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 use seqc_ir::{Elem, Graph, Source, Value};
 use seqc_passes::machine::Machine;
 use seqc_passes::plan::{BufferId, Extent, Layout, Plan, row_of};

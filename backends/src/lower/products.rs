@@ -10,7 +10,7 @@ use crate::{
     kernel::{Func, Module, Scalar, Val},
     kernels,
 };
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 use seqc_ir::{Graph, Normaliser, Op, Value};
 use seqc_passes::plan::{Kernel, Matmul};
 use std::collections::HashSet;

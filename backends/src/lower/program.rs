@@ -8,7 +8,8 @@ use super::{
     streams::{Place, Streams},
 };
 use crate::kernel::Module;
-use seqc_abi::{Call, Descriptor, Elem, Encoding, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
+use seqc_abi::{Call, Descriptor, Elem, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
+use seqc_formats::Encoding;
 use seqc_ir::{Model, Ty};
 use seqc_passes::{
     attention::cache_sharing::Site,
@@ -87,9 +88,10 @@ fn layers<'p>(planned: &'p PlannedModel<'_>) -> Vec<Layer<'p>> {
 /// The encoding that code reads each parameter of a kind in, and whether the runtime converts to it.
 fn encodings<'p>(planned: &'p PlannedModel<'_>, kind: usize) -> impl Iterator<Item = (Encoding, bool)> + 'p {
     let native = &planned.plans[kind].native_params;
-    let names = planned.model.kinds[kind].encodings.iter().zip(native);
-    names.map(|(name, native)| match Encoding::named(name) {
-        Some(encoding) if *native && encoding != Encoding::F32 => (encoding, false),
+    let stored = planned.model.kinds[kind].encodings.iter().zip(native);
+    stored.map(|(encoding, native)| match encoding {
+        Encoding::F32 => (Encoding::F32, true),
+        encoding if *native => (*encoding, false),
         _ => (Encoding::F32, true),
     })
 }

@@ -8,7 +8,7 @@ use crate::{
     kernel::{Func, Scalar, Val},
     kernels,
 };
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 use seqc_ir::Op;
 use seqc_passes::{affine::AffineExpr, plan::Nest};
 

@@ -13,7 +13,7 @@ llvm.func @saxpy(%a: f32, %x: !llvm.ptr, %y: !llvm.ptr, %n: i64) {
     %r = llvm.load %p {alignment = 4 : i64} : !llvm.ptr -> vector<8xf32>
     %s = llvm.load %q {alignment = 4 : i64} : !llvm.ptr -> vector<8xf32>
     %t = math.fma %v, %r, %s : vector<8xf32>
-    llvm.encoding %t, %q {alignment = 4 : i64} : vector<8xf32>, !llvm.ptr
+    llvm.store %t, %q {alignment = 4 : i64} : vector<8xf32>, !llvm.ptr
   }
   llvm.return
 }

@@ -1,15 +1,14 @@
 //! Micro-kernel and packing against plain loops, with every tail.
 
 use crate::support::{Loaded, Random, export, targets, weights};
-use seqc_abi::Encoding;
 use seqc_backends::{
     kernel::{Module, Ty},
     kernels,
     mlir::Target,
 };
+use seqc_formats::Encoding;
 use std::time::Instant;
 
-pub(crate) const STORES: [Encoding; 6] = Encoding::ALL;
 const MK: [Ty; 7] = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I64, Ty::I1];
 const PACK: [Ty; 6] = [Ty::Ptr, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::Ptr];
 
@@ -78,14 +77,14 @@ fn check_tile(f: Mk, (m, n, k): (usize, usize, usize), random: &mut Random) {
 fn panels_hold_the_rows_transposed() {
     for target in targets() {
         let mut module = Module::default();
-        for encoding in STORES {
+        for encoding in Encoding::native() {
             for panel in 1..=4 {
                 let name = kernels::pack(&mut module, target.width(), encoding, panel);
                 export(&mut module, &name, &PACK);
             }
         }
         let loaded = Loaded::new(module, &target);
-        for encoding in STORES {
+        for encoding in Encoding::native() {
             for panel in 1..=4 {
                 // SAFETY: the type is that of the kernel's documentation.
                 let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", encoding.name())) };
@@ -146,7 +145,7 @@ fn speed_of_matrix_kernels() {
             let name = kernels::micro_kernel(&mut module, w, (*r, panel));
             export(&mut module, &name, &MK);
         }
-        for encoding in STORES {
+        for encoding in Encoding::native() {
             let name = kernels::pack(&mut module, w, encoding, panel);
             export(&mut module, &name, &PACK);
         }
@@ -159,7 +158,7 @@ fn speed_of_matrix_kernels() {
                 time_tile(f, (r, n, k));
             }
         }
-        for encoding in STORES {
+        for encoding in Encoding::native() {
             // SAFETY: the type is that of the kernel's documentation.
             let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", encoding.name())) };
             time_panel(f, encoding, n);

@@ -1,15 +1,12 @@
 //! Matrix times vector from stored weights.
 
-use crate::{
-    matmul::STORES,
-    support::{Loaded, Random, export, targets, weights},
-};
-use seqc_abi::Encoding;
+use crate::support::{Loaded, Random, export, targets, weights};
 use seqc_backends::{
     kernel::{Func, Module, Scalar, Ty},
     kernels,
     mlir::Target,
 };
+use seqc_formats::Encoding;
 use std::time::Instant;
 
 const GEMV: [Ty; 6] = [Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr];
@@ -21,7 +18,7 @@ type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *
 
 fn load(target: &Target) -> Loaded {
     let mut module = Module::default();
-    for encoding in STORES {
+    for encoding in Encoding::native() {
         let name = kernels::gemv(&mut module, target.machine(), encoding);
         export(&mut module, &name, &GEMV);
         let name = kernels::gemv_in_order(&mut module, target.width(), encoding);
@@ -53,7 +50,7 @@ fn kernel(loaded: &Loaded, name: &str) -> Gemv {
 fn rows_times_a_vector() {
     for target in targets() {
         let loaded = load(&target);
-        for encoding in STORES {
+        for encoding in Encoding::native() {
             let f = kernel(&loaded, &kernels::gemv_name(encoding));
             let mut random = Random::new(11);
             for &k in sizes(encoding) {
@@ -71,7 +68,7 @@ fn rows_times_a_vector() {
 fn a_token_gets_what_a_chunk_gives_it() {
     for target in targets() {
         let loaded = load(&target);
-        for encoding in STORES {
+        for encoding in Encoding::native() {
             let f = kernel(&loaded, &kernels::gemv_in_order_name(encoding));
             let mut random = Random::new(12);
             for &k in sizes(encoding) {
@@ -167,14 +164,14 @@ fn speed_of_matrix_vector() {
         println!("read: {:.1} GB/s", bytes.len() as f64 / best / 1e9);
         let best = fastest(|| read(bytes.as_ptr(), 128 << 10, out.as_mut_ptr()));
         println!("read from L2: {:.1} GB/s", f64::from(128 << 10) / best / 1e9);
-        let names = STORES.map(|encoding| {
+        let names = Encoding::native().flat_map(|encoding| {
             [
                 (encoding, kernels::gemv_name(encoding)),
                 (encoding, kernels::gemv_in_order_name(encoding)),
             ]
         });
-        for (encoding, name) in names.as_flattened() {
-            let f = kernel(&loaded, name);
+        for (encoding, name) in names {
+            let f = kernel(&loaded, &name);
             for k in [576usize, 1536, 4096] {
                 let stride = encoding.row_bytes(k).expect("whole blocks");
                 let (large, small) = ((96 << 20) / stride, (192 << 10) / stride);

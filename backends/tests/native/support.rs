@@ -1,11 +1,12 @@
 //! Compiling a module of text and loading it into the test process.
 
-use seqc_abi::{Encoding, Level};
+use seqc_abi::Level;
 use seqc_backends::{
     kernel::{Func, Module, Ty},
     link,
     mlir::{Emit, Target, compile, print},
 };
+use seqc_formats::{Encoding, to_bf16};
 use std::{
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
@@ -95,62 +96,27 @@ pub(crate) fn export(module: &mut Module, name: &str, params: &[Ty]) {
     module.add(f);
 }
 
-/// Bytes of `rows * k` weights in `store`, and the values they stand for.
+/// Bytes of `rows * k` weights in an encoding, and the values they stand for.
 pub(crate) fn weights(encoding: Encoding, rows: usize, k: usize, random: &mut Random) -> (Vec<u8>, Vec<f32>) {
     let (mut bytes, mut values) = (Vec::new(), Vec::new());
     for _ in 0..rows * k / encoding.block() {
         match encoding {
-            Encoding::F32 => {
-                let x = random.float();
-                bytes.extend(x.to_le_bytes());
-                values.push(x);
-            }
-            Encoding::F16 => {
-                let h = random.half();
-                bytes.extend(h.to_le_bytes());
-                values.push(half(h));
-            }
-            Encoding::Bf16 => {
-                let h = (random.float().to_bits() >> 16) as u16;
-                bytes.extend(h.to_le_bytes());
-                values.push(f32::from_bits(u32::from(h) << 16));
-            }
-            Encoding::Q4_0 | Encoding::Q4_1 | Encoding::Q8_0 => block(encoding, random, &mut bytes, &mut values),
+            Encoding::F32 => bytes.extend(random.float().to_le_bytes()),
+            Encoding::F16 => bytes.extend(random.half().to_le_bytes()),
+            Encoding::Bf16 => bytes.extend(to_bf16(random.float()).to_le_bytes()),
+            _ => block(encoding, random, &mut bytes),
         }
     }
+    assert!(encoding.decode(&bytes, &mut values), "{encoding}");
     (bytes, values)
 }
 
-fn block(encoding: Encoding, random: &mut Random, bytes: &mut Vec<u8>, values: &mut Vec<f32>) {
-    let (d, m) = (random.half(), random.half());
-    bytes.extend(d.to_le_bytes());
-    if encoding == Encoding::Q4_1 {
-        bytes.extend(m.to_le_bytes());
+/// A block of random integers under random scales of ordinary size, which fill its first four bytes at most.
+fn block(encoding: Encoding, random: &mut Random, bytes: &mut Vec<u8>) {
+    let start = bytes.len();
+    bytes.extend((0..encoding.block_bytes()).map(|_| random.bits() as u8));
+    let scales = if encoding == Encoding::Q4_1 { 2 } else { 1 };
+    for scale in bytes[start..].chunks_exact_mut(2).take(scales) {
+        scale.copy_from_slice(&random.half().to_le_bytes());
     }
-    let quants: Vec<u8> = (0..32).map(|_| random.bits() as u8).collect();
-    if encoding == Encoding::Q8_0 {
-        bytes.extend(&quants);
-        values.extend(quants.iter().map(|q| half(d) * f32::from(*q as i8)));
-        return;
-    }
-    bytes.extend(&quants[..16]);
-    let nibbles = quants[..16]
-        .iter()
-        .map(|q| q & 15)
-        .chain(quants[..16].iter().map(|q| q >> 4));
-    values.extend(nibbles.map(|q| match encoding {
-        Encoding::Q4_0 => half(d) * (f32::from(q) - 8.0),
-        _ => half(d) * f32::from(q) + half(m),
-    }));
-}
-
-/// The value of a half, in the plain way.
-fn half(bits: u16) -> f32 {
-    let (sign, e, m) = (bits >> 15, i32::from(bits >> 10 & 31), f32::from(bits & 1023));
-    let magnitude = if e == 0 {
-        m * 2f32.powi(-24)
-    } else {
-        (1024.0 + m) * 2f32.powi(e - 25)
-    };
-    if sign == 1 { -magnitude } else { magnitude }
 }

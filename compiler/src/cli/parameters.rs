@@ -1,5 +1,6 @@
 //! The parameters of a model one by one, for `seqc inspect`: as JSON, and as text with repeated layers in one line.
 
+use seqc_formats::Encoding;
 use seqc_ir::Model;
 use serde_json::{Value, json};
 use std::{collections::HashMap, fmt::Write};
@@ -8,7 +9,7 @@ use std::{collections::HashMap, fmt::Write};
 struct Parameter<'m> {
     name: &'m str,
     shape: Vec<usize>,
-    encoding: &'m str,
+    encoding: Encoding,
     tensors: &'m [String],
 }
 
@@ -24,10 +25,10 @@ fn all(model: &Model) -> impl Iterator<Item = Parameter<'_>> {
     model.calls.iter().flat_map(|call| {
         let kind = &model.kinds[call.kind.0 as usize];
         let ports = kind.graph.params.iter().zip(&call.params).zip(&kind.encodings);
-        ports.map(|((port, source), store)| Parameter {
+        ports.map(|((port, source), encoding)| Parameter {
             name: &source.name,
             shape: port.ty.sizes(),
-            encoding: store,
+            encoding: *encoding,
             tensors: &source.tensors,
         })
     })
@@ -35,7 +36,8 @@ fn all(model: &Model) -> impl Iterator<Item = Parameter<'_>> {
 
 /// Every parameter: its name, shape, encoding in memory, and the tensors that it is read from.
 pub(super) fn list(model: &Model) -> Vec<Value> {
-    let entry = |p: Parameter<'_>| json!({"name": p.name, "shape": p.shape, "type": p.encoding, "from": p.tensors});
+    let entry =
+        |p: Parameter<'_>| json!({"name": p.name, "shape": p.shape, "type": p.encoding.name(), "from": p.tensors});
     all(model).map(entry).collect()
 }
 
@@ -65,7 +67,7 @@ pub(super) fn text(model: &Model, named: bool) -> String {
 
 fn rows(model: &Model) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
-    let mut places: HashMap<(String, Vec<usize>, &str), usize> = HashMap::new();
+    let mut places: HashMap<(String, Vec<usize>, Encoding), usize> = HashMap::new();
     for p in all(model) {
         let key = (numbers(p.name).0, p.shape.clone(), p.encoding);
         let at = *places.entry(key).or_insert(rows.len());

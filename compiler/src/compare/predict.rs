@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Tokens that a program reads at once.
-pub const CHUNK: f64 = 256.0;
+pub const CHUNK: f64 = seqc_passes::plan::Settings::CHUNK as f64;
 
 /// Seconds for the token after `context` others, when tokens are generated one by one.
 pub fn decode(total: &Total, rates: &Rates, context: f64) -> f64 {

@@ -5,7 +5,8 @@ use crate::{
     backend,
     model::{Built, weights::distinct_parameters},
 };
-use seqc_abi::{Encoding, Level};
+use seqc_abi::Level;
+use seqc_formats::Encoding;
 use seqc_ir::{Call, Kind};
 use seqc_passes::{
     cost::{self, Cost, Read},
@@ -130,11 +131,11 @@ fn layer(kind: &Kind, plan: &Plan) -> Layer {
 }
 
 /// Bytes of a read: matrices and tables as they are stored, everything else as f32.
-fn read_bytes(read: &Read, encodings: &[String], native: &[bool]) -> f64 {
+fn read_bytes(read: &Read, encodings: &[Encoding], native: &[bool]) -> f64 {
     let encoding = read
         .param
         .filter(|n| native.get(*n).copied().unwrap_or_default())
-        .and_then(|n| Encoding::named(encodings.get(n)?));
-    let encoding = encoding.unwrap_or(Encoding::F32);
+        .and_then(|n| encodings.get(n));
+    let encoding = encoding.unwrap_or(&Encoding::F32);
     read.entries as f64 / encoding.block() as f64 * encoding.block_bytes() as f64
 }

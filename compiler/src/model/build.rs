@@ -12,7 +12,7 @@ use crate::{
     library::Library,
     source::{FileId, Place},
 };
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 use seqc_grammar::{
     ast::{Expr, ExprKind},
     model::{InputTy, ModelFile},
@@ -53,7 +53,7 @@ pub(super) struct Builder<'a> {
     /// Graphs by what they were made of; `None` after an error.
     graphs: HashMap<String, Option<usize>>,
     elaborated: Vec<Elaborated>,
-    kinds: HashMap<(usize, Vec<String>), KindId>,
+    kinds: HashMap<(usize, Vec<Encoding>), KindId>,
     /// Settings of each call: of its blocks from the outside in, then of its layer.
     settings: Vec<CallSettings>,
     /// Parameters looked for so far.
@@ -450,7 +450,7 @@ impl Builder<'_> {
     }
 
     /// Sources and encodings of the parameters.
-    fn params(&mut self, instance: &Instance, graph: &Graph) -> (Vec<ParamSource>, Vec<String>) {
+    fn params(&mut self, instance: &Instance, graph: &Graph) -> (Vec<ParamSource>, Vec<Encoding>) {
         let mut sources = Vec::new();
         let mut encodings = Vec::new();
         for (n, port) in graph.params.iter().enumerate() {
@@ -460,7 +460,7 @@ impl Builder<'_> {
                 Ok((source, place)) => {
                     let encoding = self.tensors.store(graph, n, (&source, place), &mut self.diagnostics);
                     self.readings((&source, place), &port.ty.sizes(), encoding);
-                    encodings.push(encoding.name().to_owned());
+                    encodings.push(encoding);
                     self.total.tensors += source.tensors.len();
                     sources.push(source);
                 }
@@ -474,7 +474,7 @@ impl Builder<'_> {
         (sources, encodings)
     }
 
-    fn kind(&mut self, at: usize, graph: &Graph, encodings: Vec<String>) -> KindId {
+    fn kind(&mut self, at: usize, graph: &Graph, encodings: Vec<Encoding>) -> KindId {
         if let Some(kind) = self.kinds.get(&(at, encodings.clone())) {
             return *kind;
         }

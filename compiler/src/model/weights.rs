@@ -5,8 +5,8 @@ use crate::{
     diag::{Diagnostic, Placed},
     source::{FileId, Place},
 };
-use seqc_abi::Encoding;
-use seqc_checkpoint::{Checkpoint, DType};
+use seqc_checkpoint::Checkpoint;
+use seqc_formats::Encoding;
 use seqc_grammar::{
     ast::Span,
     model::{Load, Template, Weights},
@@ -33,10 +33,10 @@ impl Tensors {
             ..Tensors::default()
         };
         if let Some(ty) = weights.and_then(|w| w.ty.as_ref()) {
-            tensors.encoding = Some(Encoding::named(&ty.value).ok_or_else(|| {
+            tensors.encoding = Some(Encoding::named(&ty.value).filter(|e| e.is_native()).ok_or_else(|| {
                 let message = format!("there is no type of weights `{}`", ty.value);
                 Diagnostic::new("unknown-type", Place::new(file, ty.span), message)
-                    .did_you_mean(&ty.value, Encoding::ALL.iter().map(|s| s.name()))
+                    .did_you_mean(&ty.value, Encoding::native().map(Encoding::name))
             })?);
         }
         if let Some(path) = path.filter(|p| p.exists()) {
@@ -88,20 +88,17 @@ impl Tensors {
             let fits = self.path.is_none() && matrix && wanted.row_bytes(row).is_some();
             return if fits { wanted } else { Encoding::F32 };
         };
-        let dtype = match self.checked(checkpoint, &shape, at) {
-            Ok(dtype) => dtype,
+        let encoding = match self.checked(checkpoint, &shape, at) {
+            Ok(encoding) => encoding,
             Err(d) => {
                 out.push(d);
                 return Encoding::F32;
             }
         };
-        let stored = native(dtype).filter(|_| source.tensors.len() == 1 && matrix);
-        match (stored, self.encoding) {
-            (_, Some(Encoding::F32)) | (None, _) => Encoding::F32,
-            (Some(stored), None) => stored,
-            (Some(stored), Some(wanted)) if stored == wanted => stored,
-            (Some(_), Some(_)) => Encoding::F32,
-        }
+        // What generated code does not read as it is stored, and what the model wants otherwise, is converted to f32.
+        let as_stored = encoding.is_native() && source.tensors.len() == 1 && matrix;
+        let wanted = self.encoding.is_none_or(|wanted| wanted == encoding);
+        if as_stored && wanted { encoding } else { Encoding::F32 }
     }
 
     /// How a parameter's tensors are stored, once they are known to be there and to have its shape.
@@ -110,7 +107,7 @@ impl Tensors {
         checkpoint: &Checkpoint,
         shape: &[usize],
         (source, place): (&ParamSource, Place),
-    ) -> Result<DType, Diagnostic> {
+    ) -> Result<Encoding, Diagnostic> {
         let count = source.tensors.len();
         let expected = if count == 1 {
             shape
@@ -125,7 +122,7 @@ impl Tensors {
             );
             return Err(Diagnostic::new("bad-tensor", place, message));
         }
-        let mut dtype = DType::F32;
+        let mut encoding = Encoding::F32;
         for name in &source.tensors {
             let Some(tensor) = checkpoint.get(name) else {
                 let message = format!("there is no tensor `{name}` in {}", self.shown());
@@ -133,7 +130,7 @@ impl Tensors {
                     .says(format!("wanted for `{}`, of shape {shape:?}", source.name));
                 return Err(d.did_you_mean(name, checkpoint.names()));
             };
-            if let Some(refusal) = tensor.dtype.refusal() {
+            if let Some(refusal) = tensor.encoding.refusal() {
                 let d = Diagnostic::new("bad-type", place, format!("tensor `{name}` {refusal}"))
                     .says(format!("wanted for `{}`", source.name));
                 return Err(d.help("take the checkpoint before it was quantised, or a GGUF file of another type"));
@@ -145,9 +142,9 @@ impl Tensors {
                     Diagnostic::new("bad-tensor", place, message).says(format!("`{}` takes {expected:?}", source.name));
                 return Err(d.help("compare the sizes of the model with those of the checkpoint"));
             }
-            dtype = tensor.dtype;
+            encoding = tensor.encoding;
         }
-        Ok(dtype)
+        Ok(encoding)
     }
 }
 
@@ -180,19 +177,6 @@ pub(super) fn fold(out: &mut Vec<Diagnostic>, wanted: usize, renamed: Option<Str
     }
 }
 
-/// The encoding that generated code reads as it lies.
-fn native(dtype: DType) -> Option<Encoding> {
-    Some(match dtype {
-        DType::F32 => Encoding::F32,
-        DType::F16 => Encoding::F16,
-        DType::BF16 => Encoding::Bf16,
-        DType::Q4_0 => Encoding::Q4_0,
-        DType::Q4_1 => Encoding::Q4_1,
-        DType::Q8_0 => Encoding::Q8_0,
-        _ => return None,
-    })
-}
-
 /// True when a parameter is used as a matrix in products or as a table only: those are read as they are stored,
 /// everything else is small and converted.
 fn is_matrix(graph: &Graph, n: usize) -> bool {
@@ -217,7 +201,7 @@ pub fn distinct_parameters(model: &Model) -> (usize, usize) {
             if !seen.insert(&source.tensors) {
                 continue;
             }
-            let (n, encoding) = (port.ty.len(), Encoding::named(encoding).unwrap_or(Encoding::F32));
+            let (n, encoding) = (port.ty.len(), *encoding);
             elements = elements.saturating_add(n);
             bytes = bytes.saturating_add(n / encoding.block() * encoding.block_bytes());
         }

@@ -2,6 +2,7 @@
 
 use super::{RandomGraph, Range, Rng, SIZES, data, generate};
 use crate::{Call, Kind, KindId, Model, ModelInput, ParamSource, eval::Tensor};
+use seqc_formats::Encoding;
 
 /// A model and what to feed it.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ fn add_kind(random: &mut RandomModel, layer: RandomGraph) {
         }
         random.inputs = inputs;
     }
-    let encodings = vec!["f32".to_owned(); params.len()];
+    let encodings = vec![Encoding::F32; params.len()];
     random.params.push(params);
     random.model.kinds.push(Kind { graph, encodings });
 }

@@ -2,6 +2,7 @@
 
 use super::{MAX_NUMBER, ParseError, cursor::Parser, lex::Token};
 use crate::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
+use seqc_formats::Encoding;
 use std::str::FromStr;
 
 impl FromStr for Model {
@@ -49,7 +50,7 @@ impl Parser {
             }
             self.advance();
             self.expect_word("encodings")?;
-            let encodings = self.list('[', ']', Parser::name)?;
+            let encodings = self.list('[', ']', Parser::encoding)?;
             model.kinds.push(Kind {
                 graph: self.graph()?,
                 encodings,
@@ -65,6 +66,18 @@ impl Parser {
         }
         self.expect('}')?;
         Ok(model)
+    }
+
+    fn encoding(&mut self) -> Result<Encoding, ParseError> {
+        let (place, name) = (self.here(), self.name()?);
+        Encoding::named(&name).ok_or_else(|| {
+            let known: Vec<&str> = Encoding::native().map(Encoding::name).collect();
+            let message = format!(
+                "there is no encoding `{name}`; parameters have one of {}",
+                known.join(", ")
+            );
+            self.error_at(place, message)
+        })
     }
 
     fn stream(&mut self) -> Result<StreamId, ParseError> {

@@ -189,7 +189,7 @@ impl Display for Model {
             writeln!(f, "  input {} {} : {}", input.stream, Name(&input.name), input.ty)?;
         }
         for (n, kind) in self.kinds.iter().enumerate() {
-            let encodings: Vec<_> = kind.encodings.iter().map(|s| Name(s)).collect();
+            let encodings: Vec<_> = kind.encodings.iter().map(|encoding| Name(encoding.name())).collect();
             write!(f, "  layer{n} encodings [{}] ", comma(&encodings))?;
             for (line, text) in kind.graph.to_string().lines().enumerate() {
                 writeln!(f, "{}{text}", if line == 0 { "" } else { "  " })?;

@@ -21,7 +21,7 @@
 //! 13. There is at least one result, and names of results, of parameters and of inputs do not repeat.
 //!
 //! # Laws of a model
-//! 14. Every layer graph obeys the laws above and has one encoding per parameter.
+//! 14. Every layer graph obeys the laws above and has one encoding per parameter, one that generated code reads.
 //! 15. Every call names a layer and gives as many arguments, results and parameters as its graph declares;
 //!     every parameter has a source.
 //! 16. Streams are defined once, before they are used, and are numbered below the model's count.

@@ -17,6 +17,11 @@ pub fn verify_model(model: &Model) -> Vec<Violation> {
         report.require(params == encodings, 14, || {
             format!("layer{n} has {params} parameters and {encodings} encodings")
         });
+        for encoding in kind.encodings.iter().filter(|encoding| !encoding.is_native()) {
+            report.require(false, 14, || {
+                format!("layer{n} has a parameter of {encoding}, which generated code does not read")
+            });
+        }
     }
     for input in &model.inputs {
         report.define(input.stream, input.ty.clone());

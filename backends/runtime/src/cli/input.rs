@@ -8,7 +8,8 @@ use std::{
 };
 
 use seqc_abi::{Descriptor, Elem, Stream};
-use seqc_checkpoint::{Checkpoint, DType, TensorRef};
+use seqc_checkpoint::{Checkpoint, TensorRef};
+use seqc_formats::Encoding;
 
 use super::{Console, common::is_standard};
 use crate::{Error, Result, session::Values};
@@ -133,15 +134,15 @@ fn rows(tensor: &TensorRef, stream: &Stream) -> std::result::Result<usize, Strin
 
 fn integers(tensor: &TensorRef) -> std::result::Result<Vec<i64>, String> {
     let bytes = tensor.bytes;
-    match tensor.dtype {
-        DType::I64 => Ok(each(bytes, i64::from_le_bytes)),
-        DType::I32 => Ok(each(bytes, |b| i32::from_le_bytes(b).into())),
-        DType::I16 => Ok(each(bytes, |b| i16::from_le_bytes(b).into())),
-        DType::I8 => Ok(each(bytes, |[b]| (b as i8).into())),
-        DType::U8 | DType::Bool => Ok(each(bytes, |[b]| b.into())),
-        DType::Unknown("u16") => Ok(each(bytes, |b| u16::from_le_bytes(b).into())),
-        DType::Unknown("u32") => Ok(each(bytes, |b| u32::from_le_bytes(b).into())),
-        DType::Unknown("u64") => {
+    match tensor.encoding {
+        Encoding::I64 => Ok(each(bytes, i64::from_le_bytes)),
+        Encoding::I32 => Ok(each(bytes, |b| i32::from_le_bytes(b).into())),
+        Encoding::I16 => Ok(each(bytes, |b| i16::from_le_bytes(b).into())),
+        Encoding::I8 => Ok(each(bytes, |[b]| (b as i8).into())),
+        Encoding::U8 | Encoding::Bool => Ok(each(bytes, |[b]| b.into())),
+        Encoding::U16 => Ok(each(bytes, |b| u16::from_le_bytes(b).into())),
+        Encoding::U32 => Ok(each(bytes, |b| u32::from_le_bytes(b).into())),
+        Encoding::U64 => {
             let small = each(bytes, |b| i64::try_from(u64::from_le_bytes(b)).ok());
             let all: Option<Vec<i64>> = small.into_iter().collect();
             all.ok_or_else(|| format!("`{}` has numbers beyond 63 bits", tensor.name))

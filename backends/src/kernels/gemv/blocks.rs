@@ -11,15 +11,18 @@
 use super::Shape;
 use crate::{
     kernel::{Func, Scalar, Ty, Val},
-    kernels::dequant::{block_quants, byte, half_to_float, nibbles_and_bytes},
+    kernels::{
+        dequant::{block_quants, byte, half_to_float, nibbles_and_bytes},
+        layout::{Block, Integers},
+    },
 };
-use seqc_abi::Encoding;
 
 /// Elements whose scales are converted at a time.
 const SEGMENT: i64 = 1024;
 
 /// What lives on the stack of a kernel.
 pub(super) struct Blocks {
+    layout: Block,
     /// The segment's scales `d` of all rows.
     scales: Val,
     /// `X_b` (times -8 for `q4_0`) of all blocks, where the store has offsets.
@@ -29,12 +32,17 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(f: &mut Func, shape: &Shape, rows: u32) -> Blocks {
+    pub(super) fn new(f: &mut Func, shape: &Shape, layout: Block, rows: u32) -> Blocks {
         let slots = f.i64(SEGMENT / 32 * i64::from(rows));
         let scales = stack(f, slots);
-        let sums = (shape.encoding != Encoding::Q8_0).then(|| block_sums(f, shape));
+        let sums = layout.is_shifted().then(|| block_sums(f, shape, layout));
         let fifteen = opaque(f, 15);
-        Blocks { scales, sums, fifteen }
+        Blocks {
+            layout,
+            scales,
+            sums,
+            fifteen,
+        }
     }
 
     /// For each row a vector whose lanes add up to the first term, and the second term of all rows.
@@ -51,7 +59,7 @@ impl Blocks {
                 vec![self.scales(f, shape, rows, (from, k), second[0])]
             });
             let mut next = f.for_loop((from, end, step), first, |f, k, first| {
-                let x = input(f, shape, k);
+                let x = self.input(f, shape, k);
                 let offset = shape.offset(f, k);
                 shape.prefetch(f, (rows, offset), shape.encoding.block_bytes() as i64);
                 let each = rows.iter().zip(first).enumerate().map(|(r, (row, sum))| {
@@ -78,10 +86,9 @@ impl Blocks {
         let p = f.gep(self.scales, slot, Scalar::F32);
         f.store(d, p);
         let Some(sums) = self.sums else { return second };
-        let c = if shape.encoding == Encoding::Q4_1 {
-            halves(f, rows, offset, 2)
-        } else {
-            d
+        let c = match self.layout.minimum {
+            Some(at) => halves(f, rows, offset, at),
+            None => d,
         };
         let thirty_two = f.i64(32);
         let block = f.udiv(k, thirty_two);
@@ -91,11 +98,25 @@ impl Blocks {
         f.fma(c, sum, second)
     }
 
+    /// One block's part of `x`, as [`Blocks::step`] takes it: for nibbles first `u - v / 16`, then `v / 16`.
+    fn input(&self, f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
+        let mut x = load_block(f, shape, k);
+        if self.layout.integers == Integers::Nibbles {
+            let (sixteenth, minus) = (f.float(shape.vector(), 1.0 / 16.0), f.float(shape.vector(), -1.0));
+            let (u, v) = x.split_at_mut(16 / shape.lanes as usize);
+            for (u, v) in u.iter_mut().zip(v) {
+                *v = f.mul(*v, sixteenth);
+                *u = f.fma(*v, minus, *u);
+            }
+        }
+        x
+    }
+
     /// `sum + d * (q . x)` for one block of one row.
     fn step(&self, f: &mut Func, shape: &Shape, (block, d): (Val, Val), x: &[Val], sum: Val) -> Val {
-        let quants = match shape.encoding {
-            Encoding::Q8_0 => block_quants(f, shape.encoding, block, shape.lanes),
-            _ => nibbles_and_bytes(f, shape.encoding, block, (shape.lanes, self.fifteen)),
+        let quants = match self.layout.integers {
+            Integers::Bytes => block_quants(f, self.layout, block, shape.lanes),
+            Integers::Nibbles => nibbles_and_bytes(f, self.layout, block, shape.lanes, self.fifteen),
         };
         let mut dot = f.mul(quants[0], x[0]);
         for (q, x) in quants.iter().zip(x).skip(1) {
@@ -112,12 +133,12 @@ fn stack(f: &mut Func, slots: Val) -> Val {
     f.stack_of(slots, Scalar::F32)
 }
 
-/// `X_b` for every block, times -8 for `q4_0`; computed once for all rows.
-fn block_sums(f: &mut Func, shape: &Shape) -> Val {
+/// `X_b` for every block, times the offset of its integers; computed once for all rows.
+fn block_sums(f: &mut Func, shape: &Shape, layout: Block) -> Val {
     let (zero, per_block) = (f.i64(0), f.i64(32));
     let count = f.udiv(shape.k, per_block);
     let sums = stack(f, count);
-    let factor = f.f32(if shape.encoding == Encoding::Q4_0 { -8.0 } else { 1.0 });
+    let factor = f.f32(layout.offset.unwrap_or(1.0));
     f.for_each(zero, shape.k, 32, |f, k| {
         let vectors = load_block(f, shape, k);
         let total = vectors[1..].iter().fold(vectors[0], |sum, v| f.add(sum, *v));
@@ -137,20 +158,6 @@ fn load_block(f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
         f.load(p, shape.vector())
     };
     (0..32 / shape.lanes).map(load).collect()
-}
-
-/// One block's part of `x`, as [`Blocks::step`] wants it: for 4-bit stores first `u - v / 16`, then `v / 16`.
-fn input(f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
-    let mut x = load_block(f, shape, k);
-    if shape.encoding != Encoding::Q8_0 {
-        let (sixteenth, minus) = (f.float(shape.vector(), 1.0 / 16.0), f.float(shape.vector(), -1.0));
-        let (u, v) = x.split_at_mut(16 / shape.lanes as usize);
-        for (u, v) in u.iter_mut().zip(v) {
-            *v = f.mul(*v, sixteenth);
-            *u = f.fma(*v, minus, *u);
-        }
-    }
-    x
 }
 
 /// Index into the scale buffer of row `r` of `count` at block `k` of the segment that starts at `from`.

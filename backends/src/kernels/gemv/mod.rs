@@ -6,9 +6,13 @@ mod plain;
 
 pub use ordered::{gemv_in_order, gemv_in_order_name};
 
-use super::{dequant::byte, lanes::sum_four};
+use super::{
+    dequant::byte,
+    lanes::sum_four,
+    layout::{Layout, Plain, layout},
+};
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 use seqc_passes::machine::Machine;
 
 /// Rows of a plain matrix that are taken together.
@@ -47,9 +51,9 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
         k,
         ahead,
     };
-    let kernel = match encoding.block() {
-        1 => Kernel::Plain,
-        _ => Kernel::Blocks(blocks::Blocks::new(&mut f, &shape, count)),
+    let kernel = match layout(encoding) {
+        Layout::Plain(plain) => Kernel::Plain(plain),
+        Layout::Block(block) => Kernel::Blocks(blocks::Blocks::new(&mut f, &shape, block, count)),
     };
     let (zero, some) = (f.i64(0), f.i64(i64::from(count)));
     let rest = f.urem(rows, some);
@@ -106,7 +110,7 @@ struct Shape {
 }
 
 enum Kernel {
-    Plain,
+    Plain(Plain),
     Blocks(blocks::Blocks),
 }
 
@@ -121,7 +125,7 @@ impl Kernel {
             rows.push(f.gep(last, shape.stride, Scalar::I8));
         }
         match self {
-            Kernel::Plain => (plain::row_sums(f, shape, &rows), None),
+            Kernel::Plain(plain) => (plain::row_sums(f, shape, *plain, &rows), None),
             Kernel::Blocks(blocks) => blocks.row_sums(f, shape, &rows),
         }
     }

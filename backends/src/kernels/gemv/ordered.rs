@@ -6,11 +6,12 @@
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{
-        dequant::{block_vectors, plain_vector},
+        dequant::{block_or_zero, block_vectors, plain_vector},
         lanes::transpose,
+        layout::{Layout, layout},
     },
 };
-use seqc_abi::Encoding;
+use seqc_formats::Encoding;
 
 /// Name of the function that [`gemv_in_order`] adds.
 pub fn gemv_in_order_name(encoding: Encoding) -> String {
@@ -135,22 +136,18 @@ impl InOrder {
 
     /// The weights of one row in a step.
     fn row(&self, f: &mut Func, row: Val, exists: Option<Val>, columns: Option<Val>) -> Vec<Val> {
-        let (encoding, lanes) = (self.encoding, self.lanes);
-        if encoding.block() == 1 {
-            let exists = exists.map(|exists| f.splat(exists, lanes));
-            let mask = match (exists, columns) {
-                (Some(a), Some(b)) => Some(f.and(a, b)),
-                (a, b) => a.or(b),
-            };
-            return vec![plain_vector(f, encoding, row, lanes, mask)];
+        let lanes = self.lanes;
+        match (layout(self.encoding), exists) {
+            (Layout::Plain(plain), exists) => {
+                let exists = exists.map(|exists| f.splat(exists, lanes));
+                let mask = match (exists, columns) {
+                    (Some(a), Some(b)) => Some(f.and(a, b)),
+                    (a, b) => a.or(b),
+                };
+                vec![plain_vector(f, plain, row, lanes, mask)]
+            }
+            (Layout::Block(block), None) => block_vectors(f, block, row, lanes),
+            (Layout::Block(block), Some(exists)) => block_or_zero(f, block, row, lanes, exists),
         }
-        let Some(exists) = exists else {
-            return block_vectors(f, encoding, row, lanes);
-        };
-        f.if_else(
-            exists,
-            |f| block_vectors(f, encoding, row, lanes),
-            |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
-        )
     }
 }

@@ -3,11 +3,12 @@
 use super::Shape;
 use crate::{
     kernel::{Cmp, Func, Scalar, Ty, Val},
-    kernels::dequant::plain_vector,
+    kernels::{dequant::plain_vector, layout::Plain},
 };
 
 /// For each row a vector whose lanes add up to its product with `x`.
-pub(super) fn row_sums(f: &mut Func, shape: &Shape, rows: &[Val]) -> Vec<Val> {
+pub(super) fn row_sums(f: &mut Func, shape: &Shape, plain: Plain, rows: &[Val]) -> Vec<Val> {
+    let kernel = Rows { shape, plain, rows };
     let lanes = i64::from(shape.lanes);
     let unroll = if rows.len() == 1 { 4 } else { 2 };
     let turn = shape.encoding.block_bytes() as i64 * lanes * unroll as i64;
@@ -23,7 +24,7 @@ pub(super) fn row_sums(f: &mut Func, shape: &Shape, rows: &[Val]) -> Vec<Val> {
         for (u, next) in next.chunks_mut(rows.len()).enumerate() {
             let shift = f.i64(lanes * u as i64);
             let at = f.add(k, shift);
-            step(f, shape, rows, (at, None), next);
+            kernel.step(f, at, None, next);
         }
         next
     });
@@ -37,7 +38,7 @@ pub(super) fn row_sums(f: &mut Func, shape: &Shape, rows: &[Val]) -> Vec<Val> {
     let even = f.sub(shape.k, tail);
     let one = f.for_loop((whole, even, short), &one, |f, k, sums| {
         let mut next = sums.to_vec();
-        step(f, shape, rows, (k, None), &mut next);
+        kernel.step(f, k, None, &mut next);
         next
     });
     let some = f.cmp(Cmp::Gt, tail, start);
@@ -46,24 +47,34 @@ pub(super) fn row_sums(f: &mut Func, shape: &Shape, rows: &[Val]) -> Vec<Val> {
         |f| {
             let mask = f.tail_mask(tail, shape.lanes);
             let mut next = one.clone();
-            step(f, shape, rows, (even, Some(mask)), &mut next);
+            kernel.step(f, even, Some(mask), &mut next);
             next
         },
         |_| one.clone(),
     )
 }
 
-fn step(f: &mut Func, shape: &Shape, rows: &[Val], (k, mask): (Val, Option<Val>), sums: &mut [Val]) {
-    let ty = Ty::V(shape.lanes, Scalar::F32);
-    let p = f.gep(shape.x, k, Scalar::F32);
-    let x = match mask {
-        None => f.load(p, ty),
-        Some(mask) => f.masked_load(p, mask, ty),
-    };
-    let offset = shape.offset(f, k);
-    for (row, sum) in rows.iter().zip(sums) {
-        let p = f.gep(*row, offset, Scalar::I8);
-        let w = plain_vector(f, shape.encoding, p, shape.lanes, mask);
-        *sum = f.fma(w, x, *sum);
+/// Rows of one encoding.
+struct Rows<'a> {
+    shape: &'a Shape,
+    plain: Plain,
+    rows: &'a [Val],
+}
+
+impl Rows<'_> {
+    /// Adds the products of one vector of columns, those of the mask when there is one.
+    fn step(&self, f: &mut Func, k: Val, mask: Option<Val>, sums: &mut [Val]) {
+        let (shape, ty) = (self.shape, self.shape.vector());
+        let p = f.gep(shape.x, k, Scalar::F32);
+        let x = match mask {
+            None => f.load(p, ty),
+            Some(mask) => f.masked_load(p, mask, ty),
+        };
+        let offset = shape.offset(f, k);
+        for (row, sum) in self.rows.iter().zip(sums) {
+            let p = f.gep(*row, offset, Scalar::I8);
+            let w = plain_vector(f, self.plain, p, shape.lanes, mask);
+            *sum = f.fma(w, x, *sum);
+        }
     }
 }

@@ -1,0 +1,50 @@
+//! What is said of an encoding: its name, its blocks, its numbers in files, how it is decoded and what it is good for.
+
+/// What a tensor of an encoding can be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Weights that generated code reads as they are stored.
+    Native,
+    /// Weights that are converted to f32 when they are loaded.
+    Converted,
+    /// Whole numbers: token ids and positions. Never weights: without the scales that lie elsewhere they are not the
+    /// numbers that a model was trained with.
+    Integers,
+    /// Nothing: the encoding is known by name and size, not decoded.
+    Listed,
+}
+
+/// Appends the numbers of whole blocks to a list.
+pub(crate) type Decode = fn(&[u8], &mut Vec<f32>);
+
+/// What a file of this crate says of its encoding.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// The name that users write and read: `f32`, `q4_1`.
+    pub(crate) name: &'static str,
+    pub(crate) usage: Use,
+    /// Numbers in a block; 1 where each is stored by itself.
+    pub(crate) block: usize,
+    /// Bytes of a block.
+    pub(crate) block_bytes: usize,
+    /// The number of the type in GGUF files.
+    pub(crate) ggml: Option<u32>,
+    /// The name of the type in safetensors files.
+    pub(crate) safetensors: Option<&'static str>,
+    pub(crate) decode: Option<Decode>,
+}
+
+impl Facts {
+    /// An encoding of GGML whose blocks are decoded.
+    pub(crate) const fn ggml(name: &'static str, number: u32, block: usize, block_bytes: usize) -> Facts {
+        Facts {
+            name,
+            usage: Use::Converted,
+            block,
+            block_bytes,
+            ggml: Some(number),
+            safetensors: None,
+            decode: None,
+        }
+    }
+}

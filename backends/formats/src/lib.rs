@@ -1,0 +1,29 @@
+//! Encodings: how the numbers of a tensor are stored, one file an encoding.
+//!
+//! [`Encoding`] is the one type for it, from the reader of checkpoints to the kernels. [`Facts`](facts::Facts) is what a
+//! file says of its encoding, [`Use`] what can be done with it. Blocks of numbers with common scales are GGML's, and lie
+//! along the last axis of a tensor.
+
+mod bfloat16;
+mod binary16;
+mod binary32;
+mod binary64;
+mod encoding;
+mod facts;
+mod integers;
+mod listed;
+mod q4_0;
+mod q4_1;
+mod q4_k;
+mod q5_0;
+mod q5_1;
+mod q5_k;
+mod q6_k;
+mod q8_0;
+mod unpack;
+
+pub use bfloat16::to_bf16;
+pub use binary16::to_f16;
+pub use encoding::Encoding;
+pub use facts::Use;
+pub use listed::Listed;

@@ -1,0 +1,17 @@
+//! `q4_0`: 32 weights in 18 bytes: f16 `d`, 16 bytes of nibbles; `w = d * (q - 8)`.
+
+use crate::{
+    facts::{Facts, Use},
+    unpack::{each_block, half, nibble},
+};
+
+pub(crate) const FACTS: Facts = Facts {
+    usage: Use::Native,
+    decode: Some(|bytes, out| each_block(bytes, out, weights)),
+    ..Facts::ggml("q4_0", 2, 32, 18)
+};
+
+fn weights(block: &[u8; 18]) -> [f32; 32] {
+    let d = half(block, 0);
+    std::array::from_fn(|i| d * (f32::from(nibble(&block[2..], i)) - 8.0))
+}
