@@ -80,7 +80,7 @@ fn of_gguf(source: &Source, map: Arc<Mmap>) -> Result<Checkpoint, Error> {
     let mut checkpoint = Checkpoint::default();
     for (number, file) in files.iter().enumerate() {
         let map = if files.len() == 1 { map.clone() } else { file.map()? };
-        add_gguf(&mut checkpoint, (number, files.len()), file, map)?;
+        add_gguf(&mut checkpoint, number, files.len(), file, map)?;
     }
     let claimed = keys.uint("split.tensors.count").filter(|_| count.is_some());
     match claimed {
@@ -108,9 +108,11 @@ fn parts_of(source: &Source, keys: &Metadata, count: u64) -> Result<Vec<Source>,
     )
 }
 
+/// Adds part `number` of `of`.
 fn add_gguf(
     checkpoint: &mut Checkpoint,
-    (number, of): (usize, usize),
+    number: usize,
+    of: usize,
     source: &Source,
     map: Arc<Mmap>,
 ) -> Result<(), Error> {

@@ -225,13 +225,23 @@ fn checked(path: &Path, inputs: &[impl AsRef<Path>]) -> Result<Place, Error> {
     }
 }
 
-/// Device and number of a plain file; others cannot be lost.
-fn identity(about: &Metadata) -> Option<(u64, u64)> {
-    about.is_file().then(|| (about.dev(), about.ino()))
+/// What identifies a plain file, whatever its name.
+#[derive(Clone, Copy, PartialEq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+/// The identity of a plain file; others cannot be lost.
+fn identity(about: &Metadata) -> Option<Identity> {
+    about.is_file().then(|| Identity {
+        device: about.dev(),
+        inode: about.ino(),
+    })
 }
 
 /// Whether an input is the file of that identity, or a folder of a checkpoint to which it belongs.
-fn holds(input: &Path, wanted: (u64, u64)) -> bool {
+fn holds(input: &Path, wanted: Identity) -> bool {
     let is = |about: io::Result<Metadata>| about.is_ok_and(|about| identity(&about) == Some(wanted));
     if input.as_os_str() == STANDARD {
         return is(descriptor(0).and_then(|file| file.metadata()));

@@ -81,20 +81,28 @@ impl Owner<'_> {
     }
 }
 
-/// Tokens that were not read, and what is known of the text.
-pub(crate) type Text<'a> = (&'a [i64], &'a History);
+/// What a file of a session holds.
+#[derive(Clone, Copy)]
+pub(crate) struct Snapshot<'a> {
+    pub(crate) state: &'a State,
+    /// Tokens read.
+    pub(crate) position: u64,
+    /// Tokens of the text that were not read.
+    pub(crate) pending: &'a [i64],
+    /// What is known of the text.
+    pub(crate) history: &'a History,
+}
 
 /// Writes a whole file or none, and never over one of `inputs`.
-pub(crate) fn save(
-    path: &Path,
-    inputs: &[PathBuf],
-    owner: Owner,
-    session: (&State, u64),
-    (pending, history): Text,
-) -> Result<()> {
+pub(crate) fn save(path: &Path, inputs: &[PathBuf], owner: Owner, session: Snapshot) -> Result<()> {
     let mut out = Summed::new(Output::create(path, inputs)?);
     let failed = |error: io::Error| Error::write(&path.display().to_string(), &error);
-    let (descriptor, (state, position)) = (owner.descriptor, session);
+    let Snapshot {
+        state,
+        position,
+        pending,
+        history,
+    } = session;
     let history = history.to_bytes();
     let identity = owner.identity();
     let mut head = MAGIC.to_vec();
@@ -107,7 +115,7 @@ pub(crate) fn save(
     head.extend((history.len() as u64).to_le_bytes());
     head.extend(&history);
     out.write_all(&head).map_err(failed)?;
-    for (number, slot) in fixed(descriptor).chain(pages(descriptor)) {
+    for (number, slot) in fixed(owner.descriptor).chain(pages(owner.descriptor)) {
         let bytes = kept_bytes(slot, state.tokens(slot, position))?;
         out.write_all(state.kept(number, bytes)).map_err(failed)?;
     }
@@ -198,7 +206,7 @@ fn read(reader: &mut Summed<BufReader<fs::File>>, owner: Owner, size: u64) -> st
             "the saved state has {size} bytes where {expected_size} are expected"
         )));
     }
-    read_pages(reader, descriptor, (&mut state, position))?;
+    read_pages(reader, descriptor, &mut state, position)?;
     Ok(Saved {
         state,
         position,
@@ -233,7 +241,8 @@ fn pages(descriptor: &Descriptor) -> impl Iterator<Item = (usize, &StateSlot)> {
 fn read_pages(
     reader: &mut Summed<BufReader<fs::File>>,
     descriptor: &Descriptor,
-    (state, position): (&mut State, u64),
+    state: &mut State,
+    position: u64,
 ) -> std::result::Result<(), Reading> {
     state.reserve(descriptor, position, 0)?;
     for (number, slot) in pages(descriptor) {
@@ -329,6 +338,16 @@ mod tests {
         state
     }
 
+    /// A session of 1000 tokens, all read.
+    fn of<'a>(state: &'a State, history: &'a History) -> Snapshot<'a> {
+        Snapshot {
+            state,
+            position: 1000,
+            pending: &[],
+            history,
+        }
+    }
+
     #[test]
     fn only_pages_of_counted_tokens_are_saved() {
         let descriptor = ticking();
@@ -336,7 +355,7 @@ mod tests {
         state.kept_mut(0, 16).copy_from_slice(b"two pages of it!");
         let path = testing::fresh("state");
         let history = History::default();
-        save(&path, &[], owner(&descriptor), (&state, 1000), (&[], &history)).expect("saved");
+        save(&path, &[], owner(&descriptor), of(&state, &history)).expect("saved");
         let found = load(&path, owner(&descriptor)).expect("loaded");
         assert_eq!(found.state.tokens(&descriptor.states[0], 1000), 70);
         assert_eq!(found.state.kept(0, 16), b"two pages of it!");
@@ -364,7 +383,7 @@ mod tests {
             let path = testing::fresh("state");
             let state = after(&descriptor, 10, 1000);
             let history = History::default();
-            save(&path, &[], owner(&descriptor), (&state, 1000), (&[], &history)).expect("saved");
+            save(&path, &[], owner(&descriptor), of(&state, &history)).expect("saved");
             let mut bytes = fs::read(&path).expect("a file");
             let at = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 12 + 8 + history.to_bytes().len();
             bytes[at..at + 8].copy_from_slice(&ticks.to_le_bytes());
@@ -382,8 +401,7 @@ mod tests {
             &path,
             &[],
             owner(&descriptor),
-            (&after(&descriptor, 10, 1000), 1000),
-            (&[], &History::default()),
+            of(&after(&descriptor, 10, 1000), &History::default()),
         )
         .expect("saved");
         let refused = |owner: Owner| load(&path, owner).expect_err("refused").to_string();
@@ -417,8 +435,7 @@ mod tests {
                 path,
                 std::slice::from_ref(&weights),
                 owner(&descriptor),
-                (&state, 1000),
-                (&[], &History::default()),
+                of(&state, &History::default()),
             );
             assert_eq!(refused.expect_err("refused").status(), 2);
             assert_eq!(fs::read(&weights).expect("a file"), b"precious");
@@ -427,8 +444,7 @@ mod tests {
             Path::new("/dev/full"),
             &[],
             owner(&descriptor),
-            (&state, 1000),
-            (&[], &History::default()),
+            of(&state, &History::default()),
         );
         assert!(full.expect_err("full").to_string().contains("/dev/full"));
     }

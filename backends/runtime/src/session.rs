@@ -2,42 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use seqc_abi::{Descriptor, Elem, Rows, RowsAt, Stream, frame};
+use seqc_abi::frame;
+
+mod fault;
+mod inputs;
+mod outputs;
+
+pub use inputs::Values;
+use inputs::{check_ids, count};
+pub(crate) use outputs::row_bytes;
+pub use outputs::{Outputs, width};
 
 use crate::{
     Error, Result,
-    finite::Fault,
     history::{Conversation, History},
     memory::Region,
     model::Model,
-    saved::{self, Owner},
+    saved::{self, Owner, Snapshot},
     state::State,
 };
-
-/// Values of one input stream, row by row.
-#[derive(Clone, Debug)]
-pub enum Values {
-    /// Token ids and other integers.
-    I64(Vec<i64>),
-    /// Vectors.
-    F32(Vec<f32>),
-}
-
-impl Values {
-    fn len(&self) -> usize {
-        match self {
-            Values::I64(values) => values.len(),
-            Values::F32(values) => values.len(),
-        }
-    }
-
-    fn row(&self, row: usize, width: usize) -> *const u8 {
-        match self {
-            Values::I64(values) => values[row * width..].as_ptr().cast(),
-            Values::F32(values) => values[row * width..].as_ptr().cast(),
-        }
-    }
-}
 
 /// Which rows of the outputs are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,53 +49,14 @@ impl Cut {
     }
 }
 
-/// Rows of the outputs of one chunk.
-#[derive(Debug)]
-pub struct Outputs<'a> {
-    descriptor: &'a Descriptor,
-    regions: &'a [Region],
-    rows: usize,
+/// Tokens of the inputs that are read at once.
+#[derive(Clone, Copy)]
+struct Chunk {
+    /// The first.
+    at: usize,
     tokens: usize,
-}
-
-impl Outputs<'_> {
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Tokens of the chunk.
-    pub fn tokens(&self) -> usize {
-        self.tokens
-    }
-
-    /// Rows of output `stream` as stored: f32 or i64, little-endian.
-    pub fn bytes(&self, stream: usize) -> &[u8] {
-        let bytes = row_bytes(&self.descriptor.outputs[stream]).saturating_mul(self.rows);
-        &self.regions[stream].bytes()[..bytes]
-    }
-
-    /// Rows of output `stream`, which is of vectors.
-    pub fn floats(&self, stream: usize) -> impl Iterator<Item = f32> {
-        let chunks = self.bytes(stream).as_chunks::<4>().0;
-        chunks.iter().map(|bytes| f32::from_le_bytes(*bytes))
-    }
-}
-
-/// Elements of one token's value.
-pub fn width(stream: &Stream) -> usize {
-    stream
-        .shape
-        .iter()
-        .fold(1, |product, size| product.saturating_mul(*size))
-}
-
-pub(crate) fn row_bytes(stream: &Stream) -> usize {
-    let element = match stream.elem {
-        Elem::F32 => 4,
-        Elem::I64 => 8,
-    };
-    width(stream).saturating_mul(element)
+    /// The first of them whose outputs are wanted.
+    from: usize,
 }
 
 /// One sequence.
@@ -220,8 +164,13 @@ impl<'m> Session<'m> {
     /// The file cannot be written; what stood there is then as it was.
     pub fn save(&self, path: &Path, inputs: &[PathBuf], pending: &[i64]) -> Result<()> {
         let all = [&self.pending[..], pending].concat();
-        let text = (&all[..], &self.history);
-        saved::save(path, inputs, self.owner(), (&self.state, self.position), text)
+        let snapshot = Snapshot {
+            state: &self.state,
+            position: self.position,
+            pending: &all,
+            history: &self.history,
+        };
+        saved::save(path, inputs, self.owner(), snapshot)
     }
 
     fn owner(&self) -> Owner<'m> {
@@ -268,7 +217,12 @@ impl<'m> Session<'m> {
                 Wanted::Last if done + chunk == tokens => chunk - 1,
                 Wanted::Last => chunk,
             };
-            self.chunk(inputs, done, (chunk, from), |model, slots| {
+            let read = Chunk {
+                at: done,
+                tokens: chunk,
+                from,
+            };
+            self.chunk(inputs, read, |model, slots| {
                 // SAFETY: the slots are filled.
                 unsafe { model.step(slots) };
             })?;
@@ -294,50 +248,6 @@ impl<'m> Session<'m> {
             true => cut.size(number, descriptor.max_chunk.max(1)).min(left),
             false => left,
         }
-    }
-
-    /// Reads inputs as [`Session::feed`] does, one layer after another, up to the first whose output is not finite.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::feed`].
-    pub fn find_fault(&mut self, inputs: &[Values], cut: &Cut) -> Result<Option<Fault>> {
-        let tokens = self.check(inputs, cut)?;
-        let descriptor = self.model.descriptor();
-        let (mut done, mut number) = (0, 0);
-        while done < tokens {
-            let (chunk, position) = (self.chunk_of(cut, number, tokens - done), self.position);
-            let last = descriptor.calls.len().saturating_sub(1);
-            let mut found = None;
-            self.chunk(inputs, done, (chunk, 0), |model, slots| {
-                for (n, call) in descriptor.calls.iter().enumerate() {
-                    slots[frame::SKIP_FIRST] = n as u64;
-                    slots[frame::SKIP_LAST] = (last - n) as u64;
-                    // SAFETY: the slots are filled; the calls before this one have run.
-                    unsafe { model.step(slots) };
-                    // SAFETY: the call's results are where the descriptor says, until the next one runs.
-                    if let Some(row) = call
-                        .results
-                        .iter()
-                        .filter_map(|rows| unsafe { odd_row(slots, rows, chunk) })
-                        .min()
-                    {
-                        found = Some((call, position + row as u64));
-                        return;
-                    }
-                }
-            })?;
-            if let Some((call, token)) = found {
-                return Ok(Some(Fault {
-                    layer: call.layer.clone(),
-                    token,
-                    tensor: self.model.weights_not_finite(&call.layer),
-                }));
-            }
-            done += chunk;
-            number += 1;
-        }
-        Ok(None)
     }
 
     /// Whether [`Session::feed`] would take these inputs, and how many tokens they have.
@@ -389,20 +299,18 @@ impl<'m> Session<'m> {
         Ok(())
     }
 
-    /// Runs the tokens `at..at + chunk` of the inputs by `step`, which gets all slots filled as the ABI says; outputs
-    /// start at token `from` of them.
+    /// Runs some tokens of the inputs by `step`, which gets all slots filled as the ABI says.
     fn chunk(
         &mut self,
         inputs: &[Values],
-        at: usize,
-        (chunk, from): (usize, usize),
+        Chunk { at, tokens, from }: Chunk,
         step: impl FnOnce(&Model, &mut [u64; frame::SLOTS]),
     ) -> Result<()> {
         let model = self.model;
         let descriptor = model.descriptor();
-        self.state.reserve(descriptor, self.position, chunk as u64)?;
+        self.state.reserve(descriptor, self.position, tokens as u64)?;
         for (stream, region) in descriptor.outputs.iter().zip(&mut self.outputs) {
-            region.grow(row_bytes(stream).saturating_mul(chunk - from))?;
+            region.grow(row_bytes(stream).saturating_mul(tokens - from))?;
         }
         let streams = descriptor.inputs.iter().zip(inputs);
         let inputs: Vec<*const u8> = streams.map(|(stream, values)| values.row(at, width(stream))).collect();
@@ -412,90 +320,13 @@ impl<'m> Session<'m> {
         slots[frame::ARENA] = self.arena.as_ptr() as u64;
         slots[frame::INPUTS] = inputs.as_ptr() as u64;
         slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
-        slots[frame::CHUNK] = chunk as u64;
+        slots[frame::CHUNK] = tokens as u64;
         slots[frame::POSITION] = self.position;
         slots[frame::OUT_FROM] = from as u64;
         // Every slot is filled: tables and regions live until the call returns, inputs were counted and checked against
         // the tables they index, the state has room for the chunk, outputs for the wanted rows.
         step(model, &mut slots);
-        self.position += chunk as u64;
+        self.position += tokens as u64;
         Ok(())
     }
-}
-
-/// The first of some rows with a number that is not finite.
-///
-/// # Safety
-///
-/// The slots are those of a step whose rows have been computed, and outputs begin at the first token.
-unsafe fn odd_row(slots: &[u64; frame::SLOTS], rows: &Rows, count: usize) -> Option<usize> {
-    // SAFETY: the caller's promise: so many rows lie there.
-    let values = unsafe {
-        let start = match rows.at {
-            RowsAt::Arena(offset) => (slots[frame::ARENA] as *const u8).add(offset),
-            RowsAt::Output(n) => *(slots[frame::OUTPUTS] as *const *const u8).add(n),
-        };
-        std::slice::from_raw_parts(start.cast::<f32>(), rows.width * count)
-    };
-    let place = values.iter().position(|value| !value.is_finite())?;
-    Some(place / rows.width)
-}
-
-/// Tokens in the inputs: every stream has as many rows.
-fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize> {
-    if inputs.len() != descriptor.inputs.len() {
-        return Err(Error::input(format!(
-            "{} input streams given, the model {} reads {}",
-            inputs.len(),
-            descriptor.model,
-            descriptor.inputs.len()
-        )));
-    }
-    let mut tokens = None;
-    for (stream, values) in descriptor.inputs.iter().zip(inputs) {
-        let fits = matches!(
-            (stream.elem, values),
-            (Elem::F32, Values::F32(_)) | (Elem::I64, Values::I64(_))
-        );
-        let width = width(stream).max(1);
-        if !fits || !values.len().is_multiple_of(width) {
-            return Err(Error::input(format!(
-                "input `{}` does not consist of rows of the shape {:?} and the type {:?}",
-                stream.name, stream.shape, stream.elem
-            )));
-        }
-        let rows = values.len() / width;
-        if tokens.is_some_and(|tokens| tokens != rows) {
-            return Err(Error::input(format!(
-                "input `{}` has {rows} rows where the one before has {}: all have one for each token",
-                stream.name,
-                tokens.unwrap_or_default()
-            )));
-        }
-        tokens = Some(rows);
-    }
-    Ok(tokens.unwrap_or(0))
-}
-
-fn check_ids(descriptor: &Descriptor, inputs: &[Values]) -> Result<()> {
-    for (stream, values) in descriptor.inputs.iter().zip(inputs) {
-        let (Some(vocab), Values::I64(ids)) = (stream.vocab, values) else {
-            continue;
-        };
-        let outside = ids
-            .iter()
-            .position(|id| usize::try_from(*id).map_or(true, |id| id >= vocab));
-        if let Some(at) = outside {
-            return Err(Error::input(format!(
-                "`{}`: {}, number {} of {}, is out of range: the model {} takes ids from 0 to {}",
-                stream.name,
-                ids[at],
-                at + 1,
-                ids.len(),
-                descriptor.model,
-                vocab.saturating_sub(1)
-            )));
-        }
-    }
-    Ok(())
 }

@@ -99,7 +99,7 @@ impl Style {
             ValueKind::String => self.text(value.as_str().unwrap_or_default(), out),
             ValueKind::Seq | ValueKind::Iterable => {
                 let items: Vec<Value> = value.try_iter()?.collect();
-                self.list(('[', ']'), &items, depth, out, |style, item, out| {
+                self.list(['[', ']'], &items, depth, out, |style, item, out| {
                     style.value(item, depth + 1, out)
                 })?;
             }
@@ -108,7 +108,7 @@ impl Style {
                 if self.sorted {
                     keys.sort();
                 }
-                self.list(('{', '}'), &keys, depth, out, |style, name, out| {
+                self.list(['{', '}'], &keys, depth, out, |style, name, out| {
                     style.text(&key(name)?, out);
                     out.push_str(&style.separators.1);
                     style.value(&value.get_item(name)?, depth + 1, out)
@@ -121,7 +121,7 @@ impl Style {
 
     fn list(
         &self,
-        (open, close): (char, char),
+        [open, close]: [char; 2],
         items: &[Value],
         depth: usize,
         out: &mut String,

@@ -96,7 +96,7 @@ pub(crate) fn save(
 }
 
 /// Tells a user whose sequence becomes longer than what the model was trained for.
-pub(crate) fn warn_of_length(descriptor: &Descriptor, (before, after): (u64, u64), console: &mut Console) {
+pub(crate) fn warn_of_length(descriptor: &Descriptor, before: u64, after: u64, console: &mut Console) {
     let Some(trained) = descriptor.trained_length.map(|length| length as u64) else {
         return;
     };

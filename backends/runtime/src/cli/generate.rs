@@ -274,7 +274,7 @@ impl Generator<'_> {
                 break;
             }
             let before = session.position();
-            common::warn_of_length(session.model().descriptor(), (before, before + 1), console);
+            common::warn_of_length(session.model().descriptor(), before, before + 1, console);
             self.feed(session, std::mem::take(&mut done.pending), &cut, |_| ())?;
             done.steps += 1;
         }
@@ -294,7 +294,7 @@ impl Generator<'_> {
         let cut = common::cut(&self.args.reading.chunk);
         let mut bar = Bar::new(unread.len(), console);
         if after <= before.saturating_add(session.room()) {
-            common::warn_of_length(session.model().descriptor(), (before, after), console);
+            common::warn_of_length(session.model().descriptor(), before, after, console);
         }
         self.feed(session, unread, &cut, |tokens| bar.add(tokens))?;
         bar.end();

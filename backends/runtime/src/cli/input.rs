@@ -14,8 +14,8 @@ use seqc_formats::Encoding;
 use super::{Console, common::is_standard};
 use crate::{Error, Result, session::Values};
 
-/// All input streams of a model, in frame order, and how many tokens they have.
-pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) -> Result<(Vec<Values>, usize)> {
+/// All input streams of a model, in frame order.
+pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) -> Result<Vec<Values>> {
     let file = if is_standard(path) {
         open_standard()?
     } else {
@@ -48,7 +48,7 @@ pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) 
     {
         console.warn(format_args!("the model has no input `{name}`; the tensor is left out"));
     }
-    Ok((inputs, tokens.unwrap_or(0)))
+    Ok(inputs)
 }
 
 /// Bytes that are read from standard input: larger files have names.

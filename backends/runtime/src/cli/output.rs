@@ -26,6 +26,16 @@ pub(crate) struct Tensors<'a> {
     odd: Option<&'a Stream>,
 }
 
+/// Where tensors are written.
+pub(crate) struct Place<'a> {
+    /// A file or standard output.
+    pub(crate) path: &'a Path,
+    /// None: by the name of the file.
+    pub(crate) format: Option<Format>,
+    /// Files that are read, none of which the path may name.
+    pub(crate) inputs: &'a [PathBuf],
+}
+
 /// What tensors are written to.
 enum To<'a> {
     Standard(&'a mut dyn Write),
@@ -49,15 +59,14 @@ impl To<'_> {
 }
 
 impl<'a> Tensors<'a> {
-    /// Starts a file of `rows` rows of the given output streams, each with its place among the model's outputs. It is
-    /// none of `inputs`.
+    /// Starts a file of `rows` rows of the given output streams, each with its number among the model's outputs.
     pub(crate) fn create(
-        (path, format): (&Path, Option<Format>),
+        place: &Place,
         streams: Vec<(usize, &'a Stream)>,
         rows: usize,
         standard: &'a mut dyn Write,
-        inputs: &[PathBuf],
     ) -> Result<Tensors<'a>> {
+        let Place { path, format, inputs } = *place;
         let by_name = if is_standard(path) || path.extension().is_some_and(|ending| ending == "json") {
             Format::Json
         } else {

@@ -17,8 +17,16 @@ use crate::{
 #[derive(Debug)]
 enum Request {
     Text(Vec<u8>),
-    Message { text: String, system: Option<String> },
+    Message(Words),
     Ids(Vec<i64>),
+}
+
+/// A message as the command line gives it.
+#[derive(Debug)]
+struct Words {
+    text: String,
+    /// What the system is told before a conversation.
+    system: Option<String>,
 }
 
 /// What is to be read, and what it belongs to.
@@ -92,11 +100,11 @@ impl<'a> Asked<'a> {
                 ..Prompt::default()
             }),
             Request::Text(bytes) => self.text([&session.take_bytes()[..], bytes].concat(), session),
-            Request::Message { text, system } => {
+            Request::Message(words) => {
                 let conversation = session.history().conversation.clone();
                 match conversation {
-                    Some(conversation) => self.next_message(conversation, (text, system), (session, ends), console),
-                    None => self.first_message((text, system), session, console),
+                    Some(conversation) => self.next_message(conversation, words, session, ends, console),
+                    None => self.first_message(words, session, console),
                 }
             }
         }
@@ -131,19 +139,14 @@ impl<'a> Asked<'a> {
     }
 
     /// A conversation begins.
-    fn first_message(
-        &self,
-        (text, system): (&str, &Option<String>),
-        session: &mut Session,
-        console: &mut Console,
-    ) -> Result<Prompt> {
+    fn first_message(&self, words: &Words, session: &mut Session, console: &mut Console) -> Result<Prompt> {
         let tokenizer = self.tokenizer()?;
         let whole = session.is_fresh();
         if !whole {
             console.warn("the saved state holds no conversation: one begins after the text that was read");
         }
-        let system = system.as_ref().map(|content| Message::new("system", content));
-        let messages: Vec<Message> = system.into_iter().chain([Message::new("user", text)]).collect();
+        let system = words.system.as_ref().map(|content| Message::new("system", content));
+        let messages: Vec<Message> = system.into_iter().chain([Message::new("user", &words.text)]).collect();
         let rendered = chat::render(tokenizer, &messages)?;
         Ok(Prompt {
             pending: session.take_pending(),
@@ -163,8 +166,9 @@ impl<'a> Asked<'a> {
     fn next_message(
         &self,
         before: Conversation,
-        (text, system): (&str, &Option<String>),
-        (session, ends): (&mut Session, &[i64]),
+        words: &Words,
+        session: &mut Session,
+        ends: &[i64],
         console: &mut Console,
     ) -> Result<Prompt> {
         let tokenizer = self.tokenizer()?;
@@ -174,9 +178,9 @@ impl<'a> Asked<'a> {
         let read = Said::of(tokenizer, &before, &[])?;
         let all = Said::of(tokenizer, &before, &waiting)?;
         let mut messages = before.messages;
-        check_system(system.as_deref(), &messages, console);
+        check_system(words.system.as_deref(), &messages, console);
         messages.push(Message::new("assistant", all.text.clone()));
-        messages.push(Message::new("user", text));
+        messages.push(Message::new("user", &words.text));
         let rendered = chat::render(tokenizer, &messages)?;
         let left = |said: &Said| {
             let rest = rendered.strip_prefix(&before.rendered)?.strip_prefix(&said.text)?;
@@ -246,10 +250,10 @@ fn request(args: &Generate) -> Result<Request> {
     match (&args.prompt, &args.chat, &args.prompt_tokens) {
         (Some(text), _, _) if is_standard(text.as_ref()) => common::standard_input().map(Request::Text),
         (Some(text), _, _) => Ok(Request::Text(text.clone().into_bytes())),
-        (None, Some(text), _) => Ok(Request::Message {
+        (None, Some(text), _) => Ok(Request::Message(Words {
             text: message(text)?,
             system: args.system.clone(),
-        }),
+        })),
         (None, None, Some(words)) => common::ids(words, "--prompt-tokens").map(Request::Ids),
         (None, None, None) => Err(Error::Usage(
             "one of --prompt, --chat and --prompt-tokens is needed".to_owned(),

@@ -10,7 +10,7 @@ use super::{
     args::{Format, Logits, Reading, Run},
     bar::Bar,
     common, input,
-    output::Tensors,
+    output::{Place, Tensors},
 };
 use crate::{
     Error, Result,
@@ -35,19 +35,12 @@ pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result
         inputs: common::inputs(&model, []),
     };
     let mut session = open(&model, &target, &args.reading, console)?;
-    let tokens = ids.len();
-    write(
-        &mut session,
-        (&common::tokens(ids), tokens),
-        &target,
-        &args.reading,
-        console,
-    )
+    write(&mut session, &common::tokens(ids), &target, &args.reading, console)
 }
 
 pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
-    let (inputs, tokens) = input::read(&descriptor, &args.input, console)?;
+    let inputs = input::read(&descriptor, &args.input, console)?;
     let model = common::load(code, &args.reading.loading, console)?;
     let target = Target {
         path: &args.output,
@@ -56,7 +49,7 @@ pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
         inputs: common::inputs(&model, [args.input.clone()]),
     };
     let mut session = open(&model, &target, &args.reading, console)?;
-    write(&mut session, (&inputs, tokens), &target, &args.reading, console)
+    write(&mut session, &inputs, &target, &args.reading, console)
 }
 
 /// Where outputs go.
@@ -92,7 +85,7 @@ fn open<'m>(model: &'m Model, target: &Target, reading: &Reading, console: &mut 
 /// Feeds the inputs and writes the outputs, then the state if the words say so.
 fn write(
     session: &mut Session,
-    (inputs, tokens): (&[Values], usize),
+    inputs: &[Values],
     target: &Target,
     reading: &Reading,
     console: &mut Console,
@@ -108,17 +101,21 @@ fn write(
         session.feed(&pending, &cut, Wanted::Last, |_| Ok(()))?;
     }
     // A file that stands there already is not given up for inputs that are refused.
-    session.check(inputs, &cut)?;
+    let tokens = session.check(inputs, &cut)?;
     let before = session.position();
-    common::warn_of_length(session.model().descriptor(), (before, before + tokens as u64), console);
+    common::warn_of_length(session.model().descriptor(), before, before + tokens as u64, console);
     let mut bar = Bar::new(tokens, console);
     let descriptor: &Descriptor = session.model().descriptor();
     let outputs = descriptor.outputs.iter().enumerate();
     let streams = outputs
         .filter(|(_, stream)| target.trace || !stream.name.starts_with(TRACE))
         .collect();
-    let to = (target.path, target.format);
-    let mut tensors = Tensors::create(to, streams, tokens, console.result, &target.all_inputs(reading))?;
+    let place = Place {
+        path: target.path,
+        format: target.format,
+        inputs: &target.all_inputs(reading),
+    };
+    let mut tensors = Tensors::create(&place, streams, tokens, console.result)?;
     session.feed(inputs, &cut, Wanted::All, |outputs| {
         bar.add(outputs.tokens());
         tensors.take(outputs)

@@ -1,0 +1,75 @@
+//! The first layer whose output is not finite, found by running one layer after another.
+
+use seqc_abi::{Rows, RowsAt, frame};
+
+use super::{Chunk, Cut, Session, Values};
+use crate::{Result, finite::Fault};
+
+impl Session<'_> {
+    /// Reads inputs as [`Session::feed`] does, one layer after another, up to the first whose output is not finite.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::feed`].
+    pub fn find_fault(&mut self, inputs: &[Values], cut: &Cut) -> Result<Option<Fault>> {
+        let tokens = self.check(inputs, cut)?;
+        let descriptor = self.model.descriptor();
+        let (mut done, mut number) = (0, 0);
+        while done < tokens {
+            let (chunk, position) = (self.chunk_of(cut, number, tokens - done), self.position);
+            let last = descriptor.calls.len().saturating_sub(1);
+            let mut found = None;
+            let read = Chunk {
+                at: done,
+                tokens: chunk,
+                from: 0,
+            };
+            self.chunk(inputs, read, |model, slots| {
+                for (n, call) in descriptor.calls.iter().enumerate() {
+                    slots[frame::SKIP_FIRST] = n as u64;
+                    slots[frame::SKIP_LAST] = (last - n) as u64;
+                    // SAFETY: the slots are filled; the calls before this one have run.
+                    unsafe { model.step(slots) };
+                    // SAFETY: the call's results are where the descriptor says, until the next one runs.
+                    if let Some(row) = call
+                        .results
+                        .iter()
+                        .filter_map(|rows| unsafe { odd_row(slots, rows, chunk) })
+                        .min()
+                    {
+                        found = Some((call, position + row as u64));
+                        return;
+                    }
+                }
+            })?;
+            if let Some((call, token)) = found {
+                return Ok(Some(Fault {
+                    layer: call.layer.clone(),
+                    token,
+                    tensor: self.model.weights_not_finite(&call.layer),
+                }));
+            }
+            done += chunk;
+            number += 1;
+        }
+        Ok(None)
+    }
+}
+
+/// The first of some rows with a number that is not finite.
+///
+/// # Safety
+///
+/// The slots are those of a step whose rows have been computed, and outputs begin at the first token.
+unsafe fn odd_row(slots: &[u64; frame::SLOTS], rows: &Rows, count: usize) -> Option<usize> {
+    // SAFETY: the caller's promise: so many rows lie there.
+    let values = unsafe {
+        let start = match rows.at {
+            RowsAt::Arena(offset) => (slots[frame::ARENA] as *const u8).add(offset),
+            RowsAt::Output(n) => *(slots[frame::OUTPUTS] as *const *const u8).add(n),
+        };
+        std::slice::from_raw_parts(start.cast::<f32>(), rows.width * count)
+    };
+    let place = values.iter().position(|value| !value.is_finite())?;
+    Some(place / rows.width)
+}

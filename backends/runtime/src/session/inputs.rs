@@ -1,0 +1,95 @@
+//! What a session reads: rows of the input streams, and whether they fit the model.
+
+use seqc_abi::{Descriptor, Elem};
+
+use super::width;
+use crate::{Error, Result};
+
+/// Values of one input stream, row by row.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Token ids and other integers.
+    I64(Vec<i64>),
+    /// Vectors.
+    F32(Vec<f32>),
+}
+
+impl Values {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Values::I64(values) => values.len(),
+            Values::F32(values) => values.len(),
+        }
+    }
+
+    pub(super) fn row(&self, row: usize, width: usize) -> *const u8 {
+        match self {
+            Values::I64(values) => values[row * width..].as_ptr().cast(),
+            Values::F32(values) => values[row * width..].as_ptr().cast(),
+        }
+    }
+}
+
+/// Tokens in the inputs: every stream has as many rows.
+pub(super) fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize> {
+    if inputs.len() != descriptor.inputs.len() {
+        return Err(Error::input(format!(
+            "{} input streams given, the model {} reads {}",
+            inputs.len(),
+            descriptor.model,
+            descriptor.inputs.len()
+        )));
+    }
+    let mut tokens = None;
+    for (stream, values) in descriptor.inputs.iter().zip(inputs) {
+        let fits = matches!(
+            (stream.elem, values),
+            (Elem::F32, Values::F32(_)) | (Elem::I64, Values::I64(_))
+        );
+        let width = width(stream).max(1);
+        if !fits || !values.len().is_multiple_of(width) {
+            return Err(Error::input(format!(
+                "input `{}` does not consist of rows of the shape {:?} and the type {:?}",
+                stream.name, stream.shape, stream.elem
+            )));
+        }
+        let rows = values.len() / width;
+        if tokens.is_some_and(|tokens| tokens != rows) {
+            return Err(Error::input(format!(
+                "input `{}` has {rows} rows where the one before has {}: all have one for each token",
+                stream.name,
+                tokens.unwrap_or_default()
+            )));
+        }
+        tokens = Some(rows);
+    }
+    Ok(tokens.unwrap_or(0))
+}
+
+/// Refuses numbers that are no row of the table that they index.
+///
+/// # Errors
+///
+/// The first such number.
+pub(super) fn check_ids(descriptor: &Descriptor, inputs: &[Values]) -> Result<()> {
+    for (stream, values) in descriptor.inputs.iter().zip(inputs) {
+        let (Some(vocab), Values::I64(ids)) = (stream.vocab, values) else {
+            continue;
+        };
+        let outside = ids
+            .iter()
+            .position(|id| usize::try_from(*id).map_or(true, |id| id >= vocab));
+        if let Some(at) = outside {
+            return Err(Error::input(format!(
+                "`{}`: {}, number {} of {}, is out of range: the model {} takes ids from 0 to {}",
+                stream.name,
+                ids[at],
+                at + 1,
+                ids.len(),
+                descriptor.model,
+                vocab.saturating_sub(1)
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! What a session gives: rows of the output streams, chunk by chunk.
+
+use seqc_abi::{Descriptor, Elem, Stream};
+
+use crate::memory::Region;
+
+/// Rows of the outputs of one chunk.
+#[derive(Debug)]
+pub struct Outputs<'a> {
+    pub(super) descriptor: &'a Descriptor,
+    pub(super) regions: &'a [Region],
+    pub(super) rows: usize,
+    pub(super) tokens: usize,
+}
+
+impl Outputs<'_> {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Tokens of the chunk.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Rows of output `stream` as stored: f32 or i64, little-endian.
+    pub fn bytes(&self, stream: usize) -> &[u8] {
+        let bytes = row_bytes(&self.descriptor.outputs[stream]).saturating_mul(self.rows);
+        &self.regions[stream].bytes()[..bytes]
+    }
+
+    /// Rows of output `stream`, which is of vectors.
+    pub fn floats(&self, stream: usize) -> impl Iterator<Item = f32> {
+        let chunks = self.bytes(stream).as_chunks::<4>().0;
+        chunks.iter().map(|bytes| f32::from_le_bytes(*bytes))
+    }
+}
+
+/// Elements of one token's value.
+pub fn width(stream: &Stream) -> usize {
+    stream
+        .shape
+        .iter()
+        .fold(1, |product, size| product.saturating_mul(*size))
+}
+
+pub(crate) fn row_bytes(stream: &Stream) -> usize {
+    let element = match stream.elem {
+        Elem::F32 => 4,
+        Elem::I64 => 8,
+    };
+    width(stream).saturating_mul(element)
+}
