@@ -2,7 +2,7 @@
 
 use super::{
     Attend,
-    layout::{PAGE, ceil_div, float_at, load, row_at, store, vectors},
+    layout::{PAGE, Strided, ceil_div, float_at, load, row_at, store, vectors},
     ticks::tick,
 };
 use crate::{
@@ -39,12 +39,12 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
         };
         let slot = attend.slot(f, page);
         let list = attend.has_clock().then(|| f.param(10));
-        let from = Rows::new(f, (0, 1), (group, attend.key_dim), list);
-        let to = attend.head_page(f, (f.param(4), slot), group, attend.key_dim);
+        let from = Rows::new(f, Strided::of_params(f, 0), group, attend.key_dim, list);
+        let to = attend.head_page(f, f.param(4), slot, group, attend.key_dim);
         piece.keys(f, from, to);
         if attend.spec.has_values() {
-            let from = Rows::new(f, (2, 3), (group, attend.value_dim), list);
-            let to = attend.head_page(f, (f.param(5), slot), group, attend.value_width());
+            let from = Rows::new(f, Strided::of_params(f, 2), group, attend.value_dim, list);
+            let to = attend.head_page(f, f.param(5), slot, group, attend.value_width());
             piece.values(f, from, to);
         }
         Vec::new()
@@ -92,8 +92,7 @@ pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
 /// Rows of the chunk, one head's part of each.
 #[derive(Clone, Copy)]
 struct Rows {
-    base: Val,
-    stride: Val,
+    rows: Strided,
     /// Position of the first row.
     position: Val,
     /// Which rows tick, unless all do.
@@ -101,11 +100,13 @@ struct Rows {
 }
 
 impl Rows {
-    /// Parameters `base` and `stride` of the function, and the head with its width.
-    fn new(f: &mut Func, (base, stride): (usize, usize), (group, width): (Val, usize), list: Option<Val>) -> Rows {
+    /// The part of head `group`, of `width` floats, of some rows.
+    fn new(f: &mut Func, rows: Strided, group: Val, width: usize, list: Option<Val>) -> Rows {
         Rows {
-            base: row_at(f, f.param(base), group, width),
-            stride: f.param(stride),
+            rows: Strided {
+                base: row_at(f, rows.base, group, width),
+                ..rows
+            },
             position: f.param(6),
             list,
         }
@@ -114,9 +115,16 @@ impl Rows {
     fn row(&self, f: &mut Func, token: Val) -> Val {
         let t = f.sub(token, self.position);
         let t = self.list.map_or(t, |list| tick(f, list, t));
-        let offset = f.mul(t, self.stride);
-        f.gep(self.base, offset, Scalar::F32)
+        self.rows.row(f, t)
     }
+}
+
+/// Consecutive keys.
+struct KeyRows {
+    /// The first one, and all others where these do not follow at equal distances.
+    rows: Vec<Val>,
+    /// Floats from one to the next where they do.
+    stride: Val,
 }
 
 /// The new tokens of one page.
@@ -140,9 +148,9 @@ impl Piece<'_> {
         let left = f.sub(self.high, first);
         let rest = f.urem(left, step);
         let last = f.sub(self.high, rest);
-        f.for_each(self.low, first, 1, |f, token| self.key(f, token, (from, to)));
-        f.for_each(first, last, lanes, |f, token| self.square(f, token, (from, to)));
-        f.for_each(last, self.high, 1, |f, token| self.key(f, token, (from, to)));
+        f.for_each(self.low, first, 1, |f, token| self.key(f, token, from, to));
+        f.for_each(first, last, lanes, |f, token| self.square(f, token, from, to));
+        f.for_each(last, self.high, 1, |f, token| self.key(f, token, from, to));
     }
 
     fn column(&self, f: &mut Func, token: Val, page: Val) -> Val {
@@ -151,7 +159,7 @@ impl Piece<'_> {
     }
 
     /// One key becomes a column.
-    fn key(&self, f: &mut Func, token: Val, (from, page): (Rows, Val)) {
+    fn key(&self, f: &mut Func, token: Val, from: Rows, page: Val) {
         let row = from.row(f, token);
         let column = self.column(f, token, page);
         let (zero, e) = (f.i64(0), f.i64(self.attend.key_dim as i64));
@@ -164,22 +172,22 @@ impl Piece<'_> {
     }
 
     /// As many keys as a vector has lanes become columns.
-    fn square(&self, f: &mut Func, token: Val, (from, page): (Rows, Val)) {
+    fn square(&self, f: &mut Func, token: Val, from: Rows, page: Val) {
         let (lanes, e) = (self.attend.lanes as usize, self.attend.key_dim);
         let rows = self.rows(f, token, from);
         let column = self.column(f, token, page);
         let whole = e - e % lanes;
         let (zero, end) = (f.i64(0), f.i64(whole as i64));
         f.for_each(zero, end, lanes as i64, |f, entry| {
-            self.entries(f, (&rows, from.stride), column, (entry, lanes));
+            self.entries(f, &rows, column, entry, lanes);
         });
         if whole < e {
-            self.entries(f, (&rows, from.stride), column, (end, e - whole));
+            self.entries(f, &rows, column, end, e - whole);
         }
     }
 
-    /// The row of a token, and those behind it where they do not follow at equal distances.
-    fn rows(&self, f: &mut Func, token: Val, from: Rows) -> Vec<Val> {
+    /// As many rows as a vector has lanes, that of a token first.
+    fn rows(&self, f: &mut Func, token: Val, from: Rows) -> KeyRows {
         let mut rows = vec![from.row(f, token)];
         if from.list.is_some() {
             for n in 1..i64::from(self.attend.lanes) {
@@ -188,23 +196,26 @@ impl Piece<'_> {
                 rows.push(from.row(f, next));
             }
         }
-        rows
+        KeyRows {
+            rows,
+            stride: from.rows.stride,
+        }
     }
 
     /// `size` entries from `entry` on.
-    fn entries(&self, f: &mut Func, (rows, stride): (&[Val], Val), column: Val, (entry, size): (Val, usize)) {
+    fn entries(&self, f: &mut Func, keys: &KeyRows, column: Val, entry: Val, size: usize) {
         let lanes = self.attend.lanes;
         let mask = (size < lanes as usize).then(|| {
             let size = f.i64(size as i64);
             f.tail_mask(size, lanes)
         });
-        let mut p = f.gep(rows[0], entry, Scalar::F32);
+        let mut p = f.gep(keys.rows[0], entry, Scalar::F32);
         let mut loaded = Vec::new();
         for n in 1..=lanes as usize {
             loaded.push(load(f, p, lanes, mask));
-            p = match rows.get(n) {
+            p = match keys.rows.get(n) {
                 Some(row) => f.gep(*row, entry, Scalar::F32),
-                None => f.gep(p, stride, Scalar::F32),
+                None => f.gep(p, keys.stride, Scalar::F32),
             };
         }
         let to = row_at(f, column, entry, PAGE);

@@ -1,4 +1,4 @@
-//! Where everything lies: pages of keys and values, the ring, scratch.
+//! Memory layout: pages of keys and values, the ring of pages, the scratch of a thread.
 
 use super::Attend;
 use crate::kernel::{Cmp, Func, Scalar, Ty, Val};
@@ -84,19 +84,19 @@ impl Attend {
         let Some(pages) = ring.pages else { return page };
         let (pinned, pages) = (f.i64(ring.pinned as i64), f.i64(pages as i64));
         let behind = f.sub(page, pinned);
-        let turn = f.urem(behind, pages);
-        let turn = f.add(turn, pinned);
+        let reused = f.urem(behind, pages);
+        let reused = f.add(reused, pinned);
         if ring.pinned == 0 {
-            return turn;
+            return reused;
         }
         let stays = f.cmp(Cmp::Lt, page, pinned);
-        f.select(stays, page, turn)
+        f.select(stays, page, reused)
     }
 }
 
 impl Attend {
     /// Pointer to a head's part of a page, rows of `width` floats.
-    pub(super) fn head_page(&self, f: &mut Func, (pages, slot): (Val, Val), group: Val, width: usize) -> Val {
+    pub(super) fn head_page(&self, f: &mut Func, pages: Val, slot: Val, group: Val, width: usize) -> Val {
         let page = row_at(f, pages, slot, PAGE * self.groups * width);
         row_at(f, page, group, PAGE * width)
     }
@@ -151,6 +151,31 @@ impl Scratch {
             bounds: take(BLOCK.div_ceil(TILE) * attend.bounding().len() * 4),
             bytes: 4 * take(0),
         }
+    }
+}
+
+/// Rows of floats at equal distances.
+#[derive(Clone, Copy)]
+pub(super) struct Strided {
+    /// The first row.
+    pub(super) base: Val,
+    /// Floats from one row to the next.
+    pub(super) stride: Val,
+}
+
+impl Strided {
+    /// Parameters `first` and `first + 1` of a function.
+    pub(super) fn of_params(f: &Func, first: usize) -> Strided {
+        Strided {
+            base: f.param(first),
+            stride: f.param(first + 1),
+        }
+    }
+
+    /// Pointer to row `n`.
+    pub(super) fn row(&self, f: &mut Func, n: Val) -> Val {
+        let offset = f.mul(n, self.stride);
+        f.gep(self.base, offset, Scalar::F32)
     }
 }
 

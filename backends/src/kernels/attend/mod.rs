@@ -1,18 +1,23 @@
 //! Attention over a paged cache: blocks of query rows against pages of 64 keys, without a matrix of scores.
 //!
 //! A *row* is one query token and one query head; the rows of a key head are counted token by token, the heads that
-//! share it side by side. A block of rows walks the pages it can see: products with a page of keys, scores and weights
-//! in place, products with the page of values (Dao et al. 2022, arXiv:2205.14135). Predicates become bounds of that
-//! walk (`span`), and masks (`score`) only where a page is seen in part.
+//! share it side by side. A block of rows goes over the pages that it can see (`query_blocks`): products with a page of
+//! keys, scores and weights in place (`score`), products with the page of values, a running maximum and a running sum for
+//! every row (Dao et al. 2022, arXiv:2205.14135). A predicate leaves out pages that no query of a tile sees (`interval`), and
+//! becomes a mask (`score_lowering`) where a page is seen in part.
 
 mod append;
-mod block;
-mod careful;
+mod exp2;
 mod interval;
 mod layout;
 mod lookup;
+mod masked_values;
 mod page_kernel;
+mod pages;
+mod query_blocks;
+mod query_row;
 mod rational_lanes;
+mod running;
 mod score;
 mod score_lowering;
 mod split_kv;
@@ -20,6 +25,7 @@ mod streams;
 mod table;
 mod ticks;
 mod tile;
+mod tile_args;
 mod top_k;
 
 use crate::kernel::Module;
@@ -140,14 +146,14 @@ impl Attend {
     /// [`Attend::scratch_bytes`] bytes at `scratch + t * scratch_bytes`, 64-byte aligned. All threads call it; the
     /// caller puts barriers before and after.
     pub fn attend(&self, module: &mut Module) -> String {
-        block::attend(self, module, false)
+        query_blocks::attend(self, module, false)
     }
 
     /// The same with one more parameter, `barrier`, behind `threads`: where heads are too few to go round, the threads
     /// share the pages of every head and meet once at `seqc_barrier(barrier, tid, threads)`. Instead of
     /// [`Attend::attend`], not beside it.
     pub fn attend_split(&self, module: &mut Module) -> String {
-        block::attend(self, module, true)
+        query_blocks::attend(self, module, true)
     }
 
     /// Entries of a head's result.

@@ -1,17 +1,19 @@
 //! One tile of rows over one page: products with keys, weights, products with values; or the best keys.
 
 use super::{
-    Attend, careful,
+    Attend,
     layout::{PAGE, Scratch, TILE, float_at, row_at},
-    score::{self, Args, Mask},
+    masked_values,
+    score::{self, Mask},
     table::Tables,
-    tile::{self, Init, Shape},
+    tile::{self, Init, RowCounts, Shape},
+    tile_args::TileArgs,
 };
 use crate::kernel::{Func, Module, Ty, Val};
 use seqc_ir::Normaliser;
 
-/// Adds `fn(args…, k, v, keys, open: i1, careful: i1)`; returns its name. `k` and `v` are the head's pages; keys from `keys`
-/// on are seen by no query of the tile; with `open` all keys are seen by all; with `careful` values of keys that a query
+/// Adds `fn(args…, k, v, keys, open: i1, skip_masked: i1)`; returns its name. `k` and `v` are the head's pages; keys from `keys`
+/// on are seen by no query of the tile; with `open` all keys are seen by all; with `skip_masked` values of keys that a query
 /// does not see are not multiplied by its weight of zero.
 pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) -> String {
     let open = score::function(attend, module, tables, Mask::Open);
@@ -24,11 +26,11 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     );
     let sums = sums(attend, module);
     let name = format!("{}_page", attend.name);
-    let params = [&Args::TYPES[..], &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I1, Ty::I1]].concat();
+    let params = [&TileArgs::TYPES[..], &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I1, Ty::I1]].concat();
     let mut f = Func::new(&name, &params, None);
-    let args = Args::of(&f.params());
+    let args = TileArgs::of(&f.params());
     let (k, v, keys) = (f.param(9), f.param(10), f.param(11));
-    let (all, careful) = (f.param(12), f.param(13));
+    let (all, skip_masked) = (f.param(12), f.param(13));
     let places = Places::new(attend, &mut f, &args);
     if let Some(best) = attend.best() {
         best.add_insert(attend, module);
@@ -37,10 +39,10 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     let list = [places.queries, k, places.scores, e, places.factors, args.rows];
     f.call(&products, &list, None);
     let call = |name: String| move |f: &mut Func| f.call(&name, &args.list(), None).into_iter().collect::<Vec<Val>>();
-    let quick = f.not(careful);
-    let all = f.and(all, quick);
+    let multiply = f.not(skip_masked);
+    let all = f.and(all, multiply);
     f.if_else(all, call(open), call(pairs));
-    for (panel, (callee, careful_callee)) in attend.panels().iter().zip(&sums) {
+    for (panel, product) in attend.panels().iter().zip(&sums) {
         let v = float_at(&mut f, v, PAGE * panel.start);
         let out = float_at(&mut f, places.sums, panel.start);
         let list = [places.scores, v, out, keys, places.factors, args.rows];
@@ -48,7 +50,7 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
             let name = name.to_owned();
             move |f: &mut Func| f.call(&name, &list, None).into_iter().collect::<Vec<Val>>()
         };
-        f.if_else(careful, call(careful_callee), call(callee));
+        f.if_else(skip_masked, call(&product.skipping), call(&product.all));
     }
     module.add(f);
     name
@@ -63,7 +65,7 @@ struct Places {
 }
 
 impl Places {
-    fn new(attend: &Attend, f: &mut Func, args: &Args) -> Places {
+    fn new(attend: &Attend, f: &mut Func, args: &TileArgs) -> Places {
         let scratch = Scratch::new(attend);
         let queries = float_at(f, args.scratch, scratch.queries);
         let sums = float_at(f, args.scratch, scratch.sums);
@@ -76,9 +78,19 @@ impl Places {
     }
 }
 
-/// Most rows of a tile, and what their number is a multiple of.
-fn row_counts(attend: &Attend) -> (usize, usize) {
-    (TILE, gcd(TILE, attend.ratio()))
+fn row_counts(attend: &Attend) -> RowCounts {
+    RowCounts {
+        most: TILE,
+        unit: gcd(TILE, attend.ratio()),
+    }
+}
+
+/// The functions that multiply weights by a panel of values.
+struct ValueProduct {
+    /// All weights.
+    all: String,
+    /// Those that are not masked.
+    skipping: String,
 }
 
 /// Queries times a page of keys.
@@ -94,8 +106,8 @@ fn key_shape(attend: &Attend) -> Shape {
     }
 }
 
-/// Weights times a page of values: two functions for each panel, the second one careful.
-fn sums(attend: &Attend, module: &mut Module) -> Vec<(String, String)> {
+/// Weights times a page of values, for each panel.
+fn sums(attend: &Attend, module: &mut Module) -> Vec<ValueProduct> {
     let shrinks = attend.spec.normaliser == Normaliser::Softmax;
     let panels = attend.panels();
     let mut names = Vec::new();
@@ -110,8 +122,11 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<(String, String)> {
             init: if shrinks { Init::Scale } else { Init::Add },
         };
         let name = format!("{}_sums_{n}", attend.name);
-        let careful = careful::product(module, format!("{name}_careful"), &shape);
-        names.push((tile::product(module, name, &shape, row_counts(attend)), careful));
+        let skipping = masked_values::product(module, format!("{name}_careful"), &shape);
+        names.push(ValueProduct {
+            all: tile::product(module, name, &shape, row_counts(attend)),
+            skipping,
+        });
     }
     names
 }

@@ -2,10 +2,12 @@
 
 use super::{
     Attend,
-    layout::{PAGE, Scratch, float_at, row_at, slot},
-    lookup::Lookup,
+    exp2::{exp2, fold, largest_lane},
+    layout::{PAGE, Scratch, float_at, row_at},
+    query_row::QueryRow,
     score_lowering::Pair,
     table::Tables,
+    tile_args::TileArgs,
     top_k::Best,
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
@@ -13,18 +15,6 @@ use seqc_ir::Normaliser;
 
 /// Softmax counts in powers of two: scores are multiplied by this, in the queries where nothing comes between.
 pub(super) const LOG2_E: f64 = std::f64::consts::LOG2_E;
-/// Adding it to a small float leaves the nearest integer in the low bits of the sum: 1.5 * 2^23.
-const MAGIC: f32 = 12_582_912.0;
-/// `2^r` for `|r| <= 1/2`, highest power first.
-const EXP2: [f32; 6] = [
-    1.327_647_2e-3,
-    9.675_541e-3,
-    5.550_713e-2,
-    0.240_221_2,
-    0.693_146_94,
-    1.0,
-];
-
 /// What a page needs of its scoring function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mask {
@@ -34,85 +24,20 @@ pub(super) enum Mask {
     Pairs,
 }
 
-/// Parameters of the scoring functions, and of the functions that call them.
-#[derive(Clone, Copy)]
-pub(super) struct Args {
-    /// Scratch of the thread.
-    pub(super) scratch: Val,
-    /// Pages of key streams, pointers and strides of query streams.
-    pub(super) table: Val,
-    /// First row of the tile in its block.
-    pub(super) at: Val,
-    /// Rows of the tile.
-    pub(super) rows: Val,
-    /// First row of the tile among the rows of the chunk.
-    pub(super) first: Val,
-    /// Key head.
-    pub(super) group: Val,
-    /// Page of the sequence.
-    pub(super) page: Val,
-    /// Position of the chunk's first token.
-    pub(super) position: Val,
-    /// Tokens of the chunk.
-    pub(super) count: Val,
-}
-
-impl Args {
-    pub(super) const TYPES: [Ty; 9] = [
-        Ty::Ptr,
-        Ty::Ptr,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-    ];
-
-    pub(super) fn of(params: &[Val]) -> Args {
-        Args {
-            scratch: params[0],
-            table: params[1],
-            at: params[2],
-            rows: params[3],
-            first: params[4],
-            group: params[5],
-            page: params[6],
-            position: params[7],
-            count: params[8],
-        }
-    }
-
-    pub(super) fn list(&self) -> [Val; 9] {
-        [
-            self.scratch,
-            self.table,
-            self.at,
-            self.rows,
-            self.first,
-            self.group,
-            self.page,
-            self.position,
-            self.count,
-        ]
-    }
-}
-
 /// The weight of a key that is not seen, in pages of which queries see a part: a zero that no other weight is. Its
 /// value must not be multiplied, for it may be no number.
-pub(super) const HIDDEN: f32 = -0.0;
+pub(super) const MASKED: f32 = -0.0;
 
-/// Adds the scoring function for pages of one kind; returns its name. Its parameters are [`Args`].
+/// Adds the scoring function for pages of one kind; returns its name. Its parameters are [`TileArgs`].
 pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables, mask: Mask) -> String {
     let suffix = if mask == Mask::Open { "open" } else { "pairs" };
     let name = format!("{}_score_{suffix}", attend.name);
-    let mut f = Func::new(&name, &Args::TYPES, None);
+    let mut f = Func::new(&name, &TileArgs::TYPES, None);
     let score = Score {
         attend,
         tables,
         mask,
-        args: Args::of(&f.params()),
+        args: TileArgs::of(&f.params()),
         scratch: Scratch::new(attend),
     };
     match (attend.spec.normaliser, attend.best()) {
@@ -132,7 +57,7 @@ struct Score<'a> {
     attend: &'a Attend,
     tables: &'a Tables,
     mask: Mask,
-    args: Args,
+    args: TileArgs,
     scratch: Scratch,
 }
 
@@ -213,9 +138,9 @@ impl Score<'_> {
                 let difference = f.sub(score, shift);
                 let mut weight = exp2(f, difference);
                 if self.mask == Mask::Pairs {
-                    let (none, hidden) = (f.float(self.ty(), f32::NEG_INFINITY), f.float(self.ty(), HIDDEN));
+                    let (none, masked) = (f.float(self.ty(), f32::NEG_INFINITY), f.float(self.ty(), MASKED));
                     let unseen = f.cmp(Cmp::Eq, score, none);
-                    weight = f.select(unseen, hidden, weight);
+                    weight = f.select(unseen, masked, weight);
                 }
                 f.store(weight, *p);
                 weights.push(weight);
@@ -234,7 +159,7 @@ impl Score<'_> {
     /// Scores are the weights.
     fn plain(&self, f: &mut Func) {
         let total = self.place(f, self.scratch.total);
-        let unseen = f.float(self.ty(), HIDDEN);
+        let unseen = f.float(self.ty(), MASKED);
         self.each_row(f, |f, r, places| {
             let scores = self.scores(f, r, places, unseen);
             if self.attend.spec.normaliser == Normaliser::None {
@@ -258,7 +183,7 @@ impl Score<'_> {
             self.scores(f, r, places, unseen);
             let row = f.add(self.args.at, r);
             let row = best.row(f, rows, row);
-            best.insert_all(self.attend, f, row, (places[0], PAGE), position);
+            best.insert_page(self.attend, f, row, places[0], position);
         });
     }
 
@@ -274,12 +199,11 @@ impl Score<'_> {
         if spec.score.is_none() && self.mask == Mask::Open {
             return products;
         }
-        let row = Row::new(self, f, r);
+        let row = QueryRow::new(self.attend, f, &self.args, r);
         let mut out = Vec::new();
         for (n, product) in products.into_iter().enumerate() {
             let start = n * self.lanes() as usize;
-            let streams = row.key_streams(self, f, start);
-            let pair = row.pair(self, f, (start, product), &streams);
+            let pair = row.pairs(f, self.tables, self.args.page, start, product);
             let mut score = match &spec.score {
                 Some(expr) => {
                     let score = pair.real(f, expr);
@@ -290,7 +214,7 @@ impl Score<'_> {
             if self.mask == Mask::Pairs {
                 let seen = self.seen(f, &pair);
                 if matches!(spec.normaliser, Normaliser::Sum | Normaliser::None) {
-                    // A score that is [`HIDDEN`] by chance becomes the other zero.
+                    // A score that is [`MASKED`] by chance becomes the other zero.
                     let zero = f.zero(self.ty());
                     score = f.add(score, zero);
                 }
@@ -314,8 +238,7 @@ impl Score<'_> {
         let last = if self.attend.spec.causal {
             pair.query
         } else {
-            let tokens = (self.args.position, self.args.count);
-            let (end, one) = (self.attend.keys_end(f, self.args.table, tokens), f.i64(1));
+            let (end, one) = (self.attend.keys_end(f, self.args.table, self.args.chunk), f.i64(1));
             f.sub(end, one)
         };
         let seen = pair.not_behind(f, last);
@@ -327,134 +250,4 @@ impl Score<'_> {
             }
         }
     }
-}
-
-/// What is the same for all keys of a row.
-struct Row<'a> {
-    query: Val,
-    head: Val,
-    query_streams: Vec<Val>,
-    /// The page's entries of every key stream, those of the head where it has several.
-    streams: Vec<Val>,
-    lookups: Vec<Lookup<'a>>,
-}
-
-impl<'a> Row<'a> {
-    fn new(score: &Score<'a>, f: &mut Func, r: Val) -> Row<'a> {
-        let (attend, args) = (score.attend, &score.args);
-        let row = f.add(args.first, r);
-        let ratio = f.i64(attend.ratio() as i64);
-        let (query, head) = (f.udiv(row, ratio), f.urem(row, ratio));
-        let token = attend.query_row(f, args.table, query);
-        let base = f.mul(args.group, ratio);
-        let head = f.add(base, head);
-        let pages = attend.spec.key_streams;
-        let query_streams = (0..attend.spec.query_streams)
-            .map(|n| {
-                let pointer = slot(f, args.table, pages + 2 * n, Ty::Ptr);
-                let stride = slot(f, args.table, pages + 2 * n + 1, Ty::I64);
-                let offset = f.mul(token, stride);
-                let offset = if attend.query_widths.get(n).is_some_and(|w| *w > 1) {
-                    f.add(offset, head)
-                } else {
-                    offset
-                };
-                let p = f.gep(pointer, offset, Scalar::F32);
-                f.load(p, Ty::F32)
-            })
-            .collect();
-        let page = attend.slot(f, args.page);
-        let widths = attend.key_widths.iter().enumerate();
-        let streams = widths.map(|(n, width)| {
-            let pointer = slot(f, args.table, n, Ty::Ptr);
-            let pointer = row_at(f, pointer, page, width * PAGE);
-            if *width > 1 {
-                row_at(f, pointer, head, PAGE)
-            } else {
-                pointer
-            }
-        });
-        let streams = streams.collect();
-        Row {
-            query: attend.query_position(f, args.table, (args.position, query)),
-            head,
-            query_streams,
-            streams,
-            lookups: Lookup::all(attend, f, args.table),
-        }
-    }
-
-    fn key_streams(&self, score: &Score<'_>, f: &mut Func, start: usize) -> Vec<Val> {
-        let load = |stream: &Val| {
-            let p = float_at(f, *stream, start);
-            f.load(p, score.ty())
-        };
-        self.streams.iter().map(load).collect()
-    }
-
-    fn pair<'b>(
-        &'b self,
-        score: &'b Score<'_>,
-        f: &mut Func,
-        (start, product): (usize, Val),
-        key_streams: &'b [Val],
-    ) -> Pair<'b> {
-        let (size, start) = (f.i64(PAGE as i64), f.i64(start as i64));
-        let key = f.mul(score.args.page, size);
-        Pair {
-            tables: score.tables,
-            lanes: score.lanes(),
-            query: self.query,
-            key: f.add(key, start),
-            head: self.head,
-            score: Some(product),
-            query_streams: &self.query_streams,
-            key_streams,
-            lookups: &self.lookups,
-        }
-    }
-}
-
-/// Vectors joined by pairs.
-fn fold(f: &mut Func, values: &[Val], mut join: impl FnMut(&mut Func, Val, Val) -> Val) -> Val {
-    let mut values = values.to_vec();
-    while values.len() > 1 {
-        values = values
-            .chunks(2)
-            .map(|pair| if let [a, b] = pair { join(f, *a, *b) } else { pair[0] })
-            .collect();
-    }
-    values[0]
-}
-
-/// The largest lane; halves are cheaper than lane after lane.
-pub(super) fn largest_lane(f: &mut Func, mut v: Val) -> Val {
-    while v.ty.lanes() > 1 {
-        let half = i64::from(v.ty.lanes() / 2);
-        let (low, high): (Vec<i64>, Vec<i64>) = ((0..half).collect(), (half..2 * half).collect());
-        let (low, high) = (f.shuffle(v, v, &low), f.shuffle(v, v, &high));
-        v = f.max(low, high);
-    }
-    f.extract(v, 0)
-}
-
-/// `2^x` for `x <= 0` to some 2e-7, a fit of degree 5; 0 below 2^-126. NaN gives NaN.
-pub(super) fn exp2(f: &mut Func, x: Val) -> Val {
-    let ty = x.ty;
-    let (low, magic) = (f.float(ty, -127.0), f.float(ty, MAGIC));
-    let x = f.max(low, x);
-    let shifted = f.add(x, magic);
-    let n = f.sub(shifted, magic);
-    let r = f.sub(x, n);
-    let mut p = f.float(ty, EXP2[0]);
-    for c in &EXP2[1..] {
-        let c = f.float(ty, *c);
-        p = f.fma(p, r, c);
-    }
-    let bits = f.bitcast(shifted, ty.with(Scalar::I32));
-    let (bias, places) = (f.int(bits.ty, 127), f.int(bits.ty, 23));
-    let bits = f.add(bits, bias);
-    let bits = f.shl(bits, places);
-    let scale = f.bitcast(bits, ty);
-    f.mul(p, scale)
 }

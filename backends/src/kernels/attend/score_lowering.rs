@@ -40,7 +40,7 @@ pub(super) struct Pair<'a> {
     /// Query streams, f32 scalars.
     pub(super) query_streams: &'a [Val],
     /// Key streams, f32 vectors.
-    pub(super) key_streams: &'a [Val],
+    pub(super) key_streams: Vec<Val>,
     /// What [`PairExpr::Table`] reads.
     pub(super) lookups: &'a [Lookup<'a>],
 }

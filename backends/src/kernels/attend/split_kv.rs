@@ -1,10 +1,11 @@
-//! One token and fewer heads than threads: the pages are shared, and what the threads found is joined.
+//! Split keys and values: for one token and fewer heads than threads, each thread takes part of the pages; the partial results
+//! are combined by their running maxima.
 
 use super::{
     Attend,
-    block::{Block, Walk},
-    layout::{float_at, load, row_at, store, vectors},
-    score::exp2,
+    exp2::exp2,
+    layout::{BLOCK, float_at, load, row_at, store, vectors},
+    query_blocks::{Block, PageRange, QueryBlocks},
     top_k::Best,
 };
 use crate::{
@@ -13,14 +14,14 @@ use crate::{
 };
 use seqc_ir::{Normaliser, UNSEEN, UnaryOp};
 
-/// Heads for each thread from which on they are not shared out: then some have at most a quarter more than others.
+/// Heads for each thread from which on pages are not split: then some threads have at most a quarter more than others.
 const ENOUGH: i64 = 4;
 /// Pages for each thread below which a barrier costs more than it brings.
 const FEW_PAGES: i64 = 2;
 
-impl Walk<'_> {
-    /// Shares the pages of one token where that pays, else the blocks. All threads decide alike.
-    pub(super) fn split_or_blocks(&self, f: &mut Func, barrier: Val) {
+impl QueryBlocks<'_> {
+    /// Splits the pages of one token between the threads where that pays, else the blocks. All threads decide alike.
+    pub(super) fn split_or_run(&self, f: &mut Func, barrier: Val) {
         let (zero, one) = (f.i64(0), f.i64(1));
         let ratio = f.i64(self.attend.ratio() as i64);
         // The one token's pages are the same for all heads.
@@ -30,7 +31,7 @@ impl Walk<'_> {
             rows: ratio,
         };
         let reach = self.reach(f, block);
-        let single = f.cmp(Cmp::Eq, self.count, one);
+        let single = f.cmp(Cmp::Eq, self.chunk.count, one);
         let (enough, groups) = (f.i64(ENOUGH), f.i64(self.attend.groups as i64));
         let enough = f.mul(enough, self.threads);
         let few_heads = f.cmp(Cmp::Lt, groups, enough);
@@ -47,8 +48,8 @@ impl Walk<'_> {
             let high = f.mul(reach.count, next);
             let high = f.udiv(high, self.threads);
             self.each_block(f, |f, block| {
-                self.sum_pages(f, block, (reach, low, high));
-                self.leave(f, block);
+                self.sum_pages(f, block, PageRange { reach, low, high });
+                self.store_share(f, block);
             });
             f.call(seqc_abi::symbols::BARRIER, &[barrier, self.tid, self.threads], None);
             let heads = f.i64(self.attend.heads as i64);
@@ -58,7 +59,7 @@ impl Walk<'_> {
             });
         });
         let otherwise = f.not(pays);
-        f.if_then(otherwise, |f| self.blocks(f));
+        f.if_then(otherwise, |f| self.run(f));
     }
 
     /// The rows of one token, head by head, in blocks.
@@ -66,7 +67,7 @@ impl Walk<'_> {
         let attend = self.attend;
         let (zero, groups, ratio) = (f.i64(0), f.i64(attend.groups as i64), f.i64(attend.ratio() as i64));
         f.for_each(zero, groups, 1, |f, group| {
-            let size = super::layout::BLOCK as i64;
+            let size = BLOCK as i64;
             f.for_each(zero, ratio, size, |f, first| {
                 let (left, size) = (f.sub(ratio, first), f.i64(size));
                 let rows = f.min(left, size);
@@ -80,8 +81,8 @@ impl Walk<'_> {
         row_at(f, shares, head, self.attend.share_width())
     }
 
-    /// Keeps what this thread found for a block.
-    fn leave(&self, f: &mut Func, block: Block) {
+    /// Stores the partial result of this thread for a block.
+    fn store_share(&self, f: &mut Func, block: Block) {
         let (attend, zero) = (self.attend, f.i64(0));
         let (lanes, width) = (attend.lanes, attend.found_width());
         let largest = float_at(f, self.mine, self.scratch.largest);
@@ -120,8 +121,7 @@ impl Walk<'_> {
     fn result(&self, f: &mut Func, head: Val) -> Val {
         let zero = f.i64(0);
         let token = self.attend.query_row(f, self.table, zero);
-        let to = f.mul(token, self.out.1);
-        let to = f.gep(self.out.0, to, Scalar::F32);
+        let to = self.out.row(f, token);
         row_at(f, to, head, self.attend.result_width())
     }
 
@@ -162,11 +162,11 @@ impl Walk<'_> {
         let found = f.for_loop((zero, self.threads, one), &init, |f, t, found| {
             let scratch = self.scratch_of(f, t);
             let share = self.share(f, scratch, head);
-            self.add_share(f, (share, common), found)
+            self.add_share(f, share, common, found)
         });
         let to = self.result(f, head);
         if attend.spec.log_sum {
-            log_sum(attend, f, (top[0], found[0]), to);
+            log_sum(attend, f, top[0], found[0], to);
         }
         let factor = inverse(attend, f, found[0]);
         vectors(f, lanes, attend.value_dim, |f, start, mask| {
@@ -178,7 +178,7 @@ impl Walk<'_> {
     }
 
     /// One thread's sum of weights and sums of values, brought to the common largest score `top`.
-    fn add_share(&self, f: &mut Func, (share, top): (Val, Val), found: &[Val]) -> Vec<Val> {
+    fn add_share(&self, f: &mut Func, share: Val, top: Val, found: &[Val]) -> Vec<Val> {
         let (lanes, width) = (self.attend.lanes, self.attend.value_width());
         let factor = if self.attend.spec.normaliser == Normaliser::Softmax {
             let p = float_at(f, share, width);
@@ -202,7 +202,7 @@ impl Walk<'_> {
 }
 
 /// Stores the logarithm of the sum of exponentials behind a head's result: `2^largest` times the sum of weights.
-pub(super) fn log_sum(attend: &Attend, f: &mut Func, (largest, total): (Val, Val), result: Val) {
+pub(super) fn log_sum(attend: &Attend, f: &mut Func, largest: Val, total: Val, result: Val) {
     let (none, unseen) = (f.f32(0.0), f.f32(UNSEEN as f32));
     let log = emit_unary(f, UnaryOp::Log, total);
     let ln_2 = f.f32(std::f32::consts::LN_2);

@@ -3,9 +3,9 @@
 //! With one query, as in decoding, streams are numbers that are known: `j / 16 == best[head]` is one block of 16 keys.
 
 use super::{
-    block::{Block, Walk},
     interval::Bounds,
-    layout::{TILE, float_at, slot},
+    layout::{Strided, TILE, float_at, slot},
+    query_blocks::{Block, QueryBlocks, Row},
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
 use seqc_ir::{PairExpr, PairLeaf};
@@ -35,7 +35,7 @@ fn is_comparison(expr: &PairExpr) -> bool {
     matches!(expr, PairExpr::Binary(op, ..) if op.opposite().is_some())
 }
 
-impl Walk<'_> {
+impl QueryBlocks<'_> {
     /// Finds the bounds of a block's tiles.
     pub(super) fn bound_streams(&self, f: &mut Func, block: Block) {
         let streams = self.attend.bounding();
@@ -47,29 +47,31 @@ impl Walk<'_> {
             let end = f.add(at, tile);
             let end = f.min(end, block.rows);
             for (place, n) in streams.iter().enumerate() {
-                let bounds = self.stream_bounds(f, block, (*n, at, end));
+                let bounds = self.stream_bounds(f, block, *n, at, end);
                 let to = self.bounds_at(f, at, place);
                 let one = f.i64(1);
                 let behind = f.gep(to, one, Scalar::I64);
-                f.store(bounds.0, to);
-                f.store(bounds.1, behind);
+                f.store(bounds.low, to);
+                f.store(bounds.high, behind);
             }
         });
     }
 
-    /// Whole numbers around the values of a stream at some rows.
-    fn stream_bounds(&self, f: &mut Func, block: Block, (n, at, end): (usize, Val, Val)) -> (Val, Val) {
+    /// Whole numbers around the values of stream `n` at rows `at..end`.
+    fn stream_bounds(&self, f: &mut Func, block: Block, n: usize, at: Val, end: Val) -> Bounds {
         let first = self.attend.spec.key_streams + 2 * n;
-        let pointer = slot(f, self.table, first, Ty::Ptr);
-        let stride = slot(f, self.table, first + 1, Ty::I64);
+        let stream = Strided {
+            base: slot(f, self.table, first, Ty::Ptr),
+            stride: slot(f, self.table, first + 1, Ty::I64),
+        };
         let wide = self.attend.query_widths[n] > 1;
         let (infinite, negative) = (f.f32(f32::INFINITY), f.f32(f32::NEG_INFINITY));
         let one = f.i64(1);
         let ends = f.for_loop((at, end, one), &[infinite, negative], |f, r, ends| {
-            let (token, head) = self.row(f, block, r);
-            let offset = f.mul(token, stride);
+            let Row { token, head } = self.row(f, block, r);
+            let offset = f.mul(token, stream.stride);
             let offset = if wide { f.add(offset, head) } else { offset };
-            let p = f.gep(pointer, offset, Scalar::F32);
+            let p = f.gep(stream.base, offset, Scalar::F32);
             let x = f.load(p, Ty::F32);
             // What is not a number has no bound.
             let number = f.cmp(Cmp::Eq, x, x);
@@ -87,10 +89,10 @@ impl Walk<'_> {
             let otherwise = f.i64(otherwise);
             f.select(known, end, otherwise)
         };
-        (
-            whole(f, ends[0], Unary::Floor, -UNBOUNDED),
-            whole(f, ends[1], Unary::Ceil, UNBOUNDED),
-        )
+        Bounds {
+            low: whole(f, ends[0], Unary::Floor, -UNBOUNDED),
+            high: whole(f, ends[1], Unary::Ceil, UNBOUNDED),
+        }
     }
 
     /// Where the bounds of a tile's stream lie; `place` is its place among those that have bounds.

@@ -1,11 +1,11 @@
-//! Slower clocks: which tokens of a chunk tick, and where that leads rows and positions.
+//! Slower clocks: which tokens of a chunk tick, their rows and their positions.
 //!
 //! The list of a chunk lies in the scratch of every thread: the tokens that tick, then for each token how many did up to
 //! it. With it rows are read and written where they lie, and positions count ticks.
 
 use super::{
     Attend,
-    layout::{row_at, slot},
+    layout::{Strided, row_at, slot},
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{Clock, Normaliser, UNSEEN};
@@ -31,7 +31,7 @@ impl Attend {
     }
 
     /// Position of query `n` of the chunk, whose first key has position `position`.
-    pub(super) fn query_position(&self, f: &mut Func, table: Val, (position, n): (Val, Val)) -> Val {
+    pub(super) fn query_position(&self, f: &mut Func, table: Val, position: Val, n: Val) -> Val {
         if self.spec.clock != Clock::Keys {
             return f.add(position, n);
         }
@@ -44,13 +44,22 @@ impl Attend {
     }
 
     /// Number of keys when the chunk has been appended.
-    pub(super) fn keys_end(&self, f: &mut Func, table: Val, (position, count): (Val, Val)) -> Val {
+    pub(super) fn keys_end(&self, f: &mut Func, table: Val, chunk: Chunk) -> Val {
         if self.has_clock() {
             slot(f, table, self.clock_slot() + 1, Ty::I64)
         } else {
-            f.add(position, count)
+            f.add(chunk.position, chunk.count)
         }
     }
+}
+
+/// The tokens that are computed together.
+#[derive(Clone, Copy)]
+pub(super) struct Chunk {
+    /// Position of the first key among them.
+    pub(super) position: Val,
+    /// Tokens, or keys where these are queries too.
+    pub(super) count: Val,
 }
 
 /// Entry `n` of a list.
@@ -64,12 +73,13 @@ pub(super) fn list(attend: &Attend, module: &mut Module) -> String {
     let name = format!("{}_ticks", attend.name);
     let params = [Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
     let mut f = Func::new(&name, &params, Some(Ty::I64));
-    let (on, stride, count, list) = (f.param(0), f.param(1), f.param(2), f.param(3));
+    let on = Strided::of_params(&f, 0);
+    let (count, list) = (f.param(2), f.param(3));
     let (zero, one) = (f.i64(0), f.i64(1));
     let counts = f.i64(attend.max_chunk as i64);
     let counts = f.gep(list, counts, Scalar::I64);
     let ticks = f.for_loop((zero, count, one), &[zero], |f, t, ticks| {
-        let ticking = holds(f, (on, stride), t);
+        let ticking = holds(f, on, t);
         // Overwritten by the next tick, unless this is one.
         let p = f.gep(list, ticks[0], Scalar::I64);
         f.store(t, p);
@@ -84,9 +94,9 @@ pub(super) fn list(attend: &Attend, module: &mut Module) -> String {
     name
 }
 
-fn holds(f: &mut Func, (on, stride): (Val, Val), token: Val) -> Val {
-    let at = f.mul(token, stride);
-    let p = f.gep(on, at, Scalar::F32);
+/// Whether a token ticks.
+fn holds(f: &mut Func, on: Strided, token: Val) -> Val {
+    let p = on.row(f, token);
     let (truth, none) = (f.load(p, Ty::F32), f.f32(0.0));
     f.cmp(Cmp::Ne, truth, none)
 }
@@ -96,14 +106,13 @@ pub(super) fn silence(attend: &Attend, module: &mut Module) -> String {
     let name = format!("{}_silence", attend.name);
     let params = [vec![Ty::Ptr, Ty::I64, Ty::Ptr], vec![Ty::I64; 4]].concat();
     let mut f = Func::new(&name, &params, None);
-    let (out, on) = ((f.param(0), f.param(1)), (f.param(2), f.param(3)));
+    let (out, on) = (Strided::of_params(&f, 0), Strided::of_params(&f, 2));
     let (count, tid, threads) = (f.param(4), f.param(5), f.param(6));
     f.for_loop((tid, count, threads), &[], |f, t, _| {
         let ticking = holds(f, on, t);
         let silent = f.not(ticking);
         f.if_then(silent, |f| {
-            let at = f.mul(t, out.1);
-            let row = f.gep(out.0, at, Scalar::F32);
+            let row = out.row(f, t);
             unseen(attend, f, row);
         });
         Vec::new()

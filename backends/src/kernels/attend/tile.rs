@@ -2,7 +2,7 @@
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
-/// Steps of `k` in one turn of the inner loop.
+/// Steps of `k` in one iteration of the inner loop.
 const UNROLL: usize = 4;
 
 /// What happens to the old result.
@@ -30,9 +30,18 @@ pub(super) struct Shape {
     pub(super) init: Init,
 }
 
-/// Adds `fn(a, b, c, k, factors, rows)` for 1 to `most` rows (multiples of `unit`); returns its name.
-pub(super) fn product(module: &mut Module, name: String, shape: &Shape, (most, unit): (usize, usize)) -> String {
-    let counts: Vec<usize> = (1..=most).filter(|r| r.is_multiple_of(unit)).rev().collect();
+/// How many rows a tile can have.
+#[derive(Clone, Copy)]
+pub(super) struct RowCounts {
+    /// Most.
+    pub(super) most: usize,
+    /// Their number is a multiple of this.
+    pub(super) unit: usize,
+}
+
+/// Adds `fn(a, b, c, k, factors, rows)`, products for any number of rows that a tile can have; returns its name.
+pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: RowCounts) -> String {
+    let counts: Vec<usize> = (1..=rows.most).filter(|r| r.is_multiple_of(rows.unit)).rev().collect();
     let vectors = shape.width / shape.lanes as usize;
     let strips: Vec<(usize, usize)> = (0..vectors)
         .step_by(shape.strip)
@@ -85,9 +94,9 @@ impl Tile {
         let rest = f.i64(-(UNROLL as i64));
         let whole = f.and(k, rest);
         let sums = f.for_loop((zero, whole, unroll), &init, |f, i, sums| {
-            (0..UNROLL).fold(sums.to_vec(), |sums, u| self.step(f, (i, u), sums))
+            (0..UNROLL).fold(sums.to_vec(), |sums, u| self.step(f, i, u, sums))
         });
-        let sums = f.for_loop((whole, k, one), &sums, |f, i, sums| self.step(f, (i, 0), sums.to_vec()));
+        let sums = f.for_loop((whole, k, one), &sums, |f, i, sums| self.step(f, i, 0, sums.to_vec()));
         for (n, sum) in sums.iter().enumerate() {
             let p = self.result(&mut f, n);
             f.store(*sum, p);
@@ -126,7 +135,7 @@ impl Tile {
     }
 
     /// One `k = i + u`.
-    fn step(&self, f: &mut Func, (i, u): (Val, usize), sums: Vec<Val>) -> Vec<Val> {
+    fn step(&self, f: &mut Func, i: Val, u: usize, sums: Vec<Val>) -> Vec<Val> {
         let Shape { lanes, lda, ldb, .. } = self.shape;
         let stride = f.i64(ldb as i64);
         let at = f.mul(i, stride);

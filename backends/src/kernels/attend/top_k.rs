@@ -4,8 +4,8 @@
 
 use super::{
     Attend,
-    layout::{float_at, load, row_at, store, vectors},
-    score::largest_lane,
+    exp2::largest_lane,
+    layout::{PAGE, float_at, load, row_at, store, vectors},
 };
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{Normaliser, UNSEEN};
@@ -55,17 +55,17 @@ impl Best {
 
     /// Nothing found so far.
     pub(super) fn clear(&self, f: &mut Func, row: Val) {
-        let fill = |f: &mut Func, (first, count): (usize, usize), x: f32| {
+        let fill = |f: &mut Func, first: usize, count: usize, x: f32| {
             let value = f.float(Ty::V(self.lanes as u32, Scalar::F32), x);
             vectors(f, self.lanes as u32, count, |f, start, _| {
                 let p = float_at(f, row, first + start);
                 f.store(value, p);
             });
         };
-        // What is before the first is better than anything.
-        fill(f, (0, self.lanes), f32::INFINITY);
-        fill(f, (self.scores(), self.length()), f32::NEG_INFINITY);
-        fill(f, (self.positions() - self.lanes, self.lanes + self.length()), -1.0);
+        // The entry before the first is above every score.
+        fill(f, 0, self.lanes, f32::INFINITY);
+        fill(f, self.scores(), self.length(), f32::NEG_INFINITY);
+        fill(f, self.positions() - self.lanes, self.lanes + self.length(), -1.0);
     }
 
     /// The last of the scores that are asked for: what is not above it is of no interest.
@@ -106,16 +106,9 @@ impl Best {
         module.add(f);
     }
 
-    /// Inserts what is above the threshold of some scores that lie one behind the other, the first at `position`.
-    pub(super) fn insert_all(
-        &self,
-        attend: &Attend,
-        f: &mut Func,
-        row: Val,
-        (scores, size): (Val, usize),
-        position: Val,
-    ) {
-        let (zero, end) = (f.i64(0), f.i64(size as i64));
+    /// Inserts what is above the threshold of the scores of a page, whose first key is at `position`.
+    pub(super) fn insert_page(&self, attend: &Attend, f: &mut Func, row: Val, scores: Val, position: Val) {
+        let (zero, end) = (f.i64(0), f.i64(PAGE as i64));
         let lanes = f.i64(self.lanes as i64);
         f.for_each(zero, end, self.lanes as i64, |f, start| {
             let p = f.gep(scores, start, Scalar::F32);
@@ -132,13 +125,14 @@ impl Best {
                     let place = f.add(start, lane);
                     let place = f.add(position, place);
                     let place = f.convert(Cast::SignedToFloat, place, Scalar::F32);
-                    self.insert(attend, f, row, (score, place));
+                    self.insert(attend, f, row, score, place);
                 });
             });
         });
     }
 
-    fn insert(&self, attend: &Attend, f: &mut Func, row: Val, (score, position): (Val, Val)) {
+    /// Inserts a key that is above the threshold.
+    fn insert(&self, attend: &Attend, f: &mut Func, row: Val, score: Val, position: Val) {
         let threshold = self.threshold(f, row);
         let better = f.cmp(Cmp::Gt, score, threshold);
         f.if_then(better, |f| {
@@ -156,7 +150,7 @@ impl Best {
             let score = f.load(p, Ty::F32);
             let p = f.gep(positions, n, Scalar::F32);
             let position = f.load(p, Ty::F32);
-            self.insert(attend, f, row, (score, position));
+            self.insert(attend, f, row, score, position);
         });
     }
 

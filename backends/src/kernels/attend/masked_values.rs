@@ -1,13 +1,13 @@
-//! Values that are no numbers: sums that leave out the values of keys that a query does not see.
+//! Values that are NaN or infinite behind a mask: sums that leave out the values of keys that a query does not see.
 //!
-//! The product of a tile multiplies every value by a weight, zero where the key is not seen; zero times NaN or infinity
+//! The product of a tile multiplies every value by a weight, zero where the key is masked; zero times NaN or infinity
 //! is NaN. That shows in the sums: a block whose sums are all finite is done. Otherwise it is computed once more, with
-//! products that skip the weights that are [`HIDDEN`]. So only blocks with such values take longer.
+//! products that skip the weights that are [`MASKED`]. So only blocks with such values take longer.
 
 use super::{
-    block::{Block, Reach, Walk},
     layout::float_at,
-    score::HIDDEN,
+    query_blocks::{Block, PageRange, QueryBlocks},
+    score::MASKED,
     tile::{Init, Shape},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     kernels::finite::{all_finite, note},
 };
 
-/// Adds a function with the parameters of [`super::tile::product`], which does the same but for hidden weights; returns
+/// Adds a function with the parameters of [`super::tile::product`], which does the same but for masked weights; returns
 /// its name. It adds up in the same order.
 pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> String {
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64], None);
@@ -44,12 +44,12 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> Strin
             let sums = f.for_loop((zero, k, one), &[start], |f, key, sums| {
                 let p = f.gep(weights, key, Scalar::F32);
                 let weight = f.load(p, Ty::F32);
-                let hidden = is_hidden(f, weight);
+                let masked = is_masked(f, weight);
                 let p = at(f, values, key, shape.ldb);
                 let weight = f.splat(weight, shape.lanes);
                 let value = f.load(p, ty);
                 let sum = f.fma(weight, value, sums[0]);
-                vec![f.select(hidden, sums[0], sum)]
+                vec![f.select(masked, sums[0], sum)]
             });
             f.store(sums[0], to);
         });
@@ -58,30 +58,29 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> Strin
     name
 }
 
-fn is_hidden(f: &mut Func, weight: Val) -> Val {
+fn is_masked(f: &mut Func, weight: Val) -> Val {
     let bits = f.bitcast(weight, Ty::S(Scalar::I32));
-    let hidden = f.int(bits.ty, i64::from(HIDDEN.to_bits() as i32));
-    f.cmp(Cmp::Eq, bits, hidden)
+    let masked = f.int(bits.ty, i64::from(MASKED.to_bits() as i32));
+    f.cmp(Cmp::Eq, bits, masked)
 }
 
-impl Walk<'_> {
-    /// A block from the beginning over pages `low..high` of those it can see; once more with care where sums are not
-    /// finite.
-    pub(super) fn sum_pages(&self, f: &mut Func, block: Block, range: (Reach, Val, Val)) {
+impl QueryBlocks<'_> {
+    /// A block from the beginning over some pages; once more without the values of masked keys where sums are not finite.
+    pub(super) fn sum_pages(&self, f: &mut Func, block: Block, range: PageRange) {
         let (zero, one, two) = (f.i64(0), f.i64(1), f.i64(2));
         if !self.attend.spec.has_values() {
-            let careful = f.i1(false);
-            self.begin(f, block);
-            return self.pages(f, block, range, careful);
+            let skip_masked = f.i1(false);
+            self.initialise(f, block);
+            return self.add_pages(f, block, range, skip_masked);
         }
         let needed = f.i1(true);
         f.for_loop((zero, two, one), &[needed], |f, round, needed| {
             f.if_else(
                 needed[0],
                 |f| {
-                    let careful = f.cmp(Cmp::Eq, round, one);
-                    self.begin(f, block);
-                    self.pages(f, block, range, careful);
+                    let skip_masked = f.cmp(Cmp::Eq, round, one);
+                    self.initialise(f, block);
+                    self.add_pages(f, block, range, skip_masked);
                     let finite = self.is_finite(f, block);
                     vec![f.not(finite)]
                 },

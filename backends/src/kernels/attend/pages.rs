@@ -1,0 +1,106 @@
+//! One block over pages: tiles of rows against pages of keys, those without a visible pair left out.
+
+use super::{
+    interval::{Bit, Bounds, Coverage, PairTile},
+    layout::{PAGE, TILE},
+    query_blocks::{Block, KvPages, PageRange, QueryBlocks},
+    tile_args::TileArgs,
+};
+use crate::kernel::{Cmp, Func, Val};
+
+impl QueryBlocks<'_> {
+    /// Adds some pages to the sums of a block. `skip_masked`: values of keys that a query does not see are left out rather than
+    /// multiplied by a weight of zero.
+    pub(super) fn add_pages(&self, f: &mut Func, block: Block, range: PageRange, skip_masked: Val) {
+        let reach = range.reach;
+        f.for_each(range.low, range.high, 1, |f, n| {
+            let skipped = f.sub(n, reach.before);
+            let window = f.add(reach.start, skipped);
+            let pinned = f.cmp(Cmp::Lt, n, reach.before);
+            let page = f.select(pinned, n, window);
+            self.tiles(f, block, page, skip_masked);
+        });
+    }
+
+    /// All tiles of a block over one page.
+    fn tiles(&self, f: &mut Func, block: Block, page: Val, skip_masked: Val) {
+        let slot = self.attend.slot(f, page);
+        let attend = self.attend;
+        let keys = attend.head_page(f, self.pages.keys, slot, block.group, attend.key_dim);
+        let values = attend.head_page(f, self.pages.values, slot, block.group, attend.value_width());
+        let head = KvPages { keys, values };
+        let (zero, tile) = (f.i64(0), f.i64(TILE as i64));
+        f.for_each(zero, block.rows, TILE as i64, |f, at| {
+            let left = f.sub(block.rows, at);
+            let args = TileArgs {
+                scratch: self.mine,
+                table: self.table,
+                at,
+                rows: f.min(left, tile),
+                first: f.add(block.first, at),
+                group: block.group,
+                page,
+                chunk: self.chunk,
+            };
+            self.tile(f, args, head, skip_masked);
+        });
+    }
+
+    /// One tile over one page of its head, unless no row sees a key of it.
+    fn tile(&self, f: &mut Func, args: TileArgs, head: KvPages, skip_masked: Val) {
+        let query = self.positions(f, args.first, args.rows);
+        let (size, one) = (f.i64(PAGE as i64), f.i64(1));
+        let start = f.mul(args.page, size);
+        let next = f.add(start, size);
+        let end = if self.attend.spec.causal {
+            f.add(query.high, one)
+        } else {
+            self.attend.keys_end(f, self.table, self.chunk)
+        };
+        let keys = f.sub(end, start);
+        let keys = f.min(keys, size);
+        let last = if self.attend.spec.causal {
+            query.low
+        } else {
+            f.sub(end, one)
+        };
+        let (behind, ahead) = (f.cmp(Cmp::Ge, start, end), f.sub(next, one));
+        let within = f.cmp(Cmp::Le, ahead, last);
+        let causal = Coverage {
+            all: Bit::Val(within),
+            none: Bit::Val(behind),
+        };
+        let key = Bounds {
+            low: start,
+            high: ahead,
+        };
+        let known = self.predicate(f, &args, query, key);
+        let coverage = known.map_or(causal, |known| causal.and(f, known));
+        let (all, none) = (coverage.all.val(f), coverage.none.val(f));
+        let some = f.not(none);
+        f.if_then(some, |f| {
+            let list = [&args.list()[..], &[head.keys, head.values, keys, all, skip_masked]].concat();
+            f.call(&self.page_kernel, &list, None);
+        });
+    }
+
+    /// What is known of the predicate, when there is one, for the queries of a tile and some keys.
+    fn predicate(&self, f: &mut Func, args: &TileArgs, query: Bounds, key: Bounds) -> Option<Coverage> {
+        let predicate = self.attend.spec.predicate.as_ref()?;
+        let ratio = self.attend.ratio() as i64;
+        let (ratio, last) = (f.i64(ratio), f.i64(ratio - 1));
+        let first = f.mul(args.group, ratio);
+        let tile = PairTile {
+            tables: self.tables,
+            query,
+            key,
+            group: args.group,
+            head: Bounds {
+                low: first,
+                high: f.add(first, last),
+            },
+            streams: self.streams_of_tile(f, args.at),
+        };
+        Some(tile.coverage(f, predicate))
+    }
+}

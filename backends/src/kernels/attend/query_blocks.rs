@@ -1,0 +1,231 @@
+//! The attention kernel: blocks of query rows, each over the pages of keys and values that it can see.
+
+use super::{
+    Attend,
+    interval::Bounds,
+    layout::{BLOCK, PAGE, Scratch, Strided, TILE, ceil_div, row_at},
+    page_kernel,
+    table::Tables,
+    ticks::Chunk,
+};
+use crate::kernel::{Func, Module, Ty, Val};
+
+/// Adds the function of [`Attend::attend`], or of [`Attend::attend_split`], and those it calls.
+pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> String {
+    let tables = Tables::new(attend, module);
+    let page = page_kernel::function(attend, module, &tables);
+    let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
+    let params = [
+        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::Ptr],
+        vec![Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64],
+        vec![Ty::Ptr; usize::from(split)],
+    ]
+    .concat();
+    let mut f = Func::new(&name, &params, None);
+    let blocks = QueryBlocks::new(attend, &tables, &mut f, page);
+    if split {
+        module.declare(seqc_abi::symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+        let barrier = f.param(12);
+        blocks.split_or_run(&mut f, barrier);
+    } else {
+        blocks.run(&mut f);
+    }
+    module.add(f);
+    name
+}
+
+/// Pages of keys and of values.
+#[derive(Clone, Copy)]
+pub(super) struct KvPages {
+    pub(super) keys: Val,
+    pub(super) values: Val,
+}
+
+/// The kernel being written: its parameters, and what follows from them.
+pub(super) struct QueryBlocks<'a> {
+    pub(super) attend: &'a Attend,
+    pub(super) tables: &'a Tables,
+    /// Name of the function for a tile and a page.
+    pub(super) page_kernel: String,
+    pub(super) scratch: Scratch,
+    /// Rows of queries, one for each token.
+    pub(super) queries: Strided,
+    /// Rows of the result.
+    pub(super) out: Strided,
+    /// The pages of the cache.
+    pub(super) pages: KvPages,
+    pub(super) table: Val,
+    pub(super) chunk: Chunk,
+    /// Scratch of all threads.
+    pub(super) base: Val,
+    /// Scratch of this thread.
+    pub(super) mine: Val,
+    pub(super) tid: Val,
+    pub(super) threads: Val,
+}
+
+/// Consecutive rows of one key head.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    /// Key head.
+    pub(super) group: Val,
+    /// First row.
+    pub(super) first: Val,
+    /// Rows.
+    pub(super) rows: Val,
+}
+
+/// A row of queries.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    /// The row of the chunk where its token is.
+    pub(super) token: Val,
+    /// Query head.
+    pub(super) head: Val,
+}
+
+/// Pages that a block can see: pinned ones before the window, then those of the window.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    /// Pinned pages.
+    pub(super) before: Val,
+    /// First page of the window.
+    pub(super) start: Val,
+    /// How many there are together.
+    pub(super) count: Val,
+}
+
+/// Some of the pages that a block can see.
+#[derive(Clone, Copy)]
+pub(super) struct PageRange {
+    pub(super) reach: Reach,
+    /// Number of the first one.
+    pub(super) low: Val,
+    /// Number behind the last one.
+    pub(super) high: Val,
+}
+
+impl<'a> QueryBlocks<'a> {
+    fn new(attend: &'a Attend, tables: &'a Tables, f: &mut Func, page_kernel: String) -> QueryBlocks<'a> {
+        let scratch = Scratch::new(attend);
+        let (base, tid) = (f.param(9), f.param(10));
+        let mine = row_at(f, base, tid, scratch.bytes / 4);
+        QueryBlocks {
+            attend,
+            tables,
+            page_kernel,
+            scratch,
+            queries: Strided::of_params(f, 0),
+            out: Strided::of_params(f, 2),
+            pages: KvPages {
+                keys: f.param(4),
+                values: f.param(5),
+            },
+            table: f.param(6),
+            chunk: Chunk {
+                position: f.param(7),
+                count: f.param(8),
+            },
+            base,
+            mine,
+            tid,
+            threads: f.param(11),
+        }
+    }
+
+    /// All blocks of this thread, head after head: the next block finds the head's pages in the cache.
+    pub(super) fn run(&self, f: &mut Func) {
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let (rows, groups) = (f.mul(self.chunk.count, ratio), f.i64(self.attend.groups as i64));
+        let size = self.block_rows(f, rows);
+        let blocks = ceil_div(f, rows, size);
+        let items = f.mul(blocks, groups);
+        f.for_loop((self.tid, items, self.threads), &[], |f, item, _| {
+            let (group, number) = (f.udiv(item, blocks), f.urem(item, blocks));
+            let first = f.mul(number, size);
+            let left = f.sub(rows, first);
+            let block = Block {
+                group,
+                first,
+                rows: f.min(left, size),
+            };
+            let (reach, low) = (self.reach(f, block), f.i64(0));
+            let high = reach.count;
+            self.sum_pages(f, block, PageRange { reach, low, high });
+            self.write_results(f, block);
+            Vec::new()
+        });
+    }
+
+    /// Rows of a block: as many as a thread has, in whole tiles, up to [`BLOCK`].
+    fn block_rows(&self, f: &mut Func, rows: Val) -> Val {
+        let groups = f.i64(self.attend.groups as i64);
+        let all = f.mul(rows, groups);
+        let share = ceil_div(f, all, self.threads);
+        let (tile, most) = (f.i64(TILE as i64), f.i64(BLOCK as i64));
+        let tiles = ceil_div(f, share, tile);
+        let share = f.mul(tiles, tile);
+        let share = f.max(share, tile);
+        f.min(share, most)
+    }
+
+    /// A row of a block.
+    pub(super) fn row(&self, f: &mut Func, block: Block, r: Val) -> Row {
+        let row = f.add(block.first, r);
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let (token, head) = (f.udiv(row, ratio), f.urem(row, ratio));
+        let token = self.attend.query_row(f, self.table, token);
+        let base = f.mul(block.group, ratio);
+        Row {
+            token,
+            head: f.add(base, head),
+        }
+    }
+
+    /// The pages that some rows can see.
+    pub(super) fn reach(&self, f: &mut Func, block: Block) -> Reach {
+        let Bounds { low, high } = self.positions(f, block.first, block.rows);
+        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
+        let end = if self.attend.spec.causal {
+            f.add(high, one)
+        } else {
+            self.attend.keys_end(f, self.table, self.chunk)
+        };
+        let start = match self.attend.span.distance {
+            None => zero,
+            Some(distance) => {
+                let reach = f.i64(i64::try_from(distance).unwrap_or(i64::MAX) - 1);
+                let start = f.sub(low, reach);
+                f.max(start, zero)
+            }
+        };
+        let (start, end) = (f.udiv(start, size), ceil_div(f, end, size));
+        let pinned = f.i64(self.attend.ring().pinned as i64);
+        let before = f.min(pinned, start);
+        let window = f.sub(end, start);
+        let window = f.max(window, zero);
+        Reach {
+            before,
+            start,
+            count: f.add(before, window),
+        }
+    }
+
+    /// Positions of the first and the last of some rows.
+    pub(super) fn positions(&self, f: &mut Func, first: Val, rows: Val) -> Bounds {
+        let (low, one) = (self.position(f, first), f.i64(1));
+        let last = f.add(first, rows);
+        let last = f.sub(last, one);
+        Bounds {
+            low,
+            high: self.position(f, last),
+        }
+    }
+
+    /// Position of a row's token.
+    fn position(&self, f: &mut Func, row: Val) -> Val {
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let token = f.udiv(row, ratio);
+        self.attend.query_position(f, self.table, self.chunk.position, token)
+    }
+}

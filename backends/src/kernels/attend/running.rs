@@ -1,0 +1,86 @@
+//! Running values of a block's rows: from empty sums before the first page to results after the last.
+
+use super::{
+    layout::{float_at, load, row_at, store, vectors},
+    query_blocks::{Block, QueryBlocks, Row},
+    score,
+    split_kv::{inverse, log_sum},
+};
+use crate::kernel::{Func, Scalar, Ty};
+use seqc_ir::Normaliser;
+
+impl QueryBlocks<'_> {
+    /// Stores scaled queries, empty sums, and minus infinity as the running maximum.
+    pub(super) fn initialise(&self, f: &mut Func, block: Block) {
+        self.bound_streams(f, block);
+        let (attend, lanes, zero) = (self.attend, self.attend.lanes, f.i64(0));
+        let direct = attend.spec.normaliser == Normaliser::Softmax && attend.spec.score.is_none();
+        let scale = attend.spec.scale * if direct { score::LOG2_E } else { 1.0 };
+        let scale = f.float(Ty::V(lanes, Scalar::F32), scale as f32);
+        let queries = float_at(f, self.mine, self.scratch.queries);
+        let largest = float_at(f, self.mine, self.scratch.largest);
+        let total = float_at(f, self.mine, self.scratch.total);
+        let sums = float_at(f, self.mine, self.scratch.sums);
+        f.for_each(zero, block.rows, 1, |f, r| {
+            let Row { token, head } = self.row(f, block, r);
+            let from = self.queries.row(f, token);
+            let from = row_at(f, from, head, attend.key_dim);
+            let to = row_at(f, queries, r, attend.key_dim);
+            vectors(f, lanes, attend.key_dim, |f, start, mask| {
+                let p = float_at(f, from, start);
+                let x = load(f, p, lanes, mask);
+                let x = f.mul(x, scale);
+                let p = float_at(f, to, start);
+                store(f, x, p, mask);
+            });
+            let (none, empty) = (f.f32(f32::NEG_INFINITY), f.zero(Ty::V(lanes, Scalar::F32)));
+            let p = f.gep(largest, r, Scalar::F32);
+            f.store(none, p);
+            let p = row_at(f, total, r, lanes as usize);
+            f.store(empty, p);
+            if let Some(best) = attend.best() {
+                let row = best.row(f, sums, r);
+                return best.clear(f, row);
+            }
+            let to = row_at(f, sums, r, attend.value_width());
+            vectors(f, lanes, attend.value_width(), |f, start, _| {
+                let p = float_at(f, to, start);
+                f.store(empty, p);
+            });
+        });
+    }
+
+    /// Sums divided by the sum of weights, into the rows of the result.
+    pub(super) fn write_results(&self, f: &mut Func, block: Block) {
+        let (attend, lanes, zero) = (self.attend, self.attend.lanes, f.i64(0));
+        let total = float_at(f, self.mine, self.scratch.total);
+        let sums = float_at(f, self.mine, self.scratch.sums);
+        f.for_each(zero, block.rows, 1, |f, r| {
+            let Row { token, head } = self.row(f, block, r);
+            let to = self.out.row(f, token);
+            let to = row_at(f, to, head, attend.result_width());
+            if let Some(best) = attend.best() {
+                let row = best.row(f, sums, r);
+                return best.write(f, row, to);
+            }
+            let from = row_at(f, sums, r, attend.value_width());
+            let p = row_at(f, total, r, lanes as usize);
+            let total = f.load(p, Ty::V(lanes, Scalar::F32));
+            let total = f.reduce_add(total);
+            if attend.spec.log_sum {
+                let largest = float_at(f, self.mine, self.scratch.largest);
+                let p = f.gep(largest, r, Scalar::F32);
+                let largest = f.load(p, Ty::F32);
+                log_sum(attend, f, largest, total, to);
+            }
+            let factor = inverse(attend, f, total);
+            vectors(f, lanes, attend.value_dim, |f, start, mask| {
+                let p = float_at(f, from, start);
+                let x = load(f, p, lanes, None);
+                let x = factor.map_or(x, |factor| f.mul(x, factor));
+                let p = float_at(f, to, start);
+                store(f, x, p, mask);
+            });
+        });
+    }
+}
