@@ -61,6 +61,21 @@ fn a_state_is_said_to_be_where_the_code_keeps_it() {
 }
 
 #[test]
+fn every_form_is_listed_with_its_cost_or_the_reason_against_it() {
+    let said = explained(8);
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    for line in [
+        "fused scan: 1024, taken",
+        "scan up to the reductions of its state: 1152, costs more",
+        "scan that stores its state for every token: 2048, costs more",
+        "one token after another, entries in parallel: 2899, costs more",
+        "chunked WY form: no, its state is no matrix of keys by values that results sum over the keys",
+    ] {
+        assert!(lines.contains(&line), "{line}\n{said}");
+    }
+}
+
+#[test]
 fn operations_are_those_of_the_next_state() {
     // A product and a sum for each of 64 x 16 entries; the decay is computed when weights are loaded.
     let said = explained(16);

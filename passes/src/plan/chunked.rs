@@ -15,7 +15,7 @@
 //! zero, negative, or too small for its logarithm.
 
 use super::{
-    Nest, Scan, ScanBlock, Settings,
+    Misfit, Nest, Scan, ScanBlock, Settings,
     chunked_cost::{MatrixCost, SMALLEST_BLOCK},
     scan::inner_values,
 };
@@ -91,9 +91,9 @@ pub(super) fn find(
     recurrence: &Recurrence,
     scan: &Scan,
     (stop, settings): (Test<'_>, &Settings),
-) -> Option<Chunked> {
+) -> Result<Chunked, Misfit> {
     let ([state], [_]) = (&scan.states[..], &scan.reduced[..]) else {
-        return None;
+        return Err(Misfit::NoMatrix);
     };
     let state_ty = &graph.states[state.0 as usize];
     let axes: Vec<usize> = scan.kept.iter().chain(&scan.reduced).copied().collect();
@@ -101,18 +101,21 @@ pub(super) fn find(
     let written: HashSet<Value> = scan.outputs.iter().map(|nest| nest.value).collect();
     let finder = Finder {
         graph,
-        next: state_ty.next?,
+        next: state_ty.next.ok_or(Misfit::NoMatrix)?,
         inner: inner_values(recurrence),
-        coords: (0..axes.len()).map(place).collect::<Option<_>>()?,
+        coords: (0..axes.len())
+            .map(place)
+            .collect::<Option<_>>()
+            .ok_or(Misfit::NoMatrix)?,
         sizes: axes.iter().map(|a| state_ty.ty.dims[*a].size).collect(),
         stop: &|v| stop(v) && !written.contains(&v),
     };
     if scan.kept.len() < 2 || finder.sizes.contains(&0) {
-        return None;
+        return Err(Misfit::NoMatrix);
     }
     let mut form = finder.form(written.iter().copied().collect())?;
     MatrixCost::new(&form, &finder.sizes, &settings.machine).choose(&mut form, settings.chunks);
-    Some(form)
+    Ok(form)
 }
 
 /// The matrix form of a loop that falls apart into heads, as that of a scan. What the loop stores beside its results must
@@ -122,25 +125,25 @@ pub(super) fn of_heads(
     recurrence: &Recurrence,
     nests: &[Nest],
     (stop, single, settings): (Test<'_>, Test<'_>, &Settings),
-) -> Option<Scan> {
+) -> Result<Scan, Misfit> {
     let members: HashSet<Value> = recurrence.members.iter().copied().collect();
     let (inside, outputs): (Vec<Nest>, Vec<Nest>) = nests.iter().cloned().partition(|n| members.contains(&n.value));
     let results: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
     let read_here = |v: &Value| members.contains(v) || results.contains(v);
-    let [state] = recurrence.states[..] else { return None };
-    let next = graph.states[state.0 as usize].next?;
+    let [state] = recurrence.states[..] else {
+        return Err(Misfit::SeveralStates);
+    };
+    let next = graph.states[state.0 as usize].next.ok_or(Misfit::NoMatrix)?;
     let escapes = |nest: &Nest| {
         let given = graph.outputs.iter().any(|(_, v)| *v == nest.value);
         given || nest.value != next && !graph.users(nest.value).iter().all(read_here)
     };
-    if graph.states[state.0 as usize].ty.rank() != 3
-        || !single(next)
-        || inside.iter().any(escapes)
-        || outputs
-            .iter()
-            .any(|nest| nest.shift.is_some() || graph.ty(nest.value).rank() != 2)
-    {
-        return None;
+    let no_row = |nest: &Nest| nest.shift.is_some() || graph.ty(nest.value).rank() != 2;
+    if graph.states[state.0 as usize].ty.rank() != 3 || outputs.iter().any(no_row) {
+        return Err(Misfit::NoMatrix);
+    }
+    if !single(next) || inside.iter().any(escapes) {
+        return Err(Misfit::ValuesEscape);
     }
     let written: HashSet<Value> = inside.iter().map(|nest| nest.value).collect();
     let mut scan = Scan {
@@ -151,13 +154,9 @@ pub(super) fn of_heads(
         outputs,
         chunked: None,
     };
-    scan.chunked = find(
-        graph,
-        recurrence,
-        &scan,
-        (&|v| stop(v) && !written.contains(&v), settings),
-    );
-    scan.chunked.is_some().then_some(scan)
+    let stop = |v: Value| stop(v) && !written.contains(&v);
+    scan.chunked = Some(find(graph, recurrence, &scan, (&stop, settings))?);
+    Ok(scan)
 }
 
 struct Finder<'a> {
@@ -182,19 +181,22 @@ impl Finder<'_> {
         self.sizes.len() - 2
     }
 
-    fn form(&self, outputs: Vec<Value>) -> Option<Chunked> {
-        let (decay, added) = self.step(self.next, Vec::new())?;
-        let (key, value): (Vec<Factor>, Vec<Factor>) = added?.into_iter().partition(|x| self.uses(x, self.n()));
-        let (value, correction) = self.corrected(value)?;
-        let sum = self.sum(outputs)?;
-        let query = self.query(sum)?;
+    fn form(&self, outputs: Vec<Value>) -> Result<Chunked, Misfit> {
+        let (decay, added) = self.step(self.next, Vec::new()).ok_or(Misfit::NotDecayAndProduct)?;
+        let (key, value): (Vec<Factor>, Vec<Factor>) = added
+            .ok_or(Misfit::NotDecayAndProduct)?
+            .into_iter()
+            .partition(|x| self.uses(x, self.n()));
+        let (value, correction) = self.corrected(value).ok_or(Misfit::OtherCorrection)?;
+        let sum = self.sum(outputs).ok_or(Misfit::OtherReads)?;
+        let query = self.query(sum).ok_or(Misfit::OtherReads)?;
         let apart = |factors: &[Factor], axis: usize| factors.iter().all(|x| !self.uses(x, axis));
         let of_head = |factors: &[Factor]| apart(factors, self.p()) && apart(factors, self.n());
         let (gain, probe) = correction.as_ref().map_or((&[][..], &[][..]), |c| (&c.gain, &c.probe));
         let rows = [&key, &query, probe];
         let fits = rows.iter().all(|x| apart(x, self.p())) && of_head(&decay) && of_head(gain);
         let shared = self.shared(rows.into_iter().flatten());
-        fits.then_some(Chunked {
+        let form = Chunked {
             shared,
             block: SMALLEST_BLOCK,
             shortest: None,
@@ -205,7 +207,8 @@ impl Finder<'_> {
             query,
             correction,
             sum,
-        })
+        };
+        fits.then_some(form).ok_or(Misfit::EntriesOfValues)
     }
 
     /// What multiplies the previous value in `v`, and what is added to it; `scale` multiplies both.

@@ -1,15 +1,19 @@
 //! What computes each stored value, and what it waits for.
 
 use super::{
-    Buffer, BufferId, Extent, Nest, Plan, Settings, contiguous_rows,
+    Buffer, BufferId, Extent, FormId, Nest, Plan, Settings, contiguous_rows,
+    decisions::Rejected,
     inline::Walk,
     materialize::{self, Materialize},
     row_major,
-    scan::{Mode, inner_values},
+    scan::inner_values,
 };
 use crate::attention::analysis::analyses;
 use seqc_ir::{Graph, Op, Stage, Value};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 /// What computes one stored value.
 #[derive(Clone, Debug)]
@@ -39,12 +43,14 @@ pub(super) struct Definition {
 
 pub(super) struct PlanBuilder<'a> {
     pub(super) graph: &'a Graph,
-    pub(super) modes: &'a [Mode],
+    pub(super) modes: &'a [FormId],
     pub(super) plan: Plan,
     pub(super) definitions: Vec<Definition>,
     pub(super) settings: &'a Settings,
     /// The recurrence of each member and previous value.
     owners: HashMap<Value, usize>,
+    /// Forms that were found not to fit, beside those that make another attempt necessary.
+    pub(super) rejected: RefCell<Rejected>,
     /// Buffers that the members and the results of each scan read.
     pub(super) scan_reads: Vec<BTreeSet<BufferId>>,
 }
@@ -63,6 +69,7 @@ impl<'a> PlanBuilder<'a> {
                 settings: settings.clone(),
                 stages: choose.stages.to_vec(),
                 recurrences: choose.recurrences.to_vec(),
+                decisions: Vec::new(),
                 buffers: Vec::new(),
                 stored: HashMap::new(),
                 load: Vec::new(),
@@ -79,6 +86,7 @@ impl<'a> PlanBuilder<'a> {
                 .enumerate()
                 .flat_map(|(r, recurrence)| inner_values(recurrence).into_iter().map(move |v| (v, r)))
                 .collect(),
+            rejected: RefCell::default(),
             scan_reads: Vec::new(),
         };
         let values: Vec<Value> = choose.order.iter().copied().filter(|v| stored.contains(v)).collect();
@@ -236,7 +244,7 @@ impl<'a> PlanBuilder<'a> {
 
     /// The scan recurrence that a value is inside of.
     pub(super) fn scan_of(&self, v: Value) -> Option<usize> {
-        self.owner(v).filter(|r| self.modes[*r] != Mode::Loop)
+        self.owner(v).filter(|r| self.modes[*r].is_scan())
     }
 
     pub(super) fn reads_of(&self, nest: &Nest, definition: &mut Definition) {

@@ -1,17 +1,16 @@
 //! Which stored values must be computed in one kernel, and which kernels wait for which.
 
 use super::{
-    BufferId, Extent,
+    BufferId, Extent, Misfit,
+    decisions::Misfits,
     definitions::{Definition, PlanBuilder},
     inline::Walk,
-    planner::Misfits,
-    scan::Mode,
 };
 use crate::recurrence::Recurrence;
 use seqc_ir::{Op, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// Items that must run in one kernel.
+/// Definitions that must run in one kernel.
 #[derive(Clone, Debug)]
 pub(super) struct FusionGroup {
     pub(super) definitions: Vec<usize>,
@@ -24,8 +23,8 @@ pub(super) struct FusionGroup {
 impl PlanBuilder<'_> {
     /// A scan has only its own states at hand: what it reads of another recurrence must be stored.
     pub(super) fn check_scans(&self) -> Result<(), Misfits> {
-        let mut misfits = BTreeSet::new();
-        for r in (0..self.modes.len()).filter(|r| self.modes[*r] != Mode::Loop) {
+        let mut misfits = Misfits::new();
+        for r in (0..self.modes.len()).filter(|r| self.modes[*r].is_scan()) {
             let recurrence = &self.plan.recurrences[r];
             let own = |v: Value| self.owner(v) == Some(r);
             let others = |v: Value| !own(v) && self.inner_of(v).is_some();
@@ -36,13 +35,9 @@ impl PlanBuilder<'_> {
             };
             let unstored = |leaf: &super::Leaf| !self.plan.is_stored(leaf.value) && others(leaf.value);
             let read = self.nexts(recurrence).flat_map(|v| walk.leaves(v)).find(unstored);
-            misfits.extend(read.map(|leaf| self.scan_of(leaf.value).unwrap_or(r)));
+            misfits.extend(read.map(|leaf| (self.scan_of(leaf.value).unwrap_or(r), Misfit::ReadsInside)));
         }
-        if misfits.is_empty() {
-            Ok(())
-        } else {
-            Err(misfits.into_iter().collect())
-        }
+        if misfits.is_empty() { Ok(()) } else { Err(misfits) }
     }
 
     /// The next values of a recurrence.
@@ -51,21 +46,21 @@ impl PlanBuilder<'_> {
         states.filter_map(|s| self.graph.states[s.0 as usize].next)
     }
 
-    /// Items by the kernel they must share.
+    /// Definitions by the kernel they must share.
     pub(super) fn groups(&self) -> Result<Vec<FusionGroup>, Misfits> {
         let mut groups: Vec<FusionGroup> = Vec::new();
         let mut shared: HashMap<usize, usize> = HashMap::new();
         let next_of = self.next_buffers();
-        let mut misfits = BTreeSet::new();
+        let mut misfits = Misfits::new();
         for (i, definition) in self.definitions.iter().enumerate() {
             let mut inner = definition.inner.clone();
             inner.extend(self.loops_of(definition, &next_of));
             // What is found not to fit will be stored: it is in the way of nothing else.
-            inner.retain(|r| !misfits.contains(r));
-            let scans: Vec<usize> = inner.iter().copied().filter(|r| self.modes[*r] != Mode::Loop).collect();
+            inner.retain(|r| !misfits.contains_key(r));
+            let scans: Vec<usize> = inner.iter().copied().filter(|r| self.modes[*r].is_scan()).collect();
             let alone = usize::from(scans.len() == inner.len());
             if scans.len() > alone {
-                misfits.extend(&scans[alone..]);
+                misfits.extend(scans[alone..].iter().map(|r| (*r, Misfit::Entangled)));
                 continue;
             }
             let known: BTreeSet<usize> = inner.iter().filter_map(|r| shared.get(r).copied()).collect();
@@ -96,7 +91,7 @@ impl PlanBuilder<'_> {
             }
         }
         if !misfits.is_empty() {
-            return Err(misfits.into_iter().collect());
+            return Err(misfits);
         }
         groups.retain(|u| !u.definitions.is_empty());
         Ok(groups)
@@ -106,7 +101,7 @@ impl PlanBuilder<'_> {
     fn next_buffers(&self) -> HashMap<BufferId, Vec<usize>> {
         let mut found: HashMap<BufferId, Vec<usize>> = HashMap::new();
         let loops = self.plan.recurrences.iter().enumerate();
-        for (r, recurrence) in loops.filter(|(r, _)| self.modes[*r] == Mode::Loop) {
+        for (r, recurrence) in loops.filter(|(r, _)| !self.modes[*r].is_scan()) {
             for next in self.nexts(recurrence) {
                 if let Some(id) = self.plan.stored.get(&next) {
                     found.entry(*id).or_default().push(r);
@@ -116,14 +111,14 @@ impl PlanBuilder<'_> {
         found
     }
 
-    /// Loops that an definition belongs to although it reads no previous value: it computes a next value, or reads one that
+    /// Loops that a definition belongs to although it reads no previous value: it computes a next value, or reads one that
     /// has a single row.
     fn loops_of(&self, definition: &Definition, next_of: &HashMap<BufferId, Vec<usize>>) -> BTreeSet<usize> {
         let value = self.plan.buffer(definition.into).value;
         let member = self
             .owner(value)
             .filter(|_| !matches!(self.graph.op(value), Op::Prev(_)));
-        let mut found: BTreeSet<usize> = member.filter(|r| self.modes[*r] == Mode::Loop).into_iter().collect();
+        let mut found: BTreeSet<usize> = member.filter(|r| !self.modes[*r].is_scan()).into_iter().collect();
         let single = |b: &&BufferId| self.plan.buffer(**b).extent == Extent::Single;
         for b in definition.now.iter().filter(single).chain([&definition.into]) {
             found.extend(next_of.get(b).into_iter().flatten());
@@ -131,14 +126,26 @@ impl PlanBuilder<'_> {
         found
     }
 
-    /// Units that wait for each other become one loop over tokens.
+    /// The first of these scans that wait for their own results; where it is none of them, all scans there are.
+    pub(super) fn waiting(&self, mut scans: impl Iterator<Item = usize>) -> Misfits {
+        let why = |r: usize| (r, Misfit::WaitsForItself);
+        match scans.next() {
+            Some(r) => Misfits::from([why(r)]),
+            None => (0..self.modes.len())
+                .filter(|r| self.modes[*r].is_scan())
+                .map(why)
+                .collect(),
+        }
+    }
+
+    /// Groups that wait for each other become one loop over tokens.
     pub(super) fn join_cycles(&self, groups: &mut Vec<FusionGroup>) -> Result<(), Misfits> {
         let cycles = seqc_ir::cycles(&self.needs(groups));
         let mut joined = Vec::new();
         for cycle in &cycles {
             if cycle.iter().all(|u| groups[*u].loops.is_empty()) {
-                let scan = cycle.iter().find_map(|u| groups[*u].scan);
-                return Err(vec![scan.unwrap_or(0)]);
+                let scans = cycle.iter().filter_map(|u| groups[*u].scan);
+                return Err(self.waiting(scans));
             }
             let mut one = FusionGroup {
                 definitions: Vec::new(),
@@ -185,7 +192,7 @@ impl PlanBuilder<'_> {
 
     /// Notes the buffers that the members of each scan and its outputs read; of loops there are none.
     pub(super) fn note_scan_reads(&mut self) {
-        let scans = |r: &usize| self.modes[*r] != Mode::Loop;
+        let scans = |r: &usize| self.modes[*r].is_scan();
         let mut roots: Vec<Vec<Value>> = vec![Vec::new(); self.modes.len()];
         for r in (0..self.modes.len()).filter(scans) {
             roots[r].extend(self.nexts(&self.plan.recurrences[r]));

@@ -1,7 +1,7 @@
 //! Chooses which values are stored. Everything else is computed inside the kernels that use it.
 //! Does not decide in which kernel anything is computed.
 
-use super::{contiguous_rows, scan::Mode};
+use super::{FormId, Lowering, Stores, contiguous_rows};
 use crate::{
     affine::{Access, LinearAccess, Stride},
     machine::Rates,
@@ -59,7 +59,7 @@ pub(super) struct Materialize<'a> {
     pub(super) order: &'a [Value],
     pub(super) stages: &'a [Stage],
     pub(super) recurrences: &'a [Recurrence],
-    pub(super) modes: &'a [Mode],
+    pub(super) modes: &'a [FormId],
     /// See [`of_params`].
     pub(super) of_params: &'a HashSet<Value>,
 }
@@ -173,17 +173,17 @@ impl Materialize<'_> {
         !matches!(at.stride(sizes.len() - 1, 16), Stride::Fixed(0 | 1))
     }
 
-    fn force_states(&self, recurrence: &Recurrence, mode: Mode, forced: &mut HashSet<Value>) {
+    fn force_states(&self, recurrence: &Recurrence, mode: FormId, forced: &mut HashSet<Value>) {
         let nexts = recurrence
             .states
             .iter()
             .filter_map(|s| self.graph.states[s.0 as usize].next);
-        match mode {
-            Mode::Fused => {}
-            Mode::Cut => self.force_reductions(recurrence, forced),
-            Mode::Stored => forced.extend(nexts.filter(|v| !self.is_leaf(*v))),
+        match mode.form().lowering {
+            Lowering::Scan(Stores::Results) => {}
+            Lowering::Scan(Stores::Reductions) => self.force_reductions(recurrence, forced),
+            Lowering::Scan(Stores::States) => forced.extend(nexts.filter(|v| !self.is_leaf(*v))),
             // Also previous values of other states: all states change at once.
-            Mode::Loop => forced.extend(nexts),
+            Lowering::Loop | Lowering::Matrix => forced.extend(nexts),
         }
     }
 
@@ -213,7 +213,7 @@ impl Materialize<'_> {
             .recurrences
             .iter()
             .zip(self.modes)
-            .filter(|(_, mode)| **mode != Mode::Loop);
+            .filter(|(_, mode)| mode.is_scan());
         scans.flat_map(|(r, _)| r.members.iter().copied()).collect()
     }
 

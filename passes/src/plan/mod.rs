@@ -9,12 +9,15 @@ mod choose_layouts;
 mod chunked;
 mod chunked_cost;
 mod contiguous_rows;
+mod decisions;
 mod definitions;
+mod forms;
 mod fuse_epilogues;
 mod fusion_groups;
 mod head_parallel;
 mod inline;
 mod materialize;
+mod misfit;
 mod planner;
 mod scan;
 mod scan_block;
@@ -24,8 +27,11 @@ mod settings;
 pub use buffer_assignment::{Layout, free_place, layout};
 pub use chunked::{Chunked, Costs, Factor};
 pub use contiguous_rows::{Row, row_of};
+pub use decisions::{Candidate, DIRECT_SUM, Decision, PARTITIONED, Subject, Verdict};
+pub use forms::{FORMS, Form, FormCost, FormId, Lowering, Stores};
 pub use inline::{Leaf, Walk};
 pub use materialize::native_params;
+pub use misfit::Misfit;
 pub use scan_block::ScanBlock;
 pub use settings::{Chunks, Settings};
 
@@ -181,6 +187,8 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     /// The recurrences.
     pub recurrences: Vec<Recurrence>,
+    /// What was decided about recurrences and filters, and why.
+    pub decisions: Vec<Decision>,
     /// All buffers.
     pub buffers: Vec<Buffer>,
     /// Where stored values are.

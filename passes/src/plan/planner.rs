@@ -1,17 +1,15 @@
 //! From stored values to kernels in order: what runs together, and what waits for what.
 
 use super::{
-    Extent, Plan, Settings,
+    Extent, FormId, Plan, Settings,
+    decisions::{Misfits, Rejected},
     definitions::PlanBuilder,
+    forms::SMALL_STATE,
     fuse_epilogues, head_parallel,
     materialize::{Materialize, of_params},
-    scan::Mode,
 };
-use crate::recurrence::{Recurrence, recurrences};
+use crate::recurrence::recurrences;
 use seqc_ir::Graph;
-
-/// States above this many entries are not stored for every token.
-const SMALL_STATE: usize = 4096;
 
 /// Plans a graph: tries the best way to run each recurrence first, and the next one where it does not fit.
 pub(super) fn plan(graph: &Graph, settings: &Settings) -> Plan {
@@ -19,10 +17,8 @@ pub(super) fn plan(graph: &Graph, settings: &Settings) -> Plan {
     let stages = graph.stages();
     let recurrences = recurrences(graph);
     let of_params = of_params(graph, &order);
-    let mut modes: Vec<Mode> = recurrences
-        .iter()
-        .map(|r| if r.elementwise { Mode::Fused } else { Mode::Loop })
-        .collect();
+    let mut modes: Vec<FormId> = recurrences.iter().map(|r| FormId::next(graph, r, None)).collect();
+    let mut rejected = Rejected::new();
     loop {
         let choose = Materialize {
             graph,
@@ -34,34 +30,24 @@ pub(super) fn plan(graph: &Graph, settings: &Settings) -> Plan {
             of_params: &of_params,
         };
         let attempt = PlanBuilder::new(graph, &choose, choose.stored(), settings);
-        let misfits = match attempt.finish() {
+        let misfits = match attempt.finish(&rejected) {
             Ok(plan) => return plan,
             Err(misfits) => misfits,
         };
-        for r in misfits {
-            match modes[r] {
-                Mode::Loop => unreachable!("a loop over tokens can run any recurrence"),
-                mode => modes[r] = mode.next(state_len(graph, &recurrences[r]) <= SMALL_STATE),
-            }
+        for (r, misfit) in misfits {
+            assert!(
+                modes[r].is_scan(),
+                "a loop over tokens can run any recurrence: {misfit}\n{graph}"
+            );
+            rejected.insert((r, modes[r]), misfit);
+            modes[r] = FormId::next(graph, &recurrences[r], Some(modes[r]));
         }
     }
 }
 
-/// Recurrences that cannot be run in the way that was tried, at least one, in ascending order.
-pub(super) type Misfits = Vec<usize>;
-
-fn state_len(graph: &Graph, recurrence: &Recurrence) -> usize {
-    recurrence
-        .states
-        .iter()
-        .map(|s| graph.states[s.0 as usize].ty.len())
-        .max()
-        .unwrap_or(0)
-}
-
 impl PlanBuilder<'_> {
-    /// The plan, or the recurrences that must be run in another way.
-    fn finish(mut self) -> Result<Plan, Misfits> {
+    /// The plan, or the recurrences that must be run in another form. `rejected` are forms that did not fit before.
+    fn finish(mut self, rejected: &Rejected) -> Result<Plan, Misfits> {
         self.check_scans()?;
         self.shrink_loop_states();
         let mut groups = self.groups()?;
@@ -77,13 +63,14 @@ impl PlanBuilder<'_> {
         for (s, id) in placed {
             self.plan.buffers[id.0].state = Some(s);
         }
+        self.decide(rejected.clone());
         Ok(self.plan)
     }
 
     /// Large next values of loops have one row instead of one for every token.
     fn shrink_loop_states(&mut self) {
         for (r, recurrence) in self.plan.recurrences.iter().enumerate() {
-            for s in recurrence.states.iter().filter(|_| self.modes[r] == Mode::Loop) {
+            for s in recurrence.states.iter().filter(|_| !self.modes[r].is_scan()) {
                 let state = &self.graph.states[s.0 as usize];
                 let Some(id) = state.next.and_then(|v| self.plan.stored.get(&v)) else {
                     continue;

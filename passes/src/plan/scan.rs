@@ -1,36 +1,12 @@
 //! Says whether a recurrence can run as a fused scan, and along which axes.
 
 use super::{
-    Nest, Scan, ScanBlock,
+    Misfit, Nest, Scan, ScanBlock,
     inline::{Leaf, Walk},
 };
 use crate::{affine::AffineExpr, machine::Machine, recurrence::Recurrence};
 use seqc_ir::{Graph, Value};
 use std::collections::HashSet;
-
-/// How a recurrence is lowered; tried in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// Consumers run inside the scan.
-    Fused,
-    /// Consumers run inside the scan up to their reductions.
-    Cut,
-    /// The states themselves are stored for every token (only when they are no wider than activations).
-    Stored,
-    /// Token by token.
-    Loop,
-}
-
-impl Mode {
-    /// What to try when this mode does not fit; `small`: the states may be stored for every token.
-    pub(super) fn next(self, small: bool) -> Mode {
-        match self {
-            Mode::Fused => Mode::Cut,
-            Mode::Cut if small => Mode::Stored,
-            _ => Mode::Loop,
-        }
-    }
-}
 
 /// Values of a recurrence that only exist inside it: members and previous values.
 pub(super) fn inner_values(recurrence: &Recurrence) -> HashSet<Value> {
@@ -43,7 +19,7 @@ pub(super) fn fit(
     recurrence: &Recurrence,
     outputs: Vec<Nest>,
     (stop, machine): (&dyn Fn(Value) -> bool, &Machine),
-) -> Option<Scan> {
+) -> Result<Scan, Misfit> {
     let inner = inner_values(recurrence);
     let rank = graph.states[recurrence.states[0].0 as usize].ty.rank();
     let written: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
@@ -55,7 +31,7 @@ pub(super) fn fit(
     let mut kept: Option<Vec<usize>> = None;
     for nest in &outputs {
         if nest.shift.is_some() || rank == 0 {
-            return None;
+            return Err(Misfit::ReadsDiffer);
         }
         let space = graph.ty(nest.value).rank();
         let identity: Vec<AffineExpr> = (0..space).map(AffineExpr::axis).collect();
@@ -67,7 +43,7 @@ pub(super) fn fit(
         // What the scan itself writes is there only for the entries at hand.
         let elsewhere = |l: &Leaf| written.contains(&l.value) && !inner.contains(&l.value) && l.coords != identity;
         if leaves.iter().any(elsewhere) {
-            return None;
+            return Err(Misfit::ReadsDiffer);
         }
         let reads = leaves
             .into_iter()
@@ -75,23 +51,24 @@ pub(super) fn fit(
             .map(|l| l.coords);
         let own = inner.contains(&nest.value).then_some(identity);
         for coords in reads.chain(own) {
-            let here = kept_axes(&coords, space)?;
+            let here = kept_axes(&coords, space).ok_or(Misfit::ReadsDiffer)?;
             if kept.get_or_insert_with(|| here.clone()) != &here {
-                return None;
+                return Err(Misfit::ReadsDiffer);
             }
         }
     }
     let kept = kept.unwrap_or_else(|| (0..rank).collect());
     let reduced: Vec<usize> = (0..rank).filter(|a| !kept.contains(a)).collect();
     let block = ScanBlock::new(graph, &recurrence.states, (&kept, &reduced), machine);
-    (!kept.is_empty()).then(|| Scan {
+    let scan = Scan {
         states: recurrence.states.clone(),
         block,
         kept,
         reduced,
         outputs,
         chunked: None,
-    })
+    };
+    (!scan.kept.is_empty()).then_some(scan).ok_or(Misfit::ReadsDiffer)
 }
 
 /// The state axis behind each axis of an output, when the state is read at plain axes: the output's own ones in any

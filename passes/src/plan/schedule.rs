@@ -1,13 +1,12 @@
 //! Kernels in an order in which everything is there when it is read.
 
 use super::{
-    BufferId, Extent, Kernel, Matmul, Nest, Scan, chunked,
+    BufferId, Extent, FormId, Kernel, Matmul, Misfit, Nest, Scan, chunked,
+    decisions::Misfits,
     definitions::{PlanBuilder, Work},
     fuse_epilogues,
     fusion_groups::FusionGroup,
-    head_parallel,
-    planner::Misfits,
-    scan::{self, Mode},
+    head_parallel, scan,
 };
 use seqc_ir::{StateId, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -75,13 +74,13 @@ impl PlanBuilder<'_> {
     pub(super) fn arrange(&self, groups: &[FusionGroup]) -> Result<Vec<Kernel>, Misfits> {
         let mut queue = Queue::new(groups.iter().map(|u| self.kind(u)).collect(), &self.needs(groups));
         let mut kernels = Vec::new();
-        let mut misfits = BTreeSet::new();
+        let mut misfits = Misfits::new();
         while queue.left > 0 {
             let Some((kind, next)) = queue.ready.first().copied() else {
                 // Only a scan whose inputs need its own outputs can wait for itself.
                 let waits = |u: &usize| queue.missing[*u] > 0;
                 let scan = (0..groups.len()).filter(waits).find_map(|u| groups[u].scan);
-                misfits.insert(scan.unwrap_or(0));
+                misfits.extend(self.waiting(scan.into_iter()));
                 break;
             };
             match kind {
@@ -100,11 +99,7 @@ impl PlanBuilder<'_> {
                 }
             }
         }
-        if misfits.is_empty() {
-            Ok(kernels)
-        } else {
-            Err(misfits.into_iter().collect())
-        }
+        if misfits.is_empty() { Ok(kernels) } else { Err(misfits) }
     }
 
     fn kind(&self, group: &FusionGroup) -> KernelKind {
@@ -161,10 +156,8 @@ impl PlanBuilder<'_> {
             return self.token_loop(group);
         }
         if let Some(r) = group.scan {
-            return self
-                .scan(r, &group.definitions)
-                .map(Kernel::Scan)
-                .ok_or_else(|| vec![r]);
+            let scan = self.scan(r, &group.definitions).map(Kernel::Scan);
+            return scan.map_err(|misfit| Misfits::from([(r, misfit)]));
         }
         match self.single(group) {
             Some(Work::Attend(v)) => Ok(Kernel::Attend(*v)),
@@ -178,7 +171,7 @@ impl PlanBuilder<'_> {
         }
     }
 
-    pub(super) fn scan(&self, r: usize, definitions: &[usize]) -> Option<Scan> {
+    pub(super) fn scan(&self, r: usize, definitions: &[usize]) -> Result<Scan, Misfit> {
         let nests = definitions.iter().flat_map(|i| match &self.definitions[*i].work {
             Work::Nests(nests) => nests.clone(),
             Work::Product(_) | Work::Attend(_) | Work::LongConv(_) => Vec::new(),
@@ -186,8 +179,17 @@ impl PlanBuilder<'_> {
         let recurrence = &self.plan.recurrences[r];
         let stop = |v: Value| self.plan.is_stored(v);
         let mut scan = scan::fit(self.graph, recurrence, nests.collect(), (&stop, &self.settings.machine))?;
-        scan.chunked = chunked::find(self.graph, recurrence, &scan, (&stop, self.settings));
-        Some(scan)
+        scan.chunked = self.matrix_form(r, chunked::find(self.graph, recurrence, &scan, (&stop, self.settings)));
+        Ok(scan)
+    }
+
+    /// A matrix form where there is one; else notes why not.
+    fn matrix_form<T>(&self, r: usize, found: Result<T, Misfit>) -> Option<T> {
+        let reject = |misfit: &Misfit| {
+            let forms = [FormId::StateSpaceDuality, FormId::Wy].map(|id| ((r, id), *misfit));
+            self.rejected.borrow_mut().extend(forms);
+        };
+        found.inspect_err(reject).ok()
     }
 
     /// The definitions of a loop, arranged for one token; scans among them run as scans of one token.
@@ -199,7 +201,7 @@ impl PlanBuilder<'_> {
                 .inner
                 .iter()
                 .copied()
-                .find(|r| self.modes[*r] != Mode::Loop);
+                .find(|r| self.modes[*r].is_scan());
             let at = scan.and_then(|r| scans.get(&r).copied());
             match at {
                 Some(u) => groups[u].definitions.push(*i),
@@ -221,18 +223,29 @@ impl PlanBuilder<'_> {
             .iter()
             .flat_map(|r| self.plan.recurrences[*r].states.iter().copied())
             .collect();
-        if let Some((heads, nests)) = head_parallel::by_heads(self.graph, &self.plan, &body, &states) {
+        let by_heads = head_parallel::by_heads(self.graph, &self.plan, &body, &states);
+        if by_heads.as_ref().is_none_or(|(heads, _)| *heads == 1) {
+            let rejected = group
+                .loops
+                .iter()
+                .map(|r| ((*r, FormId::HeadParallel), Misfit::HeadsDepend));
+            self.rejected.borrow_mut().extend(rejected);
+        }
+        if let Some((heads, nests)) = by_heads {
             let stop = |v: Value| self.plan.is_stored(v);
             let row = |v: Value| self.plan.stored.get(&v).map(|id| self.plan.buffer(*id).extent);
             let single = |v: Value| row(v) == Some(Extent::Single);
             let recurrences: Vec<usize> = group.loops.iter().copied().collect();
             let chunked = match recurrences[..] {
-                [r] if heads > 1 => chunked::of_heads(
-                    self.graph,
-                    &self.plan.recurrences[r],
-                    &nests,
-                    (&stop, &single, self.settings),
-                ),
+                [r] if heads > 1 => {
+                    let recurrence = &self.plan.recurrences[r];
+                    let tests = (
+                        &stop as &dyn Fn(Value) -> bool,
+                        &single as &dyn Fn(Value) -> bool,
+                        self.settings,
+                    );
+                    self.matrix_form(r, chunked::of_heads(self.graph, recurrence, &nests, tests))
+                }
                 _ => None,
             };
             return Ok(Kernel::Heads {

@@ -1,0 +1,172 @@
+//! What recurrences are, in which forms they run, and why in no other.
+
+use seqc_ir::{Graph, StateId, Value};
+use seqc_passes::{
+    cost,
+    plan::{Candidate, Decision, Extent, FORMS, FormId, Kernel, Plan, Scan, Settings, Verdict, flat},
+    recurrence::Recurrence,
+};
+use std::{collections::HashMap, fmt::Write};
+
+/// Lines about all recurrences of a layer.
+pub(super) fn describe(out: &mut String, graph: &Graph, plans: &[&Plan]) {
+    let scans: Vec<HashMap<StateId, &Scan>> = plans.iter().map(|plan| scans(plan)).collect();
+    for (n, recurrence) in plans[0].recurrences.iter().enumerate() {
+        let one = One {
+            graph,
+            plans,
+            scans: &scans,
+            recurrence,
+        };
+        one.describe(out, plans[0].decision(n));
+    }
+}
+
+/// By state, the scans of a plan and the matrix forms of heads.
+fn scans(plan: &Plan) -> HashMap<StateId, &Scan> {
+    let mut found = HashMap::new();
+    for kernel in flat(&plan.kernels) {
+        let scan = match kernel {
+            Kernel::Scan(scan) => Some(scan),
+            Kernel::Heads { chunked, .. } => chunked.as_ref(),
+            Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Attend(_) => None,
+            Kernel::LongConv(_) | Kernel::Loop(_) | Kernel::Commit(_) => None,
+        };
+        found.extend(
+            scan.into_iter()
+                .flat_map(|scan| scan.states.iter().map(move |s| (*s, scan))),
+        );
+    }
+    found
+}
+
+/// A recurrence in the plans of several machines.
+struct One<'a> {
+    graph: &'a Graph,
+    plans: &'a [&'a Plan],
+    /// Scans of each plan.
+    scans: &'a [HashMap<StateId, &'a Scan>],
+    recurrence: &'a Recurrence,
+}
+
+impl One<'_> {
+    fn describe(&self, out: &mut String, decision: Option<&Decision>) {
+        let (graph, recurrence) = (self.graph, self.recurrence);
+        let states = recurrence.states.iter().map(|s| &graph.states[s.0 as usize]);
+        let names: Vec<String> = states.map(|s| format!("{} {:?}", s.name, s.ty.sizes())).collect();
+        let _ = writeln!(out, "recurrence {}: {}", names.join(", "), recurrence.class.name());
+        let bytes = 4 * recurrence.states.iter().map(|s| self.entries(*s)).sum::<usize>();
+        let chosen: Vec<String> = decision.map_or_else(Vec::new, |d| self.chosen(d));
+        let stored = self.stored_rows();
+        let _ = writeln!(out, "  chosen: {}; {bytes} bytes of state, {stored}", chosen.join("; "));
+        considered(out, decision);
+        let operations = cost::of_recurrence(graph, self.plans[0], recurrence);
+        let _ = writeln!(
+            out,
+            "  cost: about {operations:.0} operations a token; {} bytes of state read and written by a token alone",
+            2 * bytes
+        );
+    }
+
+    fn entries(&self, s: StateId) -> usize {
+        self.graph.states[s.0 as usize].ty.len()
+    }
+
+    /// The forms that are taken, those for the longest chunks first.
+    fn chosen(&self, decision: &Decision) -> Vec<String> {
+        let chosen = decision.chosen();
+        let several = chosen.len() > 1;
+        let of = |(candidate, from): (&Candidate, usize)| {
+            let when = match (from, several) {
+                (1, true) => "for shorter ones and single tokens ".to_owned(),
+                (1, false) => String::new(),
+                _ => format!("for chunks of {from} tokens or more "),
+            };
+            format!("{when}{}", self.form(candidate))
+        };
+        chosen.into_iter().rev().map(of).collect()
+    }
+
+    /// A form with what it has at hand.
+    fn form(&self, candidate: &Candidate) -> String {
+        let Some(form) = FORMS.iter().find(|form| form.name == candidate.form) else {
+            return candidate.form.to_owned();
+        };
+        let says = form.says;
+        let scan = |n: usize| self.scans[n].get(&self.recurrence.states[0]).copied();
+        match form.id {
+            FormId::FusedScan | FormId::ReducedScan | FormId::StoredScan => {
+                let of_plan = |n: usize| Some((self.plans[n].settings.machine.name, scan(n)?));
+                let scans: Vec<(&str, &Scan)> = (0..self.plans.len()).filter_map(of_plan).collect();
+                format!("{says}, {}", block(&scans))
+            }
+            FormId::StateSpaceDuality | FormId::Wy => {
+                let block = scan(0)
+                    .and_then(|scan| scan.chunked.as_ref())
+                    .map_or(0, |form| form.block);
+                format!("{says}, blocks of {block} tokens")
+            }
+            FormId::HeadParallel | FormId::TokenLoop => says.to_owned(),
+        }
+    }
+
+    /// What a chunk stores of the state for each of its tokens.
+    fn stored_rows(&self) -> String {
+        let largest = self.recurrence.states.iter().map(|s| self.entries(*s)).max();
+        let rows = |v: &Value| {
+            let plan = self.plans[0];
+            let buffer = plan.stored.get(v).map(|id| plan.buffer(*id))?;
+            let stored = buffer.extent == Extent::PerToken && Some(buffer.len) >= largest;
+            stored.then_some(buffer.len * buffer.entry_bytes())
+        };
+        match self.recurrence.members.iter().filter_map(rows).sum::<usize>() {
+            0 => "no tensor of tokens x state".to_owned(),
+            bytes => format!("{bytes} bytes of it stored for every token of a chunk"),
+        }
+    }
+}
+
+/// What goes through the tokens by itself, and where it is meanwhile: on the first machine, and on others where that differs.
+fn block(scans: &[(&str, &Scan)]) -> String {
+    let of = |scan: &Scan| {
+        let (block, axis) = (scan.block, scan.kept.last().copied().unwrap_or(0));
+        let place = match block.in_registers {
+            true => "in registers".to_owned(),
+            false => format!("in memory, {} bytes", block.bytes()),
+        };
+        format!(
+            "{} entries along axis {axis} at a time with their state {place}",
+            block.lanes
+        )
+    };
+    let mut said = scans.iter().map(|(name, scan)| (name, of(scan)));
+    let Some((_, first)) = said.next() else {
+        return String::new();
+    };
+    let others = said
+        .filter(|(_, other)| *other != first)
+        .map(|(name, other)| format!(" ({name}: {other})"));
+    let others: String = others.collect();
+    first + &others
+}
+
+/// All candidates of a decision, what each costs, and why it was not taken.
+pub(super) fn considered(out: &mut String, decision: Option<&Decision>) {
+    let Some(decision) = decision else { return };
+    let _ = writeln!(
+        out,
+        "  considered, in additions a token of a chunk of {}:",
+        Settings::CHUNK
+    );
+    for candidate in &decision.candidates {
+        let form = FORMS.iter().find(|form| form.name == candidate.form);
+        let says = form.map_or(candidate.form, |form| form.says);
+        let cost = candidate.cost.map_or_else(String::new, |cost| format!("{cost:.0}, "));
+        let _ = match candidate.verdict {
+            Verdict::Chosen { from: 1 } => writeln!(out, "    {says}: {cost}taken"),
+            Verdict::Chosen { from } => writeln!(out, "    {says}: {cost}taken for {from} tokens or more"),
+            Verdict::Costlier => writeln!(out, "    {says}: {cost}costs more"),
+            Verdict::Unfit(misfit) => writeln!(out, "    {says}: no, {misfit}"),
+        };
+    }
+}

@@ -1,0 +1,292 @@
+//! What was decided about the recurrences and filters of a layer: the candidates, what each costs, and why it was not taken.
+
+use super::{FORMS, Form, FormCost, FormId, Kernel, Lowering, Misfit, Plan, Scan, definitions::PlanBuilder};
+use crate::{conv_partition::ConvPartition, recurrence::Recurrence};
+use seqc_ir::{Graph, OpClass, Value};
+use std::collections::BTreeMap;
+
+/// A part of a layer that can be computed in several ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A recurrence, by its number in [`Plan::recurrences`].
+    Recurrence(usize),
+    /// A long convolution.
+    Filter(Value),
+}
+
+/// How a part of a layer is computed, and how else it could be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What is computed.
+    pub about: Subject,
+    /// All ways, in the order of preference.
+    pub candidates: Vec<Candidate>,
+}
+
+/// One way to compute something.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// Its name: of a row of [`FORMS`], or of a form of filters.
+    pub form: &'static str,
+    /// Additions of a token of a long chunk, where they can be told.
+    pub cost: Option<f64>,
+    /// Whether it is taken.
+    pub verdict: Verdict,
+}
+
+/// Whether a candidate is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// For chunks of so many tokens or more, up to where another one is taken.
+    Chosen {
+        /// Tokens of the shortest chunk; 1: single tokens too.
+        from: usize,
+    },
+    /// It could be, and costs more.
+    Costlier,
+    /// It cannot be.
+    Unfit(Misfit),
+}
+
+/// Recurrences that cannot run in the form that was tried, and why; at least one.
+pub(super) type Misfits = BTreeMap<usize, Misfit>;
+
+/// Forms that were found not to fit.
+pub(super) type Rejected = BTreeMap<(usize, FormId), Misfit>;
+
+/// The plain sum over all taps, for each token.
+pub const DIRECT_SUM: &str = "direct-sum";
+/// Direct sums inside short blocks and transforms between blocks that double.
+pub const PARTITIONED: &str = "partitioned-convolution";
+
+impl Plan {
+    /// The decision about a recurrence.
+    pub fn decision(&self, recurrence: usize) -> Option<&Decision> {
+        self.decisions
+            .iter()
+            .find(|d| d.about == Subject::Recurrence(recurrence))
+    }
+}
+
+impl Decision {
+    /// The candidates that are taken, those for the shortest chunks first.
+    pub fn chosen(&self) -> Vec<(&Candidate, usize)> {
+        let chosen = self.candidates.iter().filter_map(|c| match c.verdict {
+            Verdict::Chosen { from } => Some((c, from)),
+            Verdict::Costlier | Verdict::Unfit(_) => None,
+        });
+        let mut chosen: Vec<(&Candidate, usize)> = chosen.collect();
+        chosen.sort_by_key(|(_, from)| *from);
+        chosen
+    }
+}
+
+impl PlanBuilder<'_> {
+    /// Writes down what was decided. `rejected` are forms that earlier attempts found not to fit.
+    pub(super) fn decide(&mut self, mut rejected: Rejected) {
+        rejected.extend(std::mem::take(self.rejected.get_mut()));
+        let found = Found::new(&self.plan);
+        let recurrences = self.plan.recurrences.iter().enumerate();
+        let decisions = recurrences.map(|(r, recurrence)| {
+            let taken = match self.modes[r] {
+                FormId::TokenLoop if found.heads.contains_key(&r) => FormId::HeadParallel,
+                mode => mode,
+            };
+            let case = Case {
+                graph: self.graph,
+                plan: &self.plan,
+                number: r,
+                recurrence,
+                taken,
+                scan: found.scans.get(&r).copied(),
+                rejected: &rejected,
+            };
+            case.decision()
+        });
+        let filters = self.filters();
+        self.plan.decisions = decisions.chain(filters).collect();
+    }
+
+    fn filters(&self) -> Vec<Decision> {
+        let filter = |kernel: &&Kernel| matches!(kernel, Kernel::LongConv(_));
+        let of = |kernel: &Kernel| match kernel {
+            Kernel::LongConv(v) => Some(filter_decision(self.graph, &self.plan, *v)),
+            _ => None,
+        };
+        super::flat(&self.plan.kernels)
+            .into_iter()
+            .filter(filter)
+            .filter_map(of)
+            .collect()
+    }
+}
+
+fn filter_decision(graph: &Graph, plan: &Plan, v: Value) -> Decision {
+    let channels = graph.ty(v).len();
+    let taps = graph.ty(graph.operands(v)[1]).len() / channels.max(1);
+    let partition = ConvPartition {
+        taps,
+        smallest: plan.settings.conv_block,
+    };
+    let context = taps as f64;
+    let candidate = |form, operations: f64, verdict| Candidate {
+        form,
+        cost: Some(channels as f64 * operations),
+        verdict,
+    };
+    Decision {
+        about: Subject::Filter(v),
+        candidates: vec![
+            candidate(DIRECT_SUM, partition.plain_operations(context), Verdict::Costlier),
+            candidate(PARTITIONED, partition.operations(context), Verdict::Chosen { from: 1 }),
+        ],
+    }
+}
+
+/// The kernels of recurrences.
+struct Found<'p> {
+    /// Scans, and matrix forms of heads.
+    scans: BTreeMap<usize, &'p Scan>,
+    /// Heads of loops.
+    heads: BTreeMap<usize, usize>,
+}
+
+impl<'p> Found<'p> {
+    fn new(plan: &'p Plan) -> Found<'p> {
+        let owners: BTreeMap<_, usize> = plan
+            .recurrences
+            .iter()
+            .enumerate()
+            .flat_map(|(r, recurrence)| recurrence.states.iter().map(move |s| (*s, r)))
+            .collect();
+        let mut found = Found {
+            scans: BTreeMap::new(),
+            heads: BTreeMap::new(),
+        };
+        for kernel in super::flat(&plan.kernels) {
+            match kernel {
+                Kernel::Scan(scan) => found.scans.extend(owners.get(&scan.states[0]).map(|r| (*r, scan))),
+                Kernel::Heads {
+                    heads, states, chunked, ..
+                } => {
+                    let of_states = states.iter().filter_map(|s| owners.get(s));
+                    found
+                        .heads
+                        .extend(of_states.filter(|_| *heads > 1).map(|r| (*r, *heads)));
+                    let scan = chunked.as_ref();
+                    found
+                        .scans
+                        .extend(scan.and_then(|scan| Some((*owners.get(&scan.states[0])?, scan))));
+                }
+                Kernel::Matmuls(_)
+                | Kernel::Map(_)
+                | Kernel::Attend(_)
+                | Kernel::LongConv(_)
+                | Kernel::Loop(_)
+                | Kernel::Commit(_) => {}
+            }
+        }
+        found
+    }
+}
+
+/// A recurrence whose candidates are listed.
+struct Case<'a> {
+    graph: &'a Graph,
+    plan: &'a Plan,
+    number: usize,
+    recurrence: &'a Recurrence,
+    /// The form of single tokens.
+    taken: FormId,
+    scan: Option<&'a Scan>,
+    rejected: &'a Rejected,
+}
+
+impl Case<'_> {
+    fn decision(&self) -> Decision {
+        let cost = self.cost();
+        let candidates = FORMS.iter().map(|form| {
+            let verdict = self.verdict(form.id);
+            let known = (form.cost)(&self.beside(form, cost));
+            Candidate {
+                form: form.name,
+                cost: (known.is_finite() && !matches!(verdict, Verdict::Unfit(_))).then_some(known),
+                verdict,
+            }
+        });
+        Decision {
+            about: Subject::Recurrence(self.number),
+            candidates: candidates.collect(),
+        }
+    }
+
+    fn verdict(&self, id: FormId) -> Verdict {
+        if id == self.taken {
+            return Verdict::Chosen { from: 1 };
+        }
+        let form = id.form();
+        if let Some(misfit) = self.rejected.get(&(self.number, id)) {
+            return Verdict::Unfit(*misfit);
+        }
+        if let Err(misfit) = (form.fits)(self.graph, self.recurrence) {
+            return Verdict::Unfit(misfit);
+        }
+        match form.lowering {
+            Lowering::Matrix => self.matrix_verdict(id),
+            Lowering::Scan(_) | Lowering::Loop => Verdict::Costlier,
+        }
+    }
+
+    /// Of the two matrix forms a recurrence has at most one.
+    fn matrix_verdict(&self, id: FormId) -> Verdict {
+        let Some(form) = self.scan.and_then(|scan| scan.chunked.as_ref()) else {
+            return Verdict::Unfit(Misfit::InsideLoop);
+        };
+        match (id == FormId::Wy, form.correction.is_some()) {
+            (true, false) => Verdict::Unfit(Misfit::NotCorrected),
+            (false, true) => Verdict::Unfit(Misfit::Corrected),
+            _ => form.shortest.map_or(Verdict::Costlier, |from| Verdict::Chosen { from }),
+        }
+    }
+
+    /// Where there is a matrix form, what the form that single tokens have beside it costs is known better.
+    fn beside<'c>(&self, form: &Form, cost: FormCost<'c>) -> FormCost<'c> {
+        let own = form.id.is_scan() == self.taken.is_scan() && form.id != FormId::TokenLoop;
+        let matrix = self.scan.and_then(|scan| scan.chunked.as_ref());
+        FormCost {
+            beside: matrix.filter(|_| own).map(|matrix| matrix.costs.by_tokens),
+            ..cost
+        }
+    }
+
+    fn cost(&self) -> FormCost<'_> {
+        let graph = self.graph;
+        let machine = &self.plan.settings.machine;
+        let members = self.recurrence.members.iter();
+        let states = self.recurrence.states.iter();
+        FormCost {
+            work: members.clone().map(|v| self.work(*v)).sum(),
+            entries: states.clone().map(|s| graph.states[s.0 as usize].ty.len() as f64).sum(),
+            wide: self.scan.is_none_or(|scan| scan.block.lanes == machine.scan_lanes),
+            kernels: members.filter(|v| self.plan.is_stored(**v)).count().max(1) as f64,
+            results: self.scan.map_or(1.0, |scan| {
+                scan.outputs.iter().map(|nest| graph.ty(nest.value).len() as f64).sum()
+            }),
+            matrix: self
+                .scan
+                .and_then(|scan| scan.chunked.as_ref())
+                .map(|form| form.costs.products),
+            beside: None,
+            machine,
+        }
+    }
+
+    /// Additions of a token in one value.
+    fn work(&self, v: Value) -> f64 {
+        let entries = self.graph.ty(v).len() as f64;
+        match self.graph.op(v).row().class == OpClass::Product {
+            true => self.graph.ty(self.graph.operands(v)[0]).len() as f64,
+            false => entries * self.graph.entry_cost(v),
+        }
+    }
+}
