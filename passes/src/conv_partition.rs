@@ -3,10 +3,8 @@
 //! Tokens of a block of the smallest size are summed one by one. What a block of `S` tokens adds to the next `S` is found
 //! by transforms when it ends; `S` doubles up to the top size. Of the top size the spectra of a few blocks are kept.
 
-use crate::{attention::clock_rate::ClockRate, kept::Kept};
-
-/// Most blocks of the top size that a filter reaches over: with half as many, transforms outgrow the second-level cache.
-const RING: usize = 8;
+use crate::{attention::clock_rate::ClockRate, kept::Kept, plan::Settings};
+use seqc_ir::{Graph, Value};
 
 /// Operations of two transforms, there and back, for an element and a halving of the size.
 const TRANSFORM: f64 = 8.5;
@@ -20,24 +18,30 @@ pub struct ConvPartition {
     pub taps: usize,
     /// Tokens of the smallest block: a power of two from 16.
     pub smallest: usize,
+    /// Most blocks of the top size that the filter reaches over.
+    pub most: usize,
 }
 
 impl ConvPartition {
-    /// Tokens of the smallest block, but for tests.
-    pub const SMALLEST: usize = 128;
-
-    /// ConvPartition as programs have them.
-    pub fn new(taps: usize) -> ConvPartition {
+    /// The partition of a filter of so many taps.
+    pub fn new(taps: usize, settings: &Settings) -> ConvPartition {
         ConvPartition {
             taps,
-            smallest: ConvPartition::SMALLEST,
+            smallest: settings.conv_block,
+            most: settings.machine.memory.spectra,
         }
+    }
+
+    /// The partition of a `LongConv` node.
+    pub fn of(graph: &Graph, v: Value, settings: &Settings) -> ConvPartition {
+        let filter = graph.operands(v)[1];
+        ConvPartition::new(graph.ty(filter).len() / graph.ty(v).len().max(1), settings)
     }
 
     /// Tokens of a block of the top size.
     pub fn top(&self) -> usize {
         let mut size = self.smallest;
-        while self.reach(size) > RING {
+        while self.reach(size) > self.most {
             size *= 2;
         }
         size
@@ -108,13 +112,21 @@ impl ConvPartition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Machine;
+
+    fn partition(taps: usize) -> ConvPartition {
+        ConvPartition::new(taps, &Settings::of(&Machine::PORTABLE))
+    }
 
     #[test]
     fn every_pair_of_tokens_meets_once() {
         for (taps, smallest) in [(1, 16), (2, 16), (70, 16), (300, 16), (5000, 256), (65536, 256)] {
-            let blocks = ConvPartition { taps, smallest };
+            let blocks = ConvPartition {
+                smallest,
+                ..partition(taps)
+            };
             let top = blocks.top();
-            assert!(blocks.ring() <= RING);
+            assert!(blocks.ring() <= blocks.most);
             for token in (0..3 * top).step_by(97) {
                 for lag in (0..taps.min(token + 1)).step_by(31) {
                     let past = token - lag;
@@ -131,11 +143,11 @@ mod tests {
 
     #[test]
     fn long_filters_cost_little_more_than_short_ones() {
-        let operations = |taps| ConvPartition::new(taps).operations(taps as f64);
+        let operations = |taps| partition(taps).operations(taps as f64);
         assert!(operations(1 << 16) < 2.0 * operations(1 << 13));
-        assert!(operations(1 << 16) < ConvPartition::new(1 << 16).plain_operations(65536.0) / 100.0);
+        assert!(operations(1 << 16) < partition(1 << 16).plain_operations(65536.0) / 100.0);
         // The number of blocks of a prompt changes nothing but the average.
-        let blocks = ConvPartition::new(1 << 12);
+        let blocks = partition(1 << 12);
         assert!(blocks.operations(1e6) < 1.5 * blocks.operations(16384.0));
         let bytes = |context: f64| blocks.kept(3).iter().map(|kept| kept.at(context)).sum::<f64>();
         assert_eq!(bytes(1e6), bytes(1e9));

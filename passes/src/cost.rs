@@ -8,9 +8,6 @@ pub use count::{cost, of_recurrence};
 
 use crate::{attention::clock_rate::ClockRate, attention::span::AttentionSpan, conv_partition::ConvPartition};
 
-/// Rows of a state that lie further apart, in bytes, are on pages of their own: the processor does not foresee the next one.
-const PAGE: usize = 4096;
-
 /// What a token reads of something that is there when weights are loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Read {
@@ -102,17 +99,11 @@ pub struct ScanState {
     pub rows: usize,
     /// Bytes of these for one lane.
     pub lane_bytes: usize,
-    /// Bytes from one row to the next.
-    pub distance: usize,
+    /// Its rows are on pages of their own, whose next one the processor does not foresee: a single token, which finds the state
+    /// in memory, waits for every row.
+    pub scattered: bool,
     /// A long chunk is computed as matrix products instead.
     pub products: bool,
-}
-
-impl ScanState {
-    /// Whether a single token, which finds the state in memory, waits for every row.
-    pub fn is_scattered(&self) -> bool {
-        self.distance >= PAGE && self.rows > 1
-    }
 }
 
 /// Cost of one layer graph.
@@ -159,7 +150,7 @@ impl Cost {
 
     /// Those of states whose rows lie on pages of their own.
     pub fn scattered_bytes(&self) -> f64 {
-        let scattered = self.scanned.iter().filter(|s| s.is_scattered());
+        let scattered = self.scanned.iter().filter(|s| s.scattered);
         2.0 * scattered.map(|s| s.bytes as f64).sum::<f64>()
     }
 

@@ -18,6 +18,8 @@ pub struct Machine {
     pub scan_lanes: u32,
     /// Rows that a product of a vector with a matrix in a block format takes together.
     pub block_rows: u32,
+    /// Entries of an innermost axis from which on loops over it run in vectors, and what they read is laid out for that.
+    pub vector_axis: usize,
     /// Sizes of caches and pages.
     pub memory: Memory,
     /// Measured costs.
@@ -36,6 +38,9 @@ pub struct Memory {
     pub prefetch: usize,
     /// Columns of a matrix that are packed together: a panel of them stays in the second-level cache.
     pub panel_columns: usize,
+    /// Blocks of the top size of a long convolution whose spectra are kept: with half as many, transforms outgrow the
+    /// second-level cache. Part of the layout of states, hence the same for all machines that read them.
+    pub spectra: usize,
 }
 
 /// Costs in additions of a scan, but where said otherwise; and the amounts of work from which on it pays to share it.
@@ -75,11 +80,13 @@ impl Machine {
         tile_vectors: 2,
         scan_lanes: 32,
         block_rows: 4,
+        vector_axis: 16,
         memory: Memory {
             line: 64,
             page: 4096,
             prefetch: 16384,
             panel_columns: 1024,
+            spectra: 8,
         },
         rates: Rates {
             memory: 1.0,

@@ -27,8 +27,6 @@ pub(super) struct Layer<'a> {
     pub(super) machine: &'a Machine,
     /// Longest chunk.
     pub(super) max_chunk: usize,
-    /// Tokens of the smallest block of a long convolution.
-    pub(super) conv_block: usize,
 }
 
 impl Layer<'_> {

@@ -31,7 +31,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
     let (model, max_chunk) = (planned.model, planned.settings.max_chunk);
     let layers = layers(planned);
     let carries: Vec<bool> = (0..model.calls.len()).map(|n| planned.carries(n)).collect();
-    let streams = Streams::new(model, &carries, max_chunk);
+    let streams = Streams::new(planned, &carries);
     let layouts: Vec<_> = layers.iter().map(|l| layout(l.graph, l.plan, max_chunk)).collect();
     let constants: Vec<usize> = layers
         .iter()
@@ -80,7 +80,6 @@ fn layers<'p>(planned: &'p PlannedModel<'_>) -> Vec<Layer<'p>> {
         encodings: encodings(planned, n).map(|(encoding, _)| encoding).collect(),
         machine: &planned.settings.machine,
         max_chunk: planned.settings.max_chunk,
-        conv_block: planned.settings.conv_block,
     };
     planned.plans.iter().enumerate().map(layer).collect()
 }

@@ -109,14 +109,10 @@ pub(super) fn chunked(kernels: &[Kernel]) -> Vec<Scan> {
 /// The kernel of a long convolution.
 pub(super) fn filter(layer: &Layer<'_>, v: Value) -> LongConv {
     let channels = layer.graph.ty(v).len();
-    let taps = layer.graph.ty(layer.graph.operands(v)[1]).len() / channels;
     LongConv {
         name: format!("{}_conv{}", layer.name, v.0),
         channels,
-        blocks: ConvPartition {
-            taps,
-            smallest: layer.conv_block,
-        },
+        blocks: ConvPartition::of(layer.graph, v, &layer.plan.settings),
         lanes: layer.lanes(),
     }
 }

@@ -1,11 +1,8 @@
 //! Streams between layers: which calls only map rows to rows, and where each stream lies.
 
 use seqc_ir::{Elem, Model, StreamId, Ty};
-use seqc_passes::plan::free_place;
+use seqc_passes::{plan::free_place, planned::PlannedModel};
 use std::collections::{HashMap, HashSet};
-
-/// Streams begin at multiples of this many bytes.
-const ALIGN: usize = 64;
 
 /// Where a stream's rows are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +36,8 @@ pub(super) fn row_bytes(ty: &Ty) -> usize {
 
 impl Streams {
     /// Places the streams; `carries` says of each call whether it carries anything of its own from token to token.
-    pub(super) fn new(model: &Model, carries: &[bool], max_chunk: usize) -> Streams {
+    pub(super) fn new(planned: &PlannedModel<'_>, carries: &[bool]) -> Streams {
+        let model = planned.model;
         let types = types(model);
         let tail = tail(carries);
         let mut places: HashMap<StreamId, Place> = HashMap::new();
@@ -58,7 +56,7 @@ impl Streams {
                 copies.push((*stream, n));
             }
         }
-        let bytes = place(model, &types, max_chunk, &mut places);
+        let bytes = place(planned, &types, &mut places);
         let of = |n: u32| places.get(&StreamId(n)).copied().unwrap_or(Place::Arena(0));
         Streams {
             places: (0..model.streams).map(of).collect(),
@@ -96,7 +94,8 @@ fn tail(carries: &[bool]) -> usize {
 }
 
 /// Puts streams that are not inputs or results into the arena; those that are never needed at the same time share.
-fn place(model: &Model, types: &[Ty], max_chunk: usize, places: &mut HashMap<StreamId, Place>) -> usize {
+fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId, Place>) -> usize {
+    let (model, line) = (planned.model, planned.settings.machine.memory.line);
     let mut last_use: HashMap<StreamId, usize> = HashMap::new();
     for (n, call) in model.calls.iter().enumerate() {
         for stream in call.args.iter().chain(&call.results) {
@@ -114,9 +113,9 @@ fn place(model: &Model, types: &[Ty], max_chunk: usize, places: &mut HashMap<Str
             if places.contains_key(stream) {
                 continue;
             }
-            let size = (row_bytes(&types[stream.0 as usize]) * max_chunk)
-                .next_multiple_of(ALIGN)
-                .max(ALIGN);
+            let size = (row_bytes(&types[stream.0 as usize]) * planned.settings.max_chunk)
+                .next_multiple_of(line)
+                .max(line);
             let at = free_place(live.iter().map(|(at, size, _)| (*at, at + size)).collect(), size);
             live.push((at, size, last_use[stream]));
             places.insert(*stream, Place::Arena(at));

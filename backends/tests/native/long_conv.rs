@@ -181,6 +181,7 @@ fn check(target: &Target, lanes: u32) {
                 blocks: ConvPartition {
                     taps: *taps,
                     smallest: *smallest,
+                    most: target.machine().memory.spectra,
                 },
                 lanes,
             };

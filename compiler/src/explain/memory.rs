@@ -48,10 +48,7 @@ fn describe_filter(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
     let operands = graph.operands(v);
     let channels = graph.ty(v).len();
     let taps = graph.ty(operands[1]).len() / channels.max(1);
-    let blocks = ConvPartition {
-        taps,
-        smallest: plan.settings.conv_block,
-    };
+    let blocks = ConvPartition::of(graph, v, &plan.settings);
     let name = &graph.node(operands[0]).name;
     let name = if name.is_empty() { "a stream" } else { name };
     let (smallest, top, ring) = (blocks.smallest, blocks.top(), blocks.ring());

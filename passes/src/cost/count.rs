@@ -10,8 +10,6 @@ use crate::{
 use seqc_ir::{Clock, Graph, Op, OpClass, OperandMode, Source, Stage, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
-/// What a softmax or another normaliser adds to a pair of query and key, in additions.
-const NORMALISE: f64 = 20.0;
 /// Weight of an entry up to which a sum that it belongs to takes longer than the entry itself.
 const SIMPLE: f64 = 2.0;
 
@@ -261,7 +259,7 @@ impl<'a> Counting<'a> {
         let queries = if spec.clock == Clock::Both { rate.share() } else { 1.0 };
         self.cost.caches.push(Cache {
             operations: queries * heads as f64 * (2.0 * width as f64 + 4.0 + extra),
-            weight: queries * heads as f64 * (width as f64 + NORMALISE + extra),
+            weight: queries * heads as f64 * (width as f64 + self.plan.settings.machine.rates.normalise + extra),
             token_bytes: 4 * (groups * width + streams),
             keep: span,
             rate,
@@ -270,8 +268,8 @@ impl<'a> Counting<'a> {
     }
 
     fn filter(&mut self, v: Value) {
-        let (channels, all) = (self.graph.ty(v).len(), self.graph.ty(self.graph.operands(v)[1]).len());
-        let blocks = ConvPartition::new(all / channels.max(1));
+        let channels = self.graph.ty(v).len();
+        let blocks = ConvPartition::of(self.graph, v, &self.plan.settings);
         // The taps inside a block are at work for every token, half of them on average, and as many past values.
         let near = channels * blocks.smallest.min(blocks.taps) / 2;
         self.cost.reads.push(Read {
@@ -286,11 +284,12 @@ impl<'a> Counting<'a> {
 
     fn scanned(&mut self, scan: &Scan) {
         let bytes = scan.states.iter().map(|s| self.state_bytes(*s)).sum();
+        let rows = scan.block.entries / scan.states.len();
         self.cost.scanned.push(ScanState {
             bytes,
-            rows: scan.block.entries / scan.states.len(),
+            rows,
             lane_bytes: 4 * scan.block.entries,
-            distance: scan.row_distance(self.graph),
+            scattered: rows > 1 && scan.row_distance(self.graph) >= self.plan.settings.machine.memory.page,
             products: scan.products().is_some(),
         });
     }

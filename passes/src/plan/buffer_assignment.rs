@@ -4,9 +4,6 @@ use super::{BufferId, Extent, Kernel, Plan, contiguous_rows, inline::Walk};
 use seqc_ir::{Graph, Op, Value};
 use std::collections::BTreeSet;
 
-/// Buffers begin at multiples of this many bytes: a cache line.
-const ALIGN: usize = 64;
-
 /// Byte offsets of buffers.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -21,6 +18,8 @@ pub struct Layout {
 
 /// Places the buffers of a plan for chunks of at most `rows` tokens.
 pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
+    // Buffers begin at cache lines.
+    let align = plan.settings.machine.memory.line;
     let mut layout = Layout {
         offsets: vec![None; plan.buffers.len()],
         arena: 0,
@@ -41,13 +40,13 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
             _ if buffer.output.is_some() || buffer.state.is_some() => continue,
             Extent::Constant => {
                 layout.offsets[i] = Some(layout.constants);
-                layout.constants = (layout.constants + row).next_multiple_of(ALIGN);
+                layout.constants = (layout.constants + row).next_multiple_of(align);
                 continue;
             }
             Extent::Single => 1,
             Extent::PerToken => rows + buffer.history,
         };
-        let bytes = (row * count).next_multiple_of(ALIGN).max(ALIGN);
+        let bytes = (row * count).next_multiple_of(align).max(align);
         let at = if lives[i] == whole {
             front += bytes;
             front - bytes

@@ -12,9 +12,6 @@ use crate::affine::AffineExpr;
 use seqc_ir::{Op, OpClass, Stage, Value};
 use std::collections::HashSet;
 
-/// Innermost axes shorter than this are not spread over the lanes of vectors.
-const VECTOR: usize = 16;
-
 /// Place of a loop in its nest: the outermost first, the one over lanes last.
 type Place<'a> = &'a dyn Fn(usize) -> usize;
 
@@ -37,7 +34,12 @@ impl PlanBuilder<'_> {
         }
         for nest in nests(&self.plan.kernels) {
             let rank = self.graph.ty(nest.value).rank();
-            let vector = self.graph.ty(nest.value).dims.last().is_some_and(|d| d.size >= VECTOR);
+            let vector = self
+                .graph
+                .ty(nest.value)
+                .dims
+                .last()
+                .is_some_and(|d| d.size >= self.settings.machine.vector_axis);
             if vector {
                 let place = |axis: usize| if axis + 1 == rank { LANES } else { axis };
                 self.lay_out_reads(nest.value, &|_| false, &place);

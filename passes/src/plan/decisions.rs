@@ -123,12 +123,8 @@ impl PlanBuilder<'_> {
 
 fn filter_decision(graph: &Graph, plan: &Plan, v: Value) -> Decision {
     let channels = graph.ty(v).len();
-    let taps = graph.ty(graph.operands(v)[1]).len() / channels.max(1);
-    let partition = ConvPartition {
-        taps,
-        smallest: plan.settings.conv_block,
-    };
-    let context = taps as f64;
+    let partition = ConvPartition::of(graph, v, &plan.settings);
+    let context = partition.taps as f64;
     let candidate = |form, operations: f64, verdict| Candidate {
         form,
         cost: Some(channels as f64 * operations),

@@ -1,6 +1,6 @@
 //! What plans are made for.
 
-use crate::{conv_partition::ConvPartition, machine::Machine};
+use crate::machine::Machine;
 
 /// What plans are made for.
 #[derive(Clone, Debug)]
@@ -30,13 +30,15 @@ pub enum Chunks {
 impl Settings {
     /// Tokens of a chunk: enough for packed weights to pay, few enough for activations to stay in cache.
     pub const CHUNK: usize = 256;
+    /// Tokens of the smallest block of a long convolution.
+    pub const CONV_BLOCK: usize = 128;
 
     /// The settings of programs for a machine.
     pub fn of(machine: &Machine) -> Settings {
         Settings {
             machine: *machine,
             max_chunk: Settings::CHUNK,
-            conv_block: ConvPartition::SMALLEST,
+            conv_block: Settings::CONV_BLOCK,
             chunks: Chunks::Cheapest,
         }
     }
