@@ -62,8 +62,8 @@ fn averaging(predicate: Option<PairExpr>, normaliser: Normaliser, causal: bool) 
 }
 
 fn distance_below(n: f64) -> PairExpr {
-    let distance = PairExpr::Binary(BinaryOp::Sub, Box::new(PairExpr::QueryPos), Box::new(PairExpr::KeyPos));
-    PairExpr::Binary(BinaryOp::Lt, Box::new(distance), Box::new(PairExpr::Const(n)))
+    let distance = PairExpr::binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos);
+    PairExpr::binary(BinaryOp::Lt, distance, PairExpr::Const(n))
 }
 
 #[test]
@@ -166,9 +166,9 @@ fn softmax_scores_and_groups() {
     let q = g.constant(1.0, Ty::f32(&[2, 1]));
     let k = g.reshape(x, dims(&[1, 1]));
     let s = g.reshape(x, dims(&[]));
-    let factor = PairExpr::Binary(BinaryOp::Add, Box::new(PairExpr::Head), Box::new(PairExpr::Const(1.0)));
-    let score = PairExpr::Binary(BinaryOp::Mul, Box::new(PairExpr::Score), Box::new(factor));
-    let score = PairExpr::Binary(BinaryOp::Add, Box::new(score), Box::new(PairExpr::KeyStream(0)));
+    let factor = PairExpr::binary(BinaryOp::Add, PairExpr::Head, PairExpr::Const(1.0));
+    let score = PairExpr::binary(BinaryOp::Mul, PairExpr::Score, factor);
+    let score = PairExpr::binary(BinaryOp::Add, score, PairExpr::KeyStream(0));
     let spec = AttendSpec {
         scale: 0.5,
         predicate: None,
@@ -214,10 +214,6 @@ fn key_streams_may_differ_between_heads() {
     );
 }
 
-fn binary(op: BinaryOp, a: PairExpr, b: PairExpr) -> PairExpr {
-    PairExpr::Binary(op, Box::new(a), Box::new(b))
-}
-
 /// Attention of one head of size 1 with query 1 where key and value are `x[0]`, and a tick is where `x[1] > 0`;
 /// `tables` are parameters.
 fn ticking(spec: AttendSpec, tables: &[&[usize]]) -> Graph {
@@ -248,8 +244,8 @@ fn ticking(spec: AttendSpec, tables: &[&[usize]]) -> Graph {
 #[test]
 fn tables_are_read_at_expressions_rounded_down_and_clamped() {
     // Weights are bias[(i - j) / 2]: distances 0 and 1 read entry 0, all from 4 on the last.
-    let distance = binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos);
-    let half = binary(BinaryOp::Div, distance, PairExpr::Const(2.0));
+    let distance = PairExpr::binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos);
+    let half = PairExpr::binary(BinaryOp::Div, distance, PairExpr::Const(2.0));
     let spec = AttendSpec {
         score: Some(PairExpr::Table(0, vec![PairExpr::Const(-3.0), half])),
         normaliser: Normaliser::None,
@@ -278,8 +274,8 @@ fn attentions_merge_by_the_logarithms_of_their_sums() {
         run(&ticking(spec, &[]), &[], tokens)
     };
     let near = || distance_below(2.0);
-    let far = PairExpr::Unary(UnaryOp::Not, Box::new(near()));
-    let all = seen(binary(BinaryOp::Or, near(), far.clone()));
+    let far = near().negated();
+    let all = seen(PairExpr::binary(BinaryOp::Or, near(), far.clone()));
     let (near, far) = (seen(near()), seen(far));
     assert_eq!(far[0], [0.0, -1e30]);
     let merged: Vec<Vec<f64>> = near
@@ -310,7 +306,11 @@ fn a_clock_counts_ticks() {
     let both = ticking(spec(Clock::Both), &[]);
     close(&run(&both, &[], tokens), &[&[0.0], &[0.0], &[0.0], &[10.0], &[48.0]]);
     let position = |clock| AttendSpec {
-        score: Some(binary(BinaryOp::Add, PairExpr::QueryPos, PairExpr::Const(1.0))),
+        score: Some(PairExpr::binary(
+            BinaryOp::Add,
+            PairExpr::QueryPos,
+            PairExpr::Const(1.0),
+        )),
         ..spec(clock)
     };
     let keys = ticking(position(Clock::Keys), &[]);

@@ -206,7 +206,7 @@ impl Cx<'_> {
             Val::Known(Known::Num(n)) => Val::Known(Known::Num(seqc_ir::eval::whole(*n))),
             Val::Known(_) => self.unary(UnaryOp::Floor, x, span),
             Val::Score(score) if score.elem == Elem::F32 => {
-                let floor = PairExpr::Unary(UnaryOp::Floor, Box::new(score.expr.clone()));
+                let floor = PairExpr::unary(UnaryOp::Floor, score.expr.clone());
                 Val::Score(Score::new(floor, Elem::I64))
             }
             Val::Score(score) if score.elem == Elem::I64 => x.0,

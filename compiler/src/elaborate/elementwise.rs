@@ -113,7 +113,7 @@ impl Cx<'_> {
                 if (op == UnaryOp::Not) != (score.elem == Elem::Bool) {
                     return self.error("wrong-operands", span, format!("`{}` does not apply here", op.name()));
                 }
-                Val::Score(Score::new(PairExpr::Unary(op, Box::new(score.expr)), elem))
+                Val::Score(Score::new(PairExpr::unary(op, score.expr), elem))
             }
             Val::Tensor(t) => self.tensor_unary(op, t, span),
             Val::Complex(z) => self.complex_unary(op, *z, x.1, span),
@@ -158,7 +158,7 @@ impl Cx<'_> {
                 return Val::Poison;
             };
             let elem = if a.elem == b.elem { a.elem } else { Elem::F32 };
-            let expr = PairExpr::Select(Box::new(c.expr), Box::new(a.expr), Box::new(b.expr));
+            let expr = PairExpr::select(c.expr, a.expr, b.expr);
             return Val::Score(Score::new(expr, elem));
         }
         let Some(condition) = self.tensor(&c.0, c.1) else {
@@ -311,8 +311,7 @@ impl Cx<'_> {
             Val::Known(Known::Bool(b)) => {
                 // There is no constant truth value: positions are never negative.
                 let op = if *b { BinaryOp::Ge } else { BinaryOp::Lt };
-                let zero = Box::new(PairExpr::Const(0.0));
-                let expr = PairExpr::Binary(op, Box::new(PairExpr::QueryPos), zero);
+                let expr = PairExpr::binary(op, PairExpr::QueryPos, PairExpr::Const(0.0));
                 Some(Score::new(expr, Elem::Bool))
             }
             Val::Tensor(t) => self.stream_of_pair(&t.clone(), at.1),
@@ -342,10 +341,10 @@ impl Cx<'_> {
         }
         self.doubt_quotient(op, &a, &b, span);
         let ints = x.elem == Elem::I64 && y.elem == Elem::I64;
-        let expr = PairExpr::Binary(op, Box::new(x.expr), Box::new(y.expr));
+        let expr = PairExpr::binary(op, x.expr, y.expr);
         let (expr, elem) = match op {
             _ if op.is_predicate() => (expr, Elem::Bool),
-            BinaryOp::Div if ints => (PairExpr::Unary(UnaryOp::Floor, Box::new(expr)), Elem::I64),
+            BinaryOp::Div if ints => (PairExpr::unary(UnaryOp::Floor, expr), Elem::I64),
             BinaryOp::Div | BinaryOp::Pow => (expr, Elem::F32),
             _ if ints => (expr, Elem::I64),
             _ => (expr, Elem::F32),

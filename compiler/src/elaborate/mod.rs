@@ -8,6 +8,8 @@
 
 mod affine;
 mod attend;
+mod attend_options;
+mod attend_stages;
 mod bind;
 mod blame;
 mod body;

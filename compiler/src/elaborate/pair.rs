@@ -2,6 +2,7 @@
 
 use super::{
     cx::{Binding, Cx},
+    elementwise::Part,
     val::{Score, Tensor, Val},
 };
 use crate::{
@@ -50,15 +51,15 @@ impl Cx<'_> {
             kept => kept,
         };
         let whole = std::mem::replace(&mut self.whole, true);
-        let values: Vec<Val> = rest.iter().map(|e| self.expr(e)).collect();
+        let entry: Vec<Part> = rest.iter().map(|e| (self.expr(e), e.span)).collect();
         self.whole = whole;
-        if values.iter().any(|v| matches!(v, Val::Poison)) {
+        if entry.iter().any(|(v, _)| matches!(v, Val::Poison)) {
             return Some(Val::Poison);
         }
-        if load && rank > 0 && !self.is_per_head(&t, &values) {
-            return Some(self.pair_table(&t, stream, (&values, rest), span));
+        if load && rank > 0 && !self.is_per_head(&t, &entry) {
+            return Some(self.pair_table(&t, stream, &entry, span));
         }
-        Some(self.pair_part(&t, token.unwrap_or(false), (&values, rest), stream.span))
+        Some(self.pair_part(&t, token.unwrap_or(false), &entry, stream.span))
     }
 
     /// Whether an index is the position of the key (true) or of the query (false).
@@ -88,25 +89,25 @@ impl Cx<'_> {
     }
 
     /// One value per query head, read at `head`.
-    fn is_per_head(&self, t: &Tensor, indices: &[Val]) -> bool {
+    fn is_per_head(&self, t: &Tensor, indices: &[Part]) -> bool {
         let heads = self.pairs.as_ref().map_or(0, |p| p.heads);
         let dims = self.dims(t);
-        matches!(indices, [Val::Score(s)] if s.expr == PairExpr::Head) && dims.len() == 1 && dims[0].size == heads
+        matches!(indices, [(Val::Score(s), _)] if s.expr == PairExpr::Head) && dims.len() == 1 && dims[0].size == heads
     }
 
     /// An entry of a tensor that is the same for all tokens.
-    fn pair_table(&mut self, t: &Tensor, base: &Expr, (values, exprs): (&[Val], &[Expr]), span: Span) -> Val {
+    fn pair_table(&mut self, t: &Tensor, base: &Expr, entry: &[Part], span: Span) -> Val {
         let dims = self.dims(t);
-        if dims.len() != values.len() || !t.vars.is_empty() {
-            return self.wrong_rank(base, &dims, values.len(), span);
+        if dims.len() != entry.len() || !t.vars.is_empty() {
+            return self.wrong_rank(base, &dims, entry.len(), span);
         }
         let mut indices = Vec::new();
-        for (val, e) in values.iter().zip(exprs) {
-            let Some(score) = self.as_pair(&(val.clone(), e.span)) else {
+        for index in entry {
+            let Some(score) = self.as_pair(index) else {
                 return Val::Poison;
             };
             if score.elem != Elem::I64 {
-                let place = self.place(e.span);
+                let place = self.place(index.1);
                 let d = Diagnostic::new("bad-index", place, "an index is an integer");
                 return self
                     .report(d.help("positions and heads are; `int(x)` makes one of a real number, rounded down"));
@@ -126,20 +127,20 @@ impl Cx<'_> {
     }
 
     /// A stream at the query or the key, at one entry or at the query head's.
-    fn pair_part(&mut self, t: &Tensor, key: bool, (values, exprs): (&[Val], &[Expr]), span: Span) -> Val {
+    fn pair_part(&mut self, t: &Tensor, key: bool, entry: &[Part], span: Span) -> Val {
         let dims = self.dims(t);
-        if !values.is_empty() && values.len() != dims.len() {
+        if !entry.is_empty() && entry.len() != dims.len() {
             let place = self.place(span);
             let d = Diagnostic::new(
                 "wrong-rank",
                 place,
-                format!("{} indices for {}", values.len(), super::shape::shown(&dims)),
+                format!("{} indices for {}", entry.len(), super::shape::shown(&dims)),
             );
             return self
                 .report(d.help("a stream is read at `i` or `j`, then at all its axes: `g[j][head]`, `g[i][head, 2]`"));
         }
         let (mut map, mut kept, mut head) = (Vec::new(), Vec::new(), false);
-        for ((val, e), dim) in values.iter().zip(exprs).zip(&dims) {
+        for ((val, at), dim) in entry.iter().zip(&dims) {
             let number = match val {
                 Val::Known(Known::Num(n)) => Some(*n),
                 Val::Score(Score {
@@ -148,7 +149,7 @@ impl Cx<'_> {
                 }) => Some(*n),
                 Val::Score(s) if s.expr == PairExpr::Head && !head => None,
                 _ => {
-                    let place = self.place(e.span);
+                    let place = self.place(*at);
                     let message = "entries of a stream are chosen by numbers and by `head`";
                     let d = Diagnostic::new("bad-index", place, message);
                     return self.report(d.help(
@@ -162,7 +163,7 @@ impl Cx<'_> {
                 }
                 Some(n) => {
                     let message = format!("the index {n} leaves an axis of {} entries", dim.size);
-                    return self.error("out-of-range", e.span, message);
+                    return self.error("out-of-range", *at, message);
                 }
                 None => {
                     map.push(IndexExpr::Axis(0));
@@ -171,7 +172,7 @@ impl Cx<'_> {
                 }
             }
         }
-        let part = match values.is_empty() || !t.vars.is_empty() {
+        let part = match entry.is_empty() || !t.vars.is_empty() {
             true => t.clone(),
             false => Tensor::plain(self.view(t.v, kept, map)),
         };
@@ -253,6 +254,5 @@ fn truth_or_number(expr: PairExpr, elem: Elem) -> Score {
     if elem != Elem::Bool {
         return Score::new(expr, elem);
     }
-    let zero = Box::new(PairExpr::Const(0.0));
-    Score::new(PairExpr::Binary(BinaryOp::Ne, Box::new(expr), zero), Elem::Bool)
+    Score::new(PairExpr::binary(BinaryOp::Ne, expr, PairExpr::Const(0.0)), Elem::Bool)
 }

@@ -5,16 +5,8 @@ use crate::{AttendSpec, BinaryOp, Clock, IndexExpr, Normaliser, PairExpr, UnaryO
 
 type Expr = PairExpr;
 
-fn binary(op: BinaryOp, a: Expr, b: Expr) -> Expr {
-    Expr::Binary(op, Box::new(a), Box::new(b))
-}
-
-fn unary(op: UnaryOp, a: Expr) -> Expr {
-    Expr::Unary(op, Box::new(a))
-}
-
 fn distance() -> Expr {
-    binary(BinaryOp::Sub, Expr::QueryPos, Expr::KeyPos)
+    Expr::binary(BinaryOp::Sub, Expr::QueryPos, Expr::KeyPos)
 }
 
 /// Operands beside `q`, `k`, `v`.
@@ -55,8 +47,10 @@ impl Generator {
         let score = match normaliser {
             Normaliser::Softmax => self.score(&mut streams, h),
             // Sums of scores must stay away from zero.
-            Normaliser::Sum => Some(unary(UnaryOp::Exp, Expr::Score)),
-            Normaliser::None | Normaliser::Top(_) => self.rng.once_in(2).then(|| unary(UnaryOp::Tanh, Expr::Score)),
+            Normaliser::Sum => Some(Expr::unary(UnaryOp::Exp, Expr::Score)),
+            Normaliser::None | Normaliser::Top(_) => {
+                self.rng.once_in(2).then(|| Expr::unary(UnaryOp::Tanh, Expr::Score))
+            }
         };
         let spec = AttendSpec {
             scale: (e as f64).powf(-0.5),
@@ -101,9 +95,17 @@ impl Generator {
         let predicate = self.predicate(&mut streams);
         let apart = self.rng.once_in(2);
         let score = if apart {
-            let places = binary(Mod, binary(Mul, Expr::KeyPos, Expr::Const(37.0)), Expr::Const(101.0));
-            let near = binary(Mul, Expr::Const(0.25), unary(UnaryOp::Tanh, Expr::Score));
-            Some(binary(Mul, Expr::Const(1.0 / 64.0), binary(Add, places, near)))
+            let places = Expr::binary(
+                Mod,
+                Expr::binary(Mul, Expr::KeyPos, Expr::Const(37.0)),
+                Expr::Const(101.0),
+            );
+            let near = Expr::binary(Mul, Expr::Const(0.25), Expr::unary(UnaryOp::Tanh, Expr::Score));
+            Some(Expr::binary(
+                Mul,
+                Expr::Const(1.0 / 64.0),
+                Expr::binary(Add, places, near),
+            ))
         } else {
             self.score(&mut streams, h)
         };
@@ -159,46 +161,46 @@ impl Generator {
 
     fn predicate(&mut self, streams: &mut Streams) -> Option<Expr> {
         use BinaryOp::*;
-        let window = binary(Lt, distance(), Expr::Const((1 + self.rng.below(9)) as f64));
+        let window = Expr::binary(Lt, distance(), Expr::Const((1 + self.rng.below(9)) as f64));
         let predicate = match self.rng.below(12) {
             0 | 1 => return None,
             11 => {
                 // Keys that the query names.
                 streams.query.push(self.token);
                 let named = Expr::QueryStream(streams.query.len() - 1);
-                let pairs = unary(UnaryOp::Floor, binary(Div, Expr::KeyPos, Expr::Const(2.0)));
-                binary(Or, binary(Eq, pairs, named), window)
+                let pairs = Expr::unary(UnaryOp::Floor, Expr::binary(Div, Expr::KeyPos, Expr::Const(2.0)));
+                Expr::binary(Or, Expr::binary(Eq, pairs, named), window)
             }
             10 => {
                 let gate = self.table(streams, 8);
-                binary(Lt, gate, Expr::Const(0.75))
+                Expr::binary(Lt, gate, Expr::Const(0.75))
             }
             2 => window,
-            3 => binary(Or, binary(Lt, Expr::KeyPos, Expr::Const(2.0)), window),
+            3 => Expr::binary(Or, Expr::binary(Lt, Expr::KeyPos, Expr::Const(2.0)), window),
             4 => {
                 let (q, k) = self.document_streams(streams);
-                binary(Eq, q, k)
+                Expr::binary(Eq, q, k)
             }
             5 => {
                 let (q, k) = self.document_streams(streams);
-                binary(And, binary(Eq, q, k), window)
+                Expr::binary(And, Expr::binary(Eq, q, k), window)
             }
-            6 => binary(Eq, binary(Mod, distance(), Expr::Const(3.0)), Expr::Const(0.0)),
+            6 => Expr::binary(Eq, Expr::binary(Mod, distance(), Expr::Const(3.0)), Expr::Const(0.0)),
             7 => {
-                let chunk = |e| unary(UnaryOp::Floor, binary(Div, e, Expr::Const(4.0)));
-                binary(Eq, chunk(Expr::QueryPos), chunk(Expr::KeyPos))
+                let chunk = |e| Expr::unary(UnaryOp::Floor, Expr::binary(Div, e, Expr::Const(4.0)));
+                Expr::binary(Eq, chunk(Expr::QueryPos), chunk(Expr::KeyPos))
             }
             8 => {
-                let reach = binary(Mul, Expr::Const(3.0), binary(Add, Expr::Head, Expr::Const(1.0)));
-                binary(Lt, distance(), reach)
+                let reach = Expr::binary(Mul, Expr::Const(3.0), Expr::binary(Add, Expr::Head, Expr::Const(1.0)));
+                Expr::binary(Lt, distance(), reach)
             }
             // Nothing at all for the first queries.
-            _ => binary(Gt, distance(), Expr::Const(1.0)),
+            _ => Expr::binary(Gt, distance(), Expr::Const(1.0)),
         };
         if self.rng.once_in(6) {
             streams.key.push(self.token);
-            let marked = binary(Ne, Expr::KeyStream(streams.key.len() - 1), Expr::Const(0.0));
-            return Some(binary(And, predicate, marked));
+            let marked = Expr::binary(Ne, Expr::KeyStream(streams.key.len() - 1), Expr::Const(0.0));
+            return Some(Expr::binary(And, predicate, marked));
         }
         Some(predicate)
     }
@@ -208,39 +210,35 @@ impl Generator {
         let s = || Expr::Score;
         Some(match self.rng.below(11) {
             0 | 1 => return None,
-            8..=10 => binary(Add, s(), self.table(streams, heads)),
+            8..=10 => Expr::binary(Add, s(), self.table(streams, heads)),
             2 => {
-                let capped = unary(UnaryOp::Tanh, binary(Div, s(), Expr::Const(2.0)));
-                binary(Mul, Expr::Const(2.0), capped)
+                let capped = Expr::unary(UnaryOp::Tanh, Expr::binary(Div, s(), Expr::Const(2.0)));
+                Expr::binary(Mul, Expr::Const(2.0), capped)
             }
             3 => {
                 let slopes = self.param(&[heads], 0.5);
                 streams.query.push(slopes);
                 let slope = Expr::QueryStream(streams.query.len() - 1);
-                binary(Sub, s(), binary(Mul, slope, distance()))
+                Expr::binary(Sub, s(), Expr::binary(Mul, slope, distance()))
             }
             4 => {
-                let slope = binary(Pow, Expr::Const(2.0), unary(UnaryOp::Neg, Expr::Head));
-                binary(Sub, s(), binary(Mul, slope, distance()))
+                let slope = Expr::binary(Pow, Expr::Const(2.0), Expr::unary(UnaryOp::Neg, Expr::Head));
+                Expr::binary(Sub, s(), Expr::binary(Mul, slope, distance()))
             }
             5 => {
-                let near = binary(Eq, Expr::QueryPos, Expr::KeyPos);
-                let far = binary(
+                let near = Expr::binary(Eq, Expr::QueryPos, Expr::KeyPos);
+                let far = Expr::binary(
                     Add,
                     s(),
-                    binary(Mul, Expr::Const(0.125), binary(Min, distance(), Expr::Const(8.0))),
+                    Expr::binary(Mul, Expr::Const(0.125), Expr::binary(Min, distance(), Expr::Const(8.0))),
                 );
-                Expr::Select(
-                    Box::new(near),
-                    Box::new(binary(Sub, s(), Expr::Const(1.0))),
-                    Box::new(far),
-                )
+                Expr::select(near, Expr::binary(Sub, s(), Expr::Const(1.0)), far)
             }
             6 => {
                 // A decay that the key brings along.
                 let sum = self.scalar_of_x();
                 streams.key.push(sum);
-                binary(Add, s(), Expr::KeyStream(streams.key.len() - 1))
+                Expr::binary(Add, s(), Expr::KeyStream(streams.key.len() - 1))
             }
             _ => {
                 // A decay of each head from the key to the query.
@@ -249,7 +247,7 @@ impl Generator {
                 streams.key.push(gate);
                 let query = Expr::QueryStream(streams.query.len() - 1);
                 let key = Expr::KeyStream(streams.key.len() - 1);
-                binary(Add, s(), binary(Sub, query, key))
+                Expr::binary(Add, s(), Expr::binary(Sub, query, key))
             }
         })
     }
@@ -261,14 +259,14 @@ impl Generator {
         let c = |n: f64| Expr::Const(n);
         let last = match self.rng.below(7) {
             0..=2 => distance(),
-            3 => binary(Sub, Expr::KeyPos, c(3.0)),
-            4 => binary(Div, distance(), c(4.0)),
+            3 => Expr::binary(Sub, Expr::KeyPos, c(3.0)),
+            4 => Expr::binary(Div, distance(), c(4.0)),
             // Buckets that grow with the distance; none begins at a whole number.
             5 => {
-                let far = binary(Add, binary(Max, distance(), c(0.0)), c(1.3));
-                binary(Mul, c(2.0), unary(UnaryOp::Log, far))
+                let far = Expr::binary(Add, Expr::binary(Max, distance(), c(0.0)), c(1.3));
+                Expr::binary(Mul, c(2.0), Expr::unary(UnaryOp::Log, far))
             }
-            _ => binary(Mod, Expr::KeyPos, c(5.0)),
+            _ => Expr::binary(Mod, Expr::KeyPos, c(5.0)),
         };
         let mut indices = vec![last];
         match self.rng.below(4) {
@@ -281,7 +279,7 @@ impl Generator {
                 sizes.insert(0, 5);
                 streams.key.push(self.token);
                 let token = Expr::KeyStream(streams.key.len() - 1);
-                indices.insert(0, binary(Mod, token, c(5.0)));
+                indices.insert(0, Expr::binary(Mod, token, c(5.0)));
             }
         }
         streams.tables.push(self.param(&sizes, 1.0));

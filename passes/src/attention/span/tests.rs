@@ -70,7 +70,7 @@ fn combinations() {
     check(&PairExpr::binary(Or, window(), gate), None, 0);
     let shorter = PairExpr::binary(Lt, distance(), number(7.0));
     check(&PairExpr::binary(And, window(), shorter.clone()), Some(7), 0);
-    let choice = PairExpr::Select(Box::new(sinks), Box::new(number(1.0)), Box::new(shorter));
+    let choice = PairExpr::select(sinks, number(1.0), shorter);
     check(&choice, Some(7), 4);
     check(&number(0.0), Some(0), 0);
     let reach = PairExpr::binary(Mul, number(3.0), PairExpr::binary(Add, PairExpr::Head, number(1.0)));
