@@ -6,5 +6,6 @@ pub mod kernels;
 pub mod link;
 pub mod lower;
 pub mod mlir;
+mod schedule;
 pub mod scratch;
 pub mod targets;

@@ -10,12 +10,10 @@ use crate::{
     kernels::Attend,
 };
 use seqc_ir::{Clock, Value};
-use seqc_passes::plan::Kernel;
 
 /// Adds the kernels that the attentions of a layer call.
-pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module, kernels: &[Kernel]) {
-    for v in slots::attentions(kernels) {
-        let kernel = slots::attention(layer, v);
+pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
+    for (_, kernel) in &layer.schedule.attentions {
         kernel.append(module);
         kernel.attend_split(module);
         if kernel.spec.key_streams > 0 {
@@ -34,7 +32,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module, kernels: &[Kernel]
 struct Attention<'c, 'a> {
     cx: &'c Cx<'a>,
     v: Value,
-    kernel: Attend,
+    kernel: &'c Attend,
     operands: Vec<Value>,
     /// Number of its first state entry.
     first: usize,
@@ -59,7 +57,7 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
     let mut attention = Attention {
         cx,
         v,
-        kernel: slots::attention(cx.layer, v),
+        kernel: cx.layer.schedule.attention(v),
         operands: cx.graph().operands(v),
         first: slots::index_of(cx.layer, |s| matches!(s, Source::Cache(w, 0) if *w == v)),
         token,

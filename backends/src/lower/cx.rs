@@ -1,13 +1,16 @@
 //! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
 
-use crate::kernel::{Func, Module, Scalar, Ty, Val};
+use crate::{
+    kernel::{Func, Module, Scalar, Ty, Val},
+    schedule::Schedule,
+};
 use seqc_formats::Encoding;
 use seqc_ir::{Elem, Graph, Source, Value};
 use seqc_passes::machine::Machine;
 use seqc_passes::plan::{BufferId, Extent, Layout, Plan, row_of};
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     rc::Rc,
 };
 
@@ -17,8 +20,8 @@ pub(super) struct Layer<'a> {
     pub(super) plan: &'a Plan,
     /// Attentions that read the cache of an earlier layer in some of the calls.
     pub(super) readers: Vec<Value>,
-    /// What the keys of selections are computed from.
-    pub(super) selecting: HashSet<Value>,
+    /// What its code is written from.
+    pub(super) schedule: Schedule,
     /// Prefix of the names of its functions.
     pub(super) name: String,
     /// How each parameter is encoded.

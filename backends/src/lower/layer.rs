@@ -42,8 +42,8 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
         kernels::row(module, layer.lanes(), *encoding);
     }
     kernels::copy(module, layer.lanes());
-    products::prepare(layer, module, &layer.plan.kernels);
-    attend::prepare(layer, module, &layer.plan.kernels);
+    products::prepare(layer, module);
+    attend::prepare(layer, module);
     long_conv::prepare(layer, module);
     chunked::prepare(layer, module);
     add_load(layer, module);
@@ -53,19 +53,8 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
 
 /// Bytes of scratch that a thread needs in this layer.
 pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
-    let attentions = slots::attentions(&layer.plan.kernels);
-    let attentions = attentions
-        .into_iter()
-        .map(|v| slots::attention(layer, v).scratch_bytes());
-    let filters = slots::filters(&layer.plan.kernels);
-    let filters = filters.into_iter().map(|v| slots::filter(layer, v).scratch_bytes());
-    attentions
-        .chain(filters)
-        .max()
-        .unwrap_or(0)
-        .max(chunked::scratch_bytes(layer))
-        .max(kernels::gemm_scratch_bytes(layer.machine, layer.max_chunk))
-        .next_multiple_of(64)
+    let own = layer.schedule.scratch_bytes(layer.plan);
+    own.max(chunked::scratch_bytes(layer)).next_multiple_of(64)
 }
 
 fn add_load(layer: &Layer<'_>, module: &mut Module) {

@@ -10,8 +10,7 @@ use seqc_ir::Value;
 
 /// Adds the kernels that the long convolutions of a layer call.
 pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
-    for v in slots::filters(&layer.plan.kernels) {
-        let kernel = slots::filter(layer, v);
+    for (_, kernel) in &layer.schedule.filters {
         kernel.prepare(module);
         kernel.run(module);
     }
@@ -19,30 +18,30 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
 
 /// Bytes behind the buffers of the arena of load-time constants.
 pub(super) fn prepared_bytes(layer: &Layer<'_>) -> usize {
-    let filters = slots::filters(&layer.plan.kernels).into_iter();
-    filters.map(|v| slots::filter(layer, v).prepared_bytes()).sum()
+    let filters = layer.schedule.filters.iter();
+    filters.map(|(_, kernel)| kernel.prepared_bytes()).sum()
 }
 
 /// Where a filter's part of them is.
 fn prepared(cx: &Cx<'_>, f: &mut Func, v: Value) -> Val {
-    let before = slots::filters(&cx.plan().kernels).into_iter().take_while(|w| *w != v);
-    let bytes: usize = before.map(|w| slots::filter(cx.layer, w).prepared_bytes()).sum();
+    let before = cx.layer.schedule.filters.iter().take_while(|(w, _)| *w != v);
+    let bytes: usize = before.map(|(_, kernel)| kernel.prepared_bytes()).sum();
     byte(f, cx.args.constants, cx.prepared + bytes)
 }
 
 /// Writes the load-time part of all long convolutions.
 pub(super) fn load(cx: &Cx<'_>, f: &mut Func) {
-    for v in slots::filters(&cx.plan().kernels) {
-        let filter = cx.rows_of(f, cx.graph().operands(v)[1]).base;
-        let prepared = prepared(cx, f, v);
-        let name = format!("{}_prepare", slots::filter(cx.layer, v).name);
+    for (v, kernel) in &cx.layer.schedule.filters {
+        let filter = cx.rows_of(f, cx.graph().operands(*v)[1]).base;
+        let prepared = prepared(cx, f, *v);
+        let name = format!("{}_prepare", kernel.name);
         f.call(&name, &[filter, prepared], None);
     }
 }
 
 /// Writes one long convolution.
 pub(super) fn convolve(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
-    let kernel = slots::filter(cx.layer, v);
+    let kernel = cx.layer.schedule.filter(v);
     let (token, count) = match tokens {
         Tokens::All => (f.i64(0), cx.args.count),
         Tokens::One(t) => (t, f.i64(1)),

@@ -6,8 +6,10 @@ use super::{
     expr::{Axis, Coords, ExprLowering},
     table,
 };
-use crate::kernel::{Cmp, Func, Ty, Val};
-use seqc_ir::Value;
+use crate::{
+    kernel::{Cmp, Func, Ty, Val},
+    schedule::loops,
+};
 use seqc_passes::{
     affine::{AffineExpr, Stride, delinearise},
     plan::Nest,
@@ -28,7 +30,7 @@ pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, p
     }
     let mut emit = ExprLowering::new(cx, token);
     emit.into.push(nest.into);
-    let flat = part.1 || loops(cx, &sizes).len() < sizes.len();
+    let flat = part.1 || loops(cx.layer.machine, &sizes).len() < sizes.len();
     let body = Body {
         cx,
         nest,
@@ -58,14 +60,6 @@ pub(super) fn at_head(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: 
         return body.entry(&mut emit, f, &coords);
     }
     body.descend(&mut emit, f, 1, None);
-}
-
-/// Sizes of the loops over a value's entries: its axes, or one loop where the innermost axis is shorter than a vector.
-pub(super) fn loops(cx: &Cx<'_>, sizes: &[usize]) -> Vec<usize> {
-    match sizes {
-        [.., last] if sizes.len() > 1 && *last < cx.lanes() as usize => vec![sizes.iter().product()],
-        _ => sizes.to_vec(),
-    }
 }
 
 struct Body<'b, 'a> {
@@ -206,14 +200,4 @@ impl ExprLowering<'_, '_> {
         };
         f.scatter(val, pointers, mask);
     }
-}
-
-/// Work of one nest at one token, in additions.
-pub(super) fn work(cx: &Cx<'_>, v: Value) -> usize {
-    let graph = cx.graph();
-    let mut inner = 1;
-    if let seqc_ir::Op::Reduce { .. } = graph.op(v) {
-        inner = graph.ty(graph.operands(v)[0]).len() / graph.ty(v).len().max(1);
-    }
-    graph.ty(v).len() * inner.max(1) * 4
 }

@@ -2,12 +2,12 @@
 
 use super::{
     cx::Layer,
-    layer, long_conv, products,
+    layer, long_conv,
     slots::{self, Source},
     step::Driver,
     streams::{Place, Streams},
 };
-use crate::kernel::Module;
+use crate::{kernel::Module, schedule::Schedule};
 use seqc_abi::{Call, Descriptor, Elem, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
 use seqc_formats::Encoding;
 use seqc_ir::{Model, Ty};
@@ -71,15 +71,19 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
 
 /// What the functions of each kind of layer are written from.
 fn layers<'p>(planned: &'p PlannedModel<'_>) -> Vec<Layer<'p>> {
-    let layer = |(n, plan): (usize, &'p Plan)| Layer {
-        readers: planned.readers(n),
-        selecting: products::selecting(planned.graph(n)),
-        graph: planned.graph(n),
-        plan,
-        name: format!("layer{n}"),
-        encodings: encodings(planned, n).map(|(encoding, _)| encoding).collect(),
-        machine: &planned.settings.machine,
-        max_chunk: planned.settings.max_chunk,
+    let layer = |(n, plan): (usize, &'p Plan)| {
+        let (graph, name) = (planned.graph(n), format!("layer{n}"));
+        let encodings: Vec<Encoding> = encodings(planned, n).map(|(encoding, _)| encoding).collect();
+        Layer {
+            readers: planned.readers(n),
+            schedule: Schedule::new(&name, graph, plan, &encodings),
+            graph,
+            plan,
+            name,
+            encodings,
+            machine: &planned.settings.machine,
+            max_chunk: planned.settings.max_chunk,
+        }
     };
     planned.plans.iter().enumerate().map(layer).collect()
 }

@@ -6,7 +6,10 @@ use super::{
     cx::Cx,
     long_conv, nest, products, scan,
 };
-use crate::kernel::{Cmp, Func, Val};
+use crate::{
+    kernel::{Cmp, Func, Val},
+    schedule::{Threads, loops, waves},
+};
 use seqc_ir::StateId;
 use seqc_passes::plan::{Kernel, Nest};
 
@@ -178,33 +181,28 @@ fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
 }
 
 fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
-    // A scalar has no entries to share, however much is added up for it.
-    let entries = |n: &Nest| cx.graph().ty(n.value).rank() > 0;
-    let large = |n: &Nest| {
-        entries(n)
-            && nest::work(cx, n.value) > cx.layer.machine.rates.shared_nest
-            && !super::table::is_rows_of_table(cx, n)
-    };
-    let mut left = nests;
-    while let Some(first) = left.first() {
-        let alike = left.iter().take_while(|n| large(n) == large(first)).count();
-        // Shared nests may read what the one before has written.
-        let (now, rest) = left.split_at(if large(first) { 1 } else { alike });
-        if large(first) {
-            let sizes = cx.graph().ty(first.value).sizes();
-            let loops = nest::loops(cx, &sizes);
-            let step = if loops.len() == 1 { i64::from(cx.lanes()) } else { 1 };
-            let size = f.i64(loops[0] as i64);
-            let range = share(cx, f, size, step);
-            nest::nest(cx, f, Some(t), first, (Some(range), false));
-        } else {
-            on_first_thread(cx, f, |f| {
-                now.iter().for_each(|n| nest::nest(cx, f, Some(t), n, (None, false)))
-            });
-        }
-        left = rest;
-        if !left.is_empty() {
+    let machine = cx.layer.machine;
+    let whole = |n: &Nest| super::table::is_rows_of_table(cx, n);
+    for (n, wave) in waves(cx.graph(), machine, nests, &whole).into_iter().enumerate() {
+        if n > 0 {
             cx.barrier(f);
+        }
+        match wave.threads {
+            Threads::All => {
+                let sizes = cx.graph().ty(wave.nests[0].value).sizes();
+                let loops = loops(machine, &sizes);
+                let step = if loops.len() == 1 { i64::from(cx.lanes()) } else { 1 };
+                let size = f.i64(loops[0] as i64);
+                let range = share(cx, f, size, step);
+                for n in wave.nests {
+                    nest::nest(cx, f, Some(t), n, (Some(range), false));
+                }
+            }
+            Threads::First => on_first_thread(cx, f, |f| {
+                for n in wave.nests {
+                    nest::nest(cx, f, Some(t), n, (None, false));
+                }
+            }),
         }
     }
 }

@@ -1,13 +1,12 @@
 //! What a layer carries from chunk to chunk: the entries of its state manifest, in the order of its table.
 
 use super::cx::Layer;
-use crate::kernels::{Attend, LongConv};
+use crate::kernels::Attend;
 use seqc_abi::{StateKind, StateSlot};
-use seqc_ir::{Op, StateId, Value};
+use seqc_ir::{StateId, Value};
 use seqc_passes::{
-    conv_partition::ConvPartition,
     kept::Kept,
-    plan::{BufferId, Kernel, Scan, flat},
+    plan::{BufferId, Kernel, Scan},
 };
 
 /// Where one entry comes from.
@@ -18,7 +17,7 @@ pub(super) enum Source {
     History(BufferId),
     /// Entry `n` of an attention's cache, see [`Attend::states`].
     Cache(Value, usize),
-    /// Entry `n` of a long convolution, see [`LongConv::states`].
+    /// Entry `n` of a long convolution, see [`crate::kernels::LongConv::states`].
     Filter(Value, usize),
 }
 
@@ -30,13 +29,11 @@ pub(super) fn sources(layer: &Layer<'_>) -> Vec<Source> {
         .filter(|(_, b)| b.history > 0)
         .map(|(i, _)| Source::History(BufferId(i)));
     let mut all: Vec<Source> = states.chain(histories).collect();
-    for v in attentions(&layer.plan.kernels) {
-        let entries = attention(layer, v).states().len();
-        all.extend((0..entries).map(|n| Source::Cache(v, n)));
+    for (v, kernel) in &layer.schedule.attentions {
+        all.extend((0..kernel.states().len()).map(|n| Source::Cache(*v, n)));
     }
-    for v in filters(&layer.plan.kernels) {
-        let entries = filter(layer, v).states().len();
-        all.extend((0..entries).map(|n| Source::Filter(v, n)));
+    for (v, kernel) in &layer.schedule.filters {
+        all.extend((0..kernel.states().len()).map(|n| Source::Filter(*v, n)));
     }
     all
 }
@@ -49,53 +46,6 @@ pub(super) fn index_of(layer: &Layer<'_>, test: impl Fn(&Source) -> bool) -> usi
     }
 }
 
-/// The attentions of a plan.
-pub(super) fn attentions(kernels: &[Kernel]) -> Vec<Value> {
-    let found = flat(kernels).into_iter().filter_map(|kernel| match kernel {
-        Kernel::Attend(v) => Some(*v),
-        _ => None,
-    });
-    found.collect()
-}
-
-/// The kernel of an attention.
-pub(super) fn attention(layer: &Layer<'_>, v: Value) -> Attend {
-    let graph = layer.graph;
-    let operands = graph.operands(v);
-    let size = |o: usize, axis: usize| graph.ty(operands[o]).dims[axis].size;
-    let Op::Attend(spec) = graph.op(v) else {
-        unreachable!("{v} is no attention")
-    };
-    let widths = |streams: &[Value]| streams.iter().map(|o| graph.ty(*o).len()).collect();
-    Attend {
-        name: format!("{}_attend{}", layer.name, v.0),
-        spec: (**spec).clone(),
-        heads: size(0, 0),
-        groups: size(1, 0),
-        key_dim: size(1, 1),
-        value_dim: if spec.has_values() { size(2, 1) } else { 0 },
-        query_widths: widths(&operands[spec.query_operands()]),
-        key_widths: widths(&operands[spec.key_operands()]),
-        tables: operands[spec.table_operands()]
-            .iter()
-            .map(|o| graph.ty(*o).sizes())
-            .collect(),
-        span: layer.plan.attentions[&v].span,
-        max_chunk: layer.max_chunk,
-        lanes: layer.lanes(),
-        tile_vectors: layer.machine.tile_vectors,
-    }
-}
-
-/// The long convolutions of a plan.
-pub(super) fn filters(kernels: &[Kernel]) -> Vec<Value> {
-    let found = flat(kernels).into_iter().filter_map(|kernel| match kernel {
-        Kernel::LongConv(v) => Some(*v),
-        _ => None,
-    });
-    found.collect()
-}
-
 /// The recurrences that a long chunk computes as matrix products; those inside loops never see a chunk.
 pub(super) fn chunked(kernels: &[Kernel]) -> Vec<Scan> {
     let found = kernels.iter().filter_map(|kernel| match kernel {
@@ -104,17 +54,6 @@ pub(super) fn chunked(kernels: &[Kernel]) -> Vec<Scan> {
         _ => None,
     });
     found.collect()
-}
-
-/// The kernel of a long convolution.
-pub(super) fn filter(layer: &Layer<'_>, v: Value) -> LongConv {
-    let channels = layer.graph.ty(v).len();
-    LongConv {
-        name: format!("{}_conv{}", layer.name, v.0),
-        channels,
-        blocks: ConvPartition::of(layer.graph, v, &layer.plan.settings),
-        lanes: layer.lanes(),
-    }
 }
 
 /// The manifest of one instance of a layer, whose entries are numbered from `first` on, and what each entry takes.
@@ -157,7 +96,7 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
             (format!("{name}.history"), shape, kind, kept)
         }
         Source::Filter(v, n) => {
-            let kernel = filter(layer, *v);
+            let kernel = layer.schedule.filter(*v);
             // Named after what is filtered, if the result has no name.
             let stream = layer.graph.operands(*v)[0];
             let named = if layer.graph.node(*v).name.is_empty() {
@@ -176,9 +115,9 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
             (format!("{name}.{part}"), shape, kernel.states()[*n].clone(), kept)
         }
         Source::Cache(v, n) => {
-            let kernel = attention(layer, *v);
+            let kernel = layer.schedule.attention(*v);
             let name = name_of(layer, *v, v.0 as usize);
-            let (part, shape) = part(&kernel, *n);
+            let (part, shape) = part(kernel, *n);
             let kind = kernel.states()[*n].clone();
             let kept = match kind {
                 StateKind::Fixed { bytes } => Kept::Bytes(bytes),

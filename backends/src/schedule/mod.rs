@@ -1,0 +1,114 @@
+//! The schedule of a layer: which kernels its plan becomes on a machine, how their work is split, and what they keep where.
+//!
+//! It is decided once, from the plan and its machine; `lower` writes what stands here and decides nothing. What goes through
+//! the tokens together in a scan, and whether it fits the registers, is decided by the plan already
+//! ([`ScanBlock`](seqc_passes::plan::ScanBlock)).
+
+mod map;
+mod product;
+
+pub(crate) use map::{Threads, loops, waves};
+pub(crate) use product::{Matrix, Product, Summation};
+
+use crate::kernels::{self, Attend, LongConv};
+use seqc_formats::Encoding;
+use seqc_ir::{Graph, Op, Value};
+use seqc_passes::{
+    conv_partition::ConvPartition,
+    plan::{Kernel, Plan, flat},
+};
+use std::collections::HashMap;
+
+/// What a layer's code is written from, beside its plan.
+pub(crate) struct Schedule {
+    /// Products with matrices, by their nodes.
+    pub(crate) products: HashMap<Value, Product>,
+    /// The kernels of attentions, in the order of the plan.
+    pub(crate) attentions: Vec<(Value, Attend)>,
+    /// The kernels of long convolutions, in the order of the plan.
+    pub(crate) filters: Vec<(Value, LongConv)>,
+}
+
+impl Schedule {
+    /// The schedule of a layer whose functions have this name; `encodings` are those of its parameters.
+    pub(crate) fn new(name: &str, graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Schedule {
+        let kernels = flat(&plan.kernels);
+        let attend = |kernel: &&Kernel| match kernel {
+            Kernel::Attend(v) => Some((*v, attention(name, graph, plan, *v))),
+            Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Scan(_) | Kernel::LongConv(_) => None,
+            Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => None,
+        };
+        let convolve = |kernel: &&Kernel| match kernel {
+            Kernel::LongConv(v) => Some((*v, filter(name, graph, plan, *v))),
+            Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Scan(_) | Kernel::Attend(_) => None,
+            Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => None,
+        };
+        Schedule {
+            products: product::products(graph, plan, encodings),
+            attentions: kernels.iter().filter_map(attend).collect(),
+            filters: kernels.iter().filter_map(convolve).collect(),
+        }
+    }
+
+    /// The kernel of an attention.
+    pub(crate) fn attention(&self, v: Value) -> &Attend {
+        of(&self.attentions, v)
+    }
+
+    /// The kernel of a long convolution.
+    pub(crate) fn filter(&self, v: Value) -> &LongConv {
+        of(&self.filters, v)
+    }
+
+    /// Bytes of scratch that a thread needs for attentions, long convolutions and products.
+    pub(crate) fn scratch_bytes(&self, plan: &Plan) -> usize {
+        let attentions = self.attentions.iter().map(|(_, kernel)| kernel.scratch_bytes());
+        let filters = self.filters.iter().map(|(_, kernel)| kernel.scratch_bytes());
+        let products = kernels::gemm_scratch_bytes(&plan.settings.machine, plan.settings.max_chunk);
+        attentions.chain(filters).max().unwrap_or(0).max(products)
+    }
+}
+
+fn of<T>(kernels: &[(Value, T)], v: Value) -> &T {
+    match kernels.iter().find(|(own, _)| *own == v) {
+        Some((_, kernel)) => kernel,
+        None => unreachable!("{v} has a kernel: it stands in the plan"),
+    }
+}
+
+fn attention(name: &str, graph: &Graph, plan: &Plan, v: Value) -> Attend {
+    let operands = graph.operands(v);
+    let size = |o: usize, axis: usize| graph.ty(operands[o]).dims[axis].size;
+    let Op::Attend(spec) = graph.op(v) else {
+        unreachable!("{v} is no attention")
+    };
+    let widths = |streams: &[Value]| streams.iter().map(|o| graph.ty(*o).len()).collect();
+    let machine = &plan.settings.machine;
+    Attend {
+        name: format!("{name}_attend{}", v.0),
+        spec: (**spec).clone(),
+        heads: size(0, 0),
+        groups: size(1, 0),
+        key_dim: size(1, 1),
+        value_dim: if spec.has_values() { size(2, 1) } else { 0 },
+        query_widths: widths(&operands[spec.query_operands()]),
+        key_widths: widths(&operands[spec.key_operands()]),
+        tables: operands[spec.table_operands()]
+            .iter()
+            .map(|o| graph.ty(*o).sizes())
+            .collect(),
+        span: plan.attentions[&v].span,
+        max_chunk: plan.settings.max_chunk,
+        lanes: machine.lanes,
+        tile_vectors: machine.tile_vectors,
+    }
+}
+
+fn filter(name: &str, graph: &Graph, plan: &Plan, v: Value) -> LongConv {
+    LongConv {
+        name: format!("{name}_conv{}", v.0),
+        channels: graph.ty(v).len(),
+        blocks: ConvPartition::of(graph, v, &plan.settings),
+        lanes: plan.settings.machine.lanes,
+    }
+}

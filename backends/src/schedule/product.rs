@@ -1,0 +1,116 @@
+//! Products with matrices: where the matrix is, and in which order a single token adds up.
+
+use seqc_formats::Encoding;
+use seqc_ir::{Graph, Normaliser, Op, Value};
+use seqc_passes::plan::{Kernel, Plan, flat};
+use std::collections::{HashMap, HashSet};
+
+/// Matrices of up to so many weights take no time worth mention in either order.
+const SMALL: usize = 4096;
+
+/// A product of a matrix with a vector.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Product {
+    /// The matrix.
+    pub(crate) matrix: Matrix,
+    /// How its entries are stored.
+    pub(crate) encoding: Encoding,
+    /// Its rows.
+    pub(crate) rows: usize,
+    /// Its columns.
+    pub(crate) columns: usize,
+    /// How a single token adds up.
+    pub(crate) summation: Summation,
+}
+
+impl Product {
+    /// Bytes from one row of the matrix to the next.
+    pub(crate) fn row_bytes(&self) -> i64 {
+        self.encoding.row_bytes(self.columns).unwrap_or(0) as i64
+    }
+}
+
+/// Where a matrix is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Matrix {
+    /// A parameter, as the checkpoint has it.
+    Param(usize),
+    /// A stored value.
+    Stored(Value),
+}
+
+/// In which order the product of a single token adds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Summation {
+    /// In that of a chunk's products, so that it is the same in all its bits. That takes longer where weights come from the
+    /// cache. It decides between keys: equal ones must be equal whatever chunks they came in, else a rounding error would
+    /// choose between them and not their order.
+    OfChunk,
+    /// In the fastest one.
+    Free,
+}
+
+/// The products of a plan.
+pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> HashMap<Value, Product> {
+    let selecting = selecting(graph);
+    let all = flat(&plan.kernels).into_iter().flat_map(|kernel| match kernel {
+        Kernel::Matmuls(list) => list.iter().flat_map(|m| m.products.clone()).collect(),
+        Kernel::Map(_) | Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) => Vec::new(),
+        Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => Vec::new(),
+    });
+    let product = |v: Value| {
+        let operands = graph.operands(v);
+        let (matrix, encoding) = matrix(graph, plan, encodings, operands[0]);
+        let (rows, columns) = (graph.ty(v).len(), graph.ty(operands[1]).len());
+        let summation = match selecting.contains(&v) || rows * columns <= SMALL {
+            true => Summation::OfChunk,
+            false => Summation::Free,
+        };
+        let product = Product {
+            matrix,
+            encoding,
+            rows,
+            columns,
+            summation,
+        };
+        (v, product)
+    };
+    all.map(product).collect()
+}
+
+/// A matrix behind reshapes, and how it is stored.
+fn matrix(graph: &Graph, plan: &Plan, encodings: &[Encoding], w: Value) -> (Matrix, Encoding) {
+    let mut at = w;
+    loop {
+        match graph.op(at) {
+            Op::Reshape if !plan.is_stored(at) => at = graph.operands(at)[0],
+            Op::Param(n) => return (Matrix::Param(*n), encodings[*n]),
+            _ => return (Matrix::Stored(at), Encoding::F32),
+        }
+    }
+}
+
+/// All values that the keys of selections are computed from.
+fn selecting(graph: &Graph) -> HashSet<Value> {
+    let mut work = Vec::new();
+    for v in graph.live_order() {
+        if let Op::Attend(spec) = graph.op(v)
+            && let Normaliser::Top(_) = spec.normaliser
+        {
+            let operands = graph.operands(v);
+            work.push(operands[1]);
+            work.extend(&operands[spec.key_operands()]);
+        }
+    }
+    let mut found = HashSet::new();
+    while let Some(v) = work.pop() {
+        if !found.insert(v) {
+            continue;
+        }
+        work.extend(graph.operands(v));
+        if let Op::Prev(s) = graph.op(v) {
+            work.extend(graph.states[s.0 as usize].next);
+        }
+    }
+    found
+}
