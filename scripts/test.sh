@@ -22,7 +22,7 @@ if [ "${1:-all}" = quick ]; then
     check "Layout" cargo fmt --all --check
     check "Lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
     check "Tests" cargo test --quiet --package seqc-grammar --package seqc-ir --package seqc-passes --package seqc-abi \
-        --package seqc-checkpoint --package seqc-runtime --package seqc
+        --package seqc-kernel --package seqc-checkpoint --package seqc-runtime --package seqc
     check "House rules" cargo test --quiet --package seqc-tests --test tidy
     say "The quick checks passed in $SECONDS s"
     exit 0

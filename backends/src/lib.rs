@@ -1,7 +1,6 @@
 //! From graphs to native programs: kernels, MLIR text, objects, executables.
 
 pub mod code;
-pub mod kernel;
 pub mod kernels;
 pub mod link;
 pub mod lower;
@@ -9,3 +8,5 @@ pub mod mlir;
 mod schedule;
 pub mod scratch;
 pub mod targets;
+
+pub use seqc_kernel as kernel;

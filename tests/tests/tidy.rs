@@ -30,6 +30,7 @@ const NAMELESS: &[&str] = &[
     "backends/src/",
     "backends/abi/",
     "backends/formats/",
+    "backends/kernel/",
     "backends/checkpoint/",
     "compiler/",
 ];
@@ -40,9 +41,13 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("seqc-formats", &[]),
     ("seqc-ir", &["seqc-formats"]),
     ("seqc-abi", &["seqc-formats"]),
+    ("seqc-kernel", &["seqc-abi"]),
     ("seqc-checkpoint", &["seqc-formats"]),
     ("seqc-passes", &["seqc-ir"]),
-    ("seqc-backends", &["seqc-ir", "seqc-passes", "seqc-abi", "seqc-formats"]),
+    (
+        "seqc-backends",
+        &["seqc-ir", "seqc-passes", "seqc-abi", "seqc-formats", "seqc-kernel"],
+    ),
     ("seqc-runtime", &["seqc-abi", "seqc-checkpoint", "seqc-formats"]),
     (
         "seqc",

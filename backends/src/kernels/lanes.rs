@@ -2,7 +2,7 @@
 
 use crate::kernel::{Func, Val};
 
-/// Transposes a square of 8 or 16 vectors: pairs of lanes, pairs of pairs, then 128-bit parts.
+/// Transposes a square of 4, 8 or 16 vectors: pairs of lanes, pairs of pairs, then 128-bit parts.
 pub fn transpose(f: &mut Func, rows: &[Val]) -> Vec<Val> {
     let parts = rows.len() / 4;
     let fours: Vec<[Val; 4]> = rows
@@ -60,9 +60,12 @@ fn interleave(f: &mut Func, a: Val, b: Val, (size, half): (usize, usize)) -> Val
     f.shuffle(a, b, &lanes)
 }
 
-/// Transposes vectors as a square matrix of 128-bit parts (2 by 2 or 4 by 4).
+/// Transposes vectors as a square matrix of 128-bit parts (1 by 1, 2 by 2 or 4 by 4).
 fn transpose_parts(f: &mut Func, rows: &[Val]) -> Vec<Val> {
     let lanes = |parts: &[i64]| -> Vec<i64> { parts.iter().flat_map(|p| (0..4).map(move |l| 4 * p + l)).collect() };
+    if rows.len() == 1 {
+        return rows.to_vec();
+    }
     if let [a, b] = rows {
         return vec![f.shuffle(*a, *b, &lanes(&[0, 2])), f.shuffle(*a, *b, &lanes(&[1, 3]))];
     }

@@ -21,7 +21,7 @@ use std::{sync::Barrier, time::Instant};
 /// max |difference| / max |reference|, f32 against double precision.
 pub(crate) const TOLERANCE: f64 = 2e-4;
 const MAX_CHUNK: usize = 40;
-const TOKENS: usize = 53;
+pub(crate) const TOKENS: usize = 53;
 
 type Entry = extern "C" fn(*const u64, i64, i64);
 
@@ -203,7 +203,7 @@ impl<'m> Session<'m> {
 }
 
 /// Rows of each input one behind the other.
-fn columns<T>(inputs: &[Vec<Tensor>], convert: impl Fn(f64) -> T) -> Vec<Vec<T>> {
+pub(crate) fn columns<T>(inputs: &[Vec<Tensor>], convert: impl Fn(f64) -> T) -> Vec<Vec<T>> {
     let streams = inputs.first().map_or(0, Vec::len);
     let column = |n: usize| {
         inputs
@@ -252,7 +252,7 @@ pub(crate) fn distance(found: &[Vec<Vec<f64>>], expected: &[Vec<Vec<f64>>], n: u
 const TOGETHER: u64 = 8;
 
 /// Models that do not know of each other as one.
-fn together(seeds: impl Iterator<Item = u64>) -> RandomModel {
+pub(crate) fn together(seeds: impl Iterator<Item = u64>) -> RandomModel {
     let mut all = RandomModel {
         model: Model::default(),
         inputs: Vec::new(),
@@ -383,7 +383,7 @@ fn check_seeds(seeds: std::ops::Range<u64>, check: impl Fn(u64) -> Option<String
     assert!(wrong.is_empty(), "{} models differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn cases(default: u64) -> u64 {
+pub(crate) fn cases(default: u64) -> u64 {
     std::env::var("SEQC_CASES")
         .ok()
         .and_then(|n| n.parse().ok())

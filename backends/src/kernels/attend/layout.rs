@@ -105,7 +105,7 @@ impl Attend {
 /// Offsets in a thread's scratch, in floats from its start, each a multiple of 16.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scratch {
-    /// By how much what was summed so far shrinks, a vector with a lane for each row of a tile.
+    /// By how much what was summed so far shrinks, vectors with a lane for each row of a tile.
     pub(super) shrink: usize,
     /// The largest score so far that is subtracted from every score, laid out alike.
     pub(super) shift: usize,
@@ -139,8 +139,8 @@ impl Scratch {
         };
         let lanes = attend.lanes as usize;
         Scratch {
-            shrink: take(lanes),
-            shift: take(lanes),
+            shrink: take(TILE.next_multiple_of(lanes)),
+            shift: take(TILE.next_multiple_of(lanes)),
             scores: take(TILE * PAGE),
             largest: take(BLOCK + lanes),
             total: take(BLOCK * lanes),

@@ -3,7 +3,7 @@
 use super::{
     Attend,
     exp2::{exp2, fold, largest_lane},
-    layout::{PAGE, Scratch, float_at, row_at},
+    layout::{PAGE, Scratch, TILE, float_at, row_at},
     query_row::QueryRow,
     score_lowering::Pair,
     table::Tables,
@@ -111,8 +111,24 @@ impl Score<'_> {
         let largest = self.place(f, self.scratch.largest);
         let largest = f.gep(largest, self.args.at, Scalar::F32);
         let (shift, shrink) = (self.place(f, self.scratch.shift), self.place(f, self.scratch.shrink));
+        let lanes = self.lanes() as usize;
+        for row in (0..TILE).step_by(lanes) {
+            let [largest, shift, shrink] = [largest, shift, shrink].map(|base| float_at(f, base, row));
+            let rows = match row {
+                0 => self.args.rows,
+                _ => {
+                    let before = f.i64(row as i64);
+                    f.sub(self.args.rows, before)
+                }
+            };
+            self.shrink_rows(f, rows, largest, shift, shrink);
+        }
+    }
+
+    /// The factors of as many rows as there are lanes, or the first `rows`.
+    fn shrink_rows(&self, f: &mut Func, rows: Val, largest: Val, shift: Val, shrink: Val) {
         let (old, new) = (f.load(largest, self.ty()), f.load(shift, self.ty()));
-        let inside = f.tail_mask(self.args.rows, self.lanes());
+        let inside = f.tail_mask(rows, self.lanes());
         f.masked_store(new, largest, inside);
         // Nothing seen so far: any number will do in place of minus infinity, which has no difference to itself.
         let (none, zero) = (f.float(self.ty(), f32::NEG_INFINITY), f.zero(self.ty()));

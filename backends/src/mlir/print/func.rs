@@ -6,21 +6,21 @@ use std::fmt::{self, Write as _};
 
 /// Appends a function.
 pub(super) fn print(out: &mut String, f: &Func) {
-    let linkage = if f.export { "" } else { "internal " };
-    let params = List(f.params.iter().map(|v| Typed(*v)));
-    let _ = write!(out, "llvm.func {linkage}@{}({params})", f.name);
-    if let Some(ty) = f.result {
+    let linkage = if f.is_exported() { "" } else { "internal " };
+    let params = List(f.params().into_iter().map(Typed));
+    let _ = write!(out, "llvm.func {linkage}@{}({params})", f.name());
+    if let Some(ty) = f.result() {
         let _ = write!(out, " -> {}", Type(ty));
     }
-    if !f.export && !f.inline {
+    if !f.is_exported() && !f.may_inline() {
         out.push_str(" attributes {passthrough = [\"noinline\"]}");
     }
     out.push_str(" {\n");
     let mut printer = Printer { out, depth: 1 };
-    for inst in f.entry.iter().chain(&f.head).chain(&f.body) {
+    for inst in f.instructions() {
         printer.inst(inst);
     }
-    if f.result.is_none() {
+    if f.result().is_none() {
         printer.line(format_args!("llvm.return"));
     }
     out.push_str("}\n");

@@ -15,10 +15,10 @@ pub fn print(module: &Module) -> String {
         assert!(list.is_empty(), "{}", list.join("\n"));
     }
     let mut out = String::from("module {\n");
-    for global in &module.globals {
+    for global in module.globals() {
         print_global(&mut out, global);
     }
-    for item in &module.items {
+    for item in module.items() {
         match item {
             Item::Declared(signature) => declaration(&mut out, signature),
             Item::Defined(f) => func::print(&mut out, f),

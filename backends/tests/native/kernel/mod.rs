@@ -1,4 +1,5 @@
-//! The kernel level: its verifier and its text.
+//! What models become at the kernel level: its text, and what the interpreter computes.
 
+mod random;
 mod text;
-mod verifier;
+mod weights;

@@ -111,6 +111,16 @@ impl Module {
         self.items.push(Item::Defined(func));
     }
 
+    /// Constants, in the order in which they were added.
+    pub fn globals(&self) -> &[Global] {
+        &self.globals
+    }
+
+    /// Functions and declarations, in the order in which they were added.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
     /// The functions that are here.
     pub fn functions(&self) -> impl Iterator<Item = &Func> {
         self.items.iter().filter_map(|item| match item {

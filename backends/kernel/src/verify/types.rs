@@ -1,7 +1,7 @@
 //! Laws on types and names, one function for each family of instructions.
 
 use super::Checker;
-use crate::kernel::{Binary, Cast, Const, For, If, Inst, Intrinsic, Reduction, Scalar, Ty, Val};
+use crate::{Binary, Cast, Const, For, If, Inst, Intrinsic, Reduction, Scalar, Ty, Val};
 
 /// Bits of a scalar.
 fn bits(scalar: Scalar) -> i64 {

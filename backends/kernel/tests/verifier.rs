@@ -1,6 +1,6 @@
 //! The verifier of kernels: for each law functions that break it.
 
-use seqc_backends::kernel::{
+use seqc_kernel::{
     Binary, Cast, Cmp, Const, Func, If, Inst, Intrinsic, Module, Reduction, Scalar, Ty, Unary, Val,
     verify::{Violation, verify},
 };

@@ -15,10 +15,8 @@ pub struct Func {
     pub(crate) head: Vec<Inst>,
     pub(crate) body: Vec<Inst>,
     next: u32,
-    /// Seen by other modules.
-    pub(crate) export: bool,
-    /// May be inlined.
-    pub(crate) inline: bool,
+    export: bool,
+    inline: bool,
 }
 
 impl Func {
@@ -55,6 +53,31 @@ impl Func {
     pub fn allow_inline(mut self) -> Func {
         self.inline = true;
         self
+    }
+
+    /// Its symbol.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The type of its result.
+    pub fn result(&self) -> Option<Ty> {
+        self.result
+    }
+
+    /// Whether other modules see it.
+    pub fn is_exported(&self) -> bool {
+        self.export
+    }
+
+    /// Whether it may be inlined into its callers.
+    pub fn may_inline(&self) -> bool {
+        self.inline
+    }
+
+    /// Its instructions: first constants and stack memory, then what is computed at the start, then all others.
+    pub fn instructions(&self) -> impl Iterator<Item = &Inst> {
+        self.entry.iter().chain(&self.head).chain(&self.body)
     }
 
     /// Its name and types.

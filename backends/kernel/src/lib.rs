@@ -13,6 +13,7 @@ mod arith;
 mod flow;
 mod func;
 mod inst;
+pub mod interpret;
 mod lanes;
 mod memory;
 mod module;

@@ -64,15 +64,14 @@ impl fmt::Display for Func {
         if let Some(ty) = self.result {
             write!(f, " -> {ty}")?;
         }
-        let how = match (self.export, self.inline) {
+        let how = match (self.is_exported(), self.may_inline()) {
             (true, _) => " export",
             (_, true) => " inline",
             _ => "",
         };
         writeln!(f, "{how} {{")?;
         let printer = Printer::new(self);
-        let all = self.entry.iter().chain(&self.head).chain(&self.body);
-        for inst in all.filter(|inst| !matches!(inst, Inst::Const { .. })) {
+        for inst in self.instructions().filter(|inst| !matches!(inst, Inst::Const { .. })) {
             printer.inst(f, inst, 1)?;
         }
         writeln!(f, "}}")
@@ -80,7 +79,7 @@ impl fmt::Display for Func {
 }
 
 /// The text of one instruction; of loops and branches the first line.
-pub(super) fn line(func: &Func, inst: &Inst) -> String {
+pub(crate) fn line(func: &Func, inst: &Inst) -> String {
     struct Line<'a>(&'a Func, &'a Inst);
     impl fmt::Display for Line<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

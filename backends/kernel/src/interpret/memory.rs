@@ -1,0 +1,83 @@
+//! Memory in allocations: a pointer is the number of one and an offset into it.
+
+/// Bits of an offset.
+const OFFSET: u32 = 40;
+
+/// Memory of separate allocations, whose bytes are reached by addresses.
+#[derive(Debug, Default)]
+pub struct Memory {
+    allocations: Vec<Allocation>,
+}
+
+#[derive(Debug)]
+struct Allocation {
+    name: String,
+    bytes: Vec<u8>,
+    writable: bool,
+}
+
+impl Memory {
+    /// Adds an allocation that begins at a multiple of 64; gives its address.
+    pub fn allocate(&mut self, name: &str, bytes: Vec<u8>) -> u64 {
+        self.add(name, bytes, true)
+    }
+
+    /// The same, for bytes that nothing may write.
+    pub fn allocate_constant(&mut self, name: &str, bytes: Vec<u8>) -> u64 {
+        self.add(name, bytes, false)
+    }
+
+    fn add(&mut self, name: &str, bytes: Vec<u8>, writable: bool) -> u64 {
+        let name = name.to_owned();
+        self.allocations.push(Allocation { name, bytes, writable });
+        (self.allocations.len() as u64) << OFFSET
+    }
+
+    /// Ends an allocation: no address in it is valid any more.
+    pub fn free(&mut self, address: u64) {
+        if let Some(allocation) = self.allocations.get_mut(((address >> OFFSET) as usize).wrapping_sub(1)) {
+            allocation.bytes = Vec::new();
+        }
+    }
+
+    /// The bytes from an address on.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the address, the number of bytes or the alignment.
+    pub fn bytes(&self, address: u64, count: usize, align: usize) -> Result<&[u8], String> {
+        let (n, start) = self.place(address, count, align)?;
+        Ok(&self.allocations[n].bytes[start..start + count])
+    }
+
+    /// The same, to write.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Memory::bytes`], and where the bytes are constant.
+    pub fn bytes_mut(&mut self, address: u64, count: usize, align: usize) -> Result<&mut [u8], String> {
+        let (n, start) = self.place(address, count, align)?;
+        let allocation = &mut self.allocations[n];
+        match allocation.writable {
+            true => Ok(&mut allocation.bytes[start..start + count]),
+            false => Err(format!("writes the constant {}", allocation.name)),
+        }
+    }
+
+    fn place(&self, address: u64, count: usize, align: usize) -> Result<(usize, usize), String> {
+        let (number, start) = ((address >> OFFSET) as usize, (address & ((1 << OFFSET) - 1)) as usize);
+        let n = number.wrapping_sub(1);
+        let Some(allocation) = self.allocations.get(n) else {
+            return Err(format!("{address:#x} is no address"));
+        };
+        let (name, size) = (&allocation.name, allocation.bytes.len());
+        if start + count > size {
+            // Offsets before the start are large ones of the allocation before.
+            return Err(format!("{count} bytes at {start} of {name}, which has {size}"));
+        }
+        if !start.is_multiple_of(align) {
+            return Err(format!("byte {start} of {name} is not aligned to {align}"));
+        }
+        Ok((n, start))
+    }
+}

@@ -1,0 +1,349 @@
+//! The interpreter: what instructions mean, and what it refuses.
+
+use seqc_abi::symbols::BARRIER;
+use seqc_kernel::{
+    Cast, Cmp, Func, Inst, Intrinsic, Module, Scalar, Ty, Unary, Val,
+    interpret::{Fault, Interpreter},
+};
+
+/// The word that a function of words gives.
+fn word(params: &[Ty], result: Ty, args: &[u64], write: impl FnOnce(&mut Func) -> Val) -> Result<u64, Fault> {
+    let mut module = Module::default();
+    let mut f = Func::new("f", params, Some(result));
+    let value = write(&mut f);
+    f.ret(value);
+    module.add(f);
+    Interpreter::new(&module).call("f", args)
+}
+
+fn bits(x: f32) -> u64 {
+    u64::from(x.to_bits())
+}
+
+/// What a function of floats gives.
+fn float(args: &[f32], write: impl FnOnce(&mut Func) -> Val) -> f32 {
+    let (params, args) = (vec![Ty::F32; args.len()], args.iter().map(|x| bits(*x)));
+    let found = word(&params, Ty::F32, &args.collect::<Vec<_>>(), write);
+    f32::from_bits(found.unwrap_or_else(|fault| panic!("{fault}")) as u32)
+}
+
+/// What a function of integers gives.
+fn integer(args: &[i64], write: impl FnOnce(&mut Func) -> Val) -> Result<i64, Fault> {
+    let (params, args) = (vec![Ty::I64; args.len()], args.iter().map(|n| *n as u64));
+    word(&params, Ty::I64, &args.collect::<Vec<_>>(), write).map(|word| word as i64)
+}
+
+/// Why a function of words stops.
+fn refusal(params: &[Ty], args: &[u64], write: impl FnOnce(&mut Func)) -> String {
+    let zero = |f: &mut Func| {
+        write(f);
+        f.i64(0)
+    };
+    match word(params, Ty::I64, args, zero) {
+        Ok(_) => "nothing".to_owned(),
+        Err(fault) => fault.message,
+    }
+}
+
+#[test]
+fn products_and_sums_round_once() {
+    let (a, b) = (1.0 + f32::EPSILON, 1.0 - f32::EPSILON);
+    let fused = float(&[a, b, -1.0], |f| f.fma(f.param(0), f.param(1), f.param(2)));
+    assert_eq!(fused, -f32::EPSILON * f32::EPSILON);
+    let apart = float(&[a, b, -1.0], |f| {
+        let product = f.mul(f.param(0), f.param(1));
+        f.add(product, f.param(2))
+    });
+    assert_eq!(apart, 0.0);
+}
+
+#[test]
+fn comparisons_fail_for_what_is_no_number_but_inequality_holds() {
+    let holds = |cmp| {
+        float(&[f32::NAN, 1.0], |f| {
+            let holds = f.cmp(cmp, f.param(0), f.param(1));
+            f.convert(Cast::UnsignedToFloat, holds, Scalar::F32)
+        })
+    };
+    let all = [Cmp::Lt, Cmp::Le, Cmp::Gt, Cmp::Ge, Cmp::Eq, Cmp::Ne];
+    assert_eq!(all.map(holds), [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+}
+
+#[test]
+fn the_larger_number_is_not_hidden_by_what_is_none() {
+    let of = |a, b| float(&[a, b], |f| f.max_number(f.param(0), f.param(1)));
+    assert_eq!((of(f32::NAN, 1.0), of(1.0, f32::NAN), of(1.0, 2.0)), (1.0, 1.0, 2.0));
+    // The comparison gives the second where it fails.
+    let by_comparison = float(&[1.0, f32::NAN], |f| f.max(f.param(0), f.param(1)));
+    assert!(by_comparison.is_nan());
+}
+
+#[test]
+fn halves_round_to_even_and_signs_are_copied() {
+    let round = |x| float(&[x], |f| f.unary(Unary::RoundEven, f.param(0)));
+    assert_eq!([0.5, 1.5, 2.5, -0.5].map(round), [0.0, 2.0, 2.0, 0.0]);
+    assert!(round(-0.5).is_sign_negative());
+    assert_eq!(float(&[3.0, -0.0], |f| f.copy_sign(f.param(0), f.param(1))), -3.0);
+}
+
+#[test]
+fn halves_and_brain_floats_become_floats() {
+    let half = |bits: i64| {
+        float(&[], |f| {
+            let word = f.int(Ty::S(Scalar::I16), bits);
+            let half = f.bitcast(word, Ty::S(Scalar::F16));
+            f.convert(Cast::FloatExtend, half, Scalar::F32)
+        })
+    };
+    let expected = [1.0, -2.0, 65504.0, 2_f32.powi(-24), 2_f32.powi(-14), f32::INFINITY];
+    assert_eq!([0x3C00, 0xC000, 0x7BFF, 1, 0x0400, 0x7C00].map(half), expected);
+    assert!(half(0x7E00).is_nan());
+}
+
+#[test]
+fn integers_wrap_around_and_keep_their_width() {
+    assert_eq!(integer(&[i64::MAX, 1], |f| f.add(f.param(0), f.param(1))), Ok(i64::MIN));
+    let narrow = integer(&[200], |f| {
+        let byte = f.convert(Cast::Truncate, f.param(0), Scalar::I8);
+        let twice = f.add(byte, byte);
+        f.convert(Cast::SignExtend, twice, Scalar::I64)
+    });
+    assert_eq!(narrow, Ok(i64::from(144_u8 as i8)));
+    assert_eq!(integer(&[-7, 2], |f| f.div(f.param(0), f.param(1))), Ok(-3));
+    assert_eq!(integer(&[-7, 2], |f| f.floor_div(f.param(0), f.param(1))), Ok(-4));
+    assert_eq!(integer(&[-8, 1], |f| f.shr_signed(f.param(0), f.param(1))), Ok(-4));
+    assert_eq!(integer(&[-8, 1], |f| f.shr(f.param(0), f.param(1))), Ok(i64::MAX - 3));
+}
+
+#[test]
+fn floats_that_fit_no_integer_become_the_least_one() {
+    let least = |x| {
+        let found = word(&[Ty::F32], Ty::I64, &[bits(x)], |f| {
+            let narrow = f.convert(Cast::FloatToSigned, f.param(0), Scalar::I32);
+            f.convert(Cast::SignExtend, narrow, Scalar::I64)
+        });
+        found.map(|word| word as i64)
+    };
+    let low = Ok(i64::from(i32::MIN));
+    assert_eq!([-2.9, f32::NAN, 3e9].map(least), [Ok(-2), low.clone(), low]);
+}
+
+#[test]
+fn powers_of_two_scale_in_one_rounding() {
+    let scaled = |p: f32, n: f32| {
+        float(&[p, n], |f| {
+            let (p, n) = (f.splat(f.param(0), 16), f.splat(f.param(1), 16));
+            let (all, rounding) = (f.int(Ty::S(Scalar::I16), -1), f.int(Ty::S(Scalar::I32), 4));
+            let all = f.intrinsic(Intrinsic::ScaleByPower, &[p, n, p, all, rounding]);
+            f.extract(all, 7)
+        })
+    };
+    assert_eq!((scaled(1.5, 3.9), scaled(1.0, -149.0)), (12.0, f32::from_bits(1)));
+    assert_eq!((scaled(1.0, -151.0), scaled(1.0, 128.0)), (0.0, f32::INFINITY));
+    assert!(scaled(0.0, f32::INFINITY).is_nan());
+}
+
+#[test]
+fn lanes_are_moved_and_summed() {
+    let found = float(&[], |f| {
+        let (a, b) = (
+            f.float_lanes(&[1.0, 2.0, 3.0, 4.0]),
+            f.float_lanes(&[5.0, 6.0, 7.0, 8.0]),
+        );
+        let mixed = f.shuffle(a, b, &[7, 0, 6, 1]);
+        let ten = f.f32(10.0);
+        let mixed = f.insert(ten, mixed, 3);
+        f.reduce_add(mixed)
+    });
+    assert_eq!(found, 8.0 + 1.0 + 7.0 + 10.0);
+}
+
+#[test]
+fn loops_carry_values_and_branches_choose() {
+    // The sum of the odd numbers below 10.
+    let sum = integer(&[10], |f| {
+        let (zero, one, two) = (f.i64(0), f.i64(1), f.i64(2));
+        let n = f.param(0);
+        let sums = f.for_loop((zero, n, one), &[zero], |f, i, sums| {
+            let rest = f.urem(i, two);
+            let odd = f.cmp(Cmp::Eq, rest, one);
+            f.if_else(odd, |f| vec![f.add(sums[0], i)], |_| vec![sums[0]])
+        });
+        sums[0]
+    });
+    assert_eq!(sum, Ok(25));
+    let none = integer(&[-3], |f| {
+        let (zero, one) = (f.i64(0), f.i64(1));
+        f.for_loop((zero, f.param(0), one), &[one], |_, i, _| vec![i])[0]
+    });
+    assert_eq!(none, Ok(1));
+}
+
+/// A function that stores twice the lanes of a mask.
+fn doubling(lanes: u32) -> Module {
+    let mut module = Module::default();
+    let mut f = Func::new("double", &[Ty::Ptr, Ty::I64], None);
+    let (p, n) = (f.param(0), f.param(1));
+    let mask = f.tail_mask(n, lanes);
+    let x = f.masked_load(p, mask, Ty::V(lanes, Scalar::F32));
+    let twice = f.add(x, x);
+    f.masked_store(twice, p, mask);
+    module.add(f);
+    module
+}
+
+#[test]
+fn masked_lanes_are_not_touched() {
+    let module = doubling(8);
+    let mut interpreter = Interpreter::new(&module);
+    let bytes: Vec<u8> = [1.0_f32, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    // What is beyond the mask is beyond the allocation.
+    let p = interpreter.memory().allocate("x", bytes);
+    assert_eq!(interpreter.call("double", &[p, 3]), Ok(0));
+    let bytes = interpreter.memory().bytes(p, 12, 4).map(<[u8]>::to_vec);
+    assert_eq!(
+        bytes,
+        Ok([2.0_f32, 4.0, 6.0].iter().flat_map(|x| x.to_le_bytes()).collect())
+    );
+    let fault = interpreter.call("double", &[p, 4]).map_err(|fault| fault.to_string());
+    let told = "`double`: 4 bytes at 12 of x, which has 12\n    %6: f32x8 = load %0 where %4 else [0.0; 8]";
+    assert_eq!(fault, Err(told.to_owned()));
+}
+
+#[test]
+fn accesses_out_of_place_are_refused() {
+    let mut module = Module::default();
+    module.add_table("table", &[1, 2]);
+    let mut f = Func::new("read", &[Ty::I64], Some(Ty::I64));
+    let table = f.address_of("table");
+    let p = f.gep(table, f.param(0), Scalar::I8);
+    let value = f.load(p, Ty::I64);
+    f.ret(value);
+    module.add(f);
+    let mut f = Func::new("write", &[Ty::I64], None);
+    let table = f.address_of("table");
+    f.store(f.param(0), table);
+    module.add(f);
+    let mut interpreter = Interpreter::new(&module);
+    let mut told = |name: &str, n: i64| interpreter.call(name, &[n as u64]).map_err(|fault| fault.message);
+    assert_eq!(told("read", 8), Ok(2));
+    assert_eq!(told("read", 16), Err("8 bytes at 16 of table, which has 16".to_owned()));
+    assert_eq!(told("read", 4), Err("byte 4 of table is not aligned to 8".to_owned()));
+    assert!(told("read", -8).is_err());
+    assert_eq!(told("write", 0), Err("writes the constant table".to_owned()));
+}
+
+#[test]
+fn stack_memory_ends_with_its_function() {
+    let mut module = Module::default();
+    let mut f = Func::new("leak", &[], Some(Ty::Ptr));
+    let p = f.stack(2);
+    f.ret(p);
+    module.add(f);
+    let mut f = Func::new("main", &[], Some(Ty::I64));
+    let p = f.call("leak", &[], Some(Ty::Ptr));
+    let value = f.load(p.unwrap_or_else(|| panic!("a pointer")), Ty::I64);
+    f.ret(value);
+    module.add(f);
+    let found = Interpreter::new(&module)
+        .call("main", &[])
+        .map_err(|fault| fault.message);
+    assert_eq!(found, Err("8 bytes at 0 of the stack, which has 0".to_owned()));
+}
+
+#[test]
+fn what_has_no_meaning_is_refused() {
+    let told = refusal(&[Ty::I64], &[0], |f| {
+        let one = f.i64(1);
+        f.udiv(one, f.param(0));
+    });
+    assert_eq!(told, "divides by zero");
+    let told = refusal(&[Ty::I64], &[64], |f| {
+        let one = f.i64(1);
+        f.shl(one, f.param(0));
+    });
+    assert_eq!(told, "shifts 64 bits by 64");
+    let told = refusal(&[Ty::I64], &[0], |f| {
+        let one = f.i64(1);
+        f.for_loop((one, one, f.param(0)), &[], |_, _, _| Vec::new());
+    });
+    assert_eq!(told, "steps by 0");
+    let told = refusal(&[Ty::Ptr], &[0], |f| {
+        let (callee, args) = (f.param(0), Vec::new());
+        f.push(Inst::CallPointer { callee, args });
+    });
+    assert_eq!(told, "calls through a pointer");
+}
+
+#[test]
+fn functions_of_the_outside_are_called() {
+    let mut module = Module::default();
+    module.declare("twice", &[Ty::I64], Some(Ty::I64));
+    let mut f = Func::new("main", &[Ty::I64], Some(Ty::I64));
+    let result = f.call("twice", &[f.param(0)], Some(Ty::I64));
+    f.ret(result.unwrap_or(f.param(0)));
+    module.add(f);
+    let mut interpreter = Interpreter::new(&module);
+    assert!(interpreter.call("main", &[21]).is_err());
+    interpreter.add_host("twice", |_, args| 2 * args[0]);
+    assert_eq!(interpreter.call("main", &[21]), Ok(42));
+}
+
+/// An entry in which each thread stores its number, meets the others `meets` times, and stores the number of its neighbour.
+fn neighbours(meets: usize) -> Module {
+    let mut module = Module::default();
+    module.declare(BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+    let mut f = Func::exported("entry", &[Ty::Ptr, Ty::I64, Ty::I64]);
+    let (p, tid, threads) = (f.param(0), f.param(1), f.param(2));
+    let own = f.gep(p, tid, Scalar::I64);
+    f.store(tid, own);
+    for _ in 0..meets {
+        f.call(BARRIER, &[p, tid, threads], None);
+    }
+    let one = f.i64(1);
+    let next = f.add(tid, one);
+    let next = f.urem(next, threads);
+    let other = f.gep(p, next, Scalar::I64);
+    let other = f.load(other, Ty::I64);
+    let behind = f.add(tid, threads);
+    let result = f.gep(p, behind, Scalar::I64);
+    f.store(other, result);
+    module.add(f);
+    module
+}
+
+#[test]
+fn threads_see_what_others_stored_before_they_met() {
+    let found = |meets: usize| {
+        let module = neighbours(meets);
+        let mut interpreter = Interpreter::new(&module);
+        let p = interpreter.memory().allocate("numbers", vec![9; 8 * 6]);
+        interpreter
+            .entry("entry", p, 3)
+            .unwrap_or_else(|fault| panic!("{fault}"));
+        let bytes = interpreter.memory().bytes(p, 8 * 6, 8).map(<[u8]>::to_vec);
+        let bytes = bytes.unwrap_or_else(|message| panic!("{message}"));
+        [24, 32, 40].map(|at| bytes[at])
+    };
+    assert_eq!(found(1), [1, 2, 0]);
+    // Without a barrier the first two come too early.
+    assert_eq!(found(0), [9, 9, 0]);
+}
+
+#[test]
+fn threads_that_do_not_meet_are_found() {
+    let mut module = Module::default();
+    module.declare(BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+    let mut f = Func::exported("entry", &[Ty::Ptr, Ty::I64, Ty::I64]);
+    let (p, tid, threads) = (f.param(0), f.param(1), f.param(2));
+    let zero = f.i64(0);
+    let first = f.cmp(Cmp::Eq, tid, zero);
+    f.if_then(first, |f| {
+        f.call(BARRIER, &[p, tid, threads], None);
+    });
+    module.add(f);
+    let mut interpreter = Interpreter::new(&module);
+    let p = interpreter.memory().allocate("frame", vec![0; 8]);
+    let fault = interpreter.entry("entry", p, 2).map_err(|fault| fault.message);
+    assert_eq!(fault, Err("threads did not meet at the same barriers".to_owned()));
+}
