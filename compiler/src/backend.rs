@@ -15,7 +15,10 @@ use seqc_backends::{
 };
 use seqc_checkpoint::{Bundle, output, output::Output};
 use seqc_ir::Model;
-use seqc_passes::{plan::Settings, planned::PlannedModel};
+use seqc_passes::{
+    plan::{PlannedText, Settings},
+    planned::PlannedModel,
+};
 use sha2::{Digest, Sha256};
 use std::{
     io::{self, Write},
@@ -41,6 +44,13 @@ pub fn plan(canonical: &Model, max_context: Option<usize>, level: Level) -> Plan
     PlannedModel::new(canonical, Settings { max_chunk, ..settings })
 }
 
+/// The plans of all kinds of layers as text, for the processor that the request names.
+pub fn plan_text(built: &Built, request: &Request) -> Result<String, Failure> {
+    let canonical = canonical(&built.model);
+    let planned = plan(&canonical, built.meta.max_context, targets(request)?[0].level);
+    Ok(PlannedText(&planned).to_string())
+}
+
 /// What every sequence carries from chunk to chunk.
 pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
     lower::manifest(planned)
@@ -49,15 +59,29 @@ pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
 /// The header of libraries.
 pub const HEADER: &str = link::HEADER;
 
-/// Code of a model, up to the stage that the request names.
-pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
+/// The processors that a request names: a single one where it stops at a stage of one.
+fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
     let targets = Target::list(&request.target).map_err(|e| Failure::Usage(e.to_string()))?;
-    let names = targets.iter().map(Target::name).collect::<Vec<_>>().join(" and ");
-    if let (Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj, [_, _, ..]) = (request.emit, &targets[..])
-    {
+    let of_one = match request.emit {
+        Emit::Plan | Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj => true,
+        Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Exe | Emit::Lib => false,
+    };
+    if of_one && targets.len() > 1 {
+        let names = names(&targets);
         let message = format!("this stage is of one processor, not of {names}: name one with --target");
         return Err(Failure::Usage(message));
     }
+    Ok(targets)
+}
+
+fn names(targets: &[Target]) -> String {
+    targets.iter().map(Target::name).collect::<Vec<_>>().join(" and ")
+}
+
+/// Code of a model, up to the stage that the request names.
+pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
+    let targets = targets(request)?;
+    let names = names(&targets);
     let files = Files::of(built, request)?;
     let canonical = canonical(&built.model);
     let forms = targets.into_iter().map(|target| {
@@ -84,7 +108,7 @@ pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
             link(&objects()?, built, request, &files)?;
             Ok(Product::Written(request.output.clone()))
         }
-        Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Kernels => {
+        Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Plan | Emit::Kernels => {
             Err(Failure::Stage("this stage has no code".to_owned()))
         }
     }

@@ -21,6 +21,8 @@ pub enum Emit {
     Graph,
     /// The same after the passes.
     Canonical,
+    /// The plan of every kind of layer.
+    Plan,
     /// Kernels as typed instructions.
     Kernels,
     /// Kernels before lowering.
@@ -98,6 +100,7 @@ pub fn build(path: &Path, request: &Request, sources: &mut Sources, watch: &mut 
         Emit::Ast => Product::Text(format!("{:#?}\n", built.document)),
         Emit::Graph => Product::Text(built.model.to_string()),
         Emit::Canonical => Product::Text(backend::canonical(&built.model).to_string()),
+        Emit::Plan => Product::Text(backend::plan_text(&built, request)?),
         Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj | Emit::Exe | Emit::Lib => {
             let start = Instant::now();
             let product = backend::code(&built, request)?;

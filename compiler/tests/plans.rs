@@ -5,6 +5,9 @@ use seqc::{
     render,
     source::Sources,
 };
+use seqc_abi::Level;
+use seqc_backends::targets;
+use seqc_ir::Graph;
 use seqc_passes::{
     machine::Machine,
     plan::{Extent, Plan, Settings},
@@ -29,20 +32,39 @@ fn models() -> Vec<std::path::PathBuf> {
     found
 }
 
+/// The layer graphs of a model, after the passes.
+fn optimised(path: &Path) -> Vec<Graph> {
+    let mut sources = Sources::default();
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let built = model::read_text(path, text, &mut sources, &ReadOptions::default()).unwrap_or_else(|diagnostics| {
+        let text: Vec<_> = diagnostics.iter().map(|d| render::human(d, &sources, false)).collect();
+        panic!("{}", text.join("\n"))
+    });
+    let kinds = seqc_passes::optimised(&built.model).kinds;
+    kinds.into_iter().map(|kind| kind.graph).collect()
+}
+
+#[test]
+fn plans_parse_back() {
+    let machines = [Level::V3, Level::V4].map(targets::machine);
+    for path in models() {
+        for graph in optimised(&path) {
+            for machine in machines {
+                let plan = Plan::new(&graph, &Settings::of(machine));
+                let text = plan.text(&graph).to_string();
+                let parsed = Plan::parse(&text, &graph, machine);
+                let parsed = parsed.unwrap_or_else(|e| panic!("{}: {e}\n{text}", path.display()));
+                assert_eq!(parsed, plan, "{}\n{text}", path.display());
+            }
+        }
+    }
+}
+
 /// A recurrence with a large state never leaves it, or anything of its size, behind for every token of a chunk.
 #[test]
 fn no_tensor_of_tokens_times_state() {
     for path in models() {
-        let mut sources = Sources::default();
-        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let built =
-            model::read_text(&path, text, &mut sources, &ReadOptions::default()).unwrap_or_else(|diagnostics| {
-                let text: Vec<_> = diagnostics.iter().map(|d| render::human(d, &sources, false)).collect();
-                panic!("{}", text.join("\n"))
-            });
-        for kind in &built.model.kinds {
-            let mut graph = kind.graph.clone();
-            seqc_passes::optimise(&mut graph);
+        for graph in optimised(&path) {
             let plan = Plan::new(&graph, &Settings::of(&Machine::PORTABLE));
             let states = plan.recurrences.iter().flat_map(|r| &r.states);
             let Some(smallest) = states

@@ -1,6 +1,7 @@
 //! Passes over layer graphs, and the plan of kernels that a backend emits.
 
 pub mod affine;
+mod affine_text;
 pub mod attention;
 pub mod conv_partition;
 pub mod cost;

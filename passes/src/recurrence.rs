@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 mod tests;
 
 /// A cycle through one or more states.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recurrence {
     /// States of the cycle.
     pub states: Vec<StateId>,

@@ -44,6 +44,7 @@ enum Stage {
     Ast,
     Graph,
     Canonical,
+    Plan,
     Kernels,
     Mlir,
     Llvm,
@@ -65,6 +66,7 @@ impl Stage {
             Stage::Ast => Emit::Ast,
             Stage::Graph => Emit::Graph,
             Stage::Canonical => Emit::Canonical,
+            Stage::Plan => Emit::Plan,
             Stage::Kernels => Emit::Kernels,
             Stage::Mlir => Emit::Mlir,
             Stage::Llvm => Emit::Llvm,
@@ -82,6 +84,7 @@ impl Stage {
             Stage::Ast
             | Stage::Graph
             | Stage::Canonical
+            | Stage::Plan
             | Stage::Kernels
             | Stage::Mlir
             | Stage::Llvm
@@ -99,9 +102,14 @@ impl Stage {
     fn output(self, model: &Path) -> PathBuf {
         let model = PathBuf::from(model.file_name().unwrap_or_default());
         match self {
-            Stage::Ast | Stage::Graph | Stage::Canonical | Stage::Kernels | Stage::Mlir | Stage::Llvm | Stage::Asm => {
-                PathBuf::from("-")
-            }
+            Stage::Ast
+            | Stage::Graph
+            | Stage::Canonical
+            | Stage::Plan
+            | Stage::Kernels
+            | Stage::Mlir
+            | Stage::Llvm
+            | Stage::Asm => PathBuf::from("-"),
             Stage::Obj => model.with_extension("o"),
             Stage::Exe => model.with_extension(""),
             Stage::Lib => model.with_extension("so"),

@@ -7,34 +7,38 @@ use super::{
 use crate::{Dim, Elem, Ty};
 use std::str::FromStr;
 
-/// A cursor over the tokens of a text.
-pub(super) struct Parser {
+/// A cursor over the tokens of a text. Its methods read one piece and move behind it, or say what belongs there instead.
+pub struct Parser {
     spots: Vec<Spot>,
     at: usize,
 }
 
 impl Parser {
-    pub(super) fn new(text: &str) -> Result<Parser, ParseError> {
+    /// At the first token.
+    pub fn new(text: &str) -> Result<Parser, ParseError> {
         Ok(Parser {
             spots: lex(text)?,
             at: 0,
         })
     }
 
-    pub(super) fn peek(&self) -> &Token {
+    /// The next token.
+    pub fn peek(&self) -> &Token {
         &self.spots[self.at].token
     }
 
     /// Moves on; the end stays the end.
-    pub(super) fn advance(&mut self) {
+    pub fn advance(&mut self) {
         self.at = (self.at + 1).min(self.spots.len() - 1);
     }
 
-    pub(super) fn here(&self) -> usize {
+    /// The place of the next token, for [`Parser::error_at`].
+    pub fn here(&self) -> usize {
         self.at
     }
 
-    pub(super) fn error_at(&self, at: usize, message: impl Into<String>) -> ParseError {
+    /// An error at a place.
+    pub fn error_at(&self, at: usize, message: impl Into<String>) -> ParseError {
         let spot = &self.spots[at];
         ParseError {
             line: spot.line,
@@ -43,15 +47,18 @@ impl Parser {
         }
     }
 
-    pub(super) fn error(&self, message: impl Into<String>) -> ParseError {
+    /// An error at the next token.
+    pub fn error(&self, message: impl Into<String>) -> ParseError {
         self.error_at(self.at, message)
     }
 
-    pub(super) fn wanted(&self, what: &str) -> ParseError {
+    /// The error that something else belongs here.
+    pub fn wanted(&self, what: &str) -> ParseError {
         self.error(format!("{what} belongs here, found {}", self.peek().describe()))
     }
 
-    pub(super) fn eat(&mut self, mark: char) -> bool {
+    /// Reads a mark if it is next.
+    pub fn eat(&mut self, mark: char) -> bool {
         let found = *self.peek() == Token::Mark(mark);
         if found {
             self.advance();
@@ -59,7 +66,8 @@ impl Parser {
         found
     }
 
-    pub(super) fn expect(&mut self, mark: char) -> Result<(), ParseError> {
+    /// Reads a mark.
+    pub fn expect(&mut self, mark: char) -> Result<(), ParseError> {
         if self.eat(mark) {
             Ok(())
         } else {
@@ -67,11 +75,13 @@ impl Parser {
         }
     }
 
-    pub(super) fn at_word(&self, word: &str) -> bool {
+    /// True when this word is next.
+    pub fn at_word(&self, word: &str) -> bool {
         matches!(self.peek(), Token::Word(w) if w == word)
     }
 
-    pub(super) fn eat_word(&mut self, word: &str) -> bool {
+    /// Reads a word if it is next.
+    pub fn eat_word(&mut self, word: &str) -> bool {
         let found = self.at_word(word);
         if found {
             self.advance();
@@ -79,7 +89,8 @@ impl Parser {
         found
     }
 
-    pub(super) fn expect_word(&mut self, word: &str) -> Result<(), ParseError> {
+    /// Reads a word.
+    pub fn expect_word(&mut self, word: &str) -> Result<(), ParseError> {
         if self.eat_word(word) {
             Ok(())
         } else {
@@ -87,7 +98,8 @@ impl Parser {
         }
     }
 
-    pub(super) fn word(&mut self, what: &str) -> Result<String, ParseError> {
+    /// Reads any word; `what` says which kind of one belongs here.
+    pub fn word(&mut self, what: &str) -> Result<String, ParseError> {
         let Token::Word(word) = self.peek().clone() else {
             return Err(self.wanted(what));
         };
@@ -95,7 +107,8 @@ impl Parser {
         Ok(word)
     }
 
-    pub(super) fn name(&mut self) -> Result<String, ParseError> {
+    /// Reads a name, plain or in quotes.
+    pub fn name(&mut self) -> Result<String, ParseError> {
         let (Token::Word(name) | Token::Quoted(name)) = self.peek().clone() else {
             return Err(self.wanted("a name"));
         };
@@ -103,7 +116,8 @@ impl Parser {
         Ok(name)
     }
 
-    pub(super) fn sigil(&mut self, mark: char) -> Result<u32, ParseError> {
+    /// Reads `%3`, `@3` or `$3`, by their mark.
+    pub fn sigil(&mut self, mark: char) -> Result<u32, ParseError> {
         match *self.peek() {
             Token::Sigil(found, n) if found == mark => {
                 self.advance();
@@ -122,20 +136,23 @@ impl Parser {
         Ok(number)
     }
 
-    pub(super) fn integer(&mut self) -> Result<i64, ParseError> {
+    /// Reads an integer.
+    pub fn integer(&mut self) -> Result<i64, ParseError> {
         self.number("an integer")
     }
 
-    pub(super) fn real(&mut self) -> Result<f64, ParseError> {
+    /// Reads a real number.
+    pub fn real(&mut self) -> Result<f64, ParseError> {
         self.number("a number")
     }
 
-    pub(super) fn count(&mut self) -> Result<usize, ParseError> {
+    /// Reads a number of things.
+    pub fn count(&mut self) -> Result<usize, ParseError> {
         self.number("a number of things")
     }
 
     /// `open item, item close`, possibly empty.
-    pub(super) fn list<T>(
+    pub fn list<T>(
         &mut self,
         open: char,
         close: char,
@@ -155,7 +172,8 @@ impl Parser {
         }
     }
 
-    pub(super) fn end(&mut self) -> Result<(), ParseError> {
+    /// The text ends here.
+    pub fn end(&mut self) -> Result<(), ParseError> {
         if *self.peek() == Token::End {
             Ok(())
         } else {
@@ -163,7 +181,8 @@ impl Parser {
         }
     }
 
-    pub(super) fn ty(&mut self) -> Result<Ty, ParseError> {
+    /// Reads a type, `f32[h=4, 16]`.
+    pub fn ty(&mut self) -> Result<Ty, ParseError> {
         let place = self.here();
         let word = self.word("an element type")?;
         let elem =

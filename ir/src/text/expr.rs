@@ -4,8 +4,8 @@ use super::{MAX_DEPTH, ParseError, cursor::Parser, lex::Token};
 use crate::{BinaryOp, IndexExpr, PairExpr, UnaryOp};
 
 impl Parser {
-    /// `term + term + …`
-    pub(super) fn index_expr(&mut self, depth: usize) -> Result<IndexExpr, ParseError> {
+    /// Reads `term + term + …`; `depth` is how deep it is nested in others.
+    pub fn index_expr(&mut self, depth: usize) -> Result<IndexExpr, ParseError> {
         let mut sum = self.index_term(depth)?;
         for terms in 0.. {
             if !self.eat('+') {

@@ -4,7 +4,7 @@ use super::{MAX_NUMBER, MAX_TEXT, ParseError};
 
 /// One piece of text.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub enum Token {
     /// A plain word: letters, digits, `_`, `.`; not beginning with a digit or dot.
     Word(String),
     /// A name in quotes.

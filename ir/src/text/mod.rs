@@ -22,6 +22,8 @@
 //!
 //! Printing goes through `Display`; parsing through `FromStr` of [`crate::Graph`] and [`crate::Model`], and checks the
 //! text alone: a graph that parses may still be refused by the verifier. `print(parse(print(g)))` is `print(g)`.
+//!
+//! Texts of what is made from graphs are read with the same [`Parser`] and name things with the same [`Name`]s and [`Number`]s.
 
 mod cursor;
 mod expr;
@@ -31,7 +33,10 @@ mod names;
 mod parse;
 mod print;
 
+pub use cursor::Parser;
+pub use lex::Token;
 pub(crate) use print::node_line;
+pub use print::{Name, Number};
 
 /// Why a text is not a graph or a model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

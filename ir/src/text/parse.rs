@@ -186,14 +186,15 @@ impl Parser {
         }))
     }
 
-    /// `name=3`
-    fn setting(&mut self, name: &str) -> Result<usize, ParseError> {
+    /// Reads `name=3`.
+    pub fn setting(&mut self, name: &str) -> Result<usize, ParseError> {
         self.expect_word(name)?;
         self.expect('=')?;
         self.count()
     }
 
-    fn one_of<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> Result<T, ParseError> {
+    /// Reads a word that `find` knows; `what` says of which kind.
+    pub fn one_of<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> Result<T, ParseError> {
         let place = self.here();
         let word = self.word(what)?;
         find(&word).ok_or_else(|| self.error_at(place, format!("`{word}` is not {what}")))

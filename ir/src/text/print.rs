@@ -25,7 +25,7 @@ impl Display for Ty {
 }
 
 /// A name: bare when it is a plain word, else quoted.
-struct Name<'a>(&'a str);
+pub struct Name<'a>(pub &'a str);
 
 impl Display for Name<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -38,7 +38,7 @@ impl Display for Name<'_> {
 }
 
 /// A number that parses back to the same bits (all NaNs are one).
-struct Number(f64);
+pub struct Number(pub f64);
 
 impl Display for Number {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

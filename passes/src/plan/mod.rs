@@ -23,9 +23,10 @@ mod scan;
 mod scan_block;
 mod schedule;
 mod settings;
+mod text;
 
 pub use buffer_assignment::{Layout, free_place, layout};
-pub use chunked::{Chunked, Costs, Factor};
+pub use chunked::{Chunked, Correction, Costs, Factor};
 pub use contiguous_rows::{Row, row_of};
 pub use decisions::{Candidate, DIRECT_SUM, Decision, PARTITIONED, Subject, Verdict};
 pub use forms::{FORMS, Form, FormCost, FormId, Lowering, Stores};
@@ -34,6 +35,7 @@ pub use materialize::native_params;
 pub use misfit::Misfit;
 pub use scan_block::ScanBlock;
 pub use settings::{Chunks, Settings};
+pub use text::{PlanText, PlannedText};
 
 use crate::{attention::PairAnalysis, recurrence::Recurrence};
 use seqc_ir::{Elem, Graph, Stage, StateId, Value};
@@ -55,7 +57,7 @@ pub enum Extent {
 }
 
 /// Storage of one value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Buffer {
     /// The value, or the layer result that is a copy of it.
     pub value: Value,
@@ -83,7 +85,7 @@ impl Buffer {
 }
 
 /// Computes one stored value entry by entry from its inlined expression.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Nest {
     /// Root of the expression.
     pub value: Value,
@@ -94,7 +96,7 @@ pub struct Nest {
 }
 
 /// Products `[n, k] x [k]` with equally many rows, and what is done with the results.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Matmul {
     /// The products; all have the same number of rows.
     pub products: Vec<Value>,
@@ -103,7 +105,7 @@ pub struct Matmul {
 }
 
 /// A recurrence whose entries are independent: token loop inside, state in registers or nearest memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Scan {
     /// The states, all of one shape.
     pub states: Vec<StateId>,
@@ -128,7 +130,7 @@ impl Scan {
 }
 
 /// A step of the plan. Steps run in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kernel {
     /// Products with weights; no one needs another's result.
     Matmuls(Vec<Matmul>),
@@ -179,7 +181,7 @@ pub fn scans(kernels: &[Kernel]) -> Vec<&Scan> {
 }
 
 /// The plan of one layer graph.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// What it is made for.
     pub settings: Settings,

@@ -3,7 +3,7 @@
 use crate::machine::Machine;
 
 /// What plans are made for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The processor.
     pub machine: Machine,

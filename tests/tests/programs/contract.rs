@@ -95,6 +95,7 @@ fn a_build_stops_at_every_stage() {
         ("ast", "ModelFile"),
         ("graph", "graph"),
         ("canonical", "graph"),
+        ("plan", "matmuls"),
         ("kernels", "fn @seqc_step"),
         ("mlir", "llvm.func"),
         ("llvm", "define"),
