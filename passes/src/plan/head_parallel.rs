@@ -29,7 +29,7 @@ pub(super) fn by_heads(graph: &Graph, plan: &Plan, body: &[Kernel], states: &[St
         leads(nest.value)
             && nest.shift.is_none_or(|(axis, _)| axis > 0)
             && !matches!(graph.op(nest.value), Op::Gather)
-            && leaves(graph, plan, nest)
+            && reads_of_nest(graph, plan, nest)
                 .iter()
                 .all(|leaf| !inside(leaf) || own_head(leaf))
     };
@@ -53,7 +53,7 @@ fn entries(graph: &Graph, nest: &Nest) -> usize {
 }
 
 /// Reads of a nest: of its root, where that is stored elsewhere, else of its expression.
-fn leaves(graph: &Graph, plan: &Plan, nest: &Nest) -> Vec<Leaf> {
+pub(super) fn reads_of_nest(graph: &Graph, plan: &Plan, nest: &Nest) -> Vec<Leaf> {
     let elsewhere = plan.stored.get(&nest.value).is_some_and(|b| *b != nest.into);
     if elsewhere {
         let axes = graph.ty(nest.value).sizes();
@@ -82,7 +82,7 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
     let mut readers: HashMap<StateId, Vec<(usize, Leaf)>> = HashMap::new();
     let mut writers: HashMap<BufferId, usize> = HashMap::new();
     for (n, nest) in nests.iter().enumerate() {
-        for leaf in leaves(graph, plan, nest) {
+        for leaf in reads_of_nest(graph, plan, nest) {
             if let (Op::Prev(s), false) = (graph.op(leaf.value), plan.is_stored(leaf.value)) {
                 readers.entry(*s).or_default().push((n, leaf));
             }

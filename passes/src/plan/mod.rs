@@ -24,6 +24,7 @@ mod scan_block;
 mod schedule;
 mod settings;
 mod text;
+pub mod verify;
 
 pub use buffer_assignment::{Layout, free_place, layout};
 pub use chunked::{Chunked, Correction, Costs, Factor};
@@ -210,8 +211,17 @@ pub struct Plan {
 
 impl Plan {
     /// Plans a graph that went through the passes.
+    ///
+    /// # Panics
+    /// In debug builds, where the plan breaks a law of [`verify`].
     pub fn new(graph: &Graph, settings: &Settings) -> Plan {
-        planner::plan(graph, settings)
+        let plan = planner::plan(graph, settings);
+        if cfg!(debug_assertions) {
+            let broken: Vec<String> = verify::verify(graph, &plan).iter().map(ToString::to_string).collect();
+            let text = plan.text(graph);
+            assert!(broken.is_empty(), "{}\n{graph}\n{text}", broken.join("\n"));
+        }
+        plan
     }
 
     /// Stage of a value.

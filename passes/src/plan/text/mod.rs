@@ -1,21 +1,28 @@
 //! The text form of plans: what `seqc build --emit plan` writes, what snapshots hold, and what parses back.
 //!
 //! ```text
-//! plan decay for portable {
-//!   settings chunk=256 conv_block=16 chunks=cheapest
+//! plan duality for portable {
+//!   settings chunk=256 conv_block=128 chunks=cheapest
 //!   native [0]                                // w
 //!   state @0 axes [0, 2, 1]                   // S
-//!   b0 = %3 f32[64] constant                  // sigmoid "a"
-//!   b1 = %4 f32[64] per_token history=3       // matvec "u"
-//!   b2 = %9 f32[64] per_token output=0        // reduce "y"
-//!   load {
-//!     b0 = %3                                 // sigmoid "a"
+//!   b0 = %5 f32[128] per_token history=3      // matvec "v"
+//!   b1 = %14 f32[128] per_token output=0      // reduce "y"
+//!   decide recurrence 0 {                     // @0 S
+//!     "fused-scan" cost=10240.0 from=1
+//!     "token-loop" cost=11500.8 costlier
+//!     wy unfit "not-corrected"                // its values are not corrected by what the state holds
 //!   }
 //!   matmuls {
-//!     product %4                              // matvec "u"
+//!     product %5                              // matvec "v"
 //!   }
-//!   scan @0 kept [0, 2] reduced [1] lanes=32 entries=16 in_registers {
-//!     b2 = %9                                 // reduce "y"
+//!   scan @0 kept [0, 1] reduced [2] lanes=32 entries=16 {
+//!     b1 = %14                                // reduce "y"
+//!     matrix %14 shared=1 block=32 by_tokens=10240.0 products=19614.0 {
+//!       decay = %7[i0]                        // sigmoid
+//!       key = %1[i0, i2]                      // input
+//!       value = %5[i0 * 32 + i1]              // matvec "v"
+//!       query = %2[i0, i2]                    // input
+//!     }
 //!   }
 //! }
 //! ```
@@ -30,9 +37,12 @@
 //! of several values computes them together; what follows in braces reads its results. In the matrix form of a scan a factor
 //! is a value at indices over the loops, the kept axes and then the reduced ones; `is false` makes one of a truth value.
 //!
-//! What follows from the graph alone (stages, recurrences) is not written: parsing computes it. A machine is written by
-//! name: parsing takes the record, and refuses a text of another name.
+//! A decision about a recurrence or a filter lists all candidates: `from` is the shortest chunk that takes one.
+//!
+//! What follows from the graph alone (stages, recurrences, analyses of attentions) is not written: parsing computes it. A
+//! machine is written by name: parsing takes the record, and refuses a text of another name.
 
+mod decision;
 mod parse;
 mod parse_kernel;
 mod print;

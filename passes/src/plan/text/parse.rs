@@ -1,6 +1,7 @@
 //! Parsing of plans: the header, buffers and the order of sections.
 
 use crate::{
+    attention::analysis::analyses,
     machine::Machine,
     plan::{Buffer, BufferId, Chunks, Extent, Nest, Plan, Settings, row_major},
     recurrence::recurrences,
@@ -47,6 +48,8 @@ impl PlanParser<'_> {
             settings: self.settings(machine)?,
             stages: graph.stages(),
             recurrences: recurrences(graph),
+            decisions: Vec::new(),
+            attentions: analyses(graph),
             buffers: Vec::new(),
             stored: HashMap::new(),
             load: Vec::new(),
@@ -57,6 +60,7 @@ impl PlanParser<'_> {
         while let Some(id) = self.peek_buffer() {
             self.buffer(id, &mut plan)?;
         }
+        plan.decisions = self.decisions(&plan)?;
         if self.text.eat_word("load") {
             self.text.expect('{')?;
             plan.load = self.nests()?;

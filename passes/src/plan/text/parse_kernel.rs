@@ -34,7 +34,7 @@ impl PlanParser<'_> {
     }
 
     /// `{ … }`
-    fn block<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T, ParseError>) -> Result<T, ParseError> {
+    pub(super) fn block<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T, ParseError>) -> Result<T, ParseError> {
         self.text.expect('{')?;
         let found = body(self)?;
         self.text.expect('}')?;

@@ -64,25 +64,26 @@ impl Display for PlannedText<'_> {
             write!(f, "{}", plan.text(planned.graph(n)))?;
         }
         let mut shared: Vec<_> = planned.shared.iter().collect();
-        shared.sort_unstable();
-        for ((reader, v), (owner, of)) in shared {
-            let (reader, owner) = (&calls[*reader].name, &calls[*owner].name);
-            writeln!(f, "// {reader} {v} reads the cache of {owner} {of}")?;
+        shared.sort_unstable_by_key(|(reader, _)| (reader.call, reader.value));
+        for (reader, owner) in shared {
+            let (own, other) = (&calls[reader.call].name, &calls[owner.call].name);
+            let (v, of) = (reader.value, owner.value);
+            writeln!(f, "// {own} {v} reads the cache of {other} {of}")?;
         }
         Ok(())
     }
 }
 
-struct Printer<'a, 'f, 'b> {
-    plan: &'a Plan,
-    graph: &'a Graph,
+pub(super) struct Printer<'a, 'f, 'b> {
+    pub(super) plan: &'a Plan,
+    pub(super) graph: &'a Graph,
     f: &'f mut Formatter<'b>,
-    depth: usize,
+    pub(super) depth: usize,
 }
 
 impl Printer<'_, '_, '_> {
     /// One line, with what it is about behind it.
-    fn line(&mut self, text: &str, comment: &str) -> fmt::Result {
+    pub(super) fn line(&mut self, text: &str, comment: &str) -> fmt::Result {
         let text = format!("{:indent$}{text}", "", indent = 2 * self.depth);
         match comment {
             "" => writeln!(self.f, "{text}"),
@@ -117,6 +118,7 @@ impl Printer<'_, '_, '_> {
             for (n, buffer) in plan.buffers.iter().enumerate() {
                 p.buffer(BufferId(n), buffer)?;
             }
+            plan.decisions.iter().try_for_each(|decision| p.decision(decision))?;
             if !plan.load.is_empty() {
                 p.block("load", |p| p.nests(&plan.load))?;
             }
@@ -169,7 +171,7 @@ impl Printer<'_, '_, '_> {
     }
 
     /// The operation of a value, and its name.
-    fn what(&self, value: Value) -> String {
+    pub(super) fn what(&self, value: Value) -> String {
         let node = self.graph.node(value);
         match node.name.as_str() {
             "" => node.op.word().to_owned(),
