@@ -1,9 +1,8 @@
-//! Built-in functions.
+//! Built-in functions: a table of names, what each takes, and what computes it.
 
 use super::{
     cx::Cx,
     elementwise::Part,
-    shape::shown,
     val::{Score, Tensor, Val},
 };
 use crate::{
@@ -11,183 +10,340 @@ use crate::{
     known::{self, FUNCTIONS, Known},
 };
 use seqc_grammar::ast::{Expr, Ident, NamedArg, Span};
-use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, PairExpr, UnaryOp};
+use seqc_ir::{BinaryOp, Elem, PairExpr, UnaryOp};
+
+/// A call of a built-in function as it is written.
+#[derive(Clone, Copy)]
+struct Written<'a> {
+    name: &'a str,
+    args: &'a [Expr],
+    named: &'a [NamedArg],
+    span: Span,
+}
+
+/// A built-in function other than the [`FUNCTIONS`] of one number.
+struct Builtin {
+    name: &'static str,
+    /// What it takes, for the message that it is given something else.
+    takes: &'static str,
+    /// The settings it has.
+    settings: Settings,
+    /// The value of a call; `None` where the number of arguments does not fit.
+    call: fn(&mut Cx<'_>, Written<'_>) -> Option<Val>,
+}
+
+/// Who says which settings a built-in function has.
+enum Settings {
+    /// These, and no others.
+    Named(&'static [&'static str]),
+    /// The function itself.
+    Own,
+}
+
+const NONE: Settings = Settings::Named(&[]);
+
+const BUILTINS: &[Builtin] = &[
+    Builtin {
+        name: "ceil",
+        takes: "one argument",
+        settings: NONE,
+        call: |cx, call| cx.ceil(call.one()?, call.span).into(),
+    },
+    Builtin {
+        name: "min",
+        takes: "two arguments",
+        settings: NONE,
+        call: |cx, call| cx.smaller_or_larger(BinaryOp::Min, call).into(),
+    },
+    Builtin {
+        name: "max",
+        takes: "two arguments",
+        settings: NONE,
+        call: |cx, call| cx.smaller_or_larger(BinaryOp::Max, call).into(),
+    },
+    Builtin {
+        name: "len",
+        takes: "one argument",
+        settings: NONE,
+        call: |cx, call| cx.len(call.one()?, call.span).into(),
+    },
+    Builtin {
+        name: "split",
+        takes: "a vector and the sizes of its parts",
+        settings: NONE,
+        call: |cx, call| match call.args {
+            [u, sizes @ ..] if !sizes.is_empty() => cx.split_parts(u, sizes, call.span).into(),
+            _ => None,
+        },
+    },
+    Builtin {
+        name: "concat",
+        takes: "tensors",
+        settings: NONE,
+        call: |cx, call| (!call.args.is_empty()).then(|| cx.concat_parts(call.args, call.span)),
+    },
+    Builtin {
+        name: "reshape",
+        takes: "a tensor and its new sizes",
+        settings: NONE,
+        call: |cx, call| {
+            let (u, sizes) = call.args.split_first()?;
+            let val = cx.expr(u);
+            Some(cx.on_parts(val, call.span, |cx, part| cx.reshape((part, u.span), sizes, call.span)))
+        },
+    },
+    Builtin {
+        name: "flatten",
+        takes: "one argument",
+        settings: NONE,
+        call: |cx, call| {
+            let u = call.one()?;
+            let val = cx.expr(u);
+            Some(cx.on_parts(val, call.span, |cx, part| cx.flatten((part, u.span))))
+        },
+    },
+    Builtin {
+        name: "lookup",
+        takes: "a table and the number of a row",
+        settings: NONE,
+        call: |cx, call| {
+            let [table, t] = call.two()?.map(|e| (cx.expr(e), e.span));
+            Some(cx.lookup(table, t, call.span))
+        },
+    },
+    Builtin {
+        name: "position",
+        takes: "no arguments",
+        settings: NONE,
+        call: |cx, call| {
+            let none = call.args.is_empty();
+            none.then(|| Val::Tensor(Tensor::plain(cx.graph.position())))
+        },
+    },
+    Builtin {
+        name: "causal_conv",
+        takes: "a stream and a filter",
+        settings: Settings::Named(&["dilation"]),
+        call: |cx, call| {
+            let [u, w] = call.two()?;
+            Some(cx.causal_conv(u, w, call.named, call.span))
+        },
+    },
+    Builtin {
+        name: "long_conv",
+        takes: "a stream and a filter",
+        settings: NONE,
+        call: |cx, call| {
+            let [u, f] = call.two()?;
+            Some(cx.long_conv(u, f, call.span))
+        },
+    },
+    Builtin {
+        name: "delay",
+        takes: "a stream and a number of tokens",
+        settings: NONE,
+        call: |cx, call| {
+            let [u, k] = call.two()?;
+            Some(cx.delay(u, k, call.span))
+        },
+    },
+    Builtin {
+        name: "prev",
+        takes: "one definition",
+        settings: Settings::Own,
+        call: |cx, call| cx.prev(call.args, call.named, call.span).into(),
+    },
+    Builtin {
+        name: "attend",
+        takes: "queries, keys and values",
+        settings: Settings::Own,
+        call: |cx, call| cx.attend(call.args, call.named, call.span).into(),
+    },
+    Builtin {
+        name: "fail",
+        takes: "a message",
+        settings: NONE,
+        call: |cx, call| cx.fail(call.args, call.span).into(),
+    },
+    Builtin {
+        name: "complex",
+        takes: "a real and an imaginary part",
+        settings: NONE,
+        call: |cx, call| {
+            let [re, im] = call.two()?.map(|e| (cx.expr(e), e.span));
+            Some(cx.complex(re, im, call.span))
+        },
+    },
+    Builtin {
+        name: "re",
+        takes: "one argument",
+        settings: NONE,
+        call: |cx, call| cx.part_of_one(call),
+    },
+    Builtin {
+        name: "im",
+        takes: "one argument",
+        settings: NONE,
+        call: |cx, call| cx.part_of_one(call),
+    },
+    Builtin {
+        name: "conj",
+        takes: "one argument",
+        settings: NONE,
+        call: |cx, call| cx.part_of_one(call),
+    },
+    Builtin {
+        name: "int",
+        takes: "one argument",
+        settings: NONE,
+        call: |cx, call| {
+            let x = call.one()?;
+            let x = (cx.expr(x), x.span);
+            Some(cx.rounded_down(x, call.span))
+        },
+    },
+    Builtin {
+        name: "merge",
+        takes: "a clock and two streams",
+        settings: NONE,
+        call: |cx, call| cx.merge(call.args, call.span).into(),
+    },
+    Builtin {
+        name: "hold",
+        takes: "a stream on a slower clock",
+        settings: Settings::Own,
+        call: |cx, call| cx.hold(call.args, call.named, call.span).into(),
+    },
+    Builtin {
+        name: "every",
+        takes: "the number of tokens of a segment",
+        settings: NONE,
+        call: |cx, call| cx.every(call.args, call.span).into(),
+    },
+    Builtin {
+        name: "count",
+        takes: "a condition",
+        settings: NONE,
+        call: |cx, call| cx.count(call.args, call.span).into(),
+    },
+    Builtin {
+        name: "best",
+        takes: "scores",
+        settings: Settings::Named(&["k"]),
+        call: |cx, call| {
+            let k = match call.named.first() {
+                Some(option) => cx.size(&option.value).map(|d| d.size),
+                None => Some(1),
+            };
+            Some(k.map_or(Val::Poison, |k| cx.best(call.args, k, call.span)))
+        },
+    },
+    Builtin {
+        name: "select",
+        takes: "queries and keys",
+        settings: Settings::Own,
+        call: |cx, call| cx.select_keys(call.args, call.named, call.span).into(),
+    },
+    Builtin {
+        name: "stage",
+        takes: "what `attend` takes",
+        settings: Settings::Own,
+        call: |cx, call| cx.stage_alone(call.span).into(),
+    },
+];
 
 /// Names of all built-in functions.
-pub(super) const NAMES: &[&str] = &[
-    "exp",
-    "log",
-    "sqrt",
-    "rsqrt",
-    "sin",
-    "cos",
-    "tanh",
-    "sigmoid",
-    "softplus",
-    "erf",
-    "abs",
-    "floor",
-    "round",
-    "ceil",
-    "min",
-    "max",
-    "len",
-    "split",
-    "concat",
-    "reshape",
-    "flatten",
-    "lookup",
-    "position",
-    "causal_conv",
-    "long_conv",
-    "delay",
-    "prev",
-    "attend",
-    "fail",
-    "complex",
-    "re",
-    "im",
-    "conj",
-    "int",
-    "merge",
-    "hold",
-    "every",
-    "count",
-    "best",
-    "select",
-    "stage",
-];
+pub(super) fn names<'a>() -> impl Iterator<Item = &'a str> {
+    let functions = FUNCTIONS.iter().map(|(name, _)| *name);
+    functions.chain(BUILTINS.iter().map(|builtin| builtin.name))
+}
+
+/// Whether a name is that of a built-in function.
+pub(super) fn is_builtin(name: &str) -> bool {
+    names().any(|known| known == name)
+}
+
+impl<'a> Written<'a> {
+    /// The only argument.
+    fn one(self) -> Option<&'a Expr> {
+        let [x] = self.args else { return None };
+        Some(x)
+    }
+
+    /// Both arguments.
+    fn two(self) -> Option<[&'a Expr; 2]> {
+        let [a, b] = self.args else { return None };
+        Some([a, b])
+    }
+}
 
 impl Cx<'_> {
     /// A call of a built-in function.
     pub(super) fn builtin(&mut self, callee: &Ident, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
         let name = callee.text.as_str();
-        match name {
-            "prev" => return self.prev(args, named, span),
-            "attend" => return self.attend(args, named, span),
-            "hold" => return self.hold(args, named, span),
-            "select" => return self.select_keys(args, named, span),
-            "stage" => {
-                let place = self.place(span);
-                let d = Diagnostic::new("wrong-arguments", place, "a stage is an argument of `attend`");
-                return self.report(d.help("`attend(stage(q, k, v; …), stage(s, v))`"));
-            }
-            _ => {}
-        }
-        let known: &[&str] = match name {
-            "causal_conv" => &["dilation"],
-            "best" => &["k"],
-            _ => &[],
-        };
-        if let Some(option) = named.iter().find(|n| !known.contains(&n.name.text.as_str())) {
+        let builtin = BUILTINS.iter().find(|builtin| builtin.name == name);
+        let settings = builtin.map_or(&NONE, |builtin| &builtin.settings);
+        if let Settings::Named(known) = settings
+            && let Some(option) = named.iter().find(|n| !known.contains(&n.name.text.as_str()))
+        {
             let place = self.place(option.name.span);
-            let d = Diagnostic::new(
-                "unknown-setting",
-                place,
-                format!("`{name}` has no setting `{}`", option.name.text),
-            );
+            let message = format!("`{name}` has no setting `{}`", option.name.text);
+            let d = Diagnostic::new("unknown-setting", place, message);
             return self.report(d.did_you_mean(&option.name.text, known.iter().copied()));
         }
-        if let Some((_, op)) = FUNCTIONS.iter().find(|(n, _)| *n == name) {
-            return match args {
-                [x] => {
-                    let x = (self.expr(x), x.span);
-                    self.unary(*op, x, span)
-                }
-                _ => self.wrong_count(name, "one argument", span),
-            };
-        }
-        match (name, args) {
-            ("min" | "max", [a, b]) => {
-                let op = if name == "min" { BinaryOp::Min } else { BinaryOp::Max };
-                let (a, b) = ((self.expr(a), a.span), (self.expr(b), b.span));
-                self.binary(op, a, b, span)
-            }
-            ("min" | "max", _) => {
-                let place = self.place(span);
-                let d = Diagnostic::new("wrong-arguments", place, format!("`{name}` takes two arguments"));
-                self.report(d.help(format!("over an axis: `{name}(i: x[i])`")))
-            }
-            ("ceil", [x]) => self.ceil(x, span),
-            ("len", [x]) => match self.known(x, "the list") {
-                Some(list) => match known::function("len", &[list]) {
-                    Some(Ok(n)) => Val::Known(n),
-                    _ => self.error("wrong-operands", span, "`len` takes a list"),
-                },
-                None => Val::Poison,
-            },
-            ("position", []) => Val::Tensor(Tensor::plain(self.graph.position())),
-            ("merge", _) => self.merge(args, span),
-            ("every", _) => self.every(args, span),
-            ("count", _) => self.count(args, span),
-            ("best", _) => {
-                let k = match named.first() {
-                    Some(option) => self.size(&option.value).map(|d| d.size),
-                    None => Some(1),
-                };
-                k.map_or(Val::Poison, |k| self.best(args, k, span))
-            }
-            ("int", [x]) => {
-                let x = (self.expr(x), x.span);
-                self.rounded_down(x, span)
-            }
-            ("complex", [re, im]) => {
-                let (re, im) = ((self.expr(re), re.span), (self.expr(im), im.span));
-                self.complex(re, im, span)
-            }
-            ("re" | "im" | "conj", [z]) => {
-                let z = (self.expr(z), z.span);
-                self.part_of(name, z, span)
-            }
-            ("split", [u, sizes @ ..]) if !sizes.is_empty() => match self.expr(u) {
-                Val::Complex(z) => {
-                    let re = self.split((Val::Tensor(z.re), u.span), sizes, span);
-                    let im = self.split((Val::Tensor(z.im), u.span), sizes, span);
-                    self.pairs_of(re, im, span)
-                }
-                val => self.split((val, u.span), sizes, span),
-            },
-            ("concat", [_, ..]) => {
-                let parts: Vec<_> = args.iter().map(|e| (self.expr(e), e.span)).collect();
-                if !parts.iter().any(|(val, _)| matches!(val, Val::Complex(_))) {
-                    return self.concat(&parts, span);
-                }
-                let [re, im] = ["re", "im"].map(|part| {
-                    let parts: Vec<_> = parts.iter().map(|z| (self.part_like(part, z.clone()), z.1)).collect();
-                    self.concat(&parts, span)
-                });
-                self.pair(re, im, span)
-            }
-            ("reshape", [u, sizes @ ..]) => {
-                let val = self.expr(u);
-                self.on_parts(val, span, |cx, part| cx.reshape((part, u.span), sizes, span))
-            }
-            ("flatten", [u]) => {
-                let val = self.expr(u);
-                self.on_parts(val, span, |cx, part| cx.flatten((part, u.span)))
-            }
-            ("lookup", [table, t]) => {
-                let (table, t) = ((self.expr(table), table.span), (self.expr(t), t.span));
-                self.lookup(table, t, span)
-            }
-            ("delay", [u, k]) => self.delay(u, k, span),
-            ("causal_conv", [u, w]) => self.causal_conv(u, w, named, span),
-            ("long_conv", [u, f]) => self.long_conv(u, f, span),
-            ("fail", _) => self.fail(args, span),
-            ("position", _) => self.wrong_count(name, "no arguments", span),
-            ("split", _) => self.wrong_count(name, "a vector and the sizes of its parts", span),
-            ("reshape", _) => self.wrong_count(name, "a tensor and its new sizes", span),
-            ("concat", _) => self.wrong_count(name, "tensors", span),
-            ("lookup", _) => self.wrong_count(name, "a table and the number of a row", span),
-            ("complex", _) => self.wrong_count(name, "a real and an imaginary part", span),
-            ("delay", _) => self.wrong_count(name, "a stream and a number of tokens", span),
-            ("causal_conv" | "long_conv", _) => self.wrong_count(name, "a stream and a filter", span),
-            _ => self.wrong_count(name, "one argument", span),
+        let call = Written {
+            name,
+            args,
+            named,
+            span,
+        };
+        let found = match builtin {
+            Some(builtin) => (builtin.call)(self, call),
+            None => self.function_of_one(call),
+        };
+        let takes = builtin.map_or("one argument", |builtin| builtin.takes);
+        found.unwrap_or_else(|| self.error("wrong-arguments", span, format!("`{name}` takes {takes}")))
+    }
+
+    /// One of the [`FUNCTIONS`].
+    fn function_of_one(&mut self, call: Written<'_>) -> Option<Val> {
+        let (_, op) = FUNCTIONS.iter().find(|(name, _)| *name == call.name)?;
+        let x = call.one()?;
+        let x = (self.expr(x), x.span);
+        Some(self.unary(*op, x, call.span))
+    }
+
+    fn smaller_or_larger(&mut self, op: BinaryOp, call: Written<'_>) -> Val {
+        let (name, span) = (call.name, call.span);
+        let Some(operands) = call.two() else {
+            let place = self.place(span);
+            let d = Diagnostic::new("wrong-arguments", place, format!("`{name}` takes two arguments"));
+            return self.report(d.help(format!("over an axis: `{name}(i: x[i])`")));
+        };
+        let [a, b] = operands.map(|e| (self.expr(e), e.span));
+        self.binary(op, a, b, span)
+    }
+
+    fn len(&mut self, list: &Expr, span: Span) -> Val {
+        let Some(list) = self.known(list, "the list") else {
+            return Val::Poison;
+        };
+        match known::function("len", &[list]) {
+            Some(Ok(n)) => Val::Known(n),
+            _ => self.error("wrong-operands", span, "`len` takes a list"),
         }
     }
 
-    fn wrong_count(&mut self, name: &str, wants: &str, span: Span) -> Val {
-        self.error("wrong-arguments", span, format!("`{name}` takes {wants}"))
+    fn part_of_one(&mut self, call: Written<'_>) -> Option<Val> {
+        let z = call.one()?;
+        let z = (self.expr(z), z.span);
+        Some(self.part_of(call.name, z, call.span))
+    }
+
+    fn stage_alone(&mut self, span: Span) -> Val {
+        let place = self.place(span);
+        let d = Diagnostic::new("wrong-arguments", place, "a stage is an argument of `attend`");
+        self.report(d.help("`attend(stage(q, k, v; …), stage(s, v))`"))
     }
 
     fn ceil(&mut self, x: &Expr, span: Span) -> Val {
@@ -217,165 +373,6 @@ impl Cx<'_> {
                 Val::Tensor(self.cast(&t, Elem::I64))
             }
         }
-    }
-
-    /// The value of an argument with at least one axis of its own.
-    fn shaped(&mut self, (val, at): &Part, name: &str) -> Option<(Tensor, Vec<Dim>)> {
-        let t = self.tensor(val, *at)?;
-        let dims = self.dims(&t);
-        if dims.is_empty() && !t.unknown {
-            let place = self.place(*at);
-            let d = Diagnostic::new("wrong-rank", place, format!("`{name}` takes a tensor"));
-            self.report(d.says("this is a scalar"));
-            return None;
-        }
-        Some((t, dims))
-    }
-
-    fn sizes(&mut self, exprs: &[Expr]) -> Option<Vec<Dim>> {
-        let dims: Vec<Option<Dim>> = exprs.iter().map(|e| self.size(e)).collect();
-        dims.into_iter().collect()
-    }
-
-    /// `split(u, n1, n2, …)`: consecutive slices of the last axis.
-    fn split(&mut self, u: Part, sizes: &[Expr], span: Span) -> Val {
-        let value = self.shaped(&u, "split");
-        let parts = self.sizes(sizes);
-        let (Some((t, dims)), Some(parts)) = (value, parts) else {
-            return Val::Poison;
-        };
-        if t.unknown {
-            let zeros = parts
-                .iter()
-                .map(|d| Val::Tensor(Tensor::plain(self.filled(0.0, std::slice::from_ref(d)))));
-            return Val::Tuple(zeros.collect());
-        }
-        let total: usize = parts.iter().map(|d| d.size).fold(0, usize::saturating_add);
-        let last = &dims[dims.len() - 1];
-        if total != last.size {
-            let place = self.place(span);
-            let mut d = Diagnostic::new(
-                "size-mismatch",
-                place,
-                format!(
-                    "the parts have {total} entries together, the last axis has {}",
-                    last.size
-                ),
-            )
-            .note(self.place(u.1), format!("this is {}", shown(&dims)));
-            d = self.dim_origins(d, &dims);
-            for e in sizes {
-                d = self.origins(d, e);
-            }
-            return self.report(d);
-        }
-        let mut start = 0;
-        let mut out = Vec::new();
-        for part in parts {
-            let axis = t.vars.len() + dims.len() - 1;
-            let mut shape = self.graph.ty(t.v).dims.clone();
-            let mut map: Vec<IndexExpr> = (0..shape.len()).map(IndexExpr::Axis).collect();
-            if start > 0 {
-                let offset = Box::new(IndexExpr::Const(start as i64));
-                map[axis] = IndexExpr::Add(Box::new(IndexExpr::Axis(axis)), offset);
-            }
-            start += part.size;
-            shape[axis] = part;
-            out.push(Val::Tensor(Tensor::over(self.view(t.v, shape, map), t.vars.clone())));
-        }
-        Val::Tuple(out)
-    }
-
-    /// `concat(a, b, …)`: one after another along the last axis.
-    fn concat(&mut self, args: &[Part], span: Span) -> Val {
-        let parts: Vec<_> = args.iter().map(|part| self.shaped(part, "concat")).collect();
-        let Some(parts) = parts.into_iter().collect::<Option<Vec<_>>>() else {
-            return Val::Poison;
-        };
-        if let Some((t, _)) = parts.iter().find(|(t, _)| t.unknown) {
-            return Val::Tensor(t.clone());
-        }
-        let lead = |dims: &[Dim]| dims[..dims.len() - 1].to_vec();
-        let first = lead(&parts[0].1);
-        if let Some(n) = parts.iter().position(|(_, dims)| lead(dims) != first) {
-            let place = self.place(span);
-            let mut d = Diagnostic::new(
-                "shape-mismatch",
-                place,
-                "`concat` takes tensors that differ in their last axis only",
-            )
-            .note(self.place(args[0].1), format!("this is {}", shown(&parts[0].1)))
-            .note(self.place(args[n].1), format!("this is {}", shown(&parts[n].1)));
-            d = self.dim_origins(d, &parts[n].1);
-            return self.report(d);
-        }
-        let mut vars: Vec<_> = parts.iter().flat_map(|(t, _)| t.vars.clone()).collect();
-        vars.sort_unstable();
-        vars.dedup();
-        let ints = parts.iter().all(|(t, _)| self.elem(t) == Elem::I64);
-        let elem = if ints { Elem::I64 } else { Elem::F32 };
-        let total = parts
-            .iter()
-            .map(|(_, dims)| dims[dims.len() - 1].size)
-            .fold(0, usize::saturating_add);
-        let domain = self.domain(&vars, &[&first[..], &[Dim::new("", total)]].concat());
-        if !self.check_dims(&domain, span) {
-            return Val::Poison;
-        }
-        let values: Vec<_> = parts
-            .iter()
-            .map(|(t, dims)| {
-                let t = self.cast(t, elem);
-                self.spread(&t, &vars, dims)
-            })
-            .collect();
-        let axis = vars.len() + first.len();
-        Val::Tensor(Tensor::over(self.graph.concat(axis, &values), vars))
-    }
-
-    /// `reshape(u, n1, …)`: the same elements in row-major order.
-    fn reshape(&mut self, (val, at): Part, sizes: &[Expr], span: Span) -> Val {
-        let dims = self.sizes(sizes);
-        let (Some(t), Some(dims)) = (self.tensor(&val, at), dims) else {
-            return Val::Poison;
-        };
-        if !self.check_dims(&dims, span) {
-            return Val::Poison;
-        }
-        if t.unknown {
-            return Val::Tensor(Tensor::plain(self.filled(0.0, &dims)));
-        }
-        let from = self.dims(&t);
-        let count = |dims: &[Dim]| dims.iter().map(|d| d.size).product::<usize>();
-        if count(&from) != count(&dims) {
-            let place = self.place(span);
-            let mut d = Diagnostic::new(
-                "size-mismatch",
-                place,
-                format!("{} entries do not fill {}", count(&from), shown(&dims)),
-            )
-            .note(self.place(at), format!("this is {}", shown(&from)));
-            d = self.dim_origins(d, &from);
-            for e in sizes {
-                d = self.origins(d, e);
-            }
-            return self.report(d);
-        }
-        let domain = self.domain(&t.vars, &dims);
-        Val::Tensor(Tensor::over(self.graph.reshape(t.v, domain), t.vars))
-    }
-
-    fn flatten(&mut self, (val, at): Part) -> Val {
-        let Some(t) = self.tensor(&val, at) else {
-            return Val::Poison;
-        };
-        let dims = self.dims(&t);
-        if t.unknown || dims.len() == 1 {
-            return Val::Tensor(t);
-        }
-        let count = dims.iter().map(|d| d.size).product();
-        let domain = self.domain(&t.vars, &[Dim::new("", count)]);
-        Val::Tensor(Tensor::over(self.graph.reshape(t.v, domain), t.vars))
     }
 
     /// A number of tokens, known when the model is built.

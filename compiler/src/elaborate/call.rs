@@ -71,7 +71,7 @@ impl Cx<'_> {
         if let Some(Binding::Inner) = inner {
             return self.call_inner(callee, args, named, span);
         }
-        if super::builtin::NAMES.contains(&callee.text.as_str()) {
+        if super::builtin::is_builtin(&callee.text) {
             return self.builtin(callee, args, named, span);
         }
         let library = self.request.library;
@@ -109,7 +109,7 @@ impl Cx<'_> {
     fn unknown_function(&mut self, callee: &Ident) -> Val {
         let place = self.place(callee.span);
         let library = self.request.library;
-        let known = super::builtin::NAMES.iter().copied().chain(library.names(DefKind::Fn));
+        let known = super::builtin::names().chain(library.names(DefKind::Fn));
         let d = Diagnostic::new("unknown-name", place, format!("there is no function `{}`", callee.text));
         let hint = HINTS.iter().find(|(name, _)| *name == callee.text);
         let mut d = match hint {

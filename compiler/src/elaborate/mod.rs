@@ -28,6 +28,7 @@ mod filter;
 mod gather;
 mod index;
 mod infer;
+mod join;
 mod limits;
 mod names;
 mod origin;
@@ -103,7 +104,7 @@ pub struct Request<'a> {
 
 /// Whether a function is part of the language.
 pub fn is_built_in(name: &str) -> bool {
-    builtin::NAMES.contains(&name)
+    builtin::is_builtin(name)
 }
 
 /// Names of the streams that a layer in its blocks reads, in the order of the graph's inputs.

@@ -34,7 +34,7 @@ impl Cx<'_> {
         }
         let place = self.place(span);
         let d = Diagnostic::new("unknown-name", place, format!("`{name}` is not known here"));
-        if !self.request.library.called(self.file(), name).is_empty() || super::builtin::NAMES.contains(&name) {
+        if !self.request.library.called(self.file(), name).is_empty() || super::builtin::is_builtin(name) {
             return self.report(d.help(format!("`{name}` is a function: call it, `{name}(…)`")));
         }
         let definition = self.frame().definition.clone();
