@@ -87,7 +87,7 @@ pub fn recurrences(graph: &Graph) -> Vec<Recurrence> {
         done.extend(of_cycle.iter().copied());
         let members = cycle.and_then(|cycle| members.remove(&cycle)).unwrap_or_default();
         let previous = of_cycle.iter().filter_map(|s| previous.remove(s)).flatten().collect();
-        found.push(describe(graph, &stages, (of_cycle, previous), members));
+        found.push(describe(graph, &stages, of_cycle, previous, members));
     }
     found
 }
@@ -95,7 +95,8 @@ pub fn recurrences(graph: &Graph) -> Vec<Recurrence> {
 fn describe(
     graph: &Graph,
     stages: &[Stage],
-    (states, previous): (Vec<StateId>, Vec<Value>),
+    states: Vec<StateId>,
+    previous: Vec<Value>,
     members: Vec<Value>,
 ) -> Recurrence {
     let shape = graph.states[states[0].0 as usize].ty.sizes();

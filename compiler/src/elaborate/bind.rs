@@ -1,7 +1,7 @@
 //! Arguments and settings of a call bound to the names of its definition: shapes name sizes, and have to agree with them.
 
 use super::{
-    call::CallOf,
+    call::{Argument, CallOf},
     cx::{Binding, Cx},
     val::{Tensor, Val},
 };
@@ -22,18 +22,18 @@ impl Cx<'_> {
             self.bind(name, Binding::Known(given.value.clone()), given.place);
         }
         let mut fits = true;
-        for (stream, (val, at)) in def.streams.iter().zip(&call.args) {
+        for (stream, arg) in def.streams.iter().zip(&call.args) {
             let place = Place::new(file, stream.name.span);
             let bound = match &stream.ty {
                 StreamTy::Layer => {
                     self.bind(&stream.name.text, Binding::Inner, place);
                     continue;
                 }
-                StreamTy::Any => Some(val.clone()),
-                StreamTy::Real(shape) => self.bind_shape(shape, (val, *at), &stream.name, Elem::F32),
-                StreamTy::Complex(shape) => self.bind_complex(shape.as_ref(), (val, *at), &stream.name),
-                StreamTy::Int(None) => self.bind_dims(&[], (val, *at), &stream.name, Elem::I64),
-                StreamTy::Int(Some(shape)) => self.bind_shape(shape, (val, *at), &stream.name, Elem::I64),
+                StreamTy::Any => Some(arg.val.clone()),
+                StreamTy::Real(shape) => self.bind_dims(&shape.dims, arg, &stream.name, Elem::F32),
+                StreamTy::Complex(shape) => self.bind_complex(shape.as_ref(), arg, &stream.name),
+                StreamTy::Int(None) => self.bind_dims(&[], arg, &stream.name, Elem::I64),
+                StreamTy::Int(Some(shape)) => self.bind_dims(&shape.dims, arg, &stream.name, Elem::I64),
             };
             if bound.is_none() {
                 fits = false;
@@ -43,9 +43,9 @@ impl Cx<'_> {
             self.bind(&stream.name.text, Binding::Value(bound), place);
         }
         fits &= self.bind_settings(call);
-        for (stream, (val, at)) in def.streams.iter().zip(&call.args) {
+        for (stream, arg) in def.streams.iter().zip(&call.args) {
             if let StreamTy::Real(shape) | StreamTy::Int(Some(shape)) | StreamTy::Complex(Some(shape)) = &stream.ty {
-                fits &= self.check_shape(shape, val, *at, &stream.name);
+                fits &= self.check_shape(shape, arg, &stream.name);
             }
         }
         fits.then_some(())
@@ -104,30 +104,26 @@ impl Cx<'_> {
     }
 
     /// A complex argument; a real one becomes complex.
-    fn bind_complex(&mut self, shape: Option<&Shape>, (val, at): (&Val, Place), name: &Ident) -> Option<Val> {
+    fn bind_complex(&mut self, shape: Option<&Shape>, arg: &Argument, name: &Ident) -> Option<Val> {
         let shape = shape.map_or(&[][..], |s| &s.dims[..]);
-        let [re, im] = ["re", "im"].map(|part| self.part_of(part, (val.clone(), name.span), name.span));
-        let re = self.bind_dims(shape, (&re, at), name, Elem::F32)?;
+        let [re, im] = ["re", "im"].map(|part| self.part_of(part, (arg.val.clone(), name.span), name.span));
+        let of = |val| Argument { val, at: arg.at };
+        let re = self.bind_dims(shape, &of(re), name, Elem::F32)?;
         let im = match im {
             known @ Val::Known(_) => known,
-            im => self.bind_dims(shape, (&im, at), name, Elem::F32)?,
+            im => self.bind_dims(shape, &of(im), name, Elem::F32)?,
         };
         Some(self.pair(re, im, name.span))
     }
 
     /// Binds the plain names of a stream's shape that are not known yet.
-    fn bind_shape(&mut self, shape: &Shape, arg: (&Val, Place), name: &Ident, elem: Elem) -> Option<Val> {
-        self.bind_dims(&shape.dims, arg, name, elem)
-    }
-
-    fn bind_dims(&mut self, shape: &[Expr], (val, at): (&Val, Place), name: &Ident, elem: Elem) -> Option<Val> {
-        if matches!(val, Val::Poison) {
-            return None;
-        }
-        let t = match val {
-            Val::Score(_) if shape.is_empty() => return Some(val.clone()),
-            Val::Known(_) => self.lift(val, elem, name.span)?,
-            _ => self.tensor(val, name.span)?,
+    fn bind_dims(&mut self, shape: &[Expr], arg: &Argument, name: &Ident, elem: Elem) -> Option<Val> {
+        let at = arg.at;
+        let t = match &arg.val {
+            Val::Poison => return None,
+            score @ Val::Score(_) if shape.is_empty() => return Some(score.clone()),
+            known @ Val::Known(_) => self.lift(known, elem, name.span)?,
+            val => self.tensor(val, name.span)?,
         };
         let dims = self.dims(&t);
         // What a function declares is a shape: truth values pass as they are.
@@ -195,8 +191,8 @@ impl Cx<'_> {
     }
 
     /// Compares a stream with its declared shape once all names are known.
-    fn check_shape(&mut self, shape: &Shape, val: &Val, at: Place, name: &Ident) -> bool {
-        let t = match val {
+    fn check_shape(&mut self, shape: &Shape, arg: &Argument, name: &Ident) -> bool {
+        let t = match &arg.val {
             Val::Tensor(t) => t,
             Val::Complex(z) => &z.re,
             _ => return true,
@@ -213,7 +209,7 @@ impl Cx<'_> {
                     name.text, expected.size, dim.size
                 );
                 let place = self.place(e.span);
-                let mut d = Diagnostic::new("shape-mismatch", at, message)
+                let mut d = Diagnostic::new("shape-mismatch", arg.at, message)
                     .says(format!("this is {}", super::shape::shown(&dims)))
                     .note(place, format!("{} here", expected.size));
                 d = self.origins(d, e);

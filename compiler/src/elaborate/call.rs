@@ -54,10 +54,16 @@ const HINTS: &[(&str, &str)] = &[
     ("attention", "`attend(q, k, v; scale = …)`"),
 ];
 
+/// A value that a definition is called with.
+pub(super) struct Argument {
+    pub(super) val: Val,
+    pub(super) at: Place,
+}
+
 /// A call of a definition: arguments and settings with their places.
 pub(super) struct CallOf {
     pub(super) definition: Arc<Definition>,
-    pub(super) args: Vec<(Val, Place)>,
+    pub(super) args: Vec<Argument>,
     pub(super) settings: Vec<(String, Given)>,
     pub(super) at: Place,
     /// Number of the part of the request; functions have none.
@@ -124,7 +130,11 @@ impl Cx<'_> {
 
     fn call_fn(&mut self, definition: Arc<Definition>, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
         let at = self.place(span);
-        let values: Vec<(Val, Place)> = args.iter().map(|a| (self.expr(a), self.place(a.span))).collect();
+        let argument = |e: &Expr| Argument {
+            val: self.expr(e),
+            at: self.place(e.span),
+        };
+        let args: Vec<Argument> = args.iter().map(argument).collect();
         let mut settings = Vec::new();
         let mut poisoned = false;
         for arg in named {
@@ -142,9 +152,9 @@ impl Cx<'_> {
                 None => poisoned = true,
             }
         }
-        let unknown = values.iter().any(|(v, _)| matches!(v, Val::Tensor(t) if t.unknown));
+        let unknown = args.iter().any(|arg| matches!(&arg.val, Val::Tensor(t) if t.unknown));
         let shaped = definition.def.streams.iter().any(|s| !matches!(s.ty, StreamTy::Any));
-        if poisoned || values.iter().any(|(v, _)| matches!(v, Val::Poison)) {
+        if poisoned || args.iter().any(|arg| matches!(arg.val, Val::Poison)) {
             return Val::Poison;
         }
         if unknown && shaped {
@@ -157,7 +167,7 @@ impl Cx<'_> {
         }
         self.inline(CallOf {
             definition,
-            args: values,
+            args,
             settings,
             at,
             part: None,
@@ -195,7 +205,7 @@ impl Cx<'_> {
     pub(super) fn part(&mut self, n: usize, first: Val, at: Place) -> Val {
         let request = self.request;
         let part = request.blocks.get(n).unwrap_or(&request.layer);
-        let mut args = vec![(first, at)];
+        let mut args = vec![Argument { val: first, at }];
         let extras = |p: &super::Part| {
             p.definition
                 .def
@@ -212,14 +222,15 @@ impl Cx<'_> {
         let mut next = before;
         for stream in part.definition.def.streams.iter().skip(1) {
             if matches!(stream.ty, StreamTy::Layer) {
-                args.push((Val::Poison, at));
+                let val = Val::Poison;
+                args.push(Argument { val, at });
                 continue;
             }
             let val = match self.inputs.get(next) {
                 Some(v) => Val::Tensor(Tensor::plain(*v)),
                 None => Val::Poison,
             };
-            args.push((val, part.place));
+            args.push(Argument { val, at: part.place });
             next += 1;
         }
         self.inline(CallOf {

@@ -3,8 +3,19 @@
 use seqc_ir::{Graph, Op, Source, StateId, Value};
 use std::collections::{HashMap, HashSet};
 
-/// A copy of the graph with only what its results need. `order` ranks parameters: part, place in the text, number.
-pub(super) fn compact(graph: &Graph, order: &[(usize, u32, usize)]) -> Graph {
+/// Where a parameter is declared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Declared {
+    /// Number of the block or layer; `usize::MAX` in functions.
+    pub(super) part: usize,
+    /// Where its declaration begins in the text.
+    pub(super) start: u32,
+    /// Number among the graph's parameters.
+    pub(super) param: usize,
+}
+
+/// A copy of the graph with only what its results need.
+pub(super) fn compact(graph: &Graph, order: &[Declared]) -> Graph {
     let live = graph.live_order();
     let mut out = Graph::new(graph.name.clone());
     let mut map: HashMap<Value, Value> = HashMap::new();
@@ -17,9 +28,9 @@ pub(super) fn compact(graph: &Graph, order: &[(usize, u32, usize)]) -> Graph {
         .collect();
     // The layer's own parameters first, then those of its blocks.
     let mut order = order.to_vec();
-    order.sort_unstable_by_key(|(part, start, n)| (std::cmp::Reverse(*part), *start, *n));
+    order.sort_unstable_by_key(|d| (std::cmp::Reverse(d.part), d.start, d.param));
     let mut params = HashMap::new();
-    for (_, _, n) in order.into_iter().filter(|(_, _, n)| used.contains(n)) {
+    for n in order.into_iter().map(|d| d.param).filter(|n| used.contains(n)) {
         let port = &graph.params[n];
         params.insert(n, out.add_param(port.name.clone(), port.ty.clone()));
     }

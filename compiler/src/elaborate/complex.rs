@@ -99,7 +99,7 @@ impl Cx<'_> {
             }
             BinaryOp::Div if !real_b => {
                 // a / b = a conj(b) / |b|^2
-                let square = self.square((&br, &bi), b_at);
+                let square = self.square(&br, &bi, b_at);
                 let minus = self.unary(UnaryOp::Neg, (bi, b_at), span);
                 let conjugate = self.pair(br, minus, span);
                 let whole = if real_a { ar } else { self.pair(ar, ai, a_at) };
@@ -128,7 +128,7 @@ impl Cx<'_> {
     }
 
     /// `re * re + im * im`
-    fn square(&mut self, (re, im): (&Val, &Val), at: Span) -> Val {
+    fn square(&mut self, re: &Val, im: &Val, at: Span) -> Val {
         let re = self.binary(BinaryOp::Mul, (re.clone(), at), (re.clone(), at), at);
         let im = self.binary(BinaryOp::Mul, (im.clone(), at), (im.clone(), at), at);
         self.binary(BinaryOp::Add, (re, at), (im, at), at)
@@ -174,7 +174,7 @@ impl Cx<'_> {
                 self.pair(re, im, span)
             }
             UnaryOp::Abs => {
-                let square = self.square((&re, &im), at);
+                let square = self.square(&re, &im, at);
                 self.unary(UnaryOp::Sqrt, (square, at), span)
             }
             _ => {

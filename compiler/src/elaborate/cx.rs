@@ -3,6 +3,7 @@
 use super::{
     MAX_NODES, Request,
     clock::{ClockName, Clocks},
+    compact::Declared,
     val::{Score, Tensor, Val, Var},
 };
 use crate::{
@@ -136,8 +137,8 @@ pub(super) struct Cx<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) graph: Graph,
     pub(super) inputs: Vec<Value>,
-    /// Parameter numbers of the graph in the order of their declaration.
-    pub(super) param_order: Vec<(usize, u32, usize)>,
+    /// Where the graph's parameters are declared, in the order in which they were met.
+    pub(super) declared: Vec<Declared>,
     /// Settings of each part of the request.
     pub(super) settings: Vec<Vec<(String, Known)>>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -190,7 +191,7 @@ impl<'a> Cx<'a> {
             request,
             graph: Graph::new(request.layer.definition.def.name.text.clone()),
             inputs: Vec::new(),
-            param_order: Vec::new(),
+            declared: Vec::new(),
             settings: vec![Vec::new(); request.blocks.len() + 1],
             diagnostics: Vec::new(),
             warnings: Vec::new(),

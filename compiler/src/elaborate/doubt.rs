@@ -40,7 +40,7 @@ impl Made {
 
 impl Cx<'_> {
     /// Keeps in mind that a result is a real quotient, or a power, of integers.
-    pub(super) fn remember_quotient(&mut self, op: BinaryOp, (a, b): (&Val, &Val), result: Value, span: Span) {
+    pub(super) fn remember_quotient(&mut self, op: BinaryOp, [a, b]: [&Val; 2], result: Value, span: Span) {
         let whole = |cx: &Self, val: &Val| match val {
             Val::Tensor(t) => cx.made_node(t.v) == Made::Whole,
             Val::Known(Known::Num(n)) => n.fract() == 0.0 && n.is_finite(),

@@ -89,7 +89,7 @@ impl Cx<'_> {
         };
         let v = self.graph.binary(op, parts[0], parts[1]);
         if elem == Elem::F32 {
-            self.remember_quotient(op, (&a.0, &b.0), v, span);
+            self.remember_quotient(op, [&a.0, &b.0], v, span);
         }
         Val::Tensor(Tensor { v, vars, unknown })
     }

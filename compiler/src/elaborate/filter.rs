@@ -17,6 +17,18 @@ const WRITTEN_OUT: usize = 8;
 /// Measured on 768 channels: from here on both a prompt and a token are faster.
 const WINDOW: usize = 32;
 
+/// An operand as it is written, and its shape.
+struct Shaped<'a> {
+    at: Span,
+    dims: &'a [Dim],
+}
+
+impl<'a> Shaped<'a> {
+    fn new(e: &Expr, dims: &'a [Dim]) -> Shaped<'a> {
+        Shaped { at: e.span, dims }
+    }
+}
+
 impl Cx<'_> {
     /// `y[c] = sum(l: f[c, l] * u[c] of l tokens ago)`
     pub(super) fn long_conv(&mut self, u: &Expr, f: &Expr, span: Span) -> Val {
@@ -31,7 +43,7 @@ impl Cx<'_> {
         }
         if !fits(&channels, &shape) {
             let takes = "`long_conv(u, f)` takes `u: [c]` and `f: [c, lag]`";
-            return self.misfit(takes, (u, &channels), (f, &shape), span);
+            return self.misfit(takes, Shaped::new(u, &channels), Shaped::new(f, &shape), span);
         }
         if self.clock(t.v).is_some() {
             let place = self.place(u.span);
@@ -70,13 +82,13 @@ impl Cx<'_> {
     }
 
     /// Reports a filter that does not fit its stream.
-    fn misfit(&mut self, takes: &str, (u, channels): (&Expr, &[Dim]), (f, shape): (&Expr, &[Dim]), span: Span) -> Val {
+    fn misfit(&mut self, takes: &str, stream: Shaped<'_>, filter: Shaped<'_>, span: Span) -> Val {
         let place = self.place(span);
         let mut d = Diagnostic::new("shape-mismatch", place, takes)
-            .note(self.place(u.span), format!("this is {}", shown(channels)))
-            .note(self.place(f.span), format!("this is {}", shown(shape)));
-        d = self.dim_origins(d, channels);
-        d = self.dim_origins(d, shape);
+            .note(self.place(stream.at), format!("this is {}", shown(stream.dims)))
+            .note(self.place(filter.at), format!("this is {}", shown(filter.dims)));
+        d = self.dim_origins(d, stream.dims);
+        d = self.dim_origins(d, filter.dims);
         self.report(d)
     }
 
@@ -97,11 +109,11 @@ impl Cx<'_> {
         }
         if !fits(&channels, &shape) || !f.vars.is_empty() {
             let takes = "`causal_conv(u, w)` takes `u: [c]` and `w: [c, taps]`";
-            return self.misfit(takes, (u, &channels), (w, &shape), span);
+            return self.misfit(takes, Shaped::new(u, &channels), Shaped::new(w, &shape), span);
         }
         let taps = shape[channels.len()].size;
         if let Some(clock) = self.clock(t.v) {
-            return self.filtered_on_clock((&t, &f), clock, (taps, dilation), span);
+            return self.filtered_on_clock(&t, &f, clock, dilation, span);
         }
         let reach = (taps - 1)
             .checked_mul(dilation)
@@ -117,20 +129,15 @@ impl Cx<'_> {
     }
 
     /// The same on a slower clock: taps are ticks.
-    fn filtered_on_clock(
-        &mut self,
-        (t, f): (&Tensor, &Tensor),
-        clock: Value,
-        (taps, dilation): (usize, usize),
-        span: Span,
-    ) -> Val {
+    fn filtered_on_clock(&mut self, t: &Tensor, f: &Tensor, clock: Value, dilation: usize, span: Span) -> Val {
+        let channels = self.dims(t);
+        let taps = self.dims(f)[channels.len()].size;
         let reach = (taps - 1).saturating_mul(dilation);
         if reach > super::clock::MAX_STEPS {
             let most = super::clock::MAX_STEPS;
             let message = format!("on a slower clock a filter reaches up to {most} ticks back, not {reach}");
             return self.error("too-large", span, message);
         }
-        let channels = self.dims(t);
         let mut past = Val::Tensor(t.clone());
         let mut sum: Option<Val> = None;
         for k in (0..taps).rev() {
@@ -168,7 +175,7 @@ impl Cx<'_> {
             return self.convolved(t, &f);
         }
         if taps > WRITTEN_OUT {
-            return self.windowed(t, f, (taps, dilation));
+            return self.windowed(t, f, dilation);
         }
         let mut sum = None;
         for k in 0..taps {
@@ -189,8 +196,9 @@ impl Cx<'_> {
     }
 
     /// The same as one sum over a window of the stream, for filters of many taps.
-    fn windowed(&mut self, t: &Tensor, f: &Tensor, (taps, dilation): (usize, usize)) -> Tensor {
+    fn windowed(&mut self, t: &Tensor, f: &Tensor, dilation: usize) -> Tensor {
         let (lead, channels) = (t.vars.len(), self.dims(t));
+        let taps = self.dims(f)[channels.len()].size;
         let window = self.graph.window(t.v, taps, dilation);
         let mut dims = self.graph.ty(t.v).dims.clone();
         let rank = dims.len();

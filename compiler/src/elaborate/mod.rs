@@ -179,7 +179,7 @@ pub fn elaborate(request: &Request<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
 fn finish(cx: Cx<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
     let mut diagnostics = cx.diagnostics;
     if diagnostics.is_empty() {
-        let graph = compact::compact(&cx.graph, &cx.param_order);
+        let graph = compact::compact(&cx.graph, &cx.declared);
         let violations = seqc_ir::verify::verify(&graph);
         if violations.is_empty() {
             limits::check(&graph, cx.request).map_err(|d| vec![d])?;

@@ -1,6 +1,7 @@
 //! What names stand for.
 
 use super::{
+    compact::Declared,
     cx::{Binding, Bound, Cx},
     val::{Tensor, Val, Var},
 };
@@ -122,10 +123,11 @@ impl Cx<'_> {
         let val = match shape {
             Some(dims) if self.check_dims(&dims, decl.name.span) => {
                 let frame = self.frame();
-                let order = (frame.part.unwrap_or(usize::MAX), decl.name.span.start);
+                let (part, start) = (frame.part.unwrap_or(usize::MAX), decl.name.span.start);
                 let full = format!("{}{name}", frame.prefix);
                 let v = self.graph.add_param(full, Ty::new(Elem::F32, dims));
-                self.param_order.push((order.0, order.1, self.graph.params.len() - 1));
+                let param = self.graph.params.len() - 1;
+                self.declared.push(Declared { part, start, param });
                 match decl.complex {
                     true => self.complex_of_pairs(&Tensor::plain(v)),
                     false => Val::Tensor(Tensor::plain(v)),

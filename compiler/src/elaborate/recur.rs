@@ -271,7 +271,7 @@ impl Cx<'_> {
         };
         let mut closed = Vec::new();
         for ((id, part), kept) in info.ids.iter().zip(parts).zip(kept) {
-            closed.push(self.close_part(name, (*id, &info), part, &kept));
+            closed.push(self.close_part(name, *id, &info, part, &kept));
         }
         match (closed.pop(), closed.pop()) {
             (Some(im), Some(re)) => self.pair(re, im, name.span),
@@ -281,7 +281,7 @@ impl Cx<'_> {
     }
 
     /// Closes one of the states of a recurrence.
-    fn close_part(&mut self, name: &Ident, (id, info): (StateId, &StateInfo), val: Val, kept: &Val) -> Val {
+    fn close_part(&mut self, name: &Ident, id: StateId, info: &StateInfo, val: Val, kept: &Val) -> Val {
         let key = (self.frame().path, name.text.clone());
         let dims = self.graph.states[id.0 as usize].ty.dims.clone();
         let Some(mut t) = self.real(&val, name.span) else {

@@ -192,7 +192,7 @@ impl<'a> Counting<'a> {
                 summed.extend(self.graph.operands(v));
             }
             work.add(self.entries_of(v, count, of_sum));
-            self.pass_on(v, count, (inner, &mut counts));
+            self.pass_on(v, count, inner, &mut counts);
         }
         work
     }
@@ -210,7 +210,7 @@ impl<'a> Counting<'a> {
     }
 
     /// Counts the operands of a value that is computed `count` times.
-    fn pass_on(&mut self, v: Value, count: f64, (inner, counts): (&HashSet<Value>, &mut HashMap<Value, f64>)) {
+    fn pass_on(&mut self, v: Value, count: f64, inner: &HashSet<Value>, counts: &mut HashMap<Value, f64>) {
         let (op, operands) = (self.graph.op(v), self.graph.operands(v));
         for (slot, o) in operands.iter().enumerate() {
             match op.mode(slot) {
