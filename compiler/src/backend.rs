@@ -1,7 +1,7 @@
 //! The seam to passes and code generation: one function for each thing that is asked of them.
 
 use crate::{
-    driver::{Emit, Failure, Product, Request},
+    driver::{Emit, Failure, Request},
     files::Files,
     model::Built,
 };
@@ -15,10 +15,7 @@ use seqc_backends::{
 };
 use seqc_checkpoint::{Bundle, output, output::Output};
 use seqc_ir::Model;
-use seqc_passes::{
-    plan::{PlannedText, Settings},
-    planned::PlannedModel,
-};
+use seqc_passes::{plan::Settings, planned::PlannedModel};
 use sha2::{Digest, Sha256};
 use std::{
     io::{self, Write},
@@ -44,13 +41,6 @@ pub fn plan(canonical: &Model, max_context: Option<usize>, level: Level) -> Plan
     PlannedModel::new(canonical, Settings { max_chunk, ..settings })
 }
 
-/// The plans of all kinds of layers as text, for the processor that the request names.
-pub fn plan_text(built: &Built, request: &Request) -> Result<String, Failure> {
-    let canonical = canonical(&built.model);
-    let planned = plan(&canonical, built.meta.max_context, targets(request)?[0].level);
-    Ok(PlannedText(&planned).to_string())
-}
-
 /// What every sequence carries from chunk to chunk.
 pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
     lower::manifest(planned)
@@ -60,7 +50,7 @@ pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
 pub const HEADER: &str = link::HEADER;
 
 /// The processors that a request names: a single one where it stops at a stage of one.
-fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
+pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
     let targets = Target::list(&request.target).map_err(|e| Failure::Usage(e.to_string()))?;
     let of_one = match request.emit {
         Emit::Plan | Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj => true,
@@ -78,60 +68,40 @@ fn names(targets: &[Target]) -> String {
     targets.iter().map(Target::name).collect::<Vec<_>>().join(" and ")
 }
 
-/// Code of a model, up to the stage that the request names.
-pub fn code(built: &Built, request: &Request) -> Result<Product, Failure> {
-    let targets = targets(request)?;
-    let names = names(&targets);
-    let files = Files::of(built, request)?;
-    let canonical = canonical(&built.model);
-    let forms = targets.into_iter().map(|target| {
-        let planned = plan(&canonical, built.meta.max_context, target.level);
-        form(built, &planned, (target, &names), &files)
-    });
-    let forms = forms.collect::<Result<Vec<_>, _>>()?;
-    if request.emit == Emit::Kernels {
-        return Ok(Product::Text(forms[0].module.to_string()));
-    }
-    let texts = code::texts(forms).map_err(|e| e.to_string())?;
-    let objects = || code::objects(&texts).map_err(|e| e.to_string());
-    let stage = |emit| {
-        let readable = |bytes: Vec<u8>| Product::Text(String::from_utf8_lossy(&bytes).into_owned());
-        let made = mlir::compile(&texts[0].1, &texts[0].0, emit);
-        made.map(readable).map_err(|e| Failure::Stage(e.to_string()))
+/// The modules of a program's processors as MLIR, each with its descriptor.
+pub(crate) fn texts(
+    built: &Built,
+    targets: &[Target],
+    programs: Vec<Program>,
+    files: &Files,
+) -> Result<Vec<(Target, String)>, String> {
+    let names = names(targets);
+    let form = |(target, program): (&Target, Program)| {
+        Ok(Form {
+            descriptor: complete(program.descriptor, built, (target, &names), files)?,
+            target: target.clone(),
+            module: program.module,
+        })
     };
-    match request.emit {
-        Emit::Mlir => Ok(Product::Text(texts[0].1.clone())),
-        Emit::Llvm => stage(mlir::Emit::LlvmIr),
-        Emit::Asm => stage(mlir::Emit::Asm),
-        Emit::Obj => Ok(Product::Bytes(objects()?.concat())),
-        Emit::Exe | Emit::Lib => {
-            link(&objects()?, built, request, &files)?;
-            Ok(Product::Written(request.output.clone()))
-        }
-        Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Plan | Emit::Kernels => {
-            Err(Failure::Stage("this stage has no code".to_owned()))
-        }
-    }
+    let forms = targets.iter().zip(programs).map(form).collect::<Result<_, String>>()?;
+    code::texts(forms).map_err(|e| e.to_string())
 }
 
-/// Code of a model for one target, of a program for all the targets of these names.
-fn form(
-    built: &Built,
-    planned: &PlannedModel<'_>,
-    (target, names): (Target, &str),
-    files: &Files,
-) -> Result<Form, String> {
-    let Program { module, descriptor } = lower::program(planned, target.level);
-    let descriptor = complete(descriptor, built, (&target, names), files)?;
-    Ok(Form {
-        target,
-        module,
-        descriptor,
-    })
+/// A stage of the code of one processor that people read; `None`: the request goes on to objects.
+pub(crate) fn readable((target, text): &(Target, String), emit: Emit) -> Result<Option<String>, Failure> {
+    let stage = match emit {
+        Emit::Mlir => return Ok(Some(text.clone())),
+        Emit::Llvm => mlir::Emit::LlvmIr,
+        Emit::Asm => mlir::Emit::Asm,
+        Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Plan | Emit::Kernels => return Ok(None),
+        Emit::Obj | Emit::Exe | Emit::Lib => return Ok(None),
+    };
+    let made = mlir::compile(text, target, stage).map_err(|e| Failure::Stage(e.to_string()))?;
+    Ok(Some(String::from_utf8_lossy(&made).into_owned()))
 }
 
 /// Links a program or a library, and puts it where it belongs with the files that go inside.
-fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<(), Failure> {
+pub(crate) fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<(), Failure> {
     let library = request.emit == Emit::Lib;
     let linked = match library {
         true => link::link_library(objects),

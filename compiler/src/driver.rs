@@ -3,10 +3,17 @@
 use crate::{
     backend,
     diag::Diagnostic,
+    files::Files,
     model::{self, Built, ReadOptions},
     source::Sources,
 };
+use seqc_backends::{
+    code,
+    lower::{self, Program},
+    mlir::Target,
+};
 use seqc_checkpoint::output;
+use seqc_passes::{plan::PlannedText, planned::PlannedModel};
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -96,21 +103,82 @@ pub fn build(path: &Path, request: &Request, sources: &mut Sources, watch: &mut 
     watch("model", start.elapsed(), Some(&built));
     // Before minutes of work, and before anything is written.
     check(request, &built.inputs)?;
-    let product = match request.emit {
-        Emit::Ast => Product::Text(format!("{:#?}\n", built.document)),
-        Emit::Graph => Product::Text(built.model.to_string()),
-        Emit::Canonical => Product::Text(backend::canonical(&built.model).to_string()),
-        Emit::Plan => Product::Text(backend::plan_text(&built, request)?),
-        Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj | Emit::Exe | Emit::Lib => {
-            let start = Instant::now();
-            let product = backend::code(&built, request)?;
-            watch("code", start.elapsed(), None);
-            product
-        }
-    };
+    let product = stages(&built, request, watch)?;
     match request.output == Path::new("-") {
         true => Ok(product),
         false => write(&product, request, &built.inputs),
+    }
+}
+
+/// All stages behind a model that was read and elaborated, up to the one that the request stops at.
+pub fn stages(built: &Built, request: &Request, watch: &mut Watch<'_>) -> Result<Product, Failure> {
+    match request.emit {
+        Emit::Ast => return Ok(Product::Text(format!("{:#?}\n", built.document))),
+        Emit::Graph => return Ok(Product::Text(built.model.to_string())),
+        _ => {}
+    }
+    let mut clock = Clock::new(watch);
+
+    // Passes: graphs are simplified, delays and products recognised, streams made real.
+    let canonical = backend::canonical(&built.model);
+    clock.end("passes");
+    if request.emit == Emit::Canonical {
+        return Ok(Product::Text(canonical.to_string()));
+    }
+
+    // Plan: what is stored, fused, in which form, on each processor.
+    let targets = backend::targets(request)?;
+    let plan = |target: &Target| backend::plan(&canonical, built.meta.max_context, target.level);
+    let planned: Vec<PlannedModel<'_>> = targets.iter().map(plan).collect();
+    clock.end("plan");
+    if request.emit == Emit::Plan {
+        return Ok(Product::Text(PlannedText(&planned[0]).to_string()));
+    }
+
+    // Schedule and kernels: what is split, vectorised and kept in registers, as typed instructions.
+    let program = |(planned, target): (&PlannedModel<'_>, &Target)| lower::program(planned, target.level);
+    let programs: Vec<Program> = planned.iter().zip(&targets).map(program).collect();
+    clock.end("kernels");
+    if request.emit == Emit::Kernels {
+        return Ok(Product::Text(programs[0].module.to_string()));
+    }
+
+    // Code: MLIR, LLVM, an object for each processor.
+    let files = Files::of(built, request)?;
+    let texts = backend::texts(built, &targets, programs, &files)?;
+    if let Some(text) = backend::readable(&texts[0], request.emit)? {
+        return Ok(Product::Text(text));
+    }
+    let objects = code::objects(&texts).map_err(|e| e.to_string())?;
+    clock.end("code");
+    if request.emit == Emit::Obj {
+        return Ok(Product::Bytes(objects.concat()));
+    }
+
+    // Link: the objects, the runtime, and the files that go inside.
+    backend::link(&objects, built, request, &files)?;
+    clock.end("link");
+    Ok(Product::Written(request.output.clone()))
+}
+
+/// Tells how long each stage takes.
+struct Clock<'w, 'a> {
+    watch: &'w mut Watch<'a>,
+    start: Instant,
+}
+
+impl<'w, 'a> Clock<'w, 'a> {
+    fn new(watch: &'w mut Watch<'a>) -> Clock<'w, 'a> {
+        Clock {
+            watch,
+            start: Instant::now(),
+        }
+    }
+
+    /// The stage that is over; the next one begins.
+    fn end(&mut self, stage: &str) {
+        (self.watch)(stage, self.start.elapsed(), None);
+        self.start = Instant::now();
     }
 }
 

@@ -3,7 +3,7 @@
 
 use seqc::{
     backend,
-    driver::{Emit, Product, Request},
+    driver::{self, Emit, Product, Request},
     explain,
     model::{self, Built, ReadOptions},
     render,
@@ -150,7 +150,7 @@ fn kernels(built: &Built) -> String {
         embed: false,
         force: false,
     };
-    match backend::code(built, &request) {
+    match driver::stages(built, &request, &mut |_, _, _| {}) {
         Ok(Product::Text(text)) => text,
         other => panic!("{other:?}"),
     }

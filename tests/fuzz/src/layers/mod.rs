@@ -9,7 +9,7 @@ mod text;
 use crate::target::{Ending, put, refused};
 use seqc::{
     backend,
-    driver::{Emit, Product, Request},
+    driver::{self, Emit, Product, Request},
     explain,
     model::{Built, ReadOptions},
     source::Sources,
@@ -75,7 +75,7 @@ fn request(emit: Emit, target: &str, output: PathBuf) -> Request {
 fn code(built: &Built, dir: &Path, operations: usize) -> Ending {
     let made = |emit| {
         let request = request(emit, "x86-64-v3", dir.join("object"));
-        backend::code(built, &request).map_err(|failure| format!("{failure:?}"))
+        driver::stages(built, &request, &mut |_, _, _| {}).map_err(|failure| format!("{failure:?}"))
     };
     if let Product::Text(text) = made(Emit::Mlir)? {
         let (lines, most) = (text.lines().count(), LINES + LINES_EACH * operations);

@@ -1,7 +1,11 @@
 //! Small models built, run and compared with the evaluator.
 
 use crate::target::Ending;
-use seqc::{backend, driver::Emit, model::Built, reference};
+use seqc::{
+    driver::{self, Emit},
+    model::Built,
+    reference,
+};
 use seqc_checkpoint::Checkpoint;
 use seqc_ir::{
     Elem,
@@ -51,7 +55,7 @@ pub(super) fn compare(rng: &mut Rng, built: &Built, dir: &Path) -> Ending {
     }
     let program = dir.join("program");
     let request = super::request(Emit::Exe, "native", program.clone());
-    backend::code(built, &request).map_err(|failure| format!("build: {failure:?}"))?;
+    driver::stages(built, &request, &mut |_, _, _| {}).map_err(|failure| format!("build: {failure:?}"))?;
     write(built, &rows, &dir.join("x.safetensors")).map_err(|e| format!("inputs: {e}"))?;
     for (chunks, threads) in [("64", "1"), ("1", "1"), ("5,1,8", "2")] {
         let found = run(&program, dir, (chunks, threads))?;
