@@ -20,7 +20,7 @@ pub fn gemm_name(encoding: Encoding, k: usize) -> String {
 /// `fn(w, rows, x, ldx, y, ldy, count, scratch)` computes `y[t * ldy + r] = sum_k W[r][k] * x[t * ldx + k]` for
 /// `r < rows`, at most a panel ([`Machine::panel_rows`]), and `t < count`. `w` points to the panel's first row, `ldx` and `ldy`
 /// count floats; `k` is a multiple of the store's block.
-pub fn gemm(module: &mut Module, machine: &Machine, (encoding, k): (Encoding, usize)) -> String {
+pub fn gemm(module: &mut Module, machine: &Machine, encoding: Encoding, k: usize) -> String {
     let name = gemm_name(encoding, k);
     if module.has(&name) {
         return name;
@@ -28,7 +28,7 @@ pub fn gemm(module: &mut Module, machine: &Machine, (encoding, k): (Encoding, us
     let (lanes, vectors) = (machine.lanes, machine.tile_vectors);
     let packer = pack(module, lanes, encoding, vectors);
     let tiles: Vec<String> = (1..=machine.tallest_tile())
-        .map(|r| micro_kernel(module, lanes, (r, vectors)))
+        .map(|r| micro_kernel(module, lanes, r, vectors))
         .collect();
     let copier = copy::copy(module, lanes);
     let types = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
@@ -66,6 +66,17 @@ struct Target {
     ldy: Val,
 }
 
+/// Columns of the weights that are packed together.
+#[derive(Clone, Copy)]
+struct Columns {
+    /// The first one.
+    start: Val,
+    /// How many.
+    count: Val,
+    /// Their products are added to those of earlier columns.
+    accumulate: Val,
+}
+
 impl Gemm {
     fn body(&self, f: &mut Func) {
         let (rows, y, ldy) = (f.param(1), f.param(4), f.param(5));
@@ -74,7 +85,7 @@ impl Gemm {
         let full = f.cmp(Cmp::Eq, rows, width);
         let block = f.i64((self.block * self.width) as i64);
         let tile = f.gep(scratch, block, Scalar::F32);
-        // A panel that is not full is computed beside and copied.
+        // A panel that is not full is computed in scratch and copied.
         let place = f.if_else(full, |_| vec![y, ldy], |_| vec![tile, width]);
         let target = Target {
             y: place[0],
@@ -98,54 +109,64 @@ impl Gemm {
         let each = self.k.div_ceil(count).next_multiple_of(32).max(1);
         let (zero, k) = (f.i64(0), f.i64(self.k as i64));
         if count == 1 {
-            let first = f.i1(false);
-            return self.block(f, target, (zero, k, first));
+            let columns = Columns {
+                start: zero,
+                count: k,
+                accumulate: f.i1(false),
+            };
+            return self.block(f, target, columns);
         }
         f.for_each(zero, k, each as i64, |f, start| {
             let (left, most) = (f.sub(k, start), f.i64(each as i64));
-            let columns = f.min(left, most);
-            let more = f.cmp(Cmp::Ne, start, zero);
-            self.block(f, target, (start, columns, more));
+            let columns = Columns {
+                start,
+                count: f.min(left, most),
+                accumulate: f.cmp(Cmp::Ne, start, zero),
+            };
+            self.block(f, target, columns);
         });
     }
 
-    /// Packs `kc` columns and multiplies all rows of activations with them.
-    fn block(&self, f: &mut Func, target: Target, (start, kc, more): (Val, Val, Val)) {
+    /// Packs columns and multiplies all rows of activations with them.
+    fn block(&self, f: &mut Func, target: Target, columns: Columns) {
         let (w, rows, scratch) = (f.param(0), f.param(1), f.param(7));
         let stride = f.i64(self.encoding.row_bytes(self.k).unwrap_or(0) as i64);
-        f.call(&self.packer, &[w, stride, rows, start, kc, scratch], None);
-        self.rows(f, target, (start, kc, more));
+        f.call(
+            &self.packer,
+            &[w, stride, rows, columns.start, columns.count, scratch],
+            None,
+        );
+        self.rows(f, target, columns);
     }
 
     /// All rows of activations against the packed block.
-    fn rows(&self, f: &mut Func, target: Target, (start, kc, accumulate): (Val, Val, Val)) {
+    fn rows(&self, f: &mut Func, target: Target, columns: Columns) {
         let count = f.param(6);
         let tall = self.tiles.len() as i64;
         let (zero, step) = (f.i64(0), f.i64(tall));
         let rest = f.urem(count, step);
         let whole = f.sub(count, rest);
         f.for_each(zero, whole, tall, |f, t| {
-            self.tile(f, target, (t, start, kc, accumulate), tall as usize)
+            self.tile(f, target, columns, t, tall as usize)
         });
         for r in 1..tall {
             let r_val = f.i64(r);
             let here = f.cmp(Cmp::Eq, rest, r_val);
-            f.if_then(here, |f| {
-                self.tile(f, target, (whole, start, kc, accumulate), r as usize)
-            });
+            f.if_then(here, |f| self.tile(f, target, columns, whole, r as usize));
         }
     }
 
-    fn tile(&self, f: &mut Func, target: Target, (t, start, kc, accumulate): (Val, Val, Val, Val), rows: usize) {
+    /// `rows` rows of activations from `t` on.
+    fn tile(&self, f: &mut Func, target: Target, columns: Columns, t: Val, rows: usize) {
         let (x, ldx, scratch) = (f.param(2), f.param(3), f.param(7));
         let at = f.mul(t, ldx);
-        let at = f.add(at, start);
+        let at = f.add(at, columns.start);
         let a = f.gep(x, at, Scalar::F32);
         let at = f.mul(t, target.ldy);
         let c = f.gep(target.y, at, Scalar::F32);
         f.call(
             &self.tiles[rows - 1],
-            &[a, ldx, scratch, c, target.ldy, kc, accumulate],
+            &[a, ldx, scratch, c, target.ldy, columns.count, columns.accumulate],
             None,
         );
     }

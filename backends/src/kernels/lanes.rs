@@ -22,7 +22,10 @@ pub fn transpose(f: &mut Func, rows: &[Val]) -> Vec<Val> {
 /// The sums of the lanes of four vectors, as a vector of four.
 pub(super) fn sum_four(f: &mut Func, rows: [Val; 4]) -> Val {
     let pair = |f: &mut Func, a, b, size| {
-        let (low, high) = (interleave(f, a, b, (size, 0)), interleave(f, a, b, (size, 1)));
+        let (low, high) = (
+            interleave(f, a, b, size, Half::Low),
+            interleave(f, a, b, size, Half::High),
+        );
         f.add(low, high)
     };
     let (ab, cd) = (pair(f, rows[0], rows[1], 1), pair(f, rows[2], rows[3], 1));
@@ -39,19 +42,30 @@ pub(super) fn sum_four(f: &mut Func, rows: [Val; 4]) -> Val {
 
 /// Within each 128-bit part: result `c`, part `j`, holds column `4j + c` of the four rows.
 fn transpose_four(f: &mut Func, [a, b, c, d]: [Val; 4]) -> [Val; 4] {
-    let (ab_low, ab_high) = (interleave(f, a, b, (1, 0)), interleave(f, a, b, (1, 1)));
-    let (cd_low, cd_high) = (interleave(f, c, d, (1, 0)), interleave(f, c, d, (1, 1)));
+    let (ab_low, ab_high) = (interleave(f, a, b, 1, Half::Low), interleave(f, a, b, 1, Half::High));
+    let (cd_low, cd_high) = (interleave(f, c, d, 1, Half::Low), interleave(f, c, d, 1, Half::High));
     [
-        interleave(f, ab_low, cd_low, (2, 0)),
-        interleave(f, ab_low, cd_low, (2, 1)),
-        interleave(f, ab_high, cd_high, (2, 0)),
-        interleave(f, ab_high, cd_high, (2, 1)),
+        interleave(f, ab_low, cd_low, 2, Half::Low),
+        interleave(f, ab_low, cd_low, 2, Half::High),
+        interleave(f, ab_high, cd_high, 2, Half::Low),
+        interleave(f, ab_high, cd_high, 2, Half::High),
     ]
 }
 
-/// Within each 128-bit part: runs of `size` lanes, taken in turn from the lower or upper half of `a` and `b`.
-fn interleave(f: &mut Func, a: Val, b: Val, (size, half): (usize, usize)) -> Val {
+/// Half of a 128-bit part.
+#[derive(Clone, Copy)]
+enum Half {
+    Low,
+    High,
+}
+
+/// Within each 128-bit part: runs of `size` lanes, taken in turn from a half of `a` and of `b`.
+fn interleave(f: &mut Func, a: Val, b: Val, size: usize, half: Half) -> Val {
     let n = a.ty.lanes() as usize;
+    let half = match half {
+        Half::Low => 0,
+        Half::High => 1,
+    };
     let lane = |l: usize| {
         let (part, run, offset) = (l / 4 * 4, l % 4 / size, l % size);
         (part + half * 2 + run / 2 * size + offset + run % 2 * n) as i64

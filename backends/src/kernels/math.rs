@@ -124,16 +124,12 @@ pub fn exp_within(f: &mut Func, x: Val, range: Range) -> Val {
 /// `e^(x + low)` for a `low` that is small beside 1.
 fn exp_sum(f: &mut Func, x: Val, low: Option<Val>, range: Range) -> Val {
     let ty = x.ty;
-    let x = limited(
-        f,
-        x,
-        if range == Range::Any {
-            (-87.3, 88.8)
-        } else {
-            (-88.1, 0.0)
-        },
-        range,
-    );
+    let (least, most) = if range == Range::Any {
+        (-87.3, 88.8)
+    } else {
+        (-88.1, 0.0)
+    };
+    let x = limited(f, x, least, most, range);
     let (log2e, magic) = (f.float(ty, std::f32::consts::LOG2_E), f.float(ty, MAGIC));
     let shifted = f.fma(x, log2e, magic);
     let n = f.sub(shifted, magic);
@@ -161,7 +157,7 @@ fn exp_sum(f: &mut Func, x: Val, low: Option<Val>, range: Range) -> Val {
 
 /// `e^(a b)`: for the power of two only one factor is scaled, so that a loop over the other does it once. The product is
 /// rounded like any other, which for large results says more than the error of the function. `native`: lanes of a register.
-pub fn exp_product(f: &mut Func, (a, b): (Val, Val), range: Range, native: u32) -> Val {
+pub fn exp_product(f: &mut Func, a: Val, b: Val, range: Range, native: u32) -> Val {
     let log2e = f.float(a.ty, std::f32::consts::LOG2_E);
     let a = f.mul(a, log2e);
     let (a, b) = match (a.ty, b.ty) {
@@ -171,12 +167,9 @@ pub fn exp_product(f: &mut Func, (a, b): (Val, Val), range: Range, native: u32) 
     };
     let x = f.mul(a, b);
     let scales = native == SCALING && x.ty.lanes() >= SCALING;
-    let limits = if range == Range::Any && !scales {
-        (-126.0, 128.0)
-    } else {
-        (-127.0, 128.0)
-    };
-    let x = limited(f, x, if scales { (-150.0, 128.0) } else { limits }, range);
+    let least = if range == Range::Any && !scales { -126.0 } else { -127.0 };
+    let least = if scales { -150.0 } else { least };
+    let x = limited(f, x, least, 128.0, range);
     let (shifted, n) = if scales {
         let n = f.unary(Unary::RoundEven, x);
         (n, n)
@@ -229,7 +222,7 @@ fn scaled(f: &mut Func, p: Val, n: Val) -> Val {
 
 /// Holds an exponent where it matters, by comparisons that NaN passes. At the upper limit the result is infinite, at the
 /// lower one, where [`times_power`] has no more powers, zero.
-fn limited(f: &mut Func, x: Val, (low, high): (f32, f32), range: Range) -> Val {
+fn limited(f: &mut Func, x: Val, low: f32, high: f32, range: Range) -> Val {
     let (low, high) = (f.float(x.ty, low), f.float(x.ty, high));
     let x = if range == Range::Any { f.min(high, x) } else { x };
     f.max(low, x)
@@ -507,7 +500,7 @@ fn general_power(f: &mut Func, x: Val, y: Val) -> Val {
     let value = f.select(is_zero, at_zero, value);
     let finite = f.cmp(Cmp::Lt, a, infinity);
     let value = f.select(finite, value, at_infinity);
-    let value = negative_base(f, (x, y), value);
+    let value = negative_base(f, x, y, value);
     // NaN in, NaN out; but anything ** 0 is 1.
     let ordered = f.cmp(Cmp::Eq, x, x);
     let value = f.select(ordered, value, x);
@@ -516,7 +509,7 @@ fn general_power(f: &mut Func, x: Val, y: Val) -> Val {
 }
 
 /// `value = |x| ** y` with the sign that a negative `x` gives it; NaN where `y` is no integer.
-fn negative_base(f: &mut Func, (x, y): (Val, Val), value: Val) -> Val {
+fn negative_base(f: &mut Func, x: Val, y: Val, value: Val) -> Val {
     let ty = x.ty;
     let (zero, half, nan) = (f.zero(ty), f.float(ty, 0.5), f.float(ty, f32::NAN));
     let floor = f.unary(Unary::Floor, y);

@@ -2,7 +2,7 @@
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
-/// Steps of `k` in one turn of the inner loop.
+/// Steps of `k` in one iteration of the inner loop.
 const UNROLL: i64 = 4;
 
 /// Adds the micro-kernel for `rows` rows and panels of `panel` vectors of `lanes` floats; returns its name.
@@ -10,7 +10,7 @@ const UNROLL: i64 = 4;
 /// `fn(a, lda, b, c, ldc, k, accumulate: i1)` computes, with `n = panel * lanes`,
 /// `c[r * ldc + j] (+)= sum_k a[r * lda + k] * b[k * n + j]` for `r < rows`, `j < n`.
 /// `lda` and `ldc` count floats; without `accumulate` the old `c` is not read.
-pub fn micro_kernel(module: &mut Module, lanes: u32, (rows, panel): (u32, u32)) -> String {
+pub fn micro_kernel(module: &mut Module, lanes: u32, rows: u32, panel: u32) -> String {
     let name = format!("seqc_mk_{rows}x{panel}");
     if module.has(&name) {
         return name;
@@ -19,7 +19,7 @@ pub fn micro_kernel(module: &mut Module, lanes: u32, (rows, panel): (u32, u32)) 
     let mut f = Func::new(&name, &params, None);
     let (a, lda, b, c, ldc) = (f.param(0), f.param(1), f.param(2), f.param(3), f.param(4));
     let (k, accumulate) = (f.param(5), f.param(6));
-    let tile = Tile { lanes, rows, panel };
+    let tile = Tile { lanes, rows, panel, b };
     let a_rows = tile.row_pointers(&mut f, a, lda);
     let c_rows = tile.row_pointers(&mut f, c, ldc);
     let init = tile.initial(&mut f, &c_rows, accumulate);
@@ -27,10 +27,10 @@ pub fn micro_kernel(module: &mut Module, lanes: u32, (rows, panel): (u32, u32)) 
     let rest = f.i64(-UNROLL);
     let whole = f.and(k, rest);
     let sums = f.for_loop((zero, whole, unroll), &init, |f, i, sums| {
-        (0..UNROLL).fold(sums.to_vec(), |sums, u| tile.step(f, (&a_rows, b), (i, u), sums))
+        (0..UNROLL).fold(sums.to_vec(), |sums, u| tile.step(f, &a_rows, i, u, sums))
     });
     let sums = f.for_loop((whole, k, one), &sums, |f, i, sums| {
-        tile.step(f, (&a_rows, b), (i, 0), sums.to_vec())
+        tile.step(f, &a_rows, i, 0, sums.to_vec())
     });
     for (r, row) in c_rows.iter().enumerate() {
         for v in 0..panel {
@@ -46,6 +46,8 @@ struct Tile {
     lanes: u32,
     rows: u32,
     panel: u32,
+    /// The packed panel.
+    b: Val,
 }
 
 impl Tile {
@@ -83,10 +85,10 @@ impl Tile {
     }
 
     /// One `k = i + u`: a row of the panel times one element of each row of `a`.
-    fn step(&self, f: &mut Func, (a_rows, b): (&[Val], Val), (i, u): (Val, i64), sums: Vec<Val>) -> Vec<Val> {
+    fn step(&self, f: &mut Func, a_rows: &[Val], i: Val, u: i64, sums: Vec<Val>) -> Vec<Val> {
         let width = f.i64(i64::from(self.lanes * self.panel));
         let at = f.mul(i, width);
-        let row = f.gep(b, at, Scalar::F32);
+        let row = f.gep(self.b, at, Scalar::F32);
         let columns: Vec<Val> = (0..self.panel)
             .map(|v| {
                 let offset = f.i64(i64::from(self.lanes) * (u * i64::from(self.panel) + i64::from(v)));

@@ -1,8 +1,8 @@
-//! A register tile of a product of small matrices that lie as they are, without packing.
+//! A register tile of a product of small matrices, without packing.
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
-/// Steps of `k` in one turn of the inner loop.
+/// Steps of `k` in one iteration of the inner loop.
 const UNROLL: i64 = 4;
 
 /// A tile of `rows` rows and `panel` vectors of `lanes` floats.
@@ -14,7 +14,7 @@ pub struct Tile {
     pub rows: u32,
     /// Vectors of a row.
     pub panel: u32,
-    /// `a` lies with `k` outside: `a[k * lda + r]` instead of `a[r * lda + k]`.
+    /// `a` is transposed: `a[k * lda + r]` instead of `a[r * lda + k]`.
     pub across: bool,
 }
 
@@ -37,15 +37,15 @@ impl Tile {
         let params = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::F32];
         let mut f = Func::new(&name, &params, None);
         let (c, ldc, k, old) = (f.param(4), f.param(5), f.param(6), f.param(7));
-        let c_rows = rows(&mut f, (c, ldc), self.rows);
+        let c_rows = rows(&mut f, c, ldc, self.rows);
         let init = self.initial(&mut f, &c_rows, old);
         let a_rows = if self.across {
             let one = f.i64(1);
             let a = f.param(0);
-            rows(&mut f, (a, one), self.rows)
+            rows(&mut f, a, one, self.rows)
         } else {
             let (a, lda) = (f.param(0), f.param(1));
-            rows(&mut f, (a, lda), self.rows)
+            rows(&mut f, a, lda, self.rows)
         };
         let (zero, one, unroll, rest) = (f.i64(0), f.i64(1), f.i64(UNROLL), f.i64(-UNROLL));
         let whole = f.and(k, rest);
@@ -122,7 +122,7 @@ impl Tile {
 }
 
 /// Pointers to `count` rows.
-fn rows(f: &mut Func, (base, stride): (Val, Val), count: u32) -> Vec<Val> {
+fn rows(f: &mut Func, base: Val, stride: Val, count: u32) -> Vec<Val> {
     let mut rows = vec![base];
     for _ in 1..count {
         let last = rows[rows.len() - 1];

@@ -35,7 +35,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
                 Summation::OfChunk => kernels::gemv_in_order(module, layer.lanes(), product.encoding),
                 Summation::Free => kernels::gemv(module, layer.machine, product.encoding),
             };
-            kernels::gemm(module, layer.machine, (product.encoding, product.columns));
+            kernels::gemm(module, layer.machine, product.encoding, product.columns);
         }
     }
 }

@@ -27,7 +27,7 @@ fn micro_kernels_multiply() {
     for target in targets() {
         let mut module = Module::default();
         for tile in tiles(&target) {
-            let name = kernels::micro_kernel(&mut module, target.width(), tile);
+            let name = kernels::micro_kernel(&mut module, target.width(), tile.0, tile.1);
             export(&mut module, &name, &MK);
         }
         let loaded = Loaded::new(module, &target);
@@ -142,7 +142,7 @@ fn speed_of_matrix_kernels() {
         let mut module = Module::default();
         let rows: Vec<u32> = (1..=target.machine().tile_rows(panel)).collect();
         for r in &rows {
-            let name = kernels::micro_kernel(&mut module, w, (*r, panel));
+            let name = kernels::micro_kernel(&mut module, w, *r, panel);
             export(&mut module, &name, &MK);
         }
         for encoding in Encoding::native() {

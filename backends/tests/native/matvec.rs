@@ -24,7 +24,7 @@ fn load(target: &Target) -> Loaded {
         let name = kernels::gemv_in_order(&mut module, target.width(), encoding);
         export(&mut module, &name, &GEMV);
         for k in sizes(encoding) {
-            let name = kernels::gemm(&mut module, target.machine(), (encoding, *k));
+            let name = kernels::gemm(&mut module, target.machine(), encoding, *k);
             export(&mut module, &name, &GEMM);
         }
     }

@@ -31,6 +31,23 @@ pub(super) struct Blocks {
     fifteen: Val,
 }
 
+/// A block of a segment.
+#[derive(Clone, Copy)]
+struct Step {
+    /// First element of the segment.
+    from: Val,
+    /// First element of the block.
+    k: Val,
+}
+
+/// A block of one row.
+struct Scaled {
+    /// Its bytes.
+    block: Val,
+    /// Its scale, converted.
+    d: Val,
+}
+
 impl Blocks {
     pub(super) fn new(f: &mut Func, shape: &Shape, layout: Block, rows: u32) -> Blocks {
         let slots = f.i64(SEGMENT / 32 * i64::from(rows));
@@ -56,17 +73,17 @@ impl Blocks {
             let end = f.min(end, shape.k);
             let (first, second) = sums.split_at(rows.len());
             let second = f.for_loop((from, end, step), second, |f, k, second| {
-                vec![self.scales(f, shape, rows, (from, k), second[0])]
+                vec![self.scales(f, shape, rows, Step { from, k }, second[0])]
             });
             let mut next = f.for_loop((from, end, step), first, |f, k, first| {
                 let x = self.input(f, shape, k);
                 let offset = shape.offset(f, k);
-                shape.prefetch(f, (rows, offset), shape.encoding.block_bytes() as i64);
+                shape.prefetch(f, rows, offset, shape.encoding.block_bytes() as i64);
                 let each = rows.iter().zip(first).enumerate().map(|(r, (row, sum))| {
                     let block = f.gep(*row, offset, Scalar::I8);
-                    let at = scale_slot(f, (from, k), (rows.len(), r));
+                    let at = scale_slot(f, Step { from, k }, rows.len(), r);
                     let d = f.gep(self.scales, at, Scalar::F32);
-                    self.step(f, shape, (block, d), &x, *sum)
+                    self.step(f, shape, Scaled { block, d }, &x, *sum)
                 });
                 each.collect()
             });
@@ -79,10 +96,10 @@ impl Blocks {
 
     /// Converts the scales of one block of each row, many halves at once, and puts them where they can be
     /// broadcast from; adds `c_b X_b` to `second`.
-    fn scales(&self, f: &mut Func, shape: &Shape, rows: &[Val], (from, k): (Val, Val), second: Val) -> Val {
-        let offset = shape.offset(f, k);
+    fn scales(&self, f: &mut Func, shape: &Shape, rows: &[Val], step: Step, second: Val) -> Val {
+        let offset = shape.offset(f, step.k);
         let d = halves(f, rows, offset, 0);
-        let slot = scale_slot(f, (from, k), (rows.len(), 0));
+        let slot = scale_slot(f, step, rows.len(), 0);
         let p = f.gep(self.scales, slot, Scalar::F32);
         f.store(d, p);
         let Some(sums) = self.sums else { return second };
@@ -91,7 +108,7 @@ impl Blocks {
             None => d,
         };
         let thirty_two = f.i64(32);
-        let block = f.udiv(k, thirty_two);
+        let block = f.udiv(step.k, thirty_two);
         let p = f.gep(sums, block, Scalar::F32);
         let sum = f.load(p, Ty::F32);
         let sum = f.splat(sum, rows.len() as u32);
@@ -113,7 +130,8 @@ impl Blocks {
     }
 
     /// `sum + d * (q . x)` for one block of one row.
-    fn step(&self, f: &mut Func, shape: &Shape, (block, d): (Val, Val), x: &[Val], sum: Val) -> Val {
+    fn step(&self, f: &mut Func, shape: &Shape, scaled: Scaled, x: &[Val], sum: Val) -> Val {
+        let Scaled { block, d } = scaled;
         let quants = match self.layout.integers {
             Integers::Bytes => block_quants(f, self.layout, block, shape.lanes),
             Integers::Nibbles => nibbles_and_bytes(f, self.layout, block, shape.lanes, self.fifteen),
@@ -160,10 +178,10 @@ fn load_block(f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
     (0..32 / shape.lanes).map(load).collect()
 }
 
-/// Index into the scale buffer of row `r` of `count` at block `k` of the segment that starts at `from`.
-fn scale_slot(f: &mut Func, (from, k): (Val, Val), (count, r): (usize, usize)) -> Val {
+/// Index into the scale buffer of row `r` of `count` at a block.
+fn scale_slot(f: &mut Func, at: Step, count: usize, r: usize) -> Val {
     let (step, count, r) = (f.i64(32), f.i64(count as i64), f.i64(r as i64));
-    let block = f.sub(k, from);
+    let block = f.sub(at.k, at.from);
     let block = f.udiv(block, step);
     let slot = f.mul(block, count);
     f.add(slot, r)

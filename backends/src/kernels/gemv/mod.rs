@@ -42,10 +42,11 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
     } else {
         ROWS
     };
-    let ahead = bytes_ahead(&mut f, machine, (stride, count));
+    let ahead = bytes_ahead(&mut f, machine, stride, count);
     let shape = Shape {
         encoding,
         lanes,
+        w,
         stride,
         x,
         k,
@@ -59,7 +60,7 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
     let rest = f.urem(rows, some);
     let whole = f.sub(rows, rest);
     f.for_each(zero, whole, i64::from(count), |f, r| {
-        let (sums, more) = kernel.row_sums(f, &shape, (w, r, count));
+        let (sums, more) = kernel.row_sums(f, &shape, r, count);
         let p = f.gep(y, r, Scalar::F32);
         for (i, s) in sums.chunks_exact(4).enumerate() {
             let mut four = sum_four(f, [s[0], s[1], s[2], s[3]]);
@@ -73,7 +74,7 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
         }
     });
     f.for_each(whole, rows, 1, |f, r| {
-        let (sums, more) = kernel.row_sums(f, &shape, (w, r, 1));
+        let (sums, more) = kernel.row_sums(f, &shape, r, 1);
         let mut sum = f.reduce_add(sums[0]);
         if let Some(more) = more {
             let part = f.extract(more, 0);
@@ -87,7 +88,7 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
 }
 
 /// The least multiple of `count` rows that is not below what the machine asks for ahead of use.
-fn bytes_ahead(f: &mut Func, machine: &Machine, (stride, count): (Val, u32)) -> Val {
+fn bytes_ahead(f: &mut Func, machine: &Machine, stride: Val, count: u32) -> Val {
     let least = machine.memory.prefetch as i64 - 1;
     let (count, least, one) = (f.i64(i64::from(count)), f.i64(least), f.i64(1));
     let group = f.mul(count, stride);
@@ -102,7 +103,11 @@ fn bytes_ahead(f: &mut Func, machine: &Machine, (stride, count): (Val, u32)) -> 
 struct Shape {
     encoding: Encoding,
     lanes: u32,
+    /// The weights.
+    w: Val,
+    /// Bytes of a row of weights.
     stride: Val,
+    /// The vector.
     x: Val,
     k: Val,
     /// Distance of prefetching, a whole number of groups of rows.
@@ -117,9 +122,9 @@ enum Kernel {
 impl Kernel {
     /// For each of `count` rows from `r` on, a vector whose lanes add up to the product; and a vector with one
     /// more summand for each row, if there is one.
-    fn row_sums(&self, f: &mut Func, shape: &Shape, (w, r, count): (Val, Val, u32)) -> (Vec<Val>, Option<Val>) {
+    fn row_sums(&self, f: &mut Func, shape: &Shape, r: Val, count: u32) -> (Vec<Val>, Option<Val>) {
         let offset = f.mul(r, shape.stride);
-        let mut rows = vec![f.gep(w, offset, Scalar::I8)];
+        let mut rows = vec![f.gep(shape.w, offset, Scalar::I8)];
         for _ in 1..count {
             let last = rows[rows.len() - 1];
             rows.push(f.gep(last, shape.stride, Scalar::I8));
@@ -150,18 +155,18 @@ impl Shape {
         f.mul(index, bytes)
     }
 
-    /// Asks for what later rows have at `offset`. They lie behind these in one piece, so the requests walk
-    /// through them linearly; `turn_bytes` of each row are used in one turn of the loop.
-    fn prefetch(&self, f: &mut Func, (rows, offset): (&[Val], Val), turn_bytes: i64) {
+    /// Asks for what later rows have at `offset`. They lie behind these in one piece, so the requests
+    /// are linear; `iteration_bytes` of each row are used in one iteration of the loop.
+    fn prefetch(&self, f: &mut Func, rows: &[Val], offset: Val, iteration_bytes: i64) {
         let count = rows.len() as i64;
         let scale = f.i64(count);
-        let walked = f.mul(offset, scale);
+        let used = f.mul(offset, scale);
         let p = f.gep(rows[0], self.ahead, Scalar::I8);
-        let p = f.gep(p, walked, Scalar::I8);
-        let per_turn = count * turn_bytes;
-        let lines = (per_turn + 63) / 64;
+        let p = f.gep(p, used, Scalar::I8);
+        let bytes = count * iteration_bytes;
+        let lines = (bytes + 63) / 64;
         for line in 0..lines {
-            let p = byte(f, p, line * per_turn / lines);
+            let p = byte(f, p, line * bytes / lines);
             // Into the second-level cache: the first one has `x` to hold.
             f.prefetch(p);
         }

@@ -77,7 +77,7 @@ impl InOrder {
         let whole = f.sub(self.k, rest);
         let nothing = f.zero(Ty::V(self.lanes, Scalar::F32));
         let sums = f.for_loop((zero, whole, step), &[nothing], |f, k, sums| {
-            let columns = self.columns(f, source, k, (valid, None));
+            let columns = self.columns(f, source, k, valid, None);
             let x = f.gep(self.x, k, Scalar::F32);
             let add = |sum: Val, (i, column): (usize, &Val)| {
                 let i = f.i64(i as i64);
@@ -93,7 +93,7 @@ impl InOrder {
         }
         let some = f.cmp(Cmp::Gt, rest, zero);
         let last = |f: &mut Func| {
-            let columns = self.columns(f, source, whole, (valid, Some(rest)));
+            let columns = self.columns(f, source, whole, valid, Some(rest));
             let (p, mask) = (f.gep(self.x, whole, Scalar::F32), f.tail_mask(rest, self.lanes));
             let x = f.masked_load(p, mask, Ty::V(self.lanes, Scalar::F32));
             let add = |sum: Val, (i, column): (usize, &Val)| {
@@ -110,7 +110,7 @@ impl InOrder {
     }
 
     /// Columns from `k` on, a lane for each row; zeros beyond the rows and columns that there are.
-    fn columns(&self, f: &mut Func, source: Val, k: Val, (valid, columns): (Option<Val>, Option<Val>)) -> Vec<Val> {
+    fn columns(&self, f: &mut Func, source: Val, k: Val, valid: Option<Val>, columns: Option<Val>) -> Vec<Val> {
         let (per_block, bytes) = (
             f.i64(self.encoding.block() as i64),
             f.i64(self.encoding.block_bytes() as i64),

@@ -11,7 +11,7 @@ pub(super) fn row_sums(f: &mut Func, shape: &Shape, plain: Plain, rows: &[Val]) 
     let kernel = Rows { shape, plain, rows };
     let lanes = i64::from(shape.lanes);
     let unroll = if rows.len() == 1 { 4 } else { 2 };
-    let turn = shape.encoding.block_bytes() as i64 * lanes * unroll as i64;
+    let bytes = shape.encoding.block_bytes() as i64 * lanes * unroll as i64;
     let zero = f.zero(Ty::V(shape.lanes, Scalar::F32));
     let init = vec![zero; rows.len() * unroll];
     let (start, long, short) = (f.i64(0), f.i64(lanes * unroll as i64), f.i64(lanes));
@@ -20,7 +20,7 @@ pub(super) fn row_sums(f: &mut Func, shape: &Shape, plain: Plain, rows: &[Val]) 
     let sums = f.for_loop((start, whole, long), &init, |f, k, sums| {
         let mut next = sums.to_vec();
         let offset = shape.offset(f, k);
-        shape.prefetch(f, (rows, offset), turn);
+        shape.prefetch(f, rows, offset, bytes);
         for (u, next) in next.chunks_mut(rows.len()).enumerate() {
             let shift = f.i64(lanes * u as i64);
             let at = f.add(k, shift);

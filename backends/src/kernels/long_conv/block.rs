@@ -1,6 +1,6 @@
 //! All tokens of a chunk, block by block.
 
-use super::{LongConv, block_transition, direct, row_of, spoiled, vector};
+use super::{LongConv, block_transition, direct, nonfinite, row_of, vector};
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::PAGE_TOKENS;
 
@@ -11,7 +11,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let params = [&rows[..], &[Ty::Ptr; 5], &[Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64]].concat();
     let mut f = Func::new(&name, &params, None);
     let (u, out) = (f.param(0), f.param(2));
-    let [prepared, past, sums, spectra, spoiled] = [4, 5, 6, 7, 8].map(|n| f.param(n));
+    let [prepared, past, sums, spectra, nan_until] = [4, 5, 6, 7, 8].map(|n| f.param(n));
     let (tid, threads) = (f.param(12), f.param(13));
     let lanes = conv.lanes as usize;
     let panels = f.i64(conv.panels() as i64);
@@ -38,11 +38,11 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
         let past = part(f, past, PAGE_TOKENS * lanes);
         let sums = part(f, sums, PAGE_TOKENS * lanes);
         let spectra = part(f, spectra, 2 * conv.blocks.top() * lanes);
-        let spoiled = part(f, spoiled, lanes);
+        let nan_until = part(f, nan_until, lanes);
         let (channels, width) = (f.i64(conv.channels as i64), f.i64(lanes as i64));
         let first = f.mul(n, width);
         let columns = f.sub(channels, first);
-        let places = [u, f.param(1), out, f.param(3), prepared, past, sums, spectra, spoiled];
+        let places = [u, f.param(1), out, f.param(3), prepared, past, sums, spectra, nan_until];
         let args = [&places[..], &[f.param(9), f.param(10), scratch, columns]].concat();
         f.call(&panel, &args, None);
     });
@@ -50,18 +50,18 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     name
 }
 
-/// Adds `fn(u, u_stride, out, out_stride, prepared, past, sums, spectra, spoiled, position, count, scratch, columns)` for
+/// Adds `fn(u, u_stride, out, out_stride, prepared, past, sums, spectra, nan_until, position, count, scratch, columns)` for
 /// one panel, of which `columns` channels exist.
 fn panel(conv: &LongConv, module: &mut Module) -> String {
     let direct = direct::function(conv, module);
     let transition = block_transition::function(conv, module);
-    let spoil = spoiled::function(conv, module);
+    let nan_results = nonfinite::function(conv, module);
     let name = format!("{}_panel", conv.name);
     let rows = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64];
     let params = [&rows[..], &[Ty::Ptr; 5], &[Ty::I64, Ty::I64, Ty::Ptr, Ty::I64]].concat();
     let mut f = Func::new(&name, &params, None);
     let [u, u_stride, out, out_stride] = [0, 1, 2, 3].map(|n| f.param(n));
-    let [prepared, past, sums, spectra, spoiled] = [4, 5, 6, 7, 8].map(|n| f.param(n));
+    let [prepared, past, sums, spectra, nan_until] = [4, 5, 6, 7, 8].map(|n| f.param(n));
     let [position, count, scratch, columns] = [9, 10, 11, 12].map(|n| f.param(n));
     let (block, zero) = (f.i64(conv.blocks.smallest as i64), f.i64(0));
     let end = f.add(position, count);
@@ -88,10 +88,10 @@ fn panel(conv: &LongConv, module: &mut Module) -> String {
             let at = f.mul(t, u_stride);
             let p = f.gep(u, at, Scalar::F32);
             let x = f.masked_load(p, mask, vector(conv.lanes));
-            let (x, found) = spoiled::finite(f, x, found[0]);
+            let (x, found) = nonfinite::finite(f, x, found[0]);
             let inside = f.sub(token, start);
             let row = f.add(from, inside);
-            let p = row_of(f, (past, page), row, conv.lanes);
+            let p = row_of(f, past, page, row, conv.lanes);
             f.store(x, p);
             vec![found]
         });
@@ -104,11 +104,11 @@ fn panel(conv: &LongConv, module: &mut Module) -> String {
             &[&[prepared, past, sums, out, out_stride, from][..], &list].concat(),
             None,
         );
-        let some = spoiled::some(f, (spoiled, low), found[0]);
+        let some = nonfinite::some(f, nan_until, low, found[0]);
         f.if_then(some, |f| {
             f.call(
-                &spoil,
-                &[u, u_stride, out, out_stride, spoiled, low, high, columns],
+                &nan_results,
+                &[u, u_stride, out, out_stride, nan_until, low, high, columns],
                 None,
             );
         });

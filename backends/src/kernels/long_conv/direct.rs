@@ -35,6 +35,15 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     name
 }
 
+/// Where values of the past and taps are read.
+#[derive(Clone, Copy)]
+struct Rows {
+    /// Rows of the stream.
+    u: Val,
+    /// Rows of taps.
+    taps: Val,
+}
+
 struct Sum<'a> {
     conv: &'a LongConv,
     page: Val,
@@ -45,7 +54,7 @@ impl Sum<'_> {
     /// Row `t` of the block in a state.
     fn row(&self, f: &mut Func, state: usize, t: Val) -> Val {
         let row = f.add(f.param(5), t);
-        row_of(f, (f.param(state), self.page), row, self.conv.lanes)
+        row_of(f, f.param(state), self.page, row, self.conv.lanes)
     }
 
     /// First token that matters to `t`, rounded down to whole tiles; the taps behind the filter's end are zeros.
@@ -129,13 +138,15 @@ impl Sum<'_> {
             let u = self.row(f, 1, s);
             let lag = f.sub(t, s);
             let taps = rows(f, f.param(0), lag, lanes);
-            let near = self.part(f, sums, (u, taps), (0, 1 - TILE));
-            self.part(f, &near, (u, taps), (HALF, 1 - TILE))
+            let rows = Rows { u, taps };
+            let near = self.part(f, sums, rows, 0, 1 - TILE);
+            self.part(f, &near, rows, HALF, 1 - TILE)
         });
         // The tile over itself: no lag below zero.
         let u = self.row(f, 1, t);
-        let sums = self.part(f, &sums, (u, f.param(0)), (0, 0));
-        let sums = self.part(f, &sums, (u, f.param(0)), (HALF, 0));
+        let rows = Rows { u, taps: f.param(0) };
+        let sums = self.part(f, &sums, rows, 0, 0);
+        let sums = self.part(f, &sums, rows, HALF, 0);
         for (i, y) in sums.into_iter().enumerate() {
             let i = f.i64(i as i64);
             let t = f.add(t, i);
@@ -145,7 +156,7 @@ impl Sum<'_> {
 
     /// Sums of a tile over half a tile of tokens, from row `first` of `u` on. A token meets row `r` of `u` with the tap as
     /// many rows from `taps` as its number is above `r`, `least` or more.
-    fn part(&self, f: &mut Func, sums: &[Val], (u, taps): (Val, Val), (first, least): (i64, i64)) -> Vec<Val> {
+    fn part(&self, f: &mut Func, sums: &[Val], rows: Rows, first: i64, least: i64) -> Vec<Val> {
         let lanes = self.conv.lanes;
         let at = |f: &mut Func, base: Val, row: i64| {
             let row = f.i64(row * i64::from(lanes));
@@ -153,9 +164,9 @@ impl Sum<'_> {
             f.load(p, vector(lanes))
         };
         let mut sums = sums.to_vec();
-        let x: Vec<Val> = (first..first + HALF).map(|row| at(f, u, row)).collect();
+        let x: Vec<Val> = (first..first + HALF).map(|row| at(f, rows.u, row)).collect();
         for ahead in (least.max(1 - first - HALF)..TILE - first).rev() {
-            let w = at(f, taps, ahead);
+            let w = at(f, rows.taps, ahead);
             for (row, x) in (first..).zip(&x) {
                 if let Some(sum) = usize::try_from(row + ahead).ok().and_then(|i| sums.get_mut(i)) {
                     *sum = f.fma(w, *x, *sum);

@@ -1,8 +1,8 @@
 //! Transforms of complex sequences, one for each lane: polynomials modulo `z^n - c` at the roots of `z^n = c`.
 //!
 //! A *node* is such a polynomial in place. One step splits it in four: modulo `z^(n/4) - t i^k` for `k = 0..4`, where
-//! `t^4 = c`; all its butterflies have the same factors `t, t^2, t^3`. So there is no bit reversal, and the inverse walks
-//! back. Nodes are numbered like a heap: the parts of node `e` are `4 e + 1 + k`. The root has `c = i`, that is angle
+//! `t^4 = c`; all its butterflies have the same factors `t, t^2, t^3`. So there is no bit reversal, and the inverse takes the
+//! steps in the opposite order. Nodes are numbered like a heap: the parts of node `e` are `4 e + 1 + k`. The root has `c = i`, that is angle
 //! pi / 2; a table holds the factors of all nodes.
 //!
 //! An element is two vectors, the real and the imaginary parts.
@@ -51,21 +51,21 @@ fn root_factors(angle: f64) -> [f32; 6] {
     [c1, s1, c2, s2, c3, s3].map(|x| x as f32)
 }
 
-/// Which way a transform goes.
+/// What is computed of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transform {
     /// From a sequence to its spectrum.
     Forward,
     /// From a spectrum to `size` times the sequence.
     Inverse,
-    /// There, times a filter's spectrum, and back.
+    /// Its convolution with a filter whose spectrum is given.
     Convolve,
 }
 
 /// Adds `fn(data, node, table, filter)`, in place on `size` elements (a power of two from 4) of node number `node`; returns
 /// its name. Only [`Transform::Convolve`] reads the filter, `size` elements.
-pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, way: Transform) -> String {
-    let name = match way {
+pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, kind: Transform) -> String {
+    let name = match kind {
         Transform::Forward => format!("seqc_fft{lanes}_{size}"),
         Transform::Inverse => format!("seqc_ifft{lanes}_{size}"),
         Transform::Convolve => format!("seqc_fft{lanes}_through_{size}"),
@@ -73,32 +73,32 @@ pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, way: Trans
     if module.has(&name) {
         return name;
     }
-    let part = (size > NEAR).then(|| transform(module, lanes, size / 4, way));
+    let part = (size > NEAR).then(|| transform(module, lanes, size / 4, kind));
     let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr], None);
     let data = Data {
         base: f.param(0),
         table: f.param(2),
         filter: f.param(3),
         lanes,
-        way,
+        kind,
     };
     // Nodes of one depth after another, down to leaves of four or eight elements; of a large transform only the first.
     let depths: Vec<u32> = match part {
         Some(_) => vec![0],
         None => (0..).take_while(|depth| size >> (2 * depth) > 8).collect(),
     };
-    if way != Transform::Inverse {
-        depths.iter().for_each(|depth| data.steps(&mut f, (size, *depth), true));
+    if kind != Transform::Inverse {
+        depths.iter().for_each(|depth| data.steps(&mut f, size, *depth, true));
     }
     match part {
         Some(part) => data.parts(&mut f, size, &part),
         None => data.leaves(&mut f, size, depths.len() as u32),
     }
-    if way != Transform::Forward {
+    if kind != Transform::Forward {
         depths
             .iter()
             .rev()
-            .for_each(|depth| data.steps(&mut f, (size, *depth), false));
+            .for_each(|depth| data.steps(&mut f, size, *depth, false));
     }
     module.add(f);
     name
@@ -110,7 +110,7 @@ struct Data {
     table: Val,
     filter: Val,
     lanes: u32,
-    way: Transform,
+    kind: Transform,
 }
 
 impl Data {
@@ -156,7 +156,7 @@ impl Data {
     }
 
     /// One step of all nodes `depth` below the function's.
-    fn steps(&self, f: &mut Func, (size, depth): (usize, u32), forward: bool) {
+    fn steps(&self, f: &mut Func, size: usize, depth: u32, forward: bool) {
         let node_size = size >> (2 * depth);
         let quarter = node_size / 4;
         let first = self.first_node(f, depth);
@@ -198,26 +198,27 @@ impl Data {
             let start = rows(f, self.base, start, self.lanes);
             let places: Vec<Val> = (0..leaf).map(|i| rows_at(f, start, 2 * i, self.lanes)).collect();
             let x: Vec<Complex> = places.iter().map(|p| load(f, *p, self.lanes)).collect();
-            let x = match self.way {
+            let x = match self.kind {
                 Transform::Inverse => x,
-                Transform::Forward | Transform::Convolve => self.leaf_there(f, node, x, &factors),
+                Transform::Forward | Transform::Convolve => self.leaf_forward(f, node, x, &factors),
             };
-            let x = match self.way {
+            let x = match self.kind {
                 Transform::Forward | Transform::Inverse => x,
                 Transform::Convolve => {
                     let filter = f.mul(n, width);
                     let filter = rows(f, self.filter, filter, self.lanes);
-                    let times = |f: &mut Func, (i, x): (usize, Complex)| {
+                    let mut filtered = Vec::new();
+                    for (i, x) in x.into_iter().enumerate() {
                         let p = rows_at(f, filter, 2 * i, self.lanes);
                         let k = load(f, p, self.lanes);
-                        times(f, x, k)
-                    };
-                    x.into_iter().enumerate().map(|pair| times(f, pair)).collect()
+                        filtered.push(times(f, x, k));
+                    }
+                    filtered
                 }
             };
-            let y = match self.way {
+            let y = match self.kind {
                 Transform::Forward => x,
-                Transform::Inverse | Transform::Convolve => self.leaf_back(f, node, x, &factors),
+                Transform::Inverse | Transform::Convolve => self.leaf_inverse(f, node, x, &factors),
             };
             for (y, p) in y.into_iter().zip(places) {
                 store(f, y, p, self.lanes);
@@ -226,7 +227,7 @@ impl Data {
     }
 
     /// A leaf of four elements, or of eight: a step in four, then each part in two.
-    fn leaf_there(&self, f: &mut Func, node: Val, x: Vec<Complex>, factors: &[Complex; 3]) -> Vec<Complex> {
+    fn leaf_forward(&self, f: &mut Func, node: Val, x: Vec<Complex>, factors: &[Complex; 3]) -> Vec<Complex> {
         if let [a, b, c, d] = x[..] {
             return split(f, [a, b, c, d], factors).to_vec();
         }
@@ -241,7 +242,7 @@ impl Data {
         out
     }
 
-    fn leaf_back(&self, f: &mut Func, node: Val, x: Vec<Complex>, factors: &[Complex; 3]) -> Vec<Complex> {
+    fn leaf_inverse(&self, f: &mut Func, node: Val, x: Vec<Complex>, factors: &[Complex; 3]) -> Vec<Complex> {
         if let [a, b, c, d] = x[..] {
             return join(f, [a, b, c, d], factors).to_vec();
         }
@@ -282,7 +283,7 @@ pub(super) fn first_step(module: &mut Module, lanes: u32, size: usize) -> String
         let x = [0, 1, 2, 3].map(|k| {
             let skip = f.i64((k * quarter) as i64);
             let at = f.add(at, skip);
-            let p = row_of(f, (panel, page), at, lanes);
+            let p = row_of(f, panel, page, at, lanes);
             f.load(p, vector(lanes))
         });
         let b = [1, 2, 3].map(|k| Complex {
@@ -306,7 +307,7 @@ pub(super) fn first_step(module: &mut Module, lanes: u32, size: usize) -> String
     name
 }
 
-/// Adds `fn(data, panel, page, row)`: the last step back, whose real parts go to `size` rows of a state, or are added to
+/// Adds `fn(data, panel, page, row)`: the last step of the inverse, whose real parts go to `size` rows of a state, or are added to
 /// what is there; returns its name.
 pub(super) fn last_step(module: &mut Module, lanes: u32, size: usize, add: bool) -> String {
     let name = format!("seqc_ifft{lanes}_{}_{size}", if add { "add" } else { "last" });
@@ -326,7 +327,7 @@ pub(super) fn last_step(module: &mut Module, lanes: u32, size: usize, add: bool)
             let p = rows_at(f, at, 2 * k * quarter, lanes);
             load(f, p, lanes)
         });
-        let b = four_back(f, x);
+        let b = four_inverse(f, x);
         let mut y = vec![b[0].re];
         for k in 1..4 {
             let part = f.mul(b[k].im, t[k - 1].im);
@@ -336,7 +337,7 @@ pub(super) fn last_step(module: &mut Module, lanes: u32, size: usize, add: bool)
         for (k, mut y) in y.into_iter().enumerate() {
             let skip = f.i64((k * quarter) as i64);
             let at = f.add(at, skip);
-            let p = row_of(f, (panel, page), at, lanes);
+            let p = row_of(f, panel, page, at, lanes);
             if add {
                 let before = f.load(p, vector(lanes));
                 y = f.add(before, y);
@@ -379,9 +380,9 @@ fn split(f: &mut Func, x: [Complex; 4], t: &[Complex; 3]) -> [Complex; 4] {
     four(f, [x[0], b[0], b[1], b[2]])
 }
 
-/// The way back, four times what was there.
+/// The inverse of [`split`], times four.
 fn join(f: &mut Func, x: [Complex; 4], t: &[Complex; 3]) -> [Complex; 4] {
-    let b = four_back(f, x);
+    let b = four_inverse(f, x);
     let [a1, a2, a3] = [1, 2, 3].map(|k| times_conjugate(f, b[k], t[k - 1]));
     [b[0], a1, a2, a3]
 }
@@ -402,7 +403,7 @@ fn four(f: &mut Func, x: [Complex; 4]) -> [Complex; 4] {
 }
 
 /// The inverse of [`four`], times four.
-fn four_back(f: &mut Func, x: [Complex; 4]) -> [Complex; 4] {
+fn four_inverse(f: &mut Func, x: [Complex; 4]) -> [Complex; 4] {
     let (s0, s2) = (plus(f, x[0], x[2]), minus(f, x[0], x[2]));
     let (s1, d) = (plus(f, x[1], x[3]), minus(f, x[1], x[3]));
     let b1 = Complex {

@@ -11,14 +11,14 @@
 //! upper half the imaginary part, so that a complex transform of size `S` does what a real one of size `2 S` would (`fft`).
 //!
 //! What is not finite stays out of all of these, where it would spread over whole blocks: zeros are in its place, and
-//! the results that it reaches become NaN at the end (`spoiled`).
+//! the results that it reaches become NaN at the end (`nonfinite`).
 
 mod block;
 mod block_transition;
 mod direct;
 mod fft;
+mod nonfinite;
 mod prepare;
-mod spoiled;
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::{PAGE_TOKENS, StateKind};
@@ -74,10 +74,10 @@ impl LongConv {
         prepare::function(self, module)
     }
 
-    /// Adds `fn(u, u_stride, out, out_stride, prepared, past, sums, spectra, spoiled, position, count, scratch, tid,
+    /// Adds `fn(u, u_stride, out, out_stride, prepared, past, sums, spectra, nan_until, position, count, scratch, tid,
     /// threads)`; returns its name.
     ///
-    /// Rows of `u` and `out` are `[channels]`, strides in floats; `past`, `sums`, `spectra` and `spoiled` are the states. Thread `t`
+    /// Rows of `u` and `out` are `[channels]`, strides in floats; `past`, `sums`, `spectra` and `nan_until` are the states. Thread `t`
     /// owns the [`LongConv::scratch_bytes`] bytes at `scratch + t * scratch_bytes`. All threads call it; the panels are
     /// split between them, and nobody waits.
     pub fn run(&self, module: &mut Module) -> String {
@@ -110,7 +110,7 @@ impl LongConv {
 }
 
 /// Panels of states lie page by page: where row `row` of a panel is, whose first page is at `panel`.
-fn row_of(f: &mut Func, (panel, page): (Val, Val), row: Val, lanes: u32) -> Val {
+fn row_of(f: &mut Func, panel: Val, page: Val, row: Val, lanes: u32) -> Val {
     let size = f.i64(PAGE_TOKENS as i64);
     let (number, inside) = (f.udiv(row, size), f.urem(row, size));
     let start = f.mul(number, page);

@@ -43,22 +43,41 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
             let row = f.gep(filter, row, Scalar::F32);
             let lane = f.sub(channel, first);
             let panel = f.gep(panel, lane, Scalar::F32);
-            let copy = |f: &mut Func, (tap, count): (usize, usize), (to, step): (usize, usize), scale: f32| {
-                if count > 0 {
-                    let to = rows_at(f, panel, to, conv.lanes);
-                    let tap = f.i64(tap as i64);
+            let copy = |f: &mut Func, taps: Taps, row_step: usize| {
+                if taps.count > 0 {
+                    let to = rows_at(f, panel, taps.row, conv.lanes);
+                    let tap = f.i64(taps.first as i64);
                     let from = f.gep(row, tap, Scalar::F32);
-                    let (count, step, scale) = (f.i64(count as i64), f.i64((step * lanes) as i64), f.f32(scale));
+                    let (count, step) = (f.i64(taps.count as i64), f.i64((row_step * lanes) as i64));
+                    let scale = f.f32(taps.scale);
                     f.call(&spread, &[from, count, to, step, scale], None);
                 }
             };
-            copy(f, (0, conv.blocks.taps.min(conv.blocks.smallest)), (0, 1), 1.0);
+            let direct = Taps {
+                first: 0,
+                count: conv.blocks.taps.min(conv.blocks.smallest),
+                row: 0,
+                scale: 1.0,
+            };
+            copy(f, direct, 1);
             for part in &parts {
                 let scale = 1.0 / part.size as f32;
                 let inside = |tap: usize| part.size.min(conv.blocks.taps.saturating_sub(tap));
                 let (early, late) = (part.first, part.first + part.size);
-                copy(f, (early, inside(early)), (part.row + 1, 2), -scale);
-                copy(f, (late, inside(late)), (part.row, 2), scale);
+                let early = Taps {
+                    first: early,
+                    count: inside(early),
+                    row: part.row + 1,
+                    scale: -scale,
+                };
+                let late = Taps {
+                    first: late,
+                    count: inside(late),
+                    row: part.row,
+                    scale,
+                };
+                copy(f, early, 2);
+                copy(f, late, 2);
             }
         });
         for (part, transform) in parts.iter().zip(&sizes) {
@@ -68,6 +87,16 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     });
     module.add(f);
     name
+}
+
+/// Consecutive taps of a channel, and where they go.
+struct Taps {
+    first: usize,
+    count: usize,
+    /// First row of the panel.
+    row: usize,
+    /// Factor on each.
+    scale: f32,
 }
 
 /// A spectrum: of how many elements, from which tap on, and where it lies.

@@ -17,7 +17,7 @@ fn products(module: &mut Module, machine: &Machine, encoding: Encoding, k: usize
     [
         (kernels::gemv(module, machine, encoding), false),
         (kernels::gemv_in_order(module, machine.lanes, encoding), false),
-        (kernels::gemm(module, machine, (encoding, k)), true),
+        (kernels::gemm(module, machine, encoding, k), true),
     ]
 }
 

@@ -20,10 +20,10 @@ pub(super) fn finite(f: &mut Func, x: Val, found: Val) -> (Val, Val) {
 }
 
 /// Whether results from position `low` on may be NaN, by what was found at their tokens or is kept of those before.
-pub(super) fn some(f: &mut Func, (spoiled, low): (Val, Val), found: Val) -> Val {
+pub(super) fn some(f: &mut Func, nan_until: Val, low: Val, found: Val) -> Val {
     let finite = all_finite(f, found);
     let here = f.not(finite);
-    let until = f.load(spoiled, found.ty);
+    let until = f.load(nan_until, found.ty);
     let low = at(f, low, found.ty);
     let left = f.sub(until, low);
     let left = f.convert(Cast::SignedToFloat, left, Scalar::F32);
@@ -38,18 +38,18 @@ fn at(f: &mut Func, position: Val, ty: Ty) -> Val {
     f.splat(position, ty.lanes())
 }
 
-/// Adds `fn(u, u_stride, out, out_stride, spoiled, low, high, columns)` for tokens `low..high` of a panel, whose rows
+/// Adds `fn(u, u_stride, out, out_stride, nan_until, low, high, columns)` for tokens `low..high` of a panel, whose rows
 /// begin at `u` and `out`; returns its name.
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let name = format!("{}_spoil", conv.name);
     let params = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64];
     let mut f = Func::new(&name, &params, None);
-    let [u, u_stride, out, out_stride, spoiled, low, high, columns] = [0, 1, 2, 3, 4, 5, 6, 7].map(|n| f.param(n));
+    let [u, u_stride, out, out_stride, nan_until, low, high, columns] = [0, 1, 2, 3, 4, 5, 6, 7].map(|n| f.param(n));
     let (ty, one) = (vector(conv.lanes), f.i64(1));
     let positions = ty.with(Scalar::I32);
     let mask = f.tail_mask(columns, conv.lanes);
     let (taps, nan) = (f.i64(conv.blocks.taps as i64), f.float(ty, f32::NAN));
-    let before = f.load(spoiled, positions);
+    let before = f.load(nan_until, positions);
     let until = f.for_loop((low, high, one), &[before], |f, token, until| {
         let t = f.sub(token, low);
         let row = |f: &mut Func, base: Val, stride: Val| {
@@ -72,7 +72,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
         f.masked_store(y, p, mask);
         vec![until]
     });
-    f.store(until[0], spoiled);
+    f.store(until[0], nan_until);
     module.add(f);
     name
 }
