@@ -68,7 +68,7 @@ impl Graph {
         self.add(Op::View(map), ty, &[x])
     }
 
-    /// `x` repeated to shape `dims`; axis `n` of `x` lies along result axis `axes[n]`.
+    /// `x` repeated to shape `dims`; axis `n` of `x` becomes result axis `axes[n]`.
     pub fn broadcast(&mut self, x: Value, dims: Vec<Dim>, axes: &[usize]) -> Value {
         self.view(x, dims, axes.iter().map(|a| IndexExpr::Axis(*a)).collect())
     }

@@ -94,11 +94,11 @@ impl IndexExpr {
     }
 }
 
-/// Longest map of two views that become one. An index that names an axis twice doubles with every view behind it: a chain of
+/// Longest map of two views that become one. An index that names an axis twice doubles in length with every view that it is composed with: a chain of
 /// such views stays a chain.
 const MAX_JOINED: usize = 256;
 
-/// The map of the view `outer` of the view `inner` as a view of what `inner` looks at; `None` where it would be too long.
+/// The composition of two views, `outer` of `inner`, as one view of the operand of `inner`; `None` where it would be too long.
 pub fn joined_views(inner: &[IndexExpr], outer: &[IndexExpr]) -> Option<Vec<IndexExpr>> {
     let joined: Vec<IndexExpr> = inner.iter().map(|e| e.substitute(outer)).collect();
     (joined.iter().map(IndexExpr::length).sum::<usize>() <= MAX_JOINED).then_some(joined)

@@ -1,5 +1,5 @@
 //! The graph of one layer over `petgraph`: operands in slot order, users, replacement, order.
-//! No other file of the project touches `petgraph`.
+//! No other file of the project uses `petgraph`.
 
 use crate::{Op, Ty};
 use petgraph::{
@@ -164,7 +164,7 @@ impl Graph {
         StateId(self.states.len() as u32 - 1)
     }
 
-    /// The node behind a value.
+    /// The node of a value.
     pub fn node(&self, value: Value) -> &Node {
         &self.nodes[index(value)]
     }

@@ -8,7 +8,7 @@
 //!
 //! # Shapes
 //! All sizes are known numbers by the time a graph exists (a model instantiates its layers with
-//! sizes). [`Dim`]s keep the names that people wrote, for messages only: nothing depends on them.
+//! sizes). [`Dim`]s hold the names of the source, for messages only: nothing depends on them.
 //! Elementwise operations take operands of exactly equal shape; broadcasting, slicing, transposing
 //! and repeating are all [`Op::View`].
 //!

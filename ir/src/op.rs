@@ -1,4 +1,4 @@
-//! The closed set of operations. The mathematics of each stands on its variant, what consumers ask about it in [`table`].
+//! The closed set of operations. Each variant documents its mathematics; [`table`] holds the properties that passes and backends read.
 
 mod attend;
 mod table;

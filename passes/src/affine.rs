@@ -296,7 +296,8 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// What is read behind views and reshapes, as far as `stop` does not hold and the index does not become too long.
+    /// The access composed with the views and reshapes that produce its value, up to one where `stop` holds or beyond which
+    /// the index would be too long.
     pub fn through_views(self, graph: &Graph, stop: &dyn Fn(Value) -> bool) -> LinearAccess {
         let (mut value, mut coords) = (self.value, self.coords);
         while !stop(value)

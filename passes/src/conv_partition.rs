@@ -47,7 +47,7 @@ impl ConvPartition {
         size
     }
 
-    /// ConvPartition of the top size whose spectra are kept.
+    /// Blocks of the top size whose spectra are kept.
     pub fn ring(&self) -> usize {
         self.reach(self.top())
     }

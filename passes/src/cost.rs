@@ -41,23 +41,23 @@ impl Work {
 /// An attention and its cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cache {
-    /// Arithmetic operations for one key that a query looks at, over all heads; a token is a query as often as the clock
+    /// Arithmetic operations for one key that a query attends to, over all heads; a token is a query as often as the clock
     /// says.
     pub operations: f64,
     /// The same weighted, in additions.
     pub weight: f64,
-    /// Bytes kept for a token, and read for each key that a query looks at.
+    /// Bytes kept for a token, and read for each key that a query attends to.
     pub token_bytes: usize,
     /// What is kept.
     pub keep: AttentionSpan,
     /// Which tokens are keys.
     pub rate: ClockRate,
-    /// False: every query looks at the whole sequence.
+    /// False: every query attends to the whole sequence.
     pub causal: bool,
 }
 
 impl Cache {
-    /// Keys that are kept, and looked at, when `context` tokens have been read.
+    /// Keys that are kept, and attended to, when `context` tokens have been read.
     pub fn keys(&self, context: f64) -> f64 {
         self.rate.kept(&self.keep, context)
     }
@@ -95,7 +95,7 @@ impl Filter {
 pub struct ScanState {
     /// Their bytes.
     pub bytes: usize,
-    /// Rows that a block of lanes goes through for every token.
+    /// Rows that a block of lanes reads for every token.
     pub rows: usize,
     /// Bytes of these for one lane.
     pub lane_bytes: usize,
@@ -148,7 +148,7 @@ impl Cost {
         2.0 * (scanned + self.states + self.history) as f64
     }
 
-    /// Those of states whose rows lie on pages of their own.
+    /// Those of states each of whose rows starts on another page.
     pub fn scattered_bytes(&self) -> f64 {
         let scattered = self.scanned.iter().filter(|s| s.scattered);
         2.0 * scattered.map(|s| s.bytes as f64).sum::<f64>()

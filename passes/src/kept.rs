@@ -39,7 +39,7 @@ impl Kept {
         }
     }
 
-    /// The number of kept tokens, or of bytes, for people.
+    /// The number of kept tokens, or of bytes, as text.
     pub fn bound(&self) -> String {
         match self {
             Kept::Bytes(bytes) => format!("{bytes} bytes"),

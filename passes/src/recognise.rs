@@ -1,5 +1,5 @@
-//! Recognises products with parameters, and one-step memories, behind index notation.
-//! Does not touch contractions of two streams: those stay reductions.
+//! Recognises matrix-vector products with parameters, and delays, in what index notation and `prev` were elaborated to.
+//! Does not change contractions of two streams: those stay reductions.
 
 use crate::rules;
 use seqc_ir::{Graph, Op, Value, verify::MAX_DELAY};

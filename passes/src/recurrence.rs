@@ -192,7 +192,7 @@ fn factors(graph: &Graph, states: &[StateId], members: &[Value]) -> Option<Vec<V
     Some(factors)
 }
 
-/// Whether a condition says that this is the first token, where an initial value stands: no coefficient changes with it.
+/// Whether a condition selects the first token, where the state has its initial value: no coefficient changes with it.
 fn is_first_token(graph: &Graph, condition: Value) -> bool {
     let through = |mut v: Value| {
         while let Op::View(_) | Op::Reshape | Op::Cast = graph.op(v) {

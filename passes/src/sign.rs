@@ -1,8 +1,8 @@
-//! What is known of the sign of a value from the operations that make it. Does not look at numbers: weights may have any sign.
+//! Sign analysis: bounds on the sign of a value from the operations that compute it. Weights may have any sign.
 
 use seqc_ir::{BinaryOp, Graph, Op, ReduceOp, UnaryOp, Value};
 
-/// Operations that are looked through.
+/// Depth of the expression that is analysed.
 const DEPTH: usize = 12;
 
 /// A sign; NaN has any.
@@ -17,7 +17,7 @@ pub enum Sign {
 }
 
 impl Sign {
-    fn turned(self) -> Sign {
+    fn negated(self) -> Sign {
         match self {
             Sign::NotNegative => Sign::NotPositive,
             Sign::NotPositive => Sign::NotNegative,
@@ -28,7 +28,7 @@ impl Sign {
     fn times(self, other: Sign) -> Sign {
         match self {
             Sign::NotNegative => other,
-            Sign::NotPositive => other.turned(),
+            Sign::NotPositive => other.negated(),
             Sign::Any => Sign::Any,
         }
     }
@@ -63,7 +63,7 @@ fn within(graph: &Graph, v: Value, depth: usize) -> Sign {
             UnaryOp::Exp | UnaryOp::Sigmoid | UnaryOp::Softplus | UnaryOp::Abs | UnaryOp::Sqrt | UnaryOp::Rsqrt => {
                 Sign::NotNegative
             }
-            UnaryOp::Neg => of(0).turned(),
+            UnaryOp::Neg => of(0).negated(),
             UnaryOp::Tanh | UnaryOp::Erf => of(0),
             _ => Sign::Any,
         },
@@ -71,7 +71,7 @@ fn within(graph: &Graph, v: Value, depth: usize) -> Sign {
             BinaryOp::Mul if operands[0] == operands[1] => Sign::NotNegative,
             BinaryOp::Mul | BinaryOp::Div => of(0).times(of(1)),
             BinaryOp::Add => of(0).or(of(1)),
-            BinaryOp::Sub => of(0).or(of(1).turned()),
+            BinaryOp::Sub => of(0).or(of(1).negated()),
             BinaryOp::Max | BinaryOp::Min => bounded(*op, of(0), of(1)),
             _ => Sign::Any,
         },

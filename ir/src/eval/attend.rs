@@ -28,7 +28,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Tokens that were looked at, keys or not.
+    /// Tokens seen so far, whether they are keys or not.
     pub(super) fn tokens(&self) -> usize {
         self.tokens
     }

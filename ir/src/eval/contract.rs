@@ -41,7 +41,7 @@ impl Contract {
         out
     }
 
-    /// The plain way, for index maps that mix axes.
+    /// The general loop, for index maps that mix axes.
     fn run_materialised(&self, operands: &[Data], inner: &[usize]) -> Vec<f64> {
         let mut product = vec![1.0; self.dims.iter().product()];
         for (factor, x) in self.factors.iter().zip(operands) {
@@ -57,7 +57,7 @@ impl Contract {
     }
 }
 
-/// The sum for one result element: a tight loop over the innermost axis inside a walk over the others.
+/// The sum for one result element: a loop over the innermost axis inside an iteration over the others.
 fn sum(inner: &[usize], starts: &[i64], tables: &[&[Table]], operands: &[Data]) -> f64 {
     let Some((len, outer)) = inner.split_last() else {
         return operands.iter().zip(starts).map(|(x, o)| x[*o as usize]).product();

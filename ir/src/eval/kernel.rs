@@ -9,7 +9,7 @@ use crate::ReduceOp;
 use std::sync::Arc;
 
 impl Kernel {
-    /// The value of an operation that looks at this token alone (others give an empty value).
+    /// The value of an operation that depends on this token alone; empty for all others.
     pub(super) fn run(&self, item: &Item, operands: &[Data]) -> Data {
         if let Kernel::Share = self {
             return operands[0].clone();

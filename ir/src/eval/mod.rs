@@ -2,7 +2,7 @@
 //!
 //! [`Evaluator::step`] is one token of one layer; it keeps what the layer carries from token to token
 //! (states, delayed values, attention caches, the position). [`Evaluator::run_whole`] gives every token at
-//! once and is the only way for graphs that attend to the future. [`ModelEvaluator`] stacks layers.
+//! once, and is the only evaluation of graphs that attend to the future. [`ModelEvaluator`] stacks layers.
 //!
 //! Numbers are `f64` throughout: reals are not rounded to `f32`, integers are exact up to 2^53, truth
 //! values are 0 and 1. Nodes that depend on parameters alone are computed once, when the evaluator is made.

@@ -72,7 +72,7 @@ impl Output {
 /// A node to compute.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    /// Where its value goes: the number of its graph value.
+    /// Index of its value in the store: the number of its graph value.
     pub(super) slot: usize,
     pub(super) kernel: Kernel,
     /// Slots of the operands that the kernel reads.
@@ -389,7 +389,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The tensor behind a chain of views, and how it is read.
+    /// The source of a chain of views, and the composed access to it.
     fn through_views(&self, leaf: Value, dims: &[usize]) -> (Value, Access) {
         let mut source = leaf;
         let mut map: Vec<_> = (0..dims.len()).map(IndexExpr::Axis).collect();

@@ -5,7 +5,7 @@ use crate::Op;
 use crate::PairExpr;
 use std::ops::{Range, RangeInclusive};
 
-/// What stands for the logarithm of nothing, and for the score of a key that is not there.
+/// Represents the logarithm of zero, and the score of an absent key.
 pub const UNSEEN: f64 = -1e30;
 
 /// Parameters of [`Op::Attend`].
@@ -63,7 +63,7 @@ impl AttendSpec {
         (self.clock != Clock::Every).then_some(place)
     }
 
-    /// Number of the first query stream: behind `q`, `k`, `v` and `on`.
+    /// Number of the first query stream, after `q`, `k`, `v` and `on`.
     fn first_stream(&self) -> usize {
         2 + usize::from(self.has_values()) + usize::from(self.clock != Clock::Every)
     }

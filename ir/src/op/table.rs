@@ -1,5 +1,5 @@
-//! The table of operations: one row each, with what passes, plans and backends ask about an operation. Whoever asks reads
-//! it here, so that a new operation is answered for everywhere by its row.
+//! The table of operations: one row each, with the properties that verifier, passes, plans and backends read. A new
+//! operation is described to all of them by its row.
 
 use super::{BinaryOp, Op, UnaryOp};
 use crate::{Elem, Graph, StateId, Value};
@@ -65,7 +65,7 @@ pub enum Source {
     State(StateId),
 }
 
-/// What is known of an operation without its operands.
+/// Properties of an operation that do not depend on its operands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// Name, which is the word of the text form; elementwise functions have words of their own ([`Op::word`]).

@@ -7,7 +7,7 @@ use crate::{BinaryOp, UnaryOp};
 ///
 /// Values of parts are computed from left to right, each once.
 pub trait PairDomain {
-    /// What stands for an expression: a number, a set of pairs, a register, ….
+    /// The value of an expression in this domain: a number, a set of pairs, a register, ….
     type Value;
 
     /// The value of an expression; that of its parts put together, unless the domain knows better from the expression

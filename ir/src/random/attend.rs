@@ -79,7 +79,7 @@ impl Generator {
         self.tanh(y)
     }
 
-    /// The best keys of an attention. Scores of any keys are continuous; positions are looked at where scores are far
+    /// The best keys of an attention. Scores of any keys are continuous; positions are compared where scores are far
     /// apart.
     fn best_keys(&mut self) -> Value {
         use BinaryOp::*;
@@ -143,7 +143,7 @@ impl Generator {
             .choose(&[Clock::Every, Clock::Every, Clock::Every, Clock::Keys, Clock::Both])
     }
 
-    /// Entries clamped into ±2: what stands for nothing is far below.
+    /// Entries clamped to ±2: the score of an unseen key is far below.
     fn small(&mut self, y: Value) -> Value {
         let (low, high) = (self.filled(-2.0, y), self.filled(2.0, y));
         let y = self.graph.binary(BinaryOp::Max, y, low);

@@ -1,4 +1,4 @@
-//! What streams on slower clocks and complex numbers become: states that keep what they had, and pairs of states.
+//! The lowered forms of slower clocks and of complex numbers: states that hold their value between ticks, and pairs of states.
 
 use super::Generator;
 use crate::{BinaryOp, ReduceOp, UnaryOp, Value, dims};

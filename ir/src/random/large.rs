@@ -1,4 +1,4 @@
-//! Sizes beyond every limit inside the compiler, and forms that stand on the edge of the language: truth values at computed
+//! Sizes beyond every limit inside the compiler, and unusual forms that the language admits: truth values at computed
 //! indices, delays of what never changes, infinite constants.
 
 use super::{Generator, ROWS};
@@ -85,7 +85,7 @@ impl Generator {
         self.tanh(mean)
     }
 
-    /// A recurrence over many entries, of which the mean goes on, or a long reduction inside a recurrence.
+    /// A recurrence over many entries whose result is their mean, or a long reduction inside a recurrence.
     fn wide_recurrence(&mut self) -> Value {
         let n = *self.rng.choose(&LARGE[..3]);
         let u = self.repeated(n);
@@ -157,7 +157,7 @@ impl Generator {
         self.mean(prev, sum)
     }
 
-    /// Infinite constants where they do no harm: as bounds, and behind conditions that do not hold.
+    /// Infinite constants that do not reach the result: as bounds, and as branches whose conditions do not hold.
     fn infinite(&mut self) -> Value {
         let x = self.pick();
         let top = self.filled(f64::INFINITY, x);

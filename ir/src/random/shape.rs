@@ -28,7 +28,7 @@ fn linear(sizes: &[usize]) -> IndexExpr {
 }
 
 impl Generator {
-    /// A value of the shape of `x`, by whatever way fits.
+    /// A value of the shape of `x`, by a random rearrangement that fits.
     pub(super) fn like(&mut self, x: Value) -> Value {
         let sizes = self.sizes(x);
         let same: Vec<_> = self

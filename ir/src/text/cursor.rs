@@ -7,7 +7,7 @@ use super::{
 use crate::{Dim, Elem, Ty};
 use std::str::FromStr;
 
-/// A cursor over the tokens of a text. Its methods read one piece and move behind it, or say what belongs there instead.
+/// A cursor over the tokens of a text. Its methods consume one token or construct, or return an error that says what was expected.
 pub struct Parser {
     spots: Vec<Spot>,
     at: usize,

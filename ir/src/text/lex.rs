@@ -2,7 +2,7 @@
 
 use super::{MAX_NUMBER, MAX_TEXT, ParseError};
 
-/// One piece of text.
+/// One token.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Token {
     /// A plain word: letters, digits, `_`, `.`; not beginning with a digit or dot.

@@ -15,10 +15,10 @@
 //! ```
 //!
 //! A line per node: number, operation with its constants in parentheses, operands, type, and the name it had in
-//! the source. Operands stand before users. Indices of a view are functions of the result's indices `i0`,
+//! the source. Operands precede their users. Indices of a view are functions of the result's indices `i0`,
 //! `i1`, …, as in `view(i1, i0 / 4 + 1) %3`. In attention `i` and `j` are the positions of query and key,
 //! `s` the score, `head` the head, `q0` and `k0` streams at query and key: `where=lt(sub(i, j), 512.0)`.
-//! Names that are not plain words stand in quotes. `//` starts a comment.
+//! Names that are not plain words are quoted. `//` starts a comment.
 //!
 //! Printing goes through `Display`; parsing through `FromStr` of [`crate::Graph`] and [`crate::Model`], and checks the
 //! text alone: a graph that parses may still be refused by the verifier. `print(parse(print(g)))` is `print(g)`.

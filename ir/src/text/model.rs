@@ -84,7 +84,7 @@ impl Parser {
         Ok(StreamId(self.sigil('$')?))
     }
 
-    /// The kind that the word at hand names.
+    /// The kind that the next word names.
     fn kind_id(&self) -> Option<KindId> {
         match self.peek() {
             Token::Word(word) => word.strip_prefix("layer")?.parse().ok().map(KindId),

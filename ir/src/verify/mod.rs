@@ -16,7 +16,7 @@
 //! 10. Tables of `gather` and of attention, matrices of `matvec` and filters of `long_conv` are known when weights are loaded.
 //! 11. Attention: heads are a multiple of key heads, lengths agree; `on` is a scalar truth value; streams are scalars or
 //!     one value per query head; the predicate is a truth value, the score a real number, and both use only streams and
-//!     tables that exist; the logarithm of the sum goes with softmax, and at most [`MAX_TOP`] keys are asked for.
+//!     tables that exist; the logarithm of the sum requires softmax, and at most [`MAX_TOP`] keys are selected.
 //! 12. Every state has a next value of its own type.
 //! 13. There is at least one result, and names of results, of parameters and of inputs do not repeat.
 //!
@@ -41,7 +41,7 @@ use std::{collections::HashSet, fmt};
 /// Most elements of one tensor.
 pub const MAX_ELEMENTS: usize = 1 << 40;
 
-/// Most tokens that a delay may look back.
+/// Longest delay, in tokens.
 pub const MAX_DELAY: usize = 1 << 24;
 
 /// Most entries of a table that attention reads.

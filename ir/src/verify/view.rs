@@ -3,7 +3,7 @@
 use super::{Report, node::same_elem};
 use crate::{IndexExpr, Ty, Value};
 
-/// Largest magnitude of an index on the way; keeps all arithmetic on indices exact.
+/// Largest magnitude of an intermediate index; keeps all arithmetic on indices exact.
 const MAX_INDEX: i64 = 1 << 41;
 
 pub(super) fn check(report: &mut Report<'_>, value: Value, map: &[IndexExpr], x: &Ty) {
@@ -28,7 +28,7 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, map: &[IndexExpr], x:
     }
 }
 
-/// Like [`IndexExpr::range`], for expressions that nobody has checked.
+/// Like [`IndexExpr::range`], for unverified expressions, where arithmetic may overflow.
 fn range(expr: &IndexExpr, sizes: &[usize]) -> Result<(i64, i64), String> {
     let sound = |e: &IndexExpr, k: i64| {
         let range = range(e, sizes)?;

@@ -158,7 +158,7 @@ impl<'a> Counting<'a> {
         self.cost.reads.push(Read { param, entries, rows });
     }
 
-    /// What lies in memory behind reshapes.
+    /// The stored operand of a chain of reshapes.
     fn behind(&self, v: Value) -> Value {
         let mut at = v;
         while matches!(self.graph.op(at), Op::Reshape) && !self.plan.is_stored(at) {

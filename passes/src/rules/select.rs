@@ -1,4 +1,4 @@
-//! Choices whose outcome is known.
+//! Selections whose condition is constant, or whose branches are equal.
 
 use super::{Rule, constant};
 use seqc_ir::{Graph, Op, Value};

@@ -11,7 +11,7 @@ use seqc_ir::{
 };
 
 /// Two graphs for a rule. Each is a list of nodes after those of [`graph`], the last one called `%99`: the value that the
-/// rule looks at.
+/// rule is tried on.
 struct Case {
     rule: &'static str,
     rewrites: &'static str,
