@@ -48,13 +48,15 @@ pub fn row(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
     name
 }
 
-/// Adds `fn(from, to, n)`: copies `n` floats; returns its name.
-pub fn copy(module: &mut Module, lanes: u32) -> String {
-    let name = "seqc_copy".to_owned();
-    if module.has(&name) {
-        return name;
+/// Name of the function that [`copy`] adds.
+pub const COPY: &str = "seqc_copy";
+
+/// Adds `fn(from, to, n)`, which is named [`COPY`]: copies `n` floats.
+pub fn copy(module: &mut Module, lanes: u32) {
+    if module.has(COPY) {
+        return;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::I64], None);
+    let mut f = Func::new(COPY, &[Ty::Ptr, Ty::Ptr, Ty::I64], None);
     let (from, to, n) = (f.param(0), f.param(1), f.param(2));
     vectors(&mut f, n, lanes, |f, k, mask| {
         let (source, target) = (f.gep(from, k, Scalar::F32), f.gep(to, k, Scalar::F32));
@@ -62,7 +64,6 @@ pub fn copy(module: &mut Module, lanes: u32) -> String {
         put(f, v, target, mask);
     });
     module.add(f);
-    name
 }
 
 fn put(f: &mut Func, v: Val, p: Val, mask: Option<Val>) {

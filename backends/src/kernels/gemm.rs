@@ -30,7 +30,7 @@ pub fn gemm(module: &mut Module, machine: &Machine, encoding: Encoding, k: usize
     let tiles: Vec<String> = (1..=machine.tallest_tile())
         .map(|r| micro_kernel(module, lanes, r, vectors))
         .collect();
-    let copier = copy::copy(module, lanes);
+    copy::copy(module, lanes);
     let types = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
     let mut f = Func::new(&name, &types, None);
     let gemm = Gemm {
@@ -40,7 +40,6 @@ pub fn gemm(module: &mut Module, machine: &Machine, encoding: Encoding, k: usize
         k,
         tiles,
         packer,
-        copier,
     };
     gemm.body(&mut f);
     module.add(f);
@@ -56,7 +55,6 @@ struct Gemm {
     k: usize,
     tiles: Vec<String>,
     packer: String,
-    copier: String,
 }
 
 /// Where results of a panel go.
@@ -98,7 +96,7 @@ impl Gemm {
             f.for_each(zero, count, 1, |f, t| {
                 let (from, to) = (f.mul(t, width), f.mul(t, ldy));
                 let (from, to) = (f.gep(tile, from, Scalar::F32), f.gep(y, to, Scalar::F32));
-                f.call(&self.copier, &[from, to, rows], None);
+                f.call(copy::COPY, &[from, to, rows], None);
             });
         });
     }

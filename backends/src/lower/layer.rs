@@ -157,7 +157,7 @@ fn history(cx: &Cx<'_>, f: &mut Func, history: History) -> (Val, Val, usize, Val
 /// Puts the kept rows in front of the chunk's.
 fn recall(cx: &Cx<'_>, f: &mut Func, kept: History) {
     let (state, buffer, _, all) = history(cx, f, kept);
-    f.call("seqc_copy", &[state, buffer, all], None);
+    f.call(kernels::COPY, &[state, buffer, all], None);
 }
 
 /// Keeps the last rows.
@@ -166,7 +166,7 @@ fn remember(cx: &Cx<'_>, f: &mut Func, kept: History) {
     let words = f.i64(words as i64);
     let skip = f.mul(cx.args.count, words);
     let from = f.gep(buffer, skip, Scalar::F32);
-    f.call("seqc_copy", &[from, state, all], None);
+    f.call(kernels::COPY, &[from, state, all], None);
 }
 
 impl Cx<'_> {

@@ -60,7 +60,7 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
             (Some(_), Tokens::All) => {
                 let by_tokens = ByTokens {
                     all: &|f| scan::scan(cx, f, s, tokens),
-                    head: &|f, head, tokens| scan::head(cx, f, s, (head, tokens)),
+                    head: &|f, head, tokens| scan::head(cx, f, s, (head, (tokens.start, tokens.end))),
                 };
                 chunked::chunk(cx, f, s, &by_tokens);
             }
@@ -79,7 +79,7 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
                 (Some(scan), Tokens::All) => {
                     let by_tokens = ByTokens {
                         all: &|f| by_heads(cx, f, parts, tokens),
-                        head: &|f, head, tokens| one_head(cx, f, parts, (head, tokens)),
+                        head: &|f, head, tokens| one_head(cx, f, parts, (head, (tokens.start, tokens.end))),
                     };
                     chunked::chunk(cx, f, scan, &by_tokens);
                 }
@@ -154,7 +154,7 @@ fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, (token, start, count): (Va
     let (from, to) = (cx.row(f, *id, token), cx.state_base(f, s.0 as usize));
     let scalar = crate::kernel::Scalar::F32;
     let (from, to) = (f.gep(from, start, scalar), f.gep(to, start, scalar));
-    f.call("seqc_copy", &[from, to, count], None);
+    f.call(crate::kernels::COPY, &[from, to, count], None);
 }
 
 /// Nests one after another for each token. A chunk's tokens are split between the threads; the entries of one token

@@ -258,7 +258,7 @@ impl Driver<'_> {
                 };
                 let from = f.gep(from, skip, Scalar::F32);
                 let all = f.mul(wanted, words);
-                f.call("seqc_copy", &[from, to, all], None);
+                f.call(crate::kernels::COPY, &[from, to, all], None);
             }
         });
     }

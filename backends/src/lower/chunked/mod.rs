@@ -1,0 +1,190 @@
+//! Chunks of a recurrence as matrix products (state-space duality, with the WY form for delta rules): heads are split between
+//! the threads, each goes through blocks of tokens. The mathematics stands in `seqc_passes::plan::chunked`.
+
+mod decay;
+mod factors;
+mod matrix;
+mod results;
+mod scores;
+mod sizes;
+mod triangular;
+
+use self::{
+    matrix::Matrix,
+    sizes::{Scratch, Sizes},
+};
+use super::{
+    cx::{Cx, Layer},
+    run::share,
+    slots,
+};
+use crate::kernel::{Cmp, Func, Module, Scalar, Val};
+use seqc_passes::plan::{Chunked, Scan};
+use std::ops::Range;
+
+/// Adds the kernels that chunked recurrences of a layer call.
+pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
+    for sizes in all_sizes(layer) {
+        sizes.tiles().iter().for_each(|tile| tile.add(module));
+    }
+}
+
+/// Bytes of scratch that a thread needs for the chunked recurrences of a layer.
+pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
+    all_sizes(layer).iter().map(Sizes::scratch_bytes).max().unwrap_or(0)
+}
+
+/// Sizes of the layer's chunked recurrences.
+fn all_sizes(layer: &Layer<'_>) -> Vec<Sizes> {
+    let scans = slots::chunked(&layer.plan.kernels);
+    let sizes = |scan: &Scan| scan.products().map(|(form, _)| Sizes::new(layer, scan, form));
+    scans.iter().filter_map(sizes).collect()
+}
+
+/// Writes one head, given by its number, at some tokens of the chunk.
+pub(super) type HeadByTokens<'t> = dyn Fn(&mut Func, Val, Range<Val>) + 't;
+
+/// The same recurrence from token to token.
+pub(super) struct ByTokens<'t> {
+    /// All heads and tokens.
+    pub(super) all: &'t dyn Fn(&mut Func),
+    /// Some tokens of one head.
+    pub(super) head: &'t HeadByTokens<'t>,
+}
+
+/// Writes a recurrence for a whole chunk: matrix products, or token by token where there are few tokens, or where the results
+/// of a block are not finite.
+pub(super) fn chunk(cx: &Cx<'_>, f: &mut Func, scan: &Scan, by_tokens: &ByTokens<'_>) {
+    let Some((form, shortest)) = scan.products() else {
+        return (by_tokens.all)(f);
+    };
+    let recurrence = Recurrence {
+        cx,
+        scan,
+        form,
+        sizes: Sizes::new(cx.layer, scan, form),
+    };
+    let shortest = f.i64(shortest as i64);
+    let long = f.cmp(Cmp::Ge, cx.args.count, shortest);
+    f.if_else(
+        long,
+        |f| {
+            recurrence.blocks(f, by_tokens);
+            Vec::new()
+        },
+        |f| {
+            (by_tokens.all)(f);
+            Vec::new()
+        },
+    );
+}
+
+/// A recurrence that is written as matrix products.
+#[derive(Clone, Copy)]
+struct Recurrence<'w, 'a> {
+    cx: &'w Cx<'a>,
+    scan: &'w Scan,
+    form: &'w Chunked,
+    sizes: Sizes,
+}
+
+impl Recurrence<'_, '_> {
+    /// Writes all blocks of tokens of this thread's heads. Heads that share keys and queries follow one another, so that only the
+    /// first of them computes scores.
+    fn blocks(self, f: &mut Func, by_tokens: &ByTokens<'_>) {
+        let (cx, sizes) = (self.cx, &self.sizes);
+        let base = cx.thread_scratch(f);
+        let scratch = Scratch::new(f, base, sizes);
+        let heads = f.i64(sizes.heads as i64);
+        let (lo, hi) = share(cx, f, heads, 1);
+        let (zero, block) = (f.i64(0), f.i64(sizes.block as i64));
+        f.for_each(zero, cx.args.count, sizes.block as i64, |f, first| {
+            let left = f.sub(cx.args.count, first);
+            let count = f.min(left, block);
+            f.for_each(lo, hi, 1, |f, head| {
+                let block = Block {
+                    of: self,
+                    scratch: &scratch,
+                    head,
+                    first,
+                    count,
+                };
+                let (start, shared) = (f.cmp(Cmp::Eq, head, lo), f.i64(self.form.shared as i64));
+                let within = f.urem(head, shared);
+                let other = f.cmp(Cmp::Eq, within, zero);
+                let new = f.or(start, other);
+                f.if_then(new, |f| block.scores(f));
+                block.head(f, by_tokens);
+            });
+        });
+    }
+}
+
+/// One block of tokens of one head.
+struct Block<'w, 'a> {
+    of: Recurrence<'w, 'a>,
+    scratch: &'w Scratch,
+    head: Val,
+    /// The block's first token, and how many there are.
+    first: Val,
+    count: Val,
+}
+
+impl Block<'_, '_> {
+    /// Writes results and the next state of the head. Products multiply what a token does not see by zero, which takes nothing
+    /// from NaN or infinity: where a result is not finite, the block goes from token to token instead.
+    fn head(&self, f: &mut Func, by_tokens: &ByTokens<'_>) {
+        let (s, sizes) = (self.scratch, &self.of.sizes);
+        self.materialize(f, &self.of.form.value, self.p_axis(), s.value);
+        let block_decay = self.decays(f);
+        let own = self.own_state(f);
+        let state = if sizes.in_place() {
+            own
+        } else {
+            self.padded_state(f, own)
+        };
+        if sizes.corrected {
+            self.correct_values(f, state);
+        }
+        self.results(f, state);
+        let finite = self.is_finite(f);
+        f.if_else(
+            finite,
+            |f| {
+                self.next_state(f, state, block_decay);
+                if !sizes.in_place() {
+                    state.copy_to(f, own, sizes.n, sizes.p);
+                }
+                self.store_outputs(f);
+                Vec::new()
+            },
+            |f| {
+                let end = f.add(self.first, self.count);
+                (by_tokens.head)(f, self.head, self.first..end);
+                Vec::new()
+            },
+        );
+    }
+
+    /// The head's state where it is kept from chunk to chunk.
+    fn own_state(&self, f: &mut Func) -> Matrix {
+        let sizes = &self.of.sizes;
+        let len = f.i64((sizes.n * sizes.p) as i64);
+        let at = f.mul(self.head, len);
+        let base = self.of.cx.state_base(f, self.of.scan.states[0].0 as usize);
+        Matrix {
+            base: f.gep(base, at, Scalar::F32),
+            stride: sizes.p,
+        }
+    }
+
+    /// A copy of the head's state in rows of whole vectors.
+    fn padded_state(&self, f: &mut Func, own: Matrix) -> Matrix {
+        let sizes = &self.of.sizes;
+        let decays = self.scratch.last_decays;
+        let row = f.i64(decays.stride as i64);
+        let padded = decays.columns_from(f, row);
+        own.copy_to(f, padded, sizes.n, sizes.p);
+        padded
+    }
+}

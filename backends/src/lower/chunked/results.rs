@@ -1,0 +1,123 @@
+//! Results of a block, whether they are finite, the state after it, and the outputs that are made of the results.
+
+use super::{
+    Block,
+    matrix::{Matrix, Product, RowPair},
+};
+use crate::{
+    kernel::{Func, Scalar, Ty, Val},
+    kernels::finite::{all_finite, note},
+    lower::expr::ExprLowering,
+};
+
+impl Block<'_, '_> {
+    /// `Y = (D o Q K^T) V + (d o Q) S`
+    pub(super) fn results(&self, f: &mut Func, state: Matrix) {
+        let (s, sizes) = (self.scratch, &self.of.sizes);
+        sizes.each_panel(f, &|f, column, vectors| {
+            let [value, y, state] = [s.value, s.result, state].map(|m| m.columns_from(f, column));
+            let (zero, tile) = (f.i64(0), sizes.tile(vectors));
+            f.for_each(zero, self.count, i64::from(tile.rows), |f, t| {
+                let end = self.end_of_tile(f, t);
+                let c = y.rows_from(f, t);
+                let (zero, one) = (f.f32(0.0), f.f32(1.0));
+                let within_block = Product {
+                    a: s.decayed_scores.rows_from(f, t),
+                    b: value,
+                    c,
+                    depth: end,
+                    beta: zero,
+                };
+                within_block.call(f, tile);
+                let of_state = Product {
+                    a: s.decayed_query.rows_from(f, t),
+                    b: state,
+                    c,
+                    depth: f.i64(sizes.n as i64),
+                    beta: one,
+                };
+                of_state.call(f, tile);
+            });
+        });
+    }
+
+    /// True unless a result is infinite or no number.
+    pub(super) fn is_finite(&self, f: &mut Func) -> Val {
+        let (p, lanes) = (self.of.sizes.p, self.of.sizes.lanes as usize);
+        let (whole, bits) = (p / lanes * lanes, self.vector_ty().with(Scalar::I32));
+        let (zero, none) = (f.i64(0), f.zero(bits));
+        let (one, step, end) = (f.i64(1), f.i64(lanes as i64), f.i64(whole as i64));
+        let found = f.for_loop((zero, self.count, one), &[none], |f, t, found| {
+            let row = self.scratch.result.row(f, t);
+            let found = f.for_loop((zero, end, step), found, |f, at, found| {
+                let p = f.gep(row, at, Scalar::F32);
+                let x = f.load(p, self.vector_ty());
+                vec![note(f, x, found[0])]
+            });
+            if whole == p {
+                return found;
+            }
+            let rest = f.i64((p - whole) as i64);
+            let mask = f.tail_mask(rest, self.of.sizes.lanes);
+            let p = f.gep(row, end, Scalar::F32);
+            let x = f.masked_load(p, mask, self.vector_ty());
+            vec![note(f, x, found[0])]
+        });
+        all_finite(f, found[0])
+    }
+
+    /// `S' = d[last] S + K^T (D[last] o V)`, in the place of `S`; `block_decay` is `d[last]`.
+    pub(super) fn next_state(&self, f: &mut Func, state: Matrix, block_decay: Val) {
+        self.decay_values(f);
+        let (s, sizes) = (self.scratch, &self.of.sizes);
+        let rest = sizes.rest_of_n();
+        sizes.each_panel(f, &|f, column, vectors| {
+            let [value, state] = [s.decayed_value, state].map(|m| m.columns_from(f, column));
+            let rows = |f: &mut Func, n: Val, rows: u32| {
+                let product = Product {
+                    a: s.key.columns_from(f, n),
+                    b: value,
+                    c: state.rows_from(f, n),
+                    depth: self.count,
+                    beta: block_decay,
+                };
+                product.call(f, sizes.transposed_tile(rows, vectors));
+            };
+            let (zero, whole) = (f.i64(0), f.i64((sizes.n as u32 - rest).into()));
+            f.for_each(zero, whole, i64::from(sizes.tile_rows), |f, n| {
+                rows(f, n, sizes.tile_rows)
+            });
+            if rest > 0 {
+                rows(f, whole, rest);
+            }
+        });
+    }
+
+    /// `D[last] o V`
+    fn decay_values(&self, f: &mut Func) {
+        let (s, sizes) = (self.scratch, &self.of.sizes);
+        let zero = f.i64(0);
+        f.for_each(zero, self.count, 1, |f, t| {
+            let p = f.gep(s.last_decays.base, t, Scalar::F32);
+            let decay = f.load(p, Ty::F32);
+            let value = RowPair::of(f, s.value, s.decayed_value, t);
+            value.scale(f, decay, sizes.padded_p, sizes.lanes);
+        });
+    }
+
+    /// Stores the values that are made of the results.
+    pub(super) fn store_outputs(&self, f: &mut Func) {
+        let (scan, depth) = (self.of.scan, self.p_axis() + 1);
+        self.each_vector(f, self.p_axis(), &|exprs, f, t, at| {
+            exprs.space.truncate(depth);
+            let coords = ExprLowering::identity(depth);
+            let p = self.scratch.result.entry(f, t, at);
+            let sum = f.load(p, self.vector_ty());
+            exprs.set(self.of.form.sum, coords.clone(), sum);
+            for nest in &scan.outputs {
+                let val = exprs.value(f, nest.value, &coords);
+                exprs.write(f, nest, &coords, val);
+            }
+        });
+    }
+}
