@@ -234,7 +234,17 @@ impl<'a> Printer<'a> {
             Inst::Call { callee, args, .. } => write!(f, "call @{callee}({})", self.list(args)),
             Inst::CallPointer { callee, args } => write!(f, "call {}({})", v(callee), self.list(args)),
             Inst::Return(value) => write!(f, "return {}", v(value)),
-            _ => self.memory(f, inst),
+            Inst::Offset { .. }
+            | Inst::Address { .. }
+            | Inst::Stack { .. }
+            | Inst::Load { .. }
+            | Inst::Store { .. }
+            | Inst::MaskedLoad { .. }
+            | Inst::MaskedStore { .. }
+            | Inst::Gather { .. }
+            | Inst::Scatter { .. }
+            | Inst::Prefetch { .. } => self.memory(f, inst),
+            Inst::For(_) | Inst::If(_) => Ok(()),
         }
     }
 

@@ -63,7 +63,22 @@ impl Run<'_, '_, '_> {
                 self.set(*out, |_, _| sum);
             }
             Inst::Intrinsic { op, out, args } => self.intrinsic(*op, *out, args),
-            _ => return self.access(inst),
+            Inst::Offset { .. }
+            | Inst::Address { .. }
+            | Inst::Stack { .. }
+            | Inst::Load { .. }
+            | Inst::Store { .. }
+            | Inst::MaskedLoad { .. }
+            | Inst::MaskedStore { .. }
+            | Inst::Gather { .. }
+            | Inst::Scatter { .. }
+            | Inst::Prefetch { .. } => return self.access(inst),
+            Inst::Const { .. }
+            | Inst::For(_)
+            | Inst::If(_)
+            | Inst::Call { .. }
+            | Inst::CallPointer { .. }
+            | Inst::Return(_) => return Err("is not computed here".to_owned()),
         }
         Ok(())
     }

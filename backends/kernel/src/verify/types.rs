@@ -116,7 +116,15 @@ impl Checker<'_> {
                 self.masked(inst);
             }
             Inst::Call { out, callee, args } => self.call(inst, *out, callee, args),
-            _ => self.memory(inst),
+            Inst::Offset { .. }
+            | Inst::Address { .. }
+            | Inst::Stack { .. }
+            | Inst::Load { .. }
+            | Inst::Store { .. }
+            | Inst::Prefetch { .. }
+            | Inst::CallPointer { .. } => self.memory(inst),
+            // Laws 11, 12 and 15 are about blocks.
+            Inst::For(_) | Inst::If(_) | Inst::Return(_) => {}
         }
     }
 
