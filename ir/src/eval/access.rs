@@ -83,13 +83,21 @@ impl Access {
                     return vec![x[*base as usize]];
                 };
                 let mut out = Vec::with_capacity(dims.iter().product());
-                walk(&dims[..outer.len()], &[(*base, outer)], |offsets| {
-                    let start = offsets[0];
-                    match last.stride {
-                        Some(1) => out.extend_from_slice(&x[start as usize..start as usize + last.offsets.len()]),
-                        _ => out.extend(last.offsets.iter().map(|o| x[start.wrapping_add(*o) as usize])),
-                    }
-                });
+                let axes = &dims[..outer.len()];
+                walk(
+                    axes,
+                    &[Start {
+                        base: *base,
+                        tables: outer,
+                    }],
+                    |offsets| {
+                        let start = offsets[0];
+                        match last.stride {
+                            Some(1) => out.extend_from_slice(&x[start as usize..start as usize + last.offsets.len()]),
+                            _ => out.extend(last.offsets.iter().map(|o| x[start.wrapping_add(*o) as usize])),
+                        }
+                    },
+                );
                 out
             }
         }
@@ -110,16 +118,25 @@ impl Table {
     }
 }
 
+/// A separable access over some axes, from an offset on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start<'a> {
+    pub(super) base: i64,
+    /// One table for each axis.
+    pub(super) tables: &'a [Table],
+}
+
 /// Calls `body` with the offsets of all accesses at every index of `dims`, in row-major order.
-pub(super) fn walk(dims: &[usize], accesses: &[(i64, &[Table])], mut body: impl FnMut(&[i64])) {
+pub(super) fn walk(dims: &[usize], accesses: &[Start<'_>], mut body: impl FnMut(&[i64])) {
     if dims.contains(&0) {
         return;
     }
     let mut index = vec![0; dims.len()];
-    let mut offsets: Vec<i64> = accesses
-        .iter()
-        .map(|(base, tables)| tables.iter().fold(*base, |sum, t| sum.wrapping_add(t.offsets[0])))
-        .collect();
+    let first = |access: &Start<'_>| {
+        let tables = access.tables.iter();
+        tables.fold(access.base, |sum, t| sum.wrapping_add(t.offsets[0]))
+    };
+    let mut offsets: Vec<i64> = accesses.iter().map(first).collect();
     loop {
         body(&offsets);
         let mut axis = dims.len();
@@ -130,8 +147,8 @@ pub(super) fn walk(dims: &[usize], accesses: &[(i64, &[Table])], mut body: impl 
             axis -= 1;
             let from = index[axis];
             index[axis] = if from + 1 < dims[axis] { from + 1 } else { 0 };
-            for (offset, (_, tables)) in offsets.iter_mut().zip(accesses) {
-                let table = &tables[axis].offsets;
+            for (offset, access) in offsets.iter_mut().zip(accesses) {
+                let table = &access.tables[axis].offsets;
                 *offset = offset.wrapping_add(table[index[axis]].wrapping_sub(table[from]));
             }
             if index[axis] > 0 {

@@ -2,7 +2,7 @@
 
 use super::{
     Data,
-    access::{Access, Table, walk},
+    access::{Access, Start, Table, walk},
 };
 
 /// `out[o…] = sum_{r…} prod_f factor_f[access_f(o…, r…)]`.
@@ -20,11 +20,11 @@ impl Contract {
     pub(super) fn run(&self, operands: &[Data]) -> Vec<f64> {
         let split = self.dims.len() - self.summed;
         let (outer, inner) = self.dims.split_at(split);
-        let separable: Option<Vec<(i64, &[Table])>> = self
+        let separable: Option<Vec<Start<'_>>> = self
             .factors
             .iter()
             .map(|f| match f {
-                Access::Separable { base, tables } => Some((*base, &tables[..])),
+                Access::Separable { base, tables } => Some(Start { base: *base, tables }),
                 Access::Listed(_) => None,
             })
             .collect();
@@ -34,9 +34,12 @@ impl Contract {
         let mut out = Vec::with_capacity(outer.iter().product());
         let heads: Vec<_> = accesses
             .iter()
-            .map(|(base, tables)| (*base, &tables[..split]))
+            .map(|access| Start {
+                base: access.base,
+                tables: &access.tables[..split],
+            })
             .collect();
-        let tails: Vec<_> = accesses.iter().map(|(_, tables)| &tables[split..]).collect();
+        let tails: Vec<_> = accesses.iter().map(|access| &access.tables[split..]).collect();
         walk(outer, &heads, |starts| out.push(sum(inner, starts, &tails, operands)));
         out
     }
@@ -65,7 +68,10 @@ fn sum(inner: &[usize], starts: &[i64], tables: &[&[Table]], operands: &[Data]) 
     let accesses: Vec<_> = starts
         .iter()
         .zip(tables)
-        .map(|(s, t)| (*s, &t[..outer.len()]))
+        .map(|(s, t)| Start {
+            base: *s,
+            tables: &t[..outer.len()],
+        })
         .collect();
     let last: Vec<&Table> = tables.iter().map(|t| &t[outer.len()]).collect();
     let mut total = 0.0;

@@ -75,14 +75,21 @@ impl Range {
     }
 }
 
+/// Shape and range of an input.
+pub(super) struct Fed {
+    pub(super) sizes: Vec<usize>,
+    pub(super) range: Range,
+}
+
 /// Inputs of `tokens` tokens: `[token][input]`.
-pub(super) fn inputs(ports: &[(Vec<usize>, Range)], seed: u64, tokens: usize) -> Vec<Vec<Tensor>> {
+pub(super) fn inputs(ports: &[Fed], seed: u64, tokens: usize) -> Vec<Vec<Tensor>> {
     let mut rng = Rng::new(seed);
     let mut sequence: Vec<Vec<Tensor>> = Vec::with_capacity(tokens);
     for _ in 0..tokens {
         let before = sequence.last();
-        let value = |(n, (shape, range)): (usize, &(Vec<usize>, Range))| {
-            range.tensor(&mut rng, shape, before.and_then(|b| b.get(n)))
+        let value = |(n, port): (usize, &Fed)| {
+            let before = before.and_then(|b| b.get(n));
+            port.range.tensor(&mut rng, &port.sizes, before)
         };
         let token = ports.iter().enumerate().map(value).collect();
         sequence.push(token);

@@ -51,13 +51,12 @@ impl RandomGraph {
 
     /// Inputs of `tokens` tokens within their ranges: `[token][input]`.
     pub fn input_values(&self, seed: u64, tokens: usize) -> Vec<Vec<Tensor>> {
-        let ports: Vec<_> = self
-            .graph
-            .inputs
-            .iter()
-            .map(|p| p.ty.sizes())
-            .zip(self.inputs.iter().copied())
-            .collect();
+        let ports = self.graph.inputs.iter().zip(&self.inputs);
+        let fed = ports.map(|(port, range)| data::Fed {
+            sizes: port.ty.sizes(),
+            range: *range,
+        });
+        let ports: Vec<_> = fed.collect();
         data::inputs(&ports, seed, tokens)
     }
 }

@@ -33,8 +33,12 @@ impl RandomModel {
 
     /// Inputs of `tokens` tokens within their ranges: `[token][input]`.
     pub fn input_values(&self, seed: u64, tokens: usize) -> Vec<Vec<Tensor>> {
-        let sizes = self.model.inputs.iter().map(|i| i.ty.sizes());
-        let ports: Vec<_> = sizes.zip(self.inputs.iter().copied()).collect();
+        let ports = self.model.inputs.iter().zip(&self.inputs);
+        let fed = ports.map(|(input, range)| data::Fed {
+            sizes: input.ty.sizes(),
+            range: *range,
+        });
+        let ports: Vec<_> = fed.collect();
         data::inputs(&ports, seed, tokens)
     }
 }
