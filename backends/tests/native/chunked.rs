@@ -111,7 +111,7 @@ fn delta(s: Sizes) -> Graph {
 }
 
 /// A model of one layer.
-fn model(graph: Graph) -> RandomModel {
+pub(crate) fn model(graph: Graph) -> RandomModel {
     let mut model = Model::default();
     let input = |model: &mut Model, port: &Port| {
         let stream = model.new_stream();

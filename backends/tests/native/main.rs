@@ -10,4 +10,5 @@ mod long_conv;
 mod math;
 mod matmul;
 mod matvec;
+mod parts;
 mod support;

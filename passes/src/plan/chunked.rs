@@ -284,7 +284,8 @@ impl Finder<'_> {
         let mut factors = Vec::new();
         self.factors(self.graph.operands(held.value)[0], coords, &mut factors);
         let (state, probe): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
-        let whole = |x: &Factor| matches!(self.graph.op(x.value), Op::Prev(_)) && x.coords == self.coords;
+        let all = self.graph.ty(self.graph.operands(held.value)[0]).sizes().last() == self.sizes.last();
+        let whole = |x: &Factor| all && matches!(self.graph.op(x.value), Op::Prev(_)) && x.coords == self.coords;
         matches!(&state[..], [x] if whole(x)).then_some((value, Some(Correction { gain, probe })))
     }
 
@@ -309,6 +310,13 @@ impl Finder<'_> {
 
     /// The one sum over `n` through which outputs read the state.
     fn sum(&self, outputs: Vec<Value>) -> Option<Value> {
+        // The loops go over all of the state: what reads a part of it has another size.
+        if outputs
+            .iter()
+            .any(|v| self.graph.ty(*v).sizes() != self.sizes[..self.n()])
+        {
+            return None;
+        }
         let own: Vec<AffineExpr> = (0..self.n()).map(AffineExpr::axis).collect();
         let mut work: Vec<(Value, Vec<AffineExpr>)> = outputs.into_iter().map(|v| (v, own.clone())).collect();
         let (mut seen, mut found) = (HashSet::new(), None);
@@ -338,7 +346,8 @@ impl Finder<'_> {
         let mut factors = Vec::new();
         self.factors(self.graph.operands(sum)[0], coords, &mut factors);
         let (state, query): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
-        let whole = |x: &Factor| x.value == self.next && x.coords == self.coords;
+        let all = self.graph.ty(self.graph.operands(sum)[0]).sizes() == self.sizes;
+        let whole = |x: &Factor| all && x.value == self.next && x.coords == self.coords;
         matches!(&state[..], [x] if whole(x)).then_some(query)
     }
 

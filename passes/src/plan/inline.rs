@@ -19,6 +19,15 @@ pub struct Leaf {
     pub table: bool,
 }
 
+impl Leaf {
+    /// True where every entry of a value of these sizes is read once: at one axis of the loops for each of its own, of the same
+    /// size.
+    pub fn is_whole(&self, sizes: &[usize]) -> bool {
+        let whole = |(at, size): (&AffineExpr, &usize)| at.as_axis().is_some_and(|axis| self.axes[axis] == *size);
+        self.coords.len() == sizes.len() && self.coords.iter().zip(sizes).all(whole)
+    }
+}
+
 /// A walk that stops at values for which `stop` holds.
 pub struct Walk<'a> {
     /// The graph.

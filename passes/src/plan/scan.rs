@@ -21,7 +21,8 @@ pub(super) fn fit(
     (stop, machine): (&dyn Fn(Value) -> bool, &Machine),
 ) -> Result<Scan, Misfit> {
     let inner = inner_values(recurrence);
-    let rank = graph.states[recurrence.states[0].0 as usize].ty.rank();
+    let sizes = graph.states[recurrence.states[0].0 as usize].ty.sizes();
+    let rank = sizes.len();
     let written: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
     let stop_inside = |v: Value| inner.contains(&v) || stop(v);
     let walk = Walk {
@@ -45,10 +46,12 @@ pub(super) fn fit(
         if leaves.iter().any(elsewhere) {
             return Err(Misfit::ReadsDiffer);
         }
-        let reads = leaves
-            .into_iter()
-            .filter(|l| inner.contains(&l.value))
-            .map(|l| l.coords);
+        let reads: Vec<Leaf> = leaves.into_iter().filter(|l| inner.contains(&l.value)).collect();
+        // The loops of a scan go over all of its state.
+        if !reads.iter().all(|l| l.is_whole(&sizes)) {
+            return Err(Misfit::ReadsDiffer);
+        }
+        let reads = reads.into_iter().map(|l| l.coords);
         let own = inner.contains(&nest.value).then_some(identity);
         for coords in reads.chain(own) {
             let here = kept_axes(&coords, space).ok_or(Misfit::ReadsDiffer)?;

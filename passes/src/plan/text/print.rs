@@ -197,7 +197,10 @@ impl Printer<'_, '_, '_> {
             Kernel::Matmuls(matmuls) => self.block("matmuls", |p| matmuls.iter().try_for_each(|m| p.matmul(m))),
             Kernel::Map(nests) => self.block("map", |p| p.nests(nests)),
             Kernel::Scan(scan) => self.scan(scan),
-            Kernel::Attend(v) => self.line(&format!("attend {v}"), &self.what(*v)),
+            Kernel::Attend(v) => {
+                let known = self.plan.attentions.get(v).map(ToString::to_string);
+                self.line(&format!("attend {v}"), &known.unwrap_or_default())
+            }
             Kernel::LongConv(v) => self.line(&format!("long_conv {v}"), &self.what(*v)),
             Kernel::Heads {
                 heads,

@@ -21,9 +21,9 @@
 //!     stored. The matrix is a parameter or stored, the vector a contiguous part of a row.
 //! 12. Nests behind products compute as many entries as those have rows, and read what is computed with them at their own index.
 //! 13. Operands of attention and of long convolution are contiguous parts of rows.
-//! 14. A scan keeps or reduces each axis of its states, which have one shape; its results have the axes that it keeps, and are
-//!     read inside it only at the same entry. Its block has whole vectors and all entries of a lane, and fits the registers
-//!     where it stays in them.
+//! 14. A scan keeps or reduces each axis of its states, which have one shape; its results have the axes that it keeps, read
+//!     all of a state, and are read inside it only at the same entry. Its block has whole vectors and all entries of a lane,
+//!     and fits the registers where it stays in them.
 //! 15. In the matrix form of a scan, one state is multiplied by a decay that is the same for a whole head, keys and queries do
 //!     not depend on the axis of values, and values not on that of keys; indices are in range; equal heads divide all heads.
 //! 16. In a kernel over several heads everything has the heads as its first axis, and reads what the kernel computes at its

@@ -3,9 +3,15 @@
 use super::{Place, Report};
 use crate::{
     affine::AffineExpr,
-    plan::{Chunked, Factor, Scan, Walk},
+    plan::{Chunked, Factor, Scan, Walk, scan::inner_values},
 };
-use seqc_ir::{Elem, Op, ReduceOp};
+use seqc_ir::{Elem, Op, ReduceOp, Value};
+
+/// A sum over one axis.
+const SUM: Op = Op::Reduce {
+    op: ReduceOp::Sum,
+    axes: 1,
+};
 
 pub(super) fn check(report: &mut Report<'_>, place: Place, scan: &Scan) {
     let graph = report.graph;
@@ -37,6 +43,7 @@ pub(super) fn check(report: &mut Report<'_>, place: Place, scan: &Scan) {
             format!("{} does not have the axes that are kept", nest.value)
         });
     }
+    whole(report, place, scan, sizes);
     block(report, place, scan, sizes);
     if let Some(form) = &scan.chunked {
         let loops: Vec<usize> = scan.kept.iter().chain(&scan.reduced).map(|a| sizes[*a]).collect();
@@ -46,6 +53,26 @@ pub(super) fn check(report: &mut Report<'_>, place: Place, scan: &Scan) {
         });
         if fits {
             Form { form, loops }.check(report, place);
+        }
+    }
+}
+
+/// Law 14: results read all of a state.
+fn whole(report: &mut Report<'_>, place: Place, scan: &Scan, sizes: &[usize]) {
+    let (graph, plan) = (report.graph, report.plan);
+    let mut recurrences = plan.recurrences.iter();
+    let Some(recurrence) = recurrences.find(|r| r.elementwise && r.states.contains(&scan.states[0])) else {
+        return;
+    };
+    let inner = inner_values(recurrence);
+    let stop = |v| inner.contains(&v) || plan.is_stored(v);
+    let walk = Walk { graph, stop: &stop };
+    for nest in scan.outputs.iter().filter(|nest| !inner.contains(&nest.value)) {
+        for leaf in walk.leaves(nest.value) {
+            let all = !inner.contains(&leaf.value) || leaf.is_whole(sizes);
+            report.require(all, 14, place, || {
+                format!("{} reads a part of {}", nest.value, leaf.value)
+            });
         }
     }
 }
@@ -85,17 +112,9 @@ impl Form<'_> {
     fn check(&self, report: &mut Report<'_>, place: Place) {
         let (graph, form) = (report.graph, self.form);
         let (n, p) = (self.loops.len() - 1, self.loops.len() - 2);
-        let (sum, space) = (graph.op(form.sum), &self.loops[..n]);
-        let is_sum = matches!(
-            sum,
-            Op::Reduce {
-                op: ReduceOp::Sum,
-                axes: 1
-            }
-        ) && graph.ty(form.sum).sizes() == space;
-        report.require(is_sum, 15, place, || {
-            format!("{} is no sum over the axis of keys", form.sum)
-        });
+        let whole = |v: Value| graph.ty(graph.operands(v)[0]).sizes() == self.loops;
+        let is_sum = *graph.op(form.sum) == SUM && whole(form.sum);
+        report.require(is_sum, 15, place, || format!("{} is no sum over all keys", form.sum));
         let heads: usize = self.loops[..p].iter().product();
         let divides = form.shared > 0 && heads.is_multiple_of(form.shared);
         report.require(divides, 15, place, || {

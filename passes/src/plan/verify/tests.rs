@@ -44,6 +44,11 @@ const RECURRENT: &str = "graph recurrent { param 0 w : f32[8, 8] input 0 x : f32
 %4 = add %3, %0 : f32[8] %5 = tanh %4 : f32[8]
 output y %5 }";
 
+const SLICE: &str = "graph slice { input 0 x : f32[64] state @0 h : f32[64] next %5
+%0 = input(0) : f32[64] %1 = prev(@0) : f32[64] %2 = const(0.5) : f32 %3 = view() %2 : f32[64]
+%4 = mul %1, %3 : f32[64] %5 = add %4, %0 : f32[64] %6 = view(i0) %5 : f32[32] %7 = exp %6 : f32[32]
+output y %7 }";
+
 const ATTENTION: &str = "graph attention { input 0 q : f32[2, 8] input 1 k : f32[2, 8] input 2 v : f32[2, 8]
 %0 = input(0) : f32[2, 8] %1 = input(1) : f32[2, 8] %2 = input(2) : f32[2, 8] %3 = exp %0 : f32[2, 8]
 %4 = attend(scale=1.0, normalise=softmax, causal=true) %3, %1, %2 : f32[2, 8]
@@ -182,6 +187,15 @@ const CASES: &[Case] = &[
         laws: &[14],
         graph: DUALITY,
         fault: |plan| the_scan(plan).kept = vec![0, 2],
+    },
+    // The scan computes 64 entries of a result of 32.
+    Case {
+        laws: &[14],
+        graph: SLICE,
+        fault: |plan| {
+            let nests = std::mem::take(maps(plan));
+            the_scan(plan).outputs.extend(nests);
+        },
     },
     Case {
         laws: &[15],
