@@ -49,7 +49,7 @@ pub struct Cache {
     /// Bytes kept for a token, and read for each key that a query attends to.
     pub token_bytes: usize,
     /// What is kept.
-    pub keep: AttentionSpan,
+    pub span: AttentionSpan,
     /// Which tokens are keys.
     pub rate: ClockRate,
     /// False: every query attends to the whole sequence.
@@ -59,7 +59,7 @@ pub struct Cache {
 impl Cache {
     /// Keys that are kept, and attended to, when `context` tokens have been read.
     pub fn keys(&self, context: f64) -> f64 {
-        self.rate.kept(&self.keep, context)
+        self.rate.kept(&self.span, context)
     }
 
     /// Mean of [`Cache::keys`] over the tokens of a prompt that has `context` of them.

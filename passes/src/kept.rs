@@ -14,7 +14,7 @@ pub enum Kept {
         /// Which tokens are appended.
         rate: ClockRate,
         /// How many of these are kept.
-        keep: AttentionSpan,
+        span: AttentionSpan,
     },
     /// None: the memory belongs to another entry.
     Elsewhere,
@@ -23,18 +23,18 @@ pub enum Kept {
 impl Kept {
     /// The last `most` tokens of those that `rate` counts.
     pub fn last(bytes: usize, rate: ClockRate, most: usize) -> Kept {
-        let keep = AttentionSpan {
+        let span = AttentionSpan {
             distance: Some(most as u64),
             first: 0,
         };
-        Kept::Tokens { bytes, rate, keep }
+        Kept::Tokens { bytes, rate, span }
     }
 
     /// Bytes after `context` tokens.
     pub fn at(&self, context: f64) -> f64 {
         match self {
             Kept::Bytes(bytes) => *bytes as f64,
-            Kept::Tokens { bytes, rate, keep } => *bytes as f64 * rate.kept(keep, context),
+            Kept::Tokens { bytes, rate, span } => *bytes as f64 * rate.kept(span, context),
             Kept::Elsewhere => 0.0,
         }
     }
@@ -43,7 +43,7 @@ impl Kept {
     pub fn bound(&self) -> String {
         match self {
             Kept::Bytes(bytes) => format!("{bytes} bytes"),
-            Kept::Tokens { rate, keep, .. } => format!("{} tokens", rate.bound(keep)),
+            Kept::Tokens { rate, span, .. } => format!("{} tokens", rate.bound(span)),
             Kept::Elsewhere => "0 bytes".to_owned(),
         }
     }
@@ -61,7 +61,7 @@ mod tests {
         let slow = Kept::Tokens {
             bytes: 4,
             rate: ClockRate { ticks: 1, period: 8 },
-            keep: AttentionSpan::ALL,
+            span: AttentionSpan::ALL,
         };
         assert_eq!((slow.bound().as_str(), slow.at(80.0)), ("T / 8 tokens", 40.0));
         assert_eq!(Kept::Bytes(12).at(0.0), 12.0);

@@ -124,7 +124,7 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
                 StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
                     bytes: 4 * shape.iter().product::<usize>(),
                     rate: layer.plan.attentions[v].rate,
-                    keep: kernel.span,
+                    span: kernel.span,
                 },
             };
             (format!("{name}.{part}"), shape, kind, kept)

@@ -14,7 +14,7 @@ pub struct Form {
 struct Term {
     bytes: usize,
     rate: ClockRate,
-    keep: AttentionSpan,
+    span: AttentionSpan,
 }
 
 impl Form {
@@ -24,7 +24,7 @@ impl Form {
         for kept in entries {
             match kept {
                 Kept::Bytes(bytes) => form.constant += bytes,
-                Kept::Tokens { bytes, rate, keep } => form.add(Term { bytes, rate, keep }),
+                Kept::Tokens { bytes, rate, span } => form.add(Term { bytes, rate, span }),
                 Kept::Elsewhere => {}
             }
         }
@@ -32,10 +32,10 @@ impl Form {
     }
 
     fn add(&mut self, term: Term) {
-        if term.bytes == 0 || term.rate.ticks == 0 || term.keep.limit() == Some(0) {
+        if term.bytes == 0 || term.rate.ticks == 0 || term.span.limit() == Some(0) {
             return;
         }
-        let alike = |t: &&mut Term| t.rate == term.rate && t.keep.limit() == term.keep.limit();
+        let alike = |t: &&mut Term| t.rate == term.rate && t.span.limit() == term.span.limit();
         match self.terms.iter_mut().find(alike) {
             Some(known) => known.bytes += term.bytes,
             None => self.terms.push(term),
@@ -44,7 +44,7 @@ impl Form {
 
     /// Bytes after `context` tokens.
     pub fn at(&self, context: f64) -> f64 {
-        let grown = |t: &Term| t.bytes as f64 * t.rate.kept(&t.keep, context);
+        let grown = |t: &Term| t.bytes as f64 * t.rate.kept(&t.span, context);
         self.constant as f64 + self.terms.iter().map(grown).sum::<f64>()
     }
 
@@ -56,11 +56,11 @@ impl Form {
         }
         let term = |t: &Term| {
             // A bound is one number here: the first tokens and the last.
-            let keep = AttentionSpan {
-                distance: t.keep.limit(),
+            let span = AttentionSpan {
+                distance: t.span.limit(),
                 first: 0,
             };
-            format!("{} {}", t.bytes, t.rate.bound(&keep))
+            format!("{} {}", t.bytes, t.rate.bound(&span))
         };
         words.extend(self.terms.iter().map(term));
         words.join(" + ")
@@ -73,16 +73,16 @@ mod tests {
 
     #[test]
     fn entries_add_up_and_terms_alike_are_one() {
-        let keep = |distance, first| AttentionSpan { distance, first };
-        let tokens = |bytes, keep| Kept::Tokens {
+        let span = |distance, first| AttentionSpan { distance, first };
+        let tokens = |bytes, span| Kept::Tokens {
             bytes,
             rate: ClockRate::ALL,
-            keep,
+            span,
         };
         let form = Form::of([
             Kept::Bytes(16),
-            tokens(8, keep(Some(96), 4)),
-            tokens(8, keep(Some(100), 0)),
+            tokens(8, span(Some(96), 4)),
+            tokens(8, span(Some(100), 0)),
             tokens(2, AttentionSpan::ALL),
             Kept::last(4, ClockRate { ticks: 1, period: 8 }, 9),
             Kept::Elsewhere,

@@ -36,13 +36,13 @@ impl ClockRate {
     }
 
     /// Tokens that are kept of those that tick, when `context` tokens have been read.
-    pub fn kept(self, keep: &AttentionSpan, context: f64) -> f64 {
+    pub fn kept(self, span: &AttentionSpan, context: f64) -> f64 {
         let ticks = context * self.share();
-        keep.limit().map_or(ticks, |limit| ticks.min(limit as f64))
+        span.limit().map_or(ticks, |limit| ticks.min(limit as f64))
     }
 
     /// Closed form of the number of tokens that are kept of those that tick, in the context length `T`.
-    pub fn bound(self, keep: &AttentionSpan) -> String {
+    pub fn bound(self, span: &AttentionSpan) -> String {
         let ticks = match (self.ticks, self.period) {
             (1, 1) => "T".to_owned(),
             (0, _) => return "0".to_owned(),
@@ -50,7 +50,7 @@ impl ClockRate {
             (ticks, 1) => format!("{ticks} T"),
             (ticks, period) => format!("{ticks} T / {period}"),
         };
-        keep.bound().replace('T', &ticks)
+        span.bound().replace('T', &ticks)
     }
 }
 
@@ -199,11 +199,11 @@ mod tests {
 
     #[test]
     fn bounds_count_ticks() {
-        let keep = |distance, first| AttentionSpan { distance, first };
+        let span = |distance, first| AttentionSpan { distance, first };
         let rate = ClockRate { ticks: 1, period: 8 };
         assert_eq!(rate.bound(&AttentionSpan::ALL), "T / 8");
-        assert_eq!(rate.bound(&keep(Some(9), 0)), "min(T / 8, 9)");
-        assert_eq!(ClockRate::ALL.bound(&keep(Some(9), 4)), "min(T, 4 + 9)");
+        assert_eq!(rate.bound(&span(Some(9), 0)), "min(T / 8, 9)");
+        assert_eq!(ClockRate::ALL.bound(&span(Some(9), 4)), "min(T, 4 + 9)");
         assert_eq!(ClockRate { ticks: 3, period: 8 }.bound(&AttentionSpan::ALL), "3 T / 8");
     }
 }

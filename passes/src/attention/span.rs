@@ -43,15 +43,15 @@ impl AttentionSpan {
 
     /// The same from a predicate alone, under causality.
     pub fn of_predicate(predicate: &PairExpr, heads: usize) -> AttentionSpan {
-        let keep = if predicate.uses_head() {
+        let span = if predicate.uses_head() {
             let of_head = |h| Seen::when(&predicate.with_head(h));
             (0..heads).map(of_head).fold(AttentionSpan::NONE, AttentionSpan::or)
         } else {
             Seen::when(predicate)
         };
         // No sequence is that long.
-        if keep.tokens() < LONGEST {
-            keep
+        if span.tokens() < LONGEST {
+            span
         } else {
             AttentionSpan::ALL
         }
@@ -93,7 +93,7 @@ impl AttentionSpan {
         };
         [self, other].into_iter().fold(
             mixed,
-            |best, keep| if keep.tokens() < best.tokens() { keep } else { best },
+            |best, span| if span.tokens() < best.tokens() { span } else { best },
         )
     }
 

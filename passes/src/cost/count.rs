@@ -261,7 +261,7 @@ impl<'a> Counting<'a> {
             operations: queries * heads as f64 * (2.0 * width as f64 + 4.0 + extra),
             weight: queries * heads as f64 * (width as f64 + self.plan.settings.machine.rates.normalise + extra),
             token_bytes: 4 * (groups * width + streams),
-            keep: span,
+            span,
             rate,
             causal: spec.causal,
         });
