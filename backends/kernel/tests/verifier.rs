@@ -171,6 +171,10 @@ const CASES: &[Case] = &[
         let (ptr, value) = (f.param(0), f.param(2));
         f.push(Inst::Store { value, ptr, align: 3 });
     }),
+    (9, "a truth value in memory", |f| {
+        let (p, truth) = (f.param(0), f.i1(true));
+        f.store(truth, p);
+    }),
     (9, "a gather from one pointer", |f| {
         let (p, n) = (f.param(0), f.param(1));
         let mask = f.tail_mask(n, 1);

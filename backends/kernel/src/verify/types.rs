@@ -183,7 +183,10 @@ impl Checker<'_> {
 
     /// Laws 9 and 14.
     fn memory(&mut self, inst: &Inst) {
-        let aligned = |align: u8, ty: Ty| align.is_power_of_two() && i64::from(align) <= ty.scalar().bytes();
+        let aligned = |align: u8, ty: Ty| {
+            let fits = align.is_power_of_two() && i64::from(align) <= ty.scalar().bytes();
+            fits && ty.scalar() != Scalar::I1
+        };
         let fits = match inst {
             Inst::Offset { out, base, index, .. } => {
                 let index_fits = is_integer(index.ty) && out.ty.lanes() == index.ty.lanes();
