@@ -1,6 +1,6 @@
 //! Loops over entries: over which axes they run, and how those of a single token are shared between threads.
 
-use seqc_ir::{Graph, Op, Value};
+use seqc_ir::{Graph, Value};
 use seqc_passes::{machine::Machine, plan::Nest};
 
 /// Sizes of the loops over a value's entries: its axes, or one loop over all where the innermost axis is shorter than a vector.
@@ -56,9 +56,5 @@ pub(crate) fn waves<'n>(
 
 /// Work of one nest at one token, in additions.
 fn work(graph: &Graph, v: Value) -> usize {
-    let inner = match graph.op(v) {
-        Op::Reduce { .. } => graph.ty(graph.operands(v)[0]).len() / graph.ty(v).len().max(1),
-        _ => 1,
-    };
-    graph.ty(v).len() * inner.max(1) * 4
+    graph.ty(v).len() * graph.reduced(v).max(1) * 4
 }

@@ -81,12 +81,13 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
 /// A matrix behind reshapes, and how it is stored.
 fn matrix(graph: &Graph, plan: &Plan, encodings: &[Encoding], w: Value) -> (Matrix, Encoding) {
     let mut at = w;
-    loop {
-        match graph.op(at) {
-            Op::Reshape if !plan.is_stored(at) => at = graph.operands(at)[0],
-            Op::Param(n) => return (Matrix::Param(*n), encodings[*n]),
-            _ => return (Matrix::Stored(at), Encoding::F32),
-        }
+    while *graph.op(at) == Op::Reshape && !plan.is_stored(at) {
+        at = graph.operands(at)[0];
+    }
+    if let Op::Param(n) = graph.op(at) {
+        (Matrix::Param(*n), encodings[*n])
+    } else {
+        (Matrix::Stored(at), Encoding::F32)
     }
 }
 
