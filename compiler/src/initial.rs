@@ -1,7 +1,6 @@
 //! Random weights of a model as a safetensors file: the values that `weights: {random: N}` gives.
 
-use crate::{backend, random};
-use seqc_abi::Level;
+use crate::random;
 use seqc_formats::{Encoding, to_bf16, to_f16};
 use seqc_ir::Model;
 use serde_json::{Map, json};
@@ -40,15 +39,9 @@ pub fn write(model: &Model, seed: u64, out: &mut impl Write) -> Result<usize, St
 fn tensors(model: &Model) -> Result<Vec<Tensor>, String> {
     let mut all: Vec<Tensor> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    let canonical = backend::canonical(model);
-    let planned = backend::plan(&canonical, None, Level::V3);
     for call in &model.calls {
-        let n = call.kind.0 as usize;
-        let kind = &model.kinds[n];
-        for (p, (port, source)) in kind.graph.params.iter().zip(&call.params).enumerate() {
-            // What is read as a matrix keeps its type; everything else becomes f32 when it is read.
-            let native = planned.plans[n].native_params.get(p).copied().unwrap_or_default();
-            let encoding = kind.encodings.get(p).filter(|_| native).unwrap_or(&Encoding::F32);
+        let kind = &model.kinds[call.kind.0 as usize];
+        for ((port, source), encoding) in kind.graph.params.iter().zip(&call.params).zip(&kind.encodings) {
             for tensor in parts(&port.ty.sizes(), &source.tensors, *encoding) {
                 add(tensor, &mut all, &mut places)?;
             }

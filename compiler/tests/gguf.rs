@@ -89,9 +89,9 @@ fn renamed(dir: &Path, rename: &[(&str, &str)]) -> Tensors {
 }
 
 /// Rows of queries or keys in the order of GGUF: the halves of a head as neighbours.
-fn neighbours((shape, data): &mut (Vec<usize>, Vec<f32>), hd: usize) {
+fn neighbours(shape: &[usize], data: &mut [f32], hd: usize) {
     let (rows, row) = (shape[0], shape[1]);
-    let before = data.clone();
+    let before = data.to_vec();
     for n in 0..rows {
         let (head, at) = (n / hd, n % hd);
         let from = head * hd + at / 2 + (at % 2) * (hd / 2);
@@ -163,7 +163,7 @@ fn attention_file() -> (Vec<(&'static str, Key)>, Tensors) {
     let mut tensors = renamed(&fixture("llama"), &names);
     for (name, tensor) in &mut tensors {
         if name.contains("attn_q.") || name.contains("attn_k.") {
-            neighbours(tensor, 16);
+            neighbours(&tensor.0, &mut tensor.1, 16);
         }
     }
     let keys = vec![

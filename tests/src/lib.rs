@@ -8,6 +8,7 @@ pub mod document;
 pub mod fixture;
 pub mod program;
 pub mod rows;
+pub mod signatures;
 pub mod source;
 
 use std::path::{Path, PathBuf};

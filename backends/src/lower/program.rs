@@ -73,7 +73,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
 fn layers<'p>(planned: &'p PlannedModel<'_>) -> Vec<Layer<'p>> {
     let layer = |(n, plan): (usize, &'p Plan)| {
         let (graph, name) = (planned.graph(n), format!("layer{n}"));
-        let encodings: Vec<Encoding> = encodings(planned, n).map(|(encoding, _)| encoding).collect();
+        let encodings = planned.model.kinds[n].encodings.clone();
         Layer {
             readers: planned.readers(n),
             schedule: Schedule::new(&name, graph, plan, &encodings),
@@ -86,17 +86,6 @@ fn layers<'p>(planned: &'p PlannedModel<'_>) -> Vec<Layer<'p>> {
         }
     };
     planned.plans.iter().enumerate().map(layer).collect()
-}
-
-/// The encoding that code reads each parameter of a kind in, and whether the runtime converts to it.
-fn encodings<'p>(planned: &'p PlannedModel<'_>, kind: usize) -> impl Iterator<Item = (Encoding, bool)> + 'p {
-    let native = &planned.plans[kind].native_params;
-    let stored = planned.model.kinds[kind].encodings.iter().zip(native);
-    stored.map(|(encoding, native)| match encoding {
-        Encoding::F32 => (Encoding::F32, true),
-        encoding if *native => (*encoding, false),
-        _ => (Encoding::F32, true),
-    })
 }
 
 /// An entry of the state manifest.
@@ -148,13 +137,13 @@ fn params(planned: &PlannedModel<'_>) -> Vec<ParamSlot> {
     for call in &planned.model.calls {
         let kind = call.kind.0 as usize;
         let ports = call.params.iter().zip(&planned.graph(kind).params);
-        for ((source, port), (encoding, convert)) in ports.zip(encodings(planned, kind)) {
+        for ((source, port), encoding) in ports.zip(&planned.model.kinds[kind].encodings) {
             slots.push(ParamSlot {
                 name: source.name.clone(),
                 tensors: source.tensors.clone(),
                 shape: port.ty.sizes(),
-                encoding,
-                convert,
+                encoding: *encoding,
+                convert: *encoding == Encoding::F32,
             });
         }
     }

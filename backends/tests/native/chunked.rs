@@ -190,7 +190,7 @@ fn products_compute_what_the_recurrence_says() {
         let random = model(graph);
         let inputs = random.input_values(7, 130);
         let expected = reference(&random, 0, &inputs);
-        let machine = Machine::new(&random, &widest(), (0, 128, chunks));
+        let machine = Machine::new(&random, &widest(), 0, 128, chunks);
         let cuts: [(&[usize], usize); 5] = [
             (&[128], 1),
             (&[1], 1),
@@ -238,7 +238,7 @@ fn time_of_both_forms() {
         };
         let random = model(if corrected { delta(s) } else { graph(s) });
         let inputs = random.input_values(7, 256);
-        let forms = [Chunks::Tokens, Chunks::Products].map(|c| Machine::new(&random, &widest(), (0, 256, c)));
+        let forms = [Chunks::Tokens, Chunks::Products].map(|c| Machine::new(&random, &widest(), 0, 256, c));
         for chunk in [8, 24, 256] {
             let mut least = [f64::INFINITY; 2];
             for _ in 0..5 {

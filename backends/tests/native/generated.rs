@@ -47,11 +47,7 @@ extern "C" fn meet(meeting: *const Meeting) {
 }
 
 impl Machine {
-    pub(crate) fn new(
-        random: &RandomModel,
-        target: &Target,
-        (seed, max_chunk, chunks): (u64, usize, Chunks),
-    ) -> Machine {
+    pub(crate) fn new(random: &RandomModel, target: &Target, seed: u64, max_chunk: usize, chunks: Chunks) -> Machine {
         let settings = Settings {
             machine: *target.machine(),
             max_chunk,
@@ -302,7 +298,7 @@ fn check(seed: u64, target: &Target) -> Option<String> {
     } else {
         Chunks::Tokens
     };
-    let machine = Machine::new(&random, target, (seed, MAX_CHUNK, chunks));
+    let machine = Machine::new(&random, target, seed, MAX_CHUNK, chunks);
     let cuts: [(&[usize], usize); 4] = [(&[MAX_CHUNK], 1), (&[1], 1), (&[MAX_CHUNK], 2), (&[7, 1, 16, 2], 2)];
     for (cut, threads) in cuts {
         let found = machine.run(&inputs, cut, threads);
@@ -360,7 +356,7 @@ fn check_spoiled(seed: u64, target: &Target) -> Option<String> {
     let mut inputs = random.input_values(seed + 1, TOKENS);
     spoil(&random, &mut inputs, seed);
     let expected = reference(&random, seed, &inputs);
-    let machine = Machine::new(&random, target, (seed, MAX_CHUNK, Chunks::Products));
+    let machine = Machine::new(&random, target, seed, MAX_CHUNK, Chunks::Products);
     let cuts: [(&[usize], usize); 3] = [(&[MAX_CHUNK], 1), (&[1], 1), (&[7, 1, 16, 2], 2)];
     let mut wrong = Vec::new();
     for (cut, threads) in cuts {

@@ -119,16 +119,16 @@ impl<'a> Machine<'a> {
     }
 }
 
-fn plain(u: &[f32], filter: &[f32], (channels, taps): (usize, usize), token: usize, channel: usize) -> f64 {
+fn plain(u: &[f32], filter: &[f32], [channels, taps]: [usize; 2], token: usize, channel: usize) -> f64 {
     let term = |lag: usize| f64::from(filter[channel * taps + lag]) * f64::from(u[(token - lag) * channels + channel]);
     (0..taps.min(token + 1)).map(term).sum()
 }
 
 /// The largest difference on some tokens and channels, and the largest result.
-fn distance(out: &[f32], u: &[f32], filter: &[f32], (channels, taps): (usize, usize), every: usize) -> (f64, f64) {
+fn distance(out: &[f32], u: &[f32], filter: &[f32], [channels, taps]: [usize; 2], every: usize) -> (f64, f64) {
     let (mut worst, mut scale) = (0.0_f64, 0.0_f64);
     for at in (0..out.len()).step_by(every) {
-        let expected = plain(u, filter, (channels, taps), at / channels, at % channels);
+        let expected = plain(u, filter, [channels, taps], at / channels, at % channels);
         let off = (f64::from(out[at]) - expected).abs();
         worst = if off.is_nan() { f64::INFINITY } else { worst.max(off) };
         scale = scale.max(expected.abs());
@@ -207,7 +207,7 @@ fn check(target: &Target, lanes: u32) {
             machine.results(&u, *tokens, 2, || 1 + cuts.bits() as usize % 70),
             machine.results(&u, *tokens, 3, || *tokens),
         ];
-        let (off, scale) = distance(&whole, &u, &filter, (channels, taps), every);
+        let (off, scale) = distance(&whole, &u, &filter, [channels, taps], every);
         assert!(off < 3e-6 * scale, "{:?}: off by {off:e} of {scale:e}", CASES[n]);
         for (cut, other) in others.iter().enumerate() {
             let worst = whole.iter().zip(other).map(|(a, b)| f64::from((a - b).abs()));

@@ -36,13 +36,13 @@ fn micro_kernels_multiply() {
             // SAFETY: the type is that of the kernel's documentation.
             let f: Mk = unsafe { loaded.function(&format!("t_seqc_mk_{rows}x{panel}")) };
             for k in [0, 1, 3, 4, 37] {
-                check_tile(f, (rows as usize, (panel * target.width()) as usize, k), &mut random);
+                check_tile(f, [rows as usize, (panel * target.width()) as usize, k], &mut random);
             }
         }
     }
 }
 
-fn check_tile(f: Mk, (m, n, k): (usize, usize, usize), random: &mut Random) {
+fn check_tile(f: Mk, [m, n, k]: [usize; 3], random: &mut Random) {
     let (lda, ldc) = (k + 3, n + 5);
     let (a, b, c) = (random.floats(m * lda), random.floats(k * n), random.floats(m * ldc));
     for accumulate in [false, true] {
@@ -155,7 +155,7 @@ fn speed_of_matrix_kernels() {
             for r in [1, 4, rows.len()] {
                 // SAFETY: the type is that of the kernel's documentation.
                 let f: Mk = unsafe { loaded.function(&format!("t_seqc_mk_{r}x{panel}")) };
-                time_tile(f, (r, n, k));
+                time_tile(f, [r, n, k]);
             }
         }
         for encoding in Encoding::native() {
@@ -166,7 +166,7 @@ fn speed_of_matrix_kernels() {
     }
 }
 
-fn time_tile(f: Mk, (m, n, k): (usize, usize, usize)) {
+fn time_tile(f: Mk, [m, n, k]: [usize; 3]) {
     let mut random = Random::new(1);
     let blocks = 504 / m;
     let (a, b) = (random.floats(m * k * blocks), random.floats(k * n));

@@ -55,8 +55,8 @@ fn rows_times_a_vector() {
             let mut random = Random::new(11);
             for &k in sizes(encoding) {
                 for rows in [1, 3, 4, 9, 16] {
-                    let (bytes, values) = weights(encoding, rows, k, &mut random);
-                    check(f, (encoding, rows, k), (&bytes, &values, &random.floats(k)));
+                    let matrix = Matrix::random(encoding, rows, k, &mut random);
+                    check(f, &matrix, &random.floats(k));
                 }
             }
         }
@@ -75,15 +75,15 @@ fn a_token_gets_what_a_chunk_gives_it() {
                 // SAFETY: the type is that of the kernel's documentation.
                 let chunk: Gemm = unsafe { loaded.function(&format!("t_{}", kernels::gemm_name(encoding, k))) };
                 for rows in [1, 3, 8, 13, 16] {
-                    let (bytes, values) = weights(encoding, rows, k, &mut random);
+                    let matrix = Matrix::random(encoding, rows, k, &mut random);
                     let x = random.floats(3 * k);
-                    let y = check(f, (encoding, rows, k), (&bytes, &values, &x[k..2 * k]));
+                    let y = check(f, &matrix, &x[k..2 * k]);
                     let stride = rows as i64;
                     let mut of_chunk = vec![f32::NAN; 3 * rows];
                     let mut scratch = vec![f32::NAN; kernels::gemm_scratch_bytes(target.machine(), 3) / 4];
                     let (from, to) = (x.as_ptr(), of_chunk.as_mut_ptr());
                     chunk(
-                        bytes.as_ptr(),
+                        matrix.bytes.as_ptr(),
                         stride,
                         from,
                         k as i64,
@@ -99,12 +99,35 @@ fn a_token_gets_what_a_chunk_gives_it() {
     }
 }
 
-/// Results of a product, which must be near the sums; `bytes` hold the `values`.
-fn check(
-    f: Gemv,
-    (encoding, rows, k): (Encoding, usize, usize),
-    (bytes, values, x): (&[u8], &[f32], &[f32]),
-) -> Vec<f32> {
+/// Stored weights, and the values that they stand for.
+struct Matrix {
+    encoding: Encoding,
+    rows: usize,
+    bytes: Vec<u8>,
+    values: Vec<f32>,
+}
+
+impl Matrix {
+    fn random(encoding: Encoding, rows: usize, k: usize, random: &mut Random) -> Matrix {
+        let (bytes, values) = weights(encoding, rows, k, random);
+        Matrix {
+            encoding,
+            rows,
+            bytes,
+            values,
+        }
+    }
+}
+
+/// Results of a product, which must be near the sums.
+fn check(f: Gemv, matrix: &Matrix, x: &[f32]) -> Vec<f32> {
+    let Matrix {
+        encoding,
+        rows,
+        ref bytes,
+        ref values,
+    } = *matrix;
+    let k = x.len();
     let mut y = vec![f32::NAN; rows + 1];
     let stride = encoding.row_bytes(k).expect("whole blocks");
     f(

@@ -26,7 +26,7 @@ fn model(row: &Row, report: &Report) -> Value {
     let footprint = total.footprint();
     let context = row.points.last().map_or(1.0, |p| p.context as f64);
     let layers = total.layers.iter().map(|l| {
-        let seconds = super::predict::decode_layer(l, &report.profile.all, (context, footprint));
+        let seconds = super::predict::decode_layer(l, &report.profile.all, context, footprint);
         json!({
             "name": l.name, "count": l.calls, "parameters": l.cost.parameters, "read_bytes": l.matrix_bytes + l.row_bytes,
             "operations": l.cost.decode_operations(context), "state_bytes": l.state.at(context) / l.calls.max(1) as f64, "decode_seconds": seconds,

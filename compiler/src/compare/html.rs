@@ -83,9 +83,9 @@ fn curve(report: &Report, row: &Row, of: Quantity) -> Curve {
 fn by_layer(report: &Report, point: fn(&Row) -> Option<&Point>) -> String {
     let row = |row: &Row| {
         let context = point(row).map_or(1.0, |p| p.context as f64);
-        let at = (context, row.total.footprint());
+        let footprint = row.total.footprint();
         let parts = row.total.layers.iter().map(|layer| {
-            let seconds = predict::decode_layer(layer, &report.profile.all, at);
+            let seconds = predict::decode_layer(layer, &report.profile.all, context, footprint);
             (layer.name.clone(), layer.calls as f64 * seconds)
         });
         (row.total.name.clone(), parts.collect())

@@ -53,7 +53,7 @@ pub fn measure(report: &mut Report, subjects: &[Subject], watch: &mut dyn FnMut(
     for (n, (row, subject)) in report.rows.iter_mut().zip(subjects).enumerate() {
         said(&format!("building {}", row.total.name));
         let program = program::build(&subject.file, &subject.read, folder.file(&format!("program{n}")));
-        measure_row(row, (&program, &beside), &profile, &mut said)?;
+        measure_row(row, &program, &beside, &profile, &mut said)?;
         if let Ok(program) = program {
             // The folder goes away with whatever is left in it.
             let _ = std::fs::remove_file(program);
@@ -64,7 +64,8 @@ pub fn measure(report: &mut Report, subjects: &[Subject], watch: &mut dyn FnMut(
 
 fn measure_row(
     row: &mut Row,
-    (program, beside): (&Result<PathBuf, String>, &Beside),
+    program: &Result<PathBuf, String>,
+    beside: &Beside,
     profile: &Profile,
     said: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
@@ -78,7 +79,7 @@ fn measure_row(
         let measured = match program {
             Err(reason) => Err(format!("not built: {reason}")),
             Ok(_) if whole > LONGEST => Err(format!("not measured, about {whole:.0} s")),
-            Ok(program) => quietest(program, (context, row.total.max_context), whole),
+            Ok(program) => quietest(program, context, row.total.max_context, whole),
         };
         if measured.is_ok() {
             let after = beside.rates(&profile.all, memory)?;
@@ -96,13 +97,13 @@ fn measure_row(
 }
 
 /// The first of some attempts that is not void, or the fastest.
-fn quietest(program: &Path, context: (usize, Option<usize>), whole: f64) -> Result<Measured, String> {
-    let mut best = one(program, context, whole)?;
+fn quietest(program: &Path, context: usize, longest: Option<usize>, whole: f64) -> Result<Measured, String> {
+    let mut best = one(program, context, longest, whole)?;
     for _ in 1..ATTEMPTS {
         if best.void().is_none() {
             break;
         }
-        let next = one(program, context, whole)?;
+        let next = one(program, context, longest, whole)?;
         if next.void().is_none() || next.prefill < best.prefill {
             best = next;
         }
@@ -111,7 +112,7 @@ fn quietest(program: &Path, context: (usize, Option<usize>), whole: f64) -> Resu
 }
 
 /// A prompt of `context` tokens, and some tokens one by one behind it.
-fn one(program: &Path, (context, longest): (usize, Option<usize>), whole: f64) -> Result<Measured, String> {
+fn one(program: &Path, context: usize, longest: Option<usize>, whole: f64) -> Result<Measured, String> {
     let from = Moment::now();
     let depth = longest.map_or(context, |most| context.min(most.saturating_sub(GENERATED)));
     let words = format!("bench -p 0 -n {GENERATED} -d {depth} -r {TIMES} --output json");

@@ -109,18 +109,18 @@ pub(super) fn curves(curves: &[Curve], axes: Axes<'_>) -> String {
         let (at, end) = (x(*v), HEIGHT - BELOW);
         // Writing to a string does not fail.
         let _ = writeln!(out, "<path class=\"grid\" d=\"M{at:.1} {ABOVE}V{end:.1}\"/>");
-        let _ = writeln!(out, "{}", label((at, end + 18.0), "middle", &(axes.x)(*v)));
+        let _ = writeln!(out, "{}", label(at, end + 18.0, "middle", &(axes.x)(*v)));
     }
     for v in &ys.lines {
         let at = y(*v);
         let _ = writeln!(out, "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{:.1}\"/>", WIDTH - RIGHT);
-        let _ = writeln!(out, "{}", label((LEFT - 8.0, at + 4.0), "end", &(axes.y)(*v)));
+        let _ = writeln!(out, "{}", label(LEFT - 8.0, at + 4.0, "end", &(axes.y)(*v)));
     }
     let middle = (LEFT + WIDTH - RIGHT) / 2.0;
     let _ = writeln!(
         out,
         "{}",
-        label((middle, HEIGHT - 6.0), "middle", "context length in tokens")
+        label(middle, HEIGHT - 6.0, "middle", "context length in tokens")
     );
     for (n, curve) in curves.iter().enumerate() {
         let placed = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
@@ -140,7 +140,7 @@ fn opening(height: f64, title: &str) -> String {
     )
 }
 
-fn label((x, y): (f64, f64), anchor: &str, text: &str) -> String {
+fn label(x: f64, y: f64, anchor: &str, text: &str) -> String {
     let text = escaped(text);
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>")
 }
@@ -201,7 +201,7 @@ pub(super) fn bars(rows: &[(String, Vec<(String, f64)>)], title: &str, unit: fn(
     let mut out = opening(rows.len() as f64 * step + 8.0, title);
     for (n, (name, parts)) in rows.iter().enumerate() {
         let top = n as f64 * step + 4.0;
-        let _ = writeln!(out, "{}", label((left - 8.0, top + 15.0), "end", name));
+        let _ = writeln!(out, "{}", label(left - 8.0, top + 15.0, "end", name));
         let mut x = left;
         for (part, value) in parts.iter().filter(|p| p.1 > 0.0) {
             let width = value / longest * room;
@@ -218,7 +218,7 @@ pub(super) fn bars(rows: &[(String, Vec<(String, f64)>)], title: &str, unit: fn(
             );
             x += width;
         }
-        let _ = writeln!(out, "{}", label((x + 6.0, top + 15.0), "start", &unit(sum(parts))));
+        let _ = writeln!(out, "{}", label(x + 6.0, top + 15.0, "start", &unit(sum(parts))));
     }
     out.push_str("</svg>\n<ul class=\"legend\">");
     for (place, name) in names.iter().enumerate() {

@@ -11,11 +11,11 @@ pub const CHUNK: f64 = seqc_passes::plan::Settings::CHUNK as f64;
 /// Seconds for the token after `context` others, when tokens are generated one by one.
 pub fn decode(total: &Total, rates: &Rates, context: f64) -> f64 {
     let footprint = total.footprint();
-    total.sum(|layer| decode_layer(layer, rates, (context, footprint)))
+    total.sum(|layer| decode_layer(layer, rates, context, footprint))
 }
 
 /// Seconds for one token of a layer; `footprint`: the bytes that the whole model moves for a token.
-pub fn decode_layer(layer: &Layer, rates: &Rates, (context, footprint): (f64, f64)) -> f64 {
+pub fn decode_layer(layer: &Layer, rates: &Rates, context: f64, footprint: f64) -> f64 {
     let cost = &layer.cost;
     let phase = &rates.decode;
     let attended: f64 = cost.caches.iter().map(|c| c.weight * c.keys(context)).sum();
@@ -41,14 +41,14 @@ pub fn prefill(total: &Total, rates: &Rates, context: f64) -> f64 {
         .layers
         .iter()
         .map(|layer| {
-            let last = layer.tail as f64 * decode_layer(layer, rates, (context, footprint)) / context.max(1.0);
+            let last = layer.tail as f64 * decode_layer(layer, rates, context, footprint) / context.max(1.0);
             let every = (layer.calls - layer.tail) as f64;
-            every * prefill_layer(layer, rates, (context, chunk, footprint)) + last
+            every * prefill_layer(layer, rates, context, chunk, footprint) + last
         })
         .sum()
 }
 
-fn prefill_layer(layer: &Layer, rates: &Rates, (context, chunk, footprint): (f64, f64, f64)) -> f64 {
+fn prefill_layer(layer: &Layer, rates: &Rates, context: f64, chunk: f64, footprint: f64) -> f64 {
     let cost = &layer.cost;
     let phase = &rates.prefill;
     let attended: f64 = cost.caches.iter().map(|c| c.weight * c.mean_keys(context)).sum();

@@ -46,26 +46,26 @@ struct Probe {
     generate: usize,
 }
 
-const STEP: Probe = probe(("probe_step", 64, 64), (0, 64));
-const ENTRIES: Probe = probe(("probe_entries", 4096, 8), (256, 32));
-const SUMS: Probe = probe(("probe_sums", 256, 8), (256, 32));
-const SCAN: Probe = probe(("probe_scan", 1536, 8), (256, 32));
-const HEADS: Probe = probe(("probe_heads", 512, 8), (256, 32));
-const ATTEND: Probe = probe(("probe_attend", 512, 8), (768, 256));
+const STEP: Probe = probe("probe_step", 64, 64, 0, 64);
+const ENTRIES: Probe = probe("probe_entries", 4096, 8, 256, 32);
+const SUMS: Probe = probe("probe_sums", 256, 8, 256, 32);
+const SCAN: Probe = probe("probe_scan", 1536, 8, 256, 32);
+const HEADS: Probe = probe("probe_heads", 512, 8, 256, 32);
+const ATTEND: Probe = probe("probe_attend", 512, 8, 768, 256);
 /// Products with matrices that fit nearer and farther memories.
 const READ: [Probe; 3] = [
-    probe(("probe_product", 512, 2), (0, 128)),
-    probe(("probe_product", 1024, 8), (256, 16)),
-    probe(("probe_product", 1024, 120), (0, 3)),
+    probe("probe_product", 512, 2, 0, 128),
+    probe("probe_product", 1024, 8, 256, 16),
+    probe("probe_product", 1024, 120, 0, 3),
 ];
 /// States whose rows lie apart, in nearer and farther memories; and rows of earlier tokens.
 const ROWS: [Probe; 2] = [
-    probe(("probe_rows", 1536, 2), (256, 32)),
-    probe(("probe_rows", 1536, 120), (0, 3)),
+    probe("probe_rows", 1536, 2, 256, 32),
+    probe("probe_rows", 1536, 120, 0, 3),
 ];
 const COPY: [Probe; 2] = [
-    probe(("probe_copy", 1024, 2), (0, 64)),
-    probe(("probe_copy", 1024, 120), (0, 3)),
+    probe("probe_copy", 1024, 2, 0, 64),
+    probe("probe_copy", 1024, 120, 0, 3),
 ];
 /// All of them in the order in which they are measured: each needs what was found before.
 const ALL: [&Probe; 13] = [
@@ -73,7 +73,7 @@ const ALL: [&Probe; 13] = [
     &ATTEND,
 ];
 
-const fn probe((layer, d, layers): (&'static str, usize, usize), (prompt, generate): (usize, usize)) -> Probe {
+const fn probe(layer: &'static str, d: usize, layers: usize, prompt: usize, generate: usize) -> Probe {
     Probe {
         layer,
         d,
@@ -123,7 +123,7 @@ pub fn probe_machine(watch: &mut dyn FnMut(Step<'_>)) -> Result<Profile, String>
                 said(text)
             }
         };
-        let profile = measured(&ready, (&threads, deadline), &mut said)?;
+        let profile = measured(&ready, &threads, deadline, &mut said)?;
         let doubts = doubt::doubts(&profile).len();
         if best.as_ref().is_none_or(|(fewest, _)| doubts < *fewest) {
             best = Some((doubts, profile));
@@ -138,7 +138,8 @@ pub fn probe_machine(watch: &mut dyn FnMut(Step<'_>)) -> Result<Profile, String>
 
 fn measured(
     ready: &[Ready],
-    (threads, deadline): (&[usize], Instant),
+    threads: &[usize],
+    deadline: Instant,
     said: &mut dyn FnMut(&str),
 ) -> Result<Profile, String> {
     let (before, mut spread) = (Moment::now(), 0.0_f64);
@@ -353,7 +354,7 @@ impl Runner<'_> {
             if quiet || n > 0 && Instant::now() > self.deadline {
                 break;
             }
-            once(ready, self.threads, (&mut prefill, &mut decode))?;
+            once(ready, self.threads, &mut prefill, &mut decode)?;
         }
         let times = Times {
             prefill: prefill.least().or(decode.least()).unwrap_or(f64::NAN),
@@ -395,11 +396,11 @@ fn rest(time: f64, explained: f64) -> f64 {
 /// The shortest time of a token in one process.
 fn least(ready: &Ready, threads: usize) -> Result<f64, String> {
     let (mut prefill, mut decode) = (Timing::default(), Timing::default());
-    once(ready, threads, (&mut prefill, &mut decode))?;
+    once(ready, threads, &mut prefill, &mut decode)?;
     decode.least().ok_or_else(|| "the program measured nothing".to_owned())
 }
 
-fn once(ready: &Ready, threads: usize, (prefill, decode): (&mut Timing, &mut Timing)) -> Result<(), String> {
+fn once(ready: &Ready, threads: usize, prefill: &mut Timing, decode: &mut Timing) -> Result<(), String> {
     let Probe { prompt, generate, .. } = ready.probe;
     let words = format!("bench -p {prompt} -n {generate} -r {REPETITIONS} --threads {threads} --output json");
     let found = program::run(&ready.program, &words)?;

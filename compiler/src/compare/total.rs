@@ -117,7 +117,7 @@ fn layer(kind: &Kind, plan: &Plan) -> Layer {
     let cost = cost::cost(&kind.graph, plan);
     let bytes = |rows: bool| -> f64 {
         let reads = cost.reads.iter().filter(|r| r.rows == rows);
-        reads.map(|r| read_bytes(r, &kind.encodings, &plan.native_params)).sum()
+        reads.map(|r| read_bytes(r, &kind.encodings)).sum()
     };
     Layer {
         name: kind.graph.name.clone(),
@@ -130,12 +130,8 @@ fn layer(kind: &Kind, plan: &Plan) -> Layer {
     }
 }
 
-/// Bytes of a read: matrices and tables as they are stored, everything else as f32.
-fn read_bytes(read: &Read, encodings: &[Encoding], native: &[bool]) -> f64 {
-    let encoding = read
-        .param
-        .filter(|n| native.get(*n).copied().unwrap_or_default())
-        .and_then(|n| encodings.get(n));
-    let encoding = encoding.unwrap_or(&Encoding::F32);
+/// Bytes of a read: parameters as they are stored, everything else as f32.
+fn read_bytes(read: &Read, encodings: &[Encoding]) -> f64 {
+    let encoding = read.param.map_or(Encoding::F32, |n| encodings[n]);
     read.entries as f64 / encoding.block() as f64 * encoding.block_bytes() as f64
 }

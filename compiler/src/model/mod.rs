@@ -93,7 +93,7 @@ impl Built {
                 None => d,
             }
         });
-        let unread = unread::warning(&self.tensors, &self.model, (self.file, &self.document));
+        let unread = unread::warning(&self.tensors, &self.model, self.file, &self.document);
         self.remarks.iter().cloned().chain(missing).chain(unread).collect()
     }
 }
@@ -147,7 +147,14 @@ pub fn read_text(
         if file.uses[..n].iter().any(|u| u.value == used.value) {
             continue;
         }
-        use_file(&mut library, (id, used), &dir, sources, &mut diagnostics);
+        let path = dir.join(&used.value);
+        match layer_text(&path, used, id) {
+            Ok(text) => {
+                let file = sources.add(path.display().to_string(), text.clone());
+                add_definitions(&mut library, file, &text, &mut diagnostics);
+            }
+            Err(d) => diagnostics.push(d),
+        }
     }
     let (names, sizes) = sizes(id, &file.sizes, &mut diagnostics);
     if !diagnostics.is_empty() {
@@ -270,34 +277,18 @@ pub fn text_of(path: &Path) -> Result<String, Diagnostic> {
     String::from_utf8(bytes).map_err(|_| Diagnostic::bare("no-file", format!("{shown} is not UTF-8 text")))
 }
 
-/// Adds the definitions of a layer file beside the model.
-fn use_file(
-    library: &mut Library,
-    (id, used): (FileId, &Spanned<String>),
-    dir: &Path,
-    sources: &mut Sources,
-    out: &mut Vec<Diagnostic>,
-) {
-    let path = dir.join(&used.value);
+/// The text of a layer file that the model in file `id` uses.
+fn layer_text(path: &Path, used: &Spanned<String>, id: FileId) -> Result<String, Diagnostic> {
+    let place = Place::new(id, used.span);
     // No line of another file is read, nor shown in a message, because a model names it; a link is what it leads to.
     let is_layer = |path: &Path| path.extension().is_some_and(|ending| ending == "seq");
     let leads = path.canonicalize();
-    if !is_layer(&path) || leads.is_ok_and(|path| !is_layer(&path) || !path.is_file()) {
+    if !is_layer(path) || leads.is_ok_and(|path| !is_layer(&path) || !path.is_file()) {
         let message = format!("`{}` is not a layer file", used.value);
-        let d = Diagnostic::new("bad-use", Place::new(id, used.span), message);
-        out.push(d.help("`use` names files whose names end in `.seq`"));
-        return;
+        let d = Diagnostic::new("bad-use", place, message);
+        return Err(d.help("`use` names files whose names end in `.seq`"));
     }
-    match text_of(&path) {
-        Ok(text) => {
-            let id = sources.add(path.display().to_string(), text.clone());
-            add_definitions(library, id, &text, out);
-        }
-        Err(d) => {
-            let d = Diagnostic::new("no-file", Place::new(id, used.span), d.message);
-            out.push(d.help("paths are relative to the model file"));
-        }
-    }
+    text_of(path).map_err(|d| Diagnostic::new("no-file", place, d.message).help("paths are relative to the model file"))
 }
 
 /// Parses a layer file and adds its definitions.

@@ -6,6 +6,7 @@ use crate::{
     source::{FileId, Place},
 };
 use seqc_checkpoint::{Checkpoint, unquantised};
+use seqc_formats::Encoding;
 use seqc_grammar::model::{ModelFile, Weights};
 use seqc_ir::Model;
 use std::collections::HashSet;
@@ -42,9 +43,9 @@ fn fits(pattern: &str, name: &str) -> bool {
 }
 
 /// A warning about what is lost.
-pub(super) fn warning(tensors: &Tensors, model: &Model, file: (FileId, &ModelFile)) -> Option<Diagnostic> {
+pub(super) fn warning(tensors: &Tensors, model: &Model, file: FileId, document: &ModelFile) -> Option<Diagnostic> {
     let checkpoint = tensors.checkpoint.as_ref()?;
-    let lost = unread(checkpoint, model, file.1);
+    let lost = unread(checkpoint, model, document);
     if lost.is_empty() {
         return None;
     }
@@ -55,7 +56,7 @@ pub(super) fn warning(tensors: &Tensors, model: &Model, file: (FileId, &ModelFil
         tensors.shown(),
         some(&lost)
     );
-    let d = placed(Diagnostic::warning("unread-tensors", message), file);
+    let d = placed(Diagnostic::warning("unread-tensors", message), file, document);
     Some(
         d.help("is a layer, a bias or another part of the architecture missing in the model?")
             .help("tensors that it can do without are listed: `weights: {file: …, unused: [\"*.inv_freq\"]}`"),
@@ -63,9 +64,9 @@ pub(super) fn warning(tensors: &Tensors, model: &Model, file: (FileId, &ModelFil
 }
 
 /// An error about weights that are nothing without their scales, where a checkpoint holds such.
-pub(super) fn quantised(tensors: &Tensors, model: &Model, file: (FileId, &ModelFile)) -> Option<Diagnostic> {
+pub(super) fn quantised(tensors: &Tensors, model: &Model, file: FileId, document: &ModelFile) -> Option<Diagnostic> {
     let checkpoint = tensors.checkpoint.as_ref()?;
-    let found = checkpoint.companions(unread(checkpoint, model, file.1));
+    let found = checkpoint.companions(unread(checkpoint, model, document));
     if found.is_empty() {
         return None;
     }
@@ -74,13 +75,13 @@ pub(super) fn quantised(tensors: &Tensors, model: &Model, file: (FileId, &ModelF
         tensors.shown(),
         some(&found)
     );
-    Some(placed(Diagnostic::error("quantised-weights", message), file).help(unquantised()))
+    Some(placed(Diagnostic::error("quantised-weights", message), file, document).help(unquantised()))
 }
 
 /// At the name of the checkpoint, where the model has one.
-fn placed(d: Diagnostic, (id, file): (FileId, &ModelFile)) -> Diagnostic {
-    match named(file.weights.as_ref()) {
-        Some(place) => d.label(id, place, ""),
+fn placed(d: Diagnostic, file: FileId, document: &ModelFile) -> Diagnostic {
+    match named(document.weights.as_ref()) {
+        Some(place) => d.label(file, place, ""),
         None => d,
     }
 }
@@ -132,7 +133,7 @@ pub(super) struct Reading {
     /// The tensors that are stacked with it, itself among them, and their common shape.
     pub(super) whole: (Vec<String>, Vec<usize>),
     /// How it is held.
-    pub(super) encoding: &'static str,
+    pub(super) encoding: Encoding,
     /// The parameter.
     pub(super) param: String,
     /// Where the model says so.

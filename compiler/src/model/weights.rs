@@ -11,7 +11,7 @@ use seqc_grammar::{
     ast::Span,
     model::{Load, Template, Weights},
 };
-use seqc_ir::{BinaryOp, Graph, Model, Op, OperandMode, ParamSource, ReduceOp, Value};
+use seqc_ir::{Model, ParamSource};
 use std::{collections::HashSet, path::PathBuf};
 
 /// Where parameters come from.
@@ -23,6 +23,15 @@ pub struct Tensors {
     pub path: Option<PathBuf>,
     /// How weights are held, where the model says it.
     pub encoding: Option<Encoding>,
+}
+
+/// The tensors of a parameter, and where the model says which they are.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// The tensors.
+    pub source: ParamSource,
+    /// The place in the model.
+    pub place: Place,
 }
 
 impl Tensors {
@@ -56,11 +65,14 @@ impl Tensors {
     }
 
     /// The tensors of a parameter by the model's templates; its path where the model says nothing.
-    pub fn source(&self, instance: &Instance, param: &str) -> Result<(ParamSource, Place), Diagnostic> {
+    pub fn source(&self, instance: &Instance, param: &str) -> Result<Param, Diagnostic> {
         let name = format!("{}.{param}", instance.path);
         let Some((_, load)) = instance.load.iter().find(|(k, _)| k.text == param) else {
             let tensors = vec![name.clone()];
-            return Ok((ParamSource { name, tensors }, instance.layer.place));
+            return Ok(Param {
+                source: ParamSource { name, tensors },
+                place: instance.layer.place,
+            });
         };
         let (templates, span): (&[Template], Span) = match load {
             Load::One(template) => (std::slice::from_ref(template), template.span),
@@ -74,40 +86,38 @@ impl Tensors {
         if tensors.is_empty() {
             return Err(Diagnostic::new("bad-template", place, "this names no tensor"));
         }
-        Ok((ParamSource { name, tensors }, place))
+        Ok(Param {
+            source: ParamSource { name, tensors },
+            place,
+        })
     }
 
-    /// How a parameter is read, after its tensors have been checked; problems go to the list.
-    pub fn store(&self, graph: &Graph, n: usize, at: (&ParamSource, Place), out: &mut Vec<Diagnostic>) -> Encoding {
-        let shape = graph.params[n].ty.sizes();
-        let (source, _) = at;
-        let row = shape.last().copied().unwrap_or(1);
-        let matrix = is_matrix(graph, n);
+    /// The encoding of a parameter of these sizes, for one that is read as a matrix or table, after its tensors have been
+    /// checked; problems go to the list. What generated code does not read as it is stored, or the model wants otherwise,
+    /// is f32.
+    pub fn encoding(&self, param: &Param, sizes: &[usize], out: &mut Vec<Diagnostic>) -> Encoding {
         let Some(checkpoint) = &self.checkpoint else {
-            let wanted = self.encoding.unwrap_or(Encoding::F32);
-            let fits = self.path.is_none() && matrix && wanted.row_bytes(row).is_some();
-            return if fits { wanted } else { Encoding::F32 };
+            let wanted = self.encoding.filter(|_| self.path.is_none());
+            let fits = |wanted: &Encoding| wanted.row_bytes(sizes.last().copied().unwrap_or(1)).is_some();
+            return wanted.filter(fits).unwrap_or(Encoding::F32);
         };
-        let encoding = match self.checked(checkpoint, &shape, at) {
-            Ok(encoding) => encoding,
+        match self.checked(checkpoint, param, sizes) {
+            Ok(stored) => {
+                let as_stored = stored.is_native() && param.source.tensors.len() == 1;
+                let wanted = self.encoding.is_none_or(|wanted| wanted == stored);
+                if as_stored && wanted { stored } else { Encoding::F32 }
+            }
             Err(d) => {
                 out.push(d);
-                return Encoding::F32;
+                Encoding::F32
             }
-        };
-        // What generated code does not read as it is stored, and what the model wants otherwise, is converted to f32.
-        let as_stored = encoding.is_native() && source.tensors.len() == 1 && matrix;
-        let wanted = self.encoding.is_none_or(|wanted| wanted == encoding);
-        if as_stored && wanted { encoding } else { Encoding::F32 }
+        }
     }
 
     /// How a parameter's tensors are stored, once they are known to be there and to have its shape.
-    fn checked(
-        &self,
-        checkpoint: &Checkpoint,
-        shape: &[usize],
-        (source, place): (&ParamSource, Place),
-    ) -> Result<Encoding, Diagnostic> {
+    fn checked(&self, checkpoint: &Checkpoint, param: &Param, shape: &[usize]) -> Result<Encoding, Diagnostic> {
+        let Param { source, place } = param;
+        let place = *place;
         let count = source.tensors.len();
         let expected = if count == 1 {
             shape
@@ -177,20 +187,6 @@ pub(super) fn fold(out: &mut Vec<Diagnostic>, wanted: usize, renamed: Option<Str
     }
 }
 
-/// True when a parameter is used as a matrix in products or as a table only: those are read as they are stored,
-/// everything else is small and converted.
-fn is_matrix(graph: &Graph, n: usize) -> bool {
-    let nodes: Vec<Value> = graph
-        .values()
-        .into_iter()
-        .filter(|v| matches!(graph.op(*v), Op::Param(m) if *m == n))
-        .collect();
-    graph.params[n].ty.rank() >= 2
-        && nodes
-            .iter()
-            .all(|v| graph.users(*v).iter().all(|u| reads_rows(graph, *v, *u)))
-}
-
 /// Distinct parameters and the bytes they take; tensors that several layers use count once.
 pub fn distinct_parameters(model: &Model) -> (usize, usize) {
     let mut seen = HashSet::new();
@@ -207,26 +203,4 @@ pub fn distinct_parameters(model: &Model) -> (usize, usize) {
         }
     }
     (elements, bytes)
-}
-
-/// True when `user` multiplies and sums over the last axis of `param`, or looks its rows up.
-fn reads_rows(graph: &Graph, param: Value, user: Value) -> bool {
-    let first = graph.operands(user).first() == Some(&param);
-    match graph.op(user).mode(0) {
-        OperandMode::Matrix => first,
-        OperandMode::Table => first && graph.ty(param).rank() == 2,
-        OperandMode::Entries => is_summed_product(graph, param, user),
-        OperandMode::Whole | OperandMode::Earlier => false,
-    }
-}
-
-/// True when `user` multiplies `param` entry by entry, and nothing but sums over the last axis reads that.
-fn is_summed_product(graph: &Graph, param: Value, user: Value) -> bool {
-    let sum = Op::Reduce {
-        op: ReduceOp::Sum,
-        axes: 1,
-    };
-    *graph.op(user) == Op::Binary(BinaryOp::Mul)
-        && graph.ty(user).sizes() == graph.ty(param).sizes()
-        && graph.users(user).iter().all(|u| *graph.op(*u) == sum)
 }

@@ -4,7 +4,7 @@ use super::{
     Buffer, BufferId, Extent, FormId, Nest, Plan, Settings, contiguous_rows,
     decisions::Rejected,
     inline::Walk,
-    materialize::{self, Materialize},
+    materialize::Materialize,
     row_major,
     scan::inner_values,
 };
@@ -76,7 +76,6 @@ impl<'a> PlanBuilder<'a> {
                 kernels: Vec::new(),
                 attentions: analyses(graph),
                 state_axes: graph.states.iter().map(|s| (0..s.ty.rank()).collect()).collect(),
-                native_params: materialize::native_params(graph),
             },
             definitions: Vec::new(),
             settings,

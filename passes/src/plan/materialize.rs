@@ -17,39 +17,37 @@ const REPEATED: usize = 32;
 /// Load-stage values above this many entries are stored only where computing them is costly.
 const LARGE: usize = 1 << 16;
 
-/// The parameters that are read only as matrices or tables: those stay in the encoding of the checkpoint, all others
-/// are needed as f32.
+/// The parameters of a graph after the passes that are read only as matrices or tables: code reads these in the encoding
+/// of the checkpoint, whose blocks lie along the last axis. All others are converted to f32.
 pub fn native_params(graph: &Graph) -> Vec<bool> {
     let stages = graph.stages();
-    let mut native = vec![true; graph.params.len()];
+    let mut native: Vec<bool> = graph.params.iter().map(|port| port.ty.rank() >= 2).collect();
     for v in graph.live_order() {
         if let Op::Param(n) = graph.op(v) {
             native[*n] &= only_matrix(graph, &stages, v);
-        }
-    }
-    for (_, v) in &graph.outputs {
-        if let Op::Param(n) = graph.op(*v) {
-            native[*n] = false;
         }
     }
     native
 }
 
 fn only_matrix(graph: &Graph, stages: &[Stage], v: Value) -> bool {
-    graph.users(v).into_iter().all(|user| {
-        let op = graph.op(user);
-        if let Op::Reshape = op {
-            return only_matrix(graph, stages, user);
-        }
-        let operands = graph.operands(user).into_iter().enumerate();
-        let mut modes = operands.filter(|(_, o)| *o == v).map(|(slot, _)| op.mode(slot));
-        stages[user.0 as usize] == Stage::Token
-            && modes.all(|mode| match mode {
-                OperandMode::Matrix => true,
-                OperandMode::Table => graph.ty(v).rank() == 2 && matches!(graph.op(v), Op::Param(_)),
-                OperandMode::Entries | OperandMode::Whole | OperandMode::Earlier => false,
-            })
-    })
+    let last = |v: Value| graph.ty(v).dims.last().map(|dim| dim.size);
+    let kept = graph.outputs.iter().any(|(_, output)| *output == v) || graph.states.iter().any(|s| s.next == Some(v));
+    !kept
+        && graph.users(v).into_iter().all(|user| {
+            let op = graph.op(user);
+            if let Op::Reshape = op {
+                return last(user) == last(v) && only_matrix(graph, stages, user);
+            }
+            let operands = graph.operands(user).into_iter().enumerate();
+            let mut modes = operands.filter(|(_, o)| *o == v).map(|(slot, _)| op.mode(slot));
+            stages[user.0 as usize] == Stage::Token
+                && modes.all(|mode| match mode {
+                    OperandMode::Matrix => true,
+                    OperandMode::Table => graph.ty(v).rank() == 2 && matches!(graph.op(v), Op::Param(_)),
+                    OperandMode::Entries | OperandMode::Whole | OperandMode::Earlier => false,
+                })
+        })
 }
 
 /// What the choice starts from.

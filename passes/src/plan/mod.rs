@@ -204,9 +204,6 @@ pub struct Plan {
     pub attentions: HashMap<Value, PairAnalysis>,
     /// Order of the axes of each state in memory, outermost first.
     pub state_axes: Vec<Vec<usize>>,
-    /// Parameters that are read only as matrices or tables: those stay in the encoding of the checkpoint, all others are needed
-    /// as f32.
-    pub native_params: Vec<bool>,
 }
 
 impl Plan {

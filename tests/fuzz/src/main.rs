@@ -64,7 +64,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     if let (Some(from), Some(files), [target]) = (args.worker, &args.files, &chosen[..]) {
-        return worker::run(target, (args.seed, from), files.clone());
+        return worker::run(target, args.seed, from, files.clone());
     }
     let mut clean = true;
     for target in chosen {

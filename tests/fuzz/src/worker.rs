@@ -31,7 +31,7 @@ fn numbers(seed: u64, case: u64) -> Rng {
 }
 
 /// Runs cases from number `first` on until nobody listens any more; `dir` is what each finds empty.
-pub(crate) fn run(target: &'static Target, (seed, first): (u64, u64), dir: PathBuf) -> ExitCode {
+pub(crate) fn run(target: &'static Target, seed: u64, first: u64, dir: PathBuf) -> ExitCode {
     limit_memory();
     thread::spawn(watch_time);
     panic::set_hook(Box::new(|_| {}));

@@ -85,7 +85,7 @@ fn quiet(dir: &Path, words: &[&str]) -> Value {
 }
 
 /// [`quiet`] that reads a text or a message and answers nothing, from one saved state to the next.
-fn going_on(dir: &Path, (from, to): (&str, &str), [flag, text]: [&str; 2]) -> Value {
+fn going_on(dir: &Path, [from, to]: [&str; 2], [flag, text]: [&str; 2]) -> Value {
     quiet(dir, &[flag, text, "-n", "0", "--load-state", from, "--save-state", to])
 }
 
@@ -215,12 +215,12 @@ fn a_conversation_goes_on_where_the_template_does() {
     let begun = "<s>[system]Be brief.</s>[user]My name is Ada.</s>[assistant]";
     assert_eq!(integers(&first["prompt_tokens"]), tokens(&dir, begun));
     // An answer whose text is known, as if it had been cut off by its length.
-    going_on(&dir, (&one, &two), ["--prompt", "Hello, A"]);
-    let next = going_on(&dir, (&two, &one), ["--chat", "What is my name?"]);
+    going_on(&dir, [&one, &two], ["--prompt", "Hello, A"]);
+    let next = going_on(&dir, [&two, &one], ["--chat", "What is my name?"]);
     let asked = "</s>[user]What is my name?</s>[assistant]";
     assert_eq!(integers(&next["prompt_tokens"]), tokens(&dir, asked));
     // An answer that ended is closed once.
-    going_on(&dir, (&one, &two), ["--prompt", "Ada</s>"]);
+    going_on(&dir, [&one, &two], ["--prompt", "Ada</s>"]);
     let (whole, said) = answer(&dir, &["--chat", "Thanks", "-n", "0", "--load-state", &two]);
     assert!(said.is_empty(), "{said}");
     assert_eq!(
@@ -234,7 +234,7 @@ fn a_conversation_in_pieces_is_the_conversation_in_one() {
     let dir = with_template(PLAIN);
     let (one, two) = (state(), state());
     let first = quiet(&dir, &["--chat", "Hi", "-n", "0", "--save-state", &one]);
-    going_on(&dir, (&one, &two), ["--prompt", "Yes?"]);
+    going_on(&dir, [&one, &two], ["--prompt", "Yes?"]);
     let pieces = quiet(
         &dir,
         &["--chat", "Bye", "-n", "6", "--ignore-eos", "--load-state", &two],
@@ -260,7 +260,7 @@ fn what_the_template_writes_in_another_way_is_read_again() {
     let dir = with_template(forgets);
     let (one, two) = (state(), state());
     quiet(&dir, &["--chat", "Hi", "-n", "0", "--save-state", &one]);
-    going_on(&dir, (&one, &two), ["--prompt", "thinking"]);
+    going_on(&dir, [&one, &two], ["--prompt", "thinking"]);
     let (found, said) = answer(
         &dir,
         &[

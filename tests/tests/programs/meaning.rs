@@ -107,11 +107,11 @@ fn check(name: &str) {
     }
     let off = restored(&program, &dir.join("state"), &tokens, 21).relative(&whole);
     assert!(off <= CUT_TOLERANCE, "{name}, saved in the middle: off by {off:e}");
-    not_finite(name, &program, (&model, weights), &dir.join("weights.safetensors"));
+    not_finite(name, &program, &model, weights, &dir.join("weights.safetensors"));
 }
 
 /// An embedding that is no number goes where the evaluator says, and nowhere else.
-fn not_finite(name: &str, program: &Program, (model, mut weights): (&Model, Weights), path: &Path) {
+fn not_finite(name: &str, program: &Program, model: &Model, mut weights: Weights, path: &Path) {
     let (_, embeddings) = weights
         .get_mut("embed.weight")
         .unwrap_or_else(|| panic!("no embeddings"));

@@ -1,5 +1,6 @@
 //! Running attention kernels and the evaluator on the same sequences.
 
+use super::call::{Call, Run, Split};
 use crate::support::{Loaded, Random, export};
 use seqc_abi::StateKind;
 use seqc_backends::{
@@ -12,30 +13,12 @@ use seqc_ir::{
     eval::{Evaluator, Tensor},
 };
 use seqc_passes::attention::span::AttentionSpan;
-use std::sync::Barrier;
 
 // The last argument of both is for clocks only; others do not look at it.
 type Append = extern "C" fn(*const f32, i64, *const f32, i64, *mut f32, *mut f32, i64, i64, i64, i64, *const i64);
 type Stream = extern "C" fn(*const f32, i64, *mut f32, i64, i64, i64, *const i64);
 type Ticks = extern "C" fn(*const f32, i64, i64, *mut i64, *mut i64);
 type Silence = extern "C" fn(*mut f32, i64, *const f32, i64, i64, i64, i64);
-type Run =
-    extern "C" fn(*const f32, i64, *mut f32, i64, *const f32, *const f32, *const u64, i64, i64, *mut f32, i64, i64);
-type Split = extern "C" fn(
-    *const f32,
-    i64,
-    *mut f32,
-    i64,
-    *const f32,
-    *const f32,
-    *const u64,
-    i64,
-    i64,
-    *mut f32,
-    i64,
-    i64,
-    *const [usize; 2],
-);
 
 const ATTEND: [Ty; 13] = [
     Ty::Ptr,
@@ -212,12 +195,6 @@ pub(super) fn add_barrier(module: &mut Module) {
     module.add(f);
 }
 
-extern "C" fn wait(barrier: *const [usize; 2], _tid: i64, _threads: i64) {
-    // SAFETY: `Call::split` hands over its own barrier, which outlives the call.
-    let barrier = unsafe { &*((*barrier)[1] as *const Barrier) };
-    barrier.wait();
-}
-
 impl<'a> Kernel<'a> {
     pub(super) fn load(attend: &'a Attend, loaded: &Loaded, split: bool) -> Kernel<'a> {
         let name = |part| format!("t_{}_{part}", attend.name);
@@ -391,7 +368,7 @@ impl<'a> Session<'a> {
     }
 
     /// Tokens `at..at + count`.
-    pub(super) fn step(&mut self, operands: &Operands, (at, count): (usize, usize), out: &mut [f32]) {
+    pub(super) fn step(&mut self, operands: &Operands, at: usize, count: usize, out: &mut [f32]) {
         let (a, threads) = (self.kernel.attend, self.threads as i64);
         let row = |n: usize| operands.rows[n][at * operands.widths[n]..].as_ptr();
         let width = |n: usize| operands.widths[n] as i64;
@@ -435,76 +412,11 @@ impl<'a> Session<'a> {
             scratch: self.scratch.as_mut_ptr().cast(),
         };
         match self.kernel.step {
-            Step::Run(run) => (0..threads).for_each(|tid| call.run(run, (tid, threads))),
+            Step::Run(run) => (0..threads).for_each(|tid| call.run(run, tid, threads)),
             Step::Split(split) => call.split(split, threads),
         }
         if let (Some(silence), Some(on)) = (self.kernel.silence, on) {
             (0..threads).for_each(|tid| silence(out.0, out.1, row(on), width(on), count, tid, threads));
         }
-    }
-}
-
-/// Arguments of one call.
-#[derive(Clone, Copy)]
-struct Call {
-    q: (*const f32, i64),
-    out: (*mut f32, i64),
-    pages: (*const f32, *const f32),
-    table: *const u64,
-    tokens: (i64, i64),
-    scratch: *mut f32,
-}
-
-// SAFETY: the threads write to different places of what is pointed to; that is what is tested.
-unsafe impl Sync for Call {}
-
-impl Call {
-    fn run(&self, run: Run, (tid, threads): (i64, i64)) {
-        let (k, v) = self.pages;
-        let (position, count) = self.tokens;
-        run(
-            self.q.0,
-            self.q.1,
-            self.out.0,
-            self.out.1,
-            k,
-            v,
-            self.table,
-            position,
-            count,
-            self.scratch,
-            tid,
-            threads,
-        );
-    }
-
-    /// All threads at once.
-    fn split(&self, split: Split, threads: i64) {
-        let barrier = Barrier::new(threads as usize);
-        let handed = [wait as *const () as usize, &raw const barrier as usize];
-        let one = |tid: i64| {
-            let ((k, v), (position, count)) = (self.pages, self.tokens);
-            let (q, out) = (self.q, self.out);
-            split(
-                q.0,
-                q.1,
-                out.0,
-                out.1,
-                k,
-                v,
-                self.table,
-                position,
-                count,
-                self.scratch,
-                tid,
-                threads,
-                &handed,
-            );
-        };
-        std::thread::scope(|scope| {
-            for tid in 0..threads {
-                scope.spawn(move || one(tid));
-            }
-        });
     }
 }

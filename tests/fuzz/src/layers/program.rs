@@ -58,7 +58,7 @@ pub(super) fn compare(rng: &mut Rng, built: &Built, dir: &Path) -> Ending {
     driver::stages(built, &request, &mut |_, _, _| {}).map_err(|failure| format!("build: {failure:?}"))?;
     write(built, &rows, &dir.join("x.safetensors")).map_err(|e| format!("inputs: {e}"))?;
     for (chunks, threads) in [("64", "1"), ("1", "1"), ("5,1,8", "2")] {
-        let found = run(&program, dir, (chunks, threads))?;
+        let found = run(&program, dir, chunks, threads)?;
         for output in &expected {
             let data = found
                 .get(&output.name)
@@ -79,7 +79,7 @@ pub(super) fn compare(rng: &mut Rng, built: &Built, dir: &Path) -> Ending {
     Ok("computed")
 }
 
-fn run(program: &Path, dir: &Path, (chunks, threads): (&str, &str)) -> Result<Checkpoint, String> {
+fn run(program: &Path, dir: &Path, chunks: &str, threads: &str) -> Result<Checkpoint, String> {
     let result = dir.join("y.safetensors");
     let _ = fs::remove_file(&result);
     let output = Command::new(program)
