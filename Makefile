@@ -4,7 +4,7 @@
 help:
 	@echo 'make demo    install what is missing, build seqc, compile SmolLM2-135M and let it answer a prompt'
 	@echo 'make test    every check: layout, lints, tests, documentation'
-	@echo 'make quick   the checks of the inner loop: layout, lints, and the tests that need no built program'
+	@echo 'make quick   the checks of the inner loop: layout, lints, tests that need no built program, 50 random models'
 	@echo 'make bench   emitted programs against llama.cpp, in one run'
 	@echo 'make bench-compare   measures the models of one size and writes the table of docs/compare.md anew'
 
