@@ -17,16 +17,6 @@ const LONGEST: usize = 800;
 /// Files whose functions still take tuples. The list only gets shorter.
 const TUPLES: &[&str] = &[
     "backends/src/kernel/flow.rs",
-    "backends/src/kernels/attend/append.rs",
-    "backends/src/kernels/attend/block.rs",
-    "backends/src/kernels/attend/careful.rs",
-    "backends/src/kernels/attend/layout.rs",
-    "backends/src/kernels/attend/score.rs",
-    "backends/src/kernels/attend/split_kv.rs",
-    "backends/src/kernels/attend/streams.rs",
-    "backends/src/kernels/attend/ticks.rs",
-    "backends/src/kernels/attend/tile.rs",
-    "backends/src/kernels/attend/top_k.rs",
     "backends/src/kernels/gemm.rs",
     "backends/src/kernels/gemv/blocks.rs",
     "backends/src/kernels/gemv/mod.rs",

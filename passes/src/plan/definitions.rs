@@ -1,12 +1,8 @@
 //! What computes each stored value, and what it waits for.
 
 use super::{
-    Buffer, BufferId, Extent, FormId, Nest, Plan, Settings, contiguous_rows,
-    decisions::Rejected,
-    inline::Walk,
-    materialize::Materialize,
-    row_major,
-    scan::inner_values,
+    Buffer, BufferId, Extent, FormId, Nest, Plan, Settings, contiguous_rows, decisions::Rejected, inline::Walk,
+    materialize::Materialize, row_major, scan::inner_values,
 };
 use crate::attention::analysis::analyses;
 use seqc_ir::{Graph, Op, Stage, Value};
