@@ -59,7 +59,6 @@ const TUPLES: &[&str] = &[
     "passes/src/plan/fuse_epilogues.rs",
     "passes/src/plan/scan.rs",
     "passes/src/plan/scan_block.rs",
-    "passes/src/recurrence.rs",
 ];
 
 /// Names of layers and of their files that are ordinary words of the field, too: an operation of the language
