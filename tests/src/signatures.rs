@@ -15,7 +15,7 @@ impl Parameter {
         let ty = self.text.split_once(':').map_or("", |(_, ty)| ty.trim());
         let ty = ty.trim_start_matches('&').trim_start();
         let ty = ty.strip_prefix("mut ").unwrap_or(ty);
-        self.text.starts_with('(') || ty.starts_with('(')
+        self.text.starts_with('(') || ty.starts_with('(') && parts(ty).len() > 1
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
         let code = "
             fn plain(a: u32, b: &[(u32, u32)]) {}
             fn pattern<T: Fn(u32) -> bool>(x: T, (a, b): (u32, u32)) {}
-            fn typed(&self, pair: &mut (u32, u32), f: impl Fn((u32, u32)) -> u32) { let g = |(a, b)| a; }
+            fn typed(&self, pair: &mut (u32, u32), f: &(dyn Fn((u32, u32)) -> u32 + Sync)) { let g = |(a, b)| a; }
         ";
         let all = parameters(code);
         let tuples = all.iter().filter(|p| p.is_tuple());

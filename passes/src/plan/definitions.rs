@@ -1,8 +1,12 @@
 //! What computes each stored value, and what it waits for.
 
 use super::{
-    Buffer, BufferId, Extent, FormId, Nest, Plan, Settings, contiguous_rows, decisions::Rejected, inline::Walk,
-    materialize::Materialize, row_major, scan::inner_values,
+    Buffer, BufferId, Extent, FormId, Nest, Plan, Settings, contiguous_rows,
+    decisions::Rejected,
+    inline::Walk,
+    materialize::{Materialize, native_params},
+    row_major,
+    scan::inner_values,
 };
 use crate::attention::analysis::analyses;
 use seqc_ir::{Graph, Op, Stage, Value};
@@ -72,6 +76,7 @@ impl<'a> PlanBuilder<'a> {
                 kernels: Vec::new(),
                 attentions: analyses(graph),
                 state_axes: graph.states.iter().map(|s| (0..s.ty.rank()).collect()).collect(),
+                native_params: native_params(graph),
             },
             definitions: Vec::new(),
             settings,

@@ -204,6 +204,9 @@ pub struct Plan {
     pub attentions: HashMap<Value, PairAnalysis>,
     /// Order of the axes of each state in memory, outermost first.
     pub state_axes: Vec<Vec<usize>>,
+    /// Parameters that are read only as matrices or tables, which may keep the encoding of their tensors; see
+    /// [`native_params`].
+    pub native_params: Vec<bool>,
 }
 
 impl Plan {
