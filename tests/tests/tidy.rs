@@ -17,18 +17,6 @@ const LONGEST: usize = 800;
 /// Files whose functions still take tuples. The list only gets shorter.
 const TUPLES: &[&str] = &[
     "backends/kernel/src/flow.rs",
-    "backends/src/kernels/gemm.rs",
-    "backends/src/kernels/gemv/blocks.rs",
-    "backends/src/kernels/gemv/mod.rs",
-    "backends/src/kernels/gemv/ordered.rs",
-    "backends/src/kernels/lanes.rs",
-    "backends/src/kernels/long_conv/direct.rs",
-    "backends/src/kernels/long_conv/fft.rs",
-    "backends/src/kernels/long_conv/mod.rs",
-    "backends/src/kernels/long_conv/spoiled.rs",
-    "backends/src/kernels/micro.rs",
-    "backends/src/kernels/tile.rs",
-    "backends/src/lower/chunked.rs",
     "backends/src/lower/cx.rs",
     "backends/src/lower/elementwise.rs",
     "backends/src/lower/expr.rs",

@@ -54,7 +54,7 @@ fn a_part_of_a_state_is_read_as_the_evaluator_reads_it() {
         let inputs = random.input_values(3, 70);
         let expected = reference(&random, 0, &inputs);
         for chunks in [Chunks::Tokens, Chunks::Products] {
-            let machine = Machine::new(&random, &widest(), (0, 64, chunks));
+            let machine = Machine::new(&random, &widest(), 0, 64, chunks);
             for (cut, threads) in [(&[64][..], 1), (&[1], 1), (&[30, 7, 1], 2)] {
                 let off = distance(&machine.run(&inputs, cut, threads), &expected, 0);
                 assert!(off < TOLERANCE, "{what}, {chunks:?}, chunks {cut:?}: off by {off:e}");
