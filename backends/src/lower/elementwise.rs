@@ -7,7 +7,7 @@ use crate::{
 use seqc_ir::{BinaryOp, Elem, eval::MAX_WHOLE};
 
 /// `op(x, y)`; both of one type. `constant` is `y` where it is known when compiling.
-pub(super) fn binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: Option<f64>) -> Val {
+pub(super) fn binary(f: &mut Func, op: BinaryOp, x: Val, y: Val, constant: Option<f64>) -> Val {
     let real = x.ty.scalar().is_float();
     let compare = |f: &mut Func, cmp| f.cmp(cmp, x, y);
     match op {
@@ -16,8 +16,8 @@ pub(super) fn binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: O
         BinaryOp::Mul => f.mul(x, y),
         BinaryOp::Div if real => f.div(x, y),
         BinaryOp::Mod if real => real_modulo(f, x, y),
-        BinaryOp::Div => integer_division(f, (x, y), constant).0,
-        BinaryOp::Mod => integer_division(f, (x, y), constant).1,
+        BinaryOp::Div => integer_division(f, x, y, constant).quotient,
+        BinaryOp::Mod => integer_division(f, x, y, constant).rest,
         BinaryOp::Pow if real => math::emit_pow(f, x, y, constant.map(|c| c as f32)),
         BinaryOp::Pow => {
             let (a, b) = (
@@ -40,13 +40,20 @@ pub(super) fn binary(f: &mut Func, op: BinaryOp, (x, y): (Val, Val), constant: O
     }
 }
 
-/// Quotient rounded down and remainder with the divisor's sign; both 0 for a divisor of 0.
-fn integer_division(f: &mut Func, (x, y): (Val, Val), constant: Option<f64>) -> (Val, Val) {
+/// A quotient rounded down, and the remainder with the divisor's sign.
+struct Division {
+    quotient: Val,
+    rest: Val,
+}
+
+/// `x / y` for integers; quotient and remainder are 0 for a divisor of 0.
+fn integer_division(f: &mut Func, x: Val, y: Val, constant: Option<f64>) -> Division {
     let zero = f.zero(x.ty);
     if constant.is_some_and(|c| c != 0.0) {
         let quotient = f.floor_div(x, y);
         let whole = f.mul(quotient, y);
-        return (quotient, f.sub(x, whole));
+        let rest = f.sub(x, whole);
+        return Division { quotient, rest };
     }
     let one = f.int(x.ty, 1);
     let none = f.cmp(Cmp::Eq, y, zero);
@@ -54,7 +61,10 @@ fn integer_division(f: &mut Func, (x, y): (Val, Val), constant: Option<f64>) -> 
     let quotient = f.floor_div(x, divisor);
     let whole = f.mul(quotient, divisor);
     let rest = f.sub(x, whole);
-    (f.select(none, zero, quotient), f.select(none, zero, rest))
+    Division {
+        quotient: f.select(none, zero, quotient),
+        rest: f.select(none, zero, rest),
+    }
 }
 
 /// Remainder with the divisor's sign. Exact while the quotient is below 2^24.

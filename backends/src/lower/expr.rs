@@ -133,7 +133,7 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
         match graph.op(v) {
             Op::Param(_) | Op::Input(_) | Op::Prev(_) => self.read(f, v, coords, 0),
             Op::Delay { steps } => self.read(f, operands[0], coords, *steps),
-            Op::Window { taps, step } => self.read_window(f, operands[0], coords, (*taps, *step)),
+            Op::Window { taps, step } => self.read_window(f, operands[0], coords, *taps, *step),
             Op::Const(c) => constant(f, graph.ty(v).elem, *c),
             Op::Iota { axis } => self.index(f, &coords[*axis]),
             Op::Position => self.position(f),
@@ -144,14 +144,12 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
                 let x = self.value(f, operands[0], coords);
                 crate::kernels::math::emit_unary(f, *op, x)
             }
-            Op::Binary(BinaryOp::Add) if graph.ty(v).elem == Elem::F32 => {
-                self.sum(f, (operands[0], operands[1]), coords)
-            }
+            Op::Binary(BinaryOp::Add) if graph.ty(v).elem == Elem::F32 => self.sum(f, operands[0], operands[1], coords),
             Op::Binary(op) => {
                 let exponent = constant_of(graph, operands[1]);
                 let (x, y) = (self.value(f, operands[0], coords), self.value(f, operands[1], coords));
                 let (x, y) = self.alike(f, x, y);
-                elementwise::binary(f, *op, (x, y), exponent)
+                elementwise::binary(f, *op, x, y, exponent)
             }
             Op::Select => {
                 let c = self.value(f, operands[0], coords);
@@ -175,9 +173,9 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
                 };
                 self.value(f, operands[0], &inner)
             }
-            Op::Gather => self.lookup(f, (operands[0], operands[1]), coords),
-            Op::Reduce { op, axes } => self.reduce(f, (operands[0], *op, *axes), coords),
-            Op::MatVec => self.product(f, (operands[0], operands[1]), coords),
+            Op::Gather => self.lookup(f, operands[0], operands[1], coords),
+            Op::Reduce { op, axes } => self.reduce(f, operands[0], *op, *axes, coords),
+            Op::MatVec => self.product(f, operands[0], operands[1], coords),
             Op::Concat { .. } => unreachable!("a concatenation is stored part by part"),
             Op::LongConv => unreachable!("a long convolution is a kernel of its own"),
             Op::Attend(_) => unreachable!("attention is a kernel of its own"),
@@ -242,17 +240,11 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
     /// Computes whatever `v` at `coords` needs and does not differ along axes from `first` on, in the current scope:
     /// loops over those axes then find it done.
     pub(super) fn hoist(&mut self, f: &mut Func, v: Value, coords: &Coords, first: usize) {
-        self.hoist_outside(f, v, coords, (first, &[]));
+        self.hoist_outside(f, v, coords, first, &[]);
     }
 
     /// [`ExprLowering::hoist`] for the next value of a recurrence: stops at the previous values of `states`, which are not known yet.
-    pub(super) fn hoist_outside(
-        &mut self,
-        f: &mut Func,
-        v: Value,
-        coords: &Coords,
-        (first, states): (usize, &[StateId]),
-    ) {
+    pub(super) fn hoist_outside(&mut self, f: &mut Func, v: Value, coords: &Coords, first: usize, states: &[StateId]) {
         let mut work = vec![(v, coords.clone())];
         let mut seen: HashSet<(Value, Coords)> = HashSet::new();
         while let Some((v, coords)) = work.pop() {

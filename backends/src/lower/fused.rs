@@ -11,9 +11,16 @@ use seqc_passes::{
     sign::{Sign, of_product},
 };
 
+/// The operands of a product, and their indices.
+pub(super) struct Factors {
+    a: Value,
+    b: Value,
+    coords: Coords,
+}
+
 impl ExprLowering<'_, '_> {
-    /// The factors of a real product that is not in memory or computed already, behind views, and their indices.
-    pub(super) fn factors(&self, v: Value, coords: &Coords) -> Option<(Value, Value, Coords)> {
+    /// The factors of a real product, looked for through views; `None` where it is in memory or computed already.
+    pub(super) fn factors(&self, v: Value, coords: &Coords) -> Option<Factors> {
         let graph = self.cx.graph();
         let (mut v, mut coords) = (v, coords.clone());
         loop {
@@ -26,12 +33,16 @@ impl ExprLowering<'_, '_> {
                 continue;
             }
             let product = *graph.op(v) == Op::Binary(BinaryOp::Mul) && graph.ty(v).elem == Elem::F32;
-            return product.then(|| (operands[0], operands[1], coords));
+            return product.then(|| Factors {
+                a: operands[0],
+                b: operands[1],
+                coords,
+            });
         }
     }
 
     /// `a + b` of reals; a product among them is added in one rounding.
-    pub(super) fn sum(&mut self, f: &mut Func, (a, b): (Value, Value), coords: &Coords) -> Val {
+    pub(super) fn sum(&mut self, f: &mut Func, a: Value, b: Value, coords: &Coords) -> Val {
         let (product, other) = match self.factors(a, coords) {
             Some(_) => (a, b),
             None => (b, a),
@@ -42,7 +53,7 @@ impl ExprLowering<'_, '_> {
 
     /// `sum + v`.
     pub(super) fn add_to(&mut self, f: &mut Func, sum: Val, v: Value, coords: &Coords) -> Val {
-        if let Some((a, b, inner)) = self.factors(v, coords) {
+        if let Some(Factors { a, b, coords: inner }) = self.factors(v, coords) {
             let (a, b) = (self.value(f, a, &inner), self.value(f, b, &inner));
             let vector = [a, b, sum].iter().any(|x| matches!(x.ty, Ty::V(..)));
             // A product that all lanes share is one operation for all of them.
@@ -59,7 +70,7 @@ impl ExprLowering<'_, '_> {
 
     /// `exp(a b)`; see [`ExprLowering::factors`].
     pub(super) fn power_of_product(&mut self, f: &mut Func, product: Value, coords: &Coords) -> Val {
-        let Some((a, b, inner)) = self.factors(product, coords) else {
+        let Some(Factors { a, b, coords: inner }) = self.factors(product, coords) else {
             unreachable!("{product} was asked for its factors")
         };
         let range = match of_product(self.cx.graph(), a, b) {

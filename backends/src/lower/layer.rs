@@ -65,7 +65,7 @@ fn add_load(layer: &Layer<'_>, module: &mut Module) {
     let cx = Cx::new((&f, &name), layer, &layout, true);
     cx.in_parts(&mut f, (&layer.plan.load, &[]), &mut |cx, f, nests, _| {
         for n in nests {
-            nest::nest(cx, f, None, n, (None, false));
+            nest::nest(cx, f, None, n, nest::Portion::All);
         }
     });
     long_conv::load(&cx, &mut f);

@@ -39,7 +39,7 @@ fn atom_value(f: &mut Func, space: &Space, atom: &Atom, lanes: Option<u32>) -> V
     match atom {
         Atom::Axis(n) => axis_value(f, space, *n, lanes),
         Atom::Div(x, k) => {
-            let (shifted, by) = not_negative(f, space, x, (*k, lanes));
+            let (shifted, by) = not_negative(f, space, x, *k, lanes);
             let (quotient, back) = {
                 let divisor = f.int(shifted.ty, *k);
                 (f.udiv(shifted, divisor), f.int(shifted.ty, by))
@@ -47,7 +47,7 @@ fn atom_value(f: &mut Func, space: &Space, atom: &Atom, lanes: Option<u32>) -> V
             if by == 0 { quotient } else { f.sub(quotient, back) }
         }
         Atom::Mod(x, k) => {
-            let (shifted, _) = not_negative(f, space, x, (*k, lanes));
+            let (shifted, _) = not_negative(f, space, x, *k, lanes);
             let divisor = f.int(shifted.ty, *k);
             f.urem(shifted, divisor)
         }
@@ -55,7 +55,7 @@ fn atom_value(f: &mut Func, space: &Space, atom: &Atom, lanes: Option<u32>) -> V
 }
 
 /// `x` plus a multiple of `k` that makes it positive, and which multiple.
-fn not_negative(f: &mut Func, space: &Space, x: &AffineExpr, (k, lanes): (i64, Option<u32>)) -> (Val, i64) {
+fn not_negative(f: &mut Func, space: &Space, x: &AffineExpr, k: i64, lanes: Option<u32>) -> (Val, i64) {
     let (low, _) = x.range(&space.sizes);
     let by = if low < 0 { (-low + k - 1) / k } else { 0 };
     (evaluate(f, space, &x.plus(&AffineExpr::constant(by * k)), lanes), by)

@@ -8,6 +8,7 @@ mod chunked;
 mod cx;
 mod elementwise;
 mod expr;
+mod frame;
 mod fused;
 mod layer;
 mod linear;

@@ -14,13 +14,21 @@ use seqc_passes::{
     affine::{AffineExpr, Stride, delinearise},
     plan::Nest,
 };
+use std::ops::Range;
 
-/// A part of a nest's outermost loop.
-pub(super) type Range = (Val, Val);
+/// Which entries of a stored value are computed.
+#[derive(Clone)]
+pub(super) enum Portion {
+    /// All.
+    All,
+    /// Those at some indices of the outermost loop ([`loops`]).
+    Outermost(Range<Val>),
+    /// A range of them in row-major order.
+    Entries(Range<Val>),
+}
 
-/// Computes a stored value at one token (`None` at load time). With a range only that part of the outermost loop is
-/// run; `flat` asks for one loop over all entries in row-major order.
-pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, part: (Option<Range>, bool)) {
+/// Computes a stored value at one token (`None` at load time).
+pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, portion: Portion) {
     if table::is_rows_of_table(cx, nest) {
         return table::rows(cx, f, token, nest);
     }
@@ -28,16 +36,20 @@ pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, p
     if sizes.iter().product::<usize>() == 0 {
         return;
     }
-    let mut emit = ExprLowering::new(cx, token);
-    emit.into.push(nest.into);
-    let flat = part.1 || loops(cx.layer.machine, &sizes).len() < sizes.len();
+    let mut exprs = ExprLowering::new(cx, token);
+    exprs.into.push(nest.into);
+    let flat = matches!(portion, Portion::Entries(_)) || loops(cx.layer.machine, &sizes).len() < sizes.len();
     let body = Body {
         cx,
         nest,
         sizes: if flat { vec![sizes.iter().product()] } else { sizes },
         flat,
     };
-    body.descend(&mut emit, f, 0, part.0);
+    let range = match portion {
+        Portion::All => None,
+        Portion::Outermost(range) | Portion::Entries(range) => Some(range),
+    };
+    body.descend(&mut exprs, f, 0, range);
 }
 
 /// Computes the part of a stored value that belongs to one head: index `head` of its first axis.
@@ -46,9 +58,9 @@ pub(super) fn at_head(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: 
     if sizes.iter().product::<usize>() == 0 {
         return;
     }
-    let mut emit = ExprLowering::new(cx, Some(token));
-    emit.into.push(nest.into);
-    emit.space.push(Axis::At(head), sizes[0]);
+    let mut exprs = ExprLowering::new(cx, Some(token));
+    exprs.into.push(nest.into);
+    exprs.space.push(Axis::At(head), sizes[0]);
     let body = Body {
         cx,
         nest,
@@ -57,9 +69,19 @@ pub(super) fn at_head(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: 
     };
     if body.sizes.len() == 1 {
         let coords = ExprLowering::identity(1);
-        return body.entry(&mut emit, f, &coords);
+        return body.entry(&mut exprs, f, &coords);
     }
-    body.descend(&mut emit, f, 1, None);
+    body.descend(&mut exprs, f, 1, None);
+}
+
+/// How many entries one step of the innermost loop computes.
+enum Width {
+    /// One.
+    Entry,
+    /// A vector.
+    Vector,
+    /// The lanes of a vector that a mask holds.
+    Masked(Val),
 }
 
 struct Body<'b, 'a> {
@@ -73,90 +95,95 @@ struct Body<'b, 'a> {
 
 impl Body<'_, '_> {
     /// Indices of the value's axes inside the loops.
-    fn coords(&self, emit: &ExprLowering<'_, '_>) -> Coords {
+    fn coords(&self, exprs: &ExprLowering<'_, '_>) -> Coords {
         let sizes = self.cx.graph().ty(self.nest.value).sizes();
         if self.flat {
-            delinearise(&AffineExpr::axis(0), &sizes, &emit.space.sizes)
+            delinearise(&AffineExpr::axis(0), &sizes, &exprs.space.sizes)
         } else {
             ExprLowering::identity(sizes.len())
         }
     }
 
     /// Writes loop `depth` and those inside of it.
-    fn descend(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, depth: usize, range: Option<Range>) {
+    fn descend(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, depth: usize, range: Option<Range<Val>>) {
         if self.sizes.is_empty() {
-            return self.entry(emit, f, &Vec::new());
+            return self.entry(exprs, f, &Vec::new());
         }
-        self.hoist(emit, f, depth);
+        self.hoist(exprs, f, depth);
         let size = self.sizes[depth];
-        let (lo, hi) = range.unwrap_or_else(|| (f.i64(0), f.i64(size as i64)));
+        let partial = range.is_some();
+        let range = range.unwrap_or_else(|| f.i64(0)..f.i64(size as i64));
         if depth + 1 == self.sizes.len() {
-            return self.innermost(emit, f, (lo, hi), range.is_some());
+            return self.innermost(exprs, f, range, partial);
         }
-        f.for_each(lo, hi, 1, |f, i| {
-            emit.space.push(Axis::At(i), size);
-            emit.enter();
-            self.descend(emit, f, depth + 1, None);
-            emit.leave();
-            emit.space.truncate(depth);
+        f.for_each(range.start, range.end, 1, |f, i| {
+            exprs.space.push(Axis::At(i), size);
+            exprs.enter();
+            self.descend(exprs, f, depth + 1, None);
+            exprs.leave();
+            exprs.space.truncate(depth);
         });
     }
 
     /// Computes what does not change in the loops from `depth` on. The axes of those loops must be known for that.
-    fn hoist(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, depth: usize) {
+    fn hoist(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, depth: usize) {
         for size in &self.sizes[depth..] {
-            emit.space.push(Axis::Fixed(0), *size);
+            exprs.space.push(Axis::Fixed(0), *size);
         }
-        let coords = self.coords(emit);
-        emit.hoist(f, self.nest.value, &coords, depth);
-        emit.space.truncate(depth);
+        let coords = self.coords(exprs);
+        exprs.hoist(f, self.nest.value, &coords, depth);
+        exprs.space.truncate(depth);
     }
 
     /// The innermost loop: whole vectors, then the rest under a mask.
-    fn innermost(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, (lo, hi): Range, partial: bool) {
+    fn innermost(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, range: Range<Val>, partial: bool) {
+        let (lo, hi) = (range.start, range.end);
         let lanes = i64::from(self.cx.lanes());
         let depth = self.sizes.len() - 1;
         let size = self.sizes[depth] as i64;
         if size == 1 {
             if !partial {
-                return self.step(emit, f, lo, None);
+                return self.step(exprs, f, lo, Width::Entry);
             }
             let one = f.cmp(Cmp::Lt, lo, hi);
-            return f.if_then(one, |f| self.step(emit, f, lo, None));
+            return f.if_then(one, |f| self.step(exprs, f, lo, Width::Entry));
         }
         let (step, zero) = (f.i64(lanes), f.i64(0));
         let count = f.sub(hi, lo);
         let rest = f.urem(count, step);
         let whole = f.sub(hi, rest);
         if size >= lanes {
-            f.for_each(lo, whole, lanes, |f, i| self.step(emit, f, i, Some(None)));
+            f.for_each(lo, whole, lanes, |f, i| self.step(exprs, f, i, Width::Vector));
         }
         if size % lanes == 0 {
             return;
         }
         let some = f.cmp(Cmp::Gt, rest, zero);
         let mask = f.tail_mask(rest, self.cx.lanes());
-        f.if_then(some, |f| self.step(emit, f, whole, Some(Some(mask))));
+        f.if_then(some, |f| self.step(exprs, f, whole, Width::Masked(mask)));
     }
 
-    /// One vector (`lanes`: with or without a mask) or one entry.
-    fn step(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, i: Val, lanes: Option<Option<Val>>) {
+    /// The entries from index `i` of the innermost axis on that are computed together.
+    fn step(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, i: Val, width: Width) {
         let depth = self.sizes.len() - 1;
-        let axis = emit.space.push(Axis::At(i), self.sizes[depth]);
-        emit.space.lane = lanes.map(|_| axis);
-        emit.space.mask = lanes.flatten();
-        emit.enter();
-        let coords = self.coords(emit);
-        self.entry(emit, f, &coords);
-        emit.leave();
-        emit.space.lane = None;
-        emit.space.mask = None;
-        emit.space.truncate(depth);
+        let axis = exprs.space.push(Axis::At(i), self.sizes[depth]);
+        (exprs.space.lane, exprs.space.mask) = match width {
+            Width::Entry => (None, None),
+            Width::Vector => (Some(axis), None),
+            Width::Masked(mask) => (Some(axis), Some(mask)),
+        };
+        exprs.enter();
+        let coords = self.coords(exprs);
+        self.entry(exprs, f, &coords);
+        exprs.leave();
+        exprs.space.lane = None;
+        exprs.space.mask = None;
+        exprs.space.truncate(depth);
     }
 
-    fn entry(&self, emit: &mut ExprLowering<'_, '_>, f: &mut Func, coords: &Coords) {
-        let val = emit.value(f, self.nest.value, coords);
-        emit.write(f, self.nest, coords, val);
+    fn entry(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, coords: &Coords) {
+        let val = exprs.value(f, self.nest.value, coords);
+        exprs.write(f, self.nest, coords, val);
     }
 }
 

@@ -129,7 +129,7 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
 fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
     cx.in_parts(f, (&matmul.epilogue, &at), &mut |cx, f, nests, at| {
         for n in nests {
-            nest::nest(cx, f, Some(at[0]), n, (Some((at[1], at[2])), true));
+            nest::nest(cx, f, Some(at[0]), n, nest::Portion::Entries(at[1]..at[2]));
         }
     });
 }

@@ -32,7 +32,7 @@ impl ExprLowering<'_, '_> {
     }
 
     /// Value `coords[0]` of a window over `v`: its rows lie one behind the other, the oldest first.
-    pub(super) fn read_window(&mut self, f: &mut Func, v: Value, coords: &Coords, (taps, step): (usize, usize)) -> Val {
+    pub(super) fn read_window(&mut self, f: &mut Func, v: Value, coords: &Coords, taps: usize, step: usize) -> Val {
         let source = self.source(f, v, taps.saturating_sub(1) * step);
         let row = (self.cx.graph().ty(v).len() * step) as i64;
         let rest = coords[1..].iter().zip(&source.strides);
@@ -139,7 +139,7 @@ impl ExprLowering<'_, '_> {
     }
 
     /// Extent of a table picked by an index: `table[index[i…], r…]`, the index held inside the table.
-    pub(super) fn lookup(&mut self, f: &mut Func, (table, index): (Value, Value), coords: &Coords) -> Val {
+    pub(super) fn lookup(&mut self, f: &mut Func, table: Value, index: Value, coords: &Coords) -> Val {
         let graph = self.cx.graph();
         let (rank, sizes) = (graph.ty(index).rank(), graph.ty(table).sizes());
         let chosen = self.value(f, index, &coords[..rank].to_vec());

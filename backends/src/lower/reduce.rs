@@ -13,33 +13,41 @@ const UNROLLED: usize = 8;
 
 impl ExprLowering<'_, '_> {
     /// Reduces the last `axes` axes of `x`; `coords` index the others.
-    pub(super) fn reduce(&mut self, f: &mut Func, (x, op, axes): (Value, ReduceOp, usize), coords: &Coords) -> Val {
+    pub(super) fn reduce(&mut self, f: &mut Func, x: Value, op: ReduceOp, axes: usize, coords: &Coords) -> Val {
         let sizes = self.cx.graph().ty(x).sizes();
         let reduced = &sizes[sizes.len() - axes..];
         let elem = self.cx.graph().ty(x).elem;
-        self.fold(f, (op, elem, reduced), coords, &mut |emit, f, inner| {
-            emit.value(f, x, inner)
-        })
+        self.fold(
+            f,
+            &Reduced {
+                op,
+                elem,
+                sizes: reduced,
+            },
+            coords,
+            &mut |exprs, f, inner| exprs.value(f, x, inner),
+        )
     }
 
     /// `sum_k w[n…, k] x[k]`, where a product is not a kernel: at load time.
-    pub(super) fn product(&mut self, f: &mut Func, (w, x): (Value, Value), coords: &Coords) -> Val {
+    pub(super) fn product(&mut self, f: &mut Func, w: Value, x: Value, coords: &Coords) -> Val {
         let k = self.cx.graph().ty(x).len();
-        self.fold(f, (ReduceOp::Sum, Elem::F32, &[k]), coords, &mut |emit, f, inner| {
+        let of = Reduced {
+            op: ReduceOp::Sum,
+            elem: Elem::F32,
+            sizes: &[k],
+        };
+        self.fold(f, &of, coords, &mut |exprs, f, inner| {
             let last = inner[inner.len() - 1..].to_vec();
-            let (a, b) = (emit.value(f, w, inner), emit.value(f, x, &last));
-            let (a, b) = emit.alike(f, a, b);
+            let (a, b) = (exprs.value(f, w, inner), exprs.value(f, x, &last));
+            let (a, b) = exprs.alike(f, a, b);
             f.mul(a, b)
         })
     }
 
-    fn fold(
-        &mut self,
-        f: &mut Func,
-        (op, elem, sizes): (ReduceOp, Elem, &[usize]),
-        coords: &Coords,
-        body: &mut dyn FnMut(&mut Self, &mut Func, &Coords) -> Val,
-    ) -> Val {
+    /// All terms that `body` gives put together; `coords` index the axes that are not reduced.
+    fn fold(&mut self, f: &mut Func, of: &Reduced<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
+        let &Reduced { op, elem, sizes } = of;
         let total: usize = sizes.iter().product();
         let varies = self.space.lane.is_some_and(|lane| coords.iter().any(|c| c.uses(lane)));
         let lanes = self.lanes;
@@ -48,28 +56,23 @@ impl ExprLowering<'_, '_> {
             return neutral(f, op, ty);
         }
         let wide = self.space.lane.is_none() && sizes.last().is_some_and(|n| *n >= lanes as usize);
-        let reduction = Reduction { op, ty };
+        let reduction = Reduction { op, ty, sizes };
         if wide {
-            return self.across_lanes(f, (reduction, sizes), coords, body);
+            return self.across_lanes(f, reduction, coords, body);
+        }
+        if total <= UNROLLED {
+            return self.written_out(f, reduction, coords, body);
         }
         let init = neutral(f, op, ty);
-        if total <= UNROLLED {
-            return self.written_out(f, (reduction, sizes), (coords, init), body);
-        }
-        self.loops(f, (reduction, sizes), (coords.clone(), init), body)
+        self.loops(f, reduction, coords.clone(), init, body)
     }
 
     /// One term after another, no loop.
-    fn written_out(
-        &mut self,
-        f: &mut Func,
-        (reduction, sizes): (Reduction, &[usize]),
-        (coords, init): (&Coords, Val),
-        body: &mut dyn FnMut(&mut Self, &mut Func, &Coords) -> Val,
-    ) -> Val {
+    fn written_out(&mut self, f: &mut Func, reduction: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
+        let sizes = reduction.sizes;
         let depth = self.space.axes.len();
         let total: usize = sizes.iter().product();
-        let mut sum = init;
+        let mut sum = neutral(f, reduction.op, reduction.ty);
         for flat in 0..total {
             let (mut inner, mut rest) = (coords.clone(), flat);
             let mut index = vec![0; sizes.len()];
@@ -94,11 +97,12 @@ impl ExprLowering<'_, '_> {
     fn loops(
         &mut self,
         f: &mut Func,
-        (reduction, sizes): (Reduction, &[usize]),
-        (coords, init): (Coords, Val),
-        body: &mut dyn FnMut(&mut Self, &mut Func, &Coords) -> Val,
+        reduction: Reduction<'_>,
+        coords: Coords,
+        init: Val,
+        body: Term<'_, Self>,
     ) -> Val {
-        let Some((size, rest)) = sizes.split_first() else {
+        let Some((size, rest)) = reduction.sizes.split_first() else {
             let term = body(self, f, &coords);
             return reduction.combine(f, init, term);
         };
@@ -109,7 +113,7 @@ impl ExprLowering<'_, '_> {
             let mut inner = coords.clone();
             inner.push(AffineExpr::axis(axis));
             self.enter();
-            let sum = self.loops(f, (reduction, rest), (inner, sums[0]), body);
+            let sum = self.loops(f, reduction.over(rest), inner, sums[0], body);
             self.leave();
             self.space.truncate(depth);
             vec![sum]
@@ -118,52 +122,42 @@ impl ExprLowering<'_, '_> {
     }
 
     /// The last axis in lanes, then all lanes together.
-    fn across_lanes(
-        &mut self,
-        f: &mut Func,
-        (reduction, sizes): (Reduction, &[usize]),
-        coords: &Coords,
-        body: &mut dyn FnMut(&mut Self, &mut Func, &Coords) -> Val,
-    ) -> Val {
+    fn across_lanes(&mut self, f: &mut Func, reduction: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
+        let sizes = reduction.sizes;
         let lanes = self.lanes;
         let wide = Reduction {
             ty: register_of(reduction.ty, lanes),
             ..reduction
         };
         let init = neutral(f, wide.op, wide.ty);
-        let (outer, last) = (&sizes[..sizes.len() - 1], sizes[sizes.len() - 1]);
-        let mut row = |emit: &mut Self, f: &mut Func, inner: &Coords| emit.lanes_of_row(f, (wide, last), inner, body);
+        let (outer, last) = sizes.split_at(sizes.len() - 1);
+        let mut row =
+            |exprs: &mut Self, f: &mut Func, inner: &Coords| exprs.lanes_of_row(f, wide.over(last), inner, body);
         let sum = if outer.is_empty() {
             row(self, f, coords)
         } else {
-            self.loops(f, (wide, outer), (coords.clone(), init), &mut row)
+            self.loops(f, wide.over(outer), coords.clone(), init, &mut row)
         };
         self.together(f, reduction, sum)
     }
 
-    /// All of one row, lane by lane.
-    fn lanes_of_row(
-        &mut self,
-        f: &mut Func,
-        (wide, size): (Reduction, usize),
-        coords: &Coords,
-        body: &mut dyn FnMut(&mut Self, &mut Func, &Coords) -> Val,
-    ) -> Val {
-        let lanes = self.lanes;
+    /// The last axis, in vectors: each lane of the result puts together the terms at its place in them.
+    fn lanes_of_row(&mut self, f: &mut Func, wide: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
+        let (size, lanes) = (wide.sizes[0], self.lanes);
         let whole = size - size % lanes as usize;
         let depth = self.space.axes.len();
         let init = neutral(f, wide.op, wide.ty);
-        let mut term = |emit: &mut Self, f: &mut Func, i: Val| {
-            let axis = emit.space.push(Axis::At(i), size);
-            emit.space.lane = Some(axis);
+        let mut term = |exprs: &mut Self, f: &mut Func, i: Val| {
+            let axis = exprs.space.push(Axis::At(i), size);
+            exprs.space.lane = Some(axis);
             let mut inner = coords.clone();
             inner.push(AffineExpr::axis(axis));
-            emit.enter();
-            let val = body(emit, f, &inner);
-            let val = emit.spread(f, val);
-            emit.leave();
-            emit.space.truncate(depth);
-            emit.space.lane = None;
+            exprs.enter();
+            let val = body(exprs, f, &inner);
+            let val = exprs.spread(f, val);
+            exprs.leave();
+            exprs.space.truncate(depth);
+            exprs.space.lane = None;
             val
         };
         let bounds = (f.i64(0), f.i64(whole as i64), f.i64(i64::from(lanes)));
@@ -184,7 +178,8 @@ impl ExprLowering<'_, '_> {
         wide.combine(f, sums[0], val)
     }
 
-    fn together(&mut self, f: &mut Func, reduction: Reduction, lanes: Val) -> Val {
+    /// The lanes of a vector put together.
+    fn together(&mut self, f: &mut Func, reduction: Reduction<'_>, lanes: Val) -> Val {
         let real = lanes.ty.scalar() == Scalar::F32;
         match reduction.op {
             ReduceOp::Sum => f.reduce_add(lanes),
@@ -202,14 +197,30 @@ impl ExprLowering<'_, '_> {
     }
 }
 
-/// How terms are put together, and their type.
-#[derive(Clone, Copy)]
-struct Reduction {
+/// Writes the term at some indices, of the axes that are not reduced and then of those that are.
+type Term<'b, E> = &'b mut dyn FnMut(&mut E, &mut Func, &Coords) -> Val;
+
+/// What is reduced: terms of an element type, over axes of these sizes.
+struct Reduced<'s> {
     op: ReduceOp,
-    ty: Ty,
+    elem: Elem,
+    sizes: &'s [usize],
 }
 
-impl Reduction {
+/// How terms are put together, their type in registers, and the sizes of the axes that are left to reduce.
+#[derive(Clone, Copy)]
+struct Reduction<'s> {
+    op: ReduceOp,
+    ty: Ty,
+    sizes: &'s [usize],
+}
+
+impl<'s> Reduction<'s> {
+    /// The same over other axes.
+    fn over(self, sizes: &'s [usize]) -> Reduction<'s> {
+        Reduction { sizes, ..self }
+    }
+
     fn combine(self, f: &mut Func, sum: Val, term: Val) -> Val {
         let term = match (sum.ty, term.ty) {
             (Ty::V(n, _), Ty::S(_)) => f.splat(term, n),
@@ -232,10 +243,10 @@ pub(super) fn combine(f: &mut Func, op: ReduceOp, sum: Val, term: Val) -> Val {
         ReduceOp::Max => return f.max(term, sum),
         ReduceOp::Min => return f.min(term, sum),
     };
-    super::elementwise::binary(f, op, (sum, term), None)
+    super::elementwise::binary(f, op, sum, term, None)
 }
 
-/// What changes nothing.
+/// The neutral element of a reduction.
 pub(super) fn neutral(f: &mut Func, op: ReduceOp, ty: Ty) -> Val {
     let real = ty.scalar() == Scalar::F32;
     match op {

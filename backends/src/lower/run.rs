@@ -12,6 +12,7 @@ use crate::{
 };
 use seqc_ir::StateId;
 use seqc_passes::plan::{Kernel, Nest};
+use std::ops::Range;
 
 /// Which tokens a kernel is for.
 #[derive(Clone, Copy)]
@@ -28,6 +29,17 @@ impl Tokens {
         match self {
             Tokens::All => Vec::new(),
             Tokens::One(t) => vec![t],
+        }
+    }
+
+    /// The rows of the tokens.
+    pub(super) fn range(self, cx: &Cx<'_>, f: &mut Func) -> Range<Val> {
+        match self {
+            Tokens::All => f.i64(0)..cx.args.count,
+            Tokens::One(t) => {
+                let one = f.i64(1);
+                t..f.add(t, one)
+            }
         }
     }
 
@@ -60,7 +72,7 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
             (Some(_), Tokens::All) => {
                 let by_tokens = ByTokens {
                     all: &|f| scan::scan(cx, f, s, tokens),
-                    head: &|f, head, tokens| scan::head(cx, f, s, (head, (tokens.start, tokens.end))),
+                    head: &|f, head, tokens| scan::head(cx, f, s, head, tokens),
                 };
                 chunked::chunk(cx, f, s, &by_tokens);
             }
@@ -79,7 +91,7 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
                 (Some(scan), Tokens::All) => {
                     let by_tokens = ByTokens {
                         all: &|f| by_heads(cx, f, parts, tokens),
-                        head: &|f, head, tokens| one_head(cx, f, parts, (head, (tokens.start, tokens.end))),
+                        head: &|f, head, tokens| one_head(cx, f, parts, head, tokens),
                     };
                     chunked::chunk(cx, f, scan, &by_tokens);
                 }
@@ -110,23 +122,17 @@ type Heads<'h> = (usize, &'h [Nest], &'h [StateId]);
 fn by_heads(cx: &Cx<'_>, f: &mut Func, parts: Heads<'_>, tokens: Tokens) {
     let count = f.i64(parts.0 as i64);
     let (lo, hi) = share(cx, f, count, 1);
-    let (first, end) = match tokens {
-        Tokens::All => (f.i64(0), cx.args.count),
-        Tokens::One(t) => {
-            let one = f.i64(1);
-            (t, f.add(t, one))
-        }
-    };
-    f.for_each(lo, hi, 1, |f, head| one_head(cx, f, parts, (head, (first, end))));
+    let tokens = tokens.range(cx, f);
+    f.for_each(lo, hi, 1, |f, head| one_head(cx, f, parts, head, tokens));
 }
 
-/// One head goes through tokens `first..end`.
-fn one_head(cx: &Cx<'_>, f: &mut Func, (heads, nests, states): Heads<'_>, (head, (first, end)): (Val, (Val, Val))) {
-    f.for_each(first, end, 1, |f, t| {
+/// One head goes through some tokens.
+fn one_head(cx: &Cx<'_>, f: &mut Func, (heads, nests, states): Heads<'_>, head: Val, tokens: Range<Val>) {
+    f.for_each(tokens.start, tokens.end, 1, |f, t| {
         cx.in_parts(f, (nests, &[t, head]), &mut |cx, f, nests, at| {
             for n in nests {
                 match heads {
-                    1 => nest::nest(cx, f, Some(at[0]), n, (None, false)),
+                    1 => nest::nest(cx, f, Some(at[0]), n, nest::Portion::All),
                     _ => nest::at_head(cx, f, at[0], n, at[1]),
                 }
             }
@@ -166,7 +172,7 @@ fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
             f.for_each(lo, hi, 1, |f, t| {
                 cx.in_parts(f, (nests, &[t]), &mut |cx, f, nests, at| {
                     for n in nests {
-                        nest::nest(cx, f, Some(at[0]), n, (None, false));
+                        nest::nest(cx, f, Some(at[0]), n, nest::Portion::All);
                     }
                 });
             });
@@ -193,14 +199,14 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
                 let loops = loops(machine, &sizes);
                 let step = if loops.len() == 1 { i64::from(cx.lanes()) } else { 1 };
                 let size = f.i64(loops[0] as i64);
-                let range = share(cx, f, size, step);
+                let (lo, hi) = share(cx, f, size, step);
                 for n in wave.nests {
-                    nest::nest(cx, f, Some(t), n, (Some(range), false));
+                    nest::nest(cx, f, Some(t), n, nest::Portion::Outermost(lo..hi));
                 }
             }
             Threads::First => on_first_thread(cx, f, |f| {
                 for n in wave.nests {
-                    nest::nest(cx, f, Some(t), n, (None, false));
+                    nest::nest(cx, f, Some(t), n, nest::Portion::All);
                 }
             }),
         }

@@ -1,15 +1,16 @@
 //! The load-time stage and the step: every call of a layer, from a table.
 
 use super::{
-    cx::{Args, Layer, byte, table_entry},
+    cx::{Layer, byte, table_entry},
+    frame::{Frame, Record, load_word},
     layer,
-    streams::{Place, Streams, row_bytes},
+    streams::{Place, ResultCopy, Streams, row_bytes},
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
-use seqc_abi::{Level, frame, symbols};
+use seqc_abi::{Level, symbols};
 use seqc_ir::Model;
 use seqc_passes::attention::cache_sharing::Site;
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 /// Words of a call's record before its streams: kind, first parameter, byte offset in the arena of load-time constants, first state, and a bit
 /// for each attention that reads another call's cache.
@@ -28,6 +29,16 @@ pub(super) struct Driver<'a> {
     pub(super) shared: &'a HashMap<Site, Site>,
     /// By which both functions are named.
     pub(super) level: Level,
+}
+
+/// Tokens that calls run for.
+#[derive(Clone, Copy)]
+struct Tokens {
+    /// Table of all streams' rows, beginning at the first of the tokens ([`Driver::places`]).
+    places: Val,
+    /// The first one, counted from the start of the chunk.
+    from: Val,
+    count: Val,
 }
 
 impl Driver<'_> {
@@ -103,14 +114,23 @@ impl Driver<'_> {
         ];
         let slots = f.stack(self.width());
         let (first, last) = (self.streams.tail, self.model.calls.len());
-        let count = frame.count;
-        self.calls(&mut f, &frame, (0, first), (tables[0], slots, zero, count));
-        let wanted = f.sub(count, frame.from);
+        let all = Tokens {
+            places: tables[0],
+            from: zero,
+            count: frame.count,
+        };
+        self.calls(&mut f, &frame, slots, 0..first, all);
+        let wanted = f.sub(frame.count, frame.from);
         let some = f.cmp(Cmp::Gt, wanted, zero);
         f.if_then(some, |f| {
-            self.calls(f, &frame, (first, last), (tables[1], slots, frame.from, wanted))
+            let tokens = Tokens {
+                places: tables[1],
+                from: frame.from,
+                count: wanted,
+            };
+            self.calls(f, &frame, slots, first..last, tokens)
         });
-        self.copy_results(&mut f, &frame, (tables[0], wanted));
+        self.copy_results(&mut f, &frame, tables[0], wanted);
         module.add(f);
     }
 
@@ -166,18 +186,13 @@ impl Driver<'_> {
         table
     }
 
-    /// Calls `range.0..range.1` on `count` tokens from `from` on.
-    fn calls(
-        &self,
-        f: &mut Func,
-        frame: &Frame,
-        range: (usize, usize),
-        (table, slots, from, count): (Val, Val, Val, Val),
-    ) {
-        if range.0 == range.1 {
+    /// Runs some of the calls on some tokens; `slots` is memory for the table of a call's streams.
+    fn calls(&self, f: &mut Func, frame: &Frame, slots: Val, range: Range<usize>, tokens: Tokens) {
+        let Tokens { places, from, count } = tokens;
+        if range.is_empty() {
             return;
         }
-        let (lo, hi) = (f.i64(range.0 as i64), f.i64(range.1 as i64));
+        let (lo, hi) = (f.i64(range.start as i64), f.i64(range.end as i64));
         let all = f.i64(self.model.calls.len() as i64);
         let end = f.sub(all, frame.skip_last);
         let (lo, hi) = (f.max(lo, frame.skip_first), f.min(hi, end));
@@ -188,7 +203,7 @@ impl Driver<'_> {
             let record = self.record(f, n);
             for i in 0..self.width() - HEAD {
                 let stream = load_word(f, record.start, HEAD + i);
-                let p = f.gep(table, stream, Scalar::I64);
+                let p = f.gep(places, stream, Scalar::I64);
                 let rows = f.load(p, Ty::Ptr);
                 let i = f.i64(i as i64);
                 let p = f.gep(slots, i, Scalar::I64);
@@ -239,14 +254,14 @@ impl Driver<'_> {
     }
 
     /// Rows of wanted tokens of results that lie in the arena.
-    fn copy_results(&self, f: &mut Func, frame: &Frame, (table, wanted): (Val, Val)) {
+    fn copy_results(&self, f: &mut Func, frame: &Frame, table: Val, wanted: Val) {
         if self.streams.copies.is_empty() {
             return;
         }
         let zero = f.i64(0);
         let mine = f.cmp(Cmp::Eq, frame.tid, zero);
         f.if_then(mine, |f| {
-            for (stream, output) in &self.streams.copies {
+            for ResultCopy { stream, output } in &self.streams.copies {
                 let words = row_bytes(&self.streams.types[stream.0 as usize]) / 4;
                 let from = table_entry(f, table, stream.0 as usize);
                 let to = table_entry(f, frame.outputs, *output);
@@ -262,81 +277,4 @@ impl Driver<'_> {
             }
         });
     }
-}
-
-/// A call's record, loaded.
-struct Record {
-    start: Val,
-    kind: Val,
-    params: Val,
-    constants: Val,
-    states: Val,
-    shared: Val,
-}
-
-/// The frame, loaded.
-struct Frame {
-    params: Val,
-    constants: Val,
-    states: Val,
-    arena: Val,
-    inputs: Val,
-    outputs: Val,
-    scratch: Val,
-    barrier: Val,
-    count: Val,
-    position: Val,
-    from: Val,
-    skip_first: Val,
-    skip_last: Val,
-    tid: Val,
-    threads: Val,
-}
-
-impl Frame {
-    fn new(f: &mut Func) -> Frame {
-        let start = f.param(0);
-        let pointer = |f: &mut Func, n: usize| table_entry(f, start, n);
-        Frame {
-            params: pointer(f, frame::PARAMS),
-            constants: pointer(f, frame::CONSTANTS),
-            states: pointer(f, frame::STATES),
-            arena: pointer(f, frame::ARENA),
-            inputs: pointer(f, frame::INPUTS),
-            outputs: pointer(f, frame::OUTPUTS),
-            scratch: pointer(f, frame::SCRATCH),
-            barrier: pointer(f, frame::BARRIER),
-            count: load_word(f, start, frame::CHUNK),
-            position: load_word(f, start, frame::POSITION),
-            from: load_word(f, start, frame::OUT_FROM),
-            skip_first: load_word(f, start, frame::SKIP_FIRST),
-            skip_last: load_word(f, start, frame::SKIP_LAST),
-            tid: f.param(1),
-            threads: f.param(2),
-        }
-    }
-
-    /// Arguments of a layer's function but for its streams.
-    fn args(&self, f: &mut Func, record: &Record) -> Args {
-        Args {
-            params: f.gep(self.params, record.params, Scalar::I64),
-            constants: f.gep(self.constants, record.constants, Scalar::I8),
-            states: f.gep(self.states, record.states, Scalar::I64),
-            streams: self.inputs,
-            arena: self.arena,
-            scratch: self.scratch,
-            barrier: self.barrier,
-            position: self.position,
-            count: self.count,
-            tid: self.tid,
-            threads: self.threads,
-            shared: record.shared,
-        }
-    }
-}
-
-fn load_word(f: &mut Func, table: Val, n: usize) -> Val {
-    let n = f.i64(n as i64);
-    let p = f.gep(table, n, Scalar::I64);
-    f.load(p, Ty::I64)
 }

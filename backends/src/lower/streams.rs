@@ -25,8 +25,15 @@ pub(super) struct Streams {
     pub(super) bytes: usize,
     /// Calls from this one on carry nothing from token to token: they run for the wanted tokens only.
     pub(super) tail: usize,
-    /// Results that are not written where the runtime wants them: `(stream, output)`.
-    pub(super) copies: Vec<(StreamId, usize)>,
+    /// Results that are not written where the runtime wants them.
+    pub(super) copies: Vec<ResultCopy>,
+}
+
+/// A result that is copied to the runtime's memory at the end of a step.
+pub(super) struct ResultCopy {
+    pub(super) stream: StreamId,
+    /// Number of the model's result.
+    pub(super) output: usize,
 }
 
 /// Bytes of one row.
@@ -53,7 +60,10 @@ impl Streams {
             if of_tail.contains(stream) && !places.contains_key(stream) {
                 places.insert(*stream, Place::Output(n));
             } else {
-                copies.push((*stream, n));
+                copies.push(ResultCopy {
+                    stream: *stream,
+                    output: n,
+                });
             }
         }
         let bytes = place(planned, &types, &mut places);
@@ -93,6 +103,14 @@ fn tail(carries: &[bool]) -> usize {
     carries.iter().rposition(|carries| *carries).map_or(0, |last| last + 1)
 }
 
+/// Memory of a stream in the arena.
+struct Allocation {
+    offset: usize,
+    size: usize,
+    /// The last call that reads or writes it.
+    last_use: usize,
+}
+
 /// Puts streams that are not inputs or results into the arena; those that are never needed at the same time share.
 fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId, Place>) -> usize {
     let (model, line) = (planned.model, planned.settings.machine.memory.line);
@@ -105,10 +123,10 @@ fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId
     for (_, stream) in &model.outputs {
         last_use.insert(*stream, model.calls.len());
     }
-    let mut live: Vec<(usize, usize, usize)> = Vec::new();
+    let mut live: Vec<Allocation> = Vec::new();
     let mut bytes = 0;
     for (n, call) in model.calls.iter().enumerate() {
-        live.retain(|(_, _, last)| *last >= n);
+        live.retain(|a| a.last_use >= n);
         for stream in &call.results {
             if places.contains_key(stream) {
                 continue;
@@ -116,8 +134,12 @@ fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId
             let size = (row_bytes(&types[stream.0 as usize]) * planned.settings.max_chunk)
                 .next_multiple_of(line)
                 .max(line);
-            let at = free_place(live.iter().map(|(at, size, _)| (*at, at + size)).collect(), size);
-            live.push((at, size, last_use[stream]));
+            let at = free_place(live.iter().map(|a| (a.offset, a.offset + a.size)).collect(), size);
+            live.push(Allocation {
+                offset: at,
+                size,
+                last_use: last_use[stream],
+            });
             places.insert(*stream, Place::Arena(at));
             bytes = bytes.max(at + size);
         }

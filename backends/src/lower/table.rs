@@ -38,23 +38,23 @@ pub(super) fn rows(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest) {
     let width: usize = table[1..].iter().product();
     let count = graph.ty(operands[1]).len();
     let row_bytes = encoding.row_bytes(width).unwrap_or(0);
-    let mut emit = ExprLowering::new(cx, token);
+    let mut exprs = ExprLowering::new(cx, token);
     let target = match token {
         Some(token) => cx.row(f, nest.into, token),
         None => cx.buffer_base(f, nest.into),
     };
     let (zero, end) = (f.i64(0), f.i64(count as i64));
     f.for_each(zero, end, 1, |f, i| {
-        let axis = emit.space.push(Axis::At(i), count);
-        emit.enter();
+        let axis = exprs.space.push(Axis::At(i), count);
+        exprs.enter();
         let coords = seqc_passes::affine::delinearise(
             &AffineExpr::axis(axis),
             &graph.ty(operands[1]).sizes(),
-            &emit.space.sizes,
+            &exprs.space.sizes,
         );
-        let chosen = emit.value(f, operands[1], &coords);
-        emit.leave();
-        emit.space.truncate(0);
+        let chosen = exprs.value(f, operands[1], &coords);
+        exprs.leave();
+        exprs.space.truncate(0);
         let (none, last) = (f.i64(0), f.i64(table[0] as i64 - 1));
         let chosen = f.max(chosen, none);
         let chosen = f.min(chosen, last);
