@@ -115,7 +115,7 @@ pub(super) fn truth(f: &mut Func, x: Val) -> Val {
     f.cmp(Cmp::Ne, x, zero)
 }
 
-/// As a value lies in memory: truth values are reals.
+/// The form in which a value is stored: truth values are reals.
 pub(super) fn to_memory(f: &mut Func, x: Val) -> Val {
     if x.ty.scalar() == Scalar::I1 {
         cast(f, x, Elem::F32)

@@ -1,4 +1,8 @@
 //! Expressions: the value of a node at given indices, as scalars or vectors, each computed once in its scope.
+//!
+//! One subject: the match from operations to code, and what its arms share, which is the loops that an expression stands in
+//! ([`Space`]), the values that are known there, and what is computed before inner loops. Arms that are more than a line are
+//! files of their own: `read`, `reduce`, `fused`, `elementwise`, `linear`.
 
 use super::{cx::Cx, elementwise};
 use crate::kernel::{Func, Scalar, Ty, Val};
@@ -208,7 +212,7 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
         }
     }
 
-    /// How an index moves along the lanes.
+    /// The stride of an index from lane to lane.
     pub(super) fn stride(&self, at: &AffineExpr) -> Stride {
         match self.space.lane {
             Some(lane) => at.stride(lane, i64::from(self.lanes)),

@@ -1,4 +1,4 @@
-//! Linear index arithmetic as code.
+//! Affine index expressions as code.
 
 use super::expr::{Axis, Space};
 use crate::kernel::{Func, Scalar, Ty, Val};

@@ -12,7 +12,7 @@ use seqc_passes::{
     plan::{Extent, row_major},
 };
 
-/// Where a tensor of one token begins, and how its axes step.
+/// Address and strides of a tensor of one token.
 struct Source {
     base: Val,
     strides: Vec<i64>,
@@ -31,7 +31,7 @@ impl ExprLowering<'_, '_> {
         as_value(f, source.elem, loaded)
     }
 
-    /// Value `coords[0]` of a window over `v`: its rows lie one behind the other, the oldest first.
+    /// Value `coords[0]` of a window over `v`: its rows are contiguous, the oldest first.
     pub(super) fn read_window(&mut self, f: &mut Func, v: Value, coords: &Coords, taps: usize, step: usize) -> Val {
         let source = self.source(f, v, taps.saturating_sub(1) * step);
         let row = (self.cx.graph().ty(v).len() * step) as i64;
@@ -138,7 +138,7 @@ impl ExprLowering<'_, '_> {
         f.gather(pointers, mask, scalar)
     }
 
-    /// Extent of a table picked by an index: `table[index[i…], r…]`, the index held inside the table.
+    /// A row of a table: `table[index[i…], r…]`, the index clamped to the table.
     pub(super) fn lookup(&mut self, f: &mut Func, table: Value, index: Value, coords: &Coords) -> Val {
         let graph = self.cx.graph();
         let (rank, sizes) = (graph.ty(index).rank(), graph.ty(table).sizes());
@@ -165,7 +165,7 @@ impl ExprLowering<'_, '_> {
     }
 }
 
-/// What was loaded as a value of its element type: truth values lie in memory as numbers.
+/// What was loaded as a value of its element type: truth values are stored as reals.
 fn as_value(f: &mut Func, elem: Elem, loaded: Val) -> Val {
     match elem {
         Elem::Bool => truth(f, loaded),

@@ -1,4 +1,4 @@
-//! Reductions: loops with accumulators, over lanes where nothing else is.
+//! Reductions: loops with accumulators, over lanes where no outer loop runs over them.
 
 use super::{
     elementwise::register,
@@ -8,7 +8,7 @@ use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, ReduceOp, Value};
 use seqc_passes::affine::AffineExpr;
 
-/// Reductions of at most this many entries are written out.
+/// Reductions of at most this many entries are unrolled.
 const UNROLLED: usize = 8;
 
 impl ExprLowering<'_, '_> {
@@ -67,7 +67,7 @@ impl ExprLowering<'_, '_> {
         self.loops(f, reduction, coords.clone(), init, body)
     }
 
-    /// One term after another, no loop.
+    /// Unrolled.
     fn written_out(&mut self, f: &mut Func, reduction: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
         let sizes = reduction.sizes;
         let depth = self.space.axes.len();
@@ -121,7 +121,7 @@ impl ExprLowering<'_, '_> {
         sums[0]
     }
 
-    /// The last axis in lanes, then all lanes together.
+    /// The last axis over lanes, then the lanes of the result put together.
     fn across_lanes(&mut self, f: &mut Func, reduction: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
         let sizes = reduction.sizes;
         let lanes = self.lanes;

@@ -134,7 +134,7 @@ impl Driver<'_> {
         module.add(f);
     }
 
-    /// Words of each stream for [`Driver::places`]: where it lies, its place there, bytes of a row.
+    /// Words of each stream for [`Driver::places`]: the kind of memory, the place there, bytes of a row.
     fn stream_table(&self) -> Vec<i64> {
         let words = |(place, ty): (&Place, &seqc_ir::Ty)| {
             let (kind, at) = match place {

@@ -1,4 +1,4 @@
-//! Streams between layers: which calls only map rows to rows, and where each stream lies.
+//! Streams between layers: which calls only map rows to rows, and the memory of each stream.
 
 use seqc_ir::{Elem, Model, StreamId, Ty};
 use seqc_passes::{plan::free_place, planned::PlannedModel};
