@@ -36,11 +36,6 @@ const TUPLES: &[&str] = &[
     "compiler/src/elaborate/expr.rs",
     "compiler/src/elaborate/gather.rs",
     "compiler/src/elaborate/join.rs",
-    "passes/src/plan/chunked.rs",
-    "passes/src/plan/chunked/tests.rs",
-    "passes/src/plan/fuse_epilogues.rs",
-    "passes/src/plan/scan.rs",
-    "passes/src/plan/scan_block.rs",
 ];
 
 /// Names of layers and of their files that are ordinary words of the field, too: an operation of the language

@@ -15,7 +15,7 @@
 //! zero, negative, or too small for its logarithm.
 
 use super::{
-    Misfit, Nest, Scan, ScanBlock, Settings,
+    Extent, Misfit, Nest, Plan, Scan, ScanBlock,
     chunked_cost::{MatrixCost, SMALLEST_BLOCK},
     scan::inner_values,
 };
@@ -85,12 +85,13 @@ pub struct Costs {
 }
 
 /// The matrix form of a scan that has one, and when it is used. The last kept axis is `p`, the reduced one `n`, all others are heads.
-/// `stop` holds for stored values.
+/// `inside` are stored values that only the loop of the recurrence has at hand.
 pub(super) fn find(
     graph: &Graph,
+    plan: &Plan,
     recurrence: &Recurrence,
     scan: &Scan,
-    (stop, settings): (Test<'_>, &Settings),
+    inside: &HashSet<Value>,
 ) -> Result<Chunked, Misfit> {
     let ([state], [_]) = (&scan.states[..], &scan.reduced[..]) else {
         return Err(Misfit::NoMatrix);
@@ -108,24 +109,20 @@ pub(super) fn find(
             .collect::<Option<_>>()
             .ok_or(Misfit::NoMatrix)?,
         sizes: axes.iter().map(|a| state_ty.ty.dims[*a].size).collect(),
-        stop: &|v| stop(v) && !written.contains(&v),
+        stop: &|v| plan.is_stored(v) && !inside.contains(&v) && !written.contains(&v),
     };
     if scan.kept.len() < 2 || finder.sizes.contains(&0) {
         return Err(Misfit::NoMatrix);
     }
     let mut form = finder.form(written.iter().copied().collect())?;
+    let settings = &plan.settings;
     MatrixCost::new(&form, &finder.sizes, &settings.machine).choose(&mut form, settings.chunks);
     Ok(form)
 }
 
 /// The matrix form of a loop that falls apart into heads, as that of a scan. What the loop stores beside its results must
-/// not be read outside of it; `single` holds for what has one row, so that nothing else can read it.
-pub(super) fn of_heads(
-    graph: &Graph,
-    recurrence: &Recurrence,
-    nests: &[Nest],
-    (stop, single, settings): (Test<'_>, Test<'_>, &Settings),
-) -> Result<Scan, Misfit> {
+/// not be read outside of it, and its next state has a single row, so that nothing else can read it.
+pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, nests: &[Nest]) -> Result<Scan, Misfit> {
     let members: HashSet<Value> = recurrence.members.iter().copied().collect();
     let (inside, outputs): (Vec<Nest>, Vec<Nest>) = nests.iter().cloned().partition(|n| members.contains(&n.value));
     let results: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
@@ -142,20 +139,20 @@ pub(super) fn of_heads(
     if graph.states[state.0 as usize].ty.rank() != 3 || outputs.iter().any(no_row) {
         return Err(Misfit::NoMatrix);
     }
-    if !single(next) || inside.iter().any(escapes) {
+    let row = plan.stored.get(&next).map(|id| plan.buffer(*id).extent);
+    if row != Some(Extent::Single) || inside.iter().any(escapes) {
         return Err(Misfit::ValuesEscape);
     }
     let written: HashSet<Value> = inside.iter().map(|nest| nest.value).collect();
     let mut scan = Scan {
         states: vec![state],
-        block: ScanBlock::new(graph, &[state], (&[0, 2], &[1]), &settings.machine),
+        block: ScanBlock::new(graph, &[state], &[0, 2], &[1], &plan.settings.machine),
         kept: vec![0, 2],
         reduced: vec![1],
         outputs,
         chunked: None,
     };
-    let stop = |v: Value| stop(v) && !written.contains(&v);
-    scan.chunked = Some(find(graph, recurrence, &scan, (&stop, settings))?);
+    scan.chunked = Some(find(graph, plan, recurrence, &scan, &written)?);
     Ok(scan)
 }
 

@@ -29,7 +29,7 @@ fn absorb(graph: &Graph, plan: &Plan, products: &mut Vec<Matmul>, nests: Vec<Nes
     let mut rest: Vec<Nest> = Vec::new();
     let mut late: HashSet<BufferId> = HashSet::new();
     for nest in nests {
-        match host(graph, plan, (&groups, &late), &nest) {
+        match host(graph, plan, &groups, &late, &nest) {
             Some(group) => groups.join(plan, group, nest),
             None => {
                 late.insert(nest.into);
@@ -90,12 +90,7 @@ fn written(plan: &Plan, matmul: &Matmul) -> Vec<BufferId> {
 }
 
 /// The products that a nest reads, when it can run behind them.
-fn host(
-    graph: &Graph,
-    plan: &Plan,
-    (groups, late): (&Groups, &HashSet<BufferId>),
-    nest: &Nest,
-) -> Option<BTreeSet<usize>> {
+fn host(graph: &Graph, plan: &Plan, groups: &Groups, late: &HashSet<BufferId>, nest: &Nest) -> Option<BTreeSet<usize>> {
     if nest.shift.is_some() || plan.stored.get(&nest.value).is_some_and(|b| *b != nest.into) {
         return None;
     }

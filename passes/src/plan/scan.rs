@@ -1,10 +1,10 @@
 //! Says whether a recurrence can run as a fused scan, and along which axes.
 
 use super::{
-    Misfit, Nest, Scan, ScanBlock,
+    Misfit, Nest, Plan, Scan, ScanBlock,
     inline::{Leaf, Walk},
 };
-use crate::{affine::AffineExpr, machine::Machine, recurrence::Recurrence};
+use crate::{affine::AffineExpr, recurrence::Recurrence};
 use seqc_ir::{Graph, Value};
 use std::collections::HashSet;
 
@@ -14,17 +14,12 @@ pub(super) fn inner_values(recurrence: &Recurrence) -> HashSet<Value> {
 }
 
 /// The scan with the given outputs, if their reads of the state fit one loop nest.
-pub(super) fn fit(
-    graph: &Graph,
-    recurrence: &Recurrence,
-    outputs: Vec<Nest>,
-    (stop, machine): (&dyn Fn(Value) -> bool, &Machine),
-) -> Result<Scan, Misfit> {
+pub(super) fn fit(graph: &Graph, plan: &Plan, recurrence: &Recurrence, outputs: Vec<Nest>) -> Result<Scan, Misfit> {
     let inner = inner_values(recurrence);
     let sizes = graph.states[recurrence.states[0].0 as usize].ty.sizes();
     let rank = sizes.len();
     let written: HashSet<Value> = outputs.iter().map(|nest| nest.value).collect();
-    let stop_inside = |v: Value| inner.contains(&v) || stop(v);
+    let stop_inside = |v: Value| inner.contains(&v) || plan.is_stored(v);
     let walk = Walk {
         graph,
         stop: &stop_inside,
@@ -62,7 +57,7 @@ pub(super) fn fit(
     }
     let kept = kept.unwrap_or_else(|| (0..rank).collect());
     let reduced: Vec<usize> = (0..rank).filter(|a| !kept.contains(a)).collect();
-    let block = ScanBlock::new(graph, &recurrence.states, (&kept, &reduced), machine);
+    let block = ScanBlock::new(graph, &recurrence.states, &kept, &reduced, &plan.settings.machine);
     let scan = Scan {
         states: recurrence.states.clone(),
         block,

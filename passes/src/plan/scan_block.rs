@@ -20,7 +20,8 @@ impl ScanBlock {
     pub(super) fn new(
         graph: &Graph,
         states: &[StateId],
-        (kept, reduced): (&[usize], &[usize]),
+        kept: &[usize],
+        reduced: &[usize],
         machine: &Machine,
     ) -> ScanBlock {
         let sizes = graph.states[states[0].0 as usize].ty.sizes();

@@ -1,14 +1,14 @@
 //! Kernels in an order in which everything is there when it is read.
 
 use super::{
-    BufferId, Extent, FormId, Kernel, Matmul, Misfit, Nest, Scan, chunked,
+    BufferId, FormId, Kernel, Matmul, Misfit, Nest, Scan, chunked,
     decisions::Misfits,
     definitions::{PlanBuilder, Work},
     fuse_epilogues,
     fusion_groups::FusionGroup,
     head_parallel, scan,
 };
-use seqc_ir::{StateId, Value};
+use seqc_ir::StateId;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What a group becomes; of several that are ready the smallest comes first.
@@ -177,9 +177,9 @@ impl PlanBuilder<'_> {
             Work::Product(_) | Work::Attend(_) | Work::LongConv(_) => Vec::new(),
         });
         let recurrence = &self.plan.recurrences[r];
-        let stop = |v: Value| self.plan.is_stored(v);
-        let mut scan = scan::fit(self.graph, recurrence, nests.collect(), (&stop, &self.settings.machine))?;
-        scan.chunked = self.matrix_form(r, chunked::find(self.graph, recurrence, &scan, (&stop, self.settings)));
+        let mut scan = scan::fit(self.graph, &self.plan, recurrence, nests.collect())?;
+        let form = chunked::find(self.graph, &self.plan, recurrence, &scan, &HashSet::new());
+        scan.chunked = self.matrix_form(r, form);
         Ok(scan)
     }
 
@@ -232,19 +232,11 @@ impl PlanBuilder<'_> {
             self.rejected.borrow_mut().extend(rejected);
         }
         if let Some((heads, nests)) = by_heads {
-            let stop = |v: Value| self.plan.is_stored(v);
-            let row = |v: Value| self.plan.stored.get(&v).map(|id| self.plan.buffer(*id).extent);
-            let single = |v: Value| row(v) == Some(Extent::Single);
             let recurrences: Vec<usize> = group.loops.iter().copied().collect();
             let chunked = match recurrences[..] {
                 [r] if heads > 1 => {
                     let recurrence = &self.plan.recurrences[r];
-                    let tests = (
-                        &stop as &dyn Fn(Value) -> bool,
-                        &single as &dyn Fn(Value) -> bool,
-                        self.settings,
-                    );
-                    self.matrix_form(r, chunked::of_heads(self.graph, recurrence, &nests, tests))
+                    self.matrix_form(r, chunked::of_heads(self.graph, &self.plan, recurrence, &nests))
                 }
                 _ => None,
             };

@@ -4,12 +4,12 @@ use super::{super::Plan, *};
 use crate::{
     machine::Machine,
     optimise,
-    plan::{Chunks, Kernel},
+    plan::{Chunks, Kernel, Settings},
 };
 use seqc_ir::random::Rng;
 
 /// Sizes of one head: tokens, keys, values.
-const SIZES: [(usize, usize, usize); 3] = [(1, 3, 2), (7, 4, 5), (33, 6, 3)];
+const SIZES: [[usize; 3]; 3] = [[1, 3, 2], [7, 4, 5], [33, 6, 3]];
 
 struct Head {
     decay: Vec<f64>,
@@ -23,7 +23,7 @@ struct Head {
 }
 
 impl Head {
-    fn random(rng: &mut Rng, (tokens, n, p): (usize, usize, usize), corrected: bool) -> Head {
+    fn random(rng: &mut Rng, [tokens, n, p]: [usize; 3], corrected: bool) -> Head {
         let mut rows = |count: usize, size: usize| -> Vec<Vec<f64>> {
             let row = |rng: &mut Rng| (0..size).map(|_| 2.0 * rng.unit() - 1.0).collect();
             (0..count).map(|_| row(rng)).collect()
