@@ -78,7 +78,7 @@ pub(crate) fn texts(
     let names = names(targets);
     let form = |(target, program): (&Target, Program)| {
         Ok(Form {
-            descriptor: complete(program.descriptor, built, (target, &names), files)?,
+            descriptor: complete(program.descriptor, built, target, &names, files)?,
             target: target.clone(),
             module: program.module,
         })
@@ -88,7 +88,8 @@ pub(crate) fn texts(
 }
 
 /// A stage of the code of one processor that people read; `None`: the request goes on to objects.
-pub(crate) fn readable((target, text): &(Target, String), emit: Emit) -> Result<Option<String>, Failure> {
+pub(crate) fn readable(module: &(Target, String), emit: Emit) -> Result<Option<String>, Failure> {
+    let (target, text) = module;
     let stage = match emit {
         Emit::Mlir => return Ok(Some(text.clone())),
         Emit::Llvm => mlir::Emit::LlvmIr,
@@ -133,7 +134,8 @@ pub fn header(request: &Request) -> Option<PathBuf> {
 fn complete(
     descriptor: Descriptor,
     built: &Built,
-    (target, names): (&Target, &str),
+    target: &Target,
+    names: &str,
     files: &Files,
 ) -> Result<Descriptor, String> {
     let mut whole = Descriptor {

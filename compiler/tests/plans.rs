@@ -10,7 +10,7 @@ use seqc_backends::targets;
 use seqc_ir::Graph;
 use seqc_passes::{
     machine::Machine,
-    plan::{Extent, Plan, Settings},
+    plan::{Candidate, Extent, Plan, Settings, Verdict},
 };
 use std::{fs, path::Path};
 
@@ -88,6 +88,24 @@ fn no_tensor_of_tokens_times_state() {
                     (node, graph.operands(buffer.value)),
                     buffer.len
                 );
+            }
+        }
+    }
+}
+
+/// What is said to cost more than the form that is taken does.
+#[test]
+fn forms_that_are_not_taken_cost_more() {
+    for path in models() {
+        for graph in optimised(&path) {
+            let plan = Plan::new(&graph, &Settings::of(targets::machine(Level::V3)));
+            for decision in &plan.decisions {
+                let taken = decision.chosen().first().and_then(|(form, _)| form.cost);
+                let more = |c: &&Candidate| c.verdict == Verdict::Costlier;
+                for candidate in decision.candidates.iter().filter(more) {
+                    let fits = candidate.cost >= taken;
+                    assert!(fits, "{}: {candidate:?} against {taken:?}", path.display());
+                }
             }
         }
     }

@@ -176,16 +176,16 @@ type Body<'b, T> = dyn FnMut(&Cx<'_>, &mut Func, &[T], &[Val]) + 'b;
 
 impl<'a> Cx<'a> {
     /// For the function `name` of one token or a chunk, or with `load` for the load-time stage.
-    pub(super) fn new((f, name): (&Func, &str), layer: &'a Layer<'a>, layout: &'a Layout, load: bool) -> Cx<'a> {
+    pub(super) fn new(f: &Func, name: &str, layer: &'a Layer<'a>, layout: &'a Layout, load: bool) -> Cx<'a> {
         let parts = Parts {
             name: name.to_owned(),
             written: Rc::default(),
             count: Rc::default(),
         };
-        Cx::of(f, layer, (layout, load), parts)
+        Cx::of(f, layer, layout, load, parts)
     }
 
-    fn of(f: &Func, layer: &'a Layer<'a>, (layout, load): (&'a Layout, bool), parts: Parts) -> Cx<'a> {
+    fn of(f: &Func, layer: &'a Layer<'a>, layout: &'a Layout, load: bool, parts: Parts) -> Cx<'a> {
         Cx {
             layer,
             args: Args::of(f),
@@ -209,7 +209,8 @@ impl<'a> Cx<'a> {
         let cx = Cx::of(
             &part,
             self.layer,
-            (self.bases.layout, self.bases.load),
+            self.bases.layout,
+            self.bases.load,
             self.parts.clone(),
         );
         let own = part.params()[Args::TYPES.len()..].to_vec();
@@ -220,7 +221,7 @@ impl<'a> Cx<'a> {
 
     /// Writes a list of things one after another; a long one as several functions, see [`PART`]. `numbers` are what `body` needs of
     /// the function at hand beside its arguments; it gets them, or what they are in its part.
-    pub(super) fn in_parts<T>(&self, f: &mut Func, (list, numbers): (&[T], &[Val]), body: &mut Body<'_, T>) {
+    pub(super) fn in_parts<T>(&self, f: &mut Func, list: &[T], numbers: &[Val], body: &mut Body<'_, T>) {
         if list.len() <= PART {
             return body(self, f, list, numbers);
         }

@@ -47,8 +47,8 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     long_conv::prepare(layer, module);
     chunked::prepare(layer, module);
     add_load(layer, module);
-    add_step(layer, module, (one_name(layer), 1));
-    add_step(layer, module, (many_name(layer), layer.max_chunk));
+    add_step(layer, module, &one_name(layer), 1);
+    add_step(layer, module, &many_name(layer), layer.max_chunk);
 }
 
 /// Bytes of scratch that a thread needs in this layer.
@@ -62,8 +62,8 @@ fn add_load(layer: &Layer<'_>, module: &mut Module) {
     let name = load_name(layer);
     let mut f = Func::new(&name, &Args::TYPES, None);
     let layout = layout(layer.graph, layer.plan, layer.max_chunk);
-    let cx = Cx::new((&f, &name), layer, &layout, true);
-    cx.in_parts(&mut f, (&layer.plan.load, &[]), &mut |cx, f, nests, _| {
+    let cx = Cx::new(&f, &name, layer, &layout, true);
+    cx.in_parts(&mut f, &layer.plan.load, &[], &mut |cx, f, nests, _| {
         for n in nests {
             nest::nest(cx, f, None, n, nest::Portion::All);
         }
@@ -73,14 +73,14 @@ fn add_load(layer: &Layer<'_>, module: &mut Module) {
     module.add(f);
 }
 
-fn add_step(layer: &Layer<'_>, module: &mut Module, (name, rows): (String, usize)) {
-    let mut f = Func::new(&name, &Args::TYPES, None);
+fn add_step(layer: &Layer<'_>, module: &mut Module, name: &str, rows: usize) {
+    let mut f = Func::new(name, &Args::TYPES, None);
     let layout = layout(layer.graph, layer.plan, rows);
-    let cx = Cx::new((&f, &name), layer, &layout, false);
+    let cx = Cx::new(&f, name, layer, &layout, false);
     let zero = f.i64(0);
     let tokens = if rows == 1 { Tokens::One(zero) } else { Tokens::All };
     let histories = histories(layer);
-    cx.in_parts(&mut f, (&histories, &[]), &mut |cx, f, part, _| {
+    cx.in_parts(&mut f, &histories, &[], &mut |cx, f, part, _| {
         for (n, history) in part.iter().enumerate() {
             on_one_thread(cx, f, n, |f| recall(cx, f, *history));
         }
@@ -92,9 +92,9 @@ fn add_step(layer: &Layer<'_>, module: &mut Module, (name, rows): (String, usize
     }
     let last_writes = last_writes(layer, &histories);
     let end = layer.plan.kernels.len();
-    run::kernels(&cx, &mut f, (&layer.plan.kernels, tokens), &mut |cx, f, kernel| {
+    run::kernels(&cx, &mut f, &layer.plan.kernels, tokens, &mut |cx, f, kernel| {
         let due = last_writes.get(&kernel).map_or(&[][..], Vec::as_slice);
-        cx.in_parts(f, (due, &[]), &mut |cx, f, part, _| {
+        cx.in_parts(f, due, &[], &mut |cx, f, part, _| {
             for (n, history) in part.iter().enumerate() {
                 on_one_thread(cx, f, n, |f| remember(cx, f, *history));
             }

@@ -65,7 +65,7 @@ fn matrix(cx: &Cx<'_>, f: &mut Func, product: &Product) -> Val {
 
 /// Writes the products of one kernel.
 pub(super) fn products(cx: &Cx<'_>, f: &mut Func, list: &[Matmul], tokens: Tokens) {
-    cx.in_parts(f, (list, &tokens.numbers()), &mut |cx, f, list, numbers| {
+    cx.in_parts(f, list, &tokens.numbers(), &mut |cx, f, list, numbers| {
         for matmul in list {
             match Tokens::of(numbers) {
                 Tokens::One(t) => one_token(cx, f, matmul, t),
@@ -112,7 +112,7 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
         let left = f.sub(hi, r);
         let count = f.min(left, width);
         for of in &operands {
-            panel(cx, f, of, (r, count));
+            panel(cx, f, of, r, count);
         }
         if matmul.epilogue.is_empty() {
             return;
@@ -127,7 +127,7 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
 
 /// What is computed from the results of products, at a token and a range of entries.
 fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
-    cx.in_parts(f, (&matmul.epilogue, &at), &mut |cx, f, nests, at| {
+    cx.in_parts(f, &matmul.epilogue, &at, &mut |cx, f, nests, at| {
         for n in nests {
             nest::nest(cx, f, Some(at[0]), n, nest::Portion::Entries(at[1]..at[2]));
         }
@@ -135,7 +135,7 @@ fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
 }
 
 /// Rows `r` to before `r + count` of a matrix, at most a panel, times all tokens.
-fn panel(cx: &Cx<'_>, f: &mut Func, of: &Operands, (r, count): (Val, Val)) {
+fn panel(cx: &Cx<'_>, f: &mut Func, of: &Operands, r: Val, count: Val) {
     let product = &of.product;
     let row_bytes = f.i64(product.row_bytes());
     let skip = f.mul(r, row_bytes);

@@ -53,9 +53,9 @@ impl Tokens {
 type After<'a> = &'a mut dyn FnMut(&Cx<'_>, &mut Func, usize);
 
 /// Writes kernels; all threads meet after each. `after` is called behind each kernel, with its number.
-pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, (kernels, tokens): (&[Kernel], Tokens), after: After<'_>) {
+pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, kernels: &[Kernel], tokens: Tokens, after: After<'_>) {
     let numbered: Vec<(usize, &Kernel)> = kernels.iter().enumerate().collect();
-    cx.in_parts(f, (&numbered, &tokens.numbers()), &mut |cx, f, part, numbers| {
+    cx.in_parts(f, &numbered, &tokens.numbers(), &mut |cx, f, part, numbers| {
         for (n, kernel) in part {
             one_kernel(cx, f, kernel, Tokens::of(numbers));
             cx.barrier(f);
@@ -86,16 +86,20 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
             states,
             chunked,
         } => {
-            let parts = (*heads, &nests[..], &states[..]);
+            let of = HeadLoop {
+                heads: *heads,
+                nests,
+                states,
+            };
             match (chunked, tokens) {
                 (Some(scan), Tokens::All) => {
                     let by_tokens = ByTokens {
-                        all: &|f| by_heads(cx, f, parts, tokens),
-                        head: &|f, head, tokens| one_head(cx, f, parts, head, tokens),
+                        all: &|f| by_heads(cx, f, of, tokens),
+                        head: &|f, head, tokens| one_head(cx, f, of, head, tokens),
                     };
                     chunked::chunk(cx, f, scan, &by_tokens);
                 }
-                _ => by_heads(cx, f, parts, tokens),
+                _ => by_heads(cx, f, of, tokens),
             }
         }
         Kernel::Loop(body) => token_loop(cx, f, body, tokens),
@@ -105,51 +109,66 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
 
 fn token_loop(cx: &Cx<'_>, f: &mut Func, body: &[Kernel], tokens: Tokens) {
     match tokens {
-        Tokens::One(_) => kernels(cx, f, (body, tokens), &mut |_, _, _| {}),
+        Tokens::One(_) => kernels(cx, f, body, tokens, &mut |_, _, _| {}),
         Tokens::All => {
             let zero = f.i64(0);
             f.for_each(zero, cx.args.count, 1, |f, t| {
-                kernels(cx, f, (body, Tokens::One(t)), &mut |_, _, _| {})
+                kernels(cx, f, body, Tokens::One(t), &mut |_, _, _| {})
             });
         }
     }
 }
 
-/// The number of heads, what is computed for each token, and the states that change at its end.
-type Heads<'h> = (usize, &'h [Nest], &'h [StateId]);
+/// A recurrence that runs in parallel over heads.
+#[derive(Clone, Copy)]
+struct HeadLoop<'h> {
+    /// Heads; 1: everything is one.
+    heads: usize,
+    /// What is computed for each token.
+    nests: &'h [Nest],
+    /// The states that change at its end.
+    states: &'h [StateId],
+}
 
 /// Heads are split between the threads; each goes through all tokens.
-fn by_heads(cx: &Cx<'_>, f: &mut Func, parts: Heads<'_>, tokens: Tokens) {
-    let count = f.i64(parts.0 as i64);
+fn by_heads(cx: &Cx<'_>, f: &mut Func, of: HeadLoop<'_>, tokens: Tokens) {
+    let count = f.i64(of.heads as i64);
     let (lo, hi) = share(cx, f, count, 1);
     let tokens = tokens.range(cx, f);
-    f.for_each(lo, hi, 1, |f, head| one_head(cx, f, parts, head, tokens));
+    f.for_each(lo, hi, 1, |f, head| one_head(cx, f, of, head, tokens));
 }
 
 /// One head goes through some tokens.
-fn one_head(cx: &Cx<'_>, f: &mut Func, (heads, nests, states): Heads<'_>, head: Val, tokens: Range<Val>) {
+fn one_head(cx: &Cx<'_>, f: &mut Func, of: HeadLoop<'_>, head: Val, tokens: Range<Val>) {
     f.for_each(tokens.start, tokens.end, 1, |f, t| {
-        cx.in_parts(f, (nests, &[t, head]), &mut |cx, f, nests, at| {
+        cx.in_parts(f, of.nests, &[t, head], &mut |cx, f, nests, at| {
             for n in nests {
-                match heads {
+                match of.heads {
                     1 => nest::nest(cx, f, Some(at[0]), n, nest::Portion::All),
                     _ => nest::at_head(cx, f, at[0], n, at[1]),
                 }
             }
         });
-        cx.in_parts(f, (states, &[t, head]), &mut |cx, f, states, at| {
+        cx.in_parts(f, of.states, &[t, head], &mut |cx, f, states, at| {
             for s in states {
                 let state = &cx.graph().states[s.0 as usize];
-                let part = f.i64((state.ty.len() / heads) as i64);
+                let part = f.i64((state.ty.len() / of.heads) as i64);
                 let start = f.mul(at[1], part);
-                store_state(cx, f, *s, (at[0], start, part));
+                store_state(cx, f, *s, at[0], Entries { start, count: part });
             }
         });
     });
 }
 
-/// Copies `count` entries from `start` on of a state's next value to where the state lies, if that is elsewhere.
-fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, (token, start, count): (Val, Val, Val)) {
+/// Some entries of a state.
+#[derive(Clone, Copy)]
+struct Entries {
+    start: Val,
+    count: Val,
+}
+
+/// Copies entries of a state's next value to where the state lies, if that is elsewhere.
+fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, token: Val, entries: Entries) {
     let next = cx.graph().states[s.0 as usize].next;
     let Some(id) = next.and_then(|v| cx.plan().stored.get(&v)) else {
         return;
@@ -159,8 +178,8 @@ fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, (token, start, count): (Va
     }
     let (from, to) = (cx.row(f, *id, token), cx.state_base(f, s.0 as usize));
     let scalar = crate::kernel::Scalar::F32;
-    let (from, to) = (f.gep(from, start, scalar), f.gep(to, start, scalar));
-    f.call(crate::kernels::COPY, &[from, to, count], None);
+    let (from, to) = (f.gep(from, entries.start, scalar), f.gep(to, entries.start, scalar));
+    f.call(crate::kernels::COPY, &[from, to, entries.count], None);
 }
 
 /// Nests one after another for each token. A chunk's tokens are split between the threads; the entries of one token
@@ -170,14 +189,14 @@ fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
         Tokens::All => {
             let (lo, hi) = share(cx, f, cx.args.count, 1);
             f.for_each(lo, hi, 1, |f, t| {
-                cx.in_parts(f, (nests, &[t]), &mut |cx, f, nests, at| {
+                cx.in_parts(f, nests, &[t], &mut |cx, f, nests, at| {
                     for n in nests {
                         nest::nest(cx, f, Some(at[0]), n, nest::Portion::All);
                     }
                 });
             });
         }
-        Tokens::One(t) => cx.in_parts(f, (nests, &[t]), &mut |cx, f, part, at| {
+        Tokens::One(t) => cx.in_parts(f, nests, &[t], &mut |cx, f, part, at| {
             one_token(cx, f, part, at[0]);
             if part.len() < nests.len() {
                 cx.barrier(f);
@@ -220,12 +239,12 @@ fn commit(cx: &Cx<'_>, f: &mut Func, states: &[StateId], tokens: Tokens) {
         Tokens::One(t) => t,
         Tokens::All => zero,
     };
-    cx.in_parts(f, (states, &[token]), &mut |cx, f, states, at| {
+    cx.in_parts(f, states, &[token], &mut |cx, f, states, at| {
         for s in states {
             let len = f.i64(cx.graph().states[s.0 as usize].ty.len() as i64);
             let (lo, hi) = share(cx, f, len, 64);
             let count = f.sub(hi, lo);
-            store_state(cx, f, *s, (at[0], lo, count));
+            store_state(cx, f, *s, at[0], Entries { start: lo, count });
         }
     });
 }

@@ -166,6 +166,7 @@ pub(super) fn considered(out: &mut String, decision: Option<&Decision>) {
             Verdict::Chosen { from: 1 } => writeln!(out, "    {says}: {cost}taken"),
             Verdict::Chosen { from } => writeln!(out, "    {says}: {cost}taken for {from} tokens or more"),
             Verdict::Costlier => writeln!(out, "    {says}: {cost}costs more"),
+            Verdict::Later => writeln!(out, "    {says}: {cost}not tried, one before it fits"),
             Verdict::Unfit(misfit) => writeln!(out, "    {says}: no, {misfit}"),
         };
     }

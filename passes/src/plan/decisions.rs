@@ -44,6 +44,8 @@ pub enum Verdict {
     },
     /// It could be, and costs more.
     Costlier,
+    /// It could be; a form that is preferred fits, so that it was not tried.
+    Later,
     /// It cannot be.
     Unfit(Misfit),
 }
@@ -55,9 +57,9 @@ pub(super) type Misfits = BTreeMap<usize, Misfit>;
 pub(super) type Rejected = BTreeMap<(usize, FormId), Misfit>;
 
 /// The plain sum over all taps, for each token.
-pub const DIRECT_SUM: &str = "direct-sum";
+pub const DIRECT_SUM: &str = "direct_sum";
 /// Direct sums inside short blocks and transforms between blocks that double.
-pub const PARTITIONED: &str = "partitioned-convolution";
+pub const PARTITIONED: &str = "partitioned_convolution";
 
 impl Plan {
     /// The decision about a recurrence.
@@ -73,7 +75,7 @@ impl Decision {
     pub fn chosen(&self) -> Vec<(&Candidate, usize)> {
         let chosen = self.candidates.iter().filter_map(|c| match c.verdict {
             Verdict::Chosen { from } => Some((c, from)),
-            Verdict::Costlier | Verdict::Unfit(_) => None,
+            Verdict::Costlier | Verdict::Later | Verdict::Unfit(_) => None,
         });
         let mut chosen: Vec<(&Candidate, usize)> = chosen.collect();
         chosen.sort_by_key(|(_, from)| *from);
@@ -229,7 +231,7 @@ impl Case<'_> {
         }
         match form.lowering {
             Lowering::Matrix => self.matrix_verdict(id),
-            Lowering::Scan(_) | Lowering::Loop => Verdict::Costlier,
+            Lowering::Scan(_) | Lowering::Loop => Verdict::Later,
         }
     }
 
@@ -247,7 +249,7 @@ impl Case<'_> {
 
     /// Where there is a matrix form, what the form that single tokens have beside it costs is known better.
     fn beside<'c>(&self, form: &Form, cost: FormCost<'c>) -> FormCost<'c> {
-        let own = form.id.is_scan() == self.taken.is_scan() && form.id != FormId::TokenLoop;
+        let own = form.id.is_scan() == self.taken.is_scan();
         let matrix = self.scan.and_then(|scan| scan.chunked.as_ref());
         FormCost {
             beside: matrix.filter(|_| own).map(|matrix| matrix.costs.by_tokens),

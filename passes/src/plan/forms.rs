@@ -93,7 +93,7 @@ pub struct FormCost<'m> {
 pub const FORMS: &[Form] = &[
     Form {
         id: FormId::FusedScan,
-        name: "fused-scan",
+        name: "fused_scan",
         says: "fused scan",
         lowering: Lowering::Scan(Stores::Results),
         fits: elementwise,
@@ -101,7 +101,7 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         id: FormId::ReducedScan,
-        name: "reduced-scan",
+        name: "reduced_scan",
         says: "scan up to the reductions of its state",
         lowering: Lowering::Scan(Stores::Reductions),
         fits: elementwise,
@@ -109,7 +109,7 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         id: FormId::StoredScan,
-        name: "stored-scan",
+        name: "stored_scan",
         says: "scan that stores its state for every token",
         lowering: Lowering::Scan(Stores::States),
         fits: |graph, recurrence| elementwise(graph, recurrence).and_then(|()| small(graph, recurrence)),
@@ -117,7 +117,7 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         id: FormId::HeadParallel,
-        name: "head-parallel",
+        name: "head_parallel",
         says: "heads side by side, each one token after another",
         lowering: Lowering::Loop,
         fits: |_, _| Ok(()),
@@ -125,15 +125,15 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         id: FormId::TokenLoop,
-        name: "token-loop",
+        name: "token_loop",
         says: "one token after another, entries in parallel",
         lowering: Lowering::Loop,
         fits: |_, _| Ok(()),
-        cost: |c| loop_cost(c) + c.machine.rates.nest * c.kernels,
+        cost: |c| c.beside.unwrap_or_else(|| loop_cost(c)) + c.machine.rates.nest * c.kernels,
     },
     Form {
         id: FormId::StateSpaceDuality,
-        name: "state-space-duality",
+        name: "state_space_duality",
         says: "chunked matrix form (state-space duality)",
         lowering: Lowering::Matrix,
         fits: one_state,

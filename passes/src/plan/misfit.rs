@@ -34,41 +34,41 @@ macro_rules! misfits {
 
 misfits! {
     /// Some value of it is not computed entry by entry.
-    EntriesDepend "entries-depend" "an entry of its state needs others of the token before";
+    EntriesDepend "entries_depend" "an entry of its state needs others of the token before";
     /// Its state is too large to be stored for every token.
-    LargeState "large-state" "its state is too large to be stored for every token";
+    LargeState "large_state" "its state is too large to be stored for every token";
     /// Two recurrences would be computed in one kernel.
     Entangled "entangled" "another recurrence would have to run in the same kernel";
     /// It reads values of another recurrence that are not stored.
-    ReadsInside "reads-inside" "it reads values of another recurrence that are not stored";
+    ReadsInside "reads_inside" "it reads values of another recurrence that are not stored";
     /// Its results read the state along different axes, or at computed indices.
-    ReadsDiffer "reads-differ" "its results read the state along different axes or at computed indices";
+    ReadsDiffer "reads_differ" "its results read the state along different axes or at computed indices";
     /// What it reads is computed from its own results.
-    WaitsForItself "waits-for-itself" "what it reads is computed from its own results";
+    WaitsForItself "waits_for_itself" "what it reads is computed from its own results";
     /// Some value of the loop reads what another head computes, or there is one head.
-    HeadsDepend "heads-depend" "its first axis is not one of heads that read nothing of each other";
+    HeadsDepend "heads_depend" "its first axis is not one of heads that read nothing of each other";
     /// So little is computed for a token that one thread does it alone.
     Small "small" "a token is so little work that one thread does it alone";
     /// It is one of the recurrences of a larger loop over tokens.
-    InsideLoop "inside-loop" "it is part of a larger loop over tokens";
+    InsideLoop "inside_loop" "it is part of a larger loop over tokens";
     /// It has several states.
-    SeveralStates "several-states" "it has several states";
+    SeveralStates "several_states" "it has several states";
     /// Its state is no matrix of keys by values for each head that results sum over the keys.
-    NoMatrix "no-matrix" "its state is no matrix of keys by values that results sum over the keys";
+    NoMatrix "no_matrix" "its state is no matrix of keys by values that results sum over the keys";
     /// Its next state is no decay times the previous one plus a product of a key and a value.
-    NotDecayAndProduct "not-decay-and-product" "the next state is no decay of a head times the state plus a key times a value";
+    NotDecayAndProduct "not_decay_and_product" "the next state is no decay of a head times the state plus a key times a value";
     /// Its values are corrected, and not by one sum over the previous state.
-    OtherCorrection "other-correction" "its values are not corrected by one sum over the state";
+    OtherCorrection "other_correction" "its values are not corrected by one sum over the state";
     /// Its values are corrected by what the state holds.
     Corrected "corrected" "its values are corrected by what the state holds";
     /// Its values are not corrected by what the state holds.
-    NotCorrected "not-corrected" "its values are not corrected by what the state holds";
+    NotCorrected "not_corrected" "its values are not corrected by what the state holds";
     /// Its results read the state otherwise than through one sum of products with a query.
-    OtherReads "other-reads" "its results read the state otherwise than through one sum with a query";
+    OtherReads "other_reads" "its results read the state otherwise than through one sum with a query";
     /// Decay, key or query depend on the entry of the value.
-    EntriesOfValues "entries-of-values" "decay, key or query depend on the entry of the value";
+    EntriesOfValues "entries_of_values" "decay, key or query depend on the entry of the value";
     /// The loop leaves values behind that are read outside of it.
-    ValuesEscape "values-escape" "the loop computes values that are read outside of it";
+    ValuesEscape "values_escape" "the loop computes values that are read outside of it";
 }
 
 impl Misfit {

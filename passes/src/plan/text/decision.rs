@@ -34,6 +34,7 @@ impl Printer<'_, '_, '_> {
         let (verdict, why) = match candidate.verdict {
             Verdict::Chosen { from } => (format!("from={from}"), String::new()),
             Verdict::Costlier => ("costlier".to_owned(), String::new()),
+            Verdict::Later => ("later".to_owned(), String::new()),
             Verdict::Unfit(misfit) => (format!("unfit {}", Name(misfit.name())), misfit.to_string()),
         };
         let text = format!("{}{} {verdict}", Name(candidate.form), cost.unwrap_or_default());
@@ -71,7 +72,7 @@ impl PlanParser<'_> {
         }
     }
 
-    /// `wy cost=12.0 from=64`, `wy cost=12.0 costlier` or `wy unfit "no-matrix"`
+    /// `wy cost=12.0 from=64`, `wy cost=12.0 costlier`, `token_loop cost=12.0 later` or `wy unfit no_matrix`
     fn candidate(&mut self) -> Result<Candidate, ParseError> {
         let form = self.named("a form", form_named)?;
         let cost = self.option("cost", |p| p.text.real())?;
@@ -79,6 +80,7 @@ impl PlanParser<'_> {
         let verdict = match from {
             Some(from) => Verdict::Chosen { from },
             None if self.text.eat_word("costlier") => Verdict::Costlier,
+            None if self.text.eat_word("later") => Verdict::Later,
             None => {
                 self.text.expect_word("unfit")?;
                 Verdict::Unfit(self.named("a reason", Misfit::named)?)

@@ -8,9 +8,9 @@
 //!   b0 = %5 f32[128] per_token history=3      // matvec "v"
 //!   b1 = %14 f32[128] per_token output=0      // reduce "y"
 //!   decide recurrence 0 {                     // @0 S
-//!     "fused-scan" cost=10240.0 from=1
-//!     "token-loop" cost=11500.8 costlier
-//!     wy unfit "not-corrected"                // its values are not corrected by what the state holds
+//!     fused_scan cost=10240.0 from=1
+//!     token_loop cost=11500.8 later
+//!     wy unfit not_corrected                  // its values are not corrected by what the state holds
 //!   }
 //!   matmuls {
 //!     product %5                              // matvec "v"
