@@ -107,3 +107,16 @@ fn results(random: &RandomGraph, graph: &Graph, seed: u64) -> Vec<f64> {
     let tensors = outputs.into_iter().flatten();
     tensors.flat_map(|t: Tensor| t.data).collect()
 }
+
+/// A product whose vector is made of another one: both are recognised.
+#[test]
+fn products_inside_of_products_are_recognised() {
+    let text = "graph g { param 0 a : f32[4, 2] param 1 w : f32[4, 2, 3] input 0 x : f32[3]
+        %0 = param(0) : f32[4, 2] %1 = param(1) : f32[4, 2, 3] %2 = input(0) : f32[3]
+        %3 = view(i2) %2 : f32[4, 2, 3] %4 = mul %1, %3 : f32[4, 2, 3] %5 = reduce(sum, axes=1) %4 : f32[4, 2]
+        %6 = mul %0, %5 : f32[4, 2] %7 = reduce(sum, axes=1) %6 : f32[4]
+        output y %7 }";
+    let mut graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}"));
+    seqc_passes::optimise(&mut graph);
+    assert!(graph.to_string().contains("matvec"), "{graph}");
+}
