@@ -140,7 +140,10 @@ pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, nest
         return Err(Misfit::NoMatrix);
     }
     let row = plan.stored.get(&next).map(|id| plan.buffer(*id).extent);
-    if row != Some(Extent::Single) || inside.iter().any(escapes) {
+    if row != Some(Extent::Single) {
+        return Err(Misfit::StateStored);
+    }
+    if inside.iter().any(escapes) {
         return Err(Misfit::ValuesEscape);
     }
     let written: HashSet<Value> = inside.iter().map(|nest| nest.value).collect();

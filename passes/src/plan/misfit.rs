@@ -47,8 +47,6 @@ misfits! {
     WaitsForItself "waits_for_itself" "what it reads is computed from its own results";
     /// Some value of the loop reads what another head computes, or there is one head.
     HeadsDepend "heads_depend" "its first axis is not one of heads that read nothing of each other";
-    /// So little is computed for a token that one thread does it alone.
-    Small "small" "a token is so little work that one thread does it alone";
     /// It is one of the recurrences of a larger loop over tokens.
     InsideLoop "inside_loop" "it is part of a larger loop over tokens";
     /// It has several states.
@@ -67,6 +65,8 @@ misfits! {
     OtherReads "other_reads" "its results read the state otherwise than through one sum with a query";
     /// Decay, key or query depend on the entry of the value.
     EntriesOfValues "entries_of_values" "decay, key or query depend on the entry of the value";
+    /// Its next state is stored for every token, since it is small or read elsewhere.
+    StateStored "state_stored" "its state is stored for every token";
     /// The loop leaves values behind that are read outside of it.
     ValuesEscape "values_escape" "the loop computes values that are read outside of it";
 }
