@@ -1,6 +1,7 @@
 //! Calls, loops and branches.
 
-use super::{Block, For, Func, If, Inst, Ty, Val};
+use super::{Axis, Block, For, Func, If, Inst, Ty, Val};
+use std::ops::Range;
 
 impl Func {
     /// Calls a function.
@@ -22,10 +23,23 @@ impl Func {
         self.push(Inst::Return(value));
     }
 
-    /// `for i in (low..high).step_by(step)` with carried values; the body returns their next values.
+    /// `for i in indices.step_by(step)` with carried values, one iteration after another; the body returns their next values.
     pub fn for_loop(
         &mut self,
-        (low, high, step): (Val, Val, Val),
+        indices: Range<Val>,
+        step: Val,
+        init: &[Val],
+        body: impl FnOnce(&mut Func, Val, &[Val]) -> Vec<Val>,
+    ) -> Vec<Val> {
+        self.loop_over(Axis::Serial, indices, step, init, body)
+    }
+
+    /// The same over any axis.
+    pub(super) fn loop_over(
+        &mut self,
+        axis: Axis,
+        indices: Range<Val>,
+        step: Val,
         init: &[Val],
         body: impl FnOnce(&mut Func, Val, &[Val]) -> Vec<Val>,
     ) -> Vec<Val> {
@@ -36,9 +50,10 @@ impl Func {
         let results = out.clone();
         let init = init.to_vec();
         self.push(Inst::For(Box::new(For {
+            axis,
             iv,
-            low,
-            high,
+            low: indices.start,
+            high: indices.end,
             step,
             init,
             carried,
@@ -51,7 +66,7 @@ impl Func {
     /// `for i in low..high` without carried values.
     pub fn for_each(&mut self, low: Val, high: Val, step: i64, body: impl FnOnce(&mut Func, Val)) {
         let step = self.i64(step);
-        self.for_loop((low, high, step), &[], |f, iv, _| {
+        self.for_loop(low..high, step, &[], |f, iv, _| {
             body(f, iv);
             Vec::new()
         });

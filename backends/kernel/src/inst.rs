@@ -301,9 +301,22 @@ pub enum Inst {
     Return(Val),
 }
 
+/// What the iterations of a loop are over. Two more kinds of axes need no instruction: lanes are the types of vectors, and an
+/// unrolled axis is its iterations written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Axis {
+    /// One iteration after another, each with what the one before carried on.
+    Serial,
+    /// Iterations are divided between the members of the team: threads of a processor, blocks of a grid. Each member runs its
+    /// own, from its first index to its end; those of different members are in no order, and no values are carried on.
+    Team,
+}
+
 /// `for iv in (low..high).step_by(step)`; the body gives the next values of what is carried.
 #[derive(Clone, Debug, PartialEq)]
 pub struct For {
+    /// What the iterations are over.
+    pub axis: Axis,
     /// The index, an `i64`.
     pub iv: Val,
     /// The first index.

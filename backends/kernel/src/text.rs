@@ -1,6 +1,6 @@
 //! The text of functions and modules, for people and snapshots: one instruction a line, constants where they are used.
 
-use super::{Binary, Block, Cast, Cmp, Const, For, Func, Global, If, Inst, Intrinsic, Item, Module};
+use super::{Axis, Binary, Block, Cast, Cmp, Const, For, Func, Global, If, Inst, Intrinsic, Item, Module};
 use super::{Reduction, Scalar, Signature, Ty, Unary, Val};
 use std::{collections::HashMap, fmt};
 
@@ -191,7 +191,11 @@ impl<'a> Printer<'a> {
     }
 
     fn for_loop(&self, f: Out<'_, '_>, l: &For, depth: usize) -> fmt::Result {
-        write!(f, "for {} in {}..{}", l.iv, self.val(l.low), self.val(l.high))?;
+        let word = match l.axis {
+            Axis::Serial => "for",
+            Axis::Team => "team for",
+        };
+        write!(f, "{word} {} in {}..{}", l.iv, self.val(l.low), self.val(l.high))?;
         if self.consts.get(&l.step) != Some(&&Const::Int(1)) {
             write!(f, " step {}", self.val(l.step))?;
         }

@@ -2,7 +2,7 @@
 
 use seqc_abi::symbols::BARRIER;
 use seqc_kernel::{
-    Cast, Cmp, Func, Inst, Intrinsic, Module, Scalar, Ty, Unary, Val,
+    Cast, Cmp, Func, Inst, Intrinsic, Module, Scalar, Team, TeamRange, Ty, Unary, Val,
     interpret::{Fault, Interpreter},
 };
 
@@ -164,7 +164,7 @@ fn loops_carry_values_and_branches_choose() {
     let sum = integer(&[10], |f| {
         let (zero, one, two) = (f.i64(0), f.i64(1), f.i64(2));
         let n = f.param(0);
-        let sums = f.for_loop((zero, n, one), &[zero], |f, i, sums| {
+        let sums = f.for_loop(zero..n, one, &[zero], |f, i, sums| {
             let rest = f.urem(i, two);
             let odd = f.cmp(Cmp::Eq, rest, one);
             f.if_else(odd, |f| vec![f.add(sums[0], i)], |_| vec![sums[0]])
@@ -174,7 +174,7 @@ fn loops_carry_values_and_branches_choose() {
     assert_eq!(sum, Ok(25));
     let none = integer(&[-3], |f| {
         let (zero, one) = (f.i64(0), f.i64(1));
-        f.for_loop((zero, f.param(0), one), &[one], |_, i, _| vec![i])[0]
+        f.for_loop(zero..f.param(0), one, &[one], |_, i, _| vec![i])[0]
     });
     assert_eq!(none, Ok(1));
 }
@@ -265,7 +265,7 @@ fn what_has_no_meaning_is_refused() {
     assert_eq!(told, "shifts 64 bits by 64");
     let told = refusal(&[Ty::I64], &[0], |f| {
         let one = f.i64(1);
-        f.for_loop((one, one, f.param(0)), &[], |_, _, _| Vec::new());
+        f.for_loop(one..one, f.param(0), &[], |_, _, _| Vec::new());
     });
     assert_eq!(told, "steps by 0");
     let told = refusal(&[Ty::Ptr], &[0], |f| {
@@ -346,4 +346,43 @@ fn threads_that_do_not_meet_are_found() {
     let p = interpreter.memory().allocate("frame", vec![0; 8]);
     let fault = interpreter.entry("entry", p, 2).map_err(|fault| fault.message);
     assert_eq!(fault, Err("threads did not meet at the same barriers".to_owned()));
+}
+
+#[test]
+fn the_members_of_a_team_run_each_iteration_once() {
+    let divisions: [fn(&mut Func, Team, Val) -> TeamRange; 4] = [
+        |f, team, size| f.team_range(team, size, 1),
+        |f, team, size| f.team_range(team, size, 4),
+        |f, team, size| f.team_indices(team, size),
+        |_, team, size| team.cyclic(size),
+    ];
+    for (n, divide) in divisions.into_iter().enumerate() {
+        let mut module = Module::default();
+        let mut f = Func::exported("entry", &[Ty::Ptr, Ty::I64, Ty::I64]);
+        let (p, size, one) = (f.param(0), f.i64(10), f.i64(1));
+        let team = Team {
+            tid: f.param(1),
+            threads: f.param(2),
+        };
+        let mine = divide(&mut f, team, size);
+        let step = f.i64(if n == 1 { 4 } else { 1 });
+        f.team_for(mine, |f, i| {
+            let end = f.add(i, step);
+            let end = f.min(end, size);
+            f.for_each(i, end, 1, |f, i| {
+                let p = f.gep(p, i, Scalar::I64);
+                let times = f.load(p, Ty::I64);
+                let times = f.add(times, one);
+                f.store(times, p);
+            });
+        });
+        module.add(f);
+        let mut interpreter = Interpreter::new(&module);
+        let p = interpreter.memory().allocate("numbers", vec![0; 80]);
+        let ran = interpreter.entry("entry", p, 3);
+        ran.unwrap_or_else(|fault| panic!("{fault}"));
+        let bytes = interpreter.memory().bytes(p, 80, 8).map(<[u8]>::to_vec);
+        let times: Vec<u8> = bytes.unwrap_or_default().into_iter().step_by(8).collect();
+        assert_eq!(times, [1; 10], "division {n}");
+    }
 }

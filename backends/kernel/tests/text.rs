@@ -24,7 +24,7 @@ fn every_kind_of_constant_and_access_has_a_text() {
     let small = f.int(Ty::S(Scalar::I16), -1);
     f.store(small, memory);
     let (zero, one, truth) = (f.i64(0), f.i64(1), f.i1(true));
-    f.for_loop((zero, count, one), &[low], |f, i, sums| {
+    f.for_loop(zero..count, one, &[low], |f, i, sums| {
         let q = f.gep(memory, i, Scalar::F32);
         f.prefetch(q);
         let pick = |f: &mut Func| vec![f.max_number(sums[0], inf)];

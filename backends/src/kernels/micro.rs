@@ -26,10 +26,10 @@ pub fn micro_kernel(module: &mut Module, lanes: u32, rows: u32, panel: u32) -> S
     let (zero, one, unroll) = (f.i64(0), f.i64(1), f.i64(UNROLL));
     let rest = f.i64(-UNROLL);
     let whole = f.and(k, rest);
-    let sums = f.for_loop((zero, whole, unroll), &init, |f, i, sums| {
+    let sums = f.for_loop(zero..whole, unroll, &init, |f, i, sums| {
         (0..UNROLL).fold(sums.to_vec(), |sums, u| tile.step(f, &a_rows, i, u, sums))
     });
-    let sums = f.for_loop((whole, k, one), &sums, |f, i, sums| {
+    let sums = f.for_loop(whole..k, one, &sums, |f, i, sums| {
         tile.step(f, &a_rows, i, 0, sums.to_vec())
     });
     for (r, row) in c_rows.iter().enumerate() {

@@ -49,14 +49,14 @@ impl Tile {
         };
         let (zero, one, unroll, rest) = (f.i64(0), f.i64(1), f.i64(UNROLL), f.i64(-UNROLL));
         let whole = f.and(k, rest);
-        let sums = f.for_loop((zero, whole, unroll), &init, |f, i, sums| {
+        let sums = f.for_loop(zero..whole, unroll, &init, |f, i, sums| {
             (0..UNROLL).fold(sums.to_vec(), |sums, u| {
                 let u = f.i64(u);
                 let i = f.add(i, u);
                 self.step(f, &a_rows, i, &sums)
             })
         });
-        let sums = f.for_loop((whole, k, one), &sums, |f, i, sums| self.step(f, &a_rows, i, sums));
+        let sums = f.for_loop(whole..k, one, &sums, |f, i, sums| self.step(f, &a_rows, i, sums));
         for (row, sums) in c_rows.iter().zip(sums.chunks(self.panel as usize)) {
             for (v, sum) in sums.iter().enumerate() {
                 let p = self.column(&mut f, *row, v);

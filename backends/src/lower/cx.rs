@@ -1,7 +1,7 @@
 //! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
 
 use crate::{
-    kernel::{Func, Module, Scalar, Ty, Val},
+    kernel::{Func, Module, Scalar, Team, Ty, Val},
     schedule::Schedule,
 };
 use seqc_formats::Encoding;
@@ -100,6 +100,14 @@ impl Args {
             tid: f.param(9),
             threads: f.param(10),
             shared: f.param(11),
+        }
+    }
+
+    /// The team that runs the function.
+    pub(super) fn team(&self) -> Team {
+        Team {
+            tid: self.tid,
+            threads: self.threads,
         }
     }
 

@@ -4,10 +4,10 @@
 use super::{
     cx::{Cx, Layer, RowAt},
     nest,
-    run::{Tokens, share},
+    run::Tokens,
 };
 use crate::{
-    kernel::{Func, Module, Scalar, Val},
+    kernel::{Func, Module, Scalar, TeamRange, Val},
     kernels,
     schedule::{Matrix, Product, Summation},
 };
@@ -79,7 +79,7 @@ pub(super) fn products(cx: &Cx<'_>, f: &mut Func, list: &[Matmul], tokens: Token
 fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
     let rows = cx.graph().ty(matmul.products[0]).len();
     let size = f.i64(rows as i64);
-    let (lo, hi) = share(cx, f, size, 16);
+    let TeamRange { low: lo, high: hi, .. } = f.team_range(cx.args.team(), size, 16);
     let count = f.sub(hi, lo);
     for v in &matmul.products {
         let product = &cx.layer.schedule.products[v];
@@ -105,11 +105,11 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
     let rows = cx.graph().ty(matmul.products[0]).len();
     let width = cx.layer.machine.panel_rows() as i64;
     let size = f.i64(rows as i64);
-    let (lo, hi) = share(cx, f, size, width);
+    let mine = f.team_range(cx.args.team(), size, width);
     let operands: Vec<Operands> = matmul.products.iter().map(|v| operands(cx, f, *v)).collect();
-    f.for_each(lo, hi, width, |f, r| {
+    f.team_for(mine, |f, r| {
         let width = f.i64(width);
-        let left = f.sub(hi, r);
+        let left = f.sub(mine.high, r);
         let count = f.min(left, width);
         for of in &operands {
             panel(cx, f, of, r, count);

@@ -107,8 +107,8 @@ impl ExprLowering<'_, '_> {
             return reduction.combine(f, init, term);
         };
         let depth = self.space.axes.len();
-        let bounds = (f.i64(0), f.i64(*size as i64), f.i64(1));
-        let sums = f.for_loop(bounds, &[init], |f, i, sums| {
+        let (low, high, step) = (f.i64(0), f.i64(*size as i64), f.i64(1));
+        let sums = f.for_loop(low..high, step, &[init], |f, i, sums| {
             let axis = self.space.push(Axis::At(i), *size);
             let mut inner = coords.clone();
             inner.push(AffineExpr::axis(axis));
@@ -160,8 +160,8 @@ impl ExprLowering<'_, '_> {
             exprs.space.lane = None;
             val
         };
-        let bounds = (f.i64(0), f.i64(whole as i64), f.i64(i64::from(lanes)));
-        let sums = f.for_loop(bounds, &[init], |f, i, sums| {
+        let (low, high, step) = (f.i64(0), f.i64(whole as i64), f.i64(i64::from(lanes)));
+        let sums = f.for_loop(low..high, step, &[init], |f, i, sums| {
             let val = term(self, f, i);
             vec![wide.combine(f, sums[0], val)]
         });

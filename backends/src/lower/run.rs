@@ -133,9 +133,9 @@ struct HeadLoop<'h> {
 /// Heads are split between the threads; each goes through all tokens.
 fn by_heads(cx: &Cx<'_>, f: &mut Func, of: HeadLoop<'_>, tokens: Tokens) {
     let count = f.i64(of.heads as i64);
-    let (lo, hi) = share(cx, f, count, 1);
+    let mine = f.team_range(cx.args.team(), count, 1);
     let tokens = tokens.range(cx, f);
-    f.for_each(lo, hi, 1, |f, head| one_head(cx, f, of, head, tokens));
+    f.team_for(mine, |f, head| one_head(cx, f, of, head, tokens));
 }
 
 /// One head goes through some tokens.
@@ -187,8 +187,8 @@ fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, token: Val, entries: Entri
 fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
     match tokens {
         Tokens::All => {
-            let (lo, hi) = share(cx, f, cx.args.count, 1);
-            f.for_each(lo, hi, 1, |f, t| {
+            let mine = f.team_range(cx.args.team(), cx.args.count, 1);
+            f.team_for(mine, |f, t| {
                 cx.in_parts(f, nests, &[t], &mut |cx, f, nests, at| {
                     for n in nests {
                         nest::nest(cx, f, Some(at[0]), n, nest::Portion::All);
@@ -218,9 +218,9 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
                 let loops = loops(machine, &sizes);
                 let step = if loops.len() == 1 { i64::from(cx.lanes()) } else { 1 };
                 let size = f.i64(loops[0] as i64);
-                let (lo, hi) = share(cx, f, size, step);
+                let mine = f.team_range(cx.args.team(), size, step);
                 for n in wave.nests {
-                    nest::nest(cx, f, Some(t), n, nest::Portion::Outermost(lo..hi));
+                    nest::nest(cx, f, Some(t), n, nest::Portion::Outermost(mine.low..mine.high));
                 }
             }
             Threads::First => on_first_thread(cx, f, |f| {
@@ -242,9 +242,9 @@ fn commit(cx: &Cx<'_>, f: &mut Func, states: &[StateId], tokens: Tokens) {
     cx.in_parts(f, states, &[token], &mut |cx, f, states, at| {
         for s in states {
             let len = f.i64(cx.graph().states[s.0 as usize].ty.len() as i64);
-            let (lo, hi) = share(cx, f, len, 64);
-            let count = f.sub(hi, lo);
-            store_state(cx, f, *s, at[0], Entries { start: lo, count });
+            let mine = f.team_range(cx.args.team(), len, 64);
+            let count = f.sub(mine.high, mine.low);
+            store_state(cx, f, *s, at[0], Entries { start: mine.low, count });
         }
     });
 }
@@ -254,20 +254,4 @@ pub(super) fn on_first_thread(cx: &Cx<'_>, f: &mut Func, body: impl FnOnce(&mut 
     let zero = f.i64(0);
     let first = f.cmp(Cmp::Eq, cx.args.tid, zero);
     f.if_then(first, body);
-}
-
-/// This thread's part of `0..size`, in multiples of `step` but for the end.
-pub(super) fn share(cx: &Cx<'_>, f: &mut Func, size: Val, step: i64) -> (Val, Val) {
-    let (step_val, less) = (f.i64(step), f.i64(step - 1));
-    let blocks = f.add(size, less);
-    let blocks = f.udiv(blocks, step_val);
-    let one = f.i64(1);
-    let next = f.add(cx.args.tid, one);
-    let mut bound = |tid: Val| {
-        let at = f.mul(blocks, tid);
-        let at = f.udiv(at, cx.args.threads);
-        let at = f.mul(at, step_val);
-        f.min(at, size)
-    };
-    (bound(cx.args.tid), bound(next))
 }

@@ -6,7 +6,7 @@ use super::{
     layer,
     streams::{Place, ResultCopy, Streams, row_bytes},
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
 use seqc_abi::{Level, symbols};
 use seqc_ir::Model;
 use seqc_passes::attention::cache_sharing::Site;
@@ -90,15 +90,17 @@ impl Driver<'_> {
         let mut f = Func::exported(symbols::load(self.level), &[Ty::Ptr, Ty::I64, Ty::I64]);
         let frame = Frame::new(&mut f);
         let calls = f.i64(self.model.calls.len() as i64);
-        let (first, step) = (f.param(1), f.param(2));
+        let team = Team {
+            tid: f.param(1),
+            threads: f.param(2),
+        };
         if !self.model.calls.is_empty() {
-            f.for_loop((first, calls, step), &[], |f, n, _| {
+            f.team_for(team.cyclic(calls), |f, n| {
                 let record = self.record(f, n);
                 let args = frame.args(f, &record);
                 self.for_kind(f, record.kind, &mut |f, layer| {
                     f.call(&layer::load_name(layer), &args.list(), None);
                 });
-                Vec::new()
             });
         }
         module.add(f);

@@ -158,7 +158,7 @@ fn reader(lanes: u32) -> Func {
     let mut f = Func::exported("t_read", &[Ty::Ptr, Ty::I64, Ty::Ptr]);
     let (p, n, out, ty) = (f.param(0), f.param(1), f.param(2), Ty::V(lanes, Scalar::I32));
     let (zero, start, step) = (f.zero(ty), f.i64(0), f.i64(i64::from(lanes) * 16));
-    let sums = f.for_loop((start, n, step), &[zero; 4], |f, i, sums| {
+    let sums = f.for_loop(start..n, step, &[zero; 4], |f, i, sums| {
         let load = |(u, sum): (usize, &_)| {
             let shift = f.i64(i64::from(lanes) * 4 * u as i64);
             let at = f.add(i, shift);

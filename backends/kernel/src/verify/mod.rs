@@ -18,7 +18,10 @@
 //! 14. Addresses name a constant of the module.
 //! 15. A function with a result ends with a return of its type, and nothing else returns.
 //! 16. Names of functions and of constants do not repeat.
+//! 17. A loop over the team carries no values. Inside of it is nothing that needs every member, since members have different
+//!     numbers of iterations: no barrier, no other loop over the team, no call of a function that has one of them.
 
+mod team;
 mod types;
 
 use super::{Block, Func, Global, Inst, Item, Module, Signature, Ty, Val, text};
@@ -62,6 +65,7 @@ pub fn verify(module: &Module) -> Vec<Violation> {
             scope: HashMap::new(),
             inner: Vec::new(),
             at_start: true,
+            in_team_loop: false,
             violations: Vec::new(),
         };
         checker.function();
@@ -74,6 +78,8 @@ pub fn verify(module: &Module) -> Vec<Violation> {
 struct Names {
     functions: HashMap<String, Signature>,
     constants: HashSet<String>,
+    /// See [`team::collective`].
+    collective: HashSet<String>,
 }
 
 impl Names {
@@ -110,7 +116,11 @@ impl Names {
                 again(&name);
             }
         }
-        Names { functions, constants }
+        Names {
+            functions,
+            constants,
+            collective: team::collective(module),
+        }
     }
 }
 
@@ -125,6 +135,7 @@ struct Checker<'a> {
     inner: Vec<u32>,
     /// Among the constants.
     at_start: bool,
+    in_team_loop: bool,
     violations: Vec<Violation>,
 }
 
@@ -211,10 +222,14 @@ impl Checker<'_> {
 
     fn inst(&mut self, inst: &Inst) {
         inst.operands().into_iter().for_each(|v| self.used(v, inst));
+        self.team_law(inst);
         match inst {
             Inst::For(l) => {
                 self.loop_types(inst, l);
+                let outer = self.in_team_loop;
+                self.in_team_loop |= team::is_over_team(l);
                 self.block(&l.body, &[&[l.iv], &l.carried[..]].concat(), inst);
+                self.in_team_loop = outer;
             }
             Inst::If(i) => {
                 self.branch_types(inst, i);

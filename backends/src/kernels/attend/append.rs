@@ -6,7 +6,7 @@ use super::{
     ticks::tick,
 };
 use crate::{
-    kernel::{Func, Module, Scalar, Ty, Val},
+    kernel::{Func, Module, Scalar, Team, Ty, Val},
     kernels::lanes::transpose,
 };
 
@@ -20,13 +20,16 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
     .concat();
     let mut f = Func::new(&name, &params, None);
     let (position, count) = (f.param(6), f.param(7));
-    let (tid, threads) = (f.param(8), f.param(9));
+    let team = Team {
+        tid: f.param(8),
+        threads: f.param(9),
+    };
     let (groups, size) = (f.i64(attend.groups as i64), f.i64(PAGE as i64));
     let end = f.add(position, count);
     let (first, behind) = (f.udiv(position, size), ceil_div(&mut f, end, size));
     let pages = f.sub(behind, first);
     let items = f.mul(pages, groups);
-    f.for_loop((tid, items, threads), &[], |f, item, _| {
+    f.team_for(team.cyclic(items), |f, item| {
         let (number, group) = (f.udiv(item, groups), f.urem(item, groups));
         let page = f.add(first, number);
         let start = f.mul(page, size);
@@ -47,7 +50,6 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
             let to = attend.head_page(f, f.param(5), slot, group, attend.value_width());
             piece.values(f, from, to);
         }
-        Vec::new()
     });
     module.add(f);
     name

@@ -41,7 +41,7 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> Strin
             } else {
                 old
             };
-            let sums = f.for_loop((zero, k, one), &[start], |f, key, sums| {
+            let sums = f.for_loop(zero..k, one, &[start], |f, key, sums| {
                 let p = f.gep(weights, key, Scalar::F32);
                 let weight = f.load(p, Ty::F32);
                 let masked = is_masked(f, weight);
@@ -74,7 +74,7 @@ impl QueryBlocks<'_> {
             return self.add_pages(f, block, range, skip_masked);
         }
         let needed = f.i1(true);
-        f.for_loop((zero, two, one), &[needed], |f, round, needed| {
+        f.for_loop(zero..two, one, &[needed], |f, round, needed| {
             f.if_else(
                 needed[0],
                 |f| {
@@ -97,7 +97,7 @@ impl QueryBlocks<'_> {
         let (end, zero) = (f.mul(block.rows, width), f.i64(0));
         let (sums, step) = (float_at(f, self.mine, self.scratch.sums), f.i64(i64::from(lanes)));
         let none = f.zero(bits);
-        let found = f.for_loop((zero, end, step), &[none], |f, at, found| {
+        let found = f.for_loop(zero..end, step, &[none], |f, at, found| {
             let p = f.gep(sums, at, Scalar::F32);
             let x = f.load(p, ty);
             vec![note(f, x, found[0])]

@@ -8,7 +8,7 @@ use super::{
     table::Tables,
     ticks::Chunk,
 };
-use crate::kernel::{Func, Module, Ty, Val};
+use crate::kernel::{Func, Module, Team, Ty, Val};
 
 /// Adds the function of [`Attend::attend`], or of [`Attend::attend_split`], and those it calls.
 pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> String {
@@ -60,8 +60,7 @@ pub(super) struct QueryBlocks<'a> {
     pub(super) base: Val,
     /// Scratch of this thread.
     pub(super) mine: Val,
-    pub(super) tid: Val,
-    pub(super) threads: Val,
+    pub(super) team: Team,
 }
 
 /// Consecutive rows of one key head.
@@ -128,8 +127,10 @@ impl<'a> QueryBlocks<'a> {
             },
             base,
             mine,
-            tid,
-            threads: f.param(11),
+            team: Team {
+                tid,
+                threads: f.param(11),
+            },
         }
     }
 
@@ -140,7 +141,7 @@ impl<'a> QueryBlocks<'a> {
         let size = self.block_rows(f, rows);
         let blocks = ceil_div(f, rows, size);
         let items = f.mul(blocks, groups);
-        f.for_loop((self.tid, items, self.threads), &[], |f, item, _| {
+        f.team_for(self.team.cyclic(items), |f, item| {
             let (group, number) = (f.udiv(item, blocks), f.urem(item, blocks));
             let first = f.mul(number, size);
             let left = f.sub(rows, first);
@@ -153,7 +154,6 @@ impl<'a> QueryBlocks<'a> {
             let high = reach.count;
             self.sum_pages(f, block, PageRange { reach, low, high });
             self.write_results(f, block);
-            Vec::new()
         });
     }
 
@@ -161,7 +161,7 @@ impl<'a> QueryBlocks<'a> {
     fn block_rows(&self, f: &mut Func, rows: Val) -> Val {
         let groups = f.i64(self.attend.groups as i64);
         let all = f.mul(rows, groups);
-        let share = ceil_div(f, all, self.threads);
+        let share = ceil_div(f, all, self.team.threads);
         let (tile, most) = (f.i64(TILE as i64), f.i64(BLOCK as i64));
         let tiles = ceil_div(f, share, tile);
         let share = f.mul(tiles, tile);

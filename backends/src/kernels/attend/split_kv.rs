@@ -9,7 +9,7 @@ use super::{
     top_k::Best,
 };
 use crate::{
-    kernel::{Cmp, Func, Scalar, Ty, Val},
+    kernel::{Cmp, Func, Scalar, TeamRange, Ty, Val},
     kernels::math::emit_unary,
 };
 use seqc_ir::{Normaliser, UNSEEN, UnaryOp};
@@ -33,30 +33,27 @@ impl QueryBlocks<'_> {
         let reach = self.reach(f, block);
         let single = f.cmp(Cmp::Eq, self.chunk.count, one);
         let (enough, groups) = (f.i64(ENOUGH), f.i64(self.attend.groups as i64));
-        let enough = f.mul(enough, self.threads);
+        let enough = f.mul(enough, self.team.threads);
         let few_heads = f.cmp(Cmp::Lt, groups, enough);
-        let left = f.urem(groups, self.threads);
+        let left = f.urem(groups, self.team.threads);
         let uneven = f.cmp(Cmp::Ne, left, zero);
         let least = f.i64(FEW_PAGES);
-        let least = f.mul(least, self.threads);
+        let least = f.mul(least, self.team.threads);
         let long = f.cmp(Cmp::Ge, reach.count, least);
         let pays = [few_heads, uneven, long].into_iter().fold(single, |a, b| f.and(a, b));
         f.if_then(pays, |f| {
-            let low = f.mul(reach.count, self.tid);
-            let low = f.udiv(low, self.threads);
-            let next = f.add(self.tid, one);
-            let high = f.mul(reach.count, next);
-            let high = f.udiv(high, self.threads);
+            let TeamRange { low, high, .. } = f.team_indices(self.team, reach.count);
             self.each_block(f, |f, block| {
                 self.sum_pages(f, block, PageRange { reach, low, high });
                 self.store_share(f, block);
             });
-            f.call(seqc_abi::symbols::BARRIER, &[barrier, self.tid, self.threads], None);
+            f.call(
+                seqc_abi::symbols::BARRIER,
+                &[barrier, self.team.tid, self.team.threads],
+                None,
+            );
             let heads = f.i64(self.attend.heads as i64);
-            f.for_loop((self.tid, heads, self.threads), &[], |f, head, _| {
-                self.join(f, head);
-                Vec::new()
-            });
+            f.team_for(self.team.cyclic(heads), |f, head| self.join(f, head));
         });
         let otherwise = f.not(pays);
         f.if_then(otherwise, |f| self.run(f));
@@ -130,7 +127,7 @@ impl QueryBlocks<'_> {
         let row = float_at(f, self.mine, self.scratch.sums);
         best.clear(f, row);
         let zero = f.i64(0);
-        f.for_each(zero, self.threads, 1, |f, t| {
+        f.for_each(zero, self.team.threads, 1, |f, t| {
             let scratch = self.scratch_of(f, t);
             let share = self.share(f, scratch, head);
             best.join(self.attend, f, row, share);
@@ -147,7 +144,7 @@ impl QueryBlocks<'_> {
         }
         let (lanes, width) = (attend.lanes, attend.value_width());
         let none = f.f32(f32::NEG_INFINITY);
-        let top = f.for_loop((zero, self.threads, one), &[none], |f, t, top| {
+        let top = f.for_loop(zero..self.team.threads, one, &[none], |f, t, top| {
             let scratch = self.scratch_of(f, t);
             let share = self.share(f, scratch, head);
             let p = float_at(f, share, width);
@@ -159,7 +156,7 @@ impl QueryBlocks<'_> {
         let ty = Ty::V(lanes, Scalar::F32);
         let mut init = vec![empty];
         init.resize(1 + width / lanes as usize, f.zero(ty));
-        let found = f.for_loop((zero, self.threads, one), &init, |f, t, found| {
+        let found = f.for_loop(zero..self.team.threads, one, &init, |f, t, found| {
             let scratch = self.scratch_of(f, t);
             let share = self.share(f, scratch, head);
             self.add_share(f, share, common, found)

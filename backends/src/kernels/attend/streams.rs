@@ -67,7 +67,7 @@ impl QueryBlocks<'_> {
         let wide = self.attend.query_widths[n] > 1;
         let (infinite, negative) = (f.f32(f32::INFINITY), f.f32(f32::NEG_INFINITY));
         let one = f.i64(1);
-        let ends = f.for_loop((at, end, one), &[infinite, negative], |f, r, ends| {
+        let ends = f.for_loop(at..end, one, &[infinite, negative], |f, r, ends| {
             let Row { token, head } = self.row(f, block, r);
             let offset = f.mul(token, stream.stride);
             let offset = if wide { f.add(offset, head) } else { offset };

@@ -7,7 +7,7 @@ use super::{
     Attend,
     layout::{Strided, row_at, slot},
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
 use seqc_ir::{Clock, Normaliser, UNSEEN};
 
 impl Attend {
@@ -78,7 +78,7 @@ pub(super) fn list(attend: &Attend, module: &mut Module) -> String {
     let (zero, one) = (f.i64(0), f.i64(1));
     let counts = f.i64(attend.max_chunk as i64);
     let counts = f.gep(list, counts, Scalar::I64);
-    let ticks = f.for_loop((zero, count, one), &[zero], |f, t, ticks| {
+    let ticks = f.for_loop(zero..count, one, &[zero], |f, t, ticks| {
         let ticking = holds(f, on, t);
         // Overwritten by the next tick, unless this is one.
         let p = f.gep(list, ticks[0], Scalar::I64);
@@ -107,15 +107,18 @@ pub(super) fn silence(attend: &Attend, module: &mut Module) -> String {
     let params = [vec![Ty::Ptr, Ty::I64, Ty::Ptr], vec![Ty::I64; 4]].concat();
     let mut f = Func::new(&name, &params, None);
     let (out, on) = (Strided::of_params(&f, 0), Strided::of_params(&f, 2));
-    let (count, tid, threads) = (f.param(4), f.param(5), f.param(6));
-    f.for_loop((tid, count, threads), &[], |f, t, _| {
+    let count = f.param(4);
+    let team = Team {
+        tid: f.param(5),
+        threads: f.param(6),
+    };
+    f.team_for(team.cyclic(count), |f, t| {
         let ticking = holds(f, on, t);
         let silent = f.not(ticking);
         f.if_then(silent, |f| {
             let row = out.row(f, t);
             unseen(attend, f, row);
         });
-        Vec::new()
     });
     module.add(f);
     name

@@ -93,10 +93,10 @@ impl Tile {
         let (k, zero, one, unroll) = (f.param(3), f.i64(0), f.i64(1), f.i64(UNROLL as i64));
         let rest = f.i64(-(UNROLL as i64));
         let whole = f.and(k, rest);
-        let sums = f.for_loop((zero, whole, unroll), &init, |f, i, sums| {
+        let sums = f.for_loop(zero..whole, unroll, &init, |f, i, sums| {
             (0..UNROLL).fold(sums.to_vec(), |sums, u| self.step(f, i, u, sums))
         });
-        let sums = f.for_loop((whole, k, one), &sums, |f, i, sums| self.step(f, i, 0, sums.to_vec()));
+        let sums = f.for_loop(whole..k, one, &sums, |f, i, sums| self.step(f, i, 0, sums.to_vec()));
         for (n, sum) in sums.iter().enumerate() {
             let p = self.result(&mut f, n);
             f.store(*sum, p);

@@ -68,14 +68,14 @@ impl Blocks {
         let mut init = vec![zero; rows.len()];
         init.push(f.zero(Ty::V(rows.len() as u32, Scalar::F32)));
         let (start, segment, step) = (f.i64(0), f.i64(SEGMENT), f.i64(32));
-        let mut sums = f.for_loop((start, shape.k, segment), &init, |f, from, sums| {
+        let mut sums = f.for_loop(start..shape.k, segment, &init, |f, from, sums| {
             let end = f.add(from, segment);
             let end = f.min(end, shape.k);
             let (first, second) = sums.split_at(rows.len());
-            let second = f.for_loop((from, end, step), second, |f, k, second| {
+            let second = f.for_loop(from..end, step, second, |f, k, second| {
                 vec![self.scales(f, shape, rows, Step { from, k }, second[0])]
             });
-            let mut next = f.for_loop((from, end, step), first, |f, k, first| {
+            let mut next = f.for_loop(from..end, step, first, |f, k, first| {
                 let x = self.input(f, shape, k);
                 let offset = shape.offset(f, k);
                 shape.prefetch(f, rows, offset, shape.encoding.block_bytes() as i64);

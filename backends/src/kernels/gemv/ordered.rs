@@ -76,7 +76,7 @@ impl InOrder {
         let rest = f.urem(self.k, step);
         let whole = f.sub(self.k, rest);
         let nothing = f.zero(Ty::V(self.lanes, Scalar::F32));
-        let sums = f.for_loop((zero, whole, step), &[nothing], |f, k, sums| {
+        let sums = f.for_loop(zero..whole, step, &[nothing], |f, k, sums| {
             let columns = self.columns(f, source, k, valid, None);
             let x = f.gep(self.x, k, Scalar::F32);
             let add = |sum: Val, (i, column): (usize, &Val)| {

@@ -17,7 +17,7 @@ pub(super) fn row_sums(f: &mut Func, shape: &Shape, plain: Plain, rows: &[Val]) 
     let (start, long, short) = (f.i64(0), f.i64(lanes * unroll as i64), f.i64(lanes));
     let rest = f.urem(shape.k, long);
     let whole = f.sub(shape.k, rest);
-    let sums = f.for_loop((start, whole, long), &init, |f, k, sums| {
+    let sums = f.for_loop(start..whole, long, &init, |f, k, sums| {
         let mut next = sums.to_vec();
         let offset = shape.offset(f, k);
         shape.prefetch(f, rows, offset, bytes);
@@ -36,7 +36,7 @@ pub(super) fn row_sums(f: &mut Func, shape: &Shape, plain: Plain, rows: &[Val]) 
     }
     let tail = f.urem(shape.k, short);
     let even = f.sub(shape.k, tail);
-    let one = f.for_loop((whole, even, short), &one, |f, k, sums| {
+    let one = f.for_loop(whole..even, short, &one, |f, k, sums| {
         let mut next = sums.to_vec();
         kernel.step(f, k, None, &mut next);
         next

@@ -1,7 +1,7 @@
 //! All tokens of a chunk, block by block.
 
 use super::{LongConv, block_transition, direct, nonfinite, row_of, vector};
-use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
 use seqc_abi::PAGE_TOKENS;
 
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
@@ -12,21 +12,17 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let mut f = Func::new(&name, &params, None);
     let (u, out) = (f.param(0), f.param(2));
     let [prepared, past, sums, spectra, nan_until] = [4, 5, 6, 7, 8].map(|n| f.param(n));
-    let (tid, threads) = (f.param(12), f.param(13));
+    let team = Team {
+        tid: f.param(12),
+        threads: f.param(13),
+    };
     let lanes = conv.lanes as usize;
     let panels = f.i64(conv.panels() as i64);
-    let one = f.i64(1);
-    let bound = |f: &mut Func, n: Val| {
-        let at = f.mul(panels, n);
-        f.udiv(at, threads)
-    };
-    let low = bound(&mut f, tid);
-    let next = f.add(tid, one);
-    let high = bound(&mut f, next);
+    let mine = f.team_indices(team, panels);
     let bytes = f.i64(conv.scratch_bytes() as i64);
-    let own = f.mul(tid, bytes);
+    let own = f.mul(team.tid, bytes);
     let scratch = f.gep(f.param(11), own, Scalar::I8);
-    f.for_each(low, high, 1, |f, n| {
+    f.team_for(mine, |f, n| {
         let part = |f: &mut Func, base: Val, floats: usize| {
             let floats = f.i64(floats as i64);
             let at = f.mul(n, floats);
@@ -83,7 +79,7 @@ fn panel(conv: &LongConv, module: &mut Module) -> String {
         let page = f.i64(conv.page() as i64);
         let from = f.urem(start, top);
         let (none, one) = (f.zero(vector(conv.lanes).with(Scalar::I32)), f.i64(1));
-        let found = f.for_loop((low, high, one), &[none], |f, token, found| {
+        let found = f.for_loop(low..high, one, &[none], |f, token, found| {
             let t = f.sub(token, position);
             let at = f.mul(t, u_stride);
             let p = f.gep(u, at, Scalar::F32);

@@ -91,7 +91,7 @@ impl Sum<'_> {
         let whole = f.udiv(t, size);
         let whole = f.mul(whole, size);
         let first = self.first(f, t);
-        let parts = f.for_loop((first, whole, step), &[before, zero, zero, zero], |f, s, parts| {
+        let parts = f.for_loop(first..whole, step, &[before, zero, zero, zero], |f, s, parts| {
             let mut parts = parts.to_vec();
             let u = self.row(f, 1, s);
             let lag = f.sub(t, s);
@@ -112,7 +112,7 @@ impl Sum<'_> {
         let one = f.i64(1);
         let end = f.add(t, one);
         let start = f.max(first, whole);
-        let y = f.for_loop((start, end, one), &[sum], |f, s, sum| {
+        let y = f.for_loop(start..end, one, &[sum], |f, s, sum| {
             let p = self.row(f, 1, s);
             let x = f.load(p, vector(lanes));
             let lag = f.sub(t, s);
@@ -134,7 +134,7 @@ impl Sum<'_> {
             .collect();
         let first = self.first(f, t);
         let step = f.i64(TILE);
-        let sums = f.for_loop((first, t, step), &sums, |f, s, sums| {
+        let sums = f.for_loop(first..t, step, &sums, |f, s, sums| {
             let u = self.row(f, 1, s);
             let lag = f.sub(t, s);
             let taps = rows(f, f.param(0), lag, lanes);

@@ -50,7 +50,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let mask = f.tail_mask(columns, conv.lanes);
     let (taps, nan) = (f.i64(conv.blocks.taps as i64), f.float(ty, f32::NAN));
     let before = f.load(nan_until, positions);
-    let until = f.for_loop((low, high, one), &[before], |f, token, until| {
+    let until = f.for_loop(low..high, one, &[before], |f, token, until| {
         let t = f.sub(token, low);
         let row = |f: &mut Func, base: Val, stride: Val| {
             let at = f.mul(t, stride);

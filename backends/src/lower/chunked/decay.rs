@@ -35,7 +35,7 @@ impl Block<'_, '_> {
         let (zero, one, none) = (f.i64(0), f.i64(1), f.zero(self.vector_ty()));
         let mut init = vec![none; sizes.block / sizes.lanes as usize];
         init.push(f.f32(1.0));
-        let last = f.for_loop((zero, self.count, one), &init, |f, t, carried| {
+        let last = f.for_loop(zero..self.count, one, &init, |f, t, carried| {
             self.decays_of_token(f, t, &DecayRow::of(carried))
         });
         let last = DecayRow::of(&last);

@@ -15,7 +15,6 @@ use self::{
 };
 use super::{
     cx::{Cx, Layer},
-    run::share,
     slots,
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Val};
@@ -96,12 +95,12 @@ impl Recurrence<'_, '_> {
         let base = cx.thread_scratch(f);
         let scratch = Scratch::new(f, base, sizes);
         let heads = f.i64(sizes.heads as i64);
-        let (lo, hi) = share(cx, f, heads, 1);
+        let mine = f.team_range(cx.args.team(), heads, 1);
         let (zero, block) = (f.i64(0), f.i64(sizes.block as i64));
         f.for_each(zero, cx.args.count, sizes.block as i64, |f, first| {
             let left = f.sub(cx.args.count, first);
             let count = f.min(left, block);
-            f.for_each(lo, hi, 1, |f, head| {
+            f.team_for(mine, |f, head| {
                 let block = Block {
                     of: self,
                     scratch: &scratch,
@@ -109,7 +108,7 @@ impl Recurrence<'_, '_> {
                     first,
                     count,
                 };
-                let (start, shared) = (f.cmp(Cmp::Eq, head, lo), f.i64(self.form.shared as i64));
+                let (start, shared) = (f.cmp(Cmp::Eq, head, mine.low), f.i64(self.form.shared as i64));
                 let within = f.urem(head, shared);
                 let other = f.cmp(Cmp::Eq, within, zero);
                 let new = f.or(start, other);

@@ -47,9 +47,9 @@ impl Block<'_, '_> {
         let (whole, bits) = (p / lanes * lanes, self.vector_ty().with(Scalar::I32));
         let (zero, none) = (f.i64(0), f.zero(bits));
         let (one, step, end) = (f.i64(1), f.i64(lanes as i64), f.i64(whole as i64));
-        let found = f.for_loop((zero, self.count, one), &[none], |f, t, found| {
+        let found = f.for_loop(zero..self.count, one, &[none], |f, t, found| {
             let row = self.scratch.result.row(f, t);
-            let found = f.for_loop((zero, end, step), found, |f, at, found| {
+            let found = f.for_loop(zero..end, step, found, |f, at, found| {
                 let p = f.gep(row, at, Scalar::F32);
                 let x = f.load(p, self.vector_ty());
                 vec![note(f, x, found[0])]

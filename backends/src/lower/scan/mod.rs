@@ -8,7 +8,7 @@ use self::sums::Sum;
 use super::{
     cx::Cx,
     expr::{Axis, Coords, ExprLowering},
-    run::{Tokens, share},
+    run::Tokens,
 };
 use crate::kernel::{Func, Val};
 use seqc_ir::{Op, Value};
@@ -37,9 +37,9 @@ pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {
     let kept = writer.kept();
     let blocks: usize = writer.sizes[..kept - 1].iter().product::<usize>() * writer.row_blocks;
     let count = f.i64(blocks as i64);
-    let (lo, hi) = share(cx, f, count, 1);
+    let mine = f.team_range(cx.args.team(), count, 1);
     let tokens = tokens.range(cx, f);
-    f.for_each(lo, hi, 1, |f, b| writer.block(f, b, tokens));
+    f.team_for(mine, |f, b| writer.block(f, b, tokens));
 }
 
 fn previous(cx: &Cx<'_>, scan: &Scan) -> Vec<(Value, usize)> {

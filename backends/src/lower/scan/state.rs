@@ -36,7 +36,7 @@ impl Writer<'_, '_> {
             self.leave_entry(exprs);
         }
         let one = f.i64(1);
-        let last = f.for_loop((tokens.start, tokens.end, one), &init, |f, t, states| {
+        let last = f.for_loop(tokens, one, &init, |f, t, states| {
             self.token_in_registers(exprs, f, t, states)
         });
         for n in 0..entries {
@@ -113,8 +113,8 @@ impl Writer<'_, '_> {
         if depth == self.sizes.len() {
             return self.entry_in_memory(exprs, f, sums);
         }
-        let bounds = (f.i64(0), f.i64(self.sizes[depth] as i64), f.i64(1));
-        f.for_loop(bounds, &sums, |f, i, sums| {
+        let (low, high, step) = (f.i64(0), f.i64(self.sizes[depth] as i64), f.i64(1));
+        f.for_loop(low..high, step, &sums, |f, i, sums| {
             exprs.space.push(Axis::At(i), self.sizes[depth]);
             exprs.enter();
             let sums = self.reduced_loops(exprs, f, depth + 1, sums.to_vec());

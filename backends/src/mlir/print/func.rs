@@ -1,7 +1,7 @@
 //! Functions, loops and branches as MLIR text.
 
 use super::{List, Type, inst};
-use crate::kernel::{Block, For, Func, If, Inst, Val};
+use crate::kernel::{Axis, Block, For, Func, If, Inst, Val};
 use std::fmt::{self, Write as _};
 
 /// Appends a function.
@@ -78,13 +78,17 @@ impl Printer<'_> {
 
     fn for_loop(&mut self, l: &For) {
         let (iv, low, high, step) = (l.iv, l.low, l.high, l.step);
+        let name = match l.axis {
+            // Each thread runs its own part of a loop over the team: the bounds are those of the part.
+            Axis::Serial | Axis::Team => "scf.for",
+        };
         if l.init.is_empty() {
-            self.line(format_args!("scf.for {iv} = {low} to {high} step {step} : i64 {{"));
+            self.line(format_args!("{name} {iv} = {low} to {high} step {step} : i64 {{"));
         } else {
             let names = List(l.out.iter());
             let args = List(l.carried.iter().zip(&l.init).map(|(c, i)| format!("{c} = {i}")));
             self.line(format_args!(
-                "{names} = scf.for {iv} = {low} to {high} step {step} iter_args({args}) -> ({}) : i64 {{",
+                "{names} = {name} {iv} = {low} to {high} step {step} iter_args({args}) -> ({}) : i64 {{",
                 types(&l.init)
             ));
         }
