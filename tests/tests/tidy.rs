@@ -16,7 +16,6 @@ const LONGEST: usize = 500;
 
 /// Files whose functions still take tuples. The list only gets shorter.
 const TUPLES: &[&str] = &[
-    "backends/kernel/src/flow.rs",
     "compiler/src/elaborate/clock_ops.rs",
     "compiler/src/elaborate/elementwise.rs",
     "compiler/src/elaborate/expr.rs",
