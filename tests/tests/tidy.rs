@@ -15,13 +15,7 @@ use seqc_tests::{
 const LONGEST: usize = 500;
 
 /// Files whose functions still take tuples. The list only gets shorter.
-const TUPLES: &[&str] = &[
-    "compiler/src/elaborate/clock_ops.rs",
-    "compiler/src/elaborate/elementwise.rs",
-    "compiler/src/elaborate/expr.rs",
-    "compiler/src/elaborate/gather.rs",
-    "compiler/src/elaborate/join.rs",
-];
+const TUPLES: &[&str] = &[];
 
 /// Names of layers and of their files that are ordinary words of the field, too: an operation of the language
 /// (attention, norm), a place in a model (embed, head) or a kind of file (std, blocks).

@@ -2,8 +2,7 @@
 
 use super::{
     cx::Cx,
-    elementwise::Part,
-    val::{Tensor, Val},
+    val::{Operand, Tensor, Val},
 };
 use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg, Span};
@@ -17,7 +16,7 @@ const MAX_TOP: usize = 64;
 
 /// Queries, keys and values with their places, and the options of an attention.
 pub(super) struct Keys<'a> {
-    pub(super) operands: Vec<Part>,
+    pub(super) operands: Vec<Operand>,
     pub(super) named: &'a [NamedArg],
     /// The logarithm of the sum of exponentials is one more column.
     pub(super) log_sum: bool,
@@ -35,7 +34,7 @@ impl Cx<'_> {
         let [_, _, _] = args else {
             return self.error("wrong-arguments", span, "`attend` takes queries, keys and values");
         };
-        let operands = args.iter().map(|e| (self.expr(e), e.span)).collect();
+        let operands = args.iter().map(|e| self.operand(e)).collect();
         let keys = Keys {
             operands,
             named,
@@ -74,7 +73,7 @@ impl Cx<'_> {
                 }
             }
         }
-        let operands: Vec<Part> = args.iter().map(|e| (self.expr(e), e.span)).collect();
+        let operands: Vec<Operand> = args.iter().map(|e| self.operand(e)).collect();
         let keys = Keys {
             operands,
             named: &rest,
@@ -100,11 +99,11 @@ impl Cx<'_> {
 
     /// One set of keys: tokens, all of them or those of a clock.
     pub(super) fn keys(&mut self, keys: Keys<'_>) -> Option<Tensor> {
-        let spans: Vec<Span> = keys.operands.iter().map(|(_, at)| *at).collect();
+        let spans: Vec<Span> = keys.operands.iter().map(|x| x.span).collect();
         let mut operands = keys
             .operands
             .iter()
-            .map(|(val, at)| self.real(val, *at))
+            .map(|x| self.real(&x.val, x.span))
             .collect::<Option<Vec<Tensor>>>()?;
         if operands.iter().any(|t| t.unknown) {
             return Some(Tensor {

@@ -69,8 +69,8 @@ impl Cx<'_> {
                 Val::Poison => return None,
                 other => {
                     // A scale that is learnt multiplies the queries.
-                    let q = (Val::Tensor(operands[0].clone()), span);
-                    let Val::Tensor(t) = self.binary(BinaryOp::Mul, q, (other, span), span) else {
+                    let q = Val::Tensor(operands[0].clone()).at(span);
+                    let Val::Tensor(t) = self.binary(BinaryOp::Mul, q, other.at(span), span) else {
                         return None;
                     };
                     operands[0] = t;
@@ -127,7 +127,7 @@ impl Cx<'_> {
         if let Val::Known(Known::Bool(true)) = val {
             return Some(None);
         }
-        let score = self.as_pair(&(val, option.value.span))?;
+        let score = self.as_pair(&val.at(option.value.span))?;
         if score.elem != Elem::Bool {
             let place = self.place(option.value.span);
             let d = Diagnostic::new("not-a-condition", place, "`where` is a condition").says("this is a number");
@@ -144,7 +144,7 @@ impl Cx<'_> {
             Score::new(PairExpr::KeyPos, Elem::I64),
         ];
         let val = self.pair_function(option, &values);
-        let score = self.as_pair(&(val, option.value.span))?;
+        let score = self.as_pair(&val.at(option.value.span))?;
         if score.elem == Elem::Bool {
             self.error(
                 "wrong-operands",

@@ -29,7 +29,7 @@ impl Cx<'_> {
             };
             let part = match args {
                 [_, _, _] => {
-                    let operands = args.iter().map(|e| (self.expr(e), e.span)).collect();
+                    let operands = args.iter().map(|e| self.operand(e)).collect();
                     let keys = Keys {
                         operands,
                         named,

@@ -106,7 +106,7 @@ impl Cx<'_> {
     /// A complex argument; a real one becomes complex.
     fn bind_complex(&mut self, shape: Option<&Shape>, arg: &Argument, name: &Ident) -> Option<Val> {
         let shape = shape.map_or(&[][..], |s| &s.dims[..]);
-        let [re, im] = ["re", "im"].map(|part| self.part_of(part, (arg.val.clone(), name.span), name.span));
+        let [re, im] = ["re", "im"].map(|part| self.part_of(part, arg.val.clone().at(name.span), name.span));
         let of = |val| Argument { val, at: arg.at };
         let re = self.bind_dims(shape, &of(re), name, Elem::F32)?;
         let im = match im {

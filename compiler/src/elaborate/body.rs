@@ -351,8 +351,8 @@ impl Cx<'_> {
             Some(clock) => {
                 let dims = self.graph.ty(t.v).clone();
                 let none = Val::Tensor(Tensor::plain(self.graph.constant(0.0, dims)));
-                let clock = (Val::Tensor(Tensor::plain(clock)), value.span);
-                match self.select(clock, (Val::Tensor(t), value.span), (none, value.span), value.span) {
+                let clock = Val::Tensor(Tensor::plain(clock)).at(value.span);
+                match self.select(clock, Val::Tensor(t).at(value.span), none.at(value.span), value.span) {
                     Val::Tensor(t) => t,
                     _ => return,
                 }

@@ -2,8 +2,7 @@
 
 use super::{
     cx::Cx,
-    elementwise::Part,
-    val::{Score, Tensor, Val},
+    val::{Operand, Score, Tensor, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -89,7 +88,7 @@ const BUILTINS: &[Builtin] = &[
         call: |cx, call| {
             let (u, sizes) = call.args.split_first()?;
             let val = cx.expr(u);
-            Some(cx.on_parts(val, call.span, |cx, part| cx.reshape((part, u.span), sizes, call.span)))
+            Some(cx.on_parts(val, call.span, |cx, part| cx.reshape(part.at(u.span), sizes, call.span)))
         },
     },
     Builtin {
@@ -99,7 +98,7 @@ const BUILTINS: &[Builtin] = &[
         call: |cx, call| {
             let u = call.one()?;
             let val = cx.expr(u);
-            Some(cx.on_parts(val, call.span, |cx, part| cx.flatten((part, u.span))))
+            Some(cx.on_parts(val, call.span, |cx, part| cx.flatten(part.at(u.span))))
         },
     },
     Builtin {
@@ -107,7 +106,7 @@ const BUILTINS: &[Builtin] = &[
         takes: "a table and the number of a row",
         settings: NONE,
         call: |cx, call| {
-            let [table, t] = call.two()?.map(|e| (cx.expr(e), e.span));
+            let [table, t] = call.two()?.map(|e| cx.operand(e));
             Some(cx.lookup(table, t, call.span))
         },
     },
@@ -170,7 +169,7 @@ const BUILTINS: &[Builtin] = &[
         takes: "a real and an imaginary part",
         settings: NONE,
         call: |cx, call| {
-            let [re, im] = call.two()?.map(|e| (cx.expr(e), e.span));
+            let [re, im] = call.two()?.map(|e| cx.operand(e));
             Some(cx.complex(re, im, call.span))
         },
     },
@@ -198,7 +197,7 @@ const BUILTINS: &[Builtin] = &[
         settings: NONE,
         call: |cx, call| {
             let x = call.one()?;
-            let x = (cx.expr(x), x.span);
+            let x = cx.operand(x);
             Some(cx.rounded_down(x, call.span))
         },
     },
@@ -309,7 +308,7 @@ impl Cx<'_> {
     fn function_of_one(&mut self, call: Written<'_>) -> Option<Val> {
         let (_, op) = FUNCTIONS.iter().find(|(name, _)| *name == call.name)?;
         let x = call.one()?;
-        let x = (self.expr(x), x.span);
+        let x = self.operand(x);
         Some(self.unary(*op, x, call.span))
     }
 
@@ -320,7 +319,7 @@ impl Cx<'_> {
             let d = Diagnostic::new("wrong-arguments", place, format!("`{name}` takes two arguments"));
             return self.report(d.help(format!("over an axis: `{name}(i: x[i])`")));
         };
-        let [a, b] = operands.map(|e| (self.expr(e), e.span));
+        let [a, b] = operands.map(|e| self.operand(e));
         self.binary(op, a, b, span)
     }
 
@@ -336,7 +335,7 @@ impl Cx<'_> {
 
     fn part_of_one(&mut self, call: Written<'_>) -> Option<Val> {
         let z = call.one()?;
-        let z = (self.expr(z), z.span);
+        let z = self.operand(z);
         Some(self.part_of(call.name, z, call.span))
     }
 
@@ -351,23 +350,23 @@ impl Cx<'_> {
         if let Val::Known(Known::Num(n)) = val {
             return Val::Known(Known::Num(n.ceil()));
         }
-        let down = self.unary(UnaryOp::Neg, (val, x.span), span);
-        let floor = self.unary(UnaryOp::Floor, (down, x.span), span);
-        self.unary(UnaryOp::Neg, (floor, x.span), span)
+        let down = self.unary(UnaryOp::Neg, val.at(x.span), span);
+        let floor = self.unary(UnaryOp::Floor, down.at(x.span), span);
+        self.unary(UnaryOp::Neg, floor.at(x.span), span)
     }
 
     /// `int(x)`: rounded down, as an integer; what is no number is 0.
-    fn rounded_down(&mut self, x: Part, span: Span) -> Val {
-        match &x.0 {
+    fn rounded_down(&mut self, x: Operand, span: Span) -> Val {
+        match &x.val {
             Val::Known(Known::Num(n)) => Val::Known(Known::Num(seqc_ir::eval::whole(*n))),
             Val::Known(_) => self.unary(UnaryOp::Floor, x, span),
             Val::Score(score) if score.elem == Elem::F32 => {
                 let floor = PairExpr::unary(UnaryOp::Floor, score.expr.clone());
                 Val::Score(Score::new(floor, Elem::I64))
             }
-            Val::Score(score) if score.elem == Elem::I64 => x.0,
+            Val::Score(score) if score.elem == Elem::I64 => x.val,
             val => {
-                let Some(t) = self.tensor(val, x.1) else {
+                let Some(t) = self.tensor(val, x.span) else {
                     return Val::Poison;
                 };
                 Val::Tensor(self.cast(&t, Elem::I64))

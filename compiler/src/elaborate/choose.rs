@@ -2,8 +2,7 @@
 
 use super::{
     cx::Cx,
-    elementwise::Part,
-    val::{Score, Tensor, Val, Var},
+    val::{Operand, Score, Tensor, Val, Var},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -26,7 +25,7 @@ const NONE: f64 = -1e30;
 
 impl Cx<'_> {
     /// `argmax(n: x[n])`: the index of the largest entry; of equal ones the first.
-    pub(super) fn arg_reduce(&mut self, name: &str, body: Part, over: &[Var], span: Span) -> Val {
+    pub(super) fn arg_reduce(&mut self, name: &str, body: Operand, over: &[Var], span: Span) -> Val {
         let [var] = over else {
             return self.error(
                 "wrong-arguments",
@@ -35,34 +34,34 @@ impl Cx<'_> {
             );
         };
         let best = if name == "argmax" { "max" } else { "min" };
-        let Some(t) = self.real(&body.0, body.1) else {
+        let Some(t) = self.real(&body.val, body.span) else {
             return Val::Poison;
         };
-        let at = body.1;
-        let entry = (Val::Tensor(t), at);
-        let most = (self.reduce(best, entry.clone(), over, span), span);
-        let equal = (self.binary(BinaryOp::Eq, entry, most, span), span);
+        let at = body.span;
+        let entry = Val::Tensor(t).at(at);
+        let most = self.reduce(best, entry.clone(), over, span).at(span);
+        let equal = self.binary(BinaryOp::Eq, entry, most, span).at(span);
         let dim = self.var_dim(*var);
         let none = Val::Known(Known::Num(dim.size as f64 - 1.0));
         let index = Val::Tensor(Tensor::over(self.graph.iota(vec![dim], 0), vec![*var]));
-        let index = self.select(equal, (index, span), (none, span), span);
-        self.reduce("min", (index, span), over, span)
+        let index = self.select(equal, index.at(span), none.at(span), span);
+        self.reduce("min", index.at(span), over, span)
     }
 
     /// `any(n: c[n])`, `all(n: c[n])`
-    pub(super) fn truth_reduce(&mut self, name: &str, body: Part, over: &[Var], span: Span) -> Val {
-        let Some(t) = self.tensor(&body.0, body.1) else {
+    pub(super) fn truth_reduce(&mut self, name: &str, body: Operand, over: &[Var], span: Span) -> Val {
+        let Some(t) = self.tensor(&body.val, body.span) else {
             return Val::Poison;
         };
         if self.elem(&t) != Elem::Bool && !t.unknown {
-            let place = self.place(body.1);
+            let place = self.place(body.span);
             let d = Diagnostic::new("not-a-condition", place, format!("`{name}` takes truth values"));
             return self.report(d.says("this is a number").help("compare it: `x > 0`"));
         }
         let number = Val::Tensor(self.cast(&t, Elem::F32));
         let op = if name == "any" { "max" } else { "min" };
-        let found = (self.reduce(op, (number, body.1), over, span), span);
-        let zero = (Val::Known(Known::Num(0.0)), span);
+        let found = self.reduce(op, number.at(body.span), over, span).at(span);
+        let zero = Val::Known(Known::Num(0.0)).at(span);
         self.binary(BinaryOp::Ne, found, zero, span)
     }
 
@@ -110,14 +109,14 @@ impl Cx<'_> {
         let number = Val::Tensor(Tensor::over(self.graph.iota(vec![last], 0), vec![axis]));
         let mut found = Vec::new();
         for _ in 0..k {
-            let index = self.arg_reduce("argmax", (left.clone(), span), &[axis], span);
-            let most = self.reduce("max", (left.clone(), span), &[axis], span);
-            let none = (Val::Known(Known::Num(NONE)), span);
-            let some = (self.binary(BinaryOp::Gt, (most, span), none, span), span);
-            let minus = (Val::Known(Known::Num(-1.0)), span);
-            found.push(self.select(some, (index.clone(), span), minus, span));
-            let taken = self.binary(BinaryOp::Eq, (number.clone(), span), (index, span), span);
-            left = self.select((taken, span), (low.clone(), span), (left, span), span);
+            let index = self.arg_reduce("argmax", left.clone().at(span), &[axis], span);
+            let most = self.reduce("max", left.clone().at(span), &[axis], span);
+            let none = Val::Known(Known::Num(NONE)).at(span);
+            let some = self.binary(BinaryOp::Gt, most.at(span), none, span).at(span);
+            let minus = Val::Known(Known::Num(-1.0)).at(span);
+            found.push(self.select(some, index.clone().at(span), minus, span));
+            let taken = self.binary(BinaryOp::Eq, number.clone().at(span), index.at(span), span);
+            left = self.select(taken.at(span), low.clone().at(span), left.at(span), span);
         }
         let outer = t.vars.clone();
         let parts: Option<Vec<_>> = found
@@ -206,7 +205,7 @@ impl Cx<'_> {
             self.frame().lambda.truncate(saved);
             found = Some(match found {
                 None => term,
-                Some(before) => self.binary(combine, (before, span), (term, body.span), span),
+                Some(before) => self.binary(combine, before.at(span), term.at(body.span), span),
             });
         }
         let found = found.unwrap_or(Val::Poison);
@@ -214,6 +213,6 @@ impl Cx<'_> {
             return found;
         }
         let count = Val::Known(Known::Num(total as f64));
-        self.binary(BinaryOp::Div, (found, span), (count, span), span)
+        self.binary(BinaryOp::Div, found.at(span), count.at(span), span)
     }
 }

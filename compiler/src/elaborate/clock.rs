@@ -144,8 +144,8 @@ impl Cx<'_> {
                 v: before,
                 ..current.clone()
             };
-            let condition = (Val::Tensor(Tensor::plain(clock)), span);
-            let parts = [current, before.clone()].map(|t| (Val::Tensor(t), span));
+            let condition = Val::Tensor(Tensor::plain(clock)).at(span);
+            let parts = [current, before.clone()].map(|t| Val::Tensor(t).at(span));
             let [now, kept] = parts;
             let Val::Tensor(next) = self.select(condition, now, kept, span) else {
                 return Val::Poison;
@@ -224,8 +224,8 @@ impl Cx<'_> {
         let Some(clock) = self.clock(t.v) else {
             return t.v;
         };
-        let clock = (Val::Tensor(Tensor::plain(clock)), span);
-        match self.select(clock, (Val::Tensor(t.clone()), span), (kept.clone(), span), span) {
+        let clock = Val::Tensor(Tensor::plain(clock)).at(span);
+        match self.select(clock, Val::Tensor(t.clone()).at(span), kept.clone().at(span), span) {
             Val::Tensor(next) => next.v,
             _ => t.v,
         }

@@ -2,8 +2,7 @@
 
 use super::{
     cx::Cx,
-    elementwise::Part,
-    val::{Tensor, Val},
+    val::{Operand, Tensor, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -14,24 +13,24 @@ use seqc_ir::{BinaryOp, Elem, Op, Ty, UnaryOp, Value};
 
 impl Cx<'_> {
     /// A condition that may be a clock: a truth value for every token.
-    fn condition(&mut self, (val, at): &Part, what: &str) -> Option<Value> {
-        let t = match val {
+    fn condition(&mut self, on: &Operand, what: &str) -> Option<Value> {
+        let t = match &on.val {
             Val::Tensor(t) if t.unknown => return None,
             Val::Known(_) => {
-                let place = self.place(*at);
+                let place = self.place(on.span);
                 let d = Diagnostic::new("not-a-stream", place, format!("{what} is the same for all tokens"));
                 self.report(d.help("a clock is a condition on streams: `x when gate > 0`"));
                 return None;
             }
-            _ => self.tensor(val, *at)?,
+            val => self.tensor(val, on.span)?,
         };
-        let place = self.place(*at);
+        let place = self.place(on.span);
         if self.elem(&t) != Elem::Bool || !self.dims(&t).is_empty() || !t.vars.is_empty() {
             let d = Diagnostic::new("not-a-condition", place, format!("{what} is one truth value per token"));
             let help = if self.elem(&t) == Elem::Bool {
                 "name one entry: `c[0]`"
             } else {
-                self.truth_help(val)
+                self.truth_help(&on.val)
             };
             self.report(d.help(help));
             return None;
@@ -46,18 +45,23 @@ impl Cx<'_> {
 
     /// `x when c`
     pub(super) fn when(&mut self, x: &Expr, c: &Expr) -> Val {
-        let (x, c) = ((self.expr(x), x.span), (self.expr(c), c.span));
-        match (&x.0, &c.0) {
+        let (x, c) = (self.operand(x), self.operand(c));
+        match (&x.val, &c.val) {
             (Val::Poison, _) | (_, Val::Poison) => return Val::Poison,
-            (_, Val::Known(Known::Bool(true))) => return x.0,
+            (_, Val::Known(Known::Bool(true))) => return x.val,
             _ => {}
         }
         let Some(clock) = self.condition(&c, "what stands after `when`") else {
             return Val::Poison;
         };
-        match x.0 {
-            Val::Tuple(parts) => Val::Tuple(parts.into_iter().map(|part| self.sampled(part, clock, x.1)).collect()),
-            val => self.sampled(val, clock, x.1),
+        match x.val {
+            Val::Tuple(parts) => Val::Tuple(
+                parts
+                    .into_iter()
+                    .map(|part| self.sampled(part, clock, x.span))
+                    .collect(),
+            ),
+            val => self.sampled(val, clock, x.span),
         }
     }
 
@@ -88,8 +92,8 @@ impl Cx<'_> {
         let [c, a, b] = args else {
             return self.error("wrong-arguments", span, "`merge` takes a clock and two streams");
         };
-        let [c, a, b] = [c, a, b].map(|e| (self.expr(e), e.span));
-        if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Poison)) {
+        let [c, a, b] = [c, a, b].map(|e| self.operand(e));
+        if [&c.val, &a.val, &b.val].iter().any(|v| matches!(v, Val::Poison)) {
             return Val::Poison;
         }
         let Some(clock) = self.condition(&c, "the clock of `merge`") else {
@@ -100,33 +104,33 @@ impl Cx<'_> {
         };
         let other = |cx: &Self, found: Value| not(cx, found, clock) || not(cx, clock, found);
         for (n, part) in [&a, &b].into_iter().enumerate() {
-            let fits = match self.clock_of(&part.0) {
+            let fits = match self.clock_of(&part.val) {
                 None => true,
                 Some(found) => (n == 0 && found == clock) || (n == 1 && other(self, found)),
             };
             if !fits {
-                let place = self.place(part.1);
+                let place = self.place(part.span);
                 let d = Diagnostic::new(
                     "clock-mismatch",
                     place,
                     "this is on another clock than `merge` is about",
                 );
-                let d = d.note(self.place(c.1), "the clock");
+                let d = d.note(self.place(c.span), "the clock");
                 return self.report(d.help("name the condition once: `on = …`, `x when on`, `merge(on, y, z)`"));
             }
         }
-        if !matches!(a.0, Val::Complex(_)) && !matches!(b.0, Val::Complex(_)) {
+        if !matches!(a.val, Val::Complex(_)) && !matches!(b.val, Val::Complex(_)) {
             return self.chosen(c, a, b, span);
         }
         let [re, im] = ["re", "im"].map(|part| {
-            let [a, b] = [&a, &b].map(|z| (self.part_of(part, z.clone(), z.1), z.1));
+            let [a, b] = [&a, &b].map(|z| self.part_of(part, z.clone(), z.span).at(z.span));
             self.chosen(c.clone(), a, b, span)
         });
         self.pair(re, im, span)
     }
 
     /// `a` or `b`, real streams of two clocks: together they exist at every token.
-    fn chosen(&mut self, c: Part, a: Part, b: Part, span: Span) -> Val {
+    fn chosen(&mut self, c: Operand, a: Operand, b: Operand, span: Span) -> Val {
         let val = self.select(c, a, b, span);
         if let Val::Tensor(t) = &val {
             self.pin(t.v, None);
@@ -139,7 +143,7 @@ impl Cx<'_> {
         let [x] = args else {
             return self.error("wrong-arguments", span, "`hold` takes a stream on a slower clock");
         };
-        let mut init = (Val::Known(Known::Num(0.0)), span);
+        let mut init = Val::Known(Known::Num(0.0)).at(span);
         for option in named {
             if option.name.text != "init" {
                 let place = self.place(option.name.span);
@@ -147,10 +151,10 @@ impl Cx<'_> {
                 let d = Diagnostic::new("unknown-setting", place, message);
                 return self.report(d.did_you_mean(&option.name.text, ["init"]));
             }
-            init = (self.expr(&option.value), option.value.span);
+            init = self.operand(&option.value);
         }
         let val = self.expr(x);
-        if matches!(val, Val::Poison) || matches!(init.0, Val::Poison) {
+        if matches!(val, Val::Poison) || matches!(init.val, Val::Poison) {
             return Val::Poison;
         }
         let unknown = matches!(&val, Val::Tensor(t) if t.unknown);
@@ -169,33 +173,33 @@ impl Cx<'_> {
         };
         match val {
             Val::Complex(z) => {
-                let [re, im] = ["re", "im"].map(|part| (self.part_of(part, init.clone(), init.1), init.1));
+                let [re, im] = ["re", "im"].map(|part| self.part_of(part, init.clone(), init.span).at(init.span));
                 let re = self.lasting(Val::Tensor(z.re), clock, re, span);
                 let im = self.lasting(Val::Tensor(z.im), clock, im, span);
                 self.pair(re, im, span)
             }
-            real if matches!(init.0, Val::Complex(_)) => {
-                self.tensor(&init.0, init.1);
+            real if matches!(init.val, Val::Complex(_)) => {
+                self.tensor(&init.val, init.span);
                 real
             }
             real => self.lasting(real, clock, init, span),
         }
     }
 
-    fn lasting(&mut self, val: Val, clock: Value, init: Part, span: Span) -> Val {
+    fn lasting(&mut self, val: Val, clock: Value, init: Operand, span: Span) -> Val {
         let Some(t) = self.tensor(&val, span) else {
             return Val::Poison;
         };
         let elem = self.elem(&t);
         let real = self.cast(&t, Elem::F32);
         let (id, before) = self.memory(&real);
-        let mut kept = (Val::Tensor(Tensor::over(before, t.vars.clone())), span);
-        if !self.is_zero(&init.0) {
+        let mut kept = Val::Tensor(Tensor::over(before, t.vars.clone())).at(span);
+        if !self.is_zero(&init.val) {
             let first = self.first_token();
-            kept = (self.select((first, span), init, kept, span), span);
+            kept = self.select(first.at(span), init, kept, span).at(span);
         }
-        let now = (Val::Tensor(real), span);
-        let clock = (Val::Tensor(Tensor::plain(clock)), span);
+        let now = Val::Tensor(real).at(span);
+        let clock = Val::Tensor(Tensor::plain(clock)).at(span);
         let Val::Tensor(next) = self.select(clock, now, kept, span) else {
             return Val::Poison;
         };
@@ -228,8 +232,8 @@ impl Cx<'_> {
         let [c] = args else {
             return self.error("wrong-arguments", span, "`count` takes a condition");
         };
-        let condition = (self.expr(c), c.span);
-        if matches!(condition.0, Val::Poison) {
+        let condition = self.operand(c);
+        if matches!(condition.val, Val::Poison) {
             return Val::Poison;
         }
         let Some(v) = self.condition(&condition, "what is counted") else {

@@ -2,8 +2,7 @@
 
 use super::{
     cx::Cx,
-    elementwise::Part,
-    val::{Complex, Tensor, Val},
+    val::{Complex, Operand, Tensor, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -21,12 +20,12 @@ impl Cx<'_> {
         if matches!(re, Val::Poison) || matches!(im, Val::Poison) {
             return Val::Poison;
         }
-        let parts = [(re, span), (im, span)];
+        let parts = [re.at(span), im.at(span)];
         let Some((vars, plain, unknown)) = self.joined_shape(&parts, span) else {
             return Val::Poison;
         };
-        let tensors = parts.map(|(val, at)| {
-            let t = self.lift(&val, Elem::F32, at)?;
+        let tensors = parts.map(|part| {
+            let t = self.lift(&part.val, Elem::F32, part.span)?;
             let v = self.spread(&t, &vars, &plain);
             let vars = vars.clone();
             Some(Tensor { v, vars, unknown })
@@ -71,8 +70,8 @@ impl Cx<'_> {
     }
 
     /// `a op b` where one of them is complex.
-    pub(super) fn complex_binary(&mut self, op: BinaryOp, a: Part, b: Part, span: Span) -> Val {
-        if [&a.0, &b.0].iter().any(|v| matches!(v, Val::Score(_))) {
+    pub(super) fn complex_binary(&mut self, op: BinaryOp, a: Operand, b: Operand, span: Span) -> Val {
+        if [&a.val, &b.val].iter().any(|v| matches!(v, Val::Score(_))) {
             return self.error("score-use", span, "functions of query and key are real");
         }
         let real = |val: &Val| !matches!(val, Val::Complex(_));
@@ -86,41 +85,41 @@ impl Cx<'_> {
                 return self.report(d.help("compare their parts or magnitudes: re(z), im(z), abs(z)"));
             }
         }
-        let (a_at, b_at) = (a.1, b.1);
-        let (real_a, real_b) = (real(&a.0), real(&b.0));
-        let (ar, ai) = Self::parts(a.0);
-        let (br, bi) = Self::parts(b.0);
-        let at = |val: &Val, at: Span| (val.clone(), at);
+        let (a_at, b_at) = (a.span, b.span);
+        let (real_a, real_b) = (real(&a.val), real(&b.val));
+        let (ar, ai) = Self::parts(a.val);
+        let (br, bi) = Self::parts(b.val);
+        let at = |val: &Val, at: Span| val.clone().at(at);
         match op {
             BinaryOp::Add | BinaryOp::Sub => {
-                let re = self.binary(op, (ar, a_at), (br, b_at), span);
-                let im = self.binary(op, (ai, a_at), (bi, b_at), span);
+                let re = self.binary(op, ar.at(a_at), br.at(b_at), span);
+                let im = self.binary(op, ai.at(a_at), bi.at(b_at), span);
                 self.pair(re, im, span)
             }
             BinaryOp::Div if !real_b => {
                 // a / b = a conj(b) / |b|^2
                 let square = self.square(&br, &bi, b_at);
-                let minus = self.unary(UnaryOp::Neg, (bi, b_at), span);
+                let minus = self.unary(UnaryOp::Neg, bi.at(b_at), span);
                 let conjugate = self.pair(br, minus, span);
                 let whole = if real_a { ar } else { self.pair(ar, ai, a_at) };
-                let product = self.binary(BinaryOp::Mul, (whole, a_at), (conjugate, b_at), span);
-                self.binary(BinaryOp::Div, (product, span), (square, b_at), span)
+                let product = self.binary(BinaryOp::Mul, whole.at(a_at), conjugate.at(b_at), span);
+                self.binary(BinaryOp::Div, product.at(span), square.at(b_at), span)
             }
             BinaryOp::Mul if !real_a && !real_b => {
                 let mut times = |x: &Val, y: &Val| self.binary(BinaryOp::Mul, at(x, a_at), at(y, b_at), span);
                 let (rr, ii, ri, ir) = (times(&ar, &br), times(&ai, &bi), times(&ar, &bi), times(&ai, &br));
-                let re = self.binary(BinaryOp::Sub, (rr, span), (ii, span), span);
-                let im = self.binary(BinaryOp::Add, (ri, span), (ir, span), span);
+                let re = self.binary(BinaryOp::Sub, rr.at(span), ii.at(span), span);
+                let im = self.binary(BinaryOp::Add, ri.at(span), ir.at(span), span);
                 self.pair(re, im, span)
             }
             // One of them is real.
             _ => {
                 let (re, im) = if real_b {
-                    let re = self.binary(op, (ar, a_at), at(&br, b_at), span);
-                    (re, self.binary(op, (ai, a_at), (br, b_at), span))
+                    let re = self.binary(op, ar.at(a_at), at(&br, b_at), span);
+                    (re, self.binary(op, ai.at(a_at), br.at(b_at), span))
                 } else {
-                    let re = self.binary(op, at(&ar, a_at), (br, b_at), span);
-                    (re, self.binary(op, (ar, a_at), (bi, b_at), span))
+                    let re = self.binary(op, at(&ar, a_at), br.at(b_at), span);
+                    (re, self.binary(op, ar.at(a_at), bi.at(b_at), span))
                 };
                 self.pair(re, im, span)
             }
@@ -129,15 +128,15 @@ impl Cx<'_> {
 
     /// `re * re + im * im`
     fn square(&mut self, re: &Val, im: &Val, at: Span) -> Val {
-        let re = self.binary(BinaryOp::Mul, (re.clone(), at), (re.clone(), at), at);
-        let im = self.binary(BinaryOp::Mul, (im.clone(), at), (im.clone(), at), at);
-        self.binary(BinaryOp::Add, (re, at), (im, at), at)
+        let re = self.binary(BinaryOp::Mul, re.clone().at(at), re.clone().at(at), at);
+        let im = self.binary(BinaryOp::Mul, im.clone().at(at), im.clone().at(at), at);
+        self.binary(BinaryOp::Add, re.at(at), im.at(at), at)
     }
 
     /// A complex number to a whole power that is known when the model is built.
-    fn complex_power(&mut self, a: Part, b: Part, span: Span) -> Val {
-        let Val::Known(Known::Num(n)) = b.0 else {
-            let place = self.place(b.1);
+    fn complex_power(&mut self, a: Operand, b: Operand, span: Span) -> Val {
+        let Val::Known(Known::Num(n)) = b.val else {
+            let place = self.place(b.span);
             let d = Diagnostic::new(
                 "wrong-operands",
                 place,
@@ -147,11 +146,11 @@ impl Cx<'_> {
         };
         if !(1.0..=MAX_POWER).contains(&n) || n.fract() != 0.0 {
             let message = format!("the power of a complex number is a whole number from 1 to {MAX_POWER}, not {n}");
-            return self.error("wrong-operands", b.1, message);
+            return self.error("wrong-operands", b.span, message);
         }
-        let mut product = a.0.clone();
+        let mut product = a.val.clone();
         for _ in 1..n as usize {
-            product = self.binary(BinaryOp::Mul, (product, span), a.clone(), span);
+            product = self.binary(BinaryOp::Mul, product.at(span), a.clone(), span);
         }
         product
     }
@@ -161,21 +160,21 @@ impl Cx<'_> {
         let (re, im) = (Val::Tensor(z.re), Val::Tensor(z.im));
         match op {
             UnaryOp::Neg => {
-                let re = self.unary(op, (re, at), span);
-                let im = self.unary(op, (im, at), span);
+                let re = self.unary(op, re.at(at), span);
+                let im = self.unary(op, im.at(at), span);
                 self.pair(re, im, span)
             }
             UnaryOp::Exp => {
-                let size = self.unary(UnaryOp::Exp, (re, at), span);
+                let size = self.unary(UnaryOp::Exp, re.at(at), span);
                 let [re, im] = [UnaryOp::Cos, UnaryOp::Sin].map(|f| {
-                    let turn = self.unary(f, (im.clone(), at), span);
-                    self.binary(BinaryOp::Mul, (size.clone(), at), (turn, at), span)
+                    let turn = self.unary(f, im.clone().at(at), span);
+                    self.binary(BinaryOp::Mul, size.clone().at(at), turn.at(at), span)
                 });
                 self.pair(re, im, span)
             }
             UnaryOp::Abs => {
                 let square = self.square(&re, &im, at);
-                self.unary(UnaryOp::Sqrt, (square, at), span)
+                self.unary(UnaryOp::Sqrt, square.at(at), span)
             }
             _ => {
                 let place = self.place(span);
@@ -187,17 +186,17 @@ impl Cx<'_> {
     }
 
     /// `re(z)`, `im(z)`, `conj(z)`; of a real number too.
-    pub(super) fn part_of(&mut self, name: &str, z: Part, span: Span) -> Val {
-        if matches!(z.0, Val::Poison | Val::Tuple(_) | Val::Score(_)) {
-            self.tensor(&z.0, z.1);
+    pub(super) fn part_of(&mut self, name: &str, z: Operand, span: Span) -> Val {
+        if matches!(z.val, Val::Poison | Val::Tuple(_) | Val::Score(_)) {
+            self.tensor(&z.val, z.span);
             return Val::Poison;
         }
-        let real = !matches!(z.0, Val::Complex(_));
-        let (re, im) = Self::parts(z.0);
+        let real = !matches!(z.val, Val::Complex(_));
+        let (re, im) = Self::parts(z.val);
         match name {
             "im" => im,
             "conj" if !real => {
-                let im = self.unary(UnaryOp::Neg, (im, z.1), span);
+                let im = self.unary(UnaryOp::Neg, im.at(z.span), span);
                 self.pair(re, im, span)
             }
             _ => re,
@@ -205,14 +204,14 @@ impl Cx<'_> {
     }
 
     /// A part of a complex number; of a real one, itself, or zeros of its shape.
-    pub(super) fn part_like(&mut self, name: &str, z: Part) -> Val {
-        match (name, &z.0) {
+    pub(super) fn part_like(&mut self, name: &str, z: Operand) -> Val {
+        match (name, &z.val) {
             ("im", Val::Tensor(t)) => {
                 let (dims, vars) = (self.graph.ty(t.v).dims.clone(), t.vars.clone());
                 let zeros = self.filled(0.0, &dims);
                 Val::Tensor(Tensor::over(zeros, vars))
             }
-            _ => self.part_of(name, z.clone(), z.1),
+            _ => self.part_of(name, z.clone(), z.span),
         }
     }
 
@@ -228,13 +227,13 @@ impl Cx<'_> {
     }
 
     /// `complex(re, im)`
-    pub(super) fn complex(&mut self, re: Part, im: Part, span: Span) -> Val {
+    pub(super) fn complex(&mut self, re: Operand, im: Operand, span: Span) -> Val {
         for part in [&re, &im] {
-            if matches!(part.0, Val::Complex(_) | Val::Tuple(_) | Val::Score(_)) {
-                self.tensor(&part.0, part.1);
+            if matches!(part.val, Val::Complex(_) | Val::Tuple(_) | Val::Score(_)) {
+                self.tensor(&part.val, part.span);
                 return Val::Poison;
             }
         }
-        self.pair(re.0, im.0, span)
+        self.pair(re.val, im.val, span)
     }
 }

@@ -3,8 +3,7 @@
 use super::{
     children,
     cx::Cx,
-    elementwise::Part,
-    val::{Score, Val},
+    val::{Operand, Score, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -108,20 +107,24 @@ impl Cx<'_> {
 
     /// Warns where a quotient of integers that is not rounded is compared with an integer, or its remainder is taken:
     /// who writes that thinks of rounded quotients.
-    pub(super) fn doubt_quotient(&mut self, op: BinaryOp, a: &Part, b: &Part, span: Span) {
+    pub(super) fn doubt_quotient(&mut self, op: BinaryOp, a: &Operand, b: &Operand, span: Span) {
         let remainder = op == BinaryOp::Mod;
         if !remainder && (!op.is_predicate() || matches!(op, BinaryOp::And | BinaryOp::Or)) {
             return;
         }
-        let (left, right) = (self.made_of(&a.0, a.1), self.made_of(&b.0, b.1));
+        let (left, right) = (self.made_of(&a.val, a.span), self.made_of(&b.val, b.span));
         let is_one = |val: &Val| matches!(val, Val::Known(Known::Num(n)) if n.abs() == 1.0);
         let quotient = match (left, right) {
-            (Made::Quotient(_), _) if remainder && is_one(&b.0) => return,
+            (Made::Quotient(_), _) if remainder && is_one(&b.val) => return,
             // Rounding down changes nothing about these.
-            (Made::Quotient(_), Made::Whole) if matches!(op, BinaryOp::Lt | BinaryOp::Ge) && self.is_quotient(&a.0) => {
+            (Made::Quotient(_), Made::Whole)
+                if matches!(op, BinaryOp::Lt | BinaryOp::Ge) && self.is_quotient(&a.val) =>
+            {
                 return;
             }
-            (Made::Whole, Made::Quotient(_)) if matches!(op, BinaryOp::Gt | BinaryOp::Le) && self.is_quotient(&b.0) => {
+            (Made::Whole, Made::Quotient(_))
+                if matches!(op, BinaryOp::Gt | BinaryOp::Le) && self.is_quotient(&b.val) =>
+            {
                 return;
             }
             (Made::Quotient(place), Made::Whole | Made::Quotient(_)) => place,

@@ -2,8 +2,8 @@
 
 use super::{
     cx::Cx,
-    shape::{same, shown},
-    val::{Score, Tensor, Val, Var},
+    shape::{Shaped, same, shown},
+    val::{Operand, Score, Tensor, Val, Var},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -12,13 +12,10 @@ use crate::{
 use seqc_grammar::ast::Span;
 use seqc_ir::{BinaryOp, Dim, Elem, Op, PairExpr, UnaryOp};
 
-/// A value and the expression it comes from.
-pub(super) type Part = (Val, Span);
-
 impl Cx<'_> {
     /// `a op b`
-    pub(super) fn binary(&mut self, op: BinaryOp, a: Part, b: Part, span: Span) -> Val {
-        match (&a.0, &b.0) {
+    pub(super) fn binary(&mut self, op: BinaryOp, a: Operand, b: Operand, span: Span) -> Val {
+        match (&a.val, &b.val) {
             (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
             (Val::Complex(_), _) | (_, Val::Complex(_)) => self.complex_binary(op, a, b, span),
             (Val::Known(x), Val::Known(y)) => match known::binary(op, x, y, self.whole) {
@@ -31,9 +28,9 @@ impl Cx<'_> {
     }
 
     /// Reports a side of `&&` or `||` that is a number.
-    fn check_truths(&mut self, op: BinaryOp, parts: [&Part; 2]) -> Option<()> {
-        for (val, span) in parts {
-            let number = match val {
+    fn check_truths(&mut self, op: BinaryOp, parts: [&Operand; 2]) -> Option<()> {
+        for part in parts {
+            let number = match &part.val {
                 Val::Known(known) => !matches!(known, Known::Bool(_)),
                 Val::Tensor(t) => {
                     let state = matches!(self.graph.op(t.v), Op::Prev(_));
@@ -42,13 +39,13 @@ impl Cx<'_> {
                 _ => false,
             };
             if number {
-                let place = self.place(*span);
+                let place = self.place(part.span);
                 let d = Diagnostic::new(
                     "wrong-operands",
                     place,
                     format!("`{}` takes two truth values", known::symbol(op)),
                 );
-                let help = self.truth_help(val);
+                let help = self.truth_help(&part.val);
                 self.report(d.says("this is a number").help(help));
                 return None;
             }
@@ -56,7 +53,7 @@ impl Cx<'_> {
         Some(())
     }
 
-    fn tensor_binary(&mut self, op: BinaryOp, a: Part, b: Part, span: Span) -> Val {
+    fn tensor_binary(&mut self, op: BinaryOp, a: Operand, b: Operand, span: Span) -> Val {
         let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
         if logic && self.check_truths(op, [&a, &b]).is_none() {
             return Val::Poison;
@@ -89,14 +86,14 @@ impl Cx<'_> {
         };
         let v = self.graph.binary(op, parts[0], parts[1]);
         if elem == Elem::F32 {
-            self.remember_quotient(op, [&a.0, &b.0], v, span);
+            self.remember_quotient(op, [&a.val, &b.val], v, span);
         }
         Val::Tensor(Tensor { v, vars, unknown })
     }
 
     /// `f(x)`
-    pub(super) fn unary(&mut self, op: UnaryOp, x: Part, span: Span) -> Val {
-        match x.0 {
+    pub(super) fn unary(&mut self, op: UnaryOp, x: Operand, span: Span) -> Val {
+        match x.val {
             Val::Poison => Val::Poison,
             Val::Known(known) => match known::function(op.name(), std::slice::from_ref(&known)) {
                 Some(Ok(value)) => Val::Known(value),
@@ -116,9 +113,9 @@ impl Cx<'_> {
                 Val::Score(Score::new(PairExpr::unary(op, score.expr), elem))
             }
             Val::Tensor(t) => self.tensor_unary(op, t, span),
-            Val::Complex(z) => self.complex_unary(op, *z, x.1, span),
+            Val::Complex(z) => self.complex_unary(op, *z, x.span, span),
             Val::Tuple(_) => {
-                self.tensor(&x.0, x.1);
+                self.tensor(&x.val, x.span);
                 Val::Poison
             }
         }
@@ -141,19 +138,19 @@ impl Cx<'_> {
     }
 
     /// `if c then a else b`, element by element.
-    pub(super) fn select(&mut self, c: Part, a: Part, b: Part, span: Span) -> Val {
-        if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Poison)) {
+    pub(super) fn select(&mut self, c: Operand, a: Operand, b: Operand, span: Span) -> Val {
+        if [&c.val, &a.val, &b.val].iter().any(|v| matches!(v, Val::Poison)) {
             return Val::Poison;
         }
-        if matches!(a.0, Val::Complex(_)) || matches!(b.0, Val::Complex(_)) {
+        if matches!(a.val, Val::Complex(_)) || matches!(b.val, Val::Complex(_)) {
             let [re, im] = ["re", "im"].map(|part| {
-                let a = (self.part_of(part, a.clone(), a.1), a.1);
-                let b = (self.part_of(part, b.clone(), b.1), b.1);
+                let a = self.part_of(part, a.clone(), a.span).at(a.span);
+                let b = self.part_of(part, b.clone(), b.span).at(b.span);
                 self.select(c.clone(), a, b, span)
             });
             return self.pair(re, im, span);
         }
-        if [&c.0, &a.0, &b.0].iter().any(|v| matches!(v, Val::Score(_))) {
+        if [&c.val, &a.val, &b.val].iter().any(|v| matches!(v, Val::Score(_))) {
             let (Some(c), Some(a), Some(b)) = (self.as_pair(&c), self.as_pair(&a), self.as_pair(&b)) else {
                 return Val::Poison;
             };
@@ -161,12 +158,12 @@ impl Cx<'_> {
             let expr = PairExpr::select(c.expr, a.expr, b.expr);
             return Val::Score(Score::new(expr, elem));
         }
-        let Some(condition) = self.tensor(&c.0, c.1) else {
+        let Some(condition) = self.tensor(&c.val, c.span) else {
             return Val::Poison;
         };
         if self.elem(&condition) != Elem::Bool {
-            let d = Diagnostic::new("not-a-condition", self.place(c.1), "a condition is a truth value");
-            let help = self.truth_help(&c.0);
+            let d = Diagnostic::new("not-a-condition", self.place(c.span), "a condition is a truth value");
+            let help = self.truth_help(&c.val);
             return self.report(d.says("this is a number").help(help));
         }
         let Some(elem) = self.common(&[&a, &b]) else {
@@ -175,8 +172,8 @@ impl Cx<'_> {
         let Some((vars, plain, unknown)) = self.joined_shape(&[c.clone(), a.clone(), b.clone()], span) else {
             return Val::Poison;
         };
-        let branches = [a, b].map(|(val, at)| {
-            let t = self.lift(&val, elem, at)?;
+        let branches = [a, b].map(|branch| {
+            let t = self.lift(&branch.val, elem, branch.span)?;
             Some(self.spread(&t, &vars, &plain))
         });
         let [Some(a), Some(b)] = branches else {
@@ -188,17 +185,17 @@ impl Cx<'_> {
     }
 
     /// The element type in which values are joined: real unless all are integers or all truth values.
-    pub(super) fn common(&mut self, parts: &[&Part]) -> Option<Elem> {
+    pub(super) fn common(&mut self, parts: &[&Operand]) -> Option<Elem> {
         let mut elems = Vec::new();
-        for (val, span) in parts.iter().map(|p| (&p.0, p.1)) {
-            elems.push(match val {
+        for part in parts {
+            elems.push(match &part.val {
                 Val::Known(Known::Bool(_)) => Elem::Bool,
                 Val::Known(Known::Num(n)) if n.fract() == 0.0 && n.abs() < 9e15 => Elem::I64,
                 Val::Known(Known::Num(_)) => Elem::F32,
                 Val::Tensor(t) => self.elem(t),
                 other => {
                     let other = other.clone();
-                    let t = self.tensor(&other, span)?;
+                    let t = self.tensor(&other, part.span)?;
                     self.elem(&t)
                 }
             });
@@ -209,7 +206,7 @@ impl Cx<'_> {
         }
         if truths > 0 {
             let at = elems.iter().position(|e| *e == Elem::Bool).unwrap_or(0);
-            let place = self.place(parts[at].1);
+            let place = self.place(parts[at].span);
             self.report(
                 Diagnostic::new("wrong-operands", place, "a truth value does not mix with numbers")
                     .says("this is a truth value")
@@ -217,7 +214,10 @@ impl Cx<'_> {
             );
             return None;
         }
-        let tensors = parts.iter().zip(&elems).filter(|(p, _)| matches!(p.0, Val::Tensor(_)));
+        let tensors = parts
+            .iter()
+            .zip(&elems)
+            .filter(|(p, _)| matches!(p.val, Val::Tensor(_)));
         let some_int = tensors.clone().any(|(_, e)| *e == Elem::I64);
         Some(if some_int && elems.iter().all(|e| *e == Elem::I64) {
             Elem::I64
@@ -238,12 +238,12 @@ impl Cx<'_> {
     }
 
     /// The values repeated over the union of their variables and their common shape.
-    fn join(&mut self, parts: &[Part], elem: Elem, span: Span) -> Option<(Vec<seqc_ir::Value>, Vec<Var>, bool)> {
+    fn join(&mut self, parts: &[Operand], elem: Elem, span: Span) -> Option<(Vec<seqc_ir::Value>, Vec<Var>, bool)> {
         let (vars, plain, unknown) = self.joined_shape(parts, span)?;
         let values = parts
             .iter()
-            .map(|(val, at)| {
-                let t = self.lift(val, elem, *at)?;
+            .map(|part| {
+                let t = self.lift(&part.val, elem, part.span)?;
                 Some(self.spread(&t, &vars, &plain))
             })
             .collect::<Option<Vec<_>>>()?;
@@ -251,21 +251,20 @@ impl Cx<'_> {
     }
 
     /// The union of variables and the common shape of values that are joined element by element.
-    pub(super) fn joined_shape(&mut self, parts: &[Part], span: Span) -> Option<(Vec<Var>, Vec<Dim>, bool)> {
+    pub(super) fn joined_shape(&mut self, parts: &[Operand], span: Span) -> Option<(Vec<Var>, Vec<Dim>, bool)> {
         let mut vars: Vec<Var> = Vec::new();
         let mut plain: Option<(Vec<Dim>, Span)> = None;
         let mut unknown = false;
-        for (val, at) in parts {
-            let Val::Tensor(t) = val else { continue };
+        for part in parts {
+            let Val::Tensor(t) = &part.val else { continue };
             vars.extend(&t.vars);
             unknown |= t.unknown;
             let dims = self.dims(t);
             match &plain {
                 _ if dims.is_empty() => {}
-                None => plain = Some((dims, *at)),
+                None => plain = Some((dims, part.span)),
                 Some((first, first_at)) if !same(first, &dims) => {
-                    let (first, first_at) = (first.clone(), *first_at);
-                    self.mismatch(span, (&first, first_at), (&dims, *at));
+                    self.mismatch(span, Shaped::new(*first_at, first), Shaped::new(part.span, &dims));
                     return None;
                 }
                 Some(_) => {}
@@ -280,18 +279,18 @@ impl Cx<'_> {
     }
 
     /// Two shapes that should be equal, with both places and where their sizes come from.
-    fn mismatch(&mut self, span: Span, a: (&[Dim], Span), b: (&[Dim], Span)) {
+    fn mismatch(&mut self, span: Span, a: Shaped<'_>, b: Shaped<'_>) {
         let place = self.place(span);
         let mut d = Diagnostic::new(
             "shape-mismatch",
             place,
-            format!("shapes {} and {} do not combine", shown(a.0), shown(b.0)),
+            format!("shapes {} and {} do not combine", shown(a.dims), shown(b.dims)),
         )
-        .note(self.place(a.1), format!("this is {}", shown(a.0)))
-        .note(self.place(b.1), format!("this is {}", shown(b.0)));
-        d = self.dim_origins(d, a.0);
-        d = self.dim_origins(d, b.0);
-        let help = if a.0.len() == b.0.len() {
+        .note(self.place(a.at), format!("this is {}", shown(a.dims)))
+        .note(self.place(b.at), format!("this is {}", shown(b.dims)));
+        d = self.dim_origins(d, a.dims);
+        d = self.dim_origins(d, b.dims);
+        let help = if a.dims.len() == b.dims.len() {
             "whole tensors combine when their shapes are equal; otherwise write indices: `y[i] = a[i] * b[i]`"
         } else {
             "say along which axes with indices: `y[i, j] = a[i, j] * b[j]`"
@@ -300,8 +299,8 @@ impl Cx<'_> {
     }
 
     /// The value as a function of a (query, key) pair.
-    pub(super) fn as_pair(&mut self, at: &Part) -> Option<Score> {
-        match &at.0 {
+    pub(super) fn as_pair(&mut self, x: &Operand) -> Option<Score> {
+        match &x.val {
             Val::Score(score) => Some(score.clone()),
             Val::Known(Known::Num(n)) => {
                 let whole = n.fract() == 0.0;
@@ -314,17 +313,17 @@ impl Cx<'_> {
                 let expr = PairExpr::binary(op, PairExpr::QueryPos, PairExpr::Const(0.0));
                 Some(Score::new(expr, Elem::Bool))
             }
-            Val::Tensor(t) => self.stream_of_pair(&t.clone(), at.1),
+            Val::Tensor(t) => self.stream_of_pair(&t.clone(), x.span),
             other => {
                 let other = other.clone();
-                self.tensor(&other, at.1);
+                self.tensor(&other, x.span);
                 None
             }
         }
     }
 
-    fn score_binary(&mut self, op: BinaryOp, a: Part, b: Part, span: Span) -> Val {
-        if let Some(folded) = fold(op, &a.0, &b.0) {
+    fn score_binary(&mut self, op: BinaryOp, a: Operand, b: Operand, span: Span) -> Val {
+        if let Some(folded) = fold(op, &a.val, &b.val) {
             return folded;
         }
         let (Some(x), Some(y)) = (self.as_pair(&a), self.as_pair(&b)) else {

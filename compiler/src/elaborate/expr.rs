@@ -3,7 +3,7 @@
 use super::{
     MAX_DEPTH,
     cx::{Branch, Cx, VarInfo},
-    val::{Tensor, Val, Var},
+    val::{Operand, Tensor, Val, Var},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -14,6 +14,19 @@ use seqc_ir::{BinaryOp, Elem, ReduceOp, Ty, UnaryOp};
 
 /// Reductions over index variables.
 const REDUCTIONS: &[&str] = &["sum", "mean", "max", "min", "prod", "any", "all", "argmax", "argmin"];
+
+/// A factor of a product, as a real tensor, and where it is written.
+#[derive(Clone, Copy)]
+struct Factor<'a> {
+    tensor: &'a Tensor,
+    span: Span,
+}
+
+impl<'a> Factor<'a> {
+    fn new(tensor: &'a Tensor, span: Span) -> Factor<'a> {
+        Factor { tensor, span }
+    }
+}
 
 impl Cx<'_> {
     /// What an expression stands for.
@@ -31,6 +44,11 @@ impl Cx<'_> {
         self.check_clocks(val, e.span)
     }
 
+    /// What an expression stands for, with its place.
+    pub(super) fn operand(&mut self, e: &Expr) -> Operand {
+        self.expr(e).at(e.span)
+    }
+
     fn expr_here(&mut self, e: &Expr) -> Val {
         match &e.kind {
             ExprKind::Number(n) => Val::Known(Known::Num(*n)),
@@ -44,8 +62,8 @@ impl Cx<'_> {
                         Ok(value) => Val::Known(value),
                         Err(message) => self.error("wrong-operands", e.span, message),
                     },
-                    (UnOp::Neg, _) => self.unary(UnaryOp::Neg, (val, x.span), e.span),
-                    (UnOp::Not, _) => self.unary(UnaryOp::Not, (val, x.span), e.span),
+                    (UnOp::Neg, _) => self.unary(UnaryOp::Neg, val.at(x.span), e.span),
+                    (UnOp::Not, _) => self.unary(UnaryOp::Not, val.at(x.span), e.span),
                 }
             }
             ExprKind::Binary(..) => self.chain(e),
@@ -71,15 +89,15 @@ impl Cx<'_> {
             rest.push((*op, &**right, first.span));
             first = left;
         }
-        let mut acc = (self.expr(first), first.span);
+        let mut acc = self.operand(first);
         while let Some((op, right, span)) = rest.pop() {
-            let decided = match (op, &acc.0) {
+            let decided = match (op, &acc.val) {
                 (BinOp::And, Val::Known(Known::Bool(false))) | (BinOp::Or, Val::Known(Known::Bool(true))) => true,
-                _ => matches!(acc.0, Val::Poison),
+                _ => matches!(acc.val, Val::Poison),
             };
             // What stands behind something wrong is still read for its own problems.
-            if decided && !matches!(acc.0, Val::Poison) {
-                acc.1 = span;
+            if decided && !matches!(acc.val, Val::Poison) {
+                acc.span = span;
                 continue;
             }
             let compares = matches!(
@@ -87,19 +105,19 @@ impl Cx<'_> {
                 BinOp::Lt | BinOp::Le | BinOp::Gt | BinOp::Ge | BinOp::Eq | BinOp::Ne
             );
             if compares {
-                self.compared(mark, &acc.0);
+                self.compared(mark, &acc.val);
             }
             let mark = self.warnings.len();
-            let right = (self.expr(right), right.span);
+            let right = self.operand(right);
             if compares {
-                self.compared(mark, &right.0);
+                self.compared(mark, &right.val);
             }
-            acc = (self.infix(op, acc, right, span), span);
+            acc = self.infix(op, acc, right, span).at(span);
         }
-        acc.0
+        acc.val
     }
 
-    fn infix(&mut self, op: BinOp, a: (Val, Span), b: (Val, Span), span: Span) -> Val {
+    fn infix(&mut self, op: BinOp, a: Operand, b: Operand, span: Span) -> Val {
         match known::binary_op(op) {
             Some(op) => self.binary(op, a, b, span),
             None => self.matmul(a, b, span),
@@ -124,23 +142,23 @@ impl Cx<'_> {
             condition => {
                 let wrong = matches!(condition, Val::Poison) || self.branch == Branch::Wrong;
                 let branch = std::mem::replace(&mut self.branch, if wrong { Branch::Wrong } else { Branch::Tokens });
-                let a = (self.expr(a), a.span);
-                let b = (self.expr(b), b.span);
+                let a = self.operand(a);
+                let b = self.operand(b);
                 self.branch = branch;
-                self.select((condition, c.span), a, b, span)
+                self.select(condition.at(c.span), a, b, span)
             }
         }
     }
 
     /// `W @ x`: the last axis of `W` against the only axis of `x`.
-    fn matmul(&mut self, a: (Val, Span), b: (Val, Span), span: Span) -> Val {
-        if matches!(a.0, Val::Poison) || matches!(b.0, Val::Poison) {
+    fn matmul(&mut self, a: Operand, b: Operand, span: Span) -> Val {
+        if matches!(a.val, Val::Poison) || matches!(b.val, Val::Poison) {
             return Val::Poison;
         }
-        if matches!(a.0, Val::Complex(_)) || matches!(b.0, Val::Complex(_)) {
+        if matches!(a.val, Val::Complex(_)) || matches!(b.val, Val::Complex(_)) {
             return self.complex_matmul(a, b, span);
         }
-        let (Some(w), Some(x)) = (self.real(&a.0, a.1), self.real(&b.0, b.1)) else {
+        let (Some(w), Some(x)) = (self.real(&a.val, a.span), self.real(&b.val, b.span)) else {
             return Val::Poison;
         };
         let (rows, cols) = (self.dims(&w), self.dims(&x));
@@ -148,14 +166,14 @@ impl Cx<'_> {
             return Val::Tensor(w);
         }
         let Some((inner, outer)) = rows.split_last() else {
-            return self.matmul_mismatch((&w, a.1), (&x, b.1), span);
+            return self.matmul_mismatch(Factor::new(&w, a.span), Factor::new(&x, b.span), span);
         };
         if x.unknown {
             let zeros = self.graph.constant(0.0, Ty::new(Elem::F32, outer.to_vec()));
             return Val::Tensor(Tensor::plain(zeros));
         }
         if cols.len() != 1 || cols[0] != *inner {
-            return self.matmul_mismatch((&w, a.1), (&x, b.1), span);
+            return self.matmul_mismatch(Factor::new(&w, a.span), Factor::new(&x, b.span), span);
         }
         let mut vars = [&w.vars[..], &x.vars[..]].concat();
         vars.sort_unstable();
@@ -173,11 +191,11 @@ impl Cx<'_> {
     }
 
     /// The product of matrix and vector where one of them is complex.
-    fn complex_matmul(&mut self, a: (Val, Span), b: (Val, Span), span: Span) -> Val {
-        let part = |cx: &mut Self, name: &str, z: &(Val, Span)| (cx.part_of(name, z.clone(), z.1), z.1);
+    fn complex_matmul(&mut self, a: Operand, b: Operand, span: Span) -> Val {
+        let part = |cx: &mut Self, name: &str, z: &Operand| cx.part_of(name, z.clone(), z.span).at(z.span);
         let [ar, ai] = ["re", "im"].map(|name| part(self, name, &a));
         let [br, bi] = ["re", "im"].map(|name| part(self, name, &b));
-        let known = |p: &(Val, Span)| matches!(p.0, Val::Known(_));
+        let known = |p: &Operand| matches!(p.val, Val::Known(_));
         let (re, im) = match (known(&ai), known(&bi)) {
             (true, _) => (self.matmul(ar.clone(), br, span), self.matmul(ar, bi, span)),
             (_, true) => (self.matmul(ar, br.clone(), span), self.matmul(ai, br, span)),
@@ -187,18 +205,18 @@ impl Cx<'_> {
                     self.matmul(ai.clone(), bi.clone(), span),
                 );
                 let (ri, ir) = (self.matmul(ar, bi, span), self.matmul(ai, br, span));
-                let re = self.binary(BinaryOp::Sub, (rr, span), (ii, span), span);
-                (re, self.binary(BinaryOp::Add, (ri, span), (ir, span), span))
+                let re = self.binary(BinaryOp::Sub, rr.at(span), ii.at(span), span);
+                (re, self.binary(BinaryOp::Add, ri.at(span), ir.at(span), span))
             }
         };
         self.pair(re, im, span)
     }
 
-    fn matmul_mismatch(&mut self, w: (&Tensor, Span), x: (&Tensor, Span), span: Span) -> Val {
-        let (rows, cols) = (self.dims(w.0), self.dims(x.0));
-        for ((t, at), wanted) in [(w, None), (x, rows.last())] {
-            let val = Val::Tensor(t.clone());
-            if let Some(reported) = self.shape_is_assumed(&val, wanted.map(std::slice::from_ref), at) {
+    fn matmul_mismatch(&mut self, w: Factor<'_>, x: Factor<'_>, span: Span) -> Val {
+        let (rows, cols) = (self.dims(w.tensor), self.dims(x.tensor));
+        for (factor, wanted) in [(w, None), (x, rows.last())] {
+            let val = Val::Tensor(factor.tensor.clone());
+            if let Some(reported) = self.shape_is_assumed(&val, wanted.map(std::slice::from_ref), factor.span) {
                 return reported;
             }
         }
@@ -209,8 +227,8 @@ impl Cx<'_> {
             place,
             "`@` multiplies the last axis of a matrix by a vector of the same size",
         )
-        .note(self.place(w.1), format!("this is {}", shown(&rows)))
-        .note(self.place(x.1), format!("this is {}", shown(&cols)));
+        .note(self.place(w.span), format!("this is {}", shown(&rows)))
+        .note(self.place(x.span), format!("this is {}", shown(&cols)));
         d = self.dim_origins(d, &rows);
         d = self.dim_origins(d, &cols);
         self.report(d.help("for other products write indices: `y[i] = sum(k: w[i, k] * x[k])`"))
@@ -240,9 +258,9 @@ impl Cx<'_> {
         self.whole = whole;
         self.frame().vars.truncate(count);
         match op.text.as_str() {
-            "argmax" | "argmin" => self.arg_reduce(&op.text, (val, body.span), &vars, span),
-            "any" | "all" => self.truth_reduce(&op.text, (val, body.span), &vars, span),
-            name => self.reduce(name, (val, body.span), &vars, span),
+            "argmax" | "argmin" => self.arg_reduce(&op.text, val.at(body.span), &vars, span),
+            "any" | "all" => self.truth_reduce(&op.text, val.at(body.span), &vars, span),
+            name => self.reduce(name, val.at(body.span), &vars, span),
         }
     }
 
@@ -264,20 +282,20 @@ impl Cx<'_> {
         Some(vars)
     }
 
-    pub(super) fn reduce(&mut self, name: &str, body: (Val, Span), over: &[Var], span: Span) -> Val {
-        if matches!(body.0, Val::Poison) {
+    pub(super) fn reduce(&mut self, name: &str, body: Operand, over: &[Var], span: Span) -> Val {
+        if matches!(body.val, Val::Poison) {
             return Val::Poison;
         }
-        if matches!(body.0, Val::Complex(_)) && matches!(name, "sum" | "mean") {
-            let at = body.1;
-            return self.on_parts(body.0, span, |cx, part| cx.reduce(name, (part, at), over, span));
+        if matches!(body.val, Val::Complex(_)) && matches!(name, "sum" | "mean") {
+            let at = body.span;
+            return self.on_parts(body.val, span, |cx, part| cx.reduce(name, part.at(at), over, span));
         }
-        let Some(mut t) = self.tensor(&body.0, body.1) else {
+        let Some(mut t) = self.tensor(&body.val, body.span) else {
             return Val::Poison;
         };
         let dims = self.dims(&t);
         if !dims.is_empty() {
-            let place = self.place(body.1);
+            let place = self.place(body.span);
             return self.report(
                 Diagnostic::new("not-indexed", place, "what is reduced must be a number for each index")
                     .says(format!("this is {}", super::shape::shown(&dims)))

@@ -2,7 +2,7 @@
 
 use super::{
     cx::Cx,
-    shape::shown,
+    shape::{Shaped, shown},
     val::{Tensor, Val},
 };
 use crate::diag::{Diagnostic, Placed};
@@ -16,18 +16,6 @@ const WRITTEN_OUT: usize = 8;
 /// A window of more taps is a long convolution where its filter is known when weights are loaded.
 /// Measured on 768 channels: from here on both a prompt and a token are faster.
 const WINDOW: usize = 32;
-
-/// An operand as it is written, and its shape.
-struct Shaped<'a> {
-    at: Span,
-    dims: &'a [Dim],
-}
-
-impl<'a> Shaped<'a> {
-    fn new(e: &Expr, dims: &'a [Dim]) -> Shaped<'a> {
-        Shaped { at: e.span, dims }
-    }
-}
 
 impl Cx<'_> {
     /// `y[c] = sum(l: f[c, l] * u[c] of l tokens ago)`
@@ -43,7 +31,7 @@ impl Cx<'_> {
         }
         if !fits(&channels, &shape) {
             let takes = "`long_conv(u, f)` takes `u: [c]` and `f: [c, lag]`";
-            return self.misfit(takes, Shaped::new(u, &channels), Shaped::new(f, &shape), span);
+            return self.misfit(takes, Shaped::new(u.span, &channels), Shaped::new(f.span, &shape), span);
         }
         if self.clock(t.v).is_some() {
             let place = self.place(u.span);
@@ -109,7 +97,7 @@ impl Cx<'_> {
         }
         if !fits(&channels, &shape) || !f.vars.is_empty() {
             let takes = "`causal_conv(u, w)` takes `u: [c]` and `w: [c, taps]`";
-            return self.misfit(takes, Shaped::new(u, &channels), Shaped::new(w, &shape), span);
+            return self.misfit(takes, Shaped::new(u.span, &channels), Shaped::new(w.span, &shape), span);
         }
         let taps = shape[channels.len()].size;
         if let Some(clock) = self.clock(t.v) {
@@ -144,10 +132,10 @@ impl Cx<'_> {
             let mut map: Vec<IndexExpr> = (0..channels.len()).map(IndexExpr::Axis).collect();
             map.push(IndexExpr::Const(k as i64));
             let weight = Val::Tensor(Tensor::plain(self.view(f.v, channels.clone(), map)));
-            let term = self.binary(BinaryOp::Mul, (weight, span), (past.clone(), span), span);
+            let term = self.binary(BinaryOp::Mul, weight.at(span), past.clone().at(span), span);
             sum = Some(match sum {
                 None => term,
-                Some(before) => self.binary(BinaryOp::Add, (before, span), (term, span), span),
+                Some(before) => self.binary(BinaryOp::Add, before.at(span), term.at(span), span),
             });
             if k > 0 {
                 let Val::Tensor(now) = &past else {

@@ -3,7 +3,7 @@
 use super::{
     cx::Cx,
     index::At,
-    val::{Tensor, Val, Var},
+    val::{Operand, Tensor, Val, Var},
 };
 use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::Span;
@@ -11,23 +11,23 @@ use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, ReduceOp};
 
 impl Cx<'_> {
     /// `lookup(table, t)`: row `t` of `table`.
-    pub(super) fn lookup(&mut self, table: (Val, Span), t: (Val, Span), span: Span) -> Val {
-        if matches!(table.0, Val::Poison) || matches!(t.0, Val::Poison) {
+    pub(super) fn lookup(&mut self, table: Operand, t: Operand, span: Span) -> Val {
+        if matches!(table.val, Val::Poison) || matches!(t.val, Val::Poison) {
             return Val::Poison;
         }
-        let Some(rows) = self.tensor(&table.0, table.1) else {
+        let Some(rows) = self.tensor(&table.val, table.span) else {
             return Val::Poison;
         };
-        let Some(index) = self.lift(&t.0, Elem::I64, t.1) else {
+        let Some(index) = self.lift(&t.val, Elem::I64, t.span) else {
             return Val::Poison;
         };
         let dims = self.dims(&rows);
-        let int = match &t.0 {
+        let int = match &t.val {
             Val::Tensor(t) => self.elem(t) == Elem::I64,
             _ => true,
         };
         if dims.is_empty() || !int {
-            let place = self.place(if int { table.1 } else { t.1 });
+            let place = self.place(if int { table.span } else { t.span });
             let message = if int {
                 "`lookup` takes a table with rows"
             } else {

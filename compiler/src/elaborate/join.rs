@@ -2,9 +2,8 @@
 
 use super::{
     cx::Cx,
-    elementwise::Part,
     shape::shown,
-    val::{Tensor, Val},
+    val::{Operand, Tensor, Val},
 };
 use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::{Expr, Span};
@@ -15,33 +14,36 @@ impl Cx<'_> {
     pub(super) fn split_parts(&mut self, u: &Expr, sizes: &[Expr], span: Span) -> Val {
         match self.expr(u) {
             Val::Complex(z) => {
-                let re = self.split((Val::Tensor(z.re), u.span), sizes, span);
-                let im = self.split((Val::Tensor(z.im), u.span), sizes, span);
+                let re = self.split(Val::Tensor(z.re).at(u.span), sizes, span);
+                let im = self.split(Val::Tensor(z.im).at(u.span), sizes, span);
                 self.pairs_of(re, im, span)
             }
-            val => self.split((val, u.span), sizes, span),
+            val => self.split(val.at(u.span), sizes, span),
         }
     }
 
     /// `concat` of both parts where one of the operands is complex, or of tensors.
     pub(super) fn concat_parts(&mut self, args: &[Expr], span: Span) -> Val {
-        let parts: Vec<_> = args.iter().map(|e| (self.expr(e), e.span)).collect();
-        if !parts.iter().any(|(val, _)| matches!(val, Val::Complex(_))) {
+        let parts: Vec<_> = args.iter().map(|e| self.operand(e)).collect();
+        if !parts.iter().any(|z| matches!(z.val, Val::Complex(_))) {
             return self.concat(&parts, span);
         }
         let [re, im] = ["re", "im"].map(|part| {
-            let parts: Vec<_> = parts.iter().map(|z| (self.part_like(part, z.clone()), z.1)).collect();
+            let parts: Vec<_> = parts
+                .iter()
+                .map(|z| self.part_like(part, z.clone()).at(z.span))
+                .collect();
             self.concat(&parts, span)
         });
         self.pair(re, im, span)
     }
 
     /// The value of an argument with at least one axis of its own.
-    fn shaped(&mut self, (val, at): &Part, name: &str) -> Option<(Tensor, Vec<Dim>)> {
-        let t = self.tensor(val, *at)?;
+    fn shaped(&mut self, u: &Operand, name: &str) -> Option<(Tensor, Vec<Dim>)> {
+        let t = self.tensor(&u.val, u.span)?;
         let dims = self.dims(&t);
         if dims.is_empty() && !t.unknown {
-            let place = self.place(*at);
+            let place = self.place(u.span);
             let d = Diagnostic::new("wrong-rank", place, format!("`{name}` takes a tensor"));
             self.report(d.says("this is a scalar"));
             return None;
@@ -55,7 +57,7 @@ impl Cx<'_> {
     }
 
     /// `split(u, n1, n2, …)`: consecutive slices of the last axis.
-    fn split(&mut self, u: Part, sizes: &[Expr], span: Span) -> Val {
+    fn split(&mut self, u: Operand, sizes: &[Expr], span: Span) -> Val {
         let value = self.shaped(&u, "split");
         let parts = self.sizes(sizes);
         let (Some((t, dims)), Some(parts)) = (value, parts) else {
@@ -79,7 +81,7 @@ impl Cx<'_> {
                     last.size
                 ),
             )
-            .note(self.place(u.1), format!("this is {}", shown(&dims)));
+            .note(self.place(u.span), format!("this is {}", shown(&dims)));
             d = self.dim_origins(d, &dims);
             for e in sizes {
                 d = self.origins(d, e);
@@ -104,7 +106,7 @@ impl Cx<'_> {
     }
 
     /// `concat(a, b, …)`: one after another along the last axis.
-    fn concat(&mut self, args: &[Part], span: Span) -> Val {
+    fn concat(&mut self, args: &[Operand], span: Span) -> Val {
         let parts: Vec<_> = args.iter().map(|part| self.shaped(part, "concat")).collect();
         let Some(parts) = parts.into_iter().collect::<Option<Vec<_>>>() else {
             return Val::Poison;
@@ -121,8 +123,8 @@ impl Cx<'_> {
                 place,
                 "`concat` takes tensors that differ in their last axis only",
             )
-            .note(self.place(args[0].1), format!("this is {}", shown(&parts[0].1)))
-            .note(self.place(args[n].1), format!("this is {}", shown(&parts[n].1)));
+            .note(self.place(args[0].span), format!("this is {}", shown(&parts[0].1)))
+            .note(self.place(args[n].span), format!("this is {}", shown(&parts[n].1)));
             d = self.dim_origins(d, &parts[n].1);
             return self.report(d);
         }
@@ -151,9 +153,9 @@ impl Cx<'_> {
     }
 
     /// `reshape(u, n1, …)`: the same elements in row-major order.
-    pub(super) fn reshape(&mut self, (val, at): Part, sizes: &[Expr], span: Span) -> Val {
+    pub(super) fn reshape(&mut self, u: Operand, sizes: &[Expr], span: Span) -> Val {
         let dims = self.sizes(sizes);
-        let (Some(t), Some(dims)) = (self.tensor(&val, at), dims) else {
+        let (Some(t), Some(dims)) = (self.tensor(&u.val, u.span), dims) else {
             return Val::Poison;
         };
         if !self.check_dims(&dims, span) {
@@ -171,7 +173,7 @@ impl Cx<'_> {
                 place,
                 format!("{} entries do not fill {}", count(&from), shown(&dims)),
             )
-            .note(self.place(at), format!("this is {}", shown(&from)));
+            .note(self.place(u.span), format!("this is {}", shown(&from)));
             d = self.dim_origins(d, &from);
             for e in sizes {
                 d = self.origins(d, e);
@@ -182,8 +184,8 @@ impl Cx<'_> {
         Val::Tensor(Tensor::over(self.graph.reshape(t.v, domain), t.vars))
     }
 
-    pub(super) fn flatten(&mut self, (val, at): Part) -> Val {
-        let Some(t) = self.tensor(&val, at) else {
+    pub(super) fn flatten(&mut self, u: Operand) -> Val {
+        let Some(t) = self.tensor(&u.val, u.span) else {
             return Val::Poison;
         };
         let dims = self.dims(&t);

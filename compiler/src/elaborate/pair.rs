@@ -2,8 +2,7 @@
 
 use super::{
     cx::{Binding, Cx},
-    elementwise::Part,
-    val::{Score, Tensor, Val},
+    val::{Operand, Score, Tensor, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -51,9 +50,9 @@ impl Cx<'_> {
             kept => kept,
         };
         let whole = std::mem::replace(&mut self.whole, true);
-        let entry: Vec<Part> = rest.iter().map(|e| (self.expr(e), e.span)).collect();
+        let entry: Vec<Operand> = rest.iter().map(|e| self.operand(e)).collect();
         self.whole = whole;
-        if entry.iter().any(|(v, _)| matches!(v, Val::Poison)) {
+        if entry.iter().any(|index| matches!(index.val, Val::Poison)) {
             return Some(Val::Poison);
         }
         if load && rank > 0 && !self.is_per_head(&t, &entry) {
@@ -89,14 +88,16 @@ impl Cx<'_> {
     }
 
     /// One value per query head, read at `head`.
-    fn is_per_head(&self, t: &Tensor, indices: &[Part]) -> bool {
+    fn is_per_head(&self, t: &Tensor, indices: &[Operand]) -> bool {
         let heads = self.pairs.as_ref().map_or(0, |p| p.heads);
         let dims = self.dims(t);
-        matches!(indices, [(Val::Score(s), _)] if s.expr == PairExpr::Head) && dims.len() == 1 && dims[0].size == heads
+        matches!(indices, [Operand { val: Val::Score(s), .. }] if s.expr == PairExpr::Head)
+            && dims.len() == 1
+            && dims[0].size == heads
     }
 
     /// An entry of a tensor that is the same for all tokens.
-    fn pair_table(&mut self, t: &Tensor, base: &Expr, entry: &[Part], span: Span) -> Val {
+    fn pair_table(&mut self, t: &Tensor, base: &Expr, entry: &[Operand], span: Span) -> Val {
         let dims = self.dims(t);
         if dims.len() != entry.len() || !t.vars.is_empty() {
             return self.wrong_rank(base, &dims, entry.len(), span);
@@ -107,7 +108,7 @@ impl Cx<'_> {
                 return Val::Poison;
             };
             if score.elem != Elem::I64 {
-                let place = self.place(index.1);
+                let place = self.place(index.span);
                 let d = Diagnostic::new("bad-index", place, "an index is an integer");
                 return self
                     .report(d.help("positions and heads are; `int(x)` makes one of a real number, rounded down"));
@@ -127,7 +128,7 @@ impl Cx<'_> {
     }
 
     /// A stream at the query or the key, at one entry or at the query head's.
-    fn pair_part(&mut self, t: &Tensor, key: bool, entry: &[Part], span: Span) -> Val {
+    fn pair_part(&mut self, t: &Tensor, key: bool, entry: &[Operand], span: Span) -> Val {
         let dims = self.dims(t);
         if !entry.is_empty() && entry.len() != dims.len() {
             let place = self.place(span);
@@ -140,8 +141,8 @@ impl Cx<'_> {
                 .report(d.help("a stream is read at `i` or `j`, then at all its axes: `g[j][head]`, `g[i][head, 2]`"));
         }
         let (mut map, mut kept, mut head) = (Vec::new(), Vec::new(), false);
-        for ((val, at), dim) in entry.iter().zip(&dims) {
-            let number = match val {
+        for (index, dim) in entry.iter().zip(&dims) {
+            let number = match &index.val {
                 Val::Known(Known::Num(n)) => Some(*n),
                 Val::Score(Score {
                     expr: PairExpr::Const(n),
@@ -149,7 +150,7 @@ impl Cx<'_> {
                 }) => Some(*n),
                 Val::Score(s) if s.expr == PairExpr::Head && !head => None,
                 _ => {
-                    let place = self.place(*at);
+                    let place = self.place(index.span);
                     let message = "entries of a stream are chosen by numbers and by `head`";
                     let d = Diagnostic::new("bad-index", place, message);
                     return self.report(d.help(
@@ -163,7 +164,7 @@ impl Cx<'_> {
                 }
                 Some(n) => {
                     let message = format!("the index {n} leaves an axis of {} entries", dim.size);
-                    return self.error("out-of-range", *at, message);
+                    return self.error("out-of-range", index.span, message);
                 }
                 None => {
                     map.push(IndexExpr::Axis(0));

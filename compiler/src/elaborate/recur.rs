@@ -6,7 +6,7 @@
 use super::{
     cx::{Binding, Cx, StateInfo},
     shape::shown,
-    val::{Complex, Tensor, Val},
+    val::{Complex, Operand, Tensor, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -30,11 +30,11 @@ impl Cx<'_> {
             _ => return Val::Poison,
         };
         let zero = if truth { Known::Bool(false) } else { Known::Num(0.0) };
-        let mut init = (Val::Known(zero), span);
+        let mut init = Val::Known(zero).at(span);
         let mut reset = None;
         for option in named {
-            let value = (self.expr(&option.value), option.value.span);
-            if matches!(value.0, Val::Poison) {
+            let value = self.operand(&option.value);
+            if matches!(value.val, Val::Poison) {
                 return Val::Poison;
             }
             match option.name.text.as_str() {
@@ -48,31 +48,25 @@ impl Cx<'_> {
             }
         }
         let clock = self.clock_of(&before);
-        match self.starts(&init.0, reset, clock, span) {
-            Some(condition) => self.select(condition, init, (before, span), span),
+        match self.starts(&init.val, reset, clock, span) {
+            Some(condition) => self.select(condition, init, before.at(span), span),
             None => before,
         }
     }
 
     /// Where the initial value stands: at the first token, or tick, unless it is 0, and wherever `reset` holds.
-    fn starts(
-        &mut self,
-        init: &Val,
-        reset: Option<(Val, Span)>,
-        clock: Option<Value>,
-        span: Span,
-    ) -> Option<(Val, Span)> {
+    fn starts(&mut self, init: &Val, reset: Option<Operand>, clock: Option<Value>, span: Span) -> Option<Operand> {
         let first = (!self.is_zero(init)).then(|| match clock {
             Some(clock) => self.first_tick(clock),
             None => self.first_token(),
         });
         match (first, reset) {
             (Some(first), Some(reset)) => {
-                let at = reset.1;
-                Some((self.binary(BinaryOp::Or, (first, span), reset, at), at))
+                let at = reset.span;
+                Some(self.binary(BinaryOp::Or, first.at(span), reset, at).at(at))
             }
-            (Some(first), None) => Some((first, span)),
-            (None, Some((Val::Known(Known::Bool(false)), _))) => None,
+            (Some(first), None) => Some(first.at(span)),
+            (None, Some(reset)) if matches!(reset.val, Val::Known(Known::Bool(false))) => None,
             (None, Some(reset)) => Some(reset),
             (None, None) => None,
         }
@@ -261,7 +255,7 @@ impl Cx<'_> {
                 return val;
             }
             real if complex => ["re", "im"]
-                .map(|part| self.part_of(part, (real.clone(), name.span), name.span))
+                .map(|part| self.part_of(part, real.clone().at(name.span), name.span))
                 .to_vec(),
             real => vec![real.clone()],
         };

@@ -46,6 +46,18 @@ pub(super) fn same(a: &[Dim], b: &[Dim]) -> bool {
     a == b
 }
 
+/// The shape of an operand, and the expression that has it.
+pub(super) struct Shaped<'a> {
+    pub(super) at: Span,
+    pub(super) dims: &'a [Dim],
+}
+
+impl<'a> Shaped<'a> {
+    pub(super) fn new(at: Span, dims: &'a [Dim]) -> Shaped<'a> {
+        Shaped { at, dims }
+    }
+}
+
 impl Cx<'_> {
     /// The value's own axes, without those of index variables.
     pub(super) fn dims(&self, t: &Tensor) -> Vec<Dim> {

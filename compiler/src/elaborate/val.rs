@@ -1,6 +1,7 @@
 //! What an expression stands for while a layer is elaborated.
 
 use crate::known::Known;
+use seqc_grammar::ast::Span;
 use seqc_ir::{Elem, PairExpr, Value};
 
 /// An index variable, numbered in the order of introduction: a variable that is bound further in has a higher number.
@@ -51,6 +52,22 @@ pub(super) enum Val {
     Tuple(Vec<Val>),
     /// What is wrong and has been reported.
     Poison,
+}
+
+/// A value where it is used: an operand of an operation, or an argument of a function.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Operand {
+    /// The value.
+    pub(super) val: Val,
+    /// The expression that it comes from.
+    pub(super) span: Span,
+}
+
+impl Val {
+    /// The value as an operand that comes from this expression.
+    pub(super) fn at(self, span: Span) -> Operand {
+        Operand { val: self, span }
+    }
 }
 
 impl Tensor {
