@@ -88,10 +88,9 @@ pub(crate) fn texts(
 }
 
 /// A stage of the code of one processor that people read; `None`: the request goes on to objects.
-pub(crate) fn readable(module: &(Target, String), emit: Emit) -> Result<Option<String>, Failure> {
-    let (target, text) = module;
+pub(crate) fn readable(text: &str, target: &Target, emit: Emit) -> Result<Option<String>, Failure> {
     let stage = match emit {
-        Emit::Mlir => return Ok(Some(text.clone())),
+        Emit::Mlir => return Ok(Some(text.to_owned())),
         Emit::Llvm => mlir::Emit::LlvmIr,
         Emit::Asm => mlir::Emit::Asm,
         Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Plan | Emit::Kernels => return Ok(None),

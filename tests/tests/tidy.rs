@@ -14,9 +14,6 @@ use seqc_tests::{
 /// Lines that no file exceeds.
 const LONGEST: usize = 500;
 
-/// Files whose functions still take tuples. The list only gets shorter.
-const TUPLES: &[&str] = &[];
-
 /// Names of layers and of their files that are ordinary words of the field, too: an operation of the language
 /// (attention, norm), a place in a model (embed, head) or a kind of file (std, blocks).
 const ORDINARY: &[&str] = &["attention", "embed", "head", "norm", "std", "blocks", "residual"];
@@ -117,24 +114,12 @@ fn every_file_says_what_it_is_and_is_of_readable_length() {
 /// A tuple has no names for its parts and no place for what they mean: a parameter is one value, of a type with a name.
 #[test]
 fn no_parameter_is_a_tuple() {
-    let (mut wrong, mut clean) = (Vec::new(), TUPLES.iter().copied().collect::<BTreeSet<&str>>());
+    let mut wrong = Vec::new();
     for File { name, text } in source::files(&[".rs"]) {
         let parameters = signatures::parameters(&source::code(&text)).into_iter();
-        let tuples: Vec<_> = parameters.filter(Parameter::is_tuple).collect();
-        if tuples.is_empty() || clean.remove(name.as_str()) {
-            continue;
-        }
-        wrong.extend(
-            tuples
-                .iter()
-                .map(|p| format!("{name}: fn {}, `{}`", p.function, p.text)),
-        );
+        let tuples = parameters.filter(Parameter::is_tuple);
+        wrong.extend(tuples.map(|p| format!("{name}: fn {}, `{}`", p.function, p.text)));
     }
-    wrong.extend(
-        clean
-            .iter()
-            .map(|name| format!("{name} is clean: take it off the list of exceptions")),
-    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

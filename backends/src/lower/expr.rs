@@ -101,8 +101,10 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
         }
     }
 
-    pub(super) fn known(&self, key: &(Value, Coords)) -> Option<Val> {
-        self.memo.iter().rev().find_map(|scope| scope.get(key).copied())
+    /// The value of `v` at `coords`, where it is computed already.
+    pub(super) fn known(&self, v: Value, coords: &Coords) -> Option<Val> {
+        let entry = (v, coords.clone());
+        self.memo.iter().rev().find_map(|scope| scope.get(&entry).copied())
     }
 
     /// Axes `0, 1, …` of a space of the given rank.
@@ -118,8 +120,7 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
 
     /// The value of `v` at `coords`: a vector when it differs from lane to lane, else a scalar.
     pub(super) fn value(&mut self, f: &mut Func, v: Value, coords: &Coords) -> Val {
-        let key = (v, coords.clone());
-        if let Some(val) = self.known(&key) {
+        if let Some(val) = self.known(v, coords) {
             return val;
         }
         let val = if self.is_read(v) {
@@ -253,7 +254,7 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
         let mut seen: HashSet<(Value, Coords)> = HashSet::new();
         while let Some((v, coords)) = work.pop() {
             let state = matches!(self.cx.graph().op(v), Op::Prev(s) if states.contains(s));
-            if state || !seen.insert((v, coords.clone())) || self.known(&(v, coords.clone())).is_some() {
+            if state || !seen.insert((v, coords.clone())) || self.known(v, &coords).is_some() {
                 continue;
             }
             if !self.differs(&coords, first) && (states.is_empty() || !self.reads_state(v, states)) {

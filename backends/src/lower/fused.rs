@@ -24,7 +24,7 @@ impl ExprLowering<'_, '_> {
         let graph = self.cx.graph();
         let (mut v, mut coords) = (v, coords.clone());
         loop {
-            if self.is_read(v) || self.known(&(v, coords.clone())).is_some() {
+            if self.is_read(v) || self.known(v, &coords).is_some() {
                 return None;
             }
             let operands = graph.operands(v);
