@@ -206,3 +206,18 @@ fn a_plan_for_another_machine_or_graph_is_refused() {
     let unknown = plan.replace("b0 = %4", "b0 = %99");
     assert_eq!(refused(&unknown, &Machine::PORTABLE), "%99 is not in the graph");
 }
+
+/// A previous value that a product reads is a result of the scan that computes the next one.
+#[test]
+fn previous_values_are_results_of_their_scan() {
+    let text = "graph g { param 0 w : f32[4, 4] input 0 x : f32[4] state @0 s : f32[4] next %3
+        %0 = input(0) : f32[4] %1 = param(0) : f32[4, 4] %2 = prev(@0) : f32[4] %3 = add %2, %0 : f32[4]
+        %4 = matvec %1, %2 : f32[4]
+        output y %4 }";
+    let mut graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}"));
+    seqc_passes::optimise(&mut graph);
+    let plan = Plan::new(&graph, &Settings::of(&Machine::PORTABLE))
+        .text(&graph)
+        .to_string();
+    assert!(plan.contains("scan @0 ") && plan.contains("= %2 "), "{plan}");
+}

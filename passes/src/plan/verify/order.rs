@@ -148,11 +148,11 @@ impl Order<'_, '_> {
         self.require(is_identity(leaf), 14, || {
             format!("{id} is read at another entry inside the scan")
         });
-        // Members of a recurrence are at hand from the start of a token.
+        // Members of a recurrence and its previous values are at hand from the start of a token.
         let (graph, value) = (self.report.graph, leaf.value);
         let is_next = graph.states.iter().any(|s| s.next == Some(value));
         match leaf.delay {
-            0 if is_next => self.touch(id),
+            0 if is_next || matches!(graph.op(value), Op::Prev(_)) => self.touch(id),
             0 => self.read(id),
             delay => self.read_earlier(id, delay, true),
         }
