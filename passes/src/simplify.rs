@@ -2,8 +2,8 @@
 //! Does not change what is computed beyond rounding of folded constants; does not recognise patterns of several operations.
 
 use crate::rules;
-use seqc_ir::{Elem, Graph, Op, Value};
-use std::collections::{HashMap, HashSet};
+use seqc_ir::{Elem, Graph, Op, Source, StateId, Value};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Runs all simplifications until nothing changes.
 pub fn simplify(graph: &mut Graph) {
@@ -17,7 +17,7 @@ pub fn simplify(graph: &mut Graph) {
     }
 }
 
-/// Removes values that no output needs.
+/// Removes values that no output needs, and states that nothing reads any more.
 pub fn drop_dead(graph: &mut Graph) {
     let live: HashSet<Value> = graph.live_order().into_iter().collect();
     let mut order = graph.order();
@@ -27,6 +27,27 @@ pub fn drop_dead(graph: &mut Graph) {
             graph.remove(v);
         }
     }
+    drop_unread_states(graph);
+}
+
+fn drop_unread_states(graph: &mut Graph) {
+    let previous = |v: Value| match graph.op(v).source() {
+        Some(Source::State(s)) => Some((v, s)),
+        Some(Source::Param(_) | Source::Input(_)) | None => None,
+    };
+    let previous: Vec<(Value, StateId)> = graph.values().into_iter().filter_map(previous).collect();
+    let read: BTreeSet<StateId> = previous.iter().map(|(_, s)| *s).collect();
+    if read.len() == graph.states.len() {
+        return;
+    }
+    let kept: Vec<StateId> = read.into_iter().collect();
+    for (v, s) in previous {
+        let number = kept.partition_point(|other| *other < s);
+        graph.set_op(v, Op::Prev(StateId(number as u32)));
+    }
+    let states = std::mem::take(&mut graph.states).into_iter().enumerate();
+    let read = |n: usize| kept.binary_search(&StateId(n as u32)).is_ok();
+    graph.states = states.filter(|(n, _)| read(*n)).map(|(_, state)| state).collect();
 }
 
 /// Computes equal expressions once.
@@ -56,6 +77,20 @@ fn share(graph: &mut Graph) -> bool {
 mod tests {
     use super::*;
     use seqc_ir::{BinaryOp, Dim, IndexExpr, Ty};
+
+    /// Where a rule makes the only reader of a state needless, the state goes too, and others get its number.
+    #[test]
+    fn states_that_nothing_reads_are_gone() {
+        let text = "graph g { input 0 x : f32[3] state @0 dead : f32[3] next %4 state @1 sum : f32[3] next %5
+            %0 = input(0) : f32[3] %1 = prev(@0) : f32[3] %2 = prev(@1) : f32[3] %3 = gt %1, %0 : bool[3]
+            %4 = add %1, %0 : f32[3] %5 = add %2, %0 : f32[3] %6 = select %3, %5, %5 : f32[3]
+            output y %6 }";
+        let mut graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}"));
+        simplify(&mut graph);
+        assert_eq!(seqc_ir::verify::verify(&graph), []);
+        let names: Vec<&str> = graph.states.iter().map(|state| state.name.as_str()).collect();
+        assert_eq!(names, ["sum"], "{graph}");
+    }
 
     #[test]
     fn products_over_fewer_entries_come_first() {

@@ -1,4 +1,5 @@
-//! Results that read a part of a state: the loops of a scan, and blocks of a matrix form, go over all of it.
+//! What is read of states by other kernels: a part of one, where a scan and a matrix form go over all of it, and a large one,
+//! of which a loop keeps one row.
 
 use crate::{
     chunked::model,
@@ -7,7 +8,7 @@ use crate::{
 use seqc_ir::Graph;
 use seqc_passes::plan::Chunks;
 
-const GRAPHS: [(&str, &str); 3] = [
+const GRAPHS: [(&str, &str); 4] = [
     (
         "half of the entries",
         "graph slice { input 0 x : f32[64] state @0 h : f32[64] next %5
@@ -43,10 +44,21 @@ const GRAPHS: [(&str, &str); 3] = [
         %24 = view(i0, i1) %20 : f32[2, 32] %25 = exp %24 : f32[2, 32]
         output y %25 }",
     ),
+    (
+        "a large state of a loop that a scan reads",
+        "graph mean { input 0 x : f32[5000] state @0 total : f32[5000] next %9 state @1 held : f32[5000] next %15
+        %0 = input(0) : f32[5000] %1 = prev(@0) : f32[5000] %2 = position : i64 %3 = const(3.0) : i64
+        %4 = mod %2, %3 : i64 %5 = const(0.0) : i64 %6 = eq %4, %5 : bool %7 = view() %6 : bool[5000]
+        %16 = const(0.0) : f32 %17 = view() %16 : f32[5000] %8 = select %7, %17, %1 : f32[5000]
+        %9 = add %8, %0 : f32[5000] %10 = const(2.0) : i64 %11 = eq %4, %10 : bool %12 = view() %11 : bool[5000]
+        %13 = prev(@1) : f32[5000] %18 = const(3.0) : f32 %19 = view() %18 : f32[5000] %14 = div %9, %19 : f32[5000]
+        %15 = select %12, %14, %13 : f32[5000] %20 = add %0, %15 : f32[5000]
+        output y %20 }",
+    ),
 ];
 
 #[test]
-fn a_part_of_a_state_is_read_as_the_evaluator_reads_it() {
+fn states_are_read_as_the_evaluator_reads_them() {
     for (what, text) in GRAPHS {
         let graph: Graph = text.parse().unwrap_or_else(|e| panic!("{what}: {e}"));
         assert_eq!(seqc_ir::verify::verify(&graph), [], "{what}");

@@ -1,7 +1,7 @@
 //! From stored values to kernels in order: what runs together, and what waits for what.
 
 use super::{
-    Extent, FormId, Plan, Settings,
+    BufferId, Extent, FormId, Plan, Settings,
     decisions::{Misfits, Rejected},
     definitions::PlanBuilder,
     forms::SMALL_STATE,
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::recurrence::recurrences;
 use seqc_ir::Graph;
+use std::collections::HashSet;
 
 /// Plans a graph: tries the best way to run each recurrence first, and the next one where it does not fit.
 pub(super) fn plan(graph: &Graph, settings: &Settings) -> Plan {
@@ -49,9 +50,9 @@ impl PlanBuilder<'_> {
     /// The plan, or the recurrences that must be run in another form. `rejected` are forms that did not fit before.
     fn finish(mut self, rejected: &Rejected) -> Result<Plan, Misfits> {
         self.check_scans()?;
+        self.note_scan_reads();
         self.shrink_loop_states();
         let mut groups = self.groups()?;
-        self.note_scan_reads();
         self.join_cycles(&mut groups)?;
         let kernels = self.arrange(&groups)?;
         self.plan.kernels = fuse_epilogues::fuse(self.graph, &self.plan, kernels);
@@ -67,8 +68,10 @@ impl PlanBuilder<'_> {
         Ok(self.plan)
     }
 
-    /// Large next values of loops have one row instead of one for every token.
+    /// Large next values of loops have one row instead of one for every token, unless a scan reads them: it runs when the loop
+    /// is over.
     fn shrink_loop_states(&mut self) {
+        let scanned: HashSet<BufferId> = self.scan_reads.iter().flatten().copied().collect();
         for (r, recurrence) in self.plan.recurrences.iter().enumerate() {
             for s in recurrence.states.iter().filter(|_| !self.modes[r].is_scan()) {
                 let state = &self.graph.states[s.0 as usize];
@@ -77,6 +80,7 @@ impl PlanBuilder<'_> {
                 };
                 let buffer = &mut self.plan.buffers[id.0];
                 if buffer.len > SMALL_STATE
+                    && !scanned.contains(id)
                     && buffer.history == 0
                     && buffer.output.is_none()
                     && buffer.extent == Extent::PerToken
