@@ -50,9 +50,9 @@ impl PlanBuilder<'_> {
     /// The plan, or the recurrences that must be run in another form. `rejected` are forms that did not fit before.
     fn finish(mut self, rejected: &Rejected) -> Result<Plan, Misfits> {
         self.check_scans()?;
-        self.note_scan_reads();
         self.shrink_loop_states();
         let mut groups = self.groups()?;
+        self.note_scan_reads();
         self.join_cycles(&mut groups)?;
         let kernels = self.arrange(&groups)?;
         self.plan.kernels = fuse_epilogues::fuse(self.graph, &self.plan, kernels);
@@ -71,23 +71,29 @@ impl PlanBuilder<'_> {
     /// Large next values of loops have one row instead of one for every token, unless a scan reads them: it runs when the loop
     /// is over.
     fn shrink_loop_states(&mut self) {
-        let scanned: HashSet<BufferId> = self.scan_reads.iter().flatten().copied().collect();
-        for (r, recurrence) in self.plan.recurrences.iter().enumerate() {
-            for s in recurrence.states.iter().filter(|_| !self.modes[r].is_scan()) {
-                let state = &self.graph.states[s.0 as usize];
-                let Some(id) = state.next.and_then(|v| self.plan.stored.get(&v)) else {
-                    continue;
-                };
-                let buffer = &mut self.plan.buffers[id.0];
-                if buffer.len > SMALL_STATE
-                    && !scanned.contains(id)
-                    && buffer.history == 0
-                    && buffer.output.is_none()
-                    && buffer.extent == Extent::PerToken
-                {
-                    buffer.extent = Extent::Single;
-                }
-            }
+        let large = self.large_loop_states();
+        if large.is_empty() {
+            return;
         }
+        self.note_scan_reads();
+        let scanned: HashSet<BufferId> = self.scan_reads.iter().flatten().copied().collect();
+        for id in large.into_iter().filter(|id| !scanned.contains(id)) {
+            self.plan.buffers[id.0].extent = Extent::Single;
+        }
+    }
+
+    /// The buffers of large next values of loops that nothing else needs a row of for every token.
+    fn large_loop_states(&self) -> Vec<BufferId> {
+        let loops = self.plan.recurrences.iter().enumerate();
+        let loops = loops.filter(|(r, _)| !self.modes[*r].is_scan());
+        let nexts = loops.flat_map(|(_, recurrence)| &recurrence.states);
+        let nexts = nexts.filter_map(|s| self.graph.states[s.0 as usize].next);
+        let buffers = nexts.filter_map(|v| self.plan.stored.get(&v).copied());
+        let large = |id: &BufferId| {
+            let buffer = self.plan.buffer(*id);
+            let own = buffer.history == 0 && buffer.output.is_none() && buffer.extent == Extent::PerToken;
+            own && buffer.len > SMALL_STATE
+        };
+        buffers.filter(large).collect()
     }
 }
