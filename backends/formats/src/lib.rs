@@ -1,6 +1,6 @@
 //! Encodings: how the numbers of a tensor are stored, one file an encoding.
 //!
-//! [`Encoding`] is the one type for it, from the reader of checkpoints to the kernels. [`Facts`](facts::Facts) is what a
+//! [`Encoding`] is the one type for it, from the reader of checkpoints to the kernels. `Facts` is what a
 //! file says of its encoding, [`Use`] what can be done with it. Blocks of numbers with common scales are GGML's, and lie
 //! along the last axis of a tensor.
 

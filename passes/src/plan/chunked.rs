@@ -61,7 +61,7 @@ pub struct Chunked {
     pub block: usize,
     /// Chunks of so many tokens or more are computed this way; `None`: the scan is cheaper for all of them.
     pub shortest: Option<usize>,
-    /// What a token of a chunk of [`Settings::CHUNK`] costs in either form, in additions.
+    /// What a token of a chunk of [`Settings::CHUNK`](super::Settings::CHUNK) costs in either form, in additions.
     pub costs: Costs,
 }
 
