@@ -111,6 +111,23 @@ impl Machine {
     }
 }
 
+/// Bytes of a state entry after all tokens.
+pub(crate) fn state_bytes(kind: &StateKind) -> usize {
+    match kind {
+        StateKind::Fixed { bytes } => *bytes,
+        StateKind::Shared { .. } => 0,
+        StateKind::Pages {
+            page_bytes,
+            pinned,
+            pages,
+            count: _,
+        } => {
+            let all = TOKENS.div_ceil(PAGE_TOKENS);
+            page_bytes * pages.map_or(all, |ring| all.min(pinned + ring))
+        }
+    }
+}
+
 struct Session<'m> {
     machine: &'m Machine,
     states: Vec<Vec<u64>>,
@@ -120,23 +137,10 @@ struct Session<'m> {
 
 impl<'m> Session<'m> {
     fn new(machine: &'m Machine) -> Session<'m> {
-        let bytes = |kind: &StateKind| match kind {
-            StateKind::Fixed { bytes } => *bytes,
-            StateKind::Shared { .. } => 0,
-            StateKind::Pages {
-                page_bytes,
-                pinned,
-                pages,
-                count: _,
-            } => {
-                let all = TOKENS.div_ceil(PAGE_TOKENS);
-                page_bytes * pages.map_or(all, |ring| all.min(pinned + ring))
-            }
-        };
         let states = &machine.program.descriptor.states;
         Session {
             machine,
-            states: states.iter().map(|s| vec![0; bytes(&s.kind) / 8 + 1]).collect(),
+            states: states.iter().map(|s| vec![0; state_bytes(&s.kind) / 8 + 1]).collect(),
             seconds: 0.0,
         }
     }

@@ -1,7 +1,7 @@
 //! Random models under the interpreter: what kernels compute is what the evaluator says, in every cut into chunks.
 
-use crate::generated::{TOKENS, cases, columns, distance, reference, together};
-use seqc_abi::{Descriptor, Elem, Level, PAGE_TOKENS, StateKind, frame, symbols};
+use crate::generated::{TOKENS, cases, columns, distance, reference, state_bytes, together};
+use seqc_abi::{Descriptor, Elem, Level, StateKind, frame, symbols};
 use seqc_backends::{
     kernel::{
         Module,
@@ -34,23 +34,6 @@ struct Interpreted<'m> {
 
 fn words(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|w| w.to_le_bytes()).collect()
-}
-
-/// Bytes of a state entry after all tokens.
-fn state_bytes(kind: &StateKind) -> usize {
-    match kind {
-        StateKind::Fixed { bytes } => *bytes,
-        StateKind::Shared { .. } => 0,
-        StateKind::Pages {
-            page_bytes,
-            pinned,
-            pages,
-            count: _,
-        } => {
-            let all = TOKENS.div_ceil(PAGE_TOKENS);
-            page_bytes * pages.map_or(all, |ring| all.min(pinned + ring))
-        }
-    }
 }
 
 impl<'m> Interpreted<'m> {
