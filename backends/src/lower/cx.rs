@@ -26,16 +26,17 @@ pub(super) struct Layer<'a> {
     pub(super) name: String,
     /// How each parameter is encoded.
     pub(super) encodings: Vec<Encoding>,
-    /// The processor that code is for.
-    pub(super) machine: &'a Machine,
-    /// Longest chunk.
-    pub(super) max_chunk: usize,
 }
 
 impl Layer<'_> {
     /// `f32` lanes of a vector.
     pub(super) fn lanes(&self) -> u32 {
-        self.machine.lanes
+        self.machine().lanes
+    }
+
+    /// The processor that code is for.
+    pub(super) fn machine(&self) -> &Machine {
+        &self.plan.settings.machine
     }
 }
 

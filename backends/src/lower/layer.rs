@@ -48,7 +48,7 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     chunked::prepare(layer, module);
     add_load(layer, module);
     add_step(layer, module, &one_name(layer), 1);
-    add_step(layer, module, &many_name(layer), layer.max_chunk);
+    add_step(layer, module, &many_name(layer), layer.plan.settings.max_chunk);
 }
 
 /// Bytes of scratch that a thread needs in this layer.
@@ -61,7 +61,7 @@ fn add_load(layer: &Layer<'_>, module: &mut Module) {
     // The arguments of a step, so that both kinds of function are written by the same code.
     let name = load_name(layer);
     let mut f = Func::new(&name, &Args::TYPES, None);
-    let layout = layout(layer.graph, layer.plan, layer.max_chunk);
+    let layout = layout(layer.graph, layer.plan, layer.plan.settings.max_chunk);
     let cx = Cx::new(&f, &name, layer, &layout, true);
     cx.in_parts(&mut f, &layer.plan.load, &[], &mut |cx, f, nests, _| {
         for n in nests {

@@ -38,7 +38,7 @@ pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, p
     }
     let mut exprs = ExprLowering::new(cx, token);
     exprs.into.push(nest.into);
-    let flat = matches!(portion, Portion::Entries(_)) || loops(cx.layer.machine, &sizes).len() < sizes.len();
+    let flat = matches!(portion, Portion::Entries(_)) || loops(cx.layer.machine(), &sizes).len() < sizes.len();
     let body = Body {
         cx,
         nest,

@@ -33,9 +33,9 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
             let product = &layer.schedule.products[v];
             match product.summation {
                 Summation::OfChunk => kernels::gemv_in_order(module, layer.lanes(), product.encoding),
-                Summation::Free => kernels::gemv(module, layer.machine, product.encoding),
+                Summation::Free => kernels::gemv(module, layer.machine(), product.encoding),
             };
-            kernels::gemm(module, layer.machine, product.encoding, product.columns);
+            kernels::gemm(module, layer.machine(), product.encoding, product.columns);
         }
     }
 }
@@ -103,7 +103,7 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
 /// Panels of the matrices are split between the threads; each is packed once and multiplied with all tokens.
 fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
     let rows = cx.graph().ty(matmul.products[0]).len();
-    let width = cx.layer.machine.panel_rows() as i64;
+    let width = cx.layer.machine().panel_rows() as i64;
     let size = f.i64(rows as i64);
     let mine = f.team_range(cx.args.team(), size, width);
     let operands: Vec<Operands> = matmul.products.iter().map(|v| operands(cx, f, *v)).collect();

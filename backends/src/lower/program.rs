@@ -81,8 +81,6 @@ fn layers<'p>(planned: &'p PlannedModel<'_>) -> Vec<Layer<'p>> {
             plan,
             name,
             encodings,
-            machine: &planned.settings.machine,
-            max_chunk: planned.settings.max_chunk,
         }
     };
     planned.plans.iter().enumerate().map(layer).collect()

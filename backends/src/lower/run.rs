@@ -206,7 +206,7 @@ fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
 }
 
 fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
-    let machine = cx.layer.machine;
+    let machine = cx.layer.machine();
     let whole = |n: &Nest| super::table::is_rows_of_table(cx, n);
     for (n, wave) in waves(cx.graph(), machine, nests, &whole).into_iter().enumerate() {
         if n > 0 {

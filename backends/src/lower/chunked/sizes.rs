@@ -38,11 +38,11 @@ impl Sizes {
         let state = layer.graph.states[scan.states[0].0 as usize].ty.sizes();
         let (p, n) = (state[scan.kept[scan.kept.len() - 1]], state[scan.reduced[0]]);
         let lanes = layer.lanes() as usize;
-        let tile_rows = layer.machine.tallest_tile();
+        let tile_rows = layer.machine().tallest_tile();
         Sizes {
             lanes: layer.lanes(),
             tile_rows,
-            tile_vectors: layer.machine.tile_vectors,
+            tile_vectors: layer.machine().tile_vectors,
             heads: state.iter().product::<usize>() / (p * n),
             p,
             n,
