@@ -3,14 +3,14 @@
 use seqc_ir::{Graph, StateId, Value};
 use seqc_passes::{
     cost,
-    plan::{Candidate, Decision, Extent, FORMS, FormId, Kernel, Plan, Scan, Settings, Verdict, flat},
+    plan::{Candidate, Decision, Extent, Form, FormId, Plan, Scan, Settings, Verdict},
     recurrence::Recurrence,
 };
 use std::{collections::HashMap, fmt::Write};
 
 /// Lines about all recurrences of a layer.
 pub(super) fn describe(out: &mut String, graph: &Graph, plans: &[&Plan]) {
-    let scans: Vec<HashMap<StateId, &Scan>> = plans.iter().map(|plan| scans(plan)).collect();
+    let scans: Vec<HashMap<StateId, &Scan>> = plans.iter().map(|plan| plan.scans_by_state()).collect();
     for (n, recurrence) in plans[0].recurrences.iter().enumerate() {
         let one = One {
             graph,
@@ -20,24 +20,6 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plans: &[&Plan]) {
         };
         one.describe(out, plans[0].decision(n));
     }
-}
-
-/// By state, the scans of a plan and the matrix forms of heads.
-fn scans(plan: &Plan) -> HashMap<StateId, &Scan> {
-    let mut found = HashMap::new();
-    for kernel in flat(&plan.kernels) {
-        let scan = match kernel {
-            Kernel::Scan(scan) => Some(scan),
-            Kernel::Heads { chunked, .. } => chunked.as_ref(),
-            Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Attend(_) => None,
-            Kernel::LongConv(_) | Kernel::Loop(_) | Kernel::Commit(_) => None,
-        };
-        found.extend(
-            scan.into_iter()
-                .flat_map(|scan| scan.states.iter().map(move |s| (*s, scan))),
-        );
-    }
-    found
 }
 
 /// A recurrence in the plans of several machines.
@@ -89,7 +71,7 @@ impl One<'_> {
 
     /// A form with what it has at hand.
     fn form(&self, candidate: &Candidate) -> String {
-        let Some(form) = FORMS.iter().find(|form| form.name == candidate.form) else {
+        let Some(form) = Form::named(candidate.form) else {
             return candidate.form.to_owned();
         };
         let says = form.says;
@@ -159,7 +141,7 @@ pub(super) fn considered(out: &mut String, decision: Option<&Decision>) {
         Settings::CHUNK
     );
     for candidate in &decision.candidates {
-        let form = FORMS.iter().find(|form| form.name == candidate.form);
+        let form = Form::named(candidate.form);
         let says = form.map_or(candidate.form, |form| form.says);
         let cost = candidate.cost.map_or_else(String::new, |cost| format!("{cost:.0}, "));
         let _ = match candidate.verdict {

@@ -1,9 +1,9 @@
 //! What was decided about the recurrences and filters of a layer: the candidates, what each costs, and why it was not taken.
 
-use super::{FORMS, Form, FormCost, FormId, Kernel, Lowering, Misfit, Plan, Scan, definitions::PlanBuilder};
+use super::{Chunked, FORMS, Form, FormCost, FormId, Kernel, Lowering, Misfit, Plan, Scan, definitions::PlanBuilder};
 use crate::{conv_partition::ConvPartition, recurrence::Recurrence};
-use seqc_ir::{Graph, OpClass, Value};
-use std::collections::BTreeMap;
+use seqc_ir::{Graph, OpClass, StateId, Value};
+use std::collections::{BTreeMap, HashSet};
 
 /// A part of a layer that can be computed in several ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +87,12 @@ impl PlanBuilder<'_> {
     /// Writes down what was decided. `rejected` are forms that earlier attempts found not to fit.
     pub(super) fn decide(&mut self, mut rejected: Rejected) {
         rejected.extend(std::mem::take(self.rejected.get_mut()));
-        let found = Found::new(&self.plan);
+        let (scans, heads) = (self.plan.scans_by_state(), head_parallel(&self.plan));
         let recurrences = self.plan.recurrences.iter().enumerate();
         let decisions = recurrences.map(|(r, recurrence)| {
+            let state = &recurrence.states[0];
             let taken = match self.modes[r] {
-                FormId::TokenLoop if found.heads.contains_key(&r) => FormId::HeadParallel,
+                FormId::TokenLoop if heads.contains(state) => FormId::HeadParallel,
                 mode => mode,
             };
             let case = Case {
@@ -100,7 +101,7 @@ impl PlanBuilder<'_> {
                 number: r,
                 recurrence,
                 taken,
-                scan: found.scans.get(&r).copied(),
+                scan: scans.get(state).copied(),
                 rejected: &rejected,
             };
             case.decision()
@@ -110,16 +111,12 @@ impl PlanBuilder<'_> {
     }
 
     fn filters(&self) -> Vec<Decision> {
-        let filter = |kernel: &&Kernel| matches!(kernel, Kernel::LongConv(_));
-        let of = |kernel: &Kernel| match kernel {
+        let kernels = super::flat(&self.plan.kernels).into_iter();
+        let filters = kernels.filter_map(|kernel| match kernel {
             Kernel::LongConv(v) => Some(filter_decision(self.graph, &self.plan, *v)),
             _ => None,
-        };
-        super::flat(&self.plan.kernels)
-            .into_iter()
-            .filter(filter)
-            .filter_map(of)
-            .collect()
+        });
+        filters.collect()
     }
 }
 
@@ -141,51 +138,15 @@ fn filter_decision(graph: &Graph, plan: &Plan, v: Value) -> Decision {
     }
 }
 
-/// The kernels of recurrences.
-struct Found<'p> {
-    /// Scans, and matrix forms of heads.
-    scans: BTreeMap<usize, &'p Scan>,
-    /// Heads of loops.
-    heads: BTreeMap<usize, usize>,
-}
-
-impl<'p> Found<'p> {
-    fn new(plan: &'p Plan) -> Found<'p> {
-        let owners: BTreeMap<_, usize> = plan
-            .recurrences
-            .iter()
-            .enumerate()
-            .flat_map(|(r, recurrence)| recurrence.states.iter().map(move |s| (*s, r)))
-            .collect();
-        let mut found = Found {
-            scans: BTreeMap::new(),
-            heads: BTreeMap::new(),
-        };
-        for kernel in super::flat(&plan.kernels) {
-            match kernel {
-                Kernel::Scan(scan) => found.scans.extend(owners.get(&scan.states[0]).map(|r| (*r, scan))),
-                Kernel::Heads {
-                    heads, states, chunked, ..
-                } => {
-                    let of_states = states.iter().filter_map(|s| owners.get(s));
-                    found
-                        .heads
-                        .extend(of_states.filter(|_| *heads > 1).map(|r| (*r, *heads)));
-                    let scan = chunked.as_ref();
-                    found
-                        .scans
-                        .extend(scan.and_then(|scan| Some((*owners.get(&scan.states[0])?, scan))));
-                }
-                Kernel::Matmuls(_)
-                | Kernel::Map(_)
-                | Kernel::Attend(_)
-                | Kernel::LongConv(_)
-                | Kernel::Loop(_)
-                | Kernel::Commit(_) => {}
-            }
-        }
-        found
-    }
+/// The states of loops that run in parallel over heads.
+fn head_parallel(plan: &Plan) -> HashSet<StateId> {
+    let states = super::flat(&plan.kernels)
+        .into_iter()
+        .filter_map(|kernel| match kernel {
+            Kernel::Heads { heads, states, .. } if *heads > 1 => Some(states),
+            _ => None,
+        });
+    states.flatten().copied().collect()
 }
 
 /// A recurrence whose candidates are listed.
@@ -235,9 +196,13 @@ impl Case<'_> {
         }
     }
 
+    fn matrix(&self) -> Option<&Chunked> {
+        self.scan.and_then(|scan| scan.chunked.as_ref())
+    }
+
     /// Of the two matrix forms a recurrence has at most one.
     fn matrix_verdict(&self, id: FormId) -> Verdict {
-        let Some(form) = self.scan.and_then(|scan| scan.chunked.as_ref()) else {
+        let Some(form) = self.matrix() else {
             return Verdict::Unfit(Misfit::InsideLoop);
         };
         match (id == FormId::Wy, form.correction.is_some()) {
@@ -250,9 +215,8 @@ impl Case<'_> {
     /// Where there is a matrix form, what the form that single tokens have beside it costs is known better.
     fn beside<'c>(&self, form: &Form, cost: FormCost<'c>) -> FormCost<'c> {
         let own = form.id.is_scan() == self.taken.is_scan();
-        let matrix = self.scan.and_then(|scan| scan.chunked.as_ref());
         FormCost {
-            beside: matrix.filter(|_| own).map(|matrix| matrix.costs.by_tokens),
+            beside: self.matrix().filter(|_| own).map(|matrix| matrix.costs.by_tokens),
             ..cost
         }
     }
@@ -270,10 +234,7 @@ impl Case<'_> {
             results: self.scan.map_or(1.0, |scan| {
                 scan.outputs.iter().map(|nest| graph.ty(nest.value).len() as f64).sum()
             }),
-            matrix: self
-                .scan
-                .and_then(|scan| scan.chunked.as_ref())
-                .map(|form| form.costs.products),
+            matrix: self.matrix().map(|form| form.costs.products),
             beside: None,
             machine,
         }

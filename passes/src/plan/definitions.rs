@@ -1,14 +1,9 @@
 //! What computes each stored value, and what it waits for.
 
 use super::{
-    Buffer, BufferId, Extent, FormId, Nest, Plan, Settings, contiguous_rows,
-    decisions::Rejected,
-    inline::Walk,
-    materialize::{Materialize, native_params},
-    row_major,
-    scan::inner_values,
+    Buffer, BufferId, Extent, FormId, Nest, Plan, Settings, contiguous_rows, decisions::Rejected, inline::Walk,
+    materialize::Materialize, row_major, scan::inner_values,
 };
-use crate::attention::analysis::analyses;
 use seqc_ir::{Graph, Op, Stage, Value};
 use std::{
     cell::RefCell,
@@ -74,9 +69,9 @@ impl<'a> PlanBuilder<'a> {
                 stored: HashMap::new(),
                 load: Vec::new(),
                 kernels: Vec::new(),
-                attentions: analyses(graph),
+                attentions: HashMap::new(),
                 state_axes: graph.states.iter().map(|s| (0..s.ty.rank()).collect()).collect(),
-                native_params: native_params(graph),
+                native_params: Vec::new(),
             },
             definitions: Vec::new(),
             settings,

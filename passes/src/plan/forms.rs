@@ -89,7 +89,7 @@ pub struct FormCost<'m> {
     pub machine: &'m Machine,
 }
 
-/// All forms, those to be preferred first.
+/// All forms, those to be preferred first: in the order of [`FormId`].
 pub const FORMS: &[Form] = &[
     Form {
         id: FormId::FusedScan,
@@ -149,13 +149,17 @@ pub const FORMS: &[Form] = &[
     },
 ];
 
+impl Form {
+    /// The form of this name.
+    pub fn named(name: &str) -> Option<&'static Form> {
+        FORMS.iter().find(|form| form.name == name)
+    }
+}
+
 impl FormId {
     /// Its row.
     pub fn form(self) -> &'static Form {
-        match FORMS.iter().find(|form| form.id == self) {
-            Some(form) => form,
-            None => unreachable!("every form has a row"),
-        }
+        &FORMS[self as usize]
     }
 
     /// True for scans of independent entries.
@@ -205,6 +209,7 @@ mod tests {
 
     #[test]
     fn every_form_has_one_row_in_the_order_of_preference() {
+        assert!(FORMS.iter().all(|form| form.id.form().name == form.name));
         let ids: Vec<FormId> = FORMS.iter().map(|form| form.id).collect();
         assert!(ids.is_sorted());
         assert_eq!(ids.last(), Some(&FormId::Wy));

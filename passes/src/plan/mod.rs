@@ -224,6 +224,19 @@ impl Plan {
         plan
     }
 
+    /// By state, the scans and the matrix forms of heads.
+    pub fn scans_by_state(&self) -> HashMap<StateId, &Scan> {
+        let scans = flat(&self.kernels).into_iter().filter_map(|kernel| match kernel {
+            Kernel::Scan(scan) => Some(scan),
+            Kernel::Heads { chunked, .. } => chunked.as_ref(),
+            Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Attend(_) => None,
+            Kernel::LongConv(_) | Kernel::Loop(_) | Kernel::Commit(_) => None,
+        });
+        scans
+            .flat_map(|scan| scan.states.iter().map(move |s| (*s, scan)))
+            .collect()
+    }
+
     /// Stage of a value.
     pub fn stage(&self, v: Value) -> Stage {
         self.stages[v.0 as usize]

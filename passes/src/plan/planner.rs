@@ -6,9 +6,9 @@ use super::{
     definitions::PlanBuilder,
     forms::SMALL_STATE,
     fuse_epilogues, head_parallel,
-    materialize::{Materialize, of_params},
+    materialize::{Materialize, native_params, of_params},
 };
-use crate::recurrence::recurrences;
+use crate::{attention::analysis::analyses, recurrence::recurrences};
 use seqc_ir::Graph;
 use std::collections::HashSet;
 
@@ -65,6 +65,8 @@ impl PlanBuilder<'_> {
             self.plan.buffers[id.0].state = Some(s);
         }
         self.decide(rejected.clone());
+        self.plan.attentions = analyses(self.graph);
+        self.plan.native_params = native_params(self.graph);
         Ok(self.plan)
     }
 

@@ -1,7 +1,7 @@
 //! Printing and parsing of decisions.
 
 use super::{parse::PlanParser, print::Printer};
-use crate::plan::{Candidate, DIRECT_SUM, Decision, FORMS, Misfit, PARTITIONED, Plan, Subject, Verdict};
+use crate::plan::{Candidate, DIRECT_SUM, Decision, Form, Misfit, PARTITIONED, Plan, Subject, Verdict};
 use seqc_ir::text::{Name, Number, ParseError, Token};
 use std::fmt;
 
@@ -98,6 +98,6 @@ impl PlanParser<'_> {
 }
 
 fn form_named(name: &str) -> Option<&'static str> {
-    let forms = FORMS.iter().map(|form| form.name);
-    forms.chain([DIRECT_SUM, PARTITIONED]).find(|known| *known == name)
+    let filters = || [DIRECT_SUM, PARTITIONED].into_iter().find(|known| *known == name);
+    Form::named(name).map(|form| form.name).or_else(filters)
 }
