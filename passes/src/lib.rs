@@ -8,6 +8,7 @@ pub mod cost;
 pub mod kept;
 pub mod legalize;
 pub mod machine;
+mod pass;
 pub mod plan;
 pub mod planned;
 pub mod recognise;
@@ -16,27 +17,8 @@ pub mod rules;
 pub mod sign;
 pub mod simplify;
 
-use seqc_ir::{Graph, Model, Value, verify::verify};
-
-/// One rewriting of a layer graph.
-pub struct Pass {
-    /// Its name, a verb.
-    pub name: &'static str,
-    /// Why it runs, and why at this place.
-    pub why: &'static str,
-    /// The rewriting.
-    pub run: fn(&mut Graph),
-    /// What holds after it and after all later passes, beside the laws of every graph.
-    pub ensures: &'static [Law],
-}
-
-/// What passes guarantee of every value that a result needs.
-pub struct Law {
-    /// The law, a sentence.
-    pub says: &'static str,
-    /// True where a value obeys it.
-    pub holds: fn(&Graph, Value) -> bool,
-}
+pub use pass::{Law, Pass};
+use seqc_ir::{Graph, Model, verify::verify};
 
 /// All passes, in order.
 pub const PASSES: &[Pass] = &[

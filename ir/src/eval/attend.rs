@@ -1,6 +1,9 @@
 //! Attention of one query token over the keys seen so far.
 
-use super::{Data, elementwise::apply_binary, elementwise::apply_unary};
+use super::{
+    data::Data,
+    elementwise::{apply_binary, apply_unary},
+};
 use crate::{AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairLeaf, UNSEEN, UnaryOp};
 
 /// An attention with its sizes.

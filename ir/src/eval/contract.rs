@@ -1,8 +1,8 @@
 //! Sums of products of views, computed without the product: matrix products, outer contractions, plain sums.
 
 use super::{
-    Data,
     access::{Access, Start, Table, walk},
+    data::Data,
 };
 
 /// `out[o…] = sum_{r…} prod_f factor_f[access_f(o…, r…)]`.

@@ -1,7 +1,7 @@
 //! What each operation does with the values of one token; the operations through time are in the callers.
 
 use super::{
-    Data,
+    data::Data,
     elementwise::{apply_binary, apply_unary, whole},
     plan::{Item, Kernel},
 };

@@ -13,6 +13,7 @@
 mod access;
 mod attend;
 mod contract;
+mod data;
 mod elementwise;
 mod kernel;
 mod model;
@@ -20,6 +21,7 @@ mod plan;
 mod tensor;
 mod whole;
 
+use data::Data;
 pub use elementwise::{MAX_WHOLE, apply_binary, apply_unary, whole};
 pub use model::ModelEvaluator;
 pub use tensor::{EvalError, Tensor};
@@ -29,9 +31,6 @@ use attend::Keys;
 use plan::{Item, Kernel, Plan};
 use std::{collections::VecDeque, sync::Arc};
 use tensor::check;
-
-/// Elements of one value, shared between the values that only reshape it.
-type Data = Arc<Vec<f64>>;
 
 /// One layer instance: its graph, its parameters and what it carries from token to token.
 #[derive(Clone, Debug)]

@@ -1,11 +1,11 @@
 //! A graph made ready for evaluation: kernels in order, sums of products recognised, offsets computed.
 
 use super::{
-    Data,
     access::Access,
     attend::Attend,
     contract::Contract,
-    tensor::{EvalError, Tensor},
+    data::Data,
+    tensor::{EvalError, Shape, Tensor},
 };
 use crate::{AttendSpec, BinaryOp, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, UnaryOp, Value, joined_views};
 
@@ -29,13 +29,6 @@ pub(super) struct Plan {
     /// One more than the largest `Item::slot`.
     pub(super) slots: usize,
     pub(super) causal: bool,
-}
-
-/// A parameter or input.
-#[derive(Debug)]
-pub(super) struct Shape {
-    pub(super) name: String,
-    pub(super) sizes: Vec<usize>,
 }
 
 #[derive(Debug)]

@@ -1,7 +1,5 @@
 //! Values that go in and out of the evaluator, and what can be wrong with them.
 
-use super::plan::Shape;
-
 /// A tensor of one token, or a parameter, in row-major order. Integers and truth values are numbers too.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Tensor {
@@ -121,4 +119,11 @@ pub(super) fn check(graph: &str, what: &'static str, ports: &[Shape], given: &[T
         }
     }
     Ok(())
+}
+
+/// A parameter or input.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) name: String,
+    pub(super) sizes: Vec<usize>,
 }

@@ -1,8 +1,9 @@
 //! All tokens of a sequence at once: what attends to the future waits until every token's keys are there.
 
 use super::{
-    Data, Tensor,
+    Tensor,
     attend::Keys,
+    data::Data,
     kernel::convolve,
     plan::{Item, Kernel, Plan},
     tensor::{EvalError, check},

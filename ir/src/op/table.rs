@@ -1,8 +1,11 @@
 //! The table of operations: one row each, with the properties that verifier, passes, plans and backends read. A new
 //! operation is described to all of them by its row.
 
-use super::{BinaryOp, Op, UnaryOp};
-use crate::{Elem, Graph, StateId, Value};
+use super::Op;
+use crate::{
+    Elem, Graph, StateId, Value,
+    scalar::{BinaryOp, UnaryOp},
+};
 use std::ops::RangeInclusive;
 
 /// How the result of an operation follows from its operands.

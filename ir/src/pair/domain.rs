@@ -62,7 +62,7 @@ pub trait PairDomain {
 }
 
 /// Expressions themselves, with other leaves.
-pub(super) struct Substitution<'a>(pub(super) &'a mut dyn FnMut(PairLeaf) -> PairExpr);
+struct Substitution<'a>(&'a mut dyn FnMut(PairLeaf) -> PairExpr);
 
 impl PairDomain for Substitution<'_> {
     type Value = PairExpr;
@@ -85,5 +85,26 @@ impl PairDomain for Substitution<'_> {
 
     fn table(&mut self, n: usize, indices: Vec<PairExpr>) -> PairExpr {
         PairExpr::Table(n, indices)
+    }
+}
+
+impl PairExpr {
+    /// What it is written with, from left to right.
+    pub fn leaves(&self) -> Vec<PairLeaf> {
+        let mut leaves = Vec::new();
+        self.substituted(&mut |leaf| {
+            leaves.push(leaf);
+            leaf.into()
+        });
+        leaves
+    }
+
+    /// The same expression with every leaf replaced by the expression that `of_leaf` gives for it.
+    pub fn substitute(&self, of_leaf: &dyn Fn(PairLeaf) -> PairExpr) -> PairExpr {
+        self.substituted(&mut |leaf| of_leaf(leaf))
+    }
+
+    fn substituted(&self, of_leaf: &mut dyn FnMut(PairLeaf) -> PairExpr) -> PairExpr {
+        Substitution(of_leaf).value(self)
     }
 }

@@ -133,25 +133,6 @@ impl PairExpr {
         self.parts().into_iter().flat_map(|part| part.largest(test)).collect()
     }
 
-    /// What it is written with, from left to right.
-    pub fn leaves(&self) -> Vec<PairLeaf> {
-        let mut leaves = Vec::new();
-        self.substituted(&mut |leaf| {
-            leaves.push(leaf);
-            leaf.into()
-        });
-        leaves
-    }
-
-    /// The same expression with every leaf replaced by the expression that `of_leaf` gives for it.
-    pub fn substitute(&self, of_leaf: &dyn Fn(PairLeaf) -> PairExpr) -> PairExpr {
-        self.substituted(&mut |leaf| of_leaf(leaf))
-    }
-
-    fn substituted(&self, of_leaf: &mut dyn FnMut(PairLeaf) -> PairExpr) -> PairExpr {
-        domain::Substitution(of_leaf).value(self)
-    }
-
     /// The same expression for one query head.
     pub fn with_head(&self, head: usize) -> PairExpr {
         self.substitute(&|leaf| match leaf {

@@ -1,6 +1,9 @@
 //! Law 11: attention.
 
-use super::{MAX_TABLE, MAX_TOP, Report, node::shape};
+use super::{
+    limits::{MAX_TABLE, MAX_TOP},
+    report::{Report, shape},
+};
 use crate::{AttendSpec, BinaryOp, Elem, Normaliser, PairDomain, PairLeaf, Ty, UnaryOp, Value};
 
 pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty]) {

@@ -29,52 +29,19 @@
 //! 18. There is at least one output; names of inputs and of outputs do not repeat.
 
 mod attend;
+mod limits;
 mod model;
 mod node;
+mod report;
 mod view;
 
+pub use limits::{MAX_DELAY, MAX_ELEMENTS, MAX_LAGS, MAX_TABLE, MAX_TOP};
 pub use model::verify_model;
+use report::Report;
+pub use report::Violation;
 
-use crate::{Elem, Graph, Source, Ty, Value};
-use std::{collections::HashSet, fmt};
-
-/// Most elements of one tensor.
-pub const MAX_ELEMENTS: usize = 1 << 40;
-
-/// Longest delay, in tokens.
-pub const MAX_DELAY: usize = 1 << 24;
-
-/// Most entries of a table that attention reads.
-pub const MAX_TABLE: usize = 1 << 30;
-
-/// Most keys that [`crate::Normaliser::Top`] asks for.
-pub const MAX_TOP: usize = 256;
-
-/// Most taps of a long convolution's filter.
-pub const MAX_LAGS: usize = 1 << 20;
-
-/// One broken law.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Number of the law in this module's header.
-    pub law: u8,
-    /// The layer graph, for models of several.
-    pub graph: String,
-    /// What is wrong.
-    pub message: String,
-    /// The node in text form, where one is to blame.
-    pub node: Option<String>,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` breaks law {}: {}", self.graph, self.law, self.message)?;
-        match &self.node {
-            Some(node) => write!(f, "\n    {node}"),
-            None => Ok(()),
-        }
-    }
-}
+use crate::{Elem, Graph, Source, Ty};
+use std::collections::HashSet;
 
 /// All violations of a graph, none when it is well formed. The laws on shapes and types are checked only once the
 /// graph's structure (laws 1 to 4) is sound.
@@ -96,40 +63,6 @@ pub fn verify(graph: &Graph) -> Vec<Violation> {
         states(&mut report);
     }
     report.violations
-}
-
-/// Violations found so far.
-struct Report<'g> {
-    graph: &'g Graph,
-    violations: Vec<Violation>,
-}
-
-impl Report<'_> {
-    fn at(&mut self, law: u8, value: Value, message: impl Into<String>) {
-        let node = Some(crate::text::node_line(self.graph, value));
-        self.violations.push(Violation {
-            law,
-            graph: self.graph.name.clone(),
-            message: message.into(),
-            node,
-        });
-    }
-
-    fn general(&mut self, law: u8, message: impl Into<String>) {
-        self.violations.push(Violation {
-            law,
-            graph: self.graph.name.clone(),
-            message: message.into(),
-            node: None,
-        });
-    }
-
-    /// Reports unless `holds`.
-    fn require(&mut self, holds: bool, law: u8, value: Value, message: impl FnOnce() -> String) {
-        if !holds {
-            self.at(law, value, message());
-        }
-    }
 }
 
 /// Law 1.

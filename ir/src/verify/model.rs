@@ -1,6 +1,6 @@
 //! Laws of models.
 
-use super::{Violation, verify};
+use super::{report::Violation, verify};
 use crate::{Call, Model, StreamId, Ty};
 use std::collections::{HashMap, HashSet};
 

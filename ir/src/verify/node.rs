@@ -1,6 +1,11 @@
 //! Laws of single nodes, one function per family of operations.
 
-use super::{MAX_DELAY, MAX_LAGS, Report, attend, view};
+use super::{
+    attend,
+    limits::{MAX_DELAY, MAX_LAGS},
+    report::{Report, same_elem, same_shape, shape},
+    view,
+};
 use crate::{BinaryOp, Elem, Graph, Op, Source, Stage, Ty, UnaryOp, Value};
 
 /// Checks one node of a graph whose structure is sound.
@@ -217,28 +222,4 @@ fn load_stage(report: &mut Report<'_>, stages: &[Stage], value: Value, operand: 
     report.require(known, 10, value, || {
         format!("{operand} is not known when weights are loaded")
     });
-}
-
-pub(super) fn shape(report: &mut Report<'_>, value: Value, expected: &[usize]) {
-    let found = report.graph.ty(value).sizes();
-    report.require(found == expected, 7, value, || {
-        format!("the result has shape {expected:?}, not {found:?}")
-    });
-}
-
-pub(super) fn same_shape(report: &mut Report<'_>, value: Value, types: &[&Ty]) {
-    let ty = report.graph.ty(value);
-    for operand in types {
-        let fits = operand.sizes() == ty.sizes();
-        report.require(fits, 7, value, || format!("an operand is {operand}, the result {ty}"));
-    }
-}
-
-pub(super) fn same_elem(report: &mut Report<'_>, value: Value, types: &[&Ty]) {
-    let elem = report.graph.ty(value).elem;
-    for operand in types {
-        report.require(operand.elem == elem, 6, value, || {
-            format!("an operand is {}, the result {elem}", operand.elem)
-        });
-    }
 }

@@ -1,6 +1,6 @@
 //! Law 8: index maps of views.
 
-use super::{Report, node::same_elem};
+use super::report::{Report, same_elem};
 use crate::{IndexExpr, Ty, Value};
 
 /// Largest magnitude of an intermediate index; keeps all arithmetic on indices exact.

@@ -1,6 +1,10 @@
 //! Where buffers lie: offsets in the arena of activations, shared by what is never needed at the same time.
 
-use super::{BufferId, Extent, Kernel, Plan, contiguous_rows, inline::Walk};
+use super::{
+    contiguous_rows,
+    inline::Walk,
+    types::{BufferId, Extent, Kernel, Plan},
+};
 use seqc_ir::{Graph, Op, Value};
 use std::collections::BTreeSet;
 
@@ -152,7 +156,7 @@ fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
 impl Plan {
     /// Buffers that a kernel writes.
     pub fn writes(&self, kernel: &Kernel) -> BTreeSet<BufferId> {
-        let nests = |list: &[super::Nest]| list.iter().map(|nest| nest.into).collect::<BTreeSet<_>>();
+        let nests = |list: &[super::types::Nest]| list.iter().map(|nest| nest.into).collect::<BTreeSet<_>>();
         match kernel {
             Kernel::Matmuls(products) => {
                 let mut found: BTreeSet<BufferId> = products.iter().flat_map(|m| nests(&m.epilogue)).collect();

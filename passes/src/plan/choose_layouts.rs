@@ -2,11 +2,9 @@
 //! Does not change what is stored.
 
 use super::{
-    BufferId, Extent, Kernel, Nest, Scan,
     definitions::PlanBuilder,
-    flat,
     inline::{Leaf, Walk},
-    scans, strides,
+    types::{BufferId, Extent, Kernel, Nest, Scan, flat, scans, strides},
 };
 use crate::affine::AffineExpr;
 use seqc_ir::{Op, OpClass, Stage, Value};

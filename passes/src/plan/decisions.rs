@@ -1,87 +1,15 @@
 //! What was decided about the recurrences and filters of a layer: the candidates, what each costs, and why it was not taken.
 
-use super::{Chunked, FORMS, Form, FormCost, FormId, Kernel, Lowering, Misfit, Plan, Scan, definitions::PlanBuilder};
+use super::{
+    Chunked, FORMS, Form, FormCost, FormId, Lowering, Misfit,
+    decision::{Candidate, DIRECT_SUM, Decision, PARTITIONED, Subject, Verdict},
+    definitions::PlanBuilder,
+    forms::Rejected,
+    types::{Kernel, Plan, Scan},
+};
 use crate::{conv_partition::ConvPartition, recurrence::Recurrence};
 use seqc_ir::{Graph, OpClass, StateId, Value};
-use std::collections::{BTreeMap, HashSet};
-
-/// A part of a layer that can be computed in several ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// A recurrence, by its number in [`Plan::recurrences`].
-    Recurrence(usize),
-    /// A long convolution.
-    Filter(Value),
-}
-
-/// How a part of a layer is computed, and how else it could be.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
-    /// What is computed.
-    pub about: Subject,
-    /// All ways, in the order of preference.
-    pub candidates: Vec<Candidate>,
-}
-
-/// One way to compute something.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
-    /// Its name: of a row of [`FORMS`], or of a form of filters.
-    pub form: &'static str,
-    /// Additions of a token of a long chunk, where they can be told.
-    pub cost: Option<f64>,
-    /// Whether it is taken.
-    pub verdict: Verdict,
-}
-
-/// Whether a candidate is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// For chunks of so many tokens or more, up to where another one is taken.
-    Chosen {
-        /// Tokens of the shortest chunk; 1: single tokens too.
-        from: usize,
-    },
-    /// It could be, and costs more.
-    Costlier,
-    /// It could be; a form that is preferred fits, so that it was not tried.
-    Later,
-    /// It cannot be.
-    Unfit(Misfit),
-}
-
-/// Recurrences that cannot run in the form that was tried, and why; at least one.
-pub(super) type Misfits = BTreeMap<usize, Misfit>;
-
-/// Forms that were found not to fit.
-pub(super) type Rejected = BTreeMap<(usize, FormId), Misfit>;
-
-/// The plain sum over all taps, for each token.
-pub const DIRECT_SUM: &str = "direct_sum";
-/// Direct sums inside short blocks and transforms between blocks that double.
-pub const PARTITIONED: &str = "partitioned_convolution";
-
-impl Plan {
-    /// The decision about a recurrence.
-    pub fn decision(&self, recurrence: usize) -> Option<&Decision> {
-        self.decisions
-            .iter()
-            .find(|d| d.about == Subject::Recurrence(recurrence))
-    }
-}
-
-impl Decision {
-    /// The candidates that are taken, those for the shortest chunks first.
-    pub fn chosen(&self) -> Vec<(&Candidate, usize)> {
-        let chosen = self.candidates.iter().filter_map(|c| match c.verdict {
-            Verdict::Chosen { from } => Some((c, from)),
-            Verdict::Costlier | Verdict::Later | Verdict::Unfit(_) => None,
-        });
-        let mut chosen: Vec<(&Candidate, usize)> = chosen.collect();
-        chosen.sort_by_key(|(_, from)| *from);
-        chosen
-    }
-}
+use std::collections::HashSet;
 
 impl PlanBuilder<'_> {
     /// Writes down what was decided. `rejected` are forms that earlier attempts found not to fit.
@@ -111,7 +39,7 @@ impl PlanBuilder<'_> {
     }
 
     fn filters(&self) -> Vec<Decision> {
-        let kernels = super::flat(&self.plan.kernels).into_iter();
+        let kernels = super::types::flat(&self.plan.kernels).into_iter();
         let filters = kernels.filter_map(|kernel| match kernel {
             Kernel::LongConv(v) => Some(filter_decision(self.graph, &self.plan, *v)),
             _ => None,
@@ -140,7 +68,7 @@ fn filter_decision(graph: &Graph, plan: &Plan, v: Value) -> Decision {
 
 /// The states of loops that run in parallel over heads.
 fn head_parallel(plan: &Plan) -> HashSet<StateId> {
-    let states = super::flat(&plan.kernels)
+    let states = super::types::flat(&plan.kernels)
         .into_iter()
         .filter_map(|kernel| match kernel {
             Kernel::Heads { heads, states, .. } if *heads > 1 => Some(states),

@@ -1,8 +1,12 @@
 //! What computes each stored value, and what it waits for.
 
 use super::{
-    Buffer, BufferId, Extent, FormId, Nest, Plan, Settings, contiguous_rows, decisions::Rejected, inline::Walk,
-    materialize::Materialize, row_major, scan::inner_values,
+    FormId, Settings, contiguous_rows,
+    forms::Rejected,
+    inline::Walk,
+    materialize::Materialize,
+    scan::inner_values,
+    types::{Buffer, BufferId, Extent, Nest, Plan, row_major},
 };
 use seqc_ir::{Graph, Op, Stage, Value};
 use std::{

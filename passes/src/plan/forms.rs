@@ -7,6 +7,7 @@
 use super::Misfit;
 use crate::{machine::Machine, recurrence::Recurrence};
 use seqc_ir::Graph;
+use std::collections::BTreeMap;
 
 /// States above this many entries are not stored for every token.
 pub(super) const SMALL_STATE: usize = 4096;
@@ -202,6 +203,12 @@ fn scan_cost(c: &FormCost<'_>) -> f64 {
 fn loop_cost(c: &FormCost<'_>) -> f64 {
     c.work * c.machine.rates.head_entry / c.machine.rates.scan_entry
 }
+
+/// Recurrences that cannot run in the form that was tried, and why; at least one.
+pub(super) type Misfits = BTreeMap<usize, Misfit>;
+
+/// Forms that were found not to fit.
+pub(super) type Rejected = BTreeMap<(usize, FormId), Misfit>;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,10 @@
 //! Moves work into the products whose results it reads entry by entry, so that it happens while they are in cache.
 //! Does not move anything that a later token or another row of the product takes part in.
 
-use super::{BufferId, Kernel, Matmul, Nest, Plan, inline::Walk};
+use super::{
+    inline::Walk,
+    types::{BufferId, Kernel, Matmul, Nest, Plan},
+};
 use crate::affine::{AffineExpr, linearise};
 use seqc_ir::{Graph, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};

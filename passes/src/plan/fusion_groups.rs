@@ -1,10 +1,11 @@
 //! Which stored values must be computed in one kernel, and which kernels wait for which.
 
 use super::{
-    BufferId, Extent, Misfit,
-    decisions::Misfits,
+    Misfit,
     definitions::{Definition, PlanBuilder},
+    forms::Misfits,
     inline::Walk,
+    types::{BufferId, Extent},
 };
 use crate::recurrence::Recurrence;
 use seqc_ir::{Op, Value};

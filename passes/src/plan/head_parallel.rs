@@ -1,7 +1,10 @@
 //! Loops over tokens that fall apart into heads: each head goes through all tokens by itself, and threads share the heads.
 //! Also which states can be overwritten where they lie.
 
-use super::{BufferId, Kernel, Nest, Plan, inline::Leaf, inline::Walk};
+use super::{
+    inline::{Leaf, Walk},
+    types::{BufferId, Kernel, Nest, Plan},
+};
 use crate::affine::AffineExpr;
 use seqc_ir::{Graph, Op, StateId, Value};
 use std::collections::{HashMap, HashSet};
@@ -98,7 +101,7 @@ pub(super) fn in_place(graph: &Graph, plan: &Plan, kernel: &Kernel) -> Vec<(Stat
         let identity: Vec<AffineExpr> = (0..graph.ty(next).rank()).map(AffineExpr::axis).collect();
         let before = |(n, leaf): &(usize, Leaf)| *n < at || *n == at && leaf.coords == identity;
         let fits = readers.get(&s).is_none_or(|reads| reads.iter().all(before));
-        let single = plan.buffer(id).extent == super::Extent::Single;
+        let single = plan.buffer(id).extent == super::types::Extent::Single;
         (fits && single).then_some((s, id))
     };
     states.into_iter().filter_map(fits).collect()

@@ -1,12 +1,12 @@
 //! From stored values to kernels in order: what runs together, and what waits for what.
 
 use super::{
-    BufferId, Extent, FormId, Plan, Settings,
-    decisions::{Misfits, Rejected},
+    FormId, Settings,
     definitions::PlanBuilder,
-    forms::SMALL_STATE,
+    forms::{Misfits, Rejected, SMALL_STATE},
     fuse_epilogues, head_parallel,
     materialize::{Materialize, native_params, of_params},
+    types::{BufferId, Extent, Plan},
 };
 use crate::{attention::analysis::analyses, recurrence::recurrences};
 use seqc_ir::Graph;

@@ -1,8 +1,9 @@
 //! Says whether a recurrence can run as a fused scan, and along which axes.
 
 use super::{
-    Misfit, Nest, Plan, Scan, ScanBlock,
+    Misfit, ScanBlock,
     inline::{Leaf, Walk},
+    types::{Nest, Plan, Scan},
 };
 use crate::{affine::AffineExpr, recurrence::Recurrence};
 use seqc_ir::{Graph, Value};

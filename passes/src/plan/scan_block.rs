@@ -1,6 +1,5 @@
 //! What a scan takes through the tokens together, and where it keeps that state meanwhile.
 
-use super::Scan;
 use crate::machine::Machine;
 use seqc_ir::{Graph, StateId};
 
@@ -42,13 +41,5 @@ impl ScanBlock {
     /// Its bytes.
     pub fn bytes(&self) -> usize {
         4 * self.entries * self.lanes as usize
-    }
-}
-
-impl Scan {
-    /// Bytes from one row of a block to the next, see [`Plan::state_axes`](super::Plan::state_axes).
-    pub fn row_distance(&self, graph: &Graph) -> usize {
-        let sizes = graph.states[self.states[0].0 as usize].ty.sizes();
-        4 * self.kept.last().map_or(1, |axis| sizes[*axis])
     }
 }

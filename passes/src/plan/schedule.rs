@@ -1,12 +1,13 @@
 //! Kernels in an order in which everything is there when it is read.
 
 use super::{
-    BufferId, FormId, Kernel, Matmul, Misfit, Nest, Scan, chunked,
-    decisions::Misfits,
+    FormId, Misfit, chunked,
     definitions::{PlanBuilder, Work},
+    forms::Misfits,
     fuse_epilogues,
     fusion_groups::FusionGroup,
     head_parallel, scan,
+    types::{BufferId, Kernel, Matmul, Nest, Scan},
 };
 use seqc_ir::StateId;
 use std::collections::{BTreeSet, HashMap, HashSet};

@@ -1,6 +1,6 @@
 //! Neutral elements, and powers and quotients that a cheaper function computes.
 
-use super::{Rule, constant, constant_like, operands_of};
+use super::rule::{Rule, constant, constant_like, operands_of};
 use seqc_ir::{BinaryOp, Elem, Graph, Op, UnaryOp, Value};
 
 pub(super) const RULES: &[Rule] = &[

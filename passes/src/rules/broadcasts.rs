@@ -1,6 +1,6 @@
 //! Arithmetic on repeated values is done before they are repeated, over fewer entries.
 
-use super::{Rule, constant, operands_of};
+use super::rule::{Rule, constant, operands_of};
 use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, Value};
 
 pub(super) const RULES: &[Rule] = &[

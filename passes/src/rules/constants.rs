@@ -1,6 +1,6 @@
 //! Functions of constants are constants. Only those whose results agree with what a program computes up to rounding.
 
-use super::{Rule, constant, constant_like};
+use super::rule::{Rule, constant, constant_like};
 use seqc_ir::{BinaryOp, Elem, Graph, Op, UnaryOp, Value, eval::whole};
 
 pub(super) const RULES: &[Rule] = &[

@@ -1,6 +1,6 @@
 //! Sums that are products with a matrix of parameters.
 
-use super::{Rule, operands_of};
+use super::rule::{Rule, operands_of};
 use crate::affine::{Access, AffineExpr, linearise};
 use seqc_ir::{BinaryOp, Dim, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value};
 

@@ -1,6 +1,6 @@
 //! Selections whose condition is constant, or whose branches are equal.
 
-use super::{Rule, constant};
+use super::rule::{Rule, constant};
 use seqc_ir::{Graph, Op, Value};
 
 pub(super) const RULES: &[Rule] = &[

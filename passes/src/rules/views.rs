@@ -1,6 +1,6 @@
 //! What only moves entries: views, reshapes, conversions and concatenations that do nothing, or that one operation does.
 
-use super::{Rule, constant, constant_like};
+use super::rule::{Rule, constant, constant_like};
 use seqc_ir::{Graph, IndexExpr, Op, Value, joined_views};
 
 pub(super) const RULES: &[Rule] = &[

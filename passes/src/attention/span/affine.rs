@@ -1,6 +1,6 @@
 //! Numbers as affine functions of the two positions with a bounded rest, in exact integers.
 
-use super::AttentionSpan;
+use super::keys::AttentionSpan;
 use seqc_ir::{BinaryOp, Operand, PairDomain, PairExpr, PairLeaf, Rational, UnaryOp};
 
 /// Denominator by which constants that are no small fractions are enclosed.

@@ -1,7 +1,7 @@
 //! Printing and parsing of decisions.
 
 use super::{parse::PlanParser, print::Printer};
-use crate::plan::{Candidate, DIRECT_SUM, Decision, Form, Misfit, PARTITIONED, Plan, Subject, Verdict};
+use crate::plan::{Candidate, DIRECT_SUM, Decision, Form, Misfit, PARTITIONED, Subject, Verdict, types::Plan};
 use seqc_ir::text::{Name, Number, ParseError, Token};
 use std::fmt;
 

@@ -49,7 +49,7 @@ mod print;
 
 pub use print::{PlanText, PlannedText};
 
-use super::{Chunks, Extent};
+use super::{Chunks, types::Extent};
 
 impl Extent {
     /// All of them.

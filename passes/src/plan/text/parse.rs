@@ -3,7 +3,10 @@
 use crate::{
     attention::analysis::analyses,
     machine::Machine,
-    plan::{Buffer, BufferId, Chunks, Extent, Nest, Plan, Settings, row_major},
+    plan::{
+        Chunks, Settings,
+        types::{Buffer, BufferId, Extent, Nest, Plan, row_major},
+    },
     recurrence::recurrences,
 };
 use seqc_ir::{

@@ -3,7 +3,10 @@
 use super::parse::PlanParser;
 use crate::{
     affine::AffineExpr,
-    plan::{Chunked, Correction, Costs, Factor, Kernel, Matmul, Scan, ScanBlock},
+    plan::{
+        Chunked, Correction, Costs, Factor, ScanBlock,
+        types::{Kernel, Matmul, Scan},
+    },
 };
 use seqc_ir::text::{ParseError, Token};
 

@@ -1,7 +1,10 @@
 //! Printing of plans.
 
 use crate::{
-    plan::{Buffer, BufferId, Chunked, Factor, Kernel, Matmul, Nest, Plan, Scan, row_major},
+    plan::{
+        Chunked, Factor,
+        types::{Buffer, BufferId, Kernel, Matmul, Nest, Plan, Scan, row_major},
+    },
     planned::PlannedModel,
 };
 use seqc_ir::{

@@ -1,7 +1,10 @@
 //! Laws 2 to 5, 10 and 18: what buffers are, and what writes them.
 
-use super::{Report, nests, placed};
-use crate::plan::{Buffer, BufferId, Extent, Kernel, Nest, native_params, row_major};
+use super::report::{Report, nests, placed};
+use crate::plan::{
+    native_params,
+    types::{Buffer, BufferId, Extent, Kernel, Nest, row_major},
+};
 use seqc_ir::{Op, Stage, StateId, Value};
 
 pub(super) fn check(report: &mut Report<'_>) {

@@ -1,9 +1,16 @@
 //! Laws 11, 12, 13 and 16: what kernels are made of.
 
-use super::{Place, Report, placed, scan, scans};
+use super::{
+    report::{Place, Report, placed, scan},
+    scans,
+};
 use crate::{
     affine::{AffineExpr, linearise},
-    plan::{BufferId, Kernel, Matmul, Nest, head_parallel::reads_of_nest, row_major, row_of},
+    plan::{
+        head_parallel::reads_of_nest,
+        row_of,
+        types::{BufferId, Kernel, Matmul, Nest, row_major},
+    },
 };
 use seqc_ir::{Elem, Op, Stage, StateId, Value};
 use std::collections::HashSet;

@@ -1,7 +1,10 @@
 //! Law 17: buffers that are needed at the same time do not overlap.
 
-use super::{Report, order::Lives};
-use crate::plan::{BufferId, Extent, Layout, layout};
+use super::{order::Lives, report::Report};
+use crate::plan::{
+    Layout, layout,
+    types::{BufferId, Extent},
+};
 use std::collections::BTreeMap;
 
 pub(super) fn check(report: &mut Report<'_>, lives: &Lives) {

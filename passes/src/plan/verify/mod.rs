@@ -36,30 +36,15 @@ mod kernels;
 mod memory;
 mod order;
 mod references;
+mod report;
 mod scans;
 #[cfg(test)]
 mod tests;
 
-use super::{Kernel, Nest, Plan, Scan};
-use seqc_ir::{Graph, StateId};
-use std::fmt::{self, Display};
-
-/// One broken law.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Number of the law in this module's header.
-    pub law: u8,
-    /// The buffer, state or kernel.
-    pub place: String,
-    /// What is wrong.
-    pub message: String,
-}
-
-impl Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "law {}: {}: {}", self.law, self.place, self.message)
-    }
-}
+use super::types::Plan;
+use report::Report;
+pub use report::Violation;
+use seqc_ir::Graph;
 
 /// All violations of a plan of a graph, none when it is well formed. Other laws are checked only where the first holds, and
 /// memory only where all others do.
@@ -80,98 +65,4 @@ pub fn verify(graph: &Graph, plan: &Plan) -> Vec<Violation> {
         memory::check(&mut report, &lives);
     }
     report.violations
-}
-
-/// Violations found so far.
-struct Report<'a> {
-    graph: &'a Graph,
-    plan: &'a Plan,
-    violations: Vec<Violation>,
-}
-
-impl Report<'_> {
-    fn require(&mut self, holds: bool, law: u8, place: impl Display, message: impl FnOnce() -> String) {
-        if !holds {
-            self.violations.push(Violation {
-                law,
-                place: place.to_string(),
-                message: message(),
-            });
-        }
-    }
-}
-
-/// Where a kernel stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Among the load nests.
-    Load,
-    /// The kernel of this number.
-    Kernel(usize),
-    /// In the loop of the first number, at the second one.
-    Inside(usize, usize),
-}
-
-impl Place {
-    /// The number of the kernel, or of the loop that it is in.
-    fn top(self) -> usize {
-        match self {
-            Place::Load => 0,
-            Place::Kernel(n) | Place::Inside(n, _) => n,
-        }
-    }
-}
-
-impl Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Load => f.write_str("load"),
-            Place::Kernel(n) => write!(f, "kernel {n}"),
-            Place::Inside(n, m) => write!(f, "kernel {n}.{m}"),
-        }
-    }
-}
-
-/// All kernels with their places, those inside loops in the place of the loop.
-fn placed(plan: &Plan) -> Vec<(Place, &Kernel)> {
-    let mut found = Vec::new();
-    for (n, kernel) in plan.kernels.iter().enumerate() {
-        match kernel {
-            Kernel::Loop(body) => {
-                let body = super::flat(body).into_iter().enumerate();
-                found.extend(body.map(|(m, kernel)| (Place::Inside(n, m), kernel)));
-            }
-            kernel => found.push((Place::Kernel(n), kernel)),
-        }
-    }
-    found
-}
-
-/// The nests of a kernel, in order.
-fn nests(kernel: &Kernel) -> Vec<&Nest> {
-    match kernel {
-        Kernel::Map(nests) | Kernel::Heads { nests, .. } => nests.iter().collect(),
-        Kernel::Matmuls(matmuls) => matmuls.iter().flat_map(|m| &m.epilogue).collect(),
-        Kernel::Scan(scan) => scan.outputs.iter().collect(),
-        Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
-    }
-}
-
-/// The states that a kernel changes.
-fn states(kernel: &Kernel) -> &[StateId] {
-    match kernel {
-        Kernel::Scan(scan) => &scan.states,
-        Kernel::Heads { states, .. } | Kernel::Commit(states) => states,
-        Kernel::Map(_) | Kernel::Matmuls(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Loop(_) => &[],
-    }
-}
-
-/// The scan that a kernel is, or that it is for long chunks.
-fn scan(kernel: &Kernel) -> Option<&Scan> {
-    match kernel {
-        Kernel::Scan(scan) => Some(scan),
-        Kernel::Heads { chunked, .. } => chunked.as_ref(),
-        Kernel::Map(_) | Kernel::Matmuls(_) | Kernel::Attend(_) | Kernel::LongConv(_) => None,
-        Kernel::Commit(_) | Kernel::Loop(_) => None,
-    }
 }

@@ -1,7 +1,12 @@
 //! Laws 6 to 9: what is read is there. Follows the kernels in order, and notes from when to when buffers are needed.
 
-use super::{Place, Report, placed, states};
-use crate::plan::{BufferId, Extent, Kernel, Leaf, Matmul, Nest, Scan, Walk, head_parallel::reads_of_nest, row_of};
+use super::report::{Place, Report, placed, states};
+use crate::plan::{
+    Leaf, Walk,
+    head_parallel::reads_of_nest,
+    row_of,
+    types::{BufferId, Extent, Kernel, Matmul, Nest, Scan},
+};
 use seqc_ir::{Op, StateId, Value};
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,10 @@
 //! Law 1: everything that a plan names is there.
 
-use super::{Place, Report, nests, placed, scan, states};
-use crate::plan::{Buffer, BufferId, Chunked, Factor, Kernel, Nest};
+use super::report::{Place, Report, nests, placed, scan, states};
+use crate::plan::{
+    Chunked, Factor,
+    types::{Buffer, BufferId, Kernel, Nest},
+};
 use seqc_ir::{StateId, Value};
 
 pub(super) fn check(report: &mut Report<'_>) {

@@ -1,9 +1,9 @@
 //! Laws 14 and 15: scans and their matrix form.
 
-use super::{Place, Report};
+use super::report::{Place, Report};
 use crate::{
     affine::AffineExpr,
-    plan::{Chunked, Factor, Scan, Walk, scan::inner_values},
+    plan::{Chunked, Factor, Walk, scan::inner_values, types::Scan},
 };
 use seqc_ir::{Elem, Op, ReduceOp, Value};
 

@@ -1,6 +1,7 @@
 //! Each law, broken by one fault in a plan that obeys all.
 
 use super::*;
+use crate::plan::{Kernel, Nest, Scan};
 use crate::{
     machine::Machine,
     optimise,
