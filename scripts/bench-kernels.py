@@ -166,7 +166,7 @@ def main():
     with open(os.path.join(options.work, "kernels.json"), "w") as file:
         json.dump({"version": 1, "machine": machine(), "rows": rows}, file, indent=1)
     print(f"{machine()}; {options.rounds} rounds of both sides in turn, medians of the fastest of {options.repetitions}\n")
-    print("| kernel | tokens | threads | seqc, ms | peer, ms | ratio (least to most) |\n| --- | --- | --- | --- | --- | --- |")
+    print("| kernel | tokens | threads | seqc, ms | reference, ms | ratio (min to max) |\n| --- | --- | --- | --- | --- | --- |")
     for r in rows:
         print(f"| {r['name']} | {r['length']} | {r['threads']} | {r['seqc']:.1f} | {r['peer']:.1f} | {r['ratio']:.2f} "
               f"({r['ratio_min']:.2f} to {r['ratio_max']:.2f}) |")

@@ -109,7 +109,7 @@ def speeds(report):
 
 
 def table(rows):
-    lines = ["| model | test | seqc, tokens/s | llama.cpp, tokens/s | ratio (least to most) | memory, GB/s | of it used |",
+    lines = ["| model | test | seqc, tokens/s | llama.cpp, tokens/s | ratio (min to max) | memory bandwidth, GB/s | utilisation |",
              "| --- | --- | --- | --- | --- | --- | --- |"]
     for r in rows:
         share = f"{100 * r['share_of_bandwidth']:.0f} %" if r["share_of_bandwidth"] else "-"

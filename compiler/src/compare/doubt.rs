@@ -15,9 +15,9 @@ const OPERATIONS: f64 = 2.0 * 16.0 * 2.0 * 6e9;
 const MEMORY: f64 = 64e9;
 /// Rates below which nothing useful is that slow.
 const LEAST: f64 = 1e7;
-/// Seconds of a kernel that does nothing: with one thread, with more at the barrier, and for each of these.
+/// Seconds of an empty kernel: with one thread, with more at the barrier, and for each of these.
 const STEP: (f64, f64, f64) = (2e-6, 20e-6, 0.2e-6);
-/// A farther memory is at most so much faster than a nearer one, threads together than each alone.
+/// How much faster a larger working set may be read than a smaller one, and all threads together than each alone.
 const ORDER: f64 = 1.5;
 /// Median against fastest run of a probe, and the share of the processor that others use.
 const SPREAD: f64 = 0.5;
@@ -35,7 +35,7 @@ pub fn doubts(profile: &Profile) -> Vec<String> {
             found.push(format!("runs of one probe differ by {:.0} %", 100.0 * probed.spread));
         }
         if let Some(load) = probed.load.filter(|load| *load > LOAD) {
-            found.push(format!("others used {:.0} % of the processor", 100.0 * load));
+            found.push(format!("other processes used {:.0} % of the processor", 100.0 * load));
         }
     }
     found
@@ -80,7 +80,7 @@ fn of_rates(rates: &Rates, found: &mut Vec<String>) {
     let (one, some, each) = STEP;
     let most = if rates.threads == 1 { one } else { some + each * threads };
     if rates.step > most {
-        found.push(format!("a kernel that does nothing, {with}: {}", time(rates.step)));
+        found.push(format!("an empty kernel, {with}: {}", time(rates.step)));
     }
     for (what, points) in [
         ("weights", &rates.read),
@@ -88,7 +88,9 @@ fn of_rates(rates: &Rates, found: &mut Vec<String>) {
         ("copies", &rates.copy),
     ] {
         if rises(points) {
-            found.push(format!("{what}, {with}: a farther memory is faster than a nearer one"));
+            found.push(format!(
+                "{what}, {with}: a larger working set is read faster than a smaller one"
+            ));
         }
     }
     let far = rates.read.last().map_or(0.0, |r| r.1);
@@ -156,9 +158,12 @@ mod tests {
         let threads = sample().all.threads;
         let said = doubt(|p| p.all.read[1].1 = 1.04e12 * threads as f64);
         assert!(said.contains("memory, with"), "{said}");
-        assert!(said.contains("a farther memory is faster than a nearer one"), "{said}");
+        assert!(
+            said.contains("a larger working set is read faster than a smaller one"),
+            "{said}"
+        );
         assert!(doubt(|p| p.one.step = 90e-6).contains("with 1 thread: 90.0 us"));
-        assert!(doubt(|p| p.all.step = 1e-3).contains("a kernel that does nothing"));
+        assert!(doubt(|p| p.all.step = 1e-3).contains("an empty kernel"));
         assert!(doubt(|p| p.one.product = 1e12).contains("products, with 1 thread"));
         assert!(doubt(|p| p.one.product = 1e9).contains("chunks are slower than single tokens"));
         assert!(doubt(|p| p.one.decode.scans = 1e3).contains("scans token by token"));
@@ -174,7 +179,7 @@ mod tests {
     #[test]
     fn disturbed_measurements_are_doubtful() {
         let probed = |load, spread| move |p: &mut Profile| p.probed = Some(Probed { at: 1, load, spread });
-        assert!(doubt(probed(Some(0.6), 0.1)).contains("others used 60 %"));
+        assert!(doubt(probed(Some(0.6), 0.1)).contains("other processes used 60 %"));
         assert!(doubt(probed(None, 0.8)).contains("differ by 80 %"));
         assert_eq!(doubt(probed(None, 0.1)), "");
     }

@@ -56,7 +56,7 @@ impl Moment {
         })
     }
 
-    /// The share of the cores that others used since an earlier moment; `None` when that was too short ago.
+    /// The share of the cores that other processes used since an earlier moment; `None` when that was too short ago.
     pub(super) fn others_since(self, before: Moment) -> Option<f64> {
         let whole = self.whole - before.whole;
         let others = (self.busy - before.busy) - (self.own - before.own);

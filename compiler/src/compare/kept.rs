@@ -40,7 +40,7 @@ fn read_at(place: &Path) -> Kept {
         return Kept::Missing;
     };
     if !(about.is_dir() && is_private(&about)) {
-        return Kept::Bad(format!("{}: others may write to this folder", folder.display()));
+        return Kept::Bad(format!("{}: other users can write to this directory", folder.display()));
     }
     let text = match File::open(place) {
         Ok(file) => text(file),
@@ -57,7 +57,7 @@ fn read_at(place: &Path) -> Kept {
 fn text(file: File) -> Result<String, String> {
     let about = file.metadata().map_err(|e| e.to_string())?;
     if !(about.is_file() && is_private(&about)) {
-        return Err("others may write to its file".to_owned());
+        return Err("other users can write to its file".to_owned());
     }
     let mut text = String::new();
     let read = file.take(LARGEST).read_to_string(&mut text);
@@ -73,7 +73,7 @@ fn usable(v: &Value) -> Result<Profile, String> {
     match profile.probed.as_ref().map(|probed| probed.age()) {
         Some(Some(age)) if age < STALE => {}
         Some(Some(age)) => return Err(format!("it is {} days old", age / DAY)),
-        _ => return Err("nobody knows when it was measured".to_owned()),
+        _ => return Err("it has no valid date".to_owned()),
     }
     match &doubt::doubts(&profile)[..] {
         [] => Ok(profile),
@@ -83,7 +83,7 @@ fn usable(v: &Value) -> Result<Profile, String> {
 
 /// Keeps a profile for later runs; the place, or why it could not be kept.
 pub fn keep(profile: &Profile) -> Result<PathBuf, String> {
-    let place = place().ok_or("neither XDG_CACHE_HOME nor HOME names a folder")?;
+    let place = place().ok_or("neither XDG_CACHE_HOME nor HOME names a directory")?;
     write(&place, profile).map_err(|e| format!("{}: {e}", place.display()))?;
     Ok(place)
 }
@@ -94,7 +94,7 @@ fn write(place: &Path, profile: &Profile) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let about = fs::symlink_metadata(folder)?;
     if !(about.is_dir() && is_private(&about)) {
-        return Err(io::Error::other("others may write to this folder"));
+        return Err(io::Error::other("other users can write to this directory"));
     }
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     writeln!(file, "{:#}", profile.to_json())?;

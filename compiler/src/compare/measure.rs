@@ -138,7 +138,10 @@ impl Measured {
     /// Why the times mean nothing, where that is so.
     pub fn void(&self) -> Option<String> {
         if let Some(load) = self.load.filter(|load| *load > LOAD) {
-            return Some(format!("void: others used {:.0} % of the processor", 100.0 * load));
+            return Some(format!(
+                "void: other processes used {:.0} % of the processor",
+                100.0 * load
+            ));
         }
         (self.spread > SPREAD).then(|| format!("void: runs differ by {:.0} %", 100.0 * self.spread))
     }
@@ -161,7 +164,7 @@ mod tests {
         assert_eq!(row(0.4, None).void().as_deref(), Some("void: runs differ by 40 %"));
         assert_eq!(
             row(0.1, Some(0.5)).void().as_deref(),
-            Some("void: others used 50 % of the processor")
+            Some("void: other processes used 50 % of the processor")
         );
     }
 }

@@ -74,7 +74,7 @@ pub fn profile_text(profile: &Profile) -> String {
             "weights read by products with a vector",
             (|r| &r.read) as fn(&Rates) -> &Points,
         ),
-        ("rows of states far apart, read and written", |r| &r.rows),
+        ("states with rows on separate pages, read and written", |r| &r.rows),
         ("rows of earlier tokens, read and written", |r| &r.copy),
     ] {
         for (n, (size, _)) in points(&profile.one).iter().enumerate() {
@@ -84,14 +84,14 @@ pub fn profile_text(profile: &Profile) -> String {
             });
         }
     }
-    row("states in chunks that outgrow the nearest cache".to_owned(), &|r| {
+    row("states in chunks that exceed the L1 cache".to_owned(), &|r| {
         format!("{}/s", bytes(r.block))
     });
     row(
         format!("products of matrices, chunks of {} tokens", length(predict::CHUNK)),
         &|r| format!("{}flop/s", count(r.product)),
     );
-    row("a kernel that does nothing".to_owned(), &|r| time(r.step));
+    row("an empty kernel".to_owned(), &|r| time(r.step));
     for (what, rate) in [
         ("loops over entries", (|p| p.entries) as fn(&Phase) -> f64),
         ("sums over entries", |p| p.sums),
@@ -109,7 +109,7 @@ pub fn profile_text(profile: &Profile) -> String {
     let mut text = table.text();
     if let Some(probed) = &profile.probed {
         let load = probed.load.map_or(String::new(), |load| {
-            format!("; others used {:.0} % of the processor", 100.0 * load)
+            format!("; other processes used {:.0} % of the processor", 100.0 * load)
         });
         text.push_str(&format!(
             "Measured at {}; runs of one probe differ by up to {:.0} %{load}.\n",

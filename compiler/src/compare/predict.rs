@@ -63,7 +63,7 @@ fn prefill_layer(layer: &Layer, rates: &Rates, context: f64, chunk: f64, footpri
     products + picked + history + work + attended / phase.attend + steps * rates.step
 }
 
-/// Seconds that states take from one token to the next where a block of lanes outgrows the nearest cache, beside the
+/// Seconds that states take from one token to the next where a block of lanes exceeds the L1 cache, beside the
 /// arithmetic. Small blocks take none, blocks as large as the probe's take what that takes.
 fn scanned(layer: &Layer, rates: &Rates) -> f64 {
     let (small, large) = (lane_bytes(SMALL_ROWS), lane_bytes(LARGE_ROWS));
@@ -74,7 +74,7 @@ fn scanned(layer: &Layer, rates: &Rates) -> f64 {
         .sum()
 }
 
-/// Rows of the states that the probes of scans have: of few that stay in the nearest cache, and of many.
+/// Rows of the states that the probes of scans have: few, which stay in the L1 cache, and many.
 pub(super) const SMALL_ROWS: usize = 16;
 pub(super) const LARGE_ROWS: usize = 256;
 

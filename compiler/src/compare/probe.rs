@@ -215,7 +215,7 @@ impl Beside {
     }
 }
 
-/// Seconds of a kernel that does nothing, from those of a token.
+/// Seconds of an empty kernel, from those of a token.
 fn step_time(ready: &Ready, token: f64) -> f64 {
     token / ready.total.sum(|l| (l.cost.steps + l.cost.token_steps) as f64).max(1.0)
 }

@@ -36,7 +36,7 @@ pub struct Rates {
     pub rows: Points,
     /// Bytes of earlier tokens' rows read and written by a token alone: one thread does it.
     pub copy: Points,
-    /// Bytes of a state read and written from token to token of a chunk by blocks that outgrow the nearest cache.
+    /// Bytes of a state read and written from token to token of a chunk by blocks that exceed the L1 cache.
     pub block: f64,
     /// Operations a second of products of matrices in a chunk, f32.
     pub product: f64,
@@ -53,7 +53,7 @@ pub struct Rates {
 pub struct Probed {
     /// Seconds since 1970.
     pub at: u64,
-    /// Share of the processor that others used meanwhile, where the system says so.
+    /// Share of the processor that other processes used meanwhile, where the system says so.
     pub load: Option<f64>,
     /// How much longer the median of a probe's runs took than the fastest, for the worst probe: 0.1 is a tenth.
     pub spread: f64,

@@ -16,7 +16,7 @@ pub struct Measured {
     pub decode: Option<f64>,
     /// How much longer the median of the runs took than the fastest: 0.1 is a tenth.
     pub spread: f64,
-    /// Share of the processor that others used meanwhile, where the system says so.
+    /// Share of the processor that other processes used meanwhile, where the system says so.
     pub load: Option<f64>,
 }
 
