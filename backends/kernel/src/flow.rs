@@ -72,7 +72,7 @@ impl Func {
         });
     }
 
-    /// `if cond { then } else { otherwise }`, both giving values of the same types.
+    /// `if cond { then } else { otherwise }`, both giving values of the same types, or pointers into different spaces.
     pub fn if_else(
         &mut self,
         cond: Val,
@@ -81,7 +81,12 @@ impl Func {
     ) -> Vec<Val> {
         let then = self.block(then);
         let otherwise = self.block(otherwise);
-        let out: Vec<Val> = then.yields.iter().map(|v| self.fresh(v.ty)).collect();
+        let types = then
+            .yields
+            .iter()
+            .zip(&otherwise.yields)
+            .map(|(a, b)| a.ty.joined(b.ty));
+        let out: Vec<Val> = types.map(|ty| self.fresh(ty)).collect();
         let results = out.clone();
         self.push(Inst::If(Box::new(If {
             cond,

@@ -3,7 +3,8 @@
 //! A [`Module`] has functions and constant bytes. A [`Func`] has parameters, and instructions ([`Inst`]) in blocks: every
 //! value is defined once, by a parameter, an instruction or a loop, and is there from then on until its block ends. Loops
 //! and branches are structured, so that blocks nest; a loop says whether its iterations are divided between the members of a
-//! team ([`Axis`]). Memory is reached by bare pointers; only what is on the stack belongs to a function.
+//! team ([`Axis`]). Memory is reached by pointers, each of which says the [`Space`] that it points into; what they point to is said by
+//! the accesses.
 //!
 //! The methods of `Func` write instructions: arithmetic, lanes, memory, control flow, each in its file. [`verify`] has the
 //! laws that every module obeys; the text form (`Display`) is for people and snapshots. *Absent*: text of any target; that
@@ -27,4 +28,4 @@ pub use func::Func;
 pub use inst::{Axis, Binary, Block, Cast, Cmp, Const, For, If, Inst, Intrinsic, Reduction, Unary};
 pub use module::{CodeRow, Global, Item, Module, Signature};
 pub use team::{Team, TeamRange};
-pub use types::{Scalar, Ty, Val};
+pub use types::{Scalar, Space, Ty, Val};

@@ -1,19 +1,20 @@
 //! Addresses, loads, stores and memory on the stack.
 
-use super::{Cmp, Func, Inst, Scalar, Ty, Val};
+use super::{Cmp, Func, Inst, Scalar, Space, Ty, Val};
 
 impl Func {
     /// Address of a global of this module.
     pub fn address_of(&mut self, name: &str) -> Val {
         let global = name.to_owned();
-        self.define(Ty::Ptr, |out| Inst::Address { out, global })
+        self.define(Ty::CONSTANT, |out| Inst::Address { out, global })
     }
 
-    /// `base + index * size(elem)` bytes; a vector of indices gives a vector of pointers.
+    /// `base + index * size(elem)` bytes, in the same space; a vector of indices gives a vector of pointers.
     pub fn gep(&mut self, base: Val, index: Val, elem: Scalar) -> Val {
+        let space = base.ty.space().unwrap_or(Space::Generic);
         let ty = match index.ty {
-            Ty::V(n, _) => Ty::PtrV(n),
-            _ => Ty::Ptr,
+            Ty::V(n, _) => Ty::PtrV(n, space),
+            _ => Ty::Ptr(space),
         };
         self.define(ty, |out| Inst::Offset { out, base, index, elem })
     }
@@ -22,7 +23,7 @@ impl Func {
     pub fn load(&mut self, ptr: Val, ty: Ty) -> Val {
         // Block formats hold 16-bit scales at any even address, checkpoints f32 at any address of theirs.
         let align = match ty {
-            Ty::Ptr => 8,
+            Ty::Ptr(_) => 8,
             _ if ty.scalar() == Scalar::I64 => 8,
             _ => ty.scalar().bytes().min(2),
         };
@@ -46,10 +47,9 @@ impl Func {
 
     /// Stores a scalar or vector.
     pub fn store(&mut self, value: Val, ptr: Val) {
-        let align = if value.ty == Ty::Ptr {
-            8
-        } else {
-            value.ty.scalar().bytes()
+        let align = match value.ty {
+            Ty::Ptr(_) => 8,
+            _ => value.ty.scalar().bytes(),
         };
         self.push(Inst::Store {
             value,
@@ -94,7 +94,7 @@ impl Func {
     /// Memory of `slots` 64-bit numbers that lives as long as the call.
     pub fn stack(&mut self, slots: usize) -> Val {
         let count = self.i64(slots.max(1) as i64);
-        self.define_in_entry(Ty::Ptr, |out| Inst::Stack {
+        self.define_in_entry(Ty::PRIVATE, |out| Inst::Stack {
             out,
             count,
             elem: Scalar::I64,
@@ -103,7 +103,7 @@ impl Func {
 
     /// Memory of `count` scalars, a number that is computed here; it lives as long as the call.
     pub fn stack_of(&mut self, count: Val, elem: Scalar) -> Val {
-        self.define(Ty::Ptr, |out| Inst::Stack { out, count, elem })
+        self.define(Ty::PRIVATE, |out| Inst::Stack { out, count, elem })
     }
 
     /// Asks for the cache line at `ptr` to be read soon into the second-level cache: the first one keeps what it has.

@@ -171,7 +171,7 @@ impl Module {
                 });
             }
             for name in &row.entries {
-                self.declare(name, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+                self.declare(name, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
             }
             table.push(row);
         }

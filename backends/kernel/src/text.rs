@@ -11,8 +11,8 @@ impl fmt::Display for Ty {
         match self {
             Ty::S(s) => write!(f, "{s}"),
             Ty::V(n, s) => write!(f, "{s}x{n}"),
-            Ty::Ptr => f.write_str("ptr"),
-            Ty::PtrV(n) => write!(f, "ptrx{n}"),
+            Ty::Ptr(space) => write!(f, "ptr<{space}>"),
+            Ty::PtrV(n, space) => write!(f, "ptr<{space}>x{n}"),
         }
     }
 }
@@ -255,7 +255,7 @@ impl<'a> Printer<'a> {
     fn memory(&self, f: Out<'_, '_>, inst: &Inst) -> fmt::Result {
         let v = |v: &Val| self.val(*v);
         let align = |ty: Ty, align: u8| match ty {
-            Ty::Ptr if align == 8 => String::new(),
+            Ty::Ptr(_) if align == 8 => String::new(),
             _ if i64::from(align) == ty.scalar().bytes() => String::new(),
             _ => format!(" align {align}"),
         };

@@ -2,7 +2,7 @@
 
 use seqc_abi::symbols::BARRIER;
 use seqc_kernel::{
-    Cast, Cmp, Func, Inst, Intrinsic, Module, Scalar, Team, TeamRange, Ty, Unary, Val,
+    Cast, Cmp, Func, Inst, Intrinsic, Module, Scalar, Space, Team, TeamRange, Ty, Unary, Val,
     interpret::{Fault, Interpreter},
 };
 
@@ -182,7 +182,7 @@ fn loops_carry_values_and_branches_choose() {
 /// A function that stores twice the lanes of a mask.
 fn doubling(lanes: u32) -> Module {
     let mut module = Module::default();
-    let mut f = Func::new("double", &[Ty::Ptr, Ty::I64], None);
+    let mut f = Func::new("double", &[Ty::GLOBAL, Ty::I64], None);
     let (p, n) = (f.param(0), f.param(1));
     let mask = f.tail_mask(n, lanes);
     let x = f.masked_load(p, mask, Ty::V(lanes, Scalar::F32));
@@ -222,7 +222,10 @@ fn accesses_out_of_place_are_refused() {
     module.add(f);
     let mut f = Func::new("write", &[Ty::I64], None);
     let table = f.address_of("table");
-    f.store(f.param(0), table);
+    let slot = f.stack(1);
+    let never = f.i1(false);
+    let either = f.if_else(never, |_| vec![slot], |_| vec![table]);
+    f.store(f.param(0), either[0]);
     module.add(f);
     let mut interpreter = Interpreter::new(&module);
     let mut told = |name: &str, n: i64| interpreter.call(name, &[n as u64]).map_err(|fault| fault.message);
@@ -234,14 +237,60 @@ fn accesses_out_of_place_are_refused() {
 }
 
 #[test]
+fn pointers_reach_memory_of_their_space_alone() {
+    let mut module = Module::default();
+    for (name, ty) in [
+        ("global", Ty::GLOBAL),
+        ("scratch", Ty::SCRATCH),
+        ("generic", Ty::GENERIC),
+    ] {
+        let mut f = Func::new(name, &[ty], Some(Ty::F32));
+        let p = f.param(0);
+        let x = f.load(p, Ty::F32);
+        f.store(x, p);
+        let (lane, all) = (f.iota(1), f.int(Ty::V(1, Scalar::I1), 1));
+        let lane = f.gep(p, lane, Scalar::F32);
+        let x = f.gather(lane, all, Scalar::F32);
+        let x = f.extract(x, 0);
+        f.ret(x);
+        module.add(f);
+    }
+    // What is loaded from a table says its space, too.
+    let mut f = Func::new("of_table", &[Ty::GLOBAL], Some(Ty::F32));
+    let p = f.load(f.param(0), Ty::SCRATCH);
+    let x = f.load(p, Ty::F32);
+    f.ret(x);
+    module.add(f);
+    let mut interpreter = Interpreter::new(&module);
+    let memory = interpreter.memory();
+    let weights = memory.allocate("weights", vec![0; 4]);
+    let sums = memory.allocate_in(Space::Scratch, "sums", vec![0; 4]);
+    let tables = [weights, sums].map(|p| memory.allocate("table", p.to_le_bytes().to_vec()));
+    let mut told = |name: &str, p: u64| interpreter.call(name, &[p]).map_err(|fault| fault.message);
+    for (name, place) in [
+        ("global", weights),
+        ("scratch", sums),
+        ("generic", weights),
+        ("generic", sums),
+    ] {
+        assert_eq!(told(name, place), Ok(0), "{name}");
+    }
+    let wrong = Err("reaches weights, which is global, through a pointer to scratch memory".to_owned());
+    assert_eq!(told("scratch", weights), wrong);
+    assert_eq!(told("of_table", tables[0]), wrong);
+    assert_eq!(told("of_table", tables[1]), Ok(0));
+    assert!(told("global", sums).is_err());
+}
+
+#[test]
 fn stack_memory_ends_with_its_function() {
     let mut module = Module::default();
-    let mut f = Func::new("leak", &[], Some(Ty::Ptr));
+    let mut f = Func::new("leak", &[], Some(Ty::PRIVATE));
     let p = f.stack(2);
     f.ret(p);
     module.add(f);
     let mut f = Func::new("main", &[], Some(Ty::I64));
-    let p = f.call("leak", &[], Some(Ty::Ptr));
+    let p = f.call("leak", &[], Some(Ty::PRIVATE));
     let value = f.load(p.unwrap_or_else(|| panic!("a pointer")), Ty::I64);
     f.ret(value);
     module.add(f);
@@ -268,7 +317,7 @@ fn what_has_no_meaning_is_refused() {
         f.for_loop(one..one, f.param(0), &[], |_, _, _| Vec::new());
     });
     assert_eq!(told, "steps by 0");
-    let told = refusal(&[Ty::Ptr], &[0], |f| {
+    let told = refusal(&[Ty::GLOBAL], &[0], |f| {
         let (callee, args) = (f.param(0), Vec::new());
         f.push(Inst::CallPointer { callee, args });
     });
@@ -292,8 +341,8 @@ fn functions_of_the_outside_are_called() {
 /// An entry in which each thread stores its number, meets the others `meets` times, and stores the number of its neighbour.
 fn neighbours(meets: usize) -> Module {
     let mut module = Module::default();
-    module.declare(BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
-    let mut f = Func::exported("entry", &[Ty::Ptr, Ty::I64, Ty::I64]);
+    module.declare(BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
+    let mut f = Func::exported("entry", &[Ty::GLOBAL, Ty::I64, Ty::I64]);
     let (p, tid, threads) = (f.param(0), f.param(1), f.param(2));
     let own = f.gep(p, tid, Scalar::I64);
     f.store(tid, own);
@@ -333,8 +382,8 @@ fn threads_see_what_others_stored_before_they_met() {
 #[test]
 fn threads_that_do_not_meet_are_found() {
     let mut module = Module::default();
-    module.declare(BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
-    let mut f = Func::exported("entry", &[Ty::Ptr, Ty::I64, Ty::I64]);
+    module.declare(BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
+    let mut f = Func::exported("entry", &[Ty::GLOBAL, Ty::I64, Ty::I64]);
     let (p, tid, threads) = (f.param(0), f.param(1), f.param(2));
     let zero = f.i64(0);
     let first = f.cmp(Cmp::Eq, tid, zero);
@@ -358,7 +407,7 @@ fn the_members_of_a_team_run_each_iteration_once() {
     ];
     for (n, divide) in divisions.into_iter().enumerate() {
         let mut module = Module::default();
-        let mut f = Func::exported("entry", &[Ty::Ptr, Ty::I64, Ty::I64]);
+        let mut f = Func::exported("entry", &[Ty::GLOBAL, Ty::I64, Ty::I64]);
         let (p, size, one) = (f.param(0), f.i64(10), f.i64(1));
         let team = Team {
             tid: f.param(1),

@@ -18,7 +18,7 @@ pub fn row(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
     if module.has(&name) {
         return name;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr], None);
+    let mut f = Func::new(&name, &[Ty::GLOBAL, Ty::I64, Ty::GLOBAL], None);
     let (w, n, out) = (f.param(0), f.param(1), f.param(2));
     let zero = f.i64(0);
     match layout(encoding) {
@@ -56,7 +56,7 @@ pub fn copy(module: &mut Module, lanes: u32) {
     if module.has(COPY) {
         return;
     }
-    let mut f = Func::new(COPY, &[Ty::Ptr, Ty::Ptr, Ty::I64], None);
+    let mut f = Func::new(COPY, &[Ty::GENERIC, Ty::GENERIC, Ty::I64], None);
     let (from, to, n) = (f.param(0), f.param(1), f.param(2));
     vectors(&mut f, n, lanes, |f, k, mask| {
         let (source, target) = (f.gep(from, k, Scalar::F32), f.gep(to, k, Scalar::F32));

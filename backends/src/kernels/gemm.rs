@@ -31,7 +31,16 @@ pub fn gemm(module: &mut Module, machine: &Machine, encoding: Encoding, k: usize
         .map(|r| micro_kernel(module, lanes, r, vectors))
         .collect();
     copy::copy(module, lanes);
-    let types = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
+    let types = [
+        Ty::GLOBAL,
+        Ty::I64,
+        Ty::GLOBAL,
+        Ty::I64,
+        Ty::GLOBAL,
+        Ty::I64,
+        Ty::I64,
+        Ty::SCRATCH,
+    ];
     let mut f = Func::new(&name, &types, None);
     let gemm = Gemm {
         width: machine.panel_rows(),

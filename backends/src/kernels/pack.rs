@@ -17,7 +17,11 @@ pub fn pack(module: &mut Module, lanes: u32, encoding: Encoding, panel: u32) -> 
     if module.has(&name) {
         return name;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::Ptr], None);
+    let mut f = Func::new(
+        &name,
+        &[Ty::GLOBAL, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::SCRATCH],
+        None,
+    );
     let (w, stride, rows, k0, kc) = (f.param(0), f.param(1), f.param(2), f.param(3), f.param(4));
     let out = f.param(5);
     let pack = Pack {

@@ -34,7 +34,16 @@ impl Tile {
         if module.has(&name) {
             return;
         }
-        let params = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::F32];
+        let params = [
+            Ty::GENERIC,
+            Ty::I64,
+            Ty::GENERIC,
+            Ty::I64,
+            Ty::GENERIC,
+            Ty::I64,
+            Ty::I64,
+            Ty::F32,
+        ];
         let mut f = Func::new(&name, &params, None);
         let (c, ldc, k, old) = (f.param(4), f.param(5), f.param(6), f.param(7));
         let c_rows = rows(&mut f, c, ldc, self.rows);

@@ -1,7 +1,7 @@
 //! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
 
 use crate::{
-    kernel::{Func, Module, Scalar, Team, Ty, Val},
+    kernel::{Func, Module, Scalar, Space, Team, Ty, Val},
     schedule::Schedule,
 };
 use seqc_formats::Encoding;
@@ -70,15 +70,15 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Types of the arguments.
+    /// Types of the arguments. The table of streams is on the stack of the step, or, where weights are loaded, none at all.
     pub(super) const TYPES: [Ty; 12] = [
-        Ty::Ptr,
-        Ty::Ptr,
-        Ty::Ptr,
-        Ty::Ptr,
-        Ty::Ptr,
-        Ty::Ptr,
-        Ty::Ptr,
+        Ty::GLOBAL,
+        Ty::GLOBAL,
+        Ty::GLOBAL,
+        Ty::GENERIC,
+        Ty::GLOBAL,
+        Ty::SCRATCH,
+        Ty::GLOBAL,
         Ty::I64,
         Ty::I64,
         Ty::I64,
@@ -365,11 +365,16 @@ impl RowAt {
     }
 }
 
-/// Pointer `n` of a table.
+/// Pointer `n` of a table: to memory that all threads see.
 pub(super) fn table_entry(f: &mut Func, table: Val, n: usize) -> Val {
+    pointer_in(f, table, n, Space::Global)
+}
+
+/// Pointer `n` of a table, into a space.
+pub(super) fn pointer_in(f: &mut Func, table: Val, n: usize, space: Space) -> Val {
     let n = f.i64(n as i64);
     let p = f.gep(table, n, Scalar::I64);
-    f.load(p, Ty::Ptr)
+    f.load(p, Ty::Ptr(space))
 }
 
 /// Pointer `offset` bytes behind another.

@@ -1,7 +1,7 @@
 //! What a step gets from the runtime (the frame) and from the table of calls (a record each), loaded from memory.
 
-use super::cx::{Args, table_entry};
-use crate::kernel::{Func, Scalar, Ty, Val};
+use super::cx::{Args, pointer_in, table_entry};
+use crate::kernel::{Func, Scalar, Space, Ty, Val};
 use seqc_abi::frame;
 
 /// A call's record, loaded.
@@ -34,7 +34,8 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Loads what the first argument points at.
+    /// Loads what the first argument points at. Its pointers, and those of the tables that they point to, are to memory that
+    /// all threads see, but for the scratch.
     pub(super) fn new(f: &mut Func) -> Frame {
         let start = f.param(0);
         let pointer = |f: &mut Func, n: usize| table_entry(f, start, n);
@@ -45,7 +46,7 @@ impl Frame {
             arena: pointer(f, frame::ARENA),
             inputs: pointer(f, frame::INPUTS),
             outputs: pointer(f, frame::OUTPUTS),
-            scratch: pointer(f, frame::SCRATCH),
+            scratch: pointer_in(f, start, frame::SCRATCH, Space::Scratch),
             barrier: pointer(f, frame::BARRIER),
             count: load_word(f, start, frame::CHUNK),
             position: load_word(f, start, frame::POSITION),

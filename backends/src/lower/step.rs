@@ -75,7 +75,7 @@ impl Driver<'_> {
 
     /// Adds both functions.
     pub(super) fn add(&self, module: &mut Module) {
-        module.declare(symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+        module.declare(symbols::BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
         if !self.model.calls.is_empty() {
             module.add_table("seqc_calls", &self.table());
         }
@@ -87,7 +87,7 @@ impl Driver<'_> {
     }
 
     fn add_load(&self, module: &mut Module) {
-        let mut f = Func::exported(symbols::load(self.level), &[Ty::Ptr, Ty::I64, Ty::I64]);
+        let mut f = Func::exported(symbols::load(self.level), &[Ty::GLOBAL, Ty::I64, Ty::I64]);
         let frame = Frame::new(&mut f);
         let calls = f.i64(self.model.calls.len() as i64);
         let team = Team {
@@ -107,7 +107,7 @@ impl Driver<'_> {
     }
 
     fn add_step(&self, module: &mut Module) {
-        let mut f = Func::exported(symbols::step(self.level), &[Ty::Ptr, Ty::I64, Ty::I64]);
+        let mut f = Func::exported(symbols::step(self.level), &[Ty::GLOBAL, Ty::I64, Ty::I64]);
         let frame = Frame::new(&mut f);
         let zero = f.i64(0);
         let tables = [
@@ -175,7 +175,7 @@ impl Driver<'_> {
                 |f| {
                     let pointers = f.select(is_input, frame.inputs, frame.outputs);
                     let p = f.gep(pointers, place, Scalar::I64);
-                    vec![f.load(p, Ty::Ptr)]
+                    vec![f.load(p, Ty::GLOBAL)]
                 },
             )[0];
             let from_first = f.or(in_arena, is_input);
@@ -206,7 +206,7 @@ impl Driver<'_> {
             for i in 0..self.width() - HEAD {
                 let stream = load_word(f, record.start, HEAD + i);
                 let p = f.gep(places, stream, Scalar::I64);
-                let rows = f.load(p, Ty::Ptr);
+                let rows = f.load(p, Ty::GLOBAL);
                 let i = f.i64(i as i64);
                 let p = f.gep(slots, i, Scalar::I64);
                 f.store(rows, p);

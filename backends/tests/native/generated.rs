@@ -217,10 +217,10 @@ pub(crate) fn columns<T>(inputs: &[Vec<Tensor>], convert: impl Fn(f64) -> T) -> 
 
 /// The runtime's part: calls the function that the first word of the meeting names.
 fn add_barrier(program: &mut Program) {
-    let mut f = Func::new(symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+    let mut f = Func::new(symbols::BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
     let (meeting, zero) = (f.param(0), f.i64(0));
     let p = f.gep(meeting, zero, Scalar::I64);
-    let call = f.load(p, Ty::Ptr);
+    let call = f.load(p, Ty::GLOBAL);
     f.call_pointer(call, &[meeting]);
     program.module.define(f);
 }

@@ -25,7 +25,7 @@ fn a_program_needs_nothing_else_to_run() {
 
 #[test]
 fn a_library_exports_its_functions() {
-    let mut f = Func::exported("double_it", &[Ty::Ptr]);
+    let mut f = Func::exported("double_it", &[Ty::GLOBAL]);
     let p = f.param(0);
     let x = f.load(p, Ty::F32);
     let y = f.add(x, x);

@@ -28,18 +28,18 @@ type Run = extern "C" fn(
 );
 
 const RUN: [Ty; 14] = [
-    Ty::Ptr,
+    Ty::GLOBAL,
     Ty::I64,
-    Ty::Ptr,
+    Ty::GLOBAL,
     Ty::I64,
-    Ty::Ptr,
-    Ty::Ptr,
-    Ty::Ptr,
-    Ty::Ptr,
-    Ty::Ptr,
+    Ty::GLOBAL,
+    Ty::GLOBAL,
+    Ty::GLOBAL,
+    Ty::GLOBAL,
+    Ty::GLOBAL,
     Ty::I64,
     Ty::I64,
-    Ty::Ptr,
+    Ty::SCRATCH,
     Ty::I64,
     Ty::I64,
 ];
@@ -186,7 +186,7 @@ fn check(target: &Target, lanes: u32) {
                 lanes,
             };
             let prepare = conv.prepare(&mut module);
-            export(&mut module, &prepare, &[Ty::Ptr, Ty::Ptr]);
+            export(&mut module, &prepare, &[Ty::GLOBAL, Ty::GLOBAL]);
             let run = conv.run(&mut module);
             export(&mut module, &run, &RUN);
             (conv, *tokens)

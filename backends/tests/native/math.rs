@@ -26,7 +26,7 @@ const OPS: &[(UnaryOp, &str)] = &[
 
 /// `name(x, y, n)`: y = f(x) by vectors of `lanes`.
 fn map(name: &str, lanes: u32, body: impl FnOnce(&mut Func, Val) -> Val) -> Func {
-    let mut f = Func::exported(format!("{name}_{lanes}"), &[Ty::Ptr, Ty::Ptr, Ty::I64]);
+    let mut f = Func::exported(format!("{name}_{lanes}"), &[Ty::GLOBAL, Ty::GLOBAL, Ty::I64]);
     let (x, y, n, zero) = (f.param(0), f.param(1), f.param(2), f.i64(0));
     let ty = if lanes == 1 { Ty::F32 } else { Ty::V(lanes, Scalar::F32) };
     f.for_each(zero, n, i64::from(lanes), |f, i| {

@@ -9,8 +9,8 @@ use seqc_backends::{
 use seqc_formats::Encoding;
 use std::time::Instant;
 
-const MK: [Ty; 7] = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I64, Ty::I1];
-const PACK: [Ty; 6] = [Ty::Ptr, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::Ptr];
+const MK: [Ty; 7] = [Ty::GLOBAL, Ty::I64, Ty::SCRATCH, Ty::GENERIC, Ty::I64, Ty::I64, Ty::I1];
+const PACK: [Ty; 6] = [Ty::GLOBAL, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::SCRATCH];
 
 type Mk = extern "C" fn(*const f32, i64, *const f32, *mut f32, i64, i64, bool);
 type Pack = extern "C" fn(*const u8, i64, i64, i64, i64, *mut f32);

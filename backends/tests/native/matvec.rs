@@ -9,9 +9,18 @@ use seqc_backends::{
 use seqc_formats::Encoding;
 use std::time::Instant;
 
-const GEMV: [Ty; 6] = [Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr];
+const GEMV: [Ty; 6] = [Ty::GLOBAL, Ty::I64, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL];
 
-const GEMM: [Ty; 8] = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
+const GEMM: [Ty; 8] = [
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::I64,
+    Ty::SCRATCH,
+];
 
 type Gemv = extern "C" fn(*const u8, i64, i64, *const f32, i64, *mut f32);
 type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
@@ -155,7 +164,7 @@ fn check(f: Gemv, matrix: &Matrix, x: &[f32]) -> Vec<f32> {
 
 /// `t_read(p, n, out)`: reads n bytes as fast as the machine can.
 fn reader(lanes: u32) -> Func {
-    let mut f = Func::exported("t_read", &[Ty::Ptr, Ty::I64, Ty::Ptr]);
+    let mut f = Func::exported("t_read", &[Ty::GLOBAL, Ty::I64, Ty::GLOBAL]);
     let (p, n, out, ty) = (f.param(0), f.param(1), f.param(2), Ty::V(lanes, Scalar::I32));
     let (zero, start, step) = (f.zero(ty), f.i64(0), f.i64(i64::from(lanes) * 16));
     let sums = f.for_loop(start..n, step, &[zero; 4], |f, i, sums| {

@@ -1,7 +1,7 @@
 //! Addresses, loads and stores.
 
 use super::{code::bytes_of, run::Run};
-use crate::{Inst, Scalar, Val};
+use crate::{Inst, Scalar, Space, Ty, Val};
 
 /// The number of little-endian bytes.
 fn number(bytes: &[u8]) -> u64 {
@@ -33,12 +33,9 @@ impl Run<'_, '_, '_> {
                 self.set(*out, |_, _| address);
             }
             Inst::Stack { out, count, elem } => return self.allocate(*out, *count, *elem),
-            Inst::Load { out, ptr, align, .. } => {
-                let address = self.scalar(*ptr);
-                return self.load(*out, address, usize::from(*align));
-            }
+            Inst::Load { out, ptr, align, .. } => return self.load(*out, *ptr, usize::from(*align)),
             Inst::Store { value, ptr, align } => {
-                let (address, size) = (self.scalar(*ptr), bytes_of(value.ty));
+                let (address, size) = (self.address(*ptr, 0, 0)?, bytes_of(value.ty));
                 let (place, n) = (self.place(*value), value.ty.lanes() as usize);
                 let memory = self.member.memory();
                 let bytes = memory.bytes_mut(address, n * size, usize::from(*align))?;
@@ -51,23 +48,16 @@ impl Run<'_, '_, '_> {
                 ptr,
                 mask,
                 otherwise,
-            } => {
-                let (start, size) = (self.scalar(*ptr), bytes_of(out.ty));
-                let address = |_: &Self, l: usize| start.wrapping_add((l * size) as u64);
-                return self.load_lanes(*out, *mask, *otherwise, address);
             }
-            Inst::Gather {
+            | Inst::Gather {
                 out,
-                ptrs,
+                ptrs: ptr,
                 mask,
                 otherwise,
-            } => return self.load_lanes(*out, *mask, *otherwise, |r, l| r.lane(*ptrs, l)),
-            Inst::MaskedStore { value, ptr, mask } => {
-                let (start, size) = (self.scalar(*ptr), bytes_of(value.ty));
-                let address = |_: &Self, l: usize| start.wrapping_add((l * size) as u64);
-                return self.store_lanes(*value, *mask, address);
+            } => return self.load_lanes(*out, *ptr, *mask, *otherwise),
+            Inst::MaskedStore { value, ptr, mask } | Inst::Scatter { value, ptrs: ptr, mask } => {
+                return self.store_lanes(*value, *ptr, *mask);
             }
-            Inst::Scatter { value, ptrs, mask } => return self.store_lanes(*value, *mask, |r, l| r.lane(*ptrs, l)),
             // What may be asked for is any address.
             Inst::Prefetch { .. } => {}
             _ => return Err("is nothing that this interpreter does".to_owned()),
@@ -81,13 +71,26 @@ impl Run<'_, '_, '_> {
             return Err(format!("takes {bytes} bytes of the stack"));
         }
         // What is not written yet is NaN.
-        let address = self.member.memory().allocate("the stack", vec![0xFF; bytes as usize]);
+        let bytes = vec![0xFF; bytes as usize];
+        let address = self.member.memory().allocate_in(Space::Private, "the stack", bytes);
         self.stack.push(address);
         self.set(out, |_, _| address);
         Ok(())
     }
 
-    fn load(&mut self, out: Val, address: u64, align: usize) -> Result<(), String> {
+    /// Where lane `l`, of `size` bytes, is read or written: through a pointer of its own, or behind the lanes before it.
+    fn address(&mut self, ptr: Val, l: usize, size: usize) -> Result<u64, String> {
+        let address = match ptr.ty {
+            Ty::PtrV(..) => self.lane(ptr, l),
+            _ => self.scalar(ptr).wrapping_add((l * size) as u64),
+        };
+        let space = ptr.ty.space().unwrap_or(Space::Generic);
+        self.member.memory().is_in(address, space)?;
+        Ok(address)
+    }
+
+    fn load(&mut self, out: Val, ptr: Val, align: usize) -> Result<(), String> {
+        let address = self.address(ptr, 0, 0)?;
         let (place, n, size) = (self.place(out), out.ty.lanes() as usize, bytes_of(out.ty));
         let bytes = self.member.memory().bytes(address, n * size, align)?;
         for (word, bytes) in self.words[place..place + n].iter_mut().zip(bytes.chunks_exact(size)) {
@@ -96,17 +99,11 @@ impl Run<'_, '_, '_> {
         Ok(())
     }
 
-    fn load_lanes(
-        &mut self,
-        out: Val,
-        mask: Val,
-        otherwise: Val,
-        address: impl Fn(&Self, usize) -> u64,
-    ) -> Result<(), String> {
+    fn load_lanes(&mut self, out: Val, ptr: Val, mask: Val, otherwise: Val) -> Result<(), String> {
         let (place, size) = (self.place(out), bytes_of(out.ty));
         for l in 0..out.ty.lanes() as usize {
             let word = if self.lane(mask, l) & 1 == 1 {
-                let address = address(self, l);
+                let address = self.address(ptr, l, size)?;
                 number(self.member.memory().bytes(address, size, size)?)
             } else {
                 self.lane(otherwise, l)
@@ -116,11 +113,11 @@ impl Run<'_, '_, '_> {
         Ok(())
     }
 
-    fn store_lanes(&mut self, value: Val, mask: Val, address: impl Fn(&Self, usize) -> u64) -> Result<(), String> {
+    fn store_lanes(&mut self, value: Val, ptr: Val, mask: Val) -> Result<(), String> {
         let size = bytes_of(value.ty);
         for l in 0..value.ty.lanes() as usize {
             if self.lane(mask, l) & 1 == 1 {
-                let (address, word) = (address(self, l), self.lane(value, l));
+                let (address, word) = (self.address(ptr, l, size)?, self.lane(value, l));
                 let bytes = self.member.memory().bytes_mut(address, size, size)?;
                 bytes.copy_from_slice(&word.to_le_bytes()[..size]);
             }

@@ -1,7 +1,7 @@
 //! What is known of a function before it runs: where each value is in its frame, and the constants there.
 
 use super::{Memory, scalar};
-use crate::{Block, Const, Func, Global, Inst, Module, Ty, Val};
+use crate::{Block, Const, Func, Global, Inst, Module, Space, Ty, Val};
 use std::collections::HashMap;
 
 /// A function and its frame: one 64-bit word for each lane of each value.
@@ -93,7 +93,7 @@ pub(super) fn globals(module: &Module, memory: &mut Memory) -> HashMap<String, u
             // Nothing reads what other modules have, nor the table of codes.
             Global::Elsewhere { .. } | Global::Code(_) => continue,
         };
-        places.insert(name.clone(), memory.allocate_constant(name, bytes));
+        places.insert(name.clone(), memory.allocate_in(Space::Constant, name, bytes));
     }
     places
 }
@@ -101,7 +101,7 @@ pub(super) fn globals(module: &Module, memory: &mut Memory) -> HashMap<String, u
 /// Bytes of one lane in memory.
 pub(super) fn bytes_of(ty: Ty) -> usize {
     match ty {
-        Ty::Ptr | Ty::PtrV(_) => 8,
+        Ty::Ptr(_) | Ty::PtrV(..) => 8,
         _ => ty.scalar().bytes() as usize,
     }
 }

@@ -1,4 +1,6 @@
-//! Memory in allocations: a pointer is the number of one and an offset into it.
+//! Memory in allocations, each in a space: a pointer is the number of one and an offset into it.
+
+use crate::Space;
 
 /// Bits of an offset.
 const OFFSET: u32 = 40;
@@ -13,23 +15,38 @@ pub struct Memory {
 struct Allocation {
     name: String,
     bytes: Vec<u8>,
+    space: Space,
     writable: bool,
 }
 
 impl Memory {
-    /// Adds an allocation that begins at a multiple of 64; gives its address.
+    /// Adds an allocation in a space that begins at a multiple of 64; gives its address.
+    pub fn allocate_in(&mut self, space: Space, name: &str, bytes: Vec<u8>) -> u64 {
+        self.add(Allocation {
+            name: name.to_owned(),
+            bytes,
+            space,
+            writable: space != Space::Constant,
+        })
+    }
+
+    /// The same in memory that the whole team sees.
     pub fn allocate(&mut self, name: &str, bytes: Vec<u8>) -> u64 {
-        self.add(name, bytes, true)
+        self.allocate_in(Space::Global, name, bytes)
     }
 
     /// The same, for bytes that nothing may write.
     pub fn allocate_constant(&mut self, name: &str, bytes: Vec<u8>) -> u64 {
-        self.add(name, bytes, false)
+        self.add(Allocation {
+            name: name.to_owned(),
+            bytes,
+            space: Space::Global,
+            writable: false,
+        })
     }
 
-    fn add(&mut self, name: &str, bytes: Vec<u8>, writable: bool) -> u64 {
-        let name = name.to_owned();
-        self.allocations.push(Allocation { name, bytes, writable });
+    fn add(&mut self, allocation: Allocation) -> u64 {
+        self.allocations.push(allocation);
         (self.allocations.len() as u64) << OFFSET
     }
 
@@ -61,6 +78,24 @@ impl Memory {
         match allocation.writable {
             true => Ok(&mut allocation.bytes[start..start + count]),
             false => Err(format!("writes the constant {}", allocation.name)),
+        }
+    }
+
+    /// Whether what is at an address may be reached through a pointer into `space`.
+    ///
+    /// # Errors
+    ///
+    /// That the address is in another space.
+    pub(super) fn is_in(&self, address: u64, space: Space) -> Result<(), String> {
+        match self.allocations.get(((address >> OFFSET) as usize).wrapping_sub(1)) {
+            Some(found) if space != Space::Generic && found.space != space => {
+                let Allocation { name, space: own, .. } = found;
+                Err(format!(
+                    "reaches {name}, which is {own}, through a pointer to {space} memory"
+                ))
+            }
+            // What is no address is told by the access.
+            _ => Ok(()),
         }
     }
 

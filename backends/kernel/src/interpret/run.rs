@@ -214,7 +214,7 @@ impl<'r, 'm> Run<'r, 'm, '_> {
     pub(super) fn integer(&self, v: Val, l: usize) -> i64 {
         let word = self.lane(v, l);
         match v.ty {
-            Ty::Ptr | Ty::PtrV(_) => word as i64,
+            Ty::Ptr(_) | Ty::PtrV(..) => word as i64,
             _ => scalar::signed(v.ty.scalar(), word),
         }
     }

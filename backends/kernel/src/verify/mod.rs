@@ -13,14 +13,20 @@
 //!    values are not in memory.
 //! 10. A mask has a truth value for each lane of what it masks; what stands in for the others has its type.
 //! 11. Loops count in 64-bit integers; what they carry has one type before, inside and after the body, which gives it on.
-//! 12. Both branches give values of the types that the branch has.
-//! 13. Calls name a function of the module and agree with its parameters and its result.
+//! 12. Both branches give values of the types that the branch has, or pointers where it has a generic one.
+//! 13. Calls name a function of the module and agree with its parameters and its result: arguments have the types of the
+//!     parameters, spaces included, and any pointer may be passed where a generic one is asked for.
 //! 14. Addresses name a constant of the module.
 //! 15. A function with a result ends with a return of its type, and nothing else returns.
 //! 16. Names of functions and of constants do not repeat.
 //! 17. A loop over the team carries no values. Inside of it is nothing that needs every member, since members have different
 //!     numbers of iterations: no barrier, no other loop over the team, no call of a function that has one of them.
+//! 18. Pointers say where they point: constants of the module are in constant memory, the stack is private, and an offset keeps
+//!     the space of its base.
+//! 19. Nothing is stored in constant memory. A pointer to memory of one member, private or scratch, is stored in private
+//!     memory alone.
 
+mod space;
 mod team;
 mod types;
 
@@ -223,6 +229,7 @@ impl Checker<'_> {
     fn inst(&mut self, inst: &Inst) {
         inst.operands().into_iter().for_each(|v| self.used(v, inst));
         self.team_law(inst);
+        self.space_laws(inst);
         match inst {
             Inst::For(l) => {
                 self.loop_types(inst, l);

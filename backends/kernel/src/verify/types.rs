@@ -9,11 +9,15 @@ fn bits(scalar: Scalar) -> i64 {
 }
 
 fn is_vector(ty: Ty) -> bool {
-    matches!(ty, Ty::V(..) | Ty::PtrV(_))
+    matches!(ty, Ty::V(..) | Ty::PtrV(..))
 }
 
 fn is_pointer(ty: Ty) -> bool {
-    matches!(ty, Ty::Ptr | Ty::PtrV(_))
+    ty.space().is_some()
+}
+
+fn is_one_pointer(ty: Ty) -> bool {
+    matches!(ty, Ty::Ptr(_))
 }
 
 fn is_float(ty: Ty) -> bool {
@@ -190,18 +194,18 @@ impl Checker<'_> {
         let fits = match inst {
             Inst::Offset { out, base, index, .. } => {
                 let index_fits = is_integer(index.ty) && out.ty.lanes() == index.ty.lanes();
-                index_fits && base.ty == Ty::Ptr && is_pointer(out.ty) && is_vector(out.ty) == is_vector(index.ty)
+                index_fits && is_one_pointer(base.ty) && is_pointer(out.ty) && is_vector(out.ty) == is_vector(index.ty)
             }
             Inst::Address { out, global } => {
                 let known = self.names.constants.contains(global);
                 self.require(known, 14, inst, "the module has no such constant");
-                out.ty == Ty::Ptr
+                is_one_pointer(out.ty)
             }
-            Inst::Stack { out, count, .. } => out.ty == Ty::Ptr && count.ty == Ty::I64,
-            Inst::Load { out, ptr, align, .. } => ptr.ty == Ty::Ptr && aligned(*align, out.ty),
-            Inst::Store { value, ptr, align } => ptr.ty == Ty::Ptr && aligned(*align, value.ty),
-            Inst::Prefetch { ptr } => ptr.ty == Ty::Ptr,
-            Inst::CallPointer { callee, .. } => callee.ty == Ty::Ptr,
+            Inst::Stack { out, count, .. } => is_one_pointer(out.ty) && count.ty == Ty::I64,
+            Inst::Load { out, ptr, align, .. } => is_one_pointer(ptr.ty) && aligned(*align, out.ty),
+            Inst::Store { value, ptr, align } => is_one_pointer(ptr.ty) && aligned(*align, value.ty),
+            Inst::Prefetch { ptr } => is_one_pointer(ptr.ty),
+            Inst::CallPointer { callee, .. } => is_one_pointer(callee.ty),
             _ => true,
         };
         self.require(
@@ -232,10 +236,9 @@ impl Checker<'_> {
             _ => return,
         };
         let each = matches!(inst, Inst::Gather { .. } | Inst::Scatter { .. });
-        let pointers = if each {
-            ptr == Ty::PtrV(ty.lanes())
-        } else {
-            ptr == Ty::Ptr
+        let pointers = match ptr {
+            Ty::PtrV(lanes, _) => each && lanes == ty.lanes(),
+            _ => !each && is_one_pointer(ptr),
         };
         self.require(pointers, 9, inst, "there is not a pointer for what is read or written");
         let fits = matches!(ty, Ty::V(..)) && is_mask_of(mask, ty);
@@ -249,7 +252,7 @@ impl Checker<'_> {
             return self.report(13, Some(inst), "the module has no such function".to_owned());
         };
         let types: Vec<Ty> = args.iter().map(|a| a.ty).collect();
-        let fits = types == signature.params && out.map(|v| v.ty) == signature.result;
+        let fits = pass_for(&types, &signature.params) && out.map(|v| v.ty) == signature.result;
         let message = format!("the function is `{signature}`");
         self.require(fits, 13, inst, &message);
     }
@@ -267,9 +270,16 @@ impl Checker<'_> {
     pub(super) fn branch_types(&mut self, inst: &Inst, i: &If) {
         self.require(i.cond.ty == Ty::I1, 6, inst, "the condition is not one truth value");
         let out = types_of(&i.out);
-        let agree = types_of(&i.then.yields) == out && types_of(&i.otherwise.yields) == out;
+        let agree = [&i.then, &i.otherwise]
+            .iter()
+            .all(|block| pass_for(&types_of(&block.yields), &out));
         self.require(agree, 12, inst, "the branches give values of other types");
     }
+}
+
+/// Whether values of some types may stand where others are asked for.
+fn pass_for(types: &[Ty], wanted: &[Ty]) -> bool {
+    types.len() == wanted.len() && types.iter().zip(wanted).all(|(ty, wanted)| ty.passes_for(*wanted))
 }
 
 fn types_of(values: &[Val]) -> Vec<Ty> {

@@ -13,9 +13,9 @@ use crate::{
 pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
     let name = format!("{}_append", attend.name);
     let params = [
-        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr],
+        vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::GLOBAL],
         vec![Ty::I64; 4],
-        vec![Ty::Ptr; usize::from(attend.has_clock())],
+        vec![Ty::SCRATCH; usize::from(attend.has_clock())],
     ]
     .concat();
     let mut f = Func::new(&name, &params, None);
@@ -61,8 +61,8 @@ pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
         return name;
     }
     let params = [
-        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64],
-        vec![Ty::Ptr; usize::from(attend.has_clock())],
+        vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::I64, Ty::I64],
+        vec![Ty::SCRATCH; usize::from(attend.has_clock())],
     ]
     .concat();
     let mut f = Func::new(&name, &params, None);

@@ -19,7 +19,7 @@ impl<'a> Lookup<'a> {
     pub(super) fn all(attend: &'a Attend, f: &mut Func, table: Val) -> Vec<Lookup<'a>> {
         let first = attend.spec.key_streams + 2 * attend.spec.query_streams;
         let lookup = |(n, sizes): (usize, &'a Vec<usize>)| Lookup {
-            base: slot(f, table, first + n, Ty::Ptr),
+            base: slot(f, table, first + n, Ty::GLOBAL),
             sizes,
         };
         attend.tables.iter().enumerate().map(lookup).collect()

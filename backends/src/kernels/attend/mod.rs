@@ -141,7 +141,7 @@ impl Attend {
     /// its name.
     ///
     /// Rows of `q` are `[H*E]`, of `out` [`Attend::result_width`] for each head, strides in floats. `table` is an array
-    /// of 64-bit slots: the pages of each key stream, then for each query stream its row pointer and its row stride in
+    /// of 64-bit slots on the stack: the pages of each key stream, then for each query stream its row pointer and its row stride in
     /// floats, then pointers to the tables, then, with a clock, the list and the number of keys. Thread `t` owns the
     /// [`Attend::scratch_bytes`] bytes at `scratch + t * scratch_bytes`, 64-byte aligned. All threads call it; the
     /// caller puts barriers before and after.

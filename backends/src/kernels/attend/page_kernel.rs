@@ -26,7 +26,7 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     );
     let sums = sums(attend, module);
     let name = format!("{}_page", attend.name);
-    let params = [&TileArgs::TYPES[..], &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I1, Ty::I1]].concat();
+    let params = [&TileArgs::TYPES[..], &[Ty::GLOBAL, Ty::GLOBAL, Ty::I64, Ty::I1, Ty::I1]].concat();
     let mut f = Func::new(&name, &params, None);
     let args = TileArgs::of(&f.params());
     let (k, v, keys) = (f.param(9), f.param(10), f.param(11));

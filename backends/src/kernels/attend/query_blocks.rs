@@ -16,15 +16,23 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
     let page = page_kernel::function(attend, module, &tables);
     let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
     let params = [
-        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr, Ty::Ptr],
-        vec![Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64],
-        vec![Ty::Ptr; usize::from(split)],
+        vec![
+            Ty::GLOBAL,
+            Ty::I64,
+            Ty::GLOBAL,
+            Ty::I64,
+            Ty::GLOBAL,
+            Ty::GLOBAL,
+            Ty::PRIVATE,
+        ],
+        vec![Ty::I64, Ty::I64, Ty::SCRATCH, Ty::I64, Ty::I64],
+        vec![Ty::GLOBAL; usize::from(split)],
     ]
     .concat();
     let mut f = Func::new(&name, &params, None);
     let blocks = QueryBlocks::new(attend, &tables, &mut f, page);
     if split {
-        module.declare(seqc_abi::symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64], None);
+        module.declare(seqc_abi::symbols::BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
         let barrier = f.param(12);
         blocks.split_or_run(&mut f, barrier);
     } else {

@@ -32,7 +32,7 @@ impl<'a> QueryRow<'a> {
         let pages = attend.spec.key_streams;
         let query_streams = (0..attend.spec.query_streams)
             .map(|n| {
-                let pointer = slot(f, args.table, pages + 2 * n, Ty::Ptr);
+                let pointer = slot(f, args.table, pages + 2 * n, Ty::GLOBAL);
                 let stride = slot(f, args.table, pages + 2 * n + 1, Ty::I64);
                 let offset = f.mul(token, stride);
                 let offset = if attend.query_widths.get(n).is_some_and(|w| *w > 1) {
@@ -47,7 +47,7 @@ impl<'a> QueryRow<'a> {
         let page = attend.slot(f, args.page);
         let widths = attend.key_widths.iter().enumerate();
         let streams = widths.map(|(n, width)| {
-            let pointer = slot(f, args.table, n, Ty::Ptr);
+            let pointer = slot(f, args.table, n, Ty::GLOBAL);
             let pointer = row_at(f, pointer, page, width * PAGE);
             if *width > 1 {
                 row_at(f, pointer, head, PAGE)

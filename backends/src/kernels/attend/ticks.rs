@@ -26,7 +26,7 @@ impl Attend {
         if self.spec.clock != Clock::Both {
             return n;
         }
-        let list = slot(f, table, self.clock_slot(), Ty::Ptr);
+        let list = slot(f, table, self.clock_slot(), Ty::SCRATCH);
         tick(f, list, n)
     }
 
@@ -35,7 +35,7 @@ impl Attend {
         if self.spec.clock != Clock::Keys {
             return f.add(position, n);
         }
-        let list = slot(f, table, self.clock_slot(), Ty::Ptr);
+        let list = slot(f, table, self.clock_slot(), Ty::SCRATCH);
         let counts = f.i64(self.max_chunk as i64);
         let counts = f.gep(list, counts, Scalar::I64);
         let ticks = tick(f, counts, n);
@@ -71,7 +71,7 @@ pub(super) fn tick(f: &mut Func, list: Val, n: Val) -> Val {
 /// Adds the function of [`Attend::ticks`].
 pub(super) fn list(attend: &Attend, module: &mut Module) -> String {
     let name = format!("{}_ticks", attend.name);
-    let params = [Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr];
+    let params = [Ty::GLOBAL, Ty::I64, Ty::I64, Ty::SCRATCH];
     let mut f = Func::new(&name, &params, Some(Ty::I64));
     let on = Strided::of_params(&f, 0);
     let (count, list) = (f.param(2), f.param(3));
@@ -104,7 +104,7 @@ fn holds(f: &mut Func, on: Strided, token: Val) -> Val {
 /// Adds the function of [`Attend::silence`].
 pub(super) fn silence(attend: &Attend, module: &mut Module) -> String {
     let name = format!("{}_silence", attend.name);
-    let params = [vec![Ty::Ptr, Ty::I64, Ty::Ptr], vec![Ty::I64; 4]].concat();
+    let params = [vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL], vec![Ty::I64; 4]].concat();
     let mut f = Func::new(&name, &params, None);
     let (out, on) = (Strided::of_params(&f, 0), Strided::of_params(&f, 2));
     let count = f.param(4);

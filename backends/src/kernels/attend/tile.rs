@@ -47,7 +47,11 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: Ro
         .step_by(shape.strip)
         .map(|v| (v, shape.strip.min(vectors - v)))
         .collect();
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64], None);
+    let mut f = Func::new(
+        &name,
+        &[Ty::SCRATCH, Ty::GLOBAL, Ty::SCRATCH, Ty::I64, Ty::SCRATCH, Ty::I64],
+        None,
+    );
     let rows = f.param(5);
     for count in counts {
         let count_value = f.i64(count as i64);
@@ -88,7 +92,11 @@ impl Tile {
         if module.has(&name) {
             return name;
         }
-        let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::Ptr, Ty::I64, Ty::Ptr], None);
+        let mut f = Func::new(
+            &name,
+            &[Ty::SCRATCH, Ty::GLOBAL, Ty::SCRATCH, Ty::I64, Ty::SCRATCH],
+            None,
+        );
         let init = self.initial(&mut f);
         let (k, zero, one, unroll) = (f.param(3), f.i64(0), f.i64(1), f.i64(UNROLL as i64));
         let rest = f.i64(-(UNROLL as i64));

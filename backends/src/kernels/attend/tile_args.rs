@@ -26,8 +26,8 @@ pub(super) struct TileArgs {
 
 impl TileArgs {
     pub(super) const TYPES: [Ty; 9] = [
-        Ty::Ptr,
-        Ty::Ptr,
+        Ty::SCRATCH,
+        Ty::PRIVATE,
         Ty::I64,
         Ty::I64,
         Ty::I64,

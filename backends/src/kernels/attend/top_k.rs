@@ -78,7 +78,7 @@ impl Best {
     pub(super) fn add_insert(&self, attend: &Attend, module: &mut Module) {
         let lanes = self.lanes as u32;
         let ty = Ty::V(lanes, Scalar::F32);
-        let mut f = Func::new(attend.insert_name(), &[Ty::Ptr, Ty::F32, Ty::F32], None);
+        let mut f = Func::new(attend.insert_name(), &[Ty::SCRATCH, Ty::F32, Ty::F32], None);
         let (row, score, position) = (f.param(0), f.param(1), f.param(2));
         let (score, position) = (f.splat(score, lanes), f.splat(position, lanes));
         let before = f.i64(-1);

@@ -34,7 +34,11 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
     if module.has(&name) {
         return name;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr], None);
+    let mut f = Func::new(
+        &name,
+        &[Ty::GLOBAL, Ty::I64, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL],
+        None,
+    );
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
     let count = if encoding.block() == 32 {

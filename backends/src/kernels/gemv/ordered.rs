@@ -24,7 +24,11 @@ pub fn gemv_in_order(module: &mut Module, lanes: u32, encoding: Encoding) -> Str
     if module.has(&name) {
         return name;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr], None);
+    let mut f = Func::new(
+        &name,
+        &[Ty::GLOBAL, Ty::I64, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL],
+        None,
+    );
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
     let kernel = InOrder {

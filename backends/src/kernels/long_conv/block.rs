@@ -7,8 +7,13 @@ use seqc_abi::PAGE_TOKENS;
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let panel = panel(conv, module);
     let name = format!("{}_run", conv.name);
-    let rows = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64];
-    let params = [&rows[..], &[Ty::Ptr; 5], &[Ty::I64, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64]].concat();
+    let rows = [Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::I64];
+    let params = [
+        &rows[..],
+        &[Ty::GLOBAL; 5],
+        &[Ty::I64, Ty::I64, Ty::SCRATCH, Ty::I64, Ty::I64],
+    ]
+    .concat();
     let mut f = Func::new(&name, &params, None);
     let (u, out) = (f.param(0), f.param(2));
     let [prepared, past, sums, spectra, nan_until] = [4, 5, 6, 7, 8].map(|n| f.param(n));
@@ -53,8 +58,8 @@ fn panel(conv: &LongConv, module: &mut Module) -> String {
     let transition = block_transition::function(conv, module);
     let nan_results = nonfinite::function(conv, module);
     let name = format!("{}_panel", conv.name);
-    let rows = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64];
-    let params = [&rows[..], &[Ty::Ptr; 5], &[Ty::I64, Ty::I64, Ty::Ptr, Ty::I64]].concat();
+    let rows = [Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::I64];
+    let params = [&rows[..], &[Ty::GLOBAL; 5], &[Ty::I64, Ty::I64, Ty::SCRATCH, Ty::I64]].concat();
     let mut f = Func::new(&name, &params, None);
     let [u, u_stride, out, out_stride] = [0, 1, 2, 3].map(|n| f.param(n));
     let [prepared, past, sums, spectra, nan_until] = [4, 5, 6, 7, 8].map(|n| f.param(n));

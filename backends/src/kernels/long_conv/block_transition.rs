@@ -18,7 +18,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let sizes = conv.blocks.sizes();
     let below: Vec<String> = sizes.iter().map(|size| one(conv, module, *size, &table)).collect();
     let top = top(conv, module, &table);
-    let mut f = Func::new(&name, &[&[Ty::Ptr; 5][..], &[Ty::I64]].concat(), None);
+    let mut f = Func::new(&name, &[&[Ty::GLOBAL; 4][..], &[Ty::SCRATCH, Ty::I64]].concat(), None);
     let args = f.params();
     let number = f.param(5);
     let zero = f.i64(0);
@@ -49,7 +49,7 @@ fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String
     let through = fft::transform(module, lanes, quarter, Transform::Convolve);
     let last = fft::last_step(module, lanes, size, true);
     let name = format!("{}_turn{size}", conv.name);
-    let mut f = Func::new(&name, &[&[Ty::Ptr; 5][..], &[Ty::I64]].concat(), None);
+    let mut f = Func::new(&name, &[&[Ty::GLOBAL; 4][..], &[Ty::SCRATCH, Ty::I64]].concat(), None);
     let [prepared, past, sums, scratch, number] = [0, 1, 2, 4, 5].map(|n| f.param(n));
     let table = f.address_of(table);
     let page = f.i64(conv.page() as i64);
@@ -84,7 +84,7 @@ fn top(conv: &LongConv, module: &mut Module, table: &str) -> String {
     let backward = fft::transform(module, lanes, quarter, Transform::Inverse);
     let last = fft::last_step(module, lanes, size, false);
     let name = format!("{}_turn_top", conv.name);
-    let mut f = Func::new(&name, &[&[Ty::Ptr; 5][..], &[Ty::I64]].concat(), None);
+    let mut f = Func::new(&name, &[&[Ty::GLOBAL; 4][..], &[Ty::SCRATCH, Ty::I64]].concat(), None);
     let [prepared, past, sums, spectra, scratch, number] = [0, 1, 2, 3, 4, 5].map(|n| f.param(n));
     let table = f.address_of(table);
     let page = f.i64(conv.page() as i64);
@@ -144,7 +144,7 @@ fn multiply(module: &mut Module, lanes: u32, add: bool) -> String {
     if module.has(&name) {
         return name;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::Ptr, Ty::I64], None);
+    let mut f = Func::new(&name, &[Ty::SCRATCH, Ty::GLOBAL, Ty::GLOBAL, Ty::I64], None);
     let [out, x, filter, bins] = [0, 1, 2, 3].map(|n| f.param(n));
     let (zero, two) = (f.i64(0), f.i64(2));
     f.for_each(zero, bins, 1, |f, bin| {

@@ -12,7 +12,7 @@ const HALF: i64 = TILE / 2;
 /// `from` of the states; results of its tokens `low..high` go to `out` and the rows behind it.
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let name = format!("{}_direct", conv.name);
-    let params = [&[Ty::Ptr; 4][..], &[Ty::I64; 5]].concat();
+    let params = [&[Ty::GLOBAL; 4][..], &[Ty::I64; 5]].concat();
     let mut f = Func::new(&name, &params, None);
     let (low, high) = (f.param(6), f.param(7));
     let sum = Sum {

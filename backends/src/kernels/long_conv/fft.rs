@@ -74,7 +74,7 @@ pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, kind: Tran
         return name;
     }
     let part = (size > NEAR).then(|| transform(module, lanes, size / 4, kind));
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr], None);
+    let mut f = Func::new(&name, &[Ty::GENERIC, Ty::I64, Ty::CONSTANT, Ty::GLOBAL], None);
     let data = Data {
         base: f.param(0),
         table: f.param(2),
@@ -273,7 +273,7 @@ pub(super) fn first_step(module: &mut Module, lanes: u32, size: usize) -> String
     if module.has(&name) {
         return name;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr], None);
+    let mut f = Func::new(&name, &[Ty::GLOBAL, Ty::I64, Ty::I64, Ty::GENERIC], None);
     let (panel, page, row, data) = (f.param(0), f.param(1), f.param(2), f.param(3));
     let t = constants(&mut f, lanes);
     let quarter = size / 4;
@@ -314,7 +314,7 @@ pub(super) fn last_step(module: &mut Module, lanes: u32, size: usize, add: bool)
     if module.has(&name) {
         return name;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr, Ty::I64, Ty::I64], None);
+    let mut f = Func::new(&name, &[Ty::SCRATCH, Ty::GLOBAL, Ty::I64, Ty::I64], None);
     let (data, panel, page, row) = (f.param(0), f.param(1), f.param(2), f.param(3));
     let t = constants(&mut f, lanes);
     let quarter = size / 4;

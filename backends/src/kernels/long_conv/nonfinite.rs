@@ -42,7 +42,16 @@ fn at(f: &mut Func, position: Val, ty: Ty) -> Val {
 /// begin at `u` and `out`; returns its name.
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let name = format!("{}_spoil", conv.name);
-    let params = [Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64];
+    let params = [
+        Ty::GLOBAL,
+        Ty::I64,
+        Ty::GLOBAL,
+        Ty::I64,
+        Ty::GLOBAL,
+        Ty::I64,
+        Ty::I64,
+        Ty::I64,
+    ];
     let mut f = Func::new(&name, &params, None);
     let [u, u_stride, out, out_stride, nan_until, low, high, columns] = [0, 1, 2, 3, 4, 5, 6, 7].map(|n| f.param(n));
     let (ty, one) = (vector(conv.lanes), f.i64(1));

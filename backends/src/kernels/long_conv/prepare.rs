@@ -20,7 +20,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
         .map(|part| fft::transform(module, conv.lanes, part.size, Transform::Forward))
         .collect();
     let spread = spread(module, conv.lanes);
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::Ptr], None);
+    let mut f = Func::new(&name, &[Ty::GLOBAL, Ty::GLOBAL], None);
     let (filter, prepared) = (f.param(0), f.param(1));
     let lanes = conv.lanes as usize;
     let table = f.address_of(&table);
@@ -126,7 +126,7 @@ fn spread(module: &mut Module, lanes: u32) -> String {
     if module.has(&name) {
         return name;
     }
-    let mut f = Func::new(&name, &[Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::F32], None);
+    let mut f = Func::new(&name, &[Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::F32], None);
     let [from, count, to, step, scale]: [Val; 5] = [0, 1, 2, 3, 4].map(|n| f.param(n));
     let zero = f.i64(0);
     f.for_each(zero, count, 1, |f, n| {

@@ -36,8 +36,8 @@ impl fmt::Display for Type {
         match self.0 {
             Ty::S(s) => write!(f, "{}", scalar(s)),
             Ty::V(n, s) => write!(f, "vector<{n}x{}>", scalar(s)),
-            Ty::Ptr => f.write_str("!llvm.ptr"),
-            Ty::PtrV(n) => write!(f, "vector<{n}x!llvm.ptr>"),
+            Ty::Ptr(_) => f.write_str("!llvm.ptr"),
+            Ty::PtrV(n, _) => write!(f, "vector<{n}x!llvm.ptr>"),
         }
     }
 }

@@ -21,19 +21,19 @@ type Ticks = extern "C" fn(*const f32, i64, i64, *mut i64, *mut i64);
 type Silence = extern "C" fn(*mut f32, i64, *const f32, i64, i64, i64, i64);
 
 const ATTEND: [Ty; 13] = [
-    Ty::Ptr,
+    Ty::GLOBAL,
     Ty::I64,
-    Ty::Ptr,
+    Ty::GLOBAL,
     Ty::I64,
-    Ty::Ptr,
-    Ty::Ptr,
-    Ty::Ptr,
-    Ty::I64,
-    Ty::I64,
-    Ty::Ptr,
+    Ty::GLOBAL,
+    Ty::GLOBAL,
+    Ty::PRIVATE,
     Ty::I64,
     Ty::I64,
-    Ty::Ptr,
+    Ty::SCRATCH,
+    Ty::I64,
+    Ty::I64,
+    Ty::GLOBAL,
 ];
 
 /// A kernel and how long its sequences are.
@@ -147,15 +147,15 @@ enum Step {
 pub(super) fn add(module: &mut Module, attend: &Attend, split: bool) {
     let append = attend.append(module);
     let types = [
-        vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::Ptr, Ty::Ptr],
+        vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::GLOBAL],
         vec![Ty::I64; 4],
     ]
     .concat();
-    let list = vec![Ty::Ptr; usize::from(attend.spec.clock != Clock::Every)];
+    let list = vec![Ty::SCRATCH; usize::from(attend.spec.clock != Clock::Every)];
     export(module, &append, &[types, list.clone()].concat());
     if attend.spec.key_streams > 0 {
         let stream = attend.append_stream(module);
-        let types = vec![Ty::Ptr, Ty::I64, Ty::Ptr, Ty::I64, Ty::I64, Ty::I64];
+        let types = vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::I64, Ty::I64];
         export(module, &stream, &[types, list].concat());
     }
     if attend.spec.clock != Clock::Every {
@@ -164,7 +164,7 @@ pub(super) fn add(module: &mut Module, attend: &Attend, split: bool) {
     }
     if attend.spec.clock == Clock::Both {
         let silence = attend.silence(module);
-        let types = [vec![Ty::Ptr, Ty::I64, Ty::Ptr], vec![Ty::I64; 4]].concat();
+        let types = [vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL], vec![Ty::I64; 4]].concat();
         export(module, &silence, &types);
     }
     if split {
@@ -178,7 +178,10 @@ pub(super) fn add(module: &mut Module, attend: &Attend, split: bool) {
 
 /// Exports the function of ticks with one more parameter: where its result goes.
 fn export_ticks(module: &mut Module, name: &str) {
-    let mut f = Func::exported(format!("t_{name}"), &[Ty::Ptr, Ty::I64, Ty::I64, Ty::Ptr, Ty::Ptr]);
+    let mut f = Func::exported(
+        format!("t_{name}"),
+        &[Ty::GLOBAL, Ty::I64, Ty::I64, Ty::SCRATCH, Ty::GLOBAL],
+    );
     let args = f.params();
     if let Some(ticks) = f.call(name, &args[..4], Some(Ty::I64)) {
         f.store(ticks, args[4]);
@@ -188,9 +191,9 @@ fn export_ticks(module: &mut Module, name: &str) {
 
 /// The barrier of the tests: what it is handed begins with the function to call.
 pub(super) fn add_barrier(module: &mut Module) {
-    let mut f = Func::exported(seqc_abi::symbols::BARRIER, &[Ty::Ptr, Ty::I64, Ty::I64]);
+    let mut f = Func::exported(seqc_abi::symbols::BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64]);
     let [barrier, tid, threads] = [0, 1, 2].map(|n| f.param(n));
-    let function = f.load(barrier, Ty::Ptr);
+    let function = f.load(barrier, Ty::GLOBAL);
     f.call_pointer(function, &[barrier, tid, threads]);
     module.add(f);
 }

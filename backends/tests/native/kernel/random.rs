@@ -4,7 +4,7 @@ use crate::generated::{TOKENS, cases, columns, distance, reference, state_bytes,
 use seqc_abi::{Descriptor, Elem, Level, StateKind, frame, symbols};
 use seqc_backends::{
     kernel::{
-        Module,
+        Module, Space,
         interpret::{Fault, Interpreter, Memory},
         verify::verify,
     },
@@ -98,7 +98,9 @@ impl<'m> Interpreted<'m> {
         let reals: Vec<Vec<f32>> = columns(inputs, |x| x as f32);
         let integers: Vec<Vec<i64>> = columns(inputs, |x| x as i64);
         let memory = self.interpreter.memory();
-        let mut own = Vec::new();
+        let scratch = vec![0xFF; d.scratch_bytes * threads];
+        let scratch = memory.allocate_in(Space::Scratch, "the scratch", scratch);
+        let mut own = vec![scratch];
         let mut add = |memory: &mut Memory, name: &str, bytes: Vec<u8>| {
             own.push(memory.allocate(name, bytes));
             own[own.len() - 1]
@@ -127,7 +129,7 @@ impl<'m> Interpreted<'m> {
         slots[frame::OUTPUTS] = add(memory, "the outputs", words(&outputs));
         slots[frame::CHUNK] = count as u64;
         slots[frame::POSITION] = at as u64;
-        slots[frame::SCRATCH] = add(memory, "the scratch", vec![0xFF; d.scratch_bytes * threads]);
+        slots[frame::SCRATCH] = scratch;
         let frame = add(memory, "the frame", words(&slots));
         self.interpreter.entry(&symbols::step(LEVEL), frame, threads as u64)?;
         let memory = self.interpreter.memory();

@@ -3,7 +3,7 @@
 use crate::support::{Random, weights};
 use seqc_abi::Level;
 use seqc_backends::{
-    kernel::{Module, interpret::Interpreter, verify::verify},
+    kernel::{Module, Space, interpret::Interpreter, verify::verify},
     kernels, targets,
 };
 use seqc_formats::Encoding;
@@ -40,7 +40,8 @@ fn check(machine: &Machine, encoding: Encoding, k: usize) {
         memory.allocate_constant("weights", stored),
         memory.allocate_constant("x", bytes(&x)),
     );
-    let scratch = memory.allocate("scratch", vec![0xFF; kernels::gemm_scratch_bytes(machine, TOKENS)]);
+    let scratch = vec![0xFF; kernels::gemm_scratch_bytes(machine, TOKENS)];
+    let scratch = memory.allocate_in(Space::Scratch, "scratch", scratch);
     let row_bytes = encoding.row_bytes(k).unwrap_or(0) as u64;
     for (name, many) in products {
         let (n, k64) = (rows as u64, k as u64);
