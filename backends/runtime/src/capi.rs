@@ -328,7 +328,7 @@ mod tests {
             let start = seqc_session_logits(session, &raw mut length);
             std::slice::from_raw_parts(start, length)
         };
-        crate::sample::greedy(logits)
+        crate::generation::greedy(logits)
     }
 
     #[test]

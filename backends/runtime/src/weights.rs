@@ -330,6 +330,7 @@ fn report(path: &Path, model: &str, problems: &mut Vec<String>) -> String {
 }
 
 /// A small generator of well mixed bits (splitmix64).
+#[derive(Clone, Debug)]
 pub(crate) struct Mix(pub(crate) u64);
 
 impl Mix {

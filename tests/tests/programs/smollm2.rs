@@ -97,6 +97,29 @@ fn prompts_become_the_recorded_tokens() {
 }
 
 #[test]
+fn a_stop_text_ends_the_answer_where_it_begins() {
+    let Some(program) = smollm2() else { return };
+    let cases = cases("prompts.json");
+    let case = cases
+        .iter()
+        .find(|case| text(case, "greedy_text").chars().count() > 40)
+        .unwrap_or_else(|| panic!("no long answer is recorded"));
+    let whole = text(case, "greedy_text");
+    // From the middle of a word to the middle of another one.
+    let stop: String = whole.chars().skip(17).take(9).collect();
+    let at = whole.find(&stop).unwrap_or_default();
+    let prompt = format!("--prompt={}", text(case, "text"));
+    let found = program.greedy(
+        &[prompt, format!("--stop={stop}")],
+        integers(&case["greedy_token_ids"]).len(),
+    );
+    assert_eq!(
+        (&found["text"], &found["stop"]),
+        (&Value::from(&whole[..at]), &"text".into())
+    );
+}
+
+#[test]
 fn a_chat_is_rendered_with_the_template_of_the_file() {
     let Some(program) = smollm2() else { return };
     let chats = cases("prompts.json")

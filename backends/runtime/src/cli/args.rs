@@ -129,12 +129,18 @@ pub(crate) struct Generate {
     pub(crate) max_tokens: usize,
     #[command(flatten)]
     pub(crate) sampling: SamplingWords,
+    /// Stop before this text, which is not shown; may be given several times
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) stop: Vec<String>,
     /// Go on after a token that ends a text or a turn
     #[arg(long)]
     pub(crate) ignore_eos: bool,
     /// One JSON object at the end instead of text as it comes
     #[arg(long)]
     pub(crate) json: bool,
+    /// Log probabilities of every token, and of the N most likely ones, in the JSON object
+    #[arg(long, value_name = "N", requires = "json")]
+    pub(crate) logprobs: Option<usize>,
     /// `tokenizer.json`, a folder that holds one, or a GGUF file, instead of the built-in path
     #[arg(long, value_name = "PATH")]
     pub(crate) tokenizer: Option<PathBuf>,
@@ -153,9 +159,35 @@ pub(crate) struct SamplingWords {
     /// Draw among the most likely tokens that together have this probability
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
     pub(crate) top_p: f32,
+    /// Draw among tokens at least P times as likely as the most likely one
+    #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true)]
+    pub(crate) min_p: f32,
+    /// Draw among the locally typical tokens that together have this probability
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
+    pub(crate) typical_p: f32,
+    /// Divide the scores of tokens that stand in the text by this; 1: do not
+    #[arg(long, value_name = "R", default_value_t = 1.0, allow_hyphen_values = true)]
+    pub(crate) repetition_penalty: f32,
+    /// Subtract this from the scores of tokens that were generated
+    #[arg(long, value_name = "A", default_value_t = 0.0, allow_hyphen_values = true)]
+    pub(crate) presence_penalty: f32,
+    /// Subtract this from the score of a token for each time it was generated
+    #[arg(long, value_name = "A", default_value_t = 0.0, allow_hyphen_values = true)]
+    pub(crate) frequency_penalty: f32,
+    /// Add a number to the score of a token, given by its id or its text; may be given several times
+    #[arg(long, value_name = "TOKEN=VALUE", allow_hyphen_values = true, value_parser = bias)]
+    pub(crate) logit_bias: Vec<BiasWord>,
     /// The same seed draws the same tokens; -1: another one each time
     #[arg(long, value_name = "S", default_value = "0", allow_hyphen_values = true, value_parser = seed)]
     pub(crate) seed: Seed,
+}
+
+/// What is added to the score of a token.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BiasWord {
+    /// The token's id or text.
+    pub(crate) token: String,
+    pub(crate) bias: f32,
 }
 
 /// What fixes the tokens that are drawn.
@@ -219,6 +251,18 @@ fn number_or_all(word: &str) -> Result<usize, String> {
             .parse()
             .map_err(|_| "must be a whole number, or -1 for as many as come".to_owned()),
     }
+}
+
+fn bias(word: &str) -> Result<BiasWord, String> {
+    let parts = word.rsplit_once('=').filter(|(token, _)| !token.is_empty());
+    let Some((token, value)) = parts else {
+        return Err("looks like ID=VALUE or TEXT=VALUE".to_owned());
+    };
+    let bias = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
+    Ok(BiasWord {
+        token: token.to_owned(),
+        bias,
+    })
 }
 
 fn seed(word: &str) -> Result<Seed, String> {

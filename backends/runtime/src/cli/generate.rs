@@ -7,21 +7,22 @@ use serde_json::{Value, json};
 
 use super::{
     Console, JSON_VERSION,
-    args::{Generate, SamplingWords, Seed},
+    args::Generate,
     bar::Bar,
     common::{self, milliseconds},
     prompt::{Asked, Prompt},
+    sampling,
 };
 use crate::{
     Error, Result,
     code::Code,
     finite,
+    generation::{Choice, Continuation, LogProb, LogProbs, Sampler, Taken, Wishes},
     model::Model,
     places,
-    sample::{Sampler, Sampling},
-    session::{Cut, Session, Wanted},
+    session::{Cut, Session, Wanted, width},
     streams,
-    tokenizer::{TextStream, Tokenizer},
+    tokenizer::Tokenizer,
 };
 
 /// Why no further token was drawn.
@@ -31,6 +32,8 @@ enum Stop {
     Length,
     /// A token that ends a text or a turn.
     End,
+    /// A text at which the user wants it to end.
+    Text,
     /// The model admits no longer context.
     Context,
 }
@@ -40,6 +43,7 @@ impl Stop {
         match self {
             Stop::Length => "length",
             Stop::End => "end",
+            Stop::Text => "text",
             Stop::Context => "context",
         }
     }
@@ -48,6 +52,8 @@ impl Stop {
 /// What was generated, and how long it took in milliseconds.
 struct Generated {
     tokens: Vec<i64>,
+    /// What the model thought of each, where that was asked for.
+    logprobs: Vec<LogProbs>,
     text: Option<String>,
     stop: Stop,
     /// The tokens drawn that the session has not read.
@@ -61,9 +67,10 @@ struct Generated {
 pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     let logits = streams::logits(&descriptor)?;
-    let sampling = sampling(&args.sampling, console)?;
-    let sampler = Sampler::new(sampling)?;
     let tokenizer = open_tokenizer(&descriptor, args, console)?;
+    let options = sampling::options(&args.sampling, tokenizer.as_ref(), console)?;
+    let seed = options.seed;
+    let sampler = Sampler::new(options, width(&descriptor.outputs[logits]))?;
     let asked = Asked::new(args, tokenizer.as_ref(), &descriptor.model, console)?;
     let from = Instant::now();
     let model = common::load(code, &args.reading.loading, console)?;
@@ -71,18 +78,25 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let named = args.tokenizer.iter().flat_map(|path| places::with_folder(path));
     let inputs = common::inputs(&model, named);
     let mut session = common::open(&model, &args.reading, &inputs, console)?;
+    let ends = ends(&descriptor, tokenizer.as_ref());
+    let prompt = asked.prompt(&mut session, &ends, console)?;
+    let tokens = prompt.tokens.clone();
+    let text = tokenizer.as_ref().map(|tokenizer| prompt.text(tokenizer, &session));
+    let wishes = Wishes {
+        ends: if args.ignore_eos { Vec::new() } else { ends },
+        stops: args.stop.clone(),
+        logprobs: args.logprobs,
+    };
     let mut run = Generator {
         args,
         logits,
-        sampler,
         scores: Vec::new(),
         read: Vec::new(),
-        tokenizer: tokenizer.as_ref(),
-        ends: ends(&descriptor, tokenizer.as_ref()),
+        has_text: text.is_some(),
+        answer: Continuation::new(sampler, text, wishes)?,
     };
-    let prompt = asked.prompt(&mut session, &run.ends, console)?;
-    let tokens = prompt.tokens.clone();
     let generated = run.generate(&mut session, prompt, console)?;
+    let generated = run.end(generated, console)?;
     common::save(&session, &args.reading, &inputs, &generated.pending, console)?;
     if model.busy() {
         say_busy(&model, args, console);
@@ -90,57 +104,43 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let timings = timings(loading, tokens.len(), &generated);
     note(&timings, console);
     if args.json {
-        let object = json!({
+        let mut object = json!({
             "version": JSON_VERSION,
             "model": descriptor.model,
             "prompt_tokens": tokens,
             "tokens": generated.tokens,
             "text": generated.text,
             "stop": generated.stop.name(),
-            "seed": sampling.seed,
+            "seed": seed,
             "threads": model.threads(),
             "timings": timings,
         });
+        if args.logprobs.is_some() {
+            object["logprobs"] = log_probabilities(&generated.logprobs, tokenizer.as_ref())?;
+        }
         print(console.result, &format!("{object}\n"))?;
     }
     Ok(())
 }
 
-/// How tokens are drawn; a user whose words change nothing about it is told so.
-fn sampling(words: &SamplingWords, console: &mut Console) -> Result<Sampling> {
-    let ignored = [
-        (words.top_k > 1).then(|| format!("--top-k {}", words.top_k)),
-        (words.top_p < 1.0).then(|| format!("--top-p {}", words.top_p)),
-    ];
-    if words.temperature == 0.0 {
-        for word in ignored.iter().flatten() {
-            console.warn(format_args!(
-                "{word} changes nothing: without --temperature above 0 the most likely token is taken"
-            ));
+/// What the model thought of each token, for the JSON object.
+fn log_probabilities(found: &[LogProbs], tokenizer: Option<&Tokenizer>) -> Result<Value> {
+    let one = |LogProb { token, logprob }: &LogProb| -> Result<Value> {
+        let mut value = json!({"token": token, "logprob": logprob});
+        if let Some(tokenizer) = tokenizer {
+            let said = tokenizer.token_bytes(&[*token as i64])?;
+            let bytes = said.first().map(|said| said.bytes.as_slice()).unwrap_or_default();
+            value["text"] = String::from_utf8_lossy(bytes).into();
+            value["bytes"] = bytes.into();
         }
-    }
-    let seed = match words.seed {
-        Seed::Fixed(seed) => seed,
-        Seed::Any => any_seed()?,
+        Ok(value)
     };
-    Ok(Sampling {
-        temperature: words.temperature,
-        top_k: words.top_k,
-        top_p: words.top_p,
-        seed,
-    })
-}
-
-/// A number that nobody knows before.
-fn any_seed() -> Result<u64> {
-    let mut bytes = [0; 8];
-    // SAFETY: the buffer has the length that the call is told.
-    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if got != bytes.len() as isize {
-        let error = std::io::Error::last_os_error();
-        return Err(Error::Failed(format!("the system gives no random number: {error}")));
-    }
-    Ok(u64::from_le_bytes(bytes))
+    let all = found.iter().map(|LogProbs { chosen, best }| {
+        let mut value = one(chosen)?;
+        value["best"] = best.iter().map(one).collect::<Result<Value>>()?;
+        Ok(value)
+    });
+    all.collect()
 }
 
 /// Ids that end a text or a turn, as the model and its tokenizer name them.
@@ -231,24 +231,23 @@ struct Generator<'a> {
     args: &'a Generate,
     /// Place of the logits among the outputs.
     logits: usize,
-    sampler: Sampler,
     /// Of every token that may follow.
     scores: Vec<f32>,
     /// All tokens that the session was given here.
     read: Vec<i64>,
-    tokenizer: Option<&'a Tokenizer>,
-    /// Tokens that end a text or a turn.
-    ends: Vec<i64>,
+    /// Whether there is a text, or ids alone.
+    has_text: bool,
+    answer: Continuation<'a>,
 }
 
 impl Generator<'_> {
     fn generate(&mut self, session: &mut Session, prompt: Prompt, console: &mut Console) -> Result<Generated> {
         let from = Instant::now();
-        let mut text = self.tokenizer.map(|tokenizer| prompt.text(tokenizer, session));
         self.read(session, prompt, console)?;
         let mut done = Generated {
             tokens: Vec::new(),
-            text: text.is_some().then(String::new),
+            logprobs: Vec::new(),
+            text: self.has_text.then(String::new),
             stop: Stop::Length,
             pending: Vec::new(),
             prompt: milliseconds(from),
@@ -258,14 +257,10 @@ impl Generator<'_> {
         let from = Instant::now();
         let cut = common::cut(&self.args.reading.chunk);
         while done.tokens.len() < self.args.max_tokens {
-            let token = self.sampler.next(&self.scores) as i64;
-            done.pending = vec![token];
-            if !self.args.ignore_eos && self.ends.contains(&token) {
-                done.stop = Stop::End;
+            if let Some(stop) = self.choose(&mut done, console)? {
+                done.stop = stop;
                 break;
             }
-            done.tokens.push(token);
-            self.show(token, &mut text, &mut done, console)?;
             if done.tokens.len() == self.args.max_tokens {
                 break;
             }
@@ -279,13 +274,32 @@ impl Generator<'_> {
             done.steps += 1;
         }
         done.generation = milliseconds(from);
-        self.end(text, &mut done, console)?;
         Ok(done)
+    }
+
+    /// Chooses the next token and shows what it says; whether the answer is over with it.
+    fn choose(&mut self, done: &mut Generated, console: &mut Console) -> Result<Option<Stop>> {
+        let Choice { token, logprobs } = self.answer.choose(&self.scores)?;
+        done.pending = vec![token];
+        let (text, stop) = match self.answer.take(token)? {
+            Taken::End => return Ok(Some(Stop::End)),
+            Taken::Text(text) => (text, None),
+            Taken::Stopped(text) => (text, Some(Stop::Text)),
+        };
+        done.tokens.push(token);
+        done.logprobs.extend(logprobs);
+        match (self.has_text, done.tokens.len()) {
+            (true, _) => add(&text, done, self.args, console)?,
+            (false, 1) => add(&token.to_string(), done, self.args, console)?,
+            (false, _) => add(&format!(" {token}"), done, self.args, console)?,
+        }
+        Ok(stop)
     }
 
     /// Reads the prompt.
     fn read(&mut self, session: &mut Session, prompt: Prompt, console: &mut Console) -> Result<()> {
         let unread = [prompt.pending, prompt.tokens].concat();
+        self.answer.read(&unread);
         if unread.is_empty() && self.args.max_tokens > 0 {
             return Err(Error::input("the prompt is empty: there is no token to continue from"));
         }
@@ -322,44 +336,33 @@ impl Generator<'_> {
         Err(Error::input(finite::no_token(session.position(), fault)))
     }
 
-    /// Adds what a token says to the text, and prints it at once where text is wanted.
-    fn show(
-        &self,
-        token: i64,
-        text: &mut Option<TextStream>,
-        done: &mut Generated,
-        console: &mut Console,
-    ) -> Result<()> {
-        let piece = match text {
-            Some(stream) => stream.push(token)?,
-            None if done.tokens.len() > 1 => format!(" {token}"),
-            None => token.to_string(),
-        };
-        self.add(&piece, done, console)
+    /// What was held back, what is left of a character that was not completed, and the end of the line.
+    fn end(self, mut done: Generated, console: &mut Console) -> Result<Generated> {
+        let (args, answered) = (self.args, !done.tokens.is_empty());
+        if done.stop != Stop::Text {
+            let mut rest = self.answer.finish();
+            if args.reading.save_state.is_some() && answered && !rest.broken.is_empty() {
+                console.note("the text ends inside a character, which a run that goes on completes");
+                rest.broken.clear();
+            }
+            if answered {
+                add(&(rest.text + &rest.broken), &mut done, args, console)?;
+            }
+        }
+        if !args.json {
+            print(console.result, "\n")?;
+        }
+        Ok(done)
     }
+}
 
-    fn add(&self, piece: &str, done: &mut Generated, console: &mut Console) -> Result<()> {
-        if let Some(text) = &mut done.text {
-            text.push_str(piece);
-        }
-        if self.args.json || piece.is_empty() {
-            return Ok(());
-        }
-        print(console.result, piece)
+/// Adds to the answer, and prints it at once where text is wanted.
+fn add(piece: &str, done: &mut Generated, args: &Generate, console: &mut Console) -> Result<()> {
+    if let Some(text) = &mut done.text {
+        text.push_str(piece);
     }
-
-    /// What is left of a character that was not completed, and the end of the line.
-    fn end(&self, text: Option<TextStream>, done: &mut Generated, console: &mut Console) -> Result<()> {
-        let rest = text.filter(|_| !done.tokens.is_empty()).map(TextStream::finish);
-        match rest.filter(|rest| !rest.is_empty()) {
-            Some(rest) if self.args.reading.save_state.is_none() => self.add(&rest, done, console)?,
-            Some(_) => console.note("the text ends inside a character, which a run that goes on completes"),
-            None => {}
-        }
-        if self.args.json {
-            Ok(())
-        } else {
-            print(console.result, "\n")
-        }
+    if args.json || piece.is_empty() {
+        return Ok(());
     }
+    print(console.result, piece)
 }

@@ -10,6 +10,7 @@ mod input;
 mod output;
 mod prompt;
 mod run;
+mod sampling;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,7 @@
 //! Verbs of hand-made models: results, files, exit statuses.
 
+mod generation;
+
 use std::{
     io::{self, Write},
     path::Path,
@@ -72,7 +74,7 @@ fn best(line: &str) -> Vec<usize> {
     let path = fresh("logits.safetensors");
     ok(adder("adder"), &format!("logits {line} --output {}", path.display()));
     let logits = rows(&path, "logits");
-    logits.chunks(VOCAB).map(crate::sample::greedy).collect()
+    logits.chunks(VOCAB).map(crate::generation::greedy).collect()
 }
 
 #[test]

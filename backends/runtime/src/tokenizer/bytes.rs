@@ -33,6 +33,24 @@ pub(super) fn of_character(character: char) -> Option<u8> {
     *table.get(character as usize)?
 }
 
+/// The bytes that a token of a byte-level vocabulary says; characters that stand for none say themselves.
+pub(super) fn of_characters(token: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(token.len());
+    for character in token.chars() {
+        match of_character(character) {
+            Some(byte) => out.push(byte),
+            None => out.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out
+}
+
+/// The byte of a token `<0x0A>`.
+pub(super) fn single(token: &str) -> Option<u8> {
+    let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
 /// Takes all whole characters from the front; a beginning that can still become one stays.
 pub(super) fn take_whole(bytes: &mut Vec<u8>) -> String {
     let mut text = String::new();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use seqc_checkpoint::Source as Place;
 use serde_json::Value;
 
-use super::{Specials, damaged, ids_of, memory_of_file, memory_of_text, memory_of_tokens, narrow};
+use super::{Specials, TokenBytes, damaged, ids_of, memory_of_file, memory_of_text, memory_of_tokens, narrow, spelled};
 use crate::{Error, Result};
 
 const NAME: &str = "tokenizer.json";
@@ -69,6 +69,12 @@ impl File {
         let memory = memory_of_tokens(ids.len());
         let text = crate::error::reading(&self.path, memory, || self.tokenizer.decode(&ids, false))?;
         text.map_err(|error| damaged(&self.path, format_args!("the tokens cannot become text: {error}")))
+    }
+
+    /// What single tokens say.
+    pub(super) fn token_bytes(&self, ids: &[i64]) -> Result<Vec<TokenBytes>> {
+        let memory = memory_of_tokens(ids.len());
+        crate::error::reading(&self.path, memory, || spelled::of_file(&self.tokenizer, ids))
     }
 
     /// The special token of that text.

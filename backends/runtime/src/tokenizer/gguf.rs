@@ -10,17 +10,16 @@ use std::{path::PathBuf, sync::Arc, sync::OnceLock};
 
 use seqc_checkpoint::{Checkpoint, Metadata, Source as Place};
 
-use super::{Specials, bytes, damaged, ids_of, kinds, memory_of_file, memory_of_text};
+use super::{SPACE, Specials, TokenBytes, bytes, damaged, ids_of, kinds, memory_of_file, memory_of_text};
 use crate::Result;
 use build::Encoder;
 use texts::Texts;
 
-/// SentencePiece's sign for a space.
-const SPACE: char = '▁';
-
 /// Token types, as `tokenizer.ggml.token_type` numbers them.
+const UNKNOWN: u8 = 2;
 const CONTROL: u8 = 3;
 const USER_DEFINED: u8 = 4;
+const UNUSED: u8 = 5;
 const BYTE: u8 = 6;
 
 /// How tokens spell text.
@@ -163,19 +162,20 @@ impl Vocabulary {
         };
         match self.spelling {
             _ if self.is(id, &[CONTROL, USER_DEFINED]) => out.extend(text.as_bytes()),
-            Spelling::ByteLevel(_) => {
-                for character in text.chars() {
-                    match bytes::of_character(character) {
-                        Some(byte) => out.push(byte),
-                        None => out.extend(character.encode_utf8(&mut [0; 4]).as_bytes()),
-                    }
-                }
-            }
-            Spelling::Pieces => match single_byte(text).filter(|_| self.is(id, &[BYTE])) {
+            Spelling::ByteLevel(_) => out.extend(bytes::of_characters(text)),
+            Spelling::Pieces => match bytes::single(text).filter(|_| self.is(id, &[BYTE])) {
                 Some(byte) => out.push(byte),
                 None => out.extend(text.replace(SPACE, " ").as_bytes()),
             },
         }
+    }
+
+    /// What a token says.
+    pub(super) fn token_bytes(&self, id: i64) -> TokenBytes {
+        let mut bytes = Vec::new();
+        self.append(id, &mut bytes);
+        let special = usize::try_from(id).is_ok_and(|id| self.is(id, &[UNKNOWN, CONTROL, UNUSED]));
+        TokenBytes { bytes, special }
     }
 
     pub(super) fn decode(&self, ids: &[i64]) -> String {
@@ -190,12 +190,6 @@ impl Vocabulary {
             None => text.into_owned(),
         }
     }
-}
-
-/// The byte of a token `<0x0A>`.
-fn single_byte(text: &str) -> Option<u8> {
-    let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
-    u8::from_str_radix(digits, 16).ok()
 }
 
 fn spelling(metadata: &Metadata, warnings: &mut Vec<String>) -> std::result::Result<Spelling, String> {

@@ -4,10 +4,12 @@ mod bytes;
 mod file;
 mod gguf;
 mod kinds;
+mod spelled;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use spelled::TokenBytes;
 pub use text::TextStream;
 
 use std::path::Path;
@@ -15,6 +17,9 @@ use std::path::Path;
 use seqc_checkpoint::Source as Place;
 
 use crate::{Error, Result};
+
+/// SentencePiece's sign for a space.
+const SPACE: char = '▁';
 
 /// Memory for a file of so many bytes, a text of so many, or so many tokens: several times what published tokenizers take.
 fn memory_of_file(bytes: usize) -> usize {
@@ -167,6 +172,18 @@ impl Tokenizer {
         match &self.source {
             Source::Gguf(vocabulary) => Ok(vocabulary.decode(ids)),
             Source::File(file) => file.decode(ids),
+        }
+    }
+
+    /// What single tokens say inside a text, each by itself; ids outside of the vocabulary say nothing.
+    ///
+    /// # Errors
+    ///
+    /// A `tokenizer.json` that contradicts itself.
+    pub fn token_bytes(&self, ids: &[i64]) -> Result<Vec<TokenBytes>> {
+        match &self.source {
+            Source::Gguf(vocabulary) => Ok(ids.iter().map(|id| vocabulary.token_bytes(*id)).collect()),
+            Source::File(file) => file.token_bytes(ids),
         }
     }
 

@@ -162,6 +162,77 @@ fn pieces_are_joined_by_score() {
     assert_eq!(tokenizer.decode(&[-1, 1 << 40, 9999]).expect("text"), "");
 }
 
+/// What these tokens say together, each by itself.
+fn said(tokenizer: &Tokenizer, ids: &[i64]) -> String {
+    let parts = tokenizer.token_bytes(ids).expect("bytes");
+    let bytes: Vec<u8> = parts.into_iter().flat_map(|part| part.bytes).collect();
+    String::from_utf8(bytes).expect("text")
+}
+
+#[test]
+fn the_bytes_of_tokens_are_those_of_their_text() {
+    let tokenizer = open_gguf(&pieces(PIECES)).expect("a tokenizer");
+    let hello = tokenizer.encode("hell é hello", false).expect("tokens");
+    assert_eq!(said(&tokenizer, &hello), " hell é hello");
+    let special = tokenizer.token_bytes(&[0, 1, 4, FIRST, -1, 9999]).expect("bytes");
+    assert_eq!(
+        special.iter().map(|one| one.special).collect::<Vec<_>>(),
+        [true, true, false, false, false, false]
+    );
+    assert!(special[4].bytes.is_empty() && special[5].bytes.is_empty());
+    let Some(published) = published() else { return };
+    for case in cases("tokenizer.json") {
+        let ids = ids(&case, "ids");
+        let parts = published.token_bytes(&ids).expect("bytes");
+        let bytes: Vec<u8> = parts.into_iter().flat_map(|part| part.bytes).collect();
+        assert_eq!(String::from_utf8_lossy(&bytes), published.decode(&ids).expect("text"));
+    }
+}
+
+#[test]
+fn every_decoder_of_a_tokenizer_json_says_what_its_tokens_are() {
+    let decoders = [
+        (
+            json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}),
+            "Ġa",
+            "Ã©",
+            " aé",
+        ),
+        (
+            json!({"type": "Metaspace", "replacement": "_", "prepend_scheme": "always", "split": true}),
+            "_a",
+            "é",
+            " aé",
+        ),
+        (
+            json!({"type": "Sequence", "decoders": [
+                {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+                {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}),
+            "▁a",
+            "<0x21>",
+            " a!",
+        ),
+        (
+            json!({"type": "WordPiece", "prefix": "##", "cleanup": true}),
+            "a",
+            "##b",
+            " ab",
+        ),
+        (json!(null), "a", "b", " a b"),
+    ];
+    for (decoder, first, second, expected) in decoders {
+        let (mut tokenizer, config) = json_file();
+        tokenizer["decoder"] = decoder;
+        tokenizer["model"]["vocab"] = json!({"<|end|>": 0, first: 1, second: 2});
+        tokenizer["model"]["merges"] = json!([]);
+        let path = write_json(tokenizer.to_string().as_bytes(), config.to_string().as_bytes());
+        let tokenizer = Tokenizer::open(&path).expect("a tokenizer");
+        assert_eq!(said(&tokenizer, &[1, 2, 3]), expected);
+        let end = &tokenizer.token_bytes(&[0]).expect("bytes")[0];
+        assert!(end.special && end.bytes == b"<|end|>");
+    }
+}
+
 #[test]
 fn unknown_kinds_warn_or_are_refused() {
     let byte_level = |kind: &'static str| {

@@ -1,0 +1,91 @@
+//! How tokens are chosen, from the words of the command line.
+
+use super::{
+    Console,
+    args::{BiasWord, SamplingWords, Seed},
+};
+use crate::{
+    Error, Result,
+    generation::{SamplingOptions, TokenBias},
+    tokenizer::Tokenizer,
+};
+
+/// How tokens are chosen; a user whose words change nothing about it is told so.
+pub(crate) fn options(
+    words: &SamplingWords,
+    tokenizer: Option<&Tokenizer>,
+    console: &mut Console,
+) -> Result<SamplingOptions> {
+    let seed = match words.seed {
+        Seed::Fixed(seed) => seed,
+        Seed::Any => any_seed()?,
+    };
+    let biases = words.logit_bias.iter().map(|word| token_bias(word, tokenizer));
+    let options = SamplingOptions {
+        temperature: words.temperature,
+        top_k: words.top_k,
+        top_p: words.top_p,
+        min_p: words.min_p,
+        typical_p: words.typical_p,
+        repetition_penalty: words.repetition_penalty,
+        presence_penalty: words.presence_penalty,
+        frequency_penalty: words.frequency_penalty,
+        logit_bias: biases.collect::<Result<_>>()?,
+        seed,
+    };
+    if words.temperature == 0.0 {
+        for word in without_effect(words) {
+            console.warn(format_args!(
+                "{word} changes nothing: without --temperature above 0 the most likely token is taken"
+            ));
+        }
+    }
+    Ok(options)
+}
+
+/// Words about what is drawn, for a user who draws nothing.
+fn without_effect(words: &SamplingWords) -> impl Iterator<Item = String> {
+    [
+        (words.top_k > 1).then(|| format!("--top-k {}", words.top_k)),
+        (words.top_p < 1.0).then(|| format!("--top-p {}", words.top_p)),
+        (words.min_p > 0.0).then(|| format!("--min-p {}", words.min_p)),
+        (words.typical_p < 1.0).then(|| format!("--typical-p {}", words.typical_p)),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The bias of a token that is given by its id, or by a text that is this token alone.
+fn token_bias(word: &BiasWord, tokenizer: Option<&Tokenizer>) -> Result<TokenBias> {
+    let BiasWord { token, bias } = word;
+    if let Ok(token) = token.parse() {
+        return Ok(TokenBias { token, bias: *bias });
+    }
+    let Some(tokenizer) = tokenizer else {
+        return Err(Error::input(format!(
+            "--logit-bias: `{token}` is not a token id, and there is no tokenizer that knows it as a text"
+        )));
+    };
+    match tokenizer.encode(token, false)?[..] {
+        [one] if one >= 0 => Ok(TokenBias {
+            token: one as usize,
+            bias: *bias,
+        }),
+        ref ids => Err(Error::input(format!(
+            "--logit-bias: the text `{token}` is {} tokens, {ids:?}; only one can be given a bias",
+            ids.len()
+        ))),
+    }
+}
+
+/// A number that nobody knows before.
+fn any_seed() -> Result<u64> {
+    let mut bytes = [0; 8];
+    // SAFETY: the buffer has the length that the call is told.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if got != bytes.len() as isize {
+        let error = std::io::Error::last_os_error();
+        return Err(Error::Failed(format!("the system gives no random number: {error}")));
+    }
+    Ok(u64::from_le_bytes(bytes))
+}

@@ -1,0 +1,141 @@
+//! How `generate` chooses tokens and where it stops, with a model whose next token is the sum of all before.
+
+use serde_json::{Value, json};
+
+use super::{json, ok, refused, run, words};
+use crate::{
+    code::Code,
+    testing::{adder, fresh},
+};
+
+/// Continues with the sums 3, 6, 12, 8, 0, 0.
+const SUMS: &str = "generate --prompt-tokens 1,2 -n 6";
+/// With the first of them.
+const ONE: &str = "generate --prompt-tokens 1,2 -n 1 --json";
+
+fn sums() -> Code {
+    adder("adder")
+}
+
+/// A tokenizer whose sixteen tokens are the letters from `a` on, but 3 and 6 the halves of `é`.
+fn letters() -> String {
+    let texts = ('a'..='p').map(|letter| match letter {
+        'd' => "Ã".to_owned(),
+        'g' => "©".to_owned(),
+        letter => letter.to_string(),
+    });
+    let vocab: Value = texts
+        .enumerate()
+        .map(|(id, text)| (text, json!(id)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let tokenizer = json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": level,
+        "decoder": level,
+        "model": {"type": "BPE", "vocab": vocab, "merges": []},
+    });
+    let path = fresh("tokenizer.json");
+    std::fs::write(&path, tokenizer.to_string()).expect("a file");
+    path.display().to_string()
+}
+
+#[test]
+fn biases_and_penalties_change_the_most_likely_token() {
+    let tokens = |line: &str| json(sums(), line)["tokens"].clone();
+    let six = |how: &str| tokens(&format!("{SUMS} --json {how}"));
+    assert_eq!(six(""), json!([3, 6, 12, 8, 0, 0]));
+    assert_eq!(
+        six("--presence-penalty 2 --frequency-penalty 0.1"),
+        json!([3, 6, 12, 8, 0, 1])
+    );
+    assert_eq!(tokens(&format!("{ONE} --logit-bias 3=-inf")), json!([0]));
+    assert_eq!(
+        tokens(&format!("{ONE} --logit-bias 5=100 --logit-bias 3=9")),
+        json!([5])
+    );
+    // Tokens of the prompt count for the repetition penalty alone.
+    let repeated = "generate --prompt-tokens 2,0 -n 1 --json";
+    assert_eq!(tokens(&format!("{repeated} --presence-penalty 2")), json!([2]));
+    assert_eq!(tokens(&format!("{repeated} --logit-bias 7=1.75")), json!([2]));
+    assert_eq!(
+        tokens(&format!("{repeated} --logit-bias 7=1.75 --repetition-penalty 2")),
+        json!([7])
+    );
+}
+
+#[test]
+fn a_token_with_a_bias_may_be_given_as_its_text() {
+    let tokenizer = letters();
+    let line = format!("{ONE} --tokenizer {tokenizer} --logit-bias");
+    assert_eq!(json(sums(), &format!("{line} c=5"))["text"], "c");
+    assert_eq!(json(sums(), &format!("{line} 4=5"))["text"], "e");
+    let said = refused(sums(), 1, &format!("{line} ab=5"));
+    assert!(said.contains("is 2 tokens"), "{said}");
+    let said = refused(sums(), 1, &format!("{SUMS} --logit-bias a=5"));
+    assert!(said.contains("no tokenizer"), "{said}");
+}
+
+#[test]
+fn a_stop_text_ends_the_answer_before_it() {
+    let tokenizer = letters();
+    let line = format!("{SUMS} --tokenizer {tokenizer}");
+    assert_eq!(ok(sums(), &line), "émiaa\n");
+    assert_eq!(ok(sums(), &format!("{line} --stop xx --stop mi")), "é\n");
+    assert_eq!(ok(sums(), &format!("{line} --stop aax")), "émiaa\n");
+    assert_eq!(ok(sums(), &format!("{line} --stop ém")), "\n");
+    let found = json(sums(), &format!("{line} --json --stop mi --stop a"));
+    assert_eq!((&found["text"], &found["stop"]), (&json!("é"), &json!("text")));
+    assert_eq!(found["tokens"], json!([3, 6, 12, 8]));
+    refused(sums(), 1, &format!("{SUMS} --stop a"));
+    refused(sums(), 2, &format!("{line} --stop="));
+}
+
+#[test]
+fn log_probabilities_are_those_of_the_model() {
+    let line = format!("{ONE} --tokenizer {}", letters());
+    assert!(json(sums(), &line).get("logprobs").is_none());
+    let found = json(
+        sums(),
+        &format!("{line} --logprobs 2 --temperature 0.1 --logit-bias 4=-3"),
+    )["logprobs"]
+        .clone();
+    let likeliest = 1.0 - (1.0_f64.exp() + 15.0 * (-1.0_f64).exp()).ln();
+    let close = |value: &Value, expected: f64| (value.as_f64().expect("a number") - expected).abs() < 1e-5;
+    let one = &found[0];
+    assert_eq!(
+        (&one["token"], &one["text"], &one["bytes"]),
+        (&json!(3), &json!("\u{fffd}"), &json!([0xc3]))
+    );
+    assert!(close(&one["logprob"], likeliest), "{found}");
+    assert!(close(&one["best"][1]["logprob"], likeliest - 2.0), "{found}");
+    assert_eq!(one["best"].as_array().map(Vec::len), Some(2));
+    let ids = json(sums(), &format!("{SUMS} --json --logprobs 0"))["logprobs"].clone();
+    assert_eq!(ids.as_array().map(Vec::len), Some(6));
+    assert!(ids[0]["best"] == json!([]) && ids[0].get("text").is_none());
+}
+
+#[test]
+fn choices_that_make_no_sense_are_wrong_usage() {
+    for how in [
+        "--min-p 2",
+        "--typical-p -1",
+        "--repetition-penalty 0",
+        "--presence-penalty 3",
+        "--frequency-penalty nan",
+        "--logit-bias 16=1",
+        "--logit-bias 1=nan",
+        "--logit-bias 1",
+        "--logit-bias =1",
+        "--logprobs 1",
+        "--logprobs -1 --json",
+    ] {
+        refused(sums(), 2, &format!("{SUMS} {how}"));
+    }
+    for how in ["--top-k 5", "--top-p 0.5", "--min-p 0.5", "--typical-p 0.5"] {
+        let ended = run(sums(), &words(&format!("{SUMS} {how}")));
+        assert!(ended.err.contains(&format!("{how} changes nothing")), "{}", ended.err);
+    }
+}
