@@ -25,10 +25,10 @@ pub fn gemm(module: &mut Module, machine: &Machine, encoding: Encoding, k: usize
     if module.has(&name) {
         return name;
     }
-    let (lanes, vectors) = (machine.lanes, machine.tile_vectors);
+    let (lanes, vectors) = (machine.lanes, machine.tiles.vectors);
     let packer = pack(module, lanes, encoding, vectors);
     let tiles: Vec<String> = (1..=machine.tallest_tile())
-        .map(|r| micro_kernel(module, lanes, r, vectors))
+        .map(|r| micro_kernel(module, machine, r, vectors))
         .collect();
     copy::copy(module, lanes);
     let types = [

@@ -19,6 +19,18 @@ pub fn transpose(f: &mut Func, rows: &[Val]) -> Vec<Val> {
     out
 }
 
+/// Vectors joined by pairs.
+pub(super) fn fold(f: &mut Func, values: &[Val], mut join: impl FnMut(&mut Func, Val, Val) -> Val) -> Val {
+    let mut values = values.to_vec();
+    while values.len() > 1 {
+        values = values
+            .chunks(2)
+            .map(|pair| if let [a, b] = pair { join(f, *a, *b) } else { pair[0] })
+            .collect();
+    }
+    values[0]
+}
+
 /// The sums of the lanes of four vectors, as a vector of four.
 pub(super) fn sum_four(f: &mut Func, rows: [Val; 4]) -> Val {
     let pair = |f: &mut Func, a, b, size| {

@@ -1,16 +1,14 @@
 //! The matrix micro-kernel: a few rows of activations times one packed panel of weights.
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
+use seqc_passes::machine::Machine;
 
-/// Steps of `k` in one iteration of the inner loop.
-const UNROLL: i64 = 4;
-
-/// Adds the micro-kernel for `rows` rows and panels of `panel` vectors of `lanes` floats; returns its name.
+/// Adds the micro-kernel for `rows` rows and panels of `panel` vectors; returns its name.
 ///
-/// `fn(a, lda, b, c, ldc, k, accumulate: i1)` computes, with `n = panel * lanes`,
+/// `fn(a, lda, b, c, ldc, k, accumulate: i1)` computes, with `n` floats in `panel` vectors,
 /// `c[r * ldc + j] (+)= sum_k a[r * lda + k] * b[k * n + j]` for `r < rows`, `j < n`.
 /// `lda` and `ldc` count floats; without `accumulate` the old `c` is not read.
-pub fn micro_kernel(module: &mut Module, lanes: u32, rows: u32, panel: u32) -> String {
+pub fn micro_kernel(module: &mut Module, machine: &Machine, rows: u32, panel: u32) -> String {
     let name = format!("seqc_mk_{rows}x{panel}");
     if module.has(&name) {
         return name;
@@ -19,15 +17,21 @@ pub fn micro_kernel(module: &mut Module, lanes: u32, rows: u32, panel: u32) -> S
     let mut f = Func::new(&name, &params, None);
     let (a, lda, b, c, ldc) = (f.param(0), f.param(1), f.param(2), f.param(3), f.param(4));
     let (k, accumulate) = (f.param(5), f.param(6));
-    let tile = Tile { lanes, rows, panel, b };
+    let tile = Tile {
+        lanes: machine.lanes,
+        rows,
+        panel,
+        b,
+    };
     let a_rows = tile.row_pointers(&mut f, a, lda);
     let c_rows = tile.row_pointers(&mut f, c, ldc);
     let init = tile.initial(&mut f, &c_rows, accumulate);
-    let (zero, one, unroll) = (f.i64(0), f.i64(1), f.i64(UNROLL));
-    let rest = f.i64(-UNROLL);
+    let steps = i64::from(machine.tiles.unroll);
+    let (zero, one, unroll) = (f.i64(0), f.i64(1), f.i64(steps));
+    let rest = f.i64(-steps);
     let whole = f.and(k, rest);
     let sums = f.for_loop(zero..whole, unroll, &init, |f, i, sums| {
-        (0..UNROLL).fold(sums.to_vec(), |sums, u| tile.step(f, &a_rows, i, u, sums))
+        (0..steps).fold(sums.to_vec(), |sums, u| tile.step(f, &a_rows, i, u, sums))
     });
     let sums = f.for_loop(whole..k, one, &sums, |f, i, sums| {
         tile.step(f, &a_rows, i, 0, sums.to_vec())

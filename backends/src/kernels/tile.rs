@@ -2,9 +2,6 @@
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 
-/// Steps of `k` in one iteration of the inner loop.
-const UNROLL: i64 = 4;
-
 /// A tile of `rows` rows and `panel` vectors of `lanes` floats.
 #[derive(Clone, Copy)]
 pub struct Tile {
@@ -14,6 +11,8 @@ pub struct Tile {
     pub rows: u32,
     /// Vectors of a row.
     pub panel: u32,
+    /// Steps of `k` in one iteration, a power of two.
+    pub unroll: u32,
     /// `a` is transposed: `a[k * lda + r]` instead of `a[r * lda + k]`.
     pub across: bool,
 }
@@ -56,10 +55,11 @@ impl Tile {
             let (a, lda) = (f.param(0), f.param(1));
             rows(&mut f, a, lda, self.rows)
         };
-        let (zero, one, unroll, rest) = (f.i64(0), f.i64(1), f.i64(UNROLL), f.i64(-UNROLL));
+        let steps = i64::from(self.unroll);
+        let (zero, one, unroll, rest) = (f.i64(0), f.i64(1), f.i64(steps), f.i64(-steps));
         let whole = f.and(k, rest);
         let sums = f.for_loop(zero..whole, unroll, &init, |f, i, sums| {
-            (0..UNROLL).fold(sums.to_vec(), |sums, u| {
+            (0..steps).fold(sums.to_vec(), |sums, u| {
                 let u = f.i64(u);
                 let i = f.add(i, u);
                 self.step(f, &a_rows, i, &sums)

@@ -79,7 +79,8 @@ pub(super) fn products(cx: &Cx<'_>, f: &mut Func, list: &[Matmul], tokens: Token
 fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
     let rows = cx.graph().ty(matmul.products[0]).len();
     let size = f.i64(rows as i64);
-    let TeamRange { low: lo, high: hi, .. } = f.team_range(cx.args.team(), size, 16);
+    let line = cx.layer.machine().line_entries() as i64;
+    let TeamRange { low: lo, high: hi, .. } = f.team_range(cx.args.team(), size, line);
     let count = f.sub(hi, lo);
     for v in &matmul.products {
         let product = &cx.layer.schedule.products[v];

@@ -8,9 +8,6 @@ use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, ReduceOp, Value};
 use seqc_passes::affine::AffineExpr;
 
-/// Reductions of at most this many entries are unrolled.
-const UNROLLED: usize = 8;
-
 impl ExprLowering<'_, '_> {
     /// Reduces the last `axes` axes of `x`; `coords` index the others.
     pub(super) fn reduce(&mut self, f: &mut Func, x: Value, op: ReduceOp, axes: usize, coords: &Coords) -> Val {
@@ -60,7 +57,7 @@ impl ExprLowering<'_, '_> {
         if wide {
             return self.across_lanes(f, reduction, coords, body);
         }
-        if total <= UNROLLED {
+        if total <= self.cx.layer.machine().short_reduction {
             return self.written_out(f, reduction, coords, body);
         }
         let init = neutral(f, op, ty);

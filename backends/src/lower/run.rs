@@ -242,7 +242,9 @@ fn commit(cx: &Cx<'_>, f: &mut Func, states: &[StateId], tokens: Tokens) {
     cx.in_parts(f, states, &[token], &mut |cx, f, states, at| {
         for s in states {
             let len = f.i64(cx.graph().states[s.0 as usize].ty.len() as i64);
-            let mine = f.team_range(cx.args.team(), len, 64);
+            // Several lines each: a part is copied in whole vectors.
+            let lines = 4 * cx.layer.machine().line_entries() as i64;
+            let mine = f.team_range(cx.args.team(), len, lines);
             let count = f.sub(mine.high, mine.low);
             store_state(cx, f, *s, at[0], Entries { start: mine.low, count });
         }

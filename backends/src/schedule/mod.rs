@@ -83,7 +83,6 @@ fn attention(name: &str, graph: &Graph, plan: &Plan, v: Value) -> Attend {
         unreachable!("{v} is no attention")
     };
     let widths = |streams: &[Value]| streams.iter().map(|o| graph.ty(*o).len()).collect();
-    let machine = &plan.settings.machine;
     Attend {
         name: format!("{name}_attend{}", v.0),
         spec: (**spec).clone(),
@@ -99,8 +98,7 @@ fn attention(name: &str, graph: &Graph, plan: &Plan, v: Value) -> Attend {
             .collect(),
         span: plan.attentions[&v].span,
         max_chunk: plan.settings.max_chunk,
-        lanes: machine.lanes,
-        tile_vectors: machine.tile_vectors,
+        machine: plan.settings.machine,
     }
 }
 
@@ -109,6 +107,6 @@ fn filter(name: &str, graph: &Graph, plan: &Plan, v: Value) -> LongConv {
         name: format!("{name}_conv{}", v.0),
         channels: graph.ty(v).len(),
         blocks: ConvPartition::of(graph, v, &plan.settings),
-        lanes: plan.settings.machine.lanes,
+        machine: plan.settings.machine,
     }
 }

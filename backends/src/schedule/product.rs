@@ -5,9 +5,6 @@ use seqc_ir::{Graph, Normaliser, Op, Value};
 use seqc_passes::plan::{Kernel, Plan, flat};
 use std::collections::{HashMap, HashSet};
 
-/// Matrices of up to so many weights take no time worth mention in either order.
-const SMALL: usize = 4096;
-
 /// A product of a matrix with a vector.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {
@@ -62,7 +59,7 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
         let operands = graph.operands(v);
         let (matrix, encoding) = matrix(graph, plan, encodings, operands[0]);
         let (rows, columns) = (graph.ty(v).len(), graph.ty(operands[1]).len());
-        let summation = match selecting.contains(&v) || rows * columns <= SMALL {
+        let summation = match selecting.contains(&v) || rows * columns <= plan.settings.machine.rates.small_matrix {
             true => Summation::OfChunk,
             false => Summation::Free,
         };

@@ -1,15 +1,13 @@
 //! The levels of x86-64. Rates were measured with AVX2 on one thread (`time_of_both_forms` in the tests of the backend).
 
 use seqc_abi::Level;
-use seqc_passes::machine::Machine;
+use seqc_passes::machine::{Machine, MatrixVector, Tiles};
 
 /// AVX2 with fused multiply-add.
 const V3: Machine = Machine {
     name: "x86-64-v3",
     lanes: 8,
     registers: 16,
-    tile_vectors: 2,
-    block_rows: 4,
     ..Machine::PORTABLE
 };
 
@@ -18,8 +16,14 @@ const V4: Machine = Machine {
     name: "x86-64-v4",
     lanes: 16,
     registers: 32,
-    tile_vectors: 4,
-    block_rows: 8,
+    tiles: Tiles {
+        vectors: 4,
+        ..Machine::PORTABLE.tiles
+    },
+    matrix_vector: MatrixVector {
+        block_rows: 8,
+        ..Machine::PORTABLE.matrix_vector
+    },
     ..Machine::PORTABLE
 };
 

@@ -233,7 +233,7 @@ fn check(case: &Case, kernel: &Kernel<'_>, sequence: &Sequence<'_>, cut: &[usize
         assert!(
             near,
             "{} ({} lanes, chunks of {}, {threads} threads) token {token} entry {entry}: {got}, not {want}",
-            case.attend.name, case.attend.lanes, cut[0]
+            case.attend.name, case.attend.machine.lanes, cut[0]
         );
     }
 }

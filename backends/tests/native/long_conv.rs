@@ -7,7 +7,7 @@ use seqc_backends::{
     kernels::LongConv,
     mlir::Target,
 };
-use seqc_passes::conv_partition::ConvPartition;
+use seqc_passes::{conv_partition::ConvPartition, machine::Machine};
 
 type Prepare = extern "C" fn(*const f32, *mut f32);
 type Run = extern "C" fn(
@@ -56,14 +56,14 @@ const CASES: [(usize, usize, usize, usize); 8] = [
     (16, 20000, 128, 40000),
 ];
 
-struct Machine<'a> {
+struct Compiled<'a> {
     conv: &'a LongConv,
     run: Run,
     prepared: Vec<f32>,
 }
 
-impl<'a> Machine<'a> {
-    fn new(loaded: &Loaded, conv: &'a LongConv, filter: &[f32]) -> Machine<'a> {
+impl<'a> Compiled<'a> {
+    fn new(loaded: &Loaded, conv: &'a LongConv, filter: &[f32]) -> Compiled<'a> {
         // SAFETY: the types are those that the kernels say.
         let prepare: Prepare = unsafe { loaded.function(&format!("t_{}_prepare", conv.name)) };
         // SAFETY: likewise.
@@ -71,7 +71,7 @@ impl<'a> Machine<'a> {
         // Rubbish: everything is written before it is read.
         let mut prepared = vec![f32::NAN; conv.prepared_bytes() / 4];
         prepare(filter.as_ptr(), prepared.as_mut_ptr());
-        Machine { conv, run, prepared }
+        Compiled { conv, run, prepared }
     }
 
     /// Results of all tokens, cut into chunks whose sizes `cut` gives.
@@ -137,8 +137,8 @@ fn distance(out: &[f32], u: &[f32], filter: &[f32], [channels, taps]: [usize; 2]
 }
 
 /// A value that is not finite makes exactly those results NaN that the filter takes it to; all others are those without it.
-fn check_spoiled(machine: &Machine<'_>, u: &[f32], tokens: usize, random: &mut Random) {
-    let (channels, taps) = (machine.conv.channels, machine.conv.blocks.taps);
+fn check_not_finite(compiled: &Compiled<'_>, u: &[f32], tokens: usize, random: &mut Random) {
+    let (channels, taps) = (compiled.conv.channels, compiled.conv.blocks.taps);
     let mut clean = u.to_vec();
     let mut spoiled = u.to_vec();
     let mut reached = vec![false; u.len()];
@@ -148,10 +148,10 @@ fn check_spoiled(machine: &Machine<'_>, u: &[f32], tokens: usize, random: &mut R
         let end = (at + taps * channels).min(u.len());
         (at..end).step_by(channels).for_each(|at| reached[at] = true);
     }
-    let wanted = machine.results(&clean, tokens, 1, || 256);
+    let wanted = compiled.results(&clean, tokens, 1, || 256);
     let mut cuts = Random::new(3);
     for threads in [1, 2] {
-        let found = machine.results(&spoiled, tokens, threads, || {
+        let found = compiled.results(&spoiled, tokens, threads, || {
             1 + cuts.bits() as usize % (200 * threads - 100)
         });
         for (at, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
@@ -169,7 +169,7 @@ fn check_spoiled(machine: &Machine<'_>, u: &[f32], tokens: usize, random: &mut R
     }
 }
 
-fn check(target: &Target, lanes: u32) {
+fn check(target: &Target, machine: &Machine) {
     let mut module = Module::default();
     let convs: Vec<(LongConv, usize)> = CASES
         .iter()
@@ -181,9 +181,9 @@ fn check(target: &Target, lanes: u32) {
                 blocks: ConvPartition {
                     taps: *taps,
                     smallest: *smallest,
-                    most: target.machine().memory.spectra,
+                    most: machine.memory.spectra,
                 },
-                lanes,
+                machine: *machine,
             };
             let prepare = conv.prepare(&mut module);
             export(&mut module, &prepare, &[Ty::GLOBAL, Ty::GLOBAL]);
@@ -197,15 +197,15 @@ fn check(target: &Target, lanes: u32) {
         let (channels, taps) = (conv.channels, conv.blocks.taps);
         let mut random = Random::new(n as u64 + 1);
         let (u, filter) = (random.floats(tokens * channels), random.floats(channels * taps));
-        let machine = Machine::new(&loaded, conv, &filter);
-        check_spoiled(&machine, &u, *tokens, &mut random);
+        let compiled = Compiled::new(&loaded, conv, &filter);
+        check_not_finite(&compiled, &u, *tokens, &mut random);
         let every = (tokens * channels * taps / 4_000_000).max(1) | 1;
-        let whole = machine.results(&u, *tokens, 1, || 256);
+        let whole = compiled.results(&u, *tokens, 1, || 256);
         let mut cuts = Random::new(7 + n as u64);
         let others = [
-            machine.results(&u, *tokens, 1, || 1),
-            machine.results(&u, *tokens, 2, || 1 + cuts.bits() as usize % 70),
-            machine.results(&u, *tokens, 3, || *tokens),
+            compiled.results(&u, *tokens, 1, || 1),
+            compiled.results(&u, *tokens, 2, || 1 + cuts.bits() as usize % 70),
+            compiled.results(&u, *tokens, 3, || *tokens),
         ];
         let (off, scale) = distance(&whole, &u, &filter, [channels, taps], every);
         assert!(off < 3e-6 * scale, "{:?}: off by {off:e} of {scale:e}", CASES[n]);
@@ -224,12 +224,17 @@ fn check(target: &Target, lanes: u32) {
 #[test]
 fn long_convolutions_are_sums_over_the_past() {
     for target in targets() {
-        check(&target, target.width());
+        check(&target, target.machine());
     }
 }
 
 /// Vectors of sixteen lanes are what they are on processors that take them in two parts, too.
 #[test]
 fn long_convolutions_take_vectors_of_any_width() {
-    check(&targets()[0], 16);
+    let target = &targets()[0];
+    let wide = Machine {
+        lanes: 16,
+        ..*target.machine()
+    };
+    check(target, &wide);
 }

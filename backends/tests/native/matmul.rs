@@ -27,7 +27,7 @@ fn micro_kernels_multiply() {
     for target in targets() {
         let mut module = Module::default();
         for tile in tiles(&target) {
-            let name = kernels::micro_kernel(&mut module, target.width(), tile.0, tile.1);
+            let name = kernels::micro_kernel(&mut module, target.machine(), tile.0, tile.1);
             export(&mut module, &name, &MK);
         }
         let loaded = Loaded::new(module, &target);
@@ -138,11 +138,11 @@ fn check_panel(f: Pack, encoding: Encoding, n: usize) {
 fn speed_of_matrix_kernels() {
     for target in targets() {
         let w = target.width();
-        let panel = target.machine().tile_vectors;
+        let panel = target.machine().tiles.vectors;
         let mut module = Module::default();
         let rows: Vec<u32> = (1..=target.machine().tile_rows(panel)).collect();
         for r in &rows {
-            let name = kernels::micro_kernel(&mut module, w, *r, panel);
+            let name = kernels::micro_kernel(&mut module, target.machine(), *r, panel);
             export(&mut module, &name, &MK);
         }
         for encoding in Encoding::native() {

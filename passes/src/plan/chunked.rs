@@ -16,7 +16,7 @@
 
 use super::{
     Misfit, ScanBlock,
-    chunked_cost::{MatrixCost, SMALLEST_BLOCK},
+    chunked_cost::MatrixCost,
     matrix_form::{Chunked, Correction, Costs, Factor},
     scan::inner_values,
     types::{Extent, Nest, Plan, Scan},
@@ -145,7 +145,7 @@ impl Finder<'_> {
         let shared = self.shared(rows.into_iter().flatten());
         let form = Chunked {
             shared,
-            block: SMALLEST_BLOCK,
+            block: 0,
             shortest: None,
             costs: Costs::default(),
             decay,

@@ -3,12 +3,6 @@
 use super::{Chunked, Chunks, Costs, Settings};
 use crate::machine::Machine;
 
-/// Blocks of tokens to choose from. Longer ones have more products among their own tokens, shorter ones load and store the
-/// state more often.
-const BLOCKS: [usize; 3] = [SMALLEST_BLOCK, 48, 64];
-/// The shortest block.
-pub(super) const SMALLEST_BLOCK: usize = 32;
-
 /// The sizes that both forms of a recurrence depend on.
 pub(super) struct MatrixCost<'m> {
     heads: f64,
@@ -40,8 +34,10 @@ impl<'m> MatrixCost<'m> {
     /// Chooses the block, and from which length on chunks are products.
     pub(super) fn choose(&self, form: &mut Chunked, chunks: Chunks) {
         let whole = |block: usize| self.products(block, Settings::CHUNK);
-        let cheapest = BLOCKS.into_iter().min_by(|a, b| whole(*a).total_cmp(&whole(*b)));
-        form.block = cheapest.unwrap_or(SMALLEST_BLOCK);
+        let blocks = self.machine.recurrence_blocks.into_iter();
+        form.block = blocks
+            .min_by(|a, b| whole(*a).total_cmp(&whole(*b)))
+            .unwrap_or(form.block);
         form.costs = Costs {
             by_tokens: self.by_tokens(),
             products: whole(form.block),

@@ -115,7 +115,7 @@ impl Case<'_> {
         if let Some(misfit) = self.rejected.get(&(self.number, id)) {
             return Verdict::Unfit(*misfit);
         }
-        if let Err(misfit) = (form.fits)(self.graph, self.recurrence) {
+        if let Err(misfit) = (form.fits)(self.graph, self.recurrence, &self.plan.settings.machine) {
             return Verdict::Unfit(misfit);
         }
         match form.lowering {

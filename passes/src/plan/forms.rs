@@ -9,9 +9,6 @@ use crate::{machine::Machine, recurrence::Recurrence};
 use seqc_ir::Graph;
 use std::collections::BTreeMap;
 
-/// States above this many entries are not stored for every token.
-pub(super) const SMALL_STATE: usize = 4096;
-
 /// A form, by the name of its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FormId {
@@ -64,7 +61,7 @@ pub struct Form {
     /// How it is planned.
     pub lowering: Lowering,
     /// Whether a recurrence has it, as far as that is known before anything is planned.
-    pub fits: fn(&Graph, &Recurrence) -> Result<(), Misfit>,
+    pub fits: fn(&Graph, &Recurrence, &Machine) -> Result<(), Misfit>,
     /// Additions of a token of a long chunk.
     pub cost: fn(&FormCost<'_>) -> f64,
 }
@@ -113,7 +110,9 @@ pub const FORMS: &[Form] = &[
         name: "stored_scan",
         says: "scan that stores its state for every token",
         lowering: Lowering::Scan(Stores::States),
-        fits: |graph, recurrence| elementwise(graph, recurrence).and_then(|()| small(graph, recurrence)),
+        fits: |graph, recurrence, machine| {
+            elementwise(graph, recurrence, machine).and_then(|()| small(graph, recurrence, machine))
+        },
         cost: |c| scan_cost(c) + 2.0 * c.machine.rates.memory * c.entries,
     },
     Form {
@@ -121,7 +120,7 @@ pub const FORMS: &[Form] = &[
         name: "head_parallel",
         says: "heads side by side, each one token after another",
         lowering: Lowering::Loop,
-        fits: |_, _| Ok(()),
+        fits: |_, _, _| Ok(()),
         cost: |c| c.beside.unwrap_or_else(|| loop_cost(c)),
     },
     Form {
@@ -129,7 +128,7 @@ pub const FORMS: &[Form] = &[
         name: "token_loop",
         says: "one token after another, entries in parallel",
         lowering: Lowering::Loop,
-        fits: |_, _| Ok(()),
+        fits: |_, _, _| Ok(()),
         cost: |c| c.beside.unwrap_or_else(|| loop_cost(c)) + c.machine.rates.nest * c.kernels,
     },
     Form {
@@ -169,27 +168,27 @@ impl FormId {
     }
 
     /// The form that is tried after `before` where that does not fit, or first. How a loop runs is found while it is planned.
-    pub(super) fn next(graph: &Graph, recurrence: &Recurrence, before: Option<FormId>) -> FormId {
+    pub(super) fn next(graph: &Graph, recurrence: &Recurrence, machine: &Machine, before: Option<FormId>) -> FormId {
         let tried = FORMS
             .iter()
             .filter(|form| form.id.is_scan() && before.is_none_or(|id| form.id > id));
-        let mut fitting = tried.filter(|form| (form.fits)(graph, recurrence).is_ok());
+        let mut fitting = tried.filter(|form| (form.fits)(graph, recurrence, machine).is_ok());
         fitting.next().map_or(FormId::TokenLoop, |form| form.id)
     }
 }
 
-fn elementwise(_: &Graph, recurrence: &Recurrence) -> Result<(), Misfit> {
+fn elementwise(_: &Graph, recurrence: &Recurrence, _: &Machine) -> Result<(), Misfit> {
     recurrence.elementwise.then_some(()).ok_or(Misfit::EntriesDepend)
 }
 
-fn small(graph: &Graph, recurrence: &Recurrence) -> Result<(), Misfit> {
+fn small(graph: &Graph, recurrence: &Recurrence, machine: &Machine) -> Result<(), Misfit> {
     let states = recurrence.states.iter();
-    let fits = |entries: usize| entries <= SMALL_STATE;
+    let fits = |entries: usize| entries <= machine.memory.stored_state;
     let all = states.map(|s| graph.states[s.0 as usize].ty.len()).all(fits);
     all.then_some(()).ok_or(Misfit::LargeState)
 }
 
-fn one_state(_: &Graph, recurrence: &Recurrence) -> Result<(), Misfit> {
+fn one_state(_: &Graph, recurrence: &Recurrence, _: &Machine) -> Result<(), Misfit> {
     (recurrence.states.len() == 1)
         .then_some(())
         .ok_or(Misfit::SeveralStates)

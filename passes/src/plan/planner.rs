@@ -3,7 +3,7 @@
 use super::{
     FormId, Settings,
     definitions::PlanBuilder,
-    forms::{Misfits, Rejected, SMALL_STATE},
+    forms::{Misfits, Rejected},
     fuse_epilogues, head_parallel,
     materialize::{Materialize, native_params, of_params},
     types::{BufferId, Extent, Plan},
@@ -18,7 +18,10 @@ pub(super) fn plan(graph: &Graph, settings: &Settings) -> Plan {
     let stages = graph.stages();
     let recurrences = recurrences(graph);
     let of_params = of_params(graph, &order);
-    let mut modes: Vec<FormId> = recurrences.iter().map(|r| FormId::next(graph, r, None)).collect();
+    let mut modes: Vec<FormId> = recurrences
+        .iter()
+        .map(|r| FormId::next(graph, r, &settings.machine, None))
+        .collect();
     let mut rejected = Rejected::new();
     loop {
         let choose = Materialize {
@@ -41,7 +44,7 @@ pub(super) fn plan(graph: &Graph, settings: &Settings) -> Plan {
                 "a loop over tokens can run any recurrence: {misfit}\n{graph}"
             );
             rejected.insert((r, modes[r]), misfit);
-            modes[r] = FormId::next(graph, &recurrences[r], Some(modes[r]));
+            modes[r] = FormId::next(graph, &recurrences[r], &settings.machine, Some(modes[r]));
         }
     }
 }
@@ -94,7 +97,7 @@ impl PlanBuilder<'_> {
         let large = |id: &BufferId| {
             let buffer = self.plan.buffer(*id);
             let own = buffer.history == 0 && buffer.output.is_none() && buffer.extent == Extent::PerToken;
-            own && buffer.len > SMALL_STATE
+            own && buffer.len > self.plan.settings.machine.memory.stored_state
         };
         buffers.filter(large).collect()
     }

@@ -28,9 +28,10 @@ pub enum Chunks {
 }
 
 impl Settings {
-    /// Tokens of a chunk: enough for packed weights to pay, few enough for activations to stay in cache.
+    /// Tokens of a chunk: enough for packed weights to pay, few enough for activations to stay in cache. All codes of a program have
+    /// the same, since the runtime cuts prompts into chunks whichever of them it runs; hence it is no machine's.
     pub const CHUNK: usize = 256;
-    /// Tokens of the smallest block of a long convolution.
+    /// Tokens of the smallest block of a long convolution: part of the layout of its states, which all machines read.
     pub const CONV_BLOCK: usize = 128;
 
     /// The settings of programs for a machine.

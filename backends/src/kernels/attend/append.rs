@@ -142,7 +142,7 @@ struct Piece<'a> {
 impl Piece<'_> {
     /// Squares of tokens and entries are transposed in registers; tokens before and after them go one by one.
     fn keys(&self, f: &mut Func, from: Rows, to: Val) {
-        let lanes = i64::from(self.attend.lanes);
+        let lanes = i64::from(self.attend.lanes());
         let step = f.i64(lanes);
         let aligned = ceil_div(f, self.low, step);
         let aligned = f.mul(aligned, step);
@@ -175,7 +175,7 @@ impl Piece<'_> {
 
     /// As many keys as a vector has lanes become columns.
     fn square(&self, f: &mut Func, token: Val, from: Rows, page: Val) {
-        let (lanes, e) = (self.attend.lanes as usize, self.attend.key_dim);
+        let (lanes, e) = (self.attend.lanes() as usize, self.attend.key_dim);
         let rows = self.rows(f, token, from);
         let column = self.column(f, token, page);
         let whole = e - e % lanes;
@@ -192,7 +192,7 @@ impl Piece<'_> {
     fn rows(&self, f: &mut Func, token: Val, from: Rows) -> KeyRows {
         let mut rows = vec![from.row(f, token)];
         if from.list.is_some() {
-            for n in 1..i64::from(self.attend.lanes) {
+            for n in 1..i64::from(self.attend.lanes()) {
                 let n = f.i64(n);
                 let next = f.add(token, n);
                 rows.push(from.row(f, next));
@@ -206,7 +206,7 @@ impl Piece<'_> {
 
     /// `size` entries from `entry` on.
     fn entries(&self, f: &mut Func, keys: &KeyRows, column: Val, entry: Val, size: usize) {
-        let lanes = self.attend.lanes;
+        let lanes = self.attend.lanes();
         let mask = (size < lanes as usize).then(|| {
             let size = f.i64(size as i64);
             f.tail_mask(size, lanes)
@@ -229,7 +229,7 @@ impl Piece<'_> {
 
     /// Values become rows of every panel.
     fn values(&self, f: &mut Func, from: Rows, page: Val) {
-        let lanes = self.attend.lanes;
+        let lanes = self.attend.lanes();
         f.for_each(self.low, self.high, 1, |f, token| {
             let (row, place) = (from.row(f, token), f.sub(token, self.start));
             for panel in self.attend.panels() {

@@ -14,18 +14,6 @@ const EXP2: [f32; 6] = [
     1.0,
 ];
 
-/// Vectors joined by pairs.
-pub(super) fn fold(f: &mut Func, values: &[Val], mut join: impl FnMut(&mut Func, Val, Val) -> Val) -> Val {
-    let mut values = values.to_vec();
-    while values.len() > 1 {
-        values = values
-            .chunks(2)
-            .map(|pair| if let [a, b] = pair { join(f, *a, *b) } else { pair[0] })
-            .collect();
-    }
-    values[0]
-}
-
 /// The largest lane; halves are cheaper than lane after lane.
 pub(super) fn largest_lane(f: &mut Func, mut v: Val) -> Val {
     while v.ty.lanes() > 1 {

@@ -5,10 +5,6 @@ use crate::kernel::{Cmp, Func, Scalar, Ty, Val};
 
 /// Keys of a page.
 pub(super) const PAGE: usize = seqc_abi::PAGE_TOKENS;
-/// Rows of a matrix tile: six rows of four vectors fill the registers.
-pub(super) const TILE: usize = 6;
-/// Most rows of a block: eight tiles read a page while it is in the nearest cache.
-pub(super) const BLOCK: usize = 48;
 
 /// Some columns of a value head, packed as `[64][width]`.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +25,21 @@ pub(super) struct Ring {
 }
 
 impl Attend {
+    /// `f32` lanes of a vector.
+    pub(super) fn lanes(&self) -> u32 {
+        self.machine.lanes
+    }
+
+    /// Rows of a register tile.
+    pub(super) fn tile_rows(&self) -> usize {
+        self.machine.tallest_tile() as usize
+    }
+
+    /// Most rows of a block, whole tiles.
+    pub(super) fn block_rows(&self) -> usize {
+        self.machine.attention.block_tiles * self.tile_rows()
+    }
+
     /// The pages of an entry: what a query can see, the chunk itself, and one more since neither begins at a page.
     pub(super) fn ring(&self) -> Ring {
         match self.span.distance.and_then(|d| usize::try_from(d).ok()) {
@@ -42,7 +53,7 @@ impl Attend {
 
     /// Panels of a value head.
     pub(super) fn panels(&self) -> Vec<Panel> {
-        let lanes = self.lanes as usize;
+        let lanes = self.lanes() as usize;
         let starts = (0..self.value_dim).step_by(PAGE);
         let panel = |start| {
             let columns = PAGE.min(self.value_dim - start);
@@ -109,15 +120,15 @@ pub(super) struct Scratch {
     pub(super) shrink: usize,
     /// The largest score so far that is subtracted from every score, laid out alike.
     pub(super) shift: usize,
-    /// Scores, then weights, `[TILE][PAGE]`.
+    /// Scores, then weights, `[rows of a tile][PAGE]`.
     pub(super) scores: usize,
-    /// Largest score so far of each row, `[BLOCK]`, and space for a vector behind it.
+    /// Largest score so far of each row, `[rows of a block]`, and space for a vector behind it.
     pub(super) largest: usize,
-    /// Sum of weights so far of each row, `[BLOCK][lanes]`.
+    /// Sum of weights so far of each row, `[rows of a block][lanes]`.
     pub(super) total: usize,
-    /// Scaled queries `[BLOCK][E]`.
+    /// Scaled queries `[rows of a block][E]`.
     pub(super) queries: usize,
-    /// What was found so far, weighted values or the best keys, `[BLOCK][found width]`.
+    /// What was found so far, weighted values or the best keys, `[rows of a block][found width]`.
     pub(super) sums: usize,
     /// What a thread found in its share of the pages, `[H][found width + 16]`: that, the largest score, the sum of weights.
     pub(super) shares: usize,
@@ -137,18 +148,19 @@ impl Scratch {
             next += floats.next_multiple_of(16);
             at
         };
-        let lanes = attend.lanes as usize;
+        let lanes = attend.lanes() as usize;
+        let (tile, block) = (attend.tile_rows(), attend.block_rows());
         Scratch {
-            shrink: take(TILE.next_multiple_of(lanes)),
-            shift: take(TILE.next_multiple_of(lanes)),
-            scores: take(TILE * PAGE),
-            largest: take(BLOCK + lanes),
-            total: take(BLOCK * lanes),
-            queries: take(BLOCK * attend.key_dim),
-            sums: take(BLOCK * attend.found_width()),
+            shrink: take(tile.next_multiple_of(lanes)),
+            shift: take(tile.next_multiple_of(lanes)),
+            scores: take(tile * PAGE),
+            largest: take(block + lanes),
+            total: take(block * lanes),
+            queries: take(block * attend.key_dim),
+            sums: take(block * attend.found_width()),
             shares: take(attend.heads * attend.share_width()),
             list: take(if attend.has_clock() { 4 * attend.max_chunk } else { 0 }),
-            bounds: take(BLOCK.div_ceil(TILE) * attend.bounding().len() * 4),
+            bounds: take(attend.machine.attention.block_tiles * attend.bounding().len() * 4),
             bytes: 4 * take(0),
         }
     }

@@ -95,7 +95,7 @@ impl QueryBlocks<'_> {
 
     /// True unless a sum of the block is infinite or no number.
     fn is_finite(&self, f: &mut Func, block: Block) -> Val {
-        let lanes = self.attend.lanes;
+        let lanes = self.attend.lanes();
         let (ty, bits) = (Ty::V(lanes, Scalar::F32), Ty::V(lanes, Scalar::I32));
         let width = f.i64(self.attend.value_width() as i64);
         let (end, zero) = (f.mul(block.rows, width), f.i64(0));

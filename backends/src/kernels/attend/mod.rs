@@ -31,7 +31,7 @@ mod top_k;
 use crate::kernel::Module;
 use seqc_abi::StateKind;
 use seqc_ir::AttendSpec;
-use seqc_passes::attention::span::AttentionSpan;
+use seqc_passes::{attention::span::AttentionSpan, machine::Machine};
 
 /// Everything that distinguishes one attention kernel from another.
 #[derive(Clone, Debug)]
@@ -58,10 +58,8 @@ pub struct Attend {
     pub span: AttentionSpan,
     /// Longest chunk.
     pub max_chunk: usize,
-    /// `f32` lanes of a vector.
-    pub lanes: u32,
-    /// Vectors of a row of a register tile.
-    pub tile_vectors: u32,
+    /// The processor.
+    pub machine: Machine,
 }
 
 impl Attend {

@@ -2,7 +2,7 @@
 
 use super::{
     Attend,
-    layout::{PAGE, Scratch, TILE, float_at, row_at},
+    layout::{PAGE, Scratch, float_at, row_at},
     masked_values,
     score::{self, Mask},
     table::Tables,
@@ -79,9 +79,10 @@ impl Places {
 }
 
 fn row_counts(attend: &Attend) -> RowCounts {
+    let most = attend.tile_rows();
     RowCounts {
-        most: TILE,
-        unit: gcd(TILE, attend.ratio()),
+        most,
+        unit: gcd(most, attend.ratio()),
     }
 }
 
@@ -96,8 +97,8 @@ struct ValueProduct {
 /// Queries times a page of keys.
 fn key_shape(attend: &Attend) -> Shape {
     Shape {
-        lanes: attend.lanes,
-        strip: attend.tile_vectors as usize,
+        lanes: attend.lanes(),
+        tiles: attend.machine.tiles,
         width: PAGE,
         lda: attend.key_dim,
         ldb: PAGE,
@@ -113,8 +114,8 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<ValueProduct> {
     let mut names = Vec::new();
     for (n, panel) in panels.iter().enumerate() {
         let shape = Shape {
-            lanes: attend.lanes,
-            strip: attend.tile_vectors as usize,
+            lanes: attend.lanes(),
+            tiles: attend.machine.tiles,
             width: panel.width,
             lda: PAGE,
             ldb: panel.width,

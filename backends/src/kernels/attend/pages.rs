@@ -2,7 +2,7 @@
 
 use super::{
     interval::{Bit, Bounds, Coverage, PairTile},
-    layout::{PAGE, TILE},
+    layout::PAGE,
     query_blocks::{Block, KvPages, PageRange, QueryBlocks},
     tile_args::TileArgs,
 };
@@ -29,8 +29,8 @@ impl QueryBlocks<'_> {
         let keys = attend.head_page(f, self.pages.keys, slot, block.group, attend.key_dim);
         let values = attend.head_page(f, self.pages.values, slot, block.group, attend.value_width());
         let head = KvPages { keys, values };
-        let (zero, tile) = (f.i64(0), f.i64(TILE as i64));
-        f.for_each(zero, block.rows, TILE as i64, |f, at| {
+        let (zero, tile) = (f.i64(0), f.i64(self.attend.tile_rows() as i64));
+        f.for_each(zero, block.rows, self.attend.tile_rows() as i64, |f, at| {
             let left = f.sub(block.rows, at);
             let args = TileArgs {
                 scratch: self.mine,

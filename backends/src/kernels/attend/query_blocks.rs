@@ -3,7 +3,7 @@
 use super::{
     Attend,
     interval::Bounds,
-    layout::{BLOCK, PAGE, Scratch, Strided, TILE, ceil_div, row_at},
+    layout::{PAGE, Scratch, Strided, ceil_div, row_at},
     page_kernel,
     table::Tables,
     ticks::Chunk,
@@ -165,12 +165,15 @@ impl<'a> QueryBlocks<'a> {
         });
     }
 
-    /// Rows of a block: as many as a thread has, in whole tiles, up to [`BLOCK`].
+    /// Rows of a block: as many as a thread has, in whole tiles, up to [`Attend::block_rows`].
     fn block_rows(&self, f: &mut Func, rows: Val) -> Val {
         let groups = f.i64(self.attend.groups as i64);
         let all = f.mul(rows, groups);
         let share = ceil_div(f, all, self.team.threads);
-        let (tile, most) = (f.i64(TILE as i64), f.i64(BLOCK as i64));
+        let (tile, most) = (
+            f.i64(self.attend.tile_rows() as i64),
+            f.i64(self.attend.block_rows() as i64),
+        );
         let tiles = ceil_div(f, share, tile);
         let share = f.mul(tiles, tile);
         let share = f.max(share, tile);

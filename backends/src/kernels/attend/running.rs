@@ -13,7 +13,7 @@ impl QueryBlocks<'_> {
     /// Stores scaled queries, empty sums, and minus infinity as the running maximum.
     pub(super) fn initialise(&self, f: &mut Func, block: Block) {
         self.bound_streams(f, block);
-        let (attend, lanes, zero) = (self.attend, self.attend.lanes, f.i64(0));
+        let (attend, lanes, zero) = (self.attend, self.attend.lanes(), f.i64(0));
         let direct = attend.spec.normaliser == Normaliser::Softmax && attend.spec.score.is_none();
         let scale = attend.spec.scale * if direct { score::LOG2_E } else { 1.0 };
         let scale = f.float(Ty::V(lanes, Scalar::F32), scale as f32);
@@ -52,7 +52,7 @@ impl QueryBlocks<'_> {
 
     /// Sums divided by the sum of weights, into the rows of the result.
     pub(super) fn write_results(&self, f: &mut Func, block: Block) {
-        let (attend, lanes, zero) = (self.attend, self.attend.lanes, f.i64(0));
+        let (attend, lanes, zero) = (self.attend, self.attend.lanes(), f.i64(0));
         let total = float_at(f, self.mine, self.scratch.total);
         let sums = float_at(f, self.mine, self.scratch.sums);
         f.for_each(zero, block.rows, 1, |f, r| {

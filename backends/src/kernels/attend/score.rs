@@ -2,15 +2,18 @@
 
 use super::{
     Attend,
-    exp2::{exp2, fold, largest_lane},
-    layout::{PAGE, Scratch, TILE, float_at, row_at},
+    exp2::{exp2, largest_lane},
+    layout::{PAGE, Scratch, float_at, row_at},
     query_row::QueryRow,
     score_lowering::Pair,
     table::Tables,
     tile_args::TileArgs,
     top_k::Best,
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
+    kernels::lanes::fold,
+};
 use seqc_ir::Normaliser;
 
 /// Softmax counts in powers of two: scores are multiplied by this, in the queries where nothing comes between.
@@ -63,7 +66,7 @@ struct Score<'a> {
 
 impl Score<'_> {
     fn lanes(&self) -> u32 {
-        self.attend.lanes
+        self.attend.lanes()
     }
 
     fn ty(&self) -> Ty {
@@ -112,7 +115,7 @@ impl Score<'_> {
         let largest = f.gep(largest, self.args.at, Scalar::F32);
         let (shift, shrink) = (self.place(f, self.scratch.shift), self.place(f, self.scratch.shrink));
         let lanes = self.lanes() as usize;
-        for row in (0..TILE).step_by(lanes) {
+        for row in (0..self.attend.tile_rows()).step_by(lanes) {
             let [largest, shift, shrink] = [largest, shift, shrink].map(|base| float_at(f, base, row));
             let rows = match row {
                 0 => self.args.rows,

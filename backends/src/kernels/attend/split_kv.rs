@@ -4,7 +4,7 @@
 use super::{
     Attend,
     exp2::exp2,
-    layout::{BLOCK, float_at, load, row_at, store, vectors},
+    layout::{float_at, load, row_at, store, vectors},
     query_blocks::{Block, PageRange, QueryBlocks},
     top_k::Best,
 };
@@ -14,10 +14,9 @@ use crate::{
 };
 use seqc_ir::{Normaliser, UNSEEN, UnaryOp};
 
-/// Heads for each thread from which on pages are not split: then some threads have at most a quarter more than others.
+/// Heads for each thread from which on pages are not split: then some threads have at most a quarter more than others, whatever
+/// the processor is.
 const ENOUGH: i64 = 4;
-/// Pages for each thread below which a barrier costs more than it brings.
-const FEW_PAGES: i64 = 2;
 
 impl QueryBlocks<'_> {
     /// Splits the pages of one token between the threads where that pays, else the blocks. All threads decide alike.
@@ -37,7 +36,7 @@ impl QueryBlocks<'_> {
         let few_heads = f.cmp(Cmp::Lt, groups, enough);
         let left = f.urem(groups, self.team.threads);
         let uneven = f.cmp(Cmp::Ne, left, zero);
-        let least = f.i64(FEW_PAGES);
+        let least = f.i64(self.attend.machine.attention.shared_pages as i64);
         let least = f.mul(least, self.team.threads);
         let long = f.cmp(Cmp::Ge, reach.count, least);
         let pays = [few_heads, uneven, long].into_iter().fold(single, |a, b| f.and(a, b));
@@ -64,7 +63,7 @@ impl QueryBlocks<'_> {
         let attend = self.attend;
         let (zero, groups, ratio) = (f.i64(0), f.i64(attend.groups as i64), f.i64(attend.ratio() as i64));
         f.for_each(zero, groups, 1, |f, group| {
-            let size = BLOCK as i64;
+            let size = attend.block_rows() as i64;
             f.for_each(zero, ratio, size, |f, first| {
                 let (left, size) = (f.sub(ratio, first), f.i64(size));
                 let rows = f.min(left, size);
@@ -81,7 +80,7 @@ impl QueryBlocks<'_> {
     /// Stores the partial result of this thread for a block.
     fn store_share(&self, f: &mut Func, block: Block) {
         let (attend, zero) = (self.attend, f.i64(0));
-        let (lanes, width) = (attend.lanes, attend.found_width());
+        let (lanes, width) = (attend.lanes(), attend.found_width());
         let largest = float_at(f, self.mine, self.scratch.largest);
         let total = float_at(f, self.mine, self.scratch.total);
         let sums = float_at(f, self.mine, self.scratch.sums);
@@ -142,7 +141,7 @@ impl QueryBlocks<'_> {
         if let Some(best) = attend.best() {
             return self.join_best(f, best, head);
         }
-        let (lanes, width) = (attend.lanes, attend.value_width());
+        let (lanes, width) = (attend.lanes(), attend.value_width());
         let none = f.f32(f32::NEG_INFINITY);
         let top = f.for_loop(zero..self.team.threads, one, &[none], |f, t, top| {
             let scratch = self.scratch_of(f, t);
@@ -176,7 +175,7 @@ impl QueryBlocks<'_> {
 
     /// One thread's sum of weights and sums of values, brought to the common largest score `top`.
     fn add_share(&self, f: &mut Func, share: Val, top: Val, found: &[Val]) -> Vec<Val> {
-        let (lanes, width) = (self.attend.lanes, self.attend.value_width());
+        let (lanes, width) = (self.attend.lanes(), self.attend.value_width());
         let factor = if self.attend.spec.normaliser == Normaliser::Softmax {
             let p = float_at(f, share, width);
             let largest = f.load(p, Ty::F32);
@@ -220,5 +219,5 @@ pub(super) fn inverse(attend: &Attend, f: &mut Func, total: Val) -> Option<Val> 
     let empty = f.cmp(Cmp::Eq, total, zero);
     let inverse = f.div(one, total);
     let inverse = f.select(empty, zero, inverse);
-    Some(f.splat(inverse, attend.lanes))
+    Some(f.splat(inverse, attend.lanes()))
 }

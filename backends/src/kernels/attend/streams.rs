@@ -4,7 +4,7 @@
 
 use super::{
     interval::Bounds,
-    layout::{Strided, TILE, float_at, slot},
+    layout::{Strided, float_at, slot},
     query_blocks::{Block, QueryBlocks, Row},
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
@@ -42,8 +42,8 @@ impl QueryBlocks<'_> {
         if streams.is_empty() {
             return;
         }
-        let (zero, tile) = (f.i64(0), f.i64(TILE as i64));
-        f.for_each(zero, block.rows, TILE as i64, |f, at| {
+        let (zero, tile) = (f.i64(0), f.i64(self.attend.tile_rows() as i64));
+        f.for_each(zero, block.rows, self.attend.tile_rows() as i64, |f, at| {
             let end = f.add(at, tile);
             let end = f.min(end, block.rows);
             for (place, n) in streams.iter().enumerate() {
@@ -99,7 +99,11 @@ impl QueryBlocks<'_> {
     fn bounds_at(&self, f: &mut Func, at: Val, place: usize) -> Val {
         let bounds = float_at(f, self.mine, self.scratch.bounds);
         let count = self.attend.bounding().len() as i64;
-        let (tile, width, place) = (f.i64(TILE as i64), f.i64(2 * count), f.i64(2 * place as i64));
+        let (tile, width, place) = (
+            f.i64(self.attend.tile_rows() as i64),
+            f.i64(2 * count),
+            f.i64(2 * place as i64),
+        );
         let tile = f.udiv(at, tile);
         let row = f.mul(tile, width);
         let n = f.add(row, place);

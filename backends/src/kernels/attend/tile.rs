@@ -1,9 +1,7 @@
 //! Products of a few rows with a packed page, all strides known.
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
-
-/// Steps of `k` in one iteration of the inner loop.
-const UNROLL: usize = 4;
+use seqc_passes::machine::Tiles;
 
 /// What happens to the old result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +18,8 @@ pub(super) enum Init {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) lanes: u32,
-    /// Vectors of columns that a tile of six rows holds in registers.
-    pub(super) strip: usize,
+    /// Vectors of columns that a tile holds in registers, and how it is unrolled.
+    pub(super) tiles: Tiles,
     /// Columns, a multiple of the lanes.
     pub(super) width: usize,
     pub(super) lda: usize,
@@ -43,9 +41,10 @@ pub(super) struct RowCounts {
 pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: RowCounts) -> String {
     let counts: Vec<usize> = (1..=rows.most).filter(|r| r.is_multiple_of(rows.unit)).rev().collect();
     let vectors = shape.width / shape.lanes as usize;
+    let strip = shape.tiles.vectors as usize;
     let strips: Vec<(usize, usize)> = (0..vectors)
-        .step_by(shape.strip)
-        .map(|v| (v, shape.strip.min(vectors - v)))
+        .step_by(strip)
+        .map(|v| (v, strip.min(vectors - v)))
         .collect();
     let mut f = Func::new(
         &name,
@@ -98,11 +97,12 @@ impl Tile {
             None,
         );
         let init = self.initial(&mut f);
-        let (k, zero, one, unroll) = (f.param(3), f.i64(0), f.i64(1), f.i64(UNROLL as i64));
-        let rest = f.i64(-(UNROLL as i64));
+        let steps = self.shape.tiles.unroll as usize;
+        let (k, zero, one, unroll) = (f.param(3), f.i64(0), f.i64(1), f.i64(steps as i64));
+        let rest = f.i64(-(steps as i64));
         let whole = f.and(k, rest);
         let sums = f.for_loop(zero..whole, unroll, &init, |f, i, sums| {
-            (0..UNROLL).fold(sums.to_vec(), |sums, u| self.step(f, i, u, sums))
+            (0..steps).fold(sums.to_vec(), |sums, u| self.step(f, i, u, sums))
         });
         let sums = f.for_loop(whole..k, one, &sums, |f, i, sums| self.step(f, i, 0, sums.to_vec()));
         for (n, sum) in sums.iter().enumerate() {

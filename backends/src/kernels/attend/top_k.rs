@@ -24,7 +24,7 @@ impl Attend {
         match self.spec.normaliser {
             Normaliser::Top(count) => Some(Best {
                 count,
-                lanes: self.lanes as usize,
+                lanes: self.lanes() as usize,
             }),
             _ => None,
         }

@@ -17,9 +17,6 @@ use crate::{
     },
 };
 
-/// Elements whose scales are converted at a time.
-const SEGMENT: i64 = 1024;
-
 /// What lives on the stack of a kernel.
 pub(super) struct Blocks {
     layout: Block,
@@ -49,8 +46,8 @@ struct Scaled {
 }
 
 impl Blocks {
-    pub(super) fn new(f: &mut Func, shape: &Shape, layout: Block, rows: u32) -> Blocks {
-        let slots = f.i64(SEGMENT / 32 * i64::from(rows));
+    pub(super) fn new(f: &mut Func, shape: &Shape<'_>, layout: Block, rows: u32) -> Blocks {
+        let slots = f.i64(segment(shape) / 32 * i64::from(rows));
         let scales = stack(f, slots);
         let sums = layout.is_shifted().then(|| block_sums(f, shape, layout));
         let fifteen = opaque(f, 15);
@@ -63,11 +60,11 @@ impl Blocks {
     }
 
     /// For each row a vector whose lanes add up to the first term, and the second term of all rows.
-    pub(super) fn row_sums(&self, f: &mut Func, shape: &Shape, rows: &[Val]) -> (Vec<Val>, Option<Val>) {
+    pub(super) fn row_sums(&self, f: &mut Func, shape: &Shape<'_>, rows: &[Val]) -> (Vec<Val>, Option<Val>) {
         let zero = f.zero(shape.vector());
         let mut init = vec![zero; rows.len()];
         init.push(f.zero(Ty::V(rows.len() as u32, Scalar::F32)));
-        let (start, segment, step) = (f.i64(0), f.i64(SEGMENT), f.i64(32));
+        let (start, segment, step) = (f.i64(0), f.i64(segment(shape)), f.i64(32));
         let mut sums = f.for_loop(start..shape.k, segment, &init, |f, from, sums| {
             let end = f.add(from, segment);
             let end = f.min(end, shape.k);
@@ -96,7 +93,7 @@ impl Blocks {
 
     /// Converts the scales of one block of each row, many halves at once, and puts them where they can be
     /// broadcast from; adds `c_b X_b` to `second`.
-    fn scales(&self, f: &mut Func, shape: &Shape, rows: &[Val], step: Step, second: Val) -> Val {
+    fn scales(&self, f: &mut Func, shape: &Shape<'_>, rows: &[Val], step: Step, second: Val) -> Val {
         let offset = shape.offset(f, step.k);
         let d = halves(f, rows, offset, 0);
         let slot = scale_slot(f, step, rows.len(), 0);
@@ -116,7 +113,7 @@ impl Blocks {
     }
 
     /// One block's part of `x`, as [`Blocks::step`] takes it: for nibbles first `u - v / 16`, then `v / 16`.
-    fn input(&self, f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
+    fn input(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Vec<Val> {
         let mut x = load_block(f, shape, k);
         if self.layout.integers == Integers::Nibbles {
             let (sixteenth, minus) = (f.float(shape.vector(), 1.0 / 16.0), f.float(shape.vector(), -1.0));
@@ -130,7 +127,7 @@ impl Blocks {
     }
 
     /// `sum + d * (q . x)` for one block of one row.
-    fn step(&self, f: &mut Func, shape: &Shape, scaled: Scaled, x: &[Val], sum: Val) -> Val {
+    fn step(&self, f: &mut Func, shape: &Shape<'_>, scaled: Scaled, x: &[Val], sum: Val) -> Val {
         let Scaled { block, d } = scaled;
         let quants = match self.layout.integers {
             Integers::Bytes => block_quants(f, self.layout, block, shape.lanes),
@@ -146,13 +143,18 @@ impl Blocks {
     }
 }
 
+/// Elements whose scales are converted at a time.
+fn segment(shape: &Shape<'_>) -> i64 {
+    i64::from(shape.machine.matrix_vector.scales_ahead)
+}
+
 /// Room for `slots` floats on the stack.
 fn stack(f: &mut Func, slots: Val) -> Val {
     f.stack_of(slots, Scalar::F32)
 }
 
 /// `X_b` for every block, times the offset of its integers; computed once for all rows.
-fn block_sums(f: &mut Func, shape: &Shape, layout: Block) -> Val {
+fn block_sums(f: &mut Func, shape: &Shape<'_>, layout: Block) -> Val {
     let (zero, per_block) = (f.i64(0), f.i64(32));
     let count = f.udiv(shape.k, per_block);
     let sums = stack(f, count);
@@ -169,7 +171,7 @@ fn block_sums(f: &mut Func, shape: &Shape, layout: Block) -> Val {
     sums
 }
 
-fn load_block(f: &mut Func, shape: &Shape, k: Val) -> Vec<Val> {
+fn load_block(f: &mut Func, shape: &Shape<'_>, k: Val) -> Vec<Val> {
     let p = f.gep(shape.x, k, Scalar::F32);
     let load = |i| {
         let p = byte(f, p, i64::from(4 * i * shape.lanes));

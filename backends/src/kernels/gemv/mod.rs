@@ -15,9 +15,6 @@ use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_formats::Encoding;
 use seqc_passes::machine::Machine;
 
-/// Rows of a plain matrix that are taken together.
-const ROWS: u32 = 4;
-
 /// Name of the function that [`gemv`] adds.
 pub fn gemv_name(encoding: Encoding) -> String {
     format!("seqc_gemv_{}", encoding.name())
@@ -29,7 +26,6 @@ pub fn gemv_name(encoding: Encoding) -> String {
 /// stores `k` is a multiple of 32. Threads share the work by calling it on ranges of rows, best of a multiple
 /// of 8; rows are expected to lie one behind the other, which only prefetching relies on.
 pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> String {
-    let lanes = machine.lanes;
     let name = gemv_name(encoding);
     if module.has(&name) {
         return name;
@@ -41,15 +37,15 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
     );
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
-    let count = if encoding.block() == 32 {
-        machine.block_rows
-    } else {
-        ROWS
+    let count = match layout(encoding) {
+        Layout::Plain(_) => machine.matrix_vector.plain_rows,
+        Layout::Block(_) => machine.matrix_vector.block_rows,
     };
     let ahead = bytes_ahead(&mut f, machine, stride, count);
     let shape = Shape {
         encoding,
-        lanes,
+        machine,
+        lanes: machine.lanes,
         w,
         stride,
         x,
@@ -104,8 +100,9 @@ fn bytes_ahead(f: &mut Func, machine: &Machine, stride: Val, count: u32) -> Val 
 }
 
 /// What all parts of a kernel know.
-struct Shape {
+struct Shape<'m> {
     encoding: Encoding,
+    machine: &'m Machine,
     lanes: u32,
     /// The weights.
     w: Val,
@@ -126,7 +123,7 @@ enum Kernel {
 impl Kernel {
     /// For each of `count` rows from `r` on, a vector whose lanes add up to the product; and a vector with one
     /// more summand for each row, if there is one.
-    fn row_sums(&self, f: &mut Func, shape: &Shape, r: Val, count: u32) -> (Vec<Val>, Option<Val>) {
+    fn row_sums(&self, f: &mut Func, shape: &Shape<'_>, r: Val, count: u32) -> (Vec<Val>, Option<Val>) {
         let offset = f.mul(r, shape.stride);
         let mut rows = vec![f.gep(shape.w, offset, Scalar::I8)];
         for _ in 1..count {
@@ -140,7 +137,7 @@ impl Kernel {
     }
 }
 
-impl Shape {
+impl Shape<'_> {
     fn vector(&self) -> Ty {
         Ty::V(self.lanes, Scalar::F32)
     }
@@ -168,7 +165,7 @@ impl Shape {
         let p = f.gep(rows[0], self.ahead, Scalar::I8);
         let p = f.gep(p, used, Scalar::I8);
         let bytes = count * iteration_bytes;
-        let lines = (bytes + 63) / 64;
+        let lines = (bytes as u64).div_ceil(self.machine.memory.line as u64) as i64;
         for line in 0..lines {
             let p = byte(f, p, line * bytes / lines);
             // Into the second-level cache: the first one has `x` to hold.

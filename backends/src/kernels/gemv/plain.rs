@@ -7,10 +7,14 @@ use crate::{
 };
 
 /// For each row a vector whose lanes add up to its product with `x`.
-pub(super) fn row_sums(f: &mut Func, shape: &Shape, plain: Plain, rows: &[Val]) -> Vec<Val> {
+pub(super) fn row_sums(f: &mut Func, shape: &Shape<'_>, plain: Plain, rows: &[Val]) -> Vec<Val> {
     let kernel = Rows { shape, plain, rows };
     let lanes = i64::from(shape.lanes);
-    let unroll = if rows.len() == 1 { 4 } else { 2 };
+    let sums = &shape.machine.matrix_vector;
+    let unroll = match rows.len() {
+        1 => sums.single_row_sums as usize,
+        _ => sums.plain_sums as usize,
+    };
     let bytes = shape.encoding.block_bytes() as i64 * lanes * unroll as i64;
     let zero = f.zero(Ty::V(shape.lanes, Scalar::F32));
     let init = vec![zero; rows.len() * unroll];
@@ -56,7 +60,7 @@ pub(super) fn row_sums(f: &mut Func, shape: &Shape, plain: Plain, rows: &[Val]) 
 
 /// Rows of one encoding.
 struct Rows<'a> {
-    shape: &'a Shape,
+    shape: &'a Shape<'a>,
     plain: Plain,
     rows: &'a [Val],
 }

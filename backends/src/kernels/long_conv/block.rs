@@ -21,7 +21,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
         tid: f.param(12),
         threads: f.param(13),
     };
-    let lanes = conv.lanes as usize;
+    let lanes = conv.lanes() as usize;
     let panels = f.i64(conv.panels() as i64);
     let mine = f.team_indices(team, panels);
     let bytes = f.i64(conv.scratch_bytes() as i64);
@@ -69,7 +69,7 @@ fn panel(conv: &LongConv, module: &mut Module) -> String {
     let less = f.i64(conv.blocks.smallest as i64 - 1);
     let behind = f.add(end, less);
     let (first, last) = (f.udiv(position, block), f.udiv(behind, block));
-    let mask = f.tail_mask(columns, conv.lanes);
+    let mask = f.tail_mask(columns, conv.lanes());
     f.for_each(first, last, 1, |f, number| {
         let start = f.mul(number, block);
         let stop = f.add(start, block);
@@ -83,16 +83,16 @@ fn panel(conv: &LongConv, module: &mut Module) -> String {
         let top = f.i64(conv.blocks.top() as i64);
         let page = f.i64(conv.page() as i64);
         let from = f.urem(start, top);
-        let (none, one) = (f.zero(vector(conv.lanes).with(Scalar::I32)), f.i64(1));
+        let (none, one) = (f.zero(vector(conv.lanes()).with(Scalar::I32)), f.i64(1));
         let found = f.for_loop(low..high, one, &[none], |f, token, found| {
             let t = f.sub(token, position);
             let at = f.mul(t, u_stride);
             let p = f.gep(u, at, Scalar::F32);
-            let x = f.masked_load(p, mask, vector(conv.lanes));
+            let x = f.masked_load(p, mask, vector(conv.lanes()));
             let (x, found) = nonfinite::finite(f, x, found[0]);
             let inside = f.sub(token, start);
             let row = f.add(from, inside);
-            let p = row_of(f, past, page, row, conv.lanes);
+            let p = row_of(f, past, page, row, conv.lanes());
             f.store(x, p);
             vec![found]
         });

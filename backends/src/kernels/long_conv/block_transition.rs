@@ -7,9 +7,6 @@ use super::{
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 
-/// Elements of a spectrum that are summed over all past blocks before the next ones.
-const TOGETHER: usize = 64;
-
 /// Adds `fn(prepared, past, sums, spectra, scratch, number)` for a panel, called where block `number` begins; returns its
 /// name.
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
@@ -44,9 +41,9 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
 
 /// One block of `size` tokens for the next one.
 fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String {
-    let (lanes, quarter) = (conv.lanes, size / 4);
+    let (lanes, quarter) = (conv.lanes(), size / 4);
     let first = fft::first_step(module, lanes, size);
-    let through = fft::transform(module, lanes, quarter, Transform::Convolve);
+    let through = fft::transform(module, &conv.machine, quarter, Transform::Convolve);
     let last = fft::last_step(module, lanes, size, true);
     let name = format!("{}_turn{size}", conv.name);
     let mut f = Func::new(&name, &[&[Ty::GLOBAL; 4][..], &[Ty::SCRATCH, Ty::I64]].concat(), None);
@@ -77,11 +74,11 @@ fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String
 
 /// All blocks of the top size that are past, for the one that begins.
 fn top(conv: &LongConv, module: &mut Module, table: &str) -> String {
-    let (lanes, size, quarter) = (conv.lanes, conv.blocks.top(), conv.blocks.top() / 4);
+    let (lanes, size, quarter) = (conv.lanes(), conv.blocks.top(), conv.blocks.top() / 4);
     let first = fft::first_step(module, lanes, size);
-    let forward = fft::transform(module, lanes, quarter, Transform::Forward);
+    let forward = fft::transform(module, &conv.machine, quarter, Transform::Forward);
     let (set, add) = (multiply(module, lanes, false), multiply(module, lanes, true));
-    let backward = fft::transform(module, lanes, quarter, Transform::Inverse);
+    let backward = fft::transform(module, &conv.machine, quarter, Transform::Inverse);
     let last = fft::last_step(module, lanes, size, false);
     let name = format!("{}_turn_top", conv.name);
     let mut f = Func::new(&name, &[&[Ty::GLOBAL; 4][..], &[Ty::SCRATCH, Ty::I64]].concat(), None);
@@ -106,7 +103,7 @@ fn top(conv: &LongConv, module: &mut Module, table: &str) -> String {
     let filters = rows_at(&mut f, prepared, conv.top_row(1), lanes);
     let known = f.min(number, ring);
     let behind = f.add(known, one);
-    let together = TOGETHER.min(quarter);
+    let together = conv.machine.convolution.spectrum_elements.min(quarter);
     for k in 0..4 {
         let node = f.i64(1 + k as i64);
         let skip = 2 * k * quarter;

@@ -1,12 +1,10 @@
 //! The sum inside a block: every token over those of its block, added to what earlier blocks left for it.
 
 use super::{LongConv, row_of, rows, rows_at, vector};
-use crate::kernel::{Func, Module, Scalar, Ty, Val};
-
-/// Tokens of a tile: their sums stay in registers.
-const TILE: i64 = 8;
-/// Tokens of the past whose values are in registers, too.
-const HALF: i64 = TILE / 2;
+use crate::{
+    kernel::{Func, Module, Scalar, Ty, Val},
+    kernels::lanes::fold,
+};
 
 /// Adds `fn(taps, past, sums, out, out_stride, from, low, high, columns)`; returns its name. The block begins at row
 /// `from` of the states; results of its tokens `low..high` go to `out` and the rows behind it.
@@ -18,9 +16,10 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let sum = Sum {
         conv,
         page: f.i64(conv.page() as i64),
-        mask: f.tail_mask(f.param(8), conv.lanes),
+        mask: f.tail_mask(f.param(8), conv.lanes()),
     };
-    let (size, less) = (f.i64(TILE), f.i64(TILE - 1));
+    let tile = sum.tile_tokens();
+    let (size, less) = (f.i64(tile), f.i64(tile - 1));
     let up = f.add(low, less);
     let up = f.udiv(up, size);
     let up = f.mul(up, size);
@@ -29,7 +28,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let rest = f.urem(left, size);
     let last = f.sub(high, rest);
     f.for_each(low, first, 1, |f, t| sum.token(f, t));
-    f.for_each(first, last, TILE, |f, t| sum.tile(f, t));
+    f.for_each(first, last, tile, |f, t| sum.tile(f, t));
     f.for_each(last, high, 1, |f, t| sum.token(f, t));
     module.add(f);
     name
@@ -51,10 +50,15 @@ struct Sum<'a> {
 }
 
 impl Sum<'_> {
+    /// Tokens of a tile: their sums stay in registers, beside the values of half as many tokens of the past.
+    fn tile_tokens(&self) -> i64 {
+        self.conv.machine.convolution.direct_tokens as i64
+    }
+
     /// Row `t` of the block in a state.
     fn row(&self, f: &mut Func, state: usize, t: Val) -> Val {
         let row = f.add(f.param(5), t);
-        row_of(f, f.param(state), self.page, row, self.conv.lanes)
+        row_of(f, f.param(state), self.page, row, self.conv.lanes())
     }
 
     /// First token that matters to `t`, rounded down to whole tiles; the taps behind the filter's end are zeros.
@@ -62,7 +66,11 @@ impl Sum<'_> {
         if self.conv.blocks.taps >= self.conv.blocks.smallest {
             return f.i64(0);
         }
-        let (reach, zero, size) = (f.i64(self.conv.blocks.taps as i64 - 1), f.i64(0), f.i64(TILE));
+        let (reach, zero, size) = (
+            f.i64(self.conv.blocks.taps as i64 - 1),
+            f.i64(0),
+            f.i64(self.tile_tokens()),
+        );
         let at = f.sub(t, reach);
         let at = f.max(at, zero);
         let tile = f.udiv(at, size);
@@ -70,8 +78,8 @@ impl Sum<'_> {
     }
 
     fn tap(&self, f: &mut Func, lag: Val) -> Val {
-        let p = rows(f, f.param(0), lag, self.conv.lanes);
-        f.load(p, vector(self.conv.lanes))
+        let p = rows(f, f.param(0), lag, self.conv.lanes());
+        f.load(p, vector(self.conv.lanes()))
     }
 
     fn write(&self, f: &mut Func, t: Val, y: Val) {
@@ -81,34 +89,35 @@ impl Sum<'_> {
         f.masked_store(y, p, self.mask);
     }
 
-    /// One token. Four sums, so that none waits for itself.
+    /// One token, as several sums, so that none waits for itself.
     fn token(&self, f: &mut Func, t: Val) {
-        let lanes = self.conv.lanes;
+        let (lanes, tile) = (self.conv.lanes(), self.tile_tokens());
         let p = self.row(f, 2, t);
         let before = f.load(p, vector(lanes));
         let zero = f.zero(vector(lanes));
-        let (size, step) = (f.i64(TILE), f.i64(TILE));
+        let (size, step) = (f.i64(tile), f.i64(tile));
         let whole = f.udiv(t, size);
         let whole = f.mul(whole, size);
         let first = self.first(f, t);
-        let parts = f.for_loop(first..whole, step, &[before, zero, zero, zero], |f, s, parts| {
+        let mut init = vec![zero; self.conv.machine.convolution.direct_sums];
+        init[0] = before;
+        let parts = f.for_loop(first..whole, step, &init, |f, s, parts| {
             let mut parts = parts.to_vec();
+            let count = parts.len();
             let u = self.row(f, 1, s);
             let lag = f.sub(t, s);
             let tap = rows(f, f.param(0), lag, lanes);
-            for i in 0..TILE as usize {
+            for i in 0..tile as usize {
                 let p = rows_at(f, u, i, lanes);
                 let x = f.load(p, vector(lanes));
                 let back = f.i64(-((i * lanes as usize) as i64));
                 let p = f.gep(tap, back, Scalar::F32);
                 let w = f.load(p, vector(lanes));
-                parts[i % 4] = f.fma(w, x, parts[i % 4]);
+                parts[i % count] = f.fma(w, x, parts[i % count]);
             }
             parts
         });
-        let a = f.add(parts[0], parts[1]);
-        let b = f.add(parts[2], parts[3]);
-        let sum = f.add(a, b);
+        let sum = fold(f, &parts, Func::add);
         let one = f.i64(1);
         let end = f.add(t, one);
         let start = f.max(first, whole);
@@ -124,29 +133,29 @@ impl Sum<'_> {
 
     /// A tile of tokens from `t` on, a multiple of the tile's size.
     fn tile(&self, f: &mut Func, t: Val) {
-        let lanes = self.conv.lanes;
+        let (lanes, tile) = (self.conv.lanes(), self.tile_tokens());
         let p = self.row(f, 2, t);
-        let sums: Vec<Val> = (0..TILE as usize)
+        let sums: Vec<Val> = (0..tile as usize)
             .map(|i| {
                 let p = rows_at(f, p, i, lanes);
                 f.load(p, vector(lanes))
             })
             .collect();
         let first = self.first(f, t);
-        let step = f.i64(TILE);
+        let step = f.i64(tile);
         let sums = f.for_loop(first..t, step, &sums, |f, s, sums| {
             let u = self.row(f, 1, s);
             let lag = f.sub(t, s);
             let taps = rows(f, f.param(0), lag, lanes);
             let rows = Rows { u, taps };
-            let near = self.part(f, sums, rows, 0, 1 - TILE);
-            self.part(f, &near, rows, HALF, 1 - TILE)
+            let near = self.part(f, sums, rows, 0, 1 - tile);
+            self.part(f, &near, rows, tile / 2, 1 - tile)
         });
         // The tile over itself: no lag below zero.
         let u = self.row(f, 1, t);
         let rows = Rows { u, taps: f.param(0) };
         let sums = self.part(f, &sums, rows, 0, 0);
-        let sums = self.part(f, &sums, rows, HALF, 0);
+        let sums = self.part(f, &sums, rows, tile / 2, 0);
         for (i, y) in sums.into_iter().enumerate() {
             let i = f.i64(i as i64);
             let t = f.add(t, i);
@@ -157,15 +166,16 @@ impl Sum<'_> {
     /// Sums of a tile over half a tile of tokens, from row `first` of `u` on. A token meets row `r` of `u` with the tap as
     /// many rows from `taps` as its number is above `r`, `least` or more.
     fn part(&self, f: &mut Func, sums: &[Val], rows: Rows, first: i64, least: i64) -> Vec<Val> {
-        let lanes = self.conv.lanes;
+        let (lanes, tile) = (self.conv.lanes(), self.tile_tokens());
+        let half = tile / 2;
         let at = |f: &mut Func, base: Val, row: i64| {
             let row = f.i64(row * i64::from(lanes));
             let p = f.gep(base, row, Scalar::F32);
             f.load(p, vector(lanes))
         };
         let mut sums = sums.to_vec();
-        let x: Vec<Val> = (first..first + HALF).map(|row| at(f, rows.u, row)).collect();
-        for ahead in (least.max(1 - first - HALF)..TILE - first).rev() {
+        let x: Vec<Val> = (first..first + half).map(|row| at(f, rows.u, row)).collect();
+        for ahead in (least.max(1 - first - half)..tile - first).rev() {
             let w = at(f, rows.taps, ahead);
             for (row, x) in (first..).zip(&x) {
                 if let Some(sum) = usize::try_from(row + ahead).ok().and_then(|i| sums.get_mut(i)) {

@@ -9,11 +9,8 @@
 
 use super::{row_of, rows, rows_at, vector};
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
+use seqc_passes::machine::Machine;
 use std::f64::consts::FRAC_PI_2;
-
-/// Largest transform that goes through all its nodes step by step; it fits the nearest cache. Larger ones fall apart
-/// into four, one after another.
-const NEAR: usize = 256;
 
 /// A vector of complex numbers.
 #[derive(Clone, Copy)]
@@ -64,7 +61,8 @@ pub(super) enum Transform {
 
 /// Adds `fn(data, node, table, filter)`, in place on `size` elements (a power of two from 4) of node number `node`; returns
 /// its name. Only [`Transform::Convolve`] reads the filter, `size` elements.
-pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, kind: Transform) -> String {
+pub(super) fn transform(module: &mut Module, machine: &Machine, size: usize, kind: Transform) -> String {
+    let lanes = machine.lanes;
     let name = match kind {
         Transform::Forward => format!("seqc_fft{lanes}_{size}"),
         Transform::Inverse => format!("seqc_ifft{lanes}_{size}"),
@@ -73,7 +71,7 @@ pub(super) fn transform(module: &mut Module, lanes: u32, size: usize, kind: Tran
     if module.has(&name) {
         return name;
     }
-    let part = (size > NEAR).then(|| transform(module, lanes, size / 4, kind));
+    let part = (size > machine.convolution.stepwise_elements).then(|| transform(module, machine, size / 4, kind));
     let mut f = Func::new(&name, &[Ty::GENERIC, Ty::I64, Ty::CONSTANT, Ty::GLOBAL], None);
     let data = Data {
         base: f.param(0),

@@ -22,7 +22,7 @@ mod prepare;
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::{PAGE_TOKENS, StateKind};
-use seqc_passes::conv_partition::ConvPartition;
+use seqc_passes::{conv_partition::ConvPartition, machine::Machine};
 
 /// Everything that distinguishes one long convolution from another.
 #[derive(Clone, Debug)]
@@ -33,15 +33,15 @@ pub struct LongConv {
     pub channels: usize,
     /// Taps of a filter, and how tokens are cut.
     pub blocks: ConvPartition,
-    /// `f32` lanes of a vector: 16 or 8.
-    pub lanes: u32,
+    /// The processor.
+    pub machine: Machine,
 }
 
 impl LongConv {
     /// Kinds of the state entries: the stream's past, sums for tokens to come, spectra of past blocks, and for each
     /// channel the position up to which results are NaN.
     pub fn states(&self) -> [StateKind; 4] {
-        let row = self.panels() * self.lanes as usize * 4;
+        let row = self.panels() * self.lanes() as usize * 4;
         let entry = |rows: usize, rows_of_a_page: usize, width: usize| StateKind::Pages {
             page_bytes: rows_of_a_page * row * width,
             pinned: 0,
@@ -59,12 +59,12 @@ impl LongConv {
 
     /// Bytes for what is prepared when weights are loaded, a multiple of 64.
     pub fn prepared_bytes(&self) -> usize {
-        self.panels() * self.prepared_rows() * self.lanes as usize * 4
+        self.panels() * self.prepared_rows() * self.lanes() as usize * 4
     }
 
     /// Bytes of scratch for each thread, a multiple of 64.
     pub fn scratch_bytes(&self) -> usize {
-        2 * self.blocks.top() * self.lanes as usize * 4
+        2 * self.blocks.top() * self.lanes() as usize * 4
     }
 
     /// Adds `fn(f, prepared)`; returns its name.
@@ -84,8 +84,13 @@ impl LongConv {
         block::function(self, module)
     }
 
+    /// `f32` lanes of a vector.
+    fn lanes(&self) -> u32 {
+        self.machine.lanes
+    }
+
     fn panels(&self) -> usize {
-        self.channels.div_ceil(self.lanes as usize)
+        self.channels.div_ceil(self.lanes() as usize)
     }
 
     /// Rows of a panel's prepared memory: taps of the direct sum, spectra of the sizes below the top, then of the top.
@@ -105,7 +110,7 @@ impl LongConv {
 
     /// Floats from a page of a state to the next one.
     fn page(&self) -> usize {
-        PAGE_TOKENS * self.panels() * self.lanes as usize
+        PAGE_TOKENS * self.panels() * self.lanes() as usize
     }
 }
 

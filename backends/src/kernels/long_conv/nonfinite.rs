@@ -54,9 +54,9 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     ];
     let mut f = Func::new(&name, &params, None);
     let [u, u_stride, out, out_stride, nan_until, low, high, columns] = [0, 1, 2, 3, 4, 5, 6, 7].map(|n| f.param(n));
-    let (ty, one) = (vector(conv.lanes), f.i64(1));
+    let (ty, one) = (vector(conv.lanes()), f.i64(1));
     let positions = ty.with(Scalar::I32);
-    let mask = f.tail_mask(columns, conv.lanes);
+    let mask = f.tail_mask(columns, conv.lanes());
     let (taps, nan) = (f.i64(conv.blocks.taps as i64), f.float(ty, f32::NAN));
     let before = f.load(nan_until, positions);
     let until = f.for_loop(low..high, one, &[before], |f, token, until| {

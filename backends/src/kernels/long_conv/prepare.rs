@@ -17,19 +17,19 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
     let parts = parts(conv);
     let sizes: Vec<String> = parts
         .iter()
-        .map(|part| fft::transform(module, conv.lanes, part.size, Transform::Forward))
+        .map(|part| fft::transform(module, &conv.machine, part.size, Transform::Forward))
         .collect();
-    let spread = spread(module, conv.lanes);
+    let spread = spread(module, conv.lanes());
     let mut f = Func::new(&name, &[Ty::GLOBAL, Ty::GLOBAL], None);
     let (filter, prepared) = (f.param(0), f.param(1));
-    let lanes = conv.lanes as usize;
+    let lanes = conv.lanes() as usize;
     let table = f.address_of(&table);
     let (zero, panels, width) = (f.i64(0), f.i64(conv.panels() as i64), f.i64(lanes as i64));
     f.for_each(zero, panels, 1, |f, n| {
         let floats = f.i64((conv.prepared_rows() * lanes) as i64);
         let at = f.mul(n, floats);
         let panel = f.gep(prepared, at, Scalar::F32);
-        let nothing = f.zero(vector(conv.lanes));
+        let nothing = f.zero(vector(conv.lanes()));
         f.for_each(zero, floats, lanes as i64, |f, at| {
             let p = f.gep(panel, at, Scalar::F32);
             f.store(nothing, p);
@@ -45,7 +45,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
             let panel = f.gep(panel, lane, Scalar::F32);
             let copy = |f: &mut Func, taps: Taps, row_step: usize| {
                 if taps.count > 0 {
-                    let to = rows_at(f, panel, taps.row, conv.lanes);
+                    let to = rows_at(f, panel, taps.row, conv.lanes());
                     let tap = f.i64(taps.first as i64);
                     let from = f.gep(row, tap, Scalar::F32);
                     let (count, step) = (f.i64(taps.count as i64), f.i64((row_step * lanes) as i64));
@@ -81,7 +81,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
             }
         });
         for (part, transform) in parts.iter().zip(&sizes) {
-            let data = rows_at(f, panel, part.row, conv.lanes);
+            let data = rows_at(f, panel, part.row, conv.lanes());
             f.call(transform, &[data, zero, table, data], None);
         }
     });

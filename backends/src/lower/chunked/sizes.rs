@@ -16,6 +16,8 @@ pub(super) struct Sizes {
     pub(super) tile_rows: u32,
     /// Vectors of a row of a register tile.
     tile_vectors: u32,
+    /// Steps along the summed axis in one iteration of a register tile.
+    unroll: u32,
     pub(super) heads: usize,
     /// Columns of the state: entries of a value.
     pub(super) p: usize,
@@ -42,7 +44,8 @@ impl Sizes {
         Sizes {
             lanes: layer.lanes(),
             tile_rows,
-            tile_vectors: layer.machine().tile_vectors,
+            tile_vectors: layer.machine().tiles.vectors,
+            unroll: layer.machine().tiles.unroll,
             heads: state.iter().product::<usize>() / (p * n),
             p,
             n,
@@ -77,6 +80,7 @@ impl Sizes {
             lanes: self.lanes,
             rows: self.tile_rows,
             panel: vectors,
+            unroll: self.unroll,
             across: false,
         }
     }

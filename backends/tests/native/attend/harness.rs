@@ -60,8 +60,7 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         tables: Vec::new(),
         span: AttentionSpan::ALL,
         max_chunk: 40,
-        lanes: target.width(),
-        tile_vectors: target.machine().tile_vectors,
+        machine: *target.machine(),
     };
     Case { attend, tokens: 230 }
 }
