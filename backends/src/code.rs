@@ -36,7 +36,10 @@ pub fn texts(forms: Vec<Form>) -> Result<Vec<(Target, String)>, serde_json::Erro
     }
     Ok(parts
         .into_iter()
-        .map(|(target, module)| (target, mlir::print(&module)))
+        .map(|(target, module)| {
+            let text = (target.info().print)(&module);
+            (target, text)
+        })
         .collect())
 }
 

@@ -1,7 +1,7 @@
 //! Reading stored weight rows as f32 vectors: plain types and GGML blocks of 32.
 
 use super::layout::{Block, Integers, Plain};
-use crate::kernel::{Cast, Func, Intrinsic, Scalar, Ty, Val};
+use crate::kernel::{Cast, Func, Scalar, Ty, Val};
 
 /// The `f32` of an IEEE half in a 16-bit integer (or of each lane).
 pub(super) fn half_to_float(f: &mut Func, bits: Val) -> Val {
@@ -101,31 +101,4 @@ pub(super) fn block_or_zero(f: &mut Func, block: Block, ptr: Val, lanes: u32, ex
         |f| block_vectors(f, block, ptr, lanes),
         |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
     )
-}
-
-/// The low nibbles of a 4-bit block as floats, in order, then its bytes as floats. `fifteen` is the number.
-pub(super) fn nibbles_and_bytes(f: &mut Func, block: Block, ptr: Val, lanes: u32, fifteen: Val) -> Vec<Val> {
-    let (mut low, mut whole) = (Vec::new(), Vec::new());
-    for at in (0..16).step_by(lanes as usize) {
-        let p = byte(f, ptr, block.start + i64::from(at));
-        let q = f.load(p, Ty::V(lanes, Scalar::I8));
-        let q = f.convert(Cast::ZeroExtend, q, Scalar::I32);
-        low.push(low_nibbles(f, q, fifteen));
-        whole.push(f.convert(Cast::SignedToFloat, q, Scalar::F32));
-    }
-    low.extend(whole);
-    low
-}
-
-/// `q & 15` as floats: by one table look-up where a vector holds the table.
-fn low_nibbles(f: &mut Func, q: Val, fifteen: Val) -> Val {
-    let lanes = q.ty.lanes();
-    if lanes < 16 {
-        let mask = f.splat(fifteen, lanes);
-        let l = f.and(q, mask);
-        return f.convert(Cast::SignedToFloat, l, Scalar::F32);
-    }
-    let numbers: Vec<f32> = (0..16u8).map(f32::from).collect();
-    let table = f.float_lanes(&numbers);
-    f.intrinsic(Intrinsic::Permute, &[table, q])
 }

@@ -1,7 +1,10 @@
 //! One panel of weight rows times many rows of activations.
 
-use super::{copy, micro_kernel, pack};
-use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use super::{copy, pack};
+use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
+    targets::TargetInfo,
+};
 use seqc_formats::Encoding;
 use seqc_passes::machine::Machine;
 
@@ -20,15 +23,16 @@ pub fn gemm_name(encoding: Encoding, k: usize) -> String {
 /// `fn(w, rows, x, ldx, y, ldy, count, scratch)` computes `y[t * ldy + r] = sum_k W[r][k] * x[t * ldx + k]` for
 /// `r < rows`, at most a panel ([`Machine::panel_rows`]), and `t < count`. `w` points to the panel's first row, `ldx` and `ldy`
 /// count floats; `k` is a multiple of the store's block.
-pub fn gemm(module: &mut Module, machine: &Machine, encoding: Encoding, k: usize) -> String {
+pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize) -> String {
     let name = gemm_name(encoding, k);
     if module.has(&name) {
         return name;
     }
+    let machine = &target.machine;
     let (lanes, vectors) = (machine.lanes, machine.tiles.vectors);
     let packer = pack(module, lanes, encoding, vectors);
     let tiles: Vec<String> = (1..=machine.tallest_tile())
-        .map(|r| micro_kernel(module, machine, r, vectors))
+        .map(|r| (target.micro_kernels.product_tile)(module, machine, r, vectors))
         .collect();
     copy::copy(module, lanes);
     let types = [

@@ -5,10 +5,13 @@
 //! `|x| = 1e5`. The polynomials are Chebyshev fits over the reduced ranges.
 
 mod exp;
+mod exp_product;
 mod log;
 mod power;
+pub(crate) mod power_of_two;
 
-pub use exp::{Range, exp, exp_product, exp_within};
+pub use exp::{Range, exp, exp_within};
+pub use exp_product::exp_product;
 use log::ATANH;
 pub use log::log;
 pub use power::emit_pow;

@@ -3,6 +3,7 @@
 use crate::{
     kernel::{Func, Module, Scalar, Space, Team, Ty, Val},
     schedule::Schedule,
+    targets::TargetInfo,
 };
 use seqc_formats::Encoding;
 use seqc_ir::{Elem, Graph, Source, Value};
@@ -18,6 +19,8 @@ use std::{
 pub(super) struct Layer<'a> {
     pub(super) graph: &'a Graph,
     pub(super) plan: &'a Plan,
+    /// What code is written for.
+    pub(super) target: TargetInfo,
     /// Attentions that read the cache of an earlier layer in some of the calls.
     pub(super) readers: Vec<Value>,
     /// What its code is written from.
@@ -36,7 +39,7 @@ impl Layer<'_> {
 
     /// The processor that code is for.
     pub(super) fn machine(&self) -> &Machine {
-        &self.plan.settings.machine
+        &self.target.machine
     }
 }
 

@@ -84,7 +84,7 @@ impl ExprLowering<'_, '_> {
             (a, b)
         };
         let (a, b) = (self.value(f, a, &inner), self.value(f, b, &inner));
-        math::exp_product(f, a, b, range, self.cx.lanes())
+        math::exp_product(f, a, b, range, &self.cx.layer.target.micro_kernels)
     }
 
     /// True when a value differs along the innermost axis, as far as views say.

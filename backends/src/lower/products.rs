@@ -33,9 +33,9 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
             let product = &layer.schedule.products[v];
             match product.summation {
                 Summation::OfChunk => kernels::gemv_in_order(module, layer.lanes(), product.encoding),
-                Summation::Free => kernels::gemv(module, layer.machine(), product.encoding),
+                Summation::Free => kernels::gemv(module, &layer.target, product.encoding),
             };
-            kernels::gemm(module, layer.machine(), product.encoding, product.columns);
+            kernels::gemm(module, &layer.target, product.encoding, product.columns);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     step::Driver,
     streams::{Place, Streams},
 };
-use crate::{kernel::Module, schedule::Schedule};
+use crate::{kernel::Module, schedule::Schedule, targets::TargetInfo};
 use seqc_abi::{Call, Descriptor, Elem, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
 use seqc_formats::Encoding;
 use seqc_ir::{Model, Ty};
@@ -77,6 +77,7 @@ fn layers<'p>(planned: &'p PlannedModel<'_>) -> Vec<Layer<'p>> {
         Layer {
             readers: planned.readers(n),
             schedule: Schedule::new(&name, graph, plan, &encodings),
+            target: TargetInfo::of(&plan.settings.machine),
             graph,
             plan,
             name,

@@ -1,7 +1,7 @@
 //! Which processors to generate code for.
 
 use super::{Error, llvm};
-use crate::targets;
+use crate::targets::{self, TargetInfo};
 use seqc_abi::Level;
 use seqc_passes::machine::Machine;
 
@@ -146,9 +146,14 @@ impl Target {
         }
     }
 
+    /// What is known of it.
+    pub fn info(&self) -> &'static TargetInfo {
+        targets::target(self.level)
+    }
+
     /// What decisions for it depend on.
     pub fn machine(&self) -> &'static Machine {
-        targets::machine(self.level)
+        &self.info().machine
     }
 
     /// `f32` lanes of a vector.

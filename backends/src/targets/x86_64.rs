@@ -1,34 +1,48 @@
 //! The levels of x86-64. Rates were measured with AVX2 on one thread (`time_of_both_forms` in the tests of the backend).
 
+mod avx512;
+
+use super::{MicroKernels, PORTABLE, TargetInfo};
 use seqc_abi::Level;
 use seqc_passes::machine::{Machine, MatrixVector, Tiles};
 
 /// AVX2 with fused multiply-add.
-const V3: Machine = Machine {
-    name: "x86-64-v3",
-    lanes: 8,
-    registers: 16,
-    ..Machine::PORTABLE
+pub(super) const V3: TargetInfo = TargetInfo {
+    machine: Machine {
+        name: "x86-64-v3",
+        lanes: 8,
+        registers: 16,
+        ..Machine::PORTABLE
+    },
+    ..PORTABLE
 };
 
 /// AVX-512.
-const V4: Machine = Machine {
-    name: "x86-64-v4",
-    lanes: 16,
-    registers: 32,
-    tiles: Tiles {
-        vectors: 4,
-        ..Machine::PORTABLE.tiles
+pub(super) const V4: TargetInfo = TargetInfo {
+    machine: Machine {
+        name: "x86-64-v4",
+        lanes: 16,
+        registers: 32,
+        tiles: Tiles {
+            vectors: 4,
+            ..Machine::PORTABLE.tiles
+        },
+        matrix_vector: MatrixVector {
+            block_rows: 8,
+            ..Machine::PORTABLE.matrix_vector
+        },
+        ..Machine::PORTABLE
     },
-    matrix_vector: MatrixVector {
-        block_rows: 8,
-        ..Machine::PORTABLE.matrix_vector
+    micro_kernels: MicroKernels {
+        low_nibbles: avx512::low_nibbles,
+        exp2: avx512::exp2,
+        ..PORTABLE.micro_kernels
     },
-    ..Machine::PORTABLE
+    ..PORTABLE
 };
 
-/// The record of a level.
-pub fn machine(level: Level) -> &'static Machine {
+/// The target of a level.
+pub fn target(level: Level) -> &'static TargetInfo {
     match level {
         Level::V3 => &V3,
         Level::V4 => &V4,

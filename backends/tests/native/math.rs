@@ -212,7 +212,7 @@ fn exponentials_of_known_sign_and_of_products_agree_with_double_precision() {
                 for factor in [1.0, 3.0] {
                     module.add(map(&format!("{name}{factor}"), lanes, |f, x| {
                         let y = f.float(x.ty, factor);
-                        exp_product(f, y, x, range, native)
+                        exp_product(f, y, x, range, &target.info().micro_kernels)
                     }));
                 }
             }

@@ -28,12 +28,12 @@ type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *
 fn load(target: &Target) -> Loaded {
     let mut module = Module::default();
     for encoding in Encoding::native() {
-        let name = kernels::gemv(&mut module, target.machine(), encoding);
+        let name = kernels::gemv(&mut module, target.info(), encoding);
         export(&mut module, &name, &GEMV);
         let name = kernels::gemv_in_order(&mut module, target.width(), encoding);
         export(&mut module, &name, &GEMV);
         for k in sizes(encoding) {
-            let name = kernels::gemm(&mut module, target.machine(), encoding, *k);
+            let name = kernels::gemm(&mut module, target.info(), encoding, *k);
             export(&mut module, &name, &GEMM);
         }
     }

@@ -10,9 +10,9 @@
 
 use super::Shape;
 use crate::{
-    kernel::{Func, Scalar, Ty, Val},
+    kernel::{Cast, Func, Scalar, Ty, Val},
     kernels::{
-        dequant::{block_quants, byte, half_to_float, nibbles_and_bytes},
+        dequant::{block_quants, byte, half_to_float},
         layout::{Block, Integers},
     },
 };
@@ -126,12 +126,26 @@ impl Blocks {
         x
     }
 
+    /// The low nibbles of the block at `ptr` as floats, in order, then its bytes as floats.
+    fn nibbles_and_bytes(&self, f: &mut Func, shape: &Shape<'_>, ptr: Val) -> Vec<Val> {
+        let (mut low, mut whole) = (Vec::new(), Vec::new());
+        for at in (0..16).step_by(shape.lanes as usize) {
+            let p = byte(f, ptr, self.layout.start + i64::from(at));
+            let q = f.load(p, Ty::V(shape.lanes, Scalar::I8));
+            let q = f.convert(Cast::ZeroExtend, q, Scalar::I32);
+            low.push((shape.target.micro_kernels.low_nibbles)(f, q, self.fifteen));
+            whole.push(f.convert(Cast::SignedToFloat, q, Scalar::F32));
+        }
+        low.extend(whole);
+        low
+    }
+
     /// `sum + d * (q . x)` for one block of one row.
     fn step(&self, f: &mut Func, shape: &Shape<'_>, scaled: Scaled, x: &[Val], sum: Val) -> Val {
         let Scaled { block, d } = scaled;
         let quants = match self.layout.integers {
             Integers::Bytes => block_quants(f, self.layout, block, shape.lanes),
-            Integers::Nibbles => nibbles_and_bytes(f, self.layout, block, shape.lanes, self.fifteen),
+            Integers::Nibbles => self.nibbles_and_bytes(f, shape, block),
         };
         let mut dot = f.mul(quants[0], x[0]);
         for (q, x) in quants.iter().zip(x).skip(1) {
@@ -143,9 +157,9 @@ impl Blocks {
     }
 }
 
-/// Elements whose scales are converted at a time.
+/// Columns whose scales are converted at a time.
 fn segment(shape: &Shape<'_>) -> i64 {
-    i64::from(shape.machine.matrix_vector.scales_ahead)
+    i64::from(shape.target.machine.matrix_vector.scales_ahead)
 }
 
 /// Room for `slots` floats on the stack.

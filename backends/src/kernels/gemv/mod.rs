@@ -11,7 +11,10 @@ use super::{
     lanes::sum_four,
     layout::{Layout, Plain, layout},
 };
-use crate::kernel::{Func, Module, Scalar, Ty, Val};
+use crate::{
+    kernel::{Func, Module, Scalar, Ty, Val},
+    targets::TargetInfo,
+};
 use seqc_formats::Encoding;
 use seqc_passes::machine::Machine;
 
@@ -25,7 +28,7 @@ pub fn gemv_name(encoding: Encoding) -> String {
 /// `fn(w, row_bytes, rows, x, k, y)` computes `y[r] = sum_k W[r][k] * x[k]` for `r < rows` in f32. For block
 /// stores `k` is a multiple of 32. Threads share the work by calling it on ranges of rows, best of a multiple
 /// of 8; rows are expected to lie one behind the other, which only prefetching relies on.
-pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> String {
+pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> String {
     let name = gemv_name(encoding);
     if module.has(&name) {
         return name;
@@ -37,6 +40,7 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
     );
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
+    let machine = &target.machine;
     let count = match layout(encoding) {
         Layout::Plain(_) => machine.matrix_vector.plain_rows,
         Layout::Block(_) => machine.matrix_vector.block_rows,
@@ -44,7 +48,7 @@ pub fn gemv(module: &mut Module, machine: &Machine, encoding: Encoding) -> Strin
     let ahead = bytes_ahead(&mut f, machine, stride, count);
     let shape = Shape {
         encoding,
-        machine,
+        target,
         lanes: machine.lanes,
         w,
         stride,
@@ -102,7 +106,7 @@ fn bytes_ahead(f: &mut Func, machine: &Machine, stride: Val, count: u32) -> Val 
 /// What all parts of a kernel know.
 struct Shape<'m> {
     encoding: Encoding,
-    machine: &'m Machine,
+    target: &'m TargetInfo,
     lanes: u32,
     /// The weights.
     w: Val,
@@ -165,7 +169,7 @@ impl Shape<'_> {
         let p = f.gep(rows[0], self.ahead, Scalar::I8);
         let p = f.gep(p, used, Scalar::I8);
         let bytes = count * iteration_bytes;
-        let lines = (bytes as u64).div_ceil(self.machine.memory.line as u64) as i64;
+        let lines = (bytes as u64).div_ceil(self.target.machine.memory.line as u64) as i64;
         for line in 0..lines {
             let p = byte(f, p, line * bytes / lines);
             // Into the second-level cache: the first one has `x` to hold.

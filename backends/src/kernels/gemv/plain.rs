@@ -10,7 +10,7 @@ use crate::{
 pub(super) fn row_sums(f: &mut Func, shape: &Shape<'_>, plain: Plain, rows: &[Val]) -> Vec<Val> {
     let kernel = Rows { shape, plain, rows };
     let lanes = i64::from(shape.lanes);
-    let sums = &shape.machine.matrix_vector;
+    let sums = &shape.target.machine.matrix_vector;
     let unroll = match rows.len() {
         1 => sums.single_row_sums as usize,
         _ => sums.plain_sums as usize,

@@ -1,5 +1,6 @@
 //! What models become at the kernel level: its text, and what the interpreter computes.
 
+mod micro_kernels;
 mod random;
 mod text;
 mod weights;

@@ -1,23 +1,22 @@
 //! Products with stored weights under the interpreter, for machines that this one may not be.
 
 use crate::support::{Random, weights};
-use seqc_abi::Level;
 use seqc_backends::{
     kernel::{Module, Space, interpret::Interpreter, verify::verify},
-    kernels, targets,
+    kernels,
+    targets::TargetInfo,
 };
 use seqc_formats::Encoding;
-use seqc_passes::machine::Machine;
 
 const ROWS: usize = 21;
 const TOKENS: usize = 3;
 
 /// Names of the functions that multiply, and whether they take several tokens.
-fn products(module: &mut Module, machine: &Machine, encoding: Encoding, k: usize) -> [(String, bool); 3] {
+fn products(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize) -> [(String, bool); 3] {
     [
-        (kernels::gemv(module, machine, encoding), false),
-        (kernels::gemv_in_order(module, machine.lanes, encoding), false),
-        (kernels::gemm(module, machine, encoding, k), true),
+        (kernels::gemv(module, target, encoding), false),
+        (kernels::gemv_in_order(module, target.machine.lanes, encoding), false),
+        (kernels::gemm(module, target, encoding, k), true),
     ]
 }
 
@@ -25,9 +24,10 @@ fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-fn check(machine: &Machine, encoding: Encoding, k: usize) {
+fn check(target: &TargetInfo, encoding: Encoding, k: usize) {
     let mut module = Module::default();
-    let products = products(&mut module, machine, encoding, k);
+    let products = products(&mut module, target, encoding, k);
+    let machine = &target.machine;
     assert_eq!(verify(&module), []);
     let mut random = Random::new(5);
     // A panel is at most this many rows.
@@ -81,15 +81,11 @@ fn check(machine: &Machine, encoding: Encoding, k: usize) {
 
 #[test]
 fn every_encoding_is_multiplied_on_every_machine() {
-    for machine in [
-        &Machine::PORTABLE,
-        targets::machine(Level::V3),
-        targets::machine(Level::V4),
-    ] {
+    for target in &TargetInfo::ALL {
         for encoding in Encoding::native() {
             for k in [64, 1088, 7, 37] {
                 if k % encoding.block() == 0 {
-                    check(machine, encoding, k);
+                    check(target, encoding, k);
                 }
             }
         }

@@ -1,0 +1,21 @@
+//! The micro-kernels that a target may have in a way of its own.
+
+use crate::{
+    kernel::{Func, Module, Val},
+    kernels::math::Range,
+};
+use seqc_passes::machine::Machine;
+
+/// The innermost parts of kernels, each written by a function. A target has its own where its processor has instructions for
+/// it, and the portable one otherwise; kernels call the table and do not ask which target it is of.
+#[derive(Clone, Copy)]
+pub struct MicroKernels {
+    /// The lower four bits of each lane of 32-bit integers below 256, as reals.
+    pub low_nibbles: fn(f: &mut Func, bytes: Val, fifteen: Val) -> Val,
+    /// `2^x` for a scalar or a vector of any number of lanes, with what is known of `x`. From 128 on it is infinite; up to -150 it is
+    /// zero, and results between that and the least normal number, or just above it, may be flushed to zero. NaN gives NaN.
+    pub exp2: fn(f: &mut Func, x: Val, range: Range) -> Val,
+    /// Adds the product of some rows of activations with a packed panel of so many vectors; returns its name. What it computes
+    /// stands at [`crate::kernels::micro_kernel`].
+    pub product_tile: fn(module: &mut Module, machine: &Machine, rows: u32, panel: u32) -> String,
+}

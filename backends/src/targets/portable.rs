@@ -1,0 +1,46 @@
+//! Portable micro-kernels, and the target of no processor in particular, which has only those.
+
+use super::{MicroKernels, TargetInfo};
+use crate::{
+    kernel::{Cast, Func, Scalar, Val},
+    kernels::{
+        math::{
+            Range,
+            power_of_two::{fraction, limited, nearest, scaled_by_bits},
+        },
+        micro_kernel,
+    },
+    mlir,
+};
+use seqc_passes::machine::Machine;
+
+/// What other targets are where they state nothing of their own.
+pub const PORTABLE: TargetInfo = TargetInfo {
+    machine: Machine::PORTABLE,
+    micro_kernels: MicroKernels {
+        low_nibbles,
+        exp2,
+        product_tile: micro_kernel,
+    },
+    print: mlir::print,
+};
+
+/// `bytes & 15`, converted.
+fn low_nibbles(f: &mut Func, bytes: Val, fifteen: Val) -> Val {
+    let mask = f.splat(fifteen, bytes.ty.lanes());
+    let low = f.and(bytes, mask);
+    f.convert(Cast::SignedToFloat, low, Scalar::F32)
+}
+
+/// A polynomial of the fraction, scaled through the bits of the exponent: zero where that has none.
+pub(super) fn exp2(f: &mut Func, x: Val, range: Range) -> Val {
+    let low = match range {
+        Range::Any => -126.0,
+        Range::NotPositive => -127.0,
+    };
+    let x = limited(f, x, low..=128.0, range);
+    let whole = nearest(f, x);
+    let rest = f.sub(x, whole.value);
+    let p = fraction(f, rest);
+    scaled_by_bits(f, p, whole.shifted, range)
+}
