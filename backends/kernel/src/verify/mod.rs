@@ -25,12 +25,14 @@
 //!     the space of its base.
 //! 19. Nothing is stored in constant memory. A pointer to memory of one member, private or scratch, is stored in private
 //!     memory alone.
+//! 20. An access through an offset is of the elements that the offset counts: of that scalar, or vectors of it. Behind an offset
+//!     in bytes it may be of any type, and a slot of 64 bits holds one number or one pointer.
 
-mod space;
+mod pointers;
 mod team;
 mod types;
 
-use super::{Block, Func, Global, Inst, Item, Module, Signature, Ty, Val, text};
+use super::{Block, Func, Global, Inst, Item, Module, Scalar, Signature, Ty, Val, text};
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -70,6 +72,7 @@ pub fn verify(module: &Module) -> Vec<Violation> {
             defined: HashSet::new(),
             scope: HashMap::new(),
             inner: Vec::new(),
+            elements: HashMap::new(),
             at_start: true,
             in_team_loop: false,
             violations: Vec::new(),
@@ -139,6 +142,8 @@ struct Checker<'a> {
     scope: HashMap<u32, Ty>,
     /// Their numbers, in the order of their definitions.
     inner: Vec<u32>,
+    /// What the offsets count that pointers were computed by, by the number of the pointer.
+    elements: HashMap<u32, Scalar>,
     /// Among the constants.
     at_start: bool,
     in_team_loop: bool,
@@ -229,7 +234,7 @@ impl Checker<'_> {
     fn inst(&mut self, inst: &Inst) {
         inst.operands().into_iter().for_each(|v| self.used(v, inst));
         self.team_law(inst);
-        self.space_laws(inst);
+        self.pointer_laws(inst);
         match inst {
             Inst::For(l) => {
                 self.loop_types(inst, l);
