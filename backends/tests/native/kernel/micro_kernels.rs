@@ -34,7 +34,7 @@ fn map(ty: Ty, body: impl FnOnce(&mut Func, Val) -> Val) -> Module {
     let mut f = Func::new("map", &[Ty::GLOBAL, Ty::GLOBAL, Ty::I64], None);
     let (x, y, n, zero) = (f.param(0), f.param(1), f.param(2), f.i64(0));
     f.for_each(zero, n, i64::from(ty.lanes()), |f, i| {
-        let p = f.gep(x, i, Scalar::F32);
+        let p = f.gep(x, i, ty.scalar());
         let v = f.load(p, ty);
         let v = body(f, v);
         let p = f.gep(y, i, Scalar::F32);
