@@ -14,14 +14,14 @@ pub struct Tile {
     /// Steps of `k` in one iteration, a power of two.
     pub unroll: u32,
     /// `a` is transposed: `a[k * lda + r]` instead of `a[r * lda + k]`.
-    pub across: bool,
+    pub transposed: bool,
 }
 
 impl Tile {
     /// Name of the function that [`Tile::add`] adds.
     pub fn name(&self) -> String {
-        let order = if self.across { "across" } else { "along" };
-        format!("seqc_tile_{}x{}_{order}", self.rows, self.panel)
+        let order = if self.transposed { "_transposed" } else { "" };
+        format!("seqc_tile_{}x{}{order}", self.rows, self.panel)
     }
 
     /// Adds the kernel.
@@ -47,7 +47,7 @@ impl Tile {
         let (c, ldc, k, old) = (f.param(4), f.param(5), f.param(6), f.param(7));
         let c_rows = rows(&mut f, c, ldc, self.rows);
         let init = self.initial(&mut f, &c_rows, old);
-        let a_rows = if self.across {
+        let a_rows = if self.transposed {
             let one = f.i64(1);
             let a = f.param(0);
             rows(&mut f, a, one, self.rows)
@@ -116,7 +116,7 @@ impl Tile {
                 f.load(p, self.ty())
             })
             .collect();
-        let at = if self.across { f.mul(k, lda) } else { k };
+        let at = if self.transposed { f.mul(k, lda) } else { k };
         let mut next = Vec::with_capacity(sums.len());
         for (a, sums) in a_rows.iter().zip(sums.chunks(self.panel as usize)) {
             let p = f.gep(*a, at, Scalar::F32);

@@ -23,7 +23,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
             kernel.ticks(module);
         }
         if kernel.spec.clock == Clock::Both {
-            kernel.silence(module);
+            kernel.inactive_results(module);
         }
     }
 }
@@ -173,7 +173,7 @@ impl Attention<'_, '_> {
         if let Some(on) = self.kernel.spec.on().filter(|_| both) {
             let (on, stride) = self.row(f, on);
             let list = [out, out_stride, on, stride, self.count, args.tid, args.threads];
-            f.call(&self.name("silence"), &list, None);
+            f.call(&self.name("inactive_results"), &list, None);
         }
     }
 

@@ -27,13 +27,13 @@ pub(super) fn load_name(layer: &Layer<'_>) -> String {
 }
 
 /// Name of the function for one token.
-pub(super) fn one_name(layer: &Layer<'_>) -> String {
-    format!("{}_one", layer.name)
+pub(super) fn token_name(layer: &Layer<'_>) -> String {
+    format!("{}_token", layer.name)
 }
 
 /// Name of the function for a chunk.
-pub(super) fn many_name(layer: &Layer<'_>) -> String {
-    format!("{}_many", layer.name)
+pub(super) fn chunk_name(layer: &Layer<'_>) -> String {
+    format!("{}_chunk", layer.name)
 }
 
 /// Adds a layer's functions and all that they call.
@@ -47,8 +47,8 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     long_conv::prepare(layer, module);
     chunked::prepare(layer, module);
     add_load(layer, module);
-    add_step(layer, module, &one_name(layer), 1);
-    add_step(layer, module, &many_name(layer), layer.plan.settings.max_chunk);
+    add_step(layer, module, &token_name(layer), 1);
+    add_step(layer, module, &chunk_name(layer), layer.plan.settings.max_chunk);
 }
 
 /// Bytes of scratch that a thread needs in this layer.

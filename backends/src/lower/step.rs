@@ -218,11 +218,11 @@ impl Driver<'_> {
                 f.if_else(
                     single,
                     |f| {
-                        f.call(&layer::one_name(layer), &args.list(), None);
+                        f.call(&layer::token_name(layer), &args.list(), None);
                         Vec::new()
                     },
                     |f| {
-                        f.call(&layer::many_name(layer), &args.list(), None);
+                        f.call(&layer::chunk_name(layer), &args.list(), None);
                         Vec::new()
                     },
                 );

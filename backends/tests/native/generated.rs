@@ -355,7 +355,7 @@ pub(crate) fn difference(found: &[Vec<Vec<f64>>], expected: &[Vec<Vec<f64>>], n:
 }
 
 /// Compares some random models whose inputs have what is not finite.
-fn check_spoiled(seed: u64, target: &Target) -> Option<String> {
+fn check_not_finite(seed: u64, target: &Target) -> Option<String> {
     let random = together(seed..seed + TOGETHER);
     let mut inputs = random.input_values(seed + 1, TOKENS);
     spoil(&random, &mut inputs, seed);
@@ -416,5 +416,5 @@ fn random_models_compute_the_same_with_narrow_vectors() {
 
 #[test]
 fn what_is_not_finite_goes_where_the_evaluator_says() {
-    check_seeds(30_000..30_000 + cases(100), |seed| check_spoiled(seed, &widest()));
+    check_seeds(30_000..30_000 + cases(100), |seed| check_not_finite(seed, &widest()));
 }

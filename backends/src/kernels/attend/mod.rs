@@ -111,8 +111,8 @@ impl Attend {
     /// For [`seqc_ir::Clock::Both`]: adds `fn(out, out_stride, on, on_stride, count, tid, threads)`; returns its name.
     ///
     /// Writes the results of tokens that do not tick. All threads call it.
-    pub fn silence(&self, module: &mut Module) -> String {
-        ticks::silence(self, module)
+    pub fn inactive_results(&self, module: &mut Module) -> String {
+        ticks::inactive_results(self, module)
     }
 
     /// Bytes of scratch for each thread, a multiple of 64.

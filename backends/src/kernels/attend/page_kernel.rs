@@ -123,7 +123,7 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<ValueProduct> {
             init: if shrinks { Init::Scale } else { Init::Add },
         };
         let name = format!("{}_sums_{n}", attend.name);
-        let skipping = masked_values::product(module, format!("{name}_careful"), &shape);
+        let skipping = masked_values::product(module, format!("{name}_skip_masked"), &shape);
         names.push(ValueProduct {
             all: tile::product(module, name, &shape, row_counts(attend)),
             skipping,

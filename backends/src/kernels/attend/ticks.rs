@@ -101,9 +101,9 @@ fn holds(f: &mut Func, on: Strided, token: Val) -> Val {
     f.cmp(Cmp::Ne, truth, none)
 }
 
-/// Adds the function of [`Attend::silence`].
-pub(super) fn silence(attend: &Attend, module: &mut Module) -> String {
-    let name = format!("{}_silence", attend.name);
+/// Adds the function of [`Attend::inactive_results`].
+pub(super) fn inactive_results(attend: &Attend, module: &mut Module) -> String {
+    let name = format!("{}_inactive_results", attend.name);
     let params = [vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL], vec![Ty::I64; 4]].concat();
     let mut f = Func::new(&name, &params, None);
     let (out, on) = (Strided::of_params(&f, 0), Strided::of_params(&f, 2));

@@ -87,7 +87,10 @@ impl Tile {
         let Shape {
             lda, ldb, ldc, init, ..
         } = self.shape;
-        let name = format!("seqc_at_{}x{}_{lda}_{ldb}_{ldc}_{init:?}", self.rows, self.vectors);
+        let name = format!(
+            "seqc_strided_tile_{}x{}_{lda}_{ldb}_{ldc}_{init:?}",
+            self.rows, self.vectors
+        );
         if module.has(&name) {
             return name;
         }

@@ -10,10 +10,13 @@ use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 /// Adds `fn(prepared, past, sums, spectra, scratch, number)` for a panel, called where block `number` begins; returns its
 /// name.
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
-    let name = format!("{}_turn", conv.name);
+    let name = format!("{}_block_transition", conv.name);
     let table = fft::table(module, conv.blocks.top());
     let sizes = conv.blocks.sizes();
-    let below: Vec<String> = sizes.iter().map(|size| one(conv, module, *size, &table)).collect();
+    let below: Vec<String> = sizes
+        .iter()
+        .map(|size| below_top(conv, module, *size, &table))
+        .collect();
     let top = top(conv, module, &table);
     let mut f = Func::new(&name, &[&[Ty::GLOBAL; 4][..], &[Ty::SCRATCH, Ty::I64]].concat(), None);
     let args = f.params();
@@ -40,12 +43,12 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
 }
 
 /// One block of `size` tokens for the next one.
-fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String {
+fn below_top(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String {
     let (lanes, quarter) = (conv.lanes(), size / 4);
     let first = fft::first_step(module, lanes, size);
-    let through = fft::transform(module, &conv.machine, quarter, Transform::Convolve);
+    let convolve = fft::transform(module, &conv.machine, quarter, Transform::Convolve);
     let last = fft::last_step(module, lanes, size, true);
-    let name = format!("{}_turn{size}", conv.name);
+    let name = format!("{}_block_transition{size}", conv.name);
     let mut f = Func::new(&name, &[&[Ty::GLOBAL; 4][..], &[Ty::SCRATCH, Ty::I64]].concat(), None);
     let [prepared, past, sums, scratch, number] = [0, 1, 2, 4, 5].map(|n| f.param(n));
     let table = f.address_of(table);
@@ -65,7 +68,7 @@ fn one(conv: &LongConv, module: &mut Module, size: usize, table: &str) -> String
         let node = f.i64(1 + k as i64);
         let data = rows_at(&mut f, scratch, 2 * k * quarter, lanes);
         let filter = rows_at(&mut f, filter, 2 * k * quarter, lanes);
-        f.call(&through, &[data, node, table, filter], None);
+        f.call(&convolve, &[data, node, table, filter], None);
     }
     f.call(&last, &[scratch, sums, page, row], None);
     module.add(f);
@@ -80,7 +83,7 @@ fn top(conv: &LongConv, module: &mut Module, table: &str) -> String {
     let (set, add) = (multiply(module, lanes, false), multiply(module, lanes, true));
     let backward = fft::transform(module, &conv.machine, quarter, Transform::Inverse);
     let last = fft::last_step(module, lanes, size, false);
-    let name = format!("{}_turn_top", conv.name);
+    let name = format!("{}_block_transition_top", conv.name);
     let mut f = Func::new(&name, &[&[Ty::GLOBAL; 4][..], &[Ty::SCRATCH, Ty::I64]].concat(), None);
     let [prepared, past, sums, spectra, scratch, number] = [0, 1, 2, 3, 4, 5].map(|n| f.param(n));
     let table = f.address_of(table);

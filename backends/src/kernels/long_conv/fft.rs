@@ -66,7 +66,7 @@ pub(super) fn transform(module: &mut Module, machine: &Machine, size: usize, kin
     let name = match kind {
         Transform::Forward => format!("seqc_fft{lanes}_{size}"),
         Transform::Inverse => format!("seqc_ifft{lanes}_{size}"),
-        Transform::Convolve => format!("seqc_fft{lanes}_through_{size}"),
+        Transform::Convolve => format!("seqc_fft{lanes}_convolve_{size}"),
     };
     if module.has(&name) {
         return name;

@@ -41,7 +41,7 @@ fn at(f: &mut Func, position: Val, ty: Ty) -> Val {
 /// Adds `fn(u, u_stride, out, out_stride, nan_until, low, high, columns)` for tokens `low..high` of a panel, whose rows
 /// begin at `u` and `out`; returns its name.
 pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
-    let name = format!("{}_spoil", conv.name);
+    let name = format!("{}_nan_results", conv.name);
     let params = [
         Ty::GLOBAL,
         Ty::I64,

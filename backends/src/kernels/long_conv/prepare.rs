@@ -19,7 +19,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
         .iter()
         .map(|part| fft::transform(module, &conv.machine, part.size, Transform::Forward))
         .collect();
-    let spread = spread(module, conv.lanes());
+    let scale_strided = scale_strided(module, conv.lanes());
     let mut f = Func::new(&name, &[Ty::GLOBAL, Ty::GLOBAL], None);
     let (filter, prepared) = (f.param(0), f.param(1));
     let lanes = conv.lanes() as usize;
@@ -50,7 +50,7 @@ pub(super) fn function(conv: &LongConv, module: &mut Module) -> String {
                     let from = f.gep(row, tap, Scalar::F32);
                     let (count, step) = (f.i64(taps.count as i64), f.i64((row_step * lanes) as i64));
                     let scale = f.f32(taps.scale);
-                    f.call(&spread, &[from, count, to, step, scale], None);
+                    f.call(&scale_strided, &[from, count, to, step, scale], None);
                 }
             };
             let direct = Taps {
@@ -121,8 +121,8 @@ fn parts(conv: &LongConv) -> Vec<Part> {
 }
 
 /// Adds `fn(from, count, to, step, scale)`: scaled numbers, `step` floats apart; returns its name.
-fn spread(module: &mut Module, lanes: u32) -> String {
-    let name = format!("seqc_spread{lanes}");
+fn scale_strided(module: &mut Module, lanes: u32) -> String {
+    let name = format!("seqc_scale_strided{lanes}");
     if module.has(&name) {
         return name;
     }

@@ -81,7 +81,7 @@ impl Sizes {
             rows: self.tile_rows,
             panel: vectors,
             unroll: self.unroll,
-            across: false,
+            transposed: false,
         }
     }
 
@@ -89,7 +89,7 @@ impl Sizes {
     pub(super) fn transposed_tile(&self, rows: u32, vectors: u32) -> Tile {
         Tile {
             rows,
-            across: true,
+            transposed: true,
             ..self.tile(vectors)
         }
     }

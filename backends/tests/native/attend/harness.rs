@@ -18,7 +18,7 @@ use seqc_passes::attention::span::AttentionSpan;
 type Append = extern "C" fn(*const f32, i64, *const f32, i64, *mut f32, *mut f32, i64, i64, i64, i64, *const i64);
 type Stream = extern "C" fn(*const f32, i64, *mut f32, i64, i64, i64, *const i64);
 type Ticks = extern "C" fn(*const f32, i64, i64, *mut i64, *mut i64);
-type Silence = extern "C" fn(*mut f32, i64, *const f32, i64, i64, i64, i64);
+type InactiveResults = extern "C" fn(*mut f32, i64, *const f32, i64, i64, i64, i64);
 
 const ATTEND: [Ty; 13] = [
     Ty::GLOBAL,
@@ -131,7 +131,7 @@ pub(super) struct Kernel<'a> {
     append: Append,
     stream: Option<Stream>,
     ticks: Option<Ticks>,
-    silence: Option<Silence>,
+    inactive_results: Option<InactiveResults>,
     step: Step,
 }
 
@@ -162,9 +162,9 @@ pub(super) fn add(module: &mut Module, attend: &Attend, split: bool) {
         export_ticks(module, &ticks);
     }
     if attend.spec.clock == Clock::Both {
-        let silence = attend.silence(module);
+        let inactive_results = attend.inactive_results(module);
         let types = [vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL], vec![Ty::I64; 4]].concat();
-        export(module, &silence, &types);
+        export(module, &inactive_results, &types);
     }
     if split {
         let run = attend.attend_split(module);
@@ -207,7 +207,8 @@ impl<'a> Kernel<'a> {
                 append: loaded.function(&name("append")),
                 stream: (attend.spec.key_streams > 0).then(|| loaded.function(&name("append_stream"))),
                 ticks: (attend.spec.clock != Clock::Every).then(|| loaded.function(&name("ticks"))),
-                silence: (attend.spec.clock == Clock::Both).then(|| loaded.function(&name("silence"))),
+                inactive_results: (attend.spec.clock == Clock::Both)
+                    .then(|| loaded.function(&name("inactive_results"))),
                 step: if split {
                     Step::Split(loaded.function(&name("attend_split")))
                 } else {
@@ -417,8 +418,8 @@ impl<'a> Session<'a> {
             Step::Run(run) => (0..threads).for_each(|tid| call.run(run, tid, threads)),
             Step::Split(split) => call.split(split, threads),
         }
-        if let (Some(silence), Some(on)) = (self.kernel.silence, on) {
-            (0..threads).for_each(|tid| silence(out.0, out.1, row(on), width(on), count, tid, threads));
+        if let (Some(inactive_results), Some(on)) = (self.kernel.inactive_results, on) {
+            (0..threads).for_each(|tid| inactive_results(out.0, out.1, row(on), width(on), count, tid, threads));
         }
     }
 }

@@ -29,7 +29,7 @@ fn chunk(lines: &str) -> String {
         ..Settings::of(targets::machine(Level::V3))
     };
     let module = program(&PlannedModel::new(&canonical, settings), Level::V3).module;
-    let func = module.function("layer0_many").map(Func::to_string);
+    let func = module.function("layer0_chunk").map(Func::to_string);
     func.unwrap_or_else(|| module.to_string())
 }
 
