@@ -7,6 +7,7 @@
 use seqc_formats::Encoding;
 use serde::{Deserialize, Serialize};
 
+pub mod batch;
 mod level;
 pub mod machine;
 
@@ -39,7 +40,7 @@ pub mod symbols {
     }
 }
 
-/// The frame: an array of 64-bit slots that the runtime fills before every call. All threads of the
+/// The frame: an array of 64-bit slots that the runtime fills before every call of a step. All threads of the
 /// pool call the same generated function with the same frame and their own `tid` (SPMD); generated
 /// code divides the work by `tid` and meets at `seqc_barrier`.
 pub mod frame {
@@ -47,30 +48,45 @@ pub mod frame {
     pub const PARAMS: usize = 0;
     /// `*mut u8`: the load-time arena, [`Descriptor::constant_bytes`](super::Descriptor::constant_bytes).
     pub const CONSTANTS: usize = 1;
-    /// `*const *mut u8`: one pointer per [`StateSlot`](super::StateSlot), in order.
-    pub const STATES: usize = 2;
     /// `*mut u8`: activations, [`Descriptor::arena_bytes`](super::Descriptor::arena_bytes), 64-byte aligned.
-    pub const ARENA: usize = 3;
-    /// `*const *const u8`: one pointer per input stream, rows of this chunk.
-    pub const INPUTS: usize = 4;
-    /// `*const *mut u8`: one pointer per output stream; row 0 is token `OUT_FROM` of the chunk.
-    pub const OUTPUTS: usize = 5;
-    /// `i64`: tokens in this chunk, 1 up to [`Descriptor::max_chunk`](super::Descriptor::max_chunk).
-    pub const CHUNK: usize = 6;
-    /// `i64`: position of the chunk's first token in the sequence.
-    pub const POSITION: usize = 7;
-    /// `i64`: first token of the chunk whose outputs are wanted, `0..=CHUNK`.
-    pub const OUT_FROM: usize = 8;
+    pub const ARENA: usize = 2;
+    /// `*const *mut u8`: one pointer per output stream, a row for each wanted one of this step.
+    pub const OUTPUTS: usize = 3;
     /// `*mut u8`: `threads * scratch_bytes`, 64-byte aligned.
-    pub const SCRATCH: usize = 9;
+    pub const SCRATCH: usize = 4;
     /// `*mut u8`: passed back to `seqc_barrier`.
-    pub const BARRIER: usize = 10;
+    pub const BARRIER: usize = 5;
     /// `i64`: calls of layers to leave out at the beginning of the step; 0 but for [`Descriptor::calls`](super::Descriptor::calls).
-    pub const SKIP_FIRST: usize = 11;
+    pub const SKIP_FIRST: usize = 6;
     /// `i64`: calls of layers to leave out at its end.
-    pub const SKIP_LAST: usize = 12;
+    pub const SKIP_LAST: usize = 7;
+    /// The first slot of [`rows`] for all rows of the step: 1 up to [`Descriptor::max_chunk`](super::Descriptor::max_chunk); of
+    /// several segments, see [`Descriptor::padding`](super::Descriptor::padding).
+    pub const ALL: usize = 8;
+    /// The first slot of [`rows`] for those whose outputs are wanted.
+    pub const WANTED: usize = ALL + rows::SLOTS;
     /// Number of slots.
-    pub const SLOTS: usize = 13;
+    pub const SLOTS: usize = WANTED + rows::SLOTS;
+
+    /// Slots for some rows of a step.
+    pub mod rows {
+        /// `i64`: how many they are.
+        pub const COUNT: usize = 0;
+        /// `*const Row`: [`Rows::rows`](crate::batch::Rows::rows).
+        pub const TABLE: usize = 1;
+        /// `*const *const u8`: one pointer per input stream, to its rows.
+        pub const INPUTS: usize = 2;
+        /// `i64`: how many segments.
+        pub const SEGMENTS: usize = 3;
+        /// `*const Segment`: [`Rows::segments`](crate::batch::Rows::segments).
+        pub const SEGMENT_TABLE: usize = 4;
+        /// `i64`: how many runs.
+        pub const RUNS: usize = 5;
+        /// `*const Run`: [`Rows::runs`](crate::batch::Rows::runs).
+        pub const RUN_TABLE: usize = 6;
+        /// Number of slots.
+        pub const SLOTS: usize = 7;
+    }
 }
 
 /// Keys per page of an attention cache.
@@ -138,6 +154,9 @@ pub struct Descriptor {
     pub arena_bytes: usize,
     /// Longest chunk the generated code takes. For a model that is not causal: the longest input.
     pub max_chunk: usize,
+    /// Rows that buffers need in front of each further segment of a step, for rows of earlier tokens: rows of a step, and
+    /// these for all of its segments but one, are at most `max_chunk`.
+    pub padding: usize,
     /// Bytes of scratch for each thread.
     pub scratch_bytes: usize,
 }

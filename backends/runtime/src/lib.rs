@@ -1,7 +1,8 @@
 //! What every emitted program carries: threads, weights, state, tokenizer and the command line.
 //!
 //! There is no numerical kernel here. [`code::Code`] is the generated half of a program; [`model::Model`] is that with
-//! weights and threads; a [`session::Session`] is one sequence being read; [`cli`] is the program around them.
+//! weights and threads; a [`sequence::Sequence`] is what one sequence carries, an [`executor::Executor`] reads tokens of several
+//! at once; a [`session::Session`] is one sequence being read; [`cli`] is the program around them.
 
 mod barrier;
 mod bounded;
@@ -12,6 +13,7 @@ pub mod chat;
 pub mod cli;
 pub mod code;
 pub mod error;
+pub mod executor;
 mod fingerprint;
 pub mod finite;
 pub mod generation;
@@ -23,6 +25,7 @@ pub mod model;
 mod places;
 pub mod pool;
 mod saved;
+pub mod sequence;
 pub mod session;
 mod state;
 mod streams;

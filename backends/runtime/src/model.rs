@@ -115,7 +115,7 @@ impl Model {
         Region::new(bytes.ok_or_else(|| Error::Failed("scratch beyond all memory".to_owned()))?)
     }
 
-    /// A frame with everything that does not change between chunks.
+    /// A frame with everything that does not change between steps.
     pub(crate) fn frame(&self, scratch: &Region) -> [u64; frame::SLOTS] {
         let mut slots = [0; frame::SLOTS];
         slots[frame::PARAMS] = self.weights.table() as u64;
@@ -125,7 +125,7 @@ impl Model {
         slots
     }
 
-    /// One chunk.
+    /// One step.
     ///
     /// # Safety
     ///
@@ -133,7 +133,7 @@ impl Model {
     pub(crate) unsafe fn step(&self, frame: &[u64; frame::SLOTS]) {
         // SAFETY: the caller's promise.
         unsafe {
-            match frame[frame::CHUNK] {
+            match frame[frame::ALL + frame::rows::COUNT] {
                 1 => self.pool.run_token(self.step, frame.as_ptr()),
                 _ => self.pool.run(self.step, frame.as_ptr()),
             }

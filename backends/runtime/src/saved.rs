@@ -21,6 +21,7 @@ use seqc_checkpoint::output::Output;
 use crate::{
     Error, Result,
     history::History,
+    sequence::Sequence,
     state::{State, kept_bytes},
 };
 
@@ -36,8 +37,7 @@ const MOST_PENDING: u32 = 1 << 16;
 /// What a file holds.
 #[derive(Debug)]
 pub(crate) struct Saved {
-    pub(crate) state: State,
-    pub(crate) position: u64,
+    pub(crate) sequence: Sequence,
     /// Tokens of the text that the state has not seen: what was generated last.
     pub(crate) pending: Vec<i64>,
     /// What is known of the text.
@@ -84,9 +84,7 @@ impl Owner<'_> {
 /// What a file of a session holds.
 #[derive(Clone, Copy)]
 pub(crate) struct Snapshot<'a> {
-    pub(crate) state: &'a State,
-    /// Tokens read.
-    pub(crate) position: u64,
+    pub(crate) sequence: &'a Sequence,
     /// Tokens of the text that were not read.
     pub(crate) pending: &'a [i64],
     /// What is known of the text.
@@ -98,11 +96,11 @@ pub(crate) fn save(path: &Path, inputs: &[PathBuf], owner: Owner, session: Snaps
     let mut out = Summed::new(Output::create(path, inputs)?);
     let failed = |error: io::Error| Error::write(&path.display().to_string(), &error);
     let Snapshot {
-        state,
-        position,
+        sequence: Sequence { state, position },
         pending,
         history,
     } = session;
+    let position = *position;
     let history = history.to_bytes();
     let identity = owner.identity();
     let mut head = MAGIC.to_vec();
@@ -208,8 +206,7 @@ fn read(reader: &mut Summed<BufReader<fs::File>>, owner: Owner, size: u64) -> st
     }
     read_pages(reader, descriptor, &mut state, position)?;
     Ok(Saved {
-        state,
-        position,
+        sequence: Sequence { state, position },
         pending,
         history,
     })
@@ -331,18 +328,17 @@ mod tests {
         }
     }
 
-    fn after(descriptor: &Descriptor, ticks: u64, position: u64) -> State {
+    fn after(descriptor: &Descriptor, ticks: u64, position: u64) -> Sequence {
         let mut state = State::new(descriptor).expect("memory");
         state.reserve(descriptor, 0, position).expect("memory");
         state.kept_mut(1, 8).copy_from_slice(&ticks.to_le_bytes());
-        state
+        Sequence { state, position }
     }
 
-    /// A session of 1000 tokens, all read.
-    fn of<'a>(state: &'a State, history: &'a History) -> Snapshot<'a> {
+    /// A session whose tokens were all read.
+    fn of<'a>(sequence: &'a Sequence, history: &'a History) -> Snapshot<'a> {
         Snapshot {
-            state,
-            position: 1000,
+            sequence,
             pending: &[],
             history,
         }
@@ -352,14 +348,14 @@ mod tests {
     fn only_pages_of_counted_tokens_are_saved() {
         let descriptor = ticking();
         let mut state = after(&descriptor, 70, 1000);
-        state.kept_mut(0, 16).copy_from_slice(b"two pages of it!");
+        state.state.kept_mut(0, 16).copy_from_slice(b"two pages of it!");
         let path = testing::fresh("state");
         let history = History::default();
         save(&path, &[], owner(&descriptor), of(&state, &history)).expect("saved");
         let found = load(&path, owner(&descriptor)).expect("loaded");
-        assert_eq!(found.state.tokens(&descriptor.states[0], 1000), 70);
-        assert_eq!(found.state.kept(0, 16), b"two pages of it!");
-        assert_eq!(found.position, 1000);
+        assert_eq!(found.sequence.state.tokens(&descriptor.states[0], 1000), 70);
+        assert_eq!(found.sequence.state.kept(0, 16), b"two pages of it!");
+        assert_eq!(found.sequence.position, 1000);
         // 16 pages of all tokens, two of those that were counted.
         let size = fs::metadata(&path).expect("a file").len() as usize;
         let head = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 12 + 8 + history.to_bytes().len();

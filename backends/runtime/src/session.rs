@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use seqc_abi::frame;
-
 mod fault;
 mod inputs;
 mod outputs;
@@ -15,11 +13,11 @@ pub use outputs::{Outputs, width};
 
 use crate::{
     Error, Result,
+    executor::{Executor, Segment},
     history::{Conversation, History},
-    memory::Region,
     model::Model,
     saved::{self, Owner, Snapshot},
-    state::State,
+    sequence::Sequence,
 };
 
 /// Which rows of the outputs are wanted.
@@ -49,27 +47,13 @@ impl Cut {
     }
 }
 
-/// Tokens of the inputs that are read at once.
-#[derive(Clone, Copy)]
-struct Chunk {
-    /// The first.
-    at: usize,
-    tokens: usize,
-    /// The first of them whose outputs are wanted.
-    from: usize,
-}
-
 /// One sequence.
 #[derive(Debug)]
 pub struct Session<'m> {
-    model: &'m Model,
-    state: State,
-    position: u64,
+    executor: Executor<'m>,
+    sequence: Sequence,
     pending: Vec<i64>,
     history: History,
-    arena: Region,
-    scratch: Region,
-    outputs: Vec<Region>,
 }
 
 impl<'m> Session<'m> {
@@ -79,17 +63,11 @@ impl<'m> Session<'m> {
     ///
     /// Too little memory.
     pub fn new(model: &'m Model) -> Result<Session<'m>> {
-        let descriptor = model.descriptor();
-        let outputs = descriptor.outputs.iter().map(|_| Region::new(0));
         Ok(Session {
-            model,
-            state: State::new(descriptor)?,
-            position: 0,
+            executor: Executor::new(model)?,
+            sequence: Sequence::new(model.descriptor())?,
             pending: Vec::new(),
             history: History::default(),
-            arena: Region::huge(descriptor.arena_bytes)?,
-            scratch: model.scratch()?,
-            outputs: outputs.collect::<Result<_>>()?,
         })
     }
 
@@ -99,8 +77,7 @@ impl<'m> Session<'m> {
     ///
     /// Too little memory.
     pub fn reset(&mut self) -> Result<()> {
-        self.state = State::new(self.model.descriptor())?;
-        self.position = 0;
+        self.sequence = Sequence::new(self.model().descriptor())?;
         self.pending.clear();
         self.history = History::default();
         Ok(())
@@ -108,22 +85,20 @@ impl<'m> Session<'m> {
 
     /// The model that reads.
     pub fn model(&self) -> &'m Model {
-        self.model
+        self.executor.model()
     }
 
     /// Tokens read so far.
     pub fn position(&self) -> u64 {
-        self.position
+        self.sequence.position
     }
 
     /// Tokens that can still be read, where the model says how many it admits.
     pub fn room(&self) -> u64 {
-        let limit = self
-            .model
-            .descriptor()
-            .max_context
-            .map_or(u64::MAX, |limit| limit as u64);
-        limit.saturating_sub(self.position)
+        let limit = self.model().descriptor().max_context;
+        limit
+            .map_or(u64::MAX, |limit| limit as u64)
+            .saturating_sub(self.position())
     }
 
     /// Tokens of a loaded session that belong to its text but have not been read; they come before whatever is fed next.
@@ -133,7 +108,7 @@ impl<'m> Session<'m> {
 
     /// Whether nothing was read, and nothing waits to be read.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.position == 0 && self.pending.is_empty()
+        self.position() == 0 && self.pending.is_empty()
     }
 
     /// What is known of the text that was read.
@@ -165,8 +140,7 @@ impl<'m> Session<'m> {
     pub fn save(&self, path: &Path, inputs: &[PathBuf], pending: &[i64]) -> Result<()> {
         let all = [&self.pending[..], pending].concat();
         let snapshot = Snapshot {
-            state: &self.state,
-            position: self.position,
+            sequence: &self.sequence,
             pending: &all,
             history: &self.history,
         };
@@ -175,8 +149,8 @@ impl<'m> Session<'m> {
 
     fn owner(&self) -> Owner<'m> {
         Owner {
-            descriptor: self.model.descriptor(),
-            weights: self.model.weights_identity(),
+            descriptor: self.model().descriptor(),
+            weights: self.model().weights_identity(),
         }
     }
 
@@ -187,8 +161,7 @@ impl<'m> Session<'m> {
     /// A file of another model or of other weights, a damaged one, too little memory; the session is then as before.
     pub fn load(&mut self, path: &Path) -> Result<()> {
         let saved = saved::load(path, self.owner())?;
-        self.state = saved.state;
-        self.position = saved.position;
+        self.sequence = saved.sequence;
         self.pending = saved.pending;
         self.history = saved.history;
         Ok(())
@@ -208,33 +181,26 @@ impl<'m> Session<'m> {
         mut take: impl FnMut(&Outputs) -> Result<()>,
     ) -> Result<()> {
         let tokens = self.check(inputs, cut)?;
-        let descriptor = self.model.descriptor();
         let (mut done, mut number) = (0, 0);
         while done < tokens {
             let chunk = self.chunk_of(cut, number, tokens - done);
-            let from = match wanted {
+            let wanted_from = match wanted {
                 Wanted::All => 0,
                 Wanted::Last if done + chunk == tokens => chunk - 1,
                 Wanted::Last => chunk,
             };
-            let read = Chunk {
+            let segment = Segment {
+                sequence: &mut self.sequence,
+                inputs,
                 at: done,
                 tokens: chunk,
-                from,
+                wanted_from,
             };
-            self.chunk(inputs, read, |model, slots| {
-                // SAFETY: the slots are filled.
-                unsafe { model.step(slots) };
-            })?;
+            let outputs = self.executor.step(&mut [segment])?;
             if let [Values::I64(ids)] = inputs {
                 self.history.read(ids.get(done..done + chunk).unwrap_or_default());
             }
-            take(&Outputs {
-                descriptor,
-                regions: &self.outputs,
-                rows: chunk - from,
-                tokens: chunk,
-            })?;
+            take(&outputs)?;
             done += chunk;
             number += 1;
         }
@@ -243,7 +209,7 @@ impl<'m> Session<'m> {
 
     /// Tokens of the chunk of that number, of those that are left.
     fn chunk_of(&self, cut: &Cut, number: usize, left: usize) -> usize {
-        let descriptor = self.model.descriptor();
+        let descriptor = self.model().descriptor();
         match descriptor.causal {
             true => cut.size(number, descriptor.max_chunk.max(1)).min(left),
             false => left,
@@ -257,7 +223,7 @@ impl<'m> Session<'m> {
     /// Inputs that do not fit the model (streams, widths, ids outside of a table, too many tokens), or a text that ended
     /// inside a character.
     pub fn check(&self, inputs: &[Values], cut: &Cut) -> Result<usize> {
-        let descriptor = self.model.descriptor();
+        let descriptor = self.model().descriptor();
         if !self.history.bytes.is_empty() {
             return Err(Error::input(
                 "the text of the saved state ends inside a character: `generate --prompt` goes on with the rest of it",
@@ -270,10 +236,10 @@ impl<'m> Session<'m> {
     }
 
     fn check_length(&self, tokens: usize, cut: &Cut) -> Result<()> {
-        let descriptor = self.model.descriptor();
+        let descriptor = self.model().descriptor();
         if tokens as u64 > self.room() {
             let limit = descriptor.max_context.unwrap_or_default();
-            let before = match self.position {
+            let before = match self.position() {
                 0 => String::new(),
                 read => format!(" after the {read} that were read"),
             };
@@ -289,44 +255,13 @@ impl<'m> Session<'m> {
                     descriptor.model, descriptor.max_chunk
                 )));
             }
-            if self.position > 0 || tokens > 0 && cut.size(0, tokens) < tokens {
+            if self.position() > 0 || tokens > 0 && cut.size(0, tokens) < tokens {
                 return Err(Error::input(format!(
                     "the model {} looks ahead: it reads its input at once, neither in chunks nor after a saved state",
                     descriptor.model
                 )));
             }
         }
-        Ok(())
-    }
-
-    /// Runs some tokens of the inputs by `step`, which gets all slots filled as the ABI says.
-    fn chunk(
-        &mut self,
-        inputs: &[Values],
-        Chunk { at, tokens, from }: Chunk,
-        step: impl FnOnce(&Model, &mut [u64; frame::SLOTS]),
-    ) -> Result<()> {
-        let model = self.model;
-        let descriptor = model.descriptor();
-        self.state.reserve(descriptor, self.position, tokens as u64)?;
-        for (stream, region) in descriptor.outputs.iter().zip(&mut self.outputs) {
-            region.grow(row_bytes(stream).saturating_mul(tokens - from))?;
-        }
-        let streams = descriptor.inputs.iter().zip(inputs);
-        let inputs: Vec<*const u8> = streams.map(|(stream, values)| values.row(at, width(stream))).collect();
-        let outputs: Vec<*mut u8> = self.outputs.iter().map(Region::as_ptr).collect();
-        let mut slots = model.frame(&self.scratch);
-        slots[frame::STATES] = self.state.table() as u64;
-        slots[frame::ARENA] = self.arena.as_ptr() as u64;
-        slots[frame::INPUTS] = inputs.as_ptr() as u64;
-        slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
-        slots[frame::CHUNK] = tokens as u64;
-        slots[frame::POSITION] = self.position;
-        slots[frame::OUT_FROM] = from as u64;
-        // Every slot is filled: tables and regions live until the call returns, inputs were counted and checked against
-        // the tables they index, the state has room for the chunk, outputs for the wanted rows.
-        step(model, &mut slots);
-        self.position += tokens as u64;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use seqc_abi::batch::{Row, Segment};
 use seqc_abi::{Call, Descriptor, Elem, PAGE_TOKENS, Rows, RowsAt, StateKind, StateSlot, Stream, frame};
 
 use crate::code::{Code, Entry};
@@ -94,6 +95,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         constant_bytes: 0,
         arena_bytes: 0,
         max_chunk: 8,
+        padding: 0,
         scratch_bytes: 0,
     }
 }
@@ -150,24 +152,58 @@ pub(crate) fn adder_descriptor(name: &str) -> Descriptor {
     }
 }
 
+/// All rows of a step.
+unsafe fn rows<'a>(slots: *const u64) -> &'a [Row] {
+    // SAFETY: the frame of a step is filled.
+    unsafe { table(slots, frame::ALL + frame::rows::COUNT, frame::ALL + frame::rows::TABLE) }
+}
+
+/// Those whose outputs are wanted.
+unsafe fn wanted<'a>(slots: *const u64) -> &'a [Row] {
+    // SAFETY: as above.
+    unsafe {
+        table(
+            slots,
+            frame::WANTED + frame::rows::COUNT,
+            frame::WANTED + frame::rows::TABLE,
+        )
+    }
+}
+
+unsafe fn segments<'a>(slots: *const u64) -> &'a [Segment] {
+    // SAFETY: as above.
+    unsafe {
+        table(
+            slots,
+            frame::ALL + frame::rows::SEGMENTS,
+            frame::ALL + frame::rows::SEGMENT_TABLE,
+        )
+    }
+}
+
+unsafe fn table<'a, T>(slots: *const u64, count: usize, start: usize) -> &'a [T] {
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(*slots.add(start) as *const T, *slots.add(count) as usize) }
+}
+
 pub(crate) unsafe extern "C" fn add(slots: *const u64, tid: i64, _: i64) {
     if tid != 0 {
         return;
     }
     unsafe {
         let slot = |number: usize| *slots.add(number);
-        let tokens = *(slot(frame::INPUTS) as *const *const i64);
+        let tokens = *(slot(frame::ALL + frame::rows::INPUTS) as *const *const i64);
         let out = *(slot(frame::OUTPUTS) as *const *mut f32);
-        let states = slot(frame::STATES) as *const *mut f32;
-        let (count, seen) = (*states, *states.add(1));
-        for i in 0..slot(frame::CHUNK) as usize {
-            let position = slot(frame::POSITION) as usize + i;
+        let mut outputs = wanted(slots).iter().enumerate().peekable();
+        for (i, row) in rows(slots).iter().enumerate() {
+            let states = segments(slots)[row.segment as usize].states as *const *mut f32;
+            let (count, seen, position) = (*states, *states.add(1), row.position as usize);
             assert_eq!(*count, position as f32, "the state is that of another sequence");
             *count += 1.0;
             *seen.add(position) = *tokens.add(i) as f32;
             let sum: f32 = (0..=position).map(|j| *seen.add(j)).sum();
-            if let Some(row) = i.checked_sub(slot(frame::OUT_FROM) as usize) {
-                let row = std::slice::from_raw_parts_mut(out.add(row * VOCAB), VOCAB);
+            if let Some((n, _)) = outputs.next_if(|(_, wanted)| wanted.row == i as u64) {
+                let row = std::slice::from_raw_parts_mut(out.add(n * VOCAB), VOCAB);
                 row.fill(-1.0);
                 row[sum as usize % VOCAB] = 1.0;
             }
@@ -191,12 +227,12 @@ unsafe extern "C" fn scale(slots: *const u64, tid: i64, _: i64) {
     }
     unsafe {
         let slot = |number: usize| *slots.add(number);
-        let inputs = slot(frame::INPUTS) as *const u64;
+        let inputs = slot(frame::ALL + frame::rows::INPUTS) as *const u64;
         let (x, ids) = (*inputs as *const f32, *inputs.add(1) as *const i64);
         let outputs = slot(frame::OUTPUTS) as *const u64;
         let (y, trace) = (*outputs as *mut f32, *outputs.add(1) as *mut i64);
-        for row in slot(frame::OUT_FROM) as usize..slot(frame::CHUNK) as usize {
-            let to = row - slot(frame::OUT_FROM) as usize;
+        for (to, row) in wanted(slots).iter().enumerate() {
+            let row = row.row as usize;
             *trace.add(to) = *ids.add(row);
             for i in 0..3 {
                 *y.add(3 * to + i) = *x.add(3 * row + i) * *ids.add(row) as f32;
@@ -224,10 +260,10 @@ unsafe extern "C" fn sum(slots: *const u64, tid: i64, _: i64) {
     }
     unsafe {
         let slot = |number: usize| *slots.add(number);
-        let (count, from) = (slot(frame::CHUNK) as usize, slot(frame::OUT_FROM) as usize);
-        let tokens = std::slice::from_raw_parts(*(slot(frame::INPUTS) as *const *const i64), count);
+        let count = rows(slots).len();
+        let tokens = std::slice::from_raw_parts(*(slot(frame::ALL + frame::rows::INPUTS) as *const *const i64), count);
         let out = *(slot(frame::OUTPUTS) as *const *mut f32);
-        for row in 0..count - from {
+        for row in 0..wanted(slots).len() {
             *out.add(row) = tokens.iter().sum::<i64>() as f32;
         }
     }
@@ -262,18 +298,18 @@ unsafe extern "C" fn read_and_break(slots: *const u64, tid: i64, _: i64) {
     unsafe {
         let slot = |number: usize| *slots.add(number);
         let (tokens, arena) = (
-            *(slot(frame::INPUTS) as *const *const i64),
+            *(slot(frame::ALL + frame::rows::INPUTS) as *const *const i64),
             slot(frame::ARENA) as *mut f32,
         );
-        let (count, from) = (slot(frame::CHUNK) as usize, slot(frame::OUT_FROM) as usize);
+        let count = rows(slots).len();
         if slot(frame::SKIP_FIRST) == 0 {
             (0..count).for_each(|i| *arena.add(i) = *tokens.add(i) as f32);
         }
         if slot(frame::SKIP_LAST) == 0 {
             let out = *(slot(frame::OUTPUTS) as *const *mut f32);
-            for i in from..count {
-                let row = std::slice::from_raw_parts_mut(out.add((i - from) * VOCAB), VOCAB);
-                let broken = *arena.add(i) == BROKEN as f32;
+            for (n, wanted) in wanted(slots).iter().enumerate() {
+                let row = std::slice::from_raw_parts_mut(out.add(n * VOCAB), VOCAB);
+                let broken = *arena.add(wanted.row as usize) == BROKEN as f32;
                 row.fill(if broken { f32::NAN } else { 0.0 });
             }
         }

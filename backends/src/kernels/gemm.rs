@@ -5,17 +5,32 @@ use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     targets::TargetInfo,
 };
+use seqc_abi::batch;
 use seqc_formats::Encoding;
 use seqc_passes::machine::Machine;
+use std::mem::offset_of;
 
 /// Bytes of scratch that [`gemm`] needs for chunks of `max_chunk` rows.
 pub fn gemm_scratch_bytes(machine: &Machine, max_chunk: usize) -> usize {
     4 * machine.panel_rows() * (machine.memory.panel_columns + max_chunk)
 }
 
+/// How rows of activations lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GemmRows {
+    /// At one distance from each other.
+    Together,
+    /// In runs ([`seqc_abi::batch::Run`]), with gaps between segments.
+    Runs,
+}
+
 /// Name of the function that [`gemm`] adds.
-pub fn gemm_name(encoding: Encoding, k: usize) -> String {
-    format!("seqc_gemm_{}_{k}", encoding.name())
+pub fn gemm_name(encoding: Encoding, k: usize, rows: GemmRows) -> String {
+    let runs = match rows {
+        GemmRows::Together => "",
+        GemmRows::Runs => "_runs",
+    };
+    format!("seqc_gemm_{}_{k}{runs}", encoding.name())
 }
 
 /// Adds the kernel for one store and `k`; returns its name.
@@ -23,8 +38,11 @@ pub fn gemm_name(encoding: Encoding, k: usize) -> String {
 /// `fn(w, rows, x, ldx, y, ldy, count, scratch)` computes `y[t * ldy + r] = sum_k W[r][k] * x[t * ldx + k]` for
 /// `r < rows`, at most a panel ([`Machine::panel_rows`]), and `t < count`. `w` points to the panel's first row, `ldx` and `ldy`
 /// count floats; `k` is a multiple of the store's block.
-pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize) -> String {
-    let name = gemm_name(encoding, k);
+///
+/// With [`GemmRows::Runs`] it takes `(…, scratch, runs, run_count, x_gap, y_gap)`: rows of segment `s` lie `s * x_gap` and
+/// `s * y_gap` floats further on, and the runs are all `count` rows.
+pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize, rows: GemmRows) -> String {
+    let name = gemm_name(encoding, k, rows);
     if module.has(&name) {
         return name;
     }
@@ -35,7 +53,7 @@ pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
         .map(|r| (target.micro_kernels.product_tile)(module, machine, r, vectors))
         .collect();
     copy::copy(module, lanes);
-    let types = [
+    let mut types = vec![
         Ty::GLOBAL,
         Ty::I64,
         Ty::GLOBAL,
@@ -45,12 +63,16 @@ pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
         Ty::I64,
         Ty::SCRATCH,
     ];
+    if rows == GemmRows::Runs {
+        types.extend([Ty::GLOBAL, Ty::I64, Ty::I64, Ty::I64]);
+    }
     let mut f = Func::new(&name, &types, None);
     let gemm = Gemm {
         width: machine.panel_rows(),
         block: machine.memory.panel_columns,
         encoding,
         k,
+        rows,
         tiles,
         packer,
     };
@@ -66,6 +88,7 @@ struct Gemm {
     block: usize,
     encoding: Encoding,
     k: usize,
+    rows: GemmRows,
     tiles: Vec<String>,
     packer: String,
 }
@@ -73,6 +96,17 @@ struct Gemm {
 /// Where results of a panel go.
 #[derive(Clone, Copy)]
 struct Target {
+    y: Val,
+    ldy: Val,
+    gap: Val,
+}
+
+/// Rows of activations and of results at one distance from each other.
+#[derive(Clone, Copy)]
+struct Run {
+    count: Val,
+    x: Val,
+    ldx: Val,
     y: Val,
     ldy: Val,
 }
@@ -91,26 +125,68 @@ struct Columns {
 impl Gemm {
     fn body(&self, f: &mut Func) {
         let (rows, y, ldy) = (f.param(1), f.param(4), f.param(5));
-        let (count, scratch) = (f.param(6), f.param(7));
+        let scratch = f.param(7);
         let width = f.i64(self.width as i64);
         let full = f.cmp(Cmp::Eq, rows, width);
         let block = f.i64((self.block * self.width) as i64);
         let tile = f.gep(scratch, block, Scalar::F32);
+        let zero = f.i64(0);
+        let gap = match self.rows {
+            GemmRows::Together => zero,
+            GemmRows::Runs => f.param(11),
+        };
         // A panel that is not full is computed in scratch and copied.
-        let place = f.if_else(full, |_| vec![y, ldy], |_| vec![tile, width]);
+        let place = f.if_else(full, |_| vec![y, ldy, gap], |_| vec![tile, width, zero]);
         let target = Target {
             y: place[0],
             ldy: place[1],
+            gap: place[2],
         };
         self.blocks(f, target);
         let narrow = f.cmp(Cmp::Ne, rows, width);
-        let zero = f.i64(0);
         f.if_then(narrow, |f| {
-            f.for_each(zero, count, 1, |f, t| {
-                let (from, to) = (f.mul(t, width), f.mul(t, ldy));
-                let (from, to) = (f.gep(tile, from, Scalar::F32), f.gep(y, to, Scalar::F32));
-                f.call(copy::COPY, &[from, to, rows], None);
+            let own = Target { y, ldy, gap };
+            self.runs(f, own, &|f, first, run| {
+                f.for_each(zero, run.count, 1, |f, t| {
+                    let row = f.add(first, t);
+                    let (from, to) = (f.mul(row, width), f.mul(t, run.ldy));
+                    let (from, to) = (f.gep(tile, from, Scalar::F32), f.gep(run.y, to, Scalar::F32));
+                    f.call(copy::COPY, &[from, to, rows], None);
+                });
             });
+        });
+    }
+
+    /// Each run of rows, with the number of its first row.
+    fn runs(&self, f: &mut Func, target: Target, body: &dyn Fn(&mut Func, Val, Run)) {
+        let (x, ldx) = (f.param(2), f.param(3));
+        let Target { y, ldy, gap } = target;
+        let zero = f.i64(0);
+        if self.rows == GemmRows::Together {
+            let count = f.param(6);
+            return body(f, zero, Run { count, x, ldx, y, ldy });
+        }
+        let (table, runs, x_gap) = (f.param(8), f.param(9), f.param(10));
+        f.for_each(zero, runs, 1, |f, n| {
+            let words = f.i64((size_of::<batch::Run>() / 8) as i64);
+            let at = f.mul(n, words);
+            let record = f.gep(table, at, Scalar::I64);
+            let word = |f: &mut Func, offset: usize| {
+                let n = f.i64((offset / 8) as i64);
+                let p = f.gep(record, n, Scalar::I64);
+                f.load(p, Ty::I64)
+            };
+            let first = word(f, offset_of!(batch::Run, first));
+            let segment = word(f, offset_of!(batch::Run, segment));
+            let single = word(f, offset_of!(batch::Run, single));
+            let place = |f: &mut Func, base: Val, stride: Val, gap: Val| {
+                let (rows, gaps) = (f.mul(first, stride), f.mul(segment, gap));
+                let (at, own_gap) = (f.add(rows, gaps), f.mul(single, gap));
+                (f.gep(base, at, Scalar::F32), f.add(stride, own_gap))
+            };
+            let ((x, ldx), (y, ldy)) = (place(f, x, ldx, x_gap), place(f, y, ldy, gap));
+            let count = word(f, offset_of!(batch::Run, count));
+            body(f, first, Run { count, x, ldx, y, ldy });
         });
     }
 
@@ -152,32 +228,34 @@ impl Gemm {
 
     /// All rows of activations against the packed block.
     fn rows(&self, f: &mut Func, target: Target, columns: Columns) {
-        let count = f.param(6);
+        self.runs(f, target, &|f, _, run| self.tiles(f, run, columns));
+    }
+
+    /// A run of rows by the tallest tiles, then the rest.
+    fn tiles(&self, f: &mut Func, run: Run, columns: Columns) {
         let tall = self.tiles.len() as i64;
         let (zero, step) = (f.i64(0), f.i64(tall));
-        let rest = f.urem(count, step);
-        let whole = f.sub(count, rest);
-        f.for_each(zero, whole, tall, |f, t| {
-            self.tile(f, target, columns, t, tall as usize)
-        });
+        let rest = f.urem(run.count, step);
+        let whole = f.sub(run.count, rest);
+        f.for_each(zero, whole, tall, |f, t| self.tile(f, run, columns, t, tall as usize));
         for r in 1..tall {
             let r_val = f.i64(r);
             let here = f.cmp(Cmp::Eq, rest, r_val);
-            f.if_then(here, |f| self.tile(f, target, columns, whole, r as usize));
+            f.if_then(here, |f| self.tile(f, run, columns, whole, r as usize));
         }
     }
 
-    /// `rows` rows of activations from `t` on.
-    fn tile(&self, f: &mut Func, target: Target, columns: Columns, t: Val, rows: usize) {
-        let (x, ldx, scratch) = (f.param(2), f.param(3), f.param(7));
-        let at = f.mul(t, ldx);
+    /// `rows` rows of a run from `t` on.
+    fn tile(&self, f: &mut Func, run: Run, columns: Columns, t: Val, rows: usize) {
+        let scratch = f.param(7);
+        let at = f.mul(t, run.ldx);
         let at = f.add(at, columns.start);
-        let a = f.gep(x, at, Scalar::F32);
-        let at = f.mul(t, target.ldy);
-        let c = f.gep(target.y, at, Scalar::F32);
+        let a = f.gep(run.x, at, Scalar::F32);
+        let at = f.mul(t, run.ldy);
+        let c = f.gep(run.y, at, Scalar::F32);
         f.call(
             &self.tiles[rows - 1],
-            &[a, ldx, scratch, c, target.ldy, columns.count, columns.accumulate],
+            &[a, run.ldx, scratch, c, run.ldy, columns.count, columns.accumulate],
             None,
         );
     }

@@ -19,7 +19,7 @@ mod tile;
 
 pub use attend::Attend;
 pub use copy::{COPY, copy, row, row_name};
-pub use gemm::{gemm, gemm_name, gemm_scratch_bytes};
+pub use gemm::{GemmRows, gemm, gemm_name, gemm_scratch_bytes};
 pub use gemv::{gemv, gemv_in_order, gemv_in_order_name, gemv_name};
 pub use lanes::transpose;
 pub use long_conv::LongConv;

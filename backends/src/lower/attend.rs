@@ -36,7 +36,7 @@ struct Attention<'c, 'a> {
     operands: Vec<Value>,
     /// Number of its first state entry.
     first: usize,
-    /// First token of the chunk, and how many.
+    /// First token, and how many.
     token: Val,
     count: Val,
     /// Position of the first key, and how many keys are new.
@@ -48,9 +48,8 @@ struct Attention<'c, 'a> {
 
 /// Writes one attention.
 pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
-    let zero = f.i64(0);
     let (token, count) = match tokens {
-        Tokens::All => (zero, cx.args.count),
+        Tokens::All => (cx.args.first, cx.args.count),
         Tokens::One(t) => (t, f.i64(1)),
     };
     let position = f.add(cx.args.position, token);
@@ -71,7 +70,7 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
         None => attention.append(f),
         Some(n) => {
             // Another call's cache has these tokens already.
-            let bit = f.i64(1_i64 << n);
+            let (bit, zero) = (f.i64(1_i64 << n), f.i64(0));
             let bit = f.and(cx.args.shared, bit);
             let own = f.cmp(Cmp::Eq, bit, zero);
             f.if_then(own, |f| attention.append(f));

@@ -1,10 +1,13 @@
 //! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
 
+use super::args::Args;
+use super::frame::{RowRecord, SegmentRecord, load_word};
 use crate::{
-    kernel::{Func, Module, Scalar, Space, Team, Ty, Val},
+    kernel::{Func, Module, Scalar, Space, Ty, Val},
     schedule::Schedule,
     targets::TargetInfo,
 };
+use seqc_abi::frame::rows;
 use seqc_formats::Encoding;
 use seqc_ir::{Elem, Graph, Source, Value};
 use seqc_passes::machine::Machine;
@@ -43,95 +46,15 @@ impl Layer<'_> {
     }
 }
 
-/// Arguments of a layer function, in order. Pointers to tables of pointers belong to the call at hand.
-#[derive(Clone, Copy)]
-pub(super) struct Args {
-    /// Table of the call's parameters.
-    pub(super) params: Val,
-    /// The call's part of the arena of load-time constants.
-    pub(super) constants: Val,
-    /// Table of the call's states.
-    pub(super) states: Val,
-    /// Table of the call's argument streams, then of its results.
-    pub(super) streams: Val,
-    /// Activations of the layer.
-    pub(super) arena: Val,
-    /// Scratch of all threads.
-    pub(super) scratch: Val,
-    /// What `seqc_barrier` wants.
-    pub(super) barrier: Val,
-    /// Position of the first token.
-    pub(super) position: Val,
-    /// Tokens.
-    pub(super) count: Val,
-    /// This thread.
-    pub(super) tid: Val,
-    /// All threads.
-    pub(super) threads: Val,
-    /// A bit for each of the layer's readers that reads another call's cache here.
-    pub(super) shared: Val,
-}
-
-impl Args {
-    /// Types of the arguments. The table of streams is on the stack of the step, or, where weights are loaded, none at all.
-    pub(super) const TYPES: [Ty; 12] = [
-        Ty::GLOBAL,
-        Ty::GLOBAL,
-        Ty::GLOBAL,
-        Ty::GENERIC,
-        Ty::GLOBAL,
-        Ty::SCRATCH,
-        Ty::GLOBAL,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-        Ty::I64,
-    ];
-
-    /// The parameters of a function with [`Args::TYPES`].
-    pub(super) fn of(f: &Func) -> Args {
-        Args {
-            params: f.param(0),
-            constants: f.param(1),
-            states: f.param(2),
-            streams: f.param(3),
-            arena: f.param(4),
-            scratch: f.param(5),
-            barrier: f.param(6),
-            position: f.param(7),
-            count: f.param(8),
-            tid: f.param(9),
-            threads: f.param(10),
-            shared: f.param(11),
-        }
-    }
-
-    /// The team that runs the function.
-    pub(super) fn team(&self) -> Team {
-        Team {
-            tid: self.tid,
-            threads: self.threads,
-        }
-    }
-
-    /// As arguments of a call.
-    pub(super) fn list(&self) -> [Val; 12] {
-        [
-            self.params,
-            self.constants,
-            self.states,
-            self.streams,
-            self.arena,
-            self.scratch,
-            self.barrier,
-            self.position,
-            self.count,
-            self.tid,
-            self.threads,
-            self.shared,
-        ]
-    }
+/// What the rows at hand belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// There is one, or none at load time.
+    Single,
+    /// Rows of several segments: each row's record says which.
+    Rows,
+    /// Rows of one segment.
+    Segment,
 }
 
 /// Something that begins at an address of its own.
@@ -146,9 +69,16 @@ enum Base {
 /// Where everything is: addresses that the function being written has needed so far.
 struct Bases<'a> {
     layout: &'a Layout,
+    stage: Stage,
+    found: RefCell<HashMap<Base, Val>>,
+}
+
+/// What the function being written is for.
+#[derive(Clone, Copy)]
+struct Stage {
     /// At load time there are parameters and derived buffers only.
     load: bool,
-    found: RefCell<HashMap<Base, Val>>,
+    scope: Scope,
 }
 
 /// Most nests or kernels that stand in one function. Code generation takes more than linear time, and memory, in the length of
@@ -169,6 +99,8 @@ pub(super) struct Cx<'a> {
     pub(super) layer: &'a Layer<'a>,
     pub(super) args: Args,
     bases: Bases<'a>,
+    /// The row that the code being written is at, where rows of several segments are.
+    row: Cell<Option<(Val, RowRecord)>>,
     /// Bytes of the arena of load-time constants' buffers: what kernels prepare lies behind them.
     pub(super) prepared: usize,
     parts: Parts,
@@ -177,58 +109,124 @@ pub(super) struct Cx<'a> {
 /// A row of reals in memory.
 #[derive(Clone, Copy)]
 pub(super) struct RowAt {
-    /// Row of the first token.
+    /// Row 0.
     pub(super) base: Val,
     /// Entries from one token's row to the next one's; 0: the same for all tokens.
     pub(super) stride: i64,
+    /// Entries between the rows of two segments, beside those of the rows themselves.
+    pub(super) gap: i64,
 }
 
 /// Writes some of a list of things, with the numbers that it needs.
 type Body<'b, T> = dyn FnMut(&Cx<'_>, &mut Func, &[T], &[Val]) + 'b;
 
 impl<'a> Cx<'a> {
-    /// For the function `name` of one token or a chunk, or with `load` for the load-time stage.
-    pub(super) fn new(f: &Func, name: &str, layer: &'a Layer<'a>, layout: &'a Layout, load: bool) -> Cx<'a> {
-        let parts = Parts {
-            name: name.to_owned(),
-            written: Rc::default(),
-            count: Rc::default(),
+    /// For the load-time function `name`.
+    pub(super) fn load(f: &Func, name: &str, layer: &'a Layer<'a>, layout: &'a Layout) -> Cx<'a> {
+        let stage = Stage {
+            load: true,
+            scope: Scope::Single,
         };
-        Cx::of(f, layer, layout, load, parts)
+        Cx::of(f, layer, layout, stage, Parts::new(name))
     }
 
-    fn of(f: &Func, layer: &'a Layer<'a>, layout: &'a Layout, load: bool, parts: Parts) -> Cx<'a> {
+    /// For the function `name` of one token or of many rows.
+    pub(super) fn step(f: &Func, name: &str, layer: &'a Layer<'a>, layout: &'a Layout, scope: Scope) -> Cx<'a> {
+        Cx::of(f, layer, layout, Stage { load: false, scope }, Parts::new(name))
+    }
+
+    fn of(f: &Func, layer: &'a Layer<'a>, layout: &'a Layout, stage: Stage, parts: Parts) -> Cx<'a> {
         Cx {
             layer,
             args: Args::of(f),
             bases: Bases {
                 layout,
-                load,
+                stage,
                 found: RefCell::default(),
             },
+            row: Cell::default(),
             prepared: layout.constants,
             parts,
         }
     }
 
+    /// What the rows at hand belong to.
+    pub(super) fn scope(&self) -> Scope {
+        self.bases.stage.scope
+    }
+
     /// Writes a part of the function at hand as one of its own, which gets these numbers beside the arguments.
     pub(super) fn outline(&self, f: &mut Func, numbers: &[Val], body: impl FnOnce(&Cx<'_>, &mut Func, &[Val])) {
+        let name = self.part(self.bases.stage, numbers.len(), body);
+        f.call(&name, &[&self.args.list()[..], numbers].concat(), None);
+    }
+
+    /// Writes a part of the function at hand as one of its own; gives its name.
+    fn part(&self, stage: Stage, numbers: usize, body: impl FnOnce(&Cx<'_>, &mut Func, &[Val])) -> String {
         let number = self.parts.count.get();
         self.parts.count.set(number + 1);
         let name = format!("{}_part{number}", self.parts.name);
-        let types = [&Args::TYPES[..], &vec![Ty::I64; numbers.len()]].concat();
+        let types = [&Args::TYPES[..], &vec![Ty::I64; numbers]].concat();
         let mut part = Func::new(&name, &types, None);
-        let cx = Cx::of(
-            &part,
-            self.layer,
-            self.bases.layout,
-            self.bases.load,
-            self.parts.clone(),
-        );
+        let cx = Cx::of(&part, self.layer, self.bases.layout, stage, self.parts.clone());
         let own = part.params()[Args::TYPES.len()..].to_vec();
         body(&cx, &mut part, &own);
-        f.call(&name, &[&self.args.list()[..], numbers].concat(), None);
         self.parts.written.borrow_mut().push(part);
+        name
+    }
+
+    /// Writes what goes along a sequence, for each segment of the step one after another. Where `meets`, all threads meet
+    /// after each.
+    pub(super) fn for_segments(&self, f: &mut Func, meets: bool, body: impl FnOnce(&Cx<'_>, &mut Func)) {
+        if self.scope() != Scope::Rows {
+            return body(self, f);
+        }
+        let stage = Stage {
+            load: false,
+            scope: Scope::Segment,
+        };
+        let name = self.part(stage, 0, |cx, f, _| body(cx, f));
+        let count = load_word(f, self.args.rows, rows::SEGMENTS);
+        let table = table_entry(f, self.args.rows, rows::SEGMENT_TABLE);
+        let zero = f.i64(0);
+        f.for_each(zero, count, 1, |f, n| {
+            let segment = SegmentRecord::load(f, table, n);
+            let args = Args {
+                states: f.gep(segment.states, self.args.first_state, Scalar::I64),
+                position: f.sub(segment.position, segment.first),
+                first: segment.first,
+                count: segment.count,
+                segment: n,
+                ..self.args
+            };
+            f.call(&name, &args.list(), None);
+            if meets {
+                self.barrier(f);
+            }
+        });
+    }
+
+    /// Says that the code that follows is at row `t`.
+    pub(super) fn at_row(&self, f: &mut Func, t: Val) {
+        if self.scope() == Scope::Rows {
+            self.row.set(Some((t, RowRecord::load(f, self.args.table, t))));
+        }
+    }
+
+    /// The record of row `t`.
+    fn record_of(&self, f: &mut Func, t: Val) -> RowRecord {
+        match self.row.get() {
+            Some((at, record)) if at == t => record,
+            _ => RowRecord::load(f, self.args.table, t),
+        }
+    }
+
+    /// Position of row `t` in its sequence.
+    pub(super) fn position(&self, f: &mut Func, t: Val) -> Val {
+        match self.scope() {
+            Scope::Rows => self.record_of(f, t).position,
+            Scope::Single | Scope::Segment => f.add(self.args.position, t),
+        }
     }
 
     /// Writes a list of things one after another; a long one as several functions, see [`PART`]. `numbers` are what `body` needs of
@@ -277,7 +275,7 @@ impl<'a> Cx<'a> {
 
     fn address_of_buffer(&self, f: &mut Func, id: BufferId) -> Val {
         let (b, args) = (self.plan().buffer(id), &self.args);
-        let load = self.bases.load;
+        let load = self.bases.stage.load;
         match (self.bases.layout.offsets[id.0], b.state, b.output) {
             (_, Some(s), _) if !load => table_entry(f, args.states, s.0 as usize),
             (_, None, Some(n)) if !load => table_entry(f, args.streams, self.layer.graph.inputs.len() + n),
@@ -307,15 +305,59 @@ impl<'a> Cx<'a> {
 
     /// Start of row `token` of a buffer.
     pub(super) fn row(&self, f: &mut Func, id: BufferId, token: Val) -> Val {
+        self.delayed_row(f, id, token, 0)
+    }
+
+    /// Start of the row `delay` tokens before row `token` of a buffer. Rows of earlier tokens lie in front of each segment.
+    pub(super) fn delayed_row(&self, f: &mut Func, id: BufferId, token: Val, delay: usize) -> Val {
         let b = self.plan().buffer(id);
         let base = self.buffer_base(f, id);
         if b.extent != Extent::PerToken {
             return base;
         }
+        let mut row = token;
+        if delay > 0 {
+            let delay = f.i64(delay as i64);
+            row = f.sub(row, delay);
+        }
         let (len, history) = (f.i64(b.len as i64), f.i64(b.history as i64));
-        let at = f.add(token, history);
+        let mut at = f.add(row, history);
+        let segment = match self.scope() {
+            _ if b.history == 0 => None,
+            Scope::Single => None,
+            Scope::Segment => Some(self.args.segment),
+            Scope::Rows => Some(self.record_of(f, token).segment),
+        };
+        if let Some(segment) = segment {
+            let skip = f.mul(segment, history);
+            at = f.add(at, skip);
+        }
         let at = f.mul(at, len);
         f.gep(base, at, scalar_of(b.elem))
+    }
+
+    /// The rows of a buffer, one for each token.
+    pub(super) fn rows(&self, f: &mut Func, id: BufferId) -> RowAt {
+        let b = self.plan().buffer(id);
+        if b.extent != Extent::PerToken {
+            return RowAt {
+                base: self.buffer_base(f, id),
+                stride: 0,
+                gap: 0,
+            };
+        }
+        let (stride, gap) = (b.len as i64, (b.history * b.len) as i64);
+        let base = match self.scope() {
+            Scope::Rows => {
+                let (base, history) = (self.buffer_base(f, id), f.i64(gap));
+                f.gep(base, history, scalar_of(b.elem))
+            }
+            Scope::Single | Scope::Segment => {
+                let zero = f.i64(0);
+                self.row(f, id, zero)
+            }
+        };
+        RowAt { base, stride, gap }
     }
 
     /// The rows that `v`, an operand of a product or of attention, is.
@@ -326,13 +368,10 @@ impl<'a> Cx<'a> {
         };
         let offset = f.i64(row.offset);
         if let Some(id) = self.plan().stored.get(&row.value) {
-            let b = self.plan().buffer(*id);
-            let zero = f.i64(0);
-            let start = self.row(f, *id, zero);
-            let stride = if b.extent == Extent::PerToken { b.len as i64 } else { 0 };
+            let rows = self.rows(f, *id);
             return RowAt {
-                base: f.gep(start, offset, Scalar::F32),
-                stride,
+                base: f.gep(rows.base, offset, Scalar::F32),
+                ..rows
             };
         }
         let (base, stride) = match self.graph().op(row.value).source() {
@@ -343,6 +382,7 @@ impl<'a> Cx<'a> {
         RowAt {
             base: f.gep(base, offset, Scalar::F32),
             stride,
+            gap: 0,
         }
     }
 
@@ -356,8 +396,18 @@ impl<'a> Cx<'a> {
     }
 }
 
+impl Parts {
+    fn new(name: &str) -> Parts {
+        Parts {
+            name: name.to_owned(),
+            written: Rc::default(),
+            count: Rc::default(),
+        }
+    }
+}
+
 impl RowAt {
-    /// Row of one token.
+    /// Row of one token of the segment at hand.
     pub(super) fn at(&self, f: &mut Func, token: Val) -> Val {
         if self.stride == 0 {
             return self.base;

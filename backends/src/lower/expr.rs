@@ -190,7 +190,7 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
     /// Position of the token.
     fn position(&mut self, f: &mut Func) -> Val {
         match self.space.token {
-            Some(token) => f.add(self.cx.args.position, token),
+            Some(token) => self.cx.position(f, token),
             None => unreachable!("load time has no tokens"),
         }
     }

@@ -1,8 +1,9 @@
 //! The functions of one layer graph: load, one token, a chunk.
 
 use super::{
+    args::Args,
     attend, chunked,
-    cx::{Args, Cx, Layer},
+    cx::{Cx, Layer, Scope},
     long_conv, nest, products,
     run::{self, Tokens},
     slots::{self, Source},
@@ -62,7 +63,7 @@ fn add_load(layer: &Layer<'_>, module: &mut Module) {
     let name = load_name(layer);
     let mut f = Func::new(&name, &Args::TYPES, None);
     let layout = layout(layer.graph, layer.plan, layer.plan.settings.max_chunk);
-    let cx = Cx::new(&f, &name, layer, &layout, true);
+    let cx = Cx::load(&f, &name, layer, &layout);
     cx.in_parts(&mut f, &layer.plan.load, &[], &mut |cx, f, nests, _| {
         for n in nests {
             nest::nest(cx, f, None, n, nest::Portion::All);
@@ -76,15 +77,12 @@ fn add_load(layer: &Layer<'_>, module: &mut Module) {
 fn add_step(layer: &Layer<'_>, module: &mut Module, name: &str, rows: usize) {
     let mut f = Func::new(name, &Args::TYPES, None);
     let layout = layout(layer.graph, layer.plan, rows);
-    let cx = Cx::new(&f, name, layer, &layout, false);
+    let scope = if rows == 1 { Scope::Single } else { Scope::Rows };
+    let cx = Cx::step(&f, name, layer, &layout, scope);
     let zero = f.i64(0);
     let tokens = if rows == 1 { Tokens::One(zero) } else { Tokens::All };
     let histories = histories(layer);
-    cx.in_parts(&mut f, &histories, &[], &mut |cx, f, part, _| {
-        for (n, history) in part.iter().enumerate() {
-            on_one_thread(cx, f, n, |f| recall(cx, f, *history));
-        }
-    });
+    for_histories(&cx, &mut f, &histories, recall);
     // A loop over tokens may look back at what it is itself computing.
     let loops = matches!(layer.plan.kernels.first(), Some(Kernel::Loop(_) | Kernel::Heads { .. }));
     if loops && !histories.is_empty() {
@@ -94,11 +92,7 @@ fn add_step(layer: &Layer<'_>, module: &mut Module, name: &str, rows: usize) {
     let end = layer.plan.kernels.len();
     run::kernels(&cx, &mut f, &layer.plan.kernels, tokens, &mut |cx, f, kernel| {
         let due = last_writes.get(&kernel).map_or(&[][..], Vec::as_slice);
-        cx.in_parts(f, due, &[], &mut |cx, f, part, _| {
-            for (n, history) in part.iter().enumerate() {
-                on_one_thread(cx, f, n, |f| remember(cx, f, *history));
-            }
-        });
+        for_histories(cx, f, due, remember);
         if !due.is_empty() && kernel + 1 == end {
             cx.barrier(f);
         }
@@ -137,6 +131,20 @@ fn last_writes(layer: &Layer<'_>, histories: &[History]) -> HashMap<usize, Vec<H
     found
 }
 
+/// Copies the rows that some buffers keep, in or out, for each segment; threads share the buffers.
+fn for_histories(cx: &Cx<'_>, f: &mut Func, histories: &[History], copy: fn(&Cx<'_>, &mut Func, History)) {
+    if histories.is_empty() {
+        return;
+    }
+    cx.for_segments(f, false, |cx, f| {
+        cx.in_parts(f, histories, &[], &mut |cx, f, part, _| {
+            for (n, history) in part.iter().enumerate() {
+                on_one_thread(cx, f, n, |f| copy(cx, f, *history));
+            }
+        });
+    });
+}
+
 /// Work number `n` of several that the threads share.
 fn on_one_thread(cx: &Cx<'_>, f: &mut Func, n: usize, body: impl FnOnce(&mut Func)) {
     let n = f.i64(n as i64);
@@ -145,13 +153,15 @@ fn on_one_thread(cx: &Cx<'_>, f: &mut Func, n: usize, body: impl FnOnce(&mut Fun
     f.if_then(mine, body);
 }
 
-/// The state entry of a history, its buffer's start, and 32-bit words of one row and of all kept rows.
+/// The state entry of a history, the first of the rows in front of the segment's, and 32-bit words of one row and of all kept
+/// rows.
 fn history(cx: &Cx<'_>, f: &mut Func, history: History) -> (Val, Val, usize, Val) {
     let (id, n) = (history.buffer, history.entry);
     let b = cx.plan().buffer(id);
     let words = b.len * b.entry_bytes() / 4;
     let all = f.i64((words * b.history) as i64);
-    (cx.state_base(f, n), cx.buffer_base(f, id), words, all)
+    let start = cx.delayed_row(f, id, cx.args.first, b.history);
+    (cx.state_base(f, n), start, words, all)
 }
 
 /// Puts the kept rows in front of the chunk's.

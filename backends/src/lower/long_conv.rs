@@ -43,7 +43,7 @@ pub(super) fn load(cx: &Cx<'_>, f: &mut Func) {
 pub(super) fn convolve(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
     let kernel = cx.layer.schedule.filter(v);
     let (token, count) = match tokens {
-        Tokens::All => (f.i64(0), cx.args.count),
+        Tokens::All => (cx.args.first, cx.args.count),
         Tokens::One(t) => (t, f.i64(1)),
     };
     let position = f.add(cx.args.position, token);

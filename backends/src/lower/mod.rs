@@ -3,6 +3,7 @@
 //! All threads run the same functions on the same frame and meet at barriers (see `seqc_abi::frame`). A layer has a
 //! function for one token and one for a chunk; repeated layers share them and differ in the tables they are called with.
 
+mod args;
 mod attend;
 mod chunked;
 mod cx;

@@ -2,15 +2,17 @@
 //! entry runs on the results while they are in cache.
 
 use super::{
-    cx::{Cx, Layer, RowAt},
+    cx::{Cx, Layer, RowAt, table_entry},
+    frame::load_word,
     nest,
     run::Tokens,
 };
 use crate::{
     kernel::{Func, Module, Scalar, TeamRange, Val},
-    kernels,
+    kernels::{self, GemmRows},
     schedule::{Matrix, Product, Summation},
 };
+use seqc_abi::frame::rows as slots;
 use seqc_ir::Value;
 use seqc_passes::plan::{Kernel, Matmul, flat};
 
@@ -21,8 +23,8 @@ struct Operands {
     matrix: Val,
     /// The rows of the vector.
     input: RowAt,
-    /// The first token's result.
-    result: Val,
+    /// The rows of the result.
+    result: RowAt,
 }
 
 /// Adds the kernels that the products of a layer call.
@@ -35,31 +37,33 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
                 Summation::OfChunk => kernels::gemv_in_order(module, layer.lanes(), product.encoding),
                 Summation::Free => kernels::gemv(module, &layer.target, product.encoding),
             };
-            kernels::gemm(module, &layer.target, product.encoding, product.columns);
+            kernels::gemm(module, &layer.target, product.encoding, product.columns, gemm_rows(product));
         }
     }
 }
 
+fn gemm_rows(product: &Product) -> GemmRows {
+    match product.gaps {
+        true => GemmRows::Runs,
+        false => GemmRows::Together,
+    }
+}
+
 fn operands(cx: &Cx<'_>, f: &mut Func, v: Value) -> Operands {
-    let zero = f.i64(0);
     let product = cx.layer.schedule.products[&v];
-    let result = cx.row(f, cx.plan().stored[&v], zero);
     let matrix = matrix(cx, f, &product);
     Operands {
         product,
         matrix,
         input: cx.rows_of(f, cx.graph().operands(v)[1]),
-        result,
+        result: cx.rows(f, cx.plan().stored[&v]),
     }
 }
 
 fn matrix(cx: &Cx<'_>, f: &mut Func, product: &Product) -> Val {
     match product.matrix {
         Matrix::Param(n) => cx.param_base(f, n),
-        Matrix::Stored(v) => {
-            let zero = f.i64(0);
-            cx.row(f, cx.plan().stored[&v], zero)
-        }
+        Matrix::Stored(v) => cx.rows(f, cx.plan().stored[&v]).base,
     }
 }
 
@@ -129,6 +133,7 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
 /// What is computed from the results of products, at a token and a range of entries.
 fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
     cx.in_parts(f, &matmul.epilogue, &at, &mut |cx, f, nests, at| {
+        cx.at_row(f, at[0]);
         for n in nests {
             nest::nest(cx, f, Some(at[0]), n, nest::Portion::Entries(at[1]..at[2]));
         }
@@ -142,9 +147,14 @@ fn panel(cx: &Cx<'_>, f: &mut Func, of: &Operands, r: Val, count: Val) {
     let skip = f.mul(r, row_bytes);
     let start = f.gep(of.matrix, skip, Scalar::I8);
     let (ldx, ldy) = (f.i64(of.input.stride), f.i64(product.rows as i64));
-    let y = f.gep(of.result, r, Scalar::F32);
+    let y = f.gep(of.result.base, r, Scalar::F32);
     let scratch = cx.thread_scratch(f);
-    let name = kernels::gemm_name(product.encoding, product.columns);
-    let args = [start, count, of.input.base, ldx, y, ldy, cx.args.count, scratch];
+    let name = kernels::gemm_name(product.encoding, product.columns, gemm_rows(product));
+    let mut args = vec![start, count, of.input.base, ldx, y, ldy, cx.args.count, scratch];
+    if product.gaps {
+        let runs = table_entry(f, cx.args.rows, slots::RUN_TABLE);
+        let count = load_word(f, cx.args.rows, slots::RUNS);
+        args.extend([runs, count, f.i64(of.input.gap), f.i64(of.result.gap)]);
+    }
     f.call(&name, &args, None);
 }

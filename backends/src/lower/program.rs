@@ -63,6 +63,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         constant_bytes: driver.constant_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk,
+        padding: layers.iter().map(|l| l.plan.padding()).max().unwrap_or(0),
         scratch_bytes: layers.iter().map(layer::scratch_bytes).max().unwrap_or(0),
         ..blank(model)
     };
@@ -208,6 +209,7 @@ fn blank(model: &Model) -> Descriptor {
         constant_bytes: 0,
         arena_bytes: 0,
         max_chunk: 0,
+        padding: 0,
         scratch_bytes: 0,
     }
 }

@@ -52,11 +52,7 @@ impl ExprLowering<'_, '_> {
         if let Some(id) = stored {
             let b = plan.buffer(id);
             let base = match (b.extent, self.space.token) {
-                (Extent::PerToken, Some(token)) => {
-                    let delay = f.i64(delay as i64);
-                    let row = f.sub(token, delay);
-                    self.cx.row(f, id, row)
-                }
+                (Extent::PerToken, Some(token)) => self.cx.delayed_row(f, id, token, delay),
                 _ => self.cx.buffer_base(f, id),
             };
             return Source {

@@ -35,7 +35,7 @@ impl Tokens {
     /// The rows of the tokens.
     pub(super) fn range(self, cx: &Cx<'_>, f: &mut Func) -> Range<Val> {
         match self {
-            Tokens::All => f.i64(0)..cx.args.count,
+            Tokens::All => cx.args.first..f.add(cx.args.first, cx.args.count),
             Tokens::One(t) => {
                 let one = f.i64(1);
                 t..f.add(t, one)
@@ -57,11 +57,32 @@ pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, kernels: &[Kernel], tokens: Tok
     let numbered: Vec<(usize, &Kernel)> = kernels.iter().enumerate().collect();
     cx.in_parts(f, &numbered, &tokens.numbers(), &mut |cx, f, part, numbers| {
         for (n, kernel) in part {
-            one_kernel(cx, f, kernel, Tokens::of(numbers));
+            let tokens = Tokens::of(numbers);
+            match along(kernel) {
+                Along::Rows => one_kernel(cx, f, kernel, tokens),
+                Along::Sequence { meets } => cx.for_segments(f, meets, |cx, f| one_kernel(cx, f, kernel, tokens)),
+            }
             cx.barrier(f);
             after(cx, f, *n);
         }
     });
+}
+
+/// Along what a kernel runs.
+enum Along {
+    /// Each row by itself: rows of all sequences together.
+    Rows,
+    /// The tokens of a sequence, from its states. Where threads meet inside, or read what others wrote to scratch, they meet
+    /// between sequences too.
+    Sequence { meets: bool },
+}
+
+fn along(kernel: &Kernel) -> Along {
+    match kernel {
+        Kernel::Matmuls(_) | Kernel::Map(_) => Along::Rows,
+        Kernel::Scan(_) | Kernel::Heads { .. } | Kernel::LongConv(_) => Along::Sequence { meets: false },
+        Kernel::Attend(_) | Kernel::Loop(_) | Kernel::Commit(_) => Along::Sequence { meets: true },
+    }
 }
 
 fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
@@ -111,8 +132,8 @@ fn token_loop(cx: &Cx<'_>, f: &mut Func, body: &[Kernel], tokens: Tokens) {
     match tokens {
         Tokens::One(_) => kernels(cx, f, body, tokens, &mut |_, _, _| {}),
         Tokens::All => {
-            let zero = f.i64(0);
-            f.for_each(zero, cx.args.count, 1, |f, t| {
+            let rows = tokens.range(cx, f);
+            f.for_each(rows.start, rows.end, 1, |f, t| {
                 kernels(cx, f, body, Tokens::One(t), &mut |_, _, _| {})
             });
         }
@@ -190,6 +211,7 @@ fn token_nests(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], tokens: Tokens) {
             let mine = f.team_range(cx.args.team(), cx.args.count, 1);
             f.team_for(mine, |f, t| {
                 cx.in_parts(f, nests, &[t], &mut |cx, f, nests, at| {
+                    cx.at_row(f, at[0]);
                     for n in nests {
                         nest::nest(cx, f, Some(at[0]), n, nest::Portion::All);
                     }
@@ -234,10 +256,9 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, nests: &[Nest], t: Val) {
 
 /// Stores the next values of states, at the end of a token of a loop.
 fn commit(cx: &Cx<'_>, f: &mut Func, states: &[StateId], tokens: Tokens) {
-    let zero = f.i64(0);
     let token = match tokens {
         Tokens::One(t) => t,
-        Tokens::All => zero,
+        Tokens::All => cx.args.first,
     };
     cx.in_parts(f, states, &[token], &mut |cx, f, states, at| {
         for s in states {

@@ -2,15 +2,18 @@
 
 use super::{
     cx::{Layer, byte, table_entry},
-    frame::{Frame, Record, load_word},
+    frame::{Frame, Record, RowRecord, Rows, SegmentRecord, load_word},
     layer,
     streams::{Place, ResultCopy, Streams, row_bytes},
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
 use seqc_abi::{Level, symbols};
-use seqc_ir::Model;
+use seqc_ir::{Model, StreamId};
 use seqc_passes::attention::cache_sharing::Site;
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    ops::Range,
+};
 
 /// Words of a call's record before its streams: kind, first parameter, byte offset in the arena of load-time constants, first state, and a bit
 /// for each attention that reads another call's cache.
@@ -29,16 +32,6 @@ pub(super) struct Driver<'a> {
     pub(super) shared: &'a HashMap<Site, Site>,
     /// By which both functions are named.
     pub(super) level: Level,
-}
-
-/// Tokens that calls run for.
-#[derive(Clone, Copy)]
-struct Tokens {
-    /// Table of all streams' rows, beginning at the first of the tokens ([`Driver::places`]).
-    places: Val,
-    /// The first one, counted from the start of the chunk.
-    from: Val,
-    count: Val,
 }
 
 impl Driver<'_> {
@@ -97,7 +90,7 @@ impl Driver<'_> {
         if !self.model.calls.is_empty() {
             f.team_for(team.cyclic(calls), |f, n| {
                 let record = self.record(f, n);
-                let args = frame.args(f, &record);
+                let args = frame.args(f, &record, frame.all);
                 self.for_kind(f, record.kind, &mut |f, layer| {
                     f.call(&layer::load_name(layer), &args.list(), None);
                 });
@@ -109,88 +102,112 @@ impl Driver<'_> {
     fn add_step(&self, module: &mut Module) {
         let mut f = Func::exported(symbols::step(self.level), &[Ty::GLOBAL, Ty::I64, Ty::I64]);
         let frame = Frame::new(&mut f);
-        let zero = f.i64(0);
-        let tables = [
-            self.places(&mut f, &frame, zero),
-            self.places(&mut f, &frame, frame.from),
-        ];
         let slots = f.stack(self.width());
         let (first, last) = (self.streams.tail, self.model.calls.len());
-        let all = Tokens {
-            places: tables[0],
-            from: zero,
-            count: frame.count,
-        };
-        self.calls(&mut f, &frame, slots, 0..first, all);
-        let wanted = f.sub(frame.count, frame.from);
-        let some = f.cmp(Cmp::Gt, wanted, zero);
+        let places = self.places(&mut f, &frame, frame.all);
+        self.calls(&mut f, &frame, slots, 0..first, (frame.all, places));
+        self.copy_results(&mut f, &frame, places, false);
+        let zero = f.i64(0);
+        let some = f.cmp(Cmp::Gt, frame.wanted.count, zero);
         f.if_then(some, |f| {
-            let tokens = Tokens {
-                places: tables[1],
-                from: frame.from,
-                count: wanted,
-            };
-            self.calls(f, &frame, slots, first..last, tokens)
+            self.compact(f, &frame, places);
+            let places = self.places(f, &frame, frame.wanted);
+            self.calls(f, &frame, slots, first..last, (frame.wanted, places));
+            self.copy_results(f, &frame, places, true);
         });
-        self.copy_results(&mut f, &frame, tables[0], wanted);
         module.add(f);
     }
 
-    /// Words of each stream for [`Driver::places`]: the kind of memory, the place there, bytes of a row.
+    /// Words of each stream for [`Driver::places`]: the kind of memory, and the place there.
     fn stream_table(&self) -> Vec<i64> {
-        let words = |(place, ty): (&Place, &seqc_ir::Ty)| {
+        let words = |place: &Place| {
             let (kind, at) = match place {
                 Place::Input(n) => (0, *n),
                 Place::Arena(offset) => (1, *offset),
                 Place::Output(n) => (2, *n),
             };
-            [kind, at as i64, row_bytes(ty) as i64]
+            [kind, at as i64]
         };
-        self.streams
-            .places
-            .iter()
-            .zip(&self.streams.types)
-            .flat_map(words)
-            .collect()
+        self.streams.places.iter().flat_map(words).collect()
     }
 
-    /// A table of all streams' rows, beginning at token `from`; results begin at the first wanted token by themselves.
-    fn places(&self, f: &mut Func, frame: &Frame, from: Val) -> Val {
+    /// A table of all streams' rows, with inputs of these rows.
+    fn places(&self, f: &mut Func, frame: &Frame, rows: Rows) -> Val {
         let count = self.streams.places.len();
         let table = f.stack(count);
         if count == 0 {
             return table;
         }
         let words = f.address_of("seqc_streams");
-        let (zero, one, end, width) = (f.i64(0), f.i64(1), f.i64(count as i64), f.i64(3));
+        let (zero, one, end, width) = (f.i64(0), f.i64(1), f.i64(count as i64), f.i64(2));
         f.for_each(zero, end, 1, |f, n| {
             let at = f.mul(n, width);
             let record = f.gep(words, at, Scalar::I64);
-            let [kind, place, bytes] = [0, 1, 2].map(|i| load_word(f, record, i));
+            let [kind, place] = [0, 1].map(|i| load_word(f, record, i));
             let in_arena = f.cmp(Cmp::Eq, kind, one);
             let is_input = f.cmp(Cmp::Eq, kind, zero);
-            let base = f.if_else(
+            let start = f.if_else(
                 in_arena,
                 |f| vec![f.gep(frame.arena, place, Scalar::I8)],
                 |f| {
-                    let pointers = f.select(is_input, frame.inputs, frame.outputs);
+                    let pointers = f.select(is_input, rows.inputs, frame.outputs);
                     let p = f.gep(pointers, place, Scalar::I64);
                     vec![f.load(p, Ty::GLOBAL)]
                 },
             )[0];
-            let from_first = f.or(in_arena, is_input);
-            let skip = f.mul(from, bytes);
-            let skip = f.select(from_first, skip, zero);
-            let start = f.gep(base, skip, Scalar::I8);
             let p = f.gep(table, n, Scalar::I64);
             f.store(start, p);
         });
         table
     }
 
-    /// Runs some of the calls on some tokens; `slots` is memory for the table of a call's streams.
-    fn calls(&self, f: &mut Func, frame: &Frame, slots: Val, range: Range<usize>, tokens: Tokens) {
-        let Tokens { places, from, count } = tokens;
+    /// Moves the wanted rows of what later calls read to the front, where some are not wanted.
+    fn compact(&self, f: &mut Func, frame: &Frame, places: Val) {
+        let streams = self.compacted();
+        if streams.is_empty() {
+            return;
+        }
+        let some = f.cmp(Cmp::Ne, frame.wanted.count, frame.all.count);
+        f.if_then(some, |f| {
+            self.meet(f, frame);
+            for (n, stream) in streams.into_iter().enumerate() {
+                on_thread(f, frame, n, |f| {
+                    let rows = table_entry(f, places, stream);
+                    self.gather(f, frame, stream, rows, rows);
+                });
+            }
+            self.meet(f, frame);
+        });
+    }
+
+    /// Streams in the arena that calls write for all rows and others read for the wanted ones.
+    fn compacted(&self) -> Vec<usize> {
+        let (head, tail) = self.model.calls.split_at(self.streams.tail);
+        let written: HashSet<StreamId> = head.iter().flat_map(|call| call.results.iter().copied()).collect();
+        let read = tail.iter().flat_map(|call| &call.args).filter(|s| written.contains(s));
+        let read: BTreeSet<usize> = read.map(|s| s.0 as usize).collect();
+        read.into_iter().collect()
+    }
+
+    /// Copies the wanted rows of a stream, in order.
+    fn gather(&self, f: &mut Func, frame: &Frame, stream: usize, from: Val, to: Val) {
+        let words = f.i64((row_bytes(&self.streams.types[stream]) / 4) as i64);
+        let zero = f.i64(0);
+        f.for_each(zero, frame.wanted.count, 1, |f, n| {
+            let row = RowRecord::load(f, frame.wanted.table, n).row;
+            let (from_at, to_at) = (f.mul(row, words), f.mul(n, words));
+            let from = f.gep(from, from_at, Scalar::F32);
+            let to = f.gep(to, to_at, Scalar::F32);
+            f.call(crate::kernels::COPY, &[from, to, words], None);
+        });
+    }
+
+    fn meet(&self, f: &mut Func, frame: &Frame) {
+        f.call(symbols::BARRIER, &[frame.barrier, frame.tid, frame.threads], None);
+    }
+
+    /// Runs some of the calls on some rows, whose streams are in a table; `slots` is memory for the table of a call's streams.
+    fn calls(&self, f: &mut Func, frame: &Frame, slots: Val, range: Range<usize>, (rows, places): (Rows, Val)) {
         if range.is_empty() {
             return;
         }
@@ -198,9 +215,10 @@ impl Driver<'_> {
         let all = f.i64(self.model.calls.len() as i64);
         let end = f.sub(all, frame.skip_last);
         let (lo, hi) = (f.max(lo, frame.skip_first), f.min(hi, end));
-        let one = f.i64(1);
-        let single = f.cmp(Cmp::Eq, count, one);
-        let position = f.add(frame.position, from);
+        let (zero, one) = (f.i64(0), f.i64(1));
+        let single = f.cmp(Cmp::Eq, rows.count, one);
+        let row = RowRecord::load(f, rows.table, zero);
+        let segment = SegmentRecord::load(f, rows.segments, row.segment);
         f.for_each(lo, hi, 1, |f, n| {
             let record = self.record(f, n);
             for i in 0..self.width() - HEAD {
@@ -211,14 +229,17 @@ impl Driver<'_> {
                 let p = f.gep(slots, i, Scalar::I64);
                 f.store(rows, p);
             }
-            let mut args = frame.args(f, &record);
-            (args.streams, args.position, args.count) = (slots, position, count);
+            let mut args = frame.args(f, &record, rows);
+            args.streams = slots;
             args.arena = byte(f, frame.arena, self.streams.bytes);
+            let mut one = args;
+            one.position = row.position;
+            one.states = f.gep(segment.states, record.states, Scalar::I64);
             self.for_kind(f, record.kind, &mut |f, layer| {
                 f.if_else(
                     single,
                     |f| {
-                        f.call(&layer::token_name(layer), &args.list(), None);
+                        f.call(&layer::token_name(layer), &one.list(), None);
                         Vec::new()
                     },
                     |f| {
@@ -255,28 +276,34 @@ impl Driver<'_> {
         }
     }
 
-    /// Rows of wanted tokens of results that lie in the arena.
-    fn copy_results(&self, f: &mut Func, frame: &Frame, table: Val, wanted: Val) {
-        if self.streams.copies.is_empty() {
-            return;
-        }
-        let zero = f.i64(0);
-        let mine = f.cmp(Cmp::Eq, frame.tid, zero);
-        f.if_then(mine, |f| {
-            for ResultCopy { stream, output } in &self.streams.copies {
-                let words = row_bytes(&self.streams.types[stream.0 as usize]) / 4;
-                let from = table_entry(f, table, stream.0 as usize);
-                let to = table_entry(f, frame.outputs, *output);
-                let words = f.i64(words as i64);
-                // Another result's rows begin at the first wanted token already.
-                let skip = match self.streams.places[stream.0 as usize] {
-                    Place::Output(_) => f.i64(0),
-                    Place::Arena(_) | Place::Input(_) => f.mul(frame.from, words),
-                };
-                let from = f.gep(from, skip, Scalar::F32);
-                let all = f.mul(wanted, words);
-                f.call(crate::kernels::COPY, &[from, to, all], None);
+    /// Copies wanted rows of results that are not computed where the runtime wants them: with `of_outputs` those that another
+    /// output has, which are the wanted ones already, else those of all rows.
+    fn copy_results(&self, f: &mut Func, frame: &Frame, places: Val, of_outputs: bool) {
+        for (n, ResultCopy { stream, output }) in self.streams.copies.iter().enumerate() {
+            let stream = stream.0 as usize;
+            let is_output = matches!(self.streams.places[stream], Place::Output(_));
+            if is_output != of_outputs {
+                continue;
             }
-        });
+            on_thread(f, frame, n, |f| {
+                let from = table_entry(f, places, stream);
+                let to = table_entry(f, frame.outputs, *output);
+                if of_outputs {
+                    let words = f.i64((row_bytes(&self.streams.types[stream]) / 4) as i64);
+                    let all = f.mul(frame.wanted.count, words);
+                    f.call(crate::kernels::COPY, &[from, to, all], None);
+                } else {
+                    self.gather(f, frame, stream, from, to);
+                }
+            });
+        }
     }
+}
+
+/// Work number `n` of several that the threads share.
+fn on_thread(f: &mut Func, frame: &Frame, n: usize, body: impl FnOnce(&mut Func)) {
+    let n = f.i64(n as i64);
+    let owner = f.urem(n, frame.threads);
+    let mine = f.cmp(Cmp::Eq, owner, frame.tid);
+    f.if_then(mine, body);
 }

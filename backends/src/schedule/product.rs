@@ -2,7 +2,7 @@
 
 use seqc_formats::Encoding;
 use seqc_ir::{Graph, Normaliser, Op, Value};
-use seqc_passes::plan::{Kernel, Plan, flat};
+use seqc_passes::plan::{Kernel, Plan, flat, row_of};
 use std::collections::{HashMap, HashSet};
 
 /// A product of a matrix with a vector.
@@ -18,6 +18,8 @@ pub(crate) struct Product {
     pub(crate) columns: usize,
     /// How a single token adds up.
     pub(crate) summation: Summation,
+    /// Rows of its vector, or of its result, lie behind rows of earlier tokens: there are gaps between those of two sequences.
+    pub(crate) gaps: bool,
 }
 
 impl Product {
@@ -69,10 +71,18 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
             rows,
             columns,
             summation,
+            gaps: gaps(graph, plan, operands[1]) || gaps(graph, plan, v),
         };
         (v, product)
     };
     all.map(product).collect()
+}
+
+/// True where the rows that `v` is read from have rows of earlier tokens in front of them.
+fn gaps(graph: &Graph, plan: &Plan, v: Value) -> bool {
+    let row = row_of(graph, &|at| plan.is_stored(at), v);
+    let buffer = row.and_then(|row| plan.stored.get(&row.value));
+    buffer.is_some_and(|id| plan.buffer(*id).history > 0)
 }
 
 /// A matrix behind reshapes, and how it is stored.

@@ -1,7 +1,11 @@
 //! Random models: what the generated code computes is what the evaluator says, however the sequence is cut.
 
 use crate::support::Loaded;
-use seqc_abi::{Elem, Level, PAGE_TOKENS, StateKind, StateSlot, frame, symbols};
+use seqc_abi::{
+    Descriptor, Elem, Level, PAGE_TOKENS, StateKind, StateSlot,
+    batch::{Batch, Part},
+    frame, symbols,
+};
 use seqc_backends::{
     kernel::{Func, Scalar, Ty},
     lower::{Program, program},
@@ -86,28 +90,141 @@ impl Machine {
 
     /// Results of all tokens by token and output, the sequence cut into these chunks, the last one repeated.
     pub(crate) fn run(&self, inputs: &[Vec<Tensor>], cut: &[usize], threads: usize) -> Vec<Vec<Vec<f64>>> {
-        let mut session = Session::new(self);
+        let mut sequence = Sequence::new(self);
         let (mut at, mut n) = (0, 0);
         let mut rows = Vec::new();
         while at < inputs.len() {
             let chunk = cut[n.min(cut.len() - 1)]
                 .min(self.program.descriptor.max_chunk)
                 .min(inputs.len() - at);
-            rows.extend(session.chunk(&inputs[at..at + chunk], at, threads));
+            let segment = Segment {
+                sequence: &mut sequence,
+                inputs: &inputs[at..at + chunk],
+                wanted_from: 0,
+            };
+            rows.extend(self.step(&mut [segment], threads));
             (at, n) = (at + chunk, n + 1);
         }
         rows
     }
-}
 
-impl Machine {
+    /// Whether a step takes so many rows of so many sequences.
+    pub(crate) fn fits(&self, rows: usize, segments: usize) -> bool {
+        let d = &self.program.descriptor;
+        rows + segments.saturating_sub(1) * d.padding <= d.max_chunk
+    }
+
+    /// Results of the wanted tokens by token and output, those of the first segment first.
+    pub(crate) fn step(&self, segments: &mut [Segment], threads: usize) -> Vec<Vec<Vec<f64>>> {
+        self.timed_step(segments, threads).0
+    }
+
+    fn timed_step(&self, segments: &mut [Segment], threads: usize) -> (Vec<Vec<Vec<f64>>>, f64) {
+        let d = &self.program.descriptor;
+        let tables: Vec<Vec<*mut u64>> = segments.iter_mut().map(|s| s.sequence.table(d)).collect();
+        let part = |(segment, states): (&Segment, &Vec<*mut u64>)| Part {
+            count: segment.inputs.len(),
+            position: segment.sequence.position,
+            wanted_from: segment.wanted_from,
+            states: states.as_ptr() as u64,
+        };
+        let batch = Batch::new(&segments.iter().zip(&tables).map(part).collect::<Vec<_>>());
+        let all: Vec<Vec<Tensor>> = segments.iter().flat_map(|s| s.inputs.iter().cloned()).collect();
+        let wanted: Vec<Vec<Tensor>> = batch
+            .wanted
+            .rows
+            .iter()
+            .map(|row| all[row.row as usize].clone())
+            .collect();
+        let (all, wanted) = (Given::new(d, &all), Given::new(d, &wanted));
+        let widths: Vec<usize> = d.outputs.iter().map(|o| o.shape.iter().product()).collect();
+        let rows = batch.wanted.rows.len();
+        let mut out: Vec<Vec<f32>> = widths.iter().map(|n| vec![0.0; n * rows]).collect();
+        let outputs: Vec<*mut f32> = out.iter_mut().map(Vec::as_mut_ptr).collect();
+        let params: Vec<*const f32> = self.params.iter().map(Vec::as_ptr).collect();
+        // Rubbish in the arena: nothing may be read before it is written.
+        let mut arena = vec![u64::MAX; d.arena_bytes / 8 + 8];
+        let mut scratch = vec![u64::MAX; d.scratch_bytes * threads / 8 + 16];
+        let align = |p: *mut u64| (p as u64).next_multiple_of(64);
+        let meeting = Meeting {
+            call: meet,
+            barrier: Barrier::new(threads),
+        };
+        let mut slots = [0_u64; frame::SLOTS];
+        slots[frame::PARAMS] = params.as_ptr() as u64;
+        slots[frame::CONSTANTS] = self.constants.as_ptr() as u64;
+        slots[frame::ARENA] = align(arena.as_mut_ptr());
+        slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
+        slots[frame::SCRATCH] = align(scratch.as_mut_ptr());
+        slots[frame::BARRIER] = &raw const meeting as u64;
+        batch.all.fill(&mut slots, frame::ALL, all.table.as_ptr() as u64);
+        batch
+            .wanted
+            .fill(&mut slots, frame::WANTED, wanted.table.as_ptr() as u64);
+        // SAFETY: the type is that of the ABI.
+        let step: Entry = unsafe { self.loaded.function(&symbols::step(self.level)) };
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for tid in 0..threads {
+                let slots = &slots;
+                scope.spawn(move || step(slots.as_ptr(), tid as i64, threads as i64));
+            }
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        for segment in segments {
+            segment.sequence.position += segment.inputs.len() as u64;
+        }
+        let row = |t: usize, n: usize| {
+            let row = &out[n][t * widths[n]..(t + 1) * widths[n]];
+            row.iter().map(|x| f64::from(*x)).collect()
+        };
+        let token = |t: usize| (0..widths.len()).map(|n| row(t, n)).collect();
+        ((0..rows).map(token).collect(), seconds)
+    }
+
     /// Seconds of one call for a whole chunk by one thread, the least of `times`.
     pub(crate) fn seconds(&self, inputs: &[Vec<Tensor>], times: usize) -> f64 {
-        let mut session = Session::new(self);
+        let mut sequence = Sequence::new(self);
         (0..times).fold(f64::INFINITY, |least, _| {
-            session.chunk(inputs, 0, 1);
-            least.min(session.seconds)
+            sequence.position = 0;
+            let segment = Segment {
+                sequence: &mut sequence,
+                inputs,
+                wanted_from: 0,
+            };
+            least.min(self.timed_step(&mut [segment], 1).1)
         })
+    }
+}
+
+/// Rows of every input stream in memory.
+struct Given {
+    _reals: Vec<Vec<f32>>,
+    _integers: Vec<Vec<i64>>,
+    table: Vec<*const u8>,
+}
+
+impl Given {
+    fn new(d: &Descriptor, inputs: &[Vec<Tensor>]) -> Given {
+        if inputs.is_empty() {
+            return Given {
+                _reals: Vec::new(),
+                _integers: Vec::new(),
+                table: vec![std::ptr::null(); d.inputs.len()],
+            };
+        }
+        let reals: Vec<Vec<f32>> = columns(inputs, |x| x as f32);
+        let integers: Vec<Vec<i64>> = columns(inputs, |x| x as i64);
+        let pointer = |n: usize| match d.inputs[n].elem {
+            Elem::F32 => reals[n].as_ptr().cast::<u8>(),
+            Elem::I64 => integers[n].as_ptr().cast::<u8>(),
+        };
+        let table = (0..d.inputs.len()).map(pointer).collect();
+        Given {
+            _reals: reals,
+            _integers: integers,
+            table,
+        }
     }
 }
 
@@ -128,77 +245,37 @@ pub(crate) fn state_bytes(kind: &StateKind) -> usize {
     }
 }
 
-struct Session<'m> {
-    machine: &'m Machine,
+/// What one sequence carries.
+#[derive(Clone)]
+pub(crate) struct Sequence {
     states: Vec<Vec<u64>>,
-    /// What the last call took.
-    seconds: f64,
+    pub(crate) position: u64,
 }
 
-impl<'m> Session<'m> {
-    fn new(machine: &'m Machine) -> Session<'m> {
+/// What a step reads of a sequence.
+pub(crate) struct Segment<'s> {
+    pub(crate) sequence: &'s mut Sequence,
+    pub(crate) inputs: &'s [Vec<Tensor>],
+    /// The first of them whose outputs are wanted.
+    pub(crate) wanted_from: usize,
+}
+
+impl Sequence {
+    pub(crate) fn new(machine: &Machine) -> Sequence {
         let states = &machine.program.descriptor.states;
-        Session {
-            machine,
+        Sequence {
             states: states.iter().map(|s| vec![0; state_bytes(&s.kind) / 8 + 1]).collect(),
-            seconds: 0.0,
+            position: 0,
         }
     }
 
-    fn chunk(&mut self, inputs: &[Vec<Tensor>], at: usize, threads: usize) -> Vec<Vec<Vec<f64>>> {
-        let d = &self.machine.program.descriptor;
-        let reals: Vec<Vec<f32>> = columns(inputs, |x| x as f32);
-        let integers: Vec<Vec<i64>> = columns(inputs, |x| x as i64);
-        let pointer = |n: usize| match d.inputs[n].elem {
-            Elem::F32 => reals[n].as_ptr().cast::<u8>(),
-            Elem::I64 => integers[n].as_ptr().cast::<u8>(),
-        };
-        let inputs_table: Vec<*const u8> = (0..d.inputs.len()).map(pointer).collect();
-        let widths: Vec<usize> = d.outputs.iter().map(|o| o.shape.iter().product()).collect();
-        let mut out: Vec<Vec<f32>> = widths.iter().map(|n| vec![0.0; n * inputs.len()]).collect();
-        let outputs: Vec<*mut f32> = out.iter_mut().map(Vec::as_mut_ptr).collect();
+    fn table(&mut self, d: &Descriptor) -> Vec<*mut u64> {
         let own: Vec<*mut u64> = self.states.iter_mut().map(Vec::as_mut_ptr).collect();
         let lies_in = |(n, slot): (usize, &StateSlot)| match slot.kind {
             StateKind::Shared { with } => own[with],
             _ => own[n],
         };
-        let states: Vec<*mut u64> = d.states.iter().enumerate().map(lies_in).collect();
-        let params: Vec<*const f32> = self.machine.params.iter().map(Vec::as_ptr).collect();
-        // Rubbish in the arena: nothing may be read before it is written.
-        let mut arena = vec![u64::MAX; d.arena_bytes / 8 + 8];
-        let mut scratch = vec![u64::MAX; d.scratch_bytes * threads / 8 + 16];
-        let align = |p: *mut u64| (p as u64).next_multiple_of(64);
-        let meeting = Meeting {
-            call: meet,
-            barrier: Barrier::new(threads),
-        };
-        let mut slots = [0_u64; frame::SLOTS];
-        slots[frame::PARAMS] = params.as_ptr() as u64;
-        slots[frame::CONSTANTS] = self.machine.constants.as_ptr() as u64;
-        slots[frame::STATES] = states.as_ptr() as u64;
-        slots[frame::ARENA] = align(arena.as_mut_ptr());
-        slots[frame::INPUTS] = inputs_table.as_ptr() as u64;
-        slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
-        slots[frame::CHUNK] = inputs.len() as u64;
-        slots[frame::POSITION] = at as u64;
-        slots[frame::SCRATCH] = align(scratch.as_mut_ptr());
-        slots[frame::BARRIER] = &raw const meeting as u64;
-        // SAFETY: the type is that of the ABI.
-        let step: Entry = unsafe { self.machine.loaded.function(&symbols::step(self.machine.level)) };
-        let start = Instant::now();
-        std::thread::scope(|scope| {
-            for tid in 0..threads {
-                let slots = &slots;
-                scope.spawn(move || step(slots.as_ptr(), tid as i64, threads as i64));
-            }
-        });
-        self.seconds = start.elapsed().as_secs_f64();
-        let row = |t: usize, n: usize| {
-            let row = &out[n][t * widths[n]..(t + 1) * widths[n]];
-            row.iter().map(|x| f64::from(*x)).collect()
-        };
-        let token = |t: usize| (0..widths.len()).map(|n| row(t, n)).collect();
-        (0..inputs.len()).map(token).collect()
+        d.states.iter().enumerate().map(lies_in).collect()
     }
 }
 

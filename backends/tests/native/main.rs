@@ -1,6 +1,7 @@
 //! Compiles kernels and runs them. One binary for all tests, since each that links MLIR is some 200 MB.
 
 mod attend;
+mod batches;
 mod chunked;
 mod driver;
 mod generated;

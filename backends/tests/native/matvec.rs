@@ -33,7 +33,7 @@ fn load(target: &Target) -> Loaded {
         let name = kernels::gemv_in_order(&mut module, target.width(), encoding);
         export(&mut module, &name, &GEMV);
         for k in sizes(encoding) {
-            let name = kernels::gemm(&mut module, target.info(), encoding, *k);
+            let name = kernels::gemm(&mut module, target.info(), encoding, *k, kernels::GemmRows::Together);
             export(&mut module, &name, &GEMM);
         }
     }
@@ -82,7 +82,12 @@ fn a_token_gets_what_a_chunk_gives_it() {
             let mut random = Random::new(12);
             for &k in sizes(encoding) {
                 // SAFETY: the type is that of the kernel's documentation.
-                let chunk: Gemm = unsafe { loaded.function(&format!("t_{}", kernels::gemm_name(encoding, k))) };
+                let chunk: Gemm = unsafe {
+                    loaded.function(&format!(
+                        "t_{}",
+                        kernels::gemm_name(encoding, k, kernels::GemmRows::Together)
+                    ))
+                };
                 for rows in [1, 3, 8, 13, 16] {
                     let matrix = Matrix::random(encoding, rows, k, &mut random);
                     let x = random.floats(3 * k);

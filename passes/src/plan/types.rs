@@ -232,6 +232,11 @@ impl Plan {
             || flat(&self.kernels).into_iter().any(remembers)
     }
 
+    /// Rows of earlier tokens that its buffers keep in front of the tokens of each sequence of a step, the most of all buffers.
+    pub fn padding(&self) -> usize {
+        self.buffers.iter().map(|b| b.history).max().unwrap_or(0)
+    }
+
     /// Strides of a state's axes in entries, by [`Plan::state_axes`].
     pub fn state_strides(&self, graph: &Graph, s: StateId) -> Vec<i64> {
         strides(&graph.states[s.0 as usize].ty.sizes(), &self.state_axes[s.0 as usize])

@@ -2,8 +2,8 @@
 
 use seqc_abi::{Rows, RowsAt, frame};
 
-use super::{Chunk, Cut, Session, Values};
-use crate::{Result, finite::Fault};
+use super::{Cut, Session, Values};
+use crate::{Result, executor::Segment, finite::Fault};
 
 impl Session<'_> {
     /// Reads inputs as [`Session::feed`] does, one layer after another, up to the first whose output is not finite.
@@ -13,18 +13,20 @@ impl Session<'_> {
     /// As [`Session::feed`].
     pub fn find_fault(&mut self, inputs: &[Values], cut: &Cut) -> Result<Option<Fault>> {
         let tokens = self.check(inputs, cut)?;
-        let descriptor = self.model.descriptor();
+        let descriptor = self.model().descriptor();
         let (mut done, mut number) = (0, 0);
         while done < tokens {
-            let (chunk, position) = (self.chunk_of(cut, number, tokens - done), self.position);
+            let (chunk, position) = (self.chunk_of(cut, number, tokens - done), self.position());
             let last = descriptor.calls.len().saturating_sub(1);
             let mut found = None;
-            let read = Chunk {
+            let segment = Segment {
+                sequence: &mut self.sequence,
+                inputs,
                 at: done,
                 tokens: chunk,
-                from: 0,
+                wanted_from: 0,
             };
-            self.chunk(inputs, read, |model, slots| {
+            self.executor.run(&mut [segment], |model, slots| {
                 for (n, call) in descriptor.calls.iter().enumerate() {
                     slots[frame::SKIP_FIRST] = n as u64;
                     slots[frame::SKIP_LAST] = (last - n) as u64;
@@ -46,7 +48,7 @@ impl Session<'_> {
                 return Ok(Some(Fault {
                     layer: call.layer.clone(),
                     token,
-                    tensor: self.model.weights_not_finite(&call.layer),
+                    tensor: self.model().weights_not_finite(&call.layer),
                 }));
             }
             done += chunk;

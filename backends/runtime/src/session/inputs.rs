@@ -22,7 +22,7 @@ impl Values {
         }
     }
 
-    pub(super) fn row(&self, row: usize, width: usize) -> *const u8 {
+    pub(crate) fn row(&self, row: usize, width: usize) -> *const u8 {
         match self {
             Values::I64(values) => values[row * width..].as_ptr().cast(),
             Values::F32(values) => values[row * width..].as_ptr().cast(),

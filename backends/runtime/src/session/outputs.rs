@@ -7,10 +7,10 @@ use crate::memory::Region;
 /// Rows of the outputs of one chunk.
 #[derive(Debug)]
 pub struct Outputs<'a> {
-    pub(super) descriptor: &'a Descriptor,
-    pub(super) regions: &'a [Region],
-    pub(super) rows: usize,
-    pub(super) tokens: usize,
+    pub(crate) descriptor: &'a Descriptor,
+    pub(crate) regions: &'a [Region],
+    pub(crate) rows: usize,
+    pub(crate) tokens: usize,
 }
 
 impl Outputs<'_> {

@@ -97,8 +97,9 @@ impl Recurrence<'_, '_> {
         let heads = f.i64(sizes.heads as i64);
         let mine = f.team_range(cx.args.team(), heads, 1);
         let (zero, block) = (f.i64(0), f.i64(sizes.block as i64));
-        f.for_each(zero, cx.args.count, sizes.block as i64, |f, first| {
-            let left = f.sub(cx.args.count, first);
+        let end = f.add(cx.args.first, cx.args.count);
+        f.for_each(cx.args.first, end, sizes.block as i64, |f, first| {
+            let left = f.sub(end, first);
             let count = f.min(left, block);
             f.team_for(mine, |f, head| {
                 let block = Block {

@@ -1,7 +1,11 @@
 //! Random models under the interpreter: what kernels compute is what the evaluator says, in every cut into chunks.
 
 use crate::generated::{TOKENS, cases, columns, distance, reference, state_bytes, together};
-use seqc_abi::{Descriptor, Elem, Level, StateKind, frame, symbols};
+use seqc_abi::{
+    Descriptor, Elem, Level, StateKind,
+    batch::{Batch, Part, Row, Run, Segment},
+    frame, symbols,
+};
 use seqc_backends::{
     kernel::{
         Module, Space,
@@ -122,13 +126,29 @@ impl<'m> Interpreted<'m> {
         let mut slots = [0_u64; frame::SLOTS];
         slots[frame::PARAMS] = self.params;
         slots[frame::CONSTANTS] = self.constants;
-        slots[frame::STATES] = self.states;
         // Rubbish in the arena: nothing may be read before it is written.
         slots[frame::ARENA] = add(memory, "the arena", vec![0xFF; d.arena_bytes]);
-        slots[frame::INPUTS] = add(memory, "the inputs", words(&given));
+        let part = Part {
+            count,
+            position: at as u64,
+            wanted_from: 0,
+            states: self.states,
+        };
+        let batch = Batch::new(&[part]);
+        let inputs = add(memory, "the inputs", words(&given));
+        for (rows, first) in [(&batch.all, frame::ALL), (&batch.wanted, frame::WANTED)] {
+            rows.fill(&mut slots, first, inputs);
+            let records = |row: &Row| [row.position, row.segment, row.row];
+            let table: Vec<u64> = rows.rows.iter().flat_map(records).collect();
+            slots[first + frame::rows::TABLE] = add(memory, "the rows", words(&table));
+            let records = |s: &Segment| [s.first, s.count, s.position, s.states];
+            let table: Vec<u64> = rows.segments.iter().flat_map(records).collect();
+            slots[first + frame::rows::SEGMENT_TABLE] = add(memory, "the segments", words(&table));
+            let records = |run: &Run| [run.first, run.count, run.segment, run.single];
+            let table: Vec<u64> = rows.runs.iter().flat_map(records).collect();
+            slots[first + frame::rows::RUN_TABLE] = add(memory, "the runs", words(&table));
+        }
         slots[frame::OUTPUTS] = add(memory, "the outputs", words(&outputs));
-        slots[frame::CHUNK] = count as u64;
-        slots[frame::POSITION] = at as u64;
         slots[frame::SCRATCH] = scratch;
         let frame = add(memory, "the frame", words(&slots));
         self.interpreter.entry(&symbols::step(LEVEL), frame, threads as u64)?;

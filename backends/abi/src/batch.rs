@@ -1,0 +1,183 @@
+//! The tables of a step: rows of several sequences, which of them belong together, and whose outputs are wanted.
+//!
+//! A step reads a ragged batch: segments one behind the other, each some consecutive tokens of one sequence. Generated code
+//! that treats each row by itself runs over all rows; what goes along a sequence runs segment by segment.
+
+use super::frame::{self, rows};
+
+/// Consecutive tokens of one sequence, as generated code reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Segment {
+    /// Row of its first token.
+    pub first: u64,
+    /// Tokens, at least one.
+    pub count: u64,
+    /// Position of its first token in the sequence.
+    pub position: u64,
+    /// `*const *mut u8`: one pointer per [`StateSlot`](super::StateSlot), in order.
+    pub states: u64,
+}
+
+/// One row, as generated code reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Row {
+    /// Position in its sequence.
+    pub position: u64,
+    /// Number of its segment.
+    pub segment: u64,
+    /// Its number among all rows of the step.
+    pub row: u64,
+}
+
+/// Rows at one distance from each other in buffers that leave room for rows of earlier tokens in front of each segment: those of a
+/// segment, or of segments of one token each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Run {
+    /// The first one.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+    /// Segment of the first one.
+    pub segment: u64,
+    /// 1 where each row is a segment of its own, else 0.
+    pub single: u64,
+}
+
+/// What a step reads of one sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Tokens, at least one.
+    pub count: usize,
+    /// Position of the first one.
+    pub position: u64,
+    /// The first of them whose outputs are wanted, `0..=count`.
+    pub wanted_from: usize,
+    /// Address of the sequence's table of states.
+    pub states: u64,
+}
+
+/// Tables of some rows of a step, which are numbered from 0 on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Each row.
+    pub rows: Vec<Row>,
+    /// Each sequence that has one.
+    pub segments: Vec<Segment>,
+    /// All rows once again, in order.
+    pub runs: Vec<Run>,
+}
+
+/// The tables of one step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Of all rows.
+    pub all: Rows,
+    /// Of those whose outputs are wanted.
+    pub wanted: Rows,
+}
+
+impl Batch {
+    /// The tables of a step that reads these parts of sequences, in order.
+    pub fn new(parts: &[Part]) -> Batch {
+        let mut batch = Batch::default();
+        for part in parts {
+            let first = batch.all.rows.len() as u64;
+            batch.all.append(part, 0, first);
+            batch.wanted.append(part, part.wanted_from, first);
+        }
+        batch
+    }
+
+    /// The number of the first wanted row, where the wanted rows are consecutive.
+    pub fn wanted_together(&self) -> Option<usize> {
+        let rows = &self.wanted.rows;
+        let first = rows.first()?.row;
+        let together = |(n, row): (usize, &Row)| row.row == first + n as u64;
+        rows.iter().enumerate().all(together).then_some(first as usize)
+    }
+}
+
+impl Rows {
+    /// Fills the slots of these rows, from `first` on; `inputs` is the address of the table of their inputs. The tables must
+    /// stay where they are as long as the frame is used.
+    pub fn fill(&self, frame: &mut [u64; frame::SLOTS], first: usize, inputs: u64) {
+        frame[first + rows::COUNT] = self.rows.len() as u64;
+        frame[first + rows::TABLE] = self.rows.as_ptr() as u64;
+        frame[first + rows::INPUTS] = inputs;
+        frame[first + rows::SEGMENTS] = self.segments.len() as u64;
+        frame[first + rows::SEGMENT_TABLE] = self.segments.as_ptr() as u64;
+        frame[first + rows::RUNS] = self.runs.len() as u64;
+        frame[first + rows::RUN_TABLE] = self.runs.as_ptr() as u64;
+    }
+
+    /// Adds the tokens of a part from `from` on; `row` is the number of the part's first one among all rows.
+    fn append(&mut self, part: &Part, from: usize, row: u64) {
+        let (first, segment) = (self.rows.len() as u64, self.segments.len() as u64);
+        let (from, count) = (from as u64, (part.count - from) as u64);
+        if count == 0 {
+            return;
+        }
+        let position = part.position + from;
+        self.rows.extend((0..count).map(|n| Row {
+            position: position + n,
+            segment,
+            row: row + from + n,
+        }));
+        self.segments.push(Segment {
+            first,
+            count,
+            position,
+            states: part.states,
+        });
+        let single = u64::from(count == 1);
+        match self.runs.last_mut() {
+            Some(run) if run.single == 1 && single == 1 => run.count += 1,
+            _ => self.runs.push(Run {
+                first,
+                count,
+                segment,
+                single,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(count: usize, position: u64, wanted_from: usize) -> Part {
+        Part {
+            count,
+            position,
+            wanted_from,
+            states: 0,
+        }
+    }
+
+    #[test]
+    fn rows_say_position_and_segment_and_runs_cover_them() {
+        let batch = Batch::new(&[part(1, 7, 0), part(1, 9, 0), part(3, 4, 2), part(1, 0, 1)]);
+        let positions: Vec<u64> = batch.all.rows.iter().map(|row| row.position).collect();
+        assert_eq!(positions, [7, 9, 4, 5, 6, 0]);
+        let run = |run: &Run| [run.first, run.count, run.segment, run.single];
+        let runs: Vec<[u64; 4]> = batch.all.runs.iter().map(run).collect();
+        assert_eq!(runs, [[0, 2, 0, 1], [2, 3, 2, 0], [5, 1, 3, 1]]);
+    }
+
+    #[test]
+    fn wanted_rows_are_numbered_anew_and_know_where_they_come_from() {
+        let batch = Batch::new(&[part(1, 7, 0), part(2, 3, 2), part(3, 4, 2)]);
+        let row = |row: &Row| [row.row, row.segment, row.position];
+        let wanted: Vec<[u64; 3]> = batch.wanted.rows.iter().map(row).collect();
+        assert_eq!(wanted, [[0, 0, 7], [5, 1, 6]]);
+        let segment = |s: &Segment| [s.first, s.count, s.position];
+        let segments: Vec<[u64; 3]> = batch.wanted.segments.iter().map(segment).collect();
+        assert_eq!(segments, [[0, 1, 7], [1, 1, 6]]);
+        assert_eq!(batch.wanted_together(), None);
+        assert_eq!(Batch::new(&[part(5, 0, 3)]).wanted_together(), Some(3));
+    }
+}

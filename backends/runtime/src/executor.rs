@@ -1,0 +1,233 @@
+//! Runs steps of a model: memory for activations and outputs, which all sequences share, and the frame of a step.
+
+use seqc_abi::{
+    Descriptor, Stream,
+    batch::{Batch, Part, Row},
+    frame,
+};
+
+use crate::{
+    Result,
+    memory::Region,
+    model::Model,
+    sequence::Sequence,
+    session::{Outputs, Values, row_bytes, width},
+};
+
+/// Some consecutive tokens of one sequence.
+#[derive(Debug)]
+pub struct Segment<'s> {
+    /// Who reads them.
+    pub sequence: &'s mut Sequence,
+    /// Rows of every input stream.
+    pub inputs: &'s [Values],
+    /// The row of the first token.
+    pub at: usize,
+    /// How many, at least one.
+    pub tokens: usize,
+    /// The first of them whose outputs are wanted, `0..=tokens`.
+    pub wanted_from: usize,
+}
+
+/// Memory for the steps of a model.
+#[derive(Debug)]
+pub struct Executor<'m> {
+    model: &'m Model,
+    arena: Region,
+    scratch: Region,
+    outputs: Vec<Region>,
+    /// Rows of each input stream, of several sequences one behind the other.
+    joined: Vec<Rows>,
+    /// Those of the wanted rows, where they are not consecutive.
+    wanted: Vec<Rows>,
+}
+
+/// Rows of one stream, 8-byte aligned.
+#[derive(Debug, Default)]
+struct Rows {
+    words: Vec<u64>,
+    /// Bytes that are filled.
+    bytes: usize,
+}
+
+impl<'m> Executor<'m> {
+    /// Memory for steps of a model.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory.
+    pub fn new(model: &'m Model) -> Result<Executor<'m>> {
+        let descriptor = model.descriptor();
+        let outputs = descriptor.outputs.iter().map(|_| Region::new(0));
+        let rows = || descriptor.inputs.iter().map(|_| Rows::default()).collect();
+        Ok(Executor {
+            model,
+            arena: Region::huge(descriptor.arena_bytes)?,
+            scratch: model.scratch()?,
+            outputs: outputs.collect::<Result<_>>()?,
+            joined: rows(),
+            wanted: rows(),
+        })
+    }
+
+    /// The model whose steps they are.
+    pub fn model(&self) -> &'m Model {
+        self.model
+    }
+
+    /// Whether one step takes so many rows of so many sequences.
+    pub fn fits(&self, rows: usize, segments: usize) -> bool {
+        fits(self.model.descriptor(), rows, segments)
+    }
+
+    /// One step: every sequence reads its segment. Outputs are those of the wanted tokens, in order of the segments.
+    ///
+    /// The caller has checked the inputs ([`Session::check`](crate::session::Session::check)).
+    ///
+    /// # Errors
+    ///
+    /// Too little memory; nothing was read then.
+    ///
+    /// # Panics
+    ///
+    /// If there are more rows or segments than [`Executor::fits`] allows, or a segment has none.
+    pub fn step(&mut self, segments: &mut [Segment]) -> Result<Outputs<'_>> {
+        self.run(segments, |model, slots| {
+            // SAFETY: the slots are filled.
+            unsafe { model.step(slots) };
+        })?;
+        let tokens = segments.iter().map(|s| s.tokens).sum();
+        let rows = segments.iter().map(|s| s.tokens - s.wanted_from).sum();
+        Ok(self.outputs(rows, tokens))
+    }
+
+    /// The outputs of the last step.
+    fn outputs(&self, rows: usize, tokens: usize) -> Outputs<'_> {
+        Outputs {
+            descriptor: self.model.descriptor(),
+            regions: &self.outputs,
+            rows,
+            tokens,
+        }
+    }
+
+    /// Runs segments by `step`, which gets all slots filled as the ABI says.
+    pub(crate) fn run(
+        &mut self,
+        segments: &mut [Segment],
+        step: impl FnOnce(&Model, &mut [u64; frame::SLOTS]),
+    ) -> Result<()> {
+        let (model, descriptor) = (self.model, self.model.descriptor());
+        let rows: usize = segments.iter().map(|s| s.tokens).sum();
+        assert!(segments.iter().all(|s| s.tokens > 0 && s.wanted_from <= s.tokens));
+        assert!(
+            self.fits(rows, segments.len()),
+            "{rows} rows of {} sequences",
+            segments.len()
+        );
+        let mut parts = Vec::with_capacity(segments.len());
+        for segment in segments.iter_mut() {
+            let Sequence { state, position } = &mut *segment.sequence;
+            state.reserve(descriptor, *position, segment.tokens as u64)?;
+            parts.push(Part {
+                count: segment.tokens,
+                position: *position,
+                wanted_from: segment.wanted_from,
+                states: state.table() as u64,
+            });
+        }
+        let batch = Batch::new(&parts);
+        let wanted = batch.wanted.rows.len();
+        for (stream, region) in descriptor.outputs.iter().zip(&mut self.outputs) {
+            region.grow(row_bytes(stream).saturating_mul(wanted))?;
+        }
+        let inputs = self.inputs(segments);
+        let wanted_inputs = self.wanted_inputs(&batch, &inputs);
+        let outputs: Vec<*mut u8> = self.outputs.iter().map(Region::as_ptr).collect();
+        let mut slots = model.frame(&self.scratch);
+        slots[frame::ARENA] = self.arena.as_ptr() as u64;
+        slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
+        batch.all.fill(&mut slots, frame::ALL, inputs.as_ptr() as u64);
+        batch
+            .wanted
+            .fill(&mut slots, frame::WANTED, wanted_inputs.as_ptr() as u64);
+        // Every slot is filled: tables and regions live until the call returns, inputs were counted and checked against
+        // the tables they index, states have room for their segments, outputs for the wanted rows.
+        step(model, &mut slots);
+        for segment in segments {
+            segment.sequence.position += segment.tokens as u64;
+        }
+        Ok(())
+    }
+
+    /// Where the rows of each input stream are: those of one sequence where they lie, of several in a copy.
+    fn inputs(&mut self, segments: &[Segment]) -> Vec<*const u8> {
+        let streams = self.model.descriptor().inputs.iter().enumerate();
+        if let [only] = segments {
+            return streams
+                .map(|(n, stream)| only.inputs[n].row(only.at, width(stream)))
+                .collect();
+        }
+        let rows = |(n, stream): (usize, &Stream)| {
+            let joined = &mut self.joined[n];
+            joined.bytes = 0;
+            for segment in segments {
+                let row = segment.inputs[n].row(segment.at, width(stream));
+                // SAFETY: the segment has so many rows from there on.
+                unsafe { joined.append(row, row_bytes(stream) * segment.tokens) };
+            }
+            joined.start()
+        };
+        streams.map(rows).collect()
+    }
+
+    /// Where the wanted ones of these rows are.
+    fn wanted_inputs(&mut self, batch: &Batch, inputs: &[*const u8]) -> Vec<*const u8> {
+        let streams = self.model.descriptor().inputs.iter().enumerate();
+        let together = batch.wanted_together();
+        let rows = |(n, stream): (usize, &Stream)| {
+            let bytes = row_bytes(stream);
+            // SAFETY: these are rows of the stream.
+            let row = |number: usize| unsafe { inputs[n].add(number * bytes) };
+            if let Some(first) = together {
+                return row(first);
+            }
+            let wanted = &mut self.wanted[n];
+            wanted.bytes = 0;
+            for Row { row: number, .. } in &batch.wanted.rows {
+                // SAFETY: as above.
+                unsafe { wanted.append(row(*number as usize), bytes) };
+            }
+            wanted.start()
+        };
+        streams.map(rows).collect()
+    }
+}
+
+/// Whether one step takes so many rows of so many sequences.
+fn fits(descriptor: &Descriptor, rows: usize, segments: usize) -> bool {
+    let padding = segments.saturating_sub(1).saturating_mul(descriptor.padding);
+    rows.saturating_add(padding) <= descriptor.max_chunk
+}
+
+impl Rows {
+    fn start(&self) -> *const u8 {
+        self.words.as_ptr().cast()
+    }
+
+    /// # Safety
+    ///
+    /// So many bytes can be read from there.
+    unsafe fn append(&mut self, from: *const u8, bytes: usize) {
+        let end = self.bytes + bytes;
+        if self.words.len() * 8 < end {
+            self.words.resize(end.div_ceil(8), 0);
+        }
+        // SAFETY: the words have that much room, and lie elsewhere.
+        unsafe {
+            let to = self.words.as_mut_ptr().cast::<u8>().add(self.bytes);
+            std::ptr::copy_nonoverlapping(from, to, bytes);
+        }
+        self.bytes = end;
+    }
+}
