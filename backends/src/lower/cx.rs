@@ -9,7 +9,7 @@ use crate::{
 };
 use seqc_abi::frame::rows;
 use seqc_formats::Encoding;
-use seqc_ir::{Elem, Graph, Source, Value};
+use seqc_ir::{Elem, Graph, Op, Source, Value};
 use seqc_passes::machine::Machine;
 use seqc_passes::plan::{BufferId, Extent, Layout, Plan, row_of};
 use std::{
@@ -206,9 +206,11 @@ impl<'a> Cx<'a> {
         });
     }
 
-    /// Says that the code that follows is at row `t`.
+    /// Says that the code that follows is at row `t`: what is needed of its record is read here, outside of all loops over entries.
     pub(super) fn at_row(&self, f: &mut Func, t: Val) {
-        if self.scope() == Scope::Rows {
+        let graph = self.graph();
+        let positions = || graph.values().into_iter().any(|v| *graph.op(v) == Op::Position);
+        if self.scope() == Scope::Rows && (self.plan().padding() > 0 || positions()) {
             self.row.set(Some((t, RowRecord::load(f, self.args.table, t))));
         }
     }

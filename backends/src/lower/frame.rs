@@ -110,7 +110,7 @@ impl Frame {
 }
 
 /// Words of a table's record.
-pub(super) const ROW_WORDS: usize = size_of::<batch::Row>() / 8;
+const ROW_WORDS: usize = size_of::<batch::Row>() / 8;
 const SEGMENT_WORDS: usize = size_of::<batch::Segment>() / 8;
 
 /// One row's record, loaded.
@@ -118,8 +118,6 @@ const SEGMENT_WORDS: usize = size_of::<batch::Segment>() / 8;
 pub(super) struct RowRecord {
     pub(super) position: Val,
     pub(super) segment: Val,
-    /// Its number among all rows of the step.
-    pub(super) row: Val,
 }
 
 impl RowRecord {
@@ -129,8 +127,13 @@ impl RowRecord {
         RowRecord {
             position: load_word(f, record, offset_of!(batch::Row, position) / 8),
             segment: load_word(f, record, offset_of!(batch::Row, segment) / 8),
-            row: load_word(f, record, offset_of!(batch::Row, row) / 8),
         }
+    }
+
+    /// The number that row `n` of a table has among all rows of the step.
+    pub(super) fn number(f: &mut Func, table: Val, n: Val) -> Val {
+        let record = record(f, table, n, ROW_WORDS);
+        load_word(f, record, offset_of!(batch::Row, row) / 8)
     }
 }
 

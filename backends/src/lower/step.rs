@@ -194,7 +194,7 @@ impl Driver<'_> {
         let words = f.i64((row_bytes(&self.streams.types[stream]) / 4) as i64);
         let zero = f.i64(0);
         f.for_each(zero, frame.wanted.count, 1, |f, n| {
-            let row = RowRecord::load(f, frame.wanted.table, n).row;
+            let row = RowRecord::number(f, frame.wanted.table, n);
             let (from_at, to_at) = (f.mul(row, words), f.mul(n, words));
             let from = f.gep(from, from_at, Scalar::F32);
             let to = f.gep(to, to_at, Scalar::F32);

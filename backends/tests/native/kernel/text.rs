@@ -11,8 +11,8 @@ use seqc_backends::{
 use seqc_ir::Model;
 use seqc_passes::{plan::Settings, planned::PlannedModel};
 
-/// The function for chunks of a model of one layer, whose graph has these lines and rows of 20 numbers.
-fn chunk(lines: &str) -> String {
+/// A function of a model of one layer, whose graph has these lines and rows of 20 numbers.
+fn function(name: &str, lines: &str) -> String {
     let text = format!(
         "model tiny streams 2 {{
            input $0 x : f32[20]
@@ -29,7 +29,7 @@ fn chunk(lines: &str) -> String {
         ..Settings::of(targets::machine(Level::V3))
     };
     let module = program(&PlannedModel::new(&canonical, settings), Level::V3).module;
-    let func = module.function("layer0_chunk").map(Func::to_string);
+    let func = module.function(name).map(Func::to_string);
     func.unwrap_or_else(|| module.to_string())
 }
 
@@ -43,7 +43,7 @@ fn a_copy_is_whole_vectors_and_a_tail() {
 #[test]
 fn an_elementwise_layer_is_a_nest_over_tokens_and_vectors() {
     let lines = "%0 = input(0) : f32[20] %1 = mul %0, %0 : f32[20] output y %1";
-    assert_snapshot!(chunk(lines));
+    assert_snapshot!(function("layer0_chunk", lines));
 }
 
 #[test]
@@ -51,5 +51,6 @@ fn a_recurrence_keeps_its_state_in_registers_through_the_chunk() {
     let lines = "state @0 h : f32[20] next %4
         %0 = input(0) : f32[20] %1 = prev(@0) : f32[20] %2 = const(0.5) : f32[20]
         %3 = mul %1, %2 : f32[20] %4 = add %3, %0 : f32[20] output y %4";
-    assert_snapshot!(chunk(lines));
+    // What goes along a sequence is a part of its own, which is called for each segment.
+    assert_snapshot!(function("layer0_chunk_part0", lines));
 }
