@@ -43,16 +43,15 @@ fn both(built: &Built, layer: &str, level: Level) -> (String, String) {
         Ok(Product::Text(text)) => text,
         other => panic!("{other:?}"),
     };
-    let start = text
-        .find(&format!("fn @layer{n}_many"))
-        .unwrap_or_else(|| panic!("no function"));
-    let end = text[start..].find("\n}").map_or(text.len(), |length| start + length);
-    (said, text[start..end].to_owned())
+    let prefix = format!("fn @layer{n}_chunk");
+    let functions = text.split("\n}").map(str::trim_start);
+    let code: Vec<&str> = functions.filter(|code| code.starts_with(&prefix)).collect();
+    (said, code.join("\n"))
 }
 
-/// The lines of loops over the tokens of a chunk, whose number is the argument of a layer's function for it.
+/// The lines of loops over the tokens of a segment, whose first row is the argument of that number.
 fn token_loops(code: &str) -> Vec<&str> {
-    code.lines().filter(|line| line.contains(" in 0..%8")).collect()
+    code.lines().filter(|line| line.contains(" in %12..")).collect()
 }
 
 /// The vectors that a loop carries.
@@ -107,7 +106,7 @@ fn a_matrix_form_said_to_be_taken_multiplies_tiles_over_blocks_of_tokens() {
         "{said}"
     );
     assert!(
-        code.contains(" ge %8, 3") && code.contains(" in 0..%8 step 48"),
+        code.contains(" ge %8, 3") && token_loops(&code).iter().any(|line| line.contains(" step 48")),
         "{code}"
     );
     assert!(code.contains("call @seqc_tile_"), "{code}");
@@ -137,9 +136,14 @@ fn results_said_to_be_fused_are_computed_between_a_product_and_the_barrier_behin
         .unwrap_or_default();
     // softplus of the step, and the step times the input.
     assert_eq!(behind.matches(" store ").count(), 2, "{behind}");
-    assert!(
-        kernels[product + 1].contains(" in 0..16,"),
-        "the scan is next: {}",
-        kernels[product + 1]
-    );
+    // The scan goes along each segment, as a part of its own.
+    let called = kernels[product + 1]
+        .split("call @")
+        .nth(1)
+        .and_then(|call| call.split('(').next());
+    let scan = format!("fn @{}(", called.unwrap_or_default());
+    let part = code
+        .split("\nfn @")
+        .find(|part| format!("fn @{part}").starts_with(&scan));
+    assert!(part.is_some_and(|part| part.contains(" in 0..16,")), "{scan}");
 }

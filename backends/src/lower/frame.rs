@@ -1,6 +1,9 @@
 //! What a step gets from the runtime (the frame) and from the table of calls (a record each), loaded from memory.
 
-use super::{args::Args, cx::{pointer_in, table_entry}};
+use super::{
+    args::Args,
+    cx::{pointer_in, table_entry},
+};
 use crate::kernel::{Func, Scalar, Space, Ty, Val};
 use seqc_abi::{
     batch,

@@ -37,7 +37,13 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
                 Summation::OfChunk => kernels::gemv_in_order(module, layer.lanes(), product.encoding),
                 Summation::Free => kernels::gemv(module, &layer.target, product.encoding),
             };
-            kernels::gemm(module, &layer.target, product.encoding, product.columns, gemm_rows(product));
+            kernels::gemm(
+                module,
+                &layer.target,
+                product.encoding,
+                product.columns,
+                gemm_rows(product),
+            );
         }
     }
 }

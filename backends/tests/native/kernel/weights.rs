@@ -16,7 +16,10 @@ fn products(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
     [
         (kernels::gemv(module, target, encoding), false),
         (kernels::gemv_in_order(module, target.machine.lanes, encoding), false),
-        (kernels::gemm(module, target, encoding, k, kernels::GemmRows::Together), true),
+        (
+            kernels::gemm(module, target, encoding, k, kernels::GemmRows::Together),
+            true,
+        ),
     ]
 }
 
