@@ -7,17 +7,14 @@ pub mod command;
 pub mod document;
 pub mod fixture;
 pub mod program;
+mod root;
 pub mod rows;
 pub mod signatures;
 pub mod source;
 
-use std::path::{Path, PathBuf};
+pub use root::root;
 
-/// Root of the repository.
-pub fn root() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().unwrap_or(tests).to_owned()
-}
+use std::path::PathBuf;
 
 /// A directory for what a test writes, below cargo's target directory; empty at the first call of a process.
 pub fn scratch(name: &str) -> PathBuf {

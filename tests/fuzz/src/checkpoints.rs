@@ -2,8 +2,8 @@
 
 use crate::{
     containers::{self, Key, Shapes},
+    ending::{Ending, put},
     mutate,
-    target::{Ending, put},
 };
 use seqc_checkpoint::Checkpoint;
 use seqc_ir::random::Rng;

@@ -2,8 +2,8 @@
 
 use crate::{
     containers::{self, Shapes},
+    ending::{Ending, put, refused},
     mutate,
-    target::{Ending, put, refused},
 };
 use seqc::{
     import::{self, Request},

@@ -8,6 +8,7 @@
 
 mod checkpoints;
 mod containers;
+mod ending;
 mod imports;
 mod layers;
 mod mutate;

@@ -1,8 +1,8 @@
 //! Layer files and models with words that are not what they should be: checked, laid out, and read as `seqc` does.
 
 use crate::{
+    ending::{Ending, put, refused},
     layers, mutate,
-    target::{Ending, put, refused},
 };
 use seqc::{
     effective,

@@ -2,8 +2,8 @@
 
 use crate::{
     containers::{self, Key},
+    ending::{Ending, put},
     mutate,
-    target::{Ending, put},
 };
 use seqc_ir::random::Rng;
 use seqc_runtime::{

@@ -77,7 +77,7 @@ pub(crate) fn run(target: &'static Target, seed: u64, bounds: &Bounds, keep: Opt
     // Nobody else can look into it or plant files in it.
     let private = tempfile::tempdir()?;
     let mut run = Run {
-        files: private.path().join("case"),
+        files: private.path().join("cases"),
         next: bounds.first,
         last: bounds.first.saturating_add(cases),
         end,
@@ -108,7 +108,7 @@ pub(crate) fn run(target: &'static Target, seed: u64, bounds: &Bounds, keep: Opt
 }
 
 struct Run<'r> {
-    /// Where a worker has the files of a case.
+    /// Where workers have a directory for each case.
     files: PathBuf,
     /// The next case.
     next: u64,
@@ -147,7 +147,11 @@ impl Run<'_> {
             running = None;
             self.next = case + 1;
             match verb {
-                "end" => *self.report.endings.entry(rest.to_owned()).or_default() += 1,
+                "end" => {
+                    *self.report.endings.entry(rest.to_owned()).or_default() += 1;
+                    // What stays goes with the whole directory, when the run ends.
+                    let _ = fs::remove_dir_all(self.files_of(case));
+                }
                 _ => self.found(case, rest.to_owned())?,
             }
         }
@@ -166,13 +170,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The directory of a case.
+    fn files_of(&self, case: u64) -> PathBuf {
+        self.files.join(case.to_string())
+    }
+
     /// Keeps the files of a case.
     fn found(&mut self, case: u64, message: String) -> io::Result<()> {
         let kept = self
             .keep
             .join(format!("{}-{}-{case}", self.report.target, self.report.seed));
         fs::create_dir_all(&kept)?;
-        for entry in fs::read_dir(&self.files).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(self.files_of(case)).into_iter().flatten().flatten() {
             if entry.path().is_file() {
                 fs::copy(entry.path(), kept.join(entry.file_name()))?;
             }

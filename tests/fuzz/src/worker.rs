@@ -30,13 +30,15 @@ fn numbers(seed: u64, case: u64) -> Rng {
     Rng::new(Rng::new(seed).bits() ^ case.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// Runs cases from number `first` on until nobody listens any more; `dir` is what each finds empty.
+/// Runs cases from number `first` on until nobody listens any more. Each has a directory of its own below `dir`, named by its
+/// number, which the listener removes: it may hear of a case while a later one runs.
 pub(crate) fn run(target: &'static Target, seed: u64, first: u64, dir: PathBuf) -> ExitCode {
     limit_memory();
     thread::spawn(watch_time);
     panic::set_hook(Box::new(|_| {}));
     let work = move || {
         for number in first.. {
+            let dir = dir.join(number.to_string());
             if !say(&format!("start {number}")) || clean(&dir).is_err() {
                 break;
             }

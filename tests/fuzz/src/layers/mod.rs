@@ -4,19 +4,21 @@
 mod expr;
 mod model;
 mod program;
+mod request;
 mod text;
 
-use crate::target::{Ending, put, refused};
+use crate::ending::{Ending, put, refused};
+use request::request;
 use seqc::{
     backend,
-    driver::{self, Emit, Product, Request},
+    driver::{self, Emit, Product},
     explain,
     model::{Built, ReadOptions},
     source::Sources,
 };
 use seqc_abi::Level;
 use seqc_ir::random::Rng;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Most operations of a layer that is built: LLVM takes its time.
 const BUILT: usize = 400;
@@ -57,18 +59,6 @@ pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
 pub(crate) fn texts(rng: &mut Rng) -> (String, String) {
     let files = model::files(rng, false);
     (files.layer, files.model)
-}
-
-/// What a build is asked for.
-fn request(emit: Emit, target: &str, output: PathBuf) -> Request {
-    Request {
-        read: ReadOptions::default(),
-        emit,
-        target: target.to_owned(),
-        output,
-        embed: false,
-        force: false,
-    }
 }
 
 /// The model as kernels, whose length has a bound, and as machine code.

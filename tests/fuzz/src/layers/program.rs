@@ -1,6 +1,6 @@
 //! Small models built, run and compared with the evaluator.
 
-use crate::target::Ending;
+use crate::ending::Ending;
 use seqc::{
     driver::{self, Emit},
     model::Built,
@@ -54,7 +54,7 @@ pub(super) fn compare(rng: &mut Rng, built: &Built, dir: &Path) -> Ending {
         return Ok("not finite");
     }
     let program = dir.join("program");
-    let request = super::request(Emit::Exe, "native", program.clone());
+    let request = super::request::request(Emit::Exe, "native", program.clone());
     driver::stages(built, &request, &mut |_, _, _| {}).map_err(|failure| format!("build: {failure:?}"))?;
     write(built, &rows, &dir.join("x.safetensors")).map_err(|e| format!("inputs: {e}"))?;
     for (chunks, threads) in [("64", "1"), ("1", "1"), ("5,1,8", "2")] {

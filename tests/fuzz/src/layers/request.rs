@@ -1,0 +1,19 @@
+//! What a build of a case is asked for.
+
+use seqc::{
+    driver::{Emit, Request},
+    model::ReadOptions,
+};
+use std::path::PathBuf;
+
+/// What a build is asked for.
+pub(super) fn request(emit: Emit, target: &str, output: PathBuf) -> Request {
+    Request {
+        read: ReadOptions::default(),
+        emit,
+        target: target.to_owned(),
+        output,
+        embed: false,
+        force: false,
+    }
+}
