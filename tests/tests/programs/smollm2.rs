@@ -120,6 +120,29 @@ fn a_stop_text_ends_the_answer_where_it_begins() {
 }
 
 #[test]
+fn an_answer_follows_a_json_schema() {
+    let Some(program) = smollm2() else { return };
+    let schema = program::fresh_file("schema.json");
+    let text = r#"{"type": "object", "required": ["city", "population"], "additionalProperties": false, "properties": {
+        "city": {"type": "string", "maxLength": 20}, "population": {"type": "integer", "minimum": 0, "maximum": 99999999}}}"#;
+    fs::write(&schema, text).unwrap_or_else(|error| panic!("{}: {error}", schema.display()));
+    let words = [
+        "generate",
+        "--json",
+        "--chat",
+        "What is the capital of France? Answer as JSON.",
+        "-n",
+        "64",
+    ];
+    let schema = ["--json-schema".to_owned(), schema.display().to_string()];
+    let answer = program.run(&[&words.map(str::to_owned)[..], &schema].concat()).ok();
+    let found: Value = serde_json::from_str(&answer.stdout).unwrap_or_default();
+    assert_eq!(found["stop"], "end", "{found}");
+    let said: Value = serde_json::from_str(found["text"].as_str().unwrap_or_default()).unwrap_or_default();
+    assert!(said["city"].is_string() && said["population"].is_u64(), "{found}");
+}
+
+#[test]
 fn a_chat_is_rendered_with_the_template_of_the_file() {
     let Some(program) = smollm2() else { return };
     let chats = cases("prompts.json")

@@ -28,7 +28,7 @@ pub(crate) enum Verb {
     /// Put a file of streams through the model
     Run(Run),
     /// Continue a prompt
-    Generate(Generate),
+    Generate(Box<Generate>),
     /// Measure reading a prompt and generating, in tokens per second
     Bench(Bench),
 }
@@ -132,8 +132,10 @@ pub(crate) struct Generate {
     /// Stop before this text, which is not shown; may be given several times
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) stop: Vec<String>,
+    #[command(flatten)]
+    pub(crate) form: Form,
     /// Go on after a token that ends a text or a turn
-    #[arg(long)]
+    #[arg(long, conflicts_with = "form")]
     pub(crate) ignore_eos: bool,
     /// One JSON object at the end instead of text as it comes
     #[arg(long)]
@@ -146,6 +148,21 @@ pub(crate) struct Generate {
     pub(crate) tokenizer: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// The form that an answer must have.
+#[derive(Debug, Args)]
+#[group(id = "form", multiple = false)]
+pub(crate) struct Form {
+    /// Answer with a JSON object
+    #[arg(long)]
+    pub(crate) json_object: bool,
+    /// Answer with JSON that this JSON schema admits
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json_schema: Option<PathBuf>,
+    /// Answer with a text of this grammar, in the syntax of Lark
+    #[arg(long, value_name = "FILE")]
+    pub(crate) grammar: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

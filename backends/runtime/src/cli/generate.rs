@@ -30,7 +30,7 @@ use crate::{
 enum Stop {
     /// As many as asked for.
     Length,
-    /// A token that ends a text or a turn.
+    /// A token that ends a text or a turn, or a grammar that admits nothing more.
     End,
     /// A text at which the user wants it to end.
     Text,
@@ -64,13 +64,30 @@ struct Generated {
     steps: usize,
 }
 
+impl Generated {
+    /// Adds the answer to the JSON object, and its log probabilities where they are wanted: with the texts that the
+    /// tokenizer knows.
+    fn add_to(&self, object: &mut Value, logprobs: Option<Option<&Tokenizer>>) -> Result<()> {
+        object["tokens"] = json!(self.tokens);
+        object["text"] = json!(self.text);
+        object["stop"] = json!(self.stop.name());
+        if let Some(tokenizer) = logprobs {
+            object["logprobs"] = log_probabilities(&self.logprobs, tokenizer)?;
+        }
+        Ok(())
+    }
+}
+
 pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     let logits = streams::logits(&descriptor)?;
     let tokenizer = open_tokenizer(&descriptor, args, console)?;
     let options = sampling::options(&args.sampling, tokenizer.as_ref(), console)?;
     let seed = options.seed;
-    let sampler = Sampler::new(options, width(&descriptor.outputs[logits]))?;
+    let vocab = width(&descriptor.outputs[logits]);
+    let sampler = Sampler::new(options, vocab)?;
+    let ends = ends(&descriptor, tokenizer.as_ref());
+    let constraint = sampling::constraint(&args.form, tokenizer.as_ref(), vocab, &ends)?;
     let asked = Asked::new(args, tokenizer.as_ref(), &descriptor.model, console)?;
     let from = Instant::now();
     let model = common::load(code, &args.reading.loading, console)?;
@@ -78,13 +95,13 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let named = args.tokenizer.iter().flat_map(|path| places::with_folder(path));
     let inputs = common::inputs(&model, named);
     let mut session = common::open(&model, &args.reading, &inputs, console)?;
-    let ends = ends(&descriptor, tokenizer.as_ref());
     let prompt = asked.prompt(&mut session, &ends, console)?;
     let tokens = prompt.tokens.clone();
     let text = tokenizer.as_ref().map(|tokenizer| prompt.text(tokenizer, &session));
     let wishes = Wishes {
         ends: if args.ignore_eos { Vec::new() } else { ends },
         stops: args.stop.clone(),
+        constraint,
         logprobs: args.logprobs,
     };
     let mut run = Generator {
@@ -108,16 +125,11 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
             "version": JSON_VERSION,
             "model": descriptor.model,
             "prompt_tokens": tokens,
-            "tokens": generated.tokens,
-            "text": generated.text,
-            "stop": generated.stop.name(),
             "seed": seed,
             "threads": model.threads(),
             "timings": timings,
         });
-        if args.logprobs.is_some() {
-            object["logprobs"] = log_probabilities(&generated.logprobs, tokenizer.as_ref())?;
-        }
+        generated.add_to(&mut object, args.logprobs.and(Some(tokenizer.as_ref())))?;
         print(console.result, &format!("{object}\n"))?;
     }
     Ok(())
@@ -285,6 +297,7 @@ impl Generator<'_> {
             Taken::End => return Ok(Some(Stop::End)),
             Taken::Text(text) => (text, None),
             Taken::Stopped(text) => (text, Some(Stop::Text)),
+            Taken::Complete(text) => (text, Some(Stop::End)),
         };
         done.tokens.push(token);
         done.logprobs.extend(logprobs);

@@ -143,6 +143,7 @@ pub(crate) fn printable(text: &str) -> String {
 /// Turns a panic, which is a bug, into a message and a failure: no program ends with status 101. While a file is read
 /// by code of others, a panic is a bug of theirs that the file met, and the file is what the user can change.
 pub fn install_panic_hook() {
+    crate::generation::settle_panic_hook();
     std::panic::set_hook(Box::new(|panic| {
         let mut err = std::io::stderr();
         let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();

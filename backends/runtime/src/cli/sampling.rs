@@ -1,14 +1,21 @@
-//! How tokens are chosen, from the words of the command line.
+//! How tokens are chosen and which form an answer has, from the words of the command line.
+
+use std::path::Path;
+
+use seqc_checkpoint::Source;
 
 use super::{
     Console,
-    args::{BiasWord, SamplingWords, Seed},
+    args::{BiasWord, Form, SamplingWords, Seed},
 };
 use crate::{
     Error, Result,
-    generation::{SamplingOptions, TokenBias},
+    generation::{Constraint, Grammar, GrammarVocabulary, SamplingOptions, TokenBias},
     tokenizer::Tokenizer,
 };
+
+/// Files of grammars beyond this are refused.
+const LARGEST_GRAMMAR: u64 = 16 << 20;
 
 /// How tokens are chosen; a user whose words change nothing about it is told so.
 pub(crate) fn options(
@@ -76,6 +83,42 @@ fn token_bias(word: &BiasWord, tokenizer: Option<&Tokenizer>) -> Result<TokenBia
             ids.len()
         ))),
     }
+}
+
+/// The form that the words ask for, over the first `vocab` tokens, of which `ends` end an answer.
+pub(crate) fn constraint(
+    form: &Form,
+    tokenizer: Option<&Tokenizer>,
+    vocab: usize,
+    ends: &[i64],
+) -> Result<Option<Constraint>> {
+    let grammar = match form {
+        Form { json_object: true, .. } => Grammar::json_object(),
+        Form {
+            json_schema: Some(path),
+            ..
+        } => Grammar::json_schema(path, &text_of(path)?)?,
+        Form {
+            grammar: Some(path), ..
+        } => Grammar::lark(path, text_of(path)?),
+        _ => return Ok(None),
+    };
+    let Some(tokenizer) = tokenizer else {
+        return Err(Error::input(
+            "an answer of a given form needs a tokenizer: name one with --tokenizer PATH",
+        ));
+    };
+    GrammarVocabulary::new(tokenizer, vocab, ends)?
+        .constraint(&grammar)
+        .map(Some)
+}
+
+/// The text of a file.
+fn text_of(path: &Path) -> Result<String> {
+    let source = Source::from(path);
+    source.check_plain()?;
+    String::from_utf8(source.read(LARGEST_GRAMMAR)?)
+        .map_err(|_| Error::input(format!("{}: not UTF-8 text", path.display())))
 }
 
 /// A number that nobody knows before.

@@ -1,10 +1,11 @@
 //! What people expect of generation, for every interface alike: how tokens are chosen, where an answer ends, which part of
-//! it may be shown.
+//! it may be shown, which form it must have.
 //!
 //! A [`Continuation`] is one answer that comes token by token: it is given the scores of what was read and chooses a token
 //! ([`Continuation::choose`]), then says what that token shows and whether the answer is over ([`Continuation::take`]).
 //! Reading the token is left to the caller. Its parts can be used alone: a [`Sampler`], [`StopTexts`], [`LogProbs`].
 
+mod constraint;
 mod logprobs;
 mod options;
 mod sampler;
@@ -13,6 +14,8 @@ mod stop;
 mod tests;
 mod truncate;
 
+pub(crate) use constraint::settle_panic_hook;
+pub use constraint::{Constraint, Grammar, GrammarVocabulary};
 pub use logprobs::{LogProb, LogProbs};
 pub use options::{SamplingOptions, TokenBias};
 pub use sampler::{Sampler, greedy};
@@ -39,6 +42,8 @@ pub enum Taken {
     End,
     /// A stop text is complete: the answer ends with these characters.
     Stopped(String),
+    /// The grammar admits nothing more: the answer ends with these characters.
+    Complete(String),
 }
 
 /// How an answer is to come.
@@ -48,6 +53,8 @@ pub struct Wishes {
     pub ends: Vec<i64>,
     /// Texts that end it.
     pub stops: Vec<String>,
+    /// The grammar that it follows.
+    pub constraint: Option<Constraint>,
     /// Log probabilities of every token, and of so many most likely ones.
     pub logprobs: Option<usize>,
 }
@@ -60,6 +67,7 @@ pub struct Continuation<'t> {
     text: Option<TextStream<'t>>,
     stops: StopTexts,
     ends: Vec<i64>,
+    constraint: Option<Constraint>,
     logprobs: Option<usize>,
 }
 
@@ -88,6 +96,7 @@ impl<'t> Continuation<'t> {
             text,
             stops,
             ends: wishes.ends,
+            constraint: wishes.constraint,
             logprobs: wishes.logprobs,
         })
     }
@@ -101,9 +110,20 @@ impl<'t> Continuation<'t> {
     ///
     /// # Errors
     ///
-    /// Scores that leave no token.
+    /// A grammar that no token can go on with, or none that the scores leave.
     pub fn choose(&mut self, logits: &[f32]) -> Result<Choice> {
-        let token = self.sampler.next(logits);
+        let token = match &mut self.constraint {
+            None => self.sampler.next(logits),
+            Some(constraint) => {
+                let mut admitted = logits.to_vec();
+                constraint.mask(&mut admitted)?;
+                let token = self.sampler.next(&admitted);
+                if admitted.get(token).is_none_or(|logit| *logit == f32::NEG_INFINITY) {
+                    return Err(constraint.nothing_left());
+                }
+                token
+            }
+        };
         Ok(Choice {
             token: token as i64,
             logprobs: self.logprobs.map(|best| LogProbs::of(logits, token, best)),
@@ -114,19 +134,27 @@ impl<'t> Continuation<'t> {
     ///
     /// # Errors
     ///
-    /// A `tokenizer.json` whose decoder fails.
+    /// A `tokenizer.json` whose decoder fails, or a token that the grammar does not admit.
     pub fn take(&mut self, token: i64) -> Result<Taken> {
         if self.ends.contains(&token) {
             return Ok(Taken::End);
         }
+        let complete = match &mut self.constraint {
+            Some(constraint) => constraint.accept(token)?,
+            None => false,
+        };
         let Some(stream) = &mut self.text else {
-            return Ok(Taken::Text(String::new()));
+            return Ok(if complete {
+                Taken::Complete(String::new())
+            } else {
+                Taken::Text(String::new())
+            });
         };
         let Shown { text, stopped } = self.stops.push(&stream.push(token)?);
-        Ok(if stopped {
-            Taken::Stopped(text)
-        } else {
-            Taken::Text(text)
+        Ok(match (stopped, complete) {
+            (true, _) => Taken::Stopped(text),
+            (false, true) => Taken::Complete(text),
+            (false, false) => Taken::Text(text),
         })
     }
 

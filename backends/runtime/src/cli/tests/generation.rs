@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{json, ok, refused, run, words};
 use crate::{
     code::Code,
-    testing::{adder, fresh},
+    testing::{adder, file, fresh},
 };
 
 /// Continues with the sums 3, 6, 12, 8, 0, 0.
@@ -91,6 +91,31 @@ fn a_stop_text_ends_the_answer_before_it() {
     assert_eq!(found["tokens"], json!([3, 6, 12, 8]));
     refused(sums(), 1, &format!("{SUMS} --stop a"));
     refused(sums(), 2, &format!("{line} --stop="));
+}
+
+#[test]
+fn an_answer_follows_a_grammar_and_ends_where_it_admits_nothing_more() {
+    let tokenizer = letters();
+    let grammar = file("words.lark", "start: \"h\" \"é\"+ (\"a\" | \"bc\")".as_bytes());
+    let line = format!("{SUMS} --tokenizer {tokenizer} --grammar {}", grammar.display());
+    assert_eq!(ok(sums(), &format!("{line} --logit-bias a=3")), "héa\n");
+    let found = json(sums(), &format!("{line} --json --logit-bias b=3 --logprobs 1"));
+    assert_eq!((&found["text"], &found["stop"]), (&json!("hébc"), &json!("end")));
+    // What the model thought is another matter.
+    assert_eq!(found["logprobs"][0]["best"][0]["token"], 3);
+    let schema = file("schema.json", b"{\"type\": 3}");
+    let said = refused(
+        sums(),
+        1,
+        &format!("{SUMS} --tokenizer {tokenizer} --json-schema {}", schema.display()),
+    );
+    assert!(said.contains("schema.json"), "{said}");
+    // Sixteen letters hold no braces.
+    refused(sums(), 1, &format!("{SUMS} --tokenizer {tokenizer} --json-object"));
+    refused(sums(), 1, &format!("{SUMS} --json-object"));
+    refused(sums(), 1, &format!("{line}x"));
+    refused(sums(), 2, &format!("{line} --json-object"));
+    refused(sums(), 2, &format!("{line} --ignore-eos"));
 }
 
 #[test]
