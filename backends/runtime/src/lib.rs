@@ -2,7 +2,7 @@
 //!
 //! There is no numerical kernel here. [`code::Code`] is the generated half of a program; [`model::Model`] is that with
 //! weights and threads; a [`sequence::Sequence`] is what one sequence carries, an [`executor::Executor`] reads tokens of several
-//! at once; a [`session::Session`] is one sequence being read; [`cli`] is the program around them.
+//! at once; a [`session::Session`] is one sequence being read; an [`engine::Engine`] answers many requests at once; [`cli`] is the program around them.
 
 mod barrier;
 mod bounded;
@@ -12,6 +12,7 @@ pub mod capi;
 pub mod chat;
 pub mod cli;
 pub mod code;
+pub mod engine;
 pub mod error;
 pub mod executor;
 mod fingerprint;

@@ -7,7 +7,8 @@ mod inputs;
 mod outputs;
 
 pub use inputs::Values;
-use inputs::{check_ids, count};
+pub(crate) use inputs::check_ids;
+use inputs::count;
 pub(crate) use outputs::row_bytes;
 pub use outputs::{Outputs, width};
 

@@ -71,7 +71,7 @@ pub(super) fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize>
 /// # Errors
 ///
 /// The first such number.
-pub(super) fn check_ids(descriptor: &Descriptor, inputs: &[Values]) -> Result<()> {
+pub(crate) fn check_ids(descriptor: &Descriptor, inputs: &[Values]) -> Result<()> {
     for (stream, values) in descriptor.inputs.iter().zip(inputs) {
         let (Some(vocab), Values::I64(ids)) = (stream.vocab, values) else {
             continue;

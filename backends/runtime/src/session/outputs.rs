@@ -30,6 +30,13 @@ impl Outputs<'_> {
         &self.regions[stream].bytes()[..bytes]
     }
 
+    /// One row of output `stream`, which is of vectors.
+    pub fn row(&self, stream: usize, row: usize) -> impl Iterator<Item = f32> {
+        let width = row_bytes(&self.descriptor.outputs[stream]);
+        let bytes = &self.bytes(stream)[row * width..][..width];
+        bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
+    }
+
     /// Rows of output `stream`, which is of vectors.
     pub fn floats(&self, stream: usize) -> impl Iterator<Item = f32> {
         let chunks = self.bytes(stream).as_chunks::<4>().0;

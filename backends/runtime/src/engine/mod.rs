@@ -1,0 +1,299 @@
+//! Many requests on one executor: continuous batching with chunked prefill.
+//!
+//! An [`Engine`] runs in one thread and owns the [`Executor`]. Requests come through a [`Handle`], and each says who listens
+//! to its answer ([`Listener`]). Every step reads one token of each sequence that generates, and some tokens of prompts
+//! ([`plan`]): a sequence joins between two steps and leaves as soon as its answer is over. An answer is what the sequence
+//! gets alone, since the rows of a step do not depend on each other.
+//!
+//! A listener that is gone ends its sequence, one that has no room for events pauses it; neither costs others anything.
+
+mod answer;
+mod gauges;
+mod handle;
+mod outbox;
+mod plan;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use gauges::Gauges;
+pub use handle::{Handle, Refusal};
+pub use request::{
+    Delivery, Event, Failure, FailureKind, Generation, Goal, Listener, Pooling, Reason, Request, Totals,
+};
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        atomic::Ordering::Relaxed,
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Result,
+    executor::{Executor, Segment},
+    model::Model,
+    streams,
+    tokenizer::Tokenizer,
+};
+use answer::Answer;
+use handle::{Message, Waiting};
+use outbox::Outbox;
+use plan::{Ready, Room, plan};
+
+/// Between two looks at listeners without room, when there is nothing else to do.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// What bounds an engine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Sequences that run at once; those whose listeners have no room are not counted.
+    pub sequences: usize,
+    /// Sequences that wait for a place; more are refused.
+    pub queue: usize,
+    /// Tokens of a sequence, prompt and answer; the model may admit fewer.
+    pub context: Option<usize>,
+    /// Tokens of prompts that one step reads while other sequences generate: with them grows the time between two tokens of
+    /// those.
+    pub prompt_rows: usize,
+    /// From the arrival of a request to the end of its answer.
+    pub timeout: Option<Duration>,
+}
+
+/// Answers requests, many at once.
+#[derive(Debug)]
+pub struct Engine<'m> {
+    executor: Executor<'m>,
+    tokenizer: Option<&'m Tokenizer>,
+    settings: Settings,
+    messages: Receiver<Message>,
+    handle: Handle,
+    /// The place of the logits among the outputs, where there are any.
+    logits: Option<usize>,
+    waiting: VecDeque<Waiting>,
+    /// Those that were admitted, oldest first.
+    answers: Vec<Answer<'m>>,
+    /// The last events of answers that are over.
+    leaving: Vec<Outbox>,
+    /// Steps so far.
+    steps: u64,
+    /// No request comes any more.
+    closing: bool,
+}
+
+impl<'m> Engine<'m> {
+    /// An engine without requests. `tokenizer` gives the text of answers.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory, or a model that does not read tokens.
+    pub fn new(model: &'m Model, tokenizer: Option<&'m Tokenizer>, settings: Settings) -> Result<Engine<'m>> {
+        streams::check_reads_tokens(model.descriptor())?;
+        let (handle, messages) = Handle::new(model.descriptor(), tokenizer.is_some(), &settings);
+        Ok(Engine {
+            executor: Executor::new(model)?,
+            tokenizer,
+            settings,
+            messages,
+            handle,
+            logits: streams::logits(model.descriptor()).ok(),
+            waiting: VecDeque::new(),
+            answers: Vec::new(),
+            leaving: Vec::new(),
+            steps: 0,
+            closing: false,
+        })
+    }
+
+    /// Where requests are handed in.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Answers requests until [`Handle::close`] was called and all answers are over.
+    pub fn run(&mut self) {
+        loop {
+            self.receive();
+            self.sweep();
+            self.admit();
+            self.step();
+            self.publish();
+            if self.closing && self.is_idle() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a step would read nothing.
+    fn nothing_runs(&self) -> bool {
+        let admits = !self.waiting.is_empty() && self.answers.len() < self.most();
+        !admits && self.answers.iter().all(|answer| answer.outbox.is_full())
+    }
+
+    /// The most answers, with those that are paused, which keep their memory.
+    fn most(&self) -> usize {
+        self.settings.sequences.max(1).saturating_mul(4)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.answers.is_empty() && self.leaving.is_empty()
+    }
+
+    /// Takes what has come; without anything to do, waits for it.
+    fn receive(&mut self) {
+        if !self.closing && self.is_idle() {
+            match self.messages.recv() {
+                Ok(message) => self.take(message),
+                Err(_) => self.closing = true,
+            }
+        } else if self.nothing_runs() {
+            match self.messages.recv_timeout(PATIENCE) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.closing = true,
+            }
+        }
+        loop {
+            match self.messages.try_recv() {
+                Ok(message) => self.take(message),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.closing = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Request(request) => self.waiting.extend(request.samples()),
+            Message::Close => self.closing = true,
+        }
+    }
+
+    /// Ends answers that nobody listens to any more or that took too long, and hands over what could not be before.
+    fn sweep(&mut self) {
+        let (now, gauges) = (Instant::now(), self.handle.gauges());
+        self.waiting.retain_mut(|waiting| {
+            let stays = waiting.outbox.stays(now, gauges);
+            if !stays {
+                gauges.waiting.fetch_sub(1, Relaxed);
+            }
+            stays
+        });
+        self.answers.retain_mut(|answer| answer.outbox.stays(now, gauges));
+        self.leaving
+            .retain_mut(|outbox| outbox.stays(now, gauges) && outbox.is_full());
+    }
+
+    /// Gives places to those who wait, in the order in which they came.
+    fn admit(&mut self) {
+        let most = self.settings.sequences.max(1);
+        let mut running = self.answers.iter().filter(|answer| !answer.outbox.is_full()).count();
+        while running < most && self.answers.len() < self.most() {
+            let Some(waiting) = self.waiting.pop_front() else {
+                return;
+            };
+            self.handle.gauges().waiting.fetch_sub(1, Relaxed);
+            let outbox = waiting.outbox.another();
+            match Answer::new(waiting, self.executor.model().descriptor(), self.tokenizer) {
+                Ok(answer) => {
+                    self.answers.push(answer);
+                    running += 1;
+                }
+                Err(error) => self.fail(outbox, FailureKind::Failed, error.to_string()),
+            }
+        }
+    }
+
+    /// The last event of an answer that cannot go on.
+    fn fail(&mut self, mut outbox: Outbox, kind: FailureKind, message: String) {
+        outbox.fail(kind, message, self.handle.gauges());
+        self.leave(outbox);
+    }
+
+    fn leave(&mut self, outbox: Outbox) {
+        if outbox.is_full() {
+            self.leaving.push(outbox);
+        }
+    }
+
+    /// The tokens that the next step reads of each answer.
+    fn shares(&self) -> Vec<usize> {
+        let descriptor = self.executor.model().descriptor();
+        let ready: Vec<Ready> = self.answers.iter().map(Answer::ready).collect();
+        if descriptor.causal {
+            let room = Room::of(descriptor);
+            return plan(&ready, room, self.settings.prompt_rows);
+        }
+        // A model that looks ahead reads an input at once, and one in a step.
+        let first = ready.iter().position(|ready| ready.tokens > 0);
+        let share = |(n, ready): (usize, &Ready)| if Some(n) == first { ready.tokens } else { 0 };
+        ready.iter().enumerate().map(share).collect()
+    }
+
+    /// Reads the next tokens of some answers, chooses the next token of each that has read all.
+    fn step(&mut self) {
+        let shares = self.shares();
+        let from = Instant::now();
+        let mut segments: Vec<Segment> = Vec::new();
+        for (answer, share) in self.answers.iter_mut().zip(&shares) {
+            segments.extend((*share > 0).then(|| answer.segment(*share)));
+        }
+        if segments.is_empty() {
+            return;
+        }
+        self.steps += 1;
+        let outputs = match self.executor.step(&mut segments) {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                drop(segments);
+                return self.give_up_the_newest(&shares, &error);
+            }
+        };
+        let mut row = 0;
+        let gauges = self.handle.gauges();
+        gauges.stepped(from.elapsed(), shares.iter().sum());
+        let reading = answer::Reading {
+            outputs: &outputs,
+            logits: self.logits,
+            context: self.handle.context(),
+            gauges,
+            step: self.steps,
+        };
+        for (answer, share) in self.answers.iter_mut().zip(&shares) {
+            if *share > 0 {
+                row += answer.read(*share, row, &reading);
+            }
+        }
+        self.retire();
+    }
+
+    /// Takes out answers that are over.
+    fn retire(&mut self) {
+        let over = self.answers.extract_if(.., |answer| answer.outbox.is_over());
+        let outboxes: Vec<Outbox> = over.map(|answer| answer.outbox).collect();
+        for outbox in outboxes {
+            self.leave(outbox);
+        }
+    }
+
+    /// There is too little memory for a step: the answer that came last gives its own back.
+    fn give_up_the_newest(&mut self, shares: &[usize], error: &crate::Error) {
+        let newest = shares.iter().rposition(|share| *share > 0);
+        if let Some(newest) = newest {
+            let answer = self.answers.remove(newest);
+            self.fail(answer.outbox, FailureKind::Failed, error.to_string());
+        }
+    }
+
+    fn publish(&self) {
+        let gauges = self.handle.gauges();
+        let paused = self.answers.iter().filter(|answer| answer.outbox.is_full()).count();
+        gauges.running.store(self.answers.len() - paused, Relaxed);
+        gauges.paused.store(paused, Relaxed);
+    }
+}
