@@ -10,6 +10,7 @@ mod binary32;
 mod binary64;
 mod encoding;
 mod facts;
+mod half;
 mod integers;
 mod listed;
 mod q4_0;
@@ -23,7 +24,7 @@ mod q8_0;
 mod unpack;
 
 pub use bfloat16::to_bf16;
-pub use binary16::to_f16;
 pub use encoding::Encoding;
 pub use facts::Use;
+pub use half::to_f16;
 pub use listed::Listed;

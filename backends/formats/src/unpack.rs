@@ -1,6 +1,6 @@
 //! Parts of blocks that several encodings share, as GGML's documentation has them: scales, nibbles, high bits.
 
-use crate::binary16::from_f16;
+use crate::half::from_f16;
 
 /// Decodes numbers of `N` bytes each.
 pub(crate) fn each<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, value: impl Fn([u8; N]) -> f32) {

@@ -26,6 +26,7 @@ pub mod verify;
 
 pub use func::Func;
 pub use inst::{Axis, Binary, Block, Cast, Cmp, Const, For, If, Inst, Intrinsic, Reduction, Unary};
-pub use module::{CodeRow, Global, Item, Module, Signature};
+pub use module::{CodeRow, Global, Item, Module};
 pub use team::{Team, TeamRange};
+pub use types::Signature;
 pub use types::{Scalar, Space, Ty, Val};

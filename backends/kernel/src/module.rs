@@ -1,6 +1,7 @@
 //! A module: functions, what they call of others, and constant bytes.
 
 use super::{Func, Ty};
+use crate::types::Signature;
 use seqc_abi::{Level, symbols};
 use std::collections::HashSet;
 
@@ -18,17 +19,6 @@ pub enum Item {
     Declared(Signature),
     /// It is here.
     Defined(Func),
-}
-
-/// Name and types of a function.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signature {
-    /// Its symbol.
-    pub name: String,
-    /// Types of its parameters.
-    pub params: Vec<Ty>,
-    /// Type of its result.
-    pub result: Option<Ty>,
 }
 
 /// Constant data.

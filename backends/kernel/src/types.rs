@@ -168,3 +168,14 @@ impl fmt::Display for Val {
         write!(f, "%{}", self.id)
     }
 }
+
+/// Name and types of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Its symbol.
+    pub name: String,
+    /// Types of its parameters.
+    pub params: Vec<Ty>,
+    /// Type of its result.
+    pub result: Option<Ty>,
+}

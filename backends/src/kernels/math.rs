@@ -7,20 +7,21 @@
 mod exp;
 mod exp_product;
 mod log;
+mod polynomial;
 mod power;
 pub(crate) mod power_of_two;
+mod range;
 
-pub use exp::{Range, exp, exp_within};
+pub use exp::{exp, exp_within};
 pub use exp_product::exp_product;
 use log::ATANH;
 pub use log::log;
+use polynomial::{MAGIC, horner};
 pub use power::emit_pow;
+pub use range::Range;
 
 use crate::kernel::{Cmp, Func, Scalar, Unary, Val};
 use seqc_ir::UnaryOp;
-
-/// Adding it to a small float leaves the nearest integer in the low bits of the sum: 1.5 * 2^23.
-const MAGIC: f32 = 12_582_912.0;
 
 /// `op(x)`; `x` is f32, except for negation and absolute value (also integers) and `not` (truth values).
 pub fn emit_unary(f: &mut Func, op: UnaryOp, x: Val) -> Val {
@@ -56,16 +57,6 @@ pub fn emit_unary(f: &mut Func, op: UnaryOp, x: Val) -> Val {
             f.xor(x, all)
         }
     }
-}
-
-/// `c[0] x^n + … + c[n]`.
-fn horner(f: &mut Func, x: Val, coefficients: &[f32]) -> Val {
-    let mut sum = f.float(x.ty, coefficients[0]);
-    for c in &coefficients[1..] {
-        let c = f.float(x.ty, *c);
-        sum = f.fma(sum, x, c);
-    }
-    sum
 }
 
 /// `1 / (1 + e^-x)`

@@ -1,9 +1,10 @@
 //! Attention: the tokens at hand go into the cache, then every query looks through it.
 
 use super::{
-    cx::{Cx, Layer, byte},
-    run::{Tokens, on_first_thread},
+    address::byte,
+    cx::{Cx, Layer},
     slots::{self, Source},
+    tokens::{Tokens, on_first_thread},
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},

@@ -1,17 +1,22 @@
 //! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
 
-use super::args::Args;
-use super::frame::{RowRecord, SegmentRecord, load_word};
+use super::{
+    address::{byte, load_word, scalar_of, table_entry},
+    args::Args,
+    frame::{RowRecord, SegmentRecord},
+};
 use crate::{
-    kernel::{Func, Module, Scalar, Space, Ty, Val},
+    kernel::{Func, Module, Scalar, Ty, Val},
     schedule::Schedule,
     targets::TargetInfo,
 };
 use seqc_abi::frame::rows;
 use seqc_formats::Encoding;
-use seqc_ir::{Elem, Graph, Op, Source, Value};
-use seqc_passes::machine::Machine;
-use seqc_passes::plan::{BufferId, Extent, Layout, Plan, row_of};
+use seqc_ir::{Graph, Op, Source, Value};
+use seqc_passes::{
+    machine::Machine,
+    plan::{BufferId, Extent, Layout, Plan, row_of},
+};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -417,31 +422,5 @@ impl RowAt {
         let stride = f.i64(self.stride);
         let at = f.mul(token, stride);
         f.gep(self.base, at, Scalar::F32)
-    }
-}
-
-/// Pointer `n` of a table: to memory that all threads see.
-pub(super) fn table_entry(f: &mut Func, table: Val, n: usize) -> Val {
-    pointer_in(f, table, n, Space::Global)
-}
-
-/// Pointer `n` of a table, into a space.
-pub(super) fn pointer_in(f: &mut Func, table: Val, n: usize, space: Space) -> Val {
-    let n = f.i64(n as i64);
-    let p = f.gep(table, n, Scalar::I64);
-    f.load(p, Ty::Ptr(space))
-}
-
-/// Pointer `offset` bytes behind another.
-pub(super) fn byte(f: &mut Func, p: Val, offset: usize) -> Val {
-    let offset = f.i64(offset as i64);
-    f.gep(p, offset, Scalar::I8)
-}
-
-/// How an element type lies in memory.
-pub(super) fn scalar_of(elem: Elem) -> Scalar {
-    match elem {
-        Elem::I64 => Scalar::I64,
-        Elem::F32 | Elem::Bool => Scalar::F32,
     }
 }

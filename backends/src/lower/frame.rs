@@ -1,10 +1,10 @@
 //! What a step gets from the runtime (the frame) and from the table of calls (a record each), loaded from memory.
 
 use super::{
+    address::{load_word, pointer_in, table_entry},
     args::Args,
-    cx::{pointer_in, table_entry},
 };
-use crate::kernel::{Func, Scalar, Space, Ty, Val};
+use crate::kernel::{Func, Scalar, Space, Val};
 use seqc_abi::{
     batch,
     frame::{self, rows},
@@ -168,11 +168,4 @@ fn record(f: &mut Func, table: Val, n: Val, words: usize) -> Val {
     let words = f.i64(words as i64);
     let at = f.mul(n, words);
     f.gep(table, at, Scalar::I64)
-}
-
-/// Word `n` of a table.
-pub(super) fn load_word(f: &mut Func, table: Val, n: usize) -> Val {
-    let n = f.i64(n as i64);
-    let p = f.gep(table, n, Scalar::I64);
-    f.load(p, Ty::I64)
 }

@@ -4,9 +4,9 @@ use super::{
     args::Args,
     attend, chunked,
     cx::{Cx, Layer, Scope},
-    long_conv, nest, products,
-    run::{self, Tokens},
+    long_conv, nest, products, run,
     slots::{self, Source},
+    tokens::Tokens,
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Val},

@@ -1,6 +1,6 @@
 //! Affine index expressions as code.
 
-use super::expr::{Axis, Space};
+use super::space::{Axis, Space};
 use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_passes::affine::{AffineExpr, Atom};
 

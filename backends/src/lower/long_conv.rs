@@ -1,9 +1,10 @@
 //! Long convolutions: what depends on their filters is made at load time, behind the buffers of the arena of load-time constants.
 
 use super::{
-    cx::{Cx, Layer, byte},
-    run::Tokens,
+    address::byte,
+    cx::{Cx, Layer},
     slots::{self, Source},
+    tokens::Tokens,
 };
 use crate::kernel::{Func, Module, Val};
 use seqc_ir::Value;

@@ -3,6 +3,7 @@
 //! All threads run the same functions on the same frame and meet at barriers (see `seqc_abi::frame`). A layer has a
 //! function for one token and one for a chunk; repeated layers share them and differ in the tables they are called with.
 
+mod address;
 mod args;
 mod attend;
 mod chunked;
@@ -22,8 +23,10 @@ mod reduce;
 mod run;
 mod scan;
 mod slots;
+mod space;
 mod step;
 mod streams;
 mod table;
+mod tokens;
 
 pub use program::{Entry, Program, manifest, program};

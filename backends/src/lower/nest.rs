@@ -1,9 +1,11 @@
 //! Loops over the entries of one stored value.
 
 use super::{
-    cx::{Cx, scalar_of},
+    address::scalar_of,
+    cx::Cx,
     elementwise::to_memory,
-    expr::{Axis, Coords, ExprLowering},
+    expr::{Coords, ExprLowering},
+    space::Axis,
     table,
 };
 use crate::{

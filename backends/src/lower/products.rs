@@ -2,10 +2,10 @@
 //! entry runs on the results while they are in cache.
 
 use super::{
-    cx::{Cx, Layer, RowAt, table_entry},
-    frame::load_word,
+    address::{load_word, table_entry},
+    cx::{Cx, Layer, RowAt},
     nest,
-    run::Tokens,
+    tokens::Tokens,
 };
 use crate::{
     kernel::{Func, Module, Scalar, TeamRange, Val},

@@ -1,7 +1,7 @@
 //! Reads of stored values, parameters, inputs, states and tables.
 
 use super::{
-    cx::scalar_of,
+    address::scalar_of,
     elementwise::truth,
     expr::{Coords, ExprLowering},
 };

@@ -2,7 +2,8 @@
 
 use super::{
     elementwise::register,
-    expr::{Axis, Coords, ExprLowering},
+    expr::{Coords, ExprLowering},
+    space::Axis,
 };
 use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, ReduceOp, Value};

@@ -5,49 +5,15 @@ use super::{
     chunked::{self, ByTokens},
     cx::Cx,
     long_conv, nest, products, scan,
+    tokens::{Tokens, on_first_thread},
 };
 use crate::{
-    kernel::{Cmp, Func, Val},
+    kernel::{Func, Val},
     schedule::{Threads, loops, waves},
 };
 use seqc_ir::StateId;
 use seqc_passes::plan::{Kernel, Nest};
 use std::ops::Range;
-
-/// Which tokens a kernel is for.
-#[derive(Clone, Copy)]
-pub(super) enum Tokens {
-    /// All of the chunk.
-    All,
-    /// The one in this row.
-    One(Val),
-}
-
-impl Tokens {
-    /// The row of the one token, as the numbers of [`Cx::in_parts`].
-    pub(super) fn numbers(self) -> Vec<Val> {
-        match self {
-            Tokens::All => Vec::new(),
-            Tokens::One(t) => vec![t],
-        }
-    }
-
-    /// The rows of the tokens.
-    pub(super) fn range(self, cx: &Cx<'_>, f: &mut Func) -> Range<Val> {
-        match self {
-            Tokens::All => cx.args.first..f.add(cx.args.first, cx.args.count),
-            Tokens::One(t) => {
-                let one = f.i64(1);
-                t..f.add(t, one)
-            }
-        }
-    }
-
-    /// The same tokens in a part with these numbers.
-    pub(super) fn of(numbers: &[Val]) -> Tokens {
-        numbers.first().map_or(Tokens::All, |t| Tokens::One(*t))
-    }
-}
 
 /// What comes behind each kernel, by its number.
 type After<'a> = &'a mut dyn FnMut(&Cx<'_>, &mut Func, usize);
@@ -270,11 +236,4 @@ fn commit(cx: &Cx<'_>, f: &mut Func, states: &[StateId], tokens: Tokens) {
             store_state(cx, f, *s, at[0], Entries { start: mine.low, count });
         }
     });
-}
-
-/// Writes code that one thread runs.
-pub(super) fn on_first_thread(cx: &Cx<'_>, f: &mut Func, body: impl FnOnce(&mut Func)) {
-    let zero = f.i64(0);
-    let first = f.cmp(Cmp::Eq, cx.args.tid, zero);
-    f.if_then(first, body);
 }

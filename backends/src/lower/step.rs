@@ -1,8 +1,9 @@
 //! The load-time stage and the step: every call of a layer, from a table.
 
 use super::{
-    cx::{Layer, byte, table_entry},
-    frame::{Frame, Record, RowRecord, Rows, SegmentRecord, load_word},
+    address::{byte, load_word, table_entry},
+    cx::Layer,
+    frame::{Frame, Record, RowRecord, Rows, SegmentRecord},
     layer,
     streams::{Place, ResultCopy, Streams, row_bytes},
 };

@@ -1,9 +1,6 @@
 //! Rows of a table that stays in its checkpoint's encoding: embeddings.
 
-use super::{
-    cx::Cx,
-    expr::{Axis, ExprLowering},
-};
+use super::{cx::Cx, expr::ExprLowering, space::Axis};
 use crate::{
     kernel::{Func, Scalar, Val},
     kernels,

@@ -2,7 +2,7 @@
 
 // mlir-sys links LLVM statically, so these symbols are present; the declarations follow llvm-c/*.h of LLVM 22.
 
-use super::{Error, Target};
+use super::{error::Error, target::Target};
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_uint, c_void},
     ptr,

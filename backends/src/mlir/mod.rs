@@ -1,9 +1,12 @@
 //! MLIR text to object bytes, in process: parse, lower to the LLVM dialect, translate, optimise, emit.
 
+mod error;
 mod llvm;
 mod print;
+mod processors;
 mod target;
 
+pub use error::Error;
 pub use print::print;
 pub use target::Target;
 
@@ -29,26 +32,6 @@ pub enum Emit {
     Asm,
     /// A relocatable ELF object.
     Obj,
-}
-
-/// What can go wrong between MLIR text and an object. Apart from [`Error::Target`], each is a fault of the
-/// text's author, that is, of this crate.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The processor's name is unknown or it lacks what generated code needs.
-    #[error("{0}")]
-    Target(String),
-    /// MLIR refused the text or could not lower it.
-    #[error("MLIR {stage} failed: {message}")]
-    Mlir {
-        /// `parse`, `lowering` or `translation`.
-        stage: &'static str,
-        /// The diagnostics, each with the line of text it is about.
-        message: String,
-    },
-    /// LLVM refused the module.
-    #[error("LLVM: {0}")]
-    Llvm(String),
 }
 
 /// From structured loops, arithmetic and vectors to the LLVM dialect. Cleaning up is left to LLVM,

@@ -1,27 +1,17 @@
 //! The targets that code is generated for: for each a machine record, a table of micro-kernels and a printer.
 
+mod info;
 mod micro_kernels;
 mod portable;
 mod x86_64;
 
+pub use info::TargetInfo;
 pub use micro_kernels::MicroKernels;
 pub use portable::PORTABLE;
 pub use x86_64::target;
 
-use crate::kernel::Module;
 use seqc_abi::Level;
 use seqc_passes::machine::Machine;
-
-/// What is known of a target.
-#[derive(Clone, Copy)]
-pub struct TargetInfo {
-    /// The processor, as far as plans, schedules and kernels depend on it.
-    pub machine: Machine,
-    /// How it computes the smallest parts of kernels.
-    pub micro_kernels: MicroKernels,
-    /// The text of a module that its compiler reads.
-    pub print: fn(&Module) -> String,
-}
 
 impl TargetInfo {
     /// All targets.

@@ -1,6 +1,6 @@
 //! Portable micro-kernels, and the target of no processor in particular, which has only those.
 
-use super::{MicroKernels, TargetInfo};
+use super::{MicroKernels, info::TargetInfo};
 use crate::{
     kernel::{Cast, Func, Scalar, Val},
     kernels::{

@@ -2,7 +2,7 @@
 
 mod avx512;
 
-use super::{MicroKernels, PORTABLE, TargetInfo};
+use super::{MicroKernels, PORTABLE, info::TargetInfo};
 use seqc_abi::Level;
 use seqc_passes::machine::{Machine, MatrixVector, Tiles};
 

@@ -7,51 +7,26 @@
 
 mod access;
 mod code;
+mod fault;
 mod lanes;
 mod memory;
+mod program;
 mod run;
 mod scalar;
 mod team;
 
+pub use fault::Fault;
 pub use memory::Memory;
+pub use program::{Host, Interpreter};
 
 use super::Module;
 use code::Code;
 use seqc_abi::symbols;
 use std::{
     collections::HashMap,
-    fmt,
     sync::{Mutex, PoisonError},
 };
 use team::{Member, Team};
-
-/// Why a run stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The function.
-    pub function: String,
-    /// The instruction in text form.
-    pub inst: String,
-    /// What it did wrong.
-    pub message: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}\n    {}", self.function, self.message, self.inst)
-    }
-}
-
-/// What stands for a function of another module: its arguments are one 64-bit word each, as is its result.
-pub type Host = fn(&mut Memory, &[u64]) -> u64;
-
-/// A module that can be run, and its memory.
-pub struct Interpreter<'m> {
-    code: HashMap<&'m str, Code<'m>>,
-    hosts: HashMap<String, Host>,
-    globals: HashMap<String, u64>,
-    memory: Memory,
-}
 
 impl<'m> Interpreter<'m> {
     /// Prepares a module that obeys the laws of [`super::verify`]. The barrier is known; other functions of the outside are

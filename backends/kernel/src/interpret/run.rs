@@ -1,6 +1,6 @@
 //! Calls, blocks, loops and branches; what is without blocks is done lane by lane.
 
-use super::{Fault, Interpreter, code::Code, scalar, team::Member};
+use super::{code::Code, fault::Fault, program::Interpreter, scalar, team::Member};
 use crate::{Block, For, If, Inst, Ty, Val, text};
 use seqc_abi::symbols;
 

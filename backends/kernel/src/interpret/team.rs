@@ -1,6 +1,6 @@
 //! A team of threads that share a memory: one runs at a time, and hands over where they meet.
 
-use super::{Fault, Memory};
+use super::{Memory, fault::Fault};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What the threads share.

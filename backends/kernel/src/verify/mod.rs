@@ -28,38 +28,16 @@
 //! 20. An access through an offset is of the elements that the offset counts: of that scalar, or vectors of it. Behind an offset
 //!     in bytes it may be of any type, and a slot of 64 bits holds one number or one pointer.
 
+mod checker;
+mod collective;
 mod pointers;
 mod team;
 mod types;
 
-use super::{Block, Func, Global, Inst, Item, Module, Scalar, Signature, Ty, Val, text};
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-};
-
-/// One broken law.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Number of the law in this module's header.
-    pub law: u8,
-    /// The function or constant.
-    pub name: String,
-    /// What is wrong.
-    pub message: String,
-    /// The instruction in text form, where one is to blame.
-    pub inst: Option<String>,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` breaks law {}: {}", self.name, self.law, self.message)?;
-        match &self.inst {
-            Some(inst) => write!(f, "\n    {inst}"),
-            None => Ok(()),
-        }
-    }
-}
+use super::{Block, Global, Inst, Item, Module, Val, text};
+pub use checker::Violation;
+use checker::{Checker, Names};
+use std::collections::{HashMap, HashSet};
 
 /// All violations of a module, none when it is well formed.
 pub fn verify(module: &Module) -> Vec<Violation> {
@@ -81,14 +59,6 @@ pub fn verify(module: &Module) -> Vec<Violation> {
         violations.extend(checker.violations);
     }
     violations
-}
-
-/// What a module's functions may name.
-struct Names {
-    functions: HashMap<String, Signature>,
-    constants: HashSet<String>,
-    /// See [`team::collective`].
-    collective: HashSet<String>,
 }
 
 impl Names {
@@ -128,26 +98,9 @@ impl Names {
         Names {
             functions,
             constants,
-            collective: team::collective(module),
+            collective: collective::collective(module),
         }
     }
-}
-
-struct Checker<'a> {
-    func: &'a Func,
-    names: &'a Names,
-    /// Numbers of all values so far.
-    defined: HashSet<u32>,
-    /// The values that may be used here.
-    scope: HashMap<u32, Ty>,
-    /// Their numbers, in the order of their definitions.
-    inner: Vec<u32>,
-    /// What the offsets count that pointers were computed by, by the number of the pointer.
-    elements: HashMap<u32, Scalar>,
-    /// Among the constants.
-    at_start: bool,
-    in_team_loop: bool,
-    violations: Vec<Violation>,
 }
 
 impl Checker<'_> {
@@ -239,7 +192,7 @@ impl Checker<'_> {
             Inst::For(l) => {
                 self.loop_types(inst, l);
                 let outer = self.in_team_loop;
-                self.in_team_loop |= team::is_over_team(l);
+                self.in_team_loop |= collective::is_over_team(l);
                 self.block(&l.body, &[&[l.iv], &l.carried[..]].concat(), inst);
                 self.in_team_loop = outer;
             }

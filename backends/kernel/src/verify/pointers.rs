@@ -1,6 +1,6 @@
 //! Laws 18 to 20: which memory pointers point into, what may be stored there, and the elements that addresses count.
 
-use super::Checker;
+use super::checker::Checker;
 use crate::{Inst, Scalar, Space, Ty, Val};
 
 impl Checker<'_> {

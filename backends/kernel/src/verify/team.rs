@@ -1,8 +1,10 @@
 //! Law 17: what stands inside loops over a team, of which one member may have more iterations than another.
 
-use super::{Checker, Inst};
-use crate::{Axis, For, Module};
-use std::collections::HashSet;
+use super::{
+    Inst,
+    checker::Checker,
+    collective::{is_collective, is_over_team},
+};
 
 impl Checker<'_> {
     /// Law 17 for one instruction.
@@ -18,47 +20,4 @@ impl Checker<'_> {
             self.report(17, Some(inst), message.to_owned());
         }
     }
-}
-
-pub(super) fn is_over_team(l: &For) -> bool {
-    match l.axis {
-        Axis::Team => true,
-        Axis::Serial => false,
-    }
-}
-
-/// The functions that need every member of a team: the barrier, and those that call it or have a loop over the team.
-pub(super) fn collective(module: &Module) -> HashSet<String> {
-    let mut found = HashSet::from([seqc_abi::symbols::BARRIER.to_owned()]);
-    loop {
-        let more: Vec<String> = module
-            .functions()
-            .filter(|f| !found.contains(f.name()) && f.instructions().any(|inst| has_collective(inst, &found)))
-            .map(|f| f.name().to_owned())
-            .collect();
-        if more.is_empty() {
-            return found;
-        }
-        found.extend(more);
-    }
-}
-
-/// Whether an instruction is a loop over the team or calls one of these functions.
-fn is_collective(inst: &Inst, functions: &HashSet<String>) -> bool {
-    match inst {
-        Inst::Call { callee, .. } => functions.contains(callee),
-        Inst::For(l) => is_over_team(l),
-        _ => false,
-    }
-}
-
-/// The same of an instruction, or of one inside of it.
-fn has_collective(inst: &Inst, functions: &HashSet<String>) -> bool {
-    let any = |insts: &[Inst]| insts.iter().any(|inst| has_collective(inst, functions));
-    is_collective(inst, functions)
-        || match inst {
-            Inst::For(l) => any(&l.body.insts),
-            Inst::If(i) => any(&i.then.insts) || any(&i.otherwise.insts),
-            _ => false,
-        }
 }

@@ -1,6 +1,6 @@
 //! Laws on types and names, one function for each family of instructions.
 
-use super::Checker;
+use super::checker::Checker;
 use crate::{Binary, Cast, Const, For, If, Inst, Intrinsic, Reduction, Scalar, Ty, Val};
 
 /// Bits of a scalar.

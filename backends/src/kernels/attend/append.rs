@@ -1,9 +1,9 @@
 //! Writing new tokens into the pages: keys become columns, values rows.
 
 use super::{
-    Attend,
     layout::{PAGE, Strided, ceil_div, float_at, load, row_at, store, vectors},
     ticks::tick,
+    variant::Attend,
 };
 use crate::{
     kernel::{Func, Module, Scalar, Team, Ty, Val},

@@ -4,6 +4,7 @@
 //! a pair are skipped, tiles with all pairs need no mask.
 
 use super::{
+    bounds::Bounds,
     rational_lanes::{comparison, fraction, turned, whole_bound},
     table::Tables,
 };
@@ -86,13 +87,6 @@ impl Coverage {
             none: Bit::Known(!holds),
         }
     }
-}
-
-/// Two i64, both included.
-#[derive(Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) low: Val,
-    pub(super) high: Val,
 }
 
 /// `low / den <= value <= high / den`; the value times `den` is an integer.

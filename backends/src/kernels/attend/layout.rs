@@ -1,6 +1,6 @@
 //! Memory layout: pages of keys and values, the ring of pages, the scratch of a thread.
 
-use super::Attend;
+use super::variant::Attend;
 use crate::kernel::{Cmp, Func, Scalar, Ty, Val};
 
 /// Keys of a page.

@@ -1,30 +1,10 @@
 //! Entries of tables that expressions over pairs read: one for all lanes, a run of neighbours, or one by one.
 
 use super::{
-    Attend,
-    layout::slot,
+    pair::{Lookup, Pair, Term},
     rational_lanes::{RationalLanes, clamped_difference, floor},
-    score_lowering::{Pair, Term},
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
-
-/// One table.
-pub(super) struct Lookup<'a> {
-    base: Val,
-    sizes: &'a [usize],
-}
-
-impl<'a> Lookup<'a> {
-    /// All tables of an attention; `table` is its array of slots.
-    pub(super) fn all(attend: &'a Attend, f: &mut Func, table: Val) -> Vec<Lookup<'a>> {
-        let first = attend.spec.key_streams + 2 * attend.spec.query_streams;
-        let lookup = |(n, sizes): (usize, &'a Vec<usize>)| Lookup {
-            base: slot(f, table, first + n, Ty::GLOBAL),
-            sizes,
-        };
-        attend.tables.iter().enumerate().map(lookup).collect()
-    }
-}
 
 impl Pair<'_> {
     /// The entry at some indices: f32, a scalar where no index depends on the key.

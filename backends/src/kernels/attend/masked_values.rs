@@ -5,8 +5,8 @@
 //! products that skip the weights that are [`MASKED`]. So only blocks with such values take longer.
 
 use super::{
+    blocks::{Block, PageRange, QueryBlocks},
     layout::float_at,
-    query_blocks::{Block, PageRange, QueryBlocks},
     score::MASKED,
     tile::{Init, Shape},
 };

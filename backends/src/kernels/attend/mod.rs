@@ -7,6 +7,8 @@
 //! becomes a mask (`score_lowering`) where a page is seen in part.
 
 mod append;
+mod blocks;
+mod bounds;
 mod exp2;
 mod interval;
 mod layout;
@@ -14,6 +16,7 @@ mod lookup;
 mod masked_values;
 mod page_kernel;
 mod pages;
+mod pair;
 mod query_blocks;
 mod query_row;
 mod rational_lanes;
@@ -27,53 +30,13 @@ mod ticks;
 mod tile;
 mod tile_args;
 mod top_k;
+mod variant;
 
 use crate::kernel::Module;
 use seqc_abi::StateKind;
-use seqc_ir::AttendSpec;
-use seqc_passes::{attention::span::AttentionSpan, machine::Machine};
-
-/// Everything that distinguishes one attention kernel from another.
-#[derive(Clone, Debug)]
-pub struct Attend {
-    /// Unique prefix of the names of its functions.
-    pub name: String,
-    /// Predicate, score, normaliser.
-    pub spec: AttendSpec,
-    /// Query heads `H`.
-    pub heads: usize,
-    /// Key and value heads `G`.
-    pub groups: usize,
-    /// Entries of a query or key, `E`.
-    pub key_dim: usize,
-    /// Entries of a value, `F`.
-    pub value_dim: usize,
-    /// Entries of each query stream: 1, or `H`.
-    pub query_widths: Vec<usize>,
-    /// Entries of each key stream: 1, or `H`.
-    pub key_widths: Vec<usize>,
-    /// Sizes of each table.
-    pub tables: Vec<Vec<usize>>,
-    /// What the cache must keep.
-    pub span: AttentionSpan,
-    /// Longest chunk.
-    pub max_chunk: usize,
-    /// The processor.
-    pub machine: Machine,
-}
+pub use variant::Attend;
 
 impl Attend {
-    /// Number of the state entry that holds the keys: the number of ticks, a 64-bit word, lies before it where there is
-    /// a clock.
-    pub fn keys_entry(&self) -> usize {
-        usize::from(self.has_clock())
-    }
-
-    /// Number of the state entry of key stream 0.
-    pub fn streams_entry(&self) -> usize {
-        self.keys_entry() + 1 + usize::from(self.spec.has_values())
-    }
-
     /// Kinds of the state entries: ticks (with a clock), keys, values (where there are), then one per key stream.
     pub fn states(&self) -> Vec<StateKind> {
         let ring = self.ring();
@@ -154,18 +117,8 @@ impl Attend {
         query_blocks::attend(self, module, true)
     }
 
-    /// Entries of a head's result.
-    pub fn result_width(&self) -> usize {
-        self.spec.result(self.heads, self.value_dim)[1..].iter().product()
-    }
-
     /// Query streams that may bound the pages that a query sees.
     fn bounding(&self) -> Vec<usize> {
         streams::bounding(self.spec.predicate.as_ref())
-    }
-
-    /// Query heads per key head.
-    fn ratio(&self) -> usize {
-        self.heads / self.groups
     }
 }

@@ -1,13 +1,13 @@
 //! One tile of rows over one page: products with keys, weights, products with values; or the best keys.
 
 use super::{
-    Attend,
     layout::{PAGE, Scratch, float_at, row_at},
     masked_values,
     score::{self, Mask},
     table::Tables,
     tile::{self, Init, RowCounts, Shape},
     tile_args::TileArgs,
+    variant::Attend,
 };
 use crate::kernel::{Func, Module, Ty, Val};
 use seqc_ir::Normaliser;

@@ -1,9 +1,10 @@
 //! One block over pages: tiles of rows against pages of keys, those without a visible pair left out.
 
 use super::{
-    interval::{Bit, Bounds, Coverage, PairTile},
+    blocks::{Block, KvPages, PageRange, QueryBlocks},
+    bounds::Bounds,
+    interval::{Bit, Coverage, PairTile},
     layout::PAGE,
-    query_blocks::{Block, KvPages, PageRange, QueryBlocks},
     tile_args::TileArgs,
 };
 use crate::kernel::{Cmp, Func, Val};

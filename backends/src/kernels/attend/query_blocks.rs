@@ -1,12 +1,13 @@
 //! The attention kernel: blocks of query rows, each over the pages of keys and values that it can see.
 
 use super::{
-    Attend,
-    interval::Bounds,
+    blocks::{Block, KvPages, PageRange, QueryBlocks, Reach, Row},
+    bounds::Bounds,
     layout::{PAGE, Scratch, Strided, ceil_div, row_at},
     page_kernel,
     table::Tables,
     ticks::Chunk,
+    variant::Attend,
 };
 use crate::kernel::{Func, Module, Team, Ty, Val};
 
@@ -40,76 +41,6 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
     }
     module.add(f);
     name
-}
-
-/// Pages of keys and of values.
-#[derive(Clone, Copy)]
-pub(super) struct KvPages {
-    pub(super) keys: Val,
-    pub(super) values: Val,
-}
-
-/// The kernel being written: its parameters, and what follows from them.
-pub(super) struct QueryBlocks<'a> {
-    pub(super) attend: &'a Attend,
-    pub(super) tables: &'a Tables,
-    /// Name of the function for a tile and a page.
-    pub(super) page_kernel: String,
-    pub(super) scratch: Scratch,
-    /// Rows of queries, one for each token.
-    pub(super) queries: Strided,
-    /// Rows of the result.
-    pub(super) out: Strided,
-    /// The pages of the cache.
-    pub(super) pages: KvPages,
-    pub(super) table: Val,
-    pub(super) chunk: Chunk,
-    /// Scratch of all threads.
-    pub(super) base: Val,
-    /// Scratch of this thread.
-    pub(super) mine: Val,
-    pub(super) team: Team,
-}
-
-/// Consecutive rows of one key head.
-#[derive(Clone, Copy)]
-pub(super) struct Block {
-    /// Key head.
-    pub(super) group: Val,
-    /// First row.
-    pub(super) first: Val,
-    /// Rows.
-    pub(super) rows: Val,
-}
-
-/// A row of queries.
-#[derive(Clone, Copy)]
-pub(super) struct Row {
-    /// The row of the chunk where its token is.
-    pub(super) token: Val,
-    /// Query head.
-    pub(super) head: Val,
-}
-
-/// Pages that a block can see: pinned ones before the window, then those of the window.
-#[derive(Clone, Copy)]
-pub(super) struct Reach {
-    /// Pinned pages.
-    pub(super) before: Val,
-    /// First page of the window.
-    pub(super) start: Val,
-    /// How many there are together.
-    pub(super) count: Val,
-}
-
-/// Some of the pages that a block can see.
-#[derive(Clone, Copy)]
-pub(super) struct PageRange {
-    pub(super) reach: Reach,
-    /// Number of the first one.
-    pub(super) low: Val,
-    /// Number behind the last one.
-    pub(super) high: Val,
 }
 
 impl<'a> QueryBlocks<'a> {

@@ -1,12 +1,11 @@
 //! One row of queries against a page: its position, head, streams and tables, and its pairs with vectors of keys.
 
 use super::{
-    Attend,
     layout::{PAGE, float_at, row_at, slot},
-    lookup::Lookup,
-    score_lowering::Pair,
+    pair::{Lookup, Pair},
     table::Tables,
     tile_args::TileArgs,
+    variant::Attend,
 };
 use crate::kernel::{Func, Scalar, Ty, Val};
 

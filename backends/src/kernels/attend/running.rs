@@ -1,8 +1,8 @@
 //! Running values of a block's rows: from empty sums before the first page to results after the last.
 
 use super::{
+    blocks::{Block, QueryBlocks, Row},
     layout::{float_at, load, row_at, store, vectors},
-    query_blocks::{Block, QueryBlocks, Row},
     score,
     split_kv::{inverse, log_sum},
 };

@@ -1,14 +1,14 @@
 //! From products to weights: score, mask and normaliser of a tile of rows and a page of keys, in place.
 
 use super::{
-    Attend,
     exp2::{exp2, largest_lane},
     layout::{PAGE, Scratch, float_at, row_at},
+    pair::Pair,
     query_row::QueryRow,
-    score_lowering::Pair,
     table::Tables,
     tile_args::TileArgs,
     top_k::Best,
+    variant::Attend,
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},

@@ -3,47 +3,14 @@
 //! Positions stay exact ([`RationalLanes`]). Only where they meet real numbers do they become f32.
 
 use super::{
-    lookup::Lookup,
+    pair::{Pair, Term},
     rational_lanes::{LaneArithmetic, RationalLanes, compare_constant, compare_exact, comparison, turned},
-    table::Tables,
 };
 use crate::{
     kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val},
     kernels::math::{emit_pow, emit_unary},
 };
 use seqc_ir::{BinaryOp, Nan, Operand, PairDomain, PairExpr, PairLeaf, Rational, UnaryOp, by_cases};
-
-/// The value of an expression; scalars hold for all lanes.
-#[derive(Clone, Copy)]
-pub(super) enum Term {
-    Const(f64),
-    /// A fraction of positions.
-    Exact(RationalLanes),
-    /// f32.
-    Real(Val),
-    /// i1.
-    Truth(Val),
-}
-
-/// One query row and a vector of keys.
-pub(super) struct Pair<'a> {
-    pub(super) tables: &'a Tables,
-    pub(super) lanes: u32,
-    /// Position of the query, i64.
-    pub(super) query: Val,
-    /// Position of the first lane's key, i64.
-    pub(super) key: Val,
-    /// Query head, i64.
-    pub(super) head: Val,
-    /// Scaled products; absent in predicates.
-    pub(super) score: Option<Val>,
-    /// Query streams, f32 scalars.
-    pub(super) query_streams: &'a [Val],
-    /// Key streams, f32 vectors.
-    pub(super) key_streams: Vec<Val>,
-    /// What [`PairExpr::Table`] reads.
-    pub(super) lookups: &'a [Lookup<'a>],
-}
 
 impl Term {
     /// As an operand of exact arithmetic.

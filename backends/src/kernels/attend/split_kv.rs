@@ -2,11 +2,11 @@
 //! are combined by their running maxima.
 
 use super::{
-    Attend,
+    blocks::{Block, PageRange, QueryBlocks},
     exp2::exp2,
     layout::{float_at, load, row_at, store, vectors},
-    query_blocks::{Block, PageRange, QueryBlocks},
     top_k::Best,
+    variant::Attend,
 };
 use crate::{
     kernel::{Cmp, Func, Scalar, TeamRange, Ty, Val},

@@ -3,9 +3,9 @@
 //! With one query, as in decoding, streams are numbers that are known: `j / 16 == best[head]` is one block of 16 keys.
 
 use super::{
-    interval::Bounds,
+    blocks::{Block, QueryBlocks, Row},
+    bounds::Bounds,
     layout::{Strided, float_at, slot},
-    query_blocks::{Block, QueryBlocks, Row},
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
 use seqc_ir::{PairExpr, PairLeaf};

@@ -1,6 +1,6 @@
 //! What depends on the head alone, computed here and kept as tables.
 
-use super::{Attend, interval::Bounds};
+use super::{bounds::Bounds, variant::Attend};
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_ir::PairExpr;
 

@@ -4,8 +4,8 @@
 //! it. With it rows are read and written where they lie, and positions count ticks.
 
 use super::{
-    Attend,
     layout::{Strided, row_at, slot},
+    variant::Attend,
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
 use seqc_ir::{Clock, Normaliser, UNSEEN};

@@ -3,9 +3,9 @@
 //! Keys come in the order of their positions, so that a key is put behind all of equal score.
 
 use super::{
-    Attend,
     exp2::largest_lane,
     layout::{PAGE, float_at, load, row_at, store, vectors},
+    variant::Attend,
 };
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{Normaliser, UNSEEN};

@@ -8,7 +8,7 @@
 //! A byte of a 4-bit block holds two quants, `b = l + 16 h`. It meets `l u + h v = l (u - v / 16) + b (v / 16)`,
 //! which spares a shift.
 
-use super::Shape;
+use super::shape::Shape;
 use crate::{
     kernel::{Cast, Func, Scalar, Ty, Val},
     kernels::{

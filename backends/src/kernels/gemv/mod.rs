@@ -3,8 +3,10 @@
 mod blocks;
 mod ordered;
 mod plain;
+mod shape;
 
 pub use ordered::{gemv_in_order, gemv_in_order_name};
+use shape::Shape;
 
 use super::{
     dequant::byte,
@@ -103,22 +105,6 @@ fn bytes_ahead(f: &mut Func, machine: &Machine, stride: Val, count: u32) -> Val 
     f.mul(groups, group)
 }
 
-/// What all parts of a kernel know.
-struct Shape<'m> {
-    encoding: Encoding,
-    target: &'m TargetInfo,
-    lanes: u32,
-    /// The weights.
-    w: Val,
-    /// Bytes of a row of weights.
-    stride: Val,
-    /// The vector.
-    x: Val,
-    k: Val,
-    /// Distance of prefetching, a whole number of groups of rows.
-    ahead: Val,
-}
-
 enum Kernel {
     Plain(Plain),
     Blocks(blocks::Blocks),
@@ -137,43 +123,6 @@ impl Kernel {
         match self {
             Kernel::Plain(plain) => (plain::row_sums(f, shape, *plain, &rows), None),
             Kernel::Blocks(blocks) => blocks.row_sums(f, shape, &rows),
-        }
-    }
-}
-
-impl Shape<'_> {
-    fn vector(&self) -> Ty {
-        Ty::V(self.lanes, Scalar::F32)
-    }
-
-    /// Bytes from a row's start to the block of element `k`.
-    fn offset(&self, f: &mut Func, k: Val) -> Val {
-        let (per_block, bytes) = (
-            f.i64(self.encoding.block() as i64),
-            f.i64(self.encoding.block_bytes() as i64),
-        );
-        let index = if self.encoding.block() == 1 {
-            k
-        } else {
-            f.udiv(k, per_block)
-        };
-        f.mul(index, bytes)
-    }
-
-    /// Asks for what later rows have at `offset`. They lie behind these in one piece, so the requests
-    /// are linear; `iteration_bytes` of each row are used in one iteration of the loop.
-    fn prefetch(&self, f: &mut Func, rows: &[Val], offset: Val, iteration_bytes: i64) {
-        let count = rows.len() as i64;
-        let scale = f.i64(count);
-        let used = f.mul(offset, scale);
-        let p = f.gep(rows[0], self.ahead, Scalar::I8);
-        let p = f.gep(p, used, Scalar::I8);
-        let bytes = count * iteration_bytes;
-        let lines = (bytes as u64).div_ceil(self.target.machine.memory.line as u64) as i64;
-        for line in 0..lines {
-            let p = byte(f, p, line * bytes / lines);
-            // Into the second-level cache: the first one has `x` to hold.
-            f.prefetch(p);
         }
     }
 }

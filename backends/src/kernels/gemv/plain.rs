@@ -1,6 +1,6 @@
 //! Rows of plain numbers (f32, f16, bf16) times a vector.
 
-use super::Shape;
+use super::shape::Shape;
 use crate::{
     kernel::{Cmp, Func, Scalar, Ty, Val},
     kernels::{dequant::plain_vector, layout::Plain},

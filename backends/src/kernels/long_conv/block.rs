@@ -1,6 +1,10 @@
 //! All tokens of a chunk, block by block.
 
-use super::{LongConv, block_transition, direct, nonfinite, row_of, vector};
+use super::{
+    block_transition, direct, nonfinite,
+    rows::{row_of, vector},
+    variant::LongConv,
+};
 use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
 use seqc_abi::PAGE_TOKENS;
 

@@ -1,9 +1,9 @@
 //! What happens between two blocks: the past of one size is transformed, and what it adds to the tokens to come is kept.
 
 use super::{
-    LongConv,
     fft::{self, Transform},
-    rows, rows_at,
+    rows::{rows, rows_at},
+    variant::LongConv,
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 

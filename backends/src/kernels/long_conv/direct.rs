@@ -1,6 +1,9 @@
 //! The sum inside a block: every token over those of its block, added to what earlier blocks left for it.
 
-use super::{LongConv, row_of, rows, rows_at, vector};
+use super::{
+    rows::{row_of, rows, rows_at, vector},
+    variant::LongConv,
+};
 use crate::{
     kernel::{Func, Module, Scalar, Ty, Val},
     kernels::lanes::fold,

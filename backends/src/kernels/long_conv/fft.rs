@@ -7,7 +7,7 @@
 //!
 //! An element is two vectors, the real and the imaginary parts.
 
-use super::{row_of, rows, rows_at, vector};
+use super::rows::{row_of, rows, rows_at, vector};
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_passes::machine::Machine;
 use std::f64::consts::FRAC_PI_2;

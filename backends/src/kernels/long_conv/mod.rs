@@ -19,23 +19,12 @@ mod direct;
 mod fft;
 mod nonfinite;
 mod prepare;
+mod rows;
+mod variant;
 
-use crate::kernel::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::Module;
 use seqc_abi::{PAGE_TOKENS, StateKind};
-use seqc_passes::{conv_partition::ConvPartition, machine::Machine};
-
-/// Everything that distinguishes one long convolution from another.
-#[derive(Clone, Debug)]
-pub struct LongConv {
-    /// Unique prefix of the names of its functions.
-    pub name: String,
-    /// Channels, each with a filter of its own.
-    pub channels: usize,
-    /// Taps of a filter, and how tokens are cut.
-    pub blocks: ConvPartition,
-    /// The processor.
-    pub machine: Machine,
-}
+pub use variant::LongConv;
 
 impl LongConv {
     /// Kinds of the state entries: the stream's past, sums for tokens to come, spectra of past blocks, and for each
@@ -55,16 +44,6 @@ impl LongConv {
             entry(self.blocks.ring() * self.blocks.top(), PAGE_TOKENS, 2),
             StateKind::Fixed { bytes: row },
         ]
-    }
-
-    /// Bytes for what is prepared when weights are loaded, a multiple of 64.
-    pub fn prepared_bytes(&self) -> usize {
-        self.panels() * self.prepared_rows() * self.lanes() as usize * 4
-    }
-
-    /// Bytes of scratch for each thread, a multiple of 64.
-    pub fn scratch_bytes(&self) -> usize {
-        2 * self.blocks.top() * self.lanes() as usize * 4
     }
 
     /// Adds `fn(f, prepared)`; returns its name.
@@ -88,60 +67,4 @@ impl LongConv {
     fn lanes(&self) -> u32 {
         self.machine.lanes
     }
-
-    fn panels(&self) -> usize {
-        self.channels.div_ceil(self.lanes() as usize)
-    }
-
-    /// Rows of a panel's prepared memory: taps of the direct sum, spectra of the sizes below the top, then of the top.
-    fn prepared_rows(&self) -> usize {
-        self.blocks.prepared()
-    }
-
-    /// Row of the spectrum that takes a block of `size` tokens to the next one.
-    fn size_row(&self, size: usize) -> usize {
-        self.blocks.smallest + 2 * (size - self.blocks.smallest)
-    }
-
-    /// Row of the spectrum that takes a block of the top size to the one `distance` blocks behind it.
-    fn top_row(&self, distance: usize) -> usize {
-        self.size_row(self.blocks.top()) + (distance - 1) * 2 * self.blocks.top()
-    }
-
-    /// Floats from a page of a state to the next one.
-    fn page(&self) -> usize {
-        PAGE_TOKENS * self.panels() * self.lanes() as usize
-    }
-}
-
-/// Panels of states lie page by page: where row `row` of a panel is, whose first page is at `panel`.
-fn row_of(f: &mut Func, panel: Val, page: Val, row: Val, lanes: u32) -> Val {
-    let size = f.i64(PAGE_TOKENS as i64);
-    let (number, inside) = (f.udiv(row, size), f.urem(row, size));
-    let start = f.mul(number, page);
-    let lanes = f.i64(i64::from(lanes));
-    let inside = f.mul(inside, lanes);
-    let at = f.add(start, inside);
-    f.gep(panel, at, Scalar::F32)
-}
-
-/// Pointer to row `row` of rows of one vector.
-fn rows(f: &mut Func, base: Val, row: Val, lanes: u32) -> Val {
-    let lanes = f.i64(i64::from(lanes));
-    let at = f.mul(row, lanes);
-    f.gep(base, at, Scalar::F32)
-}
-
-/// The same, `row` known when compiling.
-fn rows_at(f: &mut Func, base: Val, row: usize, lanes: u32) -> Val {
-    if row == 0 {
-        return base;
-    }
-    let at = f.i64((row * lanes as usize) as i64);
-    f.gep(base, at, Scalar::F32)
-}
-
-/// A vector of reals.
-fn vector(lanes: u32) -> Ty {
-    Ty::V(lanes, Scalar::F32)
 }

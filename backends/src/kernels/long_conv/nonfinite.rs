@@ -3,7 +3,7 @@
 //! Transforms would spread it over whole blocks, so that nothing but zeros gets there in its place. For each channel the
 //! state keeps the position up to which results are NaN.
 
-use super::{LongConv, vector};
+use super::{rows::vector, variant::LongConv};
 use crate::{
     kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val},
     kernels::finite::{all_finite, note},

@@ -5,9 +5,9 @@
 //! less `i` times the first, and the real part of the product is the sum.
 
 use super::{
-    LongConv,
     fft::{self, Transform},
-    rows_at, vector,
+    rows::{rows_at, vector},
+    variant::LongConv,
 };
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 

@@ -1,22 +1,14 @@
 //! Exponentials, with what is known of the exponent.
 
 use super::{
-    MAGIC, horner,
+    polynomial::{MAGIC, horner},
     power_of_two::{limited, scaled_by_bits},
+    range::Range,
 };
 use crate::kernel::{Func, Val};
 
 /// `ln 2` in two parts; a small integer times the first is exact.
 pub(super) const LN2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
-
-/// What is known of an exponent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Range {
-    /// Nothing.
-    Any,
-    /// It is zero, negative or NaN.
-    NotPositive,
-}
 
 /// `e^x`
 pub fn exp(f: &mut Func, x: Val) -> Val {

@@ -1,6 +1,6 @@
 //! `e^(a b)`.
 
-use super::exp::Range;
+use super::range::Range;
 use crate::{
     kernel::{Func, Ty, Val},
     targets::MicroKernels,

@@ -1,6 +1,6 @@
 //! Logarithms, as one float and as an unevaluated sum of two.
 
-use super::{exp::LN2, horner};
+use super::{exp::LN2, polynomial::horner};
 use crate::kernel::{Cast, Cmp, Func, Scalar, Val};
 
 /// Bits of `sqrt(1/2)`: logarithms reduce to `[sqrt(1/2), sqrt(2))`.

@@ -1,10 +1,6 @@
 //! Powers.
 
-use super::{
-    emit_unary,
-    exp::{Range, exp_sum},
-    log::log_pair,
-};
+use super::{emit_unary, exp::exp_sum, log::log_pair, range::Range};
 use crate::kernel::{Cmp, Func, Unary, Val};
 use seqc_ir::UnaryOp;
 

@@ -1,6 +1,9 @@
 //! The parts of `2^x`: its limits, its whole part, the polynomial of its fraction, and the scaling by a power of two.
 
-use super::{MAGIC, exp::Range, horner};
+use super::{
+    polynomial::{MAGIC, horner},
+    range::Range,
+};
 use crate::kernel::{Func, Scalar, Val};
 use std::ops::RangeInclusive;
 

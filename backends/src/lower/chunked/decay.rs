@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     kernel::{Cmp, Func, Scalar, Val},
-    lower::expr::Axis,
+    lower::space::Axis,
 };
 
 /// Row `t` of the decay matrix and `d[t]`, in registers.

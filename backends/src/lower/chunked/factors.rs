@@ -3,7 +3,7 @@
 use super::{Block, matrix::Matrix};
 use crate::{
     kernel::{Func, Scalar, Ty, Val},
-    lower::expr::{Axis, ExprLowering},
+    lower::{expr::ExprLowering, space::Axis},
 };
 use seqc_passes::plan::Factor;
 

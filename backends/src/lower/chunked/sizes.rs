@@ -4,7 +4,7 @@ use super::matrix::Matrix;
 use crate::{
     kernel::{Func, Val},
     kernels::Tile,
-    lower::cx::{Layer, byte},
+    lower::{address::byte, cx::Layer},
 };
 use seqc_passes::plan::{Chunked, Scan};
 

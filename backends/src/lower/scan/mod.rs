@@ -3,31 +3,19 @@
 
 mod state;
 mod sums;
+mod writer;
 
-use self::sums::Sum;
 use super::{
     cx::Cx,
-    expr::{Axis, Coords, ExprLowering},
-    run::Tokens,
+    expr::{Coords, ExprLowering},
+    space::Axis,
+    tokens::Tokens,
 };
 use crate::kernel::{Func, Val};
 use seqc_ir::{Op, Value};
 use seqc_passes::{affine::AffineExpr, plan::Scan};
 use std::ops::Range;
-
-struct Writer<'w, 'a> {
-    cx: &'w Cx<'a>,
-    scan: &'w Scan,
-    /// Sizes of the kept axes, then of the reduced ones: the axes of the loops.
-    sizes: Vec<usize>,
-    /// Blocks of the last kept axis.
-    row_blocks: usize,
-    /// Lanes of a block.
-    lanes: u32,
-    sums: Vec<Sum>,
-    /// The `Prev` nodes of the states, and the number of the state of each.
-    previous: Vec<(Value, usize)>,
-}
+use writer::Writer;
 
 /// Writes a scan; blocks of lanes are split between the threads.
 pub(super) fn scan(cx: &Cx<'_>, f: &mut Func, scan: &Scan, tokens: Tokens) {

@@ -1,12 +1,9 @@
 //! One token of a scan: the state in registers, or in memory, from its previous entries to its next ones.
 
-use super::Writer;
+use super::writer::Writer;
 use crate::{
     kernel::{Func, Scalar, Ty, Val},
-    lower::{
-        expr::{Axis, ExprLowering},
-        reduce::neutral,
-    },
+    lower::{expr::ExprLowering, reduce::neutral, space::Axis},
 };
 use seqc_ir::StateId;
 use seqc_passes::affine::AffineExpr;

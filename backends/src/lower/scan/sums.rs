@@ -1,26 +1,17 @@
 //! Reductions over the state that outputs of a scan are made from: which there are, and their terms.
 
-use super::Writer;
+use super::writer::{Sum, Writer};
 use crate::{
     kernel::{Func, Val},
     lower::{
-        expr::{Axis, Coords, ExprLowering, Space},
+        expr::{Coords, ExprLowering},
         reduce::{combine, neutral},
+        space::{Axis, Space},
     },
 };
 use seqc_ir::{Elem, Op, ReduceOp, Value};
 use seqc_passes::affine::{AffineExpr, operand_entries};
 use std::collections::HashSet;
-
-/// A reduction over the state's reduced axes that an output needs.
-#[derive(Clone)]
-pub(super) struct Sum {
-    pub(super) node: Value,
-    /// Indices of the reduction's result.
-    pub(super) coords: Coords,
-    pub(super) op: ReduceOp,
-    pub(super) over: Value,
-}
 
 impl Writer<'_, '_> {
     /// The entry at hand of what is summed up.

@@ -1,6 +1,9 @@
 //! Functions, loops and branches as MLIR text.
 
-use super::{List, Type, inst};
+use super::{
+    inst,
+    types::{List, Type},
+};
 use crate::kernel::{Axis, Block, For, Func, If, Inst, Val};
 use std::fmt::{self, Write as _};
 

@@ -1,6 +1,6 @@
 //! Instructions as MLIR text, one line each.
 
-use super::{List, Type};
+use super::types::{List, Type};
 use crate::kernel::{Binary, Cast, Cmp, Const, Inst, Intrinsic, Reduction, Ty, Unary, Val};
 use std::fmt::{self, Write};
 

@@ -2,10 +2,12 @@
 
 mod func;
 mod inst;
+mod types;
 
-use crate::kernel::{CodeRow, Global, Item, Module, Scalar, Signature, Ty, verify::verify};
+use crate::kernel::{CodeRow, Global, Item, Module, Signature, verify::verify};
 use seqc_abi::symbols;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
+use types::{List, Type};
 
 /// The text of a module. Debug builds verify it first.
 pub fn print(module: &Module) -> String {
@@ -26,48 +28,6 @@ pub fn print(module: &Module) -> String {
     }
     out.push_str("}\n");
     out
-}
-
-/// A type as MLIR writes it.
-struct Type(Ty);
-
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Ty::S(s) => write!(f, "{}", scalar(s)),
-            Ty::V(n, s) => write!(f, "vector<{n}x{}>", scalar(s)),
-            Ty::Ptr(_) => f.write_str("!llvm.ptr"),
-            Ty::PtrV(n, _) => write!(f, "vector<{n}x!llvm.ptr>"),
-        }
-    }
-}
-
-fn scalar(s: Scalar) -> &'static str {
-    match s {
-        Scalar::I1 => "i1",
-        Scalar::I8 => "i8",
-        Scalar::I16 => "i16",
-        Scalar::I32 => "i32",
-        Scalar::I64 => "i64",
-        Scalar::F16 => "f16",
-        Scalar::Bf16 => "bf16",
-        Scalar::F32 => "f32",
-    }
-}
-
-/// Items with commas between them.
-struct List<I>(I);
-
-impl<I: Iterator<Item = T> + Clone, T: fmt::Display> fmt::Display for List<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, item) in self.0.clone().enumerate() {
-            if n > 0 {
-                f.write_str(", ")?;
-            }
-            write!(f, "{item}")?;
-        }
-        Ok(())
-    }
 }
 
 fn declaration(out: &mut String, signature: &Signature) {

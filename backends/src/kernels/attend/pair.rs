@@ -1,0 +1,54 @@
+//! One query row and a vector of keys: what expressions over both are computed from.
+
+use super::{layout::slot, rational_lanes::RationalLanes, table::Tables, variant::Attend};
+use crate::kernel::{Func, Ty, Val};
+
+/// The value of an expression; scalars hold for all lanes.
+#[derive(Clone, Copy)]
+pub(super) enum Term {
+    Const(f64),
+    /// A fraction of positions.
+    Exact(RationalLanes),
+    /// f32.
+    Real(Val),
+    /// i1.
+    Truth(Val),
+}
+
+/// One query row and a vector of keys.
+pub(super) struct Pair<'a> {
+    pub(super) tables: &'a Tables,
+    pub(super) lanes: u32,
+    /// Position of the query, i64.
+    pub(super) query: Val,
+    /// Position of the first lane's key, i64.
+    pub(super) key: Val,
+    /// Query head, i64.
+    pub(super) head: Val,
+    /// Scaled products; absent in predicates.
+    pub(super) score: Option<Val>,
+    /// Query streams, f32 scalars.
+    pub(super) query_streams: &'a [Val],
+    /// Key streams, f32 vectors.
+    pub(super) key_streams: Vec<Val>,
+    /// What [`PairExpr::Table`] reads.
+    pub(super) lookups: &'a [Lookup<'a>],
+}
+
+/// One table.
+pub(super) struct Lookup<'a> {
+    pub(super) base: Val,
+    pub(super) sizes: &'a [usize],
+}
+
+impl<'a> Lookup<'a> {
+    /// All tables of an attention; `table` is its array of slots.
+    pub(super) fn all(attend: &'a Attend, f: &mut Func, table: Val) -> Vec<Lookup<'a>> {
+        let first = attend.spec.key_streams + 2 * attend.spec.query_streams;
+        let lookup = |(n, sizes): (usize, &'a Vec<usize>)| Lookup {
+            base: slot(f, table, first + n, Ty::GLOBAL),
+            sizes,
+        };
+        attend.tables.iter().enumerate().map(lookup).collect()
+    }
+}

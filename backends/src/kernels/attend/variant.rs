@@ -1,0 +1,56 @@
+//! What distinguishes one attention kernel from another.
+
+use seqc_ir::AttendSpec;
+use seqc_passes::{attention::span::AttentionSpan, machine::Machine};
+
+/// Everything that distinguishes one attention kernel from another.
+#[derive(Clone, Debug)]
+pub struct Attend {
+    /// Unique prefix of the names of its functions.
+    pub name: String,
+    /// Predicate, score, normaliser.
+    pub spec: AttendSpec,
+    /// Query heads `H`.
+    pub heads: usize,
+    /// Key and value heads `G`.
+    pub groups: usize,
+    /// Entries of a query or key, `E`.
+    pub key_dim: usize,
+    /// Entries of a value, `F`.
+    pub value_dim: usize,
+    /// Entries of each query stream: 1, or `H`.
+    pub query_widths: Vec<usize>,
+    /// Entries of each key stream: 1, or `H`.
+    pub key_widths: Vec<usize>,
+    /// Sizes of each table.
+    pub tables: Vec<Vec<usize>>,
+    /// What the cache must keep.
+    pub span: AttentionSpan,
+    /// Longest chunk.
+    pub max_chunk: usize,
+    /// The processor.
+    pub machine: Machine,
+}
+
+impl Attend {
+    /// Number of the state entry that holds the keys: the number of ticks, a 64-bit word, lies before it where there is
+    /// a clock.
+    pub fn keys_entry(&self) -> usize {
+        usize::from(self.has_clock())
+    }
+
+    /// Number of the state entry of key stream 0.
+    pub fn streams_entry(&self) -> usize {
+        self.keys_entry() + 1 + usize::from(self.spec.has_values())
+    }
+
+    /// Entries of a head's result.
+    pub fn result_width(&self) -> usize {
+        self.spec.result(self.heads, self.value_dim)[1..].iter().product()
+    }
+
+    /// Query heads per key head.
+    pub(super) fn ratio(&self) -> usize {
+        self.heads / self.groups
+    }
+}

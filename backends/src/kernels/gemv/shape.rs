@@ -1,0 +1,61 @@
+//! What all parts of a matrix-vector kernel know: encoding, lanes, operands.
+
+use crate::{
+    kernel::{Func, Scalar, Ty, Val},
+    kernels::dequant::byte,
+    targets::TargetInfo,
+};
+use seqc_formats::Encoding;
+
+/// What all parts of a kernel know.
+pub(super) struct Shape<'m> {
+    pub(super) encoding: Encoding,
+    pub(super) target: &'m TargetInfo,
+    pub(super) lanes: u32,
+    /// The weights.
+    pub(super) w: Val,
+    /// Bytes of a row of weights.
+    pub(super) stride: Val,
+    /// The vector.
+    pub(super) x: Val,
+    pub(super) k: Val,
+    /// Distance of prefetching, a whole number of groups of rows.
+    pub(super) ahead: Val,
+}
+
+impl Shape<'_> {
+    pub(super) fn vector(&self) -> Ty {
+        Ty::V(self.lanes, Scalar::F32)
+    }
+
+    /// Bytes from a row's start to the block of element `k`.
+    pub(super) fn offset(&self, f: &mut Func, k: Val) -> Val {
+        let (per_block, bytes) = (
+            f.i64(self.encoding.block() as i64),
+            f.i64(self.encoding.block_bytes() as i64),
+        );
+        let index = if self.encoding.block() == 1 {
+            k
+        } else {
+            f.udiv(k, per_block)
+        };
+        f.mul(index, bytes)
+    }
+
+    /// Asks for what later rows have at `offset`. They lie behind these in one piece, so the requests
+    /// are linear; `iteration_bytes` of each row are used in one iteration of the loop.
+    pub(super) fn prefetch(&self, f: &mut Func, rows: &[Val], offset: Val, iteration_bytes: i64) {
+        let count = rows.len() as i64;
+        let scale = f.i64(count);
+        let used = f.mul(offset, scale);
+        let p = f.gep(rows[0], self.ahead, Scalar::I8);
+        let p = f.gep(p, used, Scalar::I8);
+        let bytes = count * iteration_bytes;
+        let lines = (bytes as u64).div_ceil(self.target.machine.memory.line as u64) as i64;
+        for line in 0..lines {
+            let p = byte(f, p, line * bytes / lines);
+            // Into the second-level cache: the first one has `x` to hold.
+            f.prefetch(p);
+        }
+    }
+}
