@@ -43,7 +43,7 @@ pub fn texts(forms: Vec<Form>) -> Result<Vec<(Target, String)>, serde_json::Erro
         .collect())
 }
 
-/// Compiles each text for its target, side by side: that is what building a program mostly waits for.
+/// Compiles each text for its target, in parallel: this takes most of the time of a build.
 ///
 /// # Errors
 ///

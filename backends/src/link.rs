@@ -1,4 +1,4 @@
-//! Objects to programs and shared libraries, through whatever ELF linker is at hand.
+//! Objects to programs and shared libraries, with the ELF linker that is installed.
 //!
 //! A program is the generated object, the runtime archive and the C library that rustc ships; all but the
 //! object are carried inside this crate, so that linking needs nothing but a linker.
@@ -202,7 +202,7 @@ fn run(mut command: Command, scratch: &Folder) -> Result<(), Error> {
         return Err(full());
     }
     let text = String::from_utf8_lossy(&output.stderr);
-    // A linker that crashes asks for a report to its authors and prints where it was.
+    // A linker that crashes prints a request for a report and a backtrace.
     let lines = text.lines().take_while(|line| !line.starts_with("PLEASE submit"));
     let message = lines.take(12).collect::<Vec<_>>().join("\n");
     match message.is_empty() {

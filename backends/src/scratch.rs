@@ -121,7 +121,7 @@ pub fn end_on_signals() -> io::Result<()> {
     let mut signals = Signals::new(heard)?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
-            // Held to the end: nothing new is started, and nobody takes a killed process for a failure.
+            // Held to the end: nothing new is started, and a killed process is not reported as a failure.
             let open = open();
             clear(&open);
             // It ends this process.

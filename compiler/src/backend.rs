@@ -1,4 +1,4 @@
-//! The seam to passes and code generation: one function for each thing that is asked of them.
+//! The interface to passes and code generation: one function for each use.
 
 use crate::{
     driver::{Emit, Failure, Request},
@@ -87,7 +87,7 @@ pub(crate) fn texts(
     code::texts(forms).map_err(|e| e.to_string())
 }
 
-/// A stage of the code of one processor that people read; `None`: the request goes on to objects.
+/// The text form of a stage of the code of one processor; `None`: the request continues to objects.
 pub(crate) fn readable(text: &str, target: &Target, emit: Emit) -> Result<Option<String>, Failure> {
     let stage = match emit {
         Emit::Mlir => return Ok(Some(text.to_owned())),

@@ -1,4 +1,4 @@
-//! The pipeline: a model file to a program, or to any stage on the way.
+//! The pipeline: a model file to a program, or to any stage in between.
 
 use crate::{
     backend,
@@ -66,7 +66,7 @@ pub struct Request {
 /// What a build made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Product {
-    /// A text for people.
+    /// A text form.
     Text(String),
     /// Bytes of a file.
     Bytes(Vec<u8>),
@@ -96,7 +96,7 @@ impl From<String> for Failure {
 /// A stage that is over: its name, how long it took, and the model as text where it has one.
 pub type Watch<'a> = dyn FnMut(&str, Duration, Option<&Built>) + 'a;
 
-/// Builds a model; `watch` hears about every stage.
+/// Builds a model; `watch` is called after every stage.
 pub fn build(path: &Path, request: &Request, sources: &mut Sources, watch: &mut Watch<'_>) -> Result<Product, Failure> {
     let start = Instant::now();
     let built = model::read(path, sources, &request.read).map_err(Failure::Input)?;
@@ -195,7 +195,7 @@ fn check(request: &Request, inputs: &[PathBuf]) -> Result<(), Failure> {
     };
     output::check(&header, inputs).map_err(failed)?;
     if output::same_place(&header, &request.output) {
-        let taken = "this is where the header of the library goes; name another file with -o";
+        let taken = "the header of the library is written here; give another file with -o";
         return Err(failed(format!("{}: {taken}", header.display())));
     }
     match std::fs::read(&header) {

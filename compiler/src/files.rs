@@ -15,7 +15,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// The files of a model as the request wants them.
+    /// The files of a model as requested.
     pub(crate) fn of(built: &Built, request: &Request) -> Result<Files, String> {
         if request.embed {
             return inside(built);
@@ -47,7 +47,7 @@ impl Files {
 fn inside(built: &Built) -> Result<Files, String> {
     let mut files = Files::default();
     if let Some(path) = &built.meta.weights {
-        let missing = || format!("there is no checkpoint {} to put inside the program", path.display());
+        let missing = || format!("there is no checkpoint {} to embed", path.display());
         let checkpoint = built.tensors.checkpoint.as_ref().ok_or_else(missing)?;
         // An index comes first, a file that is all there is as well.
         for path in checkpoint.paths() {
@@ -62,10 +62,7 @@ fn inside(built: &Built) -> Result<Files, String> {
             path.clone()
         };
         if !path.is_file() {
-            return Err(format!(
-                "there is no tokenizer {} to put inside the program",
-                path.display()
-            ));
+            return Err(format!("there is no tokenizer {} to embed", path.display()));
         }
         files.tokenizer = Some(files.add("tokenizer", &path));
         if path.extension().is_some_and(|ending| ending == "json") {
@@ -75,9 +72,7 @@ fn inside(built: &Built) -> Result<Files, String> {
         }
     }
     if files.inside.is_empty() {
-        return Err(
-            "this model names neither weights nor a tokenizer: there is nothing to put inside the program".to_owned(),
-        );
+        return Err("this model has neither weights nor a tokenizer to embed".to_owned());
     }
     Ok(files)
 }

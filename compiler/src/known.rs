@@ -1,15 +1,15 @@
-//! Values that are known when a model is built, and arithmetic on them.
+//! Values known at build time, and arithmetic on them.
 
 use seqc_grammar::ast::{BinOp, Expr, ExprKind, Span, UnOp};
 use seqc_ir::{BinaryOp, UnaryOp, eval::apply_binary, eval::apply_unary};
 use std::fmt;
 
-/// A number, truth value, string or list that is known when a model is built.
+/// A number, boolean, string or list that is known when a model is built.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Known {
     /// A number.
     Num(f64),
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// A string.
     Str(String),
@@ -69,13 +69,13 @@ impl Known {
     pub fn kind(&self) -> &'static str {
         match self {
             Known::Num(_) => "a number",
-            Known::Bool(_) => "a truth value",
+            Known::Bool(_) => "a boolean",
             Known::Str(_) => "a string",
             Known::List(_) => "a list",
         }
     }
 
-    /// The number as a size: a whole number from 0 that a tensor axis can have.
+    /// The number as a size: an integer from 0 that a tensor axis can have.
     pub fn size(&self) -> Option<usize> {
         match self {
             Known::Num(n) if n.fract() == 0.0 && (0.0..=1_099_511_627_776.0).contains(n) => Some(*n as usize),
@@ -161,12 +161,12 @@ pub fn binary(op: BinaryOp, a: &Known, b: &Known, whole: bool) -> Result<Known, 
             BinaryOp::Or => Ok(Known::Bool(*x || *y)),
             BinaryOp::Eq => Ok(Known::Bool(x == y)),
             BinaryOp::Ne => Ok(Known::Bool(x != y)),
-            _ => Err("truth values have no arithmetic".to_owned()),
+            _ => Err("booleans have no arithmetic".to_owned()),
         },
         _ => match op {
             BinaryOp::Eq => Ok(Known::Bool(a == b)),
             BinaryOp::Ne => Ok(Known::Bool(a != b)),
-            BinaryOp::And | BinaryOp::Or => Err(format!("takes two truth values, not {} and {}", a.kind(), b.kind())),
+            BinaryOp::And | BinaryOp::Or => Err(format!("takes two booleans, not {} and {}", a.kind(), b.kind())),
             _ => Err(format!("does not apply to {} and {}", a.kind(), b.kind())),
         },
     }
@@ -213,7 +213,7 @@ pub fn element(list: &Known, index: &Known) -> Result<Known, String> {
     items
         .get(n)
         .cloned()
-        .ok_or_else(|| format!("the list has {} elements, there is none at {n}", items.len()))
+        .ok_or_else(|| format!("the list has {} elements, the index {n} is out of range", items.len()))
 }
 
 /// Evaluates an expression of a model or a family.
@@ -225,7 +225,7 @@ pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
         ExprKind::Bool(b) => Ok(Known::Bool(*b)),
         ExprKind::Name(name) => env.name(name).ok_or_else(|| Problem {
             unknown: Some(name.clone()),
-            ..at(format!("`{name}` is not known here"))
+            ..at(format!("`{name}` is not defined here"))
         }),
         ExprKind::Unary(op, x) => unary(*op, &evaluate(x, env)?).map_err(at),
         ExprKind::Binary(op, a, b) => {
@@ -245,7 +245,7 @@ pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
             Known::Bool(false) => evaluate(b, env),
             other => Err(Problem::new(
                 c.span,
-                format!("a condition is a truth value, not {}", other.kind()),
+                format!("a condition is a boolean, not {}", other.kind()),
             )),
         },
         ExprKind::Call { callee, args, named } => {

@@ -1,4 +1,4 @@
-//! All definitions that a model can name, and those that a file can call.
+//! The definitions visible to a model, and to a file.
 
 use crate::source::FileId;
 use seqc_grammar::ast::{Def, DefKind};

@@ -8,7 +8,7 @@ const STACK: usize = 1 << 30;
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
         eprintln!("error: this is a bug in seqc: {info}");
-        eprintln!("Please report it with the files that led here.");
+        eprintln!("Please report it with the input files.");
     }));
     let work = std::thread::Builder::new().stack_size(STACK).spawn(|| {
         let args: Vec<_> = std::env::args_os().collect();

@@ -1,4 +1,4 @@
-//! Random parameters, the same as those that programs make (`Descriptor::random` of the seam says how).
+//! Random parameters, the same as those that programs make (see `Descriptor::random` of `seqc-abi`).
 
 /// A small generator of well mixed bits (splitmix64).
 struct Mix(u64);

@@ -101,7 +101,7 @@ pub fn file_rows(model: &Model, path: &Path) -> Result<Vec<Vec<Tensor>>, Error> 
         let count = tensor.shape.first().copied().unwrap_or(0);
         if !fits || (n > 0 && count != rows.len()) {
             return Err(Error::Missing(format!(
-                "`{}` has shape {:?}, [tokens, …] with {sizes:?} is wanted, the same number of tokens for every stream",
+                "`{}` has shape {:?}, [tokens, …] with {sizes:?} is expected, the same number of tokens for every stream",
                 input.name, tensor.shape
             )));
         }

@@ -1,4 +1,4 @@
-//! Messages for people and for programs: the only place that writes diagnostics.
+//! Messages as text and as JSON: the only place that writes diagnostics.
 
 use crate::{
     diag::{Diagnostic, Placed},
@@ -63,7 +63,7 @@ fn remedies(d: &Diagnostic) -> Vec<Cow<'_, str>> {
     }
 }
 
-/// A message as people read it, with the lines of the source that it is about.
+/// A rendered message, with the lines of the source that it is about.
 pub fn human(d: &Diagnostic, sources: &Sources, color: bool) -> String {
     let Some(place) = d.place() else {
         let help: String = remedies(d).iter().map(|h| format!("\n  help: {h}")).collect();

@@ -1,4 +1,4 @@
-//! Places in the texts of one compilation.
+//! Source locations in the texts of one compilation.
 
 use seqc_grammar::ast::Span;
 pub use seqc_grammar::{FileId, Sources};

@@ -1,4 +1,4 @@
-//! What `seqc explain` says of recurrences: where their state is while tokens pass, read from what is decided.
+//! What `seqc explain` prints about recurrences: their form, and whether the state is in registers or in memory.
 
 use std::{fs, path::Path, process::Command};
 
@@ -38,25 +38,25 @@ fn a_state_is_said_to_be_where_the_code_keeps_it() {
     // Half of the registers: 8 of 8 lanes, 16 of 16.
     let few = explained(1);
     assert!(
-        few.contains("32 entries along axis 0 at a time with their state in registers;"),
+        few.contains("blocks of 32 entries along axis 0, block of the state in registers;"),
         "{few}"
     );
     let some = explained(4);
     assert!(
         some.contains(
-            "in memory, 512 bytes (x86-64-v4: 32 entries along axis 0 at a time with their state in registers)"
+            "in memory (512 bytes) (x86-64-v4: blocks of 32 entries along axis 0, block of the state in registers)"
         ),
         "{some}"
     );
     let many = explained(16);
     assert!(
-        many.contains("with their state in memory, 2048 bytes; 4096 bytes of state"),
+        many.contains("block of the state in memory (2048 bytes); 4096 bytes of state"),
         "{many}"
     );
     assert!(
         [few, some, many]
             .iter()
-            .all(|said| said.contains("no tensor of tokens x state"))
+            .all(|said| said.contains("not materialised per token"))
     );
 }
 
@@ -65,11 +65,11 @@ fn every_form_is_listed_with_its_cost_or_the_reason_against_it() {
     let said = explained(8);
     let lines: Vec<&str> = said.lines().map(str::trim).collect();
     for line in [
-        "fused scan: 1024, taken",
-        "scan up to the reductions of its state: 1152, not tried, one before it fits",
-        "scan that stores its state for every token: 2048, not tried, one before it fits",
-        "one token after another, entries in parallel: 2899, not tried, one before it fits",
-        "chunked WY form: no, its state is no matrix of keys by values that results sum over the keys",
+        "fused scan: 1024, chosen",
+        "fused scan up to the first reductions: 1152, not tried, an earlier form applies",
+        "scan with the state stored for every token: 2048, not tried, an earlier form applies",
+        "token loop, entries in parallel: 2899, not tried, an earlier form applies",
+        "chunked WY form: not applicable, its state is not a key-value matrix whose keys are contracted with a query",
     ] {
         assert!(lines.contains(&line), "{line}\n{said}");
     }
@@ -80,7 +80,7 @@ fn operations_are_those_of_the_next_state() {
     // A product and a sum for each of 64 x 16 entries; the decay is computed when weights are loaded.
     let said = explained(16);
     assert!(
-        said.contains("about 2048 operations a token; 8192 bytes of state read and written"),
+        said.contains("about 2048 operations per token; 8192 bytes of state read and written"),
         "{said}"
     );
 }

@@ -67,7 +67,7 @@ fn a_state_said_to_be_in_memory_is_carried_by_no_loop_over_tokens() {
     let built = shipped("models/mamba-130m.yaml");
     for level in Level::ALL {
         let (said, code) = both(&built, "mamba", level);
-        assert!(said.contains("with their state in memory, 2048 bytes"), "{said}");
+        assert!(said.contains("block of the state in memory (2048 bytes)"), "{said}");
         assert!(token_loops(&code).iter().all(|line| carried(line) == 0), "{code}");
         // The state's entries are a loop inside, which adds up what results need of them.
         assert!(
@@ -84,7 +84,7 @@ fn a_state_said_to_be_in_registers_is_carried_by_the_loop_over_tokens() {
     for level in Level::ALL {
         let (said, code) = both(&built, "decaying_sum", level);
         assert!(
-            said.contains("32 entries along axis 0 at a time with their state in registers"),
+            said.contains("blocks of 32 entries along axis 0, block of the state in registers"),
             "{said}"
         );
         let loops = token_loops(&code);
@@ -112,7 +112,7 @@ fn a_matrix_form_said_to_be_taken_multiplies_tiles_over_blocks_of_tokens() {
     assert!(code.contains("call @seqc_tile_"), "{code}");
     let (said, code) = both(&shipped("models/mamba-130m.yaml"), "mamba", Level::V3);
     assert!(
-        said.contains("chunked matrix form (state-space duality): no, "),
+        said.contains("chunked matrix form (state-space duality): not applicable, "),
         "{said}"
     );
     assert!(!code.contains("call @seqc_tile_"), "{code}");
@@ -122,7 +122,7 @@ fn a_matrix_form_said_to_be_taken_multiplies_tiles_over_blocks_of_tokens() {
 fn results_said_to_be_fused_are_computed_between_a_product_and_the_barrier_behind_it() {
     let (said, code) = both(&shipped("models/mamba-130m.yaml"), "mamba", Level::V3);
     assert!(
-        said.contains("products 1536x48 with 2 fused results, then a scan with 1 result"),
+        said.contains("matmul 1536x48 with 2 results in the epilogue; scan with 1 result"),
         "{said}"
     );
     let kernels: Vec<&str> = code.split("call @seqc_barrier").collect();

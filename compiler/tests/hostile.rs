@@ -181,7 +181,7 @@ fn extremes() -> Vec<(&'static str, String, String)> {
         ),
         ("leaves", layer("  y[d] = x[d * 1e9]\n  y"), SMALL.to_owned()),
         ("every axis", layer("  y[d] = x[d * 1e14]\n  y"), SMALL.to_owned()),
-        ("whole number", layer("  delay(x, 1e12)"), SMALL.to_owned()),
+        ("integer", layer("  delay(x, 1e12)"), SMALL.to_owned()),
         (
             "taps",
             layer("  param w[d, 1e6]\n  causal_conv(x, w)"),
@@ -210,12 +210,12 @@ fn extremes() -> Vec<(&'static str, String, String)> {
             SMALL.to_owned(),
         ),
         (
-            "from token to token",
+            "numbers of state",
             layer("  dim i = 1000000\n  y[d, i] = x[d] * i\n  x + sum(d, i: delay(y, 16777216)[d, i])"),
             SMALL.to_owned(),
         ),
         (
-            "rows of 100000 entries",
+            "100000 entries per head",
             layer("  param w[100000, d]\n  q = reshape(w @ x, 1, 100000)\n  x + sum(i: attend(q, q, q)[0, i])"),
             SMALL.to_owned(),
         ),

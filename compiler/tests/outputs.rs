@@ -266,7 +266,7 @@ fn several_mistakes_are_summed_up_and_codes_are_explained() {
     write(&dir.join("two.yaml"), &MODEL.replace("version: 1", "version: 2"));
     let said = refused(&dir, &["check", "one.yaml", "two.yaml"]);
     assert!(
-        said.ends_with("3 errors in 2 files; `seqc help unknown-layer` says more\n"),
+        said.ends_with("3 errors in 2 files; see `seqc help unknown-layer`\n"),
         "{said}"
     );
     let said = refused(&dir, &["check", "two.yaml"]);

@@ -1,4 +1,4 @@
-//! Syntax trees of `.seq` files. Every node knows its place in the text.
+//! Syntax trees of `.seq` files. Every node has its source location.
 
 /// A range of bytes of a source file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! Layer files laid out: spaces and indentation. Lines stay where they are broken, comments where they stand.
+//! The formatter of layer files: spaces and indentation. Line breaks and the positions of comments are kept.
 
 use crate::{
     ast::Span,

@@ -1,6 +1,6 @@
 //! From text to syntax trees with places: layer files (`.seq`) and model files (YAML).
 //!
-//! Reading never fails: it gives a tree and a list of messages. Nothing here knows graphs, sizes or the disk.
+//! Reading never fails: it gives a tree and a list of messages. *Absent*: graphs, sizes, file access.
 
 pub mod ast;
 pub mod diag;

@@ -1,4 +1,4 @@
-//! Syntax of model files (YAML, docs/language.md, §8 (Models)). Every node knows its place in the text.
+//! Syntax of model files (YAML, docs/language.md, §8 (Models)). Every node has its source location.
 
 mod read;
 mod scalar;

@@ -117,7 +117,7 @@ pub fn parse_yaml(file: FileId, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
         let d = d.label(file, Span::default(), "");
         return (
             None,
-            vec![d.help("a model is a small text: weights stand in a file of their own")],
+            vec![d.help("a model is a small text; weights are in a separate file")],
         );
     }
     let mut reader = Reader {
@@ -220,7 +220,7 @@ impl Reader<'_> {
                 let Some((_, count)) = self.anchors.get(&anchor) else {
                     let d = self.error(span, "this alias names nothing");
                     return Err(d.help(
-                        "an anchor, `&name`, stands above it; an expression that starts with `*` stands in quotes",
+                        "an anchor, `&name`, must precede it; an expression that starts with `*` must be quoted",
                     ));
                 };
                 let count = *count;
@@ -229,7 +229,7 @@ impl Reader<'_> {
                 node.map_or(Ok(()), |node| self.add(node, 0, 0))
             }
             Event::DocumentStart(_) if self.root.is_some() => {
-                let d = self.error(span, "a file holds one document");
+                let d = self.error(span, "a file contains one document");
                 Err(d.help("leave out this `---` and what follows, or write a second file"))
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
@@ -276,7 +276,7 @@ impl Reader<'_> {
         self.nodes = self.nodes.saturating_add(more);
         if self.nodes > MAX_NODES {
             let d = self.error(span, format!("this document has more than {MAX_NODES} values"));
-            return Err(d.help("say what is the same once: `repeat: n` with `of: […]`"));
+            return Err(d.help("write repeated entries once: `repeat: n` with `of: […]`"));
         }
         Ok(())
     }

@@ -108,7 +108,7 @@ pub struct Memory {
     pub spectra: usize,
 }
 
-/// Costs in additions of a scan, but where said otherwise; and the amounts of work from which on it pays to share it.
+/// Costs in additions of a scan, but where said otherwise; and the amounts of work from which on it is divided between threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
     /// A store, or a load, of an entry.

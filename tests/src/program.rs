@@ -51,7 +51,7 @@ impl Way<'_> {
     }
 }
 
-/// Builds a model once per process and name, and hands the program to every test that asks.
+/// Builds a model once per process and name, and shares the program between tests.
 pub fn built(name: &str, model: impl FnOnce() -> PathBuf) -> Program {
     type Slot = Arc<OnceLock<Program>>;
     static BUILT: Mutex<Option<HashMap<String, Slot>>> = Mutex::new(None);

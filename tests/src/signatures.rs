@@ -1,4 +1,4 @@
-//! Signatures of functions in Rust text, for the house rules.
+//! Signatures of functions in Rust text, for the rules of the source tree.
 
 /// A parameter of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]

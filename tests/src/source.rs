@@ -1,4 +1,4 @@
-//! The project's own files, for the house rules.
+//! The project's own files, for the rules of the source tree.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! The house rules: what a file looks like, which crate may know which, what nobody mentions.
+//! Rules of the source tree: the form of a file, the dependencies between crates, and what no text mentions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -82,7 +82,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
 /// Where matches on operations may have a wildcard arm: the table itself.
 const OPERATIONS: &[&str] = &["ir/src/op"];
 
-/// What no text of the project mentions: places on somebody's machine and hosts of package registries.
+/// What no text of the project mentions: paths of a particular machine and hosts of package registries.
 const PLACES: &[&str] = &[
     "/work/",
     "/root/",
@@ -206,7 +206,7 @@ fn dependencies(manifest: &str) -> Vec<String> {
         .collect()
 }
 
-/// A wildcard arm answers for operations that nobody thought of: that one costs nothing, is not linear, is not stored. What
+/// A wildcard arm decides for operations that were added later: that one costs nothing, is not linear, is not stored. What
 /// every operation must answer for is a column of the table.
 #[test]
 fn matches_on_operations_name_them_all() {

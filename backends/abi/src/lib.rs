@@ -1,4 +1,4 @@
-//! The seam between generated code, the runtime that emitted programs carry, and the compiler.
+//! The interface between generated code, the runtime of emitted programs, and the compiler.
 //!
 //! A program is generated code, for one or several [`Level`]s of processors, plus the runtime archive. Generated code exports the
 //! symbols of [`symbols`]; the runtime chooses a level, fills a [`frame`] and calls its functions. Everything the runtime must know about
@@ -13,7 +13,7 @@ pub mod machine;
 
 pub use level::{Entry, Level, Row};
 
-/// Names of the symbols by which generated code and the runtime find each other.
+/// Names of the symbols shared by generated code and the runtime.
 pub mod symbols {
     use super::Level;
 

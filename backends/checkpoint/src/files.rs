@@ -128,7 +128,7 @@ impl Source {
             Source::Disk(path) => {
                 self.check_plain()?;
                 let file = File::open(path).map_err(|error| self.failed(error))?;
-                // SAFETY: the map is read only; that nobody truncates the file meanwhile is the documented duty of the user.
+                // SAFETY: the map is read only; the user must not truncate the file meanwhile, as documented.
                 unsafe { Mmap::map(&file) }
             }
             Source::Inside(bundle, _) => {

@@ -30,7 +30,7 @@ pub enum Value<'a> {
     Int(i64),
     /// A number of either width.
     Float(f64),
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// A text.
     Str(&'a str),
@@ -55,7 +55,7 @@ impl Metadata {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<Value<'_>> {
         let (kind, start) = *self.entries.get(key)?;
-        // The value was walked through when the file was opened.
+        // The value was validated when the file was opened.
         Reader::at(&self.map, start).value(kind, 0).ok()
     }
 
@@ -77,7 +77,7 @@ impl Metadata {
         self.get(key)?.as_float()
     }
 
-    /// A truth value.
+    /// A boolean.
     pub fn bool(&self, key: &str) -> Option<bool> {
         match self.get(key)? {
             Value::Bool(value) => Some(value),

@@ -1,7 +1,7 @@
 //! Output files: written without a name, then put in place whole, and never over an input.
 //!
-//! What stood at the place stays as it was until [`Output::commit`], whatever goes wrong before: a full disk, a kill, an
-//! error of the caller. Files are told apart by device and number, so that links to an input count as that input.
+//! The previous file is unchanged until [`Output::commit`], whatever fails before: a full disk, a kill, an
+//! error of the caller. Files are identified by device and inode, so that links to an input count as that input.
 
 use std::{
     ffi::CString,

@@ -1,4 +1,4 @@
-//! Signs of quantised weights whose meaning lies in other tensors: scales, zero points and code books beside packed integers.
+//! Detects quantised weights that need other tensors: scales, zero points and code books of packed integers.
 
 use crate::Checkpoint;
 use seqc_formats::Encoding;

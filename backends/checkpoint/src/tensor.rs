@@ -28,7 +28,7 @@ impl TensorRef<'_> {
         self.len() == 0
     }
 
-    /// All elements as f32, row by row; integers and truth values become numbers.
+    /// All elements as f32, row by row; integers and booleans become numbers.
     ///
     /// # Errors
     ///

@@ -201,10 +201,10 @@ fn integers_and_unknown_types_are_no_weights() {
         ("F8_E4M3", 4, "is stored as f8_e4m3, which cannot be read"),
         ("F8_E5M2", 4, "is stored as f8_e5m2, which cannot be read"),
         ("F8_E8M0", 4, "is stored as f8_e8m0, which cannot be read"),
-        ("I8", 4, "is stored as i8, whole numbers"),
-        ("U8", 4, "is stored as u8, whole numbers"),
-        ("I32", 16, "is stored as i32, whole numbers"),
-        ("BOOL", 4, "is stored as bool, whole numbers"),
+        ("I8", 4, "is stored as i8, integers"),
+        ("U8", 4, "is stored as u8, integers"),
+        ("I32", 16, "is stored as i32, integers"),
+        ("BOOL", 4, "is stored as bool, integers"),
     ] {
         let folder = Folder::new();
         let opened = Checkpoint::open(folder.write("w.safetensors", &one("w", dtype, bytes))).expect(dtype);

@@ -152,7 +152,7 @@ impl Encoding {
     pub fn refusal(self) -> Option<String> {
         let why = match self.usage() {
             Use::Native | Use::Converted => return None,
-            Use::Integers => "whole numbers, which are no weights",
+            Use::Integers => "integers, which are not weights",
             Use::Listed => "which cannot be read",
         };
         Some(format!(
@@ -229,7 +229,7 @@ mod tests {
     fn integers_and_listed_encodings_are_no_weights() {
         assert_eq!(Encoding::Bf16.refusal(), None);
         let refusal = |encoding: Encoding| encoding.refusal().unwrap_or_default();
-        assert!(refusal(Encoding::I8).contains("is stored as i8, whole numbers"));
+        assert!(refusal(Encoding::I8).contains("is stored as i8, integers"));
         assert!(refusal(Encoding::of_safetensors("F8_E5M2")).contains("f8_e5m2, which cannot be read"));
     }
 }

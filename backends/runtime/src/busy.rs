@@ -2,7 +2,7 @@
 //!
 //! Threads that generate a token meet hundreds of times. Where one of them waits for its core, all others wait for it,
 //! and fewer threads are faster. Nothing is done while the threads are left alone: the system counts how often it took
-//! a core away from them. Where it does, half of them are tried for some tokens, and the faster way is kept.
+//! a core away from them. Where it does, half of them are tried for some tokens, and the faster number is used.
 
 use std::time::{Duration, Instant};
 

@@ -31,7 +31,7 @@ pub struct CSession {
     logits: Vec<f32>,
     /// Place of the logits among the outputs.
     place: usize,
-    /// The state that was loaded, and the tokens read since then: what tells where scores went wrong.
+    /// The state that was loaded, and the tokens read since then: to report where logits became non-finite.
     start: Option<PathBuf>,
     read: Vec<i64>,
     _model: Arc<Model>,

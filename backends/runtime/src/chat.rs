@@ -40,7 +40,7 @@ impl Message {
     }
 }
 
-/// The text that asks for the next answer in a conversation.
+/// The generation prompt of a conversation.
 ///
 /// # Errors
 ///

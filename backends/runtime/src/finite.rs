@@ -35,7 +35,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Whether scores choose no token: one of them is no number or infinite, or all tokens are ruled out.
+/// Whether no token can be chosen by these logits: one of them is NaN or infinite, or all tokens are ruled out.
 pub(crate) fn undecided(scores: &[f32]) -> bool {
     let odd = scores.iter().fold(false, |odd, score| odd | !score.is_finite());
     let ruled_out = |score: &f32| *score == f32::NEG_INFINITY;
@@ -76,10 +76,10 @@ pub(crate) fn trace(
     found().ok().flatten()
 }
 
-/// What is said of scores that choose no token, after so many tokens.
+/// The message for logits from which no token can be chosen, after this many tokens.
 pub(crate) fn no_token(tokens: u64, fault: Option<Fault>) -> String {
     let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
-    format!("after {tokens} tokens the model's scores are not finite, so that no token can be chosen{why}")
+    format!("after {tokens} tokens the model's logits are not finite, so that no token can be chosen{why}")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is known of the text that a sequence stands for, so that another run can go on with it.
+//! The text of a sequence, saved with its state so that another run can continue it.
 
 use serde::{Deserialize, Serialize};
 

@@ -51,7 +51,7 @@ extern "C" fn too_long(_: libc::c_int) {
 /// Ends the program with a message, without memory and without waiting for anybody.
 fn end(what: &str) -> ! {
     let say = |text: &str| {
-        // SAFETY: the bytes live through the call. Nobody is left to be told when standard error is gone.
+        // SAFETY: the bytes live through the call. Failures to write to standard error are ignored.
         unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
     };
     say("error: ");

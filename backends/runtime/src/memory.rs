@@ -47,7 +47,7 @@ impl Region {
         Ok(region)
     }
 
-    /// Asks for huge pages, if the region has at least `least` bytes.
+    /// Requests huge pages, if the region has at least `least` bytes.
     pub(crate) fn on_huge_pages(&self, least: usize) {
         if self.bytes >= least {
             // SAFETY: the range is ours; the call is only a hint.

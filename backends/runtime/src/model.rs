@@ -76,7 +76,7 @@ impl Model {
         &self.descriptor
     }
 
-    /// Which weights the model was given, as saved states remember it.
+    /// The identity of the model's weights, as saved states contain it.
     pub(crate) fn weights_identity(&self) -> &str {
         self.identity.get_or_init(|| self.weights.identity(&self.descriptor))
     }
@@ -86,7 +86,7 @@ impl Model {
         self.weights.not_finite(&self.descriptor, layer)
     }
 
-    /// Files that the model lives in, its weights, its tokenizer with what lies beside that, and the program itself, read or
+    /// Files of the model: weights, tokenizer with its configuration, and the program itself, read or
     /// not: nothing may be written to them.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let weights = self.weights.paths();
@@ -144,7 +144,7 @@ impl Model {
 /// Weights below which a token is computed faster than threads can meet.
 const SMALL: usize = 4 << 20;
 
-/// As many threads as asked for; for a small model that nobody asked anything about, one.
+/// The requested number of threads; by default one for a small model.
 fn threads(descriptor: &Descriptor, asked: usize) -> usize {
     let bytes = |sum: usize, slot| stored_bytes(slot).map_or(usize::MAX, |bytes| sum.saturating_add(bytes));
     let small = descriptor.params.iter().fold(0, bytes) < SMALL;

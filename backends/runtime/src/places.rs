@@ -42,7 +42,7 @@ pub(crate) fn weights(descriptor: &Descriptor, asked: Option<&Path>) -> Result<O
         return named.map(|named| find(descriptor, named, None, "weights")).transpose();
     };
     if !asked.exists() {
-        return Err(Error::input(format!("{}: there is no such file", asked.display())));
+        return Err(Error::input(format!("{}: no such file", asked.display())));
     }
     let in_folder = named.and_then(name_of).map(|name| asked.join(name));
     let found = in_folder.filter(|path| asked.is_dir() && path.exists());
@@ -148,7 +148,7 @@ mod tests {
         let said = weights(&described, Some(&fresh("none")))
             .expect_err("missing")
             .to_string();
-        assert!(said.contains("there is no such file"), "{said}");
+        assert!(said.contains("no such file"), "{said}");
     }
 
     #[test]

@@ -64,7 +64,7 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Pool {
-    /// Starts `threads - 1` threads; 0 asks for as many as there are cores. Where the number `adapts`, fewer of them
+    /// Starts `threads - 1` threads; 0: one for each core. Where the number `adapts`, fewer of them
     /// generate tokens while other processes use the cores.
     ///
     /// # Errors
@@ -188,12 +188,12 @@ impl Shared {
             return;
         }
         self.hand_out(turn, Job::Awake(threads));
-        // Everybody who was awake is here, and nobody looks at the number before the second meeting.
+        // All active threads are here, and none reads the number before the second barrier.
         if threads < turn.awake {
             self.awake.store(threads as u32, Ordering::Release);
         }
         self.gate.wait(turn.awake as u32);
-        // Those that wake up come to the gate, where nobody counts as before any more.
+        // Threads that wake up wait at the gate, where the new number holds.
         if threads > turn.awake {
             self.awake.store(threads as u32, Ordering::Release);
             wake(&self.awake);

@@ -42,14 +42,14 @@ impl State {
         Ok(state)
     }
 
-    /// Makes room for `more` tokens after the first `position`.
+    /// Reserves memory for `more` tokens after the first `position`.
     pub(crate) fn reserve(&mut self, descriptor: &Descriptor, position: u64, more: u64) -> Result<()> {
         let mut moved = false;
         for (number, slot) in descriptor.states.iter().enumerate() {
             let needed = kept_bytes(slot, self.tokens(slot, position).saturating_add(more))?;
             let region = &mut self.regions[number];
             if needed > region.len() {
-                // Room ahead spares calls; pages that nobody touches cost nothing.
+                // Reserving ahead saves calls; untouched pages take no memory.
                 let ahead = match slot.kind {
                     StateKind::Pages { pages: None, .. } => needed.saturating_add(needed / 2),
                     _ => kept_bytes(slot, u64::MAX).unwrap_or(needed),
@@ -82,7 +82,7 @@ impl State {
         bytes.map_or(position, |bytes| u64::from_le_bytes(*bytes))
     }
 
-    /// Bytes there is room for in an entry.
+    /// Capacity of an entry in bytes.
     #[cfg(test)]
     pub(crate) fn room(&self, slot: usize) -> usize {
         self.regions[slot].len()
@@ -99,7 +99,7 @@ impl State {
         self.pointers.as_ptr()
     }
 
-    /// The first `bytes` bytes of an entry, whose room was reserved.
+    /// The first `bytes` bytes of an entry, whose memory was reserved.
     pub(crate) fn kept(&self, slot: usize, bytes: usize) -> &[u8] {
         &self.regions[slot].bytes()[..bytes]
     }

@@ -13,7 +13,7 @@ use seqc_abi::{Call, Descriptor, Elem, PAGE_TOKENS, Rows, RowsAt, StateKind, Sta
 
 use crate::code::{Code, Entry};
 
-/// Tokens that [`adder`] knows.
+/// The vocabulary of [`adder`].
 pub(crate) const VOCAB: usize = 16;
 /// Context that [`adder`] admits.
 pub(crate) const CONTEXT: usize = 300;
@@ -269,8 +269,8 @@ unsafe extern "C" fn sum(slots: *const u64, tid: i64, _: i64) {
     }
 }
 
-/// Two layers: the first hands on token ids as numbers, the second scores the next token; from token [`BROKEN`] on, its
-/// scores are no numbers.
+/// Two layers: the first passes token ids on as numbers, the second gives the logits of the next token; from token
+/// [`BROKEN`] on, they are NaN.
 pub(crate) fn breaker() -> Code {
     let call = |layer: &str, at, width| Call {
         layer: layer.to_owned(),
@@ -288,7 +288,7 @@ pub(crate) fn breaker() -> Code {
     code(&described, read_and_break)
 }
 
-/// The token after which [`breaker`] gives no scores.
+/// The token from which on the logits of [`breaker`] are NaN.
 pub(crate) const BROKEN: i64 = 13;
 
 unsafe extern "C" fn read_and_break(slots: *const u64, tid: i64, _: i64) {

@@ -243,7 +243,7 @@ fn mismatch(tensor: &TensorRef, slot: &ParamSlot, shape: &[usize]) -> Option<Str
     })
 }
 
-/// A line about weights that are nothing without the scales beside them, which no parameter is loaded from.
+/// The message for quantised weights whose tensors of scales are not read by any parameter.
 fn quantised(checkpoint: &Checkpoint, descriptor: &Descriptor) -> Option<String> {
     let read: HashSet<&str> = descriptor.params.iter().flat_map(names).map(String::as_str).collect();
     let companions = checkpoint.companions(checkpoint.names().filter(|name| !read.contains(name)));
@@ -253,7 +253,7 @@ fn quantised(checkpoint: &Checkpoint, descriptor: &Descriptor) -> Option<String>
         more => format!(" and {more} more"),
     };
     Some(format!(
-        "the weights are quantised in a way that is not understood: beside them stand `{first}`{more}; {}",
+        "the weights are quantised in an unsupported form, with the tensors `{first}`{more}; {}",
         unquantised()
     ))
 }

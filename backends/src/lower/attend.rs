@@ -1,4 +1,4 @@
-//! Attention: the tokens at hand go into the cache, then every query looks through it.
+//! Attention: keys and values of the chunk are appended to the cache, then every query attends to it.
 
 use super::{
     address::byte,

@@ -1,4 +1,4 @@
-//! What every part of a layer function knows: the plan, where everything lies, and the arguments of the call.
+//! The context of a layer function: the plan, the memory layout, and the arguments of the call.
 
 use super::{
     address::{byte, load_word, scalar_of, table_entry},

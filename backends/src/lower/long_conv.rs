@@ -1,4 +1,5 @@
-//! Long convolutions: what depends on their filters is made at load time, behind the buffers of the arena of load-time constants.
+//! Long convolutions: what depends on their filters is computed at load time and stored in the arena of load-time
+//! constants, after its buffers.
 
 use super::{
     address::byte,

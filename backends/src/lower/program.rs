@@ -22,7 +22,7 @@ use seqc_passes::{
 pub struct Program {
     /// The module, without the descriptor.
     pub module: Module,
-    /// What the runtime must know; fields that do not follow from the graphs are empty.
+    /// The descriptor for the runtime; fields that do not follow from the graphs are empty.
     pub descriptor: Descriptor,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Streams {
     pub(super) bytes: usize,
     /// Calls from this one on carry nothing from token to token: they run for the wanted tokens only.
     pub(super) tail: usize,
-    /// Results that are not written where the runtime wants them.
+    /// Results that are not written directly to the output buffers of the runtime.
     pub(super) copies: Vec<ResultCopy>,
 }
 

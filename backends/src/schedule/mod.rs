@@ -1,6 +1,6 @@
 //! The schedule of a layer: which kernels its plan becomes on a machine, how their work is split, and what they keep where.
 //!
-//! It is decided once, from the plan and its machine; `lower` writes what stands here and decides nothing. What goes through
+//! It is decided once, from the plan and its machine; `lower` emits code for it and decides nothing. What goes through
 //! the tokens together in a scan, and whether it fits the registers, is decided by the plan already
 //! ([`ScanBlock`](seqc_passes::plan::ScanBlock)).
 

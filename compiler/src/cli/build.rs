@@ -1,4 +1,4 @@
-//! `seqc build`: a model to a program, or to any stage on the way.
+//! `seqc build`: a model to a program, or to any stage in between.
 
 use super::{ModelArgs, OK, Session};
 use crate::driver::{self, Emit, Failure, Product, Request};
@@ -14,27 +14,27 @@ pub(crate) struct BuildArgs {
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// Where the result goes; `-` is standard output. Texts go there unless this is given, programs into the current folder
+    /// Output file; `-` is standard output. Default: standard output for text, the current directory for programs
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// What to make
+    /// What to produce
     #[arg(long, value_enum, default_value_t = Stage::Exe)]
     emit: Stage,
-    /// Replace the `seqc.h` beside a library where it is another one
+    /// Replace an existing `seqc.h` with other content
     #[arg(long)]
     force: bool,
-    /// Processors to generate code for: `x86-64` (one code for level 3 and one for level 4; the program chooses as it starts),
-    /// `x86-64-v3`, `x86-64-v4`, `native`, a processor by LLVM's name, or some of these with commas between. Programs and
-    /// libraries are for `x86-64` unless this is given, other stages show the code for this machine
+    /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup),
+    /// `x86-64-v3`, `x86-64-v4`, `native`, an LLVM name of a processor, or several of these separated by commas.
+    /// Default: `x86-64` for programs and libraries, this machine for other outputs
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
-    /// Put weights and tokenizer inside the program or library: one file is all that it needs
+    /// Embed weights and tokenizer in the program or library
     #[arg(long)]
     embed_weights: bool,
-    /// Say how long the stages took
+    /// Print the time of each stage
     #[arg(long)]
     timing: bool,
-    /// Write what a stage made to standard error
+    /// Print the result of a stage to standard error
     #[arg(long, value_name = "STAGE")]
     dump_ir: Option<DumpStage>,
 }
@@ -77,7 +77,7 @@ impl Stage {
         }
     }
 
-    /// The processors when nothing is said.
+    /// The processors by default.
     fn target(self) -> &'static str {
         match self {
             Stage::Exe | Stage::Lib => "x86-64",
@@ -93,12 +93,12 @@ impl Stage {
         }
     }
 
-    /// Whether the result is for machines.
+    /// Whether the result is binary.
     fn is_code(self) -> bool {
         matches!(self, Stage::Obj | Stage::Exe | Stage::Lib)
     }
 
-    /// Where the result goes when nothing is said.
+    /// The output file by default.
     fn output(self, model: &Path) -> PathBuf {
         let model = PathBuf::from(model.file_name().unwrap_or_default());
         match self {
@@ -124,11 +124,14 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         Err(status) => return status,
     };
     if args.embed_weights && !matches!(args.emit, Stage::Exe | Stage::Lib) {
-        let message = "--embed-weights goes with programs and libraries: --emit exe or --emit lib";
+        let message = "--embed-weights requires --emit exe or --emit lib";
         return session.fail("usage", message);
     }
     if output == Path::new("-") && args.emit.is_code() && std::io::stdout().is_terminal() {
-        return session.fail("write", "code is not written to a terminal: name a file, `-o FILE`");
+        return session.fail(
+            "write",
+            "binary output is not written to a terminal: give a file, `-o FILE`",
+        );
     }
     let request = Request {
         embed: args.embed_weights,
@@ -160,7 +163,7 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
     }
 }
 
-/// Says where the result is, or puts it on standard output.
+/// Reports the output file, or writes the result to standard output.
 fn deliver(session: &Session, product: Product, emit: Stage) -> u8 {
     match product {
         Product::Written(path) => {

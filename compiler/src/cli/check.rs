@@ -27,7 +27,7 @@ pub(crate) struct FmtArgs {
     /// Layer files (.seq); `-` is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Change nothing; exit status 1 when a file is laid out differently
+    /// Do not write files; exit with status 1 if the format of a file differs
     #[arg(long)]
     check: bool,
 }
@@ -84,7 +84,7 @@ fn check_model(session: &mut Session, path: &std::path::Path, args: &CheckArgs) 
     OK
 }
 
-/// A large number as people say it: `0.28 M`.
+/// A large number, abbreviated: `0.28 M`.
 fn counted(n: usize) -> String {
     let n = n as f64;
     match n {
@@ -105,7 +105,7 @@ pub(crate) fn fmt(session: &mut Session, args: &FmtArgs) -> u8 {
 
 fn fmt_file(session: &mut Session, path: &std::path::Path, check: bool) -> u8 {
     if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
-        let message = format!("{} is a model, a layer file is wanted", path.display());
+        let message = format!("{} is a model, a layer file is expected", path.display());
         let d = Diagnostic::bare("layer-file", message);
         return session.report(&[d.help("`seqc fmt` lays out files that end in `.seq`")]);
     }

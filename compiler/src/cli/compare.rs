@@ -31,23 +31,23 @@ pub(crate) struct CompareArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Context lengths; k: times 1024
+    /// Context lengths; `k` multiplies by 1024
     #[arg(long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1k,8k,64k")]
     at: Vec<String>,
-    /// Build the programs and measure what is predicted
+    /// Build and run the programs, and print measured times beside predicted ones
     #[arg(long)]
     measure: bool,
-    /// How the result is laid out
+    /// Format of the output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// A machine as `seqc probe --json` printed it, instead of this one
+    /// Predict for a machine profile written by `seqc probe --json`
     #[arg(long, value_name = "FILE", conflicts_with = "measure")]
     profile: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArgs {
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -161,7 +161,7 @@ fn profile(session: &Session, named: Option<&Path>) -> Result<Profile, u8> {
     match kept::read() {
         Kept::Good(profile) => return Ok(*profile),
         Kept::Bad(reason) => session.say(&format!(
-            "the machine is measured again; what was kept is not used: {reason}"
+            "the machine is measured again; the stored profile is not used: {reason}"
         )),
         Kept::Missing => session.say("this machine was not measured yet"),
     }
@@ -171,7 +171,7 @@ fn profile(session: &Session, named: Option<&Path>) -> Result<Profile, u8> {
 fn read_profile(path: &Path) -> Result<Profile, String> {
     let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
     let found = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-    let profile = Profile::from_json(&found).ok_or("this is no profile of this version: see `seqc probe --json`")?;
+    let profile = Profile::from_json(&found).ok_or("this is not a profile of this version: see `seqc probe --json`")?;
     match &doubt::doubts(&profile)[..] {
         [] => Ok(profile),
         doubts => Err(format!(
@@ -189,14 +189,14 @@ fn measured(session: &Session) -> Result<Profile, u8> {
     let doubts = doubt::doubts(&profile);
     if !doubts.is_empty() {
         session.say(&format!(
-            "warning: the rates are doubtful and are not kept: {}; measure again while nothing else runs",
+            "warning: the rates are doubtful and are not stored: {}; measure again on an idle machine",
             doubts.join("; ")
         ));
         return Ok(profile);
     }
     match kept::keep(&profile) {
         Ok(place) => session.say(&format!("kept in {}", place.display())),
-        Err(e) => session.say(&format!("the profile is not kept: {e}")),
+        Err(e) => session.say(&format!("the profile is not stored: {e}")),
     }
     Ok(profile)
 }

@@ -21,22 +21,20 @@ pub(crate) struct EvalArgs {
         required_unless_present = "input"
     )]
     tokens: Vec<i64>,
-    /// Streams by name in a safetensors file, `[tokens, …]` each
+    /// Input streams: a safetensors file with one tensor `[tokens, …]` for each, by name
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Where the results go: a safetensors file of f32
+    /// Output: a safetensors file of f32
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Write f64, as precise as what was computed
+    /// Write f64, the precision of the computation
     #[arg(long)]
     f64: bool,
 }
 
 fn token(text: &str) -> Result<i64, String> {
     let digits = text.trim_matches(['[', ']', ' ']);
-    digits
-        .parse()
-        .map_err(|_| "token ids are whole numbers: 1,2,3".to_owned())
+    digits.parse().map_err(|_| "token ids are integers: 1,2,3".to_owned())
 }
 
 pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {

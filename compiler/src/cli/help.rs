@@ -1,4 +1,4 @@
-//! `seqc help`: verbs, and what a message means.
+//! `seqc help`: commands, and explanations of messages.
 
 use super::{FAILED, OK, Session};
 use crate::{
@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory};
 
 #[derive(Debug, Args)]
 pub(crate) struct HelpArgs {
-    /// A verb, or the code of a message: `bad-size`
+    /// A command, or the code of a message: `bad-size`
     topic: Option<String>,
 }
 
@@ -17,7 +17,7 @@ pub(crate) fn help<C: CommandFactory>(session: &Session, args: &HelpArgs) -> u8 
     let mut command = C::command();
     let Some(topic) = &args.topic else {
         let text = command.render_long_help().to_string();
-        let more = "`seqc help VERB` says more about a verb, `seqc help CODE` what a message means: the word in brackets in front of it.";
+        let more = "`seqc help COMMAND` explains a command, `seqc help CODE` a message: its code is the word in brackets before it.";
         return session.print(&format!("{text}\n{more}\n"));
     };
     let code = topic.trim_start_matches('[').trim_end_matches(']');
@@ -32,11 +32,11 @@ pub(crate) fn help<C: CommandFactory>(session: &Session, args: &HelpArgs) -> u8 
     let known = pages::all()
         .map(|(code, _)| code)
         .chain(verbs.iter().map(String::as_str));
-    let d = Diagnostic::bare("no-topic", format!("there is no verb and no message `{topic}`"));
+    let d = Diagnostic::bare("no-topic", format!("there is no command and no message `{topic}`"));
     let d = d.did_you_mean(topic, known);
     let d = match d.help.is_empty() {
         true => d.help(format!(
-            "verbs are {}; docs/errors.md lists the messages",
+            "commands are {}; docs/errors.md lists the messages",
             verbs.join(", ")
         )),
         false => d,

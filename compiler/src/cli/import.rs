@@ -13,10 +13,10 @@ pub(crate) struct ImportArgs {
     /// The model file to write; `-` is standard output
     #[arg(short, long, value_name = "MODEL.yaml")]
     output: PathBuf,
-    /// A family of your own, which says how the checkpoint becomes a model (docs/families.md)
+    /// A family file that maps the checkpoint to a model (docs/families.md)
     #[arg(long, value_name = "FILE.yaml")]
     family: Option<PathBuf>,
-    /// Replace a model file that is there
+    /// Replace an existing model file
     #[arg(long)]
     force: bool,
 }

@@ -12,13 +12,13 @@ pub(crate) struct InitArgs {
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// The same seed gives the same weights; that of the model unless this is given, or 1
+    /// Seed of the random weights; default: that of the model, or 1
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// The safetensors file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
 }

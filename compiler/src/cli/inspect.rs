@@ -23,7 +23,7 @@ pub(crate) struct InspectArgs {
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }

@@ -41,7 +41,7 @@ pub(super) fn list(model: &Model) -> Vec<Value> {
     all(model).map(entry).collect()
 }
 
-/// The same as lines for people; `named`: a checkpoint has names of its own.
+/// The same as text; `named`: a checkpoint has names of its own.
 pub(super) fn text(model: &Model, named: bool) -> String {
     let mut out = String::new();
     for row in rows(model) {

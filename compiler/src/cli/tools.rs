@@ -14,7 +14,7 @@ pub(crate) struct CompletionArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -58,7 +58,7 @@ pub(crate) fn doctor(session: &mut Session, args: &DoctorArgs) -> u8 {
         std::env::consts::OS,
         std::env::consts::ARCH
     );
-    let _ = write!(out, "programs run here as {}", level.unwrap_or("nothing"));
+    let _ = write!(out, "processor level: {}", level.unwrap_or("unsupported"));
     match lacking.as_slice() {
         [] => out.push('\n'),
         lacking => {

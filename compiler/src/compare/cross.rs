@@ -24,7 +24,7 @@ pub fn crossover(a: impl Fn(f64) -> f64, b: impl Fn(f64) -> f64) -> Option<f64> 
     None
 }
 
-/// The first whole number above `low` where `larger` holds, which it does at `high`.
+/// The first integer above `low` where `larger` holds, which it does at `high`.
 fn bisect(larger: impl Fn(f64) -> bool, mut low: f64, mut high: f64) -> f64 {
     (low, high) = (low.floor(), high.ceil());
     while high - low > 1.0 {

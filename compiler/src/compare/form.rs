@@ -48,7 +48,7 @@ impl Form {
         self.constant as f64 + self.terms.iter().map(grown).sum::<f64>()
     }
 
-    /// The form for people: `16384 + 2048 min(T, 100) + 64 T / 8`.
+    /// The text form: `16384 + 2048 min(T, 100) + 64 T / 8`.
     pub fn words(&self) -> String {
         let mut words: Vec<String> = Vec::new();
         if self.constant > 0 || self.terms.is_empty() {

@@ -38,7 +38,7 @@ pub struct Subject {
 
 /// Measures all rows; `subjects` are in the same order. The memory's speed may be another one than when the machine was
 /// probed, and changes: it is probed again beside every model, and the predictions that stand beside the measured times are
-/// made with it. `watch` hears what is going on.
+/// made with it. `watch` is called with the progress.
 pub fn measure(report: &mut Report, subjects: &[Subject], watch: &mut dyn FnMut(Step<'_>)) -> Result<(), String> {
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let points: usize = report.rows.iter().map(|r| r.points.len()).sum();

@@ -6,7 +6,7 @@ use std::fmt::Write;
 /// Size of a plot, in its own units.
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 380.0;
-/// Room on the left and below, for the numbers; above and on the right.
+/// Margins: left and below, for the numbers; above and right.
 const LEFT: f64 = 70.0;
 const BELOW: f64 = 44.0;
 const ABOVE: f64 = 12.0;

@@ -97,7 +97,7 @@ struct Times {
     spread: f64,
 }
 
-/// Measures this machine; `watch` hears what is going on. Where the result is doubtful it is measured again.
+/// Measures this machine; `watch` is called with the progress. Where the result is doubtful it is measured again.
 pub fn probe_machine(watch: &mut dyn FnMut(Step<'_>)) -> Result<Profile, String> {
     let folder = Folder::new().map_err(|e| e.to_string())?;
     write_layers(&folder)?;

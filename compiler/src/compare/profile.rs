@@ -64,7 +64,7 @@ pub struct Probed {
 pub struct Profile {
     /// Processor, cores and so on, see `identity::machine`.
     pub machine: Value,
-    /// When it was found; `None` in a profile that nobody measured.
+    /// When it was found; `None` in a profile that was not measured.
     pub probed: Option<Probed>,
     /// With one thread.
     pub one: Rates,

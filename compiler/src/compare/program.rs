@@ -1,4 +1,4 @@
-//! Programs that are built for measuring, in a folder that goes away.
+//! Programs that are built for measuring, in a temporary directory.
 
 use crate::{
     driver::{self, Emit, Failure, Request},

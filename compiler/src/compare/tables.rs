@@ -1,4 +1,4 @@
-//! A comparison as tables for people.
+//! A comparison as text tables.
 
 use super::{
     doubt,

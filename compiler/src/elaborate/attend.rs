@@ -122,7 +122,7 @@ impl Cx<'_> {
             self.error(
                 "wrong-operands",
                 keys.span,
-                "stages are joined by softmax: a stage has no other normaliser",
+                "stages are normalised by a common softmax: a stage has no `normalise` option",
             );
             return None;
         }

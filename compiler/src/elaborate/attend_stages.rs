@@ -18,13 +18,15 @@ impl Cx<'_> {
         if let Some(option) = named.first() {
             let place = self.place(option.name.span);
             let d = Diagnostic::new("unknown-setting", place, "options belong to the stages");
-            return self.report(d.help("`attend(stage(q, k, v; where (i, j) = …), …)`; stages are joined by softmax"));
+            return self.report(
+                d.help("`attend(stage(q, k, v; where (i, j) = …), …)`; stages are normalised by a common softmax"),
+            );
         }
         let mut parts = Vec::new();
         for arg in args {
             let Some((args, named)) = stage_of(arg) else {
                 let place = self.place(arg.span);
-                let d = Diagnostic::new("wrong-arguments", place, "beside a stage stand stages");
+                let d = Diagnostic::new("wrong-arguments", place, "stages can be combined with stages only");
                 return self.report(d.help("`attend(stage(q, k, v; …), stage(s, v))`"));
             };
             let part = match args {
@@ -222,7 +224,7 @@ impl OwnKeys {
         g.concat(1, &[mean, log])
     }
 
-    /// The axis of the heads. One head has none: what the values remember then runs entry by entry.
+    /// The axis of the heads. One head has none: recurrences of the values are then elementwise.
     fn lead(&self) -> Vec<Dim> {
         if self.heads.size == 1 {
             Vec::new()

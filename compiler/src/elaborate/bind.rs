@@ -126,7 +126,7 @@ impl Cx<'_> {
             val => self.tensor(val, name.span)?,
         };
         let dims = self.dims(&t);
-        // What a function declares is a shape: truth values pass as they are.
+        // What a function declares is a shape: booleans pass as they are.
         let truths = elem == Elem::F32 && self.elem(&t) == Elem::Bool && self.frame().part.is_none();
         if !truths && !self.check_elem(&t, at, name, elem) {
             return None;
@@ -171,7 +171,7 @@ impl Cx<'_> {
             "streams of integers are declared `int`; `position()` and sums and products of integers are integers";
         let (is, help) = match found {
             Elem::Bool => (
-                "a truth value",
+                "a boolean",
                 "a number from a condition: `if c then 1 else 0`".to_owned(),
             ),
             _ if self.dims(t).is_empty() => {

@@ -1,4 +1,4 @@
-//! Whom a message is for: what goes wrong inside a definition of the library is told where the user's text caused it.
+//! The location of an error: one inside a definition of the library is reported where the user's text caused it.
 
 use super::{
     cx::{Binding, Cx},
@@ -128,9 +128,9 @@ impl Cx<'_> {
                     format!("`{name}` is {value}, too large for a size")
                 }
                 Known::Num(n) if *n >= 1.0 && n.fract() == 0.0 => format!("`{name}` is {value}: {}", d.message),
-                Known::Num(_) => format!("`{name}` is {value}, where a size is a whole number from 1"),
+                Known::Num(_) => format!("`{name}` is {value}, where a size is an integer from 1"),
                 _ => format!(
-                    "`{name}` is `{value}`, {}, where a size is a whole number from 1",
+                    "`{name}` is `{value}`, {}, where a size is an integer from 1",
                     value.kind()
                 ),
             });
@@ -155,9 +155,9 @@ impl Cx<'_> {
             return vec![match value {
                 Known::Num(n) if *n > 1.0 && n.fract() == 0.0 => format!("give `{name}` a smaller number"),
                 Known::Str(word) => {
-                    format!("no size is called `{word}`: add it under `sizes`, or give a whole number from 1")
+                    format!("no size is called `{word}`: add it under `sizes`, or give an integer from 1")
                 }
-                _ => format!("give `{name}` a whole number from 1"),
+                _ => format!("give `{name}` an integer from 1"),
             }];
         }
         if let Some(name) = self.missing_size(d) {

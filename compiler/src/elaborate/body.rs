@@ -281,7 +281,7 @@ impl Cx<'_> {
                 let d = Diagnostic::new(
                     "defined-twice",
                     place,
-                    format!("`{}` stands twice on the left", var.text),
+                    format!("`{}` occurs twice on the left", var.text),
                 );
                 return self.report(d.help("the left side takes different variables"));
             }
@@ -331,7 +331,7 @@ impl Cx<'_> {
         if self.frame().part.is_none() {
             let place = self.place(name.span);
             let d = Diagnostic::new("trace-in-fn", place, "a function reports nothing");
-            self.report(d.help("`trace` stands in layers and blocks: return the value and trace it there"));
+            self.report(d.help("`trace` is allowed in layers and blocks only: return the value and trace it there"));
             return;
         }
         let full = format!("{}{}", self.frame().prefix, name.text);
@@ -366,7 +366,7 @@ impl Cx<'_> {
         self.graph.outputs.push((output, t.v));
     }
 
-    /// Results that the model asks for beside the first.
+    /// Results that the model requires beside the first.
     fn tap(&mut self) {
         for (name, place) in &self.request.taps {
             let bound = self.frame().names.get(name).cloned();

@@ -380,10 +380,7 @@ impl Cx<'_> {
         match known.size() {
             Some(n) if n <= seqc_ir::verify::MAX_DELAY => Some(n),
             _ => {
-                let message = format!(
-                    "{what} is a whole number up to {}, not {known}",
-                    seqc_ir::verify::MAX_DELAY
-                );
+                let message = format!("{what} is an integer up to {}, not {known}", seqc_ir::verify::MAX_DELAY);
                 self.error("bad-size", e.span, message);
                 None
             }

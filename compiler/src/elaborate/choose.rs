@@ -55,7 +55,7 @@ impl Cx<'_> {
         };
         if self.elem(&t) != Elem::Bool && !t.unknown {
             let place = self.place(body.span);
-            let d = Diagnostic::new("not-a-condition", place, format!("`{name}` takes truth values"));
+            let d = Diagnostic::new("not-a-condition", place, format!("`{name}` takes booleans"));
             return self.report(d.says("this is a number").help("compare it: `x > 0`"));
         }
         let number = Val::Tensor(self.cast(&t, Elem::F32));
@@ -174,7 +174,7 @@ impl Cx<'_> {
             "max" => BinaryOp::Max,
             "min" => BinaryOp::Min,
             other => {
-                let message = format!("`{other}` is not known inside `where` and `score`");
+                let message = format!("`{other}` is not defined inside `where` and `score`");
                 let place = self.place(op.span);
                 let d = Diagnostic::new("unknown-name", place, message);
                 return self.report(d.help("any, all, sum, mean, prod, max and min are"));
@@ -190,7 +190,7 @@ impl Cx<'_> {
                 let message = format!("the reductions of this attention have more than {MAX_TERMS} terms together");
                 let place = self.place(span);
                 let d = Diagnostic::new("too-large", place, message);
-                return self.report(d.help("compute a stream of truth values outside of `where`, and read that"));
+                return self.report(d.help("compute a boolean stream outside of `where`, and use it"));
             }
             let saved = self.frame().lambda.len();
             let mut rest = n;

@@ -211,7 +211,7 @@ impl Cx<'_> {
                     _ => {}
                 }
                 let place = self.place(span);
-                let message = format!("this recurrence is on the clock `{name}`, which stands below");
+                let message = format!("this recurrence is on the clock `{name}`, which is defined below");
                 let d = Diagnostic::new("clock-mismatch", place, message).note(bound.place, "defined here");
                 self.report(d.help("define the condition above"));
                 None
@@ -219,7 +219,7 @@ impl Cx<'_> {
         }
     }
 
-    /// What a recurrence remembers after this token: on a slower clock its value at a tick, else what it had.
+    /// The state of a recurrence after this token: on a slower clock the new value at a tick, else the previous one.
     pub(super) fn next_on_clock(&mut self, t: &Tensor, kept: &Val, span: Span) -> Value {
         let Some(clock) = self.clock(t.v) else {
             return t.v;

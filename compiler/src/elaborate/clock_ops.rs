@@ -12,7 +12,7 @@ use seqc_grammar::ast::{Expr, NamedArg, Span};
 use seqc_ir::{BinaryOp, Elem, Op, Ty, UnaryOp, Value};
 
 impl Cx<'_> {
-    /// A condition that may be a clock: a truth value for every token.
+    /// A condition that may be a clock: a boolean for every token.
     fn condition(&mut self, on: &Operand, what: &str) -> Option<Value> {
         let t = match &on.val {
             Val::Tensor(t) if t.unknown => return None,
@@ -26,7 +26,7 @@ impl Cx<'_> {
         };
         let place = self.place(on.span);
         if self.elem(&t) != Elem::Bool || !self.dims(&t).is_empty() || !t.vars.is_empty() {
-            let d = Diagnostic::new("not-a-condition", place, format!("{what} is one truth value per token"));
+            let d = Diagnostic::new("not-a-condition", place, format!("{what} is one boolean per token"));
             let help = if self.elem(&t) == Elem::Bool {
                 "name one entry: `c[0]`"
             } else {
@@ -51,7 +51,7 @@ impl Cx<'_> {
             (_, Val::Known(Known::Bool(true))) => return x.val,
             _ => {}
         }
-        let Some(clock) = self.condition(&c, "what stands after `when`") else {
+        let Some(clock) = self.condition(&c, "the clock after `when`") else {
             return Val::Poison;
         };
         match x.val {

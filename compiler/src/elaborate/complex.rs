@@ -1,4 +1,4 @@
-//! Complex numbers: pairs of real tensors. Nothing behind the elaboration knows them.
+//! Complex numbers: pairs of real tensors. Graphs have no complex numbers.
 
 use super::{
     cx::Cx,
@@ -140,12 +140,12 @@ impl Cx<'_> {
             let d = Diagnostic::new(
                 "wrong-operands",
                 place,
-                "the power of a complex number is a whole number from 1",
+                "the power of a complex number is an integer from 1",
             );
             return self.report(d.help("with a = log z known, z ** l is exp(l * a)"));
         };
         if !(1.0..=MAX_POWER).contains(&n) || n.fract() != 0.0 {
-            let message = format!("the power of a complex number is a whole number from 1 to {MAX_POWER}, not {n}");
+            let message = format!("the power of a complex number is an integer from 1 to {MAX_POWER}, not {n}");
             return self.error("wrong-operands", b.span, message);
         }
         let mut product = a.val.clone();

@@ -149,8 +149,8 @@ impl Cx<'_> {
             d = d.note(quotient, "1 / 2 is 0.5 here");
         }
         self.warn(
-            d.help("rounded down it is `int(a / b)`; without `int`, `/` rounds inside index brackets, and between integers in `where` and `score`, where a power is none unless it is known when the model is built")
-                .help("where the exact quotient is meant, write `a * (1 / b)`"),
+            d.help("write `int(a / b)` to round down; without `int`, `/` rounds down inside index brackets, and between integers in `where` and `score`, where a power is an integer only if it is known at build time")
+                .help("for the exact quotient write `a * (1 / b)`"),
         );
     }
 
@@ -177,10 +177,8 @@ impl Cx<'_> {
             .label(place.file, place.span, "")
             .note(origin, format!("the size `{name}` is {size}, from here"));
         self.warn(
-            d.help("if the variable is meant, call it otherwise: `sum(i: i * x[i])`, or `dim i = …` and `y[i] = …`")
-                .help(format!(
-                    "if the size is meant, give it another name above: `dim size = {name}`"
-                )),
+            d.help("for the variable, rename it: `sum(i: i * x[i])`, or `dim i = …` and `y[i] = …`")
+                .help(format!("for the size, give it another name above: `dim size = {name}`")),
         );
     }
 
@@ -212,7 +210,7 @@ impl Cx<'_> {
     }
 }
 
-/// Whether a name stands in a statement where it is no index variable.
+/// Whether a name stands in a statement where it is not an index variable.
 fn has_size(stmt: &Stmt, name: &str) -> bool {
     let shape = |shape: &Shape| shape.dims.iter().any(|e| is_free(e, name));
     match stmt {

@@ -43,7 +43,7 @@ impl Cx<'_> {
                 let d = Diagnostic::new(
                     "wrong-operands",
                     place,
-                    format!("`{}` takes two truth values", known::symbol(op)),
+                    format!("`{}` takes two booleans", known::symbol(op)),
                 );
                 let help = self.truth_help(&part.val);
                 self.report(d.says("this is a number").help(help));
@@ -70,7 +70,7 @@ impl Cx<'_> {
                 format!("`{}` does not apply here", known::symbol(op)),
             );
             return self.report(
-                d.says("takes numbers, not truth values")
+                d.says("takes numbers, not booleans")
                     .help("a number from a condition: `if c then 1 else 0`"),
             );
         }
@@ -125,7 +125,7 @@ impl Cx<'_> {
         let elem = self.elem(&t);
         let fits = (op == UnaryOp::Not) == (elem == Elem::Bool);
         if !fits {
-            let wants = if op == UnaryOp::Not { "a truth value" } else { "numbers" };
+            let wants = if op == UnaryOp::Not { "a boolean" } else { "numbers" };
             return self.error("wrong-operands", span, format!("`{}` takes {wants}", op.name()));
         }
         let t = match (op, elem) {
@@ -162,7 +162,7 @@ impl Cx<'_> {
             return Val::Poison;
         };
         if self.elem(&condition) != Elem::Bool {
-            let d = Diagnostic::new("not-a-condition", self.place(c.span), "a condition is a truth value");
+            let d = Diagnostic::new("not-a-condition", self.place(c.span), "a condition is a boolean");
             let help = self.truth_help(&c.val);
             return self.report(d.says("this is a number").help(help));
         }
@@ -184,7 +184,7 @@ impl Cx<'_> {
         Val::Tensor(Tensor { v, vars, unknown })
     }
 
-    /// The element type in which values are joined: real unless all are integers or all truth values.
+    /// The element type in which values are joined: real unless all are integers or all booleans.
     pub(super) fn common(&mut self, parts: &[&Operand]) -> Option<Elem> {
         let mut elems = Vec::new();
         for part in parts {
@@ -208,8 +208,8 @@ impl Cx<'_> {
             let at = elems.iter().position(|e| *e == Elem::Bool).unwrap_or(0);
             let place = self.place(parts[at].span);
             self.report(
-                Diagnostic::new("wrong-operands", place, "a truth value does not mix with numbers")
-                    .says("this is a truth value")
+                Diagnostic::new("wrong-operands", place, "a boolean does not mix with numbers")
+                    .says("this is a boolean")
                     .help("a number from a condition: `if c then 1 else 0`"),
             );
             return None;
@@ -293,7 +293,7 @@ impl Cx<'_> {
         let help = if a.dims.len() == b.dims.len() {
             "whole tensors combine when their shapes are equal; otherwise write indices: `y[i] = a[i] * b[i]`"
         } else {
-            "say along which axes with indices: `y[i, j] = a[i, j] * b[j]`"
+            "write indices to give the axes: `y[i, j] = a[i, j] * b[j]`"
         };
         self.report(d.help(help));
     }
@@ -308,7 +308,7 @@ impl Cx<'_> {
                 Some(Score::new(PairExpr::Const(*n), elem))
             }
             Val::Known(Known::Bool(b)) => {
-                // There is no constant truth value: positions are never negative.
+                // There is no constant boolean: positions are never negative.
                 let op = if *b { BinaryOp::Ge } else { BinaryOp::Lt };
                 let expr = PairExpr::binary(op, PairExpr::QueryPos, PairExpr::Const(0.0));
                 Some(Score::new(expr, Elem::Bool))
@@ -331,7 +331,7 @@ impl Cx<'_> {
         };
         let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
         if (x.elem == Elem::Bool) != logic || (y.elem == Elem::Bool) != logic {
-            let what = if logic { "truth values" } else { "numbers" };
+            let what = if logic { "booleans" } else { "numbers" };
             return self.error(
                 "wrong-operands",
                 span,

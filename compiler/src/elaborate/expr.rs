@@ -80,7 +80,7 @@ impl Cx<'_> {
         }
     }
 
-    /// A chain of infix operators; the left side is walked in a loop, so that long sums need no deep stack.
+    /// A chain of infix operators; the left side is traversed in a loop, so that long sums need no deep stack.
     fn chain(&mut self, e: &Expr) -> Val {
         let mark = self.warnings.len();
         let mut rest = Vec::new();
@@ -134,7 +134,7 @@ impl Cx<'_> {
                     Diagnostic::new(
                         "not-a-condition",
                         place,
-                        format!("a condition is a truth value, not {}", other.kind()),
+                        format!("a condition is a boolean, not {}", other.kind()),
                     )
                     .help("compare it: `x > 0`"),
                 )

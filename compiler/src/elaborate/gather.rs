@@ -97,7 +97,7 @@ impl Cx<'_> {
     /// axis is taken as the nearest inside, as a table does it.
     fn choose(&mut self, t: &Tensor, axis: usize, index: &Tensor) -> Tensor {
         if self.elem(t) == Elem::Bool {
-            // Truth values have no sum: the entry is chosen as a number.
+            // Booleans have no sum: the entry is chosen as a number.
             let numbers = self.cast(t, Elem::I64);
             let chosen = self.choose(&numbers, axis, index);
             let zero = self.graph.constant(0.0, self.graph.ty(chosen.v).clone());

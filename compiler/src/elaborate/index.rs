@@ -184,7 +184,7 @@ impl Cx<'_> {
         let val = self.expr(e);
         let t = match &val {
             Val::Known(known) => {
-                let message = format!("an index is a whole number, not {known}");
+                let message = format!("an index is an integer, not {known}");
                 self.error("bad-index", e.span, message);
                 return None;
             }
@@ -332,7 +332,7 @@ impl Cx<'_> {
         if varies {
             let size = written(dim);
             d = d.help(format!(
-                "an index is in range for every value of its variables, also where an `if` does not use the entry: `(…) % {size}` keeps it so"
+                "an index must be in range for all values of its variables, even where an `if` does not use the entry: `(…) % {size}` ensures this"
             ));
         }
         self.report(d);

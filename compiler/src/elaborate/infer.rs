@@ -71,7 +71,7 @@ impl Cx<'_> {
             kind: ExprKind::Name(name.text.clone()),
             span: name.span,
         };
-        self.bad_size(&e, format!("a size is a whole number from 1, not {known}"));
+        self.bad_size(&e, format!("a size is an integer from 1, not {known}"));
         true
     }
 

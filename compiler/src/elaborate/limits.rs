@@ -30,9 +30,9 @@ fn rows(graph: &Graph, request: &Request<'_>) -> Result<(), Diagnostic> {
         .max();
     match longest.filter(|n| *n > MAX_ROW) {
         Some(n) => {
-            let message = format!("attention has rows of {n} entries here, {MAX_ROW} are possible");
+            let message = format!("queries, keys and values have {n} entries per head here, the maximum is {MAX_ROW}");
             let d = Diagnostic::new("too-large", request.layer.place, message);
-            Err(d.help("more heads, each with shorter rows"))
+            Err(d.help("use more heads with a smaller head_dim"))
         }
         None => Ok(()),
     }
@@ -52,7 +52,7 @@ fn kept(graph: &Graph, request: &Request<'_>) -> Result<(), Diagnostic> {
     } else {
         format!("`{name}`")
     };
-    let message = format!("this layer keeps {total} numbers from token to token, {MAX_KEPT} are possible");
+    let message = format!("this layer has {total} numbers of state, the maximum is {MAX_KEPT}");
     let d = Diagnostic::new("too-large", request.layer.place, message);
     Err(d
         .says(format!("{what} alone is {most} of them"))

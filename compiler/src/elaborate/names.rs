@@ -1,4 +1,4 @@
-//! What names stand for.
+//! Name resolution in bodies.
 
 use super::{
     compact::Declared,
@@ -87,7 +87,7 @@ impl Cx<'_> {
                 let place = self.place(span);
                 let dim = matches!(self.frame().definition.def.body.get(n), Some(Stmt::Dim { .. }));
                 let help = if dim {
-                    "a `dim` stands above its use".to_owned()
+                    "a `dim` must be defined before its use".to_owned()
                 } else {
                     format!(
                         "`prev({name})` is its value one token ago, `delay(prev({name}), 2)` three tokens ago; otherwise define it above"

@@ -1,4 +1,4 @@
-//! Where the shapes in a message come from: the chain of definitions and parameters behind its places.
+//! The origin of the shapes in a message: the chain of definitions and parameters that determine them.
 
 use super::{
     cx::{Binding, Cx},

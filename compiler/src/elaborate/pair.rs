@@ -244,13 +244,13 @@ impl Cx<'_> {
             };
         }
         let place = self.place(span);
-        let d = Diagnostic::new("not-indexed", place, "a stream is read at the query or at the key here");
+        let d = Diagnostic::new("not-indexed", place, "a stream is indexed by the query or the key here");
         self.report(d.help("write `g[i]` (query), `g[j]` (key), or `w[head]` for a value per head"));
         None
     }
 }
 
-/// A number of a tensor, or the truth value that it stands for.
+/// A number of a tensor, or the boolean that it stands for.
 fn truth_or_number(expr: PairExpr, elem: Elem) -> Score {
     if elem != Elem::Bool {
         return Score::new(expr, elem);

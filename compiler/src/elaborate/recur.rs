@@ -97,7 +97,7 @@ impl Cx<'_> {
         }
     }
 
-    /// The value `steps` tokens ago. Truth values are kept as integers.
+    /// The value `steps` tokens ago. Booleans are kept as integers.
     pub(super) fn delayed(&mut self, t: &Tensor, steps: usize, span: Span) -> Val {
         if steps == 0 {
             return Val::Tensor(t.clone());
@@ -115,7 +115,7 @@ impl Cx<'_> {
         Val::Tensor(Tensor { v, ..t })
     }
 
-    /// What to do where a truth value is wanted and this is a number.
+    /// What to do where a boolean is wanted and this is a number.
     pub(super) fn truth_help(&self, val: &Val) -> &'static str {
         match val {
             Val::Tensor(t) if matches!(self.graph.op(t.v), Op::Prev(_)) => {
@@ -307,13 +307,13 @@ impl Cx<'_> {
                 "shape-mismatch",
                 place,
                 format!(
-                    "`{}` is {}, but remembered as {}",
+                    "`{}` is {}, but its state is {}",
                     name.text,
                     shown(&found),
                     shown(&dims)
                 ),
             )
-            .note(info.place, "remembered here");
+            .note(info.place, "used as a state here");
             d = self.dim_origins(d, &dims);
             return self.report(d);
         }

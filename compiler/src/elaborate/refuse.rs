@@ -29,7 +29,7 @@ impl Cx<'_> {
                 let place = self.place(span);
                 let message = "whether this fails is not known when the model is built";
                 let d = Diagnostic::new("not-known", place, message);
-                return self.report(d.help("`fail` stands in a branch that settings and sizes decide"));
+                return self.report(d.help("`fail` must be in a branch decided by settings and sizes"));
             }
             Branch::Wrong => return Val::Poison,
         }
@@ -50,7 +50,7 @@ impl Cx<'_> {
         let here = self.place(span);
         let mut d = Diagnostic::new("refused", place, text).trace(here.file, here.span, "refused here");
         for (name, other) in given.iter().skip(1).filter(|(_, other)| *other != place) {
-            d = d.note(*other, format!("`{name}` comes from here"));
+            d = d.note(*other, format!("`{name}` is set here"));
         }
         self.report(d)
     }
@@ -72,7 +72,7 @@ impl Cx<'_> {
                     let d = Diagnostic::new(
                         "unknown-name",
                         place,
-                        format!("`{name}` in this message is not known here"),
+                        format!("`{name}` in this message is not defined here"),
                     );
                     let known = self.visible();
                     self.report(d.did_you_mean(name, known.iter().map(String::as_str)));

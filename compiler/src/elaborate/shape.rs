@@ -109,7 +109,7 @@ impl Cx<'_> {
         self.view(t.v, dims, map)
     }
 
-    /// The value of a known number or truth value as a node of an element type.
+    /// The value of a known number or boolean as a node of an element type.
     pub(super) fn constant(&mut self, known: &Known, elem: Elem, span: Span) -> Option<Tensor> {
         let number = match known {
             Known::Num(n) => *n,
@@ -118,7 +118,7 @@ impl Cx<'_> {
                 self.error(
                     "not-a-tensor",
                     span,
-                    format!("{} is no number: streams hold numbers", known.kind()),
+                    format!("{} is not a number: streams consist of numbers", known.kind()),
                 );
                 return None;
             }
@@ -127,16 +127,16 @@ impl Cx<'_> {
             self.error(
                 "not-a-number",
                 span,
-                "this is no number: zero divided by zero, or infinity less infinity",
+                "this is not a number: zero divided by zero, or infinity minus infinity",
             );
             return None;
         }
         // Where an integer is wanted, an index or what is made of indices.
         if elem == Elem::I64 && (number.fract() != 0.0 || number.abs() > MAX_INTEGER) {
             let place = self.place(span);
-            let message = format!("an index is a whole number, not {known}");
+            let message = format!("an index is an integer, not {known}");
             self.report(Diagnostic::new("bad-index", place, message).help(format!(
-                "whole numbers up to {MAX_INTEGER:e} are integers; `floor(x)` rounds a number down"
+                "numbers without a fraction up to {MAX_INTEGER:e} are integers; `floor(x)` rounds a number down"
             )));
             return None;
         }
@@ -165,7 +165,7 @@ impl Cx<'_> {
             }
             Val::Complex(_) => {
                 let place = self.place(span);
-                let d = Diagnostic::new("complex-use", place, "this is complex, real numbers are wanted here");
+                let d = Diagnostic::new("complex-use", place, "this is complex, real numbers are expected here");
                 self.report(d.help("take its real part `re(z)`, its imaginary part `im(z)` or its magnitude `abs(z)`"));
                 None
             }
@@ -246,7 +246,7 @@ impl Cx<'_> {
                 };
                 let message = match known {
                     Known::Num(n) if n >= 1.0 && n.fract() == 0.0 => format!("{shown} is too large for a size"),
-                    _ => format!("a size is a whole number from 1, not {shown}"),
+                    _ => format!("a size is an integer from 1, not {shown}"),
                 };
                 self.bad_size(e, message);
                 None
@@ -264,7 +264,7 @@ impl Cx<'_> {
         let d = match given {
             Some((name, given)) if given.file != place.file && !self.is_library(place.file) => {
                 let d = Diagnostic::new("bad-size", given, message).note(place, format!("`{name}` is a size here"));
-                d.help(format!("give `{name}` a whole number from 1"))
+                d.help(format!("give `{name}` an integer from 1"))
             }
             _ => {
                 let d = self.origins(Diagnostic::new("bad-size", place, message), e);

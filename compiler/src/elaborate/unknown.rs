@@ -1,4 +1,4 @@
-//! Names that stand for nothing: what was probably meant, from where they stand.
+//! Undefined names: suggestions from the context of their use.
 
 use super::{
     children,
@@ -11,11 +11,11 @@ use seqc_grammar::ast::{BinOp, Def, Expr, ExprKind, Span, Stmt, Target};
 use seqc_ir::Dim;
 use std::collections::BTreeSet;
 
-/// Names that people give to the number of a token.
+/// Common names for the index of a token.
 const TIMES: &[&str] = &["t", "time", "step", "token", "now", "pos"];
 
 /// What to write instead of an index that stands for a token.
-const NO_TOKENS: &str = "tokens have no index, a body says what happens at one of them";
+const NO_TOKENS: &str = "tokens have no index, a body defines the computation at one token";
 
 /// Says that tokens have no index, where an index variable is called like one.
 pub(super) fn doubt_token(d: Diagnostic, name: &str) -> Diagnostic {
@@ -33,7 +33,7 @@ impl Cx<'_> {
             return Val::Poison;
         }
         let place = self.place(span);
-        let d = Diagnostic::new("unknown-name", place, format!("`{name}` is not known here"));
+        let d = Diagnostic::new("unknown-name", place, format!("`{name}` is not defined here"));
         if !self.request.library.called(self.file(), name).is_empty() || super::builtin::is_builtin(name) {
             return self.report(d.help(format!("`{name}` is a function: call it, `{name}(…)`")));
         }
@@ -86,7 +86,7 @@ impl Cx<'_> {
             Some(1.0) => format!("the value one token ago is `prev({base})`"),
             Some(k) if k > 1.0 => format!("the value {k} tokens ago is `delay({base}, {k})`"),
             Some(0.0) => format!("the value at this token is `{base}` itself"),
-            Some(_) => "what comes later is not known: a layer sees this token and those before it".to_owned(),
+            Some(_) => "later tokens are not accessible: a layer reads this token and earlier ones".to_owned(),
             None => {
                 return Some(format!(
                     "to sum over `{name}`, write `sum({name}: …)`; on the left it makes an axis of the result: `y[…, {name}] = …`"
@@ -211,16 +211,19 @@ impl Cx<'_> {
         let Val::Tensor(t) = val else { return None };
         let (name, place) = self.assumed_state(t)?;
         let d = Diagnostic::new("no-shape", place, format!("nothing says what shape `{name}` has"))
-            .says("remembered here, taken for a scalar");
+            .says("used as a state here, assumed to be a scalar");
         let (note, shape) = match wanted {
             Some(dims) => (
-                format!("{} is wanted here", shown(dims)),
+                format!("{} is expected here", shown(dims)),
                 dims.iter().map(written).collect::<Vec<_>>().join(", "),
             ),
-            None => ("more than a scalar is wanted here".to_owned(), "…".to_owned()),
+            None => (
+                "a tensor with at least one axis is expected here".to_owned(),
+                "…".to_owned(),
+            ),
         };
         let d = d.note(self.place(at), note);
-        Some(self.report(d.help(format!("state it where `{name}` is defined: `{name}: [{shape}] = …`"))))
+        Some(self.report(d.help(format!("declare it where `{name}` is defined: `{name}: [{shape}] = …`"))))
     }
 }
 

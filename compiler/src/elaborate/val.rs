@@ -1,4 +1,4 @@
-//! What an expression stands for while a layer is elaborated.
+//! The value of an expression during elaboration.
 
 use crate::known::Known;
 use seqc_grammar::ast::Span;

@@ -1,4 +1,4 @@
-//! What a chunk runs, kernel after kernel.
+//! The kernels of a chunk, in order.
 
 use super::counted;
 use seqc_ir::{Graph, Value};
@@ -8,19 +8,18 @@ use seqc_passes::plan::{Kernel, Matmul};
 pub(super) fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
     let step = |kernel: &Kernel| match kernel {
         Kernel::Matmuls(products) => product_step(graph, products),
-        Kernel::Map(nests) => format!("{} over entries, token by token", loops(nests.len())),
-        Kernel::Scan(scan) => format!("a scan with {}", counted(scan.outputs.len(), "result", "results")),
+        Kernel::Map(nests) => format!("elementwise ({})", loops(nests.len())),
+        Kernel::Scan(scan) => format!("scan with {}", counted(scan.outputs.len(), "result", "results")),
         Kernel::Attend(_) => "attention".to_owned(),
-        Kernel::LongConv(_) => "a long convolution".to_owned(),
+        Kernel::LongConv(_) => "long convolution".to_owned(),
         Kernel::Heads { heads: 1, nests, .. } => {
-            format!("{} over entries, one token after another", loops(nests.len()))
+            format!("token loop ({})", loops(nests.len()))
         }
-        Kernel::Heads { heads, nests, .. } => format!(
-            "{heads} heads side by side, each token by token ({})",
-            loops(nests.len())
-        ),
-        Kernel::Loop(body) => format!("for every token ({})", steps(graph, body).join(", ")),
-        Kernel::Commit(states) => format!("{} stored", counted(states.len(), "state", "states")),
+        Kernel::Heads { heads, nests, .. } => {
+            format!("{heads} heads in parallel, tokens in sequence ({})", loops(nests.len()))
+        }
+        Kernel::Loop(body) => format!("token loop ({})", steps(graph, body).join(", ")),
+        Kernel::Commit(states) => format!("store {}", counted(states.len(), "state", "states")),
     };
     kernels.iter().map(step).collect()
 }
@@ -37,9 +36,9 @@ fn product_step(graph: &Graph, products: &[Matmul]) -> String {
         .collect();
     let fused: usize = products.iter().map(|m| m.epilogue.len()).sum();
     let with = if fused > 0 {
-        format!(" with {}", counted(fused, "fused result", "fused results"))
+        format!(" with {} in the epilogue", counted(fused, "result", "results"))
     } else {
         String::new()
     };
-    format!("products {}{with}", shapes.join(" "))
+    format!("matmul {}{with}", shapes.join(" "))
 }

@@ -15,14 +15,10 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
         Op::Attend(spec) => {
             let heads = graph.ty(operands[0]).dims[0].size;
             let known = &plan.attentions[&v];
-            let form = if spec.causal {
-                "causal"
-            } else {
-                "over the whole sequence"
-            };
+            let form = if spec.causal { "causal" } else { "bidirectional" };
             let _ = writeln!(
                 out,
-                "attention, {heads} heads on {} of keys, {form}: scores are never stored; keeps {} tokens",
+                "attention, {heads} query heads, {} key heads, {form}: scores are not materialised; KV cache of {} tokens",
                 graph.ty(operands[1]).dims[0].size,
                 known.rate.bound(&known.span),
             );
@@ -32,10 +28,10 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
             let name = &graph.node(operands[0]).name;
             let name = if name.is_empty() { "a stream" } else { name };
             let tokens = counted(*steps, "token", "tokens");
-            let _ = writeln!(out, "filter or delay: reads {name} {tokens} ago");
+            let _ = writeln!(out, "delay or short convolution: reads {name} {tokens} ago");
         }
         Op::Window { taps, step } => {
-            let _ = writeln!(out, "filter: reads a stream at {taps} tokens, {step} apart");
+            let _ = writeln!(out, "convolution: {taps} taps, dilation {step}");
         }
         // Recurrences are described as a whole, not by their nodes.
         Op::Prev(_) | Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position => {}
@@ -55,23 +51,23 @@ fn describe_filter(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
     let cut = blocks.operations(taps as f64);
     let _ = writeln!(
         out,
-        "long convolution of {name}, {channels} channels, {taps} taps: filter given, not a recurrence"
+        "long convolution of {name}, {channels} channels, {taps} taps: explicit filter"
     );
     let sizes = match blocks.sizes().last() {
-        Some(last) if *last == smallest => format!("transforms of {smallest} tokens as blocks end, "),
-        Some(last) => format!("transforms of {smallest} to {last} tokens as blocks end, "),
+        Some(last) if *last == smallest => format!("FFTs of blocks of {smallest} tokens, "),
+        Some(last) => format!("FFTs of blocks of {smallest} to {last} tokens, "),
         None => String::new(),
     };
     let _ = writeln!(
         out,
-        "  chosen: blocks, for prompts and token by token alike: sums inside {smallest} tokens, {sizes}spectra of the last {ring} blocks of {top}"
+        "  chosen: partitioned convolution in prefill and decoding: direct sums over {smallest} tokens, {sizes}spectra of the last {ring} blocks of {top} tokens"
     );
     let own = |d: &&Decision| d.about == Subject::Filter(v);
     considered(out, plan.decisions.iter().find(own));
     let state: f64 = blocks.kept(channels).iter().map(|kept| kept.at(f64::MAX)).sum();
     let _ = writeln!(
         out,
-        "  cost: about {:.0} operations a token; up to {state:.0} bytes of state, {} bytes made of the filter when weights are loaded",
+        "  cost: about {:.0} operations per token; up to {state:.0} bytes of state, {} bytes of constants computed from the filter at load time",
         cut * channels as f64,
         4 * channels * blocks.prepared()
     );

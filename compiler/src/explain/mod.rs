@@ -1,4 +1,4 @@
-//! `seqc explain`: what was recognised in a layer, which forms were considered, and what was chosen; all read from plans.
+//! `seqc explain`: the recurrences of a layer, the forms considered and the ones chosen; all read from plans.
 
 mod kernels;
 mod memory;
@@ -20,11 +20,11 @@ pub fn layer(graph: &Graph, plans: &[&Plan]) -> String {
     }
     let constants: HashSet<BufferId> = plan.load.iter().map(|nest| nest.into).collect();
     if !constants.is_empty() {
-        let tensors = counted(constants.len(), "tensor is", "tensors are");
-        let _ = writeln!(out, "load time: {tensors} computed once, from parameters alone");
+        let tensors = counted(constants.len(), "tensor", "tensors");
+        let _ = writeln!(out, "load time: {tensors} computed from parameters");
     }
     let steps = kernels::steps(graph, &plan.kernels);
-    let _ = writeln!(out, "a chunk runs {}", steps.join(", then "));
+    let _ = writeln!(out, "kernels of a chunk: {}", steps.join("; "));
     out
 }
 

@@ -1,4 +1,4 @@
-//! What recurrences are, in which forms they run, and why in no other.
+//! The class of each recurrence, the forms that were considered, and the reason for the choice.
 
 use seqc_ir::{Graph, StateId, Value};
 use seqc_passes::{
@@ -45,7 +45,7 @@ impl One<'_> {
         let operations = cost::of_recurrence(graph, self.plans[0], recurrence);
         let _ = writeln!(
             out,
-            "  cost: about {operations:.0} operations a token; {} bytes of state read and written by a token alone",
+            "  cost: about {operations:.0} operations per token; {} bytes of state read and written in decoding",
             2 * bytes
         );
     }
@@ -60,7 +60,7 @@ impl One<'_> {
         let several = chosen.len() > 1;
         let of = |(candidate, from): (&Candidate, usize)| {
             let when = match (from, several) {
-                (1, true) => "for shorter ones and single tokens ".to_owned(),
+                (1, true) => "for shorter chunks and decoding ".to_owned(),
                 (1, false) => String::new(),
                 _ => format!("for chunks of {from} tokens or more "),
             };
@@ -69,7 +69,7 @@ impl One<'_> {
         chosen.into_iter().rev().map(of).collect()
     }
 
-    /// A form with what it has at hand.
+    /// A form and its resources: the block of the state, or the block of tokens.
     fn form(&self, candidate: &Candidate) -> String {
         let Some(form) = Form::named(candidate.form) else {
             return candidate.form.to_owned();
@@ -102,22 +102,22 @@ impl One<'_> {
             stored.then_some(buffer.len * buffer.entry_bytes())
         };
         match self.recurrence.members.iter().filter_map(rows).sum::<usize>() {
-            0 => "no tensor of tokens x state".to_owned(),
-            bytes => format!("{bytes} bytes of it stored for every token of a chunk"),
+            0 => "not materialised per token".to_owned(),
+            bytes => format!("{bytes} bytes of it materialised for every token of a chunk"),
         }
     }
 }
 
-/// What goes through the tokens by itself, and where it is meanwhile: on the first machine, and on others where that differs.
+/// The block of the state of a scan and its memory: on the first machine, and on others that differ.
 fn block(scans: &[(&str, &Scan)]) -> String {
     let of = |scan: &Scan| {
         let (block, axis) = (scan.block, scan.kept.last().copied().unwrap_or(0));
         let place = match block.in_registers {
             true => "in registers".to_owned(),
-            false => format!("in memory, {} bytes", block.bytes()),
+            false => format!("in memory ({} bytes)", block.bytes()),
         };
         format!(
-            "{} entries along axis {axis} at a time with their state {place}",
+            "blocks of {} entries along axis {axis}, block of the state {place}",
             block.lanes
         )
     };
@@ -137,7 +137,7 @@ pub(super) fn considered(out: &mut String, decision: Option<&Decision>) {
     let Some(decision) = decision else { return };
     let _ = writeln!(
         out,
-        "  considered, in additions a token of a chunk of {}:",
+        "  candidates, with their cost in additions per token for chunks of {} tokens:",
         Settings::CHUNK
     );
     for candidate in &decision.candidates {
@@ -145,11 +145,11 @@ pub(super) fn considered(out: &mut String, decision: Option<&Decision>) {
         let says = form.map_or(candidate.form, |form| form.says);
         let cost = candidate.cost.map_or_else(String::new, |cost| format!("{cost:.0}, "));
         let _ = match candidate.verdict {
-            Verdict::Chosen { from: 1 } => writeln!(out, "    {says}: {cost}taken"),
-            Verdict::Chosen { from } => writeln!(out, "    {says}: {cost}taken for {from} tokens or more"),
-            Verdict::Costlier => writeln!(out, "    {says}: {cost}costs more"),
-            Verdict::Later => writeln!(out, "    {says}: {cost}not tried, one before it fits"),
-            Verdict::Unfit(misfit) => writeln!(out, "    {says}: no, {misfit}"),
+            Verdict::Chosen { from: 1 } => writeln!(out, "    {says}: {cost}chosen"),
+            Verdict::Chosen { from } => writeln!(out, "    {says}: {cost}chosen for chunks of {from} tokens or more"),
+            Verdict::Costlier => writeln!(out, "    {says}: {cost}not chosen, higher cost"),
+            Verdict::Later => writeln!(out, "    {says}: {cost}not tried, an earlier form applies"),
+            Verdict::Unfit(misfit) => writeln!(out, "    {says}: not applicable, {misfit}"),
         };
     }
 }

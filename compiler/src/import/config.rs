@@ -123,7 +123,7 @@ fn of_json(value: &Value, key: &str) -> Result<Known, String> {
         Value::Bool(b) => Known::Bool(*b),
         Value::Number(n) => Known::Num(
             n.as_f64()
-                .ok_or_else(|| format!("`{key}` is no number that can be used"))?,
+                .ok_or_else(|| format!("`{key}` is not a number that can be used"))?,
         ),
         Value::String(s) => Known::Str(s.clone()),
         Value::Array(items) => Known::List(items.iter().map(|i| of_json(i, key)).collect::<Result<_, _>>()?),
@@ -150,7 +150,7 @@ fn of_gguf(value: &Gguf<'_>, key: &str) -> Result<Known, String> {
         other => Known::Num(
             other
                 .as_float()
-                .ok_or_else(|| format!("`{key}` is no number that can be used"))?,
+                .ok_or_else(|| format!("`{key}` is not a number that can be used"))?,
         ),
     })
 }

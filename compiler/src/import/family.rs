@@ -71,7 +71,7 @@ impl Family {
         })
     }
 
-    /// True when a configuration has the values that the family asks for.
+    /// True when a configuration has the values that the family requires.
     pub(super) fn fits(&self, config: &Config) -> bool {
         self.misfit(config).is_none()
     }
@@ -151,7 +151,7 @@ fn expr(file: FileId, node: &Node) -> Result<Expr, Diagnostic> {
             span: node.span,
         }),
         Kind::Null | Kind::Map(_) => {
-            let message = format!("an expression is wanted here, not {}", node.what());
+            let message = format!("an expression is expected here, not {}", node.what());
             Err(Diagnostic::new("wrong-type", Place::new(file, node.span), message))
         }
     }

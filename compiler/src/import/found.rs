@@ -30,7 +30,7 @@ pub(super) struct Found {
     pub(super) config: Config,
     pub(super) weights: PathBuf,
     pub(super) tokenizer: Option<PathBuf>,
-    /// What the user should know about these files.
+    /// Remarks about these files for the user.
     pub(super) warnings: Vec<Diagnostic>,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn find(checkpoint: &Path) -> Result<Found, Diagnostic> {
         return directory(folder, Some(checkpoint));
     }
     let message = format!(
-        "{}: this file has no metadata, and no config.json lies beside it",
+        "{}: this file has no metadata, and there is no config.json in its directory",
         checkpoint.display()
     );
     Err(bare(message).help("a checkpoint is a folder with config.json and weights, or a GGUF file"))
@@ -138,13 +138,13 @@ fn list(names: &[&str]) -> String {
 
 fn no_config(dir: &Path, names: &[String]) -> Diagnostic {
     let path = dir.join("config.json");
-    let message = format!("{}: there is no such file", path.display());
+    let message = format!("{}: no such file", path.display());
     match &with_ending(names, "gguf")[..] {
         [] => bare(message).help("a checkpoint is a folder with config.json and weights, or a GGUF file"),
         [first, ..] => {
             let first = dir.join(first);
             let d = bare(format!(
-                "{message}; the folder holds {}",
+                "{message}; the directory contains {}",
                 list(&with_ending(names, "gguf"))
             ));
             d.help(format!("name the GGUF file: `seqc import {}`", first.display()))
@@ -198,7 +198,7 @@ fn unusual(dir: &Path, safe: &[&str], gguf: &[&str], other: &[(&str, &str)]) -> 
     }
     match readable.first() {
         Some(first) => bare(message).help(format!(
-            "name the file: `seqc import {}`; a file of its own is read with the config.json beside it",
+            "name the file: `seqc import {}`; a single file is read with the config.json in its directory",
             dir.join(first).display()
         )),
         None => bare(message).help(
@@ -223,7 +223,7 @@ fn tokenizer_warning(dir: &Path, has: &impl Fn(&str) -> bool) -> Option<Diagnost
     ];
     let found = kinds.into_iter().find(|name| has(name))?;
     let message = format!(
-        "{}: this tokenizer is not read, tokenizer.json is not there: the model takes and gives token numbers only",
+        "{}: this tokenizer is not supported and there is no tokenizer.json: the model reads and writes token ids only",
         dir.join(found).display()
     );
     Some(Diagnostic::warning("no-tokenizer", message).help(

@@ -1,4 +1,4 @@
-//! From a checkpoint's configuration to a model file: the families of `specs/families` say how.
+//! From a checkpoint's configuration to a model file: by the families of `specs/families`.
 
 mod config;
 mod family;
@@ -59,13 +59,13 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found),
     let (checkpoint, output) = (request.checkpoint, request.output);
     if !checkpoint.exists() {
         let shown = checkpoint.display();
-        return Err(bare(format!("{shown}: there is no such file or directory")));
+        return Err(bare(format!("{shown}: no such file or directory")));
     }
     let found = found::find(checkpoint)?;
     let config = &found.config;
     if let Some(method) = config.quantised() {
         let message = format!(
-            "{}: the weights are quantised in a way that is not understood ({method})",
+            "{}: the weights are quantised in an unsupported form ({method})",
             config.shown()
         );
         return Err(bare(message).help(unquantised()));
@@ -137,9 +137,9 @@ fn choose(config: &Config, sources: &mut Sources) -> Result<Family, Diagnostic> 
         return Err(bare(format!("{}: there is no `{key}`", config.shown())));
     };
     let message = format!("{}: `{key}` is `{found}`, which no family describes", config.shown());
-    Err(bare(message).help(format!("known are {}", known.join(", "))).help(
-        "an architecture of your own is a file: docs/families.md says how it is written, `--family FILE.yaml` names it",
-    ))
+    Err(bare(message)
+        .help(format!("known are {}", known.join(", ")))
+        .help("for other architectures write a family file (docs/families.md) and pass it with `--family FILE.yaml`"))
 }
 
 fn plain_name(name: &str) -> String {

@@ -212,14 +212,14 @@ impl Expander<'_> {
             Some(d) if d.def.kind == kind => Some(d.clone()),
             Some(d) => {
                 let message = format!(
-                    "`{}` is a {}, a {} is wanted here",
+                    "`{}` is a {}, a {} is expected here",
                     name.text,
                     what(d.def.kind),
                     what(kind)
                 );
                 let help = match d.def.kind {
-                    DefKind::Layer => "layers stand in the `stack`, one an entry",
-                    DefKind::Block => "blocks stand around layers: `block: {pre_norm: {eps: 1e-5}}`",
+                    DefKind::Layer => "layers are entries of the `stack`, one layer in each entry",
+                    DefKind::Block => "blocks wrap layers: `block: {pre_norm: {eps: 1e-5}}`",
                     DefKind::Fn => "functions are called by layers, not by models",
                 };
                 self.kept(Err(Diagnostic::new("unknown-layer", place, message).help(help)))
@@ -229,7 +229,7 @@ impl Expander<'_> {
                 let d = Diagnostic::new("unknown-layer", place, message);
                 let d = d.did_you_mean(&name.text, self.library.names(kind));
                 let d = if d.help.is_empty() {
-                    d.help("layer files beside the model are named under `use:`")
+                    d.help("layer files are listed under `use:`")
                 } else {
                     d
                 };

@@ -110,7 +110,7 @@ pub struct ReadOptions {
 /// Reads a model with all its layers. Problems of one stage hide those of the next.
 pub fn read(path: &Path, sources: &mut Sources, options: &ReadOptions) -> Result<Built, Vec<Diagnostic>> {
     if path.extension().is_some_and(|ending| ending == "seq") {
-        let message = format!("{} is a layer file, a model is wanted", path.display());
+        let message = format!("{} is a layer file, a model is expected", path.display());
         let d = Diagnostic::bare("layer-file", message);
         return Err(vec![d.help("a model is a YAML file that names it under `use:`")]);
     }
@@ -249,7 +249,7 @@ pub fn text_of(path: &Path) -> Result<String, Diagnostic> {
     let shown = path.display();
     let fail = |e: std::io::Error| {
         let what = match e.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            std::io::ErrorKind::NotFound => "no such file".to_owned(),
             std::io::ErrorKind::IsADirectory => "this is a folder, not a file".to_owned(),
             _ => e.to_string(),
         };
@@ -347,7 +347,7 @@ fn wrapped(file: FileId, def: &Def) -> Option<Diagnostic> {
         (_, [first, ..]) => {
             let d = wrong(
                 place(first),
-                format!("`{name}` is no block: it has no argument that is a layer"),
+                format!("`{name}` is not a block: it has no argument that is a layer"),
             );
             Some(d.help(format!("what wraps a layer is written {form}")))
         }

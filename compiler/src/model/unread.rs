@@ -71,7 +71,7 @@ pub(super) fn quantised(tensors: &Tensors, model: &Model, file: FileId, document
         return None;
     }
     let message = format!(
-        "the weights in {} are quantised in a way that is not understood: beside them stand {}",
+        "the weights in {} are quantised in an unsupported form, with the tensors {}",
         tensors.shown(),
         some(&found)
     );

@@ -62,7 +62,7 @@ pub fn evaluate(file: FileId, expr: &Expr, env: &dyn Env, names: &[&str]) -> Res
         Known::Num(n) if n.is_nan() => Err(Diagnostic::new(
             "not-a-number",
             Place::new(file, expr.span),
-            "this is no number: zero divided by zero, or infinity less infinity",
+            "this is not a number: zero divided by zero, or infinity minus infinity",
         )),
         value => Ok(value),
     }
@@ -95,7 +95,7 @@ impl Names {
         evaluate(self.file, expr, self, &names).map_err(|d| match compared(expr, d.span()) {
             Some(word) if d.code == "unknown-name" => Diagnostic {
                 help: vec![format!(
-                    "a string that is compared stands in double quotes, `\"{word}\"`, and where YAML needs quotes of its own in two kinds: `'… == \"{word}\"'`"
+                    "a string in a comparison must be in double quotes, `\"{word}\"`, inside the quotes that YAML may need: `'… == \"{word}\"'`"
                 )],
                 ..d
             },
@@ -114,7 +114,7 @@ impl Names {
         }
     }
 
-    /// The truth value of a condition.
+    /// The boolean of a condition.
     pub fn condition(&self, expr: &Expr) -> Result<bool, Diagnostic> {
         match self.evaluate(expr)? {
             Known::Bool(b) => Ok(b),
@@ -127,7 +127,7 @@ impl Names {
         }
     }
 
-    /// A whole number from 0 up to a bound.
+    /// An integer from 0 up to a bound.
     pub fn count(&self, expr: &Expr, most: usize) -> Result<usize, Diagnostic> {
         let value = self.evaluate(expr)?;
         match value.size() {
@@ -135,7 +135,7 @@ impl Names {
             _ => Err(Diagnostic::new(
                 "bad-size",
                 self.place(expr),
-                format!("a whole number up to {most} is wanted, not {value}"),
+                format!("an integer up to {most} is expected, not {value}"),
             )
             .help(format!(
                 "give a number from 0 to {most}, or an expression of sizes that is one"

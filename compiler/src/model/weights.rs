@@ -163,7 +163,7 @@ const MAX_ALIKE: usize = 3;
 
 /// Makes one message of many alike: a checkpoint of another model misses all its tensors.
 pub(super) fn fold(out: &mut Vec<Diagnostic>, wanted: usize, renamed: Option<String>) {
-    const OTHER: &str = "is it the checkpoint of this model? `load` says which tensor a parameter is";
+    const OTHER: &str = "is it the checkpoint of this model? `load` maps parameters to tensors";
     for (code, what, help) in [
         (
             "missing-tensor",

@@ -1,4 +1,4 @@
-//! Folders of checkpoints as people have them: with too many tensors, quantised, cut, renamed, or without what is needed.
+//! Checkpoint directories as they occur in practice: with too many tensors, quantised, cut, renamed, or without what is needed.
 
 mod encoder;
 mod quantised;
@@ -323,7 +323,10 @@ fn folders_say_which_weights_they_have() {
     holds(&accepted(&dir), &["there is no file", "model.safetensors yet"]);
     let dir = folder("only-gguf");
     write(&dir.join("small.gguf"), b"GGUF");
-    holds(&refused(&dir), &["the folder holds small.gguf", "name the GGUF file"]);
+    holds(
+        &refused(&dir),
+        &["the directory contains small.gguf", "name the GGUF file"],
+    );
 }
 
 #[test]
@@ -371,7 +374,7 @@ fn a_tokenizer_that_is_not_read_is_mentioned() {
     for (file, says) in [("tokenizer.model", "tokenizer.model"), ("vocab.txt", "vocab.txt")] {
         let dir = checkpoint("tokenizer", CONFIG, &plain());
         write(&dir.join(file), b"x");
-        holds(&accepted(&dir), &[says, "token numbers only", "save_pretrained"]);
+        holds(&accepted(&dir), &[says, "token ids only", "save_pretrained"]);
         write(&dir.join("tokenizer.json"), b"{}");
         assert_eq!(accepted(&dir), "");
     }

@@ -22,10 +22,7 @@ fn quantised_weights_are_refused_by_their_configuration() {
     for (n, (key, says)) in methods.iter().enumerate() {
         let config = CONFIG.replacen('{', &format!("{{{key},"), 1);
         let said = refused(&checkpoint(&format!("quantised-{n}"), &config, &plain()));
-        holds(
-            &said,
-            &["quantised in a way that is not understood", says, "f32, f16, bf16"],
-        );
+        holds(&said, &["quantised in an unsupported form", says, "f32, f16, bf16"]);
     }
     for key in [r#""quantization_config": null"#, r#""quantization_config": {}"#] {
         let config = CONFIG.replacen('{', &format!("{{{key},"), 1);
@@ -51,19 +48,24 @@ fn quantised(dtype: &'static str, beside: &[&str]) -> Tensors {
 #[test]
 fn quantised_weights_are_refused_by_their_tensors() {
     let cases: [(&str, &'static str, &[&str], &[&str]); 7] = [
-        ("int8", "I8", &["weight_scale"], &["quantised in a way", "weight_scale"]),
+        (
+            "int8",
+            "I8",
+            &["weight_scale"],
+            &["quantised in an unsupported form", "weight_scale"],
+        ),
         (
             "scales",
             "U8",
             &["scales", "biases"],
-            &["quantised in a way", ".scales"],
+            &["quantised in an unsupported form", ".scales"],
         ),
-        ("bnb", "I8", &["SCB"], &["quantised in a way", ".SCB"]),
+        ("bnb", "I8", &["SCB"], &["quantised in an unsupported form", ".SCB"]),
         (
             "f8",
             "F8_E4M3",
             &["weight_scale_inv"],
-            &["quantised in a way", "f8_e4m3", "f32, f16, bf16"],
+            &["quantised in an unsupported form", "f8_e4m3", "f32, f16, bf16"],
         ),
         (
             "f8-alone",
@@ -75,13 +77,13 @@ fn quantised_weights_are_refused_by_their_tensors() {
             "int-alone",
             "I32",
             &[],
-            &["7 of 12 parameters", "i32, whole numbers, which are no weights"],
+            &["7 of 12 parameters", "i32, integers, which are not weights"],
         ),
         (
             "f32-scales",
             "F32",
             &["weight_scale"],
-            &["quantised in a way", "weight_scale"],
+            &["quantised in an unsupported form", "weight_scale"],
         ),
     ];
     for (name, dtype, beside, says) in cases {
@@ -111,6 +113,6 @@ fn packed_weights_are_explained_once() {
         }
     }
     let said = refused(&checkpoint("packed", CONFIG, &all));
-    holds(&said, &["quantised in a way", "qweight"]);
+    holds(&said, &["quantised in an unsupported form", "qweight"]);
     assert!(!said.contains("missing"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! Every kind of message as people see it: one snapshot for each code.
+//! Every kind of rendered message: one snapshot for each code.
 
 mod cases;
 mod doubts;

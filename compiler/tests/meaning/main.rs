@@ -298,7 +298,7 @@ fn library_layers_are_not_changed_by_a_file() {
     close("library", &found, &wanted);
 }
 
-/// What is true one token ago is a truth value; functions take truth values as they are.
+/// What is true one token ago is a boolean; functions take booleans as they are.
 #[test]
 fn truth_values_are_remembered_and_passed() {
     let up = |t: usize| t > 0 && ROWS[t - 1].0[0] > 0.0;

@@ -1,4 +1,4 @@
-//! Mistakes that people make, and what they are told: a place, a cause and a remedy each time.
+//! Common mistakes and their messages: each has a location, a cause and a fix.
 
 mod commands;
 mod layers;

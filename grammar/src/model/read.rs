@@ -184,7 +184,7 @@ impl Reader<'_> {
                             span: value.span,
                         });
                     }
-                    None => self.wrong(value, "a seed, a whole number from 0,"),
+                    None => self.wrong(value, "a seed, an integer from 0,"),
                 },
                 "unused" => weights.unused = self.texts(value, "a list of names of tensors", "the name of a tensor"),
                 _ => self.unknown_key(key, "`weights`", WEIGHTS_KEYS),
@@ -245,9 +245,12 @@ impl Reader<'_> {
             }),
             Kind::Map(entries) => {
                 if let [_, (second, _), ..] = &entries[..] {
-                    let d = Diagnostic::error("wrong-type", "several blocks stand in a list, from the outside in")
-                        .label(self.file, second.span, "a second block")
-                        .help("`block: [outer, {inner: {eps: 1e-5}}]`");
+                    let d = Diagnostic::error(
+                        "wrong-type",
+                        "several blocks are written as a list, from the outermost to the innermost",
+                    )
+                    .label(self.file, second.span, "a second block")
+                    .help("`block: [outer, {inner: {eps: 1e-5}}]`");
                     self.diagnostics.push(d);
                 }
                 let (name, settings) = entries.first()?;
@@ -324,7 +327,7 @@ impl Reader<'_> {
         let d = Diagnostic::error("bad-name", format!("`{}` is not a name", text.escape_debug()));
         let d = d.label(self.file, span, "");
         self.diagnostics.push(match text.split_once(':') {
-            Some((name, _)) if is_name(name) => d.help(format!("a space stands behind the colon: `{name}: …`")),
+            Some((name, _)) if is_name(name) => d.help(format!("a space must follow the colon: `{name}: …`")),
             _ => d.help("names are letters, digits and `_`"),
         });
         None
@@ -335,7 +338,7 @@ impl Reader<'_> {
         let d = d.label(self.file, node.span, "");
         self.diagnostics.push(match example(wanted) {
             Some(example) => d.help(format!("for example: `{example}`")),
-            None => d.help("docs/language.md, §8 (Models), shows what stands where"),
+            None => d.help("docs/language.md, §8 (Models), describes the keys"),
         });
     }
 
@@ -347,7 +350,7 @@ impl Reader<'_> {
         let d = d.label(self.file, key.span, "");
         let word = key.text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
         self.diagnostics.push(match known.contains(&word) {
-            true => d.help(format!("a colon and a space stand behind the key: `{word}: …`")),
+            true => d.help(format!("a key is followed by a colon and a space: `{word}: …`")),
             false => d.did_you_mean(&key.text, known.iter().copied()),
         });
     }

@@ -8,7 +8,7 @@ use crate::{
     yaml::{Kind, Node},
 };
 
-/// What YAML calls numbers and truth values otherwise than the language does.
+/// What YAML calls numbers and booleans otherwise than the language does.
 const SPELLINGS: &[(&str, ExprKind)] = &[
     ("True", ExprKind::Bool(true)),
     ("TRUE", ExprKind::Bool(true)),
@@ -110,9 +110,9 @@ pub fn parse_template(file: FileId, text: &str, base: Span) -> (Template, Vec<Di
         }
         let close = text[brace..].find('}').filter(|n| *n > 0);
         let Some(close) = close else {
-            let message = "this brace has no partner";
+            let message = "this brace is unmatched";
             let d = Diagnostic::error("bad-template", message).label(file, place(brace, brace + 1), "");
-            diagnostics.push(d.help("expressions stand in braces: `layers.{i}.weight`"));
+            diagnostics.push(d.help("expressions are written in braces: `layers.{i}.weight`"));
             at = brace + 1;
             continue;
         };

@@ -50,7 +50,7 @@ fn model_key(key: &str) -> Value {
             map_of(json!({"type": ["string", "array"]})),
         ),
         "use" => described(
-            "layer files beside this one",
+            "layer files, relative to this file",
             json!({"anyOf": [text, {"type": "array", "items": {"type": "string"}}]}),
         ),
         "weights" => described("where the weights are", weights()),
@@ -78,7 +78,7 @@ fn weights() -> Value {
             "type": {"type": "string", "description": "how weights are held; as the file has them unless given"},
             "random": {"type": "integer", "minimum": 0, "description": "seed of random weights"},
             "unused": described(
-                "tensors that the file may hold and the model does not read; `*` stands for any letters",
+                "tensors that the file may contain and the model does not read; `*` matches any characters",
                 json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
             ),
         },

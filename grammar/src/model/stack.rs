@@ -54,7 +54,7 @@ impl Reader<'_> {
             let d = Diagnostic::error("missing-key", "`repeat: n` and `of: […]` go together");
             let d = d.label(self.file, node.span, "");
             self.diagnostics
-                .push(d.help("`repeat: n` says how often, and `of:` lists what"));
+                .push(d.help("`repeat: n` gives the number of repetitions, `of:` the entries"));
             return None;
         };
         Some(RepeatEntry {
@@ -100,7 +100,7 @@ impl Reader<'_> {
         for entry in named.iter().filter(|(key, _)| key.span != layer.0.span) {
             let key = &entry.0;
             let message = format!(
-                "`{}` is no key of an entry, and its layer is `{}`",
+                "`{}` is not a key of an entry, and its layer is `{}`",
                 key.text.escape_debug(),
                 layer.0.text
             );
@@ -110,7 +110,7 @@ impl Reader<'_> {
             let (name, text) = (&layer.0.text, key.text.escape_debug());
             let d = match layer.1.kind {
                 Kind::Null if !is_typo(entry) => d.help(format!(
-                    "a setting stands below its layer and further to the right, or in braces: `{name}: {{{text}: …}}`"
+                    "a setting is indented below its layer, or in braces: `{name}: {{{text}: …}}`"
                 )),
                 _ if !is_typo(entry) && matches!(entry.1.kind, Kind::Map(_)) => {
                     d.help(format!("another layer is an entry of its own: `- {text}: {{…}}`"))

@@ -158,7 +158,7 @@ impl Parser<'_> {
         if self.is("=") {
             let d = self
                 .unexpected_message("`,`, `:` or `;`")
-                .help(format!("settings stand after a `;`: `(x: [d]; {} = …)`", name.text));
+                .help(format!("settings follow a `;`: `(x: [d]; {} = …)`", name.text));
             return Err(self.report(d));
         }
         let ty = match self.eat(":") {
@@ -166,7 +166,7 @@ impl Parser<'_> {
             None if kind == DefKind::Fn => StreamTy::Any,
             None => {
                 let d = self.unexpected_message("`:` and the shape of the stream").help(format!(
-                    "streams have shapes, `{}: [d]`, and stand before the settings: `(x: [d]; heads)`",
+                    "streams have shapes, `{}: [d]`, and precede the settings: `(x: [d]; heads)`",
                     name.text
                 ));
                 return Err(self.report(d));
@@ -199,7 +199,7 @@ impl Parser<'_> {
             let d = Diagnostic::error("syntax", "a setting has a default, not a shape")
                 .label(self.file, name.span, "")
                 .help(format!(
-                    "streams stand before the `;`, settings are `{} = …` or `{}`",
+                    "streams precede the `;`, settings are `{} = …` or `{}`",
                     name.text, name.text
                 ));
             return Err(self.report(d));

@@ -119,7 +119,7 @@ impl Parser<'_> {
             None => {
                 let d = self.unexpected_message(wanted);
                 let line_ended = self.raw().kind == Kind::Newline;
-                let help = "a choice is `if c then a else b`; one over several lines stands in parentheses";
+                let help = "a conditional is `if c then a else b`; over several lines it must be in parentheses";
                 Err(self.report(if line_ended { d.help(help) } else { d }))
             }
         }
@@ -333,7 +333,7 @@ impl Parser<'_> {
             } else {
                 let arg = self.expr()?;
                 if let Some(named) = read.named.last() {
-                    let d = Diagnostic::error("syntax", "arguments without a name stand first")
+                    let d = Diagnostic::error("syntax", "positional arguments come first")
                         .label(self.file, arg.span, "has no name")
                         .also(self.file, named.name.span, "a named one before it");
                     return Err(self.report(d));
@@ -405,8 +405,8 @@ impl Parser<'_> {
             _ => {}
         }
         let d = Diagnostic::error("syntax", "an index variable is expected here")
-            .label(self.file, span, "is no index variable")
-            .help("before the colon stand names, each with its size where that does not follow: `sum(i, k < 4: …)`");
+            .label(self.file, span, "is not an index variable")
+            .help("index variables precede the colon, with their size if it cannot be inferred: `sum(i, k < 4: …)`");
         Err(self.report(d))
     }
 }

@@ -251,7 +251,7 @@ impl Parser<'_> {
         let d = Diagnostic::error("syntax", format!("there are no loops: `{word}`"))
             .label(self.file, self.shift(start), "")
             .help("along an axis: `y[i] = …` for every entry, `sum(i: …)`, `max(i: …)` over all of them")
-            .help("over tokens: a body says what happens at one, `prev(h)` is `h` one token ago")
+            .help("there is no loop over tokens: a body defines the computation at one token, `prev(h)` is `h` at the previous token")
             .help("layers are repeated by the model: `repeat: n`");
         self.report(d);
     }
@@ -319,7 +319,7 @@ impl Parser<'_> {
         let d = if matches!(self.text_of(word), "int" | "real" | "float" | "bool") {
             d.help("a definition has the type of its value; what remembers itself with `prev` is real, and counts exactly up to 2^24")
         } else {
-            d.help("after `:` stands the shape of the value: `y: [n] = …`")
+            d.help("the shape of the value follows the `:`: `y: [n] = …`")
         };
         self.report(d)
     }
@@ -332,7 +332,7 @@ impl Parser<'_> {
             if !self.is_name() {
                 let d = self
                     .unexpected_message("an index variable")
-                    .help("on the left of `=` stand names: `y[i, j] = …`");
+                    .help("the left side of `=` consists of names: `y[i, j] = …`");
                 return Err(self.report(d));
             }
             vars.push(self.name("an index variable")?);

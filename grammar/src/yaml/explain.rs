@@ -83,7 +83,7 @@ impl<'t> Broken<'t> {
         let (n, line, tab) = leading.or_else(any)?;
         let tabs = line.text[tab..].chars().take_while(|c| *c == '\t').count();
         let from = line.start + tab;
-        let d = self.error(from, from + tabs, "a tab stands where YAML takes spaces only");
+        let d = self.error(from, from + tabs, "tabs are not allowed for indentation in YAML");
         Some(d.help(self.where_it_belongs(n, "write spaces instead")))
     }
 
@@ -94,7 +94,7 @@ impl<'t> Broken<'t> {
             Opened::Quote(at) => {
                 let quote = &self.text[at..=at];
                 let inside = if quote == "'" { "twice: ''" } else { "as \\\"" };
-                let d = self.error(at, at + 1, "this quote has no partner");
+                let d = self.error(at, at + 1, "this quote is unmatched");
                 Some(d.help(format!(
                     "end the text with {quote}; one that is part of it is written {inside}"
                 )))
@@ -108,7 +108,7 @@ impl<'t> Broken<'t> {
                     let d = self.error(self.at, self.at, message);
                     let d = d.also(self.file, Span::new(at, at + 1), "opened here");
                     return Some(d.help(
-                        "entries are separated by commas, a space stands behind each `:`, and a value that holds brackets, braces or commas stands in quotes",
+                        "entries are separated by commas, a space follows each `:`, and a value that contains brackets, braces or commas must be quoted",
                     ));
                 }
                 let d = self.error(at, at + 1, format!("this `{open}` has no `{close}`"));
@@ -132,9 +132,7 @@ impl<'t> Broken<'t> {
         let first = line.colon()?;
         if line.start + first < self.at {
             let d = self.error(self.at, self.at + 1, "this line has a second `:`");
-            return Some(
-                d.help("a value that holds a colon stands in quotes; another key stands on a line of its own"),
-            );
+            return Some(d.help("a value that contains a colon must be quoted; another key must be on its own line"));
         }
         self.word(self.n)
     }
@@ -145,7 +143,7 @@ impl<'t> Broken<'t> {
         let before = self.lines[..n].iter().rev().find(|l| !l.is_empty())?;
         if let (None, Some((key, value))) = (before.colon(), before.content().split_once(':')) {
             let colon = before.start + before.content_column() + key.len();
-            let d = self.error(colon, colon + 1, "there is no space behind this `:`");
+            let d = self.error(colon, colon + 1, "there is no space after this `:`");
             return Some(d.help(format!("write `{key}: {value}`")));
         }
         let part = before.content_column() < line.column() + usize::from(before.is_item());
@@ -180,20 +178,20 @@ impl<'t> Broken<'t> {
         if block.list != line.is_item() {
             let (is, wanted) = if block.list { ("no", "with") } else { ("a", "without") };
             let message = format!(
-                "there is {is} `- ` in front of this, and {} starts {wanted} one",
+                "there is {is} `- ` before this, and {} starts {wanted} one",
                 block.last.begins()
             );
-            return Some(d(message).help(self.where_it_belongs(n, "write it like the lines beside it, or move it")));
+            return Some(d(message).help(self.where_it_belongs(n, "indent it like the surrounding lines, or move it")));
         }
         (line.colon().is_none() && !line.is_item()).then(|| {
-            let message = "there is no `:` behind this key".to_owned();
-            d(message).help("write `key: value`, with a space behind the colon")
+            let message = "there is no `:` after this key".to_owned();
+            d(message).help("write `key: value`, with a space after the colon")
         })
     }
 
     fn other(&self, info: &str) -> Diagnostic {
         let d = self.error(self.at, self.at, format!("this is not YAML: {info}"));
-        d.help("a value stands in quotes if it starts with `@`, `%`, `&`, `!`, `|`, `>` or a backtick, or holds `: ` or ` #`")
+        d.help("a value must be quoted if it starts with `@`, `%`, `&`, `!`, `|`, `>` or a backtick, or contains `: ` or ` #`")
     }
 
     /// What to do with a line, and the columns of the entries that it could be one of.

@@ -114,7 +114,7 @@ pub(super) fn opened(text: &str) -> Option<Opened> {
     scan(text, &mut |_| {})
 }
 
-/// Goes through a text; `line` hears at every line whether it starts inside brackets or quotes.
+/// Traverses a text; `line` is called for every line with whether it starts inside brackets or quotes.
 fn scan(text: &str, line: &mut dyn FnMut(bool)) -> Option<Opened> {
     let bytes = text.as_bytes();
     let next = |at: usize| bytes.get(at + 1).copied().unwrap_or(b'\n');

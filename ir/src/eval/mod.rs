@@ -122,7 +122,7 @@ impl Evaluator {
     }
 
     /// All tokens of a sequence from its beginning: `inputs[t]` are the inputs of token `t`, the results
-    /// are those of token `t`. What [`Evaluator::step`] remembers plays no part and is left alone.
+    /// are those of token `t`. The state of [`Evaluator::step`] is neither read nor changed.
     pub fn run_whole(&self, inputs: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
         whole::run(&self.plan, &self.values, inputs)
     }

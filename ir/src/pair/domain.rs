@@ -10,7 +10,7 @@ pub trait PairDomain {
     /// The value of an expression in this domain: a number, a set of pairs, a register, ….
     type Value;
 
-    /// The value of an expression; that of its parts put together, unless the domain knows better from the expression
+    /// The value of an expression; that of its parts put together, unless the domain derives a better one from the expression
     /// itself. The way in.
     fn value(&mut self, expr: &PairExpr) -> Self::Value {
         self.of_parts(expr)

@@ -1,4 +1,4 @@
-//! Expressions over one (query, key) pair: the predicate and the score of an attention, and the one way to go through them.
+//! Expressions over one (query, key) pair: the predicate and the score of an attention, and their one traversal.
 //!
 //! Whoever computes something from such an expression implements [`PairDomain`]: numbers, truth values that are known or
 //! not, bounds of positions, types, nodes of a graph, generated code. Whoever only looks for something asks

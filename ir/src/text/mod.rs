@@ -1,4 +1,4 @@
-//! The text form of graphs and models: what people read, what snapshots hold, and what parses back.
+//! The text form of graphs and models, for reading and for snapshots; it parses back.
 //!
 //! ```text
 //! graph scan {

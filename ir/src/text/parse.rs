@@ -193,7 +193,7 @@ impl Parser {
         self.count()
     }
 
-    /// Reads a word that `find` knows; `what` says of which kind.
+    /// Reads a word that `find` accepts; `what` says of which kind.
     pub fn one_of<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> Result<T, ParseError> {
         let place = self.here();
         let word = self.word(what)?;

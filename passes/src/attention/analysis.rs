@@ -1,4 +1,5 @@
-//! What the predicate and the score of an attention imply: found once, kept in the plan, read by kernels, costs and people.
+//! What the predicate and the score of an attention imply: computed once and
+//! stored in the plan.
 
 use super::{clock_rate::ClockRate, span::AttentionSpan};
 use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Op, PairExpr, PairLeaf, UnaryOp, Value};

@@ -22,7 +22,7 @@ pub struct ClockRate {
 }
 
 impl ClockRate {
-    /// Every token, or nobody knows.
+    /// Every token, or unknown.
     pub const ALL: ClockRate = ClockRate { ticks: 1, period: 1 };
 
     /// ClockRate of the condition `on`, a scalar truth value. [`ClockRate::ALL`] where it may hold for all tokens.

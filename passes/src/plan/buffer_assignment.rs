@@ -1,4 +1,4 @@
-//! Where buffers lie: offsets in the arena of activations, shared by what is never needed at the same time.
+//! Buffer assignment: offsets in the arena of activations; buffers whose live ranges do not overlap share memory.
 
 use super::{
     contiguous_rows,
@@ -31,7 +31,7 @@ pub fn layout(graph: &Graph, plan: &Plan, rows: usize) -> Layout {
     };
     let lives = lifetimes(graph, plan);
     let whole = (0, plan.kernels.len());
-    // What lives all the time lies in front; all else in the order in which it is first written.
+    // Buffers that are live all the time come first; all others in the order of their first write.
     let mut order: Vec<usize> = (0..plan.buffers.len()).collect();
     order.sort_by_key(|i| (lives[*i] != whole, lives[*i].0, *i));
     let mut front = 0;

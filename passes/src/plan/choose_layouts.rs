@@ -1,4 +1,4 @@
-//! Orders of axes in memory: of states, and of what is computed at load time, so that vectors are read from one piece.
+//! Orders of axes in memory: of states, and of what is computed at load time, so that vector loads are contiguous.
 //! Does not change what is stored.
 
 use super::{

@@ -1,4 +1,4 @@
-//! What the matrix form of a recurrence costs, against going from token to token; both in additions of a scan.
+//! What the matrix form of a recurrence costs, compared with going token by token; both in additions of a scan.
 
 use super::{Chunked, Chunks, Costs, Settings};
 use crate::machine::Machine;

@@ -1,4 +1,4 @@
-//! What computes each stored value, and what it waits for.
+//! The computation of each stored value, and its dependencies.
 
 use super::{
     FormId, Settings, contiguous_rows,

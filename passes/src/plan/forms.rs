@@ -20,7 +20,7 @@ pub enum FormId {
     StoredScan,
     /// Heads are independent: each goes through all tokens by itself.
     HeadParallel,
-    /// Everything else: one token after another, entries in parallel.
+    /// Everything else: token by token, entries in parallel.
     TokenLoop,
     /// Matrix products over blocks of tokens (Dao & Gu 2024, arXiv:2405.21060).
     StateSpaceDuality,
@@ -56,7 +56,7 @@ pub struct Form {
     pub id: FormId,
     /// Its name in plans.
     pub name: &'static str,
-    /// What it is, for people.
+    /// Its description in messages.
     pub says: &'static str,
     /// How it is planned.
     pub lowering: Lowering,
@@ -81,7 +81,7 @@ pub struct FormCost<'m> {
     pub results: f64,
     /// What the matrix form costs, where there is one.
     pub matrix: Option<f64>,
-    /// What the form of single tokens beside it costs: a scan, or heads side by side.
+    /// The cost of the form that single tokens use: a scan, or heads in parallel.
     pub beside: Option<f64>,
     /// The processor.
     pub machine: &'m Machine,
@@ -100,7 +100,7 @@ pub const FORMS: &[Form] = &[
     Form {
         id: FormId::ReducedScan,
         name: "reduced_scan",
-        says: "scan up to the reductions of its state",
+        says: "fused scan up to the first reductions",
         lowering: Lowering::Scan(Stores::Reductions),
         fits: elementwise,
         cost: |c| scan_cost(c) + 2.0 * c.machine.rates.memory * c.results,
@@ -108,7 +108,7 @@ pub const FORMS: &[Form] = &[
     Form {
         id: FormId::StoredScan,
         name: "stored_scan",
-        says: "scan that stores its state for every token",
+        says: "scan with the state stored for every token",
         lowering: Lowering::Scan(Stores::States),
         fits: |graph, recurrence, machine| {
             elementwise(graph, recurrence, machine).and_then(|()| small(graph, recurrence, machine))
@@ -118,7 +118,7 @@ pub const FORMS: &[Form] = &[
     Form {
         id: FormId::HeadParallel,
         name: "head_parallel",
-        says: "heads side by side, each one token after another",
+        says: "heads in parallel, tokens in sequence",
         lowering: Lowering::Loop,
         fits: |_, _, _| Ok(()),
         cost: |c| c.beside.unwrap_or_else(|| loop_cost(c)),
@@ -126,7 +126,7 @@ pub const FORMS: &[Form] = &[
     Form {
         id: FormId::TokenLoop,
         name: "token_loop",
-        says: "one token after another, entries in parallel",
+        says: "token loop, entries in parallel",
         lowering: Lowering::Loop,
         fits: |_, _, _| Ok(()),
         cost: |c| c.beside.unwrap_or_else(|| loop_cost(c)) + c.machine.rates.nest * c.kernels,

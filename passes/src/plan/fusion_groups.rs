@@ -1,4 +1,4 @@
-//! Which stored values must be computed in one kernel, and which kernels wait for which.
+//! Which stored values must be computed in one kernel, and which kernels depend on which.
 
 use super::{
     Misfit,

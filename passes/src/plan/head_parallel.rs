@@ -1,5 +1,5 @@
-//! Loops over tokens that fall apart into heads: each head goes through all tokens by itself, and threads share the heads.
-//! Also which states can be overwritten where they lie.
+//! Recurrences that run in parallel over heads: each head is computed for all tokens by one thread.
+//! Also which states can be updated in place.
 
 use super::{
     inline::{Leaf, Walk},

@@ -1,4 +1,4 @@
-//! Walks the inlined expression of a stored value: which stored values it reads, and at which indices.
+//! Traverses the inlined expression of a stored value: which stored values it reads, and at which indices.
 
 use crate::affine::{AffineExpr, through};
 use seqc_ir::{Graph, Op, Value};
@@ -28,7 +28,7 @@ impl Leaf {
     }
 }
 
-/// A walk that stops at values for which `stop` holds.
+/// A traversal that stops at values for which `stop` holds.
 pub struct Walk<'a> {
     /// The graph.
     pub graph: &'a Graph,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The reasons, each with its name in plans and what it says to people.
+/// The reasons, each with its name in plans and its description.
 macro_rules! misfits {
     ($($(#[$doc:meta])* $variant:ident $name:literal $says:literal;)*) => {
         /// Why a recurrence cannot run in a form.
@@ -22,7 +22,7 @@ macro_rules! misfits {
                 }
             }
 
-            /// What it says to people, a clause.
+            /// Its description, a clause.
             fn says(self) -> &'static str {
                 match self {
                     $(Misfit::$variant => $says,)*
@@ -34,7 +34,7 @@ macro_rules! misfits {
 
 misfits! {
     /// Some value of it is not computed entry by entry.
-    EntriesDepend "entries_depend" "an entry of its state needs others of the token before";
+    EntriesDepend "entries_depend" "an entry of its state depends on other entries of the previous state";
     /// Its state is too large to be stored for every token.
     LargeState "large_state" "its state is too large to be stored for every token";
     /// Two recurrences would be computed in one kernel.
@@ -44,30 +44,30 @@ misfits! {
     /// Its results read the state along different axes, or at computed indices.
     ReadsDiffer "reads_differ" "its results read the state along different axes or at computed indices";
     /// What it reads is computed from its own results.
-    WaitsForItself "waits_for_itself" "what it reads is computed from its own results";
+    WaitsForItself "waits_for_itself" "its inputs depend on its own results";
     /// Some value of the loop reads what another head computes, or there is one head.
-    HeadsDepend "heads_depend" "its first axis is not one of heads that read nothing of each other";
+    HeadsDepend "heads_depend" "its first axis is not an axis of independent heads";
     /// It is one of the recurrences of a larger loop over tokens.
     InsideLoop "inside_loop" "it is part of a larger loop over tokens";
     /// It has several states.
     SeveralStates "several_states" "it has several states";
     /// Its state is no matrix of keys by values for each head that results sum over the keys.
-    NoMatrix "no_matrix" "its state is no matrix of keys by values that results sum over the keys";
+    NoMatrix "no_matrix" "its state is not a key-value matrix whose keys are contracted with a query";
     /// Its next state is no decay times the previous one plus a product of a key and a value.
-    NotDecayAndProduct "not_decay_and_product" "the next state is no decay of a head times the state plus a key times a value";
+    NotDecayAndProduct "not_decay_and_product" "the next state is not a decay per head times the state plus an outer product of key and value";
     /// Its values are corrected, and not by one sum over the previous state.
-    OtherCorrection "other_correction" "its values are not corrected by one sum over the state";
+    OtherCorrection "other_correction" "the correction of its values is not a single contraction with the state";
     /// Its values are corrected by what the state holds.
-    Corrected "corrected" "its values are corrected by what the state holds";
+    Corrected "corrected" "its values are corrected by the state (delta rule)";
     /// Its values are not corrected by what the state holds.
-    NotCorrected "not_corrected" "its values are not corrected by what the state holds";
+    NotCorrected "not_corrected" "its values are not corrected by the state (no delta rule)";
     /// Its results read the state otherwise than through one sum of products with a query.
-    OtherReads "other_reads" "its results read the state otherwise than through one sum with a query";
+    OtherReads "other_reads" "its results are not a single contraction of the state with a query";
     /// Decay, key or query depend on the entry of the value.
-    EntriesOfValues "entries_of_values" "decay, key or query depend on the entry of the value";
+    EntriesOfValues "entries_of_values" "decay, key or query depend on the value axis";
     /// Its next state is stored for every token, since it is small or read elsewhere.
     StateStored "state_stored" "its state is stored for every token";
-    /// The loop leaves values behind that are read outside of it.
+    /// The loop computes values that are read outside of it.
     ValuesEscape "values_escape" "the loop computes values that are read outside of it";
 }
 

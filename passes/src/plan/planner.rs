@@ -1,4 +1,4 @@
-//! From stored values to kernels in order: what runs together, and what waits for what.
+//! From stored values to kernels in order: which values one kernel computes, and the dependencies between kernels.
 
 use super::{
     FormId, Settings,

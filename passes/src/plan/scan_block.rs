@@ -1,4 +1,4 @@
-//! What a scan takes through the tokens together, and where it keeps that state meanwhile.
+//! The block of a scan: the entries that run through the tokens together, and whether their state is in registers.
 
 use crate::machine::Machine;
 use seqc_ir::{Graph, StateId};

@@ -1,4 +1,4 @@
-//! Kernels in an order in which everything is there when it is read.
+//! Orders the kernels so that every value is computed before it is read.
 
 use super::{
     FormId, Misfit, chunked,

@@ -103,7 +103,7 @@ fn shapes() -> Shapes {
         .collect()
 }
 
-/// A configuration with every key that a family asks for.
+/// A configuration with every key that a family reads.
 fn any_config(rng: &mut Rng, family: &str) -> Value {
     let mut config = Map::new();
     if let Some((_, rest)) = family.split_once("match: {model_type: ") {

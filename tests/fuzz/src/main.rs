@@ -1,4 +1,4 @@
-//! The fuzzer: random inputs for everything that reads what people write or download.
+//! The fuzzer: random inputs for all parsers and readers.
 //!
 //!     cargo run -p seqc-fuzz --release -- layers --seconds 3600 --seed 1
 //!

@@ -1,4 +1,4 @@
-//! Changes of valid inputs: what a damaged download, a slip of an editor or somebody malicious makes of them.
+//! Changes of valid inputs: as by a damaged download, a mistake in an editor, or an attacker.
 
 use seqc_ir::random::Rng;
 use serde_json::Value;

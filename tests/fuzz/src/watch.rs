@@ -74,7 +74,7 @@ pub(crate) fn run(target: &'static Target, seed: u64, bounds: &Bounds, keep: Opt
         endings: BTreeMap::new(),
         findings: Vec::new(),
     };
-    // Nobody else can look into it or plant files in it.
+    // No other user can read it or create files in it.
     let private = tempfile::tempdir()?;
     let mut run = Run {
         files: private.path().join("cases"),
@@ -125,7 +125,7 @@ impl Run<'_> {
         early && self.next < self.last && self.report.findings.len() < ENOUGH
     }
 
-    /// Hears a worker until it dies or enough is tried.
+    /// Reads the reports of a worker until it ends or enough cases were run.
     fn listen(&mut self, child: &mut Child) -> io::Result<()> {
         let Some(out) = child.stdout.take() else { return Ok(()) };
         let mut running = None;

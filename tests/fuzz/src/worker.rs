@@ -30,8 +30,8 @@ fn numbers(seed: u64, case: u64) -> Rng {
     Rng::new(Rng::new(seed).bits() ^ case.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// Runs cases from number `first` on until nobody listens any more. Each has a directory of its own below `dir`, named by its
-/// number, which the listener removes: it may hear of a case while a later one runs.
+/// Runs cases from number `first` on until the reader is gone. Each has a directory of its own below `dir`, named by its
+/// number, which the reader removes: it may receive a result while a later case runs.
 pub(crate) fn run(target: &'static Target, seed: u64, first: u64, dir: PathBuf) -> ExitCode {
     limit_memory();
     thread::spawn(watch_time);
@@ -79,7 +79,7 @@ fn clean(dir: &Path) -> std::io::Result<()> {
     fs::create_dir_all(dir)
 }
 
-/// False when nobody listens.
+/// False when the reader is gone.
 fn say(line: &str) -> bool {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()

@@ -1,4 +1,4 @@
-//! Layers that only the documents know: each builds from its text and obeys the chunk law.
+//! The layers of the documents: each builds from its text and obeys the chunk law.
 
 use std::{fs, path::PathBuf};
 

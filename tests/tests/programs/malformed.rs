@@ -131,8 +131,8 @@ fn with_type(bytes: &[u8], dtype: &str, width: usize) -> Vec<u8> {
 fn a_program_refuses_weights_of_types_that_are_none() {
     let (program, bytes) = llama();
     for (dtype, width, says) in [
-        ("I32", 4, "i32, whole numbers, which are no weights"),
-        ("I8", 1, "i8, whole numbers, which are no weights"),
+        ("I32", 4, "i32, integers, which are not weights"),
+        ("I8", 1, "i8, integers, which are not weights"),
         ("F8_E4M3", 1, "f8_e4m3, which cannot be read"),
         ("F8_E5M2", 1, "f8_e5m2, which cannot be read"),
     ] {
@@ -147,7 +147,7 @@ fn a_program_refuses_weights_of_types_that_are_none() {
         )
     });
     let said = with_weights(&program, &scaled, "scaled.safetensors").refused();
-    assert!(said.contains("quantised in a way that is not understood"), "{said}");
+    assert!(said.contains("quantised in an unsupported form"), "{said}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Compiled programs against the evaluator, which defines what a graph means: on layers that only this suite knows.
+//! Compiled programs against the evaluator, which defines what a graph means: on layers of this suite only.
 
 use std::{
     collections::BTreeMap,

@@ -185,7 +185,7 @@ fn there_must_be_something_to_put_inside() {
     };
     refused(
         &format!("build {model} --embed-weights -o program"),
-        "nothing to put inside",
+        "neither weights nor a tokenizer to embed",
     );
     refused(
         &format!("build {model} --embed-weights --emit mlir -o -"),

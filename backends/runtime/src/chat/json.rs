@@ -186,7 +186,7 @@ fn key(name: &Value) -> Result<String, Error> {
     }
 }
 
-/// Whole numbers as they are; others as Python's `repr` spells them.
+/// Integers as they are; others as Python's `repr` spells them.
 fn number(value: &Value) -> String {
     if value.is_integer() {
         return value.to_string();

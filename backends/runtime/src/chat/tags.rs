@@ -3,7 +3,7 @@
 /// Text of the template to the engine's: its `with` opens the same scope and says no more.
 const TAGS: [(&str, &str); 2] = [("generation", "with"), ("endgeneration", "endwith")];
 
-/// The template with the marks as blocks that the engine knows. Texts, comments and raw parts stay as they are.
+/// The template with the marks as blocks that the template engine supports. Texts, comments and raw parts stay as they are.
 pub(super) fn plain(template: &str) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;

@@ -1,68 +1,68 @@
-//! The words of the command line.
+//! The arguments of the command line.
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-/// What every program understands.
+/// The command line of every program.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = None, disable_help_subcommand = true)]
 pub(crate) struct Words {
     #[command(subcommand)]
     pub(crate) verb: Verb,
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Say more on standard error; twice: even more
+    /// Print more to standard error; twice: even more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
-/// What a program can be asked for.
+/// The commands of a program.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Say what this program is: streams, parameters, state
+    /// Print streams, parameters and state
     Info(Info),
-    /// Write the output of every token: `logits`, or `hidden` for a model without a head
+    /// Write the output of every token
     Logits(Logits),
-    /// Put a file of streams through the model
+    /// Run the model on a file of input streams
     Run(Run),
     /// Continue a prompt
     Generate(Box<Generate>),
-    /// Measure reading a prompt and generating, in tokens per second
+    /// Measure prefill and decoding, in tokens per second
     Bench(Bench),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Info {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Weights and threads: for every verb that computes.
+/// Weights and threads: for every command that runs the model.
 #[derive(Debug, Args)]
 pub(crate) struct Loading {
-    /// Checkpoint to use instead of the built-in path: safetensors, a folder of them, or GGUF
+    /// Checkpoint to use instead of the built-in path: safetensors, a directory of them, or GGUF
     #[arg(long, value_name = "PATH")]
     pub(crate) weights: Option<PathBuf>,
-    /// Threads; 0: one for each core, or one in all for a small model
+    /// Threads; 0: one for each core, or a single one for a small model
     #[arg(short, long, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
 }
 
-/// How a sequence is read: for every verb that reads one.
+/// Options for every command that reads a sequence.
 #[derive(Debug, Args)]
 pub(crate) struct Reading {
     #[command(flatten)]
     pub(crate) loading: Loading,
-    /// Cut the input into chunks of these sizes; the last one repeats
+    /// Split the input into chunks of these sizes; the last one repeats
     #[arg(long, value_name = "N[,N...]", value_delimiter = ',', value_parser = at_least_one)]
     pub(crate) chunk: Vec<usize>,
     /// Continue from a saved state
     #[arg(long, value_name = "FILE")]
     pub(crate) load_state: Option<PathBuf>,
-    /// Leave the state in a file
+    /// Save the state to a file
     #[arg(long, value_name = "FILE")]
     pub(crate) save_state: Option<PathBuf>,
 }
@@ -84,7 +84,7 @@ pub(crate) struct Logits {
     /// File to write, safetensors or `.json`; `-`: JSON to standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Whatever the file is called
+    /// Format of the output; default: by the file name
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
     #[command(flatten)]
@@ -99,10 +99,10 @@ pub(crate) struct Run {
     /// File to write, safetensors or `.json`; `-`: JSON to standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Whatever the file is called
+    /// Format of the output; default: by the file name
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Write the decisions, too: outputs whose names begin with `trace.`
+    /// Also write `trace` values: outputs whose names begin with `trace.`
     #[arg(long)]
     pub(crate) trace: bool,
     #[command(flatten)]
@@ -124,26 +124,26 @@ pub(crate) struct Generate {
     /// A system message before the user's
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) system: Option<String>,
-    /// Stop after so many tokens; -1: only where the text or the context ends
+    /// Maximum number of tokens; -1: up to the end of the text or of the context
     #[arg(short = 'n', long, value_name = "N", default_value = "256", allow_hyphen_values = true, value_parser = number_or_all)]
     pub(crate) max_tokens: usize,
     #[command(flatten)]
     pub(crate) sampling: SamplingWords,
-    /// Stop before this text, which is not shown; may be given several times
+    /// Stop text, which is not printed; may be given several times
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) stop: Vec<String>,
     #[command(flatten)]
     pub(crate) form: Form,
-    /// Go on after a token that ends a text or a turn
+    /// Continue after end-of-sequence tokens
     #[arg(long, conflicts_with = "form")]
     pub(crate) ignore_eos: bool,
-    /// One JSON object at the end instead of text as it comes
+    /// Print one JSON object at the end instead of streaming the text
     #[arg(long)]
     pub(crate) json: bool,
     /// Log probabilities of every token, and of the N most likely ones, in the JSON object
     #[arg(long, value_name = "N", requires = "json")]
     pub(crate) logprobs: Option<usize>,
-    /// `tokenizer.json`, a folder that holds one, or a GGUF file, instead of the built-in path
+    /// `tokenizer.json`, a directory that contains one, or a GGUF file, instead of the built-in path
     #[arg(long, value_name = "PATH")]
     pub(crate) tokenizer: Option<PathBuf>,
     #[command(flatten)]
@@ -157,49 +157,49 @@ pub(crate) struct Form {
     /// Answer with a JSON object
     #[arg(long)]
     pub(crate) json_object: bool,
-    /// Answer with JSON that this JSON schema admits
+    /// Answer with JSON that is valid under this JSON schema
     #[arg(long, value_name = "FILE")]
     pub(crate) json_schema: Option<PathBuf>,
-    /// Answer with a text of this grammar, in the syntax of Lark
+    /// Answer with a sentence of this grammar, in the syntax of Lark
     #[arg(long, value_name = "FILE")]
     pub(crate) grammar: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct SamplingWords {
-    /// 0: always the most likely token
+    /// Sampling temperature; 0: greedy decoding
     #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true)]
     pub(crate) temperature: f32,
-    /// Draw among the so many most likely tokens; 0: all
+    /// Sample from the K most likely tokens; 0: all
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub(crate) top_k: usize,
-    /// Draw among the most likely tokens that together have this probability
+    /// Sample from the most likely tokens with this cumulative probability
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
     pub(crate) top_p: f32,
-    /// Draw among tokens at least P times as likely as the most likely one
+    /// Sample from tokens at least P times as likely as the most likely one
     #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true)]
     pub(crate) min_p: f32,
-    /// Draw among the locally typical tokens that together have this probability
+    /// Sample from the locally typical tokens with this cumulative probability
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
     pub(crate) typical_p: f32,
-    /// Divide the scores of tokens that stand in the text by this; 1: do not
+    /// Divide the logits of tokens in the text by R; 1: no penalty
     #[arg(long, value_name = "R", default_value_t = 1.0, allow_hyphen_values = true)]
     pub(crate) repetition_penalty: f32,
-    /// Subtract this from the scores of tokens that were generated
+    /// Subtract A from the logits of generated tokens
     #[arg(long, value_name = "A", default_value_t = 0.0, allow_hyphen_values = true)]
     pub(crate) presence_penalty: f32,
-    /// Subtract this from the score of a token for each time it was generated
+    /// Subtract A from the logit of a token for each time it was generated
     #[arg(long, value_name = "A", default_value_t = 0.0, allow_hyphen_values = true)]
     pub(crate) frequency_penalty: f32,
-    /// Add a number to the score of a token, given by its id or its text; may be given several times
+    /// Add a number to the logit of a token, given by its id or its text; may be given several times
     #[arg(long, value_name = "TOKEN=VALUE", allow_hyphen_values = true, value_parser = bias)]
     pub(crate) logit_bias: Vec<BiasWord>,
-    /// The same seed draws the same tokens; -1: another one each time
+    /// Seed of the sampling; -1: a random seed
     #[arg(long, value_name = "S", default_value = "0", allow_hyphen_values = true, value_parser = seed)]
     pub(crate) seed: Seed,
 }
 
-/// What is added to the score of a token.
+/// What is added to the logit of a token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BiasWord {
     /// The token's id or text.
@@ -207,7 +207,7 @@ pub(crate) struct BiasWord {
     pub(crate) bias: f32,
 }
 
-/// What fixes the tokens that are drawn.
+/// The seed of the sampling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seed {
     /// This number.
@@ -227,7 +227,7 @@ pub(crate) enum Table {
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Tokens of the prompts to read; 0: none
+    /// Prompt lengths to measure; 0: none
     #[arg(
         short = 'p',
         long,
@@ -236,7 +236,7 @@ pub(crate) struct Bench {
         default_value = "512"
     )]
     pub(crate) n_prompt: Vec<usize>,
-    /// Numbers of tokens to generate, one by one; 0: none
+    /// Numbers of tokens to decode; 0: none
     #[arg(
         short = 'n',
         long,
@@ -245,16 +245,16 @@ pub(crate) struct Bench {
         default_value = "128"
     )]
     pub(crate) n_gen: Vec<usize>,
-    /// Tokens that are read before those that are generated
+    /// Context length before decoding
     #[arg(short = 'd', long, value_name = "N", default_value_t = 0)]
     pub(crate) n_depth: usize,
-    /// Measurements of each, after one to warm up
+    /// Repetitions, after one warm-up run
     #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     pub(crate) repetitions: usize,
-    /// How to print the result
+    /// Format of the output
     #[arg(short, long, value_enum, default_value_t = Table::Md)]
     pub(crate) output: Table,
-    /// Cut the prompts into chunks of these sizes; the last one repeats
+    /// Split the prompts into chunks of these sizes; the last one repeats
     #[arg(long, value_name = "N[,N...]", value_delimiter = ',', value_parser = at_least_one)]
     pub(crate) chunk: Vec<usize>,
     #[command(flatten)]
@@ -266,7 +266,7 @@ fn number_or_all(word: &str) -> Result<usize, String> {
         "-1" => Ok(usize::MAX),
         word => word
             .parse()
-            .map_err(|_| "must be a whole number, or -1 for as many as come".to_owned()),
+            .map_err(|_| "must be an integer, or -1 for no limit".to_owned()),
     }
 }
 
@@ -288,7 +288,7 @@ fn seed(word: &str) -> Result<Seed, String> {
         word => word
             .parse()
             .map(Seed::Fixed)
-            .map_err(|_| "must be a whole number, or -1 for another one each time".to_owned()),
+            .map_err(|_| "must be an integer, or -1 for a random seed".to_owned()),
     }
 }
 
@@ -296,6 +296,6 @@ fn at_least_one(word: &str) -> Result<usize, String> {
     match word.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(number) => Ok(number),
-        Err(_) => Err("not a whole number".to_owned()),
+        Err(_) => Err("not an integer".to_owned()),
     }
 }

@@ -9,7 +9,7 @@ use super::Console;
 /// What takes less is read without a bar.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How far the reading has come. It is drawn on standard error where that is a terminal, unless the user wants quiet.
+/// Progress bar of reading a prompt, on standard error where that is a terminal, unless `-q` is given.
 pub(crate) struct Bar {
     bar: ProgressBar,
     from: Instant,

@@ -175,7 +175,7 @@ fn say_busy(model: &Model, args: &Generate, console: &mut Console) {
     }
 }
 
-/// The timings for people who asked to be told more.
+/// The timings that `-v` prints.
 fn note(timings: &Value, console: &mut Console) {
     for part in ["prompt", "generation"] {
         let part_timings = &timings[part];
@@ -332,7 +332,7 @@ impl Generator<'_> {
         Ok(())
     }
 
-    /// Reads tokens and keeps the scores after the last one, from which a token can be chosen.
+    /// Reads tokens and keeps the logits after the last one, from which a token can be chosen.
     fn feed(&mut self, session: &mut Session, tokens: Vec<i64>, cut: &Cut, mut seen: impl FnMut(usize)) -> Result<()> {
         self.read.extend(&tokens);
         session.feed(&common::tokens(tokens), cut, Wanted::Last, |outputs| {

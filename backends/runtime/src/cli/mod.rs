@@ -35,7 +35,7 @@ pub(crate) struct Console<'a> {
 }
 
 impl Console<'_> {
-    /// Says something that the user should know.
+    /// Prints a remark.
     pub(crate) fn warn(&mut self, message: impl std::fmt::Display) {
         self.say(0, "warning: ", &message);
     }
@@ -47,7 +47,7 @@ impl Console<'_> {
 
     fn say(&mut self, from: i32, start: &str, message: &dyn std::fmt::Display) {
         if self.verbosity >= from {
-            // Nobody is left to be told when standard error is gone.
+            // Failures to write to standard error are ignored.
             let _ = writeln!(self.log, "{start}{}", printable(&message.to_string()));
         }
     }
@@ -81,7 +81,7 @@ pub(crate) fn run_on(code: Code, args: Vec<OsString>, out: &mut dyn Write, err: 
         Ok(()) => 0,
         Err(error) => {
             if !matches!(error, Error::Closed | Error::Shown) {
-                // Nobody is left to be told when standard error is gone.
+                // Failures to write to standard error are ignored.
                 let _ = writeln!(err, "error: {}", printable(&error.to_string()));
             }
             error.status()
@@ -95,7 +95,7 @@ fn words(code: &Code, args: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Wr
         Ok(words) => return Ok(Some(words)),
         Err(error) => error,
     };
-    // Help tells what the program is, which nobody else needs to wait for.
+    // Help describes the program, which other commands need not wait for.
     let described = code.describe().ok().and_then(|descriptor| {
         let about = format!("The model {}, compiled by seqc {}", descriptor.model, descriptor.tool);
         let version = format!("{} (seqc {})", descriptor.hash, descriptor.tool);
@@ -125,7 +125,7 @@ fn dispatch(code: Code, verb: Verb, console: &mut Console) -> Result<()> {
     }
 }
 
-/// A text from a file or a command line for people: what a terminal would obey stands as an escape.
+/// A text from a file or a command line, with control characters of terminals escaped.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,7 +1,7 @@
 //! What people expect of generation, for every interface alike: how tokens are chosen, where an answer ends, which part of
 //! it may be shown, which form it must have.
 //!
-//! A [`Continuation`] is one answer that comes token by token: it is given the scores of what was read and chooses a token
+//! A [`Continuation`] is one answer that comes token by token: it is given the logits after the last token and chooses a token
 //! ([`Continuation::choose`]), then says what that token shows and whether the answer is over ([`Continuation::take`]).
 //! Reading the token is left to the caller. Its parts can be used alone: a [`Sampler`], [`StopTexts`], [`LogProbs`].
 
@@ -110,7 +110,7 @@ impl<'t> Continuation<'t> {
     ///
     /// # Errors
     ///
-    /// A grammar that no token can go on with, or none that the scores leave.
+    /// A grammar that no token can go on with, or where all that remain are ruled out.
     pub fn choose(&mut self, logits: &[f32]) -> Result<Choice> {
         let token = match &mut self.constraint {
             None => self.sampler.next(logits),

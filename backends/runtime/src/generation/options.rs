@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 
-/// A number that is added to the score of one token.
+/// A number that is added to the logit of one token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TokenBias {
     /// The token.

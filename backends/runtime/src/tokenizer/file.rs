@@ -1,4 +1,4 @@
-//! Tokenizers in a `tokenizer.json`, with the configuration that lies beside it.
+//! Tokenizers in a `tokenizer.json`, with the configuration in the same directory.
 
 use std::path::PathBuf;
 
@@ -156,7 +156,7 @@ fn ends_beside(tokenizer: &Place) -> Result<(Vec<i64>, Vec<String>)> {
     Ok((Vec::new(), warnings))
 }
 
-/// A configuration that need not be there, in which Python may have written bare `Infinity` and `NaN`: nobody asks for those.
+/// A configuration that need not be there, in which Python may have written bare `Infinity` and `NaN`, which are not used.
 fn config_beside(place: &Place) -> Result<Value> {
     if !place.exists() {
         return Ok(Value::Null);

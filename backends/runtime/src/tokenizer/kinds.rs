@@ -35,7 +35,7 @@ impl Kind {
         }
     }
 
-    /// What is taken for kinds that nobody knows.
+    /// The default for unknown kinds.
     pub(super) const PLAIN: Kind = Kind::of(&[GPT2]);
 }
 

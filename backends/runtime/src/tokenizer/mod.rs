@@ -125,7 +125,7 @@ impl Tokenizer {
         })
     }
 
-    /// What the user should know about this tokenizer.
+    /// Remarks about this tokenizer for the user.
     pub fn warnings(&self) -> &[String] {
         match &self.source {
             Source::Gguf(vocabulary) => vocabulary.warnings(),
@@ -146,7 +146,7 @@ impl Tokenizer {
         }
     }
 
-    /// Tokens of a rendered chat: the template writes what begins a text itself, if it wants to.
+    /// Tokens of a rendered chat, without adding a begin-of-sequence token: the template may write one.
     ///
     /// # Errors
     ///

@@ -59,7 +59,7 @@ impl Builder<'_> {
         for e in ty.shape.iter().flat_map(|s| &s.dims) {
             let known = values::evaluate(self.names.file, e, self.names, &names)?;
             let Some(size) = known.size().filter(|n| *n > 0) else {
-                let message = format!("a size is a whole number from 1, not {known}");
+                let message = format!("a size is an integer from 1, not {known}");
                 return Err(Diagnostic::new(
                     "bad-size",
                     Place::new(self.names.file, e.span),
@@ -137,7 +137,7 @@ impl Builder<'_> {
                     let d = match given {
                         Some(_) => d.did_you_mean(&wanted, known),
                         None => d.help(format!(
-                            "say which stream: `in: {{{name}: …}}`; a stream is an input of the model or a `tap` above"
+                            "name the stream: `in: {{{name}: …}}`; a stream is an input of the model or a `tap` above"
                         )),
                     };
                     self.diagnostics.push(d);

@@ -89,7 +89,7 @@ impl PlanParser<'_> {
         Ok(Candidate { form, cost, verdict })
     }
 
-    /// Reads a name that `find` knows.
+    /// Reads a name that `find` accepts.
     fn named<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> Result<T, ParseError> {
         let place = self.text.here();
         let name = self.text.name()?;

@@ -29,7 +29,7 @@
 //!
 //! Values and states are those of the graph after the passes (`--emit canonical`). A buffer has a value, an element type and
 //! the entries of a row, then how often it has a row (`constant`, `per_token`, `single`), `strides` where they are not
-//! row-major, earlier tokens kept for delays (`history`), the layer result that lies in it (`output`) and the state that it
+//! row-major, earlier tokens kept for delays (`history`), the layer result stored in it (`output`) and the state that it
 //! overwrites (`state`). `copy` stands before the value of a buffer that nothing reads as that value: a layer result that is
 //! stored elsewhere, or not at all. The order of a state's axes stands where it is not row-major.
 //!

@@ -263,7 +263,7 @@ impl Layer<'_> {
         }
     }
 
-    /// A truth value of this shape.
+    /// A boolean of this shape.
     pub(super) fn truth(&mut self, shape: &[Size], depth: usize) -> String {
         let counts: Vec<u64> = shape.iter().map(|s| s.count).collect();
         let fits = |v: &&Named| v.elem == Elem::Truth && v.shape.iter().map(|s| s.count).eq(counts.iter().copied());
@@ -298,7 +298,7 @@ impl Layer<'_> {
         }
     }
 
-    /// An entry of a truth value that has axes.
+    /// An entry of a boolean that has axes.
     fn truth_entry(&mut self, depth: usize) -> String {
         let with_axes = |v: &&Named| v.elem == Elem::Truth && !v.shape.is_empty();
         let found: Vec<Named> = self.values.iter().filter(with_axes).cloned().collect();
