@@ -35,6 +35,14 @@ pub(super) struct Driver<'a> {
     pub(super) level: Level,
 }
 
+/// Tables of pointers to the rows of streams.
+struct StreamTables {
+    /// Of all streams.
+    all: Val,
+    /// Memory for that of one call's streams.
+    of_call: Val,
+}
+
 impl Driver<'_> {
     /// Words of a record.
     fn width(&self) -> usize {
@@ -103,17 +111,19 @@ impl Driver<'_> {
     fn add_step(&self, module: &mut Module) {
         let mut f = Func::exported(symbols::step(self.level), &[Ty::GLOBAL, Ty::I64, Ty::I64]);
         let frame = Frame::new(&mut f);
-        let slots = f.stack(self.width());
+        let of_call = f.stack(self.width());
         let (first, last) = (self.streams.tail, self.model.calls.len());
         let places = self.places(&mut f, &frame, frame.all);
-        self.calls(&mut f, &frame, slots, 0..first, (frame.all, places));
+        let tables = StreamTables { all: places, of_call };
+        self.calls(&mut f, &frame, 0..first, frame.all, &tables);
         self.copy_results(&mut f, &frame, places, false);
         let zero = f.i64(0);
         let some = f.cmp(Cmp::Gt, frame.wanted.count, zero);
         f.if_then(some, |f| {
             self.compact(f, &frame, places);
             let places = self.places(f, &frame, frame.wanted);
-            self.calls(f, &frame, slots, first..last, (frame.wanted, places));
+            let tables = StreamTables { all: places, of_call };
+            self.calls(f, &frame, first..last, frame.wanted, &tables);
             self.copy_results(f, &frame, places, true);
         });
         module.add(f);
@@ -207,8 +217,8 @@ impl Driver<'_> {
         f.call(symbols::BARRIER, &[frame.barrier, frame.tid, frame.threads], None);
     }
 
-    /// Runs some of the calls on some rows, whose streams are in a table; `slots` is memory for the table of a call's streams.
-    fn calls(&self, f: &mut Func, frame: &Frame, slots: Val, range: Range<usize>, (rows, places): (Rows, Val)) {
+    /// Runs some of the calls on some rows.
+    fn calls(&self, f: &mut Func, frame: &Frame, range: Range<usize>, rows: Rows, tables: &StreamTables) {
         if range.is_empty() {
             return;
         }
@@ -224,14 +234,14 @@ impl Driver<'_> {
             let record = self.record(f, n);
             for i in 0..self.width() - HEAD {
                 let stream = load_word(f, record.start, HEAD + i);
-                let p = f.gep(places, stream, Scalar::I64);
+                let p = f.gep(tables.all, stream, Scalar::I64);
                 let rows = f.load(p, Ty::GLOBAL);
                 let i = f.i64(i as i64);
-                let p = f.gep(slots, i, Scalar::I64);
+                let p = f.gep(tables.of_call, i, Scalar::I64);
                 f.store(rows, p);
             }
             let mut args = frame.args(f, &record, rows);
-            args.streams = slots;
+            args.streams = tables.of_call;
             args.arena = byte(f, frame.arena, self.streams.bytes);
             let mut one = args;
             one.position = row.position;
