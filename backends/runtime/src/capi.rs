@@ -13,8 +13,9 @@ use crate::{
     Error, Result,
     code::Code,
     finite,
+    inputs::Values,
     model::{Model, Options},
-    session::{Cut, Session, Values, Wanted},
+    session::{Cut, Session, Wanted},
     streams,
 };
 

@@ -41,7 +41,7 @@ impl Code {
 #[cfg(any(test, all(feature = "program", target_env = "musl"), feature = "library"))]
 mod choice;
 
-#[cfg(all(feature = "library", not(test)))]
+#[cfg(all(any(all(feature = "program", target_env = "musl"), feature = "library"), not(test)))]
 pub(crate) use linked::code;
 
 // Tests, and the crate as a dependency of others, are linked with no generated object.
@@ -68,27 +68,5 @@ mod linked {
             load: row.load,
             step: row.step,
         })
-    }
-
-    /// What the C library calls: `main` of every emitted program.
-    #[cfg(all(feature = "program", target_env = "musl"))]
-    #[unsafe(no_mangle)]
-    pub(crate) extern "C" fn main(argc: i32, argv: *const *const std::ffi::c_char) -> i32 {
-        use std::{ffi::CStr, ffi::OsStr, os::unix::ffi::OsStrExt};
-        let word = |i: usize| {
-            // SAFETY: the C library passes `argc` strings that live as long as the process.
-            let text = unsafe { CStr::from_ptr(*argv.add(i)) };
-            OsStr::from_bytes(text.to_bytes()).to_owned()
-        };
-        let args = (0..usize::try_from(argc).unwrap_or(0)).map(word).collect();
-        crate::cli::install_panic_hook();
-        let status = match code() {
-            Ok(code) => crate::cli::run(code, args),
-            Err(error) => {
-                eprintln!("error: {error}");
-                error.status()
-            }
-        };
-        std::process::exit(status)
     }
 }

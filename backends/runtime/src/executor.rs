@@ -8,10 +8,12 @@ use seqc_abi::{
 
 use crate::{
     Result,
+    inputs::Values,
     memory::Region,
     model::Model,
+    outputs::Outputs,
     sequence::Sequence,
-    session::{Outputs, Values, row_bytes, width},
+    streams::{row_bytes, width},
 };
 
 /// Some consecutive tokens of one sequence.

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use seqc_abi::Descriptor;
 use seqc_checkpoint::{Checkpoint, TensorRef};
-
-use crate::weights::names;
 
 /// Bytes of tensors up to which every byte counts. Beyond, samples of each tensor do, so that a large file is not read whole.
 const ALL: usize = 64 << 20;
@@ -13,9 +10,8 @@ const ALL: usize = 64 << 20;
 const SAMPLES: usize = 64;
 const SAMPLE: usize = 1024;
 
-/// The digest of the tensors that a model reads. How they are spread over files does not count.
-pub(crate) fn digest(checkpoint: &Checkpoint, descriptor: &Descriptor) -> String {
-    let wanted = descriptor.params.iter().flat_map(names);
+/// The digest of tensors of a checkpoint; names that it lacks are left out. How they are spread over files does not count.
+pub(crate) fn digest<'a>(checkpoint: &Checkpoint, wanted: impl Iterator<Item = &'a String>) -> String {
     let tensors: BTreeMap<&str, TensorRef> = wanted
         .filter_map(|name| Some((name.as_str(), checkpoint.get(name)?)))
         .collect();

@@ -1,41 +1,17 @@
 //! Numbers that are not finite: noticed in what a model gives, and traced to the layer whose output was the first.
 
-use std::{fmt, path::Path};
+use std::path::Path;
 
 use seqc_abi::Stream;
 
 use crate::{
     Result,
+    inputs::Values,
     model::Model,
-    session::{Cut, Session, Values},
+    session::{Cut, Fault, Session},
 };
 
-/// The layer whose output is the first that is not finite.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Its path: `layers.3.attention`.
-    pub layer: String,
-    /// The first token of the sequence at which it is so, counted from 0.
-    pub token: u64,
-    /// A tensor of the layer that holds such numbers itself.
-    pub tensor: Option<String>,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Fault { layer, token, tensor } = self;
-        write!(
-            f,
-            "the first layer whose output is not finite is {layer}, at token {token}"
-        )?;
-        match tensor {
-            Some(tensor) => write!(f, ": its weights `{tensor}` hold numbers that are not finite"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Whether no token can be chosen by these logits: one of them is NaN or infinite, or all tokens are ruled out.
+/// Whether scores choose no token: one of them is no number or infinite, or all tokens are ruled out.
 pub(crate) fn undecided(scores: &[f32]) -> bool {
     let odd = scores.iter().fold(false, |odd, score| odd | !score.is_finite());
     let ruled_out = |score: &f32| *score == f32::NEG_INFINITY;

@@ -2,9 +2,11 @@
 //!
 //! There is no numerical kernel here. [`code::Code`] is the generated half of a program; [`model::Model`] is that with
 //! weights and threads; a [`sequence::Sequence`] is what one sequence carries, an [`executor::Executor`] reads tokens of several
-//! at once; a [`session::Session`] is one sequence being read; an [`engine::Engine`] answers many requests at once; [`cli`] is the program around them.
+//! at once; a [`session::Session`] is one sequence being read; an [`engine::Engine`] answers many requests at once; [`cli`] is
+//! the command line around them, [`program`] its `main`.
 
 mod barrier;
+mod being_read;
 mod bounded;
 mod busy;
 #[cfg(feature = "library")]
@@ -19,12 +21,15 @@ mod fingerprint;
 pub mod finite;
 pub mod generation;
 mod history;
+pub mod inputs;
 mod limits;
 mod machine;
 mod memory;
 pub mod model;
+pub mod outputs;
 mod places;
 pub mod pool;
+pub mod program;
 mod saved;
 pub mod sequence;
 pub mod session;

@@ -4,7 +4,12 @@
 //! A tokenizer of some hundred bytes can ask for any amount of both. A program that meets one says so and ends; nothing
 //! is left behind, since outputs have no name before they are whole. Libraries read no such files.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicI64, Ordering},
+};
+
+use crate::{Error, Result, being_read};
 
 /// Seconds that anything may take.
 const TIME: i64 = 10;
@@ -17,8 +22,19 @@ const PROGRAM: bool = cfg!(all(feature = "program", target_env = "musl", not(tes
 static LEFT: AtomicI64 = AtomicI64::new(UNLIMITED);
 const UNLIMITED: i64 = i64::MAX;
 
+/// Runs code of others on the contents of a file. Should it panic, the file is damaged: an error, or the end of the
+/// program with the same message where panics cannot be caught (see `program::install_panic_hook`). It may take so
+/// much memory, and time that goes with it (see [`limited`]).
+pub(crate) fn reading<T>(path: &Path, memory: usize, read: impl FnOnce() -> T) -> Result<T> {
+    being_read::set(Some(path));
+    // What the code was about to change is given up with its result.
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| limited(memory, read)));
+    being_read::set(None);
+    result.map_err(|_| Error::Input(being_read::damaged(&path.display().to_string())))
+}
+
 /// Runs code that may take `memory` bytes beyond what is taken already, and time that goes with them.
-pub(crate) fn limited<T>(memory: usize, run: impl FnOnce() -> T) -> T {
+fn limited<T>(memory: usize, run: impl FnOnce() -> T) -> T {
     if !PROGRAM {
         return run();
     }
@@ -55,7 +71,7 @@ fn end(what: &str) -> ! {
         unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
     };
     say("error: ");
-    crate::error::name_being_read(say);
+    being_read::say_name(say);
     say(": what is done with its contents takes too much ");
     say(what);
     say("; is it damaged, or made to do harm?\n");

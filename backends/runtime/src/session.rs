@@ -3,20 +3,16 @@
 use std::path::{Path, PathBuf};
 
 mod fault;
-mod inputs;
-mod outputs;
 
-pub use inputs::Values;
-pub(crate) use inputs::check_ids;
-use inputs::count;
-pub(crate) use outputs::row_bytes;
-pub use outputs::{Outputs, width};
+pub use fault::Fault;
 
 use crate::{
     Error, Result,
     executor::{Executor, Segment},
     history::{Conversation, History},
+    inputs::{Values, check_ids, count},
     model::Model,
+    outputs::Outputs,
     saved::{self, Owner, Snapshot},
     sequence::Sequence,
 };

@@ -1,8 +1,11 @@
-//! Questions about a model's input and output streams.
+//! Questions about a model's input and output streams: which they are, and how large their rows are.
 
 use seqc_abi::{Descriptor, Elem, Stream};
 
-use crate::{Error, Result, session::width};
+use crate::{Error, Result};
+
+/// Outputs with such names are decisions of the model, which are written on request.
+pub(crate) const TRACE: &str = "trace.";
 
 /// Checks that the model reads one stream of integers, as token ids are.
 pub(crate) fn check_reads_tokens(descriptor: &Descriptor) -> Result<()> {
@@ -48,4 +51,21 @@ pub(crate) fn elem_name(elem: Elem) -> &'static str {
         Elem::F32 => "f32",
         Elem::I64 => "i64",
     }
+}
+
+/// Elements of one token's value.
+pub(crate) fn width(stream: &Stream) -> usize {
+    stream
+        .shape
+        .iter()
+        .fold(1, |product, size| product.saturating_mul(*size))
+}
+
+/// Bytes of one token's value.
+pub(crate) fn row_bytes(stream: &Stream) -> usize {
+    let element = match stream.elem {
+        Elem::F32 => 4,
+        Elem::I64 => 8,
+    };
+    width(stream).saturating_mul(element)
 }

@@ -94,7 +94,7 @@ impl Weights {
     /// Which weights these are: the same for the same tensors, wherever they lie.
     pub(crate) fn identity(&self, descriptor: &Descriptor) -> String {
         match &self.origin {
-            Origin::Checkpoint(checkpoint) => fingerprint::digest(checkpoint, descriptor),
+            Origin::Checkpoint(checkpoint) => fingerprint::digest(checkpoint, descriptor.params.iter().flat_map(names)),
             Origin::Random(seed) => format!("random-{seed}"),
         }
     }
@@ -129,7 +129,7 @@ fn key(slot: &ParamSlot) -> &str {
 }
 
 /// Names under which a parameter is looked for.
-pub(crate) fn names(slot: &ParamSlot) -> &[String] {
+fn names(slot: &ParamSlot) -> &[String] {
     if slot.tensors.is_empty() {
         std::slice::from_ref(&slot.name)
     } else {

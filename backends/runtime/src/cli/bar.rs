@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Console;
+use super::console::Console;
 
 /// What takes less is read without a bar.
 const PATIENCE: Duration = Duration::from_millis(500);

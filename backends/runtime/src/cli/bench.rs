@@ -6,17 +6,21 @@ use seqc_abi::{Descriptor, Elem};
 use serde_json::{Value, json};
 
 use super::{
-    Console, JSON_VERSION,
     args::{Bench, Table},
-    common, info, printable,
-    run::TRACE,
+    common,
+    console::{Console, JSON_VERSION, printable},
+    info,
 };
 use crate::{
     Error, Result,
     code::Code,
-    finite, machine,
+    finite,
+    inputs::Values,
+    machine,
     model::{Model, Options},
-    session::{Cut, Outputs, Session, Values, Wanted, width},
+    outputs::Outputs,
+    session::{Cut, Session, Wanted},
+    streams::{TRACE, width},
     weights::Mix,
 };
 

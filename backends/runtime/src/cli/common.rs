@@ -9,12 +9,16 @@ use seqc_checkpoint::{output, take_at_most};
 
 use seqc_abi::Descriptor;
 
-use super::{Console, args::Loading, args::Reading};
+use super::{
+    args::{Loading, Reading},
+    console::Console,
+};
 use crate::{
     Error, Result,
     code::Code,
+    inputs::Values,
     model::{Model, Options},
-    session::{Cut, Session, Values},
+    session::{Cut, Session},
 };
 
 /// Loads the model that the words ask for.

@@ -6,10 +6,10 @@ use seqc_abi::Descriptor;
 use serde_json::{Value, json};
 
 use super::{
-    Console, JSON_VERSION,
     args::Generate,
     bar::Bar,
     common::{self, milliseconds},
+    console::{Console, JSON_VERSION},
     prompt::{Asked, Prompt},
     sampling,
 };
@@ -20,8 +20,8 @@ use crate::{
     generation::{Choice, Continuation, LogProb, LogProbs, Sampler, Taken, Wishes},
     model::Model,
     places,
-    session::{Cut, Session, Wanted, width},
-    streams,
+    session::{Cut, Session, Wanted},
+    streams::{self, width},
     tokenizer::Tokenizer,
 };
 

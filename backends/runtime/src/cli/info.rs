@@ -5,7 +5,10 @@ use std::{collections::HashSet, fmt::Write as _};
 use seqc_abi::{Descriptor, StateKind, Stream};
 use serde_json::{Value, json};
 
-use super::{Console, JSON_VERSION, args::Info, printable};
+use super::{
+    args::Info,
+    console::{Console, JSON_VERSION, printable},
+};
 use crate::{
     Error, Result, places,
     streams::{self, elem_name},

@@ -11,8 +11,8 @@ use seqc_abi::{Descriptor, Elem, Stream};
 use seqc_checkpoint::{Checkpoint, TensorRef};
 use seqc_formats::Encoding;
 
-use super::{Console, common::is_standard};
-use crate::{Error, Result, session::Values};
+use super::{common::is_standard, console::Console};
+use crate::{Error, Result, inputs::Values};
 
 /// All input streams of a model, in frame order.
 pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) -> Result<Vec<Values>> {

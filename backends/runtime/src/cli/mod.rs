@@ -4,6 +4,7 @@ mod args;
 mod bar;
 mod bench;
 mod common;
+mod console;
 mod generate;
 mod info;
 mod input;
@@ -20,38 +21,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::{Error, Result, code::Code};
 use args::{Verb, Words};
-
-/// Version of every JSON that programs print.
-pub(crate) const JSON_VERSION: u32 = 1;
-
-/// Where a verb writes: its result, and what it has to say about the way there.
-pub(crate) struct Console<'a> {
-    /// Standard output.
-    pub(crate) result: &'a mut dyn Write,
-    /// Standard error.
-    pub(crate) log: &'a mut dyn Write,
-    /// 0: warnings, 1 and more: progress; -1: nothing.
-    pub(crate) verbosity: i32,
-}
-
-impl Console<'_> {
-    /// Prints a remark.
-    pub(crate) fn warn(&mut self, message: impl std::fmt::Display) {
-        self.say(0, "warning: ", &message);
-    }
-
-    /// Says what is being done, for those who asked.
-    pub(crate) fn note(&mut self, message: impl std::fmt::Display) {
-        self.say(1, "", &message);
-    }
-
-    fn say(&mut self, from: i32, start: &str, message: &dyn std::fmt::Display) {
-        if self.verbosity >= from {
-            // Failures to write to standard error are ignored.
-            let _ = writeln!(self.log, "{start}{}", printable(&message.to_string()));
-        }
-    }
-}
+use console::{Console, printable};
 
 /// Runs a program with its arguments, the program's own name first, and returns its exit status.
 pub fn run(code: Code, args: Vec<OsString>) -> i32 {
@@ -123,44 +93,4 @@ fn dispatch(code: Code, verb: Verb, console: &mut Console) -> Result<()> {
         Verb::Generate(args) => generate::generate(code, &args, console),
         Verb::Bench(args) => bench::bench(code, &args, console),
     }
-}
-
-/// A text from a file or a command line, with control characters of terminals escaped.
-pub(crate) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            // Marks of the writing direction make a text look like another.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.extend(character.escape_unicode()),
-            '\n' => out.push(character),
-            _ if character.is_control() => out.extend(character.escape_default()),
-            _ => out.push(character),
-        }
-    }
-    out
-}
-
-/// Turns a panic, which is a bug, into a message and a failure: no program ends with status 101. While a file is read
-/// by code of others, a panic is a bug of theirs that the file met, and the file is what the user can change.
-pub fn install_panic_hook() {
-    crate::generation::settle_panic_hook();
-    std::panic::set_hook(Box::new(|panic| {
-        let mut err = std::io::stderr();
-        let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
-        // The process ends in any case.
-        match crate::error::being_read() {
-            Some(path) => {
-                let _ = writeln!(err, "error: {}{place}", crate::error::damaged(&path));
-                std::process::exit(1)
-            }
-            None => {
-                let _ = writeln!(
-                    err,
-                    "error: this is a bug of seqc, please report it: {}{place}",
-                    panic.payload_as_str().unwrap_or("no message")
-                );
-                std::process::exit(2)
-            }
-        }
-    }));
 }

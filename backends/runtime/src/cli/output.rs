@@ -9,8 +9,12 @@ use seqc_abi::{Elem, Stream};
 use seqc_checkpoint::output::Output;
 use serde_json::{Map, json};
 
-use super::{JSON_VERSION, args::Format, common::is_standard, run::TRACE};
-use crate::{Error, Result, finite, session::Outputs, session::row_bytes, streams::elem_name};
+use super::{args::Format, common::is_standard, console::JSON_VERSION};
+use crate::{
+    Error, Result, finite,
+    outputs::Outputs,
+    streams::{TRACE, elem_name, row_bytes},
+};
 
 /// A file being written: the rows of some output streams.
 ///

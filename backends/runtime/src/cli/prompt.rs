@@ -1,9 +1,9 @@
 //! What `generate` reads before it chooses tokens: a text, token ids, or a message in a conversation.
 
 use super::{
-    Console,
     args::Generate,
     common::{self, is_standard},
+    console::Console,
 };
 use crate::{
     Error, Result,

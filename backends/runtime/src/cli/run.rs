@@ -6,23 +6,22 @@ use seqc_abi::Descriptor;
 use seqc_checkpoint::output;
 
 use super::{
-    Console,
     args::{Format, Logits, Reading, Run},
     bar::Bar,
-    common, input,
+    common,
+    console::Console,
+    input,
     output::{Place, Tensors},
 };
 use crate::{
     Error, Result,
     code::Code,
     finite,
+    inputs::Values,
     model::Model,
-    session::{Session, Values, Wanted},
-    streams,
+    session::{Session, Wanted},
+    streams::{self, TRACE},
 };
-
-/// Outputs with such names are decisions of the model, which are written on request.
-pub(super) const TRACE: &str = "trace.";
 
 pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result<()> {
     let ids = common::ids(&args.tokens, "--tokens")?;

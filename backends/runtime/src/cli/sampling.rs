@@ -5,8 +5,8 @@ use std::path::Path;
 use seqc_checkpoint::Source;
 
 use super::{
-    Console,
     args::{BiasWord, Form, SamplingWords, Seed},
+    console::Console,
 };
 use crate::{
     Error, Result,

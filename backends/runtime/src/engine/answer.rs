@@ -12,9 +12,10 @@ use crate::{
     executor::Segment,
     finite,
     generation::{Choice, Continuation, Sampler, Taken, Wishes},
+    inputs::Values,
+    outputs::Outputs,
     sequence::Sequence,
-    session::{Outputs, Values, width},
-    streams,
+    streams::{self, width},
     tokenizer::Tokenizer,
 };
 

@@ -15,9 +15,9 @@ use super::{Gauges, Generation, Goal, Request, Settings, outbox::Outbox};
 use crate::{
     Error,
     generation::{Sampler, StopTexts},
+    inputs::{Values, check_ids},
     sequence::Sequence,
-    session::{Values, check_ids, width},
-    streams,
+    streams::{self, width},
 };
 
 /// Hands requests to an engine.

@@ -13,9 +13,9 @@ use crate::{
     code::Code,
     executor::Segment,
     generation::SamplingOptions,
+    inputs::Values,
     model::Options,
     sequence::Sequence,
-    session::Values,
     testing::{self, BROKEN, CONTEXT, VOCAB, adder_descriptor, breaker, code, total},
     weights::Mix,
 };

@@ -19,7 +19,7 @@ use llguidance::{
 };
 use serde_json::{Value, json};
 
-use crate::{Error, Result, error::reading, tokenizer::Tokenizer};
+use crate::{Error, Result, limits::reading, tokenizer::Tokenizer};
 
 /// Memory that a grammar may take, for itself or for the tokens that may come next.
 const MEMORY: usize = 1 << 30;

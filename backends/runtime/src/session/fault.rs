@@ -1,9 +1,36 @@
 //! The first layer whose output is not finite, found by running one layer after another.
 
+use std::fmt;
+
 use seqc_abi::{Rows, RowsAt, frame};
 
-use super::{Cut, Session, Values};
-use crate::{Result, executor::Segment, finite::Fault};
+use super::{Cut, Session};
+use crate::{Result, executor::Segment, inputs::Values};
+
+/// The layer whose output is the first that is not finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Its path: `layers.3.attention`.
+    pub layer: String,
+    /// The first token of the sequence at which it is so, counted from 0.
+    pub token: u64,
+    /// A tensor of the layer that holds such numbers itself.
+    pub tensor: Option<String>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { layer, token, tensor } = self;
+        write!(
+            f,
+            "the first layer whose output is not finite is {layer}, at token {token}"
+        )?;
+        match tensor {
+            Some(tensor) => write!(f, ": its weights `{tensor}` hold numbers that are not finite"),
+            None => Ok(()),
+        }
+    }
+}
 
 impl Session<'_> {
     /// Reads inputs as [`Session::feed`] does, one layer after another, up to the first whose output is not finite.

@@ -33,7 +33,7 @@ impl File {
         };
         let (path, text) = (place.shown(), place.read(LARGEST)?);
         let memory = memory_of_file(text.len());
-        let made = crate::error::reading(&path, memory, || tokenizers::Tokenizer::from_bytes(&text))?;
+        let made = crate::limits::reading(&path, memory, || tokenizers::Tokenizer::from_bytes(&text))?;
         let mut tokenizer = made.map_err(|error| damaged(&path, format_args!("not a tokenizer: {error}")))?;
         // Settings for training batches: prompts are neither cut nor filled up.
         tokenizer.with_padding(None);
@@ -60,21 +60,21 @@ impl File {
 
     pub(super) fn encode(&self, text: &str, specials: bool) -> Result<Vec<i64>> {
         let memory = memory_of_text(text.len());
-        let encoded = crate::error::reading(&self.path, memory, || self.tokenizer.encode_fast(text, specials))?;
+        let encoded = crate::limits::reading(&self.path, memory, || self.tokenizer.encode_fast(text, specials))?;
         ids_of(encoded, &self.path)
     }
 
     pub(super) fn decode(&self, ids: &[i64]) -> Result<String> {
         let ids: Vec<u32> = ids.iter().filter_map(|id| narrow(*id)).collect();
         let memory = memory_of_tokens(ids.len());
-        let text = crate::error::reading(&self.path, memory, || self.tokenizer.decode(&ids, false))?;
+        let text = crate::limits::reading(&self.path, memory, || self.tokenizer.decode(&ids, false))?;
         text.map_err(|error| damaged(&self.path, format_args!("the tokens cannot become text: {error}")))
     }
 
     /// What single tokens say.
     pub(super) fn token_bytes(&self, ids: &[i64]) -> Result<Vec<TokenBytes>> {
         let memory = memory_of_tokens(ids.len());
-        crate::error::reading(&self.path, memory, || spelled::of_file(&self.tokenizer, ids))
+        crate::limits::reading(&self.path, memory, || spelled::of_file(&self.tokenizer, ids))
     }
 
     /// The special token of that text.

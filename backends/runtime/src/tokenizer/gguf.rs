@@ -142,14 +142,14 @@ impl Vocabulary {
             Some(encoder) => encoder,
             None => {
                 let made =
-                    crate::error::reading(&self.path, memory_of_file(self.texts.bytes()), || build::encoder(self))?;
+                    crate::limits::reading(&self.path, memory_of_file(self.texts.bytes()), || build::encoder(self))?;
                 let made = made.map_err(|message| damaged(&self.path, message))?;
                 self.encoder.get_or_init(|| made)
             }
         };
         let mut ids: Vec<i64> = self.adds.bos.filter(|_| starts).into_iter().collect();
         let memory = memory_of_text(text.len());
-        let encoded = crate::error::reading(&self.path, memory, || encoder.encode_fast(text, false))?;
+        let encoded = crate::limits::reading(&self.path, memory, || encoder.encode_fast(text, false))?;
         ids.extend(ids_of(encoded, &self.path)?);
         ids.extend(self.adds.eos.filter(|_| starts));
         Ok(ids)

@@ -1,8 +1,8 @@
-//! What a session gives: rows of the output streams, chunk by chunk.
+//! What a step gives: rows of the output streams, chunk by chunk.
 
-use seqc_abi::{Descriptor, Elem, Stream};
+use seqc_abi::Descriptor;
 
-use crate::memory::Region;
+use crate::{memory::Region, streams::row_bytes};
 
 /// Rows of the outputs of one chunk.
 #[derive(Debug)]
@@ -42,20 +42,4 @@ impl Outputs<'_> {
         let chunks = self.bytes(stream).as_chunks::<4>().0;
         chunks.iter().map(|bytes| f32::from_le_bytes(*bytes))
     }
-}
-
-/// Elements of one token's value.
-pub fn width(stream: &Stream) -> usize {
-    stream
-        .shape
-        .iter()
-        .fold(1, |product, size| product.saturating_mul(*size))
-}
-
-pub(crate) fn row_bytes(stream: &Stream) -> usize {
-    let element = match stream.elem {
-        Elem::F32 => 4,
-        Elem::I64 => 8,
-    };
-    width(stream).saturating_mul(element)
 }

@@ -1,9 +1,8 @@
-//! What a session reads: rows of the input streams, and whether they fit the model.
+//! What a model reads: rows of the input streams, and whether they fit the model.
 
 use seqc_abi::{Descriptor, Elem};
 
-use super::width;
-use crate::{Error, Result};
+use crate::{Error, Result, streams::width};
 
 /// Values of one input stream, row by row.
 #[derive(Clone, Debug)]
@@ -15,7 +14,7 @@ pub enum Values {
 }
 
 impl Values {
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         match self {
             Values::I64(values) => values.len(),
             Values::F32(values) => values.len(),
@@ -31,7 +30,7 @@ impl Values {
 }
 
 /// Tokens in the inputs: every stream has as many rows.
-pub(super) fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize> {
+pub(crate) fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize> {
     if inputs.len() != descriptor.inputs.len() {
         return Err(Error::input(format!(
             "{} input streams given, the model {} reads {}",
