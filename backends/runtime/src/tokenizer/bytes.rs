@@ -1,6 +1,9 @@
-//! Bytes as the characters of byte-level vocabularies, and bytes that become characters one by one.
+//! Bytes and spaces as the characters of vocabularies, and bytes that become characters one by one.
 
 use std::sync::OnceLock;
+
+/// SentencePiece's sign for a space.
+pub(super) const SPACE: char = '▁';
 
 /// The printable character that stands for each byte in byte-level vocabularies (GPT-2; Radford et al. 2019): the byte's
 /// own where it is printable in Latin-1, else one of those from U+0100 on.

@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use seqc_checkpoint::Source as Place;
 use serde_json::Value;
 
-use super::{Specials, TokenBytes, damaged, ids_of, memory_of_file, memory_of_text, memory_of_tokens, narrow, spelled};
+use super::{
+    calls::{damaged, ids_of, memory_of_file, memory_of_text, memory_of_tokens, narrow},
+    specials::Specials,
+    spelled::{self, TokenBytes},
+};
 use crate::{Error, Result};
 
 const NAME: &str = "tokenizer.json";

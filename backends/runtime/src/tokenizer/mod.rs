@@ -1,14 +1,18 @@
 //! Text to tokens and back, as published tokenizers define it: from a `tokenizer.json` or the metadata of a GGUF file.
 
 mod bytes;
+mod calls;
 mod file;
 mod gguf;
 mod kinds;
+mod source;
+mod specials;
 mod spelled;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use specials::Specials;
 pub use spelled::TokenBytes;
 pub use text::TextStream;
 
@@ -16,23 +20,8 @@ use std::path::Path;
 
 use seqc_checkpoint::Source as Place;
 
-use crate::{Error, Result};
-
-/// SentencePiece's sign for a space.
-const SPACE: char = '▁';
-
-/// Memory for a file of so many bytes, a text of so many, or so many tokens: several times what published tokenizers take.
-fn memory_of_file(bytes: usize) -> usize {
-    (256 << 20) + bytes.saturating_mul(64)
-}
-
-fn memory_of_text(bytes: usize) -> usize {
-    (256 << 20) + bytes.saturating_mul(1 << 10)
-}
-
-fn memory_of_tokens(count: usize) -> usize {
-    (8 << 20) + count.saturating_mul(1 << 16)
-}
+use crate::Result;
+use source::Source;
 
 /// Tokens that end a text or a turn, wherever a vocabulary has them among its special tokens.
 const END_OF_TURN: &[&str] = &[
@@ -57,37 +46,6 @@ pub struct Tokenizer {
     stops: Vec<i64>,
 }
 
-#[derive(Debug)]
-enum Source {
-    Gguf(Box<gguf::Vocabulary>),
-    File(Box<file::File>),
-}
-
-/// Special tokens by what they are for, as `transformers` names them without `_token`.
-const SPECIALS: [&str; 7] = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
-
-/// The texts of the special tokens that there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Specials(Vec<(&'static str, String)>);
-
-impl Specials {
-    /// Those for which `text` knows one.
-    fn of(text: impl Fn(&str) -> Option<String>) -> Specials {
-        let known = SPECIALS.iter().filter_map(|name| Some((*name, text(name)?)));
-        Specials(known.collect())
-    }
-
-    /// The text of the special token `bos`, `eos`, …
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(found, _)| *found == name).map(|(_, text)| text)
-    }
-
-    /// Names and texts.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, text)| (*name, text.as_str()))
-    }
-}
-
 impl Tokenizer {
     /// Opens a `tokenizer.json`, a folder that holds one, or a GGUF file.
     ///
@@ -108,11 +66,11 @@ impl Tokenizer {
             place.check_plain()?;
         }
         if place.starts_with(b"GGUF") {
-            let vocabulary = gguf::Vocabulary::open(place)?;
-            let mut stops = vocabulary.ends();
-            stops.extend(END_OF_TURN.iter().filter_map(|text| vocabulary.special(text)));
+            let gguf = gguf::Gguf::open(place)?;
+            let mut stops = gguf.vocabulary().ends();
+            stops.extend(END_OF_TURN.iter().filter_map(|text| gguf.vocabulary().special(text)));
             return Ok(Tokenizer {
-                source: Source::Gguf(Box::new(vocabulary)),
+                source: Source::Gguf(Box::new(gguf)),
                 stops,
             });
         }
@@ -128,7 +86,7 @@ impl Tokenizer {
     /// Remarks about this tokenizer for the user.
     pub fn warnings(&self) -> &[String] {
         match &self.source {
-            Source::Gguf(vocabulary) => vocabulary.warnings(),
+            Source::Gguf(gguf) => gguf.vocabulary().warnings(),
             Source::File(file) => file.warnings(),
         }
     }
@@ -141,7 +99,7 @@ impl Tokenizer {
     /// A vocabulary that contradicts itself, or whose patterns fail on this text.
     pub fn encode(&self, text: &str, starts: bool) -> Result<Vec<i64>> {
         match &self.source {
-            Source::Gguf(vocabulary) => vocabulary.encode(text, starts),
+            Source::Gguf(gguf) => gguf.encode(text, starts),
             Source::File(file) => file.encode(text, starts),
         }
     }
@@ -153,11 +111,11 @@ impl Tokenizer {
     /// As [`Tokenizer::encode`].
     pub fn encode_rendered(&self, text: &str, starts: bool) -> Result<Vec<i64>> {
         match &self.source {
-            Source::Gguf(vocabulary) => {
-                let specials = vocabulary.specials();
+            Source::Gguf(gguf) => {
+                let specials = gguf.vocabulary().specials();
                 let bos = specials.get("bos").filter(|bos| !bos.is_empty());
                 let begun = bos.is_some_and(|bos| text.starts_with(bos));
-                vocabulary.encode(text, starts && !begun)
+                gguf.encode(text, starts && !begun)
             }
             Source::File(file) => file.encode(text, false),
         }
@@ -170,7 +128,7 @@ impl Tokenizer {
     /// A `tokenizer.json` whose decoder fails.
     pub fn decode(&self, ids: &[i64]) -> Result<String> {
         match &self.source {
-            Source::Gguf(vocabulary) => Ok(vocabulary.decode(ids)),
+            Source::Gguf(gguf) => Ok(gguf.vocabulary().decode(ids)),
             Source::File(file) => file.decode(ids),
         }
     }
@@ -182,14 +140,14 @@ impl Tokenizer {
     /// A `tokenizer.json` that contradicts itself.
     pub fn token_bytes(&self, ids: &[i64]) -> Result<Vec<TokenBytes>> {
         match &self.source {
-            Source::Gguf(vocabulary) => Ok(ids.iter().map(|id| vocabulary.token_bytes(*id)).collect()),
+            Source::Gguf(gguf) => Ok(ids.iter().map(|id| gguf.vocabulary().token_bytes(*id)).collect()),
             Source::File(file) => file.token_bytes(ids),
         }
     }
 
     /// Turns tokens to text one by one; `before` are those of the text that stands there already.
     pub fn stream(&self, before: &[i64]) -> TextStream<'_> {
-        TextStream::new(self, before)
+        TextStream::new(&self.source, before)
     }
 
     /// The tokens with which a text or a turn ends.
@@ -200,7 +158,7 @@ impl Tokenizer {
     /// The chat template, a text in Jinja.
     pub fn chat_template(&self) -> Option<&str> {
         match &self.source {
-            Source::Gguf(vocabulary) => vocabulary.chat_template(),
+            Source::Gguf(gguf) => gguf.vocabulary().chat_template(),
             Source::File(file) => file.chat_template(),
         }
     }
@@ -208,28 +166,8 @@ impl Tokenizer {
     /// The special tokens that templates ask for.
     pub fn specials(&self) -> Specials {
         match &self.source {
-            Source::Gguf(vocabulary) => vocabulary.specials(),
+            Source::Gguf(gguf) => gguf.vocabulary().specials(),
             Source::File(file) => file.specials().clone(),
         }
     }
-
-    fn source(&self) -> &Source {
-        &self.source
-    }
-}
-
-/// An id as the `tokenizers` crate counts them.
-fn narrow(id: i64) -> Option<u32> {
-    u32::try_from(id).ok()
-}
-
-/// A file that says something impossible.
-fn damaged(path: &Path, message: impl std::fmt::Display) -> Error {
-    Error::input(format!("{}: {message}", path.display()))
-}
-
-/// What the `tokenizers` crate found.
-fn ids_of(encoded: tokenizers::Result<tokenizers::Encoding>, path: &Path) -> Result<Vec<i64>> {
-    let encoded = encoded.map_err(|error| damaged(path, format_args!("the text cannot be tokenized: {error}")))?;
-    Ok(encoded.get_ids().iter().map(|id| i64::from(*id)).collect())
 }

@@ -2,7 +2,7 @@
 
 use tokenizers::decoders::DecoderWrapper;
 
-use super::bytes;
+use super::{bytes, calls::narrow};
 
 /// What a token says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Spelling {
                 single_bytes: false,
             }),
             DecoderWrapper::ByteFallback(_) => Some(Spelling::Pieces {
-                space: super::SPACE,
+                space: bytes::SPACE,
                 single_bytes: true,
             }),
             _ => None,
@@ -52,7 +52,7 @@ pub(super) fn of_file(tokenizer: &tokenizers::Tokenizer, ids: &[i64]) -> Vec<Tok
     let spelling = Spelling::of(tokenizer.get_decoder());
     let added = tokenizer.get_added_vocabulary().get_added_tokens_decoder();
     let one = |id: &i64| {
-        let id = super::narrow(*id)?;
+        let id = narrow(*id)?;
         if let Some(token) = added.get(&id) {
             return Some(TokenBytes {
                 bytes: token.content.clone().into_bytes(),

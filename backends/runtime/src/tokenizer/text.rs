@@ -1,6 +1,6 @@
 //! Tokens to text one by one: only whole characters come out.
 
-use super::{Source, Tokenizer, bytes, file::File, gguf::Vocabulary};
+use super::{bytes, file::File, gguf::Vocabulary, source::Source};
 use crate::Result;
 
 /// Tokens of the text before that a decoder may look back at.
@@ -23,10 +23,11 @@ enum Kind<'a> {
 }
 
 impl<'a> TextStream<'a> {
-    pub(super) fn new(tokenizer: &'a Tokenizer, before: &[i64]) -> TextStream<'a> {
+    pub(super) fn new(source: &'a Source, before: &[i64]) -> TextStream<'a> {
         let recent = &before[before.len().saturating_sub(LOOK_BACK)..];
-        TextStream(match tokenizer.source() {
-            Source::Gguf(vocabulary) => {
+        TextStream(match source {
+            Source::Gguf(gguf) => {
+                let vocabulary = gguf.vocabulary();
                 let mut bytes = Vec::new();
                 recent.iter().for_each(|id| vocabulary.append(*id, &mut bytes));
                 // What is complete stands there already.

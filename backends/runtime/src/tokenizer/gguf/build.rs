@@ -12,11 +12,11 @@ use tokenizers::{
 };
 
 use super::{
-    CONTROL, SPACE, Spelling, USER_DEFINED, Vocabulary,
     merge::{Merging, Order},
     texts::{Index, Texts},
+    vocabulary::{CONTROL, Spelling, USER_DEFINED, Vocabulary},
 };
-use crate::tokenizer::kinds::Kind;
+use crate::tokenizer::{bytes::SPACE, kinds::Kind};
 
 /// A tokenizer over a vocabulary as it lies in a file.
 pub(super) type Encoder =
