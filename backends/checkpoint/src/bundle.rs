@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::Error;
+use crate::error::Error;
 
 const MAGIC: &[u8; 8] = b"SEQCFILE";
 const TRAILER: usize = 24;
@@ -143,7 +143,7 @@ mod tests {
     use std::{fs, sync::Arc};
 
     use super::*;
-    use crate::Source;
+    use crate::files::Source;
 
     #[test]
     fn files_come_back_from_behind_a_program() {

@@ -9,7 +9,7 @@ use std::{
 
 use memmap2::{Mmap, MmapOptions};
 
-use crate::{Bundle, Error};
+use crate::{bundle::Bundle, error::Error};
 
 /// A file or a folder.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use memmap2::Mmap;
 
-use crate::Entry;
+use crate::entry::Entry;
 use seqc_formats::Encoding;
 
 /// Arrays inside arrays deeper than this are refused.

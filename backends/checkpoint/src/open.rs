@@ -1,10 +1,17 @@
 //! Opening: which format a path holds, and the files that belong together.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use memmap2::Mmap;
 
-use crate::{Checkpoint, Error, Metadata, Source, gguf, parts::Part, safe};
+use crate::{
+    checkpoint::Checkpoint,
+    error::Error,
+    files::Source,
+    gguf::{self, Metadata},
+    parts::Part,
+    safe,
+};
 
 /// Bytes of an index of shards beyond which it is not read.
 const LARGEST_INDEX: u64 = 1 << 28;
@@ -12,7 +19,29 @@ const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 const GGUF: &[u8] = b"GGUF";
 
-pub(crate) fn open(source: &Source) -> Result<Checkpoint, Error> {
+impl Checkpoint {
+    /// Opens a safetensors file, a folder with `model.safetensors` or `model.safetensors.index.json`, such an index, or a
+    /// GGUF file. The content decides which, not the name. A file that is one of several (`-00001-of-00003`) opens them all.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be read, and files whose headers do not agree with themselves or with the files' sizes. Pipes and
+    /// devices are never opened.
+    pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
+        open(&path.as_ref().into())
+    }
+
+    /// [`Checkpoint::open`] of files that may lie inside a program.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::open`].
+    pub fn open_source(source: &Source) -> Result<Checkpoint, Error> {
+        open(source)
+    }
+}
+
+fn open(source: &Source) -> Result<Checkpoint, Error> {
     if !source.exists() {
         return Err(Error::Io {
             path: source.shown(),
@@ -34,20 +63,6 @@ pub(crate) fn open(source: &Source) -> Result<Checkpoint, Error> {
         return of_index(source);
     }
     of_file(source)
-}
-
-impl Checkpoint {
-    /// Adds a file, whose number is that of the files before.
-    fn add_file(&mut self, source: &Source, map: Arc<Mmap>) {
-        self.files.push(map);
-        self.add_path(source);
-    }
-
-    fn add_path(&mut self, source: &Source) {
-        if let Source::Disk(path) = source {
-            self.paths.push(path.clone());
-        }
-    }
 }
 
 /// A file, with the other parts of its checkpoint where it is one of several.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Error, Source};
+use crate::{error::Error, files::Source};
 
 /// Files of one checkpoint beyond this are refused.
 const MOST_PARTS: usize = 10_000;

@@ -1,6 +1,6 @@
 //! Detects quantised weights that need other tensors: scales, zero points and code books of packed integers.
 
-use crate::Checkpoint;
+use crate::checkpoint::Checkpoint;
 use seqc_formats::Encoding;
 
 /// Last parts of names that stand for nothing else (GPTQ, AWQ, bitsandbytes, HQQ, AQLM, VPTQ, MLX, quanto,

@@ -7,7 +7,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 use seqc_formats::Encoding;
 use serde_json::Value;
 
-use crate::{Checkpoint, Entry, Error};
+use crate::{checkpoint::Checkpoint, entry::Entry, error::Error};
 
 /// Bytes of the header's length.
 const LENGTH: usize = 8;

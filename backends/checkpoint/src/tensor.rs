@@ -1,6 +1,6 @@
 //! One tensor of a checkpoint and its conversion to f32.
 
-use crate::Error;
+use crate::error::Error;
 use seqc_formats::Encoding;
 
 /// A tensor as it lies in its file.

@@ -1,0 +1,92 @@
+//! Named tensors in mapped files.
+
+use std::{
+    collections::{BTreeMap, btree_map},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use memmap2::Mmap;
+
+use crate::{entry::Entry, error::Error, files::Source, gguf::Metadata, tensor::TensorRef};
+
+/// A set of named tensors in one or several mapped files.
+///
+/// The files must not be truncated while the checkpoint is open: the system would end the process.
+#[derive(Debug, Default)]
+pub struct Checkpoint {
+    pub(crate) files: Vec<Arc<Mmap>>,
+    /// The files on the disk that were read, an index included.
+    paths: Vec<PathBuf>,
+    pub(crate) tensors: BTreeMap<String, Entry>,
+    pub(crate) gguf: Option<Metadata>,
+}
+
+impl Checkpoint {
+    /// The files on the disk that the tensors lie in, and the index that lists them.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// Adds a file, whose number is that of the files before.
+    pub(crate) fn add_file(&mut self, source: &Source, map: Arc<Mmap>) {
+        self.files.push(map);
+        self.add_path(source);
+    }
+
+    /// Says that a file on the disk was read.
+    pub(crate) fn add_path(&mut self, source: &Source) {
+        if let Source::Disk(path) = source {
+            self.paths.push(path.clone());
+        }
+    }
+
+    /// Adds a tensor of the file at `path`.
+    pub(crate) fn insert(&mut self, name: String, entry: Entry, path: &Path) -> Result<(), Error> {
+        match self.tensors.entry(name) {
+            btree_map::Entry::Occupied(there) => {
+                let message = format!("tensor `{}` is in two files", there.key());
+                Err(Error::broken(path, message))
+            }
+            btree_map::Entry::Vacant(place) => {
+                place.insert(entry);
+                Ok(())
+            }
+        }
+    }
+
+    /// Names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// A tensor by its name.
+    pub fn get(&self, name: &str) -> Option<TensorRef<'_>> {
+        let (name, entry) = self.tensors.get_key_value(name)?;
+        let bytes = self.files.get(entry.file)?.get(entry.start..)?.get(..entry.bytes)?;
+        Some(TensorRef {
+            name,
+            encoding: entry.encoding,
+            shape: entry.shape.clone(),
+            bytes,
+        })
+    }
+
+    /// Keys and values of a GGUF file; `None` for safetensors.
+    pub fn gguf(&self) -> Option<&Metadata> {
+        self.gguf.as_ref()
+    }
+
+    /// Bytes of the mapped files.
+    pub fn file_bytes(&self) -> usize {
+        self.files.iter().map(|file| file.len()).sum()
+    }
+
+    /// Asks the system to read the files ahead. Only a hint.
+    pub fn prefetch(&self) {
+        for file in &self.files {
+            // Pages come on first use when the hint is refused.
+            let _ = file.advise(memmap2::Advice::WillNeed);
+        }
+    }
+}
