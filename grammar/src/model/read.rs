@@ -1,62 +1,18 @@
 //! The keys of a model file. Everything that is wrong with them is reported at once.
 
-use super::{BlockRef, BlockSpec, InputTy, ModelFile, Spanned, Weights};
+use super::{
+    keys::{MODEL_KEYS, WEIGHTS_KEYS},
+    reader::Reader,
+    types::{InputTy, ModelFile, Spanned, Weights},
+};
 use crate::{
-    ast::{Expr, ExprKind, Ident, Shape, Span},
+    ast::{Expr, ExprKind, Shape, Span},
     diag::{Diagnostic, FileId, nearest},
     yaml::{Key, Kind, Node, parse_yaml},
 };
 
-/// Keys of a model.
-pub const MODEL_KEYS: &[&str] = &[
-    "version",
-    "model",
-    "sizes",
-    "inputs",
-    "use",
-    "weights",
-    "tokenizer",
-    "end",
-    "trained_length",
-    "block",
-    "stack",
-    "output",
-];
-
-/// Keys of `weights`.
-pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "unused"];
-
 /// Version of model files.
 const VERSION: u32 = 1;
-
-/// What stands where in a model, by words of the messages that ask for it.
-const EXAMPLES: &[(&str, &str)] = &[
-    ("a model", "version: 1"),
-    ("names to values", "sizes: {d: 64, vocab: 256}"),
-    ("streams to types", "inputs: {tokens: int}"),
-    ("layer file", "use: [layer.seq]"),
-    ("the name of the model", "model: my-model"),
-    ("a name for the result", "output: y"),
-    ("`random`", "weights: {file: model.safetensors}"),
-    ("a seed", "random: 1"),
-    ("a numeric type", "type: f32"),
-    ("a block", "block: {pre_norm: {eps: 1e-5}}"),
-    ("a list of layers", "- embed: {vocab: vocab}"),
-    ("a layer with its settings", "- attention: {heads: 4}"),
-    ("of settings", "attention: {heads: 4}"),
-    ("arguments to streams", "in: {m: memory}"),
-    ("streams to definitions", "tap: {memory: h}"),
-    ("parameters to tensors", "load: {up_proj: \"layers.{i}.up\"}"),
-    ("the name of a tensor", "\"layers.{i}.weight\""),
-    ("a name for the layer", "name: mixer"),
-    ("a file", "model.safetensors"),
-    ("a value", "4 * d"),
-];
-
-pub(super) struct Reader<'d> {
-    pub(super) file: FileId,
-    pub(super) diagnostics: &'d mut Vec<Diagnostic>,
-}
 
 /// Reads a model file. There is no model if the text is no YAML mapping; otherwise what cannot be read is left out and reported.
 pub fn parse_model(file: FileId, text: &str) -> (Option<ModelFile>, Vec<Diagnostic>) {
@@ -223,147 +179,4 @@ impl Reader<'_> {
             span: node.span,
         })
     }
-
-    /// `none`, a block, or a list from the outside in.
-    pub(super) fn block(&mut self, node: &Node) -> Option<BlockSpec> {
-        let blocks = match &node.kind {
-            Kind::Scalar { text, .. } if text == "none" => Vec::new(),
-            Kind::List(items) => items.iter().filter_map(|item| self.block_ref(item)).collect(),
-            Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => vec![self.block_ref(node)?],
-        };
-        Some(BlockSpec {
-            blocks,
-            span: node.span,
-        })
-    }
-
-    fn block_ref(&mut self, node: &Node) -> Option<BlockRef> {
-        match &node.kind {
-            Kind::Scalar { .. } => Some(BlockRef {
-                name: self.word(node)?,
-                settings: Vec::new(),
-            }),
-            Kind::Map(entries) => {
-                if let [_, (second, _), ..] = &entries[..] {
-                    let d = Diagnostic::error(
-                        "wrong-type",
-                        "several blocks are written as a list, from the outermost to the innermost",
-                    )
-                    .label(self.file, second.span, "a second block")
-                    .help("`block: [outer, {inner: {eps: 1e-5}}]`");
-                    self.diagnostics.push(d);
-                }
-                let (name, settings) = entries.first()?;
-                Some(BlockRef {
-                    name: self.ident(name)?,
-                    settings: self.values(settings, "a mapping of settings"),
-                })
-            }
-            Kind::Null | Kind::List(_) => {
-                self.wrong(node, "a block, a list of blocks or `none`");
-                None
-            }
-        }
-    }
-
-    /// A mapping of names to values.
-    pub(super) fn values(&mut self, node: &Node, wanted: &str) -> Vec<(Ident, Expr)> {
-        let entries = self.map(node, wanted);
-        let read = entries
-            .iter()
-            .filter_map(|(key, value)| Some((self.ident(key)?, self.value(value))));
-        read.collect()
-    }
-
-    pub(super) fn map<'n>(&mut self, node: &'n Node, wanted: &str) -> &'n [(Key, Node)] {
-        node.entries().unwrap_or_else(|| {
-            self.wrong(node, wanted);
-            &[]
-        })
-    }
-
-    pub(super) fn text(&mut self, node: &Node, wanted: &str) -> Option<Spanned<String>> {
-        match node.text() {
-            Some(text) => Some(Spanned {
-                value: text.to_owned(),
-                span: node.span,
-            }),
-            None => {
-                self.wrong(node, wanted);
-                None
-            }
-        }
-    }
-
-    /// A list of texts, `each` of which is the same thing, or one text.
-    fn texts(&mut self, node: &Node, wanted: &str, each: &str) -> Vec<Spanned<String>> {
-        match &node.kind {
-            Kind::List(items) => items.iter().filter_map(|item| self.text(item, each)).collect(),
-            Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => self.text(node, wanted).into_iter().collect(),
-        }
-    }
-
-    /// A key that is a name of the language.
-    pub(super) fn ident(&mut self, key: &Key) -> Option<Ident> {
-        self.name(&key.text, key.span)
-    }
-
-    /// A scalar that is a name of the language.
-    pub(super) fn word(&mut self, node: &Node) -> Option<Ident> {
-        match node.text() {
-            Some(text) => self.name(text, node.span),
-            None => {
-                self.wrong(node, "a name");
-                None
-            }
-        }
-    }
-
-    fn name(&mut self, text: &str, span: Span) -> Option<Ident> {
-        if is_name(text) {
-            let text = text.to_owned();
-            return Some(Ident { text, span });
-        }
-        let d = Diagnostic::error("bad-name", format!("`{}` is not a name", text.escape_debug()));
-        let d = d.label(self.file, span, "");
-        self.diagnostics.push(match text.split_once(':') {
-            Some((name, _)) if is_name(name) => d.help(format!("a space must follow the colon: `{name}: …`")),
-            _ => d.help("names are letters, digits and `_`"),
-        });
-        None
-    }
-
-    pub(super) fn wrong(&mut self, node: &Node, wanted: &str) {
-        let d = Diagnostic::error("wrong-type", format!("{wanted} is expected here, not {}", node.what()));
-        let d = d.label(self.file, node.span, "");
-        self.diagnostics.push(match example(wanted) {
-            Some(example) => d.help(format!("for example: `{example}`")),
-            None => d.help("docs/language.md, §8 (Models), describes the keys"),
-        });
-    }
-
-    pub(super) fn unknown_key(&mut self, key: &Key, what: &str, known: &[&str]) {
-        let d = Diagnostic::error(
-            "unknown-key",
-            format!("{what} has no key `{}`", key.text.escape_debug()),
-        );
-        let d = d.label(self.file, key.span, "");
-        let word = key.text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
-        self.diagnostics.push(match known.contains(&word) {
-            true => d.help(format!("a key is followed by a colon and a space: `{word}: …`")),
-            false => d.did_you_mean(&key.text, known.iter().copied()),
-        });
-    }
-}
-
-/// How what is wanted is written.
-fn example(wanted: &str) -> Option<&'static str> {
-    let (_, example) = EXAMPLES.iter().find(|(what, _)| wanted.contains(what))?;
-    Some(example)
-}
-
-/// Whether a text is a name of the language.
-pub(super) fn is_name(text: &str) -> bool {
-    let mut letters = text.chars();
-    letters.next().is_some_and(|c| c.is_alphabetic() || c == '_') && letters.all(|c| c.is_alphanumeric() || c == '_')
 }

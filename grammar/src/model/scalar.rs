@@ -1,8 +1,11 @@
 //! Expressions and templates inside the scalars of a model file.
 
-use super::{Part, Template, read::Reader};
+use super::{
+    reader::Reader,
+    types::{Part, Template},
+};
 use crate::{
-    ast::{Expr, ExprKind, Span},
+    ast::{Expr, ExprKind, Ident, Span},
     diag::{Diagnostic, FileId},
     parse::parse_expr,
     yaml::{Kind, Node},
@@ -28,6 +31,15 @@ impl Reader<'_> {
             },
             Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => self.expr(node),
         }
+    }
+
+    /// A mapping of names to values.
+    pub(super) fn values(&mut self, node: &Node, wanted: &str) -> Vec<(Ident, Expr)> {
+        let entries = self.map(node, wanted);
+        let read = entries
+            .iter()
+            .filter_map(|(key, value)| Some((self.ident(key)?, self.value(value))));
+        read.collect()
     }
 
     /// An expression.

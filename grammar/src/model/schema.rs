@@ -1,6 +1,6 @@
 //! The JSON Schema of model files, for editors.
 
-use super::{read::MODEL_KEYS, stack::ENTRY_KEYS};
+use super::keys::{ENTRY_KEYS, MODEL_KEYS};
 use serde_json::{Value, json};
 
 /// JSON Schema (2020-12) of model files. What expressions mean is not in it. Whoever knows layers and blocks adds their settings

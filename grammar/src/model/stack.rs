@@ -1,20 +1,15 @@
-//! The entries of a stack.
+//! The entries of a stack, and the blocks around them.
 
 use super::{
-    Entry, LayerEntry, Load, RepeatEntry,
-    read::{Reader, is_name},
+    keys::{ENTRY_KEYS, REPEAT_KEYS},
+    reader::{Reader, is_name},
+    types::{BlockRef, BlockSpec, Entry, LayerEntry, Load, RepeatEntry},
 };
 use crate::{
     ast::Ident,
     diag::{Diagnostic, nearest},
     yaml::{Key, Kind, Node},
 };
-
-/// Keys beside the layer of an entry.
-pub const ENTRY_KEYS: &[&str] = &["name", "block", "load", "if", "in", "tap"];
-
-/// Keys of a repeat.
-pub const REPEAT_KEYS: &[&str] = &["repeat", "of", "if"];
 
 impl Reader<'_> {
     pub(super) fn stack(&mut self, node: &Node) -> Vec<Entry> {
@@ -120,6 +115,45 @@ impl Reader<'_> {
             self.diagnostics.push(d);
         }
         Some(layer)
+    }
+
+    /// `none`, a block, or a list from the outside in.
+    pub(super) fn block(&mut self, node: &Node) -> Option<BlockSpec> {
+        let blocks = match &node.kind {
+            Kind::Scalar { text, .. } if text == "none" => Vec::new(),
+            Kind::List(items) => items.iter().filter_map(|item| self.block_ref(item)).collect(),
+            Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => vec![self.block_ref(node)?],
+        };
+        Some(BlockSpec {
+            blocks,
+            span: node.span,
+        })
+    }
+
+    fn block_ref(&mut self, node: &Node) -> Option<BlockRef> {
+        match &node.kind {
+            Kind::Scalar { .. } => Some(BlockRef {
+                name: self.word(node)?,
+                settings: Vec::new(),
+            }),
+            Kind::Map(entries) => {
+                if let [_, (second, _), ..] = &entries[..] {
+                    let d = Diagnostic::error("wrong-type", "several blocks stand in a list, from the outside in")
+                        .label(self.file, second.span, "a second block")
+                        .help("`block: [outer, {inner: {eps: 1e-5}}]`");
+                    self.diagnostics.push(d);
+                }
+                let (name, settings) = entries.first()?;
+                Some(BlockRef {
+                    name: self.ident(name)?,
+                    settings: self.values(settings, "a mapping of settings"),
+                })
+            }
+            Kind::Null | Kind::List(_) => {
+                self.wrong(node, "a block, a list of blocks or `none`");
+                None
+            }
+        }
     }
 
     fn names(&mut self, node: &Node, wanted: &str) -> Vec<(Ident, Ident)> {

@@ -1,4 +1,7 @@
 //! From tokens to syntax trees. Reads on after a mistake: at the next statement, or at the next definition.
+//!
+//! The parser descends recursively: the files below hold methods of one `Parser`, a construct each, which call each other
+//! as the constructs of the language contain each other.
 
 mod def;
 mod expr;

@@ -1,0 +1,26 @@
+//! The keys that the mappings of a model file have.
+
+/// Keys of a model.
+pub const MODEL_KEYS: &[&str] = &[
+    "version",
+    "model",
+    "sizes",
+    "inputs",
+    "use",
+    "weights",
+    "tokenizer",
+    "end",
+    "trained_length",
+    "block",
+    "stack",
+    "output",
+];
+
+/// Keys of `weights`.
+pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "unused"];
+
+/// Keys beside the layer of an entry.
+pub const ENTRY_KEYS: &[&str] = &["name", "block", "load", "if", "in", "tap"];
+
+/// Keys of a repeat.
+pub const REPEAT_KEYS: &[&str] = &["repeat", "of", "if"];
