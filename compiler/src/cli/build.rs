@@ -1,6 +1,6 @@
 //! `seqc build`: a model to a program, or to any stage in between.
 
-use super::{ModelArgs, OK, Session};
+use super::session::{ModelArgs, OK, Session};
 use crate::driver::{self, Emit, Failure, Product, Request};
 use clap::{Args, ValueEnum};
 use std::{

@@ -1,6 +1,6 @@
 //! `seqc check` and `seqc fmt`.
 
-use super::{ModelArgs, OK, Session, WRONG};
+use super::session::{ModelArgs, OK, Session, WRONG};
 use crate::{
     diag::{Diagnostic, Placed},
     effective,

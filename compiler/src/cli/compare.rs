@@ -1,6 +1,6 @@
 //! `seqc compare` and `seqc probe`: what models cost, side by side.
 
-use super::{ModelArgs, OK, Session, WRONG};
+use super::session::{ModelArgs, OK, Session, WRONG};
 use crate::{
     compare::{
         self, Step, doubt,

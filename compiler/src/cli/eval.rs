@@ -1,6 +1,6 @@
 //! `seqc eval`: what a model means, computed slowly and exactly.
 
-use super::{ModelArgs, Session};
+use super::session::{ModelArgs, Session};
 use crate::reference::{self, Output};
 use clap::Args;
 use seqc_checkpoint::output;

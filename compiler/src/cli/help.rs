@@ -1,6 +1,6 @@
 //! `seqc help`: commands, and explanations of messages.
 
-use super::{FAILED, OK, Session};
+use super::session::{FAILED, OK, Session};
 use crate::{
     diag::{Diagnostic, Placed},
     pages,

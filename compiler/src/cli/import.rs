@@ -1,6 +1,6 @@
 //! `seqc import`: a checkpoint to a model file.
 
-use super::{OK, Session};
+use super::session::{OK, Session};
 use crate::import::{self, Request};
 use clap::Args;
 use seqc_checkpoint::Checkpoint;

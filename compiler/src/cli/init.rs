@@ -1,6 +1,6 @@
 //! `seqc init`: random weights for a model, as a checkpoint.
 
-use super::{ModelArgs, OK, Session};
+use super::session::{ModelArgs, OK, Session};
 use crate::initial;
 use clap::Args;
 use seqc_checkpoint::output::Output;

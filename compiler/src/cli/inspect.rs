@@ -1,6 +1,9 @@
 //! `seqc inspect` and `seqc explain`.
 
-use super::{ModelArgs, Session, parameters};
+use super::{
+    parameters,
+    session::{ModelArgs, Session},
+};
 use crate::{
     backend, explain,
     model::{Built, weights::distinct_parameters},

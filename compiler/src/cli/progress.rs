@@ -1,6 +1,6 @@
 //! A line on standard error while something long runs; none where that is no terminal, or with `-q`.
 
-use super::Session;
+use super::session::Session;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! `seqc schema`, `seqc completions`, `seqc doctor`.
 
-use super::{OK, Session};
+use super::session::{OK, Session};
 use crate::{model::standard, schema};
 use clap::{Args, CommandFactory};
 use seqc_abi::Level;
