@@ -1,9 +1,9 @@
 //! The interface to passes and code generation: one function for each use.
 
 use crate::{
-    driver::{Emit, Failure, Request},
     files::Files,
     model::Built,
+    request::{Emit, Failure, Request},
 };
 use seqc_abi::{Descriptor, Level};
 use seqc_backends::{

@@ -2,9 +2,9 @@
 
 use crate::{
     backend,
-    diag::Diagnostic,
     files::Files,
-    model::{self, Built, ReadOptions},
+    model::{self, Built},
+    request::{Emit, Failure, Request},
     source::Sources,
 };
 use seqc_backends::{
@@ -19,50 +19,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where a build stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Emit {
-    /// The syntax of the model.
-    Ast,
-    /// The graphs and the calls between them.
-    Graph,
-    /// The same after the passes.
-    Canonical,
-    /// The plan of every kind of layer.
-    Plan,
-    /// Kernels as typed instructions.
-    Kernels,
-    /// Kernels before lowering.
-    Mlir,
-    /// Kernels as LLVM reads them.
-    Llvm,
-    /// The processor's instructions.
-    Asm,
-    /// The object.
-    Obj,
-    /// A program.
-    Exe,
-    /// A library to embed.
-    Lib,
-}
-
-/// What a build is asked for.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// How the model is read.
-    pub read: ReadOptions,
-    /// Where to stop.
-    pub emit: Emit,
-    /// The processors, as of [`Target::list`](seqc_backends::mlir::Target::list).
-    pub target: String,
-    /// Where the result goes; `-`: it is given back.
-    pub output: PathBuf,
-    /// Whether weights and tokenizer go inside the program.
-    pub embed: bool,
-    /// Whether the header of a library may replace another one.
-    pub force: bool,
-}
-
 /// What a build made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Product {
@@ -72,25 +28,6 @@ pub enum Product {
     Bytes(Vec<u8>),
     /// A file that has been written.
     Written(PathBuf),
-}
-
-/// Why nothing was made.
-#[derive(Debug)]
-pub enum Failure {
-    /// The input is wrong.
-    Input(Vec<Diagnostic>),
-    /// What is asked for is not to be had, whatever the model is.
-    Usage(String),
-    /// A later stage failed.
-    Stage(String),
-    /// The result cannot be written, or would replace what must not be lost.
-    Write(String),
-}
-
-impl From<String> for Failure {
-    fn from(message: String) -> Failure {
-        Failure::Stage(message)
-    }
 }
 
 /// A stage that is over: its name, how long it took, and the model as text where it has one.

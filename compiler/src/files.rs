@@ -1,6 +1,6 @@
 //! The files of a program: the names by which it looks for weights and tokenizer, or the files themselves inside it.
 
-use crate::{driver::Request, model::Built, paths};
+use crate::{model::Built, paths, request::Request};
 use std::path::{Path, PathBuf};
 
 /// What a descriptor says of files, and what is appended to the program.

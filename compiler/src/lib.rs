@@ -19,5 +19,6 @@ mod paths;
 mod random;
 pub mod reference;
 pub mod render;
+pub mod request;
 pub mod schema;
 pub mod source;

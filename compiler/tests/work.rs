@@ -3,10 +3,11 @@
 
 use seqc::{
     backend,
-    driver::{self, Emit, Product, Request},
+    driver::{self, Product},
     explain,
     model::{self, Built, ReadOptions},
     render,
+    request::{Emit, Request},
     source::Sources,
 };
 use seqc_abi::Level;

@@ -1,7 +1,10 @@
 //! `seqc build`: a model to a program, or to any stage in between.
 
 use super::session::{ModelArgs, OK, Session};
-use crate::driver::{self, Emit, Failure, Product, Request};
+use crate::{
+    driver::{self, Product},
+    request::{Emit, Failure, Request},
+};
 use clap::{Args, ValueEnum};
 use std::{
     io::IsTerminal,

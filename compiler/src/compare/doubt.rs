@@ -5,8 +5,6 @@ use super::{
     show::{bytes, count, time},
 };
 
-/// The last second of the year 9999, for dates.
-pub(super) const LAST_SECOND: u64 = 253_402_300_799;
 /// Bytes a second that one core loads at most: a cache line in every cycle at 6 GHz.
 const LOADS: f64 = 64.0 * 6e9;
 /// Operations a second of one core at most: two instructions for 16 products with an addition each in every cycle at 6 GHz.

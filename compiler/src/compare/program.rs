@@ -1,8 +1,9 @@
 //! Programs that are built for measuring, in a temporary directory.
 
 use crate::{
-    driver::{self, Emit, Failure, Request},
+    driver,
     model::ReadOptions,
+    request::{Emit, Failure, Request},
     source::Sources,
 };
 use seqc_backends::scratch;

@@ -1,6 +1,6 @@
 //! The kernels of a chunk, in order.
 
-use super::counted;
+use super::words::counted;
 use seqc_ir::{Graph, Value};
 use seqc_passes::plan::{Kernel, Matmul};
 

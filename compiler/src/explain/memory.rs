@@ -1,6 +1,6 @@
 //! What a layer reads of earlier tokens beside recurrences: caches, filters, delays.
 
-use super::{counted, recurrence::considered};
+use super::{recurrence::considered, words::counted};
 use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
     conv_partition::ConvPartition,

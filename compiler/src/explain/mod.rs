@@ -3,10 +3,12 @@
 mod kernels;
 mod memory;
 mod recurrence;
+mod words;
 
 use seqc_ir::Graph;
 use seqc_passes::plan::{BufferId, Plan};
 use std::{collections::HashSet, fmt::Write};
+use words::counted;
 
 /// Lines about one layer graph, from its plans for several machines; they differ in blocks of scans alone.
 pub fn layer(graph: &Graph, plans: &[&Plan]) -> String {
@@ -26,8 +28,4 @@ pub fn layer(graph: &Graph, plans: &[&Plan]) -> String {
     let steps = kernels::steps(graph, &plan.kernels);
     let _ = writeln!(out, "kernels of a chunk: {}", steps.join("; "));
     out
-}
-
-fn counted(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }

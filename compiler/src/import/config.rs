@@ -1,6 +1,6 @@
 //! A checkpoint's configuration: JSON with dotted paths, or the keys of a GGUF file.
 
-use super::bare;
+use super::error::bare;
 use crate::{diag::Diagnostic, known::Known};
 use seqc_checkpoint::{Checkpoint, Value as Gguf};
 use serde_json::Value;

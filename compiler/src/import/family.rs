@@ -1,6 +1,6 @@
 //! A family file: which configurations it describes, and the model it makes of them.
 
-use super::{bare, config::Config};
+use super::{config::Config, error::bare};
 use crate::{
     diag::{Diagnostic, Placed},
     effective::quoted,

@@ -1,6 +1,6 @@
 //! The files of a checkpoint: which of a folder hold weights that can be read, and what to say about those that cannot.
 
-use super::{bare, config::Config};
+use super::{config::Config, error::bare};
 use crate::{diag::Diagnostic, model};
 use seqc_checkpoint::Checkpoint;
 use std::{

@@ -1,18 +1,20 @@
 //! From a checkpoint's configuration to a model file: by the families of `specs/families`.
 
 mod config;
+mod error;
 mod family;
 mod found;
 mod text;
 
 use crate::{
-    diag::{Diagnostic, Placed},
+    diag::Diagnostic,
     effective,
     model::{self, ReadOptions, standard},
     paths,
     source::Sources,
 };
 use config::Config;
+use error::bare;
 use family::Family;
 use found::Found;
 use seqc_checkpoint::{Checkpoint, unquantised};
@@ -49,10 +51,6 @@ pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, V
     let mut warnings = found.warnings;
     warnings.extend(built.warnings());
     Ok(Imported { text, warnings })
-}
-
-fn bare(message: impl Into<String>) -> Diagnostic {
-    Diagnostic::bare("import", message)
 }
 
 fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found), Diagnostic> {

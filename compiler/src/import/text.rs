@@ -1,6 +1,6 @@
 //! What a configuration says of a model's texts: the tokens that end them, and how long they were in training.
 
-use super::{bare, config::Config};
+use super::{config::Config, error::bare};
 use crate::{diag::Diagnostic, known::Known, model};
 use std::path::Path;
 

@@ -11,9 +11,10 @@ use crate::ending::{Ending, put, refused};
 use request::request;
 use seqc::{
     backend,
-    driver::{self, Emit, Product},
+    driver::{self, Product},
     explain,
     model::{Built, ReadOptions},
+    request::Emit,
     source::Sources,
 };
 use seqc_abi::Level;

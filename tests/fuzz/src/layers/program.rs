@@ -1,11 +1,7 @@
 //! Small models built, run and compared with the evaluator.
 
 use crate::ending::Ending;
-use seqc::{
-    driver::{self, Emit},
-    model::Built,
-    reference,
-};
+use seqc::{driver, model::Built, reference, request::Emit};
 use seqc_checkpoint::Checkpoint;
 use seqc_ir::{
     Elem,

@@ -1,8 +1,8 @@
 //! What a build of a case is asked for.
 
 use seqc::{
-    driver::{Emit, Request},
     model::ReadOptions,
+    request::{Emit, Request},
 };
 use std::path::PathBuf;
 
