@@ -189,7 +189,7 @@ impl Cx<'_> {
         let place = self.place(span);
         let mut d = Diagnostic::new("shape-mismatch", place, message);
         for ((what, at), dims) in ["queries", "keys", "values"].iter().zip(spans).zip(&dims) {
-            d = d.note(self.place(*at), format!("{what} are {}", super::shape::shown(dims)));
+            d = d.note(self.place(*at), format!("{what} are {}", super::dims::shown(dims)));
         }
         self.report(d.help("`q: [heads, e]`, `k: [kv_heads, e]`, `v: [kv_heads, f]`"));
         None

@@ -73,7 +73,7 @@ impl Cx<'_> {
                     if let Some(last) = dims.last_mut() {
                         *last = Dim::new("", last.size - 1);
                     }
-                    super::shape::shown(&dims)
+                    super::dims::shown(&dims)
                 };
                 let place = self.place(*at);
                 let message = format!("this stage gives {}, the first one {}", less(&dims), less(&shape));
@@ -148,7 +148,7 @@ impl Cx<'_> {
             && scores[0].size.is_multiple_of(groups);
         if !fits {
             let place = self.place(span);
-            let shown = super::shape::shown;
+            let shown = super::dims::shown;
             let d = Diagnostic::new(
                 "shape-mismatch",
                 place,

@@ -132,7 +132,7 @@ impl Cx<'_> {
             return None;
         }
         if dims.len() != shape.len() {
-            let found = super::shape::shown(&dims);
+            let found = super::dims::shown(&dims);
             let message = format!("`{}` takes {} axes, this is {found}", name.text, shape.len());
             let place = self.place(name.span);
             let d = Diagnostic::new("wrong-rank", at, message).note(place, "declared here");
@@ -210,7 +210,7 @@ impl Cx<'_> {
                 );
                 let place = self.place(e.span);
                 let mut d = Diagnostic::new("shape-mismatch", arg.at, message)
-                    .says(format!("this is {}", super::shape::shown(&dims)))
+                    .says(format!("this is {}", super::dims::shown(&dims)))
                     .note(place, format!("{} here", expected.size));
                 d = self.origins(d, e);
                 self.report(d);

@@ -1,8 +1,8 @@
 //! The location of an error: one inside a definition of the library is reported where the user's text caused it.
 
 use super::{
+    children::children,
     cx::{Binding, Cx},
-    infer::children,
     origin::expression,
 };
 use crate::{

@@ -1,10 +1,10 @@
 //! Statements of a definition.
 
 use super::{
-    TRACE,
     call::CallOf,
     cx::{Binding, Cx},
-    shape::shown,
+    dims::shown,
+    request::TRACE,
     val::{Tensor, Val, Var},
 };
 use crate::{
@@ -19,7 +19,7 @@ impl Cx<'_> {
     /// The whole request: inputs, blocks, the layer, its result and taps.
     pub(super) fn layer(&mut self) {
         let request = self.request;
-        let names = super::stream_names(&request.layer.definition, &request.blocks);
+        let names = super::request::stream_names(&request.layer.definition, &request.blocks);
         let outermost = request.blocks.first().unwrap_or(&request.layer);
         let first = outermost.definition.def.streams.first().map(|s| s.name.text.clone());
         for (n, ty) in request.inputs.iter().enumerate() {

@@ -1,8 +1,9 @@
 //! Calls: built-in functions, functions of the library inlined, and the layer inside a block.
 
 use super::{
-    Given, MAX_INLINE,
     cx::{Binding, Branch, Cx, Frame},
+    limits::MAX_INLINE,
+    request::Given,
     val::{Tensor, Val},
 };
 use crate::{
@@ -206,7 +207,7 @@ impl Cx<'_> {
         let request = self.request;
         let part = request.blocks.get(n).unwrap_or(&request.layer);
         let mut args = vec![Argument { val: first, at }];
-        let extras = |p: &super::Part| {
+        let extras = |p: &super::request::Part| {
             p.definition
                 .def
                 .streams
@@ -253,7 +254,7 @@ impl Cx<'_> {
         }
         let outer = self.frames.last();
         let prefix = match call.part {
-            Some(n) => super::block_prefix(&self.request.blocks, n),
+            Some(n) => super::request::block_prefix(&self.request.blocks, n),
             None => {
                 let before = outer.map_or("", |f| &f.prefix);
                 format!("{before}{}.", call.definition.def.name.text)

@@ -7,40 +7,16 @@
 //! through, as `Cx::view` does with other views.
 
 use super::{
+    clocks::ClockName,
     cx::{Binding, Cx},
     val::{Tensor, Val},
 };
 use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::Span;
 use seqc_ir::{BinaryOp, Elem, IndexExpr, Ty, Value};
-use std::collections::HashMap;
 
 /// Longest look back on a slower clock, in ticks: each is a state.
 pub(super) const MAX_STEPS: usize = 64;
-
-/// A clock as it is found again when the layer is elaborated anew.
-#[derive(Clone, Debug)]
-pub(super) enum ClockName {
-    /// The condition of this name in the definition on this chain of calls.
-    Name(u64, String),
-    /// That of `every`.
-    Every(usize),
-}
-
-/// The clocks of the graph's nodes: a part of their type, as their shape is.
-#[derive(Debug, Default)]
-pub(super) struct Clocks {
-    /// The condition under which each value counts, of the first nodes of the graph; `None`: at every token.
-    of: Vec<Option<Value>>,
-    /// Values whose clock is not that of their operands. Nothing may be built on their operands in their place.
-    stated: HashMap<Value, Option<Value>>,
-    /// An operation on two clocks has been found and is not reported yet.
-    clash: bool,
-    /// Conditions of `every`, by the length of the segments: each is one clock.
-    every: HashMap<usize, Value>,
-    /// Of each clock, whether it ticks for the first time.
-    first: HashMap<Value, Value>,
-}
 
 impl Cx<'_> {
     /// The clock of a value: the condition of its `when`.

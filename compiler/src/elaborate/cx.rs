@@ -1,9 +1,10 @@
 //! The state of one elaboration: the graph so far, the definitions being inlined, and what is wrong.
 
 use super::{
-    MAX_NODES, Request,
-    clock::{ClockName, Clocks},
+    clocks::{ClockName, Clocks},
     compact::Declared,
+    limits::MAX_NODES,
+    request::Request,
     val::{Score, Tensor, Val, Var},
 };
 use crate::{
@@ -328,7 +329,7 @@ impl<'a> Cx<'a> {
             .try_fold(1_usize, |n, d| n.checked_mul(d.size))
             .filter(|n| *n <= seqc_ir::verify::MAX_ELEMENTS);
         if total.is_none() {
-            let shape = super::shape::shown(dims);
+            let shape = super::dims::shown(dims);
             self.error("too-large", span, format!("a tensor of shape {shape} is too large"));
             return false;
         }

@@ -1,7 +1,7 @@
 //! What means something else than it looks like: quotients of integers that are not rounded, sizes that variables hide.
 
 use super::{
-    children,
+    children::children,
     cx::Cx,
     val::{Operand, Score, Val},
 };

@@ -2,7 +2,8 @@
 
 use super::{
     cx::Cx,
-    shape::{Shaped, same, shown},
+    dims::shown,
+    shape::{Shaped, same},
     val::{Operand, Score, Tensor, Val, Var},
 };
 use crate::{

@@ -1,8 +1,8 @@
 //! Expressions.
 
 use super::{
-    MAX_DEPTH,
     cx::{Branch, Cx, VarInfo},
+    limits::MAX_DEPTH,
     val::{Operand, Tensor, Val, Var},
 };
 use crate::{
@@ -221,7 +221,7 @@ impl Cx<'_> {
             }
         }
         let place = self.place(span);
-        let shown = super::shape::shown;
+        let shown = super::dims::shown;
         let mut d = Diagnostic::new(
             "shape-mismatch",
             place,
@@ -298,7 +298,7 @@ impl Cx<'_> {
             let place = self.place(body.span);
             return self.report(
                 Diagnostic::new("not-indexed", place, "what is reduced must be a number for each index")
-                    .says(format!("this is {}", super::shape::shown(&dims)))
+                    .says(format!("this is {}", super::dims::shown(&dims)))
                     .help("give it its indices: `sum(i: x[i])`"),
             );
         }

@@ -2,7 +2,8 @@
 
 use super::{
     cx::Cx,
-    shape::{Shaped, shown},
+    dims::shown,
+    shape::Shaped,
     val::{Tensor, Val},
 };
 use crate::diag::{Diagnostic, Placed};

@@ -3,7 +3,7 @@
 use super::{
     affine,
     cx::Cx,
-    shape::written,
+    dims::written,
     val::{Tensor, Val, Var},
 };
 use crate::{
@@ -144,7 +144,7 @@ impl Cx<'_> {
     pub(super) fn wrong_rank(&mut self, base: &Expr, dims: &[Dim], count: usize, span: Span) -> Val {
         let place = self.place(span);
         let noun = if count == 1 { "index" } else { "indices" };
-        let message = format!("{count} {noun} for {}", super::shape::shown(dims));
+        let message = format!("{count} {noun} for {}", super::dims::shown(dims));
         let mut d = Diagnostic::new("wrong-rank", place, message)
             .says(format!("`{}` has {} axes", shown_base(base), dims.len()))
             .help("a tensor is used with all its indices");
@@ -195,7 +195,7 @@ impl Cx<'_> {
             let message = "an index is an integer: variables, numbers and `int` streams";
             let d = Diagnostic::new("bad-index", place, message);
             if self.elem(&t) == Elem::I64 {
-                let found = super::shape::shown(&self.dims(&t));
+                let found = super::dims::shown(&self.dims(&t));
                 let d = d.says(format!("this is {found}"));
                 self.report(d.help("choose one of its entries: `x[b[0]]`, or give it its index: `y[i] = x[b[i]]`"));
                 return None;
@@ -250,7 +250,7 @@ impl Cx<'_> {
             {
                 return true;
             }
-            work.extend(super::infer::children(e));
+            work.extend(super::children::children(e));
         }
         false
     }
@@ -264,7 +264,7 @@ impl Cx<'_> {
             {
                 return None;
             }
-            work.extend(super::infer::children(e));
+            work.extend(super::children::children(e));
         }
         self.quiet += 1;
         let val = self.expr(e);

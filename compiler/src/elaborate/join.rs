@@ -2,7 +2,7 @@
 
 use super::{
     cx::Cx,
-    shape::shown,
+    dims::shown,
     val::{Operand, Tensor, Val},
 };
 use crate::diag::{Diagnostic, Placed};

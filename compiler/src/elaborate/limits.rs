@@ -1,9 +1,19 @@
-//! What a layer may keep: beyond it no memory holds a sequence, and sizes of buffers would leave what is computed with.
+//! How large a layer may be, and what it may keep: beyond it no memory holds a sequence, and sizes of buffers would leave
+//! what is computed with.
 
-use super::{Diagnostic, Request};
-use crate::diag::Placed;
+use super::request::Request;
+use crate::diag::{Diagnostic, Placed};
 use seqc_ir::{Graph, Op, Value};
 use std::collections::BTreeMap;
+
+/// Most nodes of one layer.
+pub(super) const MAX_NODES: usize = 200_000;
+
+/// Deepest inlining of functions.
+pub(super) const MAX_INLINE: usize = 64;
+
+/// Deepest nesting of expressions, over all inlined functions.
+pub(super) const MAX_DEPTH: usize = 3_000;
 
 /// Most numbers that a layer keeps from token to token, beside the caches of attention: 64 GiB of them.
 const MAX_KEPT: usize = 1 << 34;

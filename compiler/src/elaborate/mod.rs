@@ -4,6 +4,9 @@
 //! index variables that it uses (`val::Tensor`), and operations that join values repeat them over the union of their
 //! variables. What does not depend on tensors is computed at once ([`crate::known`]).
 //!
+//! The files below hold methods of one `Cx`, a kind of expression or statement each, which call each other as expressions
+//! contain each other: recursive descent over the syntax tree.
+//!
 //! A recurrence whose shape is not stated is found by elaborating the layer again with what was learnt (`recur.rs`).
 
 mod affine;
@@ -15,12 +18,15 @@ mod blame;
 mod body;
 mod builtin;
 mod call;
+mod children;
 mod choose;
 mod clock;
 mod clock_ops;
+mod clocks;
 mod compact;
 mod complex;
 mod cx;
+mod dims;
 mod doubt;
 mod elementwise;
 mod expr;
@@ -35,110 +41,27 @@ mod origin;
 mod pair;
 mod recur;
 mod refuse;
+mod request;
 mod shape;
 mod unknown;
 mod val;
 
+pub(crate) use children::children;
+pub use request::{Given, Part, Request, TRACE, block_prefix, stream_names};
+
 use crate::{
     diag::{Diagnostic, Placed},
     known::Known,
-    library::{Definition, Library},
-    source::Place,
 };
 use cx::Cx;
-pub(crate) use infer::children;
-use seqc_ir::{Graph, Ty};
-use std::{collections::HashMap, sync::Arc};
-
-/// Most nodes of one layer.
-pub const MAX_NODES: usize = 200_000;
-
-/// Deepest inlining of functions.
-pub const MAX_INLINE: usize = 64;
-
-/// Deepest nesting of expressions, over all inlined functions.
-pub const MAX_DEPTH: usize = 3_000;
+use seqc_ir::Graph;
 
 /// How often a layer is elaborated again to find the shapes of its recurrences.
 const MAX_PASSES: usize = 12;
 
-/// In front of the names of results that are reports.
-pub const TRACE: &str = "trace.";
-
-/// A value and where it was given.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Given {
-    /// The value.
-    pub value: Known,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// A definition with the settings that a model gives it.
-#[derive(Clone, Debug)]
-pub struct Part {
-    /// The definition.
-    pub definition: Arc<Definition>,
-    /// Given settings by name.
-    pub settings: Vec<(String, Given)>,
-    /// Where the model names it.
-    pub place: Place,
-}
-
-/// What is to be elaborated.
-#[derive(Clone, Debug)]
-pub struct Request<'a> {
-    /// Definitions that may be called.
-    pub library: &'a Library,
-    /// Sizes of the model, known in layers and blocks.
-    pub sizes: &'a HashMap<String, Given>,
-    /// The layer.
-    pub layer: Part,
-    /// Blocks around it, outermost first.
-    pub blocks: Vec<Part>,
-    /// Types of the inputs: the first argument, then those that `streams` names.
-    pub inputs: Vec<Ty>,
-    /// Definitions that become results beside the first.
-    pub taps: Vec<(String, Place)>,
-}
-
 /// Whether a function is part of the language.
 pub fn is_built_in(name: &str) -> bool {
     builtin::is_builtin(name)
-}
-
-/// Names of the streams that a layer in its blocks reads, in the order of the graph's inputs.
-pub fn stream_names(layer: &Definition, blocks: &[Part]) -> Vec<String> {
-    let mut names: Vec<String> = layer.def.streams.iter().map(|s| s.name.text.clone()).collect();
-    for block in blocks {
-        names.extend(
-            block
-                .definition
-                .def
-                .streams
-                .iter()
-                .skip(1)
-                .filter(|s| !matches!(s.ty, seqc_grammar::ast::StreamTy::Layer))
-                .map(|s| s.name.text.clone()),
-        );
-    }
-    names
-}
-
-/// What stands before the names of the parameters of block `n`: its name, numbered where it wraps more than once.
-pub fn block_prefix(blocks: &[Part], n: usize) -> String {
-    let Some(block) = blocks.get(n) else {
-        return String::new();
-    };
-    let name = &block.definition.def.name.text;
-    let before = blocks[..n]
-        .iter()
-        .filter(|b| b.definition.def.name.text == *name)
-        .count();
-    match before {
-        0 => format!("{name}."),
-        _ => format!("{name}_{}.", before + 1),
-    }
 }
 
 /// A layer in its blocks.

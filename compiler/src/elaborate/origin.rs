@@ -1,9 +1,9 @@
 //! The origin of the shapes in a message: the chain of definitions and parameters that determine them.
 
 use super::{
+    children::children,
     cx::{Binding, Cx},
-    infer::children,
-    shape::shown,
+    dims::shown,
     val::Val,
 };
 use crate::diag::Diagnostic;

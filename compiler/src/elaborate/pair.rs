@@ -84,7 +84,10 @@ impl Cx<'_> {
     }
 
     fn mentions_pair(&self, e: &Expr) -> bool {
-        self.lambda_of(e).is_some() || super::children(e).into_iter().any(|part| self.mentions_pair(part))
+        self.lambda_of(e).is_some()
+            || super::children::children(e)
+                .into_iter()
+                .any(|part| self.mentions_pair(part))
     }
 
     /// One value per query head, read at `head`.
@@ -135,7 +138,7 @@ impl Cx<'_> {
             let d = Diagnostic::new(
                 "wrong-rank",
                 place,
-                format!("{} indices for {}", entry.len(), super::shape::shown(&dims)),
+                format!("{} indices for {}", entry.len(), super::dims::shown(&dims)),
             );
             return self
                 .report(d.help("a stream is read at `i` or `j`, then at all its axes: `g[j][head]`, `g[i][head, 2]`"));
@@ -197,7 +200,7 @@ impl Cx<'_> {
                 "a scalar stream".to_owned()
             };
             let d = Diagnostic::new("wrong-rank", place, format!("this must be {wants}"));
-            let d = d.says(format!("this is {}", super::shape::shown(&dims)));
+            let d = d.says(format!("this is {}", super::dims::shown(&dims)));
             return self.report(if at.head {
                 d
             } else {

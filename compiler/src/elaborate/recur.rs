@@ -5,7 +5,7 @@
 
 use super::{
     cx::{Binding, Cx, StateInfo},
-    shape::shown,
+    dims::shown,
     val::{Complex, Operand, Tensor, Val},
 };
 use crate::{

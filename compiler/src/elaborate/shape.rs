@@ -15,32 +15,6 @@ use seqc_ir::{Dim, Elem, IndexExpr, Op, Ty, Value, joined_views};
 /// Largest integer that a constant can be: up to here double precision, which messages and the evaluator use, is exact.
 const MAX_INTEGER: f64 = 9_007_199_254_740_992.0;
 
-/// An axis as it is written in a shape: its name, or its size where it has none.
-pub(super) fn written(dim: &Dim) -> String {
-    match dim.name.is_empty() {
-        true => dim.size.to_string(),
-        false => dim.name.clone(),
-    }
-}
-
-/// `[heads 4, 16]`: a shape for messages.
-pub(super) fn shown(dims: &[Dim]) -> String {
-    if dims.is_empty() {
-        return "a scalar".to_owned();
-    }
-    let parts: Vec<String> = dims
-        .iter()
-        .map(|d| {
-            if d.name.is_empty() {
-                d.size.to_string()
-            } else {
-                format!("{} = {}", d.name, d.size)
-            }
-        })
-        .collect();
-    format!("[{}]", parts.join(", "))
-}
-
 /// True when two shapes have the same sizes.
 pub(super) fn same(a: &[Dim], b: &[Dim]) -> bool {
     a == b
@@ -283,7 +257,7 @@ impl Cx<'_> {
             if let ExprKind::Name(name) = &e.kind {
                 d = self.origin(d, name);
             }
-            work.extend(super::infer::children(e));
+            work.extend(super::children::children(e));
         }
         d
     }

@@ -1,9 +1,9 @@
 //! Undefined names: suggestions from the context of their use.
 
 use super::{
-    children,
+    children::children,
     cx::Cx,
-    shape::{shown, written},
+    dims::{shown, written},
     val::Val,
 };
 use crate::diag::{Diagnostic, Placed, nearest};
