@@ -1,11 +1,12 @@
 //! Layers to a model: types flow down the stack, equal layers share a graph.
 
+mod builder;
 mod params;
 mod streams;
+mod total;
 
 use super::{
     expand::Instance,
-    unread::Reading,
     values::Names,
     weights::{self, Tensors},
 };
@@ -15,46 +16,15 @@ use crate::{
     library::Library,
     source::{FileId, Place},
 };
-use params::Total;
+pub use builder::CallSettings;
+use builder::{Builder, Stream};
 use seqc_formats::Encoding;
 use seqc_grammar::model::ModelFile;
 use seqc_ir::{Call, Graph, Kind, KindId, Model, StreamId, Ty};
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     fmt::Write,
 };
-use streams::Stream;
-
-/// Values of all settings of one call.
-pub type CallSettings = Vec<Vec<(String, crate::known::Known)>>;
-
-pub(super) struct Builder<'a> {
-    library: &'a Library,
-    file: &'a ModelFile,
-    names: &'a Names,
-    tensors: &'a Tensors,
-    model: Model,
-    /// Model inputs and taps by name.
-    streams: HashMap<String, Stream>,
-    /// Graphs by what they were made of; `None` after an error.
-    graphs: HashMap<String, Option<usize>>,
-    elaborated: Vec<Elaborated>,
-    /// Which parameters of a graph are read as they are stored, where that was asked.
-    natives: HashMap<usize, Vec<bool>>,
-    kinds: HashMap<(usize, Vec<Encoding>), KindId>,
-    /// Settings of each call: of its blocks from the outside in, then of its layer.
-    settings: Vec<CallSettings>,
-    /// Parameters looked for so far.
-    wanted: usize,
-    /// What the model has come to so far.
-    total: Total,
-    /// Problems of parameters that are known already: place and message.
-    known: HashSet<(Option<Place>, String)>,
-    warnings: Vec<Diagnostic>,
-    /// How each tensor was read first.
-    readings: HashMap<String, Reading>,
-    pub(super) diagnostics: Vec<Diagnostic>,
-}
 
 /// What a description gives.
 pub(super) struct Outcome {
@@ -74,28 +44,7 @@ pub(super) fn build(
     tensors: &Tensors,
     instances: &[Instance],
 ) -> Outcome {
-    let mut b = Builder {
-        library,
-        file,
-        names,
-        tensors,
-        model: Model {
-            name: file.name.value.clone(),
-            ..Model::default()
-        },
-        streams: HashMap::new(),
-        graphs: HashMap::new(),
-        elaborated: Vec::new(),
-        natives: HashMap::new(),
-        kinds: HashMap::new(),
-        settings: Vec::new(),
-        wanted: 0,
-        total: Total::default(),
-        known: HashSet::new(),
-        warnings: Vec::new(),
-        readings: HashMap::new(),
-        diagnostics: Vec::new(),
-    };
+    let mut b = Builder::new(library, file, names, tensors);
     b.stack(instances);
     b.refuse_quantised();
     let renamed = b.renamed();

@@ -1,6 +1,6 @@
 //! Streams between layers: the inputs of the model, and what each layer reads of them.
 
-use super::Builder;
+use super::builder::{Builder, Stream};
 use crate::{
     diag::{Diagnostic, Placed},
     elaborate,
@@ -11,14 +11,7 @@ use seqc_grammar::{
     ast::{Expr, ExprKind},
     model::InputTy,
 };
-use seqc_ir::{Dim, Elem, ModelInput, StreamId, Ty};
-
-/// A stream between layers; without a type after an error.
-#[derive(Clone, Debug)]
-pub(super) struct Stream {
-    pub(super) id: StreamId,
-    pub(super) ty: Option<Ty>,
-}
+use seqc_ir::{Dim, Elem, ModelInput, Ty};
 
 impl Builder<'_> {
     /// Declares the model's inputs; gives the first, and whether it is integers.

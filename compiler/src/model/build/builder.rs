@@ -1,0 +1,87 @@
+//! The model as far as it is built, and what is known of its layers.
+
+use super::total::Total;
+use crate::{
+    diag::Diagnostic,
+    elaborate::Elaborated,
+    known::Known,
+    library::Library,
+    model::{unread::Reading, values::Names, weights::Tensors},
+    source::Place,
+};
+use seqc_formats::Encoding;
+use seqc_grammar::model::ModelFile;
+use seqc_ir::{KindId, Model, StreamId, Ty};
+use std::collections::{HashMap, HashSet};
+
+/// Values of all settings of one call.
+pub type CallSettings = Vec<Vec<(String, Known)>>;
+
+/// A stream between layers; without a type after an error.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) id: StreamId,
+    pub(super) ty: Option<Ty>,
+}
+
+/// A model in the making.
+pub(super) struct Builder<'a> {
+    pub(super) library: &'a Library,
+    pub(super) file: &'a ModelFile,
+    pub(super) names: &'a Names,
+    pub(super) tensors: &'a Tensors,
+    pub(super) model: Model,
+    /// Model inputs and taps by name.
+    pub(super) streams: HashMap<String, Stream>,
+    /// Graphs by what they were made of; `None` after an error.
+    pub(super) graphs: HashMap<String, Option<usize>>,
+    pub(super) elaborated: Vec<Elaborated>,
+    /// Which parameters of a graph are read as they are stored, where that was asked.
+    pub(super) natives: HashMap<usize, Vec<bool>>,
+    pub(super) kinds: HashMap<(usize, Vec<Encoding>), KindId>,
+    /// Settings of each call: of its blocks from the outside in, then of its layer.
+    pub(super) settings: Vec<CallSettings>,
+    /// Parameters looked for so far.
+    pub(super) wanted: usize,
+    /// What the model has come to so far.
+    pub(super) total: Total,
+    /// Problems of parameters that are known already: place and message.
+    pub(super) known: HashSet<(Option<Place>, String)>,
+    pub(super) warnings: Vec<Diagnostic>,
+    /// How each tensor was read first.
+    pub(super) readings: HashMap<String, Reading>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Builder<'a> {
+    /// A model without layers.
+    pub(super) fn new(
+        library: &'a Library,
+        file: &'a ModelFile,
+        names: &'a Names,
+        tensors: &'a Tensors,
+    ) -> Builder<'a> {
+        Builder {
+            library,
+            file,
+            names,
+            tensors,
+            model: Model {
+                name: file.name.value.clone(),
+                ..Model::default()
+            },
+            streams: HashMap::new(),
+            graphs: HashMap::new(),
+            elaborated: Vec::new(),
+            natives: HashMap::new(),
+            kinds: HashMap::new(),
+            settings: Vec::new(),
+            wanted: 0,
+            total: Total::default(),
+            known: HashSet::new(),
+            warnings: Vec::new(),
+            readings: HashMap::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+}
