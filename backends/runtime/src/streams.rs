@@ -39,6 +39,11 @@ pub(crate) fn logits(descriptor: &Descriptor) -> Result<usize> {
     }
 }
 
+/// Whether rows of a stream can stand for a text.
+pub(crate) fn is_vector(stream: &Stream) -> bool {
+    stream.elem == Elem::F32 && stream.name != "logits"
+}
+
 /// Streams for messages: `x [64] f32, ids [] i64`.
 pub(crate) fn list(streams: &[Stream]) -> String {
     let one = |stream: &Stream| format!("`{}` {:?} {}", stream.name, stream.shape, elem_name(stream.elem));

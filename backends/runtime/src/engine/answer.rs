@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use seqc_abi::{Descriptor, Elem, Stream};
+use seqc_abi::Descriptor;
 
 use super::{
     Event, FailureKind, Gauges, Generation, Goal, Pooling, Reason, Totals, handle::Waiting, outbox::Outbox, plan::Ready,
@@ -15,7 +15,7 @@ use crate::{
     inputs::Values,
     outputs::Outputs,
     sequence::Sequence,
-    streams::{self, width},
+    streams::{self, is_vector, width},
     tokenizer::Tokenizer,
 };
 
@@ -272,11 +272,6 @@ impl<'m> Work<'m> {
             sum: Vec::new(),
         }
     }
-}
-
-/// Whether rows of a stream can stand for a text.
-pub(super) fn is_vector(stream: &Stream) -> bool {
-    stream.elem == Elem::F32 && stream.name != "logits"
 }
 
 fn add(sum: &mut Vec<f32>, row: impl Iterator<Item = f32>) {

@@ -11,7 +11,12 @@ use std::{
 
 use seqc_abi::Descriptor;
 
-use super::{Gauges, Generation, Goal, Request, Settings, outbox::Outbox};
+use super::{
+    gauges::Gauges,
+    outbox::Outbox,
+    request::{Generation, Goal, Request},
+    settings::Settings,
+};
 use crate::{
     Error,
     generation::{Sampler, StopTexts},
@@ -180,7 +185,7 @@ impl Handle {
         }
         match &request.goal {
             Goal::Generate(generation) => self.check_generation(generation).map_err(Refusal::Wrong),
-            Goal::Embed(_) if !descriptor.outputs.iter().any(super::answer::is_vector) => {
+            Goal::Embed(_) if !descriptor.outputs.iter().any(streams::is_vector) => {
                 wrong("the model has no output of vectors")
             }
             Goal::Embed(_) => Ok(()),

@@ -13,6 +13,7 @@ mod handle;
 mod outbox;
 mod plan;
 mod request;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use handle::{Handle, Refusal};
 pub use request::{
     Delivery, Event, Failure, FailureKind, Generation, Goal, Listener, Pooling, Reason, Request, Totals,
 };
+pub use settings::Settings;
 
 use std::{
     collections::VecDeque,
@@ -45,22 +47,6 @@ use plan::{Ready, Room, plan};
 
 /// Between two looks at listeners without room, when there is nothing else to do.
 const PATIENCE: Duration = Duration::from_millis(2);
-
-/// What bounds an engine.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Sequences that run at once; those whose listeners have no room are not counted.
-    pub sequences: usize,
-    /// Sequences that wait for a place; more are refused.
-    pub queue: usize,
-    /// Tokens of a sequence, prompt and answer; the model may admit fewer.
-    pub context: Option<usize>,
-    /// Tokens of prompts that one step reads while other sequences generate: with them grows the time between two tokens of
-    /// those.
-    pub prompt_rows: usize,
-    /// From the arrival of a request to the end of its answer.
-    pub timeout: Option<Duration>,
-}
 
 /// Answers requests, many at once.
 #[derive(Debug)]

@@ -1,0 +1,19 @@
+//! What bounds an engine.
+
+use std::time::Duration;
+
+/// Bounds on what an engine runs, keeps waiting and admits.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Sequences that run at once; those whose listeners have no room are not counted.
+    pub sequences: usize,
+    /// Sequences that wait for a place; more are refused.
+    pub queue: usize,
+    /// Tokens of a sequence, prompt and answer; the model may admit fewer.
+    pub context: Option<usize>,
+    /// Tokens of prompts that one step reads while other sequences generate: with them grows the time between two tokens of
+    /// those.
+    pub prompt_rows: usize,
+    /// From the arrival of a request to the end of its answer.
+    pub timeout: Option<Duration>,
+}
