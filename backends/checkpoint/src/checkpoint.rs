@@ -82,7 +82,7 @@ impl Checkpoint {
         self.files.iter().map(|file| file.len()).sum()
     }
 
-    /// Asks the system to read the files ahead. Only a hint.
+    /// Hints the system to read the files ahead.
     pub fn prefetch(&self) {
         for file in &self.files {
             // Pages come on first use when the hint is refused.

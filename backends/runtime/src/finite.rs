@@ -11,7 +11,7 @@ use crate::{
     session::{Cut, Fault, Session},
 };
 
-/// Whether scores choose no token: one of them is no number or infinite, or all tokens are ruled out.
+/// Whether no token can be chosen by these logits: one of them is NaN or infinite, or all tokens are ruled out.
 pub(crate) fn undecided(scores: &[f32]) -> bool {
     let odd = scores.iter().fold(false, |odd, score| odd | !score.is_finite());
     let ruled_out = |score: &f32| *score == f32::NEG_INFINITY;

@@ -30,16 +30,16 @@ const MAX_MESSAGES: usize = 100;
 /// Options of every verb.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
-    /// Colours of messages
+    /// When to colour messages
     #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
     color: When,
-    /// How diagnostics are written
+    /// Format of diagnostics
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     message_format: Format,
-    /// Less on standard error
+    /// Print less to standard error
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
-    /// More on standard error
+    /// Print more to standard error
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 }
@@ -63,12 +63,12 @@ pub(crate) struct ModelArgs {
     /// Override a value of the model: path.to.key=value
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// A checkpoint instead of the model's
+    /// Use another checkpoint than the model's
     #[arg(long, value_name = "PATH")]
     weights: Option<PathBuf>,
 }
 
-/// What verbs share: the sources read so far, and how to speak.
+/// State shared by all commands: the sources read so far, and the options for messages.
 pub(crate) struct Session {
     pub(crate) sources: Sources,
     pub(crate) global: Global,
@@ -103,7 +103,7 @@ impl Session {
                 Format::Json => render::visible(&format!("{}\n", render::machine(d, &self.sources))).into_owned(),
                 Format::Human => render::human(d, &self.sources, self.color()),
             };
-            // Nobody is left to tell when standard error is closed.
+            // Failures to write to standard error are ignored.
             let _ = err.write_all(text.as_bytes());
         }
         if let Some(more) = diagnostics.len().checked_sub(MAX_MESSAGES).filter(|n| *n > 0)
@@ -140,11 +140,11 @@ impl Session {
             n => format!(" in {n} files"),
         };
         let (errors, code) = (told.errors, told.code);
-        let more = pages::page(code).map_or(String::new(), |_| format!("; `seqc help {code}` says more"));
+        let more = pages::page(code).map_or(String::new(), |_| format!("; see `seqc help {code}`"));
         let _ = writeln!(std::io::stderr(), "{errors} errors{places}{more}");
     }
 
-    /// Writes what is probably not meant to standard error.
+    /// Writes the warnings of a model to standard error.
     pub(crate) fn warn(&self, built: &Built) {
         self.remark(&built.warnings());
     }
@@ -177,7 +177,7 @@ impl Session {
         }
     }
 
-    /// Whether a file that people may have changed can be written: it is not there, or holds `new` already, or it may be
+    /// Whether a file that may have been edited can be written: it does not exist, or contains `new` already, or it may be
     /// replaced. Otherwise the exit status.
     pub(crate) fn may_replace(
         &self,
@@ -192,12 +192,12 @@ impl Session {
         let stands = path != Path::new("-") && path.is_file();
         let same = || new.is_some_and(|new| std::fs::read(path).is_ok_and(|old| old == new));
         if stands && !force && !same() {
-            return Err(self.fail("file-exists", format!("{}: this file is there already", path.display())));
+            return Err(self.fail("file-exists", format!("{}: this file exists already", path.display())));
         }
         Ok(())
     }
 
-    /// Whether somebody wants to hear that all is well.
+    /// Whether success is reported, too.
     pub(crate) fn talks(&self) -> bool {
         self.global.verbose > 0 || std::io::stderr().is_terminal()
     }
@@ -230,14 +230,14 @@ impl Session {
         let mut set = Vec::new();
         for item in &args.set {
             let Some((key, value)) = item.split_once('=') else {
-                return Err(self.fail("bad-set", format!("--set {item}: write path.to.key=value")));
+                return Err(self.fail("bad-set", format!("--set {item}: the form is path.to.key=value")));
             };
             set.push((key.to_owned(), value.to_owned()));
         }
         if let Some(path) = args.weights.as_ref().filter(|path| !path.exists()) {
-            let message = format!("{}: there is no such file", path.display());
+            let message = format!("{}: no such file", path.display());
             let d = Diagnostic::bare("no-file", message);
-            return Err(self.report(&[d.help("`--weights` names a checkpoint that is there")]));
+            return Err(self.report(&[d.help("give an existing checkpoint")]));
         }
         Ok(ReadOptions {
             set,

@@ -92,7 +92,7 @@ impl Reader<'_> {
         let d = Diagnostic::error("bad-name", format!("`{}` is not a name", text.escape_debug()));
         let d = d.label(self.file, span, "");
         self.diagnostics.push(match text.split_once(':') {
-            Some((name, _)) if is_name(name) => d.help(format!("a space stands behind the colon: `{name}: …`")),
+            Some((name, _)) if is_name(name) => d.help(format!("a space must follow the colon: `{name}: …`")),
             _ => d.help("names are letters, digits and `_`"),
         });
         None
@@ -104,7 +104,7 @@ impl Reader<'_> {
         let d = d.label(self.file, node.span, "");
         self.diagnostics.push(match example(wanted) {
             Some(example) => d.help(format!("for example: `{example}`")),
-            None => d.help("docs/language.md, §8 (Models), shows what stands where"),
+            None => d.help("docs/language.md, §8 (Models), describes the keys"),
         });
     }
 
@@ -117,7 +117,7 @@ impl Reader<'_> {
         let d = d.label(self.file, key.span, "");
         let word = key.text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
         self.diagnostics.push(match known.contains(&word) {
-            true => d.help(format!("a colon and a space stand behind the key: `{word}: …`")),
+            true => d.help(format!("a key is followed by a colon and a space: `{word}: …`")),
             false => d.did_you_mean(&key.text, known.iter().copied()),
         });
     }

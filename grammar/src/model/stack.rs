@@ -138,9 +138,12 @@ impl Reader<'_> {
             }),
             Kind::Map(entries) => {
                 if let [_, (second, _), ..] = &entries[..] {
-                    let d = Diagnostic::error("wrong-type", "several blocks stand in a list, from the outside in")
-                        .label(self.file, second.span, "a second block")
-                        .help("`block: [outer, {inner: {eps: 1e-5}}]`");
+                    let d = Diagnostic::error(
+                        "wrong-type",
+                        "several blocks are written as a list, from the outermost to the innermost",
+                    )
+                    .label(self.file, second.span, "a second block")
+                    .help("`block: [outer, {inner: {eps: 1e-5}}]`");
                     self.diagnostics.push(d);
                 }
                 let (name, settings) = entries.first()?;

@@ -16,7 +16,7 @@ pub(crate) struct Console<'a> {
 }
 
 impl Console<'_> {
-    /// Says something that the user should know.
+    /// Prints a remark.
     pub(crate) fn warn(&mut self, message: impl std::fmt::Display) {
         self.say(0, "warning: ", &message);
     }
@@ -28,13 +28,13 @@ impl Console<'_> {
 
     fn say(&mut self, from: i32, start: &str, message: &dyn std::fmt::Display) {
         if self.verbosity >= from {
-            // Nobody is left to be told when standard error is gone.
+            // Failures to write to standard error are ignored.
             let _ = writeln!(self.log, "{start}{}", printable(&message.to_string()));
         }
     }
 }
 
-/// A text from a file or a command line for people: what a terminal would obey stands as an escape.
+/// A text from a file or a command line, with control characters of terminals escaped.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
