@@ -5,6 +5,7 @@ pub mod kernels;
 pub mod link;
 pub mod lower;
 pub mod mlir;
+mod parameters;
 mod schedule;
 pub mod scratch;
 pub mod targets;

@@ -21,7 +21,7 @@ pub fn schema(library: &Library) -> Value {
     if let Some(Value::Object(ty)) = schema.pointer_mut("/properties/weights/properties/type") {
         ty.insert(
             "enum".to_owned(),
-            json!(Encoding::native().map(Encoding::name).collect::<Vec<_>>()),
+            json!(Encoding::all_native().map(Encoding::name).collect::<Vec<_>>()),
         );
     }
     schema

@@ -2,12 +2,13 @@
 
 use crate::{
     facts::{Facts, Use},
+    native::Native,
     unpack::each,
 };
 
 pub(crate) const FACTS: Facts = Facts {
     name: "bf16",
-    usage: Use::Native,
+    usage: Use::Native(Native::Bf16),
     block: 1,
     block_bytes: 2,
     ggml: Some(30),

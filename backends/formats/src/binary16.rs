@@ -3,12 +3,13 @@
 use crate::{
     facts::{Facts, Use},
     half::from_f16,
+    native::Native,
     unpack::each,
 };
 
 pub(crate) const FACTS: Facts = Facts {
     name: "f16",
-    usage: Use::Native,
+    usage: Use::Native(Native::F16),
     block: 1,
     block_bytes: 2,
     ggml: Some(1),

@@ -2,12 +2,13 @@
 
 use crate::{
     facts::{Facts, Use},
+    native::Native,
     unpack::each,
 };
 
 pub(crate) const FACTS: Facts = Facts {
     name: "f32",
-    usage: Use::Native,
+    usage: Use::Native(Native::F32),
     block: 1,
     block_bytes: 4,
     ggml: Some(0),

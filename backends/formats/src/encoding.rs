@@ -9,6 +9,7 @@ use crate::{
     facts::{Facts, Use},
     integers,
     listed::Listed,
+    native::Native,
     q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0,
 };
 
@@ -86,7 +87,7 @@ impl Encoding {
     }
 
     /// The encodings that generated code reads as they are stored.
-    pub fn native() -> impl Iterator<Item = Encoding> {
+    pub fn all_native() -> impl Iterator<Item = Encoding> {
         Encoding::ALL.iter().copied().filter(|encoding| encoding.is_native())
     }
 
@@ -105,15 +106,23 @@ impl Encoding {
         self.facts().usage
     }
 
+    /// The encoding for kernels, which read it as it is stored; `None` where weights are converted, or this holds none.
+    pub fn native(self) -> Option<Native> {
+        match self.usage() {
+            Use::Native(native) => Some(native),
+            Use::Converted | Use::Integers | Use::Listed => None,
+        }
+    }
+
     /// Whether generated code reads weights of this encoding as they are stored.
     pub fn is_native(self) -> bool {
-        self.usage() == Use::Native
+        self.native().is_some()
     }
 
     /// Whether a tensor of this encoding can be a weight.
     pub fn is_weight(self) -> bool {
         match self.usage() {
-            Use::Native | Use::Converted => true,
+            Use::Native(_) | Use::Converted => true,
             Use::Integers | Use::Listed => false,
         }
     }
@@ -151,7 +160,7 @@ impl Encoding {
     /// Why a tensor of this encoding is no weight; `None` where it can be one.
     pub fn refusal(self) -> Option<String> {
         let why = match self.usage() {
-            Use::Native | Use::Converted => return None,
+            Use::Native(_) | Use::Converted => return None,
             Use::Integers => "integers, which are not weights",
             Use::Listed => "which cannot be read",
         };
@@ -223,6 +232,14 @@ mod tests {
         }
         let listed = Encoding::of_safetensors("F4");
         assert!(!listed.decode(&[0], &mut Vec::new()));
+    }
+
+    #[test]
+    fn a_native_encoding_is_told_apart_by_its_name() {
+        for encoding in Encoding::all_native() {
+            let native = encoding.native().map(|native| format!("{native:?}").to_lowercase());
+            assert_eq!(native.as_deref(), Some(encoding.name()));
+        }
     }
 
     #[test]

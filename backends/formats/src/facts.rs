@@ -1,10 +1,12 @@
 //! What is said of an encoding: its name, its blocks, its numbers in files, how it is decoded and what it is good for.
 
+use crate::native::Native;
+
 /// What a tensor of an encoding can be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// Weights that generated code reads as they are stored.
-    Native,
+    Native(Native),
     /// Weights that are converted to f32 when they are loaded.
     Converted,
     /// Whole numbers: token ids and positions. Never weights: without the scales that lie elsewhere they are not the

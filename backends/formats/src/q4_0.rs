@@ -2,11 +2,12 @@
 
 use crate::{
     facts::{Facts, Use},
+    native::Native,
     unpack::{each_block, half, nibble},
 };
 
 pub(crate) const FACTS: Facts = Facts {
-    usage: Use::Native,
+    usage: Use::Native(Native::Q4_0),
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
     ..Facts::ggml("q4_0", 2, 32, 18)
 };

@@ -2,11 +2,12 @@
 
 use crate::{
     facts::{Facts, Use},
+    native::Native,
     unpack::{each_block, half, nibble},
 };
 
 pub(crate) const FACTS: Facts = Facts {
-    usage: Use::Native,
+    usage: Use::Native(Native::Q4_1),
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
     ..Facts::ggml("q4_1", 3, 32, 20)
 };

@@ -2,11 +2,12 @@
 
 use crate::{
     facts::{Facts, Use},
+    native::Native,
     unpack::{each_block, half},
 };
 
 pub(crate) const FACTS: Facts = Facts {
-    usage: Use::Native,
+    usage: Use::Native(Native::Q8_0),
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
     ..Facts::ggml("q8_0", 8, 32, 34)
 };

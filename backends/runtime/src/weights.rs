@@ -8,7 +8,7 @@ use std::{
 use seqc_abi::{Descriptor, ParamSlot};
 
 use seqc_checkpoint::{Checkpoint, Source, TensorRef, unquantised};
-use seqc_formats::{Encoding, to_bf16, to_f16};
+use seqc_formats::{Encoding, Native, to_bf16, to_f16};
 
 use crate::{Error, Result, fingerprint, memory::Region};
 
@@ -354,34 +354,19 @@ fn random_bytes(bytes: &mut [u8], slot: &ParamSlot, seed: u64) -> Result<()> {
     let mut mix = Mix(start);
     let fan_in = slot.shape.last().copied().unwrap_or(1).max(1);
     let reach = (3.0 / fan_in as f32).sqrt().min(1.0);
-    match slot.encoding {
-        Encoding::F32 => fill(bytes, || (reach * mix.signed()).to_le_bytes()),
-        Encoding::F16 => fill(bytes, || to_f16(reach * mix.signed()).to_le_bytes()),
-        Encoding::Bf16 => fill(bytes, || to_bf16(reach * mix.signed()).to_le_bytes()),
-        Encoding::Q4_0 => fill(bytes, || block::<18>(&mut mix, &[to_f16(reach / 8.0)])),
-        Encoding::Q4_1 => fill(bytes, || block::<20>(&mut mix, &[to_f16(reach / 7.5), to_f16(-reach)])),
-        Encoding::Q8_0 => fill(bytes, || block::<34>(&mut mix, &[to_f16(reach / 128.0)])),
-        Encoding::F64
-        | Encoding::I64
-        | Encoding::I32
-        | Encoding::I16
-        | Encoding::I8
-        | Encoding::U64
-        | Encoding::U32
-        | Encoding::U16
-        | Encoding::U8
-        | Encoding::Bool
-        | Encoding::Q5_0
-        | Encoding::Q5_1
-        | Encoding::Q4_K
-        | Encoding::Q5_K
-        | Encoding::Q6_K
-        | Encoding::Listed(_) => {
-            let (name, encoding) = (&slot.name, slot.encoding);
-            return Err(Error::Failed(format!(
-                "parameter `{name}`: {encoding} has no random weights"
-            )));
-        }
+    let Some(native) = slot.encoding.native() else {
+        let (name, encoding) = (&slot.name, slot.encoding);
+        return Err(Error::Failed(format!(
+            "parameter `{name}`: {encoding} has no random weights"
+        )));
+    };
+    match native {
+        Native::F32 => fill(bytes, || (reach * mix.signed()).to_le_bytes()),
+        Native::F16 => fill(bytes, || to_f16(reach * mix.signed()).to_le_bytes()),
+        Native::Bf16 => fill(bytes, || to_bf16(reach * mix.signed()).to_le_bytes()),
+        Native::Q4_0 => fill(bytes, || block::<18>(&mut mix, &[to_f16(reach / 8.0)])),
+        Native::Q4_1 => fill(bytes, || block::<20>(&mut mix, &[to_f16(reach / 7.5), to_f16(-reach)])),
+        Native::Q8_0 => fill(bytes, || block::<34>(&mut mix, &[to_f16(reach / 128.0)])),
     }
     Ok(())
 }

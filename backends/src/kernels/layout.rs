@@ -1,6 +1,6 @@
 //! How generated code reads each encoding: the one place where kernels tell encodings apart by name.
 
-use seqc_formats::Encoding;
+use seqc_formats::{Encoding, Native};
 
 /// Where the numbers of an encoding are in its bytes.
 #[derive(Clone, Copy)]
@@ -47,47 +47,34 @@ impl Block {
     }
 }
 
-/// The layout of an encoding that generated code reads ([`Encoding::is_native`]). Models have no other (law 14 of the
+/// The layout of an encoding that generated code reads ([`Encoding::native`]). Models have no other (law 14 of the
 /// verifier).
 pub(super) fn layout(encoding: Encoding) -> Layout {
-    match encoding {
-        Encoding::F32 => Layout::Plain(Plain::F32),
-        Encoding::F16 => Layout::Plain(Plain::F16),
-        Encoding::Bf16 => Layout::Plain(Plain::Bf16),
-        Encoding::Q4_0 => Layout::Block(Block {
+    let Some(native) = encoding.native() else {
+        unreachable!("{encoding} is converted when it is loaded")
+    };
+    match native {
+        Native::F32 => Layout::Plain(Plain::F32),
+        Native::F16 => Layout::Plain(Plain::F16),
+        Native::Bf16 => Layout::Plain(Plain::Bf16),
+        Native::Q4_0 => Layout::Block(Block {
             start: 2,
             integers: Integers::Nibbles,
             offset: Some(-8.0),
             minimum: None,
         }),
-        Encoding::Q4_1 => Layout::Block(Block {
+        Native::Q4_1 => Layout::Block(Block {
             start: 4,
             integers: Integers::Nibbles,
             offset: None,
             minimum: Some(2),
         }),
-        Encoding::Q8_0 => Layout::Block(Block {
+        Native::Q8_0 => Layout::Block(Block {
             start: 2,
             integers: Integers::Bytes,
             offset: None,
             minimum: None,
         }),
-        Encoding::F64
-        | Encoding::I64
-        | Encoding::I32
-        | Encoding::I16
-        | Encoding::I8
-        | Encoding::U64
-        | Encoding::U32
-        | Encoding::U16
-        | Encoding::U8
-        | Encoding::Bool
-        | Encoding::Q5_0
-        | Encoding::Q5_1
-        | Encoding::Q4_K
-        | Encoding::Q5_K
-        | Encoding::Q6_K
-        | Encoding::Listed(_) => unreachable!("{encoding} is converted when it is loaded"),
     }
 }
 
@@ -98,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_block_are_its_scales_and_integers() {
-        for encoding in Encoding::native() {
+        for encoding in Encoding::all_native() {
             let Layout::Block(Block { start, integers, .. }) = layout(encoding) else {
                 assert_eq!(encoding.block(), 1);
                 continue;

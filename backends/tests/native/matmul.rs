@@ -77,14 +77,14 @@ fn check_tile(f: Mk, [m, n, k]: [usize; 3], random: &mut Random) {
 fn panels_hold_the_rows_transposed() {
     for target in targets() {
         let mut module = Module::default();
-        for encoding in Encoding::native() {
+        for encoding in Encoding::all_native() {
             for panel in 1..=4 {
                 let name = kernels::pack(&mut module, target.width(), encoding, panel);
                 export(&mut module, &name, &PACK);
             }
         }
         let loaded = Loaded::new(module, &target);
-        for encoding in Encoding::native() {
+        for encoding in Encoding::all_native() {
             for panel in 1..=4 {
                 // SAFETY: the type is that of the kernel's documentation.
                 let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", encoding.name())) };
@@ -145,7 +145,7 @@ fn speed_of_matrix_kernels() {
             let name = kernels::micro_kernel(&mut module, target.machine(), *r, panel);
             export(&mut module, &name, &MK);
         }
-        for encoding in Encoding::native() {
+        for encoding in Encoding::all_native() {
             let name = kernels::pack(&mut module, w, encoding, panel);
             export(&mut module, &name, &PACK);
         }
@@ -158,7 +158,7 @@ fn speed_of_matrix_kernels() {
                 time_tile(f, [r, n, k]);
             }
         }
-        for encoding in Encoding::native() {
+        for encoding in Encoding::all_native() {
             // SAFETY: the type is that of the kernel's documentation.
             let f: Pack = unsafe { loaded.function(&format!("t_seqc_pack_{}x{panel}", encoding.name())) };
             time_panel(f, encoding, n);

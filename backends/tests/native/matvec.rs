@@ -27,7 +27,7 @@ type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *
 
 fn load(target: &Target) -> Loaded {
     let mut module = Module::default();
-    for encoding in Encoding::native() {
+    for encoding in Encoding::all_native() {
         let name = kernels::gemv(&mut module, target.info(), encoding);
         export(&mut module, &name, &GEMV);
         let name = kernels::gemv_in_order(&mut module, target.width(), encoding);
@@ -59,7 +59,7 @@ fn kernel(loaded: &Loaded, name: &str) -> Gemv {
 fn rows_times_a_vector() {
     for target in targets() {
         let loaded = load(&target);
-        for encoding in Encoding::native() {
+        for encoding in Encoding::all_native() {
             let f = kernel(&loaded, &kernels::gemv_name(encoding));
             let mut random = Random::new(11);
             for &k in sizes(encoding) {
@@ -77,7 +77,7 @@ fn rows_times_a_vector() {
 fn a_token_gets_what_a_chunk_gives_it() {
     for target in targets() {
         let loaded = load(&target);
-        for encoding in Encoding::native() {
+        for encoding in Encoding::all_native() {
             let f = kernel(&loaded, &kernels::gemv_in_order_name(encoding));
             let mut random = Random::new(12);
             for &k in sizes(encoding) {
@@ -201,7 +201,7 @@ fn speed_of_matrix_vector() {
         println!("read: {:.1} GB/s", bytes.len() as f64 / best / 1e9);
         let best = fastest(|| read(bytes.as_ptr(), 128 << 10, out.as_mut_ptr()));
         println!("read from L2: {:.1} GB/s", f64::from(128 << 10) / best / 1e9);
-        let names = Encoding::native().flat_map(|encoding| {
+        let names = Encoding::all_native().flat_map(|encoding| {
             [
                 (encoding, kernels::gemv_name(encoding)),
                 (encoding, kernels::gemv_in_order_name(encoding)),

@@ -5,7 +5,7 @@ use crate::{
     driver::{self, Product},
     request::{Emit, Failure, Request},
 };
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::PossibleValue};
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -21,8 +21,8 @@ pub(crate) struct BuildArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// What to produce
-    #[arg(long, value_enum, default_value_t = Stage::Exe)]
-    emit: Stage,
+    #[arg(long, value_enum, default_value_t = Emit::Exe)]
+    emit: Emit,
     /// Replace an existing `seqc.h` with other content
     #[arg(long)]
     force: bool,
@@ -42,19 +42,40 @@ pub(crate) struct BuildArgs {
     dump_ir: Option<DumpStage>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Stage {
-    Ast,
-    Graph,
-    Canonical,
-    Plan,
-    Kernels,
-    Mlir,
-    Llvm,
-    Asm,
-    Obj,
-    Exe,
-    Lib,
+/// Not derived, since `--help` lists the names without the documentation of the variants.
+impl ValueEnum for Emit {
+    fn value_variants<'a>() -> &'a [Emit] {
+        &[
+            Emit::Ast,
+            Emit::Graph,
+            Emit::Canonical,
+            Emit::Plan,
+            Emit::Kernels,
+            Emit::Mlir,
+            Emit::Llvm,
+            Emit::Asm,
+            Emit::Obj,
+            Emit::Exe,
+            Emit::Lib,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let name = match self {
+            Emit::Ast => "ast",
+            Emit::Graph => "graph",
+            Emit::Canonical => "canonical",
+            Emit::Plan => "plan",
+            Emit::Kernels => "kernels",
+            Emit::Mlir => "mlir",
+            Emit::Llvm => "llvm",
+            Emit::Asm => "asm",
+            Emit::Obj => "obj",
+            Emit::Exe => "exe",
+            Emit::Lib => "lib",
+        };
+        Some(PossibleValue::new(name))
+    }
 }
 
 /// Stages whose result has a text.
@@ -63,59 +84,43 @@ enum DumpStage {
     Model,
 }
 
-impl Stage {
-    fn emit(self) -> Emit {
-        match self {
-            Stage::Ast => Emit::Ast,
-            Stage::Graph => Emit::Graph,
-            Stage::Canonical => Emit::Canonical,
-            Stage::Plan => Emit::Plan,
-            Stage::Kernels => Emit::Kernels,
-            Stage::Mlir => Emit::Mlir,
-            Stage::Llvm => Emit::Llvm,
-            Stage::Asm => Emit::Asm,
-            Stage::Obj => Emit::Obj,
-            Stage::Exe => Emit::Exe,
-            Stage::Lib => Emit::Lib,
-        }
-    }
-
+impl Emit {
     /// The processors by default.
     fn target(self) -> &'static str {
         match self {
-            Stage::Exe | Stage::Lib => "x86-64",
-            Stage::Ast
-            | Stage::Graph
-            | Stage::Canonical
-            | Stage::Plan
-            | Stage::Kernels
-            | Stage::Mlir
-            | Stage::Llvm
-            | Stage::Asm
-            | Stage::Obj => "native",
+            Emit::Exe | Emit::Lib => "x86-64",
+            Emit::Ast
+            | Emit::Graph
+            | Emit::Canonical
+            | Emit::Plan
+            | Emit::Kernels
+            | Emit::Mlir
+            | Emit::Llvm
+            | Emit::Asm
+            | Emit::Obj => "native",
         }
     }
 
     /// Whether the result is binary.
     fn is_code(self) -> bool {
-        matches!(self, Stage::Obj | Stage::Exe | Stage::Lib)
+        matches!(self, Emit::Obj | Emit::Exe | Emit::Lib)
     }
 
     /// The output file by default.
     fn output(self, model: &Path) -> PathBuf {
         let model = PathBuf::from(model.file_name().unwrap_or_default());
         match self {
-            Stage::Ast
-            | Stage::Graph
-            | Stage::Canonical
-            | Stage::Plan
-            | Stage::Kernels
-            | Stage::Mlir
-            | Stage::Llvm
-            | Stage::Asm => PathBuf::from("-"),
-            Stage::Obj => model.with_extension("o"),
-            Stage::Exe => model.with_extension(""),
-            Stage::Lib => model.with_extension("so"),
+            Emit::Ast
+            | Emit::Graph
+            | Emit::Canonical
+            | Emit::Plan
+            | Emit::Kernels
+            | Emit::Mlir
+            | Emit::Llvm
+            | Emit::Asm => PathBuf::from("-"),
+            Emit::Obj => model.with_extension("o"),
+            Emit::Exe => model.with_extension(""),
+            Emit::Lib => model.with_extension("so"),
         }
     }
 }
@@ -126,7 +131,7 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         Ok(read) => read,
         Err(status) => return status,
     };
-    if args.embed_weights && !matches!(args.emit, Stage::Exe | Stage::Lib) {
+    if args.embed_weights && !matches!(args.emit, Emit::Exe | Emit::Lib) {
         let message = "--embed-weights requires --emit exe or --emit lib";
         return session.fail("usage", message);
     }
@@ -140,7 +145,7 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         embed: args.embed_weights,
         read,
         force: args.force,
-        emit: args.emit.emit(),
+        emit: args.emit,
         target: args.target.clone().unwrap_or_else(|| args.emit.target().to_owned()),
         output,
     };
@@ -167,7 +172,7 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
 }
 
 /// Reports the output file, or writes the result to standard output.
-fn deliver(session: &Session, product: Product, emit: Stage) -> u8 {
+fn deliver(session: &Session, product: Product, emit: Emit) -> u8 {
     match product {
         Product::Written(path) => {
             if emit.is_code() && path != Path::new("-") {

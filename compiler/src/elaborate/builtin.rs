@@ -31,6 +31,18 @@ struct Builtin {
     call: fn(&mut Cx<'_>, Written<'_>) -> Option<Val>,
 }
 
+impl Builtin {
+    /// A part of a complex number, by its name.
+    const fn part(name: &'static str) -> Builtin {
+        Builtin {
+            name,
+            takes: "one argument",
+            settings: NONE,
+            call: |cx, call| cx.part_of_one(call),
+        }
+    }
+}
+
 /// Who says which settings a built-in function has.
 enum Settings {
     /// These, and no others.
@@ -173,24 +185,9 @@ const BUILTINS: &[Builtin] = &[
             Some(cx.complex(re, im, call.span))
         },
     },
-    Builtin {
-        name: "re",
-        takes: "one argument",
-        settings: NONE,
-        call: |cx, call| cx.part_of_one(call),
-    },
-    Builtin {
-        name: "im",
-        takes: "one argument",
-        settings: NONE,
-        call: |cx, call| cx.part_of_one(call),
-    },
-    Builtin {
-        name: "conj",
-        takes: "one argument",
-        settings: NONE,
-        call: |cx, call| cx.part_of_one(call),
-    },
+    Builtin::part("re"),
+    Builtin::part("im"),
+    Builtin::part("conj"),
     Builtin {
         name: "int",
         takes: "one argument",

@@ -45,7 +45,7 @@ impl Tensors {
             tensors.encoding = Some(Encoding::named(&ty.value).filter(|e| e.is_native()).ok_or_else(|| {
                 let message = format!("there is no type of weights `{}`", ty.value);
                 Diagnostic::new("unknown-type", Place::new(file, ty.span), message)
-                    .did_you_mean(&ty.value, Encoding::native().map(Encoding::name))
+                    .did_you_mean(&ty.value, Encoding::all_native().map(Encoding::name))
             })?);
         }
         if let Some(path) = path.filter(|p| p.exists()) {

@@ -71,7 +71,7 @@ impl Parser {
     fn encoding(&mut self) -> Result<Encoding, ParseError> {
         let (place, name) = (self.here(), self.name()?);
         Encoding::named(&name).ok_or_else(|| {
-            let known: Vec<&str> = Encoding::native().map(Encoding::name).collect();
+            let known: Vec<&str> = Encoding::all_native().map(Encoding::name).collect();
             let message = format!(
                 "there is no encoding `{name}`; parameters have one of {}",
                 known.join(", ")

@@ -28,7 +28,7 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     let name = format!("{}_page", attend.name);
     let params = [&TileArgs::TYPES[..], &[Ty::GLOBAL, Ty::GLOBAL, Ty::I64, Ty::I1, Ty::I1]].concat();
     let mut f = Func::new(&name, &params, None);
-    let args = TileArgs::of(&f.params());
+    let args = TileArgs::of(&f);
     let (k, v, keys) = (f.param(9), f.param(10), f.param(11));
     let (all, skip_masked) = (f.param(12), f.param(13));
     let places = Places::new(attend, &mut f, &args);

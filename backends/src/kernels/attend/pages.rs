@@ -41,7 +41,8 @@ impl QueryBlocks<'_> {
                 first: f.add(block.first, at),
                 group: block.group,
                 page,
-                chunk: self.chunk,
+                position: self.chunk.position,
+                count: self.chunk.count,
             };
             self.tile(f, args, head, skip_masked);
         });

@@ -56,7 +56,7 @@ impl<'a> QueryRow<'a> {
         });
         let streams = streams.collect();
         QueryRow {
-            query: attend.query_position(f, args.table, args.chunk.position, query),
+            query: attend.query_position(f, args.table, args.position, query),
             head,
             query_streams,
             streams,

@@ -40,7 +40,7 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables, ma
         attend,
         tables,
         mask,
-        args: TileArgs::of(&f.params()),
+        args: TileArgs::of(&f),
         scratch: Scratch::new(attend),
     };
     match (attend.spec.normaliser, attend.best()) {
@@ -257,7 +257,7 @@ impl Score<'_> {
         let last = if self.attend.spec.causal {
             pair.query
         } else {
-            let (end, one) = (self.attend.keys_end(f, self.args.table, self.args.chunk), f.i64(1));
+            let (end, one) = (self.attend.keys_end(f, self.args.table, self.args.chunk()), f.i64(1));
             f.sub(end, one)
         };
         let seen = pair.not_behind(f, last);

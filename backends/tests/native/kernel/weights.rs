@@ -85,7 +85,7 @@ fn check(target: &TargetInfo, encoding: Encoding, k: usize) {
 #[test]
 fn every_encoding_is_multiplied_on_every_machine() {
     for target in &TargetInfo::ALL {
-        for encoding in Encoding::native() {
+        for encoding in Encoding::all_native() {
             for k in [64, 1088, 7, 37] {
                 if k % encoding.block() == 0 {
                     check(target, encoding, k);
