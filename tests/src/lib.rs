@@ -6,6 +6,7 @@
 pub mod command;
 pub mod document;
 pub mod fixture;
+pub mod imports;
 pub mod program;
 mod root;
 pub mod rows;

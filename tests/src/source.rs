@@ -6,7 +6,10 @@ use std::{
 };
 
 /// Directories that hold nothing that was written by hand.
-const SKIPPED: &[&str] = &["target", "build", ".git", ".venv", "fixtures"];
+const SKIPPED: &[&str] = &["target", ".git", ".venv", "fixtures"];
+
+/// The directory below the root that programs are built in.
+const BUILD: &str = "build";
 
 /// A file of the project.
 #[derive(Clone, Debug)]
@@ -42,7 +45,8 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in entries.flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         if path.is_dir() {
-            if !SKIPPED.iter().any(|skipped| name == *skipped) {
+            let built = name == BUILD && dir == crate::root();
+            if !built && !SKIPPED.iter().any(|skipped| name == *skipped) {
                 walk(&path, found);
             }
         } else {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use seqc_tests::{
+    imports::{circles, imports},
     root,
     signatures::{self, Parameter},
     source::{self, File},
@@ -191,6 +192,25 @@ fn crates_depend_in_one_direction() {
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What several files need stands in a file of its own, below all of them: then each can be read with what it imports alone.
+#[test]
+fn files_import_each_other_in_one_direction() {
+    let files = source::files(&[".rs"]);
+    let mut wrong = Vec::new();
+    for (name, _) in manifests() {
+        let imports = imports(&name.replace("/Cargo.toml", "/src"), &files);
+        for circle in circles(&imports) {
+            let within = |file: &String| imports[file].intersection(&circle).cloned().collect::<Vec<_>>();
+            wrong.extend(
+                circle
+                    .iter()
+                    .map(|file| format!("{file} imports {}", within(file).join(", "))),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "these files import each other:\n{}", wrong.join("\n"));
 }
 
 /// Crates in the section `[dependencies]`; what only tests of a crate use may point anywhere.

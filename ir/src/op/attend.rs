@@ -1,14 +1,12 @@
 //! Parameters of attention: which keys a query sees, how scores become weights, which operand is what.
 
-#[cfg(doc)]
-use crate::Op;
 use crate::PairExpr;
 use std::ops::{Range, RangeInclusive};
 
 /// Represents the logarithm of zero, and the score of an absent key.
 pub const UNSEEN: f64 = -1e30;
 
-/// Parameters of [`Op::Attend`].
+/// Parameters of [`Op::Attend`](crate::Op::Attend).
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttendSpec {
     /// Factor on the dot product.
