@@ -15,6 +15,7 @@ pub mod chat;
 pub mod cli;
 pub mod code;
 pub mod engine;
+mod entropy;
 pub mod error;
 pub mod executor;
 mod fingerprint;
@@ -32,6 +33,8 @@ pub mod pool;
 pub mod program;
 mod saved;
 pub mod sequence;
+#[cfg(feature = "program")]
+mod server;
 pub mod session;
 mod state;
 mod streams;

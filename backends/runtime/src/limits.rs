@@ -6,7 +6,7 @@
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use crate::{Error, Result, being_read};
@@ -22,6 +22,15 @@ const PROGRAM: bool = cfg!(all(feature = "program", target_env = "musl", not(tes
 static LEFT: AtomicI64 = AtomicI64::new(UNLIMITED);
 const UNLIMITED: i64 = i64::MAX;
 
+/// Whether limits hold.
+static LIFTED: AtomicBool = AtomicBool::new(false);
+
+/// Ends all limits: a server has read its files, and must not end for what a client sends, which is bounded otherwise.
+#[cfg(feature = "program")]
+pub(crate) fn lift() {
+    LIFTED.store(true, Ordering::Relaxed);
+}
+
 /// Runs code of others on the contents of a file. Should it panic, the file is damaged: an error, or the end of the
 /// program with the same message where panics cannot be caught (see `program::install_panic_hook`). It may take so
 /// much memory, and time that goes with it (see [`limited`]).
@@ -35,7 +44,7 @@ pub(crate) fn reading<T>(path: &Path, memory: usize, read: impl FnOnce() -> T) -
 
 /// Runs code that may take `memory` bytes beyond what is taken already, and time that goes with them.
 fn limited<T>(memory: usize, run: impl FnOnce() -> T) -> T {
-    if !PROGRAM {
+    if !PROGRAM || LIFTED.load(Ordering::Relaxed) {
         return run();
     }
     let seconds = TIME.saturating_add((memory / PER_SECOND) as i64);

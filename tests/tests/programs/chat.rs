@@ -26,7 +26,7 @@ stack:
     block: final_norm
 ";
 
-fn bytes() -> Program {
+pub(super) fn bytes() -> Program {
     program::built("bytes", || {
         let path = seqc_tests::scratch("models").join("bytes.yaml");
         write(&path, MODEL);
@@ -50,12 +50,12 @@ fn folder(files: &[(&str, &str)]) -> PathBuf {
 
 const SPECIALS: (&str, &str) = ("tokenizer_config.json", r#"{"bos_token": "<s>", "eos_token": "</s>"}"#);
 
-fn with_template(template: &str) -> PathBuf {
+pub(super) fn with_template(template: &str) -> PathBuf {
     folder(&[SPECIALS, ("chat_template.jinja", template)])
 }
 
 /// Every message as `[role]text</s>`, then the role of the answer.
-const PLAIN: &str = "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+pub(super) const PLAIN: &str = "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
 
 /// `generate --tokenizer DIR --json` with these words.
 fn generate(dir: &Path, words: &[&str]) -> Answer {

@@ -17,5 +17,6 @@ mod places;
 mod processors;
 mod readme;
 mod selections;
+mod serve;
 mod size;
 mod smollm2;

@@ -29,6 +29,9 @@ pub(crate) enum Verb {
     Run(Run),
     /// Continue a prompt
     Generate(Box<Generate>),
+    /// Serve requests over HTTP in continuous batches, with OpenAI's API
+    #[cfg(feature = "program")]
+    Serve(Serve),
     /// Measure prefill and decoding, in tokens per second
     Bench(Bench),
 }
@@ -214,6 +217,64 @@ pub(crate) enum Seed {
     Fixed(u64),
     /// A number that differs from run to run.
     Any,
+}
+
+/// How token vectors are pooled to one embedding.
+#[cfg(feature = "program")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pooling {
+    /// Mean over all tokens
+    Mean,
+    /// Vector of the first token
+    First,
+    /// Vector of the last token
+    Last,
+}
+
+#[cfg(feature = "program")]
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address to listen on; 0.0.0.0: all interfaces
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// Port; 0: any free port
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// Sequences in a batch
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
+    pub(crate) max_sequences: usize,
+    /// Length of the queue, in sequences; further requests are rejected
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
+    pub(crate) queue: usize,
+    /// Maximum length of a sequence with prompt, up to that of the model
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) context: Option<usize>,
+    /// Maximum number of generated tokens of a sequence
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 4096, value_parser = at_least_one)]
+    pub(crate) max_tokens: usize,
+    /// Prompt tokens in a step while other sequences decode: bounds their time between tokens
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
+    pub(crate) prompt_chunk: usize,
+    /// Time limit of a request in seconds, with its time in the queue; 0: none
+    #[arg(long, value_name = "S", default_value_t = 600)]
+    pub(crate) timeout: u64,
+    /// Maximum size of a request in MiB
+    #[arg(long, value_name = "MB", default_value_t = 4, value_parser = at_least_one)]
+    pub(crate) max_body: usize,
+    /// API key that clients must send; visible to other users in the list of processes
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub(crate) api_key: Option<String>,
+    /// File whose first line is the API key
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
+    pub(crate) api_key_file: Option<PathBuf>,
+    /// How token vectors are pooled to one embedding
+    #[arg(long, value_enum, default_value_t = Pooling::Mean)]
+    pub(crate) pooling: Pooling,
+    /// `tokenizer.json`, a directory that contains one, or a GGUF file, instead of the built-in path
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) loading: Loading,
 }
 
 /// How measurements are printed.

@@ -156,7 +156,7 @@ fn log_probabilities(found: &[LogProbs], tokenizer: Option<&Tokenizer>) -> Resul
 }
 
 /// Ids that end a text or a turn, as the model and its tokenizer name them.
-fn ends(descriptor: &Descriptor, tokenizer: Option<&Tokenizer>) -> Vec<i64> {
+pub(crate) fn ends(descriptor: &Descriptor, tokenizer: Option<&Tokenizer>) -> Vec<i64> {
     let named = tokenizer.map_or(&[][..], Tokenizer::stops);
     descriptor.ends.iter().chain(named).copied().collect()
 }
@@ -188,7 +188,7 @@ fn note(timings: &Value, console: &mut Console) {
     }
 }
 
-fn print(to: &mut dyn Write, text: &str) -> Result<()> {
+pub(crate) fn print(to: &mut dyn Write, text: &str) -> Result<()> {
     to.write_all(text.as_bytes())
         .and_then(|()| to.flush())
         .map_err(|error| Error::write("standard output", &error))

@@ -12,6 +12,8 @@ mod output;
 mod prompt;
 mod run;
 mod sampling;
+#[cfg(feature = "program")]
+mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -91,6 +93,8 @@ fn dispatch(code: Code, verb: Verb, console: &mut Console) -> Result<()> {
         Verb::Logits(args) => run::logits(code, &args, console),
         Verb::Run(args) => run::run(code, &args, console),
         Verb::Generate(args) => generate::generate(code, &args, console),
+        #[cfg(feature = "program")]
+        Verb::Serve(args) => serve::serve(code, &args, console),
         Verb::Bench(args) => bench::bench(code, &args, console),
     }
 }

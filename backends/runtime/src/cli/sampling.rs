@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    entropy::any_seed,
     generation::{Constraint, Grammar, GrammarVocabulary, SamplingOptions, TokenBias},
     tokenizer::Tokenizer,
 };
@@ -119,16 +120,4 @@ fn text_of(path: &Path) -> Result<String> {
     source.check_plain()?;
     String::from_utf8(source.read(LARGEST_GRAMMAR)?)
         .map_err(|_| Error::input(format!("{}: not UTF-8 text", path.display())))
-}
-
-/// A number that nobody knows before.
-fn any_seed() -> Result<u64> {
-    let mut bytes = [0; 8];
-    // SAFETY: the buffer has the length that the call is told.
-    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if got != bytes.len() as isize {
-        let error = std::io::Error::last_os_error();
-        return Err(Error::Failed(format!("the system gives no random number: {error}")));
-    }
-    Ok(u64::from_le_bytes(bytes))
 }

@@ -5,7 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use seqc_abi::Descriptor;
 
 use super::{
-    Event, FailureKind, Gauges, Generation, Goal, Pooling, Reason, Totals, handle::Waiting, outbox::Outbox, plan::Ready,
+    accepted::Waiting,
+    gauges::Gauges,
+    outbox::Outbox,
+    plan::Ready,
+    request::{Event, FailureKind, Generation, Goal, Pooling, Reason, Totals},
 };
 use crate::{
     Result,

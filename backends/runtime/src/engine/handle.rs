@@ -12,8 +12,8 @@ use std::{
 use seqc_abi::Descriptor;
 
 use super::{
+    accepted::{Accepted, Message},
     gauges::Gauges,
-    outbox::Outbox,
     request::{Generation, Goal, Request},
     settings::Settings,
 };
@@ -21,7 +21,6 @@ use crate::{
     Error,
     generation::{Sampler, StopTexts},
     inputs::{Values, check_ids},
-    sequence::Sequence,
     streams::{self, width},
 };
 
@@ -43,29 +42,6 @@ pub(super) struct Shared {
     context: usize,
     queue: usize,
     timeout: Option<Duration>,
-}
-
-/// What comes through the channel.
-#[derive(Debug)]
-pub(super) enum Message {
-    Request(Box<Accepted>),
-    Close,
-}
-
-/// A request that will be answered.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    request: Request,
-    until: Option<Instant>,
-}
-
-/// One answer that waits for its place.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) tokens: Vec<i64>,
-    pub(super) goal: Goal,
-    pub(super) start: Option<Sequence>,
-    pub(super) outbox: Outbox,
 }
 
 /// Why a request is not answered.
@@ -204,35 +180,5 @@ impl Handle {
             return Err(Error::input("stop texts need a tokenizer"));
         }
         Ok(())
-    }
-}
-
-impl Request {
-    /// Answers that it has.
-    fn samples(&self) -> usize {
-        match &self.goal {
-            Goal::Generate(generation) => generation.samples,
-            Goal::Embed(_) => 1,
-        }
-    }
-}
-
-impl Accepted {
-    /// Its answers, each by itself.
-    pub(super) fn samples(self) -> impl Iterator<Item = Waiting> {
-        let Accepted { mut request, until } = self;
-        let mut start = request.start.take();
-        (0..request.samples()).map(move |sample| {
-            let mut goal = request.goal.clone();
-            if let Goal::Generate(generation) = &mut goal {
-                generation.sampling.seed = generation.sampling.seed.wrapping_add(sample as u64);
-            }
-            Waiting {
-                tokens: request.tokens.clone(),
-                goal,
-                start: start.take(),
-                outbox: Outbox::new(Arc::clone(&request.listener), request.index + sample, until),
-            }
-        })
     }
 }

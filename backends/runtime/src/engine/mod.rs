@@ -7,6 +7,7 @@
 //!
 //! A listener that is gone ends its sequence, one that has no room for events pauses it; neither costs others anything.
 
+mod accepted;
 mod answer;
 mod gauges;
 mod handle;
@@ -40,8 +41,8 @@ use crate::{
     streams,
     tokenizer::Tokenizer,
 };
+use accepted::{Message, Waiting};
 use answer::Answer;
-use handle::{Message, Waiting};
 use outbox::Outbox;
 use plan::{Ready, Room, plan};
 

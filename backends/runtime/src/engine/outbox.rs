@@ -6,7 +6,10 @@ use std::{
     time::Instant,
 };
 
-use super::{Delivery, Event, Failure, FailureKind, Gauges, Listener};
+use super::{
+    gauges::Gauges,
+    request::{Delivery, Event, Failure, FailureKind, Listener},
+};
 
 /// Events on their way to a listener.
 #[derive(Debug)]

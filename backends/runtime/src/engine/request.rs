@@ -23,6 +23,16 @@ pub struct Request {
     pub listener: Arc<dyn Listener>,
 }
 
+impl Request {
+    /// Answers that it has.
+    pub(super) fn samples(&self) -> usize {
+        match &self.goal {
+            Goal::Generate(generation) => generation.samples,
+            Goal::Embed(_) => 1,
+        }
+    }
+}
+
 /// What is wanted of a prompt.
 #[derive(Clone, Debug)]
 pub enum Goal {
