@@ -11,7 +11,10 @@ use std::{
 use serde_json::{Value, json};
 
 use super::chat::{PLAIN, bytes, with_template};
-use seqc_tests::program::Program;
+use seqc_tests::{
+    fixture::Fixture,
+    program::{Program, Way},
+};
 
 /// A server that runs, and ends with this value.
 struct Server {
@@ -225,6 +228,27 @@ fn stop_texts_tokens_and_models_are_those_of_the_interface() {
     assert_eq!(server.get("/health").status, 200);
     let metrics = server.get("/metrics").body;
     assert!(metrics.contains("seqc_generated_tokens_total"), "{metrics}");
+}
+
+#[test]
+fn embeddings_of_an_encoder_are_the_mean_of_its_rows() {
+    let fixture = Fixture::open("bert");
+    let (program, tokens) = (fixture.program(), fixture.sequence());
+    let server = Server::start(&program, &tokenizer(), &[]);
+    let found = server
+        .post("/v1/embeddings", &json!({ "input": tokens }).to_string())
+        .json();
+    let rows = program.logits(&tokens, Way::default());
+    let width = rows.width;
+    let sum = |n| rows.data.iter().skip(n).step_by(width).sum::<f32>();
+    let sums: Vec<f32> = (0..width).map(sum).collect();
+    let length = sums.iter().map(|sum| sum * sum).sum::<f32>().sqrt();
+    let vector = &found["data"][0]["embedding"];
+    assert_eq!(vector.as_array().map(Vec::len), Some(width));
+    for (n, sum) in sums.iter().enumerate() {
+        let entry = vector[n].as_f64().unwrap_or_default() as f32;
+        assert!((entry - sum / length).abs() < 1e-5, "{n}: {entry}");
+    }
 }
 
 #[test]

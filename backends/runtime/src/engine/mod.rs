@@ -2,7 +2,7 @@
 //!
 //! An [`Engine`] runs in one thread and owns the [`Executor`]. Requests come through a [`Handle`], and each says who listens
 //! to its answer ([`Listener`]). Every step reads one token of each sequence that generates, and some tokens of prompts
-//! ([`plan`]): a sequence joins between two steps and leaves as soon as its answer is over. An answer is what the sequence
+//! (`plan`): a sequence joins between two steps and leaves as soon as its answer is over. An answer is what the sequence
 //! gets alone, since the rows of a step do not depend on each other.
 //!
 //! A listener that is gone ends its sequence, one that has no room for events pauses it; neither costs others anything.
