@@ -249,9 +249,17 @@ pub enum StateKind {
         /// Number of that entry.
         with: usize,
     },
-    /// Appended to: pages of [`PAGE_TOKENS`] tokens of `page_bytes` each. Token `j` is in page `p = j / PAGE_TOKENS`
-    /// when `p < pinned` or no ring is given, else in page `pinned + (p - pinned) % pages`. The runtime provides pages
-    /// for all tokens of the chunk before the step.
+    /// One piece that grows with the sequence: of `page_bytes` for each [`PAGE_TOKENS`] tokens, until there are `pages` of them.
+    Bounded {
+        /// Bytes by which it grows.
+        page_bytes: usize,
+        /// How often.
+        pages: usize,
+    },
+    /// Appended to: pages of [`PAGE_TOKENS`] tokens of `page_bytes` each, that lie anywhere. The frame's pointer leads to a table
+    /// with one pointer per page. Token `j` is in page `p = j / PAGE_TOKENS` when `p < pinned` or no ring is given, else in
+    /// page `pinned + (p - pinned) % pages`. The runtime provides pages for all tokens of a segment before the step, and
+    /// those that are written belong to this sequence alone; others may be shared with sequences that began alike.
     Pages {
         /// Bytes of a page.
         page_bytes: usize,

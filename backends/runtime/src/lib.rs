@@ -28,6 +28,7 @@ mod machine;
 mod memory;
 pub mod model;
 pub mod outputs;
+mod pages;
 mod places;
 pub mod pool;
 pub mod program;

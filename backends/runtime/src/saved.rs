@@ -3,9 +3,9 @@
 //! ```text
 //! magic 8 | version u32 | length u32 of the identity | identity | position u64 | pending u32 | pending tokens i64…
 //! length u64 of the history | history, JSON
-//! entries of constant size, in the manifest's order | pages, in the manifest's order | crc32 of all before u32
+//! entries of constant size, in the manifest's order | those that grow, in the manifest's order | crc32 of all before u32
 //! ```
-//! How long pages are follows from the manifest, the position, and entries that count tokens.
+//! How long those are follows from the manifest, the position, and entries that count tokens.
 //! The identity is a line for the model, its hash and that of its state manifest, and one for the weights. Numbers are
 //! little-endian.
 
@@ -113,9 +113,11 @@ pub(crate) fn save(path: &Path, inputs: &[PathBuf], owner: Owner, session: Snaps
     head.extend((history.len() as u64).to_le_bytes());
     head.extend(&history);
     out.write_all(&head).map_err(failed)?;
-    for (number, slot) in fixed(owner.descriptor).chain(pages(owner.descriptor)) {
+    for (number, slot) in fixed(owner.descriptor).chain(growing(owner.descriptor)) {
         let bytes = kept_bytes(slot, state.tokens(slot, position))?;
-        out.write_all(state.kept(number, bytes)).map_err(failed)?;
+        for piece in state.kept(number, bytes) {
+            out.write_all(piece).map_err(failed)?;
+        }
     }
     let sum = out.sum.clone().finalize();
     out.write_all(&sum.to_le_bytes()).map_err(failed)?;
@@ -187,7 +189,7 @@ fn read(reader: &mut Summed<BufReader<fs::File>>, owner: Owner, size: u64) -> st
     let (history, history_bytes) = read_history(reader, size)?;
     let mut state = State::new(descriptor)?;
     for (number, slot) in fixed(descriptor) {
-        reader.read_exact(state.kept_mut(number, kept_bytes(slot, 0)?))?;
+        state.fill(number, kept_bytes(slot, 0)?, |piece| reader.read_exact(piece))?;
     }
     // The sizes follow from the manifest and numbers of tokens, which the position bounds: the file's claims allocate
     // nothing that is not there.
@@ -229,10 +231,10 @@ fn fixed(descriptor: &Descriptor) -> impl Iterator<Item = (usize, &StateSlot)> {
     slots.filter(|(_, slot)| matches!(slot.kind, StateKind::Fixed { .. }))
 }
 
-/// Entries of pages, with their numbers.
-fn pages(descriptor: &Descriptor) -> impl Iterator<Item = (usize, &StateSlot)> {
+/// Entries that grow, with their numbers.
+fn growing(descriptor: &Descriptor) -> impl Iterator<Item = (usize, &StateSlot)> {
     let slots = descriptor.states.iter().enumerate();
-    slots.filter(|(_, slot)| matches!(slot.kind, StateKind::Pages { .. }))
+    slots.filter(|(_, slot)| matches!(slot.kind, StateKind::Bounded { .. } | StateKind::Pages { .. }))
 }
 
 fn read_pages(
@@ -242,9 +244,9 @@ fn read_pages(
     position: u64,
 ) -> std::result::Result<(), Reading> {
     state.reserve(descriptor, position, 0)?;
-    for (number, slot) in pages(descriptor) {
+    for (number, slot) in growing(descriptor) {
         let bytes = kept_bytes(slot, state.tokens(slot, position))?;
-        reader.read_exact(state.kept_mut(number, bytes))?;
+        state.fill(number, bytes, |piece| reader.read_exact(piece))?;
     }
     let sum = reader.sum.clone().finalize();
     if u32::from_le_bytes(reader.bytes()?) != sum {
@@ -328,10 +330,16 @@ mod tests {
         }
     }
 
+    fn fill(state: &mut State, slot: usize, mut bytes: &[u8]) {
+        let length = bytes.len();
+        let filled = state.fill(slot, length, |piece| bytes.read_exact(piece));
+        filled.expect("so many bytes");
+    }
+
     fn after(descriptor: &Descriptor, ticks: u64, position: u64) -> Sequence {
         let mut state = State::new(descriptor).expect("memory");
         state.reserve(descriptor, 0, position).expect("memory");
-        state.kept_mut(1, 8).copy_from_slice(&ticks.to_le_bytes());
+        fill(&mut state, 1, &ticks.to_le_bytes());
         Sequence { state, position }
     }
 
@@ -348,13 +356,13 @@ mod tests {
     fn only_pages_of_counted_tokens_are_saved() {
         let descriptor = ticking();
         let mut state = after(&descriptor, 70, 1000);
-        state.state.kept_mut(0, 16).copy_from_slice(b"two pages of it!");
+        fill(&mut state.state, 0, b"two pages of it!");
         let path = testing::fresh("state");
         let history = History::default();
         save(&path, &[], owner(&descriptor), of(&state, &history)).expect("saved");
         let found = load(&path, owner(&descriptor)).expect("loaded");
         assert_eq!(found.sequence.state.tokens(&descriptor.states[0], 1000), 70);
-        assert_eq!(found.sequence.state.kept(0, 16), b"two pages of it!");
+        assert_eq!(found.sequence.state.kept(0, 16).concat(), b"two pages of it!");
         assert_eq!(found.sequence.position, 1000);
         // 16 pages of all tokens, two of those that were counted.
         let size = fs::metadata(&path).expect("a file").len() as usize;
@@ -369,7 +377,9 @@ mod tests {
         for position in (0..1 << 20).step_by(256) {
             state.reserve(&descriptor, position, 256).expect("memory");
         }
-        assert!(state.room(0) < 100, "{}", state.room(0));
+        // Both other entries have room for all tokens.
+        let others = 8 + 8 * (1 << 20) / 64;
+        assert!(state.bytes() < others + 100, "{}", state.bytes());
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use seqc_abi::Descriptor;
 
-use crate::{Result, state::State};
+use crate::{
+    Result,
+    state::{State, cuts_anywhere},
+};
 
 /// States and position of one sequence of a model. It computes nothing: an [`Executor`](crate::executor::Executor) reads on.
 #[derive(Debug)]
@@ -22,6 +25,40 @@ impl Sequence {
             state: State::new(descriptor)?,
             position: 0,
         })
+    }
+
+    /// A copy that reads on by itself. Pages of caches are shared until one of both writes them.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory.
+    pub fn fork(&self, descriptor: &Descriptor) -> Result<Sequence> {
+        Ok(Sequence {
+            state: self.state.fork(descriptor, self.position)?,
+            position: self.position,
+        })
+    }
+
+    /// Whether sequences of a model can be cut at any earlier token: all that they carry are caches that forget nothing. Of
+    /// others, forks are kept at some positions, from which they are read again.
+    pub fn cuts_anywhere(descriptor: &Descriptor) -> bool {
+        cuts_anywhere(descriptor)
+    }
+
+    /// Forgets the tokens from `position` on.
+    ///
+    /// # Panics
+    ///
+    /// If the sequence is shorter, or of a model that [`Sequence::cuts_anywhere`] does not hold for.
+    pub fn truncate(&mut self, descriptor: &Descriptor, position: u64) {
+        assert!(position <= self.position && cuts_anywhere(descriptor));
+        self.state.truncate(position);
+        self.position = position;
+    }
+
+    /// Bytes of memory that it takes; what several sequences share counts in parts.
+    pub fn bytes(&self) -> usize {
+        self.state.bytes()
     }
 
     /// Tokens read so far.

@@ -1,69 +1,101 @@
-//! What a sequence carries from one chunk to the next: one region for every entry of the manifest.
+//! What a sequence carries from one step to the next: memory for every entry of the manifest.
 
 use seqc_abi::{Descriptor, PAGE_TOKENS, StateKind, StateSlot};
 
-use crate::{Error, Result, memory::Region};
+use crate::{Error, Result, memory::Region, pages::Pages};
 
-/// Rings at least this large ask for huge pages: what is touched in vain is little beside them.
+/// Pieces at least this large ask for huge pages: what is touched in vain is little beside them.
 const LARGE: usize = 16 << 20;
+
+/// Memory of one entry.
+#[derive(Debug)]
+enum Entry {
+    /// One piece.
+    Piece(Region),
+    /// Pages that lie anywhere.
+    Pages(Pages),
+    /// That of another entry.
+    Shared(usize),
+}
 
 /// The state of one sequence.
 #[derive(Debug)]
 pub(crate) struct State {
-    regions: Vec<Region>,
-    /// The region of each entry: its own, or that of the entry it shares.
-    lies_in: Vec<usize>,
+    entries: Vec<Entry>,
     pointers: Vec<*mut u8>,
 }
 
-// SAFETY: the pointers lead into the regions, which are owned here.
+// SAFETY: the pointers lead into the entries, which are owned here.
 unsafe impl Send for State {}
 
 impl State {
     /// The state before the first token.
     pub(crate) fn new(descriptor: &Descriptor) -> Result<State> {
-        let mut state = State {
-            regions: Vec::new(),
-            lies_in: Vec::new(),
-            pointers: Vec::new(),
+        let entry = |slot: &StateSlot| match slot.kind {
+            StateKind::Fixed { bytes } => Region::new(bytes).map(Entry::Piece),
+            StateKind::Bounded { .. } => Region::new(0).map(Entry::Piece),
+            StateKind::Pages { page_bytes, .. } => Ok(Entry::Pages(Pages::new(page_bytes))),
+            StateKind::Shared { with } => Ok(Entry::Shared(with)),
         };
-        for slot in &descriptor.states {
-            let bytes = match slot.kind {
-                StateKind::Fixed { bytes } => bytes,
-                StateKind::Pages { .. } | StateKind::Shared { .. } => 0,
-            };
-            state.regions.push(Region::new(bytes)?);
-            state.lies_in.push(match slot.kind {
-                StateKind::Shared { with } => with,
-                _ => state.lies_in.len(),
-            });
-        }
-        state.refresh();
-        Ok(state)
+        let entries = descriptor.states.iter().map(entry).collect::<Result<_>>()?;
+        Ok(State::of(entries))
     }
 
-    /// Reserves memory for `more` tokens after the first `position`.
-    pub(crate) fn reserve(&mut self, descriptor: &Descriptor, position: u64, more: u64) -> Result<()> {
-        let mut moved = false;
-        for (number, slot) in descriptor.states.iter().enumerate() {
-            let needed = kept_bytes(slot, self.tokens(slot, position).saturating_add(more))?;
-            let region = &mut self.regions[number];
-            if needed > region.len() {
-                // Reserving ahead saves calls; untouched pages take no memory.
-                let ahead = match slot.kind {
-                    StateKind::Pages { pages: None, .. } => needed.saturating_add(needed / 2),
-                    _ => kept_bytes(slot, u64::MAX).unwrap_or(needed),
-                };
-                region.grow(ahead).or_else(|_| region.grow(needed))?;
-                if matches!(slot.kind, StateKind::Pages { pages: Some(_), .. }) {
-                    region.on_huge_pages(LARGE);
+    fn of(entries: Vec<Entry>) -> State {
+        let mut state = State {
+            entries,
+            pointers: Vec::new(),
+        };
+        state.refresh();
+        state
+    }
+
+    /// A copy after `position` tokens: pages are shared until one of both writes them.
+    pub(crate) fn fork(&self, descriptor: &Descriptor, position: u64) -> Result<State> {
+        let entry = |(entry, slot): (&Entry, &StateSlot)| {
+            Ok(match entry {
+                Entry::Piece(region) => {
+                    let mut copy = Region::new(region.len())?;
+                    let kept = kept_bytes(slot, position)?.min(region.len());
+                    copy.bytes_mut()[..kept].copy_from_slice(&region.bytes()[..kept]);
+                    Entry::Piece(copy)
                 }
-                moved = true;
+                Entry::Pages(pages) => Entry::Pages(pages.fork()),
+                Entry::Shared(with) => Entry::Shared(*with),
+            })
+        };
+        let entries = self.entries.iter().zip(&descriptor.states).map(entry);
+        Ok(State::of(entries.collect::<Result<_>>()?))
+    }
+
+    /// Forgets what came after the first `position` tokens, of a state that [`cuts_anywhere`] holds for.
+    pub(crate) fn truncate(&mut self, position: u64) {
+        for entry in &mut self.entries {
+            if let Entry::Pages(pages) = entry {
+                let kept = usize::try_from(position.div_ceil(PAGE_TOKENS as u64)).unwrap_or(usize::MAX);
+                pages.truncate(kept);
             }
         }
-        if moved {
-            self.refresh();
+        self.refresh();
+    }
+
+    /// Makes room for `more` tokens after the first `position`, and what they write this sequence's own.
+    pub(crate) fn reserve(&mut self, descriptor: &Descriptor, position: u64, more: u64) -> Result<()> {
+        for (number, slot) in descriptor.states.iter().enumerate() {
+            let before = self.tokens(slot, position);
+            let needed = kept_bytes(slot, before.saturating_add(more))?;
+            match &mut self.entries[number] {
+                Entry::Piece(region) if needed > region.len() => {
+                    // Room ahead spares calls; what nobody touches costs nothing.
+                    let ahead = kept_bytes(slot, u64::MAX).unwrap_or(needed);
+                    region.grow(ahead).or_else(|_| region.grow(needed))?;
+                    region.on_huge_pages(LARGE);
+                }
+                Entry::Pages(pages) => pages_for(pages, slot, before, more)?,
+                Entry::Piece(_) | Entry::Shared(_) => {}
+            }
         }
+        self.refresh();
         Ok(())
     }
 
@@ -75,23 +107,34 @@ impl State {
         else {
             return position;
         };
-        let bytes = self
-            .regions
-            .get(counter)
-            .and_then(|region| region.bytes().first_chunk());
+        let bytes = match self.entries.get(counter) {
+            Some(Entry::Piece(region)) => region.bytes().first_chunk(),
+            _ => None,
+        };
         bytes.map_or(position, |bytes| u64::from_le_bytes(*bytes))
     }
 
-    /// Capacity of an entry in bytes.
-    #[cfg(test)]
-    pub(crate) fn room(&self, slot: usize) -> usize {
-        self.regions[slot].len()
+    /// Bytes of memory; what several sequences share counts in parts.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |entry: &Entry| match entry {
+            Entry::Piece(region) => region.len(),
+            Entry::Pages(pages) => pages.bytes(),
+            Entry::Shared(_) => 0,
+        };
+        self.entries.iter().map(bytes).sum()
     }
 
     fn refresh(&mut self) {
         self.pointers.clear();
-        let regions = self.lies_in.iter().filter_map(|n| self.regions.get(*n));
-        self.pointers.extend(regions.map(Region::as_ptr));
+        for entry in &self.entries {
+            let pointer = match entry {
+                Entry::Piece(region) => region.as_ptr(),
+                Entry::Pages(pages) => pages.table(),
+                // An entry shares that of an earlier layer.
+                Entry::Shared(with) => self.pointers.get(*with).copied().unwrap_or_default(),
+            };
+            self.pointers.push(pointer);
+        }
     }
 
     /// The frame's table.
@@ -99,39 +142,99 @@ impl State {
         self.pointers.as_ptr()
     }
 
-    /// The first `bytes` bytes of an entry, whose memory was reserved.
-    pub(crate) fn kept(&self, slot: usize, bytes: usize) -> &[u8] {
-        &self.regions[slot].bytes()[..bytes]
+    /// The first `bytes` bytes of an entry, whose room was reserved, piece by piece.
+    pub(crate) fn kept(&self, slot: usize, bytes: usize) -> Vec<&[u8]> {
+        match &self.entries[slot] {
+            Entry::Piece(region) => vec![&region.bytes()[..bytes]],
+            Entry::Pages(pages) => (0..pages_of(pages, bytes)).map(|n| pages.page(n)).collect(),
+            Entry::Shared(_) => Vec::new(),
+        }
     }
 
-    pub(crate) fn kept_mut(&mut self, slot: usize, bytes: usize) -> &mut [u8] {
-        &mut self.regions[slot].bytes_mut()[..bytes]
+    /// Fills the first `bytes` bytes of an entry, whose room was reserved, piece by piece.
+    pub(crate) fn fill<E>(
+        &mut self,
+        slot: usize,
+        bytes: usize,
+        mut fill: impl FnMut(&mut [u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        match &mut self.entries[slot] {
+            Entry::Piece(region) => fill(&mut region.bytes_mut()[..bytes]),
+            Entry::Pages(pages) => (0..pages_of(pages, bytes)).try_for_each(|n| fill(pages.page_mut(n))),
+            Entry::Shared(_) => Ok(()),
+        }
     }
+}
+
+/// How many pages so many bytes are.
+fn pages_of(pages: &Pages, bytes: usize) -> usize {
+    match pages.len() {
+        0 => 0,
+        _ => bytes / pages.page(0).len().max(1),
+    }
+}
+
+/// Makes room in pages, `before` of whose tokens are there, for `more`.
+fn pages_for(pages: &mut Pages, slot: &StateSlot, before: u64, more: u64) -> Result<()> {
+    let StateKind::Pages {
+        pinned, pages: ring, ..
+    } = slot.kind
+    else {
+        return Ok(());
+    };
+    let most = ring.map_or(usize::MAX, |ring| pinned.saturating_add(ring));
+    let size = PAGE_TOKENS as u64;
+    let end = usize::try_from(before.saturating_add(more).div_ceil(size)).map_err(|_| too_long(slot, before))?;
+    pages.grow(end.min(most), most)?;
+    let first = (before / size) as usize;
+    // Of a ring, no page is met twice.
+    for page in first.max(end.saturating_sub(most))..end {
+        let own = match ring {
+            Some(ring) if page >= pinned => pinned + (page - pinned) % ring.max(1),
+            _ => page,
+        };
+        pages.make_own(own)?;
+    }
+    Ok(())
+}
+
+/// Whether sequences of a model can be cut at any earlier token: all that they carry are caches that forget nothing.
+pub(crate) fn cuts_anywhere(descriptor: &Descriptor) -> bool {
+    let kinds = descriptor.states.iter().map(|slot| &slot.kind);
+    kinds.into_iter().all(|kind| match kind {
+        StateKind::Fixed { bytes } => *bytes == 0,
+        StateKind::Bounded { .. } => false,
+        StateKind::Shared { .. } => true,
+        StateKind::Pages { pages, count, .. } => pages.is_none() && count.is_none(),
+    })
 }
 
 /// Bytes that an entry holds after `tokens` tokens were appended.
 pub(crate) fn kept_bytes(slot: &StateSlot, tokens: u64) -> Result<usize> {
+    let grown = |page_bytes: usize, most: usize| {
+        let needed = usize::try_from(tokens.div_ceil(PAGE_TOKENS as u64)).ok();
+        needed.and_then(|needed| needed.min(most).checked_mul(page_bytes))
+    };
     let bytes = match slot.kind {
         StateKind::Fixed { bytes } => Some(bytes),
         StateKind::Shared { .. } => Some(0),
+        StateKind::Bounded { page_bytes, pages } => grown(page_bytes, pages),
         StateKind::Pages {
             page_bytes,
             pinned,
             pages,
             count: _,
-        } => {
-            let needed = usize::try_from(tokens.div_ceil(PAGE_TOKENS as u64)).ok();
-            needed.and_then(|needed| {
-                needed
-                    .min(pages.map_or(usize::MAX, |ring| pinned.saturating_add(ring)))
-                    .checked_mul(page_bytes)
-            })
-        }
+        } => grown(
+            page_bytes,
+            pages.map_or(usize::MAX, |ring| pinned.saturating_add(ring)),
+        ),
     };
-    bytes.ok_or_else(|| {
-        Error::input(format!(
-            "the state `{}` of {tokens} tokens is beyond all memory",
-            slot.name
-        ))
-    })
+    bytes.ok_or_else(|| too_long(slot, tokens))
+}
+
+fn too_long(slot: &StateSlot, tokens: u64) -> Error {
+    Error::input(format!(
+        "the state `{}` of {tokens} tokens is beyond all memory",
+        slot.name
+    ))
 }

@@ -197,11 +197,12 @@ pub(crate) unsafe extern "C" fn add(slots: *const u64, tid: i64, _: i64) {
         let mut outputs = wanted(slots).iter().enumerate().peekable();
         for (i, row) in rows(slots).iter().enumerate() {
             let states = segments(slots)[row.segment as usize].states as *const *mut f32;
-            let (count, seen, position) = (*states, *states.add(1), row.position as usize);
+            let (count, pages, position) = (*states, *states.add(1) as *const *mut f32, row.position as usize);
+            let seen = |j: usize| (*pages.add(j / PAGE_TOKENS)).add(j % PAGE_TOKENS);
             assert_eq!(*count, position as f32, "the state is that of another sequence");
             *count += 1.0;
-            *seen.add(position) = *tokens.add(i) as f32;
-            let sum: f32 = (0..=position).map(|j| *seen.add(j)).sum();
+            *seen(position) = *tokens.add(i) as f32;
+            let sum: f32 = (0..=position).map(|j| *seen(j)).sum();
             if let Some((n, _)) = outputs.next_if(|(_, wanted)| wanted.row == i as u64) {
                 let row = std::slice::from_raw_parts_mut(out.add(n * VOCAB), VOCAB);
                 row.fill(-1.0);

@@ -121,7 +121,7 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
             let kind = kernel.states()[*n].clone();
             let kept = match kind {
                 StateKind::Fixed { bytes } => Kept::Bytes(bytes),
-                StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
+                StateKind::Bounded { .. } | StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
                     bytes: 4 * shape.iter().product::<usize>(),
                     rate: layer.plan.attentions[v].rate,
                     span: kernel.span,

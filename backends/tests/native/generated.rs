@@ -121,14 +121,15 @@ impl Machine {
 
     fn timed_step(&self, segments: &mut [Segment], threads: usize) -> (Vec<Vec<Vec<f64>>>, f64) {
         let d = &self.program.descriptor;
-        let tables: Vec<Vec<*mut u64>> = segments.iter_mut().map(|s| s.sequence.table(d)).collect();
+        let tables: Vec<_> = segments.iter_mut().map(|s| s.sequence.table(d)).collect();
+        let states = tables.iter().map(|(states, _)| states);
         let part = |(segment, states): (&Segment, &Vec<*mut u64>)| Part {
             count: segment.inputs.len(),
             position: segment.sequence.position,
             wanted_from: segment.wanted_from,
             states: states.as_ptr() as u64,
         };
-        let batch = Batch::new(&segments.iter().zip(&tables).map(part).collect::<Vec<_>>());
+        let batch = Batch::new(&segments.iter().zip(states).map(part).collect::<Vec<_>>());
         let all: Vec<Vec<Tensor>> = segments.iter().flat_map(|s| s.inputs.iter().cloned()).collect();
         let wanted: Vec<Vec<Tensor>> = batch
             .wanted
@@ -233,6 +234,7 @@ pub(crate) fn state_bytes(kind: &StateKind) -> usize {
     match kind {
         StateKind::Fixed { bytes } => *bytes,
         StateKind::Shared { .. } => 0,
+        StateKind::Bounded { page_bytes, pages } => page_bytes * TOKENS.div_ceil(PAGE_TOKENS).min(*pages),
         StateKind::Pages {
             page_bytes,
             pinned,
@@ -269,13 +271,24 @@ impl Sequence {
         }
     }
 
-    fn table(&mut self, d: &Descriptor) -> Vec<*mut u64> {
-        let own: Vec<*mut u64> = self.states.iter_mut().map(Vec::as_mut_ptr).collect();
+    /// The frame's table, and the tables of pages that it leads to.
+    fn table(&mut self, d: &Descriptor) -> (Vec<*mut u64>, Vec<Vec<*mut u64>>) {
+        let mut pages = Vec::new();
+        let mut own = Vec::new();
+        for (state, slot) in self.states.iter_mut().zip(&d.states) {
+            let StateKind::Pages { page_bytes, .. } = slot.kind else {
+                own.push(state.as_mut_ptr());
+                continue;
+            };
+            let mut table: Vec<*mut u64> = state.chunks_mut(page_bytes / 8).map(<[u64]>::as_mut_ptr).collect();
+            own.push(table.as_mut_ptr().cast());
+            pages.push(table);
+        }
         let lies_in = |(n, slot): (usize, &StateSlot)| match slot.kind {
             StateKind::Shared { with } => own[with],
             _ => own[n],
         };
-        d.states.iter().enumerate().map(lies_in).collect()
+        (d.states.iter().enumerate().map(lies_in).collect(), pages)
     }
 }
 

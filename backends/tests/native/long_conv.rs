@@ -86,11 +86,11 @@ impl<'a> Compiled<'a> {
             // No more than the manifest says is there.
             for (state, kind) in states.iter_mut().zip(self.conv.states()) {
                 let bytes = match kind {
-                    StateKind::Pages { page_bytes, pages, .. } => {
-                        page_bytes * (at + count).div_ceil(PAGE_TOKENS).min(pages.unwrap_or(usize::MAX))
+                    StateKind::Bounded { page_bytes, pages } => {
+                        page_bytes * (at + count).div_ceil(PAGE_TOKENS).min(pages)
                     }
                     StateKind::Fixed { bytes } => bytes,
-                    StateKind::Shared { .. } => 0,
+                    StateKind::Pages { .. } | StateKind::Shared { .. } => 0,
                 };
                 state.resize(bytes / 4, 0.0);
             }

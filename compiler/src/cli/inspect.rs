@@ -80,6 +80,7 @@ fn slot(s: &StateSlot) -> Value {
     let (grows, bytes) = match s.kind {
         StateKind::Fixed { bytes } => (false, bytes),
         StateKind::Shared { .. } => (false, 0),
+        StateKind::Bounded { page_bytes, pages } => (false, page_bytes.saturating_mul(pages)),
         StateKind::Pages {
             page_bytes,
             pages,

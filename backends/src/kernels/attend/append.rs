@@ -1,7 +1,7 @@
 //! Writing new tokens into the pages: keys become columns, values rows.
 
 use super::{
-    layout::{PAGE, Strided, ceil_div, float_at, load, row_at, store, vectors},
+    layout::{PAGE, Strided, ceil_div, float_at, load, page_at, row_at, store, vectors},
     ticks::tick,
     variant::Attend,
 };
@@ -77,12 +77,11 @@ pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
         let row = list.map_or(t, |list| tick(f, list, t));
         let from = f.mul(row, stride);
         let from = f.gep(s, from, Scalar::F32);
-        let first = f.mul(slot, width);
+        let to = page_at(f, pages, slot);
         f.for_each(zero, width, 1, |f, entry| {
             let p = f.gep(from, entry, Scalar::F32);
             let x = f.load(p, Ty::F32);
-            let row = f.add(first, entry);
-            let row = row_at(f, pages, row, PAGE);
+            let row = row_at(f, to, entry, PAGE);
             let to = f.gep(row, column, Scalar::F32);
             f.store(x, to);
         });

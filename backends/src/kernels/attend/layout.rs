@@ -106,9 +106,9 @@ impl Attend {
 }
 
 impl Attend {
-    /// Pointer to a head's part of a page, rows of `width` floats.
+    /// Pointer to a head's part of a page, rows of `width` floats; `pages` is the table of all.
     pub(super) fn head_page(&self, f: &mut Func, pages: Val, slot: Val, group: Val, width: usize) -> Val {
-        let page = row_at(f, pages, slot, PAGE * self.groups * width);
+        let page = page_at(f, pages, slot);
         row_at(f, page, group, PAGE * width)
     }
 }
@@ -205,6 +205,12 @@ pub(super) fn float_at(f: &mut Func, base: Val, n: usize) -> Val {
     }
     let n = f.i64(n as i64);
     f.gep(base, n, Scalar::F32)
+}
+
+/// Page `slot` of a table of pages.
+pub(super) fn page_at(f: &mut Func, pages: Val, slot: Val) -> Val {
+    let p = f.gep(pages, slot, Scalar::I64);
+    f.load(p, Ty::GLOBAL)
 }
 
 /// Pointer to row `row` of an array of rows of `width` floats.

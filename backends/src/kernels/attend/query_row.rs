@@ -1,7 +1,7 @@
 //! One row of queries against a page: its position, head, streams and tables, and its pairs with vectors of keys.
 
 use super::{
-    layout::{PAGE, float_at, row_at, slot},
+    layout::{PAGE, float_at, page_at, row_at, slot},
     pair::{Lookup, Pair},
     table::Tables,
     tile_args::TileArgs,
@@ -47,7 +47,7 @@ impl<'a> QueryRow<'a> {
         let widths = attend.key_widths.iter().enumerate();
         let streams = widths.map(|(n, width)| {
             let pointer = slot(f, args.table, n, Ty::GLOBAL);
-            let pointer = row_at(f, pointer, page, width * PAGE);
+            let pointer = page_at(f, pointer, page);
             if *width > 1 {
                 row_at(f, pointer, head, PAGE)
             } else {

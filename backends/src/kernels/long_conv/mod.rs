@@ -31,11 +31,9 @@ impl LongConv {
     /// channel the position up to which results are NaN.
     pub fn states(&self) -> [StateKind; 4] {
         let row = self.panels() * self.lanes() as usize * 4;
-        let entry = |rows: usize, rows_of_a_page: usize, width: usize| StateKind::Pages {
+        let entry = |rows: usize, rows_of_a_page: usize, width: usize| StateKind::Bounded {
             page_bytes: rows_of_a_page * row * width,
-            pinned: 0,
-            pages: Some(rows.div_ceil(rows_of_a_page)),
-            count: None,
+            pages: rows.div_ceil(rows_of_a_page),
         };
         [
             entry(self.blocks.top(), PAGE_TOKENS, 1),

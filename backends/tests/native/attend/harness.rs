@@ -359,7 +359,7 @@ impl<'a> Session<'a> {
                 count: _,
             } => memory((pinned + pages.unwrap_or(tokens.div_ceil(64))) * page_bytes, 0.0),
             StateKind::Fixed { bytes } => memory(bytes, 0.0),
-            StateKind::Shared { .. } => memory(0, 0.0),
+            StateKind::Bounded { .. } | StateKind::Shared { .. } => memory(0, 0.0),
         };
         Session {
             kernel,
@@ -375,7 +375,23 @@ impl<'a> Session<'a> {
         let (a, threads) = (self.kernel.attend, self.threads as i64);
         let row = |n: usize| operands.rows[n][at * operands.widths[n]..].as_ptr();
         let width = |n: usize| operands.widths[n] as i64;
-        let pages: Vec<*mut f32> = self.states.iter_mut().map(|s| s.as_mut_ptr().cast()).collect();
+        let mut tables: Vec<Vec<*mut f32>> = Vec::new();
+        let kinds = a.states();
+        for (state, kind) in self.states.iter_mut().zip(&kinds) {
+            let start: *mut f32 = state.as_mut_ptr().cast();
+            tables.push(match kind {
+                StateKind::Pages { page_bytes, .. } => {
+                    let pages = state.len() * size_of::<Line>() / page_bytes;
+                    (0..pages).map(|n| start.wrapping_byte_add(n * page_bytes)).collect()
+                }
+                _ => vec![start],
+            });
+        }
+        let lies_at = |(table, kind): (&mut Vec<*mut f32>, &StateKind)| match kind {
+            StateKind::Pages { .. } => table.as_mut_ptr().cast(),
+            _ => table[0],
+        };
+        let pages: Vec<*mut f32> = tables.iter_mut().zip(&kinds).map(lies_at).collect();
         let (mut position, count) = ((self.origin + at) as i64, count as i64);
         let (mut keys, mut list) = (count, vec![0_i64; 2 * a.max_chunk]);
         let on = a.spec.on();

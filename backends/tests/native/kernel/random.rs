@@ -77,6 +77,12 @@ impl<'m> Interpreted<'m> {
         for slot in &descriptor.states {
             let place = match slot.kind {
                 StateKind::Shared { with } => places[with],
+                StateKind::Pages { page_bytes, .. } => {
+                    let pages = state_bytes(&slot.kind) / page_bytes;
+                    let page = |_| memory.allocate(&slot.name, vec![0; page_bytes]);
+                    let table: Vec<u64> = (0..pages).map(page).collect();
+                    memory.allocate_constant("pages", words(&table))
+                }
                 _ => memory.allocate(&slot.name, vec![0; state_bytes(&slot.kind)]),
             };
             places.push(place);
