@@ -31,6 +31,7 @@ pub mod outputs;
 mod pages;
 mod places;
 pub mod pool;
+pub mod prefix;
 pub mod program;
 mod saved;
 pub mod sequence;

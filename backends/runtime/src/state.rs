@@ -224,10 +224,7 @@ pub(crate) fn kept_bytes(slot: &StateSlot, tokens: u64) -> Result<usize> {
             pinned,
             pages,
             count: _,
-        } => grown(
-            page_bytes,
-            pages.map_or(usize::MAX, |ring| pinned.saturating_add(ring)),
-        ),
+        } => grown(page_bytes, pages.map_or(usize::MAX, |ring| pinned.saturating_add(ring))),
     };
     bytes.ok_or_else(|| too_long(slot, tokens))
 }
