@@ -82,6 +82,13 @@ impl<'m> Executor<'m> {
         fits(self.model.descriptor(), rows, segments)
     }
 
+    /// Most rows that the `segments`-th segment of a step may have after `before` rows of the others.
+    pub fn most_rows(&self, before: usize, segments: usize) -> usize {
+        let descriptor = self.model.descriptor();
+        let padding = segments.saturating_sub(1).saturating_mul(descriptor.padding);
+        descriptor.max_chunk.saturating_sub(before.saturating_add(padding))
+    }
+
     /// One step: every sequence reads its segment. Outputs are those of the wanted tokens, in order of the segments.
     ///
     /// The caller has checked the inputs ([`Session::check`](crate::session::Session::check)).

@@ -85,6 +85,11 @@ impl<'m> Session<'m> {
         self.executor.model()
     }
 
+    /// States and position.
+    pub(crate) fn sequence(&self) -> &Sequence {
+        &self.sequence
+    }
+
     /// Tokens read so far.
     pub fn position(&self) -> u64 {
         self.sequence.position

@@ -81,9 +81,10 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct Logits {
-    /// Token ids, `1,2,3`; `-`: from standard input
-    #[arg(long, value_name = "IDS", allow_hyphen_values = true)]
-    pub(crate) tokens: String,
+    /// Token ids, `1,2,3`; `-`: from standard input. Several times: sequences that are read together, in one batch, and
+    /// whose rows follow each other
+    #[arg(long, value_name = "IDS", allow_hyphen_values = true, required = true)]
+    pub(crate) tokens: Vec<String>,
     /// File to write, safetensors or `.json`; `-`: JSON to standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,

@@ -2,6 +2,7 @@
 
 mod args;
 mod bar;
+mod batch;
 mod bench;
 mod common;
 mod console;

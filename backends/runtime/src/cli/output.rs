@@ -113,22 +113,25 @@ impl<'a> Tensors<'a> {
 
     /// Takes the rows of a chunk.
     pub(crate) fn take(&mut self, outputs: &Outputs) -> Result<()> {
+        self.take_rows(outputs.rows(), |place| outputs.bytes(place))
+    }
+
+    /// Takes rows, whose bytes are given by the number of the output.
+    pub(crate) fn take_rows<'o>(&mut self, rows: usize, bytes_of: impl Fn(usize) -> &'o [u8]) -> Result<()> {
         let Some(((first, stream), others)) = self.streams.split_first() else {
             return Ok(());
         };
         let odd = |(place, stream): &&(usize, &Stream)| {
-            stream.elem == Elem::F32
-                && !stream.name.starts_with(TRACE)
-                && finite::odd_rows(stream, outputs.bytes(*place))
+            stream.elem == Elem::F32 && !stream.name.starts_with(TRACE) && finite::odd_rows(stream, bytes_of(*place))
         };
         if self.odd.is_none() {
             self.odd = self.streams.iter().find(odd).map(|(_, stream)| *stream);
         }
         for ((place, _), kept) in others.iter().zip(&mut self.kept) {
-            kept.extend_from_slice(outputs.bytes(*place));
+            kept.extend_from_slice(bytes_of(*place));
         }
         let stream: &Stream = stream;
-        let bytes = outputs.bytes(*first);
+        let bytes = bytes_of(*first);
         match self.format {
             Format::Safetensors => self.write(bytes)?,
             Format::Json => {
@@ -136,7 +139,7 @@ impl<'a> Tensors<'a> {
                 self.write(text.as_bytes())?;
             }
         }
-        self.rows += outputs.rows();
+        self.rows += rows;
         Ok(())
     }
 

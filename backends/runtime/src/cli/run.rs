@@ -8,6 +8,7 @@ use seqc_checkpoint::output;
 use super::{
     args::{Format, Logits, Reading, Run},
     bar::Bar,
+    batch,
     common,
     console::Console,
     input,
@@ -24,7 +25,8 @@ use crate::{
 };
 
 pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result<()> {
-    let ids = common::ids(&args.tokens, "--tokens")?;
+    let sequences = args.tokens.iter().map(|words| common::ids(words, "--tokens"));
+    let mut sequences = sequences.collect::<Result<Vec<_>>>()?;
     streams::check_reads_tokens(&code.describe()?)?;
     let model = common::load(code, &args.reading.loading, console)?;
     let target = Target {
@@ -34,7 +36,48 @@ pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result
         inputs: common::inputs(&model, []),
     };
     let mut session = open(&model, &target, &args.reading, console)?;
-    write(&mut session, &common::tokens(ids), &target, &args.reading, console)
+    match (sequences.pop(), sequences.is_empty()) {
+        (Some(only), true) => write(&mut session, &common::tokens(only), &target, &args.reading, console),
+        (last, _) => {
+            sequences.extend(last);
+            write_batch(&mut session, sequences, &target, &args.reading, console)
+        }
+    }
+}
+
+/// Reads several sequences together, each from where the session is, and writes their outputs one behind the other.
+fn write_batch(
+    session: &mut Session,
+    mut sequences: Vec<Vec<i64>>,
+    target: &Target,
+    reading: &Reading,
+    console: &mut Console,
+) -> Result<()> {
+    if reading.save_state.is_some() {
+        return Err(Error::Usage(
+            "--save-state leaves the state of one sequence: give one --tokens".to_owned(),
+        ));
+    }
+    let pending = session.take_pending();
+    let mut tokens = 0;
+    for sequence in &mut sequences {
+        sequence.splice(0..0, pending.iter().copied());
+        tokens += session.check(&common::tokens(sequence.clone()), &Default::default())?;
+    }
+    let rows = batch::outputs(session, sequences, &reading.chunk)?;
+    let streams = session.model().descriptor().outputs.iter().enumerate();
+    let streams = streams.filter(|(_, stream)| !stream.name.starts_with(TRACE)).collect();
+    let place = Place {
+        path: target.path,
+        format: target.format,
+        inputs: &target.all_inputs(reading),
+    };
+    let mut tensors = Tensors::create(&place, streams, tokens, console.result)?;
+    tensors.take_rows(tokens, |output| &rows[output])?;
+    if let Some(name) = tensors.finish()? {
+        console.warn(format_args!("`{name}` holds numbers that are not finite"));
+    }
+    Ok(())
 }
 
 pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
