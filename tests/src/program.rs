@@ -100,8 +100,28 @@ impl Program {
 
     /// [`Program::logits`], or the answer of a program that refuses.
     pub fn try_logits(&self, tokens: &[i64], way: Way) -> Result<Rows, Answer> {
+        self.try_logits_of(&[tokens], way)
+    }
+
+    /// [`Program::logits`] of several sequences, read together.
+    pub fn logits_together(&self, sequences: &[&[i64]], way: Way) -> Vec<Rows> {
+        let rows = self
+            .try_logits_of(sequences, way)
+            .unwrap_or_else(|answer| panic!("{} failed:\n{}", answer.line, answer.stderr));
+        let mut from = 0;
+        let rows = sequences.iter().map(|tokens| {
+            from += tokens.len();
+            rows.slice(from - tokens.len(), from)
+        });
+        rows.collect()
+    }
+
+    fn try_logits_of(&self, sequences: &[&[i64]], way: Way) -> Result<Rows, Answer> {
         let file = fresh_file("logits.safetensors");
-        let mut args = vec!["logits".to_owned(), "--tokens".to_owned(), list(tokens)];
+        let mut args = vec!["logits".to_owned()];
+        for tokens in sequences {
+            args.extend(["--tokens".to_owned(), list(tokens)]);
+        }
         args.extend(["--output".to_owned(), file.display().to_string()]);
         args.extend(way.arguments());
         let answer = self.run(&args);
@@ -110,7 +130,8 @@ impl Program {
         }
         let rows = Rows::read_any(&file, &["logits", "hidden"]);
         fs::remove_file(&file).ok();
-        assert_eq!(rows.len(), tokens.len(), "{}: one row per token", answer.line);
+        let tokens: usize = sequences.iter().map(|tokens| tokens.len()).sum();
+        assert_eq!(rows.len(), tokens, "{}: one row per token", answer.line);
         Ok(rows)
     }
 

@@ -32,6 +32,11 @@ macro_rules! causal {
             }
 
             #[test]
+            fn a_batch_gives_each_sequence_what_it_gets_alone() {
+                check_batch(&Fixture::open($name));
+            }
+
+            #[test]
             fn saved_and_restored_in_the_middle_gives_the_same() {
                 check_restored(&Fixture::open($name));
             }
@@ -113,6 +118,48 @@ fn check_cuts(fixture: &Fixture) {
             "{}, chunks {chunks:?}, {threads} threads: off by {off:e}",
             fixture.name
         );
+    }
+}
+
+/// Sequences that are read together, from the beginning and as forks of a saved state, in chunks that meet in every way.
+fn check_batch(fixture: &Fixture) {
+    let program = fixture.program();
+    let tokens = fixture.sequence();
+    let begun = fresh_file("state");
+    let save = Way {
+        save: Some(&begun),
+        ..Way::default()
+    };
+    program.logits(&tokens[..9], save);
+    let sequences = [&tokens[..], &tokens[..1], &tokens[3..30], &tokens[..17], &tokens[20..]];
+    let cut = random_cut(fixture.name, 7, tokens.len());
+    for load in [None, Some(&*begun)] {
+        let alone = sequences.map(|tokens| {
+            program.logits(
+                tokens,
+                Way {
+                    load,
+                    ..Way::default()
+                },
+            )
+        });
+        for (chunks, threads) in [(&[][..], 1), (&[1], 2), (&[16, 1, 1], 1), (&cut, 2)] {
+            let way = Way {
+                chunks,
+                threads,
+                load,
+                ..Way::default()
+            };
+            let found = program.logits_together(&sequences, way);
+            for (n, (found, alone)) in found.iter().zip(&alone).enumerate() {
+                let off = found.relative(alone);
+                assert!(
+                    off <= CUT_TOLERANCE,
+                    "{}, sequence {n}, chunks {chunks:?}, {threads} threads: off by {off:e}",
+                    fixture.name
+                );
+            }
+        }
     }
 }
 
