@@ -260,8 +260,8 @@ mod tests {
     use super::*;
     use crate::{
         executor::{Executor, Segment},
+        inputs::Values,
         model::{Model, Options},
-        session::Values,
         testing,
     };
     use seqc_abi::{StateKind, StateSlot};

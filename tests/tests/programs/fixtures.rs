@@ -134,15 +134,7 @@ fn check_batch(fixture: &Fixture) {
     let sequences = [&tokens[..], &tokens[..1], &tokens[3..30], &tokens[..17], &tokens[20..]];
     let cut = random_cut(fixture.name, 7, tokens.len());
     for load in [None, Some(&*begun)] {
-        let alone = sequences.map(|tokens| {
-            program.logits(
-                tokens,
-                Way {
-                    load,
-                    ..Way::default()
-                },
-            )
-        });
+        let alone = sequences.map(|tokens| program.logits(tokens, Way { load, ..Way::default() }));
         for (chunks, threads) in [(&[][..], 1), (&[1], 2), (&[16, 1, 1], 1), (&cut, 2)] {
             let way = Way {
                 chunks,

@@ -3,8 +3,10 @@
 use crate::{
     Error, Result,
     executor::{Executor, Segment},
+    inputs::Values,
     sequence::Sequence,
-    session::{Session, Values, row_bytes},
+    session::Session,
+    streams::row_bytes,
 };
 
 /// A sequence, what it has to read, and what came out.

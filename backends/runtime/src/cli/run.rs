@@ -8,8 +8,7 @@ use seqc_checkpoint::output;
 use super::{
     args::{Format, Logits, Reading, Run},
     bar::Bar,
-    batch,
-    common,
+    batch, common,
     console::Console,
     input,
     output::{Place, Tensors},
