@@ -1,6 +1,9 @@
 //! The batch law: sequences that are read together get what each gets alone, however the steps mix them.
 
-use crate::generated::{Machine, Segment, Sequence, TOLERANCE, cases, distance, reference, together, widest};
+use crate::{
+    generated::{Machine, TOLERANCE, cases, distance, reference, together, widest},
+    sequences::{Segment, Sequence, TOKENS},
+};
 use seqc_backends::mlir::Target;
 use seqc_ir::{
     eval::Tensor,
@@ -8,7 +11,6 @@ use seqc_ir::{
 };
 use seqc_passes::plan::Chunks;
 
-const TOKENS: usize = 53;
 const MAX_CHUNK: usize = 40;
 const MODELS: u64 = 8;
 
@@ -25,7 +27,7 @@ struct Reader {
 impl Reader {
     fn new(machine: &Machine, inputs: usize) -> Reader {
         Reader {
-            sequence: Sequence::new(machine),
+            sequence: machine.begin(),
             inputs,
             results: Vec::new(),
         }

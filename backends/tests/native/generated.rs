@@ -1,8 +1,11 @@
 //! Random models: what the generated code computes is what the evaluator says, however the sequence is cut.
 
-use crate::support::Loaded;
+use crate::{
+    sequences::{Given, Segment, Sequence, TOKENS},
+    support::Loaded,
+};
 use seqc_abi::{
-    Descriptor, Elem, Level, PAGE_TOKENS, StateKind, StateSlot,
+    Level,
     batch::{Batch, Part},
     frame, symbols,
 };
@@ -25,7 +28,6 @@ use std::{sync::Barrier, time::Instant};
 /// max |difference| / max |reference|, f32 against double precision.
 pub(crate) const TOLERANCE: f64 = 2e-4;
 const MAX_CHUNK: usize = 40;
-pub(crate) const TOKENS: usize = 53;
 
 type Entry = extern "C" fn(*const u64, i64, i64);
 
@@ -88,9 +90,14 @@ impl Machine {
         load(slots.as_ptr(), 0, 1);
     }
 
+    /// A sequence of no tokens yet.
+    pub(crate) fn begin(&self) -> Sequence {
+        Sequence::new(&self.program.descriptor)
+    }
+
     /// Results of all tokens by token and output, the sequence cut into these chunks, the last one repeated.
     pub(crate) fn run(&self, inputs: &[Vec<Tensor>], cut: &[usize], threads: usize) -> Vec<Vec<Vec<f64>>> {
-        let mut sequence = Sequence::new(self);
+        let mut sequence = self.begin();
         let (mut at, mut n) = (0, 0);
         let mut rows = Vec::new();
         while at < inputs.len() {
@@ -185,7 +192,7 @@ impl Machine {
 
     /// Seconds of one call for a whole chunk by one thread, the least of `times`.
     pub(crate) fn seconds(&self, inputs: &[Vec<Tensor>], times: usize) -> f64 {
-        let mut sequence = Sequence::new(self);
+        let mut sequence = self.begin();
         (0..times).fold(f64::INFINITY, |least, _| {
             sequence.position = 0;
             let segment = Segment {
@@ -196,113 +203,6 @@ impl Machine {
             least.min(self.timed_step(&mut [segment], 1).1)
         })
     }
-}
-
-/// Rows of every input stream in memory.
-struct Given {
-    _reals: Vec<Vec<f32>>,
-    _integers: Vec<Vec<i64>>,
-    table: Vec<*const u8>,
-}
-
-impl Given {
-    fn new(d: &Descriptor, inputs: &[Vec<Tensor>]) -> Given {
-        if inputs.is_empty() {
-            return Given {
-                _reals: Vec::new(),
-                _integers: Vec::new(),
-                table: vec![std::ptr::null(); d.inputs.len()],
-            };
-        }
-        let reals: Vec<Vec<f32>> = columns(inputs, |x| x as f32);
-        let integers: Vec<Vec<i64>> = columns(inputs, |x| x as i64);
-        let pointer = |n: usize| match d.inputs[n].elem {
-            Elem::F32 => reals[n].as_ptr().cast::<u8>(),
-            Elem::I64 => integers[n].as_ptr().cast::<u8>(),
-        };
-        let table = (0..d.inputs.len()).map(pointer).collect();
-        Given {
-            _reals: reals,
-            _integers: integers,
-            table,
-        }
-    }
-}
-
-/// Bytes of a state entry after all tokens.
-pub(crate) fn state_bytes(kind: &StateKind) -> usize {
-    match kind {
-        StateKind::Fixed { bytes } => *bytes,
-        StateKind::Shared { .. } => 0,
-        StateKind::Bounded { page_bytes, pages } => page_bytes * TOKENS.div_ceil(PAGE_TOKENS).min(*pages),
-        StateKind::Pages {
-            page_bytes,
-            pinned,
-            pages,
-            count: _,
-        } => {
-            let all = TOKENS.div_ceil(PAGE_TOKENS);
-            page_bytes * pages.map_or(all, |ring| all.min(pinned + ring))
-        }
-    }
-}
-
-/// What one sequence carries.
-#[derive(Clone)]
-pub(crate) struct Sequence {
-    states: Vec<Vec<u64>>,
-    pub(crate) position: u64,
-}
-
-/// What a step reads of a sequence.
-pub(crate) struct Segment<'s> {
-    pub(crate) sequence: &'s mut Sequence,
-    pub(crate) inputs: &'s [Vec<Tensor>],
-    /// The first of them whose outputs are wanted.
-    pub(crate) wanted_from: usize,
-}
-
-impl Sequence {
-    pub(crate) fn new(machine: &Machine) -> Sequence {
-        let states = &machine.program.descriptor.states;
-        Sequence {
-            states: states.iter().map(|s| vec![0; state_bytes(&s.kind) / 8 + 1]).collect(),
-            position: 0,
-        }
-    }
-
-    /// The frame's table, and the tables of pages that it leads to.
-    fn table(&mut self, d: &Descriptor) -> (Vec<*mut u64>, Vec<Vec<*mut u64>>) {
-        let mut pages = Vec::new();
-        let mut own = Vec::new();
-        for (state, slot) in self.states.iter_mut().zip(&d.states) {
-            let StateKind::Pages { page_bytes, .. } = slot.kind else {
-                own.push(state.as_mut_ptr());
-                continue;
-            };
-            let mut table: Vec<*mut u64> = state.chunks_mut(page_bytes / 8).map(<[u64]>::as_mut_ptr).collect();
-            own.push(table.as_mut_ptr().cast());
-            pages.push(table);
-        }
-        let lies_in = |(n, slot): (usize, &StateSlot)| match slot.kind {
-            StateKind::Shared { with } => own[with],
-            _ => own[n],
-        };
-        (d.states.iter().enumerate().map(lies_in).collect(), pages)
-    }
-}
-
-/// Rows of each input one behind the other.
-pub(crate) fn columns<T>(inputs: &[Vec<Tensor>], convert: impl Fn(f64) -> T) -> Vec<Vec<T>> {
-    let streams = inputs.first().map_or(0, Vec::len);
-    let column = |n: usize| {
-        inputs
-            .iter()
-            .flat_map(|row| &row[n].data)
-            .map(|x| convert(*x))
-            .collect()
-    };
-    (0..streams).map(column).collect()
 }
 
 /// The runtime's part: calls the function that the first word of the meeting names.

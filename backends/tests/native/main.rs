@@ -12,4 +12,5 @@ mod math;
 mod matmul;
 mod matvec;
 mod parts;
+mod sequences;
 mod support;

@@ -1,6 +1,9 @@
 //! Random models under the interpreter: what kernels compute is what the evaluator says, in every cut into chunks.
 
-use crate::generated::{TOKENS, cases, columns, distance, reference, state_bytes, together};
+use crate::{
+    generated::{cases, distance, reference, together},
+    sequences::{TOKENS, columns, state_bytes},
+};
 use seqc_abi::{
     Descriptor, Elem, Level, StateKind,
     batch::{Batch, Part, Row, Run, Segment},
