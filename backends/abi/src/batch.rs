@@ -1,7 +1,7 @@
-//! The tables of a step: rows of several sequences, which of them belong together, and whose outputs are wanted.
+//! The tables of a step: the rows of several sequences, their segments, and the rows whose outputs are wanted.
 //!
-//! A step reads a ragged batch: segments one behind the other, each some consecutive tokens of one sequence. Generated code
-//! that treats each row by itself runs over all rows; what goes along a sequence runs segment by segment.
+//! A step reads a ragged batch: concatenated segments, each some consecutive tokens of one sequence. Generated code that
+//! is independent for each row runs over all rows; kernels along the sequence run segment by segment.
 
 use super::frame::{self, rows};
 
@@ -11,7 +11,7 @@ use super::frame::{self, rows};
 pub struct Segment {
     /// Row of its first token.
     pub first: u64,
-    /// Tokens, at least one.
+    /// Number of tokens, at least one.
     pub count: u64,
     /// Position of its first token in the sequence.
     pub position: u64,
@@ -27,18 +27,18 @@ pub struct Row {
     pub position: u64,
     /// Number of its segment.
     pub segment: u64,
-    /// Its number among all rows of the step.
+    /// Its index among all rows of the step.
     pub row: u64,
 }
 
-/// Rows at one distance from each other in buffers that leave room for rows of earlier tokens in front of each segment: those of a
-/// segment, or of segments of one token each.
+/// Rows at a constant stride in buffers that reserve rows of earlier tokens before each segment: the rows of one segment, or of
+/// segments of one token each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Run {
     /// The first one.
     pub first: u64,
-    /// How many.
+    /// Number of rows.
     pub count: u64,
     /// Segment of the first one.
     pub segment: u64,
@@ -46,10 +46,10 @@ pub struct Run {
     pub single: u64,
 }
 
-/// What a step reads of one sequence.
+/// The part of a step that belongs to one sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Tokens, at least one.
+    /// Number of tokens, at least one.
     pub count: usize,
     /// Position of the first one.
     pub position: u64,
@@ -59,23 +59,23 @@ pub struct Part {
     pub states: u64,
 }
 
-/// Tables of some rows of a step, which are numbered from 0 on.
+/// Tables of some rows of a step, numbered from 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
-    /// Each row.
+    /// One record for each row.
     pub rows: Vec<Row>,
-    /// Each sequence that has one.
+    /// One record for each sequence that has a row here.
     pub segments: Vec<Segment>,
-    /// All rows once again, in order.
+    /// The rows as runs, in order.
     pub runs: Vec<Run>,
 }
 
 /// The tables of one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Of all rows.
+    /// Tables of all rows.
     pub all: Rows,
-    /// Of those whose outputs are wanted.
+    /// Tables of the rows whose outputs are wanted.
     pub wanted: Rows,
 }
 
@@ -102,7 +102,7 @@ impl Batch {
 
 impl Rows {
     /// Fills the slots of these rows, from `first` on; `inputs` is the address of the table of their inputs. The tables must
-    /// stay where they are as long as the frame is used.
+    /// not move as long as the frame is used.
     pub fn fill(&self, frame: &mut [u64; frame::SLOTS], first: usize, inputs: u64) {
         frame[first + rows::COUNT] = self.rows.len() as u64;
         frame[first + rows::TABLE] = self.rows.as_ptr() as u64;

@@ -139,7 +139,7 @@ impl Func {
         self.binary(Binary::ShrSigned, a, b)
     }
 
-    /// Comparison; gives `i1` or a vector of them.
+    /// Comparison; returns `i1` or a vector of them.
     pub fn cmp(&mut self, cmp: Cmp, a: Val, b: Val) -> Val {
         self.define(a.ty.with(Scalar::I1), |out| Inst::Compare { cmp, out, a, b })
     }

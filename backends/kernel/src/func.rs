@@ -3,7 +3,7 @@
 use super::{Const, Inst, Scalar, Signature, Ty, Val};
 use std::collections::HashMap;
 
-/// A function, and the place where the next instruction goes.
+/// A function and its insertion point.
 pub struct Func {
     pub(crate) name: String,
     pub(crate) params: Vec<Val>,
@@ -11,7 +11,7 @@ pub struct Func {
     consts: HashMap<(Ty, Const), Val>,
     /// Constants and memory on the stack, in the order in which they were asked for first.
     pub(crate) entry: Vec<Inst>,
-    /// What stands behind the constants, before everything else.
+    /// Instructions after the constants, before all others.
     pub(crate) head: Vec<Inst>,
     pub(crate) body: Vec<Inst>,
     next: u32,

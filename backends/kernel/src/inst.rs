@@ -2,12 +2,12 @@
 
 use super::{Scalar, Val};
 
-/// A sequence of instructions, and the values it ends with: what a loop carries on, what a branch gives.
+/// Instructions, and the values that they yield: what a loop carries to its next iteration, or the results of a branch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Block {
     /// In order.
     pub insts: Vec<Inst>,
-    /// Empty but in loops that carry values and in branches that give some.
+    /// The yielded values: empty except in loops that carry values and in branches with results.
     pub yields: Vec<Val>,
 }
 
@@ -21,7 +21,7 @@ impl Block {
 /// A constant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Const {
-    /// An integer, in all lanes of a vector; truth values are 0 and 1.
+    /// An integer, in all lanes of a vector; booleans are 0 and 1.
     Int(i64),
     /// The bits of an `f32`, in all lanes of a vector.
     Float(u32),
@@ -42,11 +42,11 @@ pub enum Unary {
     Abs,
     /// Square root, rounded correctly.
     Sqrt,
-    /// The largest whole number that is not above.
+    /// Largest integer that is not greater (floor).
     Floor,
-    /// The least whole number that is not below.
+    /// Smallest integer that is not less (ceiling).
     Ceil,
-    /// The nearest whole number, of two the even one.
+    /// Nearest integer, ties to even.
     RoundEven,
 }
 
@@ -139,11 +139,11 @@ pub enum Intrinsic {
     ScaleByPower,
 }
 
-/// An instruction. `out` is what it defines.
+/// An instruction. `out` is the value that it defines.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Inst {
-    /// A constant; they stand at the start of a function.
+    /// A constant, at the start of the function.
     Const {
         out: Val,
         value: Const,
@@ -312,7 +312,7 @@ pub enum Axis {
     Team,
 }
 
-/// `for iv in (low..high).step_by(step)`; the body gives the next values of what is carried.
+/// `for iv in (low..high).step_by(step)`; the body yields the next carried values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct For {
     /// What the iterations are over.
@@ -335,7 +335,7 @@ pub struct For {
     pub out: Vec<Val>,
 }
 
-/// Two branches that give values of the same types.
+/// Two branches that yield values of the same types.
 #[derive(Clone, Debug, PartialEq)]
 pub struct If {
     /// One truth value.
@@ -344,6 +344,6 @@ pub struct If {
     pub then: Block,
     /// Where it does not.
     pub otherwise: Block,
-    /// What the branch gives.
+    /// The results of the branch.
     pub out: Vec<Val>,
 }

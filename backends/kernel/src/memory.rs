@@ -9,7 +9,7 @@ impl Func {
         self.define(Ty::CONSTANT, |out| Inst::Address { out, global })
     }
 
-    /// `base + index * size(elem)` bytes, in the same space; a vector of indices gives a vector of pointers.
+    /// `base + index * size(elem)` bytes, in the same space; for a vector of indices a vector of pointers.
     pub fn gep(&mut self, base: Val, index: Val, elem: Scalar) -> Val {
         let space = base.ty.space().unwrap_or(Space::Generic);
         let ty = match index.ty {

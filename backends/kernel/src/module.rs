@@ -13,7 +13,7 @@ pub struct Module {
     names: HashSet<String>,
 }
 
-/// What a module says of one function.
+/// The entry of one function in a module.
 pub enum Item {
     /// It is in another module.
     Declared(Signature),

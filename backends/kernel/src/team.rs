@@ -11,7 +11,7 @@ pub struct Team {
     pub threads: Val,
 }
 
-/// The iterations that fall to one member of a team; the members together have each iteration once.
+/// The iterations of one member of a team; each iteration belongs to exactly one member.
 #[derive(Clone, Copy, Debug)]
 pub struct TeamRange {
     /// The first index.

@@ -116,7 +116,7 @@ impl Ty {
         }
     }
 
-    /// Whether a value of this type may stand where `wanted` is asked for: it is of that type, or a pointer and one into any space
+    /// Whether a value of this type is accepted where `wanted` is expected: it is of that type, or a pointer and one into any space
     /// is asked for.
     pub fn passes_for(self, wanted: Ty) -> bool {
         self == wanted || (wanted == Ty::GENERIC && matches!(self, Ty::Ptr(_)))

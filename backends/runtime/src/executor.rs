@@ -19,13 +19,13 @@ use crate::{
 /// Some consecutive tokens of one sequence.
 #[derive(Debug)]
 pub struct Segment<'s> {
-    /// Who reads them.
+    /// The sequence.
     pub sequence: &'s mut Sequence,
     /// Rows of every input stream.
     pub inputs: &'s [Values],
     /// The row of the first token.
     pub at: usize,
-    /// How many, at least one.
+    /// Number of tokens, at least one.
     pub tokens: usize,
     /// The first of them whose outputs are wanted, `0..=tokens`.
     pub wanted_from: usize,
@@ -38,9 +38,9 @@ pub struct Executor<'m> {
     arena: Region,
     scratch: Region,
     outputs: Vec<Region>,
-    /// Rows of each input stream, of several sequences one behind the other.
+    /// Rows of each input stream, those of several sequences concatenated.
     joined: Vec<Rows>,
-    /// Those of the wanted rows, where they are not consecutive.
+    /// Inputs of the wanted rows, where these are not consecutive.
     wanted: Vec<Rows>,
 }
 
@@ -48,7 +48,7 @@ pub struct Executor<'m> {
 #[derive(Debug, Default)]
 struct Rows {
     words: Vec<u64>,
-    /// Bytes that are filled.
+    /// Number of bytes in use.
     bytes: usize,
 }
 
@@ -77,7 +77,7 @@ impl<'m> Executor<'m> {
         self.model
     }
 
-    /// Whether one step takes so many rows of so many sequences.
+    /// Whether this many rows of this many sequences fit in one step.
     pub fn fits(&self, rows: usize, segments: usize) -> bool {
         fits(self.model.descriptor(), rows, segments)
     }
@@ -120,7 +120,7 @@ impl<'m> Executor<'m> {
         }
     }
 
-    /// Runs segments by `step`, which gets all slots filled as the ABI says.
+    /// Runs segments by `step`, which gets all slots filled as the ABI requires.
     pub(crate) fn run(
         &mut self,
         segments: &mut [Segment],
@@ -169,7 +169,7 @@ impl<'m> Executor<'m> {
         Ok(())
     }
 
-    /// Where the rows of each input stream are: those of one sequence where they lie, of several in a copy.
+    /// Address of the rows of each input stream: in place for one sequence, in a copy for several.
     fn inputs(&mut self, segments: &[Segment]) -> Vec<*const u8> {
         let streams = self.model.descriptor().inputs.iter().enumerate();
         if let [only] = segments {
@@ -182,7 +182,7 @@ impl<'m> Executor<'m> {
             joined.bytes = 0;
             for segment in segments {
                 let row = segment.inputs[n].row(segment.at, width(stream));
-                // SAFETY: the segment has so many rows from there on.
+                // SAFETY: the segment has this many rows from there on.
                 unsafe { joined.append(row, row_bytes(stream) * segment.tokens) };
             }
             joined.start()
@@ -190,7 +190,7 @@ impl<'m> Executor<'m> {
         streams.map(rows).collect()
     }
 
-    /// Where the wanted ones of these rows are.
+    /// Address of the wanted ones of these rows.
     fn wanted_inputs(&mut self, batch: &Batch, inputs: &[*const u8]) -> Vec<*const u8> {
         let streams = self.model.descriptor().inputs.iter().enumerate();
         let together = batch.wanted_together();
@@ -213,7 +213,7 @@ impl<'m> Executor<'m> {
     }
 }
 
-/// Whether one step takes so many rows of so many sequences.
+/// Whether this many rows of this many sequences fit in one step.
 fn fits(descriptor: &Descriptor, rows: usize, segments: usize) -> bool {
     let padding = segments.saturating_sub(1).saturating_mul(descriptor.padding);
     rows.saturating_add(padding) <= descriptor.max_chunk
@@ -226,13 +226,13 @@ impl Rows {
 
     /// # Safety
     ///
-    /// So many bytes can be read from there.
+    /// This many bytes can be read from there.
     unsafe fn append(&mut self, from: *const u8, bytes: usize) {
         let end = self.bytes + bytes;
         if self.words.len() * 8 < end {
             self.words.resize(end.div_ceil(8), 0);
         }
-        // SAFETY: the words have that much room, and lie elsewhere.
+        // SAFETY: the words have that much room, and do not overlap.
         unsafe {
             let to = self.words.as_mut_ptr().cast::<u8>().add(self.bytes);
             std::ptr::copy_nonoverlapping(from, to, bytes);

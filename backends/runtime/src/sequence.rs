@@ -1,4 +1,4 @@
-//! One sequence: how far it was read, and what it carries from there on.
+//! One sequence: its position and its states.
 
 use seqc_abi::Descriptor;
 
@@ -7,7 +7,7 @@ use crate::{
     state::{State, cuts_anywhere},
 };
 
-/// States and position of one sequence of a model. It computes nothing: an [`Executor`](crate::executor::Executor) reads on.
+/// States and position of one sequence of a model. It computes nothing: an [`Executor`](crate::executor::Executor) runs the steps.
 #[derive(Debug)]
 pub struct Sequence {
     pub(crate) state: State,
@@ -15,7 +15,7 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// A sequence of no tokens yet.
+    /// An empty sequence.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ pub fn gemm_scratch_bytes(machine: &Machine, max_chunk: usize) -> usize {
     4 * machine.panel_rows() * (machine.memory.panel_columns + max_chunk)
 }
 
-/// How rows of activations lie.
+/// Layout of the rows of activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GemmRows {
     /// At one distance from each other.
@@ -39,8 +39,8 @@ pub fn gemm_name(encoding: Encoding, k: usize, rows: GemmRows) -> String {
 /// `r < rows`, at most a panel ([`Machine::panel_rows`]), and `t < count`. `w` points to the panel's first row, `ldx` and `ldy`
 /// count floats; `k` is a multiple of the store's block.
 ///
-/// With [`GemmRows::Runs`] it takes `(…, scratch, runs, run_count, x_gap, y_gap)`: rows of segment `s` lie `s * x_gap` and
-/// `s * y_gap` floats further on, and the runs are all `count` rows.
+/// With [`GemmRows::Runs`] it takes `(…, scratch, runs, run_count, x_gap, y_gap)`: rows of segment `s` are
+/// displaced by `s * x_gap` and `s * y_gap` floats, and the runs are all `count` rows.
 pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize, rows: GemmRows) -> String {
     let name = gemm_name(encoding, k, rows);
     if module.has(&name) {

@@ -1,7 +1,7 @@
 //! Elementary functions as inline polynomial code, on scalars and vectors of f32 alike.
 //!
 //! Accurate to a few units in the last place, with the limits of IEEE arithmetic: `exp(-inf) = 0`,
-//! `log(0) = -inf`, NaN in gives NaN out. `exp` below 2^-126 is 0. Sine and cosine hold to about
+//! `log(0) = -inf`, NaN for NaN. `exp` below 2^-126 is 0. Sine and cosine hold to about
 //! `|x| = 1e5`. The polynomials are Chebyshev fits over the reduced ranges.
 
 mod exp;

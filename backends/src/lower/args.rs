@@ -1,4 +1,4 @@
-//! The arguments of a layer's functions.
+//! The arguments of a layer function.
 
 use crate::{
     kernel::{Team, Ty},
@@ -6,13 +6,13 @@ use crate::{
 };
 
 parameters! {
-    /// Arguments of a layer function, in order. Pointers to tables of pointers belong to the call at hand.
+    /// Arguments of a layer function, in order. Pointers to tables of pointers are those of the current call.
     struct Args {
         /// Table of the call's parameters.
         params: Ty::GLOBAL,
         /// The call's part of the arena of load-time constants.
         constants: Ty::GLOBAL,
-        /// Table of the call's states in the sequence at hand. A function of many rows has it where it goes along a segment only.
+        /// Table of the call's states in the current sequence; in a function of many rows only where it runs segment by segment.
         states: Ty::GLOBAL,
         /// Table of the call's argument streams, then of its results: on the stack of the step, or none where weights are loaded.
         streams: Ty::GENERIC,
@@ -20,23 +20,23 @@ parameters! {
         arena: Ty::GLOBAL,
         /// Scratch of all threads.
         scratch: Ty::SCRATCH,
-        /// What `seqc_barrier` wants.
+        /// The argument of `seqc_barrier`.
         barrier: Ty::GLOBAL,
-        /// Position that row 0 would have in the sequence at hand: row `t` has this plus `t`.
+        /// Position in the current sequence less the row number: row `t` has this plus `t`.
         position: Ty::I64,
-        /// Rows: of the segment at hand, or all.
+        /// Number of rows: of the current segment, or of all.
         count: Ty::I64,
-        /// This thread.
+        /// Number of this thread.
         tid: Ty::I64,
-        /// All threads.
+        /// Number of threads.
         threads: Ty::I64,
         /// A bit for each of the layer's readers that reads another call's cache here.
         shared: Ty::I64,
         /// The first row.
         first: Ty::I64,
-        /// Number of the segment at hand.
+        /// Number of the current segment.
         segment: Ty::I64,
-        /// What the frame says of the rows that the function is called for, [`seqc_abi::frame::rows`].
+        /// Slots of the frame for the rows that the function is called for, [`seqc_abi::frame::rows`].
         rows: Ty::GLOBAL,
         /// Table of [`seqc_abi::batch::Row`], one for each of them.
         table: Ty::GLOBAL,

@@ -51,12 +51,12 @@ impl Layer<'_> {
     }
 }
 
-/// What the rows at hand belong to.
+/// The segments of the current rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// There is one, or none at load time.
+    /// A single row, or none at load time.
     Single,
-    /// Rows of several segments: each row's record says which.
+    /// Rows of several segments, each given by the row's record.
     Rows,
     /// Rows of one segment.
     Segment,
@@ -86,7 +86,7 @@ struct Stage {
     scope: Scope,
 }
 
-/// Most nests or kernels that stand in one function. Code generation takes more than linear time, and memory, in the length of
+/// Maximum number of nests or kernels in one function. Code generation takes more than linear time, and memory, in the length of
 /// a function: what is longer is written as several that are called one after another.
 pub(super) const PART: usize = 64;
 
@@ -106,7 +106,7 @@ pub(super) struct Cx<'a> {
     bases: Bases<'a>,
     /// The row that the code being written is at, where rows of several segments are.
     row: Cell<Option<(Val, RowRecord)>>,
-    /// Bytes of the arena of load-time constants' buffers: what kernels prepare lies behind them.
+    /// Bytes of the arena of load-time constants' buffers: data prepared by kernels follows them.
     pub(super) prepared: usize,
     parts: Parts,
 }
@@ -118,7 +118,7 @@ pub(super) struct RowAt {
     pub(super) base: Val,
     /// Entries from one token's row to the next one's; 0: the same for all tokens.
     pub(super) stride: i64,
-    /// Entries between the rows of two segments, beside those of the rows themselves.
+    /// Additional entries between the rows of consecutive segments.
     pub(super) gap: i64,
 }
 
@@ -155,18 +155,18 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// What the rows at hand belong to.
+    /// The segments of the current rows.
     pub(super) fn scope(&self) -> Scope {
         self.bases.stage.scope
     }
 
-    /// Writes a part of the function at hand as one of its own, which gets these numbers beside the arguments.
+    /// Writes a part of the current function as a separate function, which takes these numbers in addition to the arguments.
     pub(super) fn outline(&self, f: &mut Func, numbers: &[Val], body: impl FnOnce(&Cx<'_>, &mut Func, &[Val])) {
         let name = self.part(self.bases.stage, numbers.len(), body);
         f.call(&name, &[&self.args.list()[..], numbers].concat(), None);
     }
 
-    /// Writes a part of the function at hand as one of its own; gives its name.
+    /// Writes a part of the current function as a separate function; returns its name.
     fn part(&self, stage: Stage, numbers: usize, body: impl FnOnce(&Cx<'_>, &mut Func, &[Val])) -> String {
         let number = self.parts.count.get();
         self.parts.count.set(number + 1);
@@ -180,8 +180,8 @@ impl<'a> Cx<'a> {
         name
     }
 
-    /// Writes what goes along a sequence, for each segment of the step one after another. Where `meets`, all threads meet
-    /// after each.
+    /// Writes code that runs once for each segment of the step, in order. Where `meets`, there is a barrier after
+    /// each.
     pub(super) fn for_segments(&self, f: &mut Func, meets: bool, body: impl FnOnce(&Cx<'_>, &mut Func)) {
         if self.scope() != Scope::Rows {
             return body(self, f);
@@ -211,7 +211,7 @@ impl<'a> Cx<'a> {
         });
     }
 
-    /// Says that the code that follows is at row `t`: what is needed of its record is read here, outside of all loops over entries.
+    /// Begins the code of row `t`: the needed fields of its record are loaded here, outside of all loops over entries.
     pub(super) fn at_row(&self, f: &mut Func, t: Val) {
         let graph = self.graph();
         let positions = || graph.values().into_iter().any(|v| *graph.op(v) == Op::Position);
@@ -315,7 +315,7 @@ impl<'a> Cx<'a> {
         self.delayed_row(f, id, token, 0)
     }
 
-    /// Start of the row `delay` tokens before row `token` of a buffer. Rows of earlier tokens lie in front of each segment.
+    /// Start of the row `delay` tokens before row `token` of a buffer. Rows of earlier tokens precede each segment.
     pub(super) fn delayed_row(&self, f: &mut Func, id: BufferId, token: Val, delay: usize) -> Val {
         let b = self.plan().buffer(id);
         let base = self.buffer_base(f, id);
@@ -393,7 +393,7 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// All threads meet.
+    /// A barrier for all threads.
     pub(super) fn barrier(&self, f: &mut Func) {
         f.call(
             seqc_abi::symbols::BARRIER,
@@ -414,7 +414,7 @@ impl Parts {
 }
 
 impl RowAt {
-    /// Row of one token of the segment at hand.
+    /// Row of one token of the current segment.
     pub(super) fn at(&self, f: &mut Func, token: Val) -> Val {
         if self.stride == 0 {
             return self.base;

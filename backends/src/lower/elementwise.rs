@@ -6,7 +6,7 @@ use crate::{
 };
 use seqc_ir::{BinaryOp, Elem, eval::MAX_WHOLE};
 
-/// `op(x, y)`; both of one type. `constant` is `y` where it is known when compiling.
+/// `op(x, y)`; both of one type. `constant` is `y` where it is known at compile time.
 pub(super) fn binary(f: &mut Func, op: BinaryOp, x: Val, y: Val, constant: Option<f64>) -> Val {
     let real = x.ty.scalar().is_float();
     let compare = |f: &mut Func, cmp| f.cmp(cmp, x, y);

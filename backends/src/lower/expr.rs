@@ -17,7 +17,7 @@ pub(super) type Coords = Vec<AffineExpr>;
 pub(super) struct ExprLowering<'c, 'a> {
     pub(super) cx: &'c Cx<'a>,
     pub(super) space: Space,
-    /// Lanes of its vectors: those of the processor's, or several of them side by side.
+    /// Lanes of its vectors: those of the processor's vectors, or of several vectors.
     pub(super) lanes: u32,
     memo: Vec<HashMap<(Value, Coords), Val>>,
     /// Buffers being written: their values are computed, not read.

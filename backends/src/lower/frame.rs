@@ -22,7 +22,7 @@ pub(super) struct Record {
     pub(super) shared: Val,
 }
 
-/// Rows that calls run for, and what is known of each.
+/// Rows that calls run for, and their records.
 #[derive(Clone, Copy)]
 pub(super) struct Rows {
     /// The slots of the frame about them, [`seqc_abi::frame::rows`].

@@ -1,4 +1,4 @@
-//! Sums of products in one rounding, and powers of products: what several nodes cost less together.
+//! Sums of products with one rounding, and powers of products: several nodes in one operation of lower cost.
 
 use super::expr::{Coords, ExprLowering};
 use crate::{
@@ -87,7 +87,7 @@ impl ExprLowering<'_, '_> {
         math::exp_product(f, a, b, range, &self.cx.layer.target.micro_kernels)
     }
 
-    /// True when a value differs along the innermost axis, as far as views say.
+    /// True when a value differs along the innermost axis, according to views.
     fn varies(&self, v: Value, coords: &Coords) -> bool {
         let graph = self.cx.graph();
         let (mut v, mut coords) = (v, coords.clone());

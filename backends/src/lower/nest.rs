@@ -165,7 +165,7 @@ impl Body<'_, '_> {
         f.if_then(some, |f| self.step(exprs, f, whole, Width::Masked(mask)));
     }
 
-    /// The entries from index `i` of the innermost axis on that are computed together.
+    /// The entries from index `i` of the innermost axis on that one iteration computes.
     fn step(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, i: Val, width: Width) {
         let depth = self.sizes.len() - 1;
         let axis = exprs.space.push(Axis::At(i), self.sizes[depth]);

@@ -16,7 +16,7 @@ use seqc_abi::frame::rows as slots;
 use seqc_ir::Value;
 use seqc_passes::plan::{Kernel, Matmul, flat};
 
-/// A product whose addresses are known.
+/// A product with its addresses.
 struct Operands {
     product: Product,
     /// The first row of the matrix.

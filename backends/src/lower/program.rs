@@ -169,7 +169,7 @@ fn calls(model: &Model, streams: &Streams) -> Vec<Call> {
     model.calls.iter().map(call).collect()
 }
 
-/// The part of a descriptor that says what goes in and out.
+/// The part of a descriptor for inputs and outputs.
 fn blank(model: &Model) -> Descriptor {
     let types = super::streams::types_of_outputs(model);
     let stream = |name: &str, ty: &Ty| Stream {

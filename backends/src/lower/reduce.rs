@@ -43,7 +43,7 @@ impl ExprLowering<'_, '_> {
         })
     }
 
-    /// All terms that `body` gives put together; `coords` index the axes that are not reduced.
+    /// The reduction of all terms of `body`; `coords` index the axes that are not reduced.
     fn fold(&mut self, f: &mut Func, of: &Reduced<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
         let &Reduced { op, elem, sizes } = of;
         let total: usize = sizes.iter().product();
@@ -119,7 +119,7 @@ impl ExprLowering<'_, '_> {
         sums[0]
     }
 
-    /// The last axis over lanes, then the lanes of the result put together.
+    /// The last axis reduced lane by lane, then the lanes of the result.
     fn across_lanes(&mut self, f: &mut Func, reduction: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
         let sizes = reduction.sizes;
         let lanes = self.lanes;
@@ -139,7 +139,7 @@ impl ExprLowering<'_, '_> {
         self.together(f, reduction, sum)
     }
 
-    /// The last axis, in vectors: each lane of the result puts together the terms at its place in them.
+    /// The last axis, in vectors: each lane of the result reduces the terms in that lane.
     fn lanes_of_row(&mut self, f: &mut Func, wide: Reduction<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
         let (size, lanes) = (wide.sizes[0], self.lanes);
         let whole = size - size % lanes as usize;
@@ -176,7 +176,7 @@ impl ExprLowering<'_, '_> {
         wide.combine(f, sums[0], val)
     }
 
-    /// The lanes of a vector put together.
+    /// The reduction of the lanes of a vector.
     fn together(&mut self, f: &mut Func, reduction: Reduction<'_>, lanes: Val) -> Val {
         let real = lanes.ty.scalar() == Scalar::F32;
         match reduction.op {
@@ -205,7 +205,7 @@ struct Reduced<'s> {
     sizes: &'s [usize],
 }
 
-/// How terms are put together, their type in registers, and the sizes of the axes that are left to reduce.
+/// How terms are combined, their type in registers, and the sizes of the axes that are left to reduce.
 #[derive(Clone, Copy)]
 struct Reduction<'s> {
     op: ReduceOp,
@@ -232,7 +232,7 @@ fn register_of(ty: Ty, lanes: u32) -> Ty {
     Ty::V(lanes, ty.scalar())
 }
 
-/// Two terms put together; both of one type. A sum is never NaN where the largest or smallest is sought: a term that is
+/// Two terms combined; both of one type. A sum is never NaN where the largest or smallest is sought: a term that is
 /// NaN is passed over.
 pub(super) fn combine(f: &mut Func, op: ReduceOp, sum: Val, term: Val) -> Val {
     let op = match op {

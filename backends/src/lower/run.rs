@@ -18,7 +18,7 @@ use std::ops::Range;
 /// What comes behind each kernel, by its number.
 type After<'a> = &'a mut dyn FnMut(&Cx<'_>, &mut Func, usize);
 
-/// Writes kernels; all threads meet after each. `after` is called behind each kernel, with its number.
+/// Writes kernels, with a barrier after each. `after` is called behind each kernel, with its number.
 pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, kernels: &[Kernel], tokens: Tokens, after: After<'_>) {
     let numbered: Vec<(usize, &Kernel)> = kernels.iter().enumerate().collect();
     cx.in_parts(f, &numbered, &tokens.numbers(), &mut |cx, f, part, numbers| {
@@ -34,12 +34,12 @@ pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, kernels: &[Kernel], tokens: Tok
     });
 }
 
-/// Along what a kernel runs.
+/// The iteration of a kernel over rows.
 enum Along {
-    /// Each row by itself: rows of all sequences together.
+    /// Each row independently: over the rows of all sequences.
     Rows,
-    /// The tokens of a sequence, from its states. Where threads meet inside, or read what others wrote to scratch, they meet
-    /// between sequences too.
+    /// The tokens of a sequence in order, from its states. Where a kernel has barriers, or threads read scratch written by
+    /// others, there is a barrier between sequences too.
     Sequence { meets: bool },
 }
 
@@ -117,7 +117,7 @@ struct HeadLoop<'h> {
     states: &'h [StateId],
 }
 
-/// Heads are split between the threads; each goes through all tokens.
+/// Heads are split between the threads; each iterates over all tokens.
 fn by_heads(cx: &Cx<'_>, f: &mut Func, of: HeadLoop<'_>, tokens: Tokens) {
     let count = f.i64(of.heads as i64);
     let mine = f.team_range(cx.args.team(), count, 1);
@@ -125,7 +125,7 @@ fn by_heads(cx: &Cx<'_>, f: &mut Func, of: HeadLoop<'_>, tokens: Tokens) {
     f.team_for(mine, |f, head| one_head(cx, f, of, head, tokens));
 }
 
-/// One head goes through some tokens.
+/// One head over some tokens.
 fn one_head(cx: &Cx<'_>, f: &mut Func, of: HeadLoop<'_>, head: Val, tokens: Range<Val>) {
     f.for_each(tokens.start, tokens.end, 1, |f, t| {
         cx.in_parts(f, of.nests, &[t, head], &mut |cx, f, nests, at| {
@@ -154,7 +154,7 @@ struct Entries {
     count: Val,
 }
 
-/// Copies entries of a state's next value to where the state lies, if that is elsewhere.
+/// Copies entries of a state's next value to the memory of the state, if that is elsewhere.
 fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, token: Val, entries: Entries) {
     let next = cx.graph().states[s.0 as usize].next;
     let Some(id) = next.and_then(|v| cx.plan().stored.get(&v)) else {

@@ -262,7 +262,7 @@ impl Driver<'_> {
         });
     }
 
-    /// Runs `body` for the layer that `kind` says.
+    /// Runs `body` for the layer of that kind.
     fn for_kind(&self, f: &mut Func, kind: Val, body: &mut dyn FnMut(&mut Func, &Layer<'_>)) {
         for (n, layer) in self.layers.iter().enumerate() {
             let n = f.i64(n as i64);
@@ -287,7 +287,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Copies wanted rows of results that are not computed where the runtime wants them: with `of_outputs` those that another
+    /// Copies wanted rows of results that are not computed in the output's memory: with `of_outputs` those that another
     /// output has, which are the wanted ones already, else those of all rows.
     fn copy_results(&self, f: &mut Func, frame: &Frame, places: Val, of_outputs: bool) {
         for (n, ResultCopy { stream, output }) in self.streams.copies.iter().enumerate() {

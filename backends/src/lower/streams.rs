@@ -42,7 +42,7 @@ pub(super) fn row_bytes(ty: &Ty) -> usize {
 }
 
 impl Streams {
-    /// Places the streams; `carries` says of each call whether it carries anything of its own from token to token.
+    /// Places the streams; `carries` tells for each call whether it has state of its own.
     pub(super) fn new(planned: &PlannedModel<'_>, carries: &[bool]) -> Streams {
         let model = planned.model;
         let types = types(model);

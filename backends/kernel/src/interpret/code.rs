@@ -1,4 +1,4 @@
-//! What is known of a function before it runs: where each value is in its frame, and the constants there.
+//! The layout of a function's frame, prepared before it runs: the place of each value, and the constants.
 
 use super::{Memory, scalar};
 use crate::{Block, Const, Func, Global, Inst, Module, Space, Ty, Val};

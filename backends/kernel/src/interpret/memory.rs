@@ -20,7 +20,7 @@ struct Allocation {
 }
 
 impl Memory {
-    /// Adds an allocation in a space that begins at a multiple of 64; gives its address.
+    /// Adds an allocation in a space that begins at a multiple of 64; returns its address.
     pub fn allocate_in(&mut self, space: Space, name: &str, bytes: Vec<u8>) -> u64 {
         self.add(Allocation {
             name: name.to_owned(),

@@ -3,7 +3,7 @@
 //! Arithmetic is that of the targets: one rounding in `fma`, integers that wrap around, comparisons that NaN fails. What the
 //! targets leave open is refused where it shows in memory or control flow (an access outside of an allocation, a division by
 //! zero, a step that is not above zero), and of one fixed meaning elsewhere (a float that fits no integer becomes the
-//! least one). A team of threads runs in turns: each goes on until it meets the others at the barrier. *Absent*: speed.
+//! least one). A team of threads runs in turns: each runs until it reaches the barrier. *Absent*: speed.
 
 mod access;
 mod code;
@@ -52,7 +52,7 @@ impl<'m> Interpreter<'m> {
         &mut self.memory
     }
 
-    /// Calls a function whose parameters are scalars and pointers, one word each; gives the word of its result, or 0.
+    /// Calls a function whose parameters are scalars and pointers, one word each; returns the word of its result, or 0.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl<'m> Interpreter<'m> {
     ///
     /// # Errors
     ///
-    /// What a function did that it must not do, or that threads did not meet at the same barriers.
+    /// A function violated its contract, or threads waited at different barriers.
     pub fn entry(&mut self, name: &str, frame: u64, threads: u64) -> Result<(), Fault> {
         self.team(name, threads as usize, &|tid| vec![frame, tid as u64, threads])?;
         Ok(())

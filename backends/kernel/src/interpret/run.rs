@@ -46,7 +46,7 @@ pub(super) struct Run<'r, 'm, 't> {
     pub(super) member: &'r mut Member<'t>,
     /// The function that runs.
     code: &'r Code<'m>,
-    /// Frames of all functions that run, one behind the other.
+    /// Frames of all active functions, consecutive.
     pub(super) words: Vec<u64>,
     /// Where the innermost begins.
     base: usize,
@@ -79,7 +79,7 @@ impl<'r, 'm> Run<'r, 'm, '_> {
         &self.words[place..place + v.ty.lanes() as usize]
     }
 
-    /// Sets a value to what its lanes' function says.
+    /// Sets a value to the result of a function of each lane.
     pub(super) fn set(&mut self, out: Val, lane: impl Fn(&Self, usize) -> u64) {
         let place = self.place(out);
         for l in 0..out.ty.lanes() as usize {

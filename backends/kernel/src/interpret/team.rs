@@ -1,4 +1,4 @@
-//! A team of threads that share a memory: one runs at a time, and hands over where they meet.
+//! A team of threads that share a memory: one runs at a time, and the next continues at a barrier.
 
 use super::{Memory, fault::Fault};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -85,7 +85,7 @@ impl<'t> Member<'t> {
         &mut self.team().memory
     }
 
-    /// Meets the others; false where one has broken off.
+    /// Waits at a barrier; false where another thread has failed.
     pub(super) fn meet(&mut self) -> bool {
         let tid = self.tid;
         let team = self.team();

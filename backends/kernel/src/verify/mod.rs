@@ -6,12 +6,12 @@
 //! 3. A function starts with constants and stack memory of constant size, and has them nowhere else.
 //! 4. Constants fit their type: one number for each lane, integers in range, bits of `f32` for `f32` alone.
 //! 5. Arithmetic is on one type, which has the operation: floats or integers.
-//! 6. A comparison gives a truth value for each lane; a condition is one truth value, or one for each lane.
+//! 6. A comparison gives a boolean for each lane; a condition is one boolean, or one for each lane.
 //! 7. Conversions keep the lanes and go from narrow to wide, or back, as they say; the same bits have the same size.
 //! 8. Lanes that are named exist; vectors of lanes agree with their scalars; intrinsics have the operands that they take.
 //! 9. Addresses are pointers, indices and counts integers; alignment is a power of two, at most the scalar's size; truth
 //!    values are not in memory.
-//! 10. A mask has a truth value for each lane of what it masks; what stands in for the others has its type.
+//! 10. A mask has a boolean for each lane of the masked value; the value for masked lanes has the same type.
 //! 11. Loops count in 64-bit integers; what they carry has one type before, inside and after the body, which gives it on.
 //! 12. Both branches give values of the types that the branch has, or pointers where it has a generic one.
 //! 13. Calls name a function of the module and agree with its parameters and its result: arguments have the types of the

@@ -1,4 +1,4 @@
-//! Law 17: what stands inside loops over a team, of which one member may have more iterations than another.
+//! Law 17: instructions inside loops over a team, of which one member may have more iterations than another.
 
 use super::{
     Inst,

@@ -277,7 +277,7 @@ impl Checker<'_> {
     }
 }
 
-/// Whether values of some types may stand where others are asked for.
+/// Whether values of some types are accepted where others are expected.
 fn pass_for(types: &[Ty], wanted: &[Ty]) -> bool {
     types.len() == wanted.len() && types.iter().zip(wanted).all(|(ty, wanted)| ty.passes_for(*wanted))
 }
@@ -303,7 +303,7 @@ fn has(op: Binary, ty: Ty) -> bool {
     }
 }
 
-/// Whether a conversion goes from one type to another.
+/// Whether a conversion from one type to another is valid.
 fn casts(op: Cast, from: Ty, to: Ty) -> bool {
     let widens = bits(from.scalar()) < bits(to.scalar());
     let (a, b) = (is_integer(from), is_integer(to));

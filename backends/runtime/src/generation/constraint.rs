@@ -55,7 +55,7 @@ impl Grammar {
     ///
     /// # Errors
     ///
-    /// A text that is no JSON.
+    /// A text that is not JSON.
     pub fn json_schema(name: &Path, text: &str) -> Result<Grammar> {
         let schema = serde_json::from_str(text)
             .map_err(|error| Error::input(format!("{}: not JSON: {error}", name.display())))?;
@@ -176,7 +176,7 @@ impl Constraint {
     ///
     /// # Errors
     ///
-    /// A grammar that no token can go on with, or that takes too much to follow.
+    /// A grammar that no token can continue, or that exceeds the limits of the parser.
     pub fn mask(&mut self, logits: &mut [f32]) -> Result<()> {
         let mask = reading(&self.name, MEMORY, || self.parser.compute_mask())?;
         let mask = mask.map_err(|error| match self.parser.stop_reason() {

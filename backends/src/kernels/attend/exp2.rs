@@ -25,7 +25,7 @@ pub(super) fn largest_lane(f: &mut Func, mut v: Val) -> Val {
     f.extract(v, 0)
 }
 
-/// `2^x` for `x <= 0` to some 2e-7, a fit of degree 5; 0 below 2^-126. NaN gives NaN.
+/// `2^x` for `x <= 0` to some 2e-7, a fit of degree 5; 0 below 2^-126. NaN for NaN.
 pub(super) fn exp2(f: &mut Func, x: Val) -> Val {
     let ty = x.ty;
     let (low, magic) = (f.float(ty, -127.0), f.float(ty, MAGIC));

@@ -1,4 +1,4 @@
-//! What is known of a predicate for a tile of queries and keys: that it holds for all pairs, or for none.
+//! Interval analysis of a predicate for a tile of queries and keys: whether it holds for all pairs, or for none.
 //!
 //! Interval arithmetic on positions and query streams, in scalar code; what depends on the data of keys stays open. Tiles without
 //! a pair are skipped, tiles with all pairs need no mask.
@@ -14,7 +14,7 @@ use seqc_ir::{BinaryOp, Nan, Operand, PairDomain, PairExpr, PairLeaf, Rational, 
 /// Denominators and factors stay below this.
 const SMALL: i64 = 1 << 20;
 
-/// A truth value, known when compiling or not.
+/// A boolean, known at compile time or not.
 #[derive(Clone, Copy)]
 pub(super) enum Bit {
     Known(bool),
@@ -56,7 +56,7 @@ pub(super) struct Coverage {
 }
 
 impl Coverage {
-    /// Nothing is known.
+    /// No bound is known.
     const OPEN: Coverage = Coverage {
         all: Bit::Known(false),
         none: Bit::Known(false),
@@ -122,18 +122,18 @@ pub(super) struct PairTile<'a> {
     pub(super) group: Val,
     /// The query heads that share it.
     pub(super) head: Bounds,
-    /// Whole numbers around each query stream, where there are any.
+    /// Integer bounds of each query stream, where there are any.
     pub(super) streams: Vec<Option<Bounds>>,
 }
 
 impl PairTile<'_> {
-    /// What is known of a predicate.
+    /// Bounds of a predicate.
     pub(super) fn coverage(&self, f: &mut Func, predicate: &PairExpr) -> Coverage {
         TileCoverage { tile: self, f }.value(predicate).coverage()
     }
 }
 
-/// What is known of an expression for a tile.
+/// Bounds of an expression for a tile.
 #[derive(Clone, Copy)]
 enum Known {
     Const(f64),
@@ -166,14 +166,14 @@ impl From<Option<Range>> for Known {
     }
 }
 
-/// Evaluates expressions to what is known of them for a tile.
+/// Evaluates expressions to their bounds for a tile.
 struct TileCoverage<'a> {
     tile: &'a PairTile<'a>,
     f: &'a mut Func,
 }
 
 impl TileCoverage<'_> {
-    /// False for what nothing is known of whatever its parts are: no code is written for these.
+    /// False where no bounds follow from those of the operands: no code is written for these.
     fn is_bounded(&self, expr: &PairExpr) -> bool {
         match expr {
             PairExpr::Unary(op, _) => matches!(op, UnaryOp::Not | UnaryOp::Neg | UnaryOp::Floor),

@@ -134,7 +134,7 @@ pub(super) struct Scratch {
     pub(super) shares: usize,
     /// The list of ticks, twice the longest chunk in 64-bit words, where there is a clock.
     pub(super) list: usize,
-    /// Between which numbers query streams lie, two 64-bit words for each of a tile.
+    /// Bounds of query streams, two 64-bit words for each of a tile.
     pub(super) bounds: usize,
     /// Size of all.
     pub(super) bytes: usize,

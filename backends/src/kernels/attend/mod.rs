@@ -1,7 +1,7 @@
 //! Attention over a paged cache: blocks of query rows against pages of 64 keys, without a matrix of scores.
 //!
-//! A *row* is one query token and one query head; the rows of a key head are counted token by token, the heads that
-//! share it side by side. A block of rows goes over the pages that it can see (`query_blocks`): products with a page of
+//! A *row* is one query token and one query head; the rows of a key head are counted token by token, for each
+//! token the query heads that share it. A block of rows iterates over its visible pages (`query_blocks`): products with a page of
 //! keys, scores and weights in place (`score`), products with the page of values, a running maximum and a running sum for
 //! every row (Dao et al. 2022, arXiv:2205.14135). A predicate leaves out pages that no query of a tile sees (`interval`), and
 //! becomes a mask (`score_lowering`) where a page is seen in part.
@@ -64,7 +64,7 @@ impl Attend {
 
     /// For a clock: adds `fn(on, on_stride, count, list) -> i64`; returns its name.
     ///
-    /// Finds the tokens of a chunk where `on` is not 0 and gives their number. The list is for the other functions, which
+    /// Finds the tokens of a chunk where `on` is not 0 and returns their number. The list is for the other functions, which
     /// take it as one more parameter at the end (`attend` in its table), the ticks before the chunk as the position, and
     /// the ticks of the chunk as the count (`attend` of [`seqc_ir::Clock::Keys`]: its tokens).
     pub fn ticks(&self, module: &mut Module) -> String {
@@ -111,7 +111,7 @@ impl Attend {
     }
 
     /// The same with one more parameter, `barrier`, behind `threads`: where heads are too few to go round, the threads
-    /// share the pages of every head and meet once at `seqc_barrier(barrier, tid, threads)`. Instead of
+    /// share the pages of every head and wait once at `seqc_barrier(barrier, tid, threads)`. Instead of
     /// [`Attend::attend`], not beside it.
     pub fn attend_split(&self, module: &mut Module) -> String {
         query_blocks::attend(self, module, true)

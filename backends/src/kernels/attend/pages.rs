@@ -86,7 +86,7 @@ impl QueryBlocks<'_> {
         });
     }
 
-    /// What is known of the predicate, when there is one, for the queries of a tile and some keys.
+    /// Bounds of the predicate, when there is one, for the queries of a tile and some keys.
     fn predicate(&self, f: &mut Func, args: &TileArgs, query: Bounds, key: Bounds) -> Option<Coverage> {
         let predicate = self.attend.spec.predicate.as_ref()?;
         let ratio = self.attend.ratio() as i64;

@@ -11,7 +11,7 @@ const SMALL: i64 = 1 << 24;
 const LARGE: f64 = (1u64 << 60) as f64;
 /// Positions and tables stay below this.
 const POSITION: f64 = (1u64 << 40) as f64;
-/// What stands for infinity beside positions.
+/// The value used as infinity for positions.
 const FAR: f64 = (1u64 << 40) as f64;
 
 /// `(base + offset) / den`, exactly.
@@ -41,7 +41,7 @@ impl RationalLanes {
         }
     }
 
-    /// A whole number.
+    /// An integer.
     fn integer(f: &mut Func, c: f64) -> Option<RationalLanes> {
         (c.fract() == 0.0 && c.abs() <= FAR).then(|| RationalLanes::scalar(f.i64(c as i64)))
     }

@@ -1,6 +1,6 @@
 //! Code of predicates and scores for one query row and a vector of keys.
 //!
-//! Positions stay exact ([`RationalLanes`]). Only where they meet real numbers do they become f32.
+//! Positions stay exact ([`RationalLanes`]). They become f32 only where they are combined with real numbers.
 
 use super::{
     pair::{Pair, Term},

@@ -1,6 +1,6 @@
-//! Between which whole numbers the query streams of a tile lie, where that can bound its pages.
+//! Integer bounds of the query streams of a tile, where they can bound its pages.
 //!
-//! With one query, as in decoding, streams are numbers that are known: `j / 16 == best[head]` is one block of 16 keys.
+//! With one query, as in decoding, the values of streams are known: `j / 16 == best[head]` is one block of 16 keys.
 
 use super::{
     blocks::{Block, QueryBlocks, Row},
@@ -12,7 +12,7 @@ use seqc_ir::{PairExpr, PairLeaf};
 
 /// Streams beyond this are not looked at.
 const LARGE: f32 = (1u64 << 39) as f32;
-/// What stands for no bound: beyond what predicates compare with.
+/// The value for no bound: outside the range that predicates compare with.
 const UNBOUNDED: i64 = 1 << 41;
 
 /// The query streams in comparisons of a predicate whose other parts are known for a page, in the order of their numbers.
@@ -57,7 +57,7 @@ impl QueryBlocks<'_> {
         });
     }
 
-    /// Whole numbers around the values of stream `n` at rows `at..end`.
+    /// Integer bounds of the values of stream `n` at rows `at..end`.
     fn stream_bounds(&self, f: &mut Func, block: Block, n: usize, at: Val, end: Val) -> Bounds {
         let first = self.attend.spec.key_streams + 2 * n;
         let stream = Strided {
@@ -95,7 +95,7 @@ impl QueryBlocks<'_> {
         }
     }
 
-    /// Where the bounds of a tile's stream lie; `place` is its place among those that have bounds.
+    /// Address of the bounds of a tile's stream; `place` is its index among those that have bounds.
     fn bounds_at(&self, f: &mut Func, at: Val, place: usize) -> Val {
         let bounds = float_at(f, self.mine, self.scratch.bounds);
         let count = self.attend.bounding().len() as i64;

@@ -1,7 +1,7 @@
 //! Slower clocks: which tokens of a chunk tick, their rows and their positions.
 //!
-//! The list of a chunk lies in the scratch of every thread: the tokens that tick, then for each token how many did up to
-//! it. With it rows are read and written where they lie, and positions count ticks.
+//! The list of a chunk is in the scratch of every thread: the tokens that tick, then for each token how many did up to
+//! it. With it rows are read and written in place, and positions count ticks.
 
 use super::{
     layout::{Strided, row_at, slot},
@@ -21,7 +21,7 @@ impl Attend {
         self.spec.key_streams + 2 * self.spec.query_streams + self.spec.tables
     }
 
-    /// Row of the chunk where query `n` lies.
+    /// Row of query `n` in the chunk.
     pub(super) fn query_row(&self, f: &mut Func, table: Val, n: Val) -> Val {
         if self.spec.clock != Clock::Both {
             return n;

@@ -28,7 +28,7 @@ parameters! {
 }
 
 impl TileArgs {
-    /// The tokens at hand.
+    /// The current tokens.
     pub(super) fn chunk(&self) -> Chunk {
         Chunk {
             position: self.position,

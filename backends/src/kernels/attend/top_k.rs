@@ -74,7 +74,7 @@ impl Best {
         f.load(p, Ty::F32)
     }
 
-    /// Adds `fn(row, score, position)`, which puts a key above the threshold where it belongs.
+    /// Adds `fn(row, score, position)`, which inserts a key above the threshold in order.
     pub(super) fn add_insert(&self, attend: &Attend, module: &mut Module) {
         let lanes = self.lanes as u32;
         let ty = Ty::V(lanes, Scalar::F32);

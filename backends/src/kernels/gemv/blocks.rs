@@ -215,7 +215,7 @@ fn halves(f: &mut Func, rows: &[Val], offset: Val, shift: i64) -> Val {
     half_to_float(f, halves)
 }
 
-/// A number that LLVM knows nothing about.
+/// A number that is opaque to LLVM.
 fn opaque(f: &mut Func, value: i64) -> Val {
     let (one, ty) = (f.i64(1), Ty::S(Scalar::I32));
     let slot = f.stack_of(one, Scalar::I32);

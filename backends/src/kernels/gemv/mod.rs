@@ -29,7 +29,7 @@ pub fn gemv_name(encoding: Encoding) -> String {
 ///
 /// `fn(w, row_bytes, rows, x, k, y)` computes `y[r] = sum_k W[r][k] * x[k]` for `r < rows` in f32. For block
 /// stores `k` is a multiple of 32. Threads share the work by calling it on ranges of rows, best of a multiple
-/// of 8; rows are expected to lie one behind the other, which only prefetching relies on.
+/// of 8; rows are expected to be contiguous, which only prefetching relies on.
 pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> String {
     let name = gemv_name(encoding);
     if module.has(&name) {

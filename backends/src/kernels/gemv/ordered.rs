@@ -1,4 +1,4 @@
-//! Matrix times vector in the order of the micro-kernel: what one token gets is bit for bit what a chunk gives it.
+//! Matrix times vector in the order of the micro-kernel: the result for one token is bitwise equal to that in a chunk.
 //!
 //! Lanes are rows and each adds up its columns from the first to the last, as [`super::super::micro_kernel`] does. Weights
 //! are transposed in registers for that, which takes longer than [`super::gemv`] does wherever memory does not.

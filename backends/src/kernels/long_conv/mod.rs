@@ -56,7 +56,7 @@ impl LongConv {
     ///
     /// Rows of `u` and `out` are `[channels]`, strides in floats; `past`, `sums`, `spectra` and `nan_until` are the states. Thread `t`
     /// owns the [`LongConv::scratch_bytes`] bytes at `scratch + t * scratch_bytes`. All threads call it; the panels are
-    /// split between them, and nobody waits.
+    /// split between them, without a barrier.
     pub fn run(&self, module: &mut Module) -> String {
         block::function(self, module)
     }

@@ -99,7 +99,7 @@ struct Taps {
     scale: f32,
 }
 
-/// A spectrum: of how many elements, from which tap on, and where it lies.
+/// A spectrum: of how many elements, the first tap, and its address.
 struct Part {
     size: usize,
     first: usize,

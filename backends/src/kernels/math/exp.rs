@@ -1,4 +1,4 @@
-//! Exponentials, with what is known of the exponent.
+//! Exponentials, specialised by properties of the exponent.
 
 use super::{
     polynomial::{MAGIC, horner},
@@ -20,7 +20,7 @@ pub fn exp_within(f: &mut Func, x: Val, range: Range) -> Val {
     exp_sum(f, x, None, range)
 }
 
-/// `e^(x + low)` for a `low` that is small beside 1.
+/// `e^(x + low)` for a `low` much smaller than 1.
 pub(super) fn exp_sum(f: &mut Func, x: Val, low: Option<Val>, range: Range) -> Val {
     let ty = x.ty;
     let limits = match range {

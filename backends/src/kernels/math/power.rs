@@ -66,7 +66,7 @@ fn general_power(f: &mut Func, x: Val, y: Val) -> Val {
     f.select(exponent_zero, one, value)
 }
 
-/// `value = |x| ** y` with the sign that a negative `x` gives it; NaN where `y` is no integer.
+/// `value = |x| ** y` with the sign that a negative `x` gives it; NaN where `y` is not an integer.
 fn negative_base(f: &mut Func, x: Val, y: Val, value: Val) -> Val {
     let ty = x.ty;
     let (zero, half, nan) = (f.zero(ty), f.float(ty, 0.5), f.float(ty, f32::NAN));

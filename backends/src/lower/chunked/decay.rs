@@ -29,7 +29,7 @@ impl DecayRow<'_> {
 }
 
 impl Block<'_, '_> {
-    /// Writes `D o Q K^T`, `d o Q`, `D[last]`, and the triangular system for corrected values; gives `d[last]`.
+    /// Writes `D o Q K^T`, `d o Q`, `D[last]`, and the triangular system for corrected values; returns `d[last]`.
     pub(super) fn decays(&self, f: &mut Func) -> Val {
         let sizes = &self.of.sizes;
         let (zero, one, none) = (f.i64(0), f.i64(1), f.zero(self.vector_ty()));
@@ -46,7 +46,7 @@ impl Block<'_, '_> {
         last.total
     }
 
-    /// Writes what is multiplied by the decays of token `t`; gives its row of `D` and `d[t]` from those of the token before.
+    /// Writes what is multiplied by the decays of token `t`; returns its row of `D` and `d[t]`, from those of the previous token.
     fn decays_of_token(&self, f: &mut Func, t: Val, before: &DecayRow<'_>) -> Vec<Val> {
         let (s, sizes) = (self.scratch, &self.of.sizes);
         let mut exprs = self.exprs(f, t);
@@ -66,7 +66,7 @@ impl Block<'_, '_> {
         row
     }
 
-    /// Writes row `t` of `D o Q K^T`; gives that of `D`, which is 1 at `t`, and 0 behind it as the row before is.
+    /// Writes row `t` of `D o Q K^T`; returns that of `D`, which is 1 at `t`, and 0 after it like the previous row.
     fn decay_scores(&self, f: &mut Func, t: Val, decay: Val, before: &DecayRow<'_>) -> Vec<Val> {
         let (s, lanes) = (self.scratch, self.of.sizes.lanes);
         let decay = f.splat(decay, lanes);

@@ -1,5 +1,5 @@
 //! Chunks of a recurrence as matrix products (state-space duality, with the WY form for delta rules): heads are split between
-//! the threads, each goes through blocks of tokens. The mathematics stands in `seqc_passes::plan::chunked`.
+//! the threads, each iterates over blocks of tokens. The mathematics is documented in `seqc_passes::plan::chunked`.
 
 mod decay;
 mod factors;
@@ -132,7 +132,7 @@ struct Block<'w, 'a> {
 
 impl Block<'_, '_> {
     /// Writes results and the next state of the head. Products multiply what a token does not see by zero, which takes nothing
-    /// from NaN or infinity: where a result is not finite, the block goes from token to token instead.
+    /// from NaN or infinity: where a result is not finite, the block is computed token by token instead.
     fn head(&self, f: &mut Func, by_tokens: &ByTokens<'_>) {
         let (s, sizes) = (self.scratch, &self.of.sizes);
         self.materialize(f, &self.of.form.value, self.p_axis(), s.value);

@@ -138,7 +138,7 @@ impl Shape {
     }
 }
 
-/// The matrices of one block of tokens of one head, in the order in which they lie in a thread's scratch. Names are those of
+/// The matrices of one block of tokens of one head, in their order in a thread's scratch. Names are those of
 /// [`seqc_passes::plan::Chunked`]: `D` is the decay matrix of the block, `d` the decay from its start to each token.
 pub(super) struct Scratch<M = Matrix> {
     /// `K`

@@ -1,4 +1,4 @@
-//! Recurrences whose entries are independent: a block of lanes goes through all tokens with its state in registers, or
+//! Recurrences whose entries are independent: a block of lanes iterates over all tokens with its state in registers, or
 //! in memory where it has more entries than registers.
 
 mod state;

@@ -9,7 +9,7 @@ use seqc_ir::StateId;
 use seqc_passes::affine::AffineExpr;
 use std::ops::Range;
 
-/// The entry of a state at hand.
+/// The current entry of a state.
 struct StateEntry {
     /// Address of lane 0.
     address: Val,
@@ -69,7 +69,7 @@ impl Writer<'_, '_> {
         exprs.space.truncate(self.kept());
     }
 
-    /// One token; gives the next states, entry by entry.
+    /// One token; returns the next states, entry by entry.
     fn token_in_registers(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, t: Val, states: &[Val]) -> Vec<Val> {
         exprs.space.token = Some(t);
         exprs.enter();

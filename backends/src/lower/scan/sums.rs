@@ -14,13 +14,13 @@ use seqc_passes::affine::{AffineExpr, operand_entries};
 use std::collections::HashSet;
 
 impl Writer<'_, '_> {
-    /// The entry at hand of what is summed up.
+    /// The current entry of the summand.
     fn term(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, sum: &Sum) -> Val {
         let val = exprs.value(f, sum.over, &self.term_coords(sum));
         exprs.spread(f, val)
     }
 
-    /// A sum of the entry at hand alone.
+    /// A sum of the current entry alone.
     pub(super) fn first_term(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, sum: &Sum) -> Val {
         let term = self.term(exprs, f, sum);
         match sum.op {
@@ -33,7 +33,7 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// A sum with the entry at hand.
+    /// A sum extended by the current entry.
     pub(super) fn with_term(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, sum: &Sum, total: Val) -> Val {
         if sum.op == ReduceOp::Sum && self.cx.graph().ty(sum.over).elem == Elem::F32 {
             return exprs.add_to(f, total, sum.over, &self.term_coords(sum));
@@ -76,7 +76,7 @@ impl Writer<'_, '_> {
         found
     }
 
-    /// Notes `v` if it is a reduction of the state, else gives what it is computed from.
+    /// Records `v` if it is a reduction of the state, else returns its operands.
     fn sums_at(
         &self,
         exprs: &ExprLowering<'_, '_>,
