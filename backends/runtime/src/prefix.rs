@@ -35,7 +35,7 @@ struct Edge {
 #[derive(Debug)]
 struct Kept {
     sequence: Sequence,
-    /// Logits of the last token.
+    /// Logits of the last token, or none.
     logits: Vec<f32>,
     used: u64,
 }
@@ -68,7 +68,7 @@ impl PrefixCache {
         self.clock += 1;
         let clock = self.clock;
         let (matched, node, exact) = self.root.deepest(tokens);
-        if exact && let Some(kept) = node.kept.as_mut() {
+        if exact && let Some(kept) = node.kept.as_mut().filter(|kept| !kept.logits.is_empty()) {
             kept.used = clock;
             return kept.fork(descriptor, tokens.len());
         }
@@ -90,7 +90,8 @@ impl PrefixCache {
         }
     }
 
-    /// Keeps a copy of a sequence that has read exactly these tokens, with the logits of the last one.
+    /// Keeps a copy of a sequence that has read exactly these tokens, with the logits of the last one, if they are
+    /// known.
     ///
     /// # Errors
     ///
@@ -180,15 +181,23 @@ impl Node {
 
     /// What is kept at the deepest node whose tokens are the first ones of these, but not all of them.
     fn last_kept(&mut self, tokens: &[i64]) -> Option<&mut Kept> {
-        let step = self.follow(tokens);
-        if let Some((n, shared)) = step
-            && shared == self.edges[n].tokens.len()
-            && shared < tokens.len()
-            && self.edges[n].node.last_kept(&tokens[shared..]).is_some()
+        let mut path = Vec::new();
+        let (mut node, mut rest, mut last) = (&*self, tokens, None);
+        while let Some((n, shared)) = node.follow(rest)
+            && shared == node.edges[n].tokens.len()
+            && shared < rest.len()
         {
-            return self.edges[n].node.last_kept(&tokens[shared..]);
+            path.push(n);
+            (node, rest) = (&node.edges[n].node, &rest[shared..]);
+            if node.kept.is_some() {
+                last = Some(path.len());
+            }
         }
-        self.kept.as_mut()
+        let node = path
+            .into_iter()
+            .take(last?)
+            .fold(self, |node, n| &mut node.edges[n].node);
+        node.kept.as_mut()
     }
 
     /// One of what is kept here or below.

@@ -256,6 +256,12 @@ pub(crate) struct Serve {
     /// Prompt tokens in a step while other sequences decode: bounds their time between tokens
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
     pub(crate) prompt_chunk: usize,
+    /// Memory of the prefix cache in MiB: prompts that begin alike are read once; 0: none
+    #[arg(long, value_name = "MB", default_value_t = 512)]
+    pub(crate) prefix_cache: usize,
+    /// Tokens between two snapshots of a prompt, for models with recurrent states or windows
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
+    pub(crate) snapshot_interval: usize,
     /// Time limit of a request in seconds, with its time in the queue; 0: none
     #[arg(long, value_name = "S", default_value_t = 600)]
     pub(crate) timeout: u64,

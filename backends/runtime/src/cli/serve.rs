@@ -71,6 +71,8 @@ fn settings(args: &Serve) -> Settings {
         queue: args.queue,
         context: args.context,
         prompt_rows: args.prompt_chunk,
+        cache_bytes: args.prefix_cache.saturating_mul(1 << 20),
+        snapshot_tokens: args.snapshot_interval,
         timeout: (args.timeout > 0).then(|| Duration::from_secs(args.timeout)),
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     generation::{Choice, Continuation, Sampler, Taken, Wishes},
     inputs::Values,
     outputs::Outputs,
+    prefix::PrefixCache,
     sequence::Sequence,
     streams::{self, is_vector, width},
     tokenizer::Tokenizer,
@@ -33,6 +34,10 @@ pub(super) struct Answer<'m> {
     tokens: usize,
     done: usize,
     work: Work<'m>,
+    /// What the sequence has read.
+    read: Vec<i64>,
+    /// The sequence is worth keeping as it is: with the logits of the last token, or without.
+    snapshot: Option<Vec<f32>>,
     /// The step that last read of it.
     turn: u64,
     totals: Totals,
@@ -65,6 +70,8 @@ pub(super) struct Reading<'a> {
     pub(super) context: usize,
     pub(super) gauges: &'a Gauges,
     pub(super) step: u64,
+    /// After so many tokens of a prompt, and again, a sequence is kept.
+    pub(super) interval: Option<usize>,
 }
 
 impl<'m> Answer<'m> {
@@ -84,7 +91,10 @@ impl<'m> Answer<'m> {
             Some(sequence) => sequence,
             None => Sequence::new(descriptor)?,
         };
+        let read = tokens[..sequence.position() as usize].to_vec();
         Ok(Answer {
+            read,
+            snapshot: None,
             work: match goal {
                 Goal::Generate(generation) => Work::generate(*generation, &tokens, descriptor, tokenizer)?,
                 Goal::Embed(pooling) => Work::embed(pooling, descriptor),
@@ -102,14 +112,38 @@ impl<'m> Answer<'m> {
         })
     }
 
-    /// What can be read of it.
-    pub(super) fn ready(&self) -> Ready {
-        let tokens = self.tokens - self.done;
+    /// What can be read of it: of a prompt, no further than to where the sequence is kept.
+    pub(super) fn ready(&self, interval: Option<usize>) -> Ready {
+        let mut tokens = self.tokens - self.done;
+        if let Some(interval) = interval.filter(|_| self.reads_prompt()) {
+            tokens = tokens.min(interval - self.done % interval);
+        }
         Ready {
             tokens: if self.outbox.is_full() { 0 } else { tokens },
             generates: self.totals.generated > 0,
             turn: self.turn,
         }
+    }
+
+    /// Whether its prompt is being read, to be continued.
+    fn reads_prompt(&self) -> bool {
+        self.totals.generated == 0 && matches!(self.work, Work::Generate { .. })
+    }
+
+    /// Whether these tokens are being read for it as its prompt.
+    pub(super) fn is_reading(&self, prompt: &[i64]) -> bool {
+        let [Values::I64(tokens)] = &self.input else {
+            return false;
+        };
+        self.reads_prompt() && tokens == prompt
+    }
+
+    /// Keeps its sequence where that is worth it now; gives whether it did.
+    pub(super) fn keep(&mut self, cache: &mut PrefixCache, descriptor: &Descriptor) -> bool {
+        // Without memory for a copy nothing is kept.
+        self.snapshot
+            .take()
+            .is_some_and(|logits| cache.keep(descriptor, &self.read, &self.sequence, &logits).is_ok())
     }
 
     /// The first of the next `tokens` tokens whose outputs count.
@@ -141,7 +175,16 @@ impl<'m> Answer<'m> {
     /// Takes the outputs of the tokens that a step read, from row `first` of the wanted ones on: how many rows these are.
     pub(super) fn read(&mut self, tokens: usize, first: usize, reading: &Reading) -> usize {
         let rows = tokens - self.wanted_from(tokens);
+        if let [Values::I64(ids)] = &self.input {
+            self.read.extend(&ids[self.done..self.done + tokens]);
+        }
         self.done += tokens;
+        if let Some(interval) = reading.interval
+            && self.reads_prompt()
+            && self.done.is_multiple_of(interval)
+        {
+            self.snapshot = Some(Vec::new());
+        }
         self.turn = reading.step;
         if self.totals.generated == 0 {
             reading.gauges.prompt_tokens.fetch_add(tokens as u64, Relaxed);
@@ -168,16 +211,10 @@ impl<'m> Answer<'m> {
                 self.outbox.end(Event::Vector { index, values, totals }, reading.gauges);
             }
             (Work::Generate { .. }, Some(logits)) => {
-                let scores: Vec<f32> = reading.outputs.row(logits, row).collect();
-                if finite::undecided(&scores) {
-                    let message = finite::no_token(self.sequence.position(), None);
-                    self.outbox.fail(FailureKind::Failed, message, reading.gauges);
-                    return;
-                }
-                match self.choose(&scores, reading) {
-                    Ok(Some(reason)) => self.finish(reason, reading.gauges),
-                    Ok(None) => {}
-                    Err(error) => self.outbox.fail(FailureKind::Failed, error.to_string(), reading.gauges),
+                let logits: Vec<f32> = reading.outputs.row(logits, row).collect();
+                self.go_on(&logits, reading.context, reading.gauges);
+                if self.totals.generated == 1 {
+                    self.snapshot = Some(logits);
                 }
             }
             // Requests without logits are refused, and what is over is read no further.
@@ -185,8 +222,22 @@ impl<'m> Answer<'m> {
         }
     }
 
+    /// All of the input was read, with these logits behind its last token: chooses the next one.
+    pub(super) fn go_on(&mut self, logits: &[f32], context: usize, gauges: &Gauges) {
+        if finite::undecided(logits) {
+            let message = finite::no_token(self.sequence.position(), None);
+            self.outbox.fail(FailureKind::Failed, message, gauges);
+            return;
+        }
+        match self.choose(logits, context, gauges) {
+            Ok(Some(reason)) => self.finish(reason, gauges),
+            Ok(None) => {}
+            Err(error) => self.outbox.fail(FailureKind::Failed, error.to_string(), gauges),
+        }
+    }
+
     /// Chooses the next token: why the answer is over with it.
-    fn choose(&mut self, scores: &[f32], reading: &Reading) -> Result<Option<Reason>> {
+    fn choose(&mut self, scores: &[f32], context: usize, gauges: &Gauges) -> Result<Option<Reason>> {
         let Work::Generate {
             continuation,
             max_tokens,
@@ -198,7 +249,7 @@ impl<'m> Answer<'m> {
         let taken = continuation.take(token)?;
         let max_tokens = *max_tokens;
         self.totals.generated += 1;
-        reading.gauges.generated_tokens.fetch_add(1, Relaxed);
+        gauges.generated_tokens.fetch_add(1, Relaxed);
         let (text, over) = match taken {
             Taken::End => return Ok(Some(Reason::End)),
             Taken::Text(text) => (text, None),
@@ -218,7 +269,7 @@ impl<'m> Answer<'m> {
             over
         } else if self.totals.generated >= max_tokens {
             Some(Reason::Length)
-        } else if self.sequence.position() >= reading.context as u64 {
+        } else if self.sequence.position() >= context as u64 {
             Some(Reason::Context)
         } else {
             None
@@ -226,6 +277,8 @@ impl<'m> Answer<'m> {
     }
 
     fn finish(&mut self, reason: Reason, gauges: &Gauges) {
+        // The next prompt may go on from here.
+        self.snapshot = Some(Vec::new());
         let text = match std::mem::replace(&mut self.work, Work::Over) {
             Work::Generate { continuation, .. } if reason != Reason::Stop => {
                 let rest = continuation.finish();

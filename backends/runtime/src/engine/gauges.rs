@@ -28,6 +28,14 @@ pub struct Gauges {
     pub prompt_tokens: AtomicU64,
     /// Tokens that were generated.
     pub generated_tokens: AtomicU64,
+    /// Prompts that began with the tokens of a kept sequence.
+    pub cache_hits: AtomicU64,
+    /// Tokens of prompts that were not read for that reason.
+    pub cache_tokens: AtomicU64,
+    /// Bytes of kept sequences.
+    pub cache_bytes: AtomicUsize,
+    /// How many they are.
+    pub cache_sequences: AtomicUsize,
     /// Steps of the model.
     pub steps: AtomicU64,
     /// Rows that they read.

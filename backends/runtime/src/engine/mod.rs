@@ -38,6 +38,8 @@ use crate::{
     Result,
     executor::{Executor, Segment},
     model::Model,
+    prefix::PrefixCache,
+    sequence::Sequence,
     streams,
     tokenizer::Tokenizer,
 };
@@ -59,6 +61,8 @@ pub struct Engine<'m> {
     handle: Handle,
     /// The place of the logits among the outputs, where there are any.
     logits: Option<usize>,
+    /// Sequences that were read, none with a limit of 0 bytes.
+    cache: PrefixCache,
     waiting: VecDeque<Waiting>,
     /// Those that were admitted, oldest first.
     answers: Vec<Answer<'m>>,
@@ -78,6 +82,7 @@ impl<'m> Engine<'m> {
     /// Too little memory, or a model that does not read tokens.
     pub fn new(model: &'m Model, tokenizer: Option<&'m Tokenizer>, settings: Settings) -> Result<Engine<'m>> {
         streams::check_reads_tokens(model.descriptor())?;
+        let cache = PrefixCache::new(settings.cache_bytes);
         let (handle, messages) = Handle::new(model.descriptor(), tokenizer.is_some(), &settings);
         Ok(Engine {
             executor: Executor::new(model)?,
@@ -86,6 +91,7 @@ impl<'m> Engine<'m> {
             messages,
             handle,
             logits: streams::logits(model.descriptor()).ok(),
+            cache,
             waiting: VecDeque::new(),
             answers: Vec::new(),
             leaving: Vec::new(),
@@ -181,12 +187,15 @@ impl<'m> Engine<'m> {
         let most = self.settings.sequences.max(1);
         let mut running = self.answers.iter().filter(|answer| !answer.outbox.is_full()).count();
         while running < most && self.answers.len() < self.most() {
-            let Some(waiting) = self.waiting.pop_front() else {
-                return;
+            let Some(next) = self.waiting.iter().position(|waiting| !self.is_reading(waiting)) else {
+                break;
+            };
+            let Some(waiting) = self.waiting.remove(next) else {
+                break;
             };
             self.handle.gauges().waiting.fetch_sub(1, Relaxed);
             let outbox = waiting.outbox.another();
-            match Answer::new(waiting, self.executor.model().descriptor(), self.tokenizer) {
+            match self.begin(waiting) {
                 Ok(answer) => {
                     self.answers.push(answer);
                     running += 1;
@@ -194,6 +203,39 @@ impl<'m> Engine<'m> {
                 Err(error) => self.fail(outbox, FailureKind::Failed, error.to_string()),
             }
         }
+        self.retire();
+    }
+
+    /// Whether the same prompt is being read for another answer, which will leave it in the cache.
+    fn is_reading(&self, waiting: &Waiting) -> bool {
+        let same = |answer: &Answer| answer.is_reading(&waiting.tokens);
+        self.settings.cache_bytes > 0 && matches!(waiting.goal, Goal::Generate(_)) && self.answers.iter().any(same)
+    }
+
+    /// An answer, from as much of its prompt as was read before.
+    fn begin(&mut self, mut waiting: Waiting) -> Result<Answer<'m>> {
+        let descriptor = self.executor.model().descriptor();
+        let mut logits = None;
+        let gauges = self.handle.gauges();
+        if waiting.start.is_none()
+            && matches!(waiting.goal, Goal::Generate(_))
+            && let Some(found) = self.cache.find(descriptor, &waiting.tokens)?
+        {
+            gauges.cache_hits.fetch_add(1, Relaxed);
+            gauges.cache_tokens.fetch_add(found.sequence.position(), Relaxed);
+            (waiting.start, logits) = (Some(found.sequence), found.logits);
+        }
+        let mut answer = Answer::new(waiting, descriptor, self.tokenizer)?;
+        if let Some(logits) = logits {
+            answer.go_on(&logits, self.handle.context(), gauges);
+        }
+        Ok(answer)
+    }
+
+    /// Tokens between two of the places where sequences are kept, if there are such places.
+    fn interval(&self) -> Option<usize> {
+        let kept = self.settings.cache_bytes > 0 && !Sequence::cuts_anywhere(self.executor.model().descriptor());
+        kept.then(|| self.settings.snapshot_tokens.max(1))
     }
 
     /// The last event of an answer that cannot go on.
@@ -211,7 +253,8 @@ impl<'m> Engine<'m> {
     /// The tokens that the next step reads of each answer.
     fn shares(&self) -> Vec<usize> {
         let descriptor = self.executor.model().descriptor();
-        let ready: Vec<Ready> = self.answers.iter().map(Answer::ready).collect();
+        let interval = self.interval();
+        let ready: Vec<Ready> = self.answers.iter().map(|answer| answer.ready(interval)).collect();
         if descriptor.causal {
             let room = Room::of(descriptor);
             return plan(&ready, room, self.settings.prompt_rows);
@@ -225,7 +268,7 @@ impl<'m> Engine<'m> {
     /// Reads the next tokens of some answers, chooses the next token of each that has read all.
     fn step(&mut self) {
         let shares = self.shares();
-        let from = Instant::now();
+        let (from, interval) = (Instant::now(), self.interval());
         let mut segments: Vec<Segment> = Vec::new();
         for (answer, share) in self.answers.iter_mut().zip(&shares) {
             segments.extend((*share > 0).then(|| answer.segment(*share)));
@@ -250,11 +293,21 @@ impl<'m> Engine<'m> {
             context: self.handle.context(),
             gauges,
             step: self.steps,
+            interval,
         };
         for (answer, share) in self.answers.iter_mut().zip(&shares) {
             if *share > 0 {
                 row += answer.read(*share, row, &reading);
             }
+        }
+        let descriptor = self.executor.model().descriptor();
+        let mut kept = false;
+        for answer in &mut self.answers {
+            kept |= answer.keep(&mut self.cache, descriptor);
+        }
+        if kept {
+            gauges.cache_bytes.store(self.cache.bytes(), Relaxed);
+            gauges.cache_sequences.store(self.cache.len(), Relaxed);
         }
         self.retire();
     }

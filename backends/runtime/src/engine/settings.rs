@@ -14,6 +14,10 @@ pub struct Settings {
     /// Tokens of prompts that one step reads while other sequences generate: with them grows the time between two tokens of
     /// those.
     pub prompt_rows: usize,
+    /// Bytes of the prefix cache; 0: none.
+    pub cache_bytes: usize,
+    /// While a prompt is read, its sequence is kept every so many tokens, if the model can only go on from where it was kept.
+    pub snapshot_tokens: usize,
     /// From the arrival of a request to the end of its answer.
     pub timeout: Option<Duration>,
 }

@@ -95,6 +95,8 @@ fn settings() -> Settings {
         queue: 1000,
         context: None,
         prompt_rows: 4,
+        cache_bytes: 1 << 20,
+        snapshot_tokens: 3,
         timeout: None,
     }
 }
@@ -382,4 +384,64 @@ fn a_sequence_that_has_read_the_start_of_a_prompt_goes_on_from_there() {
     let handle = answer(&model, settings(), [going_on]);
     assert_eq!(ear.heard(0).0, alone(&[5, 6, 7, 8], 6));
     assert_eq!(handle.gauges().prompt_tokens.load(Relaxed), 1);
+}
+
+/// A prompt that begins as others do: some tokens of one text, then a few of its own.
+fn branch(mix: &mut Mix) -> Vec<i64> {
+    let mut below = |bound: u64| (mix.next() % bound) as usize;
+    let (shared, own) = (below(40), 1 + below(5));
+    let shared = (0..shared).map(|n| (n * n + 1) as i64 % VOCAB as i64);
+    shared.chain((0..own).map(|_| below(2) as i64)).collect()
+}
+
+#[test]
+fn prompts_that_begin_alike_are_read_from_where_they_part() {
+    let model = adder(0);
+    for cache_bytes in [1 << 16, 1 << 30] {
+        let settings = Settings {
+            cache_bytes,
+            snapshot_tokens: 4,
+            ..settings()
+        };
+        let mut mix = Mix(7);
+        std::thread::scope(|scope| {
+            let mut engine = Engine::new(&model, None, settings).expect("an engine");
+            let handle = engine.handle();
+            let thread = scope.spawn(move || engine.run());
+            let (mut asked, mut tokens) = (Vec::new(), 0);
+            for _ in 0..200 {
+                let (prompt, ear) = (branch(&mut mix), Ear::with_room(1000));
+                tokens += prompt.len() as u64;
+                handle.submit(greedy(&prompt, 3, &ear)).expect("a place");
+                asked.push((prompt, ear));
+            }
+            handle.close();
+            thread.join().expect("no panic");
+            for (prompt, ear) in &asked {
+                assert_eq!(ear.heard(0), (alone(prompt, 3), Some(Reason::Length)), "{prompt:?}");
+            }
+            let gauges = handle.gauges();
+            let (read, kept) = (gauges.prompt_tokens.load(Relaxed), gauges.cache_tokens.load(Relaxed));
+            assert_eq!(read + kept, tokens);
+            assert!(gauges.cache_hits.load(Relaxed) > 50, "{gauges:?}");
+            assert!(gauges.cache_bytes.load(Relaxed) <= cache_bytes, "{gauges:?}");
+        });
+    }
+}
+
+#[test]
+fn the_first_repetition_of_a_prompt_reads_nothing() {
+    let model = adder(0);
+    let mut engine = Engine::new(&model, None, settings()).expect("an engine");
+    let handle = engine.handle();
+    let (first, second) = (Ear::with_room(1000), Ear::with_room(1000));
+    let prompt = [1, 2, 3, 4, 5, 6, 7];
+    for ear in [&first, &second] {
+        handle.submit(greedy(&prompt, 4, ear)).expect("a place");
+    }
+    handle.close();
+    engine.run();
+    assert_eq!(first.heard(0), second.heard(0));
+    assert_eq!(handle.gauges().prompt_tokens.load(Relaxed), 7);
+    assert_eq!(handle.gauges().cache_tokens.load(Relaxed), 7);
 }

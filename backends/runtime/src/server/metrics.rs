@@ -10,7 +10,15 @@ pub(super) fn text(gauges: &Gauges) -> String {
         ("waiting", "Sequences that wait for a place.", &gauges.waiting),
         ("running", "Sequences that run.", &gauges.running),
         ("paused", "Sequences whose clients do not read.", &gauges.paused),
+        ("kept", "Sequences in the prefix cache.", &gauges.cache_sequences),
     ];
+    write(
+        &mut text,
+        "prefix_cache_bytes",
+        "gauge",
+        "Memory of the prefix cache.",
+        gauges.cache_bytes.load(Relaxed) as f64,
+    );
     for (name, help, value) in now {
         write(
             &mut text,
@@ -38,6 +46,16 @@ pub(super) fn text(gauges: &Gauges) -> String {
             "prompt_tokens",
             "Tokens of prompts that were read.",
             &gauges.prompt_tokens,
+        ),
+        (
+            "prefix_cache_hits",
+            "Prompts that began with the tokens of a kept sequence.",
+            &gauges.cache_hits,
+        ),
+        (
+            "prefix_cache_tokens",
+            "Tokens of prompts that were not read for that reason.",
+            &gauges.cache_tokens,
         ),
         (
             "generated_tokens",
