@@ -19,6 +19,13 @@ impl Func {
         self.define(ty, |out| Inst::Offset { out, base, index, elem })
     }
 
+    /// Slot `n` of a table of 64-bit slots: a word or a pointer.
+    pub fn load_slot(&mut self, table: Val, n: usize, ty: Ty) -> Val {
+        let n = self.i64(n as i64);
+        let p = self.gep(table, n, Scalar::I64);
+        self.load(p, ty)
+    }
+
     /// Loads a scalar or vector; aligned to its scalar only.
     pub fn load(&mut self, ptr: Val, ty: Ty) -> Val {
         // Block formats hold 16-bit scales at any even address, checkpoints f32 at any address of theirs.

@@ -1,6 +1,6 @@
 //! Loops over the members of a team: which iterations are whose, and the loop over them.
 
-use super::{Axis, Func, Val};
+use super::{Axis, Cmp, Func, Val};
 
 /// The member of a team that runs a function; all members run the same one.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,14 @@ impl Func {
     fn part(&mut self, team: Team, size: Val, tid: Val) -> Val {
         let at = self.mul(size, tid);
         self.udiv(at, team.threads)
+    }
+
+    /// Work number `n` of several that the team shares: one member runs it.
+    pub fn on_member(&mut self, team: Team, n: usize, body: impl FnOnce(&mut Func)) {
+        let n = self.i64(n as i64);
+        let owner = self.urem(n, team.threads);
+        let mine = self.cmp(Cmp::Eq, owner, team.tid);
+        self.if_then(mine, body);
     }
 
     /// A loop over the team: this member runs its own iterations, and nothing is carried between them.

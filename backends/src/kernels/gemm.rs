@@ -171,11 +171,7 @@ impl Gemm {
             let words = f.i64((size_of::<batch::Run>() / 8) as i64);
             let at = f.mul(n, words);
             let record = f.gep(table, at, Scalar::I64);
-            let word = |f: &mut Func, offset: usize| {
-                let n = f.i64((offset / 8) as i64);
-                let p = f.gep(record, n, Scalar::I64);
-                f.load(p, Ty::I64)
-            };
+            let word = |f: &mut Func, offset: usize| f.load_slot(record, offset / 8, Ty::I64);
             let first = word(f, offset_of!(batch::Run, first));
             let segment = word(f, offset_of!(batch::Run, segment));
             let single = word(f, offset_of!(batch::Run, single));

@@ -10,9 +10,7 @@ pub(super) fn table_entry(f: &mut Func, table: Val, n: usize) -> Val {
 
 /// Pointer `n` of a table, into a space.
 pub(super) fn pointer_in(f: &mut Func, table: Val, n: usize, space: Space) -> Val {
-    let n = f.i64(n as i64);
-    let p = f.gep(table, n, Scalar::I64);
-    f.load(p, Ty::Ptr(space))
+    f.load_slot(table, n, Ty::Ptr(space))
 }
 
 /// Pointer `offset` bytes behind another.
@@ -31,7 +29,5 @@ pub(super) fn scalar_of(elem: Elem) -> Scalar {
 
 /// Word `n` of a table.
 pub(super) fn load_word(f: &mut Func, table: Val, n: usize) -> Val {
-    let n = f.i64(n as i64);
-    let p = f.gep(table, n, Scalar::I64);
-    f.load(p, Ty::I64)
+    f.load_slot(table, n, Ty::I64)
 }

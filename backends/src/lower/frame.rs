@@ -4,7 +4,7 @@ use super::{
     address::{load_word, pointer_in, table_entry},
     args::Args,
 };
-use crate::kernel::{Func, Scalar, Space, Val};
+use crate::kernel::{Func, Scalar, Space, Team, Val};
 use seqc_abi::{
     batch,
     frame::{self, rows},
@@ -50,8 +50,7 @@ pub(super) struct Frame {
     pub(super) wanted: Rows,
     pub(super) skip_first: Val,
     pub(super) skip_last: Val,
-    pub(super) tid: Val,
-    pub(super) threads: Val,
+    pub(super) team: Team,
 }
 
 impl Frame {
@@ -82,8 +81,10 @@ impl Frame {
             wanted: rows(f, frame::WANTED),
             skip_first: load_word(f, start, frame::SKIP_FIRST),
             skip_last: load_word(f, start, frame::SKIP_LAST),
-            tid: f.param(1),
-            threads: f.param(2),
+            team: Team {
+                tid: f.param(1),
+                threads: f.param(2),
+            },
         }
     }
 
@@ -103,8 +104,8 @@ impl Frame {
             first: zero,
             count: rows.count,
             segment: zero,
-            tid: self.tid,
-            threads: self.threads,
+            tid: self.team.tid,
+            threads: self.team.threads,
             shared: record.shared,
             rows: rows.slots,
             table: rows.table,

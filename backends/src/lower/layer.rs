@@ -9,7 +9,7 @@ use super::{
     tokens::Tokens,
 };
 use crate::{
-    kernel::{Cmp, Func, Module, Scalar, Val},
+    kernel::{Func, Module, Scalar, Val},
     kernels,
 };
 use seqc_passes::plan::{BufferId, Kernel, layout};
@@ -139,18 +139,10 @@ fn for_histories(cx: &Cx<'_>, f: &mut Func, histories: &[History], copy: fn(&Cx<
     cx.for_segments(f, false, |cx, f| {
         cx.in_parts(f, histories, &[], &mut |cx, f, part, _| {
             for (n, history) in part.iter().enumerate() {
-                on_one_thread(cx, f, n, |f| copy(cx, f, *history));
+                f.on_member(cx.args.team(), n, |f| copy(cx, f, *history));
             }
         });
     });
-}
-
-/// Work number `n` of several that the threads share.
-fn on_one_thread(cx: &Cx<'_>, f: &mut Func, n: usize, body: impl FnOnce(&mut Func)) {
-    let n = f.i64(n as i64);
-    let owner = f.urem(n, cx.args.threads);
-    let mine = f.cmp(Cmp::Eq, owner, cx.args.tid);
-    f.if_then(mine, body);
 }
 
 /// The state entry of a history, the first of the rows in front of the segment's, and 32-bit words of one row and of all kept

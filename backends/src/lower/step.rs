@@ -7,7 +7,7 @@ use super::{
     layer,
     streams::{Place, ResultCopy, Streams, row_bytes},
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::{Level, symbols};
 use seqc_ir::{Model, StreamId};
 use seqc_passes::attention::cache_sharing::Site;
@@ -92,12 +92,8 @@ impl Driver<'_> {
         let mut f = Func::exported(symbols::load(self.level), &[Ty::GLOBAL, Ty::I64, Ty::I64]);
         let frame = Frame::new(&mut f);
         let calls = f.i64(self.model.calls.len() as i64);
-        let team = Team {
-            tid: f.param(1),
-            threads: f.param(2),
-        };
         if !self.model.calls.is_empty() {
-            f.team_for(team.cyclic(calls), |f, n| {
+            f.team_for(frame.team.cyclic(calls), |f, n| {
                 let record = self.record(f, n);
                 let args = frame.args(f, &record, frame.all);
                 self.for_kind(f, record.kind, &mut |f, layer| {
@@ -182,7 +178,7 @@ impl Driver<'_> {
         f.if_then(some, |f| {
             self.meet(f, frame);
             for (n, stream) in streams.into_iter().enumerate() {
-                on_thread(f, frame, n, |f| {
+                f.on_member(frame.team, n, |f| {
                     let rows = table_entry(f, places, stream);
                     self.gather(f, frame, stream, rows, rows);
                 });
@@ -214,7 +210,11 @@ impl Driver<'_> {
     }
 
     fn meet(&self, f: &mut Func, frame: &Frame) {
-        f.call(symbols::BARRIER, &[frame.barrier, frame.tid, frame.threads], None);
+        f.call(
+            symbols::BARRIER,
+            &[frame.barrier, frame.team.tid, frame.team.threads],
+            None,
+        );
     }
 
     /// Runs some of the calls on some rows.
@@ -296,7 +296,7 @@ impl Driver<'_> {
             if is_output != of_outputs {
                 continue;
             }
-            on_thread(f, frame, n, |f| {
+            f.on_member(frame.team, n, |f| {
                 let from = table_entry(f, places, stream);
                 let to = table_entry(f, frame.outputs, *output);
                 if of_outputs {
@@ -309,12 +309,4 @@ impl Driver<'_> {
             });
         }
     }
-}
-
-/// Work number `n` of several that the threads share.
-fn on_thread(f: &mut Func, frame: &Frame, n: usize, body: impl FnOnce(&mut Func)) {
-    let n = f.i64(n as i64);
-    let owner = f.urem(n, frame.threads);
-    let mine = f.cmp(Cmp::Eq, owner, frame.tid);
-    f.if_then(mine, body);
 }

@@ -191,13 +191,6 @@ impl Strided {
     }
 }
 
-/// Word `n` of an array of 64-bit slots.
-pub(super) fn slot(f: &mut Func, table: Val, n: usize, ty: Ty) -> Val {
-    let n = f.i64(n as i64);
-    let p = f.gep(table, n, Scalar::I64);
-    f.load(p, ty)
-}
-
 /// Pointer to float `n` behind `base`.
 pub(super) fn float_at(f: &mut Func, base: Val, n: usize) -> Val {
     if n == 0 {

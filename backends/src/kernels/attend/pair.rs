@@ -1,6 +1,6 @@
 //! One query row and a vector of keys: what expressions over both are computed from.
 
-use super::{layout::slot, rational_lanes::RationalLanes, table::Tables, variant::Attend};
+use super::{rational_lanes::RationalLanes, table::Tables, variant::Attend};
 use crate::kernel::{Func, Ty, Val};
 
 /// The value of an expression; scalars hold for all lanes.
@@ -46,7 +46,7 @@ impl<'a> Lookup<'a> {
     pub(super) fn all(attend: &'a Attend, f: &mut Func, table: Val) -> Vec<Lookup<'a>> {
         let first = attend.spec.key_streams + 2 * attend.spec.query_streams;
         let lookup = |(n, sizes): (usize, &'a Vec<usize>)| Lookup {
-            base: slot(f, table, first + n, Ty::GLOBAL),
+            base: f.load_slot(table, first + n, Ty::GLOBAL),
             sizes,
         };
         attend.tables.iter().enumerate().map(lookup).collect()

@@ -1,7 +1,7 @@
 //! One row of queries against a page: its position, head, streams and tables, and its pairs with vectors of keys.
 
 use super::{
-    layout::{PAGE, float_at, page_at, row_at, slot},
+    layout::{PAGE, float_at, page_at, row_at},
     pair::{Lookup, Pair},
     table::Tables,
     tile_args::TileArgs,
@@ -31,8 +31,8 @@ impl<'a> QueryRow<'a> {
         let pages = attend.spec.key_streams;
         let query_streams = (0..attend.spec.query_streams)
             .map(|n| {
-                let pointer = slot(f, args.table, pages + 2 * n, Ty::GLOBAL);
-                let stride = slot(f, args.table, pages + 2 * n + 1, Ty::I64);
+                let pointer = f.load_slot(args.table, pages + 2 * n, Ty::GLOBAL);
+                let stride = f.load_slot(args.table, pages + 2 * n + 1, Ty::I64);
                 let offset = f.mul(token, stride);
                 let offset = if attend.query_widths.get(n).is_some_and(|w| *w > 1) {
                     f.add(offset, head)
@@ -46,7 +46,7 @@ impl<'a> QueryRow<'a> {
         let page = attend.slot(f, args.page);
         let widths = attend.key_widths.iter().enumerate();
         let streams = widths.map(|(n, width)| {
-            let pointer = slot(f, args.table, n, Ty::GLOBAL);
+            let pointer = f.load_slot(args.table, n, Ty::GLOBAL);
             let pointer = page_at(f, pointer, page);
             if *width > 1 {
                 row_at(f, pointer, head, PAGE)

@@ -5,7 +5,7 @@
 use super::{
     blocks::{Block, QueryBlocks, Row},
     bounds::Bounds,
-    layout::{Strided, float_at, slot},
+    layout::{Strided, float_at},
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val};
 use seqc_ir::{PairExpr, PairLeaf};
@@ -61,8 +61,8 @@ impl QueryBlocks<'_> {
     fn stream_bounds(&self, f: &mut Func, block: Block, n: usize, at: Val, end: Val) -> Bounds {
         let first = self.attend.spec.key_streams + 2 * n;
         let stream = Strided {
-            base: slot(f, self.table, first, Ty::GLOBAL),
-            stride: slot(f, self.table, first + 1, Ty::I64),
+            base: f.load_slot(self.table, first, Ty::GLOBAL),
+            stride: f.load_slot(self.table, first + 1, Ty::I64),
         };
         let wide = self.attend.query_widths[n] > 1;
         let (infinite, negative) = (f.f32(f32::INFINITY), f.f32(f32::NEG_INFINITY));

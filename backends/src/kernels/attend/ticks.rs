@@ -4,7 +4,7 @@
 //! it. With it rows are read and written in place, and positions count ticks.
 
 use super::{
-    layout::{Strided, row_at, slot},
+    layout::{Strided, row_at},
     variant::Attend,
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
@@ -26,7 +26,7 @@ impl Attend {
         if self.spec.clock != Clock::Both {
             return n;
         }
-        let list = slot(f, table, self.clock_slot(), Ty::SCRATCH);
+        let list = f.load_slot(table, self.clock_slot(), Ty::SCRATCH);
         tick(f, list, n)
     }
 
@@ -35,7 +35,7 @@ impl Attend {
         if self.spec.clock != Clock::Keys {
             return f.add(position, n);
         }
-        let list = slot(f, table, self.clock_slot(), Ty::SCRATCH);
+        let list = f.load_slot(table, self.clock_slot(), Ty::SCRATCH);
         let counts = f.i64(self.max_chunk as i64);
         let counts = f.gep(list, counts, Scalar::I64);
         let ticks = tick(f, counts, n);
@@ -46,7 +46,7 @@ impl Attend {
     /// Number of keys when the chunk has been appended.
     pub(super) fn keys_end(&self, f: &mut Func, table: Val, chunk: Chunk) -> Val {
         if self.has_clock() {
-            slot(f, table, self.clock_slot() + 1, Ty::I64)
+            f.load_slot(table, self.clock_slot() + 1, Ty::I64)
         } else {
             f.add(chunk.position, chunk.count)
         }
