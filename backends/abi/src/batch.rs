@@ -3,7 +3,10 @@
 //! A step reads a ragged batch: concatenated segments, each some consecutive tokens of one sequence. Generated code that
 //! is independent for each row runs over all rows; kernels along the sequence run segment by segment.
 
-use super::frame::{self, rows};
+use super::{
+    Descriptor,
+    frame::{self, rows},
+};
 
 /// Consecutive tokens of one sequence, as generated code reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +148,56 @@ impl Rows {
     }
 }
 
+/// Rows that a step has left.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    rows: usize,
+    /// Rows that each segment but the first takes in addition to its own.
+    padding: usize,
+    empty: bool,
+}
+
+impl Room {
+    /// A step of at most `rows` rows, of which each segment but the first takes `padding` more than its own.
+    pub fn new(rows: usize, padding: usize) -> Room {
+        Room {
+            rows,
+            padding,
+            empty: true,
+        }
+    }
+
+    /// All that a step of a model takes.
+    pub fn of(descriptor: &Descriptor) -> Room {
+        Room::new(descriptor.max_chunk, descriptor.padding)
+    }
+
+    /// Maximum number of rows of one more segment.
+    pub fn most(&self) -> usize {
+        let padding = if self.empty { 0 } else { self.padding };
+        self.rows.saturating_sub(padding)
+    }
+
+    /// Maximum number of rows of two more segments together.
+    pub fn most_of_two(&self) -> usize {
+        self.most().saturating_sub(self.padding)
+    }
+
+    /// What is left after a segment of this many rows; nothing if they do not fit.
+    pub fn without(&self, rows: usize) -> Room {
+        Room {
+            rows: self.most().saturating_sub(rows),
+            empty: false,
+            ..*self
+        }
+    }
+
+    /// What is left after a segment of this many rows, if they fit.
+    pub fn take(&self, rows: usize) -> Option<Room> {
+        (rows <= self.most()).then(|| self.without(rows))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,5 +232,15 @@ mod tests {
         assert_eq!(segments, [[0, 1, 7], [1, 1, 6]]);
         assert_eq!(batch.wanted_together(), None);
         assert_eq!(Batch::new(&[part(5, 0, 3)]).wanted_together(), Some(3));
+    }
+
+    #[test]
+    fn further_segments_take_room_for_earlier_rows() {
+        let room = Room::new(10, 3);
+        assert_eq!(room.most(), 10);
+        let room = room.take(2).expect("two of ten");
+        assert_eq!(room.most(), 5);
+        assert!(room.take(6).is_none());
+        assert_eq!(room.take(5).map(|room| room.most()), Some(0));
     }
 }

@@ -1,8 +1,8 @@
 //! Runs steps of a model: memory for activations and outputs, which all sequences share, and the frame of a step.
 
 use seqc_abi::{
-    Descriptor, Stream,
-    batch::{Batch, Part, Row},
+    Stream,
+    batch::{Batch, Part, Room, Row},
     frame,
 };
 
@@ -77,18 +77,6 @@ impl<'m> Executor<'m> {
         self.model
     }
 
-    /// Whether this many rows of this many sequences fit in one step.
-    pub fn fits(&self, rows: usize, segments: usize) -> bool {
-        fits(self.model.descriptor(), rows, segments)
-    }
-
-    /// Most rows that the `segments`-th segment of a step may have after `before` rows of the others.
-    pub fn most_rows(&self, before: usize, segments: usize) -> usize {
-        let descriptor = self.model.descriptor();
-        let padding = segments.saturating_sub(1).saturating_mul(descriptor.padding);
-        descriptor.max_chunk.saturating_sub(before.saturating_add(padding))
-    }
-
     /// One step: every sequence reads its segment. Outputs are those of the wanted tokens, in order of the segments.
     ///
     /// The caller has checked the inputs ([`Session::check`](crate::session::Session::check)).
@@ -99,7 +87,7 @@ impl<'m> Executor<'m> {
     ///
     /// # Panics
     ///
-    /// If there are more rows or segments than [`Executor::fits`] allows, or a segment has none.
+    /// If the segments do not fit in one step ([`Room`]), or one has no token.
     pub fn step(&mut self, segments: &mut [Segment]) -> Result<Outputs<'_>> {
         self.run(segments, |model, slots| {
             // SAFETY: the slots are filled.
@@ -127,13 +115,11 @@ impl<'m> Executor<'m> {
         step: impl FnOnce(&Model, &mut [u64; frame::SLOTS]),
     ) -> Result<()> {
         let (model, descriptor) = (self.model, self.model.descriptor());
-        let rows: usize = segments.iter().map(|s| s.tokens).sum();
         assert!(segments.iter().all(|s| s.tokens > 0 && s.wanted_from <= s.tokens));
-        assert!(
-            self.fits(rows, segments.len()),
-            "{rows} rows of {} sequences",
-            segments.len()
-        );
+        let left = segments
+            .iter()
+            .try_fold(Room::of(descriptor), |room, s| room.take(s.tokens));
+        assert!(left.is_some(), "{} segments do not fit in a step", segments.len());
         let mut parts = Vec::with_capacity(segments.len());
         for segment in segments.iter_mut() {
             let Sequence { state, position } = &mut *segment.sequence;
@@ -211,12 +197,6 @@ impl<'m> Executor<'m> {
         };
         streams.map(rows).collect()
     }
-}
-
-/// Whether this many rows of this many sequences fit in one step.
-fn fits(descriptor: &Descriptor, rows: usize, segments: usize) -> bool {
-    let padding = segments.saturating_sub(1).saturating_mul(descriptor.padding);
-    rows.saturating_add(padding) <= descriptor.max_chunk
 }
 
 impl Rows {

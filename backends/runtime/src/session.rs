@@ -38,7 +38,8 @@ impl Cut {
         Cut { sizes }
     }
 
-    fn size(&self, number: usize, longest: usize) -> usize {
+    /// Tokens of chunk `number`, of at most `longest`.
+    pub(crate) fn size(&self, number: usize, longest: usize) -> usize {
         let asked = self.sizes.get(number).or(self.sizes.last()).copied();
         asked.unwrap_or(longest).clamp(1, longest)
     }
@@ -85,9 +86,9 @@ impl<'m> Session<'m> {
         self.executor.model()
     }
 
-    /// States and position.
-    pub(crate) fn sequence(&self) -> &Sequence {
-        &self.sequence
+    /// Memory for steps, which other sequences may use between two calls, and the sequence.
+    pub(crate) fn parts(&mut self) -> (&mut Executor<'m>, &Sequence) {
+        (&mut self.executor, &self.sequence)
     }
 
     /// Tokens read so far.

@@ -46,17 +46,17 @@ struct Turn {
 
 /// As many tokens as fit for some of the readers: single ones, or several.
 fn turns(rng: &mut Rng, machine: &Machine, readers: &[Reader]) -> Vec<Option<Turn>> {
-    let (mut rows, mut segments) = (0, 0);
+    let mut room = machine.room();
     let turn = |reader: &Reader| {
         let tokens = match rng.below(3) {
             0 => 1 + rng.below(12),
             _ => 1,
         };
         let tokens = tokens.min(reader.left());
-        if tokens == 0 || rng.below(5) == 0 || !machine.fits(rows + tokens, segments + 1) {
+        if tokens == 0 || rng.below(5) == 0 {
             return None;
         }
-        (rows, segments) = (rows + tokens, segments + 1);
+        room = room.take(tokens)?;
         let wanted_from = match rng.below(3) {
             0 => 0,
             1 => tokens - 1,

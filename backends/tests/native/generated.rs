@@ -6,7 +6,7 @@ use crate::{
 };
 use seqc_abi::{
     Level,
-    batch::{Batch, Part},
+    batch::{Batch, Part, Room},
     frame, symbols,
 };
 use seqc_backends::{
@@ -115,10 +115,9 @@ impl Machine {
         rows
     }
 
-    /// Whether a step takes so many rows of so many sequences.
-    pub(crate) fn fits(&self, rows: usize, segments: usize) -> bool {
-        let d = &self.program.descriptor;
-        rows + segments.saturating_sub(1) * d.padding <= d.max_chunk
+    /// What a step takes.
+    pub(crate) fn room(&self) -> Room {
+        Room::of(&self.program.descriptor)
     }
 
     /// Results of the wanted tokens by token and output, those of the first segment first.

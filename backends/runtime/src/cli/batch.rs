@@ -1,11 +1,13 @@
 //! Several sequences read together: steps take tokens of all of them, so that weights are read once for all.
 
+use seqc_abi::{Descriptor, batch::Room};
+
 use crate::{
     Error, Result,
     executor::{Executor, Segment},
     inputs::Values,
     sequence::Sequence,
-    session::Session,
+    session::{Cut, Session},
     streams::row_bytes,
 };
 
@@ -21,33 +23,34 @@ struct Reader {
     outputs: Vec<Vec<u8>>,
 }
 
-/// Outputs of all tokens of some sequences, each of which goes on from where the session is: rows of every output, those of
-/// the first sequence first. Sequence `n` begins with the `n`-th of the sizes of chunks.
-pub(super) fn outputs(session: &Session, sequences: Vec<Vec<i64>>, sizes: &[usize]) -> Result<Vec<Vec<u8>>> {
-    let model = session.model();
-    let descriptor = model.descriptor();
+/// Outputs of all tokens of some sequences, given with their numbers of tokens, each of which goes on from where the session is:
+/// rows of every output, those of the first sequence first. Sequence `n` begins with the `n`-th chunk of the cut.
+pub(super) fn outputs(session: &mut Session, sequences: Vec<([Values; 1], usize)>, cut: &Cut) -> Result<Vec<Vec<u8>>> {
+    let descriptor = session.model().descriptor();
     if !descriptor.causal {
         return Err(Error::input(format!(
             "the model {} looks ahead and reads one sequence at once: give one --tokens",
             descriptor.model
         )));
     }
+    let (executor, start) = session.parts();
     let mut readers = Vec::new();
-    for (n, tokens) in sequences.into_iter().enumerate() {
+    for (n, (inputs, tokens)) in sequences.into_iter().enumerate() {
         readers.push(Reader {
-            sequence: session.sequence().fork(descriptor)?,
-            tokens: tokens.len(),
-            inputs: [Values::I64(tokens)],
+            sequence: start.fork(descriptor)?,
+            inputs,
+            tokens,
             done: 0,
             chunks: n,
             outputs: vec![Vec::new(); descriptor.outputs.len()],
         });
     }
-    let mut executor = Executor::new(model)?;
     let mut first = 0;
     while readers.iter().any(|reader| reader.done < reader.tokens) {
         // Whoever did not fit into a step comes first in the next one.
-        first = step(&mut executor, &mut readers, first, sizes)?;
+        let shares;
+        (shares, first) = plan(descriptor, &readers, first, cut);
+        step(executor, &mut readers, &shares)?;
     }
     let mut all = vec![Vec::new(); descriptor.outputs.len()];
     for reader in &mut readers {
@@ -58,51 +61,49 @@ pub(super) fn outputs(session: &Session, sequences: Vec<Vec<i64>>, sizes: &[usiz
     Ok(all)
 }
 
-/// One step, which takes as many readers as fit, from number `first` on; gives the first that did not.
-fn step(executor: &mut Executor, readers: &mut [Reader], first: usize, sizes: &[usize]) -> Result<usize> {
-    let count = readers.len();
-    let (mut rows, mut taken, mut next) = (0, Vec::new(), first);
-    for n in (first..first + count).map(|n| n % count) {
-        let left = readers[n].tokens - readers[n].done;
-        let size = sizes.get(readers[n].chunks).or(sizes.last()).copied();
-        let most = executor.most_rows(rows, taken.len() + 1);
-        let tokens = size.unwrap_or(usize::MAX).min(left);
+/// The tokens that a step reads of each sequence, which takes as many as fit from number `first` on, and the first that did not
+/// fit.
+fn plan(descriptor: &Descriptor, readers: &[Reader], first: usize, cut: &Cut) -> (Vec<usize>, usize) {
+    let mut shares = vec![0; readers.len()];
+    let mut room = Room::of(descriptor);
+    for n in (first..first + readers.len()).map(|n| n % readers.len()) {
+        let reader = &readers[n];
+        let left = reader.tokens - reader.done;
         if left == 0 {
             continue;
         }
-        let tokens = if taken.is_empty() { tokens.min(most) } else { tokens };
-        if tokens > most {
-            next = n;
-            break;
-        }
-        rows += tokens;
-        taken.push((n, tokens));
-    }
-    let mut segments = Vec::new();
-    for (n, reader) in readers.iter_mut().enumerate() {
-        if let Some((_, tokens)) = taken.iter().find(|(taken, _)| *taken == n) {
-            segments.push(Segment {
-                sequence: &mut reader.sequence,
-                inputs: &reader.inputs,
-                at: reader.done,
-                tokens: *tokens,
-                wanted_from: 0,
-            });
+        let tokens = cut.size(reader.chunks, descriptor.max_chunk).min(left);
+        match room.take(tokens) {
+            Some(rest) => (shares[n], room) = (tokens, rest),
+            None => return (shares, n),
         }
     }
-    taken.sort_unstable();
+    (shares, first)
+}
+
+/// One step.
+fn step(executor: &mut Executor, readers: &mut [Reader], shares: &[usize]) -> Result<()> {
     let descriptor = executor.model().descriptor();
+    let mut segments = Vec::new();
+    for (reader, tokens) in readers.iter_mut().zip(shares).filter(|(_, tokens)| **tokens > 0) {
+        segments.push(Segment {
+            sequence: &mut reader.sequence,
+            inputs: &reader.inputs,
+            at: reader.done,
+            tokens: *tokens,
+            wanted_from: 0,
+        });
+    }
     let outputs = executor.step(&mut segments)?;
     let mut row = 0;
-    for (n, tokens) in taken {
-        let reader = &mut readers[n];
-        for (place, stream) in descriptor.outputs.iter().enumerate() {
+    for (reader, tokens) in readers.iter_mut().zip(shares).filter(|(_, tokens)| **tokens > 0) {
+        for ((place, stream), rows) in descriptor.outputs.iter().enumerate().zip(&mut reader.outputs) {
             let width = row_bytes(stream);
-            reader.outputs[place].extend_from_slice(&outputs.bytes(place)[row * width..(row + tokens) * width]);
+            rows.extend_from_slice(&outputs.bytes(place)[row * width..(row + tokens) * width]);
         }
         row += tokens;
         reader.done += tokens;
         reader.chunks += 1;
     }
-    Ok(next)
+    Ok(())
 }

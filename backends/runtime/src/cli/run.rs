@@ -1,8 +1,10 @@
 //! `logits` and `run`: the outputs of every token, for tokens from the command line or streams from a file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-use seqc_abi::Descriptor;
 use seqc_checkpoint::output;
 
 use super::{
@@ -19,7 +21,7 @@ use crate::{
     finite,
     inputs::Values,
     model::Model,
-    session::{Session, Wanted},
+    session::{Cut, Session, Wanted},
     streams::{self, TRACE},
 };
 
@@ -47,7 +49,7 @@ pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result
 /// Reads several sequences together, each from where the session is, and writes their outputs one behind the other.
 fn write_batch(
     session: &mut Session,
-    mut sequences: Vec<Vec<i64>>,
+    sequences: Vec<Vec<i64>>,
     target: &Target,
     reading: &Reading,
     console: &mut Console,
@@ -58,20 +60,15 @@ fn write_batch(
         ));
     }
     let pending = session.take_pending();
-    let mut tokens = 0;
-    for sequence in &mut sequences {
-        sequence.splice(0..0, pending.iter().copied());
-        tokens += session.check(&common::tokens(sequence.clone()), &Default::default())?;
+    let (mut inputs, mut tokens) = (Vec::new(), 0);
+    for sequence in sequences {
+        let rows = common::tokens([&pending[..], &sequence].concat());
+        let count = session.check(&rows, &Cut::default())?;
+        inputs.push((rows, count));
+        tokens += count;
     }
-    let rows = batch::outputs(session, sequences, &reading.chunk)?;
-    let streams = session.model().descriptor().outputs.iter().enumerate();
-    let streams = streams.filter(|(_, stream)| !stream.name.starts_with(TRACE)).collect();
-    let place = Place {
-        path: target.path,
-        format: target.format,
-        inputs: &target.all_inputs(reading),
-    };
-    let mut tensors = Tensors::create(&place, streams, tokens, console.result)?;
+    let rows = batch::outputs(session, inputs, &common::cut(&reading.chunk))?;
+    let mut tensors = target.create(session.model(), reading, tokens, console.result)?;
     tensors.take_rows(tokens, |output| &rows[output])?;
     if let Some(name) = tensors.finish()? {
         console.warn(format_args!("`{name}` holds numbers that are not finite"));
@@ -106,6 +103,26 @@ impl Target<'_> {
     /// All files that the run reads.
     fn all_inputs(&self, reading: &Reading) -> Vec<PathBuf> {
         self.inputs.iter().chain(&reading.load_state).cloned().collect()
+    }
+
+    /// Starts a file of `rows` rows of the model's outputs.
+    fn create<'a>(
+        &self,
+        model: &'a Model,
+        reading: &Reading,
+        rows: usize,
+        standard: &'a mut dyn Write,
+    ) -> Result<Tensors<'a>> {
+        let outputs = model.descriptor().outputs.iter().enumerate();
+        let streams = outputs
+            .filter(|(_, stream)| self.trace || !stream.name.starts_with(TRACE))
+            .collect();
+        let place = Place {
+            path: self.path,
+            format: self.format,
+            inputs: &self.all_inputs(reading),
+        };
+        Tensors::create(&place, streams, rows, standard)
     }
 }
 
@@ -146,17 +163,7 @@ fn write(
     let before = session.position();
     common::warn_of_length(session.model().descriptor(), before, before + tokens as u64, console);
     let mut bar = Bar::new(tokens, console);
-    let descriptor: &Descriptor = session.model().descriptor();
-    let outputs = descriptor.outputs.iter().enumerate();
-    let streams = outputs
-        .filter(|(_, stream)| target.trace || !stream.name.starts_with(TRACE))
-        .collect();
-    let place = Place {
-        path: target.path,
-        format: target.format,
-        inputs: &target.all_inputs(reading),
-    };
-    let mut tensors = Tensors::create(&place, streams, tokens, console.result)?;
+    let mut tensors = target.create(session.model(), reading, tokens, console.result)?;
     session.feed(inputs, &cut, Wanted::All, |outputs| {
         bar.add(outputs.tokens());
         tensors.take(outputs)

@@ -46,7 +46,8 @@ use crate::{
 use accepted::{Message, Waiting};
 use answer::Answer;
 use outbox::Outbox;
-use plan::{Ready, Room, plan};
+use plan::{Ready, plan};
+use seqc_abi::batch::Room;
 
 /// Between two looks at listeners without room, when there is nothing else to do.
 const PATIENCE: Duration = Duration::from_millis(2);

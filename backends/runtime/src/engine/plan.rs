@@ -8,7 +8,7 @@
 //!
 //! So everyone is served after at most as many steps as there are others.
 
-use seqc_abi::Descriptor;
+use seqc_abi::batch::Room;
 
 /// What can be read of one sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,41 +19,6 @@ pub(super) struct Ready {
     pub(super) generates: bool,
     /// The step that last read of it; 0: none yet.
     pub(super) turn: u64,
-}
-
-/// Rows that are left in a step.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
-    rows: usize,
-    /// Rows that each segment but the first takes beside its own.
-    padding: usize,
-    empty: bool,
-}
-
-impl Room {
-    /// All that a step takes.
-    pub(super) fn of(descriptor: &Descriptor) -> Room {
-        Room {
-            rows: descriptor.max_chunk,
-            padding: descriptor.padding,
-            empty: true,
-        }
-    }
-
-    /// The most rows of one more segment.
-    fn most(&self) -> usize {
-        let padding = if self.empty { 0 } else { self.padding };
-        self.rows.saturating_sub(padding)
-    }
-
-    /// What is left after a segment of so many rows.
-    fn without(&self, rows: usize) -> Room {
-        Room {
-            rows: self.most().saturating_sub(rows),
-            empty: false,
-            ..*self
-        }
-    }
 }
 
 /// The tokens that the next step reads of each sequence; these are in the order in which they came. Prompts get at most
@@ -87,7 +52,7 @@ pub(super) fn plan(ready: &[Ready], room: Room, budget: usize) -> Vec<usize> {
     plan.prompts(
         &prompts,
         if generating.is_empty() {
-            room.rows
+            room.most()
         } else {
             budget.max(2)
         },
@@ -123,8 +88,7 @@ impl Plan<'_> {
     /// Shares a budget among prompts: the oldest, then the others by the time that they waited.
     fn prompts(&mut self, prompts: &[usize], budget: usize) {
         let [oldest, rest @ ..] = prompts else { return };
-        // What two segments have together.
-        let both = self.room.most().saturating_sub(self.room.padding);
+        let both = self.room.most_of_two();
         let mut left = budget;
         if !rest.is_empty() && both < 2 {
             let first = prompts.iter().min_by_key(|n| self.ready[**n].turn);
@@ -154,11 +118,7 @@ mod tests {
     use crate::weights::Mix;
 
     fn room(rows: usize, padding: usize) -> Room {
-        Room {
-            rows,
-            padding,
-            empty: true,
-        }
+        Room::new(rows, padding)
     }
 
     fn generates(turn: u64) -> Ready {
