@@ -10,12 +10,12 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 # LLVM and MLIR that code generation links (their static libraries name zstd, zlib, libxml2, ffi and edit), libclang for
-# mlir-sys, lld for the programs that seqc emits, qemu for tests of programs on other processors.
+# mlir-sys, lld for the programs that seqc emits, gcc and pkg-config for what is linked with its libraries, qemu for tests of programs on other processors.
 packages=(llvm-22-dev libmlir-22-dev mlir-22-tools libpolly-22-dev libclang-22-dev clang-22 lld-22
-    libzstd-dev zlib1g-dev libxml2-dev libffi-dev libedit-dev gcc g++ python3 qemu-user-static)
-# Weights and the peer come by pip; `make bench` compiles the peer with cmake. Either may be there without its package.
+    libzstd-dev zlib1g-dev libxml2-dev libffi-dev libedit-dev gcc g++ pkg-config python3 python3-venv qemu-user-static)
+# Weights and the peer come by pip; tests of libraries and `make bench` use cmake. Either may be there without its package.
 if ! python3 -m pip --version >/dev/null 2>&1; then packages+=(python3-pip); fi
-if [ "${1:-all}" = bench ] && ! command -v cmake >/dev/null; then packages+=(cmake); fi
+if ! command -v cmake >/dev/null; then packages+=(cmake); fi
 musl=x86_64-unknown-linux-musl
 weights=SmolLM2-135M-Instruct.Q4_1.gguf
 weights_hash=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53

@@ -3,12 +3,18 @@
 //! A program is the generated object, the runtime archive and the C library that rustc ships; all but the
 //! object are carried inside this crate, so that linking needs nothing but a linker.
 
-use crate::scratch::{self, Folder};
+mod library;
+mod tools;
+
+pub use library::{Library, header, link_library};
+pub use tools::Error;
+
 use std::{
-    env, fs, io,
+    env,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::Command,
 };
+use tools::{file, files, folder, linked, on_path, run};
 
 macro_rules! part {
     ($name:literal) => {
@@ -19,47 +25,6 @@ macro_rules! part {
 const BEFORE: &[(&str, &[u8])] = &[part!("crt1.o"), part!("crti.o")];
 const ARCHIVES: &[(&str, &[u8])] = &[part!("libseqc_runtime.a"), part!("libunwind.a"), part!("libc.a")];
 const AFTER: &[(&str, &[u8])] = &[part!("crtn.o")];
-
-/// Why a program could not be linked.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Nothing that links ELF was found.
-    #[error("no linker found: looked for {0}; install LLVM's `lld`, or name one in SEQC_LINKER")]
-    NoLinker(String),
-    /// A file could not be written or a linker not started.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The linker ran and refused.
-    #[error("{linker} failed: {message}")]
-    Failed {
-        /// Which one.
-        linker: PathBuf,
-        /// What it printed.
-        message: String,
-    },
-    /// The linker stopped without a word of use.
-    #[error("{linker} stopped, {status}; another one can be named in SEQC_LINKER")]
-    Stopped {
-        /// Which one.
-        linker: PathBuf,
-        /// How it ended.
-        status: ExitStatus,
-    },
-    /// No space where programs are linked.
-    #[error("the disk of {folder}, where programs are linked, is full; TMPDIR names another folder")]
-    Full {
-        /// The folder for temporary files.
-        folder: PathBuf,
-    },
-}
-
-/// Space that must be left where a program was linked: less means that it was in need of more.
-const LEAST_SPACE: usize = 1 << 20;
 
 /// Links generated objects with the runtime: the bytes of a static executable.
 ///
@@ -89,52 +54,6 @@ pub fn link_exe(objects: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     linked(&output)
 }
 
-/// What a library to embed is made with: the runtime with its C interface, and the header that declares it.
-const LIBRARY: (&str, &[u8]) = part!("libseqc_library.a");
-/// The C interface of a library, `seqc.h`.
-pub const HEADER: &str = include_str!("../runtime/include/seqc.h");
-/// The header's name.
-pub const HEADER_NAME: &str = "seqc.h";
-/// Only the C interface is visible from outside.
-const EXPORTS: &[u8] = b"{ global: seqc_error; seqc_model_*; seqc_session_*; local: *; };";
-
-/// Links generated objects with the runtime: the bytes of a shared library, for programs that use it through
-/// [`HEADER`]. The system's C compiler does it, since the library uses the system's C library.
-///
-/// # Errors
-///
-/// See [`Error`].
-pub fn link_library(objects: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
-    let scratch = folder()?;
-    let output = scratch.file("library.so");
-    let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let mut command = Command::new(compiler);
-    command.args([
-        "-shared",
-        "-Wl,--gc-sections",
-        "-Wl,--strip-all",
-        "-Wl,--build-id=none",
-        "-o",
-    ]);
-    command.arg(&output).args(files(&scratch, objects)?);
-    let mut exports = std::ffi::OsString::from("-Wl,--version-script=");
-    exports.push(file(&scratch, "exports", EXPORTS)?);
-    command.arg(exports).arg("-Wl,--whole-archive");
-    command
-        .arg(file(&scratch, LIBRARY.0, LIBRARY.1)?)
-        .arg("-Wl,--no-whole-archive");
-    command.args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-lc"]);
-    run(command, &scratch)?;
-    linked(&output)
-}
-
-fn linked(output: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(output).map_err(|error| Error::Io {
-        path: output.to_owned(),
-        error,
-    })
-}
-
 /// Links a generated object alone into a shared library at `output`. What it needs of the runtime
 /// (see `seqc_abi::symbols::BARRIER`) stays undefined: the program that loads the library provides it.
 ///
@@ -159,61 +78,6 @@ pub fn link_shared(object: &[u8], output: &Path) -> Result<(), Error> {
     run(command, &scratch)
 }
 
-fn folder() -> Result<Folder, Error> {
-    Folder::new().map_err(|error| failed(env::temp_dir(), error))
-}
-
-fn file(folder: &Folder, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
-    folder
-        .write(name, bytes)
-        .map_err(|error| failed(folder.file(name), error))
-}
-
-fn failed(path: PathBuf, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::StorageFull => full(),
-        _ => Error::Io { path, error },
-    }
-}
-
-fn full() -> Error {
-    Error::Full {
-        folder: env::temp_dir(),
-    }
-}
-
-fn files(folder: &Folder, objects: &[Vec<u8>]) -> Result<Vec<PathBuf>, Error> {
-    let object = |(n, object): (usize, &Vec<u8>)| file(folder, &format!("model{n}.o"), object);
-    objects.iter().enumerate().map(object).collect()
-}
-
-fn run(mut command: Command, scratch: &Folder) -> Result<(), Error> {
-    let linker = PathBuf::from(command.get_program());
-    let output = scratch::run(&mut command).map_err(|error| Error::Io {
-        path: linker.clone(),
-        error,
-    })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    // Whether there was no space shows in that there is none for another file.
-    let space = scratch.write("space", &vec![1; LEAST_SPACE]);
-    if space.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull) {
-        return Err(full());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    // A linker that crashes prints a request for a report and a backtrace.
-    let lines = text.lines().take_while(|line| !line.starts_with("PLEASE submit"));
-    let message = lines.take(12).collect::<Vec<_>>().join("\n");
-    match message.is_empty() {
-        false => Err(Error::Failed { linker, message }),
-        true => Err(Error::Stopped {
-            linker,
-            status: output.status,
-        }),
-    }
-}
-
 /// A linker and the words that make it behave as `ld`.
 struct Linker {
     path: PathBuf,
@@ -226,12 +90,6 @@ impl Linker {
         if let Some(path) = env::var_os("SEQC_LINKER") {
             return Ok(Linker::at(path.into()));
         }
-        let on_path = |name: &str| {
-            let dirs = env::var_os("PATH").unwrap_or_default();
-            env::split_paths(&dirs)
-                .map(|dir| dir.join(name))
-                .find(|path| path.is_file())
-        };
         let of_llvm = || {
             let prefix = env::var_os("MLIR_SYS_220_PREFIX")?;
             Some(Path::new(&prefix).join("bin").join("ld.lld")).filter(|path| path.is_file())

@@ -3,6 +3,7 @@
 use crate::{
     files::Files,
     model::Built,
+    package,
     request::{Emit, Failure, Request},
 };
 use seqc_abi::{Descriptor, Level};
@@ -17,10 +18,7 @@ use seqc_checkpoint::{Bundle, output, output::Output};
 use seqc_ir::Model;
 use seqc_passes::{plan::Settings, planned::PlannedModel};
 use sha2::{Digest, Sha256};
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::io::{self, Write};
 
 /// Longest input of a model that looks ahead and does not say how long its inputs may be.
 const WHOLE: usize = 4096;
@@ -45,9 +43,6 @@ pub fn plan(canonical: &Model, max_context: Option<usize>, level: Level) -> Plan
 pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
     lower::manifest(planned)
 }
-
-/// The header of libraries.
-pub const HEADER: &str = link::HEADER;
 
 /// The processors that a request names: a single one where it stops at a stage of one.
 pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
@@ -100,33 +95,29 @@ pub(crate) fn readable(text: &str, target: &Target, emit: Emit) -> Result<Option
     Ok(Some(String::from_utf8_lossy(&made).into_owned()))
 }
 
-/// Links a program or a library, and puts it where it belongs with the files that go inside.
+/// Links a program or a library, and puts it where it belongs with the files that go inside or beside it.
 pub(crate) fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<(), Failure> {
-    let library = request.emit == Emit::Lib;
-    let linked = match library {
-        true => link::link_library(objects),
-        false => link::link_exe(objects),
-    };
-    let linked = linked.map_err(|e| Failure::Stage(e.to_string()))?;
+    let stage = |error: link::Error| Failure::Stage(error.to_string());
+    if request.emit == Emit::Lib {
+        let soname = request.output.file_name().unwrap_or_default().to_string_lossy();
+        let library = link::link_library(objects, &request.prefix, &soname).map_err(stage)?;
+        put(&library.shared, built, request, files)?;
+        return package::write(request, &built.inputs, &library.archive);
+    }
+    put(&link::link_exe(objects).map_err(stage)?, built, request, files)
+}
+
+/// Writes what was linked, with the files that go inside.
+fn put(linked: &[u8], built: &Built, request: &Request, files: &Files) -> Result<(), Failure> {
     let to = &request.output;
     let failed = |e: io::Error| Failure::Write(format!("{}: {}", to.display(), output::reason(&e)));
     let refused = |e: output::Error| Failure::Write(e.to_string());
     let mut out = Output::create_program(to, &built.inputs).map_err(refused)?;
-    out.write_all(&linked).map_err(failed)?;
+    out.write_all(linked).map_err(failed)?;
     if !files.inside.is_empty() {
         Bundle::append(&mut out, linked.len() as u64, &files.inside).map_err(failed)?;
     }
-    out.commit().map_err(refused)?;
-    match header(request) {
-        Some(header) => output::write(&header, &built.inputs, link::HEADER.as_bytes()).map_err(refused),
-        None => Ok(()),
-    }
-}
-
-/// Where the header of a library goes.
-pub fn header(request: &Request) -> Option<PathBuf> {
-    let library = request.emit == Emit::Lib && request.output != Path::new("-");
-    library.then(|| request.output.with_file_name(link::HEADER_NAME))
+    out.commit().map_err(refused)
 }
 
 /// Adds what does not follow from the graphs, and the hash of it all.

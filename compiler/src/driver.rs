@@ -4,6 +4,7 @@ use crate::{
     backend,
     files::Files,
     model::{self, Built},
+    package,
     request::{Emit, Failure, Request},
     source::Sources,
 };
@@ -127,21 +128,7 @@ fn failed(error: impl ToString) -> Failure {
 /// Whether the result and what belongs to it can be written.
 fn check(request: &Request, inputs: &[PathBuf]) -> Result<(), Failure> {
     output::check(&request.output, inputs).map_err(failed)?;
-    let Some(header) = backend::header(request) else {
-        return Ok(());
-    };
-    output::check(&header, inputs).map_err(failed)?;
-    if output::same_place(&header, &request.output) {
-        let taken = "the header of the library is written here; give another file with -o";
-        return Err(failed(format!("{}: {taken}", header.display())));
-    }
-    match std::fs::read(&header) {
-        Ok(text) if text != backend::HEADER.as_bytes() && !request.force => Err(failed(format!(
-            "{}: this is another header than that of the library; --force replaces it",
-            header.display()
-        ))),
-        _ => Ok(()),
-    }
+    package::check(request, inputs)
 }
 
 /// Puts the result in place.

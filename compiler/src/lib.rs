@@ -14,6 +14,7 @@ pub mod initial;
 pub mod known;
 pub mod library;
 pub mod model;
+mod package;
 pub mod pages;
 mod paths;
 mod random;

@@ -43,6 +43,8 @@ pub struct Request {
     pub output: PathBuf,
     /// Whether weights and tokenizer go inside the program.
     pub embed: bool,
+    /// What the names in a library's C interface begin with.
+    pub prefix: String,
     /// Whether the header of a library may replace another one.
     pub force: bool,
 }

@@ -39,6 +39,7 @@ fn both(built: &Built, layer: &str, level: Level) -> (String, String) {
         output: PathBuf::from("-"),
         embed: false,
         force: false,
+        prefix: "seqc".to_owned(),
     };
     let text = match driver::stages(built, &request, &mut |_, _, _| {}) {
         Ok(Product::Text(text)) => text,

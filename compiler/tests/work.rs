@@ -150,6 +150,7 @@ fn kernels(built: &Built) -> String {
         output: "kernels.mlir".into(),
         embed: false,
         force: false,
+        prefix: "seqc".to_owned(),
     };
     match driver::stages(built, &request, &mut |_, _, _| {}) {
         Ok(Product::Text(text)) => text,

@@ -23,9 +23,13 @@ pub(crate) struct BuildArgs {
     /// What to produce
     #[arg(long, value_enum, default_value_t = Emit::Exe)]
     emit: Emit,
-    /// Replace an existing `seqc.h` with other content
+    /// Replace an existing header with other content
     #[arg(long)]
     force: bool,
+    /// What the names in the C interface of a library begin with, and its header is called: libraries with different
+    /// prefixes can be linked into one program
+    #[arg(long, value_name = "NAME", default_value = "seqc")]
+    prefix: String,
     /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup),
     /// `x86-64-v3`, `x86-64-v4`, `native`, an LLVM name of a processor, or several of these separated by commas.
     /// Default: `x86-64` for programs and libraries, this machine for other outputs
@@ -120,7 +124,10 @@ impl Emit {
             | Emit::Asm => PathBuf::from("-"),
             Emit::Obj => model.with_extension("o"),
             Emit::Exe => model.with_extension(""),
-            Emit::Lib => model.with_extension("so"),
+            Emit::Lib => {
+                let stem = model.file_stem().unwrap_or_default().to_string_lossy();
+                PathBuf::from(format!("lib{stem}.so"))
+            }
         }
     }
 }
@@ -135,6 +142,13 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         let message = "--embed-weights requires --emit exe or --emit lib";
         return session.fail("usage", message);
     }
+    if !is_identifier(&args.prefix) {
+        let message = format!(
+            "--prefix {}: names in C consist of letters, digits and `_`, and begin with a letter",
+            args.prefix
+        );
+        return session.fail("usage", &message);
+    }
     if output == Path::new("-") && args.emit.is_code() && std::io::stdout().is_terminal() {
         return session.fail(
             "write",
@@ -145,6 +159,7 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         embed: args.embed_weights,
         read,
         force: args.force,
+        prefix: args.prefix.clone(),
         emit: args.emit,
         target: args.target.clone().unwrap_or_else(|| args.emit.target().to_owned()),
         output,
@@ -169,6 +184,11 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         Err(Failure::Stage(message)) => session.fail("backend", message),
         Err(Failure::Write(message)) => session.fail("write", message),
     }
+}
+
+/// Whether names in C can begin with this.
+fn is_identifier(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Reports the output file, or writes the result to standard output.

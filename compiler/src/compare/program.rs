@@ -22,6 +22,7 @@ pub(super) fn build(model: &Path, read: &ReadOptions, output: PathBuf) -> Result
         output: output.clone(),
         embed: false,
         force: false,
+        prefix: "seqc".to_owned(),
     };
     match driver::build(model, &request, &mut Sources::default(), &mut |_, _, _| {}) {
         Ok(_) => Ok(output),

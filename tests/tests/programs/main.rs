@@ -7,6 +7,7 @@ mod embed;
 mod finite;
 mod fixtures;
 mod layers;
+mod libraries;
 mod long_filters;
 mod malformed;
 mod meaning;

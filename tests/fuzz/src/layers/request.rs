@@ -15,5 +15,6 @@ pub(super) fn request(emit: Emit, target: &str, output: PathBuf) -> Request {
         output,
         embed: false,
         force: false,
+        prefix: "seqc".to_owned(),
     }
 }
