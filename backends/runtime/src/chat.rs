@@ -5,9 +5,12 @@
 
 mod json;
 mod python;
+mod requested;
 mod tags;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use requested::requested;
 
 use minijinja::{Environment, Error as TemplateError, ErrorKind, Value};
 use serde::{Deserialize, Serialize};

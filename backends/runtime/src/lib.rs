@@ -18,6 +18,8 @@ pub mod engine;
 mod entropy;
 pub mod error;
 pub mod executor;
+#[cfg(any(feature = "program", feature = "library"))]
+mod fields;
 mod fingerprint;
 pub mod finite;
 pub mod generation;

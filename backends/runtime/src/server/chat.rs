@@ -3,43 +3,17 @@
 use std::sync::Arc;
 
 use hyper::Response;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
     body::Body,
     choices::Asked,
-    fields::{Fields, Streaming},
     format::{Format, Kind},
     problem::Problem,
     site::Site,
+    streaming::Streaming,
 };
-use crate::chat::{self, Message};
-
-/// A message as requests have it.
-#[derive(Debug, Deserialize)]
-struct Said {
-    role: String,
-    #[serde(default)]
-    content: Content,
-}
-
-/// Its text: as one, in parts, or missing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(untagged)]
-enum Content {
-    #[default]
-    None,
-    Text(String),
-    Parts(Vec<Part>),
-}
-
-#[derive(Debug, Deserialize)]
-struct Part {
-    #[serde(rename = "type")]
-    kind: String,
-    text: Option<String>,
-}
+use crate::{chat, fields::Fields};
 
 pub(super) async fn answer(site: &Arc<Site>, object: Map<String, Value>) -> Result<Response<Body>, Problem> {
     let asked = site.aside(|site| prepare(site, &Fields(object))).await?;
@@ -52,13 +26,9 @@ fn prepare(site: &Arc<Site>, fields: &Fields) -> Result<Asked, Problem> {
     if tokenizer.chat_template().is_none() {
         return Err(Problem::wrong("the model has no chat template: use /v1/completions"));
     }
-    let messages: Vec<Said> = fields.required("messages")?;
-    if messages.is_empty() {
-        return Err(Problem::field("messages", "there is none"));
-    }
-    let messages: Vec<Message> = messages.into_iter().map(message).collect::<Result<_, _>>()?;
+    let messages = fields.messages()?;
     let max_tokens = fields.get("max_completion_tokens")?.or(fields.get("max_tokens")?);
-    let mut generation = fields.generation(site, max_tokens)?;
+    let mut generation = site.generation(fields, max_tokens)?;
     if fields.flag("logprobs")? {
         generation.logprobs = Some(fields.logprobs("top_logprobs")?.unwrap_or(0));
     }
@@ -69,22 +39,4 @@ fn prepare(site: &Arc<Site>, fields: &Fields) -> Result<Asked, Problem> {
         format: Format::new(site, Kind::Chat, fields.flag("return_tokens")?)?,
         streaming: Streaming::of(fields)?,
     })
-}
-
-/// A message as templates have it.
-fn message(said: Said) -> Result<Message, Problem> {
-    let content = match said.content {
-        Content::None => String::new(),
-        Content::Text(text) => text,
-        Content::Parts(parts) => {
-            let text = |part: Part| match (part.kind.as_str(), part.text) {
-                ("text", Some(text)) => Ok(text),
-                _ => Err(Problem::field("messages", "the model reads text alone")),
-            };
-            parts.into_iter().map(text).collect::<Result<_, _>>()?
-        }
-    };
-    // Templates know the older name.
-    let role = if said.role == "developer" { "system" } else { &said.role };
-    Ok(Message::new(role, content))
 }

@@ -7,12 +7,12 @@ use tokio::sync::mpsc::Receiver;
 
 use super::{
     body::{self, Body},
-    fields::Streaming,
     format::{Choice, Format, Told, Usage},
     listener::channel,
     problem::Problem,
     site::Site,
     stream::Stream,
+    streaming::Streaming,
 };
 use crate::engine::{Event, Generation, Goal, Request};
 

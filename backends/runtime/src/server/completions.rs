@@ -8,12 +8,13 @@ use serde_json::{Map, Value};
 use super::{
     body::Body,
     choices::Asked,
-    fields::{Fields, Streaming},
     format::{Format, Kind},
     problem::Problem,
     site::Site,
+    streaming::Streaming,
     tokens,
 };
+use crate::fields::Fields;
 
 /// Tokens of an answer where the request says nothing.
 const MAX_TOKENS: usize = 16;
@@ -27,7 +28,7 @@ fn prepare(site: &Arc<Site>, fields: &Fields) -> Result<Asked, Problem> {
     fields.refuse(&["suffix", "echo"])?;
     fields.at_most("best_of", 1)?;
     let max_tokens = fields.get("max_tokens")?.unwrap_or(MAX_TOKENS);
-    let mut generation = fields.generation(site, Some(max_tokens))?;
+    let mut generation = site.generation(fields, Some(max_tokens))?;
     generation.logprobs = fields.logprobs("logprobs")?;
     Ok(Asked {
         prompts: tokens::lists(fields, "prompt", site)?,

@@ -7,14 +7,16 @@ use serde_json::{Map, Value, json};
 
 use super::{
     body::{self, Body},
-    fields::Fields,
     format::Usage,
     listener::channel,
     problem::Problem,
     site::Site,
     tokens,
 };
-use crate::engine::{Event, Goal, Request};
+use crate::{
+    engine::{Event, Goal, Request},
+    fields::Fields,
+};
 
 /// How numbers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ mod chat;
 mod choices;
 mod completions;
 mod embeddings;
-mod fields;
 mod format;
 mod listener;
 mod metrics;
@@ -16,6 +15,7 @@ mod problem;
 mod routes;
 mod site;
 mod stream;
+mod streaming;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     Error,
     engine::{Failure, FailureKind, Refusal},
+    fields::Wrong,
 };
 
 /// A status with what is said about it.
@@ -81,6 +82,15 @@ impl From<Error> for Problem {
             Error::Input(message) | Error::Usage(message) => Problem::wrong(message),
             error @ Error::Checkpoint(_) => Problem::wrong(error.to_string()),
             error @ (Error::Failed(_) | Error::Shown | Error::Closed) => Problem::server(error.to_string()),
+        }
+    }
+}
+
+impl From<Wrong> for Problem {
+    fn from(wrong: Wrong) -> Problem {
+        match wrong {
+            Wrong::Field { name, message } => Problem::field(&name, message),
+            Wrong::Other(error) => error.into(),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::problem::Problem;
 use crate::{
-    engine::{Handle, Pooling},
+    engine::{Generation, Handle, Pooling},
+    fields::Fields,
     generation::{Constraint, Grammar, GrammarVocabulary},
     streams::{self, width},
     tokenizer::Tokenizer,
@@ -53,8 +54,16 @@ impl Site {
         streams::logits(self.handle.descriptor()).is_ok()
     }
 
+    /// How the answers to a request come; log probabilities are left to the caller.
+    pub(super) fn generation(&self, fields: &Fields, max_tokens: Option<usize>) -> Result<Generation, Problem> {
+        let max_tokens = max_tokens.unwrap_or(usize::MAX).min(self.max_tokens);
+        let mut generation = fields.generation(&self.ends, max_tokens)?;
+        generation.constraint = fields.grammar()?.map(|grammar| self.constraint(&grammar)).transpose()?;
+        Ok(generation)
+    }
+
     /// The start of an answer that follows a grammar.
-    pub(super) fn constraint(&self, grammar: &Grammar) -> Result<Constraint, Problem> {
+    fn constraint(&self, grammar: &Grammar) -> Result<Constraint, Problem> {
         let descriptor = self.handle.descriptor();
         let vocabulary = match self.vocabulary.get() {
             Some(vocabulary) => vocabulary,

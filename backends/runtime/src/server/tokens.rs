@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     body::{self, Body},
-    fields::Fields,
     problem::Problem,
     site::Site,
 };
+use crate::fields::Fields;
 
 /// Prompts of one request.
 const MOST_PROMPTS: usize = 256;

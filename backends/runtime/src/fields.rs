@@ -1,12 +1,14 @@
-//! Fields of requests: how an answer is to come, with the defaults of OpenAI's interface.
+//! Fields of requests as OpenAI's interface has them: how an answer is to come, with the defaults of that interface. The server
+//! and the library read them.
 
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{problem::Problem, site::Site};
 use crate::{
+    Error,
+    chat::{self, Message},
     engine::Generation,
     entropy::any_seed,
     generation::{Grammar, SamplingOptions, TokenBias},
@@ -19,34 +21,69 @@ const MOST_STOPS: usize = 16;
 /// Most likely tokens that are told.
 const MOST_LOGPROBS: usize = 20;
 
+/// Why a request cannot be answered as it is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Wrong {
+    /// A field of it.
+    #[error("`{name}`: {message}")]
+    Field {
+        /// Which one.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// What it asks for cannot be had.
+    #[error(transparent)]
+    Other(#[from] Error),
+}
+
+impl Wrong {
+    /// What is wrong with a field.
+    pub(crate) fn field(name: &str, message: impl std::fmt::Display) -> Wrong {
+        Wrong::Field {
+            name: name.to_owned(),
+            message: message.to_string(),
+        }
+    }
+}
+
+impl From<Wrong> for Error {
+    fn from(wrong: Wrong) -> Error {
+        match wrong {
+            Wrong::Field { .. } => Error::input(wrong.to_string()),
+            Wrong::Other(error) => error,
+        }
+    }
+}
+
 /// The fields of a request.
 #[derive(Debug)]
-pub(super) struct Fields(pub(super) Map<String, Value>);
+pub(crate) struct Fields(pub(crate) Map<String, Value>);
 
 impl Fields {
     /// The value of a field; `None` where it is missing or null.
-    pub(super) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Problem> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Wrong> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match T::deserialize(value) {
                 Ok(value) => Ok(Some(value)),
-                Err(error) => Err(Problem::field(name, error)),
+                Err(error) => Err(Wrong::field(name, error)),
             },
         }
     }
 
     /// The value of a field that must be there.
-    pub(super) fn required<T: DeserializeOwned>(&self, name: &str) -> Result<T, Problem> {
-        self.get(name)?.ok_or_else(|| Problem::field(name, "it is missing"))
+    pub(crate) fn required<T: DeserializeOwned>(&self, name: &str) -> Result<T, Wrong> {
+        self.get(name)?.ok_or_else(|| Wrong::field(name, "it is missing"))
     }
 
     /// A field that is true or, where it is missing, false.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Wrong> {
         Ok(self.get(name)?.unwrap_or(false))
     }
 
     /// Refuses fields whose effect is not there, unless their values ask for none.
-    pub(super) fn refuse(&self, names: &[&str]) -> Result<(), Problem> {
+    pub(crate) fn refuse(&self, names: &[&str]) -> Result<(), Wrong> {
         let asks = |value: &Value| match value {
             Value::Null => false,
             Value::Bool(value) => *value,
@@ -55,38 +92,44 @@ impl Fields {
             Value::Number(_) | Value::Object(_) => true,
         };
         let asked = names.iter().find(|name| self.0.get(**name).is_some_and(asks));
-        asked.map_or(Ok(()), |name| Err(Problem::field(name, "this server does not do that")))
+        asked.map_or(Ok(()), |name| Err(Wrong::field(name, "this is not supported")))
     }
 
     /// A number of at most `most`.
-    pub(super) fn at_most(&self, name: &str, most: usize) -> Result<Option<usize>, Problem> {
+    pub(crate) fn at_most(&self, name: &str, most: usize) -> Result<Option<usize>, Wrong> {
         let number = self.get::<usize>(name)?;
         match number {
-            Some(number) if number > most => Err(Problem::field(name, format_args!("it must be at most {most}"))),
+            Some(number) if number > most => Err(Wrong::field(name, format_args!("it must be at most {most}"))),
             number => Ok(number),
         }
     }
 
-    /// How the answers come; log probabilities are left to the caller, whose interfaces name them differently.
-    pub(super) fn generation(&self, site: &Site, max_tokens: Option<usize>) -> Result<Generation, Problem> {
+    /// How the answers come. Left to the caller are grammars, for which a vocabulary is needed, and log probabilities, which
+    /// interfaces name differently.
+    pub(crate) fn generation(&self, ends: &[i64], max_tokens: usize) -> Result<Generation, Wrong> {
         let samples = self.at_most("n", MOST_SAMPLES)?.unwrap_or(1);
         if samples == 0 {
-            return Err(Problem::field("n", "it must be at least 1"));
+            return Err(Wrong::field("n", "it must be at least 1"));
         }
         let ignores_ends = self.flag("ignore_eos")?;
-        let constraint = self.grammar()?.map(|grammar| site.constraint(&grammar)).transpose()?;
         Ok(Generation {
             sampling: self.sampling()?,
-            ends: if ignores_ends { Vec::new() } else { site.ends.clone() },
+            ends: if ignores_ends { Vec::new() } else { ends.to_vec() },
             stops: self.stops()?,
-            constraint,
+            constraint: None,
             logprobs: None,
-            max_tokens: max_tokens.unwrap_or(usize::MAX).min(site.max_tokens),
+            max_tokens,
             samples,
         })
     }
 
-    fn sampling(&self) -> Result<SamplingOptions, Problem> {
+    /// The messages of a conversation.
+    pub(crate) fn messages(&self) -> Result<Vec<Message>, Wrong> {
+        let messages = chat::requested(self.required("messages")?);
+        messages.map_err(|message| Wrong::field("messages", message))
+    }
+
+    fn sampling(&self) -> Result<SamplingOptions, Wrong> {
         let plain = SamplingOptions::default();
         let seed = match self.get::<i64>("seed")? {
             Some(seed) => seed as u64,
@@ -106,10 +149,10 @@ impl Fields {
         })
     }
 
-    fn biases(&self) -> Result<Vec<TokenBias>, Problem> {
+    fn biases(&self) -> Result<Vec<TokenBias>, Wrong> {
         let given: Map<String, Value> = self.get("logit_bias")?.unwrap_or_default();
         let bias = |(token, bias): (&String, &Value)| {
-            let wrong = || Problem::field("logit_bias", "it must map token ids to numbers from -100 to 100");
+            let wrong = || Wrong::field("logit_bias", "it must map token ids to numbers from -100 to 100");
             let bias = bias.as_f64().filter(|bias| bias.abs() <= 100.0).ok_or_else(wrong)?;
             Ok(TokenBias {
                 token: token.parse().map_err(|_| wrong())?,
@@ -120,14 +163,14 @@ impl Fields {
     }
 
     /// Stop texts: one or several.
-    fn stops(&self) -> Result<Vec<String>, Problem> {
+    fn stops(&self) -> Result<Vec<String>, Wrong> {
         let stops = match self.get("stop")? {
             None => Vec::new(),
             Some(Value::String(stop)) => vec![stop],
             Some(_) => self.required("stop")?,
         };
         if stops.len() > MOST_STOPS {
-            return Err(Problem::field(
+            return Err(Wrong::field(
                 "stop",
                 format_args!("there are at most {MOST_STOPS} texts"),
             ));
@@ -136,7 +179,7 @@ impl Fields {
     }
 
     /// The form that answers must have.
-    fn grammar(&self) -> Result<Option<Grammar>, Problem> {
+    pub(crate) fn grammar(&self) -> Result<Option<Grammar>, Wrong> {
         let Some(format) = self.get::<Map<String, Value>>("response_format")? else {
             return Ok(None);
         };
@@ -149,9 +192,9 @@ impl Fields {
                     Path::new("response_format"),
                     &schema.to_string(),
                 )?)),
-                None => Err(Problem::field("response_format", "`json_schema.schema` is missing")),
+                None => Err(Wrong::field("response_format", "`json_schema.schema` is missing")),
             },
-            _ => Err(Problem::field(
+            _ => Err(Wrong::field(
                 "response_format",
                 "its type must be text, json_object or json_schema",
             )),
@@ -159,27 +202,7 @@ impl Fields {
     }
 
     /// How many most likely tokens are told, by the field of that name.
-    pub(super) fn logprobs(&self, name: &str) -> Result<Option<usize>, Problem> {
+    pub(crate) fn logprobs(&self, name: &str) -> Result<Option<usize>, Wrong> {
         self.at_most(name, MOST_LOGPROBS)
-    }
-}
-
-/// Whether answers come in parts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Streaming {
-    pub(super) on: bool,
-    /// Whether usage follows the last part.
-    pub(super) usage: bool,
-}
-
-impl Streaming {
-    /// As the request says.
-    pub(super) fn of(fields: &Fields) -> Result<Streaming, Problem> {
-        let options: Map<String, Value> = fields.get("stream_options")?.unwrap_or_default();
-        let usage = options.get("include_usage").and_then(Value::as_bool);
-        Ok(Streaming {
-            on: fields.flag("stream")?,
-            usage: usage.unwrap_or(false),
-        })
     }
 }
