@@ -33,6 +33,8 @@ pub struct Way<'a> {
     pub threads: usize,
     /// Start from this saved state.
     pub load: Option<&'a Path>,
+    /// Cut that state after so many tokens.
+    pub truncate: Option<usize>,
     /// Leave the state here.
     pub save: Option<&'a Path>,
 }
@@ -42,6 +44,9 @@ impl Way<'_> {
         let mut args = vec!["--threads".to_owned(), self.threads.max(1).to_string()];
         if !self.chunks.is_empty() {
             args.extend(["--chunk".to_owned(), list(self.chunks)]);
+        }
+        if let Some(tokens) = self.truncate {
+            args.extend(["--truncate".to_owned(), tokens.to_string()]);
         }
         let files = [("--load-state", self.load), ("--save-state", self.save)];
         for (flag, path) in files.into_iter().filter_map(|(flag, path)| Some((flag, path?))) {

@@ -103,6 +103,7 @@ impl<'m> Executor<'m> {
         Outputs {
             descriptor: self.model.descriptor(),
             regions: &self.outputs,
+            first: 0,
             rows,
             tokens,
         }

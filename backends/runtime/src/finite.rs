@@ -36,12 +36,23 @@ pub(crate) fn trace(
     start: Option<&Path>,
     parts: impl IntoIterator<Item = impl AsRef<[Values]>>,
 ) -> Option<Fault> {
-    let found = || -> Result<Option<Fault>> {
+    let begun = || -> Result<Session> {
         let mut session = Session::new(model)?;
         if let Some(path) = start {
             session.load(path)?;
-            session.take_pending();
         }
+        Ok(session)
+    };
+    trace_in(begun(), parts)
+}
+
+/// The same in a session that has read what comes before.
+pub(crate) fn trace_in(
+    session: Result<Session>,
+    parts: impl IntoIterator<Item = impl AsRef<[Values]>>,
+) -> Option<Fault> {
+    let found = || -> Result<Option<Fault>> {
+        let mut session = session?;
         for inputs in parts {
             if let Some(fault) = session.find_fault(inputs.as_ref(), &Cut::default())? {
                 return Ok(Some(fault));

@@ -4,15 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::Message;
 
-/// Tokens that are kept of a text: as far as a decoder looks back.
-const RECENT: usize = 16;
-
-/// The text so far, as far as what follows depends on it. It is saved with the state.
+/// What is known of the text that was read, beside its tokens. It is saved with the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct History {
-    /// The last tokens read, in order: what they say may end inside a character.
-    pub(crate) recent: Vec<i64>,
     /// Bytes of a text that ends inside a character, which no token stands for yet.
     pub(crate) bytes: Vec<u8>,
     /// The conversation that was read last.
@@ -27,19 +22,23 @@ pub(crate) struct Conversation {
     pub(crate) messages: Vec<Message>,
     /// These messages as the template wrote them, up to where the answer begins.
     pub(crate) rendered: String,
-    /// Tokens read since: the answer, and what was added to it.
-    pub(crate) answer: Vec<i64>,
+    /// The position where the answer begins: all tokens from there on are the answer, and what was added to it.
+    pub(crate) answer_from: usize,
     /// Whether the sequence begins with the conversation.
     pub(crate) whole: bool,
 }
 
 impl History {
-    /// Takes tokens that were read.
-    pub(crate) fn read(&mut self, tokens: &[i64]) {
-        self.recent.extend(&tokens[tokens.len().saturating_sub(RECENT)..]);
-        self.recent.drain(..self.recent.len().saturating_sub(RECENT));
-        if let Some(conversation) = &mut self.conversation {
-            conversation.answer.extend(tokens);
+    /// The position where the answer of the conversation begins, where there is one.
+    pub(crate) fn answer_from(&self) -> Option<usize> {
+        self.conversation.as_ref().map(|conversation| conversation.answer_from)
+    }
+
+    /// The same of a sequence that was cut at this position.
+    pub(crate) fn truncate(&mut self, position: u64) {
+        self.bytes.clear();
+        if self.answer_from().is_some_and(|from| from as u64 > position) {
+            self.conversation = None;
         }
     }
 
@@ -60,11 +59,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_tokens_are_kept() {
-        let mut history = History::default();
-        history.read(&(0..40).collect::<Vec<_>>());
-        history.read(&[40, 41]);
-        assert_eq!(history.recent, (26..42).collect::<Vec<_>>());
-        assert_eq!(History::from_bytes(&history.to_bytes()), Some(history));
+    fn a_conversation_is_known_from_the_start_of_its_answer_on() {
+        let mut history = History {
+            bytes: vec![0xc3],
+            conversation: Some(Conversation {
+                messages: vec![Message::new("user", "Hi")],
+                rendered: "[user]Hi".to_owned(),
+                answer_from: 8,
+                whole: true,
+            }),
+        };
+        assert_eq!(History::from_bytes(&history.to_bytes()), Some(history.clone()));
+        history.truncate(8);
+        assert!(history.bytes.is_empty() && history.conversation.is_some());
+        history.truncate(7);
+        assert_eq!(history, History::default());
     }
 }

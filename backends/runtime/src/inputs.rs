@@ -1,11 +1,13 @@
 //! What a model reads: rows of the input streams, and whether they fit the model.
 
+use std::ops::Range;
+
 use seqc_abi::{Descriptor, Elem};
 
 use crate::{Error, Result, streams::width};
 
 /// Values of one input stream, row by row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Values {
     /// Token ids and other integers.
     I64(Vec<i64>),
@@ -14,6 +16,57 @@ pub enum Values {
 }
 
 impl Values {
+    /// No rows.
+    pub(crate) fn none(elem: Elem) -> Values {
+        match elem {
+            Elem::F32 => Values::F32(Vec::new()),
+            Elem::I64 => Values::I64(Vec::new()),
+        }
+    }
+
+    /// As they are stored, little-endian.
+    pub(crate) fn from_bytes(elem: Elem, bytes: &[u8]) -> Values {
+        match elem {
+            Elem::F32 => Values::F32(bytes.as_chunks().0.iter().map(|one| f32::from_le_bytes(*one)).collect()),
+            Elem::I64 => Values::I64(bytes.as_chunks().0.iter().map(|one| i64::from_le_bytes(*one)).collect()),
+        }
+    }
+
+    /// The same the other way.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Values::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Values::I64(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        }
+    }
+
+    /// Appends some values of the same type.
+    pub(crate) fn append(&mut self, from: &Values, range: Range<usize>) {
+        match (self, from) {
+            (Values::F32(to), Values::F32(from)) => to.extend(&from[range]),
+            (Values::I64(to), Values::I64(from)) => to.extend(&from[range]),
+            (Values::F32(_), Values::I64(_)) | (Values::I64(_), Values::F32(_)) => {
+                panic!("a stream has one type")
+            }
+        }
+    }
+
+    /// Forgets all values behind the first `count`.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        match self {
+            Values::F32(values) => values.truncate(count),
+            Values::I64(values) => values.truncate(count),
+        }
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Values::F32(values) => size_of_val(&values[..]),
+            Values::I64(values) => size_of_val(&values[..]),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Values::I64(values) => values.len(),

@@ -7,6 +7,15 @@ use crate::{Error, Result};
 /// Regions at least this large ask for huge pages where they are told to.
 const HUGE: usize = 4 << 20;
 
+/// Memory that a sequence takes, alone or with others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    pub(crate) address: usize,
+    pub(crate) bytes: usize,
+    /// Sequences that use it.
+    pub(crate) holders: usize,
+}
+
 /// A private anonymous mapping, at least 64-byte aligned.
 #[derive(Debug)]
 pub(crate) struct Region {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{Result, memory::Region};
+use crate::{
+    Result,
+    memory::{Piece, Region},
+};
 
 /// Memory is asked for in pieces of about so many bytes; what nobody touches costs nothing.
 const SLAB: usize = 1 << 20;
@@ -32,6 +35,8 @@ pub(crate) struct Pages {
 
 // SAFETY: the table leads into the pages, which are owned here.
 unsafe impl Send for Pages {}
+// SAFETY: shared references only read.
+unsafe impl Sync for Pages {}
 
 impl Pages {
     /// No pages of `page_bytes` each, a multiple of 64.
@@ -110,6 +115,15 @@ impl Pages {
     pub(crate) fn bytes(&self) -> usize {
         let share = |page: &Arc<Page>| self.page_bytes / Arc::strong_count(page).max(1);
         self.pages.iter().map(share).sum()
+    }
+
+    /// The pages, each with the number of sequences that use it.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        self.pages.iter().map(|page| Piece {
+            address: page.start as usize,
+            bytes: self.page_bytes,
+            holders: Arc::strong_count(page),
+        })
     }
 
     /// A page of zeros, of a slab with room for pages up to `count` where there is none left.

@@ -13,6 +13,8 @@ use crate::{Result, sequence::Sequence};
 pub struct PrefixCache {
     most_bytes: usize,
     root: Node,
+    /// Bytes of what is kept, when something was kept last.
+    bytes: usize,
     /// Counts uses.
     clock: u64,
 }
@@ -55,6 +57,7 @@ impl PrefixCache {
         PrefixCache {
             most_bytes,
             root: Node::default(),
+            bytes: 0,
             clock: 0,
         }
     }
@@ -112,16 +115,18 @@ impl PrefixCache {
             used: self.clock,
         };
         self.root.node_at(tokens).kept = Some(kept);
-        while self.bytes() > self.most_bytes {
+        self.bytes = self.root.sum(&Kept::bytes);
+        while self.bytes > self.most_bytes {
             let Some(oldest) = self.root.oldest() else { break };
             self.root.forget(oldest);
+            self.bytes = self.root.sum(&Kept::bytes);
         }
         Ok(())
     }
 
-    /// Bytes of what is kept; what sequences share counts in parts.
+    /// Bytes of what is kept, when something was kept last; what sequences share counts in parts.
     pub fn bytes(&self) -> usize {
-        self.root.sum(&Kept::bytes)
+        self.bytes
     }
 
     /// How many sequences are kept.

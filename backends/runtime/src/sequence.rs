@@ -4,6 +4,7 @@ use seqc_abi::Descriptor;
 
 use crate::{
     Result,
+    memory::Piece,
     state::{State, cuts_anywhere},
 };
 
@@ -59,6 +60,11 @@ impl Sequence {
     /// Bytes of memory that it takes; what several sequences share counts in parts.
     pub fn bytes(&self) -> usize {
         self.state.bytes()
+    }
+
+    /// The memory that it takes, piece by piece.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        self.state.pieces()
     }
 
     /// Tokens read so far.

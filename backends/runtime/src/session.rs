@@ -2,56 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
+mod cut;
 mod fault;
+mod rewind;
+#[cfg(test)]
+mod tests;
+mod together;
+mod track;
 
+pub use cut::{Cut, Wanted};
 pub use fault::Fault;
+pub use rewind::Bytes;
+pub use together::{Feed, feed_together};
 
 use crate::{
     Error, Result,
-    executor::{Executor, Segment},
+    executor::Executor,
     history::{Conversation, History},
     inputs::{Values, check_ids, count},
     model::Model,
-    outputs::Outputs,
-    saved::{self, Owner, Snapshot},
-    sequence::Sequence,
+    saved::{self, Owner},
 };
-
-/// Which rows of the outputs are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// One for every token.
-    All,
-    /// Only that of the last token.
-    Last,
-}
-
-/// How a sequence is cut.
-#[derive(Clone, Debug, Default)]
-pub struct Cut {
-    sizes: Vec<usize>,
-}
-
-impl Cut {
-    /// Chunks of these sizes, the last one repeated; none: as long as the code takes.
-    pub fn new(sizes: Vec<usize>) -> Cut {
-        Cut { sizes }
-    }
-
-    /// Tokens of chunk `number`, of at most `longest`.
-    pub(crate) fn size(&self, number: usize, longest: usize) -> usize {
-        let asked = self.sizes.get(number).or(self.sizes.last()).copied();
-        asked.unwrap_or(longest).clamp(1, longest)
-    }
-}
+use track::Track;
 
 /// One sequence.
 #[derive(Debug)]
 pub struct Session<'m> {
     executor: Executor<'m>,
-    sequence: Sequence,
-    pending: Vec<i64>,
-    history: History,
+    track: Track,
 }
 
 impl<'m> Session<'m> {
@@ -63,21 +41,19 @@ impl<'m> Session<'m> {
     pub fn new(model: &'m Model) -> Result<Session<'m>> {
         Ok(Session {
             executor: Executor::new(model)?,
-            sequence: Sequence::new(model.descriptor())?,
-            pending: Vec::new(),
-            history: History::default(),
+            track: Track::new(model.descriptor())?,
         })
     }
 
-    /// Forgets everything read.
+    /// Forgets everything read. Snapshots are kept at the same intervals as before.
     ///
     /// # Errors
     ///
     /// Too little memory.
     pub fn reset(&mut self) -> Result<()> {
-        self.sequence = Sequence::new(self.model().descriptor())?;
-        self.pending.clear();
-        self.history = History::default();
+        let every = self.track.every;
+        self.track = Track::new(self.model().descriptor())?;
+        self.track.every = every;
         Ok(())
     }
 
@@ -86,14 +62,9 @@ impl<'m> Session<'m> {
         self.executor.model()
     }
 
-    /// Memory for steps, which other sequences may use between two calls, and the sequence.
-    pub(crate) fn parts(&mut self) -> (&mut Executor<'m>, &Sequence) {
-        (&mut self.executor, &self.sequence)
-    }
-
     /// Tokens read so far.
     pub fn position(&self) -> u64 {
-        self.sequence.position
+        self.track.sequence.position
     }
 
     /// Tokens that can still be read, where the model says how many it admits.
@@ -104,57 +75,56 @@ impl<'m> Session<'m> {
             .saturating_sub(self.position())
     }
 
-    /// Tokens of a loaded session that belong to its text but have not been read; they come before whatever is fed next.
-    pub fn take_pending(&mut self) -> Vec<i64> {
-        std::mem::take(&mut self.pending)
+    /// All tokens read so far, those of a loaded state included; `None` for a model that reads anything else.
+    pub fn tokens(&self) -> Option<&[i64]> {
+        self.track.tokens()
     }
 
-    /// Whether nothing was read, and nothing waits to be read.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.position() == 0 && self.pending.is_empty()
+    /// The last row of output number `output`, which is of vectors: that of the token read last, a loaded state included. `None`
+    /// before the first token, and after [`Session::truncate`] to a token whose outputs were not kept.
+    pub fn last(&self, output: usize) -> Option<&[f32]> {
+        match self.track.last.as_ref()?.get(output)? {
+            Values::F32(values) => Some(values),
+            Values::I64(_) => None,
+        }
     }
 
     /// What is known of the text that was read.
     pub(crate) fn history(&self) -> &History {
-        &self.history
+        &self.track.history
     }
 
     /// Bytes of a text that ended inside a character; they come before the text that goes on.
     pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.history.bytes)
+        std::mem::take(&mut self.track.history.bytes)
     }
 
     /// Keeps bytes of a character that is not complete for the text that goes on.
     pub(crate) fn keep_bytes(&mut self, bytes: Vec<u8>) {
-        self.history.bytes = bytes;
+        self.track.history.bytes = bytes;
     }
 
     /// Says what conversation was read last; what follows is its answer.
     pub(crate) fn converse(&mut self, conversation: Conversation) {
-        self.history.conversation = Some(conversation);
+        self.track.history.conversation = Some(conversation);
     }
 
-    /// Writes everything needed to continue. `pending` are tokens of the text that were not fed; the file is none of
-    /// `inputs`.
+    /// Writes everything needed to continue, with the outputs of the last token. The file is none of `inputs`.
     ///
     /// # Errors
     ///
     /// The file cannot be written; what stood there is then as it was.
-    pub fn save(&self, path: &Path, inputs: &[PathBuf], pending: &[i64]) -> Result<()> {
-        let all = [&self.pending[..], pending].concat();
-        let snapshot = Snapshot {
-            sequence: &self.sequence,
-            pending: &all,
-            history: &self.history,
-        };
-        saved::save(path, inputs, self.owner(), snapshot)
+    pub fn save_file(&self, path: &Path, inputs: &[PathBuf]) -> Result<()> {
+        saved::save(path, inputs, self.owner(), self.track.saved())
     }
 
-    fn owner(&self) -> Owner<'m> {
-        Owner {
-            descriptor: self.model().descriptor(),
-            weights: self.model().weights_identity(),
-        }
+    /// Appends the same bytes to memory.
+    ///
+    /// # Errors
+    ///
+    /// A state beyond all memory.
+    pub fn save_to(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        saved::save_to(bytes, self.owner(), self.track.saved())
     }
 
     /// Continues from a file.
@@ -164,58 +134,25 @@ impl<'m> Session<'m> {
     /// A file of another model or of other weights, a damaged one, too little memory; the session is then as before.
     pub fn load(&mut self, path: &Path) -> Result<()> {
         let saved = saved::load(path, self.owner())?;
-        self.sequence = saved.sequence;
-        self.pending = saved.pending;
-        self.history = saved.history;
+        self.track.restore(self.model().descriptor(), saved);
         Ok(())
     }
 
-    /// Reads one row of every input stream for each token, in chunks, and hands the outputs of each chunk to `take`: as
-    /// many rows as are wanted, which may be none.
+    /// Continues from what was saved to memory.
     ///
     /// # Errors
     ///
-    /// Inputs that do not fit the model (streams, widths, ids outside of a table, too many tokens), or an error of `take`.
-    pub fn feed(
-        &mut self,
-        inputs: &[Values],
-        cut: &Cut,
-        wanted: Wanted,
-        mut take: impl FnMut(&Outputs) -> Result<()>,
-    ) -> Result<()> {
-        let tokens = self.check(inputs, cut)?;
-        let (mut done, mut number) = (0, 0);
-        while done < tokens {
-            let chunk = self.chunk_of(cut, number, tokens - done);
-            let wanted_from = match wanted {
-                Wanted::All => 0,
-                Wanted::Last if done + chunk == tokens => chunk - 1,
-                Wanted::Last => chunk,
-            };
-            let segment = Segment {
-                sequence: &mut self.sequence,
-                inputs,
-                at: done,
-                tokens: chunk,
-                wanted_from,
-            };
-            let outputs = self.executor.step(&mut [segment])?;
-            if let [Values::I64(ids)] = inputs {
-                self.history.read(ids.get(done..done + chunk).unwrap_or_default());
-            }
-            take(&outputs)?;
-            done += chunk;
-            number += 1;
-        }
+    /// As [`Session::load`].
+    pub fn load_from(&mut self, bytes: &[u8]) -> Result<()> {
+        let saved = saved::load_from(bytes, self.owner())?;
+        self.track.restore(self.model().descriptor(), saved);
         Ok(())
     }
 
-    /// Tokens of the chunk of that number, of those that are left.
-    fn chunk_of(&self, cut: &Cut, number: usize, left: usize) -> usize {
-        let descriptor = self.model().descriptor();
-        match descriptor.causal {
-            true => cut.size(number, descriptor.max_chunk.max(1)).min(left),
-            false => left,
+    fn owner(&self) -> Owner<'m> {
+        Owner {
+            descriptor: self.model().descriptor(),
+            weights: self.model().weights_identity(),
         }
     }
 
@@ -227,7 +164,7 @@ impl<'m> Session<'m> {
     /// inside a character.
     pub fn check(&self, inputs: &[Values], cut: &Cut) -> Result<usize> {
         let descriptor = self.model().descriptor();
-        if !self.history.bytes.is_empty() {
+        if !self.track.history.bytes.is_empty() {
             return Err(Error::input(
                 "the text of the saved state ends inside a character: `generate --prompt` goes on with the rest of it",
             ));
@@ -266,5 +203,19 @@ impl<'m> Session<'m> {
             }
         }
         Ok(())
+    }
+}
+
+/// What the C library calls until it keeps the last outputs itself.
+#[cfg(feature = "library")]
+impl Session<'_> {
+    /// [`Session::save_file`]; there are no tokens that were not read.
+    pub fn save(&self, path: &Path, inputs: &[PathBuf], _: &[i64]) -> Result<()> {
+        self.save_file(path, inputs)
+    }
+
+    /// There are no tokens that were not read.
+    pub fn take_pending(&mut self) -> Vec<i64> {
+        Vec::new()
     }
 }

@@ -2,7 +2,11 @@
 
 use seqc_abi::{Descriptor, PAGE_TOKENS, StateKind, StateSlot};
 
-use crate::{Error, Result, memory::Region, pages::Pages};
+use crate::{
+    Error, Result,
+    memory::{Piece, Region},
+    pages::Pages,
+};
 
 /// Pieces at least this large ask for huge pages: what is touched in vain is little beside them.
 const LARGE: usize = 16 << 20;
@@ -27,6 +31,8 @@ pub(crate) struct State {
 
 // SAFETY: the pointers lead into the entries, which are owned here.
 unsafe impl Send for State {}
+// SAFETY: shared references only read.
+unsafe impl Sync for State {}
 
 impl State {
     /// The state before the first token.
@@ -122,6 +128,20 @@ impl State {
             Entry::Shared(_) => 0,
         };
         self.entries.iter().map(bytes).sum()
+    }
+
+    /// The memory, piece by piece.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        let pieces = |entry: &Entry| match entry {
+            Entry::Piece(region) => vec![Piece {
+                address: region.as_ptr() as usize,
+                bytes: region.len(),
+                holders: 1,
+            }],
+            Entry::Pages(pages) => pages.pieces().collect(),
+            Entry::Shared(_) => Vec::new(),
+        };
+        self.entries.iter().flat_map(pieces).filter(|piece| piece.bytes > 0)
     }
 
     fn refresh(&mut self) {

@@ -7,16 +7,21 @@ use crate::{Error, Result};
 /// Outputs with such names are decisions of the model, which are written on request.
 pub(crate) const TRACE: &str = "trace.";
 
+/// Whether the model reads one stream of integers, as token ids are.
+pub(crate) fn reads_tokens(descriptor: &Descriptor) -> bool {
+    matches!(&descriptor.inputs[..], [stream] if stream.elem == Elem::I64 && width(stream) == 1)
+}
+
 /// Checks that the model reads one stream of integers, as token ids are.
 pub(crate) fn check_reads_tokens(descriptor: &Descriptor) -> Result<()> {
-    match &descriptor.inputs[..] {
-        [stream] if stream.elem == Elem::I64 && width(stream) == 1 => Ok(()),
-        streams => Err(Error::input(format!(
-            "the model {} does not read a list of tokens but {}; give it a file with `run --input`",
-            descriptor.model,
-            list(streams)
-        ))),
+    if reads_tokens(descriptor) {
+        return Ok(());
     }
+    Err(Error::input(format!(
+        "the model {} does not read a list of tokens but {}; give it a file with `run --input`",
+        descriptor.model,
+        list(&descriptor.inputs)
+    )))
 }
 
 /// The place among the outputs of the one that scores every next token.

@@ -187,6 +187,23 @@ unsafe fn table<'a, T>(slots: *const u64, count: usize, start: usize) -> &'a [T]
 }
 
 pub(crate) unsafe extern "C" fn add(slots: *const u64, tid: i64, _: i64) {
+    // SAFETY: the caller's promise.
+    unsafe { add_to(slots, tid, true) };
+}
+
+/// [`adder`] that does not count, so that it carries a cache alone.
+pub(crate) fn rememberer() -> Code {
+    let described = adder_descriptor("rememberer");
+    let states = described.states[1..].to_vec();
+    code(&Descriptor { states, ..described }, remember)
+}
+
+unsafe extern "C" fn remember(slots: *const u64, tid: i64, _: i64) {
+    // SAFETY: the caller's promise.
+    unsafe { add_to(slots, tid, false) };
+}
+
+unsafe fn add_to(slots: *const u64, tid: i64, counts: bool) {
     if tid != 0 {
         return;
     }
@@ -197,10 +214,15 @@ pub(crate) unsafe extern "C" fn add(slots: *const u64, tid: i64, _: i64) {
         let mut outputs = wanted(slots).iter().enumerate().peekable();
         for (i, row) in rows(slots).iter().enumerate() {
             let states = segments(slots)[row.segment as usize].states as *const *mut f32;
-            let (count, pages, position) = (*states, *states.add(1) as *const *mut f32, row.position as usize);
+            let (pages, position) = (
+                *states.add(usize::from(counts)) as *const *mut f32,
+                row.position as usize,
+            );
             let seen = |j: usize| (*pages.add(j / PAGE_TOKENS)).add(j % PAGE_TOKENS);
-            assert_eq!(*count, position as f32, "the state is that of another sequence");
-            *count += 1.0;
+            if counts {
+                assert_eq!(**states, position as f32, "the state is that of another sequence");
+                **states += 1.0;
+            }
             *seen(position) = *tokens.add(i) as f32;
             let sum: f32 = (0..=position).map(|j| *seen(j)).sum();
             if let Some((n, _)) = outputs.next_if(|(_, wanted)| wanted.row == i as u64) {
@@ -237,6 +259,43 @@ unsafe extern "C" fn scale(slots: *const u64, tid: i64, _: i64) {
             *trace.add(to) = *ids.add(row);
             for i in 0..3 {
                 *y.add(3 * to + i) = *x.add(3 * row + i) * *ids.add(row) as f32;
+            }
+        }
+    }
+}
+
+/// One input `x` [1]; `y` [1] is the sum of all that came before, which it carries.
+pub(crate) fn accumulator() -> Code {
+    let slot = StateSlot {
+        name: "sum".to_owned(),
+        layer: "layers.0".to_owned(),
+        shape: vec![1],
+        kind: StateKind::Fixed { bytes: 4 },
+        bound: "1".to_owned(),
+    };
+    let described = Descriptor {
+        inputs: vec![stream("x", &[1], Elem::F32)],
+        outputs: vec![stream("y", &[1], Elem::F32)],
+        states: vec![slot],
+        ..descriptor("accumulator")
+    };
+    code(&described, accumulate)
+}
+
+unsafe extern "C" fn accumulate(slots: *const u64, tid: i64, _: i64) {
+    if tid != 0 {
+        return;
+    }
+    unsafe {
+        let slot = |number: usize| *slots.add(number);
+        let x = *(slot(frame::ALL + frame::rows::INPUTS) as *const *const f32);
+        let y = *(slot(frame::OUTPUTS) as *const *mut f32);
+        let mut outputs = wanted(slots).iter().enumerate().peekable();
+        for (i, row) in rows(slots).iter().enumerate() {
+            let sum = *(segments(slots)[row.segment as usize].states as *const *mut f32);
+            *sum += *x.add(i);
+            if let Some((n, _)) = outputs.next_if(|(_, wanted)| wanted.row == i as u64) {
+                *y.add(n) = *sum;
             }
         }
     }

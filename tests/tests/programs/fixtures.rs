@@ -37,6 +37,11 @@ macro_rules! causal {
             }
 
             #[test]
+            fn a_state_that_is_cut_goes_on_from_there() {
+                check_truncated(&Fixture::open($name));
+            }
+
+            #[test]
             fn saved_and_restored_in_the_middle_gives_the_same() {
                 check_restored(&Fixture::open($name));
             }
@@ -168,6 +173,30 @@ fn random_cut(name: &str, seed: usize, length: usize) -> Vec<usize> {
         sizes.push(1 + (state >> 33) as usize % 24);
     }
     sizes
+}
+
+/// A state that is cut goes on as if it had never been longer.
+fn check_truncated(fixture: &Fixture) {
+    let program = fixture.program();
+    let tokens = fixture.sequence();
+    let whole = program.logits(&tokens, Way::default());
+    let save = fresh_file("state");
+    let others: Vec<i64> = tokens[..40].iter().chain(tokens[..30].iter().rev()).copied().collect();
+    let way = Way {
+        save: Some(&save),
+        ..Way::default()
+    };
+    program.logits(&others, way);
+    for cut in [0, 1, 17, 39, 40] {
+        let way = Way {
+            load: Some(&save),
+            truncate: Some(cut),
+            ..Way::default()
+        };
+        let found = program.logits(&tokens[cut..], way);
+        let off = found.relative(&whole.slice(cut, tokens.len()));
+        assert!(off <= CUT_TOLERANCE, "{}, cut at {cut}: off by {off:e}", fixture.name);
+    }
 }
 
 fn check_restored(fixture: &Fixture) {

@@ -65,6 +65,9 @@ pub(crate) struct Reading {
     /// Continue from a saved state
     #[arg(long, value_name = "FILE")]
     pub(crate) load_state: Option<PathBuf>,
+    /// Continue after the first N tokens of the saved state
+    #[arg(long, value_name = "N", requires = "load_state")]
+    pub(crate) truncate: Option<u64>,
     /// Save the state to a file
     #[arg(long, value_name = "FILE")]
     pub(crate) save_state: Option<PathBuf>,
@@ -114,7 +117,7 @@ pub(crate) struct Run {
 }
 
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("start").args(["prompt", "chat", "prompt_tokens"]).required(true)))]
+#[command(group(clap::ArgGroup::new("start").args(["prompt", "chat", "prompt_tokens"])))]
 pub(crate) struct Generate {
     /// Text to continue; `-`: from standard input
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]

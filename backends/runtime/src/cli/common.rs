@@ -63,9 +63,8 @@ pub(crate) fn open<'m>(
     if let Some(path) = &reading.save_state {
         output::check(path, inputs)?;
     }
-    let mut session = Session::new(model)?;
+    let session = begin(model, reading)?;
     if let Some(path) = &reading.load_state {
-        session.load(path)?;
         console.note(format_args!(
             "{}: continuing after {} tokens",
             path.display(),
@@ -75,21 +74,27 @@ pub(crate) fn open<'m>(
     Ok(session)
 }
 
+/// The session where the words begin.
+pub(crate) fn begin<'m>(model: &'m Model, reading: &Reading) -> Result<Session<'m>> {
+    let mut session = Session::new(model)?;
+    if let Some(path) = &reading.load_state {
+        session.load(path)?;
+    }
+    if let Some(tokens) = reading.truncate {
+        session.truncate(tokens)?;
+    }
+    Ok(session)
+}
+
 /// The cut that the words ask for.
 pub(crate) fn cut(chunk: &[usize]) -> Cut {
     Cut::new(chunk.to_vec())
 }
 
-/// Leaves the state where the words say. `pending` are tokens of the text that were not fed.
-pub(crate) fn save(
-    session: &Session,
-    reading: &Reading,
-    inputs: &[PathBuf],
-    pending: &[i64],
-    console: &mut Console,
-) -> Result<()> {
+/// Leaves the state where the words say.
+pub(crate) fn save(session: &Session, reading: &Reading, inputs: &[PathBuf], console: &mut Console) -> Result<()> {
     if let Some(path) = &reading.save_state {
-        session.save(path, inputs, pending)?;
+        session.save_file(path, inputs)?;
         console.note(format_args!(
             "{}: the state after {} tokens",
             path.display(),

@@ -56,8 +56,8 @@ struct Generated {
     logprobs: Vec<LogProbs>,
     text: Option<String>,
     stop: Stop,
-    /// The tokens drawn that the session has not read.
-    pending: Vec<i64>,
+    /// The last token of the answer, where the session has not read it.
+    unread: Option<i64>,
     prompt: f64,
     generation: f64,
     /// Steps of the model during `generation`: the first token comes from the prompt's logits.
@@ -95,7 +95,7 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let named = args.tokenizer.iter().flat_map(|path| places::with_folder(path));
     let inputs = common::inputs(&model, named);
     let mut session = common::open(&model, &args.reading, &inputs, console)?;
-    let prompt = asked.prompt(&mut session, &ends, console)?;
+    let prompt = asked.prompt(&mut session, console)?;
     let tokens = prompt.tokens.clone();
     let text = tokenizer.as_ref().map(|tokenizer| prompt.text(tokenizer, &session));
     let wishes = Wishes {
@@ -107,14 +107,15 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let mut run = Generator {
         args,
         logits,
-        scores: Vec::new(),
-        read: Vec::new(),
         has_text: text.is_some(),
         answer: Continuation::new(sampler, text, wishes)?,
     };
     let generated = run.generate(&mut session, prompt, console)?;
     let generated = run.end(generated, console)?;
-    common::save(&session, &args.reading, &inputs, &generated.pending, console)?;
+    if args.reading.save_state.is_some() {
+        complete(&mut session, generated.unread, console)?;
+    }
+    common::save(&session, &args.reading, &inputs, console)?;
     if model.busy() {
         say_busy(&model, args, console);
     }
@@ -133,6 +134,16 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
         print(console.result, &format!("{object}\n"))?;
     }
     Ok(())
+}
+
+/// Reads the last token of an answer, so that the state has all of it and the outputs from which it goes on.
+fn complete(session: &mut Session, unread: Option<i64>, console: &mut Console) -> Result<()> {
+    let Some(token) = unread else { return Ok(()) };
+    if session.room() == 0 {
+        console.warn("the context is full: the saved state lacks the last token of the answer");
+        return Ok(());
+    }
+    session.feed(&common::tokens(vec![token]), &Cut::default(), Wanted::Last, |_| Ok(()))
 }
 
 /// What the model thought of each token, for the JSON object.
@@ -243,10 +254,6 @@ struct Generator<'a> {
     args: &'a Generate,
     /// Place of the logits among the outputs.
     logits: usize,
-    /// Of every token that may follow.
-    scores: Vec<f32>,
-    /// All tokens that the session was given here.
-    read: Vec<i64>,
     /// Whether there is a text, or ids alone.
     has_text: bool,
     answer: Continuation<'a>,
@@ -261,7 +268,7 @@ impl Generator<'_> {
             logprobs: Vec::new(),
             text: self.has_text.then(String::new),
             stop: Stop::Length,
-            pending: Vec::new(),
+            unread: None,
             prompt: milliseconds(from),
             generation: 0.0,
             steps: 0,
@@ -269,7 +276,7 @@ impl Generator<'_> {
         let from = Instant::now();
         let cut = common::cut(&self.args.reading.chunk);
         while done.tokens.len() < self.args.max_tokens {
-            if let Some(stop) = self.choose(&mut done, console)? {
+            if let Some(stop) = self.choose(session, &mut done, console)? {
                 done.stop = stop;
                 break;
             }
@@ -282,7 +289,8 @@ impl Generator<'_> {
             }
             let before = session.position();
             common::warn_of_length(session.model().descriptor(), before, before + 1, console);
-            self.feed(session, std::mem::take(&mut done.pending), &cut, |_| ())?;
+            let next = common::tokens(done.unread.take().into_iter().collect());
+            session.feed(&next, &cut, Wanted::Last, |_| Ok(()))?;
             done.steps += 1;
         }
         done.generation = milliseconds(from);
@@ -290,15 +298,15 @@ impl Generator<'_> {
     }
 
     /// Chooses the next token and shows what it says; whether the answer is over with it.
-    fn choose(&mut self, done: &mut Generated, console: &mut Console) -> Result<Option<Stop>> {
-        let Choice { token, logprobs } = self.answer.choose(&self.scores)?;
-        done.pending = vec![token];
+    fn choose(&mut self, session: &Session, done: &mut Generated, console: &mut Console) -> Result<Option<Stop>> {
+        let Choice { token, logprobs } = self.answer.choose(scores(session, self.logits)?)?;
         let (text, stop) = match self.answer.take(token)? {
             Taken::End => return Ok(Some(Stop::End)),
             Taken::Text(text) => (text, None),
             Taken::Stopped(text) => (text, Some(Stop::Text)),
             Taken::Complete(text) => (text, Some(Stop::End)),
         };
+        done.unread = Some(token);
         done.tokens.push(token);
         done.logprobs.extend(logprobs);
         match (self.has_text, done.tokens.len()) {
@@ -311,9 +319,10 @@ impl Generator<'_> {
 
     /// Reads the prompt.
     fn read(&mut self, session: &mut Session, prompt: Prompt, console: &mut Console) -> Result<()> {
-        let unread = [prompt.pending, prompt.tokens].concat();
+        let unread = prompt.tokens;
+        self.answer.read(session.tokens().unwrap_or_default());
         self.answer.read(&unread);
-        if unread.is_empty() && self.args.max_tokens > 0 {
+        if unread.is_empty() && session.last(self.logits).is_none() && self.args.max_tokens > 0 {
             return Err(Error::input("the prompt is empty: there is no token to continue from"));
         }
         let before = session.position();
@@ -323,30 +332,16 @@ impl Generator<'_> {
         if after <= before.saturating_add(session.room()) {
             common::warn_of_length(session.model().descriptor(), before, after, console);
         }
-        self.feed(session, unread, &cut, |tokens| bar.add(tokens))?;
+        session.feed(&common::tokens(unread), &cut, Wanted::Last, |outputs| {
+            bar.add(outputs.tokens());
+            Ok(())
+        })?;
         bar.end();
         session.keep_bytes(prompt.rest);
         if let Some(conversation) = prompt.conversation {
             session.converse(conversation);
         }
         Ok(())
-    }
-
-    /// Reads tokens and keeps the logits after the last one, from which a token can be chosen.
-    fn feed(&mut self, session: &mut Session, tokens: Vec<i64>, cut: &Cut, mut seen: impl FnMut(usize)) -> Result<()> {
-        self.read.extend(&tokens);
-        session.feed(&common::tokens(tokens), cut, Wanted::Last, |outputs| {
-            seen(outputs.tokens());
-            self.scores.clear();
-            self.scores.extend(outputs.floats(self.logits));
-            Ok(())
-        })?;
-        if !finite::undecided(&self.scores) {
-            return Ok(());
-        }
-        let read = common::tokens(std::mem::take(&mut self.read));
-        let fault = finite::trace(session.model(), self.args.reading.load_state.as_deref(), [read]);
-        Err(Error::input(finite::no_token(session.position(), fault)))
     }
 
     /// What was held back, what is left of a character that was not completed, and the end of the line.
@@ -367,6 +362,17 @@ impl Generator<'_> {
         }
         Ok(done)
     }
+}
+
+/// The logits after the last token, from which a token can be chosen.
+fn scores<'s>(session: &'s Session, logits: usize) -> Result<&'s [f32]> {
+    let scores = session.last(logits).unwrap_or_default();
+    if !finite::undecided(scores) {
+        return Ok(scores);
+    }
+    let read = common::tokens(session.tokens().unwrap_or_default().to_vec());
+    let fault = finite::trace_in(Session::new(session.model()), [read]);
+    Err(Error::input(finite::no_token(session.position(), fault)))
 }
 
 /// Adds to the answer, and prints it at once where text is wanted.

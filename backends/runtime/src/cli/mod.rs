@@ -2,7 +2,6 @@
 
 mod args;
 mod bar;
-mod batch;
 mod bench;
 mod common;
 mod console;

@@ -32,8 +32,6 @@ struct Words {
 /// What is to be read, and what it belongs to.
 #[derive(Debug, Default)]
 pub(crate) struct Prompt {
-    /// Tokens that stand before and were not read.
-    pub(crate) pending: Vec<i64>,
     /// Tokens of what the words say.
     pub(crate) tokens: Vec<i64>,
     /// The conversation that waits for an answer.
@@ -45,7 +43,7 @@ pub(crate) struct Prompt {
 impl Prompt {
     /// The text of the tokens to come, which begins behind what was read and the prompt.
     pub(crate) fn text<'a>(&self, tokenizer: &'a Tokenizer, session: &Session) -> TextStream<'a> {
-        let before = [&session.history().recent[..], &self.pending, &self.tokens].concat();
+        let before = [session.tokens().unwrap_or_default(), &self.tokens].concat();
         tokenizer.stream(&before)
     }
 }
@@ -91,11 +89,10 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// What is to be read next in this session. `ends` are the ids that end a turn.
-    pub(crate) fn prompt(self, session: &mut Session, ends: &[i64], console: &mut Console) -> Result<Prompt> {
+    /// What is to be read next in this session.
+    pub(crate) fn prompt(self, session: &mut Session, console: &mut Console) -> Result<Prompt> {
         match &self.request {
             Request::Ids(ids) => Ok(Prompt {
-                pending: session.take_pending(),
                 tokens: ids.clone(),
                 ..Prompt::default()
             }),
@@ -103,7 +100,7 @@ impl<'a> Asked<'a> {
             Request::Message(words) => {
                 let conversation = session.history().conversation.clone();
                 match conversation {
-                    Some(conversation) => self.next_message(conversation, words, session, ends, console),
+                    Some(conversation) => self.next_message(conversation, words, session, console),
                     None => self.first_message(words, session, console),
                 }
             }
@@ -111,7 +108,7 @@ impl<'a> Asked<'a> {
     }
 
     fn text(&self, bytes: Vec<u8>, session: &mut Session) -> Result<Prompt> {
-        let starts = session.is_fresh();
+        let starts = session.position() == 0;
         let (text, rest) = match std::str::from_utf8(&bytes) {
             Ok(text) => (text, &[][..]),
             Err(error) if error.error_len().is_none() => {
@@ -131,7 +128,6 @@ impl<'a> Asked<'a> {
             ));
         }
         Ok(Prompt {
-            pending: session.take_pending(),
             tokens: self.tokenizer()?.encode(text, starts)?,
             rest: rest.to_vec(),
             ..Prompt::default()
@@ -141,22 +137,22 @@ impl<'a> Asked<'a> {
     /// A conversation begins.
     fn first_message(&self, words: &Words, session: &mut Session, console: &mut Console) -> Result<Prompt> {
         let tokenizer = self.tokenizer()?;
-        let whole = session.is_fresh();
+        let whole = session.position() == 0;
         if !whole {
             console.warn("the saved state holds no conversation: one begins after the text that was read");
         }
         let system = words.system.as_ref().map(|content| Message::new("system", content));
         let messages: Vec<Message> = system.into_iter().chain([Message::new("user", &words.text)]).collect();
         let rendered = chat::render(tokenizer, &messages)?;
+        let tokens = tokenizer.encode_rendered(&rendered, whole)?;
         Ok(Prompt {
-            pending: session.take_pending(),
-            tokens: tokenizer.encode_rendered(&rendered, whole)?,
             conversation: Some(Conversation {
                 messages,
                 rendered,
-                answer: Vec::new(),
+                answer_from: session.position() as usize + tokens.len(),
                 whole,
             }),
+            tokens,
             rest: Vec::new(),
         })
     }
@@ -168,30 +164,21 @@ impl<'a> Asked<'a> {
         before: Conversation,
         words: &Words,
         session: &mut Session,
-        ends: &[i64],
         console: &mut Console,
     ) -> Result<Prompt> {
         let tokenizer = self.tokenizer()?;
-        let mut waiting = session.take_pending();
-        // The template ends the turn.
-        waiting.pop_if(|last| ends.contains(last));
-        let read = Said::of(tokenizer, &before, &[])?;
-        let all = Said::of(tokenizer, &before, &waiting)?;
+        let said = Said::of(tokenizer, &before, session)?;
         let mut messages = before.messages;
         check_system(words.system.as_deref(), &messages, console);
-        messages.push(Message::new("assistant", all.text.clone()));
+        messages.push(Message::new("assistant", said.text.clone()));
         messages.push(Message::new("user", &words.text));
         let rendered = chat::render(tokenizer, &messages)?;
-        let left = |said: &Said| {
-            let rest = rendered.strip_prefix(&before.rendered)?.strip_prefix(&said.text)?;
-            said.whole.then(|| rest.to_owned())
-        };
-        let (pending, rest) = match (left(&all), left(&read)) {
-            (Some(rest), _) => (waiting, Some(rest)),
-            (None, rest) => (Vec::new(), rest),
-        };
+        let rest = rendered
+            .strip_prefix(&before.rendered)
+            .and_then(|rest| rest.strip_prefix(&said.text))
+            .filter(|_| said.whole);
         let tokens = match rest {
-            Some(rest) => tokenizer.encode_rendered(&rest, false)?,
+            Some(rest) => tokenizer.encode_rendered(rest, false)?,
             None if before.whole => {
                 console.warn("the chat template now writes what was said before in another way: the conversation is read again from its start");
                 session.reset()?;
@@ -204,14 +191,13 @@ impl<'a> Asked<'a> {
             }
         };
         Ok(Prompt {
-            pending,
-            tokens,
             conversation: Some(Conversation {
                 messages,
                 rendered,
-                answer: Vec::new(),
+                answer_from: session.position() as usize + tokens.len(),
                 whole: before.whole,
             }),
+            tokens,
             rest: Vec::new(),
         })
     }
@@ -225,12 +211,13 @@ struct Said {
 }
 
 impl Said {
-    /// The answer that was read in a conversation, and more tokens after it.
-    fn of(tokenizer: &Tokenizer, conversation: &Conversation, more: &[i64]) -> Result<Said> {
+    /// The answer that was read in a conversation.
+    fn of(tokenizer: &Tokenizer, conversation: &Conversation, session: &Session) -> Result<Said> {
         let before = tokenizer.encode_rendered(&conversation.rendered, false)?;
         let mut stream = tokenizer.stream(&before);
         let mut text = String::new();
-        for id in conversation.answer.iter().chain(more) {
+        let read = session.tokens().unwrap_or_default();
+        for id in read.get(conversation.answer_from..).unwrap_or_default() {
             text.push_str(&stream.push(*id)?);
         }
         let whole = stream.finish().is_empty();
@@ -255,8 +242,10 @@ fn request(args: &Generate) -> Result<Request> {
             system: args.system.clone(),
         })),
         (None, None, Some(words)) => common::ids(words, "--prompt-tokens").map(Request::Ids),
+        // The state has the outputs of its last token.
+        (None, None, None) if args.reading.load_state.is_some() => Ok(Request::Ids(Vec::new())),
         (None, None, None) => Err(Error::Usage(
-            "one of --prompt, --chat and --prompt-tokens is needed".to_owned(),
+            "one of --prompt, --chat and --prompt-tokens is needed, or --load-state to go on from".to_owned(),
         )),
     }
 }

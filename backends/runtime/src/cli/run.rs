@@ -10,7 +10,7 @@ use seqc_checkpoint::output;
 use super::{
     args::{Format, Logits, Reading, Run},
     bar::Bar,
-    batch, common,
+    common,
     console::Console,
     input,
     output::{Place, Tensors},
@@ -21,7 +21,7 @@ use crate::{
     finite,
     inputs::Values,
     model::Model,
-    session::{Cut, Session, Wanted},
+    session::{Cut, Feed, Session, Wanted, feed_together},
     streams::{self, TRACE},
 };
 
@@ -59,21 +59,65 @@ fn write_batch(
             "--save-state leaves the state of one sequence: give one --tokens".to_owned(),
         ));
     }
-    let pending = session.take_pending();
-    let (mut inputs, mut tokens) = (Vec::new(), 0);
-    for sequence in sequences {
-        let rows = common::tokens([&pending[..], &sequence].concat());
-        let count = session.check(&rows, &Cut::default())?;
-        inputs.push((rows, count));
-        tokens += count;
-    }
-    let rows = batch::outputs(session, inputs, &common::cut(&reading.chunk))?;
+    let cut = common::cut(&reading.chunk);
+    let inputs: Vec<[Values; 1]> = sequences.into_iter().map(common::tokens).collect();
+    let counts = inputs.iter().map(|rows| session.check(rows, &Cut::default()));
+    let counts = counts.collect::<Result<Vec<usize>>>()?;
+    let (tokens, longest) = (counts.iter().sum(), counts.iter().max().copied().unwrap_or_default());
+    let before = session.position();
+    common::warn_of_length(session.model().descriptor(), before, before + longest as u64, console);
+    let rows = together(session, &inputs, &cut)?;
+    let outputs = session.model().descriptor().outputs.len();
+    let all = |output: usize| rows.iter().flat_map(|rows| rows[output].iter().copied()).collect();
+    let all: Vec<Vec<u8>> = (0..outputs).map(all).collect();
     let mut tensors = target.create(session.model(), reading, tokens, console.result)?;
-    tensors.take_rows(tokens, |output| &rows[output])?;
-    if let Some(name) = tensors.finish()? {
-        console.warn(format_args!("`{name}` holds numbers that are not finite"));
-    }
+    tensors.take_rows(tokens, |output| &all[output])?;
+    let Some(name) = tensors.finish()? else {
+        return Ok(());
+    };
+    let streams = &session.model().descriptor().outputs;
+    let odd = |rows: &Vec<Vec<u8>>| {
+        streams
+            .iter()
+            .zip(rows)
+            .any(|(stream, rows)| finite::odd_rows(stream, rows))
+    };
+    let faults = inputs.iter().zip(&rows).enumerate().filter(|(_, (_, rows))| odd(rows));
+    let fault = faults.take(1).find_map(|(n, (inputs, _))| {
+        let fault = finite::trace_in(common::begin(session.model(), reading), [inputs])?;
+        Some(format!(": in sequence {}, {fault}", n + 1))
+    });
+    console.warn(format_args!(
+        "`{name}` holds numbers that are not finite{}",
+        fault.unwrap_or_default()
+    ));
     Ok(())
+}
+
+/// Rows of every output for each sequence, which goes on from where the session is. Sequence `n` begins with the `n`-th chunk of the
+/// cut.
+fn together(session: &Session, inputs: &[[Values; 1]], cut: &Cut) -> Result<Vec<Vec<Vec<u8>>>> {
+    let forks = inputs.iter().map(|_| session.fork());
+    let mut forks = forks.collect::<Result<Vec<Session>>>()?;
+    let cuts: Vec<Cut> = (0..inputs.len()).map(|n| cut.from(n)).collect();
+    let mut feeds = Vec::new();
+    for ((session, inputs), cut) in forks.iter_mut().zip(inputs).zip(&cuts) {
+        feeds.push(Feed {
+            session,
+            inputs,
+            cut,
+            wanted: Wanted::All,
+        });
+    }
+    let outputs = session.model().descriptor().outputs.len();
+    let mut rows = vec![vec![Vec::new(); outputs]; inputs.len()];
+    feed_together(&mut feeds, |n, outputs| {
+        for (place, rows) in rows[n].iter_mut().enumerate() {
+            rows.extend_from_slice(outputs.bytes(place));
+        }
+        Ok(())
+    })?;
+    Ok(rows)
 }
 
 pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
@@ -149,15 +193,6 @@ fn write(
     console: &mut Console,
 ) -> Result<()> {
     let cut = common::cut(&reading.chunk);
-    let pending = session.take_pending();
-    let pending = if pending.is_empty() {
-        Vec::new()
-    } else {
-        vec![Values::I64(pending)]
-    };
-    if !pending.is_empty() {
-        session.feed(&pending, &cut, Wanted::Last, |_| Ok(()))?;
-    }
     // A file that stands there already is not given up for inputs that are refused.
     let tokens = session.check(inputs, &cut)?;
     let before = session.position();
@@ -170,10 +205,9 @@ fn write(
     })?;
     bar.end();
     if let Some(name) = tensors.finish()? {
-        let parts = [&pending[..], inputs].into_iter().filter(|part| !part.is_empty());
-        let fault = finite::trace(session.model(), reading.load_state.as_deref(), parts);
+        let fault = finite::trace_in(common::begin(session.model(), reading), [inputs]);
         let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
         console.warn(format_args!("`{name}` holds numbers that are not finite{why}"));
     }
-    common::save(session, reading, &target.inputs, &[], console)
+    common::save(session, reading, &target.inputs, console)
 }

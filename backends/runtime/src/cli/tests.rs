@@ -1,6 +1,7 @@
 //! Verbs of hand-made models: results, files, exit statuses.
 
 mod generation;
+mod states;
 
 use std::{
     io::{self, Write},
@@ -85,14 +86,6 @@ fn every_cut_gives_the_logits_of_every_token() {
 }
 
 #[test]
-fn a_saved_state_continues_the_sequence() {
-    let state = fresh("state");
-    let state = state.display();
-    assert_eq!(best(&format!("--tokens 1,2,3 --save-state {state}")), [1, 3, 6]);
-    assert_eq!(best(&format!("--tokens 4,15 --load-state {state}")), [10, 9]);
-}
-
-#[test]
 fn logits_are_json_where_the_name_or_the_user_says_so() {
     let found = json(adder("adder"), "logits --tokens 2,3 --output -");
     assert_eq!(found["version"], 1);
@@ -136,6 +129,7 @@ fn scores_that_are_no_numbers_end_the_run_with_the_layer_at_fault() {
     ok(breaker(), "generate --prompt-tokens 1,2 -n 4");
     for line in [
         format!("logits --tokens 1,{BROKEN},2 --output -"),
+        format!("logits --tokens 1 --tokens 1,{BROKEN},2 --output -"),
         "bench -p 0 -n 200 -r 1".to_owned(),
     ] {
         let ended = run(breaker(), &words(&line));
@@ -182,26 +176,6 @@ fn wrong_usage_is_status_two() {
     let help = run(adder("adder"), &["--help"]);
     assert_eq!((help.status, help.err.as_str()), (0, ""));
     assert!(help.out.contains("The model adder"), "{}", help.out);
-}
-
-#[test]
-fn generation_is_the_same_in_one_piece_and_in_two() {
-    let whole = json(adder("adder"), "generate --prompt-tokens 1,2 --max-tokens 6 --json");
-    assert_eq!(whole["prompt_tokens"], serde_json::json!([1, 2]));
-    assert_eq!(whole["tokens"], serde_json::json!([3, 6, 12, 8, 0, 0]));
-    assert_eq!(whole["stop"], "length");
-    assert!(
-        whole["timings"]["generation"]["tokens_per_second"].is_number(),
-        "{whole}"
-    );
-    let state = fresh("state");
-    let state = state.display();
-    let line = format!("generate --prompt-tokens 1,2 --max-tokens 2 --json --save-state {state}");
-    assert_eq!(json(adder("adder"), &line)["tokens"], serde_json::json!([3, 6]));
-    let line = format!("generate --prompt-tokens= --max-tokens 4 --json --load-state {state}");
-    assert_eq!(json(adder("adder"), &line)["tokens"], serde_json::json!([12, 8, 0, 0]));
-    // The last token chosen is part of the text for every verb.
-    assert_eq!(best(&format!("--tokens 1 --load-state {state}")), [13]);
 }
 
 #[test]
@@ -272,6 +246,10 @@ fn sequences_beyond_those_of_training_are_told_once() {
         ("generate --prompt-tokens 1,2,3,4,5 --max-tokens 9 -q", 0),
         ("logits --tokens 1,2,3,4 --output -", 0),
         ("logits --tokens 1,2,3,4,5 --output -", 1),
+        (
+            "logits --tokens 1,2,3,4,5 --tokens 1 --tokens 1,2,3,4,5,6 --output -",
+            1,
+        ),
     ] {
         let ended = run(trained, &words(line));
         assert_eq!(
@@ -426,46 +404,4 @@ fn a_closed_pipe_is_quiet() {
         assert_eq!(run_on(adder("adder"), args, &mut Closed, &mut err), 0, "{line}");
         assert!(err.is_empty(), "{line}: {}", String::from_utf8_lossy(&err));
     }
-}
-
-#[test]
-fn saved_states_that_are_not_of_this_sequence_are_refused() {
-    let state = fresh("state");
-    let line = format!("logits --tokens 1,2,3 --output - --save-state {}", state.display());
-    ok(adder("adder"), &line);
-    let good = std::fs::read(&state).expect("a file");
-    let load = |code: Code, bytes: &[u8]| {
-        let path = file("wrong.state", bytes);
-        let said = refused(
-            code,
-            1,
-            &format!("logits --tokens 1 --output - --load-state {}", path.display()),
-        );
-        std::fs::remove_file(path).expect("the file");
-        said
-    };
-    let said = load(adder("another"), &good);
-    assert!(said.contains("another"), "{said}");
-    for length in 0..good.len() {
-        load(adder("adder"), &good[..length]);
-    }
-    for at in 0..good.len() {
-        let mut bad = good.clone();
-        bad[at] ^= 1 << (at % 8);
-        load(adder("adder"), &bad);
-    }
-    load(adder("adder"), &[&good[..], b"x"].concat());
-    // Lengths beyond all memory, with a matching start.
-    let position = 16
-        + good[16..]
-            .windows(8)
-            .position(|word| word == 3_u64.to_le_bytes())
-            .expect("the position");
-    for claim in [u64::MAX, i64::MAX as u64, 1 << 40] {
-        let mut bad = good.clone();
-        bad[position..position + 8].copy_from_slice(&claim.to_le_bytes());
-        load(adder("adder"), &bad);
-    }
-    refused(adder("adder"), 1, "logits --tokens 1 --output - --load-state /nowhere");
-    refused(adder("adder"), 1, "logits --tokens 1 --output - --load-state /");
 }

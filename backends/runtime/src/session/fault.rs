@@ -43,11 +43,12 @@ impl Session<'_> {
         let descriptor = self.model().descriptor();
         let (mut done, mut number) = (0, 0);
         while done < tokens {
-            let (chunk, position) = (self.chunk_of(cut, number, tokens - done), self.position());
+            let size = cut.size(number, descriptor.max_chunk.max(1));
+            let (chunk, position) = (self.track.chunk(descriptor, size, tokens - done), self.position());
             let last = descriptor.calls.len().saturating_sub(1);
             let mut found = None;
             let segment = Segment {
-                sequence: &mut self.sequence,
+                sequence: &mut self.track.sequence,
                 inputs,
                 at: done,
                 tokens: chunk,

@@ -1,0 +1,162 @@
+//! Saved sessions: what a file holds, and which files are refused.
+
+use super::*;
+use crate::testing;
+
+/// One entry that counts tokens, and the pages that it counts for.
+fn ticking() -> Descriptor {
+    let slot = |name: &str, kind| StateSlot {
+        name: name.to_owned(),
+        layer: "layers.0".to_owned(),
+        shape: Vec::new(),
+        kind,
+        bound: "T".to_owned(),
+    };
+    let pages = |count| StateKind::Pages {
+        page_bytes: 8,
+        pinned: 0,
+        pages: None,
+        count,
+    };
+    Descriptor {
+        states: vec![
+            slot("kept", pages(Some(1))),
+            slot("ticks", StateKind::Fixed { bytes: 8 }),
+            slot("all", pages(None)),
+        ],
+        ..testing::descriptor("ticking")
+    }
+}
+
+fn owner(descriptor: &Descriptor) -> Owner<'_> {
+    Owner {
+        descriptor,
+        weights: "some",
+    }
+}
+
+fn fill(state: &mut State, slot: usize, mut bytes: &[u8]) {
+    let length = bytes.len();
+    let filled = state.fill(slot, length, |piece| bytes.read_exact(piece));
+    filled.expect("so many bytes");
+}
+
+fn after(descriptor: &Descriptor, ticks: u64, position: u64) -> Sequence {
+    let mut state = State::new(descriptor).expect("memory");
+    state.reserve(descriptor, 0, position).expect("memory");
+    fill(&mut state, 1, &ticks.to_le_bytes());
+    Sequence { state, position }
+}
+
+/// A session whose tokens were all read.
+fn of<'a>(sequence: &'a Sequence, history: &'a History) -> Snapshot<'a> {
+    Snapshot {
+        sequence,
+        tokens: &[],
+        last: None,
+        history,
+    }
+}
+
+#[test]
+fn only_pages_of_counted_tokens_are_saved() {
+    let descriptor = ticking();
+    let mut state = after(&descriptor, 70, 1000);
+    fill(&mut state.state, 0, b"two pages of it!");
+    let path = testing::fresh("state");
+    let history = History::default();
+    save(&path, &[], owner(&descriptor), of(&state, &history)).expect("saved");
+    let found = load(&path, owner(&descriptor)).expect("loaded");
+    assert_eq!(found.sequence.state.tokens(&descriptor.states[0], 1000), 70);
+    assert_eq!(found.sequence.state.kept(0, 16).concat(), b"two pages of it!");
+    assert_eq!(found.sequence.position, 1000);
+    // 16 pages of all tokens, two of those that were counted.
+    let size = fs::metadata(&path).expect("a file").len() as usize;
+    let head = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 4 * 8 + history.to_bytes().len();
+    assert_eq!(size, head + 8 + 2 * 8 + 16 * 8 + 4);
+}
+
+#[test]
+fn room_follows_the_counted_tokens() {
+    let descriptor = ticking();
+    let mut state = State::new(&descriptor).expect("memory");
+    for position in (0..1 << 20).step_by(256) {
+        state.reserve(&descriptor, position, 256).expect("memory");
+    }
+    // Both other entries have room for all tokens.
+    let others = 8 + 8 * (1 << 20) / 64;
+    assert!(state.bytes() < others + 100, "{}", state.bytes());
+}
+
+#[test]
+fn more_ticks_than_tokens_are_refused() {
+    let descriptor = ticking();
+    for ticks in [1001, u64::MAX] {
+        let path = testing::fresh("state");
+        let state = after(&descriptor, 10, 1000);
+        let history = History::default();
+        save(&path, &[], owner(&descriptor), of(&state, &history)).expect("saved");
+        let mut bytes = fs::read(&path).expect("a file");
+        let at = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 4 * 8 + history.to_bytes().len();
+        bytes[at..at + 8].copy_from_slice(&ticks.to_le_bytes());
+        fs::write(&path, bytes).expect("a file");
+        let message = load(&path, owner(&descriptor)).expect_err("damaged").to_string();
+        assert!(message.contains("damaged"), "{message}");
+    }
+}
+
+#[test]
+fn another_model_and_other_weights_are_told_apart() {
+    let descriptor = ticking();
+    let path = testing::fresh("state");
+    save(
+        &path,
+        &[],
+        owner(&descriptor),
+        of(&after(&descriptor, 10, 1000), &History::default()),
+    )
+    .expect("saved");
+    let refused = |owner: Owner| load(&path, owner).expect_err("refused").to_string();
+    let said = refused(Owner {
+        weights: "others",
+        ..owner(&descriptor)
+    });
+    assert!(said.contains("other weights"), "{said}");
+    let other = Descriptor {
+        hash: "another".to_owned(),
+        ..descriptor.clone()
+    };
+    let said = refused(owner(&other));
+    assert!(said.contains("another model"), "{said}");
+    let mut bytes = fs::read(&path).expect("a file");
+    bytes[MAGIC.len()] = 3;
+    fs::write(&path, bytes).expect("a file");
+    let said = refused(owner(&descriptor));
+    assert!(said.contains("version 3") && said.contains("make it again"), "{said}");
+}
+
+#[test]
+fn a_state_is_never_written_over_an_input() {
+    let descriptor = ticking();
+    let weights = testing::file("weights", b"precious");
+    let state = after(&descriptor, 10, 1000);
+    let link = testing::fresh("link");
+    fs::hard_link(&weights, &link).expect("a link");
+    for path in [&weights, &link] {
+        let refused = save(
+            path,
+            std::slice::from_ref(&weights),
+            owner(&descriptor),
+            of(&state, &History::default()),
+        );
+        assert_eq!(refused.expect_err("refused").status(), 2);
+        assert_eq!(fs::read(&weights).expect("a file"), b"precious");
+    }
+    let full = save(
+        Path::new("/dev/full"),
+        &[],
+        owner(&descriptor),
+        of(&state, &History::default()),
+    );
+    assert!(full.expect_err("full").to_string().contains("/dev/full"));
+}

@@ -1,0 +1,159 @@
+//! Going back: sequences that are cut at an earlier position, forks, and the memory that both keep.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Session, track::Track};
+use crate::{
+    Error, Result,
+    executor::{Executor, Segment},
+    inputs::Values,
+    memory::Piece,
+    sequence::Sequence,
+};
+
+/// Bytes that a session keeps, without the memory that a step needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// What is freed with the session: states, pages and snapshots that nobody shares, and inputs that are kept.
+    pub alone: usize,
+    /// Pages and snapshots that forks of the session use as well.
+    pub shared: usize,
+}
+
+impl<'m> Session<'m> {
+    /// A copy that goes on by itself. Pages of caches and snapshots are shared.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory.
+    pub fn fork(&self) -> Result<Session<'m>> {
+        Ok(Session {
+            executor: Executor::new(self.model())?,
+            track: self.track.fork(self.model().descriptor())?,
+        })
+    }
+
+    /// Keeps a snapshot of the sequence every so many tokens from now on, from which [`Session::truncate`] reads on; 0: none.
+    /// Each has the size of the states that are no cache. Models whose sequences can be cut anywhere need none.
+    pub fn keep_snapshots(&mut self, every: u64) {
+        self.track.every = every;
+    }
+
+    /// Keeps a snapshot at this position, with the last outputs.
+    pub fn keep_snapshot(&mut self) {
+        let descriptor = self.model().descriptor();
+        if !Sequence::cuts_anywhere(descriptor) {
+            let last = self.track.last.clone();
+            self.track.snap(descriptor, last);
+        }
+    }
+
+    /// Forgets all but the first `position` tokens: at once where all that the model carries are caches that forget nothing, else
+    /// from the last snapshot before, or from the start, by reading the tokens in between again. The outputs of the last
+    /// token are known afterwards if it was read again, or a snapshot with outputs was kept there.
+    ///
+    /// # Errors
+    ///
+    /// A position ahead, inputs of vectors that were not kept, a model that looks ahead, too little memory; the session is then as
+    /// before.
+    pub fn truncate(&mut self, position: u64) -> Result<()> {
+        let descriptor = self.model().descriptor();
+        let read = self.position();
+        if position > read {
+            return Err(Error::input(format!(
+                "the sequence cannot be cut at token {position}: {read} were read"
+            )));
+        }
+        if position == read {
+            self.track.history.truncate(position);
+            return Ok(());
+        }
+        if position > 0 && !descriptor.causal {
+            return Err(Error::input(format!(
+                "the model {} looks ahead: what it read cannot be cut",
+                descriptor.model
+            )));
+        }
+        if Sequence::cuts_anywhere(descriptor) {
+            self.track.sequence.truncate(descriptor, position);
+            self.track.last = None;
+        } else {
+            let (sequence, last) = self.replay(position)?;
+            (self.track.sequence, self.track.last) = (sequence, last);
+        }
+        self.track.forget(descriptor, position);
+        Ok(())
+    }
+
+    /// The sequence after its first tokens, read from the last snapshot on, and the last row of every output where it is known.
+    fn replay(&mut self, position: u64) -> Result<(Sequence, Option<Vec<Values>>)> {
+        let descriptor = self.model().descriptor();
+        let Session { executor, track } = self;
+        let mut before = track.snapshots.iter().rev();
+        let snapshot = before.find(|snapshot| snapshot.sequence.position <= position);
+        let (mut sequence, mut last) = match snapshot {
+            Some(snapshot) => (snapshot.sequence.fork(descriptor)?, snapshot.last.clone()),
+            None => (Sequence::new(descriptor)?, None),
+        };
+        if sequence.position < position && sequence.position < track.inputs_from {
+            return Err(Error::input(format!(
+                "the sequence cannot be cut at token {position}: the model {} would have to read it again, and its first {} inputs were not kept",
+                descriptor.model, track.inputs_from
+            )));
+        }
+        while sequence.position < position {
+            let left = (position - sequence.position) as usize;
+            let tokens = left.min(descriptor.max_chunk.max(1));
+            let segment = Segment {
+                at: (sequence.position - track.inputs_from) as usize,
+                sequence: &mut sequence,
+                inputs: &track.inputs,
+                tokens,
+                wanted_from: if tokens == left { tokens - 1 } else { tokens },
+            };
+            last = executor.step(&mut [segment])?.last_row();
+        }
+        Ok((sequence, last))
+    }
+
+    /// Bytes of memory that the session keeps.
+    pub fn bytes(&self) -> Bytes {
+        self.track.bytes()
+    }
+}
+
+/// A piece of memory that is met in some sequences of a session.
+struct Met {
+    piece: Piece,
+    /// How many of its holders belong to the session alone.
+    own: usize,
+}
+
+impl Track {
+    fn bytes(&self) -> Bytes {
+        let mut met: HashMap<usize, Met> = HashMap::new();
+        let mut meet = |sequence: &Sequence, own: bool| {
+            for piece in sequence.pieces() {
+                let entry = met.entry(piece.address).or_insert(Met { piece, own: 0 });
+                entry.own += usize::from(own);
+            }
+        };
+        meet(&self.sequence, true);
+        for snapshot in &self.snapshots {
+            meet(&snapshot.sequence, Arc::strong_count(snapshot) == 1);
+        }
+        let rows = |values: &Vec<Values>| values.iter().map(Values::bytes).sum::<usize>();
+        let lasts = self.snapshots.iter().map(|snapshot| &snapshot.last).chain([&self.last]);
+        let mut bytes = Bytes {
+            alone: rows(&self.inputs) + lasts.flatten().map(rows).sum::<usize>(),
+            shared: 0,
+        };
+        for Met { piece, own } in met.values() {
+            match *own == piece.holders {
+                true => bytes.alone += piece.bytes,
+                false => bytes.shared += piece.bytes,
+            }
+        }
+        bytes
+    }
+}
