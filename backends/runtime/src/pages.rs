@@ -71,7 +71,8 @@ impl Pages {
 
     /// Makes page `n` one that this sequence may write.
     pub(crate) fn make_own(&mut self, n: usize) -> Result<()> {
-        if Arc::strong_count(&self.pages[n]) == 1 {
+        // Whoever shared it may have read it in another thread until now.
+        if Arc::get_mut(&mut self.pages[n]).is_some() {
             return Ok(());
         }
         let own = self.fresh(0, usize::MAX)?;

@@ -9,26 +9,28 @@ mod rewind;
 mod tests;
 mod together;
 mod track;
+mod turns;
 
 pub use cut::{Cut, Wanted};
 pub use fault::Fault;
 pub use rewind::Bytes;
-pub use together::{Feed, feed_together};
+pub use together::{Feed, Together, feed_together};
 
 use crate::{
     Error, Result,
-    executor::Executor,
     history::{Conversation, History},
     inputs::{Values, check_ids, count},
     model::Model,
     saved::{self, Owner},
 };
 use track::Track;
+use turns::Turns;
 
 /// One sequence.
 #[derive(Debug)]
 pub struct Session<'m> {
-    executor: Executor<'m>,
+    /// Memory for steps, which forks share.
+    executor: Turns<'m>,
     track: Track,
 }
 
@@ -40,7 +42,7 @@ impl<'m> Session<'m> {
     /// Too little memory.
     pub fn new(model: &'m Model) -> Result<Session<'m>> {
         Ok(Session {
-            executor: Executor::new(model)?,
+            executor: Turns::new(model)?,
             track: Track::new(model.descriptor())?,
         })
     }

@@ -54,7 +54,7 @@ impl Session<'_> {
                 tokens: chunk,
                 wanted_from: 0,
             };
-            self.executor.run(&mut [segment], |model, slots| {
+            self.executor.turn().run(&mut [segment], |model, slots| {
                 for (n, call) in descriptor.calls.iter().enumerate() {
                     slots[frame::SKIP_FIRST] = n as u64;
                     slots[frame::SKIP_LAST] = (last - n) as u64;

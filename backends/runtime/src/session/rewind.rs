@@ -3,13 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{Session, track::Track};
-use crate::{
-    Error, Result,
-    executor::{Executor, Segment},
-    inputs::Values,
-    memory::Piece,
-    sequence::Sequence,
-};
+use crate::{Error, Result, executor::Segment, inputs::Values, memory::Piece, sequence::Sequence};
 
 /// Bytes that a session keeps, without the memory that a step needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,14 +15,15 @@ pub struct Bytes {
 }
 
 impl<'m> Session<'m> {
-    /// A copy that goes on by itself. Pages of caches and snapshots are shared.
+    /// A copy that goes on by itself, in other threads as well. Pages of caches and snapshots are shared, and memory for steps, with which
+    /// the sessions take turns.
     ///
     /// # Errors
     ///
     /// Too little memory.
     pub fn fork(&self) -> Result<Session<'m>> {
         Ok(Session {
-            executor: Executor::new(self.model())?,
+            executor: self.executor.clone(),
             track: self.track.fork(self.model().descriptor())?,
         })
     }
@@ -111,7 +106,7 @@ impl<'m> Session<'m> {
                 tokens,
                 wanted_from: if tokens == left { tokens - 1 } else { tokens },
             };
-            last = executor.step(&mut [segment])?.last_row();
+            last = executor.turn().step(&mut [segment])?.last_row();
         }
         Ok((sequence, last))
     }

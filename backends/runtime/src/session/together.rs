@@ -6,6 +6,7 @@ use super::{
     Session,
     cut::{Cut, Wanted},
     track::Track,
+    turns::Turns,
 };
 use crate::{
     Error, Result,
@@ -52,6 +53,7 @@ impl Session<'_> {
 }
 
 /// A session that is reading.
+#[derive(Debug)]
 struct Reader<'a> {
     track: &'a mut Track,
     inputs: &'a [Values],
@@ -63,39 +65,80 @@ struct Reader<'a> {
     chunks: usize,
 }
 
-/// Sessions of one model read one row of every input stream for each token, in chunks. After each step `take` gets the number of
-/// every session that took part and the outputs of its chunk: as many rows as are wanted, which may be none. Each gets
-/// what it gets alone.
+/// Sessions of one model that read together, step by step: each one row of every input stream for each token, in chunks. Each gets what
+/// it gets alone.
+#[derive(Debug)]
+pub struct Together<'a, 'm> {
+    /// None without sessions.
+    executor: Option<Turns<'m>>,
+    readers: Vec<Reader<'a>>,
+    /// Who did not fit into the last step comes first in the next one.
+    first: usize,
+}
+
+impl<'a, 'm> Together<'a, 'm> {
+    /// Nothing is read yet.
+    ///
+    /// # Errors
+    ///
+    /// Inputs that do not fit the model (streams, widths, ids outside of a table, too many tokens); sessions of several models, several
+    /// of a model that looks ahead.
+    pub fn new(feeds: &'a mut [Feed<'_, 'm>]) -> Result<Together<'a, 'm>> {
+        check(feeds)?;
+        let (mut readers, mut executor) = (Vec::new(), None);
+        for feed in feeds {
+            let tokens = feed.session.check(feed.inputs, feed.cut)?;
+            executor.get_or_insert_with(|| feed.session.executor.clone());
+            readers.push(Reader {
+                track: &mut feed.session.track,
+                inputs: feed.inputs,
+                cut: feed.cut,
+                wanted: feed.wanted,
+                tokens,
+                done: 0,
+                chunks: 0,
+            });
+        }
+        Ok(Together {
+            executor,
+            readers,
+            first: 0,
+        })
+    }
+
+    /// Tokens that all sessions read.
+    pub fn total(&self) -> usize {
+        self.readers.iter().map(|reader| reader.tokens).sum()
+    }
+
+    /// Tokens that have been read.
+    pub fn done(&self) -> usize {
+        self.readers.iter().map(|reader| reader.done).sum()
+    }
+
+    /// One step. `take` gets the number of every session that took part and the outputs of its chunk: as many rows as are wanted, which
+    /// may be none.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory; an error of `take`.
+    pub fn step(&mut self, mut take: impl FnMut(usize, &Outputs) -> Result<()>) -> Result<()> {
+        let Some(executor) = &self.executor else { return Ok(()) };
+        let (shares, first) = plan(executor.model().descriptor(), &self.readers, self.first);
+        self.first = first;
+        step(&mut executor.turn(), &mut self.readers, &shares, &mut take)
+    }
+}
+
+/// Sessions read together to the end: [`Together`].
 ///
 /// # Errors
 ///
-/// Inputs that do not fit the model (streams, widths, ids outside of a table, too many tokens), of which none is read then; sessions of
-/// several models, several of a model that looks ahead; an error of `take`, after which sessions have read some chunks.
+/// As [`Together::new`], before anything is read, and [`Together::step`], after which sessions have read some chunks.
 pub fn feed_together(feeds: &mut [Feed], mut take: impl FnMut(usize, &Outputs) -> Result<()>) -> Result<()> {
-    check(feeds)?;
-    let (mut readers, mut executor) = (Vec::new(), None);
-    for feed in feeds.iter_mut() {
-        let tokens = feed.session.check(feed.inputs, feed.cut)?;
-        let Session { executor: own, track } = &mut *feed.session;
-        executor.get_or_insert(own);
-        readers.push(Reader {
-            track,
-            inputs: feed.inputs,
-            cut: feed.cut,
-            wanted: feed.wanted,
-            tokens,
-            done: 0,
-            chunks: 0,
-        });
-    }
-    let Some(executor) = executor else { return Ok(()) };
-    let descriptor = executor.model().descriptor();
-    let mut first = 0;
-    while readers.iter().any(|reader| reader.done < reader.tokens) {
-        // Whoever did not fit into a step comes first in the next one.
-        let shares;
-        (shares, first) = plan(descriptor, &readers, first);
-        step(executor, &mut readers, &shares, &mut take)?;
+    let mut together = Together::new(feeds)?;
+    while together.done() < together.total() {
+        together.step(&mut take)?;
     }
     Ok(())
 }
