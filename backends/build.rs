@@ -19,6 +19,7 @@ struct Form {
     /// Its archive's name here.
     archive: &'static str,
     target: &'static str,
+    profile: &'static str,
     /// Arguments that choose its features.
     features: &'static [&'static str],
     /// Variable that names a ready archive.
@@ -29,12 +30,14 @@ const FORMS: &[Form] = &[
     Form {
         archive: "libseqc_runtime.a",
         target: TARGET,
+        profile: "runtime",
         features: &[],
         ready: "SEQC_RUNTIME_ARCHIVE",
     },
     Form {
         archive: "libseqc_library.a",
         target: "x86_64-unknown-linux-gnu",
+        profile: "library",
         features: &["--no-default-features", "--features", "library"],
         ready: "SEQC_LIBRARY_ARCHIVE",
     },
@@ -83,7 +86,7 @@ fn build_runtime(here: &Path, out: &Path, form: &Form) -> Result<PathBuf, Box<dy
         "seqc-runtime",
         "--lib",
         "--profile",
-        "runtime",
+        form.profile,
     ]);
     cargo
         .args(form.features)
@@ -106,7 +109,10 @@ fn build_runtime(here: &Path, out: &Path, form: &Form) -> Result<PathBuf, Box<dy
         )
         .into());
     }
-    Ok(target_dir.join(form.target).join("runtime").join("libseqc_runtime.a"))
+    Ok(target_dir
+        .join(form.target)
+        .join(form.profile)
+        .join("libseqc_runtime.a"))
 }
 
 /// The flag by which messages of panics name files of other crates without this machine's folders: no program tells where

@@ -9,7 +9,7 @@ mod barrier;
 mod being_read;
 mod bounded;
 mod busy;
-#[cfg(feature = "library")]
+#[cfg(any(feature = "library", test))]
 pub mod capi;
 pub mod chat;
 pub mod cli;
@@ -18,7 +18,7 @@ pub mod engine;
 mod entropy;
 pub mod error;
 pub mod executor;
-#[cfg(any(feature = "program", feature = "library"))]
+#[cfg(any(feature = "program", feature = "library", test))]
 mod fields;
 mod fingerprint;
 pub mod finite;

@@ -100,6 +100,23 @@ impl Model {
         weights.chain(tokenizer).chain(places::own_file()).collect()
     }
 
+    /// Files of the weights that were read.
+    #[cfg(any(feature = "library", test))]
+    pub(crate) fn weight_files(&self) -> &[PathBuf] {
+        self.weights.paths()
+    }
+
+    /// Bytes of all parameters, as they are stored.
+    #[cfg(any(feature = "library", test))]
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        let bytes = self
+            .descriptor
+            .params
+            .iter()
+            .map(|slot| stored_bytes(slot).unwrap_or_default());
+        bytes.map(|bytes| bytes as u64).sum()
+    }
+
     /// Threads that compute.
     pub fn threads(&self) -> usize {
         self.pool.threads()

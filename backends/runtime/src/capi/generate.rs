@@ -1,0 +1,242 @@
+//! Generation: a request as the server takes it, the prompt that it brings, and the parts of the answer.
+
+use std::{
+    ffi::{c_char, c_int},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value};
+
+use super::{
+    answer::Answer,
+    callbacks::{CCallbacks, CToken},
+    model::Shared,
+    outcome::{Fault, Outcome},
+    pointers,
+    session::{CSession, Inner, with},
+};
+use crate::{
+    Error, chat,
+    engine::Generation,
+    fields::{Fields, Wrong},
+    generation::{Continuation, Sampler, Wishes},
+    sequence::Sequence,
+};
+
+impl From<Wrong> for Fault {
+    fn from(wrong: Wrong) -> Fault {
+        Error::from(wrong).into()
+    }
+}
+
+/// The fields of a request; none for NULL.
+///
+/// # Safety
+///
+/// `request` is NULL or a C string.
+pub(super) unsafe fn fields(request: *const c_char) -> Outcome<Fields> {
+    if request.is_null() {
+        return Ok(Fields(Map::new()));
+    }
+    // SAFETY: the caller's promise.
+    let text = unsafe { pointers::string(request, "request") }?;
+    match serde_json::from_str(text).map_err(|error| Error::input(format!("the request is not JSON: {error}")))? {
+        Value::Object(object) => Ok(Fields(object)),
+        _ => Err(Error::input("the request is not a JSON object").into()),
+    }
+}
+
+/// How the answer to a request comes.
+pub(super) fn generation(fields: &Fields, shared: &Shared) -> Outcome<Generation> {
+    fields.refuse(&["tools", "functions", "audio", "suffix", "echo"])?;
+    let max_tokens = fields.get("max_completion_tokens")?.or(fields.get("max_tokens")?);
+    let max_tokens = max_tokens.unwrap_or(usize::MAX);
+    if max_tokens == 0 {
+        return Err(Wrong::field("max_tokens", "it must be at least 1").into());
+    }
+    let mut generation = fields.generation(shared.ends()?, max_tokens)?;
+    if generation.samples > 1 {
+        return Err(Wrong::field("n", "a session has one answer: fork it for several").into());
+    }
+    generation.constraint = fields
+        .grammar()?
+        .map(|grammar| shared.constraint(&grammar))
+        .transpose()?;
+    generation.logprobs = match fields.get::<Value>("logprobs")? {
+        None | Some(Value::Bool(false)) => None,
+        Some(Value::Bool(true)) => Some(fields.logprobs("top_logprobs")?.unwrap_or(0)),
+        Some(_) => fields.logprobs("logprobs")?,
+    };
+    Ok(generation)
+}
+
+/// The tokens of the whole text that a request continues; `None`: what the session has read.
+fn prompt(fields: &Fields, shared: &Shared) -> Outcome<Option<Vec<i64>>> {
+    if fields.0.contains_key("messages") {
+        let tokenizer = shared.text()?;
+        let rendered = chat::render(tokenizer, &fields.messages()?)?;
+        return Ok(Some(tokenizer.encode_rendered(&rendered, true)?));
+    }
+    let wrong = |_| Wrong::field("prompt", "it must be a text or a list of token ids");
+    Ok(match fields.get("prompt")? {
+        None => None,
+        Some(Value::String(text)) => Some(shared.text()?.encode(&text, true)?),
+        Some(ids) => Some(serde_json::from_value(ids).map_err(wrong)?),
+    })
+}
+
+impl Inner {
+    /// Begins an answer.
+    fn start(&mut self, shared: &Arc<Shared>, fields: &Fields, callbacks: &CCallbacks) -> Outcome<()> {
+        let logits = shared.logits()?;
+        let generation = generation(fields, shared)?;
+        let sampler = Sampler::new(generation.sampling, logits)?;
+        let prompt = prompt(fields, shared)?;
+        self.settle()?;
+        if let Some(tokens) = prompt {
+            self.bring_to(&tokens, callbacks)?;
+        }
+        self.renew_logits(callbacks)?;
+        let read = self.session.tokens().unwrap_or_default();
+        let text = match shared.tokenizer()? {
+            // SAFETY: the session, which has the answer, keeps the model.
+            Some(_) => Some(unsafe { shared.lasting_text() }?.stream(read)),
+            None => None,
+        };
+        let wishes = Wishes {
+            ends: generation.ends,
+            stops: generation.stops,
+            constraint: generation.constraint,
+            logprobs: generation.logprobs,
+        };
+        let mut continuation = Continuation::new(sampler, text, wishes)?;
+        continuation.read(read);
+        self.answer = Some(Answer::new(continuation, generation.max_tokens));
+        Ok(())
+    }
+
+    /// Reads what is missing of a text, and forgets what is not of it.
+    fn bring_to(&mut self, tokens: &[i64], callbacks: &CCallbacks) -> Outcome<()> {
+        if tokens.is_empty() {
+            return Err(Error::input("the prompt is empty: there is no token to continue from").into());
+        }
+        let read = self.session.tokens().unwrap_or_default();
+        let mut same = read
+            .iter()
+            .zip(tokens)
+            .take_while(|(read, asked)| read == asked)
+            .count();
+        if same == tokens.len() && (same < read.len() || self.logits().is_none()) {
+            // The last token is read again for its logits.
+            same -= 1;
+        }
+        if same < read.len() {
+            let cuts = Sequence::cuts_anywhere(self.session.model().descriptor());
+            if same > 0 && (cuts || self.interval > 0) {
+                self.session.truncate(same as u64)?;
+            } else {
+                self.session.reset()?;
+                same = 0;
+            }
+        }
+        self.read(tokens[same..].to_vec(), callbacks)
+    }
+
+    /// Reads the last token again where its logits are not known.
+    fn renew_logits(&mut self, callbacks: &CCallbacks) -> Outcome<()> {
+        if self.logits().is_some() {
+            return Ok(());
+        }
+        let Some(last) = self.session.tokens().and_then(|tokens| tokens.last().copied()) else {
+            return Err(Error::input("nothing has been read: there is no token to continue from").into());
+        };
+        self.session.truncate(self.session.position() - 1)?;
+        self.read(vec![last], callbacks)
+    }
+
+    /// The next part of an answer.
+    fn next(&mut self) -> Outcome<CToken> {
+        let running = self.answer.as_mut().filter(|answer| !answer.is_over());
+        let answer = running.ok_or_else(|| Error::input("no answer is being generated"))?;
+        if answer.is_running()
+            && let Some(token) = answer.take_unread()
+            && let Err(fault) = self.read(vec![token], &CCallbacks::NONE)
+        {
+            self.answer = None;
+            return Err(fault);
+        }
+        let Some(mut answer) = self.answer.take() else {
+            return Err(Error::Failed("the answer is gone".to_owned()).into());
+        };
+        // An answer that fails is over.
+        let part = answer.next(&self.session, self.logits().unwrap_or_default())?;
+        self.answer = Some(answer);
+        Ok(part)
+    }
+}
+
+/// See `seqc.h`.
+///
+/// # Safety
+///
+/// `session` is NULL or a session that is not freed; `request` is NULL or a C string; `callbacks` is as the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqc_session_start(
+    session: *mut CSession,
+    request: *const c_char,
+    callbacks: *const CCallbacks,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let shared = session.as_ref().map(|session| Arc::clone(&session.model));
+        with(session, |inner| {
+            let shared = shared.ok_or_else(|| Fault::null("session"))?;
+            inner.start(&shared, &fields(request)?, &CCallbacks::read(callbacks)?)
+        })
+    }
+}
+
+/// See `seqc.h`.
+///
+/// # Safety
+///
+/// `session` is NULL or a session that is not freed; `token` is NULL or can be written as far as its size says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqc_session_next(session: *mut CSession, token: *mut CToken) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(session, |inner| {
+            pointers::check_array(token, 1, "place for the token")?;
+            pointers::fill_sized(token, inner.next()?, "place for the token")
+        })
+    }
+}
+
+/// See `seqc.h`.
+///
+/// # Safety
+///
+/// As [`seqc_session_start`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqc_session_generate(
+    session: *mut CSession,
+    request: *const c_char,
+    callbacks: *const CCallbacks,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let shared = session.as_ref().map(|session| Arc::clone(&session.model));
+        with(session, |inner| {
+            let shared = shared.ok_or_else(|| Fault::null("session"))?;
+            let callbacks = CCallbacks::read(callbacks)?;
+            inner.start(&shared, &fields(request)?, &callbacks)?;
+            loop {
+                let part = inner.next()?;
+                callbacks.token(&part)?;
+                if !part.end.is_null() {
+                    return inner.settle();
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,307 @@
+//! Answers part by part and by callbacks, text and its tokens, samplers.
+
+use std::ffi::{c_int, c_void};
+
+use super::*;
+use crate::{
+    capi::{
+        callbacks::{CCallbacks, CToken},
+        decoder::{seqc_decoder_finish, seqc_decoder_free, seqc_decoder_new, seqc_decoder_push},
+        sampler::{seqc_sampler_free, seqc_sampler_new, seqc_sampler_next, seqc_sampler_read},
+        text::{seqc_detokenize, seqc_render_chat, seqc_tokenize, seqc_tokenize_chat},
+    },
+    testing::{CONTEXT, adder, rememberer},
+};
+
+/// A part of an answer: its token, its text, why it is the last.
+type Part = (i64, String, Option<String>);
+
+fn part(token: &CToken) -> Part {
+    let end = (!token.end.is_null()).then(|| said(token.end));
+    (token.token, said(token.text), end)
+}
+
+fn empty_token() -> CToken {
+    CToken {
+        size: size_of::<CToken>(),
+        token: 0,
+        text: ptr::null(),
+        length: 0,
+        end: ptr::null(),
+        logprob: 0.0,
+        candidates: 0,
+        best: ptr::null(),
+    }
+}
+
+/// All parts of an answer.
+fn answer(session: *mut CSession, request: &str) -> Vec<Part> {
+    let request = CString::new(request).expect("a text");
+    let mut parts = Vec::new();
+    // SAFETY: the session lives.
+    unsafe {
+        assert_eq!(
+            seqc_session_start(session, request.as_ptr(), ptr::null()),
+            0,
+            "{}",
+            last_error()
+        );
+        loop {
+            let mut token = empty_token();
+            assert_eq!(seqc_session_next(session, &raw mut token), 0, "{}", last_error());
+            parts.push(part(&token));
+            if parts.last().is_some_and(|(_, _, end)| end.is_some()) {
+                assert_eq!(seqc_session_next(session, &raw mut token), 1);
+                return parts;
+            }
+        }
+    }
+}
+
+fn text(parts: &[Part]) -> String {
+    parts.iter().map(|(_, text, _)| text.as_str()).collect()
+}
+
+fn reason(parts: &[Part]) -> String {
+    parts.last().and_then(|(_, _, end)| end.clone()).unwrap_or_default()
+}
+
+const GREEDY: &str = r#""temperature": 0"#;
+
+#[test]
+fn an_answer_continues_what_was_read_or_a_prompt() {
+    for code in [adder("adder"), rememberer()] {
+        let model = open_with(code, Some(&letters()), 1);
+        // SAFETY: all pointers come from the functions above and are freed once.
+        unsafe {
+            let session = seqc_session_new(model);
+            assert_eq!(feed(session, &[1, 2]), 0);
+            let parts = answer(session, &format!("{{{GREEDY}, \"max_tokens\": 4}}"));
+            assert_eq!((text(&parts).as_str(), reason(&parts).as_str()), ("dgmi", "length"));
+            assert_eq!(tokens(session), [1, 2, 3, 6, 12, 8]);
+            assert_eq!(best(session), 0);
+            // The whole text, of which most was read; another end of it; something else.
+            for (prompt, next) in [("bcdgmib", 1), ("bcdgb", 13), ("b", 1), ("b", 1)] {
+                let parts = answer(
+                    session,
+                    &format!(r#"{{{GREEDY}, "max_tokens": 1, "prompt": "{prompt}"}}"#),
+                );
+                assert_eq!(parts[0].0, next, "{prompt}");
+                assert_eq!(seqc_session_position(session), prompt.len() as u64 + 1);
+            }
+            let messages = r#""messages": [{"role": "user", "content": "b"}, {"role": "user", "content": "c"}]"#;
+            assert_eq!(
+                answer(session, &format!(r#"{{{GREEDY}, "max_tokens": 1, {messages}}}"#))[0].0,
+                3
+            );
+            seqc_session_free(session);
+            seqc_model_free(model);
+        }
+    }
+}
+
+#[test]
+fn stop_texts_grammars_and_the_context_end_answers() {
+    let model = open_with(adder("adder"), Some(&letters()), 1);
+    // SAFETY: as above.
+    unsafe {
+        let session = seqc_session_new(model);
+        let ask = |more: &str| {
+            let parts = answer(session, &format!(r#"{{{GREEDY}, "prompt": "bc", {more}}}"#));
+            (text(&parts), reason(&parts))
+        };
+        let expected = |text: &str, reason: &str| (text.to_owned(), reason.to_owned());
+        assert_eq!(ask(r#""stop": ["mi"]"#), expected("dg", "stop"));
+        assert_eq!(tokens(session), [1, 2, 3, 6, 12]);
+        assert_eq!(ask(r#""stop": "mx", "max_tokens": 3"#), expected("dgm", "length"));
+        let (_, reason) = ask(r#""ignore_eos": true"#);
+        assert_eq!(reason, "context");
+        assert_eq!(seqc_session_position(session), CONTEXT as u64);
+        let schema = r#"{"type": "json_schema", "json_schema": {"schema": {"type": 3}}}"#;
+        let request = CString::new(format!(r#"{{"response_format": {schema}}}"#)).expect("a text");
+        assert_eq!(seqc_session_start(session, request.as_ptr(), ptr::null()), 1);
+        seqc_session_free(session);
+        seqc_model_free(model);
+    }
+}
+
+#[test]
+fn log_probabilities_come_with_the_tokens() {
+    let model = open(adder("adder"));
+    // SAFETY: as above.
+    unsafe {
+        let session = seqc_session_new(model);
+        assert_eq!(feed(session, &[1, 2]), 0);
+        let request = c"{\"temperature\": 0, \"logprobs\": 2}";
+        assert_eq!(seqc_session_start(session, request.as_ptr(), ptr::null()), 0);
+        let mut token = empty_token();
+        assert_eq!(seqc_session_next(session, &raw mut token), 0);
+        assert_eq!((token.token, token.candidates, (*token.best).token), (3, 2, 3));
+        // One logit is 1, fifteen are -1.
+        let expected = -f64::ln(1.0 + 15.0 * f64::exp(-2.0));
+        assert!((token.logprob - expected).abs() < 1e-5, "{}", token.logprob);
+        seqc_session_free(session);
+        seqc_model_free(model);
+    }
+}
+
+/// What callbacks have been told.
+#[derive(Default)]
+struct Told {
+    parts: Vec<Part>,
+    progress: Vec<(u64, u64)>,
+    /// Stops at so many calls of one of them.
+    patience: usize,
+    session: Option<*mut CSession>,
+    status: c_int,
+}
+
+unsafe extern "C" fn tell_progress(user: *mut c_void, done: u64, total: u64) -> c_int {
+    // SAFETY: the test passes this.
+    let told = unsafe { &mut *user.cast::<Told>() };
+    told.progress.push((done, total));
+    c_int::from(told.progress.len() >= told.patience)
+}
+
+unsafe extern "C" fn tell_token(user: *mut c_void, token: *const CToken) -> c_int {
+    // SAFETY: the test passes this.
+    let told = unsafe { &mut *user.cast::<Told>() };
+    // SAFETY: the library passes a token.
+    told.parts.push(part(unsafe { &*token }));
+    if let Some(session) = told.session {
+        told.status = feed(session, &[1]);
+    }
+    c_int::from(told.parts.len() >= told.patience)
+}
+
+fn callbacks(told: &mut Told) -> CCallbacks {
+    CCallbacks {
+        user: (&raw mut *told).cast(),
+        progress: Some(tell_progress),
+        token: Some(tell_token),
+        ..CCallbacks::NONE
+    }
+}
+
+#[test]
+fn callbacks_are_told_and_stop_a_call() {
+    let model = open_with(adder("adder"), Some(&letters()), 1);
+    // SAFETY: as above.
+    unsafe {
+        let session = seqc_session_new(model);
+        let request = CString::new(format!(
+            r#"{{{GREEDY}, "max_tokens": 3, "prompt": "{}"}}"#,
+            "b".repeat(20)
+        ))
+        .expect("a text");
+        let mut told = Told {
+            patience: 100,
+            ..Told::default()
+        };
+        assert_eq!(
+            seqc_session_generate(session, request.as_ptr(), &callbacks(&mut told)),
+            0
+        );
+        assert_eq!(told.progress, [(8, 20), (16, 20), (20, 20)]);
+        assert_eq!(told.parts.iter().map(|part| part.0).collect::<Vec<_>>(), [4, 8, 0, -1]);
+        assert_eq!(seqc_session_position(session), 23);
+
+        let mut told = Told {
+            patience: 2,
+            ..Told::default()
+        };
+        assert_eq!(seqc_session_reset(session), 0);
+        assert_eq!(
+            seqc_session_generate(session, request.as_ptr(), &callbacks(&mut told)),
+            3
+        );
+        assert_eq!((seqc_session_position(session), told.parts.len()), (16, 0));
+        assert_eq!(feed(session, &[1; 4]), 0);
+        let mut told = Told {
+            patience: 2,
+            session: Some(session),
+            ..Told::default()
+        };
+        assert_eq!(
+            seqc_session_generate(session, c"{\"temperature\": 0}".as_ptr(), &callbacks(&mut told)),
+            3
+        );
+        assert_eq!(told.status, 1, "a session does one thing at a time");
+        // Both tokens were given, so that the session has read them.
+        assert_eq!(tokens(session)[20..], [4, 8]);
+        seqc_session_free(session);
+        seqc_model_free(model);
+    }
+}
+
+#[test]
+fn text_becomes_tokens_and_text_again() {
+    let model = open_with(adder("adder"), Some(&letters()), 1);
+    // SAFETY: as above.
+    unsafe {
+        let (mut ids, mut count) = (ptr::null_mut(), 0);
+        assert_eq!(
+            seqc_tokenize(model, c"abc".as_ptr(), usize::MAX, 1, &raw mut ids, &raw mut count),
+            0
+        );
+        assert_eq!(std::slice::from_raw_parts(ids, count), [0, 1, 2]);
+        let (mut text, mut length) = (ptr::null_mut(), 0);
+        assert_eq!(seqc_detokenize(model, ids, count, &raw mut text, &raw mut length), 0);
+        assert_eq!((said(text), length), ("abc".to_owned(), 3));
+        seqc_free(ids.cast());
+        seqc_free(text.cast());
+        let messages = c"[{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"cd\"}]}]";
+        assert_eq!(
+            seqc_render_chat(model, messages.as_ptr(), &raw mut text, &raw mut length),
+            0
+        );
+        assert_eq!((said(text), length), ("cd".to_owned(), 2));
+        seqc_free(text.cast());
+        assert_eq!(
+            seqc_tokenize_chat(model, messages.as_ptr(), &raw mut ids, &raw mut count),
+            0
+        );
+        assert_eq!(std::slice::from_raw_parts(ids, count), [2, 3]);
+        seqc_free(ids.cast());
+        let decoder = seqc_decoder_new(model, ptr::null(), 0);
+        let (mut piece, mut bytes) = (ptr::null(), 0);
+        assert_eq!(seqc_decoder_push(decoder, 7, &raw mut piece, &raw mut bytes), 0);
+        assert_eq!((said(piece), bytes), ("h".to_owned(), 1));
+        assert_eq!(seqc_decoder_finish(decoder, &raw mut piece, ptr::null_mut()), 0);
+        assert_eq!(said(piece), "");
+        seqc_decoder_free(decoder);
+        seqc_model_free(model);
+    }
+}
+
+#[test]
+fn samplers_choose_by_logits_of_the_caller() {
+    let model = open_with(adder("adder"), Some(&letters()), 1);
+    let mut logits = [0_f32; VOCAB];
+    (logits[3], logits[5]) = (2.0, 1.5);
+    let chosen = |request: &CStr, read: &[i64]| {
+        let mut token = 0;
+        // SAFETY: as above.
+        unsafe {
+            let sampler = seqc_sampler_new(model, request.as_ptr());
+            assert!(!sampler.is_null(), "{}", last_error());
+            assert_eq!(seqc_sampler_read(sampler, read.as_ptr(), read.len()), 0);
+            let status = seqc_sampler_next(sampler, logits.as_ptr(), VOCAB, &raw mut token, ptr::null_mut());
+            assert_eq!(status, 0, "{}", last_error());
+            assert_eq!(
+                seqc_sampler_next(sampler, logits.as_ptr(), 3, &raw mut token, ptr::null_mut()),
+                1
+            );
+            seqc_sampler_free(sampler);
+        }
+        token
+    };
+    assert_eq!(chosen(c"{\"temperature\": 0}", &[]), 3);
+    assert_eq!(chosen(c"{\"temperature\": 0, \"repetition_penalty\": 2}", &[3]), 5);
+    assert_eq!(chosen(c"{\"temperature\": 0, \"logit_bias\": {\"9\": 50}}", &[]), 9);
+    // SAFETY: as above.
+    unsafe {
+        assert!(seqc_sampler_new(model, c"{\"stop\": \"a\"}".as_ptr()).is_null());
+        seqc_model_free(model);
+    }
+}
