@@ -44,6 +44,8 @@ pub struct Tiles {
     pub most_rows: u32,
     /// Steps along the summed axis in one iteration, a power of two: more of them spare branches and make code longer.
     pub unroll: u32,
+    /// Rows of activations up to which weights are read as they are stored; for more of them, packing a panel of weights pays.
+    pub skinny_rows: i64,
 }
 
 /// Products of a matrix with a vector: rows that are taken together share what is read of the vector, and have sums of their own,
@@ -152,6 +154,7 @@ impl Machine {
             vectors: 2,
             most_rows: 6,
             unroll: 4,
+            skinny_rows: 16,
         },
         matrix_vector: MatrixVector {
             plain_rows: 4,

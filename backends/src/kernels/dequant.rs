@@ -1,7 +1,10 @@
 //! Reading stored weight rows as f32 vectors: plain types and GGML blocks of 32.
 
 use super::layout::{Block, Integers, Plain};
-use crate::kernel::{Cast, Func, Scalar, Ty, Val};
+use crate::{
+    kernel::{Cast, Func, Scalar, Ty, Val},
+    targets::{Scaling, TargetInfo},
+};
 
 /// The `f32` of an IEEE half in a 16-bit integer (or of each lane).
 pub(super) fn half_to_float(f: &mut Func, bits: Val) -> Val {
@@ -68,6 +71,38 @@ pub(super) fn block_vectors(f: &mut Func, block: Block, ptr: Val, lanes: u32) ->
         }
     };
     quants.into_iter().map(scaled).collect()
+}
+
+/// [`block_vectors`] by the micro-kernels of a target, in registers alone.
+pub(super) fn target_block_vectors(f: &mut Func, target: &TargetInfo, block: Block, ptr: Val) -> Vec<Val> {
+    let lanes = target.machine.lanes;
+    let half = |f: &mut Func, at: i64| {
+        let p = byte(f, ptr, at);
+        let half = f.load(p, Ty::S(Scalar::I16));
+        let half = f.splat(half, lanes);
+        half_to_float(f, half)
+    };
+    let scale = half(f, 0);
+    if block.integers == Integers::Bytes {
+        let quants = block_quants(f, block, ptr, lanes);
+        return quants.into_iter().map(|q| f.mul(q, scale)).collect();
+    }
+    let scaling = Scaling {
+        offset: block.offset.unwrap_or(0.0),
+        scale,
+        minimum: block.minimum.map(|at| half(f, at)),
+    };
+    let (mut low, mut high) = (Vec::new(), Vec::new());
+    for at in (0..16).step_by(lanes as usize) {
+        let p = byte(f, ptr, block.start + i64::from(at));
+        let bytes = f.load(p, Ty::V(lanes, Scalar::I8));
+        let bytes = f.convert(Cast::ZeroExtend, bytes, Scalar::I32);
+        let [l, h] = (target.micro_kernels.scaled_nibbles)(f, bytes, scaling);
+        low.push(l);
+        high.push(h);
+    }
+    low.extend(high);
+    low
 }
 
 /// The 32 stored integers of the block at `ptr` as floats, in order, without their offset.

@@ -1,36 +1,24 @@
 //! One panel of weight rows times many rows of activations.
 
-use super::{copy, pack};
+use super::{
+    copy, pack,
+    product_rows::{GemmRows, ProductRows, Run, Strided},
+};
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     targets::TargetInfo,
 };
-use seqc_abi::batch;
 use seqc_formats::Encoding;
 use seqc_passes::machine::Machine;
-use std::mem::offset_of;
 
 /// Bytes of scratch that [`gemm`] needs for chunks of `max_chunk` rows.
 pub fn gemm_scratch_bytes(machine: &Machine, max_chunk: usize) -> usize {
     4 * machine.panel_rows() * (machine.memory.panel_columns + max_chunk)
 }
 
-/// Layout of the rows of activations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GemmRows {
-    /// At one distance from each other.
-    Together,
-    /// In runs ([`seqc_abi::batch::Run`]), with gaps between segments.
-    Runs,
-}
-
 /// Name of the function that [`gemm`] adds.
 pub fn gemm_name(encoding: Encoding, k: usize, rows: GemmRows) -> String {
-    let runs = match rows {
-        GemmRows::Together => "",
-        GemmRows::Runs => "_runs",
-    };
-    format!("seqc_gemm_{}_{k}{runs}", encoding.name())
+    format!("seqc_gemm_{}_{k}{}", encoding.name(), rows.suffix())
 }
 
 /// Adds the kernel for one store and `k`; returns its name.
@@ -39,8 +27,7 @@ pub fn gemm_name(encoding: Encoding, k: usize, rows: GemmRows) -> String {
 /// `r < rows`, at most a panel ([`Machine::panel_rows`]), and `t < count`. `w` points to the panel's first row, `ldx` and `ldy`
 /// count floats; `k` is a multiple of the store's block.
 ///
-/// With [`GemmRows::Runs`] it takes `(…, scratch, runs, run_count, x_gap, y_gap)`: rows of segment `s` are
-/// displaced by `s * x_gap` and `s * y_gap` floats, and the runs are all `count` rows.
+/// With [`GemmRows::Runs`] it takes `(…, scratch, runs, run_count, x_gap, y_gap)`, and the runs are all `count` rows.
 pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize, rows: GemmRows) -> String {
     let name = gemm_name(encoding, k, rows);
     if module.has(&name) {
@@ -63,9 +50,7 @@ pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
         Ty::I64,
         Ty::SCRATCH,
     ];
-    if rows == GemmRows::Runs {
-        types.extend([Ty::GLOBAL, Ty::I64, Ty::I64, Ty::I64]);
-    }
+    types.extend(rows.params());
     let mut f = Func::new(&name, &types, None);
     let gemm = Gemm {
         width: machine.panel_rows(),
@@ -93,24 +78,6 @@ struct Gemm {
     packer: String,
 }
 
-/// Where results of a panel go.
-#[derive(Clone, Copy)]
-struct Target {
-    y: Val,
-    ldy: Val,
-    gap: Val,
-}
-
-/// Rows of activations and of results at one distance from each other.
-#[derive(Clone, Copy)]
-struct Run {
-    count: Val,
-    x: Val,
-    ldx: Val,
-    y: Val,
-    ldy: Val,
-}
-
 /// Columns of the weights that are packed together.
 #[derive(Clone, Copy)]
 struct Columns {
@@ -131,22 +98,28 @@ impl Gemm {
         let block = f.i64((self.block * self.width) as i64);
         let tile = f.gep(scratch, block, Scalar::F32);
         let zero = f.i64(0);
-        let gap = match self.rows {
-            GemmRows::Together => zero,
-            GemmRows::Runs => f.param(11),
+        let (x_gap, y_gap, runs) = match self.rows {
+            GemmRows::Together => (zero, zero, None),
+            GemmRows::Runs => (f.param(10), f.param(11), Some([f.param(8), f.param(9)])),
         };
         // A panel that is not full is computed in scratch and copied.
-        let place = f.if_else(full, |_| vec![y, ldy, gap], |_| vec![tile, width, zero]);
-        let target = Target {
-            y: place[0],
-            ldy: place[1],
+        let place = f.if_else(full, |_| vec![y, ldy, y_gap], |_| vec![tile, width, zero]);
+        let strided = |place: &[Val]| Strided {
+            base: place[0],
+            stride: place[1],
             gap: place[2],
         };
-        self.blocks(f, target);
+        let own = ProductRows {
+            count: f.param(6),
+            x: strided(&[f.param(2), f.param(3), x_gap]),
+            y: strided(&[y, ldy, y_gap]),
+            runs,
+        };
+        let y = strided(&place);
+        self.blocks(f, ProductRows { y, ..own });
         let narrow = f.cmp(Cmp::Ne, rows, width);
         f.if_then(narrow, |f| {
-            let own = Target { y, ldy, gap };
-            self.runs(f, own, &|f, first, run| {
+            own.each(f, &|f, first, run| {
                 f.for_each(zero, run.count, 1, |f, t| {
                     let row = f.add(first, t);
                     let (from, to) = (f.mul(row, width), f.mul(t, run.ldy));
@@ -157,37 +130,8 @@ impl Gemm {
         });
     }
 
-    /// Each run of rows, with the number of its first row.
-    fn runs(&self, f: &mut Func, target: Target, body: &dyn Fn(&mut Func, Val, Run)) {
-        let (x, ldx) = (f.param(2), f.param(3));
-        let Target { y, ldy, gap } = target;
-        let zero = f.i64(0);
-        if self.rows == GemmRows::Together {
-            let count = f.param(6);
-            return body(f, zero, Run { count, x, ldx, y, ldy });
-        }
-        let (table, runs, x_gap) = (f.param(8), f.param(9), f.param(10));
-        f.for_each(zero, runs, 1, |f, n| {
-            let words = f.i64((size_of::<batch::Run>() / 8) as i64);
-            let at = f.mul(n, words);
-            let record = f.gep(table, at, Scalar::I64);
-            let word = |f: &mut Func, offset: usize| f.load_slot(record, offset / 8, Ty::I64);
-            let first = word(f, offset_of!(batch::Run, first));
-            let segment = word(f, offset_of!(batch::Run, segment));
-            let single = word(f, offset_of!(batch::Run, single));
-            let place = |f: &mut Func, base: Val, stride: Val, gap: Val| {
-                let (rows, gaps) = (f.mul(first, stride), f.mul(segment, gap));
-                let (at, own_gap) = (f.add(rows, gaps), f.mul(single, gap));
-                (f.gep(base, at, Scalar::F32), f.add(stride, own_gap))
-            };
-            let ((x, ldx), (y, ldy)) = (place(f, x, ldx, x_gap), place(f, y, ldy, gap));
-            let count = word(f, offset_of!(batch::Run, count));
-            body(f, first, Run { count, x, ldx, y, ldy });
-        });
-    }
-
     /// Blocks of columns one after another, adding up. However many there are, the code is that of one.
-    fn blocks(&self, f: &mut Func, target: Target) {
+    fn blocks(&self, f: &mut Func, all: ProductRows) {
         let count = self.k.div_ceil(self.block).max(1);
         let each = self.k.div_ceil(count).next_multiple_of(32).max(1);
         let (zero, k) = (f.i64(0), f.i64(self.k as i64));
@@ -197,7 +141,7 @@ impl Gemm {
                 count: k,
                 accumulate: f.i1(false),
             };
-            return self.block(f, target, columns);
+            return self.block(f, all, columns);
         }
         f.for_each(zero, k, each as i64, |f, start| {
             let (left, most) = (f.sub(k, start), f.i64(each as i64));
@@ -206,12 +150,12 @@ impl Gemm {
                 count: f.min(left, most),
                 accumulate: f.cmp(Cmp::Ne, start, zero),
             };
-            self.block(f, target, columns);
+            self.block(f, all, columns);
         });
     }
 
     /// Packs columns and multiplies all rows of activations with them.
-    fn block(&self, f: &mut Func, target: Target, columns: Columns) {
+    fn block(&self, f: &mut Func, all: ProductRows, columns: Columns) {
         let (w, rows, scratch) = (f.param(0), f.param(1), f.param(7));
         let stride = f.i64(self.encoding.row_bytes(self.k).unwrap_or(0) as i64);
         f.call(
@@ -219,12 +163,7 @@ impl Gemm {
             &[w, stride, rows, columns.start, columns.count, scratch],
             None,
         );
-        self.rows(f, target, columns);
-    }
-
-    /// All rows of activations against the packed block.
-    fn rows(&self, f: &mut Func, target: Target, columns: Columns) {
-        self.runs(f, target, &|f, _, run| self.tiles(f, run, columns));
+        all.each(f, &|f, _, run| self.tiles(f, run, columns));
     }
 
     /// A run of rows by the tallest tiles, then the rest.

@@ -8,7 +8,7 @@ use super::{
     tokens::Tokens,
 };
 use crate::{
-    kernel::{Func, Module, Scalar, TeamRange, Val},
+    kernel::{Cmp, Func, Module, Scalar, TeamRange, Val},
     kernels::{self, GemmRows},
     schedule::{Matrix, Product, Summation},
 };
@@ -34,9 +34,14 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
         for v in list.iter().flat_map(|m| &m.products) {
             let product = &layer.schedule.products[v];
             match product.summation {
-                Summation::OfChunk => kernels::gemv_in_order(module, layer.lanes(), product.encoding),
-                Summation::Free => kernels::gemv(module, &layer.target, product.encoding),
-            };
+                Summation::OfChunk => {
+                    kernels::gemv_in_order(module, layer.lanes(), product.encoding);
+                }
+                Summation::Free => {
+                    kernels::gemv(module, &layer.target, product.encoding);
+                    kernels::skinny_gemm(module, &layer.target, product.encoding, gemm_rows(product));
+                }
+            }
             kernels::gemm(
                 module,
                 &layer.target,
@@ -111,19 +116,35 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
     epilogue(cx, f, matmul, [t, lo, hi]);
 }
 
-/// Panels of the matrices are split between the threads; each is packed once and multiplied with all tokens.
+/// Panels of the matrices are split between the threads. Each is packed once and multiplied with all tokens; for few tokens that
+/// would take longer than their products, and the weights are read as they are stored.
 fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
     let rows = cx.graph().ty(matmul.products[0]).len();
-    let width = cx.layer.machine().panel_rows() as i64;
-    let size = f.i64(rows as i64);
-    let mine = f.team_range(cx.args.team(), size, width);
+    let machine = cx.layer.machine();
+    let (width, line) = (machine.panel_rows() as i64, machine.line_entries() as i64);
+    let (size, most) = (f.i64(rows as i64), f.i64(machine.tiles.skinny_rows));
     let operands: Vec<Operands> = matmul.products.iter().map(|v| operands(cx, f, *v)).collect();
+    let few = match operands.iter().any(|of| of.product.summation == Summation::Free) {
+        true => f.cmp(Cmp::Le, cx.args.count, most),
+        false => f.i1(false),
+    };
+    let team = cx.args.team();
+    let range = |f: &mut Func, step: i64| {
+        let range = f.team_range(team, size, step);
+        vec![range.low, range.high]
+    };
+    let bounds = f.if_else(few, |f| range(f, line), |f| range(f, width));
+    let width = f.i64(width);
+    let mine = TeamRange {
+        low: bounds[0],
+        high: bounds[1],
+        step: width,
+    };
     f.team_for(mine, |f, r| {
-        let width = f.i64(width);
         let left = f.sub(mine.high, r);
         let count = f.min(left, width);
         for of in &operands {
-            panel(cx, f, of, r, count);
+            panel(cx, f, of, Panel { r, count, few });
         }
         if matmul.epilogue.is_empty() {
             return;
@@ -146,21 +167,49 @@ fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
     });
 }
 
-/// Rows `r` to before `r + count` of a matrix, at most a panel, times all tokens.
-fn panel(cx: &Cx<'_>, f: &mut Func, of: &Operands, r: Val, count: Val) {
+/// Some rows of a matrix, at most as many as a panel packs.
+#[derive(Clone, Copy)]
+struct Panel {
+    /// The first one.
+    r: Val,
+    /// How many.
+    count: Val,
+    /// There are few tokens.
+    few: Val,
+}
+
+/// Rows of a matrix times all tokens.
+fn panel(cx: &Cx<'_>, f: &mut Func, of: &Operands, Panel { r, count, few }: Panel) {
     let product = &of.product;
     let row_bytes = f.i64(product.row_bytes());
     let skip = f.mul(r, row_bytes);
-    let start = f.gep(of.matrix, skip, Scalar::I8);
+    let w = f.gep(of.matrix, skip, Scalar::I8);
     let (ldx, ldy) = (f.i64(of.input.stride), f.i64(product.rows as i64));
-    let y = f.gep(of.result.base, r, Scalar::F32);
-    let scratch = cx.thread_scratch(f);
-    let name = kernels::gemm_name(product.encoding, product.columns, gemm_rows(product));
-    let mut args = vec![start, count, of.input.base, ldx, y, ldy, cx.args.count, scratch];
-    if product.gaps {
-        let runs = table_entry(f, cx.args.rows, slots::RUN_TABLE);
-        let count = load_word(f, cx.args.rows, slots::RUNS);
-        args.extend([runs, count, f.i64(of.input.gap), f.i64(of.result.gap)]);
+    let (x, y) = (of.input.base, f.gep(of.result.base, r, Scalar::F32));
+    let rows = gemm_rows(product);
+    let runs = match rows {
+        GemmRows::Together => Vec::new(),
+        GemmRows::Runs => {
+            let runs = table_entry(f, cx.args.rows, slots::RUN_TABLE);
+            let count = load_word(f, cx.args.rows, slots::RUNS);
+            vec![runs, count, f.i64(of.input.gap), f.i64(of.result.gap)]
+        }
+    };
+    let packed = |f: &mut Func| {
+        let scratch = cx.thread_scratch(f);
+        let args = [&[w, count, x, ldx, y, ldy, cx.args.count, scratch], &runs[..]].concat();
+        let name = kernels::gemm_name(product.encoding, product.columns, rows);
+        f.call(&name, &args, None);
+        Vec::new()
+    };
+    let stored = |f: &mut Func| {
+        let k = f.i64(product.columns as i64);
+        let args = [&[w, row_bytes, count, x, ldx, y, ldy, cx.args.count, k], &runs[..]].concat();
+        f.call(&kernels::skinny_gemm_name(product.encoding, rows), &args, None);
+        Vec::new()
+    };
+    match product.summation {
+        Summation::OfChunk => drop(packed(f)),
+        Summation::Free => drop(f.if_else(few, stored, packed)),
     }
-    f.call(&name, &args, None);
 }

@@ -6,12 +6,35 @@ use crate::{
 };
 use seqc_passes::machine::Machine;
 
+/// What makes a number of an integer `q` of four bits: `(q + offset) scale + minimum`, rounded twice at most.
+#[derive(Clone, Copy)]
+pub struct Scaling {
+    /// A whole number.
+    pub offset: f32,
+    /// The same in all lanes.
+    pub scale: Val,
+    /// The same in all lanes.
+    pub minimum: Option<Val>,
+}
+
+impl Scaling {
+    /// The numbers of integers that `q` has as reals, their offset added already.
+    pub(super) fn of(self, f: &mut Func, q: Val) -> Val {
+        match self.minimum {
+            Some(minimum) => f.fma(q, self.scale, minimum),
+            None => f.mul(q, self.scale),
+        }
+    }
+}
+
 /// The innermost parts of kernels, each written by a function. A target has its own where its processor has instructions for
 /// it, and the portable one otherwise; kernels call the table and do not ask which target it is of.
 #[derive(Clone, Copy)]
 pub struct MicroKernels {
     /// The lower four bits of each lane of 32-bit integers below 256, as reals.
     pub low_nibbles: fn(f: &mut Func, bytes: Val, fifteen: Val) -> Val,
+    /// `(q + offset) scale + minimum` for the lower and for the upper four bits `q` of each lane of 32-bit integers below 256.
+    pub scaled_nibbles: fn(f: &mut Func, bytes: Val, scaling: Scaling) -> [Val; 2],
     /// `2^x` for a scalar or a vector of any number of lanes, with what is known of `x`. From 128 on it is infinite; up to -150 it is
     /// zero, and results between that and the least normal number, or just above it, may be flushed to zero. NaN gives NaN.
     pub exp2: fn(f: &mut Func, x: Val, range: Range) -> Val,

@@ -6,7 +6,7 @@ mod portable;
 mod x86_64;
 
 pub use info::TargetInfo;
-pub use micro_kernels::MicroKernels;
+pub use micro_kernels::{MicroKernels, Scaling};
 pub use portable::PORTABLE;
 pub use x86_64::target;
 

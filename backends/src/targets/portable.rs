@@ -1,6 +1,6 @@
 //! Portable micro-kernels, and the target of no processor in particular, which has only those.
 
-use super::{MicroKernels, info::TargetInfo};
+use super::{MicroKernels, Scaling, info::TargetInfo};
 use crate::{
     kernel::{Cast, Func, Scalar, Val},
     kernels::{
@@ -19,6 +19,7 @@ pub const PORTABLE: TargetInfo = TargetInfo {
     machine: Machine::PORTABLE,
     micro_kernels: MicroKernels {
         low_nibbles,
+        scaled_nibbles,
         exp2,
         product_tile: micro_kernel,
     },
@@ -30,6 +31,17 @@ fn low_nibbles(f: &mut Func, bytes: Val, fifteen: Val) -> Val {
     let mask = f.splat(fifteen, bytes.ty.lanes());
     let low = f.and(bytes, mask);
     f.convert(Cast::SignedToFloat, low, Scalar::F32)
+}
+
+/// Both halves converted and scaled.
+fn scaled_nibbles(f: &mut Func, bytes: Val, scaling: Scaling) -> [Val; 2] {
+    let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
+    [f.and(bytes, fifteen), f.shr(bytes, four)].map(|q| {
+        let q = f.convert(Cast::SignedToFloat, q, Scalar::F32);
+        let offset = f.float(q.ty, scaling.offset);
+        let q = if scaling.offset == 0.0 { q } else { f.add(q, offset) };
+        scaling.of(f, q)
+    })
 }
 
 /// A polynomial of the fraction, scaled through the bits of the exponent: zero where that has none.

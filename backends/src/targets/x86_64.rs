@@ -25,6 +25,7 @@ pub(super) const V4: TargetInfo = TargetInfo {
         registers: 32,
         tiles: Tiles {
             vectors: 4,
+            skinny_rows: 32,
             ..Machine::PORTABLE.tiles
         },
         matrix_vector: MatrixVector {
@@ -35,6 +36,7 @@ pub(super) const V4: TargetInfo = TargetInfo {
     },
     micro_kernels: MicroKernels {
         low_nibbles: avx512::low_nibbles,
+        scaled_nibbles: avx512::scaled_nibbles,
         exp2: avx512::exp2,
         ..PORTABLE.micro_kernels
     },

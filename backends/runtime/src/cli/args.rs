@@ -319,6 +319,9 @@ pub(crate) struct Bench {
     /// Context length before decoding
     #[arg(short = 'd', long, value_name = "N", default_value_t = 0)]
     pub(crate) n_depth: usize,
+    /// Numbers of sequences to decode at once
+    #[arg(short, long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1", value_parser = at_least_one)]
+    pub(crate) batch: Vec<usize>,
     /// Repetitions, after one warm-up run
     #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     pub(crate) repetitions: usize,

@@ -1,5 +1,7 @@
 //! `bench`: how fast this machine reads a prompt (`pp`) and generates token by token (`tg`).
 
+mod decode;
+
 use std::{fmt::Write as _, time::Instant};
 
 use seqc_abi::{Descriptor, Elem};
@@ -19,7 +21,7 @@ use crate::{
     machine,
     model::{Model, Options},
     outputs::Outputs,
-    session::{Cut, Session, Wanted},
+    session::{Session, Wanted},
     streams::{TRACE, width},
     weights::Mix,
 };
@@ -27,7 +29,10 @@ use crate::{
 /// One test and the seconds of its repetitions.
 struct Row {
     name: String,
+    /// Tokens of all sequences.
     tokens: usize,
+    /// Sequences that are read at once.
+    batch: usize,
     seconds: Vec<f64>,
     /// Seconds of reading the tokens before those that were generated, the first time.
     before: Option<f64>,
@@ -68,7 +73,9 @@ pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<(
             ));
             continue;
         }
-        rows.push(generate(&model, tokens, args, console)?);
+        for batch in &args.batch {
+            rows.push(decode::decode(&model, tokens, *batch, args, console)?);
+        }
     }
     if model.busy() {
         console.warn("other processes used the cores while this was measured: the program alone is faster");
@@ -106,6 +113,7 @@ fn read(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Re
     Ok(Row {
         name,
         tokens,
+        batch: 1,
         seconds,
         before: None,
     })
@@ -124,55 +132,6 @@ fn warn_of_fault(model: &Model, parts: &[&[Values]], console: &mut Console) {
     console.warn(format_args!(
         "what is measured computes numbers that are not finite{why}"
     ));
-}
-
-/// Repeats generating token by token, behind as many tokens as the words say; the first run is not counted. Without such
-/// tokens every run is a fresh sequence, else one goes on where the last ended.
-fn generate(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Result<Row> {
-    let depth = args.n_depth;
-    let name = match depth {
-        0 => format!("tg{tokens}"),
-        _ => format!("tg{tokens}@{depth}"),
-    };
-    let descriptor = model.descriptor();
-    let longest = admitted(descriptor, depth.saturating_add(tokens))?;
-    let (one, inputs, before) = (
-        Cut::new(vec![1]),
-        inputs(descriptor, tokens)?,
-        inputs(descriptor, depth)?,
-    );
-    let mut session = Session::new(model)?;
-    let (mut at, mut seconds, mut reading, mut odd) = (longest, Vec::new(), None, false);
-    for repetition in 0..=args.repetitions {
-        if depth == 0 || longest - at < tokens {
-            session.reset()?;
-            let from = Instant::now();
-            session.feed(&before, &common::cut(&args.chunk), Wanted::Last, |_| Ok(()))?;
-            reading.get_or_insert(from.elapsed().as_secs_f64());
-            at = depth;
-        }
-        at += tokens;
-        let from = Instant::now();
-        // Every token's outputs are wanted, as when each is chosen from them.
-        session.feed(&inputs, &one, Wanted::All, |outputs| {
-            odd |= repetition == 0 && odd_outputs(outputs, model);
-            Ok(())
-        })?;
-        let took = from.elapsed().as_secs_f64();
-        console.note(format_args!("{name}, run {repetition}: {:.2} ms", took * 1e3));
-        if repetition > 0 {
-            seconds.push(took);
-        }
-    }
-    if odd {
-        warn_of_fault(model, &[&before, &inputs], console);
-    }
-    Ok(Row {
-        name,
-        tokens,
-        seconds,
-        before: reading.filter(|_| depth > 0),
-    })
 }
 
 /// The longest sequence of a model; an error when that is less than so many tokens.
@@ -241,6 +200,7 @@ fn as_json(model: &Model, rows: &[Row]) -> Value {
         json!({
             "test": row.name,
             "tokens": row.tokens,
+            "batch": row.batch,
             "repetitions": row.seconds.len(),
             "tokens_per_second": mean,
             "deviation": deviation,

@@ -6,7 +6,7 @@ mod plain;
 mod shape;
 
 pub use ordered::{gemv_in_order, gemv_in_order_name};
-use shape::Shape;
+pub(super) use shape::Shape;
 
 use super::{
     dequant::byte,
@@ -94,7 +94,7 @@ pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> Str
 }
 
 /// The least multiple of `count` rows that is not below what the machine asks for ahead of use.
-fn bytes_ahead(f: &mut Func, machine: &Machine, stride: Val, count: u32) -> Val {
+pub(super) fn bytes_ahead(f: &mut Func, machine: &Machine, stride: Val, count: u32) -> Val {
     let least = machine.memory.prefetch as i64 - 1;
     let (count, least, one) = (f.i64(i64::from(count)), f.i64(least), f.i64(1));
     let group = f.mul(count, stride);

@@ -8,28 +8,28 @@ use crate::{
 use seqc_formats::Encoding;
 
 /// What all parts of a kernel know.
-pub(super) struct Shape<'m> {
-    pub(super) encoding: Encoding,
-    pub(super) target: &'m TargetInfo,
-    pub(super) lanes: u32,
+pub(in crate::kernels) struct Shape<'m> {
+    pub(in crate::kernels) encoding: Encoding,
+    pub(in crate::kernels) target: &'m TargetInfo,
+    pub(in crate::kernels) lanes: u32,
     /// The weights.
-    pub(super) w: Val,
+    pub(in crate::kernels) w: Val,
     /// Bytes of a row of weights.
-    pub(super) stride: Val,
+    pub(in crate::kernels) stride: Val,
     /// The vector.
-    pub(super) x: Val,
-    pub(super) k: Val,
+    pub(in crate::kernels) x: Val,
+    pub(in crate::kernels) k: Val,
     /// Distance of prefetching, a whole number of groups of rows.
-    pub(super) ahead: Val,
+    pub(in crate::kernels) ahead: Val,
 }
 
 impl Shape<'_> {
-    pub(super) fn vector(&self) -> Ty {
+    pub(in crate::kernels) fn vector(&self) -> Ty {
         Ty::V(self.lanes, Scalar::F32)
     }
 
     /// Bytes from a row's start to the block of element `k`.
-    pub(super) fn offset(&self, f: &mut Func, k: Val) -> Val {
+    pub(in crate::kernels) fn offset(&self, f: &mut Func, k: Val) -> Val {
         let (per_block, bytes) = (
             f.i64(self.encoding.block() as i64),
             f.i64(self.encoding.block_bytes() as i64),
@@ -44,7 +44,7 @@ impl Shape<'_> {
 
     /// Asks for what later rows have at `offset`. They lie behind these in one piece, so the requests
     /// are linear; `iteration_bytes` of each row are used in one iteration of the loop.
-    pub(super) fn prefetch(&self, f: &mut Func, rows: &[Val], offset: Val, iteration_bytes: i64) {
+    pub(in crate::kernels) fn prefetch(&self, f: &mut Func, rows: &[Val], offset: Val, iteration_bytes: i64) {
         let count = rows.len() as i64;
         let scale = f.i64(count);
         let used = f.mul(offset, scale);

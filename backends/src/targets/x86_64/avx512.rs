@@ -6,7 +6,7 @@ use crate::{
         Range,
         power_of_two::{fraction, limited},
     },
-    targets::PORTABLE,
+    targets::{PORTABLE, Scaling},
 };
 
 /// `f32` lanes of a register.
@@ -17,9 +17,26 @@ pub(super) fn low_nibbles(f: &mut Func, bytes: Val, fifteen: Val) -> Val {
     if bytes.ty.lanes() != LANES {
         return (PORTABLE.micro_kernels.low_nibbles)(f, bytes, fifteen);
     }
-    let numbers: Vec<f32> = (0..16u8).map(f32::from).collect();
-    let table = f.float_lanes(&numbers);
+    let table = nibbles(f, 0.0);
     f.intrinsic(Intrinsic::Permute, &[table, bytes])
+}
+
+/// The numbers of four bits, in order, and an offset.
+fn nibbles(f: &mut Func, offset: f32) -> Val {
+    let numbers: Vec<f32> = (0..16u8).map(|q| f32::from(q) + offset).collect();
+    f.float_lanes(&numbers)
+}
+
+/// Look-ups in a table of the sixteen results.
+pub(super) fn scaled_nibbles(f: &mut Func, bytes: Val, scaling: Scaling) -> [Val; 2] {
+    if bytes.ty.lanes() != LANES {
+        return (PORTABLE.micro_kernels.scaled_nibbles)(f, bytes, scaling);
+    }
+    let table = nibbles(f, scaling.offset);
+    let table = scaling.of(f, table);
+    let four = f.int(bytes.ty, 4);
+    let high = f.shr(bytes, four);
+    [bytes, high].map(|q| f.intrinsic(Intrinsic::Permute, &[table, q]))
 }
 
 /// A polynomial of the fraction, scaled by an instruction that knows powers below those of floats, too.

@@ -4,7 +4,7 @@ use crate::support::Random;
 use seqc_backends::{
     kernel::{Func, Module, Scalar, Space, Ty, Val, interpret::Interpreter, verify::verify},
     kernels::math::Range,
-    targets::{MicroKernels, PORTABLE, TargetInfo},
+    targets::{MicroKernels, PORTABLE, Scaling, TargetInfo},
 };
 
 fn bytes<T: Copy, const N: usize>(values: &[T], word: fn(T) -> [u8; N]) -> Vec<u8> {
@@ -72,6 +72,34 @@ fn low_nibbles_of_every_target_are_the_portable_ones() {
         let own = nibbles(&target.micro_kernels);
         assert_eq!(own, nibbles(&PORTABLE.micro_kernels), "{}", target.machine.name);
         assert_eq!(own[0x5A], 10.0);
+    }
+}
+
+#[test]
+fn scaled_nibbles_of_every_target_are_the_portable_ones() {
+    let all: Vec<i32> = (0..256).collect();
+    for target in &TargetInfo::ALL {
+        let ty = Ty::V(target.machine.lanes, Scalar::I32);
+        for (offset, minimum) in [(-8.0, None), (0.0, Some(0.3))] {
+            let numbers = |micro_kernels: &MicroKernels, half: usize| {
+                let module = map(ty, |f, x| {
+                    let float = ty.with(Scalar::F32);
+                    let scaling = Scaling {
+                        offset,
+                        scale: f.float(float, 0.7),
+                        minimum: minimum.map(|m| f.float(float, m)),
+                    };
+                    (micro_kernels.scaled_nibbles)(f, x, scaling)[half]
+                });
+                run(&module, bytes(&all, i32::to_le_bytes))
+            };
+            for half in 0..2 {
+                let own = numbers(&target.micro_kernels, half);
+                assert_eq!(own, numbers(&PORTABLE.micro_kernels, half), "{}", target.machine.name);
+                let (q, m) = ([10.0, 5.0][half], minimum.unwrap_or(0.0));
+                assert!((own[0x5A] - ((q + offset) * 0.7 + m)).abs() < 1e-6, "{}", own[0x5A]);
+            }
+        }
     }
 }
 

@@ -1,25 +1,25 @@
 //! Products with stored weights under the interpreter, for machines that this one may not be.
 
 use crate::support::{Random, weights};
+use seqc_abi::batch::Run;
 use seqc_backends::{
     kernel::{Module, Space, interpret::Interpreter, verify::verify},
-    kernels,
+    kernels::{self, GemmRows},
     targets::TargetInfo,
 };
 use seqc_formats::Encoding;
 
 const ROWS: usize = 21;
 const TOKENS: usize = 3;
+/// Floats before each segment of skinny products.
+const GAP: usize = 5;
 
 /// Names of the functions that multiply, and whether they take several tokens.
 fn products(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize) -> [(String, bool); 3] {
     [
         (kernels::gemv(module, target, encoding), false),
         (kernels::gemv_in_order(module, target.machine.lanes, encoding), false),
-        (
-            kernels::gemm(module, target, encoding, k, kernels::GemmRows::Together),
-            true,
-        ),
+        (kernels::gemm(module, target, encoding, k, GemmRows::Together), true),
     ]
 }
 
@@ -63,21 +63,108 @@ fn check(target: &TargetInfo, encoding: Encoding, k: usize) {
             .bytes(out, 4 * tokens * rows, 4)
             .map(<[u8]>::to_vec);
         let found = found.unwrap_or_else(|message| panic!("{message}"));
-        for (at, found) in found.chunks_exact(4).enumerate() {
+        for (at, found) in floats(&found).into_iter().enumerate() {
             let (t, r) = (at / rows, at % rows);
-            let pairs = w[r * k..][..k].iter().zip(&x[t * k..][..k]);
-            let (mut want, mut scale) = (0.0, 1e-3);
-            for (w, x) in pairs {
-                want += f64::from(*w) * f64::from(*x);
-                scale += (f64::from(*w) * f64::from(*x)).abs();
+            let off = deviation(found, &w[r * k..][..k], &x[t * k..][..k]);
+            assert!(off < 1e-5, "{} {name} k {k}: row {r} of token {t}", machine.name);
+        }
+    }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+    bytes.chunks_exact(4).map(float).collect()
+}
+
+/// How far a product is off, as a part of the sum of its terms.
+fn deviation(found: f32, w: &[f32], x: &[f32]) -> f64 {
+    let (mut want, mut scale) = (0.0, 1e-3);
+    for (w, x) in w.iter().zip(x) {
+        want += f64::from(*w) * f64::from(*x);
+        scale += (f64::from(*w) * f64::from(*x)).abs();
+    }
+    (f64::from(found) - want).abs() / scale
+}
+
+/// Products of `tokens` rows, every run of them being rows of one segment each or of one segment.
+fn check_skinny(target: &TargetInfo, encoding: Encoding, k: usize, runs: &[Run]) {
+    let mut module = Module::default();
+    kernels::gemv(&mut module, target, encoding);
+    let names =
+        [GemmRows::Together, GemmRows::Runs].map(|rows| kernels::skinny_gemm(&mut module, target, encoding, rows));
+    assert_eq!(verify(&module), []);
+    let tokens = runs.iter().map(|run| run.count as usize).sum::<usize>();
+    let segments: Vec<usize> = runs.iter().flat_map(segments).collect();
+    let mut random = Random::new(6);
+    let (stored, w) = weights(encoding, ROWS, k, &mut random);
+    let row_bytes = encoding.row_bytes(k).unwrap_or(0) as u64;
+    for (name, gap) in names.iter().zip([0, GAP]) {
+        let place = |t: usize, width: usize| t * width + segments[t] * gap;
+        let x = random.floats(place(tokens - 1, k) + k);
+        let mut interpreter = Interpreter::new(&module);
+        let memory = interpreter.memory();
+        let (stored, input) = (
+            memory.allocate_constant("weights", stored.clone()),
+            memory.allocate_constant("x", bytes(&x)),
+        );
+        let table: Vec<u8> = runs
+            .iter()
+            .flat_map(|run| [run.first, run.count, run.segment, run.single])
+            .flat_map(u64::to_le_bytes)
+            .collect();
+        let table = memory.allocate_constant("runs", table);
+        let size = 4 * (place(tokens - 1, ROWS) + ROWS);
+        let out = memory.allocate("y", vec![0xFF; size]);
+        let (n, k64, gap64) = (ROWS as u64, k as u64, gap as u64);
+        let mut args = vec![stored, row_bytes, n, input, k64, out, n, tokens as u64, k64];
+        if gap > 0 {
+            args.extend([table, runs.len() as u64, gap64, gap64]);
+        }
+        let done = interpreter.call(name, &args);
+        done.unwrap_or_else(|fault| panic!("{} {fault}", target.machine.name));
+        let found = interpreter.memory().bytes(out, size, 4).map(floats);
+        let found = found.unwrap_or_else(|message| panic!("{message}"));
+        for t in 0..tokens {
+            for r in 0..ROWS {
+                let (y, x) = (found[place(t, ROWS) + r], &x[place(t, k)..][..k]);
+                let off = deviation(y, &w[r * k..][..k], x);
+                assert!(off < 1e-5, "{} {name} k {k}: row {r} of {t}", target.machine.name);
             }
-            let found = f64::from(f32::from_le_bytes([found[0], found[1], found[2], found[3]]));
-            let off = (found - want).abs() / scale;
-            assert!(
-                off < 1e-5,
-                "{} {name} k {k}: row {r} of token {t} is {found}, not {want}",
-                machine.name
-            );
+        }
+    }
+}
+
+/// The segment of each row of a run.
+fn segments(run: &Run) -> Vec<usize> {
+    let segment = |n: u64| (run.segment + n * run.single) as usize;
+    (0..run.count).map(segment).collect()
+}
+
+#[test]
+fn few_rows_are_multiplied_on_every_machine() {
+    for target in &TargetInfo::ALL {
+        for encoding in Encoding::all_native() {
+            for k in [64, 37] {
+                if k % encoding.block() != 0 {
+                    continue;
+                }
+                // Single tokens of some sequences, then a chunk of another.
+                for count in 1..=10 {
+                    let single = Run {
+                        first: 0,
+                        count,
+                        segment: 0,
+                        single: 1,
+                    };
+                    let chunk = Run {
+                        first: count,
+                        count: 3,
+                        segment: count,
+                        single: 0,
+                    };
+                    check_skinny(target, encoding, k, &[single, chunk]);
+                }
+            }
         }
     }
 }

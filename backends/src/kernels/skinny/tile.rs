@@ -1,0 +1,202 @@
+//! The register tiles of a skinny product: some rows of weights times some rows of activations.
+
+use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Val},
+    kernels::{
+        dequant::{byte, plain_vector, target_block_vectors},
+        gemv::{Shape, bytes_ahead},
+        lanes::sum_four,
+        layout::{Layout, layout},
+    },
+    targets::TargetInfo,
+};
+use seqc_formats::Encoding;
+
+/// Most rows of weights of a tile: more would not leave registers for what is converted.
+const WIDEST: usize = 4;
+
+/// Name of the function that [`Tile::add`] adds.
+pub(super) fn tile_name(encoding: Encoding, height: usize) -> String {
+    format!("seqc_skinny_tile_{}_{height}", encoding.name())
+}
+
+/// The kernel of register tiles of some height.
+pub(super) struct Tile<'m> {
+    pub(super) target: &'m TargetInfo,
+    pub(super) encoding: Encoding,
+    /// Rows of activations.
+    pub(super) height: usize,
+}
+
+/// What a register tile multiplies.
+struct Operands<'a> {
+    /// Rows of weights.
+    weights: Vec<Val>,
+    /// Rows of activations.
+    activations: &'a [Val],
+}
+
+/// Some columns.
+struct Columns {
+    /// The first one.
+    start: Val,
+    /// Those that exist, where not all do.
+    mask: Option<Val>,
+}
+
+impl Tile<'_> {
+    /// Adds `fn(w, row_bytes, rows, x, ldx, y, ldy, count, k)`, see [`super::skinny_gemm`], for `1 <= count <= height`.
+    pub(super) fn add(&self, module: &mut Module) {
+        let name = tile_name(self.encoding, self.height);
+        if module.has(&name) {
+            return;
+        }
+        let mut f = Func::new(&name, &super::PARAMS, None);
+        let (w, stride, rows, k) = (f.param(0), f.param(1), f.param(2), f.param(8));
+        let (x, ldx, y, ldy) = (f.param(3), f.param(4), f.param(5), f.param(6));
+        let activations = self.rows(&mut f, x, ldx);
+        let results = self.rows(&mut f, y, ldy);
+        // Half of the registers hold sums.
+        let width = (self.target.machine.registers as usize / 2 / self.height).clamp(1, WIDEST);
+        let shape = Shape {
+            encoding: self.encoding,
+            target: self.target,
+            lanes: self.target.machine.lanes,
+            w,
+            stride,
+            x,
+            k,
+            ahead: bytes_ahead(&mut f, &self.target.machine, stride, width as u32),
+        };
+        let (zero, some) = (f.i64(0), f.i64(width as i64));
+        let rest = f.urem(rows, some);
+        let whole = f.sub(rows, rest);
+        let tile = |f: &mut Func, r: Val, width: usize| {
+            let operands = Operands {
+                weights: weights(f, &shape, r, width),
+                activations: &activations,
+            };
+            let sums = self.sums(f, &shape, &operands);
+            store(f, &sums, &results, r);
+        };
+        f.for_each(zero, whole, width as i64, |f, r| tile(f, r, width));
+        if width > 1 {
+            f.for_each(whole, rows, 1, |f, r| tile(f, r, 1));
+        }
+        module.add(f);
+    }
+
+    /// The rows of a tile of activations or results; from the last one on all are that one.
+    fn rows(&self, f: &mut Func, base: Val, stride: Val) -> Vec<Val> {
+        let (count, one) = (f.param(7), f.i64(1));
+        let last = f.sub(count, one);
+        let mut row = |t: usize| {
+            let t = f.i64(t as i64);
+            let t = f.min(t, last);
+            let at = f.mul(t, stride);
+            f.gep(base, at, Scalar::F32)
+        };
+        (0..self.height).map(&mut row).collect()
+    }
+
+    /// For each row of activations and each of weights, in this order, a vector whose lanes add up to their product.
+    fn sums(&self, f: &mut Func, shape: &Shape<'_>, operands: &Operands<'_>) -> Vec<Val> {
+        let zero = f.zero(shape.vector());
+        let init = vec![zero; operands.weights.len() * operands.activations.len()];
+        let columns = match layout(self.encoding) {
+            Layout::Plain(_) => i64::from(shape.lanes),
+            Layout::Block(_) => self.encoding.block() as i64,
+        };
+        let (start, step) = (f.i64(0), f.i64(columns));
+        let rest = f.urem(shape.k, step);
+        let whole = f.sub(shape.k, rest);
+        let bytes = columns / self.encoding.block() as i64 * self.encoding.block_bytes() as i64;
+        let sums = f.for_loop(start..whole, step, &init, |f, start, sums| {
+            let offset = shape.offset(f, start);
+            shape.prefetch(f, &operands.weights, offset, bytes);
+            self.step(f, shape, operands, &Columns { start, mask: None }, sums)
+        });
+        if self.encoding.block() > 1 {
+            return sums;
+        }
+        let some = f.cmp(Cmp::Gt, rest, start);
+        f.if_else(
+            some,
+            |f| {
+                let mask = Some(f.tail_mask(rest, shape.lanes));
+                self.step(f, shape, operands, &Columns { start: whole, mask }, &sums)
+            },
+            |_| sums.clone(),
+        )
+    }
+
+    /// Adds the products of a vector or a block of columns.
+    fn step(
+        &self,
+        f: &mut Func,
+        shape: &Shape<'_>,
+        operands: &Operands<'_>,
+        columns: &Columns,
+        sums: &[Val],
+    ) -> Vec<Val> {
+        let offset = shape.offset(f, columns.start);
+        let weights: Vec<Vec<Val>> = operands
+            .weights
+            .iter()
+            .map(|row| {
+                let p = f.gep(*row, offset, Scalar::I8);
+                match layout(self.encoding) {
+                    Layout::Plain(plain) => vec![plain_vector(f, plain, p, shape.lanes, columns.mask)],
+                    Layout::Block(block) => target_block_vectors(f, self.target, block, p),
+                }
+            })
+            .collect();
+        let mut next = sums.to_vec();
+        for part in 0..weights[0].len() {
+            for (row, sums) in operands.activations.iter().zip(next.chunks_mut(weights.len())) {
+                let p = f.gep(*row, columns.start, Scalar::F32);
+                let p = byte(f, p, part as i64 * 4 * i64::from(shape.lanes));
+                let x = match columns.mask {
+                    None => f.load(p, shape.vector()),
+                    Some(mask) => f.masked_load(p, mask, shape.vector()),
+                };
+                for (weights, sum) in weights.iter().zip(sums) {
+                    *sum = f.fma(weights[part], x, *sum);
+                }
+            }
+        }
+        next
+    }
+}
+
+/// `count` rows of weights from `r` on.
+fn weights(f: &mut Func, shape: &Shape<'_>, r: Val, count: usize) -> Vec<Val> {
+    let offset = f.mul(r, shape.stride);
+    let mut rows = vec![f.gep(shape.w, offset, Scalar::I8)];
+    for _ in 1..count {
+        let last = rows[rows.len() - 1];
+        rows.push(f.gep(last, shape.stride, Scalar::I8));
+    }
+    rows
+}
+
+/// Writes the sums of the lanes of some vectors, in the order of [`Tile::sums`]; `r` is the number of the first row of weights.
+fn store(f: &mut Func, sums: &[Val], results: &[Val], r: Val) {
+    let width = sums.len() / results.len();
+    // Sums of one row of activations that are side by side in a vector of four.
+    let together = width.min(4);
+    for (n, vectors) in sums.chunks(4).enumerate() {
+        let four = sum_four(f, std::array::from_fn(|i| vectors[i % vectors.len()]));
+        for lane in (0..vectors.len()).step_by(together) {
+            let at = 4 * n + lane;
+            let p = f.gep(results[at / width], r, Scalar::F32);
+            let p = byte(f, p, 4 * (at % width) as i64);
+            let lanes: Vec<i64> = (lane..lane + together).map(|lane| lane as i64).collect();
+            let part = match together {
+                1 => f.extract(four, lane as i64),
+                _ => f.shuffle(four, four, &lanes),
+            };
+            f.store(part, p);
+        }
+    }
+}
