@@ -164,7 +164,8 @@ fn greedy_arguments(prompt: &[String], count: usize) -> Vec<String> {
     words.chain(rest.map(str::to_owned)).collect()
 }
 
-fn json(answer: Answer) -> Value {
+/// The JSON object that a run printed.
+pub fn json(answer: Answer) -> Value {
     let answer = answer.ok();
     serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{}", answer.line, answer.stdout))
 }

@@ -44,7 +44,7 @@ struct Kept {
 
 /// Where to go on.
 #[derive(Debug)]
-pub struct Found {
+pub struct Start {
     /// It has read the first tokens, as many as its position says.
     pub sequence: Sequence,
     /// Logits of the last of them, where that was the last token asked for.
@@ -67,7 +67,7 @@ impl PrefixCache {
     /// # Errors
     ///
     /// Too little memory.
-    pub fn find(&mut self, descriptor: &Descriptor, tokens: &[i64]) -> Result<Option<Found>> {
+    pub fn find(&mut self, descriptor: &Descriptor, tokens: &[i64]) -> Result<Option<Start>> {
         self.clock += 1;
         let clock = self.clock;
         let (matched, node, exact) = self.root.deepest(tokens);
@@ -82,7 +82,7 @@ impl PrefixCache {
             // The last token is read again for its logits.
             let cut = matched.min(tokens.len().saturating_sub(1)) as u64;
             sequence.truncate(descriptor, cut);
-            return Ok((cut > 0).then_some(Found { sequence, logits: None }));
+            return Ok((cut > 0).then_some(Start { sequence, logits: None }));
         }
         match self.root.last_kept(tokens) {
             Some(kept) => {
@@ -146,9 +146,9 @@ impl Kept {
     }
 
     /// A copy, with logits where it has read `asked` tokens.
-    fn fork(&self, descriptor: &Descriptor, asked: usize) -> Result<Option<Found>> {
+    fn fork(&self, descriptor: &Descriptor, asked: usize) -> Result<Option<Start>> {
         let all = self.sequence.position() == asked as u64;
-        Ok(Some(Found {
+        Ok(Some(Start {
             sequence: self.sequence.fork(descriptor)?,
             logits: all.then(|| self.logits.clone()),
         }))

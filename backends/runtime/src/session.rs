@@ -13,7 +13,7 @@ mod turns;
 
 pub use cut::{Cut, Wanted};
 pub use fault::Fault;
-pub use rewind::Bytes;
+pub use rewind::{Bytes, Mark};
 pub use together::{Feed, Together, feed_together};
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use seqc_tests::{
     fixture::Fixture,
-    program::{Program, Way, fresh_file},
+    program::{Program, Way, fresh_file, integers, json, list},
     rows::Rows,
 };
 
@@ -24,6 +24,11 @@ macro_rules! causal {
             #[test]
             fn greedy_continuation_is_that_of_transformers() {
                 check_greedy(&Fixture::open($name));
+            }
+
+            #[test]
+            fn greedy_continuation_with_drafts_is_the_same() {
+                check_drafts(&Fixture::open($name));
             }
 
             #[test]
@@ -94,6 +99,27 @@ fn check_logits(fixture: &Fixture) {
 fn check_greedy(fixture: &Fixture) {
     let found = fixture.program().greedy_tokens(&fixture.input, fixture.greedy.len());
     assert_eq!(found, fixture.greedy, "{}", fixture.name);
+}
+
+/// Tokens with drafts are those without, and a state that is saved behind them goes on alike.
+fn check_drafts(fixture: &Fixture) {
+    let program = fixture.program();
+    // What stands there twice is looked up.
+    let prompt = list(&[&fixture.input[..], &fixture.input].concat());
+    let tokens = |how: &str| {
+        let line = format!("generate --ignore-eos --json {how}");
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        integers(&json(program.run(&words))["tokens"])
+    };
+    let plain = tokens(&format!("--prompt-tokens {prompt} -n 68"));
+    for most in [2, 7] {
+        let state = fresh_file("state");
+        let state = state.display();
+        let begin = format!("--prompt-tokens {prompt} -n 60 --speculate lookup:{most} --save-state {state}");
+        assert_eq!(tokens(&begin), plain[..60], "{}, drafts of {most}", fixture.name);
+        let rest = tokens(&format!("-n 8 --load-state {state}"));
+        assert_eq!(rest, plain[60..], "{}, behind drafts of {most}", fixture.name);
+    }
 }
 
 fn check_cuts(fixture: &Fixture) {

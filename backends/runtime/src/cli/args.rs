@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::generation::Drafting;
+
 /// The command line of every program.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = None, disable_help_subcommand = true)]
@@ -144,6 +146,9 @@ pub(crate) struct Generate {
     /// Continue after end-of-sequence tokens
     #[arg(long, conflicts_with = "form")]
     pub(crate) ignore_eos: bool,
+    /// Speculative decoding: draft up to K tokens by looking up the last ones in the text, and read them in one step
+    #[arg(long, value_name = "lookup[:K]", value_parser = drafting)]
+    pub(crate) speculate: Option<Drafting>,
     /// Print one JSON object at the end instead of streaming the text
     #[arg(long)]
     pub(crate) json: bool,
@@ -265,6 +270,9 @@ pub(crate) struct Serve {
     /// Tokens between two snapshots of a prompt, for models with recurrent states or windows
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
     pub(crate) snapshot_interval: usize,
+    /// Speculative decoding: draft up to K tokens by looking up the last ones in the text, and read them in one step
+    #[arg(long, value_name = "lookup[:K]", value_parser = drafting)]
+    pub(crate) speculate: Option<Drafting>,
     /// Time limit of a request in seconds, with its time in the queue; 0: none
     #[arg(long, value_name = "S", default_value_t = 600)]
     pub(crate) timeout: u64,
@@ -354,6 +362,18 @@ fn bias(word: &str) -> Result<BiasWord, String> {
         token: token.to_owned(),
         bias,
     })
+}
+
+/// Tokens of a draft where the user does not say how many.
+const DRAFT: usize = 8;
+
+fn drafting(word: &str) -> Result<Drafting, String> {
+    let most = match word.split_once(':') {
+        None if word == "lookup" => Ok(DRAFT),
+        Some(("lookup", most)) => at_least_one(most),
+        _ => Err("looks like lookup or lookup:8".to_owned()),
+    };
+    most.map(|lookup| Drafting { lookup })
 }
 
 fn seed(word: &str) -> Result<Seed, String> {

@@ -6,77 +6,22 @@ use seqc_abi::Descriptor;
 use serde_json::{Value, json};
 
 use super::{
+    answering::{Answering, Generated, Stop},
     args::Generate,
-    bar::Bar,
     common::{self, milliseconds},
     console::{Console, JSON_VERSION},
-    prompt::{Asked, Prompt},
+    prompt::Asked,
     sampling,
 };
 use crate::{
     Error, Result,
     code::Code,
-    finite,
-    generation::{Choice, Continuation, LogProb, LogProbs, Sampler, Taken, Wishes},
+    generation::{Continuation, DraftTotals, LogProb, LogProbs, Sampler, Speculation, Wishes},
     model::Model,
     places,
-    session::{Cut, Session, Wanted},
     streams::{self, width},
     tokenizer::Tokenizer,
 };
-
-/// Why no further token was drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    /// As many as asked for.
-    Length,
-    /// A token that ends a text or a turn, or a grammar that admits nothing more.
-    End,
-    /// A text at which the user wants it to end.
-    Text,
-    /// The model admits no longer context.
-    Context,
-}
-
-impl Stop {
-    fn name(self) -> &'static str {
-        match self {
-            Stop::Length => "length",
-            Stop::End => "end",
-            Stop::Text => "text",
-            Stop::Context => "context",
-        }
-    }
-}
-
-/// What was generated, and how long it took in milliseconds.
-struct Generated {
-    tokens: Vec<i64>,
-    /// What the model thought of each, where that was asked for.
-    logprobs: Vec<LogProbs>,
-    text: Option<String>,
-    stop: Stop,
-    /// The last token of the answer, where the session has not read it.
-    unread: Option<i64>,
-    prompt: f64,
-    generation: f64,
-    /// Steps of the model during `generation`: the first token comes from the prompt's logits.
-    steps: usize,
-}
-
-impl Generated {
-    /// Adds the answer to the JSON object, and its log probabilities where they are wanted: with the texts that the
-    /// tokenizer knows.
-    fn add_to(&self, object: &mut Value, logprobs: Option<Option<&Tokenizer>>) -> Result<()> {
-        object["tokens"] = json!(self.tokens);
-        object["text"] = json!(self.text);
-        object["stop"] = json!(self.stop.name());
-        if let Some(tokenizer) = logprobs {
-            object["logprobs"] = log_probabilities(&self.logprobs, tokenizer)?;
-        }
-        Ok(())
-    }
-}
 
 pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
@@ -98,52 +43,64 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let prompt = asked.prompt(&mut session, console)?;
     let tokens = prompt.tokens.clone();
     let text = tokenizer.as_ref().map(|tokenizer| prompt.text(tokenizer, &session));
+    let has_text = text.is_some();
     let wishes = Wishes {
         ends: if args.ignore_eos { Vec::new() } else { ends },
         stops: args.stop.clone(),
         constraint,
         logprobs: args.logprobs,
     };
-    let mut run = Generator {
-        args,
+    let mut answering = Answering {
         logits,
-        has_text: text.is_some(),
-        answer: Continuation::new(sampler, text, wishes)?,
+        max_tokens: args.max_tokens,
+        cut: common::cut(&args.reading.chunk),
+        continuation: Continuation::new(sampler, text, wishes)?,
+        speculation: args.speculate.map(Speculation::new),
+        interrupted: || false,
     };
-    let generated = run.generate(&mut session, prompt, console)?;
-    let generated = run.end(generated, console)?;
+    let from = Instant::now();
+    answering.read(&mut session, prompt, console)?;
+    let reading = milliseconds(from);
+    let mut shown = Shown {
+        has_text,
+        streams: !args.json,
+        text: String::new(),
+        tokens: 0,
+    };
+    let mut show = |token, text: &str, console: &mut Console| shown.show(token, text, console);
+    let mut generated = answering.answer(&mut session, &mut show, console)?;
+    shown.end(answering.continuation, &generated, args, console)?;
     if args.reading.save_state.is_some() {
-        complete(&mut session, generated.unread, console)?;
+        generated.complete(&mut session, logits, console)?;
     }
     common::save(&session, &args.reading, &inputs, console)?;
     if model.busy() {
         say_busy(&model, args, console);
     }
-    let timings = timings(loading, tokens.len(), &generated);
-    note(&timings, console);
+    let timings = timings(&[loading, reading], tokens.len(), &generated);
+    note(&timings, &generated, console);
     if args.json {
         let mut object = json!({
             "version": JSON_VERSION,
             "model": descriptor.model,
             "prompt_tokens": tokens,
+            "tokens": generated.tokens,
+            "text": has_text.then_some(shown.text),
+            "stop": generated.stop.name(),
             "seed": seed,
             "threads": model.threads(),
             "timings": timings,
         });
-        generated.add_to(&mut object, args.logprobs.and(Some(tokenizer.as_ref())))?;
+        if args.logprobs.is_some() {
+            object["logprobs"] = log_probabilities(&generated.logprobs, tokenizer.as_ref())?;
+        }
+        if args.speculate.is_some() {
+            let DraftTotals { drafted, accepted } = generated.drafts;
+            object["speculation"] = json!({"drafted": drafted, "accepted": accepted});
+        }
         print(console.result, &format!("{object}\n"))?;
     }
     Ok(())
-}
-
-/// Reads the last token of an answer, so that the state has all of it and the outputs from which it goes on.
-fn complete(session: &mut Session, unread: Option<i64>, console: &mut Console) -> Result<()> {
-    let Some(token) = unread else { return Ok(()) };
-    if session.room() == 0 {
-        console.warn("the context is full: the saved state lacks the last token of the answer");
-        return Ok(());
-    }
-    session.feed(&common::tokens(vec![token]), &Cut::default(), Wanted::Last, |_| Ok(()))
 }
 
 /// What the model thought of each token, for the JSON object.
@@ -187,7 +144,7 @@ fn say_busy(model: &Model, args: &Generate, console: &mut Console) {
 }
 
 /// The timings that `-v` prints.
-fn note(timings: &Value, console: &mut Console) {
+fn note(timings: &Value, generated: &Generated, console: &mut Console) {
     for part in ["prompt", "generation"] {
         let part_timings = &timings[part];
         console.note(format_args!(
@@ -195,6 +152,13 @@ fn note(timings: &Value, console: &mut Console) {
             part_timings["tokens"],
             part_timings["milliseconds"].as_f64().unwrap_or_default(),
             part_timings["tokens_per_second"].as_f64().unwrap_or_default(),
+        ));
+    }
+    let DraftTotals { drafted, accepted } = generated.drafts;
+    if drafted > 0 {
+        console.note(format_args!(
+            "drafts: {accepted} of {drafted} tokens were accepted, {} steps",
+            generated.steps
         ));
     }
 }
@@ -205,20 +169,21 @@ pub(crate) fn print(to: &mut dyn Write, text: &str) -> Result<()> {
         .map_err(|error| Error::write("standard output", &error))
 }
 
-fn timings(loading: f64, prompt: usize, generated: &Generated) -> Value {
+/// Timings of an answer, whose loading and prompt took so many milliseconds.
+fn timings([loading, reading]: &[f64; 2], prompt: usize, generated: &Generated) -> Value {
     let rate = |count: usize, took: f64| (count > 0 && took > 0.0).then(|| count as f64 / took * 1e3);
     json!({
         "load": {"milliseconds": loading},
         "prompt": {
             "tokens": prompt,
-            "milliseconds": generated.prompt,
-            "tokens_per_second": rate(prompt, generated.prompt),
+            "milliseconds": reading,
+            "tokens_per_second": rate(prompt, *reading),
         },
         "generation": {
             "tokens": generated.tokens.len(),
             "steps": generated.steps,
-            "milliseconds": generated.generation,
-            "tokens_per_second": rate(generated.steps, generated.generation),
+            "milliseconds": generated.milliseconds,
+            "tokens_per_second": rate(generated.chosen, generated.milliseconds),
         },
     })
 }
@@ -250,138 +215,48 @@ fn open_tokenizer(descriptor: &Descriptor, args: &Generate, console: &mut Consol
     Ok(Some(tokenizer))
 }
 
-struct Generator<'a> {
-    args: &'a Generate,
-    /// Place of the logits among the outputs.
-    logits: usize,
+/// What was shown of an answer.
+struct Shown {
     /// Whether there is a text, or ids alone.
     has_text: bool,
-    answer: Continuation<'a>,
+    /// Whether it is printed as it comes.
+    streams: bool,
+    text: String,
+    tokens: usize,
 }
 
-impl Generator<'_> {
-    fn generate(&mut self, session: &mut Session, prompt: Prompt, console: &mut Console) -> Result<Generated> {
-        let from = Instant::now();
-        self.read(session, prompt, console)?;
-        let mut done = Generated {
-            tokens: Vec::new(),
-            logprobs: Vec::new(),
-            text: self.has_text.then(String::new),
-            stop: Stop::Length,
-            unread: None,
-            prompt: milliseconds(from),
-            generation: 0.0,
-            steps: 0,
-        };
-        let from = Instant::now();
-        let cut = common::cut(&self.args.reading.chunk);
-        while done.tokens.len() < self.args.max_tokens {
-            if let Some(stop) = self.choose(session, &mut done, console)? {
-                done.stop = stop;
-                break;
-            }
-            if done.tokens.len() == self.args.max_tokens {
-                break;
-            }
-            if session.room() == 0 {
-                done.stop = Stop::Context;
-                break;
-            }
-            let before = session.position();
-            common::warn_of_length(session.model().descriptor(), before, before + 1, console);
-            let next = common::tokens(done.unread.take().into_iter().collect());
-            session.feed(&next, &cut, Wanted::Last, |_| Ok(()))?;
-            done.steps += 1;
+impl Shown {
+    fn show(&mut self, token: i64, text: &str, console: &mut Console) -> Result<()> {
+        self.tokens += 1;
+        match (self.has_text, self.tokens) {
+            (true, _) => self.add(text, console),
+            (false, 1) => self.add(&token.to_string(), console),
+            (false, _) => self.add(&format!(" {token}"), console),
         }
-        done.generation = milliseconds(from);
-        Ok(done)
     }
 
-    /// Chooses the next token and shows what it says; whether the answer is over with it.
-    fn choose(&mut self, session: &Session, done: &mut Generated, console: &mut Console) -> Result<Option<Stop>> {
-        let Choice { token, logprobs } = self.answer.choose(scores(session, self.logits)?)?;
-        let (text, stop) = match self.answer.take(token)? {
-            Taken::End => return Ok(Some(Stop::End)),
-            Taken::Text(text) => (text, None),
-            Taken::Stopped(text) => (text, Some(Stop::Text)),
-            Taken::Complete(text) => (text, Some(Stop::End)),
-        };
-        done.unread = Some(token);
-        done.tokens.push(token);
-        done.logprobs.extend(logprobs);
-        match (self.has_text, done.tokens.len()) {
-            (true, _) => add(&text, done, self.args, console)?,
-            (false, 1) => add(&token.to_string(), done, self.args, console)?,
-            (false, _) => add(&format!(" {token}"), done, self.args, console)?,
+    /// Adds to the answer, and prints it at once where text is wanted.
+    fn add(&mut self, piece: &str, console: &mut Console) -> Result<()> {
+        self.text.push_str(piece);
+        if !self.streams || piece.is_empty() {
+            return Ok(());
         }
-        Ok(stop)
-    }
-
-    /// Reads the prompt.
-    fn read(&mut self, session: &mut Session, prompt: Prompt, console: &mut Console) -> Result<()> {
-        let unread = prompt.tokens;
-        self.answer.read(session.tokens().unwrap_or_default());
-        self.answer.read(&unread);
-        if unread.is_empty() && session.last(self.logits).is_none() && self.args.max_tokens > 0 {
-            return Err(Error::input("the prompt is empty: there is no token to continue from"));
-        }
-        let before = session.position();
-        let after = before.saturating_add(unread.len() as u64);
-        let cut = common::cut(&self.args.reading.chunk);
-        let mut bar = Bar::new(unread.len(), console);
-        if after <= before.saturating_add(session.room()) {
-            common::warn_of_length(session.model().descriptor(), before, after, console);
-        }
-        session.feed(&common::tokens(unread), &cut, Wanted::Last, |outputs| {
-            bar.add(outputs.tokens());
-            Ok(())
-        })?;
-        bar.end();
-        session.keep_bytes(prompt.rest);
-        if let Some(conversation) = prompt.conversation {
-            session.converse(conversation);
-        }
-        Ok(())
+        print(console.result, piece)
     }
 
     /// What was held back, what is left of a character that was not completed, and the end of the line.
-    fn end(self, mut done: Generated, console: &mut Console) -> Result<Generated> {
-        let (args, answered) = (self.args, !done.tokens.is_empty());
-        if done.stop != Stop::Text {
-            let mut rest = self.answer.finish();
-            if args.reading.save_state.is_some() && answered && !rest.broken.is_empty() {
+    fn end(&mut self, answer: Continuation, done: &Generated, args: &Generate, console: &mut Console) -> Result<()> {
+        if done.stop != Stop::Text && !done.tokens.is_empty() {
+            let mut rest = answer.finish();
+            if args.reading.save_state.is_some() && !rest.broken.is_empty() {
                 console.note("the text ends inside a character, which a run that goes on completes");
                 rest.broken.clear();
             }
-            if answered {
-                add(&(rest.text + &rest.broken), &mut done, args, console)?;
-            }
+            self.add(&(rest.text + &rest.broken), console)?;
         }
-        if !args.json {
-            print(console.result, "\n")?;
+        match args.json {
+            true => Ok(()),
+            false => print(console.result, "\n"),
         }
-        Ok(done)
     }
-}
-
-/// The logits after the last token, from which a token can be chosen.
-fn scores<'s>(session: &'s Session, logits: usize) -> Result<&'s [f32]> {
-    let scores = session.last(logits).unwrap_or_default();
-    if !finite::undecided(scores) {
-        return Ok(scores);
-    }
-    let read = common::tokens(session.tokens().unwrap_or_default().to_vec());
-    let fault = finite::trace_in(Session::new(session.model()), [read]);
-    Err(Error::input(finite::no_token(session.position(), fault)))
-}
-
-/// Adds to the answer, and prints it at once where text is wanted.
-fn add(piece: &str, done: &mut Generated, args: &Generate, console: &mut Console) -> Result<()> {
-    if let Some(text) = &mut done.text {
-        text.push_str(piece);
-    }
-    if args.json || piece.is_empty() {
-        return Ok(());
-    }
-    print(console.result, piece)
 }

@@ -1,5 +1,6 @@
 //! The program around a model: reads the command line, runs a verb, reports errors.
 
+mod answering;
 mod args;
 mod bar;
 mod bench;

@@ -73,6 +73,7 @@ fn settings(args: &Serve) -> Settings {
         prompt_rows: args.prompt_chunk,
         cache_bytes: args.prefix_cache.saturating_mul(1 << 20),
         snapshot_tokens: args.snapshot_interval,
+        drafting: args.speculate,
         timeout: (args.timeout > 0).then(|| Duration::from_secs(args.timeout)),
     }
 }

@@ -1,6 +1,7 @@
 //! Verbs of hand-made models: results, files, exit statuses.
 
 mod generation;
+mod speculation;
 mod states;
 
 use std::{

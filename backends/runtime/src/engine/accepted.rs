@@ -6,7 +6,7 @@ use super::{
     outbox::Outbox,
     request::{Goal, Request},
 };
-use crate::sequence::Sequence;
+use crate::prefix::Start;
 
 /// What comes through the channel.
 #[derive(Debug)]
@@ -27,15 +27,14 @@ pub(super) struct Accepted {
 pub(super) struct Waiting {
     pub(super) tokens: Vec<i64>,
     pub(super) goal: Goal,
-    pub(super) start: Option<Sequence>,
+    pub(super) start: Option<Arc<Start>>,
     pub(super) outbox: Outbox,
 }
 
 impl Accepted {
     /// Its answers, each by itself.
     pub(super) fn samples(self) -> impl Iterator<Item = Waiting> {
-        let Accepted { mut request, until } = self;
-        let mut start = request.start.take();
+        let Accepted { request, until } = self;
         (0..request.samples()).map(move |sample| {
             let mut goal = request.goal.clone();
             if let Goal::Generate(generation) = &mut goal {
@@ -44,7 +43,7 @@ impl Accepted {
             Waiting {
                 tokens: request.tokens.clone(),
                 goal,
-                start: start.take(),
+                start: request.start.clone(),
                 outbox: Outbox::new(Arc::clone(&request.listener), request.index + sample, until),
             }
         })

@@ -15,7 +15,7 @@ use crate::{
     Result,
     executor::Segment,
     finite,
-    generation::{Choice, Continuation, Sampler, Taken, Wishes},
+    generation::{Choice, Continuation, Drafting, Sampler, Speculation, Taken, Wishes},
     inputs::Values,
     outputs::Outputs,
     prefix::PrefixCache,
@@ -36,6 +36,11 @@ pub(super) struct Answer<'m> {
     work: Work<'m>,
     /// What the sequence has read.
     read: Vec<i64>,
+    speculation: Option<Speculation>,
+    /// Tokens of a draft at the end of the input.
+    draft: usize,
+    /// The sequence before it read a draft, where it cannot be cut behind what is chosen of it.
+    before: Option<Sequence>,
     /// The sequence is worth keeping as it is: with the logits of the last token, or without.
     snapshot: Option<Vec<f32>>,
     /// The step that last read of it.
@@ -75,25 +80,25 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'m> Answer<'m> {
-    /// An answer that has its place.
+    /// An answer that has its place, from a sequence that has read the first tokens of the prompt.
     pub(super) fn new(
         waiting: Waiting,
+        sequence: Sequence,
         descriptor: &Descriptor,
         tokenizer: Option<&'m Tokenizer>,
     ) -> Result<Answer<'m>> {
         let Waiting {
             tokens,
             goal,
-            start,
             outbox,
+            start: _,
         } = waiting;
-        let sequence = match start {
-            Some(sequence) => sequence,
-            None => Sequence::new(descriptor)?,
-        };
         let read = tokens[..sequence.position() as usize].to_vec();
         Ok(Answer {
             read,
+            speculation: None,
+            draft: 0,
+            before: None,
             snapshot: None,
             work: match goal {
                 Goal::Generate(generation) => Work::generate(*generation, &tokens, descriptor, tokenizer)?,
@@ -146,8 +151,52 @@ impl<'m> Answer<'m> {
             .is_some_and(|logits| cache.keep(descriptor, &self.read, &self.sequence, &logits).is_ok())
     }
 
+    /// Drafts tokens, where that is asked for.
+    pub(super) fn drafts(&mut self, drafting: Option<Drafting>) {
+        self.speculation = drafting.map(Speculation::new);
+    }
+
+    /// Adds a draft to the token that was chosen last. Where tokens have to be read again, they are read first.
+    pub(super) fn draft(&mut self, descriptor: &Descriptor, context: usize) {
+        let (Some(speculation), Work::Generate { max_tokens, .. }, [Values::I64(input)]) =
+            (&self.speculation, &self.work, &mut self.input)
+        else {
+            return;
+        };
+        if self.totals.generated == 0 || self.tokens != 1 || self.done > 0 || self.outbox.is_full() {
+            return;
+        }
+        let room = descriptor.max_chunk.min(context.saturating_sub(self.read.len()));
+        let most = room.min(max_tokens - self.totals.generated).saturating_sub(1);
+        self.read.extend(&*input);
+        input.extend(speculation.draft(&self.read, most));
+        self.read.pop();
+        self.tokens = input.len();
+        self.draft = self.tokens - 1;
+    }
+
+    /// Shortens a draft to what a step has room for, and keeps the sequence as it is where it cannot be cut later.
+    /// Gives how many tokens the step reads.
+    pub(super) fn begin_draft(&mut self, tokens: usize, descriptor: &Descriptor) -> usize {
+        if self.draft == 0 {
+            return tokens;
+        }
+        let mut tokens = tokens;
+        if tokens > 1 && !Sequence::cuts_anywhere(descriptor) {
+            // Without memory for a copy nothing is drafted.
+            self.before = self.sequence.fork(descriptor).ok();
+            tokens = if self.before.is_some() { tokens } else { 1 };
+        }
+        self.input[0].truncate(tokens);
+        (self.tokens, self.draft) = (tokens, tokens - 1);
+        tokens
+    }
+
     /// The first of the next `tokens` tokens whose outputs count.
     fn wanted_from(&self, tokens: usize) -> usize {
+        if self.draft > 0 {
+            return 0;
+        }
         let last = self.done + tokens == self.tokens;
         let pooling = match &self.work {
             Work::Embed { pooling, .. } => *pooling,
@@ -195,7 +244,9 @@ impl<'m> Answer<'m> {
                 add(sum, reading.outputs.row(*output, row));
             }
         }
-        if self.done == self.tokens {
+        if self.draft > 0 {
+            self.verify(first, reading);
+        } else if self.done == self.tokens {
             self.complete(first + rows.max(1) - 1, reading);
         }
         rows
@@ -219,6 +270,55 @@ impl<'m> Answer<'m> {
             }
             // Requests without logits are refused, and what is over is read no further.
             (Work::Generate { .. }, None) | (Work::Over, _) => {}
+        }
+    }
+
+    /// The last token and a draft were read, with rows of logits from `first` on: keeps what is chosen. What is not chosen is
+    /// forgotten: at once, or with all tokens of the step, which are then read again with those that follow.
+    fn verify(&mut self, first: usize, reading: &Reading) {
+        let (descriptor, Some(logits)) = (reading.outputs.descriptor, reading.logits) else {
+            return;
+        };
+        let [Values::I64(tokens)] = self.input.clone() else {
+            return;
+        };
+        let base = self.read.len() - tokens.len();
+        let mut certain = 0;
+        while certain < tokens.len() {
+            self.draft = tokens.len() - 1 - certain;
+            let row: Vec<f32> = reading.outputs.row(logits, first + certain).collect();
+            self.go_on(&row, reading.context, reading.gauges);
+            certain += 1;
+            if self.outbox.is_over()
+                || self.input[..] != [Values::I64(tokens[certain..].iter().take(1).copied().collect())]
+            {
+                break;
+            }
+        }
+        self.draft = 0;
+        if let Some(speculation) = &mut self.speculation {
+            speculation.judge(tokens.len() - 1, certain - 1);
+        }
+        reading
+            .gauges
+            .drafted_tokens
+            .fetch_add(tokens.len() as u64 - 1, Relaxed);
+        reading.gauges.accepted_tokens.fetch_add(certain as u64 - 1, Relaxed);
+        let before = self.before.take();
+        match before {
+            _ if certain == tokens.len() => {}
+            None => {
+                self.sequence.truncate(descriptor, (base + certain) as u64);
+                self.read.truncate(base + certain);
+            }
+            Some(before) => {
+                self.sequence = before;
+                self.read.truncate(base);
+                if let ([Values::I64(input)], false) = (&mut self.input, self.outbox.is_over()) {
+                    input.splice(..0, tokens[..certain].iter().copied());
+                    self.tokens = input.len();
+                }
+            }
         }
     }
 
@@ -269,7 +369,7 @@ impl<'m> Answer<'m> {
             over
         } else if self.totals.generated >= max_tokens {
             Some(Reason::Length)
-        } else if self.sequence.position() >= context as u64 {
+        } else if self.sequence.position() - self.draft as u64 >= context as u64 {
             Some(Reason::Context)
         } else {
             None

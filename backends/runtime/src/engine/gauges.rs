@@ -32,6 +32,10 @@ pub struct Gauges {
     pub cache_hits: AtomicU64,
     /// Tokens of prompts that were not read for that reason.
     pub cache_tokens: AtomicU64,
+    /// Tokens of drafts that were read.
+    pub drafted_tokens: AtomicU64,
+    /// Tokens of these that were chosen.
+    pub accepted_tokens: AtomicU64,
     /// Bytes of kept sequences.
     pub cache_bytes: AtomicUsize,
     /// How many they are.

@@ -155,9 +155,10 @@ impl Handle {
         // Ids are checked as the streams of a session are.
         check_ids(descriptor, &[Values::I64(request.tokens.clone())]).map_err(Refusal::Wrong)?;
         if let Some(start) = &request.start
-            && (start.position() >= tokens as u64 || request.samples() > 1)
+            && (start.sequence.position() > tokens as u64
+                || (start.sequence.position() == tokens as u64) != start.logits.is_some())
         {
-            return wrong("the sequence to start from has read all of the prompt, or there are several samples");
+            return wrong("the sequence to start from has read more than the prompt, or all of it without logits");
         }
         match &request.goal {
             Goal::Generate(generation) => self.check_generation(generation).map_err(Refusal::Wrong),

@@ -38,7 +38,7 @@ use crate::{
     Result,
     executor::{Executor, Segment},
     model::Model,
-    prefix::PrefixCache,
+    prefix::{PrefixCache, Start},
     sequence::Sequence,
     streams,
     tokenizer::Tokenizer,
@@ -214,23 +214,35 @@ impl<'m> Engine<'m> {
     }
 
     /// An answer, from as much of its prompt as was read before.
-    fn begin(&mut self, mut waiting: Waiting) -> Result<Answer<'m>> {
+    fn begin(&mut self, waiting: Waiting) -> Result<Answer<'m>> {
         let descriptor = self.executor.model().descriptor();
-        let mut logits = None;
-        let gauges = self.handle.gauges();
-        if waiting.start.is_none()
-            && matches!(waiting.goal, Goal::Generate(_))
-            && let Some(found) = self.cache.find(descriptor, &waiting.tokens)?
-        {
-            gauges.cache_hits.fetch_add(1, Relaxed);
-            gauges.cache_tokens.fetch_add(found.sequence.position(), Relaxed);
-            (waiting.start, logits) = (Some(found.sequence), found.logits);
-        }
-        let mut answer = Answer::new(waiting, descriptor, self.tokenizer)?;
+        let (sequence, logits) = match &waiting.start {
+            Some(start) => (start.sequence.fork(descriptor)?, start.logits.clone()),
+            None => match self.find(&waiting)? {
+                Some(found) => (found.sequence, found.logits),
+                None => (Sequence::new(descriptor)?, None),
+            },
+        };
+        let mut answer = Answer::new(waiting, sequence, descriptor, self.tokenizer)?;
+        answer.drafts(self.settings.drafting);
         if let Some(logits) = logits {
-            answer.go_on(&logits, self.handle.context(), gauges);
+            answer.go_on(&logits, self.handle.context(), self.handle.gauges());
         }
         Ok(answer)
+    }
+
+    /// The kept sequence that a prompt goes on from.
+    fn find(&mut self, waiting: &Waiting) -> Result<Option<Start>> {
+        if !matches!(waiting.goal, Goal::Generate(_)) {
+            return Ok(None);
+        }
+        let found = self.cache.find(self.executor.model().descriptor(), &waiting.tokens)?;
+        if let Some(found) = &found {
+            let gauges = self.handle.gauges();
+            gauges.cache_hits.fetch_add(1, Relaxed);
+            gauges.cache_tokens.fetch_add(found.sequence.position(), Relaxed);
+        }
+        Ok(found)
     }
 
     /// Tokens between two of the places where sequences are kept, if there are such places.
@@ -268,11 +280,18 @@ impl<'m> Engine<'m> {
 
     /// Reads the next tokens of some answers, chooses the next token of each that has read all.
     fn step(&mut self) {
-        let shares = self.shares();
+        for answer in &mut self.answers {
+            answer.draft(self.executor.model().descriptor(), self.handle.context());
+        }
+        let mut shares = self.shares();
         let (from, interval) = (Instant::now(), self.interval());
+        let descriptor = self.executor.model().descriptor();
         let mut segments: Vec<Segment> = Vec::new();
-        for (answer, share) in self.answers.iter_mut().zip(&shares) {
-            segments.extend((*share > 0).then(|| answer.segment(*share)));
+        for (answer, share) in self.answers.iter_mut().zip(&mut shares) {
+            if *share > 0 {
+                *share = answer.begin_draft(*share, descriptor);
+                segments.push(answer.segment(*share));
+            }
         }
         if segments.is_empty() {
             return;
@@ -301,7 +320,6 @@ impl<'m> Engine<'m> {
                 row += answer.read(*share, row, &reading);
             }
         }
-        let descriptor = self.executor.model().descriptor();
         let mut kept = false;
         for answer in &mut self.answers {
             kept |= answer.keep(&mut self.cache, descriptor);

@@ -1,7 +1,7 @@
 //! What the next step reads: of every sequence that generates its one token, of prompts as much as there is room and budget for.
 //!
 //! 1. Sequences that generate come first, those that waited longest before others, as long as a prompt that waits still gets
-//!    a row.
+//!    a row. Rows beyond one for each, of drafts and of what is read again, come out of the budget for prompts.
 //! 2. The oldest prompt gets three quarters of the budget for prompts, the others the rest, the one that waited longest first.
 //!    While nothing is generated, the budget is the room.
 //! 3. Where only one of several fits, it is the one that waited longest.
@@ -43,18 +43,13 @@ pub(super) fn plan(ready: &[Ready], room: Room, budget: usize) -> Vec<usize> {
         }
         return plan.shares;
     }
-    for n in &generating {
-        if plan.room.without(1).most() < usize::from(!prompts.is_empty()) || plan.room.most() == 0 {
-            break;
-        }
-        plan.give(*n, 1);
-    }
+    let left = plan.generate(&generating, !prompts.is_empty(), budget);
     plan.prompts(
         &prompts,
         if generating.is_empty() {
             room.most()
         } else {
-            budget.max(2)
+            left.max(2)
         },
     );
     plan.shares
@@ -83,6 +78,22 @@ impl Plan<'_> {
             self.room = self.room.without(rows);
         }
         rows
+    }
+
+    /// Gives sequences that generate a row each, and more of the budget where they have more to read and nobody goes without
+    /// a row for it: what is left of the budget.
+    fn generate(&mut self, those: &[usize], prompts: bool, budget: usize) -> usize {
+        let padding = self.room.most().saturating_sub(1 + self.room.without(1).most());
+        let mut left = budget;
+        for (place, n) in those.iter().enumerate() {
+            if self.room.without(1).most() < usize::from(prompts) || self.room.most() == 0 {
+                break;
+            }
+            let others = those.len() - place - 1 + usize::from(prompts);
+            let spare = self.room.most().saturating_sub(1 + others * (1 + padding));
+            left -= self.give(*n, 1 + spare.min(left)).saturating_sub(1);
+        }
+        left
     }
 
     /// Shares a budget among prompts: the oldest, then the others by the time that they waited.
@@ -150,6 +161,15 @@ mod tests {
     }
 
     #[test]
+    fn drafts_get_what_others_leave() {
+        let drafts = |tokens| Ready { tokens, ..generates(5) };
+        assert_eq!(plan(&[drafts(9), drafts(1), drafts(9)], room(64, 0), 16), [9, 1, 9]);
+        assert_eq!(plan(&[drafts(9), drafts(9)], room(64, 0), 10), [9, 3]);
+        assert_eq!(plan(&[drafts(9), drafts(9), prompt(9, 0)], room(7, 0), 10), [5, 1, 1]);
+        assert_eq!(plan(&[drafts(9), drafts(9)], room(16, 5), 10), [9, 2]);
+    }
+
+    #[test]
     fn prompts_after_the_oldest_take_turns() {
         let ready = [generates(3), prompt(100, 3), prompt(100, 3), prompt(100, 2)];
         assert_eq!(plan(&ready, room(64, 0), 16), [1, 12, 0, 4]);
@@ -164,7 +184,10 @@ mod tests {
             let count = 1 + below(12);
             let mut ready: Vec<Ready> = (0..count)
                 .map(|_| match below(2) {
-                    0 => generates(0),
+                    0 => Ready {
+                        tokens: 1 + below(3) * below(4),
+                        ..generates(0)
+                    },
                     _ => prompt(1 + below(50), 0),
                 })
                 .collect();

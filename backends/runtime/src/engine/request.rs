@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     generation::{Constraint, LogProbs, SamplingOptions},
-    sequence::Sequence,
+    prefix::Start,
 };
 
 /// A request. All its samples have the same prompt.
@@ -16,9 +16,9 @@ pub struct Request {
     pub goal: Goal,
     /// The number of the first answer in events; further samples count on.
     pub index: usize,
-    /// A sequence that has read the first tokens of the prompt, as many as its position says, but not all. Only for one
-    /// sample.
-    pub start: Option<Sequence>,
+    /// A sequence that has read the first tokens of the prompt, as many as its position says: not all, or it brings the logits of
+    /// the last one. Every sample goes on from a fork of it.
+    pub start: Option<Arc<Start>>,
     /// Who is told.
     pub listener: Arc<dyn Listener>,
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::generation::Drafting;
+
 /// Bounds on what an engine runs, keeps waiting and admits.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -18,6 +20,8 @@ pub struct Settings {
     pub cache_bytes: usize,
     /// While a prompt is read, its sequence is kept every so many tokens, if the model can only go on from where it was kept.
     pub snapshot_tokens: usize,
+    /// How tokens are drafted, where they are.
+    pub drafting: Option<Drafting>,
     /// From the arrival of a request to the end of its answer.
     pub timeout: Option<Duration>,
 }

@@ -12,11 +12,11 @@ use super::*;
 use crate::{
     code::Code,
     executor::Segment,
-    generation::SamplingOptions,
+    generation::{Drafting, SamplingOptions},
     inputs::Values,
     model::Options,
     sequence::Sequence,
-    testing::{self, BROKEN, CONTEXT, VOCAB, adder_descriptor, breaker, code, total},
+    testing::{self, BROKEN, CONTEXT, VOCAB, adder_descriptor, breaker, code, rememberer, total},
     weights::Mix,
 };
 
@@ -97,6 +97,7 @@ fn settings() -> Settings {
         prompt_rows: 4,
         cache_bytes: 1 << 20,
         snapshot_tokens: 3,
+        drafting: None,
         timeout: None,
     }
 }
@@ -184,11 +185,13 @@ fn listen(asked: &[Asked], handle: &Handle) {
 
 #[test]
 fn every_answer_is_that_of_the_sequence_alone() {
-    for padding in [0, 3, 7, 20] {
-        let model = adder(padding);
-        let mut mix = Mix(padding as u64);
+    let drafts = [None, Some(3), Some(7)].map(|most| most.map(|lookup| Drafting { lookup }));
+    let models = [adder(0), adder(3), adder(7), adder(20), load(rememberer())];
+    for (model, drafting) in models.iter().flat_map(|model| drafts.map(|drafting| (model, drafting))) {
+        let mut mix = Mix(model.descriptor().padding as u64);
         std::thread::scope(|scope| {
-            let mut engine = Engine::new(&model, None, settings()).expect("an engine");
+            let settings = Settings { drafting, ..settings() };
+            let mut engine = Engine::new(model, None, settings).expect("an engine");
             let handle = engine.handle();
             let thread = scope.spawn(move || engine.run());
             let mut asked = Vec::new();
@@ -222,13 +225,20 @@ fn every_answer_is_that_of_the_sequence_alone() {
             assert_eq!((gauges.waiting.load(Relaxed), gauges.running.load(Relaxed)), (0, 0));
             let ended = gauges.finished.load(Relaxed) + gauges.aborted.load(Relaxed);
             assert_eq!(ended, 120);
+            let (drafted, accepted) = (&gauges.drafted_tokens, &gauges.accepted_tokens);
+            let (drafted, accepted) = (drafted.load(Relaxed), accepted.load(Relaxed));
+            let padding = model.descriptor().padding;
+            match drafting {
+                Some(_) if padding < 7 => assert!(drafted > accepted && accepted > 50, "{gauges:?}"),
+                Some(_) => {}
+                None => assert_eq!(drafted, 0),
+            }
         });
     }
 }
 
 #[test]
 fn samples_are_answers_of_their_own() {
-    let ear = Ear::with_room(1000);
     let mut wanted = generation(9);
     wanted.samples = 3;
     wanted.sampling = SamplingOptions {
@@ -236,10 +246,15 @@ fn samples_are_answers_of_their_own() {
         ..SamplingOptions::default()
     };
     wanted.logprobs = Some(2);
-    let mut one = request(&[1, 2, 3], Goal::Generate(Box::new(wanted)), &ear);
-    one.index = 5;
-    answer(&adder(0), settings(), [one]);
+    let [plain, ear] = [None, Some(Drafting { lookup: 4 })].map(|drafting| {
+        let ear = Ear::with_room(1000);
+        let mut one = request(&[1, 2, 3], Goal::Generate(Box::new(wanted.clone())), &ear);
+        one.index = 5;
+        answer(&adder(0), Settings { drafting, ..settings() }, [one]);
+        ear
+    });
     let all: Vec<Vec<i64>> = (5..8).map(|index| ear.heard(index).0).collect();
+    assert_eq!(all, (5..8).map(|index| plain.heard(index).0).collect::<Vec<_>>());
     assert!(all.iter().all(|tokens| tokens.len() == 9), "{all:?}");
     assert!(all[0] != all[1] && all[1] != all[2], "{all:?}");
     for event in ear.events.lock().expect("events").iter() {
@@ -380,7 +395,7 @@ fn a_sequence_that_has_read_the_start_of_a_prompt_goes_on_from_there() {
     executor.step(&mut [segment]).expect("memory");
     let ear = Ear::with_room(100);
     let mut going_on = greedy(&[5, 6, 7, 8], 6, &ear);
-    going_on.start = Some(sequence);
+    going_on.start = Some(Arc::new(Start { sequence, logits: None }));
     let handle = answer(&model, settings(), [going_on]);
     assert_eq!(ear.heard(0).0, alone(&[5, 6, 7, 8], 6));
     assert_eq!(handle.gauges().prompt_tokens.load(Relaxed), 1);
@@ -396,36 +411,41 @@ fn branch(mix: &mut Mix) -> Vec<i64> {
 
 #[test]
 fn prompts_that_begin_alike_are_read_from_where_they_part() {
-    let model = adder(0);
-    for cache_bytes in [1 << 16, 1 << 30] {
-        let settings = Settings {
-            cache_bytes,
-            snapshot_tokens: 4,
-            ..settings()
-        };
-        let mut mix = Mix(7);
-        std::thread::scope(|scope| {
-            let mut engine = Engine::new(&model, None, settings).expect("an engine");
-            let handle = engine.handle();
-            let thread = scope.spawn(move || engine.run());
-            let (mut asked, mut tokens) = (Vec::new(), 0);
-            for _ in 0..200 {
-                let (prompt, ear) = (branch(&mut mix), Ear::with_room(1000));
-                tokens += prompt.len() as u64;
-                handle.submit(greedy(&prompt, 3, &ear)).expect("a place");
-                asked.push((prompt, ear));
-            }
-            handle.close();
-            thread.join().expect("no panic");
-            for (prompt, ear) in &asked {
-                assert_eq!(ear.heard(0), (alone(prompt, 3), Some(Reason::Length)), "{prompt:?}");
-            }
-            let gauges = handle.gauges();
-            let (read, kept) = (gauges.prompt_tokens.load(Relaxed), gauges.cache_tokens.load(Relaxed));
-            assert_eq!(read + kept, tokens);
-            assert!(gauges.cache_hits.load(Relaxed) > 50, "{gauges:?}");
-            assert!(gauges.cache_bytes.load(Relaxed) <= cache_bytes, "{gauges:?}");
-        });
+    let models = [adder(0), load(rememberer())];
+    let drafts = [None, Some(Drafting { lookup: 5 })];
+    let sizes = [1 << 16, 1 << 30];
+    for (model, drafting) in models.iter().flat_map(|model| drafts.map(|drafting| (model, drafting))) {
+        for cache_bytes in sizes {
+            let settings = Settings {
+                cache_bytes,
+                drafting,
+                snapshot_tokens: 4,
+                ..settings()
+            };
+            let mut mix = Mix(7);
+            std::thread::scope(|scope| {
+                let mut engine = Engine::new(model, None, settings).expect("an engine");
+                let handle = engine.handle();
+                let thread = scope.spawn(move || engine.run());
+                let (mut asked, mut tokens) = (Vec::new(), 0);
+                for _ in 0..200 {
+                    let (prompt, ear) = (branch(&mut mix), Ear::with_room(1000));
+                    tokens += prompt.len() as u64;
+                    handle.submit(greedy(&prompt, 7, &ear)).expect("a place");
+                    asked.push((prompt, ear));
+                }
+                handle.close();
+                thread.join().expect("no panic");
+                for (prompt, ear) in &asked {
+                    assert_eq!(ear.heard(0), (alone(prompt, 7), Some(Reason::Length)), "{prompt:?}");
+                }
+                let gauges = handle.gauges();
+                let (read, kept) = (gauges.prompt_tokens.load(Relaxed), gauges.cache_tokens.load(Relaxed));
+                assert_eq!(read + kept, tokens);
+                assert!(gauges.cache_hits.load(Relaxed) > 50, "{gauges:?}");
+                assert!(gauges.cache_bytes.load(Relaxed) <= cache_bytes, "{gauges:?}");
+            });
+        }
     }
 }
 
@@ -444,4 +464,32 @@ fn the_first_repetition_of_a_prompt_reads_nothing() {
     assert_eq!(first.heard(0), second.heard(0));
     assert_eq!(handle.gauges().prompt_tokens.load(Relaxed), 7);
     assert_eq!(handle.gauges().cache_tokens.load(Relaxed), 7);
+}
+
+#[test]
+fn the_next_turn_goes_on_near_the_end_of_an_answer_with_drafts() {
+    let (prompt, drafting) = ([4, 4, 8], Some(Drafting { lookup: 5 }));
+    for model in [adder(0), load(rememberer())] {
+        let mut engine = Engine::new(&model, None, Settings { drafting, ..settings() }).expect("an engine");
+        let handle = engine.handle();
+        let ears = [Ear::with_room(1000), Ear::with_room(1000)];
+        let answer = alone(&prompt, 20);
+        let next = [&prompt[..], &answer, &[3, 2]].concat();
+        handle.submit(greedy(&prompt, 20, &ears[0])).expect("a place");
+        std::thread::scope(|scope| {
+            scope.spawn(|| engine.run());
+            while ears[0].heard(0).1.is_none() {
+                std::thread::yield_now();
+            }
+            handle.submit(greedy(&next, 20, &ears[1])).expect("a place");
+            handle.close();
+        });
+        assert_eq!(ears[0].heard(0).0, answer);
+        assert_eq!(ears[1].heard(0).0, alone(&next, 20));
+        let kept = handle.gauges().cache_tokens.load(Relaxed);
+        assert!(
+            kept > 14 && handle.gauges().accepted_tokens.load(Relaxed) > 20,
+            "{kept}"
+        );
+    }
 }

@@ -9,6 +9,7 @@ mod constraint;
 mod logprobs;
 mod options;
 mod sampler;
+mod speculate;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use constraint::{Constraint, Grammar, GrammarVocabulary};
 pub use logprobs::{LogProb, LogProbs};
 pub use options::{SamplingOptions, TokenBias};
 pub use sampler::{Sampler, greedy};
+pub use speculate::{DraftTotals, Drafting, Speculation};
 pub use stop::{Shown, StopTexts};
 pub use truncate::Candidate;
 

@@ -62,6 +62,16 @@ pub(super) fn text(gauges: &Gauges) -> String {
             "Tokens that were generated.",
             &gauges.generated_tokens,
         ),
+        (
+            "drafted_tokens",
+            "Tokens of drafts that were read.",
+            &gauges.drafted_tokens,
+        ),
+        (
+            "accepted_tokens",
+            "Tokens of drafts that the model chose.",
+            &gauges.accepted_tokens,
+        ),
         ("steps", "Steps of the model.", &gauges.steps),
         ("step_rows", "Tokens that these steps read.", &gauges.rows),
     ];

@@ -91,6 +91,7 @@ fn served(code: Code, api_key: Option<&str>, test: impl FnOnce(&Client)) {
         prompt_rows: 4,
         cache_bytes: 1 << 20,
         snapshot_tokens: 3,
+        drafting: None,
         timeout: Some(Duration::from_secs(60)),
     };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{Session, track::Track};
-use crate::{Error, Result, executor::Segment, inputs::Values, memory::Piece, sequence::Sequence};
+use crate::{Error, Result, executor::Segment, history::History, inputs::Values, memory::Piece, sequence::Sequence};
 
 /// Bytes that a session keeps, without the memory that a step needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,61 @@ pub struct Bytes {
     pub shared: usize,
 }
 
+/// A place in a sequence to which its session may go back.
+#[derive(Debug)]
+pub struct Mark {
+    position: u64,
+    /// A copy of the sequence, where it cannot be cut anywhere.
+    sequence: Option<Sequence>,
+    last: Option<Vec<Values>>,
+    history: History,
+}
+
+impl Mark {
+    /// Tokens read there.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+}
+
 impl<'m> Session<'m> {
+    /// Whether the session can be cut at any earlier token at once.
+    pub fn cuts_anywhere(&self) -> bool {
+        Sequence::cuts_anywhere(self.model().descriptor())
+    }
+
+    /// Marks the place where the session is.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory.
+    pub fn mark(&self) -> Result<Mark> {
+        let (descriptor, sequence) = (self.model().descriptor(), &self.track.sequence);
+        let copy = !self.cuts_anywhere();
+        Ok(Mark {
+            position: sequence.position,
+            sequence: copy.then(|| sequence.fork(descriptor)).transpose()?,
+            last: self.track.last.clone(),
+            history: self.track.history.clone(),
+        })
+    }
+
+    /// Goes back to a mark, and is again what it was there: nothing is read.
+    ///
+    /// # Panics
+    ///
+    /// If the session was taken back to an earlier token, reset or loaded after the mark was set.
+    pub fn return_to(&mut self, mark: Mark) {
+        let descriptor = self.model().descriptor();
+        assert!(mark.position <= self.position(), "the session is before the mark");
+        match mark.sequence {
+            Some(sequence) => self.track.sequence = sequence,
+            None => self.track.sequence.truncate(descriptor, mark.position),
+        }
+        self.track.forget(descriptor, mark.position);
+        (self.track.last, self.track.history) = (mark.last, mark.history);
+    }
+
     /// A copy that goes on by itself, in other threads as well. Pages of caches and snapshots are shared, and memory for steps, with which
     /// the sessions take turns.
     ///
@@ -37,7 +91,7 @@ impl<'m> Session<'m> {
     /// Keeps a snapshot at this position, with the last outputs.
     pub fn keep_snapshot(&mut self) {
         let descriptor = self.model().descriptor();
-        if !Sequence::cuts_anywhere(descriptor) {
+        if !self.cuts_anywhere() {
             let last = self.track.last.clone();
             self.track.snap(descriptor, last);
         }
@@ -69,7 +123,7 @@ impl<'m> Session<'m> {
                 descriptor.model
             )));
         }
-        if Sequence::cuts_anywhere(descriptor) {
+        if self.cuts_anywhere() {
             self.track.sequence.truncate(descriptor, position);
             self.track.last = None;
         } else {
