@@ -21,3 +21,4 @@ mod selections;
 mod serve;
 mod size;
 mod smollm2;
+mod talk;

@@ -112,7 +112,10 @@ impl Answering<'_> {
         }
         session.feed(&common::tokens(unread), &self.cut, Wanted::Last, |outputs| {
             bar.add(outputs.tokens());
-            Ok(())
+            match (self.interrupted)() {
+                true => Err(Error::input("interrupted")),
+                false => Ok(()),
+            }
         })?;
         bar.end();
         session.keep_bytes(prompt.rest);
@@ -239,6 +242,9 @@ impl Generated {
             session.truncate(session.position() - 1)?;
             unread.push(last);
         }
+        if unread.is_empty() {
+            return Ok(());
+        }
         if session.room() < unread.len() as u64 {
             console.warn("the context is full: the saved state lacks the end of the answer");
             unread.truncate(session.room() as usize);
@@ -248,7 +254,7 @@ impl Generated {
 }
 
 /// The logits after the last token, from which a token can be chosen.
-fn scores<'s>(session: &'s Session, logits: usize) -> Result<&'s [f32]> {
+pub(crate) fn scores<'s>(session: &'s Session, logits: usize) -> Result<&'s [f32]> {
     let scores = session.last(logits).unwrap_or_default();
     match finite::undecided(scores) {
         true => Err(no_token(session)),

@@ -31,6 +31,9 @@ pub(crate) enum Verb {
     Run(Run),
     /// Continue a prompt
     Generate(Box<Generate>),
+    /// Hold a conversation: message by message on a terminal, else one message from standard input
+    #[cfg(feature = "program")]
+    Chat(Box<Chat>),
     /// Serve requests over HTTP in continuous batches, with OpenAI's API
     #[cfg(feature = "program")]
     Serve(Serve),
@@ -133,6 +136,39 @@ pub(crate) struct Generate {
     /// A system message before the user's
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) system: Option<String>,
+    #[command(flatten)]
+    pub(crate) answers: Answers,
+    /// Answers, each sampled by itself with the next seed; the prompt is read once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) samples: usize,
+    /// Print one JSON object at the end instead of streaming the text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Log probabilities of every token, and of the N most likely ones, in the JSON object
+    #[arg(long, value_name = "N", requires = "json")]
+    pub(crate) logprobs: Option<usize>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[cfg(feature = "program")]
+#[derive(Debug, Args)]
+pub(crate) struct Chat {
+    /// A system message before the conversation
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) system: Option<String>,
+    /// Read a message from each line of standard input, as on a terminal; otherwise all of it is one message
+    #[arg(long)]
+    pub(crate) interactive: bool,
+    #[command(flatten)]
+    pub(crate) answers: Answers,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// How answers come.
+#[derive(Debug, Args)]
+pub(crate) struct Answers {
     /// Maximum number of tokens; -1: up to the end of the text or of the context
     #[arg(short = 'n', long, value_name = "N", default_value = "256", allow_hyphen_values = true, value_parser = number_or_all)]
     pub(crate) max_tokens: usize,
@@ -149,17 +185,9 @@ pub(crate) struct Generate {
     /// Speculative decoding: draft up to K tokens by looking up the last ones in the text, and read them in one step
     #[arg(long, value_name = "lookup[:K]", value_parser = drafting)]
     pub(crate) speculate: Option<Drafting>,
-    /// Print one JSON object at the end instead of streaming the text
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Log probabilities of every token, and of the N most likely ones, in the JSON object
-    #[arg(long, value_name = "N", requires = "json")]
-    pub(crate) logprobs: Option<usize>,
     /// `tokenizer.json`, a directory that contains one, or a GGUF file, instead of the built-in path
     #[arg(long, value_name = "PATH")]
     pub(crate) tokenizer: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
 }
 
 /// The form that an answer must have.

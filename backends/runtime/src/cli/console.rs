@@ -26,6 +26,12 @@ impl Console<'_> {
         self.say(1, "", &message);
     }
 
+    /// Says what became of what the user did.
+    #[cfg(feature = "program")]
+    pub(crate) fn tell(&mut self, message: impl std::fmt::Display) {
+        self.say(0, "", &message);
+    }
+
     fn say(&mut self, from: i32, start: &str, message: &dyn std::fmt::Display) {
         if self.verbosity >= from {
             // Failures to write to standard error are ignored.

@@ -2,7 +2,6 @@
 
 use std::{io::Write, time::Instant};
 
-use seqc_abi::Descriptor;
 use serde_json::{Value, json};
 
 use super::{
@@ -11,96 +10,152 @@ use super::{
     common::{self, milliseconds},
     console::{Console, JSON_VERSION},
     prompt::Asked,
-    sampling,
+    samples::{self, Answered},
+    setup::{self, Setup},
 };
 use crate::{
     Error, Result,
     code::Code,
-    generation::{Continuation, DraftTotals, LogProb, LogProbs, Sampler, Speculation, Wishes},
+    generation::{Continuation, DraftTotals, LogProb, LogProbs},
     model::Model,
     places,
-    streams::{self, width},
+    session::Session,
+    streams,
     tokenizer::Tokenizer,
 };
 
 pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
-    let logits = streams::logits(&descriptor)?;
-    let tokenizer = open_tokenizer(&descriptor, args, console)?;
-    let options = sampling::options(&args.sampling, tokenizer.as_ref(), console)?;
-    let seed = options.seed;
-    let vocab = width(&descriptor.outputs[logits]);
-    let sampler = Sampler::new(options, vocab)?;
-    let ends = ends(&descriptor, tokenizer.as_ref());
-    let constraint = sampling::constraint(&args.form, tokenizer.as_ref(), vocab, &ends)?;
-    let asked = Asked::new(args, tokenizer.as_ref(), &descriptor.model, console)?;
+    streams::logits(&descriptor)?;
+    let (words, weights) = (&args.answers, args.reading.loading.weights.as_deref());
+    let ids = args.prompt_tokens.is_some();
+    let tokenizer = setup::open_tokenizer(&descriptor, words.tokenizer.as_deref(), weights, ids, console)?;
+    let setup = Setup::new(&descriptor, words, tokenizer, console)?;
+    let tokenizer = setup.tokenizer.as_ref();
+    let asked = Asked::new(args, tokenizer, &descriptor.model, console)?;
     let from = Instant::now();
     let model = common::load(code, &args.reading.loading, console)?;
     let loading = milliseconds(from);
-    let named = args.tokenizer.iter().flat_map(|path| places::with_folder(path));
+    let named = words.tokenizer.iter().flat_map(|path| places::with_folder(path));
     let inputs = common::inputs(&model, named);
     let mut session = common::open(&model, &args.reading, &inputs, console)?;
     let prompt = asked.prompt(&mut session, console)?;
     let tokens = prompt.tokens.clone();
-    let text = tokenizer.as_ref().map(|tokenizer| prompt.text(tokenizer, &session));
-    let has_text = text.is_some();
-    let wishes = Wishes {
-        ends: if args.ignore_eos { Vec::new() } else { ends },
-        stops: args.stop.clone(),
-        constraint,
-        logprobs: args.logprobs,
-    };
-    let mut answering = Answering {
-        logits,
-        max_tokens: args.max_tokens,
-        cut: common::cut(&args.reading.chunk),
-        continuation: Continuation::new(sampler, text, wishes)?,
-        speculation: args.speculate.map(Speculation::new),
-        interrupted: || false,
-    };
+    let text = tokenizer.map(|tokenizer| prompt.text(tokenizer, &session));
+    let mut answering = setup.answering(0, text, args.logprobs, &args.reading.chunk)?;
     let from = Instant::now();
     answering.read(&mut session, prompt, console)?;
     let reading = milliseconds(from);
+    let answers = match args.samples {
+        1 => vec![one(&mut session, answering, &setup, args, console)?],
+        samples => several(&session, &setup, samples, args, console)?,
+    };
+    common::save(&session, &args.reading, &inputs, console)?;
+    if model.busy() {
+        say_busy(&model, args, console);
+    }
+    let Some(Answered { generated: first, .. }) = answers.first() else {
+        return Ok(());
+    };
+    let timings = timings(&[loading, reading], tokens.len(), &answers);
+    note(&timings, first, console);
+    if args.json {
+        let object = json!({
+            "version": JSON_VERSION,
+            "model": descriptor.model,
+            "prompt_tokens": tokens,
+            "seed": setup.options.seed,
+            "threads": model.threads(),
+            "timings": timings,
+        });
+        let object = with_answers(object, &answers, args, tokenizer)?;
+        print(console.result, &format!("{object}\n"))?;
+    }
+    Ok(())
+}
+
+/// The answer of a session, shown as it comes, which the session has read if its state is saved.
+fn one(
+    session: &mut Session,
+    mut answering: Answering,
+    setup: &Setup,
+    args: &Generate,
+    console: &mut Console,
+) -> Result<Answered> {
     let mut shown = Shown {
-        has_text,
+        has_text: setup.tokenizer.is_some(),
         streams: !args.json,
         text: String::new(),
         tokens: 0,
     };
     let mut show = |token, text: &str, console: &mut Console| shown.show(token, text, console);
-    let mut generated = answering.answer(&mut session, &mut show, console)?;
+    let mut generated = answering.answer(session, &mut show, console)?;
     shown.end(answering.continuation, &generated, args, console)?;
     if args.reading.save_state.is_some() {
-        generated.complete(&mut session, logits, console)?;
+        generated.complete(session, setup.logits, console)?;
     }
-    common::save(&session, &args.reading, &inputs, console)?;
-    if model.busy() {
-        say_busy(&model, args, console);
+    Ok(Answered {
+        generated,
+        text: shown.text,
+    })
+}
+
+/// Several answers, shown at their end with their numbers.
+fn several(
+    session: &Session,
+    setup: &Setup,
+    samples: usize,
+    args: &Generate,
+    console: &mut Console,
+) -> Result<Vec<Answered>> {
+    if args.reading.save_state.is_some() {
+        return Err(Error::Usage(
+            "--save-state leaves the state of one answer: give it without --samples".to_owned(),
+        ));
     }
-    let timings = timings(&[loading, reading], tokens.len(), &generated);
-    note(&timings, &generated, console);
-    if args.json {
-        let mut object = json!({
-            "version": JSON_VERSION,
-            "model": descriptor.model,
-            "prompt_tokens": tokens,
-            "tokens": generated.tokens,
-            "text": has_text.then_some(shown.text),
-            "stop": generated.stop.name(),
-            "seed": seed,
-            "threads": model.threads(),
-            "timings": timings,
-        });
+    let answers = samples::sample(session, setup, samples, args.logprobs)?;
+    for (n, answer) in answers.iter().enumerate().filter(|_| !args.json) {
+        let ids: Vec<String> = answer.generated.tokens.iter().map(i64::to_string).collect();
+        let said = match setup.tokenizer {
+            Some(_) => answer.text.clone(),
+            None => ids.join(" "),
+        };
+        print(console.result, &format!("[{}] {said}\n", n + 1))?;
+    }
+    Ok(answers)
+}
+
+/// The JSON object with the first answer, and with all of them where there are several.
+fn with_answers(
+    mut object: Value,
+    answers: &[Answered],
+    args: &Generate,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<Value> {
+    let add = |object: &mut Value, Answered { generated, text }: &Answered| -> Result<()> {
+        object["tokens"] = json!(generated.tokens);
+        object["text"] = json!(tokenizer.map(|_| text));
+        object["stop"] = json!(generated.stop.name());
         if args.logprobs.is_some() {
-            object["logprobs"] = log_probabilities(&generated.logprobs, tokenizer.as_ref())?;
+            object["logprobs"] = log_probabilities(&generated.logprobs, tokenizer)?;
         }
-        if args.speculate.is_some() {
-            let DraftTotals { drafted, accepted } = generated.drafts;
+        Ok(())
+    };
+    if let Some(first) = answers.first() {
+        add(&mut object, first)?;
+        if args.answers.speculate.is_some() {
+            let DraftTotals { drafted, accepted } = first.generated.drafts;
             object["speculation"] = json!({"drafted": drafted, "accepted": accepted});
         }
-        print(console.result, &format!("{object}\n"))?;
     }
-    Ok(())
+    if answers.len() > 1 {
+        let each = |answer: &Answered| {
+            let mut object = json!({});
+            add(&mut object, answer).map(|()| object)
+        };
+        object["answers"] = answers.iter().map(each).collect::<Result<Value>>()?;
+    }
+    Ok(object)
 }
 
 /// What the model thought of each token, for the JSON object.
@@ -121,12 +176,6 @@ fn log_probabilities(found: &[LogProbs], tokenizer: Option<&Tokenizer>) -> Resul
         Ok(value)
     });
     all.collect()
-}
-
-/// Ids that end a text or a turn, as the model and its tokenizer name them.
-pub(crate) fn ends(descriptor: &Descriptor, tokenizer: Option<&Tokenizer>) -> Vec<i64> {
-    let named = tokenizer.map_or(&[][..], Tokenizer::stops);
-    descriptor.ends.iter().chain(named).copied().collect()
 }
 
 /// Other processes used the cores: what the program did about it, or what the user can do.
@@ -154,6 +203,11 @@ fn note(timings: &Value, generated: &Generated, console: &mut Console) {
             part_timings["tokens_per_second"].as_f64().unwrap_or_default(),
         ));
     }
+    note_drafts(generated, console);
+}
+
+/// What became of drafts, for `-v`.
+pub(crate) fn note_drafts(generated: &Generated, console: &mut Console) {
     let DraftTotals { drafted, accepted } = generated.drafts;
     if drafted > 0 {
         console.note(format_args!(
@@ -169,9 +223,11 @@ pub(crate) fn print(to: &mut dyn Write, text: &str) -> Result<()> {
         .map_err(|error| Error::write("standard output", &error))
 }
 
-/// Timings of an answer, whose loading and prompt took so many milliseconds.
-fn timings([loading, reading]: &[f64; 2], prompt: usize, generated: &Generated) -> Value {
+/// Timings of answers, whose loading and prompt took so many milliseconds.
+fn timings([loading, reading]: &[f64; 2], prompt: usize, answers: &[Answered]) -> Value {
     let rate = |count: usize, took: f64| (count > 0 && took > 0.0).then(|| count as f64 / took * 1e3);
+    let all = || answers.iter().map(|answer| &answer.generated);
+    let took: f64 = all().map(|generated| generated.milliseconds).sum();
     json!({
         "load": {"milliseconds": loading},
         "prompt": {
@@ -180,39 +236,12 @@ fn timings([loading, reading]: &[f64; 2], prompt: usize, generated: &Generated) 
             "tokens_per_second": rate(prompt, *reading),
         },
         "generation": {
-            "tokens": generated.tokens.len(),
-            "steps": generated.steps,
-            "milliseconds": generated.milliseconds,
-            "tokens_per_second": rate(generated.chosen, generated.milliseconds),
+            "tokens": all().map(|generated| generated.tokens.len()).sum::<usize>(),
+            "steps": all().map(|generated| generated.steps).sum::<usize>(),
+            "milliseconds": took,
+            "tokens_per_second": rate(all().map(|generated| generated.chosen).sum(), took),
         },
     })
-}
-
-/// The tokenizer of the command line or the descriptor; without one, ids are all there is.
-fn open_tokenizer(descriptor: &Descriptor, args: &Generate, console: &mut Console) -> Result<Option<Tokenizer>> {
-    let opened = match &args.tokenizer {
-        Some(path) => Tokenizer::open(path).map(Some),
-        None => places::tokenizer(descriptor, args.reading.loading.weights.as_deref())
-            .and_then(|found| found.map(|found| Tokenizer::open_source(&found)).transpose()),
-    };
-    let tokenizer = match opened {
-        Ok(None) => return Ok(None),
-        Ok(Some(tokenizer)) => tokenizer,
-        Err(error) if args.prompt_tokens.is_some() && args.tokenizer.is_none() => {
-            console.warn(format_args!(
-                "only token ids are shown, as the tokenizer cannot be used: {error}"
-            ));
-            return Ok(None);
-        }
-        Err(error) if args.tokenizer.is_none() => {
-            return Err(Error::input(format!("{error}; --tokenizer PATH names another one")));
-        }
-        Err(error) => return Err(error),
-    };
-    for warning in tokenizer.warnings() {
-        console.warn(warning);
-    }
-    Ok(Some(tokenizer))
 }
 
 /// What was shown of an answer.

@@ -4,6 +4,8 @@ mod answering;
 mod args;
 mod bar;
 mod bench;
+#[cfg(feature = "program")]
+mod chat;
 mod common;
 mod console;
 mod generate;
@@ -12,9 +14,11 @@ mod input;
 mod output;
 mod prompt;
 mod run;
+mod samples;
 mod sampling;
 #[cfg(feature = "program")]
 mod serve;
+mod setup;
 #[cfg(test)]
 mod tests;
 
@@ -94,6 +98,8 @@ fn dispatch(code: Code, verb: Verb, console: &mut Console) -> Result<()> {
         Verb::Logits(args) => run::logits(code, &args, console),
         Verb::Run(args) => run::run(code, &args, console),
         Verb::Generate(args) => generate::generate(code, &args, console),
+        #[cfg(feature = "program")]
+        Verb::Chat(args) => chat::chat(code, &args, console),
         #[cfg(feature = "program")]
         Verb::Serve(args) => serve::serve(code, &args, console),
         Verb::Bench(args) => bench::bench(code, &args, console),

@@ -51,7 +51,8 @@ impl Prompt {
 /// Reads the prompt of the command line: of a fresh sequence, or of one that goes on.
 pub(crate) struct Asked<'a> {
     request: Request,
-    args: &'a Generate,
+    /// Whether bytes at the end of a text that are no whole character are kept with the state.
+    keeps_rest: bool,
     tokenizer: Option<&'a Tokenizer>,
     model: &'a str,
 }
@@ -70,7 +71,7 @@ impl<'a> Asked<'a> {
         }
         let asked = Asked {
             request,
-            args,
+            keeps_rest: args.answers.max_tokens == 0 && args.reading.save_state.is_some(),
             tokenizer,
             model,
         };
@@ -78,6 +79,18 @@ impl<'a> Asked<'a> {
             asked.tokenizer()?;
         }
         Ok(asked)
+    }
+
+    /// A message in a conversation, which `system` may begin.
+    #[cfg(feature = "program")]
+    pub(crate) fn message(text: String, system: Option<&str>, tokenizer: &'a Tokenizer, model: &'a str) -> Asked<'a> {
+        let system = system.map(str::to_owned);
+        Asked {
+            request: Request::Message(Words { text, system }),
+            keeps_rest: false,
+            tokenizer: Some(tokenizer),
+            model,
+        }
     }
 
     fn tokenizer(&self) -> Result<&'a Tokenizer> {
@@ -122,7 +135,7 @@ impl<'a> Asked<'a> {
                 )));
             }
         };
-        if !rest.is_empty() && (self.args.max_tokens > 0 || self.args.reading.save_state.is_none()) {
+        if !rest.is_empty() && !self.keeps_rest {
             return Err(Error::input(
                 "the prompt ends inside a character; `-n 0 --save-state FILE` keeps its bytes with the state, for the text that goes on",
             ));
@@ -251,7 +264,7 @@ fn request(args: &Generate) -> Result<Request> {
 }
 
 /// A message from the command line, or from standard input for `-`: the end of its last line does not belong to it.
-fn message(word: &str) -> Result<String> {
+pub(crate) fn message(word: &str) -> Result<String> {
     if !is_standard(word.as_ref()) {
         return Ok(word.to_owned());
     }

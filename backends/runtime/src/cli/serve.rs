@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::{
     Console,
     args::{self, Serve},
-    common, generate,
+    common, generate, setup,
 };
 use crate::{
     Error, Result,
@@ -32,7 +32,7 @@ pub(crate) fn serve(code: Code, args: &Serve, console: &mut Console) -> Result<(
     let mut engine = Engine::new(&model, tokenizer.as_deref(), settings(args))?;
     let site = server::Site {
         handle: engine.handle(),
-        ends: generate::ends(descriptor, tokenizer.as_deref()),
+        ends: setup::ends(descriptor, tokenizer.as_deref()),
         tokenizer: tokenizer.clone(),
         model: descriptor.model.clone(),
         api_key,

@@ -82,6 +82,11 @@ impl<'m> Session<'m> {
         })
     }
 
+    /// A copy of the sequence alone.
+    pub(crate) fn fork_sequence(&self) -> Result<Sequence> {
+        self.track.sequence.fork(self.model().descriptor())
+    }
+
     /// Keeps a snapshot of the sequence every so many tokens from now on, from which [`Session::truncate`] reads on; 0: none.
     /// Each has the size of the states that are no cache. Models whose sequences can be cut anywhere need none.
     pub fn keep_snapshots(&mut self, every: u64) {

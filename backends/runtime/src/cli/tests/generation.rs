@@ -164,3 +164,40 @@ fn choices_that_make_no_sense_are_wrong_usage() {
         assert!(ended.err.contains(&format!("{how} changes nothing")), "{}", ended.err);
     }
 }
+
+#[test]
+fn samples_are_the_answers_of_the_next_seeds() {
+    let tokenizer = letters();
+    for how in [
+        "",
+        "--speculate lookup:3",
+        "--logprobs 1 --stop aa",
+        "--repetition-penalty 1.5",
+    ] {
+        let line = format!("generate --prompt-tokens 1,2,2 -n 9 --temperature 2 --tokenizer {tokenizer} {how} --json");
+        let found = json(sums(), &format!("{line} --samples 5 --seed 3"));
+        let answers = found["answers"].as_array().expect("answers");
+        assert_eq!(answers.len(), 5);
+        for (n, answer) in answers.iter().enumerate() {
+            let alone = json(sums(), &format!("{line} --seed {}", 3 + n));
+            for part in ["tokens", "text", "stop", "logprobs"] {
+                assert_eq!(answer.get(part), alone.get(part), "{n}: {line}");
+            }
+        }
+        assert_eq!(found["text"], answers[0]["text"]);
+    }
+    let state = fresh("state");
+    let state = state.display();
+    ok(
+        sums(),
+        &format!("generate --prompt-tokens 1,2 -n 0 --save-state {state}"),
+    );
+    let line = format!("generate -n 3 --samples 2 --load-state {state}");
+    assert_eq!(ok(sums(), &line), "[1] 3 6 12\n[2] 3 6 12\n");
+    assert_eq!(
+        ok(sums(), "generate --prompt-tokens 1 -n 0 --samples 2"),
+        "[1] \n[2] \n"
+    );
+    refused(sums(), 2, &format!("{line} --save-state {state}"));
+    refused(sums(), 2, "generate --prompt-tokens 1 --samples 0");
+}
