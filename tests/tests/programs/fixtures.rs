@@ -1,5 +1,6 @@
 //! Twelve checkpoints as Hugging Face saves them: the same numbers as `transformers`, in whatever chunks.
 
+use crate::batches::{self, CUT_TOLERANCE, random_cut};
 use seqc_tests::{
     fixture::Fixture,
     program::{Program, Way, fresh_file, integers, json, list},
@@ -8,8 +9,6 @@ use seqc_tests::{
 
 /// max |difference| / max |reference| against another implementation in f32.
 const TOLERANCE: f32 = 2e-4;
-/// The same between two ways of cutting one sequence.
-const CUT_TOLERANCE: f32 = 1e-5;
 
 macro_rules! causal {
     ($($module:ident: $name:literal),* $(,)?) => { $(
@@ -38,7 +37,8 @@ macro_rules! causal {
 
             #[test]
             fn a_batch_gives_each_sequence_what_it_gets_alone() {
-                check_batch(&Fixture::open($name));
+                let fixture = Fixture::open($name);
+                batches::check(fixture.name, &fixture.program(), &fixture.sequence());
             }
 
             #[test]
@@ -153,54 +153,6 @@ fn check_cuts(fixture: &Fixture) {
 }
 
 /// Sequences that are read together, from the beginning and as forks of a saved state, in chunks that meet in every way.
-fn check_batch(fixture: &Fixture) {
-    let program = fixture.program();
-    let tokens = fixture.sequence();
-    let begun = fresh_file("state");
-    let save = Way {
-        save: Some(&begun),
-        ..Way::default()
-    };
-    program.logits(&tokens[..9], save);
-    let sequences = [&tokens[..], &tokens[..1], &tokens[3..30], &tokens[..17], &tokens[20..]];
-    let cut = random_cut(fixture.name, 7, tokens.len());
-    for load in [None, Some(&*begun)] {
-        let alone = sequences.map(|tokens| program.logits(tokens, Way { load, ..Way::default() }));
-        for (chunks, threads) in [(&[][..], 1), (&[1], 2), (&[16, 1, 1], 1), (&cut, 2)] {
-            let way = Way {
-                chunks,
-                threads,
-                load,
-                ..Way::default()
-            };
-            let found = program.logits_together(&sequences, way);
-            for (n, (found, alone)) in found.iter().zip(&alone).enumerate() {
-                let off = found.relative(alone);
-                assert!(
-                    off <= CUT_TOLERANCE,
-                    "{}, sequence {n}, chunks {chunks:?}, {threads} threads: off by {off:e}",
-                    fixture.name
-                );
-            }
-        }
-    }
-}
-
-/// Sizes from 1 to 24 that add up to at least `length`, the same ones in every run.
-fn random_cut(name: &str, seed: usize, length: usize) -> Vec<usize> {
-    let mut state = name.bytes().fold(0x9e37_79b9_7f4a_7c15 ^ seed as u64, |state, byte| {
-        (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut sizes = Vec::new();
-    while sizes.iter().sum::<usize>() < length {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        sizes.push(1 + (state >> 33) as usize % 24);
-    }
-    sizes
-}
-
 /// A state that is cut goes on as if it had never been longer.
 fn check_truncated(fixture: &Fixture) {
     let program = fixture.program();

@@ -1,5 +1,6 @@
 //! Whole programs: imported, built and run, against known answers.
 
+mod batches;
 mod chat;
 mod compare;
 mod contract;

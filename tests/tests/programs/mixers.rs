@@ -12,7 +12,7 @@ use seqc_tests::{
     root,
     rows::{Rows, read_numbers},
 };
-use ways::{in_sessions, random_cut, run, stream};
+use ways::{batch_deviation, in_sessions, random_cut, run, stream};
 
 /// max |difference| / max |reference| of a mixer in f32.
 const TOLERANCE: f32 = 1e-5;
@@ -111,6 +111,13 @@ fn check(mixer: Mixer) {
             &y,
         );
     }
+    let off = batch_deviation(&program, &x, x.len() / 3);
+    assert!(
+        off <= mixer.tolerance,
+        "{} {}, in a batch: off by {off:e}",
+        mixer.name,
+        mixer.output
+    );
     not_finite(mixer, &program, x);
 }
 

@@ -105,9 +105,10 @@ pub(crate) struct Logits {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Safetensors file with one tensor [tokens, ...] for each input stream, under its name; `-`: standard input
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) input: PathBuf,
+    /// Safetensors file with one tensor [tokens, ...] for each input stream, under its name; `-`: standard input. Several
+    /// times: sequences that are read together, in one batch, and whose rows follow each other
+    #[arg(short, long, value_name = "FILE", required = true)]
+    pub(crate) input: Vec<PathBuf>,
     /// File to write, safetensors or `.json`; `-`: JSON to standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,

@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result<()> {
     let sequences = args.tokens.iter().map(|words| common::ids(words, "--tokens"));
-    let mut sequences = sequences.collect::<Result<Vec<_>>>()?;
+    let sequences = sequences.collect::<Result<Vec<_>>>()?;
     streams::check_reads_tokens(&code.describe()?)?;
     let model = common::load(code, &args.reading.loading, console)?;
     let target = Target {
@@ -37,36 +37,44 @@ pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result
         inputs: common::inputs(&model, []),
     };
     let mut session = open(&model, &target, &args.reading, console)?;
-    match (sequences.pop(), sequences.is_empty()) {
-        (Some(only), true) => write(&mut session, &common::tokens(only), &target, &args.reading, console),
-        (last, _) => {
-            sequences.extend(last);
-            write_batch(&mut session, sequences, &target, &args.reading, console)
-        }
+    let sequences: Vec<Vec<Values>> = sequences.into_iter().map(|ids| common::tokens(ids).into()).collect();
+    write_all(&mut session, &sequences, &target, &args.reading, console)
+}
+
+/// Reads one or several sequences, and writes their outputs.
+fn write_all(
+    session: &mut Session,
+    sequences: &[Vec<Values>],
+    target: &Target,
+    reading: &Reading,
+    console: &mut Console,
+) -> Result<()> {
+    match sequences {
+        [only] => write(session, only, target, reading, console),
+        _ => write_batch(session, sequences, target, reading, console),
     }
 }
 
 /// Reads several sequences together, each from where the session is, and writes their outputs one behind the other.
 fn write_batch(
     session: &mut Session,
-    sequences: Vec<Vec<i64>>,
+    inputs: &[Vec<Values>],
     target: &Target,
     reading: &Reading,
     console: &mut Console,
 ) -> Result<()> {
     if reading.save_state.is_some() {
         return Err(Error::Usage(
-            "--save-state leaves the state of one sequence: give one --tokens".to_owned(),
+            "--save-state leaves the state of one sequence, and there are several".to_owned(),
         ));
     }
     let cut = common::cut(&reading.chunk);
-    let inputs: Vec<[Values; 1]> = sequences.into_iter().map(common::tokens).collect();
     let counts = inputs.iter().map(|rows| session.check(rows, &Cut::default()));
     let counts = counts.collect::<Result<Vec<usize>>>()?;
     let (tokens, longest) = (counts.iter().sum(), counts.iter().max().copied().unwrap_or_default());
     let before = session.position();
     common::warn_of_length(session.model().descriptor(), before, before + longest as u64, console);
-    let rows = together(session, &inputs, &cut)?;
+    let rows = together(session, inputs, &cut)?;
     let outputs = session.model().descriptor().outputs.len();
     let all = |output: usize| rows.iter().flat_map(|rows| rows[output].iter().copied()).collect();
     let all: Vec<Vec<u8>> = (0..outputs).map(all).collect();
@@ -96,7 +104,7 @@ fn write_batch(
 
 /// Rows of every output for each sequence, which goes on from where the session is. Sequence `n` begins with the `n`-th chunk of the
 /// cut.
-fn together(session: &Session, inputs: &[[Values; 1]], cut: &Cut) -> Result<Vec<Vec<Vec<u8>>>> {
+fn together(session: &Session, inputs: &[Vec<Values>], cut: &Cut) -> Result<Vec<Vec<Vec<u8>>>> {
     let forks = inputs.iter().map(|_| session.fork());
     let mut forks = forks.collect::<Result<Vec<Session>>>()?;
     let cuts: Vec<Cut> = (0..inputs.len()).map(|n| cut.from(n)).collect();
@@ -122,16 +130,17 @@ fn together(session: &Session, inputs: &[[Values; 1]], cut: &Cut) -> Result<Vec<
 
 pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
-    let inputs = input::read(&descriptor, &args.input, console)?;
+    let inputs = args.input.iter().map(|file| input::read(&descriptor, file, console));
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
     let model = common::load(code, &args.reading.loading, console)?;
     let target = Target {
         path: &args.output,
         format: args.format,
         trace: args.trace,
-        inputs: common::inputs(&model, [args.input.clone()]),
+        inputs: common::inputs(&model, args.input.clone()),
     };
     let mut session = open(&model, &target, &args.reading, console)?;
-    write(&mut session, &inputs, &target, &args.reading, console)
+    write_all(&mut session, &inputs, &target, &args.reading, console)
 }
 
 /// Where outputs go.

@@ -8,23 +8,69 @@ use std::{
 
 use safetensors::{Dtype, serialize, tensor::TensorView};
 use seqc_tests::{
-    program::{Program, fresh_file},
+    program::{Program, fresh_file, list},
     rows::Rows,
 };
 
 /// `run`: the output of every row.
 pub(crate) fn run(program: &Program, x: &Rows, more: &[String]) -> Rows {
-    let (input, output) = (stream(x), fresh_file("y.safetensors"));
-    let mut args = vec!["run".to_owned(), "--input".to_owned(), input.display().to_string()];
-    args.extend(["--output".to_owned(), output.display().to_string()]);
+    run_together(program, std::slice::from_ref(x), more)
+}
+
+/// `run` of several sequences in one batch: the outputs of every row, those of the first sequence first.
+pub(crate) fn run_together(program: &Program, sequences: &[Rows], more: &[String]) -> Rows {
+    let (inputs, output) = (sequences.iter().map(stream), fresh_file("y.safetensors"));
+    let mut files: Vec<PathBuf> = inputs.collect();
+    let mut args = vec!["run".to_owned(), "--output".to_owned(), output.display().to_string()];
+    for input in &files {
+        args.extend(["--input".to_owned(), input.display().to_string()]);
+    }
     args.extend_from_slice(more);
     program.run(&args).ok();
     let y = Rows::read(&output, "y");
-    for file in [input, output] {
+    files.push(output);
+    for file in files {
         fs::remove_file(file).ok();
     }
-    assert_eq!(y.len(), x.len(), "one row per token");
+    assert_eq!(
+        y.len(),
+        sequences.iter().map(Rows::len).sum::<usize>(),
+        "one row per token"
+    );
     y
+}
+
+/// How far the outputs of some sequences in one batch are from those of each alone, in whatever chunks, from the beginning and
+/// behind `before` tokens: max |difference| / max |reference|.
+pub(crate) fn batch_deviation(program: &Program, x: &Rows, before: usize) -> f32 {
+    let state = fresh_file("state");
+    let file = state.display().to_string();
+    run(program, &x.slice(0, before), &["--save-state".to_owned(), file.clone()]);
+    let end = x.len() - before;
+    let parts = [(0, end), (3, 4), (end / 2, end), (1, end / 2), (0, 1)];
+    let sequences: Vec<Rows> = parts.iter().map(|(from, to)| x.slice(*from, *to)).collect();
+    let mut most = 0.0f32;
+    for (threads, start) in [("1", None), ("2", None), ("2", Some(&file))] {
+        let mut args = vec!["--threads".to_owned(), threads.to_owned()];
+        args.extend(
+            start
+                .iter()
+                .flat_map(|file| ["--load-state".to_owned(), (*file).clone()]),
+        );
+        let alone = sequences.iter().map(|x| run(program, x, &args));
+        let alone = alone
+            .reduce(|all, rows| all.then(&rows))
+            .unwrap_or_else(|| panic!("sequences"));
+        for chunks in [&[][..], &[1], &[5, 1, 1, 20, 1]] {
+            let mut args = args.clone();
+            if !chunks.is_empty() {
+                args.extend(["--chunk".to_owned(), list(chunks)]);
+            }
+            most = most.max(run_together(program, &sequences, &args).relative(&alone));
+        }
+    }
+    fs::remove_file(state).ok();
+    most
 }
 
 /// The outputs of processes that each read the rows up to a cut and hand their state to the next.
