@@ -72,31 +72,36 @@ fn tokens() -> Vec<i64> {
     (0..80).map(|n: i64| (n * n * 31 + n * 7 + 3) % 512).collect()
 }
 
-fn build(model: &Path, settings: &[&str]) -> (String, Program) {
-    let name = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let path = fresh_file(&name);
+/// A model with one layer of each kind and 512 tokens in its vocabulary, otherwise as it is shipped.
+pub(crate) fn shrunk(model: &Path) -> Program {
+    let text = std::fs::read_to_string(model).unwrap_or_default();
+    let mut settings = vec!["sizes.vocab=512".to_owned()];
+    let entries = text.lines().filter(|line| line.starts_with("  - "));
+    let repeated = entries.enumerate().filter(|(_, line)| line.starts_with("  - repeat:"));
+    settings.extend(repeated.map(|(n, _)| format!("stack.{n}.repeat=1")));
+    build(model, &settings)
+}
+
+fn name(model: &Path) -> String {
+    model.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn build(model: &Path, settings: &[String]) -> Program {
+    let path = fresh_file(&name(model));
     let mut words: Vec<&Path> = vec![Path::new("build"), model, Path::new("-o"), &path];
     for setting in settings {
         words.extend([Path::new("--set"), Path::new(setting)]);
     }
     command::seqc(&words).ok();
-    (name, Program { path })
+    Program { path }
 }
 
-/// The shipped models with fewer layers of each kind and fewer tokens in their vocabulary; otherwise as they are.
 #[test]
 fn shipped_models_give_each_sequence_what_it_gets_alone() {
     let models = models();
     assert!(models.len() >= 13, "{models:?}");
     for model in models {
-        let text = std::fs::read_to_string(&model).unwrap_or_default();
-        let mut settings = vec!["sizes.vocab=512".to_owned()];
-        let entries = text.lines().filter(|line| line.starts_with("  - "));
-        let repeated = entries.enumerate().filter(|(_, line)| line.starts_with("  - repeat:"));
-        settings.extend(repeated.map(|(n, _)| format!("stack.{n}.repeat=1")));
-        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-        let (name, program) = build(&model, &settings);
-        check(&name, &program, &tokens());
+        check(&name(&model), &shrunk(&model), &tokens());
     }
 }
 
@@ -105,7 +110,6 @@ fn shipped_models_give_each_sequence_what_it_gets_alone() {
 #[ignore = "takes long"]
 fn models_of_full_size_give_each_sequence_what_it_gets_alone() {
     for model in models() {
-        let (name, program) = build(&model, &[]);
-        check(&name, &program, &tokens());
+        check(&name(&model), &build(&model, &[]), &tokens());
     }
 }

@@ -16,6 +16,7 @@ mod memory;
 mod mixers;
 mod outputs;
 mod places;
+mod prefixes;
 mod processors;
 mod readme;
 mod selections;

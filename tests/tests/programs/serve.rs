@@ -17,7 +17,7 @@ use seqc_tests::{
 };
 
 /// A server that runs, and ends with this value.
-struct Server {
+pub(super) struct Server {
     process: Child,
     /// Held open, as a terminal would.
     _output: BufReader<ChildStdout>,
@@ -33,7 +33,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(program: &Program, tokenizer: &Path, words: &[&str]) -> Server {
+    pub(super) fn start(program: &Program, tokenizer: &Path, words: &[&str]) -> Server {
         let mut process = Command::new(&program.path)
             .args(["serve", "--port", "0", "--tokenizer"])
             .arg(tokenizer)
@@ -67,11 +67,11 @@ impl Server {
     }
 
     /// Status and body.
-    fn post(&self, path: &str, body: &str) -> Said {
+    pub(super) fn post(&self, path: &str, body: &str) -> Said {
         Said::of(self.ask(path, body))
     }
 
-    fn get(&self, path: &str) -> Said {
+    pub(super) fn get(&self, path: &str) -> Said {
         let mut stream = self.connect();
         let request = format!("GET {path} HTTP/1.0\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("it is written");
@@ -93,9 +93,9 @@ impl Server {
 }
 
 #[derive(Debug)]
-struct Said {
-    status: u16,
-    body: String,
+pub(super) struct Said {
+    pub(super) status: u16,
+    pub(super) body: String,
 }
 
 impl Said {
@@ -111,7 +111,7 @@ impl Said {
         }
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
@@ -160,7 +160,8 @@ fn alone(program: &Program, tokenizer: &Path, flag: &str, prompt: &str) -> Value
     found["text"].clone()
 }
 
-fn tokenizer() -> PathBuf {
+/// A folder with the tokenizer of bytes.
+pub(super) fn tokenizer() -> PathBuf {
     with_template(PLAIN)
 }
 
