@@ -6,7 +6,7 @@
 mod library;
 mod tools;
 
-pub use library::{Library, header, link_library};
+pub use library::{Library, Options, header, link_library};
 pub use tools::Error;
 
 use std::{

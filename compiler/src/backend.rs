@@ -3,7 +3,7 @@
 use crate::{
     files::Files,
     model::Built,
-    package,
+    package::{self, Kind},
     request::{Emit, Failure, Request},
 };
 use seqc_abi::{Descriptor, Level};
@@ -18,7 +18,10 @@ use seqc_checkpoint::{Bundle, output, output::Output};
 use seqc_ir::Model;
 use seqc_passes::{plan::Settings, planned::PlannedModel};
 use sha2::{Digest, Sha256};
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 /// Longest input of a model that looks ahead and does not say how long its inputs may be.
 const WHOLE: usize = 4096;
@@ -49,7 +52,8 @@ pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
     let targets = Target::list(&request.target).map_err(|e| Failure::Usage(e.to_string()))?;
     let of_one = match request.emit {
         Emit::Plan | Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj => true,
-        Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Exe | Emit::Lib => false,
+        Emit::Ast | Emit::Graph | Emit::Canonical => false,
+        Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel => false,
     };
     if of_one && targets.len() > 1 {
         let names = names(&targets);
@@ -89,22 +93,39 @@ pub(crate) fn readable(text: &str, target: &Target, emit: Emit) -> Result<Option
         Emit::Llvm => mlir::Emit::LlvmIr,
         Emit::Asm => mlir::Emit::Asm,
         Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Plan | Emit::Kernels => return Ok(None),
-        Emit::Obj | Emit::Exe | Emit::Lib => return Ok(None),
+        Emit::Obj | Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel => return Ok(None),
     };
     let made = mlir::compile(text, target, stage).map_err(|e| Failure::Stage(e.to_string()))?;
     Ok(Some(String::from_utf8_lossy(&made).into_owned()))
 }
 
-/// Links a program or a library, and puts it where it belongs with the files that go inside or beside it.
-pub(crate) fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<(), Failure> {
+/// Links a program or a library, and puts it where it belongs with the files that go inside or beside it; gives its path.
+pub(crate) fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<PathBuf, Failure> {
     let stage = |error: link::Error| Failure::Stage(error.to_string());
-    if request.emit == Emit::Lib {
-        let soname = request.output.file_name().unwrap_or_default().to_string_lossy();
-        let library = link::link_library(objects, &request.prefix, &soname).map_err(stage)?;
+    let Some(kind) = Kind::of(request.emit) else {
+        put(&link::link_exe(objects).map_err(stage)?, built, request, files)?;
+        return Ok(request.output.clone());
+    };
+    let soname = match kind {
+        Kind::Library => request
+            .output
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        Kind::Crate | Kind::Wheel => format!("lib{}.so", request.prefix),
+    };
+    let inside = package::bundle(kind, &files.inside)?;
+    let options = link::Options {
+        prefix: &request.prefix,
+        soname: &soname,
+        inside: inside.as_ref().map(|bundle| bundle.path()),
+    };
+    let library = link::link_library(objects, &options).map_err(stage)?;
+    if kind == Kind::Library {
         put(&library.shared, built, request, files)?;
-        return package::write(request, &built.inputs, &library.archive);
     }
-    put(&link::link_exe(objects).map_err(stage)?, built, request, files)
+    package::write(kind, request, &built.inputs, &library, &files.inside)
 }
 
 /// Writes what was linked, with the files that go inside.

@@ -4,7 +4,7 @@ use crate::{
     backend,
     files::Files,
     model::{self, Built},
-    package,
+    package::{self, Kind},
     request::{Emit, Failure, Request},
     source::Sources,
 };
@@ -95,9 +95,9 @@ pub fn stages(built: &Built, request: &Request, watch: &mut Watch<'_>) -> Result
     }
 
     // Link: the objects, the runtime, and the files that go inside.
-    backend::link(&objects, built, request, &files)?;
+    let path = backend::link(&objects, built, request, &files)?;
     clock.end("link");
-    Ok(Product::Written(request.output.clone()))
+    Ok(Product::Written(path))
 }
 
 /// Tells how long each stage takes.
@@ -127,8 +127,10 @@ fn failed(error: impl ToString) -> Failure {
 
 /// Whether the result and what belongs to it can be written.
 fn check(request: &Request, inputs: &[PathBuf]) -> Result<(), Failure> {
-    output::check(&request.output, inputs).map_err(failed)?;
-    package::check(request, inputs)
+    match Kind::of(request.emit) {
+        Some(kind) => package::check(kind, request, inputs),
+        None => output::check(&request.output, inputs).map_err(failed),
+    }
 }
 
 /// Puts the result in place.

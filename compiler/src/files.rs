@@ -1,6 +1,10 @@
 //! The files of a program: the names by which it looks for weights and tokenizer, or the files themselves inside it.
 
-use crate::{model::Built, paths, request::Request};
+use crate::{
+    model::Built,
+    paths,
+    request::{Emit, Request},
+};
 use std::path::{Path, PathBuf};
 
 /// What a descriptor says of files, and what is appended to the program.
@@ -20,6 +24,8 @@ impl Files {
         if request.embed {
             return inside(built);
         }
+        // Where a package is installed, nobody knows yet: files are looked for beside its library, or the program.
+        let alone = matches!(request.emit, Emit::Crate | Emit::Wheel);
         let here = Path::new("");
         let home = match request.output.parent() {
             Some(folder) if request.output.as_os_str() != "-" => folder,
@@ -35,9 +41,14 @@ impl Files {
             Some(asked) => Some(paths::seen_from(home, asked, here)),
             None => written.map(|file| in_model(&file.value)),
         };
+        let tokenizer = built.document.tokenizer.as_ref().map(|file| in_model(&file.value));
+        let placed = |path: String| match Path::new(&path).file_name() {
+            Some(name) if alone => name.to_string_lossy().into_owned(),
+            _ => path,
+        };
         Ok(Files {
-            weights,
-            tokenizer: built.document.tokenizer.as_ref().map(|file| in_model(&file.value)),
+            weights: weights.map(placed),
+            tokenizer: tokenizer.map(placed),
             inside: Vec::new(),
         })
     }

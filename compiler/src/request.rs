@@ -28,6 +28,10 @@ pub enum Emit {
     Exe,
     /// A library to embed.
     Lib,
+    /// A crate for Rust.
+    Crate,
+    /// A wheel for Python.
+    Wheel,
 }
 
 /// What a build is asked for.
@@ -43,7 +47,7 @@ pub struct Request {
     pub output: PathBuf,
     /// Whether weights and tokenizer go inside the program.
     pub embed: bool,
-    /// What the names in a library's C interface begin with.
+    /// What the names in a library's C interface begin with; the name of a crate or wheel.
     pub prefix: String,
     /// Whether the header of a library may replace another one.
     pub force: bool,

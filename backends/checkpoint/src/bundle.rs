@@ -1,5 +1,5 @@
-//! Files at the end of a program: appended to what the linker made, each at the start of a page, so that they are
-//! mapped from the program's own file.
+//! Files inside a program, each at the start of a page, so that they are mapped from the program's own file: appended to what the
+//! linker made, or in a section that it placed.
 //!
 //! ```text
 //! program | padding | file | padding | file … | index, JSON | trailer: magic 8, place of the index u64, its length u64
@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Write},
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -34,23 +35,36 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// The files inside the program at `path`; `None` when there are none.
+    /// The files at the end of the program at `path`; `None` when there are none.
     ///
     /// # Errors
     ///
     /// A program that cannot be read, or whose index contradicts its size.
     pub fn open(path: &Path) -> Result<Option<Bundle>, Error> {
+        let size = std::fs::metadata(path).map_err(|error| Error::Io {
+            path: path.to_owned(),
+            error,
+        });
+        Bundle::open_part(path, 0..size?.len())
+    }
+
+    /// The files in a part of the program at `path`, which begins at a page; `None` when there are none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bundle::open`].
+    pub fn open_part(path: &Path, part: Range<u64>) -> Result<Option<Bundle>, Error> {
         let failed = |error| Error::Io {
             path: path.to_owned(),
             error,
         };
         let file = File::open(path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
+        let size = part.end.saturating_sub(part.start);
         let Some(end) = size.checked_sub(TRAILER as u64) else {
             return Ok(None);
         };
         let mut trailer = [0; TRAILER];
-        file.read_exact_at(&mut trailer, end).map_err(failed)?;
+        file.read_exact_at(&mut trailer, part.start + end).map_err(failed)?;
         let number = |at: usize| {
             trailer[at..]
                 .first_chunk()
@@ -65,8 +79,13 @@ impl Bundle {
             return Err(damaged());
         }
         let mut index = vec![0; length as usize];
-        file.read_exact_at(&mut index, start).map_err(failed)?;
-        let entries = entries(&index, start).ok_or_else(damaged)?;
+        file.read_exact_at(&mut index, part.start + start).map_err(failed)?;
+        let mut entries = entries(&index, start)
+            .filter(|_| part.start.is_multiple_of(PAGE))
+            .ok_or_else(damaged)?;
+        for (start, _) in entries.values_mut() {
+            *start += part.start;
+        }
         Ok(Some(Bundle {
             path: path.to_owned(),
             file,
@@ -169,6 +188,13 @@ mod tests {
         let tokenizer = Source::Inside(bundle, "tokenizer/c.json".to_owned());
         assert!(!tokenizer.exists());
         assert_eq!(tokenizer.beside("b.json").read(2).expect("read"), b"{}");
+        let part = [&[9; 4096][..], &program, b"more"].concat();
+        fs::write(at("part"), &part).expect("a file");
+        let end = 4096 + program.len() as u64;
+        let bundle = Bundle::open_part(&at("part"), 4096..end).expect("read").expect("files");
+        let weights = Source::Inside(Arc::new(bundle), "weights".to_owned());
+        assert_eq!(&weights.join("a.bin").map().expect("mapped")[..], &long);
+        assert!(Bundle::open_part(&at("part"), 4097..end).is_err(), "not at a page");
         fs::write(at("plain"), b"program without files, of more than a trailer").expect("a file");
         assert!(Bundle::open(&at("plain")).expect("read").is_none());
         for cut in [1, 8, 100] {

@@ -1,5 +1,9 @@
 //! Where the files of a program are: inside it, where its model named them, beside it, or in a folder that the user names.
 
+mod own;
+
+pub(crate) use own::own_file;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -9,31 +13,6 @@ use seqc_abi::Descriptor;
 use seqc_checkpoint::{Bundle, Source};
 
 use crate::{Error, Result};
-
-/// The file of this program, or of the library that this code is part of.
-pub(crate) fn own_file() -> Option<PathBuf> {
-    library_file().or_else(|| std::env::current_exe().ok())
-}
-
-#[cfg(not(feature = "library"))]
-fn library_file() -> Option<PathBuf> {
-    None
-}
-
-#[cfg(feature = "library")]
-fn library_file() -> Option<PathBuf> {
-    use std::{ffi::CStr, ffi::OsStr, os::unix::ffi::OsStrExt};
-    // SAFETY: the structure is plain data that the call fills; the name it leads to lives as long as the library.
-    let name = unsafe {
-        let mut about = std::mem::zeroed::<libc::Dl_info>();
-        let here = library_file as *const () as *const libc::c_void;
-        if libc::dladdr(here, &raw mut about) == 0 || about.dli_fname.is_null() {
-            return None;
-        }
-        CStr::from_ptr(about.dli_fname)
-    };
-    std::fs::canonicalize(OsStr::from_bytes(name.to_bytes())).ok()
-}
 
 /// The checkpoint: what was asked for, or what the program names; `None` where nothing is named.
 pub(crate) fn weights(descriptor: &Descriptor, asked: Option<&Path>) -> Result<Option<Source>> {
@@ -73,7 +52,7 @@ pub(crate) fn with_folder(tokenizer: &Path) -> impl Iterator<Item = PathBuf> {
 pub(crate) fn inside() -> Result<Arc<Bundle>> {
     let lost = |why: String| Error::Failed(format!("the files that were built into the program are gone: {why}"));
     let path = own_file().ok_or_else(|| lost("its own file cannot be found".to_owned()))?;
-    let bundle = Bundle::open(&path)?;
+    let bundle = own::bundle(&path)?;
     let bundle = bundle.ok_or_else(|| lost(format!("{} was stripped or cut short", path.display())))?;
     Ok(Arc::new(bundle))
 }

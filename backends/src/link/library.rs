@@ -60,22 +60,42 @@ fn functions() -> Vec<&'static str> {
     names.collect()
 }
 
+/// How a library is linked.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// What the names of the C interface begin with.
+    pub prefix: &'a str,
+    /// The name by which the dynamic linker finds the shared library.
+    pub soname: &'a str,
+    /// A bundle of files that the static library contains; those of the shared one are appended to it.
+    pub inside: Option<&'a Path>,
+}
+
 /// Links generated objects with the runtime, for programs that use them through [`header`] of the same `prefix`. The system's C
-/// compiler does it, since the libraries use the system's C library. `soname` is the name by which the dynamic linker finds the shared one.
+/// compiler does it, since the libraries use the system's C library.
 ///
 /// # Errors
 ///
 /// See [`Error`].
-pub fn link_library(objects: &[Vec<u8>], prefix: &str, soname: &str) -> Result<Library, Error> {
+pub fn link_library(objects: &[Vec<u8>], options: &Options) -> Result<Library, Error> {
     let scratch = folder()?;
     let exports: Vec<String> = functions()
         .iter()
-        .map(|name| name.replacen(PREFIX, prefix, 1))
+        .map(|name| name.replacen(PREFIX, options.prefix, 1))
         .collect();
-    let object = object(&scratch, objects, prefix, &exports)?;
+    let whole = whole(&scratch, objects)?;
+    let with = |inside: Option<&Path>, name: &str| -> Result<PathBuf, Error> {
+        let parts = [whole.clone(), section(&scratch, inside)?];
+        localised(&scratch, &parts, &exports, &format!("{}{name}.o", options.prefix))
+    };
+    let object = with(None, "")?;
+    let archived = match options.inside {
+        Some(inside) => with(Some(inside), "-inside")?,
+        None => object.clone(),
+    };
     Ok(Library {
-        shared: shared(&scratch, &object, &exports, soname)?,
-        archive: archive(&scratch, &object)?,
+        shared: shared(&scratch, &object, &exports, options.soname)?,
+        archive: archive(&scratch, &archived)?,
     })
 }
 
@@ -83,28 +103,60 @@ fn compiler() -> Command {
     Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()))
 }
 
-/// One relocatable object of everything that the exported functions need.
-fn object(scratch: &Folder, objects: &[Vec<u8>], prefix: &str, exports: &[String]) -> Result<PathBuf, Error> {
-    let whole = scratch.file("whole.o");
+/// Joins objects to one.
+fn joined(output: &Path) -> Command {
     let mut command = compiler();
     // Groups of sections that linkers keep once in a program would be taken from another library's object.
-    command.args(["-r", "-nostdlib", "-Wl,--gc-sections", "-Wl,--force-group-allocation"]);
+    command.args(["-r", "-nostdlib", "-Wl,--force-group-allocation", "-o"]);
+    command.arg(output);
+    command
+}
+
+/// One relocatable object of everything that the exported functions need.
+fn whole(scratch: &Folder, objects: &[Vec<u8>]) -> Result<PathBuf, Error> {
+    let output = scratch.file("whole.o");
+    let mut command = joined(&output);
+    command.arg("-Wl,--gc-sections");
     command.args(functions().iter().map(|name| format!("-Wl,-u,{name}")));
-    command.arg("-o").arg(&whole).args(files(scratch, objects)?);
+    command.args(files(scratch, objects)?);
     command.arg(file(scratch, RUNTIME.0, RUNTIME.1)?);
+    run(command, scratch)?;
+    Ok(output)
+}
+
+/// An object with a bundle of files, or an empty one.
+fn section(scratch: &Folder, inside: Option<&Path>) -> Result<PathBuf, Error> {
+    let bytes = inside.map_or_else(String::new, |path| format!(".incbin \"{}\"\n", path.display()));
+    let text = format!(
+        ".section .seqc_inside,\"a\",@progbits\n.balign 4096\n.globl seqc_inside\nseqc_inside:\n{bytes}\
+         .globl seqc_inside_end\nseqc_inside_end:\n.section .note.GNU-stack,\"\",@progbits\n"
+    );
+    let name = if inside.is_some() { "inside" } else { "nothing-inside" };
+    let source = file(scratch, &format!("{name}.s"), text.as_bytes())?;
+    let output = scratch.file(&format!("{name}.o"));
+    let mut command = compiler();
+    command.arg("-c").arg(source).arg("-o").arg(&output);
+    run(command, scratch)?;
+    Ok(output)
+}
+
+/// Joins objects, gives the exported functions their names, and hides everything else.
+fn localised(scratch: &Folder, parts: &[PathBuf], exports: &[String], name: &str) -> Result<PathBuf, Error> {
+    let (all, local) = (scratch.file(&format!("{name}.all")), scratch.file(name));
+    let mut command = joined(&all);
+    command.args(parts);
     run(command, scratch)?;
 
     let renamed = functions().into_iter().zip(exports).filter(|(from, to)| from != to);
     let renamed: String = renamed.map(|(from, to)| format!("{from} {to}\n")).collect();
-    let local = scratch.file(&format!("{prefix}.o"));
     let mut command = Command::new(objcopy()?);
     command.arg("--strip-debug");
     command.args(BITCODE.iter().map(|section| format!("--remove-section={section}")));
     command.arg(option(
         "--redefine-syms=",
-        &file(scratch, "renamed", renamed.as_bytes())?,
+        &file(scratch, &format!("{name}.renamed"), renamed.as_bytes())?,
     ));
-    command.arg(&whole).arg(&local);
+    command.arg(&all).arg(&local);
     run(command, scratch)?;
 
     // Renaming and choosing by name are two runs: tools differ in which of both they do first.
@@ -112,7 +164,7 @@ fn object(scratch: &Folder, objects: &[Vec<u8>], prefix: &str, exports: &[String
     let kept = exports.join("\n") + "\n";
     command.arg(option(
         "--keep-global-symbols=",
-        &file(scratch, "kept", kept.as_bytes())?,
+        &file(scratch, &format!("{name}.kept"), kept.as_bytes())?,
     ));
     command.arg(&local);
     run(command, scratch)?;

@@ -17,19 +17,20 @@ pub(crate) struct BuildArgs {
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// Output file; `-` is standard output. Default: standard output for text, the current directory for programs
+    /// Output file; the folder of a crate or wheel; `-` is standard output. Default: standard output for text, the current directory for
+    /// programs
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// What to produce
     #[arg(long, value_enum, default_value_t = Emit::Exe)]
     emit: Emit,
-    /// Replace an existing header with other content
+    /// Replace an existing header with other content, write a crate into a folder with other contents
     #[arg(long)]
     force: bool,
     /// What the names in the C interface of a library begin with, and its header is called: libraries with different
-    /// prefixes can be linked into one program
-    #[arg(long, value_name = "NAME", default_value = "seqc")]
-    prefix: String,
+    /// prefixes can be linked into one program. The name of a crate or wheel. Default: `seqc` for libraries, the model's file for packages
+    #[arg(long, value_name = "NAME")]
+    prefix: Option<String>,
     /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup),
     /// `x86-64-v3`, `x86-64-v4`, `native`, an LLVM name of a processor, or several of these separated by commas.
     /// Default: `x86-64` for programs and libraries, this machine for other outputs
@@ -61,6 +62,8 @@ impl ValueEnum for Emit {
             Emit::Obj,
             Emit::Exe,
             Emit::Lib,
+            Emit::Crate,
+            Emit::Wheel,
         ]
     }
 
@@ -77,6 +80,8 @@ impl ValueEnum for Emit {
             Emit::Obj => "obj",
             Emit::Exe => "exe",
             Emit::Lib => "lib",
+            Emit::Crate => "crate",
+            Emit::Wheel => "wheel",
         };
         Some(PossibleValue::new(name))
     }
@@ -92,7 +97,7 @@ impl Emit {
     /// The processors by default.
     fn target(self) -> &'static str {
         match self {
-            Emit::Exe | Emit::Lib => "x86-64",
+            Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel => "x86-64",
             Emit::Ast
             | Emit::Graph
             | Emit::Canonical
@@ -107,7 +112,23 @@ impl Emit {
 
     /// Whether the result is binary.
     fn is_code(self) -> bool {
-        matches!(self, Emit::Obj | Emit::Exe | Emit::Lib)
+        matches!(self, Emit::Obj | Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel)
+    }
+
+    /// The prefix by default: packages are named after their model.
+    fn prefix(self, model: &Path) -> String {
+        if !matches!(self, Emit::Crate | Emit::Wheel) {
+            return "seqc".to_owned();
+        }
+        let stem = model.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+        let name: String = stem
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .collect();
+        match name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            true => name,
+            false => format!("model_{name}"),
+        }
     }
 
     /// The output file by default.
@@ -128,6 +149,8 @@ impl Emit {
                 let stem = model.file_stem().unwrap_or_default().to_string_lossy();
                 PathBuf::from(format!("lib{stem}.so"))
             }
+            Emit::Crate => PathBuf::from(self.prefix(&model)),
+            Emit::Wheel => PathBuf::from("."),
         }
     }
 }
@@ -138,15 +161,14 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         Ok(read) => read,
         Err(status) => return status,
     };
-    if args.embed_weights && !matches!(args.emit, Emit::Exe | Emit::Lib) {
-        let message = "--embed-weights requires --emit exe or --emit lib";
+    if args.embed_weights && !matches!(args.emit, Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel) {
+        let message = "--embed-weights requires --emit exe, lib, crate or wheel";
         return session.fail("usage", message);
     }
-    if !is_identifier(&args.prefix) {
-        let message = format!(
-            "--prefix {}: names in C consist of letters, digits and `_`, and begin with a letter",
-            args.prefix
-        );
+    let prefix = args.prefix.clone().unwrap_or_else(|| args.emit.prefix(&args.file));
+    if !is_identifier(&prefix) {
+        let message =
+            format!("--prefix {prefix}: names in C consist of letters, digits and `_`, and begin with a letter");
         return session.fail("usage", &message);
     }
     if output == Path::new("-") && args.emit.is_code() && std::io::stdout().is_terminal() {
@@ -159,7 +181,7 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         embed: args.embed_weights,
         read,
         force: args.force,
-        prefix: args.prefix.clone(),
+        prefix,
         emit: args.emit,
         target: args.target.clone().unwrap_or_else(|| args.emit.target().to_owned()),
         output,

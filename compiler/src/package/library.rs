@@ -16,11 +16,7 @@ pub(super) fn companions(request: &Request) -> Vec<Companion> {
     vec![
         beside(format!("{}.h", request.prefix), link::header(&request.prefix), true),
         beside(format!("{}.pc", library.name), library.pkg_config(), false),
-        beside(
-            format!("{}Config.cmake", library.name),
-            library.cmake(request.embed),
-            false,
-        ),
+        beside(format!("{}Config.cmake", library.name), library.cmake(), false),
         beside(
             format!("{}ConfigVersion.cmake", library.name),
             CMAKE_VERSION.replace("@version@", VERSION),
@@ -60,34 +56,29 @@ impl Names {
         )
     }
 
-    fn cmake(&self, embedded: bool) -> String {
+    fn cmake(&self) -> String {
         let archive = Path::new(&self.file).with_extension("a");
-        let archive = CMAKE_STATIC.replace("@archive@", &archive.to_string_lossy());
         CMAKE
-            .replace("@static@\n", if embedded { "" } else { &archive })
+            .replace("@archive@", &archive.to_string_lossy())
             .replace("@file@", &self.file)
             .replace("@name@", &self.name)
     }
 }
 
-const CMAKE: &str = r#"# The compiled model @name@ as an imported target, @name@::@name@.
+const CMAKE: &str = r#"# The compiled model @name@ as imported targets: @name@::@name@, and @name@::@name@_static.
 if(NOT TARGET @name@::@name@)
   add_library(@name@::@name@ SHARED IMPORTED)
   set_target_properties(@name@::@name@ PROPERTIES
     IMPORTED_LOCATION "${CMAKE_CURRENT_LIST_DIR}/@file@"
     IMPORTED_SONAME "@file@"
     INTERFACE_INCLUDE_DIRECTORIES "${CMAKE_CURRENT_LIST_DIR}")
-@static@
-endif()
-"#;
-
-const CMAKE_STATIC: &str = r#"  # The same as a static library.
   add_library(@name@::@name@_static STATIC IMPORTED)
   set_target_properties(@name@::@name@_static PROPERTIES
     IMPORTED_LOCATION "${CMAKE_CURRENT_LIST_DIR}/@archive@"
     IMPORTED_LINK_INTERFACE_LANGUAGES "C"
     INTERFACE_LINK_LIBRARIES "m;pthread;dl"
     INTERFACE_INCLUDE_DIRECTORIES "${CMAKE_CURRENT_LIST_DIR}")
+endif()
 "#;
 
 const CMAKE_VERSION: &str = r#"# Whether this version of the library is one that was asked for.
@@ -122,10 +113,7 @@ mod tests {
     #[test]
     fn no_place_is_left_open_in_what_cmake_reads() {
         let names = Names::of(Path::new("libsmall.so"));
-        for embedded in [false, true] {
-            let text = names.cmake(embedded);
-            assert!(!text.contains('@'), "{text}");
-            assert_eq!(text.contains("libsmall.a"), !embedded, "{text}");
-        }
+        let text = names.cmake();
+        assert!(!text.contains('@') && text.contains("/libsmall.a\""), "{text}");
     }
 }

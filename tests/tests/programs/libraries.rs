@@ -108,6 +108,30 @@ fn build_systems_find_a_library() {
     }
 }
 
+/// Sessions in several threads, forks, batches and saved states, of a model of caches and of a recurrent one. The thread sanitizer
+/// sees the program and what the library does with its memory, but not the library's own locks, which are no calls: these are
+/// what `scripts/sanitizers.sh` is for.
+#[test]
+fn sessions_of_several_threads_are_sound_under_sanitizers() {
+    let source = fixture::folder().join("sessions.c").display().to_string();
+    for checkpoint in ["llama", "mamba"] {
+        let dir = scratch(&format!("sanitized-{checkpoint}"));
+        write(&dir.join("suppressions"), "called_from_lib:libseqc.so\n");
+        library(&dir, checkpoint, "seqc");
+        for (sanitizers, linked) in [
+            ("address,undefined", "libseqc.a -lm"),
+            ("thread", "-L. -lseqc -Wl,-rpath,."),
+        ] {
+            let compile = format!("cc -g -O1 -Wall -Wextra -Werror -fsanitize={sanitizers}");
+            let run = "TSAN_OPTIONS=suppressions=suppressions ./sessions";
+            shell(
+                &dir,
+                &format!("{compile} {source} -I. {linked} -lpthread -o sessions && {run}"),
+            );
+        }
+    }
+}
+
 #[test]
 fn prefixes_are_names_in_c() {
     for prefix in ["", "1st", "a-b", "é"] {

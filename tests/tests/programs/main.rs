@@ -15,6 +15,7 @@ mod meaning;
 mod memory;
 mod mixers;
 mod outputs;
+mod packages;
 mod places;
 mod prefixes;
 mod processors;
