@@ -59,10 +59,12 @@ fn check(name: &str, program: &Program, vocab: u64, count: usize) {
     let expected: Vec<Value> = prompts.iter().map(|prompt| answer(&without, prompt)).collect();
     let different: HashSet<String> = expected.iter().map(Value::to_string).collect();
     assert!(different.len() > count / 4, "{name}: nearly all answers are alike");
-    for interval in ["1", "16", "100000"] {
-        let server = Server::start(program, &tokenizer, &["--snapshot-interval", interval]);
+    let (plain, drafted) = (&[][..], &["--speculate", "lookup"][..]);
+    for (interval, more) in [("1", plain), ("16", plain), ("16", drafted), ("100000", drafted)] {
+        let words = [&["--snapshot-interval", interval], more].concat();
+        let server = Server::start(program, &tokenizer, &words);
         for (n, (prompt, expected)) in prompts.iter().zip(&expected).enumerate() {
-            let how = format!("{name}, snapshots every {interval}, prompt {n}");
+            let how = format!("{name}, {words:?}, prompt {n}");
             assert_eq!(answer(&server, prompt), *expected, "{how}");
             let hits = metric(&server, "seqc_prefix_cache_hits_total");
             let tokens = metric(&server, "seqc_prefix_cache_tokens_total");

@@ -284,7 +284,7 @@ pub(crate) struct Serve {
     /// Length of the queue, in sequences; further requests are rejected
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
     pub(crate) queue: usize,
-    /// Maximum length of a sequence with prompt, up to that of the model
+    /// Maximum length of a sequence with prompt; default: the length that the model was trained at
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) context: Option<usize>,
     /// Maximum number of generated tokens of a sequence

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use seqc_abi::Descriptor;
 use tokio::sync::watch;
 
 use super::{
@@ -29,7 +30,7 @@ pub(crate) fn serve(code: Code, args: &Serve, console: &mut Console) -> Result<(
     let listener = listen(&args.host, args.port)?;
     let model = common::load(code, &args.loading, console)?;
     let descriptor = model.descriptor();
-    let mut engine = Engine::new(&model, tokenizer.as_deref(), settings(args))?;
+    let mut engine = Engine::new(&model, tokenizer.as_deref(), settings(args, descriptor))?;
     let site = server::Site {
         handle: engine.handle(),
         ends: setup::ends(descriptor, tokenizer.as_deref()),
@@ -65,11 +66,11 @@ pub(crate) fn serve(code: Code, args: &Serve, console: &mut Console) -> Result<(
     served.map_err(|error| failed("the server", error))
 }
 
-fn settings(args: &Serve) -> Settings {
+fn settings(args: &Serve, descriptor: &Descriptor) -> Settings {
     Settings {
         sequences: args.max_sequences,
         queue: args.queue,
-        context: args.context,
+        context: args.context.or(descriptor.trained_length),
         prompt_rows: args.prompt_chunk,
         cache_bytes: args.prefix_cache.saturating_mul(1 << 20),
         snapshot_tokens: args.snapshot_interval,
