@@ -24,4 +24,5 @@ mod selections;
 mod serve;
 mod size;
 mod smollm2;
+mod states;
 mod talk;
