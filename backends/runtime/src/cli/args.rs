@@ -393,8 +393,8 @@ fn bias(word: &str) -> Result<BiasWord, String> {
     })
 }
 
-/// Tokens of a draft where the user does not say how many.
-const DRAFT: usize = 8;
+/// Tokens of a draft where the user does not say how many: with the one before them, rows that kernels compute together.
+const DRAFT: usize = 7;
 
 fn drafting(word: &str) -> Result<Drafting, String> {
     let most = match word.split_once(':') {

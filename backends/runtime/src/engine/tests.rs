@@ -158,11 +158,12 @@ struct Asked {
 fn random_request(mix: &mut Mix) -> Asked {
     let mut below = |bound: u64| (mix.next() % bound) as usize;
     let length = 1 + below(40);
+    let kinds = [2, VOCAB as u64][below(2)];
     Asked {
         count: 1 + below(20),
         ear: Ear::with_room(if below(3) == 0 { 1 } else { 1000 }),
         leaves: below(4) == 0,
-        prompt: (0..length).map(|_| below(VOCAB as u64) as i64).collect(),
+        prompt: (0..length).map(|_| below(kinds) as i64).collect(),
     }
 }
 
@@ -187,6 +188,7 @@ fn listen(asked: &[Asked], handle: &Handle) {
 fn every_answer_is_that_of_the_sequence_alone() {
     let drafts = [None, Some(3), Some(7)].map(|most| most.map(|lookup| Drafting { lookup }));
     let models = [adder(0), adder(3), adder(7), adder(20), load(rememberer())];
+    let wrong = AtomicUsize::new(0);
     for (model, drafting) in models.iter().flat_map(|model| drafts.map(|drafting| (model, drafting))) {
         let mut mix = Mix(model.descriptor().padding as u64);
         std::thread::scope(|scope| {
@@ -227,14 +229,16 @@ fn every_answer_is_that_of_the_sequence_alone() {
             assert_eq!(ended, 120);
             let (drafted, accepted) = (&gauges.drafted_tokens, &gauges.accepted_tokens);
             let (drafted, accepted) = (drafted.load(Relaxed), accepted.load(Relaxed));
+            wrong.fetch_add((drafted - accepted) as usize, Relaxed);
             let padding = model.descriptor().padding;
             match drafting {
-                Some(_) if padding < 7 => assert!(drafted > accepted && accepted > 50, "{gauges:?}"),
+                Some(_) if padding < 7 => assert!(drafted >= accepted && accepted > 50, "{gauges:?}"),
                 Some(_) => {}
                 None => assert_eq!(drafted, 0),
             }
         });
     }
+    assert!(wrong.load(Relaxed) > 10, "{wrong:?}");
 }
 
 #[test]

@@ -10,6 +10,8 @@
 const LONGEST: usize = 8;
 /// The shortest: single words stand everywhere.
 const SHORTEST: usize = 2;
+/// What an end needs at first.
+const FIRST: usize = 3;
 
 /// How tokens are drafted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +24,8 @@ pub struct Drafting {
 #[derive(Clone, Debug)]
 pub struct Speculation {
     drafting: Drafting,
-    /// Tokens that the next draft may have: fewer after drafts that were wrong.
-    most: usize,
+    /// Tokens that must have stood before: more after drafts that were wrong.
+    needed: usize,
     totals: DraftTotals,
 }
 
@@ -41,23 +43,29 @@ impl Speculation {
     pub fn new(drafting: Drafting) -> Speculation {
         Speculation {
             drafting,
-            most: drafting.lookup,
+            needed: FIRST,
             totals: DraftTotals::default(),
         }
     }
 
-    /// At most `most` tokens that may come after a text.
+    /// At most `most` tokens that may come after a text; the more of its end stood before, the more.
     pub fn draft(&self, text: &[i64], most: usize) -> Vec<i64> {
-        lookup(text, most.min(self.most))
+        match earlier(text) {
+            Some(earlier) if earlier.same >= self.needed => {
+                let most = most.min(self.drafting.lookup).min(2 * earlier.same - 1);
+                continued(&text[earlier.place..], most)
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Takes notice of how many tokens of a draft the model chose.
     pub fn judge(&mut self, drafted: usize, accepted: usize) {
         self.totals.drafted += drafted as u64;
         self.totals.accepted += accepted as u64;
-        self.most = match accepted == drafted {
-            true => (2 * self.most).min(self.drafting.lookup),
-            false => accepted.max(1),
+        self.needed = match 2 * accepted >= drafted {
+            true => (self.needed / 2).max(SHORTEST),
+            false => (2 * self.needed).min(LONGEST),
         };
     }
 
@@ -67,32 +75,45 @@ impl Speculation {
     }
 }
 
-/// What came after the last place where the longest end of the text stood before; it may run into itself.
-fn lookup(text: &[i64], most: usize) -> Vec<i64> {
-    let mut best = (SHORTEST - 1, None);
+/// Where the end of a text stood before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Earlier {
+    /// What came after it begins here.
+    place: usize,
+    /// How many of the last tokens stood there.
+    same: usize,
+}
+
+/// The last place where the longest end of a text stood before.
+fn earlier(text: &[i64]) -> Option<Earlier> {
+    let mut best: Option<Earlier> = None;
     for place in (1..text.len()).rev() {
         let before = text[..place].iter().rev().zip(text.iter().rev());
         let same = before.take(LONGEST).take_while(|(a, b)| a == b).count();
-        if same > best.0 {
-            best = (same, Some(place));
+        if same > best.map_or(0, |best| best.same) {
+            best = Some(Earlier { place, same });
         }
         if same == LONGEST {
             break;
         }
     }
-    let Some(place) = best.1 else {
-        return Vec::new();
-    };
-    let mut all = text[place..].to_vec();
-    let period = all.len();
-    (all.len()..most).for_each(|n| all.push(all[n - period]));
-    all.truncate(most);
-    all
+    best
+}
+
+/// The first `most` tokens of what came after the end of a text before, which may run into the text itself.
+fn continued(after: &[i64], most: usize) -> Vec<i64> {
+    after.iter().copied().cycle().take(most).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lookup(text: &[i64], most: usize) -> Vec<i64> {
+        let mut speculation = Speculation::new(Drafting { lookup: 100 });
+        speculation.judge(1, 1);
+        speculation.draft(text, most)
+    }
 
     #[test]
     fn drafts_are_what_came_after_the_longest_end() {
@@ -101,26 +122,31 @@ mod tests {
         assert_eq!(lookup(&[0, 1, 2, 3, 0, 1, 2, 4, 1, 2], 1), [4]);
         assert_eq!(lookup(&[1, 2, 3, 2], 3), [0; 0]);
         assert_eq!(lookup(&[], 3), [0; 0]);
-        assert_eq!(lookup(&[7, 5, 6, 5, 6], 5), [5, 6, 5, 6, 5]);
-        assert_eq!(lookup(&[5, 5, 5], 4), [5, 5, 5, 5]);
+        assert_eq!(lookup(&[7, 5, 6, 5, 6, 5, 6], 5), [5, 6, 5, 6, 5]);
+        assert_eq!(lookup(&[5, 5, 5, 5], 4), [5, 5, 5, 5]);
         assert_eq!(lookup(&[1, 2, 1, 2], 0), [0; 0]);
+        // Two tokens that stood before are no ground for many.
+        assert_eq!(lookup(&[1, 2, 1, 2], 9).len(), 3);
     }
 
     #[test]
-    fn wrong_drafts_make_the_next_ones_shorter() {
-        let text = [1, 2, 1, 2];
-        let mut speculation = Speculation::new(Drafting { lookup: 8 });
+    fn wrong_drafts_make_the_next_ones_rarer() {
+        let text: Vec<i64> = (0..9).chain(0..5).collect();
+        let mut speculation = Speculation::new(Drafting { lookup: 7 });
         let mut length = |accepted: usize| {
             let drafted = speculation.draft(&text, 100).len();
             speculation.judge(drafted, accepted);
             drafted
         };
-        assert_eq!([length(3), length(0), length(1), length(2)], [8, 3, 1, 2]);
-        assert_eq!(speculation.draft(&text, 100).len(), 4);
-        assert_eq!(speculation.draft(&text, 2).len(), 2);
+        // Five tokens stood before: at first three are enough, after a wrong draft six are needed.
+        assert_eq!([length(4), length(3), length(0)], [7, 7, 7]);
+        assert!(speculation.draft(&text, 100).is_empty());
+        let longer: Vec<i64> = (0..9).chain(0..8).collect();
+        assert_eq!(speculation.draft(&longer, 100).len(), 7);
+        assert_eq!(speculation.draft(&longer, 2).len(), 2);
         let totals = DraftTotals {
-            drafted: 14,
-            accepted: 6,
+            drafted: 21,
+            accepted: 7,
         };
         assert_eq!(speculation.totals(), totals);
     }
