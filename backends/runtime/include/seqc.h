@@ -230,7 +230,8 @@ int seqc_decoder_finish(seqc_decoder *decoder, const char **text, size_t *length
  *
  * A request is the JSON object of a request to the server, as docs/server.md describes it, with its defaults: "max_tokens", "temperature",
  * "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "seed", "stop",
- * "ignore_eos", "response_format", "logprobs". "messages" (a conversation) or "prompt" (a text or a list of tokens) is the whole
+ * "ignore_eos", "response_format", "logprobs"; and "speculate": so many tokens at most are drafted by prompt lookup and read in one step, which changes
+ * nothing but the speed. "messages" (a conversation) or "prompt" (a text or a list of tokens) is the whole
  * text to be continued: what the session has read of it is kept, the rest is read. Without both the session is continued from where it is.
  * NULL stands for {}. */
 

@@ -70,7 +70,9 @@ impl<'a> Segment<'a> {
         let streams = self.session.model().inputs();
         if streams.len() != self.inputs.len() {
             let (given, reads) = (self.inputs.len(), streams.len());
-            return Err(Error::input(format!("{given} inputs are given, the model reads {reads}")));
+            return Err(Error::input(format!(
+                "{given} inputs are given, the model reads {reads}"
+            )));
         }
         let mut tokens = None;
         for (stream, input) in streams.iter().zip(&self.inputs) {
@@ -79,7 +81,10 @@ impl<'a> Segment<'a> {
                 Input::F32(values) => (Element::F32, values.len()),
             };
             let rows = count / stream.width.max(1);
-            if element != stream.element || rows * stream.width != count || tokens.is_some_and(|tokens| tokens != rows) {
+            if element != stream.element
+                || rows * stream.width != count
+                || tokens.is_some_and(|tokens| tokens != rows)
+            {
                 let name = &stream.name;
                 return Err(Error::input(format!(
                     "the input `{name}` does not have rows of {} {:?}, as many as the others",
@@ -102,7 +107,12 @@ impl<'a> Segment<'a> {
             Element::I64 => Output::I64(vec![0; rows * stream.width]),
             Element::F32 => Output::F32(vec![0.0; rows * stream.width]),
         };
-        self.session.model().outputs().into_iter().map(room).collect()
+        self.session
+            .model()
+            .outputs()
+            .into_iter()
+            .map(room)
+            .collect()
     }
 }
 
@@ -133,14 +143,23 @@ pub fn feed(segments: &mut [Segment<'_>]) -> Result<()> {
     }
     for (n, segment) in given.iter_mut().enumerate() {
         segment.inputs = inputs[n].as_ptr();
-        segment.outputs = if outputs[n].is_empty() { ptr::null() } else { outputs[n].as_ptr() };
+        segment.outputs = if outputs[n].is_empty() {
+            ptr::null()
+        } else {
+            outputs[n].as_ptr()
+        };
     }
     // SAFETY: segments, inputs and room for outputs live through the call; sizes were checked.
     let status = unsafe { ffi::seqc_feed(given.as_mut_ptr(), given.len(), ptr::null()) };
     let mut first = None;
-    for (segment, given) in segments.iter_mut().zip(&given).filter(|(_, given)| given.status != ffi::OK) {
+    for (segment, given) in segments
+        .iter_mut()
+        .zip(&given)
+        .filter(|(_, given)| given.status != ffi::OK)
+    {
         // SAFETY: the text is valid until the next failure.
-        let error = unsafe { Error::of(given.status, ffi::seqc_session_error(segment.session.raw())) };
+        let error =
+            unsafe { Error::of(given.status, ffi::seqc_session_error(segment.session.raw())) };
         first.get_or_insert_with(|| error.clone());
         segment.error = Some(error);
     }

@@ -10,7 +10,10 @@ fn main() {
     );
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     println!("cargo:rerun-if-changed=native/lib@crate@.a");
-    println!("cargo:rustc-link-search=native={}", root.join("native").display());
+    println!(
+        "cargo:rustc-link-search=native={}",
+        root.join("native").display()
+    );
     println!("cargo:rustc-link-lib=static=@crate@");
     for library in ["gcc_s", "m", "pthread", "dl"] {
         println!("cargo:rustc-link-lib=dylib={library}");

@@ -55,7 +55,9 @@ impl Error {
                 _ => ErrorKind::Failed,
             },
             // SAFETY: the caller's promise.
-            message: unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned(),
+            message: unsafe { CStr::from_ptr(text) }
+                .to_string_lossy()
+                .into_owned(),
         }
     }
 

@@ -112,25 +112,53 @@ unsafe extern "C" {
     pub(crate) fn seqc_model_memory(model: *const Model, bytes: *mut ModelBytes) -> c_int;
     pub(crate) fn seqc_model_inputs(model: *const Model) -> usize;
     pub(crate) fn seqc_model_outputs(model: *const Model) -> usize;
-    pub(crate) fn seqc_model_input(model: *const Model, number: usize, stream: *mut Stream) -> c_int;
-    pub(crate) fn seqc_model_output(model: *const Model, number: usize, stream: *mut Stream) -> c_int;
+    pub(crate) fn seqc_model_input(
+        model: *const Model,
+        number: usize,
+        stream: *mut Stream,
+    ) -> c_int;
+    pub(crate) fn seqc_model_output(
+        model: *const Model,
+        number: usize,
+        stream: *mut Stream,
+    ) -> c_int;
 
     pub(crate) fn seqc_session_new(model: *const Model) -> *mut Session;
     pub(crate) fn seqc_session_free(session: *mut Session);
     pub(crate) fn seqc_session_error(session: *const Session) -> *const c_char;
     pub(crate) fn seqc_session_reset(session: *mut Session) -> c_int;
     pub(crate) fn seqc_session_position(session: *const Session) -> u64;
-    pub(crate) fn seqc_session_tokens(session: *const Session, tokens: *mut *mut i64, count: *mut usize) -> c_int;
+    pub(crate) fn seqc_session_tokens(
+        session: *const Session,
+        tokens: *mut *mut i64,
+        count: *mut usize,
+    ) -> c_int;
     pub(crate) fn seqc_session_logits(session: *const Session, length: *mut usize) -> *const f32;
     pub(crate) fn seqc_session_fork(session: *const Session) -> *mut Session;
     pub(crate) fn seqc_session_truncate(session: *mut Session, position: u64) -> c_int;
     pub(crate) fn seqc_session_snapshots(session: *mut Session, interval: u64) -> c_int;
     pub(crate) fn seqc_session_save(session: *const Session, path: *const c_char) -> c_int;
     pub(crate) fn seqc_session_load(session: *mut Session, path: *const c_char) -> c_int;
-    pub(crate) fn seqc_session_save_memory(session: *const Session, bytes: *mut *mut c_void, size: *mut usize) -> c_int;
-    pub(crate) fn seqc_session_load_memory(session: *mut Session, bytes: *const c_void, size: usize) -> c_int;
-    pub(crate) fn seqc_session_memory(session: *const Session, alone: *mut u64, shared: *mut u64) -> c_int;
-    pub(crate) fn seqc_feed(segments: *mut Segment, count: usize, callbacks: *const Callbacks) -> c_int;
+    pub(crate) fn seqc_session_save_memory(
+        session: *const Session,
+        bytes: *mut *mut c_void,
+        size: *mut usize,
+    ) -> c_int;
+    pub(crate) fn seqc_session_load_memory(
+        session: *mut Session,
+        bytes: *const c_void,
+        size: usize,
+    ) -> c_int;
+    pub(crate) fn seqc_session_memory(
+        session: *const Session,
+        alone: *mut u64,
+        shared: *mut u64,
+    ) -> c_int;
+    pub(crate) fn seqc_feed(
+        segments: *mut Segment,
+        count: usize,
+        callbacks: *const Callbacks,
+    ) -> c_int;
 
     pub(crate) fn seqc_tokenize(
         model: *const Model,
@@ -160,7 +188,11 @@ unsafe extern "C" {
         count: *mut usize,
     ) -> c_int;
     pub(crate) fn seqc_model_ends(model: *const Model, count: *mut usize) -> *const i64;
-    pub(crate) fn seqc_decoder_new(model: *const Model, before: *const i64, count: usize) -> *mut Decoder;
+    pub(crate) fn seqc_decoder_new(
+        model: *const Model,
+        before: *const i64,
+        count: usize,
+    ) -> *mut Decoder;
     pub(crate) fn seqc_decoder_free(decoder: *mut Decoder);
     pub(crate) fn seqc_decoder_error(decoder: *const Decoder) -> *const c_char;
     pub(crate) fn seqc_decoder_push(
@@ -169,7 +201,11 @@ unsafe extern "C" {
         text: *mut *const c_char,
         length: *mut usize,
     ) -> c_int;
-    pub(crate) fn seqc_decoder_finish(decoder: *mut Decoder, text: *mut *const c_char, length: *mut usize) -> c_int;
+    pub(crate) fn seqc_decoder_finish(
+        decoder: *mut Decoder,
+        text: *mut *const c_char,
+        length: *mut usize,
+    ) -> c_int;
 
     pub(crate) fn seqc_session_start(
         session: *mut Session,
@@ -180,7 +216,11 @@ unsafe extern "C" {
     pub(crate) fn seqc_sampler_new(model: *const Model, request: *const c_char) -> *mut Sampler;
     pub(crate) fn seqc_sampler_free(sampler: *mut Sampler);
     pub(crate) fn seqc_sampler_error(sampler: *const Sampler) -> *const c_char;
-    pub(crate) fn seqc_sampler_read(sampler: *mut Sampler, tokens: *const i64, count: usize) -> c_int;
+    pub(crate) fn seqc_sampler_read(
+        sampler: *mut Sampler,
+        tokens: *const i64,
+        count: usize,
+    ) -> c_int;
     pub(crate) fn seqc_sampler_next(
         sampler: *mut Sampler,
         logits: *const f32,

@@ -98,7 +98,11 @@ impl Model {
     ///
     /// As [`Model::open`].
     pub fn open_with(options: &Options) -> Result<Model> {
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| c_string(path.as_os_str().as_bytes())).transpose();
+        let path = |path: &Option<PathBuf>| {
+            path.as_ref()
+                .map(|path| c_string(path.as_os_str().as_bytes()))
+                .transpose()
+        };
         let (weights, tokenizer) = (path(&options.weights)?, path(&options.tokenizer)?);
         let given = ffi::Options {
             size: size_of::<ffi::Options>(),
@@ -131,13 +135,17 @@ impl Model {
     /// Its name.
     pub fn name(&self) -> &str {
         // SAFETY: the text lives as long as the model.
-        unsafe { CStr::from_ptr(ffi::seqc_model_name(self.raw())) }.to_str().unwrap_or_default()
+        unsafe { CStr::from_ptr(ffi::seqc_model_name(self.raw())) }
+            .to_str()
+            .unwrap_or_default()
     }
 
     /// A hash of the model as it was compiled, in hexadecimal.
     pub fn hash(&self) -> &str {
         // SAFETY: the text lives as long as the model.
-        unsafe { CStr::from_ptr(ffi::seqc_model_hash(self.raw())) }.to_str().unwrap_or_default()
+        unsafe { CStr::from_ptr(ffi::seqc_model_hash(self.raw())) }
+            .to_str()
+            .unwrap_or_default()
     }
 
     /// Number of tokens that it knows, 0 if it reads no tokens.
@@ -185,14 +193,18 @@ impl Model {
     pub fn inputs(&self) -> Vec<Stream> {
         // SAFETY: the model lives.
         let count = unsafe { ffi::seqc_model_inputs(self.raw()) };
-        (0..count).filter_map(|n| self.stream(n, ffi::seqc_model_input)).collect()
+        (0..count)
+            .filter_map(|n| self.stream(n, ffi::seqc_model_input))
+            .collect()
     }
 
     /// What it gives.
     pub fn outputs(&self) -> Vec<Stream> {
         // SAFETY: the model lives.
         let count = unsafe { ffi::seqc_model_outputs(self.raw()) };
-        (0..count).filter_map(|n| self.stream(n, ffi::seqc_model_output)).collect()
+        (0..count)
+            .filter_map(|n| self.stream(n, ffi::seqc_model_output))
+            .collect()
     }
 
     fn stream(
@@ -207,7 +219,11 @@ impl Model {
         unsafe {
             (ask(self.raw(), number, &raw mut found) == ffi::OK).then(|| Stream {
                 name: CStr::from_ptr(found.name).to_string_lossy().into_owned(),
-                element: if found.kind == ffi::I64 { Element::I64 } else { Element::F32 },
+                element: if found.kind == ffi::I64 {
+                    Element::I64
+                } else {
+                    Element::F32
+                },
                 shape: match found.dimensions {
                     0 => Vec::new(),
                     count => std::slice::from_raw_parts(found.shape, count).to_vec(),
@@ -261,7 +277,13 @@ impl Model {
         let (mut text, mut length) = (ptr::null_mut(), 0);
         // SAFETY: tokens and places live through the call.
         self.done(unsafe {
-            ffi::seqc_detokenize(self.raw(), tokens.as_ptr(), tokens.len(), &raw mut text, &raw mut length)
+            ffi::seqc_detokenize(
+                self.raw(),
+                tokens.as_ptr(),
+                tokens.len(),
+                &raw mut text,
+                &raw mut length,
+            )
         })?;
         // SAFETY: the library gave it.
         let bytes: Vec<u8> = unsafe { taken(text.cast(), length) };
@@ -277,7 +299,14 @@ impl Model {
         let messages = c_string(messages_json(messages))?;
         let (mut text, mut length) = (ptr::null_mut(), 0);
         // SAFETY: messages and places live through the call.
-        self.done(unsafe { ffi::seqc_render_chat(self.raw(), messages.as_ptr(), &raw mut text, &raw mut length) })?;
+        self.done(unsafe {
+            ffi::seqc_render_chat(
+                self.raw(),
+                messages.as_ptr(),
+                &raw mut text,
+                &raw mut length,
+            )
+        })?;
         // SAFETY: the library gave it.
         let bytes: Vec<u8> = unsafe { taken(text.cast(), length) };
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -292,7 +321,14 @@ impl Model {
         let messages = c_string(messages_json(messages))?;
         let (mut tokens, mut count) = (ptr::null_mut(), 0);
         // SAFETY: messages and places live through the call.
-        self.done(unsafe { ffi::seqc_tokenize_chat(self.raw(), messages.as_ptr(), &raw mut tokens, &raw mut count) })?;
+        self.done(unsafe {
+            ffi::seqc_tokenize_chat(
+                self.raw(),
+                messages.as_ptr(),
+                &raw mut tokens,
+                &raw mut count,
+            )
+        })?;
         // SAFETY: the library gave them.
         Ok(unsafe { taken(tokens, count) })
     }

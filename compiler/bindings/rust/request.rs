@@ -89,6 +89,12 @@ impl Request {
         self.json("logprobs", best.to_string())
     }
 
+    /// So many tokens at most are drafted by prompt lookup and read in one step; the answer is the same.
+    #[must_use]
+    pub fn speculate(self, tokens: usize) -> Request {
+        self.json("speculate", tokens.to_string())
+    }
+
     /// The answer is JSON that this schema, a JSON text, admits.
     #[must_use]
     pub fn json_schema(self, schema: &str) -> Request {
@@ -134,7 +140,9 @@ fn string(text: &str) -> String {
             '"' => json.push_str("\\\""),
             '\\' => json.push_str("\\\\"),
             // Writing to a string does not fail.
-            control if control < ' ' => write!(json, "\\u{:04x}", control as u32).unwrap_or_default(),
+            control if control < ' ' => {
+                write!(json, "\\u{:04x}", control as u32).unwrap_or_default()
+            }
             other => json.push(other),
         }
     }
@@ -147,7 +155,9 @@ mod tests {
 
     #[test]
     fn requests_are_json() {
-        let request = Request::chat(&[Message::user("a \"b\"\n")]).max_tokens(3).max_tokens(4);
+        let request = Request::chat(&[Message::user("a \"b\"\n")])
+            .max_tokens(3)
+            .max_tokens(4);
         let expected = r#"{"messages":[{"role":"user","content":"a \"b\"\u000a"}],"max_tokens":4}"#;
         assert_eq!(request.to_json(), expected);
         assert_eq!(Request::tokens(&[1, 2]).to_json(), r#"{"prompt":[1, 2]}"#);

@@ -182,7 +182,9 @@ impl Session {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let (mut bytes, mut size) = (ptr::null_mut(), 0);
         // SAFETY: the places can be written.
-        self.done(unsafe { ffi::seqc_session_save_memory(self.raw, &raw mut bytes, &raw mut size) })?;
+        self.done(unsafe {
+            ffi::seqc_session_save_memory(self.raw, &raw mut bytes, &raw mut size)
+        })?;
         // SAFETY: the library gave them.
         Ok(unsafe { taken(bytes.cast(), size) })
     }
@@ -194,7 +196,9 @@ impl Session {
     /// As [`Session::load`].
     pub fn load_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         // SAFETY: the bytes live through the call.
-        self.done(unsafe { ffi::seqc_session_load_memory(self.raw, bytes.as_ptr().cast(), bytes.len()) })
+        self.done(unsafe {
+            ffi::seqc_session_load_memory(self.raw, bytes.as_ptr().cast(), bytes.len())
+        })
     }
 
     /// Memory that the session takes.

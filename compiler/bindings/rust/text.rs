@@ -20,7 +20,11 @@ impl Drop for Decoder {
 
 impl Decoder {
     pub(crate) fn of(raw: *mut ffi::Decoder) -> Result<Decoder> {
-        if raw.is_null() { Err(Error::last()) } else { Ok(Decoder(raw)) }
+        if raw.is_null() {
+            Err(Error::last())
+        } else {
+            Ok(Decoder(raw))
+        }
     }
 
     /// The characters that are complete with this token.
@@ -31,7 +35,8 @@ impl Decoder {
     pub fn push(&mut self, token: i64) -> Result<String> {
         let (mut text, mut length) = (std::ptr::null(), 0);
         // SAFETY: the decoder lives, and the places can be written.
-        let status = unsafe { ffi::seqc_decoder_push(self.0, token, &raw mut text, &raw mut length) };
+        let status =
+            unsafe { ffi::seqc_decoder_push(self.0, token, &raw mut text, &raw mut length) };
         self.text(status, text, length)
     }
 
@@ -75,7 +80,11 @@ impl Drop for Sampler {
 
 impl Sampler {
     pub(crate) fn of(raw: *mut ffi::Sampler) -> Result<Sampler> {
-        if raw.is_null() { Err(Error::last()) } else { Ok(Sampler(raw)) }
+        if raw.is_null() {
+            Err(Error::last())
+        } else {
+            Ok(Sampler(raw))
+        }
     }
 
     fn done(&self, status: c_int) -> Result<()> {
@@ -105,7 +114,13 @@ impl Sampler {
         let (mut token, mut over) = (0, 0);
         // SAFETY: the sampler lives, and so do logits and places.
         let status = unsafe {
-            ffi::seqc_sampler_next(self.0, logits.as_ptr(), logits.len(), &raw mut token, &raw mut over)
+            ffi::seqc_sampler_next(
+                self.0,
+                logits.as_ptr(),
+                logits.len(),
+                &raw mut token,
+                &raw mut over,
+            )
         };
         self.done(status)?;
         Ok((over == 0).then_some(token))

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    answer::Answer,
+    answer::{Answer, Wish},
     callbacks::{CCallbacks, CToken},
     model::Shared,
     outcome::{Fault, Outcome},
@@ -19,9 +19,12 @@ use crate::{
     Error, chat,
     engine::Generation,
     fields::{Fields, Wrong},
-    generation::{Continuation, Sampler, Wishes},
+    generation::{Continuation, Drafting, Sampler, Speculation, Wishes},
     sequence::Sequence,
 };
+
+/// Tokens of a draft.
+const MOST_DRAFTED: usize = 64;
 
 impl From<Wrong> for Fault {
     fn from(wrong: Wrong) -> Fault {
@@ -85,6 +88,12 @@ fn prompt(fields: &Fields, shared: &Shared) -> Outcome<Option<Vec<i64>>> {
     })
 }
 
+/// How tokens are drafted: as many as the field says, by prompt lookup.
+fn drafting(fields: &Fields) -> Outcome<Option<Drafting>> {
+    let lookup = fields.at_most("speculate", MOST_DRAFTED)?.filter(|lookup| *lookup > 0);
+    Ok(lookup.map(|lookup| Drafting { lookup }))
+}
+
 impl Inner {
     /// Begins an answer.
     fn start(&mut self, shared: &Arc<Shared>, fields: &Fields, callbacks: &CCallbacks) -> Outcome<()> {
@@ -92,6 +101,7 @@ impl Inner {
         let generation = generation(fields, shared)?;
         let sampler = Sampler::new(generation.sampling, logits)?;
         let prompt = prompt(fields, shared)?;
+        let speculation = drafting(fields)?;
         self.settle()?;
         if let Some(tokens) = prompt {
             self.bring_to(&tokens, callbacks)?;
@@ -111,7 +121,13 @@ impl Inner {
         };
         let mut continuation = Continuation::new(sampler, text, wishes)?;
         continuation.read(read);
-        self.answer = Some(Answer::new(continuation, generation.max_tokens));
+        let wish = Wish {
+            continuation,
+            most: generation.max_tokens,
+            logits: self.logits_place.unwrap_or_default(),
+            speculation: speculation.map(Speculation::new),
+        };
+        self.answer = Some(Answer::new(&self.session, wish));
         Ok(())
     }
 
@@ -158,20 +174,7 @@ impl Inner {
     fn next(&mut self) -> Outcome<CToken> {
         let running = self.answer.as_mut().filter(|answer| !answer.is_over());
         let answer = running.ok_or_else(|| Error::input("no answer is being generated"))?;
-        if answer.is_running()
-            && let Some(token) = answer.take_unread()
-            && let Err(fault) = self.read(vec![token], &CCallbacks::NONE)
-        {
-            self.answer = None;
-            return Err(fault);
-        }
-        let Some(mut answer) = self.answer.take() else {
-            return Err(Error::Failed("the answer is gone".to_owned()).into());
-        };
-        // An answer that fails is over.
-        let part = answer.next(&self.session, self.logits().unwrap_or_default())?;
-        self.answer = Some(answer);
-        Ok(part)
+        answer.next(&mut self.session)
     }
 }
 

@@ -37,7 +37,7 @@ pub struct CSession {
 pub(super) struct Inner {
     pub(super) session: Session<'static>,
     /// Place of the logits among the outputs, where there are any.
-    logits: Option<usize>,
+    pub(super) logits_place: Option<usize>,
     /// The answer that is being generated.
     pub(super) answer: Option<Answer>,
     /// Tokens between two snapshots, 0 for none.
@@ -48,7 +48,7 @@ impl CSession {
     fn new(model: &Arc<Shared>, session: Session<'static>, interval: u64) -> CSession {
         let inner = Inner {
             session,
-            logits: streams::logits(model.model().descriptor()).ok(),
+            logits_place: streams::logits(model.model().descriptor()).ok(),
             answer: None,
             interval,
         };
@@ -88,13 +88,18 @@ impl Inner {
 
     /// Ends an answer: the session has read what was given of it.
     pub(super) fn settle(&mut self) -> Outcome<()> {
-        let unread = self.answer.take().and_then(|answer| answer.unread());
-        self.read(unread.into_iter().collect(), &CCallbacks::NONE)
+        match self.answer.take() {
+            Some(answer) => {
+                answer.settle(&mut self.session)?;
+                self.check_finite()
+            }
+            None => Ok(()),
+        }
     }
 
     /// Refuses logits from which no token can be chosen.
     pub(super) fn check_finite(&self) -> Outcome<()> {
-        let last = self.logits.and_then(|place| self.session.last(place));
+        let last = self.logits_place.and_then(|place| self.session.last(place));
         if !last.is_some_and(finite::undecided) {
             return Ok(());
         }
@@ -105,14 +110,23 @@ impl Inner {
 
     /// Logits after the last token, if there are any that choose one.
     pub(super) fn logits(&self) -> Option<&[f32]> {
-        let last = self.session.last(self.logits?)?;
+        let last = self.session.last(self.logits_place?)?;
         (!finite::undecided(last)).then_some(last)
     }
 
-    /// Tokens read so far, and one that will be.
+    /// Tokens read so far, and those of an answer that were given and will be.
     fn position(&self) -> u64 {
-        let unread = self.answer.as_ref().and_then(Answer::unread);
-        self.session.position() + u64::from(unread.is_some())
+        let answer = |answer: &Answer| answer.start() + answer.given().len() as u64;
+        self.answer.as_ref().map_or(self.session.position(), answer)
+    }
+
+    /// The tokens up to that position.
+    fn tokens(&self) -> Option<Vec<i64>> {
+        let read = self.session.tokens()?;
+        Some(match &self.answer {
+            Some(answer) => [read.get(..answer.start() as usize)?, answer.given()].concat(),
+            None => read.to_vec(),
+        })
     }
 
     fn save(&mut self, path: &Path) -> Outcome<()> {
@@ -223,10 +237,12 @@ pub unsafe extern "C" fn seqc_session_tokens(
     unsafe {
         with(session, |inner| {
             let missing = || Error::input("the model does not read a list of tokens, or not all of them are known");
-            let unread = inner.answer.as_ref().and_then(Answer::unread);
-            let read = inner.session.tokens().ok_or_else(missing)?;
-            let all: Vec<i64> = read.iter().copied().chain(unread).collect();
-            memory::give(&all, tokens, count, "place for the tokens")
+            memory::give(
+                &inner.tokens().ok_or_else(missing)?,
+                tokens,
+                count,
+                "place for the tokens",
+            )
         })
     }
 }

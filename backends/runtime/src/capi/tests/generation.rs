@@ -126,6 +126,47 @@ fn stop_texts_grammars_and_the_context_end_answers() {
 }
 
 #[test]
+fn drafts_change_nothing_but_the_number_of_steps() {
+    for code in [adder("adder"), rememberer()] {
+        let model = open_with(code, Some(&letters()), 1);
+        let ask = |more: &str, given: usize| {
+            let request = format!(r#"{{{GREEDY}, "max_tokens": 40, "prompt": "aaabaaab"{more}}}"#);
+            let request = CString::new(request).expect("a text");
+            // SAFETY: as above.
+            unsafe {
+                let session = seqc_session_new(model);
+                assert_eq!(seqc_session_start(session, request.as_ptr(), ptr::null()), 0);
+                let mut parts = Vec::new();
+                while parts.len() < given {
+                    let mut token = empty_token();
+                    assert_eq!(seqc_session_next(session, &raw mut token), 0, "{}", last_error());
+                    parts.push(part(&token));
+                    assert_eq!(tokens(session).len(), 8 + parts.len().min(40));
+                }
+                // Whatever was drafted, the session goes on from what was given.
+                let (read, next) = (tokens(session), best(session));
+                assert_eq!(feed(session, &[1]), 0);
+                let after = (best(session), seqc_session_position(session));
+                seqc_session_free(session);
+                (parts, read, next, after)
+            }
+        };
+        for given in [1, 2, 3, 4, 5, 7, 11, 20, 39, 40, 41] {
+            let plain = ask("", given);
+            for lookup in [1, 2, 4, 7, 64] {
+                assert_eq!(
+                    ask(&format!(", \"speculate\": {lookup}"), given),
+                    plain,
+                    "{lookup} at {given}"
+                );
+            }
+        }
+        // SAFETY: as above.
+        unsafe { seqc_model_free(model) };
+    }
+}
+
+#[test]
 fn log_probabilities_come_with_the_tokens() {
     let model = open(adder("adder"));
     // SAFETY: as above.
