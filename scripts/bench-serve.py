@@ -1,7 +1,7 @@
 """Load test of a program's server against llama-server on the same file: tokens per second of all clients together, time to
 the first token and between tokens (median and 95th percentile), at several numbers of clients.
 
-Both servers run during the whole test and take turns, round by round; the one that is not asked does nothing. Prompts are random
+Without a peer the program alone is measured. Both servers run during the whole test and take turns, round by round; the one that is not asked does nothing. Prompts are random
 tokens, so that no server finds one in a cache. See scripts/bench-serve.sh."""
 
 import argparse
@@ -64,9 +64,18 @@ async def load(port, clients, requests, options, seed):
         for prompt in prompts:
             await client.ask(port, prompt, options.tokens)
 
+    async def read_long():
+        while True:
+            await Client().ask(port, [rng.randrange(1000, options.vocab) for _ in range(options.beside)], 1)
+
     begin = time.perf_counter()
+    beside = asyncio.create_task(read_long()) if options.beside else None
     await asyncio.gather(*(run(client, own) for client, own in zip(everyone, prompts)))
-    return everyone, time.perf_counter() - begin
+    seconds = time.perf_counter() - begin
+    if beside:
+        beside.cancel()
+        await asyncio.gather(beside, return_exceptions=True)
+    return everyone, seconds
 
 
 def percentile(values, part):
@@ -88,26 +97,29 @@ def wait(port, process):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
-    parser.add_argument("--peer", required=True, help="llama-server")
-    parser.add_argument("--model", required=True, help="GGUF, for the peer")
+    parser.add_argument("--peer", help="llama-server")
+    parser.add_argument("--model", help="GGUF, for the peer")
     parser.add_argument("--clients", default="1,8,32")
     parser.add_argument("--prompt", type=int, default=128, help="tokens of a prompt")
     parser.add_argument("--tokens", type=int, default=64, help="tokens of an answer")
     parser.add_argument("--requests", type=int, default=2, help="of each client in a round")
+    parser.add_argument("--beside", type=int, default=0, help="one more client sends prompts of so many tokens all the time")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--vocab", type=int, default=32000)
     options = parser.parse_args()
     clients = [int(n) for n in options.clients.split(",")]
-    most = max(clients)
+    most = max(clients) + bool(options.beside)
     ports = {"seqc": 18080, "llama-server": 18081}
-    context = options.prompt + options.tokens + 64
+    context = max(options.prompt + options.tokens, options.beside) + 64
     commands = {
         "seqc": [options.program, "serve", "--port", str(ports["seqc"]), "--threads", str(options.threads),
                  "--max-sequences", str(most)],
         "llama-server": [options.peer, "-m", options.model, "--port", str(ports["llama-server"]), "-t", str(options.threads),
                          "-tb", str(options.threads), "-np", str(most), "-c", str(most * context)],
     }
+    if not options.peer:
+        del commands["llama-server"]
     servers = {name: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                for name, command in commands.items()}
     try:
@@ -129,6 +141,8 @@ def main():
             for name, (rates, first, gaps) in found.items():
                 print(f"| {count} | {name} | {statistics.median(rates):.1f} | {percentile(first, .5):.0f}, {percentile(first, .95):.0f} "
                       f"| {percentile(gaps, .5):.1f}, {percentile(gaps, .95):.1f} |", flush=True)
+            if not options.peer:
+                continue
             ours, theirs = (statistics.median(found[name][0]) for name in ("seqc", "llama-server"))
             print(f"| {count} | ratio | {ours / theirs:.2f} | | |", flush=True)
     finally:
