@@ -14,7 +14,8 @@ import sys
 import time
 
 PROMPT, COUNT = 512, 128
-TESTS = (f"tg{COUNT}", f"pp{PROMPT}")
+# Decoding of several sequences at once: tokens of each behind a context of so many, and numbers of sequences.
+BATCH_CONTEXT, BATCH_COUNT, BATCHES = 16, 64, (4, 8, 16)
 
 
 def say(text):
@@ -48,7 +49,7 @@ class Bench:
     def __init__(self, options):
         self.options = options
         self.probe_binary = os.path.join(options.work, "bandwidth")
-        self.peer_binary = os.path.join(options.work, "peers", "bin", "llama-bench")
+        self.peers = os.path.join(options.work, "peers", "bin")
         self.peer_version = None
 
     def probe(self):
@@ -63,16 +64,22 @@ class Bench:
         return base, time.monotonic() - start
 
     def peer(self, base):
-        text = output([self.peer_binary, "-m", base + ".gguf", "-t", str(self.options.threads), "-p", str(PROMPT), "-n", str(COUNT),
+        text = output([os.path.join(self.peers, "llama-bench"), "-m", base + ".gguf", "-t", str(self.options.threads), "-p", str(PROMPT), "-n", str(COUNT),
                        "-r", "1", "-o", "json"])
         rows = json.loads(text)
         self.peer_version = rows[0].get("build_commit")
-        return {f"pp{r['n_prompt']}" if r["n_gen"] == 0 else f"tg{r['n_gen']}": r["avg_ts"] for r in rows}
+        single = {f"pp{r['n_prompt']}" if r["n_gen"] == 0 else f"tg{r['n_gen']}": r["avg_ts"] for r in rows}
+        context = max(BATCHES) * (BATCH_CONTEXT + BATCH_COUNT)
+        text = output([os.path.join(self.peers, "llama-batched-bench"), "-m", base + ".gguf", "-t", str(self.options.threads), "-c", str(context),
+                       "-npp", str(BATCH_CONTEXT), "-ntg", str(BATCH_COUNT), "-npl", ",".join(map(str, BATCHES)), "--output-format", "jsonl"])
+        rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        return single | {f"tg{r['tg']}@{r['pp']} b{r['pl']}": r["speed_tg"] for r in rows}
 
     def ours(self, base):
-        text = output([base + ".program", "bench", "-p", str(PROMPT), "-n", str(COUNT), "-r", "1", "--threads", str(self.options.threads),
-                       "--output", "json"])
-        return speeds(json.loads(text))
+        program = [base + ".program", "bench", "-r", "1", "--threads", str(self.options.threads), "--output", "json"]
+        single = output(program + ["-p", str(PROMPT), "-n", str(COUNT)])
+        batched = output(program + ["-p", "0", "-n", str(BATCH_COUNT), "-d", str(BATCH_CONTEXT), "-b", ",".join(map(str, BATCHES))])
+        return speeds(json.loads(single)) | speeds(json.loads(batched))
 
     def pair(self, name):
         """Alternates the two sides on one model file: a row per test."""
@@ -84,15 +91,15 @@ class Bench:
             theirs, ours = self.peer(base), self.ours(base)
             after = self.probe()
             samples.append({"bandwidth": [before, after], "peer": theirs, "ours": ours})
-            say(f"  round {number + 1}: " + ", ".join(f"{t} {ours[t]:.0f} against {theirs[t]:.0f}" for t in TESTS)
+            say(f"  round {number + 1}: " + ", ".join(f"{t} {ours[t]:.0f} against {theirs[t]:.0f}" for t in theirs)
                 + f" tokens/s; memory {before:.0f}, {after:.0f} GB/s")
-        return [self.row(name, test, samples, os.path.getsize(base + ".gguf"), seconds) for test in TESTS]
+        return [self.row(name, test, samples, os.path.getsize(base + ".gguf"), seconds) for test in samples[0]["peer"]]
 
     def row(self, name, test, samples, size, seconds):
         ours, theirs = ([s[side][test] for s in samples] for side in ("ours", "peer"))
         ratios = [a / b for a, b in zip(ours, theirs)]
         bandwidth = [statistics.mean(s["bandwidth"]) for s in samples]
-        share = [size * a / b / 1e9 for a, b in zip(ours, bandwidth)] if test.startswith("tg") else None
+        share = [size * a / b / 1e9 for a, b in zip(ours, bandwidth)] if test == f"tg{COUNT}" else None
         return {
             "model": name, "test": test, "ours": statistics.median(ours), "peer": statistics.median(theirs),
             "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
