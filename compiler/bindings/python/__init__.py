@@ -111,8 +111,8 @@ class _Memory:
         self._address = address
         self.__array_interface__ = {"shape": (count,), "typestr": dtype, "data": (address, False), "version": 3}
 
-    def __del__(self):
-        _lib.free(self._address)
+    def __del__(self, _free=_lib.free):
+        _free(self._address)
 
 
 def _array(call, dtype):
@@ -160,8 +160,9 @@ class Model:
         self.inputs = self._streams(_lib.model_inputs, _lib.model_input)
         self.outputs = self._streams(_lib.model_outputs, _lib.model_output)
 
-    def __del__(self):
-        _lib.model_free(self._pointer)
+    def __del__(self, _free=_lib.model_free):
+        # Bound here: at the end of the interpreter the names of this module are gone.
+        _free(self._pointer)
 
     def _streams(self, count, ask):
         streams = []
@@ -270,8 +271,9 @@ class Session:
         self._pointer = pointer
         self.model = model
 
-    def __del__(self):
-        _lib.session_free(self._pointer)
+    def __del__(self, _free=_lib.session_free):
+        # Bound here: at the end of the interpreter the names of this module are gone.
+        _free(self._pointer)
 
     def _text(self):
         return _lib.session_error(self._pointer)
@@ -405,8 +407,9 @@ class Decoder:
         before = _tokens(before)
         self._pointer = _made(_lib.decoder_new(model._pointer, before.ctypes.data, before.size))
 
-    def __del__(self):
-        _lib.decoder_free(self._pointer)
+    def __del__(self, _free=_lib.decoder_free):
+        # Bound here: at the end of the interpreter the names of this module are gone.
+        _free(self._pointer)
 
     def _given(self, call):
         text, length = ctypes.c_void_p(), ctypes.c_size_t()
@@ -431,8 +434,9 @@ class Sampler:
         self._pointer = None
         self._pointer = _made(_lib.sampler_new(model._pointer, json.dumps(request).encode()))
 
-    def __del__(self):
-        _lib.sampler_free(self._pointer)
+    def __del__(self, _free=_lib.sampler_free):
+        # Bound here: at the end of the interpreter the names of this module are gone.
+        _free(self._pointer)
 
     def _done(self, status):
         if status != _library.OK:

@@ -2,7 +2,7 @@
 
 use std::{ffi::c_void, ptr};
 
-use crate::{Element, Error, Result, Session, ffi};
+use crate::{Element, Error, Progress, Result, Session, ffi, progress::Told};
 
 /// Rows of an input stream.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +123,15 @@ impl<'a> Segment<'a> {
 ///
 /// Inputs that do not fit, before anything is read; logits that are not finite, which [`Segment::error`] tells for each.
 pub fn feed(segments: &mut [Segment<'_>]) -> Result<()> {
+    feed_with(segments, &mut |_, _| true)
+}
+
+/// The same; the function is told the progress after each step, and may stop the reading.
+///
+/// # Errors
+///
+/// As [`feed`], and if the function stopped it. What was read before counts as read.
+pub fn feed_with(segments: &mut [Segment<'_>], progress: &mut Progress<'_>) -> Result<()> {
     let mut inputs: Vec<Vec<*const c_void>> = Vec::new();
     let mut outputs: Vec<Vec<*mut c_void>> = Vec::new();
     let mut given = Vec::new();
@@ -149,8 +158,11 @@ pub fn feed(segments: &mut [Segment<'_>]) -> Result<()> {
             outputs[n].as_ptr()
         };
     }
-    // SAFETY: segments, inputs and room for outputs live through the call; sizes were checked.
-    let status = unsafe { ffi::seqc_feed(given.as_mut_ptr(), given.len(), ptr::null()) };
+    let mut told = Told::new(progress);
+    let callbacks = told.callbacks();
+    // SAFETY: segments, inputs, room for outputs and callbacks live through the call; sizes were checked.
+    let status = unsafe { ffi::seqc_feed(given.as_mut_ptr(), given.len(), &raw const callbacks) };
+    told.end();
     let mut first = None;
     for (segment, given) in segments
         .iter_mut()

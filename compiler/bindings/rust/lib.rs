@@ -23,13 +23,15 @@ mod batch;
 mod error;
 mod ffi;
 mod model;
+mod progress;
 mod request;
 mod session;
 mod text;
 
-pub use batch::{Input, Output, Segment, Wanted, feed};
+pub use batch::{Input, Output, Segment, Wanted, feed, feed_with};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Element, Model, ModelMemory, Options, Stream};
+pub use progress::Progress;
 pub use request::{Message, Request};
 pub use session::{Answer, End, LogProb, Session, SessionMemory, Token};
 pub use text::{Decoder, Sampler};

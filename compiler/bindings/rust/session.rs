@@ -9,9 +9,10 @@ use std::{
 };
 
 use crate::{
-    Error, Input, Model, Request, Result, Segment,
+    Error, Input, Model, Progress, Request, Result, Segment,
     error::{c_string, taken},
     feed, ffi,
+    progress::Told,
 };
 
 /// A sequence of tokens that a model has read.
@@ -220,9 +221,22 @@ impl Session {
     ///
     /// A request that is wrong, or nothing to continue from.
     pub fn generate(&mut self, request: &Request) -> Result<Answer<'_>> {
+        self.generate_with(request, &mut |_, _| true)
+    }
+
+    /// The same; the function is told the progress of reading the prompt, and may stop it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::generate`], and if the function stopped it.
+    pub fn generate_with(&mut self, request: &Request, progress: &mut Progress<'_>) -> Result<Answer<'_>> {
         let request = c_string(request.to_json())?;
-        // SAFETY: the request lives through the call.
-        self.done(unsafe { ffi::seqc_session_start(self.raw, request.as_ptr(), ptr::null()) })?;
+        let mut told = Told::new(progress);
+        let callbacks = told.callbacks();
+        // SAFETY: request and callbacks live through the call.
+        let status = unsafe { ffi::seqc_session_start(self.raw, request.as_ptr(), &raw const callbacks) };
+        told.end();
+        self.done(status)?;
         Ok(Answer {
             session: self,
             over: false,

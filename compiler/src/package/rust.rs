@@ -15,6 +15,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("src/ffi.rs", include_str!("../../bindings/rust/ffi.rs")),
     ("src/lib.rs", include_str!("../../bindings/rust/lib.rs")),
     ("src/model.rs", include_str!("../../bindings/rust/model.rs")),
+    ("src/progress.rs", include_str!("../../bindings/rust/progress.rs")),
     ("src/request.rs", include_str!("../../bindings/rust/request.rs")),
     ("src/session.rs", include_str!("../../bindings/rust/session.rs")),
     ("src/text.rs", include_str!("../../bindings/rust/text.rs")),

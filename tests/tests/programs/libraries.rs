@@ -95,6 +95,17 @@ fn build_systems_find_a_library() {
     let flags =
         format!("cc -Wall -Werror {source} $(PKG_CONFIG_PATH=. pkg-config --cflags --libs found) -Wl,-rpath,. -o one");
     let printed = shell(&dir, &format!("{flags} && ./one"));
+    // The header is C99 and C++11, without a warning.
+    for (name, compiler) in [("include.c", "cc -std=c99"), ("include.cc", "c++ -std=c++11")] {
+        write(
+            &dir.join(name),
+            "#include \"found.h\"\nfound_options options = FOUND_OPTIONS_INIT;\n",
+        );
+        shell(
+            &dir,
+            &format!("{compiler} -pedantic -Wall -Wextra -Werror -c {name} -o include.o"),
+        );
+    }
     let project = "cmake_minimum_required(VERSION 3.13)\nproject(try C)\nset(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_SOURCE_DIR})\nfind_package(found 0.1 REQUIRED)\n\
         add_executable(shared found.c)\ntarget_link_libraries(shared found::found)\n\
         add_executable(static found.c)\ntarget_link_libraries(static found::found_static)\n";

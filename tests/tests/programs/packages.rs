@@ -128,11 +128,12 @@ fn the_crate_builds_without_a_network_and_answers() {
         [dependencies]\nmodel = { path = \"../model\" }\n\n[workspace]\n";
     write(&dir.join("user/Cargo.toml"), manifest);
     write(&dir.join("user/src/main.rs"), &examples("rust")[0]);
-    let cargo = "env -u RUSTFLAGS -u CARGO_TARGET_DIR cargo";
-    assert_eq!(
-        shell(&dir.join("user"), &format!("{cargo} run --quiet --offline")),
-        expected()
-    );
+    fs::create_dir_all(dir.join("user/src/bin")).unwrap_or_else(|error| panic!("{error}"));
+    let more = fixture::folder().join("packages.rs");
+    fs::copy(&more, dir.join("user/src/bin/more.rs")).unwrap_or_else(|error| panic!("{}: {error}", more.display()));
+    let run = "env -u RUSTFLAGS -u CARGO_TARGET_DIR cargo run --quiet --offline --bin";
+    assert_eq!(shell(&dir.join("user"), &format!("{run} user")), expected());
+    shell(&dir.join("user"), &format!("{run} more"));
     // Its own tests, and the example in its documentation, compile without a warning.
     shell(
         &dir.join("model"),

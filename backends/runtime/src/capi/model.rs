@@ -24,6 +24,9 @@ use crate::{
     tokenizer::Tokenizer,
 };
 
+#[cfg(not(test))]
+use super::outcome::quiet;
+
 /// A model that C holds.
 #[derive(Debug)]
 pub struct CModel(pub(super) Arc<Shared>);
@@ -235,6 +238,7 @@ pub unsafe extern "C" fn seqc_model_open(weights: *const c_char, threads: usize)
 pub unsafe extern "C" fn seqc_model_open_with(options: *const COptions) -> *mut CModel {
     // SAFETY: the caller's promise.
     made(None, || unsafe {
+        quiet();
         let options = pointers::sized(options, COptions::new(ptr::null(), 0), "options")?;
         options.open(crate::code::code)
     })

@@ -102,6 +102,23 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
+    /// Where this thread panicked last.
+    static PANICKED: RefCell<String> = RefCell::default();
+}
+
+/// Keeps panics from being written to standard error, which belongs to the program around the library: they are errors that say
+/// where it was. Other Rust code of the program has hooks of its own.
+#[cfg(not(test))]
+pub(super) fn quiet() {
+    use std::sync::Once;
+    static SET: Once = Once::new();
+    SET.call_once(|| {
+        crate::generation::settle_panic_hook();
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string);
+            PANICKED.set(place.unwrap_or_default());
+        }));
+    });
 }
 
 /// See `seqc.h`.
@@ -129,7 +146,8 @@ pub(super) fn caught<T>(call: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
         let said = panic.downcast_ref::<String>().cloned();
         let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let said = said.unwrap_or_default();
-        Err(Error::Failed(format!("a bug in the library: {said}")).into())
+        let place = PANICKED.take();
+        Err(Error::Failed(format!("a bug in the library: {said} {place}").trim_end().to_owned()).into())
     })
 }
 
