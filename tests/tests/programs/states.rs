@@ -16,24 +16,35 @@ const TAIL: &str = "  - head: {vocab: vocab}
     block: final_norm
 ";
 
-/// The models by name: recurrent states, a window, caches that layers share, and caches beside recurrent states.
-const MODELS: [(&str, &str); 5] = [
-    (
-        "attention",
-        "  - attention: {heads: 2, kv_heads: 1}\n  - swiglu: {hidden: 48}\n",
-    ),
-    ("mamba", "  - mamba: {}\n  - mamba: {}\n"),
-    (
-        "deltanet",
-        "  - gated_deltanet: {heads: 2, hd: 16}\n  - swiglu: {hidden: 48}\n",
-    ),
-    (
-        "hybrid",
-        "  - mamba: {}\n  - attention: {heads: 2, kv_heads: 1}\n  - mamba: {}\n",
-    ),
-    (
-        "sambay",
-        "  - mamba: {}
+/// A small model of random weights.
+#[derive(Clone, Copy)]
+struct Model {
+    name: &'static str,
+    /// Its stack between the embedding and the head.
+    layers: &'static str,
+}
+
+/// Recurrent states, a window, caches that layers share, and caches beside recurrent states.
+const MODELS: [Model; 5] = [
+    Model {
+        name: "attention",
+        layers: "  - attention: {heads: 2, kv_heads: 1}\n  - swiglu: {hidden: 48}\n",
+    },
+    Model {
+        name: "mamba",
+        layers: "  - mamba: {}\n  - mamba: {}\n",
+    },
+    Model {
+        name: "deltanet",
+        layers: "  - gated_deltanet: {heads: 2, hd: 16}\n  - swiglu: {hidden: 48}\n",
+    },
+    Model {
+        name: "hybrid",
+        layers: "  - mamba: {}\n  - attention: {heads: 2, kv_heads: 1}\n  - mamba: {}\n",
+    },
+    Model {
+        name: "sambay",
+        layers: "  - mamba: {}
   - attention: {heads: 2, kv_heads: 1, window: 9}
   - mamba: {}
     tap: {memory: y}
@@ -44,10 +55,11 @@ const MODELS: [(&str, &str); 5] = [
   - cross_attention: {heads: 2}
     in: {k: keys, v: values}
 ",
-    ),
+    },
 ];
 
-fn program((name, layers): (&str, &str)) -> Program {
+fn program(model: Model) -> Program {
+    let Model { name, layers } = model;
     built(&format!("states-{name}"), || {
         let path = seqc_tests::scratch("models").join(format!("states-{name}.yaml"));
         let text = format!("version: 1\nmodel: states-{name}\n{HEAD}{layers}{TAIL}");
@@ -99,7 +111,7 @@ fn a_state_that_is_cut_goes_on_from_there() {
                 ..Way::default()
             };
             let off = program.logits(&tokens[cut..], way).relative(&whole.slice(cut, 100));
-            assert!(off <= 1e-5, "{}, cut at {cut}: off by {off:e}", model.0);
+            assert!(off <= 1e-5, "{}, cut at {cut}: off by {off:e}", model.name);
         }
     }
 }
@@ -127,15 +139,15 @@ fn answers_with_drafts_are_those_without() {
                     &program,
                     &format!("{words} --speculate lookup:{most} --save-state {state}"),
                 );
-                assert_eq!(found["tokens"], plain["tokens"], "{}: {words}", model.0);
+                assert_eq!(found["tokens"], plain["tokens"], "{}: {words}", model.name);
                 accepted += found["speculation"]["accepted"].as_u64().unwrap_or_default();
                 let all = [&tokens[..], &tokens, &integers(&plain["tokens"])].concat();
                 let rest = generate(&program, &format!("-n 5 --load-state {state}"));
                 let fresh = generate(&program, &format!("--prompt-tokens {} -n 5", list(&all)));
-                assert_eq!(rest["tokens"], fresh["tokens"], "{}: {words}", model.0);
+                assert_eq!(rest["tokens"], fresh["tokens"], "{}: {words}", model.name);
             }
         }
-        assert!(accepted > 5, "{}: {accepted}", model.0);
+        assert!(accepted > 5, "{}: {accepted}", model.name);
     }
 }
 
@@ -193,7 +205,12 @@ fn the_prefix_cache_changes_no_answer_with_drafts() {
             let server = start(&program, words);
             for (prompt, expected) in prompts.iter().zip(&expected) {
                 let read = number(&server, "seqc_prompt_tokens_total");
-                assert_eq!(answer(&server, prompt), *expected, "{} {words:?}: {prompt:?}", model.0);
+                assert_eq!(
+                    answer(&server, prompt),
+                    *expected,
+                    "{} {words:?}: {prompt:?}",
+                    model.name
+                );
                 let once = number(&server, "seqc_prompt_tokens_total");
                 assert!(once - read <= prompt.len() as u64);
                 // The first repetition reads nothing.
@@ -201,22 +218,22 @@ fn the_prefix_cache_changes_no_answer_with_drafts() {
                     answer(&server, prompt),
                     *expected,
                     "{} {words:?}: {prompt:?} again",
-                    model.0
+                    model.name
                 );
                 assert_eq!(
                     number(&server, "seqc_prompt_tokens_total"),
                     once,
                     "{} {words:?}",
-                    model.0
+                    model.name
                 );
             }
             let tokens = number(&server, "seqc_prefix_cache_tokens_total");
             let all: usize = prompts.iter().map(Vec::len).sum();
-            assert!(tokens as usize > all, "{} {words:?}: {tokens} of {all}", model.0);
+            assert!(tokens as usize > all, "{} {words:?}: {tokens} of {all}", model.name);
             assert!(
                 number(&server, "seqc_accepted_tokens_total") > 0,
                 "{} {words:?}",
-                model.0
+                model.name
             );
         }
     }
