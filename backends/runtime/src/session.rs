@@ -207,17 +207,3 @@ impl<'m> Session<'m> {
         Ok(())
     }
 }
-
-/// What the C library calls until it keeps the last outputs itself.
-#[cfg(feature = "library")]
-impl Session<'_> {
-    /// [`Session::save_file`]; there are no tokens that were not read.
-    pub fn save(&self, path: &Path, inputs: &[PathBuf], _: &[i64]) -> Result<()> {
-        self.save_file(path, inputs)
-    }
-
-    /// There are no tokens that were not read.
-    pub fn take_pending(&mut self) -> Vec<i64> {
-        Vec::new()
-    }
-}

@@ -151,6 +151,52 @@ fn answers_with_drafts_are_those_without() {
     }
 }
 
+#[test]
+fn answers_with_a_model_that_drafts_are_those_without() {
+    let [attention, mamba, _, hybrid, _] = MODELS.map(program);
+    let others = [
+        (&hybrid, &mamba),
+        (&mamba, &attention),
+        (&attention, &attention),
+        (&mamba, &mamba),
+    ];
+    for (program, drafts) in others {
+        let (mut all, mut accepted) = (0, 0);
+        for (seed, how) in ["", "--temperature 0.5", "--temperature 0.9 --top-p 0.9 --stop xyz"]
+            .iter()
+            .enumerate()
+        {
+            let prompt = list(&Numbers(seed as u64).tokens(9));
+            let tokenizer = super::serve::tokenizer();
+            let words = format!(
+                "--prompt-tokens {prompt} -n 50 --seed {seed} --tokenizer {} {how}",
+                tokenizer.display()
+            );
+            let plain = generate(program, &words);
+            let found = generate(
+                program,
+                &format!("{words} --draft {} --draft-tokens 3", drafts.path.display()),
+            );
+            assert_eq!((&found["tokens"], &found["text"]), (&plain["tokens"], &plain["text"]));
+            let count = |what: &str| found["speculation"][what].as_u64().unwrap_or_default();
+            (all, accepted) = (all + count("drafted"), accepted + count("accepted"));
+        }
+        assert!(all > 0);
+        // A model knows itself, as far as what is drawn is the most likely token.
+        assert!(program.path != drafts.path || 3 * accepted > all, "{accepted} of {all}");
+    }
+    let said = |words: &str| {
+        let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        attention.run(&words).refused()
+    };
+    let begin = "generate --prompt-tokens 1,2 --draft";
+    let other = seqc_tests::fixture::Fixture::open("llama").program();
+    let why = said(&format!("{begin} {}", other.path.display()));
+    assert!(why.contains("same tokenizer"), "{why}");
+    let why = said(&format!("{begin} /nowhere/at/all"));
+    assert!(why.contains("/nowhere/at/all"), "{why}");
+}
+
 /// Prompts of a random tree: each begins as one before, or with an answer to it, and goes on by itself.
 fn tree(count: usize, answers: impl Fn(&[i64]) -> Vec<i64>) -> Vec<Vec<i64>> {
     let mut numbers = Numbers(7);

@@ -92,7 +92,9 @@ impl Answering<'_> {
             done.stop = stop.unwrap_or_default();
         }
         done.milliseconds = milliseconds(from);
-        done.drafts = self.speculation.as_ref().map(Speculation::totals).unwrap_or_default();
+        if let Some(speculation) = &mut self.speculation {
+            done.drafts = speculation.take_totals();
+        }
         Ok(done)
     }
 
@@ -133,7 +135,7 @@ impl Answering<'_> {
         show: Show,
         console: &mut Console,
     ) -> Result<Option<Stop>> {
-        let draft = self.draft(session, done);
+        let draft = self.draft(session, done)?;
         let unread = std::mem::take(&mut done.unread);
         let (before, read) = (session.position(), unread.len() + draft.len());
         common::warn_of_length(session.model().descriptor(), before, before + read as u64, console);
@@ -147,9 +149,9 @@ impl Answering<'_> {
     }
 
     /// Tokens that may come next. Where tokens have to be read again, they are read first.
-    fn draft(&self, session: &Session, done: &Generated) -> Vec<i64> {
-        let Some(speculation) = self.speculation.as_ref().filter(|_| done.unread.len() == 1) else {
-            return Vec::new();
+    fn draft(&mut self, session: &Session, done: &Generated) -> Result<Vec<i64>> {
+        let Some(speculation) = self.speculation.as_mut().filter(|_| done.unread.len() == 1) else {
+            return Ok(Vec::new());
         };
         let text = [session.tokens().unwrap_or_default(), &done.unread].concat();
         let chunk = session.model().descriptor().max_chunk;

@@ -39,6 +39,9 @@ pub(crate) enum Verb {
     Serve(Serve),
     /// Measure prefill and decoding, in tokens per second
     Bench(Bench),
+    /// Draft tokens for a program that was started with `--draft`: requests and answers are lines of JSON
+    #[command(hide = true)]
+    Propose(Propose),
 }
 
 #[derive(Debug, Args)]
@@ -186,9 +189,21 @@ pub(crate) struct Answers {
     /// Speculative decoding: draft up to K tokens by looking up the last ones in the text, and read them in one step
     #[arg(long, value_name = "lookup[:K]", value_parser = drafting)]
     pub(crate) speculate: Option<Drafting>,
+    /// Speculative decoding: another program, of a smaller model with the same tokenizer, drafts
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "speculate")]
+    pub(crate) draft: Option<PathBuf>,
+    /// Maximum number of tokens of a draft of that program
+    #[arg(long, value_name = "K", default_value_t = 4, requires = "draft", value_parser = at_least_one)]
+    pub(crate) draft_tokens: usize,
     /// `tokenizer.json`, a directory that contains one, or a GGUF file, instead of the built-in path
     #[arg(long, value_name = "PATH")]
     pub(crate) tokenizer: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Propose {
+    #[command(flatten)]
+    pub(crate) loading: Loading,
 }
 
 /// The form that an answer must have.

@@ -15,7 +15,13 @@ use super::{
     setup::{self, Setup},
 };
 use crate::{
-    Error, Result, code::Code, generation::Continuation, model::Model, places, session::Session, tokenizer::Tokenizer,
+    Error, Result,
+    code::Code,
+    generation::{Continuation, Speculation},
+    model::Model,
+    places,
+    session::Session,
+    tokenizer::Tokenizer,
 };
 use commands::Command;
 use lines::{Line, Lines};
@@ -47,6 +53,7 @@ pub(crate) fn chat(code: Code, args: &Chat, console: &mut Console) -> Result<()>
         session,
         before: Vec::new(),
         turns: 0,
+        speculation: setup.speculation()?,
     };
     if args.interactive || std::io::stdin().is_terminal() {
         talk.interactive(console)?;
@@ -69,6 +76,7 @@ struct Talk<'m> {
     before: Vec<Session<'m>>,
     /// Turns so far.
     turns: u64,
+    speculation: Option<Speculation>,
 }
 
 impl<'m> Talk<'m> {
@@ -173,8 +181,11 @@ impl<'m> Talk<'m> {
         lines::forget_interrupt();
         answering.interrupted = lines::interrupted;
         answering.read(session, prompt, console)?;
+        answering.speculation = self.speculation.take();
         let mut show = |_, text: &str, console: &mut Console| generate::print(console.result, text);
-        let mut generated = answering.answer(session, &mut show, console)?;
+        let answered = answering.answer(session, &mut show, console);
+        self.speculation = answering.speculation.take();
+        let mut generated = answered?;
         end(answering.continuation, &generated, console)?;
         generate::note_drafts(&generated, console);
         generated.complete(session, self.setup.logits, console)

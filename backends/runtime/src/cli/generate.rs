@@ -43,6 +43,7 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let tokens = prompt.tokens.clone();
     let text = tokenizer.map(|tokenizer| prompt.text(tokenizer, &session));
     let mut answering = setup.answering(0, text, args.logprobs, &args.reading.chunk)?;
+    answering.speculation = setup.speculation()?;
     let from = Instant::now();
     answering.read(&mut session, prompt, console)?;
     let reading = milliseconds(from);
@@ -113,6 +114,11 @@ fn several(
             "--save-state leaves the state of one answer: give it without --samples".to_owned(),
         ));
     }
+    if args.answers.draft.is_some() {
+        return Err(Error::Usage(
+            "--draft drafts for one answer: give it without --samples, or --speculate instead".to_owned(),
+        ));
+    }
     let answers = samples::sample(session, setup, samples, args.logprobs)?;
     for (n, answer) in answers.iter().enumerate().filter(|_| !args.json) {
         let ids: Vec<String> = answer.generated.tokens.iter().map(i64::to_string).collect();
@@ -143,7 +149,7 @@ fn with_answers(
     };
     if let Some(first) = answers.first() {
         add(&mut object, first)?;
-        if args.answers.speculate.is_some() {
+        if args.answers.speculate.is_some() || args.answers.draft.is_some() {
             let DraftTotals { drafted, accepted } = first.generated.drafts;
             object["speculation"] = json!({"drafted": drafted, "accepted": accepted});
         }

@@ -8,11 +8,14 @@ mod bench;
 mod chat;
 mod common;
 mod console;
+mod draft_process;
 mod generate;
 mod info;
 mod input;
 mod output;
 mod prompt;
+mod proposals;
+mod propose;
 mod run;
 mod samples;
 mod sampling;
@@ -103,5 +106,6 @@ fn dispatch(code: Code, verb: Verb, console: &mut Console) -> Result<()> {
         #[cfg(feature = "program")]
         Verb::Serve(args) => serve::serve(code, &args, console),
         Verb::Bench(args) => bench::bench(code, &args, console),
+        Verb::Propose(args) => propose::propose(code, &args, console),
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use seqc_abi::Descriptor;
 
-use super::{answering::Answering, args::Answers, common, console::Console, sampling};
+use super::{answering::Answering, args::Answers, common, console::Console, draft_process::DraftProcess, sampling};
 use crate::{
     Error, Result,
     generation::{Constraint, Continuation, Sampler, SamplingOptions, Speculation, Wishes},
@@ -52,6 +52,17 @@ impl<'w> Setup<'w> {
         })
     }
 
+    /// How tokens are drafted, where they are.
+    pub(crate) fn speculation(&self) -> Result<Option<Speculation>> {
+        match &self.words.draft {
+            Some(program) => {
+                let process = DraftProcess::start(program, self.vocab)?;
+                Ok(Some(Speculation::by(Box::new(process), self.words.draft_tokens)))
+            }
+            None => Ok(self.words.speculate.map(Speculation::new)),
+        }
+    }
+
     /// One answer, whose text this is; the first one has number 0.
     pub(crate) fn answering<'t>(
         &self,
@@ -75,7 +86,7 @@ impl<'w> Setup<'w> {
             max_tokens: self.words.max_tokens,
             cut: common::cut(chunk),
             continuation: Continuation::new(Sampler::new(sampling, self.vocab)?, text, wishes)?,
-            speculation: self.words.speculate.map(Speculation::new),
+            speculation: None,
             interrupted: || false,
         })
     }
