@@ -6,11 +6,12 @@ use super::{
     bar::Bar,
     common::{self, milliseconds},
     console::Console,
+    drafts::Drafts,
     prompt::Prompt,
 };
 use crate::{
     Error, Result, finite,
-    generation::{Choice, Continuation, DraftTotals, LogProbs, Speculation, Taken},
+    generation::{Choice, Continuation, DraftTotals, LogProbs, Taken},
     session::{Cut, Session, Wanted},
 };
 
@@ -66,7 +67,7 @@ pub(crate) struct Answering<'a> {
     pub(crate) max_tokens: usize,
     pub(crate) cut: Cut,
     pub(crate) continuation: Continuation<'a>,
-    pub(crate) speculation: Option<Speculation>,
+    pub(crate) drafts: Option<Drafts>,
     /// Whether the user has interrupted the answer.
     pub(crate) interrupted: fn() -> bool,
 }
@@ -92,9 +93,7 @@ impl Answering<'_> {
             done.stop = stop.unwrap_or_default();
         }
         done.milliseconds = milliseconds(from);
-        if let Some(speculation) = &mut self.speculation {
-            done.drafts = speculation.take_totals();
-        }
+        done.drafts = self.drafts.as_ref().map(Drafts::totals).unwrap_or_default();
         Ok(done)
     }
 
@@ -150,14 +149,14 @@ impl Answering<'_> {
 
     /// Tokens that may come next. Where tokens have to be read again, they are read first.
     fn draft(&mut self, session: &Session, done: &Generated) -> Result<Vec<i64>> {
-        let Some(speculation) = self.speculation.as_mut().filter(|_| done.unread.len() == 1) else {
+        let Some(drafts) = self.drafts.as_mut().filter(|_| done.unread.len() == 1) else {
             return Ok(Vec::new());
         };
         let text = [session.tokens().unwrap_or_default(), &done.unread].concat();
         let chunk = session.model().descriptor().max_chunk;
         let room = usize::try_from(session.room()).unwrap_or(usize::MAX);
         let most = (chunk.min(room) - 1).min(self.max_tokens - done.tokens.len() - 1);
-        speculation.draft(&text, most)
+        drafts.draft(&text, most)
     }
 
     /// Reads the last token and a draft in one step, and keeps what the model chooses. What it does not choose is forgotten: at
@@ -195,8 +194,8 @@ impl Answering<'_> {
                 break;
             }
         }
-        if let Some(speculation) = &mut self.speculation {
-            speculation.judge(tokens.len() - 1, certain - 1);
+        if let Some(drafts) = &mut self.drafts {
+            drafts.judge(tokens.len() - 1, certain - 1);
         }
         match mark {
             _ if certain == tokens.len() => {}

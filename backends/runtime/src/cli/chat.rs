@@ -10,18 +10,13 @@ use super::{
     args::Chat,
     common,
     console::Console,
+    drafts::Drafts,
     generate,
     prompt::{self, Asked},
     setup::{self, Setup},
 };
 use crate::{
-    Error, Result,
-    code::Code,
-    generation::{Continuation, Speculation},
-    model::Model,
-    places,
-    session::Session,
-    tokenizer::Tokenizer,
+    Error, Result, code::Code, generation::Continuation, model::Model, places, session::Session, tokenizer::Tokenizer,
 };
 use commands::Command;
 use lines::{Line, Lines};
@@ -53,7 +48,7 @@ pub(crate) fn chat(code: Code, args: &Chat, console: &mut Console) -> Result<()>
         session,
         before: Vec::new(),
         turns: 0,
-        speculation: setup.speculation()?,
+        drafts: setup.drafts()?,
     };
     if args.interactive || std::io::stdin().is_terminal() {
         talk.interactive(console)?;
@@ -76,7 +71,7 @@ struct Talk<'m> {
     before: Vec<Session<'m>>,
     /// Turns so far.
     turns: u64,
-    speculation: Option<Speculation>,
+    drafts: Option<Drafts>,
 }
 
 impl<'m> Talk<'m> {
@@ -181,10 +176,10 @@ impl<'m> Talk<'m> {
         lines::forget_interrupt();
         answering.interrupted = lines::interrupted;
         answering.read(session, prompt, console)?;
-        answering.speculation = self.speculation.take();
+        answering.drafts = self.drafts.take();
         let mut show = |_, text: &str, console: &mut Console| generate::print(console.result, text);
         let answered = answering.answer(session, &mut show, console);
-        self.speculation = answering.speculation.take();
+        self.drafts = answering.drafts.take();
         let mut generated = answered?;
         end(answering.continuation, &generated, console)?;
         generate::note_drafts(&generated, console);

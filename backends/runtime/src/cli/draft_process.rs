@@ -9,7 +9,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::proposals::{Ask, Hello, Proposal};
-use crate::{Error, Result, generation::Drafter};
+use crate::{Error, Result};
 
 /// A program that drafts; it ends with this value.
 #[derive(Debug)]
@@ -83,8 +83,13 @@ impl DraftProcess {
     }
 }
 
-impl Drafter for DraftProcess {
-    fn draft(&mut self, text: &[i64], most: usize) -> Result<Vec<i64>> {
+impl DraftProcess {
+    /// At most `most` tokens that may come after a text.
+    ///
+    /// # Errors
+    ///
+    /// The program has ended, or says what it should not.
+    pub(crate) fn draft(&mut self, text: &[i64], most: usize) -> Result<Vec<i64>> {
         let Some(before_last) = text.len().checked_sub(1) else {
             return Ok(Vec::new());
         };

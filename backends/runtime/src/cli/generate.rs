@@ -43,7 +43,7 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let tokens = prompt.tokens.clone();
     let text = tokenizer.map(|tokenizer| prompt.text(tokenizer, &session));
     let mut answering = setup.answering(0, text, args.logprobs, &args.reading.chunk)?;
-    answering.speculation = setup.speculation()?;
+    answering.drafts = setup.drafts()?;
     let from = Instant::now();
     answering.read(&mut session, prompt, console)?;
     let reading = milliseconds(from);

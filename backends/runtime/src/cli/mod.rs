@@ -9,6 +9,7 @@ mod chat;
 mod common;
 mod console;
 mod draft_process;
+mod drafts;
 mod generate;
 mod info;
 mod input;

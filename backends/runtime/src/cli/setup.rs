@@ -4,10 +4,13 @@ use std::path::Path;
 
 use seqc_abi::Descriptor;
 
-use super::{answering::Answering, args::Answers, common, console::Console, draft_process::DraftProcess, sampling};
+use super::{
+    answering::Answering, args::Answers, common, console::Console, draft_process::DraftProcess, drafts::Drafts,
+    sampling,
+};
 use crate::{
     Error, Result,
-    generation::{Constraint, Continuation, Sampler, SamplingOptions, Speculation, Wishes},
+    generation::{Constraint, Continuation, DraftTotals, Sampler, SamplingOptions, Speculation, Wishes},
     places,
     streams::{self, width},
     tokenizer::{TextStream, Tokenizer},
@@ -53,13 +56,17 @@ impl<'w> Setup<'w> {
     }
 
     /// How tokens are drafted, where they are.
-    pub(crate) fn speculation(&self) -> Result<Option<Speculation>> {
+    pub(crate) fn drafts(&self) -> Result<Option<Drafts>> {
         match &self.words.draft {
             Some(program) => {
                 let process = DraftProcess::start(program, self.vocab)?;
-                Ok(Some(Speculation::by(Box::new(process), self.words.draft_tokens)))
+                Ok(Some(Drafts::Program {
+                    process,
+                    most: self.words.draft_tokens,
+                    totals: DraftTotals::default(),
+                }))
             }
-            None => Ok(self.words.speculate.map(Speculation::new)),
+            None => Ok(self.words.speculate.map(Speculation::new).map(Drafts::Lookup)),
         }
     }
 
@@ -86,7 +93,7 @@ impl<'w> Setup<'w> {
             max_tokens: self.words.max_tokens,
             cut: common::cut(chunk),
             continuation: Continuation::new(Sampler::new(sampling, self.vocab)?, text, wishes)?,
-            speculation: None,
+            drafts: None,
             interrupted: || false,
         })
     }

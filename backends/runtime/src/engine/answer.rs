@@ -159,7 +159,7 @@ impl<'m> Answer<'m> {
     /// Adds a draft to the token that was chosen last. Where tokens have to be read again, they are read first.
     pub(super) fn draft(&mut self, descriptor: &Descriptor, context: usize) {
         let (Some(speculation), Work::Generate { max_tokens, .. }, [Values::I64(input)]) =
-            (&mut self.speculation, &self.work, &mut self.input)
+            (&self.speculation, &self.work, &mut self.input)
         else {
             return;
         };
@@ -169,8 +169,7 @@ impl<'m> Answer<'m> {
         let room = descriptor.max_chunk.min(context.saturating_sub(self.read.len()));
         let most = room.min(max_tokens - self.totals.generated).saturating_sub(1);
         self.read.extend(&*input);
-        // What is looked up is always found or not.
-        input.extend(speculation.draft(&self.read, most).unwrap_or_default());
+        input.extend(speculation.draft(&self.read, most));
         self.read.pop();
         self.tokens = input.len();
         self.draft = self.tokens - 1;

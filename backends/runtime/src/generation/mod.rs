@@ -20,7 +20,7 @@ pub use constraint::{Constraint, Grammar, GrammarVocabulary};
 pub use logprobs::{LogProb, LogProbs};
 pub use options::{SamplingOptions, TokenBias};
 pub use sampler::{Sampler, greedy};
-pub use speculate::{DraftTotals, Drafter, Drafting, Speculation};
+pub use speculate::{DraftTotals, Drafting, Speculation};
 pub use stop::{Shown, StopTexts};
 pub use truncate::Candidate;
 
