@@ -161,7 +161,6 @@ fn answers_with_a_model_that_drafts_are_those_without() {
         (&mamba, &mamba),
     ];
     for (program, drafts) in others {
-        let (mut all, mut accepted) = (0, 0);
         for (seed, how) in ["", "--temperature 0.5", "--temperature 0.9 --top-p 0.9 --stop xyz"]
             .iter()
             .enumerate()
@@ -179,11 +178,12 @@ fn answers_with_a_model_that_drafts_are_those_without() {
             );
             assert_eq!((&found["tokens"], &found["text"]), (&plain["tokens"], &plain["text"]));
             let count = |what: &str| found["speculation"][what].as_u64().unwrap_or_default();
-            (all, accepted) = (all + count("drafted"), accepted + count("accepted"));
+            let (drafted, accepted) = (count("drafted"), count("accepted"));
+            // A model knows itself, where the most likely token is taken.
+            let itself = program.path == drafts.path && how.is_empty();
+            let known = !itself || 10 * accepted > 9 * drafted;
+            assert!(drafted > 0 && known, "{accepted} of {drafted}");
         }
-        assert!(all > 0);
-        // A model knows itself, as far as what is drawn is the most likely token.
-        assert!(program.path != drafts.path || 3 * accepted > all, "{accepted} of {all}");
     }
     let said = |words: &str| {
         let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
