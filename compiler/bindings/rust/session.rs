@@ -249,7 +249,7 @@ impl Session {
     ///
     /// As [`Session::generate`].
     pub fn complete(&mut self, request: &Request) -> Result<String> {
-        self.generate(request)?.map(|part| Ok(part?.text)).collect()
+        self.generate(request)?.text().collect()
     }
 }
 
@@ -296,6 +296,18 @@ pub struct Token {
 pub struct Answer<'s> {
     session: &'s mut Session,
     over: bool,
+}
+
+impl<'s> Answer<'s> {
+    /// Its text, piece by piece.
+    pub fn text(self) -> impl Iterator<Item = Result<String>> + use<'s> {
+        self.map(|part| Ok(part?.text))
+    }
+
+    /// Its tokens.
+    pub fn tokens(self) -> impl Iterator<Item = Result<i64>> + use<'s> {
+        self.filter_map(|part| part.map(|part| part.token).transpose())
+    }
 }
 
 impl Iterator for Answer<'_> {

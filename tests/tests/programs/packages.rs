@@ -124,8 +124,12 @@ fn the_example_in_c_answers() {
 fn the_crate_builds_without_a_network_and_answers() {
     let dir = built("package-rust", &["--emit", "crate", "-o", "model", "--embed-weights"]);
     fs::create_dir_all(dir.join("user/src")).unwrap_or_else(|error| panic!("{error}"));
+    write(
+        &dir.join("Cargo.toml"),
+        "[workspace]\nmembers = [\"model\", \"user\"]\nresolver = \"3\"\n",
+    );
     let manifest = "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
-        [dependencies]\nmodel = { path = \"../model\" }\n\n[workspace]\n";
+        [dependencies]\nmodel = { path = \"../model\" }\n";
     write(&dir.join("user/Cargo.toml"), manifest);
     write(&dir.join("user/src/main.rs"), &examples("rust")[0]);
     fs::create_dir_all(dir.join("user/src/bin")).unwrap_or_else(|error| panic!("{error}"));
@@ -137,7 +141,7 @@ fn the_crate_builds_without_a_network_and_answers() {
     // Its own tests, and the example in its documentation, compile without a warning.
     shell(
         &dir.join("model"),
-        "RUSTFLAGS='-D warnings' cargo test --quiet --offline",
+        "RUSTFLAGS='-D warnings' cargo test --quiet --offline -p model",
     );
     shell(
         &dir.join("model"),
