@@ -250,12 +250,18 @@ typedef struct seqc_token {
     double logprob;             /* where the request says "logprobs", else 0 */
     size_t candidates;          /* how many most likely tokens follow */
     const seqc_candidate *best;
+    int32_t status;             /* written by `seqc_next`: how it went for this session */
+    int32_t reserved;
 } seqc_token;
 
 /* Begins an answer: reads the prompt. `callbacks` may be NULL. */
 int seqc_session_start(seqc_session *session, const char *request, const seqc_callbacks *callbacks);
 /* The next part of the answer; `token->size` is set by the caller. After the last part: an error, 1. */
 int seqc_session_next(seqc_session *session, seqc_token *token);
+/* The next part of the answer of each of several sessions of one model: all of them read in one step, so that weights are read once for
+ * all. Answers are those of `seqc_session_next`, without drafts. `tokens` has room for `count` parts of the `size` that the first one says, each with
+ * its status: one session's failure, told by it, does not affect the others. Gives the largest status. */
+int seqc_next(seqc_session *const *sessions, size_t count, seqc_token *tokens);
 /* Both in one call: the token callback is given every part. Any other function with the session ends an answer; the session has read the prompt and the tokens
  * that were given, but for one that completed a stop text. */
 int seqc_session_generate(seqc_session *session, const char *request, const seqc_callbacks *callbacks);

@@ -21,6 +21,7 @@ from ._library import library as _lib
 
 __version__ = "@version@"
 __all__ = [
+    "Answer",
     "Candidate",
     "Decoder",
     "Error",
@@ -33,6 +34,7 @@ __all__ = [
     "Stopped",
     "Stream",
     "Token",
+    "advance",
     "feed",
 ]
 
@@ -341,16 +343,7 @@ class Session:
         data = json.dumps(request).encode()
         status = _lib.session_start(self._pointer, data, ctypes.byref(caught.callbacks))
         caught.check(status, self._text)
-        return self._parts()
-
-    def _parts(self):
-        token = _library.Token(size=ctypes.sizeof(_library.Token))
-        while not token.end:
-            self._done(_lib.session_next(self._pointer, ctypes.byref(token)))
-            text = ctypes.string_at(token.text, token.length).decode("utf-8", "replace")
-            best = tuple(Candidate(one.token, one.logprob) for one in token.best[: token.candidates])
-            end = token.end.decode() if token.end else None
-            yield Token(None if token.token < 0 else token.token, text, end, token.logprob, best)
+        return Answer(self)
 
     def complete(self, **request):
         """The text of a whole answer."""
@@ -397,6 +390,46 @@ def feed(segments, rows="last", progress=None):
     if status != _library.OK:
         caught.check(status, text)
     return results
+
+
+class Answer:
+    """An answer, part by part. It may be left at any time: the session has then read what was given."""
+
+    def __init__(self, session):
+        self.session = session
+        self.over = False
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.over:
+            raise StopIteration
+        token = _library.Token(size=ctypes.sizeof(_library.Token))
+        status = _lib.session_next(self.session._pointer, ctypes.byref(token))
+        return self._part(status, token)
+
+    def _part(self, status, token):
+        self.over = status != _library.OK or bool(token.end)
+        self.session._done(status)
+        text = ctypes.string_at(token.text, token.length).decode("utf-8", "replace")
+        best = tuple(Candidate(one.token, one.logprob) for one in token.best[: token.candidates])
+        end = token.end.decode() if token.end else None
+        return Token(None if token.token < 0 else token.token, text, end, token.logprob, best)
+
+
+def advance(answers):
+    """The next part of each of several answers of one model, which read in one step; None for those that are over."""
+    running = [answer for answer in answers if not answer.over]
+    sessions = (ctypes.c_void_p * len(running))(*(answer.session._pointer for answer in running))
+    tokens = (_library.Token * len(running))()
+    for token in tokens:
+        token.size = ctypes.sizeof(_library.Token)
+    status = _lib.next(sessions, len(running), tokens)
+    if status != _library.OK and not any(token.status for token in tokens):
+        _check(status, _lib.error())
+    parts = {id(answer): answer._part(token.status, token) for answer, token in zip(running, tokens)}
+    return [parts.get(id(answer)) for answer in answers]
 
 
 class Decoder:

@@ -51,6 +51,8 @@ class Token(ctypes.Structure):
         ("logprob", c_double),
         ("candidates", c_size_t),
         ("best", POINTER(Candidate)),
+        ("status", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -109,6 +111,7 @@ _OUT = {
     "session_memory": (c_int, [c_void_p, POINTER(c_uint64), POINTER(c_uint64)]),
     "session_start": (c_int, [c_void_p, c_char_p, POINTER(Callbacks)]),
     "session_next": (c_int, [c_void_p, POINTER(Token)]),
+    "next": (c_int, [POINTER(c_void_p), c_size_t, POINTER(Token)]),
     "feed": (c_int, [POINTER(Segment), c_size_t, POINTER(Callbacks)]),
     "tokenize": (c_int, [c_void_p, c_char_p, c_size_t, c_int, POINTER(c_void_p), POINTER(c_size_t)]),
     "detokenize": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(c_void_p), POINTER(c_size_t)]),

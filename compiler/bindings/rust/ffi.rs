@@ -74,6 +74,8 @@ pub(crate) struct Token {
     pub(crate) logprob: f64,
     pub(crate) candidates: usize,
     pub(crate) best: *const Candidate,
+    pub(crate) status: i32,
+    pub(crate) reserved: i32,
 }
 
 #[repr(C)]
@@ -213,6 +215,7 @@ unsafe extern "C" {
         callbacks: *const Callbacks,
     ) -> c_int;
     pub(crate) fn seqc_session_next(session: *mut Session, token: *mut Token) -> c_int;
+    pub(crate) fn seqc_next(sessions: *const *mut Session, count: usize, tokens: *mut Token) -> c_int;
     pub(crate) fn seqc_sampler_new(model: *const Model, request: *const c_char) -> *mut Sampler;
     pub(crate) fn seqc_sampler_free(sampler: *mut Sampler);
     pub(crate) fn seqc_sampler_error(sampler: *const Sampler) -> *const c_char;

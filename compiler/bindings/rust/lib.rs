@@ -2,7 +2,7 @@
 //!
 //! The crate carries the model as a static library; building it needs neither LLVM nor a network. A [`Model`] is opened once, a
 //! [`Session`] is a sequence of tokens that it reads. Sessions of several threads share weights and compute threads: steps take turns,
-//! everything else runs at once. [`feed`] reads for several sessions in one step.
+//! everything else runs at once. [`feed`] reads for several sessions in one step, [`advance`] generates for several.
 //!
 //! ```no_run
 //! use std::io::Write;
@@ -33,7 +33,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use model::{Element, Model, ModelMemory, Options, Stream};
 pub use progress::Progress;
 pub use request::{Message, Request};
-pub use session::{Answer, End, LogProb, Session, SessionMemory, Token};
+pub use session::{Answer, End, LogProb, Session, SessionMemory, Token, advance};
 pub use text::{Decoder, Sampler};
 
 /// Version of the tool that compiled the model.

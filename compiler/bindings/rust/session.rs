@@ -317,9 +317,7 @@ impl Iterator for Answer<'_> {
         if self.over {
             return None;
         }
-        // SAFETY: plain data, for which zeros are valid.
-        let mut token: ffi::Token = unsafe { mem::zeroed() };
-        token.size = size_of::<ffi::Token>();
+        let mut token = no_token();
         // SAFETY: the place can be written.
         let status = unsafe { ffi::seqc_session_next(self.session.raw, &raw mut token) };
         if let Err(error) = self.session.done(status) {
@@ -331,6 +329,40 @@ impl Iterator for Answer<'_> {
         self.over = part.end.is_some();
         Some(Ok(part))
     }
+}
+
+fn no_token() -> ffi::Token {
+    // SAFETY: plain data, for which zeros are valid.
+    let mut token: ffi::Token = unsafe { mem::zeroed() };
+    token.size = size_of::<ffi::Token>();
+    token
+}
+
+/// The next part of each of several answers of one model, which read in one step: weights are read once for all of them, and each answer is
+/// what it is alone. `None` for those that are over.
+///
+/// # Errors
+///
+/// Sessions of several models, too little memory. What only one answer suffers from is told in its place.
+pub fn advance(answers: &mut [Answer<'_>]) -> Result<Vec<Option<Result<Token>>>> {
+    let open: Vec<usize> = (0..answers.len()).filter(|n| !answers[*n].over).collect();
+    let sessions: Vec<*mut ffi::Session> = open.iter().map(|n| answers[*n].session.raw).collect();
+    let mut tokens: Vec<ffi::Token> = open.iter().map(|_| no_token()).collect();
+    // SAFETY: sessions and tokens live through the call.
+    let status = unsafe { ffi::seqc_next(sessions.as_ptr(), sessions.len(), tokens.as_mut_ptr()) };
+    if status != ffi::OK && tokens.iter().all(|token| token.status == ffi::OK) {
+        // SAFETY: the text is valid until the next failure in this thread.
+        return Err(unsafe { Error::of(status, ffi::seqc_error()) });
+    }
+    let mut parts: Vec<Option<Result<Token>>> = answers.iter().map(|_| None).collect();
+    for (n, token) in open.into_iter().zip(&tokens) {
+        let answer = &mut answers[n];
+        // SAFETY: what a token leads to lives until the next call with its session.
+        let part = answer.session.done(token.status).map(|()| unsafe { part(token) });
+        answer.over = part.as_ref().map_or(true, |part| part.end.is_some());
+        parts[n] = Some(part);
+    }
+    Ok(parts)
 }
 
 /// # Safety

@@ -80,7 +80,6 @@ impl Part {
     /// For C, valid as long as this part.
     fn as_c(&self) -> CToken {
         CToken {
-            size: size_of::<CToken>(),
             token: self.token,
             text: self.text.as_ptr().cast(),
             length: self.text.len() - 1,
@@ -88,6 +87,7 @@ impl Part {
             logprob: self.logprob,
             candidates: self.best.len(),
             best: self.best.as_ptr(),
+            ..CToken::NONE
         }
     }
 }
@@ -131,6 +131,12 @@ impl Answer {
     /// Whether nothing comes any more.
     pub(super) fn is_over(&self) -> bool {
         self.coming.is_empty() && matches!(self.state, State::Over)
+    }
+
+    /// What the session has to read before the next part, if that is not there yet.
+    pub(super) fn wants(&self, session: &Session) -> Vec<i64> {
+        let runs = self.coming.is_empty() && matches!(self.state, State::Running(_));
+        if runs { self.unread(session) } else { Vec::new() }
     }
 
     /// The next part. After an error there is none.

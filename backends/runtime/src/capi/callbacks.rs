@@ -27,6 +27,24 @@ pub struct CToken {
     pub(super) logprob: f64,
     pub(super) candidates: usize,
     pub(super) best: *const CCandidate,
+    pub(super) status: i32,
+    pub(super) reserved: i32,
+}
+
+impl CToken {
+    /// No part.
+    pub(super) const NONE: CToken = CToken {
+        size: size_of::<CToken>(),
+        token: -1,
+        text: c"".as_ptr(),
+        length: 0,
+        end: std::ptr::null(),
+        logprob: 0.0,
+        candidates: 0,
+        best: std::ptr::null(),
+        status: 0,
+        reserved: 0,
+    };
 }
 
 /// `seqc_callbacks`.

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{c_char, c_int},
-    sync::Arc,
+    sync::{Arc, MutexGuard},
 };
 
 use serde_json::{Map, Value};
@@ -11,8 +11,9 @@ use super::{
     answer::{Answer, Wish},
     callbacks::{CCallbacks, CToken},
     model::Shared,
-    outcome::{Fault, Outcome},
+    outcome::{Fault, OK, Outcome, status, tell},
     pointers,
+    reading::{self, Reading},
     session::{CSession, Inner, with},
 };
 use crate::{
@@ -20,7 +21,9 @@ use crate::{
     engine::Generation,
     fields::{Fields, Wrong},
     generation::{Continuation, Drafting, Sampler, Speculation, Wishes},
+    inputs::Values,
     sequence::Sequence,
+    session::Wanted,
 };
 
 /// Tokens of a draft.
@@ -242,4 +245,67 @@ pub unsafe extern "C" fn seqc_session_generate(
             }
         })
     }
+}
+
+/// See `seqc.h`.
+///
+/// # Safety
+///
+/// `sessions` is NULL or leads to `count` sessions that are not freed, `tokens` to as many parts of the size that the first one says, which
+/// can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqc_next(sessions: *const *mut CSession, count: usize, tokens: *mut CToken) -> c_int {
+    let mut worst = OK;
+    let called = status(None, || {
+        if count == 0 {
+            return Ok(());
+        }
+        // SAFETY: the caller's promise.
+        let (sessions, stride) = unsafe {
+            let sessions = pointers::array(sessions, count, "list of sessions")?;
+            (sessions, pointers::sized(tokens, CToken::NONE, "list of tokens")?.size)
+        };
+        let at = |n: usize| tokens.wrapping_byte_add(n.wrapping_mul(stride));
+        let mut taken = Vec::new();
+        for (n, session) in sessions.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            let size = unsafe { pointers::sized(at(n), CToken::NONE, "token") }?.size;
+            if size != stride || !stride.is_multiple_of(align_of::<CToken>()) {
+                return Err(Error::input("all tokens have the same `size`").into());
+            }
+            // SAFETY: the caller's promise.
+            let object = unsafe { session.as_ref() }.ok_or_else(|| Fault::null("session"))?;
+            taken.push((object, object.lock()?));
+        }
+        read_together(&mut taken)?;
+        for (n, (object, inner)) in taken.iter_mut().enumerate() {
+            let (part, found) = match inner.next() {
+                Ok(part) => (part, OK),
+                Err(fault) => (CToken::NONE, tell(&fault, Some(&object.text))),
+            };
+            worst = worst.max(found);
+            // SAFETY: the caller's promise.
+            unsafe { pointers::fill_sized(at(n), CToken { status: found, ..part }, "token") }?;
+        }
+        Ok(())
+    });
+    called.max(worst)
+}
+
+/// Reads what answers want, in as few steps as there is room for.
+fn read_together(taken: &mut [(&CSession, MutexGuard<Inner>)]) -> Outcome<()> {
+    let wanted = |(_, inner): &(&CSession, MutexGuard<Inner>)| {
+        let wants = |answer: &Answer| answer.wants(&inner.session);
+        [Values::I64(inner.answer.as_ref().map(wants).unwrap_or_default())]
+    };
+    let inputs: Vec<[Values; 1]> = taken.iter().map(wanted).collect();
+    let some = |inputs: &[Values; 1]| matches!(inputs, [Values::I64(tokens)] if !tokens.is_empty());
+    let readings = taken.iter_mut().zip(&inputs).filter(|(_, inputs)| some(inputs));
+    let reading = readings.map(|((_, inner), inputs)| Reading {
+        session: &mut inner.session,
+        inputs,
+        wanted: Wanted::Last,
+        places: Vec::new(),
+    });
+    reading::read(reading.collect(), &CCallbacks::NONE)
 }

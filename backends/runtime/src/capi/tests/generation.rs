@@ -22,16 +22,7 @@ fn part(token: &CToken) -> Part {
 }
 
 fn empty_token() -> CToken {
-    CToken {
-        size: size_of::<CToken>(),
-        token: 0,
-        text: ptr::null(),
-        length: 0,
-        end: ptr::null(),
-        logprob: 0.0,
-        candidates: 0,
-        best: ptr::null(),
-    }
+    CToken::NONE
 }
 
 /// All parts of an answer.
@@ -163,6 +154,64 @@ fn drafts_change_nothing_but_the_number_of_steps() {
         }
         // SAFETY: as above.
         unsafe { seqc_model_free(model) };
+    }
+}
+
+#[test]
+fn sessions_answer_together_what_they_answer_alone() {
+    for code in [adder("adder"), rememberer()] {
+        let model = open_with(code, Some(&letters()), 1);
+        let prompts = ["b", "cd", "bbbbbbbbbbbbbbbbbbb", "ce"];
+        let request = |n: usize| {
+            format!(
+                r#"{{{GREEDY}, "max_tokens": {}, "prompt": "{}"}}"#,
+                2 + 3 * n,
+                prompts[n]
+            )
+        };
+        // SAFETY: as above.
+        unsafe {
+            let mut sessions = vec![];
+            let mut expected = vec![];
+            for n in 0..prompts.len() {
+                let alone = seqc_session_new(model);
+                expected.push(answer(alone, &request(n)));
+                seqc_session_free(alone);
+                sessions.push(seqc_session_new(model));
+                let request = CString::new(request(n)).expect("a text");
+                assert_eq!(seqc_session_start(sessions[n], request.as_ptr(), ptr::null()), 0);
+            }
+            let mut found = vec![Vec::new(); prompts.len()];
+            let mut open: Vec<usize> = (0..prompts.len()).collect();
+            while !open.is_empty() {
+                let given: Vec<_> = open.iter().map(|n| sessions[*n]).collect();
+                let mut tokens = vec![empty_token(); open.len()];
+                assert_eq!(
+                    seqc_next(given.as_ptr(), given.len(), tokens.as_mut_ptr()),
+                    0,
+                    "{}",
+                    last_error()
+                );
+                for (n, token) in open.iter().zip(&tokens) {
+                    found[*n].push(part(token));
+                }
+                open.retain(|n| found[*n].last().is_some_and(|(_, _, end): &Part| end.is_none()));
+            }
+            assert_eq!(found, expected);
+            // One whose answer is over does not disturb another.
+            assert_eq!(seqc_session_start(sessions[0], ptr::null(), ptr::null()), 0);
+            let mut tokens = [empty_token(); 2];
+            assert_eq!(seqc_next(sessions.as_ptr(), 2, tokens.as_mut_ptr()), 1);
+            assert_eq!((tokens[0].status, tokens[1].status), (0, 1));
+            assert!(tokens[0].token >= 0 && said(seqc_session_error(sessions[1])).contains("no answer"));
+            let twice = [sessions[0]; 2];
+            assert_eq!(seqc_next(twice.as_ptr(), 2, tokens.as_mut_ptr()), 1);
+            assert_eq!(seqc_next(ptr::null(), 2, tokens.as_mut_ptr()), 1);
+            assert_eq!(seqc_next(sessions.as_ptr(), 1, ptr::null_mut()), 1);
+            assert_eq!(seqc_next(ptr::null(), 0, ptr::null_mut()), 0);
+            sessions.into_iter().for_each(|session| seqc_session_free(session));
+            seqc_model_free(model);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     feed::{CSegment, seqc_feed},
-    generate::{seqc_session_generate, seqc_session_next, seqc_session_start},
+    generate::{seqc_next, seqc_session_generate, seqc_session_next, seqc_session_start},
     memory::seqc_free,
     model::{CModel, COptions, seqc_model_free},
     outcome::{made, seqc_error},
