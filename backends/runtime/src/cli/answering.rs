@@ -111,14 +111,16 @@ impl Answering<'_> {
         if after <= before.saturating_add(session.room()) {
             common::warn_of_length(session.model().descriptor(), before, after, console);
         }
-        session.feed(&common::tokens(unread), &self.cut, Wanted::Last, |outputs| {
+        let interrupted = self.interrupted;
+        let read = session.feed(&common::tokens(unread), &self.cut, Wanted::Last, |outputs| {
             bar.add(outputs.tokens());
-            match (self.interrupted)() {
+            match interrupted() {
                 true => Err(Error::input("interrupted")),
                 false => Ok(()),
             }
-        })?;
+        });
         bar.end();
+        read?;
         session.keep_bytes(prompt.rest);
         if let Some(conversation) = prompt.conversation {
             session.converse(conversation);
