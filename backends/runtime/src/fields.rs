@@ -178,11 +178,16 @@ impl Fields {
         Ok(stops)
     }
 
-    /// The form that answers must have.
+    /// The form that answers must have: by `response_format`, or a grammar in the syntax of Lark.
     pub(crate) fn grammar(&self) -> Result<Option<Grammar>, Wrong> {
+        let grammar: Option<String> = self.get("grammar")?;
+        let grammar = grammar.filter(|text| !text.is_empty());
         let Some(format) = self.get::<Map<String, Value>>("response_format")? else {
-            return Ok(None);
+            return Ok(grammar.map(|text| Grammar::lark(Path::new("grammar"), text)));
         };
+        if grammar.is_some() {
+            return Err(Wrong::field("grammar", "there is `response_format` as well"));
+        }
         let schema = || format.get("json_schema").and_then(|inner| inner.get("schema"));
         match format.get("type").and_then(Value::as_str) {
             Some("text") => Ok(None),

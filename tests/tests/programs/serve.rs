@@ -210,6 +210,18 @@ fn conversations_are_answered_as_generate_does() {
     let said = server.post("/v1/chat/completions", &body.to_string()).streamed();
     assert!(["\"yes\"", "\"no\""].contains(&said.0.trim()), "{said:?}");
     assert_eq!(said.1, "stop");
+    let wrong = |body: &Value| server.post("/v1/chat/completions", &body.to_string());
+    body["grammar"] = "start: \"a\"".into();
+    assert_eq!(wrong(&body).status, 400, "two forms");
+    body["response_format"] = Value::Null;
+    body["grammar"] = "%llguidance {}\nstart: /[xy]{3}/ \"!\"".into();
+    let said = wrong(&body).streamed();
+    assert!(
+        said.0.len() == 4 && said.0.trim_start_matches(['x', 'y']) == "!",
+        "{said:?}"
+    );
+    body["grammar"] = "root ::= \"a\"".into();
+    assert!(wrong(&body).body.contains("grammar"));
 }
 
 #[test]
