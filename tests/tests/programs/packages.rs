@@ -147,12 +147,16 @@ fn the_crate_builds_without_a_network_and_answers() {
         &dir.join("model"),
         "RUSTDOCFLAGS='-D warnings' cargo doc --quiet --offline --no-deps",
     );
-    let said = command::run_in(
-        &dir,
-        command::seqc_binary(),
-        &["build", "model.yaml", "--emit", "crate", "-o", "user"],
-    );
-    assert_ne!(said.code, Some(0), "a folder with other contents is not written to");
+    let said = refused(&["--emit", "crate", "-o", &dir.join("user").display().to_string()]);
+    assert!(said.contains("--force"), "a folder with other contents: {said}");
+}
+
+/// What is said of a build with these words, which is wrong usage.
+fn refused(words: &[&str]) -> String {
+    let model = model().display().to_string();
+    let answer = command::seqc(&[&["build", &model], words].concat());
+    assert_eq!(answer.code, Some(2), "{}", answer.stderr);
+    answer.stderr
 }
 
 #[test]
@@ -176,7 +180,6 @@ fn the_wheel_installs_in_a_fresh_environment_and_answers() {
     assert_eq!(batch.matches(',').count(), 2, "{batch}");
     let script = fixture::folder().join("packages.py");
     shell(&dir, &format!("fresh/bin/python {}", script.display()));
-    let words = ["build", "model.yaml", "--emit", "wheel", "-o", "model.whl"];
-    let said = command::run_in(&dir, command::seqc_binary(), &words);
-    assert_eq!(said.code, Some(1), "there is no such model here: {}", said.stderr);
+    let said = refused(&["--emit", "wheel", "-o", "model.whl"]);
+    assert!(said.contains("name a folder"), "{said}");
 }
