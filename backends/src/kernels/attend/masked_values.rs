@@ -18,11 +18,7 @@ use crate::{
 /// Adds a function with the parameters of [`super::tile::product`], which does the same but for masked weights; returns
 /// its name. It adds up in the same order.
 pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> String {
-    let mut f = Func::new(
-        &name,
-        &[Ty::SCRATCH, Ty::GLOBAL, Ty::SCRATCH, Ty::I64, Ty::SCRATCH, Ty::I64],
-        None,
-    );
+    let mut f = Func::new(&name, &super::tile::PARAMS, None);
     let [a, b, c, k, factors, rows]: [Val; 6] = [0, 1, 2, 3, 4, 5].map(|n| f.param(n));
     let ty = Ty::V(shape.lanes, Scalar::F32);
     let at = |f: &mut Func, base: Val, row: Val, stride: usize| {

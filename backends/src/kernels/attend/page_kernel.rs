@@ -12,7 +12,8 @@ use super::{
 use crate::kernel::{Func, Module, Ty, Val};
 use seqc_ir::Normaliser;
 
-/// Adds `fn(args…, k, v, keys, open: i1, skip_masked: i1)`; returns its name. `k` and `v` are the head's pages; keys from `keys`
+/// Adds `fn(args…, k, v, next, keys, open: i1, skip_masked: i1)`; returns its name. `k` and `v` are the head's pages, and `next`
+/// the keys of the page that comes after; keys from `keys`
 /// on are seen by no query of the tile; with `open` all keys are seen by all; with `skip_masked` values of keys that a query
 /// does not see are not multiplied by its weight of zero.
 pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) -> String {
@@ -26,17 +27,18 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     );
     let sums = sums(attend, module);
     let name = format!("{}_page", attend.name);
-    let params = [&TileArgs::TYPES[..], &[Ty::GLOBAL, Ty::GLOBAL, Ty::I64, Ty::I1, Ty::I1]].concat();
+    let own = [Ty::GLOBAL, Ty::GLOBAL, Ty::GLOBAL, Ty::I64, Ty::I1, Ty::I1];
+    let params = [&TileArgs::TYPES[..], &own].concat();
     let mut f = Func::new(&name, &params, None);
     let args = TileArgs::of(&f);
-    let (k, v, keys) = (f.param(9), f.param(10), f.param(11));
-    let (all, skip_masked) = (f.param(12), f.param(13));
+    let (k, v, next, keys) = (f.param(9), f.param(10), f.param(11), f.param(12));
+    let (all, skip_masked) = (f.param(13), f.param(14));
     let places = Places::new(attend, &mut f, &args);
     if let Some(best) = attend.best() {
         best.add_insert(attend, module);
     }
     let e = f.i64(attend.key_dim as i64);
-    let list = [places.queries, k, places.scores, e, places.factors, args.rows];
+    let list = [places.queries, k, places.scores, e, places.factors, args.rows, v];
     f.call(&products, &list, None);
     let call = |name: String| move |f: &mut Func| f.call(&name, &args.list(), None).into_iter().collect::<Vec<Val>>();
     let multiply = f.not(skip_masked);
@@ -44,8 +46,9 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     f.if_else(all, call(open), call(pairs));
     for (panel, product) in attend.panels().iter().zip(&sums) {
         let v = float_at(&mut f, v, PAGE * panel.start);
+        let next = float_at(&mut f, next, PAGE * panel.start);
         let out = float_at(&mut f, places.sums, panel.start);
-        let list = [places.scores, v, out, keys, places.factors, args.rows];
+        let list = [places.scores, v, out, keys, places.factors, args.rows, next];
         let call = |name: &str| {
             let name = name.to_owned();
             move |f: &mut Func| f.call(&name, &list, None).into_iter().collect::<Vec<Val>>()
@@ -98,7 +101,7 @@ struct ValueProduct {
 fn key_shape(attend: &Attend) -> Shape {
     Shape {
         lanes: attend.lanes(),
-        tiles: attend.machine.tiles,
+        machine: attend.machine,
         width: PAGE,
         lda: attend.key_dim,
         ldb: PAGE,
@@ -115,7 +118,7 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<ValueProduct> {
     for (n, panel) in panels.iter().enumerate() {
         let shape = Shape {
             lanes: attend.lanes(),
-            tiles: attend.machine.tiles,
+            machine: attend.machine,
             width: panel.width,
             lda: PAGE,
             ldb: panel.width,

@@ -1,7 +1,7 @@
 //! One block over pages: tiles of rows against pages of keys, those without a visible pair left out.
 
 use super::{
-    blocks::{Block, KvPages, PageRange, QueryBlocks},
+    blocks::{Block, PageRange, QueryBlocks},
     bounds::Bounds,
     interval::{Bit, Coverage, PairTile},
     layout::PAGE,
@@ -9,27 +9,48 @@ use super::{
 };
 use crate::kernel::{Cmp, Func, Val};
 
+/// Pages of one head.
+#[derive(Clone, Copy)]
+struct HeadPages {
+    keys: Val,
+    values: Val,
+    /// The keys of the page after this one, or of the last page.
+    next: Val,
+}
+
 impl QueryBlocks<'_> {
     /// Adds some pages to the sums of a block. `skip_masked`: values of keys that a query does not see are left out rather than
     /// multiplied by a weight of zero.
     pub(super) fn add_pages(&self, f: &mut Func, block: Block, range: PageRange, skip_masked: Val) {
         let reach = range.reach;
-        f.for_each(range.low, range.high, 1, |f, n| {
+        let page = |f: &mut Func, n: Val| {
             let skipped = f.sub(n, reach.before);
             let window = f.add(reach.start, skipped);
             let pinned = f.cmp(Cmp::Lt, n, reach.before);
-            let page = f.select(pinned, n, window);
-            self.tiles(f, block, page, skip_masked);
+            f.select(pinned, n, window)
+        };
+        let one = f.i64(1);
+        let last = f.sub(range.high, one);
+        f.for_each(range.low, range.high, 1, |f, n| {
+            let after = f.add(n, one);
+            let after = f.min(after, last);
+            let (page, next) = (page(f, n), page(f, after));
+            self.tiles(f, block, [page, next], skip_masked);
         });
     }
 
-    /// All tiles of a block over one page.
-    fn tiles(&self, f: &mut Func, block: Block, page: Val, skip_masked: Val) {
-        let slot = self.attend.slot(f, page);
+    /// All tiles of a block over one page, after which comes `next`.
+    fn tiles(&self, f: &mut Func, block: Block, [page, next]: [Val; 2], skip_masked: Val) {
         let attend = self.attend;
-        let keys = attend.head_page(f, self.pages.keys, slot, block.group, attend.key_dim);
-        let values = attend.head_page(f, self.pages.values, slot, block.group, attend.value_width());
-        let head = KvPages { keys, values };
+        let head = |f: &mut Func, pages: Val, page: Val, width: usize| {
+            let slot = attend.slot(f, page);
+            attend.head_page(f, pages, slot, block.group, width)
+        };
+        let head = HeadPages {
+            keys: head(f, self.pages.keys, page, attend.key_dim),
+            values: head(f, self.pages.values, page, attend.value_width()),
+            next: head(f, self.pages.keys, next, attend.key_dim),
+        };
         let (zero, tile) = (f.i64(0), f.i64(self.attend.tile_rows() as i64));
         f.for_each(zero, block.rows, self.attend.tile_rows() as i64, |f, at| {
             let left = f.sub(block.rows, at);
@@ -49,7 +70,7 @@ impl QueryBlocks<'_> {
     }
 
     /// One tile over one page of its head, unless no row sees a key of it.
-    fn tile(&self, f: &mut Func, args: TileArgs, head: KvPages, skip_masked: Val) {
+    fn tile(&self, f: &mut Func, args: TileArgs, head: HeadPages, skip_masked: Val) {
         let query = self.positions(f, args.first, args.rows);
         let (size, one) = (f.i64(PAGE as i64), f.i64(1));
         let start = f.mul(args.page, size);
@@ -81,7 +102,11 @@ impl QueryBlocks<'_> {
         let (all, none) = (coverage.all.val(f), coverage.none.val(f));
         let some = f.not(none);
         f.if_then(some, |f| {
-            let list = [&args.list()[..], &[head.keys, head.values, keys, all, skip_masked]].concat();
+            let list = [
+                &args.list()[..],
+                &[head.keys, head.values, head.next, keys, all, skip_masked],
+            ]
+            .concat();
             f.call(&self.page_kernel, &list, None);
         });
     }

@@ -1,7 +1,7 @@
 //! Products of a few rows with a packed page, all strides known.
 
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
-use seqc_passes::machine::Tiles;
+use seqc_passes::machine::Machine;
 
 /// What happens to the old result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub(super) enum Init {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) lanes: u32,
-    /// Vectors of columns that a tile holds in registers, and how it is unrolled.
-    pub(super) tiles: Tiles,
+    /// Its register tiles.
+    pub(super) machine: Machine,
     /// Columns, a multiple of the lanes.
     pub(super) width: usize,
     pub(super) lda: usize,
@@ -37,20 +37,29 @@ pub(super) struct RowCounts {
     pub(super) unit: usize,
 }
 
-/// Adds `fn(a, b, c, k, factors, rows)`, products for any number of rows that a tile can have; returns its name.
+/// Types of the parameters of a product.
+pub(super) const PARAMS: [Ty; 7] = [
+    Ty::SCRATCH,
+    Ty::GLOBAL,
+    Ty::SCRATCH,
+    Ty::I64,
+    Ty::SCRATCH,
+    Ty::I64,
+    Ty::GLOBAL,
+];
+
+/// Adds `fn(a, b, c, k, factors, rows, ahead)`, products for any number of rows that a tile can have; returns its name. The least
+/// number of rows is that of one token, which uses what it reads once: it asks for as much from `ahead` on as it reads of `b`.
 pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: RowCounts) -> String {
     let counts: Vec<usize> = (1..=rows.most).filter(|r| r.is_multiple_of(rows.unit)).rev().collect();
     let vectors = shape.width / shape.lanes as usize;
-    let strip = shape.tiles.vectors as usize;
+    let strip = shape.machine.tiles.vectors as usize;
     let strips: Vec<(usize, usize)> = (0..vectors)
         .step_by(strip)
         .map(|v| (v, strip.min(vectors - v)))
         .collect();
-    let mut f = Func::new(
-        &name,
-        &[Ty::SCRATCH, Ty::GLOBAL, Ty::SCRATCH, Ty::I64, Ty::SCRATCH, Ty::I64],
-        None,
-    );
+    let mut f = Func::new(&name, &PARAMS, None);
+    let unit = rows.unit;
     let rows = f.param(5);
     for count in counts {
         let count_value = f.i64(count as i64);
@@ -61,12 +70,14 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: Ro
                     shape: *shape,
                     rows: count,
                     vectors: *n,
+                    prefetch: count == unit,
                 };
                 let callee = tile.add(module);
                 let offset = f.i64((v * shape.lanes as usize) as i64);
                 let b = f.gep(f.param(1), offset, Scalar::F32);
                 let c = f.gep(f.param(2), offset, Scalar::F32);
-                let args = [f.param(0), b, c, f.param(3), f.param(4)];
+                let ahead = f.gep(f.param(6), offset, Scalar::F32);
+                let args = [f.param(0), b, c, f.param(3), f.param(4), ahead];
                 f.call(&callee, &args, None);
             }
         });
@@ -79,28 +90,32 @@ struct Tile {
     shape: Shape,
     rows: usize,
     vectors: usize,
+    /// It asks for what is read next.
+    prefetch: bool,
 }
 
 impl Tile {
-    /// Adds `fn(a, b, c, k, factors)` unless it is there; returns its name.
+    /// Adds `fn(a, b, c, k, factors, ahead)` unless it is there; returns its name.
     fn add(&self, module: &mut Module) -> String {
         let Shape {
             lda, ldb, ldc, init, ..
         } = self.shape;
         let name = format!(
-            "seqc_strided_tile_{}x{}_{lda}_{ldb}_{ldc}_{init:?}",
-            self.rows, self.vectors
+            "seqc_strided_tile_{}x{}_{lda}_{ldb}_{ldc}_{init:?}{}",
+            self.rows,
+            self.vectors,
+            if self.prefetch { "_prefetch" } else { "" }
         );
         if module.has(&name) {
             return name;
         }
         let mut f = Func::new(
             &name,
-            &[Ty::SCRATCH, Ty::GLOBAL, Ty::SCRATCH, Ty::I64, Ty::SCRATCH],
+            &[Ty::SCRATCH, Ty::GLOBAL, Ty::SCRATCH, Ty::I64, Ty::SCRATCH, Ty::GLOBAL],
             None,
         );
         let init = self.initial(&mut f);
-        let steps = self.shape.tiles.unroll as usize;
+        let steps = self.shape.machine.tiles.unroll as usize;
         let (k, zero, one, unroll) = (f.param(3), f.i64(0), f.i64(1), f.i64(steps as i64));
         let rest = f.i64(-(steps as i64));
         let whole = f.and(k, rest);
@@ -158,6 +173,15 @@ impl Tile {
                 f.load(p, Ty::V(lanes, Scalar::F32))
             })
             .collect();
+        if self.prefetch {
+            let ahead = f.gep(f.param(5), at, Scalar::F32);
+            let line = self.shape.machine.line_entries();
+            for v in (0..self.vectors * lanes as usize).step_by(line) {
+                let offset = f.i64((u * ldb + v) as i64);
+                let p = f.gep(ahead, offset, Scalar::F32);
+                f.prefetch(p);
+            }
+        }
         let a = f.gep(f.param(0), i, Scalar::F32);
         let mut next = Vec::with_capacity(sums.len());
         for (r, sums) in sums.chunks(self.vectors).enumerate() {
