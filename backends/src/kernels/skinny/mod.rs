@@ -11,29 +11,16 @@ use super::{
     product_rows::{GemmRows, ProductRows, Run, Strided},
 };
 use crate::{
-    kernel::{Cmp, Func, Module, Scalar, Ty},
+    kernel::{Cmp, Func, Module, Scalar},
     targets::TargetInfo,
 };
 use seqc_formats::Encoding;
-use tile::{Tile, tile_name};
+use tile::{PARAMS, Tile, tile_name};
 
 /// Most rows of activations of a register tile.
 const TALLEST: i64 = 8;
 /// Rows of the register tiles; those between are computed by the next taller one, whose last rows are then one row several times.
 const HEIGHTS: [i64; 3] = [2, 4, TALLEST];
-
-/// Types of the parameters of kernels and their tiles: `w, row_bytes, rows, x, ldx, y, ldy, count, k`.
-const PARAMS: [Ty; 9] = [
-    Ty::GLOBAL,
-    Ty::I64,
-    Ty::I64,
-    Ty::GLOBAL,
-    Ty::I64,
-    Ty::GLOBAL,
-    Ty::I64,
-    Ty::I64,
-    Ty::I64,
-];
 
 /// Name of the function that [`skinny_gemm`] adds.
 pub fn skinny_gemm_name(encoding: Encoding, rows: GemmRows) -> String {

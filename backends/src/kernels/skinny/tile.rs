@@ -1,7 +1,7 @@
 //! The register tiles of a skinny product: some rows of weights times some rows of activations.
 
 use crate::{
-    kernel::{Cmp, Func, Module, Scalar, Val},
+    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{
         dequant::{byte, plain_vector, target_block_vectors},
         gemv::{Shape, bytes_ahead},
@@ -11,6 +11,19 @@ use crate::{
     targets::TargetInfo,
 };
 use seqc_formats::Encoding;
+
+/// Types of the parameters of kernels and their tiles: `w, row_bytes, rows, x, ldx, y, ldy, count, k`.
+pub(super) const PARAMS: [Ty; 9] = [
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::I64,
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::I64,
+    Ty::I64,
+];
 
 /// Most rows of weights of a tile: more would not leave registers for what is converted.
 const WIDEST: usize = 4;
@@ -45,13 +58,14 @@ struct Columns {
 }
 
 impl Tile<'_> {
-    /// Adds `fn(w, row_bytes, rows, x, ldx, y, ldy, count, k)`, see [`super::skinny_gemm`], for `1 <= count <= height`.
+    /// Adds `fn(w, row_bytes, rows, x, ldx, y, ldy, count, k)`, which computes `y[t * ldy + r] = sum_k W[r][k] * x[t * ldx + k]`
+    /// for `r < rows` and `t < count`, with `1 <= count <= height`.
     pub(super) fn add(&self, module: &mut Module) {
         let name = tile_name(self.encoding, self.height);
         if module.has(&name) {
             return;
         }
-        let mut f = Func::new(&name, &super::PARAMS, None);
+        let mut f = Func::new(&name, &PARAMS, None);
         let (w, stride, rows, k) = (f.param(0), f.param(1), f.param(2), f.param(8));
         let (x, ldx, y, ldy) = (f.param(3), f.param(4), f.param(5), f.param(6));
         let activations = self.rows(&mut f, x, ldx);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use seqc_abi::{Descriptor, batch::Room};
 
-use super::{Row, admitted, inputs, odd_outputs, warn_of_fault};
+use super::measured::{Row, admitted, inputs, odd_outputs, warn_of_fault};
 use crate::{
     Error, Result,
     cli::{args::Bench, common, console::Console},
