@@ -266,7 +266,12 @@ fn the_server_says_what_it_is_and_how_it_does() {
         assert_eq!(client.get("/v1/models/adder").json(), found["data"][0]);
         assert_eq!(client.get("/health").json(), json!({"status": "ok"}));
         client.complete(greedy(&[1, 2, 3], 5));
-        let metrics = client.get("/metrics").body;
+        let mut metrics = client.get("/metrics").body;
+        // A sequence leaves its place after its answer has ended.
+        let from = Instant::now();
+        while !metrics.contains("seqc_sequences_running 0\n") && from.elapsed() < Duration::from_secs(20) {
+            metrics = client.get("/metrics").body;
+        }
         for line in [
             "seqc_prompt_tokens_total 3",
             "seqc_generated_tokens_total 5",
