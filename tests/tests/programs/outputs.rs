@@ -175,7 +175,7 @@ fn the_state_that_a_run_began_with_may_be_replaced() {
         .run("-v generate --prompt-tokens 4 -n 1 --load-state state")
         .ok()
         .stderr;
-    assert!(said.contains("continuing after 7 tokens"), "{said}");
+    assert!(said.contains("continuing after 8 tokens"), "{said}");
     assert_eq!(place.names(), ["config.json", "model.safetensors", "program", "state"]);
 }
 

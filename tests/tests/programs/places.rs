@@ -189,7 +189,7 @@ fn there_must_be_something_to_put_inside() {
     );
     refused(
         &format!("build {model} --embed-weights --emit mlir -o -"),
-        "--emit exe or --emit lib",
+        "requires --emit exe, lib, crate or wheel",
     );
     assert!(!dir.join("program").exists());
 }
