@@ -125,7 +125,7 @@ def _array(call, dtype):
 
 
 def _tokens(tokens):
-    return np.ascontiguousarray(tokens, dtype=np.int64).reshape(-1)
+    return _library.numbers(tokens, np.int64).reshape(-1)
 
 
 class _Caught:
@@ -312,11 +312,11 @@ class Session:
 
     def truncate(self, position):
         """Forgets all but the first tokens."""
-        self._done(_lib.session_truncate(self._pointer, position))
+        self._done(_lib.session_truncate(self._pointer, _library.count(position)))
 
     def keep_snapshots(self, interval):
         """Keeps a snapshot every so many tokens from now on, of the states that cannot be cut; 0: none."""
-        self._done(_lib.session_snapshots(self._pointer, interval))
+        self._done(_lib.session_snapshots(self._pointer, _library.count(interval)))
 
     def save(self, path):
         """Writes everything needed to continue: a whole file, or none."""
@@ -366,7 +366,7 @@ def feed(segments, rows="last", progress=None):
         if len(inputs) != len(model.inputs):
             raise InputError(f"{len(inputs)} inputs are given, the model reads {len(model.inputs)}")
         arrays = [
-            np.ascontiguousarray(values, dtype=stream.dtype).reshape((-1, *stream.shape))
+            _library.numbers(values, stream.dtype).reshape((-1, *stream.shape))
             for values, stream in zip(inputs, model.inputs)
         ]
         count = len(arrays[0]) if arrays else 0

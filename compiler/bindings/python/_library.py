@@ -1,8 +1,11 @@
 """The C interface of the library in this package, by ctypes: its functions run without the interpreter's lock."""
 
 import ctypes
+import operator
 import os
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+
+import numpy as np
 
 ABI = 1
 OK, INPUT, FAILED, STOPPED = range(4)
@@ -144,3 +147,18 @@ class _Library:
 
 
 library = _Library()
+
+
+def numbers(values, dtype):
+    """An array of a stream's type. Where integers are wanted, others are refused: numpy would cut them silently."""
+    array = np.asarray(values)
+    if np.issubdtype(dtype, np.integer) and array.size and array.dtype.kind not in "iub":
+        raise TypeError(f"integers are wanted, not {array.dtype}")
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def count(number):
+    """A number of tokens, of which ctypes would take the last 64 bits."""
+    if not 0 <= operator.index(number) < 1 << 64:
+        raise OverflowError(f"{number} is not a number of tokens")
+    return operator.index(number)

@@ -52,6 +52,7 @@ pub(super) fn write(
     wheel.fill(library, inside, &platform).map_err(failed)?;
     let mut scratch = wheel.zip.finish().map_err(|error| failed(error.into()))?;
     scratch.rewind().map_err(failed)?;
+    std::fs::create_dir_all(&request.output).map_err(failed)?;
     let mut out = Output::create(&path, inputs).map_err(refused)?;
     io::copy(&mut scratch, &mut out).map_err(failed)?;
     out.commit().map_err(refused)?;

@@ -222,6 +222,9 @@ fn conversations_are_answered_as_generate_does() {
     );
     body["grammar"] = "root ::= \"a\"".into();
     assert!(wrong(&body).body.contains("grammar"));
+    body["stream"] = false.into();
+    body["grammar"] = "start: start".into();
+    assert_eq!(wrong(&body).status, 400, "a grammar of no text");
 }
 
 #[test]

@@ -121,6 +121,10 @@ impl<'a> Tensors<'a> {
         let Some(((first, stream), others)) = self.streams.split_first() else {
             return Ok(());
         };
+        // The list that the first rows open is opened once.
+        if rows == 0 {
+            return Ok(());
+        }
         let odd = |(place, stream): &&(usize, &Stream)| {
             stream.elem == Elem::F32 && !stream.name.starts_with(TRACE) && finite::odd_rows(stream, bytes_of(*place))
         };

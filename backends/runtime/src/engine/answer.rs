@@ -12,7 +12,7 @@ use super::{
     request::{Event, FailureKind, Generation, Goal, Pooling, Reason, Totals},
 };
 use crate::{
-    Result,
+    Error, Result,
     executor::Segment,
     finite,
     generation::{Choice, Continuation, Drafting, Sampler, Speculation, Taken, Wishes},
@@ -332,6 +332,8 @@ impl<'m> Answer<'m> {
         match self.choose(logits, context, gauges) {
             Ok(Some(reason)) => self.finish(reason, gauges),
             Ok(None) => {}
+            // A grammar or biases that leave no token.
+            Err(error @ Error::Input(_)) => self.outbox.fail(FailureKind::Wrong, error.to_string(), gauges),
             Err(error) => self.outbox.fail(FailureKind::Failed, error.to_string(), gauges),
         }
     }

@@ -3,6 +3,7 @@
 //! Grammars are about bytes, so that every tokenizer will do and tokens may end anywhere in a word or a character. How an
 //! answer is cut into tokens is left to the model: no token is forced but by being the only one.
 
+mod multiples;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +71,14 @@ impl Grammar {
         Grammar {
             name: name.to_owned(),
             kind: Kind::Lark(text),
+        }
+    }
+
+    /// Whether it asks for more work than the limits of its reader know of.
+    fn is_too_much(&self) -> bool {
+        match &self.kind {
+            Kind::Json(schema) => multiples::too_many(&schema.to_string()),
+            Kind::Lark(text) => multiples::too_many(text),
         }
     }
 
@@ -142,6 +151,12 @@ impl GrammarVocabulary {
     ///
     /// A grammar that is wrong, or too large.
     pub fn constraint(&self, grammar: &Grammar) -> Result<Constraint> {
+        if grammar.is_too_much() {
+            return Err(told(
+                &grammar.name,
+                &"the numbers of `multipleOf` are too large together",
+            ));
+        }
         let made = reading(&grammar.name, MEMORY, || {
             self.0.create_parser(grammar.top_level()).map(|mut parser| {
                 parser.start_without_prompt();

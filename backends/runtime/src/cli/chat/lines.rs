@@ -103,6 +103,8 @@ impl Lines {
             Ok(line) => Ok(Read::Line(line)),
             Err(ReadlineError::Interrupted) => Ok(Read::Interrupted),
             Err(ReadlineError::Eof) => Ok(Read::End),
+            // Bytes that are no character: the line begins anew, and the conversation goes on.
+            Err(ReadlineError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => Ok(Read::Interrupted),
             Err(error) => Err(Error::input(format!("standard input: {error}"))),
         }
     }

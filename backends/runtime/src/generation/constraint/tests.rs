@@ -197,6 +197,11 @@ fn wrong_schemas_and_grammars_are_refused_with_the_name_of_their_file() {
             schema(r#"{"minimum": 3, "maximum": 1, "type": "integer"}"#),
             "the-schema.json",
         ),
+        (schema(r#"{"type": "integer", "multipleOf": 7436429}"#), "multipleOf"),
+        (
+            lark("start: %json {\"type\": \"integer\", \"multipleOf\": 7436429}"),
+            "multipleOf",
+        ),
         (lark("start: \"a\" | nothing"), "nothing"),
         (lark("root ::= \"a\""), "the-grammar.lark"),
         (lark(""), "the-grammar.lark"),
