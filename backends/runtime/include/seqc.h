@@ -5,7 +5,8 @@
  *
  * Errors. Functions return a status or, where they make something, NULL. What was wrong is told by the object that the call was
  *   about: `seqc_session_error`, `seqc_decoder_error`, `seqc_sampler_error`, `seqc_model_error`; by `seqc_error` where there is
- *   none. Such a text stays as it is until the next call with that object that fails. Wrong input never ends the program:
+ *   none. Such a text stays as it is until the next call with that object that fails; that an object is in use, by another thread or
+ *   by the call whose callback this is, is told by `seqc_error` alone. Wrong input never ends the program:
  *   objects are as before, unless a function says otherwise. NULL is allowed for every object, and is an error, 1, or nothing to be freed.
  * Ownership. What a function returns by a pointer to a pointer is the caller's, to be given to `seqc_free`; all other pointers
  *   belong to the object that was asked and are valid as long as the function says. Objects keep their model: the order in which they are freed does

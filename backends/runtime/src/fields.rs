@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Answers to one prompt.
-const MOST_SAMPLES: usize = 128;
+pub(crate) const MOST_SAMPLES: usize = 128;
 /// Stop texts of a request.
 const MOST_STOPS: usize = 16;
 /// Most likely tokens that are told.

@@ -28,6 +28,8 @@ use crate::{
 
 /// Tokens of a draft.
 const MOST_DRAFTED: usize = 64;
+/// `max_tokens` of a request that does not say it.
+const NOT_ASKED: usize = usize::MAX;
 
 impl From<Wrong> for Fault {
     fn from(wrong: Wrong) -> Fault {
@@ -56,7 +58,7 @@ pub(super) unsafe fn fields(request: *const c_char) -> Outcome<Fields> {
 pub(super) fn generation(fields: &Fields, shared: &Shared) -> Outcome<Generation> {
     fields.refuse(&["tools", "functions", "audio", "suffix", "echo"])?;
     let max_tokens = fields.get("max_completion_tokens")?.or(fields.get("max_tokens")?);
-    let max_tokens = max_tokens.unwrap_or(usize::MAX);
+    let max_tokens = max_tokens.unwrap_or(NOT_ASKED);
     if max_tokens == 0 {
         return Err(Wrong::field("max_tokens", "it must be at least 1").into());
     }
@@ -98,6 +100,13 @@ fn drafting(fields: &Fields) -> Outcome<Option<Drafting>> {
 }
 
 impl Inner {
+    /// Tokens up to the length that the model was trained at, beyond which answers make no sense; at least one.
+    fn trained_room(&self) -> usize {
+        let trained = self.session.model().descriptor().trained_length;
+        let read = usize::try_from(self.session.position()).unwrap_or(usize::MAX);
+        trained.map_or(usize::MAX, |trained| trained.saturating_sub(read).max(1))
+    }
+
     /// Begins an answer.
     fn start(&mut self, shared: &Arc<Shared>, fields: &Fields, callbacks: &CCallbacks) -> Outcome<()> {
         let logits = shared.logits()?;
@@ -126,7 +135,10 @@ impl Inner {
         continuation.read(read);
         let wish = Wish {
             continuation,
-            most: generation.max_tokens,
+            most: match generation.max_tokens {
+                NOT_ASKED => self.trained_room(),
+                asked => asked,
+            },
             logits: self.logits_place.unwrap_or_default(),
             speculation: speculation.map(Speculation::new),
         };

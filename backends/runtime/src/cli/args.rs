@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::generation::Drafting;
+use crate::{fields::MOST_SAMPLES, generation::Drafting};
 
 /// The command line of every program.
 #[derive(Debug, Parser)]
@@ -143,7 +143,7 @@ pub(crate) struct Generate {
     #[command(flatten)]
     pub(crate) answers: Answers,
     /// Answers, each sampled by itself with the next seed; the prompt is read once
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = samples)]
     pub(crate) samples: usize,
     /// Print one JSON object at the end instead of streaming the text
     #[arg(long)]
@@ -427,6 +427,14 @@ fn seed(word: &str) -> Result<Seed, String> {
             .parse()
             .map(Seed::Fixed)
             .map_err(|_| "must be an integer, or -1 for a random seed".to_owned()),
+    }
+}
+
+/// As many answers as a request to the server may ask for.
+fn samples(word: &str) -> Result<usize, String> {
+    match at_least_one(word)? {
+        number if number > MOST_SAMPLES => Err(format!("must be at most {MOST_SAMPLES}")),
+        number => Ok(number),
     }
 }
 

@@ -151,9 +151,11 @@ fn model(site: &Site) -> Value {
 fn check_key(key: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
     let Some(key) = key else { return Ok(()) };
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    // The name of the scheme is in any case (RFC 9110).
     let given = given
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map_or("", |(_, key)| key);
     let difference = given.bytes().zip(key.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
     if difference == 0 && given.len() == key.len() {
         return Ok(());
