@@ -2,12 +2,12 @@
 
 use std::{
     ffi::{c_char, c_int},
-    sync::{Arc, Mutex, PoisonError, TryLockError},
+    sync::{Arc, Mutex},
 };
 
 use super::{
     model::{CModel, Shared, make},
-    outcome::{Fault, Keeps, Outcome, Text, freed, status},
+    outcome::{Fault, Keeps, Outcome, Text, freed, status, taken},
     pointers,
 };
 use crate::{Result, tokenizer::TextStream};
@@ -23,7 +23,7 @@ pub struct CDecoder {
 
 #[derive(Debug)]
 struct Inner {
-    stream: Option<TextStream<'static>>,
+    stream: TextStream<'static>,
     /// What was given last.
     given: Vec<u8>,
 }
@@ -34,7 +34,7 @@ impl CDecoder {
         let stream = unsafe { model.lasting_text() }?.stream(before);
         Ok(CDecoder {
             inner: Mutex::new(Inner {
-                stream: Some(stream),
+                stream,
                 given: Vec::new(),
             }),
             text: Text::default(),
@@ -53,16 +53,8 @@ impl CDecoder {
         length: *mut usize,
         call: impl FnOnce(&mut TextStream<'static>) -> Result<String>,
     ) -> Outcome<()> {
-        let mut inner = match self.inner.try_lock() {
-            Ok(inner) => inner,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => return Err(Fault::Busy("decoder")),
-        };
-        let inner = &mut *inner;
-        // SAFETY: the model is kept as long as the stream.
-        let fresh = unsafe { self.model.lasting_text() }?;
-        let stream = inner.stream.get_or_insert_with(|| fresh.stream(&[]));
-        inner.given = call(stream)?.into_bytes();
+        let mut inner = taken(&self.inner, "decoder")?;
+        inner.given = call(&mut inner.stream)?.into_bytes();
         inner.given.push(0);
         // SAFETY: the caller's promise.
         *unsafe { pointers::place(to, "place for the text") }? = inner.given.as_ptr().cast();

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{c_char, c_int},
-    sync::{Arc, MutexGuard},
+    sync::MutexGuard,
 };
 
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ use super::{
     outcome::{Fault, OK, Outcome, status, tell},
     pointers,
     reading::{self, Reading},
-    session::{CSession, Inner, with},
+    session::{CSession, Inner, with, with_model},
 };
 use crate::{
     Error, chat,
@@ -108,7 +108,7 @@ impl Inner {
     }
 
     /// Begins an answer.
-    fn start(&mut self, shared: &Arc<Shared>, fields: &Fields, callbacks: &CCallbacks) -> Outcome<()> {
+    fn start(&mut self, shared: &Shared, fields: &Fields, callbacks: &CCallbacks) -> Outcome<()> {
         let logits = shared.logits()?;
         let generation = generation(fields, shared)?;
         let sampler = Sampler::new(generation.sampling, logits)?;
@@ -206,10 +206,8 @@ pub unsafe extern "C" fn seqc_session_start(
 ) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        let shared = session.as_ref().map(|session| Arc::clone(&session.model));
-        with(session, |inner| {
-            let shared = shared.ok_or_else(|| Fault::null("session"))?;
-            inner.start(&shared, &fields(request)?, &CCallbacks::read(callbacks)?)
+        with_model(session, |shared, inner| {
+            inner.start(shared, &fields(request)?, &CCallbacks::read(callbacks)?)
         })
     }
 }
@@ -243,11 +241,9 @@ pub unsafe extern "C" fn seqc_session_generate(
 ) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        let shared = session.as_ref().map(|session| Arc::clone(&session.model));
-        with(session, |inner| {
-            let shared = shared.ok_or_else(|| Fault::null("session"))?;
+        with_model(session, |shared, inner| {
             let callbacks = CCallbacks::read(callbacks)?;
-            inner.start(&shared, &fields(request)?, &callbacks)?;
+            inner.start(shared, &fields(request)?, &callbacks)?;
             loop {
                 let part = inner.next()?;
                 callbacks.token(&part)?;

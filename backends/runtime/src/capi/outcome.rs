@@ -6,7 +6,7 @@ use std::{
     ffi::{CString, c_char, c_int},
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
     thread::{self, ThreadId},
 };
 
@@ -137,6 +137,15 @@ pub(super) fn tell(fault: &Fault, object: Option<&dyn Keeps>) -> c_int {
     }
     LAST.set(text);
     fault.status()
+}
+
+/// What an object does, for one call at a time. What a panic left is as good as before it.
+pub(super) fn taken<'o, T>(object: &'o Mutex<T>, what: &'static str) -> Outcome<MutexGuard<'o, T>> {
+    match object.try_lock() {
+        Ok(taken) => Ok(taken),
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(Fault::Busy(what)),
+    }
 }
 
 /// Runs a call. A panic is a bug, and an error that says so.

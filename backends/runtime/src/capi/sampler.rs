@@ -2,13 +2,13 @@
 
 use std::{
     ffi::{c_char, c_int},
-    sync::{Arc, Mutex, TryLockError},
+    sync::{Arc, Mutex},
 };
 
 use super::{
     generate,
     model::{CModel, Shared, make},
-    outcome::{Fault, Keeps, Outcome, Text, freed, status},
+    outcome::{Fault, Keeps, Outcome, Text, freed, status, taken},
     pointers,
 };
 use crate::{
@@ -88,12 +88,7 @@ unsafe fn with(
     let object = sampler.map(|sampler| &sampler.text as &dyn Keeps);
     status(object, || {
         let sampler = sampler.ok_or_else(|| Fault::null("sampler"))?;
-        let mut inner = match sampler.inner.try_lock() {
-            Ok(inner) => inner,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(Fault::Busy("sampler")),
-        };
-        call(sampler, &mut inner)
+        call(sampler, &mut *taken(&sampler.inner, "sampler")?)
     })
 }
 

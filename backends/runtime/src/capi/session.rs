@@ -4,7 +4,7 @@ use std::{
     ffi::{c_char, c_int, c_void},
     path::Path,
     ptr,
-    sync::{Arc, Mutex, MutexGuard, TryLockError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     callbacks::CCallbacks,
     memory,
     model::{CModel, Shared, make},
-    outcome::{Fault, Keeps, Outcome, Text, caught, freed, made, status, tell},
+    outcome::{Fault, Keeps, Outcome, Text, caught, freed, made, status, taken, tell},
     pointers,
     reading::{self, Reading},
 };
@@ -59,13 +59,9 @@ impl CSession {
         }
     }
 
-    /// The session, unless it does something else. What a panic left is as good as before it.
+    /// The session, unless it does something else.
     pub(super) fn lock(&self) -> Outcome<MutexGuard<'_, Inner>> {
-        match self.inner.try_lock() {
-            Ok(inner) => Ok(inner),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(Fault::Busy("session")),
-        }
+        taken(&self.inner, "session")
     }
 }
 
@@ -150,11 +146,24 @@ impl Inner {
 /// `session` is NULL or a session that is not freed.
 pub(super) unsafe fn with(session: *const CSession, call: impl FnOnce(&mut Inner) -> Outcome<()>) -> c_int {
     // SAFETY: the caller's promise.
+    unsafe { with_model(session, |_, inner| call(inner)) }
+}
+
+/// [`with`], where the model is needed too.
+///
+/// # Safety
+///
+/// As [`with`].
+pub(super) unsafe fn with_model(
+    session: *const CSession,
+    call: impl FnOnce(&Shared, &mut Inner) -> Outcome<()>,
+) -> c_int {
+    // SAFETY: the caller's promise.
     let session = unsafe { session.as_ref() };
     let object = session.map(|session| &session.text as &dyn Keeps);
     status(object, || {
-        let mut inner = session.ok_or_else(|| Fault::null("session"))?.lock()?;
-        call(&mut inner)
+        let session = session.ok_or_else(|| Fault::null("session"))?;
+        call(&session.model, &mut *session.lock()?)
     })
 }
 
