@@ -4,7 +4,10 @@ use super::{
     dequant::{block_vectors, byte, plain_vector},
     layout::{Layout, Plain, layout},
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
+    targets::TargetInfo,
+};
 use seqc_formats::Encoding;
 
 /// Name of the function that [`row`] adds.
@@ -13,11 +16,12 @@ pub fn row_name(encoding: Encoding) -> String {
 }
 
 /// Adds `fn(w, n, out)`: the `n` weights at `w` as f32. For block stores `n` is a multiple of 32. Returns its name.
-pub fn row(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
+pub fn row(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> String {
     let name = row_name(encoding);
     if module.has(&name) {
         return name;
     }
+    let lanes = target.machine.lanes;
     let mut f = Func::new(&name, &[Ty::GLOBAL, Ty::I64, Ty::GLOBAL], None);
     let (w, n, out) = (f.param(0), f.param(1), f.param(2));
     let zero = f.i64(0);
@@ -28,9 +32,9 @@ pub fn row(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
                 let index = f.udiv(k, per_block);
                 let at = f.mul(index, bytes);
                 let source = f.gep(w, at, Scalar::I8);
-                let target = f.gep(out, k, Scalar::F32);
-                for (i, v) in block_vectors(f, block, source, lanes).into_iter().enumerate() {
-                    let p = byte(f, target, 4 * i as i64 * i64::from(lanes));
+                let to = f.gep(out, k, Scalar::F32);
+                for (i, v) in block_vectors(f, target, block, source).into_iter().enumerate() {
+                    let p = byte(f, to, 4 * i as i64 * i64::from(lanes));
                     f.store(v, p);
                 }
             });

@@ -44,37 +44,8 @@ pub(super) fn byte(f: &mut Func, ptr: Val, offset: i64) -> Val {
     f.gep(ptr, offset, Scalar::I8)
 }
 
-/// The scale of the block at `ptr`, and its minimum where it has one, as f32 scalars.
-fn block_scales(f: &mut Func, block: Block, ptr: Val) -> (Val, Option<Val>) {
-    let d = f.load(ptr, Ty::S(Scalar::I16));
-    let d = half_to_float(f, d);
-    let m = block.minimum.map(|at| {
-        let p = byte(f, ptr, at);
-        let m = f.load(p, Ty::S(Scalar::I16));
-        half_to_float(f, m)
-    });
-    (d, m)
-}
-
-/// The 32 weights of the block at `ptr` as vectors of `lanes` floats, in order.
-pub(super) fn block_vectors(f: &mut Func, block: Block, ptr: Val, lanes: u32) -> Vec<Val> {
-    let (d, m) = block_scales(f, block, ptr);
-    let d = f.splat(d, lanes);
-    let shift = block.offset.map(|offset| f.float(d.ty, offset));
-    let m = m.map(|m| f.splat(m, lanes));
-    let quants = block_quants(f, block, ptr, lanes);
-    let scaled = |w: Val| {
-        let w = shift.map_or(w, |s| f.add(w, s));
-        match m {
-            Some(m) => f.fma(w, d, m),
-            None => f.mul(w, d),
-        }
-    };
-    quants.into_iter().map(scaled).collect()
-}
-
-/// [`block_vectors`] by the micro-kernels of a target, in registers alone.
-pub(super) fn target_block_vectors(f: &mut Func, target: &TargetInfo, block: Block, ptr: Val) -> Vec<Val> {
+/// The 32 weights of the block at `ptr` as vectors of as many floats as the target has lanes, in order.
+pub(super) fn block_vectors(f: &mut Func, target: &TargetInfo, block: Block, ptr: Val) -> Vec<Val> {
     let lanes = target.machine.lanes;
     let half = |f: &mut Func, at: i64| {
         let p = byte(f, ptr, at);
@@ -84,8 +55,8 @@ pub(super) fn target_block_vectors(f: &mut Func, target: &TargetInfo, block: Blo
     };
     let scale = half(f, 0);
     if block.integers == Integers::Bytes {
-        let quants = block_quants(f, block, ptr, lanes);
-        return quants.into_iter().map(|q| f.mul(q, scale)).collect();
+        let integers = block_bytes(f, block, ptr, lanes);
+        return integers.into_iter().map(|q| f.mul(q, scale)).collect();
     }
     let scaling = Scaling {
         offset: block.offset.unwrap_or(0.0),
@@ -105,35 +76,23 @@ pub(super) fn target_block_vectors(f: &mut Func, target: &TargetInfo, block: Blo
     low
 }
 
-/// The 32 stored integers of the block at `ptr` as floats, in order, without their offset.
-pub(super) fn block_quants(f: &mut Func, block: Block, ptr: Val, lanes: u32) -> Vec<Val> {
-    let (count, widen) = match block.integers {
-        Integers::Bytes => (32, Cast::SignExtend),
-        Integers::Nibbles => (16, Cast::ZeroExtend),
-    };
-    let (mut low, mut high) = (Vec::new(), Vec::new());
-    for at in (0..count).step_by(lanes as usize) {
-        let p = byte(f, ptr, block.start + i64::from(at));
+/// The 32 integers of the block at `ptr`, stored as bytes, as floats in order.
+pub(super) fn block_bytes(f: &mut Func, block: Block, ptr: Val, lanes: u32) -> Vec<Val> {
+    let integers = |at: i64| {
+        let p = byte(f, ptr, block.start + at);
         let q = f.load(p, Ty::V(lanes, Scalar::I8));
-        let q = f.convert(widen, q, Scalar::I32);
-        if block.integers == Integers::Bytes {
-            low.push(f.convert(Cast::SignedToFloat, q, Scalar::F32));
-            continue;
-        }
-        let (fifteen, four) = (f.int(q.ty, 15), f.int(q.ty, 4));
-        let (l, h) = (f.and(q, fifteen), f.shr(q, four));
-        low.push(f.convert(Cast::SignedToFloat, l, Scalar::F32));
-        high.push(f.convert(Cast::SignedToFloat, h, Scalar::F32));
-    }
-    low.extend(high);
-    low
+        let q = f.convert(Cast::SignExtend, q, Scalar::I32);
+        f.convert(Cast::SignedToFloat, q, Scalar::F32)
+    };
+    (0..32).step_by(lanes as usize).map(integers).collect()
 }
 
 /// [`block_vectors`] where `exists`, zeros elsewhere.
-pub(super) fn block_or_zero(f: &mut Func, block: Block, ptr: Val, lanes: u32, exists: Val) -> Vec<Val> {
+pub(super) fn block_or_zero(f: &mut Func, target: &TargetInfo, block: Block, ptr: Val, exists: Val) -> Vec<Val> {
+    let lanes = target.machine.lanes;
     f.if_else(
         exists,
-        |f| block_vectors(f, block, ptr, lanes),
+        |f| block_vectors(f, target, block, ptr),
         |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
     )
 }

@@ -35,7 +35,7 @@ pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
     }
     let machine = &target.machine;
     let (lanes, vectors) = (machine.lanes, machine.tiles.vectors);
-    let packer = pack(module, lanes, encoding, vectors);
+    let packer = pack(module, target, encoding, vectors);
     let tiles: Vec<String> = (1..=machine.tallest_tile())
         .map(|r| (target.micro_kernels.product_tile)(module, machine, r, vectors))
         .collect();
@@ -98,24 +98,15 @@ impl Gemm {
         let block = f.i64((self.block * self.width) as i64);
         let tile = f.gep(scratch, block, Scalar::F32);
         let zero = f.i64(0);
-        let (x_gap, y_gap, runs) = match self.rows {
-            GemmRows::Together => (zero, zero, None),
-            GemmRows::Runs => (f.param(10), f.param(11), Some([f.param(8), f.param(9)])),
-        };
+        let (x, count) = ([f.param(2), f.param(3)], f.param(6));
+        let own = ProductRows::new(f, self.rows, [x, [y, ldy]], count, 8);
         // A panel that is not full is computed in scratch and copied.
-        let place = f.if_else(full, |_| vec![y, ldy, y_gap], |_| vec![tile, width, zero]);
-        let strided = |place: &[Val]| Strided {
+        let place = f.if_else(full, |_| vec![y, ldy, own.y.gap], |_| vec![tile, width, zero]);
+        let y = Strided {
             base: place[0],
             stride: place[1],
             gap: place[2],
         };
-        let own = ProductRows {
-            count: f.param(6),
-            x: strided(&[f.param(2), f.param(3), x_gap]),
-            y: strided(&[y, ldy, y_gap]),
-            runs,
-        };
-        let y = strided(&place);
         self.blocks(f, ProductRows { y, ..own });
         let narrow = f.cmp(Cmp::Ne, rows, width);
         f.if_then(narrow, |f| {

@@ -5,14 +5,17 @@ use super::{
     lanes::transpose,
     layout::{Block, Layout, Plain, layout},
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::{
+    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
+    targets::TargetInfo,
+};
 use seqc_formats::Encoding;
 
-/// Adds the packing kernel for panels of `panel` vectors of `lanes` floats; returns its name.
+/// Adds the packing kernel for panels of `panel` vectors; returns its name.
 ///
 /// `fn(w, row_bytes, rows, k0, kc, out)` writes `out[(k - k0) * n + r] = W[r][k]`, `n = panel * lanes`, for
 /// `k0 <= k < k0 + kc`; rows from `rows` up to `n` are zero. For block stores `k0` and `kc` are multiples of 32.
-pub fn pack(module: &mut Module, lanes: u32, encoding: Encoding, panel: u32) -> String {
+pub fn pack(module: &mut Module, target: &TargetInfo, encoding: Encoding, panel: u32) -> String {
     let name = format!("seqc_pack_{}x{panel}", encoding.name());
     if module.has(&name) {
         return name;
@@ -24,7 +27,9 @@ pub fn pack(module: &mut Module, lanes: u32, encoding: Encoding, panel: u32) -> 
     );
     let (w, stride, rows, k0, kc) = (f.param(0), f.param(1), f.param(2), f.param(3), f.param(4));
     let out = f.param(5);
+    let lanes = target.machine.lanes;
     let pack = Pack {
+        target,
         encoding,
         lanes,
         panel,
@@ -61,7 +66,8 @@ pub fn pack(module: &mut Module, lanes: u32, encoding: Encoding, panel: u32) -> 
     name
 }
 
-struct Pack {
+struct Pack<'m> {
+    target: &'m TargetInfo,
     encoding: Encoding,
     lanes: u32,
     panel: u32,
@@ -85,7 +91,7 @@ struct Column {
     shift: i64,
 }
 
-impl Pack {
+impl Pack<'_> {
     /// A group over all of `k`.
     fn group(&self, f: &mut Func, group: Group, kc: Val) {
         let zero = f.i64(0);
@@ -146,11 +152,11 @@ impl Pack {
             let row = self.row(f, group.source, r);
             let p = f.gep(row, offset, Scalar::I8);
             rows.push(match group.valid {
-                None => block_vectors(f, block, p, self.lanes),
+                None => block_vectors(f, self.target, block, p),
                 Some(valid) => {
                     let r = f.i64(i64::from(r));
                     let exists = f.cmp(Cmp::Lt, r, valid);
-                    block_or_zero(f, block, p, self.lanes, exists)
+                    block_or_zero(f, self.target, block, p, exists)
                 }
             });
         }

@@ -64,6 +64,22 @@ pub(super) struct Run {
 }
 
 impl ProductRows {
+    /// Rows of activations from `x = [base, stride]` to `y`, in the layout whose own parameters begin with number `at`.
+    pub(super) fn new(f: &mut Func, rows: GemmRows, [x, y]: [[Val; 2]; 2], count: Val, at: usize) -> ProductRows {
+        let zero = f.i64(0);
+        let (x_gap, y_gap, runs) = match rows {
+            GemmRows::Together => (zero, zero, None),
+            GemmRows::Runs => (f.param(at + 2), f.param(at + 3), Some([f.param(at), f.param(at + 1)])),
+        };
+        let strided = |[base, stride]: [Val; 2], gap| Strided { base, stride, gap };
+        ProductRows {
+            count,
+            x: strided(x, x_gap),
+            y: strided(y, y_gap),
+            runs,
+        }
+    }
+
     /// Each run of rows, with the number of its first row.
     pub(super) fn each(&self, f: &mut Func, body: &dyn Fn(&mut Func, Val, Run)) {
         let zero = f.i64(0);

@@ -40,7 +40,7 @@ pub(super) fn chunk_name(layer: &Layer<'_>) -> String {
 /// Adds a layer's functions and all that they call.
 pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     for encoding in &layer.encodings {
-        kernels::row(module, layer.lanes(), *encoding);
+        kernels::row(module, &layer.target, *encoding);
     }
     kernels::copy(module, layer.lanes());
     products::prepare(layer, module);

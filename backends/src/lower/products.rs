@@ -35,7 +35,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
             let product = &layer.schedule.products[v];
             match product.summation {
                 Summation::OfChunk => {
-                    kernels::gemv_in_order(module, layer.lanes(), product.encoding);
+                    kernels::gemv_in_order(module, &layer.target, product.encoding);
                 }
                 Summation::Free => {
                     kernels::gemv(module, &layer.target, product.encoding);

@@ -79,7 +79,7 @@ fn panels_hold_the_rows_transposed() {
         let mut module = Module::default();
         for encoding in Encoding::all_native() {
             for panel in 1..=4 {
-                let name = kernels::pack(&mut module, target.width(), encoding, panel);
+                let name = kernels::pack(&mut module, target.info(), encoding, panel);
                 export(&mut module, &name, &PACK);
             }
         }
@@ -146,7 +146,7 @@ fn speed_of_matrix_kernels() {
             export(&mut module, &name, &MK);
         }
         for encoding in Encoding::all_native() {
-            let name = kernels::pack(&mut module, w, encoding, panel);
+            let name = kernels::pack(&mut module, target.info(), encoding, panel);
             export(&mut module, &name, &PACK);
         }
         let loaded = Loaded::new(module, &target);

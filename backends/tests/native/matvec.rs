@@ -30,7 +30,7 @@ fn load(target: &Target) -> Loaded {
     for encoding in Encoding::all_native() {
         let name = kernels::gemv(&mut module, target.info(), encoding);
         export(&mut module, &name, &GEMV);
-        let name = kernels::gemv_in_order(&mut module, target.width(), encoding);
+        let name = kernels::gemv_in_order(&mut module, target.info(), encoding);
         export(&mut module, &name, &GEMV);
         for k in sizes(encoding) {
             let name = kernels::gemm(&mut module, target.info(), encoding, *k, kernels::GemmRows::Together);

@@ -12,7 +12,7 @@ use super::shape::Shape;
 use crate::{
     kernel::{Cast, Func, Scalar, Ty, Val},
     kernels::{
-        dequant::{block_quants, byte, half_to_float},
+        dequant::{block_bytes, byte, half_to_float},
         layout::{Block, Integers},
     },
 };
@@ -144,7 +144,7 @@ impl Blocks {
     fn step(&self, f: &mut Func, shape: &Shape<'_>, scaled: Scaled, x: &[Val], sum: Val) -> Val {
         let Scaled { block, d } = scaled;
         let quants = match self.layout.integers {
-            Integers::Bytes => block_quants(f, self.layout, block, shape.lanes),
+            Integers::Bytes => block_bytes(f, self.layout, block, shape.lanes),
             Integers::Nibbles => self.nibbles_and_bytes(f, shape, block),
         };
         let mut dot = f.mul(quants[0], x[0]);

@@ -114,12 +114,7 @@ impl Kernel {
     /// For each of `count` rows from `r` on, a vector whose lanes add up to the product; and a vector with one
     /// more summand for each row, if there is one.
     fn row_sums(&self, f: &mut Func, shape: &Shape<'_>, r: Val, count: u32) -> (Vec<Val>, Option<Val>) {
-        let offset = f.mul(r, shape.stride);
-        let mut rows = vec![f.gep(shape.w, offset, Scalar::I8)];
-        for _ in 1..count {
-            let last = rows[rows.len() - 1];
-            rows.push(f.gep(last, shape.stride, Scalar::I8));
-        }
+        let rows = shape.rows(f, r, count);
         match self {
             Kernel::Plain(plain) => (plain::row_sums(f, shape, *plain, &rows), None),
             Kernel::Blocks(blocks) => blocks.row_sums(f, shape, &rows),

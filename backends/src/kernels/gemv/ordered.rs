@@ -10,6 +10,7 @@ use crate::{
         lanes::transpose,
         layout::{Layout, layout},
     },
+    targets::TargetInfo,
 };
 use seqc_formats::Encoding;
 
@@ -19,7 +20,7 @@ pub fn gemv_in_order_name(encoding: Encoding) -> String {
 }
 
 /// Adds the kernel for one store; returns its name. The function is that of [`super::gemv`], with any number of rows.
-pub fn gemv_in_order(module: &mut Module, lanes: u32, encoding: Encoding) -> String {
+pub fn gemv_in_order(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> String {
     let name = gemv_in_order_name(encoding);
     if module.has(&name) {
         return name;
@@ -31,7 +32,9 @@ pub fn gemv_in_order(module: &mut Module, lanes: u32, encoding: Encoding) -> Str
     );
     let (w, stride, rows) = (f.param(0), f.param(1), f.param(2));
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
+    let lanes = target.machine.lanes;
     let kernel = InOrder {
+        target,
         encoding,
         lanes,
         stride,
@@ -60,7 +63,8 @@ pub fn gemv_in_order(module: &mut Module, lanes: u32, encoding: Encoding) -> Str
     name
 }
 
-struct InOrder {
+struct InOrder<'m> {
+    target: &'m TargetInfo,
     encoding: Encoding,
     lanes: u32,
     stride: Val,
@@ -68,7 +72,7 @@ struct InOrder {
     k: Val,
 }
 
-impl InOrder {
+impl InOrder<'_> {
     /// Columns that are taken at once.
     fn step(&self) -> u32 {
         if self.encoding.block() == 1 { self.lanes } else { 32 }
@@ -150,8 +154,8 @@ impl InOrder {
                 };
                 vec![plain_vector(f, plain, row, lanes, mask)]
             }
-            (Layout::Block(block), None) => block_vectors(f, block, row, lanes),
-            (Layout::Block(block), Some(exists)) => block_or_zero(f, block, row, lanes, exists),
+            (Layout::Block(block), None) => block_vectors(f, self.target, block, row),
+            (Layout::Block(block), Some(exists)) => block_or_zero(f, self.target, block, row, exists),
         }
     }
 }

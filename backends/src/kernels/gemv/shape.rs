@@ -28,6 +28,17 @@ impl Shape<'_> {
         Ty::V(self.lanes, Scalar::F32)
     }
 
+    /// `count` rows of weights from `r` on.
+    pub(in crate::kernels) fn rows(&self, f: &mut Func, r: Val, count: u32) -> Vec<Val> {
+        let offset = f.mul(r, self.stride);
+        let mut rows = vec![f.gep(self.w, offset, Scalar::I8)];
+        for _ in 1..count {
+            let last = rows[rows.len() - 1];
+            rows.push(f.gep(last, self.stride, Scalar::I8));
+        }
+        rows
+    }
+
     /// Bytes from a row's start to the block of element `k`.
     pub(in crate::kernels) fn offset(&self, f: &mut Func, k: Val) -> Val {
         let (per_block, bytes) = (

@@ -8,7 +8,7 @@ mod tile;
 
 use super::{
     gemv::gemv_name,
-    product_rows::{GemmRows, ProductRows, Run, Strided},
+    product_rows::{GemmRows, ProductRows, Run},
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar},
@@ -48,18 +48,8 @@ pub fn skinny_gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding,
     }
     let types = [&PARAMS[..], &rows.params()].concat();
     let mut f = Func::new(&name, &types, None);
-    let zero = f.i64(0);
-    let (x_gap, y_gap, runs) = match rows {
-        GemmRows::Together => (zero, zero, None),
-        GemmRows::Runs => (f.param(11), f.param(12), Some([f.param(9), f.param(10)])),
-    };
-    let strided = |base, stride, gap| Strided { base, stride, gap };
-    let all = ProductRows {
-        count: f.param(7),
-        x: strided(f.param(3), f.param(4), x_gap),
-        y: strided(f.param(5), f.param(6), y_gap),
-        runs,
-    };
+    let (x, y, count) = ([f.param(3), f.param(4)], [f.param(5), f.param(6)], f.param(7));
+    let all = ProductRows::new(&mut f, rows, [x, y], count, PARAMS.len());
     all.each(&mut f, &|f, _, run| tiles(f, encoding, run));
     module.add(f);
     name

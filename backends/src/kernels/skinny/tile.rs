@@ -3,7 +3,7 @@
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{
-        dequant::{byte, plain_vector, target_block_vectors},
+        dequant::{block_vectors, byte, plain_vector},
         gemv::{Shape, bytes_ahead},
         lanes::sum_four,
         layout::{Layout, layout},
@@ -87,7 +87,7 @@ impl Tile<'_> {
         let whole = f.sub(rows, rest);
         let tile = |f: &mut Func, r: Val, width: usize| {
             let operands = Operands {
-                weights: weights(f, &shape, r, width),
+                weights: shape.rows(f, r, width as u32),
                 activations: &activations,
             };
             let sums = self.sums(f, &shape, &operands);
@@ -161,7 +161,7 @@ impl Tile<'_> {
                 let p = f.gep(*row, offset, Scalar::I8);
                 match layout(self.encoding) {
                     Layout::Plain(plain) => vec![plain_vector(f, plain, p, shape.lanes, columns.mask)],
-                    Layout::Block(block) => target_block_vectors(f, self.target, block, p),
+                    Layout::Block(block) => block_vectors(f, self.target, block, p),
                 }
             })
             .collect();
@@ -181,17 +181,6 @@ impl Tile<'_> {
         }
         next
     }
-}
-
-/// `count` rows of weights from `r` on.
-fn weights(f: &mut Func, shape: &Shape<'_>, r: Val, count: usize) -> Vec<Val> {
-    let offset = f.mul(r, shape.stride);
-    let mut rows = vec![f.gep(shape.w, offset, Scalar::I8)];
-    for _ in 1..count {
-        let last = rows[rows.len() - 1];
-        rows.push(f.gep(last, shape.stride, Scalar::I8));
-    }
-    rows
 }
 
 /// Writes the sums of the lanes of some vectors, in the order of [`Tile::sums`]; `r` is the number of the first row of weights.

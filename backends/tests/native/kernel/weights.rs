@@ -18,7 +18,7 @@ const GAP: usize = 5;
 fn products(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize) -> [(String, bool); 3] {
     [
         (kernels::gemv(module, target, encoding), false),
-        (kernels::gemv_in_order(module, target.machine.lanes, encoding), false),
+        (kernels::gemv_in_order(module, target, encoding), false),
         (kernels::gemm(module, target, encoding, k, GemmRows::Together), true),
     ]
 }
