@@ -118,6 +118,22 @@ pub(crate) fn code(descriptor: &Descriptor, step: Entry) -> Code {
     }
 }
 
+/// A file with a tokenizer of bytes whose tokens are these texts, in order, and no merges.
+pub(crate) fn tokenizer(texts: impl IntoIterator<Item = String>) -> PathBuf {
+    let ids = texts.into_iter().enumerate();
+    let vocab: serde_json::Map<_, _> = ids.map(|(id, text)| (text, id.into())).collect();
+    let level =
+        serde_json::json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let tokenizer = serde_json::json!({
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": level,
+        "decoder": level,
+        "model": {"type": "BPE", "vocab": vocab, "merges": []},
+    });
+    file("tokenizer.json", tokenizer.to_string().as_bytes())
+}
+
 unsafe extern "C" fn nothing(_: *const u64, _: i64, _: i64) {}
 
 /// Remembers all tokens in pages, their number in a fixed entry; the likeliest next token is the sum modulo [`VOCAB`].
@@ -127,14 +143,18 @@ pub(crate) fn adder(name: &str) -> Code {
     code(&described, add)
 }
 
-pub(crate) fn adder_descriptor(name: &str) -> Descriptor {
-    let slot = |name: &str, kind| StateSlot {
+/// An entry of the first layer's state, which grows with the sequence.
+pub(crate) fn slot(name: &str, kind: StateKind) -> StateSlot {
+    StateSlot {
         name: name.to_owned(),
         layer: "layers.0".to_owned(),
         shape: Vec::new(),
         kind,
         bound: "T".to_owned(),
-    };
+    }
+}
+
+pub(crate) fn adder_descriptor(name: &str) -> Descriptor {
     let pages = StateKind::Pages {
         page_bytes: 4 * PAGE_TOKENS,
         pinned: 0,

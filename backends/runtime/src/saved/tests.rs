@@ -1,17 +1,10 @@
 //! Saved sessions: what a file holds, and which files are refused.
 
 use super::*;
-use crate::testing;
+use crate::testing::{self, slot};
 
 /// One entry that counts tokens, and the pages that it counts for.
 fn ticking() -> Descriptor {
-    let slot = |name: &str, kind| StateSlot {
-        name: name.to_owned(),
-        layer: "layers.0".to_owned(),
-        shape: Vec::new(),
-        kind,
-        bound: "T".to_owned(),
-    };
     let pages = |count| StateKind::Pages {
         page_bytes: 8,
         pinned: 0,

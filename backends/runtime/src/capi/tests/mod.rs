@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     feed::{CSegment, seqc_feed},
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     code::Code,
-    testing::{VOCAB, fresh},
+    testing::{VOCAB, fresh, tokenizer},
 };
 
 /// A model that C holds, with a tokenizer or without.
@@ -88,20 +88,7 @@ fn tokens(session: *const CSession) -> Vec<i64> {
 
 /// A tokenizer whose sixteen tokens are the letters from `a` on, with a chat template that writes contents one after another.
 fn letters() -> std::path::PathBuf {
-    let vocab: serde_json::Map<String, Value> = ('a'..='p')
-        .enumerate()
-        .map(|(id, text)| (text.to_string(), json!(id)))
-        .collect();
-    let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-    let tokenizer = json!({
-        "version": "1.0",
-        "added_tokens": [],
-        "pre_tokenizer": level,
-        "decoder": level,
-        "model": {"type": "BPE", "vocab": vocab, "merges": []},
-    });
-    let path = fresh("tokenizer.json");
-    std::fs::write(&path, tokenizer.to_string()).expect("a file");
+    let path = tokenizer(('a'..='p').map(|letter| letter.to_string()));
     let config = json!({"chat_template": "{% for message in messages %}{{ message.content }}{% endfor %}"});
     std::fs::write(path.with_file_name("tokenizer_config.json"), config.to_string()).expect("a file");
     path

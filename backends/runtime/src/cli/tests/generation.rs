@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{json, ok, refused, run, words};
 use crate::{
     code::Code,
-    testing::{adder, file, fresh},
+    testing::{adder, file, fresh, tokenizer},
 };
 
 /// Continues with the sums 3, 6, 12, 8, 0, 0.
@@ -24,22 +24,7 @@ fn letters() -> String {
         'g' => "©".to_owned(),
         letter => letter.to_string(),
     });
-    let vocab: Value = texts
-        .enumerate()
-        .map(|(id, text)| (text, json!(id)))
-        .collect::<serde_json::Map<_, _>>()
-        .into();
-    let level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-    let tokenizer = json!({
-        "version": "1.0",
-        "added_tokens": [],
-        "pre_tokenizer": level,
-        "decoder": level,
-        "model": {"type": "BPE", "vocab": vocab, "merges": []},
-    });
-    let path = fresh("tokenizer.json");
-    std::fs::write(&path, tokenizer.to_string()).expect("a file");
-    path.display().to_string()
+    tokenizer(texts).display().to_string()
 }
 
 #[test]
