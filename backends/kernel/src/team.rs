@@ -34,6 +34,16 @@ impl Team {
 }
 
 impl Func {
+    /// The same team numbered from the member whose turn it is when `dealt` indices have been dealt out cyclically.
+    pub fn after(&mut self, team: Team, dealt: Val) -> Team {
+        let Team { tid, threads } = team;
+        let rest = self.urem(dealt, threads);
+        let left = self.sub(threads, rest);
+        let tid = self.add(tid, left);
+        let tid = self.urem(tid, threads);
+        Team { tid, threads }
+    }
+
     /// Consecutive indices of `0..size` for each member, in multiples of `step` but for the end.
     pub fn team_range(&mut self, team: Team, size: Val, step: i64) -> TeamRange {
         let (step, less) = (self.i64(step), self.i64(step - 1));

@@ -1,15 +1,16 @@
 //! Attention: keys and values of the chunk are appended to the cache, then every query attends to it.
 
 use super::{
-    address::byte,
-    cx::{Cx, Layer},
+    address::{byte, load_word},
+    cx::{Cx, Layer, Scope},
     slots::{self, Source},
     tokens::{Tokens, on_first_thread},
 };
 use crate::{
-    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
+    kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val},
     kernels::Attend,
 };
+use seqc_abi::frame::rows;
 use seqc_ir::{Clock, Value};
 
 /// Adds the kernels that the attentions of a layer call.
@@ -45,41 +46,61 @@ struct Attention<'c, 'a> {
     keys: Val,
     /// Which tokens tick, unless all do.
     list: Option<Val>,
+    /// The team, numbered by whose turn it is when the heads of earlier segments have been dealt out, as if each were of one token:
+    /// a few heads of each keep all threads busy.
+    turn: Team,
+    /// Segments between two barriers.
+    segments: Val,
 }
 
-/// Writes one attention.
+/// Writes one attention: the keys of all segments, then their queries.
 pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
-    let (token, count) = match tokens {
-        Tokens::All => (cx.args.first, cx.args.count),
-        Tokens::One(t) => (t, f.i64(1)),
+    let together = cx.scope() == Scope::Rows;
+    let each = |f: &mut Func, write: fn(&Attention<'_, '_>, &mut Func)| {
+        cx.for_segments(f, false, |cx, f| write(&Attention::new(cx, f, v, tokens, together), f));
     };
-    let position = f.add(cx.args.position, token);
-    let mut attention = Attention {
-        cx,
-        v,
-        kernel: cx.layer.schedule.attention(v),
-        operands: cx.graph().operands(v),
-        first: slots::index_of(cx.layer, |s| matches!(s, Source::Cache(w, 0) if *w == v)),
-        token,
-        count,
-        position,
-        keys: count,
-        list: None,
-    };
-    attention.count_ticks(f);
-    match cx.layer.readers.iter().position(|reader| *reader == v) {
-        None => attention.append(f),
-        Some(n) => {
-            // Another call's cache has these tokens already.
-            let (bit, zero) = (f.i64(1_i64 << n), f.i64(0));
-            let bit = f.and(cx.args.shared, bit);
-            let own = f.cmp(Cmp::Eq, bit, zero);
-            f.if_then(own, |f| attention.append(f));
-        }
-    }
+    each(f, |attention, f| attention.append_unless_shared(f));
     cx.barrier(f);
-    attention.remember_ticks(f);
-    attention.run(f);
+    each(f, |attention, f| attention.run(f));
+    if cx.layer.schedule.attention(v).spec.clock != Clock::Every {
+        cx.barrier(f);
+        each(f, |attention, f| attention.remember_ticks(f));
+    }
+}
+
+impl<'c, 'a> Attention<'c, 'a> {
+    /// In the rows of a segment; `together` with the other segments of the step, or alone between barriers.
+    fn new(cx: &'c Cx<'a>, f: &mut Func, v: Value, tokens: Tokens, together: bool) -> Attention<'c, 'a> {
+        let (token, count) = match tokens {
+            Tokens::All => (cx.args.first, cx.args.count),
+            Tokens::One(t) => (t, f.i64(1)),
+        };
+        let kernel = cx.layer.schedule.attention(v);
+        let team = cx.args.team();
+        let (turn, segments) = if together {
+            let groups = f.i64(kernel.groups as i64);
+            let dealt = f.mul(cx.args.segment, groups);
+            (f.after(team, dealt), load_word(f, cx.args.rows, rows::SEGMENTS))
+        } else {
+            (team, f.i64(1))
+        };
+        let mut attention = Attention {
+            cx,
+            v,
+            kernel,
+            operands: cx.graph().operands(v),
+            first: slots::index_of(cx.layer, |s| matches!(s, Source::Cache(w, 0) if *w == v)),
+            token,
+            count,
+            position: f.add(cx.args.position, token),
+            keys: count,
+            list: None,
+            turn,
+            segments,
+        };
+        attention.count_ticks(f);
+        attention
+    }
 }
 
 impl Attention<'_, '_> {
@@ -107,7 +128,7 @@ impl Attention<'_, '_> {
         self.list = Some(list);
     }
 
-    /// With a clock: all threads have read how many ticks there were.
+    /// With a clock, when all threads have read how many ticks there were.
     fn remember_ticks(&self, f: &mut Func) {
         if self.list.is_some() {
             on_first_thread(self.cx, f, |f| {
@@ -128,7 +149,17 @@ impl Attention<'_, '_> {
         self.cx.state_base(f, self.first + self.kernel.streams_entry() + n)
     }
 
-    /// The new keys go into the cache.
+    /// The new keys go into the cache, unless another call's cache, which is read here, has them already.
+    fn append_unless_shared(&self, f: &mut Func) {
+        let Some(n) = self.cx.layer.readers.iter().position(|reader| *reader == self.v) else {
+            return self.append(f);
+        };
+        let (bit, zero) = (f.i64(1_i64 << n), f.i64(0));
+        let bit = f.and(self.cx.args.shared, bit);
+        let own = f.cmp(Cmp::Eq, bit, zero);
+        f.if_then(own, |f| self.append(f));
+    }
+
     fn append(&self, f: &mut Func) {
         let k = self.row(f, 1);
         let v = if self.kernel.spec.has_values() {
@@ -137,9 +168,8 @@ impl Attention<'_, '_> {
             k
         };
         let (keys, values) = self.pages(f);
-        let args = &self.cx.args;
         let mut list = vec![k.0, k.1, v.0, v.1, keys, values];
-        list.extend([self.position, self.keys, args.tid, args.threads]);
+        list.extend([self.position, self.keys, self.turn.tid, self.turn.threads]);
         list.extend(self.list);
         f.call(&self.name("append"), &list, None);
         let streams = self.kernel.spec.key_operands();
@@ -168,7 +198,8 @@ impl Attention<'_, '_> {
         let both = self.kernel.spec.clock == Clock::Both;
         let count = if both { self.keys } else { self.count };
         let mut list = vec![q.0, q.1, out, out_stride, keys, values, table, self.position, count];
-        list.extend([args.scratch, args.tid, args.threads, args.barrier]);
+        list.extend([args.scratch, args.tid, args.threads]);
+        list.extend([args.barrier, self.turn.tid, self.segments]);
         f.call(&self.name("attend_split"), &list, None);
         if let Some(on) = self.kernel.spec.on().filter(|_| both) {
             let (on, stride) = self.row(f, on);

@@ -45,9 +45,10 @@ enum Along {
 
 fn along(kernel: &Kernel) -> Along {
     match kernel {
-        Kernel::Matmuls(_) | Kernel::Map(_) => Along::Rows,
+        // Attention finds its segments itself.
+        Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Attend(_) => Along::Rows,
         Kernel::Scan(_) | Kernel::Heads { .. } | Kernel::LongConv(_) => Along::Sequence { meets: false },
-        Kernel::Attend(_) | Kernel::Loop(_) | Kernel::Commit(_) => Along::Sequence { meets: true },
+        Kernel::Loop(_) | Kernel::Commit(_) => Along::Sequence { meets: true },
     }
 }
 

@@ -35,6 +35,10 @@ pub(super) struct QueryBlocks<'a> {
     /// Scratch of this thread.
     pub(super) mine: Val,
     pub(super) team: Team,
+    /// The same team, numbered by who gets the first block.
+    pub(super) turn: Team,
+    /// Segments that follow one another without a barrier.
+    pub(super) segments: Val,
 }
 
 /// Consecutive rows of one key head.

@@ -87,7 +87,7 @@ impl Attend {
     /// said of values is not looked at where there are none.
     ///
     /// Writes rows of `k [G*E]` and `v [G*F]` (row strides in floats) for the tokens `position..position + count` into
-    /// the pages. All threads call it; the heads are split between them.
+    /// the pages. All threads call it; the heads are split between them, the first one being that of thread 0.
     pub fn append(&self, module: &mut Module) -> String {
         append::rows(self, module)
     }
@@ -110,8 +110,9 @@ impl Attend {
         query_blocks::attend(self, module, false)
     }
 
-    /// The same with one more parameter, `barrier`, behind `threads`: where heads are too few to go round, the threads
-    /// share the pages of every head and wait once at `seqc_barrier(barrier, tid, threads)`. Instead of
+    /// The same with three more parameters behind `threads`, `(barrier, turn, segments)`: block 0 belongs to the thread whose
+    /// `turn` is 0, and `segments` are computed without a barrier between them. Where their heads are too few to go round, the
+    /// threads share the pages of every head and wait at `seqc_barrier(barrier, tid, threads)`. Instead of
     /// [`Attend::attend`], not beside it.
     pub fn attend_split(&self, module: &mut Module) -> String {
         query_blocks::attend(self, module, true)

@@ -27,12 +27,18 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
             Ty::PRIVATE,
         ],
         vec![Ty::I64, Ty::I64, Ty::SCRATCH, Ty::I64, Ty::I64],
-        vec![Ty::GLOBAL; usize::from(split)],
+        if split {
+            vec![Ty::GLOBAL, Ty::I64, Ty::I64]
+        } else {
+            Vec::new()
+        },
     ]
     .concat();
     let mut f = Func::new(&name, &params, None);
-    let blocks = QueryBlocks::new(attend, &tables, &mut f, page);
+    let mut blocks = QueryBlocks::new(attend, &tables, &mut f, page);
     if split {
+        blocks.turn.tid = f.param(13);
+        blocks.segments = f.param(14);
         module.declare(seqc_abi::symbols::BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
         let barrier = f.param(12);
         blocks.split_or_run(&mut f, barrier);
@@ -46,8 +52,12 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
 impl<'a> QueryBlocks<'a> {
     fn new(attend: &'a Attend, tables: &'a Tables, f: &mut Func, page_kernel: String) -> QueryBlocks<'a> {
         let scratch = Scratch::new(attend);
-        let (base, tid) = (f.param(9), f.param(10));
-        let mine = row_at(f, base, tid, scratch.bytes / 4);
+        let base = f.param(9);
+        let team = Team {
+            tid: f.param(10),
+            threads: f.param(11),
+        };
+        let mine = row_at(f, base, team.tid, scratch.bytes / 4);
         QueryBlocks {
             attend,
             tables,
@@ -66,10 +76,9 @@ impl<'a> QueryBlocks<'a> {
             },
             base,
             mine,
-            team: Team {
-                tid,
-                threads: f.param(11),
-            },
+            team,
+            turn: team,
+            segments: f.i64(1),
         }
     }
 
@@ -80,7 +89,7 @@ impl<'a> QueryBlocks<'a> {
         let size = self.block_rows(f, rows);
         let blocks = ceil_div(f, rows, size);
         let items = f.mul(blocks, groups);
-        f.team_for(self.team.cyclic(items), |f, item| {
+        f.team_for(self.turn.cyclic(items), |f, item| {
             let (group, number) = (f.udiv(item, blocks), f.urem(item, blocks));
             let first = f.mul(number, size);
             let left = f.sub(rows, first);

@@ -1,4 +1,4 @@
-//! Split keys and values: for one token and fewer heads than threads, each thread takes part of the pages; the partial results
+//! Split keys and values: for one token and fewer heads (of all segments) than threads, each thread takes part of the pages; the partial results
 //! are combined by their running maxima.
 
 use super::{
@@ -33,8 +33,9 @@ impl QueryBlocks<'_> {
         let single = f.cmp(Cmp::Eq, self.chunk.count, one);
         let (enough, groups) = (f.i64(ENOUGH), f.i64(self.attend.groups as i64));
         let enough = f.mul(enough, self.team.threads);
-        let few_heads = f.cmp(Cmp::Lt, groups, enough);
-        let left = f.urem(groups, self.team.threads);
+        let heads = f.mul(groups, self.segments);
+        let few_heads = f.cmp(Cmp::Lt, heads, enough);
+        let left = f.urem(heads, self.team.threads);
         let uneven = f.cmp(Cmp::Ne, left, zero);
         let least = f.i64(self.attend.machine.attention.shared_pages as i64);
         let least = f.mul(least, self.team.threads);
@@ -46,16 +47,23 @@ impl QueryBlocks<'_> {
                 self.sum_pages(f, block, PageRange { reach, low, high });
                 self.store_share(f, block);
             });
-            f.call(
-                seqc_abi::symbols::BARRIER,
-                &[barrier, self.team.tid, self.team.threads],
-                None,
-            );
+            self.meet(f, barrier);
             let heads = f.i64(self.attend.heads as i64);
             f.team_for(self.team.cyclic(heads), |f, head| self.join(f, head));
+            // The next segment's shares come to the same scratch.
+            let several = f.cmp(Cmp::Gt, self.segments, one);
+            f.if_then(several, |f| self.meet(f, barrier));
         });
         let otherwise = f.not(pays);
         f.if_then(otherwise, |f| self.run(f));
+    }
+
+    fn meet(&self, f: &mut Func, barrier: Val) {
+        f.call(
+            seqc_abi::symbols::BARRIER,
+            &[barrier, self.team.tid, self.team.threads],
+            None,
+        );
     }
 
     /// The rows of one token, head by head, in blocks.

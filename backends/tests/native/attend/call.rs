@@ -20,6 +20,8 @@ pub(super) type Split = extern "C" fn(
     i64,
     i64,
     *const [usize; 2],
+    i64,
+    i64,
 );
 
 extern "C" fn wait(barrier: *const [usize; 2], _tid: i64, _threads: i64) {
@@ -83,6 +85,8 @@ impl Call {
                 tid,
                 threads,
                 &handed,
+                tid,
+                1,
             );
         };
         std::thread::scope(|scope| {

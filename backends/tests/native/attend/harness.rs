@@ -20,7 +20,7 @@ type Stream = extern "C" fn(*const f32, i64, *mut f32, i64, i64, i64, *const i64
 type Ticks = extern "C" fn(*const f32, i64, i64, *mut i64, *mut i64);
 type InactiveResults = extern "C" fn(*mut f32, i64, *const f32, i64, i64, i64, i64);
 
-const ATTEND: [Ty; 13] = [
+const ATTEND: [Ty; 15] = [
     Ty::GLOBAL,
     Ty::I64,
     Ty::GLOBAL,
@@ -34,6 +34,8 @@ const ATTEND: [Ty; 13] = [
     Ty::I64,
     Ty::I64,
     Ty::GLOBAL,
+    Ty::I64,
+    Ty::I64,
 ];
 
 /// A kernel and how long its sequences are.
