@@ -281,9 +281,10 @@ pub enum Inst {
         ptrs: Val,
         mask: Val,
     },
-    /// Asks for a cache line to be read soon into the second-level cache: the first one keeps what it has.
+    /// Asks for a cache line to be read soon.
     Prefetch {
         ptr: Val,
+        into: Cache,
     },
     Call {
         out: Option<Val>,
@@ -299,6 +300,15 @@ pub enum Inst {
     If(Box<If>),
     /// Ends a function that has a result.
     Return(Val),
+}
+
+/// The cache that a line is read into ahead of its use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cache {
+    /// The nearest one, and those behind it.
+    First,
+    /// The one behind, which has more room and holds more requests; the first one keeps what it has.
+    Second,
 }
 
 /// What the iterations of a loop are over. Two more kinds of axes need no instruction: lanes are the types of vectors, and an

@@ -25,7 +25,7 @@ mod types;
 pub mod verify;
 
 pub use func::Func;
-pub use inst::{Axis, Binary, Block, Cast, Cmp, Const, For, If, Inst, Intrinsic, Reduction, Unary};
+pub use inst::{Axis, Binary, Block, Cache, Cast, Cmp, Const, For, If, Inst, Intrinsic, Reduction, Unary};
 pub use module::{CodeRow, Global, Item, Module};
 pub use team::{Team, TeamRange};
 pub use types::Signature;

@@ -1,6 +1,6 @@
 //! Addresses, loads, stores and memory on the stack.
 
-use super::{Cmp, Func, Inst, Scalar, Space, Ty, Val};
+use super::{Cache, Cmp, Func, Inst, Scalar, Space, Ty, Val};
 
 impl Func {
     /// Address of a global of this module.
@@ -113,9 +113,9 @@ impl Func {
         self.define(Ty::PRIVATE, |out| Inst::Stack { out, count, elem })
     }
 
-    /// Asks for the cache line at `ptr` to be read soon into the second-level cache: the first one keeps what it has.
-    pub fn prefetch(&mut self, ptr: Val) {
-        self.push(Inst::Prefetch { ptr });
+    /// Asks for the cache line at `ptr` to be read soon.
+    pub fn prefetch(&mut self, ptr: Val, into: Cache) {
+        self.push(Inst::Prefetch { ptr, into });
     }
 
     /// First `n` of `lanes` lanes set, as a mask; `n` an i64 that may exceed `lanes`.

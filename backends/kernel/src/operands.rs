@@ -49,7 +49,7 @@ impl Inst {
             | Inst::Reduce { a, .. }
             | Inst::Stack { count: a, .. }
             | Inst::Load { ptr: a, .. }
-            | Inst::Prefetch { ptr: a }
+            | Inst::Prefetch { ptr: a, .. }
             | Inst::Return(a) => vec![*a],
             Inst::Binary { a, b, .. }
             | Inst::Compare { a, b, .. }

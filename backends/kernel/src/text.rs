@@ -1,6 +1,6 @@
 //! The text of functions and modules, for people and snapshots: one instruction a line, constants where they are used.
 
-use super::{Axis, Binary, Block, Cast, Cmp, Const, For, Func, Global, If, Inst, Intrinsic, Item, Module};
+use super::{Axis, Binary, Block, Cache, Cast, Cmp, Const, For, Func, Global, If, Inst, Intrinsic, Item, Module};
 use super::{Reduction, Scalar, Signature, Ty, Unary, Val};
 use std::{collections::HashMap, fmt};
 
@@ -281,8 +281,18 @@ impl<'a> Printer<'a> {
                 ptrs, mask, otherwise, ..
             } => write!(f, "gather {} where {} else {}", v(ptrs), v(mask), v(otherwise)),
             Inst::Scatter { value, ptrs, mask } => write!(f, "scatter {}, {} where {}", v(value), v(ptrs), v(mask)),
-            Inst::Prefetch { ptr } => write!(f, "prefetch {}", v(ptr)),
+            Inst::Prefetch { ptr, into: cache } => write!(f, "prefetch {} into {}", v(ptr), cache.name()),
             _ => Ok(()),
+        }
+    }
+}
+
+impl Cache {
+    /// Its word in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cache::First => "first",
+            Cache::Second => "second",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The text form.
 
 use insta::assert_snapshot;
-use seqc_kernel::{Func, Module, Scalar, Ty};
+use seqc_kernel::{Cache, Func, Module, Scalar, Ty};
 
 #[test]
 fn every_kind_of_constant_and_access_has_a_text() {
@@ -26,7 +26,7 @@ fn every_kind_of_constant_and_access_has_a_text() {
     let (zero, one, truth) = (f.i64(0), f.i64(1), f.i1(true));
     f.for_loop(zero..count, one, &[low], |f, i, sums| {
         let q = f.gep(memory, i, Scalar::F32);
-        f.prefetch(q);
+        f.prefetch(q, Cache::Second);
         let pick = |f: &mut Func| vec![f.max_number(sums[0], inf)];
         f.if_else(truth, pick, |_| vec![sums[0]])
     });

@@ -204,7 +204,7 @@ impl Checker<'_> {
             Inst::Stack { out, count, .. } => is_one_pointer(out.ty) && count.ty == Ty::I64,
             Inst::Load { out, ptr, align, .. } => is_one_pointer(ptr.ty) && aligned(*align, out.ty),
             Inst::Store { value, ptr, align } => is_one_pointer(ptr.ty) && aligned(*align, value.ty),
-            Inst::Prefetch { ptr } => is_one_pointer(ptr.ty),
+            Inst::Prefetch { ptr, .. } => is_one_pointer(ptr.ty),
             Inst::CallPointer { callee, .. } => is_one_pointer(callee.ty),
             _ => true,
         };

@@ -1,6 +1,6 @@
 //! Products of a few rows with a packed page, all strides known.
 
-use crate::kernel::{Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cache, Func, Module, Scalar, Ty, Val};
 use seqc_passes::machine::Machine;
 
 /// What happens to the old result.
@@ -179,7 +179,7 @@ impl Tile {
             for v in (0..self.vectors * lanes as usize).step_by(line) {
                 let offset = f.i64((u * ldb + v) as i64);
                 let p = f.gep(ahead, offset, Scalar::F32);
-                f.prefetch(p);
+                f.prefetch(p, Cache::Second);
             }
         }
         let a = f.gep(f.param(0), i, Scalar::F32);

@@ -10,7 +10,7 @@
 
 use super::shape::Shape;
 use crate::{
-    kernel::{Cast, Func, Scalar, Ty, Val},
+    kernel::{Cache, Cast, Func, Scalar, Ty, Val},
     kernels::{
         dequant::{block_bytes, byte, half_to_float},
         layout::{Block, Integers},
@@ -75,7 +75,7 @@ impl Blocks {
             let mut next = f.for_loop(from..end, step, first, |f, k, first| {
                 let x = self.input(f, shape, k);
                 let offset = shape.offset(f, k);
-                shape.prefetch(f, rows, offset, shape.encoding.block_bytes() as i64);
+                shape.prefetch(f, rows, offset, shape.encoding.block_bytes() as i64, Cache::Second);
                 let each = rows.iter().zip(first).enumerate().map(|(r, (row, sum))| {
                     let block = f.gep(*row, offset, Scalar::I8);
                     let at = scale_slot(f, Step { from, k }, rows.len(), r);

@@ -2,7 +2,7 @@
 
 use super::shape::Shape;
 use crate::{
-    kernel::{Cmp, Func, Scalar, Ty, Val},
+    kernel::{Cache, Cmp, Func, Scalar, Ty, Val},
     kernels::{dequant::plain_vector, layout::Plain},
 };
 
@@ -24,7 +24,7 @@ pub(super) fn row_sums(f: &mut Func, shape: &Shape<'_>, plain: Plain, rows: &[Va
     let sums = f.for_loop(start..whole, long, &init, |f, k, sums| {
         let mut next = sums.to_vec();
         let offset = shape.offset(f, k);
-        shape.prefetch(f, rows, offset, bytes);
+        shape.prefetch(f, rows, offset, bytes, Cache::Second);
         for (u, next) in next.chunks_mut(rows.len()).enumerate() {
             let shift = f.i64(lanes * u as i64);
             let at = f.add(k, shift);

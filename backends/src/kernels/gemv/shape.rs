@@ -1,7 +1,7 @@
 //! What all parts of a matrix-vector kernel know: encoding, lanes, operands.
 
 use crate::{
-    kernel::{Func, Scalar, Ty, Val},
+    kernel::{Cache, Func, Scalar, Ty, Val},
     kernels::dequant::byte,
     targets::TargetInfo,
 };
@@ -55,7 +55,14 @@ impl Shape<'_> {
 
     /// Asks for what later rows have at `offset`. They lie behind these in one piece, so the requests
     /// are linear; `iteration_bytes` of each row are used in one iteration of the loop.
-    pub(in crate::kernels) fn prefetch(&self, f: &mut Func, rows: &[Val], offset: Val, iteration_bytes: i64) {
+    pub(in crate::kernels) fn prefetch(
+        &self,
+        f: &mut Func,
+        rows: &[Val],
+        offset: Val,
+        iteration_bytes: i64,
+        into: Cache,
+    ) {
         let count = rows.len() as i64;
         let scale = f.i64(count);
         let used = f.mul(offset, scale);
@@ -65,8 +72,7 @@ impl Shape<'_> {
         let lines = (bytes as u64).div_ceil(self.target.machine.memory.line as u64) as i64;
         for line in 0..lines {
             let p = byte(f, p, line * bytes / lines);
-            // Into the second-level cache: the first one has `x` to hold.
-            f.prefetch(p);
+            f.prefetch(p, into);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The register tiles of a skinny product: some rows of weights times some rows of activations.
 
 use crate::{
-    kernel::{Cmp, Func, Module, Scalar, Ty, Val},
+    kernel::{Cache, Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{
         dequant::{block_vectors, byte, plain_vector},
         gemv::{Shape, bytes_ahead},
@@ -125,9 +125,14 @@ impl Tile<'_> {
         let rest = f.urem(shape.k, step);
         let whole = f.sub(shape.k, rest);
         let bytes = columns / self.encoding.block() as i64 * self.encoding.block_bytes() as i64;
+        // The few bytes of blocks are computed with for long enough; more of them would wait for the first-level cache's few requests.
+        let into = match layout(self.encoding) {
+            Layout::Plain(_) => Cache::Second,
+            Layout::Block(_) => Cache::First,
+        };
         let sums = f.for_loop(start..whole, step, &init, |f, start, sums| {
             let offset = shape.offset(f, start);
-            shape.prefetch(f, &operands.weights, offset, bytes);
+            shape.prefetch(f, &operands.weights, offset, bytes, into);
             self.step(f, shape, operands, &Columns { start, mask: None }, sums)
         });
         if self.encoding.block() > 1 {

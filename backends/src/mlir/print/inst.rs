@@ -1,7 +1,7 @@
 //! Instructions as MLIR text, one line each.
 
 use super::types::{List, Type};
-use crate::kernel::{Binary, Cast, Cmp, Const, Inst, Intrinsic, Reduction, Ty, Unary, Val};
+use crate::kernel::{Binary, Cache, Cast, Cmp, Const, Inst, Intrinsic, Reduction, Ty, Unary, Val};
 use std::fmt::{self, Write};
 
 /// Appends an instruction other than loops and branches, without its line's end.
@@ -147,10 +147,16 @@ fn memory(o: &mut String, inst: &Inst) -> fmt::Result {
                 "llvm.store {value}, {ptr} {{alignment = {align} : i64}} : {ty}, !llvm.ptr"
             )
         }
-        Inst::Prefetch { ptr } => write!(
-            o,
-            "\"llvm.intr.prefetch\"({ptr}) <{{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}}> : (!llvm.ptr) -> ()"
-        ),
+        Inst::Prefetch { ptr, into } => {
+            let hint = match into {
+                Cache::First => 3,
+                Cache::Second => 2,
+            };
+            write!(
+                o,
+                "\"llvm.intr.prefetch\"({ptr}) <{{cache = 1 : i32, hint = {hint} : i32, rw = 0 : i32}}> : (!llvm.ptr) -> ()"
+            )
+        }
         _ => masked(o, inst),
     }
 }
