@@ -267,7 +267,8 @@ int seqc_next(seqc_session *const *sessions, size_t count, seqc_token *tokens);
  * that were given, but for one that completed a stop text. */
 int seqc_session_generate(seqc_session *session, const char *request, const seqc_callbacks *callbacks);
 
-/* Chooses tokens by logits of the caller's, as `request` says; the fields of the prompt do not belong there. */
+/* Chooses tokens by logits of the caller's, as `request` says; the fields of the prompt do not belong there. A model has threads of its own
+ * for grammars, which end when the model is freed: if a grammar is still being built then, freeing it waits for that. */
 seqc_sampler *seqc_sampler_new(const seqc_model *model, const char *request);
 void seqc_sampler_free(seqc_sampler *sampler);
 const char *seqc_sampler_error(const seqc_sampler *sampler);

@@ -46,6 +46,7 @@ pub(crate) fn serve(code: Code, args: &Serve, console: &mut Console) -> Result<(
         },
         started: server::now(),
         vocabulary: OnceLock::new(),
+        threads: server::Threads::new(),
     };
     let failed = |what: &str, error: std::io::Error| Error::Failed(format!("{what}: {error}"));
     let address = listener.local_addr().map_err(|error| failed("the port", error))?;

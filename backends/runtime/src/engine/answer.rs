@@ -1,6 +1,6 @@
 //! One answer: its sequence, what it still has to read, and what is made of the outputs.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use seqc_abi::Descriptor;
 
@@ -9,18 +9,18 @@ use super::{
     gauges::Gauges,
     outbox::Outbox,
     plan::Ready,
-    request::{Event, FailureKind, Generation, Goal, Pooling, Reason, Totals},
+    request::{Event, FailureKind, Goal, Pooling, Reason, Totals},
+    work::{Work, add, unit},
 };
 use crate::{
     Error, Result,
     executor::Segment,
     finite,
-    generation::{Choice, Continuation, Drafting, Sampler, Speculation, Taken, Wishes},
+    generation::{Choice, Drafting, Speculation, Taken},
     inputs::Values,
     outputs::Outputs,
     prefix::PrefixCache,
     sequence::Sequence,
-    streams::{self, is_vector, width},
     tokenizer::Tokenizer,
 };
 
@@ -43,27 +43,24 @@ pub(super) struct Answer<'m> {
     before: Option<Sequence>,
     /// The sequence is worth keeping as it is: with the logits of the last token, or without.
     snapshot: Option<Vec<f32>>,
+    /// The logits behind tokens that were read, from which the next ones are not chosen yet: it takes part in no step until
+    /// they are.
+    unjudged: Vec<Vec<f32>>,
+    /// Why the answer is over with the last token, unless its grammar admits nothing more.
+    ending: Option<Reason>,
     /// The step that last read of it.
     turn: u64,
     totals: Totals,
     pub(super) outbox: Outbox,
 }
 
-/// What is made of the outputs.
-#[derive(Debug)]
-enum Work<'m> {
-    Generate {
-        continuation: Box<Continuation<'m>>,
-        max_tokens: usize,
-    },
-    Embed {
-        pooling: Pooling,
-        /// The place of the vectors among the outputs.
-        output: usize,
-        /// The sum of the rows that count.
-        sum: Vec<f32>,
-    },
-    Over,
+/// What choosing tokens needs to know.
+#[derive(Clone, Copy)]
+pub(super) struct Judging<'a> {
+    pub(super) descriptor: &'a Descriptor,
+    /// Tokens of a sequence.
+    pub(super) context: usize,
+    pub(super) gauges: &'a Gauges,
 }
 
 /// What a step gave.
@@ -71,9 +68,7 @@ pub(super) struct Reading<'a> {
     pub(super) outputs: &'a Outputs<'a>,
     /// The place of the logits.
     pub(super) logits: Option<usize>,
-    /// Tokens of a sequence.
-    pub(super) context: usize,
-    pub(super) gauges: &'a Gauges,
+    pub(super) judging: Judging<'a>,
     pub(super) step: u64,
     /// After so many tokens of a prompt, and again, a sequence is kept.
     pub(super) interval: Option<usize>,
@@ -100,6 +95,8 @@ impl<'m> Answer<'m> {
             draft: 0,
             before: None,
             snapshot: None,
+            unjudged: Vec::new(),
+            ending: None,
             work: match goal {
                 Goal::Generate(generation) => Work::generate(*generation, &tokens, descriptor, tokenizer)?,
                 Goal::Embed(pooling) => Work::embed(pooling, descriptor),
@@ -124,7 +121,7 @@ impl<'m> Answer<'m> {
             tokens = tokens.min(interval - self.done % interval);
         }
         Ready {
-            tokens: if self.outbox.is_full() { 0 } else { tokens },
+            tokens: if self.pauses() { 0 } else { tokens },
             generates: self.totals.generated > 0,
             turn: self.turn,
         }
@@ -158,14 +155,14 @@ impl<'m> Answer<'m> {
 
     /// Adds a draft to the token that was chosen last. Where tokens have to be read again, they are read first.
     pub(super) fn draft(&mut self, descriptor: &Descriptor, context: usize) {
+        if self.totals.generated == 0 || self.tokens != 1 || self.done > 0 || self.pauses() {
+            return;
+        }
         let (Some(speculation), Work::Generate { max_tokens, .. }, [Values::I64(input)]) =
             (&self.speculation, &self.work, &mut self.input)
         else {
             return;
         };
-        if self.totals.generated == 0 || self.tokens != 1 || self.done > 0 || self.outbox.is_full() {
-            return;
-        }
         let room = descriptor.max_chunk.min(context.saturating_sub(self.read.len()));
         let most = room.min(max_tokens - self.totals.generated).saturating_sub(1);
         self.read.extend(&*input);
@@ -190,6 +187,35 @@ impl<'m> Answer<'m> {
         self.input[0].truncate(tokens);
         (self.tokens, self.draft) = (tokens, tokens - 1);
         tokens
+    }
+
+    /// Begins to find out, while a step reads the next tokens, which ones its grammar admits after them.
+    pub(super) fn look_ahead(&mut self) {
+        if let (Work::Generate { continuation, .. }, [Values::I64(input)]) = (&mut self.work, &self.input) {
+            continuation.look_ahead(&input[input.len() - self.draft..]);
+        }
+    }
+
+    /// Whether it waits until it is known what its grammar admits.
+    pub(super) fn awaits_grammar(&self) -> bool {
+        !self.unjudged.is_empty() || self.ending.is_some()
+    }
+
+    /// Whether it takes part in no step for now.
+    pub(super) fn pauses(&self) -> bool {
+        self.outbox.is_full() || self.awaits_grammar()
+    }
+
+    /// The step that last read of it.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// Waits for that, but not for longer than this.
+    pub(super) fn wait(&mut self, most: Duration) {
+        if let Work::Generate { continuation, .. } = &mut self.work {
+            continuation.wait(most);
+        }
     }
 
     /// The first of the next `tokens` tokens whose outputs count.
@@ -236,7 +262,7 @@ impl<'m> Answer<'m> {
         }
         self.turn = reading.step;
         if self.totals.generated == 0 {
-            reading.gauges.prompt_tokens.fetch_add(tokens as u64, Relaxed);
+            reading.judging.gauges.prompt_tokens.fetch_add(tokens as u64, Relaxed);
         }
         if let Work::Embed { pooling, output, sum } = &mut self.work {
             let counted = if *pooling == Pooling::First { rows.min(1) } else { rows };
@@ -244,52 +270,77 @@ impl<'m> Answer<'m> {
                 add(sum, reading.outputs.row(*output, row));
             }
         }
-        if self.draft > 0 {
-            self.verify(first, reading);
-        } else if self.done == self.tokens {
-            self.complete(first + rows.max(1) - 1, reading);
+        if self.done == self.tokens {
+            self.complete(first + rows.max(1) - 1, rows, reading);
         }
         rows
     }
 
-    /// All of the input was read, and `row` has the outputs of the last token.
-    fn complete(&mut self, row: usize, reading: &Reading) {
+    /// All of the input was read, and `last` is the last of its `rows` rows of outputs.
+    fn complete(&mut self, last: usize, rows: usize, reading: &Reading) {
         match (&mut self.work, reading.logits) {
             (Work::Embed { sum, .. }, _) => {
                 let values = unit(std::mem::take(sum));
                 let index = self.outbox.index;
                 let totals = self.totals;
-                self.outbox.end(Event::Vector { index, values, totals }, reading.gauges);
+                let event = Event::Vector { index, values, totals };
+                self.outbox.end(event, reading.judging.gauges);
             }
             (Work::Generate { .. }, Some(logits)) => {
-                let logits: Vec<f32> = reading.outputs.row(logits, row).collect();
-                self.go_on(&logits, reading.context, reading.gauges);
-                if self.totals.generated == 1 {
-                    self.snapshot = Some(logits);
-                }
+                let drafted = if self.draft > 0 { rows - 1 } else { 0 };
+                let logits: Vec<Vec<f32>> = (last - drafted..=last)
+                    .map(|row| reading.outputs.row(logits, row).collect())
+                    .collect();
+                let snapshot = (self.totals.generated == 0).then(|| logits[0].clone());
+                let snapshot = snapshot.filter(|logits| !finite::undecided(logits));
+                self.go_on(logits, reading.judging);
+                self.snapshot = snapshot.or(self.snapshot.take());
             }
             // Requests without logits are refused, and what is over is read no further.
             (Work::Generate { .. }, None) | (Work::Over, _) => {}
         }
     }
 
-    /// The last token and a draft were read, with rows of logits from `first` on: keeps what is chosen. What is not chosen is
-    /// forgotten: at once, or with all tokens of the step, which are then read again with those that follow.
-    fn verify(&mut self, first: usize, reading: &Reading) {
-        let (descriptor, Some(logits)) = (reading.outputs.descriptor, reading.logits) else {
+    /// Goes on from the logits behind its last token, or behind this one and the tokens of a draft.
+    pub(super) fn go_on(&mut self, logits: Vec<Vec<f32>>, judging: Judging) {
+        self.unjudged = logits;
+        self.resume(judging);
+    }
+
+    /// Chooses the next tokens, if there are logits to choose from and it is known what its grammar admits.
+    pub(super) fn resume(&mut self, judging: Judging) {
+        if !self.awaits_grammar() {
             return;
+        }
+        let ready = match &mut self.work {
+            Work::Generate { continuation, .. } => continuation.is_ready(),
+            Work::Embed { .. } | Work::Over => false,
         };
+        if !ready {
+            return;
+        }
+        let rows = std::mem::take(&mut self.unjudged);
+        if self.draft > 0 {
+            self.verify(&rows, judging);
+        } else {
+            self.judge(rows.first().map_or(&[], Vec::as_slice), judging);
+        }
+    }
+
+    /// The last token and a draft were read, with these logits: keeps what is chosen. What is not chosen is
+    /// forgotten: at once, or with all tokens of the step, which are then read again with those that follow.
+    fn verify(&mut self, rows: &[Vec<f32>], judging: Judging) {
         let [Values::I64(tokens)] = self.input.clone() else {
             return;
         };
         let base = self.read.len() - tokens.len();
         let mut certain = 0;
-        while certain < tokens.len() {
+        for row in rows {
             self.draft = tokens.len() - 1 - certain;
-            let row: Vec<f32> = reading.outputs.row(logits, first + certain).collect();
-            self.go_on(&row, reading.context, reading.gauges);
+            self.judge(row, judging);
             certain += 1;
             if self.outbox.is_over()
+                || self.ending.is_some()
                 || self.input[..] != [Values::I64(tokens[certain..].iter().take(1).copied().collect())]
             {
                 break;
@@ -299,11 +350,9 @@ impl<'m> Answer<'m> {
         if let Some(speculation) = &mut self.speculation {
             speculation.judge(tokens.len() - 1, certain - 1);
         }
-        reading
-            .gauges
-            .drafted_tokens
-            .fetch_add(tokens.len() as u64 - 1, Relaxed);
-        reading.gauges.accepted_tokens.fetch_add(certain as u64 - 1, Relaxed);
+        let (descriptor, gauges) = (judging.descriptor, judging.gauges);
+        gauges.drafted_tokens.fetch_add(tokens.len() as u64 - 1, Relaxed);
+        gauges.accepted_tokens.fetch_add(certain as u64 - 1, Relaxed);
         let before = self.before.take();
         match before {
             _ if certain == tokens.len() => {}
@@ -322,24 +371,25 @@ impl<'m> Answer<'m> {
         }
     }
 
-    /// All of the input was read, with these logits behind its last token: chooses the next one.
-    pub(super) fn go_on(&mut self, logits: &[f32], context: usize, gauges: &Gauges) {
-        if finite::undecided(logits) {
-            let message = finite::no_token(self.sequence.position(), None);
-            self.outbox.fail(FailureKind::Failed, message, gauges);
-            return;
-        }
-        match self.choose(logits, context, gauges) {
-            Ok(Some(reason)) => self.finish(reason, gauges),
+    /// Chooses the next token from the logits behind the last one, unless the answer is over with that.
+    fn judge(&mut self, logits: &[f32], judging: Judging) {
+        match self.choose(logits, judging) {
+            Ok(Some(reason)) => self.finish(reason, judging.gauges),
             Ok(None) => {}
             // A grammar or biases that leave no token.
-            Err(error @ Error::Input(_)) => self.outbox.fail(FailureKind::Wrong, error.to_string(), gauges),
-            Err(error) => self.outbox.fail(FailureKind::Failed, error.to_string(), gauges),
+            Err(error @ Error::Input(_)) => self.fail(FailureKind::Wrong, error.to_string(), judging.gauges),
+            Err(error) => self.fail(FailureKind::Failed, error.to_string(), judging.gauges),
         }
     }
 
-    /// Chooses the next token: why the answer is over with it.
-    fn choose(&mut self, scores: &[f32], context: usize, gauges: &Gauges) -> Result<Option<Reason>> {
+    fn fail(&mut self, kind: FailureKind, message: String, gauges: &Gauges) {
+        self.work = Work::Over;
+        self.ending = None;
+        self.outbox.fail(kind, message, gauges);
+    }
+
+    /// Chooses the next token: why the answer is over with it, or with the one before.
+    fn choose(&mut self, scores: &[f32], judging: Judging) -> Result<Option<Reason>> {
         let Work::Generate {
             continuation,
             max_tokens,
@@ -347,15 +397,25 @@ impl<'m> Answer<'m> {
         else {
             return Ok(None);
         };
+        if continuation.is_complete()? {
+            return Ok(Some(Reason::End));
+        }
+        if let Some(reason) = self.ending.take() {
+            return Ok(Some(reason));
+        }
+        if finite::undecided(scores) {
+            return Err(Error::Failed(finite::no_token(self.sequence.position(), None)));
+        }
         let Choice { token, logprobs } = continuation.choose(scores)?;
-        let taken = continuation.take(token)?;
-        let max_tokens = *max_tokens;
+        let taken = continuation.put(token)?;
+        let (max_tokens, constrained) = (*max_tokens, continuation.is_constrained());
         self.totals.generated += 1;
-        gauges.generated_tokens.fetch_add(1, Relaxed);
+        judging.gauges.generated_tokens.fetch_add(1, Relaxed);
         let (text, over) = match taken {
             Taken::End => return Ok(Some(Reason::End)),
             Taken::Text(text) => (text, None),
             Taken::Stopped(text) => (text, Some(Reason::Stop)),
+            // Which grammars do only later.
             Taken::Complete(text) => (text, Some(Reason::End)),
         };
         let index = self.outbox.index;
@@ -367,15 +427,19 @@ impl<'m> Answer<'m> {
         };
         self.outbox.push(event);
         (self.input, self.tokens, self.done) = ([Values::I64(vec![token])], 1, 0);
-        Ok(if over.is_some() {
-            over
-        } else if self.totals.generated >= max_tokens {
-            Some(Reason::Length)
-        } else if self.sequence.position() - self.draft as u64 >= context as u64 {
-            Some(Reason::Context)
-        } else {
-            None
-        })
+        if over.is_some() {
+            return Ok(over);
+        }
+        let full = self.sequence.position() - self.draft as u64 >= judging.context as u64;
+        let ending = match self.totals.generated >= max_tokens {
+            true => Some(Reason::Length),
+            false => full.then_some(Reason::Context),
+        };
+        if !constrained {
+            return Ok(ending);
+        }
+        self.ending = ending;
+        Ok(None)
     }
 
     fn finish(&mut self, reason: Reason, gauges: &Gauges) {
@@ -397,59 +461,4 @@ impl<'m> Answer<'m> {
         };
         self.outbox.end(event, gauges);
     }
-}
-
-impl<'m> Work<'m> {
-    fn generate(
-        generation: Generation,
-        prompt: &[i64],
-        descriptor: &Descriptor,
-        tokenizer: Option<&'m Tokenizer>,
-    ) -> Result<Work<'m>> {
-        let logits = streams::logits(descriptor)?;
-        let sampler = Sampler::new(generation.sampling, width(&descriptor.outputs[logits]))?;
-        let wishes = Wishes {
-            ends: generation.ends,
-            stops: generation.stops,
-            constraint: generation.constraint,
-            logprobs: generation.logprobs,
-        };
-        let text = tokenizer.map(|tokenizer| tokenizer.stream(prompt));
-        let mut continuation = Continuation::new(sampler, text, wishes)?;
-        continuation.read(prompt);
-        Ok(Work::Generate {
-            continuation: Box::new(continuation),
-            max_tokens: generation.max_tokens,
-        })
-    }
-
-    fn embed(pooling: Pooling, descriptor: &Descriptor) -> Work<'m> {
-        let output = descriptor.outputs.iter().position(is_vector).unwrap_or_default();
-        Work::Embed {
-            pooling,
-            output,
-            sum: Vec::new(),
-        }
-    }
-}
-
-fn add(sum: &mut Vec<f32>, row: impl Iterator<Item = f32>) {
-    for (n, value) in row.enumerate() {
-        match sum.get_mut(n) {
-            Some(entry) => *entry += value,
-            None => sum.push(value),
-        }
-    }
-}
-
-/// A vector of the same direction and length 1.
-fn unit(mut vector: Vec<f32>) -> Vec<f32> {
-    let squares: f64 = vector.iter().map(|value| f64::from(*value).powi(2)).sum();
-    if squares > 0.0 {
-        let length = squares.sqrt();
-        vector
-            .iter_mut()
-            .for_each(|value| *value = (f64::from(*value) / length) as f32);
-    }
-    vector
 }

@@ -17,6 +17,7 @@ mod request;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use gauges::Gauges;
 pub use handle::{Handle, Refusal};
@@ -44,7 +45,7 @@ use crate::{
     tokenizer::Tokenizer,
 };
 use accepted::{Message, Waiting};
-use answer::Answer;
+use answer::{Answer, Judging};
 use outbox::Outbox;
 use plan::{Ready, plan};
 use seqc_abi::batch::Room;
@@ -111,6 +112,7 @@ impl<'m> Engine<'m> {
         loop {
             self.receive();
             self.sweep();
+            self.resume();
             self.admit();
             self.step();
             self.publish();
@@ -123,7 +125,7 @@ impl<'m> Engine<'m> {
     /// Whether a step would read nothing.
     fn nothing_runs(&self) -> bool {
         let admits = !self.waiting.is_empty() && self.answers.len() < self.most();
-        !admits && self.answers.iter().all(|answer| answer.outbox.is_full())
+        !admits && self.answers.iter().all(Answer::pauses)
     }
 
     /// The most answers, with those that are paused, which keep their memory.
@@ -143,10 +145,15 @@ impl<'m> Engine<'m> {
                 Err(_) => self.closing = true,
             }
         } else if self.nothing_runs() {
-            match self.messages.recv_timeout(PATIENCE) {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => self.closing = true,
+            // What was read last is more likely to be known soon than what has been waited for.
+            let awaiting = self.answers.iter_mut().filter(|answer| answer.awaits_grammar());
+            match awaiting.max_by_key(|answer| answer.turn()) {
+                Some(answer) => answer.wait(PATIENCE),
+                None => match self.messages.recv_timeout(PATIENCE) {
+                    Ok(message) => self.take(message),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => self.closing = true,
+                },
             }
         }
         loop {
@@ -183,10 +190,22 @@ impl<'m> Engine<'m> {
             .retain_mut(|outbox| outbox.stays(now, gauges) && outbox.is_full());
     }
 
+    /// Goes on with answers whose grammars had been waited for.
+    fn resume(&mut self) {
+        let judging = Judging {
+            descriptor: self.executor.model().descriptor(),
+            context: self.handle.context(),
+            gauges: self.handle.gauges(),
+        };
+        self.answers.iter_mut().for_each(|answer| answer.resume(judging));
+        self.keep();
+        self.retire();
+    }
+
     /// Gives places to those who wait, in the order in which they came.
     fn admit(&mut self) {
         let most = self.settings.sequences.max(1);
-        let mut running = self.answers.iter().filter(|answer| !answer.outbox.is_full()).count();
+        let mut running = self.answers.iter().filter(|answer| !answer.pauses()).count();
         while running < most && self.answers.len() < self.most() {
             let Some(next) = self.waiting.iter().position(|waiting| !self.is_reading(waiting)) else {
                 break;
@@ -225,8 +244,14 @@ impl<'m> Engine<'m> {
         };
         let mut answer = Answer::new(waiting, sequence, descriptor, self.tokenizer)?;
         answer.drafts(self.settings.drafting);
+        answer.look_ahead();
         if let Some(logits) = logits {
-            answer.go_on(&logits, self.handle.context(), self.handle.gauges());
+            let judging = Judging {
+                descriptor,
+                context: self.handle.context(),
+                gauges: self.handle.gauges(),
+            };
+            answer.go_on(vec![logits], judging);
         }
         Ok(answer)
     }
@@ -290,6 +315,7 @@ impl<'m> Engine<'m> {
         for (answer, share) in self.answers.iter_mut().zip(&mut shares) {
             if *share > 0 {
                 *share = answer.begin_draft(*share, descriptor);
+                answer.look_ahead();
                 segments.push(answer.segment(*share));
             }
         }
@@ -310,8 +336,11 @@ impl<'m> Engine<'m> {
         let reading = answer::Reading {
             outputs: &outputs,
             logits: self.logits,
-            context: self.handle.context(),
-            gauges,
+            judging: Judging {
+                descriptor,
+                context: self.handle.context(),
+                gauges,
+            },
             step: self.steps,
             interval,
         };
@@ -320,6 +349,13 @@ impl<'m> Engine<'m> {
                 row += answer.read(*share, row, &reading);
             }
         }
+        self.keep();
+        self.retire();
+    }
+
+    /// Keeps sequences where that is worth it.
+    fn keep(&mut self) {
+        let (descriptor, gauges) = (self.executor.model().descriptor(), self.handle.gauges());
         let mut kept = false;
         for answer in &mut self.answers {
             kept |= answer.keep(&mut self.cache, descriptor);
@@ -328,7 +364,6 @@ impl<'m> Engine<'m> {
             gauges.cache_bytes.store(self.cache.bytes(), Relaxed);
             gauges.cache_sequences.store(self.cache.len(), Relaxed);
         }
-        self.retire();
     }
 
     /// Takes out answers that are over.

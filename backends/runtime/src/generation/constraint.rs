@@ -2,110 +2,54 @@
 //!
 //! Grammars are about bytes, so that every tokenizer will do and tokens may end anywhere in a word or a character. How an
 //! answer is cut into tokens is left to the model: no token is forced but by being the only one.
+//!
+//! What a grammar may take is bounded (`limits`). Grammars are built, and the tokens that may come next are found, by threads
+//! of their own (`build`, `ahead`, `workers`): who can go on with other answers meanwhile begins with [`Constraint::look_ahead`]
+//! and asks whether it is ready; who cannot just calls [`Constraint::mask`] and waits.
 
+mod ahead;
+mod build;
+mod grammar;
+mod limits;
 mod multiples;
 #[cfg(test)]
 mod tests;
+mod workers;
+
+pub use grammar::Grammar;
 
 use std::{
+    collections::VecDeque,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use llguidance::{
-    JsonCompileOptions, ParserFactory, TokenParser,
-    api::{StopReason, TopLevelGrammar},
+    ParserFactory, TokenParser,
     toktrie::{ApproximateTokEnv, INVALID_TOKEN, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie},
 };
-use serde_json::{Value, json};
 
 use crate::{Error, Result, limits::reading, tokenizer::Tokenizer};
+use ahead::{Known, Next, Slot, Task};
+use build::Builder;
+use workers::Workers;
 
-/// Memory that a grammar may take, for itself or for the tokens that may come next.
-const MEMORY: usize = 1 << 30;
 /// Longer tokens are never chosen: more than any vocabulary needs, and as much as the tree of all tokens admits.
 const LONGEST_TOKEN: usize = 1000;
-/// What may stand between the parts of a JSON text, unless the schema says it: models that like white space come to an end.
-const JSON_SPACE: &str = r" |\n{1,2}[ \t]{0,20}";
-
-/// What an answer must be.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Grammar {
-    /// Where it was read, for messages.
-    name: PathBuf,
-    kind: Kind,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Kind {
-    Json(Value),
-    Lark(String),
-}
-
-impl Grammar {
-    /// Any JSON object.
-    pub fn json_object() -> Grammar {
-        Grammar {
-            name: "a JSON object".into(),
-            kind: Kind::Json(json!({"type": "object"})),
-        }
-    }
-
-    /// JSON that a schema admits, which was read from `name`.
-    ///
-    /// # Errors
-    ///
-    /// A text that is not JSON.
-    pub fn json_schema(name: &Path, text: &str) -> Result<Grammar> {
-        let schema = serde_json::from_str(text)
-            .map_err(|error| Error::input(format!("{}: not JSON: {error}", name.display())))?;
-        Ok(Grammar {
-            name: name.to_owned(),
-            kind: Kind::Json(schema),
-        })
-    }
-
-    /// A grammar in the syntax of Lark, as `llguidance` reads it, from `name`.
-    pub fn lark(name: &Path, text: String) -> Grammar {
-        Grammar {
-            name: name.to_owned(),
-            kind: Kind::Lark(text),
-        }
-    }
-
-    /// Whether it asks for more work than the limits of its reader know of.
-    fn is_too_much(&self) -> bool {
-        match &self.kind {
-            Kind::Json(schema) => multiples::too_many(&schema.to_string()),
-            Kind::Lark(text) => multiples::too_many(text),
-        }
-    }
-
-    fn top_level(&self) -> TopLevelGrammar {
-        match &self.kind {
-            Kind::Lark(text) => TopLevelGrammar::from_lark(text.clone()),
-            Kind::Json(schema) => {
-                let mut schema = schema.clone();
-                if schema.is_object() && schema.get("x-guidance").is_none() {
-                    let spaced = JsonCompileOptions {
-                        whitespace_pattern: Some(JSON_SPACE.to_owned()),
-                        ..JsonCompileOptions::default()
-                    };
-                    spaced.apply_to(&mut schema);
-                }
-                TopLevelGrammar::from_json_schema(schema)
-            }
-        }
-    }
-}
+/// Between two looks at how long a thread has been at work.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A vocabulary as grammars see it: made once, used for every answer.
-pub struct GrammarVocabulary(ParserFactory);
+pub struct GrammarVocabulary {
+    builder: Builder,
+    workers: Arc<Workers>,
+}
 
 impl fmt::Debug for GrammarVocabulary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tokens = self.0.tok_env().tok_trie().vocab_size();
+        let tokens = self.builder.factory().tok_env().tok_trie().vocab_size();
         f.debug_struct("GrammarVocabulary")
             .field("tokens", &tokens)
             .finish_non_exhaustive()
@@ -131,7 +75,7 @@ impl GrammarVocabulary {
             .collect();
         let mut ends: Vec<u32> = ends.iter().filter_map(|id| u32::try_from(*id).ok()).collect();
         ends.retain(|id| (*id as usize) < vocab);
-        let made = reading(Path::new("the tokenizer"), MEMORY, || {
+        let made = reading(Path::new("the tokenizer"), limits::MEMORY, || {
             let mut trie = TokTrie::from(&TokRxInfo::new(vocab as u32, INVALID_TOKEN), &words);
             if !ends.is_empty() {
                 trie = trie.with_eos_tokens(&ends);
@@ -141,41 +85,34 @@ impl GrammarVocabulary {
             ParserFactory::new(&environment, InferenceCapabilities::default(), &slices)
         })?;
         let mut factory = made.map_err(|error| Error::input(format!("the vocabulary cannot be used: {error}")))?;
-        factory.quiet().limits_mut().verbose_errors = false;
-        Ok(GrammarVocabulary(factory))
+        *factory.quiet().limits_mut() = limits::of_parser();
+        Ok(GrammarVocabulary {
+            builder: Builder::new(factory),
+            workers: Arc::new(Workers::new()),
+        })
     }
 
     /// An answer that follows this grammar, from its start.
     ///
     /// # Errors
     ///
-    /// A grammar that is wrong, or too large.
+    /// A grammar that is wrong, too large, or takes too long to build.
     pub fn constraint(&self, grammar: &Grammar) -> Result<Constraint> {
-        if grammar.is_too_much() {
-            return Err(told(
-                &grammar.name,
-                &"the numbers of `multipleOf` are too large together",
-            ));
-        }
-        let made = reading(&grammar.name, MEMORY, || {
-            self.0.create_parser(grammar.top_level()).map(|mut parser| {
-                parser.start_without_prompt();
-                parser
-            })
-        })?;
-        let parser = made.map_err(|error| told(&grammar.name, &error))?;
-        Ok(Constraint {
-            name: grammar.name.clone(),
-            parser,
-        })
+        let parser = self.builder.build(grammar)?;
+        Ok(Constraint::new(grammar.name(), parser, &self.workers))
     }
 }
 
 /// Which tokens may come next in an answer that follows a grammar.
-#[derive(Clone)]
 pub struct Constraint {
     name: PathBuf,
-    parser: TokenParser,
+    workers: Arc<Workers>,
+    slot: Arc<Slot>,
+    /// Tokens that were chosen and that the parser has not taken.
+    chosen: Vec<u32>,
+    /// The draft along which it was asked how the answer goes on, and what was found out of that: the first for the next token.
+    draft: VecDeque<u32>,
+    found: VecDeque<Next>,
 }
 
 impl fmt::Debug for Constraint {
@@ -186,38 +123,132 @@ impl fmt::Debug for Constraint {
     }
 }
 
+impl Clone for Constraint {
+    fn clone(&self) -> Constraint {
+        let Known { parser, found } = loop {
+            match self.slot.copy() {
+                Some(known) => break known,
+                None => self.slot.wait(&self.workers, LOOK),
+            };
+        };
+        let mut copy = Constraint::new(&self.name, parser, &self.workers);
+        copy.chosen.clone_from(&self.chosen);
+        copy.draft.clone_from(&self.draft);
+        copy.found = match self.found.is_empty() {
+            true => found.into(),
+            false => self.found.clone(),
+        };
+        copy
+    }
+}
+
+impl Drop for Constraint {
+    fn drop(&mut self) {
+        self.slot.abandon();
+    }
+}
+
 impl Constraint {
+    fn new(name: &Path, parser: TokenParser, workers: &Arc<Workers>) -> Constraint {
+        Constraint {
+            name: name.to_owned(),
+            workers: Arc::clone(workers),
+            slot: Slot::new(parser),
+            chosen: Vec::new(),
+            draft: VecDeque::new(),
+            found: VecDeque::new(),
+        }
+    }
+
+    /// Begins to find out which tokens may come next, and which ones after each token of a draft, unless that is known or
+    /// being found out.
+    pub fn look_ahead(&mut self, draft: &[i64]) {
+        if !self.found.is_empty() || !self.slot.is_done(&self.workers) {
+            return;
+        }
+        self.found = self.slot.take().into();
+        if self.found.is_empty() {
+            let draft: Vec<u32> = draft.iter().map(|token| id(*token)).collect();
+            self.draft = draft.iter().copied().collect();
+            let chosen = std::mem::take(&mut self.chosen);
+            self.slot.begin(Task { chosen, draft }, &self.workers);
+        }
+    }
+
+    /// Whether it is known which tokens may come next, so that nothing waits for it.
+    pub fn is_ready(&mut self) -> bool {
+        self.look_ahead(&[]);
+        !self.found.is_empty()
+    }
+
+    /// Waits until it is ready, but not for longer than this.
+    pub fn wait(&mut self, most: Duration) {
+        if !self.is_ready() {
+            self.slot.wait(&self.workers, most);
+        }
+    }
+
+    /// What may come next, when that is known.
+    fn next(&mut self) -> Result<&Next> {
+        while !self.is_ready() {
+            self.wait(LOOK);
+        }
+        match self.found.front() {
+            Some(Next::Failed(why)) => Err(told(&self.name, why)),
+            Some(next) => Ok(next),
+            None => Ok(&Next::Complete),
+        }
+    }
+
+    /// Whether the answer is complete, so that nothing can follow.
+    ///
+    /// # Errors
+    ///
+    /// A grammar that no token can continue or that takes too long, or a token that it does not admit.
+    pub fn is_complete(&mut self) -> Result<bool> {
+        self.next().map(|next| matches!(next, Next::Complete))
+    }
+
     /// Rules out, by minus infinity, what must not come next.
     ///
     /// # Errors
     ///
-    /// A grammar that no token can continue, or that exceeds the limits of the parser.
+    /// As [`Constraint::is_complete`].
     pub fn mask(&mut self, logits: &mut [f32]) -> Result<()> {
-        let mask = reading(&self.name, MEMORY, || self.parser.compute_mask())?;
-        let mask = mask.map_err(|error| match self.parser.stop_reason() {
-            StopReason::NoExtensionBias => told(&self.name, &"no token of the vocabulary continues the answer"),
-            _ => told(&self.name, &error),
-        })?;
+        let next = self.next()?;
         for (token, logit) in logits.iter_mut().enumerate() {
-            if token >= mask.len() || !mask.get(token) {
+            let admitted = match next {
+                Next::Mask(mask) => token < mask.len() && mask.get(token),
+                Next::Complete | Next::Failed(_) => false,
+            };
+            if !admitted {
                 *logit = f32::NEG_INFINITY;
             }
         }
         Ok(())
     }
 
+    /// Takes the token that came next, without finding out what may come after it.
+    pub fn push(&mut self, token: i64) {
+        let token = id(token);
+        self.chosen.push(token);
+        match self.draft.pop_front() {
+            Some(drafted) if drafted == token && self.found.len() > 1 => drop(self.found.pop_front()),
+            _ => {
+                self.draft.clear();
+                self.found.clear();
+            }
+        }
+    }
+
     /// Takes the token that came next. Whether the answer is complete, so that nothing can follow.
     ///
     /// # Errors
     ///
-    /// A token that the grammar does not admit.
+    /// As [`Constraint::is_complete`].
     pub fn accept(&mut self, token: i64) -> Result<bool> {
-        let id = u32::try_from(token).unwrap_or(INVALID_TOKEN);
-        let taken = reading(&self.name, MEMORY, || {
-            self.parser.consume_token(id)?;
-            self.parser.check_stop()
-        })?;
-        taken.map_err(|error| told(&self.name, &error))
+        self.push(token);
+        self.is_complete()
     }
 
     /// Why no token is left.
@@ -227,6 +258,11 @@ impl Constraint {
             self.name.display()
         ))
     }
+}
+
+/// A token as the parser counts them.
+fn id(token: i64) -> u32 {
+    u32::try_from(token).unwrap_or(INVALID_TOKEN)
 }
 
 /// What is wrong with a grammar.

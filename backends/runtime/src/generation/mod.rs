@@ -24,6 +24,8 @@ pub use speculate::{DraftTotals, Drafting, Speculation};
 pub use stop::{Shown, StopTexts};
 pub use truncate::Candidate;
 
+use std::time::Duration;
+
 use crate::{Error, Result, tokenizer::TextStream};
 
 /// A token that was chosen.
@@ -132,31 +134,70 @@ impl<'t> Continuation<'t> {
         })
     }
 
+    /// Begins to find out, beside the caller, which tokens the grammar admits next, and which ones after each token of a draft.
+    pub fn look_ahead(&mut self, draft: &[i64]) {
+        if let Some(constraint) = &mut self.constraint {
+            constraint.look_ahead(draft);
+        }
+    }
+
+    /// Whether the next token can be chosen at once: with a grammar, when it is known what it admits.
+    pub fn is_ready(&mut self) -> bool {
+        self.constraint.as_mut().is_none_or(Constraint::is_ready)
+    }
+
+    /// Waits until it is ready, but not for longer than this.
+    pub fn wait(&mut self, most: Duration) {
+        if let Some(constraint) = &mut self.constraint {
+            constraint.wait(most);
+        }
+    }
+
+    /// Whether it follows a grammar.
+    pub fn is_constrained(&self) -> bool {
+        self.constraint.is_some()
+    }
+
+    /// Whether the grammar admits nothing more after the tokens that were put.
+    ///
+    /// # Errors
+    ///
+    /// A grammar that no token can go on with or that takes too long, or a token that it does not admit.
+    pub fn is_complete(&mut self) -> Result<bool> {
+        self.constraint.as_mut().map_or(Ok(false), Constraint::is_complete)
+    }
+
     /// Takes a token that was chosen.
     ///
     /// # Errors
     ///
-    /// A `tokenizer.json` whose decoder fails, or a token that the grammar does not admit.
+    /// As [`Continuation::put`] and [`Continuation::is_complete`].
     pub fn take(&mut self, token: i64) -> Result<Taken> {
+        Ok(match self.put(token)? {
+            Taken::Text(text) if self.is_complete()? => Taken::Complete(text),
+            taken => taken,
+        })
+    }
+
+    /// Takes a token that was chosen, and leaves it open whether the grammar admits anything after it.
+    ///
+    /// # Errors
+    ///
+    /// A `tokenizer.json` whose decoder fails.
+    pub fn put(&mut self, token: i64) -> Result<Taken> {
         if self.ends.contains(&token) {
             return Ok(Taken::End);
         }
-        let complete = match &mut self.constraint {
-            Some(constraint) => constraint.accept(token)?,
-            None => false,
-        };
+        if let Some(constraint) = &mut self.constraint {
+            constraint.push(token);
+        }
         let Some(stream) = &mut self.text else {
-            return Ok(if complete {
-                Taken::Complete(String::new())
-            } else {
-                Taken::Text(String::new())
-            });
+            return Ok(Taken::Text(String::new()));
         };
         let Shown { text, stopped } = self.stops.push(&stream.push(token)?);
-        Ok(match (stopped, complete) {
-            (true, _) => Taken::Stopped(text),
-            (false, true) => Taken::Complete(text),
-            (false, false) => Taken::Text(text),
+        Ok(match stopped {
+            true => Taken::Stopped(text),
+            false => Taken::Text(text),
         })
     }
 

@@ -36,6 +36,7 @@ fn prepare(site: &Arc<Site>, fields: &Fields) -> Result<Asked, Problem> {
     Ok(Asked {
         prompts: vec![tokenizer.encode_rendered(&rendered, true)?],
         generation,
+        grammar: fields.grammar()?,
         format: Format::new(site, Kind::Chat, fields.flag("return_tokens")?)?,
         streaming: Streaming::of(fields)?,
     })

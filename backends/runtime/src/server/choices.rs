@@ -14,13 +14,18 @@ use super::{
     stream::Stream,
     streaming::Streaming,
 };
-use crate::engine::{Event, Generation, Goal, Request};
+use crate::{
+    engine::{Event, Generation, Goal, Request},
+    generation::Grammar,
+};
 
 /// What a request asks for, in tokens.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) prompts: Vec<Vec<i64>>,
     pub(super) generation: Generation,
+    /// The grammar that answers follow, which is not built yet.
+    pub(super) grammar: Option<Grammar>,
     pub(super) format: Format,
     pub(super) streaming: Streaming,
 }
@@ -54,7 +59,10 @@ impl Asked {
     }
 
     /// The response, as it comes or when it is whole.
-    pub(super) async fn answer(mut self, site: &Site) -> Result<Response<Body>, Problem> {
+    pub(super) async fn answer(mut self, site: &Arc<Site>) -> Result<Response<Body>, Problem> {
+        if let Some(grammar) = self.grammar.take() {
+            self.generation.constraint = Some(site.constraint(grammar).await?);
+        }
         let (usage, answers) = (self.usage(), self.answers());
         let mut events = self.submit(site)?;
         if !self.streaming.on {

@@ -33,6 +33,7 @@ fn prepare(site: &Arc<Site>, fields: &Fields) -> Result<Asked, Problem> {
     Ok(Asked {
         prompts: tokens::lists(fields, "prompt", site)?,
         generation,
+        grammar: fields.grammar()?,
         format: Format::new(site, Kind::Text, fields.flag("return_tokens")?)?,
         streaming: Streaming::of(fields)?,
     })

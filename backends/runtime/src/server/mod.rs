@@ -20,7 +20,7 @@ mod streaming;
 mod tests;
 mod tokens;
 
-pub(crate) use site::{Site, now};
+pub(crate) use site::{Site, Threads, now};
 
 use std::{convert::Infallible, io, net::TcpListener, pin::pin, sync::Arc, time::Duration};
 
@@ -41,8 +41,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const LARGEST_HEAD: usize = 64 << 10;
 /// For the last bytes of answers, when the server ends.
 const LAST_BYTES: Duration = Duration::from_secs(5);
-/// Threads for what takes time.
-const HELPERS: usize = 2;
 
 /// Serves until SIGTERM or SIGINT comes, then closes the engine and waits for running answers. `running` loses its sender when
 /// the engine ends; a second signal ends the program at once.
@@ -53,7 +51,7 @@ const HELPERS: usize = 2;
 pub(crate) fn serve(listener: TcpListener, site: Site, running: watch::Receiver<()>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(HELPERS)
+        .max_blocking_threads(Threads::COUNT)
         .build()?;
     let site = Arc::new(site);
     let served = runtime.block_on(run(listener, &site, running));

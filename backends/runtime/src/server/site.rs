@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::Semaphore;
+
 use super::problem::Problem;
 use crate::{
     engine::{Generation, Handle, Pooling},
@@ -34,6 +36,30 @@ pub(crate) struct Site {
     pub(crate) started: u64,
     /// The vocabulary for answers that follow a grammar, made when the first one is asked for.
     pub(crate) vocabulary: OnceLock<GrammarVocabulary>,
+    /// Who does what takes time.
+    pub(crate) threads: Threads,
+}
+
+/// Threads that work beside that of the connections, as many as may be busy at once.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    helpers: Arc<Semaphore>,
+    /// Those that build grammars, which is not to hold up the rest.
+    builders: Arc<Semaphore>,
+}
+
+impl Threads {
+    const HELPERS: usize = 2;
+    const BUILDERS: usize = 2;
+    /// All of them.
+    pub(super) const COUNT: usize = Threads::HELPERS + Threads::BUILDERS;
+
+    pub(crate) fn new() -> Threads {
+        Threads {
+            helpers: Arc::new(Semaphore::new(Threads::HELPERS)),
+            builders: Arc::new(Semaphore::new(Threads::BUILDERS)),
+        }
+    }
 }
 
 impl Site {
@@ -54,16 +80,19 @@ impl Site {
         streams::logits(self.handle.descriptor()).is_ok()
     }
 
-    /// How the answers to a request come; log probabilities are left to the caller.
+    /// How the answers to a request come; log probabilities and grammars are left to the caller.
     pub(super) fn generation(&self, fields: &Fields, max_tokens: Option<usize>) -> Result<Generation, Problem> {
         let max_tokens = max_tokens.unwrap_or(usize::MAX).min(self.max_tokens);
-        let mut generation = fields.generation(&self.ends, max_tokens)?;
-        generation.constraint = fields.grammar()?.map(|grammar| self.constraint(&grammar)).transpose()?;
-        Ok(generation)
+        Ok(fields.generation(&self.ends, max_tokens)?)
     }
 
-    /// The start of an answer that follows a grammar.
-    fn constraint(&self, grammar: &Grammar) -> Result<Constraint, Problem> {
+    /// The start of an answer that follows a grammar. Building it may take long, which nothing but other grammars waits for.
+    pub(super) async fn constraint(self: &Arc<Site>, grammar: Grammar) -> Result<Constraint, Problem> {
+        self.beside(&self.threads.builders, move |site| site.build(&grammar))
+            .await
+    }
+
+    fn build(&self, grammar: &Grammar) -> Result<Constraint, Problem> {
         let descriptor = self.handle.descriptor();
         let vocabulary = match self.vocabulary.get() {
             Some(vocabulary) => vocabulary,
@@ -81,9 +110,23 @@ impl Site {
         self: &Arc<Site>,
         work: impl FnOnce(&Arc<Site>) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
+        self.beside(&self.threads.helpers, work).await
+    }
+
+    /// The same on one of these threads.
+    async fn beside<T: Send + 'static>(
+        self: &Arc<Site>,
+        threads: &Arc<Semaphore>,
+        work: impl FnOnce(&Arc<Site>) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let thread = Arc::clone(threads).acquire_owned().await;
         let site = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || work(&site)).await;
-        done.unwrap_or_else(|_| Err(Problem::ended()))
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work(&site);
+            drop(thread);
+            result
+        });
+        done.await.unwrap_or_else(|_| Err(Problem::ended()))
     }
 }
 

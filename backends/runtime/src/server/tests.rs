@@ -110,6 +110,7 @@ fn served(code: Code, api_key: Option<&str>, test: impl FnOnce(&Client)) {
             pooling: Pooling::Mean,
             started: now(),
             vocabulary: OnceLock::new(),
+            threads: Threads::new(),
         };
         let (running, watched) = watch::channel(());
         scope.spawn(move || {

@@ -232,3 +232,65 @@ fn an_answer_is_refused_a_token_that_its_grammar_does_not_admit() {
         .to_string();
     assert!(said.contains("rule out"), "{said}");
 }
+
+#[test]
+fn rules_that_lead_far_from_one_to_the_next_are_read() {
+    let vocabulary = GrammarVocabulary::new(&pieces(), VOCAB, &[END]).expect("a vocabulary");
+    let rules: String = (0..2000).map(|n| format!("r{n}: r{}\n", n + 1)).collect();
+    let rules = format!("start: r0\n{rules}r2000: \"a\"");
+    vocabulary
+        .constraint(&Grammar::lark(Path::new("far.lark"), rules))
+        .expect("a grammar");
+    let definitions: serde_json::Map<String, Value> = (0..1000)
+        .map(|n| {
+            let next = json!({"$ref": format!("#/$defs/{}", n + 1)});
+            (n.to_string(), json!({"type": "array", "prefixItems": [next]}))
+        })
+        .chain([("1000".to_owned(), json!({"type": "null"}))])
+        .collect();
+    let schema = json!({"$ref": "#/$defs/0", "$defs": definitions});
+    let schema = Grammar::json_schema(Path::new("far.json"), &schema.to_string()).expect("JSON");
+    vocabulary.constraint(&schema).expect("a grammar");
+}
+
+#[test]
+fn a_grammar_of_any_length_is_refused() {
+    let vocabulary = GrammarVocabulary::new(&pieces(), VOCAB, &[END]).expect("a vocabulary");
+    let long = format!("start: \"a\" //{}", " ".repeat(super::limits::LONGEST_TEXT));
+    let made = vocabulary.constraint(&Grammar::lark(Path::new("long.lark"), long));
+    let said = made.expect_err("it is too long").to_string();
+    assert_eq!(said, "long.lark: the grammar is longer than 4 MB");
+}
+
+#[test]
+fn what_is_found_along_a_draft_is_what_is_found_token_by_token() {
+    let vocabulary = GrammarVocabulary::new(&pieces(), VOCAB, &[END]).expect("a vocabulary");
+    let grammar = Grammar::lark(Path::new("words.lark"), "start: \"ab\" \"c\"* \"d\"?".to_owned());
+    let start = vocabulary.constraint(&grammar).expect("a grammar");
+    let letter = |letter: char| 2 + letter as i64;
+    let mut mix = Mix(5);
+    let mut random = |most: u64| mix.next() % most;
+    for _ in 0..200 {
+        let (mut ahead, mut plain) = (start.clone(), start.clone());
+        let more = (0..random(5)).map(|_| letter(['a', 'b', 'c', 'd'][random(4) as usize]));
+        let draft: Vec<i64> = [letter('a'), letter('b')].into_iter().chain(more).collect();
+        ahead.look_ahead(&draft);
+        for token in &draft {
+            let masks = [&mut ahead, &mut plain].map(|constraint| {
+                let mut logits = vec![0.0; VOCAB];
+                constraint.mask(&mut logits).expect("a mask");
+                logits
+            });
+            assert_eq!(masks[0], masks[1]);
+            if masks[0][*token as usize] != 0.0 {
+                break;
+            }
+            ahead.push(*token);
+            if plain.accept(*token).expect("a token") {
+                assert!(ahead.is_complete().expect("a token"));
+                break;
+            }
+            assert!(!ahead.is_complete().expect("a token"));
+        }
+    }
+}

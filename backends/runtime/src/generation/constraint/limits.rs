@@ -1,0 +1,82 @@
+//! What a grammar may take: the bounds of its parser, its text, and the time of a thread.
+//!
+//! The parser counts what it makes, and so bounds ordinary work. Ambiguous grammars need more time than it counts: the same
+//! item is found in many ways. So there are bounds on time as well: not of the clock on the wall, which depends on what
+//! else the machine does, but of the processor.
+
+use std::time::Duration;
+
+use llguidance::api::ParserLimits;
+
+/// Memory that a grammar may take, for itself or for the tokens that may come next.
+pub(super) const MEMORY: usize = 1 << 30;
+/// Bytes of the text of a grammar.
+pub(super) const LONGEST_TEXT: usize = 4 << 20;
+/// Stack for each byte of a grammar's text: its rules may lead one to the next, and reading them descends with each. The
+/// shortest rule is some six bytes long and takes three kilobytes, more without optimisation.
+pub(super) const STACK_PER_BYTE: usize = if cfg!(debug_assertions) { 8192 } else { 1024 };
+/// Stack for a grammar of any length.
+pub(super) const STACK: usize = 8 << 20;
+/// To build a grammar.
+pub(super) const BUILD_TIME: Duration = Duration::from_secs(10);
+/// Grammars that are being built at once, with those that nobody waits for any more, as they took too long.
+pub(super) const MOST_BUILT: usize = 4;
+/// To take a token and find out which ones may come next.
+pub(super) const MASK_TIME: Duration = Duration::from_secs(1);
+/// What takes longer does not hold up others: its thread is given to the processor when nobody else wants it.
+pub(super) const SLOW: Duration = Duration::from_millis(20);
+
+/// The bounds of the parser.
+pub(super) fn of_parser() -> ParserLimits {
+    ParserLimits {
+        // Those for one mask are some ten milliseconds each. The largest schemas in use need half of these.
+        max_items_in_row: 2000,
+        step_max_items: 50_000,
+        step_lexer_fuel: 200_000,
+        initial_lexer_fuel: 1_000_000,
+        max_grammar_size: 400_000,
+        // A state takes one or two kilobytes.
+        max_lexer_states: 50_000,
+        precompute_large_lexemes: true,
+        verbose_errors: false,
+    }
+}
+
+/// A thread, as others see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Thread {
+    clock: libc::clockid_t,
+    id: libc::pid_t,
+}
+
+impl Thread {
+    /// The one that calls.
+    pub(super) fn current() -> Thread {
+        let mut clock = libc::CLOCK_THREAD_CPUTIME_ID;
+        // SAFETY: the calls ask about the thread that makes them; the place lives through the call.
+        unsafe {
+            libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock);
+            Thread {
+                clock,
+                id: libc::syscall(libc::SYS_gettid) as libc::pid_t,
+            }
+        }
+    }
+
+    /// The time that it had a processor; none of a thread that has ended.
+    pub(super) fn used(self) -> Duration {
+        // SAFETY: plain data, for which zeros are valid, and which lives through the call.
+        unsafe {
+            let mut time: libc::timespec = std::mem::zeroed();
+            libc::clock_gettime(self.clock, &raw mut time);
+            Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+        }
+    }
+
+    /// From now on it runs where others leave a processor free.
+    pub(super) fn yield_to_others(self) {
+        const LOWEST: libc::c_int = 19;
+        // SAFETY: a system call without pointers. Where it is refused, others wait longer.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS as _, self.id as libc::id_t, LOWEST) };
+    }
+}
