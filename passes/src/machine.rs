@@ -46,6 +46,8 @@ pub struct Tiles {
     pub unroll: u32,
     /// Rows of activations up to which weights are read as they are stored; for more of them, packing a panel of weights pays.
     pub skinny_rows: i64,
+    /// Columns of these that stay in the first-level cache while rows of weights go by, a multiple of all blocks.
+    pub skinny_columns: i64,
 }
 
 /// Products of a matrix with a vector: rows that are taken together share what is read of the vector, and have sums of their own,
@@ -155,6 +157,7 @@ impl Machine {
             most_rows: 6,
             unroll: 4,
             skinny_rows: 16,
+            skinny_columns: 768,
         },
         matrix_vector: MatrixVector {
             plain_rows: 4,

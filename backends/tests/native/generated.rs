@@ -58,6 +58,7 @@ impl Machine {
         // Chunks of most sizes are read by both kernels of products.
         if !seed.is_multiple_of(2) {
             record.tiles.skinny_rows = 5;
+            record.tiles.skinny_columns = 32;
         }
         let settings = Settings {
             machine: record,

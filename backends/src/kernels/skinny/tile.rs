@@ -49,6 +49,17 @@ struct Operands<'a> {
     activations: &'a [Val],
 }
 
+/// Consecutive columns.
+#[derive(Clone, Copy)]
+struct Piece {
+    /// The first one.
+    from: Val,
+    /// Behind the last one.
+    to: Val,
+    /// A mask of the first lane, if the results have the sums of earlier columns; of none, if not.
+    carried: Option<Val>,
+}
+
 /// Some columns.
 struct Columns {
     /// The first one.
@@ -82,22 +93,66 @@ impl Tile<'_> {
             k,
             ahead: bytes_ahead(&mut f, &self.target.machine, stride, width as u32),
         };
-        let (zero, some) = (f.i64(0), f.i64(width as i64));
-        let rest = f.urem(rows, some);
-        let whole = f.sub(rows, rest);
-        let tile = |f: &mut Func, r: Val, width: usize| {
+        let zero = f.i64(0);
+        let tile = |f: &mut Func, r: Val, width: usize, piece: Piece| {
             let operands = Operands {
                 weights: shape.rows(f, r, width as u32),
                 activations: &activations,
             };
-            let sums = self.sums(f, &shape, &operands);
+            let init = self.carried(f, &results, r, width, piece);
+            let sums = self.sums(f, &shape, &operands, piece, init);
             store(f, &sums, &results, r);
         };
-        f.for_each(zero, whole, width as i64, |f, r| tile(f, r, width));
         if width > 1 {
-            f.for_each(whole, rows, 1, |f, r| tile(f, r, 1));
+            let all = Piece {
+                from: zero,
+                to: k,
+                carried: None,
+            };
+            let some = f.i64(width as i64);
+            let rest = f.urem(rows, some);
+            let whole = f.sub(rows, rest);
+            f.for_each(zero, whole, width as i64, |f, r| tile(f, r, width, all));
+            f.for_each(whole, rows, 1, |f, r| tile(f, r, 1, all));
+        } else {
+            self.pieces(&mut f, |f, piece| {
+                f.for_each(zero, rows, 1, |f, r| tile(f, r, 1, piece));
+            });
         }
         module.add(f);
+    }
+
+    /// Columns in pieces. A tile of one row of weights loads as many activations as it multiplies, so that these have to stay in the
+    /// first-level cache.
+    fn pieces(&self, f: &mut Func, body: impl FnOnce(&mut Func, Piece)) {
+        let (k, zero, one) = (f.param(8), f.i64(0), f.i64(1));
+        let columns = self.target.machine.tiles.skinny_columns;
+        // Without columns results are written all the same.
+        let end = f.max(k, one);
+        f.for_each(zero, end, columns, |f, from| {
+            let next = f.i64(columns);
+            let next = f.add(from, next);
+            let lanes = f.min(from, one);
+            let piece = Piece {
+                from,
+                to: f.min(next, k),
+                carried: Some(f.tail_mask(lanes, self.target.machine.lanes)),
+            };
+            body(f, piece);
+        });
+    }
+
+    /// Where sums begin: at those of earlier columns, in the first lane.
+    fn carried(&self, f: &mut Func, results: &[Val], r: Val, width: usize, piece: Piece) -> Vec<Val> {
+        let vector = Ty::V(self.target.machine.lanes, Scalar::F32);
+        let Some(mask) = piece.carried else {
+            return vec![f.zero(vector); width * results.len()];
+        };
+        let load = |row: &Val| {
+            let p = f.gep(*row, r, Scalar::F32);
+            f.masked_load(p, mask, vector)
+        };
+        results.iter().map(load).collect()
     }
 
     /// The rows of a tile of activations or results; from the last one on all are that one.
@@ -114,23 +169,22 @@ impl Tile<'_> {
     }
 
     /// For each row of activations and each of weights, in this order, a vector whose lanes add up to their product.
-    fn sums(&self, f: &mut Func, shape: &Shape<'_>, operands: &Operands<'_>) -> Vec<Val> {
-        let zero = f.zero(shape.vector());
-        let init = vec![zero; operands.weights.len() * operands.activations.len()];
+    fn sums(&self, f: &mut Func, shape: &Shape<'_>, operands: &Operands<'_>, piece: Piece, init: Vec<Val>) -> Vec<Val> {
         let columns = match layout(self.encoding) {
             Layout::Plain(_) => i64::from(shape.lanes),
             Layout::Block(_) => self.encoding.block() as i64,
         };
-        let (start, step) = (f.i64(0), f.i64(columns));
-        let rest = f.urem(shape.k, step);
-        let whole = f.sub(shape.k, rest);
+        let (none, step) = (f.i64(0), f.i64(columns));
+        let size = f.sub(piece.to, piece.from);
+        let rest = f.urem(size, step);
+        let whole = f.sub(piece.to, rest);
         let bytes = columns / self.encoding.block() as i64 * self.encoding.block_bytes() as i64;
         // The few bytes of blocks are computed with for long enough; more of them would wait for the first-level cache's few requests.
         let into = match layout(self.encoding) {
             Layout::Plain(_) => Cache::Second,
             Layout::Block(_) => Cache::First,
         };
-        let sums = f.for_loop(start..whole, step, &init, |f, start, sums| {
+        let sums = f.for_loop(piece.from..whole, step, &init, |f, start, sums| {
             let offset = shape.offset(f, start);
             shape.prefetch(f, &operands.weights, offset, bytes, into);
             self.step(f, shape, operands, &Columns { start, mask: None }, sums)
@@ -138,7 +192,7 @@ impl Tile<'_> {
         if self.encoding.block() > 1 {
             return sums;
         }
-        let some = f.cmp(Cmp::Gt, rest, start);
+        let some = f.cmp(Cmp::Gt, rest, none);
         f.if_else(
             some,
             |f| {
