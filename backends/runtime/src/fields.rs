@@ -56,6 +56,28 @@ impl From<Wrong> for Error {
     }
 }
 
+/// What is wrong with a value, in the terms of JSON and not in those of the types that it was to have here.
+pub(crate) fn in_words(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let Some((found, expected)) = said.rsplit_once("expected ") else {
+        return said;
+    };
+    let expected = match expected {
+        "usize" | "u64" | "u32" => "a whole number from 0",
+        "i64" | "i32" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    let found = found.replace("map", "an object").replace("sequence", "a list");
+    format!("{found}expected {expected}")
+        .replace("floating point `", "`")
+        .replace("integer `", "`")
+}
+
 /// The fields of a request.
 #[derive(Debug)]
 pub(crate) struct Fields(pub(crate) Map<String, Value>);
@@ -67,7 +89,7 @@ impl Fields {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match T::deserialize(value) {
                 Ok(value) => Ok(Some(value)),
-                Err(error) => Err(Wrong::field(name, error)),
+                Err(error) => Err(Wrong::field(name, in_words(&error))),
             },
         }
     }
@@ -209,5 +231,37 @@ impl Fields {
     /// How many most likely tokens are told, by the field of that name.
     pub(crate) fn logprobs(&self, name: &str) -> Result<Option<usize>, Wrong> {
         self.at_most(name, MOST_LOGPROBS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn wrong_values_are_told_in_the_terms_of_json() {
+        let value = json!({"a": "x", "b": -1, "c": 1.5, "d": {}, "e": [1, "x"], "f": 1e30});
+        let fields = Fields(value.as_object().expect("an object").clone());
+        let mut said = Vec::new();
+        said.extend(fields.get::<usize>("a").map(drop).err());
+        said.extend(fields.get::<usize>("b").map(drop).err());
+        said.extend(fields.get::<i64>("c").map(drop).err());
+        said.extend(fields.get::<bool>("d").map(drop).err());
+        said.extend(fields.get::<Vec<i64>>("e").map(drop).err());
+        said.extend(fields.get::<Map<String, Value>>("f").map(drop).err());
+        said.extend(fields.get::<f32>("a").map(drop).err());
+        let said: Vec<String> = said.iter().map(Wrong::to_string).collect();
+        let expected = [
+            "`a`: invalid type: string \"x\", expected a whole number from 0",
+            "`b`: invalid value: `-1`, expected a whole number from 0",
+            "`c`: invalid type: `1.5`, expected a whole number",
+            "`d`: invalid type: an object, expected true or false",
+            "`e`: invalid type: string \"x\", expected a whole number",
+            "`f`: invalid type: `1e+30`, expected an object",
+            "`a`: invalid type: string \"x\", expected a number",
+        ];
+        assert_eq!(said, expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use seqc_abi::{Descriptor, Elem};
+use seqc_abi::{Descriptor, Elem, Stream};
 
 use crate::{Error, Result, streams::width};
 
@@ -125,9 +125,25 @@ pub(crate) fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize>
 /// The first such number.
 pub(crate) fn check_ids(descriptor: &Descriptor, inputs: &[Values]) -> Result<()> {
     for (stream, values) in descriptor.inputs.iter().zip(inputs) {
-        let (Some(vocab), Values::I64(ids)) = (stream.vocab, values) else {
-            continue;
-        };
+        if let Values::I64(ids) = values {
+            check_stream(descriptor, stream, ids)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses tokens that the model cannot read.
+///
+/// # Errors
+///
+/// The first such token.
+pub(crate) fn check_tokens(descriptor: &Descriptor, tokens: &[i64]) -> Result<()> {
+    let stream = descriptor.inputs.iter().find(|stream| stream.vocab.is_some());
+    stream.map_or(Ok(()), |stream| check_stream(descriptor, stream, tokens))
+}
+
+fn check_stream(descriptor: &Descriptor, stream: &Stream, ids: &[i64]) -> Result<()> {
+    if let Some(vocab) = stream.vocab {
         let outside = ids
             .iter()
             .position(|id| usize::try_from(*id).map_or(true, |id| id >= vocab));

@@ -48,9 +48,10 @@ impl Model {
             (None, Some(seed)) => Weights::random(&descriptor, seed)?,
             (None, None) if descriptor.params.is_empty() => Weights::random(&descriptor, 0)?,
             (None, None) => {
-                return Err(Error::input(
-                    "this program names no weights: give them with --weights PATH",
-                ));
+                let how = places::how_to_name("weights");
+                return Err(Error::input(format!(
+                    "the model names no weights: give them with {how}"
+                )));
             }
         };
         let model = Model {

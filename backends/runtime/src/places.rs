@@ -14,6 +14,14 @@ use seqc_checkpoint::{Bundle, Source};
 
 use crate::{Error, Result};
 
+/// How users name another file, in a program and in a library.
+pub(crate) fn how_to_name(what: &str) -> String {
+    match cfg!(feature = "program") {
+        true => format!("--{what} PATH"),
+        false => format!("`{what}` where the model is opened"),
+    }
+}
+
 /// The checkpoint: what was asked for, or what the program names; `None` where nothing is named.
 pub(crate) fn weights(descriptor: &Descriptor, asked: Option<&Path>) -> Result<Option<Source>> {
     let named = descriptor.weights.as_deref();
@@ -70,7 +78,8 @@ fn find(descriptor: &Descriptor, named: &str, more: Option<&Path>, what: &str) -
     }
     let listed: String = places.iter().map(|path| format!("\n  {}", path.display())).collect();
     Err(Error::input(format!(
-        "the {what} `{named}` that the program names cannot be found; looked for{listed}\n--{what} PATH names another place"
+        "the {what} `{named}` that the program names cannot be found; looked for{listed}\n{} names another place",
+        how_to_name(what)
     )))
 }
 

@@ -361,7 +361,10 @@ def feed(segments, rows="last", progress=None):
         raise InputError("rows must be 'last' or 'all'")
     given = (_library.Segment * len(segments))()
     kept, results = [], []
-    for place, (session, *inputs) in zip(given, segments):
+    for place, segment in zip(given, segments):
+        if not isinstance(segment, (tuple, list)) or not segment or not isinstance(segment[0], Session):
+            raise TypeError(f"each part must be a tuple of a Session and an array for each input, not {segment!r:.80}")
+        session, *inputs = segment
         model = session.model
         if len(inputs) != len(model.inputs):
             raise InputError(f"{len(inputs)} inputs are given, the model reads {len(model.inputs)}")

@@ -240,6 +240,9 @@ fn stop_texts_tokens_and_models_are_those_of_the_interface() {
     assert_eq!(found["choices"][0]["text"].as_str(), whole.split(&stop).next());
     let tokens = server.post("/tokenize", r#"{"content": "abc"}"#).json();
     assert_eq!(server.post("/detokenize", &tokens.to_string()).json()["content"], "abc");
+    let said = server.post("/detokenize", r#"{"tokens": [1, 999999]}"#);
+    assert_eq!(said.status, 400);
+    assert!(said.body.contains("999999, number 2 of 2, is out of range"), "{said:?}");
     assert_eq!(server.get("/v1/models").json()["data"][0]["id"], "bytes");
     assert_eq!(server.get("/health").status, 200);
     let metrics = server.get("/metrics").body;

@@ -96,6 +96,11 @@ fn without_a_terminal_all_of_the_input_is_one_message() {
     first.extend(["--save-state".to_owned(), state.display().to_string()]);
     let answer = command::run_with_input(&bytes().path, &first, "/undo\nHi\n").ok();
     assert_eq!(answer.stdout, format!("{}\n", said(&dir, "/undo\nHi", [None, None])));
+    for nothing in ["", "\n"] {
+        let answer = command::run_with_input(&bytes().path, &words(&dir, "chat"), nothing).ok();
+        assert_eq!(answer.stdout, "");
+        assert!(answer.stderr.contains("no message"), "{}", answer.stderr);
+    }
     // The conversation is the state's, for both verbs.
     let mut next = words(&dir, "chat");
     next.extend(["--load-state".to_owned(), state.display().to_string()]);

@@ -30,6 +30,7 @@ struct Inner {
 
 impl CDecoder {
     fn new(model: &Arc<Shared>, before: &[i64]) -> Result<CDecoder> {
+        model.check_tokens(before)?;
         // SAFETY: the model is kept as long as the stream.
         let stream = unsafe { model.lasting_text() }?.stream(before);
         Ok(CDecoder {
@@ -128,6 +129,7 @@ pub unsafe extern "C" fn seqc_decoder_push(
     // SAFETY: the caller's promise.
     unsafe {
         with(decoder, |decoder| {
+            decoder.model.check_tokens(&[token])?;
             decoder.give(text, length, |stream| stream.push(token))
         })
     }

@@ -17,6 +17,7 @@ use crate::{
     Error, Result,
     code::Code,
     generation::{Constraint, Grammar, GrammarVocabulary},
+    inputs::check_tokens,
     model::{Model, Options},
     places,
     session::Session,
@@ -122,6 +123,11 @@ impl Shared {
         let named = self.tokenizer()?.map_or(&[][..], Tokenizer::stops);
         let own = &self.model.descriptor().ends;
         Ok(self.ends.get_or_init(|| own.iter().chain(named).copied().collect()))
+    }
+
+    /// Refuses tokens that the model does not know.
+    pub(super) fn check_tokens(&self, tokens: &[i64]) -> Result<()> {
+        check_tokens(self.model.descriptor(), tokens)
     }
 
     /// Number of logits, of a model that has some.

@@ -26,7 +26,7 @@ pub struct CSampler {
     /// Logits at a time.
     count: usize,
     /// The model whose vocabulary it knows.
-    _model: Arc<Shared>,
+    model: Arc<Shared>,
 }
 
 impl CSampler {
@@ -49,7 +49,7 @@ impl CSampler {
             inner: Mutex::new(Continuation::new(sampler, None, wishes)?),
             text: Text::default(),
             count,
-            _model: Arc::clone(shared),
+            model: Arc::clone(shared),
         })
     }
 
@@ -136,8 +136,10 @@ pub unsafe extern "C" fn seqc_sampler_error(sampler: *const CSampler) -> *const 
 pub unsafe extern "C" fn seqc_sampler_read(sampler: *mut CSampler, tokens: *const i64, count: usize) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        with(sampler, |_, inner| {
-            inner.read(pointers::array(tokens, count, "list of tokens")?);
+        with(sampler, |sampler, inner| {
+            let tokens = pointers::array(tokens, count, "list of tokens")?;
+            sampler.model.check_tokens(tokens)?;
+            inner.read(tokens);
             Ok(())
         })
     }

@@ -52,7 +52,9 @@ pub unsafe extern "C" fn seqc_detokenize(
     // SAFETY: the caller's promise.
     ask(unsafe { model.as_ref() }, |shared| unsafe {
         let tokens = pointers::array(tokens, count, "list of tokens")?;
-        let found = shared.text()?.decode(tokens)?;
+        let tokenizer = shared.text()?;
+        shared.check_tokens(tokens)?;
+        let found = tokenizer.decode(tokens)?;
         memory::give(found.as_bytes(), text.cast(), length, "place for the text")
     })
 }

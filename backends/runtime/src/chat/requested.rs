@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Message;
+use crate::fields::in_words;
 
 /// A message as requests have it.
 #[derive(Debug, Deserialize)]
@@ -32,7 +33,7 @@ struct Part {
 
 /// The messages that a JSON value lists, at least one. Errors are messages.
 pub(crate) fn requested(value: Value) -> Result<Vec<Message>, String> {
-    let said: Vec<Said> = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let said: Vec<Said> = serde_json::from_value(value).map_err(|error| in_words(&error))?;
     if said.is_empty() {
         return Err("there is none".to_owned());
     }

@@ -1,10 +1,26 @@
 //! The arguments of the command line.
 
+mod parsers;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{fields::MOST_SAMPLES, generation::Drafting};
+use parsers::{at_least_one, bias, drafting, number, number_or_all, seed, up_to, whole};
+
+/// Bounds of a server, far beyond what makes sense.
+#[cfg(feature = "program")]
+mod most {
+    /// Sequences in a batch.
+    pub(super) const SEQUENCES: usize = 1024;
+    /// Sequences in the queue.
+    pub(super) const QUEUE: usize = 1 << 17;
+    /// Tokens of prompts in a step.
+    pub(super) const PROMPT_CHUNK: usize = 1 << 16;
+    /// MiB of a request.
+    pub(super) const BODY: usize = 1024;
+}
 
 /// The command line of every program.
 #[derive(Debug, Parser)]
@@ -58,7 +74,7 @@ pub(crate) struct Loading {
     #[arg(long, value_name = "PATH")]
     pub(crate) weights: Option<PathBuf>,
     /// Threads; 0: one for each core, or a single one for a small model
-    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
     pub(crate) threads: usize,
 }
 
@@ -74,7 +90,7 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "FILE")]
     pub(crate) load_state: Option<PathBuf>,
     /// Continue after the first N tokens of the saved state
-    #[arg(long, value_name = "N", requires = "load_state")]
+    #[arg(long, value_name = "N", requires = "load_state", value_parser = whole::<u64>)]
     pub(crate) truncate: Option<u64>,
     /// Save the state to a file
     #[arg(long, value_name = "FILE")]
@@ -143,13 +159,13 @@ pub(crate) struct Generate {
     #[command(flatten)]
     pub(crate) answers: Answers,
     /// Answers, each sampled by itself with the next seed; the prompt is read once
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = samples)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = up_to::<MOST_SAMPLES>)]
     pub(crate) samples: usize,
     /// Print one JSON object at the end instead of streaming the text
     #[arg(long)]
     pub(crate) json: bool,
     /// Log probabilities of every token, and of the N most likely ones, in the JSON object
-    #[arg(long, value_name = "N", requires = "json")]
+    #[arg(long, value_name = "N", requires = "json", value_parser = whole::<usize>)]
     pub(crate) logprobs: Option<usize>,
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -224,28 +240,28 @@ pub(crate) struct Form {
 #[derive(Debug, Args)]
 pub(crate) struct SamplingWords {
     /// Sampling temperature; 0: greedy decoding
-    #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "T", default_value_t = 0.0, allow_hyphen_values = true, value_parser = number)]
     pub(crate) temperature: f32,
     /// Sample from the K most likely tokens; 0: all
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(long, value_name = "K", default_value_t = 0, value_parser = whole::<usize>)]
     pub(crate) top_k: usize,
     /// Sample from the most likely tokens with this cumulative probability
-    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true, value_parser = number)]
     pub(crate) top_p: f32,
     /// Sample from tokens at least P times as likely as the most likely one
-    #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "P", default_value_t = 0.0, allow_hyphen_values = true, value_parser = number)]
     pub(crate) min_p: f32,
     /// Sample from the locally typical tokens with this cumulative probability
-    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_hyphen_values = true, value_parser = number)]
     pub(crate) typical_p: f32,
     /// Divide the logits of tokens in the text by R; 1: no penalty
-    #[arg(long, value_name = "R", default_value_t = 1.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "R", default_value_t = 1.0, allow_hyphen_values = true, value_parser = number)]
     pub(crate) repetition_penalty: f32,
     /// Subtract A from the logits of generated tokens
-    #[arg(long, value_name = "A", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "A", default_value_t = 0.0, allow_hyphen_values = true, value_parser = number)]
     pub(crate) presence_penalty: f32,
     /// Subtract A from the logit of a token for each time it was generated
-    #[arg(long, value_name = "A", default_value_t = 0.0, allow_hyphen_values = true)]
+    #[arg(long, value_name = "A", default_value_t = 0.0, allow_hyphen_values = true, value_parser = number)]
     pub(crate) frequency_penalty: f32,
     /// Add a number to the logit of a token, given by its id or its text; may be given several times
     #[arg(long, value_name = "TOKEN=VALUE", allow_hyphen_values = true, value_parser = bias)]
@@ -291,13 +307,13 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub(crate) host: String,
     /// Port; 0: any free port
-    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = whole::<u16>)]
     pub(crate) port: u16,
     /// Sequences in a batch
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = up_to::<{ most::SEQUENCES }>)]
     pub(crate) max_sequences: usize,
     /// Length of the queue, in sequences; further requests are rejected
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = up_to::<{ most::QUEUE }>)]
     pub(crate) queue: usize,
     /// Maximum length of a sequence with prompt; default: the length that the model was trained at
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -306,10 +322,10 @@ pub(crate) struct Serve {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 4096, value_parser = at_least_one)]
     pub(crate) max_tokens: usize,
     /// Prompt tokens in a step while other sequences decode: bounds their time between tokens
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = up_to::<{ most::PROMPT_CHUNK }>)]
     pub(crate) prompt_chunk: usize,
     /// Memory of the prefix cache in MiB: prompts that begin alike are read once; 0: none
-    #[arg(long, value_name = "MB", default_value_t = 512)]
+    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = whole::<usize>)]
     pub(crate) prefix_cache: usize,
     /// Tokens between two snapshots of a prompt, for models with recurrent states or windows
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
@@ -318,10 +334,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "lookup[:K]", value_parser = drafting)]
     pub(crate) speculate: Option<Drafting>,
     /// Time limit of a request in seconds, with its time in the queue; 0: none
-    #[arg(long, value_name = "S", default_value_t = 600)]
+    #[arg(long, value_name = "S", default_value_t = 600, value_parser = whole::<u64>)]
     pub(crate) timeout: u64,
     /// Maximum size of a request in MiB
-    #[arg(long, value_name = "MB", default_value_t = 4, value_parser = at_least_one)]
+    #[arg(long, value_name = "MB", default_value_t = 4, value_parser = up_to::<{ most::BODY }>)]
     pub(crate) max_body: usize,
     /// API key that clients must send; visible to other users in the list of processes
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
@@ -356,8 +372,7 @@ pub(crate) struct Bench {
         long,
         value_name = "N[,N...]",
         value_delimiter = ',',
-        default_value = "512"
-    )]
+        default_value = "512", value_parser = whole::<usize>)]
     pub(crate) n_prompt: Vec<usize>,
     /// Numbers of tokens to decode; 0: none
     #[arg(
@@ -365,11 +380,10 @@ pub(crate) struct Bench {
         long,
         value_name = "N[,N...]",
         value_delimiter = ',',
-        default_value = "128"
-    )]
+        default_value = "128", value_parser = whole::<usize>)]
     pub(crate) n_gen: Vec<usize>,
     /// Context length before decoding
-    #[arg(short = 'd', long, value_name = "N", default_value_t = 0)]
+    #[arg(short = 'd', long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
     pub(crate) n_depth: usize,
     /// Numbers of sequences to decode at once
     #[arg(short, long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1", value_parser = at_least_one)]
@@ -385,63 +399,4 @@ pub(crate) struct Bench {
     pub(crate) chunk: Vec<usize>,
     #[command(flatten)]
     pub(crate) loading: Loading,
-}
-
-fn number_or_all(word: &str) -> Result<usize, String> {
-    match word {
-        "-1" => Ok(usize::MAX),
-        word => word
-            .parse()
-            .map_err(|_| "must be an integer, or -1 for no limit".to_owned()),
-    }
-}
-
-fn bias(word: &str) -> Result<BiasWord, String> {
-    let parts = word.rsplit_once('=').filter(|(token, _)| !token.is_empty());
-    let Some((token, value)) = parts else {
-        return Err("looks like ID=VALUE or TEXT=VALUE".to_owned());
-    };
-    let bias = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
-    Ok(BiasWord {
-        token: token.to_owned(),
-        bias,
-    })
-}
-
-/// Tokens of a draft where the user does not say how many: with the one before them, rows that kernels compute together.
-const DRAFT: usize = 7;
-
-fn drafting(word: &str) -> Result<Drafting, String> {
-    let most = match word.split_once(':') {
-        None if word == "lookup" => Ok(DRAFT),
-        Some(("lookup", most)) => at_least_one(most),
-        _ => Err("looks like lookup or lookup:8".to_owned()),
-    };
-    most.map(|lookup| Drafting { lookup })
-}
-
-fn seed(word: &str) -> Result<Seed, String> {
-    match word {
-        "-1" => Ok(Seed::Any),
-        word => word
-            .parse()
-            .map(Seed::Fixed)
-            .map_err(|_| "must be an integer, or -1 for a random seed".to_owned()),
-    }
-}
-
-/// As many answers as a request to the server may ask for.
-fn samples(word: &str) -> Result<usize, String> {
-    match at_least_one(word)? {
-        number if number > MOST_SAMPLES => Err(format!("must be at most {MOST_SAMPLES}")),
-        number => Ok(number),
-    }
-}
-
-fn at_least_one(word: &str) -> Result<usize, String> {
-    match word.parse() {
-        Ok(0) => Err("must be at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(_) => Err("not an integer".to_owned()),
-    }
 }

@@ -53,7 +53,11 @@ pub(crate) fn chat(code: Code, args: &Chat, console: &mut Console) -> Result<()>
     if args.interactive || std::io::stdin().is_terminal() {
         talk.interactive(console)?;
     } else {
-        talk.answer(prompt::message("-")?, console)?;
+        // Without a message there is nothing to answer.
+        match prompt::message("-")? {
+            text if text.trim().is_empty() => console.tell("standard input has no message"),
+            text => talk.answer(text, console)?,
+        }
     }
     common::save(&talk.session, &args.reading, &talk.inputs, console)
 }

@@ -134,14 +134,28 @@ pub(crate) fn ids(words: &str, flag: &str) -> Result<Vec<i64>> {
     // A list as JSON and Python print it.
     let bare = text.trim();
     let bare = bare.strip_prefix('[').and_then(|list| list.strip_suffix(']'));
-    bare.unwrap_or(text)
-        .split(|c: char| c == ',' || c.is_whitespace())
-        .filter(|word| !word.is_empty())
-        .map(|word| {
-            word.parse()
-                .map_err(|_| Error::input(format!("{flag}: `{word}` is not a token id; ids look like 1,2,3")))
-        })
-        .collect()
+    let id = |word: &str| {
+        word.parse()
+            .map_err(|_| Error::input(format!("{flag}: `{word}` is not a token id; ids look like 1,2,3")))
+    };
+    let bare = bare.unwrap_or(text);
+    let parts: Vec<&str> = bare.split(',').collect();
+    if parts.len() > 1 && parts.iter().any(|part| part.trim().is_empty()) {
+        return Err(Error::input(format!(
+            "{flag}: an id is missing before or after a comma; ids look like 1,2,3"
+        )));
+    }
+    parts.into_iter().flat_map(str::split_whitespace).map(id).collect()
+}
+
+/// Refuses to read standard input for several arguments of that name, of which the first one would get all of it.
+pub(crate) fn check_standard_input<'w>(words: impl IntoIterator<Item = &'w Path>, flag: &str) -> Result<()> {
+    match words.into_iter().filter(|word| is_standard(word)).count() {
+        0 | 1 => Ok(()),
+        times => Err(Error::Usage(format!(
+            "{flag} - is given {times} times, and standard input can be read once"
+        ))),
+    }
 }
 
 /// All of standard input where ids or a text are expected.

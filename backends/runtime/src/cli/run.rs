@@ -26,6 +26,7 @@ use crate::{
 };
 
 pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result<()> {
+    common::check_standard_input(args.tokens.iter().map(Path::new), "--tokens")?;
     let sequences = args.tokens.iter().map(|words| common::ids(words, "--tokens"));
     let sequences = sequences.collect::<Result<Vec<_>>>()?;
     streams::check_reads_tokens(&code.describe()?)?;
@@ -130,6 +131,7 @@ fn together(session: &Session, inputs: &[Vec<Values>], cut: &Cut) -> Result<Vec<
 
 pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
+    common::check_standard_input(args.input.iter().map(PathBuf::as_path), "--input")?;
     let inputs = args.input.iter().map(|file| input::read(&descriptor, file, console));
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
     let model = common::load(code, &args.reading.loading, console)?;

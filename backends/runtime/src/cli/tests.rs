@@ -171,8 +171,29 @@ fn wrong_usage_is_status_two() {
         "bench -r 0",
         "bench --output xml",
         "logits --tokens 1 --output /nowhere/at/all",
+        "logits --tokens - --tokens 1 --tokens - --output -",
+        "run --input - --input - --output -",
+        "generate --prompt-tokens 1 --temperature 1e30",
+        "generate --prompt-tokens 1 --repetition-penalty 1e30",
     ] {
         refused(adder("adder"), 2, line);
+    }
+    for (line, about) in [
+        ("generate --prompt-tokens 1 --top-k x", "must be a whole number from 0"),
+        (
+            "generate --prompt-tokens 1 --top-k 99999999999999999999",
+            "it is too large",
+        ),
+        ("generate --prompt-tokens 1 --temperature x", "must be a number"),
+        ("serve --max-sequences 99999999", "must be at most 1024"),
+        ("serve --prompt-chunk 99999999", "must be at most 65536"),
+    ] {
+        let said = refused(adder("adder"), 2, line);
+        assert!(said.contains(about), "{said}");
+    }
+    for ids in ["1,,2", "1,2,", ",1", "[1,,2]"] {
+        let said = refused(adder("adder"), 1, &format!("generate --prompt-tokens {ids}"));
+        assert!(said.contains("an id is missing"), "{said}");
     }
     let help = run(adder("adder"), &["--help"]);
     assert_eq!((help.status, help.err.as_str()), (0, ""));

@@ -2,6 +2,13 @@
 
 use crate::{Error, Result};
 
+/// Beyond this temperature all tokens are about equally likely.
+const HOTTEST: f32 = 100.0;
+/// A penalty of repetitions, or the inverse of one, that leaves nothing of any logit's size.
+const MOST_REPETITION: f32 = 100.0;
+/// A bias decides by itself whether a token is chosen.
+pub(crate) const MOST_BIAS: f32 = 100.0;
+
 /// A number that is added to the logit of one token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TokenBias {
@@ -84,12 +91,14 @@ impl SamplingOptions {
             ("frequency_penalty", self.frequency_penalty),
         ];
         let wrong_penalty = penalties.iter().find(|(_, penalty)| !(-2.0..=2.0).contains(penalty));
-        let refused = if !(self.temperature.is_finite() && self.temperature >= 0.0) {
-            "temperature must be a number that is not negative".to_owned()
+        let repetitions = 1.0 / MOST_REPETITION..=MOST_REPETITION;
+        let refused = if !(0.0..=HOTTEST).contains(&self.temperature) {
+            format!("temperature must be between 0 and {HOTTEST}")
         } else if let Some((name, _)) = wrong_share {
             format!("{name} must be between 0 and 1")
-        } else if !(self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0) {
-            "repetition_penalty must be a number above 0".to_owned()
+        } else if !repetitions.contains(&self.repetition_penalty) {
+            let (least, most) = (repetitions.start(), repetitions.end());
+            format!("repetition_penalty must be between {least} and {most}")
         } else if let Some((name, _)) = wrong_penalty {
             format!("{name} must be between -2 and 2")
         } else {
@@ -105,9 +114,9 @@ impl SamplingOptions {
                     "logit_bias: the vocabulary of {vocab} tokens has no token {token}"
                 )));
             }
-            if bias.is_nan() || *bias == f32::INFINITY {
+            if !(-MOST_BIAS..=MOST_BIAS).contains(bias) && *bias != f32::NEG_INFINITY {
                 return Err(Error::Usage(format!(
-                    "logit_bias: what is added to token {token} must be a number or -inf"
+                    "logit_bias: what is added to token {token} must be between -{MOST_BIAS} and {MOST_BIAS}, or -inf"
                 )));
             }
         }

@@ -269,16 +269,22 @@ fn options_outside_of_their_bounds_are_refused_by_name() {
         ("temperature", |o| o.temperature = -1.0),
         ("temperature", |o| o.temperature = f32::NAN),
         ("temperature", |o| o.temperature = f32::INFINITY),
+        ("temperature", |o| o.temperature = 1e30),
         ("top_p", |o| o.top_p = 1.5),
         ("top_p", |o| o.top_p = f32::NAN),
         ("min_p", |o| o.min_p = -0.1),
         ("typical_p", |o| o.typical_p = 2.0),
         ("repetition_penalty", |o| o.repetition_penalty = 0.0),
+        ("repetition_penalty", |o| o.repetition_penalty = 1e30),
+        ("repetition_penalty", |o| o.repetition_penalty = 1e-30),
         ("repetition_penalty", |o| o.repetition_penalty = f32::INFINITY),
         ("presence_penalty", |o| o.presence_penalty = 2.5),
         ("frequency_penalty", |o| o.frequency_penalty = f32::NAN),
         ("logit_bias", |o| {
             o.logit_bias = vec![TokenBias { token: 16, bias: 1.0 }]
+        }),
+        ("logit_bias", |o| {
+            o.logit_bias = vec![TokenBias { token: 1, bias: 1e30 }]
         }),
         ("logit_bias", |o| {
             o.logit_bias = vec![TokenBias {

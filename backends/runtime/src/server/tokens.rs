@@ -10,7 +10,7 @@ use super::{
     problem::Problem,
     site::Site,
 };
-use crate::fields::Fields;
+use crate::{fields::Fields, inputs::check_tokens};
 
 /// Prompts of one request.
 const MOST_PROMPTS: usize = 256;
@@ -49,7 +49,9 @@ pub(super) async fn detokenize(site: &Arc<Site>, object: Map<String, Value>) -> 
     let fields = Fields(object);
     let content = site.aside(move |site| {
         let tokens: Vec<i64> = fields.required("tokens")?;
-        Ok(site.tokenizer()?.decode(&tokens)?)
+        let tokenizer = site.tokenizer()?;
+        check_tokens(site.handle.descriptor(), &tokens)?;
+        Ok(tokenizer.decode(&tokens)?)
     });
     Ok(body::json(StatusCode::OK, &json!({"content": content.await?})))
 }

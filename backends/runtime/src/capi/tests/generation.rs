@@ -359,6 +359,19 @@ fn text_becomes_tokens_and_text_again() {
         assert_eq!((said(piece), bytes), ("h".to_owned(), 1));
         assert_eq!(seqc_decoder_finish(decoder, &raw mut piece, ptr::null_mut()), 0);
         assert_eq!(said(piece), "");
+        // Tokens that the model does not know are no text.
+        for id in [VOCAB as i64, -1] {
+            assert_eq!(seqc_decoder_push(decoder, id, &raw mut piece, &raw mut bytes), 1);
+            assert!(last_error().contains("ids from 0 to 15"), "{}", last_error());
+            assert_eq!(
+                seqc_detokenize(model, &raw const id, 1, &raw mut text, &raw mut length),
+                1
+            );
+            assert!(seqc_decoder_new(model, &raw const id, 1).is_null());
+            let sampler = seqc_sampler_new(model, ptr::null());
+            assert_eq!(seqc_sampler_read(sampler, &raw const id, 1), 1);
+            seqc_sampler_free(sampler);
+        }
         seqc_decoder_free(decoder);
         seqc_model_free(model);
     }

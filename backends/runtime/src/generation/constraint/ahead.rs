@@ -190,7 +190,7 @@ fn follow(parser: &mut TokenParser, tokens: &[u32]) -> Next {
             StopReason::NoExtensionBias => "no token of the vocabulary continues the answer".to_owned(),
             StopReason::Cancelled => format!(
                 "it is too ambiguous: the tokens that may come next were not found in {} s",
-                MASK_TIME.as_secs()
+                MASK_TIME.as_secs_f32()
             ),
             _ => error.to_string().trim_end().to_owned(),
         })

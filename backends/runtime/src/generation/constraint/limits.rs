@@ -22,19 +22,20 @@ pub(super) const BUILD_TIME: Duration = Duration::from_secs(10);
 /// Grammars that are being built at once, with those that nobody waits for any more, as they took too long.
 pub(super) const MOST_BUILT: usize = 4;
 /// To take a token and find out which ones may come next.
-pub(super) const MASK_TIME: Duration = Duration::from_secs(1);
+pub(super) const MASK_TIME: Duration = Duration::from_millis(500);
 /// What takes longer does not hold up others: its thread is given to the processor when nobody else wants it.
 pub(super) const SLOW: Duration = Duration::from_millis(20);
 
 /// The bounds of the parser.
 pub(super) fn of_parser() -> ParserLimits {
     ParserLimits {
-        // Those for one mask are some ten milliseconds each. The largest schemas in use need half of these.
+        // Those for one mask are some ten milliseconds each. The largest schemas in use need less.
         max_items_in_row: 2000,
         step_max_items: 50_000,
         step_lexer_fuel: 200_000,
         initial_lexer_fuel: 1_000_000,
-        max_grammar_size: 400_000,
+        // More symbols than it has numbers for are a panic of the parser.
+        max_grammar_size: 65_000,
         // A state takes one or two kilobytes.
         max_lexer_states: 50_000,
         precompute_large_lexemes: true,

@@ -263,6 +263,17 @@ fn a_grammar_of_any_length_is_refused() {
 }
 
 #[test]
+fn a_grammar_with_too_many_symbols_is_refused() {
+    let vocabulary = GrammarVocabulary::new(&pieces(), VOCAB, &[END]).expect("a vocabulary");
+    let all: String = (0..70_000).map(|n| format!(" r{n}")).collect();
+    let rules: String = (0..70_000).map(|n| format!("r{n}: \"a\" | \"b\"\n")).collect();
+    let rules = format!("start:{all}\n{rules}");
+    let made = vocabulary.constraint(&Grammar::lark(Path::new("many.lark"), rules));
+    let said = made.expect_err("it has too many").to_string();
+    assert!(said.contains("grammar size (number of symbols) too big"), "{said}");
+}
+
+#[test]
 fn what_is_found_along_a_draft_is_what_is_found_token_by_token() {
     let vocabulary = GrammarVocabulary::new(&pieces(), VOCAB, &[END]).expect("a vocabulary");
     let grammar = Grammar::lark(Path::new("words.lark"), "start: \"ab\" \"c\"* \"d\"?".to_owned());

@@ -1,0 +1,78 @@
+//! Words of the command line as numbers and what else they stand for, and what is said of wrong ones.
+
+use std::str::FromStr;
+
+use super::{BiasWord, Seed};
+use crate::generation::Drafting;
+
+pub(super) fn number_or_all(word: &str) -> Result<usize, String> {
+    match word {
+        "-1" => Ok(usize::MAX),
+        word => word
+            .parse()
+            .map_err(|_| "must be a whole number, or -1 for no limit".to_owned()),
+    }
+}
+
+pub(super) fn bias(word: &str) -> Result<BiasWord, String> {
+    let parts = word.rsplit_once('=').filter(|(token, _)| !token.is_empty());
+    let Some((token, value)) = parts else {
+        return Err("looks like ID=VALUE or TEXT=VALUE".to_owned());
+    };
+    let bias = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
+    Ok(BiasWord {
+        token: token.to_owned(),
+        bias,
+    })
+}
+
+/// Tokens of a draft where the user does not say how many: with the one before them, rows that kernels compute together.
+const DRAFT: usize = 7;
+
+pub(super) fn drafting(word: &str) -> Result<Drafting, String> {
+    let most = match word.split_once(':') {
+        None if word == "lookup" => Ok(DRAFT),
+        Some(("lookup", most)) => at_least_one(most),
+        _ => Err("looks like lookup or lookup:8".to_owned()),
+    };
+    most.map(|lookup| Drafting { lookup })
+}
+
+pub(super) fn seed(word: &str) -> Result<Seed, String> {
+    match word {
+        "-1" => Ok(Seed::Any),
+        word => word
+            .parse()
+            .map(Seed::Fixed)
+            .map_err(|_| "must be a whole number, or -1 for a random seed".to_owned()),
+    }
+}
+
+/// At least one, and at most so many.
+pub(super) fn up_to<const MOST: usize>(word: &str) -> Result<usize, String> {
+    match at_least_one(word)? {
+        number if number > MOST => Err(format!("must be at most {MOST}")),
+        number => Ok(number),
+    }
+}
+
+pub(super) fn at_least_one(word: &str) -> Result<usize, String> {
+    match whole(word)? {
+        0 => Err("must be at least 1".to_owned()),
+        number => Ok(number),
+    }
+}
+
+/// A number of a type that has no negative ones.
+pub(super) fn whole<T: FromStr>(word: &str) -> Result<T, String> {
+    let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    word.parse().map_err(|_| match digits {
+        true => "it is too large".to_owned(),
+        false => "must be a whole number from 0".to_owned(),
+    })
+}
+
+/// Any number, whose bounds are checked elsewhere.
+pub(super) fn number(word: &str) -> Result<f32, String> {
+    word.parse().map_err(|_| "must be a number, such as 0.7".to_owned())
+}
