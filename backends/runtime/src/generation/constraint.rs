@@ -34,6 +34,7 @@ use llguidance::{
 use crate::{Error, Result, limits::reading, tokenizer::Tokenizer};
 use ahead::{Known, Next, Slot, Task};
 use build::Builder;
+use grammar::told;
 use workers::Workers;
 
 /// Longer tokens are never chosen: more than any vocabulary needs, and as much as the tree of all tokens admits.
@@ -263,11 +264,6 @@ impl Constraint {
 /// A token as the parser counts them.
 fn id(token: i64) -> u32 {
     u32::try_from(token).unwrap_or(INVALID_TOKEN)
-}
-
-/// What is wrong with a grammar.
-fn told(name: &Path, error: &impl fmt::Display) -> Error {
-    Error::input(format!("{}: {}", name.display(), error.to_string().trim_end()))
 }
 
 /// Lets the reader of grammars put its panic hook in place now. It does so once and is silent about what it reads, which

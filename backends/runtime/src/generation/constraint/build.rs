@@ -13,9 +13,8 @@ use std::{
 use llguidance::{ParserFactory, TokenParser, api::TopLevelGrammar};
 
 use super::{
-    Grammar,
+    grammar::{Grammar, told},
     limits::{BUILD_TIME, LONGEST_TEXT, MEMORY, MOST_BUILT, SLOW, STACK, STACK_PER_BYTE, Thread},
-    told,
 };
 use crate::{Error, Result, limits::reading};
 

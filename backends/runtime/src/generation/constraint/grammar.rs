@@ -95,3 +95,8 @@ impl Grammar {
         }
     }
 }
+
+/// What is wrong with a grammar.
+pub(super) fn told(name: &Path, error: &impl std::fmt::Display) -> Error {
+    Error::input(format!("{}: {}", name.display(), error.to_string().trim_end()))
+}
