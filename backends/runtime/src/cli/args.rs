@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{fields::MOST_SAMPLES, generation::Drafting};
+pub(crate) use parsers::{BiasWord, Seed};
 use parsers::{at_least_one, bias, drafting, number, number_or_all, seed, up_to, whole};
 
 /// Bounds of a server, far beyond what makes sense.
@@ -269,23 +270,6 @@ pub(crate) struct SamplingWords {
     /// Seed of the sampling; -1: a random seed
     #[arg(long, value_name = "S", default_value = "0", allow_hyphen_values = true, value_parser = seed)]
     pub(crate) seed: Seed,
-}
-
-/// What is added to the logit of a token.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct BiasWord {
-    /// The token's id or text.
-    pub(crate) token: String,
-    pub(crate) bias: f32,
-}
-
-/// The seed of the sampling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seed {
-    /// This number.
-    Fixed(u64),
-    /// A number that differs from run to run.
-    Any,
 }
 
 /// How token vectors are pooled to one embedding.

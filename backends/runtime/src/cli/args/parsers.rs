@@ -2,8 +2,24 @@
 
 use std::str::FromStr;
 
-use super::{BiasWord, Seed};
 use crate::generation::Drafting;
+
+/// What is added to the logit of a token.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BiasWord {
+    /// The token's id or text.
+    pub(crate) token: String,
+    pub(crate) bias: f32,
+}
+
+/// The seed of the sampling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seed {
+    /// This number.
+    Fixed(u64),
+    /// A number that differs from run to run.
+    Any,
+}
 
 pub(super) fn number_or_all(word: &str) -> Result<usize, String> {
     match word {
