@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    engine::{Delivery, Engine, Event, Generation, Goal, Listener, Reason, Request, Settings},
+    engine::{Client, Delivery, Engine, Event, Generation, Goal, Listener, Reason, Request, Settings},
     generation::DraftTotals,
     prefix::Start,
     session::Session,
@@ -69,6 +69,7 @@ pub(crate) fn sample(
             sequence: session.fork_sequence()?,
             logits: Some(answering::scores(session, setup.logits)?.to_vec()),
         })),
+        client: Client::default(),
         listener: Arc::clone(&heard) as Arc<dyn Listener>,
     };
     handle

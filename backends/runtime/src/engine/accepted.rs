@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     outbox::Outbox,
-    request::{Goal, Request},
+    request::{Client, Goal, Request},
 };
 use crate::prefix::Start;
 
@@ -28,6 +28,7 @@ pub(super) struct Waiting {
     pub(super) tokens: Vec<i64>,
     pub(super) goal: Goal,
     pub(super) start: Option<Arc<Start>>,
+    pub(super) client: Client,
     pub(super) outbox: Outbox,
 }
 
@@ -44,6 +45,7 @@ impl Accepted {
                 tokens: request.tokens.clone(),
                 goal,
                 start: request.start.clone(),
+                client: request.client,
                 outbox: Outbox::new(Arc::clone(&request.listener), request.index + sample, until),
             }
         })

@@ -87,6 +87,7 @@ impl<'m> Answer<'m> {
             goal,
             outbox,
             start: _,
+            client: _,
         } = waiting;
         let read = tokens[..sequence.position() as usize].to_vec();
         Ok(Answer {

@@ -14,6 +14,7 @@ use seqc_abi::Descriptor;
 use super::{
     accepted::{Accepted, Message},
     gauges::Gauges,
+    queue::Queue,
     request::{Generation, Goal, Request},
     settings::Settings,
 };
@@ -40,7 +41,7 @@ pub(super) struct Shared {
     has_text: bool,
     /// Tokens of a sequence.
     context: usize,
-    queue: usize,
+    queue: Queue,
     timeout: Option<Duration>,
 }
 
@@ -79,7 +80,7 @@ impl Handle {
             descriptor: descriptor.clone(),
             has_text,
             context: context.unwrap_or(usize::MAX),
-            queue: settings.queue,
+            queue: Queue::new(settings.queue),
             timeout: settings.timeout,
         };
         let handle = Handle {
@@ -100,11 +101,7 @@ impl Handle {
             return Err(Refusal::Closing);
         }
         let (gauges, samples) = (self.gauges(), request.samples());
-        let room = |waiting: usize| {
-            let after = waiting.saturating_add(samples);
-            (after <= self.shared.queue).then_some(after)
-        };
-        if gauges.waiting.fetch_update(Relaxed, Relaxed, room).is_err() {
+        if !self.queue().enter(request.client, samples, gauges) {
             gauges.refused.fetch_add(1, Relaxed);
             return Err(Refusal::Busy);
         }
@@ -130,6 +127,11 @@ impl Handle {
     /// How the engine is doing.
     pub fn gauges(&self) -> &Gauges {
         &self.shared.gauges
+    }
+
+    /// Who waits.
+    pub(super) fn queue(&self) -> &Queue {
+        &self.shared.queue
     }
 
     /// The most tokens of a sequence.

@@ -13,16 +13,18 @@ mod gauges;
 mod handle;
 mod outbox;
 mod plan;
+mod queue;
 mod request;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod work;
 
 pub use gauges::Gauges;
 pub use handle::{Handle, Refusal};
 pub use request::{
-    Delivery, Event, Failure, FailureKind, Generation, Goal, Listener, Pooling, Reason, Request, Totals,
+    Client, Delivery, Event, Failure, FailureKind, Generation, Goal, Listener, Pooling, Reason, Request, Totals,
 };
 pub use settings::Settings;
 
@@ -49,6 +51,7 @@ use answer::{Answer, Judging};
 use outbox::Outbox;
 use plan::{Ready, plan};
 use seqc_abi::batch::Room;
+use turns::Turns;
 
 /// Between two looks at listeners without room, when there is nothing else to do.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -66,6 +69,7 @@ pub struct Engine<'m> {
     /// Sequences that were read, none with a limit of 0 bytes.
     cache: PrefixCache,
     waiting: VecDeque<Waiting>,
+    turns: Turns,
     /// Those that were admitted, oldest first.
     answers: Vec<Answer<'m>>,
     /// The last events of answers that are over.
@@ -95,6 +99,7 @@ impl<'m> Engine<'m> {
             logits: streams::logits(model.descriptor()).ok(),
             cache,
             waiting: VecDeque::new(),
+            turns: Turns::default(),
             answers: Vec::new(),
             leaving: Vec::new(),
             steps: 0,
@@ -177,11 +182,11 @@ impl<'m> Engine<'m> {
 
     /// Ends answers that nobody listens to any more or that took too long, and hands over what could not be before.
     fn sweep(&mut self) {
-        let (now, gauges) = (Instant::now(), self.handle.gauges());
+        let (now, gauges, queue) = (Instant::now(), self.handle.gauges(), self.handle.queue());
         self.waiting.retain_mut(|waiting| {
             let stays = waiting.outbox.stays(now, gauges);
             if !stays {
-                gauges.waiting.fetch_sub(1, Relaxed);
+                queue.leave(waiting.client, gauges);
             }
             stays
         });
@@ -202,18 +207,18 @@ impl<'m> Engine<'m> {
         self.retire();
     }
 
-    /// Gives places to those who wait, in the order in which they came.
+    /// Gives places to those who wait: clients in turns, the answers of each in the order in which they came.
     fn admit(&mut self) {
         let most = self.settings.sequences.max(1);
         let mut running = self.answers.iter().filter(|answer| !answer.pauses()).count();
         while running < most && self.answers.len() < self.most() {
-            let Some(next) = self.waiting.iter().position(|waiting| !self.is_reading(waiting)) else {
+            let Some(next) = self.next_waiting() else {
                 break;
             };
             let Some(waiting) = self.waiting.remove(next) else {
                 break;
             };
-            self.handle.gauges().waiting.fetch_sub(1, Relaxed);
+            self.handle.queue().leave(waiting.client, self.handle.gauges());
             let outbox = waiting.outbox.another();
             match self.begin(waiting) {
                 Ok(answer) => {
@@ -224,6 +229,14 @@ impl<'m> Engine<'m> {
             }
         }
         self.retire();
+    }
+
+    fn next_waiting(&mut self) -> Option<usize> {
+        let mut turns = std::mem::take(&mut self.turns);
+        let clients: Vec<Client> = self.waiting.iter().map(|waiting| waiting.client).collect();
+        let next = turns.next(&clients, |n| !self.is_reading(&self.waiting[n]));
+        self.turns = turns;
+        next
     }
 
     /// Whether the same prompt is being read for another answer, which will leave it in the cache.

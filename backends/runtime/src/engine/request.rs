@@ -1,11 +1,25 @@
 //! What an engine is asked for, and what it tells those who listen.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     generation::{Constraint, LogProbs, SamplingOptions},
     prefix::Start,
 };
+
+/// Who asks, as far as those who wait for places take turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Client(u128);
+
+impl From<IpAddr> for Client {
+    /// Whoever has this address: of IPv6 the first 64 bits, of which one client has all.
+    fn from(address: IpAddr) -> Client {
+        Client(match address.to_canonical() {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits() | u128::from(u64::MAX),
+        })
+    }
+}
 
 /// A request. All its samples have the same prompt.
 #[derive(Debug)]
@@ -19,6 +33,8 @@ pub struct Request {
     /// A sequence that has read the first tokens of the prompt, as many as its position says: not all, or it brings the logits of
     /// the last one. Every sample goes on from a fork of it.
     pub start: Option<Arc<Start>>,
+    /// Who asks.
+    pub client: Client,
     /// Who is told.
     pub listener: Arc<dyn Listener>,
 }

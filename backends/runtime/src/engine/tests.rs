@@ -119,6 +119,7 @@ fn request(tokens: &[i64], goal: Goal, ear: &Arc<Ear>) -> Request {
         goal,
         index: 0,
         start: None,
+        client: Client::default(),
         listener: Arc::clone(ear) as Arc<dyn Listener>,
     }
 }

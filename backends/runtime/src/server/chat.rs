@@ -13,11 +13,15 @@ use super::{
     site::Site,
     streaming::Streaming,
 };
-use crate::{chat, fields::Fields};
+use crate::{chat, engine::Client, fields::Fields};
 
-pub(super) async fn answer(site: &Arc<Site>, object: Map<String, Value>) -> Result<Response<Body>, Problem> {
+pub(super) async fn answer(
+    site: &Arc<Site>,
+    client: Client,
+    object: Map<String, Value>,
+) -> Result<Response<Body>, Problem> {
     let asked = site.aside(|site| prepare(site, &Fields(object))).await?;
-    asked.answer(site).await
+    asked.answer(site, client).await
 }
 
 fn prepare(site: &Arc<Site>, fields: &Fields) -> Result<Asked, Problem> {

@@ -15,7 +15,7 @@ use super::{
     streaming::Streaming,
 };
 use crate::{
-    engine::{Event, Generation, Goal, Request},
+    engine::{Client, Event, Generation, Goal, Request},
     generation::Grammar,
 };
 
@@ -43,7 +43,7 @@ impl Asked {
     }
 
     /// Hands all prompts to the engine. Should one be refused, nobody listens to the others.
-    fn submit(&mut self, site: &Site) -> Result<Receiver<Event>, Problem> {
+    fn submit(&mut self, site: &Site, client: Client) -> Result<Receiver<Event>, Problem> {
         let (listener, events) = channel();
         let samples = self.generation.samples;
         for (number, tokens) in std::mem::take(&mut self.prompts).into_iter().enumerate() {
@@ -52,6 +52,7 @@ impl Asked {
                 goal: Goal::Generate(Box::new(self.generation.clone())),
                 index: number * samples,
                 start: None,
+                client,
                 listener: Arc::clone(&listener),
             })?;
         }
@@ -59,12 +60,12 @@ impl Asked {
     }
 
     /// The response, as it comes or when it is whole.
-    pub(super) async fn answer(mut self, site: &Arc<Site>) -> Result<Response<Body>, Problem> {
+    pub(super) async fn answer(mut self, site: &Arc<Site>, client: Client) -> Result<Response<Body>, Problem> {
         if let Some(grammar) = self.grammar.take() {
             self.generation.constraint = Some(site.constraint(grammar).await?);
         }
         let (usage, answers) = (self.usage(), self.answers());
-        let mut events = self.submit(site)?;
+        let mut events = self.submit(site, client)?;
         if !self.streaming.on {
             let choices = vec![Choice::default(); answers];
             let value = collect(events, choices, usage, &self.format).await?;

@@ -14,14 +14,18 @@ use super::{
     streaming::Streaming,
     tokens,
 };
-use crate::fields::Fields;
+use crate::{engine::Client, fields::Fields};
 
 /// Tokens of an answer where the request says nothing.
 const MAX_TOKENS: usize = 16;
 
-pub(super) async fn answer(site: &Arc<Site>, object: Map<String, Value>) -> Result<Response<Body>, Problem> {
+pub(super) async fn answer(
+    site: &Arc<Site>,
+    client: Client,
+    object: Map<String, Value>,
+) -> Result<Response<Body>, Problem> {
     let asked = site.aside(|site| prepare(site, &Fields(object))).await?;
-    asked.answer(site).await
+    asked.answer(site, client).await
 }
 
 fn prepare(site: &Arc<Site>, fields: &Fields) -> Result<Asked, Problem> {

@@ -14,7 +14,7 @@ use super::{
     tokens,
 };
 use crate::{
-    engine::{Event, Goal, Request},
+    engine::{Client, Event, Goal, Request},
     fields::Fields,
 };
 
@@ -25,7 +25,11 @@ enum Encoding {
     Base64,
 }
 
-pub(super) async fn answer(site: &Arc<Site>, object: Map<String, Value>) -> Result<Response<Body>, Problem> {
+pub(super) async fn answer(
+    site: &Arc<Site>,
+    client: Client,
+    object: Map<String, Value>,
+) -> Result<Response<Body>, Problem> {
     let fields = Fields(object);
     fields.refuse(&["dimensions"])?;
     let encoding = match fields.get::<String>("encoding_format")?.as_deref() {
@@ -42,6 +46,7 @@ pub(super) async fn answer(site: &Arc<Site>, object: Map<String, Value>) -> Resu
             goal: Goal::Embed(site.pooling),
             index,
             start: None,
+            client,
             listener: Arc::clone(&listener),
         })?;
     }

@@ -33,6 +33,8 @@ use tokio::{
     time::sleep,
 };
 
+use crate::engine::Client;
+
 /// Connections at once; more wait until one ends.
 const MOST_CONNECTIONS: usize = 1024;
 /// For the head of a request, and between two requests of a connection.
@@ -128,9 +130,13 @@ impl Connection {
         // Tokens are small and must not wait for each other; without this they are late, nothing else.
         let _ = stream.set_nodelay(true);
         let site = Arc::clone(&self.site);
+        // One that has gone away already asks nothing.
+        let client = stream
+            .peer_addr()
+            .map_or(Client::default(), |address| address.ip().into());
         let service = service_fn(move |request| {
             let site = Arc::clone(&site);
-            async move { Ok::<_, Infallible>(routes::answer(&site, request).await) }
+            async move { Ok::<_, Infallible>(routes::answer(&site, client, request).await) }
         });
         let mut builder = http1::Builder::new();
         builder

@@ -7,7 +7,7 @@ use hyper::{
     body::Incoming,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     body::{self, Body},
@@ -16,6 +16,7 @@ use super::{
     site::Site,
     tokens,
 };
+use crate::engine::Client;
 
 const PAGE: &str = include_str!("page.html");
 /// The page loads nothing from elsewhere.
@@ -66,12 +67,12 @@ impl Route {
 }
 
 /// The response to a request.
-pub(super) async fn answer(site: &Arc<Site>, request: Request<Incoming>) -> Response<Body> {
-    let answered = respond(site, request).await;
+pub(super) async fn answer(site: &Arc<Site>, client: Client, request: Request<Incoming>) -> Response<Body> {
+    let answered = respond(site, client, request).await;
     answered.unwrap_or_else(|problem| body::refusal(&problem))
 }
 
-async fn respond(site: &Arc<Site>, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+async fn respond(site: &Arc<Site>, client: Client, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
     let path = request.uri().path();
     let Some(route) = Route::of(path) else {
         return Err(Problem::missing(format!("there is no {path} here")));
@@ -94,7 +95,13 @@ async fn respond(site: &Arc<Site>, request: Request<Incoming>) -> Result<Respons
     }
     check_type(request.headers())?;
     let object = body::object(request.into_body(), site.largest_body).await?;
-    post(site, route, object).await
+    match route {
+        Route::Completions => completions::answer(site, client, object).await,
+        Route::Chat => chat::answer(site, client, object).await,
+        Route::Embeddings => embeddings::answer(site, client, object).await,
+        Route::Tokenize => tokens::tokenize(site, object).await,
+        _ => tokens::detokenize(site, object).await,
+    }
 }
 
 fn get(site: &Site, route: Route, path: &str) -> Result<Response<Body>, Problem> {
@@ -117,16 +124,6 @@ fn get(site: &Site, route: Route, path: &str) -> Result<Response<Body>, Problem>
         _ if site.handle.is_closing() => body::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "closing"})),
         _ => body::json(StatusCode::OK, &json!({"status": "ok"})),
     })
-}
-
-async fn post(site: &Arc<Site>, route: Route, object: Map<String, Value>) -> Result<Response<Body>, Problem> {
-    match route {
-        Route::Completions => completions::answer(site, object).await,
-        Route::Chat => chat::answer(site, object).await,
-        Route::Embeddings => embeddings::answer(site, object).await,
-        Route::Tokenize => tokens::tokenize(site, object).await,
-        _ => tokens::detokenize(site, object).await,
-    }
 }
 
 /// The model as a list of models shows it.
