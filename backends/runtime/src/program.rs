@@ -26,13 +26,20 @@ pub(crate) extern "C" fn main(argc: i32, argv: *const *const std::ffi::c_char) -
     std::process::exit(status)
 }
 
-/// Turns a panic, which is a bug, into a message and a failure: no program ends with status 101. While a file is read
+/// Turns a panic, which is a bug, into a message and a failure: no program ends with status 101. A thread that works for a
+/// grammar stops, and its answer fails. While a file is read
 /// by code of others, a panic is a bug of theirs that the file met, and the file is what the user can change.
 pub fn install_panic_hook() {
     crate::generation::settle_panic_hook();
     std::panic::set_hook(Box::new(|panic| {
         let mut err = std::io::stderr();
         let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+        crate::generation::stop_thread_of_grammar(|| {
+            let _ = writeln!(
+                err,
+                "warning: the parser of grammars failed{place}, and one answer with it"
+            );
+        });
         // The process ends in any case.
         match being_read::name() {
             Some(path) => {

@@ -11,12 +11,15 @@ mod ahead;
 mod build;
 mod grammar;
 mod limits;
+mod lost;
 mod multiples;
 #[cfg(test)]
 mod tests;
 mod workers;
 
 pub use grammar::Grammar;
+#[cfg(feature = "program")]
+pub(crate) use lost::stop_thread_of_grammar;
 
 use std::{
     collections::VecDeque,
@@ -145,7 +148,7 @@ impl Clone for Constraint {
 
 impl Drop for Constraint {
     fn drop(&mut self) {
-        self.slot.abandon();
+        self.slot.abandon(&self.workers);
     }
 }
 

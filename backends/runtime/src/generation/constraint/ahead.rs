@@ -9,6 +9,7 @@ use llguidance::{CancellationHandle, TokenParser, api::StopReason, toktrie::Simp
 
 use super::{
     limits::{MASK_TIME, SLOW},
+    lost,
     workers::{Worker, Workers},
 };
 
@@ -54,6 +55,8 @@ struct Status {
     cancel: CancellationHandle,
     /// Nobody wants to know it any more.
     abandoned: bool,
+    /// The parser panicked and does not come back.
+    lost: bool,
 }
 
 /// The thread that has the parser, and the time that it had used when it began the present step.
@@ -71,6 +74,7 @@ impl Slot {
                 found: Vec::new(),
                 running: None,
                 abandoned: false,
+                lost: false,
             }),
             changed: Condvar::new(),
         })
@@ -85,14 +89,22 @@ impl Slot {
         let taken = self.lock().parser.take();
         if let Some(parser) = taken {
             let slot = Arc::clone(self);
-            workers.submit(Box::new(move |worker| slot.work(parser, &task, worker)));
+            workers.submit(Box::new(move |worker| {
+                let tell = Arc::clone(&slot);
+                lost::guarded(|| slot.work(parser, &task, worker), move || tell.lose());
+            }));
         }
     }
 
     /// Whether it was found out. Work that turns out to be slow does not hold up others, and ends when it takes too long.
     pub(super) fn is_done(&self, workers: &Workers) -> bool {
-        let status = self.lock();
-        if status.parser.is_some() {
+        let mut status = self.lock();
+        if status.lost
+            && let Some(running) = status.running.take()
+        {
+            workers.set_aside(&running.worker);
+        }
+        if status.parser.is_some() || status.lost {
             return true;
         }
         if let Some(running) = &status.running {
@@ -110,14 +122,18 @@ impl Slot {
     /// Waits until it was found out, but not for longer than this: whether it was.
     pub(super) fn wait(&self, workers: &Workers, most: Duration) -> bool {
         let status = self.lock();
-        let busy = |status: &mut Status| status.parser.is_none();
+        let busy = |status: &mut Status| status.parser.is_none() && !status.lost;
         drop(self.changed.wait_timeout_while(status, most, busy));
         self.is_done(workers)
     }
 
     /// What was found out.
     pub(super) fn take(&self) -> Vec<Next> {
-        std::mem::take(&mut self.lock().found)
+        let mut status = self.lock();
+        match status.lost {
+            true => vec![Next::Failed(lost::SAID.to_owned())],
+            false => std::mem::take(&mut status.found),
+        }
     }
 
     /// A copy of the parser, unless a thread has it.
@@ -127,11 +143,21 @@ impl Slot {
         status.parser.clone().map(|parser| Known { parser, found: found() })
     }
 
-    /// Nobody wants to know it any more: the thread that has the parser is free.
-    pub(super) fn abandon(&self) {
+    /// Nobody wants to know it any more: the thread that has the parser is free soon, and its place at once.
+    pub(super) fn abandon(&self, workers: &Workers) {
         let mut status = self.lock();
         status.abandoned = true;
         status.cancel.cancel();
+        if let Some(running) = &status.running {
+            workers.set_aside(&running.worker);
+        }
+    }
+
+    /// The parser panicked.
+    pub(super) fn lose(&self) {
+        let mut status = self.lock();
+        status.lost = true;
+        self.changed.notify_all();
     }
 
     /// What a thread does with the parser.

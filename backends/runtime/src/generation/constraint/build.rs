@@ -15,6 +15,7 @@ use llguidance::{ParserFactory, TokenParser, api::TopLevelGrammar};
 use super::{
     grammar::{Grammar, told},
     limits::{BUILD_TIME, LONGEST_TEXT, MEMORY, MOST_BUILT, SLOW, STACK, STACK_PER_BYTE, Thread},
+    lost,
 };
 use crate::{Error, Result, limits::reading};
 
@@ -43,6 +44,8 @@ struct Place(Arc<Places>);
 enum Step {
     Begins(Thread),
     Built(Result<Box<TokenParser>>),
+    /// The parser panicked.
+    Lost,
 }
 
 impl Builder {
@@ -76,6 +79,7 @@ impl Builder {
             .ok_or_else(|| Error::Failed("too many grammars are being built: try again later".to_owned()))?;
         let (sender, steps) = mpsc::channel();
         let (factory, path, grammar) = (Arc::clone(&self.factory), name.to_owned(), grammar.top_level());
+        let tell = sender.clone();
         let work = move || {
             // Where nobody waits for it any more, nobody is told.
             let _ = sender.send(Step::Begins(Thread::current()));
@@ -83,18 +87,23 @@ impl Builder {
             drop(place);
             let _ = sender.send(Step::Built(parser.map(Box::new)));
         };
+        let lose = move || drop(tell.send(Step::Lost));
         let stack = STACK + length * STACK_PER_BYTE;
-        let thread = std::thread::Builder::new().stack_size(stack).spawn(work);
+        let thread = std::thread::Builder::new()
+            .stack_size(stack)
+            .spawn(move || lost::guarded(work, lose));
         let thread = thread.map_err(|error| Error::Failed(format!("no thread to build a grammar: {error}")))?;
-        let Some(parser) = wait(&steps) else {
+        let Some(parser) = wait(&steps, name) else {
             let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
             late.retain(|thread| !thread.is_finished());
             late.push(thread);
             let message = format!("building the grammar takes more than {} s", BUILD_TIME.as_secs());
             return Err(told(name, &message));
         };
-        // It has told its result, and ends.
-        let _ = thread.join();
+        if lost::none() {
+            // It has told its result, and ends.
+            let _ = thread.join();
+        }
         parser.map(|parser| *parser)
     }
 }
@@ -102,7 +111,7 @@ impl Builder {
 impl Drop for Builder {
     fn drop(&mut self) {
         let late = self.late.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for thread in late.drain(..) {
+        for thread in late.drain(..).filter(|_| lost::none()) {
             // One that panicked has ended too.
             let _ = thread.join();
         }
@@ -131,16 +140,14 @@ impl Drop for Place {
 }
 
 /// What becomes of a grammar; none where it takes too long.
-fn wait(steps: &Receiver<Step>) -> Option<Result<Box<TokenParser>>> {
+fn wait(steps: &Receiver<Step>, name: &Path) -> Option<Result<Box<TokenParser>>> {
     let mut thread = None;
     loop {
         match steps.recv_timeout(LOOK) {
             Ok(Step::Begins(begun)) => thread = Some(begun),
             Ok(Step::Built(parser)) => return Some(parser),
+            Ok(Step::Lost) | Err(RecvTimeoutError::Disconnected) => return Some(Err(told(name, &lost::SAID))),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                return Some(Err(Error::Failed("the thread that builds a grammar ended".to_owned())));
-            }
         }
         let used = thread.map_or(Duration::ZERO, Thread::used);
         if used > BUILD_TIME {

@@ -305,3 +305,23 @@ fn what_is_found_along_a_draft_is_what_is_found_token_by_token() {
         }
     }
 }
+
+#[test]
+fn an_answer_whose_parser_panics_fails_and_no_other() {
+    let vocabulary = GrammarVocabulary::new(&pieces(), VOCAB, &[END]).expect("a vocabulary");
+    let grammar = Grammar::lark(Path::new("words.lark"), "start: /[a-z]+/".to_owned());
+    let (mut broken, mut whole) = (
+        vocabulary.constraint(&grammar).expect("a grammar"),
+        vocabulary.constraint(&grammar).expect("a grammar"),
+    );
+    broken.look_ahead(&[]);
+    broken.wait(std::time::Duration::from_secs(60));
+    broken.slot.lose();
+    broken.push(2 + i64::from(b'a'));
+    let said = broken.is_complete().expect_err("it panicked").to_string();
+    assert_eq!(said, "words.lark: the parser of grammars failed on it");
+    assert!(!whole.is_complete().expect("a mask"));
+    let (tell, told) = std::sync::mpsc::channel();
+    super::lost::guarded(|| panic!("a bug"), move || tell.send(7).expect("the test"));
+    assert_eq!(told.recv(), Ok(7));
+}

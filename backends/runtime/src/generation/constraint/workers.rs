@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use super::limits::Thread;
+use super::{limits::Thread, lost};
 
 /// Threads that are not set aside.
 const QUICK: usize = 2;
@@ -166,7 +166,7 @@ impl Drop for Workers {
         self.shared.lock().closing = true;
         self.shared.changed.notify_all();
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
+        for thread in threads.drain(..).filter(|_| lost::none()) {
             // One that panicked has ended too.
             let _ = thread.join();
         }
