@@ -18,7 +18,6 @@ mod tests;
 mod workers;
 
 pub use grammar::Grammar;
-#[cfg(feature = "program")]
 pub(crate) use lost::stop_thread_of_grammar;
 
 use std::{

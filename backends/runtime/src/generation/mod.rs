@@ -16,7 +16,6 @@ mod tests;
 mod truncate;
 
 pub(crate) use constraint::settle_panic_hook;
-#[cfg(feature = "program")]
 pub(crate) use constraint::stop_thread_of_grammar;
 pub use constraint::{Constraint, Grammar, GrammarVocabulary};
 pub use logprobs::{LogProb, LogProbs};

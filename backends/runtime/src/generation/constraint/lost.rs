@@ -40,7 +40,6 @@ pub(super) fn none() -> bool {
 }
 
 /// For the panic hook of programs: stops this thread for good if it works for a grammar, and says that.
-#[cfg(feature = "program")]
 pub(crate) fn stop_thread_of_grammar(say: impl FnOnce()) {
     if let Some(tell) = TELL.with_borrow_mut(Option::take) {
         say();
