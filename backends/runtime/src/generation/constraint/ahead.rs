@@ -53,6 +53,8 @@ struct Status {
     running: Option<Running>,
     /// What ends the parser's work, or that of its copy that follows a draft.
     cancel: CancellationHandle,
+    /// The work before was slow, so that the next one will be.
+    slow: bool,
     /// Nobody wants to know it any more.
     abandoned: bool,
     /// The parser panicked and does not come back.
@@ -73,6 +75,7 @@ impl Slot {
                 parser: Some(parser),
                 found: Vec::new(),
                 running: None,
+                slow: false,
                 abandoned: false,
                 lost: false,
             }),
@@ -86,13 +89,19 @@ impl Slot {
 
     /// Lets a thread find it out.
     pub(super) fn begin(self: &Arc<Slot>, task: Task, workers: &Workers) {
-        let taken = self.lock().parser.take();
-        if let Some(parser) = taken {
-            let slot = Arc::clone(self);
-            workers.submit(Box::new(move |worker| {
-                let tell = Arc::clone(&slot);
-                lost::guarded(|| slot.work(parser, &task, worker), move || tell.lose());
-            }));
+        let (taken, slow) = {
+            let mut status = self.lock();
+            (status.parser.take(), status.slow)
+        };
+        let Some(parser) = taken else { return };
+        let slot = Arc::clone(self);
+        let work = Box::new(move |worker: &Arc<Worker>| {
+            let tell = Arc::clone(&slot);
+            lost::guarded(|| slot.work(parser, &task, worker), move || tell.lose());
+        });
+        match slow {
+            true => workers.submit_aside(work),
+            false => workers.submit(work),
         }
     }
 
@@ -162,7 +171,7 @@ impl Slot {
 
     /// What a thread does with the parser.
     fn work(&self, mut parser: TokenParser, task: &Task, worker: &Arc<Worker>) {
-        let mut found = Vec::new();
+        let (mut found, from) = (Vec::new(), worker.thread.used());
         if self.starts(worker, None) {
             found.push(follow(&mut parser, &task.chosen));
         }
@@ -184,6 +193,7 @@ impl Slot {
         if let Some(cancel) = parser.cancellation_handle() {
             status.cancel = cancel;
         }
+        status.slow = worker.thread.used().saturating_sub(from) > SLOW;
         (status.parser, status.found, status.running) = (Some(parser), found, None);
         self.changed.notify_all();
     }

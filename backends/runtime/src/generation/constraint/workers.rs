@@ -73,6 +73,35 @@ impl Workers {
         self.wake(state);
     }
 
+    /// Lets a thread of its own do this, which is slow, where others leave a processor free.
+    pub(super) fn submit_aside(&self, work: Work) {
+        // Without a further thread it is done as other work is.
+        let work = Arc::new(Mutex::new(Some(work)));
+        let shared = Arc::clone(&work);
+        let aside = move || {
+            let work = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(work) = work {
+                let worker = Arc::new(Worker::current(true));
+                worker.thread.yield_to_others();
+                work(&worker);
+            }
+        };
+        match std::thread::Builder::new().name("grammar".to_owned()).spawn(aside) {
+            Ok(thread) => self.keep(thread),
+            Err(_) => {
+                let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+                work.into_iter().for_each(|work| self.submit(work));
+            }
+        }
+    }
+
+    /// A thread that is waited for at the end.
+    fn keep(&self, thread: JoinHandle<()>) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+    }
+
     /// The work of this thread is slow: another one does what waits. The caller knows that the thread is still at its work.
     pub(super) fn set_aside(&self, worker: &Worker) {
         if worker.aside.swap(true, Relaxed) {
@@ -101,9 +130,7 @@ impl Workers {
             Ok(thread) => {
                 state.quick += 1;
                 drop(state);
-                let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-                threads.retain(|thread| !thread.is_finished());
-                threads.push(thread);
+                self.keep(thread);
             }
             // The system gives no further thread: one that is there does it, or the caller.
             Err(_) if state.quick > 0 => self.shared.changed.notify_one(),
@@ -111,7 +138,7 @@ impl Workers {
                 let work = state.waiting.pop_front();
                 drop(state);
                 if let Some(work) = work {
-                    work(&Arc::new(Worker::current()));
+                    work(&Arc::new(Worker::current(false)));
                 }
             }
         }
@@ -119,10 +146,11 @@ impl Workers {
 }
 
 impl Worker {
-    fn current() -> Worker {
+    /// This thread, which is set aside or not.
+    fn current(aside: bool) -> Worker {
         Worker {
             thread: Thread::current(),
-            aside: AtomicBool::new(false),
+            aside: AtomicBool::new(aside),
         }
     }
 }
@@ -134,7 +162,7 @@ impl Shared {
 
     /// What a thread does: all that waits, until there was nothing for long or it was set aside.
     fn work(&self) {
-        let worker = Arc::new(Worker::current());
+        let worker = Arc::new(Worker::current(false));
         let mut state = self.lock();
         loop {
             if let Some(work) = state.waiting.pop_front() {
