@@ -101,6 +101,22 @@ typedef struct seqc_model_bytes {
 /* Memory that all sessions share. */
 int seqc_model_memory(const seqc_model *model, seqc_model_bytes *bytes);
 
+/* Gives the model a program that drafts for its sessions: that of a smaller model with the same tokenizer, which `seqc build` made. It runs as a process
+ * of its own, for all sessions, until the model gets another one or none, NULL, and answers that use it are over. Answers for which a request says
+ * "draft" use it. A program that does not draft or has other tokens is refused; one that fails later drafts no more, and answers go on
+ * without. Waits until the program is ready. */
+int seqc_model_set_draft(const seqc_model *model, const char *path);
+
+typedef struct seqc_drafts {
+    size_t size;         /* sizeof(seqc_drafts) */
+    uint64_t drafted;    /* tokens of drafts that were read */
+    uint64_t accepted;   /* those of them that the model chose */
+    const char *failure; /* NULL, or why the program drafts no more; valid as long as the model */
+} seqc_drafts;
+
+/* What became of the drafts of that program; an error, 1, if there is none. */
+int seqc_model_drafts(const seqc_model *model, seqc_drafts *drafts);
+
 /* Streams: what a model reads and gives, a row for each token ---------------------------------------------------------- */
 
 /* Types of elements. */
@@ -231,8 +247,8 @@ int seqc_decoder_finish(seqc_decoder *decoder, const char **text, size_t *length
  *
  * A request is the JSON object of a request to the server, as docs/server.md describes it, with its defaults: "max_tokens", "temperature",
  * "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "seed", "stop",
- * "ignore_eos", "response_format", "logprobs"; and "speculate": so many tokens at most are drafted by prompt lookup and read in one step, which changes
- * nothing but the speed. "messages" (a conversation) or "prompt" (a text or a list of tokens) is the whole
+ * "ignore_eos", "response_format", "logprobs"; and "speculate" or "draft": so many tokens at most are drafted, by prompt lookup or by the model's program that drafts, and read
+ * in one step, which changes nothing but the speed. "messages" (a conversation) or "prompt" (a text or a list of tokens) is the whole
  * text to be continued: what the session has read of it is kept, the rest is read. Without both the session is continued from where it is.
  * NULL stands for {}. */
 
@@ -259,8 +275,8 @@ typedef struct seqc_token {
 int seqc_session_start(seqc_session *session, const char *request, const seqc_callbacks *callbacks);
 /* The next part of the answer; `token->size` is set by the caller. After the last part: an error, 1. */
 int seqc_session_next(seqc_session *session, seqc_token *token);
-/* The next part of the answer of each of several sessions of one model: all of them read in one step, so that weights are read once for
- * all. Answers are those of `seqc_session_next`, without drafts. `tokens` has room for `count` parts of the `size` that the first one says, each with
+/* The next part of the answer of each of several sessions of one model: all of them read in one step, with their drafts, so that weights are
+ * read once for all. Answers are those of `seqc_session_next`. `tokens` has room for `count` parts of the `size` that the first one says, each with
  * its status: one session's failure, told by it, does not affect the others. Gives the largest status. */
 int seqc_next(seqc_session *const *sessions, size_t count, seqc_token *tokens);
 /* Both in one call: the token callback is given every part. Any other function with the session ends an answer; the session has read the prompt and the tokens

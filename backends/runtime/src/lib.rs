@@ -5,6 +5,7 @@
 //! at once; a [`session::Session`] is one sequence being read; an [`engine::Engine`] answers many requests at once; [`cli`] is
 //! the command line around them, [`program`] its `main`.
 
+mod answer;
 mod barrier;
 mod being_read;
 mod bounded;
@@ -40,6 +41,7 @@ pub mod sequence;
 #[cfg(feature = "program")]
 mod server;
 pub mod session;
+pub mod speculation;
 mod state;
 mod streams;
 #[cfg(test)]

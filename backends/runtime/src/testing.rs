@@ -52,6 +52,14 @@ pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
+/// A program that runs these lines of the shell.
+pub(crate) fn script(lines: &str) -> PathBuf {
+    let path = file("script", format!("#!/bin/sh\n{lines}\n").as_bytes());
+    let runs = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&path, runs).expect("a script");
+    path
+}
+
 /// A safetensors file of named tensors: type, shape, bytes.
 pub(crate) fn safetensors(tensors: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
     let (mut header, mut data) = (serde_json::Map::new(), Vec::new());

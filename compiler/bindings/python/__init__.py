@@ -12,18 +12,19 @@ threads: steps take turns, everything else runs at once, and no call holds the i
 import ctypes
 import json
 import os
-from typing import NamedTuple
 
 import numpy as np
 
 from . import _library
 from ._library import library as _lib
+from ._values import Candidate, Drafts, ModelMemory, SessionMemory, Stream, Token
 
 __version__ = "@version@"
 __all__ = [
     "Answer",
     "Candidate",
     "Decoder",
+    "Drafts",
     "Error",
     "InputError",
     "Model",
@@ -49,47 +50,6 @@ class InputError(Error, ValueError):
 
 class Stopped(Error):
     """A callback asked to stop."""
-
-
-class Stream(NamedTuple):
-    """What a model reads or gives: a row of `shape` for each token."""
-
-    name: str
-    dtype: np.dtype
-    shape: tuple
-    vocab: object
-
-
-class ModelMemory(NamedTuple):
-    """Bytes that all sessions share."""
-
-    weights: int
-    constants: int
-    steps: int
-
-
-class SessionMemory(NamedTuple):
-    """Bytes of a session: those that are freed with it, and those that forks use as well."""
-
-    alone: int
-    shared: int
-
-
-class Candidate(NamedTuple):
-    """A token with the natural logarithm of its probability."""
-
-    token: int
-    logprob: float
-
-
-class Token(NamedTuple):
-    """A part of an answer. In the last one, `token` is None, `text` had been held back, and `end` says why the answer is over."""
-
-    token: object
-    text: str
-    end: object
-    logprob: float
-    best: tuple
 
 
 _KINDS = {_library.INPUT: InputError, _library.STOPPED: Stopped}
@@ -216,6 +176,16 @@ class Model:
         count = ctypes.c_size_t()
         start = _made(_lib.model_ends(self._pointer, ctypes.byref(count)))
         return tuple((ctypes.c_int64 * count.value).from_address(start))
+
+    @property
+    def drafts(self):
+        found = _library.Drafts(size=ctypes.sizeof(_library.Drafts))
+        self._done(_lib.model_drafts(self._pointer, ctypes.byref(found)))
+        return Drafts(found.drafted, found.accepted, found.failure and found.failure.decode("utf-8", "replace"))
+
+    def set_draft(self, program):
+        """Gives the model a program of a smaller model, which drafts for answers that are asked for with `draft`; None: none."""
+        self._done(_lib.model_set_draft(self._pointer, None if program is None else os.fsencode(program)))
 
     def session(self):
         """A sequence of no tokens yet."""

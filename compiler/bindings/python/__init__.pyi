@@ -12,6 +12,7 @@ __all__ = [
     "Answer",
     "Candidate",
     "Decoder",
+    "Drafts",
     "Error",
     "InputError",
     "Model",
@@ -46,6 +47,11 @@ class ModelMemory(NamedTuple):
     weights: int
     constants: int
     steps: int
+
+class Drafts(NamedTuple):
+    drafted: int
+    accepted: int
+    failure: Optional[str]
 
 class SessionMemory(NamedTuple):
     alone: int
@@ -82,7 +88,10 @@ class Model:
     @property
     def memory(self) -> ModelMemory: ...
     @property
+    def drafts(self) -> Drafts: ...
+    @property
     def ends(self) -> tuple[int, ...]: ...
+    def set_draft(self, program: Optional[_Path]) -> None: ...
     def session(self) -> Session: ...
     def encode(self, text: str, start: bool = True) -> npt.NDArray[np.int64]: ...
     def decode(self, tokens: _Tokens) -> str: ...

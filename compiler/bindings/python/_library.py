@@ -27,6 +27,10 @@ class ModelBytes(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("weights", c_uint64), ("constants", c_uint64), ("steps", c_uint64)]
 
 
+class Drafts(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("drafted", c_uint64), ("accepted", c_uint64), ("failure", c_char_p)]
+
+
 class Stream(ctypes.Structure):
     _fields_ = [
         ("size", c_size_t),
@@ -93,6 +97,8 @@ _OUT = {
     "model_causal": (c_int, [c_void_p]),
     "model_threads": (c_size_t, [c_void_p]),
     "model_memory": (c_int, [c_void_p, POINTER(ModelBytes)]),
+    "model_set_draft": (c_int, [c_void_p, c_char_p]),
+    "model_drafts": (c_int, [c_void_p, POINTER(Drafts)]),
     "model_inputs": (c_size_t, [c_void_p]),
     "model_outputs": (c_size_t, [c_void_p]),
     "model_input": (c_int, [c_void_p, c_size_t, POINTER(Stream)]),

@@ -47,6 +47,14 @@ pub(crate) struct ModelBytes {
 }
 
 #[repr(C)]
+pub(crate) struct Drafts {
+    pub(crate) size: usize,
+    pub(crate) drafted: u64,
+    pub(crate) accepted: u64,
+    pub(crate) failure: *const c_char,
+}
+
+#[repr(C)]
 pub(crate) struct Stream {
     pub(crate) size: usize,
     pub(crate) name: *const c_char,
@@ -112,6 +120,8 @@ unsafe extern "C" {
     pub(crate) fn seqc_model_causal(model: *const Model) -> c_int;
     pub(crate) fn seqc_model_threads(model: *const Model) -> usize;
     pub(crate) fn seqc_model_memory(model: *const Model, bytes: *mut ModelBytes) -> c_int;
+    pub(crate) fn seqc_model_set_draft(model: *const Model, path: *const c_char) -> c_int;
+    pub(crate) fn seqc_model_drafts(model: *const Model, drafts: *mut Drafts) -> c_int;
     pub(crate) fn seqc_model_inputs(model: *const Model) -> usize;
     pub(crate) fn seqc_model_outputs(model: *const Model) -> usize;
     pub(crate) fn seqc_model_input(

@@ -30,7 +30,7 @@ mod text;
 
 pub use batch::{Input, Output, Segment, Wanted, feed, feed_with};
 pub use error::{Error, ErrorKind, Result};
-pub use model::{Element, Model, ModelMemory, Options, Stream};
+pub use model::{Drafts, Element, Model, ModelMemory, Options, Stream};
 pub use progress::Progress;
 pub use request::{Message, Request};
 pub use session::{Answer, End, LogProb, Session, SessionMemory, Token, advance};

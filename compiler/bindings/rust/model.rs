@@ -4,7 +4,7 @@ use std::{
     ffi::{CStr, c_int},
     mem,
     os::unix::ffi::OsStrExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     ptr,
     sync::Arc,
 };
@@ -80,6 +80,17 @@ pub struct ModelMemory {
     pub constants: u64,
     /// For the activations of a step.
     pub steps: u64,
+}
+
+/// What became of the drafts of the program that drafts for a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drafts {
+    /// Tokens of drafts that were read.
+    pub drafted: u64,
+    /// Those of them that the model chose.
+    pub accepted: u64,
+    /// Why the program drafts no more.
+    pub failure: Option<String>,
 }
 
 impl Model {
@@ -187,6 +198,49 @@ impl Model {
             constants: bytes.constants,
             steps: bytes.steps,
         }
+    }
+
+    /// Gives the model a program that drafts for answers whose requests ask for it ([`Request::draft`](crate::Request::draft)): that of a smaller model
+    /// with the same tokenizer, which `seqc build` made. It runs as a process of its own, for all sessions, until the model gets another
+    /// one or none. Waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// A program that cannot be started, does not draft, or has other tokens. One that fails later drafts no more, and answers go on
+    /// without.
+    pub fn set_draft(&self, program: Option<&Path>) -> Result<()> {
+        let path = program.map(|path| c_string(path.as_os_str().as_bytes()));
+        let path = path.transpose()?;
+        let path = path.as_deref().map_or(ptr::null(), CStr::as_ptr);
+        // SAFETY: the model lives, and the path through the call.
+        self.done(unsafe { ffi::seqc_model_set_draft(self.raw(), path) })
+    }
+
+    /// What became of the drafts of that program.
+    ///
+    /// # Errors
+    ///
+    /// The model has none.
+    pub fn drafts(&self) -> Result<Drafts> {
+        let mut found = ffi::Drafts {
+            size: size_of::<ffi::Drafts>(),
+            drafted: 0,
+            accepted: 0,
+            failure: ptr::null(),
+        };
+        // SAFETY: the model lives, and the place can be written.
+        self.done(unsafe { ffi::seqc_model_drafts(self.raw(), &raw mut found) })?;
+        let failure = (!found.failure.is_null()).then(|| {
+            // SAFETY: the text lives as long as the model.
+            unsafe { CStr::from_ptr(found.failure) }
+                .to_string_lossy()
+                .into_owned()
+        });
+        Ok(Drafts {
+            drafted: found.drafted,
+            accepted: found.accepted,
+            failure,
+        })
     }
 
     /// What it reads.

@@ -95,6 +95,13 @@ impl Request {
         self.json("speculate", tokens.to_string())
     }
 
+    /// So many tokens at most are drafted by the program that the model was given ([`Model::set_draft`](crate::Model::set_draft)) and read in one
+    /// step; the answer is the same.
+    #[must_use]
+    pub fn draft(self, tokens: usize) -> Request {
+        self.json("draft", tokens.to_string())
+    }
+
     /// The answer is JSON that this schema, a JSON text, admits.
     #[must_use]
     pub fn json_schema(self, schema: &str) -> Request {

@@ -16,6 +16,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("__init__.py", include_str!("../../bindings/python/__init__.py")),
     ("__init__.pyi", include_str!("../../bindings/python/__init__.pyi")),
     ("_library.py", include_str!("../../bindings/python/_library.py")),
+    ("_values.py", include_str!("../../bindings/python/_values.py")),
     ("py.typed", ""),
 ];
 /// Permissions of files, and of the library.

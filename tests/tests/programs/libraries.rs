@@ -8,7 +8,7 @@ use std::{
 use seqc_tests::{command, fixture, scratch};
 
 /// The library of a checkpoint in `dir`, whose C names begin with `prefix`.
-fn library(dir: &Path, checkpoint: &str, prefix: &str) {
+pub(super) fn library(dir: &Path, checkpoint: &str, prefix: &str) {
     let at = |name: String| dir.join(name).display().to_string();
     let (model, output) = (at(format!("{prefix}.yaml")), at(format!("lib{prefix}.so")));
     let checkpoint = fixture::folder().join("hf").join(checkpoint).display().to_string();

@@ -4,6 +4,7 @@ mod batches;
 mod chat;
 mod compare;
 mod contract;
+mod drafts;
 mod embed;
 mod finite;
 mod fixtures;

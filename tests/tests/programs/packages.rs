@@ -89,6 +89,12 @@ fn expected() -> &'static str {
     })
 }
 
+/// The program of the model, which drafts for its libraries.
+fn drafts() -> PathBuf {
+    expected();
+    model().with_file_name("program")
+}
+
 /// Builds the model's library in a form, with more words, in a folder of its own.
 fn built(folder: &str, words: &[&str]) -> PathBuf {
     let dir = scratch(folder);
@@ -137,7 +143,7 @@ fn the_crate_builds_without_a_network_and_answers() {
     fs::copy(&more, dir.join("user/src/bin/more.rs")).unwrap_or_else(|error| panic!("{}: {error}", more.display()));
     let run = "env -u RUSTFLAGS -u CARGO_TARGET_DIR cargo run --quiet --offline --bin";
     assert_eq!(shell(&dir.join("user"), &format!("{run} user")), expected());
-    shell(&dir.join("user"), &format!("{run} more"));
+    shell(&dir.join("user"), &format!("{run} more -- {}", drafts().display()));
     // Its own tests, and the example in its documentation, compile without a warning.
     shell(
         &dir.join("model"),
@@ -179,7 +185,10 @@ fn the_wheel_installs_in_a_fresh_environment_and_answers() {
     let batch = shell(&dir, "fresh/bin/python main1.py");
     assert_eq!(batch.matches(',').count(), 2, "{batch}");
     let script = fixture::folder().join("packages.py");
-    shell(&dir, &format!("fresh/bin/python {}", script.display()));
+    shell(
+        &dir,
+        &format!("fresh/bin/python {} {}", script.display(), drafts().display()),
+    );
     let said = refused(&["--emit", "wheel", "-o", "model.whl"]);
     assert!(said.contains("name a folder"), "{said}");
 }

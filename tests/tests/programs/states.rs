@@ -18,14 +18,14 @@ const TAIL: &str = "  - head: {vocab: vocab}
 
 /// A small model of random weights.
 #[derive(Clone, Copy)]
-struct Model {
-    name: &'static str,
+pub(super) struct Model {
+    pub(super) name: &'static str,
     /// Its stack between the embedding and the head.
     layers: &'static str,
 }
 
 /// Recurrent states, a window, caches that layers share, and caches beside recurrent states.
-const MODELS: [Model; 5] = [
+pub(super) const MODELS: [Model; 5] = [
     Model {
         name: "attention",
         layers: "  - attention: {heads: 2, kv_heads: 1}\n  - swiglu: {hidden: 48}\n",
@@ -58,7 +58,7 @@ const MODELS: [Model; 5] = [
     },
 ];
 
-fn program(model: Model) -> Program {
+pub(super) fn program(model: Model) -> Program {
     let Model { name, layers } = model;
     built(&format!("states-{name}"), || {
         let path = seqc_tests::scratch("models").join(format!("states-{name}.yaml"));
@@ -198,7 +198,7 @@ fn answers_with_a_model_that_drafts_are_those_without() {
 }
 
 /// Prompts of a random tree: each begins as one before, or with an answer to it, and goes on by itself.
-fn tree(count: usize, answers: impl Fn(&[i64]) -> Vec<i64>) -> Vec<Vec<i64>> {
+pub(super) fn tree(count: usize, answers: impl Fn(&[i64]) -> Vec<i64>) -> Vec<Vec<i64>> {
     let mut numbers = Numbers(7);
     let mut prompts = vec![numbers.tokens(30)];
     while prompts.len() < count {
@@ -215,7 +215,7 @@ fn tree(count: usize, answers: impl Fn(&[i64]) -> Vec<i64>) -> Vec<Vec<i64>> {
 }
 
 /// The tokens of a greedy answer.
-fn answer(server: &Server, prompt: &[i64]) -> Vec<i64> {
+pub(super) fn answer(server: &Server, prompt: &[i64]) -> Vec<i64> {
     let body = json!({"prompt": prompt, "max_tokens": 16, "temperature": 0, "ignore_eos": true, "return_tokens": true});
     let said = server.post("/v1/completions", &body.to_string());
     let tokens = integers(&said.json()["choices"][0]["tokens"]);
@@ -223,7 +223,7 @@ fn answer(server: &Server, prompt: &[i64]) -> Vec<i64> {
     tokens
 }
 
-fn number(server: &Server, name: &str) -> u64 {
+pub(super) fn number(server: &Server, name: &str) -> u64 {
     let metrics = server.get("/metrics").body;
     let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
     line.and_then(|number| number.parse().ok())
@@ -285,6 +285,6 @@ fn the_prefix_cache_changes_no_answer_with_drafts() {
     }
 }
 
-fn start(program: &Program, words: &[&str]) -> Server {
+pub(super) fn start(program: &Program, words: &[&str]) -> Server {
     Server::start(program, &super::serve::tokenizer(), words)
 }

@@ -70,9 +70,14 @@ fn a_conversation_over_a_pipe_is_saved_loaded_and_taken_back() {
     );
     assert!(answer.stderr.contains("saved after"), "{}", answer.stderr);
     assert_eq!(answer.stderr.matches("back after").count(), 5, "{}", answer.stderr);
-    let drafted = [&words[..], &["--speculate".to_owned(), "lookup:4".to_owned()]].concat();
-    let drafted = command::run_with_input(&bytes().path, &drafted, &input).ok();
-    assert_eq!(drafted.stdout, answer.stdout);
+    for drafts in [
+        ["--speculate", "lookup:4"],
+        ["--draft", &bytes().path.display().to_string()],
+    ] {
+        let drafted = [&words[..], &drafts.map(str::to_owned)].concat();
+        let drafted = command::run_with_input(&bytes().path, &drafted, &input).ok();
+        assert_eq!(drafted.stdout, answer.stdout);
+    }
 }
 
 #[test]

@@ -8,22 +8,22 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    answer::{Answer, Wish},
+    answer::CAnswer,
     callbacks::{CCallbacks, CToken},
     model::Shared,
     outcome::{Fault, OK, Outcome, status, tell},
     pointers,
-    reading::{self, Reading},
     session::{CSession, Inner, with, with_model},
 };
 use crate::{
-    Error, chat,
+    Error,
+    answer::{self, Answer, Pair, Wish},
+    chat,
     engine::Generation,
     fields::{Fields, Wrong},
-    generation::{Continuation, Drafting, Sampler, Speculation, Wishes},
-    inputs::Values,
+    generation::{Continuation, Sampler, Wishes},
     sequence::Sequence,
-    session::Wanted,
+    speculation::{Drafting, Speculation},
 };
 
 /// Tokens of a draft.
@@ -93,10 +93,19 @@ fn prompt(fields: &Fields, shared: &Shared) -> Outcome<Option<Vec<i64>>> {
     })
 }
 
-/// How tokens are drafted: as many as the field says, by prompt lookup.
-fn drafting(fields: &Fields) -> Outcome<Option<Drafting>> {
-    let lookup = fields.at_most("speculate", MOST_DRAFTED)?.filter(|lookup| *lookup > 0);
-    Ok(lookup.map(|lookup| Drafting { lookup }))
+/// How tokens are drafted: as many as a field says, by prompt lookup or by the model's draft.
+fn drafting(fields: &Fields, shared: &Shared) -> Outcome<Option<Drafting>> {
+    let most = |name| Ok::<_, Wrong>(fields.at_most(name, MOST_DRAFTED)?.filter(|most| *most > 0));
+    match (most("speculate")?, most("draft")?) {
+        (Some(_), Some(_)) => Err(Wrong::field("draft", "there is `speculate` as well").into()),
+        (Some(most), None) => Ok(Some(Drafting::Lookup { most })),
+        (None, Some(most)) => {
+            let missing = || Wrong::field("draft", "the model has no program that drafts: give it one first");
+            let program = shared.draft.program().ok_or_else(missing)?;
+            Ok(Some(Drafting::Program { program, most }))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 impl Inner {
@@ -113,7 +122,7 @@ impl Inner {
         let generation = generation(fields, shared)?;
         let sampler = Sampler::new(generation.sampling, logits)?;
         let prompt = prompt(fields, shared)?;
-        let speculation = drafting(fields)?;
+        let drafting = drafting(fields, shared)?;
         self.settle()?;
         if let Some(tokens) = prompt {
             self.bring_to(&tokens, callbacks)?;
@@ -135,14 +144,14 @@ impl Inner {
         continuation.read(read);
         let wish = Wish {
             continuation,
-            most: match generation.max_tokens {
+            max_tokens: match generation.max_tokens {
                 NOT_ASKED => self.trained_room(),
                 asked => asked,
             },
             logits: self.logits_place.unwrap_or_default(),
-            speculation: speculation.map(Speculation::new),
+            speculation: drafting.as_ref().map(Speculation::new),
         };
-        self.answer = Some(Answer::new(&self.session, wish));
+        self.answer = Some(CAnswer::new(Answer::new(&self.session, wish)));
         Ok(())
     }
 
@@ -187,8 +196,8 @@ impl Inner {
 
     /// The next part of an answer.
     fn next(&mut self) -> Outcome<CToken> {
-        let running = self.answer.as_mut().filter(|answer| !answer.is_over());
-        let answer = running.ok_or_else(|| Error::input("no answer is being generated"))?;
+        let answer = self.answer.as_mut();
+        let answer = answer.ok_or_else(|| Error::input("no answer is being generated"))?;
         answer.next(&mut self.session)
     }
 }
@@ -300,20 +309,12 @@ pub unsafe extern "C" fn seqc_next(sessions: *const *mut CSession, count: usize,
     called.max(worst)
 }
 
-/// Reads what answers want, in as few steps as there is room for.
+/// Reads what answers need to go on, in as few steps as there is room for.
 fn read_together(taken: &mut [(&CSession, MutexGuard<Inner>)]) -> Outcome<()> {
-    let wanted = |(_, inner): &(&CSession, MutexGuard<Inner>)| {
-        let wants = |answer: &Answer| answer.wants(&inner.session);
-        [Values::I64(inner.answer.as_ref().map(wants).unwrap_or_default())]
-    };
-    let inputs: Vec<[Values; 1]> = taken.iter().map(wanted).collect();
-    let some = |inputs: &[Values; 1]| matches!(inputs, [Values::I64(tokens)] if !tokens.is_empty());
-    let readings = taken.iter_mut().zip(&inputs).filter(|(_, inputs)| some(inputs));
-    let reading = readings.map(|((_, inner), inputs)| Reading {
-        session: &mut inner.session,
-        inputs,
-        wanted: Wanted::Last,
-        places: Vec::new(),
-    });
-    reading::read(reading.collect(), &CCallbacks::NONE)
+    let mut pairs = Vec::new();
+    for (_, inner) in taken {
+        let Inner { session, answer, .. } = &mut **inner;
+        pairs.extend(answer.as_mut().map(|CAnswer { answer, .. }| Pair { answer, session }));
+    }
+    Ok(answer::read_together(&mut pairs)?)
 }

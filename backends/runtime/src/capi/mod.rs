@@ -8,6 +8,8 @@ mod answer;
 pub mod callbacks;
 pub mod decoder;
 mod described;
+pub mod draft;
+mod drafted;
 pub mod feed;
 pub mod generate;
 pub mod memory;

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     described::Described,
+    drafted::Draft,
     outcome::{Fault, Keeps, Outcome, Texts, freed, made, status},
     pointers,
     version::ABI,
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub(super) inputs: Vec<Described>,
     pub(super) outputs: Vec<Described>,
     texts: Texts,
+    /// What drafts for sessions that ask for it.
+    pub(super) draft: Draft,
     model: Arc<Model>,
 }
 
@@ -71,6 +74,7 @@ impl Shared {
             inputs: descriptor.inputs.iter().map(Described::new).collect(),
             outputs: descriptor.outputs.iter().map(Described::new).collect(),
             texts: Texts::default(),
+            draft: Draft::default(),
             model,
         })
     }

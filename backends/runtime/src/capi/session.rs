@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    answer::Answer,
+    answer::CAnswer,
     callbacks::CCallbacks,
     memory,
     model::{CModel, Shared, make},
@@ -39,7 +39,7 @@ pub(super) struct Inner {
     /// Place of the logits among the outputs, where there are any.
     pub(super) logits_place: Option<usize>,
     /// The answer that is being generated.
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<CAnswer>,
     /// Tokens between two snapshots, 0 for none.
     pub(super) interval: u64,
 }
@@ -85,8 +85,8 @@ impl Inner {
     /// Ends an answer: the session has read what was given of it.
     pub(super) fn settle(&mut self) -> Outcome<()> {
         match self.answer.take() {
-            Some(answer) => {
-                answer.settle(&mut self.session)?;
+            Some(given) => {
+                given.answer.settle(&mut self.session)?;
                 self.check_finite()
             }
             None => Ok(()),
@@ -112,7 +112,7 @@ impl Inner {
 
     /// Tokens read so far, and those of an answer that were given and will be.
     fn position(&self) -> u64 {
-        let answer = |answer: &Answer| answer.start() + answer.given().len() as u64;
+        let answer = |given: &CAnswer| given.answer.start() + given.answer.given().len() as u64;
         self.answer.as_ref().map_or(self.session.position(), answer)
     }
 
@@ -120,7 +120,7 @@ impl Inner {
     fn tokens(&self) -> Option<Vec<i64>> {
         let read = self.session.tokens()?;
         Some(match &self.answer {
-            Some(answer) => [read.get(..answer.start() as usize)?, answer.given()].concat(),
+            Some(CAnswer { answer, .. }) => [read.get(..answer.start() as usize)?, answer.given()].concat(),
             None => read.to_vec(),
         })
     }

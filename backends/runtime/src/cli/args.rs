@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{fields::MOST_SAMPLES, generation::Drafting};
+use crate::fields::MOST_SAMPLES;
 pub(crate) use parsers::{BiasWord, Seed};
-use parsers::{at_least_one, bias, drafting, number, number_or_all, seed, up_to, whole};
+use parsers::{at_least_one, bias, lookup, number, number_or_all, seed, up_to, whole};
 
 /// Bounds of a server, far beyond what makes sense.
 #[cfg(feature = "program")]
@@ -203,18 +203,25 @@ pub(crate) struct Answers {
     /// Continue after end-of-sequence tokens
     #[arg(long, conflicts_with = "form")]
     pub(crate) ignore_eos: bool,
+    #[command(flatten)]
+    pub(crate) drafts: Drafts,
+    /// `tokenizer.json`, a directory that contains one, or a GGUF file, instead of the built-in path
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tokenizer: Option<PathBuf>,
+}
+
+/// How tokens are drafted.
+#[derive(Debug, Args)]
+pub(crate) struct Drafts {
     /// Speculative decoding: draft up to K tokens by looking up the last ones in the text, and read them in one step
-    #[arg(long, value_name = "lookup[:K]", value_parser = drafting)]
-    pub(crate) speculate: Option<Drafting>,
+    #[arg(long, value_name = "lookup[:K]", value_parser = lookup)]
+    pub(crate) speculate: Option<usize>,
     /// Speculative decoding: another program, of a smaller model with the same tokenizer, drafts
     #[arg(long, value_name = "PROGRAM", conflicts_with = "speculate")]
     pub(crate) draft: Option<PathBuf>,
     /// Maximum number of tokens of a draft of that program
     #[arg(long, value_name = "K", default_value_t = 4, requires = "draft", value_parser = at_least_one)]
     pub(crate) draft_tokens: usize,
-    /// `tokenizer.json`, a directory that contains one, or a GGUF file, instead of the built-in path
-    #[arg(long, value_name = "PATH")]
-    pub(crate) tokenizer: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -314,9 +321,8 @@ pub(crate) struct Serve {
     /// Tokens between two snapshots of a prompt, for models with recurrent states or windows
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
     pub(crate) snapshot_interval: usize,
-    /// Speculative decoding: draft up to K tokens by looking up the last ones in the text, and read them in one step
-    #[arg(long, value_name = "lookup[:K]", value_parser = drafting)]
-    pub(crate) speculate: Option<Drafting>,
+    #[command(flatten)]
+    pub(crate) drafts: Drafts,
     /// Time limit of a request in seconds, with its time in the queue; 0: none
     #[arg(long, value_name = "S", default_value_t = 600, value_parser = whole::<u64>)]
     pub(crate) timeout: u64,

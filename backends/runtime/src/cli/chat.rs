@@ -10,13 +10,12 @@ use super::{
     args::Chat,
     common,
     console::Console,
-    drafts::Drafts,
     generate,
     prompt::{self, Asked},
     setup::{self, Setup},
 };
 use crate::{
-    Error, Result, code::Code, generation::Continuation, model::Model, places, session::Session, tokenizer::Tokenizer,
+    Error, Result, code::Code, generation::Rest, model::Model, places, session::Session, tokenizer::Tokenizer,
 };
 use commands::Command;
 use lines::{Line, Lines};
@@ -48,7 +47,6 @@ pub(crate) fn chat(code: Code, args: &Chat, console: &mut Console) -> Result<()>
         session,
         before: Vec::new(),
         turns: 0,
-        drafts: setup.drafts()?,
     };
     if args.interactive || std::io::stdin().is_terminal() {
         talk.interactive(console)?;
@@ -75,7 +73,6 @@ struct Talk<'m> {
     before: Vec<Session<'m>>,
     /// Turns so far.
     turns: u64,
-    drafts: Option<Drafts>,
 }
 
 impl<'m> Talk<'m> {
@@ -180,25 +177,19 @@ impl<'m> Talk<'m> {
         lines::forget_interrupt();
         answering.interrupted = lines::interrupted;
         answering.read(session, prompt, console)?;
-        answering.drafts = self.drafts.take();
+        answering.keeps = true;
         let mut show = |_, text: &str, console: &mut Console| generate::print(console.result, text);
-        let answered = answering.answer(session, &mut show, console);
-        self.drafts = answering.drafts.take();
-        let mut generated = answered?;
-        end(answering.continuation, &generated, console)?;
+        let generated = answering.answer(session, &mut show, console)?;
+        end(&generated, console)?;
         generate::note_drafts(&generated, console);
-        generated.complete(session, self.setup.logits, console)
+        Ok(())
     }
 }
 
 /// What was held back of an answer, and the end of the line.
-fn end(answer: Continuation, done: &Generated, console: &mut Console) -> Result<()> {
-    let rest = answer.finish();
-    let rest = match done.stop {
-        Stop::Text => String::new(),
-        Stop::Length | Stop::End | Stop::Context | Stop::Interrupted => rest.text + &rest.broken,
-    };
-    generate::print(console.result, &format!("{rest}\n"))?;
+fn end(done: &Generated, console: &mut Console) -> Result<()> {
+    let Rest { text, broken } = &done.rest;
+    generate::print(console.result, &format!("{text}{broken}\n"))?;
     if done.stop == Stop::Interrupted {
         console.tell("interrupted");
     }

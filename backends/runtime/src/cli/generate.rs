@@ -16,10 +16,11 @@ use super::{
 use crate::{
     Error, Result,
     code::Code,
-    generation::{Continuation, DraftTotals, LogProb, LogProbs},
+    generation::{LogProb, LogProbs, Reason},
     model::Model,
     places,
     session::Session,
+    speculation::DraftTotals,
     streams,
     tokenizer::Tokenizer,
 };
@@ -43,7 +44,7 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let tokens = prompt.tokens.clone();
     let text = tokenizer.map(|tokenizer| prompt.text(tokenizer, &session));
     let mut answering = setup.answering(0, text, args.logprobs, &args.reading.chunk)?;
-    answering.drafts = setup.drafts()?;
+    answering.keeps = args.reading.save_state.is_some();
     let from = Instant::now();
     answering.read(&mut session, prompt, console)?;
     let reading = milliseconds(from);
@@ -78,7 +79,7 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
 /// The answer of a session, shown as it comes, which the session has read if its state is saved.
 fn one(
     session: &mut Session,
-    mut answering: Answering,
+    answering: Answering,
     setup: &Setup,
     args: &Generate,
     console: &mut Console,
@@ -90,11 +91,8 @@ fn one(
         tokens: 0,
     };
     let mut show = |token, text: &str, console: &mut Console| shown.show(token, text, console);
-    let mut generated = answering.answer(session, &mut show, console)?;
-    shown.end(answering.continuation, &generated, args, console)?;
-    if args.reading.save_state.is_some() {
-        generated.complete(session, setup.logits, console)?;
-    }
+    let generated = answering.answer(session, &mut show, console)?;
+    shown.end(&generated, args, console)?;
     Ok(Answered {
         generated,
         text: shown.text,
@@ -112,11 +110,6 @@ fn several(
     if args.reading.save_state.is_some() {
         return Err(Error::Usage(
             "--save-state leaves the state of one answer: give it without --samples".to_owned(),
-        ));
-    }
-    if args.answers.draft.is_some() {
-        return Err(Error::Usage(
-            "--draft drafts for one answer: give it without --samples, or --speculate instead".to_owned(),
         ));
     }
     let answers = samples::sample(session, setup, samples, args.logprobs)?;
@@ -149,7 +142,7 @@ fn with_answers(
     };
     if let Some(first) = answers.first() {
         add(&mut object, first)?;
-        if args.answers.speculate.is_some() || args.answers.draft.is_some() {
+        if args.answers.drafts.speculate.is_some() || args.answers.drafts.draft.is_some() {
             let DraftTotals { drafted, accepted } = first.generated.drafts;
             object["speculation"] = json!({"drafted": drafted, "accepted": accepted});
         }
@@ -218,7 +211,7 @@ pub(crate) fn note_drafts(generated: &Generated, console: &mut Console) {
     if drafted > 0 {
         console.note(format_args!(
             "drafts: {accepted} of {drafted} tokens were accepted, {} steps",
-            generated.steps
+            generated.work.steps
         ));
     }
 }
@@ -243,9 +236,9 @@ fn timings([loading, reading]: &[f64; 2], prompt: usize, answers: &[Answered]) -
         },
         "generation": {
             "tokens": all().map(|generated| generated.tokens.len()).sum::<usize>(),
-            "steps": all().map(|generated| generated.steps).sum::<usize>(),
+            "steps": all().map(|generated| generated.work.steps).sum::<usize>(),
             "milliseconds": took,
-            "tokens_per_second": rate(all().map(|generated| generated.chosen).sum(), took),
+            "tokens_per_second": rate(all().map(|generated| generated.work.chosen).sum(), took),
         },
     })
 }
@@ -280,9 +273,9 @@ impl Shown {
     }
 
     /// What was held back, what is left of a character that was not completed, and the end of the line.
-    fn end(&mut self, answer: Continuation, done: &Generated, args: &Generate, console: &mut Console) -> Result<()> {
-        if done.stop != Stop::Text && !done.tokens.is_empty() {
-            let mut rest = answer.finish();
+    fn end(&mut self, done: &Generated, args: &Generate, console: &mut Console) -> Result<()> {
+        if done.stop != Stop::Over(Reason::Stop) && !done.tokens.is_empty() {
+            let mut rest = done.rest.clone();
             if args.reading.save_state.is_some() && !rest.broken.is_empty() {
                 console.note("the text ends inside a character, which a run that goes on completes");
                 rest.broken.clear();

@@ -6,16 +6,18 @@ use std::{
 };
 
 use super::{
-    answering::{self, Generated, Stop},
+    answering::{Generated, Stop},
     common::milliseconds,
     setup::Setup,
 };
 use crate::{
     Error, Result,
-    engine::{Client, Delivery, Engine, Event, Generation, Goal, Listener, Reason, Request, Settings},
-    generation::DraftTotals,
+    answer::no_token,
+    engine::{Client, Delivery, Engine, Event, Generation, Goal, Listener, Request, Settings},
+    finite,
     prefix::Start,
     session::Session,
+    speculation::DraftTotals,
 };
 
 /// Answers that are decoded at once.
@@ -40,6 +42,10 @@ pub(crate) fn sample(
     if setup.words.max_tokens == 0 {
         return heard.answers();
     }
+    let logits = session.last(setup.logits).unwrap_or_default();
+    if finite::undecided(logits) {
+        return Err(no_token(session));
+    }
     let settings = Settings {
         sequences: samples.min(MOST_AT_ONCE),
         queue: samples,
@@ -47,7 +53,7 @@ pub(crate) fn sample(
         prompt_rows: samples,
         cache_bytes: 0,
         snapshot_tokens: 1,
-        drafting: setup.words.speculate,
+        drafting: setup.drafting.clone(),
         timeout: None,
     };
     let generation = Generation {
@@ -67,7 +73,7 @@ pub(crate) fn sample(
         index: 0,
         start: Some(Arc::new(Start {
             sequence: session.fork_sequence()?,
-            logits: Some(answering::scores(session, setup.logits)?.to_vec()),
+            logits: Some(logits.to_vec()),
         })),
         client: Client::default(),
         listener: Arc::clone(&heard) as Arc<dyn Listener>,
@@ -83,8 +89,8 @@ pub(crate) fn sample(
     if let Some(first) = answers.first_mut() {
         // Those of all answers together.
         first.generated.milliseconds = milliseconds(from);
-        first.generated.steps = number(&gauges.steps) as usize;
-        first.generated.chosen = (number(&gauges.generated_tokens) as usize).saturating_sub(samples);
+        first.generated.work.steps = number(&gauges.steps) as usize;
+        first.generated.work.chosen = (number(&gauges.generated_tokens) as usize).saturating_sub(samples);
         first.generated.drafts = DraftTotals {
             drafted: number(&gauges.drafted_tokens),
             accepted: number(&gauges.accepted_tokens),
@@ -140,12 +146,7 @@ impl Listener for Heard {
             } => {
                 let answer = &mut heard.all[index];
                 answer.text.push_str(&text);
-                answer.generated.stop = match reason {
-                    Reason::Length => Stop::Length,
-                    Reason::Context => Stop::Context,
-                    Reason::End => Stop::End,
-                    Reason::Stop => Stop::Text,
-                };
+                answer.generated.stop = Stop::Over(reason);
             }
             Event::Failed { failure, .. } => heard.failed = Some(failure.message),
             // Nobody asked for vectors.

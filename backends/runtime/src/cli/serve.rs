@@ -20,6 +20,8 @@ use crate::{
     code::Code,
     engine::{Engine, Pooling, Settings},
     limits, places, server,
+    speculation::Drafting,
+    streams::{self, width},
     tokenizer::Tokenizer,
 };
 
@@ -30,7 +32,8 @@ pub(crate) fn serve(code: Code, args: &Serve, console: &mut Console) -> Result<(
     let listener = listen(&args.host, args.port)?;
     let model = common::load(code, &args.loading, console)?;
     let descriptor = model.descriptor();
-    let mut engine = Engine::new(&model, tokenizer.as_deref(), settings(args, descriptor))?;
+    let drafting = drafting(args, descriptor, console)?;
+    let mut engine = Engine::new(&model, tokenizer.as_deref(), settings(args, descriptor, drafting))?;
     let site = server::Site {
         handle: engine.handle(),
         ends: setup::ends(descriptor, tokenizer.as_deref()),
@@ -67,7 +70,16 @@ pub(crate) fn serve(code: Code, args: &Serve, console: &mut Console) -> Result<(
     served.map_err(|error| failed("the server", error))
 }
 
-fn settings(args: &Serve, descriptor: &Descriptor) -> Settings {
+/// How tokens are drafted, where the model has something to choose.
+fn drafting(args: &Serve, descriptor: &Descriptor, console: &Console) -> Result<Option<Drafting>> {
+    match streams::logits(descriptor) {
+        Ok(logits) => setup::drafting(&args.drafts, width(&descriptor.outputs[logits]), console),
+        Err(error) if args.drafts.draft.is_some() => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+fn settings(args: &Serve, descriptor: &Descriptor, drafting: Option<Drafting>) -> Settings {
     Settings {
         sequences: args.max_sequences,
         queue: args.queue,
@@ -75,7 +87,7 @@ fn settings(args: &Serve, descriptor: &Descriptor) -> Settings {
         prompt_rows: args.prompt_chunk,
         cache_bytes: args.prefix_cache.saturating_mul(1 << 20),
         snapshot_tokens: args.snapshot_interval,
-        drafting: args.speculate,
+        drafting,
         timeout: (args.timeout > 0).then(|| Duration::from_secs(args.timeout)),
     }
 }

@@ -1,17 +1,22 @@
 //! How answers come, made from the words of the command line: for one answer in a session, and for requests to an engine.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use seqc_abi::Descriptor;
 
 use super::{
-    answering::Answering, args::Answers, common, console::Console, draft_process::DraftProcess, drafts::Drafts,
+    answering::Answering,
+    args::{Answers, Drafts},
+    common,
+    console::{Console, printable},
     sampling,
 };
 use crate::{
     Error, Result,
-    generation::{Constraint, Continuation, DraftTotals, Sampler, SamplingOptions, Speculation, Wishes},
+    answer::Wish,
+    generation::{Constraint, Continuation, Sampler, SamplingOptions, Wishes},
     places,
+    speculation::{DraftProgram, Drafting, Speculation},
     streams::{self, width},
     tokenizer::{TextStream, Tokenizer},
 };
@@ -27,6 +32,8 @@ pub(crate) struct Setup<'w> {
     /// Tokens that end an answer.
     pub(crate) ends: Vec<i64>,
     pub(crate) constraint: Option<Constraint>,
+    /// How tokens are drafted, where they are.
+    pub(crate) drafting: Option<Drafting>,
     vocab: usize,
 }
 
@@ -44,30 +51,17 @@ impl<'w> Setup<'w> {
         Sampler::new(options.clone(), vocab)?;
         let ends = ends(descriptor, tokenizer.as_ref());
         let constraint = sampling::constraint(&words.form, tokenizer.as_ref(), vocab, &ends)?;
+        let drafting = drafting(&words.drafts, vocab, console)?;
         Ok(Setup {
             words,
             logits,
             options,
             ends: if words.ignore_eos { Vec::new() } else { ends },
             constraint,
+            drafting,
             vocab,
             tokenizer,
         })
-    }
-
-    /// How tokens are drafted, where they are.
-    pub(crate) fn drafts(&self) -> Result<Option<Drafts>> {
-        match &self.words.draft {
-            Some(program) => {
-                let process = DraftProcess::start(program, self.vocab)?;
-                Ok(Some(Drafts::Program {
-                    process,
-                    most: self.words.draft_tokens,
-                    totals: DraftTotals::default(),
-                }))
-            }
-            None => Ok(self.words.speculate.map(Speculation::new).map(Drafts::Lookup)),
-        }
     }
 
     /// One answer, whose text this is; the first one has number 0.
@@ -89,14 +83,34 @@ impl<'w> Setup<'w> {
             logprobs,
         };
         Ok(Answering {
-            logits: self.logits,
-            max_tokens: self.words.max_tokens,
+            wish: Wish {
+                continuation: Continuation::new(Sampler::new(sampling, self.vocab)?, text, wishes)?,
+                max_tokens: self.words.max_tokens,
+                logits: self.logits,
+                speculation: self.drafting.as_ref().map(Speculation::new),
+            },
             cut: common::cut(chunk),
-            continuation: Continuation::new(Sampler::new(sampling, self.vocab)?, text, wishes)?,
-            drafts: None,
+            keeps: false,
             interrupted: || false,
         })
     }
+}
+
+/// How the words ask that tokens be drafted, for a model of so many tokens. A program that drafts is started.
+pub(crate) fn drafting(words: &Drafts, vocab: usize, console: &Console) -> Result<Option<Drafting>> {
+    let Some(program) = &words.draft else {
+        return Ok(words.speculate.map(|most| Drafting::Lookup { most }));
+    };
+    let quiet = console.verbosity < 0;
+    let tell = move |why: &str| {
+        if !quiet {
+            eprintln!("warning: {}: answers go on without drafts", printable(why));
+        }
+    };
+    Ok(Some(Drafting::Program {
+        program: Arc::new(DraftProgram::start(program, vocab, Box::new(tell))?),
+        most: words.draft_tokens,
+    }))
 }
 
 /// Ids that end a text or a turn, as the model and its tokenizer name them.

@@ -12,6 +12,8 @@ use crate::prefix::Start;
 #[derive(Debug)]
 pub(super) enum Message {
     Request(Box<Accepted>),
+    /// A draft has come for some answer.
+    Drafted,
     Close,
 }
 

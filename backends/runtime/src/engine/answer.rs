@@ -7,20 +7,22 @@ use seqc_abi::Descriptor;
 use super::{
     accepted::Waiting,
     gauges::Gauges,
+    handle::Handle,
     outbox::Outbox,
     plan::Ready,
-    request::{Event, FailureKind, Goal, Pooling, Reason, Totals},
+    request::{Event, FailureKind, Goal, Pooling, Totals},
     work::{Work, add, unit},
 };
 use crate::{
     Error, Result,
     executor::Segment,
     finite,
-    generation::{Choice, Drafting, Speculation, Taken},
+    generation::{Choice, Reason, Taken},
     inputs::Values,
     outputs::Outputs,
     prefix::PrefixCache,
     sequence::Sequence,
+    speculation::{Drafting, Speculation},
     tokenizer::Tokenizer,
 };
 
@@ -37,6 +39,8 @@ pub(super) struct Answer<'m> {
     /// What the sequence has read.
     read: Vec<i64>,
     speculation: Option<Speculation>,
+    /// Whether it waits for a draft.
+    awaits: bool,
     /// Tokens of a draft at the end of the input.
     draft: usize,
     /// The sequence before it read a draft, where it cannot be cut behind what is chosen of it.
@@ -93,6 +97,7 @@ impl<'m> Answer<'m> {
         Ok(Answer {
             read,
             speculation: None,
+            awaits: false,
             draft: 0,
             before: None,
             snapshot: None,
@@ -122,7 +127,7 @@ impl<'m> Answer<'m> {
             tokens = tokens.min(interval - self.done % interval);
         }
         Ready {
-            tokens: if self.pauses() { 0 } else { tokens },
+            tokens: if self.waits() { 0 } else { tokens },
             generates: self.totals.generated > 0,
             turn: self.turn,
         }
@@ -150,25 +155,27 @@ impl<'m> Answer<'m> {
     }
 
     /// Drafts tokens, where that is asked for.
-    pub(super) fn drafts(&mut self, drafting: Option<Drafting>) {
-        self.speculation = drafting.map(Speculation::new);
+    pub(super) fn drafts(&mut self, drafting: Option<&Drafting>, handle: &Handle) {
+        self.speculation = drafting.map(|drafting| Speculation::waking(drafting, || Some(handle.waker())));
     }
 
-    /// Adds a draft to the token that was chosen last. Where tokens have to be read again, they are read first.
-    pub(super) fn draft(&mut self, descriptor: &Descriptor, context: usize) {
+    /// Adds a draft to the token that was chosen last, or waits for it. Where tokens have to be read again, they are read first.
+    pub(super) fn draft(&mut self, descriptor: &Descriptor, context: usize, pace: Duration) {
         if self.totals.generated == 0 || self.tokens != 1 || self.done > 0 || self.pauses() {
             return;
         }
         let (Some(speculation), Work::Generate { max_tokens, .. }, [Values::I64(input)]) =
-            (&self.speculation, &self.work, &mut self.input)
+            (&mut self.speculation, &self.work, &mut self.input)
         else {
             return;
         };
         let room = descriptor.max_chunk.min(context.saturating_sub(self.read.len()));
         let most = room.min(max_tokens - self.totals.generated).saturating_sub(1);
         self.read.extend(&*input);
-        input.extend(speculation.draft(&self.read, most));
+        let draft = speculation.poll(&self.read, most, pace);
         self.read.pop();
+        self.awaits = draft.is_none();
+        input.extend(draft.unwrap_or_default());
         self.tokens = input.len();
         self.draft = self.tokens - 1;
     }
@@ -205,6 +212,11 @@ impl<'m> Answer<'m> {
     /// Whether it takes part in no step for now.
     pub(super) fn pauses(&self) -> bool {
         self.outbox.is_full() || self.awaits_grammar()
+    }
+
+    /// Whether it takes part in no step for now, or waits for a draft.
+    pub(super) fn waits(&self) -> bool {
+        self.pauses() || self.awaits
     }
 
     /// The step that last read of it.

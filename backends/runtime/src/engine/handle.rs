@@ -22,6 +22,7 @@ use crate::{
     Error,
     generation::{Sampler, StopTexts},
     inputs::{Values, check_ids},
+    speculation::Wake,
     streams::{self, width},
 };
 
@@ -117,6 +118,13 @@ impl Handle {
         self.shared.closing.store(true, Relaxed);
         // An engine that is gone has ended.
         let _ = self.messages.send(Message::Close);
+    }
+
+    /// Wakes the engine when a draft has come.
+    pub(super) fn waker(&self) -> Wake {
+        let messages = self.messages.clone();
+        // An engine that is gone needs no drafts.
+        Wake(Box::new(move || drop(messages.send(Message::Drafted))))
     }
 
     /// Whether no further requests are taken.

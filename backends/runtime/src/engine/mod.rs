@@ -24,9 +24,11 @@ mod work;
 pub use gauges::Gauges;
 pub use handle::{Handle, Refusal};
 pub use request::{
-    Client, Delivery, Event, Failure, FailureKind, Generation, Goal, Listener, Pooling, Reason, Request, Totals,
+    Client, Delivery, Event, Failure, FailureKind, Generation, Goal, Listener, Pooling, Request, Totals,
 };
 pub use settings::Settings;
+
+pub use crate::generation::Reason;
 
 use std::{
     collections::VecDeque,
@@ -76,6 +78,8 @@ pub struct Engine<'m> {
     leaving: Vec<Outbox>,
     /// Steps so far.
     steps: u64,
+    /// Time that steps took lately.
+    pace: Duration,
     /// No request comes any more.
     closing: bool,
 }
@@ -103,6 +107,7 @@ impl<'m> Engine<'m> {
             answers: Vec::new(),
             leaving: Vec::new(),
             steps: 0,
+            pace: Duration::ZERO,
             closing: false,
         })
     }
@@ -129,8 +134,14 @@ impl<'m> Engine<'m> {
 
     /// Whether a step would read nothing.
     fn nothing_runs(&self) -> bool {
-        let admits = !self.waiting.is_empty() && self.answers.len() < self.most();
-        !admits && self.answers.iter().all(Answer::pauses)
+        let admits = !self.waiting.is_empty() && self.has_place();
+        !admits && self.answers.iter().all(Answer::waits)
+    }
+
+    /// Whether one more answer may run.
+    fn has_place(&self) -> bool {
+        let running = self.answers.iter().filter(|answer| !answer.pauses()).count();
+        running < self.settings.sequences.max(1) && self.answers.len() < self.most()
     }
 
     /// The most answers, with those that are paused, which keep their memory.
@@ -176,6 +187,8 @@ impl<'m> Engine<'m> {
     fn take(&mut self, message: Message) {
         match message {
             Message::Request(request) => self.waiting.extend(request.samples()),
+            // Who waits for it looks anyway.
+            Message::Drafted => {}
             Message::Close => self.closing = true,
         }
     }
@@ -209,9 +222,7 @@ impl<'m> Engine<'m> {
 
     /// Gives places to those who wait: clients in turns, the answers of each in the order in which they came.
     fn admit(&mut self) {
-        let most = self.settings.sequences.max(1);
-        let mut running = self.answers.iter().filter(|answer| !answer.pauses()).count();
-        while running < most && self.answers.len() < self.most() {
+        while self.has_place() {
             let Some(next) = self.next_waiting() else {
                 break;
             };
@@ -221,10 +232,7 @@ impl<'m> Engine<'m> {
             self.handle.queue().leave(waiting.client, self.handle.gauges());
             let outbox = waiting.outbox.another();
             match self.begin(waiting) {
-                Ok(answer) => {
-                    self.answers.push(answer);
-                    running += 1;
-                }
+                Ok(answer) => self.answers.push(answer),
                 Err(error) => self.fail(outbox, FailureKind::Failed, error.to_string()),
             }
         }
@@ -256,7 +264,7 @@ impl<'m> Engine<'m> {
             },
         };
         let mut answer = Answer::new(waiting, sequence, descriptor, self.tokenizer)?;
-        answer.drafts(self.settings.drafting);
+        answer.drafts(self.settings.drafting.as_ref(), &self.handle);
         answer.look_ahead();
         if let Some(logits) = logits {
             let judging = Judging {
@@ -319,7 +327,7 @@ impl<'m> Engine<'m> {
     /// Reads the next tokens of some answers, chooses the next token of each that has read all.
     fn step(&mut self) {
         for answer in &mut self.answers {
-            answer.draft(self.executor.model().descriptor(), self.handle.context());
+            answer.draft(self.executor.model().descriptor(), self.handle.context(), self.pace);
         }
         let mut shares = self.shares();
         let (from, interval) = (Instant::now(), self.interval());
@@ -345,6 +353,7 @@ impl<'m> Engine<'m> {
         };
         let mut row = 0;
         let gauges = self.handle.gauges();
+        self.pace = (3 * self.pace + from.elapsed()) / 4;
         gauges.stepped(from.elapsed(), shares.iter().sum());
         let reading = answer::Reading {
             outputs: &outputs,

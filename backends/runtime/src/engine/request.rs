@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    generation::{Constraint, LogProbs, SamplingOptions},
+    generation::{Constraint, LogProbs, Reason, SamplingOptions},
     prefix::Start,
 };
 
@@ -139,19 +139,6 @@ pub struct Totals {
     pub prompt: usize,
     /// Tokens that were generated; one that ends the answer without being part of it counts.
     pub generated: usize,
-}
-
-/// Why an answer is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// As many tokens as asked for.
-    Length,
-    /// The context is full.
-    Context,
-    /// A token that ends a text or a turn, or a grammar that admits nothing more.
-    End,
-    /// A stop text.
-    Stop,
 }
 
 /// Why an answer is not given.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::generation::Drafting;
+use crate::speculation::Drafting;
 
 /// Bounds on what an engine runs, keeps waiting and admits.
 #[derive(Clone, Debug)]

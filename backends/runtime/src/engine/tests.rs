@@ -1,5 +1,6 @@
 //! Every answer of an engine is what its sequence gets alone, whatever others do.
 
+mod drafts;
 mod grammars;
 mod prefixes;
 
@@ -15,10 +16,11 @@ use super::*;
 use crate::{
     code::Code,
     executor::Segment,
-    generation::{Drafting, SamplingOptions},
+    generation::SamplingOptions,
     inputs::Values,
     model::Options,
     sequence::Sequence,
+    speculation::Drafting,
     testing::{self, BROKEN, CONTEXT, VOCAB, adder_descriptor, breaker, code, rememberer, total},
     weights::Mix,
 };
@@ -190,12 +192,16 @@ fn listen(asked: &[Asked], handle: &Handle) {
 
 #[test]
 fn every_answer_is_that_of_the_sequence_alone() {
-    let drafts = [None, Some(3), Some(7)].map(|most| most.map(|lookup| Drafting { lookup }));
+    let drafts = [None, Some(3), Some(7)].map(|most| most.map(|most| Drafting::Lookup { most }));
     let models = [adder(0), adder(3), adder(7), adder(20), load(rememberer())];
     let wrong = AtomicUsize::new(0);
-    for (model, drafting) in models.iter().flat_map(|model| drafts.map(|drafting| (model, drafting))) {
+    for (model, drafting) in models
+        .iter()
+        .flat_map(|model| drafts.clone().map(|drafting| (model, drafting)))
+    {
         let mut mix = Mix(model.descriptor().padding as u64);
         std::thread::scope(|scope| {
+            let drafts = drafting.is_some();
             let settings = Settings { drafting, ..settings() };
             let mut engine = Engine::new(model, None, settings).expect("an engine");
             let handle = engine.handle();
@@ -235,10 +241,10 @@ fn every_answer_is_that_of_the_sequence_alone() {
             let (drafted, accepted) = (drafted.load(Relaxed), accepted.load(Relaxed));
             wrong.fetch_add((drafted - accepted) as usize, Relaxed);
             let padding = model.descriptor().padding;
-            match drafting {
-                Some(_) if padding < 7 => assert!(drafted >= accepted && accepted > 50, "{gauges:?}"),
-                Some(_) => {}
-                None => assert_eq!(drafted, 0),
+            match drafts {
+                true if padding < 7 => assert!(drafted >= accepted && accepted > 50, "{gauges:?}"),
+                true => {}
+                false => assert_eq!(drafted, 0),
             }
         });
     }
@@ -254,7 +260,7 @@ fn samples_are_answers_of_their_own() {
         ..SamplingOptions::default()
     };
     wanted.logprobs = Some(2);
-    let [plain, ear] = [None, Some(Drafting { lookup: 4 })].map(|drafting| {
+    let [plain, ear] = [None, Some(Drafting::Lookup { most: 4 })].map(|drafting| {
         let ear = Ear::with_room(1000);
         let mut one = request(&[1, 2, 3], Goal::Generate(Box::new(wanted.clone())), &ear);
         one.index = 5;

@@ -9,7 +9,6 @@ mod constraint;
 mod logprobs;
 mod options;
 mod sampler;
-mod speculate;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -21,7 +20,6 @@ pub use constraint::{Constraint, Grammar, GrammarVocabulary};
 pub use logprobs::{LogProb, LogProbs};
 pub use options::{SamplingOptions, TokenBias};
 pub use sampler::{Sampler, greedy};
-pub use speculate::{DraftTotals, Drafting, Speculation};
 pub use stop::{Shown, StopTexts};
 pub use truncate::Candidate;
 
@@ -49,6 +47,19 @@ pub enum Taken {
     Stopped(String),
     /// The grammar admits nothing more: the answer ends with these characters.
     Complete(String),
+}
+
+/// Why an answer is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// As many tokens as asked for.
+    Length,
+    /// The context is full.
+    Context,
+    /// A token that ends a text or a turn, or a grammar that admits nothing more.
+    End,
+    /// A stop text.
+    Stop,
 }
 
 /// How an answer is to come.

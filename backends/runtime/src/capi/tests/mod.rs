@@ -1,5 +1,6 @@
 //! Calls as C makes them: sessions, batches, text, generation, and mistakes of all kinds.
 
+mod drafts;
 mod feeding;
 mod generation;
 mod misuse;

@@ -2,8 +2,6 @@
 
 use std::str::FromStr;
 
-use crate::generation::Drafting;
-
 /// What is added to the logit of a token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BiasWord {
@@ -45,13 +43,13 @@ pub(super) fn bias(word: &str) -> Result<BiasWord, String> {
 /// Tokens of a draft where the user does not say how many: with the one before them, rows that kernels compute together.
 const DRAFT: usize = 7;
 
-pub(super) fn drafting(word: &str) -> Result<Drafting, String> {
-    let most = match word.split_once(':') {
+/// The most tokens of a draft by prompt lookup.
+pub(super) fn lookup(word: &str) -> Result<usize, String> {
+    match word.split_once(':') {
         None if word == "lookup" => Ok(DRAFT),
         Some(("lookup", most)) => at_least_one(most),
         _ => Err("looks like lookup or lookup:8".to_owned()),
-    };
-    most.map(|lookup| Drafting { lookup })
+    }
 }
 
 pub(super) fn seed(word: &str) -> Result<Seed, String> {

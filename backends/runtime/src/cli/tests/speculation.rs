@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{json, refused};
+use super::{json, refused, run, words};
 use crate::{
     code::Code,
-    testing::{VOCAB, adder, adder_descriptor, breaker, fresh, rememberer},
+    testing::{VOCAB, adder, adder_descriptor, breaker, fresh, rememberer, script},
     weights::Mix,
 };
 
@@ -118,4 +118,52 @@ fn answers_with_drafts_end_where_others_do() {
     assert!(said.contains("layers.1.breaks, at token 1"), "{said}");
     refused(adder("adder"), 2, "generate --prompt-tokens 1 --speculate sometimes");
     refused(adder("adder"), 2, "generate --prompt-tokens 1 --speculate lookup:0");
+}
+
+#[test]
+fn a_program_that_fails_while_it_drafts_ends_no_answer() {
+    let line = "generate --prompt-tokens 1,2 -n 9";
+    let begin = r#"echo '{"model": "x", "vocab": 16, "protocol": 2}'"#;
+    let first = r#"read line; echo '{"proposals": [{"known": 3, "unread": 0, "tokens": [6]}]}'"#;
+    let nonsense = [
+        "exit",
+        "read line; echo 7",
+        r#"read line; echo '{"proposals": []}'"#,
+        r#"read line; echo '{"proposals": [{"known": 3, "unread": 0, "tokens": [99]}]}'"#,
+        r#"read line; printf '{"proposals": '"#,
+        r#"while read line; do echo '{"proposals": [{"known": 3, "unread": 2, "tokens": []}]}'; done"#,
+    ];
+    for then in nonsense {
+        for before in ["", first] {
+            let program = script(&[begin, before, then].join("\n"));
+            for code in models() {
+                let found = json(code, &format!("{line} --json --draft {}", program.display()));
+                assert_eq!(found["tokens"], json!([3, 6, 12, 8, 0, 0, 0, 0, 0]), "{then}");
+                let accepted = u64::from(!before.is_empty());
+                assert_eq!(found["speculation"]["accepted"], accepted, "{then}");
+            }
+        }
+    }
+}
+
+#[test]
+fn programs_that_do_not_draft_are_refused() {
+    let line = "generate --prompt-tokens 1,2 -n 9 --draft";
+    let hello = |vocab: usize, protocol: u32| {
+        format!(r#"echo '{{"model": "x", "vocab": {vocab}, "protocol": {protocol}}}'; read line"#)
+    };
+    for (lines, why) in [
+        ("exit", "has ended"),
+        ("echo no weights 1>&2", "has ended: no weights"),
+        ("echo hello", "not a program that drafts"),
+        (&hello(16, 1), "another version"),
+        (&hello(17, 2), "same tokenizer"),
+    ] {
+        let said = refused(adder("adder"), 1, &format!("{line} {}", script(lines).display()));
+        assert!(said.contains(why), "{said}");
+    }
+    let said = refused(adder("adder"), 1, &format!("{line} /nowhere/at/all"));
+    assert!(said.contains("/nowhere/at/all"), "{said}");
+    let both = run(adder("adder"), &words(&format!("{line} x --speculate lookup")));
+    assert_eq!(both.status, 2);
 }

@@ -65,9 +65,12 @@ fn answers_with_grammars_are_those_that_come_alone_with_and_without_drafts() {
     ];
     let grammars = grammars.map(|rules| constraint(&vocabulary, rules));
     let models = [adder(0), adder(3), load(rememberer())];
-    let drafts = [None, Some(Drafting { lookup: 5 })];
+    let drafts = [None, Some(Drafting::Lookup { most: 5 })];
     let mut drafted = 0;
-    for (model, drafting) in models.iter().flat_map(|model| drafts.map(|drafting| (model, drafting))) {
+    for (model, drafting) in models
+        .iter()
+        .flat_map(|model| drafts.clone().map(|drafting| (model, drafting)))
+    {
         let mut mix = Mix(3);
         let mut asked = Vec::new();
         for n in 0..60 {

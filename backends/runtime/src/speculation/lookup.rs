@@ -1,10 +1,4 @@
-//! Speculative decoding: tokens are drafted, read in one step with the one before, and kept as far as they are those that the
-//! model chooses.
-//!
-//! A drafted token is kept exactly if the sampler chooses it from the logits before it. As the draft proposes one token with
-//! certainty, that is the acceptance rule of speculative sampling (Leviathan et al. 2023): it is kept with the probability that
-//! the model gives it, and otherwise another token is drawn from what is left. So the distribution of answers is that without
-//! drafts, and the draws of a seed are the same.
+//! Prompt lookup (Saxena 2023): the tokens that came after the end of the text where it stood before.
 
 /// The longest end of a text that is looked for.
 const LONGEST: usize = 8;
@@ -13,46 +7,26 @@ const SHORTEST: usize = 2;
 /// What an end needs at first.
 const FIRST: usize = 3;
 
-/// How tokens are drafted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drafting {
-    /// Prompt lookup (Saxena 2023): the tokens that came after the end of the text where it stood before, at most so many.
-    pub lookup: usize,
-}
-
-/// Drafts for one answer, as long as they turn out to be right.
+/// Drafts by prompt lookup, as long as they turn out to be right.
 #[derive(Clone, Debug)]
-pub struct Speculation {
-    drafting: Drafting,
+pub(super) struct Lookup {
+    /// The most tokens of a draft.
+    most: usize,
     /// Tokens that must have stood before: more after drafts that were wrong.
     needed: usize,
-    totals: DraftTotals,
 }
 
-/// What became of drafts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DraftTotals {
-    /// Tokens that were drafted and read.
-    pub drafted: u64,
-    /// Tokens of these that the model chose.
-    pub accepted: u64,
-}
-
-impl Speculation {
+impl Lookup {
     /// No drafts yet.
-    pub fn new(drafting: Drafting) -> Speculation {
-        Speculation {
-            drafting,
-            needed: FIRST,
-            totals: DraftTotals::default(),
-        }
+    pub(super) fn new(most: usize) -> Lookup {
+        Lookup { most, needed: FIRST }
     }
 
     /// At most `most` tokens that may come after a text; the more of its end stood before, the more.
-    pub fn draft(&self, text: &[i64], most: usize) -> Vec<i64> {
+    pub(super) fn draft(&self, text: &[i64], most: usize) -> Vec<i64> {
         match earlier(text) {
             Some(earlier) if earlier.same >= self.needed => {
-                let most = most.min(self.drafting.lookup).min(2 * earlier.same - 1);
+                let most = most.min(self.most).min(2 * earlier.same - 1);
                 continued(&text[earlier.place..], most)
             }
             _ => Vec::new(),
@@ -60,18 +34,11 @@ impl Speculation {
     }
 
     /// Takes notice of how many tokens of a draft the model chose.
-    pub fn judge(&mut self, drafted: usize, accepted: usize) {
-        self.totals.drafted += drafted as u64;
-        self.totals.accepted += accepted as u64;
+    pub(super) fn judge(&mut self, drafted: usize, accepted: usize) {
         self.needed = match 2 * accepted >= drafted {
             true => (self.needed / 2).max(SHORTEST),
             false => (2 * self.needed).min(LONGEST),
         };
-    }
-
-    /// What became of all drafts.
-    pub fn totals(&self) -> DraftTotals {
-        self.totals
     }
 }
 
@@ -110,9 +77,9 @@ mod tests {
     use super::*;
 
     fn lookup(text: &[i64], most: usize) -> Vec<i64> {
-        let mut speculation = Speculation::new(Drafting { lookup: 100 });
-        speculation.judge(1, 1);
-        speculation.draft(text, most)
+        let mut lookup = Lookup::new(100);
+        lookup.judge(1, 1);
+        lookup.draft(text, most)
     }
 
     #[test]
@@ -132,22 +99,17 @@ mod tests {
     #[test]
     fn wrong_drafts_make_the_next_ones_rarer() {
         let text: Vec<i64> = (0..9).chain(0..5).collect();
-        let mut speculation = Speculation::new(Drafting { lookup: 7 });
+        let mut lookup = Lookup::new(7);
         let mut length = |accepted: usize| {
-            let drafted = speculation.draft(&text, 100).len();
-            speculation.judge(drafted, accepted);
+            let drafted = lookup.draft(&text, 100).len();
+            lookup.judge(drafted, accepted);
             drafted
         };
         // Five tokens stood before: at first three are enough, after a wrong draft six are needed.
         assert_eq!([length(4), length(3), length(0)], [7, 7, 7]);
-        assert!(speculation.draft(&text, 100).is_empty());
+        assert!(lookup.draft(&text, 100).is_empty());
         let longer: Vec<i64> = (0..9).chain(0..8).collect();
-        assert_eq!(speculation.draft(&longer, 100).len(), 7);
-        assert_eq!(speculation.draft(&longer, 2).len(), 2);
-        let totals = DraftTotals {
-            drafted: 21,
-            accepted: 7,
-        };
-        assert_eq!(speculation.totals(), totals);
+        assert_eq!(lookup.draft(&longer, 100).len(), 7);
+        assert_eq!(lookup.draft(&longer, 2).len(), 2);
     }
 }
