@@ -77,7 +77,14 @@ impl Thread {
     /// From now on it runs where others leave a processor free.
     pub(super) fn yield_to_others(self) {
         const LOWEST: libc::c_int = 19;
-        // SAFETY: a system call without pointers. Where it is refused, others wait longer.
-        unsafe { libc::setpriority(libc::PRIO_PROCESS as _, self.id as libc::id_t, LOWEST) };
+        let no_priority: libc::c_int = 0;
+        // SAFETY: system calls; the number lives through the call. The C library of programs does not have the first one. Where
+        // both are refused, others wait longer.
+        unsafe {
+            let idle = libc::SCHED_IDLE;
+            if libc::syscall(libc::SYS_sched_setscheduler, self.id, idle, &raw const no_priority) != 0 {
+                libc::setpriority(libc::PRIO_PROCESS as _, self.id as libc::id_t, LOWEST);
+            }
+        }
     }
 }
