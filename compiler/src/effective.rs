@@ -37,6 +37,9 @@ pub fn effective(built: &Built) -> String {
         }
         (None, None) => {}
     }
+    if let Some(ty) = built.document.cache.as_ref().and_then(|cache| cache.ty.as_ref()) {
+        let _ = writeln!(out, "cache: {{type: {}}}", ty.value);
+    }
     if let Some(tokenizer) = &built.document.tokenizer {
         let _ = writeln!(out, "tokenizer: {}", text(&tokenizer.value));
     }

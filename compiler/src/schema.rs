@@ -24,6 +24,10 @@ pub fn schema(library: &Library) -> Value {
             json!(Encoding::all_native().map(Encoding::name).collect::<Vec<_>>()),
         );
     }
+    if let Some(Value::Object(ty)) = schema.pointer_mut("/properties/cache/properties/type") {
+        let names = Encoding::ALL.iter().filter(|e| e.nearest().is_some()).map(|e| e.name());
+        ty.insert("enum".to_owned(), json!(names.collect::<Vec<_>>()));
+    }
     schema
 }
 

@@ -149,6 +149,10 @@ fn laws_of_attention_are_checked() {
             "attend(scale=1.0, normalise=sum, causal=true, log_sum=true) %3, %4, %4 : f32[4, 2]",
         ),
         (
+            "a cache of blocks",
+            "attend(scale=1.0, normalise=softmax, causal=true, stored=q4_0) %3, %4, %4 : f32[4, 1]",
+        ),
+        (
             "too many keys asked for",
             "attend(scale=1.0, normalise=top(300), causal=true) %3, %4 : f32[4, 2, 300]",
         ),

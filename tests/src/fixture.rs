@@ -47,13 +47,16 @@ impl Fixture {
         self.input.iter().chain(&self.greedy[..read]).copied().collect()
     }
 
+    /// The model file that `seqc import` makes, under a name.
+    pub fn import(&self, name: &str) -> PathBuf {
+        let model = crate::scratch("imported").join(format!("{name}.yaml"));
+        command::seqc(&[PathBuf::from("import"), self.dir.clone(), "-o".into(), model.clone()]).ok();
+        model
+    }
+
     /// The program of `seqc import` and `seqc build`, made once per process.
     pub fn program(&self) -> Program {
-        program::built(self.name, || {
-            let model = crate::scratch("imported").join(format!("{}.yaml", self.name));
-            command::seqc(&[PathBuf::from("import"), self.dir.clone(), "-o".into(), model.clone()]).ok();
-            model
-        })
+        program::built(self.name, || self.import(self.name))
     }
 }
 

@@ -43,9 +43,9 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("seqc-formats", &[]),
     ("seqc-ir", &["seqc-formats"]),
     ("seqc-abi", &["seqc-formats"]),
-    ("seqc-kernel", &["seqc-abi"]),
+    ("seqc-kernel", &["seqc-abi", "seqc-formats"]),
     ("seqc-checkpoint", &["seqc-formats"]),
-    ("seqc-passes", &["seqc-ir"]),
+    ("seqc-passes", &["seqc-ir", "seqc-formats"]),
     (
         "seqc-backends",
         &["seqc-ir", "seqc-passes", "seqc-abi", "seqc-formats", "seqc-kernel"],

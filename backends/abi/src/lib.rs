@@ -229,13 +229,15 @@ pub struct StateSlot {
     pub layer: String,
     /// Logical shape. The entry `tokens` axis of a growing state is not part of it.
     pub shape: Vec<usize>,
+    /// How its numbers are stored.
+    pub encoding: Encoding,
     /// How it is laid out and grows.
     pub kind: StateKind,
     /// Closed form of the number of kept tokens or bytes in the context length `T`, for people.
     pub bound: String,
 }
 
-/// Size and growth of a state entry. All state is f32, or counts in the same bytes, and starts as zeros.
+/// Size and growth of a state entry. All state starts as zeros.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "grows", rename_all = "snake_case")]
 pub enum StateKind {

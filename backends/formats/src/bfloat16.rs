@@ -13,8 +13,22 @@ pub(crate) const FACTS: Facts = Facts {
     block_bytes: 2,
     ggml: Some(30),
     safetensors: Some("BF16"),
-    decode: Some(|bytes, out| each(bytes, out, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))),
+    decode: Some(|bytes, out| each(bytes, out, |b| from_bf16(u16::from_le_bytes(b)))),
 };
+
+/// bfloat16 to binary32, exactly.
+pub(crate) fn from_bf16(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// The bfloat16 nearest to a number, ties to even.
+pub fn nearest_bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    if value.is_nan() {
+        return (bits >> 16) as u16 | 0x40;
+    }
+    ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
+}
 
 /// The bfloat16 nearest below in magnitude.
 pub fn to_bf16(value: f32) -> u16 {

@@ -5,8 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::{
-    bfloat16, binary16, binary32, binary64,
+    bfloat16::{self, from_bf16, nearest_bf16},
+    binary16, binary32, binary64,
     facts::{Facts, Use},
+    half::{from_f16, nearest_f16},
     integers,
     listed::Listed,
     native::Native,
@@ -124,6 +126,17 @@ impl Encoding {
         match self.usage() {
             Use::Native(_) | Use::Converted => true,
             Use::Integers | Use::Listed => false,
+        }
+    }
+
+    /// The number of this encoding that is nearest to a number, ties to even; `None` where numbers are not encoded by
+    /// themselves.
+    pub fn nearest(self) -> Option<fn(f32) -> f32> {
+        match self {
+            Encoding::F32 => Some(|x| x),
+            Encoding::F16 => Some(|x| from_f16(nearest_f16(x))),
+            Encoding::Bf16 => Some(|x| from_bf16(nearest_bf16(x))),
+            _ => None,
         }
     }
 

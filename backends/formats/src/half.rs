@@ -16,6 +16,25 @@ pub(crate) fn from_f16(half: u16) -> f32 {
     }
 }
 
+/// The IEEE half nearest to a number, ties to even; infinity from 65520 on.
+pub fn nearest_f16(value: f32) -> u16 {
+    let (bits, magnitude) = (value.to_bits(), value.abs());
+    let sign = (bits >> 16 & 0x8000) as u16;
+    if value.is_nan() {
+        return sign | 0x7e00;
+    }
+    if magnitude >= 65520.0 {
+        return sign | 0x7c00;
+    }
+    // Subnormal halves are multiples of 2^-24.
+    if magnitude < 6.103_515_6e-5 {
+        return sign | (magnitude * 16_777_216.0).round_ties_even() as u16;
+    }
+    let bits = magnitude.to_bits();
+    let rounded = bits + 0xfff + (bits >> 13 & 1);
+    sign | ((rounded >> 13) - (112 << 10)) as u16
+}
+
 /// The IEEE half nearest below in magnitude; for values of ordinary size, as random weights are.
 pub fn to_f16(value: f32) -> u16 {
     let bits = value.to_bits();
@@ -30,7 +49,29 @@ pub fn to_f16(value: f32) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::from_f16;
+    use super::{from_f16, nearest_f16};
+
+    #[test]
+    fn every_half_is_the_nearest_to_itself_and_to_what_lies_around_it() {
+        for half in (0..0x7c00_u16).chain(0x8000..0xfc00) {
+            assert_eq!(nearest_f16(from_f16(half)), half, "{half:#x}");
+        }
+        for half in 0..0x7bff_u16 {
+            let (low, high) = (f64::from(from_f16(half)), f64::from(from_f16(half + 1)));
+            let even = half + (half & 1);
+            assert_eq!(nearest_f16(((low + high) / 2.0) as f32), even, "{half:#x}");
+            assert_eq!(nearest_f16((low * 0.51 + high * 0.49) as f32), half, "{half:#x}");
+        }
+        for (value, half) in [
+            (65519.0, 0x7bff),
+            (65520.0, 0x7c00),
+            (f32::NEG_INFINITY, 0xfc00),
+            (1e-9, 0),
+        ] {
+            assert_eq!(nearest_f16(value), half, "{value}");
+        }
+        assert!(from_f16(nearest_f16(f32::NAN)).is_nan());
+    }
 
     #[test]
     fn halves_convert_exactly() {

@@ -24,9 +24,9 @@ mod q6_k;
 mod q8_0;
 mod unpack;
 
-pub use bfloat16::to_bf16;
+pub use bfloat16::{nearest_bf16, to_bf16};
 pub use encoding::Encoding;
 pub use facts::Use;
-pub use half::to_f16;
+pub use half::{nearest_f16, to_f16};
 pub use listed::Listed;
 pub use native::Native;

@@ -104,6 +104,8 @@ pub enum Cast {
     FloatToSigned,
     /// A wider float of the same value.
     FloatExtend,
+    /// The nearest narrower float, ties to even.
+    FloatTruncate,
 }
 
 /// Comparison predicates; signed for integers, ordered for floats (`Ne` is unordered).

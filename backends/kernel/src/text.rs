@@ -346,6 +346,7 @@ impl Cast {
             Cast::UnsignedToFloat => "unsigned_to_float",
             Cast::FloatToSigned => "float_to_signed",
             Cast::FloatExtend => "float_extend",
+            Cast::FloatTruncate => "float_truncate",
         }
     }
 }

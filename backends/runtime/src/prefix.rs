@@ -279,6 +279,7 @@ mod tests {
         testing,
     };
     use seqc_abi::{StateKind, StateSlot};
+    use seqc_formats::Encoding;
 
     /// A few tokens that depend on a number.
     fn tokens(seed: u64) -> Vec<i64> {
@@ -347,6 +348,7 @@ mod tests {
             name: "k".to_owned(),
             layer: "layers.0".to_owned(),
             shape: Vec::new(),
+            encoding: Encoding::F32,
             kind: StateKind::Pages {
                 page_bytes: 256,
                 pinned: 0,

@@ -11,6 +11,8 @@ use std::{
 use seqc_abi::batch::{Row, Segment};
 use seqc_abi::{Call, Descriptor, Elem, PAGE_TOKENS, Rows, RowsAt, StateKind, StateSlot, Stream, frame};
 
+use seqc_formats::Encoding;
+
 use crate::code::{Code, Entry};
 
 /// The vocabulary of [`adder`].
@@ -157,6 +159,7 @@ pub(crate) fn slot(name: &str, kind: StateKind) -> StateSlot {
         name: name.to_owned(),
         layer: "layers.0".to_owned(),
         shape: Vec::new(),
+        encoding: Encoding::F32,
         kind,
         bound: "T".to_owned(),
     }
@@ -298,6 +301,7 @@ pub(crate) fn accumulator() -> Code {
         name: "sum".to_owned(),
         layer: "layers.0".to_owned(),
         shape: vec![1],
+        encoding: Encoding::F32,
         kind: StateKind::Fixed { bytes: 4 },
         bound: "1".to_owned(),
     };

@@ -2,7 +2,7 @@
 
 use super::layout::{Block, Integers, Plain};
 use crate::{
-    kernel::{Cast, Func, Scalar, Ty, Val},
+    kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
     targets::{Scaling, TargetInfo},
 };
 
@@ -18,6 +18,22 @@ pub(super) fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
     let places = f.int(wide.ty, 16);
     let wide = f.shl(wide, places);
     f.bitcast(wide, wide.ty.with(Scalar::F32))
+}
+
+/// The bfloat16 nearest to an `f32` (or to each lane), ties to even, in a 16-bit integer.
+pub(super) fn float_to_bf16(f: &mut Func, value: Val) -> Val {
+    let bits = f.bitcast(value, value.ty.with(Scalar::I32));
+    let [places, one, half, quiet] = [16, 1, 0x7fff, 0x40].map(|n| f.int(bits.ty, n));
+    let upper = f.shr(bits, places);
+    let odd = f.and(upper, one);
+    let rounded = f.add(bits, half);
+    let rounded = f.add(rounded, odd);
+    let rounded = f.shr(rounded, places);
+    // What is no number stays none.
+    let nan = f.or(upper, quiet);
+    let is_nan = f.cmp(Cmp::Ne, value, value);
+    let nearest = f.select(is_nan, nan, rounded);
+    f.convert(Cast::Truncate, nearest, Scalar::I16)
 }
 
 /// `lanes` consecutive weights that are stored by themselves; with a mask, the lanes outside are zero and not read.

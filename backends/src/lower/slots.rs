@@ -3,6 +3,7 @@
 use super::cx::Layer;
 use crate::kernels::Attend;
 use seqc_abi::{StateKind, StateSlot};
+use seqc_formats::Encoding;
 use seqc_ir::{StateId, Value};
 use seqc_passes::{
     kept::Kept,
@@ -67,6 +68,7 @@ pub(super) fn manifest(layer: &Layer<'_>, instance: &str, first: usize) -> Vec<(
             name,
             layer: instance.to_owned(),
             shape,
+            encoding: encoding(layer, source),
             kind,
             bound: match source {
                 // Rows of earlier tokens are there from the beginning, as zeros.
@@ -122,13 +124,26 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
             let kept = match kind {
                 StateKind::Fixed { bytes } => Kept::Bytes(bytes),
                 StateKind::Bounded { .. } | StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
-                    bytes: 4 * shape.iter().product::<usize>(),
+                    bytes: encoding(layer, source).block_bytes() * shape.iter().product::<usize>(),
                     rate: layer.plan.attentions[v].rate,
                     span: kernel.span,
                 },
             };
             (format!("{name}.{part}"), shape, kind, kept)
         }
+    }
+}
+
+/// How the numbers of an entry are stored.
+fn encoding(layer: &Layer<'_>, source: &Source) -> Encoding {
+    let Source::Cache(v, n) = source else {
+        return Encoding::F32;
+    };
+    let kernel = layer.schedule.attention(*v);
+    if (kernel.keys_entry()..kernel.streams_entry()).contains(n) {
+        kernel.spec.stored
+    } else {
+        Encoding::F32
     }
 }
 

@@ -92,7 +92,7 @@ fn slot(s: &StateSlot) -> Value {
         ),
     };
     json!({
-        "name": s.name, "layer": s.layer, "shape": s.shape, "type": "f32", "grows": grows, "bound": s.bound, "bytes": bytes,
+        "name": s.name, "layer": s.layer, "shape": s.shape, "type": s.encoding, "grows": grows, "bound": s.bound, "bytes": bytes,
     })
 }
 
@@ -114,7 +114,11 @@ fn text(built: &Built, state: &[StateSlot], found: &Value) -> String {
             StateKind::Shared { .. } => "shared",
             _ => "bounded",
         };
-        let _ = writeln!(out, "  {} {} {:?} f32, {grows}: {}", s.layer, s.name, s.shape, s.bound);
+        let _ = writeln!(
+            out,
+            "  {} {} {:?} {}, {grows}: {}",
+            s.layer, s.name, s.shape, s.encoding, s.bound
+        );
     }
     out
 }

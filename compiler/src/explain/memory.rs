@@ -1,6 +1,7 @@
 //! What a layer reads of earlier tokens beside recurrences: caches, filters, delays.
 
 use super::{recurrence::considered, words::counted};
+use seqc_formats::Encoding;
 use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
     conv_partition::ConvPartition,
@@ -16,9 +17,13 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
             let heads = graph.ty(operands[0]).dims[0].size;
             let known = &plan.attentions[&v];
             let form = if spec.causal { "causal" } else { "bidirectional" };
+            let stored = match spec.stored {
+                Encoding::F32 => String::new(),
+                other => format!(" in {other}"),
+            };
             let _ = writeln!(
                 out,
-                "attention, {heads} query heads, {} key heads, {form}: scores are not materialised; KV cache of {} tokens",
+                "attention, {heads} query heads, {} key heads, {form}: scores are not materialised; KV cache of {} tokens{stored}",
                 graph.ty(operands[1]).dims[0].size,
                 known.rate.bound(&known.span),
             );

@@ -2,6 +2,7 @@
 
 pub mod bounds;
 mod build;
+mod cache;
 pub mod expand;
 mod set;
 pub mod standard;
@@ -172,7 +173,8 @@ pub fn read_text(
     if !outcome.problems.is_empty() {
         return Err(outcome.problems);
     }
-    let (model, settings) = (outcome.model, outcome.settings);
+    let (mut model, settings, mut remarks) = (outcome.model, outcome.settings, outcome.warnings);
+    remarks.extend(cache::apply(&mut model, id, file.cache.as_ref()).map_err(|d| vec![d])?);
     if let Some(v) = seqc_ir::verify::verify_model(&model).first() {
         let message = format!("this is a bug in seqc: {v}");
         return Err(vec![Diagnostic::bare("internal", message)]);
@@ -208,7 +210,7 @@ pub fn read_text(
         sizes,
         instances,
         settings,
-        remarks: outcome.warnings,
+        remarks,
     })
 }
 

@@ -228,7 +228,7 @@ fn many_missing_tensors_are_one_message() {
     insta::assert_snapshot!("missing-tensors", text);
 }
 
-/// Weights that are not there yet are a warning, a layer file in the place of a model is an error.
+/// Weights that are not there yet and a type for no cache are warnings, a layer file in the place of a model is an error.
 fn of_files() -> Vec<String> {
     let dir = scratch("no-weights");
     let model = MODEL.replace("{random: 1}", "{file: later.safetensors}");
@@ -238,11 +238,16 @@ fn of_files() -> Vec<String> {
     let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
     let warnings = built.map(|built| built.warnings()).unwrap_or_default();
     insta::assert_snapshot!("no-weights", shown(&warnings, &sources, &dir));
+    let cached = MODEL.replace("weights:", "cache: {type: f16}\nweights:");
+    write(&dir.join("cached.yaml"), cached.as_bytes());
+    let built = model::read(&dir.join("cached.yaml"), &mut sources, &ReadOptions::default());
+    let warnings = built.map(|built| built.warnings()).unwrap_or_default();
+    insta::assert_snapshot!("no-cache", shown(&warnings, &sources, &dir));
     let Err(wrong) = model::read(&dir.join("layer.seq"), &mut sources, &ReadOptions::default()) else {
         panic!("a layer file is no model");
     };
     insta::assert_snapshot!("layer-file", shown(&wrong, &sources, &dir));
-    vec!["no-weights".to_owned(), "layer-file".to_owned()]
+    ["no-weights", "no-cache", "layer-file"].map(str::to_owned).to_vec()
 }
 
 fn of_doubts() -> Vec<String> {

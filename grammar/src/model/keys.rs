@@ -8,6 +8,7 @@ pub const MODEL_KEYS: &[&str] = &[
     "inputs",
     "use",
     "weights",
+    "cache",
     "tokenizer",
     "end",
     "trained_length",
@@ -18,6 +19,9 @@ pub const MODEL_KEYS: &[&str] = &[
 
 /// Keys of `weights`.
 pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "unused"];
+
+/// Keys of `cache`.
+pub const CACHE_KEYS: &[&str] = &["type"];
 
 /// Keys beside the layer of an entry.
 pub const ENTRY_KEYS: &[&str] = &["name", "block", "load", "if", "in", "tap"];

@@ -1,9 +1,9 @@
 //! The keys of a model file. Everything that is wrong with them is reported at once.
 
 use super::{
-    keys::{MODEL_KEYS, WEIGHTS_KEYS},
+    keys::{CACHE_KEYS, MODEL_KEYS, WEIGHTS_KEYS},
     reader::Reader,
-    types::{InputTy, ModelFile, Spanned, Weights},
+    types::{Cache, InputTy, ModelFile, Spanned, Weights},
 };
 use crate::{
     ast::{Expr, ExprKind, Shape, Span},
@@ -63,6 +63,7 @@ fn empty(span: Span) -> ModelFile {
         inputs: Vec::new(),
         uses: Vec::new(),
         weights: None,
+        cache: None,
         tokenizer: None,
         end: None,
         trained_length: None,
@@ -91,6 +92,7 @@ impl Reader<'_> {
             }
             "use" => model.uses = self.texts(node, "a list of layer files", "a layer file"),
             "weights" => model.weights = Some(self.weights(node)),
+            "cache" => model.cache = Some(self.cache(node)),
             "tokenizer" => model.tokenizer = self.text(node, "a file"),
             "end" => model.end = Some(self.value(node)),
             "trained_length" => model.trained_length = Some(self.value(node)),
@@ -153,6 +155,17 @@ impl Reader<'_> {
             self.diagnostics.push(d.help("leave one of them out"));
         }
         weights
+    }
+
+    fn cache(&mut self, node: &Node) -> Cache {
+        let mut cache = Cache { ty: None };
+        for (key, value) in self.map(node, "a mapping with `type`") {
+            match key.text.as_str() {
+                "type" => cache.ty = self.text(value, "a numeric type"),
+                _ => self.unknown_key(key, "`cache`", CACHE_KEYS),
+            }
+        }
+        cache
     }
 
     fn input_ty(&mut self, node: &Node) -> Option<InputTy> {

@@ -54,6 +54,7 @@ fn model_key(key: &str) -> Value {
             json!({"anyOf": [text, {"type": "array", "items": {"type": "string"}}]}),
         ),
         "weights" => described("where the weights are", weights()),
+        "cache" => described("how attention keeps keys and values", cache()),
         "tokenizer" => described("a tokenizer.json or a GGUF file", text),
         "end" => described("ids of tokens that end a text, one or a list", reference("value")),
         "trained_length" => described(
@@ -68,6 +69,16 @@ fn model_key(key: &str) -> Value {
         "output" => described("another name for the result than `logits` or `y`", text),
         _ => json!({}),
     }
+}
+
+fn cache() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "type": {"type": "string", "description": "the type of their numbers; f32 unless given"},
+        },
+        "additionalProperties": false,
+    })
 }
 
 fn weights() -> Value {

@@ -30,6 +30,8 @@ pub struct ModelFile {
     pub uses: Vec<Spanned<String>>,
     /// Where its weights are.
     pub weights: Option<Weights>,
+    /// How it keeps what it has read.
+    pub cache: Option<Cache>,
     /// Where its tokenizer is.
     pub tokenizer: Option<Spanned<String>>,
     /// Ids of tokens that end a text.
@@ -68,6 +70,13 @@ pub struct Weights {
     pub unused: Vec<Spanned<String>>,
     /// Where it stands.
     pub span: Span,
+}
+
+/// How keys and values of attention are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cache {
+    /// The type of their numbers; f32 unless given.
+    pub ty: Option<Spanned<String>>,
 }
 
 /// What stands around a layer.

@@ -5,6 +5,7 @@ use super::{
     elementwise::{apply_binary, apply_unary},
 };
 use crate::{AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairLeaf, UNSEEN, UnaryOp};
+use seqc_formats::Encoding;
 
 /// An attention with its sizes.
 #[derive(Clone, Debug)]
@@ -65,9 +66,9 @@ impl Attend {
         if self.is_tick(operands) {
             keys.rows.push(KeyRow {
                 token: keys.tokens,
-                k: operands[1].clone(),
+                k: self.stored(&operands[1]),
                 v: if self.spec.has_values() {
-                    operands[2].clone()
+                    self.stored(&operands[2])
                 } else {
                     Data::default()
                 },
@@ -75,6 +76,16 @@ impl Attend {
             });
         }
         keys.tokens += 1;
+    }
+
+    /// What is kept of a row of keys or of values.
+    fn stored(&self, row: &Data) -> Data {
+        match self.spec.stored.nearest() {
+            Some(nearest) if self.spec.stored != Encoding::F32 => {
+                Data::new(row.iter().map(|x| f64::from(nearest(*x as f32))).collect())
+            }
+            _ => row.clone(),
+        }
     }
 
     fn is_tick(&self, operands: &[Data]) -> bool {

@@ -1,6 +1,7 @@
 //! Parameters of attention: which keys a query sees, how scores become weights, which operand is what.
 
 use crate::PairExpr;
+use seqc_formats::Encoding;
 use std::ops::{Range, RangeInclusive};
 
 /// Represents the logarithm of zero, and the score of an absent key.
@@ -23,6 +24,8 @@ pub struct AttendSpec {
     pub clock: Clock,
     /// The logarithm of the sum of exponentials is one more column of the result. Softmax only.
     pub log_sum: bool,
+    /// How keys and values are kept: each entry is the nearest number of this encoding, which holds numbers by themselves.
+    pub stored: Encoding,
     /// Number of operands that are read at the query token.
     pub query_streams: usize,
     /// Number of operands that are read at the key token.
@@ -42,6 +45,7 @@ impl Default for AttendSpec {
             causal: true,
             clock: Clock::Every,
             log_sum: false,
+            stored: Encoding::F32,
             query_streams: 0,
             key_streams: 0,
             tables: 0,

@@ -2,6 +2,7 @@
 
 use super::Generator;
 use crate::{AttendSpec, BinaryOp, Clock, IndexExpr, Normaliser, PairExpr, UnaryOp, Value, dims};
+use seqc_formats::Encoding;
 
 type Expr = PairExpr;
 
@@ -63,6 +64,7 @@ impl Generator {
             tables: streams.tables.len(),
             clock: self.clock(),
             log_sum: normaliser == Normaliser::Softmax && self.rng.once_in(4),
+            stored: Encoding::F32,
         };
         let log_sum = spec.log_sum;
         let on = spec.on().map(|_| self.condition());

@@ -4,6 +4,7 @@ use super::{ParseError, cursor::Parser, lex::Token};
 use crate::{
     AttendSpec, BinaryOp, Clock, Elem, Graph, Node, Normaliser, Op, Port, ReduceOp, State, StateId, Ty, UnaryOp, Value,
 };
+use seqc_formats::Encoding;
 use std::{collections::BTreeMap, str::FromStr};
 
 impl FromStr for Graph {
@@ -235,6 +236,7 @@ impl Parser {
             match word.as_str() {
                 "clock" => spec.clock = self.one_of("a clock", Clock::from_name)?,
                 "log_sum" => spec.log_sum = self.one_of("true or false", |w| w.parse().ok())?,
+                "stored" => spec.stored = self.one_of("an encoding", Encoding::named)?,
                 "query" => spec.query_streams = self.count()?,
                 "key" => spec.key_streams = self.count()?,
                 "tables" => spec.tables = self.count()?,

@@ -2,6 +2,7 @@
 
 use super::lex::is_word;
 use crate::{AttendSpec, Call, Clock, Elem, Graph, IndexExpr, Model, Normaliser, Op, PairExpr, Port, Ty, Value};
+use seqc_formats::Encoding;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Elem {
@@ -129,6 +130,9 @@ impl Display for AttendSpec {
         }
         if self.log_sum {
             f.write_str(", log_sum=true")?;
+        }
+        if self.stored != Encoding::F32 {
+            write!(f, ", stored={}", self.stored)?;
         }
         Ok(())
     }

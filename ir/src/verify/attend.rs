@@ -23,6 +23,9 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
     report.require(spec.scale.is_finite(), 11, value, || {
         "the scale is not finite".to_owned()
     });
+    report.require(spec.stored.nearest().is_some(), 11, value, || {
+        format!("a cache does not hold {}", spec.stored)
+    });
     normaliser(report, value, spec);
     streams(report, value, spec, types);
     let ranks: Vec<usize> = types[spec.table_operands()].iter().map(|ty| ty.rank()).collect();

@@ -5,6 +5,7 @@
 //! arXiv:2507.06607).
 
 use crate::attention::{PairAnalysis, span::AttentionSpan};
+use seqc_formats::Encoding;
 use seqc_ir::{Call, Graph, IndexExpr, Model, Op, StreamId, Value};
 use std::collections::HashMap;
 
@@ -24,6 +25,7 @@ struct Cache {
     values: StreamId,
     key_sizes: Vec<usize>,
     value_sizes: Vec<usize>,
+    stored: Encoding,
     span: AttentionSpan,
 }
 
@@ -54,6 +56,7 @@ pub fn cache_sharing(model: &Model, attentions: &[&HashMap<Value, PairAnalysis>]
 
 /// The cache of an attention that keeps `span`; `None` where its keys or values are no streams of the model.
 fn cache(graph: &Graph, call: &Call, v: Value, span: AttentionSpan) -> Option<Cache> {
+    let Op::Attend(spec) = graph.op(v) else { return None };
     let operands = graph.operands(v);
     let (keys, values) = (operands[1], operands[2]);
     Some(Cache {
@@ -61,6 +64,7 @@ fn cache(graph: &Graph, call: &Call, v: Value, span: AttentionSpan) -> Option<Ca
         values: stream(graph, call, values)?,
         key_sizes: graph.ty(keys).sizes(),
         value_sizes: graph.ty(values).sizes(),
+        stored: spec.stored,
         span,
     })
 }

@@ -16,6 +16,7 @@ use crate::attention::span::AttentionSpan;
 use merge::{Part, Partial};
 use ops::OwnKey;
 use pairs::{FarKey, Says, Truth, facts, given, otherwise, own};
+use seqc_formats::Encoding;
 use seqc_ir::{
     AttendSpec, BinaryOp, Clock, Graph, Normaliser, Op, PairDomain, PairExpr, PairLeaf, Stage, UNSEEN, UnaryOp, Value,
 };
@@ -88,10 +89,11 @@ impl Split {
             Truth::Known(false) => Near::Nothing,
             Truth::Known(true) => return None,
             Truth::Expr(expr) => match AttentionSpan::of_predicate(&expr, heads) {
+                // A key that was stored in fewer bits is another one than the query's own.
                 AttentionSpan {
                     distance: Some(..=1),
                     first: 0,
-                } => match own(predicate) {
+                } if spec.stored == Encoding::F32 => match own(predicate) {
                     Truth::Known(false) => Near::Nothing,
                     own => Near::Own(own),
                 },

@@ -260,7 +260,7 @@ impl<'a> Counting<'a> {
         self.cost.caches.push(Cache {
             operations: queries * heads as f64 * (2.0 * width as f64 + 4.0 + extra),
             weight: queries * heads as f64 * (width as f64 + self.plan.settings.machine.rates.normalise + extra),
-            token_bytes: 4 * (groups * width + streams),
+            token_bytes: spec.stored.block_bytes() * groups * width + 4 * streams,
             span,
             rate,
             causal: spec.causal,

@@ -1,6 +1,7 @@
 //! Operations on single lanes: the bits of a scalar in the low bits of a word.
 
 use crate::{Binary, Cast, Cmp, Scalar, Unary};
+use seqc_formats::{nearest_bf16, nearest_f16};
 
 /// The bits that a scalar has.
 pub(super) fn low_bits(scalar: Scalar, word: u64) -> u64 {
@@ -145,6 +146,8 @@ pub(super) fn cast(op: Cast, from: Scalar, to: Scalar, a: u64) -> u64 {
         }
         Cast::FloatExtend if from == Scalar::Bf16 => a << 16,
         Cast::FloatExtend => word(half(a as u16)),
+        Cast::FloatTruncate if to == Scalar::Bf16 => u64::from(nearest_bf16(float(a))),
+        Cast::FloatTruncate => u64::from(nearest_f16(float(a))),
     }
 }
 

@@ -315,5 +315,6 @@ fn casts(op: Cast, from: Ty, to: Ty) -> bool {
             Cast::SignedToFloat | Cast::UnsignedToFloat => a && y,
             Cast::FloatToSigned => x && b,
             Cast::FloatExtend => x && y && widens,
+            Cast::FloatTruncate => x && y && bits(from.scalar()) > bits(to.scalar()),
         }
 }

@@ -1,7 +1,7 @@
 //! Writing new tokens into the pages: keys become columns, values rows.
 
 use super::{
-    layout::{PAGE, Strided, ceil_div, float_at, load, page_at, row_at, store, vectors},
+    layout::{PAGE, Strided, ceil_div, float_at, load, number_at, page_at, row_at, store_numbers, vectors},
     ticks::tick,
     variant::Attend,
 };
@@ -156,7 +156,7 @@ impl Piece<'_> {
 
     fn column(&self, f: &mut Func, token: Val, page: Val) -> Val {
         let column = f.sub(token, self.start);
-        f.gep(page, column, Scalar::F32)
+        f.gep(page, column, self.attend.elem())
     }
 
     /// One key becomes a column.
@@ -167,8 +167,10 @@ impl Piece<'_> {
         f.for_each(zero, e, 1, |f, i| {
             let p = f.gep(row, i, Scalar::F32);
             let x = f.load(p, Ty::F32);
-            let to = row_at(f, column, i, PAGE);
-            f.store(x, to);
+            let row = f.i64(PAGE as i64);
+            let row = f.mul(i, row);
+            let to = f.gep(column, row, self.attend.elem());
+            store_numbers(f, x, to, None, self.attend.elem());
         });
     }
 
@@ -219,27 +221,32 @@ impl Piece<'_> {
                 None => f.gep(p, keys.stride, Scalar::F32),
             };
         }
-        let to = row_at(f, column, entry, PAGE);
+        let elem = self.attend.elem();
+        let row = f.i64(PAGE as i64);
+        let row = f.mul(entry, row);
+        let to = f.gep(column, row, elem);
         for (n, v) in transpose(f, &loaded).into_iter().enumerate().take(size) {
-            let p = float_at(f, to, n * PAGE);
-            f.store(v, p);
+            let p = number_at(f, to, n * PAGE, elem);
+            store_numbers(f, v, p, None, elem);
         }
     }
 
     /// Values become rows of every panel.
     fn values(&self, f: &mut Func, from: Rows, page: Val) {
-        let lanes = self.attend.lanes();
+        let (lanes, elem) = (self.attend.lanes(), self.attend.elem());
         f.for_each(self.low, self.high, 1, |f, token| {
             let (row, place) = (from.row(f, token), f.sub(token, self.start));
             for panel in self.attend.panels() {
                 let from = float_at(f, row, panel.start);
-                let to = float_at(f, page, PAGE * panel.start);
-                let to = row_at(f, to, place, panel.width);
+                let to = number_at(f, page, PAGE * panel.start, elem);
+                let row = f.i64(panel.width as i64);
+                let row = f.mul(place, row);
+                let to = f.gep(to, row, elem);
                 vectors(f, lanes, panel.columns, |f, start, mask| {
                     let p = float_at(f, from, start);
                     let x = load(f, p, lanes, mask);
-                    let p = float_at(f, to, start);
-                    store(f, x, p, mask);
+                    let p = number_at(f, to, start, elem);
+                    store_numbers(f, x, p, mask, elem);
                 });
             }
         });

@@ -1,7 +1,11 @@
 //! Memory layout: pages of keys and values, the ring of pages, the scratch of a thread.
 
 use super::variant::Attend;
-use crate::kernel::{Cmp, Func, Scalar, Ty, Val};
+use crate::{
+    kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
+    kernels::dequant::{bf16_to_float, float_to_bf16},
+};
+use seqc_formats::Encoding;
 
 /// Keys of a page.
 pub(super) const PAGE: usize = seqc_abi::PAGE_TOKENS;
@@ -82,11 +86,21 @@ impl Attend {
     }
 
     pub(super) fn key_page_bytes(&self) -> usize {
-        4 * PAGE * self.groups * self.key_dim
+        self.elem().bytes() as usize * PAGE * self.groups * self.key_dim
     }
 
     pub(super) fn value_page_bytes(&self) -> usize {
-        4 * PAGE * self.groups * self.value_width()
+        self.elem().bytes() as usize * PAGE * self.groups * self.value_width()
+    }
+
+    /// The numbers of keys and values in pages.
+    pub(super) fn elem(&self) -> Scalar {
+        match self.spec.stored {
+            Encoding::F16 => Scalar::F16,
+            Encoding::Bf16 => Scalar::Bf16,
+            // There are no others (law 11).
+            _ => Scalar::F32,
+        }
     }
 
     /// Index in memory of a page of the sequence.
@@ -109,7 +123,9 @@ impl Attend {
     /// Pointer to a head's part of a page, rows of `width` floats; `pages` is the table of all.
     pub(super) fn head_page(&self, f: &mut Func, pages: Val, slot: Val, group: Val, width: usize) -> Val {
         let page = page_at(f, pages, slot);
-        row_at(f, page, group, PAGE * width)
+        let part = f.i64((PAGE * width) as i64);
+        let offset = f.mul(group, part);
+        f.gep(page, offset, self.elem())
     }
 }
 
@@ -191,13 +207,44 @@ impl Strided {
     }
 }
 
-/// Pointer to float `n` behind `base`.
-pub(super) fn float_at(f: &mut Func, base: Val, n: usize) -> Val {
+/// Pointer to number `n` of a page behind `base`.
+pub(super) fn number_at(f: &mut Func, base: Val, n: usize, elem: Scalar) -> Val {
     if n == 0 {
         return base;
     }
     let n = f.i64(n as i64);
-    f.gep(base, n, Scalar::F32)
+    f.gep(base, n, elem)
+}
+
+/// Loads `lanes` numbers of a page as floats.
+pub(super) fn load_numbers(f: &mut Func, ptr: Val, lanes: u32, elem: Scalar) -> Val {
+    let stored = f.load(ptr, Ty::V(lanes, elem));
+    match elem {
+        Scalar::F16 => f.convert(Cast::FloatExtend, stored, Scalar::F32),
+        Scalar::Bf16 => {
+            let bits = f.bitcast(stored, stored.ty.with(Scalar::I16));
+            bf16_to_float(f, bits)
+        }
+        _ => stored,
+    }
+}
+
+/// Stores a float, or a vector of them, as numbers of a page; with a mask, its lanes.
+pub(super) fn store_numbers(f: &mut Func, value: Val, ptr: Val, mask: Option<Val>, elem: Scalar) {
+    let stored = match elem {
+        Scalar::F16 => f.convert(Cast::FloatTruncate, value, elem),
+        Scalar::Bf16 => {
+            let bits = float_to_bf16(f, value);
+            f.bitcast(bits, bits.ty.with(elem))
+        }
+        _ => value,
+    };
+    store(f, stored, ptr, mask);
+}
+
+/// Pointer to float `n` behind `base`.
+pub(super) fn float_at(f: &mut Func, base: Val, n: usize) -> Val {
+    number_at(f, base, n, Scalar::F32)
 }
 
 /// Page `slot` of a table of pages.

@@ -6,7 +6,7 @@
 
 use super::{
     blocks::{Block, PageRange, QueryBlocks},
-    layout::float_at,
+    layout::{float_at, load_numbers},
     score::MASKED,
     tile::{Init, Shape},
 };
@@ -31,7 +31,7 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> Strin
         let (weights, out) = (at(f, a, r, shape.lda), at(f, c, r, shape.ldc));
         let width = f.i64(shape.width as i64);
         f.for_each(zero, width, i64::from(shape.lanes), |f, column| {
-            let (values, to) = (f.gep(b, column, Scalar::F32), f.gep(out, column, Scalar::F32));
+            let (values, to) = (f.gep(b, column, shape.elem), f.gep(out, column, Scalar::F32));
             let old = f.load(to, ty);
             let start = if shape.init == Init::Scale {
                 let p = f.gep(factors, r, Scalar::F32);
@@ -45,9 +45,11 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> Strin
                 let p = f.gep(weights, key, Scalar::F32);
                 let weight = f.load(p, Ty::F32);
                 let masked = is_masked(f, weight);
-                let p = at(f, values, key, shape.ldb);
+                let stride = f.i64(shape.ldb as i64);
+                let offset = f.mul(key, stride);
+                let p = f.gep(values, offset, shape.elem);
                 let weight = f.splat(weight, shape.lanes);
-                let value = f.load(p, ty);
+                let value = load_numbers(f, p, shape.lanes, shape.elem);
                 let sum = f.fma(weight, value, sums[0]);
                 vec![f.select(masked, sums[0], sum)]
             });

@@ -1,7 +1,7 @@
 //! One tile of rows over one page: products with keys, weights, products with values; or the best keys.
 
 use super::{
-    layout::{PAGE, Scratch, float_at, row_at},
+    layout::{PAGE, Scratch, float_at, number_at, row_at},
     masked_values,
     score::{self, Mask},
     table::Tables,
@@ -45,8 +45,8 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     let all = f.and(all, multiply);
     f.if_else(all, call(open), call(pairs));
     for (panel, product) in attend.panels().iter().zip(&sums) {
-        let v = float_at(&mut f, v, PAGE * panel.start);
-        let next = float_at(&mut f, next, PAGE * panel.start);
+        let v = number_at(&mut f, v, PAGE * panel.start, attend.elem());
+        let next = number_at(&mut f, next, PAGE * panel.start, attend.elem());
         let out = float_at(&mut f, places.sums, panel.start);
         let list = [places.scores, v, out, keys, places.factors, args.rows, next];
         let call = |name: &str| {
@@ -106,6 +106,7 @@ fn key_shape(attend: &Attend) -> Shape {
         lda: attend.key_dim,
         ldb: PAGE,
         ldc: PAGE,
+        elem: attend.elem(),
         init: Init::Zero,
     }
 }
@@ -123,6 +124,7 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<ValueProduct> {
             lda: PAGE,
             ldb: panel.width,
             ldc: attend.value_width(),
+            elem: attend.elem(),
             init: if shrinks { Init::Scale } else { Init::Add },
         };
         let name = format!("{}_sums_{n}", attend.name);

@@ -1,5 +1,6 @@
 //! Products of a few rows with a packed page, all strides known.
 
+use super::layout::load_numbers;
 use crate::kernel::{Cache, Func, Module, Scalar, Ty, Val};
 use seqc_passes::machine::Machine;
 
@@ -25,6 +26,8 @@ pub(super) struct Shape {
     pub(super) lda: usize,
     pub(super) ldb: usize,
     pub(super) ldc: usize,
+    /// The numbers of `b`.
+    pub(super) elem: Scalar,
     pub(super) init: Init,
 }
 
@@ -74,9 +77,9 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: Ro
                 };
                 let callee = tile.add(module);
                 let offset = f.i64((v * shape.lanes as usize) as i64);
-                let b = f.gep(f.param(1), offset, Scalar::F32);
+                let b = f.gep(f.param(1), offset, shape.elem);
                 let c = f.gep(f.param(2), offset, Scalar::F32);
-                let ahead = f.gep(f.param(6), offset, Scalar::F32);
+                let ahead = f.gep(f.param(6), offset, shape.elem);
                 let args = [f.param(0), b, c, f.param(3), f.param(4), ahead];
                 f.call(&callee, &args, None);
             }
@@ -98,12 +101,22 @@ impl Tile {
     /// Adds `fn(a, b, c, k, factors, ahead)` unless it is there; returns its name.
     fn add(&self, module: &mut Module) -> String {
         let Shape {
-            lda, ldb, ldc, init, ..
+            lda,
+            ldb,
+            ldc,
+            elem,
+            init,
+            ..
         } = self.shape;
         let name = format!(
-            "seqc_strided_tile_{}x{}_{lda}_{ldb}_{ldc}_{init:?}{}",
+            "seqc_strided_tile_{}x{}_{lda}_{ldb}_{ldc}_{}{init:?}{}",
             self.rows,
             self.vectors,
+            if elem == Scalar::F32 {
+                String::new()
+            } else {
+                format!("{elem}_")
+            },
             if self.prefetch { "_prefetch" } else { "" }
         );
         if module.has(&name) {
@@ -162,23 +175,25 @@ impl Tile {
 
     /// One `k = i + u`.
     fn step(&self, f: &mut Func, i: Val, u: usize, sums: Vec<Val>) -> Vec<Val> {
-        let Shape { lanes, lda, ldb, .. } = self.shape;
+        let Shape {
+            lanes, lda, ldb, elem, ..
+        } = self.shape;
         let stride = f.i64(ldb as i64);
         let at = f.mul(i, stride);
-        let line = f.gep(f.param(1), at, Scalar::F32);
+        let line = f.gep(f.param(1), at, elem);
         let columns: Vec<Val> = (0..self.vectors)
             .map(|v| {
                 let offset = f.i64((u * ldb + v * lanes as usize) as i64);
-                let p = f.gep(line, offset, Scalar::F32);
-                f.load(p, Ty::V(lanes, Scalar::F32))
+                let p = f.gep(line, offset, elem);
+                load_numbers(f, p, lanes, elem)
             })
             .collect();
         if self.prefetch {
-            let ahead = f.gep(f.param(5), at, Scalar::F32);
-            let line = self.shape.machine.line_entries();
+            let ahead = f.gep(f.param(5), at, elem);
+            let line = self.shape.machine.memory.line / elem.bytes() as usize;
             for v in (0..self.vectors * lanes as usize).step_by(line) {
                 let offset = f.i64((u * ldb + v) as i64);
-                let p = f.gep(ahead, offset, Scalar::F32);
+                let p = f.gep(ahead, offset, elem);
                 f.prefetch(p, Cache::Second);
             }
         }

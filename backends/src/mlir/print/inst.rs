@@ -261,6 +261,7 @@ fn cast(op: Cast) -> &'static str {
         Cast::UnsignedToFloat => "arith.uitofp",
         Cast::FloatToSigned => "arith.fptosi",
         Cast::FloatExtend => "arith.extf",
+        Cast::FloatTruncate => "arith.truncf",
     }
 }
 

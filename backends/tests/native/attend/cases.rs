@@ -2,6 +2,7 @@
 
 use super::harness::{Case, case};
 use seqc_backends::mlir::Target;
+use seqc_formats::Encoding;
 use seqc_ir::{BinaryOp, Clock, Normaliser, PairExpr, UnaryOp};
 
 pub(super) fn binary(op: BinaryOp, x: PairExpr, y: PairExpr) -> PairExpr {
@@ -37,8 +38,27 @@ pub(super) fn cases(target: &Target) -> Vec<Case> {
         tables(&case),
         clocks(&case),
         best(&case),
+        stored(&case),
     ];
     lists.into_iter().flatten().collect()
+}
+
+/// Caches of fewer bits, of widths that fill vectors and of others.
+fn stored(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
+    let types = [Encoding::F16, Encoding::Bf16].into_iter();
+    let of_type = |ty: Encoding| {
+        let named = |what: &str| format!("{ty}_{what}");
+        [
+            case(&named("plain"), [6, 2, 16, 24]).stored(ty),
+            case(&named("odd"), [3, 1, 13, 7]).predicate(window(30.0)).stored(ty),
+            case(&named("wide"), [2, 2, 64, 70]).stored(ty),
+            case(&named("clocked"), [4, 2, 16, 16]).clock(Clock::Both).stored(ty),
+            case(&named("top"), [4, 2, 16, 0])
+                .normaliser(Normaliser::Top(5))
+                .stored(ty),
+        ]
+    };
+    types.flat_map(of_type).collect()
 }
 
 fn masks(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {

@@ -8,6 +8,7 @@ use seqc_backends::{
     kernels::Attend,
     mlir::Target,
 };
+use seqc_formats::Encoding;
 use seqc_ir::{
     AttendSpec, BinaryOp, Clock, Elem, Graph, Normaliser, PairExpr,
     eval::{Evaluator, Tensor},
@@ -111,6 +112,11 @@ impl Case {
 
     pub(super) fn log_sum(mut self) -> Case {
         self.attend.spec.log_sum = true;
+        self
+    }
+
+    pub(super) fn stored(mut self, encoding: Encoding) -> Case {
+        self.attend.spec.stored = encoding;
         self
     }
 
