@@ -202,7 +202,7 @@ fn folders_and_places_that_cannot_be_written_are_said() {
 #[test]
 fn several_sequences_without_tokens_are_json_without_rows() {
     let place = Place::new("no-tokens");
-    place.run("logits --tokens , --tokens , -o rows.json").ok();
+    place.run("logits --tokens [] --tokens [] -o rows.json").ok();
     let rows: serde_json::Value =
         serde_json::from_slice(&place.read("rows.json")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(rows["logits"], serde_json::json!([]));

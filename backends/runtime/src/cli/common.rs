@@ -139,6 +139,9 @@ pub(crate) fn ids(words: &str, flag: &str) -> Result<Vec<i64>> {
             .map_err(|_| Error::input(format!("{flag}: `{word}` is not a token id; ids look like 1,2,3")))
     };
     let bare = bare.unwrap_or(text);
+    // A comma may stand behind the last one too.
+    let last = bare.trim_end().strip_suffix(',');
+    let bare = last.filter(|ids| !ids.trim().is_empty()).unwrap_or(bare);
     let parts: Vec<&str> = bare.split(',').collect();
     if parts.len() > 1 && parts.iter().any(|part| part.trim().is_empty()) {
         return Err(Error::input(format!(

@@ -191,7 +191,7 @@ fn wrong_usage_is_status_two() {
         let said = refused(adder("adder"), 2, line);
         assert!(said.contains(about), "{said}");
     }
-    for ids in ["1,,2", "1,2,", ",1", "[1,,2]"] {
+    for ids in ["1,,2", "1,2,,", ",1", "[1,,2]", ","] {
         let said = refused(adder("adder"), 1, &format!("generate --prompt-tokens {ids}"));
         assert!(said.contains("an id is missing"), "{said}");
     }
