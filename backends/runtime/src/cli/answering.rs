@@ -78,7 +78,11 @@ impl Answering<'_> {
         self.wish.continuation.read(session.tokens().unwrap_or_default());
         self.wish.continuation.read(&unread);
         if unread.is_empty() && session.last(self.wish.logits).is_none() && self.wish.max_tokens > 0 {
-            return Err(Error::input("the prompt is empty: there is no token to continue from"));
+            let why = match session.position() {
+                0 => "there is no token to continue from",
+                _ => "what was read before ends where no scores are kept; give the next token",
+            };
+            return Err(Error::input(format!("the prompt is empty: {why}")));
         }
         let before = session.position();
         let after = before.saturating_add(unread.len() as u64);

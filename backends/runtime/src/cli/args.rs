@@ -4,6 +4,8 @@ mod parsers;
 
 use std::path::PathBuf;
 
+use crate::places;
+
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::fields::MOST_SAMPLES;
@@ -210,6 +212,15 @@ pub(crate) struct Answers {
     pub(crate) tokenizer: Option<PathBuf>,
 }
 
+impl Answers {
+    /// Files that answering reads.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let tokenizer = self.tokenizer.iter().flat_map(|path| places::with_folder(path));
+        let others = [&self.form.json_schema, &self.form.grammar, &self.drafts.draft];
+        tokenizer.chain(others.into_iter().flatten().cloned()).collect()
+    }
+}
+
 /// How tokens are drafted.
 #[derive(Debug, Args)]
 pub(crate) struct Drafts {
@@ -220,7 +231,7 @@ pub(crate) struct Drafts {
     #[arg(long, value_name = "PROGRAM", conflicts_with = "speculate")]
     pub(crate) draft: Option<PathBuf>,
     /// Maximum number of tokens of a draft of that program
-    #[arg(long, value_name = "K", default_value_t = 4, requires = "draft", value_parser = at_least_one)]
+    #[arg(long, value_name = "K", default_value_t = 4, requires = "draft", value_parser = up_to::<64>)]
     pub(crate) draft_tokens: usize,
 }
 

@@ -14,9 +14,7 @@ use super::{
     prompt::{self, Asked},
     setup::{self, Setup},
 };
-use crate::{
-    Error, Result, code::Code, generation::Rest, model::Model, places, session::Session, tokenizer::Tokenizer,
-};
+use crate::{Error, Result, code::Code, generation::Rest, model::Model, session::Session, tokenizer::Tokenizer};
 use commands::Command;
 use lines::{Line, Lines};
 
@@ -35,8 +33,7 @@ pub(crate) fn chat(code: Code, args: &Chat, console: &mut Console) -> Result<()>
         )));
     };
     let model = common::load(code, &args.reading.loading, console)?;
-    let named = words.tokenizer.iter().flat_map(|path| places::with_folder(path));
-    let inputs = common::inputs(&model, named);
+    let inputs = common::inputs(&model, words.files());
     let session = common::open(&model, &args.reading, &inputs, console)?;
     let mut talk = Talk {
         args,

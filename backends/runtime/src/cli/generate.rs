@@ -18,7 +18,6 @@ use crate::{
     code::Code,
     generation::{LogProb, LogProbs, Reason},
     model::Model,
-    places,
     session::Session,
     speculation::DraftTotals,
     streams,
@@ -37,8 +36,7 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let from = Instant::now();
     let model = common::load(code, &args.reading.loading, console)?;
     let loading = milliseconds(from);
-    let named = words.tokenizer.iter().flat_map(|path| places::with_folder(path));
-    let inputs = common::inputs(&model, named);
+    let inputs = common::inputs(&model, words.files());
     let mut session = common::open(&model, &args.reading, &inputs, console)?;
     let prompt = asked.prompt(&mut session, console)?;
     let tokens = prompt.tokens.clone();

@@ -162,6 +162,11 @@ impl Handle {
             let context = self.context();
             return Err(Refusal::TooLong { tokens, context });
         }
+        let (samples, most) = (request.samples(), self.queue().most());
+        if samples > most {
+            let message = format!("{samples} answers are more than the queue of this server holds, which is {most}");
+            return wrong(&message);
+        }
         // Ids are checked as the streams of a session are.
         check_ids(descriptor, &[Values::I64(request.tokens.clone())]).map_err(Refusal::Wrong)?;
         if let Some(start) = &request.start

@@ -23,6 +23,11 @@ impl Queue {
         }
     }
 
+    /// Answers that may wait together.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Client, usize>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,10 +1,13 @@
 //! A program that drafts, as a process: its lines, which are checked, since it may be any program.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,6 +19,8 @@ use crate::{Error, Result};
 const LONGEST_LINE: u64 = 1 << 22;
 /// Bytes of what a program says at its end.
 const LONGEST_END: u64 = 1 << 12;
+/// How long that may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The lines of a program that drafts.
 #[derive(Debug)]
@@ -23,8 +28,8 @@ pub(super) struct DraftProcess {
     path: PathBuf,
     asks: ChildStdin,
     proposals: BufReader<ChildStdout>,
-    /// Why it ends.
-    errors: ChildStderr,
+    /// Why it ends: what it says on standard error, when it has ended.
+    errors: Receiver<Vec<u8>>,
     /// Tokens among which it chooses.
     vocab: usize,
 }
@@ -44,20 +49,87 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The process and what it started: a script may start the program.
+    fn group(&self) -> Option<libc::pid_t> {
+        libc::pid_t::try_from(self.child.id()).ok()
+    }
+
     /// Ends it, so that nobody waits for its lines.
     pub(super) fn end(&mut self) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        if let Ok(group) = libc::pid_t::try_from(self.child.id()) {
-            // What it started belongs to its group: a script may start the program.
-            // SAFETY: no memory is touched; the group is its own, and its number in use until it was waited for.
-            unsafe { libc::kill(-group, libc::SIGKILL) };
-        }
+        // Its number is in use until it was waited for.
+        kill(self.group());
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn kill(group: Option<libc::pid_t>) {
+    if let Some(group) = group {
+        // SAFETY: no memory is touched, and the group is that of a process which was started here.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+    }
+}
+
+/// Ends a process that says nothing for too long.
+struct Watch {
+    heard: Sender<()>,
+    thread: JoinHandle<bool>,
+}
+
+impl Watch {
+    fn new(group: Option<libc::pid_t>, patience: Duration) -> Result<Watch> {
+        let (heard, waits) = mpsc::channel();
+        let watch = move || {
+            let late = waits.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+            if late {
+                kill(group);
+            }
+            late
+        };
+        let thread = thread(watch)?;
+        Ok(Watch { heard, thread })
+    }
+
+    /// Watches no longer. Whether the process was ended.
+    fn ended(self) -> bool {
+        drop(self.heard);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+/// Signals of the process are not for this thread; one that writes to a program that has ended gets an error and no signal.
+pub(super) fn block_signals() {
+    // SAFETY: plain data, which is filled before it is used; the mask is that of this thread.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+    }
+}
+
+fn thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    let started = std::thread::Builder::new().spawn(move || {
+        block_signals();
+        work()
+    });
+    started.map_err(|error| Error::Failed(format!("no thread: {error}")))
+}
+
+/// Reads all that a program says, so that it never waits for a reader; the beginning of it comes at its end.
+fn listen(mut errors: ChildStderr) -> Result<Receiver<Vec<u8>>> {
+    let (said, at_end) = mpsc::channel();
+    thread(move || {
+        let mut first = Vec::new();
+        let read = (&mut errors).take(LONGEST_END).read_to_end(&mut first);
+        // What comes behind that is nobody's concern, nor what cannot be read.
+        let _ = read.and_then(|_| io::copy(&mut errors, &mut io::sink()));
+        let _ = said.send(first);
+    })?;
+    Ok(at_end)
 }
 
 impl Drop for Running {
@@ -70,9 +142,11 @@ impl Drop for Running {
 ///
 /// # Errors
 ///
-/// It cannot be started, does not draft, or has another vocabulary.
-pub(super) fn start(path: &Path, vocab: usize) -> Result<Started> {
-    let mut command = Command::new(path);
+/// It cannot be started, does not say within `patience` that it drafts, or has another vocabulary.
+pub(super) fn start(path: &Path, vocab: usize, patience: Duration) -> Result<Started> {
+    // A name alone is a file here too, as in all other words.
+    let program = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut command = Command::new(program);
     command
         .args(["propose", "-q"])
         .stdin(Stdio::piped())
@@ -94,10 +168,19 @@ pub(super) fn start(path: &Path, vocab: usize) -> Result<Started> {
         path: path.to_owned(),
         asks,
         proposals: BufReader::new(proposals),
-        errors,
+        errors: listen(errors)?,
         vocab,
     };
-    let hello: Hello = lines.hear().map_err(|error| lines.at_end(error, &mut process))?;
+    let watch = Watch::new(process.group(), patience)?;
+    let hello = lines.hear();
+    if watch.ended() {
+        let message = format!(
+            "says nothing for {} s: not a program that drafts",
+            patience.as_secs_f32()
+        );
+        return Err(lines.wrong(&message));
+    }
+    let hello: Hello = hello.map_err(|error| lines.at_end(error, &mut process))?;
     if hello.protocol != PROTOCOL {
         return Err(lines.wrong("was built by another version of seqc, which drafts differently"));
     }
@@ -118,9 +201,8 @@ impl DraftProcess {
     /// An error with what the program said on its way out.
     fn at_end(&mut self, error: Error, process: &mut Running) -> Error {
         process.end();
-        let mut said = Vec::new();
-        // What it said before is told either way.
-        let _ = (&mut self.errors).take(LONGEST_END).read_to_end(&mut said);
+        // Whoever else writes there may outlive it.
+        let said = self.errors.recv_timeout(LAST_WORDS).unwrap_or_default();
         match String::from_utf8_lossy(&said).trim() {
             "" => error,
             said => Error::input(format!("{error}: {said}")),
@@ -179,7 +261,40 @@ fn check(asks: &Asks, heard: &Proposals, vocab: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::speculation::protocol::{Ask, Proposal};
+    use crate::{
+        speculation::protocol::{Ask, Proposal},
+        testing::fresh,
+    };
+    use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
+
+    fn script(lines: &str) -> PathBuf {
+        let path = fresh("draft.sh");
+        fs::write(&path, format!("#!/bin/sh\n{lines}\n")).expect("a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+        path
+    }
+
+    #[test]
+    fn a_program_that_says_nothing_is_no_draft() {
+        let from = Instant::now();
+        let silent = start(&script("sleep 600"), 16, Duration::from_millis(200));
+        let message = silent.expect_err("it says nothing").to_string();
+        assert!(message.contains("says nothing for 0.2 s"), "{message}");
+        assert!(from.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_program_may_say_much_on_standard_error() {
+        let hello = serde_json::to_string(&Hello::new("m".to_owned(), 16)).expect("a line");
+        let noise = "head -c 200000 /dev/zero | tr '\\0' x >&2";
+        let program = script(&format!("{noise}\necho '{hello}'\n{noise}\nread line"));
+        assert!(start(&program, 16, Duration::from_secs(60)).is_ok());
+        let ends = script("echo no weights >&2; exit 1");
+        let message = start(&ends, 16, Duration::from_secs(60))
+            .expect_err("it ends")
+            .to_string();
+        assert!(message.ends_with("has ended: no weights"), "{message}");
+    }
 
     #[test]
     fn proposals_that_do_not_fit_their_asks_are_nonsense() {

@@ -8,7 +8,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
         mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    process::{self, Running, Started},
+    process::{self, Running, Started, block_signals},
     proposer::common,
     protocol::{Ask, Asks, Drafter, Proposal},
     totals::DraftTotals,
@@ -45,6 +45,8 @@ struct Shared {
     process: Mutex<Option<Running>>,
     /// Why nothing is drafted any more.
     failure: OnceLock<String>,
+    /// Nobody wants drafts any more: that the process ends is no failure.
+    over: AtomicBool,
     tell: Tell,
     /// Lines that were answered.
     lines: AtomicU64,
@@ -118,7 +120,7 @@ impl DraftProgram {
     ///
     /// It cannot be started, does not draft, or has another vocabulary.
     pub(crate) fn start(path: &Path, vocab: usize, tell: Tell) -> Result<DraftProgram> {
-        let Started { lines, process } = process::start(path, vocab)?;
+        let Started { lines, process } = process::start(path, vocab, PATIENCE)?;
         DraftProgram::of(Box::new(lines), Some(process), tell)
     }
 
@@ -127,6 +129,7 @@ impl DraftProgram {
         let shared = Arc::new(Shared {
             process: Mutex::new(process),
             failure: OnceLock::new(),
+            over: AtomicBool::new(false),
             tell,
             lines: AtomicU64::new(0),
             drafted: AtomicU64::new(0),
@@ -184,6 +187,7 @@ impl Drop for DraftProgram {
     fn drop(&mut self) {
         // A thread that is gone needs no command.
         let _ = self.commands.send(Command::End);
+        self.shared.over.store(true, Relaxed);
         self.shared.end();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -199,7 +203,7 @@ impl Shared {
     }
 
     fn fail(&self, why: &str) {
-        if self.failure.set(why.to_owned()).is_ok() {
+        if self.failure.set(why.to_owned()).is_ok() && !self.over.load(Relaxed) {
             (self.tell)(why);
         }
         self.end();
@@ -375,16 +379,6 @@ impl Talker {
             asks: self.open.iter().map(ask).collect(),
             forget: std::mem::take(&mut self.forget),
         }
-    }
-}
-
-/// Signals of the process are not for this thread; one that writes to a program that has ended gets an error and no signal.
-fn block_signals() {
-    // SAFETY: plain data, which is filled before it is used; the mask is that of this thread.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
     }
 }
 
