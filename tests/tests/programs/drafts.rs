@@ -110,6 +110,18 @@ fn what_does_not_draft_for_a_server_is_refused() {
 }
 
 #[test]
+fn a_state_is_not_written_over_what_answering_reads() {
+    let program = program(MODELS[0]);
+    let drafts = ending(&program.path, 9);
+    let before = fs::read(&drafts).expect("a script");
+    let path = drafts.display();
+    let line = format!("generate --prompt-tokens 1,2 -n 4 --draft {path} --save-state {path}");
+    let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    program.run(&words).refused();
+    assert_eq!(fs::read(&drafts).expect("a script"), before);
+}
+
+#[test]
 fn samples_of_generate_may_be_drafted_by_a_program() {
     for (model, drafts) in [(0, 0), (1, 1), (3, 0)] {
         let program = program(MODELS[model]);
