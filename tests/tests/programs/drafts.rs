@@ -117,7 +117,9 @@ fn a_state_is_not_written_over_what_answering_reads() {
     let path = drafts.display();
     let line = format!("generate --prompt-tokens 1,2 -n 4 --draft {path} --save-state {path}");
     let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    program.run(&words).refused();
+    let answer = program.run(&words);
+    assert_eq!(answer.code, Some(2), "{}", answer.stderr);
+    assert!(answer.stderr.contains("this is an input"), "{}", answer.stderr);
     assert_eq!(fs::read(&drafts).expect("a script"), before);
 }
 
