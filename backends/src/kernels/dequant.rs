@@ -13,7 +13,7 @@ pub(super) fn half_to_float(f: &mut Func, bits: Val) -> Val {
 }
 
 /// The `f32` of a bfloat16 in a 16-bit integer (or of each lane).
-pub(super) fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
+fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
     let wide = f.convert(Cast::ZeroExtend, bits, Scalar::I32);
     let places = f.int(wide.ty, 16);
     let wide = f.shl(wide, places);
@@ -21,7 +21,7 @@ pub(super) fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
 }
 
 /// The bfloat16 nearest to an `f32` (or to each lane), ties to even, in a 16-bit integer.
-pub(super) fn float_to_bf16(f: &mut Func, value: Val) -> Val {
+fn float_to_bf16(f: &mut Func, value: Val) -> Val {
     let bits = f.bitcast(value, value.ty.with(Scalar::I32));
     let [places, one, half, quiet] = [16, 1, 0x7fff, 0x40].map(|n| f.int(bits.ty, n));
     let upper = f.shr(bits, places);
@@ -38,11 +38,7 @@ pub(super) fn float_to_bf16(f: &mut Func, value: Val) -> Val {
 
 /// `lanes` consecutive weights that are stored by themselves; with a mask, the lanes outside are zero and not read.
 pub(super) fn plain_vector(f: &mut Func, plain: Plain, ptr: Val, lanes: u32, mask: Option<Val>) -> Val {
-    let scalar = match plain {
-        Plain::F32 => Scalar::F32,
-        Plain::F16 | Plain::Bf16 => Scalar::I16,
-    };
-    let ty = Ty::V(lanes, scalar);
+    let ty = Ty::V(lanes, plain.scalar());
     let raw = match mask {
         None => f.load(ptr, ty),
         Some(mask) => f.masked_load(ptr, mask, ty),
@@ -51,6 +47,18 @@ pub(super) fn plain_vector(f: &mut Func, plain: Plain, ptr: Val, lanes: u32, mas
         Plain::F32 => raw,
         Plain::F16 => half_to_float(f, raw),
         Plain::Bf16 => bf16_to_float(f, raw),
+    }
+}
+
+/// A float, or a vector of them, as the nearest numbers that are stored by themselves.
+pub(super) fn float_to_plain(f: &mut Func, plain: Plain, value: Val) -> Val {
+    match plain {
+        Plain::F32 => value,
+        Plain::F16 => {
+            let half = f.convert(Cast::FloatTruncate, value, Scalar::F16);
+            f.bitcast(half, half.ty.with(Scalar::I16))
+        }
+        Plain::Bf16 => float_to_bf16(f, value),
     }
 }
 

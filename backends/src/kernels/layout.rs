@@ -1,5 +1,6 @@
 //! How generated code reads each encoding: the one place where kernels tell encodings apart by name.
 
+use crate::kernel::Scalar;
 use seqc_formats::{Encoding, Native};
 
 /// Where the numbers of an encoding are in its bytes.
@@ -12,11 +13,21 @@ pub(super) enum Layout {
 }
 
 /// How a number that is stored by itself becomes f32.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plain {
     F32,
     F16,
     Bf16,
+}
+
+impl Plain {
+    /// What a number is loaded and stored as.
+    pub(super) fn scalar(self) -> Scalar {
+        match self {
+            Plain::F32 => Scalar::F32,
+            Plain::F16 | Plain::Bf16 => Scalar::I16,
+        }
+    }
 }
 
 /// A block of 32 numbers `d * (q + offset) + m`: the f16 scale `d` at its first byte, integers `q`.

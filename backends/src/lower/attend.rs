@@ -130,13 +130,11 @@ impl Attention<'_, '_> {
 
     /// With a clock, when all threads have read how many ticks there were.
     fn remember_ticks(&self, f: &mut Func) {
-        if self.list.is_some() {
-            on_first_thread(self.cx, f, |f| {
-                let ticks = f.add(self.position, self.keys);
-                let count = self.cx.state_base(f, self.first);
-                f.store(ticks, count);
-            });
-        }
+        on_first_thread(self.cx, f, |f| {
+            let ticks = f.add(self.position, self.keys);
+            let count = self.cx.state_base(f, self.first);
+            f.store(ticks, count);
+        });
     }
 
     fn pages(&self, f: &mut Func) -> (Val, Val) {

@@ -1,13 +1,13 @@
 //! Writing new tokens into the pages: keys become columns, values rows.
 
 use super::{
-    layout::{PAGE, Strided, ceil_div, float_at, load, number_at, page_at, row_at, store_numbers, vectors},
+    layout::{PAGE, Strided, ceil_div, float_at, load, number_at, numbers_at, page_at, row_at, store, vectors},
     ticks::tick,
     variant::Attend,
 };
 use crate::{
     kernel::{Func, Module, Scalar, Team, Ty, Val},
-    kernels::lanes::transpose,
+    kernels::{dequant::float_to_plain, lanes::transpose},
 };
 
 pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
@@ -154,6 +154,12 @@ impl Piece<'_> {
         f.for_each(last, self.high, 1, |f, token| self.key(f, token, from, to));
     }
 
+    /// Stores a number of a key or value, or a vector of them; with a mask, its lanes.
+    fn store(&self, f: &mut Func, value: Val, to: Val, mask: Option<Val>) {
+        let stored = float_to_plain(f, self.attend.stored(), value);
+        store(f, stored, to, mask);
+    }
+
     fn column(&self, f: &mut Func, token: Val, page: Val) -> Val {
         let column = f.sub(token, self.start);
         f.gep(page, column, self.attend.elem())
@@ -167,10 +173,8 @@ impl Piece<'_> {
         f.for_each(zero, e, 1, |f, i| {
             let p = f.gep(row, i, Scalar::F32);
             let x = f.load(p, Ty::F32);
-            let row = f.i64(PAGE as i64);
-            let row = f.mul(i, row);
-            let to = f.gep(column, row, self.attend.elem());
-            store_numbers(f, x, to, None, self.attend.elem());
+            let to = numbers_at(f, column, i, PAGE, self.attend.elem());
+            self.store(f, x, to, None);
         });
     }
 
@@ -222,12 +226,10 @@ impl Piece<'_> {
             };
         }
         let elem = self.attend.elem();
-        let row = f.i64(PAGE as i64);
-        let row = f.mul(entry, row);
-        let to = f.gep(column, row, elem);
+        let to = numbers_at(f, column, entry, PAGE, elem);
         for (n, v) in transpose(f, &loaded).into_iter().enumerate().take(size) {
             let p = number_at(f, to, n * PAGE, elem);
-            store_numbers(f, v, p, None, elem);
+            self.store(f, v, p, None);
         }
     }
 
@@ -239,14 +241,12 @@ impl Piece<'_> {
             for panel in self.attend.panels() {
                 let from = float_at(f, row, panel.start);
                 let to = number_at(f, page, PAGE * panel.start, elem);
-                let row = f.i64(panel.width as i64);
-                let row = f.mul(place, row);
-                let to = f.gep(to, row, elem);
+                let to = numbers_at(f, to, place, panel.width, elem);
                 vectors(f, lanes, panel.columns, |f, start, mask| {
                     let p = float_at(f, from, start);
                     let x = load(f, p, lanes, mask);
                     let p = number_at(f, to, start, elem);
-                    store_numbers(f, x, p, mask, elem);
+                    self.store(f, x, p, mask);
                 });
             }
         });

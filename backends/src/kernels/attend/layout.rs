@@ -2,10 +2,9 @@
 
 use super::variant::Attend;
 use crate::{
-    kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
-    kernels::dequant::{bf16_to_float, float_to_bf16},
+    kernel::{Cmp, Func, Scalar, Ty, Val},
+    kernels::layout::{Layout, Plain, layout},
 };
-use seqc_formats::Encoding;
 
 /// Keys of a page.
 pub(super) const PAGE: usize = seqc_abi::PAGE_TOKENS;
@@ -93,14 +92,17 @@ impl Attend {
         self.elem().bytes() as usize * PAGE * self.groups * self.value_width()
     }
 
-    /// The numbers of keys and values in pages.
-    pub(super) fn elem(&self) -> Scalar {
-        match self.spec.stored {
-            Encoding::F16 => Scalar::F16,
-            Encoding::Bf16 => Scalar::Bf16,
-            // There are no others (law 11).
-            _ => Scalar::F32,
+    /// How numbers of keys and values are stored in pages.
+    pub(super) fn stored(&self) -> Plain {
+        match layout(self.spec.stored) {
+            Layout::Plain(plain) => plain,
+            Layout::Block(_) => unreachable!("a cache holds numbers by themselves (law 11)"),
         }
+    }
+
+    /// What a number of a page is loaded and stored as.
+    pub(super) fn elem(&self) -> Scalar {
+        self.stored().scalar()
     }
 
     /// Index in memory of a page of the sequence.
@@ -123,9 +125,7 @@ impl Attend {
     /// Pointer to a head's part of a page, rows of `width` floats; `pages` is the table of all.
     pub(super) fn head_page(&self, f: &mut Func, pages: Val, slot: Val, group: Val, width: usize) -> Val {
         let page = page_at(f, pages, slot);
-        let part = f.i64((PAGE * width) as i64);
-        let offset = f.mul(group, part);
-        f.gep(page, offset, self.elem())
+        numbers_at(f, page, group, PAGE * width, self.elem())
     }
 }
 
@@ -216,32 +216,6 @@ pub(super) fn number_at(f: &mut Func, base: Val, n: usize, elem: Scalar) -> Val 
     f.gep(base, n, elem)
 }
 
-/// Loads `lanes` numbers of a page as floats.
-pub(super) fn load_numbers(f: &mut Func, ptr: Val, lanes: u32, elem: Scalar) -> Val {
-    let stored = f.load(ptr, Ty::V(lanes, elem));
-    match elem {
-        Scalar::F16 => f.convert(Cast::FloatExtend, stored, Scalar::F32),
-        Scalar::Bf16 => {
-            let bits = f.bitcast(stored, stored.ty.with(Scalar::I16));
-            bf16_to_float(f, bits)
-        }
-        _ => stored,
-    }
-}
-
-/// Stores a float, or a vector of them, as numbers of a page; with a mask, its lanes.
-pub(super) fn store_numbers(f: &mut Func, value: Val, ptr: Val, mask: Option<Val>, elem: Scalar) {
-    let stored = match elem {
-        Scalar::F16 => f.convert(Cast::FloatTruncate, value, elem),
-        Scalar::Bf16 => {
-            let bits = float_to_bf16(f, value);
-            f.bitcast(bits, bits.ty.with(elem))
-        }
-        _ => value,
-    };
-    store(f, stored, ptr, mask);
-}
-
 /// Pointer to float `n` behind `base`.
 pub(super) fn float_at(f: &mut Func, base: Val, n: usize) -> Val {
     number_at(f, base, n, Scalar::F32)
@@ -255,9 +229,14 @@ pub(super) fn page_at(f: &mut Func, pages: Val, slot: Val) -> Val {
 
 /// Pointer to row `row` of an array of rows of `width` floats.
 pub(super) fn row_at(f: &mut Func, base: Val, row: Val, width: usize) -> Val {
+    numbers_at(f, base, row, width, Scalar::F32)
+}
+
+/// The same for rows of numbers of a page.
+pub(super) fn numbers_at(f: &mut Func, base: Val, row: Val, width: usize, elem: Scalar) -> Val {
     let width = f.i64(width as i64);
     let offset = f.mul(row, width);
-    f.gep(base, offset, Scalar::F32)
+    f.gep(base, offset, elem)
 }
 
 /// Calls `each` for the vectors of a row of `columns` floats: first column, and the mask of the last when it is not whole.

@@ -6,13 +6,16 @@
 
 use super::{
     blocks::{Block, PageRange, QueryBlocks},
-    layout::{float_at, load_numbers},
+    layout::{float_at, numbers_at, row_at},
     score::MASKED,
     tile::{Init, Shape},
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
-    kernels::finite::{all_finite, note},
+    kernels::{
+        dequant::plain_vector,
+        finite::{all_finite, note},
+    },
 };
 
 /// Adds a function with the parameters of [`super::tile::product`], which does the same but for masked weights; returns
@@ -21,17 +24,12 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> Strin
     let mut f = Func::new(&name, &super::tile::PARAMS, None);
     let [a, b, c, k, factors, rows]: [Val; 6] = [0, 1, 2, 3, 4, 5].map(|n| f.param(n));
     let ty = Ty::V(shape.lanes, Scalar::F32);
-    let at = |f: &mut Func, base: Val, row: Val, stride: usize| {
-        let stride = f.i64(stride as i64);
-        let offset = f.mul(row, stride);
-        f.gep(base, offset, Scalar::F32)
-    };
     let (zero, one) = (f.i64(0), f.i64(1));
     f.for_each(zero, rows, 1, |f, r| {
-        let (weights, out) = (at(f, a, r, shape.lda), at(f, c, r, shape.ldc));
+        let (weights, out) = (row_at(f, a, r, shape.lda), row_at(f, c, r, shape.ldc));
         let width = f.i64(shape.width as i64);
         f.for_each(zero, width, i64::from(shape.lanes), |f, column| {
-            let (values, to) = (f.gep(b, column, shape.elem), f.gep(out, column, Scalar::F32));
+            let (values, to) = (f.gep(b, column, shape.stored.scalar()), f.gep(out, column, Scalar::F32));
             let old = f.load(to, ty);
             let start = if shape.init == Init::Scale {
                 let p = f.gep(factors, r, Scalar::F32);
@@ -45,11 +43,9 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> Strin
                 let p = f.gep(weights, key, Scalar::F32);
                 let weight = f.load(p, Ty::F32);
                 let masked = is_masked(f, weight);
-                let stride = f.i64(shape.ldb as i64);
-                let offset = f.mul(key, stride);
-                let p = f.gep(values, offset, shape.elem);
+                let p = numbers_at(f, values, key, shape.ldb, shape.stored.scalar());
                 let weight = f.splat(weight, shape.lanes);
-                let value = load_numbers(f, p, shape.lanes, shape.elem);
+                let value = plain_vector(f, shape.stored, p, shape.lanes, None);
                 let sum = f.fma(weight, value, sums[0]);
                 vec![f.select(masked, sums[0], sum)]
             });

@@ -106,7 +106,7 @@ fn key_shape(attend: &Attend) -> Shape {
         lda: attend.key_dim,
         ldb: PAGE,
         ldc: PAGE,
-        elem: attend.elem(),
+        stored: attend.stored(),
         init: Init::Zero,
     }
 }
@@ -124,7 +124,7 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<ValueProduct> {
             lda: PAGE,
             ldb: panel.width,
             ldc: attend.value_width(),
-            elem: attend.elem(),
+            stored: attend.stored(),
             init: if shrinks { Init::Scale } else { Init::Add },
         };
         let name = format!("{}_sums_{n}", attend.name);

@@ -1,7 +1,9 @@
 //! Products of a few rows with a packed page, all strides known.
 
-use super::layout::load_numbers;
-use crate::kernel::{Cache, Func, Module, Scalar, Ty, Val};
+use crate::{
+    kernel::{Cache, Func, Module, Scalar, Ty, Val},
+    kernels::{dequant::plain_vector, layout::Plain},
+};
 use seqc_passes::machine::Machine;
 
 /// What happens to the old result.
@@ -26,8 +28,8 @@ pub(super) struct Shape {
     pub(super) lda: usize,
     pub(super) ldb: usize,
     pub(super) ldc: usize,
-    /// The numbers of `b`.
-    pub(super) elem: Scalar,
+    /// How the numbers of `b` are stored.
+    pub(super) stored: Plain,
     pub(super) init: Init,
 }
 
@@ -77,9 +79,9 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: Ro
                 };
                 let callee = tile.add(module);
                 let offset = f.i64((v * shape.lanes as usize) as i64);
-                let b = f.gep(f.param(1), offset, shape.elem);
+                let b = f.gep(f.param(1), offset, shape.stored.scalar());
                 let c = f.gep(f.param(2), offset, Scalar::F32);
-                let ahead = f.gep(f.param(6), offset, shape.elem);
+                let ahead = f.gep(f.param(6), offset, shape.stored.scalar());
                 let args = [f.param(0), b, c, f.param(3), f.param(4), ahead];
                 f.call(&callee, &args, None);
             }
@@ -104,7 +106,7 @@ impl Tile {
             lda,
             ldb,
             ldc,
-            elem,
+            stored,
             init,
             ..
         } = self.shape;
@@ -112,10 +114,10 @@ impl Tile {
             "seqc_strided_tile_{}x{}_{lda}_{ldb}_{ldc}_{}{init:?}{}",
             self.rows,
             self.vectors,
-            if elem == Scalar::F32 {
-                String::new()
-            } else {
-                format!("{elem}_")
+            match stored {
+                Plain::F32 => "",
+                Plain::F16 => "f16_",
+                Plain::Bf16 => "bf16_",
             },
             if self.prefetch { "_prefetch" } else { "" }
         );
@@ -176,8 +178,13 @@ impl Tile {
     /// One `k = i + u`.
     fn step(&self, f: &mut Func, i: Val, u: usize, sums: Vec<Val>) -> Vec<Val> {
         let Shape {
-            lanes, lda, ldb, elem, ..
+            lanes,
+            lda,
+            ldb,
+            stored,
+            ..
         } = self.shape;
+        let elem = stored.scalar();
         let stride = f.i64(ldb as i64);
         let at = f.mul(i, stride);
         let line = f.gep(f.param(1), at, elem);
@@ -185,7 +192,7 @@ impl Tile {
             .map(|v| {
                 let offset = f.i64((u * ldb + v * lanes as usize) as i64);
                 let p = f.gep(line, offset, elem);
-                load_numbers(f, p, lanes, elem)
+                plain_vector(f, stored, p, lanes, None)
             })
             .collect();
         if self.prefetch {
