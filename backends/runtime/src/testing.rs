@@ -146,6 +146,17 @@ pub(crate) fn tokenizer(texts: impl IntoIterator<Item = String>) -> PathBuf {
 
 unsafe extern "C" fn nothing(_: *const u64, _: i64, _: i64) {}
 
+/// What a model whose tokens are the sums of those before says after some of them.
+pub(crate) fn sums(tokens: &[i64], count: usize) -> Vec<i64> {
+    let mut sum: i64 = tokens.iter().sum();
+    let next = |_| {
+        let token = sum % VOCAB as i64;
+        sum += token;
+        token
+    };
+    (0..count).map(next).collect()
+}
+
 /// Remembers all tokens in pages, their number in a fixed entry; the likeliest next token is the sum modulo [`VOCAB`].
 pub(crate) fn adder(name: &str) -> Code {
     let mut described = adder_descriptor(name);

@@ -58,21 +58,12 @@ pub(super) struct Answer<'m> {
     pub(super) outbox: Outbox,
 }
 
-/// What choosing tokens needs to know.
-#[derive(Clone, Copy)]
-pub(super) struct Judging<'a> {
-    pub(super) descriptor: &'a Descriptor,
-    /// Tokens of a sequence.
-    pub(super) context: usize,
-    pub(super) gauges: &'a Gauges,
-}
-
 /// What a step gave.
 pub(super) struct Reading<'a> {
     pub(super) outputs: &'a Outputs<'a>,
     /// The place of the logits.
     pub(super) logits: Option<usize>,
-    pub(super) judging: Judging<'a>,
+    pub(super) handle: &'a Handle,
     pub(super) step: u64,
     /// After so many tokens of a prompt, and again, a sequence is kept.
     pub(super) interval: Option<usize>,
@@ -275,7 +266,7 @@ impl<'m> Answer<'m> {
         }
         self.turn = reading.step;
         if self.totals.generated == 0 {
-            reading.judging.gauges.prompt_tokens.fetch_add(tokens as u64, Relaxed);
+            reading.handle.gauges().prompt_tokens.fetch_add(tokens as u64, Relaxed);
         }
         if let Work::Embed { pooling, output, sum } = &mut self.work {
             let counted = if *pooling == Pooling::First { rows.min(1) } else { rows };
@@ -297,7 +288,7 @@ impl<'m> Answer<'m> {
                 let index = self.outbox.index;
                 let totals = self.totals;
                 let event = Event::Vector { index, values, totals };
-                self.outbox.end(event, reading.judging.gauges);
+                self.outbox.end(event, reading.handle.gauges());
             }
             (Work::Generate { .. }, Some(logits)) => {
                 let drafted = if self.draft > 0 { rows - 1 } else { 0 };
@@ -306,7 +297,7 @@ impl<'m> Answer<'m> {
                     .collect();
                 let snapshot = (self.totals.generated == 0).then(|| logits[0].clone());
                 let snapshot = snapshot.filter(|logits| !finite::undecided(logits));
-                self.go_on(logits, reading.judging);
+                self.go_on(logits, reading.handle);
                 self.snapshot = snapshot.or(self.snapshot.take());
             }
             // Requests without logits are refused, and what is over is read no further.
@@ -315,13 +306,13 @@ impl<'m> Answer<'m> {
     }
 
     /// Goes on from the logits behind its last token, or behind this one and the tokens of a draft.
-    pub(super) fn go_on(&mut self, logits: Vec<Vec<f32>>, judging: Judging) {
+    pub(super) fn go_on(&mut self, logits: Vec<Vec<f32>>, handle: &Handle) {
         self.unjudged = logits;
-        self.resume(judging);
+        self.resume(handle);
     }
 
     /// Chooses the next tokens, if there are logits to choose from and it is known what its grammar admits.
-    pub(super) fn resume(&mut self, judging: Judging) {
+    pub(super) fn resume(&mut self, handle: &Handle) {
         if !self.awaits_grammar() {
             return;
         }
@@ -334,15 +325,15 @@ impl<'m> Answer<'m> {
         }
         let rows = std::mem::take(&mut self.unjudged);
         if self.draft > 0 {
-            self.verify(&rows, judging);
+            self.verify(&rows, handle);
         } else {
-            self.judge(rows.first().map_or(&[], Vec::as_slice), judging);
+            self.judge(rows.first().map_or(&[], Vec::as_slice), handle);
         }
     }
 
     /// The last token and a draft were read, with these logits: keeps what is chosen. What is not chosen is
     /// forgotten: at once, or with all tokens of the step, which are then read again with those that follow.
-    fn verify(&mut self, rows: &[Vec<f32>], judging: Judging) {
+    fn verify(&mut self, rows: &[Vec<f32>], handle: &Handle) {
         let [Values::I64(tokens)] = self.input.clone() else {
             return;
         };
@@ -350,7 +341,7 @@ impl<'m> Answer<'m> {
         let mut certain = 0;
         for row in rows {
             self.draft = tokens.len() - 1 - certain;
-            self.judge(row, judging);
+            self.judge(row, handle);
             certain += 1;
             if self.outbox.is_over()
                 || self.ending.is_some()
@@ -363,7 +354,7 @@ impl<'m> Answer<'m> {
         if let Some(speculation) = &mut self.speculation {
             speculation.judge(tokens.len() - 1, certain - 1);
         }
-        let (descriptor, gauges) = (judging.descriptor, judging.gauges);
+        let (descriptor, gauges) = (handle.descriptor(), handle.gauges());
         gauges.drafted_tokens.fetch_add(tokens.len() as u64 - 1, Relaxed);
         gauges.accepted_tokens.fetch_add(certain as u64 - 1, Relaxed);
         let before = self.before.take();
@@ -385,13 +376,13 @@ impl<'m> Answer<'m> {
     }
 
     /// Chooses the next token from the logits behind the last one, unless the answer is over with that.
-    fn judge(&mut self, logits: &[f32], judging: Judging) {
-        match self.choose(logits, judging) {
-            Ok(Some(reason)) => self.finish(reason, judging.gauges),
+    fn judge(&mut self, logits: &[f32], handle: &Handle) {
+        match self.choose(logits, handle) {
+            Ok(Some(reason)) => self.finish(reason, handle.gauges()),
             Ok(None) => {}
             // A grammar or biases that leave no token.
-            Err(error @ Error::Input(_)) => self.fail(FailureKind::Wrong, error.to_string(), judging.gauges),
-            Err(error) => self.fail(FailureKind::Failed, error.to_string(), judging.gauges),
+            Err(error @ Error::Input(_)) => self.fail(FailureKind::Wrong, error.to_string(), handle.gauges()),
+            Err(error) => self.fail(FailureKind::Failed, error.to_string(), handle.gauges()),
         }
     }
 
@@ -402,7 +393,7 @@ impl<'m> Answer<'m> {
     }
 
     /// Chooses the next token: why the answer is over with it, or with the one before.
-    fn choose(&mut self, scores: &[f32], judging: Judging) -> Result<Option<Reason>> {
+    fn choose(&mut self, scores: &[f32], handle: &Handle) -> Result<Option<Reason>> {
         let Work::Generate {
             continuation,
             max_tokens,
@@ -423,7 +414,7 @@ impl<'m> Answer<'m> {
         let taken = continuation.put(token)?;
         let (max_tokens, constrained) = (*max_tokens, continuation.is_constrained());
         self.totals.generated += 1;
-        judging.gauges.generated_tokens.fetch_add(1, Relaxed);
+        handle.gauges().generated_tokens.fetch_add(1, Relaxed);
         let (text, over) = match taken {
             Taken::End => return Ok(Some(Reason::End)),
             Taken::Text(text) => (text, None),
@@ -443,7 +434,7 @@ impl<'m> Answer<'m> {
         if over.is_some() {
             return Ok(over);
         }
-        let full = self.sequence.position() - self.draft as u64 >= judging.context as u64;
+        let full = self.sequence.position() - self.draft as u64 >= handle.context() as u64;
         let ending = match self.totals.generated >= max_tokens {
             true => Some(Reason::Length),
             false => full.then_some(Reason::Context),

@@ -49,7 +49,7 @@ use crate::{
     tokenizer::Tokenizer,
 };
 use accepted::{Message, Waiting};
-use answer::{Answer, Judging};
+use answer::Answer;
 use outbox::Outbox;
 use plan::{Ready, plan};
 use seqc_abi::batch::Room;
@@ -210,12 +210,7 @@ impl<'m> Engine<'m> {
 
     /// Goes on with answers whose grammars had been waited for.
     fn resume(&mut self) {
-        let judging = Judging {
-            descriptor: self.executor.model().descriptor(),
-            context: self.handle.context(),
-            gauges: self.handle.gauges(),
-        };
-        self.answers.iter_mut().for_each(|answer| answer.resume(judging));
+        self.answers.iter_mut().for_each(|answer| answer.resume(&self.handle));
         self.keep();
         self.retire();
     }
@@ -267,12 +262,7 @@ impl<'m> Engine<'m> {
         answer.drafts(self.settings.drafting.as_ref(), &self.handle);
         answer.look_ahead();
         if let Some(logits) = logits {
-            let judging = Judging {
-                descriptor,
-                context: self.handle.context(),
-                gauges: self.handle.gauges(),
-            };
-            answer.go_on(vec![logits], judging);
+            answer.go_on(vec![logits], &self.handle);
         }
         Ok(answer)
     }
@@ -358,11 +348,7 @@ impl<'m> Engine<'m> {
         let reading = answer::Reading {
             outputs: &outputs,
             logits: self.logits,
-            judging: Judging {
-                descriptor,
-                context: self.handle.context(),
-                gauges,
-            },
+            handle: &self.handle,
             step: self.steps,
             interval,
         };

@@ -21,7 +21,7 @@ use crate::{
     model::Options,
     sequence::Sequence,
     speculation::Drafting,
-    testing::{self, BROKEN, CONTEXT, VOCAB, adder_descriptor, breaker, code, rememberer, total},
+    testing::{self, BROKEN, CONTEXT, VOCAB, adder_descriptor, breaker, code, rememberer, sums as alone, total},
     weights::Mix,
 };
 
@@ -130,17 +130,6 @@ fn greedy(tokens: &[i64], max_tokens: usize, ear: &Arc<Ear>) -> Request {
     request(tokens, Goal::Generate(Box::new(generation(max_tokens))), ear)
 }
 
-/// What the adder says after a prompt.
-fn alone(prompt: &[i64], count: usize) -> Vec<i64> {
-    let mut sum: i64 = prompt.iter().sum();
-    let next = |_| {
-        let token = sum % VOCAB as i64;
-        sum += token;
-        token
-    };
-    (0..count).map(next).collect()
-}
-
 /// All requests on one engine, which ends when all are answered.
 fn answer(model: &Model, settings: Settings, requests: impl IntoIterator<Item = Request>) -> Handle {
     let mut engine = Engine::new(model, None, settings).expect("an engine");
@@ -159,6 +148,15 @@ struct Asked {
     count: usize,
     ear: Arc<Ear>,
     leaves: bool,
+}
+
+impl Asked {
+    /// What was heard is what its sequence gets alone, or the beginning of that where the client may have left.
+    fn check(&self) {
+        let (heard, expected) = (self.ear.heard(0), alone(&self.prompt, self.count));
+        assert!(expected.starts_with(&heard.0), "{heard:?} for {:?}", self.prompt);
+        assert!(self.leaves || heard == (expected, Some(Reason::Length)), "{heard:?}");
+    }
 }
 
 fn random_request(mix: &mut Mix) -> Asked {
@@ -222,17 +220,7 @@ fn every_answer_is_that_of_the_sequence_alone() {
             asked.iter().for_each(|one| one.ear.gone.store(one.leaves, Relaxed));
             handle.close();
             thread.join().expect("no panic");
-            for Asked {
-                prompt,
-                count,
-                ear,
-                leaves,
-            } in &asked
-            {
-                let (heard, expected) = (ear.heard(0), alone(prompt, *count));
-                assert!(expected.starts_with(&heard.0), "{heard:?} for {prompt:?}");
-                assert!(*leaves || heard == (expected, Some(Reason::Length)), "{heard:?}");
-            }
+            asked.iter().for_each(Asked::check);
             let gauges = handle.gauges();
             assert_eq!((gauges.waiting.load(Relaxed), gauges.running.load(Relaxed)), (0, 0));
             let ended = gauges.finished.load(Relaxed) + gauges.aborted.load(Relaxed);

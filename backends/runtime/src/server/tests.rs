@@ -14,7 +14,7 @@ use crate::{
     code::Code,
     engine::{Engine, Handle, Pooling, Settings},
     model::{Model, Options},
-    testing::{VOCAB, adder, total},
+    testing::{adder, sums as alone, total},
 };
 
 /// A client of a server that runs.
@@ -124,17 +124,6 @@ fn served(code: Code, api_key: Option<&str>, test: impl FnOnce(&Client)) {
         server.join().expect("no panic").expect("no error");
         tested.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     });
-}
-
-/// What the adder says after a prompt.
-fn alone(prompt: &[i64], count: usize) -> Vec<i64> {
-    let mut sum: i64 = prompt.iter().sum();
-    let next = |_| {
-        let token = sum % VOCAB as i64;
-        sum += token;
-        token
-    };
-    (0..count).map(next).collect()
 }
 
 fn greedy(prompt: &[i64], count: usize) -> serde_json::Value {

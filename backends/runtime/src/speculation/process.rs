@@ -102,7 +102,7 @@ impl Watch {
 }
 
 /// Signals of the process are not for this thread; one that writes to a program that has ended gets an error and no signal.
-pub(super) fn block_signals() {
+fn block_signals() {
     // SAFETY: plain data, which is filled before it is used; the mask is that of this thread.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
@@ -111,8 +111,9 @@ pub(super) fn block_signals() {
     }
 }
 
-fn thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
-    let started = std::thread::Builder::new().spawn(move || {
+/// A thread about drafts, which gets no signals.
+pub(super) fn thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    let started = std::thread::Builder::new().name("drafts".to_owned()).spawn(move || {
         block_signals();
         work()
     });

@@ -11,17 +11,17 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
         mpsc::{self, Receiver, Sender},
     },
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
 use super::{
-    process::{self, Running, Started, block_signals},
+    process::{self, Running, Started},
     proposer::common,
     protocol::{Ask, Asks, Drafter, Proposal},
     totals::DraftTotals,
 };
-use crate::{Error, Result};
+use crate::Result;
 
 /// A program that says nothing for so long says nothing any more.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -144,9 +144,7 @@ impl DraftProgram {
             open: Vec::new(),
             forget: Vec::new(),
         };
-        let builder = thread::Builder::new().name("drafts".to_owned());
-        let thread = builder.spawn(move || talker.run());
-        let thread = thread.map_err(|error| Error::Failed(format!("no thread: {error}")))?;
+        let thread = process::thread(move || talker.run())?;
         Ok(DraftProgram {
             shared,
             commands,
@@ -315,7 +313,6 @@ struct Talker {
 
 impl Talker {
     fn run(mut self) {
-        block_signals();
         loop {
             let idle = self.open.is_empty() && self.forget.is_empty();
             let command = match idle {

@@ -16,7 +16,7 @@ use crate::{
     Error, Result,
     code::Code,
     model::{Model, Options},
-    testing::{self, CONTEXT, VOCAB, adder, rememberer},
+    testing::{self, CONTEXT, VOCAB, adder, rememberer, sums},
     weights::Mix,
 };
 
@@ -27,17 +27,6 @@ fn models() -> [Code; 2] {
 
 fn load(code: Code) -> &'static Model {
     Box::leak(Box::new(Model::load(code, &Options::default()).expect("a model")))
-}
-
-/// What the models draft.
-fn sums(text: &[i64], most: usize) -> Vec<i64> {
-    let mut sum: i64 = text.iter().sum();
-    let next = |_| {
-        let token = sum % VOCAB as i64;
-        sum += token;
-        token
-    };
-    (0..most).map(next).collect()
 }
 
 fn ask(text: u64, keep: usize, tokens: &[i64], most: usize) -> Ask {
