@@ -8,7 +8,10 @@ use super::{
     frame::{self, rows},
 };
 
-/// Consecutive tokens of one sequence, as generated code reads them.
+/// Where a prompt ends whose end has not been said: behind all tokens that a sequence can have.
+pub const OPEN_PROMPT: u64 = u64::MAX >> 1;
+
+/// Consecutive tokens of one sequence, as generated code reads them. A table has [`Segment::WORDS`] 64-bit words for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Segment {
@@ -20,6 +23,15 @@ pub struct Segment {
     pub position: u64,
     /// `*const *mut u8`: one pointer per [`StateSlot`](super::StateSlot), in order.
     pub states: u64,
+    /// Position behind the last token of the prompt that the sequence reads or has read last; [`OPEN_PROMPT`] where that has not
+    /// been said. A token at position `i` belongs to a prompt if `i < prompt`, and is its last one if `i + 1 == prompt`. The end of
+    /// a prompt may lie anywhere: before, in or behind the segment.
+    pub prompt: u64,
+}
+
+impl Segment {
+    /// 64-bit words of a record.
+    pub const WORDS: usize = size_of::<Segment>() / 8;
 }
 
 /// One row, as generated code reads it.
@@ -60,6 +72,8 @@ pub struct Part {
     pub wanted_from: usize,
     /// Address of the sequence's table of states.
     pub states: u64,
+    /// Where the prompt of the sequence ends, as [`Segment::prompt`].
+    pub prompt: u64,
 }
 
 /// Tables of some rows of a step, numbered from 0.
@@ -134,6 +148,7 @@ impl Rows {
             count,
             position,
             states: part.states,
+            prompt: part.prompt,
         });
         let single = u64::from(count == 1);
         match self.runs.last_mut() {
@@ -208,6 +223,7 @@ mod tests {
             position,
             wanted_from,
             states: 0,
+            prompt: OPEN_PROMPT,
         }
     }
 
@@ -232,6 +248,15 @@ mod tests {
         assert_eq!(segments, [[0, 1, 7], [1, 1, 6]]);
         assert_eq!(batch.wanted_together(), None);
         assert_eq!(Batch::new(&[part(5, 0, 3)]).wanted_together(), Some(3));
+    }
+
+    #[test]
+    fn segments_know_where_the_prompts_of_their_sequences_end() {
+        let ends = |prompt, part| Part { prompt, ..part };
+        let batch = Batch::new(&[ends(5, part(3, 4, 2)), part(2, 0, 1), ends(0, part(1, 0, 1))]);
+        let prompts = |rows: &Rows| rows.segments.iter().map(|segment| segment.prompt).collect::<Vec<_>>();
+        assert_eq!(prompts(&batch.all), [5, OPEN_PROMPT, 0]);
+        assert_eq!(prompts(&batch.wanted), [5, OPEN_PROMPT]);
     }
 
     #[test]

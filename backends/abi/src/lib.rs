@@ -105,7 +105,7 @@ pub enum Elem {
 /// Everything the runtime knows about the model it carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Descriptor {
-    /// Version of this structure.
+    /// [`Descriptor::VERSION`].
     pub version: u32,
     /// The model's name.
     pub model: String,
@@ -127,6 +127,10 @@ pub struct Descriptor {
     /// Whether weights and tokenizer lie inside the program, behind its code: their paths are then names there.
     #[serde(default)]
     pub inside: bool,
+    /// Whether what a sequence carries depends on where its prompt ends ([`batch::Segment::prompt`]): caches that are cut or stored anew
+    /// there. What is computed before a prompt's last token does not depend on where that is.
+    #[serde(default)]
+    pub prompt_matters: bool,
     /// False for a model that looks ahead: the whole input is one chunk, there is no decode step.
     pub causal: bool,
     /// Ids of tokens that end a text, beside those that the tokenizer names.
@@ -159,6 +163,12 @@ pub struct Descriptor {
     pub padding: usize,
     /// Bytes of scratch for each thread.
     pub scratch_bytes: usize,
+}
+
+impl Descriptor {
+    /// The version of this structure and of the tables of a step: generated code of another version than the runtime's is refused.
+    /// Version 2: segments say where their prompts end.
+    pub const VERSION: u32 = 2;
 }
 
 /// One input or output stream of the model.

@@ -5,9 +5,6 @@ pub use seqc_abi::Entry;
 
 use crate::{Error, Result};
 
-/// Versions of the descriptor that this runtime reads.
-pub const DESCRIPTOR_VERSION: u32 = 1;
-
 /// A compiled model without its weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Code {
@@ -28,10 +25,11 @@ impl Code {
     pub fn describe(&self) -> Result<Descriptor> {
         let descriptor: Descriptor = serde_json::from_slice(self.descriptor)
             .map_err(|error| Error::Failed(format!("the program's descriptor cannot be read: {error}")))?;
-        if descriptor.version != DESCRIPTOR_VERSION {
+        if descriptor.version != Descriptor::VERSION {
             return Err(Error::Failed(format!(
-                "the program's descriptor has version {}, this runtime reads {DESCRIPTOR_VERSION}",
-                descriptor.version
+                "the program's descriptor has version {}, this runtime reads {}",
+                descriptor.version,
+                Descriptor::VERSION
             )));
         }
         Ok(descriptor)

@@ -123,13 +123,15 @@ impl<'m> Executor<'m> {
         assert!(left.is_some(), "{} segments do not fit in a step", segments.len());
         let mut parts = Vec::with_capacity(segments.len());
         for segment in segments.iter_mut() {
-            let Sequence { state, position } = &mut *segment.sequence;
+            let prompt = segment.sequence.prompt_end();
+            let Sequence { state, position, .. } = &mut *segment.sequence;
             state.reserve(descriptor, *position, segment.tokens as u64)?;
             parts.push(Part {
                 count: segment.tokens,
                 position: *position,
                 wanted_from: segment.wanted_from,
                 states: state.table() as u64,
+                prompt,
             });
         }
         let batch = Batch::new(&parts);

@@ -36,6 +36,7 @@ mod places;
 pub mod pool;
 pub mod prefix;
 pub mod program;
+mod prompts;
 mod saved;
 pub mod sequence;
 #[cfg(feature = "program")]

@@ -71,7 +71,10 @@ impl PrefixCache {
         self.clock += 1;
         let clock = self.clock;
         let (matched, node, exact) = self.root.deepest(tokens);
-        if exact && let Some(kept) = node.kept.as_mut().filter(|kept| !kept.logits.is_empty()) {
+        let ends_here =
+            |kept: &Kept| may_go_on(descriptor, &kept.sequence) || kept.sequence.prompt_end() == tokens.len() as u64;
+        let known = |kept: &&mut Kept| !kept.logits.is_empty() && ends_here(kept);
+        if exact && let Some(kept) = node.kept.as_mut().filter(known) {
             kept.used = clock;
             return kept.fork(descriptor, tokens.len());
         }
@@ -84,7 +87,10 @@ impl PrefixCache {
             sequence.truncate(descriptor, cut);
             return Ok((cut > 0).then_some(Start { sequence, logits: None }));
         }
-        match self.root.last_kept(tokens) {
+        match self
+            .root
+            .last_kept(tokens, &|kept| may_go_on(descriptor, &kept.sequence))
+        {
             Some(kept) => {
                 kept.used = clock;
                 kept.fork(descriptor, tokens.len())
@@ -105,7 +111,8 @@ impl PrefixCache {
     /// If the sequence has read another number of tokens.
     pub fn keep(&mut self, descriptor: &Descriptor, tokens: &[i64], sequence: &Sequence, logits: &[f32]) -> Result<()> {
         assert_eq!(sequence.position(), tokens.len() as u64);
-        if tokens.is_empty() || self.most_bytes == 0 {
+        let useless = logits.is_empty() && !may_go_on(descriptor, sequence);
+        if tokens.is_empty() || self.most_bytes == 0 || useless {
             return Ok(());
         }
         self.clock += 1;
@@ -155,6 +162,12 @@ impl Kept {
     }
 }
 
+/// Whether a prompt may go on from a sequence that has read its first tokens: not where the end of another prompt decided what it
+/// keeps of them.
+fn may_go_on(descriptor: &Descriptor, sequence: &Sequence) -> bool {
+    !descriptor.prompt_matters || sequence.prompt_end() > sequence.position()
+}
+
 /// How many tokens two lists have in common at their beginning.
 fn common(a: &[i64], b: &[i64]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
@@ -184,8 +197,8 @@ impl Node {
         (shared + matched, node, exact)
     }
 
-    /// What is kept at the deepest node whose tokens are the first ones of these, but not all of them.
-    fn last_kept(&mut self, tokens: &[i64]) -> Option<&mut Kept> {
+    /// What is kept at the deepest node whose tokens are the first ones of these, but not all of them, of what may be used.
+    fn last_kept(&mut self, tokens: &[i64], usable: &dyn Fn(&Kept) -> bool) -> Option<&mut Kept> {
         let mut path = Vec::new();
         let (mut node, mut rest, mut last) = (&*self, tokens, None);
         while let Some((n, shared)) = node.follow(rest)
@@ -194,7 +207,7 @@ impl Node {
         {
             path.push(n);
             (node, rest) = (&node.edges[n].node, &rest[shared..]);
-            if node.kept.is_some() {
+            if node.kept.as_ref().is_some_and(usable) {
                 last = Some(path.len());
             }
         }

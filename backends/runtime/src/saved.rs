@@ -5,11 +5,12 @@
 //! count u64 of tokens | tokens i64…, all that were read by a model of tokens, of other models none
 //! 1 u64 where the last row of every output is known, else 0 | these rows
 //! length u64 of the history | history, JSON
+//! count u64 of prompts whose ends were said | for each the tokens read when that was said u64, its end u64
 //! entries of constant size, in the manifest's order | those that grow, in the manifest's order | crc32 of all before u32
 //! ```
 //! How long rows and entries are follows from the manifest, the position, and entries that count tokens.
 //! The identity is a line for the model, its hash and that of its state manifest, and one for the weights. Numbers are
-//! little-endian. Versions before 4 had no last row and are refused.
+//! little-endian. Version 4 had no prompts: their ends were not said. Versions before had no last row and are refused.
 
 #[cfg(test)]
 mod tests;
@@ -27,13 +28,16 @@ use crate::{
     Error, Result,
     history::History,
     inputs::{Values, check_ids},
+    prompts::{Prompt, Prompts},
     sequence::Sequence,
     state::{State, kept_bytes},
     streams::{reads_tokens, row_bytes},
 };
 
 const MAGIC: &[u8; 8] = b"SEQCSTAT";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
+/// The earliest version that is read.
+const FIRST_VERSION: u32 = 4;
 /// Bytes of an identity that are read.
 const LONGEST_IDENTITY: usize = 4096;
 /// Tokens that a sequence may have.
@@ -116,7 +120,11 @@ pub(crate) fn save_to(out: &mut Vec<u8>, owner: Owner, session: Snapshot) -> Res
 }
 
 fn write<W: Write>(out: &mut Summed<W>, owner: Owner, session: Snapshot) -> std::result::Result<(), Problem> {
-    let Sequence { state, position } = session.sequence;
+    let Sequence {
+        state,
+        position,
+        prompts,
+    } = session.sequence;
     let history = session.history.to_bytes();
     let identity = owner.identity();
     let mut head = MAGIC.to_vec();
@@ -132,6 +140,10 @@ fn write<W: Write>(out: &mut Summed<W>, owner: Owner, session: Snapshot) -> std:
     }
     head.extend((history.len() as u64).to_le_bytes());
     head.extend(&history);
+    head.extend((prompts.all().len() as u64).to_le_bytes());
+    for Prompt { said, end } in prompts.all() {
+        head.extend([*said, *end].map(u64::to_le_bytes).concat());
+    }
     out.write_all(&head)?;
     for (number, slot) in fixed(owner.descriptor).chain(growing(owner.descriptor)) {
         let bytes = kept_bytes(slot, state.tokens(slot, *position))?;
@@ -203,7 +215,7 @@ impl From<Error> for Problem {
 /// from the manifest and numbers of tokens, which the position bounds.
 fn read<R: Read>(reader: &mut Summed<R>, owner: Owner, size: u64) -> std::result::Result<Saved, Problem> {
     let descriptor = owner.descriptor;
-    let identity_bytes = read_identity(reader, owner)?;
+    let head = read_head(reader, owner)?;
     let position = reader.number()?;
     let tokens = read_tokens(reader, descriptor, position, size)?;
     let last = read_last(reader, descriptor, size)?;
@@ -211,12 +223,16 @@ fn read<R: Read>(reader: &mut Summed<R>, owner: Owner, size: u64) -> std::result
     if history.answer_from().is_some_and(|from| from > tokens.len()) {
         return Err(Problem::damaged());
     }
+    let (prompts, prompts_bytes) = match head.version {
+        FIRST_VERSION => (Prompts::default(), 0),
+        _ => read_prompts(reader, position, size)?,
+    };
     let mut state = State::new(descriptor)?;
     for (number, slot) in fixed(descriptor) {
         state.fill(number, kept_bytes(slot, 0)?, |piece| reader.read_exact(piece))?;
     }
     let rows = last.iter().flatten().map(|values| values.to_bytes().len() as u64);
-    let mut expected_size = (MAGIC.len() + 8 + 4 * 8 + 4) as u64 + identity_bytes + history_bytes;
+    let mut expected_size = (MAGIC.len() + 8 + 4 * 8 + 4) as u64 + head.identity_bytes + history_bytes + prompts_bytes;
     expected_size += 8 * tokens.len() as u64 + rows.sum::<u64>();
     for slot in &descriptor.states {
         let tokens = state.tokens(slot, position);
@@ -232,20 +248,30 @@ fn read<R: Read>(reader: &mut Summed<R>, owner: Owner, size: u64) -> std::result
     }
     read_pages(reader, descriptor, &mut state, position)?;
     Ok(Saved {
-        sequence: Sequence { state, position },
+        sequence: Sequence {
+            state,
+            position,
+            prompts,
+        },
         tokens,
         last,
         history,
     })
 }
 
-/// Magic, version and identity: the length of the identity.
-fn read_identity<R: Read>(reader: &mut Summed<R>, owner: Owner) -> std::result::Result<u64, Problem> {
+/// What a state begins with.
+struct Head {
+    version: u32,
+    identity_bytes: u64,
+}
+
+/// Magic, version and identity.
+fn read_head<R: Read>(reader: &mut Summed<R>, owner: Owner) -> std::result::Result<Head, Problem> {
     if &reader.bytes::<8>()? != MAGIC {
         return Err(Problem::Wrong("not a saved state".to_owned()));
     }
     let version = u32::from_le_bytes(reader.bytes()?);
-    if version != VERSION {
+    if !(FIRST_VERSION..=VERSION).contains(&version) {
         return Err(Problem::Wrong(format!(
             "a saved state of version {version}; this program reads {VERSION}: make it again with this program"
         )));
@@ -255,7 +281,10 @@ fn read_identity<R: Read>(reader: &mut Summed<R>, owner: Owner) -> std::result::
     reader.read_exact(&mut identity)?;
     match owner.refuses(&String::from_utf8_lossy(&identity)) {
         Some(why) => Err(Problem::Wrong(why)),
-        None => Ok(length as u64),
+        None => Ok(Head {
+            version,
+            identity_bytes: length as u64,
+        }),
     }
 }
 
@@ -317,6 +346,25 @@ fn read_history<R: Read>(reader: &mut Summed<R>, size: u64) -> std::result::Resu
     reader.read_exact(&mut bytes)?;
     let history = History::from_bytes(&bytes).ok_or_else(Problem::damaged)?;
     Ok((history, length))
+}
+
+/// The prompts of a sequence of that position, and their bytes, which the size bounds.
+fn read_prompts<R: Read>(
+    reader: &mut Summed<R>,
+    position: u64,
+    size: u64,
+) -> std::result::Result<(Prompts, u64), Problem> {
+    let count = reader.number()?;
+    if count > size / 16 {
+        return Err(Problem::damaged());
+    }
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let (said, end) = (reader.number()?, reader.number()?);
+        all.push(Prompt { said, end });
+    }
+    let prompts = Prompts::of(all, position).ok_or_else(Problem::damaged)?;
+    Ok((prompts, 8 + 16 * count))
 }
 
 /// Entries of constant size, with their numbers.

@@ -1,10 +1,11 @@
-//! One sequence: its position and its states.
+//! One sequence: its position, its states and its prompts.
 
 use seqc_abi::Descriptor;
 
 use crate::{
     Result,
     memory::Piece,
+    prompts::Prompts,
     state::{State, cuts_anywhere},
 };
 
@@ -13,6 +14,7 @@ use crate::{
 pub struct Sequence {
     pub(crate) state: State,
     pub(crate) position: u64,
+    pub(crate) prompts: Prompts,
 }
 
 impl Sequence {
@@ -25,6 +27,7 @@ impl Sequence {
         Ok(Sequence {
             state: State::new(descriptor)?,
             position: 0,
+            prompts: Prompts::default(),
         })
     }
 
@@ -37,6 +40,7 @@ impl Sequence {
         Ok(Sequence {
             state: self.state.fork(descriptor, self.position)?,
             position: self.position,
+            prompts: self.prompts.clone(),
         })
     }
 
@@ -55,6 +59,33 @@ impl Sequence {
         assert!(position <= self.position && cuts_anywhere(descriptor));
         self.state.truncate(position);
         self.position = position;
+        self.prompts.truncate(position);
+    }
+
+    /// Says that its prompt, which it is reading, ends at this position. Otherwise no end is known, and all tokens belong to the prompt.
+    ///
+    /// # Panics
+    ///
+    /// If it has read more.
+    pub fn end_prompt(&mut self, end: u64) {
+        assert!(
+            self.position <= end,
+            "a prompt that ended after {end} tokens is said to be read"
+        );
+        self.prompts.end_at(self.position, end);
+    }
+
+    /// Says that what is read from here on belongs to an answer: a prompt whose end was not said, or lies ahead, ends here.
+    pub fn begin_answer(&mut self) {
+        if self.prompts.end() > self.position {
+            self.end_prompt(self.position);
+        }
+    }
+
+    /// The position behind the last token of the prompt that it is reading or has read last; [`OPEN_PROMPT`](seqc_abi::batch::OPEN_PROMPT)
+    /// where that has not been said.
+    pub fn prompt_end(&self) -> u64 {
+        self.prompts.end()
     }
 
     /// Bytes of memory that it takes; what several sequences share counts in parts.

@@ -16,6 +16,8 @@ pub use fault::Fault;
 pub use rewind::{Bytes, Mark};
 pub use together::{Feed, Together, feed_together};
 
+use seqc_abi::batch::OPEN_PROMPT;
+
 use crate::{
     Error, Result,
     history::{Conversation, History},
@@ -67,6 +69,23 @@ impl<'m> Session<'m> {
     /// Tokens read so far.
     pub fn position(&self) -> u64 {
         self.track.sequence.position
+    }
+
+    /// Says that the prompt ends after `tokens` more tokens: caches that are cut or stored anew at the end of a prompt are so there.
+    /// Unless it is said before the last token is read, all tokens belong to a prompt that goes on.
+    pub fn end_prompt(&mut self, tokens: u64) {
+        let end = self.position().saturating_add(tokens);
+        self.track.sequence.end_prompt(end);
+    }
+
+    /// Says that what is read from here on belongs to an answer: a prompt whose end was not said, or lies ahead, ends here.
+    pub fn begin_answer(&mut self) {
+        self.track.sequence.begin_answer();
+    }
+
+    /// Where the prompt ends that is being read or was read last, if that was said.
+    pub fn prompt_end(&self) -> Option<u64> {
+        Some(self.track.sequence.prompt_end()).filter(|end| *end != OPEN_PROMPT)
     }
 
     /// Tokens that can still be read, where the model says how many it admits.

@@ -220,13 +220,14 @@ fn pages_for(pages: &mut Pages, slot: &StateSlot, before: u64, more: u64) -> Res
 
 /// Whether sequences of a model can be cut at any earlier token: all that they carry are caches that forget nothing.
 pub(crate) fn cuts_anywhere(descriptor: &Descriptor) -> bool {
-    let kinds = descriptor.states.iter().map(|slot| &slot.kind);
-    kinds.into_iter().all(|kind| match kind {
+    let mut kinds = descriptor.states.iter().map(|slot| &slot.kind);
+    let forgets_nothing = kinds.all(|kind| match kind {
         StateKind::Fixed { bytes } => *bytes == 0,
         StateKind::Bounded { .. } => false,
         StateKind::Shared { .. } => true,
         StateKind::Pages { pages, count, .. } => pages.is_none() && count.is_none(),
-    })
+    });
+    forgets_nothing && !descriptor.prompt_matters
 }
 
 /// Bytes that an entry holds after `tokens` tokens were appended.

@@ -1,5 +1,9 @@
 //! Hand-made models for tests: what generated code does, in a few lines of Rust.
 
+mod since;
+
+pub(crate) use since::{NEVER, since};
+
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -84,7 +88,7 @@ pub(crate) use bytes_of;
 /// The empty frame of a description.
 pub(crate) fn descriptor(name: &str) -> Descriptor {
     Descriptor {
-        version: 1,
+        version: Descriptor::VERSION,
         model: name.to_owned(),
         hash: format!("hash of {name}"),
         tool: "0".to_owned(),
@@ -93,6 +97,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         random: None,
         tokenizer: None,
         inside: false,
+        prompt_matters: false,
         causal: true,
         ends: Vec::new(),
         max_context: None,

@@ -3,7 +3,7 @@
 use super::{
     address::{byte, load_word, scalar_of, table_entry},
     args::Args,
-    frame::{RowRecord, SegmentRecord},
+    frame::{RowRecord, SegmentRecord, prompt_of},
 };
 use crate::{
     kernel::{Func, Module, Scalar, Ty, Val},
@@ -234,6 +234,18 @@ impl<'a> Cx<'a> {
             Scope::Rows => self.record_of(f, t).position,
             Scope::Single | Scope::Segment => f.add(self.args.position, t),
         }
+    }
+
+    /// Where the prompt of the current segment ends, [`seqc_abi::batch::Segment::prompt`]: loaded where it is asked for, so that code
+    /// that does not depend on it does not load it. Not for code of rows of several segments.
+    #[expect(dead_code, reason = "only what caches keep depends on prompts")]
+    pub(super) fn prompt(&self, f: &mut Func) -> Val {
+        assert!(
+            self.scope() != Scope::Rows,
+            "rows of several segments belong to several prompts"
+        );
+        let table = table_entry(f, self.args.rows, rows::SEGMENT_TABLE);
+        prompt_of(f, table, self.args.segment)
     }
 
     /// Writes a list of things one after another; a long one as several functions, see [`PART`]. `numbers` are what `body` needs of

@@ -115,7 +115,7 @@ impl Frame {
 
 /// Words of a table's record.
 const ROW_WORDS: usize = size_of::<batch::Row>() / 8;
-const SEGMENT_WORDS: usize = size_of::<batch::Segment>() / 8;
+const SEGMENT_WORDS: usize = batch::Segment::WORDS;
 
 /// One row's record, loaded.
 #[derive(Clone, Copy)]
@@ -163,6 +163,12 @@ impl SegmentRecord {
             states: table_entry(f, record, offset_of!(batch::Segment, states) / 8),
         }
     }
+}
+
+/// Where the prompt of segment `n` of a table ends, [`batch::Segment::prompt`].
+pub(super) fn prompt_of(f: &mut Func, table: Val, n: Val) -> Val {
+    let record = record(f, table, n, SEGMENT_WORDS);
+    load_word(f, record, offset_of!(batch::Segment, prompt) / 8)
 }
 
 fn record(f: &mut Func, table: Val, n: Val, words: usize) -> Val {

@@ -183,7 +183,7 @@ fn blank(model: &Model) -> Descriptor {
         vocab: None,
     };
     Descriptor {
-        version: 1,
+        version: Descriptor::VERSION,
         model: model.name.clone(),
         hash: String::new(),
         tool: String::new(),
@@ -192,6 +192,7 @@ fn blank(model: &Model) -> Descriptor {
         random: None,
         tokenizer: None,
         inside: false,
+        prompt_matters: false,
         causal: model.is_causal(),
         ends: Vec::new(),
         max_context: None,

@@ -6,7 +6,7 @@ use crate::{
 };
 use seqc_abi::{
     Level,
-    batch::{Batch, Part, Room},
+    batch::{Batch, OPEN_PROMPT, Part, Room},
     frame, symbols,
 };
 use seqc_backends::{
@@ -140,6 +140,7 @@ impl Machine {
             position: segment.sequence.position,
             wanted_from: segment.wanted_from,
             states: states.as_ptr() as u64,
+            prompt: OPEN_PROMPT,
         };
         let batch = Batch::new(&segments.iter().zip(states).map(part).collect::<Vec<_>>());
         let all: Vec<Vec<Tensor>> = segments.iter().flat_map(|s| s.inputs.iter().cloned()).collect();

@@ -151,6 +151,7 @@ impl Inner {
             logits: self.logits_place.unwrap_or_default(),
             speculation: drafting.as_ref().map(Speculation::new),
         };
+        self.session.begin_answer();
         self.answer = Some(CAnswer::new(Answer::new(&self.session, wish)));
         Ok(())
     }
@@ -179,6 +180,9 @@ impl Inner {
                 same = 0;
             }
         }
+        if same < tokens.len() {
+            self.session.end_prompt((tokens.len() - same) as u64);
+        }
         self.read(tokens[same..].to_vec(), callbacks)
     }
 
@@ -190,7 +194,12 @@ impl Inner {
         let Some(last) = self.session.tokens().and_then(|tokens| tokens.last().copied()) else {
             return Err(Error::input("nothing has been read: there is no token to continue from").into());
         };
-        self.session.truncate(self.session.position() - 1)?;
+        let read = self.session.position();
+        let ended = self.session.prompt_end() == Some(read);
+        self.session.truncate(read - 1)?;
+        if ended {
+            self.session.end_prompt(1);
+        }
         self.read(vec![last], callbacks)
     }
 

@@ -90,6 +90,9 @@ impl Answering<'_> {
         if after <= before.saturating_add(session.room()) {
             common::warn_of_length(session.model().descriptor(), before, after, console);
         }
+        if self.wish.max_tokens > 0 && !unread.is_empty() {
+            session.end_prompt(unread.len() as u64);
+        }
         let interrupted = self.interrupted;
         let read = session.feed(&common::tokens(unread), &self.cut, Wanted::Last, |outputs| {
             bar.add(outputs.tokens());
@@ -112,6 +115,9 @@ impl Answering<'_> {
         let (from, logits) = (Instant::now(), self.wish.logits);
         let mut done = Generated::default();
         let mut over = self.wish.max_tokens == 0;
+        if !over {
+            session.begin_answer();
+        }
         let mut answer = Answer::new(session, self.wish);
         while !over {
             if (self.interrupted)() && answer.takes_step() && !done.tokens.is_empty() {

@@ -100,6 +100,14 @@ pub(crate) struct Reading {
     pub(crate) save_state: Option<PathBuf>,
 }
 
+/// Where the prompt ends, for commands that do not answer it.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct PromptEnd {
+    /// The prompt is the first N tokens of the sequence, those of a loaded state included; default: its end is not known
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) prompt_length: Option<usize>,
+}
+
 /// How tensors are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -122,6 +130,8 @@ pub(crate) struct Logits {
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
     #[command(flatten)]
+    pub(crate) end: PromptEnd,
+    #[command(flatten)]
     pub(crate) reading: Reading,
 }
 
@@ -140,6 +150,8 @@ pub(crate) struct Run {
     /// Also write `trace` values: outputs whose names begin with `trace.`
     #[arg(long)]
     pub(crate) trace: bool,
+    #[command(flatten)]
+    pub(crate) end: PromptEnd,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

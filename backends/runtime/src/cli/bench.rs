@@ -64,6 +64,7 @@ fn read(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Re
     let (mut seconds, mut odd) = (Vec::new(), false);
     for repetition in 0..=args.repetitions {
         session.reset()?;
+        session.end_prompt(tokens as u64);
         let from = Instant::now();
         session.feed(&inputs, &cut, Wanted::Last, |outputs| {
             odd |= repetition == 0 && odd_outputs(outputs, model);

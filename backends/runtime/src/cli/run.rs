@@ -8,7 +8,7 @@ use std::{
 use seqc_checkpoint::output;
 
 use super::{
-    args::{Format, Logits, Reading, Run},
+    args::{Format, Logits, PromptEnd, Reading, Run},
     bar::Bar,
     common,
     console::Console,
@@ -35,6 +35,7 @@ pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result
         path: &args.output,
         format: args.format,
         trace: false,
+        end: args.end,
         inputs: common::inputs(&model, []),
     };
     let mut session = open(&model, &target, &args.reading, console)?;
@@ -73,6 +74,9 @@ fn write_batch(
     let counts = inputs.iter().map(|rows| session.check(rows, &Cut::default()));
     let counts = counts.collect::<Result<Vec<usize>>>()?;
     let (tokens, longest) = (counts.iter().sum(), counts.iter().max().copied().unwrap_or_default());
+    for count in &counts {
+        target.end.say(session, *count)?;
+    }
     let before = session.position();
     common::warn_of_length(session.model().descriptor(), before, before + longest as u64, console);
     let rows = together(session, inputs, &cut)?;
@@ -139,19 +143,44 @@ pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
         path: &args.output,
         format: args.format,
         trace: args.trace,
+        end: args.end,
         inputs: common::inputs(&model, args.input.clone()),
     };
     let mut session = open(&model, &target, &args.reading, console)?;
     write_all(&mut session, &inputs, &target, &args.reading, console)
 }
 
-/// Where outputs go.
+/// Where the prompt ends, and where outputs go.
 struct Target<'a> {
     path: &'a Path,
     format: Option<Format>,
     trace: bool,
+    end: PromptEnd,
     /// Files that the run reads, but for the state that it begins with.
     inputs: Vec<PathBuf>,
+}
+
+impl PromptEnd {
+    /// Tells the session, which will read so many tokens.
+    fn say(self, session: &mut Session, tokens: usize) -> Result<()> {
+        let Some(length) = self.prompt_length.map(|length| length as u64) else {
+            return Ok(());
+        };
+        let before = session.position();
+        let after = before + tokens as u64;
+        if length > after {
+            return Err(Error::input(format!(
+                "--prompt-length {length}: the sequence has {after} tokens and cannot begin with a longer prompt"
+            )));
+        }
+        if length < before {
+            return Err(Error::input(format!(
+                "--prompt-length {length}: the loaded state has read {before} tokens, so that its prompt cannot end earlier any more"
+            )));
+        }
+        session.end_prompt(length - before);
+        Ok(())
+    }
 }
 
 impl Target<'_> {
@@ -206,6 +235,7 @@ fn write(
     let cut = common::cut(&reading.chunk);
     // A file that stands there already is not given up for inputs that are refused.
     let tokens = session.check(inputs, &cut)?;
+    target.end.say(session, tokens)?;
     let before = session.position();
     common::warn_of_length(session.model().descriptor(), before, before + tokens as u64, console);
     let mut bar = Bar::new(tokens, console);

@@ -1,6 +1,7 @@
 //! Verbs of hand-made models: results, files, exit statuses.
 
 mod generation;
+mod prompts;
 mod speculation;
 mod states;
 

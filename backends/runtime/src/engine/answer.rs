@@ -73,7 +73,7 @@ impl<'m> Answer<'m> {
     /// An answer that has its place, from a sequence that has read the first tokens of the prompt.
     pub(super) fn new(
         waiting: Waiting,
-        sequence: Sequence,
+        mut sequence: Sequence,
         descriptor: &Descriptor,
         tokenizer: Option<&'m Tokenizer>,
     ) -> Result<Answer<'m>> {
@@ -85,6 +85,11 @@ impl<'m> Answer<'m> {
             client: _,
         } = waiting;
         let read = tokens[..sequence.position() as usize].to_vec();
+        match &goal {
+            Goal::Generate(_) if read.len() == tokens.len() => sequence.begin_answer(),
+            Goal::Generate(_) => sequence.end_prompt(tokens.len() as u64),
+            Goal::Embed(_) => {}
+        }
         Ok(Answer {
             read,
             speculation: None,

@@ -38,7 +38,11 @@ fn after(descriptor: &Descriptor, ticks: u64, position: u64) -> Sequence {
     let mut state = State::new(descriptor).expect("memory");
     state.reserve(descriptor, 0, position).expect("memory");
     fill(&mut state, 1, &ticks.to_le_bytes());
-    Sequence { state, position }
+    Sequence {
+        state,
+        position,
+        prompts: Prompts::default(),
+    }
 }
 
 /// A session whose tokens were all read.
@@ -66,7 +70,7 @@ fn only_pages_of_counted_tokens_are_saved() {
     // 16 pages of all tokens, two of those that were counted.
     let size = fs::metadata(&path).expect("a file").len() as usize;
     let head = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 4 * 8 + history.to_bytes().len();
-    assert_eq!(size, head + 8 + 2 * 8 + 16 * 8 + 4);
+    assert_eq!(size, head + 8 + 8 + 2 * 8 + 16 * 8 + 4);
 }
 
 #[test]
@@ -90,7 +94,7 @@ fn more_ticks_than_tokens_are_refused() {
         let history = History::default();
         save(&path, &[], owner(&descriptor), of(&state, &history)).expect("saved");
         let mut bytes = fs::read(&path).expect("a file");
-        let at = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 4 * 8 + history.to_bytes().len();
+        let at = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 5 * 8 + history.to_bytes().len();
         bytes[at..at + 8].copy_from_slice(&ticks.to_le_bytes());
         fs::write(&path, bytes).expect("a file");
         let message = load(&path, owner(&descriptor)).expect_err("damaged").to_string();
@@ -152,4 +156,30 @@ fn a_state_is_never_written_over_an_input() {
         of(&state, &History::default()),
     );
     assert!(full.expect_err("full").to_string().contains("/dev/full"));
+}
+
+#[test]
+fn where_prompts_ended_is_saved_and_unknown_in_states_of_version_4() {
+    let descriptor = ticking();
+    let history = History::default();
+    let mut sequence = after(&descriptor, 10, 1000);
+    sequence.prompts = Prompts::of(vec![Prompt { said: 300, end: 1000 }], 1000).expect("a prompt");
+    let mut bytes = Vec::new();
+    save_to(&mut bytes, owner(&descriptor), of(&sequence, &history)).expect("saved");
+    let found = load_from(&bytes, owner(&descriptor)).expect("loaded");
+    assert_eq!(found.sequence.prompts, sequence.prompts);
+    let at = MAGIC.len() + 8 + owner(&descriptor).identity().len() + 4 * 8 + history.to_bytes().len();
+    assert_eq!(bytes[at..at + 8], 1_u64.to_le_bytes());
+    for claim in [2, 1 << 60] {
+        let mut bad = bytes.clone();
+        bad[at..at + 8].copy_from_slice(&u64::to_le_bytes(claim));
+        assert!(load_from(&bad, owner(&descriptor)).is_err());
+    }
+    bytes.drain(at..at + 3 * 8);
+    bytes[MAGIC.len()] = 4;
+    let end = bytes.len() - 4;
+    let sum = crc32fast::hash(&bytes[..end]).to_le_bytes();
+    bytes[end..].copy_from_slice(&sum);
+    let found = load_from(&bytes, owner(&descriptor)).expect("loaded");
+    assert_eq!(found.sequence.prompts, Prompts::default());
 }

@@ -149,6 +149,7 @@ impl<'m> Session<'m> {
             Some(snapshot) => (snapshot.sequence.fork(descriptor)?, snapshot.last.clone()),
             None => (Sequence::new(descriptor)?, None),
         };
+        let prompts = &track.sequence.prompts;
         if sequence.position < position && sequence.position < track.inputs_from {
             return Err(Error::input(format!(
                 "the sequence cannot be cut at token {position}: the model {} would have to read it again, and its first {} inputs were not kept",
@@ -157,7 +158,10 @@ impl<'m> Session<'m> {
         }
         while sequence.position < position {
             let left = (position - sequence.position) as usize;
-            let tokens = left.min(descriptor.max_chunk.max(1));
+            let (until_here, until_next) = prompts.until(sequence.position);
+            let same = usize::try_from(until_next - sequence.position).unwrap_or(usize::MAX);
+            let tokens = left.min(descriptor.max_chunk.max(1)).min(same);
+            sequence.prompts = until_here;
             let segment = Segment {
                 at: (sequence.position - track.inputs_from) as usize,
                 sequence: &mut sequence,
@@ -167,6 +171,8 @@ impl<'m> Session<'m> {
             };
             last = executor.turn().step(&mut [segment])?.last_row();
         }
+        sequence.prompts = prompts.clone();
+        sequence.prompts.truncate(position);
         Ok((sequence, last))
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     code::Code,
     model::Options,
-    testing::{CONTEXT, VOCAB, accumulator, adder, rememberer, total},
+    testing::{CONTEXT, VOCAB, accumulator, adder, rememberer, since, total},
     weights::Mix,
 };
 
@@ -193,4 +193,42 @@ fn sessions_of_several_models_do_not_read_together() {
         .to_string();
     assert!(said.contains("one model"), "{said}");
     assert_eq!((one.position(), other.position()), (1, 1));
+}
+
+#[test]
+fn tokens_that_are_read_again_belong_to_the_prompts_that_they_belonged_to() {
+    let model = load(since());
+    for every in [0, 4, 7] {
+        let mut session = Session::new(&model).expect("memory");
+        session.keep_snapshots(every);
+        // Two turns, each of a prompt and an answer: what was said after every token.
+        let mut said = Vec::new();
+        let said_of = |session: &Session| session.last(0).map(crate::generation::greedy);
+        for (prompt, answer) in [(9, 6), (5, 8)] {
+            session.end_prompt(prompt);
+            for _ in 0..prompt + answer {
+                feed(&mut session, &[1], &Cut::default(), Wanted::Last);
+                said.push(said_of(&session));
+            }
+            assert_eq!(session.prompt_end(), Some(session.position() - answer));
+        }
+        let mut bytes = Vec::new();
+        session.save_to(&mut bytes).expect("memory");
+        let mut loaded = Session::new(&model).expect("memory");
+        loaded.load_from(&bytes).expect("a state");
+        for session in [session, loaded] {
+            for position in 1..session.position() {
+                let mut cut = session.fork().expect("memory");
+                cut.truncate(position).expect("an earlier token");
+                let said = said[position as usize - 1];
+                assert!(said_of(&cut).is_none_or(|again| Some(again) == said), "{position}");
+                let end = match position {
+                    0..9 | 16..20 => None,
+                    9..16 => Some(9),
+                    _ => Some(20),
+                };
+                assert_eq!(cut.prompt_end(), end, "{position}");
+            }
+        }
+    }
 }

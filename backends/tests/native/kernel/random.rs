@@ -6,7 +6,7 @@ use crate::{
 };
 use seqc_abi::{
     Descriptor, Elem, Level, StateKind,
-    batch::{Batch, Part, Row, Run, Segment},
+    batch::{Batch, OPEN_PROMPT, Part, Row, Run, Segment},
     frame, symbols,
 };
 use seqc_backends::{
@@ -142,6 +142,7 @@ impl<'m> Interpreted<'m> {
             position: at as u64,
             wanted_from: 0,
             states: self.states,
+            prompt: OPEN_PROMPT,
         };
         let batch = Batch::new(&[part]);
         let inputs = add(memory, "the inputs", words(&given));
@@ -150,7 +151,7 @@ impl<'m> Interpreted<'m> {
             let records = |row: &Row| [row.position, row.segment, row.row];
             let table: Vec<u64> = rows.rows.iter().flat_map(records).collect();
             slots[first + frame::rows::TABLE] = add(memory, "the rows", words(&table));
-            let records = |s: &Segment| [s.first, s.count, s.position, s.states];
+            let records = |s: &Segment| [s.first, s.count, s.position, s.states, s.prompt];
             let table: Vec<u64> = rows.segments.iter().flat_map(records).collect();
             slots[first + frame::rows::SEGMENT_TABLE] = add(memory, "the segments", words(&table));
             let records = |run: &Run| [run.first, run.count, run.segment, run.single];

@@ -95,6 +95,7 @@ impl Decoding<'_> {
         self.sequences.clear();
         for n in 0..batch {
             let mut sequence = Sequence::new(descriptor)?;
+            sequence.end_prompt(depth as u64);
             let (mut done, mut chunk) = (0, 0);
             while done < depth {
                 let tokens = cut.size(chunk, descriptor.max_chunk.max(1)).min(depth - done);

@@ -69,3 +69,22 @@ fn the_first_repetition_of_a_prompt_reads_nothing() {
     assert_eq!(handle.gauges().prompt_tokens.load(Relaxed), 7);
     assert_eq!(handle.gauges().cache_tokens.load(Relaxed), 7);
 }
+
+#[test]
+fn what_was_kept_of_a_prompt_that_has_ended_answers_no_other_prompt() {
+    let model = load(testing::since());
+    let (mut mix, mut asked) = (Mix(3), Vec::new());
+    let prompts: Vec<Vec<i64>> = (0..60).map(|_| branch(&mut mix)).collect();
+    for prompt in prompts.iter().chain(&prompts) {
+        // The text of an answer, and more.
+        let further = [&prompt[..], &[0, 1, 2, 3, 7]].concat();
+        asked.extend([prompt.clone(), further].map(|prompt| (prompt, Ear::with_room(1000))));
+    }
+    let requests = asked.iter().map(|(prompt, ear)| greedy(prompt, 5, ear));
+    let handle = answer(&model, settings(), requests);
+    for (prompt, ear) in &asked {
+        assert_eq!(ear.heard(0), (vec![0, 1, 2, 3, 4], Some(Reason::Length)), "{prompt:?}");
+    }
+    // What was kept within prompts is used, and so are whole ones that are asked for again.
+    assert!(handle.gauges().cache_hits.load(Relaxed) > 100, "{:?}", handle.gauges());
+}
