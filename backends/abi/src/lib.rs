@@ -280,9 +280,31 @@ pub enum StateKind {
         pinned: usize,
         /// Pages of the ring; `None`: grows with the context.
         pages: Option<usize>,
-        /// Where only some tokens are appended: the number of the state entry (of constant size) whose first 8 bytes count
-        /// them, little-endian. Tokens `j` above are then those. `None`: all tokens are.
+        /// Where not all tokens of the sequence are kept, or only some were appended: the number of those that are there. Tokens `j`
+        /// above are then these. `None`: all tokens are.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        count: Option<usize>,
+        count: Option<Word>,
+        /// Whether generated code writes any of the tokens, not only those that it appends, and may lower their number. All pages
+        /// belong to this sequence alone before a step, which has room for all tokens of the segment behind those that are there;
+        /// pages behind those that are there after it are given back.
+        #[serde(default, skip_serializing_if = "is_false")]
+        rewritten: bool,
+        /// Tokens below this number are not read any more: pages behind the pinned ones that hold no others are given back after a
+        /// step, and their places in the table are null. The number never falls. Not with a ring.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dropped: Option<Word>,
     },
+}
+
+/// A number in another state entry, one of constant size: 64 bits, little-endian. It is zero before the first token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Number of the entry.
+    pub entry: usize,
+    /// Which of its words.
+    pub word: usize,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }

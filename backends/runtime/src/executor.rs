@@ -152,8 +152,9 @@ impl<'m> Executor<'m> {
         // Every slot is filled: tables and regions live until the call returns, inputs were counted and checked against
         // the tables they index, states have room for their segments, outputs for the wanted rows.
         step(model, &mut slots);
-        for segment in segments {
-            segment.sequence.position += segment.tokens as u64;
+        for Segment { sequence, tokens, .. } in segments {
+            sequence.position += *tokens as u64;
+            sequence.state.settle(descriptor, sequence.position);
         }
         Ok(())
     }

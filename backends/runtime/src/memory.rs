@@ -106,6 +106,24 @@ impl Region {
     }
 }
 
+/// Pages of the system, within which nothing can be released.
+const SYSTEM_PAGE: usize = 4096;
+
+/// Gives memory of a region back to the system, as far as it is made of whole pages of the system, which are zeros when they are touched
+/// again.
+///
+/// # Safety
+///
+/// So many bytes belong to one region, and nobody reads or writes them any more.
+pub(crate) unsafe fn release(start: *mut u8, bytes: usize) {
+    let skipped = (start as usize).next_multiple_of(SYSTEM_PAGE) - start as usize;
+    let whole = bytes.saturating_sub(skipped) / SYSTEM_PAGE * SYSTEM_PAGE;
+    if whole > 0 {
+        // SAFETY: the caller's promise. Where the system refuses, memory is freed with its region.
+        unsafe { libc::madvise(start.wrapping_add(skipped).cast(), whole, libc::MADV_DONTNEED) };
+    }
+}
+
 /// Gives an empty region an aligned address.
 #[repr(align(64))]
 struct Aligned;

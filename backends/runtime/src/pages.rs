@@ -1,10 +1,10 @@
 //! Pages of a cache: shared by sequences that began alike, until one of them writes.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use crate::{
     Result,
-    memory::{Piece, Region},
+    memory::{Piece, Region, release},
 };
 
 /// Memory is asked for in pieces of about so many bytes; what nobody touches costs nothing.
@@ -26,11 +26,16 @@ unsafe impl Sync for Page {}
 #[derive(Debug)]
 pub(crate) struct Pages {
     page_bytes: usize,
-    pages: Vec<Arc<Page>>,
-    /// Their addresses, for generated code.
+    /// `None`: a page that is not needed any more.
+    pages: Vec<Option<Arc<Page>>>,
+    /// Their addresses, for generated code; null where there is none.
     table: Vec<*mut u8>,
-    /// Pages of a slab that no page is made of yet.
+    /// Pages of a slab that no page is made of yet: zeros.
     spare: Vec<Page>,
+    /// Pages that were given back, to be used again: not zeros.
+    used: Vec<Page>,
+    /// Pages that were added or copied since [`Pages::settle`].
+    taken: usize,
 }
 
 // SAFETY: the table leads into the pages, which are owned here.
@@ -46,12 +51,19 @@ impl Pages {
             pages: Vec::new(),
             table: Vec::new(),
             spare: Vec::new(),
+            used: Vec::new(),
+            taken: 0,
         }
     }
 
-    /// How many there are.
+    /// How many there are, those that are not needed any more included.
     pub(crate) fn len(&self) -> usize {
         self.pages.len()
+    }
+
+    /// Bytes of a page.
+    pub(crate) fn page_bytes(&self) -> usize {
+        self.page_bytes
     }
 
     /// The address of the table; it stays until pages are added or made this sequence's own.
@@ -59,75 +71,115 @@ impl Pages {
         self.table.as_ptr().cast_mut().cast()
     }
 
-    /// Adds pages of zeros until there are `count`, of at most `most` that there will ever be.
-    pub(crate) fn grow(&mut self, count: usize, most: usize) -> Result<()> {
+    /// Adds pages of zeros until there are `count`, of at most `most` that there will ever be; none in the place of `dropped` ones.
+    pub(crate) fn grow(&mut self, count: usize, most: usize, dropped: &Range<usize>) -> Result<()> {
         while self.pages.len() < count {
-            let page = self.fresh(count, most)?;
+            if dropped.contains(&self.pages.len()) {
+                self.table.push(std::ptr::null_mut());
+                self.pages.push(None);
+                continue;
+            }
+            let page = self.zeros(count, most)?;
             self.table.push(page.start);
-            self.pages.push(Arc::new(page));
+            self.pages.push(Some(Arc::new(page)));
         }
         Ok(())
     }
 
-    /// Makes page `n` one that this sequence may write.
+    /// Makes page `n` one that this sequence may write, if it is needed.
     pub(crate) fn make_own(&mut self, n: usize) -> Result<()> {
         // Whoever shared it may have read it in another thread until now.
-        if Arc::get_mut(&mut self.pages[n]).is_some() {
+        if self.pages[n].as_mut().is_none_or(|page| Arc::get_mut(page).is_some()) {
             return Ok(());
         }
-        let own = self.fresh(0, usize::MAX)?;
+        let own = match self.used.pop() {
+            Some(page) => page,
+            None => self.fresh(0, usize::MAX)?,
+        };
         // SAFETY: both have so many bytes; a shared page is not written, and the new one is nobody else's.
         unsafe { std::ptr::copy_nonoverlapping(self.table[n], own.start, self.page_bytes) };
+        self.taken += 1;
         self.table[n] = own.start;
-        self.pages[n] = Arc::new(own);
+        self.pages[n] = Some(Arc::new(own));
         Ok(())
     }
 
     /// The same pages, shared.
     pub(crate) fn fork(&self) -> Pages {
         Pages {
-            page_bytes: self.page_bytes,
             pages: self.pages.clone(),
             table: self.table.clone(),
-            spare: Vec::new(),
+            ..Pages::new(self.page_bytes)
         }
     }
 
-    /// Forgets pages behind the first `count`.
+    /// Gives pages behind the first `count` back.
     pub(crate) fn truncate(&mut self, count: usize) {
-        self.pages.truncate(count);
+        for page in self.pages.drain(count.min(self.pages.len())..).rev().flatten() {
+            self.used.extend(Arc::into_inner(page));
+        }
         self.table.truncate(count);
     }
 
-    /// Bytes of page `n`.
-    pub(crate) fn page(&self, n: usize) -> &[u8] {
-        // SAFETY: the page has so many bytes, and is written only through `&mut self` of the one that owns it.
-        unsafe { std::slice::from_raw_parts(self.table[n], self.page_bytes) }
+    /// Gives some pages back, whose places stay empty.
+    pub(crate) fn drop_pages(&mut self, dropped: Range<usize>) {
+        for n in dropped.start..dropped.end.min(self.pages.len()) {
+            self.table[n] = std::ptr::null_mut();
+            self.used.extend(self.pages[n].take().and_then(Arc::into_inner));
+        }
     }
 
-    /// Bytes of page `n`, which is nobody else's.
-    pub(crate) fn page_mut(&mut self, n: usize) -> &mut [u8] {
-        assert_eq!(Arc::strong_count(&self.pages[n]), 1, "page {n} is shared");
+    /// Keeps as many of the pages that were given back as were taken since the last time, at least one, since the next step is likely
+    /// to need them; memory of others goes back to the system.
+    pub(crate) fn settle(&mut self) {
+        let kept = std::mem::take(&mut self.taken).max(1);
+        for page in self.used.drain(kept.min(self.used.len())..) {
+            // SAFETY: the page is a part of its slab that nobody else has, and ends here.
+            unsafe { release(page.start, self.page_bytes) };
+        }
+    }
+
+    /// Bytes of page `n`, if it is needed.
+    pub(crate) fn page(&self, n: usize) -> Option<&[u8]> {
+        // SAFETY: the page has so many bytes, and is written only through `&mut self` of the one that owns it.
+        let bytes = |page: &Arc<Page>| unsafe { std::slice::from_raw_parts(page.start, self.page_bytes) };
+        self.pages[n].as_ref().map(bytes)
+    }
+
+    /// Bytes of page `n`, which is nobody else's, if it is needed.
+    pub(crate) fn page_mut(&mut self, n: usize) -> Option<&mut [u8]> {
+        let page = self.pages[n].as_ref()?;
+        assert_eq!(Arc::strong_count(page), 1, "page {n} is shared");
         // SAFETY: the page has so many bytes, and is this sequence's alone.
-        unsafe { std::slice::from_raw_parts_mut(self.table[n], self.page_bytes) }
+        Some(unsafe { std::slice::from_raw_parts_mut(page.start, self.page_bytes) })
     }
 
     /// Bytes of pages, where one that `n` sequences share counts as its `n`-th part.
     pub(crate) fn bytes(&self) -> usize {
-        let share = |page: &Arc<Page>| self.page_bytes / Arc::strong_count(page).max(1);
-        self.pages.iter().map(share).sum()
+        self.pieces().map(|piece| piece.bytes / piece.holders.max(1)).sum()
     }
 
     /// The pages, each with the number of sequences that use it.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
-        self.pages.iter().map(|page| Piece {
+        self.pages.iter().flatten().map(|page| Piece {
             address: page.start as usize,
             bytes: self.page_bytes,
             holders: Arc::strong_count(page),
         })
     }
 
-    /// A page of zeros, of a slab with room for pages up to `count` where there is none left.
+    /// A page of zeros.
+    fn zeros(&mut self, count: usize, most: usize) -> Result<Page> {
+        self.taken += 1;
+        let Some(page) = self.used.pop() else {
+            return self.fresh(count, most);
+        };
+        // SAFETY: the page has so many bytes and is nobody else's.
+        unsafe { std::ptr::write_bytes(page.start, 0, self.page_bytes) };
+        Ok(page)
+    }
+
+    /// A page of zeros that was not used before, of a slab with room for pages up to `count` where there is none left.
     fn fresh(&mut self, count: usize, most: usize) -> Result<Page> {
         if let Some(page) = self.spare.pop() {
             return Ok(page);
@@ -151,22 +203,96 @@ impl Pages {
 mod tests {
     use super::*;
 
+    /// Adds pages up to `count`.
+    fn grow(pages: &mut Pages, count: usize) {
+        pages.grow(count, usize::MAX, &(0..0)).expect("memory");
+    }
+
+    fn fill(pages: &mut Pages, n: usize, byte: u8) {
+        pages.page_mut(n).expect("a page").fill(byte);
+    }
+
+    /// The first byte of a page.
+    fn first(pages: &Pages, n: usize) -> u8 {
+        pages.page(n).expect("a page")[0]
+    }
+
     #[test]
     fn forks_share_pages_until_one_of_them_writes() {
         let mut one = Pages::new(128);
-        one.grow(3, usize::MAX).expect("memory");
-        one.page_mut(1).fill(7);
+        grow(&mut one, 3);
+        fill(&mut one, 1, 7);
         let mut other = one.fork();
         assert_eq!((one.bytes(), other.bytes()), (192, 192));
         other.make_own(1).expect("memory");
-        other.page_mut(1)[0] = 8;
-        assert_eq!((one.page(1)[0], other.page(1)[0], other.page(1)[1]), (7, 8, 7));
-        assert_eq!(one.page(0).as_ptr(), other.page(0).as_ptr());
+        other.page_mut(1).expect("a page")[0] = 8;
+        let second = other.page(1).expect("a page")[1];
+        assert_eq!((first(&one, 1), first(&other, 1), second), (7, 8, 7));
+        assert_eq!(one.table[0], other.table[0]);
         drop(one);
         assert_eq!(other.bytes(), 3 * 128);
         other.truncate(1);
         assert_eq!((other.len(), other.bytes()), (1, 128));
-        other.grow(2, 2).expect("memory");
-        assert_eq!(other.page(1)[0], 0);
+        grow(&mut other, 2);
+        assert_eq!(first(&other, 1), 0);
+    }
+
+    #[test]
+    fn pages_that_were_given_back_are_used_again_and_are_zeros() {
+        let mut pages = Pages::new(128);
+        grow(&mut pages, 3);
+        (0..3).for_each(|n| fill(&mut pages, n, 9));
+        let last = pages.table[2];
+        pages.truncate(2);
+        pages.settle();
+        grow(&mut pages, 3);
+        assert_eq!((pages.table[2], first(&pages, 2), first(&pages, 1)), (last, 0, 9));
+        // A page that another sequence still has is not this one's to use again.
+        let other = pages.fork();
+        pages.truncate(0);
+        grow(&mut pages, 3);
+        fill(&mut pages, 0, 5);
+        assert_eq!(first(&other, 0), 9);
+    }
+
+    #[test]
+    fn memory_of_pages_that_no_step_will_need_goes_back_to_the_system() {
+        const BYTES: usize = 1 << 16;
+        let mut pages = Pages::new(BYTES);
+        grow(&mut pages, 32);
+        (0..32).for_each(|n| fill(&mut pages, n, 9));
+        let starts = pages.table.clone();
+        pages.truncate(4);
+        // The last step took as many, so that the next one may.
+        pages.settle();
+        assert_eq!(pages.used.len(), 28);
+        pages.settle();
+        assert_eq!(pages.used.len(), 1);
+        // SAFETY: page 0 keeps the slab of them all.
+        let now = |n: usize| unsafe { starts[n].read_volatile() };
+        assert_eq!((now(3), now(4), now(20), now(31)), (9, 0, 0, 9));
+    }
+
+    #[test]
+    fn pages_that_are_dropped_leave_holes_that_forks_keep() {
+        let mut pages = Pages::new(128);
+        grow(&mut pages, 5);
+        (0..5).for_each(|n| fill(&mut pages, n, n as u8));
+        pages.drop_pages(1..4);
+        let mut fork = pages.fork();
+        for pages in [&mut pages, &mut fork] {
+            assert_eq!((pages.len(), pages.pieces().count()), (5, 2));
+            let holes: Vec<bool> = pages.table.iter().map(|start| start.is_null()).collect();
+            assert_eq!(holes, [false, true, true, true, false]);
+            (0..5).for_each(|n| pages.make_own(n).expect("memory"));
+            assert_eq!((first(pages, 4), pages.page(2)), (4, None));
+        }
+        // A sequence that is loaded has the same holes.
+        let mut loaded = Pages::new(128);
+        loaded.grow(5, usize::MAX, &(1..4)).expect("memory");
+        assert_eq!(
+            (loaded.pieces().count(), loaded.page(1), first(&loaded, 4)),
+            (2, None, 0)
+        );
     }
 }

@@ -367,6 +367,8 @@ mod tests {
                 pinned: 0,
                 pages: None,
                 count: None,
+                rewritten: false,
+                dropped: None,
             },
             bound: "T".to_owned(),
         };

@@ -235,11 +235,10 @@ fn read<R: Read>(reader: &mut Summed<R>, owner: Owner, size: u64) -> std::result
     let mut expected_size = (MAGIC.len() + 8 + 4 * 8 + 4) as u64 + head.identity_bytes + history_bytes + prompts_bytes;
     expected_size += 8 * tokens.len() as u64 + rows.sum::<u64>();
     for slot in &descriptor.states {
-        let tokens = state.tokens(slot, position);
-        if tokens > position {
+        if !state.is_sound(slot, position) {
             return Err(Problem::damaged());
         }
-        expected_size = expected_size.saturating_add(kept_bytes(slot, tokens)? as u64);
+        expected_size = expected_size.saturating_add(state.saved_bytes(slot, position)? as u64);
     }
     if expected_size != size {
         return Err(Problem::Wrong(format!(

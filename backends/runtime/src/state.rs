@@ -1,6 +1,8 @@
 //! What a sequence carries from one step to the next: memory for every entry of the manifest.
 
-use seqc_abi::{Descriptor, PAGE_TOKENS, StateKind, StateSlot};
+use std::ops::Range;
+
+use seqc_abi::{Descriptor, PAGE_TOKENS, StateKind, StateSlot, Word};
 
 use crate::{
     Error, Result,
@@ -78,7 +80,7 @@ impl State {
     pub(crate) fn truncate(&mut self, position: u64) {
         for entry in &mut self.entries {
             if let Entry::Pages(pages) = entry {
-                let kept = usize::try_from(position.div_ceil(PAGE_TOKENS as u64)).unwrap_or(usize::MAX);
+                let kept = usize::try_from(position.div_ceil(PAGE)).unwrap_or(usize::MAX);
                 pages.truncate(kept);
             }
         }
@@ -88,7 +90,7 @@ impl State {
     /// Makes room for `more` tokens after the first `position`, and what they write this sequence's own.
     pub(crate) fn reserve(&mut self, descriptor: &Descriptor, position: u64, more: u64) -> Result<()> {
         for (number, slot) in descriptor.states.iter().enumerate() {
-            let before = self.tokens(slot, position);
+            let (before, dropped) = (self.tokens(slot, position), self.dropped(slot));
             let needed = kept_bytes(slot, before.saturating_add(more))?;
             match &mut self.entries[number] {
                 Entry::Piece(region) if needed > region.len() => {
@@ -97,7 +99,10 @@ impl State {
                     region.grow(ahead).or_else(|_| region.grow(needed))?;
                     region.on_huge_pages(LARGE);
                 }
-                Entry::Pages(pages) => pages_for(pages, slot, before, more)?,
+                Entry::Pages(pages) => {
+                    let end = page_number(slot, before.saturating_add(more).div_ceil(PAGE))?;
+                    pages_for(pages, slot, page_number(slot, before / PAGE)?..end, &dropped)?;
+                }
                 Entry::Piece(_) | Entry::Shared(_) => {}
             }
         }
@@ -105,19 +110,80 @@ impl State {
         Ok(())
     }
 
-    /// Tokens that were appended to an entry in a sequence of `position` tokens: all, or as many as another entry counts.
+    /// Gives back what is not needed any more after a step that ended at `position`.
+    pub(crate) fn settle(&mut self, descriptor: &Descriptor, position: u64) {
+        for (number, slot) in descriptor.states.iter().enumerate() {
+            let (tokens, dropped) = (self.tokens(slot, position), self.dropped(slot));
+            let StateKind::Pages { rewritten, .. } = slot.kind else {
+                continue;
+            };
+            let Entry::Pages(pages) = &mut self.entries[number] else {
+                continue;
+            };
+            if rewritten {
+                pages.truncate(usize::try_from(tokens.div_ceil(PAGE)).unwrap_or(usize::MAX));
+            }
+            pages.drop_pages(dropped);
+            pages.settle();
+        }
+    }
+
+    /// Tokens of an entry in a sequence of `position` tokens: all, or as many as another entry counts.
     pub(crate) fn tokens(&self, slot: &StateSlot, position: u64) -> u64 {
+        match slot.kind {
+            StateKind::Pages { count: Some(word), .. } => self.word(word).unwrap_or(position),
+            _ => position,
+        }
+    }
+
+    /// Whether an entry has at most as many tokens as a sequence of `position` tokens, and has dropped at most as many.
+    pub(crate) fn is_sound(&self, slot: &StateSlot, position: u64) -> bool {
+        let tokens = self.tokens(slot, position);
+        let dropped = match slot.kind {
+            StateKind::Pages {
+                dropped: Some(word), ..
+            } => self.word(word).unwrap_or_default(),
+            _ => 0,
+        };
+        dropped <= tokens && tokens <= position
+    }
+
+    /// Pages of an entry that are not needed any more.
+    fn dropped(&self, slot: &StateSlot) -> Range<usize> {
         let StateKind::Pages {
-            count: Some(counter), ..
+            pinned,
+            pages: None,
+            dropped: Some(word),
+            ..
         } = slot.kind
         else {
-            return position;
+            return 0..0;
         };
-        let bytes = match self.entries.get(counter) {
-            Some(Entry::Piece(region)) => region.bytes().first_chunk(),
-            _ => None,
+        let end = self.word(word).unwrap_or_default() / PAGE;
+        pinned..usize::try_from(end).unwrap_or(usize::MAX).max(pinned)
+    }
+
+    /// A number in an entry of constant size.
+    fn word(&self, word: Word) -> Option<u64> {
+        let Some(Entry::Piece(region)) = self.entries.get(word.entry) else {
+            return None;
         };
-        bytes.map_or(position, |bytes| u64::from_le_bytes(*bytes))
+        let bytes = region.bytes().get(word.word.checked_mul(8)?..)?;
+        bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// Bytes of an entry, as they are saved, in a sequence of `position` tokens.
+    ///
+    /// # Errors
+    ///
+    /// More tokens than can be.
+    pub(crate) fn saved_bytes(&self, slot: &StateSlot, position: u64) -> Result<usize> {
+        let bytes = kept_bytes(slot, self.tokens(slot, position))?;
+        let StateKind::Pages { page_bytes, .. } = slot.kind else {
+            return Ok(bytes);
+        };
+        let (dropped, pages) = (self.dropped(slot), bytes / page_bytes.max(1));
+        Ok(bytes - dropped.end.min(pages).saturating_sub(dropped.start) * page_bytes)
     }
 
     /// Bytes of memory; what several sequences share counts in parts.
@@ -162,16 +228,16 @@ impl State {
         self.pointers.as_ptr()
     }
 
-    /// The first `bytes` bytes of an entry, whose room was reserved, piece by piece.
+    /// The first `bytes` bytes of an entry, whose room was reserved, piece by piece; nothing of pages that are not needed any more.
     pub(crate) fn kept(&self, slot: usize, bytes: usize) -> Vec<&[u8]> {
         match &self.entries[slot] {
             Entry::Piece(region) => vec![&region.bytes()[..bytes]],
-            Entry::Pages(pages) => (0..pages_of(pages, bytes)).map(|n| pages.page(n)).collect(),
+            Entry::Pages(pages) => (0..pages_of(pages, bytes)).filter_map(|n| pages.page(n)).collect(),
             Entry::Shared(_) => Vec::new(),
         }
     }
 
-    /// Fills the first `bytes` bytes of an entry, whose room was reserved, piece by piece.
+    /// Fills the first `bytes` bytes of an entry, whose room was reserved, piece by piece, but for pages that are not needed any more.
     pub(crate) fn fill<E>(
         &mut self,
         slot: usize,
@@ -180,35 +246,45 @@ impl State {
     ) -> std::result::Result<(), E> {
         match &mut self.entries[slot] {
             Entry::Piece(region) => fill(&mut region.bytes_mut()[..bytes]),
-            Entry::Pages(pages) => (0..pages_of(pages, bytes)).try_for_each(|n| fill(pages.page_mut(n))),
+            Entry::Pages(pages) => {
+                let mut all = 0..pages_of(pages, bytes);
+                all.try_for_each(|n| pages.page_mut(n).map_or(Ok(()), &mut fill))
+            }
             Entry::Shared(_) => Ok(()),
         }
     }
 }
 
-/// How many pages so many bytes are.
+/// Tokens of a page.
+const PAGE: u64 = PAGE_TOKENS as u64;
+
+/// How many pages so many bytes are, of those that there are.
 fn pages_of(pages: &Pages, bytes: usize) -> usize {
-    match pages.len() {
-        0 => 0,
-        _ => bytes / pages.page(0).len().max(1),
-    }
+    (bytes / pages.page_bytes().max(1)).min(pages.len())
 }
 
-/// Makes room in pages, `before` of whose tokens are there, for `more`.
-fn pages_for(pages: &mut Pages, slot: &StateSlot, before: u64, more: u64) -> Result<()> {
+fn page_number(slot: &StateSlot, number: u64) -> Result<usize> {
+    usize::try_from(number).map_err(|_| too_long(slot, number))
+}
+
+/// Makes room for pages up to the end of `written`, which a step writes; other pages are written only where tokens are rewritten.
+fn pages_for(pages: &mut Pages, slot: &StateSlot, written: Range<usize>, dropped: &Range<usize>) -> Result<()> {
     let StateKind::Pages {
-        pinned, pages: ring, ..
+        pinned,
+        pages: ring,
+        rewritten,
+        ..
     } = slot.kind
     else {
         return Ok(());
     };
     let most = ring.map_or(usize::MAX, |ring| pinned.saturating_add(ring));
-    let size = PAGE_TOKENS as u64;
-    let end = usize::try_from(before.saturating_add(more).div_ceil(size)).map_err(|_| too_long(slot, before))?;
-    pages.grow(end.min(most), most)?;
-    let first = (before / size) as usize;
+    pages.grow(written.end.min(most), most, dropped)?;
+    if rewritten {
+        return (0..pages.len()).try_for_each(|n| pages.make_own(n));
+    }
     // Of a ring, no page is met twice.
-    for page in first.max(end.saturating_sub(most))..end {
+    for page in written.start.max(written.end.saturating_sub(most))..written.end {
         let own = match ring {
             Some(ring) if page >= pinned => pinned + (page - pinned) % ring.max(1),
             _ => page,
@@ -225,7 +301,14 @@ pub(crate) fn cuts_anywhere(descriptor: &Descriptor) -> bool {
         StateKind::Fixed { bytes } => *bytes == 0,
         StateKind::Bounded { .. } => false,
         StateKind::Shared { .. } => true,
-        StateKind::Pages { pages, count, .. } => pages.is_none() && count.is_none(),
+        StateKind::Pages {
+            page_bytes: _,
+            pinned: _,
+            pages,
+            count,
+            rewritten,
+            dropped,
+        } => pages.is_none() && count.is_none() && !rewritten && dropped.is_none(),
     });
     forgets_nothing && !descriptor.prompt_matters
 }
@@ -233,7 +316,7 @@ pub(crate) fn cuts_anywhere(descriptor: &Descriptor) -> bool {
 /// Bytes that an entry holds after `tokens` tokens were appended.
 pub(crate) fn kept_bytes(slot: &StateSlot, tokens: u64) -> Result<usize> {
     let grown = |page_bytes: usize, most: usize| {
-        let needed = usize::try_from(tokens.div_ceil(PAGE_TOKENS as u64)).ok();
+        let needed = usize::try_from(tokens.div_ceil(PAGE)).ok();
         needed.and_then(|needed| needed.min(most).checked_mul(page_bytes))
     };
     let bytes = match slot.kind {
@@ -244,7 +327,7 @@ pub(crate) fn kept_bytes(slot: &StateSlot, tokens: u64) -> Result<usize> {
             page_bytes,
             pinned,
             pages,
-            count: _,
+            ..
         } => grown(page_bytes, pages.map_or(usize::MAX, |ring| pinned.saturating_add(ring))),
     };
     bytes.ok_or_else(|| too_long(slot, tokens))

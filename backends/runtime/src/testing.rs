@@ -1,7 +1,9 @@
 //! Hand-made models for tests: what generated code does, in a few lines of Rust.
 
+mod caches;
 mod since;
 
+pub(crate) use caches::{MOST_KEPT, SPAN, dropper, thinner};
 pub(crate) use since::{NEVER, since};
 
 use std::{
@@ -187,6 +189,8 @@ pub(crate) fn adder_descriptor(name: &str) -> Descriptor {
         pinned: 0,
         pages: None,
         count: None,
+        rewritten: false,
+        dropped: None,
     };
     let mut tokens = stream("tokens", &[], Elem::I64);
     tokens.vocab = Some(VOCAB);

@@ -61,8 +61,10 @@ pub(super) fn chunked(kernels: &[Kernel]) -> Vec<Scan> {
 pub(super) fn manifest(layer: &Layer<'_>, instance: &str, first: usize) -> Vec<(StateSlot, Kept)> {
     let entry = |(n, source): (usize, &Source)| {
         let (name, shape, mut kind, kept) = describe(layer, source);
-        if let (StateKind::Pages { count: Some(count), .. }, Source::Cache(_, part)) = (&mut kind, source) {
-            *count += first + n - part;
+        if let (StateKind::Pages { count, dropped, .. }, Source::Cache(_, part)) = (&mut kind, source) {
+            for word in [count, dropped].into_iter().flatten() {
+                word.entry += first + n - part;
+            }
         }
         let slot = StateSlot {
             name,

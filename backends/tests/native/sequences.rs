@@ -17,6 +17,8 @@ pub(crate) fn state_bytes(kind: &StateKind) -> usize {
             pinned,
             pages,
             count: _,
+            rewritten: _,
+            dropped: _,
         } => {
             let all = TOKENS.div_ceil(PAGE_TOKENS);
             page_bytes * pages.map_or(all, |ring| all.min(pinned + ring))

@@ -86,6 +86,8 @@ fn slot(s: &StateSlot) -> Value {
             pages,
             pinned,
             count: _,
+            rewritten: _,
+            dropped: _,
         } => (
             pages.is_none(),
             page_bytes.saturating_mul(pages.unwrap_or(1).saturating_add(pinned)),

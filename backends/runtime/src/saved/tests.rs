@@ -1,5 +1,7 @@
 //! Saved sessions: what a file holds, and which files are refused.
 
+use seqc_abi::Word;
+
 use super::*;
 use crate::testing::{self, slot};
 
@@ -10,10 +12,12 @@ fn ticking() -> Descriptor {
         pinned: 0,
         pages: None,
         count,
+        rewritten: false,
+        dropped: None,
     };
     Descriptor {
         states: vec![
-            slot("kept", pages(Some(1))),
+            slot("kept", pages(Some(Word { entry: 1, word: 0 }))),
             slot("ticks", StateKind::Fixed { bytes: 8 }),
             slot("all", pages(None)),
         ],
@@ -182,4 +186,32 @@ fn where_prompts_ended_is_saved_and_unknown_in_states_of_version_4() {
     bytes[end..].copy_from_slice(&sum);
     let found = load_from(&bytes, owner(&descriptor)).expect("loaded");
     assert_eq!(found.sequence.prompts, Prompts::default());
+}
+
+#[test]
+fn states_that_dropped_more_than_they_have_are_refused() {
+    let mut descriptor = ticking();
+    let StateKind::Pages { dropped, .. } = &mut descriptor.states[0].kind else {
+        panic!("the first entry is a cache");
+    };
+    *dropped = Some(Word { entry: 1, word: 1 });
+    descriptor.states[1].kind = StateKind::Fixed { bytes: 16 };
+    let saved = |ticks: u64, dropped: u64| {
+        let mut sequence = after(&descriptor, 10, 1000);
+        fill(&mut sequence.state, 1, &[ticks, dropped].map(u64::to_le_bytes).concat());
+        sequence.state.settle(&descriptor, 1000);
+        let mut bytes = Vec::new();
+        save_to(&mut bytes, owner(&descriptor), of(&sequence, &History::default())).expect("saved");
+        bytes
+    };
+    let [all, fewer] = [0, 130].map(|dropped| saved(200, dropped));
+    assert_eq!(all.len() - fewer.len(), 2 * 8);
+    let found = load_from(&fewer, owner(&descriptor)).expect("loaded");
+    assert_eq!(found.sequence.state.kept(0, 4 * 8).len(), 2);
+    for dropped in [201, u64::MAX] {
+        let message = load_from(&saved(200, dropped), owner(&descriptor))
+            .expect_err("damaged")
+            .to_string();
+        assert!(message.contains("damaged"), "{message}");
+    }
 }

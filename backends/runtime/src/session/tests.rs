@@ -1,10 +1,12 @@
 //! A session that goes back, is copied or saved is what reading from the start gives.
 
+mod caches;
+
 use super::*;
 use crate::{
     code::Code,
     model::Options,
-    testing::{CONTEXT, VOCAB, accumulator, adder, rememberer, since, total},
+    testing::{CONTEXT, VOCAB, accumulator, adder, dropper, rememberer, since, thinner, total},
     weights::Mix,
 };
 
@@ -64,7 +66,7 @@ fn change<'m>(mix: &mut Mix, session: &mut Session<'m>, tokens: &mut Vec<i64>) {
 
 #[test]
 fn whatever_became_of_a_session_it_goes_on_as_if_its_tokens_had_just_been_read() {
-    for code in [adder("adder"), rememberer()] {
+    for code in [adder("adder"), rememberer(), thinner(), dropper()] {
         let model = load(code);
         for seed in 0..60 {
             let mut mix = Mix(seed);

@@ -33,7 +33,7 @@ mod top_k;
 mod variant;
 
 use crate::kernel::Module;
-use seqc_abi::StateKind;
+use seqc_abi::{StateKind, Word};
 pub use variant::Attend;
 
 impl Attend {
@@ -44,7 +44,9 @@ impl Attend {
             page_bytes,
             pinned: ring.pinned,
             pages: ring.pages,
-            count: self.has_clock().then_some(0),
+            count: self.has_clock().then_some(Word { entry: 0, word: 0 }),
+            rewritten: false,
+            dropped: None,
         };
         let ticks = self.has_clock().then_some(StateKind::Fixed { bytes: 8 });
         let values = self.spec.has_values().then(|| entry(self.value_page_bytes()));

@@ -365,6 +365,8 @@ impl<'a> Session<'a> {
                 pinned,
                 pages,
                 count: _,
+                rewritten: _,
+                dropped: _,
             } => memory((pinned + pages.unwrap_or(tokens.div_ceil(64))) * page_bytes, 0.0),
             StateKind::Fixed { bytes } => memory(bytes, 0.0),
             StateKind::Bounded { .. } | StateKind::Shared { .. } => memory(0, 0.0),

@@ -88,3 +88,28 @@ fn what_was_kept_of_a_prompt_that_has_ended_answers_no_other_prompt() {
     // What was kept within prompts is used, and so are whole ones that are asked for again.
     assert!(handle.gauges().cache_hits.load(Relaxed) > 100, "{:?}", handle.gauges());
 }
+
+#[test]
+fn caches_that_are_written_anew_give_the_answers_that_they_give_alone() {
+    let model = load(testing::thinner());
+    let heard = |settings: Settings| {
+        let (mut mix, mut ears) = (Mix(5), Vec::new());
+        let mut requests = Vec::new();
+        for _ in 0..100 {
+            let (start, ear) = ([3, 5].repeat((mix.next() % 2 * 60) as usize), Ear::with_room(1000));
+            requests.push(greedy(&[start, branch(&mut mix)].concat(), 9, &ear));
+            ears.push(ear);
+        }
+        answer(&model, settings, requests);
+        ears.iter().map(|ear| ear.heard(0)).collect::<Vec<_>>()
+    };
+    let alone = heard(Settings {
+        sequences: 1,
+        cache_bytes: 0,
+        ..settings()
+    });
+    assert!(alone.iter().all(|(tokens, _)| tokens.len() == 9), "{alone:?}");
+    assert_eq!(heard(settings()), alone);
+    let drafting = Some(Drafting::Lookup { most: 5 });
+    assert_eq!(heard(Settings { drafting, ..settings() }), alone);
+}
