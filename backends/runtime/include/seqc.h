@@ -163,6 +163,11 @@ int seqc_session_feed(seqc_session *session, const int64_t *tokens, size_t count
  * with this session. NULL before the first token, of models without logits, and where the sequence was cut at a token whose logits were not kept. */
 const float *seqc_session_logits(const seqc_session *session, size_t *length);
 
+/* Says that the prompt ends after `tokens` more tokens. Caches that are cut or stored anew at the end of a prompt are so there; for
+ * other models nothing depends on it. It is said before the last of these tokens is read. Requests with a prompt of their own say it
+ * themselves; otherwise all tokens that are fed belong to a prompt that goes on, and those of an answer do not. */
+int seqc_session_end_prompt(seqc_session *session, uint64_t tokens);
+
 /* A copy that goes on by itself. Pages of caches are shared until one of both writes them. */
 seqc_session *seqc_session_fork(const seqc_session *session);
 /* Forgets all but the first `position` tokens: at once where the model's states are caches that forget nothing; else from the nearest

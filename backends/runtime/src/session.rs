@@ -74,7 +74,7 @@ impl<'m> Session<'m> {
     /// Says that the prompt ends after `tokens` more tokens: caches that are cut or stored anew at the end of a prompt are so there.
     /// Unless it is said before the last token is read, all tokens belong to a prompt that goes on.
     pub fn end_prompt(&mut self, tokens: u64) {
-        let end = self.position().saturating_add(tokens);
+        let end = self.position().saturating_add(tokens).min(OPEN_PROMPT);
         self.track.sequence.end_prompt(end);
     }
 

@@ -284,6 +284,11 @@ class Session:
         """Forgets all but the first tokens."""
         self._done(_lib.session_truncate(self._pointer, _library.count(position)))
 
+    def end_prompt(self, tokens):
+        """Says that the prompt ends after so many more tokens, before the last of them is read. Caches that are cut or stored anew at the
+        end of a prompt are so there. Requests with a prompt of their own say it themselves."""
+        self._done(_lib.session_end_prompt(self._pointer, _library.count(tokens)))
+
     def keep_snapshots(self, interval):
         """Keeps a snapshot every so many tokens from now on, of the states that cannot be cut; 0: none."""
         self._done(_lib.session_snapshots(self._pointer, _library.count(interval)))

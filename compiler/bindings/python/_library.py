@@ -112,6 +112,7 @@ _OUT = {
     "session_tokens": (c_int, [c_void_p, POINTER(c_void_p), POINTER(c_size_t)]),
     "session_fork": (c_void_p, [c_void_p]),
     "session_truncate": (c_int, [c_void_p, c_uint64]),
+    "session_end_prompt": (c_int, [c_void_p, c_uint64]),
     "session_snapshots": (c_int, [c_void_p, c_uint64]),
     "session_save": (c_int, [c_void_p, c_char_p]),
     "session_load": (c_int, [c_void_p, c_char_p]),

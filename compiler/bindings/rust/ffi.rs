@@ -148,6 +148,7 @@ unsafe extern "C" {
     pub(crate) fn seqc_session_logits(session: *const Session, length: *mut usize) -> *const f32;
     pub(crate) fn seqc_session_fork(session: *const Session) -> *mut Session;
     pub(crate) fn seqc_session_truncate(session: *mut Session, position: u64) -> c_int;
+    pub(crate) fn seqc_session_end_prompt(session: *mut Session, tokens: u64) -> c_int;
     pub(crate) fn seqc_session_snapshots(session: *mut Session, interval: u64) -> c_int;
     pub(crate) fn seqc_session_save(session: *const Session, path: *const c_char) -> c_int;
     pub(crate) fn seqc_session_load(session: *mut Session, path: *const c_char) -> c_int;

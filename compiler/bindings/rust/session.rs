@@ -143,6 +143,17 @@ impl Session {
         self.done(unsafe { ffi::seqc_session_truncate(self.raw, position) })
     }
 
+    /// Says that the prompt ends after `tokens` more tokens, before the last of them is read. Caches that are cut or stored anew at the
+    /// end of a prompt are so there. Requests with a prompt of their own say it themselves.
+    ///
+    /// # Errors
+    ///
+    /// A session in use.
+    pub fn end_prompt(&mut self, tokens: u64) -> Result<()> {
+        // SAFETY: as above.
+        self.done(unsafe { ffi::seqc_session_end_prompt(self.raw, tokens) })
+    }
+
     /// Keeps a snapshot every so many tokens from now on, of the states that cannot be cut; 0: none.
     ///
     /// # Errors

@@ -340,6 +340,23 @@ pub unsafe extern "C" fn seqc_session_truncate(session: *mut CSession, position:
 ///
 /// As [`seqc_session_error`].
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn seqc_session_end_prompt(session: *mut CSession, tokens: u64) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        with(session, |inner| {
+            inner.settle()?;
+            inner.session.end_prompt(tokens);
+            Ok(())
+        })
+    }
+}
+
+/// See `seqc.h`.
+///
+/// # Safety
+///
+/// As [`seqc_session_error`].
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn seqc_session_snapshots(session: *mut CSession, interval: u64) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {

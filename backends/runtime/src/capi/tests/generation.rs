@@ -10,7 +10,7 @@ use crate::{
         sampler::{seqc_sampler_free, seqc_sampler_new, seqc_sampler_next, seqc_sampler_read},
         text::{seqc_detokenize, seqc_render_chat, seqc_tokenize, seqc_tokenize_chat},
     },
-    testing::{CONTEXT, adder, rememberer},
+    testing::{CONTEXT, adder, rememberer, since},
 };
 
 /// A part of an answer: its token, its text, why it is the last.
@@ -88,6 +88,36 @@ fn an_answer_continues_what_was_read_or_a_prompt() {
             seqc_session_free(session);
             seqc_model_free(model);
         }
+    }
+}
+
+#[test]
+fn a_prompt_ends_where_a_request_or_the_caller_says() {
+    let model = open(since());
+    // SAFETY: as above.
+    unsafe {
+        let session = seqc_session_new(model);
+        let ask = |more: &str| {
+            let parts = answer(session, &format!(r#"{{{GREEDY}, "max_tokens": 3{more}}}"#));
+            parts.iter().map(|(token, _, _)| *token).take(3).collect::<Vec<_>>()
+        };
+        assert_eq!(seqc_session_end_prompt(session, 3), 0);
+        assert_eq!((feed(session, &[5, 6]), feed(session, &[7])), (0, 0));
+        assert_eq!(ask(""), [0, 1, 2]);
+        // The answer goes on; a further turn is a prompt again.
+        assert_eq!(ask(""), [3, 4, 5]);
+        assert_eq!(seqc_session_end_prompt(session, 2), 0);
+        assert_eq!(feed(session, &[5, 6]), 0);
+        assert_eq!(ask(""), [0, 1, 2]);
+        // What was read and more, another end of it, the same, something else.
+        for interval in [0, 2] {
+            assert_eq!(seqc_session_snapshots(session, interval), 0);
+            for prompt in ["[5,6,7,0]", "[5,6,7,0,1,2,9]", "[5,6,9]", "[5,6]", "[5,6]", "[8]"] {
+                assert_eq!(ask(&format!(r#", "prompt": {prompt}"#)), [0, 1, 2], "{prompt}");
+            }
+        }
+        seqc_session_free(session);
+        seqc_model_free(model);
     }
 }
 

@@ -62,6 +62,7 @@ fn null_is_an_error_or_nothing_for_every_object() {
         );
         assert_eq!((seqc_session_reset(session), seqc_session_truncate(session, 0)), (1, 1));
         assert_eq!((feed(session, &[]), seqc_session_snapshots(session, 1)), (1, 1));
+        assert_eq!(seqc_session_end_prompt(session, 1), 1);
         assert!(last_error().contains("the session is NULL"));
         assert!(seqc_session_fork(session).is_null() && seqc_session_logits(session, ptr::null_mut()).is_null());
         assert_eq!(
