@@ -46,7 +46,7 @@ pub use expr::{IndexExpr, joined_views};
 pub use graph::{Cycles, Graph, Node, Port, Stage, State, cycles};
 pub use ids::{StateId, Value};
 pub use model::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
-pub use op::{AttendSpec, Clock, Normaliser, Op, OpClass, OperandMode, Reads, Row, Source, UNSEEN};
+pub use op::{AttendSpec, Clock, Normaliser, Op, OpClass, OperandMode, Reads, Row, Source, UNSEEN, policy};
 pub use pair::{Nan, Operand, PairDomain, PairExpr, PairLeaf, Rational, by_cases};
 pub use scalar::{BinaryOp, ReduceOp, UnaryOp};
 pub use ty::{Dim, Elem, Ty};

@@ -1,5 +1,6 @@
 //! Parameters of attention: which keys a query sees, how scores become weights, which operand is what.
 
+use super::policy::Policy;
 use crate::PairExpr;
 use seqc_formats::Encoding;
 use std::ops::{Range, RangeInclusive};
@@ -26,6 +27,9 @@ pub struct AttendSpec {
     pub log_sum: bool,
     /// How keys and values are kept: each entry is the nearest number of this encoding, which holds numbers by themselves.
     pub stored: Encoding,
+    /// What the cache keeps, and how; `None`: every key that later queries can see. Then predicate and score may not read
+    /// what keys bring along, and the last operand is the angles of [`Policy::turn`].
+    pub policy: Option<Box<Policy>>,
     /// Number of operands that are read at the query token.
     pub query_streams: usize,
     /// Number of operands that are read at the key token.
@@ -46,6 +50,7 @@ impl Default for AttendSpec {
             clock: Clock::Every,
             log_sum: false,
             stored: Encoding::F32,
+            policy: None,
             query_streams: 0,
             key_streams: 0,
             tables: 0,
@@ -88,9 +93,15 @@ impl AttendSpec {
         first..first.saturating_add(self.tables)
     }
 
+    /// Number of the operand with the angles of rotary positions, where the policy turns queries and keys.
+    pub fn angles(&self) -> Option<usize> {
+        let turn = self.policy.as_ref().and_then(|policy| policy.turn);
+        turn.map(|_| self.table_operands().end)
+    }
+
     /// Number of operands.
     pub fn arity(&self) -> RangeInclusive<usize> {
-        let n = self.table_operands().end;
+        let n = self.table_operands().end + usize::from(self.angles().is_some());
         n..=n
     }
 

@@ -65,6 +65,7 @@ impl Generator {
             clock: self.clock(),
             log_sum: normaliser == Normaliser::Softmax && self.rng.once_in(4),
             stored: Encoding::F32,
+            policy: None,
         };
         let log_sum = spec.log_sum;
         let on = spec.on().map(|_| self.condition());

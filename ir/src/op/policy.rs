@@ -1,0 +1,267 @@
+//! Cache policies: which entries of a cache are kept, how they are stored, and at which positions queries and keys meet.
+
+use crate::{PairExpr, ReduceOp};
+
+/// What a cache does beside growing. Every key head runs the policy for itself, on entries that it numbers by *slots*, from 0,
+/// oldest first. At each token, in this order:
+///
+/// 1. the [`counters`](Policy::counters) are updated;
+/// 2. the token's entry is appended, with its memories at their first values;
+/// 3. the query heads that share the key head attend to the entries, each entry in the [`sights`](Policy::sights) that see it;
+/// 4. the [`memories`](Policy::memories) are updated with the weights that the entries got;
+/// 5. where [`Eviction::at`] holds, the [`definitions`](Policy::definitions) are computed and entries are evicted;
+/// 6. entries that have come below [`Coding::until`] are coded.
+///
+/// Expressions have these leaves (see [`leaves`](Policy#leaves) for the numbers of streams):
+///
+/// # Leaves
+///
+/// | leaf | is |
+/// | --- | --- |
+/// | [`PairExpr::QueryPos`] | position of the token |
+/// | [`PairExpr::KeyPos`] | position of the entry's token |
+/// | [`PairExpr::Head`] | the key head |
+/// | [`PairExpr::QueryStream`] | a number of the cache: [`ENTRIES`], [`READING`], [`ENDED`], then the counters: before this token in the counters themselves, else after it |
+/// | [`PairExpr::KeyStream`] | a number of the entry, or of the channel: [`SLOT`], then the memories, then the definitions |
+/// | [`PairExpr::Score`] | in memories, the sum of the weights that the query heads gave the entry; in [`Definition::KeyMean`], [`Definition::KeySum`] and [`Definition::QueryMean`], the number of the key or query at hand |
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// Numbers of the cache, updated at every token.
+    pub counters: Vec<Recurrence>,
+    /// Numbers of each entry, updated by every token from its own on.
+    pub memories: Vec<Recurrence>,
+    /// What is computed where entries are evicted or channels chosen, in order.
+    pub definitions: Vec<Definition>,
+    /// Which entries leave, and when; `None`: none.
+    pub evict: Option<Eviction>,
+    /// Sets of entries under one softmax, each with the positions at which query and key meet. An entry that several see counts
+    /// as often. Never empty.
+    pub sights: Vec<Sight>,
+    /// How keys are stored; `None`: as [`AttendSpec::stored`](super::AttendSpec::stored) says.
+    pub keys: Option<Coding>,
+    /// How values are stored.
+    pub values: Option<Coding>,
+    /// Queries and keys come as they are before rotary positions, and are turned when they meet; the last operand is the angle
+    /// per position of each pair.
+    pub turn: Option<Turn>,
+}
+
+/// Number of entries, the token's own included; after the eviction in [`Coding::until`].
+pub const ENTRIES: usize = 0;
+/// 1 where more tokens of a prompt follow, else 0.
+pub const READING: usize = 1;
+/// 1 at the last token of a prompt, else 0.
+pub const ENDED: usize = 2;
+/// Counter 0.
+pub const COUNTERS: usize = 3;
+/// The entry's slot, or the number of the channel.
+pub const SLOT: usize = 0;
+/// Memory 0.
+pub const MEMORIES: usize = 1;
+
+/// A number that every token updates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recurrence {
+    /// Its name.
+    pub name: String,
+    /// The value before the first update.
+    pub init: f64,
+    /// The next value.
+    pub next: PairExpr,
+}
+
+/// When entries leave, and which stay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Eviction {
+    /// The tokens after which entries leave; a function of numbers of the cache.
+    pub at: PairExpr,
+    /// The entries that stay.
+    pub keep: PairExpr,
+}
+
+/// A set of entries that a query sees.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sight {
+    /// Which entries; `None`: all.
+    pub seen: Option<PairExpr>,
+    /// Position by which queries are turned. Without [`Policy::turn`] not used.
+    pub query: PairExpr,
+    /// Position by which keys are turned.
+    pub key: PairExpr,
+}
+
+/// A number of each entry, or of each channel, that the choice of entries or channels needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// How a definition is computed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A number of each entry.
+    Entry(PairExpr),
+    /// Over those of the `size / 2` entries before each one, itself, and the `(size - 1) / 2` behind it for which `among` holds;
+    /// of none, 0.
+    Pool {
+        /// Number of the definition.
+        of: usize,
+        /// Entries of the window.
+        size: usize,
+        /// Sum, largest or smallest.
+        how: ReduceOp,
+        /// Entries that count.
+        among: PairExpr,
+    },
+    /// 1 for the entries with the `count` largest values among those for which `among` holds, of equal values the lower slot
+    /// first; 0 for the others.
+    Top {
+        /// The values.
+        by: PairExpr,
+        /// How many; a function of numbers of the cache.
+        count: PairExpr,
+        /// Entries that compete.
+        among: PairExpr,
+    },
+    /// Over all entries for which `among` holds, the same number for each entry; of none, 0.
+    Over {
+        /// Of what.
+        of: PairExpr,
+        /// Sum, largest or smallest.
+        how: ReduceOp,
+        /// Entries that count.
+        among: PairExpr,
+    },
+    /// Sum of the weights that the last `queries` tokens' queries give each entry, over these and the query heads that share the
+    /// key head. The weights are computed anew over the entries that are there, each token seeing those up to its own.
+    Seen {
+        /// How many tokens.
+        queries: usize,
+    },
+    /// Of each entry: the sum over channels of a function of its key's number and of numbers of the channel.
+    KeySum(PairExpr),
+    /// A number of each channel.
+    Channel(PairExpr),
+    /// Of each channel: the mean over all entries of a function of the key's number.
+    KeyMean(PairExpr),
+    /// Of each channel: the mean over the last `queries` tokens and the query heads that share the key head of a function of the query's number.
+    QueryMean {
+        /// The function.
+        of: PairExpr,
+        /// How many tokens.
+        queries: usize,
+    },
+}
+
+/// How keys or values are stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coding {
+    /// Entries whose slots are below this are coded, a function of numbers of the cache; what was coded stays so. `None`: every
+    /// entry is coded before anything reads it.
+    pub until: Option<PairExpr>,
+    /// Bits of a number: 2, 4 or 8; 32 for numbers as they are.
+    pub bits: usize,
+    /// Numbers that share a step (and a least value).
+    pub group: usize,
+    /// Which numbers are a group.
+    pub along: Along,
+    /// Codes are signed and have no least value: `code = round(x / step)`, `step = max |x| / (2^(bits - 1) - 1)`. Otherwise
+    /// `code = round((x - low) / step)`, `low = min x`, `step = (max x - low) / (2^bits - 1)`. Halves round to even; with a step of 0
+    /// codes are 0.
+    pub symmetric: bool,
+    /// The channels that are stored, chosen where the first entries are coded; all others are read as 0.
+    pub channels: Option<Channels>,
+}
+
+/// Which numbers of keys or values share a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// Consecutive channels of one entry.
+    Channels,
+    /// One channel of consecutive entries, whose first slot is a multiple of the group.
+    Tokens,
+}
+
+/// The channels with the largest values, of equal values the lower channel first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channels {
+    /// Number of the definition that has a value for each channel.
+    pub by: usize,
+    /// How many.
+    pub count: usize,
+}
+
+/// Rotary positions (Su et al. 2021, arXiv:2104.09864): pairs of channels turn by position times an angle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Turn {
+    /// Channel `2 p` and `2 p + 1` are a pair; otherwise `p` and `p + pairs`.
+    pub interleaved: bool,
+    /// Number of pairs; channels behind them are not turned.
+    pub pairs: usize,
+    /// Factor on turned channels.
+    pub magnitude: f64,
+}
+
+impl Policy {
+    /// Tokens whose queries are kept.
+    pub fn queries(&self) -> usize {
+        let of = |d: &Definition| match d.kind {
+            Kind::Seen { queries } | Kind::QueryMean { queries, .. } => queries,
+            _ => 0,
+        };
+        self.definitions.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// Number of the key stream of a definition.
+    pub fn stream_of(&self, definition: usize) -> usize {
+        MEMORIES + self.memories.len() + definition
+    }
+
+    /// Whether more than each token's own step decides what is kept: where a prompt ends.
+    pub fn prompt_matters(&self) -> bool {
+        let uses = |e: &PairExpr| e.any(&|e| matches!(e, PairExpr::QueryStream(READING | ENDED)));
+        self.expressions().into_iter().any(uses)
+    }
+
+    /// All of its expressions.
+    pub fn expressions(&self) -> Vec<&PairExpr> {
+        let mut all: Vec<&PairExpr> = self.counters.iter().chain(&self.memories).map(|r| &r.next).collect();
+        for definition in &self.definitions {
+            all.extend(definition.kind.expressions());
+        }
+        all.extend(self.evict.iter().flat_map(|e| [&e.at, &e.keep]));
+        for sight in &self.sights {
+            all.extend(&sight.seen);
+            all.extend([&sight.query, &sight.key]);
+        }
+        all.extend(
+            [&self.keys, &self.values]
+                .into_iter()
+                .flatten()
+                .filter_map(|c| c.until.as_ref()),
+        );
+        all
+    }
+}
+
+impl Kind {
+    /// Its expressions.
+    pub fn expressions(&self) -> Vec<&PairExpr> {
+        match self {
+            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
+            Kind::Pool { among, .. } => vec![among],
+            Kind::Top { by, count, among } => vec![by, count, among],
+            Kind::Over { of, among, .. } => vec![of, among],
+            Kind::Seen { .. } => Vec::new(),
+            Kind::QueryMean { of, .. } => vec![of],
+        }
+    }
+
+    /// Whether it has a number for each channel, rather than for each entry.
+    pub fn of_channels(&self) -> bool {
+        matches!(self, Kind::Channel(_) | Kind::KeyMean(_) | Kind::QueryMean { .. })
+    }
+}
