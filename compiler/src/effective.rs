@@ -1,6 +1,9 @@
 //! Models written out: repeats, conditions and defaults resolved, every value visible.
 
-use crate::{known::Known, model::Built};
+use crate::{
+    known::Known,
+    model::{Built, CacheEntry},
+};
 use std::fmt::Write;
 
 /// The model as a model file that needs no expression: the same model, layer by layer.
@@ -37,9 +40,7 @@ pub fn effective(built: &Built) -> String {
         }
         (None, None) => {}
     }
-    if let Some(ty) = built.document.cache.as_ref().and_then(|cache| cache.ty.as_ref()) {
-        let _ = writeln!(out, "cache: {{type: {}}}", ty.value);
-    }
+    caches(built, &mut out);
     if let Some(tokenizer) = &built.document.tokenizer {
         let _ = writeln!(out, "tokenizer: {}", text(&tokenizer.value));
     }
@@ -56,6 +57,25 @@ pub fn effective(built: &Built) -> String {
     let _ = writeln!(out, "stack:");
     (0..built.instances.len()).for_each(|n| entry(built, n, &mut out));
     out
+}
+
+/// How attentions keep keys and values: each by its number.
+fn caches(built: &Built, out: &mut String) {
+    let entry = |cache: &CacheEntry| {
+        let numbers: Vec<String> = cache.on.iter().flatten().map(ToString::to_string).collect();
+        let on = cache.on.iter().map(|_| format!("on: [{}]", numbers.join(", ")));
+        let policy = cache.policy.iter().map(|name| format!("policy: {name}"));
+        let settings = cache.settings.iter().map(|(name, value)| format!("{name}: {}", quoted(value)));
+        let ty = cache.ty.iter().map(|ty| format!("type: {ty}"));
+        let parts: Vec<String> = on.chain(policy).chain(settings).chain(ty).collect();
+        format!("{{{}}}", parts.join(", "))
+    };
+    let entries: Vec<String> = built.caches.iter().map(entry).collect();
+    match &entries[..] {
+        [] => {}
+        [one] => drop(writeln!(out, "cache: {one}")),
+        several => drop(writeln!(out, "cache: [{}]", several.join(", "))),
+    }
 }
 
 /// One layer with its blocks, streams and tensors.

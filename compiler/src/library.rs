@@ -19,19 +19,50 @@ type Defs = BTreeMap<String, Arc<Definition>>;
 ///
 /// A model names layers and blocks of the files it uses, then those of the standard library. A call is looked up in the file
 /// where it stands, then in the standard library, then in the other files that the model uses: so no file changes what the
-/// standard library means, nor what another file means that was complete without it.
+/// standard library means, nor what another file means that was complete without it. Caches have names of their own: a layer and
+/// a cache may be called the same.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
     standard: Defs,
+    standard_caches: Defs,
     /// Files of the user in the order of their use.
-    used: Vec<(FileId, Defs)>,
+    used: Vec<UsedFile>,
+}
+
+/// The definitions of a file that a model uses.
+#[derive(Clone, Debug)]
+struct UsedFile {
+    id: FileId,
+    defs: Defs,
+    caches: Defs,
+}
+
+impl UsedFile {
+    /// Its definitions of a kind, among others of the same name space.
+    fn of(&self, kind: DefKind) -> &Defs {
+        match kind {
+            DefKind::Cache => &self.caches,
+            DefKind::Layer | DefKind::Block | DefKind::Fn => &self.defs,
+        }
+    }
+
+    fn of_mut(&mut self, kind: DefKind) -> &mut Defs {
+        match kind {
+            DefKind::Cache => &mut self.caches,
+            DefKind::Layer | DefKind::Block | DefKind::Fn => &mut self.defs,
+        }
+    }
 }
 
 impl Library {
     /// Adds a definition of the standard library, whose names are all different.
     pub fn insert_standard(&mut self, file: FileId, def: Def) {
         let name = def.name.text.clone();
-        self.standard.insert(name, Arc::new(Definition { file, def }));
+        let defs = match def.kind {
+            DefKind::Cache => &mut self.standard_caches,
+            DefKind::Layer | DefKind::Block | DefKind::Fn => &mut self.standard,
+        };
+        defs.insert(name, Arc::new(Definition { file, def }));
     }
 
     /// Adds a definition of a file that the model uses. Gives back one of the same name and kind in another such file,
@@ -39,21 +70,26 @@ impl Library {
     pub fn insert(&mut self, file: FileId, def: Def) -> Option<Arc<Definition>> {
         let (name, kind) = (def.name.text.clone(), def.kind);
         let definition = Arc::new(Definition { file, def });
-        let others = self.used.iter().filter(|(id, _)| *id != file && kind != DefKind::Fn);
+        let others = self.used.iter().filter(|f| f.id != file && kind != DefKind::Fn);
         let other = others
-            .filter_map(|(_, defs)| defs.get(&name))
+            .filter_map(|f| f.of(kind).get(&name))
             .find(|d| d.def.kind == kind);
         let other = other.cloned();
-        match self.used.iter_mut().find(|(id, _)| *id == file) {
-            Some((_, defs)) => drop(defs.insert(name, definition)),
-            None => self.used.push((file, BTreeMap::from([(name, definition)]))),
-        }
+        let at = self.used.iter().position(|f| f.id == file).unwrap_or_else(|| {
+            self.used.push(UsedFile {
+                id: file,
+                defs: Defs::new(),
+                caches: Defs::new(),
+            });
+            self.used.len() - 1
+        });
+        self.used[at].of_mut(kind).insert(name, definition);
         other
     }
 
-    /// What a model means by the name of a layer or block; failing that, something else of this name.
+    /// What a model means by the name of a layer, block or cache; failing that, something else of this name.
     pub fn named(&self, name: &str, kind: DefKind) -> Option<&Arc<Definition>> {
-        let all = || self.used.iter().map(|(_, defs)| defs).chain([&self.standard]);
+        let all = || self.used.iter().map(|f| f.of(kind)).chain([self.standard_of(kind)]);
         let fitting = all().find(|defs| defs.get(name).is_some_and(|d| d.def.kind == kind));
         fitting
             .or_else(|| all().find(|defs| defs.contains_key(name)))?
@@ -62,33 +98,40 @@ impl Library {
 
     /// What a call in a file may mean: one function, or several between which nothing decides.
     pub fn called(&self, from: FileId, name: &str) -> Vec<&Arc<Definition>> {
-        let own = self.used.iter().find(|(id, _)| *id == from);
+        let own = self.used.iter().find(|f| f.id == from);
         let nearest = own
-            .and_then(|(_, defs)| function(defs, name))
+            .and_then(|f| function(&f.defs, name))
             .or_else(|| function(&self.standard, name));
         match (nearest, own) {
             (Some(found), _) => vec![found],
-            (None, Some(_)) => self.used.iter().filter_map(|(_, defs)| function(defs, name)).collect(),
+            (None, Some(_)) => self.used.iter().filter_map(|f| function(&f.defs, name)).collect(),
             (None, None) => Vec::new(),
         }
     }
 
     /// Whether a file is none of the user's.
     pub fn is_standard(&self, file: FileId) -> bool {
-        self.used.iter().all(|(id, _)| *id != file)
+        self.used.iter().all(|f| f.id != file)
     }
 
     /// Names of all definitions of a kind.
     pub fn names(&self, kind: DefKind) -> impl Iterator<Item = &str> {
-        let used = self.used.iter().flat_map(|(_, defs)| defs.values());
-        used.chain(self.standard.values())
+        let used = self.used.iter().flat_map(move |f| f.of(kind).values());
+        used.chain(self.standard_of(kind).values())
             .filter(move |d| d.def.kind == kind)
             .map(|d| d.def.name.text.as_str())
     }
 
-    /// The definitions of the standard library, by name.
+    fn standard_of(&self, kind: DefKind) -> &Defs {
+        match kind {
+            DefKind::Cache => &self.standard_caches,
+            DefKind::Layer | DefKind::Block | DefKind::Fn => &self.standard,
+        }
+    }
+
+    /// The layers, blocks and functions of the standard library, then its caches, by name.
     pub fn standard(&self) -> impl Iterator<Item = &Arc<Definition>> {
-        self.standard.values()
+        self.standard.values().chain(self.standard_caches.values())
     }
 }
 

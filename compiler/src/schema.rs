@@ -12,7 +12,7 @@ pub fn schema(library: &Library) -> Value {
         let path = match definition.def.kind {
             DefKind::Layer => "/$defs/layer/properties",
             DefKind::Block => "/$defs/named/properties",
-            DefKind::Fn => continue,
+            DefKind::Fn | DefKind::Cache => continue,
         };
         if let Some(Value::Object(known)) = schema.pointer_mut(path) {
             known.insert(definition.def.name.text.clone(), settings(&definition.def));
@@ -24,7 +24,7 @@ pub fn schema(library: &Library) -> Value {
             json!(Encoding::all_native().map(Encoding::name).collect::<Vec<_>>()),
         );
     }
-    if let Some(Value::Object(ty)) = schema.pointer_mut("/properties/cache/properties/type") {
+    if let Some(Value::Object(ty)) = schema.pointer_mut("/$defs/cache/properties/type") {
         let names = Encoding::ALL.iter().filter(|e| e.nearest().is_some()).map(|e| e.name());
         ty.insert("enum".to_owned(), json!(names.collect::<Vec<_>>()));
     }

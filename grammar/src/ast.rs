@@ -57,12 +57,14 @@ pub enum DefKind {
     Block,
     /// A function: inlined where it is called.
     Fn,
+    /// A cache policy: which entries of attention caches are kept, how they are stored, and how they are seen.
+    Cache,
 }
 
-/// `layer`, `block` or `fn`.
+/// `layer`, `block`, `fn` or `cache`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Def {
-    /// Which of the three.
+    /// Which of the four.
     pub kind: DefKind,
     /// Doc comment lines (`///`), without the slashes.
     pub doc: Vec<String>,
@@ -74,7 +76,7 @@ pub struct Def {
     pub settings: Vec<Setting>,
     /// Shape after `->`.
     pub result: Option<Shape>,
-    /// Statements; the last one is the result.
+    /// Statements; the last one is the result, except in caches.
     pub body: Vec<Stmt>,
     /// The whole definition.
     pub span: Span,
@@ -150,6 +152,8 @@ pub enum Stmt {
     },
     /// The last statement: the result.
     Result(Expr),
+    /// `keep(…)` (caches only): a call that says something of the cache.
+    Clause(Expr),
 }
 
 /// One declared parameter.

@@ -46,7 +46,7 @@ pub(crate) struct Token {
     pub(crate) span: Span,
 }
 
-/// Words that are no names. `layer`, `block` and `fn` mean something only where a line starts with them and a name.
+/// Words that are no names. `layer`, `block`, `fn` and `cache` mean something only where a line starts with them and a name.
 pub(crate) const KEYWORDS: &[&str] = &["dim", "param", "if", "then", "else", "when", "true", "false", "inf"];
 
 /// All tokens of a text; the last one is [`Kind::End`].

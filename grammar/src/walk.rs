@@ -132,6 +132,6 @@ fn map_stmt(stmt: &mut Stmt, f: Change<'_>) {
             }
             value.map_spans(f);
         }
-        Stmt::Result(value) => value.map_spans(f),
+        Stmt::Result(value) | Stmt::Clause(value) => value.map_spans(f),
     }
 }

@@ -2,11 +2,12 @@
 
 use super::{
     cx::Cx,
+    policy::Attention,
     val::{Operand, Tensor, Val},
 };
 use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg, Span};
-use seqc_ir::{Clock, Elem, IndexExpr, Normaliser, Value};
+use seqc_ir::{AttendSpec, Clock, Elem, IndexExpr, Normaliser, Value};
 
 /// Options of `select`.
 const SELECT: &[&str] = &["top", "scale", "where", "score", "causal"];
@@ -126,11 +127,25 @@ impl Cx<'_> {
             );
             return None;
         }
+        let angles = self.cached(&mut spec, &mut operands, &keys)?;
         let ticks = (clock != Clock::Every).then_some(on).flatten();
         let queries = self.clock(operands[0].v);
-        let operands: Vec<Value> = operands.iter().map(|t| t.v).chain(ticks).chain(streams).collect();
+        let operands: Vec<Value> = operands.iter().map(|t| t.v).chain(ticks).chain(streams).chain(angles).collect();
         let v = self.graph.attend(spec, &operands);
         Some(Tensor::plain(self.pin(v, queries)))
+    }
+
+    /// What the model says of the caches of this layer. Gives the angles by which the policy turns queries and keys.
+    fn cached(&mut self, spec: &mut AttendSpec, operands: &mut Vec<Tensor>, keys: &Keys<'_>) -> Option<Option<Value>> {
+        let Some(cache) = self.request.cache.clone() else {
+            return Some(None);
+        };
+        spec.stored = cache.stored;
+        let Some(policy) = &cache.policy else {
+            return Some(None);
+        };
+        let angles = self.give_policy(policy, spec, Attention { operands, keys })?;
+        Some(angles.map(|t| t.v))
     }
 
     /// Which tokens are keys and queries, and the condition for it.

@@ -70,9 +70,10 @@ impl Cx<'_> {
                 other => {
                     // A scale that is learnt multiplies the queries.
                     let q = Val::Tensor(operands[0].clone()).at(span);
-                    let Val::Tensor(t) = self.binary(BinaryOp::Mul, q, other.at(span), span) else {
+                    let Val::Tensor(t) = self.binary(BinaryOp::Mul, q, other.clone().at(span), span) else {
                         return None;
                     };
+                    self.still_turned(&operands[0].clone(), &other, &t, span);
                     operands[0] = t;
                 }
             },

@@ -10,7 +10,7 @@ use crate::{
     known::Known,
     source::Place,
 };
-use seqc_grammar::ast::{Expr, ExprKind, Ident, Shape, StreamTy};
+use seqc_grammar::ast::{DefKind, Expr, ExprKind, Ident, Shape, StreamTy};
 use seqc_ir::Elem;
 
 impl Cx<'_> {
@@ -86,6 +86,9 @@ impl Cx<'_> {
                     let d = d.note(place, "has no default");
                     self.report(d.help(match call.part {
                         Some(_) => format!("give it: `{}: {{{name}: …}}`", def.name.text),
+                        None if def.kind == DefKind::Cache => {
+                            format!("give it beside the policy: `{{policy: {}, {name}: …}}`", def.name.text)
+                        }
                         None => format!("give it: `{}(…; {name} = …)`", def.name.text),
                     }));
                     None

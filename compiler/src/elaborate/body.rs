@@ -83,6 +83,8 @@ impl Cx<'_> {
                 Stmt::Let { target, value } => self.definition(n, target, value),
                 Stmt::Trace { name, value } => self.trace(name, value),
                 Stmt::Result(e) => result = Some((self.expr(e), e.span)),
+                // Of caches, which have no result and are elaborated otherwise.
+                Stmt::Clause(_) => {}
             }
         }
         let Some((mut val, span)) = result else {
@@ -129,7 +131,7 @@ impl Cx<'_> {
                     Target::Name { name, .. } | Target::Indexed { name, .. } => vec![(name, Binding::Pending(n))],
                     Target::Tuple(names) => names.iter().map(|name| (name, Binding::Pending(n))).collect(),
                 },
-                Stmt::Trace { .. } | Stmt::Result(_) => Vec::new(),
+                Stmt::Trace { .. } | Stmt::Result(_) | Stmt::Clause(_) => Vec::new(),
             };
             for (name, binding) in names {
                 match self.frame().names.get(&name.text).map(|b| b.place) {
@@ -150,7 +152,7 @@ impl Cx<'_> {
         self.report(d.note(before, "first here").help("give it another name"));
     }
 
-    fn dim(&mut self, name: &Ident, value: &Expr) {
+    pub(super) fn dim(&mut self, name: &Ident, value: &Expr) {
         let place = self.place(name.span);
         let binding = match self.known(value, &format!("`{}`", name.text)) {
             Some(Known::Num(n)) if n.is_finite() => Binding::Known(Known::Num(n)),

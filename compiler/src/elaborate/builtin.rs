@@ -241,6 +241,15 @@ const BUILTINS: &[Builtin] = &[
         call: |cx, call| cx.select_keys(call.args, call.named, call.span).into(),
     },
     Builtin {
+        name: "turned",
+        takes: "what was turned, what it was before, and the angle per position of each pair",
+        settings: Settings::Named(&["rotary", "magnitude"]),
+        call: |cx, call| {
+            let [y, x, f] = call.args else { return None };
+            Some(cx.turned([y, x, f], call.named, call.span))
+        },
+    },
+    Builtin {
         name: "stage",
         takes: "what `attend` takes",
         settings: Settings::Own,

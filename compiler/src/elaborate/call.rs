@@ -78,6 +78,9 @@ impl Cx<'_> {
         if let Some(Binding::Inner) = inner {
             return self.call_inner(callee, args, named, span);
         }
+        if let Some(val) = self.cache_call(callee, args, named, span) {
+            return val;
+        }
         if super::builtin::is_builtin(&callee.text) {
             return self.builtin(callee, args, named, span);
         }

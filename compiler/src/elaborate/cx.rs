@@ -4,7 +4,9 @@ use super::{
     clocks::{ClockName, Clocks},
     compact::Declared,
     limits::MAX_NODES,
+    policy::Making,
     request::Request,
+    rotary::Turned,
     val::{Score, Tensor, Val, Var},
 };
 use crate::{
@@ -183,6 +185,14 @@ pub(super) struct Cx<'a> {
     pub(super) clocks: Clocks,
     /// Stages of attentions so far.
     pub(super) stages: usize,
+    /// What rotary positions turned, by the result.
+    pub(super) turned: HashMap<Value, Turned>,
+    /// The cache policy that is being elaborated.
+    pub(super) policy: Option<Making>,
+    /// Values of its settings.
+    pub(super) policy_settings: Vec<(String, Known)>,
+    /// In definitions and clauses of a cache: quotients of integers are rounded down.
+    pub(super) whole_numbers: bool,
     load: Vec<bool>,
 }
 
@@ -218,6 +228,10 @@ impl<'a> Cx<'a> {
             tries: super::affine::BUDGET,
             clocks: Clocks::default(),
             stages: 0,
+            turned: HashMap::new(),
+            policy: None,
+            policy_settings: Vec::new(),
+            whole_numbers: false,
             load: Vec::new(),
         }
     }

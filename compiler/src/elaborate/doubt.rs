@@ -214,7 +214,9 @@ impl Cx<'_> {
 fn has_size(stmt: &Stmt, name: &str) -> bool {
     let shape = |shape: &Shape| shape.dims.iter().any(|e| is_free(e, name));
     match stmt {
-        Stmt::Dim { value, .. } | Stmt::Trace { value, .. } | Stmt::Result(value) => is_free(value, name),
+        Stmt::Dim { value, .. } | Stmt::Trace { value, .. } | Stmt::Result(value) | Stmt::Clause(value) => {
+            is_free(value, name)
+        }
         Stmt::Param(decls) => decls.iter().filter_map(|d| d.shape.as_ref()).any(shape),
         Stmt::Let { target, value } => match target {
             Target::Indexed { vars, .. } if vars.iter().any(|v| v.text == name) => false,

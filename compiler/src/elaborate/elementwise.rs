@@ -19,13 +19,19 @@ impl Cx<'_> {
         match (&a.val, &b.val) {
             (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
             (Val::Complex(_), _) | (_, Val::Complex(_)) => self.complex_binary(op, a, b, span),
-            (Val::Known(x), Val::Known(y)) => match known::binary(op, x, y, self.whole) {
+            (Val::Known(x), Val::Known(y)) => match known::binary(op, x, y, self.whole || self.whole_quotient(x, y)) {
                 Ok(value) => Val::Known(value),
                 Err(message) => self.error("wrong-operands", span, format!("`{}` {message}", known::symbol(op))),
             },
             (Val::Score(_), _) | (_, Val::Score(_)) => self.score_binary(op, a, b, span),
             _ => self.tensor_binary(op, a, b, span),
         }
+    }
+
+    /// Whether a quotient of known numbers is rounded down: of integers in the definitions and clauses of a cache, where all are.
+    fn whole_quotient(&self, x: &Known, y: &Known) -> bool {
+        let integer = |n: &Known| matches!(n, Known::Num(n) if n.fract() == 0.0);
+        self.whole_numbers && self.in_cache() && integer(x) && integer(y)
     }
 
     /// Reports a side of `&&` or `||` that is a number.
@@ -152,11 +158,16 @@ impl Cx<'_> {
             return self.pair(re, im, span);
         }
         if [&c.val, &a.val, &b.val].iter().any(|v| matches!(v, Val::Score(_))) {
-            let (Some(c), Some(a), Some(b)) = (self.as_pair(&c), self.as_pair(&a), self.as_pair(&b)) else {
+            let (Some(condition), Some(a), Some(b)) = (self.as_pair(&c), self.as_pair(&a), self.as_pair(&b)) else {
                 return Val::Poison;
             };
+            if condition.elem != Elem::Bool {
+                let place = self.place(c.span);
+                let d = Diagnostic::new("not-a-condition", place, "a condition is a boolean").says("this is a number");
+                return self.report(d.help("compare it: `x > 0`"));
+            }
             let elem = if a.elem == b.elem { a.elem } else { Elem::F32 };
-            let expr = PairExpr::select(c.expr, a.expr, b.expr);
+            let expr = PairExpr::select(condition.expr, a.expr, b.expr);
             return Val::Score(Score::new(expr, elem));
         }
         let Some(condition) = self.tensor(&c.val, c.span) else {

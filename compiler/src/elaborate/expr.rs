@@ -241,6 +241,9 @@ impl Cx<'_> {
             let d = Diagnostic::new("unknown-name", place, format!("there is no reduction `{}`", op.text));
             return self.report(d.did_you_mean(&op.text, REDUCTIONS.iter().copied()));
         }
+        if let Some(val) = self.cache_reduction(op, bound, body, span) {
+            return val;
+        }
         if self.pairs.is_some() {
             return self.pair_reduction(op, bound, body, span);
         }

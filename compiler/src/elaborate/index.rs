@@ -28,6 +28,9 @@ impl Cx<'_> {
         if let Some(pair) = self.pair_entry(base, indices, span) {
             return pair;
         }
+        if let Some(number) = self.cache_entry(base, indices, span) {
+            return number;
+        }
         let val = {
             let whole = std::mem::replace(&mut self.whole, false);
             let val = self.expr(base);

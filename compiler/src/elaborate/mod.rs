@@ -39,15 +39,18 @@ mod limits;
 mod names;
 mod origin;
 mod pair;
+mod policy;
 mod recur;
 mod refuse;
 mod request;
+mod rotary;
 mod shape;
 mod unknown;
 mod val;
 
 pub(crate) use children::children;
-pub use request::{Given, Part, Request, TRACE, block_prefix, stream_names};
+pub(crate) use policy::mentions;
+pub use request::{CacheUse, Given, Part, PolicyUse, Request, TRACE, block_prefix, stream_names};
 
 use crate::{
     diag::{Diagnostic, Placed},
@@ -71,6 +74,8 @@ pub struct Elaborated {
     pub graph: Graph,
     /// Values of all settings, defaults among them: of each block from the outside in, then of the layer.
     pub settings: Vec<Vec<(String, Known)>>,
+    /// Values of all settings of the policy of its caches.
+    pub policy: Vec<(String, Known)>,
     /// What is probably not meant.
     pub warnings: Vec<Diagnostic>,
 }
@@ -109,6 +114,7 @@ fn finish(cx: Cx<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
             return Ok(Elaborated {
                 graph,
                 settings: cx.settings,
+                policy: cx.policy_settings,
                 warnings: cx.warnings,
             });
         }

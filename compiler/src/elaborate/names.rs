@@ -24,7 +24,8 @@ impl Cx<'_> {
     }
 
     pub(super) fn sees_sizes(&self) -> bool {
-        self.frames.last().is_some_and(|f| f.definition.def.kind != DefKind::Fn)
+        let kind = self.frames.last().map(|f| f.definition.def.kind);
+        matches!(kind, Some(DefKind::Layer | DefKind::Block))
     }
 
     /// The size, setting or `dim` of a name and where it comes from. Index variables are not looked at.
@@ -59,6 +60,9 @@ impl Cx<'_> {
             self.doubt_variable(name, span);
             let dims = vec![self.var_dim(var)];
             return Val::Tensor(Tensor::over(self.graph.iota(dims, 0), vec![var]));
+        }
+        if let Some(val) = self.cache_name(name, span) {
+            return val;
         }
         if let Some((known, _)) = self.known_name(name) {
             return Val::Known(known);

@@ -65,7 +65,11 @@ pub(super) fn expression(def: &Def, span: Span) -> Option<&Expr> {
     let shapes = streams.chain(&def.result).flat_map(|shape| &shape.dims);
     let defaults = def.settings.iter().filter_map(|s| s.default.as_ref());
     let values = def.body.iter().flat_map(|stmt| match stmt {
-        Stmt::Dim { value, .. } | Stmt::Let { value, .. } | Stmt::Trace { value, .. } | Stmt::Result(value) => {
+        Stmt::Dim { value, .. }
+        | Stmt::Let { value, .. }
+        | Stmt::Trace { value, .. }
+        | Stmt::Result(value)
+        | Stmt::Clause(value) => {
             vec![value]
         }
         Stmt::Param(decls) => {

@@ -5,6 +5,7 @@ use crate::{
     library::{Definition, Library},
     source::Place,
 };
+use seqc_formats::Encoding;
 use seqc_ir::Ty;
 use std::{collections::HashMap, sync::Arc};
 
@@ -31,6 +32,26 @@ pub struct Part {
     pub place: Place,
 }
 
+/// How the attentions of a layer keep keys and values.
+#[derive(Clone, Debug)]
+pub struct CacheUse {
+    /// The type of their numbers.
+    pub stored: Encoding,
+    /// Which of them are kept, and how.
+    pub policy: Option<PolicyUse>,
+}
+
+/// A cache policy with the settings that a model gives it.
+#[derive(Clone, Debug)]
+pub struct PolicyUse {
+    /// The policy.
+    pub part: Part,
+    /// Number of the layer among those that the model's entry applies to.
+    pub layer: usize,
+    /// How many they are.
+    pub layers: usize,
+}
+
 /// What is to be elaborated.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
@@ -42,6 +63,8 @@ pub struct Request<'a> {
     pub layer: Part,
     /// Blocks around it, outermost first.
     pub blocks: Vec<Part>,
+    /// How its attentions keep keys and values, where the model says it.
+    pub cache: Option<Arc<CacheUse>>,
     /// Types of the inputs: the first argument, then those that `streams` names.
     pub inputs: Vec<Ty>,
     /// Definitions that become results beside the first.

@@ -245,7 +245,7 @@ fn way_to(def: &Def, span: Span) -> Option<Way<'_>> {
                 Target::Indexed { .. } => (value, Some(Vec::new())),
                 _ => (value, None),
             },
-            Stmt::Dim { value, .. } | Stmt::Trace { value, .. } => (value, None),
+            Stmt::Dim { value, .. } | Stmt::Trace { value, .. } | Stmt::Clause(value) => (value, None),
             Stmt::Param(_) => return None,
         };
         let mut steps = Vec::new();

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     diag::{Diagnostic, Placed},
-    elaborate::{self, Elaborated, Part, Request},
+    elaborate::{self, CacheUse, Elaborated, Part, Request},
+    known::Known,
     library::Library,
     source::{FileId, Place},
 };
@@ -30,6 +31,8 @@ use std::{
 pub(super) struct Outcome {
     pub(super) model: Model,
     pub(super) settings: Vec<CallSettings>,
+    /// Settings of the policy of each call's caches.
+    pub(super) policies: Vec<Vec<(String, Known)>>,
     /// What is probably not meant.
     pub(super) warnings: Vec<Diagnostic>,
     /// What is wrong.
@@ -52,6 +55,7 @@ pub(super) fn build(
     Outcome {
         model: b.model,
         settings: b.settings,
+        policies: b.policies,
         warnings: b.warnings,
         problems: b.diagnostics,
     }
@@ -99,8 +103,14 @@ impl Builder<'_> {
             }
             return self.result_after_error(instance, &inputs[0]);
         };
-        let Elaborated { graph, settings, .. } = self.elaborated[at].clone();
+        let Elaborated {
+            graph,
+            settings,
+            policy,
+            ..
+        } = self.elaborated[at].clone();
         self.settings.push(settings);
+        self.policies.push(policy);
         let (params, encodings) = self.params(instance, at);
         if let Some(message) = self.total.excess() {
             let d = Diagnostic::new("too-large", instance.layer.place, message);
@@ -146,6 +156,7 @@ impl Builder<'_> {
             sizes: &self.names.sizes,
             layer: instance.layer.clone(),
             blocks: instance.blocks.clone(),
+            cache: instance.cache.clone(),
             inputs: inputs.to_vec(),
             taps: taps.to_vec(),
         };
@@ -213,6 +224,14 @@ fn describe(instance: &Instance) -> String {
         let _ = write!(out, "{}{settings:?};", p.definition.def.name.text);
     };
     part(&instance.layer);
-    instance.blocks.iter().for_each(part);
+    instance.blocks.iter().for_each(&mut part);
+    if let Some(CacheUse { stored, policy }) = instance.cache.as_deref() {
+        if let Some(policy) = policy {
+            part(&policy.part);
+            let which = elaborate::mentions(&policy.part.definition.def, "layer").then_some(policy.layer);
+            let _ = write!(out, "{which:?} of {};", policy.layers);
+        }
+        let _ = write!(out, "{}", stored.name());
+    }
     out
 }

@@ -1,42 +1,273 @@
-//! How a model keeps keys and values: what its file says, for all of its attentions.
+//! How a model keeps keys and values: the entries of `cache:`, and the attentions that they apply to.
 
+use super::{expand::Instance, values::Names};
 use crate::{
     diag::{Diagnostic, Placed},
-    source::{FileId, Place},
+    elaborate::{CacheUse, Given, Part, PolicyUse},
+    known::Known,
+    library::{Definition, Library},
+    source::Place,
 };
 use seqc_formats::Encoding;
-use seqc_grammar::model::Cache;
+use seqc_grammar::{
+    ast::{DefKind, Ident, Span},
+    model::{Cache, Spanned},
+};
 use seqc_ir::{Model, Op};
+use std::sync::Arc;
 
-/// Gives every attention of a model the type of its cache. A warning where there is none.
-pub(super) fn apply(model: &mut Model, file: FileId, cache: Option<&Cache>) -> Result<Option<Diagnostic>, Diagnostic> {
-    let Some(ty) = cache.and_then(|cache| cache.ty.as_ref()) else {
-        return Ok(None);
-    };
-    let place = Place::new(file, ty.span);
-    let types = || Encoding::ALL.iter().copied().filter(|e| e.nearest().is_some());
-    let Some(stored) = types().find(|e| e.name() == ty.value) else {
-        let names: Vec<&str> = types().map(Encoding::name).collect();
-        let message = format!("there is no type of caches `{}`", ty.value);
-        let d = Diagnostic::new("unknown-type", place, message);
-        return Err(d
-            .did_you_mean(&ty.value, names.iter().copied())
-            .help(format!("the types are {}", names.join(", "))));
-    };
-    let mut found = false;
-    for kind in &mut model.kinds {
-        let graph = &mut kind.graph;
-        for v in graph.values() {
-            if let Op::Attend(spec) = graph.op(v) {
-                let mut spec = spec.clone();
-                spec.stored = stored;
-                graph.set_op(v, Op::Attend(spec));
-                found = true;
+/// An entry of `cache:` with everything resolved.
+#[derive(Clone, Debug, Default)]
+pub struct CacheEntry {
+    /// Numbers of the attentions that it applies to; `None`: all.
+    pub on: Option<Vec<usize>>,
+    /// The same as numbers of layers.
+    pub layers: Vec<usize>,
+    /// Name of the policy.
+    pub policy: Option<String>,
+    /// Settings of the policy, in the order of its definition.
+    pub settings: Vec<(String, Known)>,
+    /// The type of numbers.
+    pub ty: Option<String>,
+}
+
+/// Which layers of a model have attentions.
+pub(super) fn attentions(model: &Model) -> Vec<bool> {
+    let keeps = |op: &Op| matches!(op, Op::Attend(spec) if spec.has_values());
+    let calls = model.calls.iter().map(|call| model.graph(call));
+    calls.map(|g| g.values().into_iter().any(|v| keeps(g.op(v)))).collect()
+}
+
+/// What entries of `cache:` may name.
+pub(super) struct Site<'a> {
+    pub(super) library: &'a Library,
+    pub(super) names: &'a Names,
+    /// Whether each layer has an attention.
+    pub(super) attentions: &'a [bool],
+}
+
+/// What is said of the cache of one layer.
+#[derive(Clone, Default)]
+struct Said {
+    stored: Option<(Encoding, Span)>,
+    policy: Option<(PolicyUse, Span)>,
+}
+
+impl Site<'_> {
+    /// Says of each layer how its attentions keep keys and values. Gives the entries resolved.
+    pub(super) fn assign(
+        &self,
+        entries: &[Cache],
+        instances: &mut [Instance],
+    ) -> Result<Vec<CacheEntry>, Vec<Diagnostic>> {
+        let mut said = vec![Said::default(); instances.len()];
+        let (mut resolved, mut problems) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match self.entry(entry, instances, &mut said) {
+                Ok(entry) => resolved.push(entry),
+                Err(found) => problems.extend(found),
             }
         }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        for (instance, said) in instances.iter_mut().zip(said) {
+            if said.stored.is_none() && said.policy.is_none() {
+                continue;
+            }
+            instance.cache = Some(Arc::new(CacheUse {
+                stored: said.stored.map_or(Encoding::F32, |(stored, _)| stored),
+                policy: said.policy.map(|(policy, _)| policy),
+            }));
+        }
+        Ok(resolved)
     }
-    Ok((!found).then(|| {
+
+    fn entry(&self, entry: &Cache, instances: &[Instance], said: &mut [Said]) -> Result<CacheEntry, Vec<Diagnostic>> {
+        let layers = self.layers(entry, instances)?;
+        let stored = entry.ty.as_ref().map(|ty| self.encoding(ty)).transpose().map_err(one)?;
+        let part = entry.policy.as_ref().map(|name| self.policy(name, entry)).transpose()?;
+        let mut problems = Vec::new();
+        for (n, layer) in layers.iter().enumerate() {
+            let said = &mut said[*layer];
+            let path = &instances[*layer].path;
+            if let (Some(stored), Some(ty)) = (stored, &entry.ty)
+                && let Some((_, before)) = said.stored.replace((stored, ty.span))
+            {
+                problems.push(self.twice("types", path, [ty.span, before]));
+            }
+            if let (Some(part), Some(name)) = (&part, &entry.policy) {
+                let policy = PolicyUse {
+                    part: part.clone(),
+                    layer: n,
+                    layers: layers.len(),
+                };
+                if let Some((_, before)) = said.policy.replace((policy, name.span)) {
+                    problems.push(self.twice("policies", path, [name.span, before]));
+                }
+            }
+        }
+        if !problems.is_empty() {
+            problems.truncate(1);
+            return Err(problems);
+        }
+        let number = |layer: &usize| self.attentions[..*layer].iter().filter(|a| **a).count();
+        Ok(CacheEntry {
+            on: entry.on.as_ref().map(|_| layers.iter().map(number).collect()),
+            layers,
+            policy: entry.policy.as_ref().map(|name| name.text.clone()),
+            settings: Vec::new(),
+            ty: entry.ty.as_ref().map(|ty| ty.value.clone()),
+        })
+    }
+
+    fn place(&self, span: Span) -> Place {
+        Place::new(self.names.file, span)
+    }
+
+    fn twice(&self, what: &str, path: &str, [here, before]: [Span; 2]) -> Diagnostic {
+        let message = format!("the cache of `{path}` has two {what}");
+        let d = Diagnostic::new("two-policies", self.place(here), message).note(self.place(before), "here before");
+        d.help("say under `on:` which attentions each entry is for")
+    }
+
+    /// The layers that an entry applies to, in order.
+    fn layers(&self, entry: &Cache, instances: &[Instance]) -> Result<Vec<usize>, Vec<Diagnostic>> {
+        let with: Vec<usize> = (0..instances.len()).filter(|n| self.attentions[*n]).collect();
+        let Some(on) = &entry.on else {
+            return match (with.is_empty(), &entry.policy) {
+                (true, Some(policy)) => Err(one(self.nothing(policy.span, "no layer of the model has an attention"))),
+                _ => Ok(with),
+            };
+        };
+        let (mut found, mut problems) = (Vec::new(), Vec::new());
+        for text in on {
+            match self.named(text, &with, instances) {
+                Ok(layers) => found.extend(layers),
+                Err(d) => problems.push(d),
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        match problems.is_empty() {
+            true if found.is_empty() => Err(one(self.nothing(entry.span, "this entry is for no layer"))),
+            true => Ok(found),
+            false => Err(problems),
+        }
+    }
+
+    fn nothing(&self, span: Span, message: &str) -> Diagnostic {
+        let d = Diagnostic::new("no-attention", self.place(span), message);
+        d.help("`on` takes names of layers that have attentions, and numbers of attentions from 0")
+    }
+
+    /// The layers with attentions that a name or number means.
+    fn named(&self, text: &Spanned<String>, with: &[usize], instances: &[Instance]) -> Result<Vec<usize>, Diagnostic> {
+        if let Ok(n) = text.value.parse::<usize>() {
+            let message = format!("the model has {} attentions, and none with the number {n}", with.len());
+            return with.get(n).map(|layer| vec![*layer]).ok_or_else(|| self.nothing(text.span, &message));
+        }
+        let name = |layer: usize| instances[layer].layer.definition.def.name.text.as_str();
+        let is_meant = |layer: usize| {
+            let instance = &instances[layer];
+            name(layer) == text.value || instance.path == text.value || instance.label.as_ref() == Some(&text.value)
+        };
+        let found: Vec<usize> = with.iter().copied().filter(|layer| is_meant(*layer)).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        if (0..instances.len()).any(is_meant) {
+            return Err(self.nothing(text.span, &format!("`{}` has no attention", text.value)));
+        }
+        let d = Diagnostic::new("no-attention", self.place(text.span), format!("no layer is called `{}`", text.value));
+        let known = with.iter().flat_map(|layer| [Some(name(*layer)), instances[*layer].label.as_deref()]);
+        Err(d.did_you_mean(&text.value, known.flatten()))
+    }
+
+    fn encoding(&self, ty: &Spanned<String>) -> Result<Encoding, Diagnostic> {
+        let types = || Encoding::ALL.iter().copied().filter(|e| e.nearest().is_some());
+        if let Some(stored) = types().find(|e| e.name() == ty.value) {
+            return Ok(stored);
+        }
+        let names: Vec<&str> = types().map(Encoding::name).collect();
+        let message = format!("there is no type of caches `{}`", ty.value);
+        let d = Diagnostic::new("unknown-type", self.place(ty.span), message);
+        let is_policy = self.library.names(DefKind::Cache).any(|name| name == ty.value);
+        Err(match is_policy {
+            true => d.help(format!("it is a policy: `cache: {{policy: {}}}`", ty.value)),
+            false => d
+                .did_you_mean(&ty.value, names.iter().copied())
+                .help(format!("the types are {}", names.join(", "))),
+        })
+    }
+
+    /// The policy of an entry with its settings.
+    fn policy(&self, name: &Ident, entry: &Cache) -> Result<Part, Vec<Diagnostic>> {
+        let definition = self.library.named(&name.text, DefKind::Cache).ok_or_else(|| {
+            let d = Diagnostic::new("unknown-policy", self.place(name.span), format!("there is no cache `{}`", name.text));
+            let d = d.did_you_mean(&name.text, self.library.names(DefKind::Cache));
+            one(match d.help.is_empty() {
+                true => d.help("a cache is defined in a file under `use:`, `cache NAME(; …) { … }`; docs/caches.md lists those of the library"),
+                false => d,
+            })
+        })?;
+        let (mut settings, mut problems) = (Vec::new(), Vec::new());
+        for (setting, value) in &entry.settings {
+            if !definition.def.settings.iter().any(|s| s.name.text == setting.text) {
+                problems.push(self.unknown_setting(name, setting, definition));
+                continue;
+            }
+            match self.names.value(value) {
+                Ok(known) => settings.push((
+                    setting.text.clone(),
+                    Given {
+                        value: known,
+                        place: self.place(value.span),
+                    },
+                )),
+                Err(d) => problems.push(d),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Part {
+            definition: definition.clone(),
+            settings,
+            place: self.place(name.span),
+        })
+    }
+
+    fn unknown_setting(&self, name: &Ident, setting: &Ident, definition: &Definition) -> Diagnostic {
+        let known = definition.def.settings.iter().map(|s| s.name.text.as_str());
+        let message = format!("`{}` has no setting `{}`", name.text, setting.text);
+        let d = Diagnostic::new("unknown-setting", self.place(setting.span), message);
+        d.did_you_mean(&setting.text, known)
+    }
+}
+
+fn one(d: Diagnostic) -> Vec<Diagnostic> {
+    vec![d]
+}
+
+/// Fills in the values of all settings: those that are the same for all attentions of an entry.
+pub(super) fn fill_in(entries: &mut [CacheEntry], policies: &[Vec<(String, Known)>]) {
+    for entry in entries {
+        let Some((first, rest)) = entry.layers.split_first() else {
+            continue;
+        };
+        let same = |setting: &&(String, Known)| rest.iter().all(|layer| policies[*layer].contains(setting));
+        entry.settings = policies[*first].iter().filter(same).cloned().collect();
+    }
+}
+
+/// A warning where a type is given and there is nothing that has it.
+pub(super) fn unused_type(model: &Model, names: &Names, entries: &[Cache]) -> Option<Diagnostic> {
+    let ty = entries.iter().find_map(|cache| cache.ty.as_ref())?;
+    let graphs = model.kinds.iter().map(|kind| &kind.graph);
+    let keeps = graphs.into_iter().any(|g| g.values().into_iter().any(|v| matches!(g.op(v), Op::Attend(_))));
+    (!keeps).then(|| {
         let d = Diagnostic::warning("no-cache", "no layer of the model keeps keys and values");
-        d.label(file, ty.span, "nothing has this type")
-    }))
+        d.label(names.file, ty.span, "nothing has this type")
+    })
 }

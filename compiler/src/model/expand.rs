@@ -3,7 +3,7 @@
 use super::values::Names;
 use crate::{
     diag::{Diagnostic, Placed},
-    elaborate::{Given, Part, block_prefix},
+    elaborate::{CacheUse, Given, Part, block_prefix},
     library::{Definition, Library},
     source::Place,
 };
@@ -24,10 +24,14 @@ const MAX_LAYERS: usize = 20_000;
 pub struct Instance {
     /// Path: `layers.3.attention`.
     pub path: String,
+    /// The name that its entry gives it.
+    pub label: Option<String>,
     /// The layer.
     pub layer: Part,
     /// Blocks around it, outermost first.
     pub blocks: Vec<Part>,
+    /// How its attentions keep keys and values, where the model says it.
+    pub cache: Option<Arc<CacheUse>>,
     /// Tensors by parameter.
     pub load: Arc<Vec<(Ident, Load)>>,
     /// Streams by argument.
@@ -156,8 +160,10 @@ impl Expander<'_> {
         let path = if *count == 1 { base } else { format!("{base}_{count}") };
         self.instances.push(Instance {
             path,
+            label: entry.label.as_ref().map(|l| l.value.clone()),
             layer,
             blocks,
+            cache: None,
             load: Arc::new(entry.load.clone()),
             streams: entry.inputs.clone(),
             taps: entry.taps.clone(),
@@ -206,6 +212,7 @@ impl Expander<'_> {
             DefKind::Layer => "layer",
             DefKind::Block => "block",
             DefKind::Fn => "function",
+            DefKind::Cache => "cache",
         };
         let place = self.place(name.span);
         match self.library.named(&name.text, kind) {
@@ -221,6 +228,7 @@ impl Expander<'_> {
                     DefKind::Layer => "layers are entries of the `stack`, one layer in each entry",
                     DefKind::Block => "blocks wrap layers: `block: {pre_norm: {eps: 1e-5}}`",
                     DefKind::Fn => "functions are called by layers, not by models",
+                    DefKind::Cache => "caches are policies of attentions: `cache: [{policy: …}]`",
                 };
                 self.kept(Err(Diagnostic::new("unknown-layer", place, message).help(help)))
             }

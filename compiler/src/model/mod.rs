@@ -18,6 +18,7 @@ use crate::{
     source::{FileId, Place, Sources},
 };
 pub use build::CallSettings;
+pub use cache::CacheEntry;
 use seqc_grammar::{
     ast::{Def, DefKind, Expr, ExprKind, Ident, StreamParam, StreamTy},
     model::{ModelFile, Spanned, read_model},
@@ -78,6 +79,8 @@ pub struct Built {
     pub instances: Vec<expand::Instance>,
     /// Values of all settings of each of them.
     pub settings: Vec<CallSettings>,
+    /// How its attentions keep keys and values.
+    pub caches: Vec<CacheEntry>,
     /// What is probably not meant in its layers.
     pub remarks: Vec<Diagnostic>,
 }
@@ -161,7 +164,7 @@ pub fn read_text(
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
-    let (instances, problems) = expand::expand(&library, &file, names.clone());
+    let (mut instances, problems) = expand::expand(&library, &file, names.clone());
     diagnostics.extend(problems);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
@@ -169,12 +172,34 @@ pub fn read_text(
     let named = file.weights.as_ref().and_then(|w| w.file.as_ref());
     let weights = options.weights.clone().or_else(|| named.map(|f| dir.join(&f.value)));
     let tensors = Tensors::open(id, file.weights.as_ref(), weights.clone()).map_err(|d| vec![d])?;
+    let mut caches = Vec::new();
+    if !file.caches.is_empty() {
+        // Which layers have attentions is known once they are elaborated.
+        let plain = file.caches.iter().all(|c| c.policy.is_none() && c.on.is_none());
+        let attentions = match plain {
+            true => vec![true; instances.len()],
+            false => {
+                let outcome = build::build(&library, &file, &names, &tensors, &instances);
+                if !outcome.problems.is_empty() {
+                    return Err(outcome.problems);
+                }
+                cache::attentions(&outcome.model)
+            }
+        };
+        let site = cache::Site {
+            library: &library,
+            names: &names,
+            attentions: &attentions,
+        };
+        caches = site.assign(&file.caches, &mut instances)?;
+    }
     let outcome = build::build(&library, &file, &names, &tensors, &instances);
     if !outcome.problems.is_empty() {
         return Err(outcome.problems);
     }
-    let (mut model, settings, mut remarks) = (outcome.model, outcome.settings, outcome.warnings);
-    remarks.extend(cache::apply(&mut model, id, file.cache.as_ref()).map_err(|d| vec![d])?);
+    let (model, settings, mut remarks) = (outcome.model, outcome.settings, outcome.warnings);
+    cache::fill_in(&mut caches, &outcome.policies);
+    remarks.extend(cache::unused_type(&model, &names, &file.caches));
     if let Some(v) = seqc_ir::verify::verify_model(&model).first() {
         let message = format!("this is a bug in seqc: {v}");
         return Err(vec![Diagnostic::bare("internal", message)]);
@@ -210,6 +235,7 @@ pub fn read_text(
         sizes,
         instances,
         settings,
+        caches,
         remarks,
     })
 }
@@ -359,7 +385,12 @@ fn wrapped(file: FileId, def: &Def) -> Option<Diagnostic> {
 
 /// Two files that a model uses define the same layer or block.
 fn ambiguous(name: &str, kind: DefKind, place: Place, other: &Definition) -> Diagnostic {
-    let what = if kind == DefKind::Block { "block" } else { "layer" };
+    let what = match kind {
+        DefKind::Block => "block",
+        DefKind::Layer => "layer",
+        DefKind::Fn => "function",
+        DefKind::Cache => "cache",
+    };
     let message = format!("the {what} `{name}` is defined in two files that the model uses");
     let before = Place::new(other.file, other.def.name.span);
     Diagnostic::new("defined-twice", place, message)

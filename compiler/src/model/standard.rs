@@ -1,4 +1,4 @@
-//! The layers and families that the tool carries: the files of `specs/`.
+//! The layers, caches and families that the tool carries: the files of `specs/`.
 
 use crate::{
     diag::Diagnostic,
@@ -10,21 +10,22 @@ use seqc_grammar::ast::File;
 use std::sync::OnceLock;
 
 static LAYERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../specs/layers");
+static CACHES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../specs/caches");
 static FAMILIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../specs/families");
 
-/// All layers of `specs/layers`.
+/// All layers of `specs/layers` and caches of `specs/caches`.
 pub fn library(sources: &mut Sources, out: &mut Vec<Diagnostic>) -> Library {
     static PARSED: OnceLock<Vec<File>> = OnceLock::new();
     let parsed = PARSED.get_or_init(|| {
-        let files = texts(&LAYERS);
+        let files = files();
         files
             .iter()
             .map(|(_, text)| seqc_grammar::parse_file(FileId(0), text).0)
             .collect()
     });
     let mut library = Library::default();
-    for ((name, text), file) in texts(&LAYERS).into_iter().zip(parsed) {
-        let id = sources.add(format!("specs/layers/{name}"), text);
+    for ((name, text), file) in files().into_iter().zip(parsed) {
+        let id = sources.add(name, text);
         // Files that are right, which a test says of these, are read once.
         if file.items.is_empty() {
             out.extend(seqc_grammar::parse_file(id, text).1);
@@ -34,6 +35,15 @@ pub fn library(sources: &mut Sources, out: &mut Vec<Diagnostic>) -> Library {
         }
     }
     library
+}
+
+/// Paths and texts of the files of `specs/layers` and `specs/caches`.
+fn files() -> Vec<(String, &'static str)> {
+    let named = |folder: &'static str, dir| {
+        let files = texts(dir).into_iter();
+        files.map(move |(name, text)| (format!("specs/{folder}/{name}"), text))
+    };
+    named("layers", &LAYERS).chain(named("caches", &CACHES)).collect()
 }
 
 /// Names and texts of the files of `specs/families`.

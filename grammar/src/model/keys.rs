@@ -20,8 +20,8 @@ pub const MODEL_KEYS: &[&str] = &[
 /// Keys of `weights`.
 pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "unused"];
 
-/// Keys of `cache`.
-pub const CACHE_KEYS: &[&str] = &["type"];
+/// Keys of an entry of `cache` beside the settings of its policy.
+pub const CACHE_KEYS: &[&str] = &["on", "policy", "type"];
 
 /// Keys beside the layer of an entry.
 pub const ENTRY_KEYS: &[&str] = &["name", "block", "load", "if", "in", "tap"];

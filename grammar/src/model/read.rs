@@ -63,7 +63,7 @@ fn empty(span: Span) -> ModelFile {
         inputs: Vec::new(),
         uses: Vec::new(),
         weights: None,
-        cache: None,
+        caches: Vec::new(),
         tokenizer: None,
         end: None,
         trained_length: None,
@@ -92,7 +92,7 @@ impl Reader<'_> {
             }
             "use" => model.uses = self.texts(node, "a list of layer files", "a layer file"),
             "weights" => model.weights = Some(self.weights(node)),
-            "cache" => model.cache = Some(self.cache(node)),
+            "cache" => model.caches = self.caches(node),
             "tokenizer" => model.tokenizer = self.text(node, "a file"),
             "end" => model.end = Some(self.value(node)),
             "trained_length" => model.trained_length = Some(self.value(node)),
@@ -157,12 +157,37 @@ impl Reader<'_> {
         weights
     }
 
+    /// One entry for all attentions, or a list of entries.
+    fn caches(&mut self, node: &Node) -> Vec<Cache> {
+        match node.items() {
+            Some(items) => items.iter().map(|item| self.cache(item)).collect(),
+            None => vec![self.cache(node)],
+        }
+    }
+
     fn cache(&mut self, node: &Node) -> Cache {
-        let mut cache = Cache { ty: None };
-        for (key, value) in self.map(node, "a mapping with `type`") {
+        let mut cache = Cache {
+            on: None,
+            policy: None,
+            ty: None,
+            settings: Vec::new(),
+            span: node.span,
+        };
+        let mut others = Vec::new();
+        for (key, value) in self.map(node, "a mapping with `type` or `policy`, or a list of these,") {
             match key.text.as_str() {
+                "on" => cache.on = Some(self.texts(value, "names of layers or numbers of attentions", "a layer")),
+                "policy" => cache.policy = self.word(value),
                 "type" => cache.ty = self.text(value, "a numeric type"),
-                _ => self.unknown_key(key, "`cache`", CACHE_KEYS),
+                _ => others.push((key, value)),
+            }
+        }
+        for (key, value) in others {
+            if cache.policy.is_none() {
+                self.unknown_key(key, "`cache` without a policy", CACHE_KEYS);
+            } else if let Some(name) = self.ident(key) {
+                let value = self.value(value);
+                cache.settings.push((name, value));
             }
         }
         cache

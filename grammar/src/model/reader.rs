@@ -18,6 +18,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("`random`", "weights: {file: model.safetensors}"),
     ("a seed", "random: 1"),
     ("a numeric type", "type: f32"),
+    ("names of layers or numbers", "on: [attention, 2]"),
+    ("`type` or `policy`", "cache: {type: f16}"),
     ("a block", "block: {pre_norm: {eps: 1e-5}}"),
     ("a list of layers", "- embed: {vocab: vocab}"),
     ("a layer with its settings", "- attention: {heads: 4}"),

@@ -72,12 +72,23 @@ fn model_key(key: &str) -> Value {
 }
 
 fn cache() -> Value {
+    json!({"anyOf": [reference("cache"), {"type": "array", "items": reference("cache")}]})
+}
+
+/// Settings of a policy stand beside these keys.
+fn cache_entry() -> Value {
+    let one = json!({"type": ["string", "integer"]});
     json!({
         "type": "object",
         "properties": {
+            "on": described(
+                "layers by name, or attentions by number from 0, or a list of these; all unless given",
+                json!({"anyOf": [one, {"type": "array", "items": one}]}),
+            ),
+            "policy": {"type": "string", "description": "a cache of specs/caches or of a file under `use`"},
             "type": {"type": "string", "description": "the type of their numbers; f32 unless given"},
         },
-        "additionalProperties": false,
+        "additionalProperties": reference("value"),
     })
 }
 
@@ -105,6 +116,7 @@ fn definitions() -> Value {
         .collect();
     let settings = map_of(reference("value"));
     json!({
+        "cache": cache_entry(),
         "expression": {"type": ["string", "number", "boolean"], "description": "a number, or an expression over sizes and the indices of repeats"},
         "value": {"anyOf": [reference("expression"), {"type": "array", "items": reference("value")}]},
         "settings": described("settings by name", settings),

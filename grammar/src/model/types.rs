@@ -31,7 +31,7 @@ pub struct ModelFile {
     /// Where its weights are.
     pub weights: Option<Weights>,
     /// How it keeps what it has read.
-    pub cache: Option<Cache>,
+    pub caches: Vec<Cache>,
     /// Where its tokenizer is.
     pub tokenizer: Option<Spanned<String>>,
     /// Ids of tokens that end a text.
@@ -72,11 +72,19 @@ pub struct Weights {
     pub span: Span,
 }
 
-/// How keys and values of attention are kept.
+/// How keys and values of some attentions are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cache {
+    /// Names of layers or numbers of attentions; `None`: all.
+    pub on: Option<Vec<Spanned<String>>>,
+    /// The cache policy.
+    pub policy: Option<Ident>,
     /// The type of their numbers; f32 unless given.
     pub ty: Option<Spanned<String>>,
+    /// Settings of the policy.
+    pub settings: Vec<(Ident, Value)>,
+    /// Where it stands.
+    pub span: Span,
 }
 
 /// What stands around a layer.

@@ -59,7 +59,7 @@ impl Parser<'_> {
         self.raw().kind == Kind::Doc && self.starts_line(self.at)
     }
 
-    /// Whether a line starts here with `layer name`, `block name` or `fn name`.
+    /// Whether a line starts here with `layer name`, `block name`, `fn name` or `cache name`.
     pub(super) fn definition_ahead(&self) -> bool {
         let word = self.raw();
         let name = self.tokens.get(self.at + 1);
@@ -78,7 +78,7 @@ impl Parser<'_> {
         };
         self.open_brackets = 0;
         self.nesting = 0;
-        let (body, end) = self.body()?;
+        let (body, end) = self.body(kind)?;
         Ok(Def {
             kind,
             doc,
@@ -98,9 +98,9 @@ impl Parser<'_> {
             self.next();
             return Ok(kind);
         }
-        let d = self.unexpected_message("`layer`, `block` or `fn`");
+        let d = self.unexpected_message("`layer`, `block`, `fn` or `cache`");
         let meant = (token.kind == Kind::Word)
-            .then(|| nearest(word, ["layer", "block", "fn"]))
+            .then(|| nearest(word, ["layer", "block", "fn", "cache"]))
             .flatten();
         Err(match meant {
             Some(meant) => self.report(d.help(format!("did you mean `{meant}`?"))),
@@ -127,6 +127,9 @@ impl Parser<'_> {
         let open = self.open("(", "`(`")?;
         let mut header = Header::default();
         while !self.is(")") && !self.is(";") {
+            if kind == DefKind::Cache {
+                return Err(self.no_streams());
+            }
             header.streams.push(self.stream(kind)?);
             if self.eat(",").is_none() {
                 break;
@@ -143,14 +146,23 @@ impl Parser<'_> {
         self.close(")", open, "`,`, `;` or `)`")?;
         let streams = header.streams.iter().map(|s| &s.name);
         self.distinct(streams.chain(header.settings.iter().map(|s| &s.name)));
-        if self.eat("->").is_some() {
+        if kind != DefKind::Cache && self.eat("->").is_some() {
             header.result = Some(self.shape()?);
         }
         self.glue();
         if !self.is("{") {
-            return Err(self.unexpected("`->` or `{`"));
+            let wanted = if kind == DefKind::Cache { "`{`" } else { "`->` or `{`" };
+            return Err(self.unexpected(wanted));
         }
         Ok(header)
+    }
+
+    /// A cache that is given a stream.
+    fn no_streams(&mut self) -> Stop {
+        let d = self
+            .unexpected_message("`;`")
+            .help("a cache reads no streams, it has settings only: `(; budget = 64)`");
+        self.report(d)
     }
 
     fn stream(&mut self, kind: DefKind) -> Read<StreamParam> {
@@ -217,6 +229,7 @@ fn def_kind(word: &str) -> Option<DefKind> {
         "layer" => Some(DefKind::Layer),
         "block" => Some(DefKind::Block),
         "fn" => Some(DefKind::Fn),
+        "cache" => Some(DefKind::Cache),
         _ => None,
     }
 }

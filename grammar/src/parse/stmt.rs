@@ -2,14 +2,14 @@
 
 use super::{Parser, Read, Stop, error_expr};
 use crate::{
-    ast::{Expr, ExprKind, Ident, ParamDecl, Shape, Span, Stmt, Target},
+    ast::{DefKind, Expr, ExprKind, Ident, ParamDecl, Shape, Span, Stmt, Target},
     diag::Diagnostic,
     lex::Kind,
 };
 
 impl Parser<'_> {
     /// `{ statements }`, with where it ends. Without the closing brace it ends before the next definition.
-    pub(super) fn body(&mut self) -> Read<(Vec<Stmt>, Span)> {
+    pub(super) fn body(&mut self, kind: DefKind) -> Read<(Vec<Stmt>, Span)> {
         let open = self.expect("{", "`{`")?;
         self.open_brackets = 0;
         let mut body: Vec<(Stmt, Span)> = Vec::new();
@@ -27,7 +27,10 @@ impl Parser<'_> {
             }
             self.body_statement(&mut body);
         };
-        self.check_result(&body, close);
+        match kind {
+            DefKind::Cache => self.clauses(&mut body),
+            DefKind::Layer | DefKind::Block | DefKind::Fn => self.check_result(&body, close),
+        }
         Ok((body.into_iter().map(|(stmt, _)| stmt).collect(), close))
     }
 
@@ -102,6 +105,26 @@ impl Parser<'_> {
     pub(super) fn starts_line(&self, at: usize) -> bool {
         let before = at.checked_sub(1).and_then(|n| self.tokens.get(n));
         before.is_none_or(|t| matches!(t.kind, Kind::Newline | Kind::Doc))
+    }
+
+    /// The statements of a cache that are expressions are calls.
+    fn clauses(&mut self, body: &mut [(Stmt, Span)]) {
+        for (stmt, span) in body {
+            if matches!(stmt, Stmt::Param(_) | Stmt::Trace { .. }) {
+                let d = Diagnostic::error("syntax", "a cache has no parameters and reports nothing")
+                    .label(self.file, *span, "")
+                    .help("its statements are `dim`s, definitions and the clauses see, keep, keys and values");
+                self.report(d);
+            }
+            let Stmt::Result(value) = stmt else { continue };
+            if !matches!(value.kind, ExprKind::Call { .. } | ExprKind::Error) {
+                let d = Diagnostic::error("stray-expression", "this value is not used")
+                    .label(self.file, *span, "")
+                    .help("a cache has no result: give the value a name, `y = …`, or say what stays, `keep(…)`");
+                self.report(d);
+            }
+            *stmt = Stmt::Clause(value.clone());
+        }
     }
 
     /// Only the last statement is an expression, and it is one.

@@ -27,7 +27,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("≠", "not equal is `!=`"),
     ("let", "a name is defined by `name = expression`"),
     ("return", "the last expression of a definition is its result"),
-    ("def", "a definition starts with `layer`, `block` or `fn`"),
+    ("def", "a definition starts with `layer`, `block`, `fn` or `cache`"),
 ];
 
 impl Parser<'_> {

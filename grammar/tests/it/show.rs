@@ -79,6 +79,7 @@ fn stmt(stmt: &Stmt) -> String {
         }
         Stmt::Trace { name, value } => format!("trace {} = {}", name.text, expr(value)),
         Stmt::Result(value) => format!("result {}", expr(value)),
+        Stmt::Clause(value) => format!("clause {}", expr(value)),
     }
 }
 

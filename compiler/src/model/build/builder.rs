@@ -41,6 +41,8 @@ pub(super) struct Builder<'a> {
     pub(super) kinds: HashMap<(usize, Vec<Encoding>), KindId>,
     /// Settings of each call: of its blocks from the outside in, then of its layer.
     pub(super) settings: Vec<CallSettings>,
+    /// Settings of the policy of each call's caches.
+    pub(super) policies: Vec<Vec<(String, Known)>>,
     /// Parameters looked for so far.
     pub(super) wanted: usize,
     /// What the model has come to so far.
@@ -76,6 +78,7 @@ impl<'a> Builder<'a> {
             natives: HashMap::new(),
             kinds: HashMap::new(),
             settings: Vec::new(),
+            policies: Vec::new(),
             wanted: 0,
             total: Total::default(),
             known: HashSet::new(),

@@ -1,0 +1,441 @@
+//! Functions and reductions of caches: `top`, `pool`, `seen`, and what runs over entries, queries and channels.
+
+use super::{
+    super::{
+        cx::Cx,
+        val::{Score, Val},
+    },
+    state::{Level, Scope, Stage, Vector, definition_of, definition_stream},
+    words,
+};
+use crate::{
+    diag::{Diagnostic, Placed},
+    known::{FUNCTIONS, Known},
+};
+use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span};
+use seqc_ir::{
+    BinaryOp, Elem, PairExpr, ReduceOp,
+    policy::{ENTRIES, Kind},
+};
+
+/// Most tokens whose queries are kept.
+const MAX_QUERIES: usize = 4096;
+
+/// A call in the body of a cache.
+#[derive(Clone, Copy)]
+pub(super) struct Called<'a> {
+    pub(super) name: &'a str,
+    pub(super) args: &'a [Expr],
+    pub(super) named: &'a [NamedArg],
+    pub(super) span: Span,
+}
+
+impl<'a> Called<'a> {
+    /// A named argument.
+    pub(super) fn option(self, name: &str) -> Option<&'a Expr> {
+        self.named.iter().find(|o| o.name.text == name).map(|o| &o.value)
+    }
+}
+
+impl Cx<'_> {
+    /// A call in the body of a cache; `None`: one that means the same elsewhere.
+    pub(in super::super) fn cache_call(
+        &mut self,
+        callee: &Ident,
+        args: &[Expr],
+        named: &[NamedArg],
+        span: Span,
+    ) -> Option<Val> {
+        self.policy.as_ref()?;
+        let name = callee.text.as_str();
+        if !self.in_cache() {
+            return (name == words::PREV).then(|| {
+                let place = self.place(span);
+                let d = Diagnostic::new("cache-time", place, "a function that a cache calls remembers nothing");
+                self.report(d.help("write the recurrence in the cache"))
+            });
+        }
+        let call = Called {
+            name,
+            args,
+            named,
+            span,
+        };
+        match name {
+            words::PREV => Some(self.before(args, named, span)),
+            "top" => Some(self.top(call)),
+            "pool" => Some(self.pool(call)),
+            "seen" => Some(self.seen(call)),
+            _ if words::CLAUSES.contains(&name) => {
+                let place = self.place(span);
+                let d = Diagnostic::new("wrong-operands", place, format!("`{name}` is a statement, not a value"));
+                Some(self.report(d.help(format!("write `{name}(…)` on a line of its own"))))
+            }
+            _ => self.not_of_numbers(callee),
+        }
+    }
+
+    /// Refuses built-in functions that are none of numbers.
+    fn not_of_numbers(&mut self, callee: &Ident) -> Option<Val> {
+        let name = callee.text.as_str();
+        let of_numbers = words::OF_NUMBERS.contains(&name) || FUNCTIONS.iter().any(|(f, _)| *f == name);
+        if of_numbers || !super::super::is_built_in(name) {
+            return None;
+        }
+        let place = self.place(callee.span);
+        let d = Diagnostic::new("unknown-name", place, format!("caches have no function `{name}`"));
+        Some(self.report(d.help("they have prev, top, pool, seen, the functions of numbers, and `fn`s of numbers")))
+    }
+
+    /// Whether what is computed where entries are kept may stand here, with these options.
+    pub(super) fn decides(&mut self, call: Called<'_>, options: &[&str]) -> bool {
+        for option in call.named {
+            if !options.contains(&option.name.text.as_str()) {
+                let place = self.place(option.name.span);
+                let message = format!("`{}` has no option `{}`", call.name, option.name.text);
+                let d = Diagnostic::new("unknown-setting", place, message);
+                self.report(d.did_you_mean(&option.name.text, options.iter().copied()));
+                return false;
+            }
+        }
+        let scope = self.making().scope.clone();
+        if scope.stage == Stage::Decide && scope.level == Level::Entry {
+            return true;
+        }
+        let place = self.place(call.span);
+        let message = format!("`{}` is computed where entries are kept, and is a number of each entry", call.name);
+        let d = Diagnostic::new("cache-time", place, message);
+        self.report(d.help("use it in the condition of `keep`, and in definitions that this uses"));
+        false
+    }
+
+    /// `top(x; k = n, among = c)`: whether the entry is among the n that have the largest values of those for which c holds.
+    fn top(&mut self, call: Called<'_>) -> Val {
+        let ([x], Some(k)) = (call.args, call.option("k")) else {
+            return self.error("wrong-arguments", call.span, "`top` takes a number of each entry, and how many: `top(mass; k = 40)`");
+        };
+        if !self.decides(call, &["k", "among"]) {
+            return Val::Poison;
+        }
+        let by = self.number(x, Scope::new(Stage::Decide, Level::Entry));
+        let count = self.number(k, Scope::new(Stage::Decide, Level::Cache));
+        let among = self.among(call);
+        let (Some(by), Some(count), Some(among)) = (by, count, among) else {
+            return Val::Poison;
+        };
+        let n = self.making().define(Kind::Top { by, count, among });
+        let truth = PairExpr::binary(BinaryOp::Ne, definition_stream(n), PairExpr::Const(0.0));
+        Val::Score(Score::new(truth, Elem::Bool))
+    }
+
+    /// `pool(x; size = n, how = "max", among = c)`: over the entries around each one.
+    fn pool(&mut self, call: Called<'_>) -> Val {
+        let ([x], Some(size)) = (call.args, call.option("size")) else {
+            return self.error("wrong-arguments", call.span, "`pool` takes a number of each entry, and how many entries: `pool(votes; size = 7)`");
+        };
+        if !self.decides(call, &["size", "how", "among"]) {
+            return Val::Poison;
+        }
+        let by = self.number(x, Scope::new(Stage::Decide, Level::Entry));
+        let (size, how, among) = (self.size(size).map(|d| d.size), self.how(call), self.among(call));
+        let (Some(by), Some(size), Some(how), Some(among)) = (by, size, how, among) else {
+            return Val::Poison;
+        };
+        let of = self.definition_with(by);
+        let pooled = |how, of| Kind::Pool {
+            of,
+            size,
+            how,
+            among: among.clone(),
+        };
+        let Some(op) = how.op() else {
+            // The mean of none is 0, as are the other reductions of none.
+            let ones = self.definition_with(PairExpr::Const(1.0));
+            let (sum, count) = (pooled(ReduceOp::Sum, of), pooled(ReduceOp::Sum, ones));
+            let (sum, count) = (self.making().define(sum), self.making().define(count));
+            let count = PairExpr::binary(BinaryOp::Max, definition_stream(count), PairExpr::Const(1.0));
+            return real(PairExpr::binary(BinaryOp::Div, definition_stream(sum), count));
+        };
+        let n = self.making().define(pooled(op, of));
+        real(definition_stream(n))
+    }
+
+    fn how(&mut self, call: Called<'_>) -> Option<How> {
+        let Some(e) = call.option("how") else {
+            return Some(How::Max);
+        };
+        match self.known(e, "`how`")? {
+            Known::Str(name) if How::of(&name).is_some() => How::of(&name),
+            other => {
+                let place = self.place(e.span);
+                let d = Diagnostic::new("unknown-name", place, format!("entries are not pooled by `{other}`"));
+                self.report(d.help("`how` is \"max\", \"sum\", \"min\" or \"mean\""));
+                None
+            }
+        }
+    }
+
+    /// `seen(queries = n)`: the weights that the last n tokens give each entry.
+    fn seen(&mut self, call: Called<'_>) -> Val {
+        let ([], Some(queries)) = (call.args, call.option(words::QUERIES)) else {
+            return self.error("wrong-arguments", call.span, "`seen` takes how many tokens look: `seen(queries = 16)`");
+        };
+        if !self.decides(call, &[words::QUERIES]) {
+            return Val::Poison;
+        }
+        let Some(queries) = self.queries(queries) else {
+            return Val::Poison;
+        };
+        let n = self.making().define(Kind::Seen { queries });
+        real(definition_stream(n))
+    }
+
+    fn queries(&mut self, e: &Expr) -> Option<usize> {
+        let n = self.size(e)?.size;
+        if (1..=MAX_QUERIES).contains(&n) {
+            return Some(n);
+        }
+        self.error("bad-size", e.span, format!("the queries of 1 to {MAX_QUERIES} tokens can be kept, not of {n}"));
+        None
+    }
+
+    /// A reduction in the body of a cache; `None`: of a function that it calls.
+    pub(in super::super) fn cache_reduction(
+        &mut self,
+        op: &Ident,
+        bound: &[(Ident, Option<Expr>)],
+        body: &Expr,
+        span: Span,
+    ) -> Option<Val> {
+        if self.policy.is_none() || !self.in_cache() {
+            return None;
+        }
+        let [(variable, size)] = bound else {
+            return Some(self.error("wrong-arguments", span, "a reduction of a cache runs over one thing"));
+        };
+        let call = Called {
+            name: &op.text,
+            args: &[],
+            named: &[],
+            span,
+        };
+        let over_channels = self.making().scope.level == Level::Channel;
+        Some(match (variable.text.as_str(), size) {
+            (words::ENTRIES, None) if over_channels => self.mean_of(call, body, Vector::Key, None),
+            (words::QUERIES, Some(size)) if over_channels => match self.queries(size) {
+                Some(queries) => self.mean_of(call, body, Vector::Query, Some(queries)),
+                None => Val::Poison,
+            },
+            (words::ENTRIES, None) => self.over_entries(call, body),
+            (words::ENTRIES, Some(_)) | (words::QUERIES, _) => self.no_range(variable),
+            (_, None) => self.over_channels(call, variable, body),
+            (_, Some(_)) => self.no_range(variable),
+        })
+    }
+
+    fn no_range(&mut self, variable: &Ident) -> Val {
+        let place = self.place(variable.span);
+        let d = Diagnostic::new("wrong-arguments", place, "this is not what a reduction of a cache runs over");
+        self.report(d.help(
+            "`max(entries: x)` runs over entries, `sum(c: key[c] ** 2)` over the channels of a key, and in a number of each channel `mean(queries < 32: query[c] ** 2)` over the last queries",
+        ))
+    }
+
+    /// In a number of each channel: over all keys, or over the last queries.
+    fn mean_of(&mut self, call: Called<'_>, body: &Expr, vector: Vector, queries: Option<usize>) -> Val {
+        let total = match call.name {
+            "mean" => false,
+            "sum" if queries.is_none() => true,
+            _ => {
+                let place = self.place(call.span);
+                let d = Diagnostic::new("wrong-operands", place, format!("`{}` does not run over keys and queries", call.name));
+                return self.report(d.help("mean does, and sum over entries"));
+            }
+        };
+        let scope = Scope {
+            vector: Some(vector),
+            ..self.making().scope.clone()
+        };
+        if scope.stage != Stage::Decide {
+            return Val::Poison;
+        }
+        let Some(of) = self.number(body, scope) else {
+            return Val::Poison;
+        };
+        if of.any(&|e| matches!(e, PairExpr::KeyStream(_) | PairExpr::KeyPos)) {
+            return self.error("wrong-operands", body.span, "a mean of keys or queries is one of a function of `key[c]` or `query[c]` alone");
+        }
+        let kind = match queries {
+            Some(queries) => Kind::QueryMean { of, queries },
+            None => Kind::KeyMean(of),
+        };
+        let n = self.making().define(kind);
+        let mean = definition_stream(n);
+        real(match total {
+            true => PairExpr::binary(BinaryOp::Mul, mean, PairExpr::QueryStream(ENTRIES)),
+            false => mean,
+        })
+    }
+
+    /// Over all entries, the same number for each.
+    fn over_entries(&mut self, call: Called<'_>, body: &Expr) -> Val {
+        if !self.decides(call, &[]) {
+            return Val::Poison;
+        }
+        let entry = Scope::new(Stage::Decide, Level::Entry);
+        let truth = matches!(call.name, "any" | "all");
+        let of = match truth {
+            true => self.holding(body, entry),
+            false => self.number(body, entry),
+        };
+        let Some(of) = of else { return Val::Poison };
+        let of = match truth {
+            true => PairExpr::select(of, PairExpr::Const(1.0), PairExpr::Const(0.0)),
+            false => of,
+        };
+        let how = match call.name {
+            "sum" | "mean" => ReduceOp::Sum,
+            "max" | "any" => ReduceOp::Max,
+            "min" | "all" => ReduceOp::Min,
+            name => {
+                let place = self.place(call.span);
+                let d = Diagnostic::new("unknown-name", place, format!("`{name}` does not run over entries"));
+                return self.report(d.help("sum, mean, max, min, any and all do"));
+            }
+        };
+        let among = always();
+        let n = self.making().define(Kind::Over { of, how, among });
+        let found = definition_stream(n);
+        match call.name {
+            "mean" => real(PairExpr::binary(BinaryOp::Div, found, PairExpr::QueryStream(ENTRIES))),
+            "any" | "all" => {
+                let truth = PairExpr::binary(BinaryOp::Ne, found, PairExpr::Const(0.0));
+                Val::Score(Score::new(truth, Elem::Bool))
+            }
+            _ => real(found),
+        }
+    }
+
+    /// `sum(c: …)` over the channels of each entry's key.
+    fn over_channels(&mut self, call: Called<'_>, variable: &Ident, body: &Expr) -> Val {
+        if !self.decides(call, &[]) {
+            return Val::Poison;
+        }
+        let width = self.making().widths.key;
+        let share = match call.name {
+            "sum" => None,
+            "mean" => Some(PairExpr::Const(width as f64)),
+            name => {
+                let place = self.place(call.span);
+                let d = Diagnostic::new("unknown-name", place, format!("`{name}` does not run over channels"));
+                return self.report(d.help("sum and mean do"));
+            }
+        };
+        let scope = Scope {
+            channel: Some(variable.text.clone()),
+            vector: Some(Vector::Key),
+            ..Scope::new(Stage::Decide, Level::Channel)
+        };
+        let Some(of) = self.number(body, scope) else {
+            return Val::Poison;
+        };
+        let n = self.making().define(Kind::KeySum(of));
+        let sum = definition_stream(n);
+        real(share.map_or(sum.clone(), |share| PairExpr::binary(BinaryOp::Div, sum, share)))
+    }
+
+    /// A number in a scope.
+    pub(super) fn number(&mut self, e: &Expr, scope: Scope) -> Option<PairExpr> {
+        let val = self.scoped(e, scope);
+        let score = self.as_pair(&val.at(e.span))?;
+        if score.elem == Elem::Bool {
+            let place = self.place(e.span);
+            let d = Diagnostic::new("wrong-operands", place, "a number is wanted here").says("this is a condition");
+            self.report(d.help("a number from a condition: `if c then 1 else 0`"));
+            return None;
+        }
+        Some(score.expr)
+    }
+
+    /// A condition in a scope.
+    pub(super) fn holding(&mut self, e: &Expr, scope: Scope) -> Option<PairExpr> {
+        let val = self.scoped(e, scope);
+        self.truth(val, e)
+    }
+
+    /// The value of an expression as a condition.
+    pub(super) fn truth(&mut self, val: Val, e: &Expr) -> Option<PairExpr> {
+        let score = self.as_pair(&val.at(e.span))?;
+        if score.elem != Elem::Bool {
+            let place = self.place(e.span);
+            let d = Diagnostic::new("not-a-condition", place, "a condition is wanted here").says("this is a number");
+            self.report(d.help("compare it: `age < 64`"));
+            return None;
+        }
+        Some(score.expr)
+    }
+
+    fn among(&mut self, call: Called<'_>) -> Option<PairExpr> {
+        match call.option("among") {
+            Some(e) => self.holding(e, Scope::new(Stage::Decide, Level::Entry)),
+            None => Some(always()),
+        }
+    }
+
+    /// The definition with this value: itself, where it is one.
+    fn definition_with(&mut self, by: PairExpr) -> usize {
+        let known = match &by {
+            PairExpr::KeyStream(n) => definition_of(*n),
+            _ => None,
+        };
+        known.unwrap_or_else(|| self.making().define(Kind::Entry(by)))
+    }
+}
+
+/// How neighbours are pooled.
+#[derive(Clone, Copy)]
+enum How {
+    Max,
+    Min,
+    Sum,
+    Mean,
+}
+
+impl How {
+    fn of(name: &str) -> Option<How> {
+        Some(match name {
+            "max" => How::Max,
+            "min" => How::Min,
+            "sum" => How::Sum,
+            "mean" => How::Mean,
+            _ => return None,
+        })
+    }
+
+    /// The reduction; none for the mean, a quotient of two.
+    fn op(self) -> Option<ReduceOp> {
+        match self {
+            How::Max => Some(ReduceOp::Max),
+            How::Min => Some(ReduceOp::Min),
+            How::Sum => Some(ReduceOp::Sum),
+            How::Mean => None,
+        }
+    }
+}
+
+/// A condition that always holds: positions are never negative.
+pub(super) fn always() -> PairExpr {
+    PairExpr::binary(BinaryOp::Ge, PairExpr::QueryPos, PairExpr::Const(0.0))
+}
+
+/// Whether an expression is a name.
+pub(super) fn name_of(e: &Expr) -> Option<&str> {
+    match &e.kind {
+        ExprKind::Name(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn real(expr: PairExpr) -> Val {
+    Val::Score(Score::new(expr, Elem::F32))
+}

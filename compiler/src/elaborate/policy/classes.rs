@@ -1,0 +1,129 @@
+//! What the definitions of a cache are: counters of the cache, memories of entries, numbers of channels, or plain expressions.
+
+use super::{
+    super::children::children,
+    state::{Class, Named},
+    words,
+};
+use seqc_grammar::ast::{Def, Expr, ExprKind, Stmt, Target};
+use std::collections::{HashMap, HashSet};
+
+/// Calls whose value is a number of each entry.
+const OF_ENTRIES: &[&str] = &["top", "pool", "seen"];
+
+/// What every definition of a body is, by name.
+///
+/// One that `prev` takes, or that uses `prev` or `weight` itself, is updated by every token: a memory of each entry if it depends on
+/// numbers of entries, directly or through other definitions, else a counter. The others are inlined.
+pub(super) fn classes(def: &Def) -> HashMap<String, Named> {
+    let lets: Vec<(usize, &Target, &Expr)> = def
+        .body
+        .iter()
+        .enumerate()
+        .filter_map(|(at, stmt)| match stmt {
+            Stmt::Let { target, value } => Some((at, target, value)),
+            _ => None,
+        })
+        .collect();
+    let remembered = remembered(def);
+    let scalars: HashMap<&str, &Expr> = lets
+        .iter()
+        .filter_map(|(_, target, value)| match target {
+            Target::Name { name, .. } => Some((name.text.as_str(), *value)),
+            Target::Indexed { .. } | Target::Tuple(_) => None,
+        })
+        .collect();
+    let of_entries = of_entries(&scalars);
+    let (mut counters, mut memories) = (0, 0);
+    let mut classes = HashMap::new();
+    for (at, target, value) in lets {
+        let (name, class) = match target {
+            Target::Indexed { name, .. } => (name, Class::Channel),
+            Target::Name { name, .. } => {
+                let updated = remembered.contains(&name.text) || any_of(value, &updates);
+                let (class, count) = match (updated, of_entries.contains(name.text.as_str())) {
+                    (false, _) => (Class::Plain, None),
+                    (true, true) => (Class::Memory(memories), Some(&mut memories)),
+                    (true, false) => (Class::Counter(counters), Some(&mut counters)),
+                };
+                if let Some(count) = count {
+                    *count += 1;
+                }
+                (name, class)
+            }
+            Target::Tuple(_) => continue,
+        };
+        let entry = class != Class::Channel && of_entries.contains(name.text.as_str());
+        classes.entry(name.text.clone()).or_insert(Named { class, entry, at });
+    }
+    classes
+}
+
+/// Whether a part of an expression makes its definition one that every token updates.
+fn updates(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Name(name) => name == words::WEIGHT,
+        ExprKind::Call { callee, .. } => callee.text == words::PREV,
+        _ => false,
+    }
+}
+
+/// Names that `prev` takes.
+fn remembered(def: &Def) -> HashSet<String> {
+    let (mut found, mut work) = (HashSet::new(), expressions(def));
+    while let Some(e) = work.pop() {
+        if let ExprKind::Call { callee, args, .. } = &e.kind
+            && callee.text == words::PREV
+            && let [arg] = &args[..]
+            && let ExprKind::Name(name) = &arg.kind
+        {
+            found.insert(name.clone());
+        }
+        work.extend(children(e));
+    }
+    found
+}
+
+/// Definitions that are numbers of entries, directly or through others.
+fn of_entries<'d>(scalars: &HashMap<&'d str, &'d Expr>) -> HashSet<&'d str> {
+    let mut found: HashSet<&str> = HashSet::new();
+    loop {
+        let mut new = found.clone();
+        let is_entry = |e: &Expr| match &e.kind {
+            ExprKind::Name(name) => words::OF_ENTRIES.contains(&name.as_str()) || found.contains(name.as_str()),
+            ExprKind::Call { callee, .. } => OF_ENTRIES.contains(&callee.text.as_str()),
+            // Over entries or channels: a number that is computed where entries are kept.
+            ExprKind::Reduce { .. } => true,
+            _ => false,
+        };
+        new.extend(scalars.iter().filter(|(_, value)| any_of(value, &is_entry)).map(|(n, _)| *n));
+        if new.len() == found.len() {
+            return found;
+        }
+        found = new;
+    }
+}
+
+/// Whether a body, or a default of a setting, mentions a name.
+pub(crate) fn mentions(def: &Def, name: &str) -> bool {
+    let is_name = |e: &Expr| matches!(&e.kind, ExprKind::Name(found) if found == name);
+    expressions(def).into_iter().any(|e| any_of(e, &is_name))
+}
+
+fn expressions(def: &Def) -> Vec<&Expr> {
+    let defaults = def.settings.iter().filter_map(|s| s.default.as_ref());
+    let values = def.body.iter().filter_map(|stmt| match stmt {
+        Stmt::Dim { value, .. }
+        | Stmt::Let { value, .. }
+        | Stmt::Trace { value, .. }
+        | Stmt::Result(value)
+        | Stmt::Clause(value) => Some(value),
+        Stmt::Param(_) => None,
+    });
+    defaults.chain(values).collect()
+}
+
+/// Whether `test` holds for an expression or a part of it.
+fn any_of(e: &Expr, test: &dyn Fn(&Expr) -> bool) -> bool {
+    test(e) || children(e).into_iter().any(|part| any_of(part, test))
+}

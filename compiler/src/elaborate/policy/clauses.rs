@@ -1,0 +1,267 @@
+//! Clauses of a cache: `see`, `keep`, `keys` and `values`.
+
+use super::{
+    super::{cx::Cx, val::Val},
+    choose::{Called, always, name_of},
+    state::{Class, Level, Scope, Stage},
+};
+use crate::{
+    diag::{Diagnostic, Placed},
+    known::Known,
+};
+use seqc_grammar::ast::{Expr, ExprKind, NamedArg};
+use seqc_ir::{
+    PairExpr,
+    policy::{Along, Channels, Coding, Eviction, Sight},
+};
+
+/// Bits of stored numbers.
+const BITS: &[usize] = &[2, 4, 8, 32];
+
+impl Cx<'_> {
+    /// A statement that is a call.
+    pub(super) fn clause(&mut self, e: &Expr) {
+        let ExprKind::Call { callee, args, named } = &e.kind else {
+            return;
+        };
+        let call = Called {
+            name: &callee.text,
+            args,
+            named,
+            span: e.span,
+        };
+        self.making().about = callee.text.clone();
+        match call.name {
+            "see" => self.see(call),
+            "keep" => self.keep(call),
+            "keys" => self.stored(call, true),
+            "values" => self.stored(call, false),
+            name => {
+                let place = self.place(callee.span);
+                let d = Diagnostic::new("unknown-name", place, format!("there is no clause `{name}`"));
+                self.report(d.did_you_mean(name, super::words::CLAUSES.iter().copied()));
+            }
+        }
+    }
+
+    /// `see(c; query = a, key = b)`: entries for which c holds are seen, where the query stands at a and the key at b.
+    fn see(&mut self, call: Called<'_>) {
+        if call.args.len() > 1 {
+            self.error("wrong-arguments", call.span, "`see` takes a condition on entries: `see(age < 64)`");
+            return;
+        }
+        if !self.options_of(call, &["query", "key"]) {
+            return;
+        }
+        let entry = || Scope::new(Stage::See, Level::Entry);
+        let seen = match call.args.first().map(|e| (self.scoped(e, entry()), e)) {
+            None | Some((Val::Known(Known::Bool(true)), _)) => None,
+            Some((Val::Known(Known::Bool(false)), _)) => return,
+            Some((val, e)) => match self.truth(val, e) {
+                Some(seen) => Some(seen),
+                None => return,
+            },
+        };
+        let query = match call.option("query") {
+            Some(e) => self.number(e, Scope::new(Stage::See, Level::Cache)),
+            None => Some(PairExpr::QueryPos),
+        };
+        let key = match call.option("key") {
+            Some(e) => self.number(e, entry()),
+            None => Some(PairExpr::KeyPos),
+        };
+        if let (Some(query), Some(key)) = (query, key) {
+            self.making().sights.push(Sight { seen, query, key });
+        }
+    }
+
+    /// `keep(c; at = d)`: entries for which c holds stay, after tokens at which d holds.
+    fn keep(&mut self, call: Called<'_>) {
+        if self.making().kept.is_some() {
+            return self.said_twice(call);
+        }
+        self.making().kept = Some(None);
+        let [kept] = call.args else {
+            self.error("wrong-arguments", call.span, "`keep` takes a condition on entries: `keep(age < 64)`");
+            return;
+        };
+        if !self.options_of(call, &["at"]) {
+            return;
+        }
+        let cache = Scope::new(Stage::Decide, Level::Cache);
+        let at = match call.option("at") {
+            Some(e) => match self.scoped(e, cache) {
+                Val::Known(Known::Bool(false)) => return,
+                val => self.truth(val, e),
+            },
+            None => Some(always()),
+        };
+        let entry = Scope::new(Stage::Decide, Level::Entry);
+        let keep = match self.scoped(kept, entry) {
+            Val::Known(Known::Bool(true)) => return,
+            val => self.truth(val, kept),
+        };
+        if let (Some(at), Some(keep)) = (at, keep) {
+            self.making().kept = Some(Some(Eviction { at, keep }));
+        }
+    }
+
+    /// `keys(bits = n, group = n, along = "channels", symmetric = false, until = n, channels = x, count = n)`, `values(…)`.
+    fn stored(&mut self, call: Called<'_>, keys: bool) {
+        let said = if keys { self.making().keys.is_some() } else { self.making().values.is_some() };
+        if said {
+            return self.said_twice(call);
+        }
+        let coding = self.coding(call, keys);
+        // Numbers as they are, of all channels: nothing changes.
+        let coding = coding.filter(|coding| coding.bits != 32 || coding.channels.is_some());
+        match keys {
+            true => self.making().keys = Some(coding),
+            false => self.making().values = Some(coding),
+        }
+    }
+
+    fn coding(&mut self, call: Called<'_>, keys: bool) -> Option<Coding> {
+        let all = ["bits", "group", "along", "symmetric", "until", "channels", "count"];
+        let known = if keys { &all[..] } else { &all[..5] };
+        if let Some(arg) = call.args.first() {
+            let message = format!("`{}` is told by names: `{}(bits = 8)`", call.name, call.name);
+            self.error("wrong-arguments", arg.span, message);
+            return None;
+        }
+        if !self.options_of(call, known) {
+            return None;
+        }
+        let widths = self.making().widths;
+        let width = if keys { widths.key } else { widths.value };
+        let bits = match call.option("bits") {
+            Some(e) => self.one_of(e, BITS)?,
+            None => 32,
+        };
+        let along = self.along(call)?;
+        let group = match call.option("group") {
+            Some(e) => self.size(e)?.size,
+            None => width,
+        };
+        self.check_group(call, along, group, width)?;
+        let symmetric = match call.option("symmetric") {
+            Some(e) => self.yes_or_no(e)?,
+            None => false,
+        };
+        let until = match call.option("until") {
+            Some(e) => Some(self.number(e, Scope::new(Stage::Decide, Level::Cache))?),
+            None => None,
+        };
+        let channels = self.channels(call, width)?;
+        Some(Coding {
+            until,
+            bits,
+            group,
+            along,
+            symmetric,
+            channels,
+        })
+    }
+
+    fn one_of(&mut self, e: &Expr, allowed: &[usize]) -> Option<usize> {
+        let known = self.known(e, "the number of bits")?;
+        match known.size().filter(|n| allowed.contains(n)) {
+            Some(n) => Some(n),
+            None => {
+                self.error("bad-size", e.span, format!("numbers are stored in 2, 4, 8 or 32 bits, not in {known}"));
+                None
+            }
+        }
+    }
+
+    fn yes_or_no(&mut self, e: &Expr) -> Option<bool> {
+        match self.known(e, "`symmetric`")? {
+            Known::Bool(b) => Some(b),
+            _ => {
+                self.error("wrong-operands", e.span, "`symmetric` is `true` or `false`");
+                None
+            }
+        }
+    }
+
+    fn along(&mut self, call: Called<'_>) -> Option<Along> {
+        let Some(e) = call.option("along") else {
+            return Some(Along::Channels);
+        };
+        let known = self.known(e, "`along`")?;
+        match &known {
+            Known::Str(s) if s == "channels" => Some(Along::Channels),
+            Known::Str(s) if s == "tokens" => Some(Along::Tokens),
+            _ => {
+                let place = self.place(e.span);
+                let d = Diagnostic::new("unknown-name", place, format!("groups do not run along {known}"));
+                self.report(d.help("`along` is \"channels\" or \"tokens\""));
+                None
+            }
+        }
+    }
+
+    /// Groups along channels divide the vector.
+    fn check_group(&mut self, call: Called<'_>, along: Along, group: usize, width: usize) -> Option<()> {
+        let span = call.option("group").map_or(call.span, |e| e.span);
+        if group == 0 {
+            self.error("bad-size", span, "a group has at least one number");
+            return None;
+        }
+        if along == Along::Channels && !width.is_multiple_of(group) {
+            let place = self.place(span);
+            let message = format!("{width} numbers of `{}` are not groups of {group}", call.name);
+            let d = Diagnostic::new("bad-size", place, message);
+            self.report(d.help(format!("a group is a divisor of {width}")));
+            return None;
+        }
+        Some(())
+    }
+
+    /// `channels = x, count = n`
+    fn channels(&mut self, call: Called<'_>, width: usize) -> Option<Option<Channels>> {
+        let (by, count) = match (call.option("channels"), call.option("count")) {
+            (None, None) => return Some(None),
+            (Some(by), Some(count)) => (by, count),
+            _ => {
+                self.error("wrong-arguments", call.span, "`channels` and `count` go together: `keys(channels = use, count = width / 2)`");
+                return None;
+            }
+        };
+        let named = name_of(by).and_then(|name| Some((name, self.making().names.get(name).copied()?)));
+        let found = match named {
+            Some((name, named)) if named.class == Class::Channel => self.making().channels.get(name).copied(),
+            _ => {
+                let place = self.place(by.span);
+                let d = Diagnostic::new("wrong-operands", place, "channels are chosen by a number that each has");
+                self.report(d.help("`use[c] = mean(entries: key[c] ** 2)`, then `channels = use`"));
+                None
+            }
+        };
+        let count_size = self.size(count)?.size;
+        if count_size > width {
+            self.error("bad-size", count.span, format!("a key has {width} channels, not {count_size}"));
+            return None;
+        }
+        let by = found?;
+        Some((count_size < width).then_some(Channels { by, count: count_size }))
+    }
+
+    fn options_of(&mut self, call: Called<'_>, known: &[&str]) -> bool {
+        let unknown = |o: &&NamedArg| !known.contains(&o.name.text.as_str());
+        let Some(option) = call.named.iter().find(unknown) else {
+            return true;
+        };
+        let place = self.place(option.name.span);
+        let message = format!("`{}` has no option `{}`", call.name, option.name.text);
+        let d = Diagnostic::new("unknown-setting", place, message);
+        self.report(d.did_you_mean(&option.name.text, known.iter().copied()));
+        false
+    }
+
+    fn said_twice(&mut self, call: Called<'_>) {
+        let place = self.place(call.span);
+        let d = Diagnostic::new("defined-twice", place, format!("a cache has one `{}`", call.name));
+        self.report(d.help("join both conditions or options"));
+    }
+}

@@ -1,0 +1,142 @@
+//! Which attentions can have a policy, and which policies an attention can have.
+
+use super::{
+    super::{cx::Cx, request::PolicyUse, val::Tensor},
+    Attention,
+};
+use crate::diag::{Diagnostic, Placed};
+use std::collections::HashSet;
+use seqc_ir::{
+    AttendSpec, Clock, Normaliser, PairExpr, Value,
+    policy::{Along, Policy, Sight},
+};
+
+/// Why an attention cannot have a policy.
+struct Misfit {
+    why: &'static str,
+    help: &'static str,
+}
+
+/// What of an attention does not go with policies.
+fn misfit(spec: &AttendSpec) -> Option<Misfit> {
+    let (why, help) = if matches!(spec.normaliser, Normaliser::Top(_)) {
+        ("`select` looks for keys in a cache of its own", "name other layers under `on:`")
+    } else if spec.normaliser != Normaliser::Softmax {
+        ("its scores are not normalised by softmax", "name other layers under `on:`")
+    } else if spec.log_sum {
+        ("its keys are seen in stages", "a policy says itself which keys are seen where: use a layer without stages")
+    } else if !spec.causal {
+        ("its queries see later tokens", "a policy decides token by token: the layer must be causal")
+    } else if spec.clock != Clock::Every {
+        ("its keys are on a slower clock", "use a layer whose tokens are all keys")
+    } else if spec.key_streams > 0 {
+        (
+            "its `where` or `score` reads streams at the key",
+            "what keys bring along is not kept by policies: use a layer that reads positions only",
+        )
+    } else {
+        return None;
+    };
+    Some(Misfit { why, help })
+}
+
+impl Cx<'_> {
+    /// Whether an attention can have a policy.
+    pub(super) fn may_have_policy(
+        &mut self,
+        used: &PolicyUse,
+        spec: &AttendSpec,
+        of: &Attention<'_>,
+    ) -> Option<()> {
+        let Some(misfit) = misfit(spec) else {
+            return Some(());
+        };
+        let attention = self.place(of.keys.span);
+        let name = &used.part.definition.def.name.text;
+        let message = format!("`{name}` cannot govern this attention: {}", misfit.why);
+        let d = Diagnostic::new("no-policy", used.part.place, message).note(attention, "the attention");
+        self.report(d.help(misfit.help));
+        None
+    }
+
+    /// The policy with what turns queries and keys where they meet, the operands before they were turned, and the angles.
+    pub(super) fn turned_by(
+        &mut self,
+        used: &PolicyUse,
+        mut policy: Policy,
+        of: &mut Attention<'_>,
+    ) -> Option<(Policy, Option<Tensor>)> {
+        let moves = |s: &Sight| s.query != PairExpr::QueryPos || s.key != PairExpr::KeyPos;
+        if !policy.sights.iter().any(moves) {
+            return Some((policy, None));
+        }
+        let [queries, keys] = [0, 1].map(|n| self.turned.get(&of.operands[n].v).cloned());
+        match (queries, keys) {
+            // Without positions, distances do not matter.
+            (None, None) => Some((policy, None)),
+            (Some(queries), Some(keys)) if queries.turn == keys.turn && self.is_same(queries.angles.v, keys.angles.v) => {
+                of.operands[0] = queries.raw;
+                of.operands[1] = keys.raw;
+                policy.turn = Some(queries.turn);
+                Some((policy, Some(queries.angles)))
+            }
+            (queries, keys) => {
+                let place = self.place(of.keys.span);
+                let name = &used.part.definition.def.name.text;
+                let message = format!("`{name}` changes at which positions queries and keys meet, and here they are turned differently");
+                let mut d = Diagnostic::new("no-policy", used.part.place, message).note(place, "the attention");
+                for (turned, what, operand) in [(&queries, "queries", 0), (&keys, "keys", 1)] {
+                    let how = if turned.is_some() { "are turned by `rope`" } else { "are not what `rope` gives" };
+                    let at = self.place(of.keys.operands[operand].span);
+                    d = d.note(at, format!("{what} {how}"));
+                }
+                self.report(d.help(
+                    "such policies take queries and keys that both come from `rope` with the same settings, or neither",
+                ));
+                None
+            }
+        }
+    }
+
+    /// Whether two values are computed in the same way from the same values.
+    fn is_same(&self, a: Value, b: Value) -> bool {
+        let (mut work, mut seen) = (vec![(a, b)], HashSet::new());
+        while let Some((a, b)) = work.pop() {
+            if a == b || !seen.insert((a, b)) {
+                continue;
+            }
+            let (x, y) = (self.graph.operands(a), self.graph.operands(b));
+            if self.graph.op(a) != self.graph.op(b) || self.graph.ty(a).sizes() != self.graph.ty(b).sizes() || x.len() != y.len() {
+                return false;
+            }
+            work.extend(x.iter().copied().zip(y.iter().copied()));
+        }
+        true
+    }
+
+    /// Whether the parts of a policy go together.
+    pub(super) fn check_policy(&mut self, used: &PolicyUse, policy: &Policy) -> Option<()> {
+        let codings = || [&policy.keys, &policy.values].into_iter().flatten();
+        let name = used.part.definition.def.name.text.clone();
+        let (why, help) = if policy.evict.is_some() && codings().any(|c| c.along == Along::Tokens && c.bits != 32) {
+            (
+                "groups along tokens share a step, and `keep` may take single entries out of them",
+                "store groups along channels: `along = \"channels\"`, or leave `keep` out",
+            )
+        } else if policy.turn.is_some() && codings().any(|c| c.channels.is_some()) {
+            (
+                "keys are turned when they are read, which takes both channels of each pair, and some channels are not stored",
+                "leave `query` and `key` of `see` out, or `channels` of `keys`",
+            )
+        } else if policy.sights.is_empty() {
+            ("no token sees any entry", "write a `see` whose condition can hold")
+        } else {
+            return Some(());
+        };
+        let definition = &used.part.definition;
+        let place = crate::source::Place::new(definition.file, definition.def.name.span);
+        let d = Diagnostic::new("policy-parts", place, format!("the parts of `{name}` do not go together: {why}"));
+        self.report(d.help(help));
+        None
+    }
+}

@@ -1,0 +1,43 @@
+//! The words of cache policies.
+
+/// The weight that the token's queries gave the entry.
+pub(super) const WEIGHT: &str = "weight";
+
+/// The value before this token.
+pub(super) const PREV: &str = "prev";
+
+/// Runs over the entries of the cache.
+pub(super) const ENTRIES: &str = "entries";
+
+/// Runs over the last tokens' queries.
+pub(super) const QUERIES: &str = "queries";
+
+/// A key, indexed by a channel.
+pub(super) const KEY: &str = "key";
+
+/// A query, indexed by a channel.
+pub(super) const QUERY: &str = "query";
+
+/// Names of numbers that each entry has.
+pub(super) const OF_ENTRIES: &[&str] = &["j", "age", "slot", WEIGHT];
+
+/// Names of numbers of the cache.
+pub(super) const OF_THE_CACHE: &[&str] = &["i", "n", "reading", "ended", "head"];
+
+/// Names of numbers that are known when the model is built.
+pub(super) const CONSTANTS: &[&str] = &["heads", "members", "width", "layer", "layers"];
+
+/// Names with other meanings: vectors, what reductions run over, keys of an entry of `cache:` in a model.
+pub(super) const OTHERS: &[&str] = &[ENTRIES, QUERIES, KEY, QUERY, "on", "policy", "type"];
+
+/// Clauses of a body.
+pub(super) const CLAUSES: &[&str] = &["see", "keep", "keys", "values"];
+
+
+/// Built-in functions that apply to numbers alone.
+pub(super) const OF_NUMBERS: &[&str] = &["min", "max", "ceil", "int", "len", "fail"];
+
+/// Whether a name cannot be given to a setting or definition.
+pub(super) fn is_taken(name: &str) -> bool {
+    [OF_ENTRIES, OF_THE_CACHE, CONSTANTS, OTHERS].concat().contains(&name)
+}

@@ -1,0 +1,49 @@
+//! Policies as lines of text.
+
+use seqc_ir::policy::{Along, Coding, Kind, Policy};
+
+/// One line for each part of a policy.
+pub(crate) fn policy(policy: &Policy) -> String {
+    let mut lines = Vec::new();
+    for (what, all) in [("counter", &policy.counters), ("memory", &policy.memories)] {
+        lines.extend(all.iter().map(|r| format!("{what} {} = {}, first {}", r.name, r.next, r.init)));
+    }
+    for (n, d) in policy.definitions.iter().enumerate() {
+        lines.push(format!("{} key[{}] = {}", d.name, policy.stream_of(n), kind(&d.kind)));
+    }
+    for s in &policy.sights {
+        let seen = s.seen.as_ref().map_or("all".to_owned(), ToString::to_string);
+        lines.push(format!("see {seen} at {}, {}", s.query, s.key));
+    }
+    lines.extend(policy.evict.iter().map(|e| format!("keep {} after {}", e.keep, e.at)));
+    for (what, stored) in [("keys", &policy.keys), ("values", &policy.values)] {
+        lines.extend(stored.iter().map(|c| format!("{what} {}", coding(c))));
+    }
+    lines.extend(policy.turn.iter().map(|t| format!("{t:?}")));
+    lines.join("\n")
+}
+
+fn kind(kind: &Kind) -> String {
+    match kind {
+        Kind::Entry(e) => e.to_string(),
+        Kind::Pool { of, size, how, among } => format!("{how:?} of definition {of} over {size} among {among}"),
+        Kind::Top { by, count, among } => format!("top {count} by {by} among {among}"),
+        Kind::Over { of, how, among } => format!("{how:?} of {of} among {among}"),
+        Kind::Seen { queries } => format!("seen by {queries}"),
+        Kind::KeySum(e) => format!("sum over channels of {e}"),
+        Kind::Channel(e) => format!("each channel: {e}"),
+        Kind::KeyMean(e) => format!("mean over keys of {e}"),
+        Kind::QueryMean { of, queries } => format!("mean over {queries} queries of {of}"),
+    }
+}
+
+fn coding(c: &Coding) -> String {
+    let along = match c.along {
+        Along::Channels => "channels",
+        Along::Tokens => "tokens",
+    };
+    let until = c.until.as_ref().map_or("at once".to_owned(), |e| format!("below {e}"));
+    let channels = c.channels.as_ref().map_or(String::new(), |c| format!(", {} channels by definition {}", c.count, c.by));
+    let symmetric = if c.symmetric { ", symmetric" } else { "" };
+    format!("{} bits, {} along {along}{symmetric}, {until}{channels}", c.bits, c.group)
+}
