@@ -65,7 +65,10 @@ fn caches(built: &Built, out: &mut String) {
         let numbers: Vec<String> = cache.on.iter().flatten().map(ToString::to_string).collect();
         let on = cache.on.iter().map(|_| format!("on: [{}]", numbers.join(", ")));
         let policy = cache.policy.iter().map(|name| format!("policy: {name}"));
-        let settings = cache.settings.iter().map(|(name, value)| format!("{name}: {}", quoted(value)));
+        let settings = cache
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", quoted(value)));
         let ty = cache.ty.iter().map(|ty| format!("type: {ty}"));
         let parts: Vec<String> = on.chain(policy).chain(settings).chain(ty).collect();
         format!("{{{}}}", parts.join(", "))

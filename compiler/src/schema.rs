@@ -2,7 +2,10 @@
 
 use crate::library::Library;
 use seqc_formats::Encoding;
-use seqc_grammar::ast::{Def, DefKind};
+use seqc_grammar::{
+    ast::{Def, DefKind},
+    model::CACHE_KEYS,
+};
 use serde_json::{Map, Value, json};
 
 /// The schema. Layers of a model's own files are admitted too, with any settings.
@@ -28,7 +31,26 @@ pub fn schema(library: &Library) -> Value {
         let names = Encoding::ALL.iter().filter(|e| e.nearest().is_some()).map(|e| e.name());
         ty.insert("enum".to_owned(), json!(names.collect::<Vec<_>>()));
     }
+    if let Some(Value::Object(entry)) = schema.pointer_mut("/$defs/cache") {
+        let caches = library.standard().filter(|d| d.def.kind == DefKind::Cache);
+        entry.insert(
+            "allOf".to_owned(),
+            Value::Array(caches.map(|d| policy(&d.def)).collect()),
+        );
+    }
     schema
+}
+
+/// An entry with a policy of the standard library has its settings.
+fn policy(def: &Def) -> Value {
+    let Value::Object(mut entry) = settings(def) else {
+        return Value::Null;
+    };
+    if let Some(Value::Object(properties)) = entry.get_mut("properties") {
+        properties.extend(CACHE_KEYS.iter().map(|key| ((*key).to_owned(), json!(true))));
+    }
+    let named = json!({"properties": {"policy": {"const": def.name.text}}, "required": ["policy"]});
+    json!({"if": named, "then": entry})
 }
 
 /// The settings of a layer or block.

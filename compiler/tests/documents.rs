@@ -94,13 +94,22 @@ fn trial(def: &Def, file: &str) -> String {
         .map(|n| format!(", {n}: {}", if n == "g" { 2 } else { 8 }))
         .collect();
     let name = &def.name.text;
+    let governed = match def.kind {
+        DefKind::Cache => format!("cache: [{{policy: {name}, {given}}}]\n"),
+        DefKind::Layer | DefKind::Block | DefKind::Fn => String::new(),
+    };
     let entry = match def.kind {
+        DefKind::Cache => "  - attention: {heads: 4, kv_heads: 2}\n  - attention: {heads: 4, kv_heads: 2}\n".to_owned(),
         DefKind::Block => format!("  - swiglu: {{hidden: 8}}\n    block: {{{name}: {{{given}}}}}\n"),
         _ => format!("  - {name}: {{{given}}}\n    in: {{{}}}\n", wires.join(", ")),
     };
     format!(
-        "version: 1\nmodel: trial\nsizes: {{d: 32{sizes}}}\nuse: [{file}]\ninputs: {{{}}}\nweights: {{random: 5}}\nstack:\n{entry}",
-        inputs.join(", ")
+        "version: 1\nmodel: trial\nsizes: {{d: 32{sizes}}}\nuse: [{file}]\ninputs: {{{}}}\nweights: {{random: 5}}\n{governed}stack:\n{entry}",
+        if inputs.is_empty() {
+            "x: \"[d]\"".to_owned()
+        } else {
+            inputs.join(", ")
+        }
     )
 }
 
@@ -164,6 +173,7 @@ fn try_all(name: &str, layers: &str) -> usize {
 #[test]
 fn layers_of_the_library_and_of_the_suite_are_evaluated() {
     let mut paths = files("specs/layers", "seq");
+    paths.extend(files("specs/caches", "seq"));
     paths.extend(files("tests/layers", "seq"));
     let stem = |p: &Path| {
         p.file_stem()
@@ -173,12 +183,26 @@ fn layers_of_the_library_and_of_the_suite_are_evaluated() {
     assert!(tried > 40, "{tried}");
 }
 
-/// docs/layers.md has a row for each layer and block, with its settings as they are declared.
+/// docs/layers.md has a row for each layer and block, docs/caches.md for each cache, with its settings as they are declared.
 #[test]
 fn the_library_is_listed() {
-    let listed = text(&root().join("docs/layers.md"));
+    assert_eq!(
+        unlisted("specs/layers", "docs/layers.md"),
+        Vec::<String>::new(),
+        "not in docs/layers.md"
+    );
+    assert_eq!(
+        unlisted("specs/caches", "docs/caches.md"),
+        Vec::<String>::new(),
+        "not in docs/caches.md"
+    );
+}
+
+/// Definitions of a folder, and settings, that a page has no row for.
+fn unlisted(folder: &str, page: &str) -> Vec<String> {
+    let listed = text(&root().join(page));
     let mut missing = Vec::new();
-    for path in files("specs/layers", "seq") {
+    for path in files(folder, "seq") {
         let (parsed, _) = seqc_grammar::parse_file(FileId(0), &text(&path));
         for def in parsed.items.iter().filter(|def| def.kind != DefKind::Fn) {
             let name = &def.name.text;
@@ -190,7 +214,7 @@ fn the_library_is_listed() {
             missing.extend(row.is_none().then(|| name.clone()));
         }
     }
-    assert_eq!(missing, Vec::<String>::new(), "not in docs/layers.md");
+    missing
 }
 
 #[test]

@@ -130,6 +130,7 @@ fn imported(path: &Path, sources: &mut Sources) -> Result<import::Imported, Vec<
         checkpoint: path,
         output: &path.with_extension("yaml"),
         family: None,
+        caches: &[],
     };
     import::import(request, sources)
 }

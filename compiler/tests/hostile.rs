@@ -337,6 +337,7 @@ fn changed_configurations_are_answered() {
                 checkpoint: &dir,
                 output: &dir.join("model.yaml"),
                 family: None,
+                caches: &[],
             };
             if let Err(diagnostics) = seqc::import::import(request, &mut sources) {
                 assert!(!diagnostics.is_empty());

@@ -53,6 +53,7 @@ fn difference(dir: &Path) -> f64 {
         checkpoint: dir,
         output: &output,
         family: None,
+        caches: &[],
     };
     let imported =
         import::import(request, &mut sources).unwrap_or_else(|d| panic!("{}: {}", dir.display(), d[0].message));

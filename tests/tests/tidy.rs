@@ -144,11 +144,44 @@ fn no_layer_is_known_to_the_compiler_by_name() {
     );
 }
 
+/// Words of the field that are names of caches, too: a type of numbers, a property of programs.
+const ORDINARY_CACHES: &[&str] = &["int8", "streaming"];
+
+#[test]
+fn no_cache_is_known_to_the_compiler_by_name() {
+    let stem = |name: &str| {
+        name.strip_suffix(".seq")
+            .and_then(|n| n.rsplit('/').next())
+            .map(str::to_owned)
+    };
+    let files = source::files(&[".seq"]).into_iter();
+    let caches = files.filter(|f| f.name.starts_with("specs/caches/"));
+    let names: BTreeSet<String> = caches.filter_map(|f| stem(&f.name)).collect();
+    assert!(names.len() > 5, "the caches of specs/caches were not found: {names:?}");
+    let wrong: Vec<String> = source::files(&[".rs"])
+        .iter()
+        .filter(|f| !f.name.contains("/tests/") && !f.name.ends_with("tests.rs"))
+        .flat_map(|f| {
+            let code = source::code(&f.text).to_lowercase();
+            let known = names.iter().filter(|name| !ORDINARY_CACHES.contains(&name.as_str()));
+            let found = known.filter(|name| code.contains(&format!("\"{name}\"")) || mentions(&code, name));
+            found
+                .map(|name| format!("{} mentions `{name}`", f.name))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "caches are data, see specs/caches:\n{}",
+        wrong.join("\n")
+    );
+}
+
 /// Names that `specs/layers` defines, its files' names and the families of models.
 fn layer_names() -> BTreeSet<String> {
     let mut names: BTreeSet<String> = FAMILIES.iter().map(|name| (*name).to_owned()).collect();
     for File { name, text } in source::files(&[".seq"]) {
-        if !name.starts_with("specs/") {
+        if !name.starts_with("specs/") || name.starts_with("specs/caches/") {
             continue;
         }
         let stem = name.rsplit('/').next().and_then(|file| file.strip_suffix(".seq"));

@@ -16,6 +16,9 @@ pub(crate) struct ImportArgs {
     /// A family file that maps the checkpoint to a model (docs/families.md)
     #[arg(long, value_name = "FILE.yaml")]
     family: Option<PathBuf>,
+    /// Give all attentions a cache policy (docs/caches.md): NAME:setting=value,…
+    #[arg(long, value_name = "POLICY")]
+    cache: Vec<String>,
     /// Replace an existing model file
     #[arg(long)]
     force: bool,
@@ -26,6 +29,7 @@ pub(crate) fn import(session: &mut Session, args: &ImportArgs) -> u8 {
         checkpoint: &args.checkpoint,
         output: &args.output,
         family: args.family.as_deref(),
+        caches: &args.cache,
     };
     let progress = session.progress(format!("importing {}", args.checkpoint.display()));
     let imported = import::import(request, &mut session.sources);

@@ -130,7 +130,13 @@ impl Cx<'_> {
         let angles = self.cached(&mut spec, &mut operands, &keys)?;
         let ticks = (clock != Clock::Every).then_some(on).flatten();
         let queries = self.clock(operands[0].v);
-        let operands: Vec<Value> = operands.iter().map(|t| t.v).chain(ticks).chain(streams).chain(angles).collect();
+        let operands: Vec<Value> = operands
+            .iter()
+            .map(|t| t.v)
+            .chain(ticks)
+            .chain(streams)
+            .chain(angles)
+            .collect();
         let v = self.graph.attend(spec, &operands);
         Some(Tensor::plain(self.pin(v, queries)))
     }

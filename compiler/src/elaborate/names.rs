@@ -171,6 +171,7 @@ impl Cx<'_> {
         let mut names: Vec<String> = frame.names.keys().cloned().collect();
         names.extend(frame.vars.iter().map(|(n, _)| n.clone()));
         names.extend(frame.lambda.iter().map(|(n, _)| n.clone()));
+        names.extend(self.cache_words());
         if self.sees_sizes() {
             names.extend(self.request.sizes.keys().cloned());
         }

@@ -30,20 +30,32 @@ impl Cx<'_> {
         };
         let (mut interleaved, mut magnitude) = (false, 1.0);
         for option in named {
-            match (option.name.text.as_str(), self.known(&option.value, "how pairs are turned")) {
+            match (
+                option.name.text.as_str(),
+                self.known(&option.value, "how pairs are turned"),
+            ) {
                 ("rotary", Some(Known::Str(name))) => interleaved = name == "interleaved",
                 ("magnitude", Some(Known::Num(n))) => magnitude = n,
                 (_, None) => return Val::Poison,
                 _ => {
                     let place = self.place(span);
-                    let d = Diagnostic::new("wrong-operands", place, "`turned` takes which channels are pairs, and a factor");
+                    let d = Diagnostic::new(
+                        "wrong-operands",
+                        place,
+                        "`turned` takes which channels are pairs, and a factor",
+                    );
                     return self.report(d.help("`turned(y, x, f; rotary = \"half\", magnitude = 1)`"));
                 }
             }
         }
         let (pairs, shape) = (self.dims(angles), self.dims(turned));
         let whole = [turned, raw, angles].iter().all(|t| t.vars.is_empty() && !t.unknown);
-        if whole && pairs.len() == 1 && shape.len() == 2 && shape == self.dims(raw) && 2 * pairs[0].size <= shape[1].size {
+        if whole
+            && pairs.len() == 1
+            && shape.len() == 2
+            && shape == self.dims(raw)
+            && 2 * pairs[0].size <= shape[1].size
+        {
             let said = Turned {
                 raw: raw.clone(),
                 angles: angles.clone(),

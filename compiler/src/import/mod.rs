@@ -1,5 +1,6 @@
 //! From a checkpoint's configuration to a model file: by the families of `specs/families`.
 
+mod caches;
 mod config;
 mod error;
 mod family;
@@ -29,6 +30,8 @@ pub struct Request<'a> {
     pub output: &'a Path,
     /// A family of the user's own.
     pub family: Option<&'a Path>,
+    /// Cache policies, `NAME:setting=value,…`.
+    pub caches: &'a [String],
 }
 
 /// A model file for a checkpoint.
@@ -101,6 +104,7 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found),
             effective::text(&paths::relative(tokenizer, &base))
         ));
     }
+    text.push_str(&caches::line(request.caches)?);
     let folder = found.weights.parent().unwrap_or(Path::new(""));
     text.push_str(&text::entries(config, folder)?);
     text.push_str(&family.rest);

@@ -165,7 +165,10 @@ impl Site<'_> {
     fn named(&self, text: &Spanned<String>, with: &[usize], instances: &[Instance]) -> Result<Vec<usize>, Diagnostic> {
         if let Ok(n) = text.value.parse::<usize>() {
             let message = format!("the model has {} attentions, and none with the number {n}", with.len());
-            return with.get(n).map(|layer| vec![*layer]).ok_or_else(|| self.nothing(text.span, &message));
+            return with
+                .get(n)
+                .map(|layer| vec![*layer])
+                .ok_or_else(|| self.nothing(text.span, &message));
         }
         let name = |layer: usize| instances[layer].layer.definition.def.name.text.as_str();
         let is_meant = |layer: usize| {
@@ -179,8 +182,14 @@ impl Site<'_> {
         if (0..instances.len()).any(is_meant) {
             return Err(self.nothing(text.span, &format!("`{}` has no attention", text.value)));
         }
-        let d = Diagnostic::new("no-attention", self.place(text.span), format!("no layer is called `{}`", text.value));
-        let known = with.iter().flat_map(|layer| [Some(name(*layer)), instances[*layer].label.as_deref()]);
+        let d = Diagnostic::new(
+            "no-attention",
+            self.place(text.span),
+            format!("no layer is called `{}`", text.value),
+        );
+        let known = with
+            .iter()
+            .flat_map(|layer| [Some(name(*layer)), instances[*layer].label.as_deref()]);
         Err(d.did_you_mean(&text.value, known.flatten()))
     }
 
@@ -265,7 +274,9 @@ pub(super) fn fill_in(entries: &mut [CacheEntry], policies: &[Vec<(String, Known
 pub(super) fn unused_type(model: &Model, names: &Names, entries: &[Cache]) -> Option<Diagnostic> {
     let ty = entries.iter().find_map(|cache| cache.ty.as_ref())?;
     let graphs = model.kinds.iter().map(|kind| &kind.graph);
-    let keeps = graphs.into_iter().any(|g| g.values().into_iter().any(|v| matches!(g.op(v), Op::Attend(_))));
+    let keeps = graphs
+        .into_iter()
+        .any(|g| g.values().into_iter().any(|v| matches!(g.op(v), Op::Attend(_))));
     (!keeps).then(|| {
         let d = Diagnostic::warning("no-cache", "no layer of the model keeps keys and values");
         d.label(names.file, ty.span, "nothing has this type")

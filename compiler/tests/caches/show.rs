@@ -6,7 +6,10 @@ use seqc_ir::policy::{Along, Coding, Kind, Policy};
 pub(crate) fn policy(policy: &Policy) -> String {
     let mut lines = Vec::new();
     for (what, all) in [("counter", &policy.counters), ("memory", &policy.memories)] {
-        lines.extend(all.iter().map(|r| format!("{what} {} = {}, first {}", r.name, r.next, r.init)));
+        lines.extend(
+            all.iter()
+                .map(|r| format!("{what} {} = {}, first {}", r.name, r.next, r.init)),
+        );
     }
     for (n, d) in policy.definitions.iter().enumerate() {
         lines.push(format!("{} key[{}] = {}", d.name, policy.stream_of(n), kind(&d.kind)));
@@ -43,7 +46,12 @@ fn coding(c: &Coding) -> String {
         Along::Tokens => "tokens",
     };
     let until = c.until.as_ref().map_or("at once".to_owned(), |e| format!("below {e}"));
-    let channels = c.channels.as_ref().map_or(String::new(), |c| format!(", {} channels by definition {}", c.count, c.by));
+    let channels = c.channels.as_ref().map_or(String::new(), |c| {
+        format!(", {} channels by definition {}", c.count, c.by)
+    });
     let symmetric = if c.symmetric { ", symmetric" } else { "" };
-    format!("{} bits, {} along {along}{symmetric}, {until}{channels}", c.bits, c.group)
+    format!(
+        "{} bits, {} along {along}{symmetric}, {until}{channels}",
+        c.bits, c.group
+    )
 }

@@ -107,6 +107,7 @@ fn try_import(path: &Path, family: Option<&Path>) -> Result<(Imported, String), 
         checkpoint: path,
         output: &dir.join("model.yaml"),
         family,
+        caches: &[],
     };
     match import::import(request, &mut sources) {
         Ok(imported) => {

@@ -1,5 +1,6 @@
 //! Every kind of rendered message: one snapshot for each code.
 
+mod caches;
 mod cases;
 mod doubts;
 
@@ -98,9 +99,25 @@ fn every_message_has_a_snapshot() {
     seen.extend(of_files());
     seen.extend(of_doubts());
     seen.extend(of_readings());
+    seen.extend(of_caches());
     for code in codes() {
         assert!(seen.contains(&code), "the message `{code}` has no snapshot");
     }
+}
+
+fn of_caches() -> Vec<String> {
+    let mut codes = Vec::new();
+    for case in caches::bodies().into_iter().chain(caches::entries()) {
+        let (diagnostics, text) = problems(case.name, &case.file, &case.model, &[]);
+        assert!(
+            diagnostics.iter().all(|d| d.code == case.code),
+            "{} is not alone in\n{text}",
+            case.code
+        );
+        insta::assert_snapshot!(case.name, text);
+        codes.push(case.code.to_owned());
+    }
+    codes
 }
 
 /// A tap of what later layers cannot read.
@@ -294,6 +311,7 @@ fn of_options() -> Vec<String> {
         checkpoint: &dir,
         output: &dir.join("model.yaml"),
         family: None,
+        caches: &[],
     };
     let Err(diagnostics) = import::import(request, &mut sources) else {
         panic!("no such family");

@@ -27,6 +27,7 @@ pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
         checkpoint: dir,
         output: &dir.join("model.yaml"),
         family: own.as_deref(),
+        caches: &[],
     };
     let mut sources = Sources::default();
     match import::import(request, &mut sources) {

@@ -103,7 +103,10 @@ impl Cx<'_> {
             return true;
         }
         let place = self.place(call.span);
-        let message = format!("`{}` is computed where entries are kept, and is a number of each entry", call.name);
+        let message = format!(
+            "`{}` is computed where entries are kept, and is a number of each entry",
+            call.name
+        );
         let d = Diagnostic::new("cache-time", place, message);
         self.report(d.help("use it in the condition of `keep`, and in definitions that this uses"));
         false
@@ -112,7 +115,11 @@ impl Cx<'_> {
     /// `top(x; k = n, among = c)`: whether the entry is among the n that have the largest values of those for which c holds.
     fn top(&mut self, call: Called<'_>) -> Val {
         let ([x], Some(k)) = (call.args, call.option("k")) else {
-            return self.error("wrong-arguments", call.span, "`top` takes a number of each entry, and how many: `top(mass; k = 40)`");
+            return self.error(
+                "wrong-arguments",
+                call.span,
+                "`top` takes a number of each entry, and how many: `top(mass; k = 40)`",
+            );
         };
         if !self.decides(call, &["k", "among"]) {
             return Val::Poison;
@@ -131,7 +138,11 @@ impl Cx<'_> {
     /// `pool(x; size = n, how = "max", among = c)`: over the entries around each one.
     fn pool(&mut self, call: Called<'_>) -> Val {
         let ([x], Some(size)) = (call.args, call.option("size")) else {
-            return self.error("wrong-arguments", call.span, "`pool` takes a number of each entry, and how many entries: `pool(votes; size = 7)`");
+            return self.error(
+                "wrong-arguments",
+                call.span,
+                "`pool` takes a number of each entry, and how many entries: `pool(votes; size = 7)`",
+            );
         };
         if !self.decides(call, &["size", "how", "among"]) {
             return Val::Poison;
@@ -178,7 +189,11 @@ impl Cx<'_> {
     /// `seen(queries = n)`: the weights that the last n tokens give each entry.
     fn seen(&mut self, call: Called<'_>) -> Val {
         let ([], Some(queries)) = (call.args, call.option(words::QUERIES)) else {
-            return self.error("wrong-arguments", call.span, "`seen` takes how many tokens look: `seen(queries = 16)`");
+            return self.error(
+                "wrong-arguments",
+                call.span,
+                "`seen` takes how many tokens look: `seen(queries = 16)`",
+            );
         };
         if !self.decides(call, &[words::QUERIES]) {
             return Val::Poison;
@@ -195,7 +210,11 @@ impl Cx<'_> {
         if (1..=MAX_QUERIES).contains(&n) {
             return Some(n);
         }
-        self.error("bad-size", e.span, format!("the queries of 1 to {MAX_QUERIES} tokens can be kept, not of {n}"));
+        self.error(
+            "bad-size",
+            e.span,
+            format!("the queries of 1 to {MAX_QUERIES} tokens can be kept, not of {n}"),
+        );
         None
     }
 
@@ -235,7 +254,11 @@ impl Cx<'_> {
 
     fn no_range(&mut self, variable: &Ident) -> Val {
         let place = self.place(variable.span);
-        let d = Diagnostic::new("wrong-arguments", place, "this is not what a reduction of a cache runs over");
+        let d = Diagnostic::new(
+            "wrong-arguments",
+            place,
+            "this is not what a reduction of a cache runs over",
+        );
         self.report(d.help(
             "`max(entries: x)` runs over entries, `sum(c: key[c] ** 2)` over the channels of a key, and in a number of each channel `mean(queries < 32: query[c] ** 2)` over the last queries",
         ))
@@ -248,7 +271,11 @@ impl Cx<'_> {
             "sum" if queries.is_none() => true,
             _ => {
                 let place = self.place(call.span);
-                let d = Diagnostic::new("wrong-operands", place, format!("`{}` does not run over keys and queries", call.name));
+                let d = Diagnostic::new(
+                    "wrong-operands",
+                    place,
+                    format!("`{}` does not run over keys and queries", call.name),
+                );
                 return self.report(d.help("mean does, and sum over entries"));
             }
         };
@@ -263,7 +290,11 @@ impl Cx<'_> {
             return Val::Poison;
         };
         if of.any(&|e| matches!(e, PairExpr::KeyStream(_) | PairExpr::KeyPos)) {
-            return self.error("wrong-operands", body.span, "a mean of keys or queries is one of a function of `key[c]` or `query[c]` alone");
+            return self.error(
+                "wrong-operands",
+                body.span,
+                "a mean of keys or queries is one of a function of `key[c]` or `query[c]` alone",
+            );
         }
         let kind = match queries {
             Some(queries) => Kind::QueryMean { of, queries },

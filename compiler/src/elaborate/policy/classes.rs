@@ -96,7 +96,12 @@ fn of_entries<'d>(scalars: &HashMap<&'d str, &'d Expr>) -> HashSet<&'d str> {
             ExprKind::Reduce { .. } => true,
             _ => false,
         };
-        new.extend(scalars.iter().filter(|(_, value)| any_of(value, &is_entry)).map(|(n, _)| *n));
+        new.extend(
+            scalars
+                .iter()
+                .filter(|(_, value)| any_of(value, &is_entry))
+                .map(|(n, _)| *n),
+        );
         if new.len() == found.len() {
             return found;
         }

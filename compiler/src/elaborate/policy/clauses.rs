@@ -46,8 +46,13 @@ impl Cx<'_> {
 
     /// `see(c; query = a, key = b)`: entries for which c holds are seen, where the query stands at a and the key at b.
     fn see(&mut self, call: Called<'_>) {
+        self.making().sees = true;
         if call.args.len() > 1 {
-            self.error("wrong-arguments", call.span, "`see` takes a condition on entries: `see(age < 64)`");
+            self.error(
+                "wrong-arguments",
+                call.span,
+                "`see` takes a condition on entries: `see(age < 64)`",
+            );
             return;
         }
         if !self.options_of(call, &["query", "key"]) {
@@ -82,7 +87,11 @@ impl Cx<'_> {
         }
         self.making().kept = Some(None);
         let [kept] = call.args else {
-            self.error("wrong-arguments", call.span, "`keep` takes a condition on entries: `keep(age < 64)`");
+            self.error(
+                "wrong-arguments",
+                call.span,
+                "`keep` takes a condition on entries: `keep(age < 64)`",
+            );
             return;
         };
         if !self.options_of(call, &["at"]) {
@@ -108,7 +117,11 @@ impl Cx<'_> {
 
     /// `keys(bits = n, group = n, along = "channels", symmetric = false, until = n, channels = x, count = n)`, `values(…)`.
     fn stored(&mut self, call: Called<'_>, keys: bool) {
-        let said = if keys { self.making().keys.is_some() } else { self.making().values.is_some() };
+        let said = if keys {
+            self.making().keys.is_some()
+        } else {
+            self.making().values.is_some()
+        };
         if said {
             return self.said_twice(call);
         }
@@ -168,7 +181,11 @@ impl Cx<'_> {
         match known.size().filter(|n| allowed.contains(n)) {
             Some(n) => Some(n),
             None => {
-                self.error("bad-size", e.span, format!("numbers are stored in 2, 4, 8 or 32 bits, not in {known}"));
+                self.error(
+                    "bad-size",
+                    e.span,
+                    format!("numbers are stored in 2, 4, 8 or 32 bits, not in {known}"),
+                );
                 None
             }
         }
@@ -224,7 +241,11 @@ impl Cx<'_> {
             (None, None) => return Some(None),
             (Some(by), Some(count)) => (by, count),
             _ => {
-                self.error("wrong-arguments", call.span, "`channels` and `count` go together: `keys(channels = use, count = width / 2)`");
+                self.error(
+                    "wrong-arguments",
+                    call.span,
+                    "`channels` and `count` go together: `keys(channels = use, count = width / 2)`",
+                );
                 return None;
             }
         };
@@ -240,7 +261,11 @@ impl Cx<'_> {
         };
         let count_size = self.size(count)?.size;
         if count_size > width {
-            self.error("bad-size", count.span, format!("a key has {width} channels, not {count_size}"));
+            self.error(
+                "bad-size",
+                count.span,
+                format!("a key has {width} channels, not {count_size}"),
+            );
             return None;
         }
         let by = found?;

@@ -12,7 +12,7 @@ pub(super) fn policy(making: Making) -> Policy {
     let counters = recurrences(&making, false);
     let memories = recurrences(&making, true);
     let mut sights = making.sights;
-    if sights.is_empty() {
+    if !making.sees {
         sights.push(Sight {
             seen: None,
             query: PairExpr::QueryPos,

@@ -5,11 +5,11 @@ use super::{
     Attention,
 };
 use crate::diag::{Diagnostic, Placed};
-use std::collections::HashSet;
 use seqc_ir::{
     AttendSpec, Clock, Normaliser, PairExpr, Value,
     policy::{Along, Policy, Sight},
 };
+use std::collections::HashSet;
 
 /// Why an attention cannot have a policy.
 struct Misfit {
@@ -20,15 +20,30 @@ struct Misfit {
 /// What of an attention does not go with policies.
 fn misfit(spec: &AttendSpec) -> Option<Misfit> {
     let (why, help) = if matches!(spec.normaliser, Normaliser::Top(_)) {
-        ("`select` looks for keys in a cache of its own", "name other layers under `on:`")
+        (
+            "`select` looks for keys in a cache of its own",
+            "name other layers under `on:`",
+        )
     } else if spec.normaliser != Normaliser::Softmax {
-        ("its scores are not normalised by softmax", "name other layers under `on:`")
+        (
+            "its scores are not normalised by softmax",
+            "name other layers under `on:`",
+        )
     } else if spec.log_sum {
-        ("its keys are seen in stages", "a policy says itself which keys are seen where: use a layer without stages")
+        (
+            "its keys are seen in stages",
+            "a policy says itself which keys are seen where: use a layer without stages",
+        )
     } else if !spec.causal {
-        ("its queries see later tokens", "a policy decides token by token: the layer must be causal")
+        (
+            "its queries see later tokens",
+            "a policy decides token by token: the layer must be causal",
+        )
     } else if spec.clock != Clock::Every {
-        ("its keys are on a slower clock", "use a layer whose tokens are all keys")
+        (
+            "its keys are on a slower clock",
+            "use a layer whose tokens are all keys",
+        )
     } else if spec.key_streams > 0 {
         (
             "its `where` or `score` reads streams at the key",
@@ -42,12 +57,7 @@ fn misfit(spec: &AttendSpec) -> Option<Misfit> {
 
 impl Cx<'_> {
     /// Whether an attention can have a policy.
-    pub(super) fn may_have_policy(
-        &mut self,
-        used: &PolicyUse,
-        spec: &AttendSpec,
-        of: &Attention<'_>,
-    ) -> Option<()> {
+    pub(super) fn may_have_policy(&mut self, used: &PolicyUse, spec: &AttendSpec, of: &Attention<'_>) -> Option<()> {
         let Some(misfit) = misfit(spec) else {
             return Some(());
         };
@@ -74,7 +84,9 @@ impl Cx<'_> {
         match (queries, keys) {
             // Without positions, distances do not matter.
             (None, None) => Some((policy, None)),
-            (Some(queries), Some(keys)) if queries.turn == keys.turn && self.is_same(queries.angles.v, keys.angles.v) => {
+            (Some(queries), Some(keys))
+                if queries.turn == keys.turn && self.is_same(queries.angles.v, keys.angles.v) =>
+            {
                 of.operands[0] = queries.raw;
                 of.operands[1] = keys.raw;
                 policy.turn = Some(queries.turn);
@@ -83,10 +95,16 @@ impl Cx<'_> {
             (queries, keys) => {
                 let place = self.place(of.keys.span);
                 let name = &used.part.definition.def.name.text;
-                let message = format!("`{name}` changes at which positions queries and keys meet, and here they are turned differently");
+                let message = format!(
+                    "`{name}` changes at which positions queries and keys meet, and here they are turned differently"
+                );
                 let mut d = Diagnostic::new("no-policy", used.part.place, message).note(place, "the attention");
                 for (turned, what, operand) in [(&queries, "queries", 0), (&keys, "keys", 1)] {
-                    let how = if turned.is_some() { "are turned by `rope`" } else { "are not what `rope` gives" };
+                    let how = if turned.is_some() {
+                        "are turned by `rope`"
+                    } else {
+                        "are not what `rope` gives"
+                    };
                     let at = self.place(of.keys.operands[operand].span);
                     d = d.note(at, format!("{what} {how}"));
                 }
@@ -106,7 +124,10 @@ impl Cx<'_> {
                 continue;
             }
             let (x, y) = (self.graph.operands(a), self.graph.operands(b));
-            if self.graph.op(a) != self.graph.op(b) || self.graph.ty(a).sizes() != self.graph.ty(b).sizes() || x.len() != y.len() {
+            if self.graph.op(a) != self.graph.op(b)
+                || self.graph.ty(a).sizes() != self.graph.ty(b).sizes()
+                || x.len() != y.len()
+            {
                 return false;
             }
             work.extend(x.iter().copied().zip(y.iter().copied()));
@@ -135,7 +156,11 @@ impl Cx<'_> {
         };
         let definition = &used.part.definition;
         let place = crate::source::Place::new(definition.file, definition.def.name.span);
-        let d = Diagnostic::new("policy-parts", place, format!("the parts of `{name}` do not go together: {why}"));
+        let d = Diagnostic::new(
+            "policy-parts",
+            place,
+            format!("the parts of `{name}` do not go together: {why}"),
+        );
         self.report(d.help(help));
         None
     }

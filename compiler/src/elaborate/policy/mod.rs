@@ -48,7 +48,12 @@ pub(super) struct Attention<'t> {
 impl Cx<'_> {
     /// Gives an attention the policy that the model names for its layer. The angles by which queries and keys are turned where the
     /// policy turns them are one more operand, the last one.
-    pub(super) fn give_policy(&mut self, used: &PolicyUse, spec: &mut AttendSpec, mut of: Attention<'_>) -> Option<Option<Tensor>> {
+    pub(super) fn give_policy(
+        &mut self,
+        used: &PolicyUse,
+        spec: &mut AttendSpec,
+        mut of: Attention<'_>,
+    ) -> Option<Option<Tensor>> {
         self.may_have_policy(used, spec, &of)?;
         let policy = self.policy_of(used, of.operands)?;
         let (policy, angles) = self.turned_by(used, policy, &mut of)?;
@@ -112,7 +117,9 @@ impl Cx<'_> {
             return false;
         }
         let settings = def.settings.iter().map(|s| s.name.text.clone());
-        let known: Vec<_> = settings.filter_map(|n| Some((n.clone(), self.known_name(&n)?.0))).collect();
+        let known: Vec<_> = settings
+            .filter_map(|n| Some((n.clone(), self.known_name(&n)?.0)))
+            .collect();
         self.policy_settings = known;
         for (at, stmt) in def.body.iter().enumerate() {
             self.making().at = at;
@@ -141,7 +148,11 @@ impl Cx<'_> {
             Target::Indexed { name, vars } if vars.len() == 1 => self.channel_definition(name, &vars[0], value),
             Target::Name { name, .. } | Target::Indexed { name, .. } => {
                 let place = self.place(name.span);
-                let d = Diagnostic::new("wrong-rank", place, format!("`{}` is a number, or a number of each channel", name.text));
+                let d = Diagnostic::new(
+                    "wrong-rank",
+                    place,
+                    format!("`{}` is a number, or a number of each channel", name.text),
+                );
                 self.report(d.help("write `x = …` or `x[c] = …`"));
             }
             Target::Tuple(_) => {
@@ -175,7 +186,10 @@ impl Cx<'_> {
             _ => score.expr,
         };
         if next.operations() > MAX_OPERATIONS {
-            let message = format!("the next value of `{}` has more than {MAX_OPERATIONS} operations", name.text);
+            let message = format!(
+                "the next value of `{}` has more than {MAX_OPERATIONS} operations",
+                name.text
+            );
             self.error("too-large", value.span, message);
             return;
         }
@@ -189,7 +203,7 @@ impl Cx<'_> {
             ..Scope::new(Stage::Decide, Level::Channel)
         };
         if let Some(number) = self.number(value, scope) {
-            let n = self.making().define(seqc_ir::policy::Kind::Channel(number));
+            let n = self.making().define_last(seqc_ir::policy::Kind::Channel(number));
             self.making().channels.insert(name.text.clone(), n);
         }
     }

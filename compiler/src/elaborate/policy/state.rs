@@ -133,6 +133,8 @@ pub(in super::super) struct Making {
     pub(super) definitions: Vec<Definition>,
     /// Numbers of the definitions of channels, by name.
     pub(super) channels: HashMap<String, usize>,
+    /// There is a `see`.
+    pub(super) sees: bool,
     pub(super) sights: Vec<Sight>,
     pub(super) kept: Option<Option<Eviction>>,
     pub(super) keys: Option<Option<Coding>>,
@@ -155,6 +157,17 @@ impl Making {
             widths,
             ..Making::default()
         }
+    }
+
+    /// Adds what a statement defines, which has its name; other parts of it get other names.
+    pub(super) fn define_last(&mut self, kind: seqc_ir::policy::Kind) -> usize {
+        let first = self.definitions.iter().position(|d| d.name == self.about);
+        let n = self.define(kind);
+        if let Some(first) = first {
+            let name = std::mem::replace(&mut self.definitions[first].name, self.about.clone());
+            self.definitions[first].name = std::mem::replace(&mut self.definitions[n].name, name);
+        }
+        n
     }
 
     /// Adds a definition; gives its number.

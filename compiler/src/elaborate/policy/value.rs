@@ -21,12 +21,26 @@ use seqc_ir::{
 impl Cx<'_> {
     /// Whether the definition at hand is a cache, and not a function that it calls.
     pub(in super::super) fn in_cache(&self) -> bool {
-        self.frames.last().is_some_and(|f| f.definition.def.kind == DefKind::Cache)
+        self.frames
+            .last()
+            .is_some_and(|f| f.definition.def.kind == DefKind::Cache)
     }
 
     /// The policy in the making. There is one while the body of a cache is elaborated.
     pub(super) fn making(&mut self) -> &mut Making {
         self.policy.get_or_insert_with(Making::default)
+    }
+
+    /// Names that the body of a cache may use beside settings and constants.
+    pub(in super::super) fn cache_words(&self) -> Vec<String> {
+        let Some(making) = self.policy.as_ref().filter(|_| self.in_cache()) else {
+            return Vec::new();
+        };
+        let words = words::OF_ENTRIES
+            .iter()
+            .chain(words::OF_THE_CACHE)
+            .map(|w| (*w).to_owned());
+        words.chain(making.names.keys().cloned()).collect()
     }
 
     /// What a name stands for in the body of a cache; `None`: nothing of caches.
@@ -95,7 +109,11 @@ impl Cx<'_> {
             ),
         };
         let place = self.place(span);
-        let d = Diagnostic::new("entry-number", place, format!("`{name}` is a number of each entry: {what}"));
+        let d = Diagnostic::new(
+            "entry-number",
+            place,
+            format!("`{name}` is a number of each entry: {what}"),
+        );
         self.report(d.help(help));
         false
     }
@@ -108,7 +126,11 @@ impl Cx<'_> {
 
     fn bare_range(&mut self, name: &str, span: Span) -> Val {
         let place = self.place(span);
-        let d = Diagnostic::new("wrong-operands", place, format!("`{name}` is what a reduction runs over"));
+        let d = Diagnostic::new(
+            "wrong-operands",
+            place,
+            format!("`{name}` is what a reduction runs over"),
+        );
         self.report(d.help("the number of entries is `n`; `max(entries: mass)`, `mean(queries < 32: query[c] ** 2)`"))
     }
 
@@ -215,7 +237,9 @@ impl Cx<'_> {
             if option.name.text != "init" {
                 let place = self.place(option.name.span);
                 let message = format!("`prev` has no option `{}` in a cache", option.name.text);
-                self.report(Diagnostic::new("unknown-setting", place, message).did_you_mean(&option.name.text, ["init"]));
+                self.report(
+                    Diagnostic::new("unknown-setting", place, message).did_you_mean(&option.name.text, ["init"]),
+                );
                 return false;
             }
             match self.known(&option.value, "the first value") {
@@ -255,7 +279,11 @@ impl Cx<'_> {
         let fits = matches!(indices, [Expr { kind: ExprKind::Name(index), .. }] if Some(index) == variable.as_ref());
         if !fits {
             let place = self.place(span);
-            let d = Diagnostic::new("bad-index", place, format!("`{name}` is indexed by the variable that runs over channels"));
+            let d = Diagnostic::new(
+                "bad-index",
+                place,
+                format!("`{name}` is indexed by the variable that runs over channels"),
+            );
             return Some(self.report(d.help("`use[c] = …`, or `sum(c: key[c] * use[c])`")));
         }
         Some(match named {

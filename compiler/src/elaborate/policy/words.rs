@@ -33,7 +33,6 @@ pub(super) const OTHERS: &[&str] = &[ENTRIES, QUERIES, KEY, QUERY, "on", "policy
 /// Clauses of a body.
 pub(super) const CLAUSES: &[&str] = &["see", "keep", "keys", "values"];
 
-
 /// Built-in functions that apply to numbers alone.
 pub(super) const OF_NUMBERS: &[&str] = &["min", "max", "ceil", "int", "len", "fail"];
 

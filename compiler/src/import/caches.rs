@@ -1,0 +1,84 @@
+//! `--cache NAME:setting=value,…`: a cache policy as an entry of a model file.
+
+use super::error::bare;
+use crate::diag::Diagnostic;
+
+/// The line of a model file for some policies; nothing for none.
+pub(super) fn line(caches: &[String]) -> Result<String, Diagnostic> {
+    let entries = caches.iter().map(|text| entry(text)).collect::<Result<Vec<_>, _>>()?;
+    Ok(match entries.is_empty() {
+        true => String::new(),
+        false => format!("cache: [{}]\n", entries.join(", ")),
+    })
+}
+
+/// `h2o:heavy=40,on=[0,1]` as `{policy: h2o, heavy: 40, on: [0,1]}`.
+fn entry(text: &str) -> Result<String, Diagnostic> {
+    let (name, settings) = text.split_once(':').unwrap_or((text, ""));
+    let mut parts = vec![format!("policy: {}", word(text, name)?)];
+    for setting in settings_of(settings) {
+        let (key, value) = setting.split_once('=').ok_or_else(|| wrong(text))?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || " []+-*/%._,()".contains(c);
+        if value.trim().is_empty() || !value.chars().all(plain) {
+            return Err(wrong(text));
+        }
+        parts.push(format!("{}: {}", word(text, key)?, value.trim()));
+    }
+    Ok(format!("{{{}}}", parts.join(", ")))
+}
+
+/// The parts between commas that stand in no brackets.
+fn settings_of(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0_usize, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '[' | '(' => depth += 1,
+            ']' | ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts.retain(|part| !part.trim().is_empty());
+    parts
+}
+
+/// A name; what is none is reported.
+fn word<'t>(text: &str, name: &'t str) -> Result<&'t str, Diagnostic> {
+    let name = name.trim();
+    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if fits { Ok(name) } else { Err(wrong(text)) }
+}
+
+fn wrong(text: &str) -> Diagnostic {
+    bare(format!(
+        "`--cache {}` is not a policy with settings",
+        text.escape_debug()
+    ))
+    .help("write `--cache NAME:setting=value,setting=value`; docs/caches.md lists the policies of the library")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line;
+
+    #[test]
+    fn a_policy_becomes_an_entry() {
+        let of = |texts: &[&str]| {
+            line(&texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>()).unwrap_or_else(|d| d.message)
+        };
+        assert_eq!(of(&[]), "");
+        assert_eq!(of(&["mine"]), "cache: [{policy: mine}]\n");
+        assert_eq!(
+            of(&["mine:size=40, on=[0,1]", "other:drop=0.5,on=2"]),
+            "cache: [{policy: mine, size: 40, on: [0,1]}, {policy: other, drop: 0.5, on: 2}]\n"
+        );
+        for bad in ["", "2:", "mine:size", "mine:size=", "mine:size={a: 1}", "mine:si ze=1"] {
+            assert!(of(&[bad]).contains("is not a policy"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What is wrong with cache policies: bodies of a cache `mine`, and models that name it.
+
+/// A model whose attentions have the policy `mine`.
+pub(super) const MODEL: &str = "version: 1
+model: m
+sizes: {d: 8}
+use: [layer.seq]
+inputs: {x: \"[d]\"}
+weights: {random: 1}
+cache: [{policy: mine}]
+stack:
+  - attention: {heads: 2}
+  - attention: {heads: 2}
+    name: second
+  - swiglu: {hidden: 8}
+";
+
+/// A cache that is right.
+const FINE: &str = "cache mine(; recent = 4) {\n  keep(age < recent)\n}\n";
+
+/// A case: a name, the code of its message, the layer file, the model.
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) code: &'static str,
+    pub(super) file: String,
+    pub(super) model: String,
+}
+
+fn of(name: &'static str, code: &'static str, body: &str) -> Case {
+    Case {
+        name,
+        code,
+        file: format!("cache mine(; recent = 4) {{\n{body}\n}}\n"),
+        model: MODEL.to_owned(),
+    }
+}
+
+fn entry(name: &'static str, code: &'static str, cache: &str) -> Case {
+    Case {
+        name,
+        code,
+        file: FINE.to_owned(),
+        model: MODEL.replace("[{policy: mine}]", cache),
+    }
+}
+
+fn layer(name: &'static str, from: &str, to: &str) -> Case {
+    let model = MODEL.replace(
+        "  - attention: {heads: 2}\n  - attention: {heads: 2}\n    name: second\n",
+        "  - thing: {}\n",
+    );
+    let body = "cache mine(; recent = 4) {
+  see(query = n - 1, key = slot)
+  keep(age < recent)
+}
+
+layer thing(x: [d]) -> [d] {
+  q = reshape(x, 2, 4)
+  t = position()
+  on = t % 2 == 0
+  o = attend(rope(q), rope(q), q; where (i, j) = i - j < 9)
+  flatten(o)
+}
+";
+    let file = body.replace(from, to);
+    assert_ne!(file, body, "{name}");
+    Case {
+        name,
+        code: "no-policy",
+        file,
+        model,
+    }
+}
+
+/// Mistakes in the body of a cache.
+pub(super) fn bodies() -> Vec<Case> {
+    vec![
+        of("cache-weight-in-keep", "cache-time", "  keep(top(weight; k = 4))"),
+        of(
+            "cache-prev-in-keep",
+            "cache-time",
+            "  mass = prev(mass) + weight\n  keep(prev(mass) > 0)",
+        ),
+        of(
+            "cache-top-in-memory",
+            "cache-time",
+            "  mass = prev(mass) + weight\n  best = if top(mass; k = 4) then prev(best) else weight\n  keep(best > 0)",
+        ),
+        of(
+            "cache-prev-of-counter-in-memory",
+            "cache-time",
+            "  size = max(prev(size), n)\n  mass = prev(mass) + weight * prev(size)\n  keep(mass > 0)",
+        ),
+        of(
+            "cache-entry-in-until",
+            "entry-number",
+            "  keys(bits = 8, until = n - age)",
+        ),
+        of(
+            "cache-entry-in-at",
+            "entry-number",
+            "  old = age > 4\n  keep(age < recent; at = old)",
+        ),
+        of(
+            "cache-entry-in-query",
+            "entry-number",
+            "  see(query = slot, key = slot)",
+        ),
+        of(
+            "cache-entry-in-channel",
+            "entry-number",
+            "  use[c] = age * mean(entries: key[c])\n  keys(channels = use, count = 2)",
+        ),
+        of(
+            "cache-two-values",
+            "two-values",
+            "  size = max(prev(size; init = 4), prev(size; init = 8))\n  keep(slot < size)",
+        ),
+        of(
+            "cache-tokens-and-keep",
+            "policy-parts",
+            "  keys(bits = 4, group = 4, along = \"tokens\", until = n - 4)\n  keep(age < recent)",
+        ),
+        of(
+            "cache-channels-and-distances",
+            "policy-parts",
+            "  use[c] = mean(entries: key[c] ** 2)\n  see(query = n - 1, key = slot)\n  keys(channels = use, count = 2, until = n - 4)",
+        ),
+        of("cache-sees-nothing", "policy-parts", "  see(recent < 1)"),
+        of("cache-group", "bad-size", "  keys(bits = 8, group = 3)"),
+        of("cache-bits", "bad-size", "  keys(bits = 3)"),
+        of(
+            "cache-count",
+            "bad-size",
+            "  use[c] = mean(entries: key[c] ** 2)\n  keys(channels = use, count = 5)",
+        ),
+        of("cache-names", "defined-twice", "  n = 4\n  keep(age < n)"),
+        of("cache-keep-twice", "defined-twice", "  keep(age < 4)\n  keep(j < 4)"),
+        of("cache-clause", "unknown-name", "  kep(age < 4)"),
+        of("cache-option", "unknown-setting", "  keep(age < 4; when_ = ended)"),
+        of("cache-function", "unknown-name", "  keep(position() < 4)"),
+        of("cache-not-a-condition", "not-a-condition", "  keep(age)"),
+        of("cache-not-a-number", "wrong-operands", "  keep(top(age < 4; k = 4))"),
+        of("cache-used-before", "used-before", "  keep(age < size)\n  size = n / 2"),
+        of("cache-bare-key", "not-indexed", "  keep(top(key; k = 4))"),
+        of(
+            "cache-bad-index",
+            "bad-index",
+            "  norm = sum(c: key[c + 1])\n  keep(top(norm; k = 4))",
+        ),
+        of(
+            "cache-whose-query",
+            "wrong-operands",
+            "  norm = sum(c: query[c])\n  keep(top(norm; k = 4))",
+        ),
+        of(
+            "cache-range",
+            "wrong-arguments",
+            "  norm = sum(entries < 4: age)\n  keep(top(norm; k = 4))",
+        ),
+        of(
+            "cache-how",
+            "unknown-name",
+            "  keep(pool(age; size = 3, how = \"median\") < 4)",
+        ),
+        of("cache-stray", "stray-expression", "  age < 4"),
+        of("cache-param", "syntax", "  param w\n  keep(age < 4)"),
+        of("cache-misspelt", "unknown-name", "  keep(agee < 4)"),
+    ]
+}
+
+/// Mistakes in entries of `cache:`, and attentions that have no policy.
+pub(super) fn entries() -> Vec<Case> {
+    vec![
+        entry("policy-unknown", "unknown-policy", "[{policy: mien}]"),
+        entry("policy-setting", "unknown-setting", "[{policy: mine, recnt: 8}]"),
+        entry("policy-without", "unknown-key", "[{recent: 8}]"),
+        entry(
+            "policy-two",
+            "two-policies",
+            "[{policy: mine}, {policy: mine, on: second}]",
+        ),
+        entry("policy-two-types", "two-policies", "[{type: f16}, {type: bf16, on: 1}]"),
+        entry("policy-on-nothing", "no-attention", "[{policy: mine, on: atention}]"),
+        entry(
+            "policy-on-mlp",
+            "no-attention",
+            "[{policy: mine, on: [attention, swiglu]}]",
+        ),
+        entry("policy-on-number", "no-attention", "[{policy: mine, on: 2}]"),
+        entry("policy-as-type", "unknown-type", "{type: mine}"),
+        entry("policy-not-a-list", "wrong-type", "f16"),
+        Case {
+            name: "policy-setting-missing",
+            code: "missing-setting",
+            file: FINE.replace("recent = 4", "recent"),
+            model: MODEL.to_owned(),
+        },
+        Case {
+            name: "policy-refuses",
+            code: "refused",
+            file: FINE.replace(
+                "  keep",
+                "  dim m = if recent > 0 then recent else fail(\"{recent} is not above 0\")\n  keep",
+            ),
+            model: MODEL.replace("policy: mine", "policy: mine, recent: 0"),
+        },
+        Case {
+            name: "cache-streams",
+            code: "syntax",
+            file: FINE.replace("(;", "(x: [d];"),
+            model: MODEL.to_owned(),
+        },
+        layer("policy-not-causal", "i - j < 9", "i - j < 9, causal = false"),
+        layer(
+            "policy-clock",
+            "attend(rope(q), rope(q), q;",
+            "attend(rope(q), rope(q) when on, q when on;",
+        ),
+        layer("policy-normaliser", "i - j < 9", "i - j < 9, normalise = sum"),
+        layer("policy-key-streams", "i - j < 9", "t[i] - t[j] < 9"),
+        layer(
+            "policy-stages",
+            "attend(rope(q), rope(q), q; where (i, j) = i - j < 9)",
+            "attend(stage(rope(q), rope(q), q), stage(rope(q), rope(q), q))",
+        ),
+        layer("policy-keys-not-turned", "attend(rope(q), rope(q)", "attend(rope(q), q"),
+        layer(
+            "policy-turned-otherwise",
+            "attend(rope(q), rope(q)",
+            "attend(rope(q), rope(q; theta = 100)",
+        ),
+    ]
+}
