@@ -150,9 +150,19 @@ fn check_size(built: &Built) -> Result<(), Error> {
 
 /// The model's outputs for every token.
 pub fn run(built: &Built, rows: &[Vec<Tensor>]) -> Result<Vec<Output>, Error> {
+    run_prompt(built, rows, None)
+}
+
+/// The same; so many tokens are a prompt, where that is known.
+pub fn run_prompt(built: &Built, rows: &[Vec<Tensor>], prompt: Option<usize>) -> Result<Vec<Output>, Error> {
     check_size(built)?;
     check_range(built, rows)?;
+    if let Some(length) = prompt.filter(|n| !(1..=rows.len()).contains(n)) {
+        let message = format!("a prompt has from 1 to all {} tokens, not {length}", rows.len());
+        return Err(Error::Missing(message));
+    }
     let mut evaluator = evaluator(built)?;
+    evaluator.set_prompt(prompt);
     let results = if built.model.is_causal() {
         rows.iter()
             .map(|row| evaluator.step(row))

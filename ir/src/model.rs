@@ -1,6 +1,6 @@
 //! A model: distinct layer graphs and the calls that stack them.
 
-use crate::{Graph, Ty};
+use crate::{Graph, Op, Ty};
 use seqc_formats::Encoding;
 use std::fmt;
 
@@ -95,6 +95,18 @@ impl Model {
     /// The graph of a call.
     pub fn graph(&self, call: &Call) -> &Graph {
         &self.kinds[call.kind.0 as usize].graph
+    }
+
+    /// Whether what a layer keeps depends on where a prompt ends ([`crate::policy::Policy::prompt_matters`]).
+    pub fn prompt_matters(&self) -> bool {
+        self.kinds.iter().any(|kind| {
+            let ops = kind.graph.values().into_iter().map(|v| kind.graph.op(v));
+            let policies = ops.filter_map(|op| match op {
+                Op::Attend(spec) => spec.policy.as_ref(),
+                _ => None,
+            });
+            policies.into_iter().any(|policy| policy.prompt_matters())
+        })
     }
 
     /// False when a layer attends to the future: the model has no decode step.

@@ -16,6 +16,11 @@ use seqc_ir::{Clock, Value};
 /// Adds the kernels that the attentions of a layer call.
 pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
     for (_, kernel) in &layer.schedule.attentions {
+        if let Some(governed) = kernel.governed() {
+            module.declare(seqc_abi::symbols::BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
+            governed.add(module);
+            continue;
+        }
         kernel.append(module);
         kernel.attend_split(module);
         if kernel.spec.key_streams > 0 {
@@ -31,24 +36,24 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
 }
 
 /// An attention being written.
-struct Attention<'c, 'a> {
-    cx: &'c Cx<'a>,
+pub(super) struct Attention<'c, 'a> {
+    pub(super) cx: &'c Cx<'a>,
     v: Value,
-    kernel: &'c Attend,
+    pub(super) kernel: &'c Attend,
     operands: Vec<Value>,
     /// Number of its first state entry.
-    first: usize,
+    pub(super) first: usize,
     /// First token, and how many.
-    token: Val,
-    count: Val,
+    pub(super) token: Val,
+    pub(super) count: Val,
     /// Position of the first key, and how many keys are new.
-    position: Val,
+    pub(super) position: Val,
     keys: Val,
     /// Which tokens tick, unless all do.
     list: Option<Val>,
     /// The team, numbered by whose turn it is when the heads of earlier segments have been dealt out, as if each were of one token:
     /// a few heads of each keep all threads busy.
-    turn: Team,
+    pub(super) turn: Team,
     /// Segments between two barriers.
     segments: Val,
 }
@@ -70,7 +75,7 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
 
 impl<'c, 'a> Attention<'c, 'a> {
     /// In the rows of a segment; `together` with the other segments of the step, or alone between barriers.
-    fn new(cx: &'c Cx<'a>, f: &mut Func, v: Value, tokens: Tokens, together: bool) -> Attention<'c, 'a> {
+    pub(super) fn new(cx: &'c Cx<'a>, f: &mut Func, v: Value, tokens: Tokens, together: bool) -> Attention<'c, 'a> {
         let (token, count) = match tokens {
             Tokens::All => (cx.args.first, cx.args.count),
             Tokens::One(t) => (t, f.i64(1)),
@@ -104,12 +109,12 @@ impl<'c, 'a> Attention<'c, 'a> {
 }
 
 impl Attention<'_, '_> {
-    fn name(&self, part: &str) -> String {
+    pub(super) fn name(&self, part: &str) -> String {
         format!("{}_{part}", self.kernel.name)
     }
 
     /// Row of the first token, and the row stride.
-    fn row(&self, f: &mut Func, operand: usize) -> (Val, Val) {
+    pub(super) fn row(&self, f: &mut Func, operand: usize) -> (Val, Val) {
         row(self.cx, f, self.operands[operand], self.token)
     }
 
@@ -185,14 +190,19 @@ impl Attention<'_, '_> {
         });
     }
 
+    /// Row of the first result, and the row stride.
+    pub(super) fn results(&self, f: &mut Func) -> (Val, Val) {
+        let out = self.cx.plan().stored[&self.v];
+        let stride = f.i64(self.cx.plan().buffer(out).len as i64);
+        (self.cx.row(f, out, self.token), stride)
+    }
+
     /// The queries look through the cache.
     fn run(&self, f: &mut Func) {
-        let (cx, args) = (self.cx, &self.cx.args);
+        let args = &self.cx.args;
         let (q, (keys, values)) = (self.row(f, 0), self.pages(f));
         let table = self.table(f);
-        let out = cx.plan().stored[&self.v];
-        let out_stride = f.i64(cx.plan().buffer(out).len as i64);
-        let out = cx.row(f, out, self.token);
+        let (out, out_stride) = self.results(f);
         let both = self.kernel.spec.clock == Clock::Both;
         let count = if both { self.keys } else { self.count };
         let mut list = vec![q.0, q.1, out, out_stride, keys, values, table, self.position, count];

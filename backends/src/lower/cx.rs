@@ -238,7 +238,6 @@ impl<'a> Cx<'a> {
 
     /// Where the prompt of the current segment ends, [`seqc_abi::batch::Segment::prompt`]: loaded where it is asked for, so that code
     /// that does not depend on it does not load it. Not for code of rows of several segments.
-    #[expect(dead_code, reason = "only what caches keep depends on prompts")]
     pub(super) fn prompt(&self, f: &mut Func) -> Val {
         assert!(
             self.scope() != Scope::Rows,

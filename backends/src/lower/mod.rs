@@ -12,6 +12,7 @@ mod elementwise;
 mod expr;
 mod frame;
 mod fused;
+mod governed;
 mod layer;
 mod linear;
 mod long_conv;

@@ -192,7 +192,7 @@ fn blank(model: &Model) -> Descriptor {
         random: None,
         tokenizer: None,
         inside: false,
-        prompt_matters: false,
+        prompt_matters: model.prompt_matters(),
         causal: model.is_causal(),
         ends: Vec::new(),
         max_context: None,

@@ -4,7 +4,7 @@ use super::{
     attend,
     chunked::{self, ByTokens},
     cx::Cx,
-    long_conv, nest, products, scan,
+    governed, long_conv, nest, products, scan,
     tokens::{Tokens, on_first_thread},
 };
 use crate::{
@@ -66,6 +66,9 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
             }
             _ => scan::scan(cx, f, s, tokens),
         },
+        Kernel::Attend(v) if cx.layer.schedule.attention(*v).governed().is_some() => {
+            governed::attend(cx, f, *v, tokens)
+        }
         Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
         Kernel::LongConv(v) => long_conv::convolve(cx, f, *v, tokens),
         Kernel::Heads {

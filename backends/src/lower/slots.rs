@@ -1,11 +1,12 @@
 //! What a layer carries from chunk to chunk: the entries of its state manifest, in the order of its table.
 
 use super::cx::Layer;
-use crate::kernels::Attend;
+use crate::kernels::{Attend, Governed};
 use seqc_abi::{StateKind, StateSlot};
 use seqc_formats::Encoding;
 use seqc_ir::{StateId, Value};
 use seqc_passes::{
+    attention::{clock_rate::ClockRate, span::AttentionSpan},
     kept::Kept,
     plan::{BufferId, Kernel, Scan},
 };
@@ -121,6 +122,9 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
         Source::Cache(v, n) => {
             let kernel = layer.schedule.attention(*v);
             let name = name_of(layer, *v, v.0 as usize);
+            if let Some(governed) = kernel.governed() {
+                return describe_governed(&governed, &name, *n);
+            }
             let (part, shape) = part(kernel, *n);
             let kind = kernel.states()[*n].clone();
             let kept = match kind {
@@ -136,12 +140,29 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
     }
 }
 
+/// Entry `n` of a cache with a policy.
+fn describe_governed(governed: &Governed<'_>, name: &str, n: usize) -> (String, Vec<usize>, StateKind, Kept) {
+    let slot = governed.slots()[n].clone();
+    let kept = match slot.kind {
+        StateKind::Fixed { .. } => Kept::Bytes(slot.bytes),
+        StateKind::Bounded { .. } | StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
+            bytes: slot.bytes,
+            rate: ClockRate::ALL,
+            span: AttentionSpan::ALL,
+        },
+    };
+    (format!("{name}.{}", slot.name), slot.shape, slot.kind, kept)
+}
+
 /// How the numbers of an entry are stored.
 fn encoding(layer: &Layer<'_>, source: &Source) -> Encoding {
     let Source::Cache(v, n) = source else {
         return Encoding::F32;
     };
     let kernel = layer.schedule.attention(*v);
+    if let Some(governed) = kernel.governed() {
+        return governed.slots()[*n].encoding;
+    }
     if (kernel.keys_entry()..kernel.streams_entry()).contains(n) {
         kernel.spec.stored
     } else {

@@ -97,6 +97,7 @@ fn attention(name: &str, graph: &Graph, plan: &Plan, v: Value) -> Attend {
             .map(|o| graph.ty(*o).sizes())
             .collect(),
         span: plan.attentions[&v].span,
+        sight: None,
         max_chunk: plan.settings.max_chunk,
         machine: plan.settings.machine,
     }

@@ -6,7 +6,7 @@ use crate::{
 };
 use seqc_abi::{
     Level,
-    batch::{Batch, OPEN_PROMPT, Part, Room},
+    batch::{Batch, Part, Room},
     frame, symbols,
 };
 use seqc_backends::{
@@ -103,7 +103,21 @@ impl Machine {
 
     /// Results of all tokens by token and output, the sequence cut into these chunks, the last one repeated.
     pub(crate) fn run(&self, inputs: &[Vec<Tensor>], cut: &[usize], threads: usize) -> Vec<Vec<Vec<f64>>> {
+        self.run_prompt(inputs, cut, threads, None)
+    }
+
+    /// The same; so many tokens are a prompt, or all where that is not known.
+    pub(crate) fn run_prompt(
+        &self,
+        inputs: &[Vec<Tensor>],
+        cut: &[usize],
+        threads: usize,
+        prompt: Option<usize>,
+    ) -> Vec<Vec<Vec<f64>>> {
         let mut sequence = self.begin();
+        if let Some(prompt) = prompt {
+            sequence.prompt = prompt as u64;
+        }
         let (mut at, mut n) = (0, 0);
         let mut rows = Vec::new();
         while at < inputs.len() {
@@ -140,7 +154,7 @@ impl Machine {
             position: segment.sequence.position,
             wanted_from: segment.wanted_from,
             states: states.as_ptr() as u64,
-            prompt: OPEN_PROMPT,
+            prompt: segment.sequence.prompt,
         };
         let batch = Batch::new(&segments.iter().zip(states).map(part).collect::<Vec<_>>());
         let all: Vec<Vec<Tensor>> = segments.iter().flat_map(|s| s.inputs.iter().cloned()).collect();

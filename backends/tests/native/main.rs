@@ -12,5 +12,6 @@ mod math;
 mod matmul;
 mod matvec;
 mod parts;
+mod policies;
 mod sequences;
 mod support;

@@ -1,17 +1,20 @@
 //! Sequences of tests: their states in memory, and what steps read of them.
 
-use seqc_abi::{Descriptor, Elem, PAGE_TOKENS, StateKind, StateSlot};
+use seqc_abi::{Descriptor, Elem, PAGE_TOKENS, StateKind, StateSlot, batch::OPEN_PROMPT};
 use seqc_ir::eval::Tensor;
 
 /// Tokens of a sequence.
 pub(crate) const TOKENS: usize = 53;
+
+/// Tokens that a sequence has room for.
+pub(crate) const ROOM: usize = 192;
 
 /// Bytes of a state entry after all tokens.
 pub(crate) fn state_bytes(kind: &StateKind) -> usize {
     match kind {
         StateKind::Fixed { bytes } => *bytes,
         StateKind::Shared { .. } => 0,
-        StateKind::Bounded { page_bytes, pages } => page_bytes * TOKENS.div_ceil(PAGE_TOKENS).min(*pages),
+        StateKind::Bounded { page_bytes, pages } => page_bytes * ROOM.div_ceil(PAGE_TOKENS).min(*pages),
         StateKind::Pages {
             page_bytes,
             pinned,
@@ -20,7 +23,7 @@ pub(crate) fn state_bytes(kind: &StateKind) -> usize {
             rewritten: _,
             dropped: _,
         } => {
-            let all = TOKENS.div_ceil(PAGE_TOKENS);
+            let all = ROOM.div_ceil(PAGE_TOKENS);
             page_bytes * pages.map_or(all, |ring| all.min(pinned + ring))
         }
     }
@@ -31,6 +34,8 @@ pub(crate) fn state_bytes(kind: &StateKind) -> usize {
 pub(crate) struct Sequence {
     states: Vec<Vec<u64>>,
     pub(crate) position: u64,
+    /// Position behind the prompt.
+    pub(crate) prompt: u64,
 }
 
 /// What a step reads of a sequence.
@@ -47,6 +52,7 @@ impl Sequence {
         Sequence {
             states: d.states.iter().map(|s| vec![0; state_bytes(&s.kind) / 8 + 1]).collect(),
             position: 0,
+            prompt: OPEN_PROMPT,
         }
     }
 

@@ -27,6 +27,9 @@ pub(crate) struct EvalArgs {
     /// Output: a safetensors file of f32
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// The prompt is so many tokens from the start; cache policies may ask for it
+    #[arg(long, value_name = "N")]
+    prompt_length: Option<usize>,
     /// Write f64, the precision of the computation
     #[arg(long)]
     f64: bool,
@@ -51,7 +54,7 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         Some(path) => reference::file_rows(&built.model, path),
         None => reference::token_rows(&built.model, &args.tokens),
     };
-    let outputs = match rows.and_then(|rows| reference::run(&built, &rows)) {
+    let outputs = match rows.and_then(|rows| reference::run_prompt(&built, &rows, args.prompt_length)) {
         Ok(outputs) => outputs,
         Err(e) => return session.fail("eval", e),
     };

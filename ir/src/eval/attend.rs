@@ -3,6 +3,7 @@
 use super::{
     data::Data,
     elementwise::{apply_binary, apply_unary},
+    governed::{At, HeadCache},
 };
 use crate::{AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairLeaf, UNSEEN, UnaryOp};
 use seqc_formats::Encoding;
@@ -28,6 +29,8 @@ pub(super) struct Attend {
 pub(super) struct Keys {
     /// By position.
     rows: Vec<KeyRow>,
+    /// Those of each key head, where a policy governs the cache.
+    governed: Vec<HeadCache>,
     tokens: usize,
 }
 
@@ -49,18 +52,29 @@ struct KeyRow {
 }
 
 /// One (query, key, head).
-struct Pair<'a> {
-    attend: &'a Attend,
+pub(super) struct Pair<'a> {
+    pub(super) attend: &'a Attend,
     /// Operands of the query's token.
-    operands: &'a [Data],
-    key_streams: &'a [Data],
-    score: f64,
-    query: f64,
-    key: usize,
-    head: usize,
+    pub(super) operands: &'a [Data],
+    pub(super) key_streams: &'a [Data],
+    pub(super) score: f64,
+    pub(super) query: f64,
+    pub(super) key: usize,
+    pub(super) head: usize,
 }
 
 impl Attend {
+    /// The next token: its result, and what it leaves in the cache.
+    pub(super) fn step(&self, keys: &mut Keys, prompt: Option<usize>, operands: &[Data]) -> Vec<f64> {
+        let position = keys.tokens;
+        if let Some(policy) = &self.spec.policy {
+            keys.tokens += 1;
+            return self.govern(policy, &mut keys.governed, At { position, prompt }, operands);
+        }
+        self.push(keys, operands);
+        self.run(position, operands, keys)
+    }
+
     /// Adds what the operands of the next token leave in the cache.
     pub(super) fn push(&self, keys: &mut Keys, operands: &[Data]) {
         if self.is_tick(operands) {
@@ -80,12 +94,27 @@ impl Attend {
 
     /// What is kept of a row of keys or of values.
     fn stored(&self, row: &Data) -> Data {
-        match self.spec.stored.nearest() {
-            Some(nearest) if self.spec.stored != Encoding::F32 => {
-                Data::new(row.iter().map(|x| f64::from(nearest(*x as f32))).collect())
-            }
-            _ => row.clone(),
+        let mut row = row.to_vec();
+        self.nearest(&mut row);
+        Data::new(row)
+    }
+
+    /// Numbers as they are stored.
+    pub(super) fn nearest(&self, row: &mut [f64]) {
+        if let Some(nearest) = self.spec.stored.nearest().filter(|_| self.spec.stored != Encoding::F32) {
+            row.iter_mut().for_each(|x| *x = f64::from(nearest(*x as f32)));
         }
+    }
+
+    /// An entry of a table, at indices that are rounded down and clamped.
+    pub(super) fn entry_of_table(&self, n: usize, operands: &[Data], indices: &[f64]) -> f64 {
+        let sizes = &self.tables[n];
+        let flat = indices.iter().zip(sizes).fold(0, |flat, (index, size)| {
+            let last = size.saturating_sub(1) as f64;
+            // What is not a number reads the first entry.
+            flat * size + index.floor().max(0.0).min(last) as usize
+        });
+        operands[self.spec.table_operands()][n][flat]
     }
 
     fn is_tick(&self, operands: &[Data]) -> bool {
@@ -221,12 +250,6 @@ impl PairDomain for Pair<'_> {
     }
 
     fn table(&mut self, n: usize, indices: Vec<f64>) -> f64 {
-        let sizes = &self.attend.tables[n];
-        let flat = indices.iter().zip(sizes).fold(0, |flat, (index, size)| {
-            let last = size.saturating_sub(1) as f64;
-            // What is not a number reads the first entry.
-            flat * size + index.floor().max(0.0).min(last) as usize
-        });
-        self.operands[self.attend.spec.table_operands()][n][flat]
+        self.attend.entry_of_table(n, self.operands, &indices)
     }
 }

@@ -12,12 +12,16 @@
 
 mod access;
 mod attend;
+mod coding;
 mod contract;
 mod data;
 mod elementwise;
+mod governed;
 mod kernel;
 mod model;
+mod place;
 mod plan;
+mod policy;
 mod tensor;
 mod whole;
 
@@ -45,6 +49,8 @@ pub struct Evaluator {
 #[derive(Clone, Debug)]
 struct Memory {
     position: usize,
+    /// Tokens of the prompt; `None`: its end has not been said.
+    prompt: Option<usize>,
     states: Vec<Data>,
     /// The last values of each delayed operand, oldest first.
     delays: Vec<VecDeque<Data>>,
@@ -76,6 +82,12 @@ impl Evaluator {
     /// Forgets all tokens.
     pub fn reset(&mut self) {
         self.memory = Memory::new(&self.plan);
+    }
+
+    /// Says how many tokens from the start of the sequence are its prompt; `None`: more of it will follow. Cache policies may
+    /// ask for it.
+    pub fn set_prompt(&mut self, tokens: Option<usize>) {
+        self.memory.prompt = tokens;
     }
 
     /// Number of tokens seen.
@@ -132,6 +144,7 @@ impl Memory {
     fn new(plan: &Plan) -> Memory {
         Memory {
             position: 0,
+            prompt: None,
             states: plan.states.iter().map(|s| Arc::new(vec![0.0; s.len])).collect(),
             delays: plan
                 .delays
@@ -162,8 +175,7 @@ impl Memory {
             }
             Kernel::Attend { cache, attend } => {
                 let operands = operands(values, item);
-                attend.push(&mut self.caches[*cache], &operands);
-                Arc::new(attend.run(self.position, &operands, &self.caches[*cache]))
+                Arc::new(attend.step(&mut self.caches[*cache], self.prompt, &operands))
             }
             kernel => kernel.run(item, &operands(values, item)),
         }

@@ -76,6 +76,11 @@ impl ModelEvaluator {
         self.calls.get(n).map(|c| &c.evaluator)
     }
 
+    /// Says how many tokens from the start of the sequence are its prompt ([`Evaluator::set_prompt`]).
+    pub fn set_prompt(&mut self, tokens: Option<usize>) {
+        self.calls.iter_mut().for_each(|c| c.evaluator.set_prompt(tokens));
+    }
+
     /// Forgets all tokens.
     pub fn reset(&mut self) {
         self.calls.iter_mut().for_each(|c| c.evaluator.reset());

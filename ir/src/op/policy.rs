@@ -205,6 +205,25 @@ pub struct Turn {
     pub magnitude: f64,
 }
 
+impl Turn {
+    /// The two channels of a pair.
+    pub fn channels(&self, pair: usize) -> (usize, usize) {
+        if self.interleaved {
+            (2 * pair, 2 * pair + 1)
+        } else {
+            (pair, pair + self.pairs)
+        }
+    }
+}
+
+impl Coding {
+    /// The largest code.
+    pub fn codes(&self) -> f64 {
+        let bits = if self.symmetric { self.bits - 1 } else { self.bits };
+        ((1_u64 << bits) - 1) as f64
+    }
+}
+
 impl Policy {
     /// Tokens whose queries are kept.
     pub fn queries(&self) -> usize {

@@ -11,12 +11,13 @@ mod data;
 mod elementwise;
 mod large;
 mod model;
+mod policy;
 mod product;
 mod recurrence;
 mod shape;
 
 pub use data::{Range, Rng};
-pub use model::{RandomModel, random_model};
+pub use model::{RandomModel, random_model, random_policy};
 
 use crate::{BinaryOp, Dim, Elem, Graph, Op, Stage, Ty, UnaryOp, Value, dims, eval::Tensor};
 

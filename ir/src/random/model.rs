@@ -1,6 +1,6 @@
 //! Random stacks of random layers.
 
-use super::{RandomGraph, Range, Rng, SIZES, data, generate};
+use super::{RandomGraph, Range, Rng, SIZES, data, generate, policy};
 use crate::{Call, Kind, KindId, Model, ModelInput, ParamSource, eval::Tensor};
 use seqc_formats::Encoding;
 
@@ -63,6 +63,22 @@ pub fn random_model(seed: u64, layers: usize, size: usize) -> RandomModel {
     if let Some(last) = random.model.calls.last() {
         random.model.outputs.push(("y".to_owned(), last.results[0]));
     }
+    random
+}
+
+/// A model of one attention whose inputs are queries, keys and values, with a random cache policy. What the policy decides by data
+/// depends on rounding where numbers are close.
+pub fn random_policy(seed: u64) -> RandomModel {
+    let mut random = RandomModel {
+        model: Model::default(),
+        inputs: Vec::new(),
+        params: Vec::new(),
+    };
+    random.model.name = format!("policy{seed}");
+    add_kind(&mut random, policy::layer(seed));
+    add_call(&mut random.model, 0, KindId(0));
+    let results = random.model.calls.iter().flat_map(|call| &call.results);
+    random.model.outputs = results.map(|stream| ("y".to_owned(), *stream)).collect();
     random
 }
 

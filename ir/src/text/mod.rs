@@ -31,6 +31,7 @@ mod lex;
 mod model;
 mod names;
 mod parse;
+mod policy;
 mod print;
 
 pub use cursor::Parser;

@@ -237,6 +237,7 @@ impl Parser {
                 "clock" => spec.clock = self.one_of("a clock", Clock::from_name)?,
                 "log_sum" => spec.log_sum = self.one_of("true or false", |w| w.parse().ok())?,
                 "stored" => spec.stored = self.one_of("an encoding", Encoding::named)?,
+                "policy" => spec.policy = Some(Box::new(self.policy()?)),
                 "query" => spec.query_streams = self.count()?,
                 "key" => spec.key_streams = self.count()?,
                 "tables" => spec.tables = self.count()?,

@@ -134,6 +134,9 @@ impl Display for AttendSpec {
         if self.stored != Encoding::F32 {
             write!(f, ", stored={}", self.stored)?;
         }
+        if let Some(policy) = &self.policy {
+            write!(f, ", policy={policy}")?;
+        }
         Ok(())
     }
 }

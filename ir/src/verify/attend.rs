@@ -2,6 +2,7 @@
 
 use super::{
     limits::{MAX_TABLE, MAX_TOP},
+    policy,
     report::{Report, shape},
 };
 use crate::{AttendSpec, BinaryOp, Elem, Normaliser, PairDomain, PairLeaf, Ty, UnaryOp, Value};
@@ -27,6 +28,7 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
         format!("a cache does not hold {}", spec.stored)
     });
     normaliser(report, value, spec);
+    policy::check(report, value, spec, types, [*e, *f]);
     streams(report, value, spec, types);
     let ranks: Vec<usize> = types[spec.table_operands()].iter().map(|ty| ty.rank()).collect();
     for (expr, truth, what) in [(&spec.predicate, true, "predicate"), (&spec.score, false, "score")] {

@@ -32,6 +32,7 @@ mod attend;
 mod limits;
 mod model;
 mod node;
+mod policy;
 mod report;
 mod view;
 

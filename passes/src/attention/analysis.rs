@@ -91,7 +91,7 @@ fn operations(spec: &AttendSpec) -> usize {
 }
 
 fn is_shareable(spec: &AttendSpec) -> bool {
-    spec.causal && spec.clock == Clock::Every && spec.key_streams == 0 && spec.has_values()
+    spec.causal && spec.clock == Clock::Every && spec.key_streams == 0 && spec.has_values() && spec.policy.is_none()
 }
 
 impl Segment {

@@ -15,10 +15,10 @@ use seqc_ir::{AttendSpec, BinaryOp, Nan, PairDomain, PairExpr, PairLeaf, UnaryOp
 const LONGEST: u64 = 1 << 31;
 
 impl AttentionSpan {
-    /// What an attention with `heads` query heads must keep. Everything, when it is not causal.
+    /// What an attention with `heads` query heads must keep. Everything, when it is not causal or a policy decides what is kept.
     pub fn new(spec: &AttendSpec, heads: usize) -> AttentionSpan {
         match &spec.predicate {
-            Some(predicate) if spec.causal => AttentionSpan::of_predicate(predicate, heads),
+            Some(predicate) if spec.causal && spec.policy.is_none() => AttentionSpan::of_predicate(predicate, heads),
             _ => AttentionSpan::ALL,
         }
     }

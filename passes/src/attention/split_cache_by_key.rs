@@ -62,7 +62,10 @@ impl Split {
         let Op::Attend(spec) = graph.op(v) else { return None };
         let (operands, heads) = (graph.operands(v), graph.ty(v).dims[0].size);
         let predicate = spec.predicate.as_ref()?;
-        let plain = spec.normaliser == Normaliser::Softmax && spec.causal && spec.clock == Clock::Every;
+        let plain = spec.normaliser == Normaliser::Softmax
+            && spec.causal
+            && spec.clock == Clock::Every
+            && spec.policy.is_none();
         let tables = predicate.uses_tables() || spec.score.as_ref().is_some_and(PairExpr::uses_tables);
         if !plain || tables || AttentionSpan::new(spec, heads).distance.is_some() {
             return None;

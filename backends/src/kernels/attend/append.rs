@@ -92,12 +92,12 @@ pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
 
 /// Rows of the chunk, one head's part of each.
 #[derive(Clone, Copy)]
-struct Rows {
-    rows: Strided,
+pub(super) struct Rows {
+    pub(super) rows: Strided,
     /// Position of the first row.
-    position: Val,
+    pub(super) position: Val,
     /// Which rows tick, unless all do.
-    list: Option<Val>,
+    pub(super) list: Option<Val>,
 }
 
 impl Rows {
@@ -129,18 +129,18 @@ struct KeyRows {
 }
 
 /// The new tokens of one page.
-struct Piece<'a> {
-    attend: &'a Attend,
+pub(super) struct Piece<'a> {
+    pub(super) attend: &'a Attend,
     /// Position of the page's first token.
-    start: Val,
+    pub(super) start: Val,
     /// Positions of the first new token, and behind the last.
-    low: Val,
-    high: Val,
+    pub(super) low: Val,
+    pub(super) high: Val,
 }
 
 impl Piece<'_> {
     /// Squares of tokens and entries are transposed in registers; tokens before and after them go one by one.
-    fn keys(&self, f: &mut Func, from: Rows, to: Val) {
+    pub(super) fn keys(&self, f: &mut Func, from: Rows, to: Val) {
         let lanes = i64::from(self.attend.lanes());
         let step = f.i64(lanes);
         let aligned = ceil_div(f, self.low, step);
@@ -234,7 +234,7 @@ impl Piece<'_> {
     }
 
     /// Values become rows of every panel.
-    fn values(&self, f: &mut Func, from: Rows, page: Val) {
+    pub(super) fn values(&self, f: &mut Func, from: Rows, page: Val) {
         let (lanes, elem) = (self.attend.lanes(), self.attend.elem());
         f.for_each(self.low, self.high, 1, |f, token| {
             let (row, place) = (from.row(f, token), f.sub(token, self.start));

@@ -15,6 +15,19 @@ pub(super) struct KvPages {
     pub(super) values: Val,
 }
 
+/// How the keys and values of one head's page come into scratch.
+#[derive(Clone)]
+pub(super) struct Copies {
+    /// The function that copies them.
+    pub(super) read: String,
+    /// Its arguments but for the last, the page.
+    pub(super) list: Vec<Val>,
+    /// Where the keys are then.
+    pub(super) keys: Val,
+    /// Where the values are.
+    pub(super) values: Val,
+}
+
 /// The kernel being written: its parameters, and what follows from them.
 pub(super) struct QueryBlocks<'a> {
     pub(super) attend: &'a Attend,
@@ -28,6 +41,8 @@ pub(super) struct QueryBlocks<'a> {
     pub(super) out: Strided,
     /// The pages of the cache.
     pub(super) pages: KvPages,
+    /// Where pages are copied before they are read.
+    pub(super) copies: Option<Copies>,
     pub(super) table: Val,
     pub(super) chunk: Chunk,
     /// Scratch of all threads.

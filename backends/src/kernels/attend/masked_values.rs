@@ -9,6 +9,7 @@ use super::{
     layout::{float_at, numbers_at, row_at},
     score::MASKED,
     tile::{Init, Shape},
+    variant::Attend,
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
@@ -21,7 +22,7 @@ use crate::{
 /// Adds a function with the parameters of [`super::tile::product`], which does the same but for masked weights; returns
 /// its name. It adds up in the same order.
 pub(super) fn product(module: &mut Module, name: String, shape: &Shape) -> String {
-    let mut f = Func::new(&name, &super::tile::PARAMS, None);
+    let mut f = Func::new(&name, &shape.params(), None);
     let [a, b, c, k, factors, rows]: [Val; 6] = [0, 1, 2, 3, 4, 5].map(|n| f.param(n));
     let ty = Ty::V(shape.lanes, Scalar::F32);
     let (zero, one) = (f.i64(0), f.i64(1));
@@ -65,41 +66,49 @@ fn is_masked(f: &mut Func, weight: Val) -> Val {
 impl QueryBlocks<'_> {
     /// A block from the beginning over some pages; once more without the values of masked keys where sums are not finite.
     pub(super) fn sum_pages(&self, f: &mut Func, block: Block, range: PageRange) {
-        let (zero, one, two) = (f.i64(0), f.i64(1), f.i64(2));
         if !self.attend.spec.has_values() {
             let skip_masked = f.i1(false);
             self.initialise(f, block);
             return self.add_pages(f, block, range, skip_masked);
         }
-        let needed = f.i1(true);
-        f.for_loop(zero..two, one, &[needed], |f, round, needed| {
-            f.if_else(
-                needed[0],
-                |f| {
-                    let skip_masked = f.cmp(Cmp::Eq, round, one);
-                    self.initialise(f, block);
-                    self.add_pages(f, block, range, skip_masked);
-                    let finite = self.is_finite(f, block);
-                    vec![f.not(finite)]
-                },
-                |f| vec![f.i1(false)],
-            )
+        twice(f, |f, skip_masked| {
+            self.initialise(f, block);
+            self.add_pages(f, block, range, skip_masked);
+            let sums = float_at(f, self.mine, self.scratch.sums);
+            is_finite(f, self.attend, sums, block)
         });
     }
+}
 
-    /// True unless a sum of the block is infinite or no number.
-    fn is_finite(&self, f: &mut Func, block: Block) -> Val {
-        let lanes = self.attend.lanes();
-        let (ty, bits) = (Ty::V(lanes, Scalar::F32), Ty::V(lanes, Scalar::I32));
-        let width = f.i64(self.attend.value_width() as i64);
-        let (end, zero) = (f.mul(block.rows, width), f.i64(0));
-        let (sums, step) = (float_at(f, self.mine, self.scratch.sums), f.i64(i64::from(lanes)));
-        let none = f.zero(bits);
-        let found = f.for_loop(zero..end, step, &[none], |f, at, found| {
-            let p = f.gep(sums, at, Scalar::F32);
-            let x = f.load(p, ty);
-            vec![note(f, x, found[0])]
-        });
-        all_finite(f, found[0])
-    }
+/// Writes `body`, which gets whether values of masked keys are skipped and returns whether its sums are finite: without them,
+/// and once more with them where sums are not finite.
+pub(super) fn twice(f: &mut Func, body: impl FnOnce(&mut Func, Val) -> Val) {
+    let (zero, one, two, needed) = (f.i64(0), f.i64(1), f.i64(2), f.i1(true));
+    f.for_loop(zero..two, one, &[needed], |f, round, needed| {
+        f.if_else(
+            needed[0],
+            |f| {
+                let skip_masked = f.cmp(Cmp::Eq, round, one);
+                let finite = body(f, skip_masked);
+                vec![f.not(finite)]
+            },
+            |f| vec![f.i1(false)],
+        )
+    });
+}
+
+/// True unless a sum of the block is infinite or no number.
+pub(super) fn is_finite(f: &mut Func, attend: &Attend, sums: Val, block: Block) -> Val {
+    let lanes = attend.lanes();
+    let (ty, bits) = (Ty::V(lanes, Scalar::F32), Ty::V(lanes, Scalar::I32));
+    let width = f.i64(attend.value_width() as i64);
+    let (end, zero) = (f.mul(block.rows, width), f.i64(0));
+    let step = f.i64(i64::from(lanes));
+    let none = f.zero(bits);
+    let found = f.for_loop(zero..end, step, &[none], |f, at, found| {
+        let p = f.gep(sums, at, Scalar::F32);
+        let x = f.load(p, ty);
+        vec![note(f, x, found[0])]
+    });
+    all_finite(f, found[0])
 }

@@ -10,6 +10,7 @@ mod append;
 mod blocks;
 mod bounds;
 mod exp2;
+mod governed;
 mod interval;
 mod layout;
 mod lookup;
@@ -33,12 +34,16 @@ mod top_k;
 mod variant;
 
 use crate::kernel::Module;
+pub use governed::{Arguments, Governed, Part};
 use seqc_abi::{StateKind, Word};
 pub use variant::Attend;
 
 impl Attend {
-    /// Kinds of the state entries: ticks (with a clock), keys, values (where there are), then one per key stream.
+    /// Kinds of the state entries, those of [`Governed::slots`] where there is a policy: ticks (with a clock), keys, values (where there are), then one per key stream.
     pub fn states(&self) -> Vec<StateKind> {
+        if let Some(governed) = self.governed() {
+            return governed.slots().into_iter().map(|slot| slot.kind).collect();
+        }
         let ring = self.ring();
         let entry = |page_bytes| StateKind::Pages {
             page_bytes,
@@ -82,6 +87,9 @@ impl Attend {
 
     /// Bytes of scratch for each thread, a multiple of 64.
     pub fn scratch_bytes(&self) -> usize {
+        if let Some(governed) = self.governed() {
+            return governed.scratch_bytes();
+        }
         layout::Scratch::new(self).bytes
     }
 

@@ -19,15 +19,11 @@ use seqc_ir::Normaliser;
 pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) -> String {
     let open = score::function(attend, module, tables, Mask::Open);
     let pairs = score::function(attend, module, tables, Mask::Pairs);
-    let products = tile::product(
-        module,
-        format!("{}_products", attend.name),
-        &key_shape(attend),
-        row_counts(attend),
-    );
+    let products = tile::product(module, products_name(attend), &key_shape(attend), row_counts(attend));
     let sums = sums(attend, module);
     let name = format!("{}_page", attend.name);
-    let own = [Ty::GLOBAL, Ty::GLOBAL, Ty::GLOBAL, Ty::I64, Ty::I1, Ty::I1];
+    let space = attend.page_space();
+    let own = [space, space, space, Ty::I64, Ty::I1, Ty::I1];
     let params = [&TileArgs::TYPES[..], &own].concat();
     let mut f = Func::new(&name, &params, None);
     let args = TileArgs::of(&f);
@@ -57,6 +53,11 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
     }
     module.add(f);
     name
+}
+
+/// Name of the function that multiplies a tile of queries by a page of keys.
+pub(super) fn products_name(attend: &Attend) -> String {
+    format!("{}_products", attend.name)
 }
 
 /// Places in the scratch of the thread, those of the tile's rows where there are rows.
@@ -107,6 +108,7 @@ fn key_shape(attend: &Attend) -> Shape {
         ldb: PAGE,
         ldc: PAGE,
         stored: attend.stored(),
+        space: attend.page_space(),
         init: Init::Zero,
     }
 }
@@ -125,6 +127,7 @@ fn sums(attend: &Attend, module: &mut Module) -> Vec<ValueProduct> {
             ldb: panel.width,
             ldc: attend.value_width(),
             stored: attend.stored(),
+            space: attend.page_space(),
             init: if shrinks { Init::Scale } else { Init::Add },
         };
         let name = format!("{}_sums_{n}", attend.name);

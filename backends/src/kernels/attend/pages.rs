@@ -39,18 +39,36 @@ impl QueryBlocks<'_> {
         });
     }
 
-    /// All tiles of a block over one page, after which comes `next`.
-    fn tiles(&self, f: &mut Func, block: Block, [page, next]: [Val; 2], skip_masked: Val) {
+    /// A head's part of a page, after which comes `next`.
+    fn head_pages(&self, f: &mut Func, group: Val, [page, next]: [Val; 2]) -> HeadPages {
+        if let Some(copies) = &self.copies {
+            f.call(&copies.read, &[&copies.list[..], &[page]].concat(), None);
+            return HeadPages {
+                keys: copies.keys,
+                values: copies.values,
+                next: copies.keys,
+            };
+        }
         let attend = self.attend;
         let head = |f: &mut Func, pages: Val, page: Val, width: usize| {
             let slot = attend.slot(f, page);
-            attend.head_page(f, pages, slot, block.group, width)
+            attend.head_page(f, pages, slot, group, width)
         };
-        let head = HeadPages {
+        HeadPages {
             keys: head(f, self.pages.keys, page, attend.key_dim),
             values: head(f, self.pages.values, page, attend.value_width()),
             next: head(f, self.pages.keys, next, attend.key_dim),
-        };
+        }
+    }
+
+    /// The keys of a head's page.
+    pub(super) fn keys_of_page(&self, f: &mut Func, group: Val, page: Val) -> Val {
+        self.head_pages(f, group, [page, page]).keys
+    }
+
+    /// All tiles of a block over one page, after which comes `next`.
+    fn tiles(&self, f: &mut Func, block: Block, [page, next]: [Val; 2], skip_masked: Val) {
+        let head = self.head_pages(f, block.group, [page, next]);
         let (zero, tile) = (f.i64(0), f.i64(self.attend.tile_rows() as i64));
         f.for_each(zero, block.rows, self.attend.tile_rows() as i64, |f, at| {
             let left = f.sub(block.rows, at);

@@ -69,6 +69,7 @@ impl<'a> QueryBlocks<'a> {
                 keys: f.param(4),
                 values: f.param(5),
             },
+            copies: None,
             table: f.param(6),
             chunk: Chunk {
                 position: f.param(7),

@@ -31,7 +31,7 @@ impl<'a> QueryRow<'a> {
         let pages = attend.spec.key_streams;
         let query_streams = (0..attend.spec.query_streams)
             .map(|n| {
-                let pointer = f.load_slot(args.table, pages + 2 * n, Ty::GLOBAL);
+                let pointer = f.load_slot(args.table, pages + 2 * n, attend.stream_space(n));
                 let stride = f.load_slot(args.table, pages + 2 * n + 1, Ty::I64);
                 let offset = f.mul(token, stride);
                 let offset = if attend.query_widths.get(n).is_some_and(|w| *w > 1) {
@@ -48,7 +48,9 @@ impl<'a> QueryRow<'a> {
         let streams = widths.map(|(n, width)| {
             let pointer = f.load_slot(args.table, n, Ty::GLOBAL);
             let pointer = page_at(f, pointer, page);
-            if *width > 1 {
+            if attend.sight.is_some() {
+                row_at(f, pointer, args.group, PAGE)
+            } else if *width > 1 {
                 row_at(f, pointer, head, PAGE)
             } else {
                 pointer

@@ -65,6 +65,16 @@ impl Pair<'_> {
         self.wide(f, real)
     }
 
+    /// A number; a scalar where it is one for all lanes.
+    pub(super) fn number(&self, f: &mut Func, expr: &PairExpr) -> Val {
+        Lowering { pair: self, f }.value(expr).to_real(f)
+    }
+
+    /// A truth value; a scalar where it is one for all lanes.
+    pub(super) fn truth(&self, f: &mut Func, expr: &PairExpr) -> Val {
+        Lowering { pair: self, f }.value(expr).to_truth(f)
+    }
+
     /// `key <= last` for a position `last`.
     pub(super) fn not_behind(&self, f: &mut Func, last: Val) -> Val {
         let last = RationalLanes::scalar(last);

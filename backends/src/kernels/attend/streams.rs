@@ -61,7 +61,7 @@ impl QueryBlocks<'_> {
     fn stream_bounds(&self, f: &mut Func, block: Block, n: usize, at: Val, end: Val) -> Bounds {
         let first = self.attend.spec.key_streams + 2 * n;
         let stream = Strided {
-            base: f.load_slot(self.table, first, Ty::GLOBAL),
+            base: f.load_slot(self.table, first, self.attend.stream_space(n)),
             stride: f.load_slot(self.table, first + 1, Ty::I64),
         };
         let wide = self.attend.query_widths[n] > 1;

@@ -19,6 +19,11 @@ pub(super) struct Table {
 }
 
 impl Tables {
+    /// No tables, where no expression is of the head alone but the head itself.
+    pub(super) fn none() -> Tables {
+        Tables(Vec::new())
+    }
+
     /// Adds the tables that the predicate and the score need.
     pub(super) fn new(attend: &Attend, module: &mut Module) -> Tables {
         let mut found: Vec<&PairExpr> = Vec::new();

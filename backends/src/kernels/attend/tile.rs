@@ -30,6 +30,8 @@ pub(super) struct Shape {
     pub(super) ldc: usize,
     /// How the numbers of `b` are stored.
     pub(super) stored: Plain,
+    /// The memory that they are in.
+    pub(super) space: Ty,
     pub(super) init: Init,
 }
 
@@ -42,16 +44,20 @@ pub(super) struct RowCounts {
     pub(super) unit: usize,
 }
 
-/// Types of the parameters of a product.
-pub(super) const PARAMS: [Ty; 7] = [
-    Ty::SCRATCH,
-    Ty::GLOBAL,
-    Ty::SCRATCH,
-    Ty::I64,
-    Ty::SCRATCH,
-    Ty::I64,
-    Ty::GLOBAL,
-];
+impl Shape {
+    /// Types of the parameters of a product.
+    pub(super) fn params(&self) -> [Ty; 7] {
+        [
+            Ty::SCRATCH,
+            self.space,
+            Ty::SCRATCH,
+            Ty::I64,
+            Ty::SCRATCH,
+            Ty::I64,
+            self.space,
+        ]
+    }
+}
 
 /// Adds `fn(a, b, c, k, factors, rows, ahead)`, products for any number of rows that a tile can have; returns its name. The least
 /// number of rows is that of one token, which uses what it reads once: it asks for as much from `ahead` on as it reads of `b`.
@@ -63,7 +69,7 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: Ro
         .step_by(strip)
         .map(|v| (v, strip.min(vectors - v)))
         .collect();
-    let mut f = Func::new(&name, &PARAMS, None);
+    let mut f = Func::new(&name, &shape.params(), None);
     let unit = rows.unit;
     let rows = f.param(5);
     for count in counts {
@@ -107,11 +113,12 @@ impl Tile {
             ldb,
             ldc,
             stored,
+            space,
             init,
             ..
         } = self.shape;
         let name = format!(
-            "seqc_strided_tile_{}x{}_{lda}_{ldb}_{ldc}_{}{init:?}{}",
+            "seqc_strided_tile_{}x{}_{lda}_{ldb}_{ldc}_{}{}{init:?}{}",
             self.rows,
             self.vectors,
             match stored {
@@ -119,6 +126,7 @@ impl Tile {
                 Plain::F16 => "f16_",
                 Plain::Bf16 => "bf16_",
             },
+            if space == Ty::SCRATCH { "copied_" } else { "" },
             if self.prefetch { "_prefetch" } else { "" }
         );
         if module.has(&name) {
@@ -126,7 +134,7 @@ impl Tile {
         }
         let mut f = Func::new(
             &name,
-            &[Ty::SCRATCH, Ty::GLOBAL, Ty::SCRATCH, Ty::I64, Ty::SCRATCH, Ty::GLOBAL],
+            &[Ty::SCRATCH, space, Ty::SCRATCH, Ty::I64, Ty::SCRATCH, space],
             None,
         );
         let init = self.initial(&mut f);

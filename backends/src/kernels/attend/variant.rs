@@ -1,5 +1,6 @@
 //! What distinguishes one attention kernel from another.
 
+use crate::kernel::Ty;
 use seqc_ir::AttendSpec;
 use seqc_passes::{attention::span::AttentionSpan, machine::Machine};
 
@@ -30,6 +31,17 @@ pub struct Attend {
     pub max_chunk: usize,
     /// The processor.
     pub machine: Machine,
+    /// For a set of entries that a policy's queries see ([`super::governed`]).
+    pub sight: Option<Sight>,
+}
+
+/// What differs for entries of a cache that a policy governs.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight {
+    /// Query streams of the layer; those behind them are numbers of the cache, in scratch. Key streams have one number for each key head.
+    pub layer_streams: usize,
+    /// Keys and values are read from a copy of their page in scratch, as f32.
+    pub copied: bool,
 }
 
 impl Attend {
@@ -47,6 +59,22 @@ impl Attend {
     /// Entries of a head's result.
     pub fn result_width(&self) -> usize {
         self.spec.result(self.heads, self.value_dim)[1..].iter().product()
+    }
+
+    /// The space of the rows of query stream `n`.
+    pub(super) fn stream_space(&self, n: usize) -> Ty {
+        match self.sight {
+            Some(sight) if n >= sight.layer_streams => Ty::SCRATCH,
+            _ => Ty::GLOBAL,
+        }
+    }
+
+    /// The space of a page's keys and values.
+    pub(super) fn page_space(&self) -> Ty {
+        match self.sight {
+            Some(Sight { copied: true, .. }) => Ty::SCRATCH,
+            _ => Ty::GLOBAL,
+        }
     }
 
     /// Query heads per key head.

@@ -64,6 +64,7 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         span: AttentionSpan::ALL,
         max_chunk: 40,
         machine: *target.machine(),
+        sight: None,
     };
     Case { attend, tokens: 230 }
 }

@@ -1,0 +1,117 @@
+//! New entries: keys and values into their pages or codes, first values of their numbers.
+
+use super::{
+    super::{
+        append::{Piece, Rows},
+        layout::{PAGE, Strided, ceil_div, row_at},
+    },
+    Governed,
+    args::Args,
+    entries::Numbers,
+    expr::POSITION,
+    states::kept,
+};
+use crate::kernel::{Func, Scalar, Val};
+
+/// Consecutive rows that become entries of a key head.
+#[derive(Clone, Copy)]
+pub(super) struct NewRows {
+    pub(super) group: Val,
+    /// The first row, and the one behind the last.
+    pub(super) first: Val,
+    pub(super) end: Val,
+    /// Slot of row 0, were it one of them.
+    pub(super) base: Val,
+}
+
+impl Governed<'_> {
+    pub(super) fn append(&self, f: &mut Func, args: &Args, rows: NewRows) {
+        let (low, high) = (f.add(rows.base, rows.first), f.add(rows.base, rows.end));
+        let size = f.i64(PAGE as i64);
+        let (from, to) = (f.udiv(low, size), ceil_div(f, high, size));
+        f.for_each(from, to, 1, |f, page| {
+            let start = f.mul(page, size);
+            let next = f.add(start, size);
+            let piece = Piece {
+                attend: self.attend,
+                start,
+                low: f.max(start, low),
+                high: f.min(next, high),
+            };
+            if kept(&self.policy.keys) {
+                let from = self.rows(
+                    f,
+                    Strided {
+                        base: args.k,
+                        stride: args.k_stride,
+                    },
+                    rows,
+                    self.attend.key_dim,
+                );
+                let to = self
+                    .attend
+                    .head_page(f, args.keys, page, rows.group, self.attend.key_dim);
+                piece.keys(f, from, to);
+            }
+            if kept(&self.policy.values) {
+                let from = self.rows(
+                    f,
+                    Strided {
+                        base: args.v,
+                        stride: args.v_stride,
+                    },
+                    rows,
+                    self.attend.value_dim,
+                );
+                let to = self
+                    .attend
+                    .head_page(f, args.values, page, rows.group, self.attend.value_width());
+                piece.values(f, from, to);
+            }
+        });
+        self.code_new(f, args, rows);
+        self.first_numbers(f, args, rows);
+    }
+
+    fn rows(&self, f: &mut Func, rows: Strided, new: NewRows, width: usize) -> Rows {
+        Rows {
+            rows: Strided {
+                base: row_at(f, rows.base, new.group, width),
+                ..rows
+            },
+            position: new.base,
+            list: None,
+        }
+    }
+
+    /// Positions and first values of memories.
+    fn first_numbers(&self, f: &mut Func, args: &Args, rows: NewRows) {
+        let memories: Vec<f32> = self.policy.memories.iter().map(|m| m.init as f32).collect();
+        if !self.evicts() && memories.is_empty() {
+            return;
+        }
+        f.for_each(rows.first, rows.end, 1, |f, row| {
+            let slot = f.add(rows.base, row);
+            if self.evicts() {
+                let position = Numbers::row(self, f, args.scratch, row);
+                let position = super::super::layout::float_at(f, position, POSITION);
+                let position = f.load(position, crate::kernel::Ty::F32);
+                let p = self.number_of(f, args, 0, rows.group, slot);
+                f.store(position, p);
+            }
+            for (n, init) in memories.iter().enumerate() {
+                let init = f.f32(*init);
+                let p = self.number_of(f, args, self.first_memory() + n, rows.group, slot);
+                f.store(init, p);
+            }
+        });
+    }
+
+    /// Pointer to an entry's number in array `n`.
+    pub(super) fn number_of(&self, f: &mut Func, args: &Args, n: usize, group: Val, slot: Val) -> Val {
+        let size = f.i64(PAGE as i64);
+        let (page, column) = (f.udiv(slot, size), f.urem(slot, size));
+        let row = self.numbers_of_page(f, args, n, group, page);
+        f.gep(row, column, Scalar::F32)
+    }
+}

@@ -1,0 +1,170 @@
+//! Expressions over entries, a vector of them at a time, and over numbers of the cache.
+
+use super::{
+    super::{
+        layout::{PAGE, float_at, page_at, row_at},
+        pair::{Lookup, Pair},
+        table::Tables,
+    },
+    Governed,
+    args::Args,
+};
+use crate::kernel::{Func, Scalar, Ty, Val};
+use seqc_ir::PairExpr;
+
+/// What expressions of a policy are computed from at one row.
+pub(super) struct Numbers {
+    /// The layer's query streams, which they do not read, and the numbers of the cache.
+    streams: Vec<Val>,
+    pub(super) args: Args,
+    tables: Tables,
+    lookups: Vec<Lookup<'static>>,
+    pub(super) group: Val,
+    /// Slot of the row's own entry.
+    pub(super) last: Val,
+}
+
+/// Some entries: a vector from `start` of a page on.
+#[derive(Clone, Copy)]
+pub(super) struct Lanes {
+    pub(super) page: Val,
+    /// Index in the page of the first one.
+    pub(super) start: Val,
+}
+
+impl Numbers {
+    /// Pointer to the numbers of a row.
+    pub(super) fn row(governed: &Governed<'_>, f: &mut Func, scratch: Val, row: Val) -> Val {
+        let all = float_at(f, scratch, governed.extra().numbers);
+        row_at(f, all, row, governed.numbers())
+    }
+
+    /// The numbers of a row whose own entry has slot `last`.
+    pub(super) fn load(governed: &Governed<'_>, f: &mut Func, args: &Args, row: Val, group: Val, last: Val) -> Numbers {
+        let row = Numbers::row(governed, f, args.scratch, row);
+        let values = (0..governed.numbers()).map(|n| {
+            let p = float_at(f, row, n);
+            f.load(p, Ty::F32)
+        });
+        let values = values.collect();
+        Numbers::of(governed, f, args, values, [group, last])
+    }
+
+    /// Numbers at hand.
+    pub(super) fn of(
+        governed: &Governed<'_>,
+        f: &mut Func,
+        args: &Args,
+        values: Vec<Val>,
+        [group, last]: [Val; 2],
+    ) -> Numbers {
+        let zero = f.f32(0.0);
+        let mut streams = vec![zero; governed.attend.spec.query_streams];
+        streams.extend(values);
+        Numbers {
+            streams,
+            args: *args,
+            tables: Tables::none(),
+            lookups: Vec::new(),
+            group,
+            last,
+        }
+    }
+
+    /// A function of numbers of the cache.
+    pub(super) fn number(&self, f: &mut Func, governed: &Governed<'_>, expr: &PairExpr) -> Val {
+        let zero = f.i64(0);
+        let pair = self.pair(1, zero, None, Vec::new());
+        pair.number(f, &governed.of_entry(expr))
+    }
+
+    /// The same as a truth value.
+    pub(super) fn truth(&self, f: &mut Func, governed: &Governed<'_>, expr: &PairExpr) -> Val {
+        let zero = f.i64(0);
+        let pair = self.pair(1, zero, None, Vec::new());
+        pair.truth(f, &governed.of_entry(expr))
+    }
+
+    /// The pairs of the row's token with keys, of which the first is `key`.
+    pub(super) fn pair(&self, lanes: u32, key: Val, score: Option<Val>, key_streams: Vec<Val>) -> Pair<'_> {
+        Pair {
+            tables: &self.tables,
+            lanes,
+            query: self.last,
+            key,
+            head: self.group,
+            score,
+            query_streams: &self.streams,
+            key_streams,
+            lookups: &self.lookups,
+        }
+    }
+}
+
+impl Governed<'_> {
+    /// Pointer to the numbers of a page's entries in array `n`.
+    pub(super) fn numbers_of_page(&self, f: &mut Func, args: &Args, n: usize, group: Val, page: Val) -> Val {
+        let pages = f.load_slot(args.table, n, Ty::GLOBAL);
+        let page = page_at(f, pages, page);
+        row_at(f, page, group, PAGE)
+    }
+
+    /// Pointer to the vector of numbers in array `n`.
+    pub(super) fn vector_of(&self, f: &mut Func, args: &Args, n: usize, group: Val, at: Lanes) -> Val {
+        let row = self.numbers_of_page(f, args, n, group, at.page);
+        f.gep(row, at.start, Scalar::F32)
+    }
+
+    pub(super) fn vector(&self) -> Ty {
+        Ty::V(self.attend.lanes(), Scalar::F32)
+    }
+
+    /// The pairs of a row with a vector of entries; `score` is what [`PairExpr::Score`] is.
+    pub(super) fn pairs<'n>(&self, f: &mut Func, numbers: &'n Numbers, at: Lanes, score: Option<Val>) -> Pair<'n> {
+        let args = &numbers.args;
+        let mut streams = Vec::new();
+        for n in 0..self.streams() {
+            let p = self.vector_of(f, args, n, numbers.group, at);
+            streams.push(f.load(p, self.vector()));
+        }
+        let size = f.i64(PAGE as i64);
+        let first = f.mul(at.page, size);
+        let key = f.add(first, at.start);
+        numbers.pair(self.attend.lanes(), key, score, streams)
+    }
+
+    /// Code for each vector of the first `count` entries; entries behind them are in the last one.
+    pub(super) fn each_vector(&self, f: &mut Func, count: Val, body: impl FnOnce(&mut Func, Lanes)) {
+        let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
+        let pages = super::super::layout::ceil_div(f, count, size);
+        let lanes = i64::from(self.attend.lanes());
+        f.for_each(zero, pages, 1, |f, page| {
+            f.for_each(zero, size, lanes, |f, start| body(f, Lanes { page, start }));
+        });
+    }
+
+    /// A truth value for each entry of a vector: it is one of the first `last + 1` ones.
+    pub(super) fn inside(&self, f: &mut Func, at: Lanes, last: Val) -> Val {
+        let size = f.i64(PAGE as i64);
+        let first = f.mul(at.page, size);
+        let key = f.add(first, at.start);
+        let one = f.i64(1);
+        let left = f.sub(last, key);
+        let left = f.add(left, one);
+        f.tail_mask(left, self.attend.lanes())
+    }
+
+    /// A function that takes all arguments, then these.
+    pub(super) fn function(&self, part: &str, own: &[Ty]) -> (Func, Args, Vec<Val>) {
+        let types = [&Args::TYPES[..], own].concat();
+        let f = Func::new(self.name(part), &types, None);
+        let args = Args::of(&f);
+        let own = f.params()[Args::TYPES.len()..].to_vec();
+        (f, args, own)
+    }
+
+    /// Calls such a function.
+    pub(super) fn call(&self, f: &mut Func, part: &str, args: &Args, own: &[Val]) {
+        f.call(&self.name(part), &[&args.list()[..], own].concat(), None);
+    }
+}

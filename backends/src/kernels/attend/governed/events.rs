@@ -1,0 +1,212 @@
+//! From event to event: the rows of a chunk up to each token after which entries leave or are coded.
+
+use super::{
+    super::layout::{Strided, float_at, row_at},
+    Governed,
+    args::{ARGS, Args},
+    entries::Numbers,
+    expr::FIRST_COUNTER,
+    states::Word,
+};
+use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Team, Ty, Val};
+use seqc_ir::policy::Coding;
+
+impl Governed<'_> {
+    /// Adds `fn NAME_govern(arguments…, turn, threads, tid)`: all key heads of this thread.
+    pub(super) fn add_events(&self, module: &mut Module) {
+        let mut f = Func::new(self.name("govern"), &ARGS, None);
+        let mut args = Args::of(&f);
+        let team = Team {
+            tid: f.param(ARGS.len() - 3),
+            threads: f.param(ARGS.len() - 2),
+        };
+        let thread = f.param(ARGS.len() - 1);
+        args.scratch = row_at(&mut f, args.scratch, thread, self.scratch_bytes() / 4);
+        self.fill_tables(&mut f, &args);
+        let groups = f.i64(self.attend.groups as i64);
+        f.team_for(team.cyclic(groups), |f, group| {
+            self.begin(f, &args, group);
+            let (first, zero) = (self.first(f, &args), f.i64(0));
+            f.store(zero, first);
+            f.for_each(zero, args.count, 1, |f, row| self.row(f, &args, group, row));
+        });
+        module.add(f);
+    }
+
+    /// The numbers of the cache become query streams of the sights.
+    fn fill_tables(&self, f: &mut Func, args: &Args) {
+        let extra = self.extra();
+        let first = self.streams() + 2 * self.attend.spec.query_streams;
+        let tables = [(args.table, extra.numbers), (args.observed, extra.earlier)];
+        for (table, numbers) in tables.into_iter().take(1 + usize::from(!self.observed.is_empty())) {
+            let stride = f.i64(self.numbers() as i64);
+            let base = float_at(f, args.scratch, numbers);
+            for n in 0..self.numbers() {
+                let value = float_at(f, base, n);
+                for (at, value) in [value, stride].into_iter().enumerate() {
+                    let slot = f.i64((first + 2 * n + at) as i64);
+                    let p = f.gep(table, slot, Scalar::I64);
+                    f.store(value, p);
+                }
+            }
+        }
+    }
+
+    /// Where the first row that has not been run is noted.
+    fn first(&self, f: &mut Func, args: &Args) -> Val {
+        let byte = f.i64(4 * self.extra().first as i64);
+        f.gep(args.scratch, byte, Scalar::I8)
+    }
+
+    /// First values of counters, before the first token.
+    fn begin(&self, f: &mut Func, args: &Args, group: Val) {
+        if self.policy.counters.is_empty() {
+            return;
+        }
+        let (begun, zero) = (self.load_word(f, args.words, group, Word::Begun), f.i64(0));
+        let fresh = f.cmp(Cmp::Eq, begun, zero);
+        f.if_then(fresh, |f| {
+            for (n, counter) in self.policy.counters.iter().enumerate() {
+                let (init, p) = (
+                    f.f32(counter.init as f32),
+                    self.word(f, args.words, group, Word::Counter(n)),
+                );
+                f.store(init, p);
+            }
+            let (one, p) = (f.i64(1), self.word(f, args.words, group, Word::Begun));
+            f.store(one, p);
+        });
+    }
+
+    /// One row: its numbers; where an event follows it, all rows since the last one.
+    fn row(&self, f: &mut Func, args: &Args, group: Val, row: Val) {
+        let p = self.first(f, args);
+        let (first, one) = (f.load(p, Ty::I64), f.i64(1));
+        let before = self.load_word(f, args.words, group, Word::Entries);
+        let passed = f.sub(row, first);
+        let last = f.add(before, passed);
+        let numbers = self.numbers_at(f, args, group, row, last);
+        let evicts = self.policy.evict.as_ref().map(|e| numbers.truth(f, self, &e.at));
+        let codes = self.codes(f, &numbers);
+        let next = f.add(row, one);
+        let end = f.cmp(Cmp::Eq, next, args.count);
+        let event = [evicts, codes].into_iter().flatten().fold(end, |a, b| f.or(a, b));
+        f.if_then(event, |f| {
+            self.call(f, "run", args, &[group, first, next]);
+            self.define_where_needed(f, &numbers, row, [evicts, codes]);
+            if let Some(evicts) = evicts {
+                f.if_then(evicts, |f| self.call(f, "evict", args, &[group, row]));
+            }
+            if self.codes_later() {
+                self.call(f, "code", args, &[group, row]);
+            }
+            let p = self.first(f, args);
+            f.store(next, p);
+        });
+    }
+
+    /// Computes the definitions where entries leave, or where channels have still to be chosen.
+    fn define_where_needed(&self, f: &mut Func, numbers: &Numbers, row: Val, [evicts, codes]: [Option<Val>; 2]) {
+        let args = &numbers.args;
+        if self.policy.definitions.is_empty() {
+            return;
+        }
+        let chooses = self.policy.keys.as_ref().is_some_and(|c| c.channels.is_some());
+        let chooses = codes.filter(|_| chooses).map(|codes| {
+            let (chosen, zero) = (self.load_word(f, args.words, numbers.group, Word::Chosen), f.i64(0));
+            let fresh = f.cmp(Cmp::Eq, chosen, zero);
+            f.and(codes, fresh)
+        });
+        let Some(needed) = [evicts, chooses].into_iter().flatten().reduce(|a, b| f.or(a, b)) else {
+            return;
+        };
+        f.if_then(needed, |f| self.call(f, "define", args, &[numbers.group, row]));
+    }
+
+    /// Computes and stores the numbers of the cache at a row, whose own entry will have slot `last`.
+    fn numbers_at(&self, f: &mut Func, args: &Args, group: Val, row: Val, last: Val) -> Numbers {
+        let (position, one) = (f.add(args.position, row), f.i64(1));
+        let next = f.add(position, one);
+        let real = f.convert(Cast::SignedToFloat, position, Scalar::F32);
+        let flag = |f: &mut Func, cmp| {
+            let truth = f.cmp(cmp, next, args.prompt);
+            f.convert(Cast::UnsignedToFloat, truth, Scalar::F32)
+        };
+        let mut values = vec![real, flag(f, Cmp::Lt), flag(f, Cmp::Eq)];
+        let counters = 0..self.policy.counters.len();
+        let load = |n| {
+            let p = self.word(f, args.words, group, Word::Counter(n));
+            f.load(p, Ty::F32)
+        };
+        let old: Vec<Val> = counters.clone().map(load).collect();
+        let before = Numbers::of(self, f, args, [&values[..], &old].concat(), [group, last]);
+        for (n, counter) in self.policy.counters.iter().enumerate() {
+            let value = before.number(f, self, &counter.next);
+            values.push(value);
+            let p = self.word(f, args.words, group, Word::Counter(n));
+            f.store(value, p);
+        }
+        debug_assert_eq!(values.len(), FIRST_COUNTER + counters.len());
+        let to = Numbers::row(self, f, args.scratch, row);
+        for (n, value) in values.iter().enumerate() {
+            let p = float_at(f, to, n);
+            f.store(*value, p);
+        }
+        Numbers::of(self, f, args, values, [group, last])
+    }
+
+    /// Codings whose entries are coded some time after they came.
+    fn later(&self) -> Vec<(&Coding, Word)> {
+        let all = [
+            (&self.policy.keys, Word::CodedKeys),
+            (&self.policy.values, Word::CodedValues),
+        ];
+        all.into_iter()
+            .filter_map(|(coding, word)| Some((coding.as_ref()?, word)))
+            .filter(|(coding, _)| coding.until.is_some())
+            .collect()
+    }
+
+    pub(super) fn codes_later(&self) -> bool {
+        !self.later().is_empty()
+    }
+
+    /// Whether entries are coded after a row.
+    fn codes(&self, f: &mut Func, numbers: &Numbers) -> Option<Val> {
+        let args = &numbers.args;
+        let mut found = None;
+        for (coding, word) in self.later() {
+            let border = self.border(f, numbers, coding);
+            let coded = self.load_word(f, args.words, numbers.group, word);
+            let more = f.cmp(Cmp::Gt, border, coded);
+            found = Some(found.map_or(more, |found| f.or(found, more)));
+        }
+        found
+    }
+
+    /// The slot before which entries are coded, in whole groups.
+    pub(super) fn border(&self, f: &mut Func, numbers: &Numbers, coding: &Coding) -> Val {
+        let zero = f.i64(0);
+        let Some(until) = &coding.until else { return zero };
+        let until = numbers.number(f, self, until);
+        let (none, one) = (f.f32(0.0), f.i64(1));
+        let until = f.max(until, none);
+        let until = f.convert(Cast::FloatToSigned, until, Scalar::I64);
+        let entries = f.add(numbers.last, one);
+        let until = f.min(until, entries);
+        if !super::states::along_tokens(coding) {
+            return until;
+        }
+        let group = f.i64(coding.group as i64);
+        let rest = f.urem(until, group);
+        f.sub(until, rest)
+    }
+
+    /// Rows of queries.
+    pub(super) fn queries(&self, args: &Args) -> Strided {
+        Strided {
+            base: args.q,
+            stride: args.q_stride,
+        }
+    }
+}

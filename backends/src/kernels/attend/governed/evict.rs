@@ -1,0 +1,158 @@
+//! Eviction: the entries that stay move together.
+
+use super::{
+    super::layout::PAGE,
+    Governed,
+    args::Args,
+    coding::Moves,
+    entries::Numbers,
+    states::{Word, kept},
+};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use seqc_ir::{
+    PairExpr,
+    policy::{Kind, SLOT},
+};
+
+impl Governed<'_> {
+    /// Whether the order of entries matters: slots are read, or what is before them is coded.
+    fn ordered(&self) -> bool {
+        let pools = |kind: &Kind| matches!(kind, Kind::Pool { .. });
+        let slots = |e: &PairExpr| e.any(&|e| matches!(e, PairExpr::KeyStream(SLOT)));
+        self.codes_later()
+            || self.policy.definitions.iter().any(|d| pools(&d.kind))
+            || self.policy.expressions().into_iter().any(slots)
+    }
+
+    /// Adds `fn NAME_evict(arguments…, group, row)`: entries leave after a row, whose definitions are computed.
+    pub(super) fn add_evict(&self, module: &mut Module) {
+        self.add_define(module);
+        let Some(evict) = &self.policy.evict else { return };
+        self.add_move(module);
+        let (mut function, args, own) = self.function("evict", &[Ty::I64; 2]);
+        let f = &mut function;
+        let [group, row] = [own[0], own[1]];
+        let (entries, zero, one) = (self.load_word(f, args.words, group, Word::Entries), f.i64(0), f.i64(1));
+        let last = f.sub(entries, one);
+        let numbers = Numbers::load(self, f, &args, row, group, last);
+        let keep = PairExpr::select(evict.keep.clone(), PairExpr::Const(1.0), PairExpr::Const(0.0));
+        self.fill(f, &numbers, self.temporary(), &keep);
+        let stays = |f: &mut Func, slot: Val| {
+            let p = self.number_of(f, &args, self.temporary(), group, slot);
+            let x = f.load(p, Ty::F32);
+            let none = f.f32(0.0);
+            f.cmp(Cmp::Ne, x, none)
+        };
+        let borders = [Word::CodedKeys, Word::CodedValues].map(|word| self.load_word(f, args.words, group, word));
+        let counts = f.for_loop(zero..entries, one, &[zero, zero, zero], |f, slot, counts| {
+            let stays = stays(f, slot);
+            let add = |f: &mut Func, n: usize, within: Option<Val>| {
+                let counted = within.map_or(stays, |within| f.and(stays, within));
+                let counted = f.convert(crate::kernel::Cast::ZeroExtend, counted, Scalar::I64);
+                f.add(counts[n], counted)
+            };
+            let [keys, values] = borders.map(|border| f.cmp(Cmp::Lt, slot, border));
+            vec![add(f, 0, None), add(f, 1, Some(keys)), add(f, 2, Some(values))]
+        });
+        if self.ordered() {
+            f.for_loop(zero..entries, one, &[zero], |f, slot, to| {
+                let stays = stays(f, slot);
+                f.if_else(
+                    stays,
+                    |f| {
+                        let moves = f.cmp(Cmp::Ne, slot, to[0]);
+                        f.if_then(moves, |f| self.call(f, "move", &args, &[group, slot, to[0]]));
+                        vec![f.add(to[0], one)]
+                    },
+                    |_| vec![to[0]],
+                )
+            });
+        } else {
+            self.fill_holes(f, &args, group, [counts[0], entries], stays);
+        }
+        let words = [Word::Entries, Word::CodedKeys, Word::CodedValues];
+        for (word, count) in words.into_iter().zip(counts) {
+            let p = self.word(f, args.words, group, word);
+            f.store(count, p);
+        }
+        module.add(function);
+    }
+
+    /// Moves the entries that stay behind the first `kept` slots to the slots before that are free.
+    fn fill_holes(
+        &self,
+        f: &mut Func,
+        args: &Args,
+        group: Val,
+        [kept, entries]: [Val; 2],
+        stays: impl Fn(&mut Func, Val) -> Val,
+    ) {
+        let (zero, one) = (f.i64(0), f.i64(1));
+        let list = |f: &mut Func, n: Val| self.number_of(f, args, self.temporary() + 1, group, n);
+        f.for_loop(kept..entries, one, &[zero], |f, slot, found| {
+            let stays = stays(f, slot);
+            f.if_else(
+                stays,
+                |f| {
+                    let p = list(f, found[0]);
+                    let x = f.convert(crate::kernel::Cast::SignedToFloat, slot, Scalar::F32);
+                    f.store(x, p);
+                    vec![f.add(found[0], one)]
+                },
+                |_| vec![found[0]],
+            )
+        });
+        f.for_loop(zero..kept, one, &[zero], |f, slot, used| {
+            let stays = stays(f, slot);
+            f.if_else(
+                stays,
+                |_| vec![used[0]],
+                |f| {
+                    let p = list(f, used[0]);
+                    let x = f.load(p, Ty::F32);
+                    let from = f.convert(crate::kernel::Cast::FloatToSigned, x, Scalar::I64);
+                    self.call(f, "move", args, &[group, from, slot]);
+                    vec![f.add(used[0], one)]
+                },
+            )
+        });
+    }
+
+    /// Adds `fn NAME_move(arguments…, group, from, to)`: an entry's keys, values and numbers go to another slot.
+    fn add_move(&self, module: &mut Module) {
+        let (mut function, args, own) = self.function("move", &[Ty::I64; 3]);
+        let f = &mut function;
+        let [group, from, to] = [own[0], own[1], own[2]];
+        for n in 0..self.stream_of(0) {
+            let p = self.number_of(f, &args, n, group, from);
+            let x = f.load(p, Ty::F32);
+            let p = self.number_of(f, &args, n, group, to);
+            f.store(x, p);
+        }
+        if kept(&self.policy.keys) {
+            let elem = self.attend.elem();
+            let (zero, width) = (f.i64(0), f.i64(self.attend.key_dim as i64));
+            let [from, to] = [from, to].map(|slot| {
+                let size = f.i64(PAGE as i64);
+                let (page, column) = (f.udiv(slot, size), f.urem(slot, size));
+                let page = self.attend.head_page(f, args.keys, page, group, self.attend.key_dim);
+                f.gep(page, column, elem)
+            });
+            f.for_each(zero, width, 1, |f, c| {
+                let [from, to] = [from, to].map(|p| super::super::layout::numbers_at(f, p, c, PAGE, elem));
+                let x = f.load(from, Ty::S(elem));
+                f.store(x, to);
+            });
+        }
+        if kept(&self.policy.values) {
+            let (zero, width) = (f.i64(0), f.i64(self.attend.value_dim as i64));
+            f.for_each(zero, width, 1, |f, c| {
+                let [from, to] = [from, to].map(|slot| self.value_at(f, &args, group, slot, c));
+                let x = f.load(from, Ty::S(self.attend.elem()));
+                f.store(x, to);
+            });
+        }
+        self.move_codes(f, &args, Moves { group, from, to });
+        module.add(function);
+    }
+}

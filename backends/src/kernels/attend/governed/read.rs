@@ -1,0 +1,222 @@
+//! Copies of pages in scratch: what is coded is read back, keys are turned to where they are seen.
+
+use super::{
+    super::layout::{PAGE, float_at, number_at, numbers_at, row_at, store, vectors},
+    Governed,
+    args::Args,
+    code_layout::{CodeLayout, Side, Vector},
+    states::{Word, kept},
+};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+
+/// What of a page is read.
+#[derive(Clone, Copy)]
+struct PageOf {
+    group: Val,
+    page: Val,
+    /// How many of its first entries are coded.
+    coded: Val,
+}
+
+impl Governed<'_> {
+    /// Adds `fn NAME_readN(arguments…, group, page)` for every sight.
+    pub(super) fn add_read(&self, module: &mut Module) {
+        if !self.copies() {
+            return;
+        }
+        let count = if self.policy.turn.is_some() {
+            self.sights.len()
+        } else {
+            1
+        };
+        for n in 0..count {
+            let (mut f, args, own) = self.function(&format!("read{n}"), &[Ty::I64; 2]);
+            let [group, page] = [own[0], own[1]];
+            self.read_keys(&mut f, &args, group, page);
+            self.turn_keys(&mut f, &args, group, page, n);
+            self.read_values(&mut f, &args, group, page);
+            module.add(f);
+        }
+    }
+
+    /// Keys of a page as they were stored.
+    pub(super) fn read_keys(&self, f: &mut Func, args: &Args, group: Val, page: Val) {
+        let of = self.page_of(f, args, [group, page], Side::Keys);
+        let to = float_at(f, args.scratch, self.extra().keys);
+        if let Some(layout) = self.key_layout() {
+            self.when_coded(f, of, |f| self.unpack_keys(f, args, &layout, of, to));
+        }
+        if kept(&self.policy.keys) {
+            self.when_kept(f, of, |f, low| {
+                let from = self
+                    .attend
+                    .head_page(f, args.keys, of.page, of.group, self.attend.key_dim);
+                self.copy_columns(f, from, to, low);
+            });
+        }
+    }
+
+    fn read_values(&self, f: &mut Func, args: &Args, group: Val, page: Val) {
+        let of = self.page_of(f, args, [group, page], Side::Values);
+        let to = float_at(f, args.scratch, self.extra().values);
+        if let Some(layout) = self.value_layout() {
+            self.when_coded(f, of, |f| self.unpack_values(f, args, &layout, of, to));
+        }
+        if kept(&self.policy.values) {
+            self.when_kept(f, of, |f, low| {
+                let from = self
+                    .attend
+                    .head_page(f, args.values, of.page, of.group, self.attend.value_width());
+                self.copy_rows(f, from, to, low);
+            });
+        }
+    }
+
+    /// A page, and how many of its first entries are coded.
+    fn page_of(&self, f: &mut Func, args: &Args, [group, page]: [Val; 2], side: Side) -> PageOf {
+        let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
+        let (coding, word) = match side {
+            Side::Keys => (&self.policy.keys, Word::CodedKeys),
+            Side::Values => (&self.policy.values, Word::CodedValues),
+        };
+        let coded = match coding {
+            None => zero,
+            Some(coding) if coding.until.is_none() => size,
+            Some(_) => {
+                let coded = self.load_word(f, args.words, group, word);
+                let before = f.mul(page, size);
+                let coded = f.sub(coded, before);
+                let coded = f.max(coded, zero);
+                f.min(coded, size)
+            }
+        };
+        PageOf { group, page, coded }
+    }
+
+    fn when_coded(&self, f: &mut Func, of: PageOf, body: impl FnOnce(&mut Func)) {
+        let zero = f.i64(0);
+        let some = f.cmp(Cmp::Gt, of.coded, zero);
+        f.if_then(some, body);
+    }
+
+    fn when_kept(&self, f: &mut Func, of: PageOf, body: impl FnOnce(&mut Func, Val)) {
+        let size = f.i64(PAGE as i64);
+        let some = f.cmp(Cmp::Lt, of.coded, size);
+        f.if_then(some, |f| body(f, of.coded));
+    }
+
+    /// Columns of keys from `low` on.
+    fn copy_columns(&self, f: &mut Func, from: Val, to: Val, low: Val) {
+        let attend = self.attend;
+        let (zero, e, size) = (f.i64(0), f.i64(attend.key_dim as i64), f.i64(PAGE as i64));
+        let lanes = attend.lanes();
+        let step = f.i64(i64::from(lanes));
+        // What is before `low` in its vector has been read back already.
+        let rest = f.urem(low, step);
+        let first = f.sub(low, rest);
+        f.for_each(zero, e, 1, |f, c| {
+            let (from, to) = (numbers_at(f, from, c, PAGE, attend.elem()), row_at(f, to, c, PAGE));
+            f.for_each(first, size, i64::from(lanes), |f, start| {
+                let p = f.gep(from, start, attend.elem());
+                let x = crate::kernels::dequant::plain_vector(f, attend.stored(), p, lanes, None);
+                let p = f.gep(to, start, Scalar::F32);
+                let passed = f.sub(low, start);
+                let passed = f.max(passed, zero);
+                let before = f.tail_mask(passed, lanes);
+                let old = f.load(p, self.vector());
+                let x = f.select(before, old, x);
+                f.store(x, p);
+            });
+        });
+    }
+
+    /// Rows of values from `low` on, in panels.
+    fn copy_rows(&self, f: &mut Func, from: Val, to: Val, low: Val) {
+        let (attend, size) = (self.attend, f.i64(PAGE as i64));
+        for panel in attend.panels() {
+            let (from, to) = (
+                number_at(f, from, PAGE * panel.start, attend.elem()),
+                float_at(f, to, PAGE * panel.start),
+            );
+            f.for_each(low, size, 1, |f, slot| {
+                let (from, to) = (
+                    numbers_at(f, from, slot, panel.width, attend.elem()),
+                    row_at(f, to, slot, panel.width),
+                );
+                vectors(f, attend.lanes(), panel.width, |f, start, mask| {
+                    let p = number_at(f, from, start, attend.elem());
+                    let x = crate::kernels::dequant::plain_vector(f, attend.stored(), p, attend.lanes(), mask);
+                    let p = float_at(f, to, start);
+                    store(f, x, p, mask);
+                });
+            });
+        }
+    }
+
+    /// Reads back the keys of a page.
+    fn unpack_keys(&self, f: &mut Func, args: &Args, layout: &CodeLayout, of: PageOf, to: Val) {
+        let zero = f.i64(0);
+        let from = self.codes_of_page(f, args.key_codes, layout, of.group, of.page);
+        if layout.chosen {
+            let none = f.zero(self.vector());
+            let all = f.i64((self.attend.key_dim * PAGE) as i64);
+            f.for_each(zero, all, i64::from(self.attend.lanes()), |f, n| {
+                let p = f.gep(to, n, Scalar::F32);
+                f.store(none, p);
+            });
+        }
+        let channels = f.i64(layout.channels as i64);
+        let width = layout.vector(self.attend.lanes());
+        f.for_each(zero, channels, 1, |f, c| {
+            let channel = self.channel(f, args, layout, of.group, c);
+            let to = row_at(f, to, channel, PAGE);
+            for start in (0..PAGE).step_by(width as usize) {
+                let at = Vector {
+                    page: from,
+                    row: c,
+                    start,
+                    width,
+                };
+                let x = layout.read(f, at);
+                let p = float_at(f, to, start);
+                f.store(x, p);
+            }
+        });
+    }
+
+    /// Reads back the values of a page.
+    fn unpack_values(&self, f: &mut Func, args: &Args, layout: &CodeLayout, of: PageOf, to: Val) {
+        let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
+        let from = self.codes_of_page(f, args.value_codes, layout, of.group, of.page);
+        let width = layout.vector(self.attend.lanes());
+        f.for_each(zero, size, 1, |f, slot| {
+            for panel in self.attend.panels() {
+                let to = float_at(f, to, PAGE * panel.start);
+                let to = row_at(f, to, slot, panel.width);
+                for start in (0..panel.columns).step_by(width as usize) {
+                    let at = Vector {
+                        page: from,
+                        row: slot,
+                        start: panel.start + start,
+                        width,
+                    };
+                    let x = layout.read(f, at);
+                    let p = float_at(f, to, start);
+                    f.store(x, p);
+                }
+            }
+        });
+    }
+
+    /// The channel that is stored in place `n`.
+    pub(super) fn channel(&self, f: &mut Func, args: &Args, layout: &CodeLayout, group: Val, n: Val) -> Val {
+        if !layout.chosen {
+            return n;
+        }
+        let channels = f.i64(layout.channels as i64);
+        let first = f.mul(group, channels);
+        let at = f.add(first, n);
+        let p = f.gep(args.channels, at, Scalar::I64);
+        f.load(p, Ty::I64)
+    }
+}

@@ -1,0 +1,363 @@
+//! The rows up to an event: their entries are appended, their queries attend, memories are updated.
+
+use super::{
+    super::{
+        blocks::{Block, Copies, KvPages, PageRange, QueryBlocks, Reach, Row},
+        layout::{Scratch, Strided, ceil_div, float_at, load, row_at, store, vectors},
+        masked_values, page_kernel, score,
+        table::Tables,
+        ticks::Chunk,
+    },
+    Governed,
+    append::NewRows,
+    args::Args,
+    states::Word,
+};
+use crate::kernel::{Func, Module, Scalar, Team, Ty, Val};
+use seqc_ir::Normaliser;
+
+/// What the rows of a run are.
+#[derive(Clone, Copy)]
+pub(super) struct Rows {
+    pub(super) args: Args,
+    /// Rows of queries, of all heads.
+    pub(super) queries: Strided,
+    pub(super) table: Val,
+    /// Slot of row 0, and one more than the last row.
+    pub(super) chunk: Chunk,
+}
+
+/// A function being written.
+pub(super) struct BlockFunction {
+    pub(super) f: Func,
+    pub(super) args: Args,
+    /// Its own parameters.
+    pub(super) more: Vec<Val>,
+}
+
+/// Some of them.
+#[derive(Clone, Copy)]
+pub(super) struct RowBlock {
+    pub(super) rows: Rows,
+    pub(super) block: Block,
+}
+
+impl Governed<'_> {
+    /// Adds the functions of a sight: for a page, and for loading the queries of a block.
+    pub(super) fn add_sight(&self, module: &mut Module, sight: &super::Attend) {
+        let tables = Tables::new(sight, module);
+        page_kernel::function(sight, module, &tables);
+        self.add_sum(module, sight, &tables);
+        if !self.policy.memories.is_empty() || self.policy.queries() > 0 {
+            self.add_queries(module, sight, &tables);
+            self.add_weights(module, sight, &tables);
+        }
+    }
+
+    /// Adds `fn SIGHT_sum(block…, skip_masked)`: a block's queries over all pages.
+    fn add_sum(&self, module: &mut Module, sight: &super::Attend, tables: &Tables) {
+        let (mut function, block, blocks) = self.block_function(sight, tables, "sum", &[Ty::I1]);
+        let f = &mut function.f;
+        self.load_queries(f, &function.args, sight, &blocks, block);
+        blocks.bound_streams(f, block);
+        let reach = blocks.reach(f, block);
+        let (low, high) = (f.i64(0), reach.count);
+        blocks.add_pages(f, block, PageRange { reach, low, high }, function.more[0]);
+        module.add(function.f);
+    }
+
+    /// Adds `fn SIGHT_queries(block…)`: the queries of a block.
+    fn add_queries(&self, module: &mut Module, sight: &super::Attend, tables: &Tables) {
+        let (mut function, block, blocks) = self.block_function(sight, tables, "queries", &[]);
+        self.load_queries(&mut function.f, &function.args, sight, &blocks, block);
+        module.add(function.f);
+    }
+
+    /// A function of a block of a sight's queries: the arguments of all functions, rows of queries and their stride, the table, the slot of row
+    /// 0, rows, key head, first row and rows of the block, then `more`.
+    pub(super) fn block_function<'b>(
+        &self,
+        sight: &'b super::Attend,
+        tables: &'b Tables,
+        part: &str,
+        more: &[Ty],
+    ) -> (BlockFunction, Block, QueryBlocks<'b>) {
+        let own = [
+            Ty::GLOBAL,
+            Ty::I64,
+            Ty::PRIVATE,
+            Ty::I64,
+            Ty::I64,
+            Ty::I64,
+            Ty::I64,
+            Ty::I64,
+        ];
+        let types = [&Args::TYPES[..], &own, more].concat();
+        let mut f = Func::new(format!("{}_{part}", sight.name), &types, None);
+        let args = Args::of(&f);
+        let given = f.params()[Args::TYPES.len()..].to_vec();
+        let rows = Rows {
+            args,
+            queries: Strided {
+                base: given[0],
+                stride: given[1],
+            },
+            table: given[2],
+            chunk: Chunk {
+                position: given[3],
+                count: given[4],
+            },
+        };
+        let block = Block {
+            group: given[5],
+            first: given[6],
+            rows: given[7],
+        };
+        let blocks = self.blocks(&mut f, sight, tables, RowBlock { rows, block });
+        let more = given[own.len()..].to_vec();
+        (BlockFunction { f, args, more }, block, blocks)
+    }
+
+    /// The kernel of a sight for some rows.
+    fn blocks<'b>(
+        &self,
+        f: &mut Func,
+        sight: &'b super::Attend,
+        tables: &'b Tables,
+        RowBlock { rows, block }: RowBlock,
+    ) -> QueryBlocks<'b> {
+        let args = &rows.args;
+        let (zero, one) = (f.i64(0), f.i64(1));
+        let team = Team {
+            tid: zero,
+            threads: one,
+        };
+        let extra = self.extra();
+        let copies = self.copies().then(|| Copies {
+            read: self.name(&format!("read{}", self.reader_of(sight))),
+            list: [&args.list()[..], &[block.group]].concat(),
+            keys: float_at(f, args.scratch, extra.keys),
+            values: float_at(f, args.scratch, extra.values),
+        });
+        QueryBlocks {
+            attend: sight,
+            tables,
+            page_kernel: format!("{}_page", sight.name),
+            scratch: Scratch::new(sight),
+            queries: rows.queries,
+            out: Strided {
+                base: args.out,
+                stride: args.out_stride,
+            },
+            pages: KvPages {
+                keys: args.keys,
+                values: args.values,
+            },
+            copies,
+            table: rows.table,
+            chunk: rows.chunk,
+            base: args.scratch,
+            mine: args.scratch,
+            team,
+            turn: team,
+            segments: one,
+        }
+    }
+
+    /// Scaled queries of a block, turned to where the sight says.
+    fn load_queries(&self, f: &mut Func, args: &Args, sight: &super::Attend, blocks: &QueryBlocks<'_>, block: Block) {
+        let (lanes, zero) = (sight.lanes(), f.i64(0));
+        let direct = sight.spec.normaliser == Normaliser::Softmax && sight.spec.score.is_none();
+        let scale = sight.spec.scale * if direct { score::LOG2_E } else { 1.0 };
+        let scale = f.float(Ty::V(lanes, Scalar::F32), scale as f32);
+        let queries = float_at(f, args.scratch, blocks.scratch.queries);
+        f.for_each(zero, block.rows, 1, |f, r| {
+            let Row { token, head } = blocks.row(f, block, r);
+            let from = blocks.queries.row(f, token);
+            let from = row_at(f, from, head, sight.key_dim);
+            let to = row_at(f, queries, r, sight.key_dim);
+            vectors(f, lanes, sight.key_dim, |f, start, mask| {
+                let p = float_at(f, from, start);
+                let x = load(f, p, lanes, mask);
+                let x = f.mul(x, scale);
+                let p = float_at(f, to, start);
+                store(f, x, p, mask);
+            });
+            self.turn_query(f, args, blocks, token, to);
+        });
+    }
+
+    /// Adds `fn NAME_run(arguments…, group, first, end)`.
+    pub(super) fn add_run(&self, module: &mut Module) {
+        let (mut function, args, own) = self.function("run", &[Ty::I64; 3]);
+        let f = &mut function;
+        let [group, first, end] = [own[0], own[1], own[2]];
+        let before = self.load_word(f, args.words, group, Word::Entries);
+        let base = f.sub(before, first);
+        let rows = NewRows {
+            group,
+            first,
+            end,
+            base,
+        };
+        self.append(f, &args, rows);
+        self.keep_queries(f, &args, rows);
+        let count = f.add(base, end);
+        let chunk = Chunk { position: base, count };
+        let rows = Rows {
+            args,
+            queries: self.queries(&args),
+            table: args.table,
+            chunk,
+        };
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let (low, high) = (f.mul(first, ratio), f.mul(end, ratio));
+        self.each_block(f, low, high, |f, first, count| {
+            let block = Block {
+                group,
+                first,
+                rows: count,
+            };
+            let at = RowBlock { rows, block };
+            self.attend_block(f, &self.sights, at);
+            self.write_block(f, at);
+            self.update_memories(f, at);
+        });
+        let (added, p) = (f.add(base, end), self.word(f, args.words, group, Word::Entries));
+        f.store(added, p);
+        module.add(function);
+    }
+
+    /// Rows in blocks that hold all query heads of their tokens.
+    pub(super) fn each_block(&self, f: &mut Func, low: Val, high: Val, body: impl FnOnce(&mut Func, Val, Val)) {
+        let size = self.block_rows() as i64;
+        f.for_each(low, high, size, |f, first| {
+            let (left, size) = (f.sub(high, first), f.i64(size));
+            let rows = f.min(left, size);
+            body(f, first, rows);
+        });
+    }
+
+    /// Rows of a block: whole tokens.
+    pub(super) fn block_rows(&self) -> usize {
+        let ratio = self.attend.ratio();
+        (self.attend.block_rows() / ratio).max(1) * ratio
+    }
+
+    /// Sums of a block over what all sights see; once more without the values of masked keys where they are not finite.
+    pub(super) fn attend_block(&self, f: &mut Func, sights: &[super::Attend], at: RowBlock) {
+        let args = &at.rows.args;
+        masked_values::twice(f, |f, skip_masked| {
+            self.empty_block(f, args, at.block);
+            for sight in sights {
+                self.call_block(f, sight, "sum", at, &[skip_masked]);
+            }
+            let sums = float_at(f, args.scratch, Scratch::new(&sights[0]).sums);
+            masked_values::is_finite(f, self.attend, sums, at.block)
+        });
+    }
+
+    /// No sums, and minus infinity as the running maximum.
+    fn empty_block(&self, f: &mut Func, args: &Args, block: Block) {
+        let (attend, lanes, zero) = (self.attend, self.attend.lanes(), f.i64(0));
+        let scratch = Scratch::new(&self.sights[0]);
+        let [largest, total, sums] =
+            [scratch.largest, scratch.total, scratch.sums].map(|at| float_at(f, args.scratch, at));
+        f.for_each(zero, block.rows, 1, |f, r| {
+            let (none, empty) = (f.f32(f32::NEG_INFINITY), f.zero(Ty::V(lanes, Scalar::F32)));
+            let p = f.gep(largest, r, Scalar::F32);
+            f.store(none, p);
+            let p = row_at(f, total, r, lanes as usize);
+            f.store(empty, p);
+            let to = row_at(f, sums, r, attend.value_width());
+            vectors(f, lanes, attend.value_width(), |f, start, _| {
+                let p = float_at(f, to, start);
+                f.store(empty, p);
+            });
+        });
+    }
+
+    /// Calls a function of [`Governed::block_function`].
+    pub(super) fn call_block(&self, f: &mut Func, sight: &super::Attend, part: &str, at: RowBlock, more: &[Val]) {
+        let RowBlock { rows, block } = at;
+        let own = [
+            rows.queries.base,
+            rows.queries.stride,
+            rows.table,
+            rows.chunk.position,
+            rows.chunk.count,
+            block.group,
+            block.first,
+            block.rows,
+        ];
+        f.call(
+            &format!("{}_{part}", sight.name),
+            &[&rows.args.list()[..], &own, more].concat(),
+            None,
+        );
+    }
+
+    /// Sums divided by the sum of weights, and what they were divided by.
+    fn write_block(&self, f: &mut Func, RowBlock { rows, block }: RowBlock) {
+        let args = &rows.args;
+        let (attend, lanes, zero) = (self.attend, self.attend.lanes(), f.i64(0));
+        self.inverses(f, args, block);
+        let scratch = Scratch::new(&self.sights[0]);
+        let sums = float_at(f, args.scratch, scratch.sums);
+        let inverses = float_at(f, args.scratch, self.extra().inverse);
+        let ratio = f.i64(attend.ratio() as i64);
+        let base = f.mul(block.group, ratio);
+        f.for_each(zero, block.rows, 1, |f, r| {
+            let row = f.add(block.first, r);
+            let (token, head) = (f.udiv(row, ratio), f.urem(row, ratio));
+            let head = f.add(base, head);
+            let out = Strided {
+                base: args.out,
+                stride: args.out_stride,
+            };
+            let to = out.row(f, token);
+            let to = row_at(f, to, head, attend.value_dim);
+            let from = row_at(f, sums, r, attend.value_width());
+            let p = f.gep(inverses, r, Scalar::F32);
+            let factor = f.load(p, Ty::F32);
+            let factor = f.splat(factor, lanes);
+            vectors(f, lanes, attend.value_dim, |f, start, mask| {
+                let p = float_at(f, from, start);
+                let x = load(f, p, lanes, None);
+                let x = f.mul(x, factor);
+                let p = float_at(f, to, start);
+                store(f, x, p, mask);
+            });
+        });
+    }
+
+    /// Stores one over the sum of weights of each row, 0 where nothing was seen.
+    pub(super) fn inverses(&self, f: &mut Func, args: &Args, block: Block) {
+        let lanes = self.attend.lanes();
+        let scratch = Scratch::new(&self.sights[0]);
+        let total = float_at(f, args.scratch, scratch.total);
+        let inverses = float_at(f, args.scratch, self.extra().inverse);
+        let zero = f.i64(0);
+        f.for_each(zero, block.rows, 1, |f, r| {
+            let p = row_at(f, total, r, lanes as usize);
+            let total = f.load(p, Ty::V(lanes, Scalar::F32));
+            let total = f.reduce_add(total);
+            let (none, one) = (f.f32(0.0), f.f32(1.0));
+            let empty = f.cmp(crate::kernel::Cmp::Eq, total, none);
+            let inverse = f.div(one, total);
+            let inverse = f.select(empty, none, inverse);
+            let p = f.gep(inverses, r, Scalar::F32);
+            f.store(inverse, p);
+        });
+    }
+
+    /// Pages with entries up to a slot.
+    pub(super) fn pages_up_to(&self, f: &mut Func, count: Val) -> Reach {
+        let (zero, size) = (f.i64(0), f.i64(super::super::layout::PAGE as i64));
+        Reach {
+            before: zero,
+            start: zero,
+            count: ceil_div(f, count, size),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! What a governed cache carries from chunk to chunk, and the scratch of a thread.
+
+use super::{
+    super::layout::{PAGE, Scratch},
+    Governed,
+};
+use crate::kernel::{Func, Module, Scalar, Ty, Val};
+use seqc_abi::StateKind;
+use seqc_formats::Encoding;
+use seqc_ir::policy::{Along, Coding};
+
+/// A part of a governed cache, in the order of its state entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// 64-bit words: three for the whole cache, then those of each key head.
+    Words,
+    /// Keys as they are.
+    Keys,
+    /// Values as they are.
+    Values,
+    /// A number of each entry and key head.
+    Numbers(usize),
+    /// Coded keys.
+    KeyCodes,
+    /// Coded values.
+    ValueCodes,
+    /// The channels that coded keys have.
+    Channels,
+    /// Queries of the last tokens.
+    Queries,
+}
+
+/// A state entry of a governed cache.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// What it is.
+    pub part: Part,
+    /// Name inside the cache.
+    pub name: String,
+    /// Shape of what each entry has, or of all.
+    pub shape: Vec<usize>,
+    /// How its numbers are stored.
+    pub encoding: Encoding,
+    /// Layout and growth.
+    pub kind: StateKind,
+    /// Bytes of each entry where it grows, of all otherwise, without padding.
+    pub bytes: usize,
+}
+
+/// Words of the whole cache: the largest number of entries of a key head; entries from the first on of which nothing reads keys as they
+/// are any more; the same of values. The fourth is not used.
+pub(super) const SHARED_WORDS: usize = 4;
+
+/// A word of a key head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// Number of entries.
+    Entries,
+    /// How many of the first ones have coded keys.
+    CodedKeys,
+    /// How many of the first ones have coded values.
+    CodedValues,
+    /// 1 once the channels are chosen.
+    Chosen,
+    /// Rows in the buffer of queries.
+    Queries,
+    /// 1 once the counters have their first values.
+    Begun,
+    /// A counter, an f32.
+    Counter(usize),
+}
+
+impl Word {
+    fn number(self) -> usize {
+        match self {
+            Word::Entries => 0,
+            Word::CodedKeys => 1,
+            Word::CodedValues => 2,
+            Word::Chosen => 3,
+            Word::Queries => 4,
+            Word::Begun => 5,
+            Word::Counter(n) => 6 + n,
+        }
+    }
+}
+
+/// Offsets in a thread's scratch, in floats, behind those of the sights.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extra {
+    /// The first row that has not been run, a 64-bit word.
+    pub(super) first: usize,
+    /// Numbers of the cache `[rows][numbers]`.
+    pub(super) numbers: usize,
+    /// The same for the rows of earlier queries.
+    pub(super) earlier: usize,
+    /// Keys of a page `[E][PAGE]`.
+    pub(super) keys: usize,
+    /// Values of a page, in panels.
+    pub(super) values: usize,
+    /// Positions by which the keys of a page are turned `[PAGE]`.
+    pub(super) positions: usize,
+    /// Weights of a page `[tokens of a block][PAGE]`.
+    pub(super) weights: usize,
+    /// One over the sum of weights of each row of a block.
+    pub(super) inverse: usize,
+    /// Numbers of channels `[definitions][E]`, and one row behind them.
+    pub(super) channels: usize,
+    /// Size of all in bytes.
+    pub(super) bytes: usize,
+}
+
+impl Governed<'_> {
+    pub(super) fn extra(&self) -> Extra {
+        let attend = self.attend;
+        let sights = self.sights.iter().chain(&self.observed);
+        let first = sights
+            .map(|s| Scratch::new(s).bytes / 4)
+            .max()
+            .unwrap_or(0)
+            .next_multiple_of(16);
+        let mut next = first;
+        let mut take = |floats: usize| {
+            let at = next;
+            next += floats.next_multiple_of(16);
+            at
+        };
+        let block = attend.block_rows();
+        let width = attend.key_dim.next_multiple_of(16);
+        Extra {
+            first: take(16),
+            numbers: take(attend.max_chunk * self.numbers()),
+            earlier: take(self.policy.queries() * self.numbers()),
+            keys: take(attend.key_dim * PAGE),
+            values: take(attend.value_width() * PAGE),
+            positions: take(PAGE),
+            weights: take(block * PAGE),
+            inverse: take(block),
+            channels: take((self.policy.definitions.len() + 1) * width),
+            bytes: 4 * take(0),
+        }
+    }
+
+    /// Bytes of scratch for each thread, a multiple of 64.
+    pub fn scratch_bytes(&self) -> usize {
+        self.extra().bytes
+    }
+
+    /// Number of the state entry of a part.
+    pub fn entry(&self, part: Part) -> Option<usize> {
+        self.slots().iter().position(|slot| slot.part == part)
+    }
+
+    fn words(&self) -> usize {
+        Word::Counter(self.policy.counters.len()).number()
+    }
+
+    /// All state entries.
+    pub fn slots(&self) -> Vec<Slot> {
+        let (attend, policy) = (self.attend, self.policy);
+        let [g, e, v] = [attend.groups, attend.key_dim, attend.value_dim];
+        let words = 8 * (SHARED_WORDS + g * self.words());
+        let fixed = |part, name: &str, shape: Vec<usize>, encoding: Encoding, bytes| Slot {
+            part,
+            name: name.to_owned(),
+            shape,
+            encoding,
+            kind: StateKind::Fixed { bytes },
+            bytes,
+        };
+        let mut slots = vec![fixed(Part::Words, "entries", Vec::new(), Encoding::F32, words)];
+        slots[0].bytes = 0;
+        let pages = |part, name: &str, shape: Vec<usize>, encoding, page_bytes: usize, bytes| Slot {
+            part,
+            name: name.to_owned(),
+            shape,
+            encoding,
+            kind: self.pages(page_bytes.next_multiple_of(64), part),
+            bytes,
+        };
+        let stored = attend.spec.stored;
+        let size = attend.elem().bytes() as usize;
+        if kept(&policy.keys) {
+            slots.push(pages(
+                Part::Keys,
+                "k",
+                vec![g, e],
+                stored,
+                attend.key_page_bytes(),
+                g * e * size,
+            ));
+        }
+        if kept(&policy.values) {
+            slots.push(pages(
+                Part::Values,
+                "v",
+                vec![g, v],
+                stored,
+                attend.value_page_bytes(),
+                g * v * size,
+            ));
+        }
+        for n in 0..self.streams() {
+            // Positions, and what is computed anew where entries leave, are not part of what is remembered.
+            let memory = n.checked_sub(self.first_memory()).and_then(|m| policy.memories.get(m));
+            let name = memory.map_or_else(|| format!("entry{n}"), |m| m.name.clone());
+            let bytes = if memory.is_some() { 4 * g } else { 0 };
+            slots.push(pages(
+                Part::Numbers(n),
+                &name,
+                vec![g],
+                Encoding::F32,
+                4 * PAGE * g,
+                bytes,
+            ));
+        }
+        let codes = [
+            (Part::KeyCodes, "k.codes", self.key_layout(), e),
+            (Part::ValueCodes, "v.codes", self.value_layout(), v),
+        ];
+        for (part, name, layout, width) in codes {
+            let Some(layout) = layout else { continue };
+            let bytes = g * layout.head_bytes();
+            slots.push(pages(
+                part,
+                name,
+                vec![g, width],
+                Encoding::F32,
+                bytes,
+                g * layout.entry_bytes(),
+            ));
+        }
+        if let Some(channels) = policy.keys.as_ref().and_then(|k| k.channels.as_ref()) {
+            slots.push(fixed(
+                Part::Channels,
+                "channels",
+                vec![g, channels.count],
+                Encoding::F32,
+                8 * g * channels.count,
+            ));
+        }
+        if policy.queries() > 0 {
+            let rows = 2 * policy.queries();
+            let shape = vec![rows, attend.heads, e];
+            slots.push(fixed(
+                Part::Queries,
+                "queries",
+                shape,
+                Encoding::F32,
+                4 * rows * attend.heads * e,
+            ));
+        }
+        slots
+    }
+
+    fn pages(&self, page_bytes: usize, part: Part) -> StateKind {
+        let word = |word| seqc_abi::Word { entry: 0, word };
+        // Where entries leave, what is below a border may come above it again.
+        let dropped = match part {
+            Part::Keys if self.policy.keys.is_some() => Some(word(1)),
+            Part::Values if self.policy.values.is_some() => Some(word(2)),
+            _ => None,
+        };
+        let appended = matches!(part, Part::Keys | Part::Values);
+        StateKind::Pages {
+            page_bytes,
+            pinned: 0,
+            pages: None,
+            count: Some(word(0)),
+            rewritten: self.evicts() || !appended,
+            dropped: dropped.filter(|_| !self.evicts()),
+        }
+    }
+
+    /// Pointer to a word of a key head.
+    pub(super) fn word(&self, f: &mut Func, words: Val, group: Val, word: Word) -> Val {
+        let (width, first) = (f.i64(self.words() as i64), f.i64((SHARED_WORDS + word.number()) as i64));
+        let n = f.mul(group, width);
+        let n = f.add(n, first);
+        f.gep(words, n, Scalar::I64)
+    }
+
+    pub(super) fn load_word(&self, f: &mut Func, words: Val, group: Val, word: Word) -> Val {
+        let p = self.word(f, words, group, word);
+        f.load(p, Ty::I64)
+    }
+
+    /// Adds `fn NAME_settle(words)`: the words of the whole cache from those of the key heads.
+    pub(super) fn add_settle(&self, module: &mut Module) {
+        let mut f = Func::new(self.name("settle"), &[Ty::GLOBAL], None);
+        let words = f.param(0);
+        let (zero, one, groups) = (f.i64(0), f.i64(1), f.i64(self.attend.groups as i64));
+        let first = [Word::Entries, Word::CodedKeys, Word::CodedValues].map(|w| self.load_word(&mut f, words, zero, w));
+        let found = f.for_loop(one..groups, one, &first, |f, group, found| {
+            let entries = self.load_word(f, words, group, Word::Entries);
+            let keys = self.load_word(f, words, group, Word::CodedKeys);
+            let values = self.load_word(f, words, group, Word::CodedValues);
+            vec![f.max(found[0], entries), f.min(found[1], keys), f.min(found[2], values)]
+        });
+        for (n, value) in found.into_iter().enumerate() {
+            let n = f.i64(n as i64);
+            let p = f.gep(words, n, Scalar::I64);
+            f.store(value, p);
+        }
+        module.add(f);
+    }
+}
+
+/// Whether some entries are kept as they are.
+pub(super) fn kept(coding: &Option<Coding>) -> bool {
+    coding.as_ref().is_none_or(|coding| coding.until.is_some())
+}
+
+/// Whether a group's numbers are of several entries.
+pub(super) fn along_tokens(coding: &Coding) -> bool {
+    coding.along == Along::Tokens
+}

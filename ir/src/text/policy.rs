@@ -1,0 +1,232 @@
+//! The text form of cache policies: a list of parts in parentheses.
+
+use super::{ParseError, cursor::Parser, print::Number};
+use crate::{
+    PairExpr, ReduceOp,
+    policy::{Along, Channels, Coding, Definition, Eviction, Kind, Policy, Recurrence, Sight, Turn},
+};
+use std::fmt::{self, Display, Formatter};
+
+impl Display for Policy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut parts: Vec<String> = Vec::new();
+        let recurrences = [("counter", &self.counters), ("memory", &self.memories)];
+        for (word, list) in recurrences {
+            for Recurrence { name, init, next } in list {
+                parts.push(format!("{word} {name:?} init={} next={next}", Number(*init)));
+            }
+        }
+        for Definition { name, kind } in &self.definitions {
+            parts.push(format!("define {name:?} {kind}"));
+        }
+        if let Some(Eviction { at, keep }) = &self.evict {
+            parts.push(format!("evict at={at} keep={keep}"));
+        }
+        for Sight { seen, query, key } in &self.sights {
+            let seen = seen.as_ref().map_or_else(String::new, |e| format!("where={e} "));
+            parts.push(format!("see {seen}query={query} key={key}"));
+        }
+        for (word, coding) in [("keys", &self.keys), ("values", &self.values)] {
+            parts.extend(coding.as_ref().map(|coding| format!("{word} {coding}")));
+        }
+        if let Some(turn) = self.turn {
+            let magnitude = Number(turn.magnitude);
+            let (pairs, interleaved) = (turn.pairs, turn.interleaved);
+            parts.push(format!(
+                "turn pairs={pairs} interleaved={interleaved} magnitude={magnitude}"
+            ));
+        }
+        write!(f, "({})", parts.join(", "))
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Entry(e) => write!(f, "entry of={e}"),
+            Kind::Pool { of, size, how, among } => {
+                write!(f, "pool of={of} size={size} how={} among={among}", how.name())
+            }
+            Kind::Top { by, count, among } => write!(f, "top by={by} count={count} among={among}"),
+            Kind::Over { of, how, among } => write!(f, "over of={of} how={} among={among}", how.name()),
+            Kind::Seen { queries } => write!(f, "seen queries={queries}"),
+            Kind::KeySum(e) => write!(f, "key_sum of={e}"),
+            Kind::Channel(e) => write!(f, "channel of={e}"),
+            Kind::KeyMean(e) => write!(f, "key_mean of={e}"),
+            Kind::QueryMean { of, queries } => write!(f, "query_mean of={of} queries={queries}"),
+        }
+    }
+}
+
+impl Display for Coding {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(until) = &self.until {
+            write!(f, "until={until} ")?;
+        }
+        let along = match self.along {
+            Along::Channels => "channels",
+            Along::Tokens => "tokens",
+        };
+        write!(
+            f,
+            "bits={} group={} along={along} symmetric={}",
+            self.bits, self.group, self.symmetric
+        )?;
+        match &self.channels {
+            Some(Channels { by, count }) => write!(f, " best={by} count={count}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Parser {
+    /// Reads what [`Policy`] prints.
+    pub(super) fn policy(&mut self) -> Result<Policy, ParseError> {
+        let mut policy = Policy::default();
+        self.list('(', ')', |p| p.policy_part(&mut policy))?;
+        Ok(policy)
+    }
+
+    fn policy_part(&mut self, policy: &mut Policy) -> Result<(), ParseError> {
+        let place = self.here();
+        let word = self.word("a part of a policy")?;
+        match word.as_str() {
+            "counter" => policy.counters.push(self.recurrence()?),
+            "memory" => policy.memories.push(self.recurrence()?),
+            "define" => {
+                let name = self.name()?;
+                let kind = self.kind()?;
+                policy.definitions.push(Definition { name, kind });
+            }
+            "evict" => {
+                policy.evict = Some(Eviction {
+                    at: self.part("at")?,
+                    keep: self.part("keep")?,
+                });
+            }
+            "see" => {
+                let seen = if self.at_word("where") {
+                    Some(self.part("where")?)
+                } else {
+                    None
+                };
+                policy.sights.push(Sight {
+                    seen,
+                    query: self.part("query")?,
+                    key: self.part("key")?,
+                });
+            }
+            "keys" => policy.keys = Some(self.coding()?),
+            "values" => policy.values = Some(self.coding()?),
+            "turn" => {
+                policy.turn = Some(Turn {
+                    pairs: self.setting("pairs")?,
+                    interleaved: self.flag("interleaved")?,
+                    magnitude: {
+                        self.expect_word("magnitude")?;
+                        self.expect('=')?;
+                        self.real()?
+                    },
+                });
+            }
+            _ => return Err(self.error_at(place, format!("`{word}` is no part of a policy"))),
+        }
+        Ok(())
+    }
+
+    fn recurrence(&mut self) -> Result<Recurrence, ParseError> {
+        let name = self.name()?;
+        self.expect_word("init")?;
+        self.expect('=')?;
+        let init = self.real()?;
+        let next = self.part("next")?;
+        Ok(Recurrence { name, init, next })
+    }
+
+    fn kind(&mut self) -> Result<Kind, ParseError> {
+        let place = self.here();
+        let word = self.word("a definition of a policy")?;
+        Ok(match word.as_str() {
+            "entry" => Kind::Entry(self.part("of")?),
+            "pool" => Kind::Pool {
+                of: self.setting("of")?,
+                size: self.setting("size")?,
+                how: self.how()?,
+                among: self.part("among")?,
+            },
+            "top" => Kind::Top {
+                by: self.part("by")?,
+                count: self.part("count")?,
+                among: self.part("among")?,
+            },
+            "over" => Kind::Over {
+                of: self.part("of")?,
+                how: self.how()?,
+                among: self.part("among")?,
+            },
+            "seen" => Kind::Seen {
+                queries: self.setting("queries")?,
+            },
+            "key_sum" => Kind::KeySum(self.part("of")?),
+            "channel" => Kind::Channel(self.part("of")?),
+            "key_mean" => Kind::KeyMean(self.part("of")?),
+            "query_mean" => Kind::QueryMean {
+                of: self.part("of")?,
+                queries: self.setting("queries")?,
+            },
+            _ => return Err(self.error_at(place, format!("`{word}` is no definition of a policy"))),
+        })
+    }
+
+    fn coding(&mut self) -> Result<Coding, ParseError> {
+        let until = if self.at_word("until") {
+            Some(self.part("until")?)
+        } else {
+            None
+        };
+        let (bits, group) = (self.setting("bits")?, self.setting("group")?);
+        self.expect_word("along")?;
+        self.expect('=')?;
+        let along = self.one_of("`channels` or `tokens`", |word| match word {
+            "channels" => Some(Along::Channels),
+            "tokens" => Some(Along::Tokens),
+            _ => None,
+        })?;
+        let symmetric = self.flag("symmetric")?;
+        let channels = if self.at_word("best") {
+            Some(Channels {
+                by: self.setting("best")?,
+                count: self.setting("count")?,
+            })
+        } else {
+            None
+        };
+        Ok(Coding {
+            until,
+            bits,
+            group,
+            along,
+            symmetric,
+            channels,
+        })
+    }
+
+    /// `name=expression`
+    fn part(&mut self, name: &str) -> Result<PairExpr, ParseError> {
+        self.expect_word(name)?;
+        self.expect('=')?;
+        self.score_expr(0)
+    }
+
+    fn flag(&mut self, name: &str) -> Result<bool, ParseError> {
+        self.expect_word(name)?;
+        self.expect('=')?;
+        self.one_of("true or false", |w| w.parse().ok())
+    }
+
+    fn how(&mut self) -> Result<ReduceOp, ParseError> {
+        self.expect_word("how")?;
+        self.expect('=')?;
+        self.one_of("a reduction", ReduceOp::from_name)
+    }
+}

@@ -1,0 +1,80 @@
+//! Cache policies: random ones are valid and have a text form; those that keep all are plain attention.
+
+use seqc_ir::{
+    AttendSpec, Elem, Graph, PairExpr, Ty, dims,
+    eval::{Evaluator, Tensor},
+    policy::{Eviction, Policy, Sight},
+    random::random_policy,
+    verify,
+};
+
+#[test]
+fn random_policies_are_valid_and_survive_their_text_form() {
+    for seed in 0..400 {
+        let model = random_policy(seed).model;
+        let graph = &model.kinds[0].graph;
+        let violations = verify::verify(graph);
+        assert!(violations.is_empty(), "seed {seed}: {violations:?}\n{graph}");
+        let text = graph.to_string();
+        let again: Graph = text.parse().unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
+        assert_eq!(text, again.to_string(), "seed {seed}");
+    }
+}
+
+fn attention(policy: Option<Policy>) -> Graph {
+    let mut graph = Graph::new("attention");
+    let shapes = [("q", [4, 6]), ("k", [2, 6]), ("v", [2, 5])];
+    let operands = shapes.map(|(name, sizes)| graph.add_input(name, Ty::new(Elem::F32, dims(&sizes))));
+    let spec = AttendSpec {
+        policy: policy.map(Box::new),
+        ..AttendSpec::default()
+    };
+    let y = graph.attend(spec, &operands);
+    graph.add_output("y", y);
+    graph
+}
+
+/// Results of some tokens, of which ten are a prompt.
+fn results(graph: &Graph) -> Vec<f64> {
+    let mut evaluator = Evaluator::new(graph, &[]).unwrap_or_else(|e| panic!("{e}"));
+    evaluator.set_prompt(Some(10));
+    let input = |t: usize, n: usize, shape: &[usize]| Tensor {
+        shape: shape.to_vec(),
+        data: (0..shape.iter().product())
+            .map(|i| ((t * 31 + n * 17 + i * 7) % 23) as f64 / 11.0 - 1.0)
+            .collect(),
+    };
+    let token = |t: usize| [input(t, 0, &[4, 6]), input(t, 1, &[2, 6]), input(t, 2, &[2, 5])];
+    let step = |t| evaluator.step(&token(t)).unwrap_or_else(|e| panic!("{e}"));
+    (0..40).flat_map(step).flat_map(|y| y.data).collect()
+}
+
+#[test]
+fn a_policy_that_keeps_all_is_plain_attention() {
+    let sight = Sight {
+        seen: None,
+        query: PairExpr::QueryPos,
+        key: PairExpr::KeyPos,
+    };
+    let policy = Policy {
+        sights: vec![sight],
+        evict: Some(Eviction {
+            at: PairExpr::Const(1.0),
+            keep: PairExpr::Const(1.0),
+        }),
+        ..Policy::default()
+    };
+    let (plain, kept) = (results(&attention(None)), results(&attention(Some(policy.clone()))));
+    let off = plain.iter().zip(&kept).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(off < 1e-12, "{off:e}");
+    let nothing = Policy {
+        evict: Some(Eviction {
+            at: PairExpr::Const(1.0),
+            keep: PairExpr::Const(0.0),
+        }),
+        ..policy
+    };
+    // Each token sees itself alone.
+    let own = results(&attention(Some(nothing)));
+    assert_ne!(own, plain);
+}
