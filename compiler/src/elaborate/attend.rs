@@ -127,7 +127,12 @@ impl Cx<'_> {
             );
             return None;
         }
-        let angles = self.cached(&mut spec, &mut operands, &keys)?;
+        let attention = Attention {
+            operands: &mut operands,
+            spans: &spans,
+            span: keys.span,
+        };
+        let angles = self.cached(&mut spec, attention)?;
         let ticks = (clock != Clock::Every).then_some(on).flatten();
         let queries = self.clock(operands[0].v);
         let operands: Vec<Value> = operands
@@ -142,7 +147,7 @@ impl Cx<'_> {
     }
 
     /// What the model says of the caches of this layer. Gives the angles by which the policy turns queries and keys.
-    fn cached(&mut self, spec: &mut AttendSpec, operands: &mut Vec<Tensor>, keys: &Keys<'_>) -> Option<Option<Value>> {
+    fn cached(&mut self, spec: &mut AttendSpec, attention: Attention<'_>) -> Option<Option<Value>> {
         let Some(cache) = self.request.cache.clone() else {
             return Some(None);
         };
@@ -150,7 +155,7 @@ impl Cx<'_> {
         let Some(policy) = &cache.policy else {
             return Some(None);
         };
-        let angles = self.give_policy(policy, spec, Attention { operands, keys })?;
+        let angles = self.give_policy(policy, spec, attention)?;
         Some(angles.map(|t| t.v))
     }
 

@@ -241,7 +241,7 @@ const BUILTINS: &[Builtin] = &[
         call: |cx, call| cx.select_keys(call.args, call.named, call.span).into(),
     },
     Builtin {
-        name: "turned",
+        name: "rotated",
         takes: "what was turned, what it was before, and the angle per position of each pair",
         settings: Settings::Named(&["rotary", "magnitude"]),
         call: |cx, call| {

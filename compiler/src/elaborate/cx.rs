@@ -6,8 +6,7 @@ use super::{
     limits::MAX_NODES,
     policy::Making,
     request::Request,
-    rotary::Turned,
-    val::{Score, Tensor, Val, Var},
+    val::{Score, Tensor, Turned, Val, Var},
 };
 use crate::{
     diag::{Diagnostic, Placed},

@@ -2,7 +2,7 @@
 
 use super::{
     cx::Cx,
-    val::{Tensor, Val},
+    val::{Tensor, Turned, Val},
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -11,17 +11,8 @@ use crate::{
 use seqc_grammar::ast::{Expr, NamedArg, Span};
 use seqc_ir::{BinaryOp, policy::Turn};
 
-/// A tensor as it was before rotary positions.
-#[derive(Clone, Debug)]
-pub(super) struct Turned {
-    pub(super) raw: Tensor,
-    /// The angle per position of each pair.
-    pub(super) angles: Tensor,
-    pub(super) turn: Turn,
-}
-
 impl Cx<'_> {
-    /// `turned(y, x, f; rotary = "half", magnitude = 1)`: `y`, which is `x` whose pairs of channels are turned by position times `f`.
+    /// `rotated(y, x, f; rotary = "half", magnitude = 1)`: `y`, which is `x` whose pairs of channels are turned by position times `f`.
     /// The value is `y`; what else is said is remembered for caches that turn keys themselves.
     pub(super) fn turned(&mut self, args: [&Expr; 3], named: &[NamedArg], span: Span) -> Val {
         let [y, x, f] = args.map(|e| self.expr(e));
@@ -42,9 +33,9 @@ impl Cx<'_> {
                     let d = Diagnostic::new(
                         "wrong-operands",
                         place,
-                        "`turned` takes which channels are pairs, and a factor",
+                        "`rotated` takes which channels are pairs, and a factor",
                     );
-                    return self.report(d.help("`turned(y, x, f; rotary = \"half\", magnitude = 1)`"));
+                    return self.report(d.help("`rotated(y, x, f; rotary = \"half\", magnitude = 1)`"));
                 }
             }
         }

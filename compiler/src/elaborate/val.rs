@@ -2,7 +2,7 @@
 
 use crate::known::Known;
 use seqc_grammar::ast::Span;
-use seqc_ir::{Elem, PairExpr, Value};
+use seqc_ir::{Elem, PairExpr, Value, policy::Turn};
 
 /// An index variable, numbered in the order of introduction: a variable that is bound further in has a higher number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +26,15 @@ pub(super) struct Complex {
     pub(super) re: Tensor,
     /// Imaginary part.
     pub(super) im: Tensor,
+}
+
+/// A tensor as it was before rotary positions.
+#[derive(Clone, Debug)]
+pub(super) struct Turned {
+    pub(super) raw: Tensor,
+    /// The angle per position of each pair.
+    pub(super) angles: Tensor,
+    pub(super) turn: Turn,
 }
 
 /// A function of a (query, key) pair.

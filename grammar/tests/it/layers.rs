@@ -110,6 +110,24 @@ fn f(; n) {
     snapshot("tree", text, &show::file(&file));
 }
 
+/// A cache has statements and clauses in any order, and no result.
+#[test]
+fn caches_are_statements_and_clauses() {
+    let text = "/// The newest, and the best.
+cache best(; few = 4, recent) {
+  dim all = few + recent
+  keep(age < recent || top(mass; k = few); at = ended)
+  mass = prev(mass; init = 0) + weight
+  use[c] = mean(queries < 2: query[c] ** 2) * mean(entries: key[c])
+  keys(channels = use, count = 2, until = n - all)
+}
+cache none() { see(j < 4) }
+";
+    let (file, problems) = parse_file(FILE, text);
+    assert!(problems.is_empty(), "{}", render(text, &problems));
+    snapshot("tree_of_caches", text, &show::file(&file));
+}
+
 /// Every mistake of a file, each as small as can be.
 const MISTAKES: &[(&str, &str)] = &[
     (
@@ -145,6 +163,10 @@ const MISTAKES: &[(&str, &str)] = &[
     (
         "twice",
         "layer f(x: [d], x: [d]; n = 4, n = 5, x = 1) -> [d] {\n  clamp(x; low = 0, low = 1)\n}\n",
+    ),
+    (
+        "caches",
+        "cache a(x: [d]; n) {\n  keep(age < n)\n}\ncache b() -> [d] { keep(age < 4) }\ncache c() {\n  param w\n  age < 4\n  keep(age < )\n}\n",
     ),
     ("two_statements", "fn f(x) {\n  y = x z = y\n  2x\n}\n"),
 ];

@@ -259,3 +259,31 @@ fn the_schema_knows_every_key() {
     ENTRY_KEYS.iter().for_each(|key| has("/$defs/layer", key));
     REPEAT_KEYS.iter().for_each(|key| has("/$defs/repeat", key));
 }
+
+#[test]
+fn caches_are_one_entry_or_a_list() {
+    let of = |cache: &str| {
+        let text = format!("version: 1\nmodel: m\ncache: {cache}\nstack: [head]\n");
+        let shown = |cache: &seqc_grammar::model::Cache| {
+            let on = cache.on.iter().flatten().map(|on| on.value.clone()).collect::<Vec<_>>();
+            let settings = cache
+                .settings
+                .iter()
+                .map(|(name, value)| format!("{}={}", name.text, show::expr(value)));
+            let (policy, ty) = (
+                cache.policy.iter().map(|p| p.text.clone()),
+                cache.ty.iter().map(|t| t.value.clone()),
+            );
+            let parts: Vec<String> = on.into_iter().chain(policy).chain(settings).chain(ty).collect();
+            parts.join(" ")
+        };
+        model(&text).caches.iter().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(of("{type: f16}"), ["f16"]);
+    assert_eq!(of("{size: 2 * d, policy: best}"), ["best size=(2 Mul d)"]);
+    assert_eq!(
+        of("[{on: [attention, 2], policy: best, few: 4}, {on: 3, type: bf16}]"),
+        ["attention 2 best few=4", "3 bf16"]
+    );
+    assert_eq!(of("[]"), Vec::<String>::new());
+}

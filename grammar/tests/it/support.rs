@@ -39,6 +39,7 @@ pub(crate) fn snippets(language: &str) -> Vec<(String, String)> {
 /// Layer files of the project and of its documents.
 pub(crate) fn layer_texts() -> Vec<(String, String)> {
     let mut texts = files("specs/layers", ".seq");
+    texts.extend(files("specs/caches", ".seq"));
     texts.extend(files("tests/layers", ".seq"));
     texts.extend(snippets("seq"));
     texts

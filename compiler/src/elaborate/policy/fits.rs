@@ -61,7 +61,7 @@ impl Cx<'_> {
         let Some(misfit) = misfit(spec) else {
             return Some(());
         };
-        let attention = self.place(of.keys.span);
+        let attention = self.place(of.span);
         let name = &used.part.definition.def.name.text;
         let message = format!("`{name}` cannot govern this attention: {}", misfit.why);
         let d = Diagnostic::new("no-policy", used.part.place, message).note(attention, "the attention");
@@ -93,7 +93,7 @@ impl Cx<'_> {
                 Some((policy, Some(queries.angles)))
             }
             (queries, keys) => {
-                let place = self.place(of.keys.span);
+                let place = self.place(of.span);
                 let name = &used.part.definition.def.name.text;
                 let message = format!(
                     "`{name}` changes at which positions queries and keys meet, and here they are turned differently"
@@ -101,15 +101,15 @@ impl Cx<'_> {
                 let mut d = Diagnostic::new("no-policy", used.part.place, message).note(place, "the attention");
                 for (turned, what, operand) in [(&queries, "queries", 0), (&keys, "keys", 1)] {
                     let how = if turned.is_some() {
-                        "are turned by `rope`"
+                        "have rotary positions"
                     } else {
-                        "are not what `rope` gives"
+                        "have none"
                     };
-                    let at = self.place(of.keys.operands[operand].span);
+                    let at = self.place(of.spans[operand]);
                     d = d.note(at, format!("{what} {how}"));
                 }
                 self.report(d.help(
-                    "such policies take queries and keys that both come from `rope` with the same settings, or neither",
+                    "such policies take queries and keys that both have rotary positions with the same settings, or neither",
                 ));
                 None
             }

@@ -18,7 +18,6 @@ pub(crate) use classes::mentions;
 pub(super) use state::Making;
 
 use super::{
-    attend::Keys,
     call::CallOf,
     cx::{Binding, Cx, Frame},
     request::PolicyUse,
@@ -29,7 +28,7 @@ use crate::{
     known::Known,
     source::Place,
 };
-use seqc_grammar::ast::{Def, Expr, Ident, Stmt, Target};
+use seqc_grammar::ast::{Def, Expr, Ident, Span, Stmt, Target};
 use seqc_ir::{AttendSpec, PairExpr, policy::Policy};
 use state::{Class, Level, Scope, Stage, Widths};
 use std::collections::HashMap;
@@ -41,8 +40,10 @@ const MAX_OPERATIONS: usize = 10_000;
 pub(super) struct Attention<'t> {
     /// Queries, keys and values.
     pub(super) operands: &'t mut Vec<Tensor>,
-    /// What stands in the call.
-    pub(super) keys: &'t Keys<'t>,
+    /// Where they stand.
+    pub(super) spans: &'t [Span],
+    /// The call.
+    pub(super) span: Span,
 }
 
 impl Cx<'_> {
