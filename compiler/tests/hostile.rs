@@ -414,15 +414,15 @@ fn the_mutated_model_is_right_itself() {
 #[test]
 fn the_standard_library_has_no_problems() {
     let mut diagnostics = Vec::new();
-    for (n, (_, text)) in standard::layer_texts().into_iter().enumerate() {
+    for (n, (_, text)) in standard::seq_texts().into_iter().enumerate() {
         diagnostics.extend(seqc_grammar::parse_file(FileId(n as u32), text).1);
     }
     let library = standard::library(&mut Sources::default(), &mut diagnostics);
     assert_eq!(diagnostics, []);
     assert!(library.named("attention", DefKind::Layer).is_some());
     // Names of one kind are all different: no file hides another.
-    for kind in [DefKind::Layer, DefKind::Block, DefKind::Fn] {
-        let texts = standard::layer_texts().into_iter();
+    for kind in [DefKind::Layer, DefKind::Block, DefKind::Fn, DefKind::Cache] {
+        let texts = standard::seq_texts().into_iter();
         let items = texts.flat_map(|(_, text)| seqc_grammar::parse_file(FileId(0), text).0.items);
         assert_eq!(items.filter(|d| d.kind == kind).count(), library.names(kind).count());
     }

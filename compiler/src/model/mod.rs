@@ -172,27 +172,7 @@ pub fn read_text(
     let named = file.weights.as_ref().and_then(|w| w.file.as_ref());
     let weights = options.weights.clone().or_else(|| named.map(|f| dir.join(&f.value)));
     let tensors = Tensors::open(id, file.weights.as_ref(), weights.clone()).map_err(|d| vec![d])?;
-    let mut caches = Vec::new();
-    if !file.caches.is_empty() {
-        // Which layers have attentions is known once they are elaborated.
-        let plain = file.caches.iter().all(|c| c.policy.is_none() && c.on.is_none());
-        let attentions = match plain {
-            true => vec![true; instances.len()],
-            false => {
-                let outcome = build::build(&library, &file, &names, &tensors, &instances);
-                if !outcome.problems.is_empty() {
-                    return Err(outcome.problems);
-                }
-                cache::attentions(&outcome.model)
-            }
-        };
-        let site = cache::Site {
-            library: &library,
-            names: &names,
-            attentions: &attentions,
-        };
-        caches = site.assign(&file.caches, &mut instances)?;
-    }
+    let mut caches = caches(&library, &file, &names, &tensors, &mut instances)?;
     let outcome = build::build(&library, &file, &names, &tensors, &instances);
     if !outcome.problems.is_empty() {
         return Err(outcome.problems);
@@ -238,6 +218,37 @@ pub fn read_text(
         caches,
         remarks,
     })
+}
+
+/// Says of each layer how its attentions keep keys and values. Gives the entries of the model that do.
+fn caches(
+    library: &Library,
+    file: &ModelFile,
+    names: &Names,
+    tensors: &Tensors,
+    instances: &mut [expand::Instance],
+) -> Result<Vec<CacheEntry>, Vec<Diagnostic>> {
+    if file.caches.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Which layers have attentions is known once they are elaborated.
+    let for_all = file.caches.iter().all(|c| c.policy.is_none() && c.on.is_none());
+    let attentions = match for_all {
+        true => vec![true; instances.len()],
+        false => {
+            let outcome = build::build(library, file, names, tensors, instances);
+            if !outcome.problems.is_empty() {
+                return Err(outcome.problems);
+            }
+            cache::attentions(&outcome.model)
+        }
+    };
+    let site = cache::Site {
+        library,
+        names,
+        attentions: &attentions,
+    };
+    site.assign(&file.caches, instances)
 }
 
 /// The ids that end a text, and the length that the model was trained for.

@@ -54,9 +54,9 @@ pub fn families() -> Vec<(String, &'static str)> {
         .collect()
 }
 
-/// Texts of the files of `specs/layers`.
-pub fn layer_texts() -> Vec<(&'static str, &'static str)> {
-    texts(&LAYERS)
+/// Texts of the files of `specs/layers` and `specs/caches`, by name.
+pub fn seq_texts() -> Vec<(&'static str, &'static str)> {
+    [texts(&LAYERS), texts(&CACHES)].concat()
 }
 
 fn texts(dir: &'static Dir<'_>) -> Vec<(&'static str, &'static str)> {

@@ -6,6 +6,7 @@
 //! `--case N` runs it again, and its files stay where the message says. A target is one file, see [`target`]: `layers`, and
 //! `texts`, `checkpoints`, `imports` and `tokenizers`, which change valid files.
 
+mod caches;
 mod checkpoints;
 mod containers;
 mod ending;

@@ -27,6 +27,11 @@ pub(crate) const TARGETS: &[Target] = &[
         case: crate::layers::case,
     },
     Target {
+        name: "caches",
+        about: "models with random cache policies: check, and programs against the evaluator",
+        case: crate::caches::case,
+    },
+    Target {
         name: "texts",
         about: "changed layer files and models: check, fmt",
         case: crate::texts::case,

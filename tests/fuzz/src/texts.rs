@@ -20,13 +20,15 @@ const MODELS: &[&str] = &[
     include_str!("../../../specs/models/longvq-130m.yaml"),
     include_str!("../../../specs/models/scout-130m.yaml"),
     include_str!("../../../specs/models/smollm2-135m.yaml"),
+    include_str!("../../../specs/policies/lacache.yaml"),
+    include_str!("../../../specs/policies/kivi2.yaml"),
 ];
 
 /// One case.
 pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
     match rng.below(3) {
         0 => {
-            let text = rng.choose(&standard::layer_texts()).1;
+            let text = rng.choose(&standard::seq_texts()).1;
             let text = mutate::text(rng, text);
             definitions(dir, &text)
         }

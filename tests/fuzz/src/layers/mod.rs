@@ -56,6 +56,11 @@ pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
     program::compare(rng, &built, dir)
 }
 
+/// The program of a small model beside the evaluator, the sequence cut in several ways.
+pub(crate) fn compare(rng: &mut Rng, built: &Built, dir: &Path) -> Ending {
+    program::compare(rng, built, dir)
+}
+
 /// The layer file and the model of a case, for those who change them.
 pub(crate) fn texts(rng: &mut Rng) -> (String, String) {
     let files = model::files(rng, false);
