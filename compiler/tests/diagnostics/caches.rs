@@ -126,6 +126,22 @@ pub(super) fn bodies() -> Vec<Case> {
             "policy-parts",
             "  use[c] = mean(entries: key[c] ** 2)\n  see(query = n - 1, key = slot)\n  keys(channels = use, count = 2, until = n - 4)",
         ),
+        of("cache-key-moves", "wrong-operands", "  see(query = n, key = slot + n)"),
+        of(
+            "cache-tokens-at-once",
+            "wrong-arguments",
+            "  keys(bits = 4, group = 4, along = \"tokens\")",
+        ),
+        of(
+            "cache-group-of-tokens",
+            "bad-size",
+            "  keys(bits = 4, group = 3, along = \"tokens\", until = n - 4)",
+        ),
+        of(
+            "cache-coded-channels",
+            "policy-parts",
+            "  use[c] = mean(entries: key[c] ** 2)\n  keys(channels = use, count = 2, bits = 4, until = n - 4)",
+        ),
         of("cache-sees-nothing", "policy-parts", "  see(recent < 1)"),
         of("cache-group", "bad-size", "  keys(bits = 8, group = 3)"),
         of("cache-bits", "bad-size", "  keys(bits = 3)"),
@@ -188,6 +204,12 @@ pub(super) fn entries() -> Vec<Case> {
             "[{policy: mine, on: [attention, swiglu]}]",
         ),
         entry("policy-on-number", "no-attention", "[{policy: mine, on: 2}]"),
+        Case {
+            name: "policy-and-type",
+            code: "no-policy",
+            file: FINE.replace("  keep(age < recent)", "  values(bits = recent)"),
+            model: MODEL.replace("policy: mine", "policy: mine, type: f16"),
+        },
         entry("policy-as-type", "unknown-type", "{type: mine}"),
         entry("policy-not-a-list", "wrong-type", "f16"),
         Case {
@@ -218,6 +240,12 @@ pub(super) fn entries() -> Vec<Case> {
             "attend(rope(q), rope(q) when on, q when on;",
         ),
         layer("policy-normaliser", "i - j < 9", "i - j < 9, normalise = sum"),
+        Case {
+            file: layer("policy-query-streams", "i - j < 9", "i - j < t[i]")
+                .file
+                .replace("age < recent", "top(seen(queries = 2); k = 4)"),
+            ..layer("policy-query-streams", "i - j < 9", "i - j < t[i]")
+        },
         layer("policy-key-streams", "i - j < 9", "t[i] - t[j] < 9"),
         layer(
             "policy-stages",

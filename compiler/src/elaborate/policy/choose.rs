@@ -19,7 +19,7 @@ use seqc_ir::{
 };
 
 /// Most tokens whose queries are kept.
-const MAX_QUERIES: usize = 4096;
+const MAX_QUERIES: usize = 1024;
 
 /// A call in the body of a cache.
 #[derive(Clone, Copy)]

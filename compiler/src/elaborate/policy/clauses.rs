@@ -15,6 +15,9 @@ use seqc_ir::{
     policy::{Along, Channels, Coding, Eviction, Sight},
 };
 
+/// Most tokens of a group, which every other group divides.
+const MOST_TOKENS: usize = 64;
+
 /// Bits of stored numbers.
 const BITS: &[usize] = &[2, 4, 8, 32];
 
@@ -72,12 +75,27 @@ impl Cx<'_> {
             None => Some(PairExpr::QueryPos),
         };
         let key = match call.option("key") {
-            Some(e) => self.number(e, entry()),
+            Some(e) => self.number(e, entry()).filter(|key| self.follows_from_entry(key, e)),
             None => Some(PairExpr::KeyPos),
         };
         if let (Some(query), Some(key)) = (query, key) {
             self.making().sights.push(Sight { seen, query, key });
         }
+    }
+
+    /// Whether a position of keys is the same for all tokens that see the entry.
+    fn follows_from_entry(&mut self, key: &PairExpr, e: &Expr) -> bool {
+        if !key.any(&|e| matches!(e, PairExpr::QueryPos | PairExpr::QueryStream(_))) {
+            return true;
+        }
+        let place = self.place(e.span);
+        let d = Diagnostic::new(
+            "wrong-operands",
+            place,
+            "the position of a key depends on its entry only, and this on the token",
+        );
+        self.report(d.help("move what depends on the token to `query`: distances are `query - key`"));
+        false
     }
 
     /// `keep(c; at = d)`: entries for which c holds stay, after tokens at which d holds.
@@ -166,6 +184,22 @@ impl Cx<'_> {
             None => None,
         };
         let channels = self.channels(call, width)?;
+        let tokens = along == Along::Tokens && bits != 32;
+        if until.is_none() && (tokens || channels.is_some()) {
+            let what = if tokens {
+                "groups along tokens are"
+            } else {
+                "channels are chosen, and keys"
+            };
+            let place = self.place(call.span);
+            let d = Diagnostic::new(
+                "wrong-arguments",
+                place,
+                format!("{what} coded when there are several: `until` is missing"),
+            );
+            self.report(d.help("`until` is the slot below which entries are coded: `until = n - 32`"));
+            return None;
+        }
         Some(Coding {
             until,
             bits,
@@ -218,7 +252,7 @@ impl Cx<'_> {
         }
     }
 
-    /// Groups along channels divide the vector.
+    /// Groups along channels divide the vector, those along tokens a page.
     fn check_group(&mut self, call: Called<'_>, along: Along, group: usize, width: usize) -> Option<()> {
         let span = call.option("group").map_or(call.span, |e| e.span);
         if group == 0 {
@@ -230,6 +264,12 @@ impl Cx<'_> {
             let message = format!("{width} numbers of `{}` are not groups of {group}", call.name);
             let d = Diagnostic::new("bad-size", place, message);
             self.report(d.help(format!("a group is a divisor of {width}")));
+            return None;
+        }
+        if along == Along::Tokens && !MOST_TOKENS.is_multiple_of(group) {
+            let place = self.place(span);
+            let d = Diagnostic::new("bad-size", place, format!("{group} tokens are no group"));
+            self.report(d.help(format!("a group along tokens is a divisor of {MOST_TOKENS}")));
             return None;
         }
         Some(())

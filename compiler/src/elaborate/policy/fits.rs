@@ -5,6 +5,8 @@ use super::{
     Attention,
 };
 use crate::diag::{Diagnostic, Placed};
+use seqc_formats::Encoding;
+use seqc_grammar::ast::Span;
 use seqc_ir::{
     AttendSpec, Clock, Normaliser, PairExpr, Value,
     policy::{Along, Policy, Sight},
@@ -61,7 +63,11 @@ impl Cx<'_> {
         let Some(misfit) = misfit(spec) else {
             return Some(());
         };
-        let attention = self.place(of.span);
+        self.no_policy(used, of.span, &misfit)
+    }
+
+    fn no_policy<T>(&mut self, used: &PolicyUse, attention: Span, misfit: &Misfit) -> Option<T> {
+        let attention = self.place(attention);
         let name = &used.part.definition.def.name.text;
         let message = format!("`{name}` cannot govern this attention: {}", misfit.why);
         let d = Diagnostic::new("no-policy", used.part.place, message).note(attention, "the attention");
@@ -136,8 +142,31 @@ impl Cx<'_> {
     }
 
     /// Whether the parts of a policy go together.
-    pub(super) fn check_policy(&mut self, used: &PolicyUse, policy: &Policy) -> Option<()> {
+    pub(super) fn check_policy(
+        &mut self,
+        used: &PolicyUse,
+        policy: &Policy,
+        spec: &AttendSpec,
+        attention: Span,
+    ) -> Option<()> {
         let codings = || [&policy.keys, &policy.values].into_iter().flatten();
+        if policy.queries() > 0 && spec.query_streams > 0 {
+            return self.no_policy(used, attention, &Misfit {
+                why: "it looks at queries of earlier tokens, and here `where` or `score` reads streams at the query",
+                help: "use a layer that reads positions only",
+            });
+        }
+        if spec.stored != Encoding::F32 && codings().next().is_some() {
+            let why = "it says how keys and values are stored, and the entry has another `type`";
+            return self.no_policy(
+                used,
+                attention,
+                &Misfit {
+                    why,
+                    help: "leave `type` out",
+                },
+            );
+        }
         let name = used.part.definition.def.name.text.clone();
         let (why, help) = if policy.evict.is_some() && codings().any(|c| c.along == Along::Tokens && c.bits != 32) {
             (
@@ -148,6 +177,11 @@ impl Cx<'_> {
             (
                 "keys are turned when they are read, which takes both channels of each pair, and some channels are not stored",
                 "leave `query` and `key` of `see` out, or `channels` of `keys`",
+            )
+        } else if codings().any(|c| c.channels.is_some() && c.along == Along::Channels && c.bits != 32) {
+            (
+                "groups along channels share a step, and some of the channels are not stored",
+                "code groups along tokens, `along = \"tokens\"`, or leave `bits` out",
             )
         } else if policy.sights.is_empty() {
             ("no token sees any entry", "write a `see` whose condition can hold")

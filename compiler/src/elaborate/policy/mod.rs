@@ -57,8 +57,9 @@ impl Cx<'_> {
     ) -> Option<Option<Tensor>> {
         self.may_have_policy(used, spec, &of)?;
         let policy = self.policy_of(used, of.operands)?;
+        let span = of.span;
         let (policy, angles) = self.turned_by(used, policy, &mut of)?;
-        self.check_policy(used, &policy)?;
+        self.check_policy(used, &policy, spec, span)?;
         spec.policy = Some(Box::new(policy));
         Some(angles)
     }
