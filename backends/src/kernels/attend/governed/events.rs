@@ -9,7 +9,10 @@ use super::{
     states::Word,
 };
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Team, Ty, Val};
-use seqc_ir::policy::Coding;
+use seqc_ir::{
+    PairExpr,
+    policy::{Coding, MEMORIES},
+};
 
 impl Governed<'_> {
     /// Adds `fn NAME_govern(arguments…, turn, threads, tid)`: all key heads of this thread.
@@ -89,7 +92,8 @@ impl Governed<'_> {
         let evicts = self.policy.evict.as_ref().map(|e| numbers.truth(f, self, &e.at));
         let codes = self.codes(f, &numbers);
         let next = f.add(row, one);
-        let end = f.cmp(Cmp::Eq, next, args.count);
+        // What a token sees by memories depends on those of the token before it.
+        let end = f.cmp(Cmp::Eq, next, if self.sees_memories() { next } else { args.count });
         let event = [evicts, codes].into_iter().flatten().fold(end, |a, b| f.or(a, b));
         f.if_then(event, |f| {
             self.call(f, "run", args, &[group, first, next]);
@@ -103,6 +107,13 @@ impl Governed<'_> {
             let p = self.first(f, args);
             f.store(next, p);
         });
+    }
+
+    /// Whether memories decide which entries a token sees, or where.
+    fn sees_memories(&self) -> bool {
+        let is_memory = |e: &PairExpr| matches!(e, PairExpr::KeyStream(n) if *n >= MEMORIES);
+        let sights = self.policy.sights.iter().flat_map(|s| s.seen.iter().chain([&s.key]));
+        sights.into_iter().any(|e| e.any(&is_memory))
     }
 
     /// Computes the definitions where entries leave, or where channels have still to be chosen.
