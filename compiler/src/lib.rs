@@ -23,3 +23,4 @@ pub mod render;
 pub mod request;
 pub mod schema;
 pub mod source;
+pub mod tasks;

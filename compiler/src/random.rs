@@ -1,14 +1,24 @@
 //! Random parameters, the same as those that programs make (see `Descriptor::random` of `seqc-abi`).
 
 /// A small generator of well mixed bits (splitmix64).
-struct Mix(u64);
+pub(crate) struct Mix(u64);
 
 impl Mix {
+    /// From a seed.
+    pub(crate) fn new(seed: u64) -> Mix {
+        Mix(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// A whole number below `count`, which is small.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        (self.next() % count as u64) as usize
     }
 
     /// Uniform in -1..1.

@@ -11,6 +11,7 @@ mod inspect;
 mod parameters;
 mod progress;
 mod session;
+mod tasks;
 mod tools;
 
 pub use session::{FAILED, OK, WRONG};
@@ -60,6 +61,8 @@ enum Verb {
     Build(build::BuildArgs),
     /// Run a model in the reference evaluator, in double precision
     Eval(eval::EvalArgs),
+    /// Write tasks that show what programs find in long texts
+    Tasks(tasks::TasksArgs),
     /// Print a completion script for a shell
     Completions(tools::CompletionArgs),
     /// Print the system, the cores and the processor level of this machine
@@ -108,6 +111,7 @@ fn verb(session: &mut Session, verb: Verb) -> u8 {
         Verb::Init(args) => init::init(session, &args),
         Verb::Build(args) => build::build(session, &args),
         Verb::Eval(args) => eval::eval(session, &args),
+        Verb::Tasks(args) => tasks::tasks(session, &args),
         Verb::Completions(args) => tools::completions::<Cli>(&args),
         Verb::Doctor(args) => tools::doctor(session, &args),
         Verb::Help(args) => help::help::<Cli>(session, &args),

@@ -49,6 +49,11 @@ pub(super) const MISTAKES: &[(&str, &[&str], &str)] = &[
         &["compare", "model.yaml", "--profile", "model.yaml"],
         "model.yaml",
     ),
+    (
+        "depth-beyond-the-end",
+        &["tasks", "passkey", "--depth", "0,1.5"],
+        "--depth 1.5",
+    ),
     ("topic-unknown", &["help", "bad-sise"], "bad-sise"),
     (
         "build-over-the-model",

@@ -65,7 +65,10 @@ fn every_layer_in_the_documents_obeys_the_chunk_law() {
     let mut tried = 0;
     for document in documents() {
         let (dir, layers) = written(&document);
-        for (head, _) in layers.iter().filter(|(head, _)| head.kind != "fn") {
+        for (head, _) in layers
+            .iter()
+            .filter(|(head, _)| !["fn", "cache"].contains(&&*head.kind))
+        {
             let integers_only = head.inputs.iter().all(|(_, shape)| shape == "int");
             let model = dir.join(format!("{}-trial.yaml", head.name));
             if !integers_only {

@@ -22,6 +22,7 @@ mod places;
 mod prefixes;
 mod processors;
 mod readme;
+mod scores;
 mod selections;
 mod serve;
 mod size;

@@ -96,11 +96,10 @@ fn verbs_and_flags_in_the_documents_exist() {
     for path in documents() {
         for line in commands(&path).iter().filter(|line| line.contains("seqc ")) {
             let words: Vec<&str> = line.split_whitespace().skip(1).collect();
-            let Some((verb, rest)) = words.split_first() else {
-                continue;
-            };
-            let help = command::seqc(&[*verb, "--help"]);
-            let flags = rest
+            // Some verbs have verbs of their own.
+            let verbs = words.iter().take_while(|word| !word.starts_with('-')).copied();
+            let help = command::seqc(&verbs.chain(["--help"]).collect::<Vec<_>>());
+            let flags = words
                 .iter()
                 .filter_map(|word| word.strip_prefix("--"))
                 .filter_map(|flag| flag.split('=').next());

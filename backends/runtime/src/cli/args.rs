@@ -1,6 +1,8 @@
 //! The arguments of the command line.
 
+mod loading;
 mod parsers;
+mod scores;
 
 use std::path::PathBuf;
 
@@ -9,8 +11,10 @@ use crate::places;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::fields::MOST_SAMPLES;
+pub(crate) use loading::Loading;
 pub(crate) use parsers::{BiasWord, Seed};
 use parsers::{at_least_one, bias, lookup, number, number_or_all, seed, up_to, whole};
+pub(crate) use scores::{Perplexity, Scores, Tasks};
 
 /// Bounds of a server, far beyond what makes sense.
 #[cfg(feature = "program")]
@@ -58,6 +62,10 @@ pub(crate) enum Verb {
     Serve(Serve),
     /// Measure prefill and decoding, in tokens per second
     Bench(Bench),
+    /// Measure how likely the model finds a text: mean negative log likelihood of a token, and perplexity
+    Perplexity(Box<Perplexity>),
+    /// Answer the tasks of a file, such as `seqc tasks` writes, and count right answers
+    Tasks(Box<Tasks>),
     /// Draft tokens for a program that was started with `--draft`: requests and answers are lines of JSON
     #[command(hide = true)]
     Propose(Propose),
@@ -68,17 +76,6 @@ pub(crate) struct Info {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Weights and threads: for every command that runs the model.
-#[derive(Debug, Args)]
-pub(crate) struct Loading {
-    /// Checkpoint to use instead of the built-in path: safetensors, a directory of them, or GGUF
-    #[arg(long, value_name = "PATH")]
-    pub(crate) weights: Option<PathBuf>,
-    /// Threads; 0: one for each core, or a single one for a small model
-    #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
-    pub(crate) threads: usize,
 }
 
 /// Options for every command that reads a sequence.

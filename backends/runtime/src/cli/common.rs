@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use seqc_checkpoint::{output, take_at_most};
+use seqc_checkpoint::{output, read_at_most, take_at_most};
 
 use seqc_abi::Descriptor;
 
@@ -170,6 +170,15 @@ pub(crate) fn standard_input() -> Result<Vec<u8>> {
 /// The same as text.
 pub(crate) fn standard_input_text() -> Result<String> {
     String::from_utf8(standard_input()?).map_err(|_| Error::input("standard input is not UTF-8 text"))
+}
+
+/// The text of a file, or of standard input.
+pub(crate) fn text(path: &Path) -> Result<String> {
+    if is_standard(path) {
+        return standard_input_text();
+    }
+    let bytes = read_at_most(path, MOST_TEXT).map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
+    String::from_utf8(bytes).map_err(|_| Error::input(format!("{} is not UTF-8 text", path.display())))
 }
 
 /// Whether a path stands for standard input or output.

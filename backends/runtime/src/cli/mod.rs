@@ -12,6 +12,7 @@ mod generate;
 mod info;
 mod input;
 mod output;
+mod perplexity;
 mod prompt;
 mod propose;
 mod run;
@@ -20,6 +21,7 @@ mod sampling;
 #[cfg(feature = "program")]
 mod serve;
 mod setup;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -104,6 +106,8 @@ fn dispatch(code: Code, verb: Verb, console: &mut Console) -> Result<()> {
         #[cfg(feature = "program")]
         Verb::Serve(args) => serve::serve(code, &args, console),
         Verb::Bench(args) => bench::bench(code, &args, console),
+        Verb::Perplexity(args) => perplexity::perplexity(code, &args, console),
+        Verb::Tasks(args) => tasks::tasks(code, &args, console),
         Verb::Propose(args) => propose::propose(code, &args, console),
     }
 }

@@ -2,6 +2,7 @@
 
 mod generation;
 mod prompts;
+mod scores;
 mod speculation;
 mod states;
 

@@ -9,6 +9,28 @@ pub struct LogProb {
     pub logprob: f32,
 }
 
+impl LogProb {
+    /// Of one token.
+    pub fn of(logits: &[f32], token: usize) -> LogProb {
+        LogProb::with(logits, normal(logits), token)
+    }
+
+    fn with(logits: &[f32], normal: f64, token: usize) -> LogProb {
+        let logit = logits.get(token);
+        LogProb {
+            token,
+            logprob: logit.map_or(f32::NEG_INFINITY, |logit| (f64::from(*logit) - normal) as f32),
+        }
+    }
+}
+
+/// The logarithm of the sum of the exponentials of logits.
+fn normal(logits: &[f32]) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let parts = logits.iter().map(|logit| f64::from(logit - most).exp());
+    f64::from(most) + parts.filter(|part| part.is_finite()).sum::<f64>().ln()
+}
+
 /// What the model thought of a token that was chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogProbs {
@@ -21,19 +43,8 @@ pub struct LogProbs {
 impl LogProbs {
     /// Of the token `chosen` and of the `best` most likely ones. Tokens that the logits rule out are none of these.
     pub fn of(logits: &[f32], chosen: usize, best: usize) -> LogProbs {
-        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = logits
-            .iter()
-            .map(|logit| f64::from(logit - most).exp())
-            .filter(|part| part.is_finite())
-            .sum();
-        let normal = f64::from(most) + sum.ln();
-        let logprob = |token: usize| LogProb {
-            token,
-            logprob: logits
-                .get(token)
-                .map_or(f32::NEG_INFINITY, |logit| (f64::from(*logit) - normal) as f32),
-        };
+        let normal = normal(logits);
+        let logprob = |token| LogProb::with(logits, normal, token);
         let mut tokens: Vec<usize> = (0..logits.len()).filter(|token| logits[*token].is_finite()).collect();
         let order = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
         if best > 0 && best < tokens.len() {
