@@ -395,3 +395,79 @@ fn initial_weights_are_those_of_the_seed() {
     let weights = dir.join("a.safetensors").display().to_string();
     assert!(meant(&[], "random") == meant(&["--weights", &weights], "file"));
 }
+
+#[test]
+fn policies_are_a_dimension_and_their_bytes_are_those_of_inspect() {
+    let dir = scratch("policies");
+    let profile = write(&dir, "machine.json", &machine_text()).display().to_string();
+    let attends = model_file(&dir, "attends", "looks_back: {}").display().to_string();
+    let remembers = model_file(&dir, "remembers", "remembers: {}").display().to_string();
+    let policies = "none,h2o:heavy=24,recent=8,int8,snapkv:budget=40,window=8";
+    let line = [
+        "compare",
+        &attends,
+        &remembers,
+        "--profile",
+        &profile,
+        "--at",
+        "64,1k",
+        "--format",
+        "json",
+    ];
+    let output = seqc(&[&line[..], &["--cache", policies]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}"));
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let models = found["models"].as_array().cloned().unwrap_or_default();
+    let names: Vec<String> = models.iter().map(|model| text(&model["name"])).collect();
+    // What does not attend has one row.
+    let all = [
+        "attends",
+        "attends, h2o:heavy=24,recent=8",
+        "attends, int8",
+        "attends, snapkv:budget=40,window=8",
+        "remembers",
+    ];
+    assert_eq!(names, all);
+    let words: Vec<String> = models.iter().map(|model| text(&model["state"])).collect();
+    let forms = ["2048 T", "2080 min(T, 32)", "576 T", "2048 min(T, 40)", "16384"];
+    assert_eq!(words, forms);
+    for (model, cache) in models
+        .iter()
+        .zip(["[]", "{policy: h2o, heavy: 24, recent: 8}", "{policy: int8}"])
+    {
+        let set = format!("cache={cache}");
+        let words = ["inspect", &attends, "--set", &set, "--json", "--context", "1k"];
+        let inspected: serde_json::Value =
+            serde_json::from_slice(&seqc(&words).stdout).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(
+            inspected["state_bytes"].as_f64(),
+            model["at"][1]["state_bytes"].as_f64(),
+            "{cache}"
+        );
+    }
+    let decode = |n: usize| models[n]["at"][1]["decode"]["seconds"].as_f64().unwrap_or(f64::NAN);
+    assert!(decode(1) < decode(0) && decode(3) < decode(0) && decode(2) < decode(0));
+    let wrong = seqc(&[&line[..], &["--cache", "nobody"]].concat());
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("nobody"));
+}
+
+#[test]
+fn inspect_says_what_is_kept_behind_a_prompt() {
+    let dir = scratch("lengths-of-state");
+    let file = model_file(&dir, "m", "looks_back: {}").display().to_string();
+    let set = "cache={policy: snapkv, budget: 40, window: 8}";
+    let inspect = |more: &[&str]| seqc(&[&["inspect", &file, "--set", set][..], more].concat());
+    let text = String::from_utf8_lossy(&inspect(&["--context", "1k", "--prompt-length", "1000"]).stdout).into_owned();
+    assert!(text.contains("grows: T - P + 40 tokens; 16384 bytes"), "{text}");
+    assert!(
+        text.contains("state after 1024 tokens, of which 1000 are the prompt: 131072 bytes"),
+        "{text}"
+    );
+    for wrong in [&["--context", "0"][..], &["--context", "8", "--prompt-length", "9"]] {
+        let output = inspect(wrong);
+        assert_eq!(output.status.code(), Some(1), "{wrong:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("bad-length"));
+    }
+}

@@ -6,7 +6,14 @@ mod count;
 
 pub use count::{cost, of_recurrence};
 
-use crate::{attention::clock_rate::ClockRate, attention::span::AttentionSpan, conv_partition::ConvPartition};
+use crate::{
+    attention::{
+        clock_rate::ClockRate,
+        policy_entries::{PolicyEntries, Share},
+        span::AttentionSpan,
+    },
+    conv_partition::ConvPartition,
+};
 
 /// What a token reads of something that is there when weights are loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +46,7 @@ impl Work {
 }
 
 /// An attention and its cache.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cache {
     /// Arithmetic operations for one key that a query attends to, over all heads; a token is a query as often as the clock
     /// says.
@@ -54,12 +61,55 @@ pub struct Cache {
     pub rate: ClockRate,
     /// False: every query attends to the whole sequence.
     pub causal: bool,
+    /// Where a policy says what is kept, instead of `token_bytes` and `span`.
+    pub governed: Option<GovernedCache>,
+}
+
+/// A cache with a policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GovernedCache {
+    /// How many entries it keeps.
+    pub entries: PolicyEntries,
+    /// What is stored of them.
+    pub parts: Vec<EntryPart>,
+}
+
+/// A part of the entries of a cache.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EntryPart {
+    /// Which entries have it.
+    pub share: Share,
+    /// Its bytes for one entry of one key head.
+    pub bytes: f64,
 }
 
 impl Cache {
     /// Keys that are kept, and attended to, when `context` tokens have been read.
     pub fn keys(&self, context: f64) -> f64 {
-        self.rate.kept(&self.span, context)
+        match &self.governed {
+            Some(cache) => cache.entries.at_end(Share::All, context as usize) / cache.entries.heads() as f64,
+            None => self.rate.kept(&self.span, context),
+        }
+    }
+
+    /// Bytes of keys and values that a query at position `context` reads.
+    pub fn bytes(&self, context: f64) -> f64 {
+        let Some(cache) = &self.governed else {
+            return self.token_bytes as f64 * self.keys(context);
+        };
+        let part = |part: &EntryPart| part.bytes * cache.entries.at_end(part.share, context as usize);
+        cache.parts.iter().map(part).sum()
+    }
+
+    /// Mean of [`Cache::bytes`] over the tokens of a prompt that has `context` of them, and goes on.
+    pub fn mean_bytes(&self, context: f64) -> f64 {
+        let mean = self.mean_keys(context);
+        let Some(cache) = &self.governed else {
+            return self.token_bytes as f64 * mean;
+        };
+        let count = |share| cache.entries.count(share, context as usize, None);
+        let all: f64 = cache.parts.iter().map(|part| part.bytes * count(part.share)).sum();
+        all / count(Share::All).max(1.0) * cache.entries.heads() as f64 * mean
     }
 
     /// Mean of [`Cache::keys`] over the tokens of a prompt that has `context` of them.
@@ -68,7 +118,10 @@ impl Cache {
         if !self.causal {
             return all;
         }
-        let limit = self.keys(context);
+        let limit = match &self.governed {
+            Some(cache) => cache.entries.count(Share::All, context as usize, None) / cache.entries.heads() as f64,
+            None => self.keys(context),
+        };
         // Up to the limit the number grows from token to token, then it stays.
         limit - limit * limit / (2.0 * all.max(1.0))
     }
@@ -182,8 +235,7 @@ impl Cost {
 
     /// Bytes of caches that the token at position `context` reads.
     pub fn cache_bytes(&self, context: f64) -> f64 {
-        let read = |cache: &Cache| cache.token_bytes as f64 * cache.keys(context);
-        self.caches.iter().map(read).sum()
+        self.caches.iter().map(|cache| cache.bytes(context)).sum()
     }
 }
 

@@ -1,9 +1,13 @@
 //! What a state entry takes, as a closed form in the context length.
 
-use crate::{attention::clock_rate::ClockRate, attention::span::AttentionSpan};
+use crate::attention::{
+    clock_rate::ClockRate,
+    policy_entries::{PolicyEntries, Share},
+    span::AttentionSpan,
+};
 
 /// Bytes of one entry of a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kept {
     /// So many, however long the context is.
     Bytes(usize),
@@ -16,6 +20,17 @@ pub enum Kept {
         /// How many of these are kept.
         span: AttentionSpan,
     },
+    /// For every entry that a cache policy keeps.
+    Entries {
+        /// Bytes of one of a single key head.
+        bytes: f64,
+        /// How many there are.
+        entries: PolicyEntries,
+        /// Which of them.
+        share: Share,
+    },
+    /// So many that are needed to decide what is kept, and are not counted.
+    Beside(usize),
     /// None: the memory belongs to another entry.
     Elsewhere,
 }
@@ -30,20 +45,29 @@ impl Kept {
         Kept::Tokens { bytes, rate, span }
     }
 
-    /// Bytes after `context` tokens.
+    /// Bytes after `context` tokens, where a prompt of as many has ended.
     pub fn at(&self, context: f64) -> f64 {
+        self.behind(context, context)
+    }
+
+    /// Bytes after `context` tokens, of which the first `prompt` are a prompt.
+    pub fn behind(&self, context: f64, prompt: f64) -> f64 {
         match self {
             Kept::Bytes(bytes) => *bytes as f64,
             Kept::Tokens { bytes, rate, span } => *bytes as f64 * rate.kept(span, context),
-            Kept::Elsewhere => 0.0,
+            Kept::Entries { bytes, entries, share } => {
+                bytes * entries.count(*share, context as usize, Some(prompt as usize))
+            }
+            Kept::Beside(_) | Kept::Elsewhere => 0.0,
         }
     }
 
     /// The number of kept tokens, or of bytes, as text.
     pub fn bound(&self) -> String {
         match self {
-            Kept::Bytes(bytes) => format!("{bytes} bytes"),
+            Kept::Bytes(bytes) | Kept::Beside(bytes) => format!("{bytes} bytes"),
             Kept::Tokens { rate, span, .. } => format!("{} tokens", rate.bound(span)),
+            Kept::Entries { entries, share, .. } => format!("{} tokens", entries.words(*share)),
             Kept::Elsewhere => "0 bytes".to_owned(),
         }
     }

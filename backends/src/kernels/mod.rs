@@ -19,7 +19,7 @@ mod product_rows;
 mod skinny;
 mod tile;
 
-pub use attend::{Arguments, Attend, Governed, Part};
+pub use attend::{Arguments, Attend, Governed, Needs, Part};
 pub use copy::{COPY, copy, row, row_name};
 pub use gemm::{gemm, gemm_name, gemm_scratch_bytes};
 pub use gemv::{gemv, gemv_in_order, gemv_in_order_name, gemv_name};

@@ -1,12 +1,12 @@
 //! What a layer carries from chunk to chunk: the entries of its state manifest, in the order of its table.
 
 use super::cx::Layer;
-use crate::kernels::{Attend, Governed};
+use crate::kernels::{Attend, Governed, Needs};
 use seqc_abi::{StateKind, StateSlot};
 use seqc_formats::Encoding;
 use seqc_ir::{StateId, Value};
 use seqc_passes::{
-    attention::{clock_rate::ClockRate, span::AttentionSpan},
+    attention::policy_entries::PolicyEntries,
     kept::Kept,
     plan::{BufferId, Kernel, Scan},
 };
@@ -116,14 +116,15 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
                 2 => ("spectra", vec![kernel.channels, 2]),
                 _ => ("spoiled", vec![kernel.channels]),
             };
-            let kept = kernel.blocks.kept(kernel.channels)[*n];
+            let kept = kernel.blocks.kept(kernel.channels)[*n].clone();
             (format!("{name}.{part}"), shape, kernel.states()[*n].clone(), kept)
         }
         Source::Cache(v, n) => {
             let kernel = layer.schedule.attention(*v);
             let name = name_of(layer, *v, v.0 as usize);
-            if let Some(governed) = kernel.governed() {
-                return describe_governed(&governed, &name, *n);
+            let known = &layer.plan.attentions[v];
+            if let (Some(governed), Some(entries)) = (kernel.governed(), &known.policy) {
+                return describe_governed(&governed, entries, &name, *n);
             }
             let (part, shape) = part(kernel, *n);
             let kind = kernel.states()[*n].clone();
@@ -131,7 +132,7 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
                 StateKind::Fixed { bytes } => Kept::Bytes(bytes),
                 StateKind::Bounded { .. } | StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
                     bytes: encoding(layer, source).block_bytes() * shape.iter().product::<usize>(),
-                    rate: layer.plan.attentions[v].rate,
+                    rate: known.rate,
                     span: kernel.span,
                 },
             };
@@ -141,14 +142,20 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
 }
 
 /// Entry `n` of a cache with a policy.
-fn describe_governed(governed: &Governed<'_>, name: &str, n: usize) -> (String, Vec<usize>, StateKind, Kept) {
+fn describe_governed(
+    governed: &Governed<'_>,
+    entries: &PolicyEntries,
+    name: &str,
+    n: usize,
+) -> (String, Vec<usize>, StateKind, Kept) {
     let slot = governed.slots()[n].clone();
-    let kept = match slot.kind {
-        StateKind::Fixed { .. } => Kept::Bytes(slot.bytes),
-        StateKind::Bounded { .. } | StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
-            bytes: slot.bytes,
-            rate: ClockRate::ALL,
-            span: AttentionSpan::ALL,
+    let kept = match slot.needs {
+        Needs::Bytes(bytes) => Kept::Bytes(bytes),
+        Needs::Beside(bytes) => Kept::Beside(bytes),
+        Needs::Each { bytes, share } => Kept::Entries {
+            bytes,
+            entries: entries.clone(),
+            share,
         },
     };
     (format!("{name}.{}", slot.name), slot.shape, slot.kind, kept)

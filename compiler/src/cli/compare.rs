@@ -1,6 +1,9 @@
 //! `seqc compare` and `seqc probe`: what models cost, side by side.
 
-use super::session::{ModelArgs, OK, Session, WRONG};
+use super::{
+    policies::{self, Policy},
+    session::{ModelArgs, OK, Session, WRONG},
+};
 use crate::{
     compare::{
         self, Step, doubt,
@@ -11,7 +14,7 @@ use crate::{
         report::Report,
         total::Total,
     },
-    model::Built,
+    model,
 };
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,6 +34,10 @@ pub(crate) struct CompareArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
+    /// Cache policies that every model is compared with: a list of NAME:setting=value,…, and `none` for a cache of all tokens; may be
+    /// given several times
+    #[arg(long, value_name = "POLICIES")]
+    cache: Vec<String>,
     /// Context lengths; `k` multiplies by 1024
     #[arg(long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1k,8k,64k")]
     at: Vec<String>,
@@ -82,16 +89,20 @@ pub(crate) fn compare(session: &mut Session, args: &CompareArgs) -> u8 {
         }
     };
     let (mut totals, mut subjects, mut status) = (Vec::new(), Vec::new(), OK);
+    let policies = match policies::of(&args.cache) {
+        Ok(policies) => policies,
+        Err(diagnostic) => return session.report(&[diagnostic]),
+    };
     for file in &args.files {
-        match session.model(file, &args.model) {
-            Ok(built) => match subject(session, file, &args.model, &built) {
-                Ok(subject) => {
-                    totals.push(Total::new(&built));
+        for policy in &policies {
+            match row(session, file, &args.model, policy) {
+                Ok(Some((total, subject))) => {
+                    totals.push(total);
                     subjects.push(subject);
                 }
-                Err(one) => return one,
-            },
-            Err(one) => status = status.max(one),
+                Ok(None) => {}
+                Err(one) => status = status.max(one),
+            }
         }
     }
     if status != OK {
@@ -113,41 +124,49 @@ pub(crate) fn compare(session: &mut Session, args: &CompareArgs) -> u8 {
     session.print(&compare::written(&report, args.format.of()))
 }
 
-/// How a model's program is built and run.
-fn subject(session: &Session, file: &Path, args: &ModelArgs, built: &Built) -> Result<Subject, u8> {
+/// A model with a policy, and how its program is built and run; `None` for policies of a model without attention.
+fn row(session: &mut Session, file: &Path, args: &ModelArgs, policy: &Policy) -> Result<Option<(Total, Subject)>, u8> {
     let mut read = session.read_options(args)?;
+    if policy.name.is_some() && !policies::has_attention(&session.model(file, args)?) {
+        return Ok(None);
+    }
+    read.set
+        .extend(policy.entry.iter().map(|entry| ("cache".to_owned(), entry.clone())));
+    let built = model::read(file, &mut session.sources, &read).map_err(|d| session.report(&d))?;
     if built.meta.weights.is_none() && built.meta.random.is_none() {
         read.set.push(("weights.random".to_owned(), "1".to_owned()));
     }
-    Ok(Subject {
-        file: file.to_owned(),
-        read,
-    })
+    let mut total = Total::new(&built);
+    if let Some(name) = &policy.name {
+        total.name = format!("{}, {name}", total.name);
+    }
+    let file = file.to_owned();
+    Ok(Some((total, Subject { file, read })))
 }
 
 /// `1k,8k,512`: numbers of tokens, ascending.
 fn lengths(words: &[String]) -> Result<Vec<usize>, String> {
     let mut all = Vec::new();
     for word in words {
-        let text = word.trim().to_lowercase();
-        let (digits, unit) = match text.strip_suffix(['k', 'm']) {
-            Some(digits) if text.ends_with('k') => (digits, 1 << 10),
-            Some(digits) => (digits, 1 << 20),
-            None => (text.as_str(), 1),
-        };
-        let tokens = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(unit));
-        match tokens {
-            Some(n) if (1..=LONGEST).contains(&n) => all.push(n),
-            _ => {
-                return Err(format!(
-                    "--at {word}: write numbers of tokens from 1 to 1024M, such as 512,8k"
-                ));
-            }
-        }
+        all.push(length(word).map_err(|why| format!("--at {word}: {why}, such as 512,8k"))?);
     }
     all.sort_unstable();
     all.dedup();
     Ok(all)
+}
+
+/// `8k`: a number of tokens.
+pub(super) fn length(word: &str) -> Result<usize, String> {
+    let text = word.trim().to_lowercase();
+    let (digits, unit) = match text.strip_suffix(['k', 'm']) {
+        Some(digits) if text.ends_with('k') => (digits, 1 << 10),
+        Some(digits) => (digits, 1 << 20),
+        None => (text.as_str(), 1),
+    };
+    let tokens = digits.parse::<usize>().ok().and_then(|n| n.checked_mul(unit));
+    tokens
+        .filter(|n| (1..=LONGEST).contains(n))
+        .ok_or_else(|| "write numbers of tokens from 1 to 1024M".to_owned())
 }
 
 /// The machine's profile: the one that is named, or kept, or else measured now.

@@ -1,8 +1,8 @@
 //! `seqc inspect` and `seqc explain`.
 
 use super::{
-    parameters,
-    session::{ModelArgs, Session},
+    compare, parameters,
+    session::{ModelArgs, Session, WRONG},
 };
 use crate::{
     backend, explain,
@@ -12,7 +12,7 @@ use clap::Args;
 use seqc_abi::{Level, StateKind, StateSlot};
 use seqc_backends::lower::Entry;
 use seqc_ir::Model;
-use seqc_passes::plan::Plan;
+use seqc_passes::{kept::Kept, plan::Plan};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,9 +26,41 @@ pub(crate) struct InspectArgs {
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
+    /// Bytes of state after N tokens; `k` multiplies by 1024
+    #[arg(long, value_name = "N")]
+    context: Option<String>,
+    /// How many of these are a prompt, for cache policies that decide at its end; default: all
+    #[arg(long, value_name = "N", requires = "context")]
+    prompt_length: Option<usize>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
+}
+
+/// How long a sequence is.
+#[derive(Clone, Copy, Debug)]
+struct Lengths {
+    tokens: usize,
+    /// The first of them.
+    prompt: usize,
+}
+
+impl Lengths {
+    fn of(args: &InspectArgs) -> Result<Option<Lengths>, String> {
+        let Some(word) = &args.context else { return Ok(None) };
+        let tokens = compare::length(word).map_err(|why| format!("--context {word}: {why}"))?;
+        match args.prompt_length.unwrap_or(tokens) {
+            prompt if (1..=tokens).contains(&prompt) => Ok(Some(Lengths { tokens, prompt })),
+            prompt => Err(format!(
+                "--prompt-length {prompt}: a prompt is from 1 to all {tokens} tokens of the context long"
+            )),
+        }
+    }
+
+    /// Bytes that a state entry takes.
+    fn bytes(self, kept: &Kept) -> u64 {
+        kept.behind(self.tokens as f64, self.prompt as f64).ceil() as u64
+    }
 }
 
 #[derive(Debug, Args)]
@@ -40,6 +72,13 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
+    let lengths = match Lengths::of(args) {
+        Ok(lengths) => lengths,
+        Err(message) => {
+            session.fail("bad-length", message);
+            return WRONG;
+        }
+    };
     let built = match session.model(&args.file, &args.model) {
         Ok(built) => built,
         Err(status) => return status,
@@ -47,20 +86,19 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
     let canonical = backend::canonical(&built.model);
     let planned = backend::plan(&canonical, built.meta.max_context, Level::V4);
     let entries = backend::manifest(&planned);
-    let state: Vec<StateSlot> = entries.into_iter().map(|e| e.slot).collect();
-    let found = describe(&built, &state);
+    let found = describe(&built, &entries, lengths);
     let text = if args.json {
         format!("{found}\n")
     } else {
-        text(&built, &state, &found)
+        text(&built, &entries, &found)
     };
     session.print(&text)
 }
 
-fn describe(built: &Built, state: &[StateSlot]) -> Value {
+fn describe(built: &Built, entries: &[Entry], lengths: Option<Lengths>) -> Value {
     let (parameters, bytes) = distinct_parameters(&built.model);
     let stream = |name: &str, ty: &seqc_ir::Ty| json!({"name": name, "shape": ty.sizes(), "type": ty.elem.to_string()});
-    json!({
+    let mut found = json!({
         "version": 1,
         "model": built.meta.name,
         "parameters": parameters,
@@ -72,8 +110,18 @@ fn describe(built: &Built, state: &[StateSlot]) -> Value {
         "max_context": built.meta.max_context,
         "inputs": built.model.inputs.iter().map(|i| stream(&i.name, &i.ty)).collect::<Vec<_>>(),
         "outputs": built.model.outputs.iter().map(|(name, _)| json!({"name": name})).collect::<Vec<_>>(),
-        "state": state.iter().map(slot).collect::<Vec<_>>(),
-    })
+        "state": entries.iter().map(|entry| slot(&entry.slot)).collect::<Vec<_>>(),
+    });
+    if let Some(lengths) = lengths {
+        let bytes: Vec<u64> = entries.iter().map(|entry| lengths.bytes(&entry.kept)).collect();
+        found["context"] = lengths.tokens.into();
+        found["prompt_length"] = lengths.prompt.into();
+        found["state_bytes"] = bytes.iter().sum::<u64>().into();
+        for (n, bytes) in bytes.into_iter().enumerate() {
+            found["state"][n]["context_bytes"] = bytes.into();
+        }
+    }
+    found
 }
 
 fn slot(s: &StateSlot) -> Value {
@@ -98,7 +146,7 @@ fn slot(s: &StateSlot) -> Value {
     })
 }
 
-fn text(built: &Built, state: &[StateSlot], found: &Value) -> String {
+fn text(built: &Built, entries: &[Entry], found: &Value) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = writeln!(
@@ -110,16 +158,27 @@ fn text(built: &Built, state: &[StateSlot], found: &Value) -> String {
     let _ = writeln!(out, "parameters:");
     out.push_str(&parameters::text(&built.model, named));
     let _ = writeln!(out, "state:");
-    for s in state {
+    for (n, Entry { slot: s, .. }) in entries.iter().enumerate() {
         let grows = match s.kind {
             StateKind::Pages { pages: None, .. } => "grows",
             StateKind::Shared { .. } => "shared",
             _ => "bounded",
         };
-        let _ = writeln!(
+        let _ = write!(
             out,
             "  {} {} {:?} {}, {grows}: {}",
             s.layer, s.name, s.shape, s.encoding, s.bound
+        );
+        let _ = match &found["state"][n]["context_bytes"] {
+            Value::Null => writeln!(out),
+            bytes => writeln!(out, "; {bytes} bytes"),
+        };
+    }
+    if !found["context"].is_null() {
+        let _ = writeln!(
+            out,
+            "state after {} tokens, of which {} are the prompt: {} bytes",
+            found["context"], found["prompt_length"], found["state_bytes"]
         );
     }
     out

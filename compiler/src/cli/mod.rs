@@ -9,6 +9,7 @@ mod import;
 mod init;
 mod inspect;
 mod parameters;
+mod policies;
 mod progress;
 mod session;
 mod tasks;

@@ -140,13 +140,7 @@ impl Report {
 pub(super) fn point(total: &Total, profile: &Profile, context: usize) -> Point {
     let t = context as f64;
     let chunk = if total.causal { t.min(predict::CHUNK) } else { t }.max(1.0);
-    let mean = |l: &Layer| -> f64 {
-        l.cost
-            .caches
-            .iter()
-            .map(|c| c.token_bytes as f64 * c.mean_keys(t))
-            .sum()
-    };
+    let mean = |l: &Layer| -> f64 { l.cost.caches.iter().map(|c| c.mean_bytes(t)).sum() };
     Point {
         context,
         prefill_operations: total.prompt_sum(t, |l| l.cost.prefill_operations(t)),

@@ -75,7 +75,7 @@ impl Total {
                 Layer {
                     calls: of_kind(&model.calls),
                     tail: of_kind(tail),
-                    state: Form::of(of_this.map(|e| e.kept)),
+                    state: Form::of(of_this.map(|e| e.kept.clone())),
                     ..layer(kind, plan)
                 }
             });
@@ -86,7 +86,7 @@ impl Total {
             weight_bytes,
             causal: model.is_causal(),
             max_context: built.meta.max_context,
-            state: Form::of(entries.iter().map(|e| e.kept)),
+            state: Form::of(entries.iter().map(|e| e.kept.clone())),
             layers: layers.collect(),
         }
     }

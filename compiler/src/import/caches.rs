@@ -3,6 +3,25 @@
 use super::error::bare;
 use crate::diag::Diagnostic;
 
+/// The policies of a list: a comma begins another one, unless a setting follows it.
+pub(crate) fn split(list: &str) -> Vec<String> {
+    let mut policies: Vec<String> = Vec::new();
+    for part in settings_of(list) {
+        let is_setting = part
+            .split('=')
+            .next()
+            .is_some_and(|name| part.contains('=') && !name.contains(':'));
+        match policies.last_mut().filter(|_| is_setting) {
+            Some(policy) => {
+                policy.push(if policy.contains(':') { ',' } else { ':' });
+                policy.push_str(part.trim());
+            }
+            None => policies.push(part.trim().to_owned()),
+        }
+    }
+    policies
+}
+
 /// The line of a model file for some policies; nothing for none.
 pub(super) fn line(caches: &[String]) -> Result<String, Diagnostic> {
     let entries = caches.iter().map(|text| entry(text)).collect::<Result<Vec<_>, _>>()?;
@@ -13,7 +32,7 @@ pub(super) fn line(caches: &[String]) -> Result<String, Diagnostic> {
 }
 
 /// `h2o:heavy=40,on=[0,1]` as `{policy: h2o, heavy: 40, on: [0,1]}`.
-fn entry(text: &str) -> Result<String, Diagnostic> {
+pub(crate) fn entry(text: &str) -> Result<String, Diagnostic> {
     let (name, settings) = text.split_once(':').unwrap_or((text, ""));
     let mut parts = vec![format!("policy: {}", word(text, name)?)];
     for setting in settings_of(settings) {
@@ -64,7 +83,18 @@ fn wrong(text: &str) -> Diagnostic {
 
 #[cfg(test)]
 mod tests {
-    use super::line;
+    use super::{line, split};
+
+    #[test]
+    fn a_comma_begins_another_policy_unless_a_setting_follows() {
+        assert_eq!(
+            split("none, one:a=1,b=[2,3],two,three:c=4"),
+            ["none", "one:a=1,b=[2,3]", "two", "three:c=4"]
+        );
+        assert_eq!(split("one,a=1"), ["one:a=1"]);
+        assert_eq!(split("a=1"), ["a=1"]);
+        assert!(split(" ").is_empty());
+    }
 
     #[test]
     fn a_policy_becomes_an_entry() {

@@ -1,6 +1,6 @@
 //! From a checkpoint's configuration to a model file: by the families of `specs/families`.
 
-mod caches;
+pub(crate) mod caches;
 mod config;
 mod error;
 mod family;

@@ -1,5 +1,6 @@
 //! Cache policies: what the files of `specs/caches` and small bodies are elaborated to.
 
+mod bytes;
 mod ladders;
 mod show;
 

@@ -217,6 +217,26 @@ impl Turn {
 }
 
 impl Coding {
+    /// A border in whole groups of entries.
+    pub fn whole(&self, border: usize) -> usize {
+        match self.along {
+            Along::Tokens => border - border % self.group.max(1),
+            Along::Channels => border,
+        }
+    }
+
+    /// Bytes of a coded entry of so many channels: codes, steps and least values.
+    pub fn entry_bytes(&self, width: usize) -> f64 {
+        let width = self.channels.as_ref().map_or(width, |chosen| chosen.count) as f64;
+        let group = self.group.max(1) as f64;
+        let groups = match (self.bits, self.along) {
+            (32, _) => 0.0,
+            (_, Along::Channels) => (width / group).ceil(),
+            (_, Along::Tokens) => width / group,
+        };
+        width * self.bits as f64 / 8.0 + groups * if self.symmetric { 4.0 } else { 8.0 }
+    }
+
     /// The largest code.
     pub fn codes(&self) -> f64 {
         let bits = if self.symmetric { self.bits - 1 } else { self.bits };

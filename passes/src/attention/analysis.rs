@@ -1,7 +1,7 @@
 //! What the predicate and the score of an attention imply: computed once and
 //! stored in the plan.
 
-use super::{clock_rate::ClockRate, span::AttentionSpan};
+use super::{clock_rate::ClockRate, policy_entries::PolicyEntries, span::AttentionSpan};
 use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Op, PairExpr, PairLeaf, UnaryOp, Value};
 use std::{collections::HashMap, fmt};
 
@@ -22,6 +22,8 @@ pub struct PairAnalysis {
     pub data: DataUse,
     /// Operations of predicate and score for one pair.
     pub operations: usize,
+    /// How many entries its cache policy keeps, where it has one.
+    pub policy: Option<PolicyEntries>,
     /// Another attention over the same keys and values may read this cache: it is the keys and values of all tokens, and
     /// nothing else.
     pub is_shareable: bool,
@@ -79,6 +81,10 @@ impl PairAnalysis {
             period: predicate.and_then(period),
             data: predicate.map(DataUse::of).unwrap_or_default(),
             operations: operations(spec),
+            policy: spec.policy.as_deref().map(|policy| {
+                let heads = graph.ty(operands[1]).dims[0].size;
+                PolicyEntries::new(policy, heads)
+            }),
             is_shareable: is_shareable(spec),
         })
     }

@@ -1,8 +1,9 @@
-//! Attention: what its expressions imply, which keys a cache keeps, how often there is one, and which caches are one.
+//! Attention: what its expressions imply, which keys a cache keeps, how often there is one, how many of them a policy keeps, and which caches are one.
 
 pub mod analysis;
 pub mod cache_sharing;
 pub mod clock_rate;
+pub mod policy_entries;
 pub mod span;
 pub mod split_cache_by_key;
 

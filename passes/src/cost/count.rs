@@ -1,13 +1,13 @@
 //! Counts what the kernels of a plan do for one token.
 
-use super::{Cache, Cost, Filter, Read, ScanState, Work};
+use super::{Cache, Cost, EntryPart, Filter, GovernedCache, Read, ScanState, Work};
 use crate::{
-    attention::PairAnalysis,
+    attention::{PairAnalysis, policy_entries::Share},
     conv_partition::ConvPartition,
     plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan},
     recurrence::Recurrence,
 };
-use seqc_ir::{Clock, Graph, Op, OpClass, OperandMode, Source, Stage, StateId, Value};
+use seqc_ir::{AttendSpec, Clock, Graph, Op, OpClass, OperandMode, Source, Stage, StateId, Value, policy::Coding};
 use std::collections::{HashMap, HashSet};
 
 /// Weight of an entry up to which a sum that it belongs to takes longer than the entry itself.
@@ -253,9 +253,13 @@ impl<'a> Counting<'a> {
             .map(|o| self.graph.ty(*o).len())
             .sum();
         let PairAnalysis {
-            span, rate, operations, ..
-        } = self.plan.attentions[&v];
-        let extra = operations as f64;
+            span,
+            rate,
+            operations,
+            policy,
+            ..
+        } = &self.plan.attentions[&v];
+        let (span, rate, extra) = (*span, *rate, *operations as f64);
         let queries = if spec.clock == Clock::Both { rate.share() } else { 1.0 };
         self.cost.caches.push(Cache {
             operations: queries * heads as f64 * (2.0 * width as f64 + 4.0 + extra),
@@ -264,6 +268,10 @@ impl<'a> Counting<'a> {
             span,
             rate,
             causal: spec.causal,
+            governed: policy.clone().map(|entries| GovernedCache {
+                entries,
+                parts: parts(spec, size(1, 1), size(2, 1)),
+            }),
         });
     }
 
@@ -317,4 +325,31 @@ fn saved(scan: &Scan, work: Work) -> f64 {
 
 fn roots(nests: &[Nest]) -> Vec<Value> {
     nests.iter().map(|nest| nest.value).collect()
+}
+
+/// What a cache with a policy stores of an entry of a key head, whose keys and values have these widths.
+fn parts(spec: &AttendSpec, keys: usize, values: usize) -> Vec<EntryPart> {
+    let Some(policy) = &spec.policy else { return Vec::new() };
+    let plain = |share, width: usize| EntryPart {
+        share,
+        bytes: (spec.stored.block_bytes() * width) as f64,
+    };
+    let coded = |share, coding: &Option<Coding>, width| {
+        let bytes = coding.as_ref()?.entry_bytes(width);
+        Some(EntryPart { share, bytes })
+    };
+    let memories = EntryPart {
+        share: Share::All,
+        bytes: 4.0 * policy.memories.len() as f64,
+    };
+    let stored = [
+        plain(Share::PlainKeys, keys),
+        plain(Share::PlainValues, values),
+        memories,
+    ];
+    let codes = [
+        coded(Share::CodedKeys, &policy.keys, keys),
+        coded(Share::CodedValues, &policy.values, values),
+    ];
+    stored.into_iter().chain(codes.into_iter().flatten()).collect()
 }

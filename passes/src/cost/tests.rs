@@ -162,9 +162,9 @@ fn what_is_read_of_a_cache_grows_up_to_its_bound() {
 
 #[test]
 fn a_prompt_sees_half_of_itself_and_a_window_no_more_than_the_window() {
-    let whole = attention("").caches[0];
+    let whole = attention("").caches[0].clone();
     assert_eq!(whole.mean_keys(1000.0), 500.0);
-    let window = attention("where=lt(sub(i, j), 100.0), ").caches[0];
+    let window = attention("where=lt(sub(i, j), 100.0), ").caches[0].clone();
     // The first hundred tokens see fifty on average, the others a hundred.
     assert_eq!(window.mean_keys(1000.0), 95.0);
     let both = Cache { causal: false, ..whole };

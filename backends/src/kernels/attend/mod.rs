@@ -34,7 +34,7 @@ mod top_k;
 mod variant;
 
 use crate::kernel::Module;
-pub use governed::{Arguments, Governed, Part};
+pub use governed::{Arguments, Governed, Needs, Part};
 use seqc_abi::{StateKind, Word};
 pub use variant::Attend;
 

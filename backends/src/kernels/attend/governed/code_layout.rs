@@ -105,17 +105,6 @@ impl CodeLayout {
         self.steps() + self.groups() * if self.symmetric { 4 } else { 8 }
     }
 
-    /// Bytes that an entry takes, without padding.
-    pub(super) fn entry_bytes(&self) -> usize {
-        let each = if self.symmetric { 4 } else { 8 };
-        let groups = match (self.bits, self.along) {
-            (32, _) => 0,
-            (_, Along::Channels) => each * self.channels.div_ceil(self.group),
-            (_, Along::Tokens) => each * self.channels / self.group,
-        };
-        self.channels * self.bits / 8 + groups
-    }
-
     /// Lanes of a vector that is read at once.
     pub(super) fn vector(&self, lanes: u32) -> u32 {
         let mut width = lanes as usize;

@@ -28,7 +28,7 @@ use crate::kernel::Module;
 pub use args::Arguments;
 use seqc_formats::Encoding;
 use seqc_ir::{AttendSpec, BinaryOp, PairExpr, PairLeaf, policy::Policy};
-pub use states::Part;
+pub use states::{Needs, Part};
 
 /// An attention with its policy, and the attention kernels of the sets of entries that its queries see.
 pub struct Governed<'a> {

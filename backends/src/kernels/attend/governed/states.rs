@@ -3,11 +3,13 @@
 use super::{
     super::layout::{PAGE, Scratch},
     Governed,
+    code_layout::Side,
 };
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::StateKind;
 use seqc_formats::Encoding;
 use seqc_ir::policy::{Along, Coding};
+use seqc_passes::attention::policy_entries::Share;
 
 /// A part of a governed cache, in the order of its state entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +45,24 @@ pub struct Slot {
     pub encoding: Encoding,
     /// Layout and growth.
     pub kind: StateKind,
-    /// Bytes of each entry where it grows, of all otherwise, without padding.
-    pub bytes: usize,
+    /// What it needs, without padding.
+    pub needs: Needs,
+}
+
+/// Bytes that a state entry of a governed cache needs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Needs {
+    /// So many.
+    Bytes(usize),
+    /// So many, for decisions alone.
+    Beside(usize),
+    /// So many for each of some entries of a key head.
+    Each {
+        /// Bytes of one.
+        bytes: f64,
+        /// Which entries.
+        share: Share,
+    },
 }
 
 /// Words of the whole cache: the largest number of entries of a key head; entries from the first on of which nothing reads keys as they
@@ -159,97 +177,70 @@ impl Governed<'_> {
         let (attend, policy) = (self.attend, self.policy);
         let [g, e, v] = [attend.groups, attend.key_dim, attend.value_dim];
         let words = 8 * (SHARED_WORDS + g * self.words());
-        let fixed = |part, name: &str, shape: Vec<usize>, encoding: Encoding, bytes| Slot {
-            part,
-            name: name.to_owned(),
-            shape,
-            encoding,
-            kind: StateKind::Fixed { bytes },
-            bytes,
-        };
-        let mut slots = vec![fixed(Part::Words, "entries", Vec::new(), Encoding::F32, words)];
-        slots[0].bytes = 0;
-        let pages = |part, name: &str, shape: Vec<usize>, encoding, page_bytes: usize, bytes| Slot {
-            part,
-            name: name.to_owned(),
-            shape,
-            encoding,
-            kind: self.pages(page_bytes.next_multiple_of(64), part),
-            bytes,
-        };
-        let stored = attend.spec.stored;
+        let mut slots = vec![fixed(Part::Words, "entries", Vec::new(), words, Needs::Beside(words))];
+        let each = |share, bytes: f64| Needs::Each { bytes, share };
         let size = attend.elem().bytes() as usize;
         if kept(&policy.keys) {
-            slots.push(pages(
-                Part::Keys,
-                "k",
-                vec![g, e],
-                stored,
-                attend.key_page_bytes(),
-                g * e * size,
-            ));
+            let needs = each(Share::PlainKeys, (e * size) as f64);
+            slots.push(self.paged(Part::Keys, "k", vec![g, e], attend.key_page_bytes(), needs));
         }
         if kept(&policy.values) {
-            slots.push(pages(
-                Part::Values,
-                "v",
-                vec![g, v],
-                stored,
-                attend.value_page_bytes(),
-                g * v * size,
-            ));
+            let needs = each(Share::PlainValues, (v * size) as f64);
+            slots.push(self.paged(Part::Values, "v", vec![g, v], attend.value_page_bytes(), needs));
         }
         for n in 0..self.streams() {
             // Positions, and what is computed anew where entries leave, are not part of what is remembered.
             let memory = n.checked_sub(self.first_memory()).and_then(|m| policy.memories.get(m));
             let name = memory.map_or_else(|| format!("entry{n}"), |m| m.name.clone());
-            let bytes = if memory.is_some() { 4 * g } else { 0 };
-            slots.push(pages(
-                Part::Numbers(n),
-                &name,
-                vec![g],
-                Encoding::F32,
-                4 * PAGE * g,
-                bytes,
-            ));
+            let needs = each(Share::All, if memory.is_some() { 4.0 } else { 0.0 });
+            slots.push(self.paged(Part::Numbers(n), &name, vec![g], 4 * PAGE * g, needs));
         }
-        let codes = [
-            (Part::KeyCodes, "k.codes", self.key_layout(), e),
-            (Part::ValueCodes, "v.codes", self.value_layout(), v),
-        ];
-        for (part, name, layout, width) in codes {
-            let Some(layout) = layout else { continue };
-            let bytes = g * layout.head_bytes();
-            slots.push(pages(
-                part,
-                name,
-                vec![g, width],
-                Encoding::F32,
-                bytes,
-                g * layout.entry_bytes(),
-            ));
-        }
+        slots.extend(self.coded_parts());
         if let Some(channels) = policy.keys.as_ref().and_then(|k| k.channels.as_ref()) {
-            slots.push(fixed(
-                Part::Channels,
-                "channels",
-                vec![g, channels.count],
-                Encoding::F32,
-                8 * g * channels.count,
-            ));
+            // A bit for each channel says whether it is stored.
+            let (shape, needs) = (vec![g, channels.count], Needs::Bytes(g * e.div_ceil(8)));
+            slots.push(fixed(Part::Channels, "channels", shape, 8 * g * channels.count, needs));
         }
         if policy.queries() > 0 {
-            let rows = 2 * policy.queries();
-            let shape = vec![rows, attend.heads, e];
-            slots.push(fixed(
-                Part::Queries,
-                "queries",
-                shape,
-                Encoding::F32,
-                4 * rows * attend.heads * e,
-            ));
+            let shape = vec![2 * policy.queries(), attend.heads, e];
+            let bytes = 4 * shape.iter().product::<usize>();
+            slots.push(fixed(Part::Queries, "queries", shape, bytes, Needs::Beside(bytes)));
         }
         slots
+    }
+
+    /// The state entries of coded keys and values.
+    fn coded_parts(&self) -> impl Iterator<Item = Slot> {
+        let layouts = [self.key_layout(), self.value_layout()].into_iter().flatten();
+        layouts.filter_map(|layout| {
+            let (part, name, share) = match layout.side {
+                Side::Keys => (Part::KeyCodes, "k.codes", Share::CodedKeys),
+                Side::Values => (Part::ValueCodes, "v.codes", Share::CodedValues),
+            };
+            let (coding, width) = match layout.side {
+                Side::Keys => (self.policy.keys.as_ref()?, self.attend.key_dim),
+                Side::Values => (self.policy.values.as_ref()?, self.attend.value_dim),
+            };
+            let bytes = coding.entry_bytes(width);
+            let groups = self.attend.groups;
+            let needs = Needs::Each { bytes, share };
+            Some(self.paged(part, name, vec![groups, width], groups * layout.head_bytes(), needs))
+        })
+    }
+
+    fn paged(&self, part: Part, name: &str, shape: Vec<usize>, page_bytes: usize, needs: Needs) -> Slot {
+        Slot {
+            part,
+            name: name.to_owned(),
+            shape,
+            encoding: match part {
+                Part::Keys | Part::Values => self.attend.spec.stored,
+                Part::Words | Part::Numbers(_) | Part::KeyCodes | Part::ValueCodes => Encoding::F32,
+                Part::Channels | Part::Queries => Encoding::F32,
+            },
+            kind: self.pages(page_bytes.next_multiple_of(64), part),
+            needs,
+        }
     }
 
     fn pages(&self, page_bytes: usize, part: Part) -> StateKind {
@@ -302,6 +293,17 @@ impl Governed<'_> {
             f.store(value, p);
         }
         module.add(f);
+    }
+}
+
+fn fixed(part: Part, name: &str, shape: Vec<usize>, bytes: usize, needs: Needs) -> Slot {
+    Slot {
+        part,
+        name: name.to_owned(),
+        shape,
+        encoding: Encoding::F32,
+        kind: StateKind::Fixed { bytes },
+        needs,
     }
 }
 

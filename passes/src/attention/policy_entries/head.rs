@@ -1,0 +1,281 @@
+//! A policy run for one key head without attention: which entries stay where weights, keys and queries are arbitrary numbers.
+//!
+//! The evaluator ([`seqc_ir::eval`]) defines what a policy does; here nothing is computed that only decides which of several entries
+//! stay, not how many.
+
+use super::column::Column;
+use seqc_ir::{
+    BinaryOp, PairDomain, PairExpr, PairLeaf, ReduceOp, UnaryOp,
+    policy::{COUNTERS, Coding, ENDED, ENTRIES, Kind, MEMORIES, Policy, READING, SLOT},
+};
+
+/// How many entries a head has after a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) entries: usize,
+    /// How many of these have coded keys.
+    pub(super) keys: usize,
+    /// How many have coded values.
+    pub(super) values: usize,
+}
+
+/// One key head.
+pub(super) struct Head<'p> {
+    policy: &'p Policy,
+    head: usize,
+    /// Tokens of the prompt; `None`: it never ends.
+    prompt: Option<usize>,
+    /// What arbitrary numbers are made from.
+    seed: u64,
+    /// Memories that depend on weights: they are drawn when they are read.
+    drawn: Vec<bool>,
+    position: usize,
+    positions: Vec<f64>,
+    /// Of each entry; empty for those that are drawn.
+    memories: Vec<Vec<f64>>,
+    counters: Vec<f64>,
+    definitions: Vec<Column>,
+    count: Count,
+}
+
+impl<'p> Head<'p> {
+    pub(super) fn new(policy: &'p Policy, head: usize, prompt: Option<usize>, seed: u64) -> Head<'p> {
+        Head {
+            policy,
+            head,
+            prompt,
+            seed,
+            drawn: drawn(policy),
+            position: 0,
+            positions: Vec::new(),
+            memories: vec![Vec::new(); policy.memories.len()],
+            counters: policy.counters.iter().map(|c| c.init).collect(),
+            definitions: Vec::new(),
+            count: Count::default(),
+        }
+    }
+
+    /// Reads a token; what there is after it.
+    pub(super) fn step(&mut self) -> Count {
+        self.append();
+        let counters = self.policy.counters.iter().map(|c| self.number(&c.next)).collect();
+        self.counters = counters;
+        self.remember();
+        if let Some(evict) = &self.policy.evict
+            && self.number(&evict.at) != 0.0
+        {
+            self.define();
+            let kept = self.column(&evict.keep).truths(self.positions.len());
+            self.keep(&kept);
+        }
+        let (keys, values) = (&self.policy.keys, &self.policy.values);
+        self.count = Count {
+            entries: self.positions.len(),
+            keys: self.coded(keys.as_ref(), self.count.keys),
+            values: self.coded(values.as_ref(), self.count.values),
+        };
+        self.position += 1;
+        self.count
+    }
+
+    fn append(&mut self) {
+        self.positions.push(self.position as f64);
+        for (n, recurrence) in self.policy.memories.iter().enumerate() {
+            if !self.drawn[n] {
+                self.memories[n].push(recurrence.init);
+            }
+        }
+    }
+
+    fn remember(&mut self) {
+        let memories = self.policy.memories.iter().enumerate();
+        let next = memories.map(|(n, memory)| match self.drawn[n] {
+            true => Vec::new(),
+            false => self.column(&memory.next).spread(self.positions.len()),
+        });
+        self.memories = next.collect();
+    }
+
+    fn keep(&mut self, kept: &[bool]) {
+        let among = |border: usize| kept.iter().take(border).filter(|k| **k).count();
+        (self.count.keys, self.count.values) = (among(self.count.keys), among(self.count.values));
+        let left = |all: &mut Vec<f64>| {
+            let mut kept = kept.iter();
+            all.retain(|_| *kept.next().unwrap_or(&true));
+        };
+        left(&mut self.positions);
+        self.memories.iter_mut().for_each(left);
+    }
+
+    /// Entries that are coded after this token, where so many were before.
+    fn coded(&self, coding: Option<&Coding>, before: usize) -> usize {
+        let entries = self.positions.len();
+        let Some(coding) = coding else { return 0 };
+        let Some(until) = &coding.until else { return entries };
+        let border = self.number(until).clamp(0.0, entries as f64) as usize;
+        coding.whole(border).max(before)
+    }
+
+    fn define(&mut self) {
+        self.definitions.clear();
+        for (n, definition) in self.policy.definitions.iter().enumerate() {
+            let values = self.defined(n, &definition.kind);
+            self.definitions.push(values);
+        }
+    }
+
+    fn defined(&self, n: usize, kind: &Kind) -> Column {
+        let entries = self.positions.len();
+        match kind {
+            Kind::Entry(e) => self.column(e),
+            Kind::Pool { of, size, how, among } => {
+                let (of, among) = (&self.definitions[*of], self.column(among).truths(entries));
+                let around = |slot: usize| {
+                    let window = slot.saturating_sub(size / 2)..(slot + size.saturating_sub(1) / 2 + 1).min(entries);
+                    reduce(*how, window.filter(|at| among[*at]).map(|at| of.at(at)))
+                };
+                Column::Each((0..entries).map(around).collect())
+            }
+            Kind::Top { by, count, among } => {
+                let (by, among) = (self.column(by), self.column(among).truths(entries));
+                top(&by, self.number(count), &among)
+            }
+            Kind::Over { of, how, among } => {
+                let (of, among) = (self.column(of), self.column(among).truths(entries));
+                Column::One(reduce(*how, (0..entries).filter(|at| among[*at]).map(|at| of.at(at))))
+            }
+            // Data.
+            Kind::Seen { .. } | Kind::KeySum(_) => self.draw(self.policy.memories.len() + n),
+            // Numbers of channels, which do not choose entries.
+            Kind::Channel(_) | Kind::KeyMean(_) | Kind::QueryMean { .. } => Column::One(0.0),
+        }
+    }
+
+    /// Arbitrary numbers between 0 and 1, one for each entry, the same ones throughout a token.
+    fn draw(&self, what: usize) -> Column {
+        let number = |position: &f64| {
+            let parts = [position.to_bits(), self.position as u64, what as u64, self.head as u64];
+            let mixed = parts.iter().fold(self.seed, |hash, part| {
+                let hash = (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                hash ^ (hash >> 29)
+            });
+            (mixed >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        Column::Each(self.positions.iter().map(number).collect())
+    }
+
+    fn column(&self, expr: &PairExpr) -> Column {
+        Place(self).value(expr)
+    }
+
+    /// A function of numbers of the cache.
+    fn number(&self, expr: &PairExpr) -> f64 {
+        match self.column(expr) {
+            Column::One(x) => x,
+            Column::Each(all) => all.first().copied().unwrap_or(0.0),
+        }
+    }
+
+    fn number_of_cache(&self, n: usize) -> f64 {
+        let left = self.prompt.map(|prompt| prompt as i64 - 1 - self.position as i64);
+        match n {
+            ENTRIES => self.positions.len() as f64,
+            READING => f64::from(left.is_none_or(|left| left > 0)),
+            ENDED => f64::from(left == Some(0)),
+            n => self.counters[n - COUNTERS],
+        }
+    }
+
+    fn number_of_entry(&self, n: usize) -> Column {
+        if n == SLOT {
+            return Column::Each((0..self.positions.len()).map(|slot| slot as f64).collect());
+        }
+        let n = n - MEMORIES;
+        match self.drawn.get(n) {
+            Some(true) => self.draw(n),
+            Some(false) => Column::Each(self.memories[n].clone()),
+            None => self.definitions[n - self.drawn.len()].clone(),
+        }
+    }
+}
+
+/// Memories that depend on the weights, directly or through others.
+fn drawn(policy: &Policy) -> Vec<bool> {
+    let mut drawn = vec![false; policy.memories.len()];
+    for _ in 0..drawn.len() {
+        for (n, memory) in policy.memories.iter().enumerate() {
+            let data = |e: &PairExpr| match e {
+                PairExpr::Score => true,
+                PairExpr::KeyStream(k) => k
+                    .checked_sub(MEMORIES)
+                    .and_then(|k| drawn.get(k))
+                    .copied()
+                    .unwrap_or(false),
+                _ => false,
+            };
+            let depends = memory.next.any(&data);
+            drawn[n] |= depends;
+        }
+    }
+    drawn
+}
+
+fn reduce(how: ReduceOp, values: impl Iterator<Item = f64>) -> f64 {
+    let fold = |a: f64, b: f64| match how {
+        ReduceOp::Sum => a + b,
+        ReduceOp::Prod => a * b,
+        ReduceOp::Max => a.max(b),
+        ReduceOp::Min => a.min(b),
+    };
+    values.reduce(fold).unwrap_or(0.0)
+}
+
+/// 1 for those with the largest values among some, of equal values for the lower slot.
+fn top(by: &Column, count: f64, among: &[bool]) -> Column {
+    let mut order: Vec<usize> = (0..among.len()).filter(|at| among[*at]).collect();
+    let count = count.max(0.0) as usize;
+    if count < order.len() && count > 0 {
+        order.select_nth_unstable_by(count - 1, |a, b| by.at(*b).total_cmp(&by.at(*a)).then(a.cmp(b)));
+    }
+    let mut out = vec![0.0; among.len()];
+    order.iter().take(count).for_each(|at| out[*at] = 1.0);
+    Column::Each(out)
+}
+
+/// Expressions over all entries of a head.
+struct Place<'a, 'p>(&'a Head<'p>);
+
+impl PairDomain for Place<'_, '_> {
+    type Value = Column;
+
+    fn leaf(&mut self, leaf: PairLeaf) -> Column {
+        let head = self.0;
+        match leaf {
+            // Only memories that are drawn, and numbers of channels, have weights and numbers of keys and queries.
+            PairLeaf::Score => Column::One(0.0),
+            PairLeaf::QueryPos => Column::One(head.position as f64),
+            PairLeaf::KeyPos => Column::Each(head.positions.clone()),
+            PairLeaf::Head => Column::One(head.head as f64),
+            PairLeaf::QueryStream(n) => Column::One(head.number_of_cache(n)),
+            PairLeaf::KeyStream(n) => head.number_of_entry(n),
+            PairLeaf::Const(c) => Column::One(c),
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, x: Column) -> Column {
+        x.unary(op)
+    }
+
+    fn binary(&mut self, op: BinaryOp, x: Column, y: Column) -> Column {
+        x.binary(op, y)
+    }
+
+    fn select(&mut self, c: Column, a: Column, b: Column) -> Column {
+        c.select(a, b)
+    }
+
+    /// Policies have no tables.
+    fn table(&mut self, _: usize, _: Vec<Column>) -> Column {
+        Column::One(0.0)
+    }
+}

@@ -1,0 +1,172 @@
+//! Finds closed forms for the numbers of entries of a policy.
+
+use super::{
+    closed::{Closed, Holds},
+    head::{Count, Head},
+    share::Share,
+};
+use seqc_ir::{PairExpr, policy::Policy};
+
+/// Numbers of a policy beyond which no form is looked for: the policy is run for a multiple of their sum.
+const LARGEST: usize = 1 << 13;
+/// Tokens that a form must cover at least, beside those that the numbers of the policy ask for.
+const LEAST: usize = 64;
+
+/// Key heads that may differ: all of them where the policy asks for their number.
+pub(super) fn distinct(policy: &Policy, heads: usize) -> usize {
+    let asks = |e: &PairExpr| e.any(&|e| matches!(e, PairExpr::Head));
+    if policy.expressions().into_iter().any(asks) {
+        heads
+    } else {
+        1
+    }
+}
+
+/// After each of so many tokens, the sum over the heads that differ.
+pub(super) fn counts(policy: &Policy, heads: usize, prompt: Option<usize>, tokens: usize, seed: u64) -> Vec<Count> {
+    let mut sums = vec![Count::default(); tokens];
+    for head in 0..distinct(policy, heads) {
+        let mut head = Head::new(policy, head, prompt, seed);
+        for sum in &mut sums {
+            let count = head.step();
+            sum.entries += count.entries;
+            sum.keys += count.keys;
+            sum.values += count.values;
+        }
+    }
+    sums
+}
+
+/// A form for each share, where there is one.
+pub(super) fn forms(policy: &Policy, heads: usize) -> Vec<Option<Closed>> {
+    let span = span(policy);
+    if span > LARGEST {
+        return Vec::new();
+    }
+    let run = |prompt, tokens, seed| counts(policy, heads, prompt, tokens, seed);
+    if !policy.prompt_matters() {
+        let runs = [1, 2].map(|seed| run(None, 3 * span, seed));
+        if runs[0] != runs[1] {
+            return Vec::new();
+        }
+        let distinct = distinct(policy, heads) as i64;
+        return Share::EACH
+            .iter()
+            .map(|share| of_tokens(&of(&runs[0], *share), span, distinct))
+            .collect();
+    }
+    // Prompts whose lengths have different remainders.
+    let prompts = [span + 5, 2 * span + 12];
+    let tokens = prompts[1] + 2 * span;
+    let runs = prompts.map(|prompt| run(Some(prompt), tokens, 1));
+    if run(Some(prompts[0]), prompts[0] + span, 2) != runs[0][..prompts[0] + span] {
+        return Vec::new();
+    }
+    let form = |share: &Share| of_prompts(prompts, &runs.each_ref().map(|run| of(run, *share)), span);
+    Share::EACH.iter().map(form).collect()
+}
+
+/// Tokens within which a policy has reached what goes on: the sum of its numbers.
+fn span(policy: &Policy) -> usize {
+    fn numbers(expr: &PairExpr) -> f64 {
+        match expr {
+            PairExpr::Const(c) if c.is_finite() => c.abs().min(1e9),
+            other => other.parts().into_iter().map(numbers).sum(),
+        }
+    }
+    let sum: f64 = policy.expressions().into_iter().map(numbers).sum();
+    let groups: usize = [&policy.keys, &policy.values]
+        .into_iter()
+        .flatten()
+        .map(|coding| coding.group)
+        .sum();
+    (sum as usize).saturating_add(groups).saturating_add(LEAST)
+}
+
+/// Of a share, after 0 tokens, 1 token, …
+fn of(counts: &[Count], share: Share) -> Vec<i64> {
+    let found = counts.iter().map(|count| share.of(*count) as i64);
+    std::iter::once(0).chain(found).collect()
+}
+
+/// A form of numbers that do not depend on a prompt, found from `span` tokens on.
+fn of_tokens(numbers: &[i64], span: usize, heads: i64) -> Option<Closed> {
+    let mut form = periodic(numbers, span)?;
+    let holds = |tokens: &usize| form.value(*tokens, 0) == numbers[*tokens];
+    let from = (0..numbers.len()).rev().take_while(holds).last()?;
+    form.holds = Holds::Tokens {
+        from,
+        full_before: (0..from).all(|tokens| numbers[tokens] == heads * tokens as i64),
+    };
+    Some(form)
+}
+
+/// A form of the numbers for two prompts.
+fn of_prompts(prompts: [usize; 2], numbers: &[Vec<i64>; 2], span: usize) -> Option<Closed> {
+    by_context(prompts, numbers, span).or_else(|| by_answer(prompts, numbers, span))
+}
+
+/// In the length of the context.
+fn by_context(prompts: [usize; 2], numbers: &[Vec<i64>; 2], span: usize) -> Option<Closed> {
+    let mut form = periodic(&numbers[0], prompts[1] + span)?;
+    let tokens = prompts[1] + span;
+    form.per_prompt = slope(numbers[1][tokens] - numbers[0][tokens], prompts)?;
+    form.table
+        .iter_mut()
+        .for_each(|x| *x -= form.per_prompt * prompts[0] as i64);
+    checked(form, prompts, numbers, span)
+}
+
+/// In the length of the answer.
+fn by_answer(prompts: [usize; 2], numbers: &[Vec<i64>; 2], span: usize) -> Option<Closed> {
+    let mut form = periodic(&numbers[0][prompts[0]..], span)?;
+    form.of_answer = true;
+    form.per_prompt = slope(numbers[1][prompts[1] + span] - numbers[0][prompts[0] + span], prompts)?;
+    form.table
+        .iter_mut()
+        .for_each(|x| *x -= form.per_prompt * prompts[0] as i64);
+    checked(form, prompts, numbers, span)
+}
+
+fn slope(change: i64, prompts: [usize; 2]) -> Option<i64> {
+    let more = (prompts[1] - prompts[0]) as i64;
+    (change % more == 0).then_some(change / more)
+}
+
+/// A form that holds for all long answers to both prompts.
+fn checked(mut form: Closed, prompts: [usize; 2], numbers: &[Vec<i64>; 2], span: usize) -> Option<Closed> {
+    let first = |n: usize| -> Option<usize> {
+        let holds = |tokens: &usize| form.value(*tokens, prompts[n]) == numbers[n][*tokens];
+        let from = (prompts[n]..numbers[n].len()).rev().take_while(holds).last()?;
+        Some(from - prompts[n])
+    };
+    let answer = first(0)?.max(first(1)?);
+    form.holds = Holds::Prompt {
+        prompt: prompts[0],
+        answer,
+    };
+    (answer <= span).then_some(form)
+}
+
+/// The shortest period from number `from` on, and the growth in it.
+fn periodic(numbers: &[i64], from: usize) -> Option<Closed> {
+    let last = numbers.len() - 1;
+    // At least two periods are seen.
+    (1..=(last - from) / 2).find_map(|period| {
+        let rise = numbers[last] - numbers[last - period];
+        let repeats = (from..=last - period).all(|n| numbers[n + period] - numbers[n] == rise);
+        let first = from.next_multiple_of(period);
+        (repeats && first + period <= last + 1).then(|| Closed {
+            rise,
+            table: (0..period)
+                .map(|n| numbers[first + n] - rise * (first / period) as i64)
+                .collect(),
+            of_answer: false,
+            per_prompt: 0,
+            holds: Holds::Tokens {
+                from,
+                full_before: false,
+            },
+        })
+    })
+}

@@ -1,0 +1,40 @@
+//! Parts of the entries of a cache.
+
+use super::head::Count;
+
+/// Some of the entries of a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// All of them.
+    All,
+    /// Those with keys as they are.
+    PlainKeys,
+    /// Those with values as they are.
+    PlainValues,
+    /// Those with coded keys.
+    CodedKeys,
+    /// Those with coded values.
+    CodedValues,
+}
+
+impl Share {
+    /// All shares.
+    pub(super) const EACH: [Share; 5] = [
+        Share::All,
+        Share::PlainKeys,
+        Share::PlainValues,
+        Share::CodedKeys,
+        Share::CodedValues,
+    ];
+
+    /// How many entries these are.
+    pub(super) fn of(self, count: Count) -> usize {
+        match self {
+            Share::All => count.entries,
+            Share::PlainKeys => count.entries - count.keys,
+            Share::PlainValues => count.entries - count.values,
+            Share::CodedKeys => count.keys,
+            Share::CodedValues => count.values,
+        }
+    }
+}
