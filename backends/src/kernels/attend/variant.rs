@@ -31,7 +31,7 @@ pub struct Attend {
     pub max_chunk: usize,
     /// The processor.
     pub machine: Machine,
-    /// For a set of entries that a policy's queries see ([`super::governed`]).
+    /// For a set of entries that a policy's queries see (`governed`).
     pub sight: Option<Sight>,
 }
 
