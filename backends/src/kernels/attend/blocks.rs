@@ -22,10 +22,10 @@ pub(super) struct Copies {
     pub(super) read: String,
     /// Its arguments but for the last, the page.
     pub(super) list: Vec<Val>,
-    /// Where the keys are then.
-    pub(super) keys: Val,
+    /// Where the keys are then, where they are copied.
+    pub(super) keys: Option<Val>,
     /// Where the values are.
-    pub(super) values: Val,
+    pub(super) values: Option<Val>,
 }
 
 /// The kernel being written: its parameters, and what follows from them.

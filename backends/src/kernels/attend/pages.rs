@@ -43,21 +43,19 @@ impl QueryBlocks<'_> {
     fn head_pages(&self, f: &mut Func, group: Val, [page, next]: [Val; 2]) -> HeadPages {
         if let Some(copies) = &self.copies {
             f.call(&copies.read, &[&copies.list[..], &[page]].concat(), None);
-            return HeadPages {
-                keys: copies.keys,
-                values: copies.values,
-                next: copies.keys,
-            };
         }
         let attend = self.attend;
         let head = |f: &mut Func, pages: Val, page: Val, width: usize| {
             let slot = attend.slot(f, page);
             attend.head_page(f, pages, slot, group, width)
         };
+        let copied = self.copies.as_ref();
+        let keys = copied.and_then(|copies| copies.keys);
+        let values = copied.and_then(|copies| copies.values);
         HeadPages {
-            keys: head(f, self.pages.keys, page, attend.key_dim),
-            values: head(f, self.pages.values, page, attend.value_width()),
-            next: head(f, self.pages.keys, next, attend.key_dim),
+            keys: keys.unwrap_or_else(|| head(f, self.pages.keys, page, attend.key_dim)),
+            values: values.unwrap_or_else(|| head(f, self.pages.values, page, attend.value_width())),
+            next: keys.unwrap_or_else(|| head(f, self.pages.keys, next, attend.key_dim)),
         }
     }
 

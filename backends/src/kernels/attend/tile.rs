@@ -126,7 +126,11 @@ impl Tile {
                 Plain::F16 => "f16_",
                 Plain::Bf16 => "bf16_",
             },
-            if space == Ty::SCRATCH { "copied_" } else { "" },
+            match space {
+                Ty::SCRATCH => "copied_",
+                Ty::GENERIC => "generic_",
+                _ => "",
+            },
             if self.prefetch { "_prefetch" } else { "" }
         );
         if module.has(&name) {

@@ -40,8 +40,10 @@ pub struct Attend {
 pub struct Sight {
     /// Query streams of the layer; those behind them are numbers of the cache, in scratch. Key streams have one number for each key head.
     pub layer_streams: usize,
-    /// Keys and values are read from a copy of their page in scratch, as f32.
-    pub copied: bool,
+    /// Keys are read from a copy of their page in scratch, as f32.
+    pub copied_keys: bool,
+    /// And so are values.
+    pub copied_values: bool,
 }
 
 impl Attend {
@@ -72,7 +74,8 @@ impl Attend {
     /// The space of a page's keys and values.
     pub(super) fn page_space(&self) -> Ty {
         match self.sight {
-            Some(Sight { copied: true, .. }) => Ty::SCRATCH,
+            Some(sight) if sight.copied_keys && sight.copied_values => Ty::SCRATCH,
+            Some(sight) if sight.copied_keys || sight.copied_values => Ty::GENERIC,
             _ => Ty::GLOBAL,
         }
     }

@@ -8,7 +8,7 @@ use super::{
     Governed,
     args::Args,
     entries::Numbers,
-    expr::POSITION,
+    expr::{POSITION, RANKS},
     states::kept,
 };
 use crate::kernel::{Func, Scalar, Val};
@@ -98,6 +98,11 @@ impl Governed<'_> {
                 let position = f.load(position, crate::kernel::Ty::F32);
                 let p = self.number_of(f, args, 0, rows.group, slot);
                 f.store(position, p);
+            }
+            if self.ranks() {
+                let rank = f.convert(crate::kernel::Cast::SignedToFloat, slot, Scalar::F32);
+                let p = self.number_of(f, args, RANKS, rows.group, slot);
+                f.store(rank, p);
             }
             for (n, init) in memories.iter().enumerate() {
                 let init = f.f32(*init);

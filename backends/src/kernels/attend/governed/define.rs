@@ -136,7 +136,7 @@ impl Governed<'_> {
         let entries = f.add(numbers.last, one);
         let pages = ceil_div(f, entries, size);
         f.for_each(zero, pages, 1, |f, page| {
-            let keys = if self.copies() {
+            let keys = if self.copies_keys() {
                 self.read_keys(f, args, numbers.group, page);
                 float_at(f, args.scratch, self.extra().keys)
             } else {
@@ -151,7 +151,7 @@ impl Governed<'_> {
 
     /// A vector of the keys' numbers in a channel.
     fn numbers_in(&self, f: &mut Func, keys: Val, channel: Val, start: Val) -> Val {
-        let (elem, stored) = if self.copies() {
+        let (elem, stored) = if self.copies_keys() {
             (Scalar::F32, crate::kernels::layout::Plain::F32)
         } else {
             (self.attend.elem(), self.attend.stored())

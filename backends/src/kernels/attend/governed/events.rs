@@ -26,6 +26,7 @@ impl Governed<'_> {
         let thread = f.param(ARGS.len() - 1);
         args.scratch = row_at(&mut f, args.scratch, thread, self.scratch_bytes() / 4);
         self.fill_tables(&mut f, &args);
+        self.fill_turns(&mut f, &args);
         let groups = f.i64(self.attend.groups as i64);
         f.team_for(team.cyclic(groups), |f, group| {
             self.begin(f, &args, group);

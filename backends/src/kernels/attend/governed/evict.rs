@@ -6,29 +6,28 @@ use super::{
     args::Args,
     coding::Moves,
     entries::Numbers,
+    expr::RANKS,
     states::{Word, kept},
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
-use seqc_ir::{
-    PairExpr,
-    policy::{Kind, SLOT},
-};
+use seqc_ir::{PairExpr, policy::Kind};
 
 impl Governed<'_> {
-    /// Whether the order of entries matters: slots are read, or what is before them is coded.
-    fn ordered(&self) -> bool {
+    /// Whether entries lie in the order of their tokens: neighbours are read, or what is before others is coded.
+    pub(super) fn ordered(&self) -> bool {
         let pools = |kind: &Kind| matches!(kind, Kind::Pool { .. });
-        let slots = |e: &PairExpr| e.any(&|e| matches!(e, PairExpr::KeyStream(SLOT)));
-        self.codes_later()
-            || self.policy.definitions.iter().any(|d| pools(&d.kind))
-            || self.policy.expressions().into_iter().any(slots)
+        self.codes_later() || self.policy.definitions.iter().any(|d| pools(&d.kind))
     }
 
     /// Adds `fn NAME_evict(arguments…, group, row)`: entries leave after a row, whose definitions are computed.
     pub(super) fn add_evict(&self, module: &mut Module) {
         self.add_define(module);
         let Some(evict) = &self.policy.evict else { return };
-        self.add_move(module);
+        if self.ordered() {
+            self.add_shift(module);
+        } else {
+            self.add_move(module);
+        }
         let (mut function, args, own) = self.function("evict", &[Ty::I64; 2]);
         let f = &mut function;
         let [group, row] = [own[0], own[1]];
@@ -55,19 +54,15 @@ impl Governed<'_> {
             vec![add(f, 0, None), add(f, 1, Some(keys)), add(f, 2, Some(values))]
         });
         if self.ordered() {
-            f.for_loop(zero..entries, one, &[zero], |f, slot, to| {
-                let stays = stays(f, slot);
-                f.if_else(
-                    stays,
-                    |f| {
-                        let moves = f.cmp(Cmp::Ne, slot, to[0]);
-                        f.if_then(moves, |f| self.call(f, "move", &args, &[group, slot, to[0]]));
-                        vec![f.add(to[0], one)]
-                    },
-                    |_| vec![to[0]],
-                )
-            });
+            self.close_gaps(f, &args, group, entries, stays);
         } else {
+            if self.ranks() {
+                f.for_each(zero, entries, 1, |f, slot| {
+                    let stays = stays(f, slot);
+                    let leaves = f.not(stays);
+                    f.if_then(leaves, |f| self.leave(f, &args, &numbers, slot));
+                });
+            }
             self.fill_holes(f, &args, group, [counts[0], entries], stays);
         }
         let words = [Word::Entries, Word::CodedKeys, Word::CodedValues];
@@ -76,6 +71,46 @@ impl Governed<'_> {
             f.store(count, p);
         }
         module.add(function);
+    }
+
+    /// The slots behind that of an entry that leaves, one less each.
+    fn leave(&self, f: &mut Func, args: &Args, numbers: &Numbers, slot: Val) {
+        let p = self.number_of(f, args, RANKS, numbers.group, slot);
+        let own = f.load(p, Ty::F32);
+        let (own, one) = (f.splat(own, self.attend.lanes()), f.i64(1));
+        let entries = f.add(numbers.last, one);
+        self.each_vector(f, entries, |f, at| {
+            let p = self.vector_of(f, args, RANKS, numbers.group, at);
+            let rank = f.load(p, self.vector());
+            let behind = f.cmp(Cmp::Gt, rank, own);
+            let less = f.convert(crate::kernel::Cast::UnsignedToFloat, behind, Scalar::F32);
+            let rank = f.sub(rank, less);
+            f.store(rank, p);
+        });
+    }
+
+    /// Moves the entries that stay together, in order: each run of them at once.
+    fn close_gaps(&self, f: &mut Func, args: &Args, group: Val, entries: Val, stays: impl Fn(&mut Func, Val) -> Val) {
+        let (zero, one) = (f.i64(0), f.i64(1));
+        // Where the next run goes, and how many entries it has so far.
+        let shift = |f: &mut Func, end: Val, run: &[Val]| {
+            let from = f.sub(end, run[1]);
+            let (some, moves) = (f.cmp(Cmp::Gt, run[1], zero), f.cmp(Cmp::Ne, from, run[0]));
+            let moves = f.and(some, moves);
+            f.if_then(moves, |f| self.call(f, "shift", args, &[group, from, run[0], run[1]]));
+        };
+        let run = f.for_loop(zero..entries, one, &[zero, zero], |f, slot, run| {
+            let stays = stays(f, slot);
+            f.if_else(
+                stays,
+                |f| vec![run[0], f.add(run[1], one)],
+                |f| {
+                    shift(f, slot, run);
+                    vec![f.add(run[0], run[1]), zero]
+                },
+            )
+        });
+        shift(f, entries, &run);
     }
 
     /// Moves the entries that stay behind the first `kept` slots to the slots before that are free.

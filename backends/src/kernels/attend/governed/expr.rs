@@ -12,6 +12,8 @@ pub(super) const POSITION: usize = 0;
 pub(super) const FOLLOWED: usize = 1;
 /// The token is the last one of the prompt.
 pub(super) const LAST: usize = 2;
+/// The array of slots, where they are numbers of entries: behind the positions.
+pub(super) const RANKS: usize = 1;
 /// The first counter.
 pub(super) const FIRST_COUNTER: usize = 3;
 
@@ -21,7 +23,7 @@ impl Governed<'_> {
         FIRST_COUNTER + self.policy.counters.len()
     }
 
-    /// Arrays with a number for each entry: positions where slots are none, memories, definitions, and two for what is being
+    /// Arrays with a number for each entry: positions where slots are none, slots where entries lie in any order, memories, definitions, and two for what is being
     /// computed where entries leave.
     pub fn streams(&self) -> usize {
         self.first_memory()
@@ -31,7 +33,22 @@ impl Governed<'_> {
     }
 
     pub(super) fn first_memory(&self) -> usize {
-        usize::from(self.evicts())
+        usize::from(self.evicts()) + usize::from(self.ranks())
+    }
+
+    /// Whether slots are numbers of entries, which lie in any order: so that a few that leave need not move all others.
+    pub(super) fn ranks(&self) -> bool {
+        let slots = |e: &PairExpr| e.any(&|e| matches!(e, PairExpr::KeyStream(SLOT)));
+        self.evicts() && !self.ordered() && self.policy.expressions().into_iter().any(slots)
+    }
+
+    /// The slot of an entry.
+    pub(super) fn slot(&self) -> PairExpr {
+        if self.ranks() {
+            PairExpr::KeyStream(RANKS)
+        } else {
+            PairExpr::KeyPos
+        }
     }
 
     /// The array of a definition.
@@ -93,7 +110,7 @@ impl Governed<'_> {
             PairLeaf::QueryStream(READING) => self.number(FOLLOWED),
             PairLeaf::QueryStream(ENDED) => self.number(LAST),
             PairLeaf::QueryStream(n) => self.number(FIRST_COUNTER + n - COUNTERS),
-            PairLeaf::KeyStream(SLOT) => PairExpr::KeyPos,
+            PairLeaf::KeyStream(SLOT) => self.slot(),
             PairLeaf::KeyStream(n) => PairExpr::KeyStream(self.first_memory() + n - MEMORIES),
             other => other.into(),
         })

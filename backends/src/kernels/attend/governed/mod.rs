@@ -19,6 +19,7 @@ mod memory;
 mod observe;
 mod read;
 mod run;
+mod shift;
 mod states;
 mod top;
 mod turn;
@@ -83,7 +84,21 @@ impl Governed<'_> {
 
     /// Whether pages are copied before they are read.
     fn copies(&self) -> bool {
-        self.policy.keys.is_some() || self.policy.values.is_some() || self.policy.turn.is_some()
+        self.copies_keys() || self.copies_values()
+    }
+
+    fn copies_keys(&self) -> bool {
+        self.policy.keys.is_some() || self.policy.turn.is_some() || self.must_copy_both()
+    }
+
+    fn copies_values(&self) -> bool {
+        self.policy.values.is_some() || self.must_copy_both()
+    }
+
+    /// Kernels read keys and values of one type.
+    fn must_copy_both(&self) -> bool {
+        let some = self.policy.keys.is_some() || self.policy.turn.is_some() || self.policy.values.is_some();
+        some && self.attend.spec.stored != Encoding::F32
     }
 
     /// The attention kernel of every sight.
@@ -123,7 +138,8 @@ impl Governed<'_> {
                     key_widths: vec![self.attend.groups; self.streams()],
                     sight: Some(Sight {
                         layer_streams: layer,
-                        copied: self.copies(),
+                        copied_keys: self.copies_keys(),
+                        copied_values: self.copies_values(),
                     }),
                     ..self.attend.clone()
                 }

@@ -32,9 +32,13 @@ impl Governed<'_> {
         for n in 0..count {
             let (mut f, args, own) = self.function(&format!("read{n}"), &[Ty::I64; 2]);
             let [group, page] = [own[0], own[1]];
-            self.read_keys(&mut f, &args, group, page);
-            self.turn_keys(&mut f, &args, group, page, n);
-            self.read_values(&mut f, &args, group, page);
+            if self.copies_keys() {
+                self.read_keys(&mut f, &args, group, page);
+                self.turn_keys(&mut f, &args, group, page, n);
+            }
+            if self.copies_values() {
+                self.read_values(&mut f, &args, group, page);
+            }
             module.add(f);
         }
     }

@@ -136,8 +136,8 @@ impl Governed<'_> {
         let copies = self.copies().then(|| Copies {
             read: self.name(&format!("read{}", self.reader_of(sight))),
             list: [&args.list()[..], &[block.group]].concat(),
-            keys: float_at(f, args.scratch, extra.keys),
-            values: float_at(f, args.scratch, extra.values),
+            keys: self.copies_keys().then(|| float_at(f, args.scratch, extra.keys)),
+            values: self.copies_values().then(|| float_at(f, args.scratch, extra.values)),
         });
         QueryBlocks {
             attend: sight,

@@ -123,6 +123,9 @@ pub(super) struct Extra {
     pub(super) inverse: usize,
     /// Numbers of channels `[definitions][E]`, and one row behind them.
     pub(super) channels: usize,
+    /// Cosines `[pairs][PAGE]` of the turns by the slots of the first page, their sines, then cosines and sines `[pairs]` of the turn by
+    /// a page's first slot; where keys are turned by their slots.
+    pub(super) turns: usize,
     /// Size of all in bytes.
     pub(super) bytes: usize,
 }
@@ -154,6 +157,7 @@ impl Governed<'_> {
             weights: take(block * PAGE),
             inverse: take(block),
             channels: take((self.policy.definitions.len() + 1) * width),
+            turns: take(2 * self.turned_pairs() * (PAGE + 1)),
             bytes: 4 * take(0),
         }
     }
