@@ -43,6 +43,7 @@ fn run(attention: &Attention<'_, '_>, f: &mut Func) {
         scratch: cx.args.scratch,
         team: [attention.turn.tid, attention.turn.threads],
         thread: cx.args.tid,
+        barrier: cx.args.barrier,
     };
     let list = governed.arguments(&given);
     f.call(&attention.name("govern"), &list, None);

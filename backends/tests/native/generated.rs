@@ -59,6 +59,7 @@ impl Machine {
         if !seed.is_multiple_of(2) {
             record.tiles.skinny_rows = 5;
             record.tiles.skinny_columns = 32;
+            record.attention.shared_pages = 1;
         }
         let settings = Settings {
             machine: record,

@@ -86,7 +86,7 @@ impl QueryBlocks<'_> {
     }
 
     /// Stores the partial result of this thread for a block.
-    fn store_share(&self, f: &mut Func, block: Block) {
+    pub(super) fn store_share(&self, f: &mut Func, block: Block) {
         let (attend, zero) = (self.attend, f.i64(0));
         let (lanes, width) = (attend.lanes(), attend.found_width());
         let largest = float_at(f, self.mine, self.scratch.largest);
@@ -144,7 +144,7 @@ impl QueryBlocks<'_> {
     }
 
     /// The result of one head from what all threads found.
-    fn join(&self, f: &mut Func, head: Val) {
+    pub(super) fn join(&self, f: &mut Func, head: Val) {
         let (attend, zero, one) = (self.attend, f.i64(0), f.i64(1));
         if let Some(best) = attend.best() {
             return self.join_best(f, best, head);

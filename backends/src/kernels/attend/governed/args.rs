@@ -52,15 +52,16 @@ parameters! {
     }
 }
 
-/// Types of the parameters of `NAME_govern`: the arguments of every function, then whose turn it is, how many threads there are, and the
-/// number of this thread.
-pub(super) const ARGS: [Ty; Args::TYPES.len() + 3] = {
-    let mut all = [Ty::I64; Args::TYPES.len() + 3];
+/// Types of the parameters of `NAME_govern`: the arguments of every function, then whose turn it is, how many threads there are, the number of
+/// this thread, and what a barrier takes.
+pub(super) const ARGS: [Ty; Args::TYPES.len() + 4] = {
+    let mut all = [Ty::I64; Args::TYPES.len() + 4];
     let mut n = 0;
     while n < Args::TYPES.len() {
         all[n] = Args::TYPES[n];
         n += 1;
     }
+    all[Args::TYPES.len() + 3] = Ty::GLOBAL;
     all
 };
 
@@ -82,6 +83,8 @@ pub struct Arguments {
     pub team: [Val; 2],
     /// The number of this thread, whose scratch it uses.
     pub thread: Val,
+    /// What a barrier takes.
+    pub barrier: Val,
 }
 
 impl Governed<'_> {
@@ -105,7 +108,7 @@ impl Governed<'_> {
         list.extend(given.numbers);
         list.push(given.scratch);
         list.extend(given.team);
-        list.push(given.thread);
+        list.extend([given.thread, given.barrier]);
         list
     }
 }

@@ -6,6 +6,7 @@ use super::{
     args::{ARGS, Args},
     entries::Numbers,
     expr::FIRST_COUNTER,
+    share::Threads,
     states::Word,
 };
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Team, Ty, Val};
@@ -15,24 +16,34 @@ use seqc_ir::{
 };
 
 impl Governed<'_> {
-    /// Adds `fn NAME_govern(arguments…, turn, threads, tid)`: all key heads of this thread.
+    /// Adds `fn NAME_govern(arguments…, turn, threads, tid, barrier)`: all key heads of this thread.
     pub(super) fn add_events(&self, module: &mut Module) {
         let mut f = Func::new(self.name("govern"), &ARGS, None);
         let mut args = Args::of(&f);
-        let team = Team {
-            tid: f.param(ARGS.len() - 3),
-            threads: f.param(ARGS.len() - 2),
+        let own = &f.params()[Args::TYPES.len()..];
+        let threads = Threads {
+            turn: Team {
+                tid: own[0],
+                threads: own[1],
+            },
+            team: Team {
+                tid: own[2],
+                threads: own[1],
+            },
+            scratch: args.scratch,
+            barrier: own[3],
         };
-        let thread = f.param(ARGS.len() - 1);
-        args.scratch = row_at(&mut f, args.scratch, thread, self.scratch_bytes() / 4);
+        args.scratch = row_at(&mut f, args.scratch, threads.team.tid, self.scratch_bytes() / 4);
         self.fill_tables(&mut f, &args);
         self.fill_turns(&mut f, &args);
-        let groups = f.i64(self.attend.groups as i64);
-        f.team_for(team.cyclic(groups), |f, group| {
-            self.begin(f, &args, group);
-            let (first, zero) = (self.first(f, &args), f.i64(0));
-            f.store(zero, first);
-            f.for_each(zero, args.count, 1, |f, row| self.row(f, &args, group, row));
+        self.share_or(&mut f, &args, threads, |f| {
+            let groups = f.i64(self.attend.groups as i64);
+            f.team_for(threads.turn.cyclic(groups), |f, group| {
+                self.begin(f, &args, group);
+                let (first, zero) = (self.first(f, &args), f.i64(0));
+                f.store(zero, first);
+                f.for_each(zero, args.count, 1, |f, row| self.row(f, &args, group, row));
+            });
         });
         module.add(f);
     }
@@ -117,6 +128,17 @@ impl Governed<'_> {
         sights.into_iter().any(|e| e.any(&is_memory))
     }
 
+    /// Codes what a row, whose own entry has slot `last`, has made old enough.
+    pub(super) fn code_after(&self, f: &mut Func, args: &Args, group: Val, row: Val, last: Val) {
+        if !self.codes_later() {
+            return;
+        }
+        let numbers = self.numbers_at(f, args, group, row, last);
+        let codes = self.codes(f, &numbers);
+        self.define_where_needed(f, &numbers, row, [None, codes]);
+        self.call(f, "code", args, &[group, row]);
+    }
+
     /// Computes the definitions where entries leave, or where channels have still to be chosen.
     fn define_where_needed(&self, f: &mut Func, numbers: &Numbers, row: Val, [evicts, codes]: [Option<Val>; 2]) {
         let args = &numbers.args;
@@ -136,7 +158,7 @@ impl Governed<'_> {
     }
 
     /// Computes and stores the numbers of the cache at a row, whose own entry will have slot `last`.
-    fn numbers_at(&self, f: &mut Func, args: &Args, group: Val, row: Val, last: Val) -> Numbers {
+    pub(super) fn numbers_at(&self, f: &mut Func, args: &Args, group: Val, row: Val, last: Val) -> Numbers {
         let (position, one) = (f.add(args.position, row), f.i64(1));
         let next = f.add(position, one);
         let real = f.convert(Cast::SignedToFloat, position, Scalar::F32);

@@ -19,6 +19,7 @@ mod memory;
 mod observe;
 mod read;
 mod run;
+mod share;
 mod shift;
 mod states;
 mod top;

@@ -7,7 +7,7 @@ use super::{
     code_layout::{CodeLayout, Side, Vector},
     states::{Word, kept},
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cache, Cmp, Func, Module, Scalar, Ty, Val};
 
 /// What of a page is read.
 #[derive(Clone, Copy)]
@@ -32,6 +32,7 @@ impl Governed<'_> {
         for n in 0..count {
             let (mut f, args, own) = self.function(&format!("read{n}"), &[Ty::I64; 2]);
             let [group, page] = [own[0], own[1]];
+            self.ask_for_next(&mut f, &args, group, page);
             if self.copies_keys() {
                 self.read_keys(&mut f, &args, group, page);
                 self.turn_keys(&mut f, &args, group, page, n);
@@ -40,6 +41,31 @@ impl Governed<'_> {
                 self.read_values(&mut f, &args, group, page);
             }
             module.add(f);
+        }
+    }
+
+    /// Asks for the codes of the page behind a page, or of the last one: they are read once, and no page lies behind another.
+    fn ask_for_next(&self, f: &mut Func, args: &Args, group: Val, page: Val) {
+        let sides = [
+            (self.key_layout(), args.key_codes),
+            (self.value_layout(), args.value_codes),
+        ];
+        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
+        let entries = self.load_word(f, args.words, group, Word::Entries);
+        let last = f.sub(entries, one);
+        let last = f.max(last, zero);
+        let last = f.udiv(last, size);
+        let next = f.add(page, one);
+        let next = f.min(next, last);
+        let next = f.max(next, page);
+        for (layout, pages) in sides {
+            let Some(layout) = layout else { continue };
+            let from = self.codes_of_page(f, pages, &layout, group, next);
+            let bytes = f.i64(layout.head_bytes() as i64);
+            f.for_each(zero, bytes, self.attend.machine.memory.line as i64, |f, at| {
+                let p = f.gep(from, at, Scalar::I8);
+                f.prefetch(p, Cache::Second);
+            });
         }
     }
 

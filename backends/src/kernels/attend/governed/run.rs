@@ -54,14 +54,14 @@ impl Governed<'_> {
         }
     }
 
-    /// Adds `fn SIGHT_sum(block…, skip_masked)`: a block's queries over all pages.
+    /// Adds `fn SIGHT_sum(block…, skip_masked, low, high)`: a block's queries over some pages.
     fn add_sum(&self, module: &mut Module, sight: &super::Attend, tables: &Tables) {
-        let (mut function, block, blocks) = self.block_function(sight, tables, "sum", &[Ty::I1]);
+        let (mut function, block, blocks) = self.block_function(sight, tables, "sum", &[Ty::I1, Ty::I64, Ty::I64]);
         let f = &mut function.f;
         self.load_queries(f, &function.args, sight, &blocks, block);
         blocks.bound_streams(f, block);
         let reach = blocks.reach(f, block);
-        let (low, high) = (f.i64(0), reach.count);
+        let (low, high) = (function.more[1], f.min(function.more[2], reach.count));
         blocks.add_pages(f, block, PageRange { reach, low, high }, function.more[0]);
         module.add(function.f);
     }
@@ -119,7 +119,7 @@ impl Governed<'_> {
     }
 
     /// The kernel of a sight for some rows.
-    fn blocks<'b>(
+    pub(super) fn blocks<'b>(
         &self,
         f: &mut Func,
         sight: &'b super::Attend,
@@ -246,11 +246,17 @@ impl Governed<'_> {
 
     /// Sums of a block over what all sights see; once more without the values of masked keys where they are not finite.
     pub(super) fn attend_block(&self, f: &mut Func, sights: &[super::Attend], at: RowBlock) {
+        let all = [f.i64(0), f.i64(i64::MAX)];
+        self.attend_pages(f, sights, at, all);
+    }
+
+    /// The same over some pages.
+    pub(super) fn attend_pages(&self, f: &mut Func, sights: &[super::Attend], at: RowBlock, [low, high]: [Val; 2]) {
         let args = &at.rows.args;
         masked_values::twice(f, |f, skip_masked| {
             self.empty_block(f, args, at.block);
             for sight in sights {
-                self.call_block(f, sight, "sum", at, &[skip_masked]);
+                self.call_block(f, sight, "sum", at, &[skip_masked, low, high]);
             }
             let sums = float_at(f, args.scratch, Scratch::new(&sights[0]).sums);
             masked_values::is_finite(f, self.attend, sums, at.block)
