@@ -138,7 +138,7 @@ impl<'p> Head<'p> {
             }
             Kind::Top { by, count, among } => {
                 let (by, among) = (self.column(by), self.column(among).truths(entries));
-                top(&by, self.number(count), &among)
+                top(by, self.number(count), &among)
             }
             Kind::Over { of, how, among } => {
                 let (of, among) = (self.column(of), self.column(among).truths(entries));
@@ -231,11 +231,11 @@ fn reduce(how: ReduceOp, values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// 1 for those with the largest values among some, of equal values for the lower slot.
-fn top(by: &Column, count: f64, among: &[bool]) -> Column {
+fn top(by: Column, count: f64, among: &[bool]) -> Column {
     let mut order: Vec<usize> = (0..among.len()).filter(|at| among[*at]).collect();
-    let count = count.max(0.0) as usize;
+    let (by, count) = (by.spread(among.len()), count.max(0.0) as usize);
     if count < order.len() && count > 0 {
-        order.select_nth_unstable_by(count - 1, |a, b| by.at(*b).total_cmp(&by.at(*a)).then(a.cmp(b)));
+        order.select_nth_unstable_by(count - 1, |a, b| by[*b].total_cmp(&by[*a]).then(a.cmp(b)));
     }
     let mut out = vec![0.0; among.len()];
     order.iter().take(count).for_each(|at| out[*at] = 1.0);
@@ -247,6 +247,21 @@ struct Place<'a, 'p>(&'a Head<'p>);
 
 impl PairDomain for Place<'_, '_> {
     type Value = Column;
+
+    /// What the first part decides for all entries is not computed for each.
+    fn value(&mut self, expr: &PairExpr) -> Column {
+        match expr {
+            PairExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => match self.value(x) {
+                Column::One(x) if (x != 0.0) == (*op == BinaryOp::Or) => Column::One(f64::from(x != 0.0)),
+                x => x.binary(*op, self.value(y)),
+            },
+            PairExpr::Select(c, a, b) => match self.value(c) {
+                Column::One(c) => self.value(if c != 0.0 { a } else { b }),
+                c => c.select(self.value(a), self.value(b)),
+            },
+            other => self.of_parts(other),
+        }
+    }
 
     fn leaf(&mut self, leaf: PairLeaf) -> Column {
         let head = self.0;

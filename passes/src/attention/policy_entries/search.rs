@@ -45,7 +45,7 @@ pub(super) fn forms(policy: &Policy, heads: usize) -> Vec<Option<Closed>> {
     }
     let run = |prompt, tokens, seed| counts(policy, heads, prompt, tokens, seed);
     if !policy.prompt_matters() {
-        let runs = [1, 2].map(|seed| run(None, 3 * span, seed));
+        let runs = [1, 2].map(|seed| run(None, 2 * span, seed));
         if runs[0] != runs[1] {
             return Vec::new();
         }
@@ -57,12 +57,22 @@ pub(super) fn forms(policy: &Policy, heads: usize) -> Vec<Option<Closed>> {
     }
     // Prompts whose lengths have different remainders.
     let prompts = [span + 5, 2 * span + 12];
-    let tokens = prompts[1] + 2 * span;
-    let runs = prompts.map(|prompt| run(Some(prompt), tokens, 1));
-    if run(Some(prompts[0]), prompts[0] + span, 2) != runs[0][..prompts[0] + span] {
+    let runs = prompts.map(|prompt| run(Some(prompt), prompt + span, 1));
+    if run(Some(prompts[0]), prompts[0] + span / 2, 2) != runs[0][..prompts[0] + span / 2] {
         return Vec::new();
     }
-    let form = |share: &Share| of_prompts(prompts, &runs.each_ref().map(|run| of(run, *share)), span);
+    let form = |share: &Share| {
+        let numbers = runs.each_ref().map(|run| of(run, *share));
+        let found = |of_answer| {
+            Prompts {
+                prompts,
+                numbers: &numbers,
+                span,
+            }
+            .form(of_answer)
+        };
+        found(false).or_else(|| found(true))
+    };
     Share::EACH.iter().map(form).collect()
 }
 
@@ -101,51 +111,46 @@ fn of_tokens(numbers: &[i64], span: usize, heads: i64) -> Option<Closed> {
     Some(form)
 }
 
-/// A form of the numbers for two prompts.
-fn of_prompts(prompts: [usize; 2], numbers: &[Vec<i64>; 2], span: usize) -> Option<Closed> {
-    by_context(prompts, numbers, span).or_else(|| by_answer(prompts, numbers, span))
+/// The numbers for two prompts.
+struct Prompts<'a> {
+    prompts: [usize; 2],
+    numbers: &'a [Vec<i64>; 2],
+    /// Tokens that were read behind each prompt.
+    span: usize,
 }
 
-/// In the length of the context.
-fn by_context(prompts: [usize; 2], numbers: &[Vec<i64>; 2], span: usize) -> Option<Closed> {
-    let mut form = periodic(&numbers[0], prompts[1] + span)?;
-    let tokens = prompts[1] + span;
-    form.per_prompt = slope(numbers[1][tokens] - numbers[0][tokens], prompts)?;
-    form.table
-        .iter_mut()
-        .for_each(|x| *x -= form.per_prompt * prompts[0] as i64);
-    checked(form, prompts, numbers, span)
-}
-
-/// In the length of the answer.
-fn by_answer(prompts: [usize; 2], numbers: &[Vec<i64>; 2], span: usize) -> Option<Closed> {
-    let mut form = periodic(&numbers[0][prompts[0]..], span)?;
-    form.of_answer = true;
-    form.per_prompt = slope(numbers[1][prompts[1] + span] - numbers[0][prompts[0] + span], prompts)?;
-    form.table
-        .iter_mut()
-        .for_each(|x| *x -= form.per_prompt * prompts[0] as i64);
-    checked(form, prompts, numbers, span)
-}
-
-fn slope(change: i64, prompts: [usize; 2]) -> Option<i64> {
-    let more = (prompts[1] - prompts[0]) as i64;
-    (change % more == 0).then_some(change / more)
-}
-
-/// A form that holds for all long answers to both prompts.
-fn checked(mut form: Closed, prompts: [usize; 2], numbers: &[Vec<i64>; 2], span: usize) -> Option<Closed> {
-    let first = |n: usize| -> Option<usize> {
-        let holds = |tokens: &usize| form.value(*tokens, prompts[n]) == numbers[n][*tokens];
-        let from = (prompts[n]..numbers[n].len()).rev().take_while(holds).last()?;
-        Some(from - prompts[n])
-    };
-    let answer = first(0)?.max(first(1)?);
-    form.holds = Holds::Prompt {
-        prompt: prompts[0],
-        answer,
-    };
-    (answer <= span).then_some(form)
+impl Prompts<'_> {
+    /// A form in the length of the context or of the answer, that holds behind both prompts for all answers of more than half of the span.
+    fn form(&self, of_answer: bool) -> Option<Closed> {
+        let (prompts, numbers) = (self.prompts, self.numbers);
+        let settled = self.span / 2;
+        // The place of number 0 of what the form depends on.
+        let first = if of_answer { prompts[0] } else { 0 };
+        let mut form = periodic(&numbers[0][first..], prompts[0] - first + settled)?;
+        form.of_answer = of_answer;
+        // What the second prompt has more than the form of the first one says.
+        let tokens = prompts[1] + self.span;
+        let more = numbers[1][tokens] - form.value(tokens, prompts[1]);
+        let longer = (prompts[1] - prompts[0]) as i64;
+        if more % longer != 0 {
+            return None;
+        }
+        form.per_prompt = more / longer;
+        form.table
+            .iter_mut()
+            .for_each(|x| *x -= form.per_prompt * prompts[0] as i64);
+        let from = |n: usize| -> Option<usize> {
+            let holds = |tokens: &usize| form.value(*tokens, prompts[n]) == numbers[n][*tokens];
+            let from = (prompts[n]..numbers[n].len()).rev().take_while(holds).last()?;
+            Some(from - prompts[n])
+        };
+        let answer = from(0)?.max(from(1)?);
+        form.holds = Holds::Prompt {
+            prompt: prompts[0],
+            answer,
+        };
+        (answer <= settled).then_some(form)
+    }
 }
 
 /// The shortest period from number `from` on, and the growth in it.
