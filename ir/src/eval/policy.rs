@@ -329,8 +329,11 @@ fn pool(values: &[f64], size: usize, how: ReduceOp, among: &[bool]) -> Vec<f64> 
 }
 
 fn top(values: &[f64], count: f64, among: &[bool]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).filter(|at| among[*at]).collect();
-    order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
+    // What is no number does not compete; the two zeros are equal.
+    let mut order: Vec<usize> = (0..values.len())
+        .filter(|at| among[*at] && !values[*at].is_nan())
+        .collect();
+    order.sort_by(|a, b| values[*b].partial_cmp(&values[*a]).unwrap_or(std::cmp::Ordering::Equal));
     let mut out = vec![0.0; values.len()];
     // A negative number of entries is none.
     order.iter().take(count.max(0.0) as usize).for_each(|at| out[*at] = 1.0);
