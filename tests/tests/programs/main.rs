@@ -19,6 +19,7 @@ mod mixers;
 mod outputs;
 mod packages;
 mod places;
+mod policies;
 mod prefixes;
 mod processors;
 mod readme;

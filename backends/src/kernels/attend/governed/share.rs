@@ -13,7 +13,7 @@ use super::{
     run::{RowBlock, Rows},
     states::Word,
 };
-use crate::kernel::{Cmp, Func, Team, TeamRange, Val};
+use crate::kernel::{Cmp, Func, Team, TeamRange, Ty, Val};
 
 /// The threads, and what they need to meet.
 #[derive(Clone, Copy)]
@@ -36,8 +36,9 @@ impl Governed<'_> {
         if changes || policy.queries() > 0 {
             return otherwise(f);
         }
-        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
-        let entries = self.load_word(f, args.words, zero, Word::Entries);
+        let (one, size) = (f.i64(1), f.i64(PAGE as i64));
+        // Not that of a key head: other threads may have run theirs.
+        let entries = f.load(args.words, Ty::I64);
         let entries = f.add(entries, one);
         let pages = ceil_div(f, entries, size);
         let single = f.cmp(Cmp::Eq, args.count, one);

@@ -1,0 +1,139 @@
+//! Cache policies on a small Llama, from `specs/policies`: what they keep and see decides the logits, which are known.
+
+use crate::batches::random_cut;
+use seqc_tests::{
+    command,
+    fixture::folder,
+    program::{Program, built, fresh_file, list},
+    root,
+    rows::{Rows, read_integers},
+};
+use std::path::PathBuf;
+
+/// max |difference| / max |reference| of a program in f32.
+const TOLERANCE: f32 = 2e-4;
+/// The same for the evaluator, which computes in f64 and writes f32.
+const EVALUATOR_TOLERANCE: f32 = 1e-7;
+/// Tokens of the prompt.
+const PROMPT: usize = 200;
+
+macro_rules! policies {
+    ($($name:ident),* $(,)?) => { $(
+        #[test]
+        fn $name() {
+            check(stringify!($name));
+        }
+    )* };
+}
+
+policies! { h2o, int8, kivi2, kivi4, lacache, pyramidkv, selfextend, snapkv, streaming, think }
+
+/// A policy's model and what it must give.
+struct Case {
+    program: Program,
+    tokens: Vec<i64>,
+    /// Logits of the last tokens.
+    expected: Rows,
+}
+
+fn weights() -> String {
+    folder().join("hf/llama/model.safetensors").display().to_string()
+}
+
+fn model(name: &str) -> PathBuf {
+    root().join("specs/policies").join(format!("{name}.yaml"))
+}
+
+impl Case {
+    fn new(name: &str) -> Case {
+        let known = folder().join("policies").join(name).join("expected.safetensors");
+        Case {
+            program: built(&format!("policy-{name}"), || model(name)),
+            tokens: read_integers(&known, "input_ids").expect("ids"),
+            expected: Rows::read(&known, "logits"),
+        }
+    }
+
+    /// Logits of some tokens.
+    fn logits(&self, tokens: &[i64], more: &[&str]) -> Rows {
+        let file = fresh_file("safetensors");
+        let ids = list(tokens);
+        let out = file.display().to_string();
+        let weights = weights();
+        let mut args = vec!["logits", "--tokens", &ids, "--weights", &weights, "-o", &out];
+        args.extend(more);
+        self.program
+            .run(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>())
+            .ok();
+        Rows::read(&file, "logits")
+    }
+
+    fn check(&self, name: &str, way: &str, found: &Rows, tolerance: f32) {
+        let rows = found.slice(found.len() - self.expected.len(), found.len());
+        let off = rows.relative(&self.expected);
+        assert!(off <= tolerance, "{name}, {way}: off by {off:e}");
+    }
+}
+
+fn check(name: &str) {
+    let case = Case::new(name);
+    let (all, prompt) = (case.tokens.len(), PROMPT.to_string());
+    let file = fresh_file("safetensors");
+    let [model, ids, out] = [
+        model(name).display().to_string(),
+        list(&case.tokens),
+        file.display().to_string(),
+    ];
+    let evaluated = [
+        "eval",
+        &model,
+        "--weights",
+        &weights(),
+        "--tokens",
+        &ids,
+        "--prompt-length",
+        &prompt,
+        "-o",
+        &out,
+    ];
+    command::seqc(&evaluated.map(PathBuf::from)).ok();
+    case.check(name, "evaluated", &Rows::read(&file, "logits"), EVALUATOR_TOLERANCE);
+
+    let mut ways = vec![vec![all], vec![1], vec![7], vec![PROMPT, 1]];
+    ways.extend((0..2).map(|seed| random_cut(name, seed, all)));
+    for (at, chunks) in ways.iter().enumerate() {
+        let (chunks, threads) = (list(chunks), (1 + at % 2).to_string());
+        let way = ["--prompt-length", &prompt, "--chunk", &chunks, "--threads", &threads];
+        case.check(
+            name,
+            &format!("chunks {chunks}"),
+            &case.logits(&case.tokens, &way),
+            TOLERANCE,
+        );
+    }
+    for cut in [150, PROMPT, 230] {
+        let state = fresh_file("state").display().to_string();
+        let first = (cut >= PROMPT).then_some(["--prompt-length", &prompt]);
+        let mut way = vec!["--save-state", &state];
+        way.extend(first.iter().flatten());
+        let head = case.logits(&case.tokens[..cut], &way);
+        let mut way = vec!["--load-state", &state];
+        let rest = (cut < PROMPT).then_some(["--prompt-length", &prompt]);
+        way.extend(rest.iter().flatten());
+        let tail = case.logits(&case.tokens[cut..], &way);
+        case.check(name, &format!("saved at {cut}"), &head.then(&tail), TOLERANCE);
+    }
+    together(name, &case);
+}
+
+/// Several sequences in a batch, one of them cut before the end of its prompt.
+fn together(name: &str, case: &Case) {
+    let (prompt, short) = (PROMPT.to_string(), list(&case.tokens[..PROMPT + 20]));
+    let way = ["--tokens", &short, "--prompt-length", &prompt, "--threads", "2"];
+    let rows = case.logits(&case.tokens, &way);
+    let all = case.tokens.len();
+    case.check(name, "in a batch", &rows.slice(0, all), TOLERANCE);
+    let (other, own) = (rows.slice(all, rows.len()), rows.slice(0, PROMPT + 20));
+    let off = other.relative(&own);
+    assert!(off <= TOLERANCE, "{name}, the same tokens in a batch: off by {off:e}");
+}
