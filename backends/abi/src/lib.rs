@@ -131,6 +131,9 @@ pub struct Descriptor {
     /// there. What is computed before a prompt's last token does not depend on where that is.
     #[serde(default)]
     pub prompt_matters: bool,
+    /// Caches from which entries leave, and where it is noted which are there.
+    #[serde(default)]
+    pub evictions: Vec<Evictions>,
     /// False for a model that looks ahead: the whole input is one chunk, there is no decode step.
     pub causal: bool,
     /// Ids of tokens that end a text, beside those that the tokenizer names.
@@ -169,6 +172,21 @@ impl Descriptor {
     /// The version of this structure and of the tables of a step: generated code of another version than the runtime's is refused.
     /// Version 2: segments say where their prompts end.
     pub const VERSION: u32 = 2;
+}
+
+/// A cache from which entries leave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evictions {
+    /// Name of the report of which tokens are kept: `trace.layers.3.attention.kept`.
+    pub name: String,
+    /// Key heads, each of which has a list of its own.
+    pub heads: usize,
+    /// Number of the state entry with the positions of the entries' tokens: pages of `[heads][PAGE_TOKENS]` f32.
+    pub positions: usize,
+    /// How many entries the first key head has.
+    pub count: Word,
+    /// Words from the number of one key head to that of the next.
+    pub stride: usize,
 }
 
 /// One input or output stream of the model.

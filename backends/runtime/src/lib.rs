@@ -26,6 +26,7 @@ pub mod finite;
 pub mod generation;
 mod history;
 pub mod inputs;
+mod kept;
 mod limits;
 mod machine;
 mod memory;

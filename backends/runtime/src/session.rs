@@ -22,6 +22,7 @@ use crate::{
     Error, Result,
     history::{Conversation, History},
     inputs::{Values, check_ids, count},
+    kept,
     model::Model,
     saved::{self, Owner},
 };
@@ -108,6 +109,11 @@ impl<'m> Session<'m> {
             Values::F32(values) => Some(values),
             Values::I64(_) => None,
         }
+    }
+
+    /// Which of the last `tokens` tokens caches keep, one report for each of [`kept::streams`].
+    pub(crate) fn kept(&self, tokens: usize) -> Vec<Vec<u8>> {
+        kept::reports(self.model().descriptor(), &self.track.sequence, tokens)
     }
 
     /// What is known of the text that was read.

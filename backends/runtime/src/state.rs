@@ -164,7 +164,7 @@ impl State {
     }
 
     /// A number in an entry of constant size.
-    fn word(&self, word: Word) -> Option<u64> {
+    pub(crate) fn word(&self, word: Word) -> Option<u64> {
         let Some(Entry::Piece(region)) = self.entries.get(word.entry) else {
             return None;
         };

@@ -100,6 +100,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         tokenizer: None,
         inside: false,
         prompt_matters: false,
+        evictions: Vec::new(),
         causal: true,
         ends: Vec::new(),
         max_context: None,

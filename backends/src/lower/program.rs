@@ -8,7 +8,7 @@ use super::{
     streams::{Place, Streams},
 };
 use crate::{kernel::Module, schedule::Schedule, targets::TargetInfo};
-use seqc_abi::{Call, Descriptor, Elem, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
+use seqc_abi::{Call, Descriptor, Elem, Evictions, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
 use seqc_formats::Encoding;
 use seqc_ir::{Model, Ty};
 use seqc_passes::{
@@ -60,6 +60,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         params: params(planned),
         states: states_of(planned, &layers).into_iter().map(|e| e.slot).collect(),
         calls: calls(model, &streams),
+        evictions: evictions(model, &layers),
         constant_bytes: driver.constant_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk,
@@ -132,6 +133,17 @@ fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
     states
 }
 
+/// Where caches note which entries are there.
+fn evictions(model: &Model, layers: &[Layer<'_>]) -> Vec<Evictions> {
+    let (mut found, mut first) = (Vec::new(), 0);
+    for call in &model.calls {
+        let layer = &layers[call.kind.0 as usize];
+        found.extend(slots::evictions(layer, &call.name, first));
+        first += slots::sources(layer).len();
+    }
+    found
+}
+
 fn params(planned: &PlannedModel<'_>) -> Vec<ParamSlot> {
     let mut slots = Vec::new();
     for call in &planned.model.calls {
@@ -193,6 +205,7 @@ fn blank(model: &Model) -> Descriptor {
         tokenizer: None,
         inside: false,
         prompt_matters: model.prompt_matters(),
+        evictions: Vec::new(),
         causal: model.is_causal(),
         ends: Vec::new(),
         max_context: None,

@@ -2,7 +2,7 @@
 
 use super::cx::Layer;
 use crate::kernels::{Attend, Governed, Needs};
-use seqc_abi::{StateKind, StateSlot};
+use seqc_abi::{Evictions, StateKind, StateSlot};
 use seqc_formats::Encoding;
 use seqc_ir::{StateId, Value};
 use seqc_passes::{
@@ -159,6 +159,24 @@ fn describe_governed(
         },
     };
     (format!("{name}.{}", slot.name), slot.shape, slot.kind, kept)
+}
+
+/// The caches of an instance of a layer from which entries leave; its state entries are numbered from `first` on.
+pub(super) fn evictions(layer: &Layer<'_>, instance: &str, first: usize) -> Vec<Evictions> {
+    let caches = layer.schedule.attentions.iter().filter_map(|(v, kernel)| {
+        let own = index_of(layer, |s| matches!(s, Source::Cache(w, 0) if w == v));
+        let mut evictions = kernel.governed()?.evictions()?;
+        evictions.positions += first + own;
+        evictions.count.entry += first + own;
+        Some(evictions)
+    });
+    let mut caches: Vec<Evictions> = caches.collect();
+    let several = caches.len() > 1;
+    for (n, cache) in caches.iter_mut().enumerate() {
+        let number = if several { format!("{n}") } else { String::new() };
+        cache.name = format!("trace.{instance}.kept{number}");
+    }
+    caches
 }
 
 /// How the numbers of an entry are stored.

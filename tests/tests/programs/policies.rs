@@ -8,7 +8,7 @@ use seqc_tests::{
     root,
     rows::{Rows, read_integers},
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// max |difference| / max |reference| of a program in f32.
 const TOLERANCE: f32 = 2e-4;
@@ -124,6 +124,50 @@ fn check(name: &str) {
         case.check(name, &format!("saved at {cut}"), &head.then(&tail), TOLERANCE);
     }
     together(name, &case);
+    decisions(name, &case);
+}
+
+/// Tokens that are kept after some steps behind the prompt, as `--trace` says, are those of the lists that are known.
+fn decisions(name: &str, case: &Case) {
+    let known = folder().join("policies").join(name).join("expected.safetensors");
+    let prompt = PROMPT.to_string();
+    for step in [0, 20, 60, 119] {
+        let tokens = &case.tokens[..PROMPT + step];
+        let file = fresh_file("safetensors").display().to_string();
+        let (ids, weights) = (list(tokens), weights());
+        let args = [
+            "logits",
+            "--tokens",
+            &ids,
+            "--weights",
+            &weights,
+            "--prompt-length",
+            &prompt,
+            "--trace",
+            "-o",
+            &file,
+        ];
+        case.program.run(&args.map(str::to_owned)).ok();
+        for (layer, head) in (0..3).flat_map(|layer| [(layer, 0), (layer, 1)]) {
+            // A list that all heads, or all layers, have in common stands there once.
+            let names = [
+                format!("kept.L{layer}.H{head}.t{step}"),
+                format!("kept.L{layer}.t{step}"),
+                format!("kept.t{step}"),
+            ];
+            let Some(expected) = names.iter().find_map(|n| read_integers(&known, n)) else {
+                continue;
+            };
+            let trace = format!("trace.layers.{layer}.attention.kept");
+            let kept = read_integers(Path::new(&file), &trace).unwrap_or_else(|| panic!("{name}: no {trace}"));
+            let found = (0..tokens.len() as i64).filter(|token| kept[2 * *token as usize + head] == 1);
+            assert_eq!(
+                found.collect::<Vec<_>>(),
+                expected,
+                "{name}, layer {layer}, head {head}, step {step}"
+            );
+        }
+    }
 }
 
 /// Several sequences in a batch, one of them cut before the end of its prompt.

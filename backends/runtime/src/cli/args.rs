@@ -126,6 +126,9 @@ pub(crate) struct Logits {
     /// Format of the output; default: by the file name
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
+    /// Also write `trace` values: outputs whose names begin with `trace.`, and which tokens caches keep
+    #[arg(long)]
+    pub(crate) trace: bool,
     #[command(flatten)]
     pub(crate) end: PromptEnd,
     #[command(flatten)]
@@ -144,7 +147,7 @@ pub(crate) struct Run {
     /// Format of the output; default: by the file name
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Also write `trace` values: outputs whose names begin with `trace.`
+    /// Also write `trace` values: outputs whose names begin with `trace.`, and which tokens caches keep
     #[arg(long)]
     pub(crate) trace: bool,
     #[command(flatten)]

@@ -25,6 +25,8 @@ pub(crate) struct Tensors<'a> {
     streams: Vec<(usize, &'a Stream)>,
     /// Rows of the streams after the first.
     kept: Vec<Vec<u8>>,
+    /// Streams whose rows are known at the end.
+    reports: Vec<Stream>,
     rows: usize,
     /// The first stream with numbers that are not finite.
     odd: Option<&'a Stream>,
@@ -63,10 +65,11 @@ impl To<'_> {
 }
 
 impl<'a> Tensors<'a> {
-    /// Starts a file of `rows` rows of the given output streams, each with its number among the model's outputs.
+    /// Starts a file of `rows` rows of the given output streams, each with its number among the model's outputs, and of streams whose
+    /// rows are given at the end ([`Tensors::report`]).
     pub(crate) fn create(
         place: &Place,
-        streams: Vec<(usize, &'a Stream)>,
+        (streams, reports): (Vec<(usize, &'a Stream)>, Vec<Stream>),
         rows: usize,
         standard: &'a mut dyn Write,
     ) -> Result<Tensors<'a>> {
@@ -85,6 +88,7 @@ impl<'a> Tensors<'a> {
             to,
             format: format.unwrap_or(by_name),
             kept: vec![Vec::new(); streams.len().saturating_sub(1)],
+            reports,
             streams,
             rows: 0,
             odd: None,
@@ -94,13 +98,24 @@ impl<'a> Tensors<'a> {
         Ok(tensors)
     }
 
+    /// All streams, in the order of the file.
+    fn all(&self) -> Vec<&Stream> {
+        let outputs = self.streams.iter().map(|(_, stream)| *stream);
+        outputs.chain(&self.reports).collect()
+    }
+
+    /// Takes all rows of the reports.
+    pub(crate) fn report(&mut self, rows: Vec<Vec<u8>>) {
+        self.kept.extend(rows);
+    }
+
     fn head(&self, rows: usize) -> Result<Vec<u8>> {
         match self.format {
-            Format::Safetensors => safetensors_head(&self.streams, rows),
+            Format::Safetensors => safetensors_head(&self.all(), rows),
             Format::Json => {
-                let streams = self.streams.iter();
+                let streams = self.all().into_iter();
                 let described: Map<String, _> = streams
-                    .map(|(_, stream)| {
+                    .map(|stream| {
                         let shape = shape_of(stream, rows);
                         let about = json!({"shape": shape, "type": elem_name(stream.elem)});
                         (stream.name.clone(), about)
@@ -160,8 +175,8 @@ impl<'a> Tensors<'a> {
                 if let (Some((_, stream)), 0) = (self.streams.first().copied(), self.rows) {
                     self.write(json_rows(stream, &[], true).as_bytes())?;
                 }
-                for (number, bytes) in kept.into_iter().enumerate() {
-                    let (_, stream) = self.streams[number + 1];
+                let others: Vec<Stream> = self.all().into_iter().skip(1).cloned().collect();
+                for (stream, bytes) in others.iter().zip(kept) {
                     self.write(b"]")?;
                     self.write(json_rows(stream, &bytes, true).as_bytes())?;
                 }
@@ -187,10 +202,10 @@ fn shape_of(stream: &Stream, rows: usize) -> Vec<usize> {
 }
 
 /// Length of the header and the header, padded so that data is aligned.
-fn safetensors_head(streams: &[(usize, &Stream)], rows: usize) -> Result<Vec<u8>> {
+fn safetensors_head(streams: &[&Stream], rows: usize) -> Result<Vec<u8>> {
     let mut header = Map::new();
     let mut start = 0_usize;
-    for (_, stream) in streams {
+    for stream in streams {
         let bytes = row_bytes(stream).checked_mul(rows);
         let end = bytes.and_then(|bytes| start.checked_add(bytes));
         let end = end.ok_or_else(|| Error::input(format!("{rows} rows of `{}` are beyond all memory", stream.name)))?;

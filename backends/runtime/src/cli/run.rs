@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use seqc_abi::Stream;
 use seqc_checkpoint::output;
 
 use super::{
@@ -20,6 +21,7 @@ use crate::{
     code::Code,
     finite,
     inputs::Values,
+    kept,
     model::Model,
     session::{Cut, Feed, Session, Wanted, feed_together},
     streams::{self, TRACE},
@@ -34,7 +36,7 @@ pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result
     let target = Target {
         path: &args.output,
         format: args.format,
-        trace: false,
+        trace: args.trace,
         end: args.end,
         inputs: common::inputs(&model, []),
     };
@@ -83,7 +85,7 @@ fn write_batch(
     let outputs = session.model().descriptor().outputs.len();
     let all = |output: usize| rows.iter().flat_map(|rows| rows[output].iter().copied()).collect();
     let all: Vec<Vec<u8>> = (0..outputs).map(all).collect();
-    let mut tensors = target.create(session.model(), reading, tokens, console.result)?;
+    let mut tensors = target.create(session.model(), reading, (tokens, Vec::new()), console.result)?;
     tensors.take_rows(tokens, |output| &all[output])?;
     let Some(name) = tensors.finish()? else {
         return Ok(());
@@ -184,17 +186,27 @@ impl PromptEnd {
 }
 
 impl Target<'_> {
+    /// Streams that are read from the state at the end.
+    fn reports(&self, model: &Model) -> Vec<Stream> {
+        let descriptor = model.descriptor();
+        if self.trace {
+            kept::streams(descriptor)
+        } else {
+            Vec::new()
+        }
+    }
+
     /// All files that the run reads.
     fn all_inputs(&self, reading: &Reading) -> Vec<PathBuf> {
         self.inputs.iter().chain(&reading.load_state).cloned().collect()
     }
 
-    /// Starts a file of `rows` rows of the model's outputs.
+    /// Starts a file of `rows` rows of the model's outputs, and of reports.
     fn create<'a>(
         &self,
         model: &'a Model,
         reading: &Reading,
-        rows: usize,
+        (rows, reports): (usize, Vec<Stream>),
         standard: &'a mut dyn Write,
     ) -> Result<Tensors<'a>> {
         let outputs = model.descriptor().outputs.iter().enumerate();
@@ -206,7 +218,7 @@ impl Target<'_> {
             format: self.format,
             inputs: &self.all_inputs(reading),
         };
-        Tensors::create(&place, streams, rows, standard)
+        Tensors::create(&place, (streams, reports), rows, standard)
     }
 }
 
@@ -239,12 +251,17 @@ fn write(
     let before = session.position();
     common::warn_of_length(session.model().descriptor(), before, before + tokens as u64, console);
     let mut bar = Bar::new(tokens, console);
-    let mut tensors = target.create(session.model(), reading, tokens, console.result)?;
+    let reports = target.reports(session.model());
+    let reported = !reports.is_empty();
+    let mut tensors = target.create(session.model(), reading, (tokens, reports), console.result)?;
     session.feed(inputs, &cut, Wanted::All, |outputs| {
         bar.add(outputs.tokens());
         tensors.take(outputs)
     })?;
     bar.end();
+    if reported {
+        tensors.report(session.kept(tokens));
+    }
     if let Some(name) = tensors.finish()? {
         let fault = finite::trace_in(common::begin(session.model(), reading), [inputs]);
         let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));

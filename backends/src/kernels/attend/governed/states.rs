@@ -6,7 +6,7 @@ use super::{
     code_layout::Side,
 };
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
-use seqc_abi::StateKind;
+use seqc_abi::{Evictions, StateKind};
 use seqc_formats::Encoding;
 use seqc_ir::policy::{Along, Coding};
 use seqc_passes::attention::policy_entries::Share;
@@ -174,6 +174,20 @@ impl Governed<'_> {
 
     fn words(&self) -> usize {
         Word::Counter(self.policy.counters.len()).number()
+    }
+
+    /// Where it is noted which entries are there, in its own state entries; `None` where none leaves.
+    pub fn evictions(&self) -> Option<Evictions> {
+        Some(Evictions {
+            name: String::new(),
+            heads: self.attend.groups,
+            positions: self.entry(Part::Numbers(0)).filter(|_| self.evicts())?,
+            count: seqc_abi::Word {
+                entry: 0,
+                word: SHARED_WORDS + Word::Entries.number(),
+            },
+            stride: self.words(),
+        })
     }
 
     /// All state entries.
