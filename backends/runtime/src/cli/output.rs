@@ -42,6 +42,16 @@ pub(crate) struct Place<'a> {
     pub(crate) inputs: &'a [PathBuf],
 }
 
+/// What a file of tensors will hold.
+pub(crate) struct Contents<'a> {
+    /// Output streams, each with its number among the model's outputs.
+    pub(crate) streams: Vec<(usize, &'a Stream)>,
+    /// Streams whose rows are given at the end ([`Tensors::report`]).
+    pub(crate) reports: Vec<Stream>,
+    /// Rows of each.
+    pub(crate) rows: usize,
+}
+
 /// What tensors are written to.
 enum To<'a> {
     Standard(&'a mut dyn Write),
@@ -65,14 +75,9 @@ impl To<'_> {
 }
 
 impl<'a> Tensors<'a> {
-    /// Starts a file of `rows` rows of the given output streams, each with its number among the model's outputs, and of streams whose
-    /// rows are given at the end ([`Tensors::report`]).
-    pub(crate) fn create(
-        place: &Place,
-        (streams, reports): (Vec<(usize, &'a Stream)>, Vec<Stream>),
-        rows: usize,
-        standard: &'a mut dyn Write,
-    ) -> Result<Tensors<'a>> {
+    /// Starts a file.
+    pub(crate) fn create(place: &Place, contents: Contents<'a>, standard: &'a mut dyn Write) -> Result<Tensors<'a>> {
+        let Contents { streams, reports, rows } = contents;
         let Place { path, format, inputs } = *place;
         let by_name = if is_standard(path) || path.extension().is_some_and(|ending| ending == "json") {
             Format::Json

@@ -14,7 +14,7 @@ use super::{
     common,
     console::Console,
     input,
-    output::{Place, Tensors},
+    output::{Contents, Place, Tensors},
 };
 use crate::{
     Error, Result,
@@ -85,7 +85,7 @@ fn write_batch(
     let outputs = session.model().descriptor().outputs.len();
     let all = |output: usize| rows.iter().flat_map(|rows| rows[output].iter().copied()).collect();
     let all: Vec<Vec<u8>> = (0..outputs).map(all).collect();
-    let mut tensors = target.create(session.model(), reading, (tokens, Vec::new()), console.result)?;
+    let mut tensors = target.create(session.model(), reading, tokens, Vec::new(), console.result)?;
     tensors.take_rows(tokens, |output| &all[output])?;
     let Some(name) = tensors.finish()? else {
         return Ok(());
@@ -206,7 +206,8 @@ impl Target<'_> {
         &self,
         model: &'a Model,
         reading: &Reading,
-        (rows, reports): (usize, Vec<Stream>),
+        rows: usize,
+        reports: Vec<Stream>,
         standard: &'a mut dyn Write,
     ) -> Result<Tensors<'a>> {
         let outputs = model.descriptor().outputs.iter().enumerate();
@@ -218,7 +219,8 @@ impl Target<'_> {
             format: self.format,
             inputs: &self.all_inputs(reading),
         };
-        Tensors::create(&place, (streams, reports), rows, standard)
+        let contents = Contents { streams, reports, rows };
+        Tensors::create(&place, contents, standard)
     }
 }
 
@@ -253,7 +255,7 @@ fn write(
     let mut bar = Bar::new(tokens, console);
     let reports = target.reports(session.model());
     let reported = !reports.is_empty();
-    let mut tensors = target.create(session.model(), reading, (tokens, reports), console.result)?;
+    let mut tensors = target.create(session.model(), reading, tokens, reports, console.result)?;
     session.feed(inputs, &cut, Wanted::All, |outputs| {
         bar.add(outputs.tokens());
         tensors.take(outputs)
