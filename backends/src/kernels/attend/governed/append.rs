@@ -3,7 +3,7 @@
 use super::{
     super::{
         append::{Piece, Rows},
-        layout::{PAGE, Strided, ceil_div, row_at},
+        layout::{PAGE, Strided, ceil_div, float_at, row_at},
     },
     Governed,
     args::Args,
@@ -11,7 +11,7 @@ use super::{
     expr::{POSITION, RANKS},
     states::kept,
 };
-use crate::kernel::{Func, Scalar, Val};
+use crate::kernel::{Cast, Func, Scalar, Ty, Val};
 
 /// Consecutive rows that become entries of a key head.
 #[derive(Clone, Copy)]
@@ -94,13 +94,13 @@ impl Governed<'_> {
             let slot = f.add(rows.base, row);
             if self.evicts() {
                 let position = Numbers::row(self, f, args.scratch, row);
-                let position = super::super::layout::float_at(f, position, POSITION);
-                let position = f.load(position, crate::kernel::Ty::F32);
+                let position = float_at(f, position, POSITION);
+                let position = f.load(position, Ty::F32);
                 let p = self.number_of(f, args, 0, rows.group, slot);
                 f.store(position, p);
             }
             if self.ranks() {
-                let rank = f.convert(crate::kernel::Cast::SignedToFloat, slot, Scalar::F32);
+                let rank = f.convert(Cast::SignedToFloat, slot, Scalar::F32);
                 let p = self.number_of(f, args, RANKS, rows.group, slot);
                 f.store(rank, p);
             }

@@ -1,7 +1,7 @@
 //! Definitions of a policy: a number of each entry, or of each channel, where entries leave or channels are chosen.
 
 use super::{
-    super::layout::{PAGE, ceil_div, float_at, row_at},
+    super::layout::{PAGE, ceil_div, float_at, numbers_at, row_at},
     Governed,
     args::Args,
     entries::{Lanes, Numbers},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val},
-    kernels::lanes::fold,
+    kernels::{dequant::plain_vector, lanes::fold, layout::Plain},
 };
 use seqc_ir::{PairExpr, ReduceOp, policy::Kind};
 
@@ -50,7 +50,7 @@ impl Governed<'_> {
             Kind::Seen { queries } => self.seen(f, numbers, row, *queries, to),
             Kind::KeySum(e) => self.key_sum(f, numbers, to, e),
             Kind::Channel(e) => {
-                self.each_channel(f, args, |f, channel| {
+                self.each_channel(f, |f, channel| {
                     let x = self.of_channel(f, numbers, channel, None, e);
                     self.store_channel(f, args, n, channel, x);
                 });
@@ -152,13 +152,13 @@ impl Governed<'_> {
     /// A vector of the keys' numbers in a channel.
     fn numbers_in(&self, f: &mut Func, keys: Val, channel: Val, start: Val) -> Val {
         let (elem, stored) = if self.copies_keys() {
-            (Scalar::F32, crate::kernels::layout::Plain::F32)
+            (Scalar::F32, Plain::F32)
         } else {
             (self.attend.elem(), self.attend.stored())
         };
-        let row = super::super::layout::numbers_at(f, keys, channel, PAGE, elem);
+        let row = numbers_at(f, keys, channel, PAGE, elem);
         let p = f.gep(row, start, elem);
-        crate::kernels::dequant::plain_vector(f, stored, p, self.attend.lanes(), None)
+        plain_vector(f, stored, p, self.attend.lanes(), None)
     }
 
     fn key_sum(&self, f: &mut Func, numbers: &Numbers, to: usize, e: &PairExpr) {
@@ -179,10 +179,10 @@ impl Governed<'_> {
     fn key_mean(&self, f: &mut Func, numbers: &Numbers, n: usize, e: &PairExpr) {
         let args = &numbers.args;
         let none = f.f32(0.0);
-        self.each_channel(f, args, |f, channel| self.store_channel(f, args, n, channel, none));
+        self.each_channel(f, |f, channel| self.store_channel(f, args, n, channel, none));
         self.each_page_of_keys(f, numbers, |f, at, keys| {
             let inside = self.inside(f, at, numbers.last);
-            self.each_channel(f, args, |f, channel| {
+            self.each_channel(f, |f, channel| {
                 let x = self.numbers_in(f, keys, channel, at.start);
                 let x = self.of_pairs(f, numbers, at, channel, x, e);
                 let zero = f.zero(x.ty);
@@ -202,7 +202,7 @@ impl Governed<'_> {
         let one = f.i64(1);
         let count = f.max(count, one);
         let count = f.convert(Cast::SignedToFloat, count, Scalar::F32);
-        self.each_channel(f, args, |f, channel| {
+        self.each_channel(f, |f, channel| {
             let x = self.load_channel(f, args, n, channel);
             let x = f.div(x, count);
             self.store_channel(f, args, n, channel, x);
@@ -215,7 +215,7 @@ impl Governed<'_> {
         let (zero, one, ratio) = (f.i64(0), f.i64(1), f.i64(self.attend.ratio() as i64));
         let none = f.f32(0.0);
         let first = f.mul(numbers.group, ratio);
-        self.each_channel(f, args, |f, channel| {
+        self.each_channel(f, |f, channel| {
             let sum = f.for_loop(zero..last.count, one, &[none], |f, token, sum| {
                 let row = last.rows.row(f, token);
                 f.for_loop(zero..ratio, one, sum, |f, head, sum| {
@@ -233,7 +233,7 @@ impl Governed<'_> {
         self.divide_channels(f, args, n, count);
     }
 
-    fn each_channel(&self, f: &mut Func, _: &Args, body: impl FnOnce(&mut Func, Val)) {
+    fn each_channel(&self, f: &mut Func, body: impl FnOnce(&mut Func, Val)) {
         let (zero, width) = (f.i64(0), f.i64(self.attend.key_dim as i64));
         f.for_each(zero, width, 1, body);
     }

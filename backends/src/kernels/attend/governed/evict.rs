@@ -1,7 +1,7 @@
 //! Eviction: the entries that stay move together.
 
 use super::{
-    super::layout::PAGE,
+    super::layout::{PAGE, numbers_at},
     Governed,
     args::Args,
     coding::Moves,
@@ -9,7 +9,7 @@ use super::{
     expr::RANKS,
     states::{Word, kept},
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{PairExpr, policy::Kind};
 
 impl Governed<'_> {
@@ -47,7 +47,7 @@ impl Governed<'_> {
             let stays = stays(f, slot);
             let add = |f: &mut Func, n: usize, within: Option<Val>| {
                 let counted = within.map_or(stays, |within| f.and(stays, within));
-                let counted = f.convert(crate::kernel::Cast::ZeroExtend, counted, Scalar::I64);
+                let counted = f.convert(Cast::ZeroExtend, counted, Scalar::I64);
                 f.add(counts[n], counted)
             };
             let [keys, values] = borders.map(|border| f.cmp(Cmp::Lt, slot, border));
@@ -83,7 +83,7 @@ impl Governed<'_> {
             let p = self.vector_of(f, args, RANKS, numbers.group, at);
             let rank = f.load(p, self.vector());
             let behind = f.cmp(Cmp::Gt, rank, own);
-            let less = f.convert(crate::kernel::Cast::UnsignedToFloat, behind, Scalar::F32);
+            let less = f.convert(Cast::UnsignedToFloat, behind, Scalar::F32);
             let rank = f.sub(rank, less);
             f.store(rank, p);
         });
@@ -130,7 +130,7 @@ impl Governed<'_> {
                 stays,
                 |f| {
                     let p = list(f, found[0]);
-                    let x = f.convert(crate::kernel::Cast::SignedToFloat, slot, Scalar::F32);
+                    let x = f.convert(Cast::SignedToFloat, slot, Scalar::F32);
                     f.store(x, p);
                     vec![f.add(found[0], one)]
                 },
@@ -145,7 +145,7 @@ impl Governed<'_> {
                 |f| {
                     let p = list(f, used[0]);
                     let x = f.load(p, Ty::F32);
-                    let from = f.convert(crate::kernel::Cast::FloatToSigned, x, Scalar::I64);
+                    let from = f.convert(Cast::FloatToSigned, x, Scalar::I64);
                     self.call(f, "move", args, &[group, from, slot]);
                     vec![f.add(used[0], one)]
                 },
@@ -174,7 +174,7 @@ impl Governed<'_> {
                 f.gep(page, column, elem)
             });
             f.for_each(zero, width, 1, |f, c| {
-                let [from, to] = [from, to].map(|p| super::super::layout::numbers_at(f, p, c, PAGE, elem));
+                let [from, to] = [from, to].map(|p| numbers_at(f, p, c, PAGE, elem));
                 let x = f.load(from, Ty::S(elem));
                 f.store(x, to);
             });

@@ -14,7 +14,7 @@ use super::{
     run::{RowBlock, Rows},
     states::Word,
 };
-use crate::kernel::{Cmp, Func, Scalar, Ty, Val};
+use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
 
 /// The last rows of the buffer of queries.
 #[derive(Clone, Copy)]
@@ -165,7 +165,7 @@ impl Governed<'_> {
                 let x = if number == POSITION {
                     let after = f.add(n, one);
                     let ago = f.sub(count, after);
-                    let ago = f.convert(crate::kernel::Cast::SignedToFloat, ago, Scalar::F32);
+                    let ago = f.convert(Cast::SignedToFloat, ago, Scalar::F32);
                     f.sub(x, ago)
                 } else {
                     x

@@ -7,7 +7,10 @@ use super::{
     code_layout::{CodeLayout, Side, Vector},
     states::{Word, kept},
 };
-use crate::kernel::{Cache, Cmp, Func, Module, Scalar, Ty, Val};
+use crate::{
+    kernel::{Cache, Cmp, Func, Module, Scalar, Ty, Val},
+    kernels::dequant::plain_vector,
+};
 
 /// What of a page is read.
 #[derive(Clone, Copy)]
@@ -148,7 +151,7 @@ impl Governed<'_> {
             let (from, to) = (numbers_at(f, from, c, PAGE, attend.elem()), row_at(f, to, c, PAGE));
             f.for_each(first, size, i64::from(lanes), |f, start| {
                 let p = f.gep(from, start, attend.elem());
-                let x = crate::kernels::dequant::plain_vector(f, attend.stored(), p, lanes, None);
+                let x = plain_vector(f, attend.stored(), p, lanes, None);
                 let p = f.gep(to, start, Scalar::F32);
                 let passed = f.sub(low, start);
                 let passed = f.max(passed, zero);
@@ -175,7 +178,7 @@ impl Governed<'_> {
                 );
                 vectors(f, attend.lanes(), panel.width, |f, start, mask| {
                     let p = number_at(f, from, start, attend.elem());
-                    let x = crate::kernels::dequant::plain_vector(f, attend.stored(), p, attend.lanes(), mask);
+                    let x = plain_vector(f, attend.stored(), p, attend.lanes(), mask);
                     let p = float_at(f, to, start);
                     store(f, x, p, mask);
                 });

@@ -3,7 +3,7 @@
 use super::{
     super::{
         blocks::{Block, Copies, KvPages, PageRange, QueryBlocks, Reach, Row},
-        layout::{Scratch, Strided, ceil_div, float_at, load, row_at, store, vectors},
+        layout::{PAGE, Scratch, Strided, ceil_div, float_at, load, row_at, store, vectors},
         masked_values, page_kernel, score,
         table::Tables,
         ticks::Chunk,
@@ -13,7 +13,7 @@ use super::{
     args::Args,
     states::Word,
 };
-use crate::kernel::{Func, Module, Scalar, Team, Ty, Val};
+use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
 use seqc_ir::Normaliser;
 
 /// What the rows of a run are.
@@ -349,7 +349,7 @@ impl Governed<'_> {
             let total = f.load(p, Ty::V(lanes, Scalar::F32));
             let total = f.reduce_add(total);
             let (none, one) = (f.f32(0.0), f.f32(1.0));
-            let empty = f.cmp(crate::kernel::Cmp::Eq, total, none);
+            let empty = f.cmp(Cmp::Eq, total, none);
             let inverse = f.div(one, total);
             let inverse = f.select(empty, none, inverse);
             let p = f.gep(inverses, r, Scalar::F32);
@@ -359,7 +359,7 @@ impl Governed<'_> {
 
     /// Pages with entries up to a slot.
     pub(super) fn pages_up_to(&self, f: &mut Func, count: Val) -> Reach {
-        let (zero, size) = (f.i64(0), f.i64(super::super::layout::PAGE as i64));
+        let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
         Reach {
             before: zero,
             start: zero,

@@ -1,7 +1,7 @@
 //! Entries that move together: consecutive slots to earlier ones, in order.
 
 use super::{
-    super::layout::{PAGE, ceil_div, numbers_at, vectors},
+    super::layout::{PAGE, ceil_div, number_at, numbers_at, vectors},
     Governed,
     args::Args,
     coding::Moves,
@@ -126,11 +126,11 @@ impl Governed<'_> {
             });
             for panel in attend.panels() {
                 let [from, to] = places.map(|(page, slot)| {
-                    let panel_of_page = super::super::layout::number_at(f, page, PAGE * panel.start, elem);
+                    let panel_of_page = number_at(f, page, PAGE * panel.start, elem);
                     numbers_at(f, panel_of_page, slot, panel.width, elem)
                 });
                 vectors(f, attend.lanes(), panel.width, |f, start, _| {
-                    let [from, to] = [from, to].map(|row| super::super::layout::number_at(f, row, start, elem));
+                    let [from, to] = [from, to].map(|row| number_at(f, row, start, elem));
                     let x = f.load(from, Ty::V(attend.lanes(), elem));
                     f.store(x, to);
                 });

@@ -1,6 +1,7 @@
 //! The entries with the largest values, found by halving the range of values.
 
 use super::{
+    super::layout::{PAGE, ceil_div},
     Governed,
     entries::{Lanes, Numbers},
 };
@@ -112,9 +113,9 @@ impl Governed<'_> {
     /// How many entries a condition on key and position holds for.
     fn count(&self, f: &mut Func, search: &Search<'_>, condition: impl FnOnce(&mut Func, Val, Val) -> Val) -> Val {
         let (zero, one) = (f.i64(0), f.i64(1));
-        let size = f.i64(super::super::layout::PAGE as i64);
+        let size = f.i64(PAGE as i64);
         let entries = f.add(search.numbers.last, one);
-        let pages = super::super::layout::ceil_div(f, entries, size);
+        let pages = ceil_div(f, entries, size);
         let lanes = f.i64(i64::from(self.attend.lanes()));
         let none = f.zero(Ty::V(self.attend.lanes(), Scalar::I32));
         let found = f.for_loop(zero..pages, one, &[none], |f, page, found| {
