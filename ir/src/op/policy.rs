@@ -23,7 +23,7 @@ use crate::{PairExpr, ReduceOp};
 /// | [`PairExpr::Head`] | the key head |
 /// | [`PairExpr::QueryStream`] | a number of the cache: [`ENTRIES`], [`READING`], [`ENDED`], then the counters: before this token in the counters themselves, else after it |
 /// | [`PairExpr::KeyStream`] | a number of the entry, or of the channel: [`SLOT`], then the memories, then the definitions |
-/// | [`PairExpr::Score`] | in memories, the sum of the weights that the query heads gave the entry; in [`Definition::KeyMean`], [`Definition::KeySum`] and [`Definition::QueryMean`], the number of the key or query at hand |
+/// | [`PairExpr::Score`] | in memories, the sum of the weights that the query heads gave the entry; in [`Kind::KeyMean`], [`Kind::KeySum`] and [`Kind::QueryMean`], the number of the key or query at hand |
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
     /// Numbers of the cache, updated at every token.

@@ -205,7 +205,9 @@ impl Maker {
             });
             by = policy.stream_of(policy.definitions.len() - 1);
         }
-        let mut count = number(heavy as f64);
+        // More than all is all.
+        let most = *self.rng.choose(&[heavy as f64, heavy as f64, heavy as f64, 1e30]);
+        let mut count = number(most);
         if self.rng.once_in(3) {
             let half = binary(BinaryOp::Div, Expr::QueryStream(ENTRIES), number(2.0));
             count = binary(BinaryOp::Min, count, Expr::unary(UnaryOp::Floor, half));
@@ -230,7 +232,11 @@ impl Maker {
         let reading = binary(BinaryOp::Ne, Expr::QueryStream(READING), number(0.0));
         let wait = self.rng.once_in(2);
         let until = |rng: &mut Rng| {
-            let tail = rng.below(20) as f64;
+            let tail = if rng.once_in(8) {
+                f64::NEG_INFINITY
+            } else {
+                rng.below(20) as f64
+            };
             let border = binary(BinaryOp::Sub, Expr::QueryStream(ENTRIES), number(tail));
             if wait {
                 Expr::select(reading.clone(), number(0.0), border)

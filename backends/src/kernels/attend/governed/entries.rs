@@ -9,7 +9,7 @@ use super::{
     Governed,
     args::Args,
 };
-use crate::kernel::{Func, Scalar, Ty, Val};
+use crate::kernel::{Cast, Func, Scalar, Ty, Val};
 use seqc_ir::PairExpr;
 
 /// What expressions of a policy are computed from at one row.
@@ -167,4 +167,13 @@ impl Governed<'_> {
     pub(super) fn call(&self, f: &mut Func, part: &str, args: &Args, own: &[Val]) {
         f.call(&self.name(part), &[&args.list()[..], own].concat(), None);
     }
+}
+
+/// A number of entries, from any number: none below 0 and where it is no number, all where it is more than can be.
+pub(super) fn count_of(f: &mut Func, x: Val) -> Val {
+    // No sequence has so many tokens.
+    let (none, most) = (f.f32(0.0), f.f32((1_u64 << 31) as f32));
+    let x = f.max_number(x, none);
+    let x = f.min(x, most);
+    f.convert(Cast::FloatToSigned, x, Scalar::I64)
 }

@@ -4,7 +4,7 @@ use super::{
     super::layout::{Strided, float_at, row_at},
     Governed,
     args::{ARGS, Args},
-    entries::Numbers,
+    entries::{Numbers, count_of},
     expr::FIRST_COUNTER,
     share::Threads,
     states::Word,
@@ -223,9 +223,8 @@ impl Governed<'_> {
         let zero = f.i64(0);
         let Some(until) = &coding.until else { return zero };
         let until = numbers.number(f, self, until);
-        let (none, one) = (f.f32(0.0), f.i64(1));
-        let until = f.max(until, none);
-        let until = f.convert(Cast::FloatToSigned, until, Scalar::I64);
+        let one = f.i64(1);
+        let until = count_of(f, until);
         let entries = f.add(numbers.last, one);
         let until = f.min(until, entries);
         if !super::states::along_tokens(coding) {

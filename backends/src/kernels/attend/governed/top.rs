@@ -3,7 +3,7 @@
 use super::{
     super::layout::{PAGE, ceil_div},
     Governed,
-    entries::{Lanes, Numbers},
+    entries::{Lanes, Numbers, count_of},
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
 use seqc_ir::PairExpr;
@@ -30,9 +30,7 @@ impl Governed<'_> {
         };
         self.order(f, &search, by, among);
         let count = numbers.number(f, self, count);
-        let none = f.f32(0.0);
-        let count = f.max(count, none);
-        let count = f.convert(Cast::FloatToSigned, count, Scalar::I64);
+        let count = count_of(f, count);
         // The largest value that at least `count` entries reach.
         let (low, high) = (f.i64(NOTHING + 1), f.i64(i64::from(i32::MAX)));
         let least = self.halve(f, low, high, 32, |f, middle| {
