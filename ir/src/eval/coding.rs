@@ -36,15 +36,6 @@ pub(super) fn rows(coding: &Coding, rows: &mut [&mut Vec<f64>], channels: Option
     }
 }
 
-/// The border in whole groups, not before the last one.
-pub(super) fn whole(coding: &Coding, before: usize, border: usize) -> usize {
-    let border = match coding.along {
-        Along::Tokens => border - border % coding.group.max(1),
-        Along::Channels => border,
-    };
-    border.max(before)
-}
-
 fn read_back(coding: &Coding, group: &mut [f64]) {
     let low = if coding.symmetric {
         0.0

@@ -16,6 +16,7 @@ mod coding;
 mod contract;
 mod data;
 mod elementwise;
+pub mod entries;
 mod governed;
 mod kernel;
 mod model;

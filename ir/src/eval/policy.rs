@@ -4,11 +4,12 @@ use super::{
     attend::{Attend, Pair},
     coding,
     data::Data,
+    entries::{pool, reduce, top},
     governed::{At, Entry, HeadCache, Query},
     place::HeadStep,
 };
 use crate::{
-    PairDomain, PairExpr, ReduceOp,
+    PairDomain, PairExpr,
     policy::{Kind, Policy, Sight, Turn},
 };
 
@@ -197,7 +198,7 @@ impl HeadStep<'_> {
         let channels = 0..self.attend.e;
         match kind {
             Kind::Entry(e) => of(e),
-            Kind::Pool { of, size, how, among } => pool(&self.definitions[*of], *size, *how, &truths(among)),
+            Kind::Pool { of, size, how, among } => pool(*how, *size, &truths(among), |at| self.definitions[*of][at]),
             Kind::Top { by, count, among } => top(&of(by), self.number(count), &truths(among)),
             Kind::Over { of: values, how, among } => {
                 let values = of(values);
@@ -277,23 +278,23 @@ impl HeadStep<'_> {
         };
         let (keys, values) = (border(&self.policy.keys), border(&self.policy.values));
         if let (Some(border), Some(coding)) = (keys, &self.policy.keys) {
-            let border = coding::whole(coding, self.cache.coded_keys, border);
+            let border = coding.whole(border).max(self.cache.coded_keys);
             if border > self.cache.coded_keys && self.cache.channels.is_none() {
                 let chosen = |c: &crate::policy::Channels| chosen(&self.definitions[c.by], c.count);
                 self.cache.channels = coding.channels.as_ref().map(chosen);
             }
             let channels = self.cache.channels.clone();
-            let rows = &mut self.cache.entries[self.cache.coded_keys.min(border)..border];
+            let rows = &mut self.cache.entries[self.cache.coded_keys..border];
             let mut rows: Vec<&mut Vec<f64>> = rows.iter_mut().map(|e| &mut e.key).collect();
             coding::rows(coding, &mut rows, channels.as_deref());
-            self.cache.coded_keys = self.cache.coded_keys.max(border);
+            self.cache.coded_keys = border;
         }
         if let (Some(border), Some(coding)) = (values, &self.policy.values) {
-            let border = coding::whole(coding, self.cache.coded_values, border);
-            let rows = &mut self.cache.entries[self.cache.coded_values.min(border)..border];
+            let border = coding.whole(border).max(self.cache.coded_values);
+            let rows = &mut self.cache.entries[self.cache.coded_values..border];
             let mut rows: Vec<&mut Vec<f64>> = rows.iter_mut().map(|e| &mut e.value).collect();
             coding::rows(coding, &mut rows, None);
-            self.cache.coded_values = self.cache.coded_values.max(border);
+            self.cache.coded_values = border;
         }
     }
 }
@@ -307,36 +308,6 @@ fn turned(turn: Turn, angles: &[f64], position: f64, row: &[f64]) -> Vec<f64> {
         out[a] = turn.magnitude * (row[a] * cos - row[b] * sin);
         out[b] = turn.magnitude * (row[b] * cos + row[a] * sin);
     }
-    out
-}
-
-fn reduce(how: ReduceOp, values: impl Iterator<Item = f64>) -> f64 {
-    let fold = |a: f64, b: f64| match how {
-        ReduceOp::Sum => a + b,
-        ReduceOp::Prod => a * b,
-        ReduceOp::Max => a.max(b),
-        ReduceOp::Min => a.min(b),
-    };
-    values.reduce(fold).unwrap_or(0.0)
-}
-
-fn pool(values: &[f64], size: usize, how: ReduceOp, among: &[bool]) -> Vec<f64> {
-    let around = |slot: usize| {
-        let window = slot.saturating_sub(size / 2)..(slot + size.saturating_sub(1) / 2 + 1).min(values.len());
-        reduce(how, window.filter(|at| among[*at]).map(|at| values[at]))
-    };
-    (0..values.len()).map(around).collect()
-}
-
-fn top(values: &[f64], count: f64, among: &[bool]) -> Vec<f64> {
-    // What is no number does not compete; the two zeros are equal.
-    let mut order: Vec<usize> = (0..values.len())
-        .filter(|at| among[*at] && !values[*at].is_nan())
-        .collect();
-    order.sort_by(|a, b| values[*b].partial_cmp(&values[*a]).unwrap_or(std::cmp::Ordering::Equal));
-    let mut out = vec![0.0; values.len()];
-    // A negative number of entries is none.
-    order.iter().take(count.max(0.0) as usize).for_each(|at| out[*at] = 1.0);
     out
 }
 

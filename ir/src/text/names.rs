@@ -1,6 +1,6 @@
 //! The words of the text form for element types, functions, reductions, normalisers and clocks.
 
-use crate::{BinaryOp, Clock, Elem, Normaliser, ReduceOp, UnaryOp};
+use crate::{BinaryOp, Clock, Elem, Normaliser, ReduceOp, UnaryOp, policy::Along};
 
 impl UnaryOp {
     /// All of them.
@@ -90,6 +90,23 @@ impl ReduceOp {
     /// The reduction of that name.
     pub fn from_name(name: &str) -> Option<ReduceOp> {
         ReduceOp::ALL.into_iter().find(|op| op.name() == name)
+    }
+}
+
+impl Along {
+    /// The word in the text form and in the language.
+    pub fn name(self) -> &'static str {
+        match self {
+            Along::Channels => "channels",
+            Along::Tokens => "tokens",
+        }
+    }
+
+    /// The direction of that name.
+    pub fn from_name(name: &str) -> Option<Along> {
+        [Along::Channels, Along::Tokens]
+            .into_iter()
+            .find(|along| along.name() == name)
     }
 }
 

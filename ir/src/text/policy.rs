@@ -63,10 +63,7 @@ impl Display for Coding {
         if let Some(until) = &self.until {
             write!(f, "until={until} ")?;
         }
-        let along = match self.along {
-            Along::Channels => "channels",
-            Along::Tokens => "tokens",
-        };
+        let along = self.along.name();
         write!(
             f,
             "bits={} group={} along={along} symmetric={}",
@@ -187,11 +184,7 @@ impl Parser {
         let (bits, group) = (self.setting("bits")?, self.setting("group")?);
         self.expect_word("along")?;
         self.expect('=')?;
-        let along = self.one_of("`channels` or `tokens`", |word| match word {
-            "channels" => Some(Along::Channels),
-            "tokens" => Some(Along::Tokens),
-            _ => None,
-        })?;
+        let along = self.one_of("`channels` or `tokens`", Along::from_name)?;
         let symmetric = self.flag("symmetric")?;
         let channels = if self.at_word("best") {
             Some(Channels {

@@ -4,6 +4,7 @@ use super::{
     limits::{MAX_TABLE, MAX_TOP},
     policy,
     report::{Report, shape},
+    typed::{self, Typed, mixed},
 };
 use crate::{AttendSpec, BinaryOp, Elem, Normaliser, PairDomain, PairLeaf, Ty, UnaryOp, Value};
 
@@ -96,13 +97,6 @@ struct Typing<'a> {
     with_score: bool,
 }
 
-/// Whether an expression is a truth value; an error when it is neither that nor a number.
-type Typed = Result<bool, String>;
-
-fn mixed(name: &str) -> Typed {
-    Err(format!("`{name}` mixes numbers and truth values"))
-}
-
 impl PairDomain for Typing<'_> {
     type Value = Typed;
 
@@ -122,27 +116,15 @@ impl PairDomain for Typing<'_> {
     }
 
     fn unary(&mut self, op: UnaryOp, x: Typed) -> Typed {
-        match (op, x?) {
-            (UnaryOp::Not, true) => Ok(true),
-            (UnaryOp::Not, false) | (_, true) => mixed(op.name()),
-            (_, false) => Ok(false),
-        }
+        typed::unary(op, x)
     }
 
     fn binary(&mut self, op: BinaryOp, x: Typed, y: Typed) -> Typed {
-        let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
-        if (x?, y?) == (logic, logic) {
-            Ok(op.is_predicate())
-        } else {
-            mixed(op.name())
-        }
+        typed::binary(op, x, y)
     }
 
     fn select(&mut self, c: Typed, a: Typed, b: Typed) -> Typed {
-        match (c?, a?, b?) {
-            (true, a, b) if a == b => Ok(a),
-            _ => mixed("select"),
-        }
+        typed::select(c, a, b)
     }
 
     fn table(&mut self, n: usize, indices: Vec<Typed>) -> Typed {

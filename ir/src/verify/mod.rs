@@ -34,6 +34,7 @@ mod model;
 mod node;
 mod policy;
 mod report;
+mod typed;
 mod view;
 
 pub use limits::{MAX_DELAY, MAX_ELEMENTS, MAX_LAGS, MAX_TABLE, MAX_TOP};

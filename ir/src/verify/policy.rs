@@ -1,6 +1,9 @@
 //! Law 11, for caches that a policy governs.
 
-use super::report::Report;
+use super::{
+    report::Report,
+    typed::{self, Typed},
+};
 use crate::{
     AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairExpr, PairLeaf, Ty, UnaryOp, Value,
     policy::{Along, COUNTERS, Coding, Kind, MEMORIES, Policy},
@@ -183,9 +186,6 @@ struct Scope<'a> {
     score: bool,
 }
 
-/// Whether an expression is a truth value; an error when it is neither that nor a number.
-type Typed = Result<bool, String>;
-
 impl Scope<'_> {
     fn number(mut self, e: &PairExpr) -> Result<(), String> {
         match self.value(e)? {
@@ -243,27 +243,15 @@ impl PairDomain for Scope<'_> {
     }
 
     fn unary(&mut self, op: UnaryOp, x: Typed) -> Typed {
-        match (op, x?) {
-            (UnaryOp::Not, true) => Ok(true),
-            (UnaryOp::Not, false) | (_, true) => Err(format!("`{}` mixes numbers and truth values", op.name())),
-            (_, false) => Ok(false),
-        }
+        typed::unary(op, x)
     }
 
     fn binary(&mut self, op: BinaryOp, x: Typed, y: Typed) -> Typed {
-        let logic = matches!(op, BinaryOp::And | BinaryOp::Or);
-        if (x?, y?) == (logic, logic) {
-            Ok(op.is_predicate())
-        } else {
-            Err(format!("`{}` mixes numbers and truth values", op.name()))
-        }
+        typed::binary(op, x, y)
     }
 
     fn select(&mut self, c: Typed, a: Typed, b: Typed) -> Typed {
-        match (c?, a?, b?) {
-            (true, a, b) if a == b => Ok(a),
-            _ => Err("`select` mixes numbers and truth values".to_owned()),
-        }
+        typed::select(c, a, b)
     }
 
     fn table(&mut self, _: usize, _: Vec<Typed>) -> Typed {

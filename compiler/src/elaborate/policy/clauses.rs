@@ -240,16 +240,16 @@ impl Cx<'_> {
             return Some(Along::Channels);
         };
         let known = self.known(e, "`along`")?;
-        match &known {
-            Known::Str(s) if s == "channels" => Some(Along::Channels),
-            Known::Str(s) if s == "tokens" => Some(Along::Tokens),
-            _ => {
-                let place = self.place(e.span);
-                let d = Diagnostic::new("unknown-name", place, format!("groups do not run along {known}"));
-                self.report(d.help("`along` is \"channels\" or \"tokens\""));
-                None
-            }
+        let along = match &known {
+            Known::Str(name) => Along::from_name(name),
+            _ => None,
+        };
+        if along.is_none() {
+            let place = self.place(e.span);
+            let d = Diagnostic::new("unknown-name", place, format!("groups do not run along {known}"));
+            self.report(d.help("`along` is \"channels\" or \"tokens\""));
         }
+        along
     }
 
     /// Groups along channels divide the vector, those along tokens a page.

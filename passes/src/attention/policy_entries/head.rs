@@ -5,7 +5,8 @@
 
 use super::column::Column;
 use seqc_ir::{
-    BinaryOp, PairDomain, PairExpr, PairLeaf, ReduceOp, UnaryOp,
+    BinaryOp, PairDomain, PairExpr, PairLeaf, UnaryOp,
+    eval::entries::{pool, reduce, top},
     policy::{COUNTERS, Coding, ENDED, ENTRIES, Kind, MEMORIES, Policy, READING, SLOT},
 };
 
@@ -130,15 +131,11 @@ impl<'p> Head<'p> {
             Kind::Entry(e) => self.column(e),
             Kind::Pool { of, size, how, among } => {
                 let (of, among) = (&self.definitions[*of], self.column(among).truths(entries));
-                let around = |slot: usize| {
-                    let window = slot.saturating_sub(size / 2)..(slot + size.saturating_sub(1) / 2 + 1).min(entries);
-                    reduce(*how, window.filter(|at| among[*at]).map(|at| of.at(at)))
-                };
-                Column::Each((0..entries).map(around).collect())
+                Column::Each(pool(*how, *size, &among, |at| of.at(at)))
             }
             Kind::Top { by, count, among } => {
                 let (by, among) = (self.column(by), self.column(among).truths(entries));
-                top(by, self.number(count), &among)
+                Column::Each(top(&by.spread(entries), self.number(count), &among))
             }
             Kind::Over { of, how, among } => {
                 let (of, among) = (self.column(of), self.column(among).truths(entries));
@@ -218,28 +215,6 @@ fn drawn(policy: &Policy) -> Vec<bool> {
         }
     }
     drawn
-}
-
-fn reduce(how: ReduceOp, values: impl Iterator<Item = f64>) -> f64 {
-    let fold = |a: f64, b: f64| match how {
-        ReduceOp::Sum => a + b,
-        ReduceOp::Prod => a * b,
-        ReduceOp::Max => a.max(b),
-        ReduceOp::Min => a.min(b),
-    };
-    values.reduce(fold).unwrap_or(0.0)
-}
-
-/// 1 for those with the largest values among some, of equal values for the lower slot.
-fn top(by: Column, count: f64, among: &[bool]) -> Column {
-    let mut order: Vec<usize> = (0..among.len()).filter(|at| among[*at]).collect();
-    let (by, count) = (by.spread(among.len()), count.max(0.0) as usize);
-    if count < order.len() && count > 0 {
-        order.select_nth_unstable_by(count - 1, |a, b| by[*b].total_cmp(&by[*a]).then(a.cmp(b)));
-    }
-    let mut out = vec![0.0; among.len()];
-    order.iter().take(count).for_each(|at| out[*at] = 1.0);
-    Column::Each(out)
 }
 
 /// Expressions over all entries of a head.

@@ -1,0 +1,39 @@
+//! Numbers of the entries of a cache: reduced, pooled, ranked. Whoever counts entries without evaluating attention uses the same.
+
+use crate::ReduceOp;
+
+/// The reduction of some numbers; of none, 0.
+pub fn reduce(how: ReduceOp, values: impl Iterator<Item = f64>) -> f64 {
+    let fold = |a: f64, b: f64| match how {
+        ReduceOp::Sum => a + b,
+        ReduceOp::Prod => a * b,
+        ReduceOp::Max => a.max(b),
+        ReduceOp::Min => a.min(b),
+    };
+    values.reduce(fold).unwrap_or(0.0)
+}
+
+/// [`crate::policy::Kind::Pool`] of the numbers `value(slot)`, over those slots `among` which they count.
+pub fn pool(how: ReduceOp, size: usize, among: &[bool], value: impl Fn(usize) -> f64) -> Vec<f64> {
+    let around = |slot: usize| {
+        let window = slot.saturating_sub(size / 2)..(slot + size.saturating_sub(1) / 2 + 1).min(among.len());
+        reduce(how, window.filter(|at| among[*at]).map(&value))
+    };
+    (0..among.len()).map(around).collect()
+}
+
+/// [`crate::policy::Kind::Top`]: 1 for the `count` largest values among some, of equal values for the lower slots, else 0.
+pub fn top(values: &[f64], count: f64, among: &[bool]) -> Vec<f64> {
+    // What is no number does not compete; the two zeros are equal.
+    let competes = |at: &usize| among[*at] && !values[*at].is_nan();
+    let mut order: Vec<usize> = (0..values.len()).filter(competes).collect();
+    // A negative number of entries is none.
+    let count = count.max(0.0) as usize;
+    if count > 0 && count < order.len() {
+        let larger = |a: &usize, b: &usize| values[*b].partial_cmp(&values[*a]).unwrap_or(std::cmp::Ordering::Equal);
+        order.select_nth_unstable_by(count - 1, |a, b| larger(a, b).then(a.cmp(b)));
+    }
+    let mut out = vec![0.0; values.len()];
+    order.iter().take(count).for_each(|at| out[*at] = 1.0);
+    out
+}
