@@ -230,14 +230,19 @@ impl Attention<'_, '_> {
         if let Some(list) = self.list {
             slots.extend([list, f.add(self.position, self.keys)]);
         }
-        let table = f.stack(slots.len());
-        for (n, slot) in slots.into_iter().enumerate() {
-            let n = f.i64(n as i64);
-            let p = f.gep(table, n, Scalar::I64);
-            f.store(slot, p);
-        }
-        table
+        stack_table(f, slots)
     }
+}
+
+/// A table of 64-bit slots on the stack.
+pub(super) fn stack_table(f: &mut Func, slots: Vec<Val>) -> Val {
+    let table = f.stack(slots.len());
+    for (n, slot) in slots.into_iter().enumerate() {
+        let n = f.i64(n as i64);
+        let p = f.gep(table, n, Scalar::I64);
+        f.store(slot, p);
+    }
+    table
 }
 
 /// Row of the first token, and the row stride.

@@ -1,12 +1,12 @@
 //! Attention over a cache that a policy governs: each thread runs some of the key heads of all segments.
 
 use super::{
-    attend::Attention,
+    attend::{Attention, stack_table},
     cx::{Cx, Scope},
     tokens::{Tokens, on_first_thread},
 };
 use crate::{
-    kernel::{Func, Scalar, Val},
+    kernel::{Func, Val},
     kernels::{Arguments, Governed, Part},
 };
 use seqc_ir::Value;
@@ -75,11 +75,5 @@ fn table(attention: &Attention<'_, '_>, governed: &Governed<'_>, f: &mut Func, s
     for operand in spec.table_operands() {
         slots.push(attention.row(f, operand).0);
     }
-    let table = f.stack(slots.len());
-    for (n, slot) in slots.into_iter().enumerate() {
-        let n = f.i64(n as i64);
-        let p = f.gep(table, n, Scalar::I64);
-        f.store(slot, p);
-    }
-    table
+    stack_table(f, slots)
 }

@@ -66,7 +66,7 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
             }
             _ => scan::scan(cx, f, s, tokens),
         },
-        Kernel::Attend(v) if cx.layer.schedule.attention(*v).governed().is_some() => {
+        Kernel::Attend(v) if cx.layer.schedule.attention(*v).spec.policy.is_some() => {
             governed::attend(cx, f, *v, tokens)
         }
         Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),

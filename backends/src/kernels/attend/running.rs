@@ -6,47 +6,59 @@ use super::{
     score,
     split_kv::{inverse, log_sum},
 };
-use crate::kernel::{Func, Scalar, Ty};
+use crate::kernel::{Func, Scalar, Ty, Val};
 use seqc_ir::Normaliser;
 
 impl QueryBlocks<'_> {
     /// Stores scaled queries, empty sums, and minus infinity as the running maximum.
     pub(super) fn initialise(&self, f: &mut Func, block: Block) {
         self.bound_streams(f, block);
-        let (attend, lanes, zero) = (self.attend, self.attend.lanes(), f.i64(0));
+        let zero = f.i64(0);
+        f.for_each(zero, block.rows, 1, |f, r| {
+            self.load_query(f, block, r);
+            self.empty_row(f, r);
+        });
+    }
+
+    /// Stores the scaled query of a row; returns where.
+    pub(super) fn load_query(&self, f: &mut Func, block: Block, r: Val) -> Val {
+        let (attend, lanes) = (self.attend, self.attend.lanes());
         let direct = attend.spec.normaliser == Normaliser::Softmax && attend.spec.score.is_none();
         let scale = attend.spec.scale * if direct { score::LOG2_E } else { 1.0 };
         let scale = f.float(Ty::V(lanes, Scalar::F32), scale as f32);
         let queries = float_at(f, self.mine, self.scratch.queries);
-        let largest = float_at(f, self.mine, self.scratch.largest);
-        let total = float_at(f, self.mine, self.scratch.total);
-        let sums = float_at(f, self.mine, self.scratch.sums);
-        f.for_each(zero, block.rows, 1, |f, r| {
-            let Row { token, head } = self.row(f, block, r);
-            let from = self.queries.row(f, token);
-            let from = row_at(f, from, head, attend.key_dim);
-            let to = row_at(f, queries, r, attend.key_dim);
-            vectors(f, lanes, attend.key_dim, |f, start, mask| {
-                let p = float_at(f, from, start);
-                let x = load(f, p, lanes, mask);
-                let x = f.mul(x, scale);
-                let p = float_at(f, to, start);
-                store(f, x, p, mask);
-            });
-            let (none, empty) = (f.f32(f32::NEG_INFINITY), f.zero(Ty::V(lanes, Scalar::F32)));
-            let p = f.gep(largest, r, Scalar::F32);
-            f.store(none, p);
-            let p = row_at(f, total, r, lanes as usize);
+        let Row { token, head } = self.row(f, block, r);
+        let from = self.queries.row(f, token);
+        let from = row_at(f, from, head, attend.key_dim);
+        let to = row_at(f, queries, r, attend.key_dim);
+        vectors(f, lanes, attend.key_dim, |f, start, mask| {
+            let p = float_at(f, from, start);
+            let x = load(f, p, lanes, mask);
+            let x = f.mul(x, scale);
+            let p = float_at(f, to, start);
+            store(f, x, p, mask);
+        });
+        to
+    }
+
+    /// Stores empty sums of a row, and minus infinity as its running maximum.
+    pub(super) fn empty_row(&self, f: &mut Func, r: Val) {
+        let (attend, lanes) = (self.attend, self.attend.lanes());
+        let [largest, total, sums] =
+            [self.scratch.largest, self.scratch.total, self.scratch.sums].map(|at| float_at(f, self.mine, at));
+        let (none, empty) = (f.f32(f32::NEG_INFINITY), f.zero(Ty::V(lanes, Scalar::F32)));
+        let p = f.gep(largest, r, Scalar::F32);
+        f.store(none, p);
+        let p = row_at(f, total, r, lanes as usize);
+        f.store(empty, p);
+        if let Some(best) = attend.best() {
+            let row = best.row(f, sums, r);
+            return best.clear(f, row);
+        }
+        let to = row_at(f, sums, r, attend.value_width());
+        vectors(f, lanes, attend.value_width(), |f, start, _| {
+            let p = float_at(f, to, start);
             f.store(empty, p);
-            if let Some(best) = attend.best() {
-                let row = best.row(f, sums, r);
-                return best.clear(f, row);
-            }
-            let to = row_at(f, sums, r, attend.value_width());
-            vectors(f, lanes, attend.value_width(), |f, start, _| {
-                let p = float_at(f, to, start);
-                f.store(empty, p);
-            });
         });
     }
 

@@ -223,9 +223,14 @@ pub(super) fn inverse(attend: &Attend, f: &mut Func, total: Val) -> Option<Val> 
     if attend.spec.normaliser == Normaliser::None {
         return None;
     }
+    let inverse = inverse_of(f, total);
+    Some(f.splat(inverse, attend.lanes()))
+}
+
+/// One over a sum of weights, 0 when that is 0.
+pub(super) fn inverse_of(f: &mut Func, total: Val) -> Val {
     let (zero, one) = (f.f32(0.0), f.f32(1.0));
     let empty = f.cmp(Cmp::Eq, total, zero);
     let inverse = f.div(one, total);
-    let inverse = f.select(empty, zero, inverse);
-    Some(f.splat(inverse, attend.lanes()))
+    f.select(empty, zero, inverse)
 }

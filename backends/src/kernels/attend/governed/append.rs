@@ -7,9 +7,9 @@ use super::{
     },
     Governed,
     args::Args,
+    code_layout::Side,
     entries::Numbers,
     expr::{POSITION, RANKS},
-    states::kept,
 };
 use crate::kernel::{Cast, Func, Scalar, Ty, Val};
 
@@ -38,7 +38,7 @@ impl Governed<'_> {
                 low: f.max(start, low),
                 high: f.min(next, high),
             };
-            if kept(&self.policy.keys) {
+            if self.kept(Side::Keys) {
                 let from = self.rows(
                     f,
                     Strided {
@@ -53,7 +53,7 @@ impl Governed<'_> {
                     .head_page(f, args.keys, page, rows.group, self.attend.key_dim);
                 piece.keys(f, from, to);
             }
-            if kept(&self.policy.values) {
+            if self.kept(Side::Values) {
                 let from = self.rows(
                     f,
                     Strided {

@@ -1,6 +1,6 @@
 //! Arguments of the functions of a governed cache.
 
-use super::{Governed, states::Part};
+use super::{Governed, code_layout::Side, states::Part};
 use crate::{
     kernel::{Ty, Val},
     parameters::parameters,
@@ -49,6 +49,16 @@ parameters! {
         count: Ty::I64,
         /// Scratch, of all threads in `govern` and of this thread everywhere else.
         scratch: Ty::SCRATCH,
+    }
+}
+
+impl Args {
+    /// Table of pages of codes.
+    pub(super) fn codes(&self, side: Side) -> Val {
+        match side {
+            Side::Keys => self.key_codes,
+            Side::Values => self.value_codes,
+        }
     }
 }
 

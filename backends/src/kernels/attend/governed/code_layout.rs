@@ -29,6 +29,13 @@ pub(super) struct CodeLayout {
     pub(super) symmetric: bool,
 }
 
+/// Keys or values that are coded.
+#[derive(Clone, Copy)]
+pub(super) struct Coded<'a> {
+    pub(super) coding: &'a Coding,
+    pub(super) layout: CodeLayout,
+}
+
 /// Consecutive numbers of a row.
 #[derive(Clone, Copy)]
 pub(super) struct Vector {
@@ -39,14 +46,43 @@ pub(super) struct Vector {
 }
 
 impl Governed<'_> {
-    pub(super) fn key_layout(&self) -> Option<CodeLayout> {
-        let coding = self.policy.keys.as_ref()?;
-        Some(CodeLayout::new(Side::Keys, coding, self.attend.key_dim))
+    pub(super) fn coding(&self, side: Side) -> Option<&Coding> {
+        match side {
+            Side::Keys => self.policy.keys.as_ref(),
+            Side::Values => self.policy.values.as_ref(),
+        }
     }
 
-    pub(super) fn value_layout(&self) -> Option<CodeLayout> {
-        let coding = self.policy.values.as_ref()?;
-        Some(CodeLayout::new(Side::Values, coding, self.attend.value_dim))
+    /// Whether some entries are kept as they are.
+    pub(super) fn kept(&self, side: Side) -> bool {
+        self.coding(side).is_none_or(|coding| coding.until.is_some())
+    }
+
+    /// Channels of a key or value.
+    pub(super) fn width(&self, side: Side) -> usize {
+        match side {
+            Side::Keys => self.attend.key_dim,
+            Side::Values => self.attend.value_dim,
+        }
+    }
+
+    /// How one side is coded, where it is.
+    pub(super) fn coded(&self, side: Side) -> Option<Coded<'_>> {
+        let coding = self.coding(side)?;
+        let layout = CodeLayout::new(side, coding, self.width(side));
+        Some(Coded { coding, layout })
+    }
+
+    /// How keys and values are coded, as far as they are.
+    pub(super) fn all_coded(&self) -> impl Iterator<Item = Coded<'_>> {
+        [Side::Keys, Side::Values]
+            .into_iter()
+            .filter_map(|side| self.coded(side))
+    }
+
+    /// Those whose entries are coded some time after they came.
+    pub(super) fn coded_later(&self) -> impl Iterator<Item = Coded<'_>> {
+        self.all_coded().filter(|coded| coded.coding.until.is_some())
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     Governed,
     append::NewRows,
     args::Args,
-    code_layout::{CodeLayout, Side},
+    code_layout::{CodeLayout, Coded, Side},
     entries::Numbers,
     states::Word,
 };
@@ -42,12 +42,8 @@ pub(super) struct Moves {
 impl Governed<'_> {
     /// Moves the codes of an entry: as they are, with the steps of their groups. Entries of a group along tokens do not move.
     pub(super) fn move_codes(&self, f: &mut Func, args: &Args, moves: Moves) {
-        let sides = [
-            (self.key_layout(), args.key_codes),
-            (self.value_layout(), args.value_codes),
-        ];
-        for (layout, pages) in sides {
-            let Some(layout) = layout else { continue };
+        for Coded { layout, .. } in self.all_coded() {
+            let pages = args.codes(layout.side);
             let size = f.i64(PAGE as i64);
             let places = [moves.from, moves.to].map(|slot| {
                 let (page, slot) = (f.udiv(slot, size), f.urem(slot, size));
@@ -83,35 +79,16 @@ impl Governed<'_> {
     /// Codes rows that have just become entries, where entries are coded as they come.
     pub(super) fn code_new(&self, f: &mut Func, args: &Args, rows: NewRows) {
         let (low, high) = (f.add(rows.base, rows.first), f.add(rows.base, rows.end));
-        let sides = [
-            (
-                &self.policy.keys,
-                self.key_layout(),
-                args.key_codes,
-                [args.k, args.k_stride],
-                self.attend.key_dim,
-            ),
-            (
-                &self.policy.values,
-                self.value_layout(),
-                args.value_codes,
-                [args.v, args.v_stride],
-                self.attend.value_dim,
-            ),
-        ];
-        for (coding, layout, pages, [base, stride], width) in sides {
-            let (Some(coding), Some(layout)) = (coding, layout) else {
-                continue;
-            };
+        for Coded { coding, layout } in self.all_coded() {
             if coding.until.is_some() {
                 continue;
             }
-            let target = Target {
-                layout: &layout,
-                pages,
-                head: rows.group,
+            let target = self.target(args, &layout, rows.group);
+            let (base, stride) = match layout.side {
+                Side::Keys => (args.k, args.k_stride),
+                Side::Values => (args.v, args.v_stride),
             };
-            let base = row_at(f, base, rows.group, width);
+            let base = row_at(f, base, rows.group, self.width(layout.side));
             self.code_slots(f, target, [low, high], |f, slot, channel| {
                 let row = f.sub(slot, rows.base);
                 let offset = f.mul(row, stride);
@@ -133,67 +110,51 @@ impl Governed<'_> {
         let (entries, one) = (self.load_word(f, args.words, group, Word::Entries), f.i64(1));
         let last = f.sub(entries, one);
         let numbers = Numbers::load(self, f, &args, row, group, last);
-        self.code_keys(f, &numbers);
-        self.code_values(f, &numbers);
+        for coded in self.coded_later() {
+            self.code_later(f, &numbers, coded);
+        }
         module.add(function);
     }
 
-    fn code_keys(&self, f: &mut Func, numbers: &Numbers) {
-        let args = &numbers.args;
-        let (Some(coding), Some(layout)) = (&self.policy.keys, self.key_layout()) else {
-            return;
-        };
-        if coding.until.is_none() {
-            return;
-        }
-        let (border, group) = (self.border(f, numbers, coding), numbers.group);
-        let coded = self.load_word(f, args.words, group, Word::CodedKeys);
+    /// Codes the keys or values that have come below their border.
+    fn code_later(&self, f: &mut Func, numbers: &Numbers, Coded { coding, layout }: Coded<'_>) {
+        let (args, group) = (&numbers.args, numbers.group);
+        let (border, word) = (self.border(f, numbers, coding), Word::coded(layout.side));
+        let coded = self.load_word(f, args.words, group, word);
         let more = f.cmp(Cmp::Gt, border, coded);
         f.if_then(more, |f| {
-            self.choose_channels(f, args, group);
-            let target = Target {
-                layout: &layout,
-                pages: args.key_codes,
-                head: group,
-            };
+            if layout.chosen {
+                self.choose_channels(f, args, group);
+            }
+            let target = self.target(args, &layout, group);
             self.code_slots(f, target, [coded, border], |f, slot, place| {
-                let size = f.i64(PAGE as i64);
-                let (page, column) = (f.udiv(slot, size), f.urem(slot, size));
                 let channel = self.channel(f, args, &layout, group, place);
-                let page = self.attend.head_page(f, args.keys, page, group, self.attend.key_dim);
-                let row = row_at(f, page, channel, PAGE);
-                let p = f.gep(row, column, Scalar::F32);
+                let p = match layout.side {
+                    Side::Keys => self.key_at(f, args, group, slot, channel),
+                    Side::Values => self.value_at(f, args, group, slot, channel),
+                };
                 f.load(p, Ty::F32)
             });
-            let p = self.word(f, args.words, group, Word::CodedKeys);
+            let p = self.word(f, args.words, group, word);
             f.store(border, p);
         });
     }
 
-    fn code_values(&self, f: &mut Func, numbers: &Numbers) {
-        let args = &numbers.args;
-        let (Some(coding), Some(layout)) = (&self.policy.values, self.value_layout()) else {
-            return;
-        };
-        if coding.until.is_none() {
-            return;
+    fn target<'l>(&self, args: &Args, layout: &'l CodeLayout, head: Val) -> Target<'l> {
+        Target {
+            layout,
+            pages: args.codes(layout.side),
+            head,
         }
-        let (border, group) = (self.border(f, numbers, coding), numbers.group);
-        let coded = self.load_word(f, args.words, group, Word::CodedValues);
-        let more = f.cmp(Cmp::Gt, border, coded);
-        f.if_then(more, |f| {
-            let target = Target {
-                layout: &layout,
-                pages: args.value_codes,
-                head: group,
-            };
-            self.code_slots(f, target, [coded, border], |f, slot, channel| {
-                let p = self.value_at(f, args, group, slot, channel);
-                f.load(p, Ty::F32)
-            });
-            let p = self.word(f, args.words, group, Word::CodedValues);
-            f.store(border, p);
-        });
+    }
+
+    /// Pointer to a number of a key that is kept as it is.
+    pub(super) fn key_at(&self, f: &mut Func, args: &Args, group: Val, slot: Val, channel: Val) -> Val {
+        let (size, elem) = (f.i64(PAGE as i64), self.attend.elem());
+        let (page, column) = (f.udiv(slot, size), f.urem(slot, size));
+        let page = self.attend.head_page(f, args.keys, page, group, self.attend.key_dim);
+        let row = numbers_at(f, page, channel, PAGE, elem);
+        f.gep(row, column, elem)
     }
 
     /// Pointer to a number of a value that is kept as it is.

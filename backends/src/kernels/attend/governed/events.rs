@@ -4,6 +4,7 @@ use super::{
     super::layout::{Strided, float_at, row_at},
     Governed,
     args::{ARGS, Args},
+    code_layout::Coded,
     entries::{Numbers, count_of},
     expr::FIRST_COUNTER,
     share::Threads,
@@ -12,7 +13,7 @@ use super::{
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Team, Ty, Val};
 use seqc_ir::{
     PairExpr,
-    policy::{Coding, MEMORIES},
+    policy::{Along, Coding, MEMORIES},
 };
 
 impl Governed<'_> {
@@ -189,29 +190,17 @@ impl Governed<'_> {
         Numbers::of(self, f, args, values, [group, last])
     }
 
-    /// Codings whose entries are coded some time after they came.
-    fn later(&self) -> Vec<(&Coding, Word)> {
-        let all = [
-            (&self.policy.keys, Word::CodedKeys),
-            (&self.policy.values, Word::CodedValues),
-        ];
-        all.into_iter()
-            .filter_map(|(coding, word)| Some((coding.as_ref()?, word)))
-            .filter(|(coding, _)| coding.until.is_some())
-            .collect()
-    }
-
     pub(super) fn codes_later(&self) -> bool {
-        !self.later().is_empty()
+        self.coded_later().next().is_some()
     }
 
     /// Whether entries are coded after a row.
     fn codes(&self, f: &mut Func, numbers: &Numbers) -> Option<Val> {
         let args = &numbers.args;
         let mut found = None;
-        for (coding, word) in self.later() {
+        for Coded { coding, layout } in self.coded_later() {
             let border = self.border(f, numbers, coding);
-            let coded = self.load_word(f, args.words, numbers.group, word);
+            let coded = self.load_word(f, args.words, numbers.group, Word::coded(layout.side));
             let more = f.cmp(Cmp::Gt, border, coded);
             found = Some(found.map_or(more, |found| f.or(found, more)));
         }
@@ -227,7 +216,7 @@ impl Governed<'_> {
         let until = count_of(f, until);
         let entries = f.add(numbers.last, one);
         let until = f.min(until, entries);
-        if !super::states::along_tokens(coding) {
+        if coding.along == Along::Channels {
             return until;
         }
         let group = f.i64(coding.group as i64);

@@ -1,14 +1,6 @@
 //! Eviction: the entries that stay move together.
 
-use super::{
-    super::layout::{PAGE, numbers_at},
-    Governed,
-    args::Args,
-    coding::Moves,
-    entries::Numbers,
-    expr::RANKS,
-    states::{Word, kept},
-};
+use super::{Governed, args::Args, code_layout::Side, coding::Moves, entries::Numbers, expr::RANKS, states::Word};
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{PairExpr, policy::Kind};
 
@@ -164,26 +156,18 @@ impl Governed<'_> {
             let p = self.number_of(f, &args, n, group, to);
             f.store(x, p);
         }
-        if kept(&self.policy.keys) {
-            let elem = self.attend.elem();
-            let (zero, width) = (f.i64(0), f.i64(self.attend.key_dim as i64));
-            let [from, to] = [from, to].map(|slot| {
-                let size = f.i64(PAGE as i64);
-                let (page, column) = (f.udiv(slot, size), f.urem(slot, size));
-                let page = self.attend.head_page(f, args.keys, page, group, self.attend.key_dim);
-                f.gep(page, column, elem)
-            });
+        let elem = self.attend.elem();
+        for side in [Side::Keys, Side::Values] {
+            if !self.kept(side) {
+                continue;
+            }
+            let (zero, width) = (f.i64(0), f.i64(self.width(side) as i64));
             f.for_each(zero, width, 1, |f, c| {
-                let [from, to] = [from, to].map(|p| numbers_at(f, p, c, PAGE, elem));
+                let [from, to] = [from, to].map(|slot| match side {
+                    Side::Keys => self.key_at(f, &args, group, slot, c),
+                    Side::Values => self.value_at(f, &args, group, slot, c),
+                });
                 let x = f.load(from, Ty::S(elem));
-                f.store(x, to);
-            });
-        }
-        if kept(&self.policy.values) {
-            let (zero, width) = (f.i64(0), f.i64(self.attend.value_dim as i64));
-            f.for_each(zero, width, 1, |f, c| {
-                let [from, to] = [from, to].map(|slot| self.value_at(f, &args, group, slot, c));
-                let x = f.load(from, Ty::S(self.attend.elem()));
                 f.store(x, to);
             });
         }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        layout::{PAGE, Scratch, float_at, row_at},
+        layout::{PAGE, Scratch, ceil_div, float_at, row_at},
         page_kernel,
         table::Tables,
         tile_args::TileArgs,
@@ -76,13 +76,12 @@ impl Governed<'_> {
         body: impl FnOnce(&mut Func, Val),
     ) {
         let args = &at.rows.args;
-        let reach = self.pages_up_to(f, count);
         let ratio = f.i64(self.attend.ratio() as i64);
         let tokens = f.udiv(at.block.rows, ratio);
-        let zero = f.i64(0);
-        f.for_each(zero, reach.count, 1, |f, page| {
+        let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
+        let pages = ceil_div(f, count, size);
+        f.for_each(zero, pages, 1, |f, page| {
             let weights = float_at(f, args.scratch, self.extra().weights);
-            let size = f.i64(PAGE as i64);
             let floats = f.mul(tokens, size);
             let none = f.zero(self.vector());
             f.for_each(zero, floats, i64::from(self.attend.lanes()), |f, n| {
@@ -110,6 +109,7 @@ impl Governed<'_> {
         let (first, tokens) = (f.udiv(block.first, ratio), f.udiv(block.rows, ratio));
         let end = f.add(first, tokens);
         let count = f.add(rows.chunk.position, end);
+        self.inverses(f, args, block);
         self.each_page_of_weights(f, &self.sights, at, count, |f, page| {
             let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
             f.for_each(zero, tokens, 1, |f, token| {

@@ -4,8 +4,8 @@ use super::{
     super::layout::{PAGE, float_at, number_at, numbers_at, row_at, store, vectors},
     Governed,
     args::Args,
-    code_layout::{CodeLayout, Side, Vector},
-    states::{Word, kept},
+    code_layout::{CodeLayout, Coded, Side, Vector},
+    states::Word,
 };
 use crate::{
     kernel::{Cache, Cmp, Func, Module, Scalar, Ty, Val},
@@ -49,10 +49,6 @@ impl Governed<'_> {
 
     /// Asks for the codes of the page behind a page, or of the last one: they are read once, and no page lies behind another.
     fn ask_for_next(&self, f: &mut Func, args: &Args, group: Val, page: Val) {
-        let sides = [
-            (self.key_layout(), args.key_codes),
-            (self.value_layout(), args.value_codes),
-        ];
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let entries = self.load_word(f, args.words, group, Word::Entries);
         let last = f.sub(entries, one);
@@ -61,9 +57,8 @@ impl Governed<'_> {
         let next = f.add(page, one);
         let next = f.min(next, last);
         let next = f.max(next, page);
-        for (layout, pages) in sides {
-            let Some(layout) = layout else { continue };
-            let from = self.codes_of_page(f, pages, &layout, group, next);
+        for Coded { layout, .. } in self.all_coded() {
+            let from = self.codes_of_page(f, args.codes(layout.side), &layout, group, next);
             let bytes = f.i64(layout.head_bytes() as i64);
             f.for_each(zero, bytes, self.attend.machine.memory.line as i64, |f, at| {
                 let p = f.gep(from, at, Scalar::I8);
@@ -76,10 +71,10 @@ impl Governed<'_> {
     pub(super) fn read_keys(&self, f: &mut Func, args: &Args, group: Val, page: Val) {
         let of = self.page_of(f, args, [group, page], Side::Keys);
         let to = float_at(f, args.scratch, self.extra().keys);
-        if let Some(layout) = self.key_layout() {
+        if let Some(Coded { layout, .. }) = self.coded(Side::Keys) {
             self.when_coded(f, of, |f| self.unpack_keys(f, args, &layout, of, to));
         }
-        if kept(&self.policy.keys) {
+        if self.kept(Side::Keys) {
             self.when_kept(f, of, |f, low| {
                 let from = self
                     .attend
@@ -92,10 +87,10 @@ impl Governed<'_> {
     fn read_values(&self, f: &mut Func, args: &Args, group: Val, page: Val) {
         let of = self.page_of(f, args, [group, page], Side::Values);
         let to = float_at(f, args.scratch, self.extra().values);
-        if let Some(layout) = self.value_layout() {
+        if let Some(Coded { layout, .. }) = self.coded(Side::Values) {
             self.when_coded(f, of, |f| self.unpack_values(f, args, &layout, of, to));
         }
-        if kept(&self.policy.values) {
+        if self.kept(Side::Values) {
             self.when_kept(f, of, |f, low| {
                 let from = self
                     .attend
@@ -108,15 +103,11 @@ impl Governed<'_> {
     /// A page, and how many of its first entries are coded.
     fn page_of(&self, f: &mut Func, args: &Args, [group, page]: [Val; 2], side: Side) -> PageOf {
         let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
-        let (coding, word) = match side {
-            Side::Keys => (&self.policy.keys, Word::CodedKeys),
-            Side::Values => (&self.policy.values, Word::CodedValues),
-        };
-        let coded = match coding {
+        let coded = match self.coding(side) {
             None => zero,
             Some(coding) if coding.until.is_none() => size,
             Some(_) => {
-                let coded = self.load_word(f, args.words, group, word);
+                let coded = self.load_word(f, args.words, group, Word::coded(side));
                 let before = f.mul(page, size);
                 let coded = f.sub(coded, before);
                 let coded = f.max(coded, zero);

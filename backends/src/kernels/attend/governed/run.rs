@@ -2,9 +2,9 @@
 
 use super::{
     super::{
-        blocks::{Block, Copies, KvPages, PageRange, QueryBlocks, Reach, Row},
-        layout::{PAGE, Scratch, Strided, ceil_div, float_at, load, row_at, store, vectors},
-        masked_values, page_kernel, score,
+        blocks::{Block, Copies, KvPages, PageRange, QueryBlocks},
+        layout::{Scratch, Strided, float_at, row_at},
+        masked_values, page_kernel, split_kv,
         table::Tables,
         ticks::Chunk,
     },
@@ -13,8 +13,7 @@ use super::{
     args::Args,
     states::Word,
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
-use seqc_ir::Normaliser;
+use crate::kernel::{Func, Module, Scalar, Team, Ty, Val};
 
 /// What the rows of a run are.
 #[derive(Clone, Copy)]
@@ -58,7 +57,7 @@ impl Governed<'_> {
     fn add_sum(&self, module: &mut Module, sight: &super::Attend, tables: &Tables) {
         let (mut function, block, blocks) = self.block_function(sight, tables, "sum", &[Ty::I1, Ty::I64, Ty::I64]);
         let f = &mut function.f;
-        self.load_queries(f, &function.args, sight, &blocks, block);
+        self.load_queries(f, &function.args, &blocks, block);
         blocks.bound_streams(f, block);
         let reach = blocks.reach(f, block);
         let (low, high) = (function.more[1], f.min(function.more[2], reach.count));
@@ -69,7 +68,7 @@ impl Governed<'_> {
     /// Adds `fn SIGHT_queries(block…)`: the queries of a block.
     fn add_queries(&self, module: &mut Module, sight: &super::Attend, tables: &Tables) {
         let (mut function, block, blocks) = self.block_function(sight, tables, "queries", &[]);
-        self.load_queries(&mut function.f, &function.args, sight, &blocks, block);
+        self.load_queries(&mut function.f, &function.args, &blocks, block);
         module.add(function.f);
     }
 
@@ -165,25 +164,12 @@ impl Governed<'_> {
     }
 
     /// Scaled queries of a block, turned to where the sight says.
-    fn load_queries(&self, f: &mut Func, args: &Args, sight: &super::Attend, blocks: &QueryBlocks<'_>, block: Block) {
-        let (lanes, zero) = (sight.lanes(), f.i64(0));
-        let direct = sight.spec.normaliser == Normaliser::Softmax && sight.spec.score.is_none();
-        let scale = sight.spec.scale * if direct { score::LOG2_E } else { 1.0 };
-        let scale = f.float(Ty::V(lanes, Scalar::F32), scale as f32);
-        let queries = float_at(f, args.scratch, blocks.scratch.queries);
+    fn load_queries(&self, f: &mut Func, args: &Args, blocks: &QueryBlocks<'_>, block: Block) {
+        let zero = f.i64(0);
         f.for_each(zero, block.rows, 1, |f, r| {
-            let Row { token, head } = blocks.row(f, block, r);
-            let from = blocks.queries.row(f, token);
-            let from = row_at(f, from, head, sight.key_dim);
-            let to = row_at(f, queries, r, sight.key_dim);
-            vectors(f, lanes, sight.key_dim, |f, start, mask| {
-                let p = float_at(f, from, start);
-                let x = load(f, p, lanes, mask);
-                let x = f.mul(x, scale);
-                let p = float_at(f, to, start);
-                store(f, x, p, mask);
-            });
-            self.turn_query(f, args, blocks, token, to);
+            let query = blocks.load_query(f, block, r);
+            let token = blocks.row(f, block, r).token;
+            self.turn_query(f, args, blocks, token, query);
         });
     }
 
@@ -252,34 +238,15 @@ impl Governed<'_> {
 
     /// The same over some pages.
     pub(super) fn attend_pages(&self, f: &mut Func, sights: &[super::Attend], at: RowBlock, [low, high]: [Val; 2]) {
-        let args = &at.rows.args;
+        let (tables, zero) = (Tables::none(), f.i64(0));
+        let blocks = self.blocks(f, &sights[0], &tables, at);
         masked_values::twice(f, |f, skip_masked| {
-            self.empty_block(f, args, at.block);
+            f.for_each(zero, at.block.rows, 1, |f, r| blocks.empty_row(f, r));
             for sight in sights {
                 self.call_block(f, sight, "sum", at, &[skip_masked, low, high]);
             }
-            let sums = float_at(f, args.scratch, Scratch::new(&sights[0]).sums);
+            let sums = float_at(f, blocks.mine, blocks.scratch.sums);
             masked_values::is_finite(f, self.attend, sums, at.block)
-        });
-    }
-
-    /// No sums, and minus infinity as the running maximum.
-    fn empty_block(&self, f: &mut Func, args: &Args, block: Block) {
-        let (attend, lanes, zero) = (self.attend, self.attend.lanes(), f.i64(0));
-        let scratch = Scratch::new(&self.sights[0]);
-        let [largest, total, sums] =
-            [scratch.largest, scratch.total, scratch.sums].map(|at| float_at(f, args.scratch, at));
-        f.for_each(zero, block.rows, 1, |f, r| {
-            let (none, empty) = (f.f32(f32::NEG_INFINITY), f.zero(Ty::V(lanes, Scalar::F32)));
-            let p = f.gep(largest, r, Scalar::F32);
-            f.store(none, p);
-            let p = row_at(f, total, r, lanes as usize);
-            f.store(empty, p);
-            let to = row_at(f, sums, r, attend.value_width());
-            vectors(f, lanes, attend.value_width(), |f, start, _| {
-                let p = float_at(f, to, start);
-                f.store(empty, p);
-            });
         });
     }
 
@@ -303,38 +270,10 @@ impl Governed<'_> {
         );
     }
 
-    /// Sums divided by the sum of weights, and what they were divided by.
-    fn write_block(&self, f: &mut Func, RowBlock { rows, block }: RowBlock) {
-        let args = &rows.args;
-        let (attend, lanes, zero) = (self.attend, self.attend.lanes(), f.i64(0));
-        self.inverses(f, args, block);
-        let scratch = Scratch::new(&self.sights[0]);
-        let sums = float_at(f, args.scratch, scratch.sums);
-        let inverses = float_at(f, args.scratch, self.extra().inverse);
-        let ratio = f.i64(attend.ratio() as i64);
-        let base = f.mul(block.group, ratio);
-        f.for_each(zero, block.rows, 1, |f, r| {
-            let row = f.add(block.first, r);
-            let (token, head) = (f.udiv(row, ratio), f.urem(row, ratio));
-            let head = f.add(base, head);
-            let out = Strided {
-                base: args.out,
-                stride: args.out_stride,
-            };
-            let to = out.row(f, token);
-            let to = row_at(f, to, head, attend.value_dim);
-            let from = row_at(f, sums, r, attend.value_width());
-            let p = f.gep(inverses, r, Scalar::F32);
-            let factor = f.load(p, Ty::F32);
-            let factor = f.splat(factor, lanes);
-            vectors(f, lanes, attend.value_dim, |f, start, mask| {
-                let p = float_at(f, from, start);
-                let x = load(f, p, lanes, None);
-                let x = f.mul(x, factor);
-                let p = float_at(f, to, start);
-                store(f, x, p, mask);
-            });
-        });
+    /// Sums divided by the sum of weights, into the rows of the result.
+    fn write_block(&self, f: &mut Func, at: RowBlock) {
+        let tables = Tables::none();
+        self.blocks(f, &self.sights[0], &tables, at).write_results(f, at.block);
     }
 
     /// Stores one over the sum of weights of each row, 0 where nothing was seen.
@@ -348,22 +287,9 @@ impl Governed<'_> {
             let p = row_at(f, total, r, lanes as usize);
             let total = f.load(p, Ty::V(lanes, Scalar::F32));
             let total = f.reduce_add(total);
-            let (none, one) = (f.f32(0.0), f.f32(1.0));
-            let empty = f.cmp(Cmp::Eq, total, none);
-            let inverse = f.div(one, total);
-            let inverse = f.select(empty, none, inverse);
+            let inverse = split_kv::inverse_of(f, total);
             let p = f.gep(inverses, r, Scalar::F32);
             f.store(inverse, p);
         });
-    }
-
-    /// Pages with entries up to a slot.
-    pub(super) fn pages_up_to(&self, f: &mut Func, count: Val) -> Reach {
-        let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
-        Reach {
-            before: zero,
-            start: zero,
-            count: ceil_div(f, count, size),
-        }
     }
 }

@@ -4,8 +4,8 @@ use super::{
     super::layout::{PAGE, ceil_div, number_at, numbers_at, vectors},
     Governed,
     args::Args,
+    code_layout::Side,
     coding::Moves,
-    states::kept,
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 
@@ -48,7 +48,7 @@ impl Governed<'_> {
                 self.shift_columns(f, &args, group, piece);
             });
         });
-        if kept(&self.policy.values) {
+        if self.kept(Side::Values) {
             self.shift_values(f, &args, group, [from, to, count]);
         }
         if self.policy.keys.is_some() || self.policy.values.is_some() {
@@ -73,7 +73,7 @@ impl Governed<'_> {
             let pages = [piece.page, piece.from_page, next].map(|page| self.numbers_of_page(f, args, n, group, page));
             self.shift_row(f, piece, apart, pages, Scalar::F32);
         }
-        if kept(&self.policy.keys) {
+        if self.kept(Side::Keys) {
             let (elem, e) = (self.attend.elem(), self.attend.key_dim);
             let heads =
                 [piece.page, piece.from_page, next].map(|page| self.attend.head_page(f, args.keys, page, group, e));

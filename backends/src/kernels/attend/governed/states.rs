@@ -3,12 +3,11 @@
 use super::{
     super::layout::{PAGE, Scratch},
     Governed,
-    code_layout::Side,
+    code_layout::{Coded, Side},
 };
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
 use seqc_abi::{Evictions, StateKind};
 use seqc_formats::Encoding;
-use seqc_ir::policy::{Along, Coding};
 use seqc_passes::attention::policy_entries::Share;
 
 /// A part of a governed cache, in the order of its state entries.
@@ -89,6 +88,14 @@ pub(super) enum Word {
 }
 
 impl Word {
+    /// How many of the first entries are coded.
+    pub(super) fn coded(side: Side) -> Word {
+        match side {
+            Side::Keys => Word::CodedKeys,
+            Side::Values => Word::CodedValues,
+        }
+    }
+
     fn number(self) -> usize {
         match self {
             Word::Entries => 0,
@@ -121,7 +128,7 @@ pub(super) struct Extra {
     pub(super) weights: usize,
     /// One over the sum of weights of each row of a block.
     pub(super) inverse: usize,
-    /// Numbers of channels `[definitions][E]`, and one row behind them.
+    /// Numbers of channels `[definitions][E]`.
     pub(super) channels: usize,
     /// Cosines `[pairs][PAGE]` of the turns by the slots of the first page, their sines, then cosines and sines `[pairs]` of the turn by
     /// a page's first slot; where keys are turned by their slots.
@@ -156,7 +163,7 @@ impl Governed<'_> {
             positions: take(PAGE),
             weights: take(block * PAGE),
             inverse: take(block),
-            channels: take((self.policy.definitions.len() + 1) * width),
+            channels: take(self.policy.definitions.len() * width),
             turns: take(2 * self.turned_pairs() * (PAGE + 1)),
             bytes: 4 * take(0),
         }
@@ -198,11 +205,11 @@ impl Governed<'_> {
         let mut slots = vec![fixed(Part::Words, "entries", Vec::new(), words, Needs::Beside(words))];
         let each = |share, bytes: f64| Needs::Each { bytes, share };
         let size = attend.elem().bytes() as usize;
-        if kept(&policy.keys) {
+        if self.kept(Side::Keys) {
             let needs = each(Share::PlainKeys, (e * size) as f64);
             slots.push(self.paged(Part::Keys, "k", vec![g, e], attend.key_page_bytes(), needs));
         }
-        if kept(&policy.values) {
+        if self.kept(Side::Values) {
             let needs = each(Share::PlainValues, (v * size) as f64);
             slots.push(self.paged(Part::Values, "v", vec![g, v], attend.value_page_bytes(), needs));
         }
@@ -229,20 +236,16 @@ impl Governed<'_> {
 
     /// The state entries of coded keys and values.
     fn coded_parts(&self) -> impl Iterator<Item = Slot> {
-        let layouts = [self.key_layout(), self.value_layout()].into_iter().flatten();
-        layouts.filter_map(|layout| {
+        self.all_coded().map(|Coded { coding, layout }| {
             let (part, name, share) = match layout.side {
                 Side::Keys => (Part::KeyCodes, "k.codes", Share::CodedKeys),
                 Side::Values => (Part::ValueCodes, "v.codes", Share::CodedValues),
             };
-            let (coding, width) = match layout.side {
-                Side::Keys => (self.policy.keys.as_ref()?, self.attend.key_dim),
-                Side::Values => (self.policy.values.as_ref()?, self.attend.value_dim),
-            };
+            let width = self.width(layout.side);
             let bytes = coding.entry_bytes(width);
             let groups = self.attend.groups;
             let needs = Needs::Each { bytes, share };
-            Some(self.paged(part, name, vec![groups, width], groups * layout.head_bytes(), needs))
+            self.paged(part, name, vec![groups, width], groups * layout.head_bytes(), needs)
         })
     }
 
@@ -323,14 +326,4 @@ fn fixed(part: Part, name: &str, shape: Vec<usize>, bytes: usize, needs: Needs) 
         kind: StateKind::Fixed { bytes },
         needs,
     }
-}
-
-/// Whether some entries are kept as they are.
-pub(super) fn kept(coding: &Option<Coding>) -> bool {
-    coding.as_ref().is_none_or(|coding| coding.until.is_some())
-}
-
-/// Whether a group's numbers are of several entries.
-pub(super) fn along_tokens(coding: &Coding) -> bool {
-    coding.along == Along::Tokens
 }

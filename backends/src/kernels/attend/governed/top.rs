@@ -33,19 +33,25 @@ impl Governed<'_> {
         let count = count_of(f, count);
         // The largest value that at least `count` entries reach.
         let (low, high) = (f.i64(NOTHING + 1), f.i64(i64::from(i32::MAX)));
-        let least = self.halve(f, low, high, 32, |f, middle| {
-            let found = self.count(f, &search, |f, key, _| reaches(f, key, middle));
+        let steps = f.i64(32);
+        let least = self.halve(f, [low, high], steps, |f, middle| {
+            let found = self.count(f, &search, |f, key, _| against(f, Cmp::Ge, key, middle));
             f.cmp(Cmp::Ge, found, count)
         });
-        let above = self.count(f, &search, |f, key, _| exceeds(f, key, least));
+        let above = self.count(f, &search, |f, key, _| against(f, Cmp::Gt, key, least));
         let left = f.sub(count, above);
-        // Of those with this value the first ones: the smallest position up to which there are as many.
-        let (low, high) = (f.i64(0), f.i64(1 << POSITION_BITS));
-        let last = self.halve(f, low, high, POSITION_BITS + 1, |f, middle| {
+        // Of those with this value the first ones: the smallest position up to which there are as many. Mostly that is all of them.
+        let ties = self.count(f, &search, |f, key, _| against(f, Cmp::Eq, key, least));
+        let several = f.cmp(Cmp::Gt, ties, left);
+        let (first, high) = (f.i64(0), f.i64(1 << POSITION_BITS));
+        let low = f.select(several, first, high);
+        let (steps, none) = (f.i64(POSITION_BITS + 1), f.i64(0));
+        let steps = f.select(several, steps, none);
+        let last = self.halve(f, [low, high], steps, |f, middle| {
             let one = f.i64(1);
             let before = f.sub(middle, one);
             let found = self.count(f, &search, |f, key, position| {
-                let (ties, early) = (equals(f, key, least), at_most(f, position, before));
+                let (ties, early) = (against(f, Cmp::Eq, key, least), against(f, Cmp::Le, position, before));
                 f.and(ties, early)
             });
             f.cmp(Cmp::Lt, found, left)
@@ -57,9 +63,9 @@ impl Governed<'_> {
         self.each_vector(f, entries, |f, at| {
             let (key, position) = self.key_and_position(f, &search, at);
             let (above, ties, early) = (
-                exceeds(f, key, least),
-                equals(f, key, least),
-                at_most(f, position, last),
+                against(f, Cmp::Gt, key, least),
+                against(f, Cmp::Eq, key, least),
+                against(f, Cmp::Le, position, last),
             );
             let some = f.splat(some, self.attend.lanes());
             let ties = f.and(ties, early);
@@ -129,8 +135,8 @@ impl Governed<'_> {
     }
 
     /// The largest number of `low..=high` for which a condition holds that holds up to some number; `low` where it never does.
-    fn halve(&self, f: &mut Func, low: Val, high: Val, steps: i64, holds: impl FnOnce(&mut Func, Val) -> Val) -> Val {
-        let (zero, one, two, steps) = (f.i64(0), f.i64(1), f.i64(2), f.i64(steps));
+    fn halve(&self, f: &mut Func, [low, high]: [Val; 2], steps: Val, holds: impl FnOnce(&mut Func, Val) -> Val) -> Val {
+        let (zero, one, two) = (f.i64(0), f.i64(1), f.i64(2));
         let ends = f.for_loop(zero..steps, one, &[low, high], |f, _, ends| {
             // Rounded up, so that the last two numbers differ.
             let sum = f.add(ends[0], ends[1]);
@@ -144,27 +150,9 @@ impl Governed<'_> {
     }
 }
 
-fn bound(f: &mut Func, of: Val, bound: Val) -> Val {
-    let bound = f.convert(Cast::Truncate, bound, Scalar::I32);
-    f.splat(bound, of.ty.lanes())
-}
-
-fn reaches(f: &mut Func, key: Val, least: Val) -> Val {
-    let least = bound(f, key, least);
-    f.cmp(Cmp::Ge, key, least)
-}
-
-fn exceeds(f: &mut Func, key: Val, least: Val) -> Val {
-    let least = bound(f, key, least);
-    f.cmp(Cmp::Gt, key, least)
-}
-
-fn equals(f: &mut Func, key: Val, other: Val) -> Val {
-    let other = bound(f, key, other);
-    f.cmp(Cmp::Eq, key, other)
-}
-
-fn at_most(f: &mut Func, position: Val, most: Val) -> Val {
-    let most = bound(f, position, most);
-    f.cmp(Cmp::Le, position, most)
+/// Compares a vector of keys or positions with a number.
+fn against(f: &mut Func, cmp: Cmp, x: Val, number: Val) -> Val {
+    let number = f.convert(Cast::Truncate, number, Scalar::I32);
+    let number = f.splat(number, x.ty.lanes());
+    f.cmp(cmp, x, number)
 }
