@@ -34,8 +34,8 @@ pub(crate) struct CompareArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Cache policies that every model is compared with: a list of NAME:setting=value,…, and `none` for a cache of all tokens; may be
-    /// given several times
+    /// Cache policies that every model is compared with: a list of NAME:setting=value,…, `none` for a cache of all tokens, and
+    /// none:type=f16 for its type; may be given several times
     #[arg(long, value_name = "POLICIES")]
     cache: Vec<String>,
     /// Context lengths; `k` multiplies by 1024

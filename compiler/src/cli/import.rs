@@ -16,7 +16,7 @@ pub(crate) struct ImportArgs {
     /// A family file that maps the checkpoint to a model (docs/families.md)
     #[arg(long, value_name = "FILE.yaml")]
     family: Option<PathBuf>,
-    /// Give all attentions a cache policy (docs/caches.md): NAME:setting=value,…
+    /// Give all attentions a cache policy (docs/caches.md), NAME:setting=value,…, or a type, none:type=f16
     #[arg(long, value_name = "POLICY")]
     cache: Vec<String>,
     /// Replace an existing model file

@@ -25,7 +25,7 @@ pub(super) fn of(lists: &[String]) -> Result<Vec<Policy>, Diagnostic> {
 }
 
 fn policy(text: &str) -> Result<Policy, Diagnostic> {
-    if text == "none" {
+    if text == caches::NONE {
         return Ok(Policy {
             name: None,
             entry: Some("[]".to_owned()),

@@ -35,8 +35,10 @@ pub struct Part {
 /// How the attentions of a layer keep keys and values.
 #[derive(Clone, Debug)]
 pub struct CacheUse {
-    /// The type of their numbers.
+    /// The type of their numbers; of those that the policy codes, before that.
     pub stored: Encoding,
+    /// The type as the model writes it; it may be one of the policy's codes.
+    pub ty: Option<String>,
     /// Which of them are kept, and how.
     pub policy: Option<PolicyUse>,
 }

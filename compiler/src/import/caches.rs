@@ -1,7 +1,10 @@
-//! `--cache NAME:setting=value,…`: a cache policy as an entry of a model file.
+//! `--cache NAME:setting=value,…`: how attention keeps keys and values, as an entry of a model file.
 
 use super::error::bare;
 use crate::diag::Diagnostic;
+
+/// Stands for no policy.
+pub(crate) const NONE: &str = "none";
 
 /// The policies of a list: a comma begins another one, unless a setting follows it.
 pub(crate) fn split(list: &str) -> Vec<String> {
@@ -31,10 +34,12 @@ pub(super) fn line(caches: &[String]) -> Result<String, Diagnostic> {
     })
 }
 
-/// `h2o:heavy=40,on=[0,1]` as `{policy: h2o, heavy: 40, on: [0,1]}`.
+/// `mine:size=40,on=[0,1]` as `{policy: mine, size: 40, on: [0,1]}`, and `none:type=f16` as `{type: f16}`.
 pub(crate) fn entry(text: &str) -> Result<String, Diagnostic> {
     let (name, settings) = text.split_once(':').unwrap_or((text, ""));
-    let mut parts = vec![format!("policy: {}", word(text, name)?)];
+    let name = word(text, name)?;
+    let policy = (name != NONE).then(|| format!("policy: {name}"));
+    let mut parts = Vec::from_iter(policy);
     for setting in settings_of(settings) {
         let (key, value) = setting.split_once('=').ok_or_else(|| wrong(text))?;
         let plain = |c: char| c.is_ascii_alphanumeric() || " []+-*/%._,()".contains(c);
@@ -43,7 +48,10 @@ pub(crate) fn entry(text: &str) -> Result<String, Diagnostic> {
         }
         parts.push(format!("{}: {}", word(text, key)?, value.trim()));
     }
-    Ok(format!("{{{}}}", parts.join(", ")))
+    match parts.is_empty() {
+        true => Err(wrong(text)),
+        false => Ok(format!("{{{}}}", parts.join(", "))),
+    }
 }
 
 /// The parts between commas that stand in no brackets.
@@ -78,7 +86,7 @@ fn wrong(text: &str) -> Diagnostic {
         "`--cache {}` is not a policy with settings",
         text.escape_debug()
     ))
-    .help("write `--cache NAME:setting=value,setting=value`; docs/caches.md lists the policies of the library")
+    .help("write `--cache NAME:setting=value,setting=value`, or `--cache none:type=f16`; docs/caches.md lists the policies of the library")
 }
 
 #[cfg(test)]
@@ -107,7 +115,16 @@ mod tests {
             of(&["mine:size=40, on=[0,1]", "other:drop=0.5,on=2"]),
             "cache: [{policy: mine, size: 40, on: [0,1]}, {policy: other, drop: 0.5, on: 2}]\n"
         );
-        for bad in ["", "2:", "mine:size", "mine:size=", "mine:size={a: 1}", "mine:si ze=1"] {
+        assert_eq!(of(&["none:type=f16"]), "cache: [{type: f16}]\n");
+        for bad in [
+            "",
+            "none",
+            "2:",
+            "mine:size",
+            "mine:size=",
+            "mine:size={a: 1}",
+            "mine:si ze=1",
+        ] {
             assert!(of(&[bad]).contains("is not a policy"), "{bad}");
         }
     }

@@ -225,13 +225,13 @@ fn describe(instance: &Instance) -> String {
     };
     part(&instance.layer);
     instance.blocks.iter().for_each(&mut part);
-    if let Some(CacheUse { stored, policy }) = instance.cache.as_deref() {
+    if let Some(CacheUse { ty, policy, .. }) = instance.cache.as_deref() {
         if let Some(policy) = policy {
             part(&policy.part);
             let which = elaborate::mentions(&policy.part.definition.def, "layer").then_some(policy.layer);
             let _ = write!(out, "{which:?} of {};", policy.layers);
         }
-        let _ = write!(out, "{}", stored.name());
+        let _ = write!(out, "{ty:?}");
     }
     out
 }

@@ -1,6 +1,6 @@
 //! How a model keeps keys and values: the entries of `cache:`, and the attentions that they apply to.
 
-use super::{expand::Instance, values::Names};
+use super::{cache_type::CacheType, expand::Instance, values::Names};
 use crate::{
     diag::{Diagnostic, Placed},
     elaborate::{CacheUse, Given, Part, PolicyUse},
@@ -49,7 +49,7 @@ pub(super) struct Site<'a> {
 /// What is said of the cache of one layer.
 #[derive(Clone, Default)]
 struct Said {
-    stored: Option<(Encoding, Span)>,
+    ty: Option<(CacheType, Span)>,
     policy: Option<(PolicyUse, Span)>,
 }
 
@@ -72,29 +72,72 @@ impl Site<'_> {
             return Err(problems);
         }
         for (instance, said) in instances.iter_mut().zip(said) {
-            if said.stored.is_none() && said.policy.is_none() {
-                continue;
+            match self.used(said) {
+                Ok(used) => instance.cache = used.map(Arc::new),
+                Err(d) => return Err(one(d)),
             }
-            instance.cache = Some(Arc::new(CacheUse {
-                stored: said.stored.map_or(Encoding::F32, |(stored, _)| stored),
-                policy: said.policy.map(|(policy, _)| policy),
-            }));
         }
         Ok(resolved)
     }
 
+    /// How a layer keeps keys and values, from what was said of it. The clauses of codes become those of its policy.
+    fn used(&self, said: Said) -> Result<Option<CacheUse>, Diagnostic> {
+        let mut policy = said.policy.map(|(policy, _)| policy);
+        let Some((ty, span)) = said.ty else {
+            return Ok(policy.map(|policy| CacheUse {
+                stored: Encoding::F32,
+                ty: None,
+                policy: Some(policy),
+            }));
+        };
+        if let Some(codes) = ty.codes() {
+            let place = self.place(span);
+            policy = Some(match policy {
+                Some(mut policy) => {
+                    let coded = codes.beside(&policy.part.definition);
+                    let coded = coded.ok_or_else(|| self.codes_twice(&policy.part, place))?;
+                    policy.part.definition = Arc::new(coded);
+                    policy
+                }
+                None => PolicyUse {
+                    part: Part {
+                        definition: Arc::new(codes.policy(self.names.file, span)),
+                        settings: Vec::new(),
+                        place,
+                    },
+                    layer: 0,
+                    layers: 1,
+                },
+            });
+        }
+        Ok(Some(CacheUse {
+            stored: ty.encoding(),
+            ty: Some(ty.name().to_owned()),
+            policy,
+        }))
+    }
+
+    fn codes_twice(&self, policy: &Part, place: Place) -> Diagnostic {
+        let name = &policy.definition.def.name;
+        let message = format!("`{}` says itself how keys and values are stored", name.text);
+        let d = Diagnostic::new("two-policies", place, message);
+        let stored = Place::new(policy.definition.file, name.span);
+        d.note(stored, "it has `keys` or `values`")
+            .help("leave `type` out, or say under `on:` which attentions it is for")
+    }
+
     fn entry(&self, entry: &Cache, instances: &[Instance], said: &mut [Said]) -> Result<CacheEntry, Vec<Diagnostic>> {
         let layers = self.layers(entry, instances)?;
-        let stored = entry.ty.as_ref().map(|ty| self.encoding(ty)).transpose().map_err(one)?;
+        let ty = entry.ty.as_ref().map(|ty| self.ty(ty)).transpose().map_err(one)?;
         let part = entry.policy.as_ref().map(|name| self.policy(name, entry)).transpose()?;
         let mut problems = Vec::new();
         for (n, layer) in layers.iter().enumerate() {
             let said = &mut said[*layer];
             let path = &instances[*layer].path;
-            if let (Some(stored), Some(ty)) = (stored, &entry.ty)
-                && let Some((_, before)) = said.stored.replace((stored, ty.span))
+            if let (Some(ty), Some(text)) = (ty, &entry.ty)
+                && let Some((_, before)) = said.ty.replace((ty, text.span))
             {
-                problems.push(self.twice("types", path, [ty.span, before]));
+                problems.push(self.twice("types", path, [text.span, before]));
             }
             if let (Some(part), Some(name)) = (&part, &entry.policy) {
                 let policy = PolicyUse {
@@ -193,12 +236,11 @@ impl Site<'_> {
         Err(d.did_you_mean(&text.value, known.flatten()))
     }
 
-    fn encoding(&self, ty: &Spanned<String>) -> Result<Encoding, Diagnostic> {
-        let types = || Encoding::ALL.iter().copied().filter(|e| e.nearest().is_some());
-        if let Some(stored) = types().find(|e| e.name() == ty.value) {
-            return Ok(stored);
+    fn ty(&self, ty: &Spanned<String>) -> Result<CacheType, Diagnostic> {
+        if let Some(known) = CacheType::all().find(|known| known.name() == ty.value) {
+            return Ok(known);
         }
-        let names: Vec<&str> = types().map(Encoding::name).collect();
+        let names: Vec<&str> = CacheType::all().map(CacheType::name).collect();
         let message = format!("there is no type of caches `{}`", ty.value);
         let d = Diagnostic::new("unknown-type", self.place(ty.span), message);
         let is_policy = self.library.names(DefKind::Cache).any(|name| name == ty.value);

@@ -3,6 +3,7 @@
 pub mod bounds;
 mod build;
 mod cache;
+mod cache_type;
 pub mod expand;
 mod set;
 pub mod standard;

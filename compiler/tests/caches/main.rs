@@ -181,6 +181,39 @@ fn entries_are_for_layers_by_name_and_number() {
     assert_eq!(which("[{on: [0], policy: mine}, {on: 1, type: f16}]"), [0]);
 }
 
+/// A type of codes is the policy of the library that only codes; beside a policy it adds the codes to it.
+#[test]
+fn codes_are_a_type_with_and_without_a_policy() {
+    let of = |file: &str, cache: &str| {
+        let built = model(file, cache, LAYERS).unwrap_or_else(|e| panic!("{e}"));
+        policies(&built).iter().map(show::policy).collect::<Vec<_>>()
+    };
+    let mine = "cache mine(; size = 8) {\n  keep(age < size)\n}\n";
+    assert_eq!(of(mine, "{type: int8}"), of(mine, "[{policy: int8}]"));
+    assert_eq!(of(mine, "{type: int8}").len(), 2);
+    assert_eq!(of(mine, "{type: int8, on: second}").len(), 1);
+    let coded = mine.replace(
+        "}",
+        "  keys(bits = 8, symmetric = true)\n  values(bits = 8, symmetric = true)\n}",
+    );
+    assert_eq!(of(mine, "{type: int8, policy: mine}"), of(&coded, "{policy: mine}"));
+    assert_eq!(
+        of(mine, "[{type: int8}, {policy: mine, on: 0}]")[0],
+        of(&coded, "{policy: mine}")[0]
+    );
+    let turned = "cache mine(; size = 8) {\n  see(query = n - 1, key = slot)\n  keep(age < size)\n}\n";
+    assert_eq!(
+        of(turned, "{type: int8, policy: mine}"),
+        of(
+            &turned.replace(
+                "}",
+                "  keys(bits = 8, symmetric = true)\n  values(bits = 8, symmetric = true)\n}"
+            ),
+            "{policy: mine}"
+        )
+    );
+}
+
 #[test]
 fn a_cache_of_the_user_stands_before_one_of_the_library() {
     let file = "cache streaming(; size = 3) {\n  keep(age < size)\n}\n";
@@ -238,6 +271,22 @@ fn values_of_entries_can_be_overridden() {
     let all = policies(&built);
     assert_eq!(all.len(), 2);
     assert!(show::policy(&all[0]).contains("top 84.0"), "{}", show::policy(&all[0]));
+}
+
+#[test]
+fn a_type_of_codes_can_be_set_and_stands_in_the_effective_model() {
+    let path = specs().join("models/transformer-130m.yaml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{e}"));
+    let built = read(&path, text, &[("cache.type", "int8")]).unwrap_or_else(|e| panic!("{e}"));
+    assert!(
+        policies(&built)
+            .iter()
+            .all(|policy| policy.keys.is_some() && policy.values.is_some())
+    );
+    let effective = seqc::effective::effective(&built);
+    assert!(effective.contains("\ncache: {type: int8}\n"), "{effective}");
+    let again = read(&path, effective, &[]).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(policies(&built), policies(&again));
 }
 
 /// `seqc check --print-effective` gives a model with the same policies.

@@ -210,6 +210,20 @@ pub(super) fn entries() -> Vec<Case> {
             file: FINE.replace("  keep(age < recent)", "  values(bits = recent)"),
             model: MODEL.replace("policy: mine", "policy: mine, type: f16"),
         },
+        Case {
+            name: "policy-and-codes",
+            code: "two-policies",
+            file: FINE.replace("  keep(age < recent)", "  values(bits = recent)"),
+            model: MODEL.replace("policy: mine", "policy: mine, type: int8"),
+        },
+        entry("policy-type-unknown", "unknown-type", "{type: int4}"),
+        Case {
+            name: "policy-codes-not-causal",
+            model: layer("", "i - j < 9", "i - j < 9, causal = false")
+                .model
+                .replace("policy: mine", "type: int8"),
+            ..layer("policy-codes-not-causal", "i - j < 9", "i - j < 9, causal = false")
+        },
         entry("policy-as-type", "unknown-type", "{type: mine}"),
         entry("policy-not-a-list", "wrong-type", "f16"),
         Case {
