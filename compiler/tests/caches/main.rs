@@ -2,6 +2,7 @@
 
 mod bytes;
 mod ladders;
+mod settings;
 mod show;
 
 use seqc::{
