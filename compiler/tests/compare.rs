@@ -448,9 +448,16 @@ fn policies_are_a_dimension_and_their_bytes_are_those_of_inspect() {
     }
     let decode = |n: usize| models[n]["at"][1]["decode"]["seconds"].as_f64().unwrap_or(f64::NAN);
     assert!(decode(1) < decode(0) && decode(3) < decode(0) && decode(2) < decode(0));
-    let wrong = seqc(&[&line[..], &["--cache", "nobody"]].concat());
-    assert_eq!(wrong.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("nobody"));
+    for (list, said) in [
+        ("nobody", "nobody"),
+        (",", "it is empty"),
+        ("none,", "it is empty"),
+        ("", "it is empty"),
+    ] {
+        let wrong = seqc(&[&line[..], &["--cache", list]].concat());
+        assert_eq!(wrong.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&wrong.stderr).contains(said), "{list}");
+    }
 }
 
 #[test]

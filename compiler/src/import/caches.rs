@@ -36,11 +36,14 @@ pub(super) fn line(caches: &[String]) -> Result<String, Diagnostic> {
 
 /// `mine:size=40,on=[0,1]` as `{policy: mine, size: 40, on: [0,1]}`, and `none:type=f16` as `{type: f16}`.
 pub(crate) fn entry(text: &str) -> Result<String, Diagnostic> {
-    let (name, settings) = text.split_once(':').unwrap_or((text, ""));
+    let (name, settings) = match text.split_once(':') {
+        Some((name, settings)) => (name, settings_of(settings)),
+        None => (text, Vec::new()),
+    };
     let name = word(text, name)?;
     let policy = (name != NONE).then(|| format!("policy: {name}"));
     let mut parts = Vec::from_iter(policy);
-    for setting in settings_of(settings) {
+    for setting in settings {
         let (key, value) = setting.split_once('=').ok_or_else(|| wrong(text))?;
         let plain = |c: char| c.is_ascii_alphanumeric() || " []+-*/%._,()".contains(c);
         if value.trim().is_empty() || !value.chars().all(plain) {
@@ -54,7 +57,7 @@ pub(crate) fn entry(text: &str) -> Result<String, Diagnostic> {
     }
 }
 
-/// The parts between commas that stand in no brackets.
+/// The parts between commas that stand in no brackets; what is empty is a part, too.
 fn settings_of(text: &str) -> Vec<&str> {
     let (mut depth, mut start, mut parts) = (0_usize, 0, Vec::new());
     for (at, c) in text.char_indices() {
@@ -69,7 +72,6 @@ fn settings_of(text: &str) -> Vec<&str> {
         }
     }
     parts.push(&text[start..]);
-    parts.retain(|part| !part.trim().is_empty());
     parts
 }
 
@@ -82,10 +84,11 @@ fn word<'t>(text: &str, name: &'t str) -> Result<&'t str, Diagnostic> {
 }
 
 fn wrong(text: &str) -> Diagnostic {
-    bare(format!(
-        "`--cache {}` is not a policy with settings",
-        text.escape_debug()
-    ))
+    let message = match text.trim().is_empty() {
+        true => "what `--cache` names is not a policy: it is empty".to_owned(),
+        false => format!("`--cache {}` is not a policy with settings", text.escape_debug()),
+    };
+    bare(message)
     .help("write `--cache NAME:setting=value,setting=value`, or `--cache none:type=f16`; docs/caches.md lists the policies of the library")
 }
 
@@ -101,7 +104,8 @@ mod tests {
         );
         assert_eq!(split("one,a=1"), ["one:a=1"]);
         assert_eq!(split("a=1"), ["a=1"]);
-        assert!(split(" ").is_empty());
+        assert_eq!(split("none,"), ["none", ""]);
+        assert_eq!(split(","), ["", ""]);
     }
 
     #[test]
@@ -122,6 +126,9 @@ mod tests {
             "2:",
             "mine:size",
             "mine:size=",
+            "mine:",
+            "mine:size=1,",
+            "mine:size=1,,on=0",
             "mine:size={a: 1}",
             "mine:si ze=1",
         ] {

@@ -2,7 +2,7 @@
 
 use super::{cache_type::CacheType, expand::Instance, values::Names};
 use crate::{
-    diag::{Diagnostic, Placed},
+    diag::{Diagnostic, Placed, nearest},
     elaborate::{CacheUse, Given, Part, PolicyUse},
     known::Known,
     library::{Definition, Library},
@@ -15,6 +15,9 @@ use seqc_grammar::{
 };
 use seqc_ir::{Model, Op};
 use std::sync::Arc;
+
+/// Most attentions that a message lists.
+const MOST_LISTED: usize = 6;
 
 /// An entry of `cache:` with everything resolved.
 #[derive(Clone, Debug, Default)]
@@ -208,10 +211,8 @@ impl Site<'_> {
     fn named(&self, text: &Spanned<String>, with: &[usize], instances: &[Instance]) -> Result<Vec<usize>, Diagnostic> {
         if let Ok(n) = text.value.parse::<usize>() {
             let message = format!("the model has {} attentions, and none with the number {n}", with.len());
-            return with
-                .get(n)
-                .map(|layer| vec![*layer])
-                .ok_or_else(|| self.nothing(text.span, &message));
+            let found = with.get(n).map(|layer| vec![*layer]);
+            return found.ok_or_else(|| self.no_such(text.span, message).help(listed(with, instances)));
         }
         let name = |layer: usize| instances[layer].layer.definition.def.name.text.as_str();
         let is_meant = |layer: usize| {
@@ -223,17 +224,22 @@ impl Site<'_> {
             return Ok(found);
         }
         if (0..instances.len()).any(is_meant) {
-            return Err(self.nothing(text.span, &format!("`{}` has no attention", text.value)));
+            let d = self.no_such(text.span, format!("`{}` has no attention", text.value));
+            return Err(d.help(listed(with, instances)));
         }
-        let d = Diagnostic::new(
-            "no-attention",
-            self.place(text.span),
-            format!("no layer is called `{}`", text.value),
-        );
-        let known = with
-            .iter()
-            .flat_map(|layer| [Some(name(*layer)), instances[*layer].label.as_deref()]);
-        Err(d.did_you_mean(&text.value, known.flatten()))
+        let mut d = self.no_such(text.span, format!("no layer is called `{}`", text.value));
+        let known = with.iter().flat_map(|layer| {
+            let instance = &instances[*layer];
+            [Some(name(*layer)), instance.label.as_deref(), Some(&instance.path)]
+        });
+        if let Some(near) = nearest(&text.value, known.flatten()) {
+            d = d.help(format!("did you mean `{near}`?"));
+        }
+        Err(d.help(listed(with, instances)))
+    }
+
+    fn no_such(&self, span: Span, message: String) -> Diagnostic {
+        Diagnostic::new("no-attention", self.place(span), message)
     }
 
     fn ty(&self, ty: &Spanned<String>) -> Result<CacheType, Diagnostic> {
@@ -299,6 +305,19 @@ impl Site<'_> {
 
 fn one(d: Diagnostic) -> Vec<Diagnostic> {
     vec![d]
+}
+
+/// The attentions of a model with their numbers, as far as they are few.
+fn listed(with: &[usize], instances: &[Instance]) -> String {
+    let numbered = |(n, layer): (usize, &usize)| format!("{n} `{}`", instances[*layer].path);
+    let mut all: Vec<String> = with.iter().enumerate().map(numbered).collect();
+    if all.len() > MOST_LISTED {
+        all.splice(MOST_LISTED - 2..all.len() - 1, ["…".to_owned()]);
+    }
+    match all.is_empty() {
+        true => "the model has no attentions".to_owned(),
+        false => format!("the attentions are {}", all.join(", ")),
+    }
 }
 
 /// Fills in the values of all settings: those that are the same for all attentions of an entry.

@@ -58,7 +58,19 @@ pub(super) fn apply(root: &mut Node, file: FileId, shown: &str, set: &[(String, 
                 d.did_you_mean(size, names.iter().map(String::as_str))
             })?;
         }
-        put(root, &path, node).map_err(|m| Diagnostic::new("bad-set", place, format!("--set {key}: {m}")))?;
+        put(root, &path, node).map_err(|wrong| {
+            let d = Diagnostic::new("bad-set", place, format!("--set {key}: {}", wrong.message));
+            match wrong.instead {
+                Some(rest) => {
+                    let list = path[..path.len() - rest.len() + 1].join(".");
+                    d.help(format!(
+                        "write `--set {list}.{}=…`: entries are counted from 0",
+                        rest.join(".")
+                    ))
+                }
+                None => d,
+            }
+        })?;
     }
     Ok(())
 }
@@ -101,8 +113,21 @@ fn shift(node: &mut Node, by: u32) {
     }
 }
 
+/// Why there is nothing under a path.
+struct Nowhere<'p> {
+    message: String,
+    /// What was meant behind the keys so far.
+    instead: Option<Vec<&'p str>>,
+}
+
+impl Nowhere<'_> {
+    fn of(message: String) -> Self {
+        Nowhere { message, instead: None }
+    }
+}
+
 /// Replaces the value under a path of keys and list positions; what is missing in mappings is made.
-fn put(node: &mut Node, path: &[&str], value: Node) -> Result<(), String> {
+fn put<'p>(node: &mut Node, path: &[&'p str], value: Node) -> Result<(), Nowhere<'p>> {
     let Some((first, rest)) = path.split_first() else {
         *node = value;
         return Ok(());
@@ -133,9 +158,14 @@ fn put(node: &mut Node, path: &[&str], value: Node) -> Result<(), String> {
             let count = items.len();
             match first.parse::<usize>().ok().and_then(|n| items.get_mut(n)) {
                 Some(item) => put(item, rest, value),
-                None => Err(format!("`{first}` is not a position in a list of {count}")),
+                None => Err(Nowhere {
+                    message: format!("`{first}` is not a position in a list of {count}"),
+                    instead: (count > 0 && first.parse::<usize>().is_err()).then(|| [&["0"], path].concat()),
+                }),
             }
         }
-        Kind::Scalar { .. } | Kind::Null => Err(format!("there is nothing under `{first}`: the value is a single one")),
+        Kind::Scalar { .. } | Kind::Null => Err(Nowhere::of(format!(
+            "there is nothing under `{first}`: the value is a single one"
+        ))),
     }
 }

@@ -199,6 +199,11 @@ pub(super) fn entries() -> Vec<Case> {
         entry("policy-two-types", "two-policies", "[{type: f16}, {type: bf16, on: 1}]"),
         entry("policy-on-nothing", "no-attention", "[{policy: mine, on: atention}]"),
         entry(
+            "policy-on-path",
+            "no-attention",
+            "[{policy: mine, on: layers.1.attention}]",
+        ),
+        entry(
             "policy-on-mlp",
             "no-attention",
             "[{policy: mine, on: [attention, swiglu]}]",

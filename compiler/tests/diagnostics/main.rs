@@ -304,6 +304,9 @@ fn of_options() -> Vec<String> {
     let (diagnostics, text) = problems("bad-set", &body("  x"), MODEL, &[("model.name", "other")]);
     assert_eq!(diagnostics[0].code, "bad-set");
     insta::assert_snapshot!("bad-set", text);
+    let (diagnostics, text) = problems("bad-set", &body("  x"), MODEL, &[("stack.repeat", "2")]);
+    assert_eq!(diagnostics[0].code, "bad-set");
+    insta::assert_snapshot!("bad-set-list", text);
     let dir = scratch("import");
     write(&dir.join("config.json"), b"{\"model_type\": \"lama\"}");
     let mut sources = Sources::default();
