@@ -33,7 +33,18 @@ fn run(attention: &Attention<'_, '_>, f: &mut Func) {
         .map(|n| cx.state_base(f, attention.first + n))
         .collect();
     let angles = spec.angles().map(|n| attention.row(f, n).0);
-    let tables = [(), ()].map(|()| table(attention, &governed, f, &states));
+    let [sights, observed] = [(), ()].map(|()| table(attention, &governed, f, &states));
+    let of_blocks = governed.block_parts().into_iter();
+    let of_blocks: Vec<Val> = of_blocks
+        .filter_map(|part| Some(states[governed.entry(part)?]))
+        .collect();
+    // Where there are none, it is not read.
+    let blocks = if of_blocks.is_empty() {
+        sights
+    } else {
+        stack_table(f, of_blocks)
+    };
+    let tables = [sights, observed, blocks];
     let given = Arguments {
         rows,
         states,

@@ -22,6 +22,15 @@ pub(super) struct HeadCache {
     pub(super) channels: Option<Vec<usize>>,
     /// The last tokens' queries, oldest first.
     pub(super) queries: VecDeque<Query>,
+    /// Blocks that are closed.
+    pub(super) blocks: Vec<ClosedBlock>,
+}
+
+/// What is kept of a block.
+#[derive(Clone, Debug)]
+pub(super) struct ClosedBlock {
+    /// For each query head that shares the key head, the values of [`crate::policy::Blocks::closing`]: one, or one of each channel.
+    pub(super) numbers: Vec<Vec<Vec<f64>>>,
 }
 
 /// An entry.
@@ -30,7 +39,8 @@ pub(super) struct Entry {
     pub(super) position: usize,
     pub(super) key: Vec<f64>,
     pub(super) value: Vec<f64>,
-    pub(super) memories: Vec<f64>,
+    /// One value, or one for each query head that shares the key head.
+    pub(super) memories: Vec<Vec<f64>>,
 }
 
 /// The queries of one token for a key head, with what its predicate and score read.

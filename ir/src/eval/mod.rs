@@ -12,6 +12,7 @@
 
 mod access;
 mod attend;
+mod blocks;
 mod coding;
 mod contract;
 mod data;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     BinaryOp, PairDomain, PairExpr, PairLeaf, UnaryOp,
-    policy::{COUNTERS, ENDED, ENTRIES, MEMORIES, Policy, READING, SLOT},
+    policy::{CLOSED, COUNTERS, ENDED, ENTRIES, Kind, MEMORIES, Policy, RANK, READING, SHOWN, SLOT},
 };
 
 /// One key head at one token.
@@ -23,53 +23,69 @@ pub(super) struct HeadStep<'a> {
     pub(super) definitions: Vec<Vec<f64>>,
 }
 
+/// What an expression of a policy is about, beside the cache.
+#[derive(Clone, Copy, Default)]
+pub(super) struct About<'n> {
+    pub(super) slot: Option<usize>,
+    pub(super) channel: Option<usize>,
+    /// Position of the query; that of the token unless given.
+    pub(super) now: Option<usize>,
+    /// The weight, or the number of a vector.
+    pub(super) score: f64,
+    /// Number of the query head among those that share the key head.
+    pub(super) member: usize,
+    /// The block.
+    pub(super) block: Option<usize>,
+    /// Values of [`crate::policy::Blocks::closing`] that are known.
+    pub(super) closing: &'n [Vec<f64>],
+    /// Values of [`crate::policy::Blocks::choosing`] that are known, of each block.
+    pub(super) choosing: &'n [Vec<f64>],
+    /// Entries that a sight shows before this one, and in all.
+    pub(super) counts: [usize; 2],
+    /// The entry's block is closed.
+    pub(super) closed: bool,
+}
+
 impl HeadStep<'_> {
+    /// The value of an expression.
+    pub(super) fn value(&self, expr: &PairExpr, about: About<'_>) -> f64 {
+        Place { step: self, about }.value(expr)
+    }
+
     /// A function of numbers of the cache.
     pub(super) fn number(&self, expr: &PairExpr) -> f64 {
-        Place {
-            step: self,
-            slot: None,
-            channel: None,
-            now: self.at.position,
-            score: 0.0,
-        }
-        .value(expr)
+        self.value(expr, About::default())
     }
 
     /// A function of an entry and a query at position `now`.
     pub(super) fn of_entry(&self, expr: &PairExpr, slot: usize, now: usize, score: f64) -> f64 {
-        Place {
-            step: self,
+        let about = About {
             slot: Some(slot),
-            channel: None,
-            now,
+            now: Some(now),
             score,
-        }
-        .value(expr)
+            ..About::default()
+        };
+        self.value(expr, about)
     }
 
     pub(super) fn of_channel(&self, expr: &PairExpr, channel: usize, number: f64, slot: Option<usize>) -> f64 {
-        Place {
-            step: self,
+        let about = About {
             slot,
             channel: Some(channel),
-            now: self.at.position,
             score: number,
-        }
-        .value(expr)
+            ..About::default()
+        };
+        self.value(expr, about)
     }
 }
 
 /// What a policy's expression is about.
-struct Place<'a, 'b> {
+struct Place<'a, 'b, 'n> {
     step: &'a HeadStep<'b>,
-    slot: Option<usize>,
-    channel: Option<usize>,
-    now: usize,
-    score: f64,
+    about: About<'n>,
 }
 
-impl Place<'_, '_> {
+impl Place<'_, '_, '_> {
     fn number_of_cache(&self, n: usize) -> f64 {
         let at = self.step.at;
         let after = |shift: usize| at.prompt.is_some_and(|p| at.position + shift == p);
@@ -77,35 +93,65 @@ impl Place<'_, '_> {
             ENTRIES => self.step.cache.entries.len() as f64,
             READING => f64::from(at.prompt.is_none_or(|p| at.position + 1 < p)),
             ENDED => f64::from(after(1)),
+            SHOWN => self.about.counts[1] as f64,
             n => self.step.counters[n - COUNTERS],
         }
     }
 
     fn number_of_entry(&self, n: usize) -> f64 {
-        let memories = self.step.policy.memories.len();
-        if n >= MEMORIES + memories {
-            let definition = n - MEMORIES - memories;
-            let channels = self.step.policy.definitions[definition].kind.of_channels();
-            let place = if channels { self.channel } else { self.slot };
-            return place.map_or(0.0, |at| self.step.definitions[definition][at]);
+        let (policy, about) = (self.step.policy, &self.about);
+        let of = |values: &Vec<f64>, channels: bool| {
+            let place = if channels { about.channel } else { about.slot };
+            place.map_or(0.0, |at| values[at])
+        };
+        match n {
+            SLOT => about.channel.or(about.slot).or(about.block).unwrap_or(0) as f64,
+            RANK => about.counts[0] as f64,
+            CLOSED => f64::from(about.closed),
+            n if n >= policy.choosing_stream(0) => {
+                let values = about.choosing.get(n - policy.choosing_stream(0));
+                about.block.and_then(|at| values?.get(at)).copied().unwrap_or(0.0)
+            }
+            n if n >= policy.closing_stream(0) => self.number_of_block(n - policy.closing_stream(0)),
+            n if n >= policy.stream_of(0) => {
+                let definition = n - policy.stream_of(0);
+                of(
+                    &self.step.definitions[definition],
+                    policy.definitions[definition].kind.of_channels(),
+                )
+            }
+            n => about.slot.map_or(0.0, |slot| {
+                let values = &self.step.cache.entries[slot].memories[n - MEMORIES];
+                *values.get(about.member).unwrap_or(&values[0])
+            }),
         }
-        match (n, self.slot, self.channel) {
-            (SLOT, _, Some(channel)) => channel as f64,
-            (SLOT, Some(slot), _) => slot as f64,
-            (n, Some(slot), _) => self.step.cache.entries[slot].memories[n - MEMORIES],
-            (_, None, _) => 0.0,
-        }
+    }
+
+    /// A value of [`crate::policy::Blocks::closing`]: of the block, of a channel, or of an entry of the block.
+    fn number_of_block(&self, definition: usize) -> f64 {
+        let (policy, about) = (self.step.policy, &self.about);
+        let (Some(blocks), Some(values)) = (&policy.blocks, about.closing.get(definition)) else {
+            return 0.0;
+        };
+        let kind = &blocks.closing[definition].kind;
+        let at = match kind {
+            Kind::Over { .. } => Some(0),
+            kind if kind.of_channels() => about.channel,
+            _ => about.slot.map(|slot| (slot - blocks.first) % blocks.size),
+        };
+        at.and_then(|at| values.get(at)).copied().unwrap_or(0.0)
     }
 }
 
-impl PairDomain for Place<'_, '_> {
+impl PairDomain for Place<'_, '_, '_> {
     type Value = f64;
 
     fn leaf(&mut self, leaf: PairLeaf) -> f64 {
         match leaf {
-            PairLeaf::Score => self.score,
-            PairLeaf::QueryPos => self.now as f64,
+            PairLeaf::Score => self.about.score,
+            PairLeaf::QueryPos => self.about.now.unwrap_or(self.step.at.position) as f64,
             PairLeaf::KeyPos => self
+                .about
                 .slot
                 .map_or(0.0, |slot| self.step.cache.entries[slot].position as f64),
             PairLeaf::Head => self.step.head as f64,

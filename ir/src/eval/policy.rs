@@ -2,15 +2,16 @@
 
 use super::{
     attend::{Attend, Pair},
+    blocks::{self, Choice},
     coding,
     data::Data,
     entries::{pool, reduce, top},
     governed::{At, Entry, HeadCache, Query},
-    place::HeadStep,
+    place::{About, HeadStep},
 };
 use crate::{
     PairDomain, PairExpr,
-    policy::{Kind, Policy, Sight, Turn},
+    policy::{Kind, Policy, Recurrence, Sight, Turn},
 };
 
 impl Attend {
@@ -24,34 +25,42 @@ impl Attend {
             heads.resize(self.heads / self.group, first);
         }
         let caches = heads.iter_mut().enumerate();
-        caches
-            .flat_map(|(head, cache)| {
-                let mut turn = HeadStep {
-                    attend: self,
-                    policy,
-                    head,
-                    at,
-                    cache,
-                    counters: Vec::new(),
-                    definitions: Vec::new(),
-                };
-                turn.run(operands)
+        let mut steps: Vec<HeadStep<'_>> = caches
+            .map(|(head, cache)| HeadStep {
+                attend: self,
+                policy,
+                head,
+                at,
+                cache,
+                counters: Vec::new(),
+                definitions: Vec::new(),
             })
+            .collect();
+        steps.iter_mut().for_each(|step| step.begin(operands));
+        let choices = blocks::choose(&steps, operands);
+        let steps = steps.into_iter().zip(&choices);
+        steps
+            .flat_map(|(mut step, chosen)| step.finish(operands, chosen))
             .collect()
     }
 }
 
 impl HeadStep<'_> {
-    fn run(&mut self, operands: &[Data]) -> Vec<f64> {
+    /// The counters' new values, and the token's entry.
+    fn begin(&mut self, operands: &[Data]) {
         self.append(operands);
         self.counters = self.cache.counters.clone();
         let next = self.policy.counters.iter().map(|c| self.number(&c.next)).collect();
         self.counters = next;
+    }
+
+    /// The result, after `chosen` of each query head.
+    fn finish(&mut self, operands: &[Data], chosen: &[Choice]) -> Vec<f64> {
         let query = Query {
             position: self.at.position,
             operands: operands.to_vec(),
         };
-        let weights = self.weights(&query);
+        let weights = self.weights(&query, chosen);
         let out = weights.iter().flat_map(|row| self.weighted(row)).collect();
         self.remember(&weights);
         self.keep_query(query);
@@ -64,6 +73,7 @@ impl HeadStep<'_> {
             self.evict();
         }
         self.code();
+        self.close_blocks(operands);
         self.cache.counters = std::mem::take(&mut self.counters);
         out
     }
@@ -74,7 +84,7 @@ impl HeadStep<'_> {
             position: self.at.position,
             key: part(&operands[1], self.attend.e),
             value: part(&operands[2], self.attend.f),
-            memories: self.policy.memories.iter().map(|m| m.init).collect(),
+            memories: self.policy.memories.iter().map(|m| self.first_values(m)).collect(),
         };
         let codings = [
             (&self.policy.keys, &mut entry.key),
@@ -90,64 +100,103 @@ impl HeadStep<'_> {
         self.cache.entries.push(entry);
     }
 
+    fn first_values(&self, memory: &Recurrence) -> Vec<f64> {
+        vec![memory.init; if memory.each { self.attend.group } else { 1 }]
+    }
+
     /// The weights of every query head: of each entry, in each sight.
-    fn weights(&self, query: &Query) -> Vec<Vec<Vec<f64>>> {
-        let heads = self.head * self.attend.group..(self.head + 1) * self.attend.group;
-        heads.map(|head| self.weights_of(query, head)).collect()
+    fn weights(&self, query: &Query, chosen: &[Choice]) -> Vec<Vec<Vec<f64>>> {
+        let members = 0..self.attend.group;
+        members
+            .map(|member| {
+                let none = Choice::new();
+                self.weights_of(query, member, chosen.get(member).unwrap_or(&none))
+            })
+            .collect()
     }
 
-    fn weights_of(&self, query: &Query, head: usize) -> Vec<Vec<f64>> {
-        let scores = |sight: &Sight| -> Vec<f64> {
-            let entries = 0..self.cache.entries.len();
-            entries.map(|slot| self.score(query, head, sight, slot)).collect()
-        };
-        let scores: Vec<Vec<f64>> = self.policy.sights.iter().map(scores).collect();
-        let all = || scores.iter().flatten().copied();
-        let largest = all().fold(f64::NEG_INFINITY, f64::max);
-        if largest == f64::NEG_INFINITY {
-            return scores.iter().map(|row| vec![0.0; row.len()]).collect();
-        }
-        let total: f64 = all().map(|s| (s - largest).exp()).sum();
-        let weight = |s: &f64| (s - largest).exp() / total;
-        scores.iter().map(|row| row.iter().map(weight).collect()).collect()
+    fn weights_of(&self, query: &Query, member: usize, chosen: &Choice) -> Vec<Vec<f64>> {
+        let scores = |sight| self.scores(query, member, sight, chosen);
+        normalised(self.policy.sights.iter().map(scores).collect())
     }
 
-    /// The score of an entry; minus infinity where it is not seen.
-    fn score(&self, query: &Query, head: usize, sight: &Sight, slot: usize) -> f64 {
-        let entry = &self.cache.entries[slot];
+    /// The scores of all entries; minus infinity where they are not seen.
+    fn scores(&self, query: &Query, member: usize, sight: &Sight, chosen: &Choice) -> Vec<f64> {
         let spec = &self.attend.spec;
-        let mut layer = Pair {
+        let entries = 0..self.cache.entries.len();
+        let head = self.head * self.attend.group + member;
+        let admitted = |slot: &usize| {
+            let seen = |e: &PairExpr| self.value(e, self.about_seen(query, *slot, chosen)) != 0.0;
+            let position = self.cache.entries[*slot].position;
+            position <= query.position
+                && spec
+                    .predicate
+                    .as_ref()
+                    .is_none_or(|p| self.pair(query, head, *slot).value(p) != 0.0)
+                && sight.seen.as_ref().is_none_or(seen)
+        };
+        let shown: Vec<usize> = entries.clone().filter(admitted).collect();
+        let mut scores = vec![f64::NEG_INFINITY; entries.len()];
+        for (rank, slot) in shown.iter().enumerate() {
+            let counts = [rank, shown.len()];
+            scores[*slot] = self.score(query, head, sight, *slot, counts);
+        }
+        scores
+    }
+
+    /// What decides whether a query sees an entry.
+    fn about_seen<'n>(&self, query: &Query, slot: usize, chosen: &'n Choice) -> About<'n> {
+        let block = self.policy.blocks.as_ref().and_then(|blocks| {
+            let block = slot.checked_sub(blocks.first)? / blocks.size;
+            (block < self.cache.blocks.len()).then_some(block)
+        });
+        About {
+            slot: Some(slot),
+            now: Some(query.position),
+            block,
+            choosing: chosen,
+            closed: block.is_some(),
+            ..About::default()
+        }
+    }
+
+    fn pair<'q>(&'q self, query: &'q Query, head: usize, slot: usize) -> Pair<'q> {
+        Pair {
             attend: self.attend,
             operands: &query.operands,
             key_streams: &[],
             score: 0.0,
             query: query.position as f64,
-            key: entry.position,
+            key: self.cache.entries[slot].position,
             head,
-        };
-        let admitted = entry.position <= query.position
-            && spec.predicate.as_ref().is_none_or(|p| layer.value(p) != 0.0)
-            && sight
-                .seen
-                .as_ref()
-                .is_none_or(|s| self.of_entry(s, slot, query.position, 0.0) != 0.0);
-        if !admitted {
-            return f64::NEG_INFINITY;
         }
+    }
+
+    /// The score of an entry that is seen; `counts` entries are seen before it, and in all.
+    fn score(&self, query: &Query, head: usize, sight: &Sight, slot: usize, counts: [usize; 2]) -> f64 {
+        let entry = &self.cache.entries[slot];
+        let spec = &self.attend.spec;
         let e = self.attend.e;
         let q = &query.operands[0][head * e..(head + 1) * e];
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let product = match (self.policy.turn, spec.angles()) {
-            (Some(turn), Some(angles)) => {
-                let angles = &query.operands[angles];
-                let at = |e: &PairExpr| self.of_entry(e, slot, query.position, 0.0);
-                let q = turned(turn, angles, at(&sight.query), q);
-                dot(&q, &turned(turn, angles, at(&sight.key), &entry.key))
-            }
-            _ => dot(q, &entry.key),
+        let about = About {
+            slot: Some(slot),
+            now: Some(query.position),
+            counts,
+            ..About::default()
         };
-        layer.score = spec.scale * product;
+        let q = self.turned(&query.operands, q, self.value(&sight.query, about));
+        let k = self.turned(&query.operands, &entry.key, self.value(&sight.key, about));
+        let mut layer = self.pair(query, head, slot);
+        layer.score = spec.scale * dot(&q, &k);
         spec.score.as_ref().map_or(layer.score, |s| layer.value(s))
+    }
+
+    /// A row turned to a position, where the policy turns.
+    pub(super) fn turned(&self, operands: &[Data], row: &[f64], position: f64) -> Vec<f64> {
+        match (self.policy.turn, self.attend.spec.angles()) {
+            (Some(turn), Some(angles)) => turned(turn, &operands[angles], position, row),
+            _ => row.to_vec(),
+        }
     }
 
     /// The weighted sum of values.
@@ -166,11 +215,26 @@ impl HeadStep<'_> {
     /// Updates the memories of all entries.
     fn remember(&mut self, weights: &[Vec<Vec<f64>>]) {
         for slot in 0..self.cache.entries.len() {
-            let weight: f64 = weights.iter().flatten().map(|row| row[slot]).sum();
-            let memories = self.policy.memories.iter();
-            let next = memories
-                .map(|m| self.of_entry(&m.next, slot, self.at.position, weight))
+            let given: Vec<f64> = weights
+                .iter()
+                .map(|rows| rows.iter().map(|row| row[slot]).sum())
                 .collect();
+            let next = |m: &Recurrence| -> Vec<f64> {
+                let value = |member: usize, score: f64| {
+                    let about = About {
+                        slot: Some(slot),
+                        score,
+                        member,
+                        ..About::default()
+                    };
+                    self.value(&m.next, about)
+                };
+                match m.each {
+                    true => (0..given.len()).map(|member| value(member, given[member])).collect(),
+                    false => vec![value(0, given.iter().sum())],
+                }
+            };
+            let next = self.policy.memories.iter().map(next).collect();
             self.cache.entries[slot].memories = next;
         }
     }
@@ -235,6 +299,8 @@ impl HeadStep<'_> {
                 let sum = |c: usize| rows.iter().map(|row| self.of_channel(of, c, row[c], None)).sum::<f64>();
                 channels.map(|c| sum(c) / rows.len().max(1) as f64).collect()
             }
+            // Numbers of blocks.
+            Kind::Within | Kind::Fold { .. } | Kind::QuerySum(_) | Kind::Heads { .. } => Vec::new(),
         }
     }
 
@@ -244,7 +310,7 @@ impl HeadStep<'_> {
     }
 
     /// The queries of a token for this key head.
-    fn rows<'q>(&self, query: &'q Query) -> impl Iterator<Item = &'q [f64]> {
+    pub(super) fn rows<'q>(&self, query: &'q Query) -> impl Iterator<Item = &'q [f64]> {
         let (e, group) = (self.attend.e, self.attend.group);
         query.operands[0].chunks(e).skip(self.head * group).take(group)
     }
@@ -252,7 +318,7 @@ impl HeadStep<'_> {
     fn seen(&self, queries: usize) -> Vec<f64> {
         let mut sums = vec![0.0; self.cache.entries.len()];
         for query in self.last(queries) {
-            for row in self.weights(query).iter().flatten() {
+            for row in self.weights(query, &[]).iter().flatten() {
                 sums.iter_mut().zip(row).for_each(|(s, w)| *s += w);
             }
         }
@@ -297,6 +363,28 @@ impl HeadStep<'_> {
             self.cache.coded_values = border;
         }
     }
+}
+
+/// Weights of scores under one softmax; none where nothing is seen.
+pub(super) fn normalised(mut scores: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    let largest = scores.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weight = |s: f64| {
+        if largest == f64::NEG_INFINITY {
+            0.0
+        } else {
+            (s - largest).exp()
+        }
+    };
+    scores.iter_mut().flatten().for_each(|s| *s = weight(*s));
+    let total: f64 = scores.iter().flatten().sum();
+    if total > 0.0 {
+        scores.iter_mut().flatten().for_each(|s| *s /= total);
+    }
+    scores
+}
+
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// A row turned to a position.

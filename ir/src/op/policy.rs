@@ -1,16 +1,17 @@
 //! Cache policies: which entries of a cache are kept, how they are stored, and at which positions queries and keys meet.
 
-use crate::{PairExpr, ReduceOp};
+use crate::{BinaryOp, PairExpr, ReduceOp};
 
 /// What a cache does beside growing. Every key head runs the policy for itself, on entries that it numbers by *slots*, from 0,
 /// oldest first. At each token, in this order:
 ///
 /// 1. the [`counters`](Policy::counters) are updated;
 /// 2. the token's entry is appended, with its memories at their first values;
-/// 3. the query heads that share the key head attend to the entries, each entry in the [`sights`](Policy::sights) that see it;
-/// 4. the [`memories`](Policy::memories) are updated with the weights that the entries got;
-/// 5. where [`Eviction::at`] holds, the [`definitions`](Policy::definitions) are computed and entries are evicted;
-/// 6. entries that have come below [`Coding::until`] are coded.
+/// 3. every query head computes what it chooses [`blocks`](Policy::blocks) by;
+/// 4. the query heads that share the key head attend to the entries, each entry in the [`sights`](Policy::sights) that see it;
+/// 5. the [`memories`](Policy::memories) are updated with the weights that the entries got;
+/// 6. where [`Eviction::at`] holds, the [`definitions`](Policy::definitions) are computed and entries are evicted;
+/// 7. entries that have come below [`Coding::until`] are coded, and blocks are closed.
 ///
 /// Expressions have these leaves (see [`leaves`](Policy#leaves) for the numbers of streams):
 ///
@@ -21,9 +22,9 @@ use crate::{PairExpr, ReduceOp};
 /// | [`PairExpr::QueryPos`] | position of the token |
 /// | [`PairExpr::KeyPos`] | position of the entry's token |
 /// | [`PairExpr::Head`] | the key head |
-/// | [`PairExpr::QueryStream`] | a number of the cache: [`ENTRIES`], [`READING`], [`ENDED`], then the counters: before this token in the counters themselves, else after it |
-/// | [`PairExpr::KeyStream`] | a number of the entry, or of the channel: [`SLOT`], then the memories, then the definitions |
-/// | [`PairExpr::Score`] | in memories, the sum of the weights that the query heads gave the entry; in [`Kind::KeyMean`], [`Kind::KeySum`] and [`Kind::QueryMean`], the number of the key or query at hand |
+/// | [`PairExpr::QueryStream`] | a number of the cache: [`ENTRIES`], [`READING`], [`ENDED`], [`SHOWN`], then the counters: before this token in the counters themselves, else after it |
+/// | [`PairExpr::KeyStream`] | a number of the entry, of the channel, or of the block: [`SLOT`], [`RANK`], [`CLOSED`], then the memories, the definitions, and those of blocks, [`Blocks::closing`] and [`Blocks::choosing`] |
+/// | [`PairExpr::Score`] | in memories, the sum of the weights that the query heads gave the entry, or the weight of [each](Recurrence::each); where there is one, the number of the key, value or query at hand |
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
     /// Numbers of the cache, updated at every token.
@@ -32,6 +33,8 @@ pub struct Policy {
     pub memories: Vec<Recurrence>,
     /// What is computed where entries are evicted or channels chosen, in order.
     pub definitions: Vec<Definition>,
+    /// Blocks of entries among which queries choose.
+    pub blocks: Option<Blocks>,
     /// Which entries leave, and when; `None`: none.
     pub evict: Option<Eviction>,
     /// Sets of entries under one softmax, each with the positions at which query and key meet. An entry that several see counts
@@ -52,12 +55,18 @@ pub const ENTRIES: usize = 0;
 pub const READING: usize = 1;
 /// 1 at the last token of a prompt, else 0.
 pub const ENDED: usize = 2;
+/// Entries that the token sees in the [`Sight`] whose [`Sight::query`] this is.
+pub const SHOWN: usize = 3;
 /// Counter 0.
-pub const COUNTERS: usize = 3;
-/// The entry's slot, or the number of the channel.
+pub const COUNTERS: usize = 4;
+/// The entry's slot, the number of the channel or that of the block.
 pub const SLOT: usize = 0;
+/// Entries before this one that the token sees in the [`Sight`] whose [`Sight::key`] this is.
+pub const RANK: usize = 1;
+/// In sights, 1 for the entries of blocks that are closed, else 0.
+pub const CLOSED: usize = 2;
 /// Memory 0.
-pub const MEMORIES: usize = 1;
+pub const MEMORIES: usize = 3;
 
 /// A number that every token updates.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +77,28 @@ pub struct Recurrence {
     pub init: f64,
     /// The next value.
     pub next: PairExpr,
+    /// In memories: each query head has its own, updated with the weight that it gave. Only [`Policy::blocks`] read it.
+    pub each: bool,
+}
+
+/// Consecutive entries, of which queries see those that they choose. Slots are positions: nothing is evicted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blocks {
+    /// Entries of a block.
+    pub size: usize,
+    /// Slot of the first entry of block 0.
+    pub first: usize,
+    /// Entries that must follow a block before it is closed.
+    pub behind: usize,
+    /// Position by which the keys in [`closing`](Blocks::closing) are turned; `None`: keys as they are stored.
+    pub key: Option<PairExpr>,
+    /// Position by which the queries in [`choosing`](Blocks::choosing) are turned; `None`: queries as they come.
+    pub query: Option<PairExpr>,
+    /// Computed over the entries of a block when it is closed, in order. What is a number of an entry is known in these only.
+    pub closing: Vec<Definition>,
+    /// Computed at each token for each query head, over all blocks that were closed before it, in order. In [`Policy::sights`],
+    /// numbers of an entry are those of its block; 0 where that is not closed.
+    pub choosing: Vec<Definition>,
 }
 
 /// When entries leave, and which stay.
@@ -143,6 +174,32 @@ pub enum Kind {
     },
     /// Of each entry: the sum over channels of a function of its key's number and of numbers of the channel.
     KeySum(PairExpr),
+    /// Of each entry of a block: the sum of the weights that the queries of the block's tokens give it, which see the entries of the
+    /// block alone, all of them. Each query head has its own.
+    Within,
+    /// Of each channel: over the entries of a block for which `among` holds, of a function of the number of its key or value, and
+    /// of numbers of the entry and of the channel; of none, 0.
+    Fold {
+        /// Of what.
+        of: PairExpr,
+        /// Sum, largest or smallest.
+        how: ReduceOp,
+        /// Entries that count.
+        among: PairExpr,
+        /// [`PairExpr::Score`] is the number of the value, not of the key.
+        values: bool,
+    },
+    /// Of each block: the sum over channels of a function of the query's number and of numbers of the channel.
+    QuerySum(PairExpr),
+    /// Of each block: over all query heads of the layer, or over those that share the key head.
+    Heads {
+        /// Of what.
+        of: PairExpr,
+        /// Sum, largest or smallest.
+        how: ReduceOp,
+        /// Those that share the key head only.
+        members: bool,
+    },
     /// A number of each channel.
     Channel(PairExpr),
     /// Of each channel: the mean over all entries of a function of the key's number.
@@ -251,12 +308,80 @@ impl Policy {
             Kind::Seen { queries } | Kind::QueryMean { queries, .. } => queries,
             _ => 0,
         };
-        self.definitions.iter().map(of).max().unwrap_or(0)
+        let within = self.blocks.iter().filter(|b| b.reads_queries());
+        let blocks = within.map(|b| b.size + b.behind);
+        self.definitions.iter().map(of).chain(blocks).max().unwrap_or(0)
     }
 
     /// Number of the key stream of a definition.
     pub fn stream_of(&self, definition: usize) -> usize {
         MEMORIES + self.memories.len() + definition
+    }
+
+    /// Number of the key stream of a definition of [`Blocks::closing`].
+    pub fn closing_stream(&self, definition: usize) -> usize {
+        self.stream_of(self.definitions.len()) + definition
+    }
+
+    /// Number of the key stream of a definition of [`Blocks::choosing`].
+    pub fn choosing_stream(&self, definition: usize) -> usize {
+        self.closing_stream(self.blocks.as_ref().map_or(0, |b| b.closing.len())) + definition
+    }
+
+    /// Whether an expression reads what queries chose.
+    pub fn reads_choice(&self, e: &PairExpr) -> bool {
+        let first = self.closing_stream(0);
+        e.any(&|e| matches!(e, PairExpr::KeyStream(n) if *n >= first))
+    }
+
+    /// Whether the entries of a sight are found for each query by itself: by its choice of blocks, or because they are counted.
+    pub fn gathers(&self, sight: &Sight) -> bool {
+        let counted = |e: &PairExpr| matches!(e, PairExpr::KeyStream(RANK | CLOSED) | PairExpr::QueryStream(SHOWN));
+        let parts = || sight.seen.iter().chain([&sight.query, &sight.key]);
+        parts().any(|e| self.reads_choice(e) || e.any(&counted))
+    }
+
+    /// Whether a condition follows from the position of the token and where it is in a prompt.
+    pub fn is_of_place(e: &PairExpr) -> bool {
+        !e.any(&|e| match e {
+            PairExpr::KeyPos | PairExpr::KeyStream(_) | PairExpr::Head | PairExpr::Score | PairExpr::Table(..) => true,
+            PairExpr::QueryStream(n) => *n >= SHOWN,
+            _ => false,
+        })
+    }
+
+    /// The sights with those divided that show all entries at some tokens, and at others what queries choose: what is known of a token
+    /// before its queries are is told apart.
+    pub fn divided_sights(&self) -> Vec<Sight> {
+        let divided = |sight: &Sight| {
+            let counted =
+                |e: &PairExpr| e.any(&|e| matches!(e, PairExpr::KeyStream(RANK) | PairExpr::QueryStream(SHOWN)));
+            let parts = sight.seen.iter().flat_map(PairExpr::disjuncts);
+            let (place, rest): (Vec<_>, Vec<_>) = parts.cloned().partition(Policy::is_of_place);
+            let either = |parts: Vec<PairExpr>| parts.into_iter().reduce(|a, b| PairExpr::binary(BinaryOp::Or, a, b));
+            let choice = self.gathers(sight) && !counted(&sight.query) && !counted(&sight.key);
+            match (either(place), either(rest)) {
+                (Some(place), Some(rest)) if choice => {
+                    let otherwise = PairExpr::binary(BinaryOp::And, place.clone().negated(), rest);
+                    let seen = |seen| Sight {
+                        seen: Some(seen),
+                        ..sight.clone()
+                    };
+                    vec![seen(place), seen(otherwise)]
+                }
+                _ => vec![sight.clone()],
+            }
+        };
+        self.sights.iter().flat_map(divided).collect()
+    }
+
+    /// Whether each query head has its own numbers of closed blocks.
+    pub fn blocks_of_query_heads(&self) -> bool {
+        let each = |e: &PairExpr| matches!(e, PairExpr::KeyStream(n) if n.checked_sub(MEMORIES).and_then(|n| self.memories.get(n)).is_some_and(|m| m.each));
+        let closing = self.blocks.iter().flat_map(|b| &b.closing);
+        closing
+            .into_iter()
+            .any(|d| matches!(d.kind, Kind::Within) || d.kind.expressions().into_iter().any(|e| e.any(&each)))
     }
 
     /// Whether more than each token's own step decides what is kept: where a prompt ends.
@@ -268,9 +393,11 @@ impl Policy {
     /// All of its expressions.
     pub fn expressions(&self) -> Vec<&PairExpr> {
         let mut all: Vec<&PairExpr> = self.counters.iter().chain(&self.memories).map(|r| &r.next).collect();
-        for definition in &self.definitions {
+        let of_blocks = self.blocks.iter().flat_map(|b| b.closing.iter().chain(&b.choosing));
+        for definition in self.definitions.iter().chain(of_blocks) {
             all.extend(definition.kind.expressions());
         }
+        all.extend(self.blocks.iter().flat_map(|b| b.key.iter().chain(&b.query)));
         all.extend(self.evict.iter().flat_map(|e| [&e.at, &e.keep]));
         for sight in &self.sights {
             all.extend(&sight.seen);
@@ -286,21 +413,48 @@ impl Policy {
     }
 }
 
+impl Blocks {
+    /// How many are closed after so many tokens.
+    pub fn closed_after(&self, tokens: usize) -> usize {
+        tokens.saturating_sub(self.first + self.behind) / self.size.max(1)
+    }
+
+    /// Whether the queries of a block's tokens are wanted when it is closed.
+    pub fn reads_queries(&self) -> bool {
+        self.closing.iter().any(|d| matches!(d.kind, Kind::Within))
+    }
+}
+
 impl Kind {
     /// Its expressions.
     pub fn expressions(&self) -> Vec<&PairExpr> {
         match self {
-            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
+            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) | Kind::QuerySum(e) => vec![e],
             Kind::Pool { among, .. } => vec![among],
             Kind::Top { by, count, among } => vec![by, count, among],
-            Kind::Over { of, among, .. } => vec![of, among],
-            Kind::Seen { .. } => Vec::new(),
-            Kind::QueryMean { of, .. } => vec![of],
+            Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
+            Kind::Seen { .. } | Kind::Within => Vec::new(),
+            Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn expressions_mut(&mut self) -> Vec<&mut PairExpr> {
+        match self {
+            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) | Kind::QuerySum(e) => vec![e],
+            Kind::Pool { among, .. } => vec![among],
+            Kind::Top { by, count, among } => vec![by, count, among],
+            Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
+            Kind::Seen { .. } | Kind::Within => Vec::new(),
+            Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
         }
     }
 
     /// Whether it has a number for each channel, rather than for each entry.
     pub fn of_channels(&self) -> bool {
-        matches!(self, Kind::Channel(_) | Kind::KeyMean(_) | Kind::QueryMean { .. })
+        matches!(
+            self,
+            Kind::Channel(_) | Kind::KeyMean(_) | Kind::QueryMean { .. } | Kind::Fold { .. }
+        )
     }
 }

@@ -108,6 +108,38 @@ impl PairExpr {
         AtHead(Some(head)).value(self)
     }
 
+    /// The same with less to compute, where parts are known: constants, and truth values that do not matter.
+    pub fn simplified(&self) -> PairExpr {
+        if let Some(c) = self.constant() {
+            return PairExpr::Const(c);
+        }
+        match self {
+            PairExpr::Unary(op, x) => PairExpr::unary(*op, x.simplified()).folded(),
+            PairExpr::Binary(op @ (BinaryOp::And | BinaryOp::Or), x, y) => {
+                let (x, y) = (x.simplified(), y.simplified());
+                // What decides alone, and what leaves the other one.
+                let decisive = *op == BinaryOp::Or;
+                match (x.constant().map(|c| c != 0.0), y.constant().map(|c| c != 0.0)) {
+                    (Some(known), _) | (_, Some(known)) if known == decisive => PairExpr::Const(f64::from(decisive)),
+                    (Some(_), _) => y,
+                    (_, Some(_)) => x,
+                    _ => PairExpr::binary(*op, x, y),
+                }
+            }
+            PairExpr::Binary(op, x, y) => PairExpr::binary(*op, x.simplified(), y.simplified()).folded(),
+            PairExpr::Select(c, a, b) => match c.simplified() {
+                PairExpr::Const(c) => if c != 0.0 { a } else { b }.simplified(),
+                c => PairExpr::select(c, a.simplified(), b.simplified()),
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// Itself, or the number that it is.
+    fn folded(self) -> PairExpr {
+        self.constant().map_or(self, PairExpr::Const)
+    }
+
     /// True for sums, differences, products and quotients with constants of positions and finite numbers: never NaN.
     pub fn is_finite(&self) -> bool {
         Finite.value(self).finite

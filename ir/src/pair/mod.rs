@@ -143,10 +143,19 @@ impl PairExpr {
 
     /// The truth values that must all hold for this one to hold: the parts of conjunctions.
     pub fn conjuncts(&self) -> Vec<&PairExpr> {
+        self.joined_by(BinaryOp::And)
+    }
+
+    /// The truth values of which one must hold for this one to hold: the parts of disjunctions.
+    pub fn disjuncts(&self) -> Vec<&PairExpr> {
+        self.joined_by(BinaryOp::Or)
+    }
+
+    fn joined_by(&self, op: BinaryOp) -> Vec<&PairExpr> {
         let (mut found, mut work) = (Vec::new(), vec![self]);
         while let Some(expr) = work.pop() {
             match expr {
-                PairExpr::Binary(BinaryOp::And, x, y) => work.extend([&**y, &**x]),
+                PairExpr::Binary(joins, x, y) if *joins == op => work.extend([&**y, &**x]),
                 other => found.push(other),
             }
         }

@@ -4,8 +4,8 @@ use super::{RandomGraph, Range, Rng};
 use crate::{
     AttendSpec, BinaryOp, Dim, Elem, Graph, PairExpr, ReduceOp, Ty, UnaryOp,
     policy::{
-        Along, Channels, Coding, Definition, ENDED, ENTRIES, Eviction, Kind, Policy, READING, Recurrence, SLOT, Sight,
-        Turn,
+        Along, COUNTERS, Channels, Coding, Definition, ENDED, ENTRIES, Eviction, Kind, MEMORIES, Policy, READING,
+        Recurrence, SLOT, Sight, Turn,
     },
 };
 
@@ -101,13 +101,14 @@ impl Maker {
             2 => flag(ENDED),
             3 => {
                 let every = 2 + self.rng.below(9);
-                let next = binary(BinaryOp::Add, Expr::QueryStream(3), number(1.0));
+                let next = binary(BinaryOp::Add, Expr::QueryStream(COUNTERS), number(1.0));
                 policy.counters.push(Recurrence {
                     name: "since".to_owned(),
                     init: 0.0,
                     next: binary(BinaryOp::Mod, next, number(every as f64)),
+                    each: false,
                 });
-                binary(BinaryOp::Eq, Expr::QueryStream(3), number(0.0))
+                binary(BinaryOp::Eq, Expr::QueryStream(COUNTERS), number(0.0))
             }
             _ => binary(BinaryOp::Gt, Expr::QueryStream(ENTRIES), number(budget as f64 + 5.0)),
         }
@@ -158,12 +159,12 @@ impl Maker {
                     },
                 );
                 let k = define("k", Kind::KeyMean(Expr::Score));
-                let read = |n| Expr::KeyStream(SLOT + 1 + n);
+                let read = |n| Expr::KeyStream(MEMORIES + n);
                 let product = binary(BinaryOp::Mul, read(q), read(k));
                 let c = define("c", Kind::Channel(product));
                 define(
                     "sum",
-                    Kind::KeySum(binary(BinaryOp::Mul, Expr::Score, Expr::KeyStream(SLOT + 1 + c))),
+                    Kind::KeySum(binary(BinaryOp::Mul, Expr::Score, Expr::KeyStream(MEMORIES + c))),
                 )
             }
             _ => {
@@ -172,7 +173,7 @@ impl Maker {
             }
         };
         if mass {
-            let old = Expr::KeyStream(1);
+            let old = Expr::KeyStream(MEMORIES);
             let next = match self.rng.below(3) {
                 0 => binary(BinaryOp::Add, old, Expr::Score),
                 1 => binary(BinaryOp::Add, binary(BinaryOp::Mul, number(0.9), old), Expr::Score),
@@ -182,10 +183,11 @@ impl Maker {
                 name: "mass".to_owned(),
                 init: 0.0,
                 next,
+                each: false,
             });
             policy.definitions.push(Definition {
                 name: "mass".to_owned(),
-                kind: Kind::Entry(Expr::KeyStream(1)),
+                kind: Kind::Entry(Expr::KeyStream(MEMORIES)),
             });
         }
         let (of, mut by) = (

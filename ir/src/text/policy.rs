@@ -3,7 +3,7 @@
 use super::{ParseError, cursor::Parser, print::Number};
 use crate::{
     PairExpr, ReduceOp,
-    policy::{Along, Channels, Coding, Definition, Eviction, Kind, Policy, Recurrence, Sight, Turn},
+    policy::{Along, Blocks, Channels, Coding, Definition, Eviction, Kind, Policy, Recurrence, Sight, Turn},
 };
 use std::fmt::{self, Display, Formatter};
 
@@ -12,13 +12,15 @@ impl Display for Policy {
         let mut parts: Vec<String> = Vec::new();
         let recurrences = [("counter", &self.counters), ("memory", &self.memories)];
         for (word, list) in recurrences {
-            for Recurrence { name, init, next } in list {
-                parts.push(format!("{word} {name:?} init={} next={next}", Number(*init)));
+            for Recurrence { name, init, next, each } in list {
+                let each = if *each { " each" } else { "" };
+                parts.push(format!("{word} {name:?} init={} next={next}{each}", Number(*init)));
             }
         }
         for Definition { name, kind } in &self.definitions {
             parts.push(format!("define {name:?} {kind}"));
         }
+        parts.extend(self.blocks.as_ref().map(|blocks| format!("blocks {blocks}")));
         if let Some(Eviction { at, keep }) = &self.evict {
             parts.push(format!("evict at={at} keep={keep}"));
         }
@@ -40,6 +42,23 @@ impl Display for Policy {
     }
 }
 
+impl Display for Blocks {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "size={} first={} behind={}", self.size, self.first, self.behind)?;
+        for (word, at) in [("key", &self.key), ("query", &self.query)] {
+            if let Some(at) = at {
+                write!(f, " {word}={at}")?;
+            }
+        }
+        let mut parts = Vec::new();
+        for (word, list) in [("closing", &self.closing), ("choosing", &self.choosing)] {
+            let text = |Definition { name, kind }: &Definition| format!("{word} {name:?} {kind}");
+            parts.extend(list.iter().map(text));
+        }
+        write!(f, " ({})", parts.join(", "))
+    }
+}
+
 impl Display for Kind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,6 +73,12 @@ impl Display for Kind {
             Kind::Channel(e) => write!(f, "channel of={e}"),
             Kind::KeyMean(e) => write!(f, "key_mean of={e}"),
             Kind::QueryMean { of, queries } => write!(f, "query_mean of={of} queries={queries}"),
+            Kind::Within => write!(f, "within"),
+            Kind::Fold { of, how, among, values } => {
+                write!(f, "fold of={of} how={} among={among} values={values}", how.name())
+            }
+            Kind::QuerySum(e) => write!(f, "query_sum of={e}"),
+            Kind::Heads { of, how, members } => write!(f, "heads of={of} how={} members={members}", how.name()),
         }
     }
 }
@@ -95,6 +120,7 @@ impl Parser {
                 let kind = self.kind()?;
                 policy.definitions.push(Definition { name, kind });
             }
+            "blocks" => policy.blocks = Some(self.blocks()?),
             "evict" => {
                 policy.evict = Some(Eviction {
                     at: self.part("at")?,
@@ -102,11 +128,7 @@ impl Parser {
                 });
             }
             "see" => {
-                let seen = if self.at_word("where") {
-                    Some(self.part("where")?)
-                } else {
-                    None
-                };
+                let seen = self.part_if("where")?;
                 policy.sights.push(Sight {
                     seen,
                     query: self.part("query")?,
@@ -137,7 +159,40 @@ impl Parser {
         self.expect('=')?;
         let init = self.real()?;
         let next = self.part("next")?;
-        Ok(Recurrence { name, init, next })
+        let each = self.at_word("each");
+        if each {
+            self.expect_word("each")?;
+        }
+        Ok(Recurrence { name, init, next, each })
+    }
+
+    fn blocks(&mut self) -> Result<Blocks, ParseError> {
+        let (size, first, behind) = (self.setting("size")?, self.setting("first")?, self.setting("behind")?);
+        let (key, query) = (self.part_if("key")?, self.part_if("query")?);
+        let (mut closing, mut choosing) = (Vec::new(), Vec::new());
+        self.list('(', ')', |p| {
+            let word = p.one_of("`closing` or `choosing`", |w| {
+                ["closing", "choosing"].iter().position(|x| *x == w)
+            })?;
+            let (name, kind) = (p.name()?, p.kind()?);
+            let list = if word == 0 { &mut closing } else { &mut choosing };
+            list.push(Definition { name, kind });
+            Ok(())
+        })?;
+        Ok(Blocks {
+            size,
+            first,
+            behind,
+            key,
+            query,
+            closing,
+            choosing,
+        })
+    }
+
+    /// `name=expression`, if that is what follows.
+    fn part_if(&mut self, name: &str) -> Result<Option<PairExpr>, ParseError> {
+        self.at_word(name).then(|| self.part(name)).transpose()
     }
 
     fn kind(&mut self) -> Result<Kind, ParseError> {
@@ -167,6 +222,19 @@ impl Parser {
             "key_sum" => Kind::KeySum(self.part("of")?),
             "channel" => Kind::Channel(self.part("of")?),
             "key_mean" => Kind::KeyMean(self.part("of")?),
+            "within" => Kind::Within,
+            "fold" => Kind::Fold {
+                of: self.part("of")?,
+                how: self.how()?,
+                among: self.part("among")?,
+                values: self.flag("values")?,
+            },
+            "query_sum" => Kind::QuerySum(self.part("of")?),
+            "heads" => Kind::Heads {
+                of: self.part("of")?,
+                how: self.how()?,
+                members: self.flag("members")?,
+            },
             "query_mean" => Kind::QueryMean {
                 of: self.part("of")?,
                 queries: self.setting("queries")?,
@@ -176,11 +244,7 @@ impl Parser {
     }
 
     fn coding(&mut self) -> Result<Coding, ParseError> {
-        let until = if self.at_word("until") {
-            Some(self.part("until")?)
-        } else {
-            None
-        };
+        let until = self.part_if("until")?;
         let (bits, group) = (self.setting("bits")?, self.setting("group")?);
         self.expect_word("along")?;
         self.expect('=')?;

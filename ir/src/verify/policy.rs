@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairExpr, PairLeaf, Ty, UnaryOp, Value,
-    policy::{Along, COUNTERS, Coding, Kind, MEMORIES, Policy},
+    policy::{Along, Blocks, CLOSED, COUNTERS, Coding, Kind, MEMORIES, Policy, RANK, SHOWN, Sight},
 };
 use seqc_formats::Encoding;
 
@@ -33,8 +33,13 @@ fn of_policy(policy: &Policy, spec: &AttendSpec, types: &[&Ty], widths: [usize; 
     let scope = Scope {
         policy,
         definitions: 0,
+        closing: 0,
+        choosing: 0,
         entry: false,
         channel: false,
+        block: false,
+        query_head: false,
+        seen: false,
         score: false,
     };
     for counter in &policy.counters {
@@ -42,23 +47,21 @@ fn of_policy(policy: &Policy, spec: &AttendSpec, types: &[&Ty], widths: [usize; 
     }
     let entry = Scope { entry: true, ..scope };
     for memory in &policy.memories {
-        Scope { score: true, ..entry }.number(&memory.next)?;
+        let memories = Scope {
+            score: true,
+            query_head: memory.each,
+            ..entry
+        };
+        memories.number(&memory.next)?;
     }
     if policy.sights.is_empty() {
         return Err("nothing is seen".to_owned());
     }
+    if let Some(blocks) = &policy.blocks {
+        of_blocks(blocks, policy, widths, scope)?;
+    }
     for sight in &policy.sights {
-        if let Some(seen) = &sight.seen {
-            entry.truth(seen)?;
-        }
-        scope.number(&sight.query)?;
-        entry.number(&sight.key)?;
-        if sight
-            .key
-            .any(&|e| matches!(e, PairExpr::QueryPos | PairExpr::QueryStream(_)))
-        {
-            return Err("keys turn with the query".to_owned());
-        }
+        of_sight(sight, policy, scope)?;
     }
     for (n, definition) in policy.definitions.iter().enumerate() {
         let scope = Scope {
@@ -90,6 +93,121 @@ fn of_policy(policy: &Policy, spec: &AttendSpec, types: &[&Ty], widths: [usize; 
         return Err("queries of earlier tokens, whose streams are not kept".to_owned());
     }
     of_turn(policy, spec, types, widths[0])
+}
+
+fn of_sight(sight: &Sight, policy: &Policy, scope: Scope<'_>) -> Result<(), String> {
+    let all = |blocks: &Blocks| (blocks.closing.len(), blocks.choosing.len());
+    let (closing, choosing) = policy.blocks.as_ref().map_or((0, 0), all);
+    let entry = Scope { entry: true, ..scope };
+    if let Some(seen) = &sight.seen {
+        let seeing = Scope {
+            closing,
+            choosing,
+            block: true,
+            query_head: true,
+            seen: true,
+            ..entry
+        };
+        seeing.truth(seen)?;
+        if seen.any(&|e| matches!(e, PairExpr::KeyStream(RANK) | PairExpr::QueryStream(SHOWN))) {
+            return Err("entries are seen by how many are seen".to_owned());
+        }
+    }
+    Scope { seen: true, ..scope }.number(&sight.query)?;
+    Scope { seen: true, ..entry }.number(&sight.key)?;
+    if sight
+        .key
+        .any(&|e| matches!(e, PairExpr::QueryPos | PairExpr::QueryStream(_)))
+    {
+        return Err("keys turn with the query".to_owned());
+    }
+    let again = |d: &crate::policy::Definition| matches!(d.kind, Kind::Seen { .. });
+    if policy.gathers(sight) && (policy.evict.is_some() || policy.definitions.iter().any(again)) {
+        return Err("queries choose among entries some of which leave, or whose weights are computed again".to_owned());
+    }
+    Ok(())
+}
+
+fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<'_>) -> Result<(), String> {
+    if blocks.size == 0 || policy.evict.is_some() {
+        return Err("blocks of nothing, or of entries some of which leave".to_owned());
+    }
+    let entry = Scope { entry: true, ..scope };
+    blocks.key.as_ref().map_or(Ok(()), |key| entry.number(key))?;
+    blocks.query.as_ref().map_or(Ok(()), |query| scope.number(query))?;
+    let closing = Scope {
+        block: true,
+        query_head: true,
+        ..scope
+    };
+    for (n, definition) in blocks.closing.iter().enumerate() {
+        let scope = Scope { closing: n, ..closing };
+        let entry = Scope { entry: true, ..scope };
+        let channel = Scope { channel: true, ..scope };
+        let both = Scope {
+            channel: true,
+            score: true,
+            ..entry
+        };
+        match &definition.kind {
+            Kind::Fold { of, among, values, .. } => {
+                if *values && widths[0] != widths[1] {
+                    return Err("channels of keys and values that are not as many".to_owned());
+                }
+                both.number(of)?;
+                entry.truth(among)?;
+            }
+            Kind::Entry(e) => entry.number(e)?,
+            Kind::Over { of, among, .. } => {
+                entry.number(of)?;
+                entry.truth(among)?;
+            }
+            Kind::Top { by, count, among } => {
+                entry.number(by)?;
+                scope.number(count)?;
+                entry.truth(among)?;
+            }
+            Kind::KeySum(e) => both.number(e)?,
+            Kind::Channel(e) => channel.number(e)?,
+            Kind::Within => {}
+            _ => return Err(format!("{} is no number of a closed block", definition.kind)),
+        }
+    }
+    let choosing = Scope {
+        closing: blocks.closing.len(),
+        block: true,
+        query_head: true,
+        ..scope
+    };
+    for (n, definition) in blocks.choosing.iter().enumerate() {
+        let block = Scope {
+            choosing: n,
+            ..choosing
+        };
+        let cache = Scope { block: false, ..block };
+        match &definition.kind {
+            Kind::Entry(e) | Kind::Heads { of: e, .. } => block.number(e)?,
+            Kind::Over { of, among, .. } => {
+                block.number(of)?;
+                block.truth(among)?;
+            }
+            Kind::Top { by, count, among } => {
+                block.number(by)?;
+                cache.number(count)?;
+                block.truth(among)?;
+            }
+            Kind::QuerySum(e) => {
+                let channel = Scope {
+                    channel: true,
+                    score: true,
+                    ..block
+                };
+                channel.number(e)?;
+            }
+            _ => return Err(format!("{} is no number by which blocks are chosen", definition.kind)),
+        }
+    }
+    Ok(())
 }
 
 fn of_definition(kind: &Kind, n: usize, policy: &Policy, scope: Scope<'_>) -> Result<(), String> {
@@ -125,6 +243,9 @@ fn of_definition(kind: &Kind, n: usize, policy: &Policy, scope: Scope<'_>) -> Re
         Kind::KeyMean(e) => Scope { score: true, ..channel }.number(e),
         Kind::QueryMean { of, queries } if *queries > 0 => Scope { score: true, ..channel }.number(of),
         Kind::QueryMean { .. } => Err("no queries".to_owned()),
+        Kind::Within | Kind::Fold { .. } | Kind::QuerySum(_) | Kind::Heads { .. } => {
+            Err(format!("{kind} is a number of blocks"))
+        }
     }
 }
 
@@ -181,8 +302,17 @@ struct Scope<'a> {
     policy: &'a Policy,
     /// Definitions that come before.
     definitions: usize,
+    /// Those of [`Blocks::closing`].
+    closing: usize,
+    /// Those of [`Blocks::choosing`].
+    choosing: usize,
     entry: bool,
     channel: bool,
+    block: bool,
+    /// A query head is at hand.
+    query_head: bool,
+    /// A sight is, whose entries are counted.
+    seen: bool,
     score: bool,
 }
 
@@ -203,22 +333,41 @@ impl Scope<'_> {
     }
 
     fn reads(&self, n: usize) -> Result<(), String> {
-        let memories = self.policy.memories.len();
-        let Some(definition) = n.checked_sub(MEMORIES + memories) else {
-            let known = self.entry || (self.channel && n < MEMORIES);
-            return known
+        let there = |known: bool| {
+            known
                 .then_some(())
-                .ok_or_else(|| "an entry is read where there is none".to_owned());
+                .ok_or_else(|| format!("number {n} is read where it is not there"))
         };
-        let kind = self
-            .policy
-            .definitions
-            .get(definition)
-            .filter(|_| definition < self.definitions);
-        let there = kind.is_some_and(|d| if d.kind.of_channels() { self.channel } else { self.entry });
-        there
-            .then_some(())
-            .ok_or_else(|| format!("definition {definition} is read where it is not there"))
+        if n == RANK || n == CLOSED {
+            return there(self.seen);
+        }
+        let policy = self.policy;
+        let Some(memory) = n.checked_sub(MEMORIES) else {
+            return there(self.entry || self.channel || self.block);
+        };
+        if let Some(memory) = policy.memories.get(memory) {
+            return there(self.entry && (self.query_head || !memory.each));
+        }
+        let blocks = policy.blocks.as_ref();
+        let none = Vec::new();
+        let (closing, choosing) = blocks.map_or((&none, &none), |b| (&b.closing, &b.choosing));
+        let [at, closed, chosen] = [policy.stream_of(0), policy.closing_stream(0), policy.choosing_stream(0)]
+            .map(|first| n.checked_sub(first));
+        if let Some(definition) = chosen {
+            return there(definition < self.choosing && definition < choosing.len() && self.block);
+        }
+        if let Some(definition) = closed {
+            let kind = &closing[definition].kind;
+            let at_hand = match kind {
+                Kind::Over { .. } => self.block,
+                kind if kind.of_channels() => self.channel && self.block,
+                _ => self.entry && !self.seen,
+            };
+            return there(definition < self.closing && at_hand);
+        }
+        let definition = at.unwrap_or(0);
+        let kind = &policy.definitions[definition].kind;
+        there(definition < self.definitions && if kind.of_channels() { self.channel } else { self.entry })
     }
 }
 
@@ -229,6 +378,7 @@ impl PairDomain for Scope<'_> {
         match leaf {
             PairLeaf::Score if !self.score => Err("there is no weight or number".to_owned()),
             PairLeaf::KeyPos if !self.entry => Err("there is no entry".to_owned()),
+            PairLeaf::QueryStream(SHOWN) if !self.seen => Err("nothing is counted".to_owned()),
             PairLeaf::QueryStream(n) if n >= COUNTERS + self.policy.counters.len() => {
                 Err(format!("there is no counter {n}"))
             }

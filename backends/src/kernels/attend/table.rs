@@ -8,9 +8,11 @@ use seqc_ir::PairExpr;
 const LARGE: f64 = (1u64 << 40) as f64;
 
 /// The tables of one attention.
+#[derive(Clone)]
 pub(super) struct Tables(Vec<Table>);
 
 /// One expression of [`PairExpr::Head`].
+#[derive(Clone)]
 pub(super) struct Table {
     expr: PairExpr,
     name: String,

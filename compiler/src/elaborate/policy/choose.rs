@@ -2,10 +2,11 @@
 
 use super::{
     super::{
+        children::children,
         cx::Cx,
         val::{Score, Val},
     },
-    state::{Level, Scope, Stage, Vector, definition_of, definition_stream},
+    state::{DefinitionId, Level, List, Scope, Stage, Vector},
     words,
 };
 use crate::{
@@ -99,17 +100,54 @@ impl Cx<'_> {
             }
         }
         let scope = self.making().scope.clone();
-        if scope.stage == Stage::Decide && scope.level == Level::Entry {
+        match (scope.stage, scope.level) {
+            (Stage::Decide | Stage::Close, Level::Entry) | (Stage::Choose, Level::Block) => true,
+            (Stage::See, Level::Entry) => self.has_blocks(call.name, call.span),
+            _ => {
+                let place = self.place(call.span);
+                let message = format!(
+                    "`{}` is computed where entries are kept, and is a number of each entry",
+                    call.name
+                );
+                let d = Diagnostic::new("cache-time", place, message);
+                self.report(d.help(
+                    "use it in the condition of `keep`, and in definitions that this uses; of blocks in the condition of `see`",
+                ));
+                false
+            }
+        }
+    }
+
+    /// Whether something is computed where a token sees entries: for blocks, of which there must be some.
+    pub(super) fn has_blocks(&mut self, name: &str, span: Span) -> bool {
+        if self.making().blocks.is_some() {
             return true;
         }
-        let place = self.place(call.span);
-        let message = format!(
-            "`{}` is computed where entries are kept, and is a number of each entry",
-            call.name
+        let place = self.place(span);
+        let d = Diagnostic::new(
+            "no-blocks",
+            place,
+            format!("`{name}` is about blocks here, and this cache has none above"),
         );
-        let d = Diagnostic::new("cache-time", place, message);
-        self.report(d.help("use it in the condition of `keep`, and in definitions that this uses"));
+        self.report(d.help(
+            "write `blocks(size = 16)` on a line above: a token chooses among blocks of entries; single entries are chosen where they are kept",
+        ));
         false
+    }
+
+    /// Where the parts of what is computed here stand: numbers of blocks where a token sees entries.
+    fn inner(&mut self) -> Scope {
+        let scope = self.making().scope.clone();
+        match scope.stage {
+            Stage::See => Scope::new(Stage::Choose, Level::Block),
+            _ => Scope::new(scope.stage, scope.level),
+        }
+    }
+
+    fn define_here(&mut self, kind: Kind) -> PairExpr {
+        let making = self.making();
+        let list = making.scope.stage.list();
+        making.define(list, kind).stream()
     }
 
     /// `top(x; k = n, among = c)`: whether the entry is among the n that have the largest values of those for which c holds.
@@ -124,14 +162,15 @@ impl Cx<'_> {
         if !self.decides(call, &["k", "among"]) {
             return Val::Poison;
         }
-        let by = self.number(x, Scope::new(Stage::Decide, Level::Entry));
-        let count = self.number(k, Scope::new(Stage::Decide, Level::Cache));
+        let each = self.inner();
+        let by = self.number(x, each.clone());
+        let count = self.number(k, Scope::new(each.stage, Level::Cache));
         let among = self.among(call);
         let (Some(by), Some(count), Some(among)) = (by, count, among) else {
             return Val::Poison;
         };
-        let n = self.making().define(Kind::Top { by, count, among });
-        let truth = PairExpr::binary(BinaryOp::Ne, definition_stream(n), PairExpr::Const(0.0));
+        let found = self.define_here(Kind::Top { by, count, among });
+        let truth = PairExpr::binary(BinaryOp::Ne, found, PairExpr::Const(0.0));
         Val::Score(Score::new(truth, Elem::Bool))
     }
 
@@ -144,7 +183,7 @@ impl Cx<'_> {
                 "`pool` takes a number of each entry, and how many entries: `pool(votes; size = 7)`",
             );
         };
-        if !self.decides(call, &["size", "how", "among"]) {
+        if !self.decides(call, &["size", "how", "among"]) || !self.where_entries_are_kept(call) {
             return Val::Poison;
         }
         let by = self.number(x, Scope::new(Stage::Decide, Level::Entry));
@@ -163,12 +202,23 @@ impl Cx<'_> {
             // The mean of none is 0, as are the other reductions of none.
             let ones = self.definition_with(PairExpr::Const(1.0));
             let (sum, count) = (pooled(ReduceOp::Sum, of), pooled(ReduceOp::Sum, ones));
-            let (sum, count) = (self.making().define(sum), self.making().define(count));
-            let count = PairExpr::binary(BinaryOp::Max, definition_stream(count), PairExpr::Const(1.0));
-            return real(PairExpr::binary(BinaryOp::Div, definition_stream(sum), count));
+            let (sum, count) = (self.define_here(sum), self.define_here(count));
+            let count = PairExpr::binary(BinaryOp::Max, count, PairExpr::Const(1.0));
+            return real(PairExpr::binary(BinaryOp::Div, sum, count));
         };
-        let n = self.making().define(pooled(op, of));
-        real(definition_stream(n))
+        real(self.define_here(pooled(op, of)))
+    }
+
+    /// Whether this is where all entries are at hand.
+    fn where_entries_are_kept(&mut self, call: Called<'_>) -> bool {
+        if self.making().scope.stage == Stage::Decide {
+            return true;
+        }
+        let place = self.place(call.span);
+        let message = format!("`{}` is computed where entries are kept, and not for blocks", call.name);
+        let d = Diagnostic::new("cache-time", place, message);
+        self.report(d.help("of blocks there are `top` and reductions: `max(block: mass)`, `seen(block)`"));
+        false
     }
 
     fn how(&mut self, call: Called<'_>) -> Option<How> {
@@ -188,21 +238,40 @@ impl Cx<'_> {
 
     /// `seen(queries = n)`: the weights that the last n tokens give each entry.
     fn seen(&mut self, call: Called<'_>) -> Val {
+        if let [of] = call.args
+            && name_of(of) == Some(words::BLOCK)
+        {
+            return self.seen_within(call);
+        }
         let ([], Some(queries)) = (call.args, call.option(words::QUERIES)) else {
             return self.error(
                 "wrong-arguments",
                 call.span,
-                "`seen` takes how many tokens look: `seen(queries = 16)`",
+                "`seen` takes how many tokens look: `seen(queries = 16)`; or where a block is closed, `seen(block)`",
             );
         };
-        if !self.decides(call, &[words::QUERIES]) {
+        if !self.decides(call, &[words::QUERIES]) || !self.where_entries_are_kept(call) {
             return Val::Poison;
         }
         let Some(queries) = self.queries(queries) else {
             return Val::Poison;
         };
-        let n = self.making().define(Kind::Seen { queries });
-        real(definition_stream(n))
+        real(self.define_here(Kind::Seen { queries }))
+    }
+
+    /// `seen(block)`: the weights that the queries of a block's tokens give its entries.
+    fn seen_within(&mut self, call: Called<'_>) -> Val {
+        let scope = self.making().scope.clone();
+        if (scope.stage, scope.level) == (Stage::Close, Level::Entry) {
+            return real(self.define_here(Kind::Within));
+        }
+        let place = self.place(call.span);
+        let d = Diagnostic::new(
+            "cache-time",
+            place,
+            "`seen(block)` is a number of each entry of a block",
+        );
+        self.report(d.help("reduce it over the block: `inner[c] = sum(block: seen(block) * value[c])`"))
     }
 
     fn queries(&mut self, e: &Expr) -> Option<usize> {
@@ -240,6 +309,10 @@ impl Cx<'_> {
         };
         let over_channels = self.making().scope.level == Level::Channel;
         Some(match (variable.text.as_str(), size) {
+            (words::BLOCK, None) => self.over_block(call, body),
+            (words::BLOCKS, None) => self.over_blocks(call, body),
+            (words::HEADS, None) => self.over_heads(call, body, false),
+            (words::MEMBERS, None) => self.over_heads(call, body, true),
             (words::ENTRIES, None) if over_channels => self.mean_of(call, body, Vector::Key, None),
             (words::QUERIES, Some(size)) if over_channels => match self.queries(size) {
                 Some(queries) => self.mean_of(call, body, Vector::Query, Some(queries)),
@@ -260,7 +333,7 @@ impl Cx<'_> {
             "this is not what a reduction of a cache runs over",
         );
         self.report(d.help(
-            "`max(entries: x)` runs over entries, `sum(c: key[c] ** 2)` over the channels of a key, and in a number of each channel `mean(queries < 32: query[c] ** 2)` over the last queries",
+            "`max(entries: x)` runs over entries, `max(block: x)` over the entries of a block, `sum(c: key[c] ** 2)` over the channels of a key, and in a number of each channel `mean(queries < 32: query[c] ** 2)` over the last queries",
         ))
     }
 
@@ -300,30 +373,15 @@ impl Cx<'_> {
             Some(queries) => Kind::QueryMean { of, queries },
             None => Kind::KeyMean(of),
         };
-        let n = self.making().define(kind);
-        let mean = definition_stream(n);
+        let mean = self.define_here(kind);
         real(match total {
             true => PairExpr::binary(BinaryOp::Mul, mean, PairExpr::QueryStream(ENTRIES)),
             false => mean,
         })
     }
 
-    /// Over all entries, the same number for each.
-    fn over_entries(&mut self, call: Called<'_>, body: &Expr) -> Val {
-        if !self.decides(call, &[]) {
-            return Val::Poison;
-        }
-        let entry = Scope::new(Stage::Decide, Level::Entry);
-        let truth = matches!(call.name, "any" | "all");
-        let of = match truth {
-            true => self.holding(body, entry),
-            false => self.number(body, entry),
-        };
-        let Some(of) = of else { return Val::Poison };
-        let of = match truth {
-            true => PairExpr::select(of, PairExpr::Const(1.0), PairExpr::Const(0.0)),
-            false => of,
-        };
+    /// What a reduction with truth values as well as numbers runs over, as a number, and how.
+    fn reduced(&mut self, call: Called<'_>, body: &Expr, scope: Scope) -> Option<(PairExpr, ReduceOp)> {
         let how = match call.name {
             "sum" | "mean" => ReduceOp::Sum,
             "max" | "any" => ReduceOp::Max,
@@ -331,14 +389,26 @@ impl Cx<'_> {
             name => {
                 let place = self.place(call.span);
                 let d = Diagnostic::new("unknown-name", place, format!("`{name}` does not run over entries"));
-                return self.report(d.help("sum, mean, max, min, any and all do"));
+                self.report(d.help("sum, mean, max, min, any and all do"));
+                return None;
             }
         };
-        let among = always();
-        let n = self.making().define(Kind::Over { of, how, among });
-        let found = definition_stream(n);
+        let truth = matches!(call.name, "any" | "all");
+        let of = match truth {
+            true => self.holding(body, scope),
+            false => self.number(body, scope),
+        }?;
+        let of = match truth {
+            true => PairExpr::select(of, PairExpr::Const(1.0), PairExpr::Const(0.0)),
+            false => of,
+        };
+        Some((of, how))
+    }
+
+    /// The value of a reduction from what was found; a mean is that of `count` numbers.
+    fn found(&mut self, call: Called<'_>, found: PairExpr, count: PairExpr) -> Val {
         match call.name {
-            "mean" => real(PairExpr::binary(BinaryOp::Div, found, PairExpr::QueryStream(ENTRIES))),
+            "mean" => real(PairExpr::binary(BinaryOp::Div, found, count)),
             "any" | "all" => {
                 let truth = PairExpr::binary(BinaryOp::Ne, found, PairExpr::Const(0.0));
                 Val::Score(Score::new(truth, Elem::Bool))
@@ -347,7 +417,160 @@ impl Cx<'_> {
         }
     }
 
-    /// `sum(c: …)` over the channels of each entry's key.
+    /// Over all entries, the same number for each.
+    fn over_entries(&mut self, call: Called<'_>, body: &Expr) -> Val {
+        if !self.decides(call, &[]) || !self.where_entries_are_kept(call) {
+            return Val::Poison;
+        }
+        let Some((of, how)) = self.reduced(call, body, Scope::new(Stage::Decide, Level::Entry)) else {
+            return Val::Poison;
+        };
+        let found = self.define_here(Kind::Over {
+            of,
+            how,
+            among: always(),
+        });
+        self.found(call, found, PairExpr::QueryStream(ENTRIES))
+    }
+
+    /// Over the entries of a block: a number of the block, or of each of its channels.
+    fn over_block(&mut self, call: Called<'_>, body: &Expr) -> Val {
+        if !self.has_blocks(call.name, call.span) {
+            return Val::Poison;
+        }
+        let scope = self.making().scope.clone();
+        let count = PairExpr::Const(self.making().blocks.as_ref().map_or(1.0, |b| b.size as f64));
+        match (scope.stage, scope.level) {
+            (Stage::Close, Level::Channel) => {
+                let mentions = |name: &str| mentions_name(body, name);
+                if mentions(words::KEY) && mentions(words::VALUE) {
+                    return self.error(
+                        "wrong-operands",
+                        body.span,
+                        "a reduction over a block reads keys or values, not both",
+                    );
+                }
+                let values = mentions(words::VALUE);
+                if values && !self.has_values_as_wide(call) {
+                    return Val::Poison;
+                }
+                let inner = Scope {
+                    channel: scope.channel,
+                    vector: Some(if values { Vector::Value } else { Vector::Key }),
+                    ..Scope::new(Stage::Close, Level::Entry)
+                };
+                let Some((of, how)) = self.reduced(call, body, inner) else {
+                    return Val::Poison;
+                };
+                let fold = Kind::Fold {
+                    of,
+                    how,
+                    among: always(),
+                    values,
+                };
+                let found = self.making().define(List::Closing, fold).stream();
+                self.found(call, found, count)
+            }
+            (Stage::Close, Level::Entry | Level::Block) | (Stage::Choose | Stage::See, _) => {
+                let Some((of, how)) = self.reduced(call, body, Scope::new(Stage::Close, Level::Entry)) else {
+                    return Val::Poison;
+                };
+                let over = Kind::Over {
+                    of,
+                    how,
+                    among: always(),
+                };
+                let found = self.making().define(List::Closing, over).stream();
+                let found = match scope.stage {
+                    // What a token sees by is a number that is chosen by.
+                    Stage::See => self.making().define(List::Choosing, Kind::Entry(found)).stream(),
+                    _ => found,
+                };
+                self.found(call, found, count)
+            }
+            _ => {
+                let place = self.place(call.span);
+                let d = Diagnostic::new(
+                    "cache-time",
+                    place,
+                    "numbers of blocks are known where queries choose, not here",
+                );
+                self.report(d.help("use them in the condition of `see`"))
+            }
+        }
+    }
+
+    fn has_values_as_wide(&mut self, call: Called<'_>) -> bool {
+        let widths = self.making().widths;
+        if widths.key == widths.value {
+            return true;
+        }
+        let message = format!(
+            "keys have {} channels and values {}: what has a number for each is not the same",
+            widths.key, widths.value
+        );
+        self.error("wrong-operands", call.span, message);
+        false
+    }
+
+    /// Over all blocks that are closed, the same number for each.
+    fn over_blocks(&mut self, call: Called<'_>, body: &Expr) -> Val {
+        if !self.chooses(call) {
+            return Val::Poison;
+        }
+        if call.name == "mean" {
+            return self.error(
+                "unknown-name",
+                call.span,
+                "`mean` does not run over blocks: sum, max, min, any and all do",
+            );
+        }
+        let Some((of, how)) = self.reduced(call, body, Scope::new(Stage::Choose, Level::Block)) else {
+            return Val::Poison;
+        };
+        let over = Kind::Over {
+            of,
+            how,
+            among: always(),
+        };
+        let found = self.making().define(List::Choosing, over).stream();
+        self.found(call, found, PairExpr::Const(1.0))
+    }
+
+    /// Over query heads, a number of each block.
+    fn over_heads(&mut self, call: Called<'_>, body: &Expr, members: bool) -> Val {
+        if !self.chooses(call) {
+            return Val::Poison;
+        }
+        let heads = self.making().heads[usize::from(members)];
+        let Some((of, how)) = self.reduced(call, body, Scope::new(Stage::Choose, Level::Block)) else {
+            return Val::Poison;
+        };
+        let over = Kind::Heads { of, how, members };
+        let found = self.making().define(List::Choosing, over).stream();
+        self.found(call, found, PairExpr::Const(heads as f64))
+    }
+
+    /// Whether this is where queries choose blocks.
+    fn chooses(&mut self, call: Called<'_>) -> bool {
+        let scope = self.making().scope.clone();
+        if matches!(
+            (scope.stage, scope.level),
+            (Stage::Choose, Level::Block) | (Stage::See, Level::Entry)
+        ) {
+            return self.has_blocks(call.name, call.span);
+        }
+        let place = self.place(call.span);
+        let d = Diagnostic::new(
+            "cache-time",
+            place,
+            "this runs where queries choose blocks, and not here",
+        );
+        self.report(d.help("use it in the condition of `see`, and in definitions that this uses"));
+        false
+    }
+
+    /// `sum(c: …)` over the channels of each entry's key, or of the query for each block.
     fn over_channels(&mut self, call: Called<'_>, variable: &Ident, body: &Expr) -> Val {
         if !self.decides(call, &[]) {
             return Val::Poison;
@@ -362,16 +585,24 @@ impl Cx<'_> {
                 return self.report(d.help("sum and mean do"));
             }
         };
+        let inner = self.inner();
+        let (level, vector) = match inner.stage {
+            Stage::Choose => (Level::Block, Vector::Query),
+            Stage::Close => (Level::Entry, Vector::Key),
+            _ => (Level::Channel, Vector::Key),
+        };
         let scope = Scope {
             channel: Some(variable.text.clone()),
-            vector: Some(Vector::Key),
-            ..Scope::new(Stage::Decide, Level::Channel)
+            vector: Some(vector),
+            ..Scope::new(inner.stage, level)
         };
         let Some(of) = self.number(body, scope) else {
             return Val::Poison;
         };
-        let n = self.making().define(Kind::KeySum(of));
-        let sum = definition_stream(n);
+        let sum = self.define_here(match inner.stage {
+            Stage::Choose => Kind::QuerySum(of),
+            _ => Kind::KeySum(of),
+        });
         real(share.map_or(sum.clone(), |share| PairExpr::binary(BinaryOp::Div, sum, share)))
     }
 
@@ -408,7 +639,10 @@ impl Cx<'_> {
 
     fn among(&mut self, call: Called<'_>) -> Option<PairExpr> {
         match call.option("among") {
-            Some(e) => self.holding(e, Scope::new(Stage::Decide, Level::Entry)),
+            Some(e) => {
+                let scope = self.inner();
+                self.holding(e, scope)
+            }
             None => Some(always()),
         }
     }
@@ -416,10 +650,11 @@ impl Cx<'_> {
     /// The definition with this value: itself, where it is one.
     fn definition_with(&mut self, by: PairExpr) -> usize {
         let known = match &by {
-            PairExpr::KeyStream(n) => definition_of(*n),
+            PairExpr::KeyStream(n) => DefinitionId::of(*n),
             _ => None,
         };
-        known.unwrap_or_else(|| self.making().define(Kind::Entry(by)))
+        let known = known.unwrap_or_else(|| self.making().define(List::Deciding, Kind::Entry(by)));
+        known.n
     }
 }
 
@@ -457,6 +692,11 @@ impl How {
 /// A condition that always holds: positions are never negative.
 pub(super) fn always() -> PairExpr {
     PairExpr::binary(BinaryOp::Ge, PairExpr::QueryPos, PairExpr::Const(0.0))
+}
+
+/// Whether an expression or a part of it is a name.
+fn mentions_name(e: &Expr, name: &str) -> bool {
+    name_of(e) == Some(name) || children(e).into_iter().any(|part| mentions_name(part, name))
 }
 
 /// Whether an expression is a name.

@@ -34,10 +34,13 @@ pub(super) fn classes(def: &Def) -> HashMap<String, Named> {
         })
         .collect();
     let of_entries = of_entries(&scalars);
+    let of_blocks = of_blocks(&lets);
+    let of_heads = of_query_heads(&scalars);
     let (mut counters, mut memories) = (0, 0);
     let mut classes = HashMap::new();
     for (at, target, value) in lets {
         let (name, class) = match target {
+            Target::Indexed { name, .. } if of_blocks.contains(name.text.as_str()) => (name, Class::BlockChannel),
             Target::Indexed { name, .. } => (name, Class::Channel),
             Target::Name { name, .. } => {
                 let updated = remembered.contains(&name.text) || any_of(value, &updates);
@@ -53,8 +56,12 @@ pub(super) fn classes(def: &Def) -> HashMap<String, Named> {
             }
             Target::Tuple(_) => continue,
         };
-        let entry = class != Class::Channel && of_entries.contains(name.text.as_str());
-        classes.entry(name.text.clone()).or_insert(Named { class, entry, at });
+        let channel = matches!(class, Class::Channel | Class::BlockChannel);
+        let entry = !channel && of_entries.contains(name.text.as_str());
+        let each = matches!(class, Class::Memory(_)) && of_heads.contains(name.text.as_str());
+        classes
+            .entry(name.text.clone())
+            .or_insert(Named { class, entry, each, at });
     }
     classes
 }
@@ -62,7 +69,7 @@ pub(super) fn classes(def: &Def) -> HashMap<String, Named> {
 /// Whether a part of an expression makes its definition one that every token updates.
 fn updates(e: &Expr) -> bool {
     match &e.kind {
-        ExprKind::Name(name) => name == words::WEIGHT,
+        ExprKind::Name(name) => name == words::WEIGHT || name == words::GIVEN,
         ExprKind::Call { callee, .. } => callee.text == words::PREV,
         _ => false,
     }
@@ -86,26 +93,75 @@ fn remembered(def: &Def) -> HashSet<String> {
 
 /// Definitions that are numbers of entries, directly or through others.
 fn of_entries<'d>(scalars: &HashMap<&'d str, &'d Expr>) -> HashSet<&'d str> {
+    through_others(scalars.iter().map(|(n, e)| (*n, *e)), &|e| match &e.kind {
+        ExprKind::Name(name) => words::OF_ENTRIES.contains(&name.as_str()),
+        ExprKind::Call { callee, .. } => OF_ENTRIES.contains(&callee.text.as_str()),
+        // Over entries or channels: a number that is computed where entries are kept.
+        ExprKind::Reduce { .. } => true,
+        _ => false,
+    })
+}
+
+/// Memories of which each query head has its own, and what uses them.
+fn of_query_heads<'d>(scalars: &HashMap<&'d str, &'d Expr>) -> HashSet<&'d str> {
+    let given = |e: &Expr| matches!(&e.kind, ExprKind::Name(name) if name == words::GIVEN);
+    through_others(scalars.iter().map(|(n, e)| (*n, *e)), &given)
+}
+
+/// Numbers of channels that are those of blocks: they run over the entries of one, or use such numbers.
+fn of_blocks<'d>(lets: &[(usize, &'d Target, &'d Expr)]) -> HashSet<&'d str> {
+    let channels = lets.iter().filter_map(|(_, target, value)| match target {
+        Target::Indexed { name, .. } => Some((name.text.as_str(), *value)),
+        Target::Name { .. } | Target::Tuple(_) => None,
+    });
+    through_others(channels, &|e| match &e.kind {
+        ExprKind::Reduce { vars, .. } => vars.iter().any(|(variable, _)| variable.text == words::BLOCK),
+        _ => false,
+    })
+}
+
+/// Definitions of which a part has a property, directly or through others.
+fn through_others<'d>(
+    definitions: impl Iterator<Item = (&'d str, &'d Expr)> + Clone,
+    has: &dyn Fn(&Expr) -> bool,
+) -> HashSet<&'d str> {
     let mut found: HashSet<&str> = HashSet::new();
     loop {
-        let mut new = found.clone();
-        let is_entry = |e: &Expr| match &e.kind {
-            ExprKind::Name(name) => words::OF_ENTRIES.contains(&name.as_str()) || found.contains(name.as_str()),
-            ExprKind::Call { callee, .. } => OF_ENTRIES.contains(&callee.text.as_str()),
-            // Over entries or channels: a number that is computed where entries are kept.
-            ExprKind::Reduce { .. } => true,
-            _ => false,
-        };
-        new.extend(
-            scalars
-                .iter()
-                .filter(|(_, value)| any_of(value, &is_entry))
-                .map(|(n, _)| *n),
-        );
+        let uses = |e: &Expr| has(e) || matches!(&e.kind, ExprKind::Name(name) if found.contains(name.as_str()));
+        let new: HashSet<&str> = definitions
+            .clone()
+            .filter(|(_, value)| any_of(value, &uses))
+            .map(|(n, _)| n)
+            .collect();
         if new.len() == found.len() {
             return found;
         }
         found = new;
+    }
+}
+
+/// Whether an expression of a body, or a definition that it uses, is about blocks.
+pub(super) fn is_about_blocks(def: &Def, e: &Expr) -> bool {
+    let lets = def.body.iter().filter_map(|stmt| match stmt {
+        Stmt::Let {
+            target: Target::Name { name, .. } | Target::Indexed { name, .. },
+            value,
+        } => Some((name.text.as_str(), value)),
+        _ => None,
+    });
+    let found = through_others(lets, &of_block);
+    let uses = |e: &Expr| of_block(e) || matches!(&e.kind, ExprKind::Name(name) if found.contains(name.as_str()));
+    any_of(e, &uses)
+}
+
+/// Whether an expression itself is about blocks.
+fn of_block(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Reduce { vars, .. } => vars.iter().any(|(variable, _)| {
+            [words::BLOCK, words::BLOCKS, words::HEADS, words::MEMBERS].contains(&variable.text.as_str())
+        }),
+        ExprKind::Name(name) => [words::BLOCK, words::CLOSED].contains(&name.as_str()),
+        _ => false,
     }
 }
 

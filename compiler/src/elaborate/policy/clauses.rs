@@ -4,6 +4,7 @@ use super::{
     super::{cx::Cx, val::Val},
     choose::{Called, always, name_of},
     state::{Class, Level, Scope, Stage},
+    words,
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -12,7 +13,7 @@ use crate::{
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg};
 use seqc_ir::{
     PairExpr,
-    policy::{Along, Channels, Coding, Eviction, Sight},
+    policy::{Along, Blocks, Channels, Coding, Eviction, Sight},
 };
 
 /// Most tokens of a group, which every other group divides.
@@ -35,6 +36,7 @@ impl Cx<'_> {
         };
         self.making().about = callee.text.clone();
         match call.name {
+            "blocks" => self.blocks(call),
             "see" => self.see(call),
             "keep" => self.keep(call),
             "keys" => self.stored(call, true),
@@ -43,6 +45,71 @@ impl Cx<'_> {
                 let place = self.place(callee.span);
                 let d = Diagnostic::new("unknown-name", place, format!("there is no clause `{name}`"));
                 self.report(d.did_you_mean(name, super::words::CLAUSES.iter().copied()));
+            }
+        }
+    }
+
+    /// `blocks(size = n, first = 0, behind = 0, key = a, query = b)`: consecutive entries among which queries choose.
+    fn blocks(&mut self, call: Called<'_>) {
+        if self.making().blocks.is_some() {
+            return self.said_twice(call);
+        }
+        let size = match (call.args, call.option("size")) {
+            ([], Some(size)) => size,
+            _ => {
+                self.error(
+                    "wrong-arguments",
+                    call.span,
+                    "`blocks` takes how many entries a block has: `blocks(size = 16)`",
+                );
+                return;
+            }
+        };
+        if !self.options_of(call, &["size", "first", "behind", "key", "query"]) {
+            return;
+        }
+        let size = self.size(size).map(|d| d.size);
+        let [first, behind] = ["first", "behind"].map(|option| match call.option(option) {
+            Some(e) => self.number_of_tokens(e, option),
+            None => Some(0),
+        });
+        let key = call.option("key").map(|e| {
+            let scope = Scope::new(Stage::Close, Level::Entry);
+            self.number(e, scope).filter(|key| self.follows_from_entry(key, e))
+        });
+        let query = call
+            .option("query")
+            .map(|e| self.number(e, Scope::new(Stage::See, Level::Cache)));
+        let (Some(size), Some(first), Some(behind)) = (size, first, behind) else {
+            return;
+        };
+        if key == Some(None) || query == Some(None) {
+            return;
+        }
+        self.making().blocks = Some(Blocks {
+            size,
+            first,
+            behind,
+            key: key.flatten(),
+            query: query.flatten(),
+            closing: Vec::new(),
+            choosing: Vec::new(),
+        });
+    }
+
+    /// A number of tokens, which may be 0.
+    fn number_of_tokens(&mut self, e: &Expr, what: &str) -> Option<usize> {
+        let found = self.known(e, &format!("`{what}`"))?;
+        let most = (1_u64 << 31) as f64;
+        match found {
+            Known::Num(n) if n >= 0.0 && n.fract() == 0.0 && n < most => Some(n as usize),
+            other => {
+                self.error(
+                    "bad-size",
+                    e.span,
+                    format!("`{what}` is a number of tokens, not {other}"),
+                );
+                None
             }
         }
     }
@@ -70,12 +137,18 @@ impl Cx<'_> {
                 None => return,
             },
         };
+        let counted = |word, scope| Scope {
+            counted: Some(word),
+            ..scope
+        };
         let query = match call.option("query") {
-            Some(e) => self.number(e, Scope::new(Stage::See, Level::Cache)),
+            Some(e) => self.number(e, counted(words::SHOWN, Scope::new(Stage::See, Level::Cache))),
             None => Some(PairExpr::QueryPos),
         };
         let key = match call.option("key") {
-            Some(e) => self.number(e, entry()).filter(|key| self.follows_from_entry(key, e)),
+            Some(e) => self
+                .number(e, counted(words::RANK, entry()))
+                .filter(|key| self.follows_from_entry(key, e)),
             None => Some(PairExpr::KeyPos),
         };
         if let (Some(query), Some(key)) = (query, key) {
@@ -291,7 +364,7 @@ impl Cx<'_> {
         };
         let named = name_of(by).and_then(|name| Some((name, self.making().names.get(name).copied()?)));
         let found = match named {
-            Some((name, named)) if named.class == Class::Channel => self.making().channels.get(name).copied(),
+            Some((name, named)) if named.class == Class::Channel => self.making().channels.get(name).map(|id| id.n),
             _ => {
                 let place = self.place(by.span);
                 let d = Diagnostic::new("wrong-operands", place, "channels are chosen by a number that each has");

@@ -1,9 +1,9 @@
 //! The policy of an elaborated body: what is needed of its definitions, with their final numbers.
 
-use super::state::{Class, Making, definition_of};
+use super::state::{Class, DefinitionId, List, Making};
 use seqc_ir::{
     PairExpr, PairLeaf,
-    policy::{Definition, Kind, MEMORIES, Policy, Recurrence, Sight},
+    policy::{CLOSED, Definition, Kind, Policy, Recurrence, Sight},
 };
 use std::collections::HashMap;
 
@@ -23,6 +23,7 @@ pub(super) fn policy(making: Making) -> Policy {
         counters,
         memories,
         definitions: Vec::new(),
+        blocks: making.blocks,
         evict: making.kept.flatten(),
         sights,
         keys: making.keys.flatten(),
@@ -31,6 +32,11 @@ pub(super) fn policy(making: Making) -> Policy {
     };
     let numbers = needed(&policy, &making.definitions);
     renumber(&mut policy, making.definitions, &numbers);
+    let reads = |e: &PairExpr| policy.reads_choice(e) || e.any(&|e| matches!(e, PairExpr::KeyStream(CLOSED)));
+    if !policy.sights.iter().any(|s| s.seen.as_ref().is_some_and(reads)) {
+        policy.blocks = None;
+    }
+    policy.sights = policy.divided_sights();
     policy
 }
 
@@ -52,81 +58,95 @@ fn recurrences(making: &Making, memories: bool) -> Vec<Recurrence> {
             name: name.clone(),
             init: making.init.get(name).copied().unwrap_or(0.0),
             next: making.next.get(name).cloned().unwrap_or(PairExpr::Const(0.0)),
+            each: making.names[name].each,
         })
         .collect()
 }
 
-/// New numbers of the definitions that entries and channels are chosen by, directly or through others.
-fn needed(policy: &Policy, definitions: &[Definition]) -> HashMap<usize, usize> {
-    let mut wanted = vec![false; definitions.len()];
-    let mut work: Vec<usize> = policy
-        .evict
-        .iter()
-        .flat_map(|e| [&e.at, &e.keep])
-        .flat_map(read_by)
-        .collect();
+/// New numbers of the definitions that entries, channels and blocks are chosen by, directly or through others.
+fn needed(policy: &Policy, definitions: &[Vec<Definition>; 3]) -> HashMap<DefinitionId, usize> {
+    let mut wanted = definitions.each_ref().map(|list| vec![false; list.len()]);
+    let evict = policy.evict.iter().flat_map(|e| [&e.at, &e.keep]);
+    let seen = policy.sights.iter().filter_map(|s| s.seen.as_ref());
+    let mut work: Vec<DefinitionId> = evict.chain(seen).flat_map(read_by).collect();
     let codings = [&policy.keys, &policy.values].into_iter().flatten();
-    work.extend(codings.filter_map(|c| Some(c.channels.as_ref()?.by)));
-    while let Some(n) = work.pop() {
-        if std::mem::replace(&mut wanted[n], true) {
+    let list = List::Deciding;
+    work.extend(codings.filter_map(|c| {
+        Some(DefinitionId {
+            list,
+            n: c.channels.as_ref()?.by,
+        })
+    }));
+    while let Some(id) = work.pop() {
+        if std::mem::replace(&mut wanted[id.list as usize][id.n], true) {
             continue;
         }
-        let kind = &definitions[n].kind;
+        let kind = &definitions[id.list as usize][id.n].kind;
         work.extend(kind.expressions().into_iter().flat_map(read_by));
         if let Kind::Pool { of, .. } = kind {
-            work.push(*of);
+            work.push(DefinitionId { list, n: *of });
         }
     }
-    let kept = (0..definitions.len()).filter(|n| wanted[*n]);
-    kept.enumerate().map(|(new, old)| (old, new)).collect()
+    let numbers = |list: List| {
+        let kept = (0..wanted[list as usize].len()).filter(|n| wanted[list as usize][*n]);
+        let number = |(new, old)| (DefinitionId { list, n: old }, new);
+        kept.enumerate().map(number).collect::<Vec<_>>()
+    };
+    List::ALL.into_iter().flat_map(numbers).collect()
 }
 
 /// Definitions that an expression reads.
-fn read_by(e: &PairExpr) -> Vec<usize> {
+fn read_by(e: &PairExpr) -> Vec<DefinitionId> {
     let leaves = e.leaves().into_iter();
     leaves
         .filter_map(|leaf| match leaf {
-            PairLeaf::KeyStream(n) => definition_of(n),
+            PairLeaf::KeyStream(n) => DefinitionId::of(n),
             _ => None,
         })
         .collect()
 }
 
-fn renumber(policy: &mut Policy, definitions: Vec<Definition>, numbers: &HashMap<usize, usize>) {
-    let first = MEMORIES + policy.memories.len();
+fn renumber(policy: &mut Policy, definitions: [Vec<Definition>; 3], numbers: &HashMap<DefinitionId, usize>) {
+    let count = |list: List| numbers.keys().filter(|id| id.list == list).count();
+    let deciding = policy.stream_of(0);
+    let closing = deciding + count(List::Deciding);
+    let firsts = [deciding, closing, closing + count(List::Closing)];
     let new = |e: &mut PairExpr| {
         *e = e.substitute(&|leaf| match leaf {
-            PairLeaf::KeyStream(n) => match definition_of(n).and_then(|n| numbers.get(&n)) {
-                Some(n) => PairExpr::KeyStream(first + n),
+            PairLeaf::KeyStream(n) => match DefinitionId::of(n).and_then(|id| Some((id, numbers.get(&id)?))) {
+                Some((id, n)) => PairExpr::KeyStream(firsts[id.list as usize] + n),
                 None => leaf.into(),
             },
             other => other.into(),
         });
     };
-    for (old, mut definition) in definitions.into_iter().enumerate() {
-        if !numbers.contains_key(&old) {
-            continue;
-        }
-        match &mut definition.kind {
-            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => new(e),
-            Kind::Pool { of, among, .. } => {
-                *of = numbers[of];
-                new(among);
+    for (list, definitions) in List::ALL.into_iter().zip(definitions) {
+        for (old, mut definition) in definitions.into_iter().enumerate() {
+            if !numbers.contains_key(&DefinitionId { list, n: old }) {
+                continue;
             }
-            Kind::Top { by, count, among } => [by, count, among].into_iter().for_each(new),
-            Kind::Over { of, among, .. } => [of, among].into_iter().for_each(new),
-            Kind::Seen { .. } => {}
-            Kind::QueryMean { of, .. } => new(of),
+            if let Kind::Pool { of, .. } = &mut definition.kind {
+                *of = numbers[&DefinitionId { list, n: *of }];
+            }
+            definition.kind.expressions_mut().into_iter().for_each(new);
+            match (list, &mut policy.blocks) {
+                (List::Deciding, _) => policy.definitions.push(definition),
+                (List::Closing, Some(blocks)) => blocks.closing.push(definition),
+                (List::Choosing, Some(blocks)) => blocks.choosing.push(definition),
+                (_, None) => {}
+            }
         }
-        policy.definitions.push(definition);
     }
-    if let Some(evict) = &mut policy.evict {
-        new(&mut evict.at);
-        new(&mut evict.keep);
-    }
+    let evict = policy.evict.iter_mut().flat_map(|e| [&mut e.at, &mut e.keep]);
+    let seen = policy.sights.iter_mut().filter_map(|s| s.seen.as_mut());
+    evict.chain(seen).for_each(new);
     for channels in [&mut policy.keys, &mut policy.values].into_iter().flatten() {
         if let Some(channels) = &mut channels.channels {
-            channels.by = numbers[&channels.by];
+            let id = DefinitionId {
+                list: List::Deciding,
+                n: channels.by,
+            };
+            channels.by = numbers[&id];
         }
     }
 }

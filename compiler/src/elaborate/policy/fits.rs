@@ -9,9 +9,12 @@ use seqc_formats::Encoding;
 use seqc_grammar::ast::Span;
 use seqc_ir::{
     AttendSpec, Clock, Normaliser, PairExpr, Value,
-    policy::{Along, Policy, Sight},
+    policy::{Along, Kind, Policy, Sight},
 };
 use std::collections::HashSet;
+
+/// Most tokens whose queries are kept.
+const MAX_QUERIES: usize = 1024;
 
 /// Why an attention cannot have a policy.
 struct Misfit {
@@ -83,7 +86,9 @@ impl Cx<'_> {
         of: &mut Attention<'_>,
     ) -> Option<(Policy, Option<Tensor>)> {
         let moves = |s: &Sight| s.query != PairExpr::QueryPos || s.key != PairExpr::KeyPos;
-        if !policy.sights.iter().any(moves) {
+        let blocks = policy.blocks.as_ref();
+        let stands = blocks.is_some_and(|b| b.key.is_some() || b.query.is_some());
+        if !policy.sights.iter().any(moves) && !stands {
             return Some((policy, None));
         }
         let [queries, keys] = [0, 1].map(|n| self.turned.get(&of.operands[n].v).cloned());
@@ -182,6 +187,24 @@ impl Cx<'_> {
             (
                 "groups along channels share a step, and some of the channels are not stored",
                 "code groups along tokens, `along = \"tokens\"`, or leave `bits` out",
+            )
+        } else if policy.evict.is_some() && (policy.blocks.is_some() || policy.sights.iter().any(|s| policy.gathers(s)))
+        {
+            (
+                "queries choose among entries that stay where they are, and `keep` lets some leave",
+                "leave `keep` out, or `blocks` and what counts the entries that are seen",
+            )
+        } else if policy.definitions.iter().any(|d| matches!(d.kind, Kind::Seen { .. }))
+            && policy.sights.iter().any(|s| policy.gathers(s))
+        {
+            (
+                "`seen` computes weights of earlier queries again, and what these chose is not known any more",
+                "remember weights as they are given: `mass = prev(mass) + weight`",
+            )
+        } else if policy.queries() > MAX_QUERIES {
+            (
+                "`seen(block)` keeps the queries of a block and of the entries behind it, more than 1024 tokens",
+                "make `size` and `behind` smaller",
             )
         } else if policy.sights.is_empty() {
             ("no token sees any entry", "write a `see` whose condition can hold")

@@ -30,7 +30,7 @@ use crate::{
 };
 use seqc_grammar::ast::{Def, Expr, Ident, Span, Stmt, Target};
 use seqc_ir::{AttendSpec, PairExpr, policy::Policy};
-use state::{Class, Level, Scope, Stage, Widths};
+use state::{Class, Level, List, Scope, Stage, Widths};
 use std::collections::HashMap;
 
 /// Most operations of one expression of a policy.
@@ -71,9 +71,10 @@ impl Cx<'_> {
             key: keys[1].size,
             value: values[1].size,
         };
+        let heads = [queries[0].size, queries[0].size / keys[0].size];
         let constants = [
             ("heads", keys[0].size),
-            ("members", queries[0].size / keys[0].size),
+            ("members", heads[1]),
             ("width", widths.key),
             ("layer", used.layer),
             ("layers", used.layers),
@@ -95,7 +96,7 @@ impl Cx<'_> {
         for (name, n) in constants {
             self.bind(name, Binding::Known(Known::Num(n as f64)), place);
         }
-        self.policy = Some(Making::new(classes::classes(&definition.def), widths));
+        self.policy = Some(Making::new(classes::classes(&definition.def), widths, heads));
         let whole = std::mem::replace(&mut self.whole, false);
         let fits = self.cache_body(used, &definition.def);
         self.whole = whole;
@@ -169,15 +170,18 @@ impl Cx<'_> {
             return;
         };
         self.making().about = name.text.clone();
+        self.making().each = named.each;
         let (stage, level) = match named.class {
             Class::Counter(_) => (Stage::Counters, Level::Cache),
             Class::Memory(_) => (Stage::Memories, Level::Entry),
             Class::Plain => {
-                // What is wrong with it is said even if nothing uses it.
-                self.plain(&name.text, named, Stage::Decide);
+                // What is wrong with it is said even if nothing uses it. What is about blocks is looked at where it is used.
+                if !self.is_about_blocks(value) {
+                    self.plain(&name.text, named, Stage::Decide);
+                }
                 return;
             }
-            Class::Channel => return,
+            Class::Channel | Class::BlockChannel => return,
         };
         let val = self.scoped(value, Scope::new(stage, level));
         let Some(score) = self.as_pair(&val.at(value.span)) else {
@@ -200,14 +204,32 @@ impl Cx<'_> {
 
     fn channel_definition(&mut self, name: &Ident, variable: &Ident, value: &Expr) {
         self.making().about = name.text.clone();
+        let of_block = self
+            .making()
+            .names
+            .get(&name.text)
+            .is_some_and(|n| n.class == Class::BlockChannel);
+        let (stage, list) = match of_block {
+            true => (Stage::Close, List::Closing),
+            false => (Stage::Decide, List::Deciding),
+        };
+        if of_block && !self.has_blocks(&name.text, name.span) {
+            return;
+        }
         let scope = Scope {
             channel: Some(variable.text.clone()),
-            ..Scope::new(Stage::Decide, Level::Channel)
+            ..Scope::new(stage, Level::Channel)
         };
         if let Some(number) = self.number(value, scope) {
-            let n = self.making().define_last(seqc_ir::policy::Kind::Channel(number));
-            self.making().channels.insert(name.text.clone(), n);
+            let id = self.making().define_last(list, seqc_ir::policy::Kind::Channel(number));
+            self.making().channels.insert(name.text.clone(), id);
         }
+    }
+
+    /// Whether an expression, or a definition that it uses, is about blocks.
+    fn is_about_blocks(&mut self, e: &Expr) -> bool {
+        let body = self.frame().definition.clone();
+        classes::is_about_blocks(&body.def, e)
     }
 
     /// Whether every name that a cache gives means one thing.

@@ -3,21 +3,49 @@
 use super::super::val::Val;
 use seqc_ir::{
     PairExpr,
-    policy::{COUNTERS, Coding, Definition, Eviction, MEMORIES, Sight},
+    policy::{Blocks, COUNTERS, Coding, Definition, Eviction, MEMORIES, Sight},
 };
 use std::collections::HashMap;
 
 /// Numbers of definitions while it is not known how many memories stand before them.
 const PLACEHOLDER: usize = 1 << 20;
 
-/// The stream of a definition, until all are known.
-pub(super) fn definition_stream(n: usize) -> PairExpr {
-    PairExpr::KeyStream(PLACEHOLDER + n)
+/// A list of definitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum List {
+    /// [`seqc_ir::policy::Policy::definitions`]
+    Deciding,
+    /// [`seqc_ir::policy::Blocks::closing`]
+    Closing,
+    /// [`seqc_ir::policy::Blocks::choosing`]
+    Choosing,
 }
 
-/// The definition that a stream stands for.
-pub(super) fn definition_of(stream: usize) -> Option<usize> {
-    stream.checked_sub(PLACEHOLDER)
+impl List {
+    pub(super) const ALL: [List; 3] = [List::Deciding, List::Closing, List::Choosing];
+}
+
+/// A definition in its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct DefinitionId {
+    pub(super) list: List,
+    pub(super) n: usize,
+}
+
+impl DefinitionId {
+    /// Its stream, until all definitions are known.
+    pub(super) fn stream(self) -> PairExpr {
+        PairExpr::KeyStream(PLACEHOLDER * (1 + self.list as usize) + self.n)
+    }
+
+    /// The definition that a stream stands for.
+    pub(super) fn of(stream: usize) -> Option<DefinitionId> {
+        let list = *List::ALL.get((stream / PLACEHOLDER).checked_sub(1)?)?;
+        Some(DefinitionId {
+            list,
+            n: stream % PLACEHOLDER,
+        })
+    }
 }
 
 /// What a definition of a body is.
@@ -31,6 +59,8 @@ pub(super) enum Class {
     Memory(usize),
     /// A number of each channel.
     Channel,
+    /// A number of each channel of a block.
+    BlockChannel,
 }
 
 /// A definition of a body.
@@ -39,6 +69,8 @@ pub(super) struct Named {
     pub(super) class: Class,
     /// Whether it is a number of each entry; otherwise of the cache, or of each channel.
     pub(super) entry: bool,
+    /// Each query head has its own: a memory that `given` updates.
+    pub(super) each: bool,
     /// Number of its statement.
     pub(super) at: usize,
 }
@@ -49,7 +81,7 @@ impl Named {
         match self.class {
             Class::Counter(n) => Some(PairExpr::QueryStream(COUNTERS + n)),
             Class::Memory(n) => Some(PairExpr::KeyStream(MEMORIES + n)),
-            Class::Plain | Class::Channel => None,
+            Class::Plain | Class::Channel | Class::BlockChannel => None,
         }
     }
 }
@@ -65,6 +97,21 @@ pub(super) enum Stage {
     See,
     /// Where entries are kept and coded.
     Decide,
+    /// Where blocks are closed.
+    Close,
+    /// Where queries choose blocks.
+    Choose,
+}
+
+impl Stage {
+    /// The list of what is computed here.
+    pub(super) fn list(self) -> List {
+        match self {
+            Stage::Close => List::Closing,
+            Stage::See | Stage::Choose => List::Choosing,
+            Stage::Counters | Stage::Memories | Stage::Decide => List::Deciding,
+        }
+    }
 }
 
 /// What an expression may depend on.
@@ -76,6 +123,8 @@ pub(super) enum Level {
     Entry,
     /// Numbers of the cache and of each channel.
     Channel,
+    /// Numbers of the cache and of each block.
+    Block,
 }
 
 /// What `key[c]` and `query[c]` stand for.
@@ -83,6 +132,8 @@ pub(super) enum Level {
 pub(super) enum Vector {
     /// The number of a key.
     Key,
+    /// The number of a value.
+    Value,
     /// The number of a query.
     Query,
 }
@@ -96,6 +147,8 @@ pub(super) struct Scope {
     pub(super) channel: Option<String>,
     /// Whose number stands at the channel.
     pub(super) vector: Option<Vector>,
+    /// The word for how many entries are seen that may stand here.
+    pub(super) counted: Option<&'static str>,
 }
 
 impl Default for Scope {
@@ -111,6 +164,7 @@ impl Scope {
             level,
             channel: None,
             vector: None,
+            counted: None,
         }
     }
 }
@@ -130,9 +184,12 @@ pub(in super::super) struct Making {
     pub(super) next: HashMap<String, PairExpr>,
     /// First values of counters and memories that `prev` states.
     pub(super) init: HashMap<String, f64>,
-    pub(super) definitions: Vec<Definition>,
-    /// Numbers of the definitions of channels, by name.
-    pub(super) channels: HashMap<String, usize>,
+    /// Definitions of each [`List`].
+    pub(super) definitions: [Vec<Definition>; 3],
+    /// The definitions of channels, by name.
+    pub(super) channels: HashMap<String, DefinitionId>,
+    /// What blocks are; without definitions.
+    pub(super) blocks: Option<Blocks>,
     /// There is a `see`.
     pub(super) sees: bool,
     pub(super) sights: Vec<Sight>,
@@ -141,6 +198,10 @@ pub(in super::super) struct Making {
     pub(super) values: Option<Option<Coding>>,
     /// Numbers of a key and of a value.
     pub(super) widths: Widths,
+    /// Query heads of the layer, and those that share a key head.
+    pub(super) heads: [usize; 2],
+    /// The memory at hand is one of each query head.
+    pub(super) each: bool,
 }
 
 /// Numbers of a key and of a value.
@@ -151,35 +212,43 @@ pub(super) struct Widths {
 }
 
 impl Making {
-    pub(super) fn new(names: HashMap<String, Named>, widths: Widths) -> Making {
+    pub(super) fn new(names: HashMap<String, Named>, widths: Widths, heads: [usize; 2]) -> Making {
         Making {
             names,
             widths,
+            heads,
             ..Making::default()
         }
     }
 
     /// Adds what a statement defines, which has its name; other parts of it get other names.
-    pub(super) fn define_last(&mut self, kind: seqc_ir::policy::Kind) -> usize {
-        let first = self.definitions.iter().position(|d| d.name == self.about);
-        let n = self.define(kind);
+    pub(super) fn define_last(&mut self, list: List, kind: seqc_ir::policy::Kind) -> DefinitionId {
+        let first = self.definitions[list as usize]
+            .iter()
+            .position(|d| d.name == self.about);
+        let id = self.define(list, kind);
         if let Some(first) = first {
-            let name = std::mem::replace(&mut self.definitions[first].name, self.about.clone());
-            self.definitions[first].name = std::mem::replace(&mut self.definitions[n].name, name);
+            let list = &mut self.definitions[list as usize];
+            let name = std::mem::replace(&mut list[first].name, self.about.clone());
+            list[first].name = std::mem::replace(&mut list[id.n].name, name);
         }
-        n
+        id
     }
 
-    /// Adds a definition; gives its number.
-    pub(super) fn define(&mut self, kind: seqc_ir::policy::Kind) -> usize {
-        let taken = |name: &str| self.definitions.iter().any(|d| d.name == name);
+    /// Adds a definition.
+    pub(super) fn define(&mut self, list: List, kind: seqc_ir::policy::Kind) -> DefinitionId {
+        let known = &mut self.definitions[list as usize];
+        let taken = |name: &str| known.iter().any(|d| d.name == name);
         let mut name = self.about.clone();
         let mut n = 2;
         while taken(&name) {
             name = format!("{}_{n}", self.about);
             n += 1;
         }
-        self.definitions.push(Definition { name, kind });
-        self.definitions.len() - 1
+        known.push(Definition { name, kind });
+        DefinitionId {
+            list,
+            n: known.len() - 1,
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::{
         cx::Cx,
         val::{Score, Val},
     },
-    state::{Class, Level, Making, Named, Scope, Stage, definition_stream},
+    state::{Class, Level, Making, Named, Scope, Stage, Vector},
     words,
 };
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
 };
 use seqc_grammar::ast::{DefKind, Expr, ExprKind, NamedArg, Span, Stmt, Target};
 use seqc_ir::{
-    BinaryOp, Elem, PairExpr,
-    policy::{COUNTERS, ENDED, ENTRIES, MEMORIES, READING, SLOT},
+    BinaryOp, Elem, PairExpr, UnaryOp,
+    policy::{CLOSED, COUNTERS, ENDED, ENTRIES, MEMORIES, RANK, READING, SHOWN, SLOT},
 };
 
 impl Cx<'_> {
@@ -51,21 +51,22 @@ impl Cx<'_> {
         if self.making().scope.channel.as_deref() == Some(name) {
             return Some(integer(PairExpr::KeyStream(SLOT)));
         }
+        if name == words::BLOCK {
+            return Some(self.number_of_block(span));
+        }
         if words::OF_ENTRIES.contains(&name) {
             return Some(self.number_of_entry(name, span));
         }
-        let flag = |n| {
-            let truth = PairExpr::binary(BinaryOp::Ne, PairExpr::QueryStream(n), PairExpr::Const(0.0));
-            Val::Score(Score::new(truth, Elem::Bool))
-        };
+        let flag = |n| truth(PairExpr::QueryStream(n));
         match name {
             "i" => return Some(integer(PairExpr::QueryPos)),
             "n" => return Some(integer(PairExpr::QueryStream(ENTRIES))),
             "head" => return Some(integer(PairExpr::Head)),
             "reading" => return Some(flag(READING)),
             "ended" => return Some(flag(ENDED)),
-            words::KEY | words::QUERY => return Some(self.bare_vector(name, span)),
-            words::ENTRIES | words::QUERIES => return Some(self.bare_range(name, span)),
+            words::SHOWN => return Some(self.counted(words::SHOWN, PairExpr::QueryStream(SHOWN), span)),
+            words::KEY | words::VALUE | words::QUERY => return Some(self.bare_vector(name, span)),
+            words::ENTRIES | words::QUERIES | words::BLOCKS => return Some(self.bare_range(name, span)),
             _ => {}
         }
         let named = self.making().names.get(name).copied()?;
@@ -79,20 +80,81 @@ impl Cx<'_> {
         match name {
             "j" => integer(PairExpr::KeyPos),
             "slot" => integer(PairExpr::KeyStream(SLOT)),
-            words::WEIGHT if self.making().scope.stage == Stage::Memories => {
-                Val::Score(Score::new(PairExpr::Score, Elem::F32))
-            }
-            words::WEIGHT => {
+            words::RANK => self.counted(words::RANK, PairExpr::KeyStream(RANK), span),
+            words::CLOSED if self.making().scope.stage == Stage::See => match self.has_blocks(name, span) {
+                true => truth(PairExpr::KeyStream(CLOSED)),
+                false => Val::Poison,
+            },
+            words::CLOSED => {
                 let place = self.place(span);
                 let d = Diagnostic::new(
                     "cache-time",
                     place,
-                    "`weight` is known where a memory is updated, and not here",
+                    "`closed` is known where a token sees entries, and not here",
                 );
-                self.report(d.help("remember it under a name: `last = weight`, or `mass = prev(mass) + weight`"))
+                self.report(d.help("use it in the condition of `see`"))
+            }
+            words::WEIGHT | words::GIVEN if self.making().scope.stage == Stage::Memories => self.weight(name, span),
+            words::WEIGHT | words::GIVEN => {
+                let place = self.place(span);
+                let message = format!("`{name}` is known where a memory is updated, and not here");
+                let d = Diagnostic::new("cache-time", place, message);
+                self.report(d.help(format!(
+                    "remember it under a name: `last = {name}`, or `mass = prev(mass) + {name}`"
+                )))
             }
             _ => integer(PairExpr::binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos)),
         }
+    }
+
+    /// `weight`, or `given` in memories of which each query head has its own.
+    fn weight(&mut self, name: &str, span: Span) -> Val {
+        if (name == words::GIVEN) == self.making().each {
+            return Val::Score(Score::new(PairExpr::Score, Elem::F32));
+        }
+        let place = self.place(span);
+        let d = Diagnostic::new(
+            "wrong-operands",
+            place,
+            "`given` makes this a number of each query head, and `weight` is the sum of all that share the key head",
+        );
+        self.report(d.help("remember one of them under a name of its own"))
+    }
+
+    /// How many entries are seen, in positions of `see`.
+    fn counted(&mut self, word: &'static str, expr: PairExpr, span: Span) -> Val {
+        if self.making().scope.counted == Some(word) {
+            return integer(expr);
+        }
+        let option = if word == words::RANK { "key" } else { "query" };
+        let place = self.place(span);
+        let d = Diagnostic::new(
+            "cache-time",
+            place,
+            format!("`{word}` is known in `{option}` of `see` only"),
+        );
+        self.report(d.help("`see(…; query = shown - 1, key = rank)`: distances are those of the entries that are seen"))
+    }
+
+    /// The number of the block at hand, or of the entry's block.
+    fn number_of_block(&mut self, span: Span) -> Val {
+        if !self.has_blocks(words::BLOCK, span) {
+            return Val::Poison;
+        }
+        let scope = self.making().scope.clone();
+        if scope.level == Level::Block {
+            return integer(PairExpr::KeyStream(SLOT));
+        }
+        if !self.entries_count(words::BLOCK, span) {
+            return Val::Poison;
+        }
+        let (first, size) = match &self.making().blocks {
+            Some(blocks) => (blocks.first as f64, blocks.size as f64),
+            None => (0.0, 1.0),
+        };
+        let passed = PairExpr::binary(BinaryOp::Sub, PairExpr::KeyPos, PairExpr::Const(first));
+        let number = PairExpr::binary(BinaryOp::Div, passed, PairExpr::Const(size));
+        integer(PairExpr::unary(UnaryOp::Floor, number))
     }
 
     /// Whether numbers of entries may stand here.
@@ -106,6 +168,10 @@ impl Cx<'_> {
             Level::Channel => (
                 "a number of each channel is wanted here",
                 "`mean(entries: key[c] ** 2)` is one",
+            ),
+            Level::Block => (
+                "a number of each block is wanted here",
+                "`block` is its number; `max(block: mass)` and `mean(block: key[c])` run over its entries",
             ),
         };
         let place = self.place(span);
@@ -139,13 +205,23 @@ impl Cx<'_> {
         if named.at >= self.making().at {
             return self.too_early(name, span);
         }
-        if named.class == Class::Channel {
+        if matches!(named.class, Class::Channel | Class::BlockChannel) {
             return self.bare_vector(name, span);
         }
-        if named.entry && !self.entries_count(name, span) {
+        let scope = self.making().scope.clone();
+        let (stage, of_block) = (scope.stage, named.class == Class::Plain && scope.level == Level::Block);
+        if named.entry && !of_block && !self.entries_count(name, span) {
             return Val::Poison;
         }
-        let stage = self.making().scope.stage;
+        let own = stage == Stage::Close || (stage == Stage::Memories && self.making().each);
+        if named.each && !own {
+            let place = self.place(span);
+            let message = format!("every query head has its own `{name}`, and here is none at hand");
+            let d = Diagnostic::new("wrong-operands", place, message);
+            return self.report(
+                d.help("`weight` is the sum over those that share the key head; `given` is for numbers of blocks"),
+            );
+        }
         let new = match (named.class, stage) {
             (Class::Counter(_), Stage::Counters) | (Class::Memory(_), Stage::Memories) => {
                 let next = self.making().next.get(name).cloned();
@@ -175,7 +251,12 @@ impl Cx<'_> {
         let Some(Stmt::Let { value, .. }) = definition.def.body.get(named.at) else {
             return Val::Poison;
         };
-        let level = if named.entry { Level::Entry } else { Level::Cache };
+        let level = match stage {
+            Stage::Choose => Level::Block,
+            Stage::Close => Level::Entry,
+            _ if named.entry => Level::Entry,
+            _ => Level::Cache,
+        };
         let (at, about) = (self.making().at, self.making().about.clone());
         self.making().at = named.at;
         self.making().about = name.to_owned();
@@ -216,7 +297,7 @@ impl Cx<'_> {
         match (class, self.making().scope.stage) {
             (Class::Counter(n), Stage::Counters) => real(PairExpr::QueryStream(COUNTERS + n)),
             (Class::Memory(n), Stage::Memories) => real(PairExpr::KeyStream(MEMORIES + n)),
-            (Class::Channel, _) => self.bare_vector(&name, span),
+            (Class::Channel | Class::BlockChannel, _) => self.bare_vector(&name, span),
             (Class::Memory(_), Stage::Counters) => {
                 self.entries_count(&name, span);
                 Val::Poison
@@ -271,8 +352,8 @@ impl Cx<'_> {
         }
         let ExprKind::Name(name) = &base.kind else { return None };
         let named = self.making().names.get(name).copied();
-        let of_channel = named.is_some_and(|named| named.class == Class::Channel);
-        if !of_channel && name != words::KEY && name != words::QUERY {
+        let of_channel = named.is_some_and(|named| matches!(named.class, Class::Channel | Class::BlockChannel));
+        if !of_channel && ![words::KEY, words::VALUE, words::QUERY].contains(&name.as_str()) {
             return None;
         }
         let variable = self.making().scope.channel.clone();
@@ -297,15 +378,30 @@ impl Cx<'_> {
             return self.too_early(name, span);
         }
         match self.making().channels.get(name).copied() {
-            Some(n) => real(definition_stream(n)),
+            Some(id) if named.class == Class::BlockChannel => {
+                let stage = self.making().scope.stage;
+                if matches!(stage, Stage::Close | Stage::Choose) {
+                    return real(id.stream());
+                }
+                let place = self.place(span);
+                let message = format!("`{name}` is a number of blocks, which is known where queries choose, not here");
+                let d = Diagnostic::new("cache-time", place, message);
+                self.report(d.help("use it in the condition of `see`"))
+            }
+            Some(id) if self.making().scope.stage == Stage::Decide => real(id.stream()),
+            Some(_) => {
+                let place = self.place(span);
+                let message = format!("`{name}` is known where entries are kept, and not for blocks");
+                self.report(Diagnostic::new("cache-time", place, message))
+            }
             None => Val::Poison,
         }
     }
 
     fn vector_number(&mut self, name: &str, span: Span) -> Val {
-        use super::state::Vector;
         let fits = match self.making().scope.vector {
             Some(Vector::Key) => name == words::KEY,
+            Some(Vector::Value) => name == words::VALUE,
             Some(Vector::Query) => name == words::QUERY,
             None => false,
         };
@@ -324,6 +420,11 @@ impl Cx<'_> {
             Target::Tuple(_) => None,
         }
     }
+}
+
+fn truth(expr: PairExpr) -> Val {
+    let truth = PairExpr::binary(BinaryOp::Ne, expr, PairExpr::Const(0.0));
+    Val::Score(Score::new(truth, Elem::Bool))
 }
 
 fn integer(expr: PairExpr) -> Val {

@@ -18,6 +18,10 @@ pub(super) struct Count {
     pub(super) keys: usize,
     /// How many have coded values.
     pub(super) values: usize,
+    /// Blocks that are closed.
+    pub(super) blocks: usize,
+    /// Entries behind the first block's first one that are in no closed block.
+    pub(super) open: usize,
 }
 
 /// One key head.
@@ -70,8 +74,13 @@ impl<'p> Head<'p> {
             self.keep(&kept);
         }
         let (keys, values) = (&self.policy.keys, &self.policy.values);
+        let entries = self.positions.len();
+        let blocks = self.policy.blocks.as_ref();
+        let closed = blocks.map_or(0, |blocks| blocks.closed_after(entries));
         self.count = Count {
-            entries: self.positions.len(),
+            entries,
+            blocks: closed,
+            open: blocks.map_or(0, |b| entries.saturating_sub(b.first + b.size * closed)),
             keys: self.coded(keys.as_ref(), self.count.keys),
             values: self.coded(values.as_ref(), self.count.values),
         };
@@ -145,6 +154,8 @@ impl<'p> Head<'p> {
             Kind::Seen { .. } | Kind::KeySum(_) => self.draw(self.policy.memories.len() + n),
             // Numbers of channels, which do not choose entries.
             Kind::Channel(_) | Kind::KeyMean(_) | Kind::QueryMean { .. } => Column::One(0.0),
+            // Numbers of blocks, which do not either.
+            Kind::Within | Kind::Fold { .. } | Kind::QuerySum(_) | Kind::Heads { .. } => Column::One(0.0),
         }
     }
 

@@ -32,6 +32,8 @@ pub(super) fn counts(policy: &Policy, heads: usize, prompt: Option<usize>, token
             sum.entries += count.entries;
             sum.keys += count.keys;
             sum.values += count.values;
+            sum.blocks += count.blocks;
+            sum.open += count.open;
         }
     }
     sums
@@ -90,7 +92,11 @@ fn span(policy: &Policy) -> usize {
         .flatten()
         .map(|coding| coding.group)
         .sum();
-    (sum as usize).saturating_add(groups).saturating_add(LEAST)
+    let blocks = policy.blocks.as_ref().map_or(0, |b| 2 * b.size + b.first + b.behind);
+    (sum as usize)
+        .saturating_add(groups)
+        .saturating_add(blocks)
+        .saturating_add(LEAST)
 }
 
 /// Of a share, after 0 tokens, 1 token, …

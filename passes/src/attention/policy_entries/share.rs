@@ -15,16 +15,22 @@ pub enum Share {
     CodedKeys,
     /// Those with coded values.
     CodedValues,
+    /// Blocks that are closed, not entries.
+    Blocks,
+    /// Those from the first block on that are in no closed one.
+    Open,
 }
 
 impl Share {
     /// All shares.
-    pub(super) const EACH: [Share; 5] = [
+    pub(super) const EACH: [Share; 7] = [
         Share::All,
         Share::PlainKeys,
         Share::PlainValues,
         Share::CodedKeys,
         Share::CodedValues,
+        Share::Blocks,
+        Share::Open,
     ];
 
     /// How many entries these are.
@@ -35,6 +41,8 @@ impl Share {
             Share::PlainValues => count.entries - count.values,
             Share::CodedKeys => count.keys,
             Share::CodedValues => count.values,
+            Share::Blocks => count.blocks,
+            Share::Open => count.open,
         }
     }
 }

@@ -106,9 +106,25 @@ impl Governed<'_> {
             }
             for (n, init) in memories.iter().enumerate() {
                 let init = f.f32(*init);
-                let p = self.number_of(f, args, self.first_memory() + n, rows.group, slot);
-                f.store(init, p);
+                self.store_memory(f, args, n, rows.group, slot, init);
             }
+        });
+    }
+
+    /// Stores a memory of an entry, for all query heads that have their own.
+    #[expect(clippy::too_many_arguments, reason = "which memory of which entry")]
+    fn store_memory(&self, f: &mut Func, args: &Args, n: usize, group: Val, slot: Val, x: Val) {
+        let array = self.first_memory() + n;
+        if !self.each_head_has(array) {
+            let p = self.number_of(f, args, array, group, slot);
+            return f.store(x, p);
+        }
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let first = f.mul(group, ratio);
+        let behind = f.add(first, ratio);
+        f.for_each(first, behind, 1, |f, head| {
+            let p = self.number_of(f, args, array, head, slot);
+            f.store(x, p);
         });
     }
 

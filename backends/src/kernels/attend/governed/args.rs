@@ -41,6 +41,8 @@ parameters! {
         table: Ty::PRIVATE,
         /// The same for queries of earlier tokens.
         observed: Ty::PRIVATE,
+        /// Tables of pages of [`Governed::block_parts`].
+        blocks: Ty::PRIVATE,
         /// Position in the sequence of row 0.
         position: Ty::I64,
         /// Position behind the prompt.
@@ -83,8 +85,8 @@ pub struct Arguments {
     pub states: Vec<Val>,
     /// Angle per position of each rotary pair, where the policy turns.
     pub angles: Option<Val>,
-    /// Tables of the sights, and of earlier queries.
-    pub tables: [Val; 2],
+    /// Tables of the sights, of earlier queries, and of blocks.
+    pub tables: [Val; 3],
     /// Position in the sequence of row 0, position behind the prompt, rows.
     pub numbers: [Val; 3],
     /// Scratch of all threads.

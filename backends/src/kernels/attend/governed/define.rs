@@ -42,7 +42,7 @@ impl Governed<'_> {
                     PairExpr::KeyStream(self.policy.stream_of(*of)),
                     PairExpr::Const(identity(*how)),
                 );
-                self.fill(f, numbers, self.temporary(), &masked);
+                self.fill(f, numbers, self.temporary(numbers.space), &masked);
                 self.pool(f, numbers, to, *size, *how);
             }
             Kind::Top { by, count, among } => self.top(f, numbers, to, [by, count, among]),
@@ -57,6 +57,8 @@ impl Governed<'_> {
             }
             Kind::KeyMean(e) => self.key_mean(f, numbers, n, e),
             Kind::QueryMean { of, queries } => self.query_mean(f, numbers, n, of, *queries),
+            // Numbers of blocks (law 11).
+            Kind::Within | Kind::Fold { .. } | Kind::QuerySum(_) | Kind::Heads { .. } => {}
         }
     }
 
@@ -67,7 +69,7 @@ impl Governed<'_> {
         let entries = f.add(numbers.last, one);
         self.each_vector(f, entries, |f, at| {
             let pairs = self.pairs(f, numbers, at, None);
-            let x = pairs.real(f, &self.of_entry(e));
+            let x = pairs.real(f, &self.within(numbers, e));
             let p = self.vector_of(f, args, to, numbers.group, at);
             f.store(x, p);
         });
@@ -84,7 +86,7 @@ impl Governed<'_> {
             let (low, high) = (f.sub(slot, before), f.add(slot, behind));
             let (low, high) = (f.max(low, zero), f.min(high, entries));
             let found = f.for_loop(low..high, one, &[empty], |f, near, found| {
-                let p = self.number_of(f, args, self.temporary(), numbers.group, near);
+                let p = self.number_of(f, args, self.temporary(numbers.space), numbers.group, near);
                 let x = f.load(p, Ty::F32);
                 vec![joined(f, how, x, found[0])]
             });
@@ -96,7 +98,7 @@ impl Governed<'_> {
     }
 
     /// The same number for each entry, over all that count.
-    fn over(&self, f: &mut Func, numbers: &Numbers, to: usize, how: ReduceOp, [of, among]: [&PairExpr; 2]) {
+    pub(super) fn over(&self, f: &mut Func, numbers: &Numbers, to: usize, how: ReduceOp, [of, among]: [&PairExpr; 2]) {
         let args = &numbers.args;
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let entries = f.add(numbers.last, one);
@@ -107,8 +109,8 @@ impl Governed<'_> {
             f.for_loop(zero..size, lanes, found, |f, start, found| {
                 let at = Lanes { page, start };
                 let pairs = self.pairs(f, numbers, at, None);
-                let x = pairs.real(f, &self.of_entry(of));
-                let counts = pairs.mask(f, &self.of_entry(among));
+                let x = pairs.real(f, &self.within(numbers, of));
+                let counts = pairs.mask(f, &self.within(numbers, among));
                 let inside = self.inside(f, at, numbers.last);
                 let counts = f.and(counts, inside);
                 let x = f.select(counts, x, empty);
@@ -325,7 +327,7 @@ impl Governed<'_> {
 }
 
 /// What joins to nothing else.
-fn identity(how: ReduceOp) -> f64 {
+pub(super) fn identity(how: ReduceOp) -> f64 {
     match how {
         ReduceOp::Sum => 0.0,
         ReduceOp::Prod => 1.0,
@@ -334,7 +336,7 @@ fn identity(how: ReduceOp) -> f64 {
     }
 }
 
-fn joined(f: &mut Func, how: ReduceOp, x: Val, found: Val) -> Val {
+pub(super) fn joined(f: &mut Func, how: ReduceOp, x: Val, found: Val) -> Val {
     match how {
         ReduceOp::Sum => f.add(x, found),
         ReduceOp::Prod => f.mul(x, found),

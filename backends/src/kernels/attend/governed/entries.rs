@@ -3,7 +3,7 @@
 use super::{
     super::{
         layout::{PAGE, ceil_div, float_at, page_at, row_at},
-        pair::{Lookup, Pair},
+        pair::Pair,
         table::Tables,
     },
     Governed,
@@ -13,15 +13,30 @@ use crate::kernel::{Cast, Func, Scalar, Ty, Val};
 use seqc_ir::PairExpr;
 
 /// What expressions of a policy are computed from at one row.
+#[derive(Clone)]
 pub(super) struct Numbers {
     /// The layer's query streams, which they do not read, and the numbers of the cache.
     streams: Vec<Val>,
     pub(super) args: Args,
     tables: Tables,
-    lookups: Vec<Lookup<'static>>,
+    /// Row of arrays.
     pub(super) group: Val,
-    /// Slot of the row's own entry.
+    /// The last one of what there is a number for.
     pub(super) last: Val,
+    /// Slot of the row's own entry.
+    pub(super) query: Val,
+    /// What [`PairExpr::Head`] is.
+    pub(super) head: Val,
+    pub(super) space: Space,
+}
+
+/// What arrays have numbers for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    /// Entries of a key head.
+    Entries,
+    /// Closed blocks, as a query head sees them.
+    Blocks,
 }
 
 /// Some entries: a vector from `start` of a page on.
@@ -65,24 +80,42 @@ impl Numbers {
             streams,
             args: *args,
             tables: Tables::none(),
-            lookups: Vec::new(),
             group,
             last,
+            query: last,
+            head: group,
+            space: Space::Entries,
         }
+    }
+
+    /// The same for a query head.
+    pub(super) fn with_head(self, head: Val) -> Numbers {
+        Numbers { head, ..self }
+    }
+
+    /// The same with the number of entries that a sight shows.
+    pub(super) fn with_shown(mut self, shown: Val) -> Numbers {
+        self.streams.push(shown);
+        self
+    }
+
+    /// The layer's query streams, and the numbers of the cache.
+    pub(super) fn streams(&self) -> &[Val] {
+        &self.streams
     }
 
     /// A function of numbers of the cache.
     pub(super) fn number(&self, f: &mut Func, governed: &Governed<'_>, expr: &PairExpr) -> Val {
         let zero = f.i64(0);
         let pair = self.pair(1, zero, None, Vec::new());
-        pair.number(f, &governed.of_entry(expr))
+        pair.number(f, &governed.within(self, expr))
     }
 
     /// The same as a truth value.
     pub(super) fn truth(&self, f: &mut Func, governed: &Governed<'_>, expr: &PairExpr) -> Val {
         let zero = f.i64(0);
         let pair = self.pair(1, zero, None, Vec::new());
-        pair.truth(f, &governed.of_entry(expr))
+        pair.truth(f, &governed.within(self, expr))
     }
 
     /// The pairs of the row's token with keys, of which the first is `key`.
@@ -90,13 +123,13 @@ impl Numbers {
         Pair {
             tables: &self.tables,
             lanes,
-            query: self.last,
+            query: self.query,
             key,
-            head: self.group,
+            head: self.head,
             score,
             query_streams: &self.streams,
             key_streams,
-            lookups: &self.lookups,
+            lookups: &[],
         }
     }
 }
@@ -121,16 +154,39 @@ impl Governed<'_> {
 
     /// The pairs of a row with a vector of entries; `score` is what [`PairExpr::Score`] is.
     pub(super) fn pairs<'n>(&self, f: &mut Func, numbers: &'n Numbers, at: Lanes, score: Option<Val>) -> Pair<'n> {
-        let args = &numbers.args;
-        let mut streams = Vec::new();
-        for n in 0..self.streams() {
-            let p = self.vector_of(f, args, n, numbers.group, at);
-            streams.push(f.load(p, self.vector()));
-        }
+        let streams = match numbers.space {
+            Space::Entries => self.numbers_of_entries(f, numbers, at),
+            Space::Blocks => self.numbers_of_blocks(f, numbers, at),
+        };
         let size = f.i64(PAGE as i64);
         let first = f.mul(at.page, size);
         let key = f.add(first, at.start);
         numbers.pair(self.attend.lanes(), key, score, streams)
+    }
+
+    fn numbers_of_entries(&self, f: &mut Func, numbers: &Numbers, at: Lanes) -> Vec<Val> {
+        let arrays = 0..self.streams();
+        let load = |n| {
+            let p = self.vector_of(f, &numbers.args, n, numbers.group, at);
+            f.load(p, self.vector())
+        };
+        arrays.map(load).collect()
+    }
+
+    /// An expression in the coordinates of some numbers.
+    pub(super) fn within(&self, numbers: &Numbers, expr: &PairExpr) -> PairExpr {
+        match numbers.space {
+            Space::Entries => self.of_entry(expr),
+            Space::Blocks => self.of_block(expr),
+        }
+    }
+
+    /// The first of the two arrays for what is being computed.
+    pub(super) fn temporary(&self, space: Space) -> usize {
+        match space {
+            Space::Entries => self.stream_of(self.policy.definitions.len()),
+            Space::Blocks => self.block_arrays().temporary,
+        }
     }
 
     /// Code for each vector of the first `count` entries; entries behind them are in the last one.
@@ -152,6 +208,14 @@ impl Governed<'_> {
         let left = f.sub(last, key);
         let left = f.add(left, one);
         f.tail_mask(left, self.attend.lanes())
+    }
+
+    /// A function of an entry, which reads none of its arrays.
+    pub(super) fn number_at_slot(&self, f: &mut Func, numbers: &Numbers, slot: Val, e: &PairExpr) -> Val {
+        let none = f.f32(0.0);
+        let pair = numbers.pair(1, slot, None, vec![none; self.streams()]);
+        let x = pair.number(f, &self.of_entry(e));
+        if x.ty == Ty::F32 { x } else { f.extract(x, 0) }
     }
 
     /// A function that takes all arguments, then these.

@@ -37,6 +37,11 @@ impl Governed<'_> {
         args.scratch = row_at(&mut f, args.scratch, threads.team.tid, self.scratch_bytes() / 4);
         self.fill_tables(&mut f, &args);
         self.fill_turns(&mut f, &args);
+        if self.chooses() {
+            self.choose_and_run(&mut f, &args, threads);
+            module.add(f);
+            return;
+        }
         self.share_or(&mut f, &args, threads, |f| {
             let groups = f.i64(self.attend.groups as i64);
             f.team_for(threads.turn.cyclic(groups), |f, group| {
@@ -69,13 +74,13 @@ impl Governed<'_> {
     }
 
     /// Where the first row that has not been run is noted.
-    fn first(&self, f: &mut Func, args: &Args) -> Val {
+    pub(super) fn first(&self, f: &mut Func, args: &Args) -> Val {
         let byte = f.i64(4 * self.extra().first as i64);
         f.gep(args.scratch, byte, Scalar::I8)
     }
 
     /// First values of counters, before the first token.
-    fn begin(&self, f: &mut Func, args: &Args, group: Val) {
+    pub(super) fn begin(&self, f: &mut Func, args: &Args, group: Val) {
         if self.policy.counters.is_empty() {
             return;
         }
@@ -95,7 +100,7 @@ impl Governed<'_> {
     }
 
     /// One row: its numbers; where an event follows it, all rows since the last one.
-    fn row(&self, f: &mut Func, args: &Args, group: Val, row: Val) {
+    pub(super) fn row(&self, f: &mut Func, args: &Args, group: Val, row: Val) {
         let p = self.first(f, args);
         let (first, one) = (f.load(p, Ty::I64), f.i64(1));
         let before = self.load_word(f, args.words, group, Word::Entries);
@@ -107,7 +112,11 @@ impl Governed<'_> {
         let next = f.add(row, one);
         // What a token sees by memories depends on those of the token before it.
         let end = f.cmp(Cmp::Eq, next, if self.sees_memories() { next } else { args.count });
-        let event = [evicts, codes].into_iter().flatten().fold(end, |a, b| f.or(a, b));
+        let closes = self.closes_with_numbers(f, last);
+        let event = [evicts, codes, closes]
+            .into_iter()
+            .flatten()
+            .fold(end, |a, b| f.or(a, b));
         f.if_then(event, |f| {
             self.call(f, "run", args, &[group, first, next]);
             self.define_where_needed(f, &numbers, row, [evicts, codes]);
@@ -117,6 +126,7 @@ impl Governed<'_> {
             if self.codes_later() {
                 self.call(f, "code", args, &[group, row]);
             }
+            self.close_blocks(f, args, group, [row, last]);
             let p = self.first(f, args);
             f.store(next, p);
         });
@@ -124,7 +134,8 @@ impl Governed<'_> {
 
     /// Whether memories decide which entries a token sees, or where.
     fn sees_memories(&self) -> bool {
-        let is_memory = |e: &PairExpr| matches!(e, PairExpr::KeyStream(n) if *n >= MEMORIES);
+        let memories = MEMORIES..self.policy.stream_of(0);
+        let is_memory = |e: &PairExpr| matches!(e, PairExpr::KeyStream(n) if memories.contains(n));
         let sights = self.policy.sights.iter().flat_map(|s| s.seen.iter().chain([&s.key]));
         sights.into_iter().any(|e| e.any(&is_memory))
     }
@@ -141,7 +152,13 @@ impl Governed<'_> {
     }
 
     /// Computes the definitions where entries leave, or where channels have still to be chosen.
-    fn define_where_needed(&self, f: &mut Func, numbers: &Numbers, row: Val, [evicts, codes]: [Option<Val>; 2]) {
+    pub(super) fn define_where_needed(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        row: Val,
+        [evicts, codes]: [Option<Val>; 2],
+    ) {
         let args = &numbers.args;
         if self.policy.definitions.is_empty() {
             return;
@@ -160,20 +177,9 @@ impl Governed<'_> {
 
     /// Computes and stores the numbers of the cache at a row, whose own entry will have slot `last`.
     pub(super) fn numbers_at(&self, f: &mut Func, args: &Args, group: Val, row: Val, last: Val) -> Numbers {
-        let (position, one) = (f.add(args.position, row), f.i64(1));
-        let next = f.add(position, one);
-        let real = f.convert(Cast::SignedToFloat, position, Scalar::F32);
-        let flag = |f: &mut Func, cmp| {
-            let truth = f.cmp(cmp, next, args.prompt);
-            f.convert(Cast::UnsignedToFloat, truth, Scalar::F32)
-        };
-        let mut values = vec![real, flag(f, Cmp::Lt), flag(f, Cmp::Eq)];
+        let mut values = self.place_of(f, args, row);
         let counters = 0..self.policy.counters.len();
-        let load = |n| {
-            let p = self.word(f, args.words, group, Word::Counter(n));
-            f.load(p, Ty::F32)
-        };
-        let old: Vec<Val> = counters.clone().map(load).collect();
+        let old = self.load_counters(f, args, group);
         let before = Numbers::of(self, f, args, [&values[..], &old].concat(), [group, last]);
         for (n, counter) in self.policy.counters.iter().enumerate() {
             let value = before.number(f, self, &counter.next);
@@ -182,12 +188,44 @@ impl Governed<'_> {
             f.store(value, p);
         }
         debug_assert_eq!(values.len(), FIRST_COUNTER + counters.len());
+        self.store_numbers(f, args, row, &values);
+        Numbers::of(self, f, args, values, [group, last])
+    }
+
+    /// The same where the counters have been updated.
+    pub(super) fn numbers_after(&self, f: &mut Func, args: &Args, group: Val, row: Val, last: Val) -> Numbers {
+        let mut values = self.place_of(f, args, row);
+        values.extend(self.load_counters(f, args, group));
+        self.store_numbers(f, args, row, &values);
+        Numbers::of(self, f, args, values, [group, last])
+    }
+
+    /// Position of a row's token, and where it is in a prompt.
+    pub(super) fn place_of(&self, f: &mut Func, args: &Args, row: Val) -> Vec<Val> {
+        let (position, one) = (f.add(args.position, row), f.i64(1));
+        let next = f.add(position, one);
+        let real = f.convert(Cast::SignedToFloat, position, Scalar::F32);
+        let flag = |f: &mut Func, cmp| {
+            let truth = f.cmp(cmp, next, args.prompt);
+            f.convert(Cast::UnsignedToFloat, truth, Scalar::F32)
+        };
+        vec![real, flag(f, Cmp::Lt), flag(f, Cmp::Eq)]
+    }
+
+    fn load_counters(&self, f: &mut Func, args: &Args, group: Val) -> Vec<Val> {
+        let load = |n| {
+            let p = self.word(f, args.words, group, Word::Counter(n));
+            f.load(p, Ty::F32)
+        };
+        (0..self.policy.counters.len()).map(load).collect()
+    }
+
+    fn store_numbers(&self, f: &mut Func, args: &Args, row: Val, values: &[Val]) {
         let to = Numbers::row(self, f, args.scratch, row);
         for (n, value) in values.iter().enumerate() {
             let p = float_at(f, to, n);
             f.store(*value, p);
         }
-        Numbers::of(self, f, args, values, [group, last])
     }
 
     pub(super) fn codes_later(&self) -> bool {
@@ -195,7 +233,7 @@ impl Governed<'_> {
     }
 
     /// Whether entries are coded after a row.
-    fn codes(&self, f: &mut Func, numbers: &Numbers) -> Option<Val> {
+    pub(super) fn codes(&self, f: &mut Func, numbers: &Numbers) -> Option<Val> {
         let args = &numbers.args;
         let mut found = None;
         for Coded { coding, layout } in self.coded_later() {

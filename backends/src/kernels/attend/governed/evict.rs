@@ -1,6 +1,14 @@
 //! Eviction: the entries that stay move together.
 
-use super::{Governed, args::Args, code_layout::Side, coding::Moves, entries::Numbers, expr::RANKS, states::Word};
+use super::{
+    Governed,
+    args::Args,
+    code_layout::Side,
+    coding::Moves,
+    entries::{Numbers, Space},
+    expr::RANKS,
+    states::Word,
+};
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{PairExpr, policy::Kind};
 
@@ -27,9 +35,9 @@ impl Governed<'_> {
         let last = f.sub(entries, one);
         let numbers = Numbers::load(self, f, &args, row, group, last);
         let keep = PairExpr::select(evict.keep.clone(), PairExpr::Const(1.0), PairExpr::Const(0.0));
-        self.fill(f, &numbers, self.temporary(), &keep);
+        self.fill(f, &numbers, self.temporary(Space::Entries), &keep);
         let stays = |f: &mut Func, slot: Val| {
-            let p = self.number_of(f, &args, self.temporary(), group, slot);
+            let p = self.number_of(f, &args, self.temporary(Space::Entries), group, slot);
             let x = f.load(p, Ty::F32);
             let none = f.f32(0.0);
             f.cmp(Cmp::Ne, x, none)
@@ -115,7 +123,7 @@ impl Governed<'_> {
         stays: impl Fn(&mut Func, Val) -> Val,
     ) {
         let (zero, one) = (f.i64(0), f.i64(1));
-        let list = |f: &mut Func, n: Val| self.number_of(f, args, self.temporary() + 1, group, n);
+        let list = |f: &mut Func, n: Val| self.number_of(f, args, self.temporary(Space::Entries) + 1, group, n);
         f.for_loop(kept..entries, one, &[zero], |f, slot, found| {
             let stays = stays(f, slot);
             f.if_else(

@@ -3,7 +3,7 @@
 use super::Governed;
 use seqc_ir::{
     BinaryOp, PairExpr, PairLeaf, UnaryOp,
-    policy::{COUNTERS, ENDED, ENTRIES, MEMORIES, READING, SLOT},
+    policy::{COUNTERS, ENDED, ENTRIES, MEMORIES, RANK, READING, SHOWN, SLOT},
 };
 
 /// Numbers of the cache at each row, behind the query streams of the layer: the token's position.
@@ -56,9 +56,23 @@ impl Governed<'_> {
         self.first_memory() + self.policy.memories.len() + definition
     }
 
-    /// The first of the two arrays for what is being computed.
-    pub(super) fn temporary(&self) -> usize {
-        self.stream_of(self.policy.definitions.len())
+    /// What sights read of an entry behind its numbers: what its block was chosen by, and the entries that are seen before it.
+    pub(super) fn choice_streams(&self) -> usize {
+        let choosing = self.policy.blocks.as_ref().map_or(0, |b| b.choosing.len());
+        self.streams() + choosing + 1
+    }
+
+    fn rank_stream(&self) -> usize {
+        self.choice_streams() - 1
+    }
+
+    /// The array of a memory or definition, or what sights read of a block.
+    fn array_or_choice(&self, n: usize) -> PairExpr {
+        let chosen = n.checked_sub(self.policy.choosing_stream(0));
+        PairExpr::KeyStream(match chosen {
+            Some(chosen) => self.streams() + chosen,
+            None => self.first_memory() + n - MEMORIES,
+        })
     }
 
     fn position_of_query(&self) -> PairExpr {
@@ -92,27 +106,45 @@ impl Governed<'_> {
 
     /// An expression of the policy where the head is that of a query.
     pub(super) fn of_query(&self, expr: &PairExpr) -> PairExpr {
-        let ratio = PairExpr::Const(self.attend.ratio() as f64);
-        let head = PairExpr::unary(UnaryOp::Floor, PairExpr::binary(BinaryOp::Div, PairExpr::Head, ratio));
-        self.of_entry(expr).substitute(&|leaf| match leaf {
-            PairLeaf::Head => head.clone(),
-            other => other.into(),
+        self.in_coordinates(expr, &|leaf| match leaf {
+            PairLeaf::Head => self.head_of_query(),
+            other => self.leaf_of_entry(other),
         })
     }
 
     /// An expression of the policy.
     pub(super) fn of_entry(&self, expr: &PairExpr) -> PairExpr {
+        self.in_coordinates(expr, &|leaf| self.leaf_of_entry(leaf))
+    }
+
+    /// The key head of the query head at hand.
+    pub(super) fn head_of_query(&self) -> PairExpr {
+        let ratio = PairExpr::Const(self.attend.ratio() as f64);
+        PairExpr::unary(UnaryOp::Floor, PairExpr::binary(BinaryOp::Div, PairExpr::Head, ratio))
+    }
+
+    fn leaf_of_entry(&self, leaf: PairLeaf) -> PairExpr {
+        match leaf {
+            PairLeaf::KeyPos => self.position_of_key(),
+            PairLeaf::KeyStream(SLOT) => self.slot(),
+            PairLeaf::KeyStream(RANK) => PairExpr::KeyStream(self.rank_stream()),
+            PairLeaf::KeyStream(n) => self.array_or_choice(n),
+            other => other.into(),
+        }
+    }
+
+    /// An expression whose numbers of the cache are those of a row; `own` is what the head and the leaves of keys are.
+    pub(super) fn in_coordinates(&self, expr: &PairExpr, own: &dyn Fn(PairLeaf) -> PairExpr) -> PairExpr {
         let one = PairExpr::Const(1.0);
         expr.substitute(&|leaf| match leaf {
             PairLeaf::QueryPos => self.position_of_query(),
-            PairLeaf::KeyPos => self.position_of_key(),
             PairLeaf::QueryStream(ENTRIES) => PairExpr::binary(BinaryOp::Add, PairExpr::QueryPos, one.clone()),
             PairLeaf::QueryStream(READING) => self.number(FOLLOWED),
             PairLeaf::QueryStream(ENDED) => self.number(LAST),
+            PairLeaf::QueryStream(SHOWN) => self.number(self.numbers()),
             PairLeaf::QueryStream(n) => self.number(FIRST_COUNTER + n - COUNTERS),
-            PairLeaf::KeyStream(SLOT) => self.slot(),
-            PairLeaf::KeyStream(n) => PairExpr::KeyStream(self.first_memory() + n - MEMORIES),
-            other => other.into(),
+            PairLeaf::KeyPos | PairLeaf::KeyStream(_) | PairLeaf::Head => own(leaf),
+            PairLeaf::Score | PairLeaf::Const(_) => leaf.into(),
         })
     }
 }

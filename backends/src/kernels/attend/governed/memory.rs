@@ -70,7 +70,7 @@ impl Governed<'_> {
     pub(super) fn each_page_of_weights(
         &self,
         f: &mut Func,
-        sights: &[super::Attend],
+        sights: &[&super::Attend],
         at: RowBlock,
         count: Val,
         body: impl FnOnce(&mut Func, Val),
@@ -110,7 +110,7 @@ impl Governed<'_> {
         let end = f.add(first, tokens);
         let count = f.add(rows.chunk.position, end);
         self.inverses(f, args, block);
-        self.each_page_of_weights(f, &self.sights, at, count, |f, page| {
+        self.each_page_of_weights(f, &self.plain_sights(), at, count, |f, page| {
             let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
             f.for_each(zero, tokens, 1, |f, token| {
                 let row = f.add(first, token);

@@ -8,6 +8,7 @@
 
 mod append;
 mod args;
+mod choice;
 mod code_layout;
 mod coding;
 mod define;
@@ -29,7 +30,10 @@ use super::variant::{Attend, Sight};
 use crate::kernel::Module;
 pub use args::Arguments;
 use seqc_formats::Encoding;
-use seqc_ir::{AttendSpec, BinaryOp, PairExpr, PairLeaf, policy::Policy};
+use seqc_ir::{
+    AttendSpec, BinaryOp, PairExpr, PairLeaf,
+    policy::{Kind, Policy},
+};
 pub use states::{Needs, Part};
 
 /// An attention with its policy, and the attention kernels of the sets of entries that its queries see.
@@ -52,7 +56,7 @@ impl Attend {
             observed: Vec::new(),
         };
         governed.sights = governed.attentions(false);
-        if policy.queries() > 0 {
+        if policy.definitions.iter().any(|d| matches!(d.kind, Kind::Seen { .. })) {
             governed.observed = governed.attentions(true);
         }
         Some(governed)
@@ -63,9 +67,10 @@ impl Governed<'_> {
     /// Adds all functions. The one to call is `NAME_govern` with [`Governed::arguments`], by all threads; then, behind a barrier, one thread calls
     /// `NAME_settle(words)`.
     pub fn add(&self, module: &mut Module) {
-        for sight in self.sights.iter().chain(&self.observed) {
+        for sight in self.plain_sights().into_iter().chain(&self.observed) {
             self.add_sight(module, sight);
         }
+        self.add_choice(module);
         self.add_read(module);
         self.add_run(module);
         self.add_coding(module);
@@ -76,6 +81,13 @@ impl Governed<'_> {
 
     fn name(&self, part: &str) -> String {
         format!("{}_{part}", self.attend.name)
+    }
+
+    /// Sets of entries that are the same for all query heads of a key head, and known before a query is.
+    fn plain_sights(&self) -> Vec<&Attend> {
+        let sights = self.policy.sights.iter().zip(&self.sights);
+        let plain = sights.filter(|(sight, _)| !self.policy.gathers(sight));
+        plain.map(|(_, kernel)| kernel).collect()
     }
 
     /// Whether slots are not positions.
@@ -110,7 +122,9 @@ impl Governed<'_> {
                 let part = if observed { "observed" } else { "sight" };
                 let spec = &self.attend.spec;
                 let own = spec.predicate.as_ref().map(|e| self.of_layer(e));
-                let seen = sight.seen.as_ref().map(|e| self.of_query(e));
+                // What a query chooses is not a predicate of pairs.
+                let seen = sight.seen.as_ref().filter(|_| !self.policy.gathers(sight));
+                let seen = seen.map(|e| self.of_query(e));
                 let earlier = observed.then(|| self.not_after());
                 let predicate = [own, seen, earlier]
                     .into_iter()

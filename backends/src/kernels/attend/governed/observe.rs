@@ -130,10 +130,11 @@ impl Governed<'_> {
                 rows: count,
             };
             let at = RowBlock { rows, block };
-            self.attend_block(f, &self.observed, at);
+            let observed: Vec<&super::Attend> = self.observed.iter().collect();
+            self.attend_block(f, &observed, at);
             self.inverses(f, args, block);
             let tokens = f.udiv(count, ratio);
-            self.each_page_of_weights(f, &self.observed, at, entries, |f, page| {
+            self.each_page_of_weights(f, &observed, at, entries, |f, page| {
                 let weights = float_at(f, args.scratch, self.extra().weights);
                 f.for_each(zero, tokens, 1, |f, token| {
                     let weights = row_at(f, weights, token, PAGE);

@@ -32,7 +32,9 @@ impl Governed<'_> {
         } else {
             1
         };
-        for n in 0..count {
+        // Where queries choose, entries are read one vector after another.
+        let plain = (0..count).filter(|n| self.policy.turn.is_none() || !self.policy.gathers(&self.policy.sights[*n]));
+        for n in plain {
             let (mut f, args, own) = self.function(&format!("read{n}"), &[Ty::I64; 2]);
             let [group, page] = [own[0], own[1]];
             self.ask_for_next(&mut f, &args, group, page);
@@ -84,7 +86,7 @@ impl Governed<'_> {
         }
     }
 
-    fn read_values(&self, f: &mut Func, args: &Args, group: Val, page: Val) {
+    pub(super) fn read_values(&self, f: &mut Func, args: &Args, group: Val, page: Val) {
         let of = self.page_of(f, args, [group, page], Side::Values);
         let to = float_at(f, args.scratch, self.extra().values);
         if let Some(Coded { layout, .. }) = self.coded(Side::Values) {

@@ -205,7 +205,7 @@ impl Governed<'_> {
                 rows: count,
             };
             let at = RowBlock { rows, block };
-            self.attend_block(f, &self.sights, at);
+            self.attend_block(f, &self.plain_sights(), at);
             self.write_block(f, at);
             self.update_memories(f, at);
         });
@@ -231,15 +231,15 @@ impl Governed<'_> {
     }
 
     /// Sums of a block over what all sights see; once more without the values of masked keys where they are not finite.
-    pub(super) fn attend_block(&self, f: &mut Func, sights: &[super::Attend], at: RowBlock) {
+    pub(super) fn attend_block(&self, f: &mut Func, sights: &[&super::Attend], at: RowBlock) {
         let all = [f.i64(0), f.i64(i64::MAX)];
         self.attend_pages(f, sights, at, all);
     }
 
     /// The same over some pages.
-    pub(super) fn attend_pages(&self, f: &mut Func, sights: &[super::Attend], at: RowBlock, [low, high]: [Val; 2]) {
+    pub(super) fn attend_pages(&self, f: &mut Func, sights: &[&super::Attend], at: RowBlock, [low, high]: [Val; 2]) {
         let (tables, zero) = (Tables::none(), f.i64(0));
-        let blocks = self.blocks(f, &sights[0], &tables, at);
+        let blocks = self.blocks(f, &self.sights[0], &tables, at);
         masked_values::twice(f, |f, skip_masked| {
             f.for_each(zero, at.block.rows, 1, |f, r| blocks.empty_row(f, r));
             for sight in sights {

@@ -33,7 +33,7 @@ impl Governed<'_> {
     pub(super) fn share_or(&self, f: &mut Func, args: &Args, threads: Threads, otherwise: impl FnOnce(&mut Func)) {
         let policy = self.policy;
         let changes = policy.evict.is_some() || !policy.memories.is_empty() || !policy.counters.is_empty();
-        if changes || policy.queries() > 0 {
+        if changes || policy.queries() > 0 || self.chooses() {
             return otherwise(f);
         }
         let (one, size) = (f.i64(1), f.i64(PAGE as i64));
@@ -70,7 +70,7 @@ impl Governed<'_> {
         f.for_each(zero, groups, 1, |f, group| {
             self.numbers_at(f, args, group, zero, last);
             let at = self.only_row(f, args, group, last);
-            self.attend_pages(f, &self.sights, at, [low, high]);
+            self.attend_pages(f, &self.plain_sights(), at, [low, high]);
             let tables = Tables::none();
             self.shared_blocks(f, &tables, at, threads).store_share(f, at.block);
         });
@@ -90,7 +90,7 @@ impl Governed<'_> {
         self.meet(f, threads);
     }
 
-    fn meet(&self, f: &mut Func, threads: Threads) {
+    pub(super) fn meet(&self, f: &mut Func, threads: Threads) {
         let list = [threads.barrier, threads.team.tid, threads.team.threads];
         f.call(seqc_abi::symbols::BARRIER, &list, None);
     }

@@ -3,6 +3,7 @@
 use super::{
     super::layout::{PAGE, Scratch},
     Governed,
+    choice::ChoiceScratch,
     code_layout::{Coded, Side},
 };
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
@@ -29,6 +30,12 @@ pub enum Part {
     Channels,
     /// Queries of the last tokens.
     Queries,
+    /// A number of each block and query head, see [`super::choice`].
+    BlockNumbers(usize),
+    /// A vector of each block, for each key head or query head.
+    BlockVectors(usize),
+    /// The weight that each query head gives each entry at a token.
+    Given,
 }
 
 /// A state entry of a governed cache.
@@ -65,8 +72,10 @@ pub enum Needs {
 }
 
 /// Words of the whole cache: the largest number of entries of a key head; entries from the first on of which nothing reads keys as they
-/// are any more; the same of values. The fourth is not used.
+/// are any more; the same of values; blocks that are closed.
 pub(super) const SHARED_WORDS: usize = 4;
+/// The last one of these.
+const BLOCKS_WORD: usize = 3;
 
 /// A word of a key head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +92,8 @@ pub(super) enum Word {
     Queries,
     /// 1 once the counters have their first values.
     Begun,
+    /// Blocks that are closed.
+    Closed,
     /// A counter, an f32.
     Counter(usize),
 }
@@ -104,7 +115,8 @@ impl Word {
             Word::Chosen => 3,
             Word::Queries => 4,
             Word::Begun => 5,
-            Word::Counter(n) => 6 + n,
+            Word::Closed => 6,
+            Word::Counter(n) => 7 + n,
         }
     }
 }
@@ -133,6 +145,8 @@ pub(super) struct Extra {
     /// Cosines `[pairs][PAGE]` of the turns by the slots of the first page, their sines, then cosines and sines `[pairs]` of the turn by
     /// a page's first slot; where keys are turned by their slots.
     pub(super) turns: usize,
+    /// What is found for a query head, and what a block is closed by ([`super::choice`]).
+    pub(super) choice: ChoiceScratch,
     /// Size of all in bytes.
     pub(super) bytes: usize,
 }
@@ -165,6 +179,7 @@ impl Governed<'_> {
             inverse: take(block),
             channels: take(self.policy.definitions.len() * width),
             turns: take(2 * self.turned_pairs() * (PAGE + 1)),
+            choice: self.choice_scratch(&mut take),
             bytes: 4 * take(0),
         }
     }
@@ -217,9 +232,17 @@ impl Governed<'_> {
             // Positions, and what is computed anew where entries leave, are not part of what is remembered.
             let memory = n.checked_sub(self.first_memory()).and_then(|m| policy.memories.get(m));
             let name = memory.map_or_else(|| format!("entry{n}"), |m| m.name.clone());
-            let needs = each(Share::All, if memory.is_some() { 4.0 } else { 0.0 });
-            slots.push(self.paged(Part::Numbers(n), &name, vec![g], 4 * PAGE * g, needs));
+            let rows = if self.each_head_has(n) { attend.heads } else { g };
+            // What closed blocks alone read is not needed behind them.
+            let share = if memory.is_some_and(|_| self.is_for_blocks(n)) {
+                Share::Open
+            } else {
+                Share::All
+            };
+            let needs = each(share, if memory.is_some() { 4.0 * (rows / g) as f64 } else { 0.0 });
+            slots.push(self.paged(Part::Numbers(n), &name, vec![rows], 4 * PAGE * rows, needs));
         }
+        slots.extend(self.block_slots());
         slots.extend(self.coded_parts());
         if let Some(channels) = policy.keys.as_ref().and_then(|k| k.channels.as_ref()) {
             // A bit for each channel says whether it is stored.
@@ -229,7 +252,12 @@ impl Governed<'_> {
         if policy.queries() > 0 {
             let shape = vec![2 * policy.queries(), attend.heads, e];
             let bytes = 4 * shape.iter().product::<usize>();
-            slots.push(fixed(Part::Queries, "queries", shape, bytes, Needs::Beside(bytes)));
+            let of_blocks = policy.blocks.as_ref().is_some_and(|b| b.reads_queries());
+            let needs = match of_blocks {
+                true => each(Share::Open, (4 * attend.ratio() * e) as f64),
+                false => Needs::Beside(bytes),
+            };
+            slots.push(fixed(Part::Queries, "queries", shape, bytes, needs));
         }
         slots
     }
@@ -249,7 +277,7 @@ impl Governed<'_> {
         })
     }
 
-    fn paged(&self, part: Part, name: &str, shape: Vec<usize>, page_bytes: usize, needs: Needs) -> Slot {
+    pub(super) fn paged(&self, part: Part, name: &str, shape: Vec<usize>, page_bytes: usize, needs: Needs) -> Slot {
         Slot {
             part,
             name: name.to_owned(),
@@ -258,6 +286,7 @@ impl Governed<'_> {
                 Part::Keys | Part::Values => self.attend.spec.stored,
                 Part::Words | Part::Numbers(_) | Part::KeyCodes | Part::ValueCodes => Encoding::F32,
                 Part::Channels | Part::Queries => Encoding::F32,
+                Part::BlockNumbers(_) | Part::BlockVectors(_) | Part::Given => Encoding::F32,
             },
             kind: self.pages(page_bytes.next_multiple_of(64), part),
             needs,
@@ -277,7 +306,10 @@ impl Governed<'_> {
             page_bytes,
             pinned: 0,
             pages: None,
-            count: Some(word(0)),
+            count: Some(word(match part {
+                Part::BlockNumbers(_) | Part::BlockVectors(_) => BLOCKS_WORD,
+                _ => 0,
+            })),
             rewritten: self.evicts() || !appended,
             dropped: dropped.filter(|_| !self.evicts()),
         }
@@ -308,7 +340,8 @@ impl Governed<'_> {
             let values = self.load_word(f, words, group, Word::CodedValues);
             vec![f.max(found[0], entries), f.min(found[1], keys), f.min(found[2], values)]
         });
-        for (n, value) in found.into_iter().enumerate() {
+        let blocks = self.blocks_after(&mut f, found[0]);
+        for (n, value) in found.into_iter().chain([blocks]).enumerate() {
             let n = f.i64(n as i64);
             let p = f.gep(words, n, Scalar::I64);
             f.store(value, p);

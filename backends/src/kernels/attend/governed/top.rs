@@ -26,7 +26,7 @@ impl Governed<'_> {
         let args = &numbers.args;
         let search = Search {
             numbers,
-            keys: self.temporary(),
+            keys: self.temporary(numbers.space),
         };
         self.order(f, &search, by, among);
         let count = numbers.number(f, self, count);
@@ -83,11 +83,11 @@ impl Governed<'_> {
         let entries = f.add(search.numbers.last, one);
         self.each_vector(f, entries, |f, at| {
             let pairs = self.pairs(f, search.numbers, at, None);
-            let value = pairs.real(f, &self.of_entry(by));
+            let value = pairs.real(f, &self.within(search.numbers, by));
             // The two zeros are equal.
             let zero = f.zero(value.ty);
             let value = f.add(value, zero);
-            let competes = pairs.mask(f, &self.of_entry(among));
+            let competes = pairs.mask(f, &self.within(search.numbers, among));
             let number = f.cmp(Cmp::Eq, value, value);
             let inside = self.inside(f, at, search.numbers.last);
             let competes = f.and(competes, number);
@@ -110,7 +110,7 @@ impl Governed<'_> {
         let key = f.load(p, self.vector());
         let key = f.bitcast(key, key.ty.with(Scalar::I32));
         let pairs = self.pairs(f, search.numbers, at, None);
-        let position = pairs.real(f, &self.of_entry(&PairExpr::KeyPos));
+        let position = pairs.real(f, &self.within(search.numbers, &PairExpr::KeyPos));
         (key, f.convert(Cast::FloatToSigned, position, Scalar::I32))
     }
 

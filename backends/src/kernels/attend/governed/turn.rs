@@ -247,7 +247,7 @@ impl Governed<'_> {
 }
 
 /// The channels of a pair.
-fn channels(f: &mut Func, turn: Turn, pair: Val) -> (Val, Val) {
+pub(super) fn channels(f: &mut Func, turn: Turn, pair: Val) -> (Val, Val) {
     let other = if turn.interleaved { 1 } else { turn.pairs as i64 };
     let other = f.i64(other);
     let first = if turn.interleaved { f.add(pair, pair) } else { pair };
@@ -255,7 +255,7 @@ fn channels(f: &mut Func, turn: Turn, pair: Val) -> (Val, Val) {
 }
 
 /// Turns a pair of channels in place.
-fn turned(f: &mut Func, turn: Turn, angle: Val, [a, b]: [Val; 2], ty: Ty) {
+pub(super) fn turned(f: &mut Func, turn: Turn, angle: Val, [a, b]: [Val; 2], ty: Ty) {
     let (x, y) = (f.load(a, ty), f.load(b, ty));
     let magnitude = f.float(ty, turn.magnitude as f32);
     let cos = emit_unary(f, UnaryOp::Cos, angle);

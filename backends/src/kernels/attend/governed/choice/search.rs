@@ -1,0 +1,197 @@
+//! What a query head chooses blocks by, computed for all closed blocks.
+
+use super::super::{
+    super::layout::{PAGE, ceil_div, float_at, page_at, row_at},
+    Governed,
+    args::Args,
+    define::joined,
+    entries::{Lanes, Numbers},
+};
+use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
+use seqc_ir::{
+    PairExpr, ReduceOp,
+    policy::{Definition, Kind},
+};
+use std::ops::Range;
+
+impl Governed<'_> {
+    /// Definitions that are computed without a barrier between: each list but the last ends with what is reduced over query heads.
+    pub(super) fn parts_of_choice(&self) -> Vec<Range<usize>> {
+        let Some(blocks) = self.blocks_policy() else {
+            return Vec::new();
+        };
+        let over_heads = |n: &usize| matches!(blocks.choosing[*n].kind, Kind::Heads { .. });
+        let ends = (0..blocks.choosing.len()).filter(over_heads);
+        let mut parts = Vec::new();
+        let mut first = 0;
+        for end in ends.chain([blocks.choosing.len()]) {
+            parts.push(first..end);
+            first = end;
+        }
+        parts
+    }
+
+    /// Adds `fn NAME_chooseN(arguments…, head, row)` for each part.
+    pub(super) fn add_choose(&self, module: &mut Module) {
+        let Some(blocks) = self.blocks_policy() else { return };
+        for (n, part) in self.parts_of_choice().into_iter().enumerate() {
+            let (mut function, args, own) = self.function(&format!("choose{n}"), &[Ty::I64; 2]);
+            let f = &mut function;
+            let numbers = self.block_numbers(f, &args, own[0], own[1]);
+            let zero = f.i64(0);
+            let some = f.cmp(Cmp::Ge, numbers.last, zero);
+            f.if_then(some, |f| {
+                let queries = |d: &Definition| matches!(d.kind, Kind::QuerySum(_));
+                if blocks.choosing[part.clone()].iter().any(queries) {
+                    let at = blocks.query.as_ref().map(|at| numbers.number(f, self, at));
+                    self.load_query(f, &args, own[0], [own[1]], at);
+                }
+                for definition in part.clone() {
+                    self.choose_by(f, &numbers, definition, &blocks.choosing[definition].kind);
+                }
+                // What the next part reduces over query heads.
+                if let Some(Definition {
+                    kind: Kind::Heads { of, .. },
+                    ..
+                }) = blocks.choosing.get(part.end)
+                    && let Some(raw) = self.block_arrays().raw[part.end]
+                {
+                    self.fill(f, &numbers, raw, of);
+                }
+            });
+            module.add(function);
+        }
+    }
+
+    fn choose_by(&self, f: &mut Func, numbers: &Numbers, n: usize, kind: &Kind) {
+        let arrays = self.block_arrays();
+        let closing = arrays.of.len() - arrays.raw.len();
+        let Some(to) = arrays.of[closing + n] else { return };
+        match kind {
+            Kind::Entry(e) => self.fill(f, numbers, to, e),
+            Kind::Top { by, count, among } => self.top(f, numbers, to, [by, count, among]),
+            Kind::Over { of, how, among } => self.over(f, numbers, to, *how, [of, among]),
+            Kind::QuerySum(e) => self.query_sum(f, numbers, to, e),
+            Kind::Heads { how, members, .. } => {
+                if let Some(raw) = arrays.raw[n] {
+                    self.over_heads(f, numbers, [raw, to], *how, *members);
+                }
+            }
+            // Numbers of entries (law 11).
+            _ => {}
+        }
+    }
+
+    /// Reduces an array over query heads.
+    fn over_heads(&self, f: &mut Func, numbers: &Numbers, [from, to]: [usize; 2], how: ReduceOp, members: bool) {
+        let (zero, one) = (f.i64(0), f.i64(1));
+        let (all, ratio) = (f.i64(self.attend.heads as i64), f.i64(self.attend.ratio() as i64));
+        let (low, high) = if members {
+            let group = f.udiv(numbers.head, ratio);
+            let low = f.mul(group, ratio);
+            (low, f.add(low, ratio))
+        } else {
+            (zero, all)
+        };
+        let blocks = f.add(numbers.last, one);
+        self.each_vector(f, blocks, |f, at| {
+            let second = f.add(low, one);
+            let p = self.vector_of(f, &numbers.args, from, low, at);
+            let first = f.load(p, self.vector());
+            let found = f.for_loop(second..high, one, &[first], |f, head, found| {
+                let p = self.vector_of(f, &numbers.args, from, head, at);
+                let x = f.load(p, self.vector());
+                vec![joined(f, how, x, found[0])]
+            });
+            let p = self.vector_of(f, &numbers.args, to, numbers.group, at);
+            f.store(found[0], p);
+        });
+    }
+
+    /// The sum over channels of a function of the query's number and of numbers of channels of each block.
+    fn query_sum(&self, f: &mut Func, numbers: &Numbers, to: usize, e: &PairExpr) {
+        let args = &numbers.args;
+        let e = self.of_block_channel(e);
+        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
+        let blocks = f.add(numbers.last, one);
+        let pages = ceil_div(f, blocks, size);
+        let (lanes, width) = (self.attend.lanes(), f.i64(self.attend.key_dim as i64));
+        let query = float_at(f, args.scratch, self.extra().choice.query);
+        let none = f.zero(self.vector());
+        f.for_each(zero, pages, 1, |f, page| {
+            let vectors = self.vectors_of_page(f, args, numbers.head, page);
+            let starts: Vec<usize> = (0..PAGE).step_by(lanes as usize).collect();
+            let sums = f.for_loop(zero..width, one, &vec![none; starts.len()], |f, channel, sums| {
+                let p = f.gep(query, channel, Scalar::F32);
+                let x = f.load(p, Ty::F32);
+                let x = f.splat(x, lanes);
+                let starts = starts.iter().zip(sums);
+                starts
+                    .map(|(start, sum)| {
+                        let first = f.i64(*start as i64);
+                        let at = Lanes { page, start: first };
+                        let mut streams = self.streams_of_channel(f, &vectors, channel, *start);
+                        self.add_numbers(f, numbers, at, &e, &mut streams);
+                        let pair = numbers.pair(lanes, first, Some(x), streams);
+                        let x = pair.real(f, &e);
+                        f.add(*sum, x)
+                    })
+                    .collect()
+            });
+            let row = self.numbers_of_page(f, args, to, numbers.group, page);
+            for (start, sum) in starts.iter().zip(sums) {
+                let p = float_at(f, row, *start);
+                f.store(sum, p);
+            }
+        });
+    }
+
+    /// Numbers of blocks beside those of their channels, as far as an expression reads them.
+    fn add_numbers(&self, f: &mut Func, numbers: &Numbers, at: Lanes, e: &PairExpr, streams: &mut [Val]) {
+        for (n, array) in self.block_arrays().of.into_iter().enumerate() {
+            let read = e.any(&|e| matches!(e, PairExpr::KeyStream(k) if *k == n));
+            if let Some(array) = array.filter(|_| read) {
+                let p = self.vector_of(f, &numbers.args, array, numbers.group, at);
+                streams[n] = f.load(p, self.vector());
+            }
+        }
+    }
+
+    /// Pointers to the vectors of a page of blocks `[E][PAGE]`, by number of the definition.
+    fn vectors_of_page(&self, f: &mut Func, args: &Args, head: Val, page: Val) -> Vec<(usize, Val)> {
+        let arrays = self.block_arrays();
+        let row = self.vector_row(f, head);
+        let vectors = arrays.vectors.iter().enumerate();
+        vectors
+            .map(|(n, definition)| {
+                let pages = f.load_slot(args.table, arrays.count + n, Ty::GLOBAL);
+                let page = page_at(f, pages, page);
+                (*definition, row_at(f, page, row, self.attend.key_dim * PAGE))
+            })
+            .collect()
+    }
+
+    /// The row of a query head's vectors.
+    pub(super) fn vector_row(&self, f: &mut Func, head: Val) -> Val {
+        if self.policy.blocks_of_query_heads() {
+            return head;
+        }
+        let ratio = f.i64(self.attend.ratio() as i64);
+        f.udiv(head, ratio)
+    }
+
+    /// What an expression of a channel reads of a vector of blocks.
+    fn streams_of_channel(&self, f: &mut Func, vectors: &[(usize, Val)], channel: Val, start: usize) -> Vec<Val> {
+        let lanes = self.attend.lanes();
+        let none = f.zero(self.vector());
+        let mut streams = vec![none; self.block_arrays().of.len()];
+        for (definition, vector) in vectors {
+            let row = row_at(f, *vector, channel, PAGE);
+            let p = float_at(f, row, start);
+            streams[*definition] = f.load(p, self.vector());
+        }
+        let channel = f.convert(Cast::SignedToFloat, channel, Scalar::F32);
+        streams.push(f.splat(channel, lanes));
+        streams
+    }
+}

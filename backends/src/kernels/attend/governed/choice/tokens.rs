@@ -1,0 +1,165 @@
+//! The rows of a chunk: those whose queries choose one after another, those between them as where nothing is chosen.
+
+use super::super::{Governed, append::NewRows, args::Args, entries::Numbers, share::Threads, states::Word};
+use crate::kernel::{Cmp, Func, Val};
+use seqc_ir::{
+    PairExpr,
+    policy::{Kind, MEMORIES, Policy, Sight},
+};
+
+impl Governed<'_> {
+    /// Writes all rows, for all threads.
+    pub(in super::super) fn choose_and_run(&self, f: &mut Func, args: &Args, threads: Threads) {
+        let (zero, one) = (f.i64(0), f.i64(1));
+        f.for_loop(zero..args.count, one, &[zero], |f, row, first| {
+            let next = f.add(row, one);
+            let end = f.cmp(Cmp::Eq, next, args.count);
+            let active = self.is_active(f, args, row);
+            let followed = self.is_active(f, args, next);
+            let last = f.or(end, followed);
+            let idle = f.not(active);
+            let run = f.and(idle, last);
+            f.if_then(run, |f| self.run_rows(f, args, threads, [first[0], next]));
+            f.if_then(active, |f| self.run_token(f, args, threads, row));
+            let done = f.or(run, active);
+            vec![f.select(done, next, first[0])]
+        });
+    }
+
+    /// Whether some query of a row chooses, by what the position and the prompt decide. No thread depends on another in it.
+    fn is_active(&self, f: &mut Func, args: &Args, row: Val) -> Val {
+        if self.policy.memories.iter().any(|m| m.each) {
+            return f.i1(true);
+        }
+        let numbers = self.numbers_of_place(f, args, row);
+        let sights = self.policy.sights.iter().filter(|sight| self.policy.gathers(sight));
+        sights.fold(f.i1(false), |found, sight| {
+            let shows = self.may_show(f, &numbers, sight);
+            f.or(found, shows)
+        })
+    }
+
+    /// Whether a sight may show anything, as far as the position and the prompt decide.
+    pub(super) fn may_show(&self, f: &mut Func, numbers: &Numbers, sight: &Sight) -> Val {
+        let conjuncts = sight.seen.iter().flat_map(PairExpr::conjuncts);
+        conjuncts
+            .filter(|e| Policy::is_of_place(e))
+            .fold(f.i1(true), |found, e| {
+                let holds = numbers.truth(f, self, e);
+                f.and(found, holds)
+            })
+    }
+
+    /// The numbers of a row that follow from its position and the prompt; others are 0.
+    fn numbers_of_place(&self, f: &mut Func, args: &Args, row: Val) -> Numbers {
+        let (zero, none) = (f.i64(0), f.f32(0.0));
+        let mut values = self.place_of(f, args, row);
+        values.resize(self.numbers(), none);
+        let own = f.add(args.position, row);
+        Numbers::of(self, f, args, values, [zero, own])
+    }
+
+    /// Rows whose queries choose nothing.
+    fn run_rows(&self, f: &mut Func, args: &Args, threads: Threads, [low, high]: [Val; 2]) {
+        let groups = f.i64(self.attend.groups as i64);
+        let rows = Args { count: high, ..*args };
+        f.team_for(threads.turn.cyclic(groups), |f, group| {
+            self.begin(f, &rows, group);
+            let first = self.first(f, &rows);
+            f.store(low, first);
+            f.for_each(low, high, 1, |f, row| self.row(f, &rows, group, row));
+        });
+        self.meet(f, threads);
+    }
+
+    /// A row whose queries choose.
+    fn run_token(&self, f: &mut Func, args: &Args, threads: Threads, row: Val) {
+        let (one, groups) = (f.i64(1), f.i64(self.attend.groups as i64));
+        let heads = f.i64(self.attend.heads as i64);
+        let own = f.add(args.position, row);
+        f.team_for(threads.turn.cyclic(groups), |f, group| {
+            self.begin(f, args, group);
+            self.numbers_at(f, args, group, row, own);
+            let new = NewRows {
+                group,
+                first: row,
+                end: f.add(row, one),
+                base: args.position,
+            };
+            self.append(f, args, new);
+            self.keep_queries(f, args, new);
+        });
+        self.meet(f, threads);
+        let parts = self.parts_of_choice().len();
+        for n in 0..parts.max(1) {
+            f.team_for(threads.turn.cyclic(heads), |f, head| {
+                if n < parts {
+                    self.call(f, &format!("choose{n}"), args, &[head, row]);
+                }
+                if n + 1 >= parts {
+                    self.call(f, "see", args, &[head, row]);
+                }
+            });
+            if n + 1 < parts {
+                self.meet(f, threads);
+            }
+        }
+        // What changes below, and what the next token changes, other threads may still read.
+        let memories = !self.policy.memories.is_empty();
+        if memories || self.codes_later() {
+            self.meet(f, threads);
+        }
+        f.team_for(threads.turn.cyclic(groups), |f, group| {
+            let numbers = self.numbers_after(f, args, group, row, own);
+            if memories {
+                self.call(f, "remember", args, &[group, row]);
+            }
+            let (entries, p) = (f.add(own, one), self.word(f, args.words, group, Word::Entries));
+            f.store(entries, p);
+            let codes = self.codes(f, &numbers);
+            self.define_where_needed(f, &numbers, row, [None, codes]);
+            if self.codes_later() {
+                self.call(f, "code", args, &[group, row]);
+            }
+            self.close_blocks(f, args, group, [row, own]);
+        });
+        if memories || self.codes_later() || !self.policy.counters.is_empty() || parts > 1 {
+            self.meet(f, threads);
+        }
+    }
+
+    /// Whether blocks are closed after the token with slot `last`, where that needs numbers or queries of this very token.
+    pub(in super::super) fn closes_with_numbers(&self, f: &mut Func, last: Val) -> Option<Val> {
+        let blocks = self.blocks_policy()?;
+        let at_once = |e: &PairExpr| {
+            matches!(e, PairExpr::QueryPos | PairExpr::QueryStream(_))
+                || matches!(e, PairExpr::KeyStream(n) if (MEMORIES..self.policy.stream_of(0)).contains(n))
+        };
+        let needed = blocks
+            .closing
+            .iter()
+            .any(|d| matches!(d.kind, Kind::Within) || d.kind.expressions().into_iter().any(|e| e.any(&at_once)));
+        if !needed {
+            return None;
+        }
+        let one = f.i64(1);
+        let next = f.add(last, one);
+        let (before, after) = (self.blocks_after(f, last), self.blocks_after(f, next));
+        Some(f.cmp(Cmp::Gt, after, before))
+    }
+
+    /// Closes the blocks of a key head that are complete after a row, whose token has slot `last`.
+    pub(in super::super) fn close_blocks(&self, f: &mut Func, args: &Args, group: Val, [row, last]: [Val; 2]) {
+        if self.blocks_policy().is_none_or(|b| b.closing.is_empty()) {
+            return;
+        }
+        let (one, before) = (f.i64(1), self.load_word(f, args.words, group, Word::Closed));
+        let next = f.add(last, one);
+        let after = self.blocks_after(f, next);
+        f.for_each(before, after, 1, |f, block| {
+            self.call(f, "close", args, &[group, row, block]);
+        });
+        let p = self.word(f, args.words, group, Word::Closed);
+        f.store(after, p);
+    }
+}

@@ -1,0 +1,238 @@
+//! Blocks of a governed cache: what is kept of those that are closed, and what queries choose by.
+
+use super::{
+    data::Data,
+    entries::{reduce, top},
+    governed::ClosedBlock,
+    place::{About, HeadStep},
+    policy::{dot, normalised},
+};
+use crate::{
+    PairExpr, ReduceOp,
+    policy::{Blocks, Kind},
+};
+
+/// Values of [`Blocks::choosing`] of one query head, of each closed block.
+pub(super) type Choice = Vec<Vec<f64>>;
+
+/// What all query heads of a token choose by; for each key head, for each query head that shares it.
+pub(super) fn choose(steps: &[HeadStep<'_>], operands: &[Data]) -> Vec<Vec<Choice>> {
+    let members = steps.first().map_or(0, |step| step.attend.group);
+    let mut found = vec![vec![Choice::new(); members]; steps.len()];
+    let Some(blocks) = steps.first().and_then(|step| step.policy.blocks.as_ref()) else {
+        return found;
+    };
+    for definition in &blocks.choosing {
+        let values = |(step, choices): (&HeadStep<'_>, &Vec<Choice>)| -> Vec<Vec<f64>> {
+            let of = |(member, known): (usize, &Choice)| step.chosen_by(operands, &definition.kind, member, known);
+            choices.iter().enumerate().map(of).collect()
+        };
+        let mut values: Vec<Vec<Vec<f64>>> = steps.iter().zip(&found).map(values).collect();
+        if let Kind::Heads { how, members, .. } = &definition.kind {
+            values = over_heads(*how, *members, &values);
+        }
+        for (choices, values) in found.iter_mut().zip(values) {
+            choices
+                .iter_mut()
+                .zip(values)
+                .for_each(|(choice, values)| choice.push(values));
+        }
+    }
+    found
+}
+
+/// The reduction of each block's values over query heads, for all of them.
+fn over_heads(how: ReduceOp, members: bool, values: &[Vec<Vec<f64>>]) -> Vec<Vec<Vec<f64>>> {
+    let reduced = |heads: Vec<&Vec<f64>>| -> Vec<f64> {
+        let blocks = heads.first().map_or(0, |values| values.len());
+        let of = |block| reduce(how, heads.iter().map(|values| values[block]));
+        (0..blocks).map(of).collect()
+    };
+    let all = reduced(values.iter().flatten().collect());
+    let of = |heads: &Vec<Vec<f64>>| {
+        let one = if members {
+            reduced(heads.iter().collect())
+        } else {
+            all.clone()
+        };
+        vec![one; heads.len()]
+    };
+    values.iter().map(of).collect()
+}
+
+impl HeadStep<'_> {
+    /// Values of a definition of [`Blocks::choosing`] for a query head, of each block.
+    fn chosen_by(&self, operands: &[Data], kind: &Kind, member: usize, known: &Choice) -> Vec<f64> {
+        let blocks = 0..self.cache.blocks.len();
+        let about = |block: usize| About {
+            member,
+            block: Some(block),
+            closing: &self.cache.blocks[block].numbers[member],
+            choosing: known,
+            ..About::default()
+        };
+        let of = |e: &PairExpr| -> Vec<f64> { blocks.clone().map(|block| self.value(e, about(block))).collect() };
+        let truths = |e: &PairExpr| -> Vec<bool> { of(e).iter().map(|x| *x != 0.0).collect() };
+        match kind {
+            Kind::Entry(e) | Kind::Heads { of: e, .. } => of(e),
+            Kind::Top { by, count, among } => top(&of(by), self.number(count), &truths(among)),
+            Kind::Over { of: values, how, among } => {
+                let values = of(values);
+                let counted = values.iter().zip(truths(among)).filter(|(_, t)| *t);
+                vec![reduce(*how, counted.map(|(x, _)| *x)); values.len()]
+            }
+            Kind::QuerySum(e) => {
+                let query = self.choosing_query(operands, member);
+                let channel = |block: usize, c: usize| About {
+                    channel: Some(c),
+                    score: query[c],
+                    ..about(block)
+                };
+                let sum = |block: usize| (0..query.len()).map(|c| self.value(e, channel(block, c))).sum();
+                blocks.map(sum).collect()
+            }
+            // Numbers of entries (law 11).
+            _ => Vec::new(),
+        }
+    }
+
+    /// The query by which a query head chooses.
+    fn choosing_query(&self, operands: &[Data], member: usize) -> Vec<f64> {
+        let e = self.attend.e;
+        let head = self.head * self.attend.group + member;
+        let row = &operands[0][head * e..(head + 1) * e];
+        match self.policy.blocks.as_ref().and_then(|b| b.query.as_ref()) {
+            Some(at) => self.turned(operands, row, self.number(at)),
+            None => row.to_vec(),
+        }
+    }
+
+    /// Closes the blocks that are complete.
+    pub(super) fn close_blocks(&mut self, operands: &[Data]) {
+        let Some(blocks) = &self.policy.blocks else { return };
+        for block in self.cache.blocks.len()..blocks.closed_after(self.at.position + 1) {
+            let members = 0..self.attend.group;
+            let numbers = members
+                .map(|member| self.numbers_of_block(operands, blocks, block, member))
+                .collect();
+            self.cache.blocks.push(ClosedBlock { numbers });
+        }
+    }
+
+    /// Values of [`Blocks::closing`].
+    fn numbers_of_block(&self, operands: &[Data], blocks: &Blocks, block: usize, member: usize) -> Vec<Vec<f64>> {
+        let first = blocks.first + block * blocks.size;
+        let slots: Vec<usize> = (first..first + blocks.size).collect();
+        let key = |slot: &usize| match &blocks.key {
+            Some(at) => {
+                let position = self.of_entry(at, *slot, self.at.position, 0.0);
+                self.turned(operands, &self.cache.entries[*slot].key, position)
+            }
+            None => self.cache.entries[*slot].key.clone(),
+        };
+        let closing = Closing {
+            step: self,
+            member,
+            keys: slots.iter().map(key).collect(),
+            slots,
+        };
+        let mut known = Vec::new();
+        for definition in &blocks.closing {
+            let values = closing.values(&definition.kind, &known);
+            known.push(values);
+        }
+        known
+    }
+}
+
+/// A block that is being closed, for a query head.
+struct Closing<'s, 'a> {
+    step: &'s HeadStep<'a>,
+    member: usize,
+    slots: Vec<usize>,
+    /// Keys of its entries, turned to where they stand.
+    keys: Vec<Vec<f64>>,
+}
+
+impl Closing<'_, '_> {
+    fn about<'n>(&self, slot: Option<usize>, known: &'n [Vec<f64>]) -> About<'n> {
+        About {
+            slot,
+            member: self.member,
+            closing: known,
+            ..About::default()
+        }
+    }
+
+    fn values(&self, kind: &Kind, known: &[Vec<f64>]) -> Vec<f64> {
+        let of = |e: &PairExpr| -> Vec<f64> {
+            let slots = self.slots.iter();
+            slots
+                .map(|slot| self.step.value(e, self.about(Some(*slot), known)))
+                .collect()
+        };
+        let truths = |e: &PairExpr| -> Vec<bool> { of(e).iter().map(|x| *x != 0.0).collect() };
+        let in_channel = |e: &PairExpr, at: Option<usize>, c: usize, score: f64| {
+            let about = About {
+                channel: Some(c),
+                score,
+                ..self.about(at.map(|n| self.slots[n]), known)
+            };
+            self.step.value(e, about)
+        };
+        let channels = 0..self.step.attend.e;
+        match kind {
+            Kind::Entry(e) => of(e),
+            Kind::Over { of: values, how, among } => {
+                let values = of(values);
+                let counted = values.iter().zip(truths(among)).filter(|(_, t)| *t);
+                vec![reduce(*how, counted.map(|(x, _)| *x))]
+            }
+            Kind::Top { by, count, among } => top(&of(by), self.step.number(count), &truths(among)),
+            Kind::KeySum(e) => {
+                let sum = |n: usize| {
+                    channels
+                        .clone()
+                        .map(|c| in_channel(e, Some(n), c, self.keys[n][c]))
+                        .sum()
+                };
+                (0..self.slots.len()).map(sum).collect()
+            }
+            Kind::Channel(e) => channels.map(|c| in_channel(e, None, c, 0.0)).collect(),
+            Kind::Fold { of, how, among, values } => {
+                let counts = truths(among);
+                let number = |n: usize, c: usize| match values {
+                    true => self.step.cache.entries[self.slots[n]].value[c],
+                    false => self.keys[n][c],
+                };
+                let fold = |c: usize| {
+                    let counted = (0..self.slots.len()).filter(|n| counts[*n]);
+                    reduce(*how, counted.map(|n| in_channel(of, Some(n), c, number(n, c))))
+                };
+                channels.map(fold).collect()
+            }
+            Kind::Within => self.within(),
+            // Numbers of queries, or of all entries (law 11).
+            _ => Vec::new(),
+        }
+    }
+
+    /// Weights that the block's own queries give its entries.
+    fn within(&self) -> Vec<f64> {
+        let attend = self.step.attend;
+        let head = self.step.head * attend.group + self.member;
+        let mut sums = vec![0.0; self.slots.len()];
+        let queries = self.step.cache.queries.iter();
+        for query in queries.filter(|q| self.slots.contains(&q.position)) {
+            let row = &query.operands[0][head * attend.e..(head + 1) * attend.e];
+            let q = self.step.turned(&query.operands, row, query.position as f64);
+            let score = |slot: &usize| {
+                let key = &self.step.cache.entries[*slot].key;
+                attend.spec.scale * dot(&q, &self.step.turned(&query.operands, key, *slot as f64))
+            };
+            let weights = normalised(vec![self.slots.iter().map(score).collect()]);
+            sums.iter_mut().zip(&weights[0]).for_each(|(s, w)| *s += w);
+        }
+        sums
+    }
+}
