@@ -1,14 +1,12 @@
 //! Numbers that are not finite: noticed in what a model gives, and traced to the layer whose output was the first.
 
-use std::path::Path;
-
 use seqc_abi::Stream;
 
 use crate::{
     Result,
     inputs::Values,
-    model::Model,
-    session::{Cut, Fault, Session},
+    prompts::Prompts,
+    session::{Fault, Session},
 };
 
 /// Whether no token can be chosen by these logits: one of them is NaN or infinite, or all tokens are ruled out.
@@ -29,32 +27,17 @@ pub(crate) fn odd_rows(stream: &Stream, bytes: &[u8]) -> bool {
     values.fold(false, |odd, value| odd | !(value.is_finite() | (value == spared)))
 }
 
-/// Reads inputs once more, one part after another from the same start, layer by layer. `None`: no layer is at fault, or
-/// the start is not there any more.
+/// Reads inputs once more, one part after another, layer by layer, in a session that has read what comes before. `prompts` are those of the
+/// sequence in which the numbers were noticed. `None`: no layer is at fault, or the session is not there any more.
 pub(crate) fn trace(
-    model: &Model,
-    start: Option<&Path>,
-    parts: impl IntoIterator<Item = impl AsRef<[Values]>>,
-) -> Option<Fault> {
-    let begun = || -> Result<Session> {
-        let mut session = Session::new(model)?;
-        if let Some(path) = start {
-            session.load(path)?;
-        }
-        Ok(session)
-    };
-    trace_in(begun(), parts)
-}
-
-/// The same in a session that has read what comes before.
-pub(crate) fn trace_in(
     session: Result<Session>,
+    prompts: &Prompts,
     parts: impl IntoIterator<Item = impl AsRef<[Values]>>,
 ) -> Option<Fault> {
     let found = || -> Result<Option<Fault>> {
         let mut session = session?;
         for inputs in parts {
-            if let Some(fault) = session.find_fault(inputs.as_ref(), &Cut::default())? {
+            if let Some(fault) = session.find_fault(inputs.as_ref(), prompts)? {
                 return Ok(Some(fault));
             }
         }

@@ -24,6 +24,7 @@ use crate::{
     inputs::{Values, check_ids, count},
     kept,
     model::Model,
+    prompts::Prompts,
     saved::{self, Owner},
 };
 use track::Track;
@@ -87,6 +88,11 @@ impl<'m> Session<'m> {
     /// Where the prompt ends that is being read or was read last, if that was said.
     pub fn prompt_end(&self) -> Option<u64> {
         Some(self.track.sequence.prompt_end()).filter(|end| *end != OPEN_PROMPT)
+    }
+
+    /// All prompts whose ends were said.
+    pub(crate) fn prompts(&self) -> &Prompts {
+        &self.track.sequence.prompts
     }
 
     /// Tokens that can still be read, where the model says how many it admits.

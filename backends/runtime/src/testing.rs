@@ -4,7 +4,7 @@ mod caches;
 mod since;
 
 pub(crate) use caches::{MOST_KEPT, SPAN, dropper, thinner};
-pub(crate) use since::{NEVER, since};
+pub(crate) use since::{NEVER, breaks_at_ends, since};
 
 use std::{
     path::{Path, PathBuf},

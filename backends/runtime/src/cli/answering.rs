@@ -90,7 +90,8 @@ impl Answering<'_> {
         if after <= before.saturating_add(session.room()) {
             common::warn_of_length(session.model().descriptor(), before, after, console);
         }
-        if self.wish.max_tokens > 0 && !unread.is_empty() {
+        // A text that ends inside a character goes on.
+        if prompt.rest.is_empty() && !unread.is_empty() {
             session.end_prompt(unread.len() as u64);
         }
         let interrupted = self.interrupted;
@@ -115,7 +116,7 @@ impl Answering<'_> {
         let (from, logits) = (Instant::now(), self.wish.logits);
         let mut done = Generated::default();
         let mut over = self.wish.max_tokens == 0;
-        if !over {
+        if session.history().bytes.is_empty() {
             session.begin_answer();
         }
         let mut answer = Answer::new(session, self.wish);

@@ -77,7 +77,7 @@ fn read(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Re
         }
     }
     if odd {
-        warn_of_fault(model, &[&inputs], console);
+        warn_of_fault(model, session.prompts(), &[&inputs], console);
     }
     Ok(Row {
         name,

@@ -152,7 +152,7 @@ impl Reader<'_> {
         })?;
         if odd {
             let inputs = common::tokens(tokens[window.start..window.end - 1].to_vec());
-            let fault = finite::trace(session.model(), None, [&inputs]);
+            let fault = finite::trace(Session::new(session.model()), session.prompts(), [&inputs]);
             return Err(Error::input(finite::no_token(session.position(), fault)));
         }
         Ok(())

@@ -99,7 +99,7 @@ fn write_batch(
     };
     let faults = inputs.iter().zip(&rows).enumerate().filter(|(_, (_, rows))| odd(rows));
     let fault = faults.take(1).find_map(|(n, (inputs, _))| {
-        let fault = finite::trace_in(common::begin(session.model(), reading), [inputs])?;
+        let fault = finite::trace(common::begin(session.model(), reading), session.prompts(), [inputs])?;
         Some(format!(": in sequence {}, {fault}", n + 1))
     });
     console.warn(format_args!(
@@ -265,7 +265,7 @@ fn write(
         tensors.report(session.kept(tokens));
     }
     if let Some(name) = tensors.finish()? {
-        let fault = finite::trace_in(common::begin(session.model(), reading), [inputs]);
+        let fault = finite::trace(common::begin(session.model(), reading), session.prompts(), [inputs]);
         let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
         console.warn(format_args!("`{name}` holds numbers that are not finite{why}"));
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use seqc_abi::{Rows, RowsAt, frame};
 
 use super::{Cut, Session};
-use crate::{Result, executor::Segment, inputs::Values};
+use crate::{Result, executor::Segment, inputs::Values, prompts::Prompts};
 
 /// The layer whose output is the first that is not finite.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,18 +33,23 @@ impl fmt::Display for Fault {
 }
 
 impl Session<'_> {
-    /// Reads inputs as [`Session::feed`] does, one layer after another, up to the first whose output is not finite.
+    /// Reads inputs as [`Session::feed`] does, one layer after another, up to the first whose output is not finite. Prompts end where those
+    /// of another sequence ended, which began with the same tokens.
     ///
     /// # Errors
     ///
     /// As [`Session::feed`].
-    pub fn find_fault(&mut self, inputs: &[Values], cut: &Cut) -> Result<Option<Fault>> {
-        let tokens = self.check(inputs, cut)?;
+    pub(crate) fn find_fault(&mut self, inputs: &[Values], prompts: &Prompts) -> Result<Option<Fault>> {
+        let tokens = self.check(inputs, &Cut::default())?;
         let descriptor = self.model().descriptor();
-        let (mut done, mut number) = (0, 0);
+        let mut done = 0;
         while done < tokens {
-            let size = cut.size(number, descriptor.max_chunk.max(1));
-            let (chunk, position) = (self.track.chunk(descriptor, size, tokens - done), self.position());
+            let position = self.position();
+            let (here, next) = prompts.until(position);
+            self.track.sequence.prompts = here;
+            let same = usize::try_from(next - position).unwrap_or(usize::MAX);
+            let size = descriptor.max_chunk.max(1).min(same);
+            let chunk = self.track.chunk(descriptor, size, tokens - done);
             let last = descriptor.calls.len().saturating_sub(1);
             let mut found = None;
             let segment = Segment {
@@ -80,7 +85,6 @@ impl Session<'_> {
                 }));
             }
             done += chunk;
-            number += 1;
         }
         Ok(None)
     }

@@ -48,7 +48,8 @@ pub(super) fn decode(model: &Model, tokens: usize, batch: usize, args: &Bench, c
     }
     if decoding.odd {
         let first = [inputs(descriptor, depth)?, inputs(descriptor, tokens)?];
-        warn_of_fault(model, &[&first[0], &first[1]], console);
+        let prompts = &decoding.sequences[0].prompts;
+        warn_of_fault(model, prompts, &[&first[0], &first[1]], console);
     }
     Ok(Row {
         name,

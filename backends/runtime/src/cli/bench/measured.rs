@@ -9,6 +9,8 @@ use crate::{
     inputs::Values,
     model::Model,
     outputs::Outputs,
+    prompts::Prompts,
+    session::Session,
     streams::{TRACE, width},
     weights::Mix,
 };
@@ -49,8 +51,8 @@ pub(super) fn odd_outputs(outputs: &Outputs, model: &Model) -> bool {
 }
 
 /// Says that what is measured computes numbers that are not finite, and where.
-pub(super) fn warn_of_fault(model: &Model, parts: &[&[Values]], console: &mut Console) {
-    let fault = finite::trace(model, None, parts);
+pub(super) fn warn_of_fault(model: &Model, prompts: &Prompts, parts: &[&[Values]], console: &mut Console) {
+    let fault = finite::trace(Session::new(model), prompts, parts);
     let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
     console.warn(format_args!(
         "what is measured computes numbers that are not finite{why}"

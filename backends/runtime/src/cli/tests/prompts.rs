@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{json, ok, refused};
+use super::{json, ok, refused, run, words};
 use crate::{
     generation::greedy,
-    testing::{NEVER, VOCAB, fresh, since},
+    testing::{NEVER, VOCAB, breaks_at_ends, fresh, since},
 };
 
 /// What [`since`] says after every token.
@@ -47,7 +47,7 @@ fn an_answer_goes_on_in_another_run_and_a_further_prompt_moves_the_end() {
 }
 
 #[test]
-fn a_prompt_that_nobody_answers_goes_on() {
+fn an_answer_of_no_tokens_ends_the_prompt_in_the_state_that_is_saved() {
     let state = fresh("state");
     let state = state.display();
     assert_eq!(said("--tokens 1,2,3"), [NEVER; 3]);
@@ -55,6 +55,9 @@ fn a_prompt_that_nobody_answers_goes_on() {
         since(),
         &format!("generate --prompt-tokens 5,6 -n 0 --save-state {state}"),
     );
+    assert_eq!(said(&format!("--tokens 1,1 --load-state {state}")), [1, 2]);
+    let line = format!("generate -n 3 --json --load-state {state}");
+    assert_eq!(json(since(), &line)["tokens"], json!([0, 1, 2]));
     let line = format!("generate --prompt-tokens 7 -n 3 --json --load-state {state}");
     assert_eq!(json(since(), &line)["tokens"], json!([0, 1, 2]));
 }
@@ -75,6 +78,26 @@ fn the_user_says_where_a_prompt_ends() {
     assert_eq!(said(&format!("--tokens 1,2 --save-state {state}")), [NEVER; 2]);
     let line = format!("--tokens 3,4 --load-state {state}");
     assert_eq!(said(&format!("{line} --prompt-length 3")), [0, 1]);
+}
+
+#[test]
+fn the_layer_at_fault_is_looked_for_with_the_prompts_that_were_read() {
+    for line in [
+        "generate --prompt-tokens 5,6,7 -n 2",
+        "perplexity --tokens 1,2,3,4,5 --prompt-length 3",
+    ] {
+        let said = refused(breaks_at_ends(), 1, line);
+        assert!(said.contains("layers.0.ends, at token 2"), "{line}: {said}");
+    }
+    for line in [
+        "logits --output - --tokens 1,2,3,4,5 --prompt-length 3",
+        "logits --output - --tokens 1,2,3 --tokens 1,2,3,4,5 --prompt-length 3",
+        "bench -p 3 -n 0 -r 1",
+    ] {
+        let ended = run(breaks_at_ends(), &words(line));
+        assert_eq!(ended.status, 0, "{line}: {}", ended.err);
+        assert!(ended.err.contains("layers.0.ends, at token 2"), "{line}: {}", ended.err);
+    }
 }
 
 #[test]
