@@ -34,6 +34,16 @@ fn kind(kind: &Kind) -> String {
         Kind::Over { of, how, among } => format!("{how:?} of {of} among {among}"),
         Kind::Seen { queries } => format!("seen by {queries}"),
         Kind::KeySum(e) => format!("sum over channels of {e}"),
+        Kind::Within => "seen by the queries of the block".to_owned(),
+        Kind::Fold { of, how, among, values } => {
+            let what = if *values { "values" } else { "keys" };
+            format!("{how:?} over {what} of {of} among {among}")
+        }
+        Kind::QuerySum(e) => format!("sum over channels of the query of {e}"),
+        Kind::Heads { of, how, members } => {
+            let which = if *members { "members" } else { "heads" };
+            format!("{how:?} over {which} of {of}")
+        }
         Kind::Channel(e) => format!("each channel: {e}"),
         Kind::KeyMean(e) => format!("mean over keys of {e}"),
         Kind::QueryMean { of, queries } => format!("mean over {queries} queries of {of}"),

@@ -45,6 +45,7 @@ fn with_top(policy: Policy, k: f64) -> Policy {
             name: "mass".to_owned(),
             init: 0.0,
             next: mass,
+            each: false,
         }],
         definitions: vec![seqc_ir::policy::Definition {
             name: "top".to_owned(),
