@@ -38,7 +38,8 @@ pub fn plan(canonical: &Model, max_context: Option<usize>, level: Level) -> Plan
         true => settings.max_chunk.min(max_context.unwrap_or(settings.max_chunk)),
         false => max_context.unwrap_or(WHOLE),
     };
-    let max_chunk = max_chunk.max(1);
+    // Tokens that choose together are in one chunk.
+    let max_chunk = max_chunk.max(canonical.together());
     PlannedModel::new(canonical, Settings { max_chunk, ..settings })
 }
 

@@ -164,9 +164,7 @@ pub fn run_prompt(built: &Built, rows: &[Vec<Tensor>], prompt: Option<usize>) ->
     let mut evaluator = evaluator(built)?;
     evaluator.set_prompt(prompt);
     let results = if built.model.is_causal() {
-        rows.iter()
-            .map(|row| evaluator.step(row))
-            .collect::<Result<Vec<_>, _>>()?
+        evaluator.steps(rows)?
     } else {
         evaluator.run_whole(rows)?
     };

@@ -4,6 +4,7 @@
 use crate::{
     Op, Ty,
     ids::{StateId, Value},
+    policy::Policy,
 };
 use petgraph::{
     Direction,
@@ -245,6 +246,21 @@ impl Graph {
         self.nodes.node_indices().map(|n| Value(n.index() as u32)).collect()
     }
 
+    /// Policies of its attentions.
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        let ops = self.values().into_iter().map(|v| self.op(v));
+        ops.filter_map(|op| match op {
+            Op::Attend(spec) => spec.policy.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// Tokens of a prompt whose queries choose together, at positions from a multiple of it on: a common multiple over all policies.
+    pub fn together(&self) -> usize {
+        let blocks = self.policies().filter_map(|policy| policy.blocks.as_ref());
+        blocks.map(|blocks| blocks.together).fold(1, common_multiple)
+    }
+
     /// All values, operands before users; among the free choices, in the order they were added.
     /// A graph with a cycle (which the verifier refuses) gives the values before the cycle.
     pub fn order(&self) -> Vec<Value> {
@@ -356,6 +372,15 @@ pub fn cycles(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
         .collect();
     groups.sort_unstable();
     groups
+}
+
+/// The least common multiple.
+pub(crate) fn common_multiple(a: usize, b: usize) -> usize {
+    let (mut divisor, mut rest) = (a.max(1), b.max(1));
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (a.max(1) / divisor).saturating_mul(b.max(1))
 }
 
 fn index(value: Value) -> NodeIndex {

@@ -1,6 +1,6 @@
 //! A model: distinct layer graphs and the calls that stack them.
 
-use crate::{Graph, Op, Ty};
+use crate::{Graph, Ty, graph::common_multiple};
 use seqc_formats::Encoding;
 use std::fmt;
 
@@ -99,14 +99,16 @@ impl Model {
 
     /// Whether what a layer keeps depends on where a prompt ends ([`crate::policy::Policy::prompt_matters`]).
     pub fn prompt_matters(&self) -> bool {
-        self.kinds.iter().any(|kind| {
-            let ops = kind.graph.values().into_iter().map(|v| kind.graph.op(v));
-            let policies = ops.filter_map(|op| match op {
-                Op::Attend(spec) => spec.policy.as_ref(),
-                _ => None,
-            });
-            policies.into_iter().any(|policy| policy.prompt_matters())
-        })
+        let kinds = self.kinds.iter();
+        kinds
+            .flat_map(|kind| kind.graph.policies())
+            .any(|policy| policy.prompt_matters())
+    }
+
+    /// Tokens of a prompt whose queries choose together, at positions from a multiple of it on: a common multiple over all layers.
+    pub fn together(&self) -> usize {
+        let kinds = self.kinds.iter().map(|kind| kind.graph.together());
+        kinds.fold(1, common_multiple)
     }
 
     /// False when a layer attends to the future: the model has no decode step.

@@ -64,12 +64,12 @@ pub(super) struct Pair<'a> {
 }
 
 impl Attend {
-    /// The next token: its result, and what it leaves in the cache.
-    pub(super) fn step(&self, keys: &mut Keys, prompt: Option<usize>, operands: &[Data]) -> Vec<f64> {
-        let position = keys.tokens;
+    /// The next token: its result, and what it leaves in the cache. `tokens` are its operands, then those of tokens that follow.
+    pub(super) fn step(&self, keys: &mut Keys, prompt: Option<usize>, tokens: &[Vec<Data>]) -> Vec<f64> {
+        let (position, operands) = (keys.tokens, &tokens[0]);
         if let Some(policy) = &self.spec.policy {
             keys.tokens += 1;
-            return self.govern(policy, &mut keys.governed, At { position, prompt }, operands);
+            return self.govern(policy, &mut keys.governed, At { position, prompt }, tokens);
         }
         self.push(keys, operands);
         self.run(position, operands, keys)

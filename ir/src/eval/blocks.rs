@@ -3,7 +3,7 @@
 use super::{
     data::Data,
     entries::{reduce, top},
-    governed::ClosedBlock,
+    governed::{Choice, ClosedBlock},
     place::{About, HeadStep},
     policy::{dot, normalised},
 };
@@ -12,19 +12,25 @@ use crate::{
     policy::{Blocks, Kind},
 };
 
-/// Values of [`Blocks::choosing`] of one query head, of each closed block.
-pub(super) type Choice = Vec<Vec<f64>>;
-
-/// What all query heads of a token choose by; for each key head, for each query head that shares it.
-pub(super) fn choose(steps: &[HeadStep<'_>], operands: &[Data]) -> Vec<Vec<Choice>> {
-    let members = steps.first().map_or(0, |step| step.attend.group);
+/// Makes the choices of all query heads, where the token's queries choose: alone, or together with those that follow them, `queries` of
+/// all tokens from this one on.
+pub(super) fn choose(steps: &mut [HeadStep<'_>], queries: &[Vec<Data>]) {
+    let Some(first) = steps.first() else { return };
+    let Some(blocks) = &first.policy.blocks else { return };
+    let (at, members) = (first.at, first.attend.group);
+    if !blocks.chooses_at(at.position, at.is_prompt()) && !first.cache.choices.is_empty() {
+        return;
+    }
+    let together = blocks.together - at.position % blocks.together;
+    let left = at
+        .prompt
+        .map_or(usize::MAX, |prompt| prompt.saturating_sub(at.position));
+    let count = if at.is_prompt() { together.min(left) } else { 1 };
+    let queries = &queries[..count.min(queries.len())];
     let mut found = vec![vec![Choice::new(); members]; steps.len()];
-    let Some(blocks) = steps.first().and_then(|step| step.policy.blocks.as_ref()) else {
-        return found;
-    };
     for definition in &blocks.choosing {
         let values = |(step, choices): (&HeadStep<'_>, &Vec<Choice>)| -> Vec<Vec<f64>> {
-            let of = |(member, known): (usize, &Choice)| step.chosen_by(operands, &definition.kind, member, known);
+            let of = |(member, known): (usize, &Choice)| step.chosen_by(queries, &definition.kind, member, known);
             choices.iter().enumerate().map(of).collect()
         };
         let mut values: Vec<Vec<Vec<f64>>> = steps.iter().zip(&found).map(values).collect();
@@ -38,7 +44,10 @@ pub(super) fn choose(steps: &[HeadStep<'_>], operands: &[Data]) -> Vec<Vec<Choic
                 .for_each(|(choice, values)| choice.push(values));
         }
     }
-    found
+    for (step, choices) in steps.iter_mut().zip(found) {
+        step.cache.known = step.cache.blocks.len();
+        step.cache.choices = choices;
+    }
 }
 
 /// The reduction of each block's values over query heads, for all of them.
@@ -62,7 +71,7 @@ fn over_heads(how: ReduceOp, members: bool, values: &[Vec<Vec<f64>>]) -> Vec<Vec
 
 impl HeadStep<'_> {
     /// Values of a definition of [`Blocks::choosing`] for a query head, of each block.
-    fn chosen_by(&self, operands: &[Data], kind: &Kind, member: usize, known: &Choice) -> Vec<f64> {
+    fn chosen_by(&self, queries: &[Vec<Data>], kind: &Kind, member: usize, known: &Choice) -> Vec<f64> {
         let blocks = 0..self.cache.blocks.len();
         let about = |block: usize| About {
             member,
@@ -81,15 +90,38 @@ impl HeadStep<'_> {
                 let counted = values.iter().zip(truths(among)).filter(|(_, t)| *t);
                 vec![reduce(*how, counted.map(|(x, _)| *x)); values.len()]
             }
-            Kind::QuerySum(e) => {
-                let query = self.choosing_query(operands, member);
-                let channel = |block: usize, c: usize| About {
-                    channel: Some(c),
-                    score: query[c],
-                    ..about(block)
+            Kind::QuerySum { of, over } => {
+                let rows: Vec<Vec<f64>> = queries.iter().map(|q| self.choosing_query(q, member)).collect();
+                let sum = |block: usize, row: &Vec<f64>| -> f64 {
+                    let channel = |(c, x): (usize, &f64)| {
+                        let at = About {
+                            channel: Some(c),
+                            score: *x,
+                            ..about(block)
+                        };
+                        self.value(of, at)
+                    };
+                    row.iter().enumerate().map(channel).sum()
                 };
-                let sum = |block: usize| (0..query.len()).map(|c| self.value(e, channel(block, c))).sum();
-                blocks.map(sum).collect()
+                blocks
+                    .map(|block| reduce(*over, rows.iter().map(|row| sum(block, row))))
+                    .collect()
+            }
+            Kind::QueryFold { of, over, mean } => {
+                let rows: Vec<Vec<f64>> = queries.iter().map(|q| self.choosing_query(q, member)).collect();
+                let number = |c: usize, x: f64| {
+                    let at = About {
+                        channel: Some(c),
+                        score: x,
+                        member,
+                        choosing: known,
+                        ..About::default()
+                    };
+                    self.value(of, at)
+                };
+                let count = if *mean { rows.len().max(1) as f64 } else { 1.0 };
+                let fold = |c: usize| reduce(*over, rows.iter().map(|row| number(c, row[c]))) / count;
+                (0..self.attend.e).map(fold).collect()
             }
             // Numbers of entries (law 11).
             _ => Vec::new(),

@@ -11,6 +11,13 @@ pub(super) struct At {
     pub(super) prompt: Option<usize>,
 }
 
+impl At {
+    /// Whether the token is one of the prompt.
+    pub(super) fn is_prompt(self) -> bool {
+        self.prompt.is_none_or(|prompt| self.position < prompt)
+    }
+}
+
 /// The cache of one key head.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HeadCache {
@@ -24,7 +31,14 @@ pub(super) struct HeadCache {
     pub(super) queries: VecDeque<Query>,
     /// Blocks that are closed.
     pub(super) blocks: Vec<ClosedBlock>,
+    /// What the query heads that share the key head chose last.
+    pub(super) choices: Vec<Choice>,
+    /// Blocks that were closed then.
+    pub(super) known: usize,
 }
+
+/// Values of [`crate::policy::Blocks::choosing`] of one query head: of each closed block, or of each channel.
+pub(super) type Choice = Vec<Vec<f64>>;
 
 /// What is kept of a block.
 #[derive(Clone, Debug)]

@@ -59,6 +59,10 @@ struct Memory {
     /// The past of each stream that a long convolution filters, oldest first, as far as the filter reaches.
     pasts: Vec<VecDeque<Data>>,
     caches: Vec<Keys>,
+    /// For each cache, operands of the tokens that follow the next one, as far as they are at hand.
+    ahead: Vec<VecDeque<Vec<Data>>>,
+    /// Operands of each cache, where they are noted token by token.
+    looking: Option<Vec<VecDeque<Vec<Data>>>>,
 }
 
 impl Evaluator {
@@ -135,6 +139,27 @@ impl Evaluator {
             .collect())
     }
 
+    /// Some tokens one after another, whose queries choose together where a cache policy says so; otherwise as
+    /// [`Evaluator::step`]. Tokens of a prompt that choose together must not be divided.
+    pub fn steps(&mut self, tokens: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
+        if self.plan.together > 1 && tokens.len() > 1 {
+            // What queries are does not depend on what is seen, so that it is known beforehand.
+            let mut looking = self.clone();
+            looking.memory.looking = Some(vec![VecDeque::new(); self.plan.caches]);
+            for inputs in tokens {
+                looking.step(inputs)?;
+            }
+            self.memory.ahead = looking.memory.looking.unwrap_or_default();
+        }
+        let step = |inputs: &Vec<Tensor>| {
+            self.memory.ahead.iter_mut().for_each(|ahead| {
+                ahead.pop_front();
+            });
+            self.step(inputs)
+        };
+        tokens.iter().map(step).collect()
+    }
+
     /// All tokens of a sequence from its beginning: `inputs[t]` are the inputs of token `t`, the results
     /// are those of token `t`. The state of [`Evaluator::step`] is neither read nor changed.
     pub fn run_whole(&self, inputs: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
@@ -155,6 +180,8 @@ impl Memory {
                 .collect(),
             pasts: vec![VecDeque::new(); plan.filters.len()],
             caches: vec![Keys::default(); plan.caches],
+            ahead: vec![VecDeque::new(); plan.caches],
+            looking: None,
         }
     }
 
@@ -176,8 +203,12 @@ impl Memory {
                 Arc::new(kernel::convolve(&f, *taps, past))
             }
             Kernel::Attend { cache, attend } => {
-                let operands = operands(values, item);
-                Arc::new(attend.step(&mut self.caches[*cache], self.prompt, &operands))
+                let mut tokens = vec![operands(values, item)];
+                tokens.extend(self.ahead[*cache].iter().cloned());
+                if let Some(seen) = &mut self.looking {
+                    seen[*cache].push_back(tokens[0].clone());
+                }
+                Arc::new(attend.step(&mut self.caches[*cache], self.prompt, &tokens))
             }
             kernel => kernel.run(item, &operands(values, item)),
         }

@@ -102,6 +102,28 @@ impl ModelEvaluator {
         Ok(self.outputs.iter().map(|(_, s)| streams[*s].clone()).collect())
     }
 
+    /// Some tokens one after another ([`Evaluator::steps`]).
+    pub fn steps(&mut self, tokens: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
+        let mut all = vec![vec![Tensor::default(); self.streams]; tokens.len()];
+        for (streams, inputs) in all.iter_mut().zip(tokens) {
+            self.check_count(inputs.len())?;
+            for (stream, input) in self.inputs.iter().zip(inputs) {
+                streams[*stream] = input.clone();
+            }
+        }
+        for call in &mut self.calls {
+            let args = |streams: &Vec<Tensor>| call.args.iter().map(|s| streams[*s].clone()).collect::<Vec<_>>();
+            let args: Vec<_> = all.iter().map(args).collect();
+            for (streams, results) in all.iter_mut().zip(call.evaluator.steps(&args)?) {
+                for (stream, result) in call.results.iter().zip(results) {
+                    streams[*stream] = result;
+                }
+            }
+        }
+        let outputs = |streams: &Vec<Tensor>| self.outputs.iter().map(|(_, s)| streams[*s].clone()).collect();
+        Ok(all.iter().map(outputs).collect())
+    }
+
     /// All tokens of a sequence from its beginning: `inputs[t]` are those of token `t`, and so are the results.
     pub fn run_whole(&self, inputs: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
         let mut tokens = vec![vec![Tensor::default(); self.streams]; inputs.len()];

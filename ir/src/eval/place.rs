@@ -109,8 +109,12 @@ impl Place<'_, '_, '_> {
             RANK => about.counts[0] as f64,
             CLOSED => f64::from(about.closed),
             n if n >= policy.choosing_stream(0) => {
-                let values = about.choosing.get(n - policy.choosing_stream(0));
-                about.block.and_then(|at| values?.get(at)).copied().unwrap_or(0.0)
+                let definition = n - policy.choosing_stream(0);
+                let values = about.choosing.get(definition);
+                let kinds = policy.blocks.as_ref().map(|b| &b.choosing);
+                let channels = kinds.is_some_and(|all| all[definition].kind.of_channels());
+                let at = if channels { about.channel } else { about.block };
+                at.and_then(|at| values?.get(at)).copied().unwrap_or(0.0)
             }
             n if n >= policy.closing_stream(0) => self.number_of_block(n - policy.closing_stream(0)),
             n if n >= policy.stream_of(0) => {

@@ -29,6 +29,8 @@ pub(super) struct Plan {
     /// One more than the largest `Item::slot`.
     pub(super) slots: usize,
     pub(super) causal: bool,
+    /// Tokens whose queries choose together: a common multiple over all policies.
+    pub(super) together: usize,
 }
 
 #[derive(Debug)]
@@ -162,6 +164,7 @@ impl Plan {
             sizes: p.ty.sizes(),
         };
         Ok(Plan {
+            together: graph.together(),
             name: graph.name.clone(),
             params: graph.params.iter().map(shape).collect(),
             inputs: graph.inputs.iter().map(shape).collect(),

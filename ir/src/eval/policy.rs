@@ -2,11 +2,10 @@
 
 use super::{
     attend::{Attend, Pair},
-    blocks::{self, Choice},
-    coding,
+    blocks, coding,
     data::Data,
     entries::{pool, reduce, top},
-    governed::{At, Entry, HeadCache, Query},
+    governed::{At, Choice, Entry, HeadCache, Query},
     place::{About, HeadStep},
 };
 use crate::{
@@ -15,8 +14,10 @@ use crate::{
 };
 
 impl Attend {
-    /// The result at a token, and the caches of all key heads after it.
-    pub(super) fn govern(&self, policy: &Policy, heads: &mut Vec<HeadCache>, at: At, operands: &[Data]) -> Vec<f64> {
+    /// The result at a token, and the caches of all key heads after it. `tokens` are its operands, then those of tokens that follow, as far as
+    /// their queries choose together.
+    pub(super) fn govern(&self, policy: &Policy, heads: &mut Vec<HeadCache>, at: At, tokens: &[Vec<Data>]) -> Vec<f64> {
+        let operands = &tokens[0];
         if heads.is_empty() {
             let first = HeadCache {
                 counters: policy.counters.iter().map(|c| c.init).collect(),
@@ -37,11 +38,8 @@ impl Attend {
             })
             .collect();
         steps.iter_mut().for_each(|step| step.begin(operands));
-        let choices = blocks::choose(&steps, operands);
-        let steps = steps.into_iter().zip(&choices);
-        steps
-            .flat_map(|(mut step, chosen)| step.finish(operands, chosen))
-            .collect()
+        blocks::choose(&mut steps, tokens);
+        steps.into_iter().flat_map(|mut step| step.finish(operands)).collect()
     }
 }
 
@@ -54,13 +52,13 @@ impl HeadStep<'_> {
         self.counters = next;
     }
 
-    /// The result, after `chosen` of each query head.
-    fn finish(&mut self, operands: &[Data], chosen: &[Choice]) -> Vec<f64> {
+    /// The result, after what the query heads chose.
+    fn finish(&mut self, operands: &[Data]) -> Vec<f64> {
         let query = Query {
             position: self.at.position,
             operands: operands.to_vec(),
         };
-        let weights = self.weights(&query, chosen);
+        let weights = self.weights(&query);
         let out = weights.iter().flat_map(|row| self.weighted(row)).collect();
         self.remember(&weights);
         self.keep_query(query);
@@ -105,13 +103,11 @@ impl HeadStep<'_> {
     }
 
     /// The weights of every query head: of each entry, in each sight.
-    fn weights(&self, query: &Query, chosen: &[Choice]) -> Vec<Vec<Vec<f64>>> {
+    fn weights(&self, query: &Query) -> Vec<Vec<Vec<f64>>> {
         let members = 0..self.attend.group;
+        let none = Choice::new();
         members
-            .map(|member| {
-                let none = Choice::new();
-                self.weights_of(query, member, chosen.get(member).unwrap_or(&none))
-            })
+            .map(|member| self.weights_of(query, member, self.cache.choices.get(member).unwrap_or(&none)))
             .collect()
     }
 
@@ -148,7 +144,7 @@ impl HeadStep<'_> {
     fn about_seen<'n>(&self, query: &Query, slot: usize, chosen: &'n Choice) -> About<'n> {
         let block = self.policy.blocks.as_ref().and_then(|blocks| {
             let block = slot.checked_sub(blocks.first)? / blocks.size;
-            (block < self.cache.blocks.len()).then_some(block)
+            (block < self.cache.known).then_some(block)
         });
         About {
             slot: Some(slot),
@@ -300,7 +296,9 @@ impl HeadStep<'_> {
                 channels.map(|c| sum(c) / rows.len().max(1) as f64).collect()
             }
             // Numbers of blocks.
-            Kind::Within | Kind::Fold { .. } | Kind::QuerySum(_) | Kind::Heads { .. } => Vec::new(),
+            Kind::Within | Kind::Fold { .. } | Kind::QuerySum { .. } | Kind::QueryFold { .. } | Kind::Heads { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -318,7 +316,7 @@ impl HeadStep<'_> {
     fn seen(&self, queries: usize) -> Vec<f64> {
         let mut sums = vec![0.0; self.cache.entries.len()];
         for query in self.last(queries) {
-            for row in self.weights(query, &[]).iter().flatten() {
+            for row in self.weights(query).iter().flatten() {
                 sums.iter_mut().zip(row).for_each(|(s, w)| *s += w);
             }
         }

@@ -90,13 +90,18 @@ pub struct Blocks {
     pub first: usize,
     /// Entries that must follow a block before it is closed.
     pub behind: usize,
+    /// In a prompt, the queries of so many tokens choose together, from each position on that is a multiple of it; what they choose
+    /// holds for all of them. At least 1.
+    pub together: usize,
+    /// After a prompt, a token chooses whose position is a multiple of it, alone; the others see what was chosen before. At least 1.
+    pub refresh: usize,
     /// Position by which the keys in [`closing`](Blocks::closing) are turned; `None`: keys as they are stored.
     pub key: Option<PairExpr>,
     /// Position by which the queries in [`choosing`](Blocks::choosing) are turned; `None`: queries as they come.
     pub query: Option<PairExpr>,
     /// Computed over the entries of a block when it is closed, in order. What is a number of an entry is known in these only.
     pub closing: Vec<Definition>,
-    /// Computed at each token for each query head, over all blocks that were closed before it, in order. In [`Policy::sights`],
+    /// Computed where queries choose, for each query head, over all blocks that were closed before the first of their tokens, in order. In [`Policy::sights`],
     /// numbers of an entry are those of its block; 0 where that is not closed.
     pub choosing: Vec<Definition>,
 }
@@ -189,8 +194,23 @@ pub enum Kind {
         /// [`PairExpr::Score`] is the number of the value, not of the key.
         values: bool,
     },
-    /// Of each block: the sum over channels of a function of the query's number and of numbers of the channel.
-    QuerySum(PairExpr),
+    /// Of each block: the sum over channels of a function of the query's number and of numbers of the channel, reduced over the
+    /// queries that choose together.
+    QuerySum {
+        /// Of what.
+        of: PairExpr,
+        /// Sum, largest or smallest.
+        over: ReduceOp,
+    },
+    /// Of each channel: a function of the query's number, reduced over the queries that choose together.
+    QueryFold {
+        /// Of what.
+        of: PairExpr,
+        /// Sum, largest or smallest.
+        over: ReduceOp,
+        /// The sum is divided by how many queries there are.
+        mean: bool,
+    },
     /// Of each block: over all query heads of the layer, or over those that share the key head.
     Heads {
         /// Of what.
@@ -419,6 +439,12 @@ impl Blocks {
         tokens.saturating_sub(self.first + self.behind) / self.size.max(1)
     }
 
+    /// Whether the queries of a token at a position choose, where `reading` says that it is one of a prompt; those of the first token always
+    /// do.
+    pub fn chooses_at(&self, position: usize, reading: bool) -> bool {
+        position.is_multiple_of(if reading { self.together } else { self.refresh })
+    }
+
     /// Whether the queries of a block's tokens are wanted when it is closed.
     pub fn reads_queries(&self) -> bool {
         self.closing.iter().any(|d| matches!(d.kind, Kind::Within))
@@ -429,24 +455,26 @@ impl Kind {
     /// Its expressions.
     pub fn expressions(&self) -> Vec<&PairExpr> {
         match self {
-            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) | Kind::QuerySum(e) => vec![e],
+            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
             Kind::Pool { among, .. } => vec![among],
             Kind::Top { by, count, among } => vec![by, count, among],
             Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
             Kind::Seen { .. } | Kind::Within => Vec::new(),
             Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
+            Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } => vec![of],
         }
     }
 
     /// The same, to be changed.
     pub fn expressions_mut(&mut self) -> Vec<&mut PairExpr> {
         match self {
-            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) | Kind::QuerySum(e) => vec![e],
+            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
             Kind::Pool { among, .. } => vec![among],
             Kind::Top { by, count, among } => vec![by, count, among],
             Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
             Kind::Seen { .. } | Kind::Within => Vec::new(),
             Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
+            Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } => vec![of],
         }
     }
 
@@ -454,7 +482,7 @@ impl Kind {
     pub fn of_channels(&self) -> bool {
         matches!(
             self,
-            Kind::Channel(_) | Kind::KeyMean(_) | Kind::QueryMean { .. } | Kind::Fold { .. }
+            Kind::Channel(_) | Kind::KeyMean(_) | Kind::QueryMean { .. } | Kind::Fold { .. } | Kind::QueryFold { .. }
         )
     }
 }

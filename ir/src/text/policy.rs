@@ -45,6 +45,7 @@ impl Display for Policy {
 impl Display for Blocks {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "size={} first={} behind={}", self.size, self.first, self.behind)?;
+        write!(f, " together={} refresh={}", self.together, self.refresh)?;
         for (word, at) in [("key", &self.key), ("query", &self.query)] {
             if let Some(at) = at {
                 write!(f, " {word}={at}")?;
@@ -77,7 +78,8 @@ impl Display for Kind {
             Kind::Fold { of, how, among, values } => {
                 write!(f, "fold of={of} how={} among={among} values={values}", how.name())
             }
-            Kind::QuerySum(e) => write!(f, "query_sum of={e}"),
+            Kind::QuerySum { of, over } => write!(f, "query_sum of={of} how={}", over.name()),
+            Kind::QueryFold { of, over, mean } => write!(f, "query_fold of={of} how={} mean={mean}", over.name()),
             Kind::Heads { of, how, members } => write!(f, "heads of={of} how={} members={members}", how.name()),
         }
     }
@@ -168,6 +170,7 @@ impl Parser {
 
     fn blocks(&mut self) -> Result<Blocks, ParseError> {
         let (size, first, behind) = (self.setting("size")?, self.setting("first")?, self.setting("behind")?);
+        let (together, refresh) = (self.setting("together")?, self.setting("refresh")?);
         let (key, query) = (self.part_if("key")?, self.part_if("query")?);
         let (mut closing, mut choosing) = (Vec::new(), Vec::new());
         self.list('(', ')', |p| {
@@ -183,6 +186,8 @@ impl Parser {
             size,
             first,
             behind,
+            together,
+            refresh,
             key,
             query,
             closing,
@@ -229,7 +234,15 @@ impl Parser {
                 among: self.part("among")?,
                 values: self.flag("values")?,
             },
-            "query_sum" => Kind::QuerySum(self.part("of")?),
+            "query_sum" => Kind::QuerySum {
+                of: self.part("of")?,
+                over: self.how()?,
+            },
+            "query_fold" => Kind::QueryFold {
+                of: self.part("of")?,
+                over: self.how()?,
+                mean: self.flag("mean")?,
+            },
             "heads" => Kind::Heads {
                 of: self.part("of")?,
                 how: self.how()?,

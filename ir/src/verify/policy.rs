@@ -129,6 +129,12 @@ fn of_sight(sight: &Sight, policy: &Policy, scope: Scope<'_>) -> Result<(), Stri
 }
 
 fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<'_>) -> Result<(), String> {
+    if blocks.together == 0 || blocks.refresh == 0 {
+        return Err("choices of no tokens".to_owned());
+    }
+    if blocks.together > 1 && !policy.counters.is_empty() {
+        return Err("choices together with numbers that every token updates".to_owned());
+    }
     if blocks.size == 0 || policy.evict.is_some() {
         return Err("blocks of nothing, or of entries some of which leave".to_owned());
     }
@@ -196,13 +202,21 @@ fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<
                 cache.number(count)?;
                 block.truth(among)?;
             }
-            Kind::QuerySum(e) => {
+            Kind::QuerySum { of, .. } => {
                 let channel = Scope {
                     channel: true,
                     score: true,
                     ..block
                 };
-                channel.number(e)?;
+                channel.number(of)?;
+            }
+            Kind::QueryFold { of, .. } => {
+                let channel = Scope {
+                    channel: true,
+                    score: true,
+                    ..cache
+                };
+                channel.number(of)?;
             }
             _ => return Err(format!("{} is no number by which blocks are chosen", definition.kind)),
         }
@@ -243,7 +257,7 @@ fn of_definition(kind: &Kind, n: usize, policy: &Policy, scope: Scope<'_>) -> Re
         Kind::KeyMean(e) => Scope { score: true, ..channel }.number(e),
         Kind::QueryMean { of, queries } if *queries > 0 => Scope { score: true, ..channel }.number(of),
         Kind::QueryMean { .. } => Err("no queries".to_owned()),
-        Kind::Within | Kind::Fold { .. } | Kind::QuerySum(_) | Kind::Heads { .. } => {
+        Kind::Within | Kind::Fold { .. } | Kind::QuerySum { .. } | Kind::QueryFold { .. } | Kind::Heads { .. } => {
             Err(format!("{kind} is a number of blocks"))
         }
     }
@@ -354,7 +368,9 @@ impl Scope<'_> {
         let [at, closed, chosen] = [policy.stream_of(0), policy.closing_stream(0), policy.choosing_stream(0)]
             .map(|first| n.checked_sub(first));
         if let Some(definition) = chosen {
-            return there(definition < self.choosing && definition < choosing.len() && self.block);
+            let channels = choosing.get(definition).is_some_and(|d| d.kind.of_channels());
+            let at_hand = if channels { self.channel } else { self.block };
+            return there(definition < self.choosing && definition < choosing.len() && at_hand);
         }
         if let Some(definition) = closed {
             let kind = &closing[definition].kind;

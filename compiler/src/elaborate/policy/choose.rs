@@ -313,6 +313,9 @@ impl Cx<'_> {
             (words::BLOCKS, None) => self.over_blocks(call, body),
             (words::HEADS, None) => self.over_heads(call, body, false),
             (words::MEMBERS, None) => self.over_heads(call, body, true),
+            (words::QUERIES, None) if matches!(self.making().scope.stage, Stage::Choose | Stage::See) => {
+                self.over_queries(call, body)
+            }
             (words::ENTRIES, None) if over_channels => self.mean_of(call, body, Vector::Key, None),
             (words::QUERIES, Some(size)) if over_channels => match self.queries(size) {
                 Some(queries) => self.mean_of(call, body, Vector::Query, Some(queries)),
@@ -551,6 +554,55 @@ impl Cx<'_> {
         self.found(call, found, PairExpr::Const(heads as f64))
     }
 
+    /// Over the queries that choose together: a number of each channel, or of each block.
+    fn over_queries(&mut self, call: Called<'_>, body: &Expr) -> Val {
+        if !self.has_blocks(call.name, call.span) {
+            return Val::Poison;
+        }
+        let over = match call.name {
+            "sum" | "mean" => ReduceOp::Sum,
+            "max" => ReduceOp::Max,
+            "min" => ReduceOp::Min,
+            name => {
+                let message = format!("`{name}` does not run over queries: sum, mean, max and min do");
+                return self.error("unknown-name", call.span, message);
+            }
+        };
+        let scope = self.making().scope.clone();
+        if scope.channel.is_some() {
+            let inner = Scope {
+                over: Some(over),
+                ..scope
+            };
+            let Some(of) = self.number(body, inner) else {
+                return Val::Poison;
+            };
+            let mean = call.name == "mean";
+            let fold = Kind::QueryFold { of, over, mean };
+            return real(self.making().define(List::Choosing, fold).stream());
+        }
+        let of_channels = |vars: &[(Ident, Option<Expr>)]| match vars {
+            [(variable, None)] => !words::RANGES.contains(&variable.text.as_str()),
+            _ => false,
+        };
+        if call.name == "mean" || !matches!(&body.kind, ExprKind::Reduce { vars, .. } if of_channels(vars)) {
+            let place = self.place(call.span);
+            let d = Diagnostic::new(
+                "wrong-operands",
+                place,
+                "what is reduced over queries is a sum over channels, or a number of each channel",
+            );
+            return self.report(
+                d.help("`max(queries: sum(c: query[c] * mean[c]))`, `sum(c: mean(queries: query[c]) * mean[c])`"),
+            );
+        }
+        let inner = Scope {
+            over: Some(over),
+            ..scope
+        };
+        self.scoped(body, inner)
+    }
+
     /// Whether this is where queries choose blocks.
     fn chooses(&mut self, call: Called<'_>) -> bool {
         let scope = self.making().scope.clone();
@@ -586,6 +638,19 @@ impl Cx<'_> {
             }
         };
         let inner = self.inner();
+        let over = self.making().scope.over;
+        let together = self.making().blocks.as_ref().map_or(1, |b| b.together);
+        if inner.stage == Stage::Choose && over.is_none() && together > 1 && mentions_own_query(body) {
+            let place = self.place(call.span);
+            let d = Diagnostic::new(
+                "wrong-operands",
+                place,
+                format!("{together} queries choose together: whose `query` this is must be said"),
+            );
+            return self.report(
+                d.help("`sum(c: mean(queries: query[c]) * mean[c])` or `max(queries: sum(c: query[c] * mean[c]))`"),
+            );
+        }
         let (level, vector) = match inner.stage {
             Stage::Choose => (Level::Block, Vector::Query),
             Stage::Close => (Level::Entry, Vector::Key),
@@ -600,7 +665,10 @@ impl Cx<'_> {
             return Val::Poison;
         };
         let sum = self.define_here(match inner.stage {
-            Stage::Choose => Kind::QuerySum(of),
+            Stage::Choose => Kind::QuerySum {
+                of,
+                over: over.unwrap_or(ReduceOp::Max),
+            },
             _ => Kind::KeySum(of),
         });
         real(share.map_or(sum.clone(), |share| PairExpr::binary(BinaryOp::Div, sum, share)))
@@ -697,6 +765,14 @@ pub(super) fn always() -> PairExpr {
 /// Whether an expression or a part of it is a name.
 fn mentions_name(e: &Expr, name: &str) -> bool {
     name_of(e) == Some(name) || children(e).into_iter().any(|part| mentions_name(part, name))
+}
+
+/// Whether an expression reads a query that no reduction over queries is about.
+fn mentions_own_query(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Reduce { vars, .. } if vars.iter().any(|(variable, _)| variable.text == words::QUERIES) => false,
+        _ => name_of(e) == Some(words::QUERY) || children(e).into_iter().any(mentions_own_query),
+    }
 }
 
 /// Whether an expression is a name.

@@ -160,7 +160,7 @@ fn of_block(e: &Expr) -> bool {
         ExprKind::Reduce { vars, .. } => vars.iter().any(|(variable, _)| {
             [words::BLOCK, words::BLOCKS, words::HEADS, words::MEMBERS].contains(&variable.text.as_str())
         }),
-        ExprKind::Name(name) => [words::BLOCK, words::CLOSED].contains(&name.as_str()),
+        ExprKind::Name(name) => [words::BLOCK, words::CLOSED, words::GIVEN].contains(&name.as_str()),
         _ => false,
     }
 }

@@ -19,6 +19,9 @@ use seqc_ir::{
 /// Most tokens of a group, which every other group divides.
 const MOST_TOKENS: usize = 64;
 
+/// Most tokens that choose together: those of a chunk.
+const MOST_TOGETHER: usize = 512;
+
 /// Bits of stored numbers.
 const BITS: &[usize] = &[2, 4, 8, 32];
 
@@ -49,7 +52,7 @@ impl Cx<'_> {
         }
     }
 
-    /// `blocks(size = n, first = 0, behind = 0, key = a, query = b)`: consecutive entries among which queries choose.
+    /// `blocks(size = n, first = 0, behind = 0, together = 1, refresh = 1, key = a, query = b)`: consecutive entries among which queries choose.
     fn blocks(&mut self, call: Called<'_>) {
         if self.making().blocks.is_some() {
             return self.said_twice(call);
@@ -65,13 +68,20 @@ impl Cx<'_> {
                 return;
             }
         };
-        if !self.options_of(call, &["size", "first", "behind", "key", "query"]) {
+        if !self.options_of(
+            call,
+            &["size", "first", "behind", "together", "refresh", "key", "query"],
+        ) {
             return;
         }
         let size = self.size(size).map(|d| d.size);
         let [first, behind] = ["first", "behind"].map(|option| match call.option(option) {
             Some(e) => self.number_of_tokens(e, option),
             None => Some(0),
+        });
+        let [together, refresh] = ["together", "refresh"].map(|option| match call.option(option) {
+            Some(e) => self.tokens_that_choose(e, option),
+            None => Some(1),
         });
         let key = call.option("key").map(|e| {
             let scope = Scope::new(Stage::Close, Level::Entry);
@@ -83,6 +93,9 @@ impl Cx<'_> {
         let (Some(size), Some(first), Some(behind)) = (size, first, behind) else {
             return;
         };
+        let (Some(together), Some(refresh)) = (together, refresh) else {
+            return;
+        };
         if key == Some(None) || query == Some(None) {
             return;
         }
@@ -90,11 +103,24 @@ impl Cx<'_> {
             size,
             first,
             behind,
+            together,
+            refresh,
             key: key.flatten(),
             query: query.flatten(),
             closing: Vec::new(),
             choosing: Vec::new(),
         });
+    }
+
+    /// A number of tokens, one after another of which one or all choose.
+    fn tokens_that_choose(&mut self, e: &Expr, what: &str) -> Option<usize> {
+        let n = self.number_of_tokens(e, what)?;
+        if (1..=MOST_TOGETHER).contains(&n) {
+            return Some(n);
+        }
+        let message = format!("`{what}` is a number of tokens from 1 to {MOST_TOGETHER}, not {n}");
+        self.error("bad-size", e.span, message);
+        None
     }
 
     /// A number of tokens, which may be 0.

@@ -201,6 +201,11 @@ impl Cx<'_> {
                 "`seen` computes weights of earlier queries again, and what these chose is not known any more",
                 "remember weights as they are given: `mass = prev(mass) + weight`",
             )
+        } else if policy.blocks.as_ref().is_some_and(|b| b.together > 1) && !policy.counters.is_empty() {
+            (
+                "queries of several tokens choose together, and counters differ from token to token",
+                "leave `together` out, or write conditions on `i`",
+            )
         } else if policy.queries() > MAX_QUERIES {
             (
                 "`seen(block)` keeps the queries of a block and of the entries behind it, more than 1024 tokens",

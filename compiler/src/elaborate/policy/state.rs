@@ -2,7 +2,7 @@
 
 use super::super::val::Val;
 use seqc_ir::{
-    PairExpr,
+    PairExpr, ReduceOp,
     policy::{Blocks, COUNTERS, Coding, Definition, Eviction, MEMORIES, Sight},
 };
 use std::collections::HashMap;
@@ -149,6 +149,8 @@ pub(super) struct Scope {
     pub(super) vector: Option<Vector>,
     /// The word for how many entries are seen that may stand here.
     pub(super) counted: Option<&'static str>,
+    /// How what stands here is reduced over the queries that choose together.
+    pub(super) over: Option<ReduceOp>,
 }
 
 impl Default for Scope {
@@ -165,6 +167,7 @@ impl Scope {
             channel: None,
             vector: None,
             counted: None,
+            over: None,
         }
     }
 }

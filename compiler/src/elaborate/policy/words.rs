@@ -57,6 +57,9 @@ pub(super) const CONSTANTS: &[&str] = &[HEADS, MEMBERS, "width", "layer", "layer
 /// Names with other meanings: vectors, what reductions run over, keys of an entry of `cache:` in a model.
 pub(super) const OTHERS: &[&str] = &[ENTRIES, QUERIES, BLOCKS, KEY, VALUE, QUERY, "on", "policy", "type"];
 
+/// What reductions run over, beside channels.
+pub(super) const RANGES: &[&str] = &[ENTRIES, QUERIES, BLOCK, BLOCKS, HEADS, MEMBERS];
+
 /// Clauses of a body.
 pub(super) const CLAUSES: &[&str] = &["blocks", "see", "keep", "keys", "values"];
 

@@ -94,6 +94,8 @@ pub(super) enum Word {
     Begun,
     /// Blocks that are closed.
     Closed,
+    /// Those that were closed before the token whose queries chose last.
+    Known,
     /// A counter, an f32.
     Counter(usize),
 }
@@ -116,7 +118,8 @@ impl Word {
             Word::Queries => 4,
             Word::Begun => 5,
             Word::Closed => 6,
-            Word::Counter(n) => 7 + n,
+            Word::Known => 7,
+            Word::Counter(n) => 8 + n,
         }
     }
 }

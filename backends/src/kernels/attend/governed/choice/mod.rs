@@ -52,6 +52,8 @@ pub(in super::super) struct ChoiceScratch {
     pub(super) channels: usize,
     /// Numbers of the block `[closing]`.
     pub(super) numbers: usize,
+    /// Numbers of channels of the queries that choose `[choosing][E]`.
+    pub(super) folds: usize,
 }
 
 /// Where the numbers of blocks are: arrays of numbers of blocks, then vectors of blocks, then the weights that are given.
@@ -143,7 +145,7 @@ impl Governed<'_> {
         let closing = blocks.closing.iter().enumerate();
         let number = |(n, d): (usize, &seqc_ir::policy::Definition)| kept.contains(&n) && !d.kind.of_channels();
         let mut of: Vec<Option<usize>> = closing.map(|c| number(c).then(&mut next)).collect();
-        of.extend(blocks.choosing.iter().map(|_| Some(next())));
+        of.extend(blocks.choosing.iter().map(|d| (!d.kind.of_channels()).then(&mut next)));
         let over_heads = |d: &seqc_ir::policy::Definition| matches!(d.kind, Kind::Heads { .. });
         let raw = blocks.choosing.iter().map(|d| over_heads(d).then(&mut next)).collect();
         let temporary = next();
@@ -221,6 +223,7 @@ impl Governed<'_> {
             entries: take((count + 1) * size),
             channels: take(count * width),
             numbers: take(count),
+            folds: take(blocks.map_or(0, |b| b.choosing.len()) * width),
         }
     }
 
@@ -249,7 +252,12 @@ impl Governed<'_> {
         f.udiv(left, size)
     }
 
-    /// Numbers of closed blocks for a query head at a row: those that were closed before its token.
+    /// Whether a choice holds for several tokens.
+    pub(super) fn choices_last(&self) -> bool {
+        self.blocks_policy().is_some_and(|b| b.together > 1 || b.refresh > 1)
+    }
+
+    /// Numbers of closed blocks for a query head at a row whose queries choose: those that were closed before its token.
     fn block_numbers(&self, f: &mut Func, args: &Args, head: Val, row: Val) -> Numbers {
         let (one, ratio) = (f.i64(1), f.i64(self.attend.ratio() as i64));
         let own = f.add(args.position, row);

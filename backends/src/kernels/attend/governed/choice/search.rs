@@ -14,6 +14,17 @@ use seqc_ir::{
 };
 use std::ops::Range;
 
+/// The queries that choose together.
+#[derive(Clone, Copy)]
+struct Queries {
+    /// Row of the first one.
+    first: Val,
+    /// Behind that of the last one.
+    end: Val,
+    /// The position by which they are turned.
+    at: Option<Val>,
+}
+
 impl Governed<'_> {
     /// Definitions that are computed without a barrier between: each list but the last ends with what is reduced over query heads.
     pub(super) fn parts_of_choice(&self) -> Vec<Range<usize>> {
@@ -31,23 +42,23 @@ impl Governed<'_> {
         parts
     }
 
-    /// Adds `fn NAME_chooseN(arguments…, head, row)` for each part.
+    /// Adds `fn NAME_chooseN(arguments…, head, row, end)` for each part: the queries of the rows up to `end` choose together.
     pub(super) fn add_choose(&self, module: &mut Module) {
         let Some(blocks) = self.blocks_policy() else { return };
         for (n, part) in self.parts_of_choice().into_iter().enumerate() {
-            let (mut function, args, own) = self.function(&format!("choose{n}"), &[Ty::I64; 2]);
+            let (mut function, args, own) = self.function(&format!("choose{n}"), &[Ty::I64; 3]);
             let f = &mut function;
             let numbers = self.block_numbers(f, &args, own[0], own[1]);
             let zero = f.i64(0);
             let some = f.cmp(Cmp::Ge, numbers.last, zero);
             f.if_then(some, |f| {
-                let queries = |d: &Definition| matches!(d.kind, Kind::QuerySum(_));
-                if blocks.choosing[part.clone()].iter().any(queries) {
-                    let at = blocks.query.as_ref().map(|at| numbers.number(f, self, at));
-                    self.load_query(f, &args, own[0], [own[1]], at);
-                }
+                let queries = Queries {
+                    first: own[1],
+                    end: own[2],
+                    at: blocks.query.as_ref().map(|at| numbers.number(f, self, at)),
+                };
                 for definition in part.clone() {
-                    self.choose_by(f, &numbers, definition, &blocks.choosing[definition].kind);
+                    self.choose_by(f, &numbers, queries, definition);
                 }
                 // What the next part reduces over query heads.
                 if let Some(Definition {
@@ -63,15 +74,21 @@ impl Governed<'_> {
         }
     }
 
-    fn choose_by(&self, f: &mut Func, numbers: &Numbers, n: usize, kind: &Kind) {
+    fn choose_by(&self, f: &mut Func, numbers: &Numbers, queries: Queries, n: usize) {
+        let Some(kind) = self.blocks_policy().map(|b| &b.choosing[n].kind) else {
+            return;
+        };
         let arrays = self.block_arrays();
         let closing = arrays.of.len() - arrays.raw.len();
+        if let Kind::QueryFold { of, over, mean } = kind {
+            return self.query_fold(f, numbers, queries, n, (of, *over, *mean));
+        }
         let Some(to) = arrays.of[closing + n] else { return };
         match kind {
             Kind::Entry(e) => self.fill(f, numbers, to, e),
             Kind::Top { by, count, among } => self.top(f, numbers, to, [by, count, among]),
             Kind::Over { of, how, among } => self.over(f, numbers, to, *how, [of, among]),
-            Kind::QuerySum(e) => self.query_sum(f, numbers, to, e),
+            Kind::QuerySum { of, over } => self.query_sums(f, numbers, queries, to, (of, *over)),
             Kind::Heads { how, members, .. } => {
                 if let Some(raw) = arrays.raw[n] {
                     self.over_heads(f, numbers, [raw, to], *how, *members);
@@ -108,6 +125,119 @@ impl Governed<'_> {
         });
     }
 
+    /// For each query: code that finds it in scratch.
+    fn each_query(&self, f: &mut Func, numbers: &Numbers, queries: Queries, body: impl FnOnce(&mut Func, Val)) {
+        f.for_each(queries.first, queries.end, 1, |f, row| {
+            self.load_query(f, &numbers.args, numbers.head, [row], queries.at);
+            let first = f.cmp(Cmp::Eq, row, queries.first);
+            body(f, first);
+        });
+    }
+
+    /// Sums over channels, reduced over the queries that choose together.
+    fn query_sums(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        queries: Queries,
+        to: usize,
+        (of, over): (&PairExpr, ReduceOp),
+    ) {
+        if self.blocks_policy().is_none_or(|b| b.together == 1) {
+            return self.each_query(f, numbers, queries, |f, _| self.query_sum(f, numbers, to, of));
+        }
+        let (one, own) = (f.i64(1), self.block_arrays().temporary);
+        let blocks = f.add(numbers.last, one);
+        self.each_query(f, numbers, queries, |f, first| {
+            self.query_sum(f, numbers, own, of);
+            let first = f.splat(first, self.attend.lanes());
+            self.each_vector(f, blocks, |f, at| {
+                let [from, to] = [own, to].map(|n| self.vector_of(f, &numbers.args, n, numbers.group, at));
+                let (x, old) = (f.load(from, self.vector()), f.load(to, self.vector()));
+                let joined = joined(f, over, x, old);
+                let x = f.select(first, x, joined);
+                f.store(x, to);
+            });
+        });
+    }
+
+    /// Numbers of channels, reduced over the queries that choose together.
+    fn query_fold(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        queries: Queries,
+        n: usize,
+        (of, over, mean): (&PairExpr, ReduceOp, bool),
+    ) {
+        let (args, e) = (&numbers.args, self.of_block_channel(of));
+        let lanes = self.attend.lanes();
+        let (zero, width) = (f.i64(0), f.i64(self.attend.key_dim as i64));
+        let query = float_at(f, args.scratch, self.extra().choice.query);
+        let to = self.fold_at(f, args, n);
+        self.each_query(f, numbers, queries, |f, first| {
+            let first = f.splat(first, lanes);
+            f.for_each(zero, width, i64::from(lanes), |f, channel| {
+                let p = f.gep(query, channel, Scalar::F32);
+                let x = f.load(p, self.vector());
+                let streams = self.streams_of_channels(f, args, channel);
+                let pair = numbers.pair(lanes, channel, Some(x), streams);
+                let x = pair.real(f, &e);
+                let p = f.gep(to, channel, Scalar::F32);
+                let old = f.load(p, self.vector());
+                let joined = joined(f, over, x, old);
+                let x = f.select(first, x, joined);
+                f.store(x, p);
+            });
+        });
+        if mean {
+            let count = f.sub(queries.end, queries.first);
+            let count = f.convert(Cast::SignedToFloat, count, Scalar::F32);
+            let count = f.splat(count, lanes);
+            f.for_each(zero, width, i64::from(lanes), |f, channel| {
+                let p = f.gep(to, channel, Scalar::F32);
+                let x = f.load(p, self.vector());
+                let x = f.div(x, count);
+                f.store(x, p);
+            });
+        }
+    }
+
+    /// Pointer to the numbers of channels of a definition of [`seqc_ir::policy::Blocks::choosing`].
+    fn fold_at(&self, f: &mut Func, args: &Args, n: usize) -> Val {
+        let at = self.extra().choice.folds + n * self.width16();
+        float_at(f, args.scratch, at)
+    }
+
+    /// Definitions that have a number for each channel of the queries, with their places among the numbers of blocks.
+    fn folds(&self) -> Vec<(usize, usize)> {
+        let Some(blocks) = self.blocks_policy() else {
+            return Vec::new();
+        };
+        let choosing = blocks.choosing.iter().enumerate();
+        let folds = choosing.filter(|(_, d)| d.kind.of_channels());
+        folds.map(|(n, _)| (n, blocks.closing.len() + n)).collect()
+    }
+
+    /// What an expression of a vector of channels reads, the first being `channel`.
+    fn streams_of_channels(&self, f: &mut Func, args: &Args, channel: Val) -> Vec<Val> {
+        let none = f.zero(self.vector());
+        let mut streams = vec![none; self.block_arrays().of.len()];
+        for (n, place) in self.folds() {
+            let row = self.fold_at(f, args, n);
+            let p = f.gep(row, channel, Scalar::F32);
+            streams[place] = f.load(p, self.vector());
+        }
+        let lanes: Vec<f32> = (0..self.attend.lanes()).map(|n| n as f32).collect();
+        let (lanes, first) = (
+            f.float_lanes(&lanes),
+            f.convert(Cast::SignedToFloat, channel, Scalar::F32),
+        );
+        let first = f.splat(first, self.attend.lanes());
+        streams.push(f.add(first, lanes));
+        streams
+    }
+
     /// The sum over channels of a function of the query's number and of numbers of channels of each block.
     fn query_sum(&self, f: &mut Func, numbers: &Numbers, to: usize, e: &PairExpr) {
         let args = &numbers.args;
@@ -130,7 +260,7 @@ impl Governed<'_> {
                     .map(|(start, sum)| {
                         let first = f.i64(*start as i64);
                         let at = Lanes { page, start: first };
-                        let mut streams = self.streams_of_channel(f, &vectors, channel, *start);
+                        let mut streams = self.streams_of_channel(f, args, &vectors, [channel], *start);
                         self.add_numbers(f, numbers, at, &e, &mut streams);
                         let pair = numbers.pair(lanes, first, Some(x), streams);
                         let x = pair.real(f, &e);
@@ -181,7 +311,14 @@ impl Governed<'_> {
     }
 
     /// What an expression of a channel reads of a vector of blocks.
-    fn streams_of_channel(&self, f: &mut Func, vectors: &[(usize, Val)], channel: Val, start: usize) -> Vec<Val> {
+    fn streams_of_channel(
+        &self,
+        f: &mut Func,
+        args: &Args,
+        vectors: &[(usize, Val)],
+        [channel]: [Val; 1],
+        start: usize,
+    ) -> Vec<Val> {
         let lanes = self.attend.lanes();
         let none = f.zero(self.vector());
         let mut streams = vec![none; self.block_arrays().of.len()];
@@ -189,6 +326,12 @@ impl Governed<'_> {
             let row = row_at(f, *vector, channel, PAGE);
             let p = float_at(f, row, start);
             streams[*definition] = f.load(p, self.vector());
+        }
+        for (n, place) in self.folds() {
+            let row = self.fold_at(f, args, n);
+            let p = f.gep(row, channel, Scalar::F32);
+            let x = f.load(p, Ty::F32);
+            streams[place] = f.splat(x, lanes);
         }
         let channel = f.convert(Cast::SignedToFloat, channel, Scalar::F32);
         streams.push(f.splat(channel, lanes));

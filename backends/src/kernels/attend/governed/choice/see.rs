@@ -8,6 +8,7 @@ use super::super::{
     Governed,
     args::Args,
     entries::{Lanes, Numbers},
+    states::Word,
     turn,
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
@@ -198,7 +199,11 @@ impl Governed<'_> {
         let first = f.i64(blocks.first as i64);
         let first = f.min(first, entries);
         outside(f, zero, first);
-        let (count, size) = (self.blocks_after(f, numbers.last), f.i64(blocks.size as i64));
+        let count = match self.choices_last() {
+            true => self.load_word(f, args.words, numbers.group, Word::Known),
+            false => self.blocks_after(f, numbers.last),
+        };
+        let size = f.i64(blocks.size as i64);
         let inside = |f: &mut Func, block: Val| {
             let low = f.mul(block, size);
             let low = f.add(low, first);

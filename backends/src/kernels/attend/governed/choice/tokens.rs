@@ -28,7 +28,7 @@ impl Governed<'_> {
 
     /// Whether some query of a row chooses, by what the position and the prompt decide. No thread depends on another in it.
     fn is_active(&self, f: &mut Func, args: &Args, row: Val) -> Val {
-        if self.policy.memories.iter().any(|m| m.each) {
+        if self.choices_last() || self.policy.memories.iter().any(|m| m.each) {
             return f.i1(true);
         }
         let numbers = self.numbers_of_place(f, args, row);
@@ -88,13 +88,22 @@ impl Governed<'_> {
             };
             self.append(f, args, new);
             self.keep_queries(f, args, new);
+            if self.choices_last() {
+                let (blocks, p) = (self.blocks_after(f, own), self.word(f, args.words, group, Word::Known));
+                let chooses = self.chooses_at(f, args, own);
+                f.if_then(chooses, |f| f.store(blocks, p));
+            }
         });
         self.meet(f, threads);
+        let chooses = self.chooses_at(f, args, own);
+        let end = self.end_of_choice(f, args, row);
         let parts = self.parts_of_choice().len();
         for n in 0..parts.max(1) {
             f.team_for(threads.turn.cyclic(heads), |f, head| {
                 if n < parts {
-                    self.call(f, &format!("choose{n}"), args, &[head, row]);
+                    f.if_then(chooses, |f| {
+                        self.call(f, &format!("choose{n}"), args, &[head, row, end])
+                    });
                 }
                 if n + 1 >= parts {
                     self.call(f, "see", args, &[head, row]);
@@ -123,9 +132,39 @@ impl Governed<'_> {
             }
             self.close_blocks(f, args, group, [row, own]);
         });
-        if memories || self.codes_later() || !self.policy.counters.is_empty() || parts > 1 {
+        let shared = !self.policy.counters.is_empty() || parts > 1 || self.choices_last();
+        if memories || self.codes_later() || shared {
             self.meet(f, threads);
         }
+    }
+
+    /// Whether the queries of a token choose ([`seqc_ir::policy::Blocks::chooses_at`]).
+    fn chooses_at(&self, f: &mut Func, args: &Args, position: Val) -> Val {
+        let Some(blocks) = self.blocks_policy().filter(|_| self.choices_last()) else {
+            return f.i1(true);
+        };
+        let (together, refresh) = (f.i64(blocks.together as i64), f.i64(blocks.refresh as i64));
+        let reading = f.cmp(Cmp::Lt, position, args.prompt);
+        let every = f.select(reading, together, refresh);
+        let (rest, zero) = (f.urem(position, every), f.i64(0));
+        f.cmp(Cmp::Eq, rest, zero)
+    }
+
+    /// The row behind those whose queries choose together with those of a row that chooses.
+    fn end_of_choice(&self, f: &mut Func, args: &Args, row: Val) -> Val {
+        let one = f.i64(1);
+        let next = f.add(row, one);
+        let Some(blocks) = self.blocks_policy().filter(|b| b.together > 1) else {
+            return next;
+        };
+        let together = f.i64(blocks.together as i64);
+        let position = f.add(args.position, row);
+        let reading = f.cmp(Cmp::Lt, position, args.prompt);
+        let left = f.sub(args.prompt, position);
+        let several = f.min(together, left);
+        let several = f.add(row, several);
+        let several = f.min(several, args.count);
+        f.select(reading, several, next)
     }
 
     /// Whether blocks are closed after the token with slot `last`, where that needs numbers or queries of this very token.
