@@ -168,36 +168,72 @@ fn erf(f: &mut Func, x: Val) -> Val {
     f.select(is_near, near, far)
 }
 
-/// Reduction by multiples of pi/2 in three parts (Cody and Waite), then the polynomial of the quadrant.
 fn sin_cos(f: &mut Func, x: Val, cosine: bool) -> Val {
-    let (ty, int) = (x.ty, x.ty.with(Scalar::I32));
-    let (magic, two_over_pi) = (f.float(ty, MAGIC), f.float(ty, std::f32::consts::FRAC_2_PI));
-    let shifted = f.fma(x, two_over_pi, magic);
-    let n = f.sub(shifted, magic);
-    let mut r = x;
-    for part in [-std::f32::consts::FRAC_PI_2, 4.371_139e-8, 1.715_124_5e-15] {
-        let part = f.float(ty, part);
-        r = f.fma(n, part, r);
+    let reduced = Quadrant::of(f, x, None);
+    reduced.value(f, cosine)
+}
+
+/// Sine and cosine of `a * b` up to 4e6. The rounding error of the product counts as well: where that is large, it is no small part of a
+/// turn.
+pub fn sin_cos_of_product(f: &mut Func, a: Val, b: Val) -> (Val, Val) {
+    let product = f.mul(a, b);
+    let negative = f.neg(product);
+    let rest = f.fma(a, b, negative);
+    let reduced = Quadrant::of(f, product, Some(rest));
+    (reduced.value(f, false), reduced.value(f, true))
+}
+
+/// An angle as a number of quarter turns, and the sine and cosine of the rest.
+struct Quadrant {
+    quarters: Val,
+    sine: Val,
+    cosine: Val,
+}
+
+impl Quadrant {
+    /// Reduction of `x`, or `x + rest`, by multiples of pi/2 in three parts (Cody and Waite), then a polynomial each.
+    fn of(f: &mut Func, x: Val, rest: Option<Val>) -> Quadrant {
+        let (ty, int) = (x.ty, x.ty.with(Scalar::I32));
+        let (magic, two_over_pi) = (f.float(ty, MAGIC), f.float(ty, std::f32::consts::FRAC_2_PI));
+        let shifted = f.fma(x, two_over_pi, magic);
+        let n = f.sub(shifted, magic);
+        let mut r = x;
+        for part in [-std::f32::consts::FRAC_PI_2, 4.371_139e-8, 1.715_124_5e-15] {
+            let part = f.float(ty, part);
+            r = f.fma(n, part, r);
+        }
+        if let Some(rest) = rest {
+            r = f.add(r, rest);
+        }
+        let r2 = f.mul(r, r);
+        let r3 = f.mul(r2, r);
+        let s = horner(f, r2, &[2.724_378e-6, -1.984_004e-4, 8.333_332e-3, -0.166_666_67]);
+        let s = f.fma(s, r3, r);
+        let c = horner(f, r2, &[2.454_287_1e-5, -1.388_828e-3, 4.166_666_5e-2]);
+        let (half, one) = (f.float(ty, -0.5), f.float(ty, 1.0));
+        let c = f.fma(c, r2, half);
+        let c = f.fma(c, r2, one);
+        Quadrant {
+            quarters: f.bitcast(shifted, int),
+            sine: s,
+            cosine: c,
+        }
     }
-    let r2 = f.mul(r, r);
-    let r3 = f.mul(r2, r);
-    let s = horner(f, r2, &[2.724_378e-6, -1.984_004e-4, 8.333_332e-3, -0.166_666_67]);
-    let s = f.fma(s, r3, r);
-    let c = horner(f, r2, &[2.454_287_1e-5, -1.388_828e-3, 4.166_666_5e-2]);
-    let (half, one) = (f.float(ty, -0.5), f.float(ty, 1.0));
-    let c = f.fma(c, r2, half);
-    let c = f.fma(c, r2, one);
-    let mut quadrant = f.bitcast(shifted, int);
-    let (i1, i2, thirty) = (f.int(int, 1), f.int(int, 2), f.int(int, 30));
-    if cosine {
-        quadrant = f.add(quadrant, i1);
+
+    /// The sine of the angle, or its cosine, which is the sine of a quarter turn more.
+    fn value(&self, f: &mut Func, cosine: bool) -> Val {
+        let (mut quarters, int) = (self.quarters, self.quarters.ty);
+        let (i1, i2, thirty) = (f.int(int, 1), f.int(int, 2), f.int(int, 30));
+        if cosine {
+            quarters = f.add(quarters, i1);
+        }
+        let (odd, zero) = (f.and(quarters, i1), f.zero(int));
+        let is_odd = f.cmp(Cmp::Ne, odd, zero);
+        let value = f.select(is_odd, self.cosine, self.sine);
+        let sign = f.and(quarters, i2);
+        let sign = f.shl(sign, thirty);
+        let bits = f.bitcast(value, int);
+        let bits = f.xor(bits, sign);
+        f.bitcast(bits, self.sine.ty)
     }
-    let (odd, zero) = (f.and(quadrant, i1), f.zero(int));
-    let is_odd = f.cmp(Cmp::Ne, odd, zero);
-    let value = f.select(is_odd, c, s);
-    let sign = f.and(quadrant, i2);
-    let sign = f.shl(sign, thirty);
-    let bits = f.bitcast(value, int);
-    let bits = f.xor(bits, sign);
-    f.bitcast(bits, ty)
 }

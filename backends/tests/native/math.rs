@@ -3,7 +3,7 @@
 use crate::support::{Loaded, Random, targets};
 use seqc_backends::{
     kernel::{Func, Module, Scalar, Ty, Val},
-    kernels::math::{Range, emit_pow, emit_unary, exp_product, exp_within},
+    kernels::math::{Range, emit_pow, emit_unary, exp_product, exp_within, sin_cos_of_product},
 };
 use seqc_ir::UnaryOp;
 
@@ -308,4 +308,39 @@ fn close(got: f32, want: f64) -> bool {
     let tiny = want.abs() < 3e-38 && f64::from(got).abs() < 3e-38;
     let huge = want.abs() > 3.4e38 && got.is_infinite();
     same || tiny || huge || ((f64::from(got) - want) / want).abs() < 8e-7
+}
+
+/// The product is not rounded: angles of positions up to 4e6 are turns as those near 0.
+#[test]
+fn sines_of_products_hold_far_from_zero() {
+    let rate = 0.736_1_f32;
+    for target in targets() {
+        let mut module = Module::default();
+        let widths = [1, target.width()];
+        for lanes in widths {
+            for (name, cosine) in [("sin", false), ("cos", true)] {
+                module.add(map(&format!("far_{name}"), lanes, |f, x| {
+                    let rate = f.float(x.ty, rate);
+                    let (sin, cos) = sin_cos_of_product(f, x, rate);
+                    if cosine { cos } else { sin }
+                }));
+            }
+        }
+        let loaded = Loaded::new(module, &target);
+        let mut random = Random::new(7);
+        let x: Vec<f32> = (0..4096).map(|_| (random.float() * 4e6).round()).collect();
+        for lanes in widths {
+            for (name, exact) in [("sin", f64::sin as fn(f64) -> f64), ("cos", f64::cos)] {
+                let y = apply(&loaded, &format!("far_{name}_{lanes}"), &x);
+                for (x, y) in x.iter().zip(y) {
+                    let error = (f64::from(y) - exact(f64::from(*x) * f64::from(rate))).abs();
+                    assert!(
+                        error < 3e-7,
+                        "{name}_{lanes}({x} * {rate}) on {}: {y}, error {error}",
+                        target.name()
+                    );
+                }
+            }
+        }
+    }
 }

@@ -112,3 +112,27 @@ fn a_saved_cache_takes_half_the_bytes_and_goes_on() {
     let off = off(&first, 0, 30).max(off(&rest, 30, tokens.len()));
     assert!(off <= 2e-4, "off by {off:e}");
 }
+
+/// Angles are products of positions, whose rounding would be a part of a turn.
+#[test]
+fn positions_far_from_the_start_turn_queries_and_keys_as_near_ones_do() {
+    let fixture = Fixture::open("llama");
+    let tokens = fixture.sequence();
+    let plain = fixture.program().logits(&tokens, Way::default());
+    for (name, sight) in [
+        ("far-positions", "see(query = i + 1000000, key = j + 1000000)"),
+        ("far-slots", "see(query = n - 1 + 1000000, key = slot + 1000000)"),
+    ] {
+        let program = program::built(name, || {
+            let model = fixture.import(name);
+            let policy = model.with_file_name("far.seq");
+            fs::write(policy, format!("cache far() {{\n  {sight}\n}}\n")).expect("a policy");
+            let text = fs::read_to_string(&model).expect("an imported model");
+            let entry = "use: [far.seq]\ncache: {policy: far}\n";
+            fs::write(&model, format!("{text}{entry}")).expect("a model");
+            model
+        });
+        let off = program.logits(&tokens, Way::default()).relative(&plain);
+        assert!(off <= 1e-5, "{name}: off by {off:e}");
+    }
+}

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     kernel::{Cast, Cmp, Func, Scalar, Ty, Unary, Val},
-    kernels::math::emit_unary,
+    kernels::math::sin_cos_of_product,
 };
-use seqc_ir::{UnaryOp, policy::Turn};
+use seqc_ir::policy::Turn;
 
 /// Positions by which the keys of a page are turned.
 #[derive(Clone, Copy)]
@@ -77,10 +77,9 @@ impl Governed<'_> {
         f.for_each(zero, pairs, 1, |f, pair| {
             let p = f.gep(args.angles, pair, Scalar::F32);
             let angle = f.load(p, Ty::F32);
-            let angle = f.mul(angle, position);
             let (a, b) = channels(f, turn, pair);
             let (a, b) = (f.gep(query, a, Scalar::F32), f.gep(query, b, Scalar::F32));
-            turned(f, turn, angle, [a, b], Ty::F32);
+            turn_pair(f, turn, [angle, position], [a, b], Ty::F32);
         });
     }
 
@@ -102,8 +101,7 @@ impl Governed<'_> {
             for start in (0..PAGE).step_by(lanes as usize) {
                 let slots: Vec<f32> = (start..start + lanes as usize).map(|n| n as f32).collect();
                 let slots = f.float_lanes(&slots);
-                let turned = f.mul(slots, angle);
-                let (cos, sin) = (emit_unary(f, UnaryOp::Cos, turned), emit_unary(f, UnaryOp::Sin, turned));
+                let (sin, cos) = sin_cos_of_product(f, angle, slots);
                 let p = float_at(f, cosines, start);
                 f.store(cos, p);
                 let p = float_at(f, sines, start);
@@ -127,8 +125,7 @@ impl Governed<'_> {
             let mask = f.tail_mask(left, lanes);
             let p = float_at(f, args.angles, start);
             let angles = f.masked_load(p, mask, ty);
-            let turned = f.mul(angles, first);
-            let (cos, sin) = (emit_unary(f, UnaryOp::Cos, turned), emit_unary(f, UnaryOp::Sin, turned));
+            let (sin, cos) = sin_cos_of_product(f, angles, first);
             for (to, x) in [(firsts, cos), (first_sines, sin)] {
                 let x = f.mul(x, magnitude);
                 let p = float_at(f, to, start);
@@ -238,9 +235,8 @@ impl Governed<'_> {
             f.for_each(zero, size, lanes, |f, start| {
                 let p = f.gep(positions, start, Scalar::F32);
                 let position = f.load(p, self.vector());
-                let angle = f.mul(angle, position);
                 let (a, b) = (f.gep(a, start, Scalar::F32), f.gep(b, start, Scalar::F32));
-                turned(f, turn, angle, [a, b], self.vector());
+                turn_pair(f, turn, [angle, position], [a, b], self.vector());
             });
         });
     }
@@ -254,13 +250,18 @@ pub(super) fn channels(f: &mut Func, turn: Turn, pair: Val) -> (Val, Val) {
     (first, f.add(first, other))
 }
 
-/// Turns a pair of channels in place.
-pub(super) fn turned(f: &mut Func, turn: Turn, angle: Val, [a, b]: [Val; 2], ty: Ty) {
+/// Turns a pair of channels in place, by an angle.
+pub(super) fn turned(f: &mut Func, turn: Turn, angle: Val, channels: [Val; 2], ty: Ty) {
+    let one = f.float(ty, 1.0);
+    turn_pair(f, turn, [angle, one], channels, ty);
+}
+
+/// Turns a pair of channels in place, by an angle per position.
+fn turn_pair(f: &mut Func, turn: Turn, [angle, position]: [Val; 2], [a, b]: [Val; 2], ty: Ty) {
     let (x, y) = (f.load(a, ty), f.load(b, ty));
     let magnitude = f.float(ty, turn.magnitude as f32);
-    let cos = emit_unary(f, UnaryOp::Cos, angle);
+    let (sin, cos) = sin_cos_of_product(f, angle, position);
     let cos = f.mul(cos, magnitude);
-    let sin = emit_unary(f, UnaryOp::Sin, angle);
     let sin = f.mul(sin, magnitude);
     let (xc, ys) = (f.mul(x, cos), f.mul(y, sin));
     let (yc, xs) = (f.mul(y, cos), f.mul(x, sin));

@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
-    kernels::{dequant::plain_vector, lanes::fold, layout::Plain, math::emit_unary},
+    kernels::{dequant::plain_vector, lanes::fold, layout::Plain, math::sin_cos_of_product},
 };
 use seqc_ir::{
-    PairExpr, PairLeaf, UnaryOp,
+    PairExpr, PairLeaf,
     policy::{CLOSED, SHOWN, Sight, Turn},
 };
 
@@ -328,8 +328,7 @@ impl Governed<'_> {
             let p = f.gep(span.args.angles, pair, Scalar::F32);
             let angle = f.load(p, Ty::F32);
             let angle = f.splat(angle, lanes);
-            let angle = f.mul(angle, distance);
-            let (cos, sin) = (emit_unary(f, UnaryOp::Cos, angle), emit_unary(f, UnaryOp::Sin, angle));
+            let (sin, cos) = sin_cos_of_product(f, angle, distance);
             let (a, b) = turn::channels(f, turn, pair);
             let both = |f: &mut Func, channel: Val| {
                 let p = f.gep(own, channel, Scalar::F32);
