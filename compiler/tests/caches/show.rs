@@ -39,7 +39,8 @@ fn kind(kind: &Kind) -> String {
             let what = if *values { "values" } else { "keys" };
             format!("{how:?} over {what} of {of} among {among}")
         }
-        Kind::QuerySum(e) => format!("sum over channels of the query of {e}"),
+        Kind::QuerySum { of, over } => format!("{over:?} over queries of the sum over channels of {of}"),
+        Kind::QueryFold { of, over, .. } => format!("{over:?} over queries of {of}"),
         Kind::Heads { of, how, members } => {
             let which = if *members { "members" } else { "heads" };
             format!("{how:?} over {which} of {of}")

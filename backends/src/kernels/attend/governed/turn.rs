@@ -79,7 +79,7 @@ impl Governed<'_> {
             let angle = f.load(p, Ty::F32);
             let (a, b) = channels(f, turn, pair);
             let (a, b) = (f.gep(query, a, Scalar::F32), f.gep(query, b, Scalar::F32));
-            turn_pair(f, turn, [angle, position], [a, b], Ty::F32);
+            turned(f, turn, [angle, position], [a, b], Ty::F32);
         });
     }
 
@@ -236,7 +236,7 @@ impl Governed<'_> {
                 let p = f.gep(positions, start, Scalar::F32);
                 let position = f.load(p, self.vector());
                 let (a, b) = (f.gep(a, start, Scalar::F32), f.gep(b, start, Scalar::F32));
-                turn_pair(f, turn, [angle, position], [a, b], self.vector());
+                turned(f, turn, [angle, position], [a, b], self.vector());
             });
         });
     }
@@ -250,14 +250,8 @@ pub(super) fn channels(f: &mut Func, turn: Turn, pair: Val) -> (Val, Val) {
     (first, f.add(first, other))
 }
 
-/// Turns a pair of channels in place, by an angle.
-pub(super) fn turned(f: &mut Func, turn: Turn, angle: Val, channels: [Val; 2], ty: Ty) {
-    let one = f.float(ty, 1.0);
-    turn_pair(f, turn, [angle, one], channels, ty);
-}
-
 /// Turns a pair of channels in place, by an angle per position.
-fn turn_pair(f: &mut Func, turn: Turn, [angle, position]: [Val; 2], [a, b]: [Val; 2], ty: Ty) {
+pub(super) fn turned(f: &mut Func, turn: Turn, [angle, position]: [Val; 2], [a, b]: [Val; 2], ty: Ty) {
     let (x, y) = (f.load(a, ty), f.load(b, ty));
     let magnitude = f.float(ty, turn.magnitude as f32);
     let (sin, cos) = sin_cos_of_product(f, angle, position);

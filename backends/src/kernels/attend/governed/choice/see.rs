@@ -354,10 +354,9 @@ impl Governed<'_> {
         f.for_each(zero, pairs, 1, |f, pair| {
             let p = f.gep(args.angles, pair, Scalar::F32);
             let angle = f.load(p, Ty::F32);
-            let angle = f.mul(angle, position);
             let (a, b) = turn::channels(f, turn, pair);
             let (a, b) = (f.gep(row, a, Scalar::F32), f.gep(row, b, Scalar::F32));
-            turn::turned(f, turn, angle, [a, b], Ty::F32);
+            turn::turned(f, turn, [angle, position], [a, b], Ty::F32);
         });
     }
 }
