@@ -102,6 +102,11 @@ pub enum Elem {
     I64,
 }
 
+/// [`Descriptor::together`] of models whose tokens are by themselves.
+fn alone() -> usize {
+    1
+}
+
 /// Everything the runtime knows about the model it carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Descriptor {
@@ -131,6 +136,10 @@ pub struct Descriptor {
     /// there. What is computed before a prompt's last token does not depend on where that is.
     #[serde(default)]
     pub prompt_matters: bool,
+    /// Tokens of a prompt whose queries choose together what they see: from each position on that is a multiple of it, so many are read in
+    /// one chunk, or those up to the prompt's end. 1 where each is by itself.
+    #[serde(default = "alone")]
+    pub together: usize,
     /// Caches from which entries leave, and where it is noted which are there.
     #[serde(default)]
     pub evictions: Vec<Evictions>,

@@ -7,7 +7,7 @@ use seqc_abi::{
 };
 
 use crate::{
-    Result,
+    Error, Result,
     inputs::Values,
     memory::Region,
     model::Model,
@@ -123,6 +123,14 @@ impl<'m> Executor<'m> {
         assert!(left.is_some(), "{} segments do not fit in a step", segments.len());
         let mut parts = Vec::with_capacity(segments.len());
         for segment in segments.iter_mut() {
+            if segment.sequence.is_divided(descriptor) {
+                return Err(Error::input(format!(
+                    "{} reads the tokens of a prompt {} at a time, and {} were read: read a multiple of it, or say first where the prompt ends",
+                    descriptor.model,
+                    descriptor.together,
+                    segment.sequence.position()
+                )));
+            }
             let prompt = segment.sequence.prompt_end();
             let Sequence { state, position, .. } = &mut *segment.sequence;
             state.reserve(descriptor, *position, segment.tokens as u64)?;

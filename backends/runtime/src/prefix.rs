@@ -165,7 +165,8 @@ impl Kept {
 /// Whether a prompt may go on from a sequence that has read its first tokens: not where the end of another prompt decided what it
 /// keeps of them.
 fn may_go_on(descriptor: &Descriptor, sequence: &Sequence) -> bool {
-    !descriptor.prompt_matters || sequence.prompt_end() > sequence.position()
+    let whole = sequence.position().is_multiple_of(descriptor.together.max(1) as u64);
+    whole && (!descriptor.prompt_matters || sequence.prompt_end() > sequence.position())
 }
 
 /// How many tokens two lists have in common at their beginning.

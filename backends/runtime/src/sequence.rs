@@ -88,6 +88,33 @@ impl Sequence {
         self.prompts.end()
     }
 
+    /// How many of `left` tokens to read next where `size` are to be: tokens of a prompt that choose together are not divided, so that there may
+    /// be more.
+    pub(crate) fn undivided(&self, descriptor: &Descriptor, size: usize, left: usize) -> usize {
+        let (together, size) = (descriptor.together as u64, size.min(left));
+        let (position, end) = (self.position, self.prompts.end());
+        let stop = position.saturating_add(size as u64);
+        if together <= 1 || stop >= end || position >= end {
+            return size;
+        }
+        let whole = stop - stop % together;
+        let stop = if whole > position {
+            whole
+        } else {
+            (position / together + 1) * together
+        };
+        let most = left as u64;
+        // At most `left`, which is a usize.
+        (stop.min(end) - position).min(most) as usize
+    }
+
+    /// Whether the next token is one of several that choose together, of which others have been read.
+    pub(crate) fn is_divided(&self, descriptor: &Descriptor) -> bool {
+        let begun = self.prompts.all().last().map_or(0, |prompt| prompt.said);
+        let together = descriptor.together.max(1) as u64;
+        begun < self.position && self.position < self.prompts.end() && !self.position.is_multiple_of(together)
+    }
+
     /// Bytes of memory that it takes; what several sequences share counts in parts.
     pub fn bytes(&self) -> usize {
         self.state.bytes()

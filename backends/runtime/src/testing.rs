@@ -100,6 +100,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         tokenizer: None,
         inside: false,
         prompt_matters: false,
+        together: 1,
         evictions: Vec::new(),
         causal: true,
         ends: Vec::new(),

@@ -205,6 +205,7 @@ fn blank(model: &Model) -> Descriptor {
         tokenizer: None,
         inside: false,
         prompt_matters: model.prompt_matters(),
+        together: model.together(),
         evictions: Vec::new(),
         causal: model.is_causal(),
         ends: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::{
     data::Data,
-    entries::{reduce, top},
+    entries::{reduce, search, top},
     governed::{Choice, ClosedBlock},
     place::{About, HeadStep},
     policy::{dot, normalised},
@@ -107,6 +107,30 @@ impl HeadStep<'_> {
                     .map(|block| reduce(*over, rows.iter().map(|row| sum(block, row))))
                     .collect()
             }
+            Kind::Search { by, count } => search(&of(by), *count),
+            Kind::EntrySum { of, entries, over } => {
+                let rows: Vec<Vec<f64>> = queries.iter().map(|q| self.choosing_query(q, member)).collect();
+                let product = |block: usize, slot: usize, row: &Vec<f64>| -> f64 {
+                    let key = self.block_key(&queries[0], slot);
+                    let channel = |(c, x): (usize, &f64)| {
+                        let at = About {
+                            channel: Some(c),
+                            score: *x,
+                            key: key[c],
+                            ..about(block)
+                        };
+                        self.value(of, at)
+                    };
+                    row.iter().enumerate().map(channel).sum()
+                };
+                let of_row = |block: usize, row: &Vec<f64>| {
+                    let slots = self.slots_of(block);
+                    reduce(*entries, slots.map(|slot| product(block, slot, row)))
+                };
+                blocks
+                    .map(|block| reduce(*over, rows.iter().map(|row| of_row(block, row))))
+                    .collect()
+            }
             Kind::QueryFold { of, over, mean } => {
                 let rows: Vec<Vec<f64>> = queries.iter().map(|q| self.choosing_query(q, member)).collect();
                 let number = |c: usize, x: f64| {
@@ -151,17 +175,24 @@ impl HeadStep<'_> {
         }
     }
 
+    fn slots_of(&self, block: usize) -> std::ops::Range<usize> {
+        let (first, size) = self.policy.blocks.as_ref().map_or((0, 0), |b| (b.first, b.size));
+        first + block * size..first + (block + 1) * size
+    }
+
+    /// An entry's key where it stands in blocks.
+    fn block_key(&self, operands: &[Data], slot: usize) -> Vec<f64> {
+        let key = &self.cache.entries[slot].key;
+        match self.policy.blocks.as_ref().and_then(|b| b.key.as_ref()) {
+            Some(at) => self.turned(operands, key, self.of_entry(at, slot, self.at.position, 0.0)),
+            None => key.clone(),
+        }
+    }
+
     /// Values of [`Blocks::closing`].
     fn numbers_of_block(&self, operands: &[Data], blocks: &Blocks, block: usize, member: usize) -> Vec<Vec<f64>> {
-        let first = blocks.first + block * blocks.size;
-        let slots: Vec<usize> = (first..first + blocks.size).collect();
-        let key = |slot: &usize| match &blocks.key {
-            Some(at) => {
-                let position = self.of_entry(at, *slot, self.at.position, 0.0);
-                self.turned(operands, &self.cache.entries[*slot].key, position)
-            }
-            None => self.cache.entries[*slot].key.clone(),
-        };
+        let slots: Vec<usize> = self.slots_of(block).collect();
+        let key = |slot: &usize| self.block_key(operands, *slot);
         let closing = Closing {
             step: self,
             member,

@@ -22,6 +22,32 @@ pub fn pool(how: ReduceOp, size: usize, among: &[bool], value: impl Fn(usize) ->
     (0..among.len()).map(around).collect()
 }
 
+/// [`crate::policy::Kind::Search`]: 1 for the blocks that are found, else 0.
+pub fn search(values: &[f64], count: usize) -> Vec<f64> {
+    let blocks = values.len();
+    let mut found = vec![0.0; blocks];
+    if blocks <= count {
+        found.fill(1.0);
+        return found;
+    }
+    let mut groups: Vec<(usize, usize)> = (0..count)
+        .map(|g| (blocks * g / count, blocks * (g + 1) / count))
+        .collect();
+    while groups.iter().any(|(low, high)| high - low > 1) {
+        let halves = groups.iter().flat_map(|(low, high)| {
+            let middle = low + (high - low) / 2;
+            [(*low, middle), (middle, *high)]
+        });
+        let halves: Vec<(usize, usize)> = halves.filter(|(low, high)| low < high).collect();
+        let of: Vec<f64> = halves.iter().map(|(low, high)| values[(low + high) / 2]).collect();
+        let best = top(&of, count as f64, &vec![true; of.len()]);
+        let kept = halves.iter().zip(best).filter(|(_, best)| *best != 0.0);
+        groups = kept.map(|(half, _)| *half).collect();
+    }
+    groups.iter().for_each(|(low, _)| found[*low] = 1.0);
+    found
+}
+
 /// [`crate::policy::Kind::Top`]: 1 for the `count` largest values among some, of equal values for the lower slots, else 0.
 pub fn top(values: &[f64], count: f64, among: &[bool]) -> Vec<f64> {
     // What is no number does not compete; the two zeros are equal.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     BinaryOp, PairDomain, PairExpr, PairLeaf, UnaryOp,
-    policy::{CLOSED, COUNTERS, ENDED, ENTRIES, Kind, MEMORIES, Policy, RANK, READING, SHOWN, SLOT},
+    policy::{CLOSED, COUNTERS, ENDED, ENTRIES, KEY, Kind, MEMORIES, Policy, RANK, READING, SHOWN, SLOT},
 };
 
 /// One key head at one token.
@@ -32,6 +32,8 @@ pub(super) struct About<'n> {
     pub(super) now: Option<usize>,
     /// The weight, or the number of a vector.
     pub(super) score: f64,
+    /// The number of a key that a query meets.
+    pub(super) key: f64,
     /// Number of the query head among those that share the key head.
     pub(super) member: usize,
     /// The block.
@@ -107,6 +109,7 @@ impl Place<'_, '_, '_> {
         match n {
             SLOT => about.channel.or(about.slot).or(about.block).unwrap_or(0) as f64,
             RANK => about.counts[0] as f64,
+            KEY => about.key,
             CLOSED => f64::from(about.closed),
             n if n >= policy.choosing_stream(0) => {
                 let definition = n - policy.choosing_stream(0);

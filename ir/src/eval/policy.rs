@@ -296,9 +296,13 @@ impl HeadStep<'_> {
                 channels.map(|c| sum(c) / rows.len().max(1) as f64).collect()
             }
             // Numbers of blocks.
-            Kind::Within | Kind::Fold { .. } | Kind::QuerySum { .. } | Kind::QueryFold { .. } | Kind::Heads { .. } => {
-                Vec::new()
-            }
+            Kind::Within
+            | Kind::Fold { .. }
+            | Kind::QuerySum { .. }
+            | Kind::QueryFold { .. }
+            | Kind::EntrySum { .. }
+            | Kind::Search { .. }
+            | Kind::Heads { .. } => Vec::new(),
         }
     }
 

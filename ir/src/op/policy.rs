@@ -23,7 +23,7 @@ use crate::{BinaryOp, PairExpr, ReduceOp};
 /// | [`PairExpr::KeyPos`] | position of the entry's token |
 /// | [`PairExpr::Head`] | the key head |
 /// | [`PairExpr::QueryStream`] | a number of the cache: [`ENTRIES`], [`READING`], [`ENDED`], [`SHOWN`], then the counters: before this token in the counters themselves, else after it |
-/// | [`PairExpr::KeyStream`] | a number of the entry, of the channel, or of the block: [`SLOT`], [`RANK`], [`CLOSED`], then the memories, the definitions, and those of blocks, [`Blocks::closing`] and [`Blocks::choosing`] |
+/// | [`PairExpr::KeyStream`] | a number of the entry, of the channel, or of the block: [`SLOT`], [`RANK`], [`CLOSED`], [`KEY`], then the memories, the definitions, and those of blocks, [`Blocks::closing`] and [`Blocks::choosing`] |
 /// | [`PairExpr::Score`] | in memories, the sum of the weights that the query heads gave the entry, or the weight of [each](Recurrence::each); where there is one, the number of the key, value or query at hand |
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
@@ -65,8 +65,10 @@ pub const SLOT: usize = 0;
 pub const RANK: usize = 1;
 /// In sights, 1 for the entries of blocks that are closed, else 0.
 pub const CLOSED: usize = 2;
+/// In [`Kind::EntrySum`], the number of the key.
+pub const KEY: usize = 3;
 /// Memory 0.
-pub const MEMORIES: usize = 3;
+pub const MEMORIES: usize = 4;
 
 /// A number that every token updates.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,6 +203,26 @@ pub enum Kind {
         of: PairExpr,
         /// Sum, largest or smallest.
         over: ReduceOp,
+    },
+    /// Of each block: over its entries, the sum over channels of a function of the query's number and the key's, reduced over the queries
+    /// that choose together.
+    EntrySum {
+        /// Of what.
+        of: PairExpr,
+        /// How entries are reduced.
+        entries: ReduceOp,
+        /// How queries are.
+        over: ReduceOp,
+    },
+    /// 1 for `count` blocks whose values are large, else 0, found by halving groups of blocks (Lee et al. 2024, arXiv:2406.09827): all
+    /// where there are no more. Else of `n` blocks, group `g` has those from `n g / count` on. Every group is divided into halves, and
+    /// a half counts as much as the block in its middle, `(low + high) / 2` rounded down; the `count` best halves, of equal ones those before, are the next
+    /// groups, until each is one block.
+    Search {
+        /// The values.
+        by: PairExpr,
+        /// How many.
+        count: usize,
     },
     /// Of each channel: a function of the query's number, reduced over the queries that choose together.
     QueryFold {
@@ -407,7 +429,8 @@ impl Policy {
     /// Whether more than each token's own step decides what is kept: where a prompt ends.
     pub fn prompt_matters(&self) -> bool {
         let uses = |e: &PairExpr| e.any(&|e| matches!(e, PairExpr::QueryStream(READING | ENDED)));
-        self.expressions().into_iter().any(uses)
+        let together = self.blocks.as_ref().is_some_and(|b| b.together != b.refresh);
+        together || self.expressions().into_iter().any(uses)
     }
 
     /// All of its expressions.
@@ -461,7 +484,8 @@ impl Kind {
             Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
             Kind::Seen { .. } | Kind::Within => Vec::new(),
             Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
-            Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } => vec![of],
+            Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } | Kind::EntrySum { of, .. } => vec![of],
+            Kind::Search { by, .. } => vec![by],
         }
     }
 
@@ -474,7 +498,8 @@ impl Kind {
             Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
             Kind::Seen { .. } | Kind::Within => Vec::new(),
             Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
-            Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } => vec![of],
+            Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } | Kind::EntrySum { of, .. } => vec![of],
+            Kind::Search { by, .. } => vec![by],
         }
     }
 

@@ -79,6 +79,10 @@ impl Display for Kind {
                 write!(f, "fold of={of} how={} among={among} values={values}", how.name())
             }
             Kind::QuerySum { of, over } => write!(f, "query_sum of={of} how={}", over.name()),
+            Kind::EntrySum { of, entries, over } => {
+                write!(f, "entry_sum of={of} how={} how={}", entries.name(), over.name())
+            }
+            Kind::Search { by, count } => write!(f, "search by={by} count={count}"),
             Kind::QueryFold { of, over, mean } => write!(f, "query_fold of={of} how={} mean={mean}", over.name()),
             Kind::Heads { of, how, members } => write!(f, "heads of={of} how={} members={members}", how.name()),
         }
@@ -237,6 +241,15 @@ impl Parser {
             "query_sum" => Kind::QuerySum {
                 of: self.part("of")?,
                 over: self.how()?,
+            },
+            "entry_sum" => Kind::EntrySum {
+                of: self.part("of")?,
+                entries: self.how()?,
+                over: self.how()?,
+            },
+            "search" => Kind::Search {
+                by: self.part("by")?,
+                count: self.setting("count")?,
             },
             "query_fold" => Kind::QueryFold {
                 of: self.part("of")?,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairExpr, PairLeaf, Ty, UnaryOp, Value,
-    policy::{Along, Blocks, CLOSED, COUNTERS, Coding, Kind, MEMORIES, Policy, RANK, SHOWN, Sight},
+    policy::{Along, Blocks, CLOSED, COUNTERS, Coding, KEY, Kind, MEMORIES, Policy, RANK, SHOWN, Sight},
 };
 use seqc_formats::Encoding;
 
@@ -38,6 +38,7 @@ fn of_policy(policy: &Policy, spec: &AttendSpec, types: &[&Ty], widths: [usize; 
         entry: false,
         channel: false,
         block: false,
+        key: false,
         query_head: false,
         seen: false,
         score: false,
@@ -210,6 +211,16 @@ fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<
                 };
                 channel.number(of)?;
             }
+            Kind::EntrySum { of, .. } => {
+                let pair = Scope {
+                    channel: true,
+                    score: true,
+                    key: true,
+                    ..block
+                };
+                pair.number(of)?;
+            }
+            Kind::Search { by, count } if *count > 0 => block.number(by)?,
             Kind::QueryFold { of, .. } => {
                 let channel = Scope {
                     channel: true,
@@ -257,9 +268,13 @@ fn of_definition(kind: &Kind, n: usize, policy: &Policy, scope: Scope<'_>) -> Re
         Kind::KeyMean(e) => Scope { score: true, ..channel }.number(e),
         Kind::QueryMean { of, queries } if *queries > 0 => Scope { score: true, ..channel }.number(of),
         Kind::QueryMean { .. } => Err("no queries".to_owned()),
-        Kind::Within | Kind::Fold { .. } | Kind::QuerySum { .. } | Kind::QueryFold { .. } | Kind::Heads { .. } => {
-            Err(format!("{kind} is a number of blocks"))
-        }
+        Kind::Within
+        | Kind::Fold { .. }
+        | Kind::QuerySum { .. }
+        | Kind::QueryFold { .. }
+        | Kind::EntrySum { .. }
+        | Kind::Search { .. }
+        | Kind::Heads { .. } => Err(format!("{kind} is a number of blocks")),
     }
 }
 
@@ -323,6 +338,8 @@ struct Scope<'a> {
     entry: bool,
     channel: bool,
     block: bool,
+    /// A query meets a key.
+    key: bool,
     /// A query head is at hand.
     query_head: bool,
     /// A sight is, whose entries are counted.
@@ -354,6 +371,9 @@ impl Scope<'_> {
         };
         if n == RANK || n == CLOSED {
             return there(self.seen);
+        }
+        if n == KEY {
+            return there(self.key);
         }
         let policy = self.policy;
         let Some(memory) = n.checked_sub(MEMORIES) else {

@@ -129,6 +129,14 @@ impl<'m> Answer<'m> {
         }
     }
 
+    /// Tokens to read of it in place of `share` where those that choose together are not divided.
+    pub(super) fn undivided(&self, descriptor: &Descriptor, share: usize) -> usize {
+        match share {
+            0 => 0,
+            share => self.sequence.undivided(descriptor, share, self.tokens - self.done),
+        }
+    }
+
     /// Whether its prompt is being read, to be continued.
     fn reads_prompt(&self) -> bool {
         self.totals.generated == 0 && matches!(self.work, Work::Generate { .. })

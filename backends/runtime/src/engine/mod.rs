@@ -306,12 +306,32 @@ impl<'m> Engine<'m> {
         let ready: Vec<Ready> = self.answers.iter().map(|answer| answer.ready(interval)).collect();
         if descriptor.causal {
             let room = Room::of(descriptor);
-            return plan(&ready, room, self.settings.prompt_rows);
+            let shares = plan(&ready, room, self.settings.prompt_rows);
+            return self.undivided(shares, room);
         }
         // A model that looks ahead reads an input at once, and one in a step.
         let first = ready.iter().position(|ready| ready.tokens > 0);
         let share = |(n, ready): (usize, &Ready)| if Some(n) == first { ready.tokens } else { 0 };
         ready.iter().enumerate().map(share).collect()
+    }
+
+    /// The same where tokens of prompts that choose together are not divided: those for which there is no room wait.
+    fn undivided(&self, mut shares: Vec<usize>, room: Room) -> Vec<usize> {
+        let descriptor = self.executor.model().descriptor();
+        if descriptor.together <= 1 {
+            return shares;
+        }
+        let mut left = Some(room);
+        // Those that were waiting longest come first, so that everybody is served at some time.
+        let mut order: Vec<usize> = (0..shares.len()).collect();
+        order.sort_by_key(|n| self.answers[*n].turn());
+        for n in order {
+            let share = self.answers[n].undivided(descriptor, shares[n]);
+            let after = left.and_then(|room| if share > 0 { room.take(share) } else { Some(room) });
+            shares[n] = if after.is_some() { share } else { 0 };
+            left = after.or(left);
+        }
+        shares
     }
 
     /// Reads the next tokens of some answers, chooses the next token of each that has read all.

@@ -90,7 +90,8 @@ impl<'m> Session<'m> {
     /// Keeps a snapshot of the sequence every so many tokens from now on, from which [`Session::truncate`] reads on; 0: none.
     /// Each has the size of the states that are no cache. Models whose sequences can be cut anywhere need none.
     pub fn keep_snapshots(&mut self, every: u64) {
-        self.track.every = every;
+        // Where tokens are read together, no snapshot is taken between them.
+        self.track.every = every.next_multiple_of(self.model().descriptor().together.max(1) as u64);
     }
 
     /// Keeps a snapshot at this position, with the last outputs.
@@ -160,8 +161,8 @@ impl<'m> Session<'m> {
             let left = (position - sequence.position) as usize;
             let (until_here, until_next) = prompts.until(sequence.position);
             let same = usize::try_from(until_next - sequence.position).unwrap_or(usize::MAX);
-            let tokens = left.min(descriptor.max_chunk.max(1)).min(same);
             sequence.prompts = until_here;
+            let tokens = sequence.undivided(descriptor, descriptor.max_chunk.max(1), left.min(same));
             let segment = Segment {
                 at: (sequence.position - track.inputs_from) as usize,
                 sequence: &mut sequence,

@@ -114,7 +114,10 @@ impl Track {
     /// Tokens of the next chunk, of `left` and at most `size`.
     pub(super) fn chunk(&self, descriptor: &Descriptor, size: usize, left: usize) -> usize {
         match descriptor.causal {
-            true => size.min(self.until_snapshot(descriptor)).min(left),
+            true => {
+                let size = size.min(self.until_snapshot(descriptor));
+                self.sequence.undivided(descriptor, size, left)
+            }
             false => left,
         }
     }

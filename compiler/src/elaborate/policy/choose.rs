@@ -22,6 +22,9 @@ use seqc_ir::{
 /// Most tokens whose queries are kept.
 const MAX_QUERIES: usize = 1024;
 
+/// Most blocks that a search finds.
+const MOST_SEARCHED: usize = 4096;
+
 /// A call in the body of a cache.
 #[derive(Clone, Copy)]
 pub(super) struct Called<'a> {
@@ -65,6 +68,7 @@ impl Cx<'_> {
         match name {
             words::PREV => Some(self.before(args, named, span)),
             "top" => Some(self.top(call)),
+            "search" => Some(self.search(call)),
             "pool" => Some(self.pool(call)),
             "seen" => Some(self.seen(call)),
             _ if words::CLAUSES.contains(&name) => {
@@ -85,7 +89,11 @@ impl Cx<'_> {
         }
         let place = self.place(callee.span);
         let d = Diagnostic::new("unknown-name", place, format!("caches have no function `{name}`"));
-        Some(self.report(d.help("they have prev, top, pool, seen, the functions of numbers, and `fn`s of numbers")))
+        Some(
+            self.report(
+                d.help("they have prev, top, search, pool, seen, the functions of numbers, and `fn`s of numbers"),
+            ),
+        )
     }
 
     /// Whether what is computed where entries are kept may stand here, with these options.
@@ -170,6 +178,32 @@ impl Cx<'_> {
             return Val::Poison;
         };
         let found = self.define_here(Kind::Top { by, count, among });
+        let truth = PairExpr::binary(BinaryOp::Ne, found, PairExpr::Const(0.0));
+        Val::Score(Score::new(truth, Elem::Bool))
+    }
+
+    /// `search(x; k = n)`: n blocks that have large values, found by halving.
+    fn search(&mut self, call: Called<'_>) -> Val {
+        let ([x], Some(k)) = (call.args, call.option("k")) else {
+            return self.error(
+                "wrong-arguments",
+                call.span,
+                "`search` takes a number of each block, and how many: `search(suits; k = 16)`",
+            );
+        };
+        if !self.decides(call, &["k"]) || !self.chooses(call) {
+            return Val::Poison;
+        }
+        let each = self.inner();
+        let (by, count) = (self.number(x, each), self.size(k).map(|d| d.size));
+        let (Some(by), Some(count)) = (by, count) else {
+            return Val::Poison;
+        };
+        if !(1..=MOST_SEARCHED).contains(&count) {
+            let message = format!("`search` finds from 1 to {MOST_SEARCHED} blocks, not {count}");
+            return self.error("bad-size", k.span, message);
+        }
+        let found = self.define_here(Kind::Search { by, count });
         let truth = PairExpr::binary(BinaryOp::Ne, found, PairExpr::Const(0.0));
         Val::Score(Score::new(truth, Elem::Bool))
     }
@@ -474,6 +508,9 @@ impl Cx<'_> {
                 let found = self.making().define(List::Closing, fold).stream();
                 self.found(call, found, count)
             }
+            (Stage::Choose | Stage::See, _) if is_sum_over_channels(body) && mentions_name(body, words::QUERY) => {
+                self.over_products(call, body)
+            }
             (Stage::Close, Level::Entry | Level::Block) | (Stage::Choose | Stage::See, _) => {
                 let Some((of, how)) = self.reduced(call, body, Scope::new(Stage::Close, Level::Entry)) else {
                     return Val::Poison;
@@ -501,6 +538,66 @@ impl Cx<'_> {
                 self.report(d.help("use them in the condition of `see`"))
             }
         }
+    }
+
+    /// `max(block: sum(c: query[c] * key[c]))`: over the entries of a block, where queries meet their keys.
+    fn over_products(&mut self, call: Called<'_>, body: &Expr) -> Val {
+        let ExprKind::Reduce { op, vars, body: inner } = &body.kind else {
+            return Val::Poison;
+        };
+        let how = match call.name {
+            "sum" => ReduceOp::Sum,
+            "max" => ReduceOp::Max,
+            "min" => ReduceOp::Min,
+            name => {
+                let message = format!("`{name}` does not run over products with keys: sum, max and min do");
+                return self.error("unknown-name", call.span, message);
+            }
+        };
+        if op.text != "sum" {
+            return self.error(
+                "unknown-name",
+                body.span,
+                "products of a query and a key are added up: `sum(c: query[c] * key[c])`",
+            );
+        }
+        let over = self.making().scope.over;
+        if !self.says_whose_query(body) {
+            return Val::Poison;
+        }
+        let scope = Scope {
+            channel: vars.first().map(|(variable, _)| variable.text.clone()),
+            vector: Some(Vector::Both),
+            ..Scope::new(Stage::Choose, Level::Block)
+        };
+        let Some(of) = self.number(inner, scope) else {
+            return Val::Poison;
+        };
+        let sum = Kind::EntrySum {
+            of,
+            entries: how,
+            over: over.unwrap_or(ReduceOp::Max),
+        };
+        real(self.making().define(List::Choosing, sum).stream())
+    }
+
+    /// Whether it is said whose query is read, where several choose together.
+    fn says_whose_query(&mut self, e: &Expr) -> bool {
+        let over = self.making().scope.over;
+        let together = self.making().blocks.as_ref().map_or(1, |b| b.together);
+        if over.is_some() || together == 1 || !mentions_own_query(e) {
+            return true;
+        }
+        let place = self.place(e.span);
+        let d = Diagnostic::new(
+            "wrong-operands",
+            place,
+            format!("{together} queries choose together: whose `query` this is must be said"),
+        );
+        self.report(
+            d.help("`sum(c: mean(queries: query[c]) * mean[c])` or `max(queries: sum(c: query[c] * mean[c]))`"),
+        );
+        false
     }
 
     fn has_values_as_wide(&mut self, call: Called<'_>) -> bool {
@@ -581,11 +678,7 @@ impl Cx<'_> {
             let fold = Kind::QueryFold { of, over, mean };
             return real(self.making().define(List::Choosing, fold).stream());
         }
-        let of_channels = |vars: &[(Ident, Option<Expr>)]| match vars {
-            [(variable, None)] => !words::RANGES.contains(&variable.text.as_str()),
-            _ => false,
-        };
-        if call.name == "mean" || !matches!(&body.kind, ExprKind::Reduce { vars, .. } if of_channels(vars)) {
+        if call.name == "mean" || !is_reduced_over_queries(body) {
             let place = self.place(call.span);
             let d = Diagnostic::new(
                 "wrong-operands",
@@ -639,17 +732,8 @@ impl Cx<'_> {
         };
         let inner = self.inner();
         let over = self.making().scope.over;
-        let together = self.making().blocks.as_ref().map_or(1, |b| b.together);
-        if inner.stage == Stage::Choose && over.is_none() && together > 1 && mentions_own_query(body) {
-            let place = self.place(call.span);
-            let d = Diagnostic::new(
-                "wrong-operands",
-                place,
-                format!("{together} queries choose together: whose `query` this is must be said"),
-            );
-            return self.report(
-                d.help("`sum(c: mean(queries: query[c]) * mean[c])` or `max(queries: sum(c: query[c] * mean[c]))`"),
-            );
+        if inner.stage == Stage::Choose && !self.says_whose_query(body) {
+            return Val::Poison;
         }
         let (level, vector) = match inner.stage {
             Stage::Choose => (Level::Block, Vector::Query),
@@ -765,6 +849,27 @@ pub(super) fn always() -> PairExpr {
 /// Whether an expression or a part of it is a name.
 fn mentions_name(e: &Expr, name: &str) -> bool {
     name_of(e) == Some(name) || children(e).into_iter().any(|part| mentions_name(part, name))
+}
+
+/// Whether an expression is a sum over channels.
+fn is_sum_over_channels(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Reduce { vars, .. } => match &vars[..] {
+            [(variable, None)] => !words::RANGES.contains(&variable.text.as_str()),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether an expression is what can be reduced over queries: a sum over channels, or over the entries of a block of such sums.
+fn is_reduced_over_queries(e: &Expr) -> bool {
+    let over_block =
+        |vars: &[(Ident, Option<Expr>)]| matches!(vars, [(variable, None)] if variable.text == words::BLOCK);
+    match &e.kind {
+        ExprKind::Reduce { vars, body, .. } if over_block(vars) => is_sum_over_channels(body),
+        _ => is_sum_over_channels(e),
+    }
 }
 
 /// Whether an expression reads a query that no reduction over queries is about.

@@ -9,7 +9,7 @@ use seqc_grammar::ast::{Def, Expr, ExprKind, Stmt, Target};
 use std::collections::{HashMap, HashSet};
 
 /// Calls whose value is a number of each entry.
-const OF_ENTRIES: &[&str] = &["top", "pool", "seen"];
+const OF_ENTRIES: &[&str] = &["top", "search", "pool", "seen"];
 
 /// What every definition of a body is, by name.
 ///

@@ -30,6 +30,14 @@ pub(super) fn policy(making: Making) -> Policy {
         values: making.values.flatten(),
         turn: None,
     };
+    for sight in &mut policy.sights {
+        let seen = sight.seen.take().map(|seen| seen.simplified());
+        sight.seen = seen.filter(|seen| seen.constant() != Some(1.0));
+    }
+    let never = |sight: &Sight| sight.seen.as_ref().is_some_and(|seen| seen.constant() == Some(0.0));
+    if !policy.sights.iter().all(never) {
+        policy.sights.retain(|sight| !never(sight));
+    }
     let numbers = needed(&policy, &making.definitions);
     renumber(&mut policy, making.definitions, &numbers);
     let reads = |e: &PairExpr| policy.reads_choice(e) || e.any(&|e| matches!(e, PairExpr::KeyStream(CLOSED)));

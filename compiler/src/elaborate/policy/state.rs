@@ -136,6 +136,8 @@ pub(super) enum Vector {
     Value,
     /// The number of a query.
     Query,
+    /// Those of a query and of a key that it meets.
+    Both,
 }
 
 /// Where an expression stands.

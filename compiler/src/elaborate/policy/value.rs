@@ -15,7 +15,7 @@ use crate::{
 use seqc_grammar::ast::{DefKind, Expr, ExprKind, NamedArg, Span, Stmt, Target};
 use seqc_ir::{
     BinaryOp, Elem, PairExpr, UnaryOp,
-    policy::{CLOSED, COUNTERS, ENDED, ENTRIES, MEMORIES, RANK, READING, SHOWN, SLOT},
+    policy::{CLOSED, COUNTERS, ENDED, ENTRIES, KEY, MEMORIES, RANK, READING, SHOWN, SLOT},
 };
 
 impl Cx<'_> {
@@ -399,10 +399,14 @@ impl Cx<'_> {
     }
 
     fn vector_number(&mut self, name: &str, span: Span) -> Val {
-        let fits = match self.making().scope.vector {
+        let vector = self.making().scope.vector;
+        if vector == Some(Vector::Both) && name == words::KEY {
+            return real(PairExpr::KeyStream(KEY));
+        }
+        let fits = match vector {
             Some(Vector::Key) => name == words::KEY,
             Some(Vector::Value) => name == words::VALUE,
-            Some(Vector::Query) => name == words::QUERY,
+            Some(Vector::Query | Vector::Both) => name == words::QUERY,
             None => false,
         };
         if fits {

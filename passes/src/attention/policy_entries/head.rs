@@ -155,9 +155,13 @@ impl<'p> Head<'p> {
             // Numbers of channels, which do not choose entries.
             Kind::Channel(_) | Kind::KeyMean(_) | Kind::QueryMean { .. } => Column::One(0.0),
             // Numbers of blocks, which do not either.
-            Kind::Within | Kind::Fold { .. } | Kind::QuerySum { .. } | Kind::QueryFold { .. } | Kind::Heads { .. } => {
-                Column::One(0.0)
-            }
+            Kind::Within
+            | Kind::Fold { .. }
+            | Kind::QuerySum { .. }
+            | Kind::QueryFold { .. }
+            | Kind::EntrySum { .. }
+            | Kind::Search { .. }
+            | Kind::Heads { .. } => Column::One(0.0),
         }
     }
 

@@ -58,7 +58,13 @@ impl Governed<'_> {
             Kind::KeyMean(e) => self.key_mean(f, numbers, n, e),
             Kind::QueryMean { of, queries } => self.query_mean(f, numbers, n, of, *queries),
             // Numbers of blocks (law 11).
-            Kind::Within | Kind::Fold { .. } | Kind::QuerySum { .. } | Kind::QueryFold { .. } | Kind::Heads { .. } => {}
+            Kind::Within
+            | Kind::Fold { .. }
+            | Kind::QuerySum { .. }
+            | Kind::QueryFold { .. }
+            | Kind::EntrySum { .. }
+            | Kind::Search { .. }
+            | Kind::Heads { .. } => {}
         }
     }
 

@@ -8,6 +8,8 @@
 mod close;
 mod closing;
 mod given;
+mod halving;
+mod products;
 mod search;
 mod see;
 mod span;
@@ -25,7 +27,7 @@ use crate::{
 };
 use seqc_ir::{
     PairExpr, PairLeaf,
-    policy::{Blocks, Kind, MEMORIES, SLOT},
+    policy::{Blocks, KEY, Kind, MEMORIES, SLOT},
 };
 use seqc_passes::attention::policy_entries::Share;
 
@@ -54,6 +56,8 @@ pub(in super::super) struct ChoiceScratch {
     pub(super) numbers: usize,
     /// Numbers of channels of the queries that choose `[choosing][E]`.
     pub(super) folds: usize,
+    /// Groups of blocks of a search.
+    pub(super) lists: usize,
 }
 
 /// Where the numbers of blocks are: arrays of numbers of blocks, then vectors of blocks, then the weights that are given.
@@ -189,12 +193,26 @@ impl Governed<'_> {
             Part::BlockNumbers(n) => {
                 let closing = self.blocks_policy().map_or(0, |b| b.closing.len());
                 let kept = arrays.of[..closing].contains(&Some(n));
-                let needs = each(Share::Blocks, if kept { 4 * heads / groups } else { 0 });
+                let needs = match self.found_by_search(n).filter(|_| self.choices_last()) {
+                    // The numbers of the blocks that were found.
+                    Some(count) => Needs::Bytes(4 * count * heads),
+                    None => each(Share::Blocks, if kept { 4 * heads / groups } else { 0 }),
+                };
                 self.paged(part, &format!("choice{n}"), vec![heads], 4 * PAGE * heads, needs)
             }
             _ => self.paged(part, "given", vec![heads], 4 * PAGE * heads, each(Share::All, 0)),
         };
         self.block_parts().into_iter().map(slot).collect()
+    }
+
+    /// How many blocks a search finds whose result is an array.
+    fn found_by_search(&self, array: usize) -> Option<usize> {
+        let (arrays, blocks) = (self.block_arrays(), self.blocks_policy()?);
+        let place = arrays.of.iter().position(|of| *of == Some(array))?;
+        match blocks.choosing.get(place.checked_sub(blocks.closing.len())?)?.kind {
+            Kind::Search { count, .. } => Some(count),
+            _ => None,
+        }
     }
 
     /// Rows of the vectors of blocks: key heads, or query heads where each has its own.
@@ -224,6 +242,7 @@ impl Governed<'_> {
             channels: take(count * width),
             numbers: take(count),
             folds: take(blocks.map_or(0, |b| b.choosing.len()) * width),
+            lists: take(3 * (2 * self.groups_searched()).next_multiple_of(16)),
         }
     }
 
@@ -304,6 +323,8 @@ impl Governed<'_> {
         self.in_coordinates(expr, &|leaf| match leaf {
             PairLeaf::Head => self.head_of_query(),
             PairLeaf::KeyStream(SLOT) => slot.clone(),
+            // Behind the number of the channel.
+            PairLeaf::KeyStream(KEY) => PairExpr::KeyStream(self.block_arrays().of.len() + 1),
             PairLeaf::KeyStream(n) => PairExpr::KeyStream(n - first),
             other => other.into(),
         })

@@ -16,13 +16,13 @@ use std::ops::Range;
 
 /// The queries that choose together.
 #[derive(Clone, Copy)]
-struct Queries {
+pub(super) struct Queries {
     /// Row of the first one.
-    first: Val,
+    pub(super) first: Val,
     /// Behind that of the last one.
-    end: Val,
+    pub(super) end: Val,
     /// The position by which they are turned.
-    at: Option<Val>,
+    pub(super) at: Option<Val>,
 }
 
 impl Governed<'_> {
@@ -83,7 +83,9 @@ impl Governed<'_> {
         if let Kind::QueryFold { of, over, mean } = kind {
             return self.query_fold(f, numbers, queries, n, (of, *over, *mean));
         }
-        let Some(to) = arrays.of[closing + n] else { return };
+        let Some(to) = arrays.of[closing + n].filter(|_| !self.is_looked_up(n)) else {
+            return;
+        };
         match kind {
             Kind::Entry(e) => self.fill(f, numbers, to, e),
             Kind::Top { by, count, among } => self.top(f, numbers, to, [by, count, among]),
@@ -94,6 +96,8 @@ impl Governed<'_> {
                     self.over_heads(f, numbers, [raw, to], *how, *members);
                 }
             }
+            Kind::Search { by, count } => self.search(f, numbers, queries, to, (by, *count)),
+            Kind::EntrySum { .. } => self.entry_sums(f, numbers, queries, to, n),
             // Numbers of entries (law 11).
             _ => {}
         }
@@ -204,13 +208,13 @@ impl Governed<'_> {
     }
 
     /// Pointer to the numbers of channels of a definition of [`seqc_ir::policy::Blocks::choosing`].
-    fn fold_at(&self, f: &mut Func, args: &Args, n: usize) -> Val {
+    pub(super) fn fold_at(&self, f: &mut Func, args: &Args, n: usize) -> Val {
         let at = self.extra().choice.folds + n * self.width16();
         float_at(f, args.scratch, at)
     }
 
     /// Definitions that have a number for each channel of the queries, with their places among the numbers of blocks.
-    fn folds(&self) -> Vec<(usize, usize)> {
+    pub(super) fn folds(&self) -> Vec<(usize, usize)> {
         let Some(blocks) = self.blocks_policy() else {
             return Vec::new();
         };
@@ -288,7 +292,7 @@ impl Governed<'_> {
     }
 
     /// Pointers to the vectors of a page of blocks `[E][PAGE]`, by number of the definition.
-    fn vectors_of_page(&self, f: &mut Func, args: &Args, head: Val, page: Val) -> Vec<(usize, Val)> {
+    pub(super) fn vectors_of_page(&self, f: &mut Func, args: &Args, head: Val, page: Val) -> Vec<(usize, Val)> {
         let arrays = self.block_arrays();
         let row = self.vector_row(f, head);
         let vectors = arrays.vectors.iter().enumerate();

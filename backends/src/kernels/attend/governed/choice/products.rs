@@ -1,0 +1,254 @@
+//! Numbers of single blocks: what a search looks at, and products of queries with the keys of a block's entries.
+
+use super::{
+    super::{
+        super::layout::{PAGE, float_at, number_at, numbers_at, row_at},
+        Governed,
+        define::{identity, joined},
+        entries::{Lanes, Numbers},
+    },
+    search::Queries,
+};
+use crate::{
+    kernel::{Cast, Func, Scalar, Ty, Val},
+    kernels::{dequant::plain_vector, layout::Plain},
+};
+use seqc_ir::{
+    PairExpr, ReduceOp,
+    policy::{Definition, Kind},
+};
+
+impl Governed<'_> {
+    /// Whether a definition of [`seqc_ir::policy::Blocks::choosing`] is computed for single blocks alone, where a search looks at them.
+    pub(super) fn is_looked_up(&self, n: usize) -> bool {
+        let Some(blocks) = self.blocks_policy() else {
+            return false;
+        };
+        let stream = PairExpr::KeyStream(self.policy.choosing_stream(n));
+        let reads = |e: &PairExpr| e.any(&|e| *e == stream);
+        let read_by = |d: &Definition| d.kind.expressions().into_iter().any(reads);
+        let others = blocks
+            .choosing
+            .iter()
+            .filter(|d| !matches!(d.kind, Kind::Search { .. }));
+        let sights = self.policy.sights.iter().filter_map(|s| s.seen.as_ref());
+        matches!(blocks.choosing[n].kind, Kind::QuerySum { .. } | Kind::EntrySum { .. })
+            && !others.map(read_by).any(|read| read)
+            && !sights.map(reads).any(|read| read)
+    }
+
+    /// A function of one block's numbers.
+    pub(super) fn value_of_block(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        queries: Queries,
+        e: &PairExpr,
+        block: Val,
+    ) -> Val {
+        let e = self.of_block(e);
+        let arrays = self.block_arrays();
+        let closing = arrays.of.len() - arrays.raw.len();
+        let none = f.f32(0.0);
+        let mut streams = vec![none; arrays.of.len() + 1];
+        for (n, array) in arrays.of.iter().enumerate() {
+            if !e.any(&|e| matches!(e, PairExpr::KeyStream(k) if *k == n)) {
+                continue;
+            }
+            let looked_up = n.checked_sub(closing).filter(|n| self.is_looked_up(*n));
+            streams[n] = match (looked_up, array) {
+                (Some(definition), _) => self.look_up(f, numbers, queries, definition, block),
+                (None, Some(array)) => {
+                    let p = self.number_of(f, &numbers.args, *array, numbers.group, block);
+                    f.load(p, Ty::F32)
+                }
+                (None, None) => none,
+            };
+        }
+        let x = numbers.pair(1, block, None, streams).number(f, &e);
+        if x.ty == Ty::F32 { x } else { f.extract(x, 0) }
+    }
+
+    fn look_up(&self, f: &mut Func, numbers: &Numbers, queries: Queries, definition: usize, block: Val) -> Val {
+        let Some(blocks) = self.blocks_policy() else {
+            return f.f32(0.0);
+        };
+        match &blocks.choosing[definition].kind {
+            Kind::QuerySum { of, over } => self.over_queries(f, numbers, queries, *over, |f, query| {
+                self.product_with_block(f, numbers, query, of, block)
+            }),
+            Kind::EntrySum { of, entries, over } => self.over_queries(f, numbers, queries, *over, |f, query| {
+                self.products_with_entries(f, numbers, query, (of, *entries), block)
+            }),
+            _ => f.f32(0.0),
+        }
+    }
+
+    /// Stores products with the keys of every block's entries in array `to`.
+    pub(super) fn entry_sums(&self, f: &mut Func, numbers: &Numbers, queries: Queries, to: usize, definition: usize) {
+        let (zero, one) = (f.i64(0), f.i64(1));
+        let blocks = f.add(numbers.last, one);
+        f.for_each(zero, blocks, 1, |f, block| {
+            let x = self.look_up(f, numbers, queries, definition, block);
+            let p = self.number_of(f, &numbers.args, to, numbers.group, block);
+            f.store(x, p);
+        });
+    }
+
+    /// A number reduced over the queries that choose together; each is a row of channels.
+    fn over_queries(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        queries: Queries,
+        over: ReduceOp,
+        of: impl FnOnce(&mut Func, Val) -> Val,
+    ) -> Val {
+        let (one, none) = (f.i64(1), f.f32(identity(over) as f32));
+        let found = f.for_loop(queries.first..queries.end, one, &[none], |f, row, found| {
+            let query = match queries.at {
+                Some(_) => {
+                    self.load_query(f, &numbers.args, numbers.head, [row], queries.at);
+                    float_at(f, numbers.args.scratch, self.extra().choice.query)
+                }
+                None => {
+                    let row = self.queries(&numbers.args).row(f, row);
+                    row_at(f, row, numbers.head, self.attend.key_dim)
+                }
+            };
+            let x = of(f, query);
+            vec![joined(f, over, x, found[0])]
+        });
+        found[0]
+    }
+
+    /// The sum over channels for one block.
+    fn product_with_block(&self, f: &mut Func, numbers: &Numbers, query: Val, of: &PairExpr, block: Val) -> Val {
+        let args = &numbers.args;
+        let e = self.of_block_channel(of);
+        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
+        let (page, column) = (f.udiv(block, size), f.urem(block, size));
+        let vectors = self.vectors_of_page(f, args, numbers.head, page);
+        let (width, none) = (f.i64(self.attend.key_dim as i64), f.f32(0.0));
+        let sum = f.for_loop(zero..width, one, &[none], |f, channel, sum| {
+            let p = f.gep(query, channel, Scalar::F32);
+            let q = f.load(p, Ty::F32);
+            let mut streams = vec![none; self.block_arrays().of.len()];
+            for (definition, vector) in &vectors {
+                let row = row_at(f, *vector, channel, PAGE);
+                let p = f.gep(row, column, Scalar::F32);
+                streams[*definition] = f.load(p, Ty::F32);
+            }
+            self.add_scalars(f, numbers, block, channel, (&e, &mut streams));
+            let x = numbers.pair(1, block, Some(q), streams).number(f, &e);
+            let x = if x.ty == Ty::F32 { x } else { f.extract(x, 0) };
+            vec![f.add(sum[0], x)]
+        });
+        sum[0]
+    }
+
+    /// Numbers of a block and of the queries' channels, as far as an expression reads them, and the number of the channel.
+    fn add_scalars(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        block: Val,
+        channel: Val,
+        (e, streams): (&PairExpr, &mut Vec<Val>),
+    ) {
+        let args = &numbers.args;
+        for (n, array) in self.block_arrays().of.into_iter().enumerate() {
+            let read = e.any(&|e| matches!(e, PairExpr::KeyStream(k) if *k == n));
+            if let Some(array) = array.filter(|_| read) {
+                let p = self.number_of(f, args, array, numbers.group, block);
+                streams[n] = f.load(p, Ty::F32);
+            }
+        }
+        for (n, place) in self.folds() {
+            let row = self.fold_at(f, args, n);
+            let p = f.gep(row, channel, Scalar::F32);
+            streams[place] = f.load(p, Ty::F32);
+        }
+        streams.push(f.convert(Cast::SignedToFloat, channel, Scalar::F32));
+    }
+
+    /// Over the entries of a block: the sum over channels of a function of the query's number and the key's.
+    fn products_with_entries(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        query: Val,
+        (of, entries): (&PairExpr, ReduceOp),
+        block: Val,
+    ) -> Val {
+        let lanes = self.attend.lanes();
+        let Some(blocks) = self.blocks_policy() else {
+            return f.f32(0.0);
+        };
+        let e = self.of_block_channel(of);
+        let (first, size) = (f.i64(blocks.first as i64), f.i64(blocks.size as i64));
+        let low = f.mul(block, size);
+        let low = f.add(low, first);
+        let high = f.add(low, size);
+        let (zero, page_size, step) = (f.i64(0), f.i64(PAGE as i64), f.i64(i64::from(lanes)));
+        let rest = f.urem(low, step);
+        let start = f.sub(low, rest);
+        let none = f.float(self.vector(), identity(entries) as f32);
+        let found = f.for_loop(start..high, step, &[none], |f, start, found| {
+            let at = Lanes {
+                page: f.udiv(start, page_size),
+                start: f.urem(start, page_size),
+            };
+            let sums = self.sums_with_keys(f, numbers, query, &e, (at, block));
+            let (before, left) = (f.sub(low, start), f.sub(high, start));
+            let before = f.max(before, zero);
+            let (before, inside) = (f.tail_mask(before, lanes), f.tail_mask(left, lanes));
+            let before = f.not(before);
+            let inside = f.and(before, inside);
+            let sums = f.select(inside, sums, none);
+            vec![joined(f, entries, sums, found[0])]
+        });
+        let all: Vec<Val> = (0..i64::from(lanes)).map(|n| f.extract(found[0], n)).collect();
+        crate::kernels::lanes::fold(f, &all, |f, a, b| joined(f, entries, a, b))
+    }
+
+    /// The sum over channels for a vector of entries.
+    fn sums_with_keys(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        query: Val,
+        e: &PairExpr,
+        (at, block): (Lanes, Val),
+    ) -> Val {
+        let (args, attend, lanes) = (&numbers.args, self.attend, self.attend.lanes());
+        let ratio = f.i64(attend.ratio() as i64);
+        let group = f.udiv(numbers.head, ratio);
+        let coded = self.policy.keys.is_some();
+        let (keys, elem, stored) = if coded {
+            self.read_keys(f, args, group, at.page);
+            (float_at(f, args.scratch, self.extra().keys), Scalar::F32, Plain::F32)
+        } else {
+            let keys = attend.head_page(f, args.keys, at.page, group, attend.key_dim);
+            (keys, attend.elem(), attend.stored())
+        };
+        let keys = number_at(f, keys, 0, elem);
+        let (zero, one, width) = (f.i64(0), f.i64(1), f.i64(attend.key_dim as i64));
+        let none = f.zero(self.vector());
+        let sums = f.for_loop(zero..width, one, &[none], |f, channel, sums| {
+            let p = f.gep(query, channel, Scalar::F32);
+            let q = f.load(p, Ty::F32);
+            let q = f.splat(q, lanes);
+            let row = numbers_at(f, keys, channel, PAGE, elem);
+            let p = f.gep(row, at.start, elem);
+            let k = plain_vector(f, stored, p, lanes, None);
+            let mut scalars = vec![f.f32(0.0); self.block_arrays().of.len()];
+            self.add_scalars(f, numbers, block, channel, (e, &mut scalars));
+            let mut streams: Vec<Val> = scalars.into_iter().map(|x| f.splat(x, lanes)).collect();
+            streams.push(k);
+            let x = numbers.pair(lanes, block, Some(q), streams).real(f, e);
+            vec![f.add(sums[0], x)]
+        });
+        sums[0]
+    }
+}
