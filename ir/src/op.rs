@@ -1,6 +1,7 @@
 //! The closed set of operations. Each variant documents its mathematics; [`table`] holds the properties that passes and backends read.
 
 mod attend;
+mod definition;
 pub mod policy;
 mod table;
 

@@ -143,6 +143,9 @@ pub struct Descriptor {
     /// Caches from which entries leave, and where it is noted which are there.
     #[serde(default)]
     pub evictions: Vec<Evictions>,
+    /// What queries choose of caches, and where it is noted what they chose last.
+    #[serde(default)]
+    pub choices: Vec<Choices>,
     /// False for a model that looks ahead: the whole input is one chunk, there is no decode step.
     pub causal: bool,
     /// Ids of tokens that end a text, beside those that the tokenizer names.
@@ -196,6 +199,23 @@ pub struct Evictions {
     pub count: Word,
     /// Words from the number of one key head to that of the next.
     pub stride: usize,
+}
+
+/// Blocks of a cache's entries of which queries choose some.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choices {
+    /// Name of the report of which tokens are in chosen blocks: `trace.layers.3.attention.chosen`.
+    pub name: String,
+    /// Query heads, each of which chooses for itself.
+    pub heads: usize,
+    /// Number of the state entry with numbers of blocks, not 0 where one is chosen: pages of `[heads][PAGE_TOKENS]` f32.
+    pub flags: usize,
+    /// How many blocks there were to choose from.
+    pub blocks: Word,
+    /// Position of the first block's first token.
+    pub first: usize,
+    /// Tokens of a block.
+    pub size: usize,
 }
 
 /// One input or output stream of the model.

@@ -102,6 +102,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         prompt_matters: false,
         together: 1,
         evictions: Vec::new(),
+        choices: Vec::new(),
         causal: true,
         ends: Vec::new(),
         max_context: None,

@@ -8,7 +8,7 @@ use super::{
     streams::{Place, Streams},
 };
 use crate::{kernel::Module, schedule::Schedule, targets::TargetInfo};
-use seqc_abi::{Call, Descriptor, Elem, Evictions, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
+use seqc_abi::{Call, Descriptor, Elem, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
 use seqc_formats::Encoding;
 use seqc_ir::{Model, Ty};
 use seqc_passes::{
@@ -60,7 +60,8 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         params: params(planned),
         states: states_of(planned, &layers).into_iter().map(|e| e.slot).collect(),
         calls: calls(model, &streams),
-        evictions: evictions(model, &layers),
+        evictions: of_caches(model, &layers, slots::evictions),
+        choices: of_caches(model, &layers, slots::choices),
         constant_bytes: driver.constant_bytes(),
         arena_bytes: streams.bytes + arena,
         max_chunk,
@@ -133,12 +134,12 @@ fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
     states
 }
 
-/// Where caches note which entries are there.
-fn evictions(model: &Model, layers: &[Layer<'_>]) -> Vec<Evictions> {
+/// What the caches of all layers note: `of` a layer, the name of its instance, and the number of its first state entry.
+fn of_caches<T>(model: &Model, layers: &[Layer<'_>], of: impl Fn(&Layer<'_>, &str, usize) -> Vec<T>) -> Vec<T> {
     let (mut found, mut first) = (Vec::new(), 0);
     for call in &model.calls {
         let layer = &layers[call.kind.0 as usize];
-        found.extend(slots::evictions(layer, &call.name, first));
+        found.extend(of(layer, &call.name, first));
         first += slots::sources(layer).len();
     }
     found
@@ -207,6 +208,7 @@ fn blank(model: &Model) -> Descriptor {
         prompt_matters: model.prompt_matters(),
         together: model.together(),
         evictions: Vec::new(),
+        choices: Vec::new(),
         causal: model.is_causal(),
         ends: Vec::new(),
         max_context: None,

@@ -2,7 +2,7 @@
 
 use super::cx::Layer;
 use crate::kernels::{Attend, Governed, Needs};
-use seqc_abi::{Evictions, StateKind, StateSlot};
+use seqc_abi::{Choices, Evictions, StateKind, StateSlot};
 use seqc_formats::Encoding;
 use seqc_ir::{StateId, Value};
 use seqc_passes::{
@@ -173,10 +173,34 @@ pub(super) fn evictions(layer: &Layer<'_>, instance: &str, first: usize) -> Vec<
     let mut caches: Vec<Evictions> = caches.collect();
     let several = caches.len() > 1;
     for (n, cache) in caches.iter_mut().enumerate() {
-        let number = if several { format!("{n}") } else { String::new() };
-        cache.name = format!("trace.{instance}.kept{number}");
+        cache.name = report(instance, "kept", n, several);
     }
     caches
+}
+
+/// What queries of an instance of a layer choose; its state entries are numbered from `first` on.
+pub(super) fn choices(layer: &Layer<'_>, instance: &str, first: usize) -> Vec<Choices> {
+    let choices = layer.schedule.attentions.iter().flat_map(|(v, kernel)| {
+        let own = first + index_of(layer, |s| matches!(s, Source::Cache(w, 0) if w == v));
+        let mut choices = kernel.governed().map_or_else(Vec::new, |governed| governed.choices());
+        for choice in &mut choices {
+            choice.flags += own;
+            choice.blocks.entry += own;
+        }
+        choices
+    });
+    let mut choices: Vec<Choices> = choices.collect();
+    let several = choices.len() > 1;
+    for (n, choice) in choices.iter_mut().enumerate() {
+        choice.name = report(instance, "chosen", n, several);
+    }
+    choices
+}
+
+/// Name of a report.
+fn report(instance: &str, what: &str, n: usize, several: bool) -> String {
+    let number = if several { format!("{n}") } else { String::new() };
+    format!("trace.{instance}.{what}{number}")
 }
 
 /// How the numbers of an entry are stored.

@@ -14,6 +14,28 @@ pub(crate) fn policy(policy: &Policy) -> String {
     for (n, d) in policy.definitions.iter().enumerate() {
         lines.push(format!("{} key[{}] = {}", d.name, policy.stream_of(n), kind(&d.kind)));
     }
+    if let Some(blocks) = &policy.blocks {
+        lines.push(format!(
+            "blocks of {} from {}, {} behind, {} together, then every {}",
+            blocks.size, blocks.first, blocks.behind, blocks.together, blocks.refresh
+        ));
+        for (n, d) in blocks.closing.iter().enumerate() {
+            lines.push(format!(
+                "{} closed[{}] = {}",
+                d.name,
+                policy.closing_stream(n),
+                kind(&d.kind)
+            ));
+        }
+        for (n, d) in blocks.choosing.iter().enumerate() {
+            lines.push(format!(
+                "{} chosen[{}] = {}",
+                d.name,
+                policy.choosing_stream(n),
+                kind(&d.kind)
+            ));
+        }
+    }
     for s in &policy.sights {
         let seen = s.seen.as_ref().map_or("all".to_owned(), ToString::to_string);
         lines.push(format!("see {seen} at {}, {}", s.query, s.key));
@@ -40,6 +62,10 @@ fn kind(kind: &Kind) -> String {
             format!("{how:?} over {what} of {of} among {among}")
         }
         Kind::QuerySum { of, over } => format!("{over:?} over queries of the sum over channels of {of}"),
+        Kind::EntrySum { of, entries, over } => {
+            format!("{over:?} over queries, {entries:?} over entries of the sum over channels of {of}")
+        }
+        Kind::Search { by, count } => format!("search {count} by {by}"),
         Kind::QueryFold { of, over, .. } => format!("{over:?} over queries of {of}"),
         Kind::Heads { of, how, members } => {
             let which = if *members { "members" } else { "heads" };

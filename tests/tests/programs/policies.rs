@@ -26,7 +26,9 @@ macro_rules! policies {
     )* };
 }
 
-policies! { h2o, int8, kivi2, kivi4, lacache, pyramidkv, selfextend, snapkv, streaming, think }
+policies! {
+    h2o, hip, infllm, int8, kivi2, kivi4, lacache, longheads, pyramidkv, selfextend, snapkv, streaming, think
+}
 
 /// A policy's model and what it must give.
 struct Case {
@@ -66,6 +68,26 @@ impl Case {
             .run(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>())
             .ok();
         Rows::read(&file, "logits")
+    }
+
+    /// The file of a run that reports what is kept and chosen behind the prompt.
+    fn traced(&self, tokens: &[i64]) -> String {
+        let file = fresh_file("safetensors").display().to_string();
+        let (ids, weights, prompt) = (list(tokens), weights(), PROMPT.to_string());
+        let args = [
+            "logits",
+            "--tokens",
+            &ids,
+            "--weights",
+            &weights,
+            "--prompt-length",
+            &prompt,
+            "--trace",
+            "-o",
+            &file,
+        ];
+        self.program.run(&args.map(str::to_owned)).ok();
+        file
     }
 
     fn check(&self, name: &str, way: &str, found: &Rows, tolerance: f32) {
@@ -111,7 +133,7 @@ fn check(name: &str) {
             TOLERANCE,
         );
     }
-    for cut in [150, PROMPT, 230] {
+    for cut in [160, PROMPT, 230] {
         let state = fresh_file("state").display().to_string();
         let first = (cut >= PROMPT).then_some(["--prompt-length", &prompt]);
         let mut way = vec!["--save-state", &state];
@@ -125,29 +147,17 @@ fn check(name: &str) {
     }
     together(name, &case);
     decisions(name, &case);
+    if let Some(choice) = CHOICES.iter().find(|choice| choice.policy == name) {
+        choices(choice, &case);
+    }
 }
 
 /// Tokens that are kept after some steps behind the prompt, as `--trace` says, are those of the lists that are known.
 fn decisions(name: &str, case: &Case) {
     let known = folder().join("policies").join(name).join("expected.safetensors");
-    let prompt = PROMPT.to_string();
     for step in [0, 20, 60, 119] {
         let tokens = &case.tokens[..PROMPT + step];
-        let file = fresh_file("safetensors").display().to_string();
-        let (ids, weights) = (list(tokens), weights());
-        let args = [
-            "logits",
-            "--tokens",
-            &ids,
-            "--weights",
-            &weights,
-            "--prompt-length",
-            &prompt,
-            "--trace",
-            "-o",
-            &file,
-        ];
-        case.program.run(&args.map(str::to_owned)).ok();
+        let file = case.traced(tokens);
         for (layer, head) in (0..3).flat_map(|layer| [(layer, 0), (layer, 1)]) {
             // A list that all heads, or all layers, have in common stands there once.
             let names = [
@@ -166,6 +176,86 @@ fn decisions(name: &str, case: &Case) {
                 expected,
                 "{name}, layer {layer}, head {head}, step {step}"
             );
+        }
+    }
+}
+
+/// What queries of a policy choose.
+struct Choice {
+    policy: &'static str,
+    /// Position of the first block's first token.
+    first: i64,
+    /// Tokens of a block.
+    size: i64,
+    /// Blocks are known by their first tokens, not by their numbers.
+    by_token: bool,
+    /// Layers below read everything.
+    dense: usize,
+    /// The first chunk, the last one and the one before are read in any case.
+    forced: bool,
+}
+
+const CHOICES: [Choice; 3] = [
+    Choice {
+        policy: "hip",
+        first: 4,
+        size: 2,
+        by_token: true,
+        dense: 1,
+        forced: false,
+    },
+    Choice {
+        policy: "infllm",
+        first: 8,
+        size: 16,
+        by_token: false,
+        dense: 0,
+        forced: false,
+    },
+    Choice {
+        policy: "longheads",
+        first: 0,
+        size: 16,
+        by_token: false,
+        dense: 0,
+        forced: true,
+    },
+];
+
+/// Blocks that the last query chose, as `--trace` says, are those of the lists that are known.
+fn choices(choice: &Choice, case: &Case) {
+    let name = choice.policy;
+    let known = folder().join("policies").join(name).join("expected.safetensors");
+    for step in [0, 20, 60, 119] {
+        let tokens = &case.tokens[..PROMPT + step];
+        let file = case.traced(tokens);
+        for (layer, head) in (choice.dense..3).flat_map(|layer| (0..4).map(move |head| (layer, head))) {
+            let names = [
+                format!("blocks.L{layer}.Q{head}.t{step}"),
+                format!("blocks.L{layer}.t{step}"),
+            ];
+            let expected = names
+                .iter()
+                .find_map(|n| read_integers(&known, n))
+                .expect("a list of blocks");
+            let trace = format!("trace.layers.{layer}.attention.chosen");
+            let chosen = read_integers(Path::new(&file), &trace).unwrap_or_else(|| panic!("{name}: no {trace}"));
+            let is_chosen = |token: i64| chosen[4 * token as usize + head] == 1;
+            let firsts = (choice.first..tokens.len() as i64).step_by(choice.size as usize);
+            let number = |first: i64| {
+                if choice.by_token {
+                    first
+                } else {
+                    (first - choice.first) / choice.size
+                }
+            };
+            let mut found: Vec<i64> = firsts.filter(|first| is_chosen(*first)).map(number).collect();
+            if choice.forced {
+                let now = (tokens.len() as i64 - 1) / choice.size;
+                found.extend([0, now - 1, now]);
+                found.sort_unstable();
+            }
+            assert_eq!(found, expected, "{name}, layer {layer}, query head {head}, step {step}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod classes;
 mod clauses;
 mod finish;
 mod fits;
+mod over;
 mod state;
 mod value;
 mod words;

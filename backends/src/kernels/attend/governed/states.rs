@@ -215,6 +215,14 @@ impl Governed<'_> {
         })
     }
 
+    /// Where it is noted how many blocks queries could choose from last.
+    pub(super) fn known_word(&self) -> seqc_abi::Word {
+        seqc_abi::Word {
+            entry: 0,
+            word: SHARED_WORDS + Word::Known.number(),
+        }
+    }
+
     /// All state entries.
     pub fn slots(&self) -> Vec<Slot> {
         let (attend, policy) = (self.attend, self.policy);

@@ -25,6 +25,7 @@ use crate::{
     kernel::{Func, Module, Ty, Val},
     kernels::attend::layout::PAGE,
 };
+use seqc_abi::Choices;
 use seqc_ir::{
     PairExpr, PairLeaf,
     policy::{Blocks, KEY, Kind, MEMORIES, SLOT},
@@ -203,6 +204,30 @@ impl Governed<'_> {
             _ => self.paged(part, "given", vec![heads], 4 * PAGE * heads, each(Share::All, 0)),
         };
         self.block_parts().into_iter().map(slot).collect()
+    }
+
+    /// What queries choose, in its own state entries: one for each number of blocks by which sights show entries.
+    pub fn choices(&self) -> Vec<Choices> {
+        let Some(blocks) = self.blocks_policy() else {
+            return Vec::new();
+        };
+        let read = self.policy.sights.iter().flat_map(|sight| self.choices_read(sight));
+        let chosen =
+            |(n, _): &(usize, usize)| matches!(blocks.choosing[*n].kind, Kind::Top { .. } | Kind::Search { .. });
+        let mut arrays: Vec<usize> = read.filter(chosen).map(|(_, array)| array).collect();
+        arrays.sort_unstable();
+        arrays.dedup();
+        let choice = |array| {
+            Some(Choices {
+                name: String::new(),
+                heads: self.attend.heads,
+                flags: self.entry(Part::BlockNumbers(array))?,
+                blocks: self.known_word(),
+                first: blocks.first,
+                size: blocks.size,
+            })
+        };
+        arrays.into_iter().filter_map(choice).collect()
     }
 
     /// How many blocks a search finds whose result is an array.

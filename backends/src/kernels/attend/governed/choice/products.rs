@@ -33,8 +33,8 @@ impl Governed<'_> {
             .filter(|d| !matches!(d.kind, Kind::Search { .. }));
         let sights = self.policy.sights.iter().filter_map(|s| s.seen.as_ref());
         matches!(blocks.choosing[n].kind, Kind::QuerySum { .. } | Kind::EntrySum { .. })
-            && !others.map(read_by).any(|read| read)
-            && !sights.map(reads).any(|read| read)
+            && !others.into_iter().any(read_by)
+            && !sights.into_iter().any(reads)
     }
 
     /// A function of one block's numbers.

@@ -147,7 +147,7 @@ impl Governed<'_> {
             let count = self.count_of_mask(f, mask);
             let nothing = f.f32(0.0);
             let some = f.cmp(Cmp::Gt, count, nothing);
-            let copied = f.if_else(
+            f.if_else(
                 some,
                 |f| {
                     let rank = self.noted(f, &span.args, Found::Rank);
@@ -159,8 +159,7 @@ impl Governed<'_> {
                     vec![copied]
                 },
                 |_| vec![copied[0]],
-            );
-            copied
+            )
         });
     }
 

@@ -88,7 +88,7 @@ impl Governed<'_> {
             };
             self.append(f, args, new);
             self.keep_queries(f, args, new);
-            if self.choices_last() {
+            if self.blocks_policy().is_some() {
                 let (blocks, p) = (self.blocks_after(f, own), self.word(f, args.words, group, Word::Known));
                 let chooses = self.chooses_at(f, args, own);
                 f.if_then(chooses, |f| f.store(blocks, p));
