@@ -35,6 +35,12 @@ pub const PASSES: &[Pass] = &[
         ensures: &[],
     },
     Pass {
+        name: "evict-behind-windows",
+        why: "after splitting, which leaves caches with a policy alone: their entries leave where predicates bound how far back queries see",
+        run: attention::evict_behind_window::evict_behind_window,
+        ensures: &[],
+    },
+    Pass {
         name: "recognise-delays",
         why: "before products: a delayed vector is a row that a product can read",
         run: recognise::delays,

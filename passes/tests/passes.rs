@@ -26,6 +26,14 @@ const EXAMPLES: &[(&str, &str)] = &[
         output y %3 }",
     ),
     (
+        "evict-behind-windows",
+        "graph g { input 0 q : f32[1, 2] input 1 k : f32[1, 2] input 2 v : f32[1, 2]
+        %0 = input(0) : f32[1, 2] %1 = input(1) : f32[1, 2] %2 = input(2) : f32[1, 2]
+        %3 = attend(scale=1.0, where=lt(sub(i, j), 9.0), normalise=softmax, causal=true,
+        policy=(see query=i key=j, keys bits=8 group=2 along=channels symmetric=true)) %0, %1, %2 : f32[1, 2]
+        output y %3 }",
+    ),
+    (
         "recognise-delays",
         "graph g { input 0 x : f32[3] state @0 last : f32[3] next %0 state @1 sum : f32[3] next %4
         %0 = input(0) : f32[3] %1 = prev(@0) : f32[3] %2 = delay(steps=2) %1 : f32[3]

@@ -4,6 +4,7 @@ mod bytes;
 mod ladders;
 mod settings;
 mod show;
+mod windows;
 
 use seqc::{
     diag::Diagnostic,

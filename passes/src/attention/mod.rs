@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod cache_sharing;
 pub mod clock_rate;
+pub mod evict_behind_window;
 pub mod policy_entries;
 pub mod span;
 pub mod split_cache_by_key;
