@@ -63,6 +63,11 @@ fn settings_at_their_borders_are_accepted() {
         "lacache, budget: 4, sink: 0, span: 1, overlap: 0",
         "think, drop: 0, window: 1, recent: 0",
         "kivi, bits: 8, group: 1, residual: 1",
+        "quest, page: 1, budget: 1",
+        "longheads, size: 1, chunks: 4",
+        "infllm, init: 0, local: 1, size: 1, few: 1, representatives: 1, chunk: 1",
+        "hip, keys: 1, size: 1, sink: 0, window: 0, chunk: 1, dense: 0",
+        "longmem, local: 0, size: 1, few: 1",
     ] {
         let said = refused(&format!("{{policy: {entry}}}"));
         assert!(said.is_none(), "{entry}: {}", said.unwrap_or_default());
@@ -88,6 +93,14 @@ fn settings_of_zero_are_refused_where_nothing_would_be_left() {
         "kivi, group: 0",
         "kivi, residual: 0",
         "kivi, bits: 0",
+        "quest, page: 0",
+        "quest, page: 16, budget: 15",
+        "longheads, chunks: 3",
+        "infllm, local: 0",
+        "infllm, representatives: 0",
+        "hip, keys: 3, size: 2",
+        "hip, chunk: 0",
+        "longmem, few: 0",
     ] {
         assert!(refused(&format!("{{policy: {entry}}}")).is_some(), "{entry}");
     }

@@ -6,6 +6,7 @@
 //! Sizes are odd on purpose (1, 3, 5, 17, 20, 33, 64): no loop divides evenly.
 
 mod attend;
+mod blocks;
 mod clock;
 mod data;
 mod elementwise;

@@ -41,23 +41,23 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
     }
 }
 
-fn number(x: f64) -> Expr {
+pub(super) fn number(x: f64) -> Expr {
     Expr::Const(x)
 }
 
-fn binary(op: BinaryOp, x: Expr, y: Expr) -> Expr {
+pub(super) fn binary(op: BinaryOp, x: Expr, y: Expr) -> Expr {
     Expr::binary(op, x, y)
 }
 
-fn age() -> Expr {
+pub(super) fn age() -> Expr {
     binary(BinaryOp::Sub, Expr::QueryPos, Expr::KeyPos)
 }
 
-fn younger(than: usize) -> Expr {
+pub(super) fn younger(than: usize) -> Expr {
     binary(BinaryOp::Lt, age(), number(than as f64))
 }
 
-fn all() -> Expr {
+pub(super) fn all() -> Expr {
     number(1.0)
 }
 
@@ -77,7 +77,13 @@ impl Maker {
             }],
             ..Policy::default()
         };
-        match self.rng.below(4) {
+        match self.rng.below(6) {
+            4 | 5 => {
+                super::blocks::add(&mut self.rng, &mut policy, self.e == self.f);
+                if self.rng.once_in(3) {
+                    self.fresh_codes(&mut policy);
+                }
+            }
             0 => self.schedule(&mut policy),
             1 => self.scores(&mut policy),
             2 => self.codes(&mut policy),
@@ -306,6 +312,7 @@ impl Maker {
 
     /// Where queries and keys meet.
     fn distances(&mut self, policy: &mut Policy) {
+        let blocks = policy.blocks.is_some();
         if policy.keys.as_ref().is_some_and(|k| k.channels.is_some()) {
             return;
         }
@@ -315,6 +322,9 @@ impl Maker {
             magnitude: *self.rng.choose(&[1.0, 1.1]),
         });
         let whole = |e, by: f64| Expr::unary(UnaryOp::Floor, binary(BinaryOp::Div, e, number(by)));
+        if blocks {
+            return super::blocks::add_distances(&mut self.rng, policy);
+        }
         if self.rng.once_in(2) && policy.queries() == 0 {
             let last = binary(BinaryOp::Sub, Expr::QueryStream(ENTRIES), number(1.0));
             policy.sights[0].query = last;

@@ -33,9 +33,9 @@ pub(super) fn classes(def: &Def) -> HashMap<String, Named> {
             Target::Indexed { .. } | Target::Tuple(_) => None,
         })
         .collect();
-    let of_entries = of_entries(&scalars);
+    let of_entries = of_entries(def, &scalars);
     let of_blocks = of_blocks(&lets);
-    let of_heads = of_query_heads(&scalars);
+    let of_heads = of_query_heads(def, &scalars);
     let (mut counters, mut memories) = (0, 0);
     let mut classes = HashMap::new();
     for (at, target, value) in lets {
@@ -43,7 +43,7 @@ pub(super) fn classes(def: &Def) -> HashMap<String, Named> {
             Target::Indexed { name, .. } if of_blocks.contains(name.text.as_str()) => (name, Class::BlockChannel),
             Target::Indexed { name, .. } => (name, Class::Channel),
             Target::Name { name, .. } => {
-                let updated = remembered.contains(&name.text) || any_of(value, &updates);
+                let updated = remembered.contains(&name.text) || any_of(value, &|e| updates(def, e));
                 let (class, count) = match (updated, of_entries.contains(name.text.as_str())) {
                     (false, _) => (Class::Plain, None),
                     (true, true) => (Class::Memory(memories), Some(&mut memories)),
@@ -67,9 +67,9 @@ pub(super) fn classes(def: &Def) -> HashMap<String, Named> {
 }
 
 /// Whether a part of an expression makes its definition one that every token updates.
-fn updates(e: &Expr) -> bool {
+fn updates(def: &Def, e: &Expr) -> bool {
     match &e.kind {
-        ExprKind::Name(name) => name == words::WEIGHT || name == words::GIVEN,
+        ExprKind::Name(name) => is_word(def, name, &[words::WEIGHT, words::GIVEN]),
         ExprKind::Call { callee, .. } => callee.text == words::PREV,
         _ => false,
     }
@@ -92,9 +92,9 @@ fn remembered(def: &Def) -> HashSet<String> {
 }
 
 /// Definitions that are numbers of entries, directly or through others.
-fn of_entries<'d>(scalars: &HashMap<&'d str, &'d Expr>) -> HashSet<&'d str> {
+fn of_entries<'d>(def: &Def, scalars: &HashMap<&'d str, &'d Expr>) -> HashSet<&'d str> {
     through_others(scalars.iter().map(|(n, e)| (*n, *e)), &|e| match &e.kind {
-        ExprKind::Name(name) => words::OF_ENTRIES.contains(&name.as_str()),
+        ExprKind::Name(name) => is_word(def, name, words::OF_ENTRIES),
         ExprKind::Call { callee, .. } => OF_ENTRIES.contains(&callee.text.as_str()),
         // Over entries or channels: a number that is computed where entries are kept.
         ExprKind::Reduce { .. } => true,
@@ -103,8 +103,8 @@ fn of_entries<'d>(scalars: &HashMap<&'d str, &'d Expr>) -> HashSet<&'d str> {
 }
 
 /// Memories of which each query head has its own, and what uses them.
-fn of_query_heads<'d>(scalars: &HashMap<&'d str, &'d Expr>) -> HashSet<&'d str> {
-    let given = |e: &Expr| matches!(&e.kind, ExprKind::Name(name) if name == words::GIVEN);
+fn of_query_heads<'d>(def: &Def, scalars: &HashMap<&'d str, &'d Expr>) -> HashSet<&'d str> {
+    let given = |e: &Expr| matches!(&e.kind, ExprKind::Name(name) if is_word(def, name, &[words::GIVEN]));
     through_others(scalars.iter().map(|(n, e)| (*n, *e)), &given)
 }
 
@@ -140,6 +140,25 @@ fn through_others<'d>(
     }
 }
 
+/// Whether a cache gives a name: to a setting, a `dim` or a definition.
+pub(super) fn gives(def: &Def, name: &str) -> bool {
+    let settings = def.settings.iter().map(|s| s.name.text.as_str());
+    let defined = def.body.iter().filter_map(|stmt| match stmt {
+        Stmt::Dim { name, .. }
+        | Stmt::Let {
+            target: Target::Name { name, .. } | Target::Indexed { name, .. },
+            ..
+        } => Some(name.text.as_str()),
+        _ => None,
+    });
+    settings.chain(defined).any(|given| given == name)
+}
+
+/// Whether a name is this word, and not one that the cache gives.
+fn is_word(def: &Def, name: &str, words: &[&str]) -> bool {
+    words.contains(&name) && !(words::SOFT.contains(&name) && gives(def, name))
+}
+
 /// Whether an expression of a body, or a definition that it uses, is about blocks.
 pub(super) fn is_about_blocks(def: &Def, e: &Expr) -> bool {
     let lets = def.body.iter().filter_map(|stmt| match stmt {
@@ -149,18 +168,19 @@ pub(super) fn is_about_blocks(def: &Def, e: &Expr) -> bool {
         } => Some((name.text.as_str(), value)),
         _ => None,
     });
+    let of_block = |e: &Expr| of_block(def, e);
     let found = through_others(lets, &of_block);
     let uses = |e: &Expr| of_block(e) || matches!(&e.kind, ExprKind::Name(name) if found.contains(name.as_str()));
     any_of(e, &uses)
 }
 
 /// Whether an expression itself is about blocks.
-fn of_block(e: &Expr) -> bool {
+fn of_block(def: &Def, e: &Expr) -> bool {
     match &e.kind {
         ExprKind::Reduce { vars, .. } => vars.iter().any(|(variable, _)| {
             [words::BLOCK, words::BLOCKS, words::HEADS, words::MEMBERS].contains(&variable.text.as_str())
         }),
-        ExprKind::Name(name) => [words::BLOCK, words::CLOSED, words::GIVEN].contains(&name.as_str()),
+        ExprKind::Name(name) => is_word(def, name, &[words::BLOCK, words::CLOSED, words::GIVEN]),
         _ => false,
     }
 }

@@ -5,6 +5,7 @@ use super::{
         cx::Cx,
         val::{Score, Val},
     },
+    classes,
     state::{Class, Level, Making, Named, Scope, Stage, Vector},
     words,
 };
@@ -51,6 +52,10 @@ impl Cx<'_> {
         if self.making().scope.channel.as_deref() == Some(name) {
             return Some(integer(PairExpr::KeyStream(SLOT)));
         }
+        if words::SOFT.contains(&name) && self.is_own_name(name) {
+            let named = self.making().names.get(name).copied()?;
+            return Some(self.number_of(name, named, span));
+        }
         if name == words::BLOCK {
             return Some(self.number_of_block(span));
         }
@@ -71,6 +76,11 @@ impl Cx<'_> {
         }
         let named = self.making().names.get(name).copied()?;
         Some(self.number_of(name, named, span))
+    }
+
+    /// Whether the cache itself gives a name: to a setting, a `dim` or a definition.
+    fn is_own_name(&mut self, name: &str) -> bool {
+        classes::gives(&self.frame().definition.def, name)
     }
 
     fn number_of_entry(&mut self, name: &str, span: Span) -> Val {

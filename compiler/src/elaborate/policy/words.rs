@@ -66,7 +66,10 @@ pub(super) const CLAUSES: &[&str] = &["blocks", "see", "keep", "keys", "values"]
 /// Built-in functions that apply to numbers alone.
 pub(super) const OF_NUMBERS: &[&str] = &["min", "max", "ceil", "int", "len", "fail"];
 
+/// Names whose meaning a setting or definition of the same name takes: they are about blocks, which few caches have.
+pub(super) const SOFT: &[&str] = &[GIVEN, BLOCK, BLOCKS, CLOSED, RANK, SHOWN, VALUE];
+
 /// Whether a name cannot be given to a setting or definition.
 pub(super) fn is_taken(name: &str) -> bool {
-    [OF_ENTRIES, OF_THE_CACHE, CONSTANTS, OTHERS].concat().contains(&name)
+    !SOFT.contains(&name) && [OF_ENTRIES, OF_THE_CACHE, CONSTANTS, OTHERS].concat().contains(&name)
 }

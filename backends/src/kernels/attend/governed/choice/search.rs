@@ -147,10 +147,16 @@ impl Governed<'_> {
         to: usize,
         (of, over): (&PairExpr, ReduceOp),
     ) {
-        if self.blocks_policy().is_none_or(|b| b.together == 1) {
+        let one = f.i64(1);
+        let alike = !of.any(&|e| matches!(e, PairExpr::Score)) && over != ReduceOp::Sum;
+        if alike || self.blocks_policy().is_none_or(|b| b.together == 1) {
+            let queries = Queries {
+                end: f.add(queries.first, one),
+                ..queries
+            };
             return self.each_query(f, numbers, queries, |f, _| self.query_sum(f, numbers, to, of));
         }
-        let (one, own) = (f.i64(1), self.block_arrays().temporary);
+        let own = self.block_arrays().temporary;
         let blocks = f.add(numbers.last, one);
         self.each_query(f, numbers, queries, |f, first| {
             self.query_sum(f, numbers, own, of);
