@@ -64,9 +64,11 @@ typedef struct seqc_options {
     const char *weights;   /* a checkpoint, or a folder of one; NULL: that which the model names */
     const char *tokenizer; /* a tokenizer.json, a GGUF file, or a folder; NULL: that which the model names */
     size_t threads;        /* that compute; 0: one for each core, or one in all for a small model */
+    const char *cache_file; /* a folder of a disk: what attention caches lies in a file without a name there; NULL: in memory */
+    size_t cache_resident; /* bytes of that file that are in memory, at least 16 MiB; 0: 1 GiB */
 } seqc_options;
 
-#define SEQC_OPTIONS_INIT {sizeof(seqc_options), SEQC_ABI, 0, NULL, NULL, 0}
+#define SEQC_OPTIONS_INIT {sizeof(seqc_options), SEQC_ABI, 0, NULL, NULL, 0, NULL, 0}
 
 /* Opens the model of this library: maps the weights, starts threads. What the model names is looked for as it is named
  * from the library's folder, then beside the library (of a static library: the program's). A library with its weights inside needs no

@@ -10,6 +10,7 @@ mod barrier;
 mod being_read;
 mod bounded;
 mod busy;
+pub mod cache_file;
 #[cfg(any(feature = "library", test))]
 pub mod capi;
 pub mod chat;

@@ -1,12 +1,23 @@
 //! A compiled model with its weights and threads.
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use seqc_abi::{Descriptor, frame};
 use seqc_checkpoint::Source;
 
 use crate::{
-    Error, Result, code::Code, code::Entry, memory::Region, places, pool::Pool, weights::Weights, weights::stored_bytes,
+    Error, Result,
+    cache_file::{CacheFile, Store, keeper::Keeper},
+    code::Code,
+    code::Entry,
+    memory::Region,
+    places,
+    pool::Pool,
+    weights::Weights,
+    weights::stored_bytes,
 };
 
 /// A model that is ready to read sequences.
@@ -17,6 +28,8 @@ pub struct Model {
     weights: Weights,
     constants: Region,
     pool: Pool,
+    /// Where the caches of its sequences lie, if not in memory.
+    caches: Option<Keeper>,
     /// See [`Model::weights_identity`].
     identity: OnceLock<String>,
 }
@@ -30,6 +43,8 @@ pub struct Options {
     pub threads: usize,
     /// Speed is measured: the number of threads stays, whatever happens on the machine.
     pub measures: bool,
+    /// Where caches lie; `None`: in memory.
+    pub cache_file: Option<CacheFile>,
 }
 
 impl Model {
@@ -37,9 +52,11 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// A checkpoint that is missing, broken or does not fit the model, too little memory, too many threads.
+    /// A checkpoint that is missing, broken or does not fit the model, too little memory, too many threads, a folder in which no file
+    /// of caches can be made.
     pub fn load(code: Code, options: &Options) -> Result<Model> {
         let descriptor = code.describe()?;
+        let caches = options.cache_file.as_ref().map(Keeper::create).transpose()?;
         let weights = match (
             places::weights(&descriptor, options.weights.as_deref())?,
             descriptor.random,
@@ -63,6 +80,7 @@ impl Model {
             step: code.step,
             weights,
             descriptor,
+            caches,
             identity: OnceLock::new(),
         };
         let scratch = model.scratch()?;
@@ -75,6 +93,11 @@ impl Model {
     /// What the model is.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// The file in which the caches of its sequences lie, if there is one.
+    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
+        self.caches.as_ref().map(Keeper::store)
     }
 
     /// The identity of the model's weights, as saved states contain it.

@@ -4,6 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use crate::{
     Result,
+    cache_file::{self, Store},
     memory::{Piece, Region, release},
 };
 
@@ -14,7 +15,7 @@ const SLAB: usize = 1 << 20;
 #[derive(Debug)]
 struct Page {
     start: *mut u8,
-    _slab: Arc<Region>,
+    slab: Arc<Slab>,
 }
 
 // SAFETY: a page owns its part of the slab, as a `Box<[u8]>` would.
@@ -22,10 +23,37 @@ unsafe impl Send for Page {}
 // SAFETY: shared pages are only read.
 unsafe impl Sync for Page {}
 
+/// What pages are made of.
+#[derive(Debug)]
+enum Slab {
+    /// Memory.
+    Memory(Region),
+    /// A part of a file.
+    File(cache_file::Slab),
+}
+
+impl Slab {
+    fn as_ptr(&self) -> *mut u8 {
+        match self {
+            Slab::Memory(region) => region.as_ptr(),
+            Slab::File(slab) => slab.as_ptr(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Slab::Memory(region) => region.len(),
+            Slab::File(slab) => slab.len(),
+        }
+    }
+}
+
 /// All pages of one cache of a sequence.
 #[derive(Debug)]
 pub(crate) struct Pages {
     page_bytes: usize,
+    /// The file of which pages are parts; `None`: they are in memory.
+    store: Option<Arc<Store>>,
     /// `None`: a page that is not needed any more.
     pages: Vec<Option<Arc<Page>>>,
     /// Their addresses, for generated code; null where there is none.
@@ -44,10 +72,11 @@ unsafe impl Send for Pages {}
 unsafe impl Sync for Pages {}
 
 impl Pages {
-    /// No pages of `page_bytes` each, a multiple of 64.
-    pub(crate) fn new(page_bytes: usize) -> Pages {
+    /// No pages of `page_bytes` each, a multiple of 64: of a file, or of memory.
+    pub(crate) fn new(page_bytes: usize, store: Option<&Arc<Store>>) -> Pages {
         Pages {
             page_bytes,
+            store: store.cloned(),
             pages: Vec::new(),
             table: Vec::new(),
             spare: Vec::new(),
@@ -109,7 +138,7 @@ impl Pages {
         Pages {
             pages: self.pages.clone(),
             table: self.table.clone(),
-            ..Pages::new(self.page_bytes)
+            ..Pages::new(self.page_bytes, self.store.as_ref())
         }
     }
 
@@ -135,7 +164,12 @@ impl Pages {
         let kept = std::mem::take(&mut self.taken).max(1);
         for page in self.used.drain(kept.min(self.used.len())..) {
             // SAFETY: the page is a part of its slab that nobody else has, and ends here.
-            unsafe { release(page.start, self.page_bytes) };
+            unsafe {
+                match &*page.slab {
+                    Slab::Memory(_) => release(page.start, self.page_bytes),
+                    Slab::File(slab) => slab.release(page.start, self.page_bytes),
+                }
+            }
         }
     }
 
@@ -150,6 +184,9 @@ impl Pages {
     pub(crate) fn page_mut(&mut self, n: usize) -> Option<&mut [u8]> {
         let page = self.pages[n].as_ref()?;
         assert_eq!(Arc::strong_count(page), 1, "page {n} is shared");
+        if let Some(store) = &self.store {
+            store.hold(true);
+        }
         // SAFETY: the page has so many bytes, and is this sequence's alone.
         Some(unsafe { std::slice::from_raw_parts_mut(page.start, self.page_bytes) })
     }
@@ -185,17 +222,28 @@ impl Pages {
             return Ok(page);
         }
         let have = self.pages.len();
-        let pages = (SLAB / self.page_bytes.max(1)).max(count.saturating_sub(have));
-        let pages = pages.min(most.saturating_sub(have)).max(1);
-        let slab = Region::huge(self.page_bytes.saturating_mul(pages));
-        let slab = Arc::new(slab.or_else(|_| Region::new(self.page_bytes))?);
+        let slab = Arc::new(self.slab(count.saturating_sub(have), most.saturating_sub(have))?);
         let pages = slab.len() / self.page_bytes.max(1);
         let page = |n: usize| Page {
             start: slab.as_ptr().wrapping_add(n * self.page_bytes),
-            _slab: slab.clone(),
+            slab: slab.clone(),
         };
         self.spare.extend((1..pages).rev().map(page));
         Ok(page(0))
+    }
+
+    /// A slab for `needed` pages and, as far as a usual slab has room, for those that may follow, `most` in all. Room in a file is taken from the
+    /// disk at once, so that slabs of it are not larger.
+    fn slab(&self, needed: usize, most: usize) -> Result<Slab> {
+        let usual = SLAB / self.page_bytes.max(1);
+        let bytes = |pages: usize| self.page_bytes.saturating_mul(pages.min(most).max(1));
+        match &self.store {
+            Some(store) => store.slab(bytes(usual)).map(Slab::File),
+            None => {
+                let slab = Region::huge(bytes(usual.max(needed)));
+                slab.or_else(|_| Region::new(self.page_bytes)).map(Slab::Memory)
+            }
+        }
     }
 }
 
@@ -219,7 +267,7 @@ mod tests {
 
     #[test]
     fn forks_share_pages_until_one_of_them_writes() {
-        let mut one = Pages::new(128);
+        let mut one = Pages::new(128, None);
         grow(&mut one, 3);
         fill(&mut one, 1, 7);
         let mut other = one.fork();
@@ -239,7 +287,7 @@ mod tests {
 
     #[test]
     fn pages_that_were_given_back_are_used_again_and_are_zeros() {
-        let mut pages = Pages::new(128);
+        let mut pages = Pages::new(128, None);
         grow(&mut pages, 3);
         (0..3).for_each(|n| fill(&mut pages, n, 9));
         let last = pages.table[2];
@@ -258,7 +306,7 @@ mod tests {
     #[test]
     fn memory_of_pages_that_no_step_will_need_goes_back_to_the_system() {
         const BYTES: usize = 1 << 16;
-        let mut pages = Pages::new(BYTES);
+        let mut pages = Pages::new(BYTES, None);
         grow(&mut pages, 32);
         (0..32).for_each(|n| fill(&mut pages, n, 9));
         let starts = pages.table.clone();
@@ -275,7 +323,7 @@ mod tests {
 
     #[test]
     fn pages_that_are_dropped_leave_holes_that_forks_keep() {
-        let mut pages = Pages::new(128);
+        let mut pages = Pages::new(128, None);
         grow(&mut pages, 5);
         (0..5).for_each(|n| fill(&mut pages, n, n as u8));
         pages.drop_pages(1..4);
@@ -288,7 +336,7 @@ mod tests {
             assert_eq!((first(pages, 4), pages.page(2)), (4, None));
         }
         // A sequence that is loaded has the same holes.
-        let mut loaded = Pages::new(128);
+        let mut loaded = Pages::new(128, None);
         loaded.grow(5, usize::MAX, &(1..4)).expect("memory");
         assert_eq!(
             (loaded.pieces().count(), loaded.page(1), first(&loaded, 4)),

@@ -290,6 +290,7 @@ mod tests {
         executor::{Executor, Segment},
         inputs::Values,
         model::{Model, Options},
+        state::State,
         testing,
     };
     use seqc_abi::{StateKind, StateSlot};
@@ -333,13 +334,13 @@ mod tests {
             let mut hits = 0;
             for seed in 0..300 {
                 let tokens = tokens(seed);
-                let mut alone = Sequence::new(descriptor).expect("memory");
+                let mut alone = Sequence::new(&model).expect("memory");
                 let expected = read(&mut executor, &mut alone, &tokens);
                 let found = cache.find(descriptor, &tokens).expect("memory");
                 hits += usize::from(found.is_some());
                 let (mut sequence, logits) = match found {
                     Some(found) => (found.sequence, found.logits),
-                    None => (Sequence::new(descriptor).expect("memory"), None),
+                    None => (Sequence::new(&model).expect("memory"), None),
                 };
                 let at = sequence.position() as usize;
                 let got = match logits {
@@ -380,7 +381,7 @@ mod tests {
     }
 
     fn of_length(descriptor: &Descriptor, tokens: u64) -> Sequence {
-        let mut sequence = Sequence::new(descriptor).expect("memory");
+        let mut sequence = Sequence::of(State::new(descriptor, None).expect("memory"));
         sequence.state.reserve(descriptor, 0, tokens).expect("memory");
         sequence.position = tokens;
         sequence

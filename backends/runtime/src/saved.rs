@@ -19,6 +19,7 @@ use std::{
     fs,
     io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use seqc_abi::{Descriptor, Elem, StateKind, StateSlot, Stream};
@@ -26,6 +27,7 @@ use seqc_checkpoint::output::Output;
 
 use crate::{
     Error, Result,
+    cache_file::Store,
     history::History,
     inputs::{Values, check_ids},
     prompts::{Prompt, Prompts},
@@ -61,6 +63,8 @@ pub(crate) struct Owner<'a> {
     pub(crate) descriptor: &'a Descriptor,
     /// Which weights the model was given.
     pub(crate) weights: &'a str,
+    /// Where the caches of its sequences lie, if not in memory.
+    pub(crate) store: Option<&'a Arc<Store>>,
 }
 
 impl Owner<'_> {
@@ -227,7 +231,7 @@ fn read<R: Read>(reader: &mut Summed<R>, owner: Owner, size: u64) -> std::result
         FIRST_VERSION => (Prompts::default(), 0),
         _ => read_prompts(reader, position, size)?,
     };
-    let mut state = State::new(descriptor)?;
+    let mut state = State::new(descriptor, owner.store)?;
     for (number, slot) in fixed(descriptor) {
         state.fill(number, kept_bytes(slot, 0)?, |piece| reader.read_exact(piece))?;
     }

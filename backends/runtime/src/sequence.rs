@@ -5,6 +5,7 @@ use seqc_abi::Descriptor;
 use crate::{
     Result,
     memory::Piece,
+    model::Model,
     prompts::Prompts,
     state::{State, cuts_anywhere},
 };
@@ -23,12 +24,17 @@ impl Sequence {
     /// # Errors
     ///
     /// Too little memory.
-    pub fn new(descriptor: &Descriptor) -> Result<Sequence> {
-        Ok(Sequence {
-            state: State::new(descriptor)?,
+    pub fn new(model: &Model) -> Result<Sequence> {
+        Ok(Sequence::of(State::new(model.descriptor(), model.store())?))
+    }
+
+    /// A sequence of no tokens with this state.
+    pub(crate) fn of(state: State) -> Sequence {
+        Sequence {
+            state,
             position: 0,
             prompts: Prompts::default(),
-        })
+        }
     }
 
     /// A copy that reads on by itself. Pages of caches are shared until one of both writes them.

@@ -47,7 +47,7 @@ impl<'m> Session<'m> {
     pub fn new(model: &'m Model) -> Result<Session<'m>> {
         Ok(Session {
             executor: Turns::new(model)?,
-            track: Track::new(model.descriptor())?,
+            track: Track::new(model)?,
         })
     }
 
@@ -58,7 +58,7 @@ impl<'m> Session<'m> {
     /// Too little memory.
     pub fn reset(&mut self) -> Result<()> {
         let every = self.track.every;
-        self.track = Track::new(self.model().descriptor())?;
+        self.track = Track::new(self.model())?;
         self.track.every = every;
         Ok(())
     }
@@ -186,6 +186,7 @@ impl<'m> Session<'m> {
         Owner {
             descriptor: self.model().descriptor(),
             weights: self.model().weights_identity(),
+            store: self.model().store(),
         }
     }
 

@@ -1,11 +1,12 @@
 //! What a sequence carries from one step to the next: memory for every entry of the manifest.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use seqc_abi::{Descriptor, PAGE_TOKENS, StateKind, StateSlot, Word};
 
 use crate::{
     Error, Result,
+    cache_file::Store,
     memory::{Piece, Region},
     pages::Pages,
 };
@@ -37,12 +38,12 @@ unsafe impl Send for State {}
 unsafe impl Sync for State {}
 
 impl State {
-    /// The state before the first token.
-    pub(crate) fn new(descriptor: &Descriptor) -> Result<State> {
+    /// The state before the first token. Pages of caches are parts of a file, if there is one.
+    pub(crate) fn new(descriptor: &Descriptor, store: Option<&Arc<Store>>) -> Result<State> {
         let entry = |slot: &StateSlot| match slot.kind {
             StateKind::Fixed { bytes } => Region::new(bytes).map(Entry::Piece),
             StateKind::Bounded { .. } => Region::new(0).map(Entry::Piece),
-            StateKind::Pages { page_bytes, .. } => Ok(Entry::Pages(Pages::new(page_bytes))),
+            StateKind::Pages { page_bytes, .. } => Ok(Entry::Pages(Pages::new(page_bytes, store))),
             StateKind::Shared { with } => Ok(Entry::Shared(with)),
         };
         let entries = descriptor.states.iter().map(entry).collect::<Result<_>>()?;

@@ -111,13 +111,17 @@ class _Caught:
 
 
 class Model:
-    """A model with its weights and threads."""
+    """A model with its weights and threads.
 
-    def __init__(self, weights=None, tokenizer=None, threads=0):
+    With `cache_file`, a folder of a disk, what attention caches lies in a file without a name there, of which `cache_resident` bytes are in
+    memory; 0: 1 GiB.
+    """
+
+    def __init__(self, weights=None, tokenizer=None, threads=0, cache_file=None, cache_resident=0):
         self._pointer = None
-        encoded = [None if path is None else os.fsencode(path) for path in (weights, tokenizer)]
+        encoded = [None if path is None else os.fsencode(path) for path in (weights, tokenizer, cache_file)]
         size = ctypes.sizeof(_library.Options)
-        options = _library.Options(size, _library.ABI, 0, encoded[0], encoded[1], threads)
+        options = _library.Options(size, _library.ABI, 0, encoded[0], encoded[1], threads, encoded[2], cache_resident)
         self._pointer = _made(_lib.model_open_with(ctypes.byref(options)))
         self.inputs = self._streams(_lib.model_inputs, _lib.model_input)
         self.outputs = self._streams(_lib.model_outputs, _lib.model_output)

@@ -71,7 +71,14 @@ class Token(NamedTuple):
 class Model:
     inputs: tuple[Stream, ...]
     outputs: tuple[Stream, ...]
-    def __init__(self, weights: Optional[_Path] = None, tokenizer: Optional[_Path] = None, threads: int = 0) -> None: ...
+    def __init__(
+        self,
+        weights: Optional[_Path] = None,
+        tokenizer: Optional[_Path] = None,
+        threads: int = 0,
+        cache_file: Optional[_Path] = None,
+        cache_resident: int = 0,
+    ) -> None: ...
     def __del__(self, _free: Any = ...) -> None: ...
     @property
     def name(self) -> str: ...

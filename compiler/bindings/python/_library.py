@@ -20,6 +20,8 @@ class Options(ctypes.Structure):
         ("weights", c_char_p),
         ("tokenizer", c_char_p),
         ("threads", c_size_t),
+        ("cache_file", c_char_p),
+        ("cache_resident", c_size_t),
     ]
 
 

@@ -36,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) weights: *const c_char,
     pub(crate) tokenizer: *const c_char,
     pub(crate) threads: usize,
+    pub(crate) cache_file: *const c_char,
+    pub(crate) cache_resident: usize,
 }
 
 #[repr(C)]

@@ -26,6 +26,10 @@ pub struct Options {
     pub tokenizer: Option<PathBuf>,
     /// Threads that compute; 0: one for each core, or one in all for a small model.
     pub threads: usize,
+    /// A folder of a disk: what attention caches lies in a file without a name there; otherwise in memory.
+    pub cache_file: Option<PathBuf>,
+    /// Bytes of that file that are in memory, at least 16 MiB; 0: 1 GiB.
+    pub cache_resident: usize,
 }
 
 /// The model with its weights and threads. Copies share them.
@@ -115,6 +119,7 @@ impl Model {
                 .transpose()
         };
         let (weights, tokenizer) = (path(&options.weights)?, path(&options.tokenizer)?);
+        let cache_file = path(&options.cache_file)?;
         let given = ffi::Options {
             size: size_of::<ffi::Options>(),
             abi: ffi::ABI,
@@ -122,6 +127,8 @@ impl Model {
             weights: weights.as_deref().map_or(ptr::null(), CStr::as_ptr),
             tokenizer: tokenizer.as_deref().map_or(ptr::null(), CStr::as_ptr),
             threads: options.threads,
+            cache_file: cache_file.as_deref().map_or(ptr::null(), CStr::as_ptr),
+            cache_resident: options.cache_resident,
         };
         // SAFETY: options and paths live through the call.
         let model = unsafe { ffi::seqc_model_open_with(&raw const given) };

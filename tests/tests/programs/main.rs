@@ -1,6 +1,7 @@
 //! Whole programs: imported, built and run, against known answers.
 
 mod batches;
+mod cache_files;
 mod caches;
 mod chat;
 mod compare;

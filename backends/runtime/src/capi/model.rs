@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    cache_file::{CacheFile, RESIDENT},
     code::Code,
     generation::{Constraint, Grammar, GrammarVocabulary},
     inputs::check_tokens,
@@ -182,6 +183,8 @@ pub struct COptions {
     weights: *const c_char,
     pub(super) tokenizer: *const c_char,
     threads: usize,
+    pub(super) cache_file: *const c_char,
+    pub(super) cache_resident: usize,
 }
 
 impl COptions {
@@ -193,6 +196,8 @@ impl COptions {
             weights,
             tokenizer: ptr::null(),
             threads,
+            cache_file: ptr::null(),
+            cache_resident: 0,
         }
     }
 
@@ -212,12 +217,20 @@ impl COptions {
         if self.reserved != 0 {
             return Err(Error::input("the reserved field of the options is not 0").into());
         }
+        let paths = [self.weights, self.tokenizer, self.cache_file];
         // SAFETY: the caller's promise.
-        let (weights, tokenizer) = unsafe { (pointers::path(self.weights), pointers::path(self.tokenizer)) };
+        let [weights, tokenizer, cache_file] = paths.map(|path| unsafe { pointers::path(path) });
         let options = Options {
             weights: weights.map(Path::to_owned),
             threads: self.threads,
-            ..Options::default()
+            measures: false,
+            cache_file: cache_file.map(|folder| CacheFile {
+                folder: folder.to_owned(),
+                resident: match self.cache_resident {
+                    0 => RESIDENT,
+                    bytes => bytes,
+                },
+            }),
         };
         let shared = Shared::open(code()?, &options, tokenizer.map(Path::to_owned))?;
         Ok(CModel(Arc::new(shared)))

@@ -24,9 +24,8 @@ use measured::{Row, inputs, odd_outputs, warn_of_fault};
 
 pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<()> {
     let options = Options {
-        weights: args.loading.weights.clone(),
-        threads: args.loading.threads,
         measures: true,
+        ..args.loading.options()
     };
     let model = common::load_as(code, &options, console)?;
     let mut rows = Vec::new();

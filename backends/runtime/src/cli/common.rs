@@ -23,12 +23,7 @@ use crate::{
 
 /// Loads the model that the words ask for.
 pub(crate) fn load(code: Code, loading: &Loading, console: &mut Console) -> Result<Model> {
-    let options = Options {
-        weights: loading.weights.clone(),
-        threads: loading.threads,
-        measures: false,
-    };
-    load_as(code, &options, console)
+    load_as(code, &loading.options(), console)
 }
 
 /// Loads a model with these options.

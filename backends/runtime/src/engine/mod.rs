@@ -255,7 +255,7 @@ impl<'m> Engine<'m> {
             Some(start) => (start.sequence.fork(descriptor)?, start.logits.clone()),
             None => match self.find(&waiting)? {
                 Some(found) => (found.sequence, found.logits),
-                None => (Sequence::new(descriptor)?, None),
+                None => (Sequence::new(self.executor.model())?, None),
             },
         };
         let mut answer = Answer::new(waiting, sequence, descriptor, self.tokenizer)?;

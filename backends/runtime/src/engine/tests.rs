@@ -385,7 +385,7 @@ fn inputs_of_a_model_that_looks_ahead_become_vectors() {
 fn a_sequence_that_has_read_the_start_of_a_prompt_goes_on_from_there() {
     let model = adder(0);
     let mut executor = Executor::new(&model).expect("memory");
-    let mut sequence = Sequence::new(model.descriptor()).expect("memory");
+    let mut sequence = Sequence::new(&model).expect("memory");
     let inputs = [Values::I64(vec![5, 6, 7])];
     let segment = Segment {
         sequence: &mut sequence,

@@ -29,6 +29,7 @@ fn owner(descriptor: &Descriptor) -> Owner<'_> {
     Owner {
         descriptor,
         weights: "some",
+        store: None,
     }
 }
 
@@ -39,7 +40,7 @@ fn fill(state: &mut State, slot: usize, mut bytes: &[u8]) {
 }
 
 fn after(descriptor: &Descriptor, ticks: u64, position: u64) -> Sequence {
-    let mut state = State::new(descriptor).expect("memory");
+    let mut state = State::new(descriptor, None).expect("memory");
     state.reserve(descriptor, 0, position).expect("memory");
     fill(&mut state, 1, &ticks.to_le_bytes());
     Sequence {
@@ -80,7 +81,7 @@ fn only_pages_of_counted_tokens_are_saved() {
 #[test]
 fn room_follows_the_counted_tokens() {
     let descriptor = ticking();
-    let mut state = State::new(&descriptor).expect("memory");
+    let mut state = State::new(&descriptor, None).expect("memory");
     for position in (0..1 << 20).step_by(256) {
         state.reserve(&descriptor, position, 256).expect("memory");
     }

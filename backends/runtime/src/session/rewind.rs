@@ -144,11 +144,12 @@ impl<'m> Session<'m> {
     fn replay(&mut self, position: u64) -> Result<(Sequence, Option<Vec<Values>>)> {
         let descriptor = self.model().descriptor();
         let Session { executor, track } = self;
+        let model = executor.model();
         let mut before = track.snapshots.iter().rev();
         let snapshot = before.find(|snapshot| snapshot.sequence.position <= position);
         let (mut sequence, mut last) = match snapshot {
             Some(snapshot) => (snapshot.sequence.fork(descriptor)?, snapshot.last.clone()),
-            None => (Sequence::new(descriptor)?, None),
+            None => (Sequence::new(model)?, None),
         };
         let prompts = &track.sequence.prompts;
         if sequence.position < position && sequence.position < track.inputs_from {

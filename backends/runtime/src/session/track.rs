@@ -8,6 +8,7 @@ use crate::{
     Result,
     history::History,
     inputs::Values,
+    model::Model,
     outputs::Outputs,
     saved::{self, Saved},
     sequence::Sequence,
@@ -40,10 +41,10 @@ pub(super) struct Snapshot {
 
 impl Track {
     /// A sequence of no tokens yet.
-    pub(super) fn new(descriptor: &Descriptor) -> Result<Track> {
+    pub(super) fn new(model: &Model) -> Result<Track> {
         Ok(Track {
-            sequence: Sequence::new(descriptor)?,
-            inputs: nothing(descriptor),
+            sequence: Sequence::new(model)?,
+            inputs: nothing(model.descriptor()),
             inputs_from: 0,
             last: None,
             snapshots: Vec::new(),

@@ -157,6 +157,10 @@ fn structures_say_their_size() {
         options.abi = 2;
         assert!(made(None, || options.open(|| Ok(adder("adder")))).is_null());
         assert!(last_error().contains("interface 2"), "{}", last_error());
+        options.abi = 1;
+        options.cache_file = c"/no/such/folder".as_ptr();
+        assert!(made(None, || options.open(|| Ok(adder("adder")))).is_null());
+        assert!(last_error().contains("no such folder"), "{}", last_error());
         let session = seqc_session_new(model);
         let mut token: CToken = std::mem::zeroed();
         assert_eq!(

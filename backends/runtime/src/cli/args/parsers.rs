@@ -86,6 +86,25 @@ pub(super) fn whole<T: FromStr>(word: &str) -> Result<T, String> {
     })
 }
 
+/// A number of bytes, such as `512M` or `2G`: K, M, G and T are powers of 1024.
+pub(super) fn bytes(word: &str) -> Result<usize, String> {
+    let word = word.trim_end_matches("iB").trim_end_matches('B');
+    let (digits, shift) = match word.char_indices().last() {
+        Some((at, unit)) if !unit.is_ascii_digit() => {
+            let shift = "KMGT".find(unit.to_ascii_uppercase()).map(|n| 10 * (n + 1));
+            (&word[..at], shift.ok_or("looks like 512M or 2G")?)
+        }
+        _ => (word, 0),
+    };
+    let number: usize = whole(digits).map_err(|why| match digits.contains('.') {
+        true => "must be a whole number with a unit, such as 1536M".to_owned(),
+        false => why,
+    })?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "it is too large".to_owned())
+}
+
 /// Any number, whose bounds are checked elsewhere.
 pub(super) fn number(word: &str) -> Result<f32, String> {
     word.parse().map_err(|_| "must be a number, such as 0.7".to_owned())

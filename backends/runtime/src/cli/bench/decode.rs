@@ -95,7 +95,7 @@ impl Decoding<'_> {
         let descriptor = self.executor.model().descriptor();
         self.sequences.clear();
         for n in 0..batch {
-            let mut sequence = Sequence::new(descriptor)?;
+            let mut sequence = Sequence::new(self.executor.model())?;
             sequence.end_prompt(depth as u64);
             let (mut done, mut chunk) = (0, 0);
             while done < depth {
