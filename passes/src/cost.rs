@@ -72,6 +72,8 @@ pub struct GovernedCache {
     pub entries: PolicyEntries,
     /// What is stored of them.
     pub parts: Vec<EntryPart>,
+    /// Additions that a token takes for an entry of one key head to update the numbers that the policy remembers of it.
+    pub remembered: f64,
 }
 
 /// A part of the entries of a cache.
@@ -81,6 +83,8 @@ pub struct EntryPart {
     pub share: Share,
     /// Its bytes for one entry of one key head.
     pub bytes: f64,
+    /// Additions that it takes to read them as numbers.
+    pub unpacked: f64,
 }
 
 impl Cache {
@@ -99,6 +103,24 @@ impl Cache {
         };
         let part = |part: &EntryPart| part.bytes * cache.entries.at_end(part.share, context as usize);
         cache.parts.iter().map(part).sum()
+    }
+
+    /// Additions of a query at position `context` beside those of its pairs with keys: codes become numbers, and what a policy remembers
+    /// of entries changes.
+    pub fn policy_weight(&self, context: f64) -> f64 {
+        let Some(cache) = &self.governed else { return 0.0 };
+        let count = |share| cache.entries.at_end(share, context as usize);
+        let unpacked = cache.parts.iter().map(|part| part.unpacked * count(part.share));
+        unpacked.sum::<f64>() + cache.remembered * count(Share::All)
+    }
+
+    /// The same on average over the tokens of a prompt of `context` tokens, of which a chunk shares the numbers that codes become.
+    pub fn mean_policy_weight(&self, context: f64, chunk: f64) -> f64 {
+        let Some(cache) = &self.governed else { return 0.0 };
+        let count = |share| cache.entries.count(share, context as usize, None);
+        let mean = self.mean_keys(context) * cache.entries.heads() as f64;
+        let unpacked: f64 = cache.parts.iter().map(|part| part.unpacked * count(part.share)).sum();
+        unpacked / count(Share::All).max(1.0) * mean / chunk + cache.remembered * mean
     }
 
     /// Mean of [`Cache::bytes`] over the tokens of a prompt that has `context` of them, and goes on.

@@ -133,6 +133,8 @@ pub struct Rates {
     pub narrow: f64,
     /// What softmax or another normaliser adds to a pair of query and key.
     pub normalise: f64,
+    /// What it takes to read a coded number of a cache: to cut out its bits, convert and scale them.
+    pub unpack: f64,
     /// Entries of one token that a nest must compute for several threads to share them.
     pub shared_nest: usize,
     /// Entries that a loop must compute for a token for several threads to share its heads.
@@ -194,6 +196,7 @@ impl Machine {
             scan_entry: 5.0,
             narrow: 1.6,
             normalise: 20.0,
+            unpack: 2.0,
             shared_nest: 16384,
             shared_heads: 8192,
             small_matrix: 4096,

@@ -4,6 +4,7 @@ use super::{
     profile::{Phase, Rates, at},
     total::{Layer, Total},
 };
+use seqc_passes::cost::Cache;
 
 /// Tokens that a program reads at once.
 pub const CHUNK: f64 = seqc_passes::plan::Settings::CHUNK as f64;
@@ -18,7 +19,11 @@ pub fn decode(total: &Total, rates: &Rates, context: f64) -> f64 {
 pub fn decode_layer(layer: &Layer, rates: &Rates, context: f64, footprint: f64) -> f64 {
     let cost = &layer.cost;
     let phase = &rates.decode;
-    let attended: f64 = cost.caches.iter().map(|c| c.weight * c.keys(context)).sum();
+    let attended = cost
+        .caches
+        .iter()
+        .map(|c| c.weight * c.keys(context) + c.policy_weight(context));
+    let attended: f64 = attended.sum();
     let steps = (cost.steps + cost.token_steps) as f64;
     // Since the last token all weights have passed through the processor's caches: keys and values come from memory.
     let history = 2.0 * cost.history as f64;
@@ -51,7 +56,8 @@ pub fn prefill(total: &Total, rates: &Rates, context: f64) -> f64 {
 fn prefill_layer(layer: &Layer, rates: &Rates, context: f64, chunk: f64, footprint: f64) -> f64 {
     let cost = &layer.cost;
     let phase = &rates.prefill;
-    let attended: f64 = cost.caches.iter().map(|c| c.weight * c.mean_keys(context)).sum();
+    let attended = |c: &Cache| c.weight * c.mean_keys(context) + c.mean_policy_weight(context, chunk);
+    let attended: f64 = cost.caches.iter().map(attended).sum();
     let steps = cost.steps as f64 / chunk + cost.token_steps as f64;
     let weights = layer.matrix_bytes / chunk / at(&rates.read, footprint);
     let products = (2.0 * cost.products / rates.product).max(weights);

@@ -7,7 +7,7 @@
 use crate::attention::span::AttentionSpan;
 use seqc_ir::{
     AttendSpec, BinaryOp, Graph, Op, PairExpr,
-    policy::{Coding, ENTRIES, Eviction, Policy, SHOWN, SLOT},
+    policy::{Coding, ENTRIES, Eviction, Policy, RANK, SHOWN, SLOT},
 };
 
 /// Tokens after which entries leave together, so that a chunk of a prompt is read in few parts: those of a page.
@@ -55,7 +55,12 @@ fn bounded(spec: &AttendSpec, heads: usize) -> Option<Policy> {
 fn ignores_order(policy: &Policy) -> bool {
     let at_once = |coding: &Coding| coding.until.is_none() && coding.channels.is_none();
     let plain = policy.evict.is_none() && policy.blocks.is_none() && policy.memories.is_empty();
-    let numbered = |e: &PairExpr| matches!(e, PairExpr::QueryStream(ENTRIES | SHOWN) | PairExpr::KeyStream(SLOT));
+    let numbered = |e: &PairExpr| {
+        matches!(
+            e,
+            PairExpr::QueryStream(ENTRIES | SHOWN) | PairExpr::KeyStream(SLOT | RANK)
+        )
+    };
     plain
         && [&policy.keys, &policy.values].into_iter().flatten().all(at_once)
         && !policy.expressions().into_iter().any(|e| e.any(&numbered))
@@ -103,7 +108,7 @@ mod tests {
             "see query=sub(q0, 1.0) key=k0",
             "see where=lt(k0, 8.0) query=i key=j",
             "see query=i key=j, keys until=sub(q0, 4.0) bits=4 group=4 along=channels symmetric=false",
-            "memory \"mass\" init=0.0 next=add(k1, s), see where=gt(k1, 0.0) query=i key=j",
+            "memory \"mass\" init=0.0 next=add(k4, s), see where=gt(k4, 0.0) query=i key=j",
         ] {
             let found = kept("where=lt(sub(i, j), 20.0), ", policy);
             assert!(found.is_none_or(|kept| kept.starts_with("lt(j, 4.0)")), "{policy}");

@@ -7,8 +7,14 @@ use crate::{
     plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan},
     recurrence::Recurrence,
 };
-use seqc_ir::{AttendSpec, Clock, Graph, Op, OpClass, OperandMode, Source, Stage, StateId, Value, policy::Coding};
+use seqc_ir::{
+    AttendSpec, Clock, Graph, Op, OpClass, OperandMode, PairExpr, Source, Stage, StateId, UnaryOp, Value,
+    policy::{Coding, Policy, SLOT, Sight},
+};
 use std::collections::{HashMap, HashSet};
+
+/// Additions of a turn of a pair, or of the product of two turns.
+const TURN: f64 = 6.0;
 
 /// Weight of an entry up to which a sum that it belongs to takes longer than the entry itself.
 const SIMPLE: f64 = 2.0;
@@ -270,7 +276,8 @@ impl<'a> Counting<'a> {
             causal: spec.causal,
             governed: policy.clone().map(|entries| GovernedCache {
                 entries,
-                parts: parts(spec, size(1, 1), size(2, 1)),
+                parts: parts(spec, [size(1, 1), size(2, 1)], self.plan.settings.machine.rates.unpack),
+                remembered: remembered(spec),
             }),
         });
     }
@@ -328,28 +335,61 @@ fn roots(nests: &[Nest]) -> Vec<Value> {
 }
 
 /// What a cache with a policy stores of an entry of a key head, whose keys and values have these widths.
-fn parts(spec: &AttendSpec, keys: usize, values: usize) -> Vec<EntryPart> {
+fn parts(spec: &AttendSpec, [keys, values]: [usize; 2], unpack: f64) -> Vec<EntryPart> {
     let Some(policy) = &spec.policy else { return Vec::new() };
     let plain = |share, width: usize| EntryPart {
         share,
         bytes: (spec.stored.block_bytes() * width) as f64,
+        unpacked: 0.0,
     };
     let coded = |share, coding: &Option<Coding>, width| {
-        let bytes = coding.as_ref()?.entry_bytes(width);
-        Some(EntryPart { share, bytes })
+        let coding = coding.as_ref()?;
+        // Pruned channels are 0, and copied with the others.
+        let unpacked = unpack * width as f64;
+        Some(EntryPart {
+            share,
+            bytes: coding.entry_bytes(width),
+            unpacked,
+        })
     };
     let memories = EntryPart {
         share: Share::All,
         bytes: 4.0 * policy.memories.len() as f64,
+        unpacked: 0.0,
+    };
+    let turned = EntryPart {
+        share: Share::All,
+        bytes: 0.0,
+        unpacked: turned(policy),
     };
     let stored = [
         plain(Share::PlainKeys, keys),
         plain(Share::PlainValues, values),
         memories,
+        turned,
     ];
     let codes = [
         coded(Share::CodedKeys, &policy.keys, keys),
         coded(Share::CodedValues, &policy.values, values),
     ];
     stored.into_iter().chain(codes.into_iter().flatten()).collect()
+}
+
+/// Additions for turning a key to where a sight sees it, the others do not: by slots, whose turns are known for a page, or by any position.
+fn turned(policy: &Policy) -> f64 {
+    let Some(turn) = policy.turn else { return 0.0 };
+    let elementary = UnaryOp::Sin.cost() + UnaryOp::Cos.cost();
+    let by_slots = |sight: &Sight| sight.key == PairExpr::KeyStream(SLOT);
+    let angle = if policy.sights.iter().all(by_slots) {
+        TURN
+    } else {
+        elementary
+    };
+    turn.pairs as f64 * (TURN + angle)
+}
+
+/// Additions for what a policy remembers of one entry.
+fn remembered(spec: &AttendSpec) -> f64 {
+    let memories = spec.policy.iter().flat_map(|policy| &policy.memories);
+    memories.map(|memory| memory.next.operations() as f64).sum()
 }

@@ -16,6 +16,10 @@ fn cost_of(text: &str) -> Cost {
 }
 
 fn attention(predicate: &str) -> Cost {
+    with_policy(predicate, "")
+}
+
+fn with_policy(predicate: &str, policy: &str) -> Cost {
     cost_of(&format!(
         "graph a {{
   input 0 q : f32[4, 8]
@@ -24,7 +28,7 @@ fn attention(predicate: &str) -> Cost {
   %0 = input(0) : f32[4, 8]
   %1 = input(1) : f32[2, 8]
   %2 = input(2) : f32[2, 6]
-  %3 = attend(scale=1.0, {predicate}normalise=softmax, causal=true, query=0, key=0) %0, %1, %2 : f32[4, 6]
+  %3 = attend(scale=1.0, {predicate}normalise=softmax, causal=true, query=0, key=0{policy}) %0, %1, %2 : f32[4, 6]
   output y %3
 }}
 "
@@ -158,6 +162,21 @@ fn what_is_read_of_a_cache_grows_up_to_its_bound() {
     let window = attention("where=lt(sub(i, j), 100.0), ");
     assert_eq!(window.cache_bytes(50.0), 5_600.0);
     assert_eq!(window.cache_bytes(1000.0), 11_200.0);
+}
+
+#[test]
+fn codes_are_unpacked_for_every_key_head_and_memories_updated() {
+    let of = |policy: &str| with_policy("", &format!(", policy=({policy})")).caches[0].clone();
+    let unpack = Machine::PORTABLE.rates.unpack;
+    let codes = of("see query=i key=j, keys bits=8 group=8 along=channels symmetric=true");
+    // Two key heads with keys of 8.
+    assert_eq!(codes.policy_weight(100.0), 2.0 * 8.0 * 100.0 * unpack);
+    // A chunk shares what it unpacks.
+    assert_eq!(codes.mean_policy_weight(100.0, 50.0), 2.0 * 8.0 * 50.0 * unpack / 50.0);
+    let mass = of("memory \"mass\" init=0.0 next=add(k4, s), see query=i key=j");
+    assert_eq!(mass.policy_weight(100.0), 2.0 * 100.0);
+    assert_eq!(mass.mean_policy_weight(100.0, 50.0), 2.0 * 50.0);
+    assert_eq!(attention("").caches[0].policy_weight(100.0), 0.0);
 }
 
 #[test]
