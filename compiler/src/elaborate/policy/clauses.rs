@@ -60,11 +60,9 @@ impl Cx<'_> {
         let size = match (call.args, call.option("size")) {
             ([], Some(size)) => size,
             _ => {
-                self.error(
-                    "wrong-arguments",
-                    call.span,
-                    "`blocks` takes how many entries a block has: `blocks(size = 16)`",
-                );
+                let place = self.place(call.span);
+                let d = Diagnostic::new("wrong-arguments", place, "`blocks` takes how many entries a block has");
+                self.report(d.help("write `blocks(size = 16)`"));
                 return;
             }
         };
@@ -118,8 +116,9 @@ impl Cx<'_> {
         if (1..=MOST_TOGETHER).contains(&n) {
             return Some(n);
         }
+        let place = self.place(e.span);
         let message = format!("`{what}` is a number of tokens from 1 to {MOST_TOGETHER}, not {n}");
-        self.error("bad-size", e.span, message);
+        self.report(Diagnostic::new("bad-size", place, message).help("without it every token chooses by itself"));
         None
     }
 
@@ -130,11 +129,9 @@ impl Cx<'_> {
         match found {
             Known::Num(n) if n >= 0.0 && n.fract() == 0.0 && n < most => Some(n as usize),
             other => {
-                self.error(
-                    "bad-size",
-                    e.span,
-                    format!("`{what}` is a number of tokens, not {other}"),
-                );
+                let place = self.place(e.span);
+                let message = format!("`{what}` is a number of tokens, not {other}");
+                self.report(Diagnostic::new("bad-size", place, message).help("give an integer from 0 on"));
                 None
             }
         }

@@ -178,10 +178,14 @@ impl Cx<'_> {
             (Stage::Close, Level::Channel) => {
                 let mentions = |name: &str| mentions_name(body, name);
                 if mentions(words::KEY) && mentions(words::VALUE) {
-                    return self.error(
+                    let place = self.place(body.span);
+                    let d = Diagnostic::new(
                         "wrong-operands",
-                        body.span,
+                        place,
                         "a reduction over a block reads keys or values, not both",
+                    );
+                    return self.report(
+                        d.help("reduce each by itself: `a[c] = mean(block: key[c])`, `b[c] = mean(block: value[c])`"),
                     );
                 }
                 let values = mentions(words::VALUE);
