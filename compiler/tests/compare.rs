@@ -447,7 +447,9 @@ fn policies_are_a_dimension_and_their_bytes_are_those_of_inspect() {
         );
     }
     let decode = |n: usize| models[n]["at"][1]["decode"]["seconds"].as_f64().unwrap_or(f64::NAN);
-    assert!(decode(1) < decode(0) && decode(3) < decode(0) && decode(2) < decode(0));
+    assert!(decode(1) < decode(0) && decode(3) < decode(0));
+    // Where all keys are in the nearest caches, unpacking codes takes longer than the bytes that they spare.
+    assert!(decode(2) > decode(0));
     for (list, said) in [
         ("nobody", "nobody"),
         (",", "it is empty"),
