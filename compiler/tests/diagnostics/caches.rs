@@ -344,6 +344,15 @@ pub(super) fn entries() -> Vec<Case> {
             "attend(rope(q), rope(q), q; where (i, j) = i - j < 9)",
             "attend(stage(rope(q), rope(q), q), stage(rope(q), rope(q), q))",
         ),
+        Case {
+            name: "policy-keys-of-another-layer",
+            code: "no-policy",
+            file: "cache mine() {\n  see(query = n - 1, key = slot)\n}\n".to_owned(),
+            model: MODEL.replace(
+                "  - attention: {heads: 2}\n    name: second\n",
+                "    tap: {keys: k, values: v}\n  - cross_attention: {heads: 2}\n    in: {k: keys, v: values}\n",
+            ),
+        },
         layer("policy-keys-not-turned", "attend(rope(q), rope(q)", "attend(rope(q), q"),
         layer(
             "policy-turned-otherwise",

@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Placed};
 use seqc_formats::Encoding;
 use seqc_grammar::ast::Span;
 use seqc_ir::{
-    AttendSpec, Clock, Normaliser, PairExpr, Value,
+    AttendSpec, Clock, Normaliser, Op, PairExpr, Value,
     policy::{Along, Kind, Policy, Sight},
 };
 use std::collections::HashSet;
@@ -103,6 +103,11 @@ impl Cx<'_> {
                 policy.turn = Some(queries.turn);
                 Some((policy, Some(queries.angles)))
             }
+            _ if self.is_given(of.operands[1].v) => {
+                let why = "it changes at which positions queries and keys meet, and these keys come from another layer, where they got theirs";
+                let help = "name layers under `on:` that make their keys themselves";
+                self.no_policy(used, of.span, &Misfit { why, help })
+            }
             (queries, keys) => {
                 let place = self.place(of.span);
                 let name = &used.part.definition.def.name.text;
@@ -125,6 +130,14 @@ impl Cx<'_> {
                 None
             }
         }
+    }
+
+    /// Whether a value is what the layer is given of another one, whatever its shape.
+    fn is_given(&self, mut v: Value) -> bool {
+        while matches!(self.graph.op(v), Op::Reshape | Op::View(_)) {
+            v = self.graph.operands(v)[0];
+        }
+        matches!(self.graph.op(v), Op::Input(n) if *n > 0)
     }
 
     /// Whether two values are computed in the same way from the same values.
