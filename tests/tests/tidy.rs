@@ -199,7 +199,7 @@ fn mentions(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         let inside = letter(code[..at].chars().next_back()) || letter(code[at + name.len()..].chars().next());
-        name.len() > 4 || !inside
+        name.len() > 5 || !inside
     })
 }
 

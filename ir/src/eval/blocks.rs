@@ -2,10 +2,9 @@
 
 use super::{
     data::Data,
-    entries::{reduce, search, top},
+    entries::{dot, normalised, reduce, search, top},
     governed::{Choice, ClosedBlock},
     place::{About, HeadStep},
-    policy::{dot, normalised},
 };
 use crate::{
     PairExpr, ReduceOp,

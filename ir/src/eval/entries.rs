@@ -63,3 +63,25 @@ pub fn top(values: &[f64], count: f64, among: &[bool]) -> Vec<f64> {
     order.iter().take(count).for_each(|at| out[*at] = 1.0);
     out
 }
+
+/// Weights of scores under one softmax; none where nothing is seen.
+pub(super) fn normalised(mut scores: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    let largest = scores.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weight = |s: f64| {
+        if largest == f64::NEG_INFINITY {
+            0.0
+        } else {
+            (s - largest).exp()
+        }
+    };
+    scores.iter_mut().flatten().for_each(|s| *s = weight(*s));
+    let total: f64 = scores.iter().flatten().sum();
+    if total > 0.0 {
+        scores.iter_mut().flatten().for_each(|s| *s /= total);
+    }
+    scores
+}
+
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

@@ -4,7 +4,7 @@ use super::{
     attend::{Attend, Pair},
     blocks, coding,
     data::Data,
-    entries::{pool, reduce, top},
+    entries::{dot, normalised, pool, reduce, top},
     governed::{At, Choice, Entry, HeadCache, Query},
     place::{About, HeadStep},
 };
@@ -365,28 +365,6 @@ impl HeadStep<'_> {
             self.cache.coded_values = border;
         }
     }
-}
-
-/// Weights of scores under one softmax; none where nothing is seen.
-pub(super) fn normalised(mut scores: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
-    let largest = scores.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
-    let weight = |s: f64| {
-        if largest == f64::NEG_INFINITY {
-            0.0
-        } else {
-            (s - largest).exp()
-        }
-    };
-    scores.iter_mut().flatten().for_each(|s| *s = weight(*s));
-    let total: f64 = scores.iter().flatten().sum();
-    if total > 0.0 {
-        scores.iter_mut().flatten().for_each(|s| *s /= total);
-    }
-    scores
-}
-
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// A row turned to a position.

@@ -2,7 +2,7 @@
 
 use super::{
     Rng,
-    policy::{all, binary, number, younger},
+    pairs::{all, binary, number, younger},
 };
 use crate::{
     BinaryOp, PairExpr as Expr, ReduceOp, UnaryOp,

@@ -12,6 +12,7 @@ mod data;
 mod elementwise;
 mod large;
 mod model;
+mod pairs;
 mod policy;
 mod product;
 mod recurrence;

@@ -1,6 +1,9 @@
 //! Attention with random cache policies.
 
-use super::{RandomGraph, Range, Rng};
+use super::{
+    RandomGraph, Range, Rng,
+    pairs::{all, binary, number, younger},
+};
 use crate::{
     AttendSpec, BinaryOp, Dim, Elem, Graph, PairExpr, ReduceOp, Ty, UnaryOp,
     policy::{
@@ -39,26 +42,6 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
         inputs: vec![Range::Real { low: -2.0, high: 2.0 }; 3],
         params,
     }
-}
-
-pub(super) fn number(x: f64) -> Expr {
-    Expr::Const(x)
-}
-
-pub(super) fn binary(op: BinaryOp, x: Expr, y: Expr) -> Expr {
-    Expr::binary(op, x, y)
-}
-
-pub(super) fn age() -> Expr {
-    binary(BinaryOp::Sub, Expr::QueryPos, Expr::KeyPos)
-}
-
-pub(super) fn younger(than: usize) -> Expr {
-    binary(BinaryOp::Lt, age(), number(than as f64))
-}
-
-pub(super) fn all() -> Expr {
-    number(1.0)
 }
 
 struct Maker {

@@ -3,7 +3,6 @@
 use super::{
     super::layout::{PAGE, Scratch},
     Governed,
-    choice::ChoiceScratch,
     code_layout::{Coded, Side},
 };
 use crate::kernel::{Func, Module, Scalar, Ty, Val};
@@ -152,6 +151,35 @@ pub(super) struct Extra {
     pub(super) choice: ChoiceScratch,
     /// Size of all in bytes.
     pub(super) bytes: usize,
+}
+
+/// Offsets in a thread's scratch, in floats, for what queries choose ([`super::choice`]).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChoiceScratch {
+    /// The query at hand `[E]`.
+    pub(super) query: usize,
+    /// What a query head has found: see `Found` there.
+    pub(super) found: usize,
+    /// Sums of values, in panels.
+    pub(super) sums: usize,
+    /// Weights of a vector of entries.
+    pub(super) weights: usize,
+    /// Keys of a block `[size][E]`.
+    pub(super) keys: usize,
+    /// Values of a block `[size][E]`.
+    pub(super) values: usize,
+    /// Keys of a block, turned by their places in it `[size][E]`.
+    pub(super) placed: usize,
+    /// Numbers of the block's entries `[closing][size]`, one more row for what is being computed.
+    pub(super) entries: usize,
+    /// Numbers of channels `[closing][E]`.
+    pub(super) channels: usize,
+    /// Numbers of the block `[closing]`.
+    pub(super) numbers: usize,
+    /// Numbers of channels of the queries that choose `[choosing][E]`.
+    pub(super) folds: usize,
+    /// Groups of blocks of a search.
+    pub(super) lists: usize,
 }
 
 impl Governed<'_> {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{super::layout::float_at, Governed, entries::Numbers},
-    search::Queries,
+    search::Chooser,
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
 use seqc_ir::{PairExpr, policy::Kind};
@@ -17,6 +17,8 @@ struct Lists {
     high: Val,
     /// Values of halves; minus infinity for those that are empty.
     values: Val,
+    /// How many groups are looked for.
+    wanted: Val,
 }
 
 impl Governed<'_> {
@@ -31,15 +33,8 @@ impl Governed<'_> {
     }
 
     /// Stores in array `to` 1 for the blocks that are found.
-    pub(super) fn search(
-        &self,
-        f: &mut Func,
-        numbers: &Numbers,
-        queries: Queries,
-        to: usize,
-        kind: (&PairExpr, usize),
-    ) {
-        let (by, count) = kind;
+    pub(super) fn search(&self, f: &mut Func, chooser: &Chooser<'_>, to: usize, by: &PairExpr, count: usize) {
+        let numbers = chooser.numbers;
         let (one, wanted) = (f.i64(1), f.i64(count as i64));
         let blocks = f.add(numbers.last, one);
         let few = f.cmp(Cmp::Le, blocks, wanted);
@@ -51,7 +46,7 @@ impl Governed<'_> {
         });
         let many = f.not(few);
         f.if_then(many, |f| {
-            let lists = self.lists(f, numbers);
+            let lists = self.lists(f, numbers, wanted);
             let zero = f.i64(0);
             f.for_each(zero, wanted, 1, |f, group| {
                 let next = f.add(group, one);
@@ -71,8 +66,8 @@ impl Governed<'_> {
                 });
                 let goes_on = f.cmp(Cmp::Gt, longest[0], one);
                 f.if_then(goes_on, |f| {
-                    self.halve_groups(f, numbers, queries, by, (lists, wanted));
-                    self.keep_best(f, lists, wanted);
+                    self.halve_groups(f, chooser, by, lists);
+                    self.keep_best(f, lists);
                 });
             });
             let found = f.f32(1.0);
@@ -84,25 +79,20 @@ impl Governed<'_> {
         });
     }
 
-    fn lists(&self, f: &mut Func, numbers: &Numbers) -> Lists {
+    fn lists(&self, f: &mut Func, numbers: &Numbers, wanted: Val) -> Lists {
         let room = (2 * self.groups_searched()).next_multiple_of(16);
         let base = float_at(f, numbers.args.scratch, self.extra().choice.lists);
         Lists {
             low: base,
             high: float_at(f, base, room),
             values: float_at(f, base, 2 * room),
+            wanted,
         }
     }
 
     /// Two halves in place of each group, with the values of the blocks in their middles.
-    fn halve_groups(
-        &self,
-        f: &mut Func,
-        numbers: &Numbers,
-        queries: Queries,
-        by: &PairExpr,
-        (lists, wanted): (Lists, Val),
-    ) {
+    fn halve_groups(&self, f: &mut Func, chooser: &Chooser<'_>, by: &PairExpr, lists: Lists) {
+        let wanted = lists.wanted;
         let (zero, one, two) = (f.i64(0), f.i64(1), f.i64(2));
         // From the last group on: what is written lies behind what is still to be read.
         f.for_each(zero, wanted, 1, |f, n| {
@@ -129,7 +119,7 @@ impl Governed<'_> {
                 |f| {
                     let both = f.add(low, high);
                     let block = f.udiv(both, two);
-                    let x = self.value_of_block(f, numbers, queries, by, block);
+                    let x = self.value_of_block(f, chooser, by, block);
                     // What is no number does not compete.
                     let number = f.cmp(Cmp::Eq, x, x);
                     vec![f.select(number, x, least)]
@@ -142,7 +132,8 @@ impl Governed<'_> {
     }
 
     /// The halves with the largest values become the groups, in their order.
-    fn keep_best(&self, f: &mut Func, lists: Lists, wanted: Val) {
+    fn keep_best(&self, f: &mut Func, lists: Lists) {
+        let wanted = lists.wanted;
         let lanes = self.attend.lanes();
         let (zero, one, two) = (f.i64(0), f.i64(1), f.i64(2));
         let halves = f.mul(wanted, two);

@@ -19,7 +19,7 @@ use super::{
     Governed,
     args::Args,
     entries::{Lanes, Numbers, Space},
-    states::{Needs, Part, Slot},
+    states::{ChoiceScratch, Needs, Part, Slot},
 };
 use crate::{
     kernel::{Func, Module, Ty, Val},
@@ -31,35 +31,6 @@ use seqc_ir::{
     policy::{Blocks, KEY, Kind, MEMORIES, SLOT},
 };
 use seqc_passes::attention::policy_entries::Share;
-
-/// Offsets in a thread's scratch, in floats.
-#[derive(Clone, Copy, Debug)]
-pub(in super::super) struct ChoiceScratch {
-    /// The query at hand `[E]`.
-    pub(super) query: usize,
-    /// What a query head has found: see [`see::Found`].
-    pub(super) found: usize,
-    /// Sums of values, in panels.
-    pub(super) sums: usize,
-    /// Weights of a vector of entries.
-    pub(super) weights: usize,
-    /// Keys of a block `[size][E]`.
-    pub(super) keys: usize,
-    /// Values of a block `[size][E]`.
-    pub(super) values: usize,
-    /// Keys of a block, turned by their places in it `[size][E]`.
-    pub(super) placed: usize,
-    /// Numbers of the block's entries `[closing][size]`, one more row for what is being computed.
-    pub(super) entries: usize,
-    /// Numbers of channels `[closing][E]`.
-    pub(super) channels: usize,
-    /// Numbers of the block `[closing]`.
-    pub(super) numbers: usize,
-    /// Numbers of channels of the queries that choose `[choosing][E]`.
-    pub(super) folds: usize,
-    /// Groups of blocks of a search.
-    pub(super) lists: usize,
-}
 
 /// Where the numbers of blocks are: arrays of numbers of blocks, then vectors of blocks, then the weights that are given.
 pub(super) struct BlockArrays {

@@ -7,7 +7,7 @@ use super::{
         define::{identity, joined},
         entries::{Lanes, Numbers},
     },
-    search::Queries,
+    search::Chooser,
 };
 use crate::{
     kernel::{Cast, Func, Scalar, Ty, Val},
@@ -17,6 +17,14 @@ use seqc_ir::{
     PairExpr, ReduceOp,
     policy::{Definition, Kind},
 };
+
+/// A query and a block whose numbers it meets.
+#[derive(Clone, Copy)]
+struct Meeting {
+    /// The query's channels.
+    query: Val,
+    block: Val,
+}
 
 impl Governed<'_> {
     /// Whether a definition of [`seqc_ir::policy::Blocks::choosing`] is computed for single blocks alone, where a search looks at them.
@@ -38,14 +46,8 @@ impl Governed<'_> {
     }
 
     /// A function of one block's numbers.
-    pub(super) fn value_of_block(
-        &self,
-        f: &mut Func,
-        numbers: &Numbers,
-        queries: Queries,
-        e: &PairExpr,
-        block: Val,
-    ) -> Val {
+    pub(super) fn value_of_block(&self, f: &mut Func, chooser: &Chooser<'_>, e: &PairExpr, block: Val) -> Val {
+        let numbers = chooser.numbers;
         let e = self.of_block(e);
         let arrays = self.block_arrays();
         let closing = arrays.of.len() - arrays.raw.len();
@@ -57,7 +59,7 @@ impl Governed<'_> {
             }
             let looked_up = n.checked_sub(closing).filter(|n| self.is_looked_up(*n));
             streams[n] = match (looked_up, array) {
-                (Some(definition), _) => self.look_up(f, numbers, queries, definition, block),
+                (Some(definition), _) => self.look_up(f, chooser, definition, block),
                 (None, Some(array)) => {
                     let p = self.number_of(f, &numbers.args, *array, numbers.group, block);
                     f.load(p, Ty::F32)
@@ -69,27 +71,29 @@ impl Governed<'_> {
         if x.ty == Ty::F32 { x } else { f.extract(x, 0) }
     }
 
-    fn look_up(&self, f: &mut Func, numbers: &Numbers, queries: Queries, definition: usize, block: Val) -> Val {
+    fn look_up(&self, f: &mut Func, chooser: &Chooser<'_>, definition: usize, block: Val) -> Val {
         let Some(blocks) = self.blocks_policy() else {
             return f.f32(0.0);
         };
+        let numbers = chooser.numbers;
         match &blocks.choosing[definition].kind {
-            Kind::QuerySum { of, over } => self.over_queries(f, numbers, queries, *over, |f, query| {
-                self.product_with_block(f, numbers, query, of, block)
+            Kind::QuerySum { of, over } => self.over_queries(f, chooser, *over, |f, query| {
+                self.product_with_block(f, numbers, Meeting { query, block }, of)
             }),
-            Kind::EntrySum { of, entries, over } => self.over_queries(f, numbers, queries, *over, |f, query| {
-                self.products_with_entries(f, numbers, query, (of, *entries), block)
+            Kind::EntrySum { of, entries, over } => self.over_queries(f, chooser, *over, |f, query| {
+                self.products_with_entries(f, numbers, Meeting { query, block }, of, *entries)
             }),
             _ => f.f32(0.0),
         }
     }
 
     /// Stores products with the keys of every block's entries in array `to`.
-    pub(super) fn entry_sums(&self, f: &mut Func, numbers: &Numbers, queries: Queries, to: usize, definition: usize) {
+    pub(super) fn entry_sums(&self, f: &mut Func, chooser: &Chooser<'_>, to: usize, definition: usize) {
+        let numbers = chooser.numbers;
         let (zero, one) = (f.i64(0), f.i64(1));
         let blocks = f.add(numbers.last, one);
         f.for_each(zero, blocks, 1, |f, block| {
-            let x = self.look_up(f, numbers, queries, definition, block);
+            let x = self.look_up(f, chooser, definition, block);
             let p = self.number_of(f, &numbers.args, to, numbers.group, block);
             f.store(x, p);
         });
@@ -99,16 +103,16 @@ impl Governed<'_> {
     fn over_queries(
         &self,
         f: &mut Func,
-        numbers: &Numbers,
-        queries: Queries,
+        chooser: &Chooser<'_>,
         over: ReduceOp,
         of: impl FnOnce(&mut Func, Val) -> Val,
     ) -> Val {
+        let (numbers, queries) = (chooser.numbers, chooser.queries);
         let (one, none) = (f.i64(1), f.f32(identity(over) as f32));
         let found = f.for_loop(queries.first..queries.end, one, &[none], |f, row, found| {
             let query = match queries.at {
                 Some(_) => {
-                    self.load_query(f, &numbers.args, numbers.head, [row], queries.at);
+                    self.load_query(f, &numbers.args, numbers.head, row, queries.at);
                     float_at(f, numbers.args.scratch, self.extra().choice.query)
                 }
                 None => {
@@ -123,7 +127,8 @@ impl Governed<'_> {
     }
 
     /// The sum over channels for one block.
-    fn product_with_block(&self, f: &mut Func, numbers: &Numbers, query: Val, of: &PairExpr, block: Val) -> Val {
+    fn product_with_block(&self, f: &mut Func, numbers: &Numbers, meeting: Meeting, of: &PairExpr) -> Val {
+        let Meeting { query, block } = meeting;
         let args = &numbers.args;
         let e = self.of_block_channel(of);
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
@@ -133,13 +138,12 @@ impl Governed<'_> {
         let sum = f.for_loop(zero..width, one, &[none], |f, channel, sum| {
             let p = f.gep(query, channel, Scalar::F32);
             let q = f.load(p, Ty::F32);
-            let mut streams = vec![none; self.block_arrays().of.len()];
+            let mut streams = self.scalars(f, numbers, [block, channel], &e);
             for (definition, vector) in &vectors {
                 let row = row_at(f, *vector, channel, PAGE);
                 let p = f.gep(row, column, Scalar::F32);
                 streams[*definition] = f.load(p, Ty::F32);
             }
-            self.add_scalars(f, numbers, block, channel, (&e, &mut streams));
             let x = numbers.pair(1, block, Some(q), streams).number(f, &e);
             let x = if x.ty == Ty::F32 { x } else { f.extract(x, 0) };
             vec![f.add(sum[0], x)]
@@ -148,15 +152,9 @@ impl Governed<'_> {
     }
 
     /// Numbers of a block and of the queries' channels, as far as an expression reads them, and the number of the channel.
-    fn add_scalars(
-        &self,
-        f: &mut Func,
-        numbers: &Numbers,
-        block: Val,
-        channel: Val,
-        (e, streams): (&PairExpr, &mut Vec<Val>),
-    ) {
-        let args = &numbers.args;
+    fn scalars(&self, f: &mut Func, numbers: &Numbers, [block, channel]: [Val; 2], e: &PairExpr) -> Vec<Val> {
+        let (args, none) = (&numbers.args, f.f32(0.0));
+        let mut streams = vec![none; self.block_arrays().of.len()];
         for (n, array) in self.block_arrays().of.into_iter().enumerate() {
             let read = e.any(&|e| matches!(e, PairExpr::KeyStream(k) if *k == n));
             if let Some(array) = array.filter(|_| read) {
@@ -170,6 +168,7 @@ impl Governed<'_> {
             streams[place] = f.load(p, Ty::F32);
         }
         streams.push(f.convert(Cast::SignedToFloat, channel, Scalar::F32));
+        streams
     }
 
     /// Over the entries of a block: the sum over channels of a function of the query's number and the key's.
@@ -177,10 +176,11 @@ impl Governed<'_> {
         &self,
         f: &mut Func,
         numbers: &Numbers,
-        query: Val,
-        (of, entries): (&PairExpr, ReduceOp),
-        block: Val,
+        meeting: Meeting,
+        of: &PairExpr,
+        entries: ReduceOp,
     ) -> Val {
+        let block = meeting.block;
         let lanes = self.attend.lanes();
         let Some(blocks) = self.blocks_policy() else {
             return f.f32(0.0);
@@ -199,7 +199,7 @@ impl Governed<'_> {
                 page: f.udiv(start, page_size),
                 start: f.urem(start, page_size),
             };
-            let sums = self.sums_with_keys(f, numbers, query, &e, (at, block));
+            let sums = self.sums_with_keys(f, numbers, meeting, &e, at);
             let (before, left) = (f.sub(low, start), f.sub(high, start));
             let before = f.max(before, zero);
             let (before, inside) = (f.tail_mask(before, lanes), f.tail_mask(left, lanes));
@@ -213,14 +213,8 @@ impl Governed<'_> {
     }
 
     /// The sum over channels for a vector of entries.
-    fn sums_with_keys(
-        &self,
-        f: &mut Func,
-        numbers: &Numbers,
-        query: Val,
-        e: &PairExpr,
-        (at, block): (Lanes, Val),
-    ) -> Val {
+    fn sums_with_keys(&self, f: &mut Func, numbers: &Numbers, meeting: Meeting, e: &PairExpr, at: Lanes) -> Val {
+        let Meeting { query, block } = meeting;
         let (args, attend, lanes) = (&numbers.args, self.attend, self.attend.lanes());
         let ratio = f.i64(attend.ratio() as i64);
         let group = f.udiv(numbers.head, ratio);
@@ -242,8 +236,7 @@ impl Governed<'_> {
             let row = numbers_at(f, keys, channel, PAGE, elem);
             let p = f.gep(row, at.start, elem);
             let k = plain_vector(f, stored, p, lanes, None);
-            let mut scalars = vec![f.f32(0.0); self.block_arrays().of.len()];
-            self.add_scalars(f, numbers, block, channel, (e, &mut scalars));
+            let scalars = self.scalars(f, numbers, [block, channel], e);
             let mut streams: Vec<Val> = scalars.into_iter().map(|x| f.splat(x, lanes)).collect();
             streams.push(k);
             let x = numbers.pair(lanes, block, Some(q), streams).real(f, e);

@@ -14,6 +14,13 @@ use seqc_ir::{
 };
 use std::ops::Range;
 
+/// A query head where its queries choose.
+pub(super) struct Chooser<'n> {
+    /// Numbers of closed blocks.
+    pub(super) numbers: &'n Numbers,
+    pub(super) queries: Queries,
+}
+
 /// The queries that choose together.
 #[derive(Clone, Copy)]
 pub(super) struct Queries {
@@ -57,8 +64,12 @@ impl Governed<'_> {
                     end: own[2],
                     at: blocks.query.as_ref().map(|at| numbers.number(f, self, at)),
                 };
+                let chooser = Chooser {
+                    numbers: &numbers,
+                    queries,
+                };
                 for definition in part.clone() {
-                    self.choose_by(f, &numbers, queries, definition);
+                    self.choose_by(f, &chooser, definition);
                 }
                 // What the next part reduces over query heads.
                 if let Some(Definition {
@@ -74,14 +85,15 @@ impl Governed<'_> {
         }
     }
 
-    fn choose_by(&self, f: &mut Func, numbers: &Numbers, queries: Queries, n: usize) {
+    fn choose_by(&self, f: &mut Func, chooser: &Chooser<'_>, n: usize) {
+        let numbers = chooser.numbers;
         let Some(kind) = self.blocks_policy().map(|b| &b.choosing[n].kind) else {
             return;
         };
         let arrays = self.block_arrays();
         let closing = arrays.of.len() - arrays.raw.len();
-        if let Kind::QueryFold { of, over, mean } = kind {
-            return self.query_fold(f, numbers, queries, n, (of, *over, *mean));
+        if kind.of_channels() {
+            return self.query_fold(f, chooser, n, kind);
         }
         let Some(to) = arrays.of[closing + n].filter(|_| !self.is_looked_up(n)) else {
             return;
@@ -90,14 +102,14 @@ impl Governed<'_> {
             Kind::Entry(e) => self.fill(f, numbers, to, e),
             Kind::Top { by, count, among } => self.top(f, numbers, to, [by, count, among]),
             Kind::Over { of, how, among } => self.over(f, numbers, to, *how, [of, among]),
-            Kind::QuerySum { of, over } => self.query_sums(f, numbers, queries, to, (of, *over)),
+            Kind::QuerySum { of, over } => self.query_sums(f, chooser, to, of, *over),
             Kind::Heads { how, members, .. } => {
                 if let Some(raw) = arrays.raw[n] {
                     self.over_heads(f, numbers, [raw, to], *how, *members);
                 }
             }
-            Kind::Search { by, count } => self.search(f, numbers, queries, to, (by, *count)),
-            Kind::EntrySum { .. } => self.entry_sums(f, numbers, queries, to, n),
+            Kind::Search { by, count } => self.search(f, chooser, to, by, *count),
+            Kind::EntrySum { .. } => self.entry_sums(f, chooser, to, n),
             // Numbers of entries (law 11).
             _ => {}
         }
@@ -130,35 +142,28 @@ impl Governed<'_> {
     }
 
     /// For each query: code that finds it in scratch.
-    fn each_query(&self, f: &mut Func, numbers: &Numbers, queries: Queries, body: impl FnOnce(&mut Func, Val)) {
+    fn each_query(&self, f: &mut Func, chooser: &Chooser<'_>, body: impl FnOnce(&mut Func, Val)) {
+        let (numbers, queries) = (chooser.numbers, chooser.queries);
         f.for_each(queries.first, queries.end, 1, |f, row| {
-            self.load_query(f, &numbers.args, numbers.head, [row], queries.at);
+            self.load_query(f, &numbers.args, numbers.head, row, queries.at);
             let first = f.cmp(Cmp::Eq, row, queries.first);
             body(f, first);
         });
     }
 
     /// Sums over channels, reduced over the queries that choose together.
-    fn query_sums(
-        &self,
-        f: &mut Func,
-        numbers: &Numbers,
-        queries: Queries,
-        to: usize,
-        (of, over): (&PairExpr, ReduceOp),
-    ) {
-        let one = f.i64(1);
+    fn query_sums(&self, f: &mut Func, chooser: &Chooser<'_>, to: usize, of: &PairExpr, over: ReduceOp) {
+        let (numbers, queries, one) = (chooser.numbers, chooser.queries, f.i64(1));
         let alike = !of.any(&|e| matches!(e, PairExpr::Score)) && over != ReduceOp::Sum;
         if alike || self.blocks_policy().is_none_or(|b| b.together == 1) {
-            let queries = Queries {
-                end: f.add(queries.first, one),
-                ..queries
-            };
-            return self.each_query(f, numbers, queries, |f, _| self.query_sum(f, numbers, to, of));
+            let end = f.add(queries.first, one);
+            let queries = Queries { end, ..queries };
+            let first = Chooser { numbers, queries };
+            return self.each_query(f, &first, |f, _| self.query_sum(f, numbers, to, of));
         }
         let own = self.block_arrays().temporary;
         let blocks = f.add(numbers.last, one);
-        self.each_query(f, numbers, queries, |f, first| {
+        self.each_query(f, chooser, |f, first| {
             self.query_sum(f, numbers, own, of);
             let first = f.splat(first, self.attend.lanes());
             self.each_vector(f, blocks, |f, at| {
@@ -172,20 +177,17 @@ impl Governed<'_> {
     }
 
     /// Numbers of channels, reduced over the queries that choose together.
-    fn query_fold(
-        &self,
-        f: &mut Func,
-        numbers: &Numbers,
-        queries: Queries,
-        n: usize,
-        (of, over, mean): (&PairExpr, ReduceOp, bool),
-    ) {
+    fn query_fold(&self, f: &mut Func, chooser: &Chooser<'_>, n: usize, kind: &Kind) {
+        let Kind::QueryFold { of, over, mean } = kind else {
+            return;
+        };
+        let (numbers, queries) = (chooser.numbers, chooser.queries);
         let (args, e) = (&numbers.args, self.of_block_channel(of));
         let lanes = self.attend.lanes();
         let (zero, width) = (f.i64(0), f.i64(self.attend.key_dim as i64));
         let query = float_at(f, args.scratch, self.extra().choice.query);
         let to = self.fold_at(f, args, n);
-        self.each_query(f, numbers, queries, |f, first| {
+        self.each_query(f, chooser, |f, first| {
             let first = f.splat(first, lanes);
             f.for_each(zero, width, i64::from(lanes), |f, channel| {
                 let p = f.gep(query, channel, Scalar::F32);
@@ -195,12 +197,12 @@ impl Governed<'_> {
                 let x = pair.real(f, &e);
                 let p = f.gep(to, channel, Scalar::F32);
                 let old = f.load(p, self.vector());
-                let joined = joined(f, over, x, old);
+                let joined = joined(f, *over, x, old);
                 let x = f.select(first, x, joined);
                 f.store(x, p);
             });
         });
-        if mean {
+        if *mean {
             let count = f.sub(queries.end, queries.first);
             let count = f.convert(Cast::SignedToFloat, count, Scalar::F32);
             let count = f.splat(count, lanes);
@@ -270,7 +272,7 @@ impl Governed<'_> {
                     .map(|(start, sum)| {
                         let first = f.i64(*start as i64);
                         let at = Lanes { page, start: first };
-                        let mut streams = self.streams_of_channel(f, args, &vectors, [channel], *start);
+                        let mut streams = self.streams_of_channel(f, args, &vectors, channel, *start);
                         self.add_numbers(f, numbers, at, &e, &mut streams);
                         let pair = numbers.pair(lanes, first, Some(x), streams);
                         let x = pair.real(f, &e);
@@ -326,7 +328,7 @@ impl Governed<'_> {
         f: &mut Func,
         args: &Args,
         vectors: &[(usize, Val)],
-        [channel]: [Val; 1],
+        channel: Val,
         start: usize,
     ) -> Vec<Val> {
         let lanes = self.attend.lanes();

@@ -134,7 +134,7 @@ impl Governed<'_> {
             }
             _ => None,
         };
-        self.load_query(f, args, seeing.head, [seeing.row], at);
+        self.load_query(f, args, seeing.head, seeing.row, at);
         if let (Some(turn), Some(_)) = (self.policy.turn, at) {
             // As keys have it, too.
             self.magnify_query(f, args, turn);
@@ -148,7 +148,7 @@ impl Governed<'_> {
     }
 
     /// Copies a query into scratch, turned to a position where there is one.
-    pub(super) fn load_query(&self, f: &mut Func, args: &Args, head: Val, [row]: [Val; 1], at: Option<Val>) {
+    pub(super) fn load_query(&self, f: &mut Func, args: &Args, head: Val, row: Val, at: Option<Val>) {
         let attend = self.attend;
         let from = self.queries(args).row(f, row);
         let from = row_at(f, from, head, attend.key_dim);
