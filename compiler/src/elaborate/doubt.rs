@@ -11,7 +11,7 @@ use crate::{
     source::Place,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Ident, Shape, Span, Stmt, Target};
-use seqc_ir::{BinaryOp, Elem, Op, PairDomain, PairLeaf, UnaryOp, Value};
+use seqc_ir::{BinaryOp, Elem, Op, PairDomain, PairExpr, PairLeaf, UnaryOp, Value};
 
 /// Most nodes that are looked at to see what a number is made of.
 const MAX_LOOKS: usize = 200;
@@ -108,6 +108,9 @@ impl Cx<'_> {
     /// Warns where a quotient of integers that is not rounded is compared with an integer, or its remainder is taken:
     /// who writes that thinks of rounded quotients.
     pub(super) fn doubt_quotient(&mut self, op: BinaryOp, a: &Operand, b: &Operand, span: Span) {
+        if self.in_cache() {
+            return self.doubt_rounded(op, a, b, span);
+        }
         let remainder = op == BinaryOp::Mod;
         if !remainder && (!op.is_predicate() || matches!(op, BinaryOp::And | BinaryOp::Or)) {
             return;
@@ -151,6 +154,32 @@ impl Cx<'_> {
         self.warn(
             d.help("write `int(a / b)` to round down; without `int`, `/` rounds down inside index brackets, and between integers in `where` and `score`, where a power is an integer only if it is known at build time")
                 .help("for the exact quotient write `a * (1 / b)`"),
+        );
+    }
+
+    /// Warns where a real number of a cache is compared with a quotient of integers, which is rounded down there.
+    fn doubt_rounded(&mut self, op: BinaryOp, a: &Operand, b: &Operand, span: Span) {
+        let is_rounded = |o: &Operand| match &o.val {
+            Val::Score(score) => score.elem == Elem::I64 && is_floor_of_quotient(&score.expr),
+            _ => false,
+        };
+        let is_real = |o: &Operand| matches!(&o.val, Val::Score(score) if score.elem == Elem::F32);
+        let order = op.is_predicate() && !matches!(op, BinaryOp::And | BinaryOp::Or);
+        let quotient = match (is_rounded(a) && is_real(b), is_real(a) && is_rounded(b)) {
+            (true, _) => a,
+            (_, true) => b,
+            _ => return,
+        };
+        let (place, quotient) = (self.place(span), self.place(quotient.span));
+        let said = |d: &Diagnostic| d.code == "rounded-quotient" && d.place() == Some(place);
+        if !order || self.warnings.iter().any(said) {
+            return;
+        }
+        let message = "a real number is compared with a quotient of integers, which is rounded down";
+        let d = Diagnostic::warning("rounded-quotient", message).label(place.file, place.span, "");
+        self.warn(
+            d.note(quotient, "an integer")
+                .help("multiply instead of dividing, `x * n < m`; `floor(m / n)` is the integer"),
         );
     }
 
@@ -308,4 +337,9 @@ impl PairDomain for PairMade {
     fn table(&mut self, _: usize, _: Vec<MadeOf>) -> MadeOf {
         MadeOf::Reals
     }
+}
+
+/// Whether an expression is a quotient that is rounded down.
+fn is_floor_of_quotient(e: &PairExpr) -> bool {
+    matches!(e, PairExpr::Unary(UnaryOp::Floor, x) if matches!(**x, PairExpr::Binary(BinaryOp::Div, ..)))
 }

@@ -98,6 +98,7 @@ fn every_message_has_a_snapshot() {
     seen.extend(of_options());
     seen.extend(of_files());
     seen.extend(of_doubts());
+    seen.extend(of_quotients());
     seen.extend(of_readings());
     seen.extend(of_caches());
     for code in codes() {
@@ -292,6 +293,33 @@ fn of_doubts() -> Vec<String> {
         assert!(found.is_empty(), "{layer}\n{text}");
     }
     doubts().into_iter().map(|(_, code, _)| code.to_owned()).collect()
+}
+
+/// Quotients of integers in a cache, which are rounded down.
+fn of_quotients() -> Vec<String> {
+    let warnings = |name: &str, test: &str| {
+        let dir = scratch(name);
+        let file = format!("cache mine() {{\n  last = weight\n  keep({test})\n}}\n");
+        write(&dir.join("layer.seq"), file.as_bytes());
+        write(&dir.join("model.yaml"), caches::MODEL.as_bytes());
+        let mut sources = Sources::default();
+        let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
+        let warnings = built.map(|built| built.warnings()).unwrap_or_default();
+        (warnings.len(), shown(&warnings, &sources, &dir))
+    };
+    let (count, text) = warnings("rounded-quotient", "last > members / n");
+    assert_eq!(count, 1, "{text}");
+    insta::assert_snapshot!("rounded-quotient", text);
+    for clear in [
+        "last * n > members",
+        "slot < n / 4",
+        "age / 4 == slot / 4",
+        "last > floor(members / n)",
+        "last > 1 / 4",
+    ] {
+        assert_eq!(warnings("rounded-clear", clear).0, 0, "{clear}");
+    }
+    vec!["rounded-quotient".to_owned()]
 }
 
 fn of_options() -> Vec<String> {
