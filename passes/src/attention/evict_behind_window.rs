@@ -1,7 +1,7 @@
 //! Lets entries leave a cache with a policy where the attention's own predicate bounds how far back queries see.
 //!
 //! A policy that only stores keys and values smaller keeps all entries, and what is behind the window of a layer is never seen again: it
-//! leaves after every [`TOGETHER`] tokens. Not where the policy itself evicts, remembers numbers, or reads how many entries there
+//! leaves after every 64 tokens. Not where the policy itself evicts, remembers numbers, or reads how many entries there
 //! are or in which slots they stand: an entry that has left would change what these say.
 
 use crate::attention::span::AttentionSpan;

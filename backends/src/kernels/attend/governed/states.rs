@@ -29,7 +29,7 @@ pub enum Part {
     Channels,
     /// Queries of the last tokens.
     Queries,
-    /// A number of each block and query head, see [`super::choice`].
+    /// A number of each closed block and query head.
     BlockNumbers(usize),
     /// A vector of each block, for each key head or query head.
     BlockVectors(usize),
