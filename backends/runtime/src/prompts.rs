@@ -33,6 +33,16 @@ impl Prompts {
         self.0.last().map_or(OPEN_PROMPT, |prompt| prompt.end)
     }
 
+    /// Where the prompt begins that is read next or was read last: where its end was said, if an answer came before, otherwise at the
+    /// start.
+    pub(crate) fn begun(&self) -> u64 {
+        let Some((last, before)) = self.0.split_last() else {
+            return 0;
+        };
+        let answered = before.iter().any(|prompt| prompt.end <= last.said);
+        if answered { last.said } else { 0 }
+    }
+
     /// Says where the prompt ends whose next token has this position.
     pub(crate) fn end_at(&mut self, position: u64, end: u64) {
         self.0.retain(|prompt| prompt.said < position);
@@ -77,6 +87,17 @@ mod tests {
         prompts.end_at(0, 21);
         assert_eq!(prompts.all(), [Prompt { said: 0, end: 21 }]);
         assert_eq!(turns().end(), 50);
+    }
+
+    #[test]
+    fn a_prompt_begins_behind_an_answer_or_at_the_start() {
+        assert_eq!(turns().begun(), 30);
+        let mut open = Prompts::default();
+        open.end_at(12, 20);
+        // What was read before its end was said belongs to it.
+        assert_eq!(open.begun(), 0);
+        open.end_at(20, 28);
+        assert_eq!(open.begun(), 20);
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Sequence {
 
     /// Whether the next token is one of several that choose together, of which others have been read.
     pub(crate) fn is_divided(&self, descriptor: &Descriptor) -> bool {
-        let begun = self.prompts.all().last().map_or(0, |prompt| prompt.said);
+        let begun = self.prompts.begun();
         let together = descriptor.together.max(1) as u64;
         begun < self.position && self.position < self.prompts.end() && !self.position.is_multiple_of(together)
     }

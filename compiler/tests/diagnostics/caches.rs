@@ -123,6 +123,21 @@ pub(super) fn bodies() -> Vec<Case> {
             "  mean[c] = mean(block: key[c])\n  blocks(size = 4)\n  see(!closed)",
         ),
         of(
+            "blocks-key-moves",
+            "wrong-operands",
+            "  blocks(size = 4)\n  see(age >= 0; query = i, key = if closed then j else 0)",
+        ),
+        of(
+            "blocks-key-chosen",
+            "wrong-operands",
+            "  blocks(size = 4)\n  see(age >= 0; query = i, key = max(block: j))",
+        ),
+        of(
+            "blocks-key-remembered",
+            "wrong-operands",
+            "  mass = prev(mass) + weight\n  blocks(size = 4, key = mass)\n  see(!closed)",
+        ),
+        of(
             "blocks-twice",
             "defined-twice",
             "  blocks(size = 4)\n  blocks(size = 8)",

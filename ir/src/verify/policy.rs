@@ -140,6 +140,10 @@ fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<
         return Err("blocks of nothing, or of entries some of which leave".to_owned());
     }
     let entry = Scope { entry: true, ..scope };
+    let remembers = |e: &PairExpr| e.any(&|e| matches!(e, PairExpr::KeyStream(n) if *n >= MEMORIES));
+    if blocks.key.as_ref().is_some_and(remembers) {
+        return Err("keys of blocks stand where a memory says".to_owned());
+    }
     blocks.key.as_ref().map_or(Ok(()), |key| entry.number(key))?;
     blocks.query.as_ref().map_or(Ok(()), |query| scope.number(query))?;
     let closing = Scope {
@@ -369,8 +373,11 @@ impl Scope<'_> {
                 .then_some(())
                 .ok_or_else(|| format!("number {n} is read where it is not there"))
         };
-        if n == RANK || n == CLOSED {
+        if n == RANK {
             return there(self.seen);
+        }
+        if n == CLOSED {
+            return there(self.seen && self.block);
         }
         if n == KEY {
             return there(self.key);

@@ -123,9 +123,13 @@ impl Reader<'_> {
             session.end_prompt(prompt as u64);
         }
         let cut = common::cut(&args.chunk);
-        // The token before each one that is scored has the logits; the last token says nothing about this window.
-        let before = &tokens[window.start..window.first - 1];
-        let read = &tokens[window.first - 1..window.end - 1];
+        // The token before each one that is scored has the logits; the last token says nothing about this window. Tokens that choose
+        // together are read together.
+        let unscored = window.first - 1 - window.start;
+        let together = session.model().descriptor().together.max(1);
+        let split = window.start + unscored - unscored % together;
+        let before = &tokens[window.start..split];
+        let read = &tokens[split..window.end - 1];
         if !before.is_empty() {
             let bar = &mut self.bar;
             session.feed(&common::tokens(before.to_vec()), &cut, Wanted::Last, |outputs| {
@@ -133,19 +137,21 @@ impl Reader<'_> {
                 Ok(())
             })?;
         }
-        let (mut next, mut odd) = (window.first, false);
+        let (mut next, mut odd) = (split + 1, false);
         let (bar, scores, logits) = (&mut self.bar, &mut self.scores, self.logits);
         session.feed(&common::tokens(read.to_vec()), &cut, Wanted::All, |outputs| {
             bar.add(outputs.tokens());
             for row in 0..outputs.rows() {
-                let row: Vec<f32> = outputs.row(logits, row).collect();
-                odd |= finite::undecided(&row);
-                let part = (next - window.start) * scores.len() / windows.context;
-                let found = LogProb::of(&row, tokens[next] as usize);
-                scores[part].add(Score {
-                    tokens: 1,
-                    nll: -f64::from(found.logprob),
-                });
+                if next >= window.first {
+                    let row: Vec<f32> = outputs.row(logits, row).collect();
+                    odd |= finite::undecided(&row);
+                    let part = (next - window.start) * scores.len() / windows.context;
+                    let found = LogProb::of(&row, tokens[next] as usize);
+                    scores[part].add(Score {
+                        tokens: 1,
+                        nll: -f64::from(found.logprob),
+                    });
+                }
                 next += 1;
             }
             Ok(())

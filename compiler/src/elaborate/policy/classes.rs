@@ -174,6 +174,11 @@ pub(super) fn is_about_blocks(def: &Def, e: &Expr) -> bool {
     any_of(e, &uses)
 }
 
+/// Whether an expression reads a query, which is at hand where blocks are chosen.
+pub(super) fn mentions_query(e: &Expr) -> bool {
+    any_of(e, &|e| matches!(&e.kind, ExprKind::Name(name) if name == words::QUERY))
+}
+
 /// Whether an expression itself is about blocks.
 fn of_block(def: &Def, e: &Expr) -> bool {
     match &e.kind {

@@ -3,7 +3,7 @@
 use super::{
     super::{cx::Cx, val::Val},
     choose::{Called, always, name_of},
-    state::{Class, Level, Scope, Stage},
+    state::{Class, DefinitionId, Level, Scope, Stage},
     words,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg};
 use seqc_ir::{
     PairExpr,
-    policy::{Along, Blocks, Channels, Coding, Eviction, Sight},
+    policy::{Along, Blocks, CLOSED, Channels, Coding, Eviction, MEMORIES, Sight},
 };
 
 /// Most tokens of a group, which every other group divides.
@@ -55,22 +55,41 @@ impl Cx<'_> {
     /// `blocks(size = n, first = 0, behind = 0, together = 1, refresh = 1, key = a, query = b)`: consecutive entries among which queries choose.
     fn blocks(&mut self, call: Called<'_>) {
         if self.making().blocks.is_some() {
-            return self.said_twice(call);
+            let place = self.place(call.span);
+            let d = Diagnostic::new("defined-twice", place, "a cache has one `blocks`");
+            self.report(d.help("leave one of them out: all numbers of blocks are of the same blocks"));
+            return;
         }
+        // What is wrong is said here, and not once more wherever blocks are used.
+        let blocks = self.blocks_of(call).unwrap_or(Blocks {
+            size: 1,
+            first: 0,
+            behind: 0,
+            together: 1,
+            refresh: 1,
+            key: None,
+            query: None,
+            closing: Vec::new(),
+            choosing: Vec::new(),
+        });
+        self.making().blocks = Some(blocks);
+    }
+
+    fn blocks_of(&mut self, call: Called<'_>) -> Option<Blocks> {
         let size = match (call.args, call.option("size")) {
             ([], Some(size)) => size,
             _ => {
                 let place = self.place(call.span);
                 let d = Diagnostic::new("wrong-arguments", place, "`blocks` takes how many entries a block has");
                 self.report(d.help("write `blocks(size = 16)`"));
-                return;
+                return None;
             }
         };
         if !self.options_of(
             call,
             &["size", "first", "behind", "together", "refresh", "key", "query"],
         ) {
-            return;
+            return None;
         }
         let size = self.size(size).map(|d| d.size);
         let [first, behind] = ["first", "behind"].map(|option| match call.option(option) {
@@ -83,21 +102,22 @@ impl Cx<'_> {
         });
         let key = call.option("key").map(|e| {
             let scope = Scope::new(Stage::Close, Level::Entry);
-            self.number(e, scope).filter(|key| self.follows_from_entry(key, e))
+            self.number(e, scope)
+                .filter(|key| self.follows_from_entry(key, e) && self.follows_from_place(key, e))
         });
         let query = call
             .option("query")
             .map(|e| self.number(e, Scope::new(Stage::See, Level::Cache)));
         let (Some(size), Some(first), Some(behind)) = (size, first, behind) else {
-            return;
+            return None;
         };
         let (Some(together), Some(refresh)) = (together, refresh) else {
-            return;
+            return None;
         };
         if key == Some(None) || query == Some(None) {
-            return;
+            return None;
         }
-        self.making().blocks = Some(Blocks {
+        Some(Blocks {
             size,
             first,
             behind,
@@ -107,7 +127,7 @@ impl Cx<'_> {
             query: query.flatten(),
             closing: Vec::new(),
             choosing: Vec::new(),
-        });
+        })
     }
 
     /// A number of tokens, one after another of which one or all choose.
@@ -181,7 +201,12 @@ impl Cx<'_> {
 
     /// Whether a position of keys is the same for all tokens that see the entry.
     fn follows_from_entry(&mut self, key: &PairExpr, e: &Expr) -> bool {
-        if !key.any(&|e| matches!(e, PairExpr::QueryPos | PairExpr::QueryStream(_))) {
+        let of_query = |e: &PairExpr| match e {
+            PairExpr::QueryPos | PairExpr::QueryStream(_) | PairExpr::KeyStream(CLOSED) => true,
+            PairExpr::KeyStream(n) => DefinitionId::of(*n).is_some(),
+            _ => false,
+        };
+        if !key.any(&of_query) {
             return true;
         }
         let place = self.place(e.span);
@@ -191,6 +216,21 @@ impl Cx<'_> {
             "the position of a key depends on its entry only, and this on the token",
         );
         self.report(d.help("move what depends on the token to `query`: distances are `query - key`"));
+        false
+    }
+
+    /// Whether a position of keys of blocks follows from where the entry is, and not from what is remembered of it.
+    fn follows_from_place(&mut self, key: &PairExpr, e: &Expr) -> bool {
+        if !key.any(&|e| matches!(e, PairExpr::KeyStream(n) if *n >= MEMORIES)) {
+            return true;
+        }
+        let place = self.place(e.span);
+        let d = Diagnostic::new(
+            "wrong-operands",
+            place,
+            "the position of a key in blocks depends on `j` and `slot` only",
+        );
+        self.report(d.help("`key = j % size` is the place in the block"));
         false
     }
 

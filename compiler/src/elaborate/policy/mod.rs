@@ -177,7 +177,7 @@ impl Cx<'_> {
             Class::Memory(_) => (Stage::Memories, Level::Entry),
             Class::Plain => {
                 // What is wrong with it is said even if nothing uses it. What is about blocks is looked at where it is used.
-                if !self.is_about_blocks(value) {
+                if !self.is_about_blocks(value) && !classes::mentions_query(value) {
                     self.plain(&name.text, named, Stage::Decide);
                 }
                 return;

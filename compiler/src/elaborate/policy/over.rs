@@ -320,11 +320,9 @@ impl Cx<'_> {
             return Val::Poison;
         }
         if call.name == "mean" {
-            return self.error(
-                "unknown-name",
-                call.span,
-                "`mean` does not run over blocks: sum, max, min, any and all do",
-            );
+            let place = self.place(call.span);
+            let d = Diagnostic::new("unknown-name", place, "`mean` does not run over blocks");
+            return self.report(d.help("sum, max, min, any and all do"));
         }
         let Some((of, how)) = self.reduced(call, body, Scope::new(Stage::Choose, Level::Block)) else {
             return Val::Poison;

@@ -346,7 +346,7 @@ pub(super) fn joined(f: &mut Func, how: ReduceOp, x: Val, found: Val) -> Val {
     match how {
         ReduceOp::Sum => f.add(x, found),
         ReduceOp::Prod => f.mul(x, found),
-        ReduceOp::Max => f.max(x, found),
-        ReduceOp::Min => f.min(x, found),
+        ReduceOp::Max => f.max_number(x, found),
+        ReduceOp::Min => f.min_number(x, found),
     }
 }
