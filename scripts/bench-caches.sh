@@ -15,7 +15,7 @@ folder=$work/caches
 rm -rf "$folder"
 mkdir -p "$folder"
 policies=(none streaming:sink=4,recent=508 h2o:heavy=256,recent=256 snapkv:budget=512,window=32
-    kivi:bits=4,group=32,residual=128 kivi:bits=2,group=32,residual=128 int8)
+    kivi:bits=4,group=32,residual=128 kivi:bits=2,group=32,residual=128 int8 quest:page=16,budget=512)
 "$SEQC" tasks passkey --length 840 --count 2 -o "$folder/1k.jsonl"
 "$SEQC" tasks passkey --length 1690 --count 2 -o "$folder/2k.jsonl"
 for n in "${!policies[@]}"; do
