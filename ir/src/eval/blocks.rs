@@ -2,7 +2,7 @@
 
 use super::{
     data::Data,
-    entries::{dot, normalised, reduce, search, top},
+    entries::{dot, normalised, reduce, reduce_among, search, top},
     governed::{Choice, ClosedBlock},
     place::{About, HeadStep},
 };
@@ -81,16 +81,16 @@ impl HeadStep<'_> {
         };
         let of = |e: &PairExpr| -> Vec<f64> { blocks.clone().map(|block| self.value(e, about(block))).collect() };
         let truths = |e: &PairExpr| -> Vec<bool> { of(e).iter().map(|x| *x != 0.0).collect() };
+        let rows = || -> Vec<Vec<f64>> { queries.iter().map(|q| self.choosing_query(q, member)).collect() };
         match kind {
             Kind::Entry(e) | Kind::Heads { of: e, .. } => of(e),
             Kind::Top { by, count, among } => top(&of(by), self.number(count), &truths(among)),
             Kind::Over { of: values, how, among } => {
                 let values = of(values);
-                let counted = values.iter().zip(truths(among)).filter(|(_, t)| *t);
-                vec![reduce(*how, counted.map(|(x, _)| *x)); values.len()]
+                vec![reduce_among(*how, &values, &truths(among)); values.len()]
             }
             Kind::QuerySum { of, over } => {
-                let rows: Vec<Vec<f64>> = queries.iter().map(|q| self.choosing_query(q, member)).collect();
+                let rows = rows();
                 let sum = |block: usize, row: &Vec<f64>| -> f64 {
                     let channel = |(c, x): (usize, &f64)| {
                         let at = About {
@@ -108,9 +108,8 @@ impl HeadStep<'_> {
             }
             Kind::Search { by, count } => search(&of(by), *count),
             Kind::EntrySum { of, entries, over } => {
-                let rows: Vec<Vec<f64>> = queries.iter().map(|q| self.choosing_query(q, member)).collect();
-                let product = |block: usize, slot: usize, row: &Vec<f64>| -> f64 {
-                    let key = self.block_key(&queries[0], slot);
+                let rows = rows();
+                let product = |block: usize, row: &Vec<f64>, key: &Vec<f64>| -> f64 {
                     let channel = |(c, x): (usize, &f64)| {
                         let at = About {
                             channel: Some(c),
@@ -122,16 +121,18 @@ impl HeadStep<'_> {
                     };
                     row.iter().enumerate().map(channel).sum()
                 };
-                let of_row = |block: usize, row: &Vec<f64>| {
-                    let slots = self.slots_of(block);
-                    reduce(*entries, slots.map(|slot| product(block, slot, row)))
+                let of_block = |block: usize| {
+                    let keys: Vec<Vec<f64>> = self
+                        .slots_of(block)
+                        .map(|slot| self.block_key(&queries[0], slot))
+                        .collect();
+                    let of_row = |row: &Vec<f64>| reduce(*entries, keys.iter().map(|key| product(block, row, key)));
+                    reduce(*over, rows.iter().map(of_row))
                 };
-                blocks
-                    .map(|block| reduce(*over, rows.iter().map(|row| of_row(block, row))))
-                    .collect()
+                blocks.map(of_block).collect()
             }
             Kind::QueryFold { of, over, mean } => {
-                let rows: Vec<Vec<f64>> = queries.iter().map(|q| self.choosing_query(q, member)).collect();
+                let rows = rows();
                 let number = |c: usize, x: f64| {
                     let at = About {
                         channel: Some(c),
@@ -246,9 +247,7 @@ impl Closing<'_, '_> {
         match kind {
             Kind::Entry(e) => of(e),
             Kind::Over { of: values, how, among } => {
-                let values = of(values);
-                let counted = values.iter().zip(truths(among)).filter(|(_, t)| *t);
-                vec![reduce(*how, counted.map(|(x, _)| *x))]
+                vec![reduce_among(*how, &of(values), &truths(among))]
             }
             Kind::Top { by, count, among } => top(&of(by), self.step.number(count), &truths(among)),
             Kind::KeySum(e) => {

@@ -13,6 +13,12 @@ pub fn reduce(how: ReduceOp, values: impl Iterator<Item = f64>) -> f64 {
     values.reduce(fold).unwrap_or(0.0)
 }
 
+/// The reduction of those numbers among which `among` counts; of none, 0.
+pub fn reduce_among(how: ReduceOp, values: &[f64], among: &[bool]) -> f64 {
+    let counted = values.iter().zip(among).filter(|(_, counts)| **counts);
+    reduce(how, counted.map(|(x, _)| *x))
+}
+
 /// [`crate::policy::Kind::Pool`] of the numbers `value(slot)`, over those slots `among` which they count.
 pub fn pool(how: ReduceOp, size: usize, among: &[bool], value: impl Fn(usize) -> f64) -> Vec<f64> {
     let around = |slot: usize| {

@@ -4,7 +4,7 @@ use super::{
     attend::{Attend, Pair},
     blocks, coding,
     data::Data,
-    entries::{dot, normalised, pool, reduce, top},
+    entries::{dot, normalised, pool, reduce_among, top},
     governed::{At, Choice, Entry, HeadCache, Query},
     place::{About, HeadStep},
 };
@@ -262,10 +262,7 @@ impl HeadStep<'_> {
             Kind::Top { by, count, among } => top(&of(by), self.number(count), &truths(among)),
             Kind::Over { of: values, how, among } => {
                 let values = of(values);
-                let found = reduce(
-                    *how,
-                    values.iter().zip(truths(among)).filter(|(_, t)| *t).map(|(x, _)| *x),
-                );
+                let found = reduce_among(*how, &values, &truths(among));
                 vec![found; values.len()]
             }
             Kind::Seen { queries } => self.seen(*queries),

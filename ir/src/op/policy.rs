@@ -50,6 +50,8 @@ pub struct Policy {
     pub turn: Option<Turn>,
 }
 
+/// Most tokens whose queries are kept.
+pub const MAX_QUERIES: usize = 1024;
 /// Number of entries, the token's own included; after the eviction in [`Coding::until`].
 pub const ENTRIES: usize = 0;
 /// 1 where more tokens of a prompt follow, else 0.

@@ -6,12 +6,9 @@ use super::{
 };
 use crate::{
     AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairExpr, PairLeaf, Ty, UnaryOp, Value,
-    policy::{Along, Blocks, CLOSED, COUNTERS, Coding, KEY, Kind, MEMORIES, Policy, RANK, SHOWN, Sight},
+    policy::{Along, Blocks, CLOSED, COUNTERS, Coding, KEY, Kind, MAX_QUERIES, MEMORIES, Policy, RANK, SHOWN, Sight},
 };
 use seqc_formats::Encoding;
-
-/// Most tokens whose queries are kept.
-const MAX_QUERIES: usize = 1024;
 
 /// Checks the policy of an attention whose keys have `widths[0]` entries, its values `widths[1]`.
 pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty], widths: [usize; 2]) {

@@ -13,10 +13,10 @@ use crate::{
     known::{FUNCTIONS, Known},
 };
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span};
-use seqc_ir::{BinaryOp, Elem, PairExpr, ReduceOp, policy::Kind};
-
-/// Most tokens whose queries are kept.
-const MAX_QUERIES: usize = 1024;
+use seqc_ir::{
+    BinaryOp, Elem, PairExpr, ReduceOp,
+    policy::{Kind, MAX_QUERIES},
+};
 
 /// Most blocks that a search finds.
 const MOST_SEARCHED: usize = 4096;
@@ -369,9 +369,9 @@ impl Cx<'_> {
     }
 }
 
-/// How neighbours are pooled.
+/// How numbers become one.
 #[derive(Clone, Copy)]
-enum How {
+pub(super) enum How {
     Max,
     Min,
     Sum,
@@ -379,7 +379,7 @@ enum How {
 }
 
 impl How {
-    fn of(name: &str) -> Option<How> {
+    pub(super) fn of(name: &str) -> Option<How> {
         Some(match name {
             "max" => How::Max,
             "min" => How::Min,
@@ -390,7 +390,7 @@ impl How {
     }
 
     /// The reduction; none for the mean, a quotient of two.
-    fn op(self) -> Option<ReduceOp> {
+    pub(super) fn op(self) -> Option<ReduceOp> {
         match self {
             How::Max => Some(ReduceOp::Max),
             How::Min => Some(ReduceOp::Min),

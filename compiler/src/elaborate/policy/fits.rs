@@ -9,12 +9,9 @@ use seqc_formats::Encoding;
 use seqc_grammar::ast::Span;
 use seqc_ir::{
     AttendSpec, Clock, Normaliser, Op, PairExpr, Value,
-    policy::{Along, Kind, Policy, Sight},
+    policy::{Along, Kind, MAX_QUERIES, Policy, Sight},
 };
 use std::collections::HashSet;
-
-/// Most tokens whose queries are kept.
-const MAX_QUERIES: usize = 1024;
 
 /// Why an attention cannot have a policy.
 struct Misfit {

@@ -6,7 +6,7 @@ use super::{
         cx::Cx,
         val::{Score, Val},
     },
-    choose::{Called, always, name_of, real},
+    choose::{Called, How, always, name_of, real},
     state::{Level, List, Scope, Stage, Vector},
     words,
 };
@@ -246,14 +246,10 @@ impl Cx<'_> {
         let ExprKind::Reduce { op, vars, body: inner } = &body.kind else {
             return Val::Poison;
         };
-        let how = match call.name {
-            "sum" => ReduceOp::Sum,
-            "max" => ReduceOp::Max,
-            "min" => ReduceOp::Min,
-            name => {
-                let message = format!("`{name}` does not run over products with keys: sum, max and min do");
-                return self.error("unknown-name", call.span, message);
-            }
+        let Some(how) = How::of(call.name).and_then(How::op) else {
+            let name = call.name;
+            let message = format!("`{name}` does not run over products with keys: sum, max and min do");
+            return self.error("unknown-name", call.span, message);
         };
         if op.text != "sum" {
             return self.error(
@@ -355,15 +351,14 @@ impl Cx<'_> {
         if !self.has_blocks(call.name, call.span) {
             return Val::Poison;
         }
-        let over = match call.name {
-            "sum" | "mean" => ReduceOp::Sum,
-            "max" => ReduceOp::Max,
-            "min" => ReduceOp::Min,
-            name => {
-                let message = format!("`{name}` does not run over queries: sum, mean, max and min do");
-                return self.error("unknown-name", call.span, message);
-            }
+        let Some(how) = How::of(call.name) else {
+            let name = call.name;
+            let message = format!("`{name}` does not run over queries: sum, mean, max and min do");
+            return self.error("unknown-name", call.span, message);
         };
+        // A mean is the sum, divided by how many there are.
+        let over = how.op().unwrap_or(ReduceOp::Sum);
+
         let scope = self.making().scope.clone();
         if scope.channel.is_some() {
             let inner = Scope {
@@ -373,11 +368,11 @@ impl Cx<'_> {
             let Some(of) = self.number(body, inner) else {
                 return Val::Poison;
             };
-            let mean = call.name == "mean";
+            let mean = how.op().is_none();
             let fold = Kind::QueryFold { of, over, mean };
             return real(self.making().define(List::Choosing, fold).stream());
         }
-        if call.name == "mean" || !is_reduced_over_queries(body) {
+        if how.op().is_none() || !is_reduced_over_queries(body) {
             let place = self.place(call.span);
             let d = Diagnostic::new(
                 "wrong-operands",

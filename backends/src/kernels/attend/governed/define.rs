@@ -4,7 +4,7 @@ use super::{
     super::layout::{PAGE, ceil_div, float_at, numbers_at, row_at},
     Governed,
     args::Args,
-    entries::{Lanes, Numbers},
+    entries::{Lanes, Numbers, scalar},
     states::Word,
 };
 use crate::{
@@ -281,7 +281,7 @@ impl Governed<'_> {
         self.channel_streams(f, args, channel, &mut streams, 1);
         let pair = numbers.pair(1, channel, x, streams);
         let x = pair.number(f, &self.of_entry(e));
-        if x.ty == Ty::F32 { x } else { f.extract(x, 0) }
+        scalar(f, x)
     }
 
     /// An expression of a vector of entries in a channel; `x` are their keys' numbers.

@@ -215,7 +215,7 @@ impl Governed<'_> {
         let none = f.f32(0.0);
         let pair = numbers.pair(1, slot, None, vec![none; self.streams()]);
         let x = pair.number(f, &self.of_entry(e));
-        if x.ty == Ty::F32 { x } else { f.extract(x, 0) }
+        scalar(f, x)
     }
 
     /// A function that takes all arguments, then these.
@@ -230,6 +230,14 @@ impl Governed<'_> {
     /// Calls such a function.
     pub(super) fn call(&self, f: &mut Func, part: &str, args: &Args, own: &[Val]) {
         f.call(&self.name(part), &[&args.list()[..], own].concat(), None);
+    }
+}
+
+/// The value of an expression of one thing, of which there may be a vector.
+pub(super) fn scalar(f: &mut Func, x: Val) -> Val {
+    match x.ty {
+        Ty::V(..) => f.extract(x, 0),
+        _ => x,
     }
 }
 

@@ -5,13 +5,14 @@ use super::{
         super::layout::{PAGE, float_at, number_at, numbers_at, page_at, row_at},
         Governed,
         args::Args,
+        code_layout::Side,
         entries::Numbers,
     },
     closing::Closing,
 };
 use crate::{
-    kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val},
-    kernels::{dequant::plain_vector, layout::Plain},
+    kernel::{Cast, Func, Module, Scalar, Ty, Val},
+    kernels::dequant::plain_vector,
 };
 use seqc_ir::policy::Blocks;
 
@@ -55,21 +56,14 @@ impl Governed<'_> {
         let (args, choice) = (&numbers.args, self.extra().choice);
         let (zero, size) = (f.i64(0), f.i64(blocks.size as i64));
         let page_size = f.i64(PAGE as i64);
-        let copies = self.policy.keys.is_some() || self.policy.values.is_some();
         let none = f.i64(-1);
         let one = f.i64(1);
         f.for_loop(zero..size, one, &[none], |f, n, copied| {
             let slot = f.add(start, n);
             let (page, column) = (f.udiv(slot, page_size), f.urem(slot, page_size));
-            if copies {
-                let other = f.cmp(Cmp::Ne, page, copied[0]);
-                f.if_then(other, |f| {
-                    self.read_keys(f, args, numbers.group, page);
-                    self.read_values(f, args, numbers.group, page);
-                });
-            }
+            let copied = self.copy_codes(f, args, [numbers.group, page], copied[0]);
             let to = self.row_of_block(f, args, choice.keys, n);
-            self.key_into_row(f, numbers, [page, column], to, copies);
+            self.key_into_row(f, numbers, [page, column], to);
             if blocks.reads_queries() {
                 let placed = self.row_of_block(f, args, choice.placed, n);
                 self.copy_row(f, to, placed);
@@ -84,9 +78,9 @@ impl Governed<'_> {
             }
             if self.folds_values() {
                 let to = self.row_of_block(f, args, choice.values, n);
-                self.value_into_row(f, numbers, [page, column], to, copies);
+                self.value_into_row(f, numbers, [page, column], to);
             }
-            vec![page]
+            vec![copied]
         });
     }
 
@@ -104,43 +98,31 @@ impl Governed<'_> {
         });
     }
 
-    fn key_into_row(&self, f: &mut Func, numbers: &Numbers, [page, column]: [Val; 2], to: Val, copied: bool) {
-        let (args, attend) = (&numbers.args, self.attend);
-        let (from, elem, stored) = if copied {
-            (float_at(f, args.scratch, self.extra().keys), Scalar::F32, Plain::F32)
-        } else {
-            let keys = attend.head_page(f, args.keys, page, numbers.group, attend.key_dim);
-            (keys, attend.elem(), attend.stored())
-        };
+    fn key_into_row(&self, f: &mut Func, numbers: &Numbers, [page, column]: [Val; 2], to: Val) {
+        let keys = self.stored(f, &numbers.args, [numbers.group, page], Side::Keys);
         self.clear_row(f, to);
-        let (zero, width) = (f.i64(0), f.i64(attend.key_dim as i64));
+        let (zero, width) = (f.i64(0), f.i64(self.attend.key_dim as i64));
         f.for_each(zero, width, 1, |f, c| {
-            let row = numbers_at(f, from, c, PAGE, elem);
-            let p = f.gep(row, column, elem);
-            let x = plain_vector(f, stored, p, 1, None);
+            let row = numbers_at(f, keys.base, c, PAGE, keys.elem);
+            let p = f.gep(row, column, keys.elem);
+            let x = plain_vector(f, keys.stored, p, 1, None);
             let x = f.extract(x, 0);
             let p = f.gep(to, c, Scalar::F32);
             f.store(x, p);
         });
     }
 
-    fn value_into_row(&self, f: &mut Func, numbers: &Numbers, [page, column]: [Val; 2], to: Val, copied: bool) {
-        let (args, attend) = (&numbers.args, self.attend);
-        let (from, elem, stored) = if copied {
-            (float_at(f, args.scratch, self.extra().values), Scalar::F32, Plain::F32)
-        } else {
-            let values = attend.head_page(f, args.values, page, numbers.group, attend.value_width());
-            (values, attend.elem(), attend.stored())
-        };
+    fn value_into_row(&self, f: &mut Func, numbers: &Numbers, [page, column]: [Val; 2], to: Val) {
+        let values = self.stored(f, &numbers.args, [numbers.group, page], Side::Values);
         self.clear_row(f, to);
-        for panel in attend.panels() {
-            let from = number_at(f, from, PAGE * panel.start, elem);
-            let from = numbers_at(f, from, column, panel.width, elem);
+        for panel in self.attend.panels() {
+            let from = number_at(f, values.base, PAGE * panel.start, values.elem);
+            let from = numbers_at(f, from, column, panel.width, values.elem);
             let to = float_at(f, to, panel.start);
             let (zero, columns) = (f.i64(0), f.i64(panel.columns as i64));
             f.for_each(zero, columns, 1, |f, c| {
-                let p = f.gep(from, c, elem);
-                let x = plain_vector(f, stored, p, 1, None);
+                let p = f.gep(from, c, values.elem);
+                let x = plain_vector(f, values.stored, p, 1, None);
                 let x = f.extract(x, 0);
                 let p = f.gep(to, c, Scalar::F32);
                 f.store(x, p);

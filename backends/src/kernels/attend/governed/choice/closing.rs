@@ -7,7 +7,7 @@ use super::super::{
     },
     Governed,
     define::{identity, joined},
-    entries::Numbers,
+    entries::{Numbers, count_of, scalar},
 };
 use crate::{
     kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
@@ -251,7 +251,7 @@ impl Closing<'_> {
             score: None,
         };
         let x = self.pair(f, of).number(f, &self.in_coordinates(e, of));
-        if x.ty == Ty::F32 { x } else { f.extract(x, 0) }
+        scalar(f, x)
     }
 
     fn holds(&self, f: &mut Func, entry: Val, e: &PairExpr) -> Val {
@@ -261,11 +261,7 @@ impl Closing<'_> {
             score: None,
         };
         let x = self.pair(f, of).truth(f, &self.in_coordinates(e, of));
-        if x.ty.lanes() == 1 && !matches!(x.ty, Ty::V(..)) {
-            x
-        } else {
-            f.extract(x, 0)
-        }
+        scalar(f, x)
     }
 
     fn in_channels(&self, f: &mut Func, of: Of, e: &PairExpr) -> Val {
@@ -305,7 +301,7 @@ impl Closing<'_> {
             self.store_entry(f, values, entry, x);
         });
         let count = self.numbers.number(f, self.governed, count);
-        let count = super::super::entries::count_of(f, count);
+        let count = count_of(f, count);
         self.each_entry(f, |f, entry| {
             let own = self.load_entry(f, values, entry);
             let zero = f.i64(0);

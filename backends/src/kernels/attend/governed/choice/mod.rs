@@ -13,6 +13,7 @@ mod products;
 mod search;
 mod see;
 mod span;
+mod stored;
 mod tokens;
 
 use super::{

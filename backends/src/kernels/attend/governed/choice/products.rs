@@ -2,16 +2,17 @@
 
 use super::{
     super::{
-        super::layout::{PAGE, float_at, number_at, numbers_at, row_at},
+        super::layout::{PAGE, float_at, numbers_at, row_at},
         Governed,
+        code_layout::Side,
         define::{identity, joined},
-        entries::{Lanes, Numbers},
+        entries::{Lanes, Numbers, scalar},
     },
     search::Chooser,
 };
 use crate::{
     kernel::{Cast, Func, Scalar, Ty, Val},
-    kernels::{dequant::plain_vector, layout::Plain},
+    kernels::{dequant::plain_vector, lanes::fold},
 };
 use seqc_ir::{
     PairExpr, ReduceOp,
@@ -68,7 +69,7 @@ impl Governed<'_> {
             };
         }
         let x = numbers.pair(1, block, None, streams).number(f, &e);
-        if x.ty == Ty::F32 { x } else { f.extract(x, 0) }
+        scalar(f, x)
     }
 
     fn look_up(&self, f: &mut Func, chooser: &Chooser<'_>, definition: usize, block: Val) -> Val {
@@ -145,7 +146,7 @@ impl Governed<'_> {
                 streams[*definition] = f.load(p, Ty::F32);
             }
             let x = numbers.pair(1, block, Some(q), streams).number(f, &e);
-            let x = if x.ty == Ty::F32 { x } else { f.extract(x, 0) };
+            let x = scalar(f, x);
             vec![f.add(sum[0], x)]
         });
         sum[0]
@@ -190,26 +191,15 @@ impl Governed<'_> {
         let low = f.mul(block, size);
         let low = f.add(low, first);
         let high = f.add(low, size);
-        let (zero, page_size, step) = (f.i64(0), f.i64(PAGE as i64), f.i64(i64::from(lanes)));
-        let rest = f.urem(low, step);
-        let start = f.sub(low, rest);
         let none = f.float(self.vector(), identity(entries) as f32);
-        let found = f.for_loop(start..high, step, &[none], |f, start, found| {
-            let at = Lanes {
-                page: f.udiv(start, page_size),
-                start: f.urem(start, page_size),
-            };
+        let found = self.each_vector_between(f, [low, high], none, |f, start, at, found| {
             let sums = self.sums_with_keys(f, numbers, meeting, &e, at);
-            let (before, left) = (f.sub(low, start), f.sub(high, start));
-            let before = f.max(before, zero);
-            let (before, inside) = (f.tail_mask(before, lanes), f.tail_mask(left, lanes));
-            let before = f.not(before);
-            let inside = f.and(before, inside);
+            let inside = self.between(f, start, [low, high]);
             let sums = f.select(inside, sums, none);
-            vec![joined(f, entries, sums, found[0])]
+            joined(f, entries, sums, found)
         });
-        let all: Vec<Val> = (0..i64::from(lanes)).map(|n| f.extract(found[0], n)).collect();
-        crate::kernels::lanes::fold(f, &all, |f, a, b| joined(f, entries, a, b))
+        let all: Vec<Val> = (0..i64::from(lanes)).map(|n| f.extract(found, n)).collect();
+        fold(f, &all, |f, a, b| joined(f, entries, a, b))
     }
 
     /// The sum over channels for a vector of entries.
@@ -218,24 +208,19 @@ impl Governed<'_> {
         let (args, attend, lanes) = (&numbers.args, self.attend, self.attend.lanes());
         let ratio = f.i64(attend.ratio() as i64);
         let group = f.udiv(numbers.head, ratio);
-        let coded = self.policy.keys.is_some();
-        let (keys, elem, stored) = if coded {
+        if self.coding(Side::Keys).is_some() {
             self.read_keys(f, args, group, at.page);
-            (float_at(f, args.scratch, self.extra().keys), Scalar::F32, Plain::F32)
-        } else {
-            let keys = attend.head_page(f, args.keys, at.page, group, attend.key_dim);
-            (keys, attend.elem(), attend.stored())
-        };
-        let keys = number_at(f, keys, 0, elem);
+        }
+        let keys = self.stored(f, args, [group, at.page], Side::Keys);
         let (zero, one, width) = (f.i64(0), f.i64(1), f.i64(attend.key_dim as i64));
         let none = f.zero(self.vector());
         let sums = f.for_loop(zero..width, one, &[none], |f, channel, sums| {
             let p = f.gep(query, channel, Scalar::F32);
             let q = f.load(p, Ty::F32);
             let q = f.splat(q, lanes);
-            let row = numbers_at(f, keys, channel, PAGE, elem);
-            let p = f.gep(row, at.start, elem);
-            let k = plain_vector(f, stored, p, lanes, None);
+            let row = numbers_at(f, keys.base, channel, PAGE, keys.elem);
+            let p = f.gep(row, at.start, keys.elem);
+            let k = plain_vector(f, keys.stored, p, lanes, None);
             let scalars = self.scalars(f, numbers, [block, channel], e);
             let mut streams: Vec<Val> = scalars.into_iter().map(|x| f.splat(x, lanes)).collect();
             streams.push(k);

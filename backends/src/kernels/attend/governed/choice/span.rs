@@ -10,6 +10,7 @@ use super::{
         },
         Governed,
         args::Args,
+        code_layout::Side,
         entries::{Lanes, Numbers},
         turn,
     },
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
-    kernels::{dequant::plain_vector, lanes::fold, layout::Plain, math::sin_cos_of_product},
+    kernels::{dequant::plain_vector, lanes::fold, math::sin_cos_of_product},
 };
 use seqc_ir::{
     PairExpr, PairLeaf,
@@ -133,64 +134,32 @@ impl Governed<'_> {
     }
 
     fn each_vector_of_span(&self, f: &mut Func, span: &Span<'_>) {
-        let (size, lanes) = (f.i64(PAGE as i64), i64::from(self.attend.lanes()));
-        let step = f.i64(lanes);
-        let rest = f.urem(span.low, step);
-        let first = f.sub(span.low, rest);
         let none = f.i64(-1);
-        f.for_loop(first..span.high, step, &[none], |f, start, copied| {
-            let at = Lanes {
-                page: f.udiv(start, size),
-                start: f.urem(start, size),
-            };
+        self.each_vector_between(f, [span.low, span.high], none, |f, start, at, copied| {
             let mask = self.shown_of(f, span, at, start);
             let count = self.count_of_mask(f, mask);
             let nothing = f.f32(0.0);
             let some = f.cmp(Cmp::Gt, count, nothing);
-            f.if_else(
+            let copied = f.if_else(
                 some,
                 |f| {
                     let rank = self.noted(f, &span.args, Found::Rank);
                     let shown = Shown { at, mask, rank };
-                    let copied = self.copy_once(f, span, at.page, copied[0]);
+                    let copied = self.copy_codes(f, &span.args, [span.numbers.group, at.page], copied);
                     self.pass(f, span, shown, count);
                     let rank = f.add(rank, count);
                     self.note(f, &span.args, Found::Rank, rank);
                     vec![copied]
                 },
-                |_| vec![copied[0]],
-            )
+                |_| vec![copied],
+            );
+            copied[0]
         });
-    }
-
-    /// Copies a page whose keys or values are not read where they lie, unless that is the one that was copied last.
-    fn copy_once(&self, f: &mut Func, span: &Span<'_>, page: Val, copied: Val) -> Val {
-        if !self.copies_stored() {
-            return copied;
-        }
-        let (args, group) = (&span.args, span.numbers.group);
-        let other = f.cmp(Cmp::Ne, page, copied);
-        f.if_then(other, |f| {
-            self.read_keys(f, args, group, page);
-            self.read_values(f, args, group, page);
-        });
-        page
-    }
-
-    /// Whether pages are copied here: what is turned alone is turned on the way.
-    fn copies_stored(&self) -> bool {
-        self.policy.keys.is_some() || self.policy.values.is_some()
     }
 
     /// Which entries of a vector are shown, `start` being the slot of the first.
     fn shown_of(&self, f: &mut Func, span: &Span<'_>, at: Lanes, start: Val) -> Val {
-        let lanes = self.attend.lanes();
-        let zero = f.i64(0);
-        let (before, left) = (f.sub(span.low, start), f.sub(span.high, start));
-        let before = f.max(before, zero);
-        let (before, inside) = (f.tail_mask(before, lanes), f.tail_mask(left, lanes));
-        let before = f.not(before);
-        let mut mask = f.and(before, inside);
+        let mut mask = self.between(f, start, [span.low, span.high]);
         let own = self.attend.spec.predicate.as_ref().map(|e| self.of_layer(e));
         for condition in [own, span.seen.clone()].into_iter().flatten() {
             let nothing = f.zero(self.vector());
@@ -262,21 +231,10 @@ impl Governed<'_> {
         f.select(shown.mask, scores, unseen)
     }
 
-    /// A page's keys, and how their numbers are stored.
-    fn keys_of(&self, f: &mut Func, span: &Span<'_>, page: Val) -> (Val, Scalar, Plain) {
-        if self.copies_stored() {
-            let keys = float_at(f, span.args.scratch, self.extra().keys);
-            return (keys, Scalar::F32, Plain::F32);
-        }
-        let attend = self.attend;
-        let keys = attend.head_page(f, span.args.keys, page, span.numbers.group, attend.key_dim);
-        (keys, attend.elem(), attend.stored())
-    }
-
     /// Products of the query's channels with those of a vector of keys.
     fn products(&self, f: &mut Func, span: &Span<'_>, at: Lanes, channels: std::ops::Range<usize>) -> Val {
         let lanes = self.attend.lanes();
-        let (keys, elem, stored) = self.keys_of(f, span, at.page);
+        let keys = self.stored(f, &span.args, [span.numbers.group, at.page], Side::Keys);
         let query = float_at(f, span.args.scratch, self.extra().choice.query);
         let none = f.zero(self.vector());
         // Several sums, for one would wait for itself.
@@ -295,9 +253,9 @@ impl Governed<'_> {
                 let p = f.gep(query, channel, Scalar::F32);
                 let q = f.load(p, Ty::F32);
                 let q = f.splat(q, lanes);
-                let row = numbers_at(f, keys, channel, PAGE, elem);
-                let p = f.gep(row, at.start, elem);
-                let k = plain_vector(f, stored, p, lanes, None);
+                let row = numbers_at(f, keys.base, channel, PAGE, keys.elem);
+                let p = f.gep(row, at.start, keys.elem);
+                let k = plain_vector(f, keys.stored, p, lanes, None);
                 f.fma(q, k, *sum)
             })
             .collect()
@@ -319,7 +277,7 @@ impl Governed<'_> {
         let query = span.numbers.number(f, self, &span.sight.query);
         let query = f.splat(query, lanes);
         let distance = f.sub(query, key);
-        let (keys, elem, stored) = self.keys_of(f, span, at.page);
+        let keys = self.stored(f, &span.args, [span.numbers.group, at.page], Side::Keys);
         let own = float_at(f, span.args.scratch, self.extra().choice.query);
         let (zero, one, pairs) = (f.i64(0), f.i64(1), f.i64(turn.pairs as i64));
         let none = f.zero(self.vector());
@@ -332,9 +290,9 @@ impl Governed<'_> {
             let both = |f: &mut Func, channel: Val| {
                 let p = f.gep(own, channel, Scalar::F32);
                 let q = f.load(p, Ty::F32);
-                let row = numbers_at(f, keys, channel, PAGE, elem);
-                let p = f.gep(row, at.start, elem);
-                (f.splat(q, lanes), plain_vector(f, stored, p, lanes, None))
+                let row = numbers_at(f, keys.base, channel, PAGE, keys.elem);
+                let p = f.gep(row, at.start, keys.elem);
+                (f.splat(q, lanes), plain_vector(f, keys.stored, p, lanes, None))
             };
             let ((qa, ka), (qb, kb)) = (both(f, a), both(f, b));
             let along = f.mul(qb, kb);
@@ -403,21 +361,13 @@ impl Governed<'_> {
 
     fn add_values(&self, f: &mut Func, span: &Span<'_>, at: Lanes, shrink: Val) {
         let (args, attend, lanes) = (&span.args, self.attend, self.attend.lanes());
-        let copied = self.copies_stored();
-        let values = match copied {
-            true => float_at(f, args.scratch, self.extra().values),
-            false => attend.head_page(f, args.values, at.page, span.numbers.group, attend.value_width()),
-        };
-        let (elem, stored) = match copied {
-            true => (Scalar::F32, Plain::F32),
-            false => (attend.elem(), attend.stored()),
-        };
+        let values = self.stored(f, args, [span.numbers.group, at.page], Side::Values);
         let weights = float_at(f, args.scratch, self.extra().choice.weights);
         let sums = float_at(f, args.scratch, self.extra().choice.sums);
         let (zero, one, end) = (f.i64(0), f.i64(1), f.i64(i64::from(lanes)));
         let none = f.f32(0.0);
         for panel in attend.panels() {
-            let values = number_at(f, values, PAGE * panel.start, elem);
+            let rows = number_at(f, values.base, PAGE * panel.start, values.elem);
             let sums = float_at(f, sums, panel.start);
             let starts: Vec<usize> = (0..panel.width).step_by(lanes as usize).collect();
             let old: Vec<Val> = starts
@@ -438,12 +388,12 @@ impl Governed<'_> {
                     |f| {
                         let weight = f.splat(weight, lanes);
                         let slot = f.add(at.start, lane);
-                        let row = numbers_at(f, values, slot, panel.width, elem);
+                        let row = numbers_at(f, rows, slot, panel.width, values.elem);
                         let starts = starts.iter().zip(sums);
                         starts
                             .map(|(start, sum)| {
-                                let p = number_at(f, row, *start, elem);
-                                let v = plain_vector(f, stored, p, lanes, None);
+                                let p = number_at(f, row, *start, values.elem);
+                                let v = plain_vector(f, values.stored, p, lanes, None);
                                 f.fma(weight, v, *sum)
                             })
                             .collect()
