@@ -194,12 +194,15 @@ fn layer_names() -> BTreeSet<String> {
     names
 }
 
+/// Names that are parts of ordinary words: `request`.
+const PARTS_OF_WORDS: &[&str] = &["quest"];
+
 /// Whether a name occurs: short ones as a word of their own, long ones anywhere.
 fn mentions(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         let inside = letter(code[..at].chars().next_back()) || letter(code[at + name.len()..].chars().next());
-        name.len() > 5 || !inside
+        (name.len() > 4 && !PARTS_OF_WORDS.contains(&name)) || !inside
     })
 }
 
