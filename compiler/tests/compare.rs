@@ -474,6 +474,10 @@ fn inspect_says_what_is_kept_behind_a_prompt() {
         text.contains("state after 1024 tokens, of which 1000 are the prompt: 131072 bytes"),
         "{text}"
     );
+    assert!(
+        text.contains("while the prompt is read, 256 tokens at a time: at most"),
+        "{text}"
+    );
     for wrong in [&["--context", "0"][..], &["--context", "8", "--prompt-length", "9"]] {
         let output = inspect(wrong);
         assert_eq!(output.status.code(), Some(1), "{wrong:?}");

@@ -1,8 +1,11 @@
 //! Cache policies: random ones are valid and have a text form; those that keep all are plain attention.
 
 use seqc_ir::{
-    AttendSpec, Elem, Graph, PairExpr, Ty, dims,
-    eval::{Evaluator, Tensor},
+    AttendSpec, Elem, Graph, Op, PairExpr, ReduceOp, Ty, dims,
+    eval::{
+        Evaluator, Tensor,
+        entries::{HeadEntries, reduce, reduce_heads, top_of_heads},
+    },
     policy::{Eviction, Policy, Sight},
     random::random_policy,
     verify,
@@ -19,6 +22,55 @@ fn random_policies_are_valid_and_survive_their_text_form() {
         let again: Graph = text.parse().unwrap_or_else(|e| panic!("seed {seed}: {e}\n{text}"));
         assert_eq!(text, again.to_string(), "seed {seed}");
     }
+}
+
+#[test]
+fn some_random_policies_decide_for_all_heads_together() {
+    let joins = |seed: &u64| {
+        let model = random_policy(*seed).model;
+        let graph = &model.kinds[0].graph;
+        let policies = graph.live_order().into_iter().filter_map(|v| match graph.op(v) {
+            Op::Attend(spec) => spec.policy.clone(),
+            _ => None,
+        });
+        policies.into_iter().any(|policy| policy.joins_heads())
+    };
+    assert!((0..100).filter(joins).count() > 5);
+}
+
+#[test]
+fn of_equal_entries_of_several_heads_earlier_ones_come_first_then_lower_heads() {
+    let head = |values: &[f64], positions: &[f64]| HeadEntries {
+        values: values.to_vec(),
+        among: values.iter().map(|x| *x > 0.0).collect(),
+        positions: positions.to_vec(),
+    };
+    let heads = [
+        head(&[0.0, 2.0, 1.0], &[3.0, 5.0, 9.0]),
+        head(&[2.0, 2.0, 2.0, f64::NAN], &[4.0, 5.0, 6.0, 7.0]),
+    ];
+    assert_eq!(top_of_heads(&heads, 1.5), [vec![0.0; 3], vec![1.0, 0.0, 0.0, 0.0]]);
+    assert_eq!(
+        top_of_heads(&heads, 2.0),
+        [vec![0.0, 1.0, 0.0], vec![1.0, 0.0, 0.0, 0.0]]
+    );
+    assert_eq!(
+        top_of_heads(&heads, 3.0),
+        [vec![0.0, 1.0, 0.0], vec![1.0, 1.0, 0.0, 0.0]]
+    );
+    assert_eq!(
+        top_of_heads(&heads, 9.0),
+        [vec![0.0, 1.0, 1.0], vec![1.0, 1.0, 1.0, 0.0]]
+    );
+}
+
+#[test]
+fn reductions_over_heads_are_over_those_with_an_entry_in_the_slot() {
+    let sums = reduce_heads(ReduceOp::Sum, &[&[1.0, 2.0, 3.0], &[10.0]]);
+    assert_eq!(sums, [vec![11.0, 2.0, 3.0], vec![11.0]]);
+    let none = [f64::NAN, f64::NEG_INFINITY];
+    assert_eq!(reduce(ReduceOp::Max, none.into_iter()), 0.0);
+    assert_eq!(reduce(ReduceOp::Min, [f64::NAN, 3.0].into_iter()), 3.0);
 }
 
 fn attention(policy: Option<Policy>) -> Graph {

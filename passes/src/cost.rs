@@ -3,8 +3,10 @@
 //! Everything is read off the graph and its plan. How long it takes is not known here: that is a matter of machines.
 
 mod count;
+mod decisions;
 
 pub use count::{cost, of_recurrence};
+pub use decisions::Decisions;
 
 use crate::{
     attention::{
@@ -74,6 +76,37 @@ pub struct GovernedCache {
     pub parts: Vec<EntryPart>,
     /// Additions that a token takes for an entry of one key head to update the numbers that the policy remembers of it.
     pub remembered: f64,
+    /// What it takes to decide which entries leave and which blocks queries see.
+    pub decisions: Decisions,
+}
+
+impl GovernedCache {
+    /// How much of a part a token reads behind a prompt of `tokens`: of entries what it sees, of numbers of blocks all.
+    fn read(&self, part: &EntryPart, tokens: usize) -> f64 {
+        match part.share {
+            Share::Blocks => 1.0,
+            _ => self.share_seen(tokens, Some(tokens)),
+        }
+    }
+
+    /// Keys of a key head that the token behind `tokens` sees; `prompt` as in [`PolicyEntries::count`].
+    fn seen(&self, tokens: usize, prompt: Option<usize>) -> f64 {
+        self.entries.next(tokens, prompt).seen
+    }
+
+    /// How much of what is stored that token reads.
+    fn share_seen(&self, tokens: usize, prompt: Option<usize>) -> f64 {
+        let all = self.entries.count(Share::All, tokens, prompt) / self.entries.heads() as f64;
+        (self.seen(tokens, prompt) / all.max(1.0)).min(1.0)
+    }
+
+    /// Additions of decisions for that token: entries leave after some tokens, and a choice of blocks holds for some.
+    fn decided(&self, tokens: usize, prompt: Option<usize>) -> f64 {
+        let count = |share| self.entries.count(share, tokens, prompt);
+        let blocks = count(Share::Blocks) / self.entries.heads() as f64;
+        let leave = self.entries.next(tokens, prompt).events * self.decisions.entry * count(Share::All);
+        leave + self.decisions.choice(blocks) / self.decisions.holds[usize::from(prompt.is_none())]
+    }
 }
 
 /// A part of the entries of a cache.
@@ -88,10 +121,11 @@ pub struct EntryPart {
 }
 
 impl Cache {
-    /// Keys that are kept, and attended to, when `context` tokens have been read.
+    /// Keys that are attended to when `context` tokens have been read, which are a prompt.
     pub fn keys(&self, context: f64) -> f64 {
+        let tokens = context as usize;
         match &self.governed {
-            Some(cache) => cache.entries.at_end(Share::All, context as usize) / cache.entries.heads() as f64,
+            Some(cache) => cache.seen(tokens, Some(tokens)),
             None => self.rate.kept(&self.span, context),
         }
     }
@@ -101,17 +135,22 @@ impl Cache {
         let Some(cache) = &self.governed else {
             return self.token_bytes as f64 * self.keys(context);
         };
-        let part = |part: &EntryPart| part.bytes * cache.entries.at_end(part.share, context as usize);
+        let tokens = context as usize;
+        let part = |part: &EntryPart| part.bytes * cache.entries.at_end(part.share, tokens) * cache.read(part, tokens);
         cache.parts.iter().map(part).sum()
     }
 
-    /// Additions of a query at position `context` beside those of its pairs with keys: codes become numbers, and what a policy remembers
-    /// of entries changes.
+    /// Additions of a query at position `context` beside those of its pairs with keys: codes become numbers, what a policy remembers
+    /// of entries changes, and it is decided what stays and what is seen.
     pub fn policy_weight(&self, context: f64) -> f64 {
         let Some(cache) = &self.governed else { return 0.0 };
-        let count = |share| cache.entries.at_end(share, context as usize);
-        let unpacked = cache.parts.iter().map(|part| part.unpacked * count(part.share));
-        unpacked.sum::<f64>() + cache.remembered * count(Share::All)
+        let tokens = context as usize;
+        let count = |share| cache.entries.at_end(share, tokens);
+        let unpacked = cache
+            .parts
+            .iter()
+            .map(|part| part.unpacked * count(part.share) * cache.read(part, tokens));
+        unpacked.sum::<f64>() + cache.remembered * count(Share::All) + cache.decided(tokens, Some(tokens))
     }
 
     /// The same on average over the tokens of a prompt of `context` tokens, of which a chunk shares the numbers that codes become.
@@ -120,7 +159,9 @@ impl Cache {
         let count = |share| cache.entries.count(share, context as usize, None);
         let mean = self.mean_keys(context) * cache.entries.heads() as f64;
         let unpacked: f64 = cache.parts.iter().map(|part| part.unpacked * count(part.share)).sum();
-        unpacked / count(Share::All).max(1.0) * mean / chunk + cache.remembered * mean
+        // Decisions at the end of the prompt are made once.
+        let decided = cache.decided(context as usize / 2, None);
+        unpacked / count(Share::All).max(1.0) * mean / chunk + cache.remembered * mean + decided
     }
 
     /// Mean of [`Cache::bytes`] over the tokens of a prompt that has `context` of them, and goes on.
@@ -141,7 +182,7 @@ impl Cache {
             return all;
         }
         let limit = match &self.governed {
-            Some(cache) => cache.entries.count(Share::All, context as usize, None) / cache.entries.heads() as f64,
+            Some(cache) => cache.seen(context as usize, None),
             None => self.keys(context),
         };
         // Up to the limit the number grows from token to token, then it stays.

@@ -62,6 +62,28 @@ impl Kept {
         }
     }
 
+    /// Most entries of a key head, or tokens, while `prompt` tokens are read, `chunk` at a time: what a cache policy lets go is there until its
+    /// chunk has been read. `None` where what is kept does not depend on the context.
+    pub fn most(&self, prompt: usize, chunk: usize) -> Option<f64> {
+        match self {
+            Kept::Tokens { rate, span, .. } => Some(rate.kept(span, prompt as f64)),
+            Kept::Entries { entries, share, .. } => {
+                let heads = entries.heads() as f64;
+                let before = |tokens: usize| {
+                    let appended = if share.is_appended() {
+                        chunk.min(prompt - tokens)
+                    } else {
+                        0
+                    };
+                    entries.count(*share, tokens, None) / heads + appended as f64
+                };
+                let chunks = (0..prompt).step_by(chunk.max(1)).map(before);
+                Some(chunks.fold(entries.at_end(*share, prompt) / heads, f64::max))
+            }
+            Kept::Bytes(_) | Kept::Beside(_) | Kept::Elsewhere => None,
+        }
+    }
+
     /// The number of kept tokens, or of bytes, as text.
     pub fn bound(&self) -> String {
         match self {
@@ -76,6 +98,10 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seqc_ir::{
+        BinaryOp, PairExpr,
+        policy::{Eviction, Policy},
+    };
 
     #[test]
     fn forms_and_numbers_agree() {
@@ -90,5 +116,25 @@ mod tests {
         assert_eq!((slow.bound().as_str(), slow.at(80.0)), ("T / 8 tokens", 40.0));
         assert_eq!(Kept::Bytes(12).at(0.0), 12.0);
         assert_eq!(Kept::Elsewhere.at(1e6), 0.0);
+    }
+
+    #[test]
+    fn entries_are_there_until_their_chunk_has_been_read() {
+        let newest = PairExpr::binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos);
+        let policy = Policy {
+            evict: Some(Eviction {
+                at: PairExpr::Const(1.0),
+                keep: PairExpr::binary(BinaryOp::Lt, newest, PairExpr::Const(100.0)),
+            }),
+            ..Policy::default()
+        };
+        let kept = Kept::Entries {
+            bytes: 8.0,
+            entries: PolicyEntries::new(&policy, 2),
+            share: Share::All,
+        };
+        assert_eq!(kept.at(1000.0), 1600.0);
+        assert_eq!(kept.most(1000, 50), Some(150.0));
+        assert_eq!(kept.most(60, 50), Some(60.0));
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     model::{Built, weights::distinct_parameters},
 };
 use clap::Args;
-use seqc_abi::{Level, StateKind, StateSlot};
+use seqc_abi::{Level, PAGE_TOKENS, StateKind, StateSlot};
 use seqc_backends::lower::Entry;
 use seqc_ir::Model;
 use seqc_passes::{kept::Kept, plan::Plan};
@@ -86,7 +86,13 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
     let canonical = backend::canonical(&built.model);
     let planned = backend::plan(&canonical, built.meta.max_context, Level::V4);
     let entries = backend::manifest(&planned);
-    let found = describe(&built, &entries, lengths);
+    let chunk = planned.settings.max_chunk;
+    let mut found = describe(&built, &entries, lengths);
+    if let Some(lengths) = lengths.filter(|_| entries.iter().any(|e| matches!(e.kept, Kept::Entries { .. }))) {
+        let most = entries.iter().map(|entry| most_bytes(entry, lengths.prompt, chunk));
+        found["prompt_bytes"] = most.sum::<usize>().into();
+        found["chunk"] = chunk.into();
+    }
     let text = if args.json {
         format!("{found}\n")
     } else {
@@ -124,8 +130,29 @@ fn describe(built: &Built, entries: &[Entry], lengths: Option<Lengths>) -> Value
     found
 }
 
-fn slot(s: &StateSlot) -> Value {
-    let (grows, bytes) = match s.kind {
+/// Most memory of a state entry while a prompt is read, `chunk` tokens at a time: whole pages, with what decides what is kept.
+fn most_bytes(entry: &Entry, prompt: usize, chunk: usize) -> usize {
+    match (&entry.slot.kind, entry.kept.most(prompt, chunk)) {
+        (
+            StateKind::Pages {
+                page_bytes,
+                pages,
+                pinned,
+                ..
+            },
+            Some(most),
+        ) => {
+            let needed = (most / PAGE_TOKENS as f64).ceil() as usize;
+            let limit = pages.map_or(usize::MAX, |pages| pages.saturating_add(*pinned));
+            page_bytes.saturating_mul(needed.min(limit))
+        }
+        _ => grows_and_bytes(&entry.slot.kind).1,
+    }
+}
+
+/// Whether a state entry grows with the context, and its bytes; of one that grows those of a page.
+fn grows_and_bytes(kind: &StateKind) -> (bool, usize) {
+    match *kind {
         StateKind::Fixed { bytes } => (false, bytes),
         StateKind::Shared { .. } => (false, 0),
         StateKind::Bounded { page_bytes, pages } => (false, page_bytes.saturating_mul(pages)),
@@ -140,7 +167,11 @@ fn slot(s: &StateSlot) -> Value {
             pages.is_none(),
             page_bytes.saturating_mul(pages.unwrap_or(1).saturating_add(pinned)),
         ),
-    };
+    }
+}
+
+fn slot(s: &StateSlot) -> Value {
+    let (grows, bytes) = grows_and_bytes(&s.kind);
     json!({
         "name": s.name, "layer": s.layer, "shape": s.shape, "type": s.encoding, "grows": grows, "bound": s.bound, "bytes": bytes,
     })
@@ -179,6 +210,13 @@ fn text(built: &Built, entries: &[Entry], found: &Value) -> String {
             out,
             "state after {} tokens, of which {} are the prompt: {} bytes",
             found["context"], found["prompt_length"], found["state_bytes"]
+        );
+    }
+    if !found["prompt_bytes"].is_null() {
+        let _ = writeln!(
+            out,
+            "while the prompt is read, {} tokens at a time: at most {} bytes",
+            found["chunk"], found["prompt_bytes"]
         );
     }
     out

@@ -29,6 +29,7 @@ fn bytes(name: &str) -> ([f64; 4], Vec<String>) {
 #[test]
 fn policies_take_the_bytes_of_their_formulas_at_and_behind_the_end_of_a_prompt() {
     for (name, expected) in [
+        ("adakv", [49152, 64512, 95232, 140_544]),
         ("h2o", [50688, 50688, 50688, 50688]),
         ("hip", [154_112, 169_472, 200_192, 245_504]),
         ("infllm", [162_816, 179_136, 211_776, 259_920]),
@@ -53,6 +54,7 @@ fn the_number_of_entries_is_a_closed_form() {
     assert_eq!(of("streaming"), "o.k: min(T, 64) tokens, o.v: min(T, 64) tokens");
     assert_eq!(of("h2o"), "o.k: 64 tokens, o.v: 64 tokens, o.mass: 64 tokens");
     assert_eq!(of("snapkv"), "o.k: T - P + 64 tokens, o.v: T - P + 64 tokens");
+    assert_eq!(of("adakv"), "o.k: T - P + 64 tokens, o.v: T - P + 64 tokens");
     assert_eq!(of("pyramidkv"), "o.k: T - P + 110 tokens, o.v: T - P + 110 tokens");
     assert_eq!(of("lacache"), "o.k: T mod 2 + 64 tokens, o.v: T mod 2 + 64 tokens");
     assert_eq!(

@@ -52,7 +52,15 @@ fn kind(kind: &Kind) -> String {
     match kind {
         Kind::Entry(e) => e.to_string(),
         Kind::Pool { of, size, how, among } => format!("{how:?} of definition {of} over {size} among {among}"),
-        Kind::Top { by, count, among } => format!("top {count} by {by} among {among}"),
+        Kind::Top {
+            by,
+            count,
+            among,
+            heads,
+        } => {
+            let over = if *heads { " over heads" } else { "" };
+            format!("top {count} by {by} among {among}{over}")
+        }
         Kind::Over { of, how, among } => format!("{how:?} of {of} among {among}"),
         Kind::Seen { queries } => format!("seen by {queries}"),
         Kind::KeySum(e) => format!("sum over channels of {e}"),

@@ -75,6 +75,32 @@ layer thing(x: [d]) -> [d] {
 /// Mistakes in the body of a cache.
 pub(super) fn bodies() -> Vec<Case> {
     vec![
+        of(
+            "cache-heads-count",
+            "wrong-operands",
+            "  norm = sum(c: key[c] ** 2)\n  keep(top(norm; k = n / 2, over = \"heads\"); at = ended)",
+        ),
+        of(
+            "cache-heads-at",
+            "policy-parts",
+            "  norm = sum(c: key[c] ** 2)\n  keep(top(sum(heads: norm); k = 4); at = n > 8)",
+        ),
+        of(
+            "cache-heads-and-channels",
+            "policy-parts",
+            "  use[c] = mean(entries: key[c] ** 2)\n  keep(top(sum(heads: slot); k = 4))\n  keys(channels = use, count = 2, until = n - 8)",
+        ),
+        of(
+            "cache-over-layers",
+            "unknown-name",
+            "  keep(top(slot; k = 4, over = \"layers\"))",
+        ),
+        of("cache-entry-in-k", "entry-number", "  keep(top(slot; k = slot))"),
+        of(
+            "cache-members-in-keep",
+            "wrong-operands",
+            "  keep(sum(members: slot) < 4)",
+        ),
         of("cache-weight-in-keep", "cache-time", "  keep(top(weight; k = 4))"),
         of(
             "cache-prev-in-keep",
@@ -171,9 +197,9 @@ pub(super) fn bodies() -> Vec<Case> {
             "  blocks(size = 4)\n  mean[c] = mean(block: key[c])\n  keep(sum(c: mean[c]) > 0)",
         ),
         of(
-            "blocks-heads-in-keep",
+            "blocks-blocks-in-keep",
             "cache-time",
-            "  blocks(size = 4)\n  keep(max(heads: age) > 0)",
+            "  blocks(size = 4)\n  keep(max(blocks: age) > 0)",
         ),
         of(
             "blocks-entry-in-choice",

@@ -84,7 +84,7 @@ impl HeadStep<'_> {
         let rows = || -> Vec<Vec<f64>> { queries.iter().map(|q| self.choosing_query(q, member)).collect() };
         match kind {
             Kind::Entry(e) | Kind::Heads { of: e, .. } => of(e),
-            Kind::Top { by, count, among } => top(&of(by), self.number(count), &truths(among)),
+            Kind::Top { by, count, among, .. } => top(&of(by), self.number(count), &truths(among)),
             Kind::Over { of: values, how, among } => {
                 let values = of(values);
                 vec![reduce_among(*how, &values, &truths(among)); values.len()]
@@ -249,7 +249,7 @@ impl Closing<'_, '_> {
             Kind::Over { of: values, how, among } => {
                 vec![reduce_among(*how, &of(values), &truths(among))]
             }
-            Kind::Top { by, count, among } => top(&of(by), self.step.number(count), &truths(among)),
+            Kind::Top { by, count, among, .. } => top(&of(by), self.step.number(count), &truths(among)),
             Kind::KeySum(e) => {
                 let sum = |n: usize| {
                     channels

@@ -2,15 +2,16 @@
 
 use crate::ReduceOp;
 
-/// The reduction of some numbers; of none, 0.
+/// The reduction of some numbers; of none, 0. The largest and the smallest are those of what is a number; where that is infinite
+/// because there is nothing else, 0.
 pub fn reduce(how: ReduceOp, values: impl Iterator<Item = f64>) -> f64 {
-    let fold = |a: f64, b: f64| match how {
-        ReduceOp::Sum => a + b,
-        ReduceOp::Prod => a * b,
-        ReduceOp::Max => a.max(b),
-        ReduceOp::Min => a.min(b),
-    };
-    values.reduce(fold).unwrap_or(0.0)
+    let of_some = |x: f64, none: f64| if x == none { 0.0 } else { x };
+    match how {
+        ReduceOp::Sum => values.sum(),
+        ReduceOp::Prod => values.reduce(|a, b| a * b).unwrap_or(0.0),
+        ReduceOp::Max => of_some(values.fold(f64::NEG_INFINITY, f64::max), f64::NEG_INFINITY),
+        ReduceOp::Min => of_some(values.fold(f64::INFINITY, f64::min), f64::INFINITY),
+    }
 }
 
 /// The reduction of those numbers among which `among` counts; of none, 0.
@@ -68,6 +69,42 @@ pub fn top(values: &[f64], count: f64, among: &[bool]) -> Vec<f64> {
     let mut out = vec![0.0; values.len()];
     order.iter().take(count).for_each(|at| out[*at] = 1.0);
     out
+}
+
+/// A number of each entry of a key head, for what all key heads decide together.
+pub struct HeadEntries {
+    /// The numbers.
+    pub values: Vec<f64>,
+    /// Which entries compete.
+    pub among: Vec<bool>,
+    /// Positions of their tokens, ascending.
+    pub positions: Vec<f64>,
+}
+
+/// [`crate::policy::Kind::Top`] over the entries of all heads: 1 for the `count` largest values among some, of equal values those of earlier
+/// tokens, then of lower heads, else 0.
+pub fn top_of_heads(heads: &[HeadEntries], count: f64) -> Vec<Vec<f64>> {
+    let places = heads.iter().enumerate().flat_map(|(n, head)| {
+        let entry = move |at: usize| (head.positions[at], n, at);
+        (0..head.values.len()).map(entry)
+    });
+    let mut places: Vec<(f64, usize, usize)> = places.collect();
+    places.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let values: Vec<f64> = places.iter().map(|(_, n, at)| heads[*n].values[*at]).collect();
+    let among: Vec<bool> = places.iter().map(|(_, n, at)| heads[*n].among[*at]).collect();
+    let mut out: Vec<Vec<f64>> = heads.iter().map(|head| vec![0.0; head.values.len()]).collect();
+    for ((_, n, at), best) in places.iter().zip(top(&values, count, &among)) {
+        out[*n][*at] = best;
+    }
+    out
+}
+
+/// [`crate::policy::Kind::Heads`] of entries: the reduction over the slots with the same number of all heads that have one.
+pub fn reduce_heads(how: ReduceOp, heads: &[&[f64]]) -> Vec<Vec<f64>> {
+    let longest = heads.iter().map(|head| head.len()).max().unwrap_or(0);
+    let of = |slot: usize| reduce(how, heads.iter().filter_map(|head| head.get(slot).copied()));
+    let found: Vec<f64> = (0..longest).map(of).collect();
+    heads.iter().map(|head| found[..head.len()].to_vec()).collect()
 }
 
 /// Weights of scores under one softmax; none where nothing is seen.

@@ -102,8 +102,12 @@ impl Place<'_, '_, '_> {
 
     fn number_of_entry(&self, n: usize) -> f64 {
         let (policy, about) = (self.step.policy, &self.about);
-        let of = |values: &Vec<f64>, channels: bool| {
-            let place = if channels { about.channel } else { about.slot };
+        let of = |values: &Vec<f64>, kind: &Kind| {
+            let place = match kind {
+                Kind::Over { .. } => Some(0),
+                kind if kind.of_channels() => about.channel,
+                _ => about.slot,
+            };
             place.map_or(0.0, |at| values[at])
         };
         match n {
@@ -122,10 +126,7 @@ impl Place<'_, '_, '_> {
             n if n >= policy.closing_stream(0) => self.number_of_block(n - policy.closing_stream(0)),
             n if n >= policy.stream_of(0) => {
                 let definition = n - policy.stream_of(0);
-                of(
-                    &self.step.definitions[definition],
-                    policy.definitions[definition].kind.of_channels(),
-                )
+                of(&self.step.definitions[definition], &policy.definitions[definition].kind)
             }
             n => about.slot.map_or(0.0, |slot| {
                 let values = &self.step.cache.entries[slot].memories[n - MEMORIES];

@@ -4,7 +4,7 @@ use super::{
     attend::{Attend, Pair},
     blocks, coding,
     data::Data,
-    entries::{dot, normalised, pool, reduce_among, top},
+    entries::{HeadEntries, dot, normalised, pool, reduce_among, reduce_heads, top, top_of_heads},
     governed::{At, Choice, Entry, HeadCache, Query},
     place::{About, HeadStep},
 };
@@ -39,7 +39,41 @@ impl Attend {
             .collect();
         steps.iter_mut().for_each(|step| step.begin(operands));
         blocks::choose(&mut steps, tokens);
-        steps.into_iter().flat_map(|mut step| step.finish(operands)).collect()
+        let out = steps.iter_mut().flat_map(|step| step.attend(operands)).collect();
+        define(policy, &mut steps);
+        steps.iter_mut().for_each(|step| step.finish(operands));
+        out
+    }
+}
+
+/// The definitions of the heads that need them after this token.
+fn define(policy: &Policy, steps: &mut [HeadStep<'_>]) {
+    let mut steps: Vec<&mut HeadStep<'_>> = steps
+        .iter_mut()
+        .filter(|step| step.evicts() || step.chooses_channels())
+        .collect();
+    for definition in &policy.definitions {
+        let found = match &definition.kind {
+            Kind::Top {
+                by,
+                count,
+                among,
+                heads: true,
+            } => {
+                let heads: Vec<HeadEntries> = steps.iter().map(|step| step.competing(by, among)).collect();
+                let count = steps.first().map_or(0.0, |step| step.number(count));
+                top_of_heads(&heads, count)
+            }
+            Kind::Heads { of, how, .. } => {
+                let heads: Vec<Vec<f64>> = steps.iter().map(|step| step.of_entries(of)).collect();
+                let heads: Vec<&[f64]> = heads.iter().map(Vec::as_slice).collect();
+                reduce_heads(*how, &heads)
+            }
+            kind => steps.iter().map(|step| step.defined(kind)).collect(),
+        };
+        for (step, found) in steps.iter_mut().zip(found) {
+            step.definitions.push(found);
+        }
     }
 }
 
@@ -52,8 +86,8 @@ impl HeadStep<'_> {
         self.counters = next;
     }
 
-    /// The result, after what the query heads chose.
-    fn finish(&mut self, operands: &[Data]) -> Vec<f64> {
+    /// The result, after what the query heads chose; memories follow from it.
+    fn attend(&mut self, operands: &[Data]) -> Vec<f64> {
         let query = Query {
             position: self.at.position,
             operands: operands.to_vec(),
@@ -62,18 +96,27 @@ impl HeadStep<'_> {
         let out = weights.iter().flat_map(|row| self.weighted(row)).collect();
         self.remember(&weights);
         self.keep_query(query);
-        let evicts = self.policy.evict.as_ref().is_some_and(|e| self.number(&e.at) != 0.0);
-        let chooses = self.policy.keys.as_ref().is_some_and(|c| c.channels.is_some()) && self.cache.channels.is_none();
-        if evicts || chooses {
-            self.define();
-        }
-        if evicts {
+        out
+    }
+
+    /// Whether entries may leave after this token.
+    fn evicts(&self) -> bool {
+        self.policy.evict.as_ref().is_some_and(|e| self.number(&e.at) != 0.0)
+    }
+
+    /// Whether channels have still to be chosen.
+    fn chooses_channels(&self) -> bool {
+        self.policy.keys.as_ref().is_some_and(|c| c.channels.is_some()) && self.cache.channels.is_none()
+    }
+
+    /// What is done after the definitions are known: entries leave, others are coded, blocks are closed.
+    fn finish(&mut self, operands: &[Data]) {
+        if self.evicts() {
             self.evict();
         }
         self.code();
         self.close_blocks(operands);
         self.cache.counters = std::mem::take(&mut self.counters);
-        out
     }
 
     fn append(&mut self, operands: &[Data]) {
@@ -242,24 +285,35 @@ impl HeadStep<'_> {
         }
     }
 
-    fn define(&mut self) {
-        self.definitions.clear();
-        for definition in &self.policy.definitions {
-            let values = self.defined(&definition.kind);
-            self.definitions.push(values);
+    /// A function of each entry.
+    fn of_entries(&self, e: &PairExpr) -> Vec<f64> {
+        let of = |slot| self.of_entry(e, slot, self.at.position, 0.0);
+        (0..self.cache.entries.len()).map(of).collect()
+    }
+
+    /// A condition on each entry.
+    fn truths(&self, e: &PairExpr) -> Vec<bool> {
+        self.of_entries(e).iter().map(|x| *x != 0.0).collect()
+    }
+
+    fn competing(&self, by: &PairExpr, among: &PairExpr) -> HeadEntries {
+        HeadEntries {
+            values: self.of_entries(by),
+            among: self.truths(among),
+            positions: self.cache.entries.iter().map(|entry| entry.position as f64).collect(),
         }
     }
 
+    /// The values of a definition that reads nothing of other heads.
     fn defined(&self, kind: &Kind) -> Vec<f64> {
         let entries = 0..self.cache.entries.len();
-        let now = self.at.position;
-        let of = |e: &PairExpr| -> Vec<f64> { entries.clone().map(|slot| self.of_entry(e, slot, now, 0.0)).collect() };
-        let truths = |e: &PairExpr| -> Vec<bool> { of(e).iter().map(|x| *x != 0.0).collect() };
+        let of = |e: &PairExpr| self.of_entries(e);
+        let truths = |e: &PairExpr| self.truths(e);
         let channels = 0..self.attend.e;
         match kind {
             Kind::Entry(e) => of(e),
             Kind::Pool { of, size, how, among } => pool(*how, *size, &truths(among), |at| self.definitions[*of][at]),
-            Kind::Top { by, count, among } => top(&of(by), self.number(count), &truths(among)),
+            Kind::Top { by, count, among, .. } => top(&of(by), self.number(count), &truths(among)),
             Kind::Over { of: values, how, among } => {
                 let values = of(values);
                 let found = reduce_among(*how, &values, &truths(among));

@@ -33,10 +33,13 @@ pub enum Kind {
     Top {
         /// The values.
         by: PairExpr,
-        /// How many; a function of numbers of the cache.
+        /// How many; a function of numbers of the cache, and of reductions over all entries.
         count: PairExpr,
         /// Entries that compete.
         among: PairExpr,
+        /// Entries of all key heads compete with each other, of equal values that of the earlier token first, then that of the lower
+        /// head; `count` follows from the token's place ([`Policy::is_of_token`](super::policy::Policy::is_of_token)).
+        heads: bool,
     },
     /// Over all entries for which `among` holds, the same number for each entry; of none, 0.
     Over {
@@ -107,7 +110,8 @@ pub enum Kind {
         /// The sum is divided by how many queries there are.
         mean: bool,
     },
-    /// Of each block: over all query heads of the layer, or over those that share the key head.
+    /// Of each block: over all query heads of the layer, or over those that share the key head. Of each entry: over the entries in the same
+    /// slot of all key heads that have one, of an earlier definition.
     Heads {
         /// Of what.
         of: PairExpr,
@@ -135,7 +139,7 @@ impl Kind {
         match self {
             Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
             Kind::Pool { among, .. } => vec![among],
-            Kind::Top { by, count, among } => vec![by, count, among],
+            Kind::Top { by, count, among, .. } => vec![by, count, among],
             Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
             Kind::Seen { .. } | Kind::Within => Vec::new(),
             Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
@@ -149,13 +153,18 @@ impl Kind {
         match self {
             Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
             Kind::Pool { among, .. } => vec![among],
-            Kind::Top { by, count, among } => vec![by, count, among],
+            Kind::Top { by, count, among, .. } => vec![by, count, among],
             Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
             Kind::Seen { .. } | Kind::Within => Vec::new(),
             Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
             Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } | Kind::EntrySum { of, .. } => vec![of],
             Kind::Search { by, .. } => vec![by],
         }
+    }
+
+    /// Whether a number of an entry depends on entries of other key heads.
+    pub fn joins_heads(&self) -> bool {
+        matches!(self, Kind::Top { heads: true, .. } | Kind::Heads { .. })
     }
 
     /// Whether it has a number for each channel, rather than for each entry.

@@ -259,7 +259,18 @@ impl Policy {
         parts().any(|e| self.reads_choice(e) || e.any(&counted))
     }
 
-    /// Whether a condition follows from the position of the token and where it is in a prompt.
+    /// Whether key heads decide together which entries leave.
+    pub fn joins_heads(&self) -> bool {
+        self.definitions.iter().any(|d| d.kind.joins_heads())
+    }
+
+    /// Whether an expression follows from the position of the token and where it is in a prompt, whatever entries there are: then it is
+    /// the same for all key heads.
+    pub fn is_of_token(e: &PairExpr) -> bool {
+        Policy::is_of_place(e) && !e.any(&|e| matches!(e, PairExpr::QueryStream(ENTRIES)))
+    }
+
+    /// Whether a condition follows from the position of the token and where it is in a prompt, where slots are positions.
     pub fn is_of_place(e: &PairExpr) -> bool {
         !e.any(&|e| match e {
             PairExpr::KeyPos | PairExpr::KeyStream(_) | PairExpr::Head | PairExpr::Score | PairExpr::Table(..) => true,

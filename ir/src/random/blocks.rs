@@ -105,6 +105,7 @@ impl Maker<'_> {
                         by: Expr::KeyStream(MEMORIES),
                         count: number(2.0),
                         among: all(),
+                        heads: false,
                     },
                 );
                 let best = binary(BinaryOp::Ne, best, number(0.0));
@@ -179,6 +180,7 @@ impl Maker<'_> {
                 by,
                 count: number(count as f64),
                 among,
+                heads: false,
             }
         };
         binary(BinaryOp::Ne, self.choose("best", kind), number(0.0))

@@ -19,7 +19,7 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
     let mut rng = Rng::new(seed);
     let (g, ratio) = (*rng.choose(&[1, 2, 3]), *rng.choose(&[1, 2, 3]));
     let (e, f) = (*rng.choose(&[4, 6, 16, 20]), *rng.choose(&[3, 8, 16, 70]));
-    let policy = Maker { rng, e, f }.policy();
+    let policy = Maker { rng, groups: g, e, f }.policy();
     let mut graph = Graph::new("policy");
     let ty = |sizes: [usize; 2]| Ty::new(Elem::F32, sizes.iter().map(|n| Dim::new("", *n)).collect());
     let shapes = [("q", ty([g * ratio, e])), ("k", ty([g, e])), ("v", ty([g, f]))];
@@ -46,6 +46,8 @@ pub(super) fn layer(seed: u64) -> RandomGraph {
 
 struct Maker {
     rng: Rng,
+    /// Key heads.
+    groups: usize,
     e: usize,
     f: usize,
 }
@@ -203,19 +205,80 @@ impl Maker {
             let half = binary(BinaryOp::Div, Expr::QueryStream(ENTRIES), number(2.0));
             count = binary(BinaryOp::Min, count, Expr::unary(UnaryOp::Floor, half));
         }
+        let heads = self.rng.once_in(4);
+        if heads {
+            count = number(most * self.groups as f64);
+        } else if self.rng.once_in(4) {
+            count = self.share_of_all(policy, by, &old);
+        }
+        if !heads && self.rng.once_in(6) {
+            by = self.over_heads(policy, by);
+        }
         policy.definitions.push(Definition {
             name: "best".to_owned(),
             kind: Kind::Top {
                 by: Expr::KeyStream(by),
                 count,
                 among: old,
+                heads,
             },
         });
         let best = Expr::KeyStream(policy.stream_of(policy.definitions.len() - 1));
         let best = binary(BinaryOp::Ne, best, number(0.0));
         let keep = binary(BinaryOp::Or, younger(recent), best);
-        let at = self.at(policy, heavy + recent);
+        let at = match policy.joins_heads() {
+            true => self.at_token(),
+            false => self.at(policy, heavy + recent),
+        };
         policy.evict = Some(Eviction { at, keep });
+    }
+
+    /// How many entries have more than the mean of a number, and at least one.
+    fn share_of_all(&mut self, policy: &mut Policy, by: usize, among: &Expr) -> Expr {
+        let mut over = |of: Expr, how: ReduceOp, among: &Expr| {
+            policy.definitions.push(Definition {
+                name: format!("over{}", policy.definitions.len()),
+                kind: Kind::Over {
+                    of,
+                    how,
+                    among: among.clone(),
+                },
+            });
+            Expr::KeyStream(policy.stream_of(policy.definitions.len() - 1))
+        };
+        let sum = over(Expr::KeyStream(by), ReduceOp::Sum, among);
+        let mean = binary(BinaryOp::Div, sum, Expr::QueryStream(ENTRIES));
+        let more = binary(BinaryOp::Gt, Expr::KeyStream(by), mean);
+        let count = over(Expr::select(more, number(1.0), number(0.0)), ReduceOp::Sum, among);
+        binary(BinaryOp::Max, count, number(1.0))
+    }
+
+    /// A definition's numbers reduced over key heads.
+    fn over_heads(&mut self, policy: &mut Policy, by: usize) -> usize {
+        policy.definitions.push(Definition {
+            name: "all_heads".to_owned(),
+            kind: Kind::Heads {
+                of: Expr::KeyStream(by),
+                how: *self.rng.choose(&[ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min]),
+                members: false,
+            },
+        });
+        policy.stream_of(policy.definitions.len() - 1)
+    }
+
+    /// After which tokens, the same for all key heads.
+    fn at_token(&mut self) -> Expr {
+        let flag = |n| binary(BinaryOp::Ne, Expr::QueryStream(n), number(0.0));
+        match self.rng.below(4) {
+            0 => all(),
+            1 => Expr::unary(UnaryOp::Not, flag(READING)),
+            2 => flag(ENDED),
+            _ => {
+                let every = 2 + self.rng.below(9);
+                let rest = binary(BinaryOp::Mod, Expr::QueryPos, number(every as f64));
+                binary(BinaryOp::Eq, rest, number(1.0))
+            }
+        }
     }
 
     /// What is stored in few bits once others have come behind it.

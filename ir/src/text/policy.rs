@@ -67,7 +67,15 @@ impl Display for Kind {
             Kind::Pool { of, size, how, among } => {
                 write!(f, "pool of={of} size={size} how={} among={among}", how.name())
             }
-            Kind::Top { by, count, among } => write!(f, "top by={by} count={count} among={among}"),
+            Kind::Top {
+                by,
+                count,
+                among,
+                heads,
+            } => {
+                write!(f, "top by={by} count={count} among={among}")?;
+                if *heads { write!(f, " heads=true") } else { Ok(()) }
+            }
             Kind::Over { of, how, among } => write!(f, "over of={of} how={} among={among}", how.name()),
             Kind::Seen { queries } => write!(f, "seen queries={queries}"),
             Kind::KeySum(e) => write!(f, "key_sum of={e}"),
@@ -219,6 +227,7 @@ impl Parser {
                 by: self.part("by")?,
                 count: self.part("count")?,
                 among: self.part("among")?,
+                heads: self.at_word("heads") && self.flag("heads")?,
             },
             "over" => Kind::Over {
                 of: self.part("of")?,

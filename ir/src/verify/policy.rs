@@ -74,6 +74,9 @@ fn of_policy(policy: &Policy, spec: &AttendSpec, types: &[&Ty], widths: [usize; 
     };
     if let Some(evict) = &policy.evict {
         scope.truth(&evict.at)?;
+        if policy.joins_heads() && !Policy::is_of_token(&evict.at) {
+            return Err("heads decide together, and not after the same tokens".to_owned());
+        }
         Scope { entry: true, ..defined }.truth(&evict.keep)?;
     }
     for (coding, width) in [(&policy.keys, widths[0]), (&policy.values, widths[1])] {
@@ -83,6 +86,9 @@ fn of_policy(policy: &Policy, spec: &AttendSpec, types: &[&Ty], widths: [usize; 
     }
     if policy.values.as_ref().is_some_and(|c| c.channels.is_some()) {
         return Err("channels of values are chosen".to_owned());
+    }
+    if policy.joins_heads() && policy.keys.as_ref().is_some_and(|c| c.channels.is_some()) {
+        return Err("channels are chosen where heads decide together".to_owned());
     }
     if policy.queries() > MAX_QUERIES {
         return Err(format!("queries of more than {MAX_QUERIES} tokens"));
@@ -170,7 +176,12 @@ fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<
                 entry.number(of)?;
                 entry.truth(among)?;
             }
-            Kind::Top { by, count, among } => {
+            Kind::Top {
+                by,
+                count,
+                among,
+                heads: false,
+            } => {
                 entry.number(by)?;
                 scope.number(count)?;
                 entry.truth(among)?;
@@ -199,7 +210,12 @@ fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<
                 block.number(of)?;
                 block.truth(among)?;
             }
-            Kind::Top { by, count, among } => {
+            Kind::Top {
+                by,
+                count,
+                among,
+                heads: false,
+            } => {
                 block.number(by)?;
                 cache.number(count)?;
                 block.truth(among)?;
@@ -248,11 +264,24 @@ fn of_definition(kind: &Kind, n: usize, policy: &Policy, scope: Scope<'_>) -> Re
             }
             entry.truth(among)
         }
-        Kind::Top { by, count, among } => {
+        Kind::Top {
+            by,
+            count,
+            among,
+            heads,
+        } => {
             entry.number(by)?;
             scope.number(count)?;
+            if *heads && !Policy::is_of_token(count) {
+                return Err("heads compete for a number of entries that they do not agree on".to_owned());
+            }
             entry.truth(among)
         }
+        Kind::Heads {
+            of: PairExpr::KeyStream(of),
+            members: false,
+            ..
+        } if of.checked_sub(policy.stream_of(0)).is_some_and(|of| of < n) => entry.number(&PairExpr::KeyStream(*of)),
         Kind::Over { of, among, .. } => {
             entry.number(of)?;
             entry.truth(among)
@@ -407,7 +436,12 @@ impl Scope<'_> {
         }
         let definition = at.unwrap_or(0);
         let kind = &policy.definitions[definition].kind;
-        there(definition < self.definitions && if kind.of_channels() { self.channel } else { self.entry })
+        let at_hand = match kind {
+            Kind::Over { .. } => true,
+            kind if kind.of_channels() => self.channel,
+            _ => self.entry,
+        };
+        there(definition < self.definitions && at_hand)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Counts what the kernels of a plan do for one token.
 
-use super::{Cache, Cost, EntryPart, Filter, GovernedCache, Read, ScanState, Work};
+use super::{
+    Cache, Cost, EntryPart, Filter, GovernedCache, Read, ScanState, Work,
+    decisions::{Sizes, decisions},
+};
 use crate::{
     attention::{PairAnalysis, policy_entries::Share},
     conv_partition::ConvPartition,
@@ -278,6 +281,15 @@ impl<'a> Counting<'a> {
                 entries,
                 parts: parts(spec, [size(1, 1), size(2, 1)], self.plan.settings.machine.rates.unpack),
                 remembered: remembered(spec),
+                decisions: decisions(
+                    spec,
+                    Sizes {
+                        heads,
+                        groups,
+                        keys: size(1, 1),
+                        pair: width as f64 + self.plan.settings.machine.rates.normalise,
+                    },
+                ),
             }),
         });
     }
@@ -352,6 +364,11 @@ fn parts(spec: &AttendSpec, [keys, values]: [usize; 2], unpack: f64) -> Vec<Entr
             unpacked,
         })
     };
+    let blocks = EntryPart {
+        share: Share::Blocks,
+        bytes: block_bytes(policy, keys),
+        unpacked: 0.0,
+    };
     let memories = EntryPart {
         share: Share::All,
         bytes: 4.0 * policy.memories.len() as f64,
@@ -367,12 +384,32 @@ fn parts(spec: &AttendSpec, [keys, values]: [usize; 2], unpack: f64) -> Vec<Entr
         plain(Share::PlainValues, values),
         memories,
         turned,
+        blocks,
     ];
     let codes = [
         coded(Share::CodedKeys, &policy.keys, keys),
         coded(Share::CodedValues, &policy.values, values),
     ];
     stored.into_iter().chain(codes.into_iter().flatten()).collect()
+}
+
+/// Bytes of what is kept of a closed block, by key heads.
+fn block_bytes(policy: &Policy, width: usize) -> f64 {
+    let closing = policy.blocks.iter().flat_map(|blocks| &blocks.closing);
+    let read = |n: usize| {
+        let stream = PairExpr::KeyStream(policy.closing_stream(n));
+        let choosing = policy.blocks.iter().flat_map(|blocks| &blocks.choosing);
+        choosing
+            .into_iter()
+            .flat_map(|d| d.kind.expressions())
+            .any(|e| e.any(&|e| *e == stream))
+    };
+    let bytes = |(n, d): (usize, &seqc_ir::policy::Definition)| match read(n) {
+        true if d.kind.of_channels() => 4.0 * width as f64,
+        true => 4.0,
+        false => 0.0,
+    };
+    closing.enumerate().map(bytes).sum()
 }
 
 /// Additions for turning a key to where a sight sees it, the others do not: by slots, whose turns are known for a page, or by any position.

@@ -185,6 +185,63 @@ fn decisions(name: &str, case: &Case) {
     }
 }
 
+/// Key heads that share a budget keep as many entries together as their budgets allow, and not each as many.
+#[test]
+fn heads_share_a_budget() {
+    let known = folder().join("policies/snapkv/expected.safetensors");
+    let tokens = read_integers(&known, "input_ids").expect("ids");
+    let evaluated = fresh_file("safetensors");
+    let [model, ids, prompt, out] = [
+        model("adakv").display().to_string(),
+        list(&tokens),
+        PROMPT.to_string(),
+        evaluated.display().to_string(),
+    ];
+    let weights = weights();
+    let way = [
+        &*model,
+        "--weights",
+        &weights,
+        "--tokens",
+        &ids,
+        "--prompt-length",
+        &prompt,
+        "-o",
+        &out,
+    ];
+    command::seqc(
+        &[&["eval"][..], &way]
+            .concat()
+            .iter()
+            .map(PathBuf::from)
+            .collect::<Vec<_>>(),
+    )
+    .ok();
+    let case = Case {
+        program: built("policy-adakv", || self::model("adakv")),
+        tokens,
+        expected: Rows::read(&evaluated, "logits"),
+    };
+    for (chunk, threads) in [("1", "2"), ("7", "1"), ("320", "2")] {
+        let way = ["--prompt-length", &prompt, "--chunk", chunk, "--threads", threads];
+        case.check("adakv", chunk, &case.logits(&case.tokens, &way), TOLERANCE);
+    }
+    together("adakv", &case);
+    let file = case.traced(&case.tokens[..PROMPT]);
+    let mut differ = false;
+    for layer in 0..3 {
+        let trace = format!("trace.layers.{layer}.attention.kept");
+        let kept = read_integers(Path::new(&file), &trace).expect("what is kept");
+        let of = |head: usize| (0..PROMPT).filter(|token| kept[2 * token + head] == 1).count();
+        let counts = [of(0), of(1)];
+        assert_eq!(counts[0] + counts[1], 2 * 64, "layer {layer}");
+        // The newest 16, and a fifth of the other 48.
+        assert!(counts.iter().all(|count| *count >= 16 + 9), "layer {layer}: {counts:?}");
+        differ |= counts[0] != counts[1];
+    }
+    assert!(differ, "each head keeps as many");
+}
+
 /// What queries of a policy choose.
 struct Choice {
     policy: &'static str,

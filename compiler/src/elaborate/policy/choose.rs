@@ -15,7 +15,7 @@ use crate::{
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span};
 use seqc_ir::{
     BinaryOp, Elem, PairExpr, ReduceOp,
-    policy::{Kind, MAX_QUERIES},
+    policy::{Kind, MAX_QUERIES, Policy},
 };
 
 /// Most blocks that a search finds.
@@ -154,7 +154,7 @@ impl Cx<'_> {
         making.define(list, kind).stream()
     }
 
-    /// `top(x; k = n, among = c)`: whether the entry is among the n that have the largest values of those for which c holds.
+    /// `top(x; k = n, among = c, over = "heads")`: whether the entry is among the n that have the largest values of those for which c holds.
     fn top(&mut self, call: Called<'_>) -> Val {
         let ([x], Some(k)) = (call.args, call.option("k")) else {
             return self.error(
@@ -163,19 +163,68 @@ impl Cx<'_> {
                 "`top` takes a number of each entry, and how many: `top(mass; k = 40)`",
             );
         };
-        if !self.decides(call, &["k", "among"]) {
+        if !self.decides(call, &["k", "among", "over"]) {
             return Val::Poison;
         }
         let each = self.inner();
         let by = self.number(x, each.clone());
-        let count = self.number(k, Scope::new(each.stage, Level::Cache));
+        let heads = self.over_all_heads(call);
+        let count = match each.stage {
+            Stage::Decide => self.count_of_entries(k, heads == Some(true)),
+            stage => self.number(k, Scope::new(stage, Level::Cache)),
+        };
         let among = self.among(call);
-        let (Some(by), Some(count), Some(among)) = (by, count, among) else {
+        let (Some(by), Some(count), Some(among), Some(heads)) = (by, count, among, heads) else {
             return Val::Poison;
         };
-        let found = self.define_here(Kind::Top { by, count, among });
+        let found = self.define_here(Kind::Top {
+            by,
+            count,
+            among,
+            heads,
+        });
         let truth = PairExpr::binary(BinaryOp::Ne, found, PairExpr::Const(0.0));
         Val::Score(Score::new(truth, Elem::Bool))
+    }
+
+    /// How many entries `top` chooses: a number of the cache or of all entries together; where heads choose together, one that is
+    /// the same for all.
+    fn count_of_entries(&mut self, k: &Expr, heads: bool) -> Option<PairExpr> {
+        let count = self.number(k, Scope::new(Stage::Decide, Level::Entry))?;
+        let own = count.any(&|e| match e {
+            PairExpr::KeyPos => true,
+            PairExpr::KeyStream(n) => !self.is_over_all_entries(*n),
+            _ => false,
+        });
+        let place = self.place(k.span);
+        if own {
+            let d = Diagnostic::new(
+                "entry-number",
+                place,
+                "`k` is a number of each entry, and says how many entries are chosen",
+            );
+            self.report(d.help("numbers of the cache are i, n, reading, ended, head, settings, and reductions over all entries: `sum(entries: x)`"));
+            return None;
+        }
+        if heads && !Policy::is_of_token(&count) {
+            let d = Diagnostic::new(
+                "wrong-operands",
+                place,
+                "`k` differs from head to head, and says how many entries all of them keep together",
+            );
+            self.report(d.help("it may read `i`, `reading`, `ended`, settings and constants: `k = heads * budget`"));
+            return None;
+        }
+        Some(count)
+    }
+
+    /// Whether a stream is a reduction over all entries.
+    fn is_over_all_entries(&self, stream: usize) -> bool {
+        let Some((making, id)) = self.policy.as_ref().zip(DefinitionId::of(stream)) else {
+            return false;
+        };
+        let definition = making.definitions[id.list as usize].get(id.n);
+        definition.is_some_and(|d| matches!(d.kind, Kind::Over { .. }))
     }
 
     /// `search(x; k = n)`: n blocks that have large values, found by halving.
@@ -359,7 +408,7 @@ impl Cx<'_> {
     }
 
     /// The definition with this value: itself, where it is one.
-    fn definition_with(&mut self, by: PairExpr) -> usize {
+    pub(super) fn definition_with(&mut self, by: PairExpr) -> usize {
         let known = match &by {
             PairExpr::KeyStream(n) => DefinitionId::of(*n),
             _ => None,

@@ -198,6 +198,16 @@ impl Cx<'_> {
                 "groups along channels share a step, and some of the channels are not stored",
                 "code groups along tokens, `along = \"tokens\"`, or leave `bits` out",
             )
+        } else if policy.joins_heads() && codings().any(|c| c.channels.is_some()) {
+            (
+                "key heads decide together which entries leave, and each one chooses its channels when it codes entries",
+                "leave `channels` of `keys` out, or `over = \"heads\"` and reductions over `heads`",
+            )
+        } else if policy.joins_heads() && !policy.evict.as_ref().is_some_and(|e| Policy::is_of_token(&e.at)) {
+            (
+                "key heads decide together which entries leave, and `at` reads what each of them has for itself",
+                "`at` may read `i`, `reading`, `ended` and settings: `at = i % 16 == 0`",
+            )
         } else if policy.evict.is_some() && (policy.blocks.is_some() || policy.sights.iter().any(|s| policy.gathers(s)))
         {
             (

@@ -10,6 +10,7 @@ mod classes;
 mod clauses;
 mod finish;
 mod fits;
+mod heads;
 mod over;
 mod state;
 mod value;

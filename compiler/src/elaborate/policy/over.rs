@@ -115,7 +115,7 @@ impl Cx<'_> {
     }
 
     /// What a reduction with truth values as well as numbers runs over, as a number, and how.
-    fn reduced(&mut self, call: Called<'_>, body: &Expr, scope: Scope) -> Option<(PairExpr, ReduceOp)> {
+    pub(super) fn reduced(&mut self, call: Called<'_>, body: &Expr, scope: Scope) -> Option<(PairExpr, ReduceOp)> {
         let how = match call.name {
             "sum" | "mean" => ReduceOp::Sum,
             "max" | "any" => ReduceOp::Max,
@@ -140,7 +140,7 @@ impl Cx<'_> {
     }
 
     /// The value of a reduction from what was found; a mean is that of `count` numbers.
-    fn found(&mut self, call: Called<'_>, found: PairExpr, count: PairExpr) -> Val {
+    pub(super) fn found(&mut self, call: Called<'_>, found: PairExpr, count: PairExpr) -> Val {
         match call.name {
             "mean" => real(PairExpr::binary(BinaryOp::Div, found, count)),
             "any" | "all" => {
@@ -330,20 +330,6 @@ impl Cx<'_> {
         };
         let found = self.making().define(List::Choosing, over).stream();
         self.found(call, found, PairExpr::Const(1.0))
-    }
-
-    /// Over query heads, a number of each block.
-    fn over_heads(&mut self, call: Called<'_>, body: &Expr, members: bool) -> Val {
-        if !self.chooses(call) {
-            return Val::Poison;
-        }
-        let heads = self.making().heads[usize::from(members)];
-        let Some((of, how)) = self.reduced(call, body, Scope::new(Stage::Choose, Level::Block)) else {
-            return Val::Poison;
-        };
-        let over = Kind::Heads { of, how, members };
-        let found = self.making().define(List::Choosing, over).stream();
-        self.found(call, found, PairExpr::Const(heads as f64))
     }
 
     /// Over the queries that choose together: a number of each channel, or of each block.

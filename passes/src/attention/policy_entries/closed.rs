@@ -40,6 +40,18 @@ impl Closed {
         }
     }
 
+    /// The same number divided by `n`, where that is a form too.
+    pub(super) fn divided(&self, n: usize) -> Option<Closed> {
+        let n = n as i64;
+        let divided = |x: &i64| (x % n == 0).then_some(x / n);
+        Some(Closed {
+            rise: divided(&self.rise)?,
+            table: self.table.iter().map(divided).collect::<Option<_>>()?,
+            per_prompt: divided(&self.per_prompt)?,
+            ..self.clone()
+        })
+    }
+
     pub(super) fn value(&self, tokens: usize, prompt: usize) -> i64 {
         let x = if self.of_answer { tokens - prompt } else { tokens };
         let period = self.table.len();

@@ -6,8 +6,8 @@
 use super::column::Column;
 use seqc_ir::{
     BinaryOp, PairDomain, PairExpr, PairLeaf, UnaryOp,
-    eval::entries::{pool, reduce, top},
-    policy::{COUNTERS, Coding, ENDED, ENTRIES, Kind, MEMORIES, Policy, READING, SLOT},
+    eval::entries::{HeadEntries, pool, reduce, reduce_heads, top, top_of_heads},
+    policy::{CLOSED, COUNTERS, Coding, ENDED, ENTRIES, Kind, MEMORIES, Policy, READING, SLOT},
 };
 
 /// How many entries a head has after a token.
@@ -24,9 +24,22 @@ pub(super) struct Count {
     pub(super) open: usize,
 }
 
+impl Count {
+    /// Of two heads together.
+    fn and(self, other: Count) -> Count {
+        Count {
+            entries: self.entries + other.entries,
+            keys: self.keys + other.keys,
+            values: self.values + other.values,
+            blocks: self.blocks + other.blocks,
+            open: self.open + other.open,
+        }
+    }
+}
+
 /// One key head.
 pub(super) struct Head<'p> {
-    policy: &'p Policy,
+    pub(super) policy: &'p Policy,
     head: usize,
     /// Tokens of the prompt; `None`: it never ends.
     prompt: Option<usize>,
@@ -35,12 +48,12 @@ pub(super) struct Head<'p> {
     /// Memories that depend on weights: they are drawn when they are read.
     drawn: Vec<bool>,
     position: usize,
-    positions: Vec<f64>,
+    pub(super) positions: Vec<f64>,
     /// Of each entry; empty for those that are drawn.
     memories: Vec<Vec<f64>>,
     counters: Vec<f64>,
     definitions: Vec<Column>,
-    count: Count,
+    pub(super) count: Count,
 }
 
 impl<'p> Head<'p> {
@@ -60,17 +73,24 @@ impl<'p> Head<'p> {
         }
     }
 
-    /// Reads a token; what there is after it.
-    pub(super) fn step(&mut self) -> Count {
+    /// Appends a token's entry and updates what it updates.
+    pub(super) fn begin(&mut self) {
         self.append();
         let counters = self.policy.counters.iter().map(|c| self.number(&c.next)).collect();
         self.counters = counters;
         self.remember();
-        if let Some(evict) = &self.policy.evict
-            && self.number(&evict.at) != 0.0
-        {
-            self.define();
-            let kept = self.column(&evict.keep).truths(self.positions.len());
+        self.definitions.clear();
+    }
+
+    /// Whether entries may leave after the token.
+    pub(super) fn evicts(&self) -> bool {
+        self.policy.evict.as_ref().is_some_and(|e| self.number(&e.at) != 0.0)
+    }
+
+    /// What there is after the token, where the definitions that are needed are known.
+    fn finish(&mut self) -> Count {
+        if let Some(evict) = self.policy.evict.as_ref().filter(|_| self.evicts()) {
+            let kept = self.column(&evict.keep, Space::Entries).truths(self.positions.len());
             self.keep(&kept);
         }
         let (keys, values) = (&self.policy.keys, &self.policy.values);
@@ -101,7 +121,7 @@ impl<'p> Head<'p> {
         let memories = self.policy.memories.iter().enumerate();
         let next = memories.map(|(n, memory)| match self.drawn[n] {
             true => Vec::new(),
-            false => self.column(&memory.next).spread(self.positions.len()),
+            false => self.column(&memory.next, Space::Entries).spread(self.positions.len()),
         });
         self.memories = next.collect();
     }
@@ -126,28 +146,39 @@ impl<'p> Head<'p> {
         coding.whole(border).max(before)
     }
 
-    fn define(&mut self) {
-        self.definitions.clear();
-        for (n, definition) in self.policy.definitions.iter().enumerate() {
-            let values = self.defined(n, &definition.kind);
-            self.definitions.push(values);
+    fn competing(&self, by: &PairExpr, among: &PairExpr) -> HeadEntries {
+        let entries = self.positions.len();
+        HeadEntries {
+            values: self.column(by, Space::Entries).spread(entries),
+            among: self.column(among, Space::Entries).truths(entries),
+            positions: self.positions.clone(),
         }
     }
 
+    /// The values of a definition that reads nothing of other heads.
     fn defined(&self, n: usize, kind: &Kind) -> Column {
         let entries = self.positions.len();
         match kind {
-            Kind::Entry(e) => self.column(e),
+            Kind::Entry(e) => self.column(e, Space::Entries),
             Kind::Pool { of, size, how, among } => {
-                let (of, among) = (&self.definitions[*of], self.column(among).truths(entries));
+                let (of, among) = (
+                    &self.definitions[*of],
+                    self.column(among, Space::Entries).truths(entries),
+                );
                 Column::Each(pool(*how, *size, &among, |at| of.at(at)))
             }
-            Kind::Top { by, count, among } => {
-                let (by, among) = (self.column(by), self.column(among).truths(entries));
+            Kind::Top { by, count, among, .. } => {
+                let (by, among) = (
+                    self.column(by, Space::Entries),
+                    self.column(among, Space::Entries).truths(entries),
+                );
                 Column::Each(top(&by.spread(entries), self.number(count), &among))
             }
             Kind::Over { of, how, among } => {
-                let (of, among) = (self.column(of), self.column(among).truths(entries));
+                let (of, among) = (
+                    self.column(of, Space::Entries),
+                    self.column(among, Space::Entries).truths(entries),
+                );
                 Column::One(reduce(*how, (0..entries).filter(|at| among[*at]).map(|at| of.at(at))))
             }
             // Data.
@@ -167,24 +198,38 @@ impl<'p> Head<'p> {
 
     /// Arbitrary numbers between 0 and 1, one for each entry, the same ones throughout a token.
     fn draw(&self, what: usize) -> Column {
-        let number = |position: &f64| {
-            let parts = [position.to_bits(), self.position as u64, what as u64, self.head as u64];
-            let mixed = parts.iter().fold(self.seed, |hash, part| {
-                let hash = (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                hash ^ (hash >> 29)
-            });
-            (mixed >> 11) as f64 / (1_u64 << 53) as f64
-        };
-        Column::Each(self.positions.iter().map(number).collect())
+        let numbers = self
+            .positions
+            .iter()
+            .map(|position| self.arbitrary(what, position.to_bits()));
+        Column::Each(numbers.collect())
     }
 
-    fn column(&self, expr: &PairExpr) -> Column {
-        Place(self).value(expr)
+    /// The same for each closed block.
+    pub(super) fn draw_for_blocks(&self, what: usize) -> Column {
+        Column::Each(
+            (0..self.count.blocks)
+                .map(|block| self.arbitrary(what, block as u64))
+                .collect(),
+        )
     }
 
-    /// A function of numbers of the cache.
-    fn number(&self, expr: &PairExpr) -> f64 {
-        match self.column(expr) {
+    fn arbitrary(&self, what: usize, which: u64) -> f64 {
+        let parts = [which, self.position as u64, what as u64, self.head as u64];
+        let mixed = parts.iter().fold(self.seed, |hash, part| {
+            let hash = (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            hash ^ (hash >> 29)
+        });
+        (mixed >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    pub(super) fn column(&self, expr: &PairExpr, space: Space<'_>) -> Column {
+        Place { head: self, space }.value(expr)
+    }
+
+    /// A function of numbers of the cache, and of those that are the same for all entries.
+    pub(super) fn number(&self, expr: &PairExpr) -> f64 {
+        match self.column(expr, Space::Entries) {
             Column::One(x) => x,
             Column::Each(all) => all.first().copied().unwrap_or(0.0),
         }
@@ -211,6 +256,83 @@ impl<'p> Head<'p> {
             None => self.definitions[n - self.drawn.len()].clone(),
         }
     }
+
+    /// A number of each closed block.
+    fn number_of_block(&self, n: usize, chosen: &[Column]) -> Column {
+        if n == SLOT {
+            return Column::Each((0..self.count.blocks).map(|block| block as f64).collect());
+        }
+        match n.checked_sub(self.policy.choosing_stream(0)) {
+            Some(n) => chosen[n].clone(),
+            None => self.draw_for_blocks(n),
+        }
+    }
+
+    /// A number of each entry as a query sees it: of its block, where that is closed.
+    fn number_of_seen(&self, n: usize, chosen: &[Column]) -> Column {
+        let of_block = n.checked_sub(self.policy.choosing_stream(0)).map(|n| &chosen[n]);
+        let (Some(blocks), true) = (&self.policy.blocks, n == CLOSED || of_block.is_some()) else {
+            return self.number_of_entry(n);
+        };
+        let of = |slot: usize| {
+            let block = slot.checked_sub(blocks.first).map(|slot| slot / blocks.size);
+            let block = block.filter(|block| *block < self.count.blocks);
+            block.map_or(0.0, |block| of_block.map_or(1.0, |numbers| numbers.at(block)))
+        };
+        Column::Each((0..self.positions.len()).map(of).collect())
+    }
+}
+
+/// What expressions are about.
+#[derive(Clone, Copy)]
+pub(super) enum Space<'c> {
+    /// Entries where it is decided which of them stay.
+    Entries,
+    /// Closed blocks, with what is known of [`Blocks::choosing`](seqc_ir::policy::Blocks::choosing).
+    Blocks(&'c [Column]),
+    /// Entries as a query sees them that has chosen blocks.
+    Seen(&'c [Column]),
+}
+
+/// All heads read a token; what there is after it, together.
+pub(super) fn step(policy: &Policy, heads: &mut [Head<'_>]) -> Count {
+    heads.iter_mut().for_each(Head::begin);
+    end(policy, heads)
+}
+
+/// What there is after the token that all heads have [begun](Head::begin).
+pub(super) fn end(policy: &Policy, heads: &mut [Head<'_>]) -> Count {
+    define(policy, heads);
+    heads.iter_mut().map(Head::finish).fold(Count::default(), Count::and)
+}
+
+/// The definitions of the heads that need them after a token.
+fn define(policy: &Policy, heads: &mut [Head<'_>]) {
+    let mut heads: Vec<_> = heads.iter_mut().filter(|head| head.evicts()).collect();
+    for (n, definition) in policy.definitions.iter().enumerate() {
+        let found: Vec<Column> = match &definition.kind {
+            Kind::Top {
+                by,
+                count,
+                among,
+                heads: true,
+            } => {
+                let all: Vec<HeadEntries> = heads.iter().map(|head| head.competing(by, among)).collect();
+                let count = heads.first().map_or(0.0, |head| head.number(count));
+                top_of_heads(&all, count).into_iter().map(Column::Each).collect()
+            }
+            Kind::Heads { of, how, .. } => {
+                let of = |head: &&mut Head<'_>| head.column(of, Space::Entries).spread(head.positions.len());
+                let all: Vec<Vec<f64>> = heads.iter().map(of).collect();
+                let all: Vec<&[f64]> = all.iter().map(Vec::as_slice).collect();
+                reduce_heads(*how, &all).into_iter().map(Column::Each).collect()
+            }
+            kind => heads.iter().map(|head| head.defined(n, kind)).collect(),
+        };
+        for (head, found) in heads.iter_mut().zip(found) {
+            head.definitions.push(found);
+        }
+    }
 }
 
 /// Memories that depend on the weights, directly or through others.
@@ -234,8 +356,11 @@ fn drawn(policy: &Policy) -> Vec<bool> {
     drawn
 }
 
-/// Expressions over all entries of a head.
-struct Place<'a, 'p>(&'a Head<'p>);
+/// Expressions over all entries or blocks of a head.
+struct Place<'a, 'p> {
+    head: &'a Head<'p>,
+    space: Space<'a>,
+}
 
 impl PairDomain for Place<'_, '_> {
     type Value = Column;
@@ -256,7 +381,7 @@ impl PairDomain for Place<'_, '_> {
     }
 
     fn leaf(&mut self, leaf: PairLeaf) -> Column {
-        let head = self.0;
+        let head = self.head;
         match leaf {
             // Only memories that are drawn, and numbers of channels, have weights and numbers of keys and queries.
             PairLeaf::Score => Column::One(0.0),
@@ -264,7 +389,11 @@ impl PairDomain for Place<'_, '_> {
             PairLeaf::KeyPos => Column::Each(head.positions.clone()),
             PairLeaf::Head => Column::One(head.head as f64),
             PairLeaf::QueryStream(n) => Column::One(head.number_of_cache(n)),
-            PairLeaf::KeyStream(n) => head.number_of_entry(n),
+            PairLeaf::KeyStream(n) => match self.space {
+                Space::Entries => head.number_of_entry(n),
+                Space::Blocks(chosen) => head.number_of_block(n, chosen),
+                Space::Seen(chosen) => head.number_of_seen(n, chosen),
+            },
             PairLeaf::Const(c) => Column::One(c),
         }
     }

@@ -7,12 +7,14 @@ mod closed;
 mod column;
 mod head;
 mod search;
+mod seen;
 mod share;
 #[cfg(test)]
 mod tests;
 
 use closed::Closed;
 use head::Count;
+pub use seen::Next;
 use seqc_ir::policy::Policy;
 pub use share::Share;
 use std::{
@@ -22,6 +24,13 @@ use std::{
 
 /// Longest context that a policy without a closed form is run for; from there on numbers go on as between the half of it and it.
 const LONGEST: usize = 1 << 15;
+
+/// The two lengths between which a length is, of those that have three significant binary digits and more: a policy is run for few of them.
+fn neighbours(tokens: usize) -> [usize; 2] {
+    let step = (tokens / 8).checked_ilog2().map_or(1, |digits| 1 << digits);
+    let low = tokens - tokens % step;
+    [low, if low == tokens { low } else { low + step }]
+}
 
 /// The numbers of entries of an attention with a policy. They are found when they are asked for.
 #[derive(Clone, Debug)]
@@ -38,6 +47,8 @@ struct Found {
     open: Mutex<Vec<Count>>,
     /// After some tokens with some prompt.
     known: Mutex<HashMap<(usize, usize), Count>>,
+    /// What the token after some tokens with some prompt does.
+    next: Mutex<HashMap<(usize, Option<usize>), Next>>,
 }
 
 impl PartialEq for PolicyEntries {
@@ -55,6 +66,7 @@ impl PolicyEntries {
             forms: OnceLock::new(),
             open: Mutex::default(),
             known: Mutex::default(),
+            next: Mutex::default(),
         }))
     }
 
@@ -75,6 +87,40 @@ impl PolicyEntries {
     /// The same at the end of a prompt of so many tokens.
     pub fn at_end(&self, share: Share, tokens: usize) -> f64 {
         self.count(share, tokens, Some(tokens))
+    }
+
+    /// What the token behind so many tokens does; `prompt` as in [`count`](PolicyEntries::count). Where queries choose, they choose by
+    /// arbitrary numbers.
+    pub fn next(&self, tokens: usize, prompt: Option<usize>) -> Next {
+        let found = &self.0;
+        let sights = &found.policy.sights;
+        if found.policy.evict.is_none() && sights.iter().all(|sight| sight.seen.is_none()) {
+            let entries = self.count(Share::All, tokens, prompt) / found.heads as f64;
+            return Next {
+                seen: entries * sights.len() as f64,
+                events: 0.0,
+            };
+        }
+        // Where none leaves, a token takes no time.
+        let longest = if found.policy.evict.is_some() {
+            LONGEST / 4
+        } else {
+            LONGEST
+        };
+        let [low, high] = match tokens {
+            tokens if tokens > longest => [longest / 2, longest],
+            tokens => neighbours(tokens),
+        };
+        let at = |tokens: usize| {
+            let prompt = prompt.map(|prompt| prompt.min(tokens));
+            let mut known = found.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let run = || search::next(&found.policy, found.heads, prompt, tokens);
+            *known.entry((tokens, prompt)).or_insert_with(run)
+        };
+        if low == high {
+            return at(low);
+        }
+        at(low).towards(at(high), (tokens - low) as f64 / (high - low) as f64)
     }
 
     /// Sum over the heads that differ.
@@ -120,7 +166,10 @@ impl PolicyEntries {
         let distinct = search::distinct(&self.0.policy, self.0.heads);
         match (self.form(share).and_then(Closed::words), distinct) {
             (Some(words), 1) => words,
-            (Some(words), heads) => format!("({words}) / {heads}"),
+            (Some(words), heads) => self
+                .form(share)
+                .and_then(|form| form.divided(heads)?.words())
+                .unwrap_or_else(|| format!("({words}) / {heads}")),
             (None, _) => "at most T".to_owned(),
         }
     }

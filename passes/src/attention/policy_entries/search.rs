@@ -2,20 +2,23 @@
 
 use super::{
     closed::{Closed, Holds},
-    head::{Count, Head},
+    head::{Count, Head, end, step},
+    seen::Next,
     share::Share,
 };
 use seqc_ir::{PairExpr, policy::Policy};
 
 /// Numbers of a policy beyond which no form is looked for: the policy is run for a multiple of their sum.
 const LARGEST: usize = 1 << 13;
+/// Tokens over which it is counted how often entries leave.
+const COUNTED: usize = 256;
 /// Tokens that a form must cover at least, beside those that the numbers of the policy ask for.
 const LEAST: usize = 64;
 
-/// Key heads that may differ: all of them where the policy asks for their number.
+/// Key heads that may differ: all of them where the policy asks for their number, or where they decide together.
 pub(super) fn distinct(policy: &Policy, heads: usize) -> usize {
     let asks = |e: &PairExpr| e.any(&|e| matches!(e, PairExpr::Head));
-    if policy.expressions().into_iter().any(asks) {
+    if policy.joins_heads() || policy.expressions().into_iter().any(asks) {
         heads
     } else {
         1
@@ -24,19 +27,28 @@ pub(super) fn distinct(policy: &Policy, heads: usize) -> usize {
 
 /// After each of so many tokens, the sum over the heads that differ.
 pub(super) fn counts(policy: &Policy, heads: usize, prompt: Option<usize>, tokens: usize, seed: u64) -> Vec<Count> {
-    let mut sums = vec![Count::default(); tokens];
-    for head in 0..distinct(policy, heads) {
-        let mut head = Head::new(policy, head, prompt, seed);
-        for sum in &mut sums {
-            let count = head.step();
-            sum.entries += count.entries;
-            sum.keys += count.keys;
-            sum.values += count.values;
-            sum.blocks += count.blocks;
-            sum.open += count.open;
-        }
+    let heads = 0..distinct(policy, heads);
+    let mut heads: Vec<Head<'_>> = heads.map(|head| Head::new(policy, head, prompt, seed)).collect();
+    (0..tokens).map(|_| step(policy, &mut heads)).collect()
+}
+
+/// What the token behind so many tokens does, on average over the heads.
+pub(super) fn next(policy: &Policy, heads: usize, prompt: Option<usize>, tokens: usize) -> Next {
+    let count = distinct(policy, heads);
+    let mut heads: Vec<Head<'_>> = (0..count).map(|head| Head::new(policy, head, prompt, 1)).collect();
+    for _ in 0..tokens {
+        step(policy, &mut heads);
     }
-    sums
+    let mut next = Next::default();
+    for n in 0..COUNTED {
+        heads.iter_mut().for_each(Head::begin);
+        if n == 0 {
+            next.seen = heads.iter().map(Head::seen).sum::<f64>() / count as f64;
+        }
+        next.events += heads.iter().filter(|head| head.evicts()).count() as f64 / (count * COUNTED) as f64;
+        end(policy, &mut heads);
+    }
+    next
 }
 
 /// A form for each share, where there is one.

@@ -33,6 +33,14 @@ impl Share {
         Share::Open,
     ];
 
+    /// Whether every token adds an entry, before any leaves.
+    pub(crate) fn is_appended(self) -> bool {
+        match self {
+            Share::All | Share::PlainKeys | Share::PlainValues | Share::Open => true,
+            Share::CodedKeys | Share::CodedValues | Share::Blocks => false,
+        }
+    }
+
     /// How many entries these are.
     pub(super) fn of(self, count: Count) -> usize {
         match self {

@@ -39,6 +39,7 @@ fn with_top(policy: Policy, k: f64) -> Policy {
         by: PairExpr::KeyStream(MEMORIES),
         count: number(k),
         among: number(1.0),
+        heads: false,
     };
     Policy {
         memories: vec![Recurrence {
@@ -131,4 +132,24 @@ fn without_a_closed_form_long_contexts_go_on_as_before() {
     assert_eq!(all(&entries, &[(101, 1)]), [10.0]);
     let far = entries.at_end(Share::All, 2 * LONGEST);
     assert!((200.0..300.0).contains(&far), "{far}");
+}
+
+#[test]
+fn a_token_sees_what_its_sights_admit_and_entries_leave_at_their_time() {
+    let every = op(
+        BinaryOp::Eq,
+        op(BinaryOp::Mod, PairExpr::QueryPos, number(4.0)),
+        number(0.0),
+    );
+    let mut window = policy(every, newest(100.0));
+    window.sights[0].seen = Some(newest(20.0));
+    let entries = PolicyEntries::new(&window, 2);
+    let next = entries.next(1000, None);
+    assert_eq!((next.seen, next.events), (20.0, 0.25));
+    assert_eq!(entries.next(9, Some(9)).seen, 10.0);
+    assert_eq!(entries.next(1 << 20, None).seen, 20.0);
+    window.evict = None;
+    window.sights[0].seen = None;
+    let all = PolicyEntries::new(&window, 2).next(1 << 20, None);
+    assert_eq!((all.seen, all.events), (f64::from(1 << 20), 0.0));
 }

@@ -19,11 +19,13 @@ impl Governed<'_> {
         if self.policy.definitions.is_empty() {
             return;
         }
+        if self.policy.joins_heads() {
+            return self.add_steps(module);
+        }
         let (mut function, args, own) = self.function("define", &[Ty::I64; 2]);
         let f = &mut function;
         let [group, row] = [own[0], own[1]];
-        let (entries, one) = (self.load_word(f, args.words, group, Word::Entries), f.i64(1));
-        let last = f.sub(entries, one);
+        let last = self.last_entry(f, &args, group);
         let numbers = Numbers::load(self, f, &args, row, group, last);
         for (n, definition) in self.policy.definitions.iter().enumerate() {
             self.define(f, &numbers, row, n, &definition.kind);
@@ -31,7 +33,8 @@ impl Governed<'_> {
         module.add(function);
     }
 
-    fn define(&self, f: &mut Func, numbers: &Numbers, row: Val, n: usize, kind: &Kind) {
+    /// Computes a definition from the entries of a key head alone.
+    pub(super) fn define(&self, f: &mut Func, numbers: &Numbers, row: Val, n: usize, kind: &Kind) {
         let args = &numbers.args;
         let to = self.stream_of(n);
         match kind {
@@ -45,7 +48,7 @@ impl Governed<'_> {
                 self.fill(f, numbers, self.temporary(numbers.space), &masked);
                 self.pool(f, numbers, to, *size, *how);
             }
-            Kind::Top { by, count, among } => self.top(f, numbers, to, [by, count, among]),
+            Kind::Top { by, count, among, .. } => self.top(f, numbers, to, [by, count, among]),
             Kind::Over { of, how, among } => self.over(f, numbers, to, *how, [of, among]),
             Kind::Seen { queries } => self.seen(f, numbers, row, *queries, to),
             Kind::KeySum(e) => self.key_sum(f, numbers, to, e),
@@ -57,7 +60,7 @@ impl Governed<'_> {
             }
             Kind::KeyMean(e) => self.key_mean(f, numbers, n, e),
             Kind::QueryMean { of, queries } => self.query_mean(f, numbers, n, of, *queries),
-            // Numbers of blocks (law 11).
+            // Numbers of blocks, and of all heads (law 11, `heads`).
             Kind::Within
             | Kind::Fold { .. }
             | Kind::QuerySum { .. }
@@ -330,6 +333,11 @@ impl Governed<'_> {
             f.store(one, p);
         });
     }
+}
+
+/// A vector of [`identity`].
+pub(super) fn identity_vector(f: &mut Func, ty: Ty, how: ReduceOp) -> Val {
+    f.float(ty, identity(how) as f32)
 }
 
 /// What joins to nothing else.

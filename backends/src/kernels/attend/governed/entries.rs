@@ -93,6 +93,15 @@ impl Numbers {
         Numbers { head, ..self }
     }
 
+    /// The arrays of another key head, by which an expression of positions is the same.
+    pub(super) fn of_other_head(&self, governed: &Governed<'_>, f: &mut Func, group: Val) -> Numbers {
+        Numbers {
+            group,
+            last: governed.last_entry(f, &self.args, group),
+            ..self.clone()
+        }
+    }
+
     /// The same with the number of entries that a sight shows.
     pub(super) fn with_shown(mut self, shown: Val) -> Numbers {
         self.streams.push(shown);
@@ -214,6 +223,23 @@ impl Governed<'_> {
     pub(super) fn number_at_slot(&self, f: &mut Func, numbers: &Numbers, slot: Val, e: &PairExpr) -> Val {
         let none = f.f32(0.0);
         let pair = numbers.pair(1, slot, None, vec![none; self.streams()]);
+        let x = pair.number(f, &self.of_entry(e));
+        scalar(f, x)
+    }
+
+    /// A function of numbers of the cache, and of those that are the same for all entries.
+    pub(super) fn number_of_all(&self, f: &mut Func, numbers: &Numbers, e: &PairExpr) -> Val {
+        if numbers.space == Space::Blocks || !e.any(&|e| matches!(e, PairExpr::KeyStream(_))) {
+            return numbers.number(f, self, e);
+        }
+        let first = f.i64(0);
+        let arrays = 0..self.streams();
+        let load = |n| {
+            let p = self.number_of(f, &numbers.args, n, numbers.group, first);
+            f.load(p, Ty::F32)
+        };
+        let streams = arrays.map(load).collect();
+        let pair = numbers.pair(1, first, None, streams);
         let x = pair.number(f, &self.of_entry(e));
         scalar(f, x)
     }

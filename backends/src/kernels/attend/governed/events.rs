@@ -42,13 +42,18 @@ impl Governed<'_> {
             module.add(f);
             return;
         }
+        if self.policy.joins_heads() {
+            self.run_together(&mut f, &args, threads);
+            module.add(f);
+            return;
+        }
         self.share_or(&mut f, &args, threads, |f| {
             let groups = f.i64(self.attend.groups as i64);
             f.team_for(threads.turn.cyclic(groups), |f, group| {
                 self.begin(f, &args, group);
                 let (first, zero) = (self.first(f, &args), f.i64(0));
                 f.store(zero, first);
-                f.for_each(zero, args.count, 1, |f, row| self.row(f, &args, group, row));
+                f.for_each(zero, args.count, 1, |f, row| self.row(f, &args, group, row, None));
             });
         });
         module.add(f);
@@ -99,15 +104,17 @@ impl Governed<'_> {
         });
     }
 
-    /// One row: its numbers; where an event follows it, all rows since the last one.
-    pub(super) fn row(&self, f: &mut Func, args: &Args, group: Val, row: Val) {
+    /// One row: its numbers; where an event follows it, all rows since the last one. Where key heads decide together which entries leave,
+    /// `together` says whether they do after the last row; that is done later.
+    pub(super) fn row(&self, f: &mut Func, args: &Args, group: Val, row: Val, together: Option<Val>) {
         let p = self.first(f, args);
         let (first, one) = (f.load(p, Ty::I64), f.i64(1));
         let before = self.load_word(f, args.words, group, Word::Entries);
         let passed = f.sub(row, first);
         let last = f.add(before, passed);
         let numbers = self.numbers_at(f, args, group, row, last);
-        let evicts = self.policy.evict.as_ref().map(|e| numbers.truth(f, self, &e.at));
+        let alone = self.policy.evict.as_ref().filter(|_| together.is_none());
+        let evicts = alone.map(|e| numbers.truth(f, self, &e.at));
         let codes = self.codes(f, &numbers);
         let next = f.add(row, one);
         // What a token sees by memories depends on those of the token before it.
@@ -124,7 +131,16 @@ impl Governed<'_> {
                 f.if_then(evicts, |f| self.call(f, "evict", args, &[group, row]));
             }
             if self.codes_later() {
-                self.call(f, "code", args, &[group, row]);
+                let last_row = f.cmp(Cmp::Eq, next, args.count);
+                let code = |f: &mut Func| self.call(f, "code", args, &[group, row]);
+                match together {
+                    Some(together) => {
+                        let leaves = f.and(together, last_row);
+                        let stay = f.not(leaves);
+                        f.if_then(stay, code);
+                    }
+                    None => code(f),
+                }
             }
             self.close_blocks(f, args, group, [row, last]);
             let p = self.first(f, args);

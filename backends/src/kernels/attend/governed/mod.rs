@@ -16,6 +16,7 @@ mod entries;
 mod events;
 mod evict;
 mod expr;
+mod heads;
 mod memory;
 mod observe;
 mod read;

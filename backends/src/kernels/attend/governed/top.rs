@@ -18,18 +18,27 @@ struct Search<'n> {
     numbers: &'n Numbers,
     /// The array of keys: integers in the order of the values.
     keys: usize,
+    /// Those of all key heads.
+    heads: bool,
 }
 
 impl Governed<'_> {
     /// Stores in array `to` 1 for the `count` entries with the largest values of `by` among some, else 0.
     pub(super) fn top(&self, f: &mut Func, numbers: &Numbers, to: usize, [by, count, among]: [&PairExpr; 3]) {
+        self.order(f, numbers, [by, among]);
+        self.best(f, numbers, to, count, false);
+    }
+
+    /// Stores in array `to` 1 for the `count` entries with the largest keys that [`order`](Governed::order) stored, of this key head or of all,
+    /// else 0.
+    pub(super) fn best(&self, f: &mut Func, numbers: &Numbers, to: usize, count: &PairExpr, heads: bool) {
         let args = &numbers.args;
         let search = Search {
             numbers,
             keys: self.temporary(numbers.space),
+            heads,
         };
-        self.order(f, &search, by, among);
-        let count = numbers.number(f, self, count);
+        let count = self.number_of_all(f, numbers, count);
         let count = count_of(f, count);
         // The largest value that at least `count` entries reach.
         let (low, high) = (f.i64(NOTHING + 1), f.i64(i64::from(i32::MAX)));
@@ -58,14 +67,19 @@ impl Governed<'_> {
         });
         let zero = f.i64(0);
         let some = f.cmp(Cmp::Gt, left, zero);
+        // Of the heads' entries at that position those of the first heads.
+        let end = match heads {
+            true => self.end_of_ties(f, &search, [least, last, left]),
+            false => last,
+        };
         let (one, entries) = (f.i64(1), numbers.last);
         let entries = f.add(entries, one);
         self.each_vector(f, entries, |f, at| {
-            let (key, position) = self.key_and_position(f, &search, at);
+            let (key, position) = self.key_and_position(f, numbers, search.keys, at);
             let (above, ties, early) = (
                 against(f, Cmp::Gt, key, least),
                 against(f, Cmp::Eq, key, least),
-                against(f, Cmp::Le, position, last),
+                against(f, Cmp::Le, position, end),
             );
             let some = f.splat(some, self.attend.lanes());
             let ties = f.and(ties, early);
@@ -77,19 +91,41 @@ impl Governed<'_> {
         });
     }
 
-    /// Stores the keys of all entries that compete; of others, and of what is no number, [`NOTHING`].
-    fn order(&self, f: &mut Func, search: &Search<'_>, by: &PairExpr, among: &PairExpr) {
-        let one = f.i64(1);
-        let entries = f.add(search.numbers.last, one);
+    /// The largest position of a tie that is chosen, of this key head, where `left` ties of all heads are, `last` is the largest position of
+    /// one of any head, and at it those of lower heads come first.
+    fn end_of_ties(&self, f: &mut Func, search: &Search<'_>, [least, last, left]: [Val; 3]) -> Val {
+        let (zero, one) = (f.i64(0), f.i64(1));
+        let tie = |f: &mut Func, key: Val, position: Val, cmp: Cmp| {
+            let (ties, there) = (against(f, Cmp::Eq, key, least), against(f, cmp, position, last));
+            f.and(ties, there)
+        };
+        let before = self.count(f, search, |f, key, position| tie(f, key, position, Cmp::Lt));
+        let lower = f.for_loop(zero..search.numbers.group, one, &[zero], |f, group, sum| {
+            let numbers = search.numbers.of_other_head(self, f, group);
+            let found = self.count_in(f, &numbers, search.keys, |f, key, position| {
+                tie(f, key, position, Cmp::Eq)
+            });
+            vec![f.add(sum[0], found)]
+        });
+        let taken = f.add(before, lower[0]);
+        let chosen = f.cmp(Cmp::Lt, taken, left);
+        let earlier = f.sub(last, one);
+        f.select(chosen, last, earlier)
+    }
+
+    /// Stores in the first temporary array the keys of all entries that compete; of others, and of what is no number, [`NOTHING`].
+    pub(super) fn order(&self, f: &mut Func, numbers: &Numbers, [by, among]: [&PairExpr; 2]) {
+        let (one, keys) = (f.i64(1), self.temporary(numbers.space));
+        let entries = f.add(numbers.last, one);
         self.each_vector(f, entries, |f, at| {
-            let pairs = self.pairs(f, search.numbers, at, None);
-            let value = pairs.real(f, &self.within(search.numbers, by));
+            let pairs = self.pairs(f, numbers, at, None);
+            let value = pairs.real(f, &self.within(numbers, by));
             // The two zeros are equal.
             let zero = f.zero(value.ty);
             let value = f.add(value, zero);
-            let competes = pairs.mask(f, &self.within(search.numbers, among));
+            let competes = pairs.mask(f, &self.within(numbers, among));
             let number = f.cmp(Cmp::Eq, value, value);
-            let inside = self.inside(f, at, search.numbers.last);
+            let inside = self.inside(f, at, numbers.last);
             let competes = f.and(competes, number);
             let competes = f.and(competes, inside);
             let bits = f.bitcast(value, value.ty.with(Scalar::I32));
@@ -99,32 +135,52 @@ impl Governed<'_> {
             let key = f.xor(bits, flipped);
             let key = f.select(competes, key, nothing);
             let key = f.bitcast(key, value.ty);
-            let p = self.vector_of(f, &search.numbers.args, search.keys, search.numbers.group, at);
+            let p = self.vector_of(f, &numbers.args, keys, numbers.group, at);
             f.store(key, p);
         });
     }
 
     /// Keys of a vector of entries, and their positions as integers.
-    fn key_and_position(&self, f: &mut Func, search: &Search<'_>, at: Lanes) -> (Val, Val) {
-        let p = self.vector_of(f, &search.numbers.args, search.keys, search.numbers.group, at);
+    fn key_and_position(&self, f: &mut Func, numbers: &Numbers, keys: usize, at: Lanes) -> (Val, Val) {
+        let p = self.vector_of(f, &numbers.args, keys, numbers.group, at);
         let key = f.load(p, self.vector());
         let key = f.bitcast(key, key.ty.with(Scalar::I32));
-        let pairs = self.pairs(f, search.numbers, at, None);
-        let position = pairs.real(f, &self.within(search.numbers, &PairExpr::KeyPos));
+        let pairs = self.pairs(f, numbers, at, None);
+        let position = pairs.real(f, &self.within(numbers, &PairExpr::KeyPos));
         (key, f.convert(Cast::FloatToSigned, position, Scalar::I32))
     }
 
-    /// How many entries a condition on key and position holds for.
+    /// How many entries that are searched a condition on key and position holds for.
     fn count(&self, f: &mut Func, search: &Search<'_>, condition: impl FnOnce(&mut Func, Val, Val) -> Val) -> Val {
+        if !search.heads {
+            return self.count_in(f, search.numbers, search.keys, condition);
+        }
+        let (zero, one, groups) = (f.i64(0), f.i64(1), f.i64(self.attend.groups as i64));
+        let found = f.for_loop(zero..groups, one, &[zero], |f, group, sum| {
+            let numbers = search.numbers.of_other_head(self, f, group);
+            let found = self.count_in(f, &numbers, search.keys, condition);
+            vec![f.add(sum[0], found)]
+        });
+        found[0]
+    }
+
+    /// How many entries of a key head a condition on key and position holds for.
+    fn count_in(
+        &self,
+        f: &mut Func,
+        numbers: &Numbers,
+        keys: usize,
+        condition: impl FnOnce(&mut Func, Val, Val) -> Val,
+    ) -> Val {
         let (zero, one) = (f.i64(0), f.i64(1));
         let size = f.i64(PAGE as i64);
-        let entries = f.add(search.numbers.last, one);
+        let entries = f.add(numbers.last, one);
         let pages = ceil_div(f, entries, size);
         let lanes = f.i64(i64::from(self.attend.lanes()));
         let none = f.zero(Ty::V(self.attend.lanes(), Scalar::I32));
         let found = f.for_loop(zero..pages, one, &[none], |f, page, found| {
             f.for_loop(zero..size, lanes, found, |f, start, found| {
-                let (key, position) = self.key_and_position(f, search, Lanes { page, start });
+                let (key, position) = self.key_and_position(f, numbers, keys, Lanes { page, start });
                 let holds = condition(f, key, position);
                 let holds = f.convert(Cast::ZeroExtend, holds, Scalar::I32);
                 vec![f.add(found[0], holds)]

@@ -57,7 +57,7 @@ impl Closing<'_> {
                 let p = self.number_at(f, n);
                 f.store(x, p);
             }
-            Kind::Top { by, count, among } => self.top(f, n, [by, count, among]),
+            Kind::Top { by, count, among, .. } => self.top(f, n, [by, count, among]),
             Kind::KeySum(e) => self.each_entry(f, |f, entry| {
                 let x = self.key_sum(f, entry, e);
                 self.store_entry(f, n, entry, x);

@@ -100,7 +100,7 @@ impl Governed<'_> {
         };
         match kind {
             Kind::Entry(e) => self.fill(f, numbers, to, e),
-            Kind::Top { by, count, among } => self.top(f, numbers, to, [by, count, among]),
+            Kind::Top { by, count, among, .. } => self.top(f, numbers, to, [by, count, among]),
             Kind::Over { of, how, among } => self.over(f, numbers, to, *how, [of, among]),
             Kind::QuerySum { of, over } => self.query_sums(f, chooser, to, of, *over),
             Kind::Heads { how, members, .. } => {

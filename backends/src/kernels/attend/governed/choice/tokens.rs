@@ -51,7 +51,7 @@ impl Governed<'_> {
     }
 
     /// The numbers of a row that follow from its position and the prompt; others are 0.
-    fn numbers_of_place(&self, f: &mut Func, args: &Args, row: Val) -> Numbers {
+    pub(in super::super) fn numbers_of_place(&self, f: &mut Func, args: &Args, row: Val) -> Numbers {
         let (zero, none) = (f.i64(0), f.f32(0.0));
         let mut values = self.place_of(f, args, row);
         values.resize(self.numbers(), none);
@@ -67,7 +67,7 @@ impl Governed<'_> {
             self.begin(f, &rows, group);
             let first = self.first(f, &rows);
             f.store(low, first);
-            f.for_each(low, high, 1, |f, row| self.row(f, &rows, group, row));
+            f.for_each(low, high, 1, |f, row| self.row(f, &rows, group, row, None));
         });
         self.meet(f, threads);
     }
