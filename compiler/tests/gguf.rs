@@ -109,16 +109,21 @@ fn scratch(name: &str) -> PathBuf {
 fn logits(name: &str, bytes: &[u8]) -> Vec<f64> {
     let path = scratch(name).join("model.gguf");
     fs::write(&path, bytes).unwrap_or_else(|e| panic!("{e}"));
+    logits_of(&path, name.split('-').next().unwrap_or(name))
+}
+
+/// The logits of an imported checkpoint on the recorded tokens of a fixture.
+fn logits_of(path: &Path, tokens_of: &str) -> Vec<f64> {
     let mut sources = Sources::default();
     let output = path.with_extension("yaml");
     let shown = |sources: &Sources, d: Vec<seqc::diag::Diagnostic>| -> String {
         d.iter().map(|d| render::human(d, sources, false)).collect()
     };
-    let imported = imported(&path, &mut sources).unwrap_or_else(|d| panic!("{}", shown(&sources, d)));
+    let imported = imported(path, &mut sources).unwrap_or_else(|d| panic!("{}", shown(&sources, d)));
     assert!(imported.warnings.is_empty(), "{}", shown(&sources, imported.warnings));
     let built = model::read_text(&output, imported.text, &mut sources, &ReadOptions::default())
         .unwrap_or_else(|d| panic!("{}", shown(&sources, d)));
-    let expected = open(&fixture(name.split('-').next().unwrap_or(name)).join("expected.safetensors"));
+    let expected = open(&fixture(tokens_of).join("expected.safetensors"));
     let tokens: Vec<i64> = numbers(&expected, "input_ids").into_iter().map(|t| t as i64).collect();
     let rows = reference::token_rows(&built.model, &tokens).unwrap_or_else(|e| panic!("{e}"));
     let outputs = reference::run(&built, &rows).unwrap_or_else(|e| panic!("{e}"));
@@ -248,14 +253,76 @@ fn positions_are_stretched_as_other_tools_read_the_keys() {
     ] {
         assert_eq!(logits(&format!("llama-{name}"), &with(&keys)), plain, "{name}");
     }
-    let text = refused("yarn", &with(&[typed("yarn"), factor]));
-    assert!(text.contains("rope scaling yarn is not supported"), "{text}");
+    let text = refused("longrope", &with(&[typed("longrope"), factor]));
+    assert!(text.contains("rope scaling longrope is not supported"), "{text}");
     let text = refused("negative", &with(&[("llama.rope.scaling.factor", Key::Real(-2.0))]));
     assert!(text.contains("a factor above 0, not -2"), "{text}");
     let mut more = tensors.clone();
-    more.insert("rope_freqs.weight".to_owned(), (vec![8], vec![1.0; 8]));
+    more.insert("rope_freqs.weight".to_owned(), (vec![4], vec![1.0; 4]));
     let text = refused("freqs", &gguf(&keys, &more));
     assert!(text.contains("rope_freqs.weight"), "{text}");
+}
+
+/// The logits of the first fixture with other rotary positions in its `config.json`.
+fn published(name: &str, positions: &str) -> Vec<f64> {
+    let dir = scratch(name);
+    let config = fs::read_to_string(fixture("llama").join("config.json")).unwrap_or_else(|e| panic!("{e}"));
+    let plain = "\"rope_theta\": 10000.0,\n    \"rope_type\": \"default\"";
+    assert!(config.contains(plain), "{config}");
+    let changed = config.replace(plain, &format!("\"rope_theta\": 10000.0, {positions}"));
+    fs::write(dir.join("config.json"), changed).unwrap_or_else(|e| panic!("{e}"));
+    fs::copy(
+        fixture("llama").join("model.safetensors"),
+        dir.join("model.safetensors"),
+    )
+    .unwrap_or_else(|e| panic!("{e}"));
+    logits_of(&dir, "llama")
+}
+
+/// max |difference| / max |value|
+fn off(a: &[f64], b: &[f64]) -> f64 {
+    let largest = b.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest
+}
+
+#[test]
+fn frequencies_are_divided_by_the_factors_of_the_file() {
+    let (keys, mut tensors) = attention_file();
+    let plain = logits("llama-without", &gguf(&keys, &tensors));
+    // As converters write them for Llama 3.1: 8 above the longest wave that turns once in 64 tokens, 1 below a quarter of it.
+    let (factor, context, low, high) = (8.0_f64, 64.0, 1.0, 4.0);
+    let of_pair = |pair: i32| {
+        let wave = std::f64::consts::TAU * 1e4_f64.powf(f64::from(pair) / 8.0);
+        let kept = (context / wave - low) / (high - low);
+        if wave < context / high {
+            1.0
+        } else if wave > context / low {
+            factor
+        } else {
+            1.0 / ((1.0 - kept) / factor + kept)
+        }
+    };
+    let factors = (0..8).map(|pair| of_pair(pair) as f32).collect();
+    tensors.insert("rope_freqs.weight".to_owned(), (vec![8], factors));
+    let found = logits("llama-with", &gguf(&keys, &tensors));
+    let positions = r#""rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64"#;
+    let wanted = published("published-llama3", positions);
+    assert!(off(&plain, &wanted) > 1e-3);
+    assert!(off(&found, &wanted) < 1e-5, "{:e}", off(&found, &wanted));
+}
+
+#[test]
+fn yarn_is_that_of_published_configurations() {
+    let (keys, tensors) = attention_file();
+    let more = [
+        ("llama.rope.scaling.type", Key::Text("yarn")),
+        ("llama.rope.scaling.factor", Key::Real(4.0)),
+        ("llama.rope.scaling.original_context_length", Key::Int(128)),
+    ];
+    let found = logits("llama-yarn", &gguf(&[&keys[..], &more].concat(), &tensors));
+    let positions = r#""rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128"#;
+    let wanted = published("published-yarn", positions);
+    assert!(off(&found, &wanted) < 1e-9, "{:e}", off(&found, &wanted));
 }
 
 /// What an import says about a file.

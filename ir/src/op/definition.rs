@@ -133,10 +133,10 @@ pub enum Kind {
     },
 }
 
-impl Kind {
-    /// Its expressions.
-    pub fn expressions(&self) -> Vec<&PairExpr> {
-        match self {
+/// The expressions of a [`Kind`], borrowed as it is.
+macro_rules! expressions {
+    ($kind:expr) => {
+        match $kind {
             Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
             Kind::Pool { among, .. } => vec![among],
             Kind::Top { by, count, among, .. } => vec![by, count, among],
@@ -146,20 +146,18 @@ impl Kind {
             Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } | Kind::EntrySum { of, .. } => vec![of],
             Kind::Search { by, .. } => vec![by],
         }
+    };
+}
+
+impl Kind {
+    /// Its expressions.
+    pub fn expressions(&self) -> Vec<&PairExpr> {
+        expressions!(self)
     }
 
     /// The same, to be changed.
     pub fn expressions_mut(&mut self) -> Vec<&mut PairExpr> {
-        match self {
-            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
-            Kind::Pool { among, .. } => vec![among],
-            Kind::Top { by, count, among, .. } => vec![by, count, among],
-            Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],
-            Kind::Seen { .. } | Kind::Within => Vec::new(),
-            Kind::QueryMean { of, .. } | Kind::Heads { of, .. } => vec![of],
-            Kind::QuerySum { of, .. } | Kind::QueryFold { of, .. } | Kind::EntrySum { of, .. } => vec![of],
-            Kind::Search { by, .. } => vec![by],
-        }
+        expressions!(self)
     }
 
     /// Whether a number of an entry depends on entries of other key heads.
