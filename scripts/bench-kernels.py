@@ -138,9 +138,9 @@ def measure(row, options):
 
 def machine():
     text = open("/proc/cpuinfo").read()
-    found = {key: re.search(rf"^{key}\s*: (.*)$", text, re.M) for key in ("model name", "flags")}
-    words = found["flags"].group(1).split() if found["flags"] else []
-    features = [w for w in words if w.startswith("avx") or w == "fma"]
+    found = {key: re.search(rf"^(?:{key})\s*: (.*)$", text, re.M) for key in ("model name", "flags|Features")}
+    words = found["flags|Features"].group(1).split() if found["flags|Features"] else []
+    features = [w for w in words if re.match("avx|fma$|asimd|sve", w)]
     name = found["model name"].group(1) if found["model name"] else "a processor without a name"
     return f"{name} ({', '.join(features)}), {os.cpu_count()} cores"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures emitted kernels against programs in C, both in turn in one run: bash scripts/bench-kernels.sh PEERS [--rounds 5 …]
-# PEERS is a folder with the peers' sources (scan.c, fftconv.c), which are compiled for this processor; a row whose source is not there is
-# left out. Prints a Markdown table. SEQC: the compiler to use instead of a release build of this tree.
+# PEERS is a folder with the peers' sources (scan.c, fftconv.c), which are compiled for this processor; a row whose source is not there, or
+# not for this kind of processor, is left out. Prints a Markdown table. SEQC: the compiler to use instead of a release build of this tree.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -14,7 +14,8 @@ if [ -z "${SEQC:-}" ]; then
     SEQC=$target/release/seqc
 fi
 mkdir -p "$work/kernels"
-if [ -f "$peers/scan.c" ]; then
+# scan.c is written in intrinsics of x86-64.
+if [ -f "$peers/scan.c" ] && [ "$(uname -m)" = x86_64 ]; then
     gcc -include "$root/scripts/kernels/lanes16.h" -O3 -march=native -ffast-math -fopenmp -shared -fPIC "$peers/scan.c" \
         -o "$work/kernels/libscan.so" -lmvec -lm || die "scan.c does not compile"
 fi

@@ -31,8 +31,8 @@ def output(command, **options):
 
 def machine():
     cpu = open("/proc/cpuinfo").read()
-    flags = re.search(r"^flags\s*: (.*)$", cpu, re.M)
-    kept = [f for f in (flags.group(1).split() if flags else []) if f.startswith("avx") or f in ("fma", "f16c")]
+    flags = re.search(r"^(?:flags|Features)\s*: (.*)$", cpu, re.M)
+    kept = [f for f in (flags.group(1).split() if flags else []) if re.match("avx|fma$|f16c$|asimd|sve|i8mm$|bf16$", f)]
     memory = re.search(r"MemTotal:\s*(\d+)", open("/proc/meminfo").read())
     model = re.search(r"model name\s*: (.*)", cpu)
     return {

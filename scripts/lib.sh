@@ -14,6 +14,21 @@ die() {
     exit 2
 }
 
+# install_rust_targets TARGET…: the libraries of Rust for these targets.
+install_rust_targets() {
+    local name
+    command -v cargo >/dev/null || die "cargo is missing" "install Rust with rustup; rust-toolchain.toml names the version"
+    cd "$root"
+    for name in "$@"; do
+        if [ -d "$(rustc --print sysroot)/lib/rustlib/$name" ]; then
+            note "Rust $(rustc --version | cut -d' ' -f2) with $name: there"
+            continue
+        fi
+        command -v rustup >/dev/null || die "rustc has no libraries for $name" "install that target for $(rustc --version)"
+        step "Rust libraries for $name" rustup target add "$name" || die "the Rust target $name cannot be had"
+    done
+}
+
 # step SECONDS-LABEL COMMAND…: runs a command, says how long it took, and shows its end when it fails.
 step() {
     local label=$1 log start

@@ -24,6 +24,6 @@ for sanitizer in "${sanitizers[@]}"; do
     say "Tests under the $sanitizer sanitizer"
     # Sanitizers are an unstable feature of rustc, which the variable allows.
     LSAN_OPTIONS="suppressions=$leaks" RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=$sanitizer" CARGO_TARGET_DIR="$work/sanitizers" \
-        cargo test -Zbuild-std --target x86_64-unknown-linux-gnu -p seqc-runtime --no-default-features --features library \
+        cargo test -Zbuild-std --target "$(uname -m)-unknown-linux-gnu" -p seqc-runtime --no-default-features --features library \
         --lib -- "$@" || die "the $sanitizer sanitizer found something, or a test failed"
 done

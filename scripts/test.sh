@@ -46,7 +46,7 @@ if [ "${1:-all}" = quick ]; then
     exit 0
 fi
 
-bash scripts/setup.sh
+bash scripts/setup.sh test
 check "Layout" cargo fmt --all --check
 check "Lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
 check "The compiler" cargo build --workspace --bins

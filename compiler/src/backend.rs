@@ -9,7 +9,7 @@ use crate::{
 use seqc_abi::{Descriptor, Level};
 use seqc_backends::{
     code::{self, Form},
-    link,
+    link::{self, Runtime},
     lower::{self, Entry, Program},
     mlir::{self, Target},
     targets,
@@ -61,7 +61,16 @@ pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
         let message = format!("this stage is of one processor, not of {names}: name one with --target");
         return Err(Failure::Usage(message));
     }
+    // Before minutes of work: whether what is linked with their code is there.
+    if matches!(request.emit, Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel) {
+        runtime(request)?;
+    }
     Ok(targets)
+}
+
+/// What code for the processors that a request names is linked with.
+fn runtime(request: &Request) -> Result<Runtime, Failure> {
+    Runtime::of(request.family()).map_err(|e| Failure::Stage(e.to_string()))
 }
 
 fn names(targets: &[Target]) -> String {
@@ -103,8 +112,14 @@ pub(crate) fn readable(text: &str, target: &Target, emit: Emit) -> Result<Option
 /// Links a program or a library, and puts it where it belongs with the files that go inside or beside it; gives its path.
 pub(crate) fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<PathBuf, Failure> {
     let stage = |error: link::Error| Failure::Stage(error.to_string());
+    let runtime = runtime(request)?;
     let Some(kind) = Kind::of(request.emit) else {
-        put(&link::link_exe(objects).map_err(stage)?, built, request, files)?;
+        put(
+            &link::link_exe(objects, &runtime).map_err(stage)?,
+            built,
+            request,
+            files,
+        )?;
         return Ok(request.output.clone());
     };
     let soname = match kind {
@@ -122,7 +137,7 @@ pub(crate) fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files:
         soname: &soname,
         inside: inside.as_ref().map(|bundle| bundle.path()),
     };
-    let library = link::link_library(objects, &options).map_err(stage)?;
+    let library = link::link_library(objects, &runtime, &options).map_err(stage)?;
     if kind == Kind::Library {
         put(&library.shared, built, request, files)?;
     }

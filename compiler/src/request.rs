@@ -1,6 +1,8 @@
 //! What a build is asked for, and how it fails.
 
 use crate::{diag::Diagnostic, model::ReadOptions};
+use seqc_abi::Family;
+use seqc_backends::mlir::Target;
 use std::path::PathBuf;
 
 /// Where a build stops.
@@ -41,7 +43,7 @@ pub struct Request {
     pub read: ReadOptions,
     /// Where to stop.
     pub emit: Emit,
-    /// The processors, as of [`Target::list`](seqc_backends::mlir::Target::list).
+    /// The processors, as of [`Target::list`].
     pub target: String,
     /// Where the result goes; `-`: it is given back.
     pub output: PathBuf,
@@ -51,6 +53,14 @@ pub struct Request {
     pub prefix: String,
     /// Whether the header of a library may replace another one.
     pub force: bool,
+}
+
+impl Request {
+    /// The family of the processors; that of this machine where they are not known.
+    pub(crate) fn family(&self) -> Family {
+        let targets = Target::list(&self.target).unwrap_or_default();
+        targets.first().map_or(Family::HERE, Target::family)
+    }
 }
 
 /// Why nothing was made.

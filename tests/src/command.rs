@@ -74,8 +74,10 @@ pub fn run<S: AsRef<OsStr>>(program: &Path, args: &[S]) -> Answer {
 
 /// [`run`] in a directory.
 pub fn run_in<S: AsRef<OsStr>>(dir: &Path, program: &Path, args: &[S]) -> Answer {
-    let mut command = Command::new(program);
-    command.args(args).current_dir(dir).stdin(Stdio::null());
+    finished(Command::new(program).args(args).current_dir(dir).stdin(Stdio::null()))
+}
+
+fn finished(command: &mut Command) -> Answer {
     let line = format!("{command:?}");
     let output: Output = started(|| command.output()).unwrap_or_else(|error| panic!("{line}: {error}"));
     Answer::of(line, &output)
@@ -120,7 +122,9 @@ pub fn run_with_bytes<S: AsRef<OsStr>>(program: &Path, args: &[S], input: &[u8])
 
 /// Runs `seqc` with these arguments.
 pub fn seqc<S: AsRef<OsStr>>(args: &[S]) -> Answer {
-    run(seqc_binary(), args)
+    let mut command = Command::new(seqc_binary());
+    command.env("SEQC_RUNTIMES", runtimes());
+    finished(command.args(args).current_dir(crate::root()).stdin(Stdio::null()))
 }
 
 /// The `seqc` binary of this build, or the one that the variable `SEQC` names.
@@ -138,6 +142,11 @@ pub fn target_dir() -> PathBuf {
         .parent()
         .map(Path::to_owned)
         .unwrap_or_else(|| crate::root().join("target"))
+}
+
+/// Where the tests' own copies of runtimes for other processors are: they are optimised less than those that users make.
+pub fn runtimes() -> PathBuf {
+    target_dir().join("lib").join("seqc-quick")
 }
 
 fn profile_dir() -> PathBuf {

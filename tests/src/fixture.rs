@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    command,
+    command, emulation,
     program::{self, Program},
     rows::{self, Rows},
 };
@@ -19,6 +19,8 @@ pub struct Fixture {
     pub input: Vec<i64>,
     /// Greedy continuation; empty for a model without a head.
     pub greedy: Vec<i64>,
+    /// What its program is built for.
+    pub target: &'static str,
 }
 
 impl Fixture {
@@ -32,8 +34,14 @@ impl Fixture {
             name,
             input,
             greedy: rows::read_integers(&expected, "greedy").unwrap_or_default(),
+            target: emulation::usual_target(),
             dir,
         }
+    }
+
+    /// The same for another target.
+    pub fn on(self, target: &'static str) -> Fixture {
+        Fixture { target, ..self }
     }
 
     /// An expected tensor: `logits`, `step_logits` or `hidden`.
@@ -56,7 +64,11 @@ impl Fixture {
 
     /// The program of `seqc import` and `seqc build`, made once per process.
     pub fn program(&self) -> Program {
-        program::built(self.name, || self.import(self.name))
+        let name = match self.target == emulation::usual_target() {
+            true => self.name.to_owned(),
+            false => format!("{}-{}", self.name, self.target),
+        };
+        program::built_for(self.target, &name, || self.import(&name))
     }
 }
 

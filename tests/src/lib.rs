@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod document;
+pub mod emulation;
 pub mod fixture;
 pub mod imports;
 pub mod program;

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use crate::{
     command::{self, Answer},
+    emulation,
     rows::Rows,
 };
 
@@ -22,6 +24,8 @@ use crate::{
 pub struct Program {
     /// The executable.
     pub path: PathBuf,
+    /// What runs it; `None`: this machine does.
+    pub emulator: Option<PathBuf>,
 }
 
 /// How a sequence is put through a program.
@@ -58,6 +62,11 @@ impl Way<'_> {
 
 /// Builds a model once per process and name, and shares the program between tests.
 pub fn built(name: &str, model: impl FnOnce() -> PathBuf) -> Program {
+    built_for(emulation::usual_target(), name, model)
+}
+
+/// [`built`] for a target; the name is that of no program for another one.
+pub fn built_for(target: &str, name: &str, model: impl FnOnce() -> PathBuf) -> Program {
     type Slot = Arc<OnceLock<Program>>;
     static BUILT: Mutex<Option<HashMap<String, Slot>>> = Mutex::new(None);
     let slot = {
@@ -68,14 +77,22 @@ pub fn built(name: &str, model: impl FnOnce() -> PathBuf) -> Program {
             .or_default()
             .clone()
     };
-    slot.get_or_init(|| Program::build(&model(), &crate::scratch("programs").join(name)))
+    slot.get_or_init(|| Program::build_for(target, &model(), &crate::scratch("programs").join(name)))
         .clone()
 }
 
 impl Program {
-    /// `seqc build MODEL -o PATH` for this machine, whose code is one of those that programs carry.
+    /// `seqc build MODEL -o PATH` for this machine, or the one that a variable names.
     pub fn build(model: &Path, path: &Path) -> Program {
-        Program::build_for("native", model, path)
+        Program::build_for(emulation::usual_target(), model, path)
+    }
+
+    /// A program that was built for this machine, or the one that a variable names.
+    pub fn at(path: PathBuf) -> Program {
+        Program {
+            path,
+            emulator: emulation::of_target(emulation::usual_target()),
+        }
     }
 
     /// The same for these processors.
@@ -88,13 +105,40 @@ impl Program {
             Path::new("-o"),
             path,
         ];
+        let emulator = emulation::of_target(target);
         command::seqc(&words).ok();
-        Program { path: path.to_owned() }
+        Program {
+            path: path.to_owned(),
+            emulator,
+        }
     }
 
     /// Runs a verb.
     pub fn run(&self, args: &[String]) -> Answer {
-        command::run(&self.path, args)
+        let (program, words) = self.line(args);
+        command::run(program, &words)
+    }
+
+    /// Runs a verb with a text on standard input.
+    pub fn run_with_input(&self, args: &[String], input: &str) -> Answer {
+        let (program, words) = self.line(args);
+        command::run_with_input(program, &words, input)
+    }
+
+    /// What starts it.
+    pub fn command(&self) -> Command {
+        let (program, words) = self.line(&[]);
+        let mut command = Command::new(program);
+        command.args(words);
+        command
+    }
+
+    /// What is started, and with which words.
+    fn line(&self, args: &[String]) -> (&Path, Vec<String>) {
+        match &self.emulator {
+            None => (&self.path, args.to_vec()),
+            Some(emulator) => (emulator, [&[self.path.display().to_string()], args].concat()),
+        }
     }
 
     /// `logits`: the output of every token, `logits` or `hidden`.
@@ -148,7 +192,7 @@ impl Program {
     /// [`Program::greedy`] with the prompt on standard input, where any character can stand.
     pub fn greedy_of_input(&self, text: &str, count: usize) -> Value {
         let args = greedy_arguments(&["--prompt=-".to_owned()], count);
-        json(command::run_with_input(&self.path, &args, text))
+        json(self.run_with_input(&args, text))
     }
 
     /// [`Program::greedy`] after a prompt of tokens: the tokens chosen.

@@ -39,6 +39,7 @@ const NAMELESS: &[&str] = &[
 
 /// Which of the project's crates a crate may depend on.
 const DIRECTIONS: &[(&str, &[&str])] = &[
+    ("seqc-archive", &[]),
     ("seqc-grammar", &[]),
     ("seqc-formats", &[]),
     ("seqc-ir", &["seqc-formats"]),
@@ -48,7 +49,14 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("seqc-passes", &["seqc-ir", "seqc-formats"]),
     (
         "seqc-backends",
-        &["seqc-ir", "seqc-passes", "seqc-abi", "seqc-formats", "seqc-kernel"],
+        &[
+            "seqc-archive",
+            "seqc-ir",
+            "seqc-passes",
+            "seqc-abi",
+            "seqc-formats",
+            "seqc-kernel",
+        ],
     ),
     ("seqc-runtime", &["seqc-abi", "seqc-checkpoint", "seqc-formats"]),
     (

@@ -1,24 +1,40 @@
-//! Levels of x86-64 that code is generated for, and the table by which the runtime finds the code of each.
+//! Levels of processors that code is generated for, and the table by which the runtime finds the code of each.
 
-/// A micro-architecture level: what a processor must understand to run code of it (System V ABI for x86-64, section 3.1.1).
+use super::Family;
+
+/// What a processor must understand to run code of this level. Levels of a family contain each other, the least first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// AVX2, FMA, F16C, BMI1 and BMI2, LZCNT, MOVBE, POPCNT.
+    /// x86-64 with AVX2, FMA, F16C, BMI1 and BMI2, LZCNT, MOVBE, POPCNT: level 3 of the System V ABI, section 3.1.1.
     #[default]
     V3,
-    /// Also AVX-512 F, BW, CD, DQ and VL.
+    /// Also AVX-512 F, BW, CD, DQ and VL: level 4 there.
     V4,
+    /// AArch64 with floating point and Advanced SIMD, which all processors that run Linux have (Armv8-A).
+    Neon,
+    /// Also dot products of bytes, which are part of Armv8.2-A at choice and of Armv8.4-A.
+    Dot,
 }
 
 impl Level {
-    /// All of them, the least first.
-    pub const ALL: [Level; 2] = [Level::V3, Level::V4];
+    /// All of them, those of a family together, its least first.
+    pub const ALL: [Level; 4] = [Level::V3, Level::V4, Level::Neon, Level::Dot];
 
-    /// Its name, which LLVM and compilers of C know too.
+    /// The processors that it is a level of.
+    pub fn family(self) -> Family {
+        match self {
+            Level::V3 | Level::V4 => Family::X86_64,
+            Level::Neon | Level::Dot => Family::Aarch64,
+        }
+    }
+
+    /// Its name, as compilers of C take it for `-march`.
     pub fn name(self) -> &'static str {
         match self {
             Level::V3 => "x86-64-v3",
             Level::V4 => "x86-64-v4",
+            Level::Neon => "armv8-a",
+            Level::Dot => "armv8.2-a+dotprod",
         }
     }
 
@@ -32,6 +48,8 @@ impl Level {
         match self {
             Level::V3 => 3,
             Level::V4 => 4,
+            Level::Neon => 80,
+            Level::Dot => 82,
         }
     }
 
@@ -40,39 +58,73 @@ impl Level {
         match self {
             Level::V3 => "Intel from Haswell, AMD from Excavator",
             Level::V4 => "Intel from Skylake-SP, AMD from Zen 4",
+            Level::Neon => "all of AArch64 with Advanced SIMD",
+            Level::Dot => "Arm from Cortex-A75 and Neoverse N1, Apple from M1",
         }
     }
 
     /// Extensions of this level that this processor and its system lack, by the names of `/proc/cpuinfo`; none: code of this
     /// level runs here.
     pub fn lacking(self) -> Vec<&'static str> {
-        let ours = Level::ALL.into_iter().filter(|level| *level <= self);
+        let ours = self.family().levels().filter(|level| *level <= self);
         ours.flat_map(Level::own_lacking).collect()
     }
 
     /// The highest level that this processor understands.
     pub fn here() -> Option<Level> {
-        Level::ALL.into_iter().rfind(|level| level.lacking().is_empty())
+        Family::HERE.levels().rfind(|level| level.lacking().is_empty())
     }
 
     /// What this processor lacks of the extensions that this level adds to the one below.
-    #[cfg(target_arch = "x86_64")]
     fn own_lacking(self) -> Vec<&'static str> {
-        macro_rules! lacking {
-            ($($name:tt),*) => {{
-                let probed = [$(($name, std::arch::is_x86_feature_detected!($name))),*];
-                probed.into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect()
-            }};
+        if self.family() != Family::HERE {
+            return vec![self.family().name()];
         }
-        match self {
-            Level::V3 => lacking!("avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "movbe", "popcnt"),
-            Level::V4 => lacking!("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
-        }
+        let probed = probe::extensions(self);
+        let lacking = probed.into_iter().filter(|(_, there)| !there);
+        lacking.map(|(name, _)| name).collect()
+    }
+}
+
+/// Extensions that a level adds to the one below, by the names of `/proc/cpuinfo`, and whether this processor and its system have them.
+#[cfg(target_arch = "x86_64")]
+mod probe {
+    use super::Level;
+    use std::arch::is_x86_feature_detected;
+
+    macro_rules! probed {
+        ($($name:tt),*) => { vec![$(($name, is_x86_feature_detected!($name))),*] };
     }
 
-    #[cfg(not(target_arch = "x86_64"))]
-    fn own_lacking(self) -> Vec<&'static str> {
-        vec![self.name()]
+    pub(super) fn extensions(level: Level) -> Vec<(&'static str, bool)> {
+        match level {
+            Level::V3 => probed!("avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "movbe", "popcnt"),
+            Level::V4 => probed!("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+            Level::Neon | Level::Dot => Vec::new(),
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod probe {
+    use super::Level;
+    use std::arch::is_aarch64_feature_detected;
+
+    pub(super) fn extensions(level: Level) -> Vec<(&'static str, bool)> {
+        match level {
+            Level::Neon => vec![("asimd", is_aarch64_feature_detected!("neon"))],
+            Level::Dot => vec![("asimddp", is_aarch64_feature_detected!("dotprod"))],
+            Level::V3 | Level::V4 => Vec::new(),
+        }
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod probe {
+    use super::Level;
+
+    pub(super) fn extensions(level: Level) -> Vec<(&'static str, bool)> {
+        vec![(level.name(), false)]
     }
 }
 

@@ -8,9 +8,11 @@ use seqc_formats::Encoding;
 use serde::{Deserialize, Serialize};
 
 pub mod batch;
+mod family;
 mod level;
 pub mod machine;
 
+pub use family::Family;
 pub use level::{Entry, Level, Row};
 
 /// Names of the symbols shared by generated code and the runtime.

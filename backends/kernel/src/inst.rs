@@ -132,13 +132,15 @@ pub enum Reduction {
     MinNumber,
 }
 
-/// Instructions that only some processors have, on 16 lanes of `f32`.
+/// Instructions that only some processors have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Intrinsic {
-    /// `(table, i)`: lane `i & 15` of the table, for each lane of the `i32` indices.
+    /// `(table, i)` of 16 lanes: lane `i & 15` of the table, for each lane of the `i32` indices.
     Permute,
-    /// `(p, n, other, mask, rounding)`: `p * 2^floor(n)` where the `i16` mask has a bit, else `other`.
+    /// `(p, n, other, mask, rounding)` of 16 lanes: `p * 2^floor(n)` where the `i16` mask has a bit, else `other`.
     ScaleByPower,
+    /// `(sums, a, b)`, of 4 lanes of `i32` and 16 signed bytes each: four products of bytes are added to each lane.
+    DotBytes,
 }
 
 /// An instruction. `out` is the value that it defines.

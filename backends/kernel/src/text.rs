@@ -383,6 +383,7 @@ impl Intrinsic {
         match self {
             Intrinsic::Permute => "permute",
             Intrinsic::ScaleByPower => "scale_by_power",
+            Intrinsic::DotBytes => "dot_bytes",
         }
     }
 }

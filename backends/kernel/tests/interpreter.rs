@@ -144,6 +144,18 @@ fn powers_of_two_scale_in_one_rounding() {
 }
 
 #[test]
+fn products_of_four_signed_bytes_are_added_to_each_lane() {
+    let found = word(&[], Ty::I64, &[], |f| {
+        let (ty, sums) = (Ty::V(16, Scalar::I8), f.int(Ty::V(4, Scalar::I32), 7));
+        let (minus, least) = (f.int(ty, -1), f.int(ty, -128));
+        let sums = f.intrinsic(Intrinsic::DotBytes, &[sums, minus, least]);
+        let lane = f.extract(sums, 3);
+        f.convert(Cast::SignExtend, lane, Scalar::I64)
+    });
+    assert_eq!(found, Ok(7 + 4 * 128));
+}
+
+#[test]
 fn lanes_are_moved_and_summed() {
     let found = float(&[], |f| {
         let (a, b) = (

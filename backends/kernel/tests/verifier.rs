@@ -177,6 +177,10 @@ const CASES: &[Case] = &[
         let v = f.param(3);
         f.intrinsic(Intrinsic::Permute, &[v, v]);
     }),
+    (8, "products of what are no bytes", |f| {
+        let sums = f.zero(Ty::V(4, Scalar::I32));
+        f.intrinsic(Intrinsic::DotBytes, &[sums, sums, sums]);
+    }),
     (9, "loading from a number", |f| {
         let n = f.param(1);
         f.load(n, Ty::F32);

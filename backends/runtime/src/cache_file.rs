@@ -17,9 +17,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, memory::system_page};
 use residency::Residency;
-use system::{GRANULE, Memory, SYSTEM_PAGE, System};
+use system::{GRANULE, Memory, System};
 
 /// Where caches lie that need not fit in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,10 +212,8 @@ impl Slab {
     /// So many bytes belong to the slab, and nobody reads or writes them any more.
     pub(crate) unsafe fn release(&self, start: *mut u8, bytes: usize) {
         let from = start as usize - self.store.start.as_ptr() as usize;
-        let (first, end) = (
-            from.next_multiple_of(SYSTEM_PAGE),
-            (from + bytes) / SYSTEM_PAGE * SYSTEM_PAGE,
-        );
+        let page = system_page();
+        let (first, end) = (from.next_multiple_of(page), (from + bytes) / page * page);
         if first < end {
             // Where the system refuses, room is freed with the slab.
             let _ = punch(&self.store.file, first, end - first);

@@ -1,6 +1,6 @@
 //! What the machine is, beside every measurement.
 
-use seqc_abi::machine::{decisive, field};
+use seqc_abi::machine::{decisive, features, field, processor};
 use serde_json::{Value, json};
 
 /// Processor, its vector features, cores and memory.
@@ -11,8 +11,8 @@ pub(crate) fn describe() -> Value {
         .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok())
         .map(|kib| (kib / f64::from(1 << 20) * 10.0).round() / 10.0);
     json!({
-        "processor": field(&cpu, "model name"),
-        "features": decisive(field(&cpu, "flags").unwrap_or_default()),
+        "processor": processor(&cpu),
+        "features": decisive(features(&cpu)),
         "cores": std::thread::available_parallelism().map_or(1, usize::from),
         "memory_gib": gib,
         "system": system(),

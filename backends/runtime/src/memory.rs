@@ -1,6 +1,6 @@
 //! Zeroed memory from the system: pages cost nothing until they are touched, and a region can grow.
 
-use std::ptr::NonNull;
+use std::{ptr::NonNull, sync::OnceLock};
 
 use crate::{Error, Result};
 
@@ -106,8 +106,15 @@ impl Region {
     }
 }
 
-/// Pages of the system, within which nothing can be released.
-const SYSTEM_PAGE: usize = 4096;
+/// Bytes of a page of the system, within which nothing can be released: 4096 on x86-64, up to 65536 on AArch64.
+pub(crate) fn system_page() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        // SAFETY: a question without preconditions.
+        let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(bytes).unwrap_or(0).max(4096)
+    })
+}
 
 /// Gives memory of a region back to the system, as far as it is made of whole pages of the system, which are zeros when they are touched
 /// again.
@@ -116,8 +123,9 @@ const SYSTEM_PAGE: usize = 4096;
 ///
 /// So many bytes belong to one region, and nobody reads or writes them any more.
 pub(crate) unsafe fn release(start: *mut u8, bytes: usize) {
-    let skipped = (start as usize).next_multiple_of(SYSTEM_PAGE) - start as usize;
-    let whole = bytes.saturating_sub(skipped) / SYSTEM_PAGE * SYSTEM_PAGE;
+    let page = system_page();
+    let skipped = (start as usize).next_multiple_of(page) - start as usize;
+    let whole = bytes.saturating_sub(skipped) / page * page;
     if whole > 0 {
         // SAFETY: the caller's promise. Where the system refuses, memory is freed with its region.
         unsafe { libc::madvise(start.wrapping_add(skipped).cast(), whole, libc::MADV_DONTNEED) };

@@ -4,28 +4,39 @@
 //! interface is local. Both libraries are made of it: several of them, with prefixes of their own, can be part of one program.
 
 use std::{
-    env,
     ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use super::tools::{Error, file, files, folder, linked, on_path, run};
+use super::{
+    runtime::Runtime,
+    tools::{Error, file, files, folder, linked, run},
+    toolset::Toolset,
+};
 use crate::scratch::Folder;
 
 /// The runtime with its C interface.
-const RUNTIME: (&str, &[u8]) = (
-    "libseqc_library.a",
-    include_bytes!(concat!(env!("OUT_DIR"), "/libseqc_library.a")),
-);
+const RUNTIME: &str = "libseqc_library.a";
 /// The C interface, with the names that it has without a prefix of the user's.
 const HEADER: &str = include_str!("../../runtime/include/seqc.h");
 /// What all names of the C interface begin with, in the header and in the runtime.
 const PREFIX: &str = "seqc";
 /// Sections of bitcode, for which only rustc has a use.
 const BITCODE: &[&str] = &[".llvmbc", ".llvmcmd"];
-/// Where `objcopy` is looked for.
-const OBJCOPY: &[&str] = &["objcopy", "llvm-objcopy", "llvm-objcopy-22"];
+/// The system's libraries that a shared library needs, as linkers ask for them.
+const NEEDED: &[&str] = &["gcc_s", "pthread", "m", "dl", "c"];
+/// The same as the dynamic linker finds them.
+const SONAMES: &[&str] = &[
+    "libgcc_s.so.1",
+    "libpthread.so.0",
+    "libm.so.6",
+    "libdl.so.2",
+    "libc.so.6",
+];
+/// What the start-up objects of C compilers define in shared libraries: an address by which what is registered for the end of a thread knows its library.
+const HANDLE: &str = ".section .data.rel.ro,\"aw\",@progbits\n.balign 8\n.globl __dso_handle\n.hidden __dso_handle\n\
+                      __dso_handle:\n.quad __dso_handle\n.section .note.GNU-stack,\"\",@progbits\n";
 
 /// A library in both forms.
 #[derive(Clone, Debug)]
@@ -71,22 +82,27 @@ pub struct Options<'a> {
     pub inside: Option<&'a Path>,
 }
 
-/// Links generated objects with the runtime, for programs that use them through [`header`] of the same `prefix`. The system's C
-/// compiler does it, since the libraries use the system's C library.
+/// Links generated objects with the runtime of their family, for programs that use them through [`header`] of the same `prefix`. For the machine
+/// that the compiler runs on, the system's C compiler does it, since the libraries use the system's C library; for others, LLVM's linker, which
+/// asks for no copy of their C library: names of what it defines stay open.
 ///
 /// # Errors
 ///
 /// See [`Error`].
-pub fn link_library(objects: &[Vec<u8>], options: &Options) -> Result<Library, Error> {
-    let scratch = folder()?;
+pub fn link_library(objects: &[Vec<u8>], runtime: &Runtime, options: &Options) -> Result<Library, Error> {
     let exports: Vec<String> = functions()
         .iter()
         .map(|name| name.replacen(PREFIX, options.prefix, 1))
         .collect();
-    let whole = whole(&scratch, objects)?;
+    let maker = Maker {
+        scratch: folder()?,
+        tools: Toolset::of(runtime.family),
+        exports,
+    };
+    let whole = maker.whole(objects, runtime)?;
     let with = |inside: Option<&Path>, name: &str| -> Result<PathBuf, Error> {
-        let parts = [whole.clone(), section(&scratch, inside)?];
-        localised(&scratch, &parts, &exports, &format!("{}{name}.o", options.prefix))
+        let parts = [whole.clone(), maker.section(inside)?];
+        maker.localised(&parts, &format!("{}{name}.o", options.prefix))
     };
     let object = with(None, "")?;
     let archived = match options.inside {
@@ -94,124 +110,148 @@ pub fn link_library(objects: &[Vec<u8>], options: &Options) -> Result<Library, E
         None => object.clone(),
     };
     Ok(Library {
-        shared: shared(&scratch, &object, &exports, options.soname)?,
-        archive: archive(&scratch, &archived)?,
+        shared: maker.shared(&object, options.soname)?,
+        archive: maker.archive(&archived)?,
     })
 }
 
-fn compiler() -> Command {
-    Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()))
+/// Where a library is made, with what, and the names of its functions.
+struct Maker {
+    scratch: Folder,
+    tools: Toolset,
+    exports: Vec<String>,
 }
 
-/// Joins objects to one.
-fn joined(output: &Path) -> Command {
-    let mut command = compiler();
-    // Groups of sections that linkers keep once in a program would be taken from another library's object.
-    command.args(["-r", "-nostdlib", "-Wl,--force-group-allocation", "-o"]);
-    command.arg(output);
-    command
-}
+impl Maker {
+    fn run(&self, command: Command) -> Result<(), Error> {
+        run(command, &self.scratch)
+    }
 
-/// One relocatable object of everything that the exported functions need.
-fn whole(scratch: &Folder, objects: &[Vec<u8>]) -> Result<PathBuf, Error> {
-    let output = scratch.file("whole.o");
-    let mut command = joined(&output);
-    command.arg("-Wl,--gc-sections");
-    command.args(functions().iter().map(|name| format!("-Wl,-u,{name}")));
-    command.args(files(scratch, objects)?);
-    command.arg(file(scratch, RUNTIME.0, RUNTIME.1)?);
-    run(command, scratch)?;
-    Ok(output)
-}
+    fn file(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
+        file(&self.scratch, name, text.as_bytes())
+    }
 
-/// An object with a bundle of files, or an empty one.
-fn section(scratch: &Folder, inside: Option<&Path>) -> Result<PathBuf, Error> {
-    let bytes = inside.map_or_else(String::new, |path| format!(".incbin \"{}\"\n", path.display()));
-    let text = format!(
-        ".section .seqc_inside,\"a\",@progbits\n.balign 4096\n.globl seqc_inside\nseqc_inside:\n{bytes}\
-         .globl seqc_inside_end\nseqc_inside_end:\n.section .note.GNU-stack,\"\",@progbits\n"
-    );
-    let name = if inside.is_some() { "inside" } else { "nothing-inside" };
-    let source = file(scratch, &format!("{name}.s"), text.as_bytes())?;
-    let output = scratch.file(&format!("{name}.o"));
-    let mut command = compiler();
-    command.arg("-c").arg(source).arg("-o").arg(&output);
-    run(command, scratch)?;
-    Ok(output)
-}
+    /// One relocatable object of everything that the exported functions need.
+    fn whole(&self, objects: &[Vec<u8>], runtime: &Runtime) -> Result<PathBuf, Error> {
+        let output = self.scratch.file("whole.o");
+        let mut command = self.tools.joiner()?;
+        // LLVM's linker drops sections only at the end.
+        if self.tools.is_of_system() {
+            command.arg(self.tools.option("--gc-sections"));
+        }
+        command.args(
+            functions()
+                .iter()
+                .map(|name| self.tools.option(&format!("--undefined={name}"))),
+        );
+        command.arg("-o").arg(&output);
+        command.args(files(&self.scratch, objects)?);
+        command.arg(runtime.part(&self.scratch, RUNTIME)?);
+        self.run(command)?;
+        Ok(output)
+    }
 
-/// Joins objects, gives the exported functions their names, and hides everything else.
-fn localised(scratch: &Folder, parts: &[PathBuf], exports: &[String], name: &str) -> Result<PathBuf, Error> {
-    let (all, local) = (scratch.file(&format!("{name}.all")), scratch.file(name));
-    let mut command = joined(&all);
-    command.args(parts);
-    run(command, scratch)?;
+    /// An object of assembly.
+    fn assembled(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
+        let source = self.file(&format!("{name}.s"), text)?;
+        let output = self.scratch.file(&format!("{name}.o"));
+        self.run(self.tools.assembler(&source, &output)?)?;
+        Ok(output)
+    }
 
-    let renamed = functions().into_iter().zip(exports).filter(|(from, to)| from != to);
-    let renamed: String = renamed.map(|(from, to)| format!("{from} {to}\n")).collect();
-    let mut command = Command::new(objcopy()?);
-    command.arg("--strip-debug");
-    command.args(BITCODE.iter().map(|section| format!("--remove-section={section}")));
-    command.arg(option(
-        "--redefine-syms=",
-        &file(scratch, &format!("{name}.renamed"), renamed.as_bytes())?,
-    ));
-    command.arg(&all).arg(&local);
-    run(command, scratch)?;
+    /// An object with a bundle of files, or an empty one.
+    fn section(&self, inside: Option<&Path>) -> Result<PathBuf, Error> {
+        let bytes = inside.map_or_else(String::new, |path| format!(".incbin \"{}\"\n", path.display()));
+        let text = format!(
+            ".section .seqc_inside,\"a\",@progbits\n.balign 4096\n.globl seqc_inside\nseqc_inside:\n{bytes}\
+             .globl seqc_inside_end\nseqc_inside_end:\n.section .note.GNU-stack,\"\",@progbits\n"
+        );
+        let name = if inside.is_some() { "inside" } else { "nothing-inside" };
+        self.assembled(name, &text)
+    }
 
-    // Renaming and choosing by name are two runs: tools differ in which of both they do first.
-    let mut command = Command::new(objcopy()?);
-    let kept = exports.join("\n") + "\n";
-    command.arg(option(
-        "--keep-global-symbols=",
-        &file(scratch, &format!("{name}.kept"), kept.as_bytes())?,
-    ));
-    command.arg(&local);
-    run(command, scratch)?;
-    Ok(local)
-}
+    /// Joins objects, gives the exported functions their names, and hides everything else.
+    fn localised(&self, parts: &[PathBuf], name: &str) -> Result<PathBuf, Error> {
+        let (all, local) = (self.scratch.file(&format!("{name}.all")), self.scratch.file(name));
+        let mut command = self.tools.joiner()?;
+        command.arg("-o").arg(&all).args(parts);
+        self.run(command)?;
 
-fn shared(scratch: &Folder, object: &Path, exports: &[String], soname: &str) -> Result<Vec<u8>, Error> {
-    let output = scratch.file("library.so");
-    let script = format!("{{ global: {}; local: *; }};", exports.join("; "));
-    let script = file(scratch, "exports", script.as_bytes())?;
-    let mut command = compiler();
-    command.args([
-        "-shared",
-        "-Wl,--gc-sections",
-        "-Wl,--strip-all",
-        "-Wl,--build-id=none",
-        "-Wl,-z,noexecstack,-z,relro,-z,now",
-    ]);
-    command.arg(format!("-Wl,-soname,{soname}"));
-    command.arg(option("-Wl,--version-script=", &script));
-    command.arg("-o").arg(&output).arg(object);
-    command.args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-lc"]);
-    run(command, scratch)?;
-    linked(&output)
-}
+        let renamed = functions()
+            .into_iter()
+            .zip(&self.exports)
+            .filter(|(from, to)| from != to);
+        let renamed: String = renamed.map(|(from, to)| format!("{from} {to}\n")).collect();
+        let mut command = Command::new(self.tools.objcopy()?);
+        command.arg("--strip-debug");
+        command.args(BITCODE.iter().map(|section| format!("--remove-section={section}")));
+        command.arg(option(
+            "--redefine-syms=",
+            &self.file(&format!("{name}.renamed"), &renamed)?,
+        ));
+        command.arg(&all).arg(&local);
+        self.run(command)?;
 
-fn archive(scratch: &Folder, object: &Path) -> Result<Vec<u8>, Error> {
-    let output = scratch.file("library.a");
-    let mut command = Command::new(env::var_os("AR").unwrap_or_else(|| "ar".into()));
-    // No dates and owners: the same model gives the same bytes.
-    command.arg("rcsD").arg(&output).arg(object);
-    run(command, scratch)?;
-    linked(&output)
+        // Renaming and choosing by name are two runs: tools differ in which of both they do first.
+        let mut command = Command::new(self.tools.objcopy()?);
+        let kept = self.exports.join("\n") + "\n";
+        command.arg(option(
+            "--keep-global-symbols=",
+            &self.file(&format!("{name}.kept"), &kept)?,
+        ));
+        command.arg(&local);
+        self.run(command)?;
+        Ok(local)
+    }
+
+    fn shared(&self, object: &Path, soname: &str) -> Result<Vec<u8>, Error> {
+        const OPTIONS: &[&str] = &["--gc-sections", "--strip-all", "--build-id=none", "--eh-frame-hdr"];
+        const GUARDS: &[&str] = &["-z", "noexecstack", "-z", "relro", "-z", "now"];
+        let output = self.scratch.file("library.so");
+        let script = format!("{{ global: {}; local: *; }};", self.exports.join("; "));
+        let script = self.file("exports", &script)?;
+        let mut command = self.tools.linker(&[OPTIONS, GUARDS].concat())?;
+        command
+            .arg("-shared")
+            .arg(self.tools.option(&format!("--soname={soname}")));
+        command.arg(option(self.tools.option("--version-script="), &script));
+        command.arg("-o").arg(&output).arg(object);
+        match self.tools.is_of_system() {
+            true => drop(command.args(NEEDED.iter().map(|name| format!("-l{name}")))),
+            false => drop(command.arg(self.assembled("handle", HANDLE)?).args(self.stand_ins()?)),
+        }
+        self.run(command)?;
+        linked(&output)
+    }
+
+    /// Empty libraries with the names of those that are needed.
+    fn stand_ins(&self) -> Result<Vec<PathBuf>, Error> {
+        let empty = self.assembled("empty", "")?;
+        let stand_in = |name: &&str| {
+            let output = self.scratch.file(name);
+            let mut command = self.tools.linker(&["-shared", &format!("--soname={name}")])?;
+            command.arg("-o").arg(&output).arg(&empty);
+            self.run(command)?;
+            Ok(output)
+        };
+        SONAMES.iter().map(stand_in).collect()
+    }
+
+    fn archive(&self, object: &Path) -> Result<Vec<u8>, Error> {
+        let output = self.scratch.file("library.a");
+        let mut command = Command::new(self.tools.archiver()?);
+        // No dates and owners: the same model gives the same bytes.
+        command.arg("rcsD").arg(&output).arg(object);
+        self.run(command)?;
+        linked(&output)
+    }
 }
 
 /// An option with a path behind it.
-fn option(name: &str, path: &Path) -> OsString {
-    let mut option = OsString::from(name);
+fn option(name: impl Into<OsString>, path: &Path) -> OsString {
+    let mut option = name.into();
     option.push(path);
     option
-}
-
-/// `OBJCOPY`, then that of binutils or LLVM.
-fn objcopy() -> Result<PathBuf, Error> {
-    let named = env::var_os("OBJCOPY").map(PathBuf::from);
-    let found = named.or_else(|| OBJCOPY.iter().find_map(|name| on_path(name)));
-    found.ok_or_else(|| Error::NoObjcopy(OBJCOPY.join(", ")))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Running the linkers and what else edits objects, in a folder of their own.
 
 use crate::scratch::{self, Folder};
+use seqc_abi::Family;
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
@@ -16,6 +17,31 @@ pub enum Error {
     /// Nothing that edits symbol tables was found.
     #[error("no `objcopy` found: looked for {0}; install binutils or LLVM, or name one in OBJCOPY")]
     NoObjcopy(String),
+    /// A tool of LLVM, which makes libraries for other machines than this one, was not found.
+    #[error("a tool of LLVM is missing: looked for {0}; install LLVM 22 (Debian: llvm-22)")]
+    NoTool(String),
+    /// There is no runtime to link with for a family of processors other than that of this machine.
+    #[error(
+        "there is no runtime for {}: looked for {}; in the source of seqc, `scripts/runtime.sh {}` makes one; SEQC_RUNTIMES names another folder",
+        family.name(), listed(folders), family.name()
+    )]
+    NoRuntime {
+        /// The family.
+        family: Family,
+        /// Where it was looked for.
+        folders: Vec<PathBuf>,
+    },
+    /// The runtime for a family of processors was built from other sources than this compiler.
+    #[error(
+        "the runtime for {} in {} is of another version of seqc; in the source of this one, `scripts/runtime.sh {}` makes it anew",
+        family.name(), folder.display(), family.name()
+    )]
+    OtherRuntime {
+        /// The family.
+        family: Family,
+        /// Where it is.
+        folder: PathBuf,
+    },
     /// A file could not be written or a linker not started.
     #[error("{path}: {error}")]
     Io {
@@ -46,6 +72,11 @@ pub enum Error {
         /// The folder for temporary files.
         folder: PathBuf,
     },
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(", ")
 }
 
 /// Space that must be left where a program was linked: less means that it was in need of more.

@@ -19,6 +19,11 @@ unsafe extern "C" {
     fn LLVMInitializeX86TargetMC();
     fn LLVMInitializeX86AsmPrinter();
     fn LLVMInitializeX86AsmParser();
+    fn LLVMInitializeAArch64TargetInfo();
+    fn LLVMInitializeAArch64Target();
+    fn LLVMInitializeAArch64TargetMC();
+    fn LLVMInitializeAArch64AsmPrinter();
+    fn LLVMInitializeAArch64AsmParser();
     fn LLVMGetHostCPUName() -> *mut c_char;
     fn LLVMDisposeMessage(message: *mut c_char);
     fn LLVMGetTargetFromTriple(triple: *const c_char, out: *mut Raw, error: *mut *mut c_char) -> c_int;
@@ -104,6 +109,11 @@ fn initialise() {
         LLVMInitializeX86TargetMC();
         LLVMInitializeX86AsmPrinter();
         LLVMInitializeX86AsmParser();
+        LLVMInitializeAArch64TargetInfo();
+        LLVMInitializeAArch64Target();
+        LLVMInitializeAArch64TargetMC();
+        LLVMInitializeAArch64AsmPrinter();
+        LLVMInitializeAArch64AsmParser();
     });
 }
 
@@ -150,8 +160,9 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(target: &Target) -> Result<Machine, Error> {
         initialise();
-        let triple = c_string(&target.triple)?;
-        let (cpu, features) = (c_string(target.level.name())?, c"");
+        let triple = c_string(target.triple())?;
+        let instructions = target.info().instructions;
+        let (cpu, features) = (c_string(instructions.processor)?, c_string(instructions.features)?);
         let tune = target.tune.as_deref().map(c_string).transpose()?;
         let (mut found, mut error) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the strings outlive the calls; `error` is ours to free when the call fails.

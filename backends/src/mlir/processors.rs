@@ -1,44 +1,8 @@
 //! Names of processors, and the target that each is.
 
 use super::{error::Error, llvm, target::Target};
-use seqc_abi::Level;
-
-/// Every level: what programs carry unless a processor is named.
-const EVERY: &str = "x86-64";
-
-/// Processors of level 4.
-const WIDE: &[&str] = &[
-    "skylake-avx512",
-    "cascadelake",
-    "cooperlake",
-    "cannonlake",
-    "icelake-client",
-    "icelake-server",
-    "tigerlake",
-    "rocketlake",
-    "sapphirerapids",
-    "emeraldrapids",
-    "graniterapids",
-    "znver4",
-    "znver5",
-];
-
-/// Processors of level 3.
-const NARROW: &[&str] = &[
-    "haswell",
-    "broadwell",
-    "skylake",
-    "alderlake",
-    "raptorlake",
-    "meteorlake",
-    "arrowlake",
-    "lunarlake",
-    "sierraforest",
-    "gracemont",
-    "znver1",
-    "znver2",
-    "znver3",
-];
+use crate::targets;
+use seqc_abi::{Family, Level};
 
 impl Target {
     /// The processor this runs on.
@@ -48,9 +12,10 @@ impl Target {
     /// [`Error::Target`] when it is below every level.
     pub fn host() -> Result<Target, Error> {
         let level = Level::here().ok_or_else(|| {
-            let lacking = Level::V3.lacking().join(", ");
+            let lacking = Family::HERE.least().lacking().join(", ");
+            let every = Family::HERE.name();
             Error::Target(format!(
-                "this processor lacks {lacking}, which generated code needs; programs for others can be built: --target {EVERY}"
+                "this processor lacks {lacking}, which generated code needs; programs for others can be built: --target {every}"
             ))
         })?;
         Ok(Target {
@@ -68,49 +33,68 @@ impl Target {
         if let Some(level) = Level::named(name) {
             return Ok(Target::of(level));
         }
-        let level = match name {
-            "native" => return Target::host(),
-            _ if WIDE.contains(&name) => Level::V4,
-            _ if NARROW.contains(&name) => Level::V3,
-            _ => {
-                let levels = Level::ALL.map(Level::name);
-                let names = ["native", EVERY].iter().chain(&levels).chain(NARROW).chain(WIDE);
-                let names: Vec<&str> = names.copied().collect();
-                return Err(Error::Target(format!(
-                    "unknown processor `{name}`; known are {}",
-                    names.join(", ")
-                )));
-            }
+        if name == "native" {
+            return Target::host();
+        }
+        let mut processors = Family::ALL.into_iter().flat_map(|f| targets::family(f).processors);
+        let Some(processors) = processors.find(|processors| processors.names.contains(&name)) else {
+            return Err(Error::Target(format!(
+                "unknown processor `{name}`; known are {}",
+                known().join(", ")
+            )));
         };
         Ok(Target {
             tune: Some(name.to_owned()),
-            ..Target::of(level)
+            ..Target::of(processors.level)
         })
     }
 
-    /// What a program carries code for, the least level first: `x86-64`, which is every level, or names as of
+    /// What a program carries code for, the least level first: the name of a family, which is every level of it, or names as of
     /// [`Target::named`] separated by commas.
     ///
     /// # Errors
     ///
-    /// As there; also when two names are of one level, of which a program carries one code.
+    /// As there; also when two names are of one level, of which a program carries one code, or of two families.
     pub fn list(names: &str) -> Result<Vec<Target>, Error> {
-        if names == EVERY {
-            return Ok(Level::ALL.map(Target::of).to_vec());
+        if let Some(family) = Family::named(names) {
+            return Ok(family.levels().map(Target::of).collect());
         }
         let mut targets = names
             .split(',')
             .map(|n| Target::named(n.trim()))
             .collect::<Result<Vec<_>, _>>()?;
         targets.sort_by_key(|t| t.level);
-        match targets.windows(2).find(|pair| pair[0].level == pair[1].level) {
-            None => Ok(targets),
-            Some(pair) => Err(Error::Target(format!(
+        let mut pairs = targets.windows(2);
+        if let Some(pair) = pairs.clone().find(|pair| pair[0].level == pair[1].level) {
+            return Err(Error::Target(format!(
                 "`{names}` names two processors of {}: {} and {}; a program carries one code for each level",
                 pair[0].level.name(),
                 pair[0].name(),
                 pair[1].name(),
-            ))),
+            )));
         }
+        if let Some(pair) = pairs.find(|pair| pair[0].family() != pair[1].family()) {
+            return Err(Error::Target(format!(
+                "`{names}` names processors of {} and of {}; a program is for one of them",
+                pair[0].family().name(),
+                pair[1].family().name(),
+            )));
+        }
+        Ok(targets)
     }
+}
+
+/// All names.
+fn known() -> Vec<&'static str> {
+    let families = Family::ALL.into_iter();
+    let names = families.clone().flat_map(|family| {
+        let processors = targets::family(family).processors.iter();
+        let levels = family.levels().map(Level::name);
+        levels.chain(processors.flat_map(|processors| processors.names.iter().copied()))
+    });
+    ["native"]
+        .into_iter()
+        .chain(families.map(Family::name))
+        .chain(names)
+        .collect()
 }

@@ -1,30 +1,32 @@
 //! What code is generated for: a level of processors, and the one it is tuned for.
 
 use crate::targets::{self, TargetInfo};
-use seqc_abi::Level;
+use seqc_abi::{Family, Level};
 use seqc_passes::machine::Machine;
 
-/// Processors that understand one level of x86-64.
+/// Processors that understand one level of a family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
-    /// LLVM target triple.
-    pub triple: String,
     /// The instructions that code may use.
     pub level: Level,
     /// The processor, by LLVM's name, that instructions are chosen and ordered for; any of the level runs them.
     pub tune: Option<String>,
 }
 
-const TRIPLE: &str = "x86_64-unknown-linux-musl";
-
 impl Target {
     /// Any processor of a level.
     pub fn of(level: Level) -> Target {
-        Target {
-            triple: TRIPLE.to_owned(),
-            level,
-            tune: None,
-        }
+        Target { level, tune: None }
+    }
+
+    /// The family of processors.
+    pub fn family(&self) -> Family {
+        self.level.family()
+    }
+
+    /// LLVM's target triple.
+    pub fn triple(&self) -> &'static str {
+        targets::family(self.family()).triple
     }
 
     /// Its name for people: the level, and the processor it is tuned for.

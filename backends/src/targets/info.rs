@@ -1,7 +1,8 @@
-//! What is known of a target.
+//! What is known of a target, and of a family of them.
 
 use super::micro_kernels::MicroKernels;
 use crate::kernel::Module;
+use seqc_abi::Level;
 use seqc_passes::machine::Machine;
 
 /// What is known of a target.
@@ -13,4 +14,33 @@ pub struct TargetInfo {
     pub micro_kernels: MicroKernels,
     /// The text of a module that its compiler reads.
     pub print: fn(&Module) -> String,
+    /// The instructions that code may use.
+    pub instructions: Instructions,
+}
+
+/// Instructions that code may use, in LLVM's words.
+#[derive(Clone, Copy, Debug)]
+pub struct Instructions {
+    /// A processor that has them.
+    pub processor: &'static str,
+    /// Extensions beside those of the processor: `+dotprod,+fullfp16`.
+    pub features: &'static str,
+}
+
+/// What the targets of a family of processors have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyInfo {
+    /// LLVM's target triple.
+    pub triple: &'static str,
+    /// Processors that code can be tuned for, by LLVM's names, with their levels.
+    pub processors: &'static [Processors],
+}
+
+/// Processors of one level.
+#[derive(Clone, Copy, Debug)]
+pub struct Processors {
+    /// Their level.
+    pub level: Level,
+    /// LLVM's names.
+    pub names: &'static [&'static str],
 }

@@ -1,21 +1,21 @@
 //! The targets that code is generated for: for each a machine record, a table of micro-kernels and a printer.
 
+mod aarch64;
 mod info;
 mod micro_kernels;
 mod portable;
 mod x86_64;
 
-pub use info::TargetInfo;
-pub use micro_kernels::{MicroKernels, Scaling};
+pub use info::{FamilyInfo, Instructions, Processors, TargetInfo};
+pub use micro_kernels::{DotBytes, MicroKernels, Scaling};
 pub use portable::PORTABLE;
-pub use x86_64::target;
 
-use seqc_abi::Level;
+use seqc_abi::{Family, Level};
 use seqc_passes::machine::Machine;
 
 impl TargetInfo {
     /// All targets.
-    pub const ALL: [TargetInfo; 3] = [PORTABLE, x86_64::V3, x86_64::V4];
+    pub const ALL: [TargetInfo; 5] = [PORTABLE, x86_64::V3, x86_64::V4, aarch64::NEON, aarch64::DOT];
 
     /// The target of a plan's machine: micro-kernels and printer are those of the target of that name, portable ones where there
     /// is none.
@@ -25,6 +25,24 @@ impl TargetInfo {
             machine: *machine,
             ..known.unwrap_or(PORTABLE)
         }
+    }
+}
+
+/// The target of a level.
+pub fn target(level: Level) -> &'static TargetInfo {
+    match level {
+        Level::V3 => &x86_64::V3,
+        Level::V4 => &x86_64::V4,
+        Level::Neon => &aarch64::NEON,
+        Level::Dot => &aarch64::DOT,
+    }
+}
+
+/// What the targets of a family have in common.
+pub fn family(family: Family) -> &'static FamilyInfo {
+    match family {
+        Family::X86_64 => &x86_64::FAMILY,
+        Family::Aarch64 => &aarch64::FAMILY,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Portable micro-kernels, and the target of no processor in particular, which has only those.
 
-use super::{MicroKernels, Scaling, info::TargetInfo};
+use super::{
+    MicroKernels, Scaling,
+    info::{Instructions, TargetInfo},
+};
 use crate::{
     kernel::{Cast, Func, Scalar, Val},
     kernels::{
@@ -21,9 +24,14 @@ pub const PORTABLE: TargetInfo = TargetInfo {
         low_nibbles,
         scaled_nibbles,
         exp2,
+        dot_bytes: None,
         product_tile: micro_kernel,
     },
     print: mlir::print,
+    instructions: Instructions {
+        processor: "generic",
+        features: "",
+    },
 };
 
 /// `bytes & 15`, converted.

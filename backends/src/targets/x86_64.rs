@@ -2,7 +2,10 @@
 
 mod avx512;
 
-use super::{MicroKernels, PORTABLE, info::TargetInfo};
+use super::{
+    MicroKernels, PORTABLE,
+    info::{FamilyInfo, Instructions, Processors, TargetInfo},
+};
 use seqc_abi::Level;
 use seqc_passes::machine::{Machine, MatrixVector, Tiles};
 
@@ -13,6 +16,10 @@ pub(super) const V3: TargetInfo = TargetInfo {
         lanes: 8,
         registers: 16,
         ..Machine::PORTABLE
+    },
+    instructions: Instructions {
+        processor: "x86-64-v3",
+        features: "",
     },
     ..PORTABLE
 };
@@ -40,13 +47,52 @@ pub(super) const V4: TargetInfo = TargetInfo {
         exp2: avx512::exp2,
         ..PORTABLE.micro_kernels
     },
+    instructions: Instructions {
+        processor: "x86-64-v4",
+        features: "",
+    },
     ..PORTABLE
 };
 
-/// The target of a level.
-pub fn target(level: Level) -> &'static TargetInfo {
-    match level {
-        Level::V3 => &V3,
-        Level::V4 => &V4,
-    }
-}
+/// What both have in common.
+pub(super) const FAMILY: FamilyInfo = FamilyInfo {
+    triple: "x86_64-unknown-linux-musl",
+    processors: &[
+        Processors {
+            level: Level::V3,
+            names: &[
+                "haswell",
+                "broadwell",
+                "skylake",
+                "alderlake",
+                "raptorlake",
+                "meteorlake",
+                "arrowlake",
+                "lunarlake",
+                "sierraforest",
+                "gracemont",
+                "znver1",
+                "znver2",
+                "znver3",
+            ],
+        },
+        Processors {
+            level: Level::V4,
+            names: &[
+                "skylake-avx512",
+                "cascadelake",
+                "cooperlake",
+                "cannonlake",
+                "icelake-client",
+                "icelake-server",
+                "tigerlake",
+                "rocketlake",
+                "sapphirerapids",
+                "emeraldrapids",
+                "graniterapids",
+                "znver4",
+                "znver5",
+            ],
+        },
+    ],
+};

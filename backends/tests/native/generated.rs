@@ -27,7 +27,7 @@ use std::{sync::Barrier, time::Instant};
 
 /// max |difference| / max |reference|, f32 against double precision.
 pub(crate) const TOLERANCE: f64 = 2e-4;
-const MAX_CHUNK: usize = 40;
+pub(crate) const MAX_CHUNK: usize = 40;
 
 type Entry = extern "C" fn(*const u64, i64, i64);
 
@@ -54,22 +54,7 @@ extern "C" fn meet(meeting: *const Meeting) {
 
 impl Machine {
     pub(crate) fn new(random: &RandomModel, target: &Target, seed: u64, max_chunk: usize, chunks: Chunks) -> Machine {
-        let mut record = *target.machine();
-        // Chunks of most sizes are read by both kernels of products.
-        if !seed.is_multiple_of(2) {
-            record.tiles.skinny_rows = 5;
-            record.tiles.skinny_columns = 32;
-            record.attention.shared_pages = 1;
-        }
-        let settings = Settings {
-            machine: record,
-            max_chunk,
-            // Small enough that the sequences go over several.
-            conv_block: 16,
-            chunks,
-        };
-        let canonical = seqc_passes::optimised(&random.model);
-        let mut program = program(&PlannedModel::new(&canonical, settings), target.level);
+        let mut program = lowered(random, target, settings(target, seed, max_chunk, chunks));
         add_barrier(&mut program);
         let module = std::mem::take(&mut program.module);
         let loaded = Loaded::new(module, target);
@@ -226,6 +211,30 @@ impl Machine {
     }
 }
 
+/// How a model is planned.
+pub(crate) fn settings(target: &Target, seed: u64, max_chunk: usize, chunks: Chunks) -> Settings {
+    let mut machine = *target.machine();
+    // Chunks of most sizes are read by both kernels of products.
+    if !seed.is_multiple_of(2) {
+        machine.tiles.skinny_rows = 5;
+        machine.tiles.skinny_columns = 32;
+        machine.attention.shared_pages = 1;
+    }
+    Settings {
+        machine,
+        max_chunk,
+        // Small enough that the sequences go over several.
+        conv_block: 16,
+        chunks,
+    }
+}
+
+/// Kernels and descriptor of a model for a target.
+pub(crate) fn lowered(random: &RandomModel, target: &Target, settings: Settings) -> Program {
+    let canonical = seqc_passes::optimised(&random.model);
+    program(&PlannedModel::new(&canonical, settings), target.level)
+}
+
 /// The runtime's part: calls the function that the first word of the meeting names.
 fn add_barrier(program: &mut Program) {
     let mut f = Func::new(symbols::BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
@@ -260,7 +269,7 @@ pub(crate) fn distance(found: &[Vec<Vec<f64>>], expected: &[Vec<Vec<f64>>], n: u
 }
 
 /// Models compiled as one, side by side: they share the kernels that all of them need.
-const TOGETHER: u64 = 8;
+pub(crate) const TOGETHER: u64 = 8;
 
 /// Models that do not know of each other as one.
 pub(crate) fn together(seeds: impl Iterator<Item = u64>) -> RandomModel {
@@ -302,17 +311,21 @@ pub(crate) fn together(seeds: impl Iterator<Item = u64>) -> RandomModel {
     all
 }
 
+/// The form of recurrences that have two, each for every second set of models.
+pub(crate) fn either_form(seed: u64) -> Chunks {
+    match (seed / TOGETHER).is_multiple_of(2) {
+        true => Chunks::Products,
+        false => Chunks::Tokens,
+    }
+}
+
 /// Compares some random models; gives the message of a difference.
 fn check(seed: u64, target: &Target) -> Option<String> {
     let random = together(seed..seed + TOGETHER);
     let inputs = random.input_values(seed + 1, TOKENS);
     let expected = reference(&random, seed, &inputs);
     // Both forms of recurrences that have two, whatever is cheaper at these sizes.
-    let chunks = if (seed / TOGETHER).is_multiple_of(2) {
-        Chunks::Products
-    } else {
-        Chunks::Tokens
-    };
+    let chunks = either_form(seed);
     let machine = Machine::new(&random, target, seed, MAX_CHUNK, chunks);
     let cuts: [(&[usize], usize); 4] = [(&[MAX_CHUNK], 1), (&[1], 1), (&[MAX_CHUNK], 2), (&[7, 1, 16, 2], 2)];
     for (cut, threads) in cuts {

@@ -1,9 +1,10 @@
 //! Programs and shared libraries from objects.
 
 use crate::support::{Loaded, temporary};
+use seqc_abi::Family;
 use seqc_backends::{
     kernel::{Func, Module, Ty},
-    link,
+    link::{self, Runtime},
     mlir::{Emit, Target, compile},
 };
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
@@ -11,10 +12,11 @@ use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 #[test]
 fn a_program_needs_nothing_else_to_run() {
     let text = "llvm.func @main() -> i32 {\n %0 = llvm.mlir.constant(42 : i32) : i32\n llvm.return %0 : i32\n}\n";
-    let target = Target::named("x86-64-v3").expect("a known name");
+    let target = Target::of(Family::HERE.least());
     let object = compile(text, &target, Emit::Obj).expect("valid text");
     let path = temporary("program");
-    let bytes = link::link_exe(&[object]).expect("linked");
+    let runtime = Runtime::of(Family::HERE).expect("it is carried");
+    let bytes = link::link_exe(&[object], &runtime).expect("linked");
     std::fs::write(&path, &bytes).expect("written");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
     let status = Command::new(&path).status().expect("started");
@@ -32,7 +34,7 @@ fn a_library_exports_its_functions() {
     f.store(y, p);
     let mut module = Module::default();
     module.add(f);
-    let loaded = Loaded::new(module, &Target::named("x86-64-v3").expect("a known name"));
+    let loaded = Loaded::new(module, &Target::of(Family::HERE.least()));
     // SAFETY: the type is the one declared above.
     let double: extern "C" fn(*mut f32) = unsafe { loaded.function("double_it") };
     let mut x = 3.5;

@@ -4,6 +4,7 @@ mod attend;
 mod batches;
 mod chunked;
 mod driver;
+mod emulated;
 mod generated;
 mod kernel;
 mod linking;

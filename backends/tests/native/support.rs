@@ -1,6 +1,6 @@
 //! Compiling a module of text and loading it into the test process.
 
-use seqc_abi::Level;
+use seqc_abi::Family;
 use seqc_backends::{
     kernel::{Func, Module, Ty},
     link,
@@ -20,11 +20,11 @@ pub(crate) fn temporary(name: &str) -> PathBuf {
     folder.join(format!("{}-{n}-{name}", std::process::id()))
 }
 
-/// Targets that this machine can run: itself, and AVX2.
+/// Targets that this machine can run: its least level, and itself.
 pub(crate) fn targets() -> Vec<Target> {
     let host = Target::host().expect("tests run on a supported processor");
-    let mut list = vec![Target::named("x86-64-v3").expect("a known name")];
-    if host.level == Level::V4 {
+    let mut list = vec![Target::of(Family::HERE.least())];
+    if host.level != list[0].level {
         list.push(host);
     }
     list

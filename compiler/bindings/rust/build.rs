@@ -5,8 +5,8 @@ use std::{env, path::PathBuf};
 fn main() {
     let target = env::var("TARGET").unwrap_or_default();
     assert!(
-        target.starts_with("x86_64-") && target.ends_with("-linux-gnu"),
-        "the library of this crate is for Linux on x86-64 with glibc, not for {target}"
+        target.starts_with("@architecture@-") && target.ends_with("-linux-gnu"),
+        "the library of this crate is for Linux on @architecture@ with glibc, not for {target}"
     );
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     println!("cargo:rerun-if-changed=native/lib@crate@.a");

@@ -6,6 +6,7 @@ use crate::{
     request::{Emit, Failure, Request},
 };
 use clap::{Args, ValueEnum, builder::PossibleValue};
+use seqc_abi::Family;
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -31,9 +32,9 @@ pub(crate) struct BuildArgs {
     /// prefixes can be linked into one program. The name of a crate or wheel. Default: `seqc` for libraries, the model's file for packages
     #[arg(long, value_name = "NAME")]
     prefix: Option<String>,
-    /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup),
-    /// `x86-64-v3`, `x86-64-v4`, `native`, an LLVM name of a processor, or several of these separated by commas.
-    /// Default: `x86-64` for programs and libraries, this machine for other outputs
+    /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup), `aarch64-linux`,
+    /// `x86-64-v3`, `x86-64-v4`, `armv8-a`, `native`, an LLVM name of a processor, or several of one kind separated by commas.
+    /// Default: all levels of this machine's kind for programs and libraries, this machine for other outputs
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
     /// Embed weights and tokenizer in the program or library
@@ -97,7 +98,7 @@ impl Emit {
     /// The processors by default.
     fn target(self) -> &'static str {
         match self {
-            Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel => "x86-64",
+            Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel => Family::HERE.name(),
             Emit::Ast
             | Emit::Graph
             | Emit::Canonical

@@ -9,7 +9,7 @@ use crate::{
     model::{Built, weights::distinct_parameters},
 };
 use clap::Args;
-use seqc_abi::{Level, PAGE_TOKENS, StateKind, StateSlot};
+use seqc_abi::{Family, PAGE_TOKENS, StateKind, StateSlot};
 use seqc_backends::lower::Entry;
 use seqc_ir::Model;
 use seqc_passes::{kept::Kept, plan::Plan};
@@ -84,7 +84,7 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
         Err(status) => return status,
     };
     let canonical = backend::canonical(&built.model);
-    let planned = backend::plan(&canonical, built.meta.max_context, Level::V4);
+    let planned = backend::plan(&canonical, built.meta.max_context, Family::HERE.highest());
     let entries = backend::manifest(&planned);
     let chunk = planned.settings.max_chunk;
     let mut found = describe(&built, &entries, lengths);
@@ -228,7 +228,10 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
         Err(status) => return status,
     };
     let canonical = backend::canonical(&built.model);
-    let planned = Level::ALL.map(|level| backend::plan(&canonical, built.meta.max_context, level));
+    let levels = Family::HERE.levels();
+    let planned: Vec<_> = levels
+        .map(|level| backend::plan(&canonical, built.meta.max_context, level))
+        .collect();
     let entries = backend::manifest(&planned[0]);
     let mut out = String::new();
     for (n, kind) in built.model.kinds.iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::session::{OK, Session};
 use crate::{model::standard, schema};
 use clap::{Args, CommandFactory};
-use seqc_abi::Level;
+use seqc_abi::{Family, Level};
 use std::fmt::Write;
 
 #[derive(Debug, Args)]
@@ -40,7 +40,8 @@ pub(crate) fn completions<C: CommandFactory>(args: &CompletionArgs) -> u8 {
 pub(crate) fn doctor(session: &mut Session, args: &DoctorArgs) -> u8 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let level = Level::here().map(Level::name);
-    let lacking = Level::V4.lacking();
+    let highest = Family::HERE.highest();
+    let lacking = highest.lacking();
     let version = env!("CARGO_PKG_VERSION");
     if args.json {
         let found = serde_json::json!({
@@ -62,7 +63,7 @@ pub(crate) fn doctor(session: &mut Session, args: &DoctorArgs) -> u8 {
     match lacking.as_slice() {
         [] => out.push('\n'),
         lacking => {
-            let _ = writeln!(out, "; {} lacks {}", Level::V4.name(), lacking.join(", "));
+            let _ = writeln!(out, "; {} lacks {}", highest.name(), lacking.join(", "));
         }
     }
     session.print(&out)

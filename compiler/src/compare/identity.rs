@@ -1,6 +1,6 @@
 //! What the machine is, and how busy others keep it.
 
-use seqc_abi::machine::{decisive, field};
+use seqc_abi::machine::{decisive, features, field, processor};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -17,11 +17,11 @@ pub(super) fn cores() -> usize {
 pub(super) fn machine() -> Value {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| field(&info, name);
-    let flags = field("flags").unwrap_or_default();
+    let flags = features(&info);
     let digest = Sha256::digest(flags.as_bytes());
     let model = ["vendor_id", "cpu family", "model", "stepping"].map(field);
     json!({
-        "processor": field("model name"),
+        "processor": processor(&info),
         "model": model,
         "microcode": field("microcode"),
         "features": decisive(flags),

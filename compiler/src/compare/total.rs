@@ -5,7 +5,7 @@ use crate::{
     backend,
     model::{Built, weights::distinct_parameters},
 };
-use seqc_abi::Level;
+use seqc_abi::Family;
 use seqc_formats::Encoding;
 use seqc_ir::{Call, Kind};
 use seqc_passes::{
@@ -57,7 +57,7 @@ impl Total {
     pub fn new(built: &Built) -> Total {
         let canonical = backend::canonical(&built.model);
         // What a layer costs is the same on all levels.
-        let planned = backend::plan(&canonical, built.meta.max_context, Level::V3);
+        let planned = backend::plan(&canonical, built.meta.max_context, Family::HERE.least());
         let model = planned.model;
         let after = (0..model.calls.len())
             .rposition(|n| planned.carries(n))

@@ -1,12 +1,14 @@
 //! What a shared library needs of the system, as installers of Python packages name it.
 
+use seqc_abi::Family;
+
 /// What all symbol versions of glibc begin with.
 const GLIBC: &[u8] = b"GLIBC_2.";
 /// The oldest version that a tag can name.
 const OLDEST: u32 = 17;
 
-/// The platform tag of a library for x86-64: that of the newest version of glibc which it needs.
-pub(super) fn platform(library: &[u8]) -> String {
+/// The platform tag of a library: that of the newest version of glibc which it needs, and of its processors.
+pub(super) fn platform(library: &[u8], family: Family) -> String {
     // Versions are names in the table of dynamic strings, each with a zero behind it.
     let newest = library
         .windows(GLIBC.len())
@@ -15,7 +17,7 @@ pub(super) fn platform(library: &[u8]) -> String {
         .filter_map(|(at, _)| version(&library[at + GLIBC.len()..]))
         .max();
     let newest = newest.unwrap_or(OLDEST).max(OLDEST);
-    format!("manylinux_2_{newest}_x86_64")
+    format!("manylinux_2_{newest}_{}", family.architecture())
 }
 
 /// The number of a version, with or without one of its own behind it.
@@ -31,10 +33,9 @@ mod tests {
 
     #[test]
     fn the_newest_version_that_is_needed_counts() {
-        assert_eq!(
-            platform(b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.29\0"),
-            "manylinux_2_34_x86_64"
-        );
-        assert_eq!(platform(b"\0GLIBC_2.2.5\0GLIBC_PRIVATE\0"), "manylinux_2_17_x86_64");
+        let three = b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.29\0";
+        assert_eq!(platform(three, Family::X86_64), "manylinux_2_34_x86_64");
+        let none = b"\0GLIBC_2.2.5\0GLIBC_PRIVATE\0";
+        assert_eq!(platform(none, Family::Aarch64), "manylinux_2_17_aarch64");
     }
 }

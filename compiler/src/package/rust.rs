@@ -26,6 +26,7 @@ pub(super) fn texts(request: &Request) -> Vec<Companion> {
     let template = Template {
         package: &request.prefix,
         file: "",
+        architecture: request.family().architecture(),
     };
     let text = |(place, text): &(&str, &str)| Companion {
         path: request.output.join(place),

@@ -6,6 +6,8 @@ pub(super) struct Template<'a> {
     pub(super) package: &'a str,
     /// The library's file.
     pub(super) file: &'a str,
+    /// The processors that the library is for, as target triples name them.
+    pub(super) architecture: &'a str,
 }
 
 impl Template<'_> {
@@ -18,6 +20,7 @@ impl Template<'_> {
             .replace("@package@", package)
             .replace("@prefix@", package)
             .replace("@file@", self.file)
+            .replace("@architecture@", self.architecture)
             .replace("@version@", env!("CARGO_PKG_VERSION"))
     }
 }

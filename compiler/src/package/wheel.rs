@@ -43,7 +43,7 @@ pub(super) fn write(
     library: &[u8],
     inside: &[(String, PathBuf)],
 ) -> Result<PathBuf, Failure> {
-    let platform = elf::platform(library);
+    let platform = elf::platform(library, request.family());
     let name = format!("{}-{VERSION}-py3-none-{platform}.whl", request.prefix);
     let path = request.output.join(name);
     let failed = |error: io::Error| Failure::Write(format!("{}: {}", path.display(), output::reason(&error)));
@@ -80,7 +80,11 @@ impl<'a, W: Write + Seek> Wheel<'a, W> {
     fn fill(&mut self, library: &[u8], inside: &[(String, PathBuf)], platform: &str) -> io::Result<()> {
         let package = self.package;
         let file = format!("lib{package}.so");
-        let template = Template { package, file: &file };
+        let template = Template {
+            package,
+            file: &file,
+            architecture: "",
+        };
         for (place, text) in TEXTS {
             self.text(&format!("{package}/{place}"), &template.fill(text))?;
         }

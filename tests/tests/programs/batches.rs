@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use seqc_tests::{
-    command,
+    command, emulation,
     program::{Program, Way, fresh_file},
     root,
 };
@@ -89,11 +89,13 @@ fn name(model: &Path) -> String {
 fn build(model: &Path, settings: &[String]) -> Program {
     let path = fresh_file(&name(model));
     let mut words: Vec<&Path> = vec![Path::new("build"), model, Path::new("-o"), &path];
+    let target = emulation::target_words();
+    words.extend(target.iter().map(PathBuf::as_path));
     for setting in settings {
         words.extend([Path::new("--set"), Path::new(setting)]);
     }
     command::seqc(&words).ok();
-    Program { path }
+    Program::at(path)
 }
 
 #[test]

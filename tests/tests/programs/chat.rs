@@ -13,7 +13,7 @@ use seqc_tests::{
     program::{self, Program, fresh_file, integers, list},
 };
 
-const MODEL: &str = "version: 1
+pub(super) const MODEL: &str = "version: 1
 model: bytes
 sizes: {d: 32, vocab: 272}
 weights: {random: 7}
@@ -27,11 +27,19 @@ stack:
 ";
 
 pub(super) fn bytes() -> Program {
-    program::built("bytes", || {
-        let path = seqc_tests::scratch("models").join("bytes.yaml");
-        write(&path, MODEL);
-        path
-    })
+    program::built("bytes", || model("bytes.yaml"))
+}
+
+/// The same for another target.
+pub(super) fn bytes_for(target: &str) -> Program {
+    let name = format!("bytes-{target}");
+    program::built_for(target, &name, || model(&format!("{name}.yaml")))
+}
+
+fn model(name: &str) -> PathBuf {
+    let path = seqc_tests::scratch("models").join(name);
+    write(&path, MODEL);
+    path
 }
 
 fn write(path: &Path, text: &str) {

@@ -44,6 +44,14 @@ fn linked(name: &'static str, folder: &str, more: &[&str]) -> PathBuf {
     program
 }
 
+/// How far logits that a C program printed are from those of the program, behind some tokens.
+pub(crate) fn deviation(fixture: &Fixture, tokens: &[i64], printed: &str) -> f32 {
+    let found: Vec<f32> = printed.lines().map(|line| line.parse().unwrap_or(f32::NAN)).collect();
+    let expected = fixture.program().logits(tokens, Way::default());
+    let width = found.len();
+    Rows { width, data: found }.relative(&expected.slice(tokens.len() - 1, tokens.len()))
+}
+
 #[test]
 fn a_c_program_gets_what_the_program_gets() {
     let program = embedded("llama");
@@ -52,17 +60,7 @@ fn a_c_program_gets_what_the_program_gets() {
     let tokens = &fixture.input[..12];
     let mut args = vec![weights];
     args.extend(tokens.iter().map(i64::to_string));
-    let printed = command::run(&program, &args).ok().stdout;
-    let found: Vec<f32> = printed.lines().map(|line| line.parse().unwrap_or(f32::NAN)).collect();
-    let expected = fixture
-        .program()
-        .logits(tokens, Way::default())
-        .slice(tokens.len() - 1, tokens.len());
-    let off = Rows {
-        width: found.len(),
-        data: found,
-    }
-    .relative(&expected);
+    let off = deviation(&fixture, tokens, &command::run(&program, &args).ok().stdout);
     assert!(off <= TOLERANCE, "off by {off:e}");
     args.push("320".to_owned());
     let said = command::run(&program, &args).refused();

@@ -68,7 +68,7 @@ causal! {
     recurrent_gemma: "recurrent-gemma",
 }
 
-fn check_logits(fixture: &Fixture) {
+pub(crate) fn check_logits(fixture: &Fixture) {
     let program = fixture.program();
     let tokens = fixture.sequence();
     let expected = fixture.expected("logits");
@@ -96,7 +96,7 @@ fn check_logits(fixture: &Fixture) {
     }
 }
 
-fn check_greedy(fixture: &Fixture) {
+pub(crate) fn check_greedy(fixture: &Fixture) {
     let found = fixture.program().greedy_tokens(&fixture.input, fixture.greedy.len());
     assert_eq!(found, fixture.greedy, "{}", fixture.name);
 }
@@ -122,7 +122,7 @@ fn check_drafts(fixture: &Fixture) {
     }
 }
 
-fn check_cuts(fixture: &Fixture) {
+pub(crate) fn check_cuts(fixture: &Fixture) {
     let program = fixture.program();
     let tokens = fixture.sequence();
     let whole = program.logits(

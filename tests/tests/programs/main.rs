@@ -1,5 +1,6 @@
 //! Whole programs: imported, built and run, against known answers.
 
+mod aarch64;
 mod batches;
 mod cache_files;
 mod caches;

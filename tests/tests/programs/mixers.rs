@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use seqc_tests::{
-    command,
+    command, emulation,
     fixture::folder,
     program::{Program, built, fresh_file, list},
     root,
@@ -269,8 +269,9 @@ impl Mixer {
         }
         let path = seqc_tests::scratch("mixers").join(self.output);
         let mut args = ["build".into(), self.model(), "-o".into(), path.clone()].to_vec();
+        args.extend(emulation::target_words());
         args.extend(self.settings());
         command::seqc(&args).ok();
-        Program { path }
+        Program::at(path)
     }
 }

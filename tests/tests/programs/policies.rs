@@ -4,7 +4,7 @@ use crate::batches::random_cut;
 use seqc_tests::{
     command,
     fixture::folder,
-    program::{Program, built, fresh_file, list},
+    program::{Program, built, built_for, fresh_file, list},
     root,
     rows::{Rows, read_integers},
 };
@@ -51,9 +51,13 @@ fn model(name: &str) -> PathBuf {
 
 impl Case {
     fn new(name: &str) -> Case {
+        Case::of(name, built(&format!("policy-{name}"), || model(name)))
+    }
+
+    fn of(name: &str, program: Program) -> Case {
         let known = folder().join("policies").join(name).join("expected.safetensors");
         Case {
-            program: built(&format!("policy-{name}"), || model(name)),
+            program,
             tokens: read_integers(&known, "input_ids").expect("ids"),
             expected: Rows::read(&known, "logits"),
         }
@@ -97,6 +101,20 @@ impl Case {
         let rows = found.slice(found.len() - self.expected.len(), found.len());
         let off = rows.relative(&self.expected);
         assert!(off <= tolerance, "{name}, {way}: off by {off:e}");
+    }
+}
+
+/// Whether a program for another target gives the known logits, in one chunk and in others.
+pub(crate) fn check_on(target: &str, name: &str) {
+    let case = Case::of(
+        name,
+        built_for(target, &format!("policy-{name}-{target}"), || model(name)),
+    );
+    let prompt = PROMPT.to_string();
+    for (chunks, threads) in [("320", "1"), ("7,64", "2")] {
+        let way = ["--prompt-length", &prompt, "--chunk", chunks, "--threads", threads];
+        let found = case.logits(&case.tokens, &way);
+        case.check(name, &format!("{target}, chunks {chunks}"), &found, TOLERANCE);
     }
 }
 

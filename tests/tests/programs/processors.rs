@@ -1,9 +1,10 @@
 //! One program for several processors: what runs on emulated ones, and what is said where nothing can run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use seqc_tests::{
     command::{self, Answer},
+    emulation::emulator,
     fixture::Fixture,
     program::{Program, fresh_file, integers},
 };
@@ -23,24 +24,11 @@ stack:
     block: final_norm
 ";
 
-/// User-mode emulation, of Debian's `qemu-user-static`, which `scripts/setup.sh` installs.
-fn emulator() -> Option<PathBuf> {
-    let names = ["qemu-x86_64-static", "qemu-x86_64"];
-    let found = names
-        .map(|name| Path::new("/usr/bin").join(name))
-        .into_iter()
-        .find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!("qemu-user-static is not installed: no other processors are tried");
-    }
-    found
-}
-
-/// Runs a program on an emulated processor.
-fn on(emulator: &Path, processor: &str, program: &Path, args: &[String]) -> Answer {
+/// Runs a program for x86-64 on an emulated processor.
+fn on(processor: &str, program: &Path, args: &[String]) -> Answer {
     let mut words = vec!["-cpu".to_owned(), processor.to_owned(), program.display().to_string()];
     words.extend_from_slice(args);
-    command::run(emulator, &words)
+    command::run(&emulator("x86_64"), &words)
 }
 
 fn words(line: &str) -> Vec<String> {
@@ -63,26 +51,20 @@ fn one_program_runs_on_every_processor_of_its_levels() {
         integers(&json["tokens"])
     };
     let here = tokens(program.run(&args));
-    let Some(emulator) = emulator() else { return };
     // The emulation knows no AVX-512: a server's Skylake is one of level 3 there.
     for processor in ["Haswell", "Skylake-Server"] {
-        assert_eq!(
-            tokens(on(&emulator, processor, &program.path, &args)),
-            here,
-            "{processor}"
-        );
+        assert_eq!(tokens(on(processor, &program.path, &args)), here, "{processor}");
     }
 }
 
 #[test]
 fn a_processor_below_every_level_is_told_so() {
-    let Some(emulator) = emulator() else { return };
     for (target, processor, lacking) in [
         ("x86-64", "Nehalem", "avx2"),
         ("x86-64-v3", "Nehalem", "avx2"),
         ("x86-64-v4", "Haswell", "avx512f"),
     ] {
-        let answer = on(&emulator, processor, &built(target).path, &words("info"));
+        let answer = on(processor, &built(target).path, &words("info"));
         assert_eq!(answer.code, Some(2), "{target} on {processor}: {}", answer.stderr);
         assert!(
             answer.stderr.contains("this processor lacks") && answer.stderr.contains(lacking),
@@ -94,18 +76,12 @@ fn a_processor_below_every_level_is_told_so() {
 
 #[test]
 fn a_library_gives_the_same_as_an_error_of_its_host() {
-    let Some(emulator) = emulator() else { return };
     let weights = Fixture::open("llama")
         .dir
         .join("model.safetensors")
         .display()
         .to_string();
-    let said = on(
-        &emulator,
-        "Nehalem",
-        &crate::embed::embedded("llama"),
-        &[weights, "1".to_owned()],
-    );
+    let said = on("Nehalem", &crate::embed::embedded("llama"), &[weights, "1".to_owned()]);
     assert!(said.code.is_some_and(|code| code != 0), "{said:?}");
     assert!(said.stderr.contains("this processor lacks"), "{said:?}");
 }
@@ -122,5 +98,6 @@ fn names_of_processors_are_checked() {
     };
     refused("pentium3", "mlir", "unknown processor");
     refused("znver2,haswell", "mlir", "x86-64-v3");
+    refused("znver2,neoverse-n1", "mlir", "a program is for one of them");
     refused("x86-64", "asm", "one processor");
 }

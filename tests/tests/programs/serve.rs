@@ -34,7 +34,8 @@ impl Drop for Server {
 
 impl Server {
     pub(super) fn start(program: &Program, tokenizer: &Path, words: &[&str]) -> Server {
-        let mut process = Command::new(&program.path)
+        let mut process = program
+            .command()
             .args(["serve", "--port", "0", "--tokenizer"])
             .arg(tokenizer)
             .args(words)

@@ -151,6 +151,12 @@ impl Run<'_, '_, '_> {
                     _ => r.lane(args[2], l),
                 });
             }
+            Intrinsic::DotBytes => self.set(out, |r, l| {
+                let byte = |v: Val, at: usize| i32::from(r.lane(v, at) as u8 as i8);
+                let products = (4 * l..4 * l + 4).map(|at| byte(args[1], at) * byte(args[2], at));
+                let sum = products.fold(r.lane(args[0], l) as u32 as i32, i32::wrapping_add);
+                u64::from(sum as u32)
+            }),
         }
     }
 }

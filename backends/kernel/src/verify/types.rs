@@ -171,14 +171,16 @@ impl Checker<'_> {
             }
             Inst::Intrinsic { op, out, args } => {
                 let (floats, ints) = (Ty::V(16, Scalar::F32), Ty::V(16, Scalar::I32));
+                let (sums, bytes) = (Ty::V(4, Scalar::I32), Ty::V(16, Scalar::I8));
                 let types: Vec<Ty> = args.iter().map(|a| a.ty).collect();
                 let wanted = match op {
                     Intrinsic::Permute => vec![floats, ints],
                     Intrinsic::ScaleByPower => {
                         vec![floats, floats, floats, Ty::S(Scalar::I16), Ty::S(Scalar::I32)]
                     }
+                    Intrinsic::DotBytes => vec![sums, bytes, bytes],
                 };
-                types == wanted && out.ty == floats
+                types == wanted && out.ty == wanted[0]
             }
             _ => true,
         };

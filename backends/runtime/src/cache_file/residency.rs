@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use super::system::{Counts, Memory, PAGES, SYSTEM_PAGE, System};
+use super::system::{Counts, GRANULE, Memory, System, granule_pages};
+use crate::memory::system_page;
 
 /// Reading so much around one page takes about as long as reading one page by itself.
 const WORTH: usize = 16;
@@ -56,7 +57,7 @@ impl Residency {
     pub(super) fn new(memory: Memory, mut system: System, bytes: usize) -> Residency {
         Residency {
             memory,
-            most: bytes / SYSTEM_PAGE,
+            most: bytes / system_page(),
             granules: Vec::new(),
             hand: 0,
             sparse: false,
@@ -81,12 +82,12 @@ impl Residency {
 
     /// Counts what is in memory, and drops what is too much.
     pub(super) fn trim(&mut self, end: usize, waits: bool) {
-        let count = end / (PAGES * SYSTEM_PAGE);
+        let count = end / (GRANULE);
         self.granules.resize(count, OUT);
         let (before, mapped) = (self.granules.clone(), self.system.mapped(&self.memory, count));
         for (granule, mapped) in self.granules.iter_mut().zip(mapped) {
             *granule = match granule.place {
-                Place::Out if mapped > 0 && !self.sparse => Granule::used(PAGES),
+                Place::Out if mapped > 0 && !self.sparse => Granule::used(granule_pages()),
                 _ if mapped > 0 => Granule::used(mapped.max(granule.pages)),
                 Place::Aging => *granule,
                 Place::Used | Place::Out => OUT,
@@ -120,7 +121,7 @@ impl Residency {
         let came = |n: usize| before[n].place == Place::Out && self.granules[n].place == Place::Used;
         let (granules, runs) =
             runs(before.len(), came).fold((0, 0), |(granules, count), run| (granules + run.len(), count + 1));
-        let sparse = granules * PAGES * WORTH < self.system.read_around * runs;
+        let sparse = granules * granule_pages() * WORTH < self.system.read_around * runs;
         if runs > 0 && sparse != self.sparse {
             self.sparse = sparse;
             self.memory.read_around(!sparse);
@@ -176,7 +177,7 @@ impl Residency {
     /// Bytes that the system reads with a page that is used.
     #[cfg(test)]
     pub(super) fn read_around(&self) -> usize {
-        self.system.read_around * SYSTEM_PAGE
+        self.system.read_around * system_page()
     }
 }
 

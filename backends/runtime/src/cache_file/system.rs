@@ -13,16 +13,19 @@ use std::{
     ptr::NonNull,
 };
 
+use crate::memory::system_page;
+
 /// Bytes that are in memory or not: about those of a page of a cache.
 pub(super) const GRANULE: usize = 128 << 10;
-/// Bytes of a page of the system.
-pub(super) const SYSTEM_PAGE: usize = 4096;
-/// Pages of the system in a granule.
-pub(super) const PAGES: usize = GRANULE / SYSTEM_PAGE;
 /// Granules whose entries in the system's table of pages are read at once.
 const AT_ONCE: usize = 1024;
 /// Bytes that are read around a page, where the system does not say how many.
 const READ_AROUND: usize = 1 << 20;
+
+/// Pages of the system in a granule.
+pub(super) fn granule_pages() -> usize {
+    GRANULE / system_page()
+}
 
 /// The mapped file.
 #[derive(Debug)]
@@ -80,7 +83,7 @@ impl Memory {
 
     /// Whether anything of a granule is in memory.
     pub(super) fn holds(&self, granule: usize) -> bool {
-        let mut pages = [0; PAGES];
+        let mut pages = vec![0; granule_pages()];
         let start = self.start.as_ptr().wrapping_add(granule * GRANULE);
         // SAFETY: there is a byte for each page.
         let status = unsafe { libc::mincore(start.cast(), GRANULE, pages.as_mut_ptr()) };
@@ -127,7 +130,7 @@ impl System {
         Ok(System {
             sizes: open("/proc/self/statm")?,
             table: open("/proc/self/pagemap")?,
-            read_around: (read_around(file).unwrap_or(READ_AROUND) / SYSTEM_PAGE).max(1),
+            read_around: (read_around(file).unwrap_or(READ_AROUND) / system_page()).max(1),
         })
     }
 
@@ -151,13 +154,14 @@ impl System {
 
     /// How many pages of each granule are mapped; all are, where the system does not say.
     pub(super) fn mapped(&self, memory: &Memory, granules: usize) -> Vec<usize> {
-        let mut entries = vec![0; AT_ONCE.min(granules) * PAGES * 8];
+        let per_granule = granule_pages();
+        let mut entries = vec![0; AT_ONCE.min(granules) * per_granule * 8];
         let mut mapped = Vec::with_capacity(granules);
         while mapped.len() < granules {
-            let entries = &mut entries[..AT_ONCE.min(granules - mapped.len()) * PAGES * 8];
-            let first = (memory.start.as_ptr() as usize / SYSTEM_PAGE + mapped.len() * PAGES) * 8;
+            let entries = &mut entries[..AT_ONCE.min(granules - mapped.len()) * per_granule * 8];
+            let first = (memory.start.as_ptr() as usize / system_page() + mapped.len() * per_granule) * 8;
             if self.table.read_exact_at(entries, first as u64).is_err() {
-                mapped.resize(granules, PAGES);
+                mapped.resize(granules, per_granule);
                 break;
             }
             // The highest bit of an entry: the page is there.
@@ -169,7 +173,7 @@ impl System {
                     .filter(|byte| **byte & 0x80 != 0)
                     .count()
             };
-            mapped.extend(entries.chunks_exact(PAGES * 8).map(pages));
+            mapped.extend(entries.chunks_exact(per_granule * 8).map(pages));
         }
         mapped
     }

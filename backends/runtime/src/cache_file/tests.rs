@@ -52,10 +52,10 @@ fn check(slab: &mut Slab, n: usize) {
 
 /// Whether pages of a slab are in memory.
 fn in_memory(slab: &Slab) -> usize {
-    let mut pages = vec![0; slab.len() / SYSTEM_PAGE];
+    let mut pages = vec![0; slab.len() / system_page()];
     // SAFETY: there is a byte for each page.
     super::check(unsafe { libc::mincore(slab.as_ptr().cast(), slab.len(), pages.as_mut_ptr()) }).expect("pages");
-    pages.iter().filter(|page| **page & 1 != 0).count() * SYSTEM_PAGE
+    pages.iter().filter(|page| **page & 1 != 0).count() * system_page()
 }
 
 #[test]
@@ -108,9 +108,9 @@ fn slabs_that_are_given_back_are_used_again_and_are_zeros() {
     fill(&mut first, 1);
     fill(&mut second, 2);
     // SAFETY: nobody reads it any more.
-    unsafe { second.release(second.as_ptr().wrapping_add(100), 2 * SYSTEM_PAGE) };
-    assert_eq!(numbers(&mut second)[SYSTEM_PAGE / 8], 0);
-    assert_ne!(numbers(&mut second)[1] * numbers(&mut second)[2 * SYSTEM_PAGE / 8], 0);
+    unsafe { second.release(second.as_ptr().wrapping_add(100), 2 * system_page()) };
+    assert_eq!(numbers(&mut second)[system_page() / 8], 0);
+    assert_ne!(numbers(&mut second)[1] * numbers(&mut second)[2 * system_page() / 8], 0);
     drop(first);
     let mut again = store.slab(BYTES).expect("room");
     assert_eq!(again.as_ptr(), place);

@@ -5,10 +5,11 @@
 //! `q4_1`, none for `q8_0`. Vectors work on the first term, one row at a time. Scales are converted, and
 //! the second term is summed, a segment of blocks ahead, with one lane for each row.
 //!
-//! A byte of a 4-bit block holds two quants, `b = l + 16 h`. It meets `l u + h v = l (u - v / 16) + b (v / 16)`,
+//! Processors that add up products of bytes take `x` in [fixed point](super::fixed) for the first term. On others, integers are made reals:
+//! a byte of a 4-bit block holds two quants, `b = l + 16 h`. It meets `l u + h v = l (u - v / 16) + b (v / 16)`,
 //! which spares a shift.
 
-use super::shape::Shape;
+use super::{fixed::Fixed, shape::Shape};
 use crate::{
     kernel::{Cache, Cast, Func, Scalar, Ty, Val},
     kernels::{
@@ -24,6 +25,8 @@ pub(super) struct Blocks {
     scales: Val,
     /// `X_b` (times -8 for `q4_0`) of all blocks, where the store has offsets.
     sums: Option<Val>,
+    /// The vector in fixed point, where the processor adds up products of bytes.
+    fixed: Option<Fixed>,
     /// The number 15, which LLVM must not see through: it would mask bytes and widen them twice.
     fifteen: Val,
 }
@@ -50,18 +53,21 @@ impl Blocks {
         let slots = f.i64(segment(shape) / 32 * i64::from(rows));
         let scales = stack(f, slots);
         let sums = layout.is_shifted().then(|| block_sums(f, shape, layout));
+        let dot_bytes = shape.target.micro_kernels.dot_bytes;
+        let fixed = dot_bytes.map(|dot| Fixed::new(f, shape, dot));
         let fifteen = opaque(f, 15);
         Blocks {
             layout,
             scales,
             sums,
+            fixed,
             fifteen,
         }
     }
 
     /// For each row a vector whose lanes add up to the first term, and the second term of all rows.
     pub(super) fn row_sums(&self, f: &mut Func, shape: &Shape<'_>, rows: &[Val]) -> (Vec<Val>, Option<Val>) {
-        let zero = f.zero(shape.vector());
+        let zero = f.zero(Ty::V(self.lanes(shape), Scalar::F32));
         let mut init = vec![zero; rows.len()];
         init.push(f.zero(Ty::V(rows.len() as u32, Scalar::F32)));
         let (start, segment, step) = (f.i64(0), f.i64(segment(shape)), f.i64(32));
@@ -98,7 +104,10 @@ impl Blocks {
         let d = halves(f, rows, offset, 0);
         let slot = scale_slot(f, step, rows.len(), 0);
         let p = f.gep(self.scales, slot, Scalar::F32);
-        f.store(d, p);
+        let scaled = self.fixed.as_ref().map(|fixed| fixed.scale(f, step.k));
+        let scaled = scaled.map(|scale| f.splat(scale, rows.len() as u32));
+        let first = scaled.map_or(d, |scale| f.mul(d, scale));
+        f.store(first, p);
         let Some(sums) = self.sums else { return second };
         let c = match self.layout.minimum {
             Some(at) => halves(f, rows, offset, at),
@@ -112,9 +121,20 @@ impl Blocks {
         f.fma(c, sum, second)
     }
 
-    /// One block's part of `x`, as [`Blocks::step`] takes it: for nibbles first `u - v / 16`, then `v / 16`.
+    /// Lanes of the sums of a row.
+    fn lanes(&self, shape: &Shape<'_>) -> u32 {
+        match self.fixed {
+            Some(_) => Fixed::LANES,
+            None => shape.lanes,
+        }
+    }
+
+    /// One block's part of `x`, as [`Blocks::step`] takes it: in fixed point, or for nibbles first `u - v / 16`, then `v / 16`.
     fn input(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Vec<Val> {
-        let mut x = load_block(f, shape, k);
+        if let Some(fixed) = &self.fixed {
+            return fixed.block(f, k);
+        }
+        let mut x = shape.block(f, k);
         if self.layout.integers == Integers::Nibbles {
             let (sixteenth, minus) = (f.float(shape.vector(), 1.0 / 16.0), f.float(shape.vector(), -1.0));
             let (u, v) = x.split_at_mut(16 / shape.lanes as usize);
@@ -143,6 +163,17 @@ impl Blocks {
     /// `sum + d * (q . x)` for one block of one row.
     fn step(&self, f: &mut Func, shape: &Shape<'_>, scaled: Scaled, x: &[Val], sum: Val) -> Val {
         let Scaled { block, d } = scaled;
+        let dot = match &self.fixed {
+            Some(fixed) => fixed.product(f, self.layout, block, x),
+            None => self.product(f, shape, block, x),
+        };
+        let d = f.load(d, Ty::F32);
+        let d = f.splat(d, dot.ty.lanes());
+        f.fma(d, dot, sum)
+    }
+
+    /// `q . x`, of integers that are made reals.
+    fn product(&self, f: &mut Func, shape: &Shape<'_>, block: Val, x: &[Val]) -> Val {
         let quants = match self.layout.integers {
             Integers::Bytes => block_bytes(f, self.layout, block, shape.lanes),
             Integers::Nibbles => self.nibbles_and_bytes(f, shape, block),
@@ -151,9 +182,7 @@ impl Blocks {
         for (q, x) in quants.iter().zip(x).skip(1) {
             dot = f.fma(*q, *x, dot);
         }
-        let d = f.load(d, Ty::F32);
-        let d = f.splat(d, shape.lanes);
-        f.fma(d, dot, sum)
+        dot
     }
 }
 
@@ -174,7 +203,7 @@ fn block_sums(f: &mut Func, shape: &Shape<'_>, layout: Block) -> Val {
     let sums = stack(f, count);
     let factor = f.f32(layout.offset.unwrap_or(1.0));
     f.for_each(zero, shape.k, 32, |f, k| {
-        let vectors = load_block(f, shape, k);
+        let vectors = shape.block(f, k);
         let total = vectors[1..].iter().fold(vectors[0], |sum, v| f.add(sum, *v));
         let total = f.reduce_add(total);
         let total = f.mul(total, factor);
@@ -183,15 +212,6 @@ fn block_sums(f: &mut Func, shape: &Shape<'_>, layout: Block) -> Val {
         f.store(total, p);
     });
     sums
-}
-
-fn load_block(f: &mut Func, shape: &Shape<'_>, k: Val) -> Vec<Val> {
-    let p = f.gep(shape.x, k, Scalar::F32);
-    let load = |i| {
-        let p = byte(f, p, i64::from(4 * i * shape.lanes));
-        f.load(p, shape.vector())
-    };
-    (0..32 / shape.lanes).map(load).collect()
 }
 
 /// Index into the scale buffer of row `r` of `count` at a block.

@@ -1,6 +1,7 @@
 //! Matrix times vector, straight from the stored weights: what decoding spends its time on.
 
 mod blocks;
+mod fixed;
 mod ordered;
 mod plain;
 mod shape;

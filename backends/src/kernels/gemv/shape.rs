@@ -53,6 +53,16 @@ impl Shape<'_> {
         f.mul(index, bytes)
     }
 
+    /// The 32 entries of the vector from `k` on.
+    pub(super) fn block(&self, f: &mut Func, k: Val) -> Vec<Val> {
+        let p = f.gep(self.x, k, Scalar::F32);
+        let load = |i| {
+            let p = byte(f, p, i64::from(4 * i * self.lanes));
+            f.load(p, self.vector())
+        };
+        (0..32 / self.lanes).map(load).collect()
+    }
+
     /// Asks for what later rows have at `offset`. They lie behind these in one piece, so the requests
     /// are linear; `iteration_bytes` of each row are used in one iteration of the loop.
     pub(in crate::kernels) fn prefetch(

@@ -105,6 +105,7 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
             let name = match op {
                 Intrinsic::Permute => "llvm.x86.avx512.permvar.sf.512",
                 Intrinsic::ScaleByPower => "llvm.x86.avx512.mask.scalef.ps.512",
+                Intrinsic::DotBytes => "llvm.aarch64.neon.sdot.v4i32.v16i8",
             };
             let (list, types) = (List(args.iter()), List(args.iter().map(|a| Type(a.ty))));
             let ty = Type(out.ty);

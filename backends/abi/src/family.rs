@@ -1,0 +1,87 @@
+//! Families of processors that code is generated for: a program is for one of them, and has code for some of its levels.
+
+use super::Level;
+
+/// Processors that share an instruction set, under Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// 64-bit processors of Intel and AMD.
+    X86_64,
+    /// 64-bit processors of Arm.
+    Aarch64,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Family; 2] = [Family::X86_64, Family::Aarch64];
+
+    /// That of the machine that this runs on, for which code is generated unless another one is named.
+    pub const HERE: Family = if cfg!(target_arch = "aarch64") {
+        Family::Aarch64
+    } else {
+        Family::X86_64
+    };
+
+    /// Its name, as `--target` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::X86_64 => "x86-64",
+            Family::Aarch64 => "aarch64-linux",
+        }
+    }
+
+    /// The family of a name that [`Family::name`] gives.
+    pub fn named(name: &str) -> Option<Family> {
+        Family::ALL.into_iter().find(|family| family.name() == name)
+    }
+
+    /// Its name in target triples, and what the system calls such a machine.
+    pub fn architecture(self) -> &'static str {
+        match self {
+            Family::X86_64 => "x86_64",
+            Family::Aarch64 => "aarch64",
+        }
+    }
+
+    /// Its levels, the least first.
+    pub fn levels(self) -> impl DoubleEndedIterator<Item = Level> + Clone {
+        Level::ALL.into_iter().filter(move |level| level.family() == self)
+    }
+
+    /// Its least level.
+    pub fn least(self) -> Level {
+        match self {
+            Family::X86_64 => Level::V3,
+            Family::Aarch64 => Level::Neon,
+        }
+    }
+
+    /// Its highest level.
+    pub fn highest(self) -> Level {
+        self.levels().next_back().unwrap_or(self.least())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_has_a_name_of_its_own_and_levels() {
+        for family in Family::ALL {
+            assert_eq!(Family::named(family.name()), Some(family));
+            assert_eq!(family.levels().next(), Some(family.least()));
+        }
+        assert_eq!(Family::named("x86"), None);
+    }
+
+    #[test]
+    fn no_level_of_another_family_is_found_here() {
+        for level in Family::ALL.into_iter().flat_map(Family::levels) {
+            assert!(
+                level.family() == Family::HERE || !level.lacking().is_empty(),
+                "{level:?}"
+            );
+        }
+    }
+}

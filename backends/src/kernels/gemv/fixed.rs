@@ -1,0 +1,192 @@
+//! The vector of a product in fixed point, for processors that add up products of bytes.
+//!
+//! Each block of 32 entries has a scale, a power of two, and integers `q` of 20 bits and a sign with `x = scale q`, rounded to the nearest:
+//! an entry is off by at most 2^-20 of the largest one of its block. `q = 2^14 a + 2^7 b + c` is stored as three signed bytes, so that a block's
+//! product with stored integers is three dot products of bytes, whose sums are exact.
+
+use super::shape::Shape;
+use crate::{
+    kernel::{Cast, Func, Scalar, Ty, Unary, Val},
+    kernels::{
+        dequant::byte,
+        lanes::fold,
+        layout::{Block, Integers},
+        math::power_of_two::nearest,
+    },
+    targets::DotBytes,
+};
+
+/// Entries of a block.
+const BLOCK: i64 = 32;
+/// Bytes of an entry's integer.
+const DIGITS: i64 = 3;
+/// Bytes of a vector.
+const VECTOR: i64 = 16;
+/// Bits below the highest one of the largest entry.
+const BITS: i64 = 19;
+/// Exponents of floats count from this one.
+const BIAS: i64 = 127;
+
+/// Where the vector is in fixed point, on the stack of a kernel.
+pub(super) struct Fixed {
+    dot: DotBytes,
+    /// For each block the first bytes of all entries, then the second and the third ones.
+    digits: Val,
+    /// For each block its scale.
+    scales: Val,
+}
+
+impl Fixed {
+    /// Lanes of a product.
+    pub(super) const LANES: u32 = 4;
+
+    /// Puts the vector into fixed point; `k` is a multiple of a block.
+    pub(super) fn new(f: &mut Func, shape: &Shape<'_>, dot: DotBytes) -> Fixed {
+        let (bytes, size) = (f.i64(DIGITS), f.i64(BLOCK));
+        let bytes = f.mul(shape.k, bytes);
+        let digits = f.stack_of(bytes, Scalar::I8);
+        let blocks = f.udiv(shape.k, size);
+        let scales = f.stack_of(blocks, Scalar::F32);
+        let fixed = Fixed { dot, digits, scales };
+        let zero = f.i64(0);
+        f.for_each(zero, shape.k, BLOCK, |f, k| fixed.round(f, shape, k));
+        fixed
+    }
+
+    /// The block at entry `k` in fixed point.
+    fn round(&self, f: &mut Func, shape: &Shape<'_>, k: Val) {
+        let vectors = shape.block(f, k);
+        let sizes: Vec<Val> = vectors.iter().map(|x| f.unary(Unary::Abs, *x)).collect();
+        let largest = fold(f, &sizes, |f, a, b| f.max_number(a, b));
+        let largest = f.reduce_max(largest);
+        let exponent = exponent(f, largest);
+        // What is not finite times zero is NaN, and so is the scale of its block then.
+        let zero = f.zero(shape.vector());
+        let nothing = vectors.iter().fold(zero, |sum, x| f.fma(*x, zero, sum));
+        let nothing = f.reduce_add(nothing);
+        let scale = power(f, exponent, -BITS);
+        let scale = f.add(scale, nothing);
+        let p = self.scale_place(f, k);
+        f.store(scale, p);
+        let inverse = inverse_power(f, exponent, BITS);
+        let inverse = f.splat(inverse, shape.lanes);
+        let first = self.digits_place(f, k);
+        for (v, x) in vectors.iter().enumerate() {
+            let x = f.mul(*x, inverse);
+            for (digit, value) in digits(f, x).into_iter().enumerate() {
+                let at = digit as i64 * BLOCK + v as i64 * i64::from(shape.lanes);
+                let p = byte(f, first, at);
+                f.store(value, p);
+            }
+        }
+    }
+
+    fn scale_place(&self, f: &mut Func, k: Val) -> Val {
+        let size = f.i64(BLOCK);
+        let block = f.udiv(k, size);
+        f.gep(self.scales, block, Scalar::F32)
+    }
+
+    fn digits_place(&self, f: &mut Func, k: Val) -> Val {
+        let bytes = f.i64(DIGITS);
+        let at = f.mul(k, bytes);
+        f.gep(self.digits, at, Scalar::I8)
+    }
+
+    /// The scale of the block at entry `k`.
+    pub(super) fn scale(&self, f: &mut Func, k: Val) -> Val {
+        let p = self.scale_place(f, k);
+        f.load(p, Ty::F32)
+    }
+
+    /// The block at entry `k`, as [`Fixed::product`] takes it.
+    pub(super) fn block(&self, f: &mut Func, k: Val) -> Vec<Val> {
+        let first = self.digits_place(f, k);
+        (0..DIGITS * BLOCK)
+            .step_by(VECTOR as usize)
+            .map(|at| load_bytes(f, first, at))
+            .collect()
+    }
+
+    /// The product of a block with the integers of a stored one at `block`: lanes that add up to it, in units of the scale.
+    pub(super) fn product(&self, f: &mut Func, layout: Block, block: Val, x: &[Val]) -> Val {
+        let integers = integers(f, layout, block);
+        let (zero, seven) = (f.zero(SUMS), f.int(SUMS, 7));
+        let total = x.chunks(integers.len()).fold(None, |above, digits| {
+            let sums = match above {
+                None => zero,
+                Some(above) => f.shl(above, seven),
+            };
+            let pairs = integers.iter().zip(digits);
+            Some(pairs.fold(sums, |sums, (a, b)| (self.dot)(f, sums, *a, *b)))
+        });
+        f.convert(Cast::SignedToFloat, total.unwrap_or(zero), Scalar::F32)
+    }
+}
+
+/// Sums of products.
+const SUMS: Ty = Ty::V(Fixed::LANES, Scalar::I32);
+
+fn load_bytes(f: &mut Func, ptr: Val, at: i64) -> Val {
+    let p = byte(f, ptr, at);
+    f.load(p, Ty::V(VECTOR as u32, Scalar::I8))
+}
+
+/// The integers of a stored block, in order.
+fn integers(f: &mut Func, layout: Block, block: Val) -> Vec<Val> {
+    let low = load_bytes(f, block, layout.start);
+    if layout.integers == Integers::Bytes {
+        return vec![low, load_bytes(f, block, layout.start + VECTOR)];
+    }
+    let (fifteen, four) = (f.int(low.ty, 15), f.int(low.ty, 4));
+    vec![f.and(low, fifteen), f.shr(low, four)]
+}
+
+/// The exponent of a float that is not negative, with its bias, as far as its power of two and the inverse, both moved by [`BITS`], are floats.
+fn exponent(f: &mut Func, x: Val) -> Val {
+    let bits = f.bitcast(x, Ty::S(Scalar::I32));
+    let places = f.int(bits.ty, 23);
+    let exponent = f.shr(bits, places);
+    let (least, most) = (f.int(bits.ty, BITS + 1), f.int(bits.ty, 2 * BIAS));
+    let exponent = f.max(exponent, least);
+    f.min(exponent, most)
+}
+
+/// `2^(e + more)` for an exponent `e` with its bias.
+fn power(f: &mut Func, exponent: Val, more: i64) -> Val {
+    let more = f.int(exponent.ty, more);
+    let exponent = f.add(exponent, more);
+    of_exponent(f, exponent)
+}
+
+/// `2^(more - e)`.
+fn inverse_power(f: &mut Func, exponent: Val, more: i64) -> Val {
+    let more = f.int(exponent.ty, more + 2 * BIAS);
+    let exponent = f.sub(more, exponent);
+    of_exponent(f, exponent)
+}
+
+fn of_exponent(f: &mut Func, exponent: Val) -> Val {
+    let places = f.int(exponent.ty, 23);
+    let bits = f.shl(exponent, places);
+    f.bitcast(bits, Ty::F32)
+}
+
+/// The bytes `a`, `b` and `c` of the integers nearest to small reals, `2^14 a + 2^7 b + c` with `b` and `c` from -64 to 63.
+fn digits(f: &mut Func, x: Val) -> [Val; 3] {
+    let zero = f.zero(x.ty);
+    let (q, origin) = (nearest(f, x).shifted, nearest(f, zero).shifted);
+    let ints = x.ty.with(Scalar::I32);
+    let (q, origin) = (f.bitcast(q, ints), f.bitcast(origin, ints));
+    let q = f.sub(q, origin);
+    let (half, mask, places) = (f.int(ints, 64), f.int(ints, 127), f.int(ints, 7));
+    let mut rest = q;
+    let mut lower = || {
+        let moved = f.add(rest, half);
+        let digit = f.and(moved, mask);
+        rest = f.shr_signed(moved, places);
+        f.sub(digit, half)
+    };
+    let (c, b) = (lower(), lower());
+    [rest, b, c].map(|digit| f.convert(Cast::Truncate, digit, Scalar::I8))
+}

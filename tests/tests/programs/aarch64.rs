@@ -1,0 +1,248 @@
+//! Programs for AArch64 in emulation: known answers, and what every verb says on this machine. The other tests of whole programs run the same
+//! way where `SEQC_TEST_TARGET` is `aarch64-linux`.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use super::{
+    chat::{self, PLAIN, with_template},
+    embed::deviation,
+    fixtures::{check_cuts, check_greedy, check_logits},
+    policies,
+    serve::Server,
+};
+use seqc_tests::{
+    command::{self, Answer},
+    emulation::{self, emulator},
+    fixture::{self, Fixture},
+    program::{Program, fresh_file, json},
+};
+
+const TARGET: &str = "aarch64-linux";
+
+/// max |difference| / max |value| between numbers of programs for two machines.
+const TOLERANCE: f64 = 2e-4;
+
+#[test]
+fn checkpoints_give_the_numbers_of_transformers() {
+    for name in ["llama", "mamba2", "jamba", "gemma3"] {
+        let fixture = Fixture::open(name).on(TARGET);
+        check_logits(&fixture);
+        check_greedy(&fixture);
+    }
+    check_cuts(&Fixture::open("qwen3").on(TARGET));
+}
+
+#[test]
+fn policies_keep_and_choose_what_is_known() {
+    for name in ["kivi4", "h2o", "infllm"] {
+        policies::check_on(TARGET, name);
+    }
+}
+
+/// A program for this machine and one for AArch64, and a tokenizer.
+struct Both {
+    here: Program,
+    there: Program,
+    tokenizer: String,
+}
+
+impl Both {
+    fn new() -> Both {
+        Both {
+            here: chat::bytes(),
+            there: chat::bytes_for(TARGET),
+            tokenizer: with_template(PLAIN).display().to_string(),
+        }
+    }
+
+    /// The words of a line, and the tokenizer.
+    fn words(&self, line: &str) -> Vec<String> {
+        let words = line.split(' ').map(str::to_owned);
+        words
+            .chain(["--tokenizer".to_owned(), self.tokenizer.clone()])
+            .collect()
+    }
+
+    /// What both say to the same words.
+    fn say(&self, line: &str) -> [Answer; 2] {
+        let words = self.words(line);
+        [&self.here, &self.there].map(|program| program.run(&words).ok())
+    }
+
+    /// Parts of the JSON objects that both print are equal, numbers nearly.
+    fn agree(&self, line: &str, keys: &[&str]) {
+        let [here, there] = self.say(line).map(json);
+        for key in keys {
+            assert!(!here[key].is_null(), "{line}: {key} is missing in {here}");
+            assert!(
+                alike(&here[key], &there[key]),
+                "{line}: {key} is {}, not {}",
+                there[key],
+                here[key]
+            );
+        }
+    }
+}
+
+fn alike(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => {
+            let [a, b] = [a, b].map(|n| n.as_f64().unwrap_or(f64::NAN));
+            (a - b).abs() <= TOLERANCE * a.abs().max(1e-3)
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            let same = |(key, value): (&String, &Value)| b.get(key).is_some_and(|other| alike(value, other));
+            a.len() == b.len() && a.iter().all(same)
+        }
+        _ => a == b,
+    }
+}
+
+#[test]
+fn every_verb_says_what_it_says_on_this_machine() {
+    let both = Both::new();
+    let schema = fresh_file("schema.json");
+    let text = fresh_file("text.txt");
+    fs::write(
+        &schema,
+        r#"{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}"#,
+    )
+    .expect("written");
+    fs::write(&text, "What is read here is read there, too. ".repeat(8)).expect("written");
+    let (schema, text) = (schema.display(), text.display());
+    let said = ["prompt_tokens", "tokens", "text", "stop"];
+    for line in [
+        "generate --json --prompt Once -n 24 --threads 2".to_owned(),
+        "generate --json --chat Hello -n 24 --temperature 0.8 --top-p 0.9 --seed 3 --logprobs 3".to_owned(),
+        "generate --json --prompt abcabcabcabc -n 24 --speculate lookup".to_owned(),
+        format!("generate --json --prompt Object -n 24 --json-schema {schema}"),
+        "generate --json --prompt Once -n 12 --samples 3 --temperature 1".to_owned(),
+    ] {
+        both.agree(&line, &said);
+    }
+    both.agree(&format!("perplexity {text} --format json"), &["tokens", "perplexity"]);
+    let tasks = fresh_file("tasks.jsonl");
+    fs::write(&tasks, "{\"prompt\": \"What is 1 + 1?\", \"answer\": \"2\"}\n").expect("written");
+    both.agree(
+        &format!("tasks {} -n 4 --format json", tasks.display()),
+        &["tasks", "answers"],
+    );
+    let bench = "bench -p 16 -n 4 -r 1 --output json".split(' ').map(str::to_owned);
+    json(both.there.run(&bench.collect::<Vec<_>>()));
+}
+
+#[test]
+fn conversations_and_servers_answer_as_on_this_machine() {
+    let both = Both::new();
+    let server = |program: &Program| Server::start(program, Path::new(&both.tokenizer), &[]);
+    let body = r#"{"prompt": "Hello", "max_tokens": 8, "temperature": 0}"#;
+    let [here, there] = [&both.here, &both.there].map(|program| server(program).post("/v1/completions", body).json());
+    assert!(here["choices"][0]["text"].is_string(), "{here}");
+    assert_eq!(here["choices"][0]["text"], there["choices"][0]["text"]);
+    let words = both.words("chat --max-tokens 6");
+    let [here, there] =
+        [&both.here, &both.there].map(|program| program.run_with_input(&words, "Hi\nAnd now?\n").ok().stdout);
+    assert_eq!(here, there);
+}
+
+#[test]
+fn states_and_caches_in_files_serve_as_on_this_machine() {
+    let both = Both::new();
+    let (state, dir) = (fresh_file("state"), fresh_file("caches"));
+    fs::create_dir_all(&dir).expect("a folder");
+    let begin = format!("generate --prompt Once -n 5 --json --save-state {}", state.display());
+    both.there.run(&both.words(&begin)).ok();
+    let line = format!(
+        "generate --json -n 7 --load-state {} --cache-file {}",
+        state.display(),
+        dir.display()
+    );
+    let rest = json(both.there.run(&both.words(&line)));
+    let whole = json(both.here.run(&both.words("generate --prompt Once -n 12 --json")));
+    let tokens = whole["tokens"].as_array().expect("a list");
+    assert_eq!(rest["tokens"], Value::from(tokens[5..].to_vec()));
+}
+
+#[test]
+fn the_code_that_runs_is_that_of_the_processor() {
+    let program = chat::bytes_for(TARGET).path.display().to_string();
+    for (processor, level) in [("neoverse-n1", "armv8.2-a+dotprod"), ("cortex-a72", "armv8-a")] {
+        let words = ["-cpu", processor, &program, "info", "--json"];
+        let info = json(command::run(&emulator("aarch64"), &words));
+        assert_eq!(info["target"], level, "{processor}");
+    }
+}
+
+/// Where the C library of AArch64 is on other machines, of Debian's `libc6-dev-arm64-cross`.
+const SYSROOT: &str = "/usr/aarch64-linux-gnu";
+
+#[test]
+fn c_programs_get_from_libraries_what_programs_say() {
+    let (fixture, dir) = (Fixture::open("llama"), seqc_tests::scratch("embed-aarch64"));
+    let at = |name: &str| dir.join(name).display().to_string();
+    let (model, shared) = (at("model.yaml"), at("libmodel.so"));
+    let checkpoint = fixture.dir.display().to_string();
+    command::seqc(&["import", &checkpoint, "-o", &model]).ok();
+    emulation::of_target(TARGET);
+    command::seqc(&["build", &model, "--target", TARGET, "--emit", "lib", "-o", &shared]).ok();
+    let source = fixture::folder().join("embed.c").display().to_string();
+    let (include, rpath) = (format!("-I{}", dir.display()), format!("-Wl,-rpath,{}", dir.display()));
+    for (library, program) in [(shared, at("with-shared")), (at("libmodel.a"), at("with-static"))] {
+        let line = [
+            &source,
+            &library,
+            &include,
+            &rpath,
+            "-lm",
+            "-lpthread",
+            "-ldl",
+            "-o",
+            &program,
+        ];
+        command::run(Path::new("aarch64-linux-gnu-gcc"), &line).ok();
+        let tokens = &fixture.input[..12];
+        let weights = fixture.dir.join("model.safetensors").display().to_string();
+        let mut words = vec!["-L".to_owned(), SYSROOT.to_owned(), program, weights];
+        words.extend(tokens.iter().map(i64::to_string));
+        let printed = command::run(&emulator("aarch64"), &words).ok().stdout;
+        let off = deviation(&fixture, tokens, &printed);
+        assert!(f64::from(off) <= TOLERANCE, "{library}: off by {off:e}");
+        // Errors are caught inside the library, with a text for the caller.
+        words.push("320".to_owned());
+        let said = command::run(&emulator("aarch64"), &words).refused();
+        assert!(said.contains("320"), "the token is named: {said}");
+    }
+}
+
+/// A compiler that was installed without runtimes for other processors says where it looked, and what makes them.
+#[test]
+fn a_compiler_without_the_runtime_says_what_to_do() {
+    let folder = seqc_tests::scratch("bare").join("bin");
+    fs::create_dir_all(&folder).expect("a folder");
+    let seqc = folder.join("seqc");
+    if !seqc.exists() {
+        fs::hard_link(command::seqc_binary(), &seqc).expect("a link");
+    }
+    let model = fresh_file("bytes.yaml");
+    fs::write(&model, chat::MODEL).expect("written");
+    let other = emulation::other_family();
+    let mut build = Command::new(&seqc);
+    build
+        .arg("build")
+        .arg(&model)
+        .args(["--target", other, "-o"])
+        .arg(fresh_file("never"));
+    let output = build.env_remove("SEQC_RUNTIMES").output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in [
+        "there is no runtime for",
+        &format!("lib/seqc/{other}"),
+        &format!("scripts/runtime.sh {other}"),
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
