@@ -1,4 +1,4 @@
-//! GGUF files: two recorded checkpoints written again as GGUF, imported and evaluated; and files with wrong keys.
+//! GGUF files: three recorded checkpoints written again as GGUF, imported and evaluated; and files with wrong keys.
 
 use seqc::{
     import,
@@ -225,6 +225,47 @@ fn a_state_space_model_gives_the_recorded_results() {
         ("mamba.attention.layer_norm_rms_epsilon", Key::Real(1e-5)),
     ];
     check("mamba", &gguf(&keys, &tensors));
+}
+
+#[test]
+fn a_model_of_windows_and_four_norms_gives_the_recorded_results() {
+    let names = [
+        ("embed_tokens.weight", "token_embd.weight"),
+        ("model.norm.weight", "output_norm.weight"),
+        ("input_layernorm.weight", "blk.{i}.attn_norm.weight"),
+        ("post_attention_layernorm.weight", "blk.{i}.post_attention_norm.weight"),
+        ("pre_feedforward_layernorm.weight", "blk.{i}.ffn_norm.weight"),
+        ("post_feedforward_layernorm.weight", "blk.{i}.post_ffw_norm.weight"),
+        ("q_proj.weight", "blk.{i}.attn_q.weight"),
+        ("k_proj.weight", "blk.{i}.attn_k.weight"),
+        ("v_proj.weight", "blk.{i}.attn_v.weight"),
+        ("o_proj.weight", "blk.{i}.attn_output.weight"),
+        ("q_norm.weight", "blk.{i}.attn_q_norm.weight"),
+        ("k_norm.weight", "blk.{i}.attn_k_norm.weight"),
+        ("gate_proj.weight", "blk.{i}.ffn_gate.weight"),
+        ("up_proj.weight", "blk.{i}.ffn_up.weight"),
+        ("down_proj.weight", "blk.{i}.ffn_down.weight"),
+    ];
+    let mut tensors = renamed(&fixture("gemma3"), &names);
+    for (name, (_, data)) in &mut tensors {
+        if name.contains("norm") {
+            data.iter_mut().for_each(|v| *v += 1.0);
+        }
+    }
+    let keys = [
+        ("general.architecture", Key::Text("gemma3")),
+        ("gemma3.embedding_length", Key::Int(64)),
+        ("gemma3.block_count", Key::Int(6)),
+        ("gemma3.attention.head_count", Key::Int(4)),
+        ("gemma3.attention.head_count_kv", Key::Int(2)),
+        ("gemma3.attention.key_length", Key::Int(16)),
+        ("gemma3.attention.value_length", Key::Int(16)),
+        ("gemma3.attention.sliding_window", Key::Int(16)),
+        ("gemma3.feed_forward_length", Key::Int(160)),
+        ("gemma3.attention.layer_norm_rms_epsilon", Key::Real(1e-6)),
+        ("gemma3.rope.freq_base", Key::Real(10_000.0)),
+    ];
+    check("gemma3", &gguf(&keys, &tensors));
 }
 
 #[test]
