@@ -227,7 +227,7 @@ fn laws_of_models_are_checked() {
     let call = "call a layer0 ($0) -> ($1) { param w from [t] }";
     assert_eq!(model("f32", call, "output y $1"), [0; 0]);
     assert_eq!(model("", call, "output y $1"), [14]);
-    assert_eq!(model("q4_k", call, "output y $1"), [14]);
+    assert_eq!(model("f64", call, "output y $1"), [14]);
     assert_eq!(model("f32", "call a layer1 ($0) -> ($1) { }", "output y $1"), [15]);
     assert_eq!(
         model("f32", "call a layer0 () -> ($1) { param w from [t] }", "output y $1"),

@@ -248,14 +248,6 @@ mod tests {
     }
 
     #[test]
-    fn a_native_encoding_is_told_apart_by_its_name() {
-        for encoding in Encoding::all_native() {
-            let native = encoding.native().map(|native| format!("{native:?}").to_lowercase());
-            assert_eq!(native.as_deref(), Some(encoding.name()));
-        }
-    }
-
-    #[test]
     fn integers_and_listed_encodings_are_no_weights() {
         assert_eq!(Encoding::Bf16.refusal(), None);
         let refusal = |encoding: Encoding| encoding.refusal().unwrap_or_default();

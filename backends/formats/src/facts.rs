@@ -1,6 +1,6 @@
 //! What is said of an encoding: its name, its blocks, its numbers in files, how it is decoded and what it is good for.
 
-use crate::native::Native;
+use crate::{block::Block, native::Native};
 
 /// What a tensor of an encoding can be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,20 @@ impl Facts {
             ggml: Some(number),
             safetensors: None,
             decode: None,
+        }
+    }
+
+    /// An encoding of GGML whose blocks generated code reads as they are stored.
+    pub(crate) const fn native(
+        name: &'static str,
+        number: u32,
+        block: usize,
+        block_bytes: usize,
+        structure: &'static Block,
+    ) -> Facts {
+        Facts {
+            usage: Use::Native(Native::Block(structure)),
+            ..Facts::ggml(name, number, block, block_bytes)
         }
     }
 }

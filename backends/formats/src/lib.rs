@@ -8,6 +8,7 @@ mod bfloat16;
 mod binary16;
 mod binary32;
 mod binary64;
+mod block;
 mod encoding;
 mod facts;
 mod half;
@@ -25,6 +26,7 @@ mod q8_0;
 mod unpack;
 
 pub use bfloat16::{nearest_bf16, to_bf16};
+pub use block::{Bits, Block, Factors, Groups};
 pub use encoding::Encoding;
 pub use facts::Use;
 pub use half::{nearest_f16, to_f16};

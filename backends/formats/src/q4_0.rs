@@ -1,15 +1,23 @@
 //! `q4_0`: 32 weights in 18 bytes: f16 `d`, 16 bytes of nibbles; `w = d * (q - 8)`.
 
 use crate::{
-    facts::{Facts, Use},
-    native::Native,
+    block::{Bits, Block},
+    facts::Facts,
     unpack::{each_block, half, nibble},
 };
 
 pub(crate) const FACTS: Facts = Facts {
-    usage: Use::Native(Native::Q4_0),
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
-    ..Facts::ggml("q4_0", 2, 32, 18)
+    ..Facts::native("q4_0", 2, 32, 18, &BLOCK)
+};
+
+const BLOCK: Block = Block {
+    offset: -8,
+    ..Block::scaled(Bits {
+        start: 2,
+        bits: 4,
+        run: 16,
+    })
 };
 
 fn weights(block: &[u8; 18]) -> [f32; 32] {

@@ -1,15 +1,23 @@
 //! `q4_1`: 32 weights in 20 bytes: f16 `d` and `m`, 16 bytes of nibbles; `w = d * q + m`.
 
 use crate::{
-    facts::{Facts, Use},
-    native::Native,
+    block::{Bits, Block},
+    facts::Facts,
     unpack::{each_block, half, nibble},
 };
 
 pub(crate) const FACTS: Facts = Facts {
-    usage: Use::Native(Native::Q4_1),
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
-    ..Facts::ggml("q4_1", 3, 32, 20)
+    ..Facts::native("q4_1", 3, 32, 20, &BLOCK)
+};
+
+const BLOCK: Block = Block {
+    minimum: Some(2),
+    ..Block::scaled(Bits {
+        start: 4,
+        bits: 4,
+        run: 16,
+    })
 };
 
 fn weights(block: &[u8; 20]) -> [f32; 32] {

@@ -1,13 +1,33 @@
 //! `q5_k`: 256 weights in 176 bytes: as `q4_k` with a fifth bit.
 
 use crate::{
+    block::{Bits, Block, Factors, Groups},
     facts::Facts,
     unpack::{each_block, half, long_nibble, six_bits},
 };
 
 pub(crate) const FACTS: Facts = Facts {
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
-    ..Facts::ggml("q5_k", 13, 256, 176)
+    ..Facts::native("q5_k", 13, 256, 176, &BLOCK)
+};
+
+const BLOCK: Block = Block {
+    high: Some(Bits {
+        start: 16,
+        bits: 1,
+        run: 32,
+    }),
+    minimum: Some(2),
+    groups: Some(Groups {
+        size: 32,
+        start: 4,
+        factors: Factors::SixBits,
+    }),
+    ..Block::scaled(Bits {
+        start: 48,
+        bits: 4,
+        run: 32,
+    })
 };
 
 fn weights(block: &[u8; 176]) -> [f32; 256] {

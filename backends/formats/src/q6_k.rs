@@ -1,13 +1,34 @@
 //! `q6_k`: 256 weights in 210 bytes: sixteen groups of 6-bit weights with 8-bit scales.
 
 use crate::{
+    block::{Bits, Block, Factors, Groups},
     facts::Facts,
     unpack::{each_block, half},
 };
 
 pub(crate) const FACTS: Facts = Facts {
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
-    ..Facts::ggml("q6_k", 14, 256, 210)
+    ..Facts::native("q6_k", 14, 256, 210, &BLOCK)
+};
+
+const BLOCK: Block = Block {
+    high: Some(Bits {
+        start: 128,
+        bits: 2,
+        run: 32,
+    }),
+    offset: -32,
+    scale: 208,
+    groups: Some(Groups {
+        size: 16,
+        start: 192,
+        factors: Factors::Bytes,
+    }),
+    ..Block::scaled(Bits {
+        start: 0,
+        bits: 4,
+        run: 64,
+    })
 };
 
 fn weights(block: &[u8; 210]) -> [f32; 256] {

@@ -1,16 +1,21 @@
 //! `q8_0`: 32 weights in 34 bytes: f16 `d`, 32 signed bytes; `w = d * q`.
 
 use crate::{
-    facts::{Facts, Use},
-    native::Native,
+    block::{Bits, Block},
+    facts::Facts,
     unpack::{each_block, half},
 };
 
 pub(crate) const FACTS: Facts = Facts {
-    usage: Use::Native(Native::Q8_0),
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
-    ..Facts::ggml("q8_0", 8, 32, 34)
+    ..Facts::native("q8_0", 8, 32, 34, &BLOCK)
 };
+
+const BLOCK: Block = Block::scaled(Bits {
+    start: 2,
+    bits: 8,
+    run: 32,
+});
 
 fn weights(block: &[u8; 34]) -> [f32; 32] {
     let d = half(block, 0);

@@ -8,7 +8,7 @@ use std::{
 use seqc_abi::{Descriptor, ParamSlot};
 
 use seqc_checkpoint::{Checkpoint, Source, TensorRef, unquantised};
-use seqc_formats::{Encoding, Native, to_bf16, to_f16};
+use seqc_formats::{Block, Encoding, Native, nearest_f16, to_bf16, to_f16};
 
 use crate::{Error, Result, fingerprint, memory::Region};
 
@@ -364,9 +364,12 @@ fn random_bytes(bytes: &mut [u8], slot: &ParamSlot, seed: u64) -> Result<()> {
         Native::F32 => fill(bytes, || (reach * mix.signed()).to_le_bytes()),
         Native::F16 => fill(bytes, || to_f16(reach * mix.signed()).to_le_bytes()),
         Native::Bf16 => fill(bytes, || to_bf16(reach * mix.signed()).to_le_bytes()),
-        Native::Q4_0 => fill(bytes, || block::<18>(&mut mix, &[to_f16(reach / 8.0)])),
-        Native::Q4_1 => fill(bytes, || block::<20>(&mut mix, &[to_f16(reach / 7.5), to_f16(-reach)])),
-        Native::Q8_0 => fill(bytes, || block::<34>(&mut mix, &[to_f16(reach / 128.0)])),
+        Native::Block(block) => {
+            for bytes in bytes.chunks_exact_mut(slot.encoding.block_bytes()) {
+                fill(bytes, || [mix.next() as u8]);
+                put_scales(bytes, block, reach);
+            }
+        }
     }
     Ok(())
 }
@@ -377,14 +380,12 @@ fn fill<const N: usize>(bytes: &mut [u8], mut next: impl FnMut() -> [u8; N]) {
     }
 }
 
-/// A block that starts with its scales and goes on with random bits.
-fn block<const N: usize>(mix: &mut Mix, scales: &[u16]) -> [u8; N] {
-    let mut out = [0; N];
-    for byte in &mut out {
-        *byte = mix.next() as u8;
+/// Gives a block of random bits scales with which its weights are spread over about `-reach..reach`.
+fn put_scales(bytes: &mut [u8], block: &Block, reach: f32) {
+    let (scale, minimum) = block.scales_of(reach);
+    let mut put = |at: usize, value: f32| bytes[at..at + 2].copy_from_slice(&nearest_f16(value).to_le_bytes());
+    put(block.scale, scale);
+    if let Some(at) = block.minimum {
+        put(at, minimum);
     }
-    for (to, scale) in out.as_chunks_mut::<2>().0.iter_mut().zip(scales) {
-        *to = scale.to_le_bytes();
-    }
-    out
 }

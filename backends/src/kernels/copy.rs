@@ -1,8 +1,10 @@
 //! Decoding and copying of single rows.
 
 use super::{
-    dequant::{block_vectors, byte, plain_vector},
-    layout::{Layout, Plain, layout},
+    block_rows::BlockRows,
+    dequant::{byte, plain_vector},
+    layout::Plain,
+    strips::{Strips, Weights},
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
@@ -15,7 +17,7 @@ pub fn row_name(encoding: Encoding) -> String {
     format!("seqc_row_{}", encoding.name())
 }
 
-/// Adds `fn(w, n, out)`: the `n` weights at `w` as f32. For block stores `n` is a multiple of 32. Returns its name.
+/// Adds `fn(w, n, out)`: the `n` weights at `w` as f32. For block stores `n` is a multiple of their block. Returns its name.
 pub fn row(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> String {
     let name = row_name(encoding);
     if module.has(&name) {
@@ -24,22 +26,9 @@ pub fn row(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> Stri
     let lanes = target.machine.lanes;
     let mut f = Func::new(&name, &[Ty::GLOBAL, Ty::I64, Ty::GLOBAL], None);
     let (w, n, out) = (f.param(0), f.param(1), f.param(2));
-    let zero = f.i64(0);
-    match layout(encoding) {
-        Layout::Block(block) => {
-            let (per_block, bytes) = (f.i64(32), f.i64(encoding.block_bytes() as i64));
-            f.for_each(zero, n, 32, |f, k| {
-                let index = f.udiv(k, per_block);
-                let at = f.mul(index, bytes);
-                let source = f.gep(w, at, Scalar::I8);
-                let to = f.gep(out, k, Scalar::F32);
-                for (i, v) in block_vectors(f, target, block, source).into_iter().enumerate() {
-                    let p = byte(f, to, 4 * i as i64 * i64::from(lanes));
-                    f.store(v, p);
-                }
-            });
-        }
-        Layout::Plain(plain) => vectors(&mut f, n, lanes, |f, k, mask| {
+    match Weights::new(&mut f, target, encoding, 1) {
+        Weights::Blocks(strips) => blocks(&mut f, &strips, encoding),
+        Weights::Plain(plain) => vectors(&mut f, n, lanes, |f, k, mask| {
             let size = f.i64(encoding.block_bytes() as i64);
             let at = f.mul(k, size);
             let source = f.gep(w, at, Scalar::I8);
@@ -50,6 +39,32 @@ pub fn row(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> Stri
     }
     module.add(f);
     name
+}
+
+/// The body of [`row`] for blocks.
+fn blocks(f: &mut Func, strips: &Strips<'_>, encoding: Encoding) {
+    let (w, n, out) = (f.param(0), f.param(1), f.param(2));
+    let (zero, per_block) = (f.i64(0), f.i64(encoding.block() as i64));
+    let bytes = f.i64(encoding.block_bytes() as i64);
+    f.for_each(zero, n, encoding.block() as i64, |f, k| {
+        let index = f.udiv(k, per_block);
+        let at = f.mul(index, bytes);
+        let rows = BlockRows {
+            first: f.gep(w, at, Scalar::I8),
+            stride: zero,
+            count: 1,
+            valid: None,
+        };
+        let to = f.gep(out, k, Scalar::F32);
+        strips.each(f, &rows, &[], |f, column, weights, _| {
+            let to = f.gep(to, column, Scalar::F32);
+            for (i, v) in weights[0].iter().enumerate() {
+                let p = byte(f, to, 4 * i as i64 * i64::from(v.ty.lanes()));
+                f.store(*v, p);
+            }
+            Vec::new()
+        });
+    });
 }
 
 /// Name of the function that [`copy`] adds.

@@ -1,10 +1,7 @@
-//! Reading stored weight rows as f32 vectors: plain types and GGML blocks of 32.
+//! Reading and writing numbers that are stored by themselves as f32 vectors.
 
-use super::layout::{Block, Integers, Plain};
-use crate::{
-    kernel::{Cast, Cmp, Func, Scalar, Ty, Val},
-    targets::{Scaling, TargetInfo},
-};
+use super::layout::Plain;
+use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
 
 /// The `f32` of an IEEE half in a 16-bit integer (or of each lane).
 pub(super) fn half_to_float(f: &mut Func, bits: Val) -> Val {
@@ -66,57 +63,4 @@ pub(super) fn float_to_plain(f: &mut Func, plain: Plain, value: Val) -> Val {
 pub(super) fn byte(f: &mut Func, ptr: Val, offset: i64) -> Val {
     let offset = f.i64(offset);
     f.gep(ptr, offset, Scalar::I8)
-}
-
-/// The 32 weights of the block at `ptr` as vectors of as many floats as the target has lanes, in order.
-pub(super) fn block_vectors(f: &mut Func, target: &TargetInfo, block: Block, ptr: Val) -> Vec<Val> {
-    let lanes = target.machine.lanes;
-    let half = |f: &mut Func, at: i64| {
-        let p = byte(f, ptr, at);
-        let half = f.load(p, Ty::S(Scalar::I16));
-        let half = f.splat(half, lanes);
-        half_to_float(f, half)
-    };
-    let scale = half(f, 0);
-    if block.integers == Integers::Bytes {
-        let integers = block_bytes(f, block, ptr, lanes);
-        return integers.into_iter().map(|q| f.mul(q, scale)).collect();
-    }
-    let scaling = Scaling {
-        offset: block.offset.unwrap_or(0.0),
-        scale,
-        minimum: block.minimum.map(|at| half(f, at)),
-    };
-    let (mut low, mut high) = (Vec::new(), Vec::new());
-    for at in (0..16).step_by(lanes as usize) {
-        let p = byte(f, ptr, block.start + i64::from(at));
-        let bytes = f.load(p, Ty::V(lanes, Scalar::I8));
-        let bytes = f.convert(Cast::ZeroExtend, bytes, Scalar::I32);
-        let [l, h] = (target.micro_kernels.scaled_nibbles)(f, bytes, scaling);
-        low.push(l);
-        high.push(h);
-    }
-    low.extend(high);
-    low
-}
-
-/// The 32 integers of the block at `ptr`, stored as bytes, as floats in order.
-pub(super) fn block_bytes(f: &mut Func, block: Block, ptr: Val, lanes: u32) -> Vec<Val> {
-    let integers = |at: i64| {
-        let p = byte(f, ptr, block.start + at);
-        let q = f.load(p, Ty::V(lanes, Scalar::I8));
-        let q = f.convert(Cast::SignExtend, q, Scalar::I32);
-        f.convert(Cast::SignedToFloat, q, Scalar::F32)
-    };
-    (0..32).step_by(lanes as usize).map(integers).collect()
-}
-
-/// [`block_vectors`] where `exists`, zeros elsewhere.
-pub(super) fn block_or_zero(f: &mut Func, target: &TargetInfo, block: Block, ptr: Val, exists: Val) -> Vec<Val> {
-    let lanes = target.machine.lanes;
-    f.if_else(
-        exists,
-        |f| block_vectors(f, target, block, ptr),
-        |f| vec![f.zero(Ty::V(lanes, Scalar::F32)); 32 / lanes as usize],
-    )
 }

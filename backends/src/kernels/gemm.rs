@@ -124,7 +124,8 @@ impl Gemm {
     /// Blocks of columns one after another, adding up. However many there are, the code is that of one.
     fn blocks(&self, f: &mut Func, all: ProductRows) {
         let count = self.k.div_ceil(self.block).max(1);
-        let each = self.k.div_ceil(count).next_multiple_of(32).max(1);
+        let whole = self.encoding.block().max(32);
+        let each = self.k.div_ceil(count).next_multiple_of(whole).max(1);
         let (zero, k) = (f.i64(0), f.i64(self.k as i64));
         if count == 1 {
             let columns = Columns {

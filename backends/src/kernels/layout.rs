@@ -1,16 +1,28 @@
-//! How generated code reads each encoding: the one place where kernels tell encodings apart by name.
+//! How generated code reads each encoding: the one place where kernels tell encodings apart.
 
 use crate::kernel::Scalar;
-use seqc_formats::{Encoding, Native};
+use seqc_formats::{self as formats, Encoding, Groups, Native};
 
 /// Where the numbers of an encoding are in its bytes.
 #[derive(Clone, Copy)]
 pub(super) enum Layout {
     /// Each number by itself.
     Plain(Plain),
-    /// Blocks of 32 with a common scale.
-    Block(Block),
+    /// In blocks.
+    Blocks(Blocks),
 }
+
+/// How blocks are read: a strip of [`STRIP`] numbers at a time.
+#[derive(Clone, Copy)]
+pub(super) enum Blocks {
+    /// Blocks of one strip with a common scale.
+    Short(Block),
+    /// Longer blocks, of groups with scales of their own.
+    Grouped(Grouped),
+}
+
+/// Numbers of a block that are read together.
+pub(super) const STRIP: u32 = 32;
 
 /// How a number that is stored by itself becomes f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +61,38 @@ pub(super) enum Integers {
     Nibbles,
     /// Signed bytes.
     Bytes,
+    /// Put together from bits, the offset added.
+    Bits(&'static formats::Block),
 }
 
 impl Block {
     /// Whether its numbers are more than a scale times an integer.
     pub(super) fn is_shifted(&self) -> bool {
         self.offset.is_some() || self.minimum.is_some()
+    }
+}
+
+/// A block of numbers `d s (q + offset) - m t`: factors `s` and `t` of each group, and integers `q` whose bits are put together.
+#[derive(Clone, Copy)]
+pub(super) struct Grouped {
+    pub(super) block: &'static formats::Block,
+    pub(super) groups: Groups,
+    /// Numbers of a block.
+    pub(super) size: u32,
+}
+
+impl Grouped {
+    /// Groups of a block.
+    pub(super) fn count(&self) -> u32 {
+        self.size / self.groups.size as u32
+    }
+
+    /// The byte where the integers begin, where those of a group are the low or the high halves of consecutive bytes, low halves before
+    /// high ones.
+    pub(super) fn nibbles(&self) -> Option<i64> {
+        let (block, low) = (self.block, self.block.low);
+        let halves = low.bits == 4 && low.run == self.groups.size;
+        (halves && block.high.is_none() && block.offset == 0).then_some(low.start as i64)
     }
 }
 
@@ -68,44 +106,52 @@ pub(super) fn layout(encoding: Encoding) -> Layout {
         Native::F32 => Layout::Plain(Plain::F32),
         Native::F16 => Layout::Plain(Plain::F16),
         Native::Bf16 => Layout::Plain(Plain::Bf16),
-        Native::Q4_0 => Layout::Block(Block {
-            start: 2,
-            integers: Integers::Nibbles,
-            offset: Some(-8.0),
-            minimum: None,
+        Native::Block(block) => Layout::Blocks(match block.groups {
+            None => Blocks::Short(short(block)),
+            Some(groups) => Blocks::Grouped(Grouped {
+                block,
+                groups,
+                size: encoding.block() as u32,
+            }),
         }),
-        Native::Q4_1 => Layout::Block(Block {
-            start: 4,
-            integers: Integers::Nibbles,
-            offset: None,
-            minimum: Some(2),
-        }),
-        Native::Q8_0 => Layout::Block(Block {
-            start: 2,
-            integers: Integers::Bytes,
-            offset: None,
-            minimum: None,
-        }),
+    }
+}
+
+/// A block whose scale is its own.
+fn short(block: &'static formats::Block) -> Block {
+    let offset = (block.offset != 0).then(|| f32::from(block.offset));
+    let (integers, offset) = match (block.low.bits, block.high) {
+        (8, None) => (Integers::Bytes, offset),
+        (4, None) => (Integers::Nibbles, offset),
+        _ => (Integers::Bits(block), None),
+    };
+    Block {
+        start: block.low.start as i64,
+        integers,
+        offset,
+        minimum: block.minimum.map(|at| at as i64),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, Integers, Layout, layout};
-    use seqc_formats::Encoding;
+    use super::{Blocks, Layout, STRIP, layout};
+    use seqc_formats::{Bits, Encoding, Native};
 
     #[test]
-    fn the_bytes_of_a_block_are_its_scales_and_integers() {
+    fn the_bits_of_every_block_are_in_its_bytes() {
         for encoding in Encoding::all_native() {
-            let Layout::Block(Block { start, integers, .. }) = layout(encoding) else {
+            let Some(Native::Block(block)) = encoding.native() else {
                 assert_eq!(encoding.block(), 1);
                 continue;
             };
-            let bytes = match integers {
-                Integers::Nibbles => 16,
-                Integers::Bytes => 32,
-            };
-            assert_eq!((encoding.block(), encoding.block_bytes() as i64), (32, start + bytes));
+            assert!(encoding.block().is_multiple_of(STRIP as usize), "{encoding}");
+            let ends = |bits: Bits| bits.place(encoding.block() - 1).0 < encoding.block_bytes();
+            assert!(ends(block.low) && block.high.is_none_or(ends), "{encoding}");
+            if let Layout::Blocks(Blocks::Short(_)) = layout(encoding) {
+                // What kernels read a strip at a time, with the scale before everything else.
+                assert_eq!((encoding.block(), block.scale), (STRIP as usize, 0), "{encoding}");
+            }
         }
     }
 }

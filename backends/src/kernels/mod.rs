@@ -4,11 +4,14 @@
 //! this module that returns its name. Pointers are bare; sizes and strides are 64-bit numbers.
 
 mod attend;
+mod bits;
+mod block_rows;
 mod copy;
 mod dequant;
 pub(crate) mod finite;
 mod gemm;
 mod gemv;
+mod group_scales;
 mod lanes;
 mod layout;
 mod long_conv;
@@ -16,8 +19,11 @@ pub mod math;
 mod micro;
 mod pack;
 mod product_rows;
+mod short_blocks;
 mod skinny;
+mod strips;
 mod tile;
+mod unpack;
 
 pub use attend::{Arguments, Attend, Governed, Needs, Part};
 pub use copy::{COPY, copy, row, row_name};

@@ -1,9 +1,11 @@
 //! Packing a panel of weight rows for the micro-kernel: dequantised, and transposed in registers.
 
 use super::{
-    dequant::{block_or_zero, block_vectors, byte, plain_vector},
+    block_rows::BlockRows,
+    dequant::{byte, plain_vector},
     lanes::transpose,
-    layout::{Block, Layout, Plain, layout},
+    layout::Plain,
+    strips::{Strips, Weights},
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
@@ -14,7 +16,7 @@ use seqc_formats::Encoding;
 /// Adds the packing kernel for panels of `panel` vectors; returns its name.
 ///
 /// `fn(w, row_bytes, rows, k0, kc, out)` writes `out[(k - k0) * n + r] = W[r][k]`, `n = panel * lanes`, for
-/// `k0 <= k < k0 + kc`; rows from `rows` up to `n` are zero. For block stores `k0` and `kc` are multiples of 32.
+/// `k0 <= k < k0 + kc`; rows from `rows` up to `n` are zero. For block stores `k0` and `kc` are multiples of their block.
 pub fn pack(module: &mut Module, target: &TargetInfo, encoding: Encoding, panel: u32) -> String {
     let name = format!("seqc_pack_{}x{panel}", encoding.name());
     if module.has(&name) {
@@ -29,7 +31,7 @@ pub fn pack(module: &mut Module, target: &TargetInfo, encoding: Encoding, panel:
     let out = f.param(5);
     let lanes = target.machine.lanes;
     let pack = Pack {
-        target,
+        weights: Weights::new(&mut f, target, encoding, lanes),
         encoding,
         lanes,
         panel,
@@ -67,7 +69,7 @@ pub fn pack(module: &mut Module, target: &TargetInfo, encoding: Encoding, panel:
 }
 
 struct Pack<'m> {
-    target: &'m TargetInfo,
+    weights: Weights<'m>,
     encoding: Encoding,
     lanes: u32,
     panel: u32,
@@ -95,10 +97,11 @@ impl Pack<'_> {
     /// A group over all of `k`.
     fn group(&self, f: &mut Func, group: Group, kc: Val) {
         let zero = f.i64(0);
-        let plain = match layout(self.encoding) {
-            Layout::Plain(plain) => plain,
-            Layout::Block(block) => {
-                f.for_each(zero, kc, 32, |f, k| self.blocks(f, block, group, k));
+        let plain = match &self.weights {
+            Weights::Plain(plain) => *plain,
+            Weights::Blocks(strips) => {
+                let block = self.encoding.block() as i64;
+                f.for_each(zero, kc, block, |f, k| self.blocks(f, strips, group, k));
                 return;
             }
         };
@@ -142,30 +145,30 @@ impl Pack<'_> {
         Some(columns.map_or(exists, |mask| f.and(exists, mask)))
     }
 
-    /// `lanes` rows by one block of 32.
-    fn blocks(&self, f: &mut Func, block: Block, group: Group, k: Val) {
-        let (per_block, bytes) = (f.i64(32), f.i64(self.encoding.block_bytes() as i64));
+    /// `lanes` rows by one block.
+    fn blocks(&self, f: &mut Func, strips: &Strips<'_>, group: Group, k: Val) {
+        let (per_block, bytes) = (
+            f.i64(self.encoding.block() as i64),
+            f.i64(self.encoding.block_bytes() as i64),
+        );
         let index = f.udiv(k, per_block);
         let offset = f.mul(index, bytes);
-        let mut rows = Vec::new();
-        for r in 0..self.lanes {
-            let row = self.row(f, group.source, r);
-            let p = f.gep(row, offset, Scalar::I8);
-            rows.push(match group.valid {
-                None => block_vectors(f, self.target, block, p),
-                Some(valid) => {
-                    let r = f.i64(i64::from(r));
-                    let exists = f.cmp(Cmp::Lt, r, valid);
-                    block_or_zero(f, self.target, block, p, exists)
-                }
-            });
-        }
-        for part in 0..rows[0].len() {
-            let vectors: Vec<Val> = rows.iter().map(|row| row[part]).collect();
-            let columns = transpose(f, &vectors);
-            let shift = part as i64 * i64::from(self.lanes);
-            self.store_tile(f, group.target, Column { k, shift }, &columns, None);
-        }
+        let rows = BlockRows {
+            first: f.gep(group.source, offset, Scalar::I8),
+            stride: self.stride,
+            count: self.lanes,
+            valid: group.valid,
+        };
+        strips.each(f, &rows, &[], |f, column, rows, _| {
+            let k = f.add(k, column);
+            for part in 0..rows[0].len() {
+                let vectors: Vec<Val> = rows.iter().map(|row| row[part]).collect();
+                let columns = transpose(f, &vectors);
+                let shift = part as i64 * i64::from(self.lanes);
+                self.store_tile(f, group.target, Column { k, shift }, &columns, None);
+            }
+            Vec::new()
+        });
     }
 
     /// Writes columns of the panel from `first` on, the first `columns` of them when not all.

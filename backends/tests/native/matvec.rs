@@ -43,10 +43,10 @@ fn load(target: &Target) -> Loaded {
 
 /// Columns that are tried.
 fn sizes(encoding: Encoding) -> &'static [usize] {
-    if encoding.block() == 32 {
-        &[32, 64, 96, 576, 2080]
-    } else {
-        &[1, 7, 16, 40, 100, 576]
+    match encoding.block() {
+        1 => &[1, 7, 16, 40, 100, 576],
+        32 => &[32, 64, 96, 576, 2080],
+        _ => &[256, 512, 1280, 2304],
     }
 }
 
@@ -210,6 +210,9 @@ fn speed_of_matrix_vector() {
         for (encoding, name) in names {
             let f = kernel(&loaded, &name);
             for k in [576usize, 1536, 4096] {
+                if k % encoding.block() != 0 {
+                    continue;
+                }
                 let stride = encoding.row_bytes(k).expect("whole blocks");
                 let (large, small) = ((96 << 20) / stride, (192 << 10) / stride);
                 let (x, mut y) = (vec![0.5f32; k], vec![0.0f32; large]);

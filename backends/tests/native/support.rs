@@ -6,7 +6,7 @@ use seqc_backends::{
     link,
     mlir::{Emit, Target, compile, print},
 };
-use seqc_formats::{Encoding, to_bf16};
+use seqc_formats::{Encoding, Native, to_bf16};
 use std::{
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
@@ -111,12 +111,14 @@ pub(crate) fn weights(encoding: Encoding, rows: usize, k: usize, random: &mut Ra
     (bytes, values)
 }
 
-/// A block of random integers under random scales of ordinary size, which fill its first four bytes at most.
+/// A block of random integers and factors under random scales of ordinary size.
 fn block(encoding: Encoding, random: &mut Random, bytes: &mut Vec<u8>) {
     let start = bytes.len();
     bytes.extend((0..encoding.block_bytes()).map(|_| random.bits() as u8));
-    let scales = if encoding == Encoding::Q4_1 { 2 } else { 1 };
-    for scale in bytes[start..].chunks_exact_mut(2).take(scales) {
-        scale.copy_from_slice(&random.half().to_le_bytes());
+    let Some(Native::Block(block)) = encoding.native() else {
+        panic!("{encoding} has no blocks")
+    };
+    for at in [Some(block.scale), block.minimum].into_iter().flatten() {
+        bytes[start + at..][..2].copy_from_slice(&random.half().to_le_bytes());
     }
 }

@@ -96,7 +96,7 @@ impl Attend {
     pub(super) fn stored(&self) -> Plain {
         match layout(self.spec.stored) {
             Layout::Plain(plain) => plain,
-            Layout::Block(_) => unreachable!("a cache holds numbers by themselves (law 11)"),
+            Layout::Blocks(_) => unreachable!("a cache holds numbers by themselves (law 11)"),
         }
     }
 

@@ -3,18 +3,21 @@
 //! A row's product is `sum_b d_b (q_b . x_b) + c_b X_b` over its blocks `b`, where `X_b` is the sum of the
 //! block's part of `x`, and `c_b` its offset: `-8 d_b` for `q4_0`, whose quants count from 0 here, `m_b` for
 //! `q4_1`, none for `q8_0`. Vectors work on the first term, one row at a time. Scales are converted, and
-//! the second term is summed, a segment of blocks ahead, with one lane for each row.
+//! the second term is summed, a segment of blocks ahead, with one lane for each row; integers that are neither bytes nor nibbles
+//! are put together there, too.
 //!
 //! Processors that add up products of bytes take `x` in [fixed point](super::fixed) for the first term. On others, integers are made reals:
 //! a byte of a 4-bit block holds two quants, `b = l + 16 h`. It meets `l u + h v = l (u - v / 16) + b (v / 16)`,
 //! which spares a shift.
 
-use super::{fixed::Fixed, shape::Shape};
+use super::{fixed::Fixed, inputs::input_sums, opaque::opaque, shape::Shape};
 use crate::{
     kernel::{Cache, Cast, Func, Scalar, Ty, Val},
     kernels::{
-        dequant::{block_bytes, byte, half_to_float},
-        layout::{Block, Integers},
+        bits::strip,
+        dequant::{byte, half_to_float},
+        layout::{Block, Integers, STRIP},
+        short_blocks::block_bytes,
     },
 };
 
@@ -29,6 +32,8 @@ pub(super) struct Blocks {
     fixed: Option<Fixed>,
     /// The number 15, which LLVM must not see through: it would mask bytes and widen them twice.
     fifteen: Val,
+    /// The segment's integers of all rows, where they are put together from bits: a byte each.
+    integers: Option<Val>,
 }
 
 /// A block of a segment.
@@ -42,8 +47,8 @@ struct Step {
 
 /// A block of one row.
 struct Scaled {
-    /// Its bytes.
-    block: Val,
+    /// Where its integers are.
+    integers: Val,
     /// Its scale, converted.
     d: Val,
 }
@@ -52,16 +57,23 @@ impl Blocks {
     pub(super) fn new(f: &mut Func, shape: &Shape<'_>, layout: Block, rows: u32) -> Blocks {
         let slots = f.i64(segment(shape) / 32 * i64::from(rows));
         let scales = stack(f, slots);
-        let sums = layout.is_shifted().then(|| block_sums(f, shape, layout));
+        let sums = layout
+            .is_shifted()
+            .then(|| input_sums(f, shape, STRIP, layout.offset.unwrap_or(1.0)));
         let dot_bytes = shape.target.micro_kernels.dot_bytes;
         let fixed = dot_bytes.map(|dot| Fixed::new(f, shape, dot));
         let fifteen = opaque(f, 15);
+        let integers = matches!(layout.integers, Integers::Bits(_)).then(|| {
+            let bytes = f.i64(segment(shape) * i64::from(rows));
+            f.stack_of(bytes, Scalar::I8)
+        });
         Blocks {
             layout,
             scales,
             sums,
             fixed,
             fifteen,
+            integers,
         }
     }
 
@@ -76,6 +88,7 @@ impl Blocks {
             let end = f.min(end, shape.k);
             let (first, second) = sums.split_at(rows.len());
             let second = f.for_loop(from..end, step, second, |f, k, second| {
+                self.unpack(f, shape, rows, Step { from, k });
                 vec![self.scales(f, shape, rows, Step { from, k }, second[0])]
             });
             let mut next = f.for_loop(from..end, step, first, |f, k, first| {
@@ -83,10 +96,16 @@ impl Blocks {
                 let offset = shape.offset(f, k);
                 shape.prefetch(f, rows, offset, shape.encoding.block_bytes() as i64, Cache::Second);
                 let each = rows.iter().zip(first).enumerate().map(|(r, (row, sum))| {
-                    let block = f.gep(*row, offset, Scalar::I8);
                     let at = scale_slot(f, Step { from, k }, rows.len(), r);
+                    let integers = match self.integers {
+                        Some(unpacked) => strip_at(f, unpacked, at),
+                        None => {
+                            let block = f.gep(*row, offset, Scalar::I8);
+                            byte(f, block, self.layout.start)
+                        }
+                    };
                     let d = f.gep(self.scales, at, Scalar::F32);
-                    self.step(f, shape, Scaled { block, d }, &x, *sum)
+                    self.step(f, shape, Scaled { integers, d }, &x, *sum)
                 });
                 each.collect()
             });
@@ -134,7 +153,7 @@ impl Blocks {
         if let Some(fixed) = &self.fixed {
             return fixed.block(f, k);
         }
-        let mut x = shape.block(f, k);
+        let mut x = shape.block(f, k, STRIP);
         if self.layout.integers == Integers::Nibbles {
             let (sixteenth, minus) = (f.float(shape.vector(), 1.0 / 16.0), f.float(shape.vector(), -1.0));
             let (u, v) = x.split_at_mut(16 / shape.lanes as usize);
@@ -146,11 +165,26 @@ impl Blocks {
         x
     }
 
-    /// The low nibbles of the block at `ptr` as floats, in order, then its bytes as floats.
+    /// Puts the integers of one block of each row together, where they are neither bytes nor nibbles.
+    fn unpack(&self, f: &mut Func, shape: &Shape<'_>, rows: &[Val], step: Step) {
+        let (Integers::Bits(block), Some(to)) = (self.layout.integers, self.integers) else {
+            return;
+        };
+        let offset = shape.offset(f, step.k);
+        for (r, row) in rows.iter().enumerate() {
+            let p = f.gep(*row, offset, Scalar::I8);
+            let integers = strip(f, block, p, 0);
+            let slot = scale_slot(f, step, rows.len(), r);
+            let to = strip_at(f, to, slot);
+            f.store(integers, to);
+        }
+    }
+
+    /// The low nibbles at `ptr` as floats, in order, then its bytes as floats.
     fn nibbles_and_bytes(&self, f: &mut Func, shape: &Shape<'_>, ptr: Val) -> Vec<Val> {
         let (mut low, mut whole) = (Vec::new(), Vec::new());
         for at in (0..16).step_by(shape.lanes as usize) {
-            let p = byte(f, ptr, self.layout.start + i64::from(at));
+            let p = byte(f, ptr, at.into());
             let q = f.load(p, Ty::V(shape.lanes, Scalar::I8));
             let q = f.convert(Cast::ZeroExtend, q, Scalar::I32);
             low.push((shape.target.micro_kernels.low_nibbles)(f, q, self.fifteen));
@@ -162,10 +196,10 @@ impl Blocks {
 
     /// `sum + d * (q . x)` for one block of one row.
     fn step(&self, f: &mut Func, shape: &Shape<'_>, scaled: Scaled, x: &[Val], sum: Val) -> Val {
-        let Scaled { block, d } = scaled;
+        let Scaled { integers, d } = scaled;
         let dot = match &self.fixed {
-            Some(fixed) => fixed.product(f, self.layout, block, x),
-            None => self.product(f, shape, block, x),
+            Some(fixed) => fixed.product(f, self.layout.integers, integers, x),
+            None => self.product(f, shape, integers, x),
         };
         let d = f.load(d, Ty::F32);
         let d = f.splat(d, dot.ty.lanes());
@@ -173,10 +207,10 @@ impl Blocks {
     }
 
     /// `q . x`, of integers that are made reals.
-    fn product(&self, f: &mut Func, shape: &Shape<'_>, block: Val, x: &[Val]) -> Val {
+    fn product(&self, f: &mut Func, shape: &Shape<'_>, integers: Val, x: &[Val]) -> Val {
         let quants = match self.layout.integers {
-            Integers::Bytes => block_bytes(f, self.layout, block, shape.lanes),
-            Integers::Nibbles => self.nibbles_and_bytes(f, shape, block),
+            Integers::Bytes | Integers::Bits(_) => block_bytes(f, integers, shape.lanes),
+            Integers::Nibbles => self.nibbles_and_bytes(f, shape, integers),
         };
         let mut dot = f.mul(quants[0], x[0]);
         for (q, x) in quants.iter().zip(x).skip(1) {
@@ -196,22 +230,11 @@ fn stack(f: &mut Func, slots: Val) -> Val {
     f.stack_of(slots, Scalar::F32)
 }
 
-/// `X_b` for every block, times the offset of its integers; computed once for all rows.
-fn block_sums(f: &mut Func, shape: &Shape<'_>, layout: Block) -> Val {
-    let (zero, per_block) = (f.i64(0), f.i64(32));
-    let count = f.udiv(shape.k, per_block);
-    let sums = stack(f, count);
-    let factor = f.f32(layout.offset.unwrap_or(1.0));
-    f.for_each(zero, shape.k, 32, |f, k| {
-        let vectors = shape.block(f, k);
-        let total = vectors[1..].iter().fold(vectors[0], |sum, v| f.add(sum, *v));
-        let total = f.reduce_add(total);
-        let total = f.mul(total, factor);
-        let block = f.udiv(k, per_block);
-        let p = f.gep(sums, block, Scalar::F32);
-        f.store(total, p);
-    });
-    sums
+/// Where the bytes of a block are whose scale is at an index of the scale buffer.
+fn strip_at(f: &mut Func, integers: Val, slot: Val) -> Val {
+    let size = f.i64(STRIP.into());
+    let at = f.mul(slot, size);
+    f.gep(integers, at, Scalar::I8)
 }
 
 /// Index into the scale buffer of row `r` of `count` at a block.
@@ -233,13 +256,4 @@ fn halves(f: &mut Func, rows: &[Val], offset: Val, shift: i64) -> Val {
         halves = f.insert(half, halves, r as i64);
     }
     half_to_float(f, halves)
-}
-
-/// A number that is opaque to LLVM.
-fn opaque(f: &mut Func, value: i64) -> Val {
-    let (one, ty) = (f.i64(1), Ty::S(Scalar::I32));
-    let slot = f.stack_of(one, Scalar::I32);
-    let value = f.int(ty, value);
-    f.store(value, slot);
-    f.load_volatile(slot, Scalar::I32)
 }

@@ -7,12 +7,7 @@
 use super::shape::Shape;
 use crate::{
     kernel::{Cast, Func, Scalar, Ty, Unary, Val},
-    kernels::{
-        dequant::byte,
-        lanes::fold,
-        layout::{Block, Integers},
-        math::power_of_two::nearest,
-    },
+    kernels::{dequant::byte, lanes::fold, layout::Integers, math::power_of_two::nearest},
     targets::DotBytes,
 };
 
@@ -55,7 +50,7 @@ impl Fixed {
 
     /// The block at entry `k` in fixed point.
     fn round(&self, f: &mut Func, shape: &Shape<'_>, k: Val) {
-        let vectors = shape.block(f, k);
+        let vectors = shape.block(f, k, BLOCK as u32);
         let sizes: Vec<Val> = vectors.iter().map(|x| f.unary(Unary::Abs, *x)).collect();
         let largest = fold(f, &sizes, |f, a, b| f.max_number(a, b));
         let largest = f.reduce_max(largest);
@@ -108,9 +103,9 @@ impl Fixed {
             .collect()
     }
 
-    /// The product of a block with the integers of a stored one at `block`: lanes that add up to it, in units of the scale.
-    pub(super) fn product(&self, f: &mut Func, layout: Block, block: Val, x: &[Val]) -> Val {
-        let integers = integers(f, layout, block);
+    /// The product of a block with the integers of a stored one at `ptr`: lanes that add up to it, in units of the scale.
+    pub(super) fn product(&self, f: &mut Func, kind: Integers, ptr: Val, x: &[Val]) -> Val {
+        let integers = integers(f, kind, ptr);
         let (zero, seven) = (f.zero(SUMS), f.int(SUMS, 7));
         let total = x.chunks(integers.len()).fold(None, |above, digits| {
             let sums = match above {
@@ -133,13 +128,15 @@ fn load_bytes(f: &mut Func, ptr: Val, at: i64) -> Val {
 }
 
 /// The integers of a stored block, in order.
-fn integers(f: &mut Func, layout: Block, block: Val) -> Vec<Val> {
-    let low = load_bytes(f, block, layout.start);
-    if layout.integers == Integers::Bytes {
-        return vec![low, load_bytes(f, block, layout.start + VECTOR)];
+fn integers(f: &mut Func, kind: Integers, ptr: Val) -> Vec<Val> {
+    let low = load_bytes(f, ptr, 0);
+    match kind {
+        Integers::Bytes | Integers::Bits(_) => vec![low, load_bytes(f, ptr, VECTOR)],
+        Integers::Nibbles => {
+            let (fifteen, four) = (f.int(low.ty, 15), f.int(low.ty, 4));
+            vec![f.and(low, fifteen), f.shr(low, four)]
+        }
     }
-    let (fifteen, four) = (f.int(low.ty, 15), f.int(low.ty, 4));
-    vec![f.and(low, fifteen), f.shr(low, four)]
 }
 
 /// The exponent of a float that is not negative, with its bias, as far as its power of two and the inverse, both moved by [`BITS`], are floats.

@@ -2,6 +2,9 @@
 
 mod blocks;
 mod fixed;
+mod groups;
+mod inputs;
+mod opaque;
 mod ordered;
 mod plain;
 mod shape;
@@ -12,7 +15,7 @@ pub(super) use shape::Shape;
 use super::{
     dequant::byte,
     lanes::sum_four,
-    layout::{Layout, Plain, layout},
+    layout::{Blocks, Layout, Plain, layout},
 };
 use crate::{
     kernel::{Func, Module, Scalar, Ty, Val},
@@ -29,7 +32,7 @@ pub fn gemv_name(encoding: Encoding) -> String {
 /// Adds the kernel for one store; returns its name.
 ///
 /// `fn(w, row_bytes, rows, x, k, y)` computes `y[r] = sum_k W[r][k] * x[k]` for `r < rows` in f32. For block
-/// stores `k` is a multiple of 32. Threads share the work by calling it on ranges of rows, best of a multiple
+/// stores `k` is a multiple of their block. Threads share the work by calling it on ranges of rows, best of a multiple
 /// of 8; rows are expected to be contiguous, which only prefetching relies on.
 pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> String {
     let name = gemv_name(encoding);
@@ -46,7 +49,7 @@ pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> Str
     let machine = &target.machine;
     let count = match layout(encoding) {
         Layout::Plain(_) => machine.matrix_vector.plain_rows,
-        Layout::Block(_) => machine.matrix_vector.block_rows,
+        Layout::Blocks(_) => machine.matrix_vector.block_rows,
     };
     let ahead = bytes_ahead(&mut f, machine, stride, count);
     let shape = Shape {
@@ -61,7 +64,8 @@ pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> Str
     };
     let kernel = match layout(encoding) {
         Layout::Plain(plain) => Kernel::Plain(plain),
-        Layout::Block(block) => Kernel::Blocks(blocks::Blocks::new(&mut f, &shape, block, count)),
+        Layout::Blocks(Blocks::Short(block)) => Kernel::Blocks(blocks::Blocks::new(&mut f, &shape, block, count)),
+        Layout::Blocks(Blocks::Grouped(grouped)) => Kernel::Groups(groups::Groups::new(&mut f, &shape, grouped, count)),
     };
     let (zero, some) = (f.i64(0), f.i64(i64::from(count)));
     let rest = f.urem(rows, some);
@@ -109,6 +113,7 @@ pub(super) fn bytes_ahead(f: &mut Func, machine: &Machine, stride: Val, count: u
 enum Kernel {
     Plain(Plain),
     Blocks(blocks::Blocks),
+    Groups(groups::Groups),
 }
 
 impl Kernel {
@@ -119,6 +124,7 @@ impl Kernel {
         match self {
             Kernel::Plain(plain) => (plain::row_sums(f, shape, *plain, &rows), None),
             Kernel::Blocks(blocks) => blocks.row_sums(f, shape, &rows),
+            Kernel::Groups(groups) => (groups.row_sums(f, shape, &rows), None),
         }
     }
 }

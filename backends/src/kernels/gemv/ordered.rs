@@ -6,9 +6,11 @@
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{
-        dequant::{block_or_zero, block_vectors, plain_vector},
+        block_rows::BlockRows,
+        dequant::plain_vector,
         lanes::transpose,
-        layout::{Layout, layout},
+        layout::Plain,
+        strips::{Strips, Weights},
     },
     targets::TargetInfo,
 };
@@ -34,7 +36,7 @@ pub fn gemv_in_order(module: &mut Module, target: &TargetInfo, encoding: Encodin
     let (x, k, y) = (f.param(3), f.param(4), f.param(5));
     let lanes = target.machine.lanes;
     let kernel = InOrder {
-        target,
+        weights: Weights::new(&mut f, target, encoding, lanes),
         encoding,
         lanes,
         stride,
@@ -64,7 +66,7 @@ pub fn gemv_in_order(module: &mut Module, target: &TargetInfo, encoding: Encodin
 }
 
 struct InOrder<'m> {
-    target: &'m TargetInfo,
+    weights: Weights<'m>,
     encoding: Encoding,
     lanes: u32,
     stride: Val,
@@ -73,35 +75,54 @@ struct InOrder<'m> {
 }
 
 impl InOrder<'_> {
-    /// Columns that are taken at once.
-    fn step(&self) -> u32 {
-        if self.encoding.block() == 1 { self.lanes } else { 32 }
-    }
-
     /// The products of as many rows as there are lanes, or of the first `valid`, from `source` on.
     fn sums(&self, f: &mut Func, source: Val, valid: Option<Val>) -> Val {
-        let (zero, step) = (f.i64(0), f.i64(i64::from(self.step())));
+        match &self.weights {
+            Weights::Plain(plain) => self.plain_sums(f, *plain, source, valid),
+            Weights::Blocks(strips) => self.block_sums(f, strips, source, valid),
+        }
+    }
+
+    fn block_sums(&self, f: &mut Func, strips: &Strips<'_>, source: Val, valid: Option<Val>) -> Val {
+        let (zero, step) = (f.i64(0), f.i64(self.encoding.block() as i64));
+        let bytes = f.i64(self.encoding.block_bytes() as i64);
+        let nothing = f.zero(Ty::V(self.lanes, Scalar::F32));
+        let sums = f.for_loop(zero..self.k, step, &[nothing], |f, k, sums| {
+            let block = f.udiv(k, step);
+            let offset = f.mul(block, bytes);
+            let rows = BlockRows {
+                first: f.gep(source, offset, Scalar::I8),
+                stride: self.stride,
+                count: self.lanes,
+                valid,
+            };
+            strips.each(f, &rows, sums, |f, column, rows, sums| {
+                let k = f.add(k, column);
+                let parts = 0..rows[0].len();
+                let part = |n: usize| {
+                    let vectors: Vec<Val> = rows.iter().map(|row| row[n]).collect();
+                    transpose(f, &vectors)
+                };
+                let columns: Vec<Val> = parts.flat_map(part).collect();
+                vec![self.add(f, k, &columns, sums[0])]
+            })
+        });
+        sums[0]
+    }
+
+    fn plain_sums(&self, f: &mut Func, plain: Plain, source: Val, valid: Option<Val>) -> Val {
+        let (zero, step) = (f.i64(0), f.i64(i64::from(self.lanes)));
         let rest = f.urem(self.k, step);
         let whole = f.sub(self.k, rest);
         let nothing = f.zero(Ty::V(self.lanes, Scalar::F32));
+        let rows = Rows { plain, source, valid };
         let sums = f.for_loop(zero..whole, step, &[nothing], |f, k, sums| {
-            let columns = self.columns(f, source, k, valid, None);
-            let x = f.gep(self.x, k, Scalar::F32);
-            let add = |sum: Val, (i, column): (usize, &Val)| {
-                let i = f.i64(i as i64);
-                let p = f.gep(x, i, Scalar::F32);
-                let x = f.load(p, Ty::F32);
-                let x = f.splat(x, self.lanes);
-                f.fma(x, *column, sum)
-            };
-            vec![columns.iter().enumerate().fold(sums[0], add)]
+            let columns = self.columns(f, rows, k, None);
+            vec![self.add(f, k, &columns, sums[0])]
         });
-        if self.encoding.block() > 1 {
-            return sums[0];
-        }
         let some = f.cmp(Cmp::Gt, rest, zero);
         let last = |f: &mut Func| {
-            let columns = self.columns(f, source, whole, valid, Some(rest));
+            let columns = self.columns(f, rows, whole, Some(rest));
             let (p, mask) = (f.gep(self.x, whole, Scalar::F32), f.tail_mask(rest, self.lanes));
             let x = f.masked_load(p, mask, Ty::V(self.lanes, Scalar::F32));
             let add = |sum: Val, (i, column): (usize, &Val)| {
@@ -117,45 +138,47 @@ impl InOrder<'_> {
         f.if_else(some, last, |_| vec![sums[0]])[0]
     }
 
-    /// Columns from `k` on, a lane for each row; zeros beyond the rows and columns that there are.
-    fn columns(&self, f: &mut Func, source: Val, k: Val, valid: Option<Val>, columns: Option<Val>) -> Vec<Val> {
-        let (per_block, bytes) = (
-            f.i64(self.encoding.block() as i64),
-            f.i64(self.encoding.block_bytes() as i64),
-        );
-        let block = f.udiv(k, per_block);
-        let offset = f.mul(block, bytes);
-        let column_mask = columns.map(|n| f.tail_mask(n, self.lanes));
-        let mut rows = Vec::new();
-        let mut row = f.gep(source, offset, Scalar::I8);
-        for r in 0..self.lanes {
-            let r = f.i64(i64::from(r));
-            let exists = valid.map(|valid| f.cmp(Cmp::Lt, r, valid));
-            rows.push(self.row(f, row, exists, column_mask));
-            row = f.gep(row, self.stride, Scalar::I8);
-        }
-        let parts = 0..rows[0].len();
-        let part = |n: usize| {
-            let vectors: Vec<Val> = rows.iter().map(|row| row[n]).collect();
-            transpose(f, &vectors)
+    /// Adds the products of whole columns from `k` on.
+    fn add(&self, f: &mut Func, k: Val, columns: &[Val], sum: Val) -> Val {
+        let x = f.gep(self.x, k, Scalar::F32);
+        let add = |sum: Val, (i, column): (usize, &Val)| {
+            let i = f.i64(i as i64);
+            let p = f.gep(x, i, Scalar::F32);
+            let x = f.load(p, Ty::F32);
+            let x = f.splat(x, self.lanes);
+            f.fma(x, *column, sum)
         };
-        parts.flat_map(part).collect()
+        columns.iter().enumerate().fold(sum, add)
     }
 
-    /// The weights of one row in a step.
-    fn row(&self, f: &mut Func, row: Val, exists: Option<Val>, columns: Option<Val>) -> Vec<Val> {
-        let lanes = self.lanes;
-        match (layout(self.encoding), exists) {
-            (Layout::Plain(plain), exists) => {
-                let exists = exists.map(|exists| f.splat(exists, lanes));
-                let mask = match (exists, columns) {
-                    (Some(a), Some(b)) => Some(f.and(a, b)),
-                    (a, b) => a.or(b),
-                };
-                vec![plain_vector(f, plain, row, lanes, mask)]
-            }
-            (Layout::Block(block), None) => block_vectors(f, self.target, block, row),
-            (Layout::Block(block), Some(exists)) => block_or_zero(f, self.target, block, row, exists),
+    /// As many columns as there are lanes from `k` on, a lane for each row; zeros beyond the rows and columns that there are.
+    fn columns(&self, f: &mut Func, rows: Rows, k: Val, columns: Option<Val>) -> Vec<Val> {
+        let bytes = f.i64(self.encoding.block_bytes() as i64);
+        let offset = f.mul(k, bytes);
+        let column_mask = columns.map(|n| f.tail_mask(n, self.lanes));
+        let mut vectors = Vec::new();
+        let mut row = f.gep(rows.source, offset, Scalar::I8);
+        for r in 0..self.lanes {
+            let r = f.i64(i64::from(r));
+            let exists = rows.valid.map(|valid| f.cmp(Cmp::Lt, r, valid));
+            let exists = exists.map(|exists| f.splat(exists, self.lanes));
+            let mask = match (exists, column_mask) {
+                (Some(a), Some(b)) => Some(f.and(a, b)),
+                (a, b) => a.or(b),
+            };
+            vectors.push(plain_vector(f, rows.plain, row, self.lanes, mask));
+            row = f.gep(row, self.stride, Scalar::I8);
         }
+        transpose(f, &vectors)
     }
+}
+
+/// Rows of numbers that are stored by themselves.
+#[derive(Clone, Copy)]
+struct Rows {
+    plain: Plain,
+    /// The first one.
+    source: Val,
+    /// How many of them exist, when not all do.
+    valid: Option<Val>,
 }

@@ -53,14 +53,14 @@ impl Shape<'_> {
         f.mul(index, bytes)
     }
 
-    /// The 32 entries of the vector from `k` on.
-    pub(super) fn block(&self, f: &mut Func, k: Val) -> Vec<Val> {
+    /// So many entries of the vector from `k` on.
+    pub(super) fn block(&self, f: &mut Func, k: Val, size: u32) -> Vec<Val> {
         let p = f.gep(self.x, k, Scalar::F32);
         let load = |i| {
             let p = byte(f, p, i64::from(4 * i * self.lanes));
             f.load(p, self.vector())
         };
-        (0..32 / self.lanes).map(load).collect()
+        (0..size / self.lanes).map(load).collect()
     }
 
     /// Asks for what later rows have at `offset`. They lie behind these in one piece, so the requests

@@ -3,10 +3,12 @@
 use crate::{
     kernel::{Cache, Cmp, Func, Module, Scalar, Ty, Val},
     kernels::{
-        dequant::{block_vectors, byte, plain_vector},
+        block_rows::BlockRows,
+        dequant::{byte, plain_vector},
         gemv::{Shape, bytes_ahead},
         lanes::sum_four,
-        layout::{Layout, layout},
+        layout::Plain,
+        strips::{Strips, Weights},
     },
     targets::TargetInfo,
 };
@@ -43,8 +45,9 @@ pub(super) struct Tile<'m> {
 
 /// What a register tile multiplies.
 struct Operands<'a> {
+    shape: &'a Shape<'a>,
     /// Rows of weights.
-    weights: Vec<Val>,
+    rows: Vec<Val>,
     /// Rows of activations.
     activations: &'a [Val],
 }
@@ -58,14 +61,6 @@ struct Piece {
     to: Val,
     /// A mask of the first lane, if the results have the sums of earlier columns; of none, if not.
     carried: Option<Val>,
-}
-
-/// Some columns.
-struct Columns {
-    /// The first one.
-    start: Val,
-    /// Those that exist, where not all do.
-    mask: Option<Val>,
 }
 
 impl Tile<'_> {
@@ -94,13 +89,18 @@ impl Tile<'_> {
             ahead: bytes_ahead(&mut f, &self.target.machine, stride, width as u32),
         };
         let zero = f.i64(0);
+        let weights = Weights::new(&mut f, self.target, self.encoding, width as u32);
         let tile = |f: &mut Func, r: Val, width: usize, piece: Piece| {
             let operands = Operands {
-                weights: shape.rows(f, r, width as u32),
+                shape: &shape,
+                rows: shape.rows(f, r, width as u32),
                 activations: &activations,
             };
             let init = self.carried(f, &results, r, width, piece);
-            let sums = self.sums(f, &shape, &operands, piece, init);
+            let sums = match &weights {
+                Weights::Plain(plain) => operands.plain_sums(f, *plain, piece, &init),
+                Weights::Blocks(strips) => operands.block_sums(f, strips, piece, &init),
+            };
             store(f, &sums, &results, r);
         };
         if width > 1 {
@@ -167,69 +167,76 @@ impl Tile<'_> {
         };
         (0..self.height).map(&mut row).collect()
     }
+}
 
-    /// For each row of activations and each of weights, in this order, a vector whose lanes add up to their product.
-    fn sums(&self, f: &mut Func, shape: &Shape<'_>, operands: &Operands<'_>, piece: Piece, init: Vec<Val>) -> Vec<Val> {
-        let columns = match layout(self.encoding) {
-            Layout::Plain(_) => i64::from(shape.lanes),
-            Layout::Block(_) => self.encoding.block() as i64,
-        };
-        let (none, step) = (f.i64(0), f.i64(columns));
+impl Operands<'_> {
+    /// For each row of activations and each of weights, in this order, a vector whose lanes add up to their product: of numbers that are
+    /// stored by themselves.
+    fn plain_sums(&self, f: &mut Func, plain: Plain, piece: Piece, init: &[Val]) -> Vec<Val> {
+        let shape = self.shape;
+        let bytes = i64::from(shape.lanes) * shape.encoding.block_bytes() as i64;
+        let (none, step) = (f.i64(0), f.i64(i64::from(shape.lanes)));
         let size = f.sub(piece.to, piece.from);
         let rest = f.urem(size, step);
         let whole = f.sub(piece.to, rest);
-        let bytes = columns / self.encoding.block() as i64 * self.encoding.block_bytes() as i64;
-        // The few bytes of blocks are computed with for long enough; more of them would wait for the first-level cache's few requests.
-        let into = match layout(self.encoding) {
-            Layout::Plain(_) => Cache::Second,
-            Layout::Block(_) => Cache::First,
-        };
-        let sums = f.for_loop(piece.from..whole, step, &init, |f, start, sums| {
+        let vectors = |f: &mut Func, start: Val, mask: Option<Val>, sums: &[Val]| {
             let offset = shape.offset(f, start);
-            shape.prefetch(f, &operands.weights, offset, bytes, into);
-            self.step(f, shape, operands, &Columns { start, mask: None }, sums)
+            let vector = |row: &Val| {
+                let p = f.gep(*row, offset, Scalar::I8);
+                vec![plain_vector(f, plain, p, shape.lanes, mask)]
+            };
+            let weights: Vec<Vec<Val>> = self.rows.iter().map(vector).collect();
+            self.products(f, &weights, start, mask, sums)
+        };
+        let sums = f.for_loop(piece.from..whole, step, init, |f, start, sums| {
+            let offset = shape.offset(f, start);
+            shape.prefetch(f, &self.rows, offset, bytes, Cache::Second);
+            vectors(f, start, None, sums)
         });
-        if self.encoding.block() > 1 {
-            return sums;
-        }
         let some = f.cmp(Cmp::Gt, rest, none);
         f.if_else(
             some,
             |f| {
                 let mask = Some(f.tail_mask(rest, shape.lanes));
-                self.step(f, shape, operands, &Columns { start: whole, mask }, &sums)
+                vectors(f, whole, mask, &sums)
             },
             |_| sums.clone(),
         )
     }
 
-    /// Adds the products of a vector or a block of columns.
-    fn step(
-        &self,
-        f: &mut Func,
-        shape: &Shape<'_>,
-        operands: &Operands<'_>,
-        columns: &Columns,
-        sums: &[Val],
-    ) -> Vec<Val> {
-        let offset = shape.offset(f, columns.start);
-        let weights: Vec<Vec<Val>> = operands
-            .weights
-            .iter()
-            .map(|row| {
-                let p = f.gep(*row, offset, Scalar::I8);
-                match layout(self.encoding) {
-                    Layout::Plain(plain) => vec![plain_vector(f, plain, p, shape.lanes, columns.mask)],
-                    Layout::Block(block) => block_vectors(f, self.target, block, p),
-                }
+    /// The same for blocks.
+    fn block_sums(&self, f: &mut Func, strips: &Strips<'_>, piece: Piece, init: &[Val]) -> Vec<Val> {
+        let shape = self.shape;
+        let (step, bytes) = (
+            f.i64(shape.encoding.block() as i64),
+            shape.encoding.block_bytes() as i64,
+        );
+        f.for_loop(piece.from..piece.to, step, init, |f, start, sums| {
+            let offset = shape.offset(f, start);
+            // The few bytes of blocks are computed with for long enough; more of them would wait for the first-level cache's few requests.
+            shape.prefetch(f, &self.rows, offset, bytes, Cache::First);
+            let rows = BlockRows {
+                first: f.gep(self.rows[0], offset, Scalar::I8),
+                stride: shape.stride,
+                count: self.rows.len() as u32,
+                valid: None,
+            };
+            strips.each(f, &rows, sums, |f, column, weights, sums| {
+                let start = f.add(start, column);
+                self.products(f, weights, start, None, sums)
             })
-            .collect();
+        })
+    }
+
+    /// Adds the products of some vectors of columns, whose first is `start`; of those of the mask, where not all exist.
+    fn products(&self, f: &mut Func, weights: &[Vec<Val>], start: Val, mask: Option<Val>, sums: &[Val]) -> Vec<Val> {
+        let shape = self.shape;
         let mut next = sums.to_vec();
         for part in 0..weights[0].len() {
-            for (row, sums) in operands.activations.iter().zip(next.chunks_mut(weights.len())) {
-                let p = f.gep(*row, columns.start, Scalar::F32);
+            for (row, sums) in self.activations.iter().zip(next.chunks_mut(weights.len())) {
+                let p = f.gep(*row, start, Scalar::F32);
                 let p = byte(f, p, part as i64 * 4 * i64::from(shape.lanes));
-                let x = match columns.mask {
+                let x = match mask {
                     None => f.load(p, shape.vector()),
                     Some(mask) => f.masked_load(p, mask, shape.vector()),
                 };
@@ -242,7 +249,7 @@ impl Tile<'_> {
     }
 }
 
-/// Writes the sums of the lanes of some vectors, in the order of [`Tile::sums`]; `r` is the number of the first row of weights.
+/// Writes the sums of the lanes of some vectors, in the order of [`Operands::block_sums`]; `r` is the number of the first row of weights.
 fn store(f: &mut Func, sums: &[Val], results: &[Val], r: Val) {
     let width = sums.len() / results.len();
     // Sums of one row of activations that are side by side in a vector of four.

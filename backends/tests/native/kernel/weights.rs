@@ -144,12 +144,13 @@ fn segments(run: &Run) -> Vec<usize> {
 fn few_rows_are_multiplied_on_every_machine() {
     for target in TargetInfo::ALL {
         let mut in_pieces = target;
-        in_pieces.machine.tiles.skinny_columns = 32;
         for encoding in Encoding::all_native() {
-            for k in [64, 37] {
-                if k % encoding.block() != 0 {
-                    continue;
-                }
+            in_pieces.machine.tiles.skinny_columns = encoding.block().max(32) as i64;
+            let sizes: &[usize] = match encoding.block() {
+                1 => &[64, 37],
+                block => &[block, 2 * block],
+            };
+            for &k in sizes {
                 // Single tokens of some sequences, then a chunk of another.
                 for count in 1..=10 {
                     let single = Run {
@@ -175,11 +176,36 @@ fn few_rows_are_multiplied_on_every_machine() {
 fn every_encoding_is_multiplied_on_every_machine() {
     for target in &TargetInfo::ALL {
         for encoding in Encoding::all_native() {
-            for k in [64, 1088, 7, 37] {
-                if k % encoding.block() == 0 {
-                    check(target, encoding, k);
-                }
+            let sizes: &[usize] = match encoding.block() {
+                1 => &[64, 1088, 7, 37],
+                32 => &[64, 1088],
+                _ => &[256, 1280],
+            };
+            for k in sizes {
+                check(target, encoding, *k);
             }
+        }
+    }
+}
+
+/// Rows of a table are the numbers of the decoder, bit by bit.
+#[test]
+fn rows_of_tables_are_decoded_on_every_machine() {
+    for target in &TargetInfo::ALL {
+        for encoding in Encoding::all_native() {
+            let mut module = Module::default();
+            let name = kernels::row(&mut module, target, encoding);
+            assert_eq!(verify(&module), []);
+            let k = encoding.block() * if encoding.block() == 1 { 37 } else { 3 };
+            let (stored, w) = weights(encoding, 1, k, &mut Random::new(7));
+            let mut interpreter = Interpreter::new(&module);
+            let memory = interpreter.memory();
+            let stored = memory.allocate_constant("weights", stored);
+            let out = memory.allocate("out", vec![0xFF; 4 * k]);
+            let done = interpreter.call(&name, &[stored, k as u64, out]);
+            done.unwrap_or_else(|fault| panic!("{} {fault}", target.machine.name));
+            let found = interpreter.memory().bytes(out, 4 * k, 4).map(floats);
+            assert_eq!(found, Ok(w), "{} {name}", target.machine.name);
         }
     }
 }

@@ -1,0 +1,88 @@
+//! Integers of weights, put together from the bits of a block.
+
+use super::{dequant::byte, layout::STRIP};
+use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
+use seqc_formats::{Bits, Block};
+
+/// The integers of a strip of 32 weights of the block at `ptr`, from weight `first` on, their offset added: a signed byte each.
+pub(super) fn strip(f: &mut Func, block: &Block, ptr: Val, first: usize) -> Val {
+    let (q, offset) = (field(f, ptr, block.low, first, 0), i64::from(block.offset));
+    let (q, added) = match block.high {
+        None => (q, f.int(q.ty, offset)),
+        Some(bits) if bits.run == 1 => {
+            let is_set = single_bits(f, ptr, bits, first);
+            let [set, clear] = [offset + (1 << block.low.bits), offset].map(|n| f.int(q.ty, n));
+            (q, f.select(is_set, set, clear))
+        }
+        Some(bits) => {
+            let high = field(f, ptr, bits, first, block.low.bits);
+            (f.or(q, high), f.int(q.ty, offset))
+        }
+    };
+    f.add(q, added)
+}
+
+/// Some bits of each integer of a strip, at bit `to` of a byte each.
+fn field(f: &mut Func, ptr: Val, bits: Bits, first: usize, to: usize) -> Val {
+    let strip = STRIP as usize;
+    let run = bits.run.min(strip);
+    let mut runs = Vec::new();
+    for i in (first..first + strip).step_by(run) {
+        let (at, from) = bits.place(i);
+        let p = byte(f, ptr, at as i64);
+        let bytes = f.load(p, Ty::V(run as u32, Scalar::I8));
+        runs.push(moved(f, bytes, from as i64 - to as i64));
+    }
+    let all: Vec<i64> = (0..STRIP.into()).collect();
+    let joined = if let [low, high] = runs[..] {
+        f.shuffle(low, high, &all)
+    } else {
+        runs[0]
+    };
+    let mask = f.int(joined.ty, ((1 << bits.bits) - 1) << to);
+    f.and(joined, mask)
+}
+
+/// Bytes shifted right, or left where `places` is negative.
+fn moved(f: &mut Func, bytes: Val, places: i64) -> Val {
+    let by = f.int(bytes.ty, places.abs());
+    match places {
+        0 => bytes,
+        1.. => f.shr(bytes, by),
+        _ => f.shl(bytes, by),
+    }
+}
+
+/// Whether each bit of a strip is set, of bits that lie one after another, eight in a byte.
+fn single_bits(f: &mut Func, ptr: Val, bits: Bits, first: usize) -> Val {
+    let (at, _) = bits.place(first);
+    let p = byte(f, ptr, at as i64);
+    let bytes = f.load(p, Ty::V(STRIP / 8, Scalar::I8));
+    let of_lane: Vec<i64> = (0..i64::from(STRIP)).map(|i| i / 8).collect();
+    let bytes = f.shuffle(bytes, bytes, &of_lane);
+    let places: Vec<i64> = (0..STRIP).map(|i| 1 << (i % 8)).collect();
+    let (places, none) = (f.lanes(Scalar::I8, &places), f.zero(bytes.ty));
+    let bits = f.and(bytes, places);
+    f.cmp(Cmp::Ne, bits, none)
+}
+
+/// The factors of the scales and of the minima of eight groups ([`seqc_formats::Factors::SixBits`]), as integers.
+pub(super) fn six_bits(f: &mut Func, ptr: Val) -> [Val; 2] {
+    let wide = |f: &mut Func, at: i64, count: u32| {
+        let p = byte(f, ptr, at);
+        let bytes = f.load(p, Ty::V(count, Scalar::I8));
+        f.convert(Cast::ZeroExtend, bytes, Scalar::I32)
+    };
+    let (first, last) = (wide(f, 0, 8), wide(f, 8, 4));
+    let last = f.shuffle(last, last, &[0, 1, 2, 3, 0, 1, 2, 3]);
+    let [sixty_three, fifteen, six, four] = [63, 15, 6, 4].map(|n| f.int(first.ty, n));
+    // Scales, then minima: of groups 0 to 3, and of groups 4 to 7.
+    let low = f.and(first, sixty_three);
+    let high = f.shr(first, six);
+    let high = f.shl(high, four);
+    let halves = f.lanes(Scalar::I32, &[0, 0, 0, 0, 4, 4, 4, 4]);
+    let last = f.shr(last, halves);
+    let last = f.and(last, fifteen);
+    let high = f.or(high, last);
+    [[0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]].map(|lanes| f.shuffle(low, high, &lanes))
+}
