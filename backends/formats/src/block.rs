@@ -55,6 +55,12 @@ pub enum Factors {
     /// scales of groups 0 to 3, the next four their minima. The last four have the low four bits of the scales of groups 4 to 7, above
     /// them those of their minima, whose high bits are the upper two of the first eight bytes.
     SixBits,
+    /// Factors of scale and minimum of sixteen groups: the low and the high four bits of a byte each.
+    Nibbles,
+    /// A factor of the scale of sixteen groups: six bits each, 32 above the factor, in twelve bytes. The first eight have the low four
+    /// bits of groups 0 to 7, above them those of groups 8 to 15; the last four have the upper two bits of groups 0 to 3, and above them
+    /// those of the next groups.
+    SixBitScales,
 }
 
 impl Bits {
@@ -91,6 +97,8 @@ impl Block {
             None => 1.0,
             Some(Factors::Bytes) => 128.0,
             Some(Factors::SixBits) => 63.0,
+            Some(Factors::Nibbles) => 15.0,
+            Some(Factors::SixBitScales) => 32.0,
         };
         if self.minimum.is_none() {
             return (reach / (integers / 2.0) / factor, 0.0);
@@ -126,6 +134,11 @@ mod tests {
         let (g, at) = (i / groups.size, |n: usize| bytes[groups.start + n]);
         match groups.factors {
             Factors::Bytes => (d * f32::from(at(g) as i8), 0.0),
+            Factors::Nibbles => (d * f32::from(at(g) & 15), -m * f32::from(at(g) >> 4)),
+            Factors::SixBitScales => {
+                let (low, high) = (at(g % 8) >> (g / 8 * 4) & 15, at(8 + g % 4) >> (g / 4 * 2) & 3);
+                (d * (f32::from(low | high << 4) - 32.0), 0.0)
+            }
             Factors::SixBits if g < 4 => (d * f32::from(at(g) & 63), -m * f32::from(at(4 + g) & 63)),
             Factors::SixBits => {
                 let (scale, minimum) = (at(4 + g) & 15 | at(g - 4) >> 6 << 4, at(4 + g) >> 4 | at(g) >> 6 << 4);

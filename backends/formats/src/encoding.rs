@@ -12,7 +12,7 @@ use crate::{
     integers,
     listed::Listed,
     native::Native,
-    q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0,
+    q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0,
 };
 
 /// Makes the type from the table: a row is what the encoding is called here and the facts of its file.
@@ -60,6 +60,8 @@ encodings! {
     Q5_0: q5_0::FACTS, "32 weights in 22 bytes: f16 `d`, 32 high bits, nibbles; `w = d * (q - 16)`.";
     Q5_1: q5_1::FACTS, "32 weights in 24 bytes: f16 `d` and `m`, 32 high bits, nibbles; `w = d * q + m`.";
     Q8_0: q8_0::FACTS, "32 weights in 34 bytes: f16 `d`, signed bytes; `w = d * q`.";
+    Q2_K: q2_k::FACTS, "256 weights in 84 bytes: sixteen groups of 2-bit weights with 4-bit scales and minima.";
+    Q3_K: q3_k::FACTS, "256 weights in 110 bytes: sixteen groups of 3-bit weights with 6-bit scales.";
     Q4_K: q4_k::FACTS, "256 weights in 144 bytes: eight groups of 4-bit weights with 6-bit scales and minima.";
     Q5_K: q5_k::FACTS, "256 weights in 176 bytes: as `Q4_K` with a fifth bit.";
     Q6_K: q6_k::FACTS, "256 weights in 210 bytes: sixteen groups of 6-bit weights with 8-bit scales.";

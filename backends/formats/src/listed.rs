@@ -28,8 +28,6 @@ static LISTED: &[Facts] = &[
     safetensors("f6_e3m2", "F6_E3M2", 4, 3),
     safetensors("f4", "F4", 2, 1),
     ggml("q8_1", 9, 32, 36),
-    ggml("q2_k", 10, 256, 84),
-    ggml("q3_k", 11, 256, 110),
     ggml("q8_k", 15, 256, 292),
     ggml("iq2_xxs", 16, 256, 66),
     ggml("iq2_xs", 17, 256, 74),

@@ -66,14 +66,43 @@ fn single_bits(f: &mut Func, ptr: Val, bits: Bits, first: usize) -> Val {
     f.cmp(Cmp::Ne, bits, none)
 }
 
+/// The factors of the scales and of the minima of groups ([`seqc_formats::Factors::Nibbles`]), as integers.
+pub(super) fn nibbles(f: &mut Func, ptr: Val, groups: u32) -> [Val; 2] {
+    let bytes = wide(f, ptr, groups);
+    let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
+    [f.and(bytes, fifteen), f.shr(bytes, four)]
+}
+
+/// The factors of the scales of sixteen groups ([`seqc_formats::Factors::SixBitScales`]), as integers.
+pub(super) fn six_bit_scales(f: &mut Func, ptr: Val) -> Val {
+    let last = byte(f, ptr, 8);
+    let (low, high) = (wide(f, ptr, 8), wide(f, last, 4));
+    let group = |per: i64, bits: i64| (0..16).map(|g| g / per * bits).collect::<Vec<i64>>();
+    let taken = |f: &mut Func, bytes: Val, per: i64, bits: i64| {
+        let lanes: Vec<i64> = (0..16).map(|g| g % per).collect();
+        let bytes = f.shuffle(bytes, bytes, &lanes);
+        let places = f.lanes(Scalar::I32, &group(per, bits));
+        let bytes = f.shr(bytes, places);
+        let mask = f.int(bytes.ty, (1 << bits) - 1);
+        f.and(bytes, mask)
+    };
+    let (low, high) = (taken(f, low, 8, 4), taken(f, high, 4, 2));
+    let (four, above) = (f.int(low.ty, 4), f.int(low.ty, 32));
+    let high = f.shl(high, four);
+    let factor = f.or(low, high);
+    f.sub(factor, above)
+}
+
+/// So many bytes as integers without a sign.
+fn wide(f: &mut Func, ptr: Val, count: u32) -> Val {
+    let bytes = f.load(ptr, Ty::V(count, Scalar::I8));
+    f.convert(Cast::ZeroExtend, bytes, Scalar::I32)
+}
+
 /// The factors of the scales and of the minima of eight groups ([`seqc_formats::Factors::SixBits`]), as integers.
 pub(super) fn six_bits(f: &mut Func, ptr: Val) -> [Val; 2] {
-    let wide = |f: &mut Func, at: i64, count: u32| {
-        let p = byte(f, ptr, at);
-        let bytes = f.load(p, Ty::V(count, Scalar::I8));
-        f.convert(Cast::ZeroExtend, bytes, Scalar::I32)
-    };
-    let (first, last) = (wide(f, 0, 8), wide(f, 8, 4));
+    let last = byte(f, ptr, 8);
+    let (first, last) = (wide(f, ptr, 8), wide(f, last, 4));
     let last = f.shuffle(last, last, &[0, 1, 2, 3, 0, 1, 2, 3]);
     let [sixty_three, fifteen, six, four] = [63, 15, 6, 4].map(|n| f.int(first.ty, n));
     // Scales, then minima: of groups 0 to 3, and of groups 4 to 7.

@@ -3,7 +3,7 @@
 //! A scale is the f16 of the block times the factor of its group, a product of so few bits that f32 holds it exactly.
 
 use super::{
-    bits::six_bits,
+    bits::{nibbles, six_bit_scales, six_bits},
     dequant::{byte, half_to_float},
     layout::Grouped,
 };
@@ -92,6 +92,11 @@ impl GroupScales {
                 let [of_scale, of_minimum] = six_bits(f, p);
                 (of_scale, Some(of_minimum))
             }
+            Factors::Nibbles => {
+                let [of_scale, of_minimum] = nibbles(f, p, self.layout.count());
+                (of_scale, Some(of_minimum))
+            }
+            Factors::SixBitScales => (six_bit_scales(f, p), None),
         }
     }
 
