@@ -211,7 +211,7 @@ impl Maker {
         } else if self.rng.once_in(4) {
             count = self.share_of_all(policy, by, &old);
         }
-        if !heads && self.rng.once_in(6) {
+        if !heads && self.rng.once_in(3) {
             by = self.over_heads(policy, by);
         }
         policy.definitions.push(Definition {

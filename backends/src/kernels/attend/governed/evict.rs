@@ -13,9 +13,10 @@ use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{PairExpr, policy::Kind};
 
 impl Governed<'_> {
-    /// Whether entries lie in the order of their tokens: neighbours are read, or what is before others is coded.
+    /// Whether entries lie in the order of their tokens: neighbours, or entries of other heads in the same slot are read, or what is before others is
+    /// coded.
     pub(super) fn ordered(&self) -> bool {
-        let pools = |kind: &Kind| matches!(kind, Kind::Pool { .. });
+        let pools = |kind: &Kind| matches!(kind, Kind::Pool { .. } | Kind::Heads { .. });
         self.codes_later() || self.policy.definitions.iter().any(|d| pools(&d.kind))
     }
 
