@@ -145,9 +145,8 @@ fn check(name: &str, bytes: &[u8]) {
     let found = logits(name, bytes);
     let wanted = numbers(&open(&fixture(name).join("expected.safetensors")), "logits");
     assert_eq!(found.len(), wanted.len());
-    let largest = wanted.iter().fold(0.0_f64, |m, v| m.max(f64::from(v.abs())));
-    let pairs = found.iter().zip(&wanted);
-    let off = pairs.map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max) / largest;
+    let wanted: Vec<f64> = wanted.into_iter().map(f64::from).collect();
+    let off = off(&found, &wanted);
     assert!(off < 2e-5, "{name}: {off:e}");
 }
 

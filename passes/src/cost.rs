@@ -81,12 +81,14 @@ pub struct GovernedCache {
 }
 
 impl GovernedCache {
-    /// How much of a part a token reads behind a prompt of `tokens`: of entries what it sees, of numbers of blocks all.
-    fn read(&self, part: &EntryPart, tokens: usize) -> f64 {
-        match part.share {
-            Share::Blocks => 1.0,
-            _ => self.share_seen(tokens, Some(tokens)),
-        }
+    /// What the token behind a prompt of `tokens` reads, in parts of so much each: of entries what it sees, of numbers of blocks all.
+    fn read(&self, tokens: usize, each: impl Fn(&EntryPart) -> f64) -> f64 {
+        let seen = self.share_seen(tokens);
+        let read = |part: &EntryPart| {
+            let share = if part.share == Share::Blocks { 1.0 } else { seen };
+            each(part) * self.entries.at_end(part.share, tokens) * share
+        };
+        self.parts.iter().map(read).sum()
     }
 
     /// Keys of a key head that the token behind `tokens` sees; `prompt` as in [`PolicyEntries::count`].
@@ -94,10 +96,10 @@ impl GovernedCache {
         self.entries.next(tokens, prompt).seen
     }
 
-    /// How much of what is stored that token reads.
-    fn share_seen(&self, tokens: usize, prompt: Option<usize>) -> f64 {
-        let all = self.entries.count(Share::All, tokens, prompt) / self.entries.heads() as f64;
-        (self.seen(tokens, prompt) / all.max(1.0)).min(1.0)
+    /// How much of the entries that are kept the token behind a prompt of `tokens` sees.
+    fn share_seen(&self, tokens: usize) -> f64 {
+        let all = self.entries.at_end(Share::All, tokens) / self.entries.heads() as f64;
+        (self.seen(tokens, Some(tokens)) / all.max(1.0)).min(1.0)
     }
 
     /// Additions of decisions for that token: entries leave after some tokens, and a choice of blocks holds for some.
@@ -135,9 +137,7 @@ impl Cache {
         let Some(cache) = &self.governed else {
             return self.token_bytes as f64 * self.keys(context);
         };
-        let tokens = context as usize;
-        let part = |part: &EntryPart| part.bytes * cache.entries.at_end(part.share, tokens) * cache.read(part, tokens);
-        cache.parts.iter().map(part).sum()
+        cache.read(context as usize, |part| part.bytes)
     }
 
     /// Additions of a query at position `context` beside those of its pairs with keys: codes become numbers, what a policy remembers
@@ -145,12 +145,9 @@ impl Cache {
     pub fn policy_weight(&self, context: f64) -> f64 {
         let Some(cache) = &self.governed else { return 0.0 };
         let tokens = context as usize;
-        let count = |share| cache.entries.at_end(share, tokens);
-        let unpacked = cache
-            .parts
-            .iter()
-            .map(|part| part.unpacked * count(part.share) * cache.read(part, tokens));
-        unpacked.sum::<f64>() + cache.remembered * count(Share::All) + cache.decided(tokens, Some(tokens))
+        cache.read(tokens, |part| part.unpacked)
+            + cache.remembered * cache.entries.at_end(Share::All, tokens)
+            + cache.decided(tokens, Some(tokens))
     }
 
     /// The same on average over the tokens of a prompt of `context` tokens, of which a chunk shares the numbers that codes become.

@@ -1,6 +1,6 @@
 //! Numbers of the entries of a cache: reduced, pooled, ranked. Whoever counts entries without evaluating attention uses the same.
 
-use crate::ReduceOp;
+use crate::{PairExpr, ReduceOp, policy::Kind};
 
 /// The reduction of some numbers; of none, 0. The largest and the smallest are those of what is a number; where that is infinite
 /// because there is nothing else, 0.
@@ -69,6 +69,45 @@ pub fn top(values: &[f64], count: f64, among: &[bool]) -> Vec<f64> {
     let mut out = vec![0.0; values.len()];
     order.iter().take(count).for_each(|at| out[*at] = 1.0);
     out
+}
+
+/// A key head whose entries can be compared with those of others.
+pub trait KeyHead {
+    /// A function of each entry.
+    fn of_entries(&self, e: &PairExpr) -> Vec<f64>;
+    /// A function of numbers of the cache.
+    fn number(&self, e: &PairExpr) -> f64;
+    /// Positions of the entries' tokens, ascending.
+    fn positions(&self) -> Vec<f64>;
+}
+
+/// The values of a definition for which key heads decide together, for each of them; `None` for one that reads nothing of other heads.
+pub fn joined(kind: &Kind, heads: &[&mut impl KeyHead]) -> Option<Vec<Vec<f64>>> {
+    match kind {
+        Kind::Top {
+            by,
+            count,
+            among,
+            heads: true,
+        } => {
+            let entries = heads.iter().map(|head| HeadEntries {
+                values: head.of_entries(by),
+                among: head.of_entries(among).iter().map(|x| *x != 0.0).collect(),
+                positions: head.positions(),
+            });
+            let entries: Vec<HeadEntries> = entries.collect();
+            Some(top_of_heads(
+                &entries,
+                heads.first().map_or(0.0, |head| head.number(count)),
+            ))
+        }
+        Kind::Heads { of, how, .. } => {
+            let values: Vec<Vec<f64>> = heads.iter().map(|head| head.of_entries(of)).collect();
+            let values: Vec<&[f64]> = values.iter().map(Vec::as_slice).collect();
+            Some(reduce_heads(*how, &values))
+        }
+        _ => None,
+    }
 }
 
 /// A number of each entry of a key head, for what all key heads decide together.

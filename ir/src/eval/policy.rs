@@ -4,7 +4,7 @@ use super::{
     attend::{Attend, Pair},
     blocks, coding,
     data::Data,
-    entries::{HeadEntries, dot, normalised, pool, reduce_among, reduce_heads, top, top_of_heads},
+    entries::{KeyHead, dot, joined, normalised, pool, reduce_among, top},
     governed::{At, Choice, Entry, HeadCache, Query},
     place::{About, HeadStep},
 };
@@ -53,27 +53,26 @@ fn define(policy: &Policy, steps: &mut [HeadStep<'_>]) {
         .filter(|step| step.evicts() || step.chooses_channels())
         .collect();
     for definition in &policy.definitions {
-        let found = match &definition.kind {
-            Kind::Top {
-                by,
-                count,
-                among,
-                heads: true,
-            } => {
-                let heads: Vec<HeadEntries> = steps.iter().map(|step| step.competing(by, among)).collect();
-                let count = steps.first().map_or(0.0, |step| step.number(count));
-                top_of_heads(&heads, count)
-            }
-            Kind::Heads { of, how, .. } => {
-                let heads: Vec<Vec<f64>> = steps.iter().map(|step| step.of_entries(of)).collect();
-                let heads: Vec<&[f64]> = heads.iter().map(Vec::as_slice).collect();
-                reduce_heads(*how, &heads)
-            }
-            kind => steps.iter().map(|step| step.defined(kind)).collect(),
-        };
+        let alone = || steps.iter().map(|step| step.defined(&definition.kind)).collect();
+        let found = joined(&definition.kind, &steps).unwrap_or_else(alone);
         for (step, found) in steps.iter_mut().zip(found) {
             step.definitions.push(found);
         }
+    }
+}
+
+impl KeyHead for HeadStep<'_> {
+    fn of_entries(&self, e: &PairExpr) -> Vec<f64> {
+        let of = |slot| self.of_entry(e, slot, self.at.position, 0.0);
+        (0..self.cache.entries.len()).map(of).collect()
+    }
+
+    fn number(&self, e: &PairExpr) -> f64 {
+        HeadStep::number(self, e)
+    }
+
+    fn positions(&self) -> Vec<f64> {
+        self.cache.entries.iter().map(|entry| entry.position as f64).collect()
     }
 }
 
@@ -285,23 +284,9 @@ impl HeadStep<'_> {
         }
     }
 
-    /// A function of each entry.
-    fn of_entries(&self, e: &PairExpr) -> Vec<f64> {
-        let of = |slot| self.of_entry(e, slot, self.at.position, 0.0);
-        (0..self.cache.entries.len()).map(of).collect()
-    }
-
     /// A condition on each entry.
     fn truths(&self, e: &PairExpr) -> Vec<bool> {
         self.of_entries(e).iter().map(|x| *x != 0.0).collect()
-    }
-
-    fn competing(&self, by: &PairExpr, among: &PairExpr) -> HeadEntries {
-        HeadEntries {
-            values: self.of_entries(by),
-            among: self.truths(among),
-            positions: self.cache.entries.iter().map(|entry| entry.position as f64).collect(),
-        }
     }
 
     /// The values of a definition that reads nothing of other heads.

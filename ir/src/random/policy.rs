@@ -85,11 +85,8 @@ impl Maker {
 
     /// After which tokens.
     fn at(&mut self, policy: &mut Policy, budget: usize) -> Expr {
-        let flag = |n| binary(BinaryOp::Ne, Expr::QueryStream(n), number(0.0));
         match self.rng.below(5) {
-            0 => all(),
-            1 => Expr::unary(UnaryOp::Not, flag(READING)),
-            2 => flag(ENDED),
+            n @ ..3 => by_prompt(n),
             3 => {
                 let every = 2 + self.rng.below(9);
                 let next = binary(BinaryOp::Add, Expr::QueryStream(COUNTERS), number(1.0));
@@ -268,11 +265,8 @@ impl Maker {
 
     /// After which tokens, the same for all key heads.
     fn at_token(&mut self) -> Expr {
-        let flag = |n| binary(BinaryOp::Ne, Expr::QueryStream(n), number(0.0));
         match self.rng.below(4) {
-            0 => all(),
-            1 => Expr::unary(UnaryOp::Not, flag(READING)),
-            2 => flag(ENDED),
+            n @ ..3 => by_prompt(n),
             _ => {
                 let every = 2 + self.rng.below(9);
                 let rest = binary(BinaryOp::Mod, Expr::QueryPos, number(every as f64));
@@ -384,5 +378,15 @@ impl Maker {
                 key: whole(Expr::KeyPos, 4.0),
             });
         }
+    }
+}
+
+/// After every token, after those behind a prompt and its last one, or after the last one alone.
+fn by_prompt(n: usize) -> Expr {
+    let flag = |n| binary(BinaryOp::Ne, Expr::QueryStream(n), number(0.0));
+    match n {
+        0 => all(),
+        1 => Expr::unary(UnaryOp::Not, flag(READING)),
+        _ => flag(ENDED),
     }
 }

@@ -6,7 +6,7 @@
 use super::column::Column;
 use seqc_ir::{
     BinaryOp, PairDomain, PairExpr, PairLeaf, UnaryOp,
-    eval::entries::{HeadEntries, pool, reduce, reduce_heads, top, top_of_heads},
+    eval::entries::{KeyHead, joined, pool, reduce, top},
     policy::{CLOSED, COUNTERS, Coding, ENDED, ENTRIES, Kind, MEMORIES, Policy, READING, SLOT},
 };
 
@@ -54,6 +54,20 @@ pub(super) struct Head<'p> {
     counters: Vec<f64>,
     definitions: Vec<Column>,
     pub(super) count: Count,
+}
+
+impl KeyHead for Head<'_> {
+    fn of_entries(&self, e: &PairExpr) -> Vec<f64> {
+        self.column(e, Space::Entries).spread(self.positions.len())
+    }
+
+    fn number(&self, e: &PairExpr) -> f64 {
+        Head::number(self, e)
+    }
+
+    fn positions(&self) -> Vec<f64> {
+        self.positions.clone()
+    }
 }
 
 impl<'p> Head<'p> {
@@ -144,15 +158,6 @@ impl<'p> Head<'p> {
         let Some(until) = &coding.until else { return entries };
         let border = self.number(until).clamp(0.0, entries as f64) as usize;
         coding.whole(border).max(before)
-    }
-
-    fn competing(&self, by: &PairExpr, among: &PairExpr) -> HeadEntries {
-        let entries = self.positions.len();
-        HeadEntries {
-            values: self.column(by, Space::Entries).spread(entries),
-            among: self.column(among, Space::Entries).truths(entries),
-            positions: self.positions.clone(),
-        }
     }
 
     /// The values of a definition that reads nothing of other heads.
@@ -310,24 +315,9 @@ pub(super) fn end(policy: &Policy, heads: &mut [Head<'_>]) -> Count {
 fn define(policy: &Policy, heads: &mut [Head<'_>]) {
     let mut heads: Vec<_> = heads.iter_mut().filter(|head| head.evicts()).collect();
     for (n, definition) in policy.definitions.iter().enumerate() {
-        let found: Vec<Column> = match &definition.kind {
-            Kind::Top {
-                by,
-                count,
-                among,
-                heads: true,
-            } => {
-                let all: Vec<HeadEntries> = heads.iter().map(|head| head.competing(by, among)).collect();
-                let count = heads.first().map_or(0.0, |head| head.number(count));
-                top_of_heads(&all, count).into_iter().map(Column::Each).collect()
-            }
-            Kind::Heads { of, how, .. } => {
-                let of = |head: &&mut Head<'_>| head.column(of, Space::Entries).spread(head.positions.len());
-                let all: Vec<Vec<f64>> = heads.iter().map(of).collect();
-                let all: Vec<&[f64]> = all.iter().map(Vec::as_slice).collect();
-                reduce_heads(*how, &all).into_iter().map(Column::Each).collect()
-            }
-            kind => heads.iter().map(|head| head.defined(n, kind)).collect(),
+        let found: Vec<Column> = match joined(&definition.kind, &heads) {
+            Some(found) => found.into_iter().map(Column::Each).collect(),
+            None => heads.iter().map(|head| head.defined(n, &definition.kind)).collect(),
         };
         for (head, found) in heads.iter_mut().zip(found) {
             head.definitions.push(found);

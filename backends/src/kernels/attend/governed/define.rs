@@ -335,11 +335,6 @@ impl Governed<'_> {
     }
 }
 
-/// A vector of [`identity`].
-pub(super) fn identity_vector(f: &mut Func, ty: Ty, how: ReduceOp) -> Val {
-    f.float(ty, identity(how) as f32)
-}
-
 /// What joins to nothing else.
 pub(super) fn identity(how: ReduceOp) -> f64 {
     match how {

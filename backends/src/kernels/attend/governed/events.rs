@@ -131,10 +131,10 @@ impl Governed<'_> {
                 f.if_then(evicts, |f| self.call(f, "evict", args, &[group, row]));
             }
             if self.codes_later() {
-                let last_row = f.cmp(Cmp::Eq, next, args.count);
                 let code = |f: &mut Func| self.call(f, "code", args, &[group, row]);
                 match together {
                     Some(together) => {
+                        let last_row = f.cmp(Cmp::Eq, next, args.count);
                         let leaves = f.and(together, last_row);
                         let stay = f.not(leaves);
                         f.if_then(stay, code);

@@ -3,7 +3,14 @@
 //! All of them run up to the same token. Then the definitions are computed in steps: what a key head computes from its own entries, and one
 //! at a time what it computes from those of all. Threads meet between steps, so that what others read is complete and does not change.
 
-use super::{Governed, args::Args, define::identity_vector, entries::Numbers, share::Threads, states::Word};
+use super::{
+    Governed,
+    args::Args,
+    define::{identity, joined},
+    entries::Numbers,
+    share::Threads,
+    states::Word,
+};
 use crate::kernel::{Cmp, Func, Module, Ty, Val};
 use seqc_ir::{PairExpr, ReduceOp, policy::Kind};
 use std::ops::Range;
@@ -79,14 +86,14 @@ impl Governed<'_> {
         let (zero, one, groups) = (f.i64(0), f.i64(1), f.i64(self.attend.groups as i64));
         let entries = f.add(numbers.last, one);
         self.each_vector(f, entries, |f, at| {
-            let none = identity_vector(f, self.vector(), how);
+            let none = f.float(self.vector(), identity(how) as f32);
             let found = f.for_loop(zero..groups, one, &[none], |f, group, found| {
                 let p = self.vector_of(f, args, of, group, at);
                 let x = f.load(p, self.vector());
                 let last = self.last_entry(f, args, group);
                 let inside = self.inside(f, at, last);
                 let x = f.select(inside, x, none);
-                vec![super::define::joined(f, how, x, found[0])]
+                vec![joined(f, how, x, found[0])]
             });
             let p = self.vector_of(f, args, to, numbers.group, at);
             f.store(found[0], p);
