@@ -195,9 +195,13 @@ pub fn function(name: &str, args: &[Known]) -> Option<Result<Known, String>> {
         ("min", [Known::Num(x), Known::Num(y)]) => Ok(Known::Num(x.min(*y))),
         ("max", [Known::Num(x), Known::Num(y)]) => Ok(Known::Num(x.max(*y))),
         ("len", [Known::List(items)]) => Ok(Known::Num(items.len() as f64)),
+        ("contains", [Known::List(items), value]) => Ok(Known::Bool(items.contains(value))),
+        ("letters", [Known::Str(text)]) => Ok(Known::List(text.chars().map(|c| Known::Str(c.to_string())).collect())),
         ("ceil", _) => Err("`ceil` takes one number".to_owned()),
         ("min" | "max", _) => Err(format!("`{name}` takes two numbers")),
         ("len", _) => Err("`len` takes one list".to_owned()),
+        ("contains", _) => Err("`contains` takes a list and a value".to_owned()),
+        ("letters", _) => Err("`letters` takes one string".to_owned()),
         _ => return None,
     })
 }

@@ -1,6 +1,10 @@
 //! A family file: which configurations it describes, and the model it makes of them.
 
-use super::{config::Config, error::bare};
+use super::{
+    clauses::{Clauses, texts},
+    config::Config,
+    error::bare,
+};
 use crate::{
     diag::{Diagnostic, Placed},
     effective::quoted,
@@ -10,8 +14,8 @@ use crate::{
 };
 use seqc_checkpoint::Checkpoint;
 use seqc_grammar::{
-    ast::{Expr, ExprKind, Span},
-    yaml::{Key, Kind, Node, parse_yaml},
+    ast::{Expr, Span},
+    yaml::{Node, parse_yaml},
 };
 use std::collections::HashMap;
 
@@ -23,11 +27,8 @@ pub(super) struct Family {
     pub(super) title: String,
     /// Keys and the values they may have.
     matches: Vec<(String, Vec<String>)>,
-    file: FileId,
-    sizes: Vec<(Key, Expr)>,
-    require: Vec<(Expr, String)>,
-    /// Names of tensors that checkpoints may hold and the model does not need.
-    pub(super) unused: Vec<String>,
+    /// Its own sizes, requirements and tensors without use, and those of the parts that it includes.
+    clauses: Clauses,
     /// What is copied into the model.
     pub(super) rest: String,
 }
@@ -42,31 +43,15 @@ impl Family {
         }
         let missing = |key: &str| Diagnostic::bare("missing-key", format!("{name} has no `{key}`"));
         let root = root.ok_or_else(|| missing("match"))?;
-        let entries = |key: &str| root.get(key).and_then(Node::entries).ok_or_else(|| missing(key));
-        let (matches, sizes) = (entries("match")?, entries("sizes")?);
-        let mut require = Vec::new();
-        for rule in root.get("require").and_then(Node::items).unwrap_or(&[]) {
-            let (Some(when), Some(say)) = (rule.get("if"), rule.get("say").and_then(Node::text)) else {
-                let place = Place::new(id, rule.span);
-                return Err(Diagnostic::new(
-                    "missing-key",
-                    place,
-                    "a requirement has `if` and `say`",
-                ));
-            };
-            require.push((expr(id, when)?, say.to_owned()));
-        }
-        let sizes = sizes.iter().map(|(k, node)| Ok((k.clone(), expr(id, node)?)));
-        let sizes = sizes.collect::<Result<Vec<_>, Diagnostic>>()?;
+        let matches = root.get("match").and_then(Node::entries);
+        let matches = matches.ok_or_else(|| missing("match"))?;
+        let clauses = Clauses::with_parts(id, &root, sources)?;
         let title = text.lines().next().and_then(|l| l.strip_prefix("# "));
         Ok(Family {
             name: root.get("family").and_then(Node::text).unwrap_or(name).to_owned(),
             title: title.unwrap_or(name).to_owned(),
             matches: matches.iter().map(|(k, v)| (k.text.clone(), texts(v))).collect(),
-            file: id,
-            sizes,
-            require,
-            unused: root.get("unused").map(texts).unwrap_or_default(),
+            clauses,
             rest: rest(text, &root),
         })
     }
@@ -97,6 +82,11 @@ impl Family {
             .collect()
     }
 
+    /// Names of tensors that checkpoints may hold and the model does not need.
+    pub(super) fn unused(&self) -> &[String] {
+        &self.clauses.unused
+    }
+
     /// The model's sizes, once everything the family requires holds.
     pub(super) fn sizes(
         &self,
@@ -118,42 +108,24 @@ impl Family {
                 false => d,
             }
         };
-        for (key, expr) in &self.sizes {
+        for size in &self.clauses.sizes {
             let names: Vec<&str> = env.names.keys().map(String::as_str).collect();
-            let value = values::evaluate(self.file, expr, &env, &names).map_err(place)?;
-            env.names.insert(key.text.clone(), value.clone());
-            out.push((key.text.clone(), value));
+            let value = values::evaluate(size.file, &size.value, &env, &names).map_err(place)?;
+            env.names.insert(size.name.clone(), value.clone());
+            out.push((size.name.clone(), value));
         }
-        for (when, say) in &self.require {
-            match values::evaluate(self.file, when, &env, &[]).map_err(place)? {
+        for rule in &self.clauses.require {
+            match values::evaluate(rule.file, &rule.when, &env, &[]).map_err(place)? {
                 Known::Bool(true) => {}
-                Known::Bool(false) => return Err(bare(format!("{shown}: {}", filled(say, &env)))),
+                Known::Bool(false) => return Err(bare(format!("{shown}: {}", filled(&rule.say, &env)))),
                 other => {
                     let message = format!("a requirement is a condition, not {}", other.kind());
-                    let place = Place::new(self.file, when.span);
+                    let place = Place::new(rule.file, rule.when.span);
                     return Err(Diagnostic::new("not-a-condition", place, message));
                 }
             }
         }
         Ok(out)
-    }
-}
-
-/// The expression in a scalar, or the list of those in a list.
-fn expr(file: FileId, node: &Node) -> Result<Expr, Diagnostic> {
-    match &node.kind {
-        Kind::Scalar { text, at, .. } => {
-            let (expr, problems) = seqc_grammar::parse_expr(file, text, at.unwrap_or(node.span.start));
-            problems.into_iter().next().map_or(Ok(expr), Err)
-        }
-        Kind::List(items) => Ok(Expr {
-            kind: ExprKind::List(items.iter().map(|i| expr(file, i)).collect::<Result<_, _>>()?),
-            span: node.span,
-        }),
-        Kind::Null | Kind::Map(_) => {
-            let message = format!("an expression is expected here, not {}", node.what());
-            Err(Diagnostic::new("wrong-type", Place::new(file, node.span), message))
-        }
     }
 }
 
@@ -163,7 +135,10 @@ fn rest(text: &str, root: &Node) -> String {
     let starts: Vec<usize> = entries.iter().map(|(k, _)| k.span.start as usize).collect();
     let mut out = String::new();
     for (n, (key, _)) in entries.iter().enumerate() {
-        if matches!(key.text.as_str(), "family" | "match" | "sizes" | "require" | "unused") {
+        if matches!(
+            key.text.as_str(),
+            "family" | "match" | "include" | "sizes" | "require" | "unused"
+        ) {
             continue;
         }
         let end = starts.get(n + 1).copied().unwrap_or(text.len());
@@ -172,13 +147,6 @@ fn rest(text: &str, root: &Node) -> String {
         out.push('\n');
     }
     out
-}
-
-fn texts(node: &Node) -> Vec<String> {
-    match node.items() {
-        Some(items) => items.iter().filter_map(Node::text).map(str::to_owned).collect(),
-        None => node.text().map(str::to_owned).into_iter().collect(),
-    }
 }
 
 /// A value as a model file spells it; a word that is also the name of a size stands in quotes.

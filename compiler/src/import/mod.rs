@@ -1,6 +1,7 @@
 //! From a checkpoint's configuration to a model file: by the families of `specs/families`.
 
 pub(crate) mod caches;
+mod clauses;
 mod config;
 mod error;
 mod family;
@@ -92,7 +93,7 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found),
         text.push_str(&format!("  {key}: {}\n", family::spelled(value, &sizes)));
     }
     let file = effective::text(&paths::relative(&found.weights, &base));
-    let unused: Vec<String> = family.unused.iter().map(|u| effective::text(u)).collect();
+    let unused: Vec<String> = family.unused().iter().map(|u| effective::text(u)).collect();
     let unused = match &unused[..] {
         [] => String::new(),
         names => format!(", unused: [{}]", names.join(", ")),

@@ -54,6 +54,18 @@ pub fn families() -> Vec<(String, &'static str)> {
         .collect()
 }
 
+/// Parts that families include: the path, the name and the text of each file of `specs/families/parts`.
+pub fn family_parts() -> Vec<(String, String, &'static str)> {
+    let parts = FAMILIES.get_dir("parts").map(texts).unwrap_or_default();
+    parts
+        .into_iter()
+        .map(|(name, text)| {
+            let stem = name.trim_end_matches(".yaml").to_owned();
+            (format!("specs/families/parts/{name}"), stem, text)
+        })
+        .collect()
+}
+
 /// Texts of the files of `specs/layers` and `specs/caches`, by name.
 pub fn seq_texts() -> Vec<(&'static str, &'static str)> {
     [texts(&LAYERS), texts(&CACHES)].concat()

@@ -1,6 +1,7 @@
 //! Checkpoint directories as they occur in practice: with too many tensors, quantised, cut, renamed, or without what is needed.
 
 mod encoder;
+mod parts;
 mod quantised;
 
 use seqc::{

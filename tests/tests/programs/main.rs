@@ -9,6 +9,7 @@ mod compare;
 mod contract;
 mod drafts;
 mod embed;
+mod families;
 mod finite;
 mod fixtures;
 mod layers;

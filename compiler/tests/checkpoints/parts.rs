@@ -1,0 +1,51 @@
+//! Families that include parts of `specs/families/parts`.
+
+use super::{CONFIG, checkpoint, holds, plain, try_import, write};
+
+const FAMILY: &str = "family: mine\nmatch: {model_type: llama}\ninclude: [decoder]\nsizes:\n  hidden: 2 * width\n  width: get(\"intermediate_size\") / 2\nstack:\n  \
+- embed: {vocab: vocab}\n    load: {weight: model.embed_tokens.weight}\n  \
+- swiglu: {hidden: hidden, act: act}\n    load: {gate_proj: model.layers.0.mlp.gate_proj.weight, up_proj: model.layers.0.mlp.up_proj.weight, \
+down_proj: model.layers.0.mlp.down_proj.weight}\n  \
+- head: {vocab: vocab}\n    load: {weight: \"{output}\"}\n";
+
+#[test]
+fn a_size_of_the_family_takes_the_place_of_the_same_in_a_part() {
+    let dir = checkpoint("parts", CONFIG, &plain());
+    let path = dir.join("mine.yaml");
+    write(&path, FAMILY);
+    let (imported, _) = try_import(&dir, Some(&path)).unwrap_or_else(|said| panic!("{said}"));
+    holds(&imported.text, &["width: 4", "hidden: 8", "model.embed_tokens.weight"]);
+    assert_eq!(imported.text.matches("hidden: ").count(), 2, "{}", imported.text);
+}
+
+#[test]
+fn a_part_that_is_not_there_is_named() {
+    let dir = checkpoint("no-part", CONFIG, &plain());
+    let path = dir.join("mine.yaml");
+    write(&path, FAMILY.replace("[decoder]", "[decoders]"));
+    match try_import(&dir, Some(&path)) {
+        Ok(_) => panic!("there is no such part"),
+        Err(said) => holds(
+            &said,
+            &[
+                "there is no part `decoders` of families; there are decoder, rope",
+                "mine.yaml:3:11",
+            ],
+        ),
+    }
+}
+
+#[test]
+fn requirements_of_parts_hold() {
+    let dir = checkpoint(
+        "requirements",
+        &CONFIG.replace("\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 0"),
+        &plain(),
+    );
+    let path = dir.join("mine.yaml");
+    write(&path, FAMILY);
+    match try_import(&dir, Some(&path)) {
+        Ok(_) => panic!("a norm adds a number"),
+        Err(said) => holds(&said, &["the norms add a small number above 0, not 0"]),
+    }
+}

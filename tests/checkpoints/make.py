@@ -1,0 +1,126 @@
+"""Tiny random checkpoints of published architectures, with what transformers computes on them.
+
+usage: make.py [NAME ...]            writes NAME/config.json, NAME/model.safetensors and NAME/expected.safetensors beside this file
+
+Every parameter is drawn at a size that lets each part of the model show in the result, and rounded to bf16, in which the checkpoint is stored.
+The checkpoint is then read again from its files, and the result computed in f32: `input_ids` [20] i64 and `logits` [20, vocab] (for a model
+without a head `hidden` [20, d]).
+
+needs: pip install torch transformers safetensors
+"""
+import json, pathlib, sys
+
+import torch, transformers
+from safetensors.torch import save_file
+from transformers import AutoModel, AutoModelForCausalLM
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+HERE = pathlib.Path(__file__).parent
+LENGTH = 20
+VOCAB = 48
+
+# What most of the configurations say; a window of 6 tokens ends inside the text.
+COMMON = dict(hidden_size=32, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=2, intermediate_size=40, vocab_size=VOCAB,
+              max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+
+
+def common(kind, **settings):
+    """A configuration of most decoders' keys, with some of its own."""
+    return CONFIG_MAPPING[kind](**{**COMMON, **settings})
+
+
+def bare(kind, **settings):
+    """A configuration that names its keys differently."""
+    return CONFIG_MAPPING[kind](**settings)
+
+
+SLIDING_FIRST = ["sliding_attention", "full_attention"]
+
+STATES = dict(mamba_n_heads=4, mamba_d_head=16, mamba_d_state=8)
+FALCON = dict(lm_head_multiplier=0.5, embedding_multiplier=3.0, mlp_multipliers=[0.7, 0.6], key_multiplier=0.4, attention_out_multiplier=0.8,
+              attention_in_multiplier=1.2, ssm_multipliers=[0.9, 0.8, 1.1, 1.2, 0.7], ssm_in_multiplier=1.3, ssm_out_multiplier=0.6)
+
+CONFIGS = {
+    "qwen2": lambda: common("qwen2", use_sliding_window=True, sliding_window=6, max_window_layers=1),
+    "gemma": lambda: common("gemma", head_dim=16),
+    "gemma2": lambda: common("gemma2", head_dim=16, query_pre_attn_scalar=24, sliding_window=6, final_logit_softcapping=4.0,
+                             attn_logit_softcapping=3.0),
+    "phi3": lambda: common("phi3", sliding_window=6),
+    "phi": lambda: common("phi"),
+    "smollm3": lambda: common("smollm3", no_rope_layer_interval=2),
+    "gpt_neox": lambda: bare("gpt_neox", **{k: v for k, v in COMMON.items() if k != "num_key_value_heads"}),
+    "gpt_neox-sequential": lambda: bare("gpt_neox", **{k: v for k, v in COMMON.items() if k != "num_key_value_heads"},
+                                        use_parallel_residual=False, attention_bias=False, rope_parameters=dict(
+                                            rope_type="default", rope_theta=500.0, partial_rotary_factor=1.0)),
+    "olmo": lambda: common("olmo"),
+    "olmo2": lambda: common("olmo2"),
+    "olmo3": lambda: common("olmo3", sliding_window=6, layer_types=SLIDING_FIRST, rope_parameters=dict(
+        sliding_attention=dict(rope_type="default", rope_theta=500.0),
+        full_attention=dict(rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_position_embeddings=16, attention_factor=1.2,
+                            beta_fast=32.0, beta_slow=1.0))),
+    "starcoder2": lambda: common("starcoder2", sliding_window=6),
+    "stablelm": lambda: common("stablelm", use_qkv_bias=True),
+    "stablelm-parallel": lambda: common("stablelm", use_parallel_residual=True, qk_layernorm=True),
+    "cohere": lambda: common("cohere", use_qk_norm=True),
+    "cohere2": lambda: common("cohere2", sliding_window=6, layer_types=SLIDING_FIRST, head_dim=8),
+    "glm": lambda: common("glm", head_dim=8),
+    "glm4": lambda: common("glm4", head_dim=8),
+    "granite": lambda: common("granite", embedding_multiplier=3.0, logits_scaling=2.0, residual_multiplier=0.4, attention_multiplier=0.2),
+    "lfm2": lambda: common("lfm2", layer_types=["conv", "full_attention"], block_auto_adjust_ff_dim=False),
+    "falcon_h1": lambda: common("falcon_h1", mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16, mamba_n_groups=2, mamba_d_state=8, mamba_rms_norm=True,
+                                **FALCON),
+    "falcon_h1-plain": lambda: common("falcon_h1", mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8, mamba_d_state=8, **FALCON),
+    "bamba": lambda: common("bamba", attn_layer_indices=[1], **STATES, mamba_n_groups=2),
+    "granitemoehybrid": lambda: common("granitemoehybrid", layer_types=["linear_attention", "full_attention"], num_local_experts=0,
+                                       shared_intermediate_size=40, embedding_multiplier=3.0, logits_scaling=2.0, residual_multiplier=0.4,
+                                       attention_multiplier=0.2, position_embedding_type="nope", **STATES),
+    "nemotron_h": lambda: common("nemotron_h", layers_block_type=["linear_attention", "mlp", "full_attention", "mlp"], head_dim=8, n_groups=2,
+                                 mamba_num_heads=4, mamba_head_dim=16, ssm_state_size=8),
+    "mixtral": lambda: common("mixtral", num_local_experts=4, sliding_window=6),
+    "qwen3_moe": lambda: common("qwen3_moe", num_hidden_layers=3, mlp_only_layers=[1], moe_intermediate_size=24, num_experts=4,
+                                num_experts_per_tok=2, head_dim=8, norm_topk_prob=True),
+}
+
+
+def fill(model, generator):
+    """Draws the parameters. Matrices keep the size of what they read; vectors and decays vary around what they begin with."""
+    named = list(model.named_parameters()) + [(n, b) for n, b in model.named_buffers() if n.endswith("correction_bias")]
+    for name, p in named:
+        noise = torch.randn(p.shape, generator=generator)
+        if p.dim() < 2 or "A_log" in name:
+            value = p.float() + 0.2 * noise
+        else:
+            value = noise * (1 if "embed" in name or "wte" in name else p.shape[-1] ** -0.5)
+        p.data.copy_(value.bfloat16())
+
+
+def make(name):
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
+    config = CONFIGS[name]()
+    config._attn_implementation = "eager"
+    kind = AutoModelForCausalLM if type(config) in AutoModelForCausalLM._model_mapping else AutoModel
+    model = kind.from_config(config, attn_implementation="eager").float()
+    with torch.no_grad():
+        fill(model, generator)
+    folder = HERE / name
+    folder.mkdir(exist_ok=True)
+    model.bfloat16().save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    read = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    for (key, a), (_, b) in zip(model.named_parameters(), read.named_parameters()):
+        assert torch.equal(a.float(), b), key
+    tokens = torch.randint(3, VOCAB, (1, LENGTH), generator=generator)
+    with torch.no_grad():
+        out = read(tokens)
+    key, result = ("logits", out.logits) if hasattr(out, "logits") else ("hidden", out.last_hidden_state)
+    save_file({"input_ids": tokens[0], key: result[0].float().contiguous()}, folder / "expected.safetensors")
+    size = sum(f.stat().st_size for f in folder.iterdir())
+    print(f"{name}: {size} bytes, {key} from {result.min():.2f} to {result.max():.2f}")
+
+
+if __name__ == "__main__":
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    for name in sys.argv[1:] or CONFIGS:
+        make(name)
