@@ -142,6 +142,14 @@ impl Graph {
         self.add(Op::MatVec, ty, &[w, x])
     }
 
+    /// `out[c, n…] = sum_k w[index[c], n…, k] * x[c, k]`, or `x[k]`.
+    pub fn indexed_matvec(&mut self, w: Value, index: Value, x: Value) -> Value {
+        let mut dims = self.ty(index).dims.clone();
+        dims.extend(self.ty(w).dims.iter().skip(1).cloned());
+        dims.pop();
+        self.add(Op::IndexedMatVec, Ty::new(Elem::F32, dims), &[w, index, x])
+    }
+
     /// Value of a state one token ago.
     pub fn prev(&mut self, state: StateId) -> Value {
         let ty = self

@@ -59,6 +59,10 @@ pub enum Op {
     /// `out[n…] = sum_k w[n…, k] * x[k]`: a parameter (or load-stage matrix) times a vector; operands `w`, `x`.
     /// `w` has rank 2 or more, `x` rank 1. Produced by a pass from a product under [`Op::Reduce`].
     MatVec,
+    /// `out[c, n…] = sum_k w[index[c], n…, k] * x[c, k]`: products with the matrices that data choose of a stack; operands `w` (a
+    /// parameter, or load-stage), `index [c]` (I64), `x`. An `x` of rank 1 is the same for all of them. An index outside the stack is
+    /// clamped. Produced by a pass from a product with [`Op::Gather`] under [`Op::Reduce`].
+    IndexedMatVec,
     /// Value of the state's `next` one token ago; zeros at the first token.
     Prev(StateId),
     /// The operand's value `steps` tokens ago; zeros before the first token.

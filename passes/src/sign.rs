@@ -79,7 +79,7 @@ fn within(graph: &Graph, v: Value, depth: usize) -> Sign {
         Op::View(_) | Op::Reshape | Op::Cast => of(0),
         Op::Reduce { op, .. } if *op != ReduceOp::Prod => of(0),
         Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Prev(_) => Sign::Any,
-        Op::Concat { .. } | Op::Gather | Op::Reduce { .. } | Op::MatVec => Sign::Any,
+        Op::Concat { .. } | Op::Gather | Op::Reduce { .. } | Op::MatVec | Op::IndexedMatVec => Sign::Any,
         Op::Delay { .. } | Op::Window { .. } | Op::LongConv | Op::Attend(_) => Sign::Any,
     }
 }

@@ -43,9 +43,9 @@ pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
     let mut types = vec![
         Ty::GLOBAL,
         Ty::I64,
-        Ty::GLOBAL,
+        Ty::GENERIC,
         Ty::I64,
-        Ty::GLOBAL,
+        Ty::GENERIC,
         Ty::I64,
         Ty::I64,
         Ty::SCRATCH,

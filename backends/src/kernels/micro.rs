@@ -13,7 +13,7 @@ pub fn micro_kernel(module: &mut Module, machine: &Machine, rows: u32, panel: u3
     if module.has(&name) {
         return name;
     }
-    let params = [Ty::GLOBAL, Ty::I64, Ty::SCRATCH, Ty::GENERIC, Ty::I64, Ty::I64, Ty::I1];
+    let params = [Ty::GENERIC, Ty::I64, Ty::SCRATCH, Ty::GENERIC, Ty::I64, Ty::I64, Ty::I1];
     let mut f = Func::new(&name, &params, None);
     let (a, lda, b, c, ldc) = (f.param(0), f.param(1), f.param(2), f.param(3), f.param(4));
     let (k, accumulate) = (f.param(5), f.param(6));

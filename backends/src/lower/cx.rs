@@ -404,6 +404,18 @@ impl<'a> Cx<'a> {
         }
     }
 
+    /// The row of one token that `v`, an operand of a product, is.
+    pub(super) fn row_of(&self, f: &mut Func, v: Value, token: Val) -> Val {
+        let rows = self.rows_of(f, v);
+        let row = rows.at(f, token);
+        if rows.gap == 0 || self.scope() != Scope::Rows {
+            return row;
+        }
+        let (segment, gap) = (self.record_of(f, token).segment, f.i64(rows.gap));
+        let skip = f.mul(segment, gap);
+        f.gep(row, skip, Scalar::F32)
+    }
+
     /// A barrier for all threads.
     pub(super) fn barrier(&self, f: &mut Func) {
         f.call(

@@ -132,6 +132,7 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
             Op::Gather => self.lookup(f, operands[0], operands[1], coords),
             Op::Reduce { op, axes } => self.reduce(f, operands[0], *op, *axes, coords),
             Op::MatVec => self.product(f, operands[0], operands[1], coords),
+            Op::IndexedMatVec => self.indexed_product(f, &operands, coords),
             Op::Concat { .. } => unreachable!("a concatenation is stored part by part"),
             Op::LongConv => unreachable!("a long convolution is a kernel of its own"),
             Op::Attend(_) => unreachable!("attention is a kernel of its own"),

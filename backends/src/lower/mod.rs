@@ -25,6 +25,7 @@ mod run;
 mod scan;
 mod slots;
 mod space;
+mod stacked;
 mod step;
 mod streams;
 mod table;

@@ -5,6 +5,7 @@ use super::{
     address::{load_word, table_entry},
     cx::{Cx, Layer, RowAt},
     nest,
+    stacked::Stacked,
     tokens::Tokens,
 };
 use crate::{
@@ -71,7 +72,7 @@ fn operands(cx: &Cx<'_>, f: &mut Func, v: Value) -> Operands {
     }
 }
 
-fn matrix(cx: &Cx<'_>, f: &mut Func, product: &Product) -> Val {
+pub(super) fn matrix(cx: &Cx<'_>, f: &mut Func, product: &Product) -> Val {
     match product.matrix {
         Matrix::Param(n) => cx.param_base(f, n),
         Matrix::Stored(v) => cx.rows(f, cx.plan().stored[&v]).base,
@@ -82,9 +83,13 @@ fn matrix(cx: &Cx<'_>, f: &mut Func, product: &Product) -> Val {
 pub(super) fn products(cx: &Cx<'_>, f: &mut Func, list: &[Matmul], tokens: Tokens) {
     cx.in_parts(f, list, &tokens.numbers(), &mut |cx, f, list, numbers| {
         for matmul in list {
-            match Tokens::of(numbers) {
-                Tokens::One(t) => one_token(cx, f, matmul, t),
-                Tokens::All => chunk(cx, f, matmul),
+            let grouping = cx.layer.schedule.grouping(cx.plan(), matmul);
+            let stacked = grouping.map(|grouping| Stacked { matmul, grouping });
+            match (Tokens::of(numbers), stacked) {
+                (Tokens::One(t), None) => one_token(cx, f, matmul, t),
+                (Tokens::One(t), Some(stacked)) => stacked.one_token(cx, f, t),
+                (Tokens::All, None) => chunk(cx, f, matmul),
+                (Tokens::All, Some(stacked)) => stacked.chunk(cx, f),
             }
         }
     });
@@ -107,13 +112,17 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
         let k = f.i64(product.columns as i64);
         let y = cx.row(f, cx.plan().stored[v], t);
         let y = f.gep(y, lo, Scalar::F32);
-        let name = match product.summation {
-            Summation::OfChunk => kernels::gemv_in_order_name(product.encoding),
-            Summation::Free => kernels::gemv_name(product.encoding),
-        };
-        f.call(&name, &[start, row_bytes, count, x, k, y], None);
+        f.call(&vector_kernel(product), &[start, row_bytes, count, x, k, y], None);
     }
     epilogue(cx, f, matmul, [t, lo, hi]);
+}
+
+/// Name of the kernel that multiplies with one vector.
+pub(super) fn vector_kernel(product: &Product) -> String {
+    match product.summation {
+        Summation::OfChunk => kernels::gemv_in_order_name(product.encoding),
+        Summation::Free => kernels::gemv_name(product.encoding),
+    }
 }
 
 /// Panels of the matrices are split between the threads. Each is packed once and multiplied with all tokens; for few tokens that
@@ -158,7 +167,7 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
 }
 
 /// What is computed from the results of products, at a token and a range of entries.
-fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
+pub(super) fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
     cx.in_parts(f, &matmul.epilogue, &at, &mut |cx, f, nests, at| {
         cx.at_row(f, at[0]);
         for n in nests {

@@ -43,6 +43,26 @@ impl ExprLowering<'_, '_> {
         })
     }
 
+    /// `sum_k w[index[c], n…, k] x[c, k]`, where a product is not a kernel: at load time.
+    pub(super) fn indexed_product(&mut self, f: &mut Func, operands: &[Value], coords: &Coords) -> Val {
+        let (w, index, x) = (operands[0], operands[1], operands[2]);
+        let graph = self.cx.graph();
+        let k = graph.ty(w).sizes().last().copied().unwrap_or(0);
+        let each = graph.ty(x).rank() > 1;
+        let of = Reduced {
+            op: ReduceOp::Sum,
+            elem: Elem::F32,
+            sizes: &[k],
+        };
+        self.fold(f, &of, coords, &mut |exprs, f, inner| {
+            let last = &inner[inner.len() - 1..];
+            let vector = if each { [&inner[..1], last].concat() } else { last.to_vec() };
+            let (a, b) = (exprs.lookup(f, w, index, inner), exprs.value(f, x, &vector));
+            let (a, b) = exprs.alike(f, a, b);
+            f.mul(a, b)
+        })
+    }
+
     /// The reduction of all terms of `body`; `coords` index the axes that are not reduced.
     fn fold(&mut self, f: &mut Func, of: &Reduced<'_>, coords: &Coords, body: Term<'_, Self>) -> Val {
         let &Reduced { op, elem, sizes } = of;

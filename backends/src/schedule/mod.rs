@@ -6,16 +6,18 @@
 
 mod map;
 mod product;
+mod stacked;
 
 pub(crate) use map::{Threads, loops, waves};
 pub(crate) use product::{Matrix, Product, Summation};
+pub(crate) use stacked::Grouping;
 
 use crate::kernels::{self, Attend, LongConv};
 use seqc_formats::Encoding;
 use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
     conv_partition::ConvPartition,
-    plan::{Kernel, Plan, flat},
+    plan::{Kernel, Matmul, Plan, Settings, flat},
 };
 use std::collections::HashMap;
 
@@ -64,8 +66,28 @@ impl Schedule {
     pub(crate) fn scratch_bytes(&self, plan: &Plan) -> usize {
         let attentions = self.attentions.iter().map(|(_, kernel)| kernel.scratch_bytes());
         let filters = self.filters.iter().map(|(_, kernel)| kernel.scratch_bytes());
-        let products = kernels::gemm_scratch_bytes(&plan.settings.machine, plan.settings.max_chunk);
-        attentions.chain(filters).max().unwrap_or(0).max(products)
+        let products = flat(&plan.kernels).into_iter().flat_map(|kernel| match kernel {
+            Kernel::Matmuls(list) => &list[..],
+            _ => &[],
+        });
+        let products = products.map(|matmul| self.product_scratch_bytes(plan, matmul));
+        attentions.chain(filters).chain(products).max().unwrap_or(0)
+    }
+
+    fn product_scratch_bytes(&self, plan: &Plan, matmul: &Matmul) -> usize {
+        let Settings { machine, max_chunk, .. } = &plan.settings;
+        match self.grouping(plan, matmul) {
+            None => kernels::gemm_scratch_bytes(machine, *max_chunk),
+            Some(grouping) => grouping.bytes,
+        }
+    }
+
+    /// How tokens are grouped for products with chosen matrices of a stack; `None` for other products.
+    pub(crate) fn grouping(&self, plan: &Plan, matmul: &Matmul) -> Option<Grouping> {
+        let products: Vec<&Product> = matmul.products.iter().map(|v| &self.products[v]).collect();
+        let stack = products[0].stack?;
+        let panel = kernels::gemm_scratch_bytes(&plan.settings.machine, plan.settings.max_chunk);
+        Some(Grouping::new(&plan.settings, stack, &products, panel))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use seqc_formats::Encoding;
 use seqc_ir::{Graph, Normaliser, Op, Value};
-use seqc_passes::plan::{Kernel, Plan, flat, row_of};
+use seqc_passes::plan::{Kernel, Plan, Stack, flat, row_of};
 use std::collections::{HashMap, HashSet};
 
 /// A product of a matrix with a vector.
@@ -12,6 +12,8 @@ pub(crate) struct Product {
     pub(crate) matrix: Matrix,
     /// How its entries are stored.
     pub(crate) encoding: Encoding,
+    /// The stack that it is chosen from, if it is; `matrix` is then the stack.
+    pub(crate) stack: Option<Stack>,
     /// Its rows.
     pub(crate) rows: usize,
     /// Its columns.
@@ -60,7 +62,9 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
     let product = |v: Value| {
         let operands = graph.operands(v);
         let (matrix, encoding) = matrix(graph, plan, encodings, operands[0]);
-        let (rows, columns) = (graph.ty(v).len(), graph.ty(operands[1]).len());
+        let stack = Stack::of(graph, v);
+        let rows = stack.map_or(graph.ty(v).len(), |stack| stack.rows);
+        let (columns, vector) = (graph.columns(v), operands[operands.len() - 1]);
         let summation = match selecting.contains(&v) || rows * columns <= plan.settings.machine.rates.small_matrix {
             true => Summation::OfChunk,
             false => Summation::Free,
@@ -68,10 +72,12 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
         let product = Product {
             matrix,
             encoding,
+            stack,
             rows,
             columns,
             summation,
-            gaps: gaps(graph, plan, operands[1]) || gaps(graph, plan, v),
+            // Rows of tokens that chose one matrix are brought together.
+            gaps: stack.is_none() && (gaps(graph, plan, vector) || gaps(graph, plan, v)),
         };
         (v, product)
     };

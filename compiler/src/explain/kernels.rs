@@ -2,7 +2,7 @@
 
 use super::words::counted;
 use seqc_ir::{Graph, Value};
-use seqc_passes::plan::{Kernel, Matmul};
+use seqc_passes::plan::{Kernel, Matmul, Stack};
 
 /// A clause for each kernel.
 pub(super) fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
@@ -32,7 +32,15 @@ fn product_step(graph: &Graph, products: &[Matmul]) -> String {
     let all: Vec<Value> = products.iter().flat_map(|m| m.products.iter().copied()).collect();
     let shapes: Vec<String> = all
         .iter()
-        .map(|v| format!("{}x{}", graph.ty(*v).len(), graph.ty(graph.operands(*v)[1]).len()))
+        .map(|v| match Stack::of(graph, *v) {
+            None => format!("{}x{}", graph.ty(*v).len(), graph.columns(*v)),
+            Some(stack) => {
+                let Stack {
+                    chosen, matrices, rows, ..
+                } = stack;
+                format!("{chosen} of {matrices} {rows}x{}", graph.columns(*v))
+            }
+        })
         .collect();
     let fused: usize = products.iter().map(|m| m.epilogue.len()).sum();
     let with = if fused > 0 {

@@ -97,7 +97,7 @@ fn row(len: usize, offsets: &[i64], last: &[&Table], operands: &[Data]) -> f64 {
 }
 
 /// Eight running sums, so that the additions need not wait for each other.
-fn dot(x: &[f64], y: &[f64]) -> f64 {
+pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
     let rest: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(a, b)| a * b).sum();

@@ -1,6 +1,7 @@
 //! What each operation does with the values of one token; the operations through time are in the callers.
 
 use super::{
+    contract::dot,
     data::Data,
     elementwise::{apply_binary, apply_unary, whole},
     plan::{Item, Kernel},
@@ -34,6 +35,7 @@ impl Kernel {
             Kernel::View(access) => access.read(&operands[0], &item.sizes),
             Kernel::Concat { rows, lengths } => concat(operands, *rows, lengths),
             Kernel::Gather { rows, row } => gather(operands, *rows, *row),
+            Kernel::IndexedProduct { matrices, columns } => indexed_product(operands, *matrices, *columns),
             Kernel::Reduce { op, inner } => reduce(*op, &operands[0], *inner, item.len()),
             Kernel::Contract(contract) => contract.run(operands),
             Kernel::Share
@@ -83,8 +85,26 @@ fn concat(parts: &[Data], rows: usize, lengths: &[usize]) -> Vec<f64> {
 fn gather(operands: &[Data], rows: usize, row: usize) -> Vec<f64> {
     let mut out = Vec::with_capacity(operands[1].len() * row);
     for index in operands[1].iter() {
-        let n = index.clamp(0.0, rows.saturating_sub(1) as f64) as usize;
+        let n = clamped(*index, rows);
         out.extend_from_slice(&operands[0][n * row..(n + 1) * row]);
+    }
+    out
+}
+
+/// An index of one of `rows` rows.
+fn clamped(index: f64, rows: usize) -> usize {
+    index.clamp(0.0, rows.saturating_sub(1) as f64) as usize
+}
+
+fn indexed_product(operands: &[Data], matrices: usize, columns: usize) -> Vec<f64> {
+    let (w, index, x) = (&operands[0], &operands[1], &operands[2]);
+    let size = w.len() / matrices.max(1);
+    let mut out = Vec::with_capacity(index.len() * size / columns.max(1));
+    for (c, index) in index.iter().enumerate() {
+        let matrix = clamped(*index, matrices) * size;
+        let vector = if x.len() == columns { 0 } else { c * columns };
+        let rows = w[matrix..matrix + size].chunks(columns.max(1));
+        out.extend(rows.map(|row| dot(row, &x[vector..vector + columns])));
     }
     out
 }

@@ -110,6 +110,11 @@ pub(super) enum Kernel {
         rows: usize,
         row: usize,
     },
+    /// A stack of `matrices` matrices of so many columns.
+    IndexedProduct {
+        matrices: usize,
+        columns: usize,
+    },
     Reduce {
         op: ReduceOp,
         inner: usize,
@@ -285,6 +290,10 @@ impl Planner<'_> {
                     inner: sizes[sizes.len() - axes..].iter().product(),
                 }
             }
+            Op::IndexedMatVec => Kernel::IndexedProduct {
+                matrices: sizes(0)[0],
+                columns: sizes(0).last().copied().unwrap_or(0),
+            },
             // Always a contraction.
             Op::MatVec => Kernel::Fill(0.0),
             Op::Prev(state) => Kernel::Prev(state.0 as usize),

@@ -127,6 +127,7 @@ table! {
     Op::Gather             => "gather"    Lookup      2..=2,          [Table Entries]  2.0,       Operands;
     Op::Reduce { .. }      => "reduce"    Reduction   1..=1,          [Entries]        1.0,       Operands;
     Op::MatVec             => "matvec"    Product     2..=2,          [Matrix Whole]   0.0,       Operands;
+    Op::IndexedMatVec      => "indexed_matvec" Product 3..=3,         [Matrix Whole]   0.0,       Operands;
     Op::Prev(_)            => "prev"      Leaf        0..=0,          []               0.0,       Past;
     Op::Delay { .. }       => "delay"     Lag         1..=1,          [Earlier]        0.0,       Past;
     Op::Window { .. }      => "window"    Lag         1..=1,          [Earlier]        0.0,       Past;
@@ -238,6 +239,14 @@ impl Graph {
         match self.class(value) {
             OpClass::Reduction => self.ty(self.operands(value)[0]).len() / self.ty(value).len().max(1),
             _ => 1,
+        }
+    }
+
+    /// Entries of a vector that one entry of a product adds up; 0 for all other operations.
+    pub fn columns(&self, value: Value) -> usize {
+        match self.class(value) {
+            OpClass::Product => self.ty(self.operands(value)[0]).dims.last().map_or(0, |dim| dim.size),
+            _ => 0,
         }
     }
 

@@ -135,7 +135,7 @@ impl Generator {
 
     /// Adds one construction to the pool.
     fn construct(&mut self) {
-        let made = match self.rng.below(18) {
+        let made = match self.rng.below(19) {
             0 | 1 => self.unary(),
             2 | 3 => self.binary(),
             4 => self.choice(),
@@ -148,6 +148,7 @@ impl Generator {
             12 => self.history(),
             13 | 14 => self.recurrence(),
             15 | 16 => self.large(),
+            17 => self.indexed_product(),
             _ => self.attention(),
         };
         self.pool.push(made);

@@ -66,6 +66,35 @@ impl Generator {
         }
     }
 
+    /// Products with matrices that the token chooses of a stack, now and then of one that is not there: as the operation, or as the
+    /// sum of a product, over the choices too or not.
+    pub(super) fn indexed_product(&mut self) -> Value {
+        let (n, k) = (*self.rng.choose(&[3, 17, 33]), *self.rng.choose(&[5, 20, 33]));
+        let (matrices, count) = (*self.rng.choose(&[3, 5]), *self.rng.choose(&[1, 2, 3]));
+        let index = self.indices(count, matrices + 1);
+        let w = self.param(&[matrices, n, k], 1.5 / (k as f64).sqrt());
+        let x = self.pick();
+        let each = self.rng.once_in(2);
+        let x = self.fitted(x, &if each { vec![count, k] } else { vec![k] });
+        if self.rng.once_in(3) {
+            let product = self.graph.indexed_matvec(w, index, x);
+            return self.tanh(product);
+        }
+        let chosen = self.graph.gather(w, index);
+        let (choices, rows, columns) = (0, 1, 2);
+        let summed = self.rng.once_in(2);
+        let order = if summed { [rows, choices, columns] } else { [choices, rows, columns] };
+        let chosen = self.graph.transpose(chosen, &order);
+        let shape = self.graph.ty(chosen).dims.clone();
+        let place = |axis: usize| order.iter().position(|a| *a == axis).unwrap_or(0);
+        let axes = if each { vec![place(choices), place(columns)] } else { vec![place(columns)] };
+        let x = self.graph.broadcast(x, shape, &axes);
+        let product = self.graph.product_of(chosen, x);
+        let sum = self.graph.reduce(ReduceOp::Sum, product, if summed { 2 } else { 1 });
+        let sum = self.times(sum, if summed { 1.0 / count as f64 } else { 1.0 });
+        self.tanh(sum)
+    }
+
     /// `y[a, b] = sum(c: u[a, c] * v[c, b])` and its relatives, scaled to stay small.
     pub(super) fn tensor_product(&mut self) -> Value {
         let (a, b, c) = (

@@ -186,11 +186,16 @@ impl Generator {
             return self.graph.gather(table, self.token);
         }
         let count = *self.rng.choose(&[1, 3, 5]);
+        let index = self.indices(count, ROWS);
+        self.graph.gather(table, index)
+    }
+
+    /// Several indices below a number, which the token decides.
+    pub(super) fn indices(&mut self, count: usize, below: usize) -> Value {
         let shifts = self.graph.iota(dims(&[count]), 0);
         let token = self.graph.broadcast(self.token, dims(&[count]), &[]);
-        let rows = self.graph.constant(ROWS as f64, Ty::new(Elem::I64, dims(&[count])));
+        let rows = self.graph.constant(below as f64, Ty::new(Elem::I64, dims(&[count])));
         let shifted = self.graph.binary(BinaryOp::Add, token, shifts);
-        let index = self.graph.binary(BinaryOp::Mod, shifted, rows);
-        self.graph.gather(table, index)
+        self.graph.binary(BinaryOp::Mod, shifted, rows)
     }
 }

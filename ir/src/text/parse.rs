@@ -259,13 +259,14 @@ impl Parser {
 }
 
 /// Operations without constants, other than functions.
-const PLAIN: [Op; 7] = [
+const PLAIN: [Op; 8] = [
     Op::Position,
     Op::Select,
     Op::Cast,
     Op::Reshape,
     Op::Gather,
     Op::MatVec,
+    Op::IndexedMatVec,
     Op::LongConv,
 ];
 

@@ -49,6 +49,10 @@ pub(super) fn check(report: &mut Report<'_>, stages: &[Stage], value: Value) {
             matvec(report, value, &types);
             load_stage(report, stages, value, operands[0]);
         }
+        Op::IndexedMatVec => {
+            indexed_matvec(report, value, &types);
+            load_stage(report, stages, value, operands[0]);
+        }
         Op::Delay { steps } => {
             same_elem(report, value, &types);
             same_shape(report, value, &types);
@@ -197,6 +201,23 @@ fn matvec(report: &mut Report<'_>, value: Value, types: &[&Ty]) {
         format!("{w} and {x} do not meet")
     });
     shape(report, value, &sizes[..sizes.len() - 1]);
+}
+
+fn indexed_matvec(report: &mut Report<'_>, value: Value, types: &[&Ty]) {
+    let (w, index, x) = (types[0], types[1], types[2]);
+    let real = [w, x, report.graph.ty(value)].iter().all(|t| t.elem == Elem::F32);
+    report.require(real, 6, value, || "a matrix product is of reals".to_owned());
+    report.require(index.elem == Elem::I64, 6, value, || {
+        format!("the index is {}, not i64", index.elem)
+    });
+    let (stack, chosen, entries) = (w.sizes(), index.sizes(), x.sizes());
+    if stack.len() < 3 || chosen.len() != 1 || entries.is_empty() {
+        return report.at(7, value, "takes a stack of matrices, a list of indices and vectors");
+    }
+    let (columns, choices) = (stack.len() - 1, &entries[..entries.len() - 1]);
+    let meet = entries.last() == stack.get(columns) && (choices.is_empty() || *choices == chosen[..]);
+    report.require(meet, 7, value, || format!("{w}, {index} and {x} do not meet"));
+    shape(report, value, &[&chosen[..], &stack[1..columns]].concat());
 }
 
 fn long_conv(report: &mut Report<'_>, value: Value, types: &[&Ty]) {

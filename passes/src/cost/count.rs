@@ -7,7 +7,7 @@ use super::{
 use crate::{
     attention::{PairAnalysis, policy_entries::Share},
     conv_partition::ConvPartition,
-    plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan},
+    plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan, Stack},
     recurrence::Recurrence,
 };
 use seqc_ir::{
@@ -116,17 +116,16 @@ impl<'a> Counting<'a> {
     fn products(&mut self, products: &[Matmul]) {
         for matmul in products {
             for v in &matmul.products {
-                let w = self.graph.operands(*v)[0];
-                self.cost.products += self.graph.ty(w).len() as f64;
-                self.reads_matrix(w);
+                let (w, weights) = (self.graph.operands(*v)[0], self.graph.ty(*v).len() * self.graph.columns(*v));
+                self.cost.products += weights as f64;
+                match Stack::of(self.graph, *v) {
+                    None => self.reads(self.behind(w)),
+                    Some(_) => self.picks(*v, w, weights as f64),
+                }
             }
             let work = self.work(&roots(&matmul.epilogue), &HashSet::new());
             self.cost.entries.add(work);
         }
-    }
-
-    fn reads_matrix(&mut self, w: Value) {
-        self.reads(self.behind(w));
     }
 
     /// Notes that a token reads a load-stage value; tokens' own values stay in the nearest memory.

@@ -172,7 +172,7 @@ impl Case<'_> {
     fn work(&self, v: Value) -> f64 {
         let entries = self.graph.ty(v).len() as f64;
         match self.graph.op(v).row().class == OpClass::Product {
-            true => self.graph.ty(self.graph.operands(v)[0]).len() as f64,
+            true => entries * self.graph.columns(v) as f64,
             false => entries * self.graph.entry_cost(v),
         }
     }

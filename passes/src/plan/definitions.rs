@@ -164,7 +164,7 @@ impl<'a> PlanBuilder<'a> {
         let into = self.plan.stored[&v];
         let operands = self.graph.operands(v);
         match self.graph.op(v) {
-            Op::MatVec if self.plan.stage(v) == Stage::Token => {
+            Op::MatVec | Op::IndexedMatVec if self.plan.stage(v) == Stage::Token => {
                 self.add_rows_item(Work::Product(v), into, &operands[1..])
             }
             Op::Attend(_) => self.add_rows_item(Work::Attend(v), into, &operands),
@@ -188,7 +188,9 @@ impl<'a> PlanBuilder<'a> {
             Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::View(_) | Op::Reshape | Op::Gather => {
                 self.add_whole(v, into);
             }
-            Op::Reduce { .. } | Op::MatVec | Op::Delay { .. } | Op::Window { .. } => self.add_whole(v, into),
+            Op::Reduce { .. } | Op::MatVec | Op::IndexedMatVec | Op::Delay { .. } | Op::Window { .. } => {
+                self.add_whole(v, into);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::{
     inline::Walk,
+    stack::Stack,
     types::{BufferId, Kernel, Matmul, Nest, Plan},
 };
 use crate::affine::{AffineExpr, linearise};
@@ -118,7 +119,9 @@ fn host(graph: &Graph, plan: &Plan, groups: &Groups, late: &HashSet<BufferId>, n
         }
         group.insert(*at);
     }
-    (!group.is_empty()).then_some(group)
+    let stack = |at: &usize| groups.products[*at].as_ref().map(|m| Stack::of(graph, m.products[0]));
+    let alike = group.iter().map(stack).collect::<HashSet<_>>().len() == 1;
+    alike.then_some(group)
 }
 
 fn flat_index(sizes: &[usize]) -> AffineExpr {

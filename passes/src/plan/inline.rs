@@ -125,7 +125,7 @@ impl Walk<'_> {
                     });
                 }
             }
-            Op::Concat { .. } | Op::MatVec | Op::LongConv | Op::Attend(_) => found.push(Leaf {
+            Op::Concat { .. } | Op::MatVec | Op::IndexedMatVec | Op::LongConv | Op::Attend(_) => found.push(Leaf {
                 value: v,
                 coords,
                 axes,

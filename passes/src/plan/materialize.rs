@@ -96,7 +96,7 @@ impl Materialize<'_> {
             OpClass::Product if token => {
                 forced.insert(v);
                 self.force_matrix(operands[0], forced);
-                self.force_row(operands[1], forced);
+                operands[1..].iter().for_each(|row| self.force_row(*row, forced));
             }
             OpClass::Sequence => {
                 forced.insert(v);
@@ -111,6 +111,9 @@ impl Materialize<'_> {
                 forced.insert(operands[0]);
             }
             // Rows are picked from something in memory.
+            OpClass::Product if *self.graph.op(v) == Op::IndexedMatVec => {
+                forced.extend(operands.first().filter(|w| !self.is_leaf(**w)));
+            }
             OpClass::Lookup => {
                 let of_param = matches!(self.graph.op(operands[0]), Op::Param(_));
                 forced.insert(if of_param { v } else { operands[0] });

@@ -25,6 +25,7 @@ mod scan;
 mod scan_block;
 mod schedule;
 mod settings;
+mod stack;
 mod text;
 mod types;
 pub mod verify;
@@ -39,6 +40,7 @@ pub use matrix_form::{Chunked, Correction, Costs, Factor};
 pub use misfit::Misfit;
 pub use scan_block::ScanBlock;
 pub use settings::{Chunks, Settings};
+pub use stack::Stack;
 pub use text::{PlanText, PlannedText};
 pub use types::{Buffer, BufferId, Extent, Kernel, Matmul, Nest, Plan, Scan, flat, row_major, scans};
 

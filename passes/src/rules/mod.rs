@@ -15,6 +15,7 @@
 mod arithmetic;
 mod broadcasts;
 mod constants;
+mod indexed_products;
 mod products;
 mod rule;
 mod select;
@@ -36,7 +37,7 @@ pub const SIMPLIFY: &[&[Rule]] = &[
 ];
 
 /// Rules that find products with parameters; [`crate::recognise`] applies them once.
-pub const PRODUCTS: &[&[Rule]] = &[products::RULES];
+pub const PRODUCTS: &[&[Rule]] = &[products::RULES, indexed_products::RULES];
 
 /// Tries rules on every value, operands before users. True when one did something. A new
 /// value without a name takes the name of the old one.

@@ -1,6 +1,6 @@
 //! Sums that are products with a matrix of parameters.
 
-use super::rule::{Rule, operands_of};
+use super::rule::{Rule, operands_of, reshaped};
 use crate::affine::{Access, AffineExpr, linearise};
 use seqc_ir::{BinaryOp, Dim, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value};
 
@@ -86,12 +86,4 @@ impl Product {
 
 fn real(sizes: &[usize]) -> Ty {
     Ty::new(Elem::F32, sizes.iter().map(|n| Dim::new("", *n)).collect())
-}
-
-fn reshaped(graph: &mut Graph, v: Value, ty: Ty) -> Value {
-    if *graph.ty(v) == ty {
-        v
-    } else {
-        graph.add(Op::Reshape, ty, &[v])
-    }
 }

@@ -1,6 +1,6 @@
 //! A rule: what it rewrites to what, and what its condition reads of a graph.
 
-use seqc_ir::{BinaryOp, Graph, Op, Value};
+use seqc_ir::{BinaryOp, Graph, Op, Ty, Value};
 
 /// One rewriting of a value.
 #[derive(Clone, Copy)]
@@ -25,4 +25,13 @@ pub(super) fn operands_of(graph: &Graph, v: Value, op: BinaryOp) -> Option<[Valu
 pub(super) fn constant_like(graph: &mut Graph, v: Value, c: f64) -> Value {
     let ty = graph.ty(v).clone();
     graph.add(Op::Const(c), ty, &[])
+}
+
+/// The same elements in another shape.
+pub(super) fn reshaped(graph: &mut Graph, v: Value, ty: Ty) -> Value {
+    if *graph.ty(v) == ty {
+        v
+    } else {
+        graph.add(Op::Reshape, ty, &[v])
+    }
 }

@@ -182,6 +182,19 @@ const CASES: &[Case] = &[
         // Two streams: no matrix that could be prepared.
         leaves: "%10 = view(i1) %2 : f32[3, 4] %11 = mul %10, %4 : f32[3, 4] %99 = reduce(sum, axes=1) %11 : f32[3]",
     },
+    Case {
+        rule: "sum_of_products_with_gathered_matrices_is_indexed_matvec",
+        // `sum(c, k: w[index[c], n, k] * x[c, k])`
+        rewrites: "%10 = reshape %0 : f32[3, 2, 2] %11 = reshape %6 : i64[1] %12 = reshape %7 : i64[1]
+            %13 = concat(axis=0) %11, %12 : i64[2] %14 = gather %10, %13 : f32[2, 2, 2]
+            %15 = view(i1, i0, i2) %14 : f32[2, 2, 2] %16 = reshape %2 : f32[2, 2] %17 = view(i1, i2) %16 : f32[2, 2, 2]
+            %18 = mul %15, %17 : f32[2, 2, 2] %99 = reduce(sum, axes=2) %18 : f32[2]",
+        // What it is multiplied with differs from row to row.
+        leaves: "%10 = reshape %0 : f32[3, 2, 2] %11 = reshape %6 : i64[1] %12 = reshape %7 : i64[1]
+            %13 = concat(axis=0) %11, %12 : i64[2] %14 = gather %10, %13 : f32[2, 2, 2]
+            %15 = view(i1, i0, i2) %14 : f32[2, 2, 2] %16 = reshape %2 : f32[2, 2] %17 = view(i0, i2) %16 : f32[2, 2, 2]
+            %18 = mul %15, %17 : f32[2, 2, 2] %99 = reduce(sum, axes=2) %18 : f32[2]",
+    },
 ];
 
 fn rules() -> impl Iterator<Item = Rule> {

@@ -9,10 +9,11 @@ use crate::{
     plan::{
         head_parallel::reads_of_nest,
         row_of,
+        stack::Stack,
         types::{BufferId, Kernel, Matmul, Nest, row_major},
     },
 };
-use seqc_ir::{Elem, Op, Stage, StateId, Value};
+use seqc_ir::{Elem, Op, OpClass, Stage, StateId, Value};
 use std::collections::HashSet;
 
 pub(super) fn check(report: &mut Report<'_>) {
@@ -74,15 +75,21 @@ fn matmul(report: &mut Report<'_>, place: Place, matmul: &Matmul) {
     report.require(rows.len() == 1, 11, place, || {
         "products with different numbers of rows are computed together".to_owned()
     });
+    let stacks: HashSet<Option<Stack>> = matmul.products.iter().map(|v| Stack::of(graph, *v)).collect();
+    report.require(stacks.len() == 1, 11, place, || {
+        "products whose matrices are chosen differently are computed together".to_owned()
+    });
     for v in &matmul.products {
-        let product = matches!(graph.op(*v), Op::MatVec) && plan.stage(*v) == Stage::Token;
+        let product = graph.class(*v) == OpClass::Product && plan.stage(*v) == Stage::Token;
         report.require(product, 11, place, || format!("{v} is no product for tokens"));
         report.require(plan.is_stored(*v), 11, place, || format!("{v} is not stored"));
-        if let (true, [matrix, vector]) = (product, &graph.operands(*v)[..]) {
+        if let (true, [matrix, rows @ ..]) = (product, &graph.operands(*v)[..]) {
             let there = is_matrix(report, *matrix);
             report.require(there, 11, place, || format!("the matrix {matrix} is not in memory"));
-            let row = is_row(report, *vector);
-            report.require(row, 11, place, || format!("{vector} is no contiguous part of a row"));
+            for row in rows {
+                let there = is_row(report, *row);
+                report.require(there, 11, place, || format!("{row} is no contiguous part of a row"));
+            }
         }
     }
     let products = matmul.products.iter().filter_map(|v| plan.stored.get(v));

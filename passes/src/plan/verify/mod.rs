@@ -18,7 +18,8 @@
 //!    its own index.
 //! 10. Every result of the layer has one buffer, row-major, with a row for every token and no history.
 //! 11. Products that are computed together are products of a matrix with a vector, for tokens, with equally many rows; all are
-//!     stored. The matrix is a parameter or stored, the vector a contiguous part of a row.
+//!     stored. The matrix is a parameter or stored, the vector a contiguous part of a row. Where matrices are chosen, it is by one
+//!     index, which is such a part too, from equally many.
 //! 12. Nests behind products compute as many entries as those have rows, and read what is computed with them at their own index.
 //! 13. Operands of attention and of long convolution are contiguous parts of rows.
 //! 14. A scan keeps or reduces each axis of its states, which have one shape; its results have the axes that it keeps, read

@@ -1,0 +1,174 @@
+//! Sums that are products with matrices that data choose of a stack.
+
+use super::rule::{Rule, operands_of, reshaped};
+use crate::affine::{Access, Atom};
+use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, OpClass, ReduceOp, Stage, Ty, Value, dims};
+
+pub(super) const RULES: &[Rule] = &[Rule {
+    name: "sum_of_products_with_gathered_matrices_is_indexed_matvec",
+    rewrite: sum_of_products_with_gathered_matrices_is_indexed_matvec,
+}];
+
+/// `sum(k: w[index[c], n, k] * x[c, k])` with `w` of the load stage is [`Op::IndexedMatVec`]; where `c` is summed too, that is a sum of
+/// its results. A `w` with one row for each index stays a table whose rows are picked.
+fn sum_of_products_with_gathered_matrices_is_indexed_matvec(graph: &mut Graph, v: Value) -> Option<Value> {
+    let Op::Reduce {
+        op: ReduceOp::Sum,
+        axes,
+    } = *graph.op(v)
+    else {
+        return None;
+    };
+    if graph.ty(v).elem != Elem::F32 {
+        return None;
+    }
+    let body = graph.operands(v)[0];
+    let sizes = graph.ty(body).sizes();
+    let mut factors = Vec::new();
+    factors_of(graph, body, &mut factors);
+    let kept = sizes.len() - axes;
+    let (at, gathered) = (0..factors.len()).find_map(|n| Some((n, Gathered::new(graph, factors[n], &sizes, kept)?)))?;
+    factors.remove(at);
+    let of_rows = |axis: usize| gathered.rows.contains(&axis);
+    let one_for_all_rows = |x: &Value| does_not_vary(graph, *x, &sizes, &of_rows);
+    if factors.is_empty() || !factors.iter().all(one_for_all_rows) {
+        return None;
+    }
+    Some(gathered.product(graph, &factors, v))
+}
+
+fn factors_of(graph: &Graph, v: Value, found: &mut Vec<Value>) {
+    match operands_of(graph, v, BinaryOp::Mul) {
+        Some(operands) => operands.iter().for_each(|o| factors_of(graph, *o, found)),
+        None => found.push(v),
+    }
+}
+
+/// True where no entry of `x`, of the given sizes, depends on an index along these axes.
+fn does_not_vary(graph: &Graph, x: Value, sizes: &[usize], along: &dyn Fn(usize) -> bool) -> bool {
+    match graph.class(x) {
+        OpClass::Elementwise => graph.operands(x).iter().all(|o| does_not_vary(graph, *o, sizes, along)),
+        _ if graph.op(x).as_const().is_some() => true,
+        _ => {
+            let behind = Access::whole(x, sizes).through_views(graph, &|_| false);
+            !behind.at.uses_any(along) || graph.op(behind.value).as_const().is_some()
+        }
+    }
+}
+
+/// A factor of a sum whose entries are those of matrices that were picked of a stack, each once. Axes are those of the factor;
+/// what lies further apart comes first.
+struct Gathered {
+    stack: Value,
+    index: Value,
+    /// Which of the picked matrices.
+    choices: Vec<usize>,
+    /// Their rows, which the sum keeps.
+    rows: Vec<usize>,
+    /// Their columns, which are summed.
+    columns: Vec<usize>,
+    sizes: Vec<usize>,
+    /// How many axes the sum keeps.
+    kept: usize,
+}
+
+impl Gathered {
+    fn new(graph: &Graph, factor: Value, sizes: &[usize], kept: usize) -> Option<Gathered> {
+        let behind = Access::whole(factor, sizes).through_views(graph, &|_| false);
+        let Op::Gather = graph.op(behind.value) else { return None };
+        let [stack, index] = graph.operands(behind.value).try_into().ok()?;
+        let stages = graph.stages();
+        let of_token = |v: Value| stages[v.0 as usize] == Stage::Token;
+        if of_token(stack) || !of_token(index) || behind.at.constant != 0 {
+            return None;
+        }
+        let mut axes: Vec<(i64, usize)> = Vec::new();
+        for (atom, step) in &behind.at.terms {
+            let Atom::Axis(axis) = atom else { return None };
+            if sizes[*axis] > 1 {
+                axes.push((*step, *axis));
+            }
+        }
+        axes.sort_unstable_by(|a, b| b.cmp(a));
+        // Every entry once, in some order of the axes.
+        let mut total = 1;
+        for (step, axis) in axes.iter().rev() {
+            if *step != total as i64 {
+                return None;
+            }
+            total *= sizes[*axis];
+        }
+        let all = sizes.iter().product::<usize>() == total;
+        let order: Vec<usize> = axes.into_iter().map(|(_, axis)| axis).collect();
+        let picked = graph.ty(index).len();
+        let mut first = (0..=order.len()).filter(|n| order[..*n].iter().map(|a| sizes[*a]).product::<usize>() == picked);
+        let (choices, matrix) = order.split_at(first.next()?);
+        let rows = matrix.iter().take_while(|axis| **axis < kept).count();
+        let (rows, columns) = matrix.split_at(rows);
+        let found = Gathered {
+            stack,
+            index,
+            choices: choices.to_vec(),
+            rows: rows.to_vec(),
+            columns: columns.to_vec(),
+            sizes: sizes.to_vec(),
+            kept,
+        };
+        let matrices = !rows.is_empty() && !columns.is_empty() && columns.iter().all(|axis| *axis >= kept);
+        (all && total == graph.ty(behind.value).len() && matrices).then_some(found)
+    }
+
+    fn sizes_of(&self, axes: &[usize]) -> Vec<usize> {
+        axes.iter().map(|axis| self.sizes[*axis]).collect()
+    }
+
+    /// The sum `v` of the picked matrices times other factors.
+    fn product(&self, graph: &mut Graph, factors: &[Value], v: Value) -> Value {
+        let [matrices, picked] = [graph.ty(self.stack).dims[0].size, graph.ty(self.index).len()];
+        let [rows, columns] = [&self.rows, &self.columns].map(|axes| self.sizes_of(axes).iter().product());
+        let stack = reshaped(graph, self.stack, Ty::f32(&[matrices, rows, columns]));
+        let index = reshaped(graph, self.index, Ty::i64(&[picked]));
+        let x = self.vectors(graph, factors, [picked, columns]);
+        let product = graph.indexed_matvec(stack, index, x);
+        let axes = [&self.choices[..], &self.rows].concat();
+        let product = graph.reshape(product, dims(&self.sizes_of(&axes)));
+        // What is summed over the choices comes last.
+        let summed: Vec<usize> = self.choices.iter().copied().filter(|axis| *axis >= self.kept).collect();
+        let to: Vec<usize> = (0..self.kept).chain(summed.iter().copied()).collect();
+        let place = |axis: &usize| IndexExpr::Axis(to.iter().position(|a| a == axis).unwrap_or(0));
+        let map = axes.iter().map(place).collect();
+        let product = graph.view(product, dims(&self.sizes_of(&to)), map);
+        let ty = graph.ty(v).clone();
+        match summed.len() {
+            0 => reshaped(graph, product, ty),
+            axes => graph.add(
+                Op::Reduce {
+                    op: ReduceOp::Sum,
+                    axes,
+                },
+                ty,
+                &[product],
+            ),
+        }
+    }
+
+    /// The product of the other factors: a vector for each picked matrix, or one for all.
+    fn vectors(&self, graph: &mut Graph, factors: &[Value], [picked, columns]: [usize; 2]) -> Value {
+        let of_choices = |axis: usize| self.choices.contains(&axis);
+        let one = factors.iter().all(|x| does_not_vary(graph, *x, &self.sizes, &of_choices));
+        let (axes, ty) = match one {
+            true => (self.columns.clone(), Ty::f32(&[columns])),
+            false => ([&self.choices[..], &self.columns].concat(), Ty::f32(&[picked, columns])),
+        };
+        let place = |axis: usize| axes.iter().position(|a| *a == axis).map_or(IndexExpr::Const(0), IndexExpr::Axis);
+        let map: Vec<IndexExpr> = (0..self.sizes.len()).map(place).collect();
+        let shape = dims(&self.sizes_of(&axes));
+        let part = |graph: &mut Graph, x: Value| graph.view(x, shape.clone(), map.clone());
+        let mut product = part(graph, factors[0]);
+        for x in &factors[1..] {
+            let part = part(graph, *x);
+            product = graph.product_of(product, part);
+        }
+        reshaped(graph, product, ty)
+    }
+}
