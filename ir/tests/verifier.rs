@@ -61,11 +61,23 @@ fn every_law_of_nodes_is_checked() {
         (7, "%3 = reduce(sum, axes=1) %2 : f32[4]"),
         (7, "%3 = matvec %2, %0 : f32[4]"),
         (7, "%3 = matvec %2, %2 : f32[3]"),
-        (6, "%3 = reshape %2 : f32[1, 3, 4] %4 = indexed_matvec %3, %0, %0 : f32[4, 3]"),
-        (7, "%3 = reshape %2 : f32[1, 3, 4] %4 = indexed_matvec %3, %1, %0 : f32[3]"),
-        (7, "%3 = reshape %2 : f32[1, 3, 4] %4 = reshape %1 : i64[1] %5 = indexed_matvec %3, %4, %2 : f32[1, 3]"),
+        (
+            6,
+            "%3 = reshape %2 : f32[1, 3, 4] %4 = indexed_matvec %3, %0, %0 : f32[4, 3]",
+        ),
+        (
+            7,
+            "%3 = reshape %2 : f32[1, 3, 4] %4 = indexed_matvec %3, %1, %0 : f32[3]",
+        ),
+        (
+            7,
+            "%3 = reshape %2 : f32[1, 3, 4] %4 = reshape %1 : i64[1] %5 = indexed_matvec %3, %4, %2 : f32[1, 3]",
+        ),
         (7, "%3 = reshape %1 : i64[1] %4 = indexed_matvec %2, %3, %0 : f32[1, 3]"),
-        (10, "%3 = view(i2) %0 : f32[1, 3, 4] %4 = reshape %1 : i64[1] %5 = indexed_matvec %3, %4, %0 : f32[1, 3]"),
+        (
+            10,
+            "%3 = view(i2) %0 : f32[1, 3, 4] %4 = reshape %1 : i64[1] %5 = indexed_matvec %3, %4, %0 : f32[1, 3]",
+        ),
         (8, "%3 = view() %0 : f32[4]"),
         (8, "%3 = view(i1) %0 : f32[4]"),
         (8, "%3 = view(i0 + 1) %0 : f32[4]"),

@@ -17,6 +17,7 @@ mod layer;
 mod linear;
 mod long_conv;
 mod nest;
+mod product;
 mod products;
 mod program;
 mod read;

@@ -4,14 +4,14 @@
 use super::{
     address::{load_word, table_entry},
     cx::{Cx, Layer, RowAt},
-    nest,
+    product::{Rows, epilogue, gemm_rows, matrix, times_rows, vector_kernel},
     stacked::Stacked,
     tokens::Tokens,
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, TeamRange, Val},
     kernels::{self, GemmRows},
-    schedule::{Matrix, Product, Summation},
+    schedule::{Product, Summation},
 };
 use seqc_abi::frame::rows as slots;
 use seqc_ir::Value;
@@ -54,13 +54,6 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
     }
 }
 
-fn gemm_rows(product: &Product) -> GemmRows {
-    match product.gaps {
-        true => GemmRows::Runs,
-        false => GemmRows::Together,
-    }
-}
-
 fn operands(cx: &Cx<'_>, f: &mut Func, v: Value) -> Operands {
     let product = cx.layer.schedule.products[&v];
     let matrix = matrix(cx, f, &product);
@@ -69,13 +62,6 @@ fn operands(cx: &Cx<'_>, f: &mut Func, v: Value) -> Operands {
         matrix,
         input: cx.rows_of(f, cx.graph().operands(v)[1]),
         result: cx.rows(f, cx.plan().stored[&v]),
-    }
-}
-
-pub(super) fn matrix(cx: &Cx<'_>, f: &mut Func, product: &Product) -> Val {
-    match product.matrix {
-        Matrix::Param(n) => cx.param_base(f, n),
-        Matrix::Stored(v) => cx.rows(f, cx.plan().stored[&v]).base,
     }
 }
 
@@ -115,14 +101,6 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
         f.call(&vector_kernel(product), &[start, row_bytes, count, x, k, y], None);
     }
     epilogue(cx, f, matmul, [t, lo, hi]);
-}
-
-/// Name of the kernel that multiplies with one vector.
-pub(super) fn vector_kernel(product: &Product) -> String {
-    match product.summation {
-        Summation::OfChunk => kernels::gemv_in_order_name(product.encoding),
-        Summation::Free => kernels::gemv_name(product.encoding),
-    }
 }
 
 /// Panels of the matrices are split between the threads. Each is packed once and multiplied with all tokens; for few tokens that
@@ -166,16 +144,6 @@ fn chunk(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul) {
     });
 }
 
-/// What is computed from the results of products, at a token and a range of entries.
-pub(super) fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
-    cx.in_parts(f, &matmul.epilogue, &at, &mut |cx, f, nests, at| {
-        cx.at_row(f, at[0]);
-        for n in nests {
-            nest::nest(cx, f, Some(at[0]), n, nest::Portion::Entries(at[1]..at[2]));
-        }
-    });
-}
-
 /// Some rows of a matrix, at most as many as a panel packs.
 #[derive(Clone, Copy)]
 struct Panel {
@@ -195,8 +163,7 @@ fn panel(cx: &Cx<'_>, f: &mut Func, of: &Operands, Panel { r, count, few }: Pane
     let w = f.gep(of.matrix, skip, Scalar::I8);
     let (ldx, ldy) = (f.i64(of.input.stride), f.i64(product.rows as i64));
     let (x, y) = (of.input.base, f.gep(of.result.base, r, Scalar::F32));
-    let rows = gemm_rows(product);
-    let runs = match rows {
+    let runs = match gemm_rows(product) {
         GemmRows::Together => Vec::new(),
         GemmRows::Runs => {
             let runs = table_entry(f, cx.args.rows, slots::RUN_TABLE);
@@ -204,21 +171,14 @@ fn panel(cx: &Cx<'_>, f: &mut Func, of: &Operands, Panel { r, count, few }: Pane
             vec![runs, count, f.i64(of.input.gap), f.i64(of.result.gap)]
         }
     };
-    let packed = |f: &mut Func| {
-        let scratch = cx.thread_scratch(f);
-        let args = [&[w, count, x, ldx, y, ldy, cx.args.count, scratch], &runs[..]].concat();
-        let name = kernels::gemm_name(product.encoding, product.columns, rows);
-        f.call(&name, &args, None);
-        Vec::new()
+    let rows = Rows {
+        weights: w,
+        count,
+        vectors: [x, ldx],
+        results: [y, ldy],
+        tokens: cx.args.count,
+        few,
+        runs,
     };
-    let stored = |f: &mut Func| {
-        let k = f.i64(product.columns as i64);
-        let args = [&[w, row_bytes, count, x, ldx, y, ldy, cx.args.count, k], &runs[..]].concat();
-        f.call(&kernels::skinny_gemm_name(product.encoding, rows), &args, None);
-        Vec::new()
-    };
-    match product.summation {
-        Summation::OfChunk => drop(packed(f)),
-        Summation::Free => drop(f.if_else(few, stored, packed)),
-    }
+    times_rows(cx, f, product, rows);
 }

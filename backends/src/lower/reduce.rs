@@ -56,7 +56,11 @@ impl ExprLowering<'_, '_> {
         };
         self.fold(f, &of, coords, &mut |exprs, f, inner| {
             let last = &inner[inner.len() - 1..];
-            let vector = if each { [&inner[..1], last].concat() } else { last.to_vec() };
+            let vector = if each {
+                [&inner[..1], last].concat()
+            } else {
+                last.to_vec()
+            };
             let (a, b) = (exprs.lookup(f, w, index, inner), exprs.value(f, x, &vector));
             let (a, b) = exprs.alike(f, a, b);
             f.mul(a, b)

@@ -4,12 +4,12 @@
 use super::{
     address::byte,
     cx::Cx,
-    products::{epilogue, matrix, vector_kernel},
+    product::{self, epilogue, matrix, times_rows, vector_kernel},
 };
 use crate::{
     kernel::{Cmp, Func, Scalar, Ty, Val},
-    kernels::{self, GemmRows},
-    schedule::{Grouping, Product, Summation},
+    kernels,
+    schedule::{Grouping, Product},
 };
 use seqc_ir::Value;
 use seqc_passes::plan::{Matmul, row_of};
@@ -191,8 +191,16 @@ impl Stacked<'_> {
     /// The vectors of a product, one behind another; products with equal vectors share them.
     fn vectors(&self, cx: &Cx<'_>, f: &mut Func, scratch: Val, v: Value) -> Val {
         let own = vector_of(cx, v);
-        let first = self.matmul.products.iter().position(|other| vector_of(cx, *other) == own);
-        byte(f, scratch, self.grouping.vectors + first.unwrap_or(0) * self.grouping.vector_bytes)
+        let first = self
+            .matmul
+            .products
+            .iter()
+            .position(|other| vector_of(cx, *other) == own);
+        byte(
+            f,
+            scratch,
+            self.grouping.vectors + first.unwrap_or(0) * self.grouping.vector_bytes,
+        )
     }
 
     /// Copies the vectors of a group.
@@ -215,41 +223,24 @@ impl Stacked<'_> {
     /// Rows of a matrix times the vectors of a group.
     fn panel(&self, cx: &Cx<'_>, f: &mut Func, scratch: Val, group: Group, rows: Rows) {
         let width = f.i64(cx.layer.machine().panel_rows() as i64);
-        let results = |f: &mut Func, n: usize| {
-            byte(f, scratch, self.grouping.results + n * self.grouping.result_bytes)
-        };
+        let most = f.i64(cx.layer.machine().tiles.skinny_rows);
+        let few = f.cmp(Cmp::Le, group.count, most);
+        let results = |f: &mut Func, n: usize| byte(f, scratch, self.grouping.results + n * self.grouping.result_bytes);
         for (n, v) in self.matmul.products.iter().enumerate() {
             let product = &cx.layer.schedule.products[v];
             let w = weights(cx, f, product, [group.matrix, rows.first]);
             let (x, y) = (self.vectors(cx, f, scratch, *v), results(f, n));
             let columns = f.i64(product.columns as i64);
-            let packed = |f: &mut Func| {
-                let args = [w, rows.count, x, columns, y, width, group.count, scratch];
-                f.call(
-                    &kernels::gemm_name(product.encoding, product.columns, GemmRows::Together),
-                    &args,
-                    None,
-                );
-                Vec::new()
+            let rows = product::Rows {
+                weights: w,
+                count: rows.count,
+                vectors: [x, columns],
+                results: [y, width],
+                tokens: group.count,
+                few,
+                runs: Vec::new(),
             };
-            let stored = |f: &mut Func| {
-                let row_bytes = f.i64(product.row_bytes());
-                let args = [w, row_bytes, rows.count, x, columns, y, width, group.count, columns];
-                f.call(
-                    &kernels::skinny_gemm_name(product.encoding, GemmRows::Together),
-                    &args,
-                    None,
-                );
-                Vec::new()
-            };
-            match product.summation {
-                Summation::OfChunk => drop(packed(f)),
-                Summation::Free => {
-                    let most = f.i64(cx.layer.machine().tiles.skinny_rows);
-                    let few = f.cmp(Cmp::Le, group.count, most);
-                    drop(f.if_else(few, stored, packed));
-                }
-            }
+            times_rows(cx, f, product, rows);
         }
         let matrix_rows = f.i64(self.grouping.stack.rows as i64);
         self.each_of(f, scratch, group, &|f, at, choice| {

@@ -83,11 +83,19 @@ impl Generator {
         let chosen = self.graph.gather(w, index);
         let (choices, rows, columns) = (0, 1, 2);
         let summed = self.rng.once_in(2);
-        let order = if summed { [rows, choices, columns] } else { [choices, rows, columns] };
+        let order = if summed {
+            [rows, choices, columns]
+        } else {
+            [choices, rows, columns]
+        };
         let chosen = self.graph.transpose(chosen, &order);
         let shape = self.graph.ty(chosen).dims.clone();
         let place = |axis: usize| order.iter().position(|a| *a == axis).unwrap_or(0);
-        let axes = if each { vec![place(choices), place(columns)] } else { vec![place(columns)] };
+        let axes = if each {
+            vec![place(choices), place(columns)]
+        } else {
+            vec![place(columns)]
+        };
         let x = self.graph.broadcast(x, shape, &axes);
         let product = self.graph.product_of(chosen, x);
         let sum = self.graph.reduce(ReduceOp::Sum, product, if summed { 2 } else { 1 });

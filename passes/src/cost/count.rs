@@ -116,7 +116,10 @@ impl<'a> Counting<'a> {
     fn products(&mut self, products: &[Matmul]) {
         for matmul in products {
             for v in &matmul.products {
-                let (w, weights) = (self.graph.operands(*v)[0], self.graph.ty(*v).len() * self.graph.columns(*v));
+                let (w, weights) = (
+                    self.graph.operands(*v)[0],
+                    self.graph.ty(*v).len() * self.graph.columns(*v),
+                );
                 self.cost.products += weights as f64;
                 match Stack::of(self.graph, *v) {
                     None => self.reads(self.behind(w)),

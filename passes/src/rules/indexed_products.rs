@@ -46,14 +46,11 @@ fn factors_of(graph: &Graph, v: Value, found: &mut Vec<Value>) {
 
 /// True where no entry of `x`, of the given sizes, depends on an index along these axes.
 fn does_not_vary(graph: &Graph, x: Value, sizes: &[usize], along: &dyn Fn(usize) -> bool) -> bool {
-    match graph.class(x) {
-        OpClass::Elementwise => graph.operands(x).iter().all(|o| does_not_vary(graph, *o, sizes, along)),
-        _ if graph.op(x).as_const().is_some() => true,
-        _ => {
-            let behind = Access::whole(x, sizes).through_views(graph, &|_| false);
-            !behind.at.uses_any(along) || graph.op(behind.value).as_const().is_some()
-        }
+    if graph.class(x) == OpClass::Elementwise {
+        return graph.operands(x).iter().all(|o| does_not_vary(graph, *o, sizes, along));
     }
+    let behind = Access::whole(x, sizes).through_views(graph, &|_| false);
+    !behind.at.uses_any(along) || graph.op(behind.value).as_const().is_some()
 }
 
 /// A factor of a sum whose entries are those of matrices that were picked of a stack, each once. Axes are those of the factor;
@@ -75,7 +72,9 @@ struct Gathered {
 impl Gathered {
     fn new(graph: &Graph, factor: Value, sizes: &[usize], kept: usize) -> Option<Gathered> {
         let behind = Access::whole(factor, sizes).through_views(graph, &|_| false);
-        let Op::Gather = graph.op(behind.value) else { return None };
+        let Op::Gather = graph.op(behind.value) else {
+            return None;
+        };
         let [stack, index] = graph.operands(behind.value).try_into().ok()?;
         let stages = graph.stages();
         let of_token = |v: Value| stages[v.0 as usize] == Stage::Token;
@@ -101,7 +100,8 @@ impl Gathered {
         let all = sizes.iter().product::<usize>() == total;
         let order: Vec<usize> = axes.into_iter().map(|(_, axis)| axis).collect();
         let picked = graph.ty(index).len();
-        let mut first = (0..=order.len()).filter(|n| order[..*n].iter().map(|a| sizes[*a]).product::<usize>() == picked);
+        let mut first =
+            (0..=order.len()).filter(|n| order[..*n].iter().map(|a| sizes[*a]).product::<usize>() == picked);
         let (choices, matrix) = order.split_at(first.next()?);
         let rows = matrix.iter().take_while(|axis| **axis < kept).count();
         let (rows, columns) = matrix.split_at(rows);
@@ -155,12 +155,18 @@ impl Gathered {
     /// The product of the other factors: a vector for each picked matrix, or one for all.
     fn vectors(&self, graph: &mut Graph, factors: &[Value], [picked, columns]: [usize; 2]) -> Value {
         let of_choices = |axis: usize| self.choices.contains(&axis);
-        let one = factors.iter().all(|x| does_not_vary(graph, *x, &self.sizes, &of_choices));
+        let one = factors
+            .iter()
+            .all(|x| does_not_vary(graph, *x, &self.sizes, &of_choices));
         let (axes, ty) = match one {
             true => (self.columns.clone(), Ty::f32(&[columns])),
             false => ([&self.choices[..], &self.columns].concat(), Ty::f32(&[picked, columns])),
         };
-        let place = |axis: usize| axes.iter().position(|a| *a == axis).map_or(IndexExpr::Const(0), IndexExpr::Axis);
+        let place = |axis: usize| {
+            axes.iter()
+                .position(|a| *a == axis)
+                .map_or(IndexExpr::Const(0), IndexExpr::Axis)
+        };
         let map: Vec<IndexExpr> = (0..self.sizes.len()).map(place).collect();
         let shape = dims(&self.sizes_of(&axes));
         let part = |graph: &mut Graph, x: Value| graph.view(x, shape.clone(), map.clone());
