@@ -42,7 +42,8 @@ pub mod symbols {
     }
 }
 
-/// The frame: an array of 64-bit slots that the runtime fills before every call of a step. All threads of the
+/// The frame: an array of 64-bit slots that the runtime fills before every call of a step. Pointers in it, and in all tables that it leads
+/// to, take such a slot on every machine. Where a pointer has 32 bits, it is the lower half of its slot, and nobody reads the upper one. All threads of the
 /// pool call the same generated function with the same frame and their own `tid` (SPMD); generated
 /// code divides the work by `tid` and meets at `seqc_barrier`.
 pub mod frame {

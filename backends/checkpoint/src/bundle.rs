@@ -10,13 +10,12 @@ use std::{
     fs::File,
     io::{self, Write},
     ops::Range,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Value, json};
 
-use crate::error::Error;
+use crate::{error::Error, mapping::read_at};
 
 const MAGIC: &[u8; 8] = b"SEQCFILE";
 const TRAILER: usize = 24;
@@ -64,7 +63,7 @@ impl Bundle {
             return Ok(None);
         };
         let mut trailer = [0; TRAILER];
-        file.read_exact_at(&mut trailer, part.start + end).map_err(failed)?;
+        read_at(&file, &mut trailer, part.start + end).map_err(failed)?;
         let number = |at: usize| {
             trailer[at..]
                 .first_chunk()
@@ -79,7 +78,7 @@ impl Bundle {
             return Err(damaged());
         }
         let mut index = vec![0; length as usize];
-        file.read_exact_at(&mut index, part.start + start).map_err(failed)?;
+        read_at(&file, &mut index, part.start + start).map_err(failed)?;
         let mut entries = entries(&index, start)
             .filter(|_| part.start.is_multiple_of(PAGE))
             .ok_or_else(damaged)?;
@@ -141,7 +140,7 @@ impl Bundle {
     pub(crate) fn read(&self, start: u64, bytes: u64) -> io::Result<Vec<u8>> {
         // The range lies in the file, which was checked.
         let mut read = vec![0; usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory)?];
-        self.file.read_exact_at(&mut read, start)?;
+        read_at(&self.file, &mut read, start)?;
         Ok(read)
     }
 }

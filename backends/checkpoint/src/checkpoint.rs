@@ -6,16 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use memmap2::Mmap;
-
-use crate::{entry::Entry, error::Error, files::Source, gguf::Metadata, tensor::TensorRef};
+use crate::{entry::Entry, error::Error, files::Source, gguf::Metadata, mapping::Mapping, tensor::TensorRef};
 
 /// A set of named tensors in one or several mapped files.
 ///
 /// The files must not be truncated while the checkpoint is open: the system would end the process.
 #[derive(Debug, Default)]
 pub struct Checkpoint {
-    pub(crate) files: Vec<Arc<Mmap>>,
+    pub(crate) files: Vec<Arc<Mapping>>,
     /// The files on the disk that were read, an index included.
     paths: Vec<PathBuf>,
     pub(crate) tensors: BTreeMap<String, Entry>,
@@ -29,7 +27,7 @@ impl Checkpoint {
     }
 
     /// Adds a file, whose number is that of the files before.
-    pub(crate) fn add_file(&mut self, source: &Source, map: Arc<Mmap>) {
+    pub(crate) fn add_file(&mut self, source: &Source, map: Arc<Mapping>) {
         self.files.push(map);
         self.add_path(source);
     }
@@ -85,8 +83,7 @@ impl Checkpoint {
     /// Hints the system to read the files ahead.
     pub fn prefetch(&self) {
         for file in &self.files {
-            // Pages come on first use when the hint is refused.
-            let _ = file.advise(memmap2::Advice::WillNeed);
+            file.prefetch();
         }
     }
 }

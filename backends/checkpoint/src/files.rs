@@ -7,9 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use memmap2::{Mmap, MmapOptions};
-
-use crate::{bundle::Bundle, error::Error};
+use crate::{bundle::Bundle, error::Error, mapping::Mapping};
 
 /// A file or a folder.
 #[derive(Clone, Debug)]
@@ -122,20 +120,17 @@ impl Source {
         Ok(())
     }
 
-    /// The file's bytes, mapped.
-    pub(crate) fn map(&self) -> Result<Arc<Mmap>, Error> {
+    /// The file's bytes.
+    pub(crate) fn map(&self) -> Result<Arc<Mapping>, Error> {
         let map = match self {
             Source::Disk(path) => {
                 self.check_plain()?;
                 let file = File::open(path).map_err(|error| self.failed(error))?;
-                // SAFETY: the map is read only; the user must not truncate the file meanwhile, as documented.
-                unsafe { Mmap::map(&file) }
+                Mapping::of(&file)
             }
             Source::Inside(bundle, _) => {
                 let (start, bytes) = self.range()?;
-                let bytes = usize::try_from(bytes).map_err(|_| Error::broken(&self.shown(), "beyond all memory"))?;
-                // SAFETY: as above; the file is the program itself.
-                unsafe { MmapOptions::new().offset(start).len(bytes).map(bundle.file()) }
+                Mapping::of_part(bundle.file(), start..start + bytes)
             }
         };
         map.map(Arc::new).map_err(|error| self.failed(error))

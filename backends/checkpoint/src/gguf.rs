@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use memmap2::Mmap;
-
-use crate::entry::Entry;
+use crate::{entry::Entry, mapping::Mapping};
 use seqc_formats::Encoding;
 
 /// Arrays inside arrays deeper than this are refused.
@@ -17,7 +15,7 @@ const ARRAY: u32 = 9;
 /// Keys and values of a GGUF file, read where they lie.
 #[derive(Debug)]
 pub struct Metadata {
-    map: Arc<Mmap>,
+    map: Arc<Mapping>,
     entries: BTreeMap<String, (u32, usize)>,
 }
 
@@ -144,7 +142,7 @@ impl<'a> Array<'a> {
 }
 
 /// Reads the head of a file: its keys and where its tensors lie. Errors are messages.
-pub(crate) fn read(map: Arc<Mmap>) -> Result<(Metadata, BTreeMap<String, Entry>), String> {
+pub(crate) fn read(map: Arc<Mapping>) -> Result<(Metadata, BTreeMap<String, Entry>), String> {
     let mut reader = Reader::at(&map, 4);
     let version = reader.u32()?;
     if (1..=0xffff).contains(&version.swap_bytes()) {

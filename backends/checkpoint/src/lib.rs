@@ -9,8 +9,12 @@ mod entry;
 mod error;
 mod files;
 mod gguf;
+#[cfg_attr(target_os = "wasi", path = "wasi/mapping.rs")]
+mod mapping;
 mod open;
+#[cfg_attr(target_os = "wasi", path = "wasi/output.rs")]
 pub mod output;
+mod output_error;
 mod parts;
 mod quantised;
 mod safe;

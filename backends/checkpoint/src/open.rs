@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
-use memmap2::Mmap;
-
 use crate::{
     checkpoint::Checkpoint,
     error::Error,
     files::Source,
     gguf::{self, Metadata},
+    mapping::Mapping,
     parts::Part,
     safe,
 };
@@ -29,6 +28,19 @@ impl Checkpoint {
     /// devices are never opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint, Error> {
         open(&path.as_ref().into())
+    }
+
+    /// The bytes of a safetensors file that were read from somewhere.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no such file.
+    #[cfg(target_os = "wasi")]
+    pub fn of_bytes(bytes: Vec<u8>) -> Result<Checkpoint, Error> {
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.files.push(Arc::new(Mapping::of_bytes(bytes)));
+        safe::add(&mut checkpoint, 0, Path::new("-"))?;
+        Ok(checkpoint)
     }
 
     /// [`Checkpoint::open`] of files that may lie inside a program.
@@ -84,7 +96,7 @@ fn of_file(source: &Source) -> Result<Checkpoint, Error> {
 }
 
 /// A GGUF file, or all parts of one that was split (`split.count`). Keys are those of the first part.
-fn of_gguf(source: &Source, map: Arc<Mmap>) -> Result<Checkpoint, Error> {
+fn of_gguf(source: &Source, map: Arc<Mapping>) -> Result<Checkpoint, Error> {
     let path = &source.shown();
     let (keys, _) = gguf::read(map.clone()).map_err(|message| Error::broken(path, message))?;
     let count = keys.uint("split.count").filter(|count| *count > 1);
@@ -129,7 +141,7 @@ fn add_gguf(
     number: usize,
     of: usize,
     source: &Source,
-    map: Arc<Mmap>,
+    map: Arc<Mapping>,
 ) -> Result<(), Error> {
     let path = &source.shown();
     if !map.starts_with(GGUF) {

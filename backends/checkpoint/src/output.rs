@@ -19,6 +19,8 @@ use std::{
 
 use tempfile::{NamedTempFile, TempPath};
 
+pub use crate::output_error::{Error, reason};
+
 /// Links to links beyond which a path is taken for a circle, as the system does.
 const MOST_LINKS: usize = 40;
 /// Bytes collected before they are written.
@@ -27,61 +29,6 @@ const BUFFER: usize = 1 << 16;
 const DESCRIPTORS: &str = "/proc/self/fd";
 /// The name that stands for standard input or standard output.
 const STANDARD: &str = "-";
-/// Why an output cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The place is one of the inputs, by whatever name.
-    #[error("{}: {}; name another file for the output", path.display(), same(path, input))]
-    IsInput {
-        /// The output.
-        path: PathBuf,
-        /// The input, as it was given.
-        input: PathBuf,
-    },
-    /// The place is a folder.
-    #[error("{}: this is a folder; name a file in it", path.display())]
-    IsFolder {
-        /// The output.
-        path: PathBuf,
-    },
-    /// The folder of the place is missing.
-    #[error("{}: there is no folder {}; make it first", path.display(), folder.display())]
-    NoFolder {
-        /// The output.
-        path: PathBuf,
-        /// Its folder.
-        folder: PathBuf,
-    },
-    /// The system refused.
-    #[error("{}: {}", path.display(), reason(error))]
-    Io {
-        /// The output.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-}
-
-/// How an output is an input.
-fn same(path: &Path, input: &Path) -> String {
-    if input == path {
-        "this is an input, which would be lost".to_owned()
-    } else {
-        format!(
-            "this is the same file as the input {}, which would be lost",
-            input.display()
-        )
-    }
-}
-
-/// What the system says of a write, in plain words where they are usual.
-pub fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 /// A file being written. Dropped without [`Output::commit`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct Output {

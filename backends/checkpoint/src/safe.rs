@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use memmap2::Mmap;
 use safetensors::{SafeTensorError, SafeTensors};
 use seqc_formats::Encoding;
 use serde_json::Value;
 
-use crate::{checkpoint::Checkpoint, entry::Entry, error::Error};
+use crate::{checkpoint::Checkpoint, entry::Entry, error::Error, mapping::Mapping};
 
 /// Bytes of the header's length.
 const LENGTH: usize = 8;
@@ -39,7 +38,7 @@ pub(crate) fn add(checkpoint: &mut Checkpoint, file: usize, path: &Path) -> Resu
 }
 
 /// Why a file is no safetensors file, as far as its first bytes tell.
-fn explained(map: &Mmap, error: &SafeTensorError) -> String {
+fn explained(map: &Mapping, error: &SafeTensorError) -> String {
     if let Some(known) = foreign(map) {
         return known.to_owned();
     }
@@ -78,7 +77,7 @@ fn cut(bytes: usize) -> String {
     format!("the file is {bytes} bytes short of what its header says: it was cut, fetch it again")
 }
 
-fn header_length(map: &Mmap) -> Option<usize> {
+fn header_length(map: &Mapping) -> Option<usize> {
     let bytes = map.first_chunk::<LENGTH>()?;
     usize::try_from(u64::from_le_bytes(*bytes)).ok()
 }

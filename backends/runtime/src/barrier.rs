@@ -6,6 +6,8 @@ use std::{
     thread,
 };
 
+use crate::scheduling::{sleep, wake};
+
 /// Looks at the round before the processor is offered to others, when every thread has a core.
 const SPINS: u32 = 2500;
 /// The same when threads share cores: whoever is awaited may need this one.
@@ -82,33 +84,6 @@ impl Barrier {
             sleep(&self.round.0, round);
         }
         self.sleepers.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Sleeps while `word` is `value`; may return early.
-pub(crate) fn sleep(word: &AtomicU32, value: u32) {
-    // SAFETY: the word outlives the call; the kernel only reads it.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-            value,
-            std::ptr::null::<libc::timespec>(),
-        );
-    }
-}
-
-/// Ends the sleep of all on `word`.
-pub(crate) fn wake(word: &AtomicU32) {
-    // SAFETY: as for `sleep`.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-            i32::MAX,
-        );
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::scheduling::interruptions;
+
 /// Interruptions per second from which on others may be using the cores.
 const BUSY: f64 = 40.0;
 /// A way is judged by at least so many tokens and so much time.
@@ -131,16 +133,6 @@ impl Watch {
         } else {
             (2 * self.active).min(self.most)
         };
-    }
-}
-
-/// How often the system took a core away from this process.
-fn interruptions() -> i64 {
-    // SAFETY: the structure is plain data, and lives through the call.
-    unsafe {
-        let mut usage = std::mem::zeroed::<libc::rusage>();
-        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
-        usage.ru_nivcsw
     }
 }
 

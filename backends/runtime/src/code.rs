@@ -36,14 +36,30 @@ impl Code {
     }
 }
 
-#[cfg(any(test, all(feature = "program", target_env = "musl"), feature = "library"))]
+#[cfg(any(
+    test,
+    all(feature = "program", any(target_env = "musl", target_os = "wasi")),
+    feature = "library"
+))]
 mod choice;
 
-#[cfg(all(any(all(feature = "program", target_env = "musl"), feature = "library"), not(test)))]
+#[cfg(all(
+    any(
+        all(feature = "program", any(target_env = "musl", target_os = "wasi")),
+        feature = "library"
+    ),
+    not(test)
+))]
 pub(crate) use linked::code;
 
 // Tests, and the crate as a dependency of others, are linked with no generated object.
-#[cfg(all(any(all(feature = "program", target_env = "musl"), feature = "library"), not(test)))]
+#[cfg(all(
+    any(
+        all(feature = "program", any(target_env = "musl", target_os = "wasi")),
+        feature = "library"
+    ),
+    not(test)
+))]
 mod linked {
     use super::{Code, choice::choose};
     use crate::Result;

@@ -149,7 +149,7 @@ impl<'m> Executor<'m> {
         }
         let inputs = self.inputs(segments);
         let wanted_inputs = self.wanted_inputs(&batch, &inputs);
-        let outputs: Vec<*mut u8> = self.outputs.iter().map(Region::as_ptr).collect();
+        let outputs: Vec<u64> = self.outputs.iter().map(|region| region.as_ptr() as u64).collect();
         let mut slots = model.frame(&self.scratch);
         slots[frame::ARENA] = self.arena.as_ptr() as u64;
         slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
@@ -167,12 +167,12 @@ impl<'m> Executor<'m> {
         Ok(())
     }
 
-    /// Address of the rows of each input stream: in place for one sequence, in a copy for several.
-    fn inputs(&mut self, segments: &[Segment]) -> Vec<*const u8> {
+    /// Address of the rows of each input stream, as tables hold it: in place for one sequence, in a copy for several.
+    fn inputs(&mut self, segments: &[Segment]) -> Vec<u64> {
         let streams = self.model.descriptor().inputs.iter().enumerate();
         if let [only] = segments {
             return streams
-                .map(|(n, stream)| only.inputs[n].row(only.at, width(stream)))
+                .map(|(n, stream)| only.inputs[n].row(only.at, width(stream)) as u64)
                 .collect();
         }
         let rows = |(n, stream): (usize, &Stream)| {
@@ -183,21 +183,21 @@ impl<'m> Executor<'m> {
                 // SAFETY: the segment has this many rows from there on.
                 unsafe { joined.append(row, row_bytes(stream) * segment.tokens) };
             }
-            joined.start()
+            joined.start() as u64
         };
         streams.map(rows).collect()
     }
 
     /// Address of the wanted ones of these rows.
-    fn wanted_inputs(&mut self, batch: &Batch, inputs: &[*const u8]) -> Vec<*const u8> {
+    fn wanted_inputs(&mut self, batch: &Batch, inputs: &[u64]) -> Vec<u64> {
         let streams = self.model.descriptor().inputs.iter().enumerate();
         let together = batch.wanted_together();
         let rows = |(n, stream): (usize, &Stream)| {
             let bytes = row_bytes(stream);
             // SAFETY: these are rows of the stream.
-            let row = |number: usize| unsafe { inputs[n].add(number * bytes) };
+            let row = |number: usize| unsafe { (inputs[n] as *const u8).add(number * bytes) };
             if let Some(first) = together {
-                return row(first);
+                return row(first) as u64;
             }
             let wanted = &mut self.wanted[n];
             wanted.bytes = 0;
@@ -205,7 +205,7 @@ impl<'m> Executor<'m> {
                 // SAFETY: as above.
                 unsafe { wanted.append(row(*number as usize), bytes) };
             }
-            wanted.start()
+            wanted.start() as u64
         };
         streams.map(rows).collect()
     }

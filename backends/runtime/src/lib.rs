@@ -3,13 +3,19 @@
 //! There is no numerical kernel here. [`code::Code`] is the generated half of a program; [`model::Model`] is that with
 //! weights and threads; a [`sequence::Sequence`] is what one sequence carries, an [`executor::Executor`] reads tokens of several
 //! at once; a [`session::Session`] is one sequence being read; an [`engine::Engine`] answers many requests at once; [`cli`] is
-//! the command line around them, [`program`] its `main`.
+//! the command line around them, [`program`] its `main`. The folder `wasi` has what a system without threads, processes and mapped files takes
+//! instead of the modules of the same names.
+
+// What requests to a server and to a library share has no use in programs that have neither.
+#![cfg_attr(target_os = "wasi", allow(dead_code))]
 
 mod answer;
 mod barrier;
 mod being_read;
+#[cfg_attr(target_os = "wasi", path = "wasi/bounded.rs")]
 mod bounded;
 mod busy;
+#[cfg_attr(target_os = "wasi", path = "wasi/cache_file.rs")]
 pub mod cache_file;
 #[cfg(any(feature = "library", test))]
 pub mod capi;
@@ -17,6 +23,7 @@ pub mod chat;
 pub mod cli;
 pub mod code;
 pub mod engine;
+#[cfg_attr(target_os = "wasi", path = "wasi/entropy.rs")]
 mod entropy;
 pub mod error;
 pub mod executor;
@@ -28,6 +35,7 @@ pub mod generation;
 mod history;
 pub mod inputs;
 mod kept;
+#[cfg_attr(target_os = "wasi", path = "wasi/limits.rs")]
 mod limits;
 mod machine;
 mod memory;
@@ -40,8 +48,10 @@ pub mod prefix;
 pub mod program;
 mod prompts;
 mod saved;
+#[cfg_attr(target_os = "wasi", path = "wasi/scheduling.rs")]
+mod scheduling;
 pub mod sequence;
-#[cfg(feature = "program")]
+#[cfg(feature = "server")]
 mod server;
 pub mod session;
 pub mod speculation;

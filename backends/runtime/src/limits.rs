@@ -26,7 +26,7 @@ const UNLIMITED: i64 = i64::MAX;
 static LIFTED: AtomicBool = AtomicBool::new(false);
 
 /// Ends all limits: a server has read its files, and must not end for what a client sends, which is bounded otherwise.
-#[cfg(feature = "program")]
+#[cfg(feature = "server")]
 pub(crate) fn lift() {
     LIFTED.store(true, Ordering::Relaxed);
 }

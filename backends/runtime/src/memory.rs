@@ -1,6 +1,13 @@
 //! Zeroed memory from the system: pages cost nothing until they are touched, and a region can grow.
 
-use std::{ptr::NonNull, sync::OnceLock};
+#[cfg_attr(target_os = "wasi", path = "wasi/zeros.rs")]
+mod zeros;
+
+pub(crate) use zeros::release;
+#[cfg(unix)]
+pub(crate) use zeros::system_page;
+
+use std::ptr::NonNull;
 
 use crate::{Error, Result};
 
@@ -16,7 +23,7 @@ pub(crate) struct Piece {
     pub(crate) holders: usize,
 }
 
-/// A private anonymous mapping, at least 64-byte aligned.
+/// Memory of its own, at least 64-byte aligned.
 #[derive(Debug)]
 pub(crate) struct Region {
     start: NonNull<u8>,
@@ -35,18 +42,7 @@ impl Region {
             let start = NonNull::<Aligned>::dangling().cast();
             return Ok(Region { start, bytes });
         }
-        // SAFETY: a fresh private mapping touches nothing of ours.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        Region::of(start, bytes)
+        Region::of(zeros::map(bytes), bytes)
     }
 
     /// `bytes` zeros on huge pages, if the system likes.
@@ -59,13 +55,12 @@ impl Region {
     /// Requests huge pages, if the region has at least `least` bytes.
     pub(crate) fn on_huge_pages(&self, least: usize) {
         if self.bytes >= least {
-            // SAFETY: the range is ours; the call is only a hint.
-            unsafe { libc::madvise(self.start.as_ptr().cast(), self.bytes, libc::MADV_HUGEPAGE) };
+            // SAFETY: the range is ours.
+            unsafe { zeros::on_huge_pages(self.start.as_ptr(), self.bytes) };
         }
     }
 
-    fn of(start: *mut libc::c_void, bytes: usize) -> Result<Region> {
-        let start = NonNull::new(start.cast::<u8>()).filter(|_| start != libc::MAP_FAILED);
+    fn of(start: Option<NonNull<u8>>, bytes: usize) -> Result<Region> {
         let start = start.ok_or_else(|| Error::Failed(format!("no memory for {bytes} bytes")))?;
         Ok(Region { start, bytes })
     }
@@ -80,7 +75,7 @@ impl Region {
             return Ok(());
         }
         // SAFETY: the old range is ours and nothing borrows from it: `self` is borrowed mutably.
-        let start = unsafe { libc::mremap(self.start.as_ptr().cast(), self.bytes, bytes, libc::MREMAP_MAYMOVE) };
+        let start = unsafe { zeros::grow(self.start.as_ptr(), self.bytes, bytes) };
         let grown = Region::of(start, bytes)?;
         // The old range is gone: it must not be unmapped a second time.
         std::mem::forget(std::mem::replace(self, grown));
@@ -106,32 +101,6 @@ impl Region {
     }
 }
 
-/// Bytes of a page of the system, within which nothing can be released: 4096 on x86-64, up to 65536 on AArch64.
-pub(crate) fn system_page() -> usize {
-    static BYTES: OnceLock<usize> = OnceLock::new();
-    *BYTES.get_or_init(|| {
-        // SAFETY: a question without preconditions.
-        let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-        usize::try_from(bytes).unwrap_or(0).max(4096)
-    })
-}
-
-/// Gives memory of a region back to the system, as far as it is made of whole pages of the system, which are zeros when they are touched
-/// again.
-///
-/// # Safety
-///
-/// So many bytes belong to one region, and nobody reads or writes them any more.
-pub(crate) unsafe fn release(start: *mut u8, bytes: usize) {
-    let page = system_page();
-    let skipped = (start as usize).next_multiple_of(page) - start as usize;
-    let whole = bytes.saturating_sub(skipped) / page * page;
-    if whole > 0 {
-        // SAFETY: the caller's promise. Where the system refuses, memory is freed with its region.
-        unsafe { libc::madvise(start.wrapping_add(skipped).cast(), whole, libc::MADV_DONTNEED) };
-    }
-}
-
 /// Gives an empty region an aligned address.
 #[repr(align(64))]
 struct Aligned;
@@ -140,7 +109,7 @@ impl Drop for Region {
     fn drop(&mut self) {
         if self.bytes > 0 {
             // SAFETY: the range is ours and not used any more.
-            unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+            unsafe { zeros::unmap(self.start.as_ptr(), self.bytes) };
         }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct Pages {
     /// `None`: a page that is not needed any more.
     pages: Vec<Option<Arc<Page>>>,
     /// Their addresses, for generated code; null where there is none.
-    table: Vec<*mut u8>,
+    table: Vec<u64>,
     /// Pages of a slab that no page is made of yet: zeros.
     spare: Vec<Page>,
     /// Pages that were given back, to be used again: not zeros.
@@ -96,20 +96,20 @@ impl Pages {
     }
 
     /// The address of the table; it stays until pages are added or made this sequence's own.
-    pub(crate) fn table(&self) -> *mut u8 {
-        self.table.as_ptr().cast_mut().cast()
+    pub(crate) fn table(&self) -> *const u64 {
+        self.table.as_ptr()
     }
 
     /// Adds pages of zeros until there are `count`, of at most `most` that there will ever be; none in the place of `dropped` ones.
     pub(crate) fn grow(&mut self, count: usize, most: usize, dropped: &Range<usize>) -> Result<()> {
         while self.pages.len() < count {
             if dropped.contains(&self.pages.len()) {
-                self.table.push(std::ptr::null_mut());
+                self.table.push(0);
                 self.pages.push(None);
                 continue;
             }
             let page = self.zeros(count, most)?;
-            self.table.push(page.start);
+            self.table.push(page.start as u64);
             self.pages.push(Some(Arc::new(page)));
         }
         Ok(())
@@ -126,9 +126,9 @@ impl Pages {
             None => self.fresh(0, usize::MAX)?,
         };
         // SAFETY: both have so many bytes; a shared page is not written, and the new one is nobody else's.
-        unsafe { std::ptr::copy_nonoverlapping(self.table[n], own.start, self.page_bytes) };
+        unsafe { std::ptr::copy_nonoverlapping(self.table[n] as *const u8, own.start, self.page_bytes) };
         self.taken += 1;
-        self.table[n] = own.start;
+        self.table[n] = own.start as u64;
         self.pages[n] = Some(Arc::new(own));
         Ok(())
     }
@@ -153,7 +153,7 @@ impl Pages {
     /// Gives some pages back, whose places stay empty.
     pub(crate) fn drop_pages(&mut self, dropped: Range<usize>) {
         for n in dropped.start..dropped.end.min(self.pages.len()) {
-            self.table[n] = std::ptr::null_mut();
+            self.table[n] = 0;
             self.used.extend(self.pages[n].take().and_then(Arc::into_inner));
         }
     }
@@ -317,7 +317,7 @@ mod tests {
         pages.settle();
         assert_eq!(pages.used.len(), 1);
         // SAFETY: page 0 keeps the slab of them all.
-        let now = |n: usize| unsafe { starts[n].read_volatile() };
+        let now = |n: usize| unsafe { (starts[n] as *const u8).read_volatile() };
         assert_eq!((now(3), now(4), now(20), now(31)), (9, 0, 0, 9));
     }
 
@@ -330,7 +330,7 @@ mod tests {
         let mut fork = pages.fork();
         for pages in [&mut pages, &mut fork] {
             assert_eq!((pages.len(), pages.pieces().count()), (5, 2));
-            let holes: Vec<bool> = pages.table.iter().map(|start| start.is_null()).collect();
+            let holes: Vec<bool> = pages.table.iter().map(|start| *start == 0).collect();
             assert_eq!(holes, [false, true, true, true, false]);
             (0..5).for_each(|n| pages.make_own(n).expect("memory"));
             assert_eq!((first(pages, 4), pages.page(2)), (4, None));

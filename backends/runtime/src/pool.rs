@@ -12,9 +12,9 @@ use std::{
 
 use crate::{
     Barrier, Error, Result,
-    barrier::{sleep, wake},
     busy::Watch,
     code::Entry,
+    scheduling::{sleep, wake},
 };
 
 /// Bytes of a thread's stack; generated code keeps its data in frames and scratch, not here.
@@ -78,6 +78,11 @@ impl Pool {
         if threads > MOST_THREADS {
             return Err(Error::Usage(format!(
                 "{threads} threads are too many: at most {MOST_THREADS} can be asked for"
+            )));
+        }
+        if cfg!(target_os = "wasi") && threads > 1 {
+            return Err(Error::Usage(format!(
+                "WebAssembly has one thread, {threads} were asked for: leave out --threads"
             )));
         }
         let shared = Arc::new(Shared {

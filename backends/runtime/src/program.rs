@@ -15,6 +15,19 @@ pub(crate) extern "C" fn main(argc: i32, argv: *const *const std::ffi::c_char) -
         OsStr::from_bytes(text.to_bytes()).to_owned()
     };
     let args = (0..usize::try_from(argc).unwrap_or(0)).map(word).collect();
+    run(args)
+}
+
+/// The same where words are asked of the host: what the C library of WASI calls.
+#[cfg(all(feature = "program", target_os = "wasi", not(test)))]
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn __main_void() -> i32 {
+    run(std::env::args_os().collect())
+}
+
+/// The whole program.
+#[cfg(all(feature = "program", any(target_env = "musl", target_os = "wasi"), not(test)))]
+fn run(args: Vec<std::ffi::OsString>) -> ! {
     install_panic_hook();
     let status = match crate::code::code() {
         Ok(code) => crate::cli::run(code, args),

@@ -29,7 +29,8 @@ enum Entry {
 #[derive(Debug)]
 pub(crate) struct State {
     entries: Vec<Entry>,
-    pointers: Vec<*mut u8>,
+    /// For generated code: pointers in slots of 64 bits.
+    pointers: Vec<u64>,
 }
 
 // SAFETY: the pointers lead into the entries, which are owned here.
@@ -215,8 +216,8 @@ impl State {
         self.pointers.clear();
         for entry in &self.entries {
             let pointer = match entry {
-                Entry::Piece(region) => region.as_ptr(),
-                Entry::Pages(pages) => pages.table(),
+                Entry::Piece(region) => region.as_ptr() as u64,
+                Entry::Pages(pages) => pages.table() as u64,
                 // An entry shares that of an earlier layer.
                 Entry::Shared(with) => self.pointers.get(*with).copied().unwrap_or_default(),
             };
@@ -225,7 +226,7 @@ impl State {
     }
 
     /// The frame's table.
-    pub(crate) fn table(&self) -> *const *mut u8 {
+    pub(crate) fn table(&self) -> *const u64 {
         self.pointers.as_ptr()
     }
 

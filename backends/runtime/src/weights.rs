@@ -18,7 +18,8 @@ const MOST_PROBLEMS: usize = 20;
 /// Bytes for every parameter, in frame order.
 #[derive(Debug)]
 pub(crate) struct Weights {
-    pointers: Vec<*const u8>,
+    /// In slots of 64 bits.
+    pointers: Vec<u64>,
     /// What the pointers point to, beside the map.
     _owned: Vec<Region>,
     origin: Origin,
@@ -39,7 +40,7 @@ unsafe impl Sync for Weights {}
 
 impl Weights {
     /// The frame's table.
-    pub(crate) fn table(&self) -> *const *const u8 {
+    pub(crate) fn table(&self) -> *const u64 {
         self.pointers.as_ptr()
     }
 
@@ -162,25 +163,25 @@ type CopyKey = (Vec<String>, Vec<usize>, Encoding);
 
 #[derive(Default)]
 struct Filler {
-    pointers: Vec<*const u8>,
+    pointers: Vec<u64>,
     owned: Vec<Region>,
     /// Copies already made: parameters that share tensors share them.
-    copies: HashMap<CopyKey, *const u8>,
+    copies: HashMap<CopyKey, u64>,
 }
 
 impl Filler {
-    fn keep(&mut self, key: CopyKey, region: Region) -> *const u8 {
-        let pointer = region.as_ptr().cast_const();
+    fn keep(&mut self, key: CopyKey, region: Region) -> u64 {
+        let pointer = region.as_ptr() as u64;
         self.owned.push(region);
         self.copies.insert(key, pointer);
         pointer
     }
 
-    fn place(&mut self, checkpoint: &Checkpoint, slot: &ParamSlot) -> std::result::Result<*const u8, Problem> {
+    fn place(&mut self, checkpoint: &Checkpoint, slot: &ParamSlot) -> std::result::Result<u64, Problem> {
         let tensors = find(checkpoint, slot).map_err(Problem::Wrong)?;
         let as_stored = tensors.iter().all(|tensor| tensor.encoding == slot.encoding);
         if let ([tensor], true) = (&tensors[..], as_stored) {
-            return Ok(tensor.bytes.as_ptr());
+            return Ok(tensor.bytes.as_ptr() as u64);
         }
         let key = (names(slot).to_vec(), slot.shape.clone(), slot.encoding);
         if let Some(pointer) = self.copies.get(&key) {

@@ -2,7 +2,6 @@
 
 use std::{
     ffi::{CStr, OsStr, c_char},
-    os::unix::ffi::OsStrExt,
     path::Path,
     slice,
 };
@@ -24,7 +23,8 @@ pub(super) unsafe fn path<'a>(path: *const c_char) -> Option<&'a Path> {
     }
     // SAFETY: the caller's promise.
     let text = unsafe { CStr::from_ptr(path) };
-    Some(Path::new(OsStr::from_bytes(text.to_bytes())))
+    // SAFETY: on these systems every sequence of bytes without NUL is a string of the system, and a path may be one that does not exist.
+    Some(Path::new(unsafe { OsStr::from_encoded_bytes_unchecked(text.to_bytes()) }))
 }
 
 /// A text of so many bytes, or up to its zero.

@@ -17,7 +17,7 @@ use parsers::{at_least_one, bias, lookup, number, number_or_all, seed, up_to, wh
 pub(crate) use scores::{Perplexity, Scores, Tasks};
 
 /// Bounds of a server, far beyond what makes sense.
-#[cfg(feature = "program")]
+#[cfg(feature = "server")]
 mod most {
     /// Sequences in a batch.
     pub(super) const SEQUENCES: usize = 1024;
@@ -58,7 +58,7 @@ pub(crate) enum Verb {
     #[cfg(feature = "program")]
     Chat(Box<Chat>),
     /// Serve requests over HTTP in continuous batches, with OpenAI's API
-    #[cfg(feature = "program")]
+    #[cfg(feature = "server")]
     Serve(Serve),
     /// Measure prefill and decoding, in tokens per second
     Bench(Bench),
@@ -303,7 +303,7 @@ pub(crate) struct SamplingWords {
 }
 
 /// How token vectors are pooled to one embedding.
-#[cfg(feature = "program")]
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Pooling {
     /// Mean over all tokens
@@ -314,7 +314,7 @@ pub(crate) enum Pooling {
     Last,
 }
 
-#[cfg(feature = "program")]
+#[cfg(feature = "server")]
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Address to listen on; 0.0.0.0: all interfaces

@@ -1,10 +1,11 @@
 //! Input streams from a file of tensors, one for each stream, under its name.
 
+#[cfg_attr(target_os = "wasi", path = "../wasi/standard.rs")]
+mod standard;
+
 use std::{
-    fs::File,
-    io::{self, Read, Write},
-    os::fd::{AsRawFd, FromRawFd},
-    path::{Path, PathBuf},
+    io::{self, Read},
+    path::Path,
 };
 
 use seqc_abi::{Descriptor, Elem, Stream};
@@ -17,7 +18,9 @@ use crate::{Error, Result, inputs::Values};
 /// All input streams of a model, in frame order.
 pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) -> Result<Vec<Values>> {
     let file = if is_standard(path) {
-        open_standard()?
+        let mut from = io::stdin().lock();
+        let (head, left) = head_of(&mut from).map_err(|why| Error::input(format!("standard input: {why}")))?;
+        standard::open(&head, &mut from.take(left))?
     } else {
         Checkpoint::open(path)?
     };
@@ -55,25 +58,6 @@ pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) 
 const MOST_STANDARD: u64 = 1 << 32;
 /// Bytes of a safetensors header, as its authors bound them.
 const LONGEST_HEADER: u64 = 100_000_000;
-
-/// Standard input may be a pipe, which cannot be mapped: its bytes go through a file in memory, up to where its header
-/// says that they end.
-fn open_standard() -> Result<Checkpoint> {
-    let failed = |error: io::Error| Error::Failed(format!("a file in memory: {error}"));
-    let mut from = io::stdin().lock();
-    let (head, left) = head_of(&mut from).map_err(|why| Error::input(format!("standard input: {why}")))?;
-    // SAFETY: the name is a C string; the call gives a fresh descriptor or -1.
-    let number = unsafe { libc::memfd_create(c"standard input".as_ptr(), libc::MFD_CLOEXEC) };
-    if number < 0 {
-        return Err(failed(std::io::Error::last_os_error()));
-    }
-    // SAFETY: the descriptor is fresh and nobody else's.
-    let mut file = unsafe { File::from_raw_fd(number) };
-    file.write_all(&head).map_err(failed)?;
-    io::copy(&mut from.take(left), &mut file).map_err(failed)?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    Ok(Checkpoint::open(path)?)
-}
 
 /// The header of a safetensors file, and the bytes after it, with one more where too many come.
 fn head_of(from: &mut impl Read) -> std::result::Result<(Vec<u8>, u64), String> {

@@ -2,6 +2,7 @@
 
 mod answering;
 mod args;
+#[cfg_attr(not(feature = "terminal"), path = "plain/bar.rs")]
 mod bar;
 mod bench;
 #[cfg(feature = "program")]
@@ -18,7 +19,7 @@ mod propose;
 mod run;
 mod samples;
 mod sampling;
-#[cfg(feature = "program")]
+#[cfg(feature = "server")]
 mod serve;
 mod setup;
 mod tasks;
@@ -35,8 +36,11 @@ use console::{Console, printable};
 
 /// Runs a program with its arguments, the program's own name first, and returns its exit status.
 pub fn run(code: Code, args: Vec<OsString>) -> i32 {
+    #[cfg(unix)]
     // SAFETY: a closed pipe shall be an error of `write`, as in every Rust program; nothing else listens to the signal.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN)
+    };
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
     run_on(code, args, &mut out, &mut err)
 }
@@ -103,7 +107,7 @@ fn dispatch(code: Code, verb: Verb, console: &mut Console) -> Result<()> {
         Verb::Generate(args) => generate::generate(code, &args, console),
         #[cfg(feature = "program")]
         Verb::Chat(args) => chat::chat(code, &args, console),
-        #[cfg(feature = "program")]
+        #[cfg(feature = "server")]
         Verb::Serve(args) => serve::serve(code, &args, console),
         Verb::Bench(args) => bench::bench(code, &args, console),
         Verb::Perplexity(args) => perplexity::perplexity(code, &args, console),

@@ -15,6 +15,8 @@ mod lost;
 mod multiples;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(target_os = "wasi", path = "../wasi/thread.rs")]
+mod thread;
 mod workers;
 
 pub use grammar::Grammar;

@@ -4,20 +4,34 @@ use std::path::PathBuf;
 
 use seqc_checkpoint::{Bundle, Error};
 
-#[cfg(feature = "library")]
+#[cfg(all(feature = "library", unix))]
 use mapped::Mapped;
 
 /// The file of this program, or of the library that this code is part of.
 pub(crate) fn own_file() -> Option<PathBuf> {
-    library().or_else(|| std::env::current_exe().ok())
+    library().or_else(program)
 }
 
-#[cfg(not(feature = "library"))]
+#[cfg(not(target_os = "wasi"))]
+fn program() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
+
+/// WASI knows no more of it than the name by which it was started, which may be that of a file.
+#[cfg(target_os = "wasi")]
+fn program() -> Option<PathBuf> {
+    std::env::args_os()
+        .next()
+        .map(PathBuf::from)
+        .filter(|path| path.is_file())
+}
+
+#[cfg(not(all(feature = "library", unix)))]
 fn library() -> Option<PathBuf> {
     None
 }
 
-#[cfg(feature = "library")]
+#[cfg(all(feature = "library", unix))]
 fn library() -> Option<PathBuf> {
     Mapped::containing(library as *const () as usize)?.file()
 }
@@ -31,13 +45,13 @@ pub(super) fn bundle(path: &std::path::Path) -> Result<Option<Bundle>, Error> {
 }
 
 /// The part of the own file that contains them, if the linker placed it.
-#[cfg(any(not(feature = "library"), test))]
+#[cfg(any(not(all(feature = "library", unix)), test))]
 fn section() -> Option<std::ops::Range<u64>> {
     None
 }
 
 /// See above.
-#[cfg(all(feature = "library", not(test)))]
+#[cfg(all(feature = "library", unix, not(test)))]
 fn section() -> Option<std::ops::Range<u64>> {
     unsafe extern "C" {
         static seqc_inside: u8;
@@ -48,7 +62,7 @@ fn section() -> Option<std::ops::Range<u64>> {
     (start < end).then(|| first..first + (end - start) as u64)
 }
 
-#[cfg(any(feature = "library", test))]
+#[cfg(all(any(feature = "library", test), unix))]
 mod mapped {
     use std::{
         ffi::{CStr, OsStr, c_int, c_void},

@@ -100,7 +100,7 @@ unsafe fn odd_row(slots: &[u64; frame::SLOTS], rows: &Rows, count: usize) -> Opt
     let values = unsafe {
         let start = match rows.at {
             RowsAt::Arena(offset) => (slots[frame::ARENA] as *const u8).add(offset),
-            RowsAt::Output(n) => *(slots[frame::OUTPUTS] as *const *const u8).add(n),
+            RowsAt::Output(n) => *(slots[frame::OUTPUTS] as *const u64).add(n) as *const u8,
         };
         std::slice::from_raw_parts(start.cast::<f32>(), rows.width * count)
     };

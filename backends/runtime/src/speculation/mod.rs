@@ -10,6 +10,7 @@
 //! texts and drafts what may come after them (`proposer`).
 
 mod lookup;
+#[cfg_attr(target_os = "wasi", path = "../wasi/process.rs")]
 mod process;
 mod program;
 mod proposer;

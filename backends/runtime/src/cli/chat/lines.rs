@@ -1,31 +1,16 @@
 //! Lines of a conversation: from a terminal with line editing and history, or from a pipe; and Ctrl-C, which stops an answer.
 
-use std::{
-    io::{BufRead, IsTerminal},
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-};
+#[cfg_attr(not(feature = "terminal"), path = "../plain/editor.rs")]
+mod editor;
 
-use rustyline::{DefaultEditor, error::ReadlineError};
+pub(super) use editor::{forget_interrupt, interrupted};
+
+use std::io::BufRead;
+
+use editor::Editor;
 
 use super::commands::Command;
 use crate::{Error, Result};
-
-/// Whether Ctrl-C was pressed since the last question.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// Whether the user has interrupted the answer.
-pub(super) fn interrupted() -> bool {
-    INTERRUPTED.load(Relaxed)
-}
-
-/// Forgets an interrupt of what came before.
-pub(super) fn forget_interrupt() {
-    INTERRUPTED.store(false, Relaxed);
-}
-
-extern "C" fn interrupt(_: libc::c_int) {
-    INTERRUPTED.store(true, Relaxed);
-}
 
 /// What the user has entered.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,19 +26,15 @@ pub(super) enum Line {
 /// Where lines come from.
 pub(super) struct Lines {
     /// On a terminal.
-    editor: Option<DefaultEditor>,
+    editor: Option<Editor>,
 }
 
 impl Lines {
     /// Standard input, which is edited where it and standard output are terminals. From now on Ctrl-C ends no program.
     pub(super) fn open() -> Result<Lines> {
-        let handler = interrupt as extern "C" fn(libc::c_int);
-        // SAFETY: the handler only writes to an atomic number.
-        unsafe { libc::signal(libc::SIGINT, handler as libc::sighandler_t) };
-        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        let editor = terminal.then(DefaultEditor::new).transpose();
-        let editor = editor.map_err(|error| Error::Failed(format!("the terminal: {error}")))?;
-        Ok(Lines { editor })
+        Ok(Lines {
+            editor: Editor::open()?,
+        })
     }
 
     /// Whether there is a user at a terminal.
@@ -80,8 +61,7 @@ impl Lines {
             }
         }
         if let Some(editor) = &mut self.editor {
-            // A line that is not remembered can be typed again.
-            let _ = editor.add_history_entry(&text);
+            editor.remember(&text);
         }
         Ok(Some(meaning(text)))
     }
@@ -99,14 +79,7 @@ impl Lines {
                 Err(error) => Err(Error::input(format!("standard input: {error}"))),
             };
         };
-        match editor.readline(asks) {
-            Ok(line) => Ok(Read::Line(line)),
-            Err(ReadlineError::Interrupted) => Ok(Read::Interrupted),
-            Err(ReadlineError::Eof) => Ok(Read::End),
-            // Bytes that are no character: the line begins anew, and the conversation goes on.
-            Err(ReadlineError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => Ok(Read::Interrupted),
-            Err(error) => Err(Error::input(format!("standard input: {error}"))),
-        }
+        editor.read(asks)
     }
 }
 

@@ -14,8 +14,9 @@ use llguidance::{ParserFactory, TokenParser, api::TopLevelGrammar};
 
 use super::{
     grammar::{Grammar, told},
-    limits::{BUILD_TIME, LONGEST_TEXT, MEMORY, MOST_BUILT, SLOW, STACK, STACK_PER_BYTE, Thread},
+    limits::{BUILD_TIME, LONGEST_TEXT, MEMORY, MOST_BUILT, SLOW, STACK, STACK_PER_BYTE},
     lost,
+    thread::Thread,
 };
 use crate::{Error, Result, limits::reading};
 
@@ -74,6 +75,10 @@ impl Builder {
         }
         if grammar.is_too_much() {
             return Err(told(name, &"the numbers of `multipleOf` are too large together"));
+        }
+        if cfg!(target_os = "wasi") {
+            // There is no other thread.
+            return parser(&self.factory, name, grammar.top_level());
         }
         let place = Place::of(&self.places)
             .ok_or_else(|| Error::Failed("too many grammars are being built: try again later".to_owned()))?;

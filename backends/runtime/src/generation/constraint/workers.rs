@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use super::{limits::Thread, lost};
+use super::{lost, thread::Thread};
 
 /// Threads that are not set aside.
 const QUICK: usize = 2;
