@@ -98,9 +98,16 @@ impl Func {
         self.unary(Unary::Neg, a)
     }
 
-    /// `a * b + c` in one rounding.
+    /// `a * b + c`, in one rounding or, where the processor has no instruction for that, in two.
     pub fn fma(&mut self, a: Val, b: Val, c: Val) -> Val {
-        self.define(a.ty, |out| Inst::Fma { out, a, b, c })
+        let exact = false;
+        self.define(a.ty, |out| Inst::Fma { out, a, b, c, exact })
+    }
+
+    /// `a * b + c` in one rounding on every processor, of which some take long for it: for errors of products.
+    pub fn exact_fma(&mut self, a: Val, b: Val, c: Val) -> Val {
+        let exact = true;
+        self.define(a.ty, |out| Inst::Fma { out, a, b, c, exact })
     }
 
     /// Bitwise and.

@@ -163,12 +163,14 @@ pub enum Inst {
         a: Val,
         b: Val,
     },
-    /// `a * b + c` of floats in one rounding.
+    /// `a * b + c` of floats: in one rounding where it is `exact`, on every processor; else in two where the processor has no instruction for
+    /// it.
     Fma {
         out: Val,
         a: Val,
         b: Val,
         c: Val,
+        exact: bool,
     },
     Compare {
         cmp: Cmp,

@@ -224,7 +224,10 @@ impl<'a> Printer<'a> {
             Inst::Const { out, value } => write!(f, "const {}", Use(*out, Some(value))),
             Inst::Unary { op, a, .. } => write!(f, "{} {}", op.name(), v(a)),
             Inst::Binary { op, a, b, .. } => write!(f, "{} {}, {}", op.name(), v(a), v(b)),
-            Inst::Fma { a, b, c, .. } => write!(f, "fma {}, {}, {}", v(a), v(b), v(c)),
+            Inst::Fma { a, b, c, exact, .. } => {
+                let name = if *exact { "exact_fma" } else { "fma" };
+                write!(f, "{name} {}, {}, {}", v(a), v(b), v(c))
+            }
             Inst::Compare { cmp, a, b, .. } => write!(f, "{} {}, {}", cmp.name(), v(a), v(b)),
             Inst::Select { cond, a, b, .. } => write!(f, "select {}, {}, {}", v(cond), v(a), v(b)),
             Inst::Cast { op, a, .. } => write!(f, "{} {}", op.name(), v(a)),

@@ -178,7 +178,7 @@ fn sin_cos(f: &mut Func, x: Val, cosine: bool) -> Val {
 pub fn sin_cos_of_product(f: &mut Func, a: Val, b: Val) -> (Val, Val) {
     let product = f.mul(a, b);
     let negative = f.neg(product);
-    let rest = f.fma(a, b, negative);
+    let rest = f.exact_fma(a, b, negative);
     let reduced = Quadrant::of(f, product, Some(rest));
     (reduced.value(f, false), reduced.value(f, true))
 }
@@ -200,7 +200,7 @@ impl Quadrant {
         let mut r = x;
         for part in [-std::f32::consts::FRAC_PI_2, 4.371_139e-8, 1.715_124_5e-15] {
             let part = f.float(ty, part);
-            r = f.fma(n, part, r);
+            r = f.exact_fma(n, part, r);
         }
         if let Some(rest) = rest {
             r = f.add(r, rest);

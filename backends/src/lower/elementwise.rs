@@ -72,7 +72,7 @@ fn real_modulo(f: &mut Func, x: Val, y: Val) -> Val {
     let quotient = f.div(x, y);
     let quotient = f.unary(Unary::Floor, quotient);
     let minus = f.neg(quotient);
-    let rest = f.fma(minus, y, x);
+    let rest = f.exact_fma(minus, y, x);
     // A quotient that was rounded over an integer leaves a rest just outside of the range.
     let zero = f.zero(x.ty);
     let (positive, negative) = (f.cmp(Cmp::Gt, y, zero), f.cmp(Cmp::Lt, rest, zero));

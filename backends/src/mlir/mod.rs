@@ -7,7 +7,7 @@ mod processors;
 mod target;
 
 pub use error::Error;
-pub use print::print;
+pub use print::{print, print_plain};
 pub use target::Target;
 
 use melior::{

@@ -20,7 +20,7 @@ impl Run<'_, '_, '_> {
         match inst {
             Inst::Unary { op, out, a } => self.each(*out, *a, |a| scalar::unary(*op, a)),
             Inst::Binary { op, out, a, b } => return self.binary(*op, *out, *a, *b),
-            Inst::Fma { out, a, b, c } => self.fma(*out, *a, *b, *c),
+            Inst::Fma { out, a, b, c, .. } => self.fma(*out, *a, *b, *c),
             Inst::Compare { cmp, out, a, b } => {
                 let (scalar, to, from, other) = (a.ty.scalar(), self.place(*out), self.place(*a), self.place(*b));
                 for l in 0..out.ty.lanes() as usize {

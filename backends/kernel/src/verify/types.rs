@@ -63,7 +63,7 @@ impl Checker<'_> {
                 self.require(one, 5, inst, "operands and result are not of one type");
                 self.require(has(*op, a.ty), 5, inst, "the type has no such operation");
             }
-            Inst::Fma { out, a, b, c } => {
+            Inst::Fma { out, a, b, c, .. } => {
                 let one = [b, c, out].iter().all(|v| v.ty == a.ty);
                 self.require(
                     one && is_float(a.ty),

@@ -240,7 +240,7 @@ fn real_binary(f: &mut Func, op: BinaryOp, both: Alike, constant: Option<f32>) -
             let q = f.div(x, y);
             let q = f.unary(Unary::Floor, q);
             let q = f.neg(q);
-            f.fma(q, y, x)
+            f.exact_fma(q, y, x)
         }
         BinaryOp::Pow => emit_pow(f, x, y, constant),
         BinaryOp::Max => f.max_number(x, y),

@@ -93,7 +93,7 @@ pub(super) fn log_pair(f: &mut Func, x: Val) -> (Val, Val) {
     let d_low = f.sub(m, back);
     let s = f.div(t, d);
     let minus = f.neg(s);
-    let rest = f.fma(minus, d, t);
+    let rest = f.exact_fma(minus, d, t);
     let rest = f.fma(minus, d_low, rest);
     let s_low = f.div(rest, d);
     let s2 = f.mul(s, s);

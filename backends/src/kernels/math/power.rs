@@ -44,7 +44,7 @@ fn general_power(f: &mut Func, x: Val, y: Val) -> Val {
     let (high, low) = log_pair(f, a);
     let product = f.mul(y, high);
     let minus = f.neg(product);
-    let error = f.fma(y, high, minus);
+    let error = f.exact_fma(y, high, minus);
     let error = f.fma(y, low, error);
     // Beyond exp's range the error term means nothing, and may be infinite.
     let (bound, size) = (f.float(ty, 100.0), f.unary(Unary::Abs, product));

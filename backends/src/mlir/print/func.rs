@@ -1,14 +1,14 @@
 //! Functions, loops and branches as MLIR text.
 
 use super::{
-    inst,
+    Reals, inst,
     types::{List, Type},
 };
 use crate::kernel::{Axis, Block, For, Func, If, Inst, Val};
 use std::fmt::{self, Write as _};
 
 /// Appends a function.
-pub(super) fn print(out: &mut String, f: &Func) {
+pub(super) fn print(out: &mut String, f: &Func, reals: Reals) {
     let linkage = if f.is_exported() { "" } else { "internal " };
     let params = List(f.params().into_iter().map(Typed));
     let _ = write!(out, "llvm.func {linkage}@{}({params})", f.name());
@@ -19,7 +19,7 @@ pub(super) fn print(out: &mut String, f: &Func) {
         out.push_str(" attributes {passthrough = [\"noinline\"]}");
     }
     out.push_str(" {\n");
-    let mut printer = Printer { out, depth: 1 };
+    let mut printer = Printer { out, depth: 1, reals };
     for inst in f.instructions() {
         printer.inst(inst);
     }
@@ -40,6 +40,7 @@ impl fmt::Display for Typed {
 struct Printer<'a> {
     out: &'a mut String,
     depth: usize,
+    reals: Reals,
 }
 
 impl Printer<'_> {
@@ -61,7 +62,7 @@ impl Printer<'_> {
             Inst::If(i) => self.if_else(i),
             _ => {
                 self.indent();
-                let _ = inst::print(self.out, inst);
+                let _ = inst::print(self.out, inst, self.reals);
                 self.out.push('\n');
             }
         }

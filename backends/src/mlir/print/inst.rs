@@ -1,16 +1,29 @@
 //! Instructions as MLIR text, one line each.
 
-use super::types::{List, Type};
-use crate::kernel::{Binary, Cache, Cast, Cmp, Const, Inst, Intrinsic, Reduction, Ty, Unary, Val};
+use super::{
+    Reals, half,
+    types::{List, Type},
+};
+use crate::kernel::{Binary, Cache, Cast, Cmp, Const, Inst, Intrinsic, Reduction, Scalar, Ty, Unary, Val};
 use std::fmt::{self, Write};
 
 /// Appends an instruction other than loops and branches, without its line's end.
-pub(super) fn print(o: &mut String, inst: &Inst) -> fmt::Result {
+pub(super) fn print(o: &mut String, inst: &Inst, reals: Reals) -> fmt::Result {
     match inst {
         Inst::Const { out, value } => constant(o, *out, value),
         Inst::Unary { op, out, a } => write!(o, "{out} = {} {a} : {}", unary(*op), Type(a.ty)),
         Inst::Binary { op, out, a, b } => write!(o, "{out} = {} {a}, {b} : {}", binary(*op, a.ty), Type(a.ty)),
-        Inst::Fma { out, a, b, c } => write!(o, "{out} = math.fma {a}, {b}, {c} : {}", Type(a.ty)),
+        Inst::Fma { out, a, b, c, exact } => match reals {
+            Reals::Complete => write!(o, "{out} = math.fma {a}, {b}, {c} : {}", Type(a.ty)),
+            Reals::Plain if *exact => write!(o, "{out} = math.fma {a}, {b}, {c} : {}", Type(a.ty)),
+            Reals::Plain => {
+                let (product, ty) = (format!("%p{}", out.to_string().trim_start_matches('%')), Type(a.ty));
+                write!(
+                    o,
+                    "{product} = arith.mulf {a}, {b} : {ty}\n{out} = arith.addf {product}, {c} : {ty}"
+                )
+            }
+        },
         Inst::Compare { cmp, out, a, b } => {
             let predicate = predicate(*cmp, a.ty.scalar().is_float());
             write!(o, "{out} = {predicate}, {a}, {b} : {}", Type(a.ty))
@@ -22,6 +35,10 @@ pub(super) fn print(o: &mut String, inst: &Inst) -> fmt::Result {
             }
             write!(o, "{}", Type(a.ty))
         }
+        Inst::Cast { op, out, a } if is_half(*op, *out, *a) && matches!(reals, Reals::Plain) => match op {
+            Cast::FloatExtend => half::extend(o, *out, *a),
+            _ => half::truncate(o, *out, *a),
+        },
         Inst::Cast { op, out, a } => write!(o, "{out} = {} {a} : {} to {}", cast(*op), Type(a.ty), Type(out.ty)),
         Inst::Bitcast { out, a } => write!(o, "{out} = llvm.bitcast {a} : {} to {}", Type(a.ty), Type(out.ty)),
         Inst::Splat { .. }
@@ -52,6 +69,16 @@ pub(super) fn print(o: &mut String, inst: &Inst) -> fmt::Result {
         Inst::Return(value) => write!(o, "llvm.return {value} : {}", Type(value.ty)),
         Inst::For(_) | Inst::If(_) => Ok(()),
     }
+}
+
+/// Whether it is a conversion between halves and `f32`.
+fn is_half(op: Cast, out: Val, a: Val) -> bool {
+    let ends = match op {
+        Cast::FloatExtend => (a.ty.scalar(), out.ty.scalar()),
+        Cast::FloatTruncate => (out.ty.scalar(), a.ty.scalar()),
+        _ => return false,
+    };
+    ends == (Scalar::F16, Scalar::F32)
 }
 
 fn constant(o: &mut String, out: Val, value: &Const) -> fmt::Result {

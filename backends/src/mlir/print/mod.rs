@@ -1,6 +1,7 @@
 //! Modules of the kernel level as MLIR text, in the dialects `llvm`, `scf`, `arith`, `math` and `vector`.
 
 mod func;
+mod half;
 mod inst;
 mod types;
 
@@ -9,8 +10,26 @@ use seqc_abi::symbols;
 use std::fmt::Write as _;
 use types::{List, Type};
 
-/// The text of a module. Debug builds verify it first.
+/// The instructions of a processor for reals.
+#[derive(Clone, Copy)]
+enum Reals {
+    /// With products and sums in one rounding, and conversions of halves.
+    Complete,
+    /// Without them: functions of the C library would take long, so that other instructions take their places.
+    Plain,
+}
+
+/// The text of a module, for processors that multiply and add in one instruction and convert halves. Debug builds verify it first.
 pub fn print(module: &Module) -> String {
+    text(module, Reals::Complete)
+}
+
+/// The same for those that do neither.
+pub fn print_plain(module: &Module) -> String {
+    text(module, Reals::Plain)
+}
+
+fn text(module: &Module, reals: Reals) -> String {
     if cfg!(debug_assertions) {
         let broken = verify(module).into_iter().take(4).map(|v| v.to_string());
         let list: Vec<String> = broken.collect();
@@ -23,7 +42,7 @@ pub fn print(module: &Module) -> String {
     for item in module.items() {
         match item {
             Item::Declared(signature) => declaration(&mut out, signature),
-            Item::Defined(f) => func::print(&mut out, f),
+            Item::Defined(f) => func::print(&mut out, f, reals),
         }
     }
     out.push_str("}\n");
