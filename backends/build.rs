@@ -2,7 +2,7 @@
 //!
 //! `SEQC_RUNTIME_ARCHIVE` and `SEQC_LIBRARY_ARCHIVE` name ready archives of the runtime to use instead of building it.
 
-use seqc_archive::{Effort, Family, Form, PARTS, SOURCES, build, fingerprint, self_contained};
+use seqc_archive::{Effort, Family, SOURCES, build, fingerprint, self_contained};
 use std::{
     env,
     error::Error,
@@ -10,11 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The forms of the runtime, and the variables that name ready archives.
-const FORMS: [(Form, &str); 2] = [
-    (Form::PROGRAM, "SEQC_RUNTIME_ARCHIVE"),
-    (Form::LIBRARY, "SEQC_LIBRARY_ARCHIVE"),
-];
+/// The variables that name ready archives of the runtime: for programs, and for libraries.
+const READY: [&str; 2] = ["SEQC_RUNTIME_ARCHIVE", "SEQC_LIBRARY_ARCHIVE"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -28,19 +25,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // One directory for lints, builds and tests, so that the runtime is compiled once.
     let target_dir = out.ancestors().nth(4).unwrap_or(&out).join("seqc-runtime");
-    for (form, ready) in &FORMS {
+    for (form, ready) in family.forms().zip(READY) {
         println!("cargo:rerun-if-env-changed={ready}");
         let archive = match env::var_os(ready) {
             Some(path) => {
                 println!("cargo:rerun-if-changed={}", Path::new(&path).display());
                 PathBuf::from(path)
             }
-            None => build(form, family, Effort::Whole, &here, &target_dir)?,
+            None => build(&form, family, Effort::Whole, &here, &target_dir)?,
         };
         copy(&archive, &out.join(form.archive))?;
     }
     let parts = self_contained(family)?;
-    for part in PARTS {
+    for part in family.parts {
         copy(&parts.join(part), &out.join(part))?;
     }
     println!("cargo:rustc-env=SEQC_RUNTIME_SOURCES={}", fingerprint(&here)?);

@@ -1,8 +1,9 @@
-//! Objects to programs and shared libraries, with the ELF linker that is installed.
+//! Objects to programs and shared libraries, with the linker that is installed.
 //!
 //! A program is the generated objects, the runtime archive and the C library that rustc ships. For the family of processors that the compiler
 //! runs on, all but the objects are carried inside this crate, so that linking needs nothing but a linker.
 
+mod elf;
 mod library;
 mod runtime;
 mod tools;
@@ -12,42 +13,21 @@ pub use library::{Library, Options, header, link_library};
 pub use runtime::Runtime;
 pub use tools::Error;
 
+use crate::targets::{self, Format};
 use seqc_abi::Family;
 use std::path::Path;
-use tools::{file, files, folder, linked, run};
+use tools::{file, folder, run};
 use toolset::Linker;
 
-/// What is linked before generated objects, with them, and behind them.
-const BEFORE: &[&str] = &["crt1.o", "crti.o"];
-const ARCHIVES: &[&str] = &["libseqc_runtime.a", "libunwind.a", "libc.a"];
-const AFTER: &[&str] = &["crtn.o"];
-
-/// Links generated objects with the runtime of their family: the bytes of a static executable.
+/// Links generated objects with the runtime of their family: the bytes of a program that needs no library.
 ///
 /// # Errors
 ///
 /// See [`Error`].
 pub fn link_exe(objects: &[Vec<u8>], runtime: &Runtime) -> Result<Vec<u8>, Error> {
-    let scratch = folder()?;
-    let output = scratch.file("program");
-    let mut command = Linker::find(runtime.family)?.command();
-    command.args(["-static", "--gc-sections", "--strip-all", "--build-id=none"]);
-    command
-        .args(["-z", "noexecstack", "-z", "relro", "-z", "now", "-o"])
-        .arg(&output);
-    for name in BEFORE {
-        command.arg(runtime.part(&scratch, name)?);
+    match targets::family(runtime.family).format {
+        Format::Elf => elf::program(objects, runtime),
     }
-    command.args(files(&scratch, objects)?).arg("--start-group");
-    for name in ARCHIVES {
-        command.arg(runtime.part(&scratch, name)?);
-    }
-    command.arg("--end-group");
-    for name in AFTER {
-        command.arg(runtime.part(&scratch, name)?);
-    }
-    run(command, &scratch)?;
-    linked(&output)
 }
 
 /// Links a generated object for this machine alone into a shared library at `output`. What it needs of the runtime

@@ -31,7 +31,7 @@ pub fn build(
     backends: &Path,
     target_dir: &Path,
 ) -> Result<PathBuf, Box<dyn Error>> {
-    let target = form.target(family);
+    let target = form.target;
     let profile = match effort {
         Effort::Whole => form.profile.to_owned(),
         Effort::Quick => format!("{}-quick", form.profile),
@@ -41,7 +41,7 @@ pub fn build(
     cargo.args(["rustc", "--quiet", "-p", "seqc-runtime", "--lib", "--profile", &profile]);
     cargo
         .args(form.features)
-        .args(["--crate-type", "staticlib", "--target", &target, "--target-dir"])
+        .args(["--crate-type", "staticlib", "--target", target, "--target-dir"])
         .arg(target_dir);
     for (name, _) in env::vars_os() {
         if name.to_str().is_none_or(belongs_to_outer_build) {

@@ -1,7 +1,7 @@
 //! `seqc-archive FAMILY`: builds what programs and libraries for another machine than this one are linked with, and puts it where `seqc` looks
 //! for it.
 
-use seqc_archive::{Effort, FAMILIES, Family, Form, PARTS, build, fingerprint, self_contained};
+use seqc_archive::{Effort, FAMILIES, Family, build, fingerprint, self_contained};
 use std::{
     env,
     error::Error,
@@ -71,7 +71,7 @@ fn collect(request: Request) -> Result<PathBuf, Box<dyn Error>> {
     let c_library = self_contained(family)?;
     let stamp = fingerprint(backends)?;
     fs::create_dir_all(&folder)?;
-    for form in [Form::PROGRAM, Form::LIBRARY] {
+    for form in family.forms() {
         let archive = build(
             &form,
             family,
@@ -81,7 +81,7 @@ fn collect(request: Request) -> Result<PathBuf, Box<dyn Error>> {
         )?;
         put(&fs::read(&archive)?, &folder.join(form.archive))?;
     }
-    for part in PARTS {
+    for part in family.parts {
         put(&fs::read(c_library.join(part))?, &folder.join(part))?;
     }
     put(stamp.as_bytes(), &folder.join("sources"))?;

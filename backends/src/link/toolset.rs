@@ -2,6 +2,7 @@
 //! others, of which LLVM's know all.
 
 use super::tools::{Error, on_path};
+use crate::targets::{self, Format};
 use seqc_abi::Family;
 use std::{
     env,
@@ -112,38 +113,43 @@ fn of_llvm_or_path(name: &str) -> Result<PathBuf, Error> {
     found.ok_or_else(|| Error::NoTool(format!("{versioned}, {name}")))
 }
 
-/// A linker and the words that make it behave as `ld`.
+/// A linker, and where it is one of several in a program, the name of the one.
 pub(super) struct Linker {
     path: PathBuf,
-    flavor: bool,
+    flavor: Option<&'static str>,
 }
 
 impl Linker {
     /// `SEQC_LINKER`, lld under its usual names, the one that comes with LLVM or rustc, then GNU `ld`, which links for this machine only.
     pub(super) fn find(family: Family) -> Result<Linker, Error> {
+        let (name, flavor) = match targets::family(family).format {
+            Format::Elf => ("ld.lld", "gnu"),
+        };
         if let Some(path) = env::var_os("SEQC_LINKER") {
-            return Ok(Linker::at(path.into()));
+            return Ok(Linker::at(path.into(), flavor));
         }
+        let versioned = format!("{name}{VERSION}");
         let system = || (family == Family::HERE).then(|| on_path("ld"))?;
-        on_path("ld.lld")
-            .or_else(|| on_path("ld.lld-22"))
-            .or_else(|| of_llvm("ld.lld"))
+        on_path(name)
+            .or_else(|| on_path(&versioned))
+            .or_else(|| of_llvm(name))
             .or_else(|| on_path("rust-lld"))
             .or_else(of_rustc)
             .or_else(system)
-            .map(Linker::at)
-            .ok_or_else(|| Error::NoLinker("ld.lld, ld.lld-22, rust-lld, ld".to_string()))
+            .map(|path| Linker::at(path, flavor))
+            .ok_or_else(|| Error::NoLinker(format!("{name}, {versioned}, rust-lld, ld")))
     }
 
-    fn at(path: PathBuf) -> Linker {
-        let flavor = path.file_name().is_some_and(|name| name == "rust-lld" || name == "lld");
+    fn at(path: PathBuf, flavor: &'static str) -> Linker {
+        let several = path.file_name().is_some_and(|name| name == "rust-lld" || name == "lld");
+        let flavor = several.then_some(flavor);
         Linker { path, flavor }
     }
 
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
-        if self.flavor {
-            command.args(["-flavor", "gnu"]);
+        if let Some(flavor) = self.flavor {
+            command.args(["-flavor", flavor]);
         }
         command
     }

@@ -3,6 +3,7 @@
 // mlir-sys links LLVM statically, so these symbols are present; the declarations follow llvm-c/*.h of LLVM 22.
 
 use super::{error::Error, target::Target};
+use crate::targets::{self, Format};
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_uint, c_void},
     ptr,
@@ -77,7 +78,7 @@ unsafe extern "C" {
 
 /// `default` of `LLVMCodeGenOptLevel`.
 const CODEGEN_DEFAULT: c_int = 2;
-/// Position-independent: one object serves static programs and shared libraries.
+/// Of `LLVMRelocMode`: position-independent, so that one object serves static programs and shared libraries.
 const RELOC_PIC: c_int = 2;
 /// The target's usual code model.
 const CODE_MODEL_DEFAULT: c_int = 0;
@@ -163,6 +164,9 @@ impl Machine {
         let triple = c_string(target.triple())?;
         let instructions = target.info().instructions;
         let (cpu, features) = (c_string(instructions.processor)?, c_string(instructions.features)?);
+        let relocation = match targets::family(target.family()).format {
+            Format::Elf => RELOC_PIC,
+        };
         let tune = target.tune.as_deref().map(c_string).transpose()?;
         let (mut found, mut error) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the strings outlive the calls; `error` is ours to free when the call fails.
@@ -177,7 +181,7 @@ impl Machine {
                 cpu,
                 features,
                 CODEGEN_DEFAULT,
-                RELOC_PIC,
+                relocation,
                 CODE_MODEL_DEFAULT,
             );
             if raw.is_null() {

@@ -5,7 +5,7 @@
 
 use super::{
     MicroKernels, PORTABLE,
-    info::{FamilyInfo, Instructions, Processors, TargetInfo},
+    info::{FamilyInfo, Format, Instructions, Processors, TargetInfo},
 };
 use crate::kernel::{Func, Intrinsic, Val};
 use seqc_abi::Level;
@@ -60,6 +60,7 @@ fn dot_bytes(f: &mut Func, sums: Val, a: Val, b: Val) -> Val {
 /// What all of AArch64 has in common.
 pub(super) const FAMILY: FamilyInfo = FamilyInfo {
     triple: "aarch64-unknown-linux-musl",
+    format: Format::Elf,
     processors: &[
         Processors {
             level: Level::Neon,

@@ -32,8 +32,17 @@ pub struct Instructions {
 pub struct FamilyInfo {
     /// LLVM's target triple.
     pub triple: &'static str,
+    /// What objects and programs are.
+    pub format: Format,
     /// Processors that code can be tuned for, by LLVM's names, with their levels.
     pub processors: &'static [Processors],
+}
+
+/// Formats of objects and programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The executable and linkable format of Unix.
+    Elf,
 }
 
 /// Processors of one level.

@@ -6,7 +6,7 @@ mod micro_kernels;
 mod portable;
 mod x86_64;
 
-pub use info::{FamilyInfo, Instructions, Processors, TargetInfo};
+pub use info::{FamilyInfo, Format, Instructions, Processors, TargetInfo};
 pub use micro_kernels::{DotBytes, MicroKernels, Scaling};
 pub use portable::PORTABLE;
 

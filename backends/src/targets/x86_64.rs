@@ -4,7 +4,7 @@ mod avx512;
 
 use super::{
     MicroKernels, PORTABLE,
-    info::{FamilyInfo, Instructions, Processors, TargetInfo},
+    info::{FamilyInfo, Format, Instructions, Processors, TargetInfo},
 };
 use seqc_abi::Level;
 use seqc_passes::machine::{Machine, MatrixVector, Tiles};
@@ -57,6 +57,7 @@ pub(super) const V4: TargetInfo = TargetInfo {
 /// What both have in common.
 pub(super) const FAMILY: FamilyInfo = FamilyInfo {
     triple: "x86_64-unknown-linux-musl",
+    format: Format::Elf,
     processors: &[
         Processors {
             level: Level::V3,

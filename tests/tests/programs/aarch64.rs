@@ -3,26 +3,22 @@
 
 use std::{fs, path::Path, process::Command};
 
-use serde_json::Value;
-
 use super::{
-    chat::{self, PLAIN, with_template},
+    both::{Both, TOLERANCE},
+    chat,
     embed::deviation,
     fixtures::{check_cuts, check_greedy, check_logits},
     policies,
     serve::Server,
 };
 use seqc_tests::{
-    command::{self, Answer},
+    command,
     emulation::{self, emulator},
     fixture::{self, Fixture},
     program::{Program, fresh_file, json},
 };
 
 const TARGET: &str = "aarch64-linux";
-
-/// max |difference| / max |value| between numbers of programs for two machines.
-const TOLERANCE: f64 = 2e-4;
 
 #[test]
 fn checkpoints_give_the_numbers_of_transformers() {
@@ -41,129 +37,27 @@ fn policies_keep_and_choose_what_is_known() {
     }
 }
 
-/// A program for this machine and one for AArch64, and a tokenizer.
-struct Both {
-    here: Program,
-    there: Program,
-    tokenizer: String,
-}
-
-impl Both {
-    fn new() -> Both {
-        Both {
-            here: chat::bytes(),
-            there: chat::bytes_for(TARGET),
-            tokenizer: with_template(PLAIN).display().to_string(),
-        }
-    }
-
-    /// The words of a line, and the tokenizer.
-    fn words(&self, line: &str) -> Vec<String> {
-        let words = line.split(' ').map(str::to_owned);
-        words
-            .chain(["--tokenizer".to_owned(), self.tokenizer.clone()])
-            .collect()
-    }
-
-    /// What both say to the same words.
-    fn say(&self, line: &str) -> [Answer; 2] {
-        let words = self.words(line);
-        [&self.here, &self.there].map(|program| program.run(&words).ok())
-    }
-
-    /// Parts of the JSON objects that both print are equal, numbers nearly.
-    fn agree(&self, line: &str, keys: &[&str]) {
-        let [here, there] = self.say(line).map(json);
-        for key in keys {
-            assert!(!here[key].is_null(), "{line}: {key} is missing in {here}");
-            assert!(
-                alike(&here[key], &there[key]),
-                "{line}: {key} is {}, not {}",
-                there[key],
-                here[key]
-            );
-        }
-    }
-}
-
-fn alike(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => {
-            let [a, b] = [a, b].map(|n| n.as_f64().unwrap_or(f64::NAN));
-            (a - b).abs() <= TOLERANCE * a.abs().max(1e-3)
-        }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
-            let same = |(key, value): (&String, &Value)| b.get(key).is_some_and(|other| alike(value, other));
-            a.len() == b.len() && a.iter().all(same)
-        }
-        _ => a == b,
-    }
-}
-
 #[test]
 fn every_verb_says_what_it_says_on_this_machine() {
-    let both = Both::new();
-    let schema = fresh_file("schema.json");
-    let text = fresh_file("text.txt");
-    fs::write(
-        &schema,
-        r#"{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}"#,
-    )
-    .expect("written");
-    fs::write(&text, "What is read here is read there, too. ".repeat(8)).expect("written");
-    let (schema, text) = (schema.display(), text.display());
-    let said = ["prompt_tokens", "tokens", "text", "stop"];
-    for line in [
-        "generate --json --prompt Once -n 24 --threads 2".to_owned(),
-        "generate --json --chat Hello -n 24 --temperature 0.8 --top-p 0.9 --seed 3 --logprobs 3".to_owned(),
-        "generate --json --prompt abcabcabcabc -n 24 --speculate lookup".to_owned(),
-        format!("generate --json --prompt Object -n 24 --json-schema {schema}"),
-        "generate --json --prompt Once -n 12 --samples 3 --temperature 1".to_owned(),
-    ] {
-        both.agree(&line, &said);
-    }
-    both.agree(&format!("perplexity {text} --format json"), &["tokens", "perplexity"]);
-    let tasks = fresh_file("tasks.jsonl");
-    fs::write(&tasks, "{\"prompt\": \"What is 1 + 1?\", \"answer\": \"2\"}\n").expect("written");
-    both.agree(
-        &format!("tasks {} -n 4 --format json", tasks.display()),
-        &["tasks", "answers"],
-    );
-    let bench = "bench -p 16 -n 4 -r 1 --output json".split(' ').map(str::to_owned);
-    json(both.there.run(&bench.collect::<Vec<_>>()));
+    Both::new(TARGET).agree_on_verbs();
 }
 
 #[test]
 fn conversations_and_servers_answer_as_on_this_machine() {
-    let both = Both::new();
+    let both = Both::new(TARGET);
     let server = |program: &Program| Server::start(program, Path::new(&both.tokenizer), &[]);
     let body = r#"{"prompt": "Hello", "max_tokens": 8, "temperature": 0}"#;
     let [here, there] = [&both.here, &both.there].map(|program| server(program).post("/v1/completions", body).json());
     assert!(here["choices"][0]["text"].is_string(), "{here}");
     assert_eq!(here["choices"][0]["text"], there["choices"][0]["text"]);
-    let words = both.words("chat --max-tokens 6");
-    let [here, there] =
-        [&both.here, &both.there].map(|program| program.run_with_input(&words, "Hi\nAnd now?\n").ok().stdout);
-    assert_eq!(here, there);
+    both.agree_on_conversations();
 }
 
 #[test]
 fn states_and_caches_in_files_serve_as_on_this_machine() {
-    let both = Both::new();
-    let (state, dir) = (fresh_file("state"), fresh_file("caches"));
+    let dir = fresh_file("caches");
     fs::create_dir_all(&dir).expect("a folder");
-    let begin = format!("generate --prompt Once -n 5 --json --save-state {}", state.display());
-    both.there.run(&both.words(&begin)).ok();
-    let line = format!(
-        "generate --json -n 7 --load-state {} --cache-file {}",
-        state.display(),
-        dir.display()
-    );
-    let rest = json(both.there.run(&both.words(&line)));
-    let whole = json(both.here.run(&both.words("generate --prompt Once -n 12 --json")));
-    let tokens = whole["tokens"].as_array().expect("a list");
-    assert_eq!(rest["tokens"], Value::from(tokens[5..].to_vec()));
+    Both::new(TARGET).agree_on_states(&format!("--cache-file {}", dir.display()));
 }
 
 #[test]

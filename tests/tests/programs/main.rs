@@ -2,6 +2,7 @@
 
 mod aarch64;
 mod batches;
+mod both;
 mod cache_files;
 mod caches;
 mod chat;
