@@ -4,7 +4,8 @@
 #
 #   scripts/setup.sh            tools and weights
 #   scripts/setup.sh tools      tools only
-#   scripts/setup.sh test       also what tests take beyond that: compilers of C and Rust for AArch64, whose programs they run in emulation
+#   scripts/setup.sh test       also what tests take beyond that: compilers of C and Rust for AArch64, whose programs they run in emulation, and
+#                               Rust's libraries and wasmtime for WebAssembly
 #   scripts/setup.sh bench      also what building the peer of `make bench` takes
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -20,7 +21,7 @@ if ! command -v cmake >/dev/null; then packages+=(cmake); fi
 # The libraries of Rust for programs on this machine.
 rust_targets=("$(uname -m)-unknown-linux-musl")
 if [ "${1:-all}" = test ]; then
-    rust_targets+=(aarch64-unknown-linux-musl aarch64-unknown-linux-gnu)
+    rust_targets+=(aarch64-unknown-linux-musl aarch64-unknown-linux-gnu wasm32-wasip1)
     if [ "$(uname -m)" != aarch64 ]; then packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross); fi
 fi
 weights=SmolLM2-135M-Instruct.Q4_1.gguf
@@ -75,7 +76,20 @@ PYTHON
     note "weights: build/$weights"
 }
 
+# The package from PyPI with which scripts/wasi.py runs WebAssembly, 10 MB.
+wasmtime=wasmtime==50.0.1
+
+install_wasmtime() {
+    if [ -f "$work/python/wasmtime/__init__.py" ]; then
+        note "wasmtime: build/python"
+        return 0
+    fi
+    step "wasmtime" python3 -m pip install --disable-pip-version-check --no-deps --target "$work/python" "$wasmtime" ||
+        die "wasmtime cannot be had" "it is the package $wasmtime on PyPI: is it reachable, and is pip there?"
+}
+
 say "Setting up"
 install_packages
 install_rust_targets "${rust_targets[@]}"
+if [ "${1:-all}" = test ]; then install_wasmtime; fi
 if [ "${1:-all}" != tools ]; then fetch_weights; fi

@@ -8,6 +8,7 @@ mod library;
 mod runtime;
 mod tools;
 mod toolset;
+mod wasm;
 
 pub use library::{Library, Options, header, link_library};
 pub use runtime::Runtime;
@@ -27,7 +28,13 @@ use toolset::Linker;
 pub fn link_exe(objects: &[Vec<u8>], runtime: &Runtime) -> Result<Vec<u8>, Error> {
     match targets::family(runtime.family).format {
         Format::Elf => elf::program(objects, runtime),
+        Format::Wasm => wasm::program(objects, runtime),
     }
+}
+
+/// Whether libraries are linked for a family, and files go inside its programs.
+pub fn is_elf(family: Family) -> bool {
+    targets::family(family).format == Format::Elf
 }
 
 /// Links a generated object for this machine alone into a shared library at `output`. What it needs of the runtime

@@ -61,6 +61,20 @@ pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
         let message = format!("this stage is of one processor, not of {names}: name one with --target");
         return Err(Failure::Usage(message));
     }
+    let family = request.family();
+    if !link::is_elf(family) && matches!(request.emit, Emit::Lib | Emit::Crate | Emit::Wheel) {
+        let message = format!(
+            "there are no libraries for {}: --emit exe makes a program",
+            family.name()
+        );
+        return Err(Failure::Usage(message));
+    }
+    if !link::is_elf(family) && request.embed {
+        let name = family.name();
+        let message =
+            format!("a program for {name} has no files inside: build without --embed-weights, and run with --weights");
+        return Err(Failure::Usage(message));
+    }
     // Before minutes of work: whether what is linked with their code is there.
     if matches!(request.emit, Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel) {
         runtime(request)?;

@@ -58,9 +58,14 @@ pub struct Request {
 impl Request {
     /// The family of the processors; that of this machine where they are not known.
     pub(crate) fn family(&self) -> Family {
-        let targets = Target::list(&self.target).unwrap_or_default();
-        targets.first().map_or(Family::HERE, Target::family)
+        family(&self.target)
     }
+}
+
+/// The family of some processors, as of [`Target::list`]; that of this machine where they are not known.
+pub(crate) fn family(names: &str) -> Family {
+    let targets = Target::list(names).unwrap_or_default();
+    targets.first().map_or(Family::HERE, Target::family)
 }
 
 /// Why nothing was made.

@@ -1,10 +1,11 @@
-//! Programs for other processors than this machine's, in user-mode emulation.
+//! Programs for other processors than this machine's, in user-mode emulation, and for WebAssembly under wasmtime.
 
 use std::{
+    collections::BTreeSet,
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use crate::command;
@@ -21,6 +22,7 @@ pub fn of_target(target: &str) -> Option<PathBuf> {
     let (family, architecture) = match target {
         "aarch64-linux" | "armv8-a" => ("aarch64-linux", "aarch64"),
         _ if target.starts_with("x86-64") => ("x86-64", "x86_64"),
+        "wasm" => ("wasm", "wasm32"),
         _ => return None,
     };
     if architecture == env::consts::ARCH {
@@ -30,14 +32,22 @@ pub fn of_target(target: &str) -> Option<PathBuf> {
     Some(emulator(architecture))
 }
 
-/// The emulator of an architecture, of Debian's `qemu-user-static`.
+/// The emulator of an architecture, of Debian's `qemu-user-static`; for WebAssembly a script that calls wasmtime.
 pub fn emulator(architecture: &str) -> PathBuf {
+    if architecture == "wasm32" {
+        return crate::root().join("scripts").join("wasi.py");
+    }
     let places = ["-static", ""].map(|ending| Path::new("/usr/bin").join(format!("qemu-{architecture}{ending}")));
     let found = places.iter().find(|path| path.is_file());
     let message = "is not installed: scripts/setup.sh installs qemu-user-static";
     found
         .cloned()
         .unwrap_or_else(|| panic!("{} {message}", places[0].display()))
+}
+
+/// Whether what an emulator runs has one thread, as WebAssembly has.
+pub fn has_one_thread(emulator: &Path) -> bool {
+    emulator == self::emulator("wasm32")
 }
 
 /// A family of processors that is not this machine's.
@@ -59,8 +69,9 @@ pub fn target_words() -> Vec<PathBuf> {
 
 /// Makes what programs for another family of processors are linked with, where it is not made yet.
 fn make_runtime(family: &'static str) {
-    static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| {
+    static MADE: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if made.insert(family) {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
             .current_dir(crate::root())
@@ -69,5 +80,5 @@ fn make_runtime(family: &'static str) {
         cargo.args(["--", "--quick", family]).arg(command::runtimes());
         let output = cargo.output().unwrap_or_else(|error| panic!("cargo run: {error}"));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    });
+    }
 }

@@ -133,11 +133,18 @@ impl Program {
         command
     }
 
-    /// What is started, and with which words.
+    /// What is started, and with which words: with one thread where there are no more.
     fn line(&self, args: &[String]) -> (&Path, Vec<String>) {
         match &self.emulator {
             None => (&self.path, args.to_vec()),
-            Some(emulator) => (emulator, [&[self.path.display().to_string()], args].concat()),
+            Some(emulator) => {
+                let mut words = [&[self.path.display().to_string()], args].concat();
+                let asked = words.iter().position(|word| word == "--threads");
+                if let Some(asked) = asked.filter(|_| emulation::has_one_thread(emulator)) {
+                    words[asked + 1] = "1".to_owned();
+                }
+                (emulator, words)
+            }
         }
     }
 

@@ -2,22 +2,26 @@
 
 use super::Level;
 
-/// Processors that share an instruction set, under Linux.
+/// Processors that share an instruction set, under Linux; or what runs WebAssembly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// 64-bit processors of Intel and AMD.
     X86_64,
     /// 64-bit processors of Arm.
     Aarch64,
+    /// WebAssembly with pointers of 32 bits, under WASI or in a browser.
+    Wasm,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Family; 2] = [Family::X86_64, Family::Aarch64];
+    pub const ALL: [Family; 3] = [Family::X86_64, Family::Aarch64, Family::Wasm];
 
     /// That of the machine that this runs on, for which code is generated unless another one is named.
     pub const HERE: Family = if cfg!(target_arch = "aarch64") {
         Family::Aarch64
+    } else if cfg!(target_arch = "wasm32") {
+        Family::Wasm
     } else {
         Family::X86_64
     };
@@ -27,6 +31,7 @@ impl Family {
         match self {
             Family::X86_64 => "x86-64",
             Family::Aarch64 => "aarch64-linux",
+            Family::Wasm => "wasm",
         }
     }
 
@@ -40,6 +45,15 @@ impl Family {
         match self {
             Family::X86_64 => "x86_64",
             Family::Aarch64 => "aarch64",
+            Family::Wasm => "wasm32",
+        }
+    }
+
+    /// What names of programs end with.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Family::X86_64 | Family::Aarch64 => "",
+            Family::Wasm => "wasm",
         }
     }
 
@@ -53,6 +67,7 @@ impl Family {
         match self {
             Family::X86_64 => Level::V3,
             Family::Aarch64 => Level::Neon,
+            Family::Wasm => Level::Simd128,
         }
     }
 

@@ -14,17 +14,20 @@ pub enum Level {
     Neon,
     /// Also dot products of bytes, which are part of Armv8.2-A at choice and of Armv8.4-A.
     Dot,
+    /// WebAssembly with vectors of 128 bits, which all browsers have since 2023.
+    Simd128,
 }
 
 impl Level {
     /// All of them, those of a family together, its least first.
-    pub const ALL: [Level; 4] = [Level::V3, Level::V4, Level::Neon, Level::Dot];
+    pub const ALL: [Level; 5] = [Level::V3, Level::V4, Level::Neon, Level::Dot, Level::Simd128];
 
     /// The processors that it is a level of.
     pub fn family(self) -> Family {
         match self {
             Level::V3 | Level::V4 => Family::X86_64,
             Level::Neon | Level::Dot => Family::Aarch64,
+            Level::Simd128 => Family::Wasm,
         }
     }
 
@@ -35,6 +38,7 @@ impl Level {
             Level::V4 => "x86-64-v4",
             Level::Neon => "armv8-a",
             Level::Dot => "armv8.2-a+dotprod",
+            Level::Simd128 => "wasm-simd128",
         }
     }
 
@@ -50,6 +54,7 @@ impl Level {
             Level::V4 => 4,
             Level::Neon => 80,
             Level::Dot => 82,
+            Level::Simd128 => 128,
         }
     }
 
@@ -60,6 +65,7 @@ impl Level {
             Level::V4 => "Intel from Skylake-SP, AMD from Zen 4",
             Level::Neon => "all of AArch64 with Advanced SIMD",
             Level::Dot => "Arm from Cortex-A75 and Neoverse N1, Apple from M1",
+            Level::Simd128 => "Chromium from 91, Firefox from 89, Safari from 16.4, Node.js from 16.4, wasmtime",
         }
     }
 
@@ -100,7 +106,7 @@ mod probe {
         match level {
             Level::V3 => probed!("avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "movbe", "popcnt"),
             Level::V4 => probed!("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
-            Level::Neon | Level::Dot => Vec::new(),
+            Level::Neon | Level::Dot | Level::Simd128 => Vec::new(),
         }
     }
 }
@@ -114,12 +120,22 @@ mod probe {
         match level {
             Level::Neon => vec![("asimd", is_aarch64_feature_detected!("neon"))],
             Level::Dot => vec![("asimddp", is_aarch64_feature_detected!("dotprod"))],
-            Level::V3 | Level::V4 => Vec::new(),
+            Level::V3 | Level::V4 | Level::Simd128 => Vec::new(),
         }
     }
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+/// A module that needs vectors is refused before it runs.
+#[cfg(target_arch = "wasm32")]
+mod probe {
+    use super::Level;
+
+    pub(super) fn extensions(_level: Level) -> Vec<(&'static str, bool)> {
+        Vec::new()
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32")))]
 mod probe {
     use super::Level;
 

@@ -28,6 +28,18 @@ pub const FAMILIES: &[Family] = &[
         }),
         parts: MUSL,
     },
+    Family {
+        name: "wasm",
+        architecture: "wasm32",
+        // Without sockets, threads and terminals.
+        program: Form {
+            target: "wasm32-wasip1",
+            features: &["--no-default-features", "--features", "program"],
+            ..PROGRAM
+        },
+        library: None,
+        parts: &["crt1-command.o", "libc.a"],
+    },
 ];
 
 /// The C library and start-up objects that rustc ships for musl.

@@ -124,6 +124,7 @@ impl Linker {
     pub(super) fn find(family: Family) -> Result<Linker, Error> {
         let (name, flavor) = match targets::family(family).format {
             Format::Elf => ("ld.lld", "gnu"),
+            Format::Wasm => ("wasm-ld", "wasm"),
         };
         if let Some(path) = env::var_os("SEQC_LINKER") {
             return Ok(Linker::at(path.into(), flavor));

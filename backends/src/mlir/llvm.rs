@@ -25,6 +25,11 @@ unsafe extern "C" {
     fn LLVMInitializeAArch64TargetMC();
     fn LLVMInitializeAArch64AsmPrinter();
     fn LLVMInitializeAArch64AsmParser();
+    fn LLVMInitializeWebAssemblyTargetInfo();
+    fn LLVMInitializeWebAssemblyTarget();
+    fn LLVMInitializeWebAssemblyTargetMC();
+    fn LLVMInitializeWebAssemblyAsmPrinter();
+    fn LLVMInitializeWebAssemblyAsmParser();
     fn LLVMGetHostCPUName() -> *mut c_char;
     fn LLVMDisposeMessage(message: *mut c_char);
     fn LLVMGetTargetFromTriple(triple: *const c_char, out: *mut Raw, error: *mut *mut c_char) -> c_int;
@@ -80,6 +85,8 @@ unsafe extern "C" {
 const CODEGEN_DEFAULT: c_int = 2;
 /// Of `LLVMRelocMode`: position-independent, so that one object serves static programs and shared libraries.
 const RELOC_PIC: c_int = 2;
+/// Of `LLVMRelocMode`: for programs alone.
+const RELOC_STATIC: c_int = 1;
 /// The target's usual code model.
 const CODE_MODEL_DEFAULT: c_int = 0;
 /// `LLVMAttributeFunctionIndex`.
@@ -115,6 +122,11 @@ fn initialise() {
         LLVMInitializeAArch64TargetMC();
         LLVMInitializeAArch64AsmPrinter();
         LLVMInitializeAArch64AsmParser();
+        LLVMInitializeWebAssemblyTargetInfo();
+        LLVMInitializeWebAssemblyTarget();
+        LLVMInitializeWebAssemblyTargetMC();
+        LLVMInitializeWebAssemblyAsmPrinter();
+        LLVMInitializeWebAssemblyAsmParser();
     });
 }
 
@@ -166,6 +178,7 @@ impl Machine {
         let (cpu, features) = (c_string(instructions.processor)?, c_string(instructions.features)?);
         let relocation = match targets::family(target.family()).format {
             Format::Elf => RELOC_PIC,
+            Format::Wasm => RELOC_STATIC,
         };
         let tune = target.tune.as_deref().map(c_string).transpose()?;
         let (mut found, mut error) = (ptr::null_mut(), ptr::null_mut());

@@ -43,6 +43,8 @@ pub struct FamilyInfo {
 pub enum Format {
     /// The executable and linkable format of Unix.
     Elf,
+    /// Modules of WebAssembly.
+    Wasm,
 }
 
 /// Processors of one level.

@@ -4,6 +4,7 @@ mod aarch64;
 mod info;
 mod micro_kernels;
 mod portable;
+mod wasm;
 mod x86_64;
 
 pub use info::{FamilyInfo, Format, Instructions, Processors, TargetInfo};
@@ -15,7 +16,14 @@ use seqc_passes::machine::Machine;
 
 impl TargetInfo {
     /// All targets.
-    pub const ALL: [TargetInfo; 5] = [PORTABLE, x86_64::V3, x86_64::V4, aarch64::NEON, aarch64::DOT];
+    pub const ALL: [TargetInfo; 6] = [
+        PORTABLE,
+        x86_64::V3,
+        x86_64::V4,
+        aarch64::NEON,
+        aarch64::DOT,
+        wasm::SIMD128,
+    ];
 
     /// The target of a plan's machine: micro-kernels and printer are those of the target of that name, portable ones where there
     /// is none.
@@ -35,6 +43,7 @@ pub fn target(level: Level) -> &'static TargetInfo {
         Level::V4 => &x86_64::V4,
         Level::Neon => &aarch64::NEON,
         Level::Dot => &aarch64::DOT,
+        Level::Simd128 => &wasm::SIMD128,
     }
 }
 
@@ -43,6 +52,7 @@ pub fn family(family: Family) -> &'static FamilyInfo {
     match family {
         Family::X86_64 => &x86_64::FAMILY,
         Family::Aarch64 => &aarch64::FAMILY,
+        Family::Wasm => &wasm::FAMILY,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Random models as programs for other processors than this machine's: in user-mode emulation they compute what the evaluator says.
+//! Random models as programs for other processors than this machine's: in user-mode emulation, and as WebAssembly under wasmtime, they
+//! compute what the evaluator says.
 
 use crate::{
     generated::{MAX_CHUNK, TOGETHER, TOLERANCE, cases, distance, either_form, lowered, reference, settings},
@@ -15,15 +16,19 @@ use seqc_backends::{
 };
 use seqc_ir::{eval::Tensor, random::RandomModel};
 use std::{
+    collections::BTreeMap,
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::Mutex,
 };
 
-/// User-mode emulation of a family of processors, of Debian's `qemu-user-static`.
+/// User-mode emulation of a family of processors, of Debian's `qemu-user-static`; for WebAssembly a script that calls wasmtime.
 fn emulator(family: Family) -> PathBuf {
+    if family == Family::Wasm {
+        return Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/wasi.py");
+    }
     let name = format!("qemu-{}", family.architecture());
     let places = ["-static", ""].map(|ending| Path::new("/usr/bin").join(format!("{name}{ending}")));
     let found = places.iter().find(|path| path.is_file());
@@ -31,11 +36,11 @@ fn emulator(family: Family) -> PathBuf {
     found.clone()
 }
 
-/// What programs for AArch64 are linked with, built where that is not done yet.
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        let family = Family::Aarch64;
+/// What programs for a family are linked with, built where that is not done yet.
+fn runtime(family: Family) -> Runtime {
+    static BUILT: Mutex<BTreeMap<Family, Runtime>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().expect("no test failed meanwhile");
+    let build = || {
         let exe = std::env::current_exe().expect("this test has a path");
         let target_dir = exe.ancestors().nth(3).expect("it is in a target directory");
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -49,7 +54,8 @@ fn runtime() -> &'static Runtime {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let folder = String::from_utf8(output.stdout).expect("a path");
         Runtime::in_folder(family, Path::new(folder.trim())).unwrap_or_else(|error| panic!("{error}"))
-    })
+    };
+    built.entry(family).or_insert_with(build).clone()
 }
 
 /// A program with its weights and inputs in files.
@@ -77,7 +83,7 @@ impl Emulated {
         };
         let texts = texts(vec![form]).expect("a descriptor is JSON");
         let objects = objects(&texts).unwrap_or_else(|error| panic!("{error}"));
-        let linked = link_exe(&objects, runtime()).unwrap_or_else(|error| panic!("{error}"));
+        let linked = link_exe(&objects, &runtime(target.family())).unwrap_or_else(|error| panic!("{error}"));
         let program = folder.write("program", &linked).expect("written");
         fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("executable");
         Emulated {
@@ -178,6 +184,14 @@ fn write(path: &Path, tensors: &[Stored]) {
     fs::write(path, bytes).expect("written");
 }
 
+/// Threads that meet, where there are several.
+fn threads(family: Family) -> u32 {
+    match family {
+        Family::X86_64 | Family::Aarch64 => 2,
+        Family::Wasm => 1,
+    }
+}
+
 /// Compares some random models; gives the message of a difference.
 fn check(seed: u64, target: &Target) -> Option<String> {
     let random = crate::generated::together(seed..seed + TOGETHER);
@@ -187,7 +201,7 @@ fn check(seed: u64, target: &Target) -> Option<String> {
     let ways = [
         format!("--chunk {MAX_CHUNK} --threads 1"),
         "--chunk 1 --threads 1".to_owned(),
-        "--chunk 7,1,16,2 --threads 2".to_owned(),
+        format!("--chunk 7,1,16,2 --threads {}", threads(target.family())),
     ];
     for way in ways {
         let found = program.run(&inputs, &way);
@@ -201,11 +215,20 @@ fn check(seed: u64, target: &Target) -> Option<String> {
     None
 }
 
+/// Random models from a seed on, for the least level of a family: levels differ in products with weights that these do not have.
+fn check_from(first: u64, family: Family) {
+    let target = Target::of(family.least());
+    let seeds = (first..first + cases(300) / 8).step_by(TOGETHER as usize);
+    let wrong: Vec<String> = seeds.filter_map(|seed| check(seed, &target)).collect();
+    assert!(wrong.is_empty(), "{} models differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 #[test]
 fn random_models_compute_the_same_on_aarch64() {
-    // Levels differ in products with weights that random models do not have.
-    let target = Target::of(Family::Aarch64.least());
-    let first = (40_000..40_000 + cases(300) / 8).step_by(TOGETHER as usize);
-    let wrong: Vec<String> = first.filter_map(|seed| check(seed, &target)).collect();
-    assert!(wrong.is_empty(), "{} models differ:\n{}", wrong.len(), wrong.join("\n"));
+    check_from(40_000, Family::Aarch64);
+}
+
+#[test]
+fn random_models_compute_the_same_in_webassembly() {
+    check_from(50_000, Family::Wasm);
 }

@@ -13,6 +13,7 @@ mod math;
 mod matmul;
 mod matvec;
 mod parts;
+mod plain;
 mod policies;
 mod sequences;
 mod support;

@@ -35,8 +35,12 @@ pub(crate) struct Loaded(libloading::Library);
 
 impl Loaded {
     pub(crate) fn new(module: Module, target: &Target) -> Loaded {
-        let text = print(&module);
-        let object = compile(&text, target, Emit::Obj).unwrap_or_else(|error| panic!("{error}"));
+        Loaded::printed(&print(&module), target)
+    }
+
+    /// A module whose text was printed already.
+    pub(crate) fn printed(text: &str, target: &Target) -> Loaded {
+        let object = compile(text, target, Emit::Obj).unwrap_or_else(|error| panic!("{error}"));
         let path = temporary("kernels.so");
         link::link_shared(&object, &path).expect("linked");
         // SAFETY: the library has no initialisers.

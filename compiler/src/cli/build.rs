@@ -3,7 +3,7 @@
 use super::session::{ModelArgs, OK, Session};
 use crate::{
     driver::{self, Product},
-    request::{Emit, Failure, Request},
+    request::{self, Emit, Failure, Request},
 };
 use clap::{Args, ValueEnum, builder::PossibleValue};
 use seqc_abi::Family;
@@ -32,7 +32,7 @@ pub(crate) struct BuildArgs {
     /// prefixes can be linked into one program. The name of a crate or wheel. Default: `seqc` for libraries, the model's file for packages
     #[arg(long, value_name = "NAME")]
     prefix: Option<String>,
-    /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup), `aarch64-linux`,
+    /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup), `aarch64-linux`, `wasm`,
     /// `x86-64-v3`, `x86-64-v4`, `armv8-a`, `native`, an LLVM name of a processor, or several of one kind separated by commas.
     /// Default: all levels of this machine's kind for programs and libraries, this machine for other outputs
     #[arg(long, value_name = "NAME")]
@@ -133,7 +133,7 @@ impl Emit {
     }
 
     /// The output file by default.
-    fn output(self, model: &Path) -> PathBuf {
+    fn output(self, model: &Path, family: Family) -> PathBuf {
         let model = PathBuf::from(model.file_name().unwrap_or_default());
         match self {
             Emit::Ast
@@ -145,7 +145,7 @@ impl Emit {
             | Emit::Llvm
             | Emit::Asm => PathBuf::from("-"),
             Emit::Obj => model.with_extension("o"),
-            Emit::Exe => model.with_extension(""),
+            Emit::Exe => model.with_extension(family.extension()),
             Emit::Lib => {
                 let stem = model.file_stem().unwrap_or_default().to_string_lossy();
                 PathBuf::from(format!("lib{stem}.so"))
@@ -157,7 +157,11 @@ impl Emit {
 }
 
 pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
-    let output = args.output.clone().unwrap_or_else(|| args.emit.output(&args.file));
+    let target = args.target.clone().unwrap_or_else(|| args.emit.target().to_owned());
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| args.emit.output(&args.file, request::family(&target)));
     let read = match session.read_options(&args.model) {
         Ok(read) => read,
         Err(status) => return status,
@@ -184,7 +188,7 @@ pub(crate) fn build(session: &mut Session, args: &BuildArgs) -> u8 {
         force: args.force,
         prefix,
         emit: args.emit,
-        target: args.target.clone().unwrap_or_else(|| args.emit.target().to_owned()),
+        target,
         output,
     };
     let (timing, dump) = (args.timing || session.global.verbose > 0, args.dump_ir);

@@ -34,3 +34,4 @@ mod size;
 mod smollm2;
 mod states;
 mod talk;
+mod wasm;

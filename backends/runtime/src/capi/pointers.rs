@@ -24,7 +24,9 @@ pub(super) unsafe fn path<'a>(path: *const c_char) -> Option<&'a Path> {
     // SAFETY: the caller's promise.
     let text = unsafe { CStr::from_ptr(path) };
     // SAFETY: on these systems every sequence of bytes without NUL is a string of the system, and a path may be one that does not exist.
-    Some(Path::new(unsafe { OsStr::from_encoded_bytes_unchecked(text.to_bytes()) }))
+    Some(Path::new(unsafe {
+        OsStr::from_encoded_bytes_unchecked(text.to_bytes())
+    }))
 }
 
 /// A text of so many bytes, or up to its zero.

@@ -1,0 +1,86 @@
+//! Programs for WebAssembly under wasmtime and Node.js: known answers, and what every verb says on this machine. The other tests of whole
+//! programs run the same way where `SEQC_TEST_TARGET` is `wasm`.
+
+use super::{
+    both::Both,
+    chat,
+    fixtures::{check_cuts, check_greedy, check_logits},
+    policies,
+};
+use seqc_tests::{
+    command::{self, Answer},
+    fixture::Fixture,
+    program::{Program, fresh_file, json},
+};
+use std::fs;
+
+const TARGET: &str = "wasm";
+
+#[test]
+fn checkpoints_give_the_numbers_of_transformers() {
+    for name in ["llama", "mamba2", "jamba", "gemma3"] {
+        let fixture = Fixture::open(name).on(TARGET);
+        check_logits(&fixture);
+        check_greedy(&fixture);
+    }
+    check_cuts(&Fixture::open("qwen3").on(TARGET));
+}
+
+#[test]
+fn policies_keep_and_choose_what_is_known() {
+    for name in ["kivi4", "h2o", "infllm"] {
+        policies::check_on(TARGET, name);
+    }
+}
+
+#[test]
+fn every_verb_says_what_it_says_on_this_machine() {
+    let both = Both::new(TARGET);
+    both.agree_on_verbs();
+    both.agree_on_conversations();
+    both.agree_on_states("");
+}
+
+#[test]
+fn node_runs_what_wasmtime_runs() {
+    let both = Both::new(TARGET);
+    let node = Program {
+        emulator: Some(seqc_tests::root().join("scripts").join("wasi.mjs")),
+        ..both.there.clone()
+    };
+    let words = both.words("generate --json --prompt Once -n 24");
+    let [here, there] = [&both.here, &node].map(|program| json(program.run(&words)));
+    assert_eq!(here["tokens"], there["tokens"]);
+}
+
+/// A refusal of usage: its status, and what it says.
+fn unusable(answer: Answer) -> String {
+    assert_eq!(answer.code, Some(2), "{}: {}", answer.line, answer.stderr);
+    answer.stderr
+}
+
+#[test]
+fn what_takes_threads_processes_or_sockets_is_not_there() {
+    let both = Both::new(TARGET);
+    let there = |line: &str| unusable(both.there.run(&both.words(line)));
+    assert!(there("serve").contains("unrecognized subcommand"));
+    let said = there("generate --prompt Once -n 1 -t 2");
+    assert!(said.contains("one thread"), "{said}");
+    let said = there("generate --prompt Once -n 1 --draft ./other");
+    assert!(said.contains("no other processes"), "{said}");
+    let said = there("generate --prompt Once -n 1 --cache-file .");
+    assert!(said.contains("--cache-file"), "{said}");
+}
+
+#[test]
+fn builds_that_are_not_there_say_so() {
+    let model = fresh_file("bytes.yaml");
+    fs::write(&model, chat::MODEL).expect("written");
+    let (model, output) = (model.display().to_string(), fresh_file("never").display().to_string());
+    let build = |more: &[&str]| {
+        let words = ["build", &model, "--target", TARGET, "-o", &output];
+        unusable(command::seqc(&[&words[..], more].concat()))
+    };
+    assert!(build(&["--emit", "lib"]).contains("there are no libraries for wasm"));
+    assert!(build(&["--embed-weights"]).contains("--weights"));
+}
