@@ -156,21 +156,26 @@ pub fn check(path: &Path, inputs: &[impl AsRef<Path>]) -> Result<(), Error> {
 
 /// Whether two outputs would be the same file.
 pub fn same_place(one: &Path, other: &Path) -> bool {
-    let same = |one: &Path, other: &Path| folder_identity(one) == folder_identity(other);
     one.as_os_str() != STANDARD
         && one.file_name() == other.file_name()
-        && same(folder_of(one), folder_of(other))
-        && folder_identity(folder_of(one)).is_some()
+        && identity_of_any(folder_of(one)).is_some_and(|folder| Some(folder) == identity_of_any(folder_of(other)))
 }
 
-/// Device and inode of a plain file.
-fn identity(path: &Path) -> Option<(u64, u64)> {
+/// What identifies a file, whatever its name.
+#[derive(Clone, Copy, PartialEq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+/// That of a plain file.
+fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).is_ok_and(|about| about.is_file()).then_some(())?;
-    folder_identity(path)
+    identity_of_any(path)
 }
 
-/// Device and inode of whatever stands there.
-fn folder_identity(path: &Path) -> Option<(u64, u64)> {
+/// That of whatever stands there.
+fn identity_of_any(path: &Path) -> Option<Identity> {
     let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
     let mut about = MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: a C string and a place for the result, which live through the call; zeros are a valid result.
@@ -180,11 +185,14 @@ fn folder_identity(path: &Path) -> Option<(u64, u64)> {
         }
         about.assume_init()
     };
-    Some((about.st_dev, about.st_ino))
+    Some(Identity {
+        device: about.st_dev,
+        inode: about.st_ino,
+    })
 }
 
 /// Whether an input is the file of that identity, or a folder of a checkpoint to which it belongs.
-fn holds(input: &Path, wanted: (u64, u64)) -> bool {
+fn holds(input: &Path, wanted: Identity) -> bool {
     if !input.is_dir() {
         return identity(input) == Some(wanted);
     }

@@ -1,7 +1,8 @@
 //! Functions, loops and branches as MLIR text.
 
 use super::{
-    Reals, inst,
+    inst,
+    reals::Reals,
     types::{List, Type},
 };
 use crate::kernel::{Axis, Block, For, Func, If, Inst, Val};

@@ -1,7 +1,8 @@
 //! Instructions as MLIR text, one line each.
 
 use super::{
-    Reals, half,
+    half,
+    reals::Reals,
     types::{List, Type},
 };
 use crate::kernel::{Binary, Cache, Cast, Cmp, Const, Inst, Intrinsic, Reduction, Scalar, Ty, Unary, Val};

@@ -3,21 +3,14 @@
 mod func;
 mod half;
 mod inst;
+mod reals;
 mod types;
 
 use crate::kernel::{CodeRow, Global, Item, Module, Signature, verify::verify};
+use reals::Reals;
 use seqc_abi::symbols;
 use std::fmt::Write as _;
 use types::{List, Type};
-
-/// The instructions of a processor for reals.
-#[derive(Clone, Copy)]
-enum Reals {
-    /// With products and sums in one rounding, and conversions of halves.
-    Complete,
-    /// Without them: functions of the C library would take long, so that other instructions take their places.
-    Plain,
-}
 
 /// The text of a module, for processors that multiply and add in one instruction and convert halves. Debug builds verify it first.
 pub fn print(module: &Module) -> String {

@@ -2,12 +2,14 @@
 
 #[cfg_attr(not(feature = "terminal"), path = "../plain/editor.rs")]
 mod editor;
+mod read;
 
 pub(super) use editor::{forget_interrupt, interrupted};
 
 use std::io::BufRead;
 
 use editor::Editor;
+use read::Read;
 
 use super::commands::Command;
 use crate::{Error, Result};
@@ -81,13 +83,6 @@ impl Lines {
         };
         editor.read(asks)
     }
-}
-
-/// One line as it comes.
-enum Read {
-    Line(String),
-    Interrupted,
-    End,
 }
 
 fn meaning(text: String) -> Line {

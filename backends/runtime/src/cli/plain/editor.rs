@@ -1,6 +1,6 @@
 //! Lines are not edited, where there is no terminal to edit them on, and nobody interrupts an answer.
 
-use super::Read;
+use super::read::Read;
 use crate::Result;
 
 /// Whether the user has interrupted the answer.

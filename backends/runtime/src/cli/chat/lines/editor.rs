@@ -7,7 +7,7 @@ use std::{
 
 use rustyline::{DefaultEditor, error::ReadlineError};
 
-use super::Read;
+use super::read::Read;
 use crate::{Error, Result};
 
 /// Whether Ctrl-C was pressed since the last question.
