@@ -32,6 +32,15 @@ pub fn link_exe(objects: &[Vec<u8>], runtime: &Runtime) -> Result<Vec<u8>, Error
     }
 }
 
+/// Links generated objects with the C interface of the runtime: the bytes of a module of WebAssembly whose functions are called from JavaScript.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn link_web(objects: &[Vec<u8>], runtime: &Runtime) -> Result<Vec<u8>, Error> {
+    wasm::library(objects, runtime)
+}
+
 /// Whether libraries are linked for a family, and files go inside its programs.
 pub fn is_elf(family: Family) -> bool {
     targets::family(family).format == Format::Elf

@@ -54,7 +54,7 @@ pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
     let of_one = match request.emit {
         Emit::Plan | Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj => true,
         Emit::Ast | Emit::Graph | Emit::Canonical => false,
-        Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel => false,
+        Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel | Emit::Web => false,
     };
     if of_one && targets.len() > 1 {
         let names = names(&targets);
@@ -64,9 +64,13 @@ pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
     let family = request.family();
     if !link::is_elf(family) && matches!(request.emit, Emit::Lib | Emit::Crate | Emit::Wheel) {
         let message = format!(
-            "there are no libraries for {}: --emit exe makes a program",
+            "there are no libraries for {}: --emit exe makes a program, --emit web a folder for browsers",
             family.name()
         );
+        return Err(Failure::Usage(message));
+    }
+    if link::is_elf(family) && request.emit == Emit::Web {
+        let message = format!("folders for browsers are for --target wasm, not for {}", family.name());
         return Err(Failure::Usage(message));
     }
     if !link::is_elf(family) && request.embed {
@@ -76,7 +80,10 @@ pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
         return Err(Failure::Usage(message));
     }
     // Before minutes of work: whether what is linked with their code is there.
-    if matches!(request.emit, Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel) {
+    if matches!(
+        request.emit,
+        Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel | Emit::Web
+    ) {
         runtime(request)?;
     }
     Ok(targets)
@@ -117,7 +124,7 @@ pub(crate) fn readable(text: &str, target: &Target, emit: Emit) -> Result<Option
         Emit::Llvm => mlir::Emit::LlvmIr,
         Emit::Asm => mlir::Emit::Asm,
         Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Plan | Emit::Kernels => return Ok(None),
-        Emit::Obj | Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel => return Ok(None),
+        Emit::Obj | Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel | Emit::Web => return Ok(None),
     };
     let made = mlir::compile(text, target, stage).map_err(|e| Failure::Stage(e.to_string()))?;
     Ok(Some(String::from_utf8_lossy(&made).into_owned()))
@@ -127,6 +134,10 @@ pub(crate) fn readable(text: &str, target: &Target, emit: Emit) -> Result<Option
 pub(crate) fn link(objects: &[Vec<u8>], built: &Built, request: &Request, files: &Files) -> Result<PathBuf, Failure> {
     let stage = |error: link::Error| Failure::Stage(error.to_string());
     let runtime = runtime(request)?;
+    if request.emit == Emit::Web {
+        let module = link::link_web(objects, &runtime).map_err(stage)?;
+        return package::web::write(&module, built, request, files);
+    }
     let Some(kind) = Kind::of(request.emit) else {
         put(
             &link::link_exe(objects, &runtime).map_err(stage)?,

@@ -16,6 +16,8 @@ pub(crate) struct Files {
     pub(crate) tokenizer: Option<String>,
     /// Names inside the program, and the files that get them.
     pub(crate) inside: Vec<(String, PathBuf)>,
+    /// The same for a folder in which they stand beside the program.
+    pub(crate) beside: Vec<(String, PathBuf)>,
 }
 
 impl Files {
@@ -23,6 +25,14 @@ impl Files {
     pub(crate) fn of(built: &Built, request: &Request) -> Result<Files, String> {
         if request.embed {
             return inside(built);
+        }
+        if request.emit == Emit::Web && (built.meta.weights.is_some() || built.meta.tokenizer.is_some()) {
+            let all = inside(built)?;
+            return Ok(Files {
+                inside: Vec::new(),
+                beside: all.inside,
+                ..all
+            });
         }
         // Where a package is installed, nobody knows yet: files are looked for beside its library, or the program.
         let alone = matches!(request.emit, Emit::Crate | Emit::Wheel);
@@ -50,6 +60,7 @@ impl Files {
             weights: weights.map(placed),
             tokenizer: tokenizer.map(placed),
             inside: Vec::new(),
+            beside: Vec::new(),
         })
     }
 }

@@ -34,6 +34,8 @@ pub enum Emit {
     Crate,
     /// A wheel for Python.
     Wheel,
+    /// A folder for browsers.
+    Web,
 }
 
 /// What a build is asked for.

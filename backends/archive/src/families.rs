@@ -37,8 +37,13 @@ pub const FAMILIES: &[Family] = &[
             features: &["--no-default-features", "--features", "program"],
             ..PROGRAM
         },
-        library: None,
-        parts: &["crt1-command.o", "libc.a"],
+        // What fails there ends the module.
+        library: Some(Form {
+            target: "wasm32-wasip1",
+            profile: "runtime",
+            ..LIBRARY
+        }),
+        parts: &["crt1-command.o", "crt1-reactor.o", "libc.a"],
     },
 ];
 

@@ -57,7 +57,7 @@ pub fn header(prefix: &str) -> String {
 }
 
 /// The functions that the header declares: identifiers before a parenthesis, outside of comments.
-fn functions() -> Vec<&'static str> {
+pub(super) fn functions() -> Vec<&'static str> {
     let code = HEADER
         .split("/*")
         .map(|part| part.split_once("*/").map_or(part, |(_, code)| code));

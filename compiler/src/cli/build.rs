@@ -18,7 +18,7 @@ pub(crate) struct BuildArgs {
     file: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// Output file; the folder of a crate or wheel; `-` is standard output. Default: standard output for text, the current directory for
+    /// Output file; the folder of a crate, a wheel or for browsers; `-` is standard output. Default: standard output for text, the current directory for
     /// programs
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub(crate) struct BuildArgs {
     prefix: Option<String>,
     /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup), `aarch64-linux`, `wasm`,
     /// `x86-64-v3`, `x86-64-v4`, `armv8-a`, `native`, an LLVM name of a processor, or several of one kind separated by commas.
-    /// Default: all levels of this machine's kind for programs and libraries, this machine for other outputs
+    /// Default: `wasm` for `--emit web`, all levels of this machine's kind for programs and libraries, this machine for other outputs
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
     /// Embed weights and tokenizer in the program or library
@@ -65,6 +65,7 @@ impl ValueEnum for Emit {
             Emit::Lib,
             Emit::Crate,
             Emit::Wheel,
+            Emit::Web,
         ]
     }
 
@@ -83,6 +84,7 @@ impl ValueEnum for Emit {
             Emit::Lib => "lib",
             Emit::Crate => "crate",
             Emit::Wheel => "wheel",
+            Emit::Web => "web",
         };
         Some(PossibleValue::new(name))
     }
@@ -99,6 +101,7 @@ impl Emit {
     fn target(self) -> &'static str {
         match self {
             Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel => Family::HERE.name(),
+            Emit::Web => Family::Wasm.name(),
             Emit::Ast
             | Emit::Graph
             | Emit::Canonical
@@ -113,7 +116,10 @@ impl Emit {
 
     /// Whether the result is binary.
     fn is_code(self) -> bool {
-        matches!(self, Emit::Obj | Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel)
+        matches!(
+            self,
+            Emit::Obj | Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel | Emit::Web
+        )
     }
 
     /// The prefix by default: packages are named after their model.
@@ -152,6 +158,7 @@ impl Emit {
             }
             Emit::Crate => PathBuf::from(self.prefix(&model)),
             Emit::Wheel => PathBuf::from("."),
+            Emit::Web => model.with_extension("web"),
         }
     }
 }

@@ -5,6 +5,7 @@ mod elf;
 mod library;
 mod rust;
 mod template;
+pub(crate) mod web;
 mod wheel;
 
 use crate::request::{Emit, Failure, Request};
@@ -44,7 +45,8 @@ impl Kind {
             | Emit::Llvm
             | Emit::Asm
             | Emit::Obj
-            | Emit::Exe => None,
+            | Emit::Exe
+            | Emit::Web => None,
         }
     }
 }

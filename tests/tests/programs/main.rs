@@ -35,3 +35,4 @@ mod smollm2;
 mod states;
 mod talk;
 mod wasm;
+mod web;

@@ -1,0 +1,87 @@
+//! Folders for browsers and Node.js: known answers in Node.js, and the page in headless Chromium where that is installed.
+
+use super::chat::{self, PLAIN, with_template};
+use seqc_tests::{
+    command, emulation,
+    fixture::Fixture,
+    program::{fresh_file, integers, json, list},
+};
+use serde_json::Value;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+/// The folder of a model.
+fn folder(model: &Path) -> PathBuf {
+    let folder = fresh_file("web");
+    emulation::of_target("wasm");
+    let words = ["build", "--emit", "web"].map(PathBuf::from);
+    let more = [model.to_owned(), "-o".into(), folder.clone()];
+    command::seqc(&[&words[..], &more].concat()).ok();
+    folder
+}
+
+/// What a script of the tests prints in Node.js.
+fn node(script: &str, words: &[String]) -> Value {
+    let script = seqc_tests::fixture::folder().join(script).display().to_string();
+    json(command::run(Path::new("node"), &[&[script], words].concat()))
+}
+
+#[test]
+fn sessions_in_node_answer_as_transformers_do() {
+    let fixture = Fixture::open("llama");
+    let folder = folder(&fixture.import("llama-web"));
+    let count = fixture.greedy.len();
+    let words = [folder.display().to_string(), list(&fixture.input), count.to_string()];
+    let said = node("web.mjs", &words);
+    for way in ["whole", "fed", "forked", "after"] {
+        assert_eq!(integers(&said[way]), fixture.greedy, "{way}");
+    }
+    assert_eq!(said["loaded"], said["total"]);
+    let refused = said["refused"].as_str().expect("a refusal");
+    assert!(refused.contains(&said["logits"].to_string()), "{refused}");
+    fs::remove_dir_all(folder).ok();
+}
+
+/// Whether a program is in one of the folders of `PATH`.
+fn has(program: &str) -> bool {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}
+
+#[test]
+fn a_page_answers_in_chromium() {
+    if !has("chromium") || !has("chromedriver") {
+        eprintln!(
+            "the page is not tried: chromium and chromedriver are not installed (Debian: chromium, chromium-driver)"
+        );
+        return;
+    }
+    let tokenizer = with_template(PLAIN);
+    let model = fresh_file("page.yaml");
+    let text = format!(
+        "{}tokenizer: {}\n",
+        chat::MODEL,
+        tokenizer.join("tokenizer.json").display()
+    );
+    fs::write(&model, text).expect("written");
+    let folder = folder(&model);
+    let words = ["Hello", "6"].map(str::to_owned);
+    let said = node("page.mjs", &[&[folder.display().to_string()], &words[..]].concat());
+    let words = ["generate", "--json", "--chat", "Hello", "-n", "6", "--tokenizer"];
+    let words = words
+        .map(str::to_owned)
+        .into_iter()
+        .chain([tokenizer.display().to_string()]);
+    let here = json(chat::bytes().run(&words.collect::<Vec<_>>()));
+    assert_eq!(said["answer"], here["text"]);
+    let status = said["status"].as_str().expect("a text");
+    assert!(
+        status.starts_with("6 tokens, ") && status.ends_with(" tokens per second"),
+        "{status}"
+    );
+    let files = |requests: &Value| requests.to_string().contains("/tokenizer/tokenizer.json");
+    assert!(files(&said["requests"]) && !files(&said["again"]), "{said}");
+    fs::remove_dir_all(folder).ok();
+}
