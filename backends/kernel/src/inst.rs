@@ -141,6 +141,8 @@ pub enum Intrinsic {
     ScaleByPower,
     /// `(sums, a, b)`, of 4 lanes of `i32` and 16 signed bytes each: four products of bytes are added to each lane.
     DotBytes,
+    /// `(sums, a, b)`, of 4 lanes of `i32` and 8 signed 16-bit integers each: two products are added to each lane.
+    DotWords,
 }
 
 /// An instruction. `out` is the value that it defines.

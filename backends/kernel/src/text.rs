@@ -387,6 +387,7 @@ impl Intrinsic {
             Intrinsic::Permute => "permute",
             Intrinsic::ScaleByPower => "scale_by_power",
             Intrinsic::DotBytes => "dot_bytes",
+            Intrinsic::DotWords => "dot_words",
         }
     }
 }

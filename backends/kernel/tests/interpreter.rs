@@ -144,7 +144,7 @@ fn powers_of_two_scale_in_one_rounding() {
 }
 
 #[test]
-fn products_of_four_signed_bytes_are_added_to_each_lane() {
+fn products_of_signed_bytes_and_words_are_added_to_each_lane() {
     let found = word(&[], Ty::I64, &[], |f| {
         let (ty, sums) = (Ty::V(16, Scalar::I8), f.int(Ty::V(4, Scalar::I32), 7));
         let (minus, least) = (f.int(ty, -1), f.int(ty, -128));
@@ -153,6 +153,14 @@ fn products_of_four_signed_bytes_are_added_to_each_lane() {
         f.convert(Cast::SignExtend, lane, Scalar::I64)
     });
     assert_eq!(found, Ok(7 + 4 * 128));
+    let found = word(&[], Ty::I64, &[], |f| {
+        let (ty, sums) = (Ty::V(8, Scalar::I16), f.int(Ty::V(4, Scalar::I32), 5));
+        let (some, least) = (f.int(ty, -3), f.int(ty, -32768));
+        let sums = f.intrinsic(Intrinsic::DotWords, &[sums, some, least]);
+        let lane = f.extract(sums, 3);
+        f.convert(Cast::SignExtend, lane, Scalar::I64)
+    });
+    assert_eq!(found, Ok(5 + 2 * 3 * 32768));
 }
 
 #[test]

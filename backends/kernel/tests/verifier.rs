@@ -181,6 +181,10 @@ const CASES: &[Case] = &[
         let sums = f.zero(Ty::V(4, Scalar::I32));
         f.intrinsic(Intrinsic::DotBytes, &[sums, sums, sums]);
     }),
+    (8, "products of what are no words", |f| {
+        let sums = f.zero(Ty::V(4, Scalar::I32));
+        f.intrinsic(Intrinsic::DotWords, &[sums, sums, sums]);
+    }),
     (9, "loading from a number", |f| {
         let n = f.param(1);
         f.load(n, Ty::F32);

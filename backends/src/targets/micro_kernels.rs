@@ -30,6 +30,9 @@ impl Scaling {
 /// `fn(f, sums, a, b)`, of 4 lanes of 32 bits and 16 signed bytes each: adds four products of bytes to each lane.
 pub type DotBytes = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
 
+/// `fn(f, sums, a, b)`, of 4 lanes of 32 bits and 8 signed 16-bit integers each: adds two products to each lane.
+pub type DotWords = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
+
 /// The innermost parts of kernels, each written by a function. A target has its own where its processor has instructions for
 /// it, and the portable one otherwise; kernels call the table and do not ask which target it is of.
 #[derive(Clone, Copy)]
@@ -43,6 +46,8 @@ pub struct MicroKernels {
     pub exp2: fn(f: &mut Func, x: Val, range: Range) -> Val,
     /// Adds products of bytes to integers, if the processor does so with several at once; `None`: stored integers are made reals.
     pub dot_bytes: Option<DotBytes>,
+    /// The same of 16-bit integers, for processors that do so with no bytes.
+    pub dot_words: Option<DotWords>,
     /// Adds the product of some rows of activations with a packed panel of so many vectors; returns its name. What it computes
     /// stands at [`crate::kernels::micro_kernel`].
     pub product_tile: fn(module: &mut Module, machine: &Machine, rows: u32, panel: u32) -> String,

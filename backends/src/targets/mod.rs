@@ -8,7 +8,7 @@ mod wasm;
 mod x86_64;
 
 pub use info::{FamilyInfo, Format, Instructions, Processors, TargetInfo};
-pub use micro_kernels::{DotBytes, MicroKernels, Scaling};
+pub use micro_kernels::{DotBytes, DotWords, MicroKernels, Scaling};
 pub use portable::PORTABLE;
 
 use seqc_abi::{Family, Level};

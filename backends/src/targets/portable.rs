@@ -25,6 +25,7 @@ pub const PORTABLE: TargetInfo = TargetInfo {
         scaled_nibbles,
         exp2,
         dot_bytes: None,
+        dot_words: None,
         product_tile: micro_kernel,
     },
     print: mlir::print,

@@ -2,10 +2,13 @@
 //! have 16 vector registers.
 
 use super::{
-    PORTABLE,
+    MicroKernels, PORTABLE,
     info::{FamilyInfo, Format, Instructions, TargetInfo},
 };
-use crate::mlir;
+use crate::{
+    kernel::{Func, Intrinsic, Val},
+    mlir,
+};
 use seqc_passes::machine::Machine;
 
 /// WebAssembly as all browsers have it. It has no instruction that multiplies and adds in one rounding.
@@ -14,6 +17,10 @@ pub(super) const SIMD128: TargetInfo = TargetInfo {
         name: "wasm-simd128",
         ..Machine::PORTABLE
     },
+    micro_kernels: MicroKernels {
+        dot_words: Some(dot_words),
+        ..PORTABLE.micro_kernels
+    },
     print: mlir::print_plain,
     instructions: Instructions {
         processor: "generic",
@@ -21,6 +28,11 @@ pub(super) const SIMD128: TargetInfo = TargetInfo {
     },
     ..PORTABLE
 };
+
+/// One instruction, and an addition.
+fn dot_words(f: &mut Func, sums: Val, a: Val, b: Val) -> Val {
+    f.intrinsic(Intrinsic::DotWords, &[sums, a, b])
+}
 
 /// What all of WebAssembly has in common.
 pub(super) const FAMILY: FamilyInfo = FamilyInfo {

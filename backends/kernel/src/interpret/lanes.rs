@@ -157,6 +157,12 @@ impl Run<'_, '_, '_> {
                 let sum = products.fold(r.lane(args[0], l) as u32 as i32, i32::wrapping_add);
                 u64::from(sum as u32)
             }),
+            Intrinsic::DotWords => self.set(out, |r, l| {
+                let word = |v: Val, at: usize| i32::from(r.lane(v, at) as u16 as i16);
+                let products = (2 * l..2 * l + 2).map(|at| word(args[1], at) * word(args[2], at));
+                let sum = products.fold(r.lane(args[0], l) as u32 as i32, i32::wrapping_add);
+                u64::from(sum as u32)
+            }),
         }
     }
 }

@@ -172,6 +172,7 @@ impl Checker<'_> {
             Inst::Intrinsic { op, out, args } => {
                 let (floats, ints) = (Ty::V(16, Scalar::F32), Ty::V(16, Scalar::I32));
                 let (sums, bytes) = (Ty::V(4, Scalar::I32), Ty::V(16, Scalar::I8));
+                let words = Ty::V(8, Scalar::I16);
                 let types: Vec<Ty> = args.iter().map(|a| a.ty).collect();
                 let wanted = match op {
                     Intrinsic::Permute => vec![floats, ints],
@@ -179,6 +180,7 @@ impl Checker<'_> {
                         vec![floats, floats, floats, Ty::S(Scalar::I16), Ty::S(Scalar::I32)]
                     }
                     Intrinsic::DotBytes => vec![sums, bytes, bytes],
+                    Intrinsic::DotWords => vec![sums, words, words],
                 };
                 types == wanted && out.ty == wanted[0]
             }

@@ -6,11 +6,16 @@
 //! the second term is summed, a segment of blocks ahead, with one lane for each row; integers that are neither bytes nor nibbles
 //! are put together there, too.
 //!
-//! Processors that add up products of bytes take `x` in [fixed point](super::fixed) for the first term. On others, integers are made reals:
+//! Processors that add up products of integers take `x` in [fixed point](super::fixed) for the first term. On others, integers are made reals:
 //! a byte of a 4-bit block holds two quants, `b = l + 16 h`. It meets `l u + h v = l (u - v / 16) + b (v / 16)`,
 //! which spares a shift.
 
-use super::{fixed::Fixed, inputs::input_sums, opaque::opaque, shape::Shape};
+use super::{
+    fixed::{Dot, Fixed},
+    inputs::input_sums,
+    opaque::opaque,
+    shape::Shape,
+};
 use crate::{
     kernel::{Cache, Cast, Func, Scalar, Ty, Val},
     kernels::{
@@ -28,7 +33,7 @@ pub(super) struct Blocks {
     scales: Val,
     /// `X_b` (times -8 for `q4_0`) of all blocks, where the store has offsets.
     sums: Option<Val>,
-    /// The vector in fixed point, where the processor adds up products of bytes.
+    /// The vector in fixed point, where the processor adds up products of integers.
     fixed: Option<Fixed>,
     /// The number 15, which LLVM must not see through: it would mask bytes and widen them twice.
     fifteen: Val,
@@ -60,8 +65,8 @@ impl Blocks {
         let sums = layout
             .is_shifted()
             .then(|| input_sums(f, shape, STRIP, layout.offset.unwrap_or(1.0)));
-        let dot_bytes = shape.target.micro_kernels.dot_bytes;
-        let fixed = dot_bytes.map(|dot| Fixed::new(f, shape, dot));
+        let dot = Dot::of(&shape.target.micro_kernels);
+        let fixed = dot.map(|dot| Fixed::new(f, shape, dot));
         let fifteen = opaque(f, 15);
         let integers = matches!(layout.integers, Integers::Bits(_)).then(|| {
             let bytes = f.i64(segment(shape) * i64::from(rows));

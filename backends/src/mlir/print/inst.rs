@@ -134,6 +134,8 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
                 Intrinsic::Permute => "llvm.x86.avx512.permvar.sf.512",
                 Intrinsic::ScaleByPower => "llvm.x86.avx512.mask.scalef.ps.512",
                 Intrinsic::DotBytes => "llvm.aarch64.neon.sdot.v4i32.v16i8",
+                // Products alone: they are added by themselves.
+                Intrinsic::DotWords => return dot_words(o, *out, args),
             };
             let (list, types) = (List(args.iter()), List(args.iter().map(|a| Type(a.ty))));
             let ty = Type(out.ty);
@@ -141,6 +143,20 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
         }
         _ => Ok(()),
     }
+}
+
+fn dot_words(o: &mut String, out: Val, args: &[Val]) -> fmt::Result {
+    let (sums, a, b) = (args[0], args[1], args[2]);
+    let (products, words, ty) = (
+        format!("%p{}", out.to_string().trim_start_matches('%')),
+        Type(a.ty),
+        Type(out.ty),
+    );
+    writeln!(
+        o,
+        "{products} = llvm.call_intrinsic \"llvm.wasm.dot\"({a}, {b}) : ({words}, {words}) -> {ty}"
+    )?;
+    write!(o, "{out} = arith.addi {sums}, {products} : {ty}")
 }
 
 fn memory(o: &mut String, inst: &Inst) -> fmt::Result {
