@@ -26,7 +26,6 @@ pub(super) const SIMD128: TargetInfo = TargetInfo {
         processor: "generic",
         features: "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext",
     },
-    ..PORTABLE
 };
 
 /// One instruction, and an addition.
