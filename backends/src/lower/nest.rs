@@ -25,8 +25,9 @@ pub(super) enum Portion {
     All,
     /// Those at some indices of the outermost loop ([`loops`]).
     Outermost(Range<Val>),
-    /// A range of them in row-major order.
-    Entries(Range<Val>),
+    /// A range of them in row-major order: results of a part of the rows of a matrix that has `rows`. A value of several matrices' results
+    /// may have whole vectors where each of them has a rest.
+    Entries { range: Range<Val>, rows: usize },
 }
 
 /// Computes a stored value at one token (`None` at load time).
@@ -40,16 +41,18 @@ pub(super) fn nest(cx: &Cx<'_>, f: &mut Func, token: Option<Val>, nest: &Nest, p
     }
     let mut exprs = ExprLowering::new(cx, token);
     exprs.into.push(nest.into);
-    let flat = matches!(portion, Portion::Entries(_)) || loops(cx.layer.machine(), &sizes).len() < sizes.len();
+    let flat = matches!(portion, Portion::Entries { .. }) || loops(cx.layer.machine(), &sizes).len() < sizes.len();
+    let (range, rows) = match portion {
+        Portion::All => (None, None),
+        Portion::Outermost(range) => (Some(range), None),
+        Portion::Entries { range, rows } => (Some(range), Some(rows)),
+    };
     let body = Body {
         cx,
         nest,
         sizes: if flat { vec![sizes.iter().product()] } else { sizes },
         flat,
-    };
-    let range = match portion {
-        Portion::All => None,
-        Portion::Outermost(range) | Portion::Entries(range) => Some(range),
+        rows,
     };
     body.descend(&mut exprs, f, 0, range);
 }
@@ -68,6 +71,7 @@ pub(super) fn at_head(cx: &Cx<'_>, f: &mut Func, token: Val, nest: &Nest, head: 
         nest,
         sizes,
         flat: false,
+        rows: None,
     };
     if body.sizes.len() == 1 {
         let coords = ExprLowering::identity(1);
@@ -93,6 +97,8 @@ struct Body<'b, 'a> {
     sizes: Vec<usize>,
     /// One loop runs over all axes.
     flat: bool,
+    /// Rows of the matrix of whose results a part is computed.
+    rows: Option<usize>,
 }
 
 impl Body<'_, '_> {
@@ -157,7 +163,7 @@ impl Body<'_, '_> {
         if size >= lanes {
             f.for_each(lo, whole, lanes, |f, i| self.step(exprs, f, i, Width::Vector));
         }
-        if size % lanes == 0 {
+        if size % lanes == 0 && self.rows.is_none_or(|rows| rows as i64 % lanes == 0) {
             return;
         }
         let some = f.cmp(Cmp::Gt, rest, zero);

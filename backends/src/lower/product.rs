@@ -84,10 +84,12 @@ pub(super) fn times_rows(cx: &Cx<'_>, f: &mut Func, product: &Product, of: Rows)
 
 /// What is computed from the results of products, at a token and a range of entries.
 pub(super) fn epilogue(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, at: [Val; 3]) {
+    let rows = cx.layer.schedule.products[&matmul.products[0]].rows;
     cx.in_parts(f, &matmul.epilogue, &at, &mut |cx, f, nests, at| {
         cx.at_row(f, at[0]);
         for n in nests {
-            nest::nest(cx, f, Some(at[0]), n, nest::Portion::Entries(at[1]..at[2]));
+            let range = at[1]..at[2];
+            nest::nest(cx, f, Some(at[0]), n, nest::Portion::Entries { range, rows });
         }
     });
 }

@@ -147,10 +147,7 @@ impl Cx<'_> {
         for (index, dim) in entry.iter().zip(&dims) {
             let number = match &index.val {
                 Val::Known(Known::Num(n)) => Some(*n),
-                Val::Score(Score {
-                    expr: PairExpr::Const(n),
-                    ..
-                }) => Some(*n),
+                Val::Score(s) if s.expr.constant().is_some() => s.expr.constant(),
                 Val::Score(s) if s.expr == PairExpr::Head && !head => None,
                 _ => {
                     let place = self.place(index.span);
