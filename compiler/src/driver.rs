@@ -129,6 +129,7 @@ fn failed(error: impl ToString) -> Failure {
 fn check(request: &Request, inputs: &[PathBuf]) -> Result<(), Failure> {
     match Kind::of(request.emit) {
         Some(kind) => package::check(kind, request, inputs),
+        None if request.emit == Emit::Web => package::web::check(request),
         None => output::check(&request.output, inputs).map_err(failed),
     }
 }

@@ -83,6 +83,8 @@ export interface Session {
   generate(request?: Request): AsyncIterableIterator<Part>;
   /** A session that goes on from the same place. */
   fork(): Session;
+  /** Begins anew, before the first token. */
+  reset(): void;
   /** Forgets what came after so many tokens. */
   truncate(position: number): void;
   /** What the session carries. */

@@ -46,6 +46,8 @@ export async function load({ base = new URL('.', import.meta.url), weights, prog
   const folder = new URL(base, globalThis.location?.href ?? import.meta.url);
   const about = JSON.parse(new TextDecoder().decode(await bytesOf(new URL('model.json', folder))));
   const compiled = compile(new URL('model.wasm', folder));
+  // Should a file fail first, that is what is told.
+  compiled.catch(() => {});
   const files = new Map();
   const given = weights && (await piecesOf(weights));
   const wanted = about.files.filter((file) => !(given && file.name === about.weights));
@@ -73,7 +75,7 @@ export async function load({ base = new URL('.', import.meta.url), weights, prog
     // Whoever uses it is told why it cannot be.
   }
   // Weights lie in the memory of the module now.
-  files.delete(about.weights);
+  [...files.keys()].filter((name) => name.startsWith('weights/')).forEach((name) => files.delete(name));
   return model;
 }
 
@@ -282,6 +284,11 @@ class Session {
     const at = this.call('fork');
     if (at === 0) this.check(1);
     return new Session(this.model, at);
+  }
+
+  /** Begins anew, before the first token. */
+  reset() {
+    this.check(this.call('reset'));
   }
 
   /** Forgets what came after so many tokens. */

@@ -25,7 +25,7 @@ pub(crate) struct BuildArgs {
     /// What to produce
     #[arg(long, value_enum, default_value_t = Emit::Exe)]
     emit: Emit,
-    /// Replace an existing header with other content, write a crate into a folder with other contents
+    /// Replace an existing header with other content, write a crate or a module for browsers into a folder with other contents
     #[arg(long)]
     force: bool,
     /// What the names in the C interface of a library begin with, and its header is called: libraries with different

@@ -2,6 +2,7 @@
 
 mod companion;
 mod elf;
+mod folder;
 mod library;
 mod rust;
 mod template;

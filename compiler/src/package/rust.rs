@@ -1,6 +1,6 @@
 //! A crate for Rust around the static library: a folder that `cargo build --offline` compiles.
 
-use super::{companion::Companion, template::Template};
+use super::{companion::Companion, folder, template::Template};
 use crate::request::{Failure, Request};
 use std::path::PathBuf;
 
@@ -44,15 +44,5 @@ pub(super) fn archive(request: &Request) -> PathBuf {
 
 /// Whether the folder may be written: it is empty, or such a crate.
 pub(super) fn check(request: &Request) -> Result<(), Failure> {
-    let folder = &request.output;
-    let failed = |why: &str| Err(Failure::Write(format!("{}: {why}", folder.display())));
-    if folder.exists() && !folder.is_dir() {
-        return failed("this is a file; name a folder for the crate");
-    }
-    let empty = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
-    let ours = archive(request).exists();
-    if !empty && !ours && !request.force {
-        return failed("this folder has other contents; --force writes the crate into it");
-    }
-    Ok(())
+    folder::check(request, "crate", &archive(request))
 }

@@ -1,5 +1,6 @@
 //! A folder for browsers and Node.js: the module, a module of JavaScript around it, a page, and the files of the model.
 
+use super::folder;
 use crate::{
     files::Files,
     model::Built,
@@ -23,6 +24,23 @@ const TEXTS: &[(&str, &str)] = &[
     ("index.html", include_str!("../../bindings/web/index.html")),
 ];
 
+/// The module in the folder.
+const MODULE: &str = "model.wasm";
+
+/// Whether the folder may be written: it is empty, or such a folder.
+///
+/// # Errors
+///
+/// Other contents.
+pub(crate) fn check(request: &Request) -> Result<(), Failure> {
+    if request.output == Path::new("-") {
+        return Err(Failure::Usage(
+            "a folder is not written to standard output: name it with -o".to_owned(),
+        ));
+    }
+    folder::check(request, "module", &request.output.join(MODULE))
+}
+
 /// Writes the folder; gives its path.
 ///
 /// # Errors
@@ -44,7 +62,7 @@ pub(crate) fn write(module: &[u8], built: &Built, request: &Request, files: &Fil
     }
     let about = json!({"version": 1, "weights": files.weights, "files": listed});
     put("model.json", format!("{about:#}\n").as_bytes())?;
-    put("model.wasm", module)?;
+    put(MODULE, module)?;
     for (name, text) in TEXTS {
         put(name, text.as_bytes())?;
     }

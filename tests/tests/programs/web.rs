@@ -22,6 +22,29 @@ fn folder(model: &Path) -> PathBuf {
     folder
 }
 
+#[test]
+fn folders_with_other_contents_are_left_alone() {
+    let (folder, model) = (fresh_file("web"), fresh_file("bytes.yaml"));
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("index.html"), "mine").expect("written");
+    fs::write(&model, chat::MODEL).expect("written");
+    emulation::of_target("wasm");
+    let build = |more: &[&str]| {
+        let (model, folder) = (model.display().to_string(), folder.display().to_string());
+        command::seqc(&[&["build", "--emit", "web", &model, "-o", &folder], more].concat())
+    };
+    let said = build(&[]);
+    assert!(
+        said.code == Some(2) && said.stderr.contains("--force"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(fs::read_to_string(folder.join("index.html")).expect("there"), "mine");
+    build(&["--force"]).ok();
+    build(&[]).ok();
+    fs::remove_dir_all(folder).ok();
+}
+
 /// What a script of the tests prints in Node.js.
 fn node(script: &str, words: &[String]) -> Value {
     let script = seqc_tests::fixture::folder().join(script).display().to_string();
@@ -35,7 +58,7 @@ fn sessions_in_node_answer_as_transformers_do() {
     let count = fixture.greedy.len();
     let words = [folder.display().to_string(), list(&fixture.input), count.to_string()];
     let said = node("web.mjs", &words);
-    for way in ["whole", "fed", "forked", "after"] {
+    for way in ["whole", "second", "fed", "forked", "after"] {
         assert_eq!(integers(&said[way]), fixture.greedy, "{way}");
     }
     assert_eq!(said["loaded"], said["total"]);
