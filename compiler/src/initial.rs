@@ -1,6 +1,7 @@
 //! Random weights of a model as a safetensors file: the values that `weights: {random: N}` gives.
 
 use crate::random;
+use seqc_checkpoint::base;
 use seqc_formats::{Encoding, to_bf16, to_f16};
 use seqc_ir::Model;
 use serde_json::{Map, json};
@@ -69,6 +70,11 @@ fn parts(shape: &[usize], names: &[String], encoding: Encoding) -> Vec<Tensor> {
 
 fn add(tensor: Tensor, all: &mut Vec<Tensor>, places: &mut HashMap<String, usize>) -> Result<(), String> {
     let name = &tensor.name;
+    if base(name) != name {
+        return Err(format!(
+            "`{name}` is a part of a tensor, and what the others are is not known: load whole tensors"
+        ));
+    }
     if tensor.encoding.safetensors().is_none() {
         let ty = tensor.encoding.name();
         return Err(format!(

@@ -8,8 +8,9 @@ without a head `hidden` [20, d]).
 
 needs: pip install torch transformers safetensors
 """
-import json, pathlib, sys
+import pathlib, sys
 
+sys.path.pop(0)  # Folders here have the names of packages.
 import torch, transformers
 from safetensors.torch import save_file
 from transformers import AutoModel, AutoModelForCausalLM
@@ -26,7 +27,8 @@ COMMON = dict(hidden_size=32, num_attention_heads=4, num_key_value_heads=2, num_
 
 def common(kind, **settings):
     """A configuration of most decoders' keys, with some of its own."""
-    return CONFIG_MAPPING[kind](**{**COMMON, **settings})
+    given = {key: value for key, value in {**COMMON, **settings}.items() if value is not None or key not in COMMON}
+    return CONFIG_MAPPING[kind](**given)
 
 
 def bare(kind, **settings):
@@ -36,9 +38,12 @@ def bare(kind, **settings):
 
 SLIDING_FIRST = ["sliding_attention", "full_attention"]
 
+LATENT = dict(q_lora_rank=12, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=4, v_head_dim=6)
 STATES = dict(mamba_n_heads=4, mamba_d_head=16, mamba_d_state=8)
 FALCON = dict(lm_head_multiplier=0.5, embedding_multiplier=3.0, mlp_multipliers=[0.7, 0.6], key_multiplier=0.4, attention_out_multiplier=0.8,
               attention_in_multiplier=1.2, ssm_multipliers=[0.9, 0.8, 1.1, 1.2, 0.7], ssm_in_multiplier=1.3, ssm_out_multiplier=0.6)
+
+ENCODERS = ["roberta", "modernbert"]
 
 CONFIGS = {
     "qwen2": lambda: common("qwen2", use_sliding_window=True, sliding_window=6, max_window_layers=1),
@@ -66,6 +71,7 @@ CONFIGS = {
     "glm": lambda: common("glm", head_dim=8),
     "glm4": lambda: common("glm4", head_dim=8),
     "granite": lambda: common("granite", embedding_multiplier=3.0, logits_scaling=2.0, residual_multiplier=0.4, attention_multiplier=0.2),
+    "gpt2": lambda: bare("gpt2", vocab_size=VOCAB, n_positions=64, n_embd=32, n_layer=2, n_head=4, n_inner=40, bos_token_id=1, eos_token_id=2),
     "lfm2": lambda: common("lfm2", layer_types=["conv", "full_attention"], block_auto_adjust_ff_dim=False),
     "falcon_h1": lambda: common("falcon_h1", mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16, mamba_n_groups=2, mamba_d_state=8, mamba_rms_norm=True,
                                 **FALCON),
@@ -76,6 +82,42 @@ CONFIGS = {
                                        attention_multiplier=0.2, position_embedding_type="nope", **STATES),
     "nemotron_h": lambda: common("nemotron_h", layers_block_type=["linear_attention", "mlp", "full_attention", "mlp"], head_dim=8, n_groups=2,
                                  mamba_num_heads=4, mamba_head_dim=16, ssm_state_size=8),
+    "roberta": lambda: common("roberta", num_key_value_heads=None, type_vocab_size=1, max_position_embeddings=40, pad_token_id=1),
+    "modernbert": lambda: common("modernbert", num_key_value_heads=None, local_attention=8, layer_types=SLIDING_FIRST[::-1],
+                                 cls_token_id=1, sep_token_id=2),
+    "rwkv": lambda: bare("rwkv", vocab_size=VOCAB, hidden_size=32, attention_hidden_size=32, intermediate_size=40, num_hidden_layers=2,
+                         context_length=64, bos_token_id=1, eos_token_id=2),
+    "xlstm": lambda: bare("xlstm", vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, num_heads=2, ffn_round_up_to_multiple_of=8,
+                          ffn_proj_factor=1.3, autocast_kernel_dtype="float32", gate_soft_cap=2.0, output_logit_soft_cap=2.5),
+    "qwen3_next": lambda: common("qwen3_next", head_dim=16, linear_key_head_dim=8, linear_value_head_dim=8, linear_num_key_heads=2,
+                                 linear_num_value_heads=4, layer_types=["linear_attention", "full_attention"], moe_intermediate_size=16,
+                                 shared_expert_intermediate_size=24, num_experts=4, num_experts_per_tok=2),
+    "deepseek_v2": lambda: common("deepseek_v2", num_key_value_heads=4, **LATENT, n_routed_experts=4, n_shared_experts=2, num_experts_per_tok=2,
+                                  moe_intermediate_size=16, first_k_dense_replace=1, routed_scaling_factor=1.5, rope_parameters=dict(
+                                      rope_type="yarn", rope_theta=500.0, factor=4.0, original_max_position_embeddings=16, beta_fast=32.0,
+                                      beta_slow=1.0, mscale=0.7, mscale_all_dim=0.9)),
+    "deepseek_v2-groups": lambda: common("deepseek_v2", num_key_value_heads=4, **LATENT, n_routed_experts=6, n_shared_experts=1,
+                                         num_experts_per_tok=2, moe_intermediate_size=8, topk_method="group_limited_greedy", n_group=3,
+                                         topk_group=2),
+    "deepseek_v3": lambda: common("deepseek_v3", num_key_value_heads=4, **LATENT, n_routed_experts=6, n_group=3, topk_group=2,
+                                  num_experts_per_tok=3, moe_intermediate_size=8, first_k_dense_replace=1, routed_scaling_factor=1.5),
+    "gpt_oss": lambda: common("gpt_oss", head_dim=8, sliding_window=6, num_local_experts=4, num_experts_per_tok=2, intermediate_size=24,
+                              swiglu_limit=0.8, rope_parameters=dict(rope_type="yarn", rope_theta=500.0, factor=4.0, beta_fast=32.0,
+                                                                     beta_slow=1.0, truncate=False, original_max_position_embeddings=16)),
+    "granitemoe": lambda: common("granitemoe", embedding_multiplier=3.0, logits_scaling=2.0, residual_multiplier=0.4, attention_multiplier=0.2,
+                                 num_local_experts=4, intermediate_size=24),
+    "granitemoehybrid-experts": lambda: common("granitemoehybrid", layer_types=["linear_attention", "full_attention"], num_local_experts=4,
+                                               intermediate_size=16, shared_intermediate_size=24, position_embedding_type="rope", **STATES),
+    "olmoe": lambda: common("olmoe", num_experts=4, num_experts_per_tok=2, intermediate_size=24),
+    "qwen2_moe": lambda: common("qwen2_moe", num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16,
+                                shared_expert_intermediate_size=24, mlp_only_layers=[0]),
+    "glm4_moe": lambda: common("glm4_moe", head_dim=8, n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, use_qk_norm=True,
+                               attention_bias=True, routed_scaling_factor=1.5),
+    "minimax": lambda: common("minimax", head_dim=8, layer_types=["linear_attention", "full_attention"], block_size=8, num_local_experts=4,
+                              intermediate_size=16, full_attn_alpha_factor=0.8, full_attn_beta_factor=1.2, linear_attn_alpha_factor=0.7,
+                              linear_attn_beta_factor=1.1, mlp_alpha_factor=0.9, mlp_beta_factor=1.3),
+    "deepseek_v2-lite": lambda: common("deepseek_v2", num_key_value_heads=4, **{**LATENT, "q_lora_rank": None}, n_routed_experts=4,
+                                       n_shared_experts=1, num_experts_per_tok=2, moe_intermediate_size=16),
     "mixtral": lambda: common("mixtral", num_local_experts=4, sliding_window=6),
     "qwen3_moe": lambda: common("qwen3_moe", num_hidden_layers=3, mlp_only_layers=[1], moe_intermediate_size=24, num_experts=4,
                                 num_experts_per_tok=2, head_dim=8, norm_topk_prob=True),
@@ -99,20 +141,23 @@ def make(name):
     generator = torch.Generator().manual_seed(1)
     config = CONFIGS[name]()
     config._attn_implementation = "eager"
-    kind = AutoModelForCausalLM if type(config) in AutoModelForCausalLM._model_mapping else AutoModel
+    kind = AutoModel if config.model_type in ENCODERS else AutoModelForCausalLM
     model = kind.from_config(config, attn_implementation="eager").float()
     with torch.no_grad():
         fill(model, generator)
     folder = HERE / name
     folder.mkdir(exist_ok=True)
-    model.bfloat16().save_pretrained(folder)
+    for p in model.parameters():
+        p.data = p.data.bfloat16()
+    model.config.dtype = torch.bfloat16
+    model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     read = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     for (key, a), (_, b) in zip(model.named_parameters(), read.named_parameters()):
         assert torch.equal(a.float(), b), key
     tokens = torch.randint(3, VOCAB, (1, LENGTH), generator=generator)
     with torch.no_grad():
-        out = read(tokens)
+        out = read(tokens, use_cache=False) if kind is AutoModelForCausalLM else read(tokens)
     key, result = ("logits", out.logits) if hasattr(out, "logits") else ("hidden", out.last_hidden_state)
     save_file({"input_ids": tokens[0], key: result[0].float().contiguous()}, folder / "expected.safetensors")
     size = sum(f.stat().st_size for f in folder.iterdir())

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{entry::Entry, error::Error, files::Source, gguf::Metadata, mapping::Mapping, tensor::TensorRef};
+use crate::{entry::Entry, error::Error, files::Source, gguf::Metadata, mapping::Mapping, tensor::TensorRef, view};
 
 /// A set of named tensors in one or several mapped files.
 ///
@@ -58,8 +58,15 @@ impl Checkpoint {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// A tensor by its name.
-    pub fn get(&self, name: &str) -> Option<TensorRef<'_>> {
+    /// A tensor by its name, or a part of one (see [`base`](crate::base)).
+    pub fn get(&self, reference: &str) -> Option<TensorRef<'_>> {
+        match self.whole(reference) {
+            Some(tensor) => Some(tensor),
+            None => view::viewed(reference, self.whole(view::base(reference))?),
+        }
+    }
+
+    fn whole(&self, name: &str) -> Option<TensorRef<'_>> {
         let (name, entry) = self.tensors.get_key_value(name)?;
         let bytes = self.files.get(entry.file)?.get(entry.start..)?.get(..entry.bytes)?;
         Some(TensorRef {
@@ -67,6 +74,7 @@ impl Checkpoint {
             encoding: entry.encoding,
             shape: entry.shape.clone(),
             bytes,
+            transposed: false,
         })
     }
 

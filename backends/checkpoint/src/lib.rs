@@ -19,6 +19,7 @@ mod parts;
 mod quantised;
 mod safe;
 mod tensor;
+mod view;
 
 pub use bundle::Bundle;
 pub use checkpoint::Checkpoint;
@@ -28,3 +29,4 @@ pub use gguf::{Array, Metadata, Value};
 pub use quantised::unquantised;
 pub use safe::foreign;
 pub use tensor::TensorRef;
+pub use view::base;

@@ -1,7 +1,8 @@
 //! One tensor of a checkpoint and its conversion to f32.
 
-use crate::error::Error;
+use crate::{error::Error, view::exchange};
 use seqc_formats::Encoding;
+use std::borrow::Cow;
 
 /// A tensor as it lies in its file.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct TensorRef<'a> {
     pub shape: Vec<usize>,
     /// The stored bytes, row by row, at no particular alignment.
     pub bytes: &'a [u8],
+    /// Whether the last two axes of `shape` are exchanged in the stored bytes.
+    pub transposed: bool,
 }
 
 impl TensorRef<'_> {
@@ -26,6 +29,30 @@ impl TensorRef<'_> {
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How a copy by rows is stored: as the tensor, unless it is transposed and its blocks would be torn apart.
+    pub fn copied_encoding(&self) -> Encoding {
+        if self.transposed && self.encoding.block() > 1 {
+            Encoding::F32
+        } else {
+            self.encoding
+        }
+    }
+
+    /// The bytes, by rows of `shape`, of a tensor whose blocks are single elements or that is not transposed.
+    pub fn stored(&self) -> Cow<'_, [u8]> {
+        match self.transposed {
+            true => Cow::Owned(self.exchanged(self.bytes, self.encoding.block_bytes())),
+            false => Cow::Borrowed(self.bytes),
+        }
+    }
+
+    fn exchanged<T: Copy>(&self, data: &[T], size: usize) -> Vec<T> {
+        match self.shape[..] {
+            [.., from, to] => exchange(data, from, to, size),
+            _ => data.to_vec(),
+        }
     }
 
     /// All elements as f32, row by row; integers and booleans become numbers.
@@ -47,7 +74,13 @@ impl TensorRef<'_> {
     pub fn append_f32(&self, out: &mut Vec<f32>) -> Result<(), Error> {
         // A file without tensor data may claim any shape of no elements, and one with data has them.
         out.reserve(self.len());
+        let start = out.len();
         if self.encoding.decode(self.bytes, out) {
+            if self.transposed {
+                let exchanged = self.exchanged(&out[start..], 1);
+                out.truncate(start);
+                out.extend(exchanged);
+            }
             return Ok(());
         }
         Err(Error::Encoding {

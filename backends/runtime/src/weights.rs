@@ -7,7 +7,7 @@ use std::{
 
 use seqc_abi::{Descriptor, ParamSlot};
 
-use seqc_checkpoint::{Checkpoint, Source, TensorRef, unquantised};
+use seqc_checkpoint::{Checkpoint, Source, TensorRef, base, unquantised};
 use seqc_formats::{Block, Encoding, Native, nearest_f16, to_bf16, to_f16};
 
 use crate::{Error, Result, fingerprint, memory::Region};
@@ -179,8 +179,13 @@ impl Filler {
 
     fn place(&mut self, checkpoint: &Checkpoint, slot: &ParamSlot) -> std::result::Result<u64, Problem> {
         let tensors = find(checkpoint, slot).map_err(Problem::Wrong)?;
-        let as_stored = tensors.iter().all(|tensor| tensor.encoding == slot.encoding);
-        if let ([tensor], true) = (&tensors[..], as_stored) {
+        let as_stored = tensors
+            .iter()
+            .all(|tensor| tensor.encoding == slot.encoding && tensor.copied_encoding() == slot.encoding);
+        if let ([tensor], true) = (
+            &tensors[..],
+            as_stored && tensors.iter().all(|tensor| !tensor.transposed),
+        ) {
             return Ok(tensor.bytes.as_ptr() as u64);
         }
         let key = (names(slot).to_vec(), slot.shape.clone(), slot.encoding);
@@ -232,7 +237,7 @@ fn mismatch(tensor: &TensorRef, slot: &ParamSlot, shape: &[usize]) -> Option<Str
             tensor.name, tensor.shape, slot.name
         ));
     }
-    let readable = tensor.encoding == slot.encoding || slot.convert;
+    let readable = tensor.copied_encoding() == slot.encoding || slot.convert;
     (!readable).then(|| {
         format!(
             "tensor `{}` is stored as {}, expected {} (for `{}`); the program was built for another file",
@@ -246,7 +251,12 @@ fn mismatch(tensor: &TensorRef, slot: &ParamSlot, shape: &[usize]) -> Option<Str
 
 /// The message for quantised weights whose tensors of scales are not read by any parameter.
 fn quantised(checkpoint: &Checkpoint, descriptor: &Descriptor) -> Option<String> {
-    let read: HashSet<&str> = descriptor.params.iter().flat_map(names).map(String::as_str).collect();
+    let read: HashSet<&str> = descriptor
+        .params
+        .iter()
+        .flat_map(names)
+        .map(|name| base(name))
+        .collect();
     let companions = checkpoint.companions(checkpoint.names().filter(|name| !read.contains(name)));
     let (first, more) = companions.split_first()?;
     let more = match more.len() {
@@ -306,7 +316,7 @@ fn copy(tensors: &[TensorRef], slot: &ParamSlot, as_stored: bool) -> Result<Regi
         });
         let (here, after) = rest.split_at_mut(wanted);
         if as_stored {
-            here.copy_from_slice(&tensor.bytes[..wanted]);
+            here.copy_from_slice(&tensor.stored()[..wanted]);
         } else {
             for (to, value) in here.as_chunks_mut::<4>().0.iter_mut().zip(tensor.to_f32()?) {
                 *to = value.to_le_bytes();

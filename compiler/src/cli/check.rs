@@ -3,7 +3,7 @@
 use super::session::{ModelArgs, OK, Session, WRONG};
 use crate::{
     diag::{Diagnostic, Placed},
-    effective,
+    effective, import,
     library::Library,
     model::{self, weights::distinct_parameters},
 };
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Models (YAML) and layer files (.seq); `-` is standard input
+    /// Models and families (YAML) and layer files (.seq); `-` is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -37,6 +37,8 @@ pub(crate) fn check(session: &mut Session, args: &CheckArgs) -> u8 {
     for path in &args.files {
         let one = if path.extension().is_some_and(|e| e == "seq") {
             check_layers(session, path)
+        } else if path.is_file() && model::text_of(path).is_ok_and(|text| import::is_family(&text)) {
+            check_family(session, path)
         } else {
             check_model(session, path, args)
         };
@@ -57,6 +59,16 @@ fn check_layers(session: &mut Session, path: &std::path::Path) -> u8 {
         OK
     } else {
         session.report(&diagnostics)
+    }
+}
+
+fn check_family(session: &mut Session, path: &std::path::Path) -> u8 {
+    match import::check_family(path, &mut session.sources) {
+        Ok(name) => {
+            session.say(&format!("{}: ok: the family {name}", path.display()));
+            OK
+        }
+        Err(diagnostics) => session.report(&diagnostics),
     }
 }
 

@@ -19,6 +19,9 @@ use seqc_grammar::{
 };
 use std::collections::HashMap;
 
+/// Keys of a family that are not keys of a model, or are read otherwise.
+pub(super) const KEYS: &[&str] = &["family", "match", "include", "sizes", "require", "unused", "use"];
+
 /// A description of the models of one architecture.
 pub(super) struct Family {
     /// Its name.
@@ -29,6 +32,8 @@ pub(super) struct Family {
     matches: Vec<(String, Vec<String>)>,
     /// Its own sizes, requirements and tensors without use, and those of the parts that it includes.
     clauses: Clauses,
+    /// Layer files of its own, relative to the family file.
+    pub(super) uses: Vec<String>,
     /// What is copied into the model.
     pub(super) rest: String,
 }
@@ -52,6 +57,7 @@ impl Family {
             title: title.unwrap_or(name).to_owned(),
             matches: matches.iter().map(|(k, v)| (k.text.clone(), texts(v))).collect(),
             clauses,
+            uses: root.get("use").map(texts).unwrap_or_default(),
             rest: rest(text, &root),
         })
     }
@@ -135,10 +141,7 @@ fn rest(text: &str, root: &Node) -> String {
     let starts: Vec<usize> = entries.iter().map(|(k, _)| k.span.start as usize).collect();
     let mut out = String::new();
     for (n, (key, _)) in entries.iter().enumerate() {
-        if matches!(
-            key.text.as_str(),
-            "family" | "match" | "include" | "sizes" | "require" | "unused"
-        ) {
+        if KEYS.contains(&key.text.as_str()) {
             continue;
         }
         let end = starts.get(n + 1).copied().unwrap_or(text.len());

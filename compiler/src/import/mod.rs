@@ -1,12 +1,16 @@
 //! From a checkpoint's configuration to a model file: by the families of `specs/families`.
 
 pub(crate) mod caches;
+mod check;
 mod clauses;
 mod config;
 mod error;
 mod family;
 mod found;
+mod places;
 mod text;
+
+pub use check::{family as check_family, is_family};
 
 use crate::{
     diag::Diagnostic,
@@ -20,7 +24,7 @@ use error::bare;
 use family::Family;
 use found::Found;
 use seqc_checkpoint::{Checkpoint, unquantised};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is imported.
 #[derive(Clone, Copy, Debug)]
@@ -77,8 +81,13 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found),
     } else {
         None
     };
-    let family = match request.family {
-        Some(path) => given(path, config, sources)?,
+    let own = match request.family {
+        Some(path) => Some(path.to_owned()),
+        None => places::beside(checkpoint),
+    };
+    // A family of the user's own has a folder, in which its layer files are.
+    let (family, home) = match own {
+        Some(path) => (given(&path, config, sources)?, path.parent().map(Path::to_owned)),
         None => choose(config, sources)?,
     };
     let name = checkpoint
@@ -105,6 +114,12 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found),
             effective::text(&paths::relative(tokenizer, &base))
         ));
     }
+    if !family.uses.is_empty() {
+        let home = home.unwrap_or_default();
+        let seen = |file: &String| effective::text(&paths::relative(&home.join(file), &base));
+        let files: Vec<String> = family.uses.iter().map(seen).collect();
+        text.push_str(&format!("use: [{}]\n", files.join(", ")));
+    }
     text.push_str(&caches::line(request.caches)?);
     let folder = found.weights.parent().unwrap_or(Path::new(""));
     text.push_str(&text::entries(config, folder)?);
@@ -125,13 +140,19 @@ fn given(path: &Path, config: &Config, sources: &mut Sources) -> Result<Family, 
     }
 }
 
-/// The family that fits a configuration.
-fn choose(config: &Config, sources: &mut Sources) -> Result<Family, Diagnostic> {
+/// The family that fits a configuration: of the user's folder, with that folder, or of the library.
+fn choose(config: &Config, sources: &mut Sources) -> Result<(Family, Option<PathBuf>), Diagnostic> {
+    for path in places::own()? {
+        let family = Family::read(&path.display().to_string(), &model::text_of(&path)?, sources)?;
+        if family.fits(config) {
+            return Ok((family, path.parent().map(Path::to_owned)));
+        }
+    }
     let mut known: Vec<String> = Vec::new();
     for (name, text) in standard::families() {
         let family = Family::read(&name, text, sources)?;
         if family.fits(config) {
-            return Ok(family);
+            return Ok((family, None));
         }
         known.extend(family.kinds(config.kind_key()));
     }
@@ -140,9 +161,11 @@ fn choose(config: &Config, sources: &mut Sources) -> Result<Family, Diagnostic> 
         return Err(bare(format!("{}: there is no `{key}`", config.shown())));
     };
     let message = format!("{}: `{key}` is `{found}`, which no family describes", config.shown());
-    Err(bare(message)
-        .help(format!("known are {}", known.join(", ")))
-        .help("for other architectures write a family file (docs/families.md) and pass it with `--family FILE.yaml`"))
+    Err(bare(message).help(format!("known are {}", known.join(", "))).help(
+        "for another architecture write a family file, most easily from that of a similar one (docs/families.md), and check it with \
+         `seqc check FAMILY.yaml`; then pass it with `--family FAMILY.yaml`, put it beside the checkpoint as family.yaml, or into \
+         $XDG_CONFIG_HOME/seqc/families",
+    ))
 }
 
 fn plain_name(name: &str) -> String {

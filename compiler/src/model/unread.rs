@@ -5,7 +5,7 @@ use crate::{
     diag::{Diagnostic, Placed},
     source::{FileId, Place},
 };
-use seqc_checkpoint::{Checkpoint, unquantised};
+use seqc_checkpoint::{Checkpoint, base, unquantised};
 use seqc_formats::Encoding;
 use seqc_grammar::model::{ModelFile, Weights};
 use seqc_ir::Model;
@@ -17,7 +17,7 @@ const SHOWN: usize = 3;
 /// Tensors that nothing reads and that the model does not list as unused.
 fn unread<'c>(checkpoint: &'c Checkpoint, model: &Model, file: &ModelFile) -> Vec<&'c str> {
     let params = model.calls.iter().flat_map(|call| &call.params);
-    let read: HashSet<&str> = params.flat_map(|p| &p.tensors).map(String::as_str).collect();
+    let read: HashSet<&str> = params.flat_map(|p| &p.tensors).map(|name| base(name)).collect();
     let listed = file.weights.iter().flat_map(|w| &w.unused);
     let listed: Vec<&str> = listed.map(|pattern| pattern.value.as_str()).collect();
     checkpoint

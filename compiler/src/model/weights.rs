@@ -5,7 +5,7 @@ use crate::{
     diag::{Diagnostic, Placed},
     source::{FileId, Place},
 };
-use seqc_checkpoint::Checkpoint;
+use seqc_checkpoint::{Checkpoint, base};
 use seqc_formats::Encoding;
 use seqc_grammar::{
     ast::Span,
@@ -135,6 +135,13 @@ impl Tensors {
         let mut encoding = Encoding::F32;
         for name in &source.tensors {
             let Some(tensor) = checkpoint.get(name) else {
+                if let Some(whole) = checkpoint.get(base(name)) {
+                    let message = format!("`{name}` is no part of a tensor of shape {:?}", whole.shape);
+                    let d = Diagnostic::new("bad-tensor", place, message);
+                    return Err(d.help(
+                        "`rows` are numbers of rows from 0, the end exclusive, and whole blocks of quantised weights",
+                    ));
+                }
                 let message = format!("there is no tensor `{name}` in {}", self.shown());
                 let d = Diagnostic::new("missing-tensor", place, message)
                     .says(format!("wanted for `{}`, of shape {shape:?}", source.name));
@@ -152,7 +159,7 @@ impl Tensors {
                     Diagnostic::new("bad-tensor", place, message).says(format!("`{}` takes {expected:?}", source.name));
                 return Err(d.help("compare the sizes of the model with those of the checkpoint"));
             }
-            encoding = tensor.encoding;
+            encoding = tensor.copied_encoding();
         }
         Ok(encoding)
     }

@@ -387,7 +387,7 @@ fn a_family_of_ones_own_is_given() {
     let config = CONFIG.replace("\"llama\"", "\"mine\"");
     let dir = checkpoint("family", &config, &plain());
     let said = refused(&dir);
-    holds(&said, &["`model_type` is `mine`", "--family FILE.yaml"]);
+    holds(&said, &["`model_type` is `mine`", "--family FAMILY.yaml"]);
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/families/llama.yaml");
     let family = fs::read_to_string(shipped).unwrap_or_else(|e| panic!("{e}"));
     let path = dir.join("mine.yaml");

@@ -1,4 +1,4 @@
-//! Families that include parts of `specs/families/parts`.
+//! Families that include parts of `specs/families/parts`, and models that load parts of tensors.
 
 use super::{CONFIG, checkpoint, holds, plain, try_import, write};
 
@@ -47,5 +47,28 @@ fn requirements_of_parts_hold() {
     match try_import(&dir, Some(&path)) {
         Ok(_) => panic!("a norm adds a number"),
         Err(said) => holds(&said, &["the norms add a small number above 0, not 0"]),
+    }
+}
+
+#[test]
+fn rows_that_a_tensor_has_not_are_named() {
+    let dir = checkpoint("rows", CONFIG, &plain());
+    let path = dir.join("mine.yaml");
+    for (rows, says) in [
+        (
+            "0..9",
+            "gate_proj.weight|rows 0..9` is no part of a tensor of shape [8, 8]",
+        ),
+        ("2..6", "has shape [4, 8]"),
+    ] {
+        let part = format!("gate_proj: {{tensor: model.layers.0.mlp.gate_proj.weight, rows: {rows}}}");
+        write(
+            &path,
+            FAMILY.replace("gate_proj: model.layers.0.mlp.gate_proj.weight", &part),
+        );
+        match try_import(&dir, Some(&path)) {
+            Ok(_) => panic!("there are no such rows"),
+            Err(said) => holds(&said, &[says]),
+        }
     }
 }

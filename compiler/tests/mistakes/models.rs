@@ -93,6 +93,31 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("stream-missing", "- swiglu: {hidden: 128}", "- gmu: {}"),
     (
+        "load-part-without-tensor",
+        "- swiglu: {hidden: 128}",
+        "- swiglu: {hidden: 128}\n    load: {up_proj: {rows: 0..4}}",
+    ),
+    (
+        "load-part-rows-not-a-range",
+        "- swiglu: {hidden: 128}",
+        "- swiglu: {hidden: 128}\n    load: {up_proj: {tensor: w, rows: d}}",
+    ),
+    (
+        "load-part-transpose-not-a-boolean",
+        "- swiglu: {hidden: 128}",
+        "- swiglu: {hidden: 128}\n    load: {up_proj: {tensor: w, transpose: yes}}",
+    ),
+    (
+        "load-part-misspelt",
+        "- swiglu: {hidden: 128}",
+        "- swiglu: {hidden: 128}\n    load: {up_proj: {tensor: w, row: 0..d}}",
+    ),
+    (
+        "load-part-rows-of-an-unknown-size",
+        "- swiglu: {hidden: 128}",
+        "- swiglu: {hidden: 128}\n    load: {up_proj: {tensor: w, rows: 0..dd}}",
+    ),
+    (
         "load-unknown-parameter",
         "- swiglu: {hidden: 128}",
         "- swiglu: {hidden: 128}\n    load: {w1: a.b}",

@@ -26,5 +26,8 @@ pub const CACHE_KEYS: &[&str] = &["on", "policy", "type"];
 /// Keys beside the layer of an entry.
 pub const ENTRY_KEYS: &[&str] = &["name", "block", "load", "if", "in", "tap"];
 
+/// Keys of a tensor of which a part is loaded.
+pub(super) const PART_KEYS: &[&str] = &["tensor", "rows", "transpose"];
+
 /// Keys of a repeat.
 pub const REPEAT_KEYS: &[&str] = &["repeat", "of", "if"];

@@ -26,6 +26,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("of settings", "attention: {heads: 4}"),
     ("arguments to streams", "in: {m: memory}"),
     ("streams to definitions", "tap: {memory: h}"),
+    ("a range of rows", "rows: 0..d"),
     ("parameters to tensors", "load: {up_proj: \"layers.{i}.up\"}"),
     ("the name of a tensor", "\"layers.{i}.weight\""),
     ("a name for the layer", "name: mixer"),

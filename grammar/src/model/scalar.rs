@@ -1,6 +1,7 @@
 //! Expressions and templates inside the scalars of a model file.
 
 use super::{
+    keys::PART_KEYS,
     reader::Reader,
     types::{Part, Template},
 };
@@ -63,6 +64,69 @@ impl Reader<'_> {
         }
         self.diagnostics.extend(diagnostics);
         expr
+    }
+
+    /// The name of a tensor, or `{tensor: NAME, rows: FROM..TO, transpose: true}`: rows first, then the exchange of the last two axes. The parts
+    /// stand behind the name as checkpoints read them.
+    pub(super) fn tensor(&mut self, node: &Node) -> Option<Template> {
+        let Kind::Map(entries) = &node.kind else {
+            return self.template(node);
+        };
+        let (mut template, mut rows, mut transpose) = (None, Vec::new(), false);
+        for (key, value) in entries {
+            match key.text.as_str() {
+                "tensor" => template = self.template(value),
+                "rows" => rows = self.rows(value),
+                "transpose" => transpose = self.flag(value),
+                _ => self.unknown_key(key, "a tensor", PART_KEYS),
+            }
+        }
+        let Some(mut template) = template else {
+            let d = Diagnostic::error("missing-key", "this names no tensor");
+            let help = "write `{tensor: NAME, rows: FROM..TO}` or `{tensor: NAME, transpose: true}`";
+            self.diagnostics.push(d.label(self.file, node.span, "").help(help));
+            return None;
+        };
+        template.parts.extend(rows);
+        template
+            .parts
+            .extend(transpose.then(|| Part::Text("|transpose".to_owned())));
+        template.span = node.span;
+        Some(template)
+    }
+
+    fn rows(&mut self, node: &Node) -> Vec<Part> {
+        let Kind::Scalar { text, at, .. } = &node.kind else {
+            self.wrong(node, "a range of rows");
+            return Vec::new();
+        };
+        let base = at.map_or(node.span, |at| Span::new(at as usize, at as usize + text.len()));
+        let (part, mut diagnostics) = braced(self.file, text, base);
+        if at.is_none() {
+            point_at(&mut diagnostics, node.span);
+        }
+        self.diagnostics.extend(diagnostics);
+        let Part::Range(mut from, mut to) = part else {
+            self.wrong(node, "a range of rows");
+            return Vec::new();
+        };
+        if at.is_none() {
+            from.map_spans(&mut |_| node.span);
+            to.map_spans(&mut |_| node.span);
+        }
+        let text = |text: &str| Part::Text(text.to_owned());
+        vec![text("|rows "), Part::Expr(from), text(".."), Part::Expr(to)]
+    }
+
+    fn flag(&mut self, node: &Node) -> bool {
+        match node.text() {
+            Some("true") => true,
+            Some("false") => false,
+            _ => {
+                self.wrong(node, "`true` or `false`");
+                false
+            }
+        }
     }
 
     /// A text with expressions in braces.

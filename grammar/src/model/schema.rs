@@ -151,6 +151,16 @@ fn definitions() -> Value {
     })
 }
 
+/// The name of a tensor, or a part of one.
+fn tensor() -> Value {
+    json!({"anyOf": [{"type": "string"}, {
+        "type": "object",
+        "properties": {"tensor": {"type": "string"}, "rows": {"type": "string"}, "transpose": {"type": "boolean"}},
+        "required": ["tensor"],
+        "additionalProperties": false,
+    }]})
+}
+
 fn entry_key(key: &str) -> Value {
     let names = map_of(json!({"type": "string"}));
     match key {
@@ -161,7 +171,7 @@ fn entry_key(key: &str) -> Value {
         "block" => described("what wraps this layer", reference("block")),
         "load" => described(
             "parameter to checkpoint tensor; braces hold expressions, a list or a range stacks tensors",
-            map_of(json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})),
+            map_of(json!({"anyOf": [tensor(), {"type": "array", "items": tensor()}]})),
         ),
         "if" => described("it is there only if this holds", reference("expression")),
         "in" => described("streams by argument name", names),

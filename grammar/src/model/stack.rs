@@ -184,10 +184,10 @@ impl Reader<'_> {
             };
             let load = match &value.kind {
                 Kind::List(items) => {
-                    let templates = items.iter().filter_map(|item| self.template(item)).collect();
+                    let templates = items.iter().filter_map(|item| self.tensor(item)).collect();
                     Some(Load::Stack(templates, value.span))
                 }
-                Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => self.template(value).map(Load::One),
+                Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => self.tensor(value).map(Load::One),
             };
             loads.extend(load.map(|load| (path, load)));
         }

@@ -34,6 +34,11 @@ impl Known {
         self.dir.join("expected.safetensors")
     }
 
+    fn has_head(&self) -> bool {
+        let config = fs::read_to_string(self.dir.join("config.json")).unwrap_or_default();
+        config.contains("ForCausalLM") || config.contains("LMHeadModel")
+    }
+
     /// The model that `seqc import` writes, which has nothing to remark.
     fn import(&self) -> PathBuf {
         let model = seqc_tests::scratch("families").join(format!("{}.yaml", self.name));
@@ -72,6 +77,30 @@ fn all() -> Vec<Known> {
     all
 }
 
+/// Rows of fused matrices as parameters of their own: the same numbers, of tensors in bf16 that are mapped and not copied.
+#[test]
+fn parts_of_tensors_are_loaded() {
+    let known = all().into_iter().find(|known| known.dir.join("parts.yaml").exists());
+    let known = known.unwrap_or_else(|| panic!("a checkpoint has a family beside it that loads parts"));
+    let (model, family) = (
+        seqc_tests::scratch("families").join("parts.yaml"),
+        known.dir.join("parts.yaml"),
+    );
+    let words = [
+        "import".into(),
+        known.dir.clone(),
+        "--family".into(),
+        family,
+        "-o".into(),
+        model.clone(),
+        "--force".into(),
+    ];
+    assert_eq!(command::seqc(&words).ok().stderr.matches("arning").count(), 0);
+    let program = program::built("family-parts", || model);
+    let off = known.deviation(&program.logits(&known.tokens(), Way::default()));
+    assert!(off <= TOLERANCE, "off by {off:e}");
+}
+
 #[test]
 fn checkpoints_of_all_families_are_evaluated_as_transformers_does() {
     for known in all() {
@@ -108,7 +137,13 @@ fn programs_of_some_families_compute_as_transformers_does() {
         }
         let program = program::built(&format!("family-{}", known.name), || known.import());
         let tokens = known.tokens();
-        for chunks in [vec![tokens.len()], vec![7, 1, 1, 11]] {
+        let whole = vec![tokens.len()];
+        // A model without a head may look ahead: it reads its input at once.
+        let ways = match known.has_head() {
+            true => vec![whole, vec![7, 1, 1, 11]],
+            false => vec![whole],
+        };
+        for chunks in ways {
             let way = Way {
                 chunks: &chunks,
                 ..Way::default()
@@ -121,4 +156,61 @@ fn programs_of_some_families_compute_as_transformers_does() {
             );
         }
     }
+}
+
+/// A family beside the checkpoint goes before those of the user's folder, and these before the library; layer files are found from the family.
+#[test]
+fn families_of_the_user_go_first() {
+    let from = all().into_iter().find(|known| known.name == "smollm3");
+    let from = from.unwrap_or_else(|| panic!("there is no such checkpoint"));
+    let home = seqc_tests::scratch("families-of-the-user");
+    let (folder, checkpoint) = (home.join("seqc").join("families"), home.join("checkpoint"));
+    fs::remove_dir_all(&home).unwrap_or_else(|error| panic!("{error}"));
+    for dir in [&folder, &checkpoint] {
+        fs::create_dir_all(dir).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let write = |path: PathBuf, text: &str| fs::write(&path, text).unwrap_or_else(|error| panic!("{error}"));
+    for name in ["config.json", "model.safetensors"] {
+        fs::copy(from.dir.join(name), checkpoint.join(name)).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let family = |name: &str| {
+        format!(
+            "# {name}\nfamily: mine\nmatch: {{model_type: smollm3}}\ninclude: [decoder]\nuse: [twice.seq]\nunused: [\"model.layers.*\", model.norm.weight]\n\
+             stack:\n  - embed: {{vocab: vocab}}\n    load: {{weight: model.embed_tokens.weight}}\n  - twice: {{}}\n  - head: {{vocab: vocab}}\n    \
+             load: {{weight: \"{{output}}\"}}\n"
+        )
+    };
+    let import = || {
+        let mut seqc = std::process::Command::new(command::seqc_binary());
+        seqc.env("XDG_CONFIG_HOME", &home).args(["import", "--force", "-o"]);
+        let model = home.join("model.yaml");
+        let done = seqc
+            .args([&model, &checkpoint])
+            .output()
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        fs::read_to_string(model).unwrap_or_else(|error| panic!("{error}"))
+    };
+    assert!(import().starts_with("# SmolLM3"));
+    for (dir, name, layers) in [
+        (&folder, "mine.yaml", "seqc/families/twice.seq"),
+        (&checkpoint, "family.yaml", "checkpoint/twice.seq"),
+    ] {
+        write(dir.join("twice.seq"), "layer twice(x: [d]) -> [d] {\n  2 * x\n}\n");
+        write(dir.join(name), &family(name));
+        let model = import();
+        assert!(model.starts_with(&format!("# {name}")), "{model}");
+        assert!(model.contains(&format!("use: [{layers}]")), "{model}");
+        let said = command::seqc(&[PathBuf::from("check"), dir.join(name)]).ok();
+        assert!(
+            said.stdout.contains("ok: the family mine") || said.stderr.contains("ok: the family mine"),
+            "{said:?}"
+        );
+    }
+    write(folder.join("wrong.yaml"), &family("wrong").replace("unused:", "unusd:"));
+    let said = command::seqc(&[PathBuf::from("check"), folder.join("wrong.yaml")]).refused();
+    assert!(
+        said.contains("a family has no key `unusd`") && said.contains("did you mean `unused`?"),
+        "{said}"
+    );
 }

@@ -1,0 +1,56 @@
+//! `seqc check FAMILY.yaml`: what can be said of a family without a checkpoint.
+
+use super::family::{self, Family};
+use crate::{
+    diag::{Diagnostic, Placed},
+    model,
+    source::{Place, Sources},
+};
+use seqc_grammar::{
+    FileId,
+    model::{MODEL_KEYS, read_model},
+    yaml::{Kind, Node, parse_yaml},
+};
+use std::path::Path;
+
+/// What a model has that a family has not.
+const STUB: &str = "version: 1\nmodel: family\n";
+
+/// Whether a text is a family and no model.
+pub fn is_family(text: &str) -> bool {
+    let (root, _) = parse_yaml(FileId::default(), text);
+    root.is_some_and(|root| root.get("match").is_some() && root.get("version").is_none())
+}
+
+/// Everything that is wrong with a family file: its keys, expressions and parts, and the keys and expressions of its stack. Whether the
+/// layers fit together is known with a configuration only.
+pub fn family(path: &Path, sources: &mut Sources) -> Result<String, Vec<Diagnostic>> {
+    let text = model::text_of(path).map_err(|d| vec![d])?;
+    let shown = path.display().to_string();
+    let family = Family::read(&shown, &text, sources).map_err(|d| vec![d])?;
+    let id = sources.add(&shown, &text);
+    let (root, mut diagnostics) = parse_yaml(id, &text);
+    let entries = root.as_ref().and_then(Node::entries).unwrap_or(&[]);
+    let known = |key: &str| family::KEYS.contains(&key) || MODEL_KEYS.contains(&key);
+    for (key, _) in entries.iter().filter(|(key, _)| !known(&key.text)) {
+        let message = format!("a family has no key `{}`", key.text.escape_debug());
+        let d = Diagnostic::new("unknown-key", Place::new(id, key.span), message);
+        diagnostics.push(d.did_you_mean(&key.text, family::KEYS.iter().chain(MODEL_KEYS).copied()));
+    }
+    let stub = parse_yaml(id, STUB).0;
+    let stub = stub.as_ref().and_then(Node::entries).unwrap_or(&[]);
+    let of_model = entries
+        .iter()
+        .filter(|(key, _)| MODEL_KEYS.contains(&key.text.as_str()) && !family::KEYS.contains(&key.text.as_str()));
+    let model = Node {
+        kind: Kind::Map(stub.iter().chain(of_model).cloned().collect()),
+        span: root.as_ref().map(|root| root.span).unwrap_or_default(),
+    };
+    let mut problems = Vec::new();
+    read_model(id, &model, &mut problems);
+    diagnostics.extend(problems);
+    match diagnostics.is_empty() {
+        true => Ok(family.name),
+        false => Err(diagnostics),
+    }
+}
