@@ -1,6 +1,6 @@
 //! One tensor of a checkpoint and its conversion to f32.
 
-use crate::{error::Error, view::exchange};
+use crate::error::Error;
 use seqc_formats::Encoding;
 use std::borrow::Cow;
 
@@ -88,4 +88,18 @@ impl TensorRef<'_> {
             encoding: self.encoding,
         })
     }
+}
+
+/// Exchanges the last two axes, of sizes `from` and `to` in the result, of elements of `size` parts each.
+fn exchange<T: Copy>(data: &[T], from: usize, to: usize, size: usize) -> Vec<T> {
+    let mut out = Vec::with_capacity(data.len());
+    for matrix in data.chunks_exact((from * to * size).max(1)) {
+        for i in 0..from {
+            for j in 0..to {
+                let at = (j * from + i) * size;
+                out.extend_from_slice(&matrix[at..at + size]);
+            }
+        }
+    }
+    out
 }

@@ -63,20 +63,6 @@ fn transposed(mut tensor: TensorRef<'_>) -> Option<TensorRef<'_>> {
     Some(tensor)
 }
 
-/// Exchanges the last two axes, of sizes `from` and `to` in the result, of elements of `size` parts each.
-pub(crate) fn exchange<T: Copy>(data: &[T], from: usize, to: usize, size: usize) -> Vec<T> {
-    let mut out = Vec::with_capacity(data.len());
-    for matrix in data.chunks_exact((from * to * size).max(1)) {
-        for i in 0..from {
-            for j in 0..to {
-                let at = (j * from + i) * size;
-                out.extend_from_slice(&matrix[at..at + size]);
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

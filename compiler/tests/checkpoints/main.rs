@@ -2,6 +2,7 @@
 
 mod encoder;
 mod parts;
+mod published;
 mod quantised;
 
 use seqc::{
