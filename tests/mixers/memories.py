@@ -96,4 +96,46 @@ def memmamba(name):
     return f
 
 
-MAKERS = {"titans": titans, "ttt_linear": ttt_linear, "memmamba": memmamba}
+def hope(name):
+    """Self-modifying Titans of HOPE (Behrouz et al. 2025, arXiv:2512.24695, section 8): five memories, each a network of two layers without biases
+    beside a skip, which all learn from their own answers; read before the write, gradients at the weights with which a chunk of 8 began."""
+    f = Fixture(name, layer="self_modifying_titans")
+    hidden, chunk, rate = 12, 8, 0.2
+    f.x = (f.x + 1).astype(np.float32).astype(np.float64)
+    conv, q_proj = f.weight("conv", D, 4), f.weight("q_proj", D, D)
+    inner, outer = f.weight("inner", 3, hidden, D), f.weight("outer", 3, D, hidden)
+    gate_inner, gate_outer = f.weight("gate_inner", 2, hidden, D), f.weight("gate_outer", 2, hidden)
+    gate_skip, out = f.weight("gate_skip", 2, D, scale=0.1, shift=0.3), f.weight("o_proj", D, D)
+    # A memory is [matrix at the input, matrix at the output, skip]; the skip of the first three is the identity and stays.
+    names = ("key", "value", "memory", "step", "keep")
+    now = {key: [inner[i], outer[i], None] for i, key in enumerate(names[:3])}
+    now.update({key: [gate_inner[i], gate_outer[i][None], gate_skip[i][None]] for i, key in enumerate(names[3:])})
+
+    def answer(memory, u):
+        first, last, skip = memory
+        return (u if skip is None else skip @ u) + last @ gelu(first @ u)
+
+    def slope(z):
+        return gelu(z) / z + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+
+    rows = []
+    for t, u in enumerate(short_conv(f.x, conv)):
+        if t % chunk == 0:
+            begun = {key: list(memory) for key, memory in now.items()}
+        k, v = unit(answer(begun["key"], u)), answer(begun["value"], u)
+        eta, alpha = rate * softplus(answer(begun["step"], u)[0]), sigmoid(answer(begun["keep"], u)[0])
+        rows.append(out @ answer(begun["memory"], unit(q_proj @ u)))
+        forget = alpha * np.eye(D) - eta * np.outer(k, k)
+        for key in names:
+            first, last, skip = begun[key]
+            error = 2 * (answer(begun[key], k) - answer(begun[key], v))
+            z = first @ k
+            now[key][0] = now[key][0] @ forget - eta * np.outer((last.T @ error) * slope(z), k)
+            now[key][1] = alpha * now[key][1] - eta * np.outer(error, gelu(z))
+            if skip is not None:
+                now[key][2] = now[key][2] @ forget - eta * np.outer(error, k)
+    f.answer(rows)
+    return f
+
+
+MAKERS = {"hope": hope, "titans": titans, "ttt_linear": ttt_linear, "memmamba": memmamba}

@@ -53,6 +53,7 @@ mixers! {
     gss: "gss" -> "y" [], TOLERANCE;
     h3: "h3" -> "y" [], TOLERANCE;
     hash_attention: "hash_attention" -> "y" [], TOLERANCE;
+    hope: "hope" -> "y" [], TOLERANCE;
     hyena: "hyena" -> "y" [], TOLERANCE;
     infllm: "infllm" -> "y" [], TOLERANCE;
     kda: "kda" -> "y" [], TOLERANCE;
