@@ -1,7 +1,7 @@
 """Memories that learn while they are read, and pools of notes."""
 import numpy as np
 
-from fixture import Fixture, gelu, layer_norm, rms, short_conv, sigmoid, silu, softmax, softplus, unit
+from fixture import Fixture, gelu, layer_norm, rms, short_conv, sigmoid, silu, softmax, softplus, turn, unit
 
 D, HEADS, HD = 16, 2, 8
 
@@ -138,4 +138,33 @@ def hope(name):
     return f
 
 
-MAKERS = {"hope": hope, "titans": titans, "ttt_linear": ttt_linear, "memmamba": memmamba}
+def h_net(name):
+    """Dynamic chunking of H-Net (Hwang et al. 2025, arXiv:2507.07955, equations 4 to 9) around one attention and one feed-forward: the chunks are
+    found first, then the network runs over their first tokens alone."""
+    f = Fixture(name, layer="dynamic_chunks")
+    bound_q, bound_k, skip = f.weight("bound_q", D, D), f.weight("bound_k", D, D), f.weight("skip", D, D)
+    norm, mlp_norm = f.weight("norm", D, scale=0.1, shift=1.0), f.weight("mlp_norm", D, scale=0.1, shift=1.0)
+    q_proj, k_proj, v_proj, out = (f.weight(key, D, D) for key in ("q_proj", "k_proj", "v_proj", "o_proj"))
+    gate, up, down = f.weight("gate_proj", 24, D), f.weight("up_proj", 24, D), f.weight("down_proj", D, 24)
+    p = [1.0]
+    for now, before in zip(f.x[1:], f.x):
+        a, b = bound_q @ now, bound_k @ before
+        p.append((1 - a @ b / np.sqrt((a @ a) * (b @ b))) / 2)
+        assert abs(p[-1] - 0.5) > 1e-5
+    starts = [t for t in range(len(p)) if p[t] >= 0.5]
+    keys, values, smooth, held = [], [], np.zeros(D), {}
+    for t in starts:
+        n = rms(f.x[t], 1e-5) * norm
+        q = turn((q_proj @ n).reshape(HEADS, HD), t)
+        keys.append(turn((k_proj @ n).reshape(HEADS, HD), t))
+        values.append((v_proj @ n).reshape(HEADS, HD))
+        K, V = np.array(keys), np.array(values)
+        u = f.x[t] + out @ np.concatenate([softmax(K[:, h] @ q[h] * HD ** -0.5) @ V[:, h] for h in range(HEADS)])
+        m = rms(u, 1e-5) * mlp_norm
+        smooth = p[t] * (u + down @ (silu(gate @ m) * (up @ m))) + (1 - p[t]) * smooth
+        held[t] = smooth
+    f.answer([held[max(s for s in starts if s <= t)] + skip @ x for t, x in enumerate(f.x)])
+    return f
+
+
+MAKERS = {"h_net": h_net, "hope": hope, "titans": titans, "ttt_linear": ttt_linear, "memmamba": memmamba}

@@ -51,6 +51,7 @@ mixers! {
     gated_deltanet: "gated_deltanet" -> "y" [], TOLERANCE;
     gla: "gla" -> "y" [], TOLERANCE;
     gss: "gss" -> "y" [], TOLERANCE;
+    h_net: "h_net" -> "y" [], TOLERANCE;
     h3: "h3" -> "y" [], TOLERANCE;
     hash_attention: "hash_attention" -> "y" [], TOLERANCE;
     hope: "hope" -> "y" [], TOLERANCE;
