@@ -14,6 +14,7 @@ pub(crate) use requested::requested;
 
 use minijinja::{Environment, Error as TemplateError, ErrorKind, Value};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::{Error, Result, bounded::bounded, tokenizer::Tokenizer};
 
@@ -43,12 +44,26 @@ impl Message {
     }
 }
 
+/// What templates are given beside the messages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// Tools that the model may call, as templates expect them: mostly JSON schemas of functions.
+    pub tools: Option<Json>,
+    /// Documents that the model may use.
+    pub documents: Option<Json>,
+    /// Further variables by name, which come before the special tokens of these names.
+    pub variables: Vec<(String, Json)>,
+}
+
+/// Names that templates have for what is given otherwise.
+pub(crate) const TAKEN: &[&str] = &["messages", "tools", "documents"];
+
 /// The generation prompt of a conversation.
 ///
 /// # Errors
 ///
 /// A tokenizer without a template, a template that is wrong, refuses the messages or does not end.
-pub fn render(tokenizer: &Tokenizer, messages: &[Message]) -> Result<String> {
+pub fn render(tokenizer: &Tokenizer, messages: &[Message], given: &Given) -> Result<String> {
     let Some(template) = tokenizer.chat_template() else {
         return Err(Error::input(
             "the tokenizer has no chat template: give the whole text with --prompt",
@@ -60,19 +75,22 @@ pub fn render(tokenizer: &Tokenizer, messages: &[Message]) -> Result<String> {
         )));
     }
     let template = tags::plain(template);
-    let nothing = || Value::from(());
+    let or_none = |json: &Option<Json>| json.as_ref().map_or(Value::from(()), Value::from_serialize);
     let specials = tokenizer.specials();
     let specials = specials
         .iter()
         .map(|(name, text)| (format!("{name}_token"), Value::from(text)));
-    let given = [
+    let standing = [
         ("messages", Value::from_serialize(messages)),
-        ("tools", nothing()),
-        ("documents", nothing()),
+        ("tools", or_none(&given.tools)),
+        ("documents", or_none(&given.documents)),
         ("add_generation_prompt", Value::from(true)),
     ];
+    let variables = given.variables.iter();
+    // Of equal names the last one counts.
     let values: Value = specials
-        .chain(given.map(|(name, value)| (name.to_owned(), value)))
+        .chain(standing.map(|(name, value)| (name.to_owned(), value)))
+        .chain(variables.map(|(name, value)| (name.clone(), Value::from_serialize(value))))
         .collect();
     let rendered = bounded(|| {
         let rendered = environment().render_str(&template, values);

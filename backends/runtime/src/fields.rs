@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Error,
-    chat::{self, Message},
+    chat::{self, Given, Message},
     engine::Generation,
     entropy::any_seed,
     generation::{Grammar, SamplingOptions, TokenBias},
@@ -149,6 +149,22 @@ impl Fields {
     pub(crate) fn messages(&self) -> Result<Vec<Message>, Wrong> {
         let messages = chat::requested(self.required("messages")?);
         messages.map_err(|message| Wrong::field("messages", message))
+    }
+
+    /// What the chat template is given beside the messages: `documents`, and variables by name under `chat_template_kwargs`.
+    pub(crate) fn given(&self) -> Result<Given, Wrong> {
+        let variables: Map<String, Value> = self.get("chat_template_kwargs")?.unwrap_or_default();
+        if let Some(name) = variables.keys().find(|name| chat::TAKEN.contains(&name.as_str())) {
+            return Err(Wrong::field(
+                "chat_template_kwargs",
+                format!("`{name}` is given otherwise"),
+            ));
+        }
+        Ok(Given {
+            tools: None,
+            documents: self.get("documents")?,
+            variables: variables.into_iter().collect(),
+        })
     }
 
     fn sampling(&self) -> Result<SamplingOptions, Wrong> {

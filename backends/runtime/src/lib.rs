@@ -44,6 +44,7 @@ pub mod outputs;
 mod pages;
 mod places;
 pub mod pool;
+pub mod pooling;
 pub mod prefix;
 pub mod program;
 mod prompts;

@@ -46,7 +46,7 @@ pub(crate) fn logits(descriptor: &Descriptor) -> Result<usize> {
 
 /// Whether rows of a stream can stand for a text.
 pub(crate) fn is_vector(stream: &Stream) -> bool {
-    stream.elem == Elem::F32 && stream.name != "logits"
+    stream.elem == Elem::F32 && stream.name != "logits" && !stream.name.starts_with(TRACE)
 }
 
 /// Streams for messages: `x [64] f32, ids [] i64`.

@@ -8,7 +8,7 @@ use crate::{
 use seqc_ir::random::Rng;
 use seqc_runtime::{
     Error,
-    chat::{self, Message},
+    chat::{self, Given, Message},
     tokenizer::Tokenizer,
 };
 use serde_json::{Value, json};
@@ -68,7 +68,12 @@ fn read(tokenizer: &Tokenizer) -> Result<(), Error> {
         ("user", ""),
     ];
     let messages = messages.map(|(role, content)| Message::new(role, content));
-    let rendered = chat::render(tokenizer, &messages);
+    let given = Given {
+        tools: Some(json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}])),
+        documents: Some(json!([{"text": "é"}])),
+        variables: vec![("enable_thinking".to_owned(), json!(false))],
+    };
+    let rendered = chat::render(tokenizer, &messages, &given);
     for text in TEXTS {
         let ids = tokenizer.encode(text, true)?;
         tokenizer.decode(&ids)?;

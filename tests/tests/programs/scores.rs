@@ -85,6 +85,39 @@ fn policies_that_decide_at_the_end_of_a_prompt_do_so_in_every_window() {
     close(&found["nll"], (parts[0] + parts[1]) / 2.0);
 }
 
+/// What `llama-perplexity` scores: whole windows one after another, in their second half. Each token of this tokenizer is a byte.
+#[test]
+fn windows_of_llama_are_scored_in_their_second_half() {
+    let program = bytes();
+    let text = "the weather in Paris, and elsewhere";
+    let tokenizer = tokenizer().display().to_string();
+    let args = ["tokenize", "--json", "--prompt", text, "--tokenizer", &tokenizer];
+    let tokens = program::json(program.run(&args.map(str::to_owned)));
+    let said = tokens["pieces"].as_array().map_or(0, Vec::len);
+    let ids: Vec<i64> = serde_json::from_value(tokens["tokens"].clone()).expect("ids");
+    assert_eq!((said, &tokens["text"]), (ids.len(), &text.into()), "{tokens}");
+    let args = [
+        "perplexity",
+        "--text",
+        text,
+        "--context",
+        "16",
+        "--windows",
+        "llama",
+        "--format",
+        "json",
+    ];
+    let args = [&args[..], &["--tokenizer", &tokenizer]].concat();
+    let found = program::json(program.run(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>()));
+    assert_eq!(
+        (&found["windows"], &found["scored"]),
+        (&(ids.len() / 16).into(), &(7 * (ids.len() / 16)).into()),
+        "{found}"
+    );
+    let bits = found["nll"].as_f64().expect("a number") / std::f64::consts::LN_2;
+    close(&found["bits_per_byte"], bits);
+}
+
 #[test]
 fn tasks_are_answered_and_counted_by_length_and_depth() {
     let dir = seqc_tests::scratch("scores");
@@ -114,4 +147,39 @@ fn tasks_are_answered_and_counted_by_length_and_depth() {
     let own = dir.join("own.jsonl");
     fs::write(&own, format!("{task}\n")).expect("tasks");
     assert!(said.is_empty() || run(&own)["right"] == 1, "{said:?}");
+}
+
+/// Vectors of an encoder's texts are those of its tokens, pooled.
+#[test]
+fn texts_have_vectors() {
+    let program = Fixture::open("bert").program();
+    let out = fresh_file("json");
+    let rows = |args: &[&str]| {
+        let output = ["-o".to_owned(), out.display().to_string()];
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).chain(output).collect();
+        program.run(&args).ok();
+        let written: Value = serde_json::from_str(&fs::read_to_string(&out).expect("vectors")).expect("JSON");
+        written
+    };
+    let numbers = |value: &Value| -> Vec<f64> { serde_json::from_value(value.clone()).expect("numbers") };
+    let hidden = rows(&["logits", "--tokens", "3,1,4,1,5"]);
+    let hidden: Vec<Vec<f64>> = serde_json::from_value(hidden["hidden"].clone()).expect("rows");
+    let found = rows(&[
+        "embed",
+        "--tokens",
+        "3,1,4,1,5",
+        "--tokens",
+        "2,7",
+        "--raw",
+        "--pooling",
+        "last",
+    ]);
+    assert_eq!(found["tensors"]["embeddings"]["shape"][0], 2);
+    assert_eq!(numbers(&found["embeddings"][0]), hidden[4]);
+    let found = numbers(&rows(&["embed", "--tokens", "3,1,4,1,5"])["embeddings"][0]);
+    let mean = |n: usize| hidden.iter().map(|row| row[n]).sum::<f64>() / 5.0;
+    let length = (0..found.len()).map(|n| mean(n).powi(2)).sum::<f64>().sqrt();
+    for (n, value) in found.iter().enumerate() {
+        assert!((value - mean(n) / length).abs() < 1e-5, "{n}");
+    }
 }

@@ -82,7 +82,7 @@ pub(super) fn generation(fields: &Fields, shared: &Shared) -> Outcome<Generation
 fn prompt(fields: &Fields, shared: &Shared) -> Outcome<Option<Vec<i64>>> {
     if fields.0.contains_key("messages") {
         let tokenizer = shared.text()?;
-        let rendered = chat::render(tokenizer, &fields.messages()?)?;
+        let rendered = chat::render(tokenizer, &fields.messages()?, &fields.given()?)?;
         return Ok(Some(tokenizer.encode_rendered(&rendered, true)?));
     }
     let wrong = |_| Wrong::field("prompt", "it must be a text or a list of token ids");

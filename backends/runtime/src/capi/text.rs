@@ -64,7 +64,7 @@ fn render(shared: &Shared, messages: &str) -> Outcome<String> {
     let wrong = |error: String| Error::input(format!("the messages: {error}"));
     let value = serde_json::from_str(messages).map_err(|error| wrong(format!("not JSON: {error}")))?;
     let messages = chat::requested(value).map_err(wrong)?;
-    Ok(chat::render(shared.text()?, &messages)?)
+    Ok(chat::render(shared.text()?, &messages, &chat::Given::default())?)
 }
 
 /// See `seqc.h`.

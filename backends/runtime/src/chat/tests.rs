@@ -1,6 +1,6 @@
 //! Rendered conversations: those that `transformers` was asked for, and templates that are wrong or do not end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -25,31 +25,48 @@ fn with_template(template: &str) -> Tokenizer {
 fn chat(template: &str, system: Option<&str>) -> Result<String> {
     let system = system.map(|content| Message::new("system", content));
     let messages: Vec<Message> = system.into_iter().chain([Message::new("user", "hi there")]).collect();
-    render(&with_template(template), &messages)
+    render(&with_template(template), &messages, &Given::default())
 }
 
 #[test]
 fn conversations_are_what_transformers_makes_of_them() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/chat/renderings.json");
-    let text = std::fs::read_to_string(path).expect("recorded cases");
-    let recorded: Value = serde_json::from_str(&text).expect("JSON");
-    let cases = recorded["cases"].as_array().expect("cases");
-    assert!(cases.len() > 150, "{} cases", cases.len());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/chat");
+    let own = ["renderings.json", "given.json"].map(|name| folder.join(name));
+    let more = std::env::var_os("SEQC_CHAT_CASES").map(PathBuf::from);
+    let mut tried = 0;
     let mut differ = Vec::new();
-    for case in cases {
-        let template = case["template"].as_str().expect("a template");
-        let name = case["messages"].as_str().expect("a name");
-        let messages: Vec<Message> = serde_json::from_value(recorded["messages"][name].clone()).expect("messages");
-        let found = render(&with_template(template), &messages);
-        match (case["text"].as_str(), found) {
-            (Some(expected), Ok(found)) if expected == found => {}
-            (None, Err(_)) => {}
-            (expected, found) => differ.push(format!(
-                "{name} {template:?}\n  wanted {expected:?}\n  found  {found:?}"
-            )),
-        }
+    for path in own.into_iter().chain(more) {
+        let text = std::fs::read_to_string(path).expect("recorded cases");
+        let recorded: Value = serde_json::from_str(&text).expect("JSON");
+        let cases = recorded["cases"].as_array().expect("cases");
+        tried += cases.len();
+        differ.extend(cases.iter().filter_map(|case| difference(&recorded, case)));
     }
+    assert!(tried > 250, "{tried} cases");
     assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+}
+
+/// What is rendered otherwise than recorded.
+fn difference(recorded: &Value, case: &Value) -> Option<String> {
+    let template = case["template"].as_str().expect("a template");
+    let name = case["messages"].as_str().expect("a name");
+    let messages: Vec<Message> = serde_json::from_value(recorded["messages"][name].clone()).expect("messages");
+    let given = &recorded["given"][case["given"].as_str().unwrap_or_default()];
+    let some = |name: &str| given.get(name).cloned();
+    let variables = given["variables"].as_object().cloned().unwrap_or_default();
+    let given = Given {
+        tools: some("tools"),
+        documents: some("documents"),
+        variables: variables.into_iter().collect(),
+    };
+    match (
+        case["text"].as_str(),
+        render(&with_template(template), &messages, &given),
+    ) {
+        (Some(expected), Ok(found)) if expected == found => None,
+        (None, Err(_)) => None,
+        (expected, found) => Some(format!("{name} {case} wanted {expected:?}\n  found  {found:?}")),
+    }
 }
 
 #[test]

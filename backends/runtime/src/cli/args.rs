@@ -3,6 +3,7 @@
 mod loading;
 mod parsers;
 mod scores;
+mod texts;
 
 use std::path::PathBuf;
 
@@ -10,11 +11,12 @@ use crate::places;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::fields::MOST_SAMPLES;
+use crate::{fields::MOST_SAMPLES, pooling::Pooling};
 pub(crate) use loading::Loading;
 pub(crate) use parsers::{BiasWord, Seed};
 use parsers::{at_least_one, bias, lookup, number, number_or_all, seed, up_to, whole};
-pub(crate) use scores::{Perplexity, Scores, Tasks};
+pub(crate) use scores::{Cutting, Perplexity, Scores, Tasks};
+pub(crate) use texts::{Embed, TemplateWords, Tokenize};
 
 /// Bounds of a server, far beyond what makes sense.
 #[cfg(feature = "server")]
@@ -64,6 +66,10 @@ pub(crate) enum Verb {
     Bench(Bench),
     /// Measure how likely the model finds a text: mean negative log likelihood of a token, and perplexity
     Perplexity(Box<Perplexity>),
+    /// Print the tokens of a text, or the text of tokens
+    Tokenize(Box<Tokenize>),
+    /// Write one vector for each text
+    Embed(Box<Embed>),
     /// Answer the tasks of a file, such as `seqc tasks` writes, and count right answers
     Tasks(Box<Tasks>),
     /// Draft tokens for a program that was started with `--draft`: requests and answers are lines of JSON
@@ -115,11 +121,18 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("sequence").args(["tokens", "prompt"]).required(true)))]
 pub(crate) struct Logits {
     /// Token ids, `1,2,3`; `-`: from standard input. Several times: sequences that are read together, in one batch, and
     /// whose rows follow each other
-    #[arg(long, value_name = "IDS", allow_hyphen_values = true, required = true)]
+    #[arg(long, value_name = "IDS", allow_hyphen_values = true)]
     pub(crate) tokens: Vec<String>,
+    /// A text instead of its tokens; `-`: from standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) prompt: Option<String>,
+    /// `tokenizer.json`, a directory that contains one, or a GGUF file, instead of the built-in path
+    #[arg(long, value_name = "PATH", requires = "prompt")]
+    pub(crate) tokenizer: Option<PathBuf>,
     /// File to write, safetensors or `.json`; `-`: JSON to standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -172,6 +185,8 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) system: Option<String>,
     #[command(flatten)]
+    pub(crate) template: TemplateWords,
+    #[command(flatten)]
     pub(crate) answers: Answers,
     /// Answers, each sampled by itself with the next seed; the prompt is read once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = up_to::<MOST_SAMPLES>)]
@@ -195,6 +210,8 @@ pub(crate) struct Chat {
     /// Read a message from each line of standard input, as on a terminal; otherwise all of it is one message
     #[arg(long)]
     pub(crate) interactive: bool,
+    #[command(flatten)]
+    pub(crate) template: TemplateWords,
     #[command(flatten)]
     pub(crate) answers: Answers,
     #[command(flatten)]
@@ -300,18 +317,6 @@ pub(crate) struct SamplingWords {
     /// Seed of the sampling; -1: a random seed
     #[arg(long, value_name = "S", default_value = "0", allow_hyphen_values = true, value_parser = seed)]
     pub(crate) seed: Seed,
-}
-
-/// How token vectors are pooled to one embedding.
-#[cfg(feature = "server")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Pooling {
-    /// Mean over all tokens
-    Mean,
-    /// Vector of the first token
-    First,
-    /// Vector of the last token
-    Last,
 }
 
 #[cfg(feature = "server")]

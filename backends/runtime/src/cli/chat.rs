@@ -13,8 +13,11 @@ use super::{
     generate,
     prompt::{self, Asked},
     setup::{self, Setup},
+    template,
 };
-use crate::{Error, Result, code::Code, generation::Rest, model::Model, session::Session, tokenizer::Tokenizer};
+use crate::{
+    Error, Result, chat::Given, code::Code, generation::Rest, model::Model, session::Session, tokenizer::Tokenizer,
+};
 use commands::Command;
 use lines::{Line, Lines};
 
@@ -40,6 +43,7 @@ pub(crate) fn chat(code: Code, args: &Chat, console: &mut Console) -> Result<()>
         setup: &setup,
         tokenizer,
         model: &model,
+        given: template::given(&args.template)?,
         inputs,
         session,
         before: Vec::new(),
@@ -63,6 +67,8 @@ struct Talk<'m> {
     setup: &'m Setup<'m>,
     tokenizer: &'m Tokenizer,
     model: &'m Model,
+    /// What the chat template is given beside the messages.
+    given: Given,
     /// Files that are never written to.
     inputs: Vec<std::path::PathBuf>,
     session: Session<'m>,
@@ -164,7 +170,13 @@ impl<'m> Talk<'m> {
         let session = &mut self.session;
         let begins = session.history().conversation.is_none();
         let system = self.args.system.as_deref().filter(|_| begins);
-        let asked = Asked::message(text, system, self.tokenizer, &self.model.descriptor().model);
+        let asked = Asked::message(
+            text,
+            system,
+            &self.given,
+            self.tokenizer,
+            &self.model.descriptor().model,
+        );
         let prompt = asked.prompt(session, console)?;
         let stream = prompt.text(self.tokenizer, session);
         let mut answering = self

@@ -176,6 +176,14 @@ pub(crate) fn text(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::input(format!("{} is not UTF-8 text", path.display())))
 }
 
+/// A text of the command line, or that of standard input for `-`.
+pub(crate) fn text_of(word: &str) -> Result<String> {
+    match is_standard(Path::new(word)) {
+        true => standard_input_text(),
+        false => Ok(word.to_owned()),
+    }
+}
+
 /// Whether a path stands for standard input or output.
 pub(crate) fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"

@@ -9,6 +9,7 @@ mod bench;
 mod chat;
 mod common;
 mod console;
+mod embed;
 mod generate;
 mod info;
 mod input;
@@ -23,8 +24,10 @@ mod sampling;
 mod serve;
 mod setup;
 mod tasks;
+mod template;
 #[cfg(test)]
 mod tests;
+mod tokenize;
 
 use std::{ffi::OsString, io::Write};
 
@@ -111,6 +114,8 @@ fn dispatch(code: Code, verb: Verb, console: &mut Console) -> Result<()> {
         Verb::Serve(args) => serve::serve(code, &args, console),
         Verb::Bench(args) => bench::bench(code, &args, console),
         Verb::Perplexity(args) => perplexity::perplexity(code, &args, console),
+        Verb::Tokenize(args) => tokenize::tokenize(&code.describe()?, &args, console),
+        Verb::Embed(args) => embed::embed(code, &args, console),
         Verb::Tasks(args) => tasks::tasks(code, &args, console),
         Verb::Propose(args) => propose::propose(code, &args, console),
     }

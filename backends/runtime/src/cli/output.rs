@@ -180,12 +180,16 @@ impl<'a> Tensors<'a> {
                 if let (Some((_, stream)), 0) = (self.streams.first().copied(), self.rows) {
                     self.write(json_rows(stream, &[], true).as_bytes())?;
                 }
-                let others: Vec<Stream> = self.all().into_iter().skip(1).cloned().collect();
+                // The first output's list is open; without outputs none is.
+                let mut open = !self.streams.is_empty();
+                let others: Vec<Stream> = self.all().into_iter().skip(usize::from(open)).cloned().collect();
                 for (stream, bytes) in others.iter().zip(kept) {
-                    self.write(b"]")?;
+                    if std::mem::replace(&mut open, true) {
+                        self.write(b"]")?;
+                    }
                     self.write(json_rows(stream, &bytes, true).as_bytes())?;
                 }
-                let end: &[u8] = if self.streams.is_empty() { b"}\n" } else { b"]}\n" };
+                let end: &[u8] = if open { b"]}\n" } else { b"}\n" };
                 self.write(end)?;
             }
         }

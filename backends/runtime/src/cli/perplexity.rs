@@ -2,15 +2,15 @@
 
 mod windows;
 
-use std::{fmt::Write as _, path::Path};
+use std::fmt::Write as _;
 
 use seqc_abi::Descriptor;
 use serde_json::{Value, json};
 
 use super::{
-    args::{Perplexity, Scores},
+    args::{Cutting, Perplexity, Scores},
     bar::Bar,
-    common::{self, is_standard},
+    common,
     console::{Console, JSON_VERSION},
     generate::print,
     setup,
@@ -24,15 +24,16 @@ use crate::{
     model::Model,
     session::{Session, Wanted},
     streams,
+    tokenizer::TokenBytes,
 };
 use windows::{Window, Windows};
 
 pub(crate) fn perplexity(code: Code, args: &Perplexity, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     let logits = streams::logits(&descriptor)?;
-    let tokens = tokens(&descriptor, args, console)?;
-    check_tokens(&descriptor, &tokens)?;
-    let windows = Windows::new(&descriptor, args, tokens.len())?;
+    let text = Text::new(&descriptor, args, console)?;
+    check_tokens(&descriptor, &text.tokens)?;
+    let windows = Windows::new(&descriptor, args, text.tokens.len())?;
     let model = common::load(code, &args.loading, console)?;
     common::warn_of_length(&descriptor, 0, windows.context as u64, console);
     let mut reader = Reader {
@@ -45,7 +46,7 @@ pub(crate) fn perplexity(code: Code, args: &Perplexity, console: &mut Console) -
         scores: vec![Score::default(); args.by_position.unwrap_or(1)],
     };
     for window in windows.all() {
-        reader.read(&tokens, &window, &windows, args)?;
+        reader.read(&text, &window, &windows, args)?;
     }
     reader.bar.end();
     let report = Report {
@@ -62,24 +63,45 @@ pub(crate) fn perplexity(code: Code, args: &Perplexity, console: &mut Console) -
 }
 
 /// The tokens to score.
-fn tokens(descriptor: &Descriptor, args: &Perplexity, console: &mut Console) -> Result<Vec<i64>> {
-    if let Some(words) = &args.tokens {
-        return common::ids(words, "--tokens");
+struct Text {
+    tokens: Vec<i64>,
+    /// What each of them says, in bytes, where that is known.
+    bytes: Option<Vec<usize>>,
+    /// The token that begins a text, where the tokenizer puts one there.
+    begin: Option<i64>,
+}
+
+impl Text {
+    fn new(descriptor: &Descriptor, args: &Perplexity, console: &mut Console) -> Result<Text> {
+        if let Some(words) = &args.tokens {
+            return Ok(Text {
+                tokens: common::ids(words, "--tokens")?,
+                bytes: None,
+                begin: None,
+            });
+        }
+        let weights = args.loading.weights.as_deref();
+        let tokenizer = setup::open_tokenizer(descriptor, args.tokenizer.as_deref(), weights, false, console)?;
+        let tokenizer = tokenizer.ok_or_else(|| {
+            Error::input(format!(
+                "the program of {} has no tokenizer: give the text as --tokens 1,2,3, or name one with --tokenizer PATH",
+                descriptor.model
+            ))
+        })?;
+        let text = match (&args.text, args.path.as_deref().or(args.file.as_deref())) {
+            (Some(text), _) => common::text_of(text)?,
+            (None, Some(path)) => common::text(path)?,
+            (None, None) => common::standard_input_text()?,
+        };
+        let tokens = tokenizer.encode(&text, true)?;
+        let said = tokenizer.token_bytes(&tokens)?;
+        let length = |said: &TokenBytes| if said.special { 0 } else { said.bytes.len() };
+        Ok(Text {
+            bytes: Some(said.iter().map(length).collect()),
+            begin: tokenizer.encode("", true)?.first().copied(),
+            tokens,
+        })
     }
-    let weights = args.loading.weights.as_deref();
-    let tokenizer = setup::open_tokenizer(descriptor, args.tokenizer.as_deref(), weights, false, console)?;
-    let tokenizer = tokenizer.ok_or_else(|| {
-        Error::input(format!(
-            "the program of {} has no tokenizer: give the text as --tokens 1,2,3, or name one with --tokenizer PATH",
-            descriptor.model
-        ))
-    })?;
-    let text = match (&args.text, args.path.as_deref().or(args.file.as_deref())) {
-        (Some(text), _) if !is_standard(Path::new(text)) => text.clone(),
-        (None, Some(path)) => common::text(path)?,
-        (Some(_), _) | (None, None) => common::standard_input_text()?,
-    };
-    tokenizer.encode(&text, true)
 }
 
 /// Scores of some tokens.
@@ -88,20 +110,33 @@ struct Score {
     tokens: usize,
     /// Sum of the negative log likelihoods.
     nll: f64,
+    /// Bytes that the tokens say; none where that is not known.
+    bytes: usize,
 }
 
 impl Score {
     fn add(&mut self, other: Score) {
         self.tokens += other.tokens;
         self.nll += other.nll;
+        self.bytes += other.bytes;
     }
 
     fn mean(self) -> f64 {
         self.nll / self.tokens as f64
     }
 
+    /// Independent of how the text is cut into tokens.
+    fn bits_per_byte(self) -> Option<f64> {
+        (self.bytes > 0).then(|| self.nll / std::f64::consts::LN_2 / self.bytes as f64)
+    }
+
     fn json(self) -> Value {
-        json!({"scored": self.tokens, "nll": self.mean(), "perplexity": self.mean().exp()})
+        json!({
+            "scored": self.tokens,
+            "nll": self.mean(),
+            "perplexity": self.mean().exp(),
+            "bits_per_byte": self.bits_per_byte(),
+        })
     }
 }
 
@@ -116,7 +151,11 @@ struct Reader<'m> {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, tokens: &[i64], window: &Window, windows: &Windows, args: &Perplexity) -> Result<()> {
+    fn read(&mut self, text: &Text, window: &Window, windows: &Windows, args: &Perplexity) -> Result<()> {
+        let mut tokens = text.tokens[window.start..window.end].to_vec();
+        if let (Cutting::Llama, Some(begin)) = (windows.cutting, text.begin) {
+            tokens[0] = begin;
+        }
         let session = &mut self.session;
         session.reset()?;
         if let Some(prompt) = args.prompt_length {
@@ -127,9 +166,9 @@ impl Reader<'_> {
         // together are read together.
         let unscored = window.first - 1 - window.start;
         let together = session.model().descriptor().together.max(1);
-        let split = window.start + unscored - unscored % together;
-        let before = &tokens[window.start..split];
-        let read = &tokens[split..window.end - 1];
+        let split = unscored - unscored % together;
+        let before = &tokens[..split];
+        let read = &tokens[split..tokens.len() - 1];
         if !before.is_empty() {
             let bar = &mut self.bar;
             session.feed(&common::tokens(before.to_vec()), &cut, Wanted::Last, |outputs| {
@@ -142,14 +181,16 @@ impl Reader<'_> {
         session.feed(&common::tokens(read.to_vec()), &cut, Wanted::All, |outputs| {
             bar.add(outputs.tokens());
             for row in 0..outputs.rows() {
-                if next >= window.first {
+                if next > unscored {
                     let row: Vec<f32> = outputs.row(logits, row).collect();
                     odd |= finite::undecided(&row);
-                    let part = (next - window.start) * scores.len() / windows.context;
+                    let part = next * scores.len() / windows.context;
                     let found = LogProb::of(&row, tokens[next] as usize);
+                    let bytes = text.bytes.as_ref().map(|bytes| bytes[window.start + next]);
                     scores[part].add(Score {
                         tokens: 1,
                         nll: -f64::from(found.logprob),
+                        bytes: bytes.unwrap_or(0),
                     });
                 }
                 next += 1;
@@ -157,7 +198,7 @@ impl Reader<'_> {
             Ok(())
         })?;
         if odd {
-            let inputs = common::tokens(tokens[window.start..window.end - 1].to_vec());
+            let inputs = common::tokens(tokens[..tokens.len() - 1].to_vec());
             let fault = finite::trace(Session::new(session.model()), session.prompts(), [&inputs]);
             return Err(Error::input(finite::no_token(session.position(), fault)));
         }
@@ -191,13 +232,16 @@ impl Report<'_> {
     fn text(&self) -> String {
         let (total, windows) = (self.total(), self.windows);
         let mut text = format!(
-            "{} tokens, of which {} are scored, in windows of {} that begin {} apart\nnegative log likelihood {:.5}, perplexity {:.4}\n",
+            "{} tokens, of which {} are scored, in windows of {} that begin {} apart\nnegative log likelihood {:.5}, perplexity {:.4}{}\n",
             windows.tokens,
             total.tokens,
             windows.context,
             windows.stride,
             total.mean(),
-            total.mean().exp()
+            total.mean().exp(),
+            total
+                .bits_per_byte()
+                .map_or(String::new(), |bits| format!(", bits per byte {bits:.5}"))
         );
         if self.by_position {
             text.push_str("\n| positions | tokens | nll | perplexity |\n| --- | ---: | ---: | ---: |\n");

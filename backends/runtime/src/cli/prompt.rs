@@ -4,10 +4,11 @@ use super::{
     args::Generate,
     common::{self, is_standard},
     console::Console,
+    template,
 };
 use crate::{
     Error, Result,
-    chat::{self, Message},
+    chat::{self, Given, Message},
     history::Conversation,
     session::Session,
     tokenizer::{TextStream, Tokenizer},
@@ -55,6 +56,8 @@ pub(crate) struct Asked<'a> {
     keeps_rest: bool,
     tokenizer: Option<&'a Tokenizer>,
     model: &'a str,
+    /// What the chat template is given beside the messages.
+    given: Given,
 }
 
 impl<'a> Asked<'a> {
@@ -66,14 +69,19 @@ impl<'a> Asked<'a> {
         console: &mut Console,
     ) -> Result<Asked<'a>> {
         let request = request(args)?;
-        if args.system.is_some() && args.chat.is_none() {
-            console.warn("--system belongs to --chat and is left out");
+        let unused = [
+            ("--system", args.system.is_some()),
+            ("what templates are given", args.template.is_given()),
+        ];
+        for (what, _) in unused.iter().filter(|(_, given)| *given && args.chat.is_none()) {
+            console.warn(format_args!("{what} belongs to --chat and is left out"));
         }
         let asked = Asked {
             request,
             keeps_rest: args.answers.max_tokens == 0 && args.reading.save_state.is_some(),
             tokenizer,
             model,
+            given: template::given(&args.template)?,
         };
         if !matches!(asked.request, Request::Ids(_)) {
             asked.tokenizer()?;
@@ -83,13 +91,20 @@ impl<'a> Asked<'a> {
 
     /// A message in a conversation, which `system` may begin.
     #[cfg(feature = "program")]
-    pub(crate) fn message(text: String, system: Option<&str>, tokenizer: &'a Tokenizer, model: &'a str) -> Asked<'a> {
+    pub(crate) fn message(
+        text: String,
+        system: Option<&str>,
+        given: &Given,
+        tokenizer: &'a Tokenizer,
+        model: &'a str,
+    ) -> Asked<'a> {
         let system = system.map(str::to_owned);
         Asked {
             request: Request::Message(Words { text, system }),
             keeps_rest: false,
             tokenizer: Some(tokenizer),
             model,
+            given: given.clone(),
         }
     }
 
@@ -156,7 +171,7 @@ impl<'a> Asked<'a> {
         }
         let system = words.system.as_ref().map(|content| Message::new("system", content));
         let messages: Vec<Message> = system.into_iter().chain([Message::new("user", &words.text)]).collect();
-        let rendered = chat::render(tokenizer, &messages)?;
+        let rendered = chat::render(tokenizer, &messages, &self.given)?;
         let tokens = tokenizer.encode_rendered(&rendered, whole)?;
         Ok(Prompt {
             conversation: Some(Conversation {
@@ -185,7 +200,7 @@ impl<'a> Asked<'a> {
         check_system(words.system.as_deref(), &messages, console);
         messages.push(Message::new("assistant", said.text.clone()));
         messages.push(Message::new("user", &words.text));
-        let rendered = chat::render(tokenizer, &messages)?;
+        let rendered = chat::render(tokenizer, &messages, &self.given)?;
         let rest = rendered
             .strip_prefix(&before.rendered)
             .and_then(|rest| rest.strip_prefix(&said.text))

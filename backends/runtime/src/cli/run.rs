@@ -15,6 +15,7 @@ use super::{
     console::Console,
     input,
     output::{Contents, Place, Tensors},
+    setup,
 };
 use crate::{
     Error, Result,
@@ -29,9 +30,19 @@ use crate::{
 
 pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result<()> {
     common::check_standard_input(args.tokens.iter().map(Path::new), "--tokens")?;
-    let sequences = args.tokens.iter().map(|words| common::ids(words, "--tokens"));
-    let sequences = sequences.collect::<Result<Vec<_>>>()?;
-    streams::check_reads_tokens(&code.describe()?)?;
+    let descriptor = code.describe()?;
+    let sequences = match &args.prompt {
+        Some(text) => {
+            let weights = args.reading.loading.weights.as_deref();
+            let tokenizer = setup::needed_tokenizer(&descriptor, args.tokenizer.as_deref(), weights, console)?;
+            vec![tokenizer.encode(&common::text_of(text)?, args.reading.load_state.is_none())?]
+        }
+        None => {
+            let sequences = args.tokens.iter().map(|words| common::ids(words, "--tokens"));
+            sequences.collect::<Result<Vec<_>>>()?
+        }
+    };
+    streams::check_reads_tokens(&descriptor)?;
     let model = common::load(code, &args.reading.loading, console)?;
     let target = Target {
         path: &args.output,

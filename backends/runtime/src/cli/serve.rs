@@ -10,15 +10,11 @@ use std::{
 use seqc_abi::Descriptor;
 use tokio::sync::watch;
 
-use super::{
-    Console,
-    args::{self, Serve},
-    common, generate, setup,
-};
+use super::{Console, args::Serve, common, generate, setup};
 use crate::{
     Error, Result,
     code::Code,
-    engine::{Engine, Pooling, Settings},
+    engine::{Engine, Settings},
     limits, places, server,
     speculation::Drafting,
     streams::{self, width},
@@ -42,11 +38,7 @@ pub(crate) fn serve(code: Code, args: &Serve, console: &mut Console) -> Result<(
         api_key,
         largest_body: args.max_body.saturating_mul(1 << 20),
         max_tokens: args.max_tokens,
-        pooling: match args.pooling {
-            args::Pooling::Mean => Pooling::Mean,
-            args::Pooling::First => Pooling::First,
-            args::Pooling::Last => Pooling::Last,
-        },
+        pooling: args.pooling,
         started: server::now(),
         vocabulary: OnceLock::new(),
         threads: server::Threads::new(),

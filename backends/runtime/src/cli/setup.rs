@@ -119,6 +119,22 @@ pub(crate) fn ends(descriptor: &Descriptor, tokenizer: Option<&Tokenizer>) -> Ve
     descriptor.ends.iter().chain(named).copied().collect()
 }
 
+/// The tokenizer of the words or of the descriptor, without which there is nothing to do.
+pub(crate) fn needed_tokenizer(
+    descriptor: &Descriptor,
+    named: Option<&Path>,
+    weights: Option<&Path>,
+    console: &mut Console,
+) -> Result<Tokenizer> {
+    let tokenizer = open_tokenizer(descriptor, named, weights, false, console)?;
+    tokenizer.ok_or_else(|| {
+        Error::input(format!(
+            "the program of {} has no tokenizer: name one with --tokenizer PATH",
+            descriptor.model
+        ))
+    })
+}
+
 /// The tokenizer of the words or of the descriptor. Where `ids_will_do`, one that cannot be used is left out.
 pub(crate) fn open_tokenizer(
     descriptor: &Descriptor,

@@ -48,13 +48,7 @@ pub(crate) fn tasks(code: Code, args: &Tasks, console: &mut Console) -> Result<(
     let descriptor = code.describe()?;
     let logits = streams::logits(&descriptor)?;
     let weights = args.loading.weights.as_deref();
-    let tokenizer = setup::open_tokenizer(&descriptor, args.tokenizer.as_deref(), weights, false, console)?;
-    let Some(tokenizer) = tokenizer else {
-        return Err(Error::input(format!(
-            "the program of {} has no tokenizer: name one with --tokenizer PATH",
-            descriptor.model
-        )));
-    };
+    let tokenizer = setup::needed_tokenizer(&descriptor, args.tokenizer.as_deref(), weights, console)?;
     let tasks = read(args)?;
     let model = common::load(code, &args.loading, console)?;
     let mut asker = Asker {

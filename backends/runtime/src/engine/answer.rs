@@ -10,8 +10,8 @@ use super::{
     handle::Handle,
     outbox::Outbox,
     plan::Ready,
-    request::{Event, FailureKind, Goal, Pooling, Totals},
-    work::{Work, add, unit},
+    request::{Event, FailureKind, Goal, Totals},
+    work::Work,
 };
 use crate::{
     Error, Result,
@@ -20,6 +20,7 @@ use crate::{
     generation::{Choice, Reason, Taken},
     inputs::Values,
     outputs::Outputs,
+    pooling::{Pooling, add, unit},
     prefix::PrefixCache,
     sequence::Sequence,
     speculation::{Drafting, Speculation},

@@ -23,9 +23,7 @@ mod work;
 
 pub use gauges::Gauges;
 pub use handle::{Handle, Refusal};
-pub use request::{
-    Client, Delivery, Event, Failure, FailureKind, Generation, Goal, Listener, Pooling, Request, Totals,
-};
+pub use request::{Client, Delivery, Event, Failure, FailureKind, Generation, Goal, Listener, Request, Totals};
 pub use settings::Settings;
 
 pub use crate::generation::Reason;

@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     generation::{Constraint, LogProbs, Reason, SamplingOptions},
+    pooling::Pooling,
     prefix::Start,
 };
 
@@ -75,18 +76,6 @@ pub struct Generation {
     pub max_tokens: usize,
     /// Answers, at least one.
     pub samples: usize,
-}
-
-/// How the rows of a prompt's tokens become one vector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pooling {
-    /// Their mean.
-    #[default]
-    Mean,
-    /// That of the first token.
-    First,
-    /// That of the last token.
-    Last,
 }
 
 /// What happens to an answer.

@@ -19,6 +19,7 @@ use crate::{
     generation::SamplingOptions,
     inputs::Values,
     model::Options,
+    pooling::Pooling,
     sequence::Sequence,
     speculation::Drafting,
     testing::{self, BROKEN, CONTEXT, VOCAB, adder_descriptor, breaker, code, rememberer, sums as alone, total},

@@ -2,10 +2,11 @@
 
 use seqc_abi::Descriptor;
 
-use super::request::{Generation, Pooling};
+use super::request::Generation;
 use crate::{
     Result,
     generation::{Continuation, Sampler, Wishes},
+    pooling::Pooling,
     streams::{self, is_vector, width},
     tokenizer::Tokenizer,
 };
@@ -59,25 +60,4 @@ impl<'m> Work<'m> {
             sum: Vec::new(),
         }
     }
-}
-
-pub(super) fn add(sum: &mut Vec<f32>, row: impl Iterator<Item = f32>) {
-    for (n, value) in row.enumerate() {
-        match sum.get_mut(n) {
-            Some(entry) => *entry += value,
-            None => sum.push(value),
-        }
-    }
-}
-
-/// A vector of the same direction and length 1.
-pub(super) fn unit(mut vector: Vec<f32>) -> Vec<f32> {
-    let squares: f64 = vector.iter().map(|value| f64::from(*value).powi(2)).sum();
-    if squares > 0.0 {
-        let length = squares.sqrt();
-        vector
-            .iter_mut()
-            .for_each(|value| *value = (f64::from(*value) / length) as f32);
-    }
-    vector
 }

@@ -36,7 +36,7 @@ fn prepare(site: &Arc<Site>, fields: &Fields) -> Result<Asked, Problem> {
     if fields.flag("logprobs")? {
         generation.logprobs = Some(fields.logprobs("top_logprobs")?.unwrap_or(0));
     }
-    let rendered = chat::render(tokenizer, &messages)?;
+    let rendered = chat::render(tokenizer, &messages, &fields.given()?)?;
     Ok(Asked {
         prompts: vec![tokenizer.encode_rendered(&rendered, true)?],
         generation,

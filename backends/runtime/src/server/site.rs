@@ -6,9 +6,10 @@ use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use crate::{
-    engine::{Generation, Handle, Pooling},
+    engine::{Generation, Handle},
     fields::Fields,
     generation::{Constraint, Grammar, GrammarVocabulary},
+    pooling::Pooling,
     streams::{self, width},
     tokenizer::Tokenizer,
 };

@@ -12,8 +12,9 @@ use serde_json::json;
 use super::*;
 use crate::{
     code::Code,
-    engine::{Engine, Handle, Pooling, Settings},
+    engine::{Engine, Handle, Settings},
     model::{Model, Options},
+    pooling::Pooling,
     testing::{adder, sums as alone, total},
 };
 

@@ -62,7 +62,12 @@ fn prompts_and_chats_become_the_recorded_tokens() {
         assert_eq!(tokenizer.decode(&greedy).expect("text"), case["greedy_text"], "{name}");
         let one = case["messages"].as_array().filter(|messages| messages.len() == 1);
         if let Some(message) = one.and_then(|messages| messages[0]["content"].as_str()) {
-            let chat = crate::chat::render(&tokenizer, &[Message::new("user", message)]).expect("a chat");
+            let chat = crate::chat::render(
+                &tokenizer,
+                &[Message::new("user", message)],
+                &crate::chat::Given::default(),
+            )
+            .expect("a chat");
             assert_eq!(chat, text, "{name}");
             assert_eq!(
                 tokenizer.encode_rendered(&chat, true).expect("tokens"),
@@ -344,7 +349,12 @@ fn a_tokenizer_json_is_read_with_what_lies_beside_it() {
         assert_eq!(stream.finish(), "\u{fffd}");
         assert!(tokenizer.stops().contains(&0) && !tokenizer.stops().contains(&3));
         assert_eq!(
-            crate::chat::render(&tokenizer, &[Message::new("user", "ab")]).expect("a chat"),
+            crate::chat::render(
+                &tokenizer,
+                &[Message::new("user", "ab")],
+                &crate::chat::Given::default()
+            )
+            .expect("a chat"),
             "ab<|end|>"
         );
     }

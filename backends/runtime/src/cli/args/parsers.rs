@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::chat::TAKEN;
+
 /// What is added to the logit of a token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BiasWord {
@@ -38,6 +40,19 @@ pub(super) fn bias(word: &str) -> Result<BiasWord, String> {
         token: token.to_owned(),
         bias,
     })
+}
+
+/// A variable of a chat template, and its value: JSON, or else a text.
+pub(super) fn variable(word: &str) -> Result<(String, serde_json::Value), String> {
+    let parts = word.split_once('=').filter(|(name, _)| !name.is_empty());
+    let Some((name, value)) = parts else {
+        return Err("looks like NAME=VALUE".to_owned());
+    };
+    if TAKEN.contains(&name) {
+        return Err(format!("`{name}` is given otherwise"));
+    }
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((name.to_owned(), value))
 }
 
 /// Tokens of a draft where the user does not say how many: with the one before them, rows that kernels compute together.

@@ -15,6 +15,16 @@ pub(crate) enum Scores {
     Json,
 }
 
+/// How a text is cut into windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Cutting {
+    /// Windows overlap, and every token but the first is scored
+    Strided,
+    /// Windows one after another, each from a token that begins texts, of which the second half is scored: what
+    /// `llama-perplexity` does
+    Llama,
+}
+
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("scored").args(["path", "file", "text", "tokens"]).required(true)))]
 pub(crate) struct Perplexity {
@@ -33,6 +43,9 @@ pub(crate) struct Perplexity {
     /// Read the text in windows of N tokens; default: the length that the model was trained at
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) context: Option<usize>,
+    /// How the text is cut into windows
+    #[arg(long, value_enum, default_value_t = Cutting::Strided)]
+    pub(crate) windows: Cutting,
     /// Tokens from the start of a window to that of the next; default: half of a window, or what a prompt leaves of it
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) stride: Option<usize>,

@@ -2,7 +2,7 @@
 
 use seqc_abi::Descriptor;
 
-use super::super::args::Perplexity;
+use super::super::args::{Cutting, Perplexity};
 use crate::{Error, Result};
 
 /// Tokens `start..end` of a text, of which those from `first` on are scored.
@@ -24,6 +24,8 @@ pub(super) struct Windows {
     pub(super) stride: usize,
     /// Tokens of a window that are a prompt.
     pub(super) prompt: Option<usize>,
+    /// How they follow each other.
+    pub(super) cutting: Cutting,
 }
 
 impl Windows {
@@ -40,12 +42,16 @@ impl Windows {
             )));
         }
         let (context, prompt) = (asked.min(tokens), args.prompt_length);
+        if args.windows == Cutting::Llama {
+            return Windows::separate(args, asked, tokens);
+        }
         let left = context.saturating_sub(prompt.unwrap_or(context / 2));
         let windows = Windows {
             tokens,
             context,
             stride: args.stride.unwrap_or(left.max(1)),
             prompt,
+            cutting: Cutting::Strided,
         };
         if windows.stride > asked {
             return Err(Error::input(format!(
@@ -64,8 +70,38 @@ impl Windows {
         }
     }
 
+    /// Windows that do not overlap, of `context` of the `tokens` of a text.
+    fn separate(args: &Perplexity, context: usize, tokens: usize) -> Result<Windows> {
+        if args.stride.is_some() || args.prompt_length.is_some() {
+            return Err(Error::Usage(
+                "--windows llama says where windows begin and what of them is scored: leave out --stride and --prompt-length".to_owned(),
+            ));
+        }
+        if context < 4 || tokens < context {
+            return Err(Error::input(format!(
+                "--windows llama: a window of {context} tokens, which are at least 4, does not fit into the {tokens} tokens of the text; \
+                 --context N makes it shorter"
+            )));
+        }
+        Ok(Windows {
+            tokens,
+            context,
+            stride: context,
+            prompt: None,
+            cutting: Cutting::Llama,
+        })
+    }
+
     /// The windows of which tokens are scored. Each token is scored at most once, in the first window that has it behind its prompt.
     pub(super) fn all(&self) -> Vec<Window> {
+        if self.cutting == Cutting::Llama {
+            let window = |n: usize| Window {
+                start: n * self.context,
+                first: n * self.context + self.context / 2 + 1,
+                end: (n + 1) * self.context,
+            };
+            return (0..self.tokens / self.context).map(window).collect();
+        }
         let (mut all, mut scored) = (Vec::new(), 0);
         for start in (0..self.tokens).step_by(self.stride) {
             let end = (start + self.context).min(self.tokens);
@@ -92,6 +128,7 @@ mod tests {
             context,
             stride,
             prompt,
+            cutting: Cutting::Strided,
         };
         windows.all().iter().map(|w| [w.start, w.first, w.end]).collect()
     }
@@ -105,6 +142,19 @@ mod tests {
         );
         assert_eq!(windows(16, 8, 8, None), [[0, 1, 8], [8, 9, 16]]);
         assert_eq!(windows(1, 8, 4, None), [[0; 3]; 0]);
+    }
+
+    #[test]
+    fn windows_of_llama_are_whole_and_scored_in_their_second_half() {
+        let windows = Windows {
+            tokens: 21,
+            context: 8,
+            stride: 8,
+            prompt: None,
+            cutting: Cutting::Llama,
+        };
+        let all: Vec<_> = windows.all().iter().map(|w| [w.start, w.first, w.end]).collect();
+        assert_eq!(all, [[0, 5, 8], [8, 13, 16]]);
     }
 
     #[test]

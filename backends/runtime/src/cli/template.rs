@@ -1,0 +1,35 @@
+//! What chat templates are given beside the messages, from the words of the command line.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{args::TemplateWords, common};
+use crate::{Error, Result, chat::Given};
+
+impl TemplateWords {
+    /// Whether there is anything.
+    pub(crate) fn is_given(&self) -> bool {
+        self.tools.is_some() || self.documents.is_some() || !self.template_arg.is_empty()
+    }
+}
+
+/// What the words say.
+pub(crate) fn given(words: &TemplateWords) -> Result<Given> {
+    let list = |path: &Option<std::path::PathBuf>| path.as_deref().map(list).transpose();
+    Ok(Given {
+        tools: list(&words.tools)?,
+        documents: list(&words.documents)?,
+        variables: words.template_arg.clone(),
+    })
+}
+
+/// A list in a JSON file.
+fn list(path: &Path) -> Result<Value> {
+    let wrong = |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
+    let value: Value = serde_json::from_str(&common::text(path)?).map_err(|error| wrong(&error))?;
+    match value {
+        Value::Array(_) => Ok(value),
+        _ => Err(wrong(&"a list is expected, in square brackets")),
+    }
+}
