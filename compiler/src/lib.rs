@@ -17,6 +17,7 @@ pub mod model;
 mod package;
 pub mod pages;
 mod paths;
+mod quantise;
 mod random;
 pub mod reference;
 pub mod render;

@@ -284,3 +284,69 @@ fn several_mistakes_are_summed_up_and_codes_are_explained() {
     let (_, said) = ok(&dir, &["check", "right.yaml"]);
     assert_eq!(said, "", "nothing is said where no terminal is");
 }
+
+/// Each matrix has the type that was asked for, or a similar one where its rows are no whole blocks of that; what the model computes
+/// stays near.
+#[test]
+fn checkpoints_are_quantised() {
+    let dir = folder("quantised");
+    let model = "version: 1
+model: m
+sizes: {d: 256, vocab: 64}
+weights: {file: m.safetensors}
+stack:
+  - embed: {vocab: vocab}
+  - swiglu: {hidden: 96}
+    block: {pre_norm: {eps: 1e-5}}
+  - head: {vocab: vocab}
+";
+    write(&dir.join("m.yaml"), model);
+    ok(&dir, &["init", "m.yaml", "-o", "m.safetensors"]);
+    write(&dir.join("rules.yaml"), "\"embed*\": q8_0\n\"*up_proj\": bf16\n");
+    let words = [
+        "quantise",
+        "m.yaml",
+        "--type",
+        "q4_k",
+        "--rules",
+        "rules.yaml",
+        "--force",
+        "-o",
+        "m.gguf",
+    ];
+    let (_, said) = ok(&dir, &words);
+    assert!(said.contains("5 tensors quantised"), "{said}");
+    let (found, _) = ok(&dir, &["inspect", "m.yaml", "--set", "weights.file=m.gguf"]);
+    let types = [
+        "embed.weight [64, 256] q8_0",
+        "swiglu.gate_proj [96, 256] q4_k",
+        "swiglu.up_proj [96, 256] bf16",
+        "swiglu.down_proj [256, 96] q5_0",
+        "swiglu.pre_norm.weight [256] f32",
+        "head.weight [64, 256] q4_k",
+    ];
+    for line in types {
+        assert!(found.contains(line), "{line} in\n{found}");
+    }
+    let logits = |set: &[&str]| {
+        ok(
+            &dir,
+            &[&["eval", "m.yaml", "--tokens", "1,2,3", "-o", "y.st"], set].concat(),
+        );
+        let file = seqc_checkpoint::Checkpoint::open(dir.join("y.st")).unwrap_or_else(|e| panic!("{e}"));
+        file.get("logits").and_then(|y| y.to_f32().ok()).unwrap_or_default()
+    };
+    let (full, small) = (logits(&[]), logits(&["--set", "weights.file=m.gguf"]));
+    let square = |numbers: Vec<f32>| numbers.iter().map(|x| x * x).sum::<f32>();
+    let off = square(full.iter().zip(&small).map(|(a, b)| a - b).collect());
+    assert!(off < 0.01 * square(full), "off by {off}");
+    write(&dir.join("rules.yaml"), "\"embd*\": q8_0\n");
+    let said = refused(&dir, &words);
+    assert!(said.contains("`embd*` fits no matrix"), "{said}");
+    write(&dir.join("rules.yaml"), "\"embed*\": q8\n");
+    let said = refused(&dir, &words);
+    assert!(
+        said.contains("rules.yaml:1:11") && said.contains("no type `q8`"),
+        "{said}"
+    );
+}

@@ -9,7 +9,7 @@ use seqc_formats::Encoding;
 const DEEPEST: u32 = 4;
 /// Axes of a tensor.
 const MOST_AXES: u32 = 8;
-const STRING: u32 = 8;
+pub(crate) const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 
 /// Keys and values of a GGUF file, read where they lie.
@@ -55,6 +55,15 @@ impl Metadata {
         let (kind, start) = *self.entries.get(key)?;
         // The value was validated when the file was opened.
         Reader::at(&self.map, start).value(kind, 0).ok()
+    }
+
+    /// The value of a key as it is stored: its type and its bytes.
+    pub(crate) fn raw(&self, key: &str) -> Option<(u32, &[u8])> {
+        let (kind, start) = *self.entries.get(key)?;
+        let mut reader = Reader::at(&self.map, start);
+        // The value was validated when the file was opened.
+        reader.skip_value(kind, 0).ok()?;
+        Some((kind, &self.map[start..reader.at]))
     }
 
     /// A text.

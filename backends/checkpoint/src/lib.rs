@@ -9,6 +9,7 @@ mod entry;
 mod error;
 mod files;
 mod gguf;
+mod gguf_head;
 #[cfg_attr(target_os = "wasi", path = "wasi/mapping.rs")]
 mod mapping;
 mod open;
@@ -26,6 +27,7 @@ pub use checkpoint::Checkpoint;
 pub use error::Error;
 pub use files::{COMPANIONS, Source, companions, read_at_most, take_at_most};
 pub use gguf::{Array, Metadata, Value};
+pub use gguf_head::{Keys, Planned};
 pub use quantised::unquantised;
 pub use safe::foreign;
 pub use tensor::TensorRef;

@@ -142,6 +142,11 @@ impl Encoding {
         }
     }
 
+    /// The number of the type in GGUF files; `None` where they do not have it.
+    pub fn ggml(self) -> Option<u32> {
+        self.facts().ggml
+    }
+
     /// Numbers per block; 1 where each is stored by itself.
     pub fn block(self) -> usize {
         self.facts().block

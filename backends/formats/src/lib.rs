@@ -9,6 +9,7 @@ mod binary16;
 mod binary32;
 mod binary64;
 mod block;
+mod encode;
 mod encoding;
 mod facts;
 mod half;

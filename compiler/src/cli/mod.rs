@@ -11,6 +11,7 @@ mod inspect;
 mod parameters;
 mod policies;
 mod progress;
+mod quantise;
 mod session;
 mod tasks;
 mod tools;
@@ -58,6 +59,8 @@ enum Verb {
     Import(import::ImportArgs),
     /// Write random weights for a model
     Init(init::InitArgs),
+    /// Write the checkpoint of a model with smaller weights
+    Quantise(quantise::QuantiseArgs),
     /// Compile a model
     Build(build::BuildArgs),
     /// Run a model in the reference evaluator, in double precision
@@ -110,6 +113,7 @@ fn verb(session: &mut Session, verb: Verb) -> u8 {
         Verb::Probe(args) => compare::probe(session, &args),
         Verb::Import(args) => import::import(session, &args),
         Verb::Init(args) => init::init(session, &args),
+        Verb::Quantise(args) => quantise::quantise(session, &args),
         Verb::Build(args) => build::build(session, &args),
         Verb::Eval(args) => eval::eval(session, &args),
         Verb::Tasks(args) => tasks::tasks(session, &args),

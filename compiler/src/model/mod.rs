@@ -7,7 +7,7 @@ mod cache_type;
 pub mod expand;
 mod set;
 pub mod standard;
-mod unread;
+pub(crate) mod unread;
 pub mod values;
 pub mod weights;
 

@@ -27,7 +27,7 @@ fn unread<'c>(checkpoint: &'c Checkpoint, model: &Model, file: &ModelFile) -> Ve
 }
 
 /// Whether a name fits a pattern, in which `*` stands for any letters.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else {
         return pattern == name;
     };

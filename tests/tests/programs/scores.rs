@@ -153,7 +153,7 @@ fn tasks_are_answered_and_counted_by_length_and_depth() {
 #[test]
 fn texts_have_vectors() {
     let program = Fixture::open("bert").program();
-    let out = fresh_file("json");
+    let out = fresh_file("vectors.json");
     let rows = |args: &[&str]| {
         let output = ["-o".to_owned(), out.display().to_string()];
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).chain(output).collect();

@@ -1,0 +1,245 @@
+//! Numbers to bytes: each rounded to the nearest that an encoding has, in blocks with the scales that leave the least error.
+
+mod fit;
+
+use crate::{
+    Encoding, Native, bfloat16,
+    block::{Block, Factors, Groups},
+    half::{from_f16, nearest_f16},
+};
+use fit::{Affine, affine, scaled};
+
+impl Encoding {
+    /// The bytes of numbers that are whole blocks: of blocks, each nearest to what it stands for under scales that are searched for
+    /// the least squared error, in which large numbers count more. `None` where nothing is written in this encoding.
+    pub fn encode(self, numbers: &[f32]) -> Option<Vec<u8>> {
+        let each = |bytes: fn(f32) -> u16| numbers.iter().flat_map(|x| bytes(*x).to_le_bytes()).collect();
+        match self.native()? {
+            Native::F32 => Some(numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Native::F16 => Some(each(nearest_f16)),
+            Native::Bf16 => Some(each(bfloat16::nearest_bf16)),
+            Native::Block(block) => {
+                let mut bytes = Vec::with_capacity(numbers.len() / self.block() * self.block_bytes());
+                for numbers in numbers.chunks_exact(self.block()) {
+                    let start = bytes.len();
+                    bytes.resize(start + self.block_bytes(), 0);
+                    write(block, numbers, &mut bytes[start..]);
+                }
+                Some(bytes)
+            }
+        }
+    }
+}
+
+/// Scale and minimum of some weights: `scale * q + minimum`, where `q` includes the offset.
+#[derive(Clone, Copy, Default)]
+struct Scaling {
+    scale: f32,
+    minimum: f32,
+}
+
+fn write(block: &Block, numbers: &[f32], bytes: &mut [u8]) {
+    let bits = block.bits();
+    let fit = |numbers: &[f32]| match block.minimum {
+        // The minima of groups are subtracted and have no sign.
+        Some(_) => affine(numbers, (1 << bits) - 1, block.groups.is_some()),
+        None => Affine {
+            scale: scaled(numbers, bits),
+            minimum: 0.0,
+        },
+    };
+    match block.groups {
+        None => {
+            let found = fit(numbers);
+            let scaling = Scaling {
+                scale: put_half(bytes, block.scale, found.scale),
+                minimum: block.minimum.map_or(0.0, |at| put_half(bytes, at, found.minimum)),
+            };
+            integers(block, numbers, 0, scaling, bytes);
+        }
+        Some(groups) => {
+            let found: Vec<Affine> = numbers.chunks(groups.size).map(fit).collect();
+            let scalings = factors(block, groups, &found, bytes);
+            for (g, (numbers, scaling)) in numbers.chunks(groups.size).zip(scalings).enumerate() {
+                integers(block, numbers, g * groups.size, scaling, bytes);
+            }
+        }
+    }
+}
+
+/// Writes an f16 and gives what it says.
+fn put_half(bytes: &mut [u8], at: usize, value: f32) -> f32 {
+    // What is beyond f16 is the largest of it: infinite scales would make weights infinite or no numbers at all.
+    const LARGEST: f32 = 65504.0;
+    let half = nearest_f16(value.clamp(-LARGEST, LARGEST));
+    bytes[at..at + 2].copy_from_slice(&half.to_le_bytes());
+    from_f16(half)
+}
+
+/// Writes the integers of weights from `first` on of a block.
+fn integers(block: &Block, numbers: &[f32], first: usize, scaling: Scaling, bytes: &mut [u8]) {
+    let (low, high) = (block.low, block.high);
+    let least = if block.bits() == 8 {
+        -127
+    } else {
+        i32::from(block.offset)
+    };
+    let most = least
+        + if block.bits() == 8 {
+            254
+        } else {
+            (1 << block.bits()) - 1
+        };
+    for (i, x) in numbers.iter().enumerate() {
+        let q = match scaling.scale {
+            0.0 => 0.0,
+            scale => (x - scaling.minimum) / scale,
+        };
+        let stored = ((q.round() as i32).clamp(least, most) - i32::from(block.offset)) as u32;
+        for (part, value) in [(Some(low), stored), (high, stored >> low.bits)] {
+            let Some(part) = part else { continue };
+            let (byte, place) = part.place(first + i);
+            let mask = (1_u32 << part.bits) - 1;
+            bytes[byte] |= ((value & mask) << place) as u8;
+        }
+    }
+}
+
+/// Writes scale and minimum of a block and the factors of its groups; gives what they say.
+fn factors(block: &Block, groups: Groups, found: &[Affine], bytes: &mut [u8]) -> Vec<Scaling> {
+    let (least, most) = match groups.factors {
+        Factors::Bytes => (-128.0, 127.0),
+        Factors::SixBits => (0.0, 63.0),
+        Factors::Nibbles => (0.0, 15.0),
+        Factors::SixBitScales => (-32.0, 31.0),
+    };
+    // The largest factor is at the end that reaches further.
+    let of = |values: Vec<f32>, bytes: &mut [u8], at: usize| {
+        let largest = values
+            .iter()
+            .copied()
+            .fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });
+        let end: f32 = if least < 0.0 { least } else { most };
+        let unit = put_half(bytes, at, largest / end);
+        let factor = |x: &f32| {
+            if unit == 0.0 {
+                0.0
+            } else {
+                (x / unit).round().clamp(least, most)
+            }
+        };
+        (unit, values.iter().map(factor).collect::<Vec<f32>>())
+    };
+    let (d, scales) = of(found.iter().map(|fit| fit.scale).collect(), bytes, block.scale);
+    let (m, minima) = match block.minimum {
+        Some(at) => of(found.iter().map(|fit| -fit.minimum).collect(), bytes, at),
+        None => (0.0, vec![0.0; found.len()]),
+    };
+    for (g, (scale, minimum)) in scales.iter().zip(&minima).enumerate() {
+        put_factors(groups, g, *scale as i32, *minimum as i32, bytes);
+    }
+    let scaling = |(scale, minimum): (&f32, &f32)| Scaling {
+        scale: d * scale,
+        minimum: -m * minimum,
+    };
+    scales.iter().zip(&minima).map(scaling).collect()
+}
+
+/// Writes the factors of a group, in the places that [`Factors`] describes.
+fn put_factors(groups: Groups, g: usize, scale: i32, minimum: i32, bytes: &mut [u8]) {
+    let at = &mut bytes[groups.start..];
+    match groups.factors {
+        Factors::Bytes => at[g] = scale as i8 as u8,
+        Factors::Nibbles => at[g] = scale as u8 | (minimum as u8) << 4,
+        Factors::SixBits if g < 4 => {
+            at[g] |= scale as u8;
+            at[4 + g] |= minimum as u8;
+        }
+        Factors::SixBits => {
+            at[4 + g] |= scale as u8 & 15 | (minimum as u8 & 15) << 4;
+            at[g - 4] |= (scale as u8 >> 4) << 6;
+            at[g] |= (minimum as u8 >> 4) << 6;
+        }
+        Factors::SixBitScales => {
+            let stored = (scale + 32) as u8;
+            at[g % 8] |= (stored & 15) << (g / 8 * 4);
+            at[8 + g % 4] |= (stored >> 4) << (g / 4 * 2);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Encoding;
+
+    /// Numbers that are spread as weights are: sums of uniform ones.
+    fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed;
+        let mut next = || {
+            state = state
+                .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                .wrapping_add(0x1405_7b7e_f767_814f);
+            (state >> 40) as f32 / (1_u32 << 24) as f32 - 0.5
+        };
+        (0..count).map(|_| (0..8).map(|_| next()).sum::<f32>() * 0.03).collect()
+    }
+
+    /// Root of the mean squared error over that of the numbers.
+    fn error(encoding: Encoding, numbers: &[f32]) -> f64 {
+        let bytes = encoding.encode(numbers).expect("an encoding that is written");
+        assert_eq!(bytes.len(), encoding.row_bytes(numbers.len()).expect("whole blocks"));
+        let mut decoded = Vec::new();
+        assert!(encoding.decode(&bytes, &mut decoded));
+        let square = |x: f64| x * x;
+        let off: f64 = numbers
+            .iter()
+            .zip(&decoded)
+            .map(|(a, b)| square(f64::from(a - b)))
+            .sum();
+        let all: f64 = numbers.iter().map(|a| square(f64::from(*a))).sum();
+        (off / all.max(1e-30)).sqrt()
+    }
+
+    #[test]
+    fn what_is_encoded_is_near() {
+        let most = [
+            ("f32", 0.0),
+            ("f16", 3e-4),
+            ("bf16", 2.5e-3),
+            ("q8_0", 0.006),
+            ("q6_k", 0.02),
+            ("q5_k", 0.04),
+            ("q5_1", 0.045),
+            ("q5_0", 0.05),
+            ("q4_k", 0.08),
+            ("q4_1", 0.09),
+            ("q4_0", 0.1),
+            ("q3_k", 0.17),
+            ("q2_k", 0.33),
+        ];
+        assert_eq!(most.len(), Encoding::all_native().count());
+        for (name, most) in most {
+            let encoding = Encoding::named(name).expect("a name");
+            for seed in 1..4 {
+                let off = error(encoding, &numbers(2048, seed));
+                assert!(off <= most, "{name}: off by {off}");
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_of_equal_numbers_zeros_and_extremes_are_encoded() {
+        for encoding in Encoding::all_native() {
+            assert_eq!(error(encoding, &[0.0; 256]), 0.0, "{encoding}");
+            assert!(error(encoding, &[-0.75; 256]) < 2e-2, "{encoding}");
+            let mut one = [0.0; 256];
+            one[100] = 3.0;
+            assert!(error(encoding, &one) < 2e-2, "{encoding}");
+            let bytes = encoding.encode(&[3e38; 256]).expect("bytes");
+            let mut decoded = Vec::new();
+            assert!(encoding.decode(&bytes, &mut decoded));
+            let finite = decoded.iter().all(|x| x.is_finite());
+            assert!(finite || encoding == Encoding::F16, "{encoding}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The scale, or scale and minimum, with which integers of a few bits are nearest to some numbers.
+
+/// Numbers `scale * q + minimum`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Affine {
+    pub(super) scale: f32,
+    pub(super) minimum: f32,
+}
+
+/// How many scales on both sides of the one that reaches the extremes are tried.
+const TRIED: i32 = 9;
+/// By how many integers they differ.
+const STEP: f32 = 0.1;
+
+/// The weight of a number's error: what is large matters more for what is computed with it.
+fn weight(x: f32, mean: f32) -> f32 {
+    mean + x.abs()
+}
+
+fn root_mean_square(numbers: &[f32]) -> f32 {
+    let squares: f32 = numbers.iter().map(|x| x * x).sum();
+    (squares / numbers.len().max(1) as f32).sqrt()
+}
+
+/// The scale for integers of `bits` bits around zero, of which there is one more below than above. Of eight bits there are as many.
+pub(super) fn scaled(numbers: &[f32], bits: usize) -> f32 {
+    let furthest = numbers
+        .iter()
+        .copied()
+        .fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });
+    if bits == 8 {
+        return furthest.abs() / 127.0;
+    }
+    let least = -(1_i32 << (bits - 1)) as f32;
+    let most = -least - 1.0;
+    let mean = root_mean_square(numbers);
+    if mean == 0.0 || !mean.is_finite() {
+        return furthest / least;
+    }
+    let mut best = (f32::NEG_INFINITY, 0.0);
+    for n in -TRIED..=TRIED {
+        let tried = furthest / (least + STEP * n as f32);
+        let (mut xq, mut qq) = (0.0, 0.0);
+        for x in numbers {
+            let q = (x / tried).round().clamp(least, most);
+            let w = weight(*x, mean);
+            (xq, qq) = (xq + w * x * q, qq + w * q * q);
+        }
+        // With the best scale for these integers, this is what the error is less than that of zeros.
+        if qq > 0.0 && xq * xq / qq > best.0 {
+            best = (xq * xq / qq, xq / qq);
+        }
+    }
+    best.1
+}
+
+/// Scale and minimum for integers from 0 to `most`; `below`: the minimum is not above zero.
+pub(super) fn affine(numbers: &[f32], most: u32, below: bool) -> Affine {
+    let most = most as f32;
+    let bound = |minimum: f32| if below { minimum.min(0.0) } else { minimum };
+    let minimum = bound(numbers.iter().copied().fold(f32::INFINITY, f32::min));
+    let maximum = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let reach = maximum - minimum;
+    let mut best = Affine {
+        scale: (reach / most).max(0.0),
+        minimum,
+    };
+    let mean = root_mean_square(numbers);
+    if reach <= 0.0 || !reach.is_finite() || !mean.is_finite() {
+        return best;
+    }
+    let mut least = error(numbers, best, most, mean);
+    for n in -TRIED..=TRIED {
+        let tried = reach / (most + STEP * n as f32);
+        let mut sums = Sums::default();
+        for x in numbers {
+            let q = ((x - minimum) / tried).round().clamp(0.0, most);
+            sums.add(*x, q, weight(*x, mean));
+        }
+        let found = sums.solved(below);
+        let off = error(numbers, found, most, mean);
+        if found.scale > 0.0 && off < least {
+            (best, least) = (found, off);
+        }
+    }
+    best
+}
+
+/// Weighted squared error where each number is rounded.
+fn error(numbers: &[f32], fit: Affine, most: f32, mean: f32) -> f32 {
+    let off = |x: &f32| {
+        let q = ((x - fit.minimum) / fit.scale).round().clamp(0.0, most);
+        let off = fit.scale * q + fit.minimum - x;
+        weight(*x, mean) * off * off
+    };
+    numbers.iter().map(off).sum()
+}
+
+/// Sums of the normal equations of `x = scale * q + minimum`.
+#[derive(Default)]
+struct Sums {
+    w: f32,
+    x: f32,
+    q: f32,
+    xq: f32,
+    qq: f32,
+}
+
+impl Sums {
+    fn add(&mut self, x: f32, q: f32, w: f32) {
+        self.w += w;
+        self.x += w * x;
+        self.q += w * q;
+        self.xq += w * x * q;
+        self.qq += w * q * q;
+    }
+
+    /// Their solution, with a minimum that is not above zero where it is `below`.
+    fn solved(&self, below: bool) -> Affine {
+        let determinant = self.w * self.qq - self.q * self.q;
+        if determinant <= 0.0 {
+            return Affine::default();
+        }
+        let found = Affine {
+            scale: (self.w * self.xq - self.q * self.x) / determinant,
+            minimum: (self.qq * self.x - self.q * self.xq) / determinant,
+        };
+        if below && found.minimum > 0.0 {
+            return Affine {
+                scale: self.xq / self.qq,
+                minimum: 0.0,
+            };
+        }
+        found
+    }
+}

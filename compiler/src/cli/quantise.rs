@@ -1,0 +1,100 @@
+//! `seqc quantise`: the checkpoint of a model with smaller weights.
+
+use super::session::{ModelArgs, OK, Session};
+use crate::quantise::{self, Refusal, Rules};
+use clap::Args;
+use seqc_checkpoint::{output::Output, read_at_most};
+use seqc_formats::Encoding;
+use seqc_grammar::yaml::MAX_TEXT;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct QuantiseArgs {
+    /// The model
+    file: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Type of the matrices and tables: q4_k, q8_0, bf16, …
+    #[arg(long = "type", value_name = "TYPE")]
+    encoding: String,
+    /// YAML file with types of some of them by name: `"*embed_tokens*": q6_k`
+    #[arg(long, value_name = "FILE.yaml")]
+    rules: Option<PathBuf>,
+    /// The GGUF file to write
+    #[arg(short, long, value_name = "FILE.gguf")]
+    output: PathBuf,
+    /// Replace an existing file
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn quantise(session: &mut Session, args: &QuantiseArgs) -> u8 {
+    let encoding = match quantise::encoding(&args.encoding) {
+        Ok(encoding) => encoding,
+        Err(message) => return session.fail("usage", format!("--type {}: {message}", args.encoding)),
+    };
+    let named = match &args.rules {
+        None => Vec::new(),
+        Some(path) => match named(session, path) {
+            Ok(rules) => rules,
+            Err(status) => return status,
+        },
+    };
+    let built = match session.model(&args.file, &args.model) {
+        Ok(built) => built,
+        Err(status) => return status,
+    };
+    let mut inputs = built.inputs.clone();
+    inputs.extend(args.rules.clone());
+    if let Err(status) = session.may_replace(&args.output, &inputs, None, args.force) {
+        return status;
+    }
+    let quantised = match quantise::quantised(&built, &Rules { encoding, named }) {
+        Ok(quantised) => quantised,
+        Err(Refusal(code, message)) => return session.fail(code, message),
+    };
+    let progress = session.progress(format!("quantising {}", args.file.display()));
+    let failed = |error: seqc_checkpoint::output::Error| Refusal("write", error.to_string());
+    let written = Output::create(&args.output, &inputs)
+        .map_err(failed)
+        .and_then(|mut out| {
+            let written = quantised.write(&mut out)?;
+            out.commit().map_err(failed)?;
+            Ok(written)
+        });
+    drop(progress);
+    match written {
+        Ok(written) => {
+            let mut text = format!(
+                "wrote {}: {} tensors quantised, {:.1} MB in all",
+                args.output.display(),
+                written.tensors,
+                written.bytes as f64 / 1e6
+            );
+            if written.similar > 0 {
+                text.push_str(&format!(
+                    "; {} of them with shorter blocks, which their rows are whole ones of",
+                    written.similar
+                ));
+            }
+            if written.left > 0 {
+                text.push_str(&format!(
+                    "; {} matrices stay as they are, since their rows fit no block",
+                    written.left
+                ));
+            }
+            session.say(&text);
+            OK
+        }
+        Err(Refusal(code, message)) => session.fail(code, message),
+    }
+}
+
+/// The rules of a file.
+fn named(session: &mut Session, path: &Path) -> Result<Vec<(String, Encoding)>, u8> {
+    let text =
+        read_at_most(path, MAX_TEXT as u64).and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+    let text = text.map_err(|error| session.fail("no-file", format!("{}: {error}", path.display())))?;
+    let id = session.sources.add(path.display().to_string(), text);
+    quantise::rules(id, &session.sources).map_err(|d| session.report(&d))
+}

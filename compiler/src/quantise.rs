@@ -1,0 +1,247 @@
+//! Checkpoints in smaller encodings: which tensors of a model can have one, and the GGUF file of all.
+
+use crate::{
+    backend,
+    diag::{Diagnostic, Placed},
+    model::{Built, unread::fits},
+    source::{FileId, Place, Sources},
+};
+use seqc_checkpoint::{Checkpoint, Keys, Planned, TensorRef};
+use seqc_formats::Encoding;
+use seqc_grammar::yaml::parse_yaml;
+use seqc_passes::plan::native_params;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    io::Write,
+};
+
+/// Weights that a thread encodes at once.
+const PART: usize = 1 << 22;
+
+/// Which encoding tensors get.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// Of those that no rule is for.
+    pub(crate) encoding: Encoding,
+    /// Patterns of names, of which the first that fits counts.
+    pub(crate) named: Vec<(String, Encoding)>,
+}
+
+/// An encoding by the name that users write.
+pub(crate) fn encoding(name: &str) -> Result<Encoding, String> {
+    let found = Encoding::named(name).filter(|encoding| encoding.is_native());
+    found.ok_or_else(|| {
+        let known: Vec<&str> = Encoding::all_native().map(Encoding::name).collect();
+        format!("there is no type `{name}` of weights; there are {}", known.join(", "))
+    })
+}
+
+/// The rules of a YAML file: patterns of tensor names, in which `*` stands for any letters, and their types.
+pub(crate) fn rules(file: FileId, sources: &Sources) -> Result<Vec<(String, Encoding)>, Vec<Diagnostic>> {
+    let (root, problems) = parse_yaml(file, sources.text(file));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let Some(root) = root else { return Ok(Vec::new()) };
+    let wrong = |span, message: String| Diagnostic::new("unknown-type", Place::new(file, span), message);
+    let Some(entries) = root.entries() else {
+        let message = format!(
+            "patterns of tensor names and their types are expected, not {}",
+            root.what()
+        );
+        return Err(vec![wrong(root.span, message)]);
+    };
+    let rule = |(pattern, value): &(seqc_grammar::yaml::Key, seqc_grammar::yaml::Node)| {
+        let found = encoding(value.text().unwrap_or_default()).map_err(|message| wrong(value.span, message))?;
+        Ok((pattern.text.clone(), found))
+    };
+    entries.iter().map(|entry| rule(entry).map_err(|d| vec![d])).collect()
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// Tensors that got another encoding.
+    pub(crate) tensors: usize,
+    /// Those of them whose rows are not whole blocks of the encoding that was asked for, which got a similar one.
+    pub(crate) similar: usize,
+    /// Matrices that stay as they are: their rows fit no block.
+    pub(crate) left: usize,
+    /// Bytes of the file.
+    pub(crate) bytes: usize,
+}
+
+/// Why nothing is written: the code of the message, and the message.
+pub(crate) struct Refusal(pub(crate) &'static str, pub(crate) String);
+
+/// All tensors of a checkpoint, each with the encoding that it gets.
+pub(crate) struct Quantised<'m> {
+    checkpoint: &'m Checkpoint,
+    keys: Keys,
+    plans: Vec<Planned<'m>>,
+    written: Written,
+}
+
+/// What the model reads as matrices or tables alone gets the encoding that the rules say, all else stays as it is.
+pub(crate) fn quantised<'m>(built: &'m Built, rules: &Rules) -> Result<Quantised<'m>, Refusal> {
+    let Some(checkpoint) = &built.tensors.checkpoint else {
+        let message = "the model has no checkpoint whose weights could be quantised";
+        return Err(Refusal("no-weights", message.to_owned()));
+    };
+    let matrices = matrices(built);
+    let mut written = Written::default();
+    let mut plans = Vec::new();
+    for name in checkpoint.names() {
+        let Some(tensor) = checkpoint.get(name) else { continue };
+        let encoding = match matrices.contains(name) {
+            true => chosen(&tensor, rules, &mut written),
+            false => tensor.encoding,
+        };
+        let shape = tensor.shape.clone();
+        plans.push(Planned { name, shape, encoding });
+    }
+    let unknown = rules
+        .named
+        .iter()
+        .find(|(pattern, _)| !matrices.iter().any(|name| fits(pattern, name)));
+    if let Some((pattern, _)) = unknown {
+        let message = format!(
+            "the rule for `{pattern}` fits no matrix of the model; `seqc inspect` lists the tensors that matrices are read from"
+        );
+        return Err(Refusal("usage", message));
+    }
+    Ok(Quantised {
+        keys: keys(built, checkpoint),
+        checkpoint,
+        plans,
+        written,
+    })
+}
+
+impl Quantised<'_> {
+    /// Writes them to a GGUF file.
+    pub(crate) fn write(self, out: &mut impl Write) -> Result<Written, Refusal> {
+        let failed = |error: std::io::Error| Refusal("write", error.to_string());
+        let head = self.keys.head(&self.plans).map_err(|why| Refusal("bad-type", why))?;
+        out.write_all(&head).map_err(failed)?;
+        let mut written = Written {
+            bytes: head.len(),
+            ..self.written
+        };
+        for plan in &self.plans {
+            let Some(tensor) = self.checkpoint.get(plan.name) else {
+                continue;
+            };
+            let count = data(&tensor, plan.encoding, out)?;
+            let padded = count.next_multiple_of(self.keys.alignment());
+            out.write_all(&vec![0; padded - count]).map_err(failed)?;
+            written.bytes += padded;
+        }
+        out.flush().map_err(failed)?;
+        Ok(written)
+    }
+}
+
+/// Tensors that every parameter which reads them has as a matrix or a table.
+fn matrices(built: &Built) -> BTreeSet<&str> {
+    let canonical = backend::canonical(&built.model);
+    let native: HashMap<usize, Vec<bool>> = canonical
+        .kinds
+        .iter()
+        .enumerate()
+        .map(|(n, kind)| (n, native_params(&kind.graph)))
+        .collect();
+    let (mut found, mut others) = (BTreeSet::new(), HashSet::new());
+    for call in &built.model.calls {
+        let native = &native[&(call.kind.0 as usize)];
+        for (source, native) in call.params.iter().zip(native) {
+            let names = source.tensors.iter().map(String::as_str);
+            match native {
+                true => found.extend(names),
+                false => others.extend(names),
+            }
+        }
+    }
+    found.retain(|name| !others.contains(name));
+    found
+}
+
+/// The encoding that a matrix gets.
+fn chosen(tensor: &TensorRef, rules: &Rules, written: &mut Written) -> Encoding {
+    let rule = rules.named.iter().find(|(pattern, _)| fits(pattern, tensor.name));
+    let wanted = rule.map_or(rules.encoding, |(_, encoding)| *encoding);
+    let last = tensor.shape.last().copied().unwrap_or(1);
+    let fitting = [Some(wanted), similar(wanted)].into_iter().flatten();
+    let Some(found) = { fitting }.find(|encoding| last.is_multiple_of(encoding.block())) else {
+        written.left += 1;
+        return tensor.encoding;
+    };
+    if found != tensor.encoding {
+        written.tensors += 1;
+        written.similar += usize::from(found != wanted);
+    }
+    found
+}
+
+/// An encoding of short blocks with as many bits or one more.
+fn similar(encoding: Encoding) -> Option<Encoding> {
+    match encoding {
+        Encoding::Q2_K | Encoding::Q3_K => Some(Encoding::Q4_0),
+        Encoding::Q4_K => Some(Encoding::Q5_0),
+        Encoding::Q5_K => Some(Encoding::Q5_1),
+        Encoding::Q6_K => Some(Encoding::Q8_0),
+        _ => None,
+    }
+}
+
+/// What the file says of itself: all that the checkpoint says, where that is a GGUF file, whose tokenizer stays in it.
+fn keys(built: &Built, checkpoint: &Checkpoint) -> Keys {
+    let mut keys = match checkpoint.gguf() {
+        Some(metadata) => Keys::of(metadata, &["general.file_type", "general.quantization_version"]),
+        None => {
+            let mut keys = Keys::default();
+            keys.push_text("general.architecture", "seqc");
+            keys.push_text("general.name", &built.meta.name);
+            keys
+        }
+    };
+    keys.push_number("general.quantization_version", 2);
+    keys
+}
+
+/// Writes the data of a tensor; gives its bytes.
+fn data(tensor: &TensorRef, encoding: Encoding, out: &mut impl Write) -> Result<usize, Refusal> {
+    let failed = |error: std::io::Error| Refusal("write", error.to_string());
+    let wrong = |message: String| Refusal("bad-tensor", message);
+    if encoding == tensor.encoding {
+        out.write_all(tensor.bytes).map_err(failed)?;
+        return Ok(tensor.bytes.len());
+    }
+    let numbers = tensor.to_f32().map_err(|error| wrong(error.to_string()))?;
+    if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {
+        let (name, found) = (tensor.name, numbers[at]);
+        return Err(wrong(format!(
+            "`{name}` has {found} at entry {at}: it cannot be quantised"
+        )));
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let block = encoding.block();
+    let part = (numbers.len() / threads + 1).min(PART).next_multiple_of(block);
+    let mut count = 0;
+    let mut parts = numbers.chunks(part).peekable();
+    while parts.peek().is_some() {
+        let encoded: Vec<Option<Vec<u8>>> = std::thread::scope(|scope| {
+            let running: Vec<_> = { &mut parts }
+                .take(threads)
+                .map(|part| scope.spawn(move || encoding.encode(part)))
+                .collect();
+            running.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+        });
+        for bytes in encoded {
+            let bytes = bytes.ok_or_else(|| wrong(format!("`{}` cannot be stored as {encoding}", tensor.name)))?;
+            out.write_all(&bytes).map_err(failed)?;
+            count += bytes.len();
+        }
+    }
+    Ok(count)
+}
