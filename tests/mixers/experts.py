@@ -3,7 +3,7 @@ import numpy as np
 
 from fixture import Fixture, sigmoid, silu, softmax
 
-D, HIDDEN, EXPERTS = 16, 8, 8
+D, HIDDEN, EXPERTS = 16, 12, 8
 
 
 def choose(scores, count):
@@ -16,8 +16,9 @@ def choose(scores, count):
 
 def moe(name):
     """Four routers over the same experts: Shazeer et al. 2017 (arXiv:1701.06538) as Mixtral has it, DeepSeek-V3 (arXiv:2412.19437, section
-    2.1.2), gpt-oss (arXiv:2508.10925), and Switch (arXiv:2101.03961, section 2.2) with a capacity."""
-    f = Fixture(name, D)
+    2.1.2), gpt-oss (arXiv:2508.10925), and Switch (arXiv:2101.03961, section 2.2) with a capacity. The results of the first router's 4 experts are
+    whole vectors of 8 and 16 numbers together, those of one expert are not."""
+    f = Fixture(name, D, length=108)
     router = f.weight("router", EXPERTS, D)
     router_bias, correction = f.weight("router_bias", EXPERTS, scale=0.3), f.weight("correction", EXPERTS, scale=0.2)
     gate, up = f.weight("gate_proj", EXPERTS, HIDDEN, D), f.weight("up_proj", EXPERTS, HIDDEN, D)
@@ -34,7 +35,7 @@ def moe(name):
     used = np.zeros(EXPERTS)
     for t, x in enumerate(f.x):
         p = softmax(router @ x)
-        chosen = choose(p, 2)
+        chosen = choose(p, 4)
         rows["y"].append(sum(p[e] / p[chosen].sum() * expert(e, x) for e in chosen))
 
         # Four groups of two; the two best groups are open.
