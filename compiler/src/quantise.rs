@@ -6,12 +6,12 @@ use crate::{
     model::{Built, unread::fits},
     source::{FileId, Place, Sources},
 };
-use seqc_checkpoint::{Checkpoint, Keys, Planned, TensorRef};
+use seqc_checkpoint::{Checkpoint, Keys, Planned, TensorRef, base};
 use seqc_formats::Encoding;
 use seqc_grammar::yaml::parse_yaml;
 use seqc_passes::plan::native_params;
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     io::Write,
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct Written {
     pub(crate) tensors: usize,
     /// Those of them whose rows are not whole blocks of the encoding that was asked for, which got a similar one.
     pub(crate) similar: usize,
-    /// Matrices that stay as they are: their rows fit no block.
+    /// Matrices that stay as they are: their rows fit no block, or they are read transposed.
     pub(crate) left: usize,
     /// Bytes of the file.
     pub(crate) bytes: usize,
@@ -93,9 +93,9 @@ pub(crate) fn quantised<'m>(built: &'m Built, rules: &Rules) -> Result<Quantised
     let mut plans = Vec::new();
     for name in checkpoint.names() {
         let Some(tensor) = checkpoint.get(name) else { continue };
-        let encoding = match matrices.contains(name) {
-            true => chosen(&tensor, rules, &mut written),
-            false => tensor.encoding,
+        let encoding = match matrices.get(name) {
+            Some(transposed) => chosen(&tensor, *transposed, rules, &mut written),
+            None => tensor.encoding,
         };
         let shape = tensor.shape.clone();
         plans.push(Planned { name, shape, encoding });
@@ -103,7 +103,7 @@ pub(crate) fn quantised<'m>(built: &'m Built, rules: &Rules) -> Result<Quantised
     let unknown = rules
         .named
         .iter()
-        .find(|(pattern, _)| !matrices.iter().any(|name| fits(pattern, name)));
+        .find(|(pattern, _)| !matrices.keys().any(|name| fits(pattern, name)));
     if let Some((pattern, _)) = unknown {
         let message = format!(
             "the rule for `{pattern}` fits no matrix of the model; `seqc inspect` lists the tensors that matrices are read from"
@@ -142,8 +142,8 @@ impl Quantised<'_> {
     }
 }
 
-/// Tensors that every parameter which reads them has as a matrix or a table.
-fn matrices(built: &Built) -> BTreeSet<&str> {
+/// Tensors that every parameter which reads them, or a part of them, has as a matrix or a table; and whether one reads it transposed.
+fn matrices(built: &Built) -> BTreeMap<&str, bool> {
     let canonical = backend::canonical(&built.model);
     let native: HashMap<usize, Vec<bool>> = canonical
         .kinds
@@ -151,28 +151,37 @@ fn matrices(built: &Built) -> BTreeSet<&str> {
         .enumerate()
         .map(|(n, kind)| (n, native_params(&kind.graph)))
         .collect();
-    let (mut found, mut others) = (BTreeSet::new(), HashSet::new());
+    let (mut found, mut others) = (BTreeMap::new(), HashSet::new());
     for call in &built.model.calls {
         let native = &native[&(call.kind.0 as usize)];
         for (source, native) in call.params.iter().zip(native) {
-            let names = source.tensors.iter().map(String::as_str);
-            match native {
-                true => found.extend(names),
-                false => others.extend(names),
+            for reference in &source.tensors {
+                let name = base(reference);
+                let transposed = built
+                    .tensors
+                    .checkpoint
+                    .as_ref()
+                    .and_then(|c| c.get(reference))
+                    .is_some_and(|t| t.transposed);
+                match native {
+                    true => *found.entry(name).or_default() |= transposed,
+                    false => drop(others.insert(name)),
+                }
             }
         }
     }
-    found.retain(|name| !others.contains(name));
+    found.retain(|name, _| !others.contains(name));
     found
 }
 
-/// The encoding that a matrix gets.
-fn chosen(tensor: &TensorRef, rules: &Rules, written: &mut Written) -> Encoding {
+/// The encoding that a matrix gets. The blocks of one that is read transposed would be torn apart: it gets none in blocks.
+fn chosen(tensor: &TensorRef, transposed: bool, rules: &Rules, written: &mut Written) -> Encoding {
     let rule = rules.named.iter().find(|(pattern, _)| fits(pattern, tensor.name));
     let wanted = rule.map_or(rules.encoding, |(_, encoding)| *encoding);
     let last = tensor.shape.last().copied().unwrap_or(1);
     let fitting = [Some(wanted), similar(wanted)].into_iter().flatten();
-    let Some(found) = { fitting }.find(|encoding| last.is_multiple_of(encoding.block())) else {
+    let fits = |encoding: &Encoding| last.is_multiple_of(encoding.block()) && (!transposed || encoding.block() == 1);
+    let Some(found) = { fitting }.find(fits) else {
         written.left += 1;
         return tensor.encoding;
     };

@@ -79,7 +79,7 @@ pub(crate) fn quantise(session: &mut Session, args: &QuantiseArgs) -> u8 {
             }
             if written.left > 0 {
                 text.push_str(&format!(
-                    "; {} matrices stay as they are, since their rows fit no block",
+                    "; {} matrices stay as they are: their rows fit no block, or they are read transposed",
                     written.left
                 ));
             }
