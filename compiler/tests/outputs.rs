@@ -298,6 +298,8 @@ stack:
   - embed: {vocab: vocab}
   - swiglu: {hidden: 96}
     block: {pre_norm: {eps: 1e-5}}
+  - moe: {hidden: 64, experts: 2, chosen: 1}
+    load: {gate_proj: \"experts.{0..2}.gate\"}
   - head: {vocab: vocab}
 ";
     write(&dir.join("m.yaml"), model);
@@ -315,7 +317,7 @@ stack:
         "m.gguf",
     ];
     let (_, said) = ok(&dir, &words);
-    assert!(said.contains("5 tensors quantised"), "{said}");
+    assert!(said.contains("10 tensors quantised"), "{said}");
     let (found, _) = ok(&dir, &["inspect", "m.yaml", "--set", "weights.file=m.gguf"]);
     let types = [
         "embed.weight [64, 256] q8_0",
@@ -323,6 +325,8 @@ stack:
         "swiglu.up_proj [96, 256] bf16",
         "swiglu.down_proj [256, 96] q5_0",
         "swiglu.pre_norm.weight [256] f32",
+        // A stack of two tensors.
+        "moe.gate_proj [2, 64, 256] q4_k from experts.0.gate",
         "head.weight [64, 256] q4_k",
     ];
     for line in types {

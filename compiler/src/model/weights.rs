@@ -103,9 +103,12 @@ impl Tensors {
         };
         match self.checked(checkpoint, param, sizes) {
             Ok(stored) => {
-                let as_stored = stored.is_native() && param.source.tensors.len() == 1;
                 let wanted = self.encoding.is_none_or(|wanted| wanted == stored);
-                if as_stored && wanted { stored } else { Encoding::F32 }
+                if stored.is_native() && wanted {
+                    stored
+                } else {
+                    Encoding::F32
+                }
             }
             Err(d) => {
                 out.push(d);
@@ -114,7 +117,7 @@ impl Tensors {
         }
     }
 
-    /// How a parameter's tensors are stored, once they are known to be there and to have its shape.
+    /// How a parameter's tensors are stored, once they are known to be there and to have its shape: f32 where they differ.
     fn checked(&self, checkpoint: &Checkpoint, param: &Param, shape: &[usize]) -> Result<Encoding, Diagnostic> {
         let Param { source, place } = param;
         let place = *place;
@@ -132,7 +135,7 @@ impl Tensors {
             );
             return Err(Diagnostic::new("bad-tensor", place, message));
         }
-        let mut encoding = Encoding::F32;
+        let mut encodings = Vec::new();
         for name in &source.tensors {
             let Some(tensor) = checkpoint.get(name) else {
                 if let Some(whole) = checkpoint.get(base(name)) {
@@ -159,9 +162,13 @@ impl Tensors {
                     Diagnostic::new("bad-tensor", place, message).says(format!("`{}` takes {expected:?}", source.name));
                 return Err(d.help("compare the sizes of the model with those of the checkpoint"));
             }
-            encoding = tensor.copied_encoding();
+            encodings.push(tensor.copied_encoding());
         }
-        Ok(encoding)
+        encodings.dedup();
+        Ok(match encodings[..] {
+            [encoding] => encoding,
+            _ => Encoding::F32,
+        })
     }
 }
 
