@@ -11,7 +11,9 @@ use crate::places;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{fields::MOST_SAMPLES, pooling::Pooling};
+use crate::fields::MOST_SAMPLES;
+#[cfg(feature = "server")]
+use crate::pooling::Pooling;
 pub(crate) use loading::Loading;
 pub(crate) use parsers::{BiasWord, Seed};
 use parsers::{at_least_one, bias, lookup, number, number_or_all, seed, up_to, whole};
