@@ -11,12 +11,16 @@ use seqc_formats::Encoding;
 use seqc_grammar::yaml::parse_yaml;
 use seqc_passes::plan::native_params;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     io::Write,
 };
 
 /// Weights that a thread encodes at once.
 const PART: usize = 1 << 22;
+/// How much smaller than the largest matrix of its layer one is that stays as it is where no rule is for it: routers, biases of experts.
+const SMALL: usize = 100;
+/// Root of the mean squared error over that of the numbers from which on a tensor is refused; that of two bits is a quarter to a third.
+const MOST_OFF: f64 = 0.5;
 
 /// Which encoding tensors get.
 #[derive(Debug)]
@@ -38,12 +42,18 @@ pub(crate) fn encoding(name: &str) -> Result<Encoding, String> {
 
 /// The rules of a YAML file: patterns of tensor names, in which `*` stands for any letters, and their types.
 pub(crate) fn rules(file: FileId, sources: &Sources) -> Result<Vec<(String, Encoding)>, Vec<Diagnostic>> {
+    if sources.text(file).trim().is_empty() {
+        return Ok(Vec::new());
+    }
     let (root, problems) = parse_yaml(file, sources.text(file));
     if !problems.is_empty() {
         return Err(problems);
     }
     let Some(root) = root else { return Ok(Vec::new()) };
-    let wrong = |span, message: String| Diagnostic::new("unknown-type", Place::new(file, span), message);
+    let wrong = |span, message: String| {
+        let d = Diagnostic::new("unknown-type", Place::new(file, span), message);
+        d.help("a line of rules looks like `\"*embed*\": q6_k`")
+    };
     let Some(entries) = root.entries() else {
         let message = format!(
             "patterns of tensor names and their types are expected, not {}",
@@ -59,14 +69,16 @@ pub(crate) fn rules(file: FileId, sources: &Sources) -> Result<Vec<(String, Enco
 }
 
 /// What was written.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Written {
     /// Tensors that got another encoding.
     pub(crate) tensors: usize,
     /// Those of them whose rows are not whole blocks of the encoding that was asked for, which got a similar one.
     pub(crate) similar: usize,
     /// Matrices that stay as they are: their rows fit no block, or they are read transposed.
-    pub(crate) left: usize,
+    pub(crate) left: Vec<String>,
+    /// Matrices that stay as they are, since they are small beside others of their layer.
+    pub(crate) small: usize,
     /// Bytes of the file.
     pub(crate) bytes: usize,
 }
@@ -94,7 +106,7 @@ pub(crate) fn quantised<'m>(built: &'m Built, rules: &Rules) -> Result<Quantised
     for name in checkpoint.names() {
         let Some(tensor) = checkpoint.get(name) else { continue };
         let encoding = match matrices.get(name) {
-            Some(transposed) => chosen(&tensor, *transposed, rules, &mut written),
+            Some(matrix) => chosen(&tensor, *matrix, rules, &mut written),
             None => tensor.encoding,
         };
         let shape = tensor.shape.clone();
@@ -142,31 +154,41 @@ impl Quantised<'_> {
     }
 }
 
-/// Tensors that every parameter which reads them, or a part of them, has as a matrix or a table; and whether one reads it transposed.
-fn matrices(built: &Built) -> BTreeMap<&str, bool> {
+/// How the parameters of a model read a tensor that they have as a matrix or a table alone.
+#[derive(Clone, Copy, Debug, Default)]
+struct Matrix {
+    /// One of them reads it transposed.
+    transposed: bool,
+    /// One of them is not small beside the others of its layer.
+    large: bool,
+}
+
+/// Tensors that every parameter which reads them, or a part of them, has as a matrix or a table.
+fn matrices(built: &Built) -> BTreeMap<&str, Matrix> {
     let canonical = backend::canonical(&built.model);
-    let native: HashMap<usize, Vec<bool>> = canonical
-        .kinds
-        .iter()
-        .enumerate()
-        .map(|(n, kind)| (n, native_params(&kind.graph)))
-        .collect();
-    let (mut found, mut others) = (BTreeMap::new(), HashSet::new());
+    let native: Vec<Vec<bool>> = canonical.kinds.iter().map(|kind| native_params(&kind.graph)).collect();
+    let checkpoint = built.tensors.checkpoint.as_ref();
+    let (mut found, mut others) = (BTreeMap::<&str, Matrix>::new(), HashSet::new());
     for call in &built.model.calls {
-        let native = &native[&(call.kind.0 as usize)];
-        for (source, native) in call.params.iter().zip(native) {
+        let kind = call.kind.0 as usize;
+        let sizes: Vec<usize> = built.model.kinds[kind]
+            .graph
+            .params
+            .iter()
+            .map(|port| port.ty.len())
+            .collect();
+        let largest = sizes.iter().copied().max().unwrap_or(0);
+        for ((source, native), size) in call.params.iter().zip(&native[kind]).zip(sizes) {
             for reference in &source.tensors {
                 let name = base(reference);
-                let transposed = built
-                    .tensors
-                    .checkpoint
-                    .as_ref()
-                    .and_then(|c| c.get(reference))
-                    .is_some_and(|t| t.transposed);
-                match native {
-                    true => *found.entry(name).or_default() |= transposed,
-                    false => drop(others.insert(name)),
+                if !native {
+                    others.insert(name);
+                    continue;
                 }
+                let tensor = checkpoint.and_then(|checkpoint| checkpoint.get(reference));
+                let matrix = found.entry(name).or_default();
+                matrix.transposed |= tensor.is_some_and(|tensor| tensor.transposed);
+                matrix.large |= size.saturating_mul(SMALL) >= largest;
             }
         }
     }
@@ -175,14 +197,19 @@ fn matrices(built: &Built) -> BTreeMap<&str, bool> {
 }
 
 /// The encoding that a matrix gets. The blocks of one that is read transposed would be torn apart: it gets none in blocks.
-fn chosen(tensor: &TensorRef, transposed: bool, rules: &Rules, written: &mut Written) -> Encoding {
+fn chosen(tensor: &TensorRef, matrix: Matrix, rules: &Rules, written: &mut Written) -> Encoding {
     let rule = rules.named.iter().find(|(pattern, _)| fits(pattern, tensor.name));
+    if rule.is_none() && !matrix.large {
+        written.small += 1;
+        return tensor.encoding;
+    }
     let wanted = rule.map_or(rules.encoding, |(_, encoding)| *encoding);
     let last = tensor.shape.last().copied().unwrap_or(1);
     let fitting = [Some(wanted), similar(wanted)].into_iter().flatten();
-    let fits = |encoding: &Encoding| last.is_multiple_of(encoding.block()) && (!transposed || encoding.block() == 1);
-    let Some(found) = { fitting }.find(fits) else {
-        written.left += 1;
+    let whole =
+        |encoding: &Encoding| last.is_multiple_of(encoding.block()) && (!matrix.transposed || encoding.block() == 1);
+    let Some(found) = { fitting }.find(whole) else {
+        written.left.push(tensor.name.to_owned());
         return tensor.encoding;
     };
     if found != tensor.encoding {
@@ -236,21 +263,52 @@ fn data(tensor: &TensorRef, encoding: Encoding, out: &mut impl Write) -> Result<
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let block = encoding.block();
     let part = (numbers.len() / threads + 1).min(PART).next_multiple_of(block);
-    let mut count = 0;
+    let (mut count, mut off) = (0, Off::default());
     let mut parts = numbers.chunks(part).peekable();
     while parts.peek().is_some() {
-        let encoded: Vec<Option<Vec<u8>>> = std::thread::scope(|scope| {
+        let encoded: Vec<Option<(Vec<u8>, Off)>> = std::thread::scope(|scope| {
             let running: Vec<_> = { &mut parts }
                 .take(threads)
-                .map(|part| scope.spawn(move || encoding.encode(part)))
+                .map(|part| scope.spawn(move || encoded(part, encoding)))
                 .collect();
             running.into_iter().map(|thread| thread.join().ok().flatten()).collect()
         });
-        for bytes in encoded {
-            let bytes = bytes.ok_or_else(|| wrong(format!("`{}` cannot be stored as {encoding}", tensor.name)))?;
+        for part in encoded {
+            let (bytes, part) =
+                part.ok_or_else(|| wrong(format!("`{}` cannot be stored as {encoding}", tensor.name)))?;
+            off.squares += part.squares;
+            off.all += part.all;
             out.write_all(&bytes).map_err(failed)?;
             count += bytes.len();
         }
     }
+    let share = (off.squares / off.all.max(f64::MIN_POSITIVE)).sqrt();
+    if share.is_nan() || share > MOST_OFF {
+        let size = (off.all / numbers.len() as f64).sqrt();
+        return Err(wrong(format!(
+            "`{}` cannot be stored as {encoding}: its numbers, about {size:.0e}, are beyond what that holds; give it another type by a rule, such as bf16",
+            tensor.name
+        )));
+    }
     Ok(count)
+}
+
+/// Sums of squares: of the errors, and of the numbers.
+#[derive(Clone, Copy, Default)]
+struct Off {
+    squares: f64,
+    all: f64,
+}
+
+/// The bytes of numbers, and how far they are off.
+fn encoded(numbers: &[f32], encoding: Encoding) -> Option<(Vec<u8>, Off)> {
+    let bytes = encoding.encode(numbers)?;
+    let mut decoded = Vec::with_capacity(numbers.len());
+    encoding.decode(&bytes, &mut decoded);
+    let square = |x: f32| f64::from(x).powi(2);
+    let off = Off {
+        squares: numbers.iter().zip(&decoded).map(|(a, b)| square(a - b)).sum(),
+        all: numbers.iter().map(|x| square(*x)).sum(),
+    };
+    Some((bytes, off))
 }

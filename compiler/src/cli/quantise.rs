@@ -77,11 +77,20 @@ pub(crate) fn quantise(session: &mut Session, args: &QuantiseArgs) -> u8 {
                     written.similar
                 ));
             }
-            if written.left > 0 {
+            if let Some(first) = written.left.first() {
                 text.push_str(&format!(
-                    "; {} matrices stay as they are: their rows fit no block, or they are read transposed",
-                    written.left
+                    "; {} matrices stay as they are, since their rows fit no block or they are read transposed: `{first}`, …",
+                    written.left.len()
                 ));
+            }
+            if written.small > 0 {
+                text.push_str(&format!(
+                    "; {} stay as they are, since they are small beside others of their layer",
+                    written.small
+                ));
+            }
+            if built.tensors.encoding.is_some() {
+                text.push_str("; without its `weights.type`, the model reads the file as it is stored");
             }
             session.say(&text);
             OK
@@ -94,7 +103,7 @@ pub(crate) fn quantise(session: &mut Session, args: &QuantiseArgs) -> u8 {
 fn named(session: &mut Session, path: &Path) -> Result<Vec<(String, Encoding)>, u8> {
     let text =
         read_at_most(path, MAX_TEXT as u64).and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-    let text = text.map_err(|error| session.fail("no-file", format!("{}: {error}", path.display())))?;
+    let text = text.map_err(|error| session.fail("usage", format!("--rules {}: {error}", path.display())))?;
     let id = session.sources.add(path.display().to_string(), text);
     quantise::rules(id, &session.sources).map_err(|d| session.report(&d))
 }

@@ -27,7 +27,7 @@ pub(crate) fn embed(code: Code, args: &Embed, console: &mut Console) -> Result<(
     streams::check_reads_tokens(&descriptor)?;
     let Some(vectors) = descriptor.outputs.iter().position(is_vector) else {
         return Err(Error::input(format!(
-            "{} has no vectors of its tokens, but {}: build the model without its head",
+            "{} has no vectors of its tokens, but {}: build the model without its head, and where its last layer gives vectors, with `output: hidden`",
             descriptor.model,
             streams::list(&descriptor.outputs)
         )));
@@ -76,7 +76,13 @@ fn texts(descriptor: &Descriptor, args: &Embed, console: &mut Console) -> Result
     common::check_standard_input(args.prompt.iter().map(Path::new), "--prompt")?;
     common::check_standard_input(args.tokens.iter().map(Path::new), "--tokens")?;
     let lines = args.file.as_deref().map(common::text).transpose()?.unwrap_or_default();
-    let lines: Vec<&str> = lines.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = lines.lines().collect();
+    if let Some(empty) = lines.iter().position(|line| line.trim().is_empty()) {
+        return Err(Error::input(format!(
+            "line {} of --file is empty: a text without tokens has no vector",
+            empty + 1
+        )));
+    }
     let needed = !args.prompt.is_empty() || !lines.is_empty();
     let open = || {
         setup::needed_tokenizer(

@@ -69,13 +69,7 @@ impl<'a> Asked<'a> {
         console: &mut Console,
     ) -> Result<Asked<'a>> {
         let request = request(args)?;
-        let unused = [
-            ("--system", args.system.is_some()),
-            ("what templates are given", args.template.is_given()),
-        ];
-        for (what, _) in unused.iter().filter(|(_, given)| *given && args.chat.is_none()) {
-            console.warn(format_args!("{what} belongs to --chat and is left out"));
-        }
+        template::warn_without_chat(args.chat.as_deref(), args.system.as_deref(), &args.template, console);
         let asked = Asked {
             request,
             keeps_rest: args.answers.max_tokens == 0 && args.reading.save_state.is_some(),

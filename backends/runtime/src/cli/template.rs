@@ -4,13 +4,25 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{args::TemplateWords, common};
+use super::{args::TemplateWords, common, console::Console};
 use crate::{Error, Result, chat::Given};
 
 impl TemplateWords {
     /// Whether there is anything.
     pub(crate) fn is_given(&self) -> bool {
         self.tools.is_some() || self.documents.is_some() || !self.template_arg.is_empty()
+    }
+}
+
+/// Says that what belongs to a message is left out where none is given.
+pub(crate) fn warn_without_chat(
+    chat: Option<&str>,
+    system: Option<&str>,
+    words: &TemplateWords,
+    console: &mut Console,
+) {
+    if chat.is_none() && (system.is_some() || words.is_given()) {
+        console.warn("--system, --tools, --documents and --template-arg belong to --chat and are left out");
     }
 }
 
@@ -27,7 +39,8 @@ pub(crate) fn given(words: &TemplateWords) -> Result<Given> {
 /// A list in a JSON file.
 fn list(path: &Path) -> Result<Value> {
     let wrong = |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
-    let value: Value = serde_json::from_str(&common::text(path)?).map_err(|error| wrong(&error))?;
+    let value: Value = serde_json::from_str(&common::text(path)?)
+        .map_err(|error| wrong(&format_args!("a list in JSON is expected: {error}")))?;
     match value {
         Value::Array(_) => Ok(value),
         _ => Err(wrong(&"a list is expected, in square brackets")),

@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub(crate) fn tokenize(descriptor: &Descriptor, args: &Tokenize, console: &mut Console) -> Result<()> {
+    template::warn_without_chat(args.chat.as_deref(), args.system.as_deref(), &args.template, console);
     let tokenizer = setup::needed_tokenizer(descriptor, args.tokenizer.as_deref(), None, console)?;
     let tokens = tokens(descriptor, args, &tokenizer)?;
     let text = tokenizer.decode(&tokens)?;

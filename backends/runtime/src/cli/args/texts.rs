@@ -31,7 +31,7 @@ pub(crate) struct Tokenize {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) chat: Option<String>,
     /// A system message before the user's
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, requires = "chat")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) system: Option<String>,
     #[command(flatten)]
     pub(crate) template: TemplateWords,
