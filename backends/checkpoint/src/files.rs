@@ -209,6 +209,24 @@ pub fn companions(folder: &Path) -> impl Iterator<Item = PathBuf> {
     all.filter(|path| fs::metadata(path).is_ok_and(|about| about.is_file()))
 }
 
+/// Files of a folder that belong to a checkpoint there: its weights, and [`COMPANIONS`].
+pub(crate) fn members(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let members = entries.filter(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        COMPANIONS.contains(&&*name)
+            || name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".index.json"))
+    });
+    members.map(|entry| entry.path())
+}
+
+/// The folder in which a path names a file.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

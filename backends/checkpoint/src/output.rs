@@ -20,6 +20,10 @@ use std::{
 use tempfile::{NamedTempFile, TempPath};
 
 pub use crate::output_error::{Error, reason};
+use crate::{
+    files::{folder_of, members},
+    output_error::io_error,
+};
 
 /// Links to links beyond which a path is taken for a circle, as the system does.
 const MOST_LINKS: usize = 40;
@@ -196,14 +200,7 @@ fn holds(input: &Path, wanted: Identity) -> bool {
     if !input.is_dir() {
         return is(fs::metadata(input));
     }
-    let entries = fs::read_dir(input).into_iter().flatten().flatten();
-    let mut members = entries.filter(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        crate::COMPANIONS.contains(&&*name)
-            || name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".index.json"))
-    });
-    members.any(|entry| is(fs::metadata(entry.path())))
+    members(input).any(|path| is(fs::metadata(path)))
 }
 
 fn place(path: &Path) -> Result<Place, Error> {
@@ -243,11 +240,6 @@ fn no_folder(path: &Path, place: &Path) -> Error {
         path: path.to_owned(),
         folder: folder_of(place).to_owned(),
     }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
 }
 
 /// The number of an open file that a path such as `/dev/fd/3` names: it goes on where it stands, and is not replaced.
@@ -332,13 +324,6 @@ fn name(file: &File, place: &Path) -> io::Result<()> {
     // A link never replaces: it is made under a random name and moved.
     let linked: NamedTempFile<()> = builder().make_in(folder_of(place), link)?;
     linked.into_temp_path().persist(place).map_err(|error| error.error)
-}
-
-fn io_error(path: &Path, error: io::Error) -> Error {
-    Error::Io {
-        path: path.to_owned(),
-        error,
-    }
 }
 
 #[cfg(test)]

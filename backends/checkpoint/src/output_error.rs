@@ -59,3 +59,11 @@ pub fn reason(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+/// The system refused a path.
+pub(crate) fn io_error(path: &Path, error: io::Error) -> Error {
+    Error::Io {
+        path: path.to_owned(),
+        error,
+    }
+}

@@ -31,13 +31,6 @@ impl Encoding {
     }
 }
 
-/// Scale and minimum of some weights: `scale * q + minimum`, where `q` includes the offset.
-#[derive(Clone, Copy, Default)]
-struct Scaling {
-    scale: f32,
-    minimum: f32,
-}
-
 fn write(block: &Block, numbers: &[f32], bytes: &mut [u8]) {
     let bits = block.bits();
     let fit = |numbers: &[f32]| match block.minimum {
@@ -51,7 +44,7 @@ fn write(block: &Block, numbers: &[f32], bytes: &mut [u8]) {
     match block.groups {
         None => {
             let found = fit(numbers);
-            let scaling = Scaling {
+            let scaling = Affine {
                 scale: put_half(bytes, block.scale, found.scale),
                 minimum: block.minimum.map_or(0.0, |at| put_half(bytes, at, found.minimum)),
             };
@@ -77,7 +70,7 @@ fn put_half(bytes: &mut [u8], at: usize, value: f32) -> f32 {
 }
 
 /// Writes the integers of weights from `first` on of a block.
-fn integers(block: &Block, numbers: &[f32], first: usize, scaling: Scaling, bytes: &mut [u8]) {
+fn integers(block: &Block, numbers: &[f32], first: usize, scaling: Affine, bytes: &mut [u8]) {
     let (low, high) = (block.low, block.high);
     let least = if block.bits() == 8 {
         -127
@@ -106,7 +99,7 @@ fn integers(block: &Block, numbers: &[f32], first: usize, scaling: Scaling, byte
 }
 
 /// Writes scale and minimum of a block and the factors of its groups; gives what they say.
-fn factors(block: &Block, groups: Groups, found: &[Affine], bytes: &mut [u8]) -> Vec<Scaling> {
+fn factors(block: &Block, groups: Groups, found: &[Affine], bytes: &mut [u8]) -> Vec<Affine> {
     let (least, most) = match groups.factors {
         Factors::Bytes => (-128.0, 127.0),
         Factors::SixBits => (0.0, 63.0),
@@ -138,7 +131,7 @@ fn factors(block: &Block, groups: Groups, found: &[Affine], bytes: &mut [u8]) ->
     for (g, (scale, minimum)) in scales.iter().zip(&minima).enumerate() {
         put_factors(groups, g, *scale as i32, *minimum as i32, bytes);
     }
-    let scaling = |(scale, minimum): (&f32, &f32)| Scaling {
+    let scaling = |(scale, minimum): (&f32, &f32)| Affine {
         scale: d * scale,
         minimum: -m * minimum,
     };

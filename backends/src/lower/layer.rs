@@ -54,7 +54,7 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
 
 /// Bytes of scratch that a thread needs in this layer.
 pub(super) fn scratch_bytes(layer: &Layer<'_>) -> usize {
-    let own = layer.schedule.scratch_bytes(layer.plan);
+    let own = layer.schedule.scratch_bytes;
     own.max(chunked::scratch_bytes(layer)).next_multiple_of(64)
 }
 

@@ -13,7 +13,6 @@ use crate::{
 };
 use seqc_ir::Value;
 use seqc_passes::plan::{Matmul, row_of};
-use std::collections::HashSet;
 
 /// Products with matrices of equal stacks.
 pub(super) struct Stacked<'m> {
@@ -188,33 +187,29 @@ impl Stacked<'_> {
         });
     }
 
-    /// The vectors of a product, one behind another; products with equal vectors share them.
-    fn vectors(&self, cx: &Cx<'_>, f: &mut Func, scratch: Val, v: Value) -> Val {
-        let own = vector_of(cx, v);
-        let first = self
-            .matmul
-            .products
-            .iter()
-            .position(|other| vector_of(cx, *other) == own);
-        byte(
-            f,
-            scratch,
-            self.grouping.vectors + first.unwrap_or(0) * self.grouping.vector_bytes,
-        )
+    /// The first product that is multiplied with the same vectors as product `n`: they share what is brought together.
+    fn first_alike(&self, cx: &Cx<'_>, n: usize) -> usize {
+        let operand = |n: usize| vector_of(cx, self.matmul.products[n]);
+        (0..n).find(|first| operand(*first) == operand(n)).unwrap_or(n)
+    }
+
+    /// The vectors of product `n`, one behind another.
+    fn vectors(&self, cx: &Cx<'_>, f: &mut Func, scratch: Val, n: usize) -> Val {
+        let place = self.first_alike(cx, n) * self.grouping.vector_bytes;
+        byte(f, scratch, self.grouping.vectors + place)
     }
 
     /// Copies the vectors of a group.
     fn collect(&self, cx: &Cx<'_>, f: &mut Func, scratch: Val, group: Group) {
-        self.each_of(f, scratch, group, &|f, n, choice| {
-            let mut copied = HashSet::new();
-            for v in &self.matmul.products {
-                if !copied.insert(vector_of(cx, *v)) {
+        self.each_of(f, scratch, group, &|f, at, choice| {
+            for (n, v) in self.matmul.products.iter().enumerate() {
+                if self.first_alike(cx, n) < n {
                     continue;
                 }
                 let columns = f.i64(cx.layer.schedule.products[v].columns as i64);
-                let (from, to) = (vector(cx, f, *v, choice), self.vectors(cx, f, scratch, *v));
-                let at = f.mul(n, columns);
-                let to = f.gep(to, at, Scalar::F32);
+                let (from, to) = (vector(cx, f, *v, choice), self.vectors(cx, f, scratch, n));
+                let before = f.mul(at, columns);
+                let to = f.gep(to, before, Scalar::F32);
                 f.call(kernels::COPY, &[from, to, columns], None);
             }
         });
@@ -229,7 +224,7 @@ impl Stacked<'_> {
         for (n, v) in self.matmul.products.iter().enumerate() {
             let product = &cx.layer.schedule.products[v];
             let w = weights(cx, f, product, [group.matrix, rows.first]);
-            let (x, y) = (self.vectors(cx, f, scratch, *v), results(f, n));
+            let (x, y) = (self.vectors(cx, f, scratch, n), results(f, n));
             let columns = f.i64(product.columns as i64);
             let rows = product::Rows {
                 weights: w,

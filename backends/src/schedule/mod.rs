@@ -29,6 +29,8 @@ pub(crate) struct Schedule {
     pub(crate) attentions: Vec<(Value, Attend)>,
     /// The kernels of long convolutions, in the order of the plan.
     pub(crate) filters: Vec<(Value, LongConv)>,
+    /// Bytes of scratch that a thread needs for all of these.
+    pub(crate) scratch_bytes: usize,
 }
 
 impl Schedule {
@@ -45,11 +47,14 @@ impl Schedule {
             Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Scan(_) | Kernel::Attend(_) => None,
             Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => None,
         };
-        Schedule {
+        let mut schedule = Schedule {
             products: product::products(graph, plan, encodings),
             attentions: kernels.iter().filter_map(attend).collect(),
             filters: kernels.iter().filter_map(convolve).collect(),
-        }
+            scratch_bytes: 0,
+        };
+        schedule.scratch_bytes = schedule.scratch(plan);
+        schedule
     }
 
     /// The kernel of an attention.
@@ -62,8 +67,7 @@ impl Schedule {
         of(&self.filters, v)
     }
 
-    /// Bytes of scratch that a thread needs for attentions, long convolutions and products.
-    pub(crate) fn scratch_bytes(&self, plan: &Plan) -> usize {
+    fn scratch(&self, plan: &Plan) -> usize {
         let attentions = self.attentions.iter().map(|(_, kernel)| kernel.scratch_bytes());
         let filters = self.filters.iter().map(|(_, kernel)| kernel.scratch_bytes());
         let products = flat(&plan.kernels).into_iter().flat_map(|kernel| match kernel {

@@ -1,6 +1,6 @@
 //! Sums that are products with matrices that data choose of a stack.
 
-use super::rule::{Rule, operands_of, reshaped};
+use super::rule::{Rule, operands_of, reshaped, summed};
 use crate::affine::{Access, Atom};
 use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Op, OpClass, ReduceOp, Stage, Ty, Value, dims};
 
@@ -12,17 +12,10 @@ pub(super) const RULES: &[Rule] = &[Rule {
 /// `sum(k: w[index[c], n, k] * x[c, k])` with `w` of the load stage is [`Op::IndexedMatVec`]; where `c` is summed too, that is a sum of
 /// its results. A `w` with one row for each index stays a table whose rows are picked.
 fn sum_of_products_with_gathered_matrices_is_indexed_matvec(graph: &mut Graph, v: Value) -> Option<Value> {
-    let Op::Reduce {
-        op: ReduceOp::Sum,
-        axes,
-    } = *graph.op(v)
-    else {
-        return None;
-    };
+    let (body, axes) = summed(graph, v)?;
     if graph.ty(v).elem != Elem::F32 {
         return None;
     }
-    let body = graph.operands(v)[0];
     let sizes = graph.ty(body).sizes();
     let mut factors = Vec::new();
     factors_of(graph, body, &mut factors);

@@ -1,8 +1,8 @@
 //! Sums that are products with a matrix of parameters.
 
-use super::rule::{Rule, operands_of, reshaped};
+use super::rule::{Rule, operands_of, reshaped, summed};
 use crate::affine::{Access, AffineExpr, linearise};
-use seqc_ir::{BinaryOp, Dim, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, Ty, Value};
+use seqc_ir::{BinaryOp, Dim, Elem, Graph, IndexExpr, Op, Stage, Ty, Value};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     name: "sum_of_products_with_load_stage_is_matvec",
@@ -30,14 +30,7 @@ struct Product {
 
 impl Product {
     fn new(graph: &Graph, v: Value) -> Option<Product> {
-        let Op::Reduce {
-            op: ReduceOp::Sum,
-            axes,
-        } = *graph.op(v)
-        else {
-            return None;
-        };
-        let body = graph.operands(v)[0];
+        let (body, axes) = summed(graph, v)?;
         let [a, b] = operands_of(graph, body, BinaryOp::Mul)?;
         let stages = graph.stages();
         let stage = |v: Value| stages[v.0 as usize];

@@ -1,6 +1,6 @@
 //! A rule: what it rewrites to what, and what its condition reads of a graph.
 
-use seqc_ir::{BinaryOp, Graph, Op, Ty, Value};
+use seqc_ir::{BinaryOp, Graph, Op, ReduceOp, Ty, Value};
 
 /// One rewriting of a value.
 #[derive(Clone, Copy)]
@@ -19,6 +19,18 @@ pub(super) fn constant(graph: &Graph, v: Value) -> Option<f64> {
 /// The operands of `v` where it is this function of two arguments.
 pub(super) fn operands_of(graph: &Graph, v: Value, op: BinaryOp) -> Option<[Value; 2]> {
     (*graph.op(v) == Op::Binary(op)).then(|| graph.operands(v).try_into().ok())?
+}
+
+/// What `v` is a sum of, and over how many of its last axes.
+pub(super) fn summed(graph: &Graph, v: Value) -> Option<(Value, usize)> {
+    let Op::Reduce {
+        op: ReduceOp::Sum,
+        axes,
+    } = *graph.op(v)
+    else {
+        return None;
+    };
+    Some((graph.operands(v)[0], axes))
 }
 
 /// `c` everywhere, in the type of `v`.

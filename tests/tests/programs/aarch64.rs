@@ -4,11 +4,9 @@
 use std::{fs, path::Path, process::Command};
 
 use super::{
-    both::{Both, TOLERANCE},
+    both::{Both, TOLERANCE, check_checkpoints, check_policies},
     chat,
     embed::deviation,
-    fixtures::{check_cuts, check_greedy, check_logits},
-    policies,
     serve::Server,
 };
 use seqc_tests::{
@@ -22,19 +20,12 @@ const TARGET: &str = "aarch64-linux";
 
 #[test]
 fn checkpoints_give_the_numbers_of_transformers() {
-    for name in ["llama", "mamba2", "jamba", "gemma3"] {
-        let fixture = Fixture::open(name).on(TARGET);
-        check_logits(&fixture);
-        check_greedy(&fixture);
-    }
-    check_cuts(&Fixture::open("qwen3").on(TARGET));
+    check_checkpoints(TARGET);
 }
 
 #[test]
 fn policies_keep_and_choose_what_is_known() {
-    for name in ["kivi4", "h2o", "infllm"] {
-        policies::check_on(TARGET, name);
-    }
+    check_policies(TARGET);
 }
 
 #[test]

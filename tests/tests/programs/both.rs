@@ -4,14 +4,36 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::chat::{self, PLAIN, with_template};
+use super::{
+    chat::{self, PLAIN, with_template},
+    fixtures::{check_cuts, check_greedy, check_logits},
+    policies,
+};
 use seqc_tests::{
     command::Answer,
+    fixture::Fixture,
     program::{Program, fresh_file, json},
 };
 
 /// max |difference| / max |value| between numbers of programs for two machines.
 pub(super) const TOLERANCE: f64 = 2e-4;
+
+/// Checkpoints on another machine give the numbers of transformers.
+pub(super) fn check_checkpoints(target: &'static str) {
+    for name in ["llama", "mamba2", "jamba", "gemma3"] {
+        let fixture = Fixture::open(name).on(target);
+        check_logits(&fixture);
+        check_greedy(&fixture);
+    }
+    check_cuts(&Fixture::open("qwen3").on(target));
+}
+
+/// Policies on another machine keep and choose what is known.
+pub(super) fn check_policies(target: &'static str) {
+    for name in ["kivi4", "h2o", "infllm"] {
+        policies::check_on(target, name);
+    }
+}
 
 /// A program for this machine and one for another, and a tokenizer.
 pub(super) struct Both {

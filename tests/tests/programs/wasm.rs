@@ -2,14 +2,11 @@
 //! programs run the same way where `SEQC_TEST_TARGET` is `wasm`.
 
 use super::{
-    both::Both,
+    both::{Both, check_checkpoints, check_policies},
     chat,
-    fixtures::{check_cuts, check_greedy, check_logits},
-    policies,
 };
 use seqc_tests::{
     command::{self, Answer},
-    fixture::Fixture,
     program::{Program, fresh_file, json},
 };
 use std::fs;
@@ -18,19 +15,12 @@ const TARGET: &str = "wasm";
 
 #[test]
 fn checkpoints_give_the_numbers_of_transformers() {
-    for name in ["llama", "mamba2", "jamba", "gemma3"] {
-        let fixture = Fixture::open(name).on(TARGET);
-        check_logits(&fixture);
-        check_greedy(&fixture);
-    }
-    check_cuts(&Fixture::open("qwen3").on(TARGET));
+    check_checkpoints(TARGET);
 }
 
 #[test]
 fn policies_keep_and_choose_what_is_known() {
-    for name in ["kivi4", "h2o", "infllm"] {
-        policies::check_on(TARGET, name);
-    }
+    check_policies(TARGET);
 }
 
 #[test]

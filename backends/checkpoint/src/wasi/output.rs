@@ -12,6 +12,10 @@ use std::{
 };
 
 pub use crate::output_error::{Error, reason};
+use crate::{
+    files::{folder_of, members},
+    output_error::io_error,
+};
 
 /// Bytes collected before they are written.
 const BUFFER: usize = 1 << 16;
@@ -196,24 +200,5 @@ fn holds(input: &Path, wanted: Identity) -> bool {
     if !input.is_dir() {
         return identity(input) == Some(wanted);
     }
-    let entries = fs::read_dir(input).into_iter().flatten().flatten();
-    let mut members = entries.filter(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        crate::COMPANIONS.contains(&&*name)
-            || name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".index.json"))
-    });
-    members.any(|entry| identity(&entry.path()) == Some(wanted))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
-}
-
-fn io_error(path: &Path, error: io::Error) -> Error {
-    Error::Io {
-        path: path.to_owned(),
-        error,
-    }
+    members(input).any(|path| identity(&path) == Some(wanted))
 }

@@ -21,8 +21,8 @@ pub(crate) fn tokenize(descriptor: &Descriptor, args: &Tokenize, console: &mut C
     template::warn_without_chat(args.chat.as_deref(), args.system.as_deref(), &args.template, console);
     let tokenizer = setup::needed_tokenizer(descriptor, args.tokenizer.as_deref(), None, console)?;
     let tokens = tokens(descriptor, args, &tokenizer)?;
-    let text = tokenizer.decode(&tokens)?;
     if args.json {
+        let text = tokenizer.decode(&tokens)?;
         let pieces = tokenizer.token_bytes(&tokens)?;
         let pieces: Vec<_> = pieces
             .iter()
@@ -32,7 +32,7 @@ pub(crate) fn tokenize(descriptor: &Descriptor, args: &Tokenize, console: &mut C
         return print(console.result, &format!("{object}\n"));
     }
     let shown = match args.tokens {
-        Some(_) => text,
+        Some(_) => tokenizer.decode(&tokens)?,
         None => tokens.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
     };
     print(console.result, &format!("{shown}\n"))

@@ -50,6 +50,16 @@ impl Lines<'_> {
         self.line(format_args!("{op} {a} : {from} to {to}"))
     }
 
+    /// The bits of `a op value` of reals that are given by their bits.
+    fn with_real(&mut self, op: &str, a: &str, value: u32) -> Result<String, fmt::Error> {
+        let a = self.cast("llvm.bitcast", a, Scalar::I32, Scalar::F32)?;
+        let value = self.int(value)?;
+        let value = self.cast("llvm.bitcast", &value, Scalar::I32, Scalar::F32)?;
+        let ty = self.of(Scalar::F32);
+        let found = self.line(format_args!("arith.{op} {a}, {value} : {ty}"))?;
+        self.cast("llvm.bitcast", &found, Scalar::F32, Scalar::I32)
+    }
+
     /// `a` where `cond` holds, else `b`.
     fn select(&mut self, cond: &str, a: &str, b: &str) -> Result<String, fmt::Error> {
         let (mask, ty) = (self.of(Scalar::I1), self.of(Scalar::I32));
@@ -69,12 +79,7 @@ pub(super) fn extend(o: &mut String, out: Val, a: Val) -> fmt::Result {
     let sign = l.both("xori", &bits, &size)?;
     let sign = l.with("shli", &sign, 16)?;
     let placed = l.with("shli", &size, 13)?;
-    let placed = l.cast("llvm.bitcast", &placed, Scalar::I32, Scalar::F32)?;
-    let power = l.int(0x7780_0000)?;
-    let power = l.cast("llvm.bitcast", &power, Scalar::I32, Scalar::F32)?;
-    let ty = l.of(Scalar::F32);
-    let value = l.line(format_args!("arith.mulf {placed}, {power} : {ty}"))?;
-    let value = l.cast("llvm.bitcast", &value, Scalar::F32, Scalar::I32)?;
+    let value = l.with_real("mulf", &placed, 0x7780_0000)?;
     // Infinity and what is no number keep the highest exponent.
     let odd = l.with("cmpi ugt,", &size, 0x7bff)?;
     let (highest, none) = (l.int(0x7f80_0000)?, l.int(0)?);
@@ -99,12 +104,7 @@ pub(super) fn truncate(o: &mut String, out: Val, a: Val) -> fmt::Result {
     let normal = l.both("addi", &normal, &odd)?;
     let normal = l.with("shrui", &normal, 13)?;
     // Smaller ones: the sum with one half is rounded at the last bit of a half.
-    let value = l.cast("llvm.bitcast", &size, Scalar::I32, Scalar::F32)?;
-    let half = l.int(0x3f00_0000)?;
-    let half = l.cast("llvm.bitcast", &half, Scalar::I32, Scalar::F32)?;
-    let ty = l.of(Scalar::F32);
-    let small = l.line(format_args!("arith.addf {value}, {half} : {ty}"))?;
-    let small = l.cast("llvm.bitcast", &small, Scalar::F32, Scalar::I32)?;
+    let small = l.with_real("addf", &size, 0x3f00_0000)?;
     let small = l.with("subi", &small, 0x3f00_0000)?;
     let is_small = l.with("cmpi ult,", &size, 0x3880_0000)?;
     let found = l.select(&is_small, &small, &normal)?;
