@@ -4,10 +4,6 @@ use std::{fs, path::Path, process::Command};
 
 /// A model of one layer whose state has `n` rows of 64 entries.
 fn explained(n: usize) -> String {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("explain")
-        .join(n.to_string());
-    fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
     let layer = "
 layer remembers(x: [d]; n = 16) -> [d] {
   param a[d, n]
@@ -16,12 +12,19 @@ layer remembers(x: [d]; n = 16) -> [d] {
   y
 }
 ";
+    explain(&n.to_string(), layer, &format!("remembers: {{n: {n}}}"), 64)
+}
+
+/// What is said about a model of one layer, of the library or of a file, with inputs of `d` numbers.
+fn explain(name: &str, layers: &str, entry: &str, d: usize) -> String {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("explain").join(name);
+    fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{e}"));
     let model = format!(
-        "version: 1\nmodel: m\nsizes: {{d: 64}}\nuse: [layer.seq]\ninputs: {{x: \"[d]\"}}\nweights: {{random: 1}}\nstack:\n  \
-         - remembers: {{n: {n}}}\n    block: none\n"
+        "version: 1\nmodel: m\nsizes: {{d: {d}}}\nuse: [layer.seq]\ninputs: {{x: \"[d]\"}}\nweights: {{random: 1}}\nstack:\n  \
+         - {entry}\n    block: none\n"
     );
     let file = dir.join("model.yaml");
-    for (path, text) in [(dir.join("layer.seq"), layer), (file.clone(), &model)] {
+    for (path, text) in [(dir.join("layer.seq"), layers), (file.clone(), &model)] {
         fs::write(path, text).unwrap_or_else(|e| panic!("{e}"));
     }
     let output = Command::new(env!("CARGO_BIN_EXE_seqc"))
@@ -83,4 +86,47 @@ fn operations_are_those_of_the_next_state() {
         said.contains("about 2048 operations per token; 8192 bytes of state read and written"),
         "{said}"
     );
+}
+
+#[test]
+fn generalised_delta_rules_are_named() {
+    let cases = [
+        (
+            "kda",
+            "kda: {heads: 2}",
+            "chunked WY form, a decay for each key, blocks of ",
+        ),
+        (
+            "rwkv7",
+            "rwkv7: {heads: 2}",
+            "chunked WY form, a decay for each key, 2 writes a token, 1 of them corrected, blocks of ",
+        ),
+        (
+            "delta_product",
+            "delta_product: {heads: 2, steps: 3}",
+            "chunked WY form, 3 writes a token, 3 of them corrected, blocks of ",
+        ),
+    ];
+    for (name, entry, form) in cases {
+        let said = explain(name, "", entry, 256);
+        let chosen = said.lines().find(|line| line.contains("chosen: for chunks of"));
+        assert!(chosen.is_some_and(|line| line.contains(form)), "{form}\n{said}");
+    }
+    // A state that is normalised after each token.
+    let normalised = "
+layer normalised(x: [d]; heads = 2) -> [d] {
+  dim hd = d / heads
+  dim vd = hd
+  k = reshape(x, heads, hd)
+  v = reshape(x, heads, vd)
+  old[heads, vd]   = sum(hd: k[heads, hd] * prev(S)[heads, hd, vd])
+  S[heads, hd, vd] = tanh(prev(S)[heads, hd, vd] + k[heads, hd] * (v[heads, vd] - old[heads, vd]))
+  o[heads, vd]     = sum(hd: k[heads, hd] * S[heads, hd, vd])
+  flatten(rms_rows(o; eps = 1e-5))
+}
+";
+    let said = explain("normalised", normalised, "normalised: {}", 256);
+    let reason = "chunked WY form: not applicable, the next state is not a decay per head or key times the state plus outer products of keys and \
+                  values, at most 8";
+    assert!(said.contains(reason), "{said}");
 }

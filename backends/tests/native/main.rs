@@ -3,6 +3,7 @@
 mod attend;
 mod batches;
 mod chunked;
+mod delta_rules;
 mod driver;
 mod emulated;
 mod generated;

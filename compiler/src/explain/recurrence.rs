@@ -3,7 +3,7 @@
 use seqc_ir::{Graph, StateId, Value};
 use seqc_passes::{
     cost,
-    plan::{Candidate, Decision, Extent, Form, FormId, Plan, Scan, Settings, Verdict},
+    plan::{Candidate, Chunked, Decision, Extent, Form, FormId, Plan, Scan, Settings, Verdict},
     recurrence::Recurrence,
 };
 use std::{collections::HashMap, fmt::Write};
@@ -83,10 +83,8 @@ impl One<'_> {
                 format!("{says}, {}", block(&scans))
             }
             FormId::StateSpaceDuality | FormId::Wy => {
-                let block = scan(0)
-                    .and_then(|scan| scan.chunked.as_ref())
-                    .map_or(0, |form| form.block);
-                format!("{says}, blocks of {block} tokens")
+                let form = scan(0).and_then(|scan| scan.chunked.as_ref());
+                form.map_or_else(|| says.to_owned(), |form| format!("{says}{}", matrices(form)))
             }
             FormId::HeadParallel | FormId::TokenLoop => says.to_owned(),
         }
@@ -106,6 +104,18 @@ impl One<'_> {
             bytes => format!("{bytes} bytes of it materialised for every token of a chunk"),
         }
     }
+}
+
+/// What a matrix form multiplies, where that is more than one product a token with one decay, and its block of tokens.
+fn matrices(form: &Chunked) -> String {
+    let decay = if form.diagonal { ", a decay for each key" } else { "" };
+    let (writes, corrected) = (form.writes.len(), form.corrected());
+    let several = match (writes, corrected) {
+        (1, _) => String::new(),
+        (_, 0) => format!(", {writes} writes a token"),
+        _ => format!(", {writes} writes a token, {corrected} of them corrected"),
+    };
+    format!("{decay}{several}, blocks of {} tokens", form.block)
 }
 
 /// The block of the state of a scan and its memory: on the first machine, and on others that differ.

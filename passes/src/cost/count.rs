@@ -238,7 +238,8 @@ impl<'a> Counting<'a> {
                 self.reads(*o);
                 continue;
             }
-            let here = if op.class() == OpClass::Concat {
+            // What is stored is computed once, however often it is read.
+            let here = if op.class() == OpClass::Concat || self.plan.is_stored(*o) {
                 self.graph.ty(*o).len() as f64
             } else {
                 count * self.reduced(v)

@@ -9,15 +9,22 @@
 //! S'      = d[last] S + K^T (D[last] o V)
 //! ```
 //!
-//! Where a delta rule corrects `v` by what the state holds, the corrected values of a block solve a triangular system first.
+//! A token may write several such products `k v^T`: `K` and `V` then have as many rows for each token. Where a delta rule corrects
+//! `v` by what the state holds, the corrected values of a block solve a triangular system first.
 //!
 //! `D` is built row by row, each from the one before. Unlike differences of logarithms such products take any decay:
 //! zero, negative, or too small for its logarithm.
+//!
+//! A decay `a[n]` for each row of the state (gated linear attention, Yang et al. 2023, arXiv:2312.06635, section 4; Kimi Linear, arXiv:2510.26692)
+//! is multiplied into the keys: `D` then is a matrix for each `n`. Blocks are made of sub-blocks. Within one, keys decay from
+//! token to token, and each token multiplies those before it. To all earlier sub-blocks, whose keys have decayed up to the sub-block's
+//! start, queries that decay from there are multiplied as matrices: every factor is a product of decays, and none a quotient of such
+//! products, which may overflow.
 
 use super::{
     Misfit, ScanBlock,
     chunked_cost::MatrixCost,
-    matrix_form::{Chunked, Correction, Costs, Factor},
+    matrix_form::{Chunked, Correction, Costs, Factor, Term, Write},
     scan::inner_values,
     types::{Extent, Nest, Plan, Scan},
 };
@@ -26,7 +33,7 @@ use crate::{
     recurrence::Recurrence,
 };
 use seqc_ir::{BinaryOp, Elem, Graph, Op, OpClass, ReduceOp, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A question about a value.
 type Test<'a> = &'a dyn Fn(Value) -> bool;
@@ -94,16 +101,39 @@ pub(super) fn of_heads(graph: &Graph, plan: &Plan, recurrence: &Recurrence, nest
         return Err(Misfit::ValuesEscape);
     }
     let written: HashSet<Value> = inside.iter().map(|nest| nest.value).collect();
-    let mut scan = Scan {
-        states: vec![state],
-        block: ScanBlock::new(graph, &[state], &[0, 2], &[1], &plan.settings.machine),
-        kept: vec![0, 2],
-        reduced: vec![1],
-        outputs,
-        chunked: None,
+    // The axis of the keys is the one that results sum over.
+    let along = |n: usize, p: usize| -> Result<Scan, Misfit> {
+        let kept = vec![0, p];
+        let mut scan = Scan {
+            states: vec![state],
+            block: ScanBlock::new(graph, &[state], &kept, &[n], &plan.settings.machine),
+            kept,
+            reduced: vec![n],
+            outputs: outputs.clone(),
+            chunked: None,
+        };
+        scan.chunked = Some(find(graph, plan, recurrence, &scan, &written)?);
+        Ok(scan)
     };
-    scan.chunked = Some(find(graph, plan, recurrence, &scan, &written)?);
-    Ok(scan)
+    match along(1, 2) {
+        Err(Misfit::OtherReads) => along(2, 1),
+        found => found,
+    }
+}
+
+/// More writes of a token than these are left to the form of single tokens: the triangular system grows with their square.
+const MOST_WRITES: usize = 8;
+
+/// How a state is made of the previous one.
+struct Chain {
+    /// What multiplies the previous state.
+    decay: Vec<Factor>,
+    /// What is added, in order, with what multiplies it later.
+    writes: Vec<Term>,
+    /// Whether something multiplies the state after a write.
+    late: bool,
+    /// The states on the way, each with the number of writes that it has.
+    stages: HashMap<Value, usize>,
 }
 
 struct Finder<'a> {
@@ -129,68 +159,112 @@ impl Finder<'_> {
     }
 
     fn form(&self, outputs: Vec<Value>) -> Result<Chunked, Misfit> {
-        let (decay, added) = self.step(self.next, Vec::new()).ok_or(Misfit::NotDecayAndProduct)?;
-        let (key, value): (Vec<Factor>, Vec<Factor>) = added
-            .ok_or(Misfit::NotDecayAndProduct)?
-            .into_iter()
-            .partition(|x| self.uses(x, self.n()));
-        let (value, correction) = self.corrected(value).ok_or(Misfit::OtherCorrection)?;
+        let mut chain = self.chain(self.next).ok_or(Misfit::NotDecayAndProduct)?;
+        let terms = std::mem::take(&mut chain.writes);
+        if !(1..=MOST_WRITES).contains(&terms.len()) {
+            return Err(Misfit::NotDecayAndProduct);
+        }
         let sum = self.sum(outputs).ok_or(Misfit::OtherReads)?;
         let query = self.query(sum).ok_or(Misfit::OtherReads)?;
+        let write = |term| self.write(&chain, term).ok_or(Misfit::OtherCorrection);
+        let writes = terms.into_iter().map(write).collect::<Result<Vec<Write>, Misfit>>()?;
+        let decay = chain.decay;
         let apart = |factors: &[Factor], axis: usize| factors.iter().all(|x| !self.uses(x, axis));
-        let of_head = |factors: &[Factor]| apart(factors, self.p()) && apart(factors, self.n());
-        let (gain, probe) = correction.as_ref().map_or((&[][..], &[][..]), |c| (&c.gain, &c.probe));
-        let rows = [&key, &query, probe];
-        let fits = rows.iter().all(|x| apart(x, self.p())) && of_head(&decay) && of_head(gain);
-        let shared = self.shared(rows.into_iter().flatten());
+        let corrections = || writes.iter().filter_map(|write| write.correction.as_ref());
+        let rows: Vec<&Factor> = writes
+            .iter()
+            .flat_map(|write| &write.key)
+            .chain(&query)
+            .chain(corrections().flat_map(|c| &c.probe))
+            .collect();
+        let fits = rows.iter().all(|x| !self.uses(x, self.p())) && apart(&decay, self.p());
+        let of_head = |c: &Correction| apart(&c.gain.factors, self.p()) && apart(&c.gain.factors, self.n());
+        if !fits || !corrections().all(of_head) {
+            return Err(Misfit::EntriesOfValues);
+        }
+        let diagonal = !apart(&decay, self.n());
+        let of_scores = rows.into_iter().chain(decay.iter().filter(|_| diagonal));
         let form = Chunked {
-            shared,
+            shared: self.shared(of_scores),
             block: 0,
             shortest: None,
             costs: Costs::default(),
+            diagonal,
             decay,
-            key,
-            value,
+            writes,
             query,
-            correction,
             sum,
         };
-        fits.then_some(form).ok_or(Misfit::EntriesOfValues)
+        let linear = form.factors().all(|x| !self.reads_state(x.value));
+        linear.then_some(form).ok_or(Misfit::NotDecayAndProduct)
     }
 
-    /// What multiplies the previous value in `v`, and what is added to it; `scale` multiplies both.
-    fn step(&self, v: Value, mut scale: Vec<Factor>) -> Option<(Vec<Factor>, Option<Vec<Factor>>)> {
-        let operands = self.graph.operands(v);
-        let inside: Vec<bool> = operands.iter().map(|o| self.carries(*o)).collect();
-        let op = self.graph.op(v);
-        if let Op::Prev(_) = op {
-            return Some((scale, None));
-        }
-        if let (Op::Binary(op @ (BinaryOp::Mul | BinaryOp::Add)), [a, b]) = (op, &inside[..])
-            && a != b
-        {
+    /// How `v` is made of the previous state; `None` where that is not only multiplied and added to.
+    fn chain(&self, v: Value) -> Option<Chain> {
+        let (mut at, mut scale, mut writes) = (v, Vec::new(), Vec::new());
+        let (mut stages, mut late) = (Vec::new(), false);
+        loop {
+            stages.push((at, writes.len()));
+            let (op, operands) = (self.graph.op(at), self.graph.operands(at));
+            if let Op::Prev(_) = op {
+                break;
+            }
+            let inside: Vec<bool> = operands.iter().map(|o| self.carries(*o)).collect();
+            if let (Op::Select, [false, a, b]) = (op, &inside[..]) {
+                let (on, off) = if *a { (1, 2) } else { (2, 1) };
+                // Only a state that is emptied is a decay of zero.
+                if a == b || !is_zero(self.graph, operands[off]) {
+                    return None;
+                }
+                scale.push(Factor {
+                    value: operands[0],
+                    coords: self.coords.clone(),
+                    keeps: Some(*a),
+                });
+                at = operands[on];
+                continue;
+            }
+            let (Op::Binary(op), [a, b]) = (op, &inside[..]) else {
+                return None;
+            };
             let (on, off) = if *a { (0, 1) } else { (1, 0) };
+            let subtracts = *op == BinaryOp::Sub;
+            if a == b || subtracts && off == 0 {
+                return None;
+            }
             if *op == BinaryOp::Mul {
                 self.factors(operands[off], self.coords.clone(), &mut scale);
-                return self.step(operands[on], scale);
+            } else if subtracts || *op == BinaryOp::Add {
+                self.terms(operands[off], subtracts, &scale, &mut writes);
+                late |= !scale.is_empty();
+            } else {
+                return None;
             }
-            let mut added = scale.clone();
-            self.factors(operands[off], self.coords.clone(), &mut added);
-            let (decay, more) = self.step(operands[on], scale)?;
-            return more.is_none().then_some((decay, Some(added)));
+            at = operands[on];
         }
-        let (Op::Select, [false, a, b]) = (op, &inside[..]) else {
-            return None;
-        };
-        let (on, off) = if *a { (1, 2) } else { (2, 1) };
-        scale.push(Factor {
-            value: operands[0],
-            coords: self.coords.clone(),
-            keeps: Some(*a),
-        });
-        // Only a state that is emptied is a decay of zero.
-        let emptied = a != b && is_zero(self.graph, operands[off]);
-        emptied.then(|| self.step(operands[on], scale)).flatten()
+        let total = writes.len();
+        writes.reverse();
+        Some(Chain {
+            decay: scale,
+            writes,
+            late,
+            stages: stages.into_iter().map(|(v, later)| (v, total - later)).collect(),
+        })
+    }
+
+    /// The products that `v` is the sum of, the last one first; `scale` multiplies each.
+    fn terms(&self, v: Value, negative: bool, scale: &[Factor], into: &mut Vec<Term>) {
+        let operands = self.graph.operands(v);
+        let (add, sub) = (Op::Binary(BinaryOp::Add), Op::Binary(BinaryOp::Sub));
+        let op = self.graph.op(v);
+        if !(self.stop)(v) && (*op == add || *op == sub) && self.graph.ty(v).elem == Elem::F32 {
+            self.terms(operands[1], negative != (*op == sub), scale, into);
+            self.terms(operands[0], negative, scale, into);
+            return;
+        }
+        let mut factors = scale.to_vec();
+        self.factors(v, self.coords.clone(), &mut factors);
+        into.push(Term { factors, negative });
     }
 
     /// True for the previous value, and what is computed from it entry by entry.
@@ -201,39 +275,76 @@ impl Finder<'_> {
         self.inner.contains(&v) && (matches!(op, Op::Prev(_)) || combines && self.graph.operands(v).iter().any(carries))
     }
 
-    /// The value without its correction, and that.
-    fn corrected(&self, value: Vec<Factor>) -> Option<(Vec<Factor>, Option<Correction>)> {
-        let (state, mut value): (Vec<Factor>, Vec<Factor>) = value.into_iter().partition(|x| self.reads_state(x.value));
-        let [difference] = &state[..] else {
-            return state.is_empty().then_some((value, None));
+    /// What is added to the state as a key and a value, corrected where that reads the state.
+    fn write(&self, chain: &Chain, term: Term) -> Option<Write> {
+        let (key, rest): (Vec<Factor>, Vec<Factor>) = term.factors.into_iter().partition(|x| self.uses(x, self.n()));
+        let (state, common): (Vec<Factor>, Vec<Factor>) = rest.into_iter().partition(|x| self.reads_state(x.value));
+        let product = |factors: Vec<Factor>, negative: bool| Term { factors, negative };
+        let [read] = &state[..] else {
+            let value = Some(product(common, term.negative));
+            return state.is_empty().then_some(Write {
+                key,
+                value,
+                correction: None,
+            });
         };
-        let Op::Binary(BinaryOp::Sub) = self.graph.op(difference.value) else {
-            return None;
-        };
-        let operands = self.graph.operands(difference.value);
-        let (mut gain, mut found) = (value.clone(), Vec::new());
-        self.factors(operands[0], difference.coords.clone(), &mut value);
-        self.factors(operands[1], difference.coords.clone(), &mut found);
-        let (held, more): (Vec<Factor>, Vec<Factor>) = found.into_iter().partition(|x| self.reads_state(x.value));
-        gain.extend(more);
-        let ([held], false) = (&held[..], value.iter().any(|x| self.reads_state(x.value))) else {
-            return None;
-        };
-        let Op::Reduce {
+        let (op, operands) = (self.graph.op(read.value), self.graph.operands(read.value));
+        let subtracts = *op == Op::Binary(BinaryOp::Sub);
+        if !subtracts && *op != Op::Binary(BinaryOp::Add) {
+            let correction = self.correction(chain, read.clone(), product(common, term.negative))?;
+            return Some(Write {
+                key,
+                value: None,
+                correction: Some(correction),
+            });
+        }
+        let (own, held) = if self.reads_state(operands[0]) { (1, 0) } else { (0, 1) };
+        let negative = |operand: usize| term.negative != (subtracts && operand == 1);
+        let mut value = product(common.clone(), negative(own));
+        self.factors(operands[own], read.coords.clone(), &mut value.factors);
+        let mut found = Vec::new();
+        self.factors(operands[held], read.coords.clone(), &mut found);
+        let (held_factors, more): (Vec<Factor>, Vec<Factor>) =
+            found.into_iter().partition(|x| self.reads_state(x.value));
+        let [read] = &held_factors[..] else { return None };
+        let gain = product(common.into_iter().chain(more).collect(), negative(held));
+        Some(Write {
+            key,
+            value: Some(value),
+            correction: Some(self.correction(chain, read.clone(), gain)?),
+        })
+    }
+
+    /// A correction by `gain` times a sum over the keys of a state.
+    fn correction(&self, chain: &Chain, read: Factor, gain: Term) -> Option<Correction> {
+        let sum = Op::Reduce {
             op: ReduceOp::Sum,
             axes: 1,
-        } = self.graph.op(held.value)
-        else {
-            return None;
         };
-        let mut coords = held.coords.clone();
+        if *self.graph.op(read.value) != sum {
+            return None;
+        }
+        let summed = self.graph.operands(read.value)[0];
+        let mut coords = read.coords;
         coords.push(AffineExpr::axis(self.n()));
         let mut factors = Vec::new();
-        self.factors(self.graph.operands(held.value)[0], coords, &mut factors);
-        let (state, probe): (Vec<Factor>, Vec<Factor>) = factors.into_iter().partition(|x| self.reads_state(x.value));
-        let all = self.graph.ty(self.graph.operands(held.value)[0]).sizes().last() == self.sizes.last();
-        let whole = |x: &Factor| all && matches!(self.graph.op(x.value), Op::Prev(_)) && x.coords == self.coords;
-        matches!(&state[..], [x] if whole(x)).then_some((value, Some(Correction { gain, probe })))
+        self.factors(summed, coords, &mut factors);
+        let (state, mut probe): (Vec<Factor>, Vec<Factor>) =
+            factors.into_iter().partition(|x| self.reads_state(x.value));
+        let all = self.graph.ty(summed).sizes().last() == self.sizes.last();
+        let [state] = &state[..] else { return None };
+        if !all || state.coords != self.coords {
+            return None;
+        }
+        let read = self.chain(state.value)?;
+        let after = if read.writes.is_empty() {
+            // The previous state, perhaps decayed.
+            probe.extend(read.decay);
+            0
+        } else {
+            *chain.stages.get(&state.value).filter(|_| !chain.late)?
+        };
+        Some(Correction { gain, probe, after })
     }
 
     /// The factors of a product, behind views.

@@ -12,8 +12,14 @@ pub(super) struct MatrixCost<'m> {
     n: usize,
     /// Heads in a row that have the same keys and queries.
     shared: f64,
-    /// A delta rule corrects values by what the state holds.
-    corrected: bool,
+    /// Products that a token adds to the state.
+    writes: f64,
+    /// Those whose values a delta rule corrects by what the state holds.
+    corrected: f64,
+    /// Those of them that read a state on the way to the next one, which is computed and stored for that.
+    on_the_way: f64,
+    /// The decay differs from key to key.
+    diagonal: bool,
     machine: &'m Machine,
 }
 
@@ -26,7 +32,10 @@ impl<'m> MatrixCost<'m> {
             p: rest.first().copied().unwrap_or(1),
             n: rest.last().copied().unwrap_or(1),
             shared: form.shared as f64,
-            corrected: form.correction.is_some(),
+            writes: form.writes.len() as f64,
+            corrected: form.corrected() as f64,
+            on_the_way: form.writes.iter().filter(|write| write.reads_own_token()).count() as f64,
+            diagonal: form.diagonal,
             machine,
         }
     }
@@ -45,7 +54,8 @@ impl<'m> MatrixCost<'m> {
         // From the end: the shortest chunk that is cheaper, and all longer ones are.
         let cheaper = |tokens: &usize| self.products(form.block, *tokens) < form.costs.by_tokens;
         form.shortest = match chunks {
-            Chunks::Cheapest => (1..=Settings::CHUNK).rev().take_while(cheaper).last(),
+            // Single tokens have a function of their own.
+            Chunks::Cheapest => (2..=Settings::CHUNK).rev().take_while(cheaper).last(),
             Chunks::Products => Some(1),
             Chunks::Tokens => None,
         };
@@ -55,12 +65,14 @@ impl<'m> MatrixCost<'m> {
     fn by_tokens(&self) -> f64 {
         let rates = &self.machine.rates;
         let wide = self.p.is_multiple_of(self.machine.scan_lanes as usize);
-        let each = match (self.corrected, wide) {
-            (true, _) => rates.head_entry,
+        let each = match (self.corrected > 0.0, wide) {
+            (true, _) => rates.head_entry * (self.corrected + self.on_the_way),
             (false, true) => rates.scan_entry,
             (false, false) => rates.scan_entry * rates.narrow,
         };
-        self.heads * (each * (self.p * self.n) as f64)
+        // A product that is only added is one of the steps of a scan that decays, adds, multiplies and sums.
+        let added = rates.scan_entry / 6.0 * (self.writes - self.corrected.max(1.0));
+        self.heads * ((each + added) * (self.p * self.n) as f64)
     }
 
     /// Additions for a token of a chunk of `tokens` that is computed as products over blocks.
@@ -76,11 +88,23 @@ impl<'m> MatrixCost<'m> {
         let p = self.p.next_multiple_of(self.machine.lanes as usize) as f64;
         let (n, shared) = (self.n as f64, self.shared);
         // A correction has scores, a product with the state and rows of its own.
-        let more = if self.corrected { 1.0 } else { 0.0 };
+        let (more, writes) = (self.corrected, self.writes);
         let (tall, tokens) = (tokens.next_multiple_of(tile) as f64, tokens as f64);
-        let among = (1.0 + more) * tall * (tokens + tile as f64) / 2.0 * (p + n / shared);
-        let with_state = ((1.0 + more) * tall + tokens + rates.state) * p * n;
-        let moved = tokens * (3.0 * p + (1.0 + more) * n + (3.0 + more) * n / shared);
-        rates.product * (among + with_state) + rates.moved * moved
+        let among = (1.0 + more) * writes * tall * (tokens + tile as f64) / 2.0 * (p + n / shared);
+        let with_state = ((1.0 + more) * tall + writes * tokens + rates.state) * p * n;
+        let moved = tokens * ((1.0 + 2.0 * writes) * p + (1.0 + more) * n + (1.0 + 2.0 * writes + more) * n / shared);
+        rates.product * (among + with_state) + rates.moved * (moved + self.decayed(tokens) / shared)
+    }
+
+    /// Numbers that are moved where decays differ from key to key: in a sub-block, whose tokens are as many as the lanes, keys decay
+    /// from token to token and meet each query and probe; between sub-blocks they decay again, and queries and probes twice.
+    fn decayed(&self, tokens: f64) -> f64 {
+        if !self.diagonal {
+            return 0.0;
+        }
+        let lanes = f64::from(self.machine.lanes);
+        let pairs = self.writes * (lanes / 2.0) * (2.0 + self.corrected) / 4.0;
+        let between = self.writes * (1.0 + tokens / (2.0 * lanes)) + 2.0 * (1.0 + self.corrected);
+        tokens * self.n as f64 * (pairs + between) / 3.0
     }
 }

@@ -133,7 +133,7 @@ impl Case<'_> {
         let Some(form) = self.matrix() else {
             return Verdict::Unfit(Misfit::InsideLoop);
         };
-        match (id == FormId::Wy, form.correction.is_some()) {
+        match (id == FormId::Wy, form.corrected() > 0) {
             (true, false) => Verdict::Unfit(Misfit::NotCorrected),
             (false, true) => Verdict::Unfit(Misfit::Corrected),
             _ => form.shortest.map_or(Verdict::Costlier, |from| Verdict::Chosen { from }),

@@ -24,7 +24,8 @@ pub enum FormId {
     TokenLoop,
     /// Matrix products over blocks of tokens (Dao & Gu 2024, arXiv:2405.21060).
     StateSpaceDuality,
-    /// The same with a triangular system for corrected values (Yang et al. 2024, arXiv:2406.06484).
+    /// The same with a triangular system for corrected values (Yang et al. 2024, arXiv:2406.06484): delta rules, also with a decay for
+    /// each key, keys that are removed and others that are added, or several writes a token.
     Wy,
 }
 

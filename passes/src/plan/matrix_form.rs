@@ -14,22 +14,29 @@ pub struct Factor {
     pub keeps: Option<bool>,
 }
 
-/// The matrix form of a scan: each list of factors is a product.
+/// A product of factors, or the negative of one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Term {
+    /// What is multiplied.
+    pub factors: Vec<Factor>,
+    /// Whether the product is subtracted.
+    pub negative: bool,
+}
+
+/// The matrix form of a scan, `S = diag(a) S' + sum over writes: k u^T`, read as `y = S^T q`: each list of factors is a product.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chunked {
-    /// `a[h]`
+    /// `a[h]`, or `a[h, n]` if it is diagonal.
     pub decay: Vec<Factor>,
-    /// `k[h, n]`
-    pub key: Vec<Factor>,
-    /// `v[h, p]`
-    pub value: Vec<Factor>,
+    /// Whether the decay differs along `n`.
+    pub diagonal: bool,
+    /// What a token adds to the state, in order.
+    pub writes: Vec<Write>,
     /// `q[h, n]`
     pub query: Vec<Factor>,
-    /// What the value is corrected by, in a delta rule.
-    pub correction: Option<Correction>,
     /// `y[h, p]`
     pub sum: Value,
-    /// So many heads in a row have the same keys and queries.
+    /// So many heads in a row have the same keys and queries, and the same decays if these are diagonal.
     pub shared: usize,
     /// Tokens of a block.
     pub block: usize,
@@ -39,14 +46,28 @@ pub struct Chunked {
     pub costs: Costs,
 }
 
-/// The value that is written is `v[h, p] - g[h] sum(n: r[h, n] prev(S)[h, n, p])`: a generalised Householder matrix
-/// multiplies the state. Over a block this is a triangular system (the WY form; Yang et al. 2024, arXiv:2406.06484, section 3).
+/// An outer product `k u^T` of a key and a value, where `u` is `v`, or `v` with what the state holds at some key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// `k[h, n]`
+    pub key: Vec<Factor>,
+    /// `v[h, p]`; `None`: zero.
+    pub value: Option<Term>,
+    /// What the value is corrected by, in a delta rule.
+    pub correction: Option<Correction>,
+}
+
+/// The value that is written is `v[h, p] + g[h] sum(n: r[h, n] X[h, n, p])`, where `X` is a state on the way from the previous to
+/// the next one: a generalised Householder matrix multiplies the state. Over a block this is a triangular system (the WY form;
+/// Yang et al. 2024, arXiv:2406.06484, section 3).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Correction {
     /// `g[h]`
-    pub gain: Vec<Factor>,
+    pub gain: Term,
     /// `r[h, n]`
     pub probe: Vec<Factor>,
+    /// `X` has the decay of the token and so many of its writes; 0: it is the previous state.
+    pub after: usize,
 }
 
 /// Costs of a token in the two forms, in additions of a scan.
@@ -56,4 +77,33 @@ pub struct Costs {
     pub by_tokens: f64,
     /// Matrix products.
     pub products: f64,
+}
+
+impl Chunked {
+    /// Writes of a token whose values are corrected by what the state holds.
+    pub fn corrected(&self) -> usize {
+        self.writes.iter().filter(|write| write.correction.is_some()).count()
+    }
+
+    /// All factors of all products.
+    pub(super) fn factors(&self) -> impl Iterator<Item = &Factor> {
+        self.decay
+            .iter()
+            .chain(&self.query)
+            .chain(self.writes.iter().flat_map(Write::factors))
+    }
+}
+
+impl Write {
+    /// Whether its value is corrected by what the token itself wrote.
+    pub(super) fn reads_own_token(&self) -> bool {
+        self.correction.as_ref().is_some_and(|correction| correction.after > 0)
+    }
+
+    fn factors(&self) -> impl Iterator<Item = &Factor> {
+        let correction = self.correction.iter();
+        let correction = correction.flat_map(|c| c.gain.factors.iter().chain(&c.probe));
+        let value = self.value.iter().flat_map(|value| &value.factors);
+        self.key.iter().chain(value).chain(correction)
+    }
 }

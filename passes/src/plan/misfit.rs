@@ -53,9 +53,9 @@ misfits! {
     SeveralStates "several_states" "it has several states";
     /// Its state is no matrix of keys by values for each head that results sum over the keys.
     NoMatrix "no_matrix" "its state is not a key-value matrix whose keys are contracted with a query";
-    /// Its next state is no decay times the previous one plus a product of a key and a value.
-    NotDecayAndProduct "not_decay_and_product" "the next state is not a decay per head times the state plus an outer product of key and value";
-    /// Its values are corrected, and not by one sum over the previous state.
+    /// Its next state is no decay times the previous one plus a few products of keys and values.
+    NotDecayAndProduct "not_decay_and_product" "the next state is not a decay per head or key times the state plus outer products of keys and values, at most 8";
+    /// Its values are corrected, and not by one sum over a state of the same token or the previous one.
     OtherCorrection "other_correction" "the correction of its values is not a single contraction with the state";
     /// Its values are corrected by what the state holds.
     Corrected "corrected" "its values are corrected by the state (delta rule)";

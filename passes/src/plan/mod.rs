@@ -36,7 +36,7 @@ pub use decision::{Candidate, DIRECT_SUM, Decision, PARTITIONED, Subject, Verdic
 pub use forms::{FORMS, Form, FormCost, FormId, Lowering, Stores};
 pub use inline::{Leaf, Walk};
 pub use materialize::native_params;
-pub use matrix_form::{Chunked, Correction, Costs, Factor};
+pub use matrix_form::{Chunked, Correction, Costs, Factor, Term, Write};
 pub use misfit::Misfit;
 pub use scan_block::ScanBlock;
 pub use settings::{Chunks, Settings};

@@ -1,11 +1,11 @@
 //! Factors of the matrix form as expressions: the value of a key, query, value or decay at a token of a block.
 
-use super::{Block, matrix::Matrix};
+use super::{Block, matrix::Matrix, sizes::Group};
 use crate::{
     kernel::{Func, Scalar, Ty, Val},
     lower::{expr::ExprLowering, space::Axis},
 };
-use seqc_passes::plan::Factor;
+use seqc_passes::plan::{Factor, Term};
 
 /// What is done with one vector along axis `p` or `n`: at a token of the block, from an index on.
 type VectorBody<'b> = &'b dyn Fn(&mut ExprLowering<'_, '_>, &mut Func, Val, Val);
@@ -91,13 +91,59 @@ impl Block<'_, '_> {
         });
     }
 
-    /// Writes a matrix: the product of some factors, a row for each token of the block and a column for each index along `axis`.
-    pub(super) fn materialize(&self, f: &mut Func, factors: &[Factor], axis: usize, to: Matrix) {
+    /// A product of factors, or its negative.
+    pub(super) fn term(&self, exprs: &mut ExprLowering<'_, '_>, f: &mut Func, term: &Term) -> Val {
+        let val = self.product(exprs, f, &term.factors);
+        if term.negative { f.neg(val) } else { val }
+    }
+
+    /// Writes a matrix: a term, with a row for each token of the block and a column for each index along `axis`; zeros behind those.
+    pub(super) fn materialize(&self, f: &mut Func, term: &Term, axis: usize, to: Matrix) {
         self.each_vector(f, axis, &|exprs, f, t, at| {
-            let val = self.product(exprs, f, factors);
-            let val = exprs.spread(f, val);
+            let val = self.term(exprs, f, term);
+            let mut val = exprs.spread(f, val);
+            if let Some(mask) = exprs.space.mask {
+                let zero = f.zero(val.ty);
+                val = f.select(mask, val, zero);
+            }
             let p = to.entry(f, t, at);
             f.store(val, p);
+        });
+    }
+
+    /// The same for a product of factors.
+    pub(super) fn materialize_product(&self, f: &mut Func, factors: &[Factor], axis: usize, to: Matrix) {
+        let term = Term {
+            factors: factors.to_vec(),
+            negative: false,
+        };
+        self.materialize(f, &term, axis, to);
+    }
+
+    /// Writes the values of a group, which are zero where a write has none.
+    pub(super) fn values(&self, f: &mut Func, group: Group) {
+        let of = self.of.group(group);
+        for (n, write) in of.iter().enumerate() {
+            let to = self.scratch.value[group].every(f, n, of.len());
+            match &write.write.value {
+                Some(value) => self.materialize(f, value, self.p_axis(), to),
+                None => {
+                    let zero = f.i64(0);
+                    f.for_each(zero, self.count, 1, |f, t| {
+                        let row = to.row(f, t);
+                        self.clear(f, row, zero, self.of.sizes.padded_p);
+                    });
+                }
+            }
+        }
+    }
+
+    /// Writes zeros to a row, in whole vectors from a column on up to `end`.
+    pub(super) fn clear(&self, f: &mut Func, row: Val, from: Val, end: usize) {
+        let (none, end) = (f.zero(self.vector_ty()), f.i64(end as i64));
+        f.for_each(from, end, i64::from(self.of.sizes.lanes), |f, at| {
+            let p = f.gep(row, at, Scalar::F32);
+            f.store(none, p);
         });
     }
 }

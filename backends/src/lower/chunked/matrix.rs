@@ -34,6 +34,16 @@ impl Matrix {
         Matrix { base, ..self }
     }
 
+    /// Every `step`-th row, from row `first` on.
+    pub(super) fn every(self, f: &mut Func, first: usize, step: usize) -> Matrix {
+        let first = f.i64(first as i64);
+        let from = self.rows_from(f, first);
+        Matrix {
+            stride: self.stride * step,
+            ..from
+        }
+    }
+
     /// Address of an entry.
     pub(super) fn entry(self, f: &mut Func, row: Val, column: Val) -> Val {
         let row = self.row(f, row);
@@ -63,6 +73,14 @@ impl RowPair {
         RowPair {
             from: from.row(f, row),
             to: to.row(f, row),
+        }
+    }
+
+    /// The vectors at column `at` of both rows.
+    pub(super) fn at(self, f: &mut Func, at: Val) -> RowPair {
+        RowPair {
+            from: f.gep(self.from, at, Scalar::F32),
+            to: f.gep(self.to, at, Scalar::F32),
         }
     }
 

@@ -2,6 +2,7 @@
 //! the threads, each iterates over blocks of tokens. The mathematics is documented in `seqc_passes::plan::chunked`.
 
 mod decay;
+mod diagonal;
 mod factors;
 mod matrix;
 mod results;
@@ -11,14 +12,14 @@ mod triangular;
 
 use self::{
     matrix::Matrix,
-    sizes::{Scratch, Sizes},
+    sizes::{CORRECTED, Group, Scratch, Sizes},
 };
 use super::{
     cx::{Cx, Layer},
     slots,
 };
-use crate::kernel::{Cmp, Func, Module, Scalar, Val};
-use seqc_passes::plan::{Chunked, Scan};
+use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
+use seqc_passes::plan::{Chunked, Correction, Scan, Write};
 use std::ops::Range;
 
 /// Adds the kernels that chunked recurrences of a layer call.
@@ -87,6 +88,32 @@ struct Recurrence<'w, 'a> {
     sizes: Sizes,
 }
 
+/// A write of a token, with its number among all of them.
+struct Numbered<'w> {
+    number: usize,
+    write: &'w Write,
+}
+
+impl<'w> Recurrence<'w, '_> {
+    /// The writes of a group, in order.
+    fn group(&self, group: Group) -> Vec<Numbered<'w>> {
+        let writes = self.form.writes.iter().enumerate();
+        let of_group = writes.filter(|(_, write)| write.correction.is_some() == (group == CORRECTED));
+        of_group.map(|(number, write)| Numbered { number, write }).collect()
+    }
+
+    /// The corrections of a token, in order.
+    fn corrections(&self) -> Vec<&'w Correction> {
+        let writes = self.form.writes.iter();
+        writes.filter_map(|write| write.correction.as_ref()).collect()
+    }
+
+    /// How many writes of a group are among the first `after` ones of a token.
+    fn visible(&self, group: Group, after: usize) -> usize {
+        self.group(group).iter().filter(|write| write.number < after).count()
+    }
+}
+
 impl Recurrence<'_, '_> {
     /// Writes all blocks of tokens of this thread's heads. Heads that share keys and queries follow one another, so that only the
     /// first of them computes scores.
@@ -113,7 +140,10 @@ impl Recurrence<'_, '_> {
                 let within = f.urem(head, shared);
                 let other = f.cmp(Cmp::Eq, within, zero);
                 let new = f.or(start, other);
-                f.if_then(new, |f| block.scores(f));
+                f.if_then(new, |f| match sizes.diagonal {
+                    true => block.diagonal_scores(f),
+                    false => block.scores(f),
+                });
                 block.head(f, by_tokens);
             });
         });
@@ -135,15 +165,20 @@ impl Block<'_, '_> {
     /// from NaN or infinity: where a result is not finite, the block is computed token by token instead.
     fn head(&self, f: &mut Func, by_tokens: &ByTokens<'_>) {
         let (s, sizes) = (self.scratch, &self.of.sizes);
-        self.materialize(f, &self.of.form.value, self.p_axis(), s.value);
-        let block_decay = self.decays(f);
-        let own = self.own_state(f);
-        let state = if sizes.in_place() {
-            own
-        } else {
-            self.padded_state(f, own)
+        sizes.groups().for_each(|group| self.values(f, group));
+        let block_decay = match sizes.diagonal {
+            true => {
+                self.gains(f);
+                None
+            }
+            false => Some(self.decays(f)),
         };
-        if sizes.corrected {
+        let own = self.own_state(f);
+        let state = if sizes.in_place() { own } else { s.state };
+        if !sizes.in_place() {
+            self.copy_state(f, own, state, [sizes.n, sizes.p]);
+        }
+        if sizes.writes[CORRECTED] > 0 {
             self.correct_values(f, state);
         }
         self.results(f, state);
@@ -153,7 +188,12 @@ impl Block<'_, '_> {
             |f| {
                 self.next_state(f, state, block_decay);
                 if !sizes.in_place() {
-                    state.copy_to(f, own, sizes.n, sizes.p);
+                    let shape = if sizes.transposed {
+                        [sizes.p, sizes.n]
+                    } else {
+                        [sizes.n, sizes.p]
+                    };
+                    self.copy_state(f, state, own, shape);
                 }
                 self.store_outputs(f);
                 Vec::new()
@@ -174,17 +214,38 @@ impl Block<'_, '_> {
         let base = self.of.cx.state_base(f, self.of.scan.states[0].0 as usize);
         Matrix {
             base: f.gep(base, at, Scalar::F32),
-            stride: sizes.p,
+            stride: if sizes.transposed { sizes.n } else { sizes.p },
         }
     }
 
-    /// A copy of the head's state in rows of whole vectors.
-    fn padded_state(&self, f: &mut Func, own: Matrix) -> Matrix {
+    /// Copies a head's state to or from scratch, to these rows and columns; transposed if it lies the other way in memory.
+    fn copy_state(&self, f: &mut Func, from: Matrix, to: Matrix, [rows, columns]: [usize; 2]) {
         let sizes = &self.of.sizes;
-        let decays = self.scratch.last_decays;
-        let row = f.i64(decays.stride as i64);
-        let padded = decays.columns_from(f, row);
-        own.copy_to(f, padded, sizes.n, sizes.p);
-        padded
+        let lanes = sizes.lanes as usize;
+        if !sizes.transposed {
+            return from.copy_to(f, to, rows, columns);
+        }
+        let whole = |size: usize| size / lanes * lanes;
+        let (zero, step) = (f.i64(0), lanes as i64);
+        let [whole_rows, whole_columns, rows, columns] =
+            [whole(rows), whole(columns), rows, columns].map(|size| f.i64(size as i64));
+        f.for_each(zero, whole_rows, step, |f, row| {
+            f.for_each(zero, whole_columns, step, |f, column| {
+                let (from, to) = (from.rows_from(f, column), to.rows_from(f, row));
+                let (from, to) = (from.columns_from(f, row), to.columns_from(f, column));
+                self.transpose_square(f, from, to);
+            });
+        });
+        let entry = |f: &mut Func, row: Val, column: Val| {
+            let (p, q) = (from.entry(f, column, row), to.entry(f, row, column));
+            let x = f.load(p, Ty::F32);
+            f.store(x, q);
+        };
+        f.for_each(zero, whole_rows, 1, |f, row| {
+            f.for_each(whole_columns, columns, 1, |f, column| entry(f, row, column))
+        });
+        f.for_each(whole_rows, rows, 1, |f, row| {
+            f.for_each(zero, columns, 1, |f, column| entry(f, row, column))
+        });
     }
 }

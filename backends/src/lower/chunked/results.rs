@@ -15,26 +15,29 @@ impl Block<'_, '_> {
     pub(super) fn results(&self, f: &mut Func, state: Matrix) {
         let (s, sizes) = (self.scratch, &self.of.sizes);
         sizes.each_panel(f, &|f, column, vectors| {
-            let [value, y, state] = [s.value, s.result, state].map(|m| m.columns_from(f, column));
+            let [y, state] = [s.result, state].map(|m| m.columns_from(f, column));
             let (zero, tile) = (f.i64(0), sizes.tile(vectors));
             f.for_each(zero, self.count, i64::from(tile.rows), |f, t| {
                 let end = self.end_of_tile(f, t);
                 let c = y.rows_from(f, t);
-                let (zero, one) = (f.f32(0.0), f.f32(1.0));
-                let within_block = Product {
-                    a: s.decayed_scores.rows_from(f, t),
-                    b: value,
-                    c,
-                    depth: end,
-                    beta: zero,
-                };
-                within_block.call(f, tile);
+                let mut beta = f.f32(0.0);
+                for group in sizes.groups() {
+                    let within_block = Product {
+                        a: s.decayed_scores[group].rows_from(f, t),
+                        b: s.value[group].columns_from(f, column),
+                        c,
+                        depth: self.rows_of(f, end, sizes.writes[group]),
+                        beta,
+                    };
+                    within_block.call(f, tile);
+                    beta = f.f32(1.0);
+                }
                 let of_state = Product {
                     a: s.decayed_query.rows_from(f, t),
                     b: state,
                     c,
                     depth: f.i64(sizes.n as i64),
-                    beta: one,
+                    beta,
                 };
                 of_state.call(f, tile);
             });
@@ -66,22 +69,33 @@ impl Block<'_, '_> {
         all_finite(f, found[0])
     }
 
-    /// `S' = d[last] S + K^T (D[last] o V)`, in the place of `S`; `block_decay` is `d[last]`.
-    pub(super) fn next_state(&self, f: &mut Func, state: Matrix, block_decay: Val) {
-        self.decay_values(f);
+    /// `S' = d[last] S + K^T (D[last] o V)`, in the place of `S`; `block_decay` is `d[last]`, unless it is diagonal.
+    pub(super) fn next_state(&self, f: &mut Func, state: Matrix, block_decay: Option<Val>) {
+        match block_decay {
+            Some(_) => self.decay_values(f),
+            None => self.decay_state(f, state),
+        }
         let (s, sizes) = (self.scratch, &self.of.sizes);
         let rest = sizes.rest_of_n();
         sizes.each_panel(f, &|f, column, vectors| {
-            let [value, state] = [s.decayed_value, state].map(|m| m.columns_from(f, column));
+            let state = state.columns_from(f, column);
             let rows = |f: &mut Func, n: Val, rows: u32| {
-                let product = Product {
-                    a: s.key.columns_from(f, n),
-                    b: value,
-                    c: state.rows_from(f, n),
-                    depth: self.count,
-                    beta: block_decay,
-                };
-                product.call(f, sizes.transposed_tile(rows, vectors));
+                let mut beta = block_decay.unwrap_or_else(|| f.f32(1.0));
+                for group in sizes.groups() {
+                    let (a, b) = match sizes.diagonal {
+                        true => (s.key_transposed[group].rows_from(f, n), s.value[group]),
+                        false => (s.key[group].columns_from(f, n), s.decayed_value[group]),
+                    };
+                    let product = Product {
+                        a,
+                        b: b.columns_from(f, column),
+                        c: state.rows_from(f, n),
+                        depth: self.rows_of(f, self.count, sizes.writes[group]),
+                        beta,
+                    };
+                    product.call(f, sizes.state_tile(rows, vectors));
+                    beta = f.f32(1.0);
+                }
             };
             let (zero, whole) = (f.i64(0), f.i64((sizes.n as u32 - rest).into()));
             f.for_each(zero, whole, i64::from(sizes.tile_rows), |f, n| {
@@ -97,11 +111,25 @@ impl Block<'_, '_> {
     fn decay_values(&self, f: &mut Func) {
         let (s, sizes) = (self.scratch, &self.of.sizes);
         let zero = f.i64(0);
-        f.for_each(zero, self.count, 1, |f, t| {
-            let p = f.gep(s.last_decays.base, t, Scalar::F32);
+        for group in sizes.groups() {
+            let count = self.rows_of(f, self.count, sizes.writes[group]);
+            f.for_each(zero, count, 1, |f, row| {
+                let p = f.gep(s.last_decays[group].base, row, Scalar::F32);
+                let decay = f.load(p, Ty::F32);
+                let value = RowPair::of(f, s.value[group], s.decayed_value[group], row);
+                value.scale(f, decay, sizes.padded_p, sizes.lanes);
+            });
+        }
+    }
+
+    /// `d[last] S`, where that is diagonal.
+    fn decay_state(&self, f: &mut Func, state: Matrix) {
+        let sizes = &self.of.sizes;
+        let (zero, n) = (f.i64(0), f.i64(sizes.n as i64));
+        f.for_each(zero, n, 1, |f, row| {
+            let p = f.gep(self.scratch.diagonal.total.base, row, Scalar::F32);
             let decay = f.load(p, Ty::F32);
-            let value = RowPair::of(f, s.value, s.decayed_value, t);
-            value.scale(f, decay, sizes.padded_p, sizes.lanes);
+            RowPair::of(f, state, state, row).scale(f, decay, sizes.padded_p, sizes.lanes);
         });
     }
 

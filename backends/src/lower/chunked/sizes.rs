@@ -31,9 +31,22 @@ pub(super) struct Sizes {
     pub(super) block: usize,
     /// Rows of the matrices with a row for each token: the block, rounded up to whole tiles.
     rows: usize,
-    /// Values are corrected by what the state holds, as in a delta rule.
-    pub(super) corrected: bool,
+    /// Writes of a token, by [`Group`].
+    pub(super) writes: [usize; 2],
+    /// The decay differs from key to key.
+    pub(super) diagonal: bool,
+    /// The state's rows lie along `n`: a head is transposed in scratch.
+    pub(super) transposed: bool,
 }
+
+/// The writes of a token that are treated alike. Matrices have their rows, or columns, by token and then in order.
+pub(super) type Group = usize;
+
+/// Writes whose values are corrected by what the state holds, as in a delta rule.
+pub(super) const CORRECTED: Group = 0;
+
+/// All others.
+pub(super) const PLAIN: Group = 1;
 
 impl Sizes {
     pub(super) fn new(layer: &Layer<'_>, scan: &Scan, form: &Chunked) -> Sizes {
@@ -41,6 +54,8 @@ impl Sizes {
         let (p, n) = (state[scan.kept[scan.kept.len() - 1]], state[scan.reduced[0]]);
         let lanes = layer.lanes() as usize;
         let tile_rows = layer.machine().tallest_tile();
+        let innermost = layer.plan.state_axes[scan.states[0].0 as usize].last();
+        let corrected = form.corrected();
         Sizes {
             lanes: layer.lanes(),
             tile_rows,
@@ -53,13 +68,35 @@ impl Sizes {
             padded_n: n.next_multiple_of(lanes),
             block: form.block,
             rows: form.block.next_multiple_of(tile_rows as usize),
-            corrected: form.correction.is_some(),
+            writes: [corrected, form.writes.len() - corrected],
+            diagonal: form.diagonal,
+            transposed: innermost != scan.kept.last(),
         }
     }
 
-    /// Whether the state's rows are whole vectors; else a head is copied to scratch, where they are.
+    /// Whether the state's rows are values of whole vectors; else a head is copied to scratch, where they are.
     pub(super) fn in_place(&self) -> bool {
-        self.p == self.padded_p
+        self.p == self.padded_p && !self.transposed
+    }
+
+    /// The groups that have writes.
+    pub(super) fn groups(&self) -> impl Iterator<Item = Group> + use<> {
+        let writes = self.writes;
+        [CORRECTED, PLAIN].into_iter().filter(move |g| writes[*g] > 0)
+    }
+
+    /// Columns of a matrix with a column for each write of a group.
+    pub(super) fn columns(&self, group: Group) -> usize {
+        self.writes[group] * self.block
+    }
+
+    /// Vectors of a row of `n` that sums go over at once, so that none waits for another.
+    pub(super) fn sums_of_n(&self) -> usize {
+        let (vectors, most) = (
+            self.padded_n / self.lanes as usize,
+            if self.writes[CORRECTED] > 1 { 2 } else { 4 },
+        );
+        (1..=most).rev().find(|n| vectors.is_multiple_of(*n)).unwrap_or(1)
     }
 
     /// Vectors of the rows of the tiles that `Q K^T` is computed by: the block is whole tiles of them.
@@ -85,22 +122,31 @@ impl Sizes {
         }
     }
 
-    /// A tile of `A^T B`.
-    pub(super) fn transposed_tile(&self, rows: u32, vectors: u32) -> Tile {
+    /// The tile of the scores of a sub-block, whose tokens are as many as lanes: whole tiles of rows.
+    pub(super) fn sub_block_tile(&self) -> Tile {
+        let divides = |rows: &u32| self.lanes.is_multiple_of(*rows);
+        Tile {
+            rows: (1..=self.tile_rows).rev().find(divides).unwrap_or(1),
+            ..self.tile(self.score_vectors())
+        }
+    }
+
+    /// The tile of rows of the next state.
+    pub(super) fn state_tile(&self, rows: u32, vectors: u32) -> Tile {
         Tile {
             rows,
-            transposed: true,
+            transposed: !self.diagonal,
             ..self.tile(vectors)
         }
     }
 
     /// All tiles that the recurrence calls.
     pub(super) fn tiles(&self) -> Vec<Tile> {
-        let mut all = vec![self.tile(self.score_vectors())];
+        let mut all = vec![self.tile(self.score_vectors()), self.sub_block_tile()];
         for vectors in [self.tile_vectors, 1] {
             all.push(self.tile(vectors));
             let rows = [self.tile_rows, self.rest_of_n()].into_iter().filter(|rows| *rows > 0);
-            all.extend(rows.map(|rows| self.transposed_tile(rows, vectors)));
+            all.extend(rows.map(|rows| self.state_tile(rows, vectors)));
         }
         all
     }
@@ -140,59 +186,90 @@ impl Shape {
 
 /// The matrices of one block of tokens of one head, in their order in a thread's scratch. Names are those of
 /// [`seqc_passes::plan::Chunked`]: `D` is the decay matrix of the block, `d` the decay from its start to each token.
+/// What there is for each [`Group`] of writes is a pair.
 pub(super) struct Scratch<M = Matrix> {
-    /// `K`
-    pub(super) key: M,
-    /// `K^T`
-    pub(super) key_transposed: M,
+    /// `K`; where decays are diagonal, keys that have decayed up to the token at hand, or the end of their sub-block.
+    pub(super) key: [M; 2],
+    /// `K^T`; where decays are diagonal, keys that have decayed up to the start of the sub-block at hand, or the end of the block.
+    pub(super) key_transposed: [M; 2],
     /// `Q`
     pub(super) query: M,
     /// `d o Q`
     pub(super) decayed_query: M,
     /// `Q K^T`
-    pub(super) scores: M,
+    pub(super) scores: [M; 2],
     /// `D o Q K^T`
-    pub(super) decayed_scores: M,
+    pub(super) decayed_scores: [M; 2],
     /// `V`; in a delta rule it becomes `U`, the corrected values.
-    pub(super) value: M,
+    pub(super) value: [M; 2],
     /// `D[last] o V`
-    pub(super) decayed_value: M,
+    pub(super) decayed_value: [M; 2],
     /// `Y`
     pub(super) result: M,
-    /// `D[last]`; in the rows behind it the state of a head whose rows are no whole vectors, padded.
-    pub(super) last_decays: M,
+    /// `D[last]`
+    pub(super) last_decays: [M; 2],
+    /// The state of a head whose rows are no whole vectors, padded.
+    pub(super) state: M,
     /// `R`
     pub(super) probe: M,
-    /// `-d' g o R`, where `d'` is of the token before.
+    /// `g d o R`, where `d` is that of the state that is read.
     pub(super) decayed_probe: M,
-    /// `R K^T`
-    pub(super) probe_scores: M,
-    /// `-D' g o R K^T`, where `D'` is of the token before: the strictly lower triangular matrix of the system for `U`.
-    pub(super) system: M,
+    /// `R K^T`; where decays are diagonal, `D o R K^T`.
+    pub(super) probe_scores: [M; 2],
+    /// `g D o R K^T`: the strictly lower triangular matrix of the system for `U`, and what multiplies other values in it.
+    pub(super) system: [M; 2],
+    /// What diagonal decays need beside these.
+    pub(super) diagonal: DiagonalScratch<M>,
+}
+
+/// Matrices for decays that differ from key to key, each with a column for each key.
+pub(super) struct DiagonalScratch<M> {
+    /// The decay of each token.
+    pub(super) decay: M,
+    /// One row: the decay from the start of the sub-block up to the token at hand.
+    pub(super) running: M,
+    /// One row: `d` at the start of the sub-block, in the end `d[last]`.
+    pub(super) total: M,
+    /// Queries, decayed from the start of their sub-block.
+    pub(super) query: M,
+    /// Probes, decayed from the start of their sub-block.
+    pub(super) probe: M,
+    /// `d o R`
+    pub(super) decayed_probe: M,
 }
 
 impl<M> Scratch<M> {
     fn allocate(sizes: &Sizes, mut matrix: impl FnMut(Shape) -> M) -> Scratch<M> {
         let mut matrix = |rows, columns| matrix(Shape { rows, columns });
-        let &Sizes { rows, block, .. } = sizes;
+        let &Sizes { rows, writes, .. } = sizes;
         let (n, p) = (sizes.padded_n, sizes.padded_p);
-        let state_rows = if sizes.in_place() { 0 } else { sizes.n };
-        let corrected_rows = if sizes.corrected { rows } else { 0 };
+        let probes = rows * writes[CORRECTED];
+        let diagonal = |rows: usize| if sizes.diagonal { rows } else { 0 };
+        let plain = |rows: usize| if sizes.diagonal { 0 } else { rows };
         Scratch {
-            key: matrix(rows, n),
-            key_transposed: matrix(n, block),
+            key: writes.map(|w| matrix(w * rows, n)),
+            key_transposed: [CORRECTED, PLAIN].map(|g| matrix(n, sizes.columns(g))),
             query: matrix(rows, n),
             decayed_query: matrix(rows, n),
-            scores: matrix(rows, block),
-            decayed_scores: matrix(rows, block),
-            value: matrix(rows, p),
-            decayed_value: matrix(rows, p),
+            scores: [CORRECTED, PLAIN].map(|g| matrix(plain(rows), sizes.columns(g))),
+            decayed_scores: [CORRECTED, PLAIN].map(|g| matrix(rows, sizes.columns(g))),
+            value: writes.map(|w| matrix(w * rows, p)),
+            decayed_value: writes.map(|w| matrix(plain(w * rows), p)),
             result: matrix(rows, p),
-            last_decays: matrix(1 + state_rows, p.max(block)),
-            probe: matrix(corrected_rows, n),
-            decayed_probe: matrix(corrected_rows, n),
-            probe_scores: matrix(corrected_rows, block),
-            system: matrix(corrected_rows, block),
+            last_decays: [CORRECTED, PLAIN].map(|g| matrix(1, sizes.columns(g))),
+            state: matrix(if sizes.in_place() { 0 } else { sizes.n }, p),
+            probe: matrix(probes, n),
+            decayed_probe: matrix(probes, n),
+            probe_scores: [CORRECTED, PLAIN].map(|g| matrix(probes, sizes.columns(g))),
+            system: [CORRECTED, PLAIN].map(|g| matrix(probes, sizes.columns(g))),
+            diagonal: DiagonalScratch {
+                decay: matrix(diagonal(rows), n),
+                running: matrix(diagonal(1), n),
+                total: matrix(diagonal(1), n),
+                query: matrix(diagonal(rows), n),
+                probe: matrix(diagonal(probes), n),
+                decayed_probe: matrix(diagonal(probes), n),
+            },
         }
     }
 }

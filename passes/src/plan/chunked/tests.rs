@@ -154,18 +154,46 @@ fn form(next: &str, read: &str) -> Option<Chunked> {
 const PLAIN: &str = "  %12 = mul %10, %5 : f32[4, 32, 64]\n  %30 = add %12, %11 : f32[4, 32, 64]";
 const READ: &str = "  %31 = mul %30, %8 : f32[4, 32, 64]";
 
+/// The one product that a token adds to the state, and its value.
+fn only_write(form: &Chunked) -> (&Write, &Term) {
+    let [write] = &form.writes[..] else { panic!("{form:?}") };
+    (write, write.value.as_ref().expect("a value"))
+}
+
 #[test]
 fn a_decay_for_each_head_has_a_matrix_form() {
     let found = form(PLAIN, READ).expect("legal");
-    let counts = [&found.decay, &found.key, &found.value, &found.query].map(Vec::len);
-    assert_eq!((counts, found.shared), ([1, 1, 1, 1], 2));
+    let (write, value) = only_write(&found);
+    let counts = [&found.decay, &write.key, &value.factors, &found.query].map(Vec::len);
+    assert_eq!((counts, found.shared, found.diagonal), ([1, 1, 1, 1], 2, false));
 }
 
 #[test]
 fn what_multiplies_both_parts_is_a_decay_and_a_factor_of_the_value() {
     let next = "  %12 = add %5, %11 : f32[4, 32, 64]\n  %30 = mul %10, %12 : f32[4, 32, 64]";
     let found = form(next, READ).expect("legal");
-    assert_eq!([found.decay.len(), found.key.len(), found.value.len()], [1, 1, 2]);
+    let (write, value) = only_write(&found);
+    assert_eq!([found.decay.len(), write.key.len(), value.factors.len()], [1, 1, 2]);
+}
+
+#[test]
+fn a_decay_for_each_key_is_diagonal() {
+    let next = "  %12 = mul %8, %5 : f32[4, 32, 64]\n  %30 = add %12, %11 : f32[4, 32, 64]";
+    let found = form(next, READ).expect("legal");
+    assert_eq!((found.diagonal, found.decay.len(), found.shared), (true, 1, 2));
+}
+
+#[test]
+fn terms_of_a_sum_are_writes_of_their_own() {
+    let next = "  %12 = mul %10, %5 : f32[4, 32, 64]
+  %13 = sub %11, %9 : f32[4, 32, 64]
+  %30 = add %12, %13 : f32[4, 32, 64]";
+    let found = form(next, READ).expect("legal");
+    let negative = |write: &Write| write.value.as_ref().map(|value| value.negative);
+    assert_eq!(
+        found.writes.iter().map(negative).collect::<Vec<_>>(),
+        [Some(false), Some(true)]
+    );
 }
 
 #[test]
@@ -183,10 +211,11 @@ fn decays_of_entries_and_sums_that_do_not_factor_have_none() {
     // The decay differs along an axis of the matrix.
     let next = "  %12 = mul %9, %5 : f32[4, 32, 64]\n  %30 = add %12, %11 : f32[4, 32, 64]";
     assert_eq!(form(next, READ), None);
-    // What is added is no outer product.
+    // What is added is no outer product, nor a sum of some.
     let next = "  %12 = mul %10, %5 : f32[4, 32, 64]
   %13 = add %8, %9 : f32[4, 32, 64]
-  %30 = add %12, %13 : f32[4, 32, 64]";
+  %14 = tanh %13 : f32[4, 32, 64]
+  %30 = add %12, %14 : f32[4, 32, 64]";
     assert_eq!(form(next, READ), None);
     // The state is read through a function of its entries.
     assert_eq!(form(PLAIN, "  %31 = tanh %30 : f32[4, 32, 64]"), None);

@@ -4,7 +4,7 @@ use super::parse::PlanParser;
 use crate::{
     affine::AffineExpr,
     plan::{
-        Chunked, Correction, Costs, Factor, ScanBlock,
+        Chunked, Correction, Costs, Factor, ScanBlock, Term, Write,
         types::{Kernel, Matmul, Scan},
     },
 };
@@ -122,19 +122,18 @@ impl PlanParser<'_> {
             by_tokens: self.cost("by_tokens")?,
             products: self.cost("products")?,
         };
+        let diagonal = self.text.eat_word("diagonal");
         self.block(|p| {
+            let (decay, query) = (p.factors("decay")?, p.factors("query")?);
+            let mut writes = Vec::new();
+            while p.text.at_word("key") {
+                writes.push(p.write()?);
+            }
             Ok(Chunked {
-                decay: p.factors("decay")?,
-                key: p.factors("key")?,
-                value: p.factors("value")?,
-                query: p.factors("query")?,
-                correction: match p.text.at_word("gain") {
-                    true => Some(Correction {
-                        gain: p.factors("gain")?,
-                        probe: p.factors("probe")?,
-                    }),
-                    false => None,
-                },
+                decay,
+                diagonal,
+                writes,
+                query,
                 sum,
                 shared,
                 block,
@@ -142,6 +141,32 @@ impl PlanParser<'_> {
                 costs,
             })
         })
+    }
+
+    /// `key = %3[i0, i2] value minus = %4[i0, i1] gain = %5[i0] probe = %6[i0, i2] after=1`
+    fn write(&mut self) -> Result<Write, ParseError> {
+        let key = self.factors("key")?;
+        let value = match self.text.at_word("value") {
+            true => Some(self.term("value")?),
+            false => None,
+        };
+        let correction = match self.text.at_word("gain") {
+            true => Some(Correction {
+                gain: self.term("gain")?,
+                probe: self.factors("probe")?,
+                after: self.option("after", |p| p.text.count())?.unwrap_or(0),
+            }),
+            false => None,
+        };
+        Ok(Write { key, value, correction })
+    }
+
+    /// `name = …` or `name minus = …`
+    fn term(&mut self, name: &str) -> Result<Term, ParseError> {
+        self.text.expect_word(name)?;
+        let negative = self.text.eat_word("minus");
+        let factors = self.product()?;
+        Ok(Term { factors, negative })
     }
 
     /// `name=120.0`
@@ -154,6 +179,11 @@ impl PlanParser<'_> {
     /// `name = %3[i0] * %4[i0, i1 / 4] is false`, or `name = 1`
     fn factors(&mut self, name: &str) -> Result<Vec<Factor>, ParseError> {
         self.text.expect_word(name)?;
+        self.product()
+    }
+
+    /// `= %3[i0] * …`
+    fn product(&mut self) -> Result<Vec<Factor>, ParseError> {
         self.text.expect('=')?;
         if matches!(self.text.peek(), Token::Number(one) if one == "1") {
             self.text.advance();

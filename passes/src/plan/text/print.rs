@@ -2,7 +2,7 @@
 
 use crate::{
     plan::{
-        Chunked, Factor,
+        Chunked, Factor, Term, Write,
         types::{Buffer, BufferId, Kernel, Matmul, Nest, Plan, Scan, row_major},
     },
     planned::PlannedModel,
@@ -252,17 +252,35 @@ impl Printer<'_, '_, '_> {
         }
         let (by_tokens, products) = (Number(form.costs.by_tokens), Number(form.costs.products));
         head += &format!(" by_tokens={by_tokens} products={products}");
+        if form.diagonal {
+            head += " diagonal";
+        }
         self.block(&head, |p| {
             p.factors("decay", &form.decay)?;
-            p.factors("key", &form.key)?;
-            p.factors("value", &form.value)?;
             p.factors("query", &form.query)?;
-            if let Some(correction) = &form.correction {
-                p.factors("gain", &correction.gain)?;
-                p.factors("probe", &correction.probe)?;
-            }
-            Ok(())
+            form.writes.iter().try_for_each(|write| p.write(write))
         })
+    }
+
+    fn write(&mut self, write: &Write) -> fmt::Result {
+        self.factors("key", &write.key)?;
+        write.value.iter().try_for_each(|value| self.term("value", value))?;
+        let Some(correction) = &write.correction else {
+            return Ok(());
+        };
+        self.term("gain", &correction.gain)?;
+        self.factors("probe", &correction.probe)?;
+        match correction.after {
+            0 => Ok(()),
+            after => self.line(&format!("after={after}"), ""),
+        }
+    }
+
+    fn term(&mut self, name: &str, term: &Term) -> fmt::Result {
+        self.factors(
+            &format!("{name}{}", if term.negative { " minus" } else { "" }),
+            &term.factors,
+        )
     }
 
     fn factors(&mut self, name: &str, factors: &[Factor]) -> fmt::Result {

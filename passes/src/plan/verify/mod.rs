@@ -25,8 +25,9 @@
 //! 14. A scan keeps or reduces each axis of its states, which have one shape; its results have the axes that it keeps, read
 //!     all of a state, and are read inside it only at the same entry. Its block has whole vectors and all entries of a lane,
 //!     and fits the registers where it stays in them.
-//! 15. In the matrix form of a scan, one state is multiplied by a decay that is the same for a whole head, keys and queries do
-//!     not depend on the axis of values, and values not on that of keys; indices are in range; equal heads divide all heads.
+//! 15. In the matrix form of a scan, one state is multiplied by a decay that is the same for a whole head or, if it is diagonal, for each
+//!     key; keys and queries do not depend on the axis of values, and values not on that of keys; a correction reads what was written
+//!     before it; indices are in range; equal heads divide all heads.
 //! 16. In a kernel over several heads everything has the heads as its first axis, and reads what the kernel computes at its
 //!     own head only.
 //! 17. No two buffers that are needed at the same time overlap in memory, neither for one token nor for the longest chunk.

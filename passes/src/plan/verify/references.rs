@@ -1,10 +1,7 @@
 //! Law 1: everything that a plan names is there.
 
 use super::report::{Place, Report, nests, placed, scan, states};
-use crate::plan::{
-    Chunked, Factor,
-    types::{Buffer, BufferId, Kernel, Nest},
-};
+use crate::plan::types::{Buffer, BufferId, Kernel, Nest};
 use seqc_ir::{StateId, Value};
 
 pub(super) fn check(report: &mut Report<'_>) {
@@ -85,14 +82,5 @@ fn check_kernel(report: &mut Report<'_>, place: Place, kernel: &Kernel) {
     if let Some(form) = &scan.chunked {
         value(report, place, form.sum);
         form.factors().for_each(|x| value(report, place, x.value));
-    }
-}
-
-impl Chunked {
-    /// All factors of all products.
-    pub(super) fn factors(&self) -> impl Iterator<Item = &Factor> {
-        let correction = self.correction.iter().flat_map(|c| c.gain.iter().chain(&c.probe));
-        let products = [&self.decay, &self.key, &self.value, &self.query];
-        products.into_iter().flatten().chain(correction)
     }
 }

@@ -122,18 +122,22 @@ impl Form<'_> {
         });
         let tokens = form.block > 0 && form.shortest != Some(0);
         report.require(tokens, 15, place, || "blocks and chunks have tokens".to_owned());
-        let (gain, probe) = form
-            .correction
-            .as_ref()
-            .map_or((&[][..], &[][..]), |c| (&c.gain, &c.probe));
-        for (what, factors, apart) in [
-            ("decay", &form.decay[..], &[n, p][..]),
-            ("gain", gain, &[n, p]),
-            ("key", &form.key, &[p]),
-            ("query", &form.query, &[p]),
-            ("probe", probe, &[p]),
-            ("value", &form.value, &[n]),
-        ] {
+        report.require(!form.writes.is_empty(), 15, place, || "nothing is written".to_owned());
+        let (of_key, of_value, of_head) = (&[p][..], &[n][..], &[n, p][..]);
+        let of_decay = if form.diagonal { of_key } else { of_head };
+        let mut products = vec![("decay", &form.decay, of_decay), ("query", &form.query, of_key)];
+        for (number, write) in form.writes.iter().enumerate() {
+            products.push(("key", &write.key, of_key));
+            products.extend(write.value.iter().map(|value| ("value", &value.factors, of_value)));
+            let Some(correction) = &write.correction else { continue };
+            products.push(("gain", &correction.gain.factors, of_head));
+            products.push(("probe", &correction.probe, of_key));
+            let before = correction.after <= number;
+            report.require(before, 15, place, || {
+                format!("write {number} reads what comes after it")
+            });
+        }
+        for (what, factors, apart) in products {
             for x in factors {
                 let fits = self.in_range(report, x);
                 report.require(fits, 15, place, || format!("{what}: {x} is no entry of {}", x.value));

@@ -5,7 +5,7 @@ use crate::plan::{Kernel, Nest, Scan};
 use crate::{
     machine::Machine,
     optimise,
-    plan::{Chunked, Extent, Layout, Matmul, Settings, layout},
+    plan::{Chunked, Correction, Extent, Layout, Matmul, Settings, Term, layout},
 };
 use seqc_ir::Elem;
 use std::collections::BTreeSet;
@@ -207,8 +207,9 @@ const CASES: &[Case] = &[
         laws: &[15],
         graph: DUALITY,
         fault: |plan| {
-            let form = form(plan);
-            std::mem::swap(&mut form.key, &mut form.value);
+            let write = &mut form(plan).writes[0];
+            let value = write.value.as_mut().expect("a value");
+            std::mem::swap(&mut write.key, &mut value.factors);
         },
     },
     Case {
@@ -216,7 +217,19 @@ const CASES: &[Case] = &[
         graph: DUALITY,
         fault: |plan| {
             let form = form(plan);
-            form.decay.extend(form.value.clone());
+            form.decay.extend(form.writes[0].key.clone());
+        },
+    },
+    Case {
+        laws: &[15],
+        graph: DUALITY,
+        fault: |plan| {
+            let write = &mut form(plan).writes[0];
+            write.correction = Some(Correction {
+                gain: Term::default(),
+                probe: write.key.clone(),
+                after: 1,
+            });
         },
     },
     Case {
