@@ -3,6 +3,7 @@
 //! A program is the generated objects, the runtime archive and the C library that rustc ships. For the family of processors that the compiler
 //! runs on, all but the objects are carried inside this crate, so that linking needs nothing but a linker.
 
+mod cuda;
 mod elf;
 mod library;
 mod runtime;
@@ -29,6 +30,7 @@ pub fn link_exe(objects: &[Vec<u8>], runtime: &Runtime) -> Result<Vec<u8>, Error
     match targets::family(runtime.family).format {
         Format::Elf => elf::program(objects, runtime),
         Format::Wasm => wasm::program(objects, runtime),
+        Format::Ptx => cuda::program(objects, runtime),
     }
 }
 
@@ -41,9 +43,14 @@ pub fn link_web(objects: &[Vec<u8>], runtime: &Runtime) -> Result<Vec<u8>, Error
     wasm::library(objects, runtime)
 }
 
-/// Whether libraries are linked for a family, and files go inside its programs.
-pub fn is_elf(family: Family) -> bool {
+/// Whether libraries are linked for a family.
+pub fn has_libraries(family: Family) -> bool {
     targets::family(family).format == Format::Elf
+}
+
+/// Whether a family is that of browsers: its programs have no files inside.
+pub fn is_of_browsers(family: Family) -> bool {
+    targets::family(family).format == Format::Wasm
 }
 
 /// Links a generated object for this machine alone into a shared library at `output`. What it needs of the runtime

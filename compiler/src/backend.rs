@@ -6,9 +6,9 @@ use crate::{
     package::{self, Kind},
     request::{Emit, Failure, Request},
 };
-use seqc_abi::{Descriptor, Level};
+use seqc_abi::{Descriptor, Family, Level};
 use seqc_backends::{
-    code::{self, Form},
+    code::{self, Form, Text},
     link::{self, Runtime},
     lower::{self, Entry, Program},
     mlir::{self, Target},
@@ -52,7 +52,7 @@ pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
 pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
     let targets = Target::list(&request.target).map_err(|e| Failure::Usage(e.to_string()))?;
     let of_one = match request.emit {
-        Emit::Plan | Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Obj => true,
+        Emit::Plan | Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Ptx | Emit::Obj => true,
         Emit::Ast | Emit::Graph | Emit::Canonical => false,
         Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel | Emit::Web => false,
     };
@@ -62,18 +62,23 @@ pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
         return Err(Failure::Usage(message));
     }
     let family = request.family();
-    if !link::is_elf(family) && matches!(request.emit, Emit::Lib | Emit::Crate | Emit::Wheel) {
+    if !link::has_libraries(family) && matches!(request.emit, Emit::Lib | Emit::Crate | Emit::Wheel) {
         let message = format!(
-            "there are no libraries for {}: --emit exe makes a program, --emit web a folder for browsers",
-            family.name()
+            "there are no libraries for {}: --emit exe makes a program{}",
+            family.name(),
+            if link::is_of_browsers(family) { ", --emit web a folder for browsers" } else { "" }
         );
         return Err(Failure::Usage(message));
     }
-    if link::is_elf(family) && request.emit == Emit::Web {
+    if !link::is_of_browsers(family) && request.emit == Emit::Web {
         let message = format!("folders for browsers are for --target wasm, not for {}", family.name());
         return Err(Failure::Usage(message));
     }
-    if !link::is_elf(family) && request.embed {
+    if family != Family::Cuda && request.emit == Emit::Ptx {
+        let message = format!("--emit ptx is for --target cuda; for {} there is --emit asm", family.name());
+        return Err(Failure::Usage(message));
+    }
+    if link::is_of_browsers(family) && request.embed {
         let name = family.name();
         let message =
             format!("a program for {name} has no files inside: build without --embed-weights, and run with --weights");
@@ -104,7 +109,7 @@ pub(crate) fn texts(
     targets: &[Target],
     programs: Vec<Program>,
     files: &Files,
-) -> Result<Vec<(Target, String)>, String> {
+) -> Result<Vec<Text>, String> {
     let names = names(targets);
     let form = |(target, program): (&Target, Program)| {
         Ok(Form {
@@ -122,7 +127,7 @@ pub(crate) fn readable(text: &str, target: &Target, emit: Emit) -> Result<Option
     let stage = match emit {
         Emit::Mlir => return Ok(Some(text.to_owned())),
         Emit::Llvm => mlir::Emit::LlvmIr,
-        Emit::Asm => mlir::Emit::Asm,
+        Emit::Asm | Emit::Ptx => mlir::Emit::Asm,
         Emit::Ast | Emit::Graph | Emit::Canonical | Emit::Plan | Emit::Kernels => return Ok(None),
         Emit::Obj | Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel | Emit::Web => return Ok(None),
     };

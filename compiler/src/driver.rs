@@ -84,8 +84,8 @@ pub fn stages(built: &Built, request: &Request, watch: &mut Watch<'_>) -> Result
     // Code: MLIR, LLVM, an object for each processor.
     let files = Files::of(built, request)?;
     let texts = backend::texts(built, &targets, programs, &files)?;
-    let (target, module) = &texts[0];
-    if let Some(text) = backend::readable(module, target, request.emit)? {
+    let first = &texts[0];
+    if let Some(text) = backend::readable(&first.code, &first.target, request.emit)? {
         return Ok(Product::Text(text));
     }
     let objects = code::objects(&texts).map_err(|e| e.to_string())?;

@@ -24,6 +24,8 @@ pub enum Emit {
     Llvm,
     /// The processor's instructions.
     Asm,
+    /// The code of a GPU.
+    Ptx,
     /// The object.
     Obj,
     /// A program.

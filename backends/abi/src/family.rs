@@ -11,11 +11,21 @@ pub enum Family {
     Aarch64,
     /// WebAssembly with pointers of 32 bits, under WASI or in a browser.
     Wasm,
+    /// GPUs of NVIDIA, in a machine with a processor of x86-64.
+    Cuda,
+    /// The same code run by processors of x86-64, a fiber for each thread: for tests.
+    CudaEmulated,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Family; 3] = [Family::X86_64, Family::Aarch64, Family::Wasm];
+    pub const ALL: [Family; 5] = [
+        Family::X86_64,
+        Family::Aarch64,
+        Family::Wasm,
+        Family::Cuda,
+        Family::CudaEmulated,
+    ];
 
     /// That of the machine that this runs on, for which code is generated unless another one is named.
     pub const HERE: Family = if cfg!(target_arch = "aarch64") {
@@ -32,6 +42,8 @@ impl Family {
             Family::X86_64 => "x86-64",
             Family::Aarch64 => "aarch64-linux",
             Family::Wasm => "wasm",
+            Family::Cuda => "cuda",
+            Family::CudaEmulated => "cuda-emulated",
         }
     }
 
@@ -43,16 +55,29 @@ impl Family {
     /// Its name in target triples, and what the system calls such a machine.
     pub fn architecture(self) -> &'static str {
         match self {
-            Family::X86_64 => "x86_64",
+            Family::X86_64 | Family::Cuda | Family::CudaEmulated => "x86_64",
             Family::Aarch64 => "aarch64",
             Family::Wasm => "wasm32",
         }
     }
 
+    /// The family of the processors that run what is not generated: the runtime.
+    pub fn host(self) -> Family {
+        match self {
+            Family::X86_64 | Family::Aarch64 | Family::Wasm => self,
+            Family::Cuda | Family::CudaEmulated => Family::X86_64,
+        }
+    }
+
+    /// Whether its programs have the runtime of the machine that this runs on.
+    pub fn shares_runtime(self) -> bool {
+        self != Family::Cuda && self.host() == Family::HERE
+    }
+
     /// What names of programs end with.
     pub fn extension(self) -> &'static str {
         match self {
-            Family::X86_64 | Family::Aarch64 => "",
+            Family::X86_64 | Family::Aarch64 | Family::Cuda | Family::CudaEmulated => "",
             Family::Wasm => "wasm",
         }
     }
@@ -68,6 +93,8 @@ impl Family {
             Family::X86_64 => Level::V3,
             Family::Aarch64 => Level::Neon,
             Family::Wasm => Level::Simd128,
+            Family::Cuda => Level::Sm80,
+            Family::CudaEmulated => Level::Fibers,
         }
     }
 
@@ -94,7 +121,7 @@ mod tests {
     fn no_level_of_another_family_is_found_here() {
         for level in Family::ALL.into_iter().flat_map(Family::levels) {
             assert!(
-                level.family() == Family::HERE || !level.lacking().is_empty(),
+                level.family().host() == Family::HERE || !level.lacking().is_empty(),
                 "{level:?}"
             );
         }

@@ -16,11 +16,23 @@ pub enum Level {
     Dot,
     /// WebAssembly with vectors of 128 bits, which all browsers have since 2023.
     Simd128,
+    /// GPUs of NVIDIA of compute capability 8.0: Ampere and later.
+    Sm80,
+    /// The same code for processors of [`Level::V3`], for tests.
+    Fibers,
 }
 
 impl Level {
     /// All of them, those of a family together, its least first.
-    pub const ALL: [Level; 5] = [Level::V3, Level::V4, Level::Neon, Level::Dot, Level::Simd128];
+    pub const ALL: [Level; 7] = [
+        Level::V3,
+        Level::V4,
+        Level::Neon,
+        Level::Dot,
+        Level::Simd128,
+        Level::Sm80,
+        Level::Fibers,
+    ];
 
     /// The processors that it is a level of.
     pub fn family(self) -> Family {
@@ -28,6 +40,8 @@ impl Level {
             Level::V3 | Level::V4 => Family::X86_64,
             Level::Neon | Level::Dot => Family::Aarch64,
             Level::Simd128 => Family::Wasm,
+            Level::Sm80 => Family::Cuda,
+            Level::Fibers => Family::CudaEmulated,
         }
     }
 
@@ -39,6 +53,8 @@ impl Level {
             Level::Neon => "armv8-a",
             Level::Dot => "armv8.2-a+dotprod",
             Level::Simd128 => "wasm-simd128",
+            Level::Sm80 => "sm_80",
+            Level::Fibers => "sm_80-emulated",
         }
     }
 
@@ -55,6 +71,8 @@ impl Level {
             Level::Neon => 80,
             Level::Dot => 82,
             Level::Simd128 => 128,
+            Level::Sm80 => 800,
+            Level::Fibers => 32,
         }
     }
 
@@ -66,6 +84,8 @@ impl Level {
             Level::Neon => "all of AArch64 with Advanced SIMD",
             Level::Dot => "Arm from Cortex-A75 and Neoverse N1, Apple from M1",
             Level::Simd128 => "Chromium from 91, Firefox from 89, Safari from 16.4, Node.js from 16.4, wasmtime",
+            Level::Sm80 => "NVIDIA from Ampere (A100, RTX 30), with their driver",
+            Level::Fibers => "Intel from Haswell, AMD from Excavator",
         }
     }
 
@@ -83,7 +103,7 @@ impl Level {
 
     /// What this processor lacks of the extensions that this level adds to the one below.
     fn own_lacking(self) -> Vec<&'static str> {
-        if self.family() != Family::HERE {
+        if self.family().host() != Family::HERE {
             return vec![self.family().name()];
         }
         let probed = probe::extensions(self);
@@ -104,9 +124,9 @@ mod probe {
 
     pub(super) fn extensions(level: Level) -> Vec<(&'static str, bool)> {
         match level {
-            Level::V3 => probed!("avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "movbe", "popcnt"),
+            Level::V3 | Level::Fibers => probed!("avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "movbe", "popcnt"),
             Level::V4 => probed!("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
-            Level::Neon | Level::Dot | Level::Simd128 => Vec::new(),
+            Level::Neon | Level::Dot | Level::Simd128 | Level::Sm80 => Vec::new(),
         }
     }
 }
@@ -120,7 +140,7 @@ mod probe {
         match level {
             Level::Neon => vec![("asimd", is_aarch64_feature_detected!("neon"))],
             Level::Dot => vec![("asimddp", is_aarch64_feature_detected!("dotprod"))],
-            Level::V3 | Level::V4 | Level::Simd128 => Vec::new(),
+            Level::V3 | Level::V4 | Level::Simd128 | Level::Sm80 | Level::Fibers => Vec::new(),
         }
     }
 }

@@ -26,6 +26,13 @@ pub mod symbols {
     /// Exported by the runtime: `extern "C" fn(barrier: *mut u8, tid: i64, threads: i64)`.
     pub const BARRIER: &str = "seqc_barrier";
 
+    /// Exported by what is generated for a device: its code, a text that ends with a zero byte.
+    pub const DEVICE_CODE: &str = "seqc_device_code";
+    /// Its length without that byte, a `u64`.
+    pub const DEVICE_CODE_LEN: &str = "seqc_device_code_len";
+    /// Exported by a runtime for devices: `extern "C" fn(code: *const u8, length: u64, kernel: *const c_char, frame: *const u64)`, which entries call.
+    pub const LAUNCH: &str = "seqc_launch";
+
     /// JSON bytes of the [`Descriptor`](super::Descriptor) of the code for a level.
     pub fn descriptor(level: Level) -> String {
         format!("seqc_descriptor_v{}", level.number())

@@ -45,6 +45,18 @@ pub const FAMILIES: &[Family] = &[
         }),
         parts: &["crt1-command.o", "crt1-reactor.o", "libc.a"],
     },
+    Family {
+        name: "cuda",
+        architecture: "x86_64",
+        // The driver is a shared library for the system's C library.
+        program: Form {
+            target: "x86_64-unknown-linux-gnu",
+            features: &["--features", "cuda"],
+            ..PROGRAM
+        },
+        library: None,
+        parts: &[],
+    },
 ];
 
 /// The C library and start-up objects that rustc ships for musl.

@@ -61,6 +61,8 @@ mod streams;
 #[cfg(test)]
 mod testing;
 pub mod tokenizer;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod warp;
 mod weights;
 
 pub use barrier::{Barrier, seqc_barrier};

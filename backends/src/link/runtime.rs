@@ -50,7 +50,7 @@ impl Runtime {
     ///
     /// [`Error::NoRuntime`] with the places, [`Error::OtherRuntime`] for one that was built from other sources.
     pub fn of(family: Family) -> Result<Runtime, Error> {
-        if family == Family::HERE {
+        if family.shares_runtime() {
             return Ok(Runtime { family, folder: None });
         }
         let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(BESIDE)));

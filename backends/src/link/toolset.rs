@@ -123,14 +123,14 @@ impl Linker {
     /// `SEQC_LINKER`, lld under its usual names, the one that comes with LLVM or rustc, then GNU `ld`, which links for this machine only.
     pub(super) fn find(family: Family) -> Result<Linker, Error> {
         let (name, flavor) = match targets::family(family).format {
-            Format::Elf => ("ld.lld", "gnu"),
+            Format::Elf | Format::Ptx => ("ld.lld", "gnu"),
             Format::Wasm => ("wasm-ld", "wasm"),
         };
         if let Some(path) = env::var_os("SEQC_LINKER") {
             return Ok(Linker::at(path.into(), flavor));
         }
         let versioned = format!("{name}{VERSION}");
-        let system = || (family == Family::HERE).then(|| on_path("ld"))?;
+        let system = || (family.host() == Family::HERE).then(|| on_path("ld"))?;
         on_path(name)
             .or_else(|| on_path(&versioned))
             .or_else(|| of_llvm(name))

@@ -30,6 +30,10 @@ unsafe extern "C" {
     fn LLVMInitializeWebAssemblyTargetMC();
     fn LLVMInitializeWebAssemblyAsmPrinter();
     fn LLVMInitializeWebAssemblyAsmParser();
+    fn LLVMInitializeNVPTXTargetInfo();
+    fn LLVMInitializeNVPTXTarget();
+    fn LLVMInitializeNVPTXTargetMC();
+    fn LLVMInitializeNVPTXAsmPrinter();
     fn LLVMGetHostCPUName() -> *mut c_char;
     fn LLVMDisposeMessage(message: *mut c_char);
     fn LLVMGetTargetFromTriple(triple: *const c_char, out: *mut Raw, error: *mut *mut c_char) -> c_int;
@@ -127,6 +131,10 @@ fn initialise() {
         LLVMInitializeWebAssemblyTargetMC();
         LLVMInitializeWebAssemblyAsmPrinter();
         LLVMInitializeWebAssemblyAsmParser();
+        LLVMInitializeNVPTXTargetInfo();
+        LLVMInitializeNVPTXTarget();
+        LLVMInitializeNVPTXTargetMC();
+        LLVMInitializeNVPTXAsmPrinter();
     });
 }
 
@@ -177,7 +185,7 @@ impl Machine {
         let instructions = target.info().instructions;
         let (cpu, features) = (c_string(instructions.processor)?, c_string(instructions.features)?);
         let relocation = match targets::family(target.family()).format {
-            Format::Elf => RELOC_PIC,
+            Format::Elf | Format::Ptx => RELOC_PIC,
             Format::Wasm => RELOC_STATIC,
         };
         let tune = target.tune.as_deref().map(c_string).transpose()?;

@@ -4,10 +4,13 @@ mod error;
 mod llvm;
 mod print;
 mod processors;
+mod simt;
 mod target;
+mod words;
 
 pub use error::Error;
 pub use print::{print, print_plain};
+pub use simt::{STACK_BYTES, print_emulated, print_host, print_ptx};
 pub use target::Target;
 
 use melior::{

@@ -50,12 +50,17 @@ impl Target {
     }
 
     /// What a program carries code for, the least level first: the name of a family, which is every level of it, or names as of
-    /// [`Target::named`] separated by commas.
+    /// [`Target::named`] separated by commas; the family may stand before one of its levels, `cuda:sm_80`.
     ///
     /// # Errors
     ///
     /// As there; also when two names are of one level, of which a program carries one code, or of two families.
     pub fn list(names: &str) -> Result<Vec<Target>, Error> {
+        // One of the levels of a family: `cuda:sm_80`.
+        let names = match names.split_once(':').map(|(family, levels)| (Family::named(family), levels)) {
+            Some((Some(family), levels)) if family.levels().any(|level| level.name() == levels) => levels,
+            _ => names,
+        };
         if let Some(family) = Family::named(names) {
             return Ok(family.levels().map(Target::of).collect());
         }

@@ -14,6 +14,8 @@ pub struct TargetInfo {
     pub micro_kernels: MicroKernels,
     /// The text of a module that its compiler reads.
     pub print: fn(&Module) -> String,
+    /// For devices: the text of what the processor beside it has.
+    pub host: Option<fn(&Module) -> String>,
     /// The instructions that code may use.
     pub instructions: Instructions,
 }
@@ -45,6 +47,8 @@ pub enum Format {
     Elf,
     /// Modules of WebAssembly.
     Wasm,
+    /// Code of NVIDIA's virtual machine as text, inside programs for Unix.
+    Ptx,
 }
 
 /// Processors of one level.

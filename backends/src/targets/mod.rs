@@ -1,6 +1,7 @@
 //! The targets that code is generated for: for each a machine record, a table of micro-kernels and a printer.
 
 mod aarch64;
+mod cuda;
 mod info;
 mod micro_kernels;
 mod portable;
@@ -16,13 +17,15 @@ use seqc_passes::machine::Machine;
 
 impl TargetInfo {
     /// All targets.
-    pub const ALL: [TargetInfo; 6] = [
+    pub const ALL: [TargetInfo; 8] = [
         PORTABLE,
         x86_64::V3,
         x86_64::V4,
         aarch64::NEON,
         aarch64::DOT,
         wasm::SIMD128,
+        cuda::SM80,
+        cuda::FIBERS,
     ];
 
     /// The target of a plan's machine: micro-kernels and printer are those of the target of that name, portable ones where there
@@ -44,6 +47,8 @@ pub fn target(level: Level) -> &'static TargetInfo {
         Level::Neon => &aarch64::NEON,
         Level::Dot => &aarch64::DOT,
         Level::Simd128 => &wasm::SIMD128,
+        Level::Sm80 => &cuda::SM80,
+        Level::Fibers => &cuda::FIBERS,
     }
 }
 
@@ -53,6 +58,8 @@ pub fn family(family: Family) -> &'static FamilyInfo {
         Family::X86_64 => &x86_64::FAMILY,
         Family::Aarch64 => &aarch64::FAMILY,
         Family::Wasm => &wasm::FAMILY,
+        Family::Cuda => &cuda::FAMILY,
+        Family::CudaEmulated => &cuda::EMULATED,
     }
 }
 

@@ -29,6 +29,7 @@ pub const PORTABLE: TargetInfo = TargetInfo {
         product_tile: micro_kernel,
     },
     print: mlir::print,
+    host: None,
     instructions: Instructions {
         processor: "generic",
         features: "",

@@ -22,6 +22,7 @@ pub(super) const SIMD128: TargetInfo = TargetInfo {
         ..PORTABLE.micro_kernels
     },
     print: mlir::print_plain,
+    host: None,
     instructions: Instructions {
         processor: "generic",
         features: "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext",

@@ -187,7 +187,7 @@ fn write(path: &Path, tensors: &[Stored]) {
 /// Threads that meet, where there are several.
 fn threads(family: Family) -> u32 {
     match family {
-        Family::X86_64 | Family::Aarch64 => 2,
+        Family::X86_64 | Family::Aarch64 | Family::Cuda | Family::CudaEmulated => 2,
         Family::Wasm => 1,
     }
 }

@@ -439,6 +439,11 @@ fn random_models_compute_the_same_with_narrow_vectors() {
 }
 
 #[test]
+fn random_models_compute_the_same_on_threads_of_a_gpu() {
+    check_seeds(60_000..60_000 + cases(300) / 8, |seed| check(seed, &crate::support::fibers()));
+}
+
+#[test]
 fn what_is_not_finite_goes_where_the_evaluator_says() {
     check_seeds(30_000..30_000 + cases(100), |seed| check_not_finite(seed, &widest()));
 }

@@ -1,6 +1,6 @@
 //! Micro-kernel and packing against plain loops, with every tail.
 
-use crate::support::{Loaded, Random, export, targets, weights};
+use crate::support::{Loaded, Random, export, all_targets, weights};
 use seqc_backends::{
     kernel::{Module, Ty},
     kernels,
@@ -24,7 +24,7 @@ fn tiles(target: &Target) -> Vec<(u32, u32)> {
 
 #[test]
 fn micro_kernels_multiply() {
-    for target in targets() {
+    for target in all_targets() {
         let mut module = Module::default();
         for tile in tiles(&target) {
             let name = kernels::micro_kernel(&mut module, target.machine(), tile.0, tile.1);
@@ -75,7 +75,7 @@ fn check_tile(f: Mk, [m, n, k]: [usize; 3], random: &mut Random) {
 
 #[test]
 fn panels_hold_the_rows_transposed() {
-    for target in targets() {
+    for target in all_targets() {
         let mut module = Module::default();
         for encoding in Encoding::all_native() {
             for panel in 1..=4 {
@@ -135,7 +135,7 @@ fn check_panel(f: Pack, encoding: Encoding, n: usize) {
 #[test]
 #[ignore = "a measurement"]
 fn speed_of_matrix_kernels() {
-    for target in targets() {
+    for target in all_targets() {
         let w = target.width();
         let panel = target.machine().tiles.vectors;
         let mut module = Module::default();

@@ -1,6 +1,6 @@
 //! Matrix times vector from stored weights.
 
-use crate::support::{Loaded, Random, export, targets, weights};
+use crate::support::{Loaded, Random, export, all_targets, weights};
 use seqc_backends::{
     kernel::{Func, Module, Scalar, Ty},
     kernels,
@@ -57,7 +57,7 @@ fn kernel(loaded: &Loaded, name: &str) -> Gemv {
 
 #[test]
 fn rows_times_a_vector() {
-    for target in targets() {
+    for target in all_targets() {
         let loaded = load(&target);
         for encoding in Encoding::all_native() {
             let f = kernel(&loaded, &kernels::gemv_name(encoding));
@@ -75,7 +75,7 @@ fn rows_times_a_vector() {
 /// One token alone gets the same bits as in a chunk.
 #[test]
 fn a_token_gets_what_a_chunk_gives_it() {
-    for target in targets() {
+    for target in all_targets() {
         let loaded = load(&target);
         for encoding in Encoding::all_native() {
             let f = kernel(&loaded, &kernels::gemv_in_order_name(encoding));
@@ -192,7 +192,7 @@ fn reader(lanes: u32) -> Func {
 #[test]
 #[ignore = "a measurement"]
 fn speed_of_matrix_vector() {
-    for target in targets() {
+    for target in all_targets() {
         let loaded = load(&target);
         // SAFETY: the type is that of `reader`.
         let read: extern "C" fn(*const u8, i64, *mut f32) = unsafe { loaded.function("t_read") };

@@ -1,15 +1,20 @@
 //! Compiling a module of text and loading it into the test process.
 
-use seqc_abi::Family;
+use seqc_abi::{Family, Level};
 use seqc_backends::{
     kernel::{Func, Module, Ty},
     link,
-    mlir::{Emit, Target, compile, print},
+    mlir::{Emit, Target, compile},
 };
 use seqc_formats::{Encoding, Native, to_bf16};
+use libloading::os::unix;
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    process::Command,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// A path in cargo's folder for tests that no other test uses.
@@ -20,7 +25,7 @@ pub(crate) fn temporary(name: &str) -> PathBuf {
     folder.join(format!("{}-{n}-{name}", std::process::id()))
 }
 
-/// Targets that this machine can run: its least level, and itself.
+/// Targets of this machine: its least level, and itself.
 pub(crate) fn targets() -> Vec<Target> {
     let host = Target::host().expect("tests run on a supported processor");
     let mut list = vec![Target::of(Family::HERE.least())];
@@ -30,16 +35,31 @@ pub(crate) fn targets() -> Vec<Target> {
     list
 }
 
+/// Threads of a GPU, emulated.
+pub(crate) fn fibers() -> Target {
+    Target::of(Level::Fibers)
+}
+
+/// All targets that this machine can run.
+pub(crate) fn all_targets() -> Vec<Target> {
+    let mut list = targets();
+    list.push(fibers());
+    list
+}
+
 /// A compiled and loaded module.
 pub(crate) struct Loaded(libloading::Library);
 
 impl Loaded {
     pub(crate) fn new(module: Module, target: &Target) -> Loaded {
-        Loaded::printed(&print(&module), target)
+        Loaded::printed(&(target.info().print)(&module), target)
     }
 
     /// A module whose text was printed already.
     pub(crate) fn printed(text: &str, target: &Target) -> Loaded {
+        if target.level == Level::Fibers {
+            load_fibers();
+        }
         let object = compile(text, target, Emit::Obj).unwrap_or_else(|error| panic!("{error}"));
         let path = temporary("kernels.so");
         link::link_shared(&object, &path).expect("linked");
@@ -58,6 +78,23 @@ impl Loaded {
         // SAFETY: the caller's promise.
         *unsafe { self.0.get::<F>(name.as_bytes()) }.unwrap_or_else(|error| panic!("{error}"))
     }
+}
+
+/// Loads what runs the fibers of emulated kernels, for all libraries that are loaded later.
+fn load_fibers() {
+    static LOADED: OnceLock<unix::Library> = OnceLock::new();
+    LOADED.get_or_init(|| {
+        let (source, path) = ("tests/native/warp_library.rs", temporary("fibers.so"));
+        let mut rustc = Command::new("rustc");
+        rustc.current_dir(env!("CARGO_MANIFEST_DIR"));
+        rustc.args(["--edition=2024", "--crate-type=cdylib", "-Copt-level=2", "-o"]);
+        let output = rustc.arg(&path).arg(source).output().expect("rustc starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // SAFETY: the library has no initialisers of its own.
+        let library = unsafe { unix::Library::open(Some(&path), unix::RTLD_NOW | unix::RTLD_GLOBAL) };
+        let _ = std::fs::remove_file(&path);
+        library.expect("loaded")
+    });
 }
 
 /// Deterministic numbers, roughly normal in scale.

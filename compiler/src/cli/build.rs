@@ -33,8 +33,8 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "NAME")]
     prefix: Option<String>,
     /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup), `aarch64-linux`, `wasm`,
-    /// `x86-64-v3`, `x86-64-v4`, `armv8-a`, `native`, an LLVM name of a processor, or several of one kind separated by commas.
-    /// Default: `wasm` for `--emit web`, all levels of this machine's kind for programs and libraries, this machine for other outputs
+    /// `cuda`, `x86-64-v3`, `x86-64-v4`, `armv8-a`, `native`, an LLVM name of a processor, or several of one kind separated by commas.
+    /// Default: `wasm` for `--emit web`, `cuda` for `--emit ptx`, all levels of this machine's kind for programs and libraries, this machine for other outputs
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
     /// Embed weights and tokenizer in the program or library
@@ -60,6 +60,7 @@ impl ValueEnum for Emit {
             Emit::Mlir,
             Emit::Llvm,
             Emit::Asm,
+            Emit::Ptx,
             Emit::Obj,
             Emit::Exe,
             Emit::Lib,
@@ -79,6 +80,7 @@ impl ValueEnum for Emit {
             Emit::Mlir => "mlir",
             Emit::Llvm => "llvm",
             Emit::Asm => "asm",
+            Emit::Ptx => "ptx",
             Emit::Obj => "obj",
             Emit::Exe => "exe",
             Emit::Lib => "lib",
@@ -102,6 +104,7 @@ impl Emit {
         match self {
             Emit::Exe | Emit::Lib | Emit::Crate | Emit::Wheel => Family::HERE.name(),
             Emit::Web => Family::Wasm.name(),
+            Emit::Ptx => Family::Cuda.name(),
             Emit::Ast
             | Emit::Graph
             | Emit::Canonical

@@ -5,7 +5,10 @@ use super::{
     reals::Reals,
     types::{List, Type},
 };
-use crate::kernel::{Binary, Cache, Cast, Cmp, Const, Inst, Intrinsic, Reduction, Scalar, Ty, Unary, Val};
+use crate::{
+    kernel::{Cache, Cast, Const, Inst, Intrinsic, Reduction, Scalar, Ty, Val},
+    mlir::words::{binary, cast, predicate, unary},
+};
 use std::fmt::{self, Write};
 
 /// Appends an instruction other than loops and branches, without its line's end.
@@ -260,69 +263,5 @@ fn call(o: &mut String, out: Option<Val>, callee: &str, args: &[Val]) -> fmt::Re
     match out {
         Some(out) => write!(o, "{}", Type(out.ty)),
         None => write!(o, "()"),
-    }
-}
-
-fn unary(op: Unary) -> &'static str {
-    match op {
-        Unary::Neg => "arith.negf",
-        Unary::Abs => "math.absf",
-        Unary::Sqrt => "math.sqrt",
-        Unary::Floor => "math.floor",
-        Unary::Ceil => "math.ceil",
-        Unary::RoundEven => "math.roundeven",
-    }
-}
-
-fn binary(op: Binary, ty: Ty) -> &'static str {
-    let float = ty.scalar().is_float();
-    let either = |of_floats, of_integers| if float { of_floats } else { of_integers };
-    match op {
-        Binary::Add => either("arith.addf", "arith.addi"),
-        Binary::Sub => either("arith.subf", "arith.subi"),
-        Binary::Mul => either("arith.mulf", "arith.muli"),
-        Binary::Div => either("arith.divf", "arith.divsi"),
-        Binary::Rem => "arith.remsi",
-        Binary::UnsignedDiv => "arith.divui",
-        Binary::UnsignedRem => "arith.remui",
-        Binary::MaxNumber => "arith.maxnumf",
-        Binary::MinNumber => "arith.minnumf",
-        Binary::CopySign => "math.copysign",
-        Binary::And => "arith.andi",
-        Binary::Or => "arith.ori",
-        Binary::Xor => "arith.xori",
-        Binary::Shl => "arith.shli",
-        Binary::Shr => "arith.shrui",
-        Binary::ShrSigned => "arith.shrsi",
-    }
-}
-
-fn cast(op: Cast) -> &'static str {
-    match op {
-        Cast::SignExtend => "arith.extsi",
-        Cast::ZeroExtend => "arith.extui",
-        Cast::Truncate => "arith.trunci",
-        Cast::SignedToFloat => "arith.sitofp",
-        Cast::UnsignedToFloat => "arith.uitofp",
-        Cast::FloatToSigned => "arith.fptosi",
-        Cast::FloatExtend => "arith.extf",
-        Cast::FloatTruncate => "arith.truncf",
-    }
-}
-
-fn predicate(cmp: Cmp, float: bool) -> &'static str {
-    match (cmp, float) {
-        (Cmp::Lt, true) => "arith.cmpf olt",
-        (Cmp::Le, true) => "arith.cmpf ole",
-        (Cmp::Gt, true) => "arith.cmpf ogt",
-        (Cmp::Ge, true) => "arith.cmpf oge",
-        (Cmp::Eq, true) => "arith.cmpf oeq",
-        (Cmp::Ne, true) => "arith.cmpf une",
-        (Cmp::Lt, false) => "arith.cmpi slt",
-        (Cmp::Le, false) => "arith.cmpi sle",
-        (Cmp::Gt, false) => "arith.cmpi sgt",
-        (Cmp::Ge, false) => "arith.cmpi sge",
-        (Cmp::Eq, false) => "arith.cmpi eq",
-        (Cmp::Ne, false) => "arith.cmpi ne",
     }
 }

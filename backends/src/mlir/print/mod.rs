@@ -23,11 +23,7 @@ pub fn print_plain(module: &Module) -> String {
 }
 
 fn text(module: &Module, reals: Reals) -> String {
-    if cfg!(debug_assertions) {
-        let broken = verify(module).into_iter().take(4).map(|v| v.to_string());
-        let list: Vec<String> = broken.collect();
-        assert!(list.is_empty(), "{}", list.join("\n"));
-    }
+    check(module);
     let mut out = String::from("module {\n");
     for global in module.globals() {
         print_global(&mut out, global);
@@ -42,7 +38,16 @@ fn text(module: &Module, reals: Reals) -> String {
     out
 }
 
-fn declaration(out: &mut String, signature: &Signature) {
+/// In debug builds: the module is well formed.
+pub(super) fn check(module: &Module) {
+    if cfg!(debug_assertions) {
+        let broken = verify(module).into_iter().take(4).map(|v| v.to_string());
+        let list: Vec<String> = broken.collect();
+        assert!(list.is_empty(), "{}", list.join("\n"));
+    }
+}
+
+pub(super) fn declaration(out: &mut String, signature: &Signature) {
     let types = List(signature.params.iter().map(|ty| Type(*ty)));
     let _ = write!(out, "llvm.func @{}({types})", signature.name);
     if let Some(ty) = signature.result {
@@ -51,7 +56,7 @@ fn declaration(out: &mut String, signature: &Signature) {
     out.push('\n');
 }
 
-fn print_global(out: &mut String, global: &Global) {
+pub(super) fn print_global(out: &mut String, global: &Global) {
     const GLOBAL: &str = "llvm.mlir.global";
     const SPACE: &str = "{addr_space = 0 : i32}";
     let _ = match global {

@@ -1,0 +1,67 @@
+//! Numbers that differ between threads.
+
+use super::THREADS;
+use std::{collections::HashMap, fmt::Write as _};
+
+/// Constant tables with a number for each thread, of which none is there twice.
+#[derive(Default)]
+pub(super) struct Tables {
+    numbers: HashMap<Vec<i64>, usize>,
+    all: Vec<Vec<i64>>,
+}
+
+/// The numbers of all threads, as the thread's own number gives them.
+pub(super) enum Pattern {
+    /// The same in all threads.
+    Same(i64),
+    /// `((t & mask) << shift) + first` in thread `t`.
+    Steps {
+        mask: i64,
+        shift: u32,
+        first: i64,
+    },
+    /// In the table of this name.
+    Table(String),
+}
+
+impl Tables {
+    /// How a thread finds its number.
+    pub(super) fn pattern(&mut self, values: &[i64]) -> Pattern {
+        debug_assert_eq!(values.len(), THREADS as usize);
+        let first = values[0];
+        if values.iter().all(|v| *v == first) {
+            return Pattern::Same(first);
+        }
+        for mask in (1..=THREADS.trailing_zeros()).rev().map(|bits| (1_i64 << bits) - 1) {
+            for shift in 0..6 {
+                let fits = |(t, v): (usize, &i64)| *v == ((t as i64 & mask) << shift) + first;
+                if values.iter().enumerate().all(fits) {
+                    return Pattern::Steps { mask, shift, first };
+                }
+            }
+        }
+        let next = self.all.len();
+        let number = *self.numbers.entry(values.to_vec()).or_insert(next);
+        if number == next {
+            self.all.push(values.to_vec());
+        }
+        Pattern::Table(name(number))
+    }
+
+    /// Appends the tables.
+    pub(super) fn print(&self, out: &mut String) {
+        for (number, values) in self.all.iter().enumerate() {
+            let list: Vec<String> = values.iter().map(i64::to_string).collect();
+            let _ = writeln!(
+                out,
+                "llvm.mlir.global internal constant @{}(dense<[{}]> : tensor<{THREADS}xi64>) {{addr_space = 0 : i32}} : !llvm.array<{THREADS} x i64>",
+                name(number),
+                list.join(", ")
+            );
+        }
+    }
+}
+
+fn name(number: usize) -> String {
+    format!("threads{number}")
+}
