@@ -49,6 +49,7 @@ fi
 bash scripts/setup.sh test
 check "Layout" cargo fmt --all --check
 check "Lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
+check "Lints of the runtime for GPUs" cargo clippy --package seqc-runtime --features cuda --quiet -- -D warnings
 check "The compiler" cargo build --workspace --bins
 check "Tests" cargo test --workspace
 check "Documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet

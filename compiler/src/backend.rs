@@ -66,7 +66,11 @@ pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
         let message = format!(
             "there are no libraries for {}: --emit exe makes a program{}",
             family.name(),
-            if link::is_of_browsers(family) { ", --emit web a folder for browsers" } else { "" }
+            if link::is_of_browsers(family) {
+                ", --emit web a folder for browsers"
+            } else {
+                ""
+            }
         );
         return Err(Failure::Usage(message));
     }
@@ -75,7 +79,10 @@ pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
         return Err(Failure::Usage(message));
     }
     if family != Family::Cuda && request.emit == Emit::Ptx {
-        let message = format!("--emit ptx is for --target cuda; for {} there is --emit asm", family.name());
+        let message = format!(
+            "--emit ptx is for --target cuda; for {} there is --emit asm",
+            family.name()
+        );
         return Err(Failure::Usage(message));
     }
     if link::is_of_browsers(family) && request.embed {

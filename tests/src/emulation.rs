@@ -1,4 +1,4 @@
-//! Programs for other processors than this machine's, in user-mode emulation, and for WebAssembly under wasmtime.
+//! Programs for other processors than this machine's: in user-mode emulation, for WebAssembly under wasmtime, for GPUs with kernels that fibers run.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use crate::command;
+use crate::{command, device};
 
 /// What programs are built for that say nothing else: the variable `SEQC_TEST_TARGET`, which runs whole programs of the tests in emulation,
 /// or this machine, whose code is one of those that programs carry.
@@ -19,6 +19,10 @@ pub fn usual_target() -> &'static str {
 
 /// What runs programs of a target that `seqc build` knows; `None`: this machine does.
 pub fn of_target(target: &str) -> Option<PathBuf> {
+    if target == "cuda" {
+        make_runtime("cuda");
+        return Some(device::emulator());
+    }
     let (family, architecture) = match target {
         "aarch64-linux" | "armv8-a" => ("aarch64-linux", "aarch64"),
         _ if target.starts_with("x86-64") => ("x86-64", "x86_64"),
@@ -45,9 +49,9 @@ pub fn emulator(architecture: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{} {message}", places[0].display()))
 }
 
-/// Whether what an emulator runs has one thread, as WebAssembly has.
+/// Whether what an emulator runs has one thread, as WebAssembly has, or those of its device.
 pub fn has_one_thread(emulator: &Path) -> bool {
-    emulator == self::emulator("wasm32")
+    emulator == self::emulator("wasm32") || emulator.ends_with("cuda/run.sh")
 }
 
 /// A family of processors that is not this machine's.

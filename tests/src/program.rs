@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     command::{self, Answer},
-    emulation,
+    device, emulation,
     rows::Rows,
 };
 
@@ -107,6 +107,9 @@ impl Program {
         ];
         let emulator = emulation::of_target(target);
         command::seqc(&words).ok();
+        if target == "cuda" {
+            device::build_kernels(model, path);
+        }
         Program {
             path: path.to_owned(),
             emulator,

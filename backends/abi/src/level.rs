@@ -124,7 +124,9 @@ mod probe {
 
     pub(super) fn extensions(level: Level) -> Vec<(&'static str, bool)> {
         match level {
-            Level::V3 | Level::Fibers => probed!("avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "movbe", "popcnt"),
+            Level::V3 | Level::Fibers => {
+                probed!("avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "movbe", "popcnt")
+            }
             Level::V4 => probed!("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
             Level::Neon | Level::Dot | Level::Simd128 | Level::Sm80 => Vec::new(),
         }

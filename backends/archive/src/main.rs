@@ -68,7 +68,6 @@ fn collect(request: Request) -> Result<PathBuf, Box<dyn Error>> {
     let target_dir = exe.ancestors().nth(2).ok_or("no target directory")?;
     let folder = request.folder.unwrap_or_else(|| target_dir.join("lib").join("seqc"));
     let folder = folder.join(family.name);
-    let c_library = self_contained(family)?;
     let stamp = fingerprint(backends)?;
     fs::create_dir_all(&folder)?;
     for form in family.forms() {
@@ -82,7 +81,7 @@ fn collect(request: Request) -> Result<PathBuf, Box<dyn Error>> {
         put(&fs::read(&archive)?, &folder.join(form.archive))?;
     }
     for part in family.parts {
-        put(&fs::read(c_library.join(part))?, &folder.join(part))?;
+        put(&fs::read(self_contained(family)?.join(part))?, &folder.join(part))?;
     }
     put(stamp.as_bytes(), &folder.join("sources"))?;
     Ok(folder)

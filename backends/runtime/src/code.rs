@@ -38,14 +38,14 @@ impl Code {
 
 #[cfg(any(
     test,
-    all(feature = "program", any(target_env = "musl", target_os = "wasi")),
+    all(feature = "program", any(target_env = "musl", target_os = "wasi", feature = "cuda")),
     feature = "library"
 ))]
 mod choice;
 
 #[cfg(all(
     any(
-        all(feature = "program", any(target_env = "musl", target_os = "wasi")),
+        all(feature = "program", any(target_env = "musl", target_os = "wasi", feature = "cuda")),
         feature = "library"
     ),
     not(test)
@@ -55,7 +55,7 @@ pub(crate) use linked::code;
 // Tests, and the crate as a dependency of others, are linked with no generated object.
 #[cfg(all(
     any(
-        all(feature = "program", any(target_env = "musl", target_os = "wasi")),
+        all(feature = "program", any(target_env = "musl", target_os = "wasi", feature = "cuda")),
         feature = "library"
     ),
     not(test)

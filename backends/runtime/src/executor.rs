@@ -12,6 +12,7 @@ use crate::{
     memory::Region,
     model::Model,
     outputs::Outputs,
+    seen::Seen,
     sequence::Sequence,
     streams::{row_bytes, width},
 };
@@ -42,6 +43,8 @@ pub struct Executor<'m> {
     joined: Vec<Rows>,
     /// Inputs of the wanted rows, where these are not consecutive.
     wanted: Vec<Rows>,
+    /// Tables of the last step, as generated code sees them.
+    seen: Seen,
 }
 
 /// Rows of one stream, 8-byte aligned.
@@ -69,6 +72,7 @@ impl<'m> Executor<'m> {
             outputs: outputs.collect::<Result<_>>()?,
             joined: rows(),
             wanted: rows(),
+            seen: Seen::default(),
         })
     }
 
@@ -121,6 +125,7 @@ impl<'m> Executor<'m> {
             .iter()
             .try_fold(Room::of(descriptor), |room, s| room.take(s.tokens));
         assert!(left.is_some(), "{} segments do not fit in a step", segments.len());
+        self.seen.begin();
         let mut parts = Vec::with_capacity(segments.len());
         for segment in segments.iter_mut() {
             if segment.sequence.is_divided(descriptor) {
@@ -138,7 +143,7 @@ impl<'m> Executor<'m> {
                 count: segment.tokens,
                 position: *position,
                 wanted_from: segment.wanted_from,
-                states: state.table() as u64,
+                states: state.table(&mut self.seen)?,
                 prompt,
             });
         }
@@ -149,14 +154,22 @@ impl<'m> Executor<'m> {
         }
         let inputs = self.inputs(segments);
         let wanted_inputs = self.wanted_inputs(&batch, &inputs);
+        let [inputs, wanted_inputs] =
+            [(inputs, batch.all.rows.len()), (wanted_inputs, wanted)].map(|(rows, count)| self.seen_rows(&rows, count));
+        let (inputs, wanted_inputs) = (inputs?, wanted_inputs?);
         let outputs: Vec<u64> = self.outputs.iter().map(|region| region.as_ptr() as u64).collect();
         let mut slots = model.frame(&self.scratch);
         slots[frame::ARENA] = self.arena.as_ptr() as u64;
-        slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
-        batch.all.fill(&mut slots, frame::ALL, inputs.as_ptr() as u64);
-        batch
-            .wanted
-            .fill(&mut slots, frame::WANTED, wanted_inputs.as_ptr() as u64);
+        slots[frame::OUTPUTS] = self.seen.place(&outputs)?;
+        for (rows, first, inputs) in [
+            (&batch.all, frame::ALL, &inputs),
+            (&batch.wanted, frame::WANTED, &wanted_inputs),
+        ] {
+            rows.fill(&mut slots, first, self.seen.place(inputs)?);
+            slots[first + frame::rows::TABLE] = self.seen.place(&rows.rows)?;
+            slots[first + frame::rows::SEGMENT_TABLE] = self.seen.place(&rows.segments)?;
+            slots[first + frame::rows::RUN_TABLE] = self.seen.place(&rows.runs)?;
+        }
         // Every slot is filled: tables and regions live until the call returns, inputs were counted and checked against
         // the tables they index, states have room for their segments, outputs for the wanted rows.
         step(model, &mut slots);
@@ -186,6 +199,19 @@ impl<'m> Executor<'m> {
             joined.start() as u64
         };
         streams.map(rows).collect()
+    }
+
+    /// Where generated code sees so many rows of each input stream.
+    fn seen_rows(&mut self, inputs: &[u64], count: usize) -> Result<Vec<u64>> {
+        let model = self.model;
+        let streams = model.descriptor().inputs.iter().zip(inputs);
+        let rows = streams.map(|(stream, rows)| {
+            let bytes = row_bytes(stream) * count;
+            // SAFETY: so many rows are there, in this step.
+            let rows = unsafe { std::slice::from_raw_parts(*rows as *const u8, bytes) };
+            self.seen.place(rows)
+        });
+        rows.collect()
     }
 
     /// Address of the wanted ones of these rows.

@@ -4,7 +4,7 @@
 //! weights and threads; a [`sequence::Sequence`] is what one sequence carries, an [`executor::Executor`] reads tokens of several
 //! at once; a [`session::Session`] is one sequence being read; an [`engine::Engine`] answers many requests at once; [`cli`] is
 //! the command line around them, [`program`] its `main`. The folder `wasi` has what a system without threads, processes and mapped files takes
-//! instead of the modules of the same names.
+//! instead of the modules of the same names; the folder `cuda` what programs take whose code runs on a GPU.
 
 // What requests to a server and to a library share has no use in programs that have neither.
 #![cfg_attr(target_os = "wasi", allow(dead_code))]
@@ -14,6 +14,7 @@ mod barrier;
 mod being_read;
 #[cfg_attr(target_os = "wasi", path = "wasi/bounded.rs")]
 mod bounded;
+#[cfg(not(feature = "cuda"))]
 mod busy;
 #[cfg_attr(target_os = "wasi", path = "wasi/cache_file.rs")]
 pub mod cache_file;
@@ -22,6 +23,9 @@ pub mod capi;
 pub mod chat;
 pub mod cli;
 pub mod code;
+#[cfg(feature = "cuda")]
+#[path = "cuda/device.rs"]
+mod device;
 pub mod engine;
 #[cfg_attr(target_os = "wasi", path = "wasi/entropy.rs")]
 mod entropy;
@@ -43,6 +47,7 @@ pub mod model;
 pub mod outputs;
 mod pages;
 mod places;
+#[cfg_attr(feature = "cuda", path = "cuda/pool.rs")]
 pub mod pool;
 pub mod pooling;
 pub mod prefix;
@@ -51,6 +56,8 @@ mod prompts;
 mod saved;
 #[cfg_attr(target_os = "wasi", path = "wasi/scheduling.rs")]
 mod scheduling;
+#[cfg_attr(feature = "cuda", path = "cuda/seen.rs")]
+mod seen;
 pub mod sequence;
 #[cfg(feature = "server")]
 mod server;

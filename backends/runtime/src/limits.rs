@@ -16,7 +16,11 @@ const TIME: i64 = 10;
 /// Memory that goes with one more second.
 const PER_SECOND: usize = 64 << 20;
 /// Whether this is a program of its own, which may end.
-const PROGRAM: bool = cfg!(all(feature = "program", target_env = "musl", not(test)));
+const PROGRAM: bool = cfg!(all(
+    feature = "program",
+    any(target_env = "musl", feature = "cuda"),
+    not(test)
+));
 
 /// Bytes that may still be taken; counted only during [`limited`], when it is not [`UNLIMITED`].
 static LEFT: AtomicI64 = AtomicI64::new(UNLIMITED);
@@ -89,7 +93,7 @@ fn end(what: &str) -> ! {
 }
 
 /// The allocator of programs: the system's, which counts while limits hold.
-#[cfg(all(feature = "program", target_env = "musl", not(test)))]
+#[cfg(all(feature = "program", any(target_env = "musl", feature = "cuda"), not(test)))]
 mod counting {
     use std::{
         alloc::{GlobalAlloc, Layout, System},

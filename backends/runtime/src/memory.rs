@@ -1,6 +1,7 @@
 //! Zeroed memory from the system: pages cost nothing until they are touched, and a region can grow.
 
 #[cfg_attr(target_os = "wasi", path = "wasi/zeros.rs")]
+#[cfg_attr(feature = "cuda", path = "cuda/zeros.rs")]
 mod zeros;
 
 pub(crate) use zeros::release;

@@ -16,6 +16,7 @@ use crate::{
     memory::Region,
     places,
     pool::Pool,
+    seen::Seen,
     weights::Weights,
     weights::stored_bytes,
 };
@@ -56,6 +57,14 @@ impl Model {
     /// of caches can be made.
     pub fn load(code: Code, options: &Options) -> Result<Model> {
         let descriptor = code.describe()?;
+        // Before anything that asks it for memory.
+        #[cfg(feature = "cuda")]
+        crate::device::device()?;
+        if Seen::COPIES && options.cache_file.is_some() {
+            return Err(Error::Usage(
+                "a GPU sees no files: caches of this program are in memory, leave out --cache-file".to_owned(),
+            ));
+        }
         let caches = options.cache_file.as_ref().map(Keeper::create).transpose()?;
         let weights = match (
             places::weights(&descriptor, options.weights.as_deref())?,
@@ -159,7 +168,7 @@ impl Model {
     /// A frame with everything that does not change between steps.
     pub(crate) fn frame(&self, scratch: &Region) -> [u64; frame::SLOTS] {
         let mut slots = [0; frame::SLOTS];
-        slots[frame::PARAMS] = self.weights.table() as u64;
+        slots[frame::PARAMS] = self.weights.table();
         slots[frame::CONSTANTS] = self.constants.as_ptr() as u64;
         slots[frame::SCRATCH] = scratch.as_ptr() as u64;
         slots[frame::BARRIER] = self.pool.barrier() as u64;

@@ -95,9 +95,9 @@ impl Pages {
         self.page_bytes
     }
 
-    /// The address of the table; it stays until pages are added or made this sequence's own.
-    pub(crate) fn table(&self) -> *const u64 {
-        self.table.as_ptr()
+    /// The addresses of all pages; they stay where they are until pages are added or made this sequence's own.
+    pub(crate) fn table(&self) -> &[u64] {
+        &self.table
     }
 
     /// Adds pages of zeros until there are `count`, of at most `most` that there will ever be; none in the place of `dropped` ones.

@@ -5,7 +5,7 @@ use std::io::Write;
 use crate::being_read;
 
 /// What the C library calls: `main` of every emitted program.
-#[cfg(all(feature = "program", target_env = "musl", not(test)))]
+#[cfg(all(feature = "program", any(target_env = "musl", feature = "cuda"), not(test)))]
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn main(argc: i32, argv: *const *const std::ffi::c_char) -> i32 {
     use std::{ffi::CStr, ffi::OsStr, os::unix::ffi::OsStrExt};
@@ -26,7 +26,11 @@ pub(crate) extern "C" fn __main_void() -> i32 {
 }
 
 /// The whole program.
-#[cfg(all(feature = "program", any(target_env = "musl", target_os = "wasi"), not(test)))]
+#[cfg(all(
+    feature = "program",
+    any(target_env = "musl", target_os = "wasi", feature = "cuda"),
+    not(test)
+))]
 fn run(args: Vec<std::ffi::OsString>) -> ! {
     install_panic_hook();
     let status = match crate::code::code() {

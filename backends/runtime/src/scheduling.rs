@@ -30,6 +30,7 @@ pub(crate) fn wake(word: &AtomicU32) {
 }
 
 /// How often the system took a core away from this process.
+#[cfg(not(feature = "cuda"))]
 pub(crate) fn interruptions() -> i64 {
     // SAFETY: the structure is plain data, and lives through the call.
     unsafe {

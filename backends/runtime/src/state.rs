@@ -9,6 +9,7 @@ use crate::{
     cache_file::Store,
     memory::{Piece, Region},
     pages::Pages,
+    seen::Seen,
 };
 
 /// Pieces at least this large ask for huge pages: what is touched in vain is little beside them.
@@ -217,7 +218,7 @@ impl State {
         for entry in &self.entries {
             let pointer = match entry {
                 Entry::Piece(region) => region.as_ptr() as u64,
-                Entry::Pages(pages) => pages.table() as u64,
+                Entry::Pages(pages) => pages.table().as_ptr() as u64,
                 // An entry shares that of an earlier layer.
                 Entry::Shared(with) => self.pointers.get(*with).copied().unwrap_or_default(),
             };
@@ -225,9 +226,20 @@ impl State {
         }
     }
 
-    /// The frame's table.
-    pub(crate) fn table(&self) -> *const u64 {
-        self.pointers.as_ptr()
+    /// The frame's table, where generated code sees it.
+    pub(crate) fn table(&self, seen: &mut Seen) -> Result<u64> {
+        if !Seen::COPIES {
+            return seen.place(&self.pointers);
+        }
+        let mut pointers: Vec<u64> = Vec::with_capacity(self.entries.len());
+        for (entry, own) in self.entries.iter().zip(&self.pointers) {
+            pointers.push(match entry {
+                Entry::Piece(_) => *own,
+                Entry::Pages(pages) => seen.place(pages.table())?,
+                Entry::Shared(with) => pointers.get(*with).copied().unwrap_or_default(),
+            });
+        }
+        seen.place(&pointers)
     }
 
     /// The first `bytes` bytes of an entry, whose room was reserved, piece by piece; nothing of pages that are not needed any more.

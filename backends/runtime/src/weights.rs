@@ -10,7 +10,7 @@ use seqc_abi::{Descriptor, ParamSlot};
 use seqc_checkpoint::{Checkpoint, Source, TensorRef, base, unquantised};
 use seqc_formats::{Block, Encoding, Native, nearest_f16, to_bf16, to_f16};
 
-use crate::{Error, Result, fingerprint, memory::Region};
+use crate::{Error, Result, fingerprint, memory::Region, seen::Seen};
 
 /// Lines of a list of problems that are shown.
 const MOST_PROBLEMS: usize = 20;
@@ -18,8 +18,11 @@ const MOST_PROBLEMS: usize = 20;
 /// Bytes for every parameter, in frame order.
 #[derive(Debug)]
 pub(crate) struct Weights {
+    /// Where generated code sees the pointers.
+    table: u64,
     /// In slots of 64 bits.
-    pointers: Vec<u64>,
+    _pointers: Vec<u64>,
+    _seen: Seen,
     /// What the pointers point to, beside the map.
     _owned: Vec<Region>,
     origin: Origin,
@@ -40,8 +43,19 @@ unsafe impl Sync for Weights {}
 
 impl Weights {
     /// The frame's table.
-    pub(crate) fn table(&self) -> *const u64 {
-        self.pointers.as_ptr()
+    pub(crate) fn table(&self) -> u64 {
+        self.table
+    }
+
+    fn new(filler: Filler, origin: Origin) -> Result<Weights> {
+        let mut seen = Seen::default();
+        Ok(Weights {
+            table: seen.place(&filler.pointers)?,
+            _pointers: filler.pointers,
+            _seen: seen,
+            _owned: filler.owned,
+            origin,
+        })
     }
 
     /// Parameters from a checkpoint.
@@ -63,11 +77,7 @@ impl Weights {
         if !problems.is_empty() {
             return Err(Error::Input(report(&source.shown(), &descriptor.model, &mut problems)));
         }
-        Ok(Weights {
-            pointers: filler.pointers,
-            _owned: filler.owned,
-            origin: Origin::Checkpoint(checkpoint),
-        })
+        Weights::new(filler, Origin::Checkpoint(checkpoint))
     }
 
     /// Random parameters, the same for the same seed (see `Descriptor::random`).
@@ -85,11 +95,7 @@ impl Weights {
             };
             filler.pointers.push(pointer);
         }
-        Ok(Weights {
-            pointers: filler.pointers,
-            _owned: filler.owned,
-            origin: Origin::Random(seed),
-        })
+        Weights::new(filler, Origin::Random(seed))
     }
 
     /// Which weights these are: the same for the same tensors, wherever they lie.
@@ -182,10 +188,8 @@ impl Filler {
         let as_stored = tensors
             .iter()
             .all(|tensor| tensor.encoding == slot.encoding && tensor.copied_encoding() == slot.encoding);
-        if let ([tensor], true) = (
-            &tensors[..],
-            as_stored && tensors.iter().all(|tensor| !tensor.transposed),
-        ) {
+        let in_place = as_stored && !Seen::COPIES && tensors.iter().all(|tensor| !tensor.transposed);
+        if let ([tensor], true) = (&tensors[..], in_place) {
             return Ok(tensor.bytes.as_ptr() as u64);
         }
         let key = (names(slot).to_vec(), slot.shape.clone(), slot.encoding);

@@ -57,7 +57,10 @@ impl Target {
     /// As there; also when two names are of one level, of which a program carries one code, or of two families.
     pub fn list(names: &str) -> Result<Vec<Target>, Error> {
         // One of the levels of a family: `cuda:sm_80`.
-        let names = match names.split_once(':').map(|(family, levels)| (Family::named(family), levels)) {
+        let names = match names
+            .split_once(':')
+            .map(|(family, levels)| (Family::named(family), levels))
+        {
             Some((Some(family), levels)) if family.levels().any(|level| level.name() == levels) => levels,
             _ => names,
         };

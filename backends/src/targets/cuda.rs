@@ -14,7 +14,7 @@ pub(super) const SM80: TargetInfo = TargetInfo {
     machine: Machine {
         name: "sm_80",
         lanes: 16,
-        registers: 64,
+        registers: 32,
         memory: Memory {
             line: 128,
             ..Machine::PORTABLE.memory

@@ -4,7 +4,7 @@ mod call;
 mod cases;
 mod harness;
 
-use crate::support::{Loaded, Random, all_targets};
+use crate::support::{Loaded, Random, targets};
 use cases::{binary, cases, distance, number, segment, unary, window};
 use harness::{Case, Kernel, Operands, Session, add, add_barrier, case, expected};
 use seqc_backends::kernel::Module;
@@ -24,7 +24,7 @@ fn cuts(case: &Case, random: &mut Random) -> Vec<Vec<usize>> {
 
 #[test]
 fn attention_agrees_with_the_evaluator() {
-    for target in all_targets() {
+    for target in targets() {
         let cases = cases(&target);
         let mut module = Module::default();
         for case in &cases {
@@ -56,7 +56,7 @@ fn attention_agrees_with_the_evaluator() {
 #[test]
 fn threads_share_the_pages() {
     use BinaryOp::*;
-    for target in all_targets() {
+    for target in targets() {
         let case = |name: &str, sizes| case(name, &target, sizes).tokens(560);
         let exp = unary(UnaryOp::Exp, PairExpr::Score);
         let sinks = binary(Lt, PairExpr::KeyPos, number(70.0));
@@ -114,7 +114,7 @@ fn threads_share_the_pages() {
 #[test]
 fn pages_are_chosen_by_the_query() {
     use BinaryOp::*;
-    for target in all_targets() {
+    for target in targets() {
         let block = binary(Eq, segment(PairExpr::KeyPos, 64.0), PairExpr::QueryStream(0));
         let case = case("chosen", &target, [6, 2, 16, 24])
             .predicate(binary(Or, block, window(20.0)))
@@ -158,7 +158,7 @@ fn pages_are_chosen_by_the_query() {
 /// Comparisons of positions are exact: far from the beginning everything is as it is near it.
 #[test]
 fn positions_are_exact_up_to_two_gigatokens() {
-    for target in all_targets() {
+    for target in targets() {
         let far = ["window", "segments", "blocks", "dilated_window", "linear_window"];
         let dilated = binary(
             BinaryOp::Eq,
@@ -242,7 +242,7 @@ fn check(case: &Case, kernel: &Kernel<'_>, sequence: &Sequence<'_>, cut: &[usize
 #[test]
 #[ignore = "a measurement"]
 fn speed_of_attention() {
-    for target in all_targets() {
+    for target in targets() {
         let long = case("long", &target, [12, 12, 64, 64]).tokens(4096);
         let short = case("short", &target, [12, 12, 64, 64])
             .predicate(window(512.0))

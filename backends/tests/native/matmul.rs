@@ -1,6 +1,6 @@
 //! Micro-kernel and packing against plain loops, with every tail.
 
-use crate::support::{Loaded, Random, export, all_targets, weights};
+use crate::support::{Loaded, Random, all_targets, export, weights};
 use seqc_backends::{
     kernel::{Module, Ty},
     kernels,

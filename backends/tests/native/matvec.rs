@@ -1,6 +1,6 @@
 //! Matrix times vector from stored weights.
 
-use crate::support::{Loaded, Random, export, all_targets, weights};
+use crate::support::{Loaded, Random, all_targets, export, weights};
 use seqc_backends::{
     kernel::{Func, Module, Scalar, Ty},
     kernels,

@@ -1,5 +1,6 @@
 //! Compiling a module of text and loading it into the test process.
 
+use libloading::os::unix;
 use seqc_abi::{Family, Level};
 use seqc_backends::{
     kernel::{Func, Module, Ty},
@@ -7,7 +8,6 @@ use seqc_backends::{
     mlir::{Emit, Target, compile},
 };
 use seqc_formats::{Encoding, Native, to_bf16};
-use libloading::os::unix;
 use std::{
     path::PathBuf,
     process::Command,

@@ -152,7 +152,8 @@ impl Emit {
             | Emit::Kernels
             | Emit::Mlir
             | Emit::Llvm
-            | Emit::Asm => PathBuf::from("-"),
+            | Emit::Asm
+            | Emit::Ptx => PathBuf::from("-"),
             Emit::Obj => model.with_extension("o"),
             Emit::Exe => model.with_extension(family.extension()),
             Emit::Lib => {

@@ -45,6 +45,7 @@ impl Kind {
             | Emit::Mlir
             | Emit::Llvm
             | Emit::Asm
+            | Emit::Ptx
             | Emit::Obj
             | Emit::Exe
             | Emit::Web => None,

@@ -8,6 +8,7 @@ mod caches;
 mod chat;
 mod compare;
 mod contract;
+mod cuda;
 mod drafts;
 mod embed;
 mod families;

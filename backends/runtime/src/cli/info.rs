@@ -70,6 +70,7 @@ fn as_json(descriptor: &Descriptor, inside: Option<u64>) -> Value {
         "hash": descriptor.hash,
         "tool": descriptor.tool,
         "target": descriptor.target,
+        "device": device(),
         "weights": descriptor.weights,
         "random": descriptor.random,
         "tokenizer": descriptor.tokenizer,
@@ -94,6 +95,14 @@ fn as_json(descriptor: &Descriptor, inside: Option<u64>) -> Value {
             "bound": slot.bound,
         })).collect::<Vec<_>>(),
     })
+}
+
+/// What a program for a device says of it.
+fn device() -> Option<String> {
+    #[cfg(feature = "cuda")]
+    return Some(crate::device::described());
+    #[cfg(not(feature = "cuda"))]
+    None
 }
 
 fn as_text(descriptor: &Descriptor, inside: Option<u64>) -> String {
@@ -144,9 +153,12 @@ fn as_text(descriptor: &Descriptor, inside: Option<u64>) -> String {
             format!("{} entries, {growing} grow with the context", descriptor.states.len()),
         ),
     ];
-    rows.iter().fold(String::new(), |mut text, (name, value)| {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{name:<12}{}", printable(value));
-        text
-    })
+    let device = device().map(|device| ("device", device));
+    rows.iter()
+        .chain(&device)
+        .fold(String::new(), |mut text, (name, value)| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{name:<12}{}", printable(value));
+            text
+        })
 }

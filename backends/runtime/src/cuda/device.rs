@@ -66,6 +66,14 @@ pub(crate) fn device() -> Result<&'static Device> {
     found.as_ref().map_err(|message| Error::Failed(message.clone()))
 }
 
+/// The device for people, or why there is none.
+pub(crate) fn described() -> String {
+    match device() {
+        Ok(device) => format!("{}, {} groups of {MEMBER} threads at once", device.name, device.members),
+        Err(error) => format!("none: {error}"),
+    }
+}
+
 /// `bytes` zeros that process and device see.
 pub(crate) fn allocate(bytes: usize) -> Option<NonNull<u8>> {
     device().ok()?.allocate(bytes).ok().and_then(NonNull::new)
@@ -120,7 +128,10 @@ impl Device {
                 });
             }
             let mut handle: sys::CUdevice = 0;
-            checked(sys::cuDeviceGet(&mut handle, number as c_int), "the device cannot be used")?;
+            checked(
+                sys::cuDeviceGet(&mut handle, number as c_int),
+                "the device cannot be used",
+            )?;
             let attribute = |which: CUdevice_attribute| {
                 let mut value: c_int = 0;
                 checked(
@@ -172,7 +183,10 @@ impl Device {
     /// Makes the device that of this thread.
     fn current(&self) -> std::result::Result<(), String> {
         // SAFETY: the context lives as long as the process.
-        checked(unsafe { sys::cuCtxSetCurrent(self.context) }, "the device cannot be used")
+        checked(
+            unsafe { sys::cuCtxSetCurrent(self.context) },
+            "the device cannot be used",
+        )
     }
 
     fn allocate(&self, bytes: usize) -> std::result::Result<*mut u8, String> {
@@ -258,7 +272,7 @@ impl Device {
 ///
 /// `code` is so many bytes and a zero byte, `kernel` a name in it, and the frame what that expects.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn seqc_launch(code: *const u8, length: u64, kernel: *const c_char, slots: *const u64) {
+pub(crate) unsafe extern "C" fn seqc_launch(code: *const u8, length: u64, kernel: *const c_char, slots: *const u64) {
     // SAFETY: the caller's promise.
     let (code, kernel) = unsafe {
         let bytes = std::slice::from_raw_parts(code, length as usize + 1);
@@ -266,7 +280,11 @@ pub unsafe extern "C" fn seqc_launch(code: *const u8, length: u64, kernel: *cons
     };
     let code = code.map_err(|error| format!("the code of this program is broken: {error}"));
     // SAFETY: the caller's promise.
-    let done = code.and_then(|code| device().map_err(|e| e.to_string()).and_then(|d| unsafe { d.launch(code, kernel, slots) }));
+    let done = code.and_then(|code| {
+        device()
+            .map_err(|e| e.to_string())
+            .and_then(|d| unsafe { d.launch(code, kernel, slots) })
+    });
     if let Err(message) = done {
         // Generated code has no way to fail, and what it left is of no use.
         eprintln!("error: {message}");

@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 
-use super::super::device;
+use crate::device;
 
 /// `bytes` zeros, if there is a device that has them.
 pub(super) fn map(bytes: usize) -> Option<NonNull<u8>> {

@@ -178,25 +178,40 @@ impl Device {
 fn fibers_entry(out: &mut String, f: &Func) -> fmt::Result {
     let (name, body, params) = (f.name(), body_of(f.name()), f.params());
     let typed = |prefix: &str| {
-        let typed = params.iter().enumerate().map(|(n, p)| format!("%{prefix}{n}: {}", of_thread(p.ty)));
+        let typed = params
+            .iter()
+            .enumerate()
+            .map(|(n, p)| format!("%{prefix}{n}: {}", of_thread(p.ty)));
         typed.collect::<Vec<_>>().join(", ")
     };
     let types: Vec<&str> = params.iter().map(|p| of_thread(p.ty)).collect();
-    writeln!(out, "llvm.func internal @{body}_start(%words: !llvm.ptr, %stack: !llvm.ptr) {{")?;
+    writeln!(
+        out,
+        "llvm.func internal @{body}_start(%words: !llvm.ptr, %stack: !llvm.ptr) {{"
+    )?;
     for (n, ty) in types.iter().enumerate() {
-        writeln!(out, "  %p{n} = llvm.getelementptr %words[{n}] : (!llvm.ptr) -> !llvm.ptr, i64")?;
+        writeln!(
+            out,
+            "  %p{n} = llvm.getelementptr %words[{n}] : (!llvm.ptr) -> !llvm.ptr, i64"
+        )?;
         writeln!(out, "  %a{n} = llvm.load %p{n} : !llvm.ptr -> {ty}")?;
     }
     let names: Vec<String> = (0..types.len()).map(|n| format!("%a{n}")).collect();
     let (names, listed) = (names.join(", "), types.join(", "));
-    writeln!(out, "  llvm.call @{body}({names}, %stack) : ({listed}, !llvm.ptr) -> ()")?;
+    writeln!(
+        out,
+        "  llvm.call @{body}({names}, %stack) : ({listed}, !llvm.ptr) -> ()"
+    )?;
     writeln!(out, "  llvm.return\n}}")?;
     writeln!(out, "llvm.func @{name}({}) {{", typed("a"))?;
     let count = types.len().max(1);
     writeln!(out, "  %count = llvm.mlir.constant({count} : i64) : i64")?;
     writeln!(out, "  %words = llvm.alloca %count x i64 : (i64) -> !llvm.ptr")?;
     for (n, ty) in types.iter().enumerate() {
-        writeln!(out, "  %p{n} = llvm.getelementptr %words[{n}] : (!llvm.ptr) -> !llvm.ptr, i64")?;
+        writeln!(
+            out,
+            "  %p{n} = llvm.getelementptr %words[{n}] : (!llvm.ptr) -> !llvm.ptr, i64"
+        )?;
         writeln!(out, "  llvm.store %a{n}, %p{n} : {ty}, !llvm.ptr")?;
     }
     writeln!(out, "  %start = llvm.mlir.addressof @{body}_start : !llvm.ptr")?;
@@ -216,6 +231,8 @@ pub(super) fn body_of(entry: &str) -> String {
 pub(super) fn is_of_device(global: &Global) -> bool {
     match global {
         Global::Table { .. } | Global::Bytes { export: false, .. } => true,
-        Global::Bytes { export: true, .. } | Global::Elsewhere { .. } | Global::Number { .. } | Global::Code(_) => false,
+        Global::Bytes { export: true, .. } | Global::Elsewhere { .. } | Global::Number { .. } | Global::Code(_) => {
+            false
+        }
     }
 }

@@ -48,7 +48,10 @@ impl Effects {
     pub(super) fn of(module: &Module) -> Effects {
         let exported = module.functions().filter(|f| f.is_exported());
         let mut effects = Effects {
-            accesses: module.functions().map(|f| (f.name().to_owned(), Accesses::NONE)).collect(),
+            accesses: module
+                .functions()
+                .map(|f| (f.name().to_owned(), Accesses::NONE))
+                .collect(),
             exported: exported.map(|f| f.name().to_owned()).collect(),
         };
         loop {
@@ -69,12 +72,16 @@ impl Effects {
     }
 
     fn of_function(&self, f: &Func) -> Accesses {
-        f.instructions().fold(Accesses::NONE, |all, inst| all.or(self.of_inst(inst)))
+        f.instructions()
+            .fold(Accesses::NONE, |all, inst| all.or(self.of_inst(inst)))
     }
 
     /// Of a block, with all that is inside.
     pub(super) fn of_block(&self, block: &Block) -> Accesses {
-        block.insts.iter().fold(Accesses::NONE, |all, inst| all.or(self.of_inst(inst)))
+        block
+            .insts
+            .iter()
+            .fold(Accesses::NONE, |all, inst| all.or(self.of_inst(inst)))
     }
 
     /// Of an instruction, with its blocks and the function that it calls.

@@ -42,7 +42,9 @@ impl Functions<'_> {
         }
         let result = f.result().map(results).unwrap_or_default();
         let params = params.join(", ");
-        self.out.push_str(&format!("llvm.func internal @{name}({params}){result}{attributes} {{\n{body}}}\n"));
+        self.out.push_str(&format!(
+            "llvm.func internal @{name}({params}){result}{attributes} {{\n{body}}}\n"
+        ));
         if f.is_exported() {
             self.device.entry(self.out, f);
         }
@@ -181,7 +183,9 @@ impl Printer<'_> {
         let result = self.emit(format_args!("{text}{ty}"));
         match parts(out.ty) {
             1 => self.set(out, vec![result]),
-            _ => self.each(out, |p, n| p.emit(format_args!("llvm.extractvalue {result}[{n}] : {ty}"))),
+            _ => self.each(out, |p, n| {
+                p.emit(format_args!("llvm.extractvalue {result}[{n}] : {ty}"))
+            }),
         }
     }
 
@@ -191,7 +195,10 @@ impl Printer<'_> {
         names.push(self.stack.clone());
         types.push_str(if types.is_empty() { "!llvm.ptr" } else { ", !llvm.ptr" });
         let callee = self.part(callee, 0);
-        self.line(format_args!("llvm.call {callee}({}) : !llvm.ptr, ({types}) -> ()", names.join(", ")));
+        self.line(format_args!(
+            "llvm.call {callee}({}) : !llvm.ptr, ({types}) -> ()",
+            names.join(", ")
+        ));
     }
 
     fn give(&mut self, value: Val) {

@@ -65,7 +65,8 @@ impl Printer<'_> {
     /// What thread `from` holds, in every thread.
     fn moved(&mut self, name: &str, from: &str, ty: Ty) -> String {
         let own = of_thread(ty);
-        let word = |p: &mut Self, bits: &str| p.emit(format_args!("llvm.call @shuffle({bits}, {from}) : (i32, i32) -> i32"));
+        let word =
+            |p: &mut Self, bits: &str| p.emit(format_args!("llvm.call @shuffle({bits}, {from}) : (i32, i32) -> i32"));
         if own == "!llvm.ptr" || ty.scalar() == Scalar::I64 {
             let wide = match own {
                 "!llvm.ptr" => self.emit(format_args!("llvm.ptrtoint {name} : !llvm.ptr to i64")),

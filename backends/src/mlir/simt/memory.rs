@@ -109,7 +109,9 @@ impl Printer<'_> {
         let align = otherwise.ty.scalar().bytes();
         let name = self.emit(format_args!("scf.if {mask} -> ({ty}) {{"));
         self.depth += 1;
-        let loaded = self.emit(format_args!("llvm.load {at} {{alignment = {align} : i64}} : !llvm.ptr -> {ty}"));
+        let loaded = self.emit(format_args!(
+            "llvm.load {at} {{alignment = {align} : i64}} : !llvm.ptr -> {ty}"
+        ));
         self.line(format_args!("scf.yield {loaded} : {ty}"));
         self.depth -= 1;
         self.line(format_args!("}} else {{ scf.yield {other} : {ty} }}"));

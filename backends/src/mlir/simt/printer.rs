@@ -91,7 +91,10 @@ impl<'a> Printer<'a> {
     /// Part `n` of a value; a scalar is the same for all parts.
     pub(super) fn part(&self, value: Val, n: usize) -> String {
         let names = self.values.get(&value).map(Vec::as_slice).unwrap_or_default();
-        names.get(if names.len() == 1 { 0 } else { n }).cloned().unwrap_or_default()
+        names
+            .get(if names.len() == 1 { 0 } else { n })
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Defines a value part by part.
@@ -110,7 +113,11 @@ impl<'a> Printer<'a> {
         match self.tables.pattern(values) {
             Pattern::Same(value) => self.int(value, "i64"),
             Pattern::Steps { mask, shift, first } => {
-                let (mask, shift, first) = (self.int(mask, "i64"), self.int(i64::from(shift), "i64"), self.int(first, "i64"));
+                let (mask, shift, first) = (
+                    self.int(mask, "i64"),
+                    self.int(i64::from(shift), "i64"),
+                    self.int(first, "i64"),
+                );
                 let low = self.emit(format_args!("llvm.and {LANE64}, {mask} : i64"));
                 let moved = self.emit(format_args!("llvm.shl {low}, {shift} : i64"));
                 self.emit(format_args!("llvm.add {moved}, {first} : i64"))

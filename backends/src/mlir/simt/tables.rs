@@ -15,11 +15,7 @@ pub(super) enum Pattern {
     /// The same in all threads.
     Same(i64),
     /// `((t & mask) << shift) + first` in thread `t`.
-    Steps {
-        mask: i64,
-        shift: u32,
-        first: i64,
-    },
+    Steps { mask: i64, shift: u32, first: i64 },
     /// In the table of this name.
     Table(String),
 }

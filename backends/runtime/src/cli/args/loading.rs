@@ -19,6 +19,10 @@ pub(crate) struct Loading {
     /// Threads; 0: one for each core, or a single one for a small model
     #[arg(short, long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
     pub(crate) threads: usize,
+    /// The GPU, by its number
+    #[cfg(feature = "cuda")]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
+    pub(crate) device: usize,
     /// Keep what attention caches in a file without a name in this folder of a disk, and only a part of it in memory
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_file: Option<PathBuf>,
@@ -34,6 +38,8 @@ impl Loading {
             folder: folder.clone(),
             resident: self.cache_resident.unwrap_or(RESIDENT),
         });
+        #[cfg(feature = "cuda")]
+        crate::device::choose(self.device);
         Options {
             weights: self.weights.clone(),
             threads: self.threads,

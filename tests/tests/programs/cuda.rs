@@ -1,0 +1,94 @@
+//! Programs for GPUs, whose kernels are run by fibers: known answers, what every verb says on this machine, and what is said without a driver. The
+//! other tests of whole programs run the same way where `SEQC_TEST_TARGET` is `cuda`.
+
+use super::{
+    both::{Both, check_checkpoints, check_policies},
+    chat,
+};
+use seqc_tests::{
+    command::{self, Answer},
+    program::{Program, fresh_file},
+};
+use std::fs;
+
+const TARGET: &str = "cuda";
+
+#[test]
+fn checkpoints_give_the_numbers_of_transformers() {
+    check_checkpoints(TARGET);
+}
+
+#[test]
+fn policies_keep_and_choose_what_is_known() {
+    check_policies(TARGET);
+}
+
+#[test]
+fn every_verb_says_what_it_says_on_this_machine() {
+    let both = Both::new(TARGET);
+    both.agree_on_verbs();
+    both.agree_on_conversations();
+    both.agree_on_states("");
+}
+
+/// A refusal: its status, and what it says.
+fn refused(answer: Answer) -> String {
+    assert_eq!(answer.code, Some(2), "{}: {}", answer.line, answer.stderr);
+    answer.stderr
+}
+
+#[test]
+fn a_machine_without_a_driver_is_told_what_it_lacks() {
+    let both = Both::new(TARGET);
+    let alone = Program {
+        emulator: None,
+        ..both.there.clone()
+    };
+    let said = refused(alone.run(&both.words("generate --prompt Once -n 1")));
+    assert!(said.contains("no CUDA driver here"), "{said}");
+    let info = alone.run(&["info".to_owned()]).ok().stdout;
+    assert!(info.contains("device      none: no CUDA driver here"), "{info}");
+}
+
+#[test]
+fn what_a_device_does_not_have_is_refused() {
+    let both = Both::new(TARGET);
+    let there = |line: &str| refused(both.there.run(&both.words(line)));
+    let said = there("generate --prompt Once -n 1 --device 1");
+    assert!(said.contains("no CUDA device 1"), "{said}");
+    let said = there("generate --prompt Once -n 1 --cache-file .");
+    assert!(said.contains("--cache-file"), "{said}");
+}
+
+#[test]
+fn builds_that_are_not_there_say_so() {
+    let model = fresh_file("bytes.yaml");
+    fs::write(&model, chat::MODEL).expect("written");
+    let (model, output) = (model.display().to_string(), fresh_file("never").display().to_string());
+    let build = |more: &[&str]| {
+        let words = ["build", &model, "-o", &output];
+        refused(command::seqc(&[&words[..], more].concat()))
+    };
+    let said = build(&["--target", TARGET, "--emit", "lib"]);
+    assert!(said.contains("there are no libraries for cuda"), "{said}");
+    let said = build(&["--target", "x86-64-v3", "--emit", "ptx"]);
+    assert!(said.contains("--target cuda"), "{said}");
+}
+
+#[test]
+fn code_of_a_device_is_for_its_level() {
+    let model = fresh_file("bytes.yaml");
+    fs::write(&model, chat::MODEL).expect("written");
+    let model = model.display().to_string();
+    let ptx = |target: &str| {
+        command::seqc(&["build", &model, "--emit", "ptx", "--target", target])
+            .ok()
+            .stdout
+    };
+    let text = ptx("cuda:sm_80");
+    assert!(
+        text.contains(".target sm_80") && text.contains(".entry seqc_step_v800"),
+        "{text}"
+    );
+    assert_eq!(text, ptx(TARGET));
+}
