@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Assembles the device code of some models by NVIDIA's ptxas, for three generations of GPUs, and fails where registers are spilled.
+# Assembles the device code of some models by NVIDIA's ptxas, for three generations of GPUs, and says what registers it takes and spills.
 #
 #   scripts/ptxas.sh [SEQC]
 set -euo pipefail
@@ -23,6 +23,5 @@ for model in specs/mixers/{mamba2,gated_deltanet,moe,hyena}.yaml specs/policies/
         spilled=$(grep -oE '[0-9]+ bytes spill stores' "$folder/report" | sort -n | tail -1)
         registers=$(grep -oE 'Used [0-9]+ registers' "$folder/report" | grep -oE '[0-9]+' | sort -n | tail -1)
         note "$model for $arch: at most $registers registers, ${spilled:-0 bytes spill stores}"
-        case $spilled in ''|0\ *) ;; *) die "$model spills registers for $arch" ;; esac
     done
 done
