@@ -1,8 +1,8 @@
 //! Constants and arithmetic: every thread computes its own lanes.
 
 use super::{
-    THREADS,
-    printer::{Printer, held, of_thread, parts},
+    member::{THREADS, held, of_thread, parts},
+    printer::Printer,
 };
 use crate::{
     kernel::{Const, Inst, Scalar, Ty, Val},

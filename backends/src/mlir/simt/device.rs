@@ -1,6 +1,6 @@
 //! What differs between threads of a GPU and fibers that stand for them: how a thread learns its number, how lanes move, and where threads meet.
 
-use super::{STACK_BYTES, printer::of_thread};
+use super::member::{STACK_BYTES, of_thread};
 use crate::kernel::{Func, Global, Signature};
 use seqc_abi::symbols;
 use std::fmt::{self, Write as _};

@@ -3,7 +3,8 @@
 use super::{
     device::{self, Device},
     effects::{Accesses, Effects},
-    printer::{LANE, LANE64, Names, Printer, of_thread, parts},
+    member::{of_thread, parts},
+    printer::{LANE, LANE64, Names, Printer},
     tables::Tables,
 };
 use crate::kernel::{Block, For, Func, If, Inst, Ty, Val};

@@ -1,8 +1,8 @@
 //! What moves between lanes, and so between threads.
 
 use super::{
-    THREADS,
-    printer::{LANE, Printer, held, of_thread, parts},
+    member::{THREADS, held, of_thread, parts},
+    printer::{LANE, Printer},
 };
 use crate::kernel::{Inst, Reduction, Scalar, Ty, Val};
 

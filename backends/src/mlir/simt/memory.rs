@@ -2,7 +2,8 @@
 
 use super::{
     effects::Accesses,
-    printer::{Printer, of_thread, parts, scalar},
+    member::{of_thread, parts, scalar},
+    printer::Printer,
 };
 use crate::kernel::{Inst, Scalar, Ty, Val};
 

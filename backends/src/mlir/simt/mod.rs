@@ -1,7 +1,7 @@
 //! Modules of the kernel level as MLIR text for the threads of a GPU (single instruction, multiple threads).
 //!
-//! A member of the team is a group of [`THREADS`] threads that run the same instructions. A scalar is the same in all of them, so that they branch
-//! together. A vector has one lane in each thread: thread `t` holds lane `t` of the first part, lane `THREADS + t` of the second, and so
+//! A member of the team is a group of [`member::THREADS`] threads that run the same instructions. A scalar is the same in all of them, so that they branch
+//! together. A vector has one lane in each thread: thread `t` holds lane `t` of the first part, lane `member::THREADS + t` of the second, and so
 //! on; a vector of fewer lanes is held several times, lane `t mod lanes` in thread `t`. Arithmetic, loads and stores are those of single
 //! threads, and lanes move by shuffles. The stack of a member lies in memory that its threads share.
 //!
@@ -14,6 +14,7 @@ mod effects;
 mod func;
 mod host;
 mod lanes;
+mod member;
 mod memory;
 mod printer;
 mod tables;
@@ -24,12 +25,8 @@ use device::Device;
 use effects::Effects;
 use func::Functions;
 pub use host::print_host;
+pub use member::STACK_BYTES;
 use tables::Tables;
-
-/// Threads of a member: half of a warp, since kernels for quantised weights take blocks of 16 numbers and more.
-pub(super) const THREADS: u32 = 16;
-/// Bytes of a member's stack.
-pub const STACK_BYTES: usize = 256 << 10;
 
 /// The text of a module for fibers of this machine, in place of threads of a device. Entries keep their names and types: a thread of the pool
 /// runs the threads of one member.

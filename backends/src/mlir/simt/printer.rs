@@ -1,12 +1,12 @@
 //! The lines of a function, and the names of its values in a thread.
 
 use super::{
-    THREADS,
     device::Device,
     effects::{Accesses, Effects},
+    member::{THREADS, held, parts},
     tables::{Pattern, Tables},
 };
-use crate::kernel::{Ty, Val};
+use crate::kernel::Val;
 use std::{collections::HashMap, fmt};
 
 /// What a thread holds of a value: one name for each part, a scalar or [`THREADS`] lanes of a vector.
@@ -145,42 +145,5 @@ impl<'a> Printer<'a> {
             self.accesses = Accesses::NONE;
         }
         self.accesses = self.accesses.or(accesses);
-    }
-}
-
-/// Parts in which threads hold a value.
-pub(super) fn parts(ty: Ty) -> usize {
-    ty.lanes().div_ceil(THREADS) as usize
-}
-
-/// The lane of vectors of so many lanes that thread `t` holds in part `n`.
-pub(super) fn held(lanes: u32, n: usize, t: u32) -> u32 {
-    if lanes < THREADS {
-        t % lanes
-    } else {
-        (n as u32 * THREADS + t).min(lanes - 1)
-    }
-}
-
-/// The type of what one thread holds of a value.
-pub(super) fn of_thread(ty: Ty) -> &'static str {
-    match ty {
-        Ty::Ptr(_) | Ty::PtrV(..) => "!llvm.ptr",
-        Ty::S(s) | Ty::V(_, s) => scalar(s),
-    }
-}
-
-/// A scalar type.
-pub(super) fn scalar(s: crate::kernel::Scalar) -> &'static str {
-    use crate::kernel::Scalar;
-    match s {
-        Scalar::I1 => "i1",
-        Scalar::I8 => "i8",
-        Scalar::I16 => "i16",
-        Scalar::I32 => "i32",
-        Scalar::I64 => "i64",
-        Scalar::F16 => "f16",
-        Scalar::Bf16 => "bf16",
-        Scalar::F32 => "f32",
     }
 }

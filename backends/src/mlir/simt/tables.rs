@@ -1,6 +1,6 @@
 //! Numbers that differ between threads.
 
-use super::THREADS;
+use super::member::THREADS;
 use std::{collections::HashMap, fmt::Write as _};
 
 /// Constant tables with a number for each thread, of which none is there twice.

@@ -1,0 +1,44 @@
+//! A member of the team: its threads, its stack, and what a thread holds of a value.
+
+use crate::kernel::{Scalar, Ty};
+
+/// Threads of a member: half of a warp, since kernels for quantised weights take blocks of 16 numbers and more.
+pub(super) const THREADS: u32 = 16;
+/// Bytes of a member's stack.
+pub const STACK_BYTES: usize = 256 << 10;
+
+/// Parts in which threads hold a value.
+pub(super) fn parts(ty: Ty) -> usize {
+    ty.lanes().div_ceil(THREADS) as usize
+}
+
+/// The lane of vectors of so many lanes that thread `t` holds in part `n`.
+pub(super) fn held(lanes: u32, n: usize, t: u32) -> u32 {
+    if lanes < THREADS {
+        t % lanes
+    } else {
+        (n as u32 * THREADS + t).min(lanes - 1)
+    }
+}
+
+/// The type of what one thread holds of a value.
+pub(super) fn of_thread(ty: Ty) -> &'static str {
+    match ty {
+        Ty::Ptr(_) | Ty::PtrV(..) => "!llvm.ptr",
+        Ty::S(s) | Ty::V(_, s) => scalar(s),
+    }
+}
+
+/// A scalar type.
+pub(super) fn scalar(s: Scalar) -> &'static str {
+    match s {
+        Scalar::I1 => "i1",
+        Scalar::I8 => "i8",
+        Scalar::I16 => "i16",
+        Scalar::I32 => "i32",
+        Scalar::I64 => "i64",
+        Scalar::F16 => "f16",
+        Scalar::Bf16 => "bf16",
+        Scalar::F32 => "f32",
+    }
+}
