@@ -4,7 +4,7 @@ use crate::Result;
 
 /// Tables of a step.
 #[derive(Debug, Default)]
-pub(crate) struct Seen;
+pub(crate) struct Seen {}
 
 impl Seen {
     /// Whether generated code sees copies.
