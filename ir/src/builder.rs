@@ -185,6 +185,12 @@ impl Graph {
         self.add(Op::LongConv, ty, &[x, f])
     }
 
+    /// The stream from its end; see [`Op::Reverse`].
+    pub fn reverse(&mut self, x: Value) -> Value {
+        let ty = self.ty(x).clone();
+        self.add(Op::Reverse, ty, &[x])
+    }
+
     /// Attention; `operands` in the order of [`Op::Attend`].
     pub fn attend(&mut self, spec: AttendSpec, operands: &[Value]) -> Value {
         let dim = |slot: usize, axis: usize| {

@@ -255,6 +255,11 @@ impl Graph {
         })
     }
 
+    /// Whether something reads tokens after the present one: the graph has no step for one token.
+    pub fn reads_later(&self) -> bool {
+        self.values().into_iter().any(|v| self.op(v).reads_later())
+    }
+
     /// Tokens of a prompt whose queries choose together, at positions from a multiple of it on: a common multiple over all policies.
     pub fn together(&self) -> usize {
         let blocks = self.policies().filter_map(|policy| policy.blocks.as_ref());

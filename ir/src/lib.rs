@@ -4,7 +4,8 @@
 //! Every value is a **stream**: one tensor per token. A node says how the tensor of *one* token is
 //! computed from the tensors of the same token; the past is reached only through [`Op::Prev`],
 //! [`Op::Delay`], [`Op::Window`], [`Op::LongConv`] and [`Op::Attend`]. A graph is therefore the decode step of a layer, and the
-//! meaning of a whole sequence is the step applied token after token.
+//! meaning of a whole sequence is the step applied token after token. Only graphs that [`Graph::reads_later`] have no step: they
+//! are computed of whole sequences.
 //!
 //! # Shapes
 //! All sizes are known numbers by the time a graph exists (a model instantiates its layers with

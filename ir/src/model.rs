@@ -111,14 +111,8 @@ impl Model {
         kinds.fold(1, common_multiple)
     }
 
-    /// False when a layer attends to the future: the model has no decode step.
+    /// False when a layer reads later tokens: the model has no decode step.
     pub fn is_causal(&self) -> bool {
-        self.kinds.iter().all(|kind| {
-            let graph = &kind.graph;
-            graph
-                .values()
-                .iter()
-                .all(|v| !matches!(graph.op(*v), crate::Op::Attend(spec) if !spec.causal))
-        })
+        self.kinds.iter().all(|kind| !kind.graph.reads_later())
     }
 }

@@ -82,6 +82,9 @@ pub enum Op {
     /// NaN where one of these values is not finite.
     /// Operands `u [c…]` and `f [c…, taps]`, a parameter or load-stage.
     LongConv,
+    /// The operand's value at the token that is as far from the end of the sequence as this one is from its beginning: of `n`
+    /// tokens, at token `t` that of `n - 1 - t`. Only in models that read a whole sequence.
+    Reverse,
     /// Attention over the tokens seen so far. Operands, in this order: `q [H, E]`, `k [G, E]`, `v [G, F]` (not for
     /// [`Normaliser::Top`]) with `H` a multiple of `G` (query head `h` reads key head `h / (H / G)`), the truth value `on`
     /// (unless the clock is [`Clock::Every`]), then the query streams, the key streams and the tables of the spec.

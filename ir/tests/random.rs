@@ -91,8 +91,9 @@ fn random_models_run() {
 #[test]
 fn every_operation_occurs() {
     let (mut names, mut words) = (BTreeSet::new(), BTreeSet::new());
-    for seed in 0..SEEDS {
-        let graph = random_graph(seed, 12).graph;
+    let of_steps = (0..SEEDS).map(|seed| random_graph(seed, 12).graph);
+    let whole = (0..SEEDS / 10).map(|seed| random_graph_whole(seed, 4).graph);
+    for graph in of_steps.chain(whole) {
         for value in graph.values() {
             let op = graph.op(value);
             names.insert(op.row().name);

@@ -135,6 +135,7 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
             Op::IndexedMatVec => self.indexed_product(f, &operands, coords),
             Op::Concat { .. } => unreachable!("a concatenation is stored part by part"),
             Op::LongConv => unreachable!("a long convolution is a kernel of its own"),
+            Op::Reverse => unreachable!("a stream from its end is a kernel of its own"),
             Op::Attend(_) => unreachable!("attention is a kernel of its own"),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     kernel::{Func, Val},
     schedule::{Threads, loops, waves},
 };
-use seqc_ir::StateId;
+use seqc_ir::{StateId, Value};
 use seqc_passes::plan::{Kernel, Nest};
 use std::ops::Range;
 
@@ -48,6 +48,7 @@ fn along(kernel: &Kernel) -> Along {
         // Attention finds its segments itself.
         Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Attend(_) => Along::Rows,
         Kernel::Scan(_) | Kernel::Heads { .. } | Kernel::LongConv(_) => Along::Sequence { meets: false },
+        Kernel::Reverse(_) => Along::Sequence { meets: false },
         Kernel::Loop(_) | Kernel::Commit(_) => Along::Sequence { meets: true },
     }
 }
@@ -71,6 +72,7 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
         }
         Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
         Kernel::LongConv(v) => long_conv::convolve(cx, f, *v, tokens),
+        Kernel::Reverse(v) => reverse(cx, f, *v),
         Kernel::Heads {
             heads,
             nests,
@@ -171,6 +173,24 @@ fn store_state(cx: &Cx<'_>, f: &mut Func, s: StateId, token: Val, entries: Entri
     let scalar = crate::kernel::Scalar::F32;
     let (from, to) = (f.gep(from, entries.start, scalar), f.gep(to, entries.start, scalar));
     f.call(crate::kernels::COPY, &[from, to, entries.count], None);
+}
+
+/// Copies the rows of a sequence in the order from its end, which the chunk holds as a whole.
+fn reverse(cx: &Cx<'_>, f: &mut Func, v: Value) {
+    let rows = cx.rows_of(f, cx.graph().operands(v)[0]);
+    let id = cx.plan().stored[&v];
+    let len = f.i64(cx.plan().buffer(id).len as i64);
+    let (first, one) = (cx.args.first, f.i64(1));
+    let end = f.add(first, cx.args.count);
+    let last = f.sub(end, one);
+    let sum = f.add(first, last);
+    let mine = f.team_range(cx.args.team(), cx.args.count, 1);
+    f.team_for(mine, |f, n| {
+        let token = f.add(first, n);
+        let mirrored = f.sub(sum, token);
+        let (from, to) = (rows.at(f, mirrored), cx.row(f, id, token));
+        f.call(crate::kernels::COPY, &[from, to, len], None);
+    });
 }
 
 /// Nests one after another for each token. A chunk's tokens are split between the threads; the entries of one token

@@ -40,12 +40,12 @@ impl Schedule {
         let attend = |kernel: &&Kernel| match kernel {
             Kernel::Attend(v) => Some((*v, attention(name, graph, plan, *v))),
             Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Scan(_) | Kernel::LongConv(_) => None,
-            Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => None,
+            Kernel::Reverse(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => None,
         };
         let convolve = |kernel: &&Kernel| match kernel {
             Kernel::LongConv(v) => Some((*v, filter(name, graph, plan, *v))),
             Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Scan(_) | Kernel::Attend(_) => None,
-            Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => None,
+            Kernel::Reverse(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => None,
         };
         let mut schedule = Schedule {
             products: product::products(graph, plan, encodings),

@@ -57,7 +57,7 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
     let all = flat(&plan.kernels).into_iter().flat_map(|kernel| match kernel {
         Kernel::Matmuls(list) => list.iter().flat_map(|m| m.products.clone()).collect(),
         Kernel::Map(_) | Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) => Vec::new(),
-        Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => Vec::new(),
+        Kernel::Reverse(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => Vec::new(),
     });
     let product = |v: Value| {
         let operands = graph.operands(v);

@@ -17,7 +17,7 @@ use seqc_backends::{
 use seqc_ir::{
     KindId, Model, ModelInput, StreamId,
     eval::{ModelEvaluator, Tensor},
-    random::{RandomModel, Range, Rng, random_model},
+    random::{RandomModel, Range, Rng, random_model, random_model_whole},
 };
 use seqc_passes::{
     plan::{Chunks, Settings},
@@ -448,4 +448,28 @@ fn random_models_compute_the_same_on_threads_of_a_gpu() {
 #[test]
 fn what_is_not_finite_goes_where_the_evaluator_says() {
     check_seeds(30_000..30_000 + cases(100), |seed| check_not_finite(seed, &widest()));
+}
+
+/// Models that read later tokens: of whole sequences, of one token and of as many as there is room for.
+#[test]
+fn random_models_of_whole_sequences_compute_what_the_evaluator_says() {
+    for (seed, target) in (0..12).zip(targets().iter().cycle()) {
+        let random = random_model_whole(seed, 1 + seed as usize % 2, 3 + seed as usize % 4);
+        let params = random.param_values(seed);
+        let of = |call: usize, p: usize| Ok::<_, seqc_ir::eval::EvalError>(params[call][p].clone());
+        let evaluator = ModelEvaluator::new(&random.model, of).unwrap_or_else(|error| panic!("{error}"));
+        let machine = Machine::new(&random, target, seed, MAX_CHUNK, either_form(seed * TOGETHER));
+        for (tokens, threads) in [(1, 1), (MAX_CHUNK, 1), (MAX_CHUNK, 2), (17, 2)] {
+            let inputs = random.input_values(seed + 1, tokens);
+            let whole = evaluator.run_whole(&inputs).unwrap_or_else(|error| panic!("{error}"));
+            let data = |token: Vec<Tensor>| token.into_iter().map(|t| t.data).collect();
+            let expected: Vec<Vec<Vec<f64>>> = whole.into_iter().map(data).collect();
+            let found = machine.run(&inputs, &[tokens], threads);
+            let off = distance(&found, &expected, 0);
+            assert!(
+                off <= TOLERANCE,
+                "seed {seed}, {tokens} tokens, {threads} threads: off by {off:e}"
+            );
+        }
+    }
 }

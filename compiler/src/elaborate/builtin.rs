@@ -1,6 +1,7 @@
 //! Built-in functions: a table of names, what each takes, and what computes it.
 
 use super::{
+    backward::Way,
     cx::Cx,
     val::{Operand, Score, Tensor, Val},
 };
@@ -162,7 +163,28 @@ const BUILTINS: &[Builtin] = &[
         name: "prev",
         takes: "one definition",
         settings: Settings::Own,
-        call: |cx, call| cx.prev(call.args, call.named, call.span).into(),
+        call: |cx, call| cx.remember(Way::Before, call.args, call.named, call.span).into(),
+    },
+    Builtin {
+        name: "next",
+        takes: "one definition",
+        settings: Settings::Own,
+        call: |cx, call| cx.remember(Way::After, call.args, call.named, call.span).into(),
+    },
+    Builtin {
+        name: "ahead",
+        takes: "a stream and a number of tokens",
+        settings: NONE,
+        call: |cx, call| {
+            let [x, k] = call.two()?;
+            Some(cx.ahead(x, k, call.span))
+        },
+    },
+    Builtin {
+        name: "reverse",
+        takes: "one stream",
+        settings: NONE,
+        call: |cx, call| Some(cx.reversed(call.one()?, call.span)),
     },
     Builtin {
         name: "attend",

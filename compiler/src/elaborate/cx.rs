@@ -1,6 +1,7 @@
 //! The state of one elaboration: the graph so far, the definitions being inlined, and what is wrong.
 
 use super::{
+    backward::{Backward, Way},
     clocks::{ClockName, Clocks},
     compact::Declared,
     limits::MAX_NODES,
@@ -86,8 +87,9 @@ pub(super) struct VarInfo {
 pub(super) struct StateInfo {
     /// One state, or those of the real and the imaginary part.
     pub(super) ids: Vec<StateId>,
-    /// The value one token ago.
+    /// The value one token before, or after.
     pub(super) value: Val,
+    pub(super) way: Way,
     pub(super) unknown: bool,
     pub(super) place: Place,
 }
@@ -182,6 +184,7 @@ pub(super) struct Cx<'a> {
     /// Index combinations that may still be tried.
     pub(super) tries: usize,
     pub(super) clocks: Clocks,
+    pub(super) backward: Backward,
     /// Stages of attentions so far.
     pub(super) stages: usize,
     /// What rotary positions turned, by the result.
@@ -226,6 +229,7 @@ impl<'a> Cx<'a> {
             shapes: HashMap::new(),
             tries: super::affine::BUDGET,
             clocks: Clocks::default(),
+            backward: Backward::default(),
             stages: 0,
             turned: HashMap::new(),
             policy: None,

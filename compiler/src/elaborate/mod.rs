@@ -13,6 +13,7 @@ mod affine;
 mod attend;
 mod attend_options;
 mod attend_stages;
+mod backward;
 mod bind;
 mod blame;
 mod body;
@@ -25,6 +26,7 @@ mod clock_ops;
 mod clocks;
 mod compact;
 mod complex;
+mod cut;
 mod cx;
 mod dims;
 mod doubt;
@@ -104,7 +106,10 @@ pub fn elaborate(request: &Request<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
     ])
 }
 
-fn finish(cx: Cx<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
+fn finish(mut cx: Cx<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
+    if cx.diagnostics.is_empty() {
+        cx.turn();
+    }
     let mut diagnostics = cx.diagnostics;
     if diagnostics.is_empty() {
         let graph = compact::compact(&cx.graph, &cx.declared);

@@ -1,9 +1,10 @@
-//! Recurrences: what `prev` reads, and the shapes of what is remembered.
+//! Recurrences: what `prev` and `next` read, and the shapes of what is remembered.
 //!
 //! A shape is taken from the annotation or from variables named after sizes. Failing that, the layer is elaborated with a
 //! scalar that adapts to everything it meets ([`Tensor::unknown`]), and again with the shape that its definition then had.
 
 use super::{
+    backward::Way,
     cx::{Binding, Cx, StateInfo},
     dims::shown,
     val::{Complex, Operand, Tensor, Val},
@@ -14,16 +15,17 @@ use crate::{
     source::Place,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Ident, NamedArg, Span, Stmt, Target};
-use seqc_ir::{BinaryOp, Dim, Elem, Op, StateId, Ty, Value};
+use seqc_ir::{BinaryOp, Dim, Elem, Op, StateId, Ty};
 use std::collections::HashSet;
 
 impl Cx<'_> {
-    /// `prev(h; init = …, reset = …)`
-    pub(super) fn prev(&mut self, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
+    /// `prev(h; init = …, reset = …)`, and `next` likewise
+    pub(super) fn remember(&mut self, way: Way, args: &[Expr], named: &[NamedArg], span: Span) -> Val {
+        let function = way.name();
         let [arg] = args else {
-            return self.error("wrong-arguments", span, "`prev` takes one definition");
+            return self.error("wrong-arguments", span, format!("`{function}` takes one definition"));
         };
-        let before = self.remembered(arg, span);
+        let before = self.remembered(way, arg, span);
         let truth = match &before {
             Val::Tensor(t) => self.elem(t) == Elem::Bool,
             Val::Complex(_) => false,
@@ -42,23 +44,28 @@ impl Cx<'_> {
                 "reset" => reset = Some(value),
                 other => {
                     let place = self.place(option.name.span);
-                    let d = Diagnostic::new("unknown-setting", place, format!("`prev` has no option `{other}`"));
+                    let d = Diagnostic::new(
+                        "unknown-setting",
+                        place,
+                        format!("`{function}` has no option `{other}`"),
+                    );
                     self.report(d.did_you_mean(other, ["init", "reset"]));
                 }
             }
         }
-        let clock = self.clock_of(&before);
-        match self.starts(&init.val, reset, clock, span) {
+        match self.starts(way, &init.val, reset, &before, span) {
             Some(condition) => self.select(condition, init, before.at(span), span),
             None => before,
         }
     }
 
-    /// Where the initial value stands: at the first token, or tick, unless it is 0, and wherever `reset` holds.
-    fn starts(&mut self, init: &Val, reset: Option<Operand>, clock: Option<Value>, span: Span) -> Option<Operand> {
-        let first = (!self.is_zero(init)).then(|| match clock {
-            Some(clock) => self.first_tick(clock),
-            None => self.first_token(),
+    /// Where the initial value stands: at the first token, or tick, unless it is 0, and wherever `reset` holds; from the end, at the
+    /// last token.
+    fn starts(&mut self, way: Way, init: &Val, reset: Option<Operand>, before: &Val, span: Span) -> Option<Operand> {
+        let first = (!self.is_zero(init)).then(|| match (self.clock_of(before), way) {
+            (Some(clock), _) => self.first_tick(clock),
+            (None, Way::Before) => self.first_token(),
+            (None, Way::After) => self.last_token(span),
         });
         match (first, reset) {
             (Some(first), Some(reset)) => {
@@ -72,26 +79,30 @@ impl Cx<'_> {
         }
     }
 
-    /// The value one token ago, zeros at the first token.
-    fn remembered(&mut self, arg: &Expr, span: Span) -> Val {
+    /// The value one token ago, zeros at the first token; or one token later, zeros at the last.
+    fn remembered(&mut self, way: Way, arg: &Expr, span: Span) -> Val {
         if let ExprKind::Name(name) = &arg.kind
             && self.var(name).is_none()
             && let Some(bound) = self.frame().names.get(name).cloned()
             && let Binding::Pending(n) = bound.binding
         {
-            return self.state(name, n, span);
+            return self.state(way, name, n, span);
         }
         let val = self.expr(arg);
         match &val {
             Val::Known(_) => {
                 let place = self.place(arg.span);
-                self.report(
-                    Diagnostic::new("not-a-stream", place, "this is the same for all tokens")
-                        .help("`prev` reads a stream one token ago"),
-                )
+                let d = Diagnostic::new("not-a-stream", place, "this is the same for all tokens");
+                self.report(d.help(match way {
+                    Way::Before => "`prev` reads a stream one token ago",
+                    Way::After => "`next` reads a stream one token later",
+                }))
             }
             _ => self.on_parts(val, span, |cx, part| match cx.tensor(&part, arg.span) {
-                Some(t) => cx.delayed(&t, 1, span),
+                Some(t) => match way {
+                    Way::Before => cx.delayed(&t, 1, span),
+                    Way::After => cx.later(&t, 1, span),
+                },
                 None => Val::Poison,
             }),
         }
@@ -126,11 +137,14 @@ impl Cx<'_> {
     }
 
     /// The recurrence of a definition that is not complete.
-    fn state(&mut self, name: &str, stmt: usize, span: Span) -> Val {
+    fn state(&mut self, way: Way, name: &str, stmt: usize, span: Span) -> Val {
         let (path, prefix) = (self.frame().path, self.frame().prefix.clone());
         let key = (path, name.to_owned());
-        if let Some(info) = self.states.get(&key) {
-            return info.value.clone();
+        if let Some(info) = self.states.get(&key).cloned() {
+            return match info.way == way {
+                true => info.value,
+                false => self.two_ways(name, way, info.place, span),
+            };
         }
         let dims = self.declared(stmt).or_else(|| self.learnt.shapes.get(&key).cloned());
         let unknown = dims.is_none();
@@ -158,6 +172,11 @@ impl Cx<'_> {
         let mut parts = Vec::new();
         for id in &ids {
             let v = self.graph.prev(*id);
+            if way == Way::After {
+                let place = self.place(span);
+                self.backward.values.insert(v, place);
+                self.backward.states.insert(*id);
+            }
             self.pin(v, clock);
             parts.push(Tensor {
                 unknown,
@@ -175,6 +194,7 @@ impl Cx<'_> {
             StateInfo {
                 ids,
                 value: value.clone(),
+                way,
                 unknown,
                 place,
             },
@@ -183,6 +203,18 @@ impl Cx<'_> {
             self.found.insert(key, None);
         }
         value
+    }
+
+    /// Reports a definition that remembers itself in both directions.
+    fn two_ways(&mut self, name: &str, way: Way, before: Place, span: Span) -> Val {
+        let place = self.place(span);
+        let message = format!("`{name}` depends on itself at earlier and at later tokens");
+        let d = Diagnostic::new("both-directions", place, message);
+        let other = match way {
+            Way::Before => Way::After,
+            Way::After => Way::Before,
+        };
+        self.report(d.note(before, format!("`{}({name})` here", other.name())))
     }
 
     /// The name, numbered where another state of the layer has it.
@@ -238,6 +270,11 @@ impl Cx<'_> {
             return val;
         }
         let complex = info.ids.len() == 2;
+        if let (Way::After, Val::Tensor(t)) = (info.way, &val)
+            && let Some(reported) = self.off_clock(t.v, name.span)
+        {
+            return reported;
+        }
         if let Some(clock) = self.clock_of(&val)
             && !self.learnt.clocks.contains_key(&key)
         {

@@ -12,6 +12,7 @@ pub(super) fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
         Kernel::Scan(scan) => format!("scan with {}", counted(scan.outputs.len(), "result", "results")),
         Kernel::Attend(_) => "attention".to_owned(),
         Kernel::LongConv(_) => "long convolution".to_owned(),
+        Kernel::Reverse(_) => "rows from the end".to_owned(),
         Kernel::Heads { heads: 1, nests, .. } => {
             format!("token loop ({})", loops(nests.len()))
         }

@@ -34,10 +34,16 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
         }
         Op::LongConv => describe_filter(out, graph, plan, v),
         Op::Delay { steps } => {
-            let name = &graph.node(operands[0]).name;
-            let name = if name.is_empty() { "a stream" } else { name };
+            let name = name_of(graph, operands[0]);
             let tokens = counted(*steps, "token", "tokens");
             let _ = writeln!(out, "delay or short convolution: reads {name} {tokens} ago");
+        }
+        Op::Reverse => {
+            let _ = writeln!(
+                out,
+                "{} from the end of the sequence: its rows are copied",
+                name_of(graph, operands[0])
+            );
         }
         Op::Window { taps, step } => {
             let _ = writeln!(out, "convolution: {taps} taps, dilation {step}");
@@ -49,13 +55,20 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
     }
 }
 
+/// The name of a stream in the source.
+fn name_of(graph: &Graph, v: Value) -> &str {
+    match graph.node(v).name.as_str() {
+        "" => "a stream",
+        name => name,
+    }
+}
+
 fn describe_filter(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
     let operands = graph.operands(v);
     let channels = graph.ty(v).len();
     let taps = graph.ty(operands[1]).len() / channels.max(1);
     let blocks = ConvPartition::of(graph, v, &plan.settings);
-    let name = &graph.node(operands[0]).name;
-    let name = if name.is_empty() { "a stream" } else { name };
+    let name = name_of(graph, operands[0]);
     let (smallest, top, ring) = (blocks.smallest, blocks.top(), blocks.ring());
     let cut = blocks.operations(taps as f64);
     let _ = writeln!(

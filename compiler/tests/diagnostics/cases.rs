@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<(&'static str, String, String)> {
     vec![
         of("bad-index", "  y[i] = x[x[i]]\n  y"),
         of("bad-size", "  param w[d, d / 3]\n  w @ x"),
+        of("both-directions", "  h = 0.5 * prev(h) + 0.5 * next(h) + x\n  h"),
         of(
             "clock-mismatch",
             "  on = x[0] > 0\n  off = x[1] > 0\n  y = (x when on) + (x when off)\n  merge(on, y, x)",

@@ -46,6 +46,7 @@ impl Kernel {
             | Kernel::Delay { .. }
             | Kernel::Window { .. }
             | Kernel::LongConv { .. }
+            | Kernel::Reverse
             | Kernel::Attend { .. } => Vec::new(),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! [`Evaluator::step`] is one token of one layer; it keeps what the layer carries from token to token
 //! (states, delayed values, attention caches, the position). [`Evaluator::run_whole`] gives every token at
-//! once, and is the only evaluation of graphs that attend to the future. [`ModelEvaluator`] stacks layers.
+//! once, and is the only evaluation of graphs that read later tokens. [`ModelEvaluator`] stacks layers.
 //!
 //! Numbers are `f64` throughout: reals are not rounded to `f32`, integers are exact up to 2^53, truth
 //! values are 0 and 1. Nodes that depend on parameters alone are computed once, when the evaluator is made.
@@ -117,7 +117,7 @@ impl Evaluator {
     }
 
     /// One token: inputs in the order of [`Graph::inputs`], results in the order of [`Graph::outputs`].
-    /// A graph that attends to the future has no step and gives [`EvalError::NotCausal`].
+    /// A graph that reads later tokens has no step and gives [`EvalError::NotCausal`].
     pub fn step(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         if !self.plan.causal {
             return Err(EvalError::NotCausal {

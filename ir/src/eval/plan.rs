@@ -134,6 +134,7 @@ pub(super) enum Kernel {
         slot: usize,
         taps: usize,
     },
+    Reverse,
     Attend {
         cache: usize,
         attend: Attend,
@@ -160,10 +161,7 @@ impl Plan {
         let needed = planner.items();
         let stages = graph.stages();
         let (load, token) = needed.into_iter().partition(|i: &Item| stages[i.slot] == Stage::Load);
-        let causal = !graph
-            .values()
-            .iter()
-            .any(|v| matches!(graph.op(*v), Op::Attend(spec) if !spec.causal));
+        let causal = !graph.reads_later();
         let shape = |p: &crate::Port| Shape {
             name: p.name.clone(),
             sizes: p.ty.sizes(),
@@ -330,6 +328,7 @@ impl Planner<'_> {
                     taps,
                 }
             }
+            Op::Reverse => Kernel::Reverse,
             Op::Attend(spec) => self.attend(spec, operands),
         }
     }

@@ -81,14 +81,14 @@ pub enum EvalError {
         /// The given number of elements.
         len: usize,
     },
-    /// A step was asked of a graph that attends to the future.
-    #[error("layer `{graph}` attends to the future: it has no step for one token")]
+    /// A step was asked of a graph that reads later tokens.
+    #[error("layer `{graph}` reads later tokens: it has no step for one token")]
     NotCausal {
         /// Name of the graph.
         graph: String,
     },
-    /// A recurrence runs through an attention to the future.
-    #[error("in layer `{graph}` an attention to the future depends on its own result")]
+    /// A recurrence runs through what reads later tokens.
+    #[error("in layer `{graph}` what reads later tokens depends on its own result")]
     Circular {
         /// Name of the graph.
         graph: String,

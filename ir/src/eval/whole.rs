@@ -1,4 +1,4 @@
-//! All tokens of a sequence at once: what attends to the future waits until every token's keys are there.
+//! All tokens of a sequence at once: what reads later tokens waits until every token is there.
 
 use super::{
     Tensor,
@@ -58,14 +58,17 @@ struct Sequence<'a> {
 }
 
 impl<'a> Sequence<'a> {
-    /// Items that must wait for an attention to the future, and those that can be computed now for all tokens.
+    /// Items that must wait for what reads later tokens, and those that can be computed now for all tokens.
     fn split(&self, left: Vec<&'a Item>) -> (Vec<&'a Item>, Vec<&'a Item>) {
         let pending: HashSet<usize> = left.iter().map(|i| i.slot).collect();
         let mut blocked: HashSet<usize> = HashSet::new();
         loop {
             let before = blocked.len();
             for item in &left {
-                let needs_all = matches!(&item.kernel, Kernel::Attend { attend, .. } if !attend.spec.causal);
+                let needs_all = match &item.kernel {
+                    Kernel::Attend { attend, .. } => !attend.spec.causal,
+                    kernel => matches!(kernel, Kernel::Reverse),
+                };
                 let waits = |o: &usize| blocked.contains(o) || (needs_all && pending.contains(o));
                 if item.operands.iter().any(waits) || self.next(item).is_some_and(|n| blocked.contains(&n)) {
                     blocked.insert(item.slot);
@@ -118,6 +121,7 @@ impl<'a> Sequence<'a> {
                     .collect();
                 Arc::new(convolve(&f, *taps, past.iter()))
             }
+            Kernel::Reverse => self.operand(item.operands[0], self.inputs.len() - 1 - t),
             Kernel::Attend { cache, attend } => {
                 let operands = |s: &Sequence<'_>, t| item.operands.iter().map(|o| s.operand(*o, t)).collect::<Vec<_>>();
                 let last = if attend.spec.causal { t } else { self.inputs.len() - 1 };

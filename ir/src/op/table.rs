@@ -53,7 +53,7 @@ pub enum Reads {
     Operands,
     /// What belongs to the token.
     Token,
-    /// What earlier tokens computed.
+    /// What other tokens computed: earlier ones, unless it [reads later ones](Op::reads_later).
     Past,
 }
 
@@ -132,6 +132,7 @@ table! {
     Op::Delay { .. }       => "delay"     Lag         1..=1,          [Earlier]        0.0,       Past;
     Op::Window { .. }      => "window"    Lag         1..=1,          [Earlier]        0.0,       Past;
     Op::LongConv           => "long_conv" Sequence    2..=2,          [Whole]          0.0,       Past;
+    Op::Reverse            => "reverse"   Sequence    1..=1,          [Whole]          0.0,       Past;
     Op::Attend(spec)       => "attend"    Sequence    spec.arity(),   [Whole]          0.0,       Past;
 }
 
@@ -198,6 +199,15 @@ impl Op {
     /// True for what depends on the token, whatever its operands are.
     pub fn is_of_token(&self) -> bool {
         self.row().reads != Reads::Operands
+    }
+
+    /// True for what reads tokens after the present one: a model that has it reads whole sequences.
+    pub fn reads_later(&self) -> bool {
+        match self {
+            Op::Reverse => true,
+            Op::Attend(spec) => !spec.causal,
+            _ => false,
+        }
     }
 
     /// The parameter, input or state that a leaf reads.

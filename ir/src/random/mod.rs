@@ -19,7 +19,7 @@ mod recurrence;
 mod shape;
 
 pub use data::{Range, Rng};
-pub use model::{RandomModel, random_model, random_policy};
+pub use model::{RandomModel, random_model, random_model_whole, random_policy};
 
 use crate::{BinaryOp, Dim, Elem, Graph, Op, Stage, Ty, UnaryOp, Value, dims, eval::Tensor};
 
@@ -72,7 +72,7 @@ pub fn random_graph(seed: u64, size: usize) -> RandomGraph {
     generate(rng, size, d, true)
 }
 
-/// Like [`random_graph`], with attention to the future.
+/// Like [`random_graph`], with attention to later tokens and streams from their end.
 pub fn random_graph_whole(seed: u64, size: usize) -> RandomGraph {
     let mut rng = Rng::new(seed);
     let d = *rng.choose(&SIZES[1..]);
@@ -83,6 +83,7 @@ fn generate(rng: Rng, size: usize, d: usize, causal: bool) -> RandomGraph {
     let mut g = Generator::new(rng, d, causal);
     if !causal {
         g.attention();
+        g.from_the_end();
     }
     for _ in 0..size {
         g.construct();
@@ -148,7 +149,8 @@ impl Generator {
             12 => self.history(),
             13 | 14 => self.recurrence(),
             15 | 16 => self.large(),
-            17 => self.indexed_product(),
+            17 if self.causal || self.rng.once_in(2) => self.indexed_product(),
+            17 => self.from_the_end(),
             _ => self.attention(),
         };
         self.pool.push(made);

@@ -45,6 +45,15 @@ impl RandomModel {
 
 /// A model of `layers` calls of random causal graphs of `size` constructions each; some calls share a graph.
 pub fn random_model(seed: u64, layers: usize, size: usize) -> RandomModel {
+    stack(seed, layers, size, true)
+}
+
+/// The same of graphs that read later tokens.
+pub fn random_model_whole(seed: u64, layers: usize, size: usize) -> RandomModel {
+    stack(seed, layers, size, false)
+}
+
+fn stack(seed: u64, layers: usize, size: usize, causal: bool) -> RandomModel {
     let mut rng = Rng::new(seed);
     let d = *rng.choose(&SIZES[1..]);
     let mut random = RandomModel {
@@ -55,7 +64,7 @@ pub fn random_model(seed: u64, layers: usize, size: usize) -> RandomModel {
     random.model.name = format!("random{seed}");
     for n in 0..layers {
         if n == 0 || rng.once_in(2) {
-            add_kind(&mut random, generate(Rng::new(rng.bits()), size, d, true));
+            add_kind(&mut random, generate(Rng::new(rng.bits()), size, d, causal));
         }
         let kind = KindId(rng.below(random.model.kinds.len()) as u32);
         add_call(&mut random.model, n, kind);

@@ -34,6 +34,18 @@ impl Generator {
         sum.unwrap_or(x)
     }
 
+    /// A stream from its end: a value, or a recurrence that runs over the sequence from its end.
+    pub(super) fn from_the_end(&mut self) -> Value {
+        let x = self.pick();
+        let reversed = self.graph.reverse(x);
+        if self.rng.once_in(3) {
+            return reversed;
+        }
+        self.pool.push(reversed);
+        let h = self.recurrence();
+        self.graph.reverse(h)
+    }
+
     /// A filter of many taps, as one sum over a window.
     fn long_filter(&mut self, x: Value) -> Value {
         let n = self.graph.ty(x).len();

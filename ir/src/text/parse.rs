@@ -259,7 +259,7 @@ impl Parser {
 }
 
 /// Operations without constants, other than functions.
-const PLAIN: [Op; 8] = [
+const PLAIN: [Op; 9] = [
     Op::Position,
     Op::Select,
     Op::Cast,
@@ -268,6 +268,7 @@ const PLAIN: [Op; 8] = [
     Op::MatVec,
     Op::IndexedMatVec,
     Op::LongConv,
+    Op::Reverse,
 ];
 
 /// Where values are used, for messages about those that are not defined.

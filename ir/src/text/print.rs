@@ -99,7 +99,7 @@ impl Display for Op {
             Op::Window { taps, step } => write!(f, "(taps={taps}, step={step})"),
             Op::Attend(spec) => write!(f, "({spec})"),
             Op::Position | Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => Ok(()),
-            Op::Reshape | Op::Gather | Op::MatVec | Op::IndexedMatVec | Op::LongConv => Ok(()),
+            Op::Reshape | Op::Gather | Op::MatVec | Op::IndexedMatVec | Op::LongConv | Op::Reverse => Ok(()),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! 1. Operands, results and the next values of states are nodes of the graph; `param`, `input` and `prev` name
 //!    something that is declared.
 //! 2. Every operation has the number of operands that it takes.
-//! 3. No node depends on itself except through `prev`.
+//! 3. No node depends on itself except through `prev`, and what reads later tokens does not depend on itself at all.
 //! 4. Every axis has at least one entry, and a tensor at most 2^40 elements.
 //! 5. Parameters and states are real; inputs are real or integer; nodes that read them have their type.
 //! 6. Element types fit the operation: arithmetic on reals or integers, functions and powers on reals, logic on truth
@@ -42,7 +42,7 @@ pub use model::verify_model;
 use report::Report;
 pub use report::Violation;
 
-use crate::{Elem, Graph, Source, Ty};
+use crate::{Elem, Graph, Source, Ty, Value};
 use std::collections::HashSet;
 
 /// All violations of a graph, none when it is well formed. The laws on shapes and types are checked only once the
@@ -122,6 +122,12 @@ fn structure(report: &mut Report<'_>) {
         let placed: HashSet<_> = order.into_iter().collect();
         for value in graph.values().into_iter().filter(|v| !placed.contains(v)) {
             report.at(3, value, "depends on itself, or on a node that does");
+        }
+    } else if graph.reads_later() {
+        let cycles = graph.cycles();
+        let looped = |v: &Value| graph.op(*v).reads_later() && cycles.values[v.0 as usize].is_some();
+        for value in graph.values().into_iter().filter(looped) {
+            report.at(3, value, "reads later tokens and depends on itself");
         }
     }
 }

@@ -73,6 +73,13 @@ pub(super) fn check(report: &mut Report<'_>, stages: &[Stage], value: Value) {
             long_conv(report, value, &types);
             load_stage(report, stages, value, operands[1]);
         }
+        Op::Reverse => {
+            same_elem(report, value, &types);
+            same_shape(report, value, &types);
+            report.require(ty.elem == Elem::F32, 6, value, || {
+                "what is read from its end is real".to_owned()
+            });
+        }
         Op::Attend(spec) => {
             attend::check(report, value, spec, &types);
             for table in &operands[spec.table_operands()] {

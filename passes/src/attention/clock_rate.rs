@@ -156,7 +156,8 @@ fn form(graph: &Graph, v: Value, forms: &HashMap<Value, Form>) -> Option<Form> {
         }
         Op::Param(_) | Op::Input(_) | Op::Iota { .. } | Op::Prev(_) => None,
         Op::Cast | Op::View(_) | Op::Reshape | Op::Concat { .. } | Op::Gather | Op::Reduce { .. } => None,
-        Op::MatVec | Op::IndexedMatVec | Op::Delay { .. } | Op::Window { .. } | Op::LongConv | Op::Attend(_) => None,
+        Op::MatVec | Op::IndexedMatVec | Op::Delay { .. } | Op::Window { .. } | Op::LongConv => None,
+        Op::Reverse | Op::Attend(_) => None,
     }
 }
 

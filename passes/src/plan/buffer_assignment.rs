@@ -128,7 +128,7 @@ fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
             let nexts = scan.states.iter().filter_map(|s| graph.states[s.0 as usize].next);
             nexts.for_each(|v| reads(graph, plan, v, &mut found));
         }
-        Kernel::Attend(v) | Kernel::LongConv(v) => {
+        Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) => {
             found.extend(plan.stored.get(v));
             rows(graph.operands(*v), &mut found);
         }
@@ -170,7 +170,9 @@ impl Plan {
             }
             Kernel::Map(list) => nests(list),
             Kernel::Scan(scan) => nests(&scan.outputs),
-            Kernel::Attend(v) | Kernel::LongConv(v) => self.stored.get(v).copied().into_iter().collect(),
+            Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) => {
+                self.stored.get(v).copied().into_iter().collect()
+            }
             Kernel::Heads { nests: list, .. } => nests(list),
             Kernel::Loop(body) => body.iter().flat_map(|kernel| self.writes(kernel)).collect(),
             Kernel::Commit(_) => BTreeSet::new(),

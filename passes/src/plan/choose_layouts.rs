@@ -136,7 +136,8 @@ fn nests(kernels: &[Kernel]) -> Vec<Nest> {
     let found = flat(kernels).into_iter().flat_map(|kernel| match kernel {
         Kernel::Map(nests) | Kernel::Heads { nests, .. } => nests.clone(),
         Kernel::Matmuls(products) => products.iter().flat_map(|m| m.epilogue.clone()).collect(),
-        Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
+        Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Reverse(_) => Vec::new(),
+        Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
     });
     found.collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Misfit,
-    definitions::{Definition, PlanBuilder},
+    definitions::{Definition, PlanBuilder, Work},
     forms::Misfits,
     inline::Walk,
     types::{BufferId, Extent},
@@ -144,7 +144,9 @@ impl PlanBuilder<'_> {
         let cycles = seqc_ir::cycles(&self.needs(groups));
         let mut joined = Vec::new();
         for cycle in &cycles {
-            if cycle.iter().all(|u| groups[*u].loops.is_empty()) {
+            let definitions = cycle.iter().flat_map(|u| &groups[*u].definitions);
+            let whole = definitions.into_iter().any(|i| self.reads_later(*i));
+            if whole || cycle.iter().all(|u| groups[*u].loops.is_empty()) {
                 let scans = cycle.iter().filter_map(|u| groups[*u].scan);
                 return Err(self.waiting(scans));
             }
@@ -168,6 +170,14 @@ impl PlanBuilder<'_> {
         });
         groups.extend(joined);
         Ok(())
+    }
+
+    /// Whether a definition reads later tokens: no loop over tokens can compute it.
+    pub(super) fn reads_later(&self, definition: usize) -> bool {
+        match self.definitions[definition].work {
+            Work::Attend(v) | Work::Reverse(v) => self.graph.op(v).reads_later(),
+            Work::Nests(_) | Work::Product(_) | Work::LongConv(_) => false,
+        }
     }
 
     /// For each group the groups that compute what it reads, ascending. What a scan reads of its inner values' operands counts.

@@ -81,8 +81,11 @@ impl PlanBuilder<'_> {
             return;
         }
         self.note_scan_reads();
-        let scanned: HashSet<BufferId> = self.scan_reads.iter().flatten().copied().collect();
-        for id in large.into_iter().filter(|id| !scanned.contains(id)) {
+        // What reads later tokens needs all of them, too.
+        let later = (0..self.definitions.len()).filter(|i| self.reads_later(*i));
+        let of_all = later.flat_map(|i| &self.definitions[i].now).copied();
+        let kept: HashSet<BufferId> = self.scan_reads.iter().flatten().copied().chain(of_all).collect();
+        for id in large.into_iter().filter(|id| !kept.contains(id)) {
             self.plan.buffers[id.0].extent = Extent::Single;
         }
     }

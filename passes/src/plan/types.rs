@@ -117,6 +117,8 @@ pub enum Kernel {
     Attend(Value),
     /// Long convolution; the value is the `LongConv` node.
     LongConv(Value),
+    /// Rows in the order from the end of the sequence; the value is the `Reverse` node.
+    Reverse(Value),
     /// A recurrence whose heads are independent: each goes through all tokens by itself.
     Heads {
         /// Size of the first axis of everything computed here; 1: everything is one head.
@@ -190,7 +192,7 @@ impl Plan {
             Kernel::Scan(scan) => Some(scan),
             Kernel::Heads { chunked, .. } => chunked.as_ref(),
             Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Attend(_) => None,
-            Kernel::LongConv(_) | Kernel::Loop(_) | Kernel::Commit(_) => None,
+            Kernel::LongConv(_) | Kernel::Reverse(_) | Kernel::Loop(_) | Kernel::Commit(_) => None,
         });
         scans
             .flat_map(|scan| scan.states.iter().map(move |s| (*s, scan)))
@@ -224,7 +226,7 @@ impl Plan {
     pub fn carries(&self, graph: &Graph, elsewhere: impl Fn(Value) -> bool) -> bool {
         let remembers = |kernel: &Kernel| match kernel {
             Kernel::Attend(v) => !elsewhere(*v),
-            Kernel::LongConv(_) => true,
+            Kernel::LongConv(_) | Kernel::Reverse(_) => true,
             _ => false,
         };
         !graph.states.is_empty()

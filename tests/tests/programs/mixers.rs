@@ -108,6 +108,21 @@ mixers! {
     yoco: "yoco" -> "y" [], TOLERANCE;
 }
 
+/// Mixers that read whole sequences.
+macro_rules! whole_mixers {
+    ($($test:ident: $name:literal -> $output:literal $set:expr, $tolerance:ident;)*) => { $(
+        #[test]
+        fn $test() {
+            check_whole(Mixer { name: $name, output: $output, set: &$set, tolerance: $tolerance });
+        }
+    )* };
+}
+
+whole_mixers! {
+    bidirectional_mamba: "bidirectional_mamba" -> "y" [], TOLERANCE;
+    s4nd: "s4nd" -> "y" [], TOLERANCE;
+}
+
 #[test]
 fn every_folder_of_known_answers_has_a_model_and_every_model_a_folder() {
     let stems = |dir: PathBuf| {
@@ -161,23 +176,56 @@ fn check(mixer: Mixer) {
         mixer.name,
         mixer.output
     );
-    not_finite(mixer, &program, x);
+    let ways = [vec![x.len()], vec![1], random_cut(mixer.name, 3, x.len())];
+    not_finite(mixer, &program, x, &ways);
+}
+
+/// A mixer that reads whole sequences: by one thread and by several, and of a part of the sequence what the evaluator says of that.
+fn check_whole(mixer: Mixer) {
+    let (x, y) = (mixer.input(), mixer.expected());
+    near(mixer, "evaluated", EVALUATOR_TOLERANCE, &mixer.evaluate(&x), &y);
+    let program = mixer.program();
+    let threads = |n: usize| ["--threads".to_owned(), n.to_string()];
+    for n in 1..=3 {
+        near(
+            mixer,
+            &format!("{n} threads"),
+            mixer.tolerance,
+            &run(&program, &x, &threads(n)),
+            &y,
+        );
+    }
+    for length in [1, 2, x.len() - 1] {
+        let part = x.slice(0, length);
+        let evaluated = mixer.evaluate(&part);
+        near(
+            mixer,
+            &format!("{length} tokens"),
+            mixer.tolerance,
+            &run(&program, &part, &threads(2)),
+            &evaluated,
+        );
+    }
+    let output = fresh_file("y.safetensors").display().to_string();
+    let cut = ["run", "--chunk", "7", "--input"].map(str::to_owned);
+    let files = [stream(&x).display().to_string(), "--output".to_owned(), output];
+    let refused = program.run(&[&cut[..], &files[..]].concat()).refused();
+    assert!(refused.contains("reads its input at once"), "{refused}");
+    not_finite(mixer, &program, x, &[vec![]]);
 }
 
 /// An entry that is no number goes where the evaluator says, and nowhere else.
-fn not_finite(mixer: Mixer, program: &Program, mut x: Rows) {
+fn not_finite(mixer: Mixer, program: &Program, mut x: Rows, ways: &[Vec<usize>]) {
     let (length, width) = (x.len(), x.width);
     for (entry, value) in [(1, f32::NAN), (width - 1, f32::INFINITY)] {
         x.data[(length / 2 + entry) * width + entry] = value;
     }
     let expected = mixer.evaluate(&x);
-    for chunks in [vec![length], vec![1], random_cut(mixer.name, 3, length)] {
-        let args = [
-            "--threads".to_owned(),
-            "2".to_owned(),
-            "--chunk".to_owned(),
-            list(&chunks),
-        ];
+    for chunks in ways {
+        let mut args = vec!["--threads".to_owned(), "2".to_owned()];
+        if !chunks.is_empty() {
+            args.extend(["--chunk".to_owned(), list(chunks)]);
+        }
         let off = run(program, &x, &args).differs(&expected, mixer.tolerance);
         assert_eq!(
             off, None,

@@ -29,6 +29,7 @@ impl PlanParser<'_> {
             "scan" => self.scan().map(Kernel::Scan),
             "attend" => self.value().map(Kernel::Attend),
             "long_conv" => self.value().map(Kernel::LongConv),
+            "reverse" => self.value().map(Kernel::Reverse),
             "heads" => self.heads(),
             "loop" => self.block(PlanParser::kernels).map(Kernel::Loop),
             "commit" => self.several(PlanParser::state).map(Kernel::Commit),

@@ -205,6 +205,7 @@ impl Printer<'_, '_, '_> {
                 self.line(&format!("attend {v}"), &known.unwrap_or_default())
             }
             Kernel::LongConv(v) => self.line(&format!("long_conv {v}"), &self.what(*v)),
+            Kernel::Reverse(v) => self.line(&format!("reverse {v}"), &self.what(*v)),
             Kernel::Heads {
                 heads,
                 nests,

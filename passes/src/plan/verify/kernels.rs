@@ -30,6 +30,14 @@ pub(super) fn check(report: &mut Report<'_>) {
                 report.require(is, 13, place, || format!("{v} is no long convolution"));
                 operands(report, place, *v);
             }
+            Kernel::Reverse(v) => {
+                let is = matches!(report.graph.op(*v), Op::Reverse);
+                report.require(is, 13, place, || format!("{v} is no stream from its end"));
+                report.require(matches!(place, Place::Kernel(_)), 13, place, || {
+                    format!("{v} is computed inside a loop over tokens")
+                });
+                operands(report, place, *v);
+            }
             Kernel::Heads {
                 heads, nests, states, ..
             } if *heads > 1 => Heads {

@@ -21,7 +21,8 @@
 //!     stored. The matrix is a parameter or stored, the vector a contiguous part of a row. Where matrices are chosen, it is by one
 //!     index, which is such a part too, from equally many.
 //! 12. Nests behind products compute as many entries as those have rows, and read what is computed with them at their own index.
-//! 13. Operands of attention and of long convolution are contiguous parts of rows.
+//! 13. Operands of attention, of long convolution and of streams from their end are contiguous parts of rows; the last are in no loop
+//!     over tokens.
 //! 14. A scan keeps or reduces each axis of its states, which have one shape; its results have the axes that it keeps, read
 //!     all of a state, and are read inside it only at the same entry. Its block has whole vectors and all entries of a lane,
 //!     and fits the registers where it stays in them.

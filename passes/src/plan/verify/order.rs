@@ -188,7 +188,7 @@ impl Order<'_, '_> {
             Kernel::Map(nests) => self.nests(nests),
             Kernel::Matmuls(matmuls) => self.matmuls(matmuls),
             Kernel::Scan(scan) => self.scan(scan),
-            Kernel::Attend(v) | Kernel::LongConv(v) => {
+            Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) => {
                 self.rows(&graph.operands(*v));
                 plan.stored.get(v).iter().for_each(|id| self.write(**id));
             }

@@ -92,7 +92,8 @@ pub(super) fn nests(kernel: &Kernel) -> Vec<&Nest> {
         Kernel::Map(nests) | Kernel::Heads { nests, .. } => nests.iter().collect(),
         Kernel::Matmuls(matmuls) => matmuls.iter().flat_map(|m| &m.epilogue).collect(),
         Kernel::Scan(scan) => scan.outputs.iter().collect(),
-        Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
+        Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Reverse(_) => Vec::new(),
+        Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
     }
 }
 
@@ -101,7 +102,8 @@ pub(super) fn states(kernel: &Kernel) -> &[StateId] {
     match kernel {
         Kernel::Scan(scan) => &scan.states,
         Kernel::Heads { states, .. } | Kernel::Commit(states) => states,
-        Kernel::Map(_) | Kernel::Matmuls(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Loop(_) => &[],
+        Kernel::Map(_) | Kernel::Matmuls(_) | Kernel::Attend(_) | Kernel::LongConv(_) => &[],
+        Kernel::Reverse(_) | Kernel::Loop(_) => &[],
     }
 }
 
@@ -110,7 +112,7 @@ pub(super) fn scan(kernel: &Kernel) -> Option<&Scan> {
     match kernel {
         Kernel::Scan(scan) => Some(scan),
         Kernel::Heads { chunked, .. } => chunked.as_ref(),
-        Kernel::Map(_) | Kernel::Matmuls(_) | Kernel::Attend(_) | Kernel::LongConv(_) => None,
+        Kernel::Map(_) | Kernel::Matmuls(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Reverse(_) => None,
         Kernel::Commit(_) | Kernel::Loop(_) => None,
     }
 }
