@@ -280,6 +280,7 @@ pub fn evaluate(expr: &Expr, env: &dyn Env) -> Result<Known, Problem> {
         },
         ExprKind::When(..) => Err(at("`when` belongs into a layer".to_owned())),
         ExprKind::Reduce { .. } => Err(at("a sum over indices belongs into a layer".to_owned())),
+        ExprKind::Tuple(_) => Err(at("one value is expected here".to_owned())),
         ExprKind::Error => Err(at("cannot be read".to_owned())),
     }
 }

@@ -243,6 +243,8 @@ pub enum ExprKind {
     },
     /// `[1, 2, "full"]`.
     List(Vec<Expr>),
+    /// `(a, b)`: several values, two or more.
+    Tuple(Vec<Expr>),
     /// What stood where no expression could be read; already reported.
     Error,
 }

@@ -48,7 +48,7 @@ impl Expr {
                 base.map_spans(f);
                 map_all(indices, f);
             }
-            ExprKind::List(items) => map_all(items, f),
+            ExprKind::List(items) | ExprKind::Tuple(items) => map_all(items, f),
             ExprKind::When(value, condition) => {
                 value.map_spans(f);
                 condition.map_spans(f);

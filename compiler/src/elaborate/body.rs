@@ -201,7 +201,10 @@ impl Cx<'_> {
                     names.len(),
                     if count == 1 { "value" } else { "values" }
                 );
-                self.report(Diagnostic::new("tuple-use", place, message).help("`split(u, n1, n2)` gives two values"));
+                self.report(
+                    Diagnostic::new("tuple-use", place, message)
+                        .help("`split(u, n1, n2)` and `(a, b)` give two values"),
+                );
                 None
             }
         };

@@ -187,6 +187,30 @@ const BUILTINS: &[Builtin] = &[
         call: |cx, call| Some(cx.reversed(call.one()?, call.span)),
     },
     Builtin {
+        name: "recent",
+        takes: "a stream and a number of tokens",
+        settings: NONE,
+        call: |cx, call| {
+            let [x, n] = call.two()?;
+            Some(cx.recent(x, n, call.span))
+        },
+    },
+    Builtin {
+        name: "grad",
+        takes: "a loss and what it is derived by",
+        settings: NONE,
+        call: |cx, call| {
+            let [loss, w] = call.two()?;
+            Some(cx.grad(loss, w, call.span))
+        },
+    },
+    Builtin {
+        name: "stop_gradient",
+        takes: "one value",
+        settings: NONE,
+        call: |cx, call| Some(cx.stop_gradient(call.one()?)),
+    },
+    Builtin {
         name: "attend",
         takes: "queries, keys and values",
         settings: Settings::Own,

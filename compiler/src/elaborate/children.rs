@@ -16,6 +16,6 @@ pub(crate) fn children(e: &Expr) -> Vec<&Expr> {
             .chain([&**body])
             .collect(),
         ExprKind::Index { base, indices } => [&**base].into_iter().chain(indices).collect(),
-        ExprKind::List(items) => items.iter().collect(),
+        ExprKind::List(items) | ExprKind::Tuple(items) => items.iter().collect(),
     }
 }

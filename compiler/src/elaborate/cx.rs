@@ -185,6 +185,8 @@ pub(super) struct Cx<'a> {
     pub(super) tries: usize,
     pub(super) clocks: Clocks,
     pub(super) backward: Backward,
+    /// What is constant for `grad`.
+    pub(super) stopped: HashSet<Value>,
     /// Stages of attentions so far.
     pub(super) stages: usize,
     /// What rotary positions turned, by the result.
@@ -230,6 +232,7 @@ impl<'a> Cx<'a> {
             tries: super::affine::BUDGET,
             clocks: Clocks::default(),
             backward: Backward::default(),
+            stopped: HashSet::new(),
             stages: 0,
             turned: HashMap::new(),
             policy: None,

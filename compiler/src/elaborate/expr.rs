@@ -76,6 +76,13 @@ impl Cx<'_> {
                 let items: Option<Vec<Known>> = items.iter().map(|i| self.known(i, "an element of a list")).collect();
                 items.map_or(Val::Poison, |items| Val::Known(Known::List(items)))
             }
+            ExprKind::Tuple(parts) => {
+                let parts: Vec<Val> = parts.iter().map(|part| self.expr(part)).collect();
+                match parts.iter().any(|part| matches!(part, Val::Poison)) {
+                    true => Val::Poison,
+                    false => Val::Tuple(parts),
+                }
+            }
             ExprKind::Error => Val::Poison,
         }
     }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::{Expr, NamedArg, Span};
-use seqc_ir::{BinaryOp, Dim, IndexExpr, Value, verify::MAX_LAGS};
+use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, Value, verify::MAX_LAGS};
 
 /// Most taps of a short filter.
 const MAX_TAPS: usize = 1 << 16;
@@ -182,6 +182,41 @@ impl Cx<'_> {
         }
         // A filter has at least one tap: no axis is empty.
         Tensor::over(sum.unwrap_or(t.v), t.vars.clone())
+    }
+
+    /// `recent(x, n)`: the last `n` values as one tensor `[n, …]`, the oldest first, zeros before the start.
+    pub(super) fn recent(&mut self, x: &Expr, n: &Expr, span: Span) -> Val {
+        let (val, count) = (self.expr(x), self.size(n));
+        let (Some(t), Some(count)) = (self.tensor(&val, x.span), count) else {
+            return Val::Poison;
+        };
+        if t.unknown {
+            return Val::Tensor(t);
+        }
+        if self.clock(t.v).is_some() {
+            let place = self.place(x.span);
+            let d = Diagnostic::new(
+                "clock-mismatch",
+                place,
+                "`recent` reads the last tokens, this stream is on a slower clock",
+            );
+            return self.report(d.help("`hold(x)` gives it a value at every token; `delay(x, k)` counts ticks"));
+        }
+        let dims = [&[count.clone()][..], &self.dims(&t)].concat();
+        if count.size > seqc_ir::verify::MAX_DELAY || !self.check_dims(&dims, span) {
+            let message = format!("`recent` reaches up to {} tokens back", seqc_ir::verify::MAX_DELAY);
+            return self.error("too-large", n.span, message);
+        }
+        let elem = self.elem(&t);
+        let real = self.cast(&t, Elem::F32);
+        let window = self.graph.window(real.v, count.size, 1);
+        // The variables come first.
+        let lead = t.vars.len();
+        let mut all = self.graph.ty(real.v).dims.clone();
+        all.insert(lead, count);
+        let map = [lead].into_iter().chain((0..all.len()).filter(|n| *n != lead));
+        let v = self.view(window, all, map.map(IndexExpr::Axis).collect());
+        Val::Tensor(self.as_it_was(&Tensor::over(v, t.vars), elem))
     }
 
     /// The same as one sum over a window of the stream, for filters of many taps.

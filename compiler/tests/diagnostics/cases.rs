@@ -42,6 +42,7 @@ pub(super) fn cases() -> Vec<(&'static str, String, String)> {
         of("layer-as-function", "  swiglu(x)"),
         whole("missing-setting", "layer thing(x: [d]; heads) -> [d] { x * heads }\n"),
         whole("no-result", "layer thing(x: [d]) -> [d] {\n  y = x\n}\n"),
+        of("no-gradient", "  w = prev(w) + x\n  grad(sum(i: x[i] ** 2), w)"),
         of(
             "no-shape",
             "  h = concat(flatten(prev(h)), x)\n  (a, b) = split(h, 1, d)\n  b",

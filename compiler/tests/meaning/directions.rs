@@ -55,7 +55,11 @@ fn recurrences_run_from_the_end() {
 #[test]
 fn functions_run_from_the_end() {
     let layer = "fn total(x: [d]) {\n  h = prev(h) + x\n  h\n}\nlayer thing(x: [d], t: int) {\n  total(x) + reverse(total(reverse(x)))\n}\n";
-    let sums = |n: usize| (0..4).map(|i| (0..4).map(|m| at(m)[i]).sum::<f64>() + at(n)[i]).collect::<Vec<_>>();
+    let sums = |n: usize| {
+        (0..4)
+            .map(|i| (0..4).map(|m| at(m)[i]).sum::<f64>() + at(n)[i])
+            .collect::<Vec<_>>()
+    };
     let wanted: Vec<Vec<f64>> = (0..4).map(sums).collect();
     let found = super::run_model("functions", super::MODEL, &[("layer.seq", layer)], &ROWS);
     close("functions", &found, &wanted);

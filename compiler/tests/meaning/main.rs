@@ -1,5 +1,7 @@
 //! What expressions mean: small layers without parameters, computed by the evaluator and by hand.
 
+mod directions;
+mod gradients;
 mod time;
 
 use seqc::{

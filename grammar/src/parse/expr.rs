@@ -278,8 +278,16 @@ impl Parser<'_> {
     fn parenthesised(&mut self) -> Read<Expr> {
         let open = self.open("(", "`(`")?;
         let inner = self.expr()?;
-        let close = self.close(")", open, "`)` or an operator")?;
-        Ok(node(inner.kind, open.to(close)))
+        if !self.is(",") {
+            let close = self.close(")", open, "`)` or an operator")?;
+            return Ok(node(inner.kind, open.to(close)));
+        }
+        let mut parts = vec![inner];
+        while self.eat(",").is_some() {
+            parts.push(self.expr()?);
+        }
+        let close = self.close(")", open, "`,` or `)`")?;
+        Ok(node(ExprKind::Tuple(parts), open.to(close)))
     }
 
     fn name_or_call(&mut self) -> Read<Expr> {

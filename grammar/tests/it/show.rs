@@ -108,6 +108,7 @@ pub(crate) fn expr(e: &Expr) -> String {
         ExprKind::Index { base, indices } => format!("{}[{}]", expr(base), join(indices.iter().map(expr))),
         ExprKind::When(x, c) => format!("({} when {})", expr(x), expr(c)),
         ExprKind::List(items) => format!("[{}]", join(items.iter().map(expr))),
+        ExprKind::Tuple(parts) => format!("({})", join(parts.iter().map(expr))),
         ExprKind::Error => "<error>".to_owned(),
     }
 }
