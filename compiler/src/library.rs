@@ -109,6 +109,12 @@ impl Library {
         }
     }
 
+    /// All definitions of the files that the model uses.
+    pub fn used(&self) -> impl Iterator<Item = &Definition> {
+        let files = self.used.iter().flat_map(|f| f.defs.values().chain(f.caches.values()));
+        files.map(|definition| &**definition)
+    }
+
     /// Whether a file is none of the user's.
     pub fn is_standard(&self, file: FileId) -> bool {
         self.used.iter().all(|f| f.id != file)

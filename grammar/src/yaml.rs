@@ -19,6 +19,9 @@ pub const MAX_DEPTH: usize = 64;
 /// Most values of a document, with those that aliases repeat.
 pub const MAX_NODES: usize = 200_000;
 
+/// The key whose value is merged into its mapping.
+const MERGE: &str = "<<";
+
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -211,6 +214,9 @@ impl Reader<'_> {
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(open) => {
                     let mut node = open.node;
+                    if let Kind::Map(entries) = &mut node.kind {
+                        self.merge(entries)?;
+                    }
                     node.span = node.span.to(self.trimmed(span));
                     self.add(node, open.anchor, 1)
                 }
@@ -256,6 +262,33 @@ impl Reader<'_> {
             text,
             plain,
         }
+    }
+
+    /// `<<: *base`, or a list of such: the entries of other mappings whose keys do not stand here. Of several the first counts.
+    fn merge(&mut self, entries: &mut Vec<(Key, Node)>) -> Result<(), Diagnostic> {
+        let Some(at) = entries.iter().position(|(key, _)| key.text == MERGE) else {
+            return Ok(());
+        };
+        let (key, bases) = entries.remove(at);
+        let bases = match bases.kind {
+            Kind::List(items) => items,
+            Kind::Null | Kind::Scalar { .. } | Kind::Map(_) => vec![bases],
+        };
+        let mut merged = Vec::new();
+        for base in bases {
+            let Kind::Map(more) = base.kind else {
+                let d = self.error(key.span, "a merge key takes a mapping or a list of mappings");
+                return Err(d.help("`<<: *base`, where `&base` stands before a mapping above"));
+            };
+            for (key, node) in more {
+                let known = |list: &[(Key, Node)]| list.iter().any(|(other, _)| other.text == key.text);
+                if !known(entries) && !known(&merged) {
+                    merged.push((key, node));
+                }
+            }
+        }
+        entries.splice(at..at, merged);
+        Ok(())
     }
 
     fn start(&mut self, kind: Kind, span: Span, anchor: usize) -> Result<(), Diagnostic> {

@@ -453,7 +453,7 @@ fn what_is_not_finite_goes_where_the_evaluator_says() {
 /// Models that read later tokens: of whole sequences, of one token and of as many as there is room for.
 #[test]
 fn random_models_of_whole_sequences_compute_what_the_evaluator_says() {
-    for (seed, target) in (0..12).zip(targets().iter().cycle()) {
+    for (seed, target) in (0..12).zip(crate::support::targets().iter().cycle()) {
         let random = random_model_whole(seed, 1 + seed as usize % 2, 3 + seed as usize % 4);
         let params = random.param_values(seed);
         let of = |call: usize, p: usize| Ok::<_, seqc_ir::eval::EvalError>(params[call][p].clone());

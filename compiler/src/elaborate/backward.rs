@@ -9,6 +9,7 @@
 use super::{
     cut::{Network, UNCUT},
     cx::Cx,
+    direction::Backward,
     val::{Tensor, Val},
 };
 use crate::{
@@ -21,34 +22,6 @@ use std::collections::{HashMap, HashSet};
 
 /// Most values among which the least to reverse is looked for; of more, all between the directions stays forward.
 const MAX_FREE: usize = 20_000;
-
-/// From which token a stream remembers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// From the one before: `prev`.
-    Before,
-    /// From the one after: `next`.
-    After,
-}
-
-impl Way {
-    /// The function of the language.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Way::Before => "prev",
-            Way::After => "next",
-        }
-    }
-}
-
-/// What runs from the end of the sequence.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Backward {
-    /// Values whose earlier tokens are later ones, and where they are written.
-    pub(super) values: HashMap<Value, Place>,
-    /// States that begin at the last token.
-    pub(super) states: HashSet<StateId>,
-}
 
 impl Cx<'_> {
     /// `ahead(x, k)`: the value `k` tokens later, zeros behind the end.

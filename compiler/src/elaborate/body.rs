@@ -425,7 +425,7 @@ impl Cx<'_> {
 }
 
 /// Names that a statement defines.
-pub(super) fn defined(stmt: &Stmt) -> Vec<String> {
+pub(crate) fn defined(stmt: &Stmt) -> Vec<String> {
     match stmt {
         Stmt::Let { target, .. } => match target {
             Target::Name { name, .. } | Target::Indexed { name, .. } => vec![name.text.clone()],

@@ -1,8 +1,8 @@
 //! Built-in functions: a table of names, what each takes, and what computes it.
 
 use super::{
-    backward::Way,
     cx::Cx,
+    direction::Way,
     val::{Operand, Score, Tensor, Val},
 };
 use crate::{

@@ -1,9 +1,9 @@
 //! The state of one elaboration: the graph so far, the definitions being inlined, and what is wrong.
 
 use super::{
-    backward::{Backward, Way},
     clocks::{ClockName, Clocks},
     compact::Declared,
+    direction::{Backward, Way},
     limits::MAX_NODES,
     policy::Making,
     request::Request,

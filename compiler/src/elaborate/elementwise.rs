@@ -87,6 +87,15 @@ impl Cx<'_> {
             _ if elem == Elem::Bool && equality => elem = Elem::I64,
             _ => {}
         }
+        if op == BinaryOp::Mod && elem == Elem::I64 && matches!(b.val, Val::Known(Known::Num(0.0))) {
+            let place = self.place(b.span);
+            let d = Diagnostic::new(
+                "not-a-number",
+                place,
+                "this is 0: there is no remainder of a division by it",
+            );
+            return self.report(d.help("the number after `%` is an integer from 1"));
+        }
         self.doubt_quotient(op, &a, &b, span);
         let Some((parts, vars, unknown)) = self.join(&[a.clone(), b.clone()], elem, span) else {
             return Val::Poison;

@@ -30,6 +30,7 @@ mod cut;
 mod cx;
 mod derivatives;
 mod dims;
+mod direction;
 mod doubt;
 mod elementwise;
 mod expr;
@@ -52,6 +53,7 @@ mod shape;
 mod unknown;
 mod val;
 
+pub(crate) use body::defined;
 pub(crate) use children::children;
 pub(crate) use policy::mentions;
 pub use request::{CacheUse, Given, Part, PolicyUse, Request, TRACE, block_prefix, stream_names};

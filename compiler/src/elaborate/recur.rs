@@ -4,9 +4,9 @@
 //! scalar that adapts to everything it meets ([`Tensor::unknown`]), and again with the shape that its definition then had.
 
 use super::{
-    backward::Way,
     cx::{Binding, Cx, StateInfo},
     dims::shown,
+    direction::Way,
     val::{Complex, Operand, Tensor, Val},
 };
 use crate::{

@@ -13,11 +13,11 @@ mod text;
 pub use check::{family as check_family, is_family};
 
 use crate::{
-    diag::Diagnostic,
+    diag::{Diagnostic, Placed},
     effective,
     model::{self, ReadOptions, standard},
     paths,
-    source::Sources,
+    source::{Place, Sources},
 };
 use config::Config;
 use error::bare;
@@ -55,10 +55,36 @@ pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, V
         weights: Some(found.weights),
         ..ReadOptions::default()
     };
-    let built = model::read_text(request.output, text.clone(), sources, &options)?;
+    let mut text = text;
+    let mut built = model::read_text(request.output, text.clone(), sources, &options)?;
+    let unused: Vec<Diagnostic> = built.warnings().into_iter().filter(|d| is_of_size(d, &built)).collect();
+    if !unused.is_empty() {
+        text = without(text, &unused);
+        built = model::read_text(request.output, text.clone(), sources, &options)?;
+    }
     let mut warnings = found.warnings;
     warnings.extend(built.warnings());
     Ok(Imported { text, warnings })
+}
+
+/// Whether a warning is about a size that nothing uses: families have more sizes than each of their models needs.
+fn is_of_size(warning: &Diagnostic, built: &model::Built) -> bool {
+    let mut sizes = built.document.sizes.iter();
+    warning.code == "unused" && sizes.any(|(name, _)| warning.place() == Some(Place::new(built.file, name.span)))
+}
+
+/// A text without the lines that warnings are about.
+fn without(text: String, warnings: &[Diagnostic]) -> String {
+    let starts: Vec<usize> = warnings
+        .iter()
+        .filter_map(|d| Some(d.place()?.span.start as usize))
+        .collect();
+    let mut at = 0;
+    let kept = text.split_inclusive('\n').filter(|line| {
+        at += line.len();
+        !starts.iter().any(|start| (at - line.len()..at).contains(start))
+    });
+    kept.collect()
 }
 
 fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found), Diagnostic> {

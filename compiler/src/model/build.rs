@@ -20,7 +20,7 @@ use crate::{
 pub use builder::CallSettings;
 use builder::{Builder, Stream};
 use seqc_formats::Encoding;
-use seqc_grammar::model::ModelFile;
+use seqc_grammar::{ast::Stmt, model::ModelFile};
 use seqc_ir::{Call, Graph, Kind, KindId, Model, StreamId, Ty};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -122,7 +122,10 @@ impl Builder<'_> {
         let ty = |n: usize| graph.outputs.get(n).map(|(_, v)| graph.ty(*v).clone());
         for (stream, definition) in &instance.taps {
             let name = format!("tap.{}", definition.text);
-            if let Some(n) = graph.outputs.iter().position(|(o, _)| *o == name) {
+            let tapped = graph.outputs.iter().position(|(o, _)| *o == name);
+            // The result of the entry, its blocks included, is the first.
+            let n = tapped.or((definition.text == RESULT).then_some(0));
+            if let Some(n) = n {
                 let tapped = Stream {
                     id: results[n],
                     ty: ty(n),
@@ -195,6 +198,9 @@ impl Builder<'_> {
     }
 }
 
+/// What an entry gives, where its layer defines nothing of this name.
+const RESULT: &str = "result";
+
 /// Definitions that some layer of a description hands on.
 type Taps = HashMap<String, Vec<(String, Place)>>;
 
@@ -204,6 +210,10 @@ fn all_taps(file: FileId, instances: &[Instance]) -> Taps {
         let list = taps.entry(describe(instance)).or_default();
         for (_, definition) in &instance.taps {
             let name = &definition.text;
+            let defines = |stmt: &Stmt| elaborate::defined(stmt).contains(name);
+            if name == RESULT && !instance.layer.definition.def.body.iter().any(defines) {
+                continue;
+            }
             if !list.iter().any(|(n, _)| n == name) {
                 list.push((name.clone(), Place::new(file, definition.span)));
             }

@@ -9,7 +9,7 @@ use crate::{
 };
 use seqc_grammar::{
     ast::{DefKind, Expr, Ident, Span, Stmt},
-    model::{BlockSpec, Entry, LayerEntry, Load, ModelFile, RepeatEntry},
+    model::{BlockSpec, Entry, LayerEntry, Load, ModelFile, RepeatEntry, Template},
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -32,6 +32,8 @@ pub struct Instance {
     pub blocks: Vec<Part>,
     /// How its attentions keep keys and values, where the model says it.
     pub cache: Option<Arc<CacheUse>>,
+    /// The path under which parameters without a tensor of their own are found, where that is not its own.
+    pub params: Option<String>,
     /// Tensors by parameter.
     pub load: Arc<Vec<(Ident, Load)>>,
     /// Streams by argument.
@@ -155,6 +157,10 @@ impl Expander<'_> {
             "{prefix}{}",
             entry.label.as_ref().map_or(&entry.layer.text, |l| &l.value)
         );
+        let shared = entry.params.as_ref().map(|template| self.shared_path(template));
+        if shared == Some(None) {
+            return;
+        }
         let count = self.paths.entry(base.clone()).or_insert(0);
         *count += 1;
         let path = if *count == 1 { base } else { format!("{base}_{count}") };
@@ -165,18 +171,35 @@ impl Expander<'_> {
             blocks,
             cache: None,
             load: Arc::new(entry.load.clone()),
+            params: shared.flatten(),
             streams: entry.inputs.clone(),
             taps: entry.taps.clone(),
             names: Arc::new(self.names.clone()),
         });
     }
 
+    /// The one path that a template names.
+    fn shared_path(&mut self, template: &Template) -> Option<String> {
+        let paths = self.names.template(template);
+        match &self.kept(paths)?[..] {
+            [path] => Some(path.clone()),
+            _ => {
+                let place = self.place(template.span);
+                let d = Diagnostic::new("bad-template", place, "`params` is one path, without a range");
+                self.kept(Err(d.help(
+                    "write the path of the entry whose parameters are shared: `params: layers.0.attention`",
+                )))
+            }
+        }
+    }
+
     fn blocks(&mut self, spec: &BlockSpec) -> Option<Vec<Part>> {
-        let parts: Vec<_> = spec
-            .blocks
-            .iter()
-            .map(|b| self.part(&b.name, &b.settings, DefKind::Block))
-            .collect();
+        let mut parts = Vec::new();
+        for block in &spec.blocks {
+            if self.holds(block.cond.as_ref()) {
+                parts.push(self.part(&block.name, &block.settings, DefKind::Block));
+            }
+        }
         parts.into_iter().collect()
     }
 

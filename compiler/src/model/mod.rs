@@ -8,6 +8,7 @@ pub mod expand;
 mod set;
 pub mod standard;
 pub(crate) mod unread;
+mod unused;
 pub mod values;
 pub mod weights;
 
@@ -180,6 +181,7 @@ pub fn read_text(
     }
     let (model, settings, mut remarks) = (outcome.model, outcome.settings, outcome.warnings);
     cache::fill_in(&mut caches, &outcome.policies);
+    remarks.extend(unused::warnings(id, &file, &library, &instances));
     remarks.extend(cache::unused_type(&model, &names, &file.caches));
     if let Some(v) = seqc_ir::verify::verify_model(&model).first() {
         let message = format!("this is a bug in seqc: {v}");

@@ -68,7 +68,8 @@ impl Tensors {
     pub fn source(&self, instance: &Instance, param: &str) -> Result<Param, Diagnostic> {
         let name = format!("{}.{param}", instance.path);
         let Some((_, load)) = instance.load.iter().find(|(k, _)| k.text == param) else {
-            let tensors = vec![name.clone()];
+            let path = instance.params.as_ref().unwrap_or(&instance.path);
+            let tensors = vec![format!("{path}.{param}")];
             return Ok(Param {
                 source: ParamSource { name, tensors },
                 place: instance.layer.place,

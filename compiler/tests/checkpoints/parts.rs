@@ -14,7 +14,12 @@ fn a_size_of_the_family_takes_the_place_of_the_same_in_a_part() {
     let path = dir.join("mine.yaml");
     write(&path, FAMILY);
     let (imported, _) = try_import(&dir, Some(&path)).unwrap_or_else(|said| panic!("{said}"));
-    holds(&imported.text, &["width: 4", "hidden: 8", "model.embed_tokens.weight"]);
+    holds(&imported.text, &["hidden: 8", "model.embed_tokens.weight"]);
+    assert!(
+        !imported.text.contains("width: "),
+        "nothing in the stack uses it: {}",
+        imported.text
+    );
     assert_eq!(imported.text.matches("hidden: ").count(), 2, "{}", imported.text);
 }
 

@@ -152,6 +152,16 @@ pub(super) fn more_cases() -> Vec<(&'static str, &'static str, String)> {
             "unknown-name",
             "  param w[d, d]\n  y[i] = w[i, j] * x[j]\n  y",
         ),
+        of(
+            "not-a-number-remainder",
+            "not-a-number",
+            "  dim batch = 0\n  if position() % batch == 0 then x else 0 * x",
+        ),
+        of(
+            "no-gradient-operation",
+            "no-gradient",
+            "  w = 2 * x\n  grad(sum(i: floor(w[i]) * w[i]), w)",
+        ),
         of("no-size-token", "no-size", "  y[t] = 0.5 * x[t - 1]\n  y"),
         of("no-shape-result", "no-shape", "  y = prev(z) * 0.5\n  z = tanh(y)\n  y"),
         of(

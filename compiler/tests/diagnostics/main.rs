@@ -100,6 +100,7 @@ fn every_message_has_a_snapshot() {
     seen.extend(of_doubts());
     seen.extend(of_quotients());
     seen.extend(of_readings());
+    seen.extend(of_unused());
     seen.extend(of_caches());
     for code in codes() {
         assert!(seen.contains(&code), "the message `{code}` has no snapshot");
@@ -209,6 +210,41 @@ fn of_checkpoints() -> Vec<String> {
 }
 
 /// Tensors that two parameters read in different ways, and such as nothing reads.
+/// Warnings about anything but the sizes of [`MODEL`], which are more than most layers need.
+fn doubts_of(built: &model::Built) -> Vec<Diagnostic> {
+    let mut found = built.warnings();
+    found.retain(|d| d.code != "unused");
+    found
+}
+
+/// What is defined and not used.
+fn of_unused() -> Vec<String> {
+    let layer = "layer thing(x: [d]; scale = 1, width = 3) -> [d] {
+  dim half = d / 2
+  dim wide = width
+  param w[d, d], b[d]
+  (a, c) = split(x, d / 2, d / 2)
+  lost = 2 * x
+  h = 0.5 * prev(h) + x
+  kept = w @ x
+  v[wide] = x[wide]
+  concat(a, a) + 0 * sum(i: v[i])
+}
+";
+    let model = MODEL.replace("thing: {}", "thing: {}\n    tap: {memory: kept, other: result}");
+    let dir = scratch("unused");
+    write(&dir.join("layer.seq"), layer.as_bytes());
+    write(&dir.join("model.yaml"), model.as_bytes());
+    let mut sources = Sources::default();
+    let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
+    let warnings = match built {
+        Ok(built) => built.warnings(),
+        Err(wrong) => panic!("{}", shown(&wrong, &sources, &dir)),
+    };
+    insta::assert_snapshot!("unused", shown(&warnings, &sources, &dir));
+    vec!["unused".to_owned()]
+}
+
 fn of_readings() -> Vec<String> {
     let layer = "layer thing(x: [d]) -> [d] {\n  param a[d], w[d, 2]\n  y[d] = sum(i: w[d, i]) * x[d] * a[d]\n  y\n}\n";
     let model = MODEL.replace("thing: {}", "thing: {}\n    load: {a: t, w: t}");
@@ -230,7 +266,7 @@ fn of_readings() -> Vec<String> {
     write(&dir.join("model.yaml"), model.as_bytes());
     let mut sources = Sources::default();
     let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
-    let warnings = built.map(|built| built.warnings()).unwrap_or_default();
+    let warnings = built.map(|built| doubts_of(&built)).unwrap_or_default();
     insta::assert_snapshot!("unread-tensors", shown(&warnings, &sources, &dir));
     vec!["two-shapes".to_owned(), "unread-tensors".to_owned()]
 }
@@ -254,12 +290,12 @@ fn of_files() -> Vec<String> {
     write(&dir.join("model.yaml"), model.as_bytes());
     let mut sources = Sources::default();
     let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
-    let warnings = built.map(|built| built.warnings()).unwrap_or_default();
+    let warnings = built.map(|built| doubts_of(&built)).unwrap_or_default();
     insta::assert_snapshot!("no-weights", shown(&warnings, &sources, &dir));
     let cached = MODEL.replace("weights:", "cache: {type: f16}\nweights:");
     write(&dir.join("cached.yaml"), cached.as_bytes());
     let built = model::read(&dir.join("cached.yaml"), &mut sources, &ReadOptions::default());
-    let warnings = built.map(|built| built.warnings()).unwrap_or_default();
+    let warnings = built.map(|built| doubts_of(&built)).unwrap_or_default();
     insta::assert_snapshot!("no-cache", shown(&warnings, &sources, &dir));
     let Err(wrong) = model::read(&dir.join("layer.seq"), &mut sources, &ReadOptions::default()) else {
         panic!("a layer file is no model");
@@ -276,7 +312,7 @@ fn of_doubts() -> Vec<String> {
         let mut sources = Sources::default();
         let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
         let warnings = match built {
-            Ok(built) => built.warnings(),
+            Ok(built) => doubts_of(&built),
             Err(wrong) => panic!("{}", shown(&wrong, &sources, &dir)),
         };
         let text = shown(&warnings, &sources, &dir);
@@ -304,7 +340,7 @@ fn of_quotients() -> Vec<String> {
         write(&dir.join("model.yaml"), caches::MODEL.as_bytes());
         let mut sources = Sources::default();
         let built = model::read(&dir.join("model.yaml"), &mut sources, &ReadOptions::default());
-        let warnings = built.map(|built| built.warnings()).unwrap_or_default();
+        let warnings = built.map(|built| doubts_of(&built)).unwrap_or_default();
         (warnings.len(), shown(&warnings, &sources, &dir))
     };
     let (count, text) = warnings("rounded-quotient", "last > members / n");

@@ -26,7 +26,7 @@ const LOSSES: &[(&str, &str)] = &[
     ("halves", "sum(i < 8: (w[i / 2] - 0.1 * i) ** 2)"),
     ("around", "sum(i: w[(i + 1) % 4] * w[i])"),
     ("largest", "max(i: 1.5 * w[i] + 0.1 * i) ** 2 + min(i: w[i] + 0.1 * i)"),
-    ("larger", "sum(i: max(w[i], 0.3) + min(w[i] * w[0], y[i] + 0.2))"),
+    ("larger", "sum(i: max(w[i], 0.33) + min(w[i] * w[0], y[i] + 0.2))"),
     ("choices", "sum(i: if w[i] > 0.4 then w[i] ** 2 else 3 * w[i])"),
     ("rows", "lookup(reshape(w, 4, 1), t)[0] ** 2 + w[t] * w[1]"),
     ("remainders", "sum(i: (w[i] + 0.05) % 2)"),
@@ -82,7 +82,8 @@ fn functions_give_several_results_and_streams_their_last_values() {
     let layer = "fn both(x: [d]) {\n  s = prev(s) + x\n  (s, 2 * x)\n}\nlayer thing(x: [d], t: int) {\n  (a, b) = both(x)\n  \
                  (c, e) = (b, a)\n  r = recent(x, 3)\n  y[d] = a[d] + c[d] - e[d] + 100 * r[0, d] + 10 * r[1, d] + r[2, d]\n  y\n}\n";
     let at = |n: usize, k: usize| n.checked_sub(k).map_or([0.0; 4], |n| ROWS[n].0);
-    let row = |n: usize| (0..4).map(|i| 2.0 * at(n, 0)[i] + 100.0 * at(n, 2)[i] + 10.0 * at(n, 1)[i] + at(n, 0)[i]);
+    let row =
+        |n: usize| (0..4).map(move |i| 2.0 * at(n, 0)[i] + 100.0 * at(n, 2)[i] + 10.0 * at(n, 1)[i] + at(n, 0)[i]);
     let wanted: Vec<Vec<f64>> = (0..4).map(|n| row(n).collect()).collect();
     let found = super::run_model("several", super::MODEL, &[("layer.seq", layer)], &ROWS);
     close("several", &found, &wanted);

@@ -2,6 +2,7 @@
 
 mod directions;
 mod gradients;
+mod stacks;
 mod time;
 
 use seqc::{

@@ -125,7 +125,13 @@ fn definitions() -> Value {
             reference("named"),
             {"type": "array", "description": "from the outside in", "items": {"anyOf": [{"type": "string"}, reference("named")]}},
         ]},
-        "named": {"type": "object", "properties": {}, "minProperties": 1, "maxProperties": 1, "additionalProperties": reference("settings")},
+        "named": {
+            "type": "object",
+            "properties": {"if": entry_key("if")},
+            "minProperties": 1,
+            "maxProperties": 2,
+            "additionalProperties": reference("settings"),
+        },
         "entry": {"anyOf": [
             {"type": "string", "description": "a layer without settings"},
             reference("repeat"),
@@ -173,9 +179,16 @@ fn entry_key(key: &str) -> Value {
             "parameter to checkpoint tensor; braces hold expressions, a list or a range stacks tensors",
             map_of(json!({"anyOf": [tensor(), {"type": "array", "items": tensor()}]})),
         ),
+        "params" => described(
+            "the path of another entry, whose parameters this one shares; braces hold expressions",
+            json!({"type": "string"}),
+        ),
         "if" => described("it is there only if this holds", reference("expression")),
         "in" => described("streams by argument name", names),
-        "tap" => described("definitions of this layer by the name of the stream they become", names),
+        "tap" => described(
+            "definitions of this layer, or `result`, by the name of the stream they become",
+            names,
+        ),
         _ => json!({}),
     }
 }

@@ -79,6 +79,7 @@ impl Reader<'_> {
                 "name" => entry.label = self.text(value, "a name for the layer"),
                 "block" => entry.block = self.block(value),
                 "load" => entry.load = self.load(value),
+                "params" => entry.params = self.template(value),
                 "if" => entry.cond = Some(self.expr(value)),
                 "in" => entry.inputs = self.names(value, "a mapping of arguments to streams"),
                 "tap" => entry.taps = self.names(value, "a mapping of streams to definitions"),
@@ -135,9 +136,12 @@ impl Reader<'_> {
             Kind::Scalar { .. } => Some(BlockRef {
                 name: self.word(node)?,
                 settings: Vec::new(),
+                cond: None,
             }),
             Kind::Map(entries) => {
-                if let [_, (second, _), ..] = &entries[..] {
+                let cond = node.get("if").map(|cond| self.expr(cond));
+                let named: Vec<&(Key, Node)> = entries.iter().filter(|(key, _)| key.text != "if").collect();
+                if let [_, (second, _), ..] = &named[..] {
                     let d = Diagnostic::error(
                         "wrong-type",
                         "several blocks are written as a list, from the outermost to the innermost",
@@ -146,10 +150,14 @@ impl Reader<'_> {
                     .help("`block: [outer, {inner: {eps: 1e-5}}]`");
                     self.diagnostics.push(d);
                 }
-                let (name, settings) = entries.first()?;
+                let Some((name, settings)) = named.first() else {
+                    self.wrong(node, "a block, a list of blocks or `none`");
+                    return None;
+                };
                 Some(BlockRef {
                     name: self.ident(name)?,
                     settings: self.values(settings, "a mapping of settings"),
+                    cond,
                 })
             }
             Kind::Null | Kind::List(_) => {
@@ -202,6 +210,7 @@ fn bare(layer: Ident, node: &Node) -> LayerEntry {
         label: None,
         block: None,
         load: Vec::new(),
+        params: None,
         cond: None,
         inputs: Vec::new(),
         taps: Vec::new(),

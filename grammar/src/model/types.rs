@@ -103,6 +103,8 @@ pub struct BlockRef {
     pub name: Ident,
     /// Its settings.
     pub settings: Vec<(Ident, Value)>,
+    /// Condition under which it is there.
+    pub cond: Option<Expr>,
 }
 
 /// An element of the stack.
@@ -140,6 +142,8 @@ pub struct LayerEntry {
     pub block: Option<BlockSpec>,
     /// Tensors by parameter: `q_proj`, `pre_norm.weight`.
     pub load: Vec<(Ident, Load)>,
+    /// The path under which its parameters are found, where that is not its own.
+    pub params: Option<Template>,
     /// Condition under which it is there.
     pub cond: Option<Expr>,
     /// Streams by argument.

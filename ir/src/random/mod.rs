@@ -83,7 +83,7 @@ fn generate(rng: Rng, size: usize, d: usize, causal: bool) -> RandomGraph {
     let mut g = Generator::new(rng, d, causal);
     if !causal {
         g.attention();
-        g.from_the_end();
+        g.backward();
     }
     for _ in 0..size {
         g.construct();
@@ -150,7 +150,7 @@ impl Generator {
             13 | 14 => self.recurrence(),
             15 | 16 => self.large(),
             17 if self.causal || self.rng.once_in(2) => self.indexed_product(),
-            17 => self.from_the_end(),
+            17 => self.backward(),
             _ => self.attention(),
         };
         self.pool.push(made);

@@ -35,7 +35,7 @@ impl Generator {
     }
 
     /// A stream from its end: a value, or a recurrence that runs over the sequence from its end.
-    pub(super) fn from_the_end(&mut self) -> Value {
+    pub(super) fn backward(&mut self) -> Value {
         let x = self.pick();
         let reversed = self.graph.reverse(x);
         if self.rng.once_in(3) {
