@@ -2,11 +2,10 @@
 //! that nothing is decided twice.
 
 use crate::{
-    attention::cache_sharing::{Site, cache_sharing},
+    attention::caches::{Caches, Site},
     plan::{Plan, Settings},
 };
 use seqc_ir::{Graph, Model, Value};
-use std::collections::HashMap;
 
 /// A model after the passes, with the plan of each kind of layer.
 #[derive(Clone, Debug)]
@@ -17,8 +16,8 @@ pub struct PlannedModel<'m> {
     pub settings: Settings,
     /// The plan of each kind of layer, in the order of the model's kinds.
     pub plans: Vec<Plan>,
-    /// Attentions that read the cache of an earlier call, and whose.
-    pub shared: HashMap<Site, Site>,
+    /// What its attentions keep.
+    pub caches: Caches,
 }
 
 impl<'m> PlannedModel<'m> {
@@ -29,7 +28,7 @@ impl<'m> PlannedModel<'m> {
         let attentions: Vec<_> = plans.iter().map(|plan| &plan.attentions).collect();
         PlannedModel {
             model,
-            shared: cache_sharing(model, &attentions),
+            caches: Caches::new(model, &attentions),
             plans,
             settings,
         }
@@ -43,7 +42,7 @@ impl<'m> PlannedModel<'m> {
     /// Whether a call carries anything of its own from token to token.
     pub fn carries(&self, call: usize) -> bool {
         let kind = self.model.calls[call].kind.0 as usize;
-        let elsewhere = |value| self.shared.contains_key(&Site { call, value });
+        let elsewhere = |value| self.caches.elsewhere(Site { call, value }).is_some();
         self.plans[kind].carries(self.graph(kind), elsewhere)
     }
 
@@ -52,8 +51,8 @@ impl<'m> PlannedModel<'m> {
     pub fn readers(&self, kind: usize) -> Vec<Value> {
         let calls = &self.model.calls;
         let of_kind = self
-            .shared
-            .keys()
+            .caches
+            .readers()
             .filter(|site| calls[site.call].kind.0 as usize == kind);
         let mut found: Vec<Value> = of_kind.map(|site| site.value).collect();
         found.sort_unstable();

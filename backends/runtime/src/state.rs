@@ -166,9 +166,13 @@ impl State {
         pinned..usize::try_from(end).unwrap_or(usize::MAX).max(pinned)
     }
 
-    /// A number in an entry of constant size.
+    /// A number in an entry of constant size, or in one that shares it.
     pub(crate) fn word(&self, word: Word) -> Option<u64> {
-        let Some(Entry::Piece(region)) = self.entries.get(word.entry) else {
+        let entry = match self.entries.get(word.entry) {
+            Some(Entry::Shared(with)) => self.entries.get(*with),
+            entry => entry,
+        };
+        let Some(Entry::Piece(region)) = entry else {
             return None;
         };
         let bytes = region.bytes().get(word.word.checked_mul(8)?..)?;

@@ -154,13 +154,22 @@ impl Attention<'_, '_> {
 
     /// The new keys go into the cache, unless another call's cache, which is read here, has them already.
     fn append_unless_shared(&self, f: &mut Func) {
-        let Some(n) = self.cx.layer.readers.iter().position(|reader| *reader == self.v) else {
+        if !self.cx.layer.readers.contains(&self.v) {
             return self.append(f);
+        }
+        let reads = self.reads_another(f);
+        let own = f.not(reads);
+        f.if_then(own, |f| self.append(f));
+    }
+
+    /// Whether another call's cache is read, which has the new keys already.
+    pub(super) fn reads_another(&self, f: &mut Func) -> Val {
+        let Some(n) = self.cx.layer.readers.iter().position(|reader| *reader == self.v) else {
+            return f.i1(false);
         };
         let (bit, zero) = (f.i64(1_i64 << n), f.i64(0));
         let bit = f.and(self.cx.args.shared, bit);
-        let own = f.cmp(Cmp::Eq, bit, zero);
-        f.if_then(own, |f| self.append(f));
+        f.cmp(Cmp::Ne, bit, zero)
     }
 
     fn append(&self, f: &mut Func) {

@@ -51,6 +51,7 @@ fn run(attention: &Attention<'_, '_>, f: &mut Func) {
         angles,
         tables,
         numbers: [attention.position, cx.prompt(f), attention.count],
+        reads: attention.reads_another(f),
         scratch: cx.args.scratch,
         team: [attention.turn.tid, attention.turn.threads],
         thread: cx.args.tid,

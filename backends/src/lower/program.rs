@@ -12,7 +12,7 @@ use seqc_abi::{Call, Descriptor, Elem, Level, ParamSlot, Rows, RowsAt, StateKind
 use seqc_formats::Encoding;
 use seqc_ir::{Model, Ty};
 use seqc_passes::{
-    attention::cache_sharing::Site,
+    attention::caches::Site,
     kept::Kept,
     plan::{Plan, layout},
     planned::PlannedModel,
@@ -45,7 +45,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         streams: &streams,
         constants: &constants,
         states: &states,
-        shared: &planned.shared,
+        caches: &planned.caches,
         level,
     };
     let mut module = Module::default();
@@ -116,7 +116,9 @@ fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
         states.extend(own.map(|(slot, kept)| Entry { call: n, slot, kept }));
         for (at, source) in slots::sources(layer).iter().enumerate() {
             let Source::Cache(v, part) = source else { continue };
-            let Some(owner) = planned.shared.get(&Site { call: n, value: *v }) else {
+            let site = Site { call: n, value: *v };
+            let kept = layer.schedule.attention(*v).is_kept_of_tokens(*part);
+            let Some(owner) = planned.caches.elsewhere(site).filter(|_| kept) else {
                 continue;
             };
             let of_owner = &layers[model.calls[owner.call].kind.0 as usize];

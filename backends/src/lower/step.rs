@@ -10,9 +10,9 @@ use super::{
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::{Level, symbols};
 use seqc_ir::{Model, StreamId};
-use seqc_passes::attention::cache_sharing::Site;
+use seqc_passes::attention::caches::{Caches, Site};
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     ops::Range,
 };
 
@@ -29,8 +29,8 @@ pub(super) struct Driver<'a> {
     pub(super) constants: &'a [usize],
     /// State entries of each kind.
     pub(super) states: &'a [usize],
-    /// Attentions that read the cache of an earlier call.
-    pub(super) shared: &'a HashMap<Site, Site>,
+    /// The model's caches.
+    pub(super) caches: &'a Caches,
     /// By which both functions are named.
     pub(super) level: Level,
 }
@@ -62,7 +62,7 @@ impl Driver<'_> {
             let kind = call.kind.0 as usize;
             let readers = self.layers[kind].readers.iter().enumerate();
             let shared = readers
-                .filter(|(_, v)| self.shared.contains_key(&Site { call: n, value: **v }))
+                .filter(|(_, v)| self.caches.elsewhere(Site { call: n, value: **v }).is_some())
                 .fold(0, |bits, (at, _)| bits | 1_i64 << at);
             let mut record = vec![kind as i64, params as i64, constants as i64, states as i64, shared];
             record.extend(call.args.iter().chain(&call.results).map(|s| i64::from(s.0)));

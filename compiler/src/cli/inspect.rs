@@ -1,7 +1,7 @@
 //! `seqc inspect` and `seqc explain`.
 
 use super::{
-    compare, parameters,
+    caches, compare, parameters,
     session::{ModelArgs, Session, WRONG},
 };
 use crate::{
@@ -11,14 +11,9 @@ use crate::{
 use clap::Args;
 use seqc_abi::{Family, PAGE_TOKENS, StateKind, StateSlot};
 use seqc_backends::lower::Entry;
-use seqc_ir::Model;
-use seqc_passes::{kept::Kept, plan::Plan};
+use seqc_passes::{kept::Kept, plan::Plan, planned::PlannedModel};
 use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-    path::PathBuf,
-};
+use std::{fmt::Write, path::PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -87,7 +82,7 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
     let planned = backend::plan(&canonical, built.meta.max_context, Family::HERE.highest());
     let entries = backend::manifest(&planned);
     let chunk = planned.settings.max_chunk;
-    let mut found = describe(&built, &entries, lengths);
+    let mut found = describe(&built, &planned, &entries, lengths);
     if let Some(lengths) = lengths.filter(|_| entries.iter().any(|e| matches!(e.kept, Kept::Entries { .. }))) {
         let most = entries.iter().map(|entry| most_bytes(entry, lengths.prompt, chunk));
         found["prompt_bytes"] = most.sum::<usize>().into();
@@ -96,12 +91,12 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
     let text = if args.json {
         format!("{found}\n")
     } else {
-        text(&built, &entries, &found)
+        text(&built, &planned, &entries, &found)
     };
     session.print(&text)
 }
 
-fn describe(built: &Built, entries: &[Entry], lengths: Option<Lengths>) -> Value {
+fn describe(built: &Built, planned: &PlannedModel<'_>, entries: &[Entry], lengths: Option<Lengths>) -> Value {
     let (parameters, bytes) = distinct_parameters(&built.model);
     let stream = |name: &str, ty: &seqc_ir::Ty| json!({"name": name, "shape": ty.sizes(), "type": ty.elem.to_string()});
     let mut found = json!({
@@ -116,6 +111,7 @@ fn describe(built: &Built, entries: &[Entry], lengths: Option<Lengths>) -> Value
         "max_context": built.meta.max_context,
         "inputs": built.model.inputs.iter().map(|i| stream(&i.name, &i.ty)).collect::<Vec<_>>(),
         "outputs": built.model.outputs.iter().map(|(name, _)| json!({"name": name})).collect::<Vec<_>>(),
+        "caches": caches::list(planned),
         "state": entries.iter().map(|entry| slot(&entry.slot)).collect::<Vec<_>>(),
     });
     if let Some(lengths) = lengths {
@@ -177,7 +173,7 @@ fn slot(s: &StateSlot) -> Value {
     })
 }
 
-fn text(built: &Built, entries: &[Entry], found: &Value) -> String {
+fn text(built: &Built, planned: &PlannedModel<'_>, entries: &[Entry], found: &Value) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = writeln!(
@@ -188,6 +184,7 @@ fn text(built: &Built, entries: &[Entry], found: &Value) -> String {
     let named = built.meta.weights.is_some();
     let _ = writeln!(out, "parameters:");
     out.push_str(&parameters::text(&built.model, named));
+    out.push_str(&caches::text(planned));
     let _ = writeln!(out, "state:");
     for (n, Entry { slot: s, .. }) in entries.iter().enumerate() {
         let grows = match s.kind {
@@ -232,7 +229,6 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
     let planned: Vec<_> = levels
         .map(|level| backend::plan(&canonical, built.meta.max_context, level))
         .collect();
-    let entries = backend::manifest(&planned[0]);
     let mut out = String::new();
     for (n, kind) in built.model.kinds.iter().enumerate() {
         let calls: Vec<&str> = built
@@ -254,24 +250,9 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
         for line in explain::layer(&canonical.kinds[n].graph, &plans).lines() {
             let _ = writeln!(out, "  {line}");
         }
-        for line in shared(&built.model, n, &entries) {
+        for line in caches::of_kind(&planned[0], n) {
             let _ = writeln!(out, "  {line}");
         }
     }
     session.print(&out)
-}
-
-/// Which layers of a kind keep no keys and values of their own, and whose they read.
-fn shared(model: &Model, kind: usize, entries: &[Entry]) -> Vec<String> {
-    let mut readers: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-    for entry in entries.iter().filter(|e| model.calls[e.call].kind.0 as usize == kind) {
-        if let StateKind::Shared { with } = entry.slot.kind {
-            readers.entry(&entries[with].slot.layer).or_default().insert(entry.call);
-        }
-    }
-    let line = |(owner, calls): (&str, BTreeSet<usize>)| {
-        let names: Vec<&str> = calls.iter().map(|n| model.calls[*n].name.as_str()).collect();
-        format!("attention reads the cache of {owner}: {}", names.join(", "))
-    };
-    readers.into_iter().map(line).collect()
 }

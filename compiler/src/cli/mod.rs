@@ -1,6 +1,7 @@
 //! The command line: commands, their options, and exit statuses.
 
 mod build;
+mod caches;
 mod check;
 mod compare;
 mod eval;

@@ -4,7 +4,6 @@ use super::{recurrence::considered, words::counted};
 use seqc_formats::Encoding;
 use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
-    attention::policy_entries::Share,
     conv_partition::ConvPartition,
     plan::{Decision, Plan, Subject},
 };
@@ -26,10 +25,7 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
                 out,
                 "attention, {heads} query heads, {} key heads, {form}: scores are not materialised; KV cache of {} tokens{stored}",
                 graph.ty(operands[1]).dims[0].size,
-                match &known.policy {
-                    Some(policy) => policy.words(Share::All),
-                    None => known.rate.bound(&known.span),
-                },
+                known.entries(),
             );
         }
         Op::LongConv => describe_filter(out, graph, plan, v),

@@ -1,8 +1,12 @@
 //! What the predicate and the score of an attention imply: computed once and
 //! stored in the plan.
 
-use super::{clock_rate::ClockRate, policy_entries::PolicyEntries, span::AttentionSpan};
-use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Op, PairExpr, PairLeaf, UnaryOp, Value};
+use super::{
+    clock_rate::ClockRate,
+    policy_entries::{PolicyEntries, Share},
+    span::AttentionSpan,
+};
+use seqc_ir::{AttendSpec, BinaryOp, Graph, Op, PairExpr, PairLeaf, UnaryOp, Value};
 use std::{collections::HashMap, fmt};
 
 /// What is known of one attention from its expressions alone.
@@ -24,9 +28,6 @@ pub struct PairAnalysis {
     pub operations: usize,
     /// How many entries its cache policy keeps, where it has one.
     pub policy: Option<PolicyEntries>,
-    /// Another attention over the same keys and values may read this cache: it is the keys and values of all tokens, and
-    /// nothing else.
-    pub is_shareable: bool,
 }
 
 /// Tokens that see one another only.
@@ -85,8 +86,17 @@ impl PairAnalysis {
                 let heads = graph.ty(operands[1]).dims[0].size;
                 PolicyEntries::new(policy, heads)
             }),
-            is_shareable: is_shareable(spec),
         })
+    }
+}
+
+impl PairAnalysis {
+    /// How many tokens are kept, in the length of the context.
+    pub fn entries(&self) -> String {
+        match &self.policy {
+            Some(policy) => policy.words(Share::All),
+            None => self.rate.bound(&self.span),
+        }
     }
 }
 
@@ -94,10 +104,6 @@ impl PairAnalysis {
 fn operations(spec: &AttendSpec) -> usize {
     let exprs = [&spec.predicate, &spec.score].into_iter().flatten();
     exprs.map(PairExpr::operations).sum()
-}
-
-fn is_shareable(spec: &AttendSpec) -> bool {
-    spec.causal && spec.clock == Clock::Every && spec.key_streams == 0 && spec.has_values() && spec.policy.is_none()
 }
 
 impl Segment {

@@ -1,7 +1,7 @@
 //! Attention: what its expressions imply, which keys a cache keeps, how often there is one, how many of them a policy keeps, and which caches are one.
 
 pub mod analysis;
-pub mod cache_sharing;
+pub mod caches;
 pub mod clock_rate;
 pub mod evict_behind_window;
 pub mod policy_entries;

@@ -31,6 +31,7 @@ mod readme;
 mod scores;
 mod selections;
 mod serve;
+mod shared_caches;
 mod size;
 mod smollm2;
 mod states;

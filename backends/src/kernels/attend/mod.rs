@@ -64,6 +64,12 @@ impl Attend {
             .collect()
     }
 
+    /// Whether a state entry follows from the tokens that were appended, and from no query: attentions that share a cache share it.
+    pub fn is_kept_of_tokens(&self, entry: usize) -> bool {
+        let governed = self.governed();
+        governed.is_none_or(|governed| governed.is_kept_of_tokens(governed.slots()[entry].part))
+    }
+
     /// Byte offset in a thread's scratch of the list that [`Attend::ticks`] fills.
     pub fn list_offset(&self) -> usize {
         4 * layout::Scratch::new(self).list

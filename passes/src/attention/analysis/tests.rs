@@ -76,7 +76,6 @@ fn keys_of_a_clock_are_counted_in_ticks() {
         " %10,",
     );
     assert_eq!(of_clock.to_string(), "keeps min(T / 8, 9)");
-    assert!(!of_clock.is_shareable);
 }
 
 #[test]

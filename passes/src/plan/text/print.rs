@@ -1,6 +1,7 @@
 //! Printing of plans.
 
 use crate::{
+    attention::caches::{CacheId, Site},
     plan::{
         Chunked, Factor, Term, Write,
         types::{Buffer, BufferId, Kernel, Matmul, Nest, Plan, Scan, row_major},
@@ -48,7 +49,7 @@ impl Display for PlanText<'_> {
     }
 }
 
-/// The plans of all kinds of layers of a model, and which attentions read another layer's cache.
+/// The plans of all kinds of layers of a model, and its caches.
 #[derive(Clone, Copy, Debug)]
 pub struct PlannedText<'a>(pub &'a PlannedModel<'a>);
 
@@ -66,12 +67,20 @@ impl Display for PlannedText<'_> {
             }
             write!(f, "{}", plan.text(planned.graph(n)))?;
         }
-        let mut shared: Vec<_> = planned.shared.iter().collect();
-        shared.sort_unstable_by_key(|(reader, _)| (reader.call, reader.value));
-        for (reader, owner) in shared {
-            let (own, other) = (&calls[reader.call].name, &calls[owner.call].name);
-            let (v, of) = (reader.value, owner.value);
-            writeln!(f, "// {own} {v} reads the cache of {other} {of}")?;
+        let name = |site: &Site| format!("{} {}", calls[site.call].name, site.value);
+        for (n, cache) in planned.caches.all.iter().enumerate() {
+            let id = CacheId(n);
+            let kind = calls[cache.owner.call].kind.0 as usize;
+            let kept = planned.plans[kind].attentions[&cache.owner.value].entries();
+            write!(f, "// cache {id} of {}: {kept} tokens", name(&cache.owner))?;
+            if !cache.readers.is_empty() {
+                let readers: Vec<String> = cache.readers.iter().map(name).collect();
+                write!(f, "; read by {}", readers.join(", "))?;
+            }
+            if let Some((other, why)) = cache.beside {
+                write!(f, "; not {other}: {why}")?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

@@ -25,7 +25,13 @@ pub(super) struct NewRows {
 }
 
 impl Governed<'_> {
+    /// Appends rows, unless another layer has.
     pub(super) fn append(&self, f: &mut Func, args: &Args, rows: NewRows) {
+        let own = f.not(args.reads);
+        f.if_then(own, |f| self.append_rows(f, args, rows));
+    }
+
+    fn append_rows(&self, f: &mut Func, args: &Args, rows: NewRows) {
         let (low, high) = (f.add(rows.base, rows.first), f.add(rows.base, rows.end));
         let size = f.i64(PAGE as i64);
         let (from, to) = (f.udiv(low, size), ceil_div(f, high, size));

@@ -49,6 +49,8 @@ parameters! {
         prompt: Ty::I64,
         /// Rows.
         count: Ty::I64,
+        /// Another layer's cache is read, which has these tokens already: nothing is appended and nothing closed.
+        reads: Ty::I1,
         /// Scratch, of all threads in `govern` and of this thread everywhere else.
         scratch: Ty::SCRATCH,
     }
@@ -89,6 +91,8 @@ pub struct Arguments {
     pub tables: [Val; 3],
     /// Position in the sequence of row 0, position behind the prompt, rows.
     pub numbers: [Val; 3],
+    /// Whether another layer's cache is read.
+    pub reads: Val,
     /// Scratch of all threads.
     pub scratch: Val,
     /// Whose turn it is to get the first key head, and how many threads there are.
@@ -118,6 +122,7 @@ impl Governed<'_> {
         list.push(given.angles.unwrap_or(words));
         list.extend(given.tables);
         list.extend(given.numbers);
+        list.push(given.reads);
         list.push(given.scratch);
         list.extend(given.team);
         list.extend([given.thread, given.barrier]);

@@ -109,7 +109,7 @@ impl Governed<'_> {
     pub(super) fn row(&self, f: &mut Func, args: &Args, group: Val, row: Val, together: Option<Val>) {
         let p = self.first(f, args);
         let (first, one) = (f.load(p, Ty::I64), f.i64(1));
-        let before = self.load_word(f, args.words, group, Word::Entries);
+        let before = self.entries_before(f, args, group, first);
         let passed = f.sub(row, first);
         let last = f.add(before, passed);
         let numbers = self.numbers_at(f, args, group, row, last);
@@ -148,8 +148,17 @@ impl Governed<'_> {
         });
     }
 
+    /// Entries of a key head before a row, all rows before which have been run. Where none leaves, that is its position: another layer, whose
+    /// cache is read, may have appended more.
+    pub(super) fn entries_before(&self, f: &mut Func, args: &Args, group: Val, row: Val) -> Val {
+        if self.evicts() {
+            return self.load_word(f, args.words, group, Word::Entries);
+        }
+        f.add(args.position, row)
+    }
+
     /// Whether memories decide which entries a token sees, or where.
-    fn sees_memories(&self) -> bool {
+    pub(super) fn sees_memories(&self) -> bool {
         let memories = MEMORIES..self.policy.stream_of(0);
         let is_memory = |e: &PairExpr| matches!(e, PairExpr::KeyStream(n) if memories.contains(n));
         let sights = self.policy.sights.iter().flat_map(|s| s.seen.iter().chain([&s.key]));

@@ -178,7 +178,7 @@ impl Governed<'_> {
         let (mut function, args, own) = self.function("run", &[Ty::I64; 3]);
         let f = &mut function;
         let [group, first, end] = [own[0], own[1], own[2]];
-        let before = self.load_word(f, args.words, group, Word::Entries);
+        let before = self.entries_before(f, &args, group, first);
         let base = f.sub(before, first);
         let rows = NewRows {
             group,

@@ -13,7 +13,7 @@ use super::{
     run::{RowBlock, Rows},
     states::Word,
 };
-use crate::kernel::{Cmp, Func, Team, TeamRange, Ty, Val};
+use crate::kernel::{Cmp, Func, Team, TeamRange, Val};
 
 /// The threads, and what they need to meet.
 #[derive(Clone, Copy)]
@@ -37,9 +37,7 @@ impl Governed<'_> {
             return otherwise(f);
         }
         let (one, size) = (f.i64(1), f.i64(PAGE as i64));
-        // Not that of a key head: other threads may have run theirs.
-        let entries = f.load(args.words, Ty::I64);
-        let entries = f.add(entries, one);
+        let entries = f.add(args.position, one);
         let pages = ceil_div(f, entries, size);
         let single = f.cmp(Cmp::Eq, args.count, one);
         let several = f.cmp(Cmp::Gt, threads.team.threads, one);

@@ -158,6 +158,8 @@ pub(super) struct Extra {
 pub(super) struct ChoiceScratch {
     /// The query at hand `[E]`.
     pub(super) query: usize,
+    /// The same, turned: the channels of its pairs `[2][pairs]`.
+    pub(super) turned: usize,
     /// What a query head has found: see `Found` there.
     pub(super) found: usize,
     /// Sums of values, in panels.
@@ -218,6 +220,16 @@ impl Governed<'_> {
     /// Bytes of scratch for each thread, a multiple of 64.
     pub fn scratch_bytes(&self) -> usize {
         self.extra().bytes
+    }
+
+    /// Whether what a part holds follows from the tokens whose entries there are, and from no query: layers that share a cache share it.
+    pub fn is_kept_of_tokens(&self, part: Part) -> bool {
+        match part {
+            Part::Words | Part::Keys | Part::Values | Part::Numbers(_) => true,
+            Part::KeyCodes | Part::ValueCodes | Part::BlockVectors(_) => true,
+            Part::BlockNumbers(n) => self.is_of_closed(n),
+            Part::Channels | Part::Queries | Part::Given => false,
+        }
     }
 
     /// Number of the state entry of a part.

@@ -40,13 +40,7 @@ impl Governed<'_> {
         };
         let count = self.number_of_all(f, numbers, count);
         let count = count_of(f, count);
-        // The largest value that at least `count` entries reach.
-        let (low, high) = (f.i64(NOTHING + 1), f.i64(i64::from(i32::MAX)));
-        let steps = f.i64(32);
-        let least = self.halve(f, [low, high], steps, |f, middle| {
-            let found = self.count(f, &search, |f, key, _| against(f, Cmp::Ge, key, middle));
-            f.cmp(Cmp::Ge, found, count)
-        });
+        let least = self.least_of_best(f, &search, count);
         let above = self.count(f, &search, |f, key, _| against(f, Cmp::Gt, key, least));
         let left = f.sub(count, above);
         // Of those with this value the first ones: the smallest position up to which there are as many. Mostly that is all of them.
@@ -89,6 +83,29 @@ impl Governed<'_> {
             let p = self.vector_of(f, args, to, numbers.group, at);
             f.store(chosen, p);
         });
+    }
+
+    /// A value that as many as `count` entries reach, or the largest one that more of them do.
+    fn least_of_best(&self, f: &mut Func, search: &Search<'_>, count: Val) -> Val {
+        let (zero, one, two, steps) = (f.i64(0), f.i64(1), f.i64(2), f.i64(32));
+        let (low, high) = (f.i64(NOTHING + 1), f.i64(i64::from(i32::MAX)));
+        let ends = f.for_loop(zero..steps, one, &[low, high], |f, _, ends| {
+            let open = f.cmp(Cmp::Lt, ends[0], ends[1]);
+            f.if_else(
+                open,
+                |f| {
+                    let middle = middle_of(f, ends, [one, two]);
+                    let found = self.count(f, search, |f, key, _| against(f, Cmp::Ge, key, middle));
+                    let (enough, exact) = (f.cmp(Cmp::Ge, found, count), f.cmp(Cmp::Eq, found, count));
+                    let below = f.sub(middle, one);
+                    let high = f.select(enough, ends[1], below);
+                    // Nothing between this value and a larger one that as many entries reach is an entry's.
+                    vec![f.select(enough, middle, ends[0]), f.select(exact, middle, high)]
+                },
+                |_| ends.to_vec(),
+            )
+        });
+        ends[0]
     }
 
     /// The largest position of a tie that is chosen, of this key head, where `left` ties of all heads are, `last` is the largest position of
@@ -194,16 +211,20 @@ impl Governed<'_> {
     fn halve(&self, f: &mut Func, [low, high]: [Val; 2], steps: Val, holds: impl FnOnce(&mut Func, Val) -> Val) -> Val {
         let (zero, one, two) = (f.i64(0), f.i64(1), f.i64(2));
         let ends = f.for_loop(zero..steps, one, &[low, high], |f, _, ends| {
-            // Rounded up, so that the last two numbers differ.
-            let sum = f.add(ends[0], ends[1]);
-            let sum = f.add(sum, one);
-            let middle = f.floor_div(sum, two);
+            let middle = middle_of(f, ends, [one, two]);
             let good = holds(f, middle);
             let below = f.sub(middle, one);
             vec![f.select(good, middle, ends[0]), f.select(good, ends[1], below)]
         });
         ends[0]
     }
+}
+
+/// The number between two others, rounded up, so that it differs from the lower one where they do.
+fn middle_of(f: &mut Func, ends: &[Val], [one, two]: [Val; 2]) -> Val {
+    let sum = f.add(ends[0], ends[1]);
+    let sum = f.add(sum, one);
+    f.floor_div(sum, two)
 }
 
 /// Compares a vector of keys or positions with a number.

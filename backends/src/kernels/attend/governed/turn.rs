@@ -32,7 +32,7 @@ impl Governed<'_> {
 
     /// Pairs of which cosines and sines are kept, in whole vectors.
     pub(super) fn turned_pairs(&self) -> usize {
-        let some = (0..self.policy.sights.len()).any(|sight| self.turns_by_slots(sight));
+        let some = self.chooses() || (0..self.policy.sights.len()).any(|sight| self.turns_by_slots(sight));
         let turn = self.policy.turn.filter(|_| some);
         turn.map_or(0, |turn| turn.pairs.next_multiple_of(16))
     }

@@ -1,8 +1,8 @@
 //! What queries choose: blocks of entries are closed (`close`), every query head computes numbers of closed blocks (`search`) and attends
 //! to the entries that its sights show it (`see`), and memories are updated by the weights that it gave (`given`).
 //!
-//! Tokens whose queries choose are run one after another (`tokens`): entries and memories by key heads, choices by query heads, with barriers
-//! between. A block's numbers lie as entries' numbers do, with blocks in the place of entries and query heads in that of key heads, so
+//! Rows whose queries choose are run in two steps, entries and blocks by key heads and then choices and attention by query heads, with a barrier between (`rows`);
+//! where a token's choice depends on other heads or on what earlier tokens left, one token after another with barriers between (`tokens`). A block's numbers lie as entries' numbers do, with blocks in the place of entries and query heads in that of key heads, so
 //! that they are ranked and reduced by the same code.
 
 mod close;
@@ -10,11 +10,14 @@ mod closing;
 mod given;
 mod halving;
 mod products;
+mod query_sums;
+mod rows;
 mod search;
 mod see;
 mod span;
 mod stored;
 mod tokens;
+mod turned;
 
 use super::{
     Governed,
@@ -151,7 +154,6 @@ impl Governed<'_> {
 
     /// The same as entries.
     pub(super) fn block_slots(&self) -> Vec<Slot> {
-        let arrays = self.block_arrays();
         let (heads, groups, e) = (self.attend.heads, self.attend.groups, self.attend.key_dim);
         let each = |share, bytes: usize| Needs::Each {
             bytes: bytes as f64,
@@ -164,8 +166,7 @@ impl Governed<'_> {
                 self.paged(part, &format!("block{n}"), vec![rows, e], 4 * PAGE * rows * e, needs)
             }
             Part::BlockNumbers(n) => {
-                let closing = self.blocks_policy().map_or(0, |b| b.closing.len());
-                let kept = arrays.of[..closing].contains(&Some(n));
+                let kept = self.is_of_closed(n);
                 let needs = match self.found_by_search(n).filter(|_| self.choices_last()) {
                     // The numbers of the blocks that were found.
                     Some(count) => Needs::Bytes(4 * count * heads),
@@ -202,6 +203,12 @@ impl Governed<'_> {
         arrays.into_iter().filter_map(choice).collect()
     }
 
+    /// Whether an array has numbers of closed blocks that queries choose by.
+    pub(super) fn is_of_closed(&self, array: usize) -> bool {
+        let closing = self.blocks_policy().map_or(0, |b| b.closing.len());
+        self.block_arrays().of[..closing].contains(&Some(array))
+    }
+
     /// How many blocks a search finds whose result is an array.
     fn found_by_search(&self, array: usize) -> Option<usize> {
         let (arrays, blocks) = (self.block_arrays(), self.blocks_policy()?);
@@ -229,6 +236,7 @@ impl Governed<'_> {
         let within = blocks.is_some_and(|b| b.reads_queries());
         ChoiceScratch {
             query: take(some * width),
+            turned: take(2 * some * self.turned_pairs()),
             found: take(some * 16),
             sums: take(some * self.attend.value_width()),
             weights: take(some * 16),

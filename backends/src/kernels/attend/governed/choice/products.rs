@@ -2,7 +2,10 @@
 
 use super::{
     super::{
-        super::layout::{PAGE, float_at, numbers_at, row_at},
+        super::{
+            layout::{PAGE, float_at, numbers_at, row_at},
+            pair::Pair,
+        },
         Governed,
         code_layout::Side,
         define::{identity, joined},
@@ -15,7 +18,7 @@ use crate::{
     kernels::{dequant::plain_vector, lanes::fold},
 };
 use seqc_ir::{
-    PairExpr, ReduceOp,
+    BinaryOp, PairExpr, ReduceOp,
     policy::{Definition, Kind},
 };
 
@@ -212,21 +215,42 @@ impl Governed<'_> {
             self.read_keys(f, args, group, at.page);
         }
         let keys = self.stored(f, args, [group, at.page], Side::Keys);
-        let (zero, one, width) = (f.i64(0), f.i64(1), f.i64(attend.key_dim as i64));
+        // Several sums, for one would wait for itself.
+        let at_once = [4, 2, 1]
+            .into_iter()
+            .find(|n| attend.key_dim.is_multiple_of(*n))
+            .unwrap_or(1);
+        let (zero, step, width) = (f.i64(0), f.i64(at_once as i64), f.i64(attend.key_dim as i64));
         let none = f.zero(self.vector());
-        let sums = f.for_loop(zero..width, one, &[none], |f, channel, sums| {
-            let p = f.gep(query, channel, Scalar::F32);
-            let q = f.load(p, Ty::F32);
-            let q = f.splat(q, lanes);
-            let row = numbers_at(f, keys.base, channel, PAGE, keys.elem);
-            let p = f.gep(row, at.start, keys.elem);
-            let k = plain_vector(f, keys.stored, p, lanes, None);
-            let scalars = self.scalars(f, numbers, [block, channel], e);
-            let mut streams: Vec<Val> = scalars.into_iter().map(|x| f.splat(x, lanes)).collect();
-            streams.push(k);
-            let x = numbers.pair(lanes, block, Some(q), streams).real(f, e);
-            vec![f.add(sums[0], x)]
+        let sums = f.for_loop(zero..width, step, &vec![none; at_once], |f, first, sums| {
+            let mut next = Vec::new();
+            for (n, sum) in sums.iter().enumerate() {
+                let n = f.i64(n as i64);
+                let channel = f.add(first, n);
+                let p = f.gep(query, channel, Scalar::F32);
+                let q = f.load(p, Ty::F32);
+                let q = f.splat(q, lanes);
+                let row = numbers_at(f, keys.base, channel, PAGE, keys.elem);
+                let p = f.gep(row, at.start, keys.elem);
+                let k = plain_vector(f, keys.stored, p, lanes, None);
+                let scalars = self.scalars(f, numbers, [block, channel], e);
+                let mut streams: Vec<Val> = scalars.into_iter().map(|x| f.splat(x, lanes)).collect();
+                streams.push(k);
+                let pair = numbers.pair(lanes, block, Some(q), streams);
+                next.push(add_to(f, &pair, e, *sum));
+            }
+            next
         });
-        sums[0]
+        fold(f, &sums, Func::add)
     }
+}
+
+/// Adds a function of pairs to a sum, a product in one operation.
+pub(super) fn add_to(f: &mut Func, pair: &Pair<'_>, e: &PairExpr, sum: Val) -> Val {
+    if let PairExpr::Binary(BinaryOp::Mul, x, y) = e {
+        let (x, y) = (pair.real(f, x), pair.real(f, y));
+        return f.fma(x, y, sum);
+    }
+    let x = pair.real(f, e);
+    f.add(sum, x)
 }

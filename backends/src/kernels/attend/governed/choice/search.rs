@@ -1,7 +1,7 @@
 //! What a query head chooses blocks by, computed for all closed blocks.
 
 use super::super::{
-    super::layout::{PAGE, ceil_div, float_at, page_at, row_at},
+    super::layout::{PAGE, float_at, page_at, row_at},
     Governed,
     args::Args,
     define::joined,
@@ -250,46 +250,8 @@ impl Governed<'_> {
         streams
     }
 
-    /// The sum over channels of a function of the query's number and of numbers of channels of each block.
-    fn query_sum(&self, f: &mut Func, numbers: &Numbers, to: usize, e: &PairExpr) {
-        let args = &numbers.args;
-        let e = self.of_block_channel(e);
-        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
-        let blocks = f.add(numbers.last, one);
-        let pages = ceil_div(f, blocks, size);
-        let (lanes, width) = (self.attend.lanes(), f.i64(self.attend.key_dim as i64));
-        let query = float_at(f, args.scratch, self.extra().choice.query);
-        let none = f.zero(self.vector());
-        f.for_each(zero, pages, 1, |f, page| {
-            let vectors = self.vectors_of_page(f, args, numbers.head, page);
-            let starts: Vec<usize> = (0..PAGE).step_by(lanes as usize).collect();
-            let sums = f.for_loop(zero..width, one, &vec![none; starts.len()], |f, channel, sums| {
-                let p = f.gep(query, channel, Scalar::F32);
-                let x = f.load(p, Ty::F32);
-                let x = f.splat(x, lanes);
-                let starts = starts.iter().zip(sums);
-                starts
-                    .map(|(start, sum)| {
-                        let first = f.i64(*start as i64);
-                        let at = Lanes { page, start: first };
-                        let mut streams = self.streams_of_channel(f, args, &vectors, channel, *start);
-                        self.add_numbers(f, numbers, at, &e, &mut streams);
-                        let pair = numbers.pair(lanes, first, Some(x), streams);
-                        let x = pair.real(f, &e);
-                        f.add(*sum, x)
-                    })
-                    .collect()
-            });
-            let row = self.numbers_of_page(f, args, to, numbers.group, page);
-            for (start, sum) in starts.iter().zip(sums) {
-                let p = float_at(f, row, *start);
-                f.store(sum, p);
-            }
-        });
-    }
-
     /// Numbers of blocks beside those of their channels, as far as an expression reads them.
-    fn add_numbers(&self, f: &mut Func, numbers: &Numbers, at: Lanes, e: &PairExpr, streams: &mut [Val]) {
+    pub(super) fn add_numbers(&self, f: &mut Func, numbers: &Numbers, at: Lanes, e: &PairExpr, streams: &mut [Val]) {
         for (n, array) in self.block_arrays().of.into_iter().enumerate() {
             let read = e.any(&|e| matches!(e, PairExpr::KeyStream(k) if *k == n));
             if let Some(array) = array.filter(|_| read) {
@@ -323,7 +285,7 @@ impl Governed<'_> {
     }
 
     /// What an expression of a channel reads of a vector of blocks.
-    fn streams_of_channel(
+    pub(super) fn streams_of_channel(
         &self,
         f: &mut Func,
         args: &Args,

@@ -8,7 +8,6 @@ use super::super::{
     Governed,
     args::Args,
     entries::{Lanes, Numbers},
-    states::Word,
     turn,
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
@@ -28,6 +27,8 @@ pub(super) enum Found {
     Shown = 2,
     /// Those before the span.
     Rank = 3,
+    /// The distance by which the query in scratch is turned ([`super::turned`]); minus infinity for none.
+    Turned = 4,
 }
 
 /// What is done with the entries that are shown.
@@ -47,10 +48,12 @@ struct Seeing {
     args: Args,
     head: Val,
     row: Val,
+    /// Blocks among which it could choose, where a choice holds for several tokens.
+    known: Val,
 }
 
 impl Governed<'_> {
-    /// Adds `fn NAME_see(arguments…, head, row)`: the result of a query head, and the weights that it gives.
+    /// Adds `fn NAME_see(arguments…, head, row, known)`: the result of a query head that could choose from `known` blocks, and the weights that it gives.
     pub(super) fn add_see(&self, module: &mut Module) {
         for n in 0..self.policy.sights.len() {
             self.add_span(module, n, false);
@@ -58,12 +61,13 @@ impl Governed<'_> {
                 self.add_span(module, n, true);
             }
         }
-        let (mut function, args, own) = self.function("see", &[Ty::I64; 2]);
+        let (mut function, args, own) = self.function("see", &[Ty::I64; 3]);
         let f = &mut function;
         let seeing = Seeing {
             args,
             head: own[0],
             row: own[1],
+            known: own[2],
         };
         let numbers = self.numbers_of_head(f, &args, own[0], own[1]);
         let (least, none) = (f.f32(f32::NEG_INFINITY), f.f32(0.0));
@@ -135,6 +139,8 @@ impl Governed<'_> {
             _ => None,
         };
         self.load_query(f, args, seeing.head, seeing.row, at);
+        let nothing = f.f32(f32::NEG_INFINITY);
+        self.note(f, args, Found::Turned, nothing);
         if let (Some(turn), Some(_)) = (self.policy.turn, at) {
             // As keys have it, too.
             self.magnify_query(f, args, turn);
@@ -200,7 +206,7 @@ impl Governed<'_> {
         let first = f.min(first, entries);
         outside(f, zero, first);
         let count = match self.choices_last() {
-            true => self.load_word(f, args.words, numbers.group, Word::Known),
+            true => seeing.known,
             false => self.blocks_after(f, numbers.last),
         };
         let size = f.i64(blocks.size as i64);

@@ -12,26 +12,25 @@ use super::{
         args::Args,
         code_layout::Side,
         entries::{Lanes, Numbers},
-        turn,
     },
-    see::{Found, Pass, is_ranked, reads},
+    see::{Found, Pass, reads},
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
-    kernels::{dequant::plain_vector, lanes::fold, math::sin_cos_of_product},
+    kernels::{dequant::plain_vector, lanes::fold},
 };
 use seqc_ir::{
     PairExpr, PairLeaf,
-    policy::{CLOSED, SHOWN, Sight, Turn},
+    policy::{CLOSED, SHOWN, Sight},
 };
 
 /// What a function of a span has at hand.
-struct Span<'s> {
-    args: Args,
-    sight: &'s Sight,
+pub(super) struct Span<'s> {
+    pub(super) args: Args,
+    pub(super) sight: &'s Sight,
     /// Which entries are shown.
     seen: Option<PairExpr>,
-    numbers: Numbers,
+    pub(super) numbers: Numbers,
     /// What the layer reads at the query.
     query_streams: Vec<Val>,
     lookups: Vec<Lookup<'s>>,
@@ -44,9 +43,9 @@ struct Span<'s> {
 
 /// Some entries that are shown.
 #[derive(Clone, Copy)]
-struct Shown {
-    at: Lanes,
-    mask: Val,
+pub(super) struct Shown {
+    pub(super) at: Lanes,
+    pub(super) mask: Val,
     /// Entries that are shown before them.
     rank: Val,
 }
@@ -170,7 +169,14 @@ impl Governed<'_> {
         mask
     }
 
-    fn pair_of_span<'p>(&self, f: &mut Func, span: &'p Span<'_>, at: Lanes, score: Option<Val>, rank: Val) -> Pair<'p> {
+    pub(super) fn pair_of_span<'p>(
+        &self,
+        f: &mut Func,
+        span: &'p Span<'_>,
+        at: Lanes,
+        score: Option<Val>,
+        rank: Val,
+    ) -> Pair<'p> {
         let mut pair = self.pairs(f, &span.numbers, at, score);
         pair.key_streams.extend(&span.choices);
         pair.key_streams.push(rank);
@@ -232,7 +238,7 @@ impl Governed<'_> {
     }
 
     /// Products of the query's channels with those of a vector of keys.
-    fn products(&self, f: &mut Func, span: &Span<'_>, at: Lanes, channels: std::ops::Range<usize>) -> Val {
+    pub(super) fn products(&self, f: &mut Func, span: &Span<'_>, at: Lanes, channels: std::ops::Range<usize>) -> Val {
         let lanes = self.attend.lanes();
         let keys = self.stored(f, &span.args, [span.numbers.group, at.page], Side::Keys);
         let query = float_at(f, span.args.scratch, self.extra().choice.query);
@@ -263,54 +269,8 @@ impl Governed<'_> {
         fold(f, &sums, Func::add)
     }
 
-    /// The same where queries and keys are turned to where they meet: by the distance of both.
-    fn turned_products(&self, f: &mut Func, span: &Span<'_>, shown: Shown, turn: Turn) -> Val {
-        let lanes = self.attend.lanes();
-        let at = shown.at;
-        let rank = match is_ranked(span.sight) {
-            true => self.shown_before(f, shown),
-            false => f.zero(self.vector()),
-        };
-        let key = self
-            .pair_of_span(f, span, at, None, rank)
-            .real(f, &self.of_query(&span.sight.key));
-        let query = span.numbers.number(f, self, &span.sight.query);
-        let query = f.splat(query, lanes);
-        let distance = f.sub(query, key);
-        let keys = self.stored(f, &span.args, [span.numbers.group, at.page], Side::Keys);
-        let own = float_at(f, span.args.scratch, self.extra().choice.query);
-        let (zero, one, pairs) = (f.i64(0), f.i64(1), f.i64(turn.pairs as i64));
-        let none = f.zero(self.vector());
-        let sum = f.for_loop(zero..pairs, one, &[none], |f, pair, sum| {
-            let p = f.gep(span.args.angles, pair, Scalar::F32);
-            let angle = f.load(p, Ty::F32);
-            let angle = f.splat(angle, lanes);
-            let (sin, cos) = sin_cos_of_product(f, angle, distance);
-            let (a, b) = turn::channels(f, turn, pair);
-            let both = |f: &mut Func, channel: Val| {
-                let p = f.gep(own, channel, Scalar::F32);
-                let q = f.load(p, Ty::F32);
-                let row = numbers_at(f, keys.base, channel, PAGE, keys.elem);
-                let p = f.gep(row, at.start, keys.elem);
-                (f.splat(q, lanes), plain_vector(f, keys.stored, p, lanes, None))
-            };
-            let ((qa, ka), (qb, kb)) = (both(f, a), both(f, b));
-            let along = f.mul(qb, kb);
-            let along = f.fma(qa, ka, along);
-            let across = f.mul(qb, ka);
-            let across = f.neg(across);
-            let across = f.fma(qa, kb, across);
-            let sum = f.fma(cos, along, sum[0]);
-            vec![f.fma(sin, across, sum)]
-        });
-        let magnitude = f.float(self.vector(), (turn.magnitude * turn.magnitude) as f32);
-        let turned = f.mul(sum[0], magnitude);
-        let rest = self.products(f, span, at, 2 * turn.pairs..self.attend.key_dim);
-        f.add(turned, rest)
-    }
-
     /// For each lane of a mask, the entries that are shown before it.
-    fn shown_before(&self, f: &mut Func, shown: Shown) -> Val {
+    pub(super) fn shown_before(&self, f: &mut Func, shown: Shown) -> Val {
         let lanes = self.attend.lanes();
         let (one, none) = (f.float(self.vector(), 1.0), f.zero(self.vector()));
         let own = f.select(shown.mask, one, none);

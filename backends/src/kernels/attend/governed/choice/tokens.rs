@@ -11,17 +11,27 @@ impl Governed<'_> {
     /// Writes all rows, for all threads.
     pub(in super::super) fn choose_and_run(&self, f: &mut Func, args: &Args, threads: Threads) {
         let (zero, one) = (f.i64(0), f.i64(1));
+        if self.runs_groups() {
+            return self.run_groups(f, args, threads);
+        }
         f.for_loop(zero..args.count, one, &[zero], |f, row, first| {
             let next = f.add(row, one);
             let end = f.cmp(Cmp::Eq, next, args.count);
             let active = self.is_active(f, args, row);
             let followed = self.is_active(f, args, next);
-            let last = f.or(end, followed);
             let idle = f.not(active);
-            let run = f.and(idle, last);
+            let waits = f.not(followed);
+            let (last_idle, last_active) = (f.or(end, followed), f.or(end, waits));
+            let run = f.and(idle, last_idle);
             f.if_then(run, |f| self.run_rows(f, args, threads, [first[0], next]));
-            f.if_then(active, |f| self.run_token(f, args, threads, row));
-            let done = f.or(run, active);
+            let done = if self.heads_choose_alone() {
+                let choose = f.and(active, last_active);
+                f.if_then(choose, |f| self.choose_rows(f, args, threads, [first[0], next]));
+                f.or(run, choose)
+            } else {
+                f.if_then(active, |f| self.run_token(f, args, threads, row));
+                f.or(run, active)
+            };
             vec![f.select(done, next, first[0])]
         });
     }
@@ -73,7 +83,7 @@ impl Governed<'_> {
     }
 
     /// A row whose queries choose.
-    fn run_token(&self, f: &mut Func, args: &Args, threads: Threads, row: Val) {
+    pub(super) fn run_token(&self, f: &mut Func, args: &Args, threads: Threads, row: Val) {
         let (one, groups) = (f.i64(1), f.i64(self.attend.groups as i64));
         let heads = f.i64(self.attend.heads as i64);
         let own = f.add(args.position, row);
@@ -106,7 +116,8 @@ impl Governed<'_> {
                     });
                 }
                 if n + 1 >= parts {
-                    self.call(f, "see", args, &[head, row]);
+                    let known = self.known(f, args, head);
+                    self.call(f, "see", args, &[head, row, known]);
                 }
             });
             if n + 1 < parts {
@@ -138,8 +149,15 @@ impl Governed<'_> {
         }
     }
 
+    /// How many blocks a query head could choose from last.
+    pub(super) fn known(&self, f: &mut Func, args: &Args, head: Val) -> Val {
+        let ratio = f.i64(self.attend.ratio() as i64);
+        let group = f.udiv(head, ratio);
+        self.load_word(f, args.words, group, Word::Known)
+    }
+
     /// Whether the queries of a token choose ([`seqc_ir::policy::Blocks::chooses_at`]).
-    fn chooses_at(&self, f: &mut Func, args: &Args, position: Val) -> Val {
+    pub(super) fn chooses_at(&self, f: &mut Func, args: &Args, position: Val) -> Val {
         let Some(blocks) = self.blocks_policy().filter(|_| self.choices_last()) else {
             return f.i1(true);
         };
@@ -151,7 +169,7 @@ impl Governed<'_> {
     }
 
     /// The row behind those whose queries choose together with those of a row that chooses.
-    fn end_of_choice(&self, f: &mut Func, args: &Args, row: Val) -> Val {
+    pub(super) fn end_of_choice(&self, f: &mut Func, args: &Args, row: Val) -> Val {
         let one = f.i64(1);
         let next = f.add(row, one);
         let Some(blocks) = self.blocks_policy().filter(|b| b.together > 1) else {
@@ -192,13 +210,16 @@ impl Governed<'_> {
         if self.blocks_policy().is_none_or(|b| b.closing.is_empty()) {
             return;
         }
-        let (one, before) = (f.i64(1), self.load_word(f, args.words, group, Word::Closed));
-        let next = f.add(last, one);
-        let after = self.blocks_after(f, next);
-        f.for_each(before, after, 1, |f, block| {
-            self.call(f, "close", args, &[group, row, block]);
+        let own = f.not(args.reads);
+        f.if_then(own, |f| {
+            let (one, before) = (f.i64(1), self.load_word(f, args.words, group, Word::Closed));
+            let next = f.add(last, one);
+            let after = self.blocks_after(f, next);
+            f.for_each(before, after, 1, |f, block| {
+                self.call(f, "close", args, &[group, row, block]);
+            });
+            let p = self.word(f, args.words, group, Word::Closed);
+            f.store(after, p);
         });
-        let p = self.word(f, args.words, group, Word::Closed);
-        f.store(after, p);
     }
 }
