@@ -99,6 +99,14 @@ pub mod frame {
     }
 }
 
+/// What kernels of devices and the runtime that starts them agree on.
+pub mod device {
+    /// Threads of a member of the team.
+    pub const MEMBER_THREADS: usize = 16;
+    /// Bytes of a member's stack.
+    pub const STACK_BYTES: usize = 256 << 10;
+}
+
 /// Keys per page of an attention cache.
 pub const PAGE_TOKENS: usize = 64;
 

@@ -10,7 +10,7 @@ mod words;
 
 pub use error::Error;
 pub use print::{print, print_plain};
-pub use simt::{STACK_BYTES, print_emulated, print_host, print_ptx};
+pub use simt::{print_emulated, print_host, print_ptx};
 pub use target::Target;
 
 use melior::{

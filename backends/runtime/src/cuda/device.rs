@@ -9,18 +9,17 @@ use std::{
 };
 
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction, CUmemAttach_flags, CUmodule, CUresult};
-use seqc_abi::frame;
+use seqc_abi::{
+    device::{MEMBER_THREADS, STACK_BYTES},
+    frame,
+};
 
 use crate::{Error, Result};
 
 /// Threads of a block: sixteen members.
 const BLOCK: usize = 256;
-/// Threads of a member.
-const MEMBER: usize = 16;
 /// Blocks of a multiprocessor: registers of that many threads are there for every kernel.
 const BLOCKS: usize = 1;
-/// Bytes of a member's stack, as generated code counts them.
-const STACK: usize = 256 << 10;
 
 /// The device that kernels run on.
 pub(crate) struct Device {
@@ -69,7 +68,10 @@ pub(crate) fn device() -> Result<&'static Device> {
 /// The device for people, or why there is none.
 pub(crate) fn described() -> String {
     match device() {
-        Ok(device) => format!("{}, {} groups of {MEMBER} threads at once", device.name, device.members),
+        Ok(device) => format!(
+            "{}, {} groups of {MEMBER_THREADS} threads at once",
+            device.name, device.members
+        ),
         Err(error) => format!("none: {error}"),
     }
 }
@@ -168,14 +170,14 @@ impl Device {
             )?;
             let mut device = Device {
                 name,
-                members: multiprocessors.max(1) as usize * BLOCKS * (BLOCK / MEMBER),
+                members: multiprocessors.max(1) as usize * BLOCKS * (BLOCK / MEMBER_THREADS),
                 context,
                 frame: ptr::null_mut(),
                 stacks: ptr::null_mut(),
                 kernels: Mutex::default(),
             };
             device.frame = device.allocate(frame::SLOTS * size_of::<u64>())?.cast();
-            device.stacks = device.allocate(device.members * STACK)?;
+            device.stacks = device.allocate(device.members * STACK_BYTES)?;
             Ok(device)
         }
     }
@@ -242,7 +244,7 @@ impl Device {
         let function = self.kernel(code, name)?;
         let (mut frame, mut stacks) = (self.frame, self.stacks);
         let mut arguments: [*mut c_void; 2] = [(&raw mut frame).cast(), (&raw mut stacks).cast()];
-        let blocks = self.members / (BLOCK / MEMBER);
+        let blocks = self.members / (BLOCK / MEMBER_THREADS);
         // SAFETY: one kernel runs at a time, so that nobody reads the device's frame now; the caller's promise.
         unsafe {
             ptr::copy_nonoverlapping(slots, self.frame, frame::SLOTS);

@@ -1,8 +1,8 @@
 //! What differs between threads of a GPU and fibers that stand for them: how a thread learns its number, how lanes move, and where threads meet.
 
-use super::member::{STACK_BYTES, of_thread};
+use super::member::of_thread;
 use crate::kernel::{Func, Global, Signature};
-use seqc_abi::symbols;
+use seqc_abi::{device::STACK_BYTES, symbols};
 use std::fmt::{self, Write as _};
 
 /// Who runs the threads.

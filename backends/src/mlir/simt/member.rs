@@ -1,11 +1,10 @@
 //! A member of the team: its threads, its stack, and what a thread holds of a value.
 
 use crate::kernel::{Scalar, Ty};
+use seqc_abi::device;
 
 /// Threads of a member: half of a warp, since kernels for quantised weights take blocks of 16 numbers and more.
-pub(super) const THREADS: u32 = 16;
-/// Bytes of a member's stack.
-pub const STACK_BYTES: usize = 256 << 10;
+pub(super) const THREADS: u32 = device::MEMBER_THREADS as u32;
 
 /// Parts in which threads hold a value.
 pub(super) fn parts(ty: Ty) -> usize {

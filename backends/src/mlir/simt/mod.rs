@@ -25,7 +25,6 @@ use device::Device;
 use effects::Effects;
 use func::Functions;
 pub use host::print_host;
-pub use member::STACK_BYTES;
 use tables::Tables;
 
 /// The text of a module for fibers of this machine, in place of threads of a device. Entries keep their names and types: a thread of the pool
@@ -35,7 +34,7 @@ pub fn print_emulated(module: &Module) -> String {
 }
 
 /// The text of a module's functions for NVIDIA's GPUs. Entries become kernels: `(frame, stacks)`, started with any number of blocks of
-/// whole warps that are all resident, each of which has [`STACK_BYTES`] of the stacks.
+/// whole warps that are all resident, each of which has [`STACK_BYTES`](seqc_abi::device::STACK_BYTES) of the stacks.
 pub fn print_ptx(module: &Module) -> String {
     text(module, Device::Ptx)
 }

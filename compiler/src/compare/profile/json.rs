@@ -113,3 +113,24 @@ fn from_points(v: &Value) -> Option<Points> {
 fn positive(v: &Value) -> Option<f64> {
     v.as_f64().filter(|x| x.is_finite() && *x > 0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, path::Path};
+
+    #[test]
+    fn profiles_of_devices_are_of_this_version_and_plausible() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/devices");
+        let mut found = 0;
+        for file in fs::read_dir(folder).expect("it is there") {
+            let path = file.expect("a file").path();
+            let value = serde_json::from_str(&fs::read_to_string(&path).expect("a text")).expect("JSON");
+            let profile = Profile::from_json(&value).unwrap_or_else(|| panic!("{}: another version", path.display()));
+            assert_eq!(doubt::doubts(&profile), Vec::<String>::new(), "{}", path.display());
+            assert_eq!(profile.probed, None, "{} was not measured", path.display());
+            found += 1;
+        }
+        assert!(found > 0);
+    }
+}
