@@ -12,11 +12,12 @@ archive=$work/gpu-check.tar.xz
 checkpoints="llama mamba mamba2 jamba gemma3 qwen3"
 policies="h2o kivi4 infllm streaming"
 
-# Builds a model for both, with its weights inside.
+# both NAME MODEL OPTION…: builds a model for both.
 both() {
     local name=$1 model=$2 target
+    shift 2
     for target in cuda x86-64-v3; do
-        "$seqc" build "$model" --target "$target" --embed-weights -o "$folder/$name.$target" >"$folder/messages" 2>&1 ||
+        "$seqc" build "$model" --target "$target" "$@" -o "$folder/$name.$target" >"$folder/messages" 2>&1 ||
             die "$name does not build for $target" "$(cat "$folder/messages")"
     done
 }
@@ -29,19 +30,20 @@ prepare() {
     for name in $checkpoints; do
         [ -d "tests/fixtures/hf/$name" ] || continue
         note "$name"
-        "$seqc" import "tests/fixtures/hf/$name" -o "$folder/$name.yaml" --force >/dev/null
-        both "$name" "$folder/$name.yaml"
+        "$seqc" import "tests/fixtures/hf/$name" -o "$folder/$name.yaml" --force >/dev/null 2>&1
+        both "$name" "$folder/$name.yaml" --embed-weights
     done
     for name in $policies; do
         note "$name"
-        both "$name" "specs/policies/$name.yaml"
+        { cat "specs/policies/$name.yaml" && echo "weights: {random: 1}"; } >"$folder/$name.yaml"
+        both "$name" "$folder/$name.yaml"
     done
     note "a Llama of 135M parameters, random weights"
     sed 's/^weights:.*/weights: {random: 1}/' specs/models/smollm2-135m.yaml >"$folder/large.yaml"
     "$seqc" build "$folder/large.yaml" --target cuda -o "$folder/large.cuda" >"$folder/messages" 2>&1 || die "it does not build" "$(cat "$folder/messages")"
     rm -f "$folder"/*.yaml "$folder/messages"
     mkdir -p "$(dirname "$archive")"
-    tar -C "$folder" -cJf "$archive" .
+    XZ_OPT=-2 tar -C "$folder" -cJf "$archive" .
     say "$(du -h "$archive" | cut -f1) in ${archive#"$root"/}"
 }
 
