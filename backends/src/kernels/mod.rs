@@ -17,6 +17,7 @@ mod layout;
 mod long_conv;
 pub mod math;
 mod micro;
+pub(crate) mod opaque;
 mod pack;
 mod product_rows;
 mod short_blocks;

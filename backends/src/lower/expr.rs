@@ -5,7 +5,7 @@
 //! files of their own: `read`, `reduce`, `fused`, `elementwise`, `linear`.
 
 use super::{cx::Cx, elementwise, space::Space};
-use crate::kernel::{Func, Scalar, Ty, Val};
+use crate::kernel::{Cast, Func, Scalar, Ty, Val};
 use seqc_ir::{BinaryOp, Elem, Op, OperandMode, StateId, UnaryOp, Value};
 use seqc_passes::affine::{AffineExpr, Stride, operand_entries, through};
 use std::collections::{HashMap, HashSet};
@@ -104,18 +104,25 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
             Op::Binary(op) => {
                 let exponent = constant_of(graph, operands[1]);
                 let (x, y) = (self.value(f, operands[0], coords), self.value(f, operands[1], coords));
-                let (x, y) = self.alike(f, x, y);
+                let compares = graph.ty(v).elem == Elem::Bool;
+                let narrow = [(operands[0], x, y), (operands[1], y, x)].map(|(index, own, other)| {
+                    let narrow = compares && own.ty == Ty::V(self.lanes, Scalar::I64) && other.ty == Ty::I64;
+                    narrow.then(|| self.narrow_index(f, index, other, coords)).flatten()
+                });
+                let (x, y) = match narrow {
+                    [Some([index, other]), _] => (index, other),
+                    [None, Some([index, other])] => (other, index),
+                    [None, None] => self.alike(f, x, y),
+                };
                 elementwise::binary(f, *op, x, y, exponent)
             }
             Op::Select => {
                 let c = self.value(f, operands[0], coords);
                 let (a, b) = (self.value(f, operands[1], coords), self.value(f, operands[2], coords));
                 let (mut a, mut b) = self.alike(f, a, b);
-                let mut c = c;
+                // One condition for all lanes stays one: masks of equal lanes take several times as long.
                 if matches!(c.ty, Ty::V(..)) {
                     (a, b) = (self.spread(f, a), self.spread(f, b));
-                } else if matches!(a.ty, Ty::V(..)) {
-                    c = self.spread(f, c);
                 }
                 f.select(c, a, b)
             }
@@ -188,6 +195,37 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
             }
             Stride::Irregular => super::linear::evaluate(f, &self.space, at, Some(self.lanes)),
         }
+    }
+
+    /// An index of a loop, `v` at `coords`, that moves from lane to lane, and an integer to compare it with, in half as many bits, of which
+    /// a vector compares twice as many at once. Integers out of the loop's range compare as its neighbours do.
+    fn narrow_index(&mut self, f: &mut Func, v: Value, with: Val, coords: &Coords) -> Option<[Val; 2]> {
+        let (graph, sizes) = (self.cx.graph(), &self.space.sizes);
+        let (mut v, mut coords) = (v, coords.clone());
+        while let Some(inner) = through(graph, v, &coords, sizes) {
+            (v, coords) = (graph.operands(v)[0], inner);
+        }
+        let Op::Iota { axis } = graph.op(v) else { return None };
+        let at = coords[*axis].clone();
+        let (low, high) = at.range(sizes);
+        let Stride::Fixed(step) = self.stride(&at) else {
+            return None;
+        };
+        let small = |x: i64| i32::try_from(x + step * i64::from(self.lanes)).is_ok();
+        if !small(low) || !small(high) {
+            return None;
+        }
+        let steps: Vec<i64> = (0..i64::from(self.lanes)).map(|lane| lane * step).collect();
+        let first = self.first_lane(f, &at);
+        let (below, above) = (f.i64(low - 1), f.i64(high + 1));
+        let with = f.max(with, below);
+        let with = f.min(with, above);
+        let [first, with] = [first, with].map(|x| {
+            let x = f.convert(Cast::Truncate, x, Scalar::I32);
+            f.splat(x, self.lanes)
+        });
+        let steps = f.lanes(Scalar::I32, &steps);
+        Some([f.add(first, steps), with])
     }
 
     /// An index at lane 0.

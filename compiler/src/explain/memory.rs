@@ -1,4 +1,4 @@
-//! What a layer reads of earlier tokens beside recurrences: caches, filters, delays.
+//! What a layer reads of earlier tokens beside recurrences: caches, filters, delays. Also sums over matrices that data choose.
 
 use super::{recurrence::considered, words::counted};
 use seqc_formats::Encoding;
@@ -6,10 +6,11 @@ use seqc_ir::{Graph, Op, Value};
 use seqc_passes::{
     conv_partition::ConvPartition,
     plan::{Decision, Plan, Subject},
+    rules::why_entry_by_entry,
 };
 use std::fmt::Write;
 
-/// Lines about a node that reads earlier tokens; none about others.
+/// Lines about a node that reads earlier tokens, or costs more than it need; none about others.
 pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
     let operands = graph.operands(v);
     match graph.op(v) {
@@ -47,7 +48,8 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
         // Recurrences are described as a whole, not by their nodes.
         Op::Prev(_) | Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position => {}
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::View(_) | Op::Reshape => {}
-        Op::Concat { .. } | Op::Gather | Op::Reduce { .. } | Op::MatVec | Op::IndexedMatVec => {}
+        Op::Concat { .. } | Op::Gather | Op::MatVec | Op::IndexedMatVec => {}
+        Op::Reduce { .. } => describe_chosen(out, graph, v),
     }
 }
 
@@ -57,6 +59,19 @@ fn name_of(graph: &Graph, v: Value) -> &str {
         "" => "a stream",
         name => name,
     }
+}
+
+/// A line about a sum over matrices that data choose, which costs far more entry by entry than as products.
+fn describe_chosen(out: &mut String, graph: &Graph, v: Value) {
+    let Some(reason) = why_entry_by_entry(graph, v) else {
+        return;
+    };
+    let name = &graph.node(v).name;
+    let name = if name.is_empty() { "a sum" } else { name };
+    let _ = writeln!(
+        out,
+        "{name} over chosen matrices: computed entry by entry, since {reason}"
+    );
 }
 
 fn describe_filter(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {

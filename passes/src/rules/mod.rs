@@ -24,6 +24,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use indexed_products::{EntryByEntry, why_entry_by_entry};
 pub use rule::Rule;
 use seqc_ir::Graph;
 

@@ -4,7 +4,7 @@
 use super::*;
 use crate::simplify::drop_dead;
 use seqc_ir::{
-    Elem,
+    Elem, Op, Value,
     eval::{Evaluator, Tensor},
     random::Rng,
     verify::verify,
@@ -303,4 +303,56 @@ fn assert_same(old: &[f64], new: &[f64], rule: &str) {
         let same = a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-12 * a.abs().max(1.0);
         assert!(same, "{rule}: {a} became {b}");
     }
+}
+
+/// Chosen matrices whose rows are summed are transposed, and what has no such product says why.
+#[test]
+fn sums_over_chosen_matrices_are_products_or_say_why_not() {
+    let picked = "%10 = reshape %0 : f32[3, 2, 2] %11 = reshape %6 : i64[1] %14 = gather %10, %11 : f32[1, 2, 2]
+        %15 = reshape %14 : f32[2, 2] %16 = view(i1) %2 : f32[2, 2]";
+    let of = |rest: &str| {
+        let graph = graph(&format!("{picked} {rest}"));
+        let (_, v) = graph.outputs[0];
+        (graph, v)
+    };
+    let (old, v) =
+        of("%17 = view(i1, i0) %15 : f32[2, 2] %18 = mul %17, %16 : f32[2, 2] %99 = reduce(sum, axes=1) %18 : f32[2]");
+    assert_eq!(why_entry_by_entry(&old, v), None);
+    let mut new = old.clone();
+    let made = sum_of_products(&mut new, v).expect("a product");
+    new.replace(v, made);
+    assert_eq!(verify(&new), [], "{new}");
+    assert!(
+        new.live_order().iter().any(|v| matches!(new.op(*v), Op::IndexedMatVec)),
+        "{new}"
+    );
+    assert_same(
+        &results(&old, 1, spoilt("")),
+        &results(&new, 1, spoilt("")),
+        "sums over rows",
+    );
+    let cases = [
+        (
+            "%18 = exp %15 : f32[2, 2] %19 = mul %18, %16 : f32[2, 2]",
+            EntryByEntry::FunctionOfEntries,
+        ),
+        (
+            "%18 = view(i0, 0) %15 : f32[2, 2] %19 = mul %18, %16 : f32[2, 2]",
+            EntryByEntry::PartOfMatrices,
+        ),
+        (
+            "%18 = view(i0) %2 : f32[2, 2] %19 = mul %15, %18 : f32[2, 2]",
+            EntryByEntry::FactorOfRows,
+        ),
+        ("%19 = view(i0, i1) %15 : f32[2, 2]", EntryByEntry::NoVector),
+    ];
+    for (nodes, reason) in cases {
+        let (graph, v) = of(&format!("{nodes} %99 = reduce(sum, axes=1) %19 : f32[2]"));
+        assert_eq!(why_entry_by_entry(&graph, v), Some(reason), "{graph}");
+    }
+}
+
+fn sum_of_products(graph: &mut Graph, v: Value) -> Option<Value> {
+    let rule = rules().find(|rule| rule.name == "sum_of_products_with_gathered_matrices_is_indexed_matvec");
+    rule.and_then(|rule| (rule.rewrite)(graph, v))
 }

@@ -13,7 +13,6 @@
 use super::{
     fixed::{Dot, Fixed},
     inputs::input_sums,
-    opaque::opaque,
     shape::Shape,
 };
 use crate::{
@@ -22,6 +21,7 @@ use crate::{
         bits::strip,
         dequant::{byte, half_to_float},
         layout::{Block, Integers, STRIP},
+        opaque::opaque,
         short_blocks::block_bytes,
     },
 };

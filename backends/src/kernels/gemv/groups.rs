@@ -5,10 +5,13 @@
 //! nibbles put together; then groups are taken one after another, each for all rows, which share what is read of `x`. In the second
 //! term a lane is a group.
 
-use super::{inputs::input_sums, opaque::opaque, shape::Shape};
+use super::{inputs::input_sums, shape::Shape};
 use crate::{
     kernel::{Cache, Cast, Func, Scalar, Ty, Val},
-    kernels::{block_rows::BlockRows, dequant::byte, group_scales::GroupScales, layout::Grouped, unpack::Integers},
+    kernels::{
+        block_rows::BlockRows, dequant::byte, group_scales::GroupScales, layout::Grouped, opaque::opaque,
+        unpack::Integers,
+    },
 };
 
 /// What lives on the stack of a kernel.

@@ -4,7 +4,6 @@ mod blocks;
 mod fixed;
 mod groups;
 mod inputs;
-mod opaque;
 mod ordered;
 mod plain;
 mod shape;
