@@ -182,6 +182,14 @@ pub fn unary(op: UnOp, x: &Known) -> Result<Known, String> {
     }
 }
 
+/// Functions of several values, or of lists and strings.
+const OTHERS: &[&str] = &["ceil", "min", "max", "len", "contains", "index", "letters"];
+
+/// The names of all functions of known values.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(name, _)| *name).chain(OTHERS.iter().copied())
+}
+
 /// A function of known values by its name; `None`: there is no such function.
 pub fn function(name: &str, args: &[Known]) -> Option<Result<Known, String>> {
     if let Some((_, op)) = FUNCTIONS.iter().find(|(n, _)| *n == name) {
@@ -196,11 +204,15 @@ pub fn function(name: &str, args: &[Known]) -> Option<Result<Known, String>> {
         ("max", [Known::Num(x), Known::Num(y)]) => Ok(Known::Num(x.max(*y))),
         ("len", [Known::List(items)]) => Ok(Known::Num(items.len() as f64)),
         ("contains", [Known::List(items), value]) => Ok(Known::Bool(items.contains(value))),
+        ("index", [Known::List(items), value]) => match items.iter().position(|item| item == value) {
+            Some(at) => Ok(Known::Num(at as f64)),
+            None => Err(format!("{value} is not in the list")),
+        },
         ("letters", [Known::Str(text)]) => Ok(Known::List(text.chars().map(|c| Known::Str(c.to_string())).collect())),
         ("ceil", _) => Err("`ceil` takes one number".to_owned()),
         ("min" | "max", _) => Err(format!("`{name}` takes two numbers")),
         ("len", _) => Err("`len` takes one list".to_owned()),
-        ("contains", _) => Err("`contains` takes a list and a value".to_owned()),
+        ("contains" | "index", _) => Err(format!("`{name}` takes a list and a value")),
         ("letters", _) => Err("`letters` takes one string".to_owned()),
         _ => return None,
     })

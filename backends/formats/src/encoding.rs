@@ -9,8 +9,9 @@ use crate::{
     binary16, binary32, binary64,
     facts::{Facts, Use},
     half::{from_f16, nearest_f16},
-    integers,
+    integers, iq4_nl, iq4_xs,
     listed::Listed,
+    mxfp4,
     native::Native,
     q2_k, q3_k, q4_0, q4_1, q4_k, q5_0, q5_1, q5_k, q6_k, q8_0,
 };
@@ -65,6 +66,9 @@ encodings! {
     Q4_K: q4_k::FACTS, "256 weights in 144 bytes: eight groups of 4-bit weights with 6-bit scales and minima.";
     Q5_K: q5_k::FACTS, "256 weights in 176 bytes: as `Q4_K` with a fifth bit.";
     Q6_K: q6_k::FACTS, "256 weights in 210 bytes: sixteen groups of 6-bit weights with 8-bit scales.";
+    Iq4_Nl: iq4_nl::FACTS, "32 weights in 18 bytes: f16 `d`, nibbles that name one of 16 levels; `w = d * level`.";
+    Iq4_Xs: iq4_xs::FACTS, "256 weights in 136 bytes: eight groups of the levels of `Iq4_Nl` with 6-bit scales.";
+    Mxfp4: mxfp4::FACTS, "32 weights in 17 bytes: a power of two, and floats of four bits.";
 }
 
 impl Encoding {

@@ -33,14 +33,11 @@ static LISTED: &[Facts] = &[
     ggml("iq2_xs", 17, 256, 74),
     ggml("iq3_xxs", 18, 256, 98),
     ggml("iq1_s", 19, 256, 50),
-    ggml("iq4_nl", 20, 32, 18),
     ggml("iq3_s", 21, 256, 110),
     ggml("iq2_s", 22, 256, 82),
-    ggml("iq4_xs", 23, 256, 136),
     ggml("iq1_m", 29, 256, 56),
     ggml("tq1_0", 34, 256, 54),
     ggml("tq2_0", 35, 256, 66),
-    ggml("mxfp4", 39, 32, 17),
 ];
 
 const fn ggml(name: &'static str, number: u32, block: usize, block_bytes: usize) -> Facts {

@@ -71,10 +71,11 @@ pub fn render(tokenizer: &Tokenizer, messages: &[Message], given: &Given) -> Res
     };
     if template.len() > LONGEST {
         return Err(Error::input(format!(
-            "the chat template is longer than {LONGEST} bytes"
+            "{}: the chat template is longer than {LONGEST} bytes",
+            tokenizer.chat_template_place()
         )));
     }
-    let template = tags::plain(template);
+    let (template, name) = (tags::plain(template), tokenizer.chat_template_place());
     let or_none = |json: &Option<Json>| json.as_ref().map_or(Value::from(()), Value::from_serialize);
     let specials = tokenizer.specials();
     let specials = specials
@@ -93,7 +94,7 @@ pub fn render(tokenizer: &Tokenizer, messages: &[Message], given: &Given) -> Res
         .chain(variables.map(|(name, value)| (name.clone(), Value::from_serialize(value))))
         .collect();
     let rendered = bounded(|| {
-        let rendered = environment().render_str(&template, values);
+        let rendered = environment().render_named_str(&name, &template, values);
         rendered.map_err(|error| told(&error))
     });
     rendered.map_err(|error| Error::input(format!("the chat template cannot be rendered: {error}")))

@@ -82,12 +82,17 @@ impl Cx<'_> {
             return self.error("wrong-rank", x.span, "`best` takes a tensor, this is a scalar");
         };
         if k > last.size || k > MAX_BEST {
-            let message = format!(
-                "`best` finds up to {} of {} entries here, not {k}",
-                last.size.min(MAX_BEST),
-                last.size
-            );
-            return self.error("bad-size", span, message);
+            let most = last.size.min(MAX_BEST);
+            let message = format!("`best` finds up to {most} of {} entries here, not {k}", last.size);
+            let help = match most < last.size {
+                true => format!(
+                    "each of them costs a pass over all entries: give `k` up to {most}; for more, keep the entries from a threshold on, as `x[i] >= low`, \
+                     or let an attention choose its keys with `select`"
+                ),
+                false => format!("give `k` up to {most}, the number of entries"),
+            };
+            let d = Diagnostic::new("bad-size", self.place(span), message);
+            return self.report(d.help(help));
         }
         // Entries are looked at one by one: the axes become variables.
         let vars: Vec<Var> = dims

@@ -2,7 +2,7 @@
 
 use super::{
     children::children,
-    cx::Cx,
+    cx::{Binding, Cx},
     val::{Operand, Score, Val},
 };
 use crate::{
@@ -210,6 +210,27 @@ impl Cx<'_> {
             d.help("for the variable, rename it: `sum(i: i * x[i])`, or `dim i = …` and `y[i] = …`")
                 .help(format!("for the size, give it another name above: `dim size = {name}`")),
         );
+    }
+
+    /// Warns where the index variable of a reduction has the name of integers, which may have been meant as an index: the body of the reduction
+    /// does not see them.
+    pub(super) fn doubt_index(&mut self, index: &Ident) {
+        if self.quiet > 0 || self.is_foreign(&index.text) {
+            return;
+        }
+        let bound = self.frames.last().and_then(|frame| frame.names.get(&index.text));
+        let (value, at) = match bound.map(|bound| (&bound.binding, bound.place)) {
+            Some((Binding::Value(Val::Tensor(value)), at)) => (value, at),
+            _ => return,
+        };
+        if self.elem(value) != Elem::I64 {
+            return;
+        }
+        let place = self.place(index.span);
+        let message = format!("the index variable `{}` hides the integers of that name", index.text);
+        let d = Diagnostic::warning("hidden-value", message).label(place.file, place.span, "");
+        let help = "rename the variable; for one entry of what it hides, leave the variable out: `sum(k: w[e, k])`";
+        self.warn(d.note(at, "defined here").help(help));
     }
 
     /// Forgets the doubts about variables since `mark`: one side of a comparison that is an integer is an index.

@@ -254,6 +254,7 @@ impl Cx<'_> {
         if self.pairs.is_some() {
             return self.pair_reduction(op, bound, body, span);
         }
+        bound.iter().for_each(|(name, _)| self.doubt_index(name));
         let Some(vars) = self.reduced_vars(bound, body) else {
             return Val::Poison;
         };

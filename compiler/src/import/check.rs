@@ -1,9 +1,12 @@
 //! `seqc check FAMILY.yaml`: what can be said of a family without a checkpoint.
 
-use super::family::{self, Family};
+use super::{
+    family::{self, Family},
+    stack,
+};
 use crate::{
     diag::{Diagnostic, Placed},
-    model,
+    model::{self, standard},
     source::{Place, Sources},
 };
 use seqc_grammar::{
@@ -22,8 +25,8 @@ pub fn is_family(text: &str) -> bool {
     root.is_some_and(|root| root.get("match").is_some() && root.get("version").is_none())
 }
 
-/// Everything that is wrong with a family file: its keys, expressions and parts, and the keys and expressions of its stack. Whether the
-/// layers fit together is known with a configuration only.
+/// Everything that is wrong with a family file: its keys, expressions and parts, the names in them, its layer files, and the layers, settings
+/// and parameters of its stack. Whether the layers fit together is known with a configuration only.
 pub fn family(path: &Path, sources: &mut Sources) -> Result<String, Vec<Diagnostic>> {
     let text = model::text_of(path).map_err(|d| vec![d])?;
     let shown = path.display().to_string();
@@ -39,16 +42,24 @@ pub fn family(path: &Path, sources: &mut Sources) -> Result<String, Vec<Diagnost
     }
     let stub = parse_yaml(id, STUB).0;
     let stub = stub.as_ref().and_then(Node::entries).unwrap_or(&[]);
-    let of_model = entries
-        .iter()
-        .filter(|(key, _)| MODEL_KEYS.contains(&key.text.as_str()) && !family::KEYS.contains(&key.text.as_str()));
+    let of_model = entries.iter().filter(|(key, _)| {
+        MODEL_KEYS.contains(&key.text.as_str()) && (key.text == "use" || !family::KEYS.contains(&key.text.as_str()))
+    });
     let model = Node {
         kind: Kind::Map(stub.iter().chain(of_model).cloned().collect()),
         span: root.as_ref().map(|root| root.span).unwrap_or_default(),
     };
     let mut problems = Vec::new();
-    read_model(id, &model, &mut problems);
+    let model = read_model(id, &model, &mut problems);
     diagnostics.extend(problems);
+    diagnostics.extend(family.clauses.problems());
+    let mut library = standard::library(sources, &mut diagnostics);
+    let home = path.parent().unwrap_or(Path::new(""));
+    if let Some(model) = &model {
+        diagnostics.extend(model::use_layers(&mut library, id, model, home, sources));
+        let sizes: Vec<&str> = family.clauses.sizes.iter().map(|s| s.name.as_str()).collect();
+        diagnostics.extend(stack::problems(id, model, &library, &sizes));
+    }
     match diagnostics.is_empty() {
         true => Ok(family.name),
         false => Err(diagnostics),

@@ -1,13 +1,13 @@
 //! What a family says of a configuration: sizes, requirements and tensors without use, its own and those of the parts that it includes.
 
+use super::references::{braces, references, unknown};
 use crate::{
     diag::{Diagnostic, Placed},
-    elaborate::children,
     model::standard,
     source::{FileId, Place, Sources},
 };
 use seqc_grammar::{
-    ast::{Expr, ExprKind},
+    ast::{Expr, ExprKind, Span},
     yaml::{Kind, Node, parse_yaml},
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Rule {
     pub(super) file: FileId,
     pub(super) when: Expr,
     pub(super) say: String,
+    /// Where `say` stands.
+    pub(super) at: Span,
 }
 
 impl Clauses {
@@ -42,14 +44,14 @@ impl Clauses {
             all.add(part(file, node, sources)?);
         }
         all.add(Clauses::read(file, root)?);
-        all.sizes = ordered(all.sizes);
+        all.sizes = ordered(all.sizes)?;
         Ok(all)
     }
 
     fn read(file: FileId, root: &Node) -> Result<Clauses, Diagnostic> {
         let mut require = Vec::new();
         for rule in root.get("require").and_then(Node::items).unwrap_or(&[]) {
-            let (Some(when), Some(say)) = (rule.get("if"), rule.get("say").and_then(Node::text)) else {
+            let (Some(when), Some((say, at))) = (rule.get("if"), rule.get("say").and_then(said)) else {
                 let place = Place::new(file, rule.span);
                 return Err(Diagnostic::new(
                     "missing-key",
@@ -61,6 +63,7 @@ impl Clauses {
                 file,
                 when: expr(file, when)?,
                 say: say.to_owned(),
+                at,
             });
         }
         let sizes = root.get("sizes").and_then(Node::entries).unwrap_or(&[]);
@@ -78,6 +81,22 @@ impl Clauses {
         })
     }
 
+    /// Names and functions of expressions and messages that do not exist.
+    pub(super) fn problems(&self) -> Vec<Diagnostic> {
+        let names: Vec<&str> = self.sizes.iter().map(|s| s.name.as_str()).collect();
+        let mut all: Vec<Diagnostic> = Vec::new();
+        for size in &self.sizes {
+            all.extend(unknown_in(size.file, &size.value, &names));
+        }
+        for rule in &self.require {
+            all.extend(unknown_in(rule.file, &rule.when, &names));
+            let (exprs, problems) = braces(rule.file, &rule.say, rule.at);
+            all.extend(problems);
+            all.extend(exprs.iter().flat_map(|expr| unknown_in(rule.file, expr, &names)));
+        }
+        all
+    }
+
     fn add(&mut self, more: Clauses) {
         for size in more.sizes {
             match self.sizes.iter_mut().find(|s| s.name == size.name) {
@@ -90,31 +109,59 @@ impl Clauses {
     }
 }
 
-/// Sizes behind those that they read, otherwise in the order of the file.
-fn ordered(sizes: Vec<Size>) -> Vec<Size> {
-    let mut order = Vec::new();
-    let mut seen = vec![false; sizes.len()];
-    for n in 0..sizes.len() {
-        put(n, &sizes, &mut seen, &mut order);
-    }
-    let mut sizes: Vec<Option<Size>> = sizes.into_iter().map(Some).collect();
-    order.into_iter().filter_map(|n| sizes[n].take()).collect()
+/// What an expression refers to and no size or function is; the name of a tensor of each layer also has the index `i`.
+fn unknown_in(file: FileId, expr: &Expr, names: &[&str]) -> Vec<Diagnostic> {
+    let found = references(file, expr);
+    let of_layers = found.iter().any(|r| r.is_called && r.name == "tensors");
+    let found = found.iter().filter(|r| !(of_layers && !r.is_called && r.name == "i"));
+    found.filter_map(|reference| unknown(reference, names)).collect()
 }
 
-fn put(n: usize, sizes: &[Size], seen: &mut [bool], order: &mut Vec<usize>) {
-    if std::mem::replace(&mut seen[n], true) {
-        return;
+/// The text of a message, and where it stands.
+fn said(node: &Node) -> Option<(&str, Span)> {
+    Some((node.text()?, node.span))
+}
+
+/// How far the order of a size is decided.
+#[derive(Clone, Copy, PartialEq)]
+enum Seen {
+    Not,
+    Open,
+    Done,
+}
+
+/// Sizes behind those that they read, otherwise in the order of the file.
+fn ordered(sizes: Vec<Size>) -> Result<Vec<Size>, Diagnostic> {
+    let mut order = Vec::new();
+    let mut seen = vec![Seen::Not; sizes.len()];
+    for n in 0..sizes.len() {
+        put(n, &sizes, &mut seen, &mut order)?;
     }
-    let mut rest = vec![&sizes[n].value];
-    while let Some(expr) = rest.pop() {
-        if let ExprKind::Name(name) = &expr.kind
-            && let Some(read) = sizes.iter().position(|s| s.name == *name)
-        {
-            put(read, sizes, seen, order);
+    let mut sizes: Vec<Option<Size>> = sizes.into_iter().map(Some).collect();
+    Ok(order.into_iter().filter_map(|n| sizes[n].take()).collect())
+}
+
+fn put(n: usize, sizes: &[Size], seen: &mut [Seen], order: &mut Vec<usize>) -> Result<(), Diagnostic> {
+    if seen[n] != Seen::Not {
+        return Ok(());
+    }
+    seen[n] = Seen::Open;
+    let size = &sizes[n];
+    for reference in references(size.file, &size.value).into_iter().filter(|r| !r.is_called) {
+        let Some(read) = sizes.iter().position(|s| s.name == reference.name) else {
+            continue;
+        };
+        if seen[read] == Seen::Open {
+            let message = format!("the size `{}` is computed from itself", sizes[read].name);
+            let d = Diagnostic::new("used-before", reference.place, message);
+            let other = Place::new(sizes[read].file, sizes[read].value.span);
+            return Err(d.note(other, format!("`{}` is computed here", sizes[read].name)));
         }
-        rest.extend(children(expr));
+        put(read, sizes, seen, order)?;
     }
+    seen[n] = Seen::Done;
     order.push(n);
+    Ok(())
 }
 
 /// The clauses of a part of `specs/families/parts`, by its name.

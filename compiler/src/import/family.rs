@@ -4,6 +4,7 @@ use super::{
     clauses::{Clauses, texts},
     config::Config,
     error::bare,
+    references::filled,
 };
 use crate::{
     diag::{Diagnostic, Placed},
@@ -14,13 +15,16 @@ use crate::{
 };
 use seqc_checkpoint::Checkpoint;
 use seqc_grammar::{
-    ast::{Expr, Span},
+    ast::{Expr, ExprKind, Span},
     yaml::{Node, parse_yaml},
 };
 use std::collections::HashMap;
 
 /// Keys of a family that are not keys of a model, or are read otherwise.
 pub(super) const KEYS: &[&str] = &["family", "match", "include", "sizes", "require", "unused", "use"];
+
+/// Most layers of which an expression lists something.
+const MAX_LAYERS: usize = 20_000;
 
 /// A description of the models of one architecture.
 pub(super) struct Family {
@@ -31,11 +35,19 @@ pub(super) struct Family {
     /// Keys and the values they may have.
     matches: Vec<(String, Vec<String>)>,
     /// Its own sizes, requirements and tensors without use, and those of the parts that it includes.
-    clauses: Clauses,
+    pub(super) clauses: Clauses,
     /// Layer files of its own, relative to the family file.
     pub(super) uses: Vec<String>,
     /// What is copied into the model.
-    pub(super) rest: String,
+    pub(super) rest: Vec<Copied>,
+}
+
+/// A part of a family file that stands in the model as it is.
+pub(super) struct Copied {
+    pub(super) text: String,
+    pub(super) file: FileId,
+    /// Where it begins, in bytes.
+    pub(super) start: usize,
 }
 
 impl Family {
@@ -58,7 +70,7 @@ impl Family {
             matches: matches.iter().map(|(k, v)| (k.text.clone(), texts(v))).collect(),
             clauses,
             uses: root.get("use").map(texts).unwrap_or_default(),
-            rest: rest(text, &root),
+            rest: rest(id, text, &root),
         })
     }
 
@@ -123,7 +135,10 @@ impl Family {
         for rule in &self.clauses.require {
             match values::evaluate(rule.file, &rule.when, &env, &[]).map_err(place)? {
                 Known::Bool(true) => {}
-                Known::Bool(false) => return Err(bare(format!("{shown}: {}", filled(&rule.say, &env)))),
+                Known::Bool(false) => {
+                    let say = filled(&rule.say, &env, rule.at);
+                    return Err(bare(format!("{shown}: {}", say.unwrap_or_else(|_| rule.say.clone()))));
+                }
                 other => {
                     let message = format!("a requirement is a condition, not {}", other.kind());
                     let place = Place::new(rule.file, rule.when.span);
@@ -136,18 +151,21 @@ impl Family {
 }
 
 /// The parts of a family file that belong to the model, as they stand.
-fn rest(text: &str, root: &Node) -> String {
+fn rest(file: FileId, text: &str, root: &Node) -> Vec<Copied> {
     let entries = root.entries().unwrap_or(&[]);
     let starts: Vec<usize> = entries.iter().map(|(k, _)| k.span.start as usize).collect();
-    let mut out = String::new();
+    let mut out = Vec::new();
     for (n, (key, _)) in entries.iter().enumerate() {
         if KEYS.contains(&key.text.as_str()) {
             continue;
         }
         let end = starts.get(n + 1).copied().unwrap_or(text.len());
         let part = text.get(starts[n]..end).unwrap_or_default();
-        out.push_str(part.trim_end());
-        out.push('\n');
+        out.push(Copied {
+            text: format!("{}\n", part.trim_end()),
+            file,
+            start: starts[n],
+        });
     }
     out
 }
@@ -164,23 +182,6 @@ pub(super) fn spelled(value: &Known, sizes: &[(String, Known)]) -> String {
     }
 }
 
-/// The text of a message with its braces filled.
-fn filled(text: &str, env: &ConfigEnv<'_>) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((inner, end)) = after.split_once('}') else {
-            break;
-        };
-        let (expr, problems) = seqc_grammar::parse_expr(FileId::default(), inner, 0);
-        let value = known::evaluate(&expr, env).ok().filter(|_| problems.is_empty());
-        out.push_str(before);
-        out.push_str(&value.map_or_else(|| inner.to_owned(), |v| v.to_string()));
-        rest = end;
-    }
-    out + rest
-}
-
 /// What expressions of a family may use.
 struct ConfigEnv<'a> {
     config: &'a Config,
@@ -192,8 +193,59 @@ impl ConfigEnv<'_> {
     fn key(&self, args: &[Expr], span: Span) -> Result<String, Problem> {
         let wrong = || Problem::new(span, "takes the name of a key in quotes");
         match known::evaluate(args.first().ok_or_else(wrong)?, self)? {
-            Known::Str(key) => Ok(key),
+            Known::Str(key) => filled(&key, self, span),
             _ => Err(wrong()),
+        }
+    }
+
+    fn has_tensor(&self, name: &str) -> bool {
+        self.tensors.is_some_and(|tensors| tensors.get(name).is_some())
+    }
+
+    fn count(&self, arg: Option<&Expr>, wrong: &Problem) -> Result<usize, Problem> {
+        let value = known::evaluate(arg.ok_or_else(|| wrong.clone())?, self)?;
+        value.size().filter(|n| *n <= MAX_LAYERS).ok_or_else(|| wrong.clone())
+    }
+
+    /// `tensors("blk.{i}.name", n)`: for each of `n` layers, whether it has the tensor.
+    fn tensors(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
+        let wrong = Problem::new(
+            span,
+            "`tensors` takes the name of a tensor with `{i}` in it, and a number of layers",
+        );
+        let Some(Expr {
+            kind: ExprKind::Str(name),
+            ..
+        }) = args.first()
+        else {
+            return Err(wrong);
+        };
+        let count = self.count(args.get(1), &wrong)?;
+        let has = |i: usize| {
+            Ok(Known::Bool(self.has_tensor(&filled(
+                name,
+                &Layer { env: self, i },
+                span,
+            )?)))
+        };
+        Ok(Known::List((0..count).map(has).collect::<Result<_, _>>()?))
+    }
+
+    /// `per_layer(value, n)`: a list as it is, another value as a list of `n` of it.
+    fn per_layer(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
+        let wrong = Problem::new(
+            span,
+            "`per_layer` takes a value, or a list with one for each layer, and a number of layers",
+        );
+        let value = known::evaluate(args.first().ok_or_else(|| wrong.clone())?, self)?;
+        let count = self.count(args.get(1), &wrong)?;
+        match value {
+            Known::List(items) if items.len() < count => {
+                let message = format!("this lists {} values for {count} layers", items.len());
+                Err(Problem::new(span, message))
+            }
+            Known::List(items) => Ok(Known::List(items)),
+            one => Ok(Known::List(vec![one; count])),
         }
     }
 
@@ -206,9 +258,7 @@ impl ConfigEnv<'_> {
             (None, None) => Err(Problem::new(span, format!("there is no `{key}`"))),
         }
     }
-}
 
-impl ConfigEnv<'_> {
     /// `only(list, a, b)`: true where every entry of the list is one of the others.
     fn only(&self, args: &[Expr], span: Span) -> Result<Known, Problem> {
         let values = args
@@ -235,10 +285,9 @@ impl Env for ConfigEnv<'_> {
             "get" => self.get(args, span),
             "has" => self.key(args, span).map(|key| Known::Bool(self.config.has(&key))),
             "only" => self.only(args, span),
-            "tensor" => self.key(args, span).map(|name| {
-                let there = self.tensors.is_some_and(|t| t.get(&name).is_some());
-                Known::Bool(there)
-            }),
+            "tensor" => self.key(args, span).map(|name| Known::Bool(self.has_tensor(&name))),
+            "tensors" => self.tensors(args, span),
+            "per_layer" => self.per_layer(args, span),
             "shape" => self.key(args, span).and_then(|name| {
                 let found = self.tensors.and_then(|t| t.get(&name));
                 let missing = || Problem::new(span, format!("there is no tensor `{name}`"));
@@ -247,5 +296,24 @@ impl Env for ConfigEnv<'_> {
             }),
             _ => return None,
         })
+    }
+}
+
+/// What the name of a tensor of one layer may use: also the index `i` of the layer.
+struct Layer<'a> {
+    env: &'a ConfigEnv<'a>,
+    i: usize,
+}
+
+impl Env for Layer<'_> {
+    fn name(&self, name: &str) -> Option<Known> {
+        match name {
+            "i" => Some(Known::Num(self.i as f64)),
+            _ => self.env.name(name),
+        }
+    }
+
+    fn call(&self, callee: &str, args: &[Expr], span: Span) -> Option<Result<Known, Problem>> {
+        self.env.call(callee, args, span)
     }
 }

@@ -13,12 +13,15 @@ const MAX_ENTRIES: usize = 10_000;
 /// Names that a message shows.
 const SHOWN: usize = 4;
 
+/// What files are called that PyTorch writes.
+const PYTORCH: &str = "a PyTorch file";
+
 /// Endings of files that hold weights, and why they are not read.
 const OTHER_WEIGHTS: &[(&str, &str)] = &[
-    ("bin", "a PyTorch file"),
-    ("pt", "a PyTorch file"),
-    ("pth", "a PyTorch file"),
-    ("ckpt", "a PyTorch file"),
+    ("bin", PYTORCH),
+    ("pt", PYTORCH),
+    ("pth", PYTORCH),
+    ("ckpt", PYTORCH),
     ("h5", "a TensorFlow file"),
     ("msgpack", "a Flax file"),
     ("onnx", "an ONNX file"),
@@ -201,11 +204,25 @@ fn unusual(dir: &Path, safe: &[&str], gguf: &[&str], other: &[(&str, &str)]) -> 
             "name the file: `seqc import {}`; a single file is read with the config.json in its directory",
             dir.join(first).display()
         )),
-        None => bare(message).help(
-            "write them as safetensors: `AutoModel.from_pretrained(DIR).save_pretrained(NEW, safe_serialization=True)` of \
-             transformers",
-        ),
+        None => bare(message).help(conversion(dir, &others)),
     }
+}
+
+/// How to write weights as safetensors: those of PyTorch as they are, others through a model.
+fn conversion(dir: &Path, files: &[&str]) -> String {
+    let (dir, first) = (dir.display(), files.first().copied().unwrap_or_default());
+    if unreadable(first) == Some(PYTORCH) {
+        return format!(
+            "write them as safetensors, all tensors as they are: python3 -c \"import glob, torch; from safetensors.torch import save_file; \
+             save_file({{k: v.clone() for f in sorted(glob.glob('{dir}/*.{}')) for k, v in torch.load(f, weights_only=True).items()}}, \
+             '{dir}/model.safetensors')\"",
+            ending(first)
+        );
+    }
+    format!(
+        "write them as safetensors: python3 -c \"from transformers import AutoModelForCausalLM as M; \
+         M.from_pretrained('{dir}').save_pretrained('{dir}')\""
+    )
 }
 
 /// Tokenizers that are there and not read.
@@ -226,7 +243,9 @@ fn tokenizer_warning(dir: &Path, has: &impl Fn(&str) -> bool) -> Option<Diagnost
         "{}: this tokenizer is not supported and there is no tokenizer.json: the model reads and writes token ids only",
         dir.join(found).display()
     );
-    Some(Diagnostic::warning("no-tokenizer", message).help(
-        "make tokenizer.json: `AutoTokenizer.from_pretrained(DIR, use_fast=True).save_pretrained(DIR)` of transformers, then import again",
-    ))
+    let dir = dir.display();
+    Some(Diagnostic::warning("no-tokenizer", message).help(format!(
+        "make tokenizer.json: python3 -c \"from transformers import AutoTokenizer as T; T.from_pretrained('{dir}').save_pretrained('{dir}')\", then \
+         import again"
+    )))
 }

@@ -7,7 +7,10 @@ mod config;
 mod error;
 mod family;
 mod found;
+mod origins;
 mod places;
+mod references;
+mod stack;
 mod text;
 
 pub use check::{family as check_family, is_family};
@@ -23,6 +26,7 @@ use config::Config;
 use error::bare;
 use family::Family;
 use found::Found;
+use origins::Origins;
 use seqc_checkpoint::{Checkpoint, unquantised};
 use std::path::{Path, PathBuf};
 
@@ -50,44 +54,43 @@ pub struct Imported {
 
 /// The model file for a checkpoint. The model is read once before it is given.
 pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, Vec<Diagnostic>> {
-    let (text, found) = write(request, sources).map_err(|d| vec![d])?;
+    let (found, written) = write(request, sources).map_err(|d| vec![d])?;
     let options = ReadOptions {
         weights: Some(found.weights),
         ..ReadOptions::default()
     };
-    let mut text = text;
-    let mut built = model::read_text(request.output, text.clone(), sources, &options)?;
-    let unused: Vec<Diagnostic> = built.warnings().into_iter().filter(|d| is_of_size(d, &built)).collect();
+    let shown = request.output.display().to_string();
+    let read = |written: &Origins, sources: &mut Sources| {
+        model::read_text(request.output, written.text.clone(), sources, &options).map_err(|mut problems| {
+            written.translate(&mut problems, &shown, sources);
+            problems
+        })
+    };
+    let (mut written, mut built) = (written, None);
+    let first = read(&written, sources)?;
+    let unused: Vec<usize> = first.warnings().iter().filter_map(|d| size_of(d, &first)).collect();
     if !unused.is_empty() {
-        text = without(text, &unused);
-        built = model::read_text(request.output, text.clone(), sources, &options)?;
+        written = written.without(&unused);
+        built = Some(read(&written, sources)?);
     }
-    let mut warnings = found.warnings;
-    warnings.extend(built.warnings());
-    Ok(Imported { text, warnings })
+    let mut warnings = built.unwrap_or(first).warnings();
+    written.translate(&mut warnings, &shown, sources);
+    Ok(Imported {
+        text: written.text,
+        warnings: found.warnings.into_iter().chain(warnings).collect(),
+    })
 }
 
-/// Whether a warning is about a size that nothing uses: families have more sizes than each of their models needs.
-fn is_of_size(warning: &Diagnostic, built: &model::Built) -> bool {
+/// Where the size stands that a warning is about because nothing uses it: families have more sizes than each of their models needs.
+fn size_of(warning: &Diagnostic, built: &model::Built) -> Option<usize> {
     let mut sizes = built.document.sizes.iter();
-    warning.code == "unused" && sizes.any(|(name, _)| warning.place() == Some(Place::new(built.file, name.span)))
+    let place = warning.place().filter(|_| warning.code == "unused")?;
+    let is_size = sizes.any(|(name, _)| place == Place::new(built.file, name.span));
+    is_size.then_some(place.span.start as usize)
 }
 
-/// A text without the lines that warnings are about.
-fn without(text: String, warnings: &[Diagnostic]) -> String {
-    let starts: Vec<usize> = warnings
-        .iter()
-        .filter_map(|d| Some(d.place()?.span.start as usize))
-        .collect();
-    let mut at = 0;
-    let kept = text.split_inclusive('\n').filter(|line| {
-        at += line.len();
-        !starts.iter().any(|start| (at - line.len()..at).contains(start))
-    });
-    kept.collect()
-}
-
-fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found), Diagnostic> {
+/// The files of a checkpoint, and the model that is made for them.
+fn write(request: Request<'_>, sources: &mut Sources) -> Result<(Found, Origins), Diagnostic> {
     let (checkpoint, output) = (request.checkpoint, request.output);
     if !checkpoint.exists() {
         let shown = checkpoint.display();
@@ -123,10 +126,14 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found),
         .unwrap_or_else(|| family.name.clone());
     let sizes = family.sizes(config, opened.as_ref())?;
     let base = output.parent().unwrap_or(Path::new("")).to_path_buf();
-    let mut text = format!("# {}\nversion: 1\nmodel: {}\nsizes:\n", family.title, plain_name(&name));
-    for (key, value) in &sizes {
-        text.push_str(&format!("  {key}: {}\n", family::spelled(value, &sizes)));
+    let mut written = Origins::default();
+    let head = format!("# {}\nversion: 1\nmodel: {}\nsizes:\n", family.title, plain_name(&name));
+    written.text.push_str(&head);
+    for ((key, value), size) in sizes.iter().zip(&family.clauses.sizes) {
+        let line = format!("  {key}: {}\n", family::spelled(value, &sizes));
+        written.push_computed(&line, Place::new(size.file, size.value.span));
     }
+    let text = &mut written.text;
     let file = effective::text(&paths::relative(&found.weights, &base));
     let unused: Vec<String> = family.unused().iter().map(|u| effective::text(u)).collect();
     let unused = match &unused[..] {
@@ -149,8 +156,8 @@ fn write(request: Request<'_>, sources: &mut Sources) -> Result<(String, Found),
     text.push_str(&caches::line(request.caches)?);
     let folder = found.weights.parent().unwrap_or(Path::new(""));
     text.push_str(&text::entries(config, folder)?);
-    text.push_str(&family.rest);
-    Ok((text, found))
+    family.rest.iter().for_each(|part| written.push_copied(part));
+    Ok((found, written))
 }
 
 /// A family of the user's own, which must describe the configuration.

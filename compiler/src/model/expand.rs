@@ -5,7 +5,7 @@ use crate::{
     diag::{Diagnostic, Placed},
     elaborate::{CacheUse, Given, Part, block_prefix},
     library::{Definition, Library},
-    source::Place,
+    source::{FileId, Place},
 };
 use seqc_grammar::{
     ast::{DefKind, Expr, Ident, Span, Stmt},
@@ -58,22 +58,76 @@ pub(super) struct Expander<'a> {
 
 /// All layers of a model.
 pub(super) fn expand(library: &Library, file: &ModelFile, names: Names) -> (Vec<Instance>, Vec<Diagnostic>) {
-    let mut e = Expander {
-        library,
-        file,
-        names,
-        running: 0,
-        paths: HashMap::new(),
-        instances: Vec::new(),
-        diagnostics: Vec::new(),
-        full: false,
-    };
+    let mut e = Expander::new(library, file, names);
     e.items(&file.stack, "");
     e.diagnostics.dedup();
     (e.instances, e.diagnostics)
 }
 
+/// Layers, blocks, settings and parameters of a stack that do not exist, whatever the sizes are.
+pub fn missing_parts(library: &Library, id: FileId, file: &ModelFile) -> Vec<Diagnostic> {
+    let names = Names {
+        file: id,
+        ..Names::default()
+    };
+    let mut e = Expander::new(library, file, names);
+    e.look_at(&file.stack);
+    e.diagnostics.dedup();
+    e.diagnostics
+}
+
+impl<'a> Expander<'a> {
+    fn new(library: &'a Library, file: &'a ModelFile, names: Names) -> Expander<'a> {
+        Expander {
+            library,
+            file,
+            names,
+            running: 0,
+            paths: HashMap::new(),
+            instances: Vec::new(),
+            diagnostics: Vec::new(),
+            full: false,
+        }
+    }
+}
+
 impl Expander<'_> {
+    /// Every entry once, without the values of its settings.
+    fn look_at(&mut self, items: &[Entry]) {
+        for item in items {
+            let entry = match item {
+                Entry::Layer(entry) => entry,
+                Entry::Repeat(repeat) => {
+                    self.look_at(&repeat.of);
+                    continue;
+                }
+            };
+            let block = entry.block.as_ref().or(self.file.block.as_ref());
+            let named = block.map_or(&[][..], |b| &b.blocks);
+            let layer = self.unset(&entry.layer, &entry.settings, DefKind::Layer);
+            let blocks: Vec<_> = named
+                .iter()
+                .map(|b| self.unset(&b.name, &b.settings, DefKind::Block))
+                .collect();
+            if let (Some(layer), Some(blocks)) = (layer, blocks.into_iter().collect::<Option<Vec<_>>>()) {
+                self.check_load(entry, &layer, &blocks);
+            }
+        }
+    }
+
+    /// A definition whose settings exist, without their values.
+    fn unset(&mut self, name: &Ident, settings: &[(Ident, Expr)], kind: DefKind) -> Option<Part> {
+        let definition = self.definition(name, kind)?;
+        for (setting, _) in settings {
+            self.is_setting(&definition, name, setting);
+        }
+        Some(Part {
+            definition,
+            settings: Vec::new(),
+            place: self.place(name.span),
+        })
+    }
+
     fn place(&self, span: Span) -> Place {
         Place::new(self.names.file, span)
     }
@@ -209,11 +263,7 @@ impl Expander<'_> {
         let mut given: Vec<(String, Given)> = Vec::new();
         let mut fits = true;
         for (setting, expr) in settings {
-            let known: Vec<&str> = definition.def.settings.iter().map(|s| s.name.text.as_str()).collect();
-            if !known.contains(&setting.text.as_str()) {
-                let message = format!("`{}` has no setting `{}`", name.text, setting.text);
-                let d = Diagnostic::new("unknown-setting", self.place(setting.span), message);
-                self.kept::<()>(Err(d.did_you_mean(&setting.text, known)));
+            if !self.is_setting(&definition, name, setting) {
                 continue;
             }
             let value = self.names.value(expr);
@@ -228,6 +278,18 @@ impl Expander<'_> {
             settings: given,
             place: self.place(name.span),
         })
+    }
+
+    /// Whether a definition has a setting; what it has not is reported.
+    fn is_setting(&mut self, definition: &Definition, name: &Ident, setting: &Ident) -> bool {
+        let known: Vec<&str> = definition.def.settings.iter().map(|s| s.name.text.as_str()).collect();
+        let is_known = known.contains(&setting.text.as_str());
+        if !is_known {
+            let message = format!("`{}` has no setting `{}`", name.text, setting.text);
+            let d = Diagnostic::new("unknown-setting", self.place(setting.span), message);
+            self.kept::<()>(Err(d.did_you_mean(&setting.text, known)));
+        }
+        is_known
     }
 
     fn definition(&mut self, name: &Ident, kind: DefKind) -> Option<Arc<Definition>> {

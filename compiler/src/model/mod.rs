@@ -21,6 +21,7 @@ use crate::{
 };
 pub use build::CallSettings;
 pub use cache::CacheEntry;
+pub use expand::missing_parts;
 use seqc_grammar::{
     ast::{Def, DefKind, Expr, ExprKind, Ident, StreamParam, StreamTy},
     model::{ModelFile, Spanned, read_model},
@@ -31,6 +32,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
 };
+pub use values::INDICES;
 use values::Names;
 use weights::Tensors;
 
@@ -149,19 +151,7 @@ pub fn read_text(
     }
     let dir = path.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut library = standard::library(sources, &mut diagnostics);
-    for (n, used) in file.uses.iter().enumerate() {
-        if file.uses[..n].iter().any(|u| u.value == used.value) {
-            continue;
-        }
-        let path = dir.join(&used.value);
-        match layer_text(&path, used, id) {
-            Ok(text) => {
-                let file = sources.add(path.display().to_string(), text.clone());
-                add_definitions(&mut library, file, &text, &mut diagnostics);
-            }
-            Err(d) => diagnostics.push(d),
-        }
-    }
+    diagnostics.extend(use_layers(&mut library, id, &file, &dir, sources));
     let (names, sizes) = sizes(id, &file.sizes, &mut diagnostics);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
@@ -319,6 +309,31 @@ pub fn text_of(path: &Path) -> Result<String, Diagnostic> {
     String::from_utf8(bytes).map_err(|_| Diagnostic::bare("no-file", format!("{shown} is not UTF-8 text")))
 }
 
+/// Adds the definitions of the layer files that a model in file `id` and folder `dir` uses.
+pub fn use_layers(
+    library: &mut Library,
+    id: FileId,
+    model: &ModelFile,
+    dir: &Path,
+    sources: &mut Sources,
+) -> Vec<Diagnostic> {
+    let (uses, mut problems) = (&model.uses, Vec::new());
+    for (n, used) in uses.iter().enumerate() {
+        if uses[..n].iter().any(|u| u.value == used.value) {
+            continue;
+        }
+        let path = dir.join(&used.value);
+        match layer_text(&path, used, id) {
+            Ok(text) => {
+                let file = sources.add(path.display().to_string(), text.clone());
+                add_definitions(library, file, &text, &mut problems);
+            }
+            Err(d) => problems.push(d),
+        }
+    }
+    problems
+}
+
 /// The text of a layer file that the model in file `id` uses.
 fn layer_text(path: &Path, used: &Spanned<String>, id: FileId) -> Result<String, Diagnostic> {
     let place = Place::new(id, used.span);
@@ -330,7 +345,9 @@ fn layer_text(path: &Path, used: &Spanned<String>, id: FileId) -> Result<String,
         let d = Diagnostic::new("bad-use", place, message);
         return Err(d.help("`use` names files whose names end in `.seq`"));
     }
-    text_of(path).map_err(|d| Diagnostic::new("no-file", place, d.message).help("paths are relative to the model file"))
+    text_of(path).map_err(|d| {
+        Diagnostic::new("no-file", place, d.message).help("paths are relative to the file that names them")
+    })
 }
 
 /// Parses a layer file and adds its definitions.

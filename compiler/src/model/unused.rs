@@ -266,7 +266,7 @@ impl<'a> Uses<'a> {
             match part {
                 Part::Text(_) => {}
                 Part::Expr(e) => self.expr(e),
-                Part::Range(from, to) => {
+                Part::Range(from, to) | Part::Rows(from, to) => {
                     self.expr(from);
                     self.expr(to);
                 }

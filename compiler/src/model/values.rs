@@ -15,6 +15,9 @@ use std::collections::HashMap;
 /// Most tensors that one template names.
 const MAX_TENSORS: usize = 100_000;
 
+/// Most entries of an axis of which a part is loaded.
+const MAX_ROWS: usize = 1 << 32;
+
 /// Names that an expression of a model may use: sizes and the indices of repeats.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
@@ -153,6 +156,16 @@ impl Names {
                 Part::Range(from, to) => {
                     let (from, to) = (self.count(from, MAX_TENSORS)?, self.count(to, MAX_TENSORS)?);
                     (from..to).map(|n| n.to_string()).collect()
+                }
+                Part::Rows(from, to) => {
+                    let place = Place::new(self.file, to.span);
+                    let (from, to) = (self.count(from, MAX_ROWS)?, self.count(to, MAX_ROWS)?);
+                    if from >= to {
+                        let message = format!("rows {from}..{to} are none");
+                        let d = Diagnostic::new("bad-template", place, message);
+                        return Err(d.help("rows are counted from 0, and the end is exclusive: `rows: 0..d`"));
+                    }
+                    vec![format!("|rows {from}..{to}")]
                 }
             };
             let count = out.len().saturating_mul(values.len());

@@ -1,6 +1,7 @@
 //! Checkpoint directories as they occur in practice: with too many tensors, quantised, cut, renamed, or without what is needed.
 
 mod encoder;
+mod family_files;
 mod parts;
 mod published;
 mod quantised;
@@ -288,12 +289,12 @@ fn folders_say_which_weights_they_have() {
         (
             "pickle",
             &["pytorch_model.bin"],
-            &["pytorch_model.bin (a PyTorch file)", "save_pretrained"],
+            &["pytorch_model.bin (a PyTorch file)", "save_file"],
         ),
         (
             "consolidated",
             &["consolidated.00.pth", "params.json"],
-            &["consolidated.00.pth", "safe_serialization"],
+            &["consolidated.00.pth", "weights_only=True"],
         ),
         (
             "half",

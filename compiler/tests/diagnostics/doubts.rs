@@ -29,6 +29,11 @@ pub(super) fn doubts() -> Vec<(&'static str, &'static str, &'static str)> {
             "hidden-size",
             "  dim hd = d / 2\n  (a, b) = split(x, hd, hd)\n  q[hd] = a[hd] * hd ** -0.5\n  concat(q, b)",
         ),
+        (
+            "hidden-value",
+            "hidden-value",
+            "  param w[4, d]\n  e = argmax(i: x[i])\n  y[d] = sum(e: w[e, d])\n  y",
+        ),
     ]
 }
 

@@ -114,8 +114,7 @@ impl Reader<'_> {
             from.map_spans(&mut |_| node.span);
             to.map_spans(&mut |_| node.span);
         }
-        let text = |text: &str| Part::Text(text.to_owned());
-        vec![text("|rows "), Part::Expr(from), text(".."), Part::Expr(to)]
+        vec![Part::Rows(from, to)]
     }
 
     fn flag(&mut self, node: &Node) -> bool {
@@ -160,7 +159,7 @@ impl Template {
             match part {
                 Part::Text(_) => {}
                 Part::Expr(expr) => expr.map_spans(&mut |_| span),
-                Part::Range(from, to) => {
+                Part::Range(from, to) | Part::Rows(from, to) => {
                     from.map_spans(&mut |_| span);
                     to.map_spans(&mut |_| span);
                 }

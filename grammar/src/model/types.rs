@@ -181,4 +181,6 @@ pub enum Part {
     Expr(Expr),
     /// `{0..n}`: one tensor for each number from the first to before the second.
     Range(Expr, Expr),
+    /// Entries of the first axis of a tensor, from the first to before the second; checkpoints read it behind the name.
+    Rows(Expr, Expr),
 }

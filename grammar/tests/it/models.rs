@@ -145,6 +145,7 @@ fn template_text(template: &Template) -> String {
         Part::Text(t) => format!("{t:?}"),
         Part::Expr(e) => show::expr(e),
         Part::Range(from, to) => format!("{}..{}", show::expr(from), show::expr(to)),
+        Part::Rows(from, to) => format!("rows {}..{}", show::expr(from), show::expr(to)),
     };
     template.parts.iter().map(part).collect::<Vec<_>>().join(" ")
 }

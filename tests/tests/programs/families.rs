@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -22,7 +22,10 @@ const SLICES: usize = 8;
 /// A tiny checkpoint with what is computed from it.
 struct Known {
     name: String,
+    /// Its folder, with the configuration and what is computed.
     dir: PathBuf,
+    /// The same weights as a GGUF file, which is imported in the place of the folder.
+    gguf: Option<PathBuf>,
 }
 
 impl Known {
@@ -44,7 +47,7 @@ impl Known {
         let model = seqc_tests::scratch("families").join(format!("{}.yaml", self.name));
         let words = [
             "import".into(),
-            self.dir.clone(),
+            self.gguf.clone().unwrap_or_else(|| self.dir.clone()),
             "-o".into(),
             model.clone(),
             "--force".into(),
@@ -64,17 +67,32 @@ const OUTPUTS: &[&str] = &["logits", "hidden"];
 
 fn all() -> Vec<Known> {
     let dir = seqc_tests::root().join("tests").join("checkpoints");
-    let entries = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-    let folders = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+    let folders = paths(&dir).into_iter().filter(|path| path.is_dir());
     let mut all: Vec<Known> = folders
         .map(|dir| Known {
             name: dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             dir,
+            gguf: None,
         })
         .collect();
+    for path in paths(&seqc_tests::root().join("tests").join("fixtures").join("gguf")) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let is_folder = path.is_dir();
+        all.push(Known {
+            dir: if is_folder { path.clone() } else { dir.join(&name) },
+            name: format!("gguf-{name}"),
+            gguf: Some(if is_folder { path.join("model.gguf") } else { path }),
+        });
+    }
     all.sort_by(|a, b| a.name.cmp(&b.name));
-    assert!(all.len() > 20, "{} checkpoints", all.len());
+    assert!(all.len() > 80, "{} checkpoints", all.len());
     all
+}
+
+/// What a folder contains.
+fn paths(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    entries.flatten().map(|entry| entry.path()).collect()
 }
 
 /// Rows of fused matrices as parameters of their own: the same numbers, of tensors in bf16 that are mapped and not copied.

@@ -169,11 +169,29 @@ pub(crate) fn standard_input_text() -> Result<String> {
 
 /// The text of a file, or of standard input.
 pub(crate) fn text(path: &Path) -> Result<String> {
+    text_up_to(path, MOST_TEXT)
+}
+
+/// The same of up to so many bytes.
+pub(crate) fn text_up_to(path: &Path, most: u64) -> Result<String> {
     if is_standard(path) {
         return standard_input_text();
     }
-    let bytes = read_at_most(path, MOST_TEXT).map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
+    let bytes = read_at_most(path, most).map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
     String::from_utf8(bytes).map_err(|_| Error::input(format!("{} is not UTF-8 text", path.display())))
+}
+
+/// Whether what is read comes from another program.
+#[cfg(unix)]
+pub(crate) fn is_pipe(kind: std::fs::FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    kind.is_fifo() || kind.is_socket()
+}
+
+/// The same where the system has no pipes with names.
+#[cfg(not(unix))]
+pub(crate) fn is_pipe(_: std::fs::FileType) -> bool {
+    false
 }
 
 /// A text of the command line, or that of standard input for `-`.

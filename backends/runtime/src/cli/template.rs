@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::{args::TemplateWords, common, console::Console};
 use crate::{Error, Result, chat::Given};
 
+/// Most bytes of a list.
+const MOST_LIST: u64 = 16 << 20;
+
 impl TemplateWords {
     /// Whether there is anything.
     pub(crate) fn is_given(&self) -> bool {
@@ -28,6 +31,12 @@ pub(crate) fn warn_without_chat(
 
 /// What the words say.
 pub(crate) fn given(words: &TemplateWords) -> Result<Given> {
+    let names = words.template_arg.iter().map(|(name, _)| name);
+    for (n, name) in names.enumerate() {
+        if words.template_arg[..n].iter().any(|(before, _)| before == name) {
+            return Err(Error::input(format!("--template-arg {name} is given twice")));
+        }
+    }
     let list = |path: &Option<std::path::PathBuf>| path.as_deref().map(list).transpose();
     Ok(Given {
         tools: list(&words.tools)?,
@@ -36,10 +45,19 @@ pub(crate) fn given(words: &TemplateWords) -> Result<Given> {
     })
 }
 
-/// A list in a JSON file.
+/// A list in a JSON file, or in what comes from a pipe.
 fn list(path: &Path) -> Result<Value> {
     let wrong = |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
-    let value: Value = serde_json::from_str(&common::text(path)?)
+    if let Ok(about) = std::fs::metadata(path) {
+        let kind = about.file_type();
+        if kind.is_dir() {
+            return Err(wrong(&"this is a folder, a JSON file is expected"));
+        }
+        if !kind.is_file() && !common::is_pipe(kind) {
+            return Err(wrong(&"this is a device, a JSON file or a pipe is expected"));
+        }
+    }
+    let value: Value = serde_json::from_str(&common::text_up_to(path, MOST_LIST)?)
         .map_err(|error| wrong(&format_args!("a list in JSON is expected: {error}")))?;
     match value {
         Value::Array(_) => Ok(value),

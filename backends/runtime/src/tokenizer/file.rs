@@ -1,6 +1,6 @@
 //! Tokenizers in a `tokenizer.json`, with the configuration in the same directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use seqc_checkpoint::Source as Place;
 use serde_json::Value;
@@ -13,6 +13,9 @@ use super::{
 use crate::{Error, Result};
 
 const NAME: &str = "tokenizer.json";
+/// Beside it: settings, among them a chat template; and a chat template alone.
+const CONFIG: &str = "tokenizer_config.json";
+const TEMPLATE: &str = "chat_template.jinja";
 /// Files beyond this are refused.
 const LARGEST: u64 = 1 << 27;
 
@@ -23,6 +26,8 @@ pub(super) struct File {
     tokenizer: tokenizers::Tokenizer,
     specials: Specials,
     template: Option<String>,
+    /// The file of the template.
+    template_place: PathBuf,
     /// Ids that the configuration says end a text.
     ends: Vec<i64>,
     warnings: Vec<String>,
@@ -43,14 +48,15 @@ impl File {
         tokenizer.with_padding(None);
         let uncut = tokenizer.with_truncation(None).map(drop);
         uncut.map_err(|error| damaged(&path, error))?;
-        let config = beside(&place.beside("tokenizer_config.json"))?;
+        let config = beside(&place.beside(CONFIG))?;
         let map = beside(&place.beside("special_tokens_map.json"))?;
-        let template = place.beside("chat_template.jinja").read(LARGEST);
+        let template = place.beside(TEMPLATE).read(LARGEST);
         let template = template.ok().and_then(|text| String::from_utf8(text).ok());
         let (ends, warnings) = ends_beside(&place)?;
         Ok(File {
             tokenizer,
             specials: specials(&config, &map),
+            template_place: place.beside(if template.is_some() { TEMPLATE } else { CONFIG }).shown(),
             template: template.or_else(|| template_of(&config)),
             ends,
             warnings,
@@ -105,6 +111,10 @@ impl File {
 
     pub(super) fn chat_template(&self) -> Option<&str> {
         self.template.as_deref()
+    }
+
+    pub(super) fn chat_template_place(&self) -> &Path {
+        &self.template_place
     }
 }
 

@@ -9,7 +9,10 @@ mod vocabulary;
 
 pub(super) use vocabulary::Vocabulary;
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use seqc_checkpoint::Source as Place;
 
@@ -40,6 +43,10 @@ impl Gguf {
             vocabulary: Vocabulary::open(place)?,
             encoder: OnceLock::new(),
         })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn vocabulary(&self) -> &Vocabulary {

@@ -163,6 +163,14 @@ impl Tokenizer {
         }
     }
 
+    /// The file from which the chat template comes, for messages.
+    pub(crate) fn chat_template_place(&self) -> String {
+        match &self.source {
+            Source::Gguf(gguf) => format!("tokenizer.chat_template of {}", gguf.path().display()),
+            Source::File(file) => file.chat_template_place().display().to_string(),
+        }
+    }
+
     /// The special tokens that templates ask for.
     pub fn specials(&self) -> Specials {
         match &self.source {
