@@ -1,5 +1,5 @@
 //! Fibers that stand for the threads of half a GPU's warp: code for devices, printed for this machine, runs one member of the team in
-//! [`THREADS`] of them, which take turns wherever lanes move or threads meet.
+//! 16 of them, which take turns wherever lanes move or threads meet.
 //!
 //! A warp goes in rounds: every fiber runs up to its next meeting, then the next one does, and the first goes on when the last has come. All must come to meetings
 //! of the same kind, which is checked.
