@@ -133,6 +133,12 @@ impl Both {
     }
 }
 
+/// What a refusal of usage says; its status is that of one.
+pub(super) fn refused(answer: Answer) -> String {
+    assert_eq!(answer.code, Some(2), "{}: {}", answer.line, answer.stderr);
+    answer.stderr
+}
+
 fn alike(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {

@@ -2,11 +2,11 @@
 //! other tests of whole programs run the same way where `SEQC_TEST_TARGET` is `cuda`.
 
 use super::{
-    both::{Both, check_checkpoints, check_policies},
+    both::{Both, check_checkpoints, check_policies, refused},
     chat,
 };
 use seqc_tests::{
-    command::{self, Answer},
+    command,
     program::{Program, fresh_file},
 };
 use std::fs;
@@ -29,12 +29,6 @@ fn every_verb_says_what_it_says_on_this_machine() {
     both.agree_on_verbs();
     both.agree_on_conversations();
     both.agree_on_states("");
-}
-
-/// A refusal: its status, and what it says.
-fn refused(answer: Answer) -> String {
-    assert_eq!(answer.code, Some(2), "{}: {}", answer.line, answer.stderr);
-    answer.stderr
 }
 
 #[test]

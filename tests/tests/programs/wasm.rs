@@ -2,11 +2,11 @@
 //! programs run the same way where `SEQC_TEST_TARGET` is `wasm`.
 
 use super::{
-    both::{Both, check_checkpoints, check_policies},
+    both::{Both, check_checkpoints, check_policies, refused},
     chat,
 };
 use seqc_tests::{
-    command::{self, Answer},
+    command,
     program::{Program, fresh_file, json},
 };
 use std::fs;
@@ -43,16 +43,10 @@ fn node_runs_what_wasmtime_runs() {
     assert_eq!(here["tokens"], there["tokens"]);
 }
 
-/// A refusal of usage: its status, and what it says.
-fn unusable(answer: Answer) -> String {
-    assert_eq!(answer.code, Some(2), "{}: {}", answer.line, answer.stderr);
-    answer.stderr
-}
-
 #[test]
 fn what_takes_threads_processes_or_sockets_is_not_there() {
     let both = Both::new(TARGET);
-    let there = |line: &str| unusable(both.there.run(&both.words(line)));
+    let there = |line: &str| refused(both.there.run(&both.words(line)));
     assert!(there("serve").contains("unrecognized subcommand"));
     let said = there("generate --prompt Once -n 1 -t 2");
     assert!(said.contains("one thread"), "{said}");
@@ -69,7 +63,7 @@ fn builds_that_are_not_there_say_so() {
     let (model, output) = (model.display().to_string(), fresh_file("never").display().to_string());
     let build = |more: &[&str]| {
         let words = ["build", &model, "--target", TARGET, "-o", &output];
-        unusable(command::seqc(&[&words[..], more].concat()))
+        refused(command::seqc(&[&words[..], more].concat()))
     };
     assert!(build(&["--emit", "lib"]).contains("there are no libraries for wasm"));
     assert!(build(&["--embed-weights"]).contains("--weights"));
