@@ -76,6 +76,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         &[
             "seqc",
             "seqc-grammar",
+            "seqc-formats",
             "seqc-ir",
             "seqc-abi",
             "seqc-checkpoint",

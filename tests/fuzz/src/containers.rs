@@ -1,6 +1,7 @@
 //! Files of tensors as bytes: small, valid, or with a number that is not what it should be.
 
 use crate::mutate::{self, EXTREMES};
+use seqc_formats::Encoding;
 use seqc_ir::random::Rng;
 use serde_json::{Map, Value, json};
 
@@ -78,24 +79,12 @@ pub(crate) enum Key {
     Ints(Vec<i32>),
 }
 
-/// Types of GGUF files, weights of a block and bytes of it.
-const GGML: &[(u32, usize, usize)] = &[
-    (0, 1, 4),
-    (1, 1, 2),
-    (2, 32, 18),
-    (3, 32, 20),
-    (6, 32, 22),
-    (7, 32, 24),
-    (8, 32, 34),
-    (10, 256, 84),
-    (12, 256, 144),
-    (13, 256, 176),
-    (14, 256, 210),
-    (24, 1, 1),
-    (26, 1, 4),
-    (28, 1, 8),
-    (30, 1, 2),
-];
+/// Types of GGUF files whose blocks fill rows of that size, with their numbers: those that are decoded and those that are known by name only.
+fn ggml(row: usize) -> Vec<(u32, Encoding)> {
+    let all = (0..64).filter_map(|number| Some((number, Encoding::of_ggml(number)?)));
+    all.filter(|(_, encoding)| row.is_multiple_of(encoding.block()))
+        .collect()
+}
 
 /// A GGUF file; its numbers are now and then others, its keys missing or there twice.
 pub(crate) fn gguf(rng: &mut Rng, keys: &[(String, Key)], shapes: &Shapes) -> Vec<u8> {
@@ -119,11 +108,8 @@ pub(crate) fn gguf(rng: &mut Rng, keys: &[(String, Key)], shapes: &Shapes) -> Ve
     }
     let mut data = Vec::new();
     for (name, shape) in shapes {
-        let fits: Vec<_> = GGML
-            .iter()
-            .filter(|(_, block, _)| shape.last().copied().unwrap_or(1).is_multiple_of(*block))
-            .collect();
-        let &&(kind, block, bytes) = rng.choose(&fits);
+        let fits = ggml(shape.last().copied().unwrap_or(1));
+        let &(kind, encoding) = rng.choose(&fits);
         push_text(rng, &mut out, name);
         out.extend((number(rng, shape.len()) as u32).to_le_bytes());
         for size in shape.iter().rev() {
@@ -131,7 +117,7 @@ pub(crate) fn gguf(rng: &mut Rng, keys: &[(String, Key)], shapes: &Shapes) -> Ve
         }
         out.extend((number(rng, kind as usize) as u32).to_le_bytes());
         out.extend(number(rng, data.len()).to_le_bytes());
-        let end = data.len() + shape.iter().product::<usize>() / block * bytes;
+        let end = data.len() + shape.iter().product::<usize>() / encoding.block() * encoding.block_bytes();
         data.resize_with(end.next_multiple_of(32), || rng.bits() as u8);
     }
     out.resize(out.len().next_multiple_of(32), 0);

@@ -1,9 +1,9 @@
-//! Folders to import: configurations of every family with numbers that are not what they should be, and families themselves.
+//! Folders and GGUF files to import: configurations of every family with numbers that are not what they should be, and families themselves.
 
 use crate::{
     containers::{self, Shapes},
     ending::{Ending, put, refused},
-    mutate,
+    gguf, mutate,
 };
 use seqc::{
     import::{self, Request},
@@ -18,13 +18,20 @@ use std::path::Path;
 pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
     let all = standard::families();
     let (_, family) = rng.choose(&all);
-    put_files(rng, dir, family)?;
+    let architectures = gguf::architectures(family);
+    let checkpoint = if architectures.is_empty() {
+        put_files(rng, dir, family)?;
+        dir.to_owned()
+    } else {
+        let architecture = *rng.choose(&architectures);
+        gguf::file(rng, dir, family, architecture)?
+    };
     let own = match rng.below(4) {
         0 => Some(put(dir, "family.yaml", mutate::text(rng, family).as_bytes())?),
         _ => None,
     };
     let request = Request {
-        checkpoint: dir,
+        checkpoint: &checkpoint,
         output: &dir.join("model.yaml"),
         family: own.as_deref(),
         caches: &[],

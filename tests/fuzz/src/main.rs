@@ -10,6 +10,7 @@ mod caches;
 mod checkpoints;
 mod containers;
 mod ending;
+mod gguf;
 mod imports;
 mod layers;
 mod mutate;

@@ -33,7 +33,7 @@ pub(crate) const TARGETS: &[Target] = &[
     },
     Target {
         name: "texts",
-        about: "changed layer files and models: check, fmt",
+        about: "changed layer files, models and families: check, fmt",
         case: crate::texts::case,
     },
     Target {
@@ -43,7 +43,7 @@ pub(crate) const TARGETS: &[Target] = &[
     },
     Target {
         name: "imports",
-        about: "folders with changed configurations, weights and families: import",
+        about: "changed configurations, weights, GGUF files and families: import",
         case: crate::imports::case,
     },
     Target {

@@ -1,11 +1,11 @@
-//! Layer files and models with words that are not what they should be: checked, laid out, and read as `seqc` does.
+//! Layer files, models and families with words that are not what they should be: checked, laid out, and read as `seqc` does.
 
 use crate::{
     ending::{Ending, put, refused},
     layers, mutate,
 };
 use seqc::{
-    effective,
+    effective, import,
     library::Library,
     model::{self, ReadOptions, standard},
     source::Sources,
@@ -26,7 +26,12 @@ const MODELS: &[&str] = &[
 
 /// One case.
 pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
-    match rng.below(3) {
+    match rng.below(4) {
+        3 => {
+            let family = rng.choose(&standard::families()).1;
+            let text = mutate::text(rng, family);
+            checked(dir, &text)
+        }
         0 => {
             let text = rng.choose(&standard::seq_texts()).1;
             let text = mutate::text(rng, text);
@@ -74,6 +79,16 @@ fn definitions(dir: &Path, text: &str) -> Ending {
         return Err(format!("laid out again, the file is another one:\n{once}"));
     }
     Ok("laid out")
+}
+
+/// Checks a family without a checkpoint.
+fn checked(dir: &Path, text: &str) -> Ending {
+    let path = put(dir, "family.yaml", text.as_bytes())?;
+    let mut sources = Sources::default();
+    match import::check_family(&path, &mut sources) {
+        Ok(_) => Ok("checked"),
+        Err(diagnostics) => refused(&diagnostics, &sources),
+    }
 }
 
 /// Reads a model, and what it effectively is.

@@ -36,5 +36,6 @@ mod size;
 mod smollm2;
 mod states;
 mod talk;
+mod templates;
 mod wasm;
 mod web;

@@ -102,6 +102,10 @@ fn templates_that_are_wrong_or_do_not_end_are_refused() {
     }
     let said = chat(cases[0], None).expect_err("refused").to_string();
     assert!(said.contains("no system message, please"), "{said}");
+    assert!(
+        said.contains("tokenizer.chat_template of") && said.contains("chat.gguf"),
+        "{said}"
+    );
 }
 
 #[test]

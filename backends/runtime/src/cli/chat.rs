@@ -43,7 +43,7 @@ pub(crate) fn chat(code: Code, args: &Chat, console: &mut Console) -> Result<()>
         setup: &setup,
         tokenizer,
         model: &model,
-        given: template::given(&args.template)?,
+        given: template::given(&args.template, Some("the messages"))?,
         inputs,
         session,
         before: Vec::new(),

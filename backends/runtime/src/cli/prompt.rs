@@ -68,6 +68,12 @@ impl<'a> Asked<'a> {
         model: &'a str,
         console: &mut Console,
     ) -> Result<Asked<'a>> {
+        let words = [
+            ("--prompt -", &args.prompt),
+            ("--chat -", &args.chat),
+            ("--prompt-tokens -", &args.prompt_tokens),
+        ];
+        let given = template::given(&args.template, reader(&words))?;
         let request = request(args)?;
         template::warn_without_chat(args.chat.as_deref(), args.system.as_deref(), &args.template, console);
         let asked = Asked {
@@ -75,7 +81,7 @@ impl<'a> Asked<'a> {
             keeps_rest: args.answers.max_tokens == 0 && args.reading.save_state.is_some(),
             tokenizer,
             model,
-            given: template::given(&args.template)?,
+            given,
         };
         if !matches!(asked.request, Request::Ids(_)) {
             asked.tokenizer()?;
@@ -270,6 +276,12 @@ fn request(args: &Generate) -> Result<Request> {
             "one of --prompt, --chat and --prompt-tokens is needed, or --load-state to go on from".to_owned(),
         )),
     }
+}
+
+/// Which of these words reads standard input.
+pub(crate) fn reader<'w>(words: &[(&'w str, &Option<String>)]) -> Option<&'w str> {
+    let reads = |word: &Option<String>| word.as_deref().is_some_and(|word| is_standard(word.as_ref()));
+    words.iter().find(|(_, word)| reads(word)).map(|(name, _)| *name)
 }
 
 /// A message from the command line, or from standard input for `-`: the end of its last line does not belong to it.

@@ -29,8 +29,9 @@ pub(crate) fn warn_without_chat(
     }
 }
 
-/// What the words say.
-pub(crate) fn given(words: &TemplateWords) -> Result<Given> {
+/// What the words say. `reader`: what else reads standard input, if anything does.
+pub(crate) fn given(words: &TemplateWords, reader: Option<&str>) -> Result<Given> {
+    check_readers(words, reader)?;
     let names = words.template_arg.iter().map(|(name, _)| name);
     for (n, name) in names.enumerate() {
         if words.template_arg[..n].iter().any(|(before, _)| before == name) {
@@ -43,6 +44,21 @@ pub(crate) fn given(words: &TemplateWords) -> Result<Given> {
         documents: list(&words.documents)?,
         variables: words.template_arg.clone(),
     })
+}
+
+/// Refuses several readers of standard input, of which the first one would get all of it.
+fn check_readers(words: &TemplateWords, reader: Option<&str>) -> Result<()> {
+    let lists = [("--tools -", &words.tools), ("--documents -", &words.documents)];
+    let lists = lists
+        .into_iter()
+        .filter(|(_, path)| path.as_deref().is_some_and(common::is_standard));
+    let readers: Vec<&str> = reader.into_iter().chain(lists.map(|(name, _)| name)).collect();
+    match readers[..] {
+        [first, second, ..] => Err(Error::Usage(format!(
+            "{first} and {second}: standard input can be read once"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// A list in a JSON file, or in what comes from a pipe.

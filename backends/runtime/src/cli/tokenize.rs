@@ -47,10 +47,11 @@ fn tokens(descriptor: &Descriptor, args: &Tokenize, tokenizer: &Tokenizer) -> Re
     let Some(message) = &args.chat else {
         return tokenizer.encode(&common::text_of(args.prompt.as_deref().unwrap_or_default())?, true);
     };
+    let given = template::given(&args.template, prompt::reader(&[("--chat -", &args.chat)]))?;
     let system = args.system.iter().map(|content| Message::new("system", content));
     let messages: Vec<Message> = system
         .chain([Message::new("user", prompt::message(message)?)])
         .collect();
-    let rendered = chat::render(tokenizer, &messages, &template::given(&args.template)?)?;
+    let rendered = chat::render(tokenizer, &messages, &given)?;
     tokenizer.encode_rendered(&rendered, true)
 }
