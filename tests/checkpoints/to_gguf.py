@@ -16,10 +16,8 @@ NAMES = ["llama", "mixtral-full", "qwen2-full", "qwen3", "qwen3_moe-all", "qwen2
          "phi3", "phi3-long", "gpt2", "gpt_neox", "gpt_neox-serial", "mamba", "mamba2", "lfm2", "granite",
          "granitemoe", "granitemoehybrid", "granitemoehybrid-nope", "falcon_h1-plain", "falcon_h1-after",
          "deepseek_v2-scaled", "deepseek_v2-lite", "deepseek_v3", "gpt_oss-bounded", "bert", "nemotron_h",
-         "nemotron_h-experts", "jamba"]
+         "nemotron_h-experts", "jamba", "rwkv6", "rwkv7"]
 
-# These are not read as they are: `make.py NAME` writes them, and their folder is moved beside the GGUF file, without the weights.
-ALONE = ["phi3-long"]
 # Their conversion multiplies matrices.
 SCALED = ["falcon_h1-plain", "falcon_h1-after"]
 
@@ -44,15 +42,10 @@ def convert(name):
         # Tiny checkpoints have no tokenizer.
         kind = type(kind.__name__, (kind,), {"set_vocab": lambda self: None, "model_arch": kind.model_arch})
         stored = gguf.LlamaFileType.ALL_F32 if name in SCALED else gguf.LlamaFileType.MOSTLY_BF16
-        out = HERE.parent / "fixtures" / "gguf" / (f"{name}/model.gguf" if name in ALONE else f"{name}.gguf")
-        out.parent.mkdir(parents=True, exist_ok=True)
+        out = HERE.parent / "fixtures" / "gguf" / f"{name}.gguf"
         older = OLDER.get(name, {})
         kept = {key: value for key, value in (hparams | older).items() if key not in older or value is not None}
         kind(folder, stored, out, model_name=name, **({"hparams": kept} if older else {})).write()
-        if name in ALONE:
-            for file in ["config.json", "expected.safetensors"]:
-                shutil.copy(HERE / name / file, out.parent)
-            shutil.rmtree(HERE / name)
         print(f"{name}: {out.stat().st_size} bytes")
 
 

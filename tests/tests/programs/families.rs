@@ -1,4 +1,5 @@
-//! Every family of `tests/checkpoints`: imported without a word, evaluated, and some of them built, against what `transformers` computes.
+//! Every family of `tests/checkpoints`: imported without a word, evaluated, and some of them built, against what `transformers` computes, or what
+//! follows from the equations where it does not have them.
 
 use std::{
     fs,
@@ -77,11 +78,10 @@ fn all() -> Vec<Known> {
         .collect();
     for path in paths(&seqc_tests::root().join("tests").join("fixtures").join("gguf")) {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let is_folder = path.is_dir();
         all.push(Known {
-            dir: if is_folder { path.clone() } else { dir.join(&name) },
+            dir: dir.join(&name),
             name: format!("gguf-{name}"),
-            gguf: Some(if is_folder { path.join("model.gguf") } else { path }),
+            gguf: Some(path),
         });
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
