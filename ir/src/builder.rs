@@ -203,7 +203,9 @@ impl Graph {
         if result.len() == 2 && result[1].size == width.size {
             result[1] = width;
         }
-        result[0] = heads;
+        if result[0].size == heads.size {
+            result[0] = heads;
+        }
         self.add(Op::Attend(Box::new(spec)), Ty::new(Elem::F32, result), operands)
     }
 

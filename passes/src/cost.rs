@@ -59,6 +59,8 @@ pub struct Cache {
     pub token_bytes: usize,
     /// What is kept.
     pub span: AttentionSpan,
+    /// Most keys that a query sees of those, where it names them.
+    pub named: Option<u64>,
     /// Which tokens are keys.
     pub rate: ClockRate,
     /// False: every query attends to the whole sequence.
@@ -128,7 +130,10 @@ impl Cache {
         let tokens = context as usize;
         match &self.governed {
             Some(cache) => cache.seen(tokens, Some(tokens)),
-            None => self.rate.kept(&self.span, context),
+            None => {
+                let kept = self.rate.kept(&self.span, context);
+                self.named.map_or(kept, |named| kept.min(named as f64))
+            }
         }
     }
 

@@ -117,12 +117,17 @@ fn attention(name: &str, graph: &Graph, plan: &Plan, v: Value) -> Attend {
         key_dim: size(1, 1),
         value_dim: if spec.has_values() { size(2, 1) } else { 0 },
         query_widths: widths(&operands[spec.query_operands()]),
+        query_lists: operands[spec.query_operands()]
+            .iter()
+            .map(|o| graph.ty(*o).dims.last().map_or(1, |dim| dim.size))
+            .collect(),
         key_widths: widths(&operands[spec.key_operands()]),
         tables: operands[spec.table_operands()]
             .iter()
             .map(|o| graph.ty(*o).sizes())
             .collect(),
         span: plan.attentions[&v].span,
+        named: plan.attentions[&v].named.clone(),
         sight: None,
         max_chunk: plan.settings.max_chunk,
         machine: plan.settings.machine,

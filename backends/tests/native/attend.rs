@@ -135,7 +135,7 @@ fn pages_are_chosen_by_the_query() {
         }
         let want = expected(&case, &operands);
         let kernel = Kernel::load(&case.attend, &loaded, false);
-        let width = case.attend.heads * case.attend.result_width();
+        let width = case.attend.result_len();
         let mut got = vec![0.0; width];
         let mut session = Session::new(&kernel, case.tokens, 1);
         for position in (0..last).step_by(13) {
@@ -178,7 +178,7 @@ fn positions_are_exact_up_to_two_gigatokens() {
         for case in &cases {
             let operands = Operands::new(case, &mut Random::new(9));
             let kernel = Kernel::load(&case.attend, &loaded, false);
-            let width = case.attend.heads * case.attend.result_width();
+            let width = case.attend.result_len();
             // A multiple of every ring and segment of the cases.
             let period = 64 * 9 * (3 * 4 * 5);
             let results = [1, ((1 << 31) - 1000) / period].map(|times| {
@@ -204,7 +204,7 @@ struct Sequence<'a> {
 /// Reads a sequence in chunks.
 fn check(case: &Case, kernel: &Kernel<'_>, sequence: &Sequence<'_>, cut: &[usize], threads: usize) {
     let Sequence { operands, want } = *sequence;
-    let width = case.attend.heads * case.attend.result_width();
+    let width = case.attend.result_len();
     let mut got = vec![f32::NAN; width * case.tokens + 16];
     let mut session = Session::new(kernel, case.tokens, threads);
     let mut position = 0;

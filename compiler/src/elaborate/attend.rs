@@ -7,13 +7,13 @@ use super::{
 };
 use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::{Expr, ExprKind, NamedArg, Span};
-use seqc_ir::{AttendSpec, Clock, Elem, IndexExpr, Normaliser, Value};
+use seqc_ir::{AttendSpec, BinaryOp, Clock, Dim, Elem, IndexExpr, Normaliser, PairExpr, Ty, UnaryOp, Value};
 
 /// Options of `select`.
-const SELECT: &[&str] = &["top", "scale", "where", "score", "causal"];
+const SELECT: &[&str] = &["top", "together", "scale", "where", "score", "normalise", "causal"];
 
 /// Most keys that `select` finds.
-const MAX_TOP: usize = 64;
+const MAX_TOP: usize = 1 << 20;
 
 /// Queries, keys and values with their places, and the options of an attention.
 pub(super) struct Keys<'a> {
@@ -21,9 +21,20 @@ pub(super) struct Keys<'a> {
     pub(super) named: &'a [NamedArg],
     /// The logarithm of the sum of exponentials is one more column.
     pub(super) log_sum: bool,
-    /// Find so many keys instead of a weighted sum.
-    pub(super) top: Option<usize>,
+    /// Find keys instead of a weighted sum.
+    pub(super) choice: Option<Choice>,
     pub(super) span: Span,
+}
+
+/// How `select` chooses.
+#[derive(Clone)]
+pub(super) struct Choice {
+    /// So many keys.
+    top: usize,
+    /// So many neighbouring heads of queries together.
+    together: usize,
+    /// By weights, of whose sums these are the logarithms, for each head.
+    weights: Option<Tensor>,
 }
 
 impl Cx<'_> {
@@ -40,7 +51,7 @@ impl Cx<'_> {
             operands,
             named,
             log_sum: false,
-            top: None,
+            choice: None,
             span,
         };
         self.keys(keys).map_or(Val::Poison, Val::Tensor)
@@ -55,14 +66,31 @@ impl Cx<'_> {
                 "`select` takes queries and keys: `select(q, k; top = 4)`",
             );
         };
-        let (mut top, mut rest) = (1, Vec::new());
+        let (mut top, mut together, mut weights, mut rest) = (1, 1, false, Vec::new());
         for option in named {
             match option.name.text.as_str() {
-                "top" => match self.size(&option.value).map(|d| d.size) {
-                    Some(n) if n <= MAX_TOP => top = n,
-                    Some(n) => {
+                "top" | "together" => {
+                    let Some(n) = self.size(&option.value).map(|d| d.size) else {
+                        return Val::Poison;
+                    };
+                    if option.name.text == "together" {
+                        together = n;
+                        continue;
+                    }
+                    if n > MAX_TOP {
                         let message = format!("`select` finds up to {MAX_TOP} keys, not {n}");
                         return self.error("bad-size", option.value.span, message);
+                    }
+                    top = n;
+                }
+                "normalise" => match self.normaliser(&option.value) {
+                    Some(Normaliser::Softmax) => weights = true,
+                    Some(Normaliser::None) => weights = false,
+                    Some(Normaliser::Sum | Normaliser::Top(_)) => {
+                        let place = self.place(option.value.span);
+                        let message = "`select` chooses by scores, or by their softmax";
+                        let d = Diagnostic::new("wrong-operands", place, message);
+                        return self.report(d.help("`normalise = softmax`; without it keys are compared by their scores"));
                     }
                     None => return Val::Poison,
                 },
@@ -79,8 +107,19 @@ impl Cx<'_> {
             operands,
             named: &rest,
             log_sum: false,
-            top: Some(top),
+            choice: None,
             span,
+        };
+        let weights = match weights {
+            true => match self.logarithms_of_sums(&keys) {
+                Some(sums) => Some(sums),
+                None => return Val::Poison,
+            },
+            false => None,
+        };
+        let keys = Keys {
+            choice: Some(Choice { top, together, weights }),
+            ..keys
         };
         let Some(found) = self.keys(keys) else {
             return Val::Poison;
@@ -96,6 +135,47 @@ impl Cx<'_> {
         });
         let places = self.cast(&places, Elem::I64);
         Val::Tuple(vec![Val::Tensor(places), Val::Tensor(scores)])
+    }
+
+    /// The logarithm of the sum of exponentials of each head's scores: an attention to nothing.
+    fn logarithms_of_sums(&mut self, keys: &Keys<'_>) -> Option<Tensor> {
+        let mut operands = keys.operands.clone();
+        let of_keys = self.real(&operands[1].val, operands[1].span)?;
+        let mut dims = self.dims(&of_keys);
+        if !of_keys.unknown && of_keys.vars.is_empty() && dims.len() == 2 {
+            dims[1] = Dim::new("", 1);
+            let nothing = self.graph.constant(0.0, Ty::new(Elem::F32, dims));
+            let clock = self.clock(of_keys.v);
+            let nothing = Tensor::plain(self.pin(nothing, clock));
+            operands.push(Val::Tensor(nothing).at(operands[1].span));
+        }
+        let sums = self.keys(Keys {
+            operands,
+            named: keys.named,
+            log_sum: true,
+            choice: None,
+            span: keys.span,
+        })?;
+        if sums.unknown {
+            return Some(sums);
+        }
+        let heads = self.dims(&sums)[0].clone();
+        let map = vec![IndexExpr::Axis(0), IndexExpr::Const(1)];
+        Some(Tensor::plain(self.view(sums.v, vec![heads], map)))
+    }
+
+    /// Heads that choose together share a head of keys.
+    fn check_choice(&mut self, choice: &Choice, operands: &[Tensor], span: Span) -> Option<()> {
+        let [heads, groups] = [0, 1].map(|n| self.dims(&operands[n])[0].size);
+        let share = heads / groups;
+        if share.is_multiple_of(choice.together) {
+            return Some(());
+        }
+        let together = choice.together;
+        let message = format!("{together} heads of queries cannot choose together: {share} of them share a head of keys");
+        let d = Diagnostic::new("bad-size", self.place(span), message);
+        self.report(d.help("`together` divides the number of heads of queries by that of keys"));
+        None
     }
 
     /// One set of keys: tokens, all of them or those of a clock.
@@ -114,11 +194,18 @@ impl Cx<'_> {
         }
         let heads = self.check_heads(&operands, &spans, keys.span)?;
         let (clock, on) = self.clocks_of_keys(&operands, &spans)?;
-        let (mut spec, streams) = self.options(keys.named, &mut operands, heads)?;
+        let (mut spec, mut streams) = self.options(keys.named, &mut operands, heads)?;
         spec.clock = clock;
         spec.log_sum = keys.log_sum;
-        if let Some(n) = keys.top {
-            spec.normaliser = Normaliser::Top(n);
+        if let Some(choice) = &keys.choice {
+            self.check_choice(choice, &operands, keys.span)?;
+            spec.normaliser = Normaliser::Top(choice.top);
+            spec.together = choice.together;
+            if let Some(sums) = &choice.weights {
+                streams.insert(spec.query_streams, sums.v);
+                spec.score = Some(weight(spec.score.take(), PairExpr::QueryStream(spec.query_streams)));
+                spec.query_streams += 1;
+            }
         } else if keys.log_sum && spec.normaliser != Normaliser::Softmax {
             self.error(
                 "wrong-operands",
@@ -219,6 +306,22 @@ impl Cx<'_> {
         }
         self.report(d.help("`q: [heads, e]`, `k: [kv_heads, e]`, `v: [kv_heads, f]`"));
         None
+    }
+}
+
+/// The weight of a key under softmax, as a score; a score of minus infinity stays one.
+fn weight(score: Option<PairExpr>, sum: PairExpr) -> PairExpr {
+    let of = |score: PairExpr| {
+        let difference = PairExpr::binary(BinaryOp::Sub, score, sum);
+        PairExpr::unary(UnaryOp::Exp, difference)
+    };
+    match score {
+        None => of(PairExpr::Score),
+        Some(score) => {
+            let none = PairExpr::Const(f64::NEG_INFINITY);
+            let unseen = PairExpr::binary(BinaryOp::Eq, score.clone(), none.clone());
+            PairExpr::select(unseen, none, of(score))
+        }
     }
 }
 

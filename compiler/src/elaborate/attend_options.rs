@@ -157,7 +157,7 @@ impl Cx<'_> {
         Some((score.expr != PairExpr::Score).then_some(score.expr))
     }
 
-    fn normaliser(&mut self, e: &Expr) -> Option<Normaliser> {
+    pub(super) fn normaliser(&mut self, e: &Expr) -> Option<Normaliser> {
         let name = match &e.kind {
             ExprKind::Name(name) if self.known_name(name).is_none() => name.clone(),
             _ => match self.known(e, "`normalise`")? {

@@ -36,7 +36,7 @@ impl Cx<'_> {
                         operands,
                         named,
                         log_sum: true,
-                        top: None,
+                        choice: None,
                         span: arg.span,
                     };
                     self.keys(keys)

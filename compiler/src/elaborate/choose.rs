@@ -166,6 +166,11 @@ impl Cx<'_> {
             };
             sizes.push(size);
         }
+        if let ("any", [(name, _)], [size]) = (op.text.as_str(), bound, &sizes[..])
+            && let Some(val) = self.listed(name, *size, body)
+        {
+            return val;
+        }
         let total = sizes.iter().try_fold(1_usize, |n, s| n.checked_mul(*s));
         let Some(total) = total.filter(|n| *n <= MAX_WRITTEN_OUT) else {
             let message = format!("inside `where` and `score` a reduction has up to {MAX_WRITTEN_OUT} terms");

@@ -359,6 +359,10 @@ impl PairDomain for PairMade {
     fn table(&mut self, _: usize, _: Vec<MadeOf>) -> MadeOf {
         MadeOf::Reals
     }
+
+    fn listed(&mut self, _: usize, _: MadeOf) -> MadeOf {
+        MadeOf::Reals
+    }
 }
 
 /// Whether an expression is a quotient that is rounded down.

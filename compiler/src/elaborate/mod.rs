@@ -41,6 +41,7 @@ mod index;
 mod infer;
 mod join;
 mod limits;
+mod lists;
 mod names;
 mod origin;
 mod pair;

@@ -9,7 +9,7 @@ use crate::{
     known::Known,
 };
 use seqc_grammar::ast::{Expr, ExprKind, Span};
-use seqc_ir::{BinaryOp, Elem, IndexExpr, PairExpr};
+use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, PairExpr};
 
 /// Where a function of pairs reads a stream: at the key or at the query, all heads alike or each its own.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ impl Cx<'_> {
     }
 
     /// Whether an index is the position of the key (true) or of the query (false).
-    fn token_of(&self, e: &Expr) -> Option<bool> {
+    pub(super) fn token_of(&self, e: &Expr) -> Option<bool> {
         match self.lambda_of(e)? {
             PairExpr::KeyPos => Some(true),
             PairExpr::QueryPos => Some(false),
@@ -149,6 +149,13 @@ impl Cx<'_> {
                 Val::Known(Known::Num(n)) => Some(*n),
                 Val::Score(s) if s.expr.constant().is_some() => s.expr.constant(),
                 Val::Score(s) if s.expr == PairExpr::Head && !head => None,
+                Val::Score(_) if !head && self.entry_index(index, dim.size).is_some() => {
+                    let heads = self.pairs.as_ref().map_or(0, |pairs| pairs.heads);
+                    map.extend(self.entry_index(index, dim.size));
+                    kept.push(Dim::new(&*dim.name, heads));
+                    head = true;
+                    continue;
+                }
                 _ => {
                     let place = self.place(index.span);
                     let message = "entries of a stream are chosen by numbers and by `head`";

@@ -43,6 +43,10 @@ impl PairDomain for Numbers<'_> {
     fn table(&mut self, _: usize, _: Vec<f64>) -> f64 {
         panic!("there are no tables")
     }
+
+    fn listed(&mut self, _: usize, _: f64) -> f64 {
+        panic!("there are no lists")
+    }
 }
 
 /// Positions that a policy without data keeps after some tokens.

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairLeaf, UNSEEN, UnaryOp};
 use seqc_formats::Encoding;
+use std::collections::HashMap;
 
 /// An attention with its sizes.
 #[derive(Clone, Debug)]
@@ -22,6 +23,27 @@ pub(super) struct Attend {
     pub(super) f: usize,
     /// Sizes of the tables.
     pub(super) tables: Vec<Vec<usize>>,
+    /// For each query stream, which of its entries [`crate::PairExpr::Listed`] looks through.
+    pub(super) lists: Vec<ListOf>,
+}
+
+/// The entries of a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ListOf {
+    /// All of them.
+    Token,
+    /// So many for each query head.
+    Head(usize),
+}
+
+impl ListOf {
+    /// Of a query stream of these sizes.
+    pub(super) fn of(sizes: Vec<usize>) -> ListOf {
+        match sizes[..] {
+            [_, size] => ListOf::Head(size),
+            _ => ListOf::Token,
+        }
+    }
 }
 
 /// The keys of a sequence.
@@ -131,6 +153,7 @@ impl Attend {
             (_, false) => &keys.rows[..],
         };
         let mut out = Vec::new();
+        let mut choosing = Vec::new();
         for head in 0..self.heads {
             let mut admitted = Vec::new();
             for (key, row) in rows.iter().enumerate() {
@@ -148,7 +171,12 @@ impl Attend {
                 }
             }
             match self.spec.normaliser {
-                Normaliser::Top(n) => out.extend(best(admitted, n)),
+                Normaliser::Top(n) => {
+                    choosing.push(admitted);
+                    if choosing.len() == self.spec.together {
+                        out.extend(best(joined(std::mem::take(&mut choosing)), n));
+                    }
+                }
                 _ => out.extend(self.weigh(admitted, rows, head / self.group)),
             }
         }
@@ -203,6 +231,16 @@ impl Attend {
     }
 }
 
+/// Keys that all heads of a choice see, with the sum of their scores.
+fn joined(heads: Vec<Vec<(f64, usize)>>) -> Vec<(f64, usize)> {
+    let both = |all: Vec<(f64, usize)>, head: Vec<(f64, usize)>| {
+        let scores: HashMap<usize, f64> = head.into_iter().map(|(score, key)| (key, score)).collect();
+        let sum = |(score, key): (f64, usize)| Some((score + scores.get(&key)?, key));
+        all.into_iter().filter_map(sum).collect()
+    };
+    heads.into_iter().reduce(both).unwrap_or_default()
+}
+
 /// Scores of the best `n` keys, then their positions. What is no number is no candidate.
 fn best(mut admitted: Vec<(f64, usize)>, n: usize) -> Vec<f64> {
     admitted.retain(|(score, _)| *score > f64::NEG_INFINITY);
@@ -251,5 +289,14 @@ impl PairDomain for Pair<'_> {
 
     fn table(&mut self, n: usize, indices: Vec<f64>) -> f64 {
         self.attend.entry_of_table(n, self.operands, &indices)
+    }
+
+    fn listed(&mut self, n: usize, x: f64) -> f64 {
+        let entries = &self.operands[self.attend.spec.query_operands()][n];
+        let entries = match self.attend.lists[n] {
+            ListOf::Token => &entries[..],
+            ListOf::Head(size) => &entries[self.head * size..(self.head + 1) * size],
+        };
+        f64::from(entries.contains(&x))
     }
 }

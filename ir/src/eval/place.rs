@@ -185,4 +185,9 @@ impl PairDomain for Place<'_, '_, '_> {
     fn table(&mut self, _: usize, _: Vec<f64>) -> f64 {
         0.0
     }
+
+    /// Nor lists.
+    fn listed(&mut self, _: usize, _: f64) -> f64 {
+        0.0
+    }
 }

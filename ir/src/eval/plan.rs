@@ -2,7 +2,7 @@
 
 use super::{
     access::Access,
-    attend::Attend,
+    attend::{Attend, ListOf},
     contract::Contract,
     data::Data,
     tensor::{EvalError, Shape, Tensor},
@@ -343,6 +343,7 @@ impl Planner<'_> {
             e: q[1],
             f: if spec.has_values() { sizes(&operands[2])[1] } else { 0 },
             tables: operands[spec.table_operands()].iter().map(sizes).collect(),
+            lists: operands[spec.query_operands()].iter().map(sizes).map(ListOf::of).collect(),
         };
         self.caches += 1;
         Kernel::Attend {

@@ -19,6 +19,9 @@ pub struct AttendSpec {
     pub score: Option<PairExpr>,
     /// How scores become weights.
     pub normaliser: Normaliser,
+    /// Of [`Normaliser::Top`]: so many neighbouring query heads, which share a key head, choose together: a key's score is the sum of
+    /// theirs, and a key that one of them does not see is none. Otherwise 1.
+    pub together: usize,
     /// Keys after the query are excluded. False only in models that read a whole sequence.
     pub causal: bool,
     /// Which tokens are keys, and which are queries.
@@ -46,6 +49,7 @@ impl Default for AttendSpec {
             predicate: None,
             score: None,
             normaliser: Normaliser::Softmax,
+            together: 1,
             causal: true,
             clock: Clock::Every,
             log_sum: false,
@@ -108,7 +112,7 @@ impl AttendSpec {
     /// Sizes of the result for `heads` query heads and values of `width` entries.
     pub fn result(&self, heads: usize, width: usize) -> Vec<usize> {
         match self.normaliser {
-            Normaliser::Top(n) => vec![heads, 2, n],
+            Normaliser::Top(n) => vec![heads / self.together.max(1), 2, n],
             _ => vec![heads, width + usize::from(self.log_sum)],
         }
     }
@@ -137,8 +141,8 @@ pub enum Normaliser {
     Sum,
     /// `s_j`.
     None,
-    /// No weights: the best keys. The result is `[H, 2, n]`: `[h, 0, m]` is the `m`-th largest score, `[h, 1, m]` the
-    /// position of its key, of equal scores that of the earlier key first. Where there are fewer keys: [`UNSEEN`] and
+    /// No weights: the best keys. The result is `[H, 2, n]`, where heads choose together ([`AttendSpec::together`]) that of the heads that
+    /// choose: `[h, 0, m]` is the `m`-th largest score, `[h, 1, m]` the position of its key, of equal scores that of the earlier key first. Where there are fewer keys: [`UNSEEN`] and
     /// -1. A score of minus infinity is the same as a key that is not seen.
     Top(usize),
 }

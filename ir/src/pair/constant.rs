@@ -44,6 +44,10 @@ impl PairDomain for AtHead {
     fn table(&mut self, _: usize, _: Vec<Option<f64>>) -> Option<f64> {
         None
     }
+
+    fn listed(&mut self, _: usize, _: Option<f64>) -> Option<f64> {
+        None
+    }
 }
 
 /// Whether a number is finite whatever the positions and the head are.
@@ -93,6 +97,10 @@ impl PairDomain for Finite {
     }
 
     fn table(&mut self, _: usize, _: Vec<Finiteness>) -> Finiteness {
+        false.into()
+    }
+
+    fn listed(&mut self, _: usize, _: Finiteness) -> Finiteness {
         false.into()
     }
 }

@@ -31,6 +31,9 @@ pub trait PairDomain {
     /// The entry of table `n` at some indices.
     fn table(&mut self, n: usize, indices: Vec<Self::Value>) -> Self::Value;
 
+    /// Whether `x` is an entry of the list that query stream `n` is.
+    fn listed(&mut self, n: usize, x: Self::Value) -> Self::Value;
+
     /// The values of the parts of an expression, put together. Not to be overridden.
     fn of_parts(&mut self, expr: &PairExpr) -> Self::Value {
         match expr {
@@ -52,6 +55,10 @@ pub trait PairDomain {
             PairExpr::Select(c, a, b) => {
                 let (c, a, b) = (self.value(c), self.value(a), self.value(b));
                 self.select(c, a, b)
+            }
+            PairExpr::Listed(n, x) => {
+                let x = self.value(x);
+                self.listed(*n, x)
             }
             PairExpr::Table(n, indices) => {
                 let indices = indices.iter().map(|index| self.value(index)).collect();
@@ -85,6 +92,10 @@ impl PairDomain for Substitution<'_> {
 
     fn table(&mut self, n: usize, indices: Vec<PairExpr>) -> PairExpr {
         PairExpr::Table(n, indices)
+    }
+
+    fn listed(&mut self, n: usize, x: PairExpr) -> PairExpr {
+        PairExpr::Listed(n, Box::new(x))
     }
 }
 

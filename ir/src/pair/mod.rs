@@ -36,6 +36,8 @@ pub enum PairExpr {
     KeyStream(usize),
     /// Entry of table `n` at as many indices as it has axes, each rounded down and clamped into its axis.
     Table(usize, Vec<PairExpr>),
+    /// Whether the operand is an entry of query stream `n`, a list of numbers `[n]`, or `[H, n]` with one for each query head.
+    Listed(usize, Box<PairExpr>),
     /// A number.
     Const(f64),
     /// Elementwise function.
@@ -106,7 +108,7 @@ impl PairExpr {
     /// The expressions that this one is made of, in the order in which they are written.
     pub fn parts(&self) -> Vec<&PairExpr> {
         match self {
-            PairExpr::Unary(_, x) => vec![x],
+            PairExpr::Unary(_, x) | PairExpr::Listed(_, x) => vec![x],
             PairExpr::Binary(_, x, y) => vec![x, y],
             PairExpr::Select(c, a, b) => vec![c, a, b],
             PairExpr::Table(_, indices) => indices.iter().collect(),
@@ -178,12 +180,21 @@ impl PairExpr {
         self.any(&|e| matches!(e, PairExpr::Table(..)))
     }
 
+    /// True when the query's lists are read.
+    pub fn uses_lists(&self) -> bool {
+        self.any(&|e| matches!(e, PairExpr::Listed(..)))
+    }
+
     /// True when streams, tables or the product of query and key occur: more than positions, heads and numbers.
     pub fn uses_data(&self) -> bool {
         self.any(&|e| {
             matches!(
                 e,
-                PairExpr::Score | PairExpr::QueryStream(_) | PairExpr::KeyStream(_) | PairExpr::Table(..)
+                PairExpr::Score
+                    | PairExpr::QueryStream(_)
+                    | PairExpr::KeyStream(_)
+                    | PairExpr::Table(..)
+                    | PairExpr::Listed(..)
             )
         })
     }
@@ -196,6 +207,7 @@ impl PairExpr {
     /// True for truth values.
     pub fn is_truth(&self) -> bool {
         match self {
+            PairExpr::Listed(..) => true,
             PairExpr::Unary(op, _) => *op == UnaryOp::Not,
             PairExpr::Binary(op, ..) => op.is_predicate(),
             PairExpr::Select(_, a, _) => a.is_truth(),

@@ -1,7 +1,7 @@
 //! Attention with random masks, scores, normalisers and head ratios.
 
 use super::Generator;
-use crate::{AttendSpec, BinaryOp, Clock, IndexExpr, Normaliser, PairExpr, UnaryOp, Value, dims};
+use crate::{AttendSpec, BinaryOp, Clock, Elem, IndexExpr, Normaliser, PairExpr, Ty, UnaryOp, Value, dims};
 use seqc_formats::Encoding;
 
 type Expr = PairExpr;
@@ -44,7 +44,7 @@ impl Generator {
             Normaliser::Sum,
             Normaliser::None,
         ]);
-        let predicate = self.predicate(&mut streams);
+        let predicate = self.predicate(&mut streams, h);
         let score = match normaliser {
             Normaliser::Softmax => self.score(&mut streams, h),
             // Sums of scores must stay away from zero.
@@ -58,6 +58,7 @@ impl Generator {
             predicate,
             score,
             normaliser,
+            together: 1,
             causal: self.causal,
             query_streams: streams.query.len(),
             key_streams: streams.key.len(),
@@ -95,7 +96,7 @@ impl Generator {
         let h = g * ratio;
         let (q, k) = (self.projected(u, &[h, e]), self.projected(u, &[g, e]));
         let mut streams = Streams::default();
-        let predicate = self.predicate(&mut streams);
+        let predicate = self.predicate(&mut streams, h);
         let apart = self.rng.once_in(2);
         let score = if apart {
             let places = Expr::binary(
@@ -112,12 +113,15 @@ impl Generator {
         } else {
             self.score(&mut streams, h)
         };
-        let n = *self.rng.choose(&[1, 3, 8, 17]);
+        let n = *self.rng.choose(&[1, 3, 8, 17, 40]);
+        let together = *self.rng.choose(&[1, ratio]);
+        let heads = h / together;
         let spec = AttendSpec {
             scale: (e as f64).powf(-0.5),
             predicate,
             score,
             normaliser: Normaliser::Top(n),
+            together,
             causal: self.causal,
             clock: self.clock(),
             query_streams: streams.query.len(),
@@ -130,12 +134,12 @@ impl Generator {
         let operands = [first, streams.query, streams.key, streams.tables].concat();
         let y = self.graph.attend(spec, &operands);
         let part = |part| vec![IndexExpr::Axis(0), IndexExpr::Const(part), IndexExpr::Axis(1)];
-        let scores = self.graph.view(y, dims(&[h, n]), part(0));
+        let scores = self.graph.view(y, dims(&[heads, n]), part(0));
         let scores = self.small(scores);
         if !apart {
             return scores;
         }
-        let positions = self.graph.view(y, dims(&[h, n]), part(1));
+        let positions = self.graph.view(y, dims(&[heads, n]), part(1));
         let positions = self.times(positions, 1.0 / 64.0);
         self.mean(scores, positions)
     }
@@ -162,11 +166,18 @@ impl Generator {
         )
     }
 
-    fn predicate(&mut self, streams: &mut Streams) -> Option<Expr> {
+    fn predicate(&mut self, streams: &mut Streams, heads: usize) -> Option<Expr> {
         use BinaryOp::*;
         let window = Expr::binary(Lt, distance(), Expr::Const((1 + self.rng.below(9)) as f64));
-        let predicate = match self.rng.below(12) {
+        let predicate = match self.rng.below(15) {
             0 | 1 => return None,
+            12 => self.listed(streams, heads),
+            13 => Expr::binary(Or, window, self.listed(streams, heads)),
+            14 => {
+                let (first, second) = (self.listed(streams, heads), self.listed(streams, heads));
+                let first = Expr::binary(And, first, Expr::binary(Lt, distance(), Expr::Const(40.0)));
+                Expr::binary(Or, first, second)
+            }
             11 => {
                 // Keys that the query names.
                 streams.query.push(self.token);
@@ -206,6 +217,36 @@ impl Generator {
             return Some(Expr::binary(And, predicate, marked));
         }
         Some(predicate)
+    }
+
+    /// Keys of blocks whose numbers stand in a list of the query.
+    fn listed(&mut self, streams: &mut Streams, heads: usize) -> Expr {
+        use BinaryOp::*;
+        let many = *self.rng.choose(&[1, 2, 5]);
+        let of_heads = self.rng.once_in(2);
+        let sizes = if of_heads { vec![heads, many] } else { vec![many] };
+        let graph = &mut self.graph;
+        let token = graph.broadcast(self.token, dims(&sizes), &[]);
+        let mut list = graph.iota(dims(&sizes), sizes.len() - 1);
+        list = graph.binary(Add, list, token);
+        if of_heads {
+            let head = graph.iota(dims(&sizes), 0);
+            list = graph.binary(Add, list, head);
+        }
+        let seven = graph.constant(7.0, Ty::new(Elem::I64, dims(&sizes)));
+        list = graph.binary(Mod, list, seven);
+        // Some are no blocks.
+        let one = graph.constant(1.0, Ty::new(Elem::I64, dims(&sizes)));
+        list = graph.binary(Sub, list, one);
+        streams.query.push(list);
+        let size = *self.rng.choose(&[1.0, 2.0, 5.0, 8.0, 16.0]);
+        let shift = *self.rng.choose(&[0.0, 0.0, 3.0, 8.0]);
+        let place = Expr::binary(Add, Expr::KeyPos, Expr::Const(shift));
+        let block = match size {
+            1.0 => place,
+            size => Expr::unary(UnaryOp::Floor, Expr::binary(Div, place, Expr::Const(size))),
+        };
+        Expr::Listed(streams.query.len() - 1, Box::new(block))
     }
 
     fn score(&mut self, streams: &mut Streams, heads: usize) -> Option<Expr> {

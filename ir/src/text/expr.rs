@@ -81,6 +81,9 @@ impl Parser {
         if let Some(n) = stream('t') {
             return Ok(PairExpr::Table(n, args));
         }
+        if let (Some(n), [x]) = (word.strip_prefix("listed").and_then(|n| n.parse().ok()), &args[..]) {
+            return Ok(PairExpr::Listed(n, Box::new(x.clone())));
+        }
         apply(&word, args)
             .ok_or_else(|| self.error_at(place, format!("`{word}` of that many arguments is not known here")))
     }

@@ -240,6 +240,7 @@ impl Parser {
                 "policy" => spec.policy = Some(Box::new(self.policy()?)),
                 "query" => spec.query_streams = self.count()?,
                 "key" => spec.key_streams = self.count()?,
+                "together" => spec.together = self.count()?,
                 "tables" => spec.tables = self.count()?,
                 _ => return Err(self.error_at(place, format!("`{word}` is no option of attend"))),
             }

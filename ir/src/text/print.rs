@@ -76,6 +76,7 @@ impl Display for PairExpr {
             PairExpr::QueryStream(n) => write!(f, "q{n}"),
             PairExpr::KeyStream(n) => write!(f, "k{n}"),
             PairExpr::Table(n, indices) => write!(f, "t{n}({})", comma(indices)),
+            PairExpr::Listed(n, x) => write!(f, "listed{n}({x})"),
             PairExpr::Const(c) => write!(f, "{}", Number(*c)),
             PairExpr::Unary(op, x) => write!(f, "{}({x})", op.name()),
             PairExpr::Binary(op, x, y) => write!(f, "{}({x}, {y})", op.name()),
@@ -124,6 +125,9 @@ impl Display for AttendSpec {
         }
         if self.tables > 0 {
             write!(f, ", tables={}", self.tables)?;
+        }
+        if self.together != 1 {
+            write!(f, ", together={}", self.together)?;
         }
         if self.clock != Clock::Every {
             write!(f, ", clock={}", self.clock.name())?;

@@ -28,7 +28,7 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
     report.require(spec.stored.nearest().is_some(), 11, value, || {
         format!("a cache does not hold {}", spec.stored)
     });
-    normaliser(report, value, spec);
+    normaliser(report, value, spec, [*h, *g]);
     policy::check(report, value, spec, types, [*e, *f]);
     streams(report, value, spec, types);
     let ranks: Vec<usize> = types[spec.table_operands()].iter().map(|ty| ty.rank()).collect();
@@ -37,6 +37,8 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
         let mut typing = Typing {
             spec,
             ranks: &ranks,
+            query: &types[spec.query_operands()],
+            heads: *h,
             with_score: !truth,
         };
         match typing.value(expr) {
@@ -47,7 +49,12 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
     }
 }
 
-fn normaliser(report: &mut Report<'_>, value: Value, spec: &AttendSpec) {
+/// Whether a stream is a scalar, or has a number for each query head.
+fn of_heads(ty: &Ty, heads: usize) -> bool {
+    ty.rank() == 0 || ty.sizes() == [heads]
+}
+
+fn normaliser(report: &mut Report<'_>, value: Value, spec: &AttendSpec, heads: [usize; 2]) {
     let softmax = spec.normaliser == Normaliser::Softmax;
     report.require(softmax || !spec.log_sum, 11, value, || {
         "only softmax has the logarithm of its sum".to_owned()
@@ -57,6 +64,14 @@ fn normaliser(report: &mut Report<'_>, value: Value, spec: &AttendSpec) {
             format!("asks for {n} keys, not for 1 to {MAX_TOP}")
         });
     }
+    let share = heads[0] / heads[1].max(1);
+    let fits = match spec.normaliser {
+        Normaliser::Top(_) => spec.together >= 1 && share.is_multiple_of(spec.together),
+        Normaliser::Softmax | Normaliser::Sum | Normaliser::None => spec.together == 1,
+    };
+    report.require(fits, 11, value, || {
+        format!("{} heads choose together of {share} that share a key head", spec.together)
+    });
 }
 
 fn streams(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty]) {
@@ -67,16 +82,15 @@ fn streams(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&T
             format!("`on` is {}, not a scalar truth value", types[on])
         });
     }
-    for (what, range) in [("query", spec.query_operands()), ("key", spec.key_operands())] {
-        for ty in &types[range] {
-            let fits = ty.rank() == 0 || ty.sizes() == [heads];
-            report.require(fits, 11, value, || {
-                format!("a {what} stream is {ty}, neither a scalar nor [{heads}]")
-            });
-            report.require(ty.elem != Elem::Bool, 11, value, || {
-                "streams are real or integer".to_owned()
-            });
-        }
+    for ty in &types[spec.key_operands()] {
+        report.require(of_heads(ty, heads), 11, value, || {
+            format!("a key stream is {ty}, neither a scalar nor [{heads}]")
+        });
+    }
+    for ty in &types[spec.query_operands().start..spec.key_operands().end] {
+        report.require(ty.elem != Elem::Bool, 11, value, || {
+            "streams are real or integer".to_owned()
+        });
     }
     for ty in &types[spec.table_operands()] {
         report.require(ty.elem == Elem::F32 && ty.rank() > 0, 11, value, || {
@@ -93,6 +107,10 @@ struct Typing<'a> {
     spec: &'a AttendSpec,
     /// Axes of each table.
     ranks: &'a [usize],
+    /// Types of the query streams.
+    query: &'a [&'a Ty],
+    /// Query heads.
+    heads: usize,
     /// The scaled product is there.
     with_score: bool,
 }
@@ -103,13 +121,19 @@ impl PairDomain for Typing<'_> {
     fn leaf(&mut self, leaf: PairLeaf) -> Typed {
         match leaf {
             PairLeaf::Score if !self.with_score => Err("the score is used".to_owned()),
-            PairLeaf::QueryStream(n) if n >= self.spec.query_streams => Err(format!("there is no query stream {n}")),
+            PairLeaf::QueryStream(n) => match self.query.get(n) {
+                None => Err(format!("there is no query stream {n}")),
+                Some(ty) if !of_heads(ty, self.heads) => Err(format!(
+                    "a query stream is {ty}, neither a scalar nor [{}],",
+                    self.heads
+                )),
+                Some(_) => Ok(false),
+            },
             PairLeaf::KeyStream(n) if n >= self.spec.key_streams => Err(format!("there is no key stream {n}")),
             PairLeaf::Score
             | PairLeaf::QueryPos
             | PairLeaf::KeyPos
             | PairLeaf::Head
-            | PairLeaf::QueryStream(_)
             | PairLeaf::KeyStream(_)
             | PairLeaf::Const(_) => Ok(false),
         }
@@ -125,6 +149,21 @@ impl PairDomain for Typing<'_> {
 
     fn select(&mut self, c: Typed, a: Typed, b: Typed) -> Typed {
         typed::select(c, a, b)
+    }
+
+    fn listed(&mut self, n: usize, x: Typed) -> Typed {
+        let Some(ty) = self.query.get(n) else {
+            return Err(format!("there is no query stream {n}"));
+        };
+        let fits = match ty.sizes()[..] {
+            [_] => true,
+            [heads, _] => heads == self.heads,
+            _ => false,
+        };
+        if !fits {
+            return Err(format!("query stream {n} is {ty}, not a list for each token or query head"));
+        }
+        if x? { mixed("a list") } else { Ok(true) }
     }
 
     fn table(&mut self, n: usize, indices: Vec<Typed>) -> Typed {

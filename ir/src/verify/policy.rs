@@ -481,4 +481,8 @@ impl PairDomain for Scope<'_> {
     fn table(&mut self, _: usize, _: Vec<Typed>) -> Typed {
         Err("policies have no tables".to_owned())
     }
+
+    fn listed(&mut self, _: usize, _: Typed) -> Typed {
+        Err("policies have no lists".to_owned())
+    }
 }

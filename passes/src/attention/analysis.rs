@@ -3,6 +3,7 @@
 
 use super::{
     clock_rate::ClockRate,
+    named::Named,
     policy_entries::{PolicyEntries, Share},
     span::AttentionSpan,
 };
@@ -24,6 +25,8 @@ pub struct PairAnalysis {
     pub period: Option<u64>,
     /// What the predicate reads beside positions, heads and numbers.
     pub data: DataUse,
+    /// Keys that queries name, where these and some near ones are all that they see.
+    pub named: Option<Named>,
     /// Operations of predicate and score for one pair.
     pub operations: usize,
     /// How many entries its cache policy keeps, where it has one.
@@ -81,6 +84,7 @@ impl PairAnalysis {
             segment: predicate.and_then(|predicate| Segment::of(predicate, &equal)),
             period: predicate.and_then(period),
             data: predicate.map(DataUse::of).unwrap_or_default(),
+            named: Named::of(graph, v),
             operations: operations(spec),
             policy: spec.policy.as_deref().map(|policy| {
                 let heads = graph.ty(operands[1]).dims[0].size;
@@ -158,7 +162,7 @@ fn whole(c: f64) -> Option<u64> {
 impl DataUse {
     fn of(predicate: &PairExpr) -> DataUse {
         DataUse {
-            query: predicate.any(&|e| matches!(e, PairExpr::QueryStream(_))),
+            query: predicate.any(&|e| matches!(e, PairExpr::QueryStream(_) | PairExpr::Listed(..))),
             key: predicate.any(&|e| matches!(e, PairExpr::KeyStream(_))),
             tables: predicate.uses_tables(),
         }
@@ -180,6 +184,9 @@ impl fmt::Display for PairAnalysis {
         }
         if let Some(period) = self.period {
             write!(f, "; period {period}")?;
+        }
+        if let Some(named) = &self.named {
+            write!(f, "; sees {named}")?;
         }
         let DataUse { query, key, tables } = self.data;
         let reads = [(query, "query streams"), (key, "key streams"), (tables, "tables")];

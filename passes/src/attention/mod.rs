@@ -4,6 +4,7 @@ pub mod analysis;
 pub mod caches;
 pub mod clock_rate;
 pub mod evict_behind_window;
+pub mod named;
 pub mod policy_entries;
 pub mod span;
 pub mod split_cache_by_key;

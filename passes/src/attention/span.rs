@@ -123,6 +123,10 @@ impl PairDomain for Seen {
     fn table(&mut self, _: usize, _: Vec<AttentionSpan>) -> AttentionSpan {
         AttentionSpan::ALL
     }
+
+    fn listed(&mut self, _: usize, _: AttentionSpan) -> AttentionSpan {
+        AttentionSpan::ALL
+    }
 }
 
 /// `op(x, y)` where one side is a choice, as a choice between comparisons.

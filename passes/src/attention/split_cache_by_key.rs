@@ -6,7 +6,7 @@
 //! exact. The condition may depend on data that the key brings along.
 //!
 //! Only causal softmax over all tokens whose cache grows without bound: where the predicate bounds the distance, positions
-//! bound the cache better than a condition does. Tables are left alone.
+//! bound the cache better than a condition does. Tables and lists are left alone.
 
 mod merge;
 mod ops;
@@ -66,8 +66,9 @@ impl Split {
             && spec.causal
             && spec.clock == Clock::Every
             && spec.policy.is_none();
-        let tables = predicate.uses_tables() || spec.score.as_ref().is_some_and(PairExpr::uses_tables);
-        if !plain || tables || AttentionSpan::new(spec, heads).distance.is_some() {
+        let left_alone = |e: &PairExpr| e.uses_tables() || e.uses_lists();
+        let left_alone = left_alone(predicate) || spec.score.as_ref().is_some_and(left_alone);
+        if !plain || left_alone || AttentionSpan::new(spec, heads).distance.is_some() {
             return None;
         }
         let is_scalar = |o: &Value| graph.ty(*o).rank() == 0;

@@ -5,7 +5,7 @@ use super::{
     decisions::{Sizes, decisions},
 };
 use crate::{
-    attention::{PairAnalysis, policy_entries::Share},
+    attention::{PairAnalysis, named::Named, policy_entries::Share},
     conv_partition::ConvPartition,
     plan::{Chunked, Kernel, Matmul, Nest, Plan, Scan, Stack},
     recurrence::Recurrence,
@@ -270,6 +270,7 @@ impl<'a> Counting<'a> {
             rate,
             operations,
             policy,
+            named,
             ..
         } = &self.plan.attentions[&v];
         let (span, rate, extra) = (*span, *rate, *operations as f64);
@@ -279,6 +280,7 @@ impl<'a> Counting<'a> {
             weight: queries * heads as f64 * (width as f64 + self.plan.settings.machine.rates.normalise + extra),
             token_bytes: spec.stored.block_bytes() * groups * width + 4 * streams,
             span,
+            named: named.as_ref().map(Named::keys),
             rate,
             causal: spec.causal,
             governed: policy.clone().map(|entries| GovernedCache {

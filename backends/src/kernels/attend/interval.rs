@@ -10,6 +10,7 @@ use super::{
 };
 use crate::kernel::{Cmp, Func, Val};
 use seqc_ir::{BinaryOp, Nan, Operand, PairDomain, PairExpr, PairLeaf, Rational, UnaryOp, by_cases};
+use seqc_passes::attention::named::List;
 
 /// Denominators and factors stay below this.
 const SMALL: i64 = 1 << 20;
@@ -124,6 +125,10 @@ pub(super) struct PairTile<'a> {
     pub(super) head: Bounds,
     /// Integer bounds of each query stream, where there are any.
     pub(super) streams: Vec<Option<Bounds>>,
+    /// Lists of the queries.
+    pub(super) named: &'a [List],
+    /// For which of its pairs each of them names the key, where that is known.
+    pub(super) lists: Vec<Coverage>,
 }
 
 impl PairTile<'_> {
@@ -184,7 +189,7 @@ impl TileCoverage<'_> {
             PairExpr::Binary(BinaryOp::Div, _, y) => y.constant().is_some_and(|c| self.fraction(c).is_some()),
             PairExpr::Binary(op, ..) => op.is_predicate() || matches!(op, BinaryOp::Add | BinaryOp::Sub),
             PairExpr::Select(..) => expr.is_truth(),
-            PairExpr::Table(..) => false,
+            PairExpr::Table(..) | PairExpr::Listed(..) => false,
             _ => true,
         }
     }
@@ -266,6 +271,10 @@ impl PairDomain for TileCoverage<'_> {
             let bounds = table.integral.then(|| table.bounds(self.f, self.tile.group));
             return bounds.map(Range::from).into();
         }
+        let list = self.tile.named.iter().position(|list| list.says(expr));
+        if let Some(coverage) = list.and_then(|n| self.tile.lists.get(n)) {
+            return Known::Truth(*coverage);
+        }
         if let PairExpr::Binary(op, x, y) = expr
             && let Some(cases) = by_cases(*op, x, y, Nan::Unordered)
         {
@@ -316,6 +325,10 @@ impl PairDomain for TileCoverage<'_> {
     }
 
     fn table(&mut self, _: usize, _: Vec<Known>) -> Known {
+        Known::Nothing
+    }
+
+    fn listed(&mut self, _: usize, _: Known) -> Known {
         Known::Nothing
     }
 }

@@ -1,6 +1,6 @@
 //! Memory layout: pages of keys and values, the ring of pages, the scratch of a thread.
 
-use super::variant::Attend;
+use super::{named::CELLS, variant::Attend};
 use crate::{
     kernel::{Cmp, Func, Scalar, Ty, Val},
     kernels::layout::{Layout, Plain, layout},
@@ -40,7 +40,22 @@ impl Attend {
 
     /// Most rows of a block, whole tiles.
     pub(super) fn block_rows(&self) -> usize {
-        self.machine.attention.block_tiles * self.tile_rows()
+        if let Some(named) = &self.named {
+            return self.named_rows(named);
+        }
+        let rows = self.machine.attention.block_tiles * self.tile_rows();
+        // Heads that choose together are in one block.
+        rows.max(self.spec.together) / self.spec.together * self.spec.together
+    }
+
+    /// Choices of a block of queries, or rows.
+    fn found_rows(&self) -> usize {
+        self.block_rows() / self.spec.together
+    }
+
+    /// Query heads that choose by themselves or together.
+    pub(super) fn choosing(&self) -> usize {
+        self.heads / self.spec.together
     }
 
     /// The pages of an entry: what a query can see, the chunk itself, and one more since neither begins at a page.
@@ -148,10 +163,26 @@ pub(super) struct Scratch {
     pub(super) sums: usize,
     /// What a thread found in its share of the pages, `[H][found width + 16]`: that, the largest score, the sum of weights.
     pub(super) shares: usize,
+    /// Scores of a page, added up over the heads that choose together, `[choices of a block][PAGE]`.
+    pub(super) choices: usize,
     /// The list of ticks, twice the longest chunk in 64-bit words, where there is a clock.
     pub(super) list: usize,
     /// Bounds of query streams, two 64-bit words for each of a tile.
     pub(super) bounds: usize,
+    /// For each cell of a segment its last entry in [`Scratch::pairs`] and their number, 32 bits each.
+    pub(super) cells: usize,
+    /// Rows of a block that see a cell: the row and the entry before it, 32 bits each.
+    pub(super) pairs: usize,
+    /// For each of these a 64-bit word for each list: the keys of the cell that it names.
+    pub(super) bits: usize,
+    /// Entries of [`Scratch::pairs`] that are used, a 64-bit word.
+    pub(super) used: usize,
+    /// The rows of a tile, a 64-bit word each, where they are not neighbours.
+    pub(super) rows: usize,
+    /// Their words of [`Scratch::bits`].
+    pub(super) bits_of_rows: usize,
+    /// Their [`Scratch::largest`], [`Scratch::total`], [`Scratch::queries`] and [`Scratch::sums`].
+    pub(super) places_of_tiles: [usize; 4],
     /// Size of all.
     pub(super) bytes: usize,
 }
@@ -166,6 +197,9 @@ impl Scratch {
         };
         let lanes = attend.lanes() as usize;
         let (tile, block) = (attend.tile_rows(), attend.block_rows());
+        let (lists, named) = (attend.lists().len(), attend.named.as_ref());
+        let pairs = named.map_or(0, |named| attend.pairs_of_block(named));
+        let (cells, apart) = named.map_or((0, 0), |_| (CELLS, tile));
         Scratch {
             shrink: take(tile.next_multiple_of(lanes)),
             shift: take(tile.next_multiple_of(lanes)),
@@ -173,12 +207,53 @@ impl Scratch {
             largest: take(block + lanes),
             total: take(block * lanes),
             queries: take(block * attend.key_dim),
-            sums: take(block * attend.found_width()),
-            shares: take(attend.heads * attend.share_width()),
+            sums: take(attend.found_rows() * attend.found_width()),
+            shares: take(attend.choosing() * attend.share_width()),
+            choices: take(if attend.spec.together > 1 { attend.found_rows() * PAGE } else { 0 }),
             list: take(if attend.has_clock() { 4 * attend.max_chunk } else { 0 }),
             bounds: take(attend.machine.attention.block_tiles * attend.bounding().len() * 4),
+            cells: take(2 * cells),
+            pairs: take(2 * pairs),
+            bits: take(2 * pairs * lists),
+            used: take(2),
+            rows: take(2 * apart),
+            bits_of_rows: take(2 * apart * lists),
+            places_of_tiles: [
+                take(apart + lanes),
+                take(apart * lanes),
+                take(apart * attend.key_dim),
+                take(apart * attend.found_width()),
+            ],
             bytes: 4 * take(0),
         }
+    }
+}
+
+impl Scratch {
+    /// As tile kernels see it: the rows of a tile that are not neighbours in the block have places of their own.
+    pub(super) fn of_tiles(attend: &Attend) -> Scratch {
+        let scratch = Scratch::new(attend);
+        if attend.named.is_some() { scratch.tiles() } else { scratch }
+    }
+
+    /// With the places of such rows.
+    pub(super) fn tiles(self) -> Scratch {
+        let [largest, total, queries, sums] = self.places_of_tiles;
+        Scratch {
+            largest,
+            total,
+            queries,
+            sums,
+            ..self
+        }
+    }
+}
+
+impl Attend {
+    /// Address of the word of row `at` of a tile in [`Scratch::bits_of_rows`], for list `list`.
+    pub(super) fn bits_of_row(&self, f: &mut Func, scratch: Val, at: Val, list: usize) -> Val {
+        let bits = float_at(f, scratch, Scratch::new(self).bits_of_rows);
+        word_at(f, bits, at, [self.lists().len(), list])
     }
 }
 
@@ -225,6 +300,14 @@ pub(super) fn float_at(f: &mut Func, base: Val, n: usize) -> Val {
 pub(super) fn page_at(f: &mut Func, pages: Val, slot: Val) -> Val {
     let p = f.gep(pages, slot, Scalar::I64);
     f.load(p, Ty::GLOBAL)
+}
+
+/// Pointer to word `place` of row `row` of an array of rows of `width` 64-bit words.
+pub(super) fn word_at(f: &mut Func, base: Val, row: Val, [width, place]: [usize; 2]) -> Val {
+    let (width, place) = (f.i64(width as i64), f.i64(place as i64));
+    let at = f.mul(row, width);
+    let at = f.add(at, place);
+    f.gep(base, at, Scalar::I64)
 }
 
 /// Pointer to row `row` of an array of rows of `width` floats.

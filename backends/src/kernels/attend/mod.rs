@@ -4,7 +4,7 @@
 //! token the query heads that share it. A block of rows iterates over its visible pages (`query_blocks`): products with a page of
 //! keys, scores and weights in place (`score`), products with the page of values, a running maximum and a running sum for
 //! every row (Dao et al. 2022, arXiv:2205.14135). A predicate leaves out pages that no query of a tile sees (`interval`), and
-//! becomes a mask (`score_lowering`) where a page is seen in part.
+//! becomes a mask (`score_lowering`) where a page is seen in part. Queries that name what they see go through that alone (`named`).
 
 mod append;
 mod blocks;
@@ -13,8 +13,10 @@ mod exp2;
 mod governed;
 mod interval;
 mod layout;
+mod lists;
 mod lookup;
 mod masked_values;
+mod named;
 mod page_kernel;
 mod pages;
 mod pair;
@@ -136,6 +138,9 @@ impl Attend {
 
     /// Query streams that may bound the pages that a query sees.
     fn bounding(&self) -> Vec<usize> {
+        if self.named.is_some() {
+            return Vec::new();
+        }
         streams::bounding(self.spec.predicate.as_ref())
     }
 }

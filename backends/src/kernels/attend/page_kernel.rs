@@ -1,7 +1,7 @@
 //! One tile of rows over one page: products with keys, weights, products with values; or the best keys.
 
 use super::{
-    layout::{PAGE, Scratch, float_at, number_at, row_at},
+    layout::{PAGE, Scratch, float_at, number_at, numbers_at, row_at},
     masked_values,
     score::{self, Mask},
     table::Tables,
@@ -34,15 +34,23 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
         best.add_insert(attend, module);
     }
     let e = f.i64(attend.key_dim as i64);
-    let list = [places.queries, k, places.scores, e, places.factors, args.rows, v];
+    let part = attend.first_of_cell(&mut f, args.page);
+    let of_part = |f: &mut Func, page: Val, width: usize| match part {
+        Some(first) => numbers_at(f, page, first, width, attend.elem()),
+        None => page,
+    };
+    let (k, next_keys) = (of_part(&mut f, k, 1), of_part(&mut f, v, 1));
+    let list = [places.queries, k, places.scores, e, places.factors, args.rows, next_keys];
     f.call(&products, &list, None);
     let call = |name: String| move |f: &mut Func| f.call(&name, &args.list(), None).into_iter().collect::<Vec<Val>>();
     let multiply = f.not(skip_masked);
     let all = f.and(all, multiply);
     f.if_else(all, call(open), call(pairs));
     for (panel, product) in attend.panels().iter().zip(&sums) {
-        let v = number_at(&mut f, v, PAGE * panel.start, attend.elem());
-        let next = number_at(&mut f, next, PAGE * panel.start, attend.elem());
+        let [v, next] = [v, next].map(|page| {
+            let panel_of = number_at(&mut f, page, PAGE * panel.start, attend.elem());
+            of_part(&mut f, panel_of, panel.width)
+        });
         let out = float_at(&mut f, places.sums, panel.start);
         let list = [places.scores, v, out, keys, places.factors, args.rows, next];
         let call = |name: &str| {
@@ -60,6 +68,19 @@ pub(super) fn products_name(attend: &Attend) -> String {
     format!("{}_products", attend.name)
 }
 
+impl Attend {
+    /// The first key of a cell in its page, where cells are parts of pages.
+    pub(super) fn first_of_cell(&self, f: &mut Func, cell: Val) -> Option<Val> {
+        let size = self.cell();
+        if size == PAGE {
+            return None;
+        }
+        let (parts, size) = (f.i64((PAGE / size) as i64), f.i64(size as i64));
+        let part = f.urem(cell, parts);
+        Some(f.mul(part, size))
+    }
+}
+
 /// Places in the scratch of the thread, those of the tile's rows where there are rows.
 struct Places {
     queries: Val,
@@ -70,7 +91,7 @@ struct Places {
 
 impl Places {
     fn new(attend: &Attend, f: &mut Func, args: &TileArgs) -> Places {
-        let scratch = Scratch::new(attend);
+        let scratch = Scratch::of_tiles(attend);
         let queries = float_at(f, args.scratch, scratch.queries);
         let sums = float_at(f, args.scratch, scratch.sums);
         Places {
@@ -86,7 +107,12 @@ fn row_counts(attend: &Attend) -> RowCounts {
     let most = attend.tile_rows();
     RowCounts {
         most,
-        unit: gcd(most, attend.ratio()),
+        unit: match (&attend.named, attend.spec.together) {
+            (Some(_), _) => 1,
+            (None, 1) => gcd(most, attend.ratio()),
+            (None, together) => gcd(most, together),
+        },
+        prefetch: attend.named.is_none(),
     }
 }
 
@@ -103,7 +129,7 @@ fn key_shape(attend: &Attend) -> Shape {
     Shape {
         lanes: attend.lanes(),
         machine: attend.machine,
-        width: PAGE,
+        width: attend.cell(),
         lda: attend.key_dim,
         ldb: PAGE,
         ldc: PAGE,

@@ -11,9 +11,9 @@ use crate::kernel::{Cmp, Func, Val};
 
 /// Pages of one head.
 #[derive(Clone, Copy)]
-struct HeadPages {
-    keys: Val,
-    values: Val,
+pub(super) struct HeadPages {
+    pub(super) keys: Val,
+    pub(super) values: Val,
     /// The keys of the page after this one, or of the last page.
     next: Val,
 }
@@ -40,7 +40,7 @@ impl QueryBlocks<'_> {
     }
 
     /// A head's part of a page, after which comes `next`.
-    fn head_pages(&self, f: &mut Func, group: Val, [page, next]: [Val; 2]) -> HeadPages {
+    pub(super) fn head_pages(&self, f: &mut Func, group: Val, [page, next]: [Val; 2]) -> HeadPages {
         if let Some(copies) = &self.copies {
             f.call(&copies.read, &[&copies.list[..], &[page]].concat(), None);
         }
@@ -130,10 +130,18 @@ impl QueryBlocks<'_> {
     /// Bounds of the predicate, when there is one, for the queries of a tile and some keys.
     fn predicate(&self, f: &mut Func, args: &TileArgs, query: Bounds, key: Bounds) -> Option<Coverage> {
         let predicate = self.attend.spec.predicate.as_ref()?;
+        let tile = self.pair_tile(f, args, query, key);
+        Some(tile.coverage(f, predicate))
+    }
+
+    /// The queries of a tile and some keys.
+    pub(super) fn pair_tile(&self, f: &mut Func, args: &TileArgs, query: Bounds, key: Bounds) -> PairTile<'_> {
         let ratio = self.attend.ratio() as i64;
         let (ratio, last) = (f.i64(ratio), f.i64(ratio - 1));
         let first = f.mul(args.group, ratio);
-        let tile = PairTile {
+        PairTile {
+            named: self.attend.lists(),
+            lists: Vec::new(),
             tables: self.tables,
             query,
             key,
@@ -143,7 +151,6 @@ impl QueryBlocks<'_> {
                 high: f.add(first, last),
             },
             streams: self.streams_of_tile(f, args.at),
-        };
-        Some(tile.coverage(f, predicate))
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! One query row and a vector of keys: what expressions over both are computed from.
 
-use super::{rational_lanes::RationalLanes, table::Tables, variant::Attend};
+use super::{lists::Entries, rational_lanes::RationalLanes, table::Tables, variant::Attend};
 use crate::kernel::{Func, Ty, Val};
+use seqc_passes::attention::named::List;
 
 /// The value of an expression; scalars hold for all lanes.
 #[derive(Clone, Copy)]
@@ -33,6 +34,12 @@ pub(super) struct Pair<'a> {
     pub(super) key_streams: Vec<Val>,
     /// What [`PairExpr::Table`] reads.
     pub(super) lookups: &'a [Lookup<'a>],
+    /// Lists by which the query names its keys.
+    pub(super) named: &'a [List],
+    /// Which keys each of them names, i1 vectors.
+    pub(super) members: Vec<Val>,
+    /// What [`PairExpr::Listed`] looks through, for each query stream.
+    pub(super) lists: &'a [Option<Entries>],
 }
 
 /// One table.

@@ -4,7 +4,7 @@ use super::{
     blocks::{Block, KvPages, PageRange, QueryBlocks, Reach, Row},
     bounds::Bounds,
     layout::{PAGE, Scratch, Strided, ceil_div, row_at},
-    page_kernel,
+    named, page_kernel,
     table::Tables,
     ticks::Chunk,
     variant::Attend,
@@ -15,6 +15,9 @@ use crate::kernel::{Func, Module, Team, Ty, Val};
 pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> String {
     let tables = Tables::new(attend, module);
     let page = page_kernel::function(attend, module, &tables);
+    if attend.named.is_some() {
+        named::functions(attend, module);
+    }
     let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
     let params = [
         vec![
@@ -41,7 +44,13 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
         blocks.segments = f.param(14);
         module.declare(seqc_abi::symbols::BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
         let barrier = f.param(12);
-        blocks.split_or_run(&mut f, barrier);
+        if attend.named.is_some() {
+            blocks.run_named(&mut f);
+        } else {
+            blocks.split_or_run(&mut f, barrier);
+        }
+    } else if attend.named.is_some() {
+        blocks.run_named(&mut f);
     } else {
         blocks.run(&mut f);
     }
@@ -106,15 +115,16 @@ impl<'a> QueryBlocks<'a> {
         });
     }
 
-    /// Rows of a block: as many as a thread has, in whole tiles, up to [`Attend::block_rows`].
+    /// Rows of a block: as many as a thread has, in whole tiles or choices, up to [`Attend::block_rows`].
     fn block_rows(&self, f: &mut Func, rows: Val) -> Val {
         let groups = f.i64(self.attend.groups as i64);
         let all = f.mul(rows, groups);
         let share = ceil_div(f, all, self.team.threads);
-        let (tile, most) = (
-            f.i64(self.attend.tile_rows() as i64),
-            f.i64(self.attend.block_rows() as i64),
-        );
+        let unit = match self.attend.spec.together {
+            1 => self.attend.tile_rows(),
+            together => together,
+        };
+        let (tile, most) = (f.i64(unit as i64), f.i64(self.attend.block_rows() as i64));
         let tiles = ceil_div(f, share, tile);
         let share = f.mul(tiles, tile);
         let share = f.max(share, tile);
@@ -175,7 +185,7 @@ impl<'a> QueryBlocks<'a> {
     }
 
     /// Position of a row's token.
-    fn position(&self, f: &mut Func, row: Val) -> Val {
+    pub(super) fn position(&self, f: &mut Func, row: Val) -> Val {
         let ratio = f.i64(self.attend.ratio() as i64);
         let token = f.udiv(row, ratio);
         self.attend.query_position(f, self.table, self.chunk.position, token)

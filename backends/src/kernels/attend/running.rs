@@ -5,8 +5,9 @@ use super::{
     layout::{float_at, load, row_at, store, vectors},
     score,
     split_kv::{inverse, log_sum},
+    top_k::Best,
 };
-use crate::kernel::{Func, Scalar, Ty, Val};
+use crate::kernel::{Cmp, Func, Scalar, Ty, Val};
 use seqc_ir::Normaliser;
 
 impl QueryBlocks<'_> {
@@ -52,8 +53,12 @@ impl QueryBlocks<'_> {
         let p = row_at(f, total, r, lanes as usize);
         f.store(empty, p);
         if let Some(best) = attend.best() {
-            let row = best.row(f, sums, r);
-            return best.clear(f, row);
+            let (choice, zero) = (best.choice(f, r), f.i64(0));
+            let first = f.cmp(Cmp::Eq, choice.part, zero);
+            return f.if_then(first, |f| {
+                let row = best.row(f, sums, choice.number);
+                best.clear(f, row);
+            });
         }
         let to = row_at(f, sums, r, attend.value_width());
         vectors(f, lanes, attend.value_width(), |f, start, _| {
@@ -62,19 +67,33 @@ impl QueryBlocks<'_> {
         });
     }
 
+    /// The best keys of each choice into the rows of the result.
+    fn write_choices(&self, f: &mut Func, block: Block, best: Best) {
+        let (attend, zero) = (self.attend, f.i64(0));
+        let sums = float_at(f, self.mine, self.scratch.sums);
+        f.for_each(zero, block.rows, best.together as i64, |f, r| {
+            let Row { token, head } = self.row(f, block, r);
+            let to = self.out.row(f, token);
+            let head = best.choice(f, head).number;
+            let to = row_at(f, to, head, attend.result_width());
+            let choice = best.choice(f, r);
+            let row = best.row(f, sums, choice.number);
+            best.write(f, row, to);
+        });
+    }
+
     /// Sums divided by the sum of weights, into the rows of the result.
     pub(super) fn write_results(&self, f: &mut Func, block: Block) {
         let (attend, lanes, zero) = (self.attend, self.attend.lanes(), f.i64(0));
+        if let Some(best) = attend.best() {
+            return self.write_choices(f, block, best);
+        }
         let total = float_at(f, self.mine, self.scratch.total);
         let sums = float_at(f, self.mine, self.scratch.sums);
         f.for_each(zero, block.rows, 1, |f, r| {
             let Row { token, head } = self.row(f, block, r);
             let to = self.out.row(f, token);
             let to = row_at(f, to, head, attend.result_width());
-            if let Some(best) = attend.best() {
-                let row = best.row(f, sums, r);
-                return best.write(f, row, to);
-            }
             let from = row_at(f, sums, r, attend.value_width());
             let p = row_at(f, total, r, lanes as usize);
             let total = f.load(p, Ty::V(lanes, Scalar::F32));

@@ -41,7 +41,7 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables, ma
         tables,
         mask,
         args: TileArgs::of(&f),
-        scratch: Scratch::new(attend),
+        scratch: Scratch::of_tiles(attend),
     };
     match (attend.spec.normaliser, attend.best()) {
         (Normaliser::Softmax, _) => {
@@ -83,7 +83,7 @@ impl Score<'_> {
         f.for_each(zero, rows, 1, |f, r| {
             let scores = self.place(f, self.scratch.scores);
             let row = row_at(f, scores, r, PAGE);
-            let vectors = PAGE / self.lanes() as usize;
+            let vectors = self.attend.cell() / self.lanes() as usize;
             let places: Vec<Val> = (0..vectors)
                 .map(|v| float_at(f, row, v * self.lanes() as usize))
                 .collect();
@@ -199,8 +199,12 @@ impl Score<'_> {
         let size = f.i64(PAGE as i64);
         let position = f.mul(self.args.page, size);
         self.each_row(f, |f, r, places| {
-            self.scores(f, r, places, unseen);
+            let scores = self.scores(f, r, places, unseen);
             let row = f.add(self.args.at, r);
+            if best.together > 1 {
+                let sums = self.place(f, self.scratch.choices);
+                return best.join_scores(self.attend, f, [rows, sums, row], &scores, position);
+            }
             let row = best.row(f, rows, row);
             best.insert_page(self.attend, f, row, places[0], position);
         });

@@ -142,6 +142,9 @@ impl PairDomain for Lowering<'_> {
                 (false, _) => Term::Real(value),
             };
         }
+        if let Some(n) = self.pair.named.iter().position(|list| list.says(expr)) {
+            return Term::Truth(self.pair.members[n]);
+        }
         if let PairExpr::Binary(op, x, y) = expr
             && let Some(cases) = by_cases(*op, x, y, Nan::PassedOver)
         {
@@ -219,6 +222,11 @@ impl PairDomain for Lowering<'_> {
 
     fn table(&mut self, n: usize, indices: Vec<Term>) -> Term {
         Term::Real(self.pair.entry(self.f, &self.pair.lookups[n], &indices))
+    }
+
+    fn listed(&mut self, n: usize, x: Term) -> Term {
+        let x = x.to_real(self.f);
+        Term::Truth(self.pair.is_listed(self.f, n, x))
     }
 }
 

@@ -48,7 +48,7 @@ impl QueryBlocks<'_> {
                 self.store_share(f, block);
             });
             self.meet(f, barrier);
-            let heads = f.i64(self.attend.heads as i64);
+            let heads = f.i64(self.attend.choosing() as i64);
             f.team_for(self.team.cyclic(heads), |f, head| self.join(f, head));
             // The next segment's shares come to the same scratch.
             let several = f.cmp(Cmp::Gt, self.segments, one);
@@ -92,13 +92,16 @@ impl QueryBlocks<'_> {
         let largest = float_at(f, self.mine, self.scratch.largest);
         let total = float_at(f, self.mine, self.scratch.total);
         let sums = float_at(f, self.mine, self.scratch.sums);
-        f.for_each(zero, block.rows, 1, |f, r| {
+        let together = attend.spec.together as i64;
+        f.for_each(zero, block.rows, together, |f, r| {
             let ratio = f.i64(attend.ratio() as i64);
             let base = f.mul(block.group, ratio);
             let row = f.add(block.first, r);
             let head = f.add(base, row);
+            let together = f.i64(together);
+            let (head, found) = (f.udiv(head, together), f.udiv(r, together));
             let to = self.share(f, self.mine, head);
-            let from = row_at(f, sums, r, width);
+            let from = row_at(f, sums, found, width);
             vectors(f, lanes, width, |f, start, mask| {
                 let p = float_at(f, from, start);
                 let x = load(f, p, lanes, mask);

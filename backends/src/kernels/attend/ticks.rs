@@ -126,7 +126,7 @@ pub(super) fn inactive_results(attend: &Attend, module: &mut Module) -> String {
 
 /// The result of a query that sees no key.
 fn unseen(attend: &Attend, f: &mut Func, row: Val) {
-    let (zero, heads, width) = (f.i64(0), f.i64(attend.heads as i64), attend.result_width());
+    let (zero, heads, width) = (f.i64(0), f.i64(attend.choosing() as i64), attend.result_width());
     let parts = match attend.spec.normaliser {
         Normaliser::Top(n) => vec![(n, UNSEEN), (n, -1.0)],
         _ => vec![(attend.value_dim, 0.0), (width - attend.value_dim, UNSEEN)],

@@ -42,6 +42,8 @@ pub(super) struct RowCounts {
     pub(super) most: usize,
     /// Their number is a multiple of this.
     pub(super) unit: usize,
+    /// The least number asks for what is read next.
+    pub(super) prefetch: bool,
 }
 
 impl Shape {
@@ -70,7 +72,7 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: Ro
         .map(|v| (v, strip.min(vectors - v)))
         .collect();
     let mut f = Func::new(&name, &shape.params(), None);
-    let unit = rows.unit;
+    let (unit, prefetch) = (rows.unit, rows.prefetch);
     let rows = f.param(5);
     for count in counts {
         let count_value = f.i64(count as i64);
@@ -81,7 +83,7 @@ pub(super) fn product(module: &mut Module, name: String, shape: &Shape, rows: Ro
                     shape: *shape,
                     rows: count,
                     vectors: *n,
-                    prefetch: count == unit,
+                    prefetch: prefetch && count == unit,
                 };
                 let callee = tile.add(module);
                 let offset = f.i64((v * shape.lanes as usize) as i64);

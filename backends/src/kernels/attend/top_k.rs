@@ -10,11 +10,22 @@ use super::{
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{Normaliser, UNSEEN};
 
+/// What a row of queries chooses with others.
+#[derive(Clone, Copy)]
+pub(super) struct Choice {
+    /// Number of the choice.
+    pub(super) number: Val,
+    /// Number of the row among those of the choice.
+    pub(super) part: Val,
+}
+
 /// Where the lists of a row are, in floats: each in whole vectors, and a vector before it.
 #[derive(Clone, Copy)]
 pub(super) struct Best {
     /// Keys that are asked for.
     count: usize,
+    /// Query heads that choose together.
+    pub(super) together: usize,
     lanes: usize,
 }
 
@@ -24,6 +35,7 @@ impl Attend {
         match self.spec.normaliser {
             Normaliser::Top(count) => Some(Best {
                 count,
+                together: self.spec.together,
                 lanes: self.lanes() as usize,
             }),
             _ => None,
@@ -173,8 +185,39 @@ impl Best {
         });
     }
 
-    /// The row of a block's list.
-    pub(super) fn row(&self, f: &mut Func, rows: Val, r: Val) -> Val {
-        row_at(f, rows, r, self.width())
+    /// The list of a choice of a block.
+    pub(super) fn row(&self, f: &mut Func, rows: Val, choice: Val) -> Val {
+        row_at(f, rows, choice, self.width())
+    }
+
+    /// The number of the choice that a row takes part in, and its number among those that choose together.
+    pub(super) fn choice(&self, f: &mut Func, row: Val) -> Choice {
+        let together = f.i64(self.together as i64);
+        Choice {
+            number: f.udiv(row, together),
+            part: f.urem(row, together),
+        }
+    }
+
+    /// Scores of a row over some keys are added to those of its choice; what is complete competes with earlier keys.
+    pub(super) fn join_scores(&self, attend: &Attend, f: &mut Func, [rows, sums, row]: [Val; 3], scores: &[Val], position: Val) {
+        let Choice { number, part } = self.choice(f, row);
+        let sums = row_at(f, sums, number, PAGE);
+        let (zero, lanes) = (f.i64(0), self.lanes);
+        let first = f.cmp(Cmp::Eq, part, zero);
+        for (n, score) in scores.iter().enumerate() {
+            let p = float_at(f, sums, n * lanes);
+            let old = f.load(p, score.ty);
+            let nothing = f.zero(score.ty);
+            let old = f.select(first, nothing, old);
+            let sum = f.add(old, *score);
+            f.store(sum, p);
+        }
+        let last = f.i64(self.together as i64 - 1);
+        let complete = f.cmp(Cmp::Eq, part, last);
+        f.if_then(complete, |f| {
+            let row = self.row(f, rows, number);
+            self.insert_page(attend, f, row, sums, position);
+        });
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::kernel::Ty;
 use seqc_ir::AttendSpec;
-use seqc_passes::{attention::span::AttentionSpan, machine::Machine};
+use seqc_passes::{
+    attention::{named::Named, span::AttentionSpan},
+    machine::Machine,
+};
 
 /// Everything that distinguishes one attention kernel from another.
 #[derive(Clone, Debug)]
@@ -19,14 +22,18 @@ pub struct Attend {
     pub key_dim: usize,
     /// Entries of a value, `F`.
     pub value_dim: usize,
-    /// Entries of each query stream: 1, or `H`.
+    /// Entries of each query stream: 1, or `H`, or those of a list.
     pub query_widths: Vec<usize>,
+    /// Entries of each query stream as a list, for each query head where it has more entries altogether.
+    pub query_lists: Vec<usize>,
     /// Entries of each key stream: 1, or `H`.
     pub key_widths: Vec<usize>,
     /// Sizes of each table.
     pub tables: Vec<Vec<usize>>,
     /// What the cache must keep.
     pub span: AttentionSpan,
+    /// Keys that queries name, where these and some near ones are all that they see.
+    pub named: Option<Named>,
     /// Longest chunk.
     pub max_chunk: usize,
     /// The processor.
@@ -61,6 +68,11 @@ impl Attend {
     /// Entries of a head's result.
     pub fn result_width(&self) -> usize {
         self.spec.result(self.heads, self.value_dim)[1..].iter().product()
+    }
+
+    /// Entries of the result of a token.
+    pub fn result_len(&self) -> usize {
+        self.choosing() * self.result_width()
     }
 
     /// The space of the rows of query stream `n`.

@@ -39,8 +39,67 @@ pub(super) fn cases(target: &Target) -> Vec<Case> {
         clocks(&case),
         best(&case),
         stored(&case),
+        listed(&case),
     ];
     lists.into_iter().flatten().collect()
+}
+
+/// Queries that name the keys that they see: by blocks that fill pages, parts of them, or neither, and keys by themselves.
+fn listed(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
+    use BinaryOp::{Add, And, Lt, Or};
+    let block = |size: f64| segment(PairExpr::KeyPos, size);
+    let listed = |n, block| PairExpr::Listed(n, Box::new(block));
+    let first = |size: f64| binary(Lt, PairExpr::KeyPos, number(size));
+    let late = segment(binary(Add, PairExpr::KeyPos, number(24.0)), 16.0);
+    let long = |case: Case| case.tokens(430);
+    vec![
+        case("listed_pages", [4, 2, 16, 16])
+            .lists(&[(2, true)])
+            .predicate(binary(Or, listed(0, block(64.0)), window(20.0))),
+        case("listed_blocks", [3, 3, 16, 24])
+            .lists(&[(3, true)])
+            .predicate(binary(Or, listed(0, block(16.0)), binary(Or, window(9.0), first(10.0)))),
+        long(case("listed_alone", [4, 1, 13, 7])).lists(&[(5, false)]).predicate(listed(0, block(8.0))),
+        case("listed_keys", [2, 1, 16, 16])
+            .lists(&[(30, false)])
+            .predicate(binary(Or, listed(0, PairExpr::KeyPos), window(5.0))),
+        long(case("listed_odd", [2, 2, 20, 16])).lists(&[(2, true)]).predicate(listed(0, block(24.0))).log_sum(),
+        long(case("listed_twice", [4, 2, 16, 16]))
+            .lists(&[(2, true), (3, false)])
+            .predicate(binary(
+                Or,
+                binary(And, listed(0, late), window(150.0)),
+                binary(Or, listed(1, block(32.0)), window(3.0)),
+            )),
+        case("listed_scores", [4, 2, 16, 16])
+            .lists(&[(2, true)])
+            .predicate(binary(Or, listed(0, block(16.0)), window(20.0)))
+            .score(binary(BinaryOp::Sub, PairExpr::Score, binary(BinaryOp::Mul, number(0.01), distance()))),
+        case("listed_sum", [2, 2, 16, 16])
+            .lists(&[(2, true)])
+            .predicate(listed(0, block(16.0)))
+            .normaliser(Normaliser::None),
+        case("listed_ticks", [4, 2, 16, 16])
+            .clock(Clock::Keys)
+            .lists(&[(3, true)])
+            .predicate(binary(Or, listed(0, block(8.0)), window(6.0))),
+        case("listed_both", [4, 2, 16, 16])
+            .clock(Clock::Both)
+            .lists(&[(3, true)])
+            .predicate(listed(0, block(8.0))),
+        case("listed_half", [4, 2, 16, 16])
+            .lists(&[(2, true)])
+            .predicate(binary(Or, listed(0, block(16.0)), window(20.0)))
+            .stored(Encoding::F16),
+        // These are looked through key by key.
+        case("listed_not", [4, 2, 16, 16])
+            .lists(&[(3, true)])
+            .predicate(unary(UnaryOp::Not, listed(0, block(16.0)))),
+        case("listed_top", [4, 2, 16, 0])
+            .lists(&[(9, true)])
+            .predicate(listed(0, block(16.0)))
+            .normaliser(Normaliser::Top(5)),
+    ]
 }
 
 /// Caches of fewer bits, of widths that fill vectors and of others.
@@ -272,14 +331,14 @@ fn best(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     use BinaryOp::*;
     // Many ties: the earlier key comes first.
     let steps = || unary(UnaryOp::Floor, binary(Mul, PairExpr::KeyStream(0), number(4.0)));
-    let later = binary(Gt, distance(), number(40.0));
+    let later = || binary(Gt, distance(), number(40.0));
     let sinks = binary(Or, binary(Lt, PairExpr::KeyPos, number(70.0)), window(100.0));
     let case = |name: &str, sizes, n| case(name, sizes).normaliser(Normaliser::Top(n));
     vec![
         case("top", [4, 2, 64, 0], 1),
         case("top_odd", [3, 3, 7, 0], 5),
         case("top_many", [6, 2, 16, 0], 64),
-        case("top_late", [6, 2, 16, 0], 9).predicate(later),
+        case("top_late", [6, 2, 16, 0], 9).predicate(later()),
         case("top_ties", [6, 2, 16, 0], 17).score(steps()).streams(&[], &[1]),
         case("top_window", [6, 2, 16, 0], 16)
             .predicate(window(50.0))
@@ -292,5 +351,12 @@ fn best(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("top_keys", [6, 2, 16, 0], 4).clock(Clock::Keys),
         case("top_both", [6, 2, 16, 0], 4).clock(Clock::Both),
         case("top_whole", [6, 2, 16, 0], 4).whole(),
+        case("top_three", [6, 2, 16, 0], 5).together(3),
+        case("top_two", [8, 2, 16, 0], 40)
+            .together(2)
+            .score(binary(Max, PairExpr::Score, number(0.0)))
+            .predicate(later()),
+        case("top_of_many", [64, 1, 7, 0], 9).together(64).clock(Clock::Both),
+        case("top_long", [4, 1, 8, 0], 300).together(2).tokens(700),
     ]
 }

@@ -13,7 +13,7 @@ use seqc_ir::{
     AttendSpec, BinaryOp, Clock, Elem, Graph, Normaliser, PairExpr,
     eval::{Evaluator, Tensor},
 };
-use seqc_passes::attention::span::AttentionSpan;
+use seqc_passes::attention::{named::Named, span::AttentionSpan};
 
 // The last argument of both is for clocks only; others do not look at it.
 type Append = extern "C" fn(*const f32, i64, *const f32, i64, *mut f32, *mut f32, i64, i64, i64, i64, *const i64);
@@ -59,9 +59,11 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         key_dim,
         value_dim,
         query_widths: Vec::new(),
+        query_lists: Vec::new(),
         key_widths: Vec::new(),
         tables: Vec::new(),
         span: AttentionSpan::ALL,
+        named: None,
         max_chunk: 40,
         machine: *target.machine(),
         sight: None,
@@ -73,6 +75,12 @@ impl Case {
     pub(super) fn predicate(mut self, predicate: PairExpr) -> Case {
         self.attend.spec.predicate = Some(predicate);
         self.attend.span = AttentionSpan::new(&self.attend.spec, self.attend.heads);
+        self.with_names()
+    }
+
+    /// Which keys queries name follows from the predicate and the normaliser.
+    fn with_names(mut self) -> Case {
+        self.attend.named = Named::new(&self.attend.spec, self.attend.heads, &self.attend.query_lists);
         self
     }
 
@@ -87,15 +95,25 @@ impl Case {
             self.attend.value_dim = 0;
             self.attend.spec.scale = 0.25;
         }
-        self
+        self.with_names()
     }
 
     /// Widths of the query streams and of the key streams.
     pub(super) fn streams(mut self, widths: &[usize], keys: &[usize]) -> Case {
         self.attend.query_widths = widths.to_vec();
+        self.attend.query_lists = vec![1; widths.len()];
         self.attend.key_widths = keys.to_vec();
         self.attend.spec.query_streams = widths.len();
         self.attend.spec.key_streams = keys.len();
+        self
+    }
+
+    /// Lists of so many entries at the query, for each head where `of_heads`.
+    pub(super) fn lists(mut self, lists: &[(usize, bool)]) -> Case {
+        let width = |(entries, of_heads): &(usize, bool)| if *of_heads { self.attend.heads * entries } else { *entries };
+        self.attend.query_widths = lists.iter().map(width).collect();
+        self.attend.query_lists = lists.iter().map(|(entries, _)| *entries).collect();
+        self.attend.spec.query_streams = lists.len();
         self
     }
 
@@ -108,6 +126,12 @@ impl Case {
 
     pub(super) fn clock(mut self, clock: Clock) -> Case {
         self.attend.spec.clock = clock;
+        self
+    }
+
+    /// So many query heads choose together.
+    pub(super) fn together(mut self, heads: usize) -> Case {
+        self.attend.spec.together = heads;
         self
     }
 
@@ -256,8 +280,14 @@ impl Operands {
             rows.push((0..case.tokens).map(|t| f32::from(on(t))).collect());
         }
         let document = |t: usize| (t * 7 / 300) as f32;
-        for width in &a.query_widths {
+        for (width, entries) in a.query_widths.iter().zip(&a.query_lists) {
             widths.push(*width);
+            if *entries > 1 {
+                // Numbers of blocks; some are none, and some are no whole numbers.
+                let mut entry = |_| (random.bits() % 200) as f32 / 8.0 * if random.bits().is_multiple_of(4) { 1.0 } else { 8.0 } - 4.0;
+                rows.push((0..case.tokens * width).map(&mut entry).collect());
+                continue;
+            }
             let values = (0..case.tokens * width).map(|n| if *width > 1 { random.float() } else { document(n) });
             rows.push(values.collect());
         }
@@ -299,8 +329,15 @@ pub(super) fn expected(case: &Case, operands_of: &Operands) -> Vec<f64> {
     if a.spec.on().is_some() {
         shapes.push(Vec::new());
     }
-    let streams = a.query_widths.iter().chain(&a.key_widths);
-    shapes.extend(streams.map(|w| if *w > 1 { vec![*w] } else { Vec::new() }));
+    for (width, entries) in a.query_widths.iter().zip(&a.query_lists) {
+        shapes.push(match width / entries {
+            _ if *width == 1 => Vec::new(),
+            _ if *entries == 1 => vec![*width],
+            1 => vec![*entries],
+            _ => vec![a.heads, *entries],
+        });
+    }
+    shapes.extend(a.key_widths.iter().map(|w| if *w > 1 { vec![*w] } else { Vec::new() }));
     let inputs: Vec<_> = shapes
         .iter()
         .enumerate()
@@ -431,7 +468,7 @@ impl<'a> Session<'a> {
         }
         table.extend(operands.tables.iter().map(|t| t.as_ptr() as u64));
         table.extend([list.as_ptr() as u64, (position + keys) as u64]);
-        let out = (out.as_mut_ptr(), (a.heads * a.result_width()) as i64);
+        let out = (out.as_mut_ptr(), a.result_len() as i64);
         let queries = if a.spec.clock == Clock::Both { keys } else { count };
         let call = Call {
             q: (row(0), width(0)),

@@ -404,4 +404,9 @@ impl PairDomain for Place<'_, '_> {
     fn table(&mut self, _: usize, _: Vec<Column>) -> Column {
         Column::One(0.0)
     }
+
+    /// Nor lists.
+    fn listed(&mut self, _: usize, _: Column) -> Column {
+        Column::One(0.0)
+    }
 }

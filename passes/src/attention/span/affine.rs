@@ -57,6 +57,10 @@ impl PairDomain for Positions {
     fn table(&mut self, _: usize, _: Vec<Operand<PairAffine>>) -> Operand<PairAffine> {
         Operand::Other
     }
+
+    fn listed(&mut self, _: usize, _: Operand<PairAffine>) -> Operand<PairAffine> {
+        Operand::Other
+    }
 }
 
 impl Rational for Positions {

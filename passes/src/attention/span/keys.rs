@@ -39,7 +39,7 @@ impl AttentionSpan {
     }
 
     /// Pairs in either set.
-    pub(super) fn or(self, other: AttentionSpan) -> AttentionSpan {
+    pub(in crate::attention) fn or(self, other: AttentionSpan) -> AttentionSpan {
         AttentionSpan {
             distance: self.distance.zip(other.distance).map(|(a, b)| a.max(b)),
             first: self.first.max(other.first),

@@ -164,4 +164,8 @@ impl PairDomain for OwnKey<'_> {
     fn table(&mut self, _: usize, _: Vec<Value>) -> Value {
         unreachable!("attention with tables is left alone")
     }
+
+    fn listed(&mut self, _: usize, _: Value) -> Value {
+        unreachable!("attention with lists is left alone")
+    }
 }

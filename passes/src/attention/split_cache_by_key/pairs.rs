@@ -112,6 +112,10 @@ impl PairDomain for FarKey<'_> {
     fn table(&mut self, _: usize, _: Vec<Says>) -> Says {
         Says::Nothing
     }
+
+    fn listed(&mut self, _: usize, _: Says) -> Says {
+        Says::Nothing
+    }
 }
 
 /// A truth value, known or not.
@@ -196,6 +200,14 @@ impl PairDomain for Given<'_> {
     /// Not reached: the entry of a table is taken as it is.
     fn table(&mut self, n: usize, _: Vec<Truth>) -> Truth {
         Truth::Expr(PairExpr::Table(n, Vec::new()))
+    }
+
+    /// Nor is this.
+    fn listed(&mut self, n: usize, x: Truth) -> Truth {
+        match x {
+            Truth::Expr(x) => Truth::Expr(PairExpr::Listed(n, Box::new(x))),
+            known => known,
+        }
     }
 }
 

@@ -139,6 +139,9 @@ impl Numbers {
             query_streams: &self.streams,
             key_streams,
             lookups: &[],
+            named: &[],
+            members: Vec::new(),
+            lists: &[],
         }
     }
 }
