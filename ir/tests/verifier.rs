@@ -171,7 +171,27 @@ fn laws_of_attention_are_checked() {
         ),
         (
             "too many keys asked for",
-            "attend(scale=1.0, normalise=top(300), causal=true) %3, %4 : f32[4, 2, 300]",
+            "attend(scale=1.0, normalise=top(70000), causal=true) %3, %4 : f32[4, 2, 70000]",
+        ),
+        (
+            "three of two heads together",
+            "attend(scale=1.0, normalise=top(3), causal=true, together=3) %3, %4 : f32[1, 2, 3]",
+        ),
+        (
+            "together without a choice",
+            "attend(scale=1.0, normalise=softmax, causal=true, together=2) %3, %4, %4 : f32[4, 1]",
+        ),
+        (
+            "a list for each of two heads",
+            "attend(scale=1.0, where=listed0(j), normalise=softmax, causal=true, query=1, key=0) %3, %4, %4, %5 : f32[4, 1]",
+        ),
+        (
+            "a list read as a number",
+            "attend(scale=1.0, where=eq(q0, j), normalise=softmax, causal=true, query=1, key=0) %3, %4, %4, %5 : f32[4, 1]",
+        ),
+        (
+            "a truth value in a list",
+            "attend(scale=1.0, where=listed0(lt(i, j)), normalise=softmax, causal=true, query=1, key=0) %3, %4, %4, %0 : f32[4, 1]",
         ),
         (
             "a clock of numbers",

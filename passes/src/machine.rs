@@ -75,6 +75,8 @@ pub struct Attention {
     pub block_tiles: usize,
     /// Pages for each thread from which on threads share the pages of one token: below, a barrier costs more than it saves.
     pub shared_pages: usize,
+    /// Bringing a row of queries to keys that it names, and back, takes the time of so many keys.
+    pub gathered_row: usize,
 }
 
 /// Long convolutions: direct sums inside a block, transforms between blocks.
@@ -171,6 +173,7 @@ impl Machine {
         attention: Attention {
             block_tiles: 8,
             shared_pages: 2,
+            gathered_row: 32,
         },
         convolution: Convolution {
             direct_tokens: 8,

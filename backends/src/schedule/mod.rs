@@ -128,6 +128,7 @@ fn attention(name: &str, graph: &Graph, plan: &Plan, v: Value) -> Attend {
             .collect(),
         span: plan.attentions[&v].span,
         named: plan.attentions[&v].named.clone(),
+        exhaustive: false,
         sight: None,
         max_chunk: plan.settings.max_chunk,
         machine: plan.settings.machine,

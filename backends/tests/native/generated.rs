@@ -219,6 +219,7 @@ pub(crate) fn settings(target: &Target, seed: u64, max_chunk: usize, chunks: Chu
         machine.tiles.skinny_rows = 5;
         machine.tiles.skinny_columns = 32;
         machine.attention.shared_pages = 1;
+        machine.attention.gathered_row = 0;
     }
     Settings {
         machine,

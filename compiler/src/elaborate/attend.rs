@@ -13,7 +13,7 @@ use seqc_ir::{AttendSpec, BinaryOp, Clock, Dim, Elem, IndexExpr, Normaliser, Pai
 const SELECT: &[&str] = &["top", "together", "scale", "where", "score", "normalise", "causal"];
 
 /// Most keys that `select` finds.
-const MAX_TOP: usize = 1 << 20;
+const MAX_TOP: usize = 1 << 16;
 
 /// Queries, keys and values with their places, and the options of an attention.
 pub(super) struct Keys<'a> {
@@ -172,7 +172,7 @@ impl Cx<'_> {
             return Some(());
         }
         let together = choice.together;
-        let message = format!("{together} heads of queries cannot choose together: {share} of them share a head of keys");
+        let message = format!("{together} heads of queries cannot choose together: each head of keys has {share}");
         let d = Diagnostic::new("bad-size", self.place(span), message);
         self.report(d.help("`together` divides the number of heads of queries by that of keys"));
         None

@@ -59,4 +59,20 @@ pub(super) const MISTAKES: &[(&str, &str)] = &[
     ("whole-tensor-in-index-notation", "  y[d] = x[d] * x\n  y"),
     ("layer-called", "  swiglu(x)"),
     ("heads-of-attend-missing", "  attend(x, x, x)"),
+    (
+        "choice-of-too-many-heads",
+        "  q = reshape(x, 4, 2)\n  (best, score) = select(q, q; top = 2, together = 4)\n  x * score[0, 0]",
+    ),
+    (
+        "choice-by-sums",
+        "  q = reshape(x, 4, 2)\n  (best, score) = select(q, q; top = 2, normalise = sum)\n  x * score[0, 0]",
+    ),
+    (
+        "choice-of-too-many-keys",
+        "  q = reshape(x, 4, 2)\n  (best, score) = select(q, q; top = 2000000)\n  x * score[0, 0]",
+    ),
+    (
+        "list-of-too-few-entries",
+        "  q = reshape(x, 4, 2)\n  (best, score) = select(q, q; top = 2)\n  flatten(attend(q, q, q; where (i, j) = any(n < 9: best[head, n] == j)))",
+    ),
 ];

@@ -245,7 +245,8 @@ fn joined(heads: Vec<Vec<(f64, usize)>>) -> Vec<(f64, usize)> {
 fn best(mut admitted: Vec<(f64, usize)>, n: usize) -> Vec<f64> {
     admitted.retain(|(score, _)| *score > f64::NEG_INFINITY);
     // Stable: of equal scores the earlier key stays first.
-    admitted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    // Both zeros are equal.
+    admitted.sort_by(|a, b| (b.0 + 0.0).total_cmp(&(a.0 + 0.0)));
     let found = |m: usize| admitted.get(m);
     let scores = (0..n).map(|m| found(m).map_or(UNSEEN, |(score, _)| *score));
     let positions = (0..n).map(|m| found(m).map_or(-1.0, |(_, key)| *key as f64));

@@ -9,8 +9,8 @@ pub const MAX_DELAY: usize = 1 << 24;
 /// Most entries of a table that attention reads.
 pub const MAX_TABLE: usize = 1 << 30;
 
-/// Most keys that [`crate::Normaliser::Top`] asks for: positions are exact as f32.
-pub const MAX_TOP: usize = 1 << 20;
+/// Most keys that [`crate::Normaliser::Top`] asks for.
+pub const MAX_TOP: usize = 1 << 16;
 
 /// Most taps of a long convolution's filter.
 pub const MAX_LAGS: usize = 1 << 20;

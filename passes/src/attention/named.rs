@@ -189,14 +189,15 @@ fn whole(expr: &PairExpr) -> Option<i64> {
     (c.fract() == 0.0 && c.abs() < SMALL as f64).then_some(c as i64)
 }
 
-/// `16 + 2 named blocks of 16 keys, 64 near ones`
+/// `4 blocks of 16 keys by number, 64 last ones`
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, list) in self.lists.iter().enumerate() {
             let comma = if n > 0 { ", " } else { "" };
+            let plural = if list.entries == 1 { "" } else { "s" };
             match list.blocks.size {
-                1 => write!(f, "{comma}{} keys", list.entries)?,
-                size => write!(f, "{comma}{} blocks of {size} keys", list.entries)?,
+                1 => write!(f, "{comma}{} key{plural}", list.entries)?,
+                size => write!(f, "{comma}{} block{plural} of {size} keys", list.entries)?,
             }
         }
         f.write_str(" by number")?;

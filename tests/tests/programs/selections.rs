@@ -53,6 +53,51 @@ fn equal_keys_are_chosen_in_their_order_however_tokens_are_cut() {
     }
 }
 
+/// Long enough that queries go through what they name, in prompts and one by one.
+const NAMED: &str = "version: 1\nmodel: named\nsizes: {d: 24}\ninputs: {x: \"[d]\"}\nuse: [named_blocks.seq]\nweights: {random: 5}\n\
+                     stack:\n  - named_blocks: {}\n";
+
+#[test]
+fn what_queries_name_is_the_same_however_tokens_are_cut() {
+    let dir = scratch("named");
+    let file = "named_blocks.seq";
+    fs::copy(root().join("tests/layers").join(file), dir.join(file)).unwrap_or_else(|error| panic!("{error}"));
+    let model = dir.join("model.yaml");
+    fs::write(&model, NAMED).unwrap_or_else(|error| panic!("{error}"));
+    let program = Program::build(&model, &dir.join("program"));
+    let input = stream(&repeated(1500, 9, 24));
+    let evaluated = fresh_file("evaluated.safetensors");
+    let args = [
+        "eval".into(),
+        model,
+        "--input".into(),
+        input.clone(),
+        "-o".into(),
+        evaluated.clone(),
+    ];
+    command::seqc(&args).ok();
+    let reports = ["blocks", "keys"].map(|name| format!("trace.named_blocks.{name}"));
+    let chosen = reports.each_ref().map(|report| read_numbers(&evaluated, report));
+    let wanted = read_numbers(&evaluated, "y");
+    let largest = wanted.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+    for cut in [&[1500][..], &[1], &[700, 1, 1, 1, 7], &[64, 33]] {
+        for threads in [1, 2] {
+            let output = fresh_file("named.safetensors");
+            let line = format!("run --trace --threads {threads} --chunk {}", list(cut));
+            let mut args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            args.extend(["--input".to_owned(), input.display().to_string()]);
+            args.extend(["--output".to_owned(), output.display().to_string()]);
+            program.run(&args).ok();
+            let found = reports.each_ref().map(|report| read_numbers(&output, report));
+            assert_eq!(found, chosen, "chunks {cut:?}, {threads} threads");
+            let found = read_numbers(&output, "y");
+            let differences = found.iter().zip(&wanted).map(|(x, y)| (x - y).abs());
+            let deviation = differences.fold(0.0, f32::max) / largest;
+            assert!(deviation < 1e-5, "{deviation} of the largest result in chunks {cut:?}, {threads} threads");
+        }
+    }
+}
+
 /// Rows of numbers between -1 and 1, each one of a few.
 fn repeated(length: usize, kinds: usize, width: usize) -> Rows {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;

@@ -9,6 +9,9 @@ use crate::{
 /// Keys of a page.
 pub(super) const PAGE: usize = seqc_abi::PAGE_TOKENS;
 
+/// Floats of the lists of best keys of a block, from which on blocks have fewer rows.
+const LISTS: usize = 1 << 19;
+
 /// Some columns of a value head, packed as `[64][width]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Panel {
@@ -40,10 +43,20 @@ impl Attend {
 
     /// Most rows of a block, whole tiles.
     pub(super) fn block_rows(&self) -> usize {
-        if let Some(named) = &self.named {
-            return self.named_rows(named);
+        match self.names() {
+            Some(named) => self.named_rows(named),
+            None => self.page_rows(),
         }
-        let rows = self.machine.attention.block_tiles * self.tile_rows();
+    }
+
+    /// Most rows of a block that goes over pages.
+    fn page_rows(&self) -> usize {
+        let tiles = match self.best() {
+            // Lists of many keys need much room.
+            Some(best) => (LISTS / best.width() / self.tile_rows()).clamp(1, self.machine.attention.block_tiles),
+            None => self.machine.attention.block_tiles,
+        };
+        let rows = tiles * self.tile_rows();
         // Heads that choose together are in one block.
         rows.max(self.spec.together) / self.spec.together * self.spec.together
     }
@@ -165,6 +178,8 @@ pub(super) struct Scratch {
     pub(super) shares: usize,
     /// Scores of a page, added up over the heads that choose together, `[choices of a block][PAGE]`.
     pub(super) choices: usize,
+    /// Room for sorting and merging keys.
+    pub(super) room: usize,
     /// The list of ticks, twice the longest chunk in 64-bit words, where there is a clock.
     pub(super) list: usize,
     /// Bounds of query streams, two 64-bit words for each of a tile.
@@ -197,8 +212,12 @@ impl Scratch {
         };
         let lanes = attend.lanes() as usize;
         let (tile, block) = (attend.tile_rows(), attend.block_rows());
-        let (lists, named) = (attend.lists().len(), attend.named.as_ref());
+        // The same whether queries go over what they name or over all pages.
+        let named = attend.named.as_ref();
+        let lists = named.map_or(0, |named| named.lists.len());
+        let block = named.map_or(block, |named| attend.named_rows(named).max(attend.page_rows()));
         let pairs = named.map_or(0, |named| attend.pairs_of_block(named));
+        let bounding = named.map_or(attend.bounding().len(), |_| attend.spec.query_streams);
         let (cells, apart) = named.map_or((0, 0), |_| (CELLS, tile));
         Scratch {
             shrink: take(tile.next_multiple_of(lanes)),
@@ -210,8 +229,9 @@ impl Scratch {
             sums: take(attend.found_rows() * attend.found_width()),
             shares: take(attend.choosing() * attend.share_width()),
             choices: take(if attend.spec.together > 1 { attend.found_rows() * PAGE } else { 0 }),
+            room: take(attend.best().map_or(0, |best| best.room())),
             list: take(if attend.has_clock() { 4 * attend.max_chunk } else { 0 }),
-            bounds: take(attend.machine.attention.block_tiles * attend.bounding().len() * 4),
+            bounds: take(attend.machine.attention.block_tiles * bounding * 4),
             cells: take(2 * cells),
             pairs: take(2 * pairs),
             bits: take(2 * pairs * lists),
@@ -233,7 +253,7 @@ impl Scratch {
     /// As tile kernels see it: the rows of a tile that are not neighbours in the block have places of their own.
     pub(super) fn of_tiles(attend: &Attend) -> Scratch {
         let scratch = Scratch::new(attend);
-        if attend.named.is_some() { scratch.tiles() } else { scratch }
+        if attend.names().is_some() { scratch.tiles() } else { scratch }
     }
 
     /// With the places of such rows.

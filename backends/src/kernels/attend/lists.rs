@@ -60,7 +60,7 @@ impl Attend {
 
     /// The row of queries that row `r` of a tile is.
     pub(super) fn row_of_tile(&self, f: &mut Func, args: &TileArgs, r: Val) -> Val {
-        if self.named.is_none() {
+        if self.names().is_none() {
             return f.add(args.first, r);
         }
         let rows = float_at(f, args.scratch, Scratch::new(self).rows);

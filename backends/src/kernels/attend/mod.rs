@@ -26,6 +26,7 @@ mod rational_lanes;
 mod running;
 mod score;
 mod score_lowering;
+mod sort;
 mod split_kv;
 mod streams;
 mod table;
@@ -33,6 +34,7 @@ mod ticks;
 mod tile;
 mod tile_args;
 mod top_k;
+mod top_many;
 mod variant;
 
 use crate::kernel::Module;
@@ -138,7 +140,7 @@ impl Attend {
 
     /// Query streams that may bound the pages that a query sees.
     fn bounding(&self) -> Vec<usize> {
-        if self.named.is_some() {
+        if self.names().is_some() {
             return Vec::new();
         }
         streams::bounding(self.spec.predicate.as_ref())

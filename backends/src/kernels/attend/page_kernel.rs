@@ -107,12 +107,12 @@ fn row_counts(attend: &Attend) -> RowCounts {
     let most = attend.tile_rows();
     RowCounts {
         most,
-        unit: match (&attend.named, attend.spec.together) {
+        unit: match (attend.names(), attend.spec.together) {
             (Some(_), _) => 1,
             (None, 1) => gcd(most, attend.ratio()),
             (None, together) => gcd(most, together),
         },
-        prefetch: attend.named.is_none(),
+        prefetch: attend.names().is_none(),
     }
 }
 

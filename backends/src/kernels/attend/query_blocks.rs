@@ -15,9 +15,11 @@ use crate::kernel::{Func, Module, Team, Ty, Val};
 pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> String {
     let tables = Tables::new(attend, module);
     let page = page_kernel::function(attend, module, &tables);
-    if attend.named.is_some() {
+    let all = attend.names().map(|_| {
         named::functions(attend, module);
-    }
+        let all = attend.over_all_pages();
+        self::attend(&all, module, split)
+    });
     let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
     let params = [
         vec![
@@ -43,14 +45,12 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
         blocks.turn.tid = f.param(13);
         blocks.segments = f.param(14);
         module.declare(seqc_abi::symbols::BARRIER, &[Ty::GLOBAL, Ty::I64, Ty::I64], None);
+    }
+    if let Some(all) = all {
+        blocks.run_named_or(&mut f, &all);
+    } else if split {
         let barrier = f.param(12);
-        if attend.named.is_some() {
-            blocks.run_named(&mut f);
-        } else {
-            blocks.split_or_run(&mut f, barrier);
-        }
-    } else if attend.named.is_some() {
-        blocks.run_named(&mut f);
+        blocks.split_or_run(&mut f, barrier);
     } else {
         blocks.run(&mut f);
     }

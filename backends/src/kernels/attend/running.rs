@@ -78,6 +78,7 @@ impl QueryBlocks<'_> {
             let to = row_at(f, to, head, attend.result_width());
             let choice = best.choice(f, r);
             let row = best.row(f, sums, choice.number);
+            best.settle(attend, f, row, self.mine);
             best.write(f, row, to);
         });
     }

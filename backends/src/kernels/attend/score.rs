@@ -7,7 +7,7 @@ use super::{
     query_row::QueryRow,
     table::Tables,
     tile_args::TileArgs,
-    top_k::Best,
+    top_k::{Best, ListOfRow},
     variant::Attend,
 };
 use crate::{
@@ -202,10 +202,10 @@ impl Score<'_> {
             let scores = self.scores(f, r, places, unseen);
             let row = f.add(self.args.at, r);
             if best.together > 1 {
-                let sums = self.place(f, self.scratch.choices);
-                return best.join_scores(self.attend, f, [rows, sums, row], &scores, position);
+                return best.join_scores(self.attend, f, [self.args.scratch, row, position], &scores);
             }
             let row = best.row(f, rows, row);
+            let row = ListOfRow::of(self.attend, f, row, self.args.scratch);
             best.insert_page(self.attend, f, row, places[0], position);
         });
     }

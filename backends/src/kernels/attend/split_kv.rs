@@ -5,7 +5,7 @@ use super::{
     blocks::{Block, PageRange, QueryBlocks},
     exp2::exp2,
     layout::{float_at, load, row_at, store, vectors},
-    top_k::Best,
+    top_k::{Best, ListOfRow},
     variant::Attend,
 };
 use crate::{
@@ -102,11 +102,15 @@ impl QueryBlocks<'_> {
             let (head, found) = (f.udiv(head, together), f.udiv(r, together));
             let to = self.share(f, self.mine, head);
             let from = row_at(f, sums, found, width);
-            vectors(f, lanes, width, |f, start, mask| {
-                let p = float_at(f, from, start);
-                let x = load(f, p, lanes, mask);
-                let p = float_at(f, to, start);
-                store(f, x, p, mask);
+            if let Some(best) = attend.best() {
+                best.settle(attend, f, from, self.mine);
+            }
+            let (whole, step) = (f.i64(width as i64), i64::from(lanes));
+            f.for_each(zero, whole, step, |f, start| {
+                let p = f.gep(from, start, Scalar::F32);
+                let x = load(f, p, lanes, None);
+                let p = f.gep(to, start, Scalar::F32);
+                store(f, x, p, None);
             });
             let p = f.gep(largest, r, Scalar::F32);
             let top = f.load(p, Ty::F32);
@@ -140,8 +144,10 @@ impl QueryBlocks<'_> {
         f.for_each(zero, self.team.threads, 1, |f, t| {
             let scratch = self.scratch_of(f, t);
             let share = self.share(f, scratch, head);
-            best.join(self.attend, f, row, share);
+            let list = ListOfRow::of(self.attend, f, row, self.mine);
+            best.join(self.attend, f, list, share);
         });
+        best.settle(self.attend, f, row, self.mine);
         let to = self.result(f, head);
         best.write(f, row, to);
     }

@@ -4,11 +4,26 @@
 
 use super::{
     exp2::largest_lane,
-    layout::{PAGE, float_at, load, row_at, store, vectors},
+    layout::{PAGE, Scratch, float_at, load, row_at, store},
     variant::Attend,
 };
 use crate::kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_ir::{Normaliser, UNSEEN};
+
+/// The list of a row, and room for what is done to it.
+#[derive(Clone, Copy)]
+pub(super) struct ListOfRow {
+    list: Val,
+    room: Val,
+}
+
+impl ListOfRow {
+    /// The list at `list`, with the room of a thread's scratch.
+    pub(super) fn of(attend: &Attend, f: &mut Func, list: Val, scratch: Val) -> ListOfRow {
+        let room = float_at(f, scratch, Scratch::new(attend).room);
+        ListOfRow { list, room }
+    }
+}
 
 /// What a row of queries chooses with others.
 #[derive(Clone, Copy)]
@@ -23,10 +38,10 @@ pub(super) struct Choice {
 #[derive(Clone, Copy)]
 pub(super) struct Best {
     /// Keys that are asked for.
-    count: usize,
+    pub(super) count: usize,
     /// Query heads that choose together.
     pub(super) together: usize,
-    lanes: usize,
+    pub(super) lanes: usize,
 }
 
 impl Attend {
@@ -42,26 +57,29 @@ impl Attend {
         }
     }
 
-    fn insert_name(&self) -> String {
+    pub(super) fn insert_name(&self) -> String {
         format!("{}_insert", self.name)
     }
 }
 
 impl Best {
-    fn length(&self) -> usize {
+    pub(super) fn length(&self) -> usize {
         self.count.next_multiple_of(self.lanes)
     }
 
     /// Floats of a row.
     pub(super) fn width(&self) -> usize {
+        if self.many() {
+            return self.width_of_many();
+        }
         2 * (self.lanes + self.length())
     }
 
-    fn scores(&self) -> usize {
+    pub(super) fn scores(&self) -> usize {
         self.lanes
     }
 
-    fn positions(&self) -> usize {
+    pub(super) fn positions(&self) -> usize {
         2 * self.lanes + self.length()
     }
 
@@ -69,8 +87,9 @@ impl Best {
     pub(super) fn clear(&self, f: &mut Func, row: Val) {
         let fill = |f: &mut Func, first: usize, count: usize, x: f32| {
             let value = f.float(Ty::V(self.lanes as u32, Scalar::F32), x);
-            vectors(f, self.lanes as u32, count, |f, start, _| {
-                let p = float_at(f, row, first + start);
+            let (base, zero, end) = (float_at(f, row, first), f.i64(0), f.i64(count as i64));
+            f.for_each(zero, end, self.lanes as i64, |f, start| {
+                let p = f.gep(base, start, Scalar::F32);
                 f.store(value, p);
             });
         };
@@ -78,20 +97,26 @@ impl Best {
         fill(f, 0, self.lanes, f32::INFINITY);
         fill(f, self.scores(), self.length(), f32::NEG_INFINITY);
         fill(f, self.positions() - self.lanes, self.lanes + self.length(), -1.0);
+        if self.many() {
+            self.clear_new(f, row);
+        }
     }
 
     /// The last of the scores that are asked for: what is not above it is of no interest.
-    fn threshold(&self, f: &mut Func, row: Val) -> Val {
+    pub(super) fn threshold(&self, f: &mut Func, row: Val) -> Val {
         let p = float_at(f, row, self.scores() + self.count - 1);
         f.load(p, Ty::F32)
     }
 
-    /// Adds `fn(row, score, position)`, which inserts a key above the threshold in order.
+    /// Adds `fn(row, room, score, position)`, which inserts a key above the threshold in order; what it needs of room is in `room`.
     pub(super) fn add_insert(&self, attend: &Attend, module: &mut Module) {
+        if self.many() {
+            return self.add_many(attend, module);
+        }
         let lanes = self.lanes as u32;
         let ty = Ty::V(lanes, Scalar::F32);
-        let mut f = Func::new(attend.insert_name(), &[Ty::SCRATCH, Ty::F32, Ty::F32], None);
-        let (row, score, position) = (f.param(0), f.param(1), f.param(2));
+        let mut f = Func::new(attend.insert_name(), &[Ty::SCRATCH, Ty::SCRATCH, Ty::F32, Ty::F32], None);
+        let (row, score, position) = (f.param(0), f.param(2), f.param(3));
         let (score, position) = (f.splat(score, lanes), f.splat(position, lanes));
         let before = f.i64(-1);
         let (zero, end) = (f.i64(0), f.i64(self.length() as i64));
@@ -119,7 +144,7 @@ impl Best {
     }
 
     /// Inserts what is above the threshold of the scores of a page, whose first key is at `position`.
-    pub(super) fn insert_page(&self, attend: &Attend, f: &mut Func, row: Val, scores: Val, position: Val) {
+    pub(super) fn insert_page(&self, attend: &Attend, f: &mut Func, row: ListOfRow, scores: Val, position: Val) {
         let (zero, end) = (f.i64(0), f.i64(PAGE as i64));
         let lanes = f.i64(self.lanes as i64);
         f.for_each(zero, end, self.lanes as i64, |f, start| {
@@ -128,7 +153,7 @@ impl Best {
             // What is no number is above nothing, and must not hide other lanes.
             let least = f.float(all.ty, f32::NEG_INFINITY);
             let numbers = f.max(all, least);
-            let (top, threshold) = (largest_lane(f, numbers), self.threshold(f, row));
+            let (top, threshold) = (largest_lane(f, numbers), self.threshold(f, row.list));
             let some = f.cmp(Cmp::Gt, top, threshold);
             f.if_then(some, |f| {
                 f.for_each(zero, lanes, 1, |f, lane| {
@@ -144,16 +169,16 @@ impl Best {
     }
 
     /// Inserts a key that is above the threshold.
-    fn insert(&self, attend: &Attend, f: &mut Func, row: Val, score: Val, position: Val) {
-        let threshold = self.threshold(f, row);
+    fn insert(&self, attend: &Attend, f: &mut Func, row: ListOfRow, score: Val, position: Val) {
+        let threshold = self.threshold(f, row.list);
         let better = f.cmp(Cmp::Gt, score, threshold);
         f.if_then(better, |f| {
-            f.call(&attend.insert_name(), &[row, score, position], None);
+            f.call(&attend.insert_name(), &[row.list, row.room, score, position], None);
         });
     }
 
     /// Inserts what another row holds.
-    pub(super) fn join(&self, attend: &Attend, f: &mut Func, row: Val, other: Val) {
+    pub(super) fn join(&self, attend: &Attend, f: &mut Func, row: ListOfRow, other: Val) {
         let (zero, count) = (f.i64(0), f.i64(self.count as i64));
         let scores = float_at(f, other, self.scores());
         let positions = float_at(f, other, self.positions());
@@ -169,20 +194,34 @@ impl Best {
     /// A head's result: scores, then positions.
     pub(super) fn write(&self, f: &mut Func, row: Val, to: Val) {
         let lanes = self.lanes as u32;
+        let whole = self.count - self.count % self.lanes;
+        let (zero, end) = (f.i64(0), f.i64(whole as i64));
+        f.for_each(zero, end, self.lanes as i64, |f, start| self.write_vector(f, [row, to, start], None));
+        if whole < self.count {
+            let left = f.i64((self.count - whole) as i64);
+            let mask = f.tail_mask(left, lanes);
+            self.write_vector(f, [row, to, end], Some(mask));
+        }
+    }
+
+    fn write_vector(&self, f: &mut Func, [row, to, start]: [Val; 3], mask: Option<Val>) {
+        let lanes = self.lanes as u32;
         let ty = Ty::V(lanes, Scalar::F32);
         let (none, unseen) = (f.float(ty, f32::NEG_INFINITY), f.float(ty, UNSEEN as f32));
-        vectors(f, lanes, self.count, |f, start, mask| {
-            let p = float_at(f, row, self.scores() + start);
-            let x = load(f, p, lanes, None);
-            let empty = f.cmp(Cmp::Eq, x, none);
-            let x = f.select(empty, unseen, x);
-            let p = float_at(f, to, start);
-            store(f, x, p, mask);
-            let p = float_at(f, row, self.positions() + start);
-            let x = load(f, p, lanes, None);
-            let p = float_at(f, to, self.count + start);
-            store(f, x, p, mask);
-        });
+        let vector = |f: &mut Func, base: Val, first: usize| {
+            let p = float_at(f, base, first);
+            f.gep(p, start, Scalar::F32)
+        };
+        let p = vector(f, row, self.scores());
+        let x = load(f, p, lanes, None);
+        let empty = f.cmp(Cmp::Eq, x, none);
+        let x = f.select(empty, unseen, x);
+        let p = vector(f, to, 0);
+        store(f, x, p, mask);
+        let p = vector(f, row, self.positions());
+        let x = load(f, p, lanes, None);
+        let p = vector(f, to, self.count);
+        store(f, x, p, mask);
     }
 
     /// The list of a choice of a block.
@@ -200,7 +239,9 @@ impl Best {
     }
 
     /// Scores of a row over some keys are added to those of its choice; what is complete competes with earlier keys.
-    pub(super) fn join_scores(&self, attend: &Attend, f: &mut Func, [rows, sums, row]: [Val; 3], scores: &[Val], position: Val) {
+    pub(super) fn join_scores(&self, attend: &Attend, f: &mut Func, [scratch, row, position]: [Val; 3], scores: &[Val]) {
+        let places = Scratch::new(attend);
+        let [rows, sums] = [places.sums, places.choices].map(|at| float_at(f, scratch, at));
         let Choice { number, part } = self.choice(f, row);
         let sums = row_at(f, sums, number, PAGE);
         let (zero, lanes) = (f.i64(0), self.lanes);
@@ -217,6 +258,7 @@ impl Best {
         let complete = f.cmp(Cmp::Eq, part, last);
         f.if_then(complete, |f| {
             let row = self.row(f, rows, number);
+            let row = ListOfRow::of(attend, f, row, scratch);
             self.insert_page(attend, f, row, sums, position);
         });
     }

@@ -34,6 +34,8 @@ pub struct Attend {
     pub span: AttentionSpan,
     /// Keys that queries name, where these and some near ones are all that they see.
     pub named: Option<Named>,
+    /// All pages are gone over, even where queries name keys.
+    pub exhaustive: bool,
     /// Longest chunk.
     pub max_chunk: usize,
     /// The processor.
@@ -73,6 +75,11 @@ impl Attend {
     /// Entries of the result of a token.
     pub fn result_len(&self) -> usize {
         self.choosing() * self.result_width()
+    }
+
+    /// What queries name, where they go over that alone.
+    pub(super) fn names(&self) -> Option<&Named> {
+        self.named.as_ref().filter(|_| !self.exhaustive)
     }
 
     /// The space of the rows of query stream `n`.

@@ -51,7 +51,7 @@ fn listed(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     let listed = |n, block| PairExpr::Listed(n, Box::new(block));
     let first = |size: f64| binary(Lt, PairExpr::KeyPos, number(size));
     let late = segment(binary(Add, PairExpr::KeyPos, number(24.0)), 16.0);
-    let long = |case: Case| case.tokens(430);
+    let case = |name: &str, sizes| case(name, sizes).tokens(900);
     vec![
         case("listed_pages", [4, 2, 16, 16])
             .lists(&[(2, true)])
@@ -59,12 +59,12 @@ fn listed(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("listed_blocks", [3, 3, 16, 24])
             .lists(&[(3, true)])
             .predicate(binary(Or, listed(0, block(16.0)), binary(Or, window(9.0), first(10.0)))),
-        long(case("listed_alone", [4, 1, 13, 7])).lists(&[(5, false)]).predicate(listed(0, block(8.0))),
+        case("listed_alone", [4, 1, 13, 7]).lists(&[(5, false)]).predicate(listed(0, block(8.0))),
         case("listed_keys", [2, 1, 16, 16])
-            .lists(&[(30, false)])
+            .lists(&[(6, false)])
             .predicate(binary(Or, listed(0, PairExpr::KeyPos), window(5.0))),
-        long(case("listed_odd", [2, 2, 20, 16])).lists(&[(2, true)]).predicate(listed(0, block(24.0))).log_sum(),
-        long(case("listed_twice", [4, 2, 16, 16]))
+        case("listed_odd", [2, 2, 20, 16]).lists(&[(2, true)]).predicate(listed(0, block(24.0))).log_sum(),
+        case("listed_twice", [4, 2, 16, 16])
             .lists(&[(2, true), (3, false)])
             .predicate(binary(
                 Or,
@@ -338,6 +338,11 @@ fn best(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("top", [4, 2, 64, 0], 1),
         case("top_odd", [3, 3, 7, 0], 5),
         case("top_many", [6, 2, 16, 0], 64),
+        case("top_very_many", [3, 1, 16, 0], 300).tokens(900),
+        case("top_many_ties", [4, 2, 16, 0], 100)
+            .score(steps())
+            .streams(&[], &[1])
+            .tokens(900),
         case("top_late", [6, 2, 16, 0], 9).predicate(later()),
         case("top_ties", [6, 2, 16, 0], 17).score(steps()).streams(&[], &[1]),
         case("top_window", [6, 2, 16, 0], 16)

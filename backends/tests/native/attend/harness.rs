@@ -51,6 +51,9 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         scale: (key_dim as f64).powf(-0.5),
         ..AttendSpec::default()
     };
+    let mut machine = *target.machine();
+    // Queries go over what they name wherever that is less.
+    machine.attention.gathered_row = 0;
     let attend = Attend {
         name: format!("a_{name}"),
         spec,
@@ -65,7 +68,8 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         span: AttentionSpan::ALL,
         named: None,
         max_chunk: 40,
-        machine: *target.machine(),
+        machine,
+        exhaustive: false,
         sight: None,
     };
     Case { attend, tokens: 230 }

@@ -12,11 +12,11 @@ fn attention(options: &str, on: &str) -> PairAnalysis {
     let text = format!(
         "graph a {{
         param 0 table : f32[9]
-        input 0 q : f32[4, 3] input 1 k : f32[2, 3] input 2 v : f32[2, 5] input 3 document : i64 input 4 gate : f32
+        input 0 q : f32[4, 3] input 1 k : f32[2, 3] input 2 v : f32[2, 5] input 3 document : i64 input 4 gate : f32 input 5 named : i64[4, 3]
         %0 = input(0) : f32[4, 3] %1 = input(1) : f32[2, 3] %2 = input(2) : f32[2, 5]
-        %3 = input(3) : i64 %4 = input(4) : f32 %5 = param(0) : f32[9]
+        %3 = input(3) : i64 %4 = input(4) : f32 %5 = param(0) : f32[9] %12 = input(5) : i64[4, 3]
         %6 = position : i64 %7 = const(8.0) : i64 %8 = mod %6, %7 : i64 %9 = const(7.0) : i64 %10 = eq %8, %9 : bool
-        %11 = attend(scale=0.5, {options}, query=2, key=2, tables=1) %0, %1, %2,{on} %3, %4, %3, %4, %5 : f32[4, 5]
+        %11 = attend(scale=0.5, {options}, query=3, key=2, tables=1) %0, %1, %2,{on} %3, %4, %12, %3, %4, %5 : f32[4, 5]
         output y %11 }}"
     );
     let graph: Graph = text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"));
@@ -59,6 +59,23 @@ fn a_predicate_reads_as_one_line() {
         ("eq(q1, k0)", "keeps T; reads query streams, key streams"),
         // Periods.
         ("eq(mod(sub(i, j), 3.0), 0.0)", "keeps T; period 3"),
+        // Keys that the query names.
+        (
+            "or(listed2(floor(div(j, 16.0))), lt(sub(i, j), 64.0))",
+            "keeps T; sees 3 blocks of 16 keys by number, 64 last ones; reads query streams",
+        ),
+        (
+            "or(lt(j, 4.0), eq(add(floor(div(sub(j, 8.0), 16.0)), 1.0), q0))",
+            "keeps T; sees 1 block of 16 keys by number, 4 first ones; reads query streams",
+        ),
+        (
+            "and(listed2(j), ne(k1, 0.0))",
+            "keeps T; sees 3 keys by number; reads query streams, key streams",
+        ),
+        ("and(listed2(j), lt(sub(i, j), 9.0))", "keeps min(T, 9); reads query streams"),
+        ("not(listed2(j))", "keeps T; reads query streams"),
+        ("or(listed2(j), ne(k1, 0.0))", "keeps T; reads query streams, key streams"),
+        ("listed2(mul(2.0, j))", "keeps T; reads query streams"),
         // What depends on data bounds nothing; neither does what is not affine in positions.
         ("ne(k1, 0.0)", "keeps T; reads key streams"),
         ("lt(sub(i, j), q1)", "keeps T; reads query streams"),

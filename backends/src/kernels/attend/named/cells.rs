@@ -221,7 +221,7 @@ impl QueryBlocks<'_> {
         for (n, list) in self.attend.lists().iter().enumerate() {
             self.enter_list(f, (n, list), place, entering);
         }
-        let Some(named) = &self.attend.named else { return };
+        let Some(named) = self.attend.names() else { return };
         if named.near.first > 0 {
             let first = f.i64(named.near.first as i64);
             self.enter(f, entering, Keys { start: zero, end: first }, None);

@@ -16,7 +16,7 @@ use super::{
     masked_values::{is_finite, twice},
     variant::Attend,
 };
-use crate::kernel::{Func, Module, Val};
+use crate::kernel::{Cmp, Func, Module, Val};
 use seqc_passes::attention::named::{KeyBlocks, List, Named};
 
 /// Cells that are looked at together: those of longer sequences in turn.
@@ -25,13 +25,21 @@ pub(super) const CELLS: usize = 2048;
 /// Entries of the table of cells, pairs of a row and a cell that it sees.
 const PAIRS: usize = 1 << 15;
 
+/// Entries of lists that are looked through in the time of a key.
+const LOOKED_AT: usize = 32;
+
 /// Most rows of a block: the more there are, the more of them see the same cell.
 const ROWS: usize = 512;
 
 impl Attend {
     /// Keys that tile kernels go over: a page, or a cell.
     pub(super) fn cell(&self) -> usize {
-        let Some(named) = &self.named else { return PAGE };
+        let Some(named) = self.names() else { return PAGE };
+        self.cell_of(named)
+    }
+
+    /// Keys of a cell of named blocks.
+    fn cell_of(&self, named: &Named) -> usize {
         let whole = |list: &List| {
             let KeyBlocks { size, shift } = list.blocks;
             1 << size.trailing_zeros().min(shift.trailing_zeros()).min(PAGE.trailing_zeros())
@@ -42,12 +50,12 @@ impl Attend {
 
     /// Lists of the queries.
     pub(super) fn lists(&self) -> &[List] {
-        self.named.as_ref().map_or(&[], |named| &named.lists)
+        self.names().map_or(&[], |named| &named.lists)
     }
 
     /// Most cells of one segment that a row sees.
     fn cells_of_row(&self, named: &Named) -> usize {
-        let cell = self.cell() as u64;
+        let cell = self.cell_of(named) as u64;
         let parts = |keys: u64, aligned: bool| match (keys, aligned) {
             (0, _) => 0,
             (_, true) => keys / cell,
@@ -76,14 +84,53 @@ impl Attend {
     }
 }
 
+impl Attend {
+    /// The same attention over all pages: short sequences are faster so.
+    pub(super) fn over_all_pages(&self) -> Attend {
+        Attend {
+            name: format!("{}_all", self.name),
+            exhaustive: true,
+            ..self.clone()
+        }
+    }
+
+    /// Keys up to which all pages are gone over: as many as a query's cells take the time of, one query and many together. There every key
+    /// is looked for in the lists.
+    fn few_keys(&self, named: &Named) -> [i64; 2] {
+        let (cells, size) = (self.cells_of_row(named), self.cell_of(named));
+        let looked_at = 1 + named.names() / LOOKED_AT;
+        [cells * size, cells * (size + self.machine.attention.gathered_row)].map(|keys| (keys / looked_at) as i64)
+    }
+}
+
 /// Adds the functions that the blocks call.
 pub(super) fn functions(attend: &Attend, module: &mut Module) {
     cells::add_enter(attend, module);
 }
 
 impl QueryBlocks<'_> {
+    /// All blocks of this thread over what they name, or by `all`, the function with the same parameters, over all pages where these are few.
+    pub(super) fn run_named_or(&self, f: &mut Func, all: &str) {
+        let Some(named) = self.attend.names() else { return };
+        let [one_query, many] = self.attend.few_keys(named).map(|keys| f.i64(keys));
+        let one = f.i64(1);
+        let single = f.cmp(Cmp::Eq, self.chunk.count, one);
+        let few = f.select(single, one_query, many);
+        let keys = self.attend.keys_end(f, self.table, self.chunk);
+        let short = f.cmp(Cmp::Le, keys, few);
+        let params = f.params();
+        f.if_else(
+            short,
+            |f| f.call(all, &params, None).into_iter().collect(),
+            |f| {
+                self.run_named(f);
+                Vec::new()
+            },
+        );
+    }
+
     /// All blocks of this thread.
-    pub(super) fn run_named(&self, f: &mut Func) {
+    fn run_named(&self, f: &mut Func) {
         let ratio = f.i64(self.attend.ratio() as i64);
         let (rows, groups) = (f.mul(self.chunk.count, ratio), f.i64(self.attend.groups as i64));
         let size = self.named_block_rows(f, rows);
