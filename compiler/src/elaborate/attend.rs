@@ -90,7 +90,8 @@ impl Cx<'_> {
                         let place = self.place(option.value.span);
                         let message = "`select` chooses by scores, or by their softmax";
                         let d = Diagnostic::new("wrong-operands", place, message);
-                        return self.report(d.help("`normalise = softmax`; without it keys are compared by their scores"));
+                        return self
+                            .report(d.help("`normalise = softmax`; without it keys are compared by their scores"));
                     }
                     None => return Val::Poison,
                 },

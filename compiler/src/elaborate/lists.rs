@@ -32,8 +32,13 @@ impl Cx<'_> {
         let Val::Tensor(t) = val else { return None };
         let dims = self.dims(&t);
         let fits = dims.len() == sides.indices.len() && t.vars.is_empty() && !t.unknown && self.elem(&t) != Elem::Bool;
-        if !fits || self.is_load(t.v) || dims[sides.along].size < size {
+        if !fits || self.is_load(t.v) {
             return None;
+        }
+        let entries = dims[sides.along].size;
+        if entries < size {
+            let message = format!("`{}` runs over {size} entries of an axis of {entries}", name.text);
+            return Some(self.error("out-of-range", sides.indices[sides.along].span, message));
         }
         let (mut map, mut head) = (Vec::new(), None);
         for (n, (index, dim)) in sides.indices.iter().zip(&dims).enumerate() {
@@ -153,5 +158,8 @@ fn is_name(e: &Expr, name: &str) -> bool {
 }
 
 fn mentions(e: &Expr, name: &str) -> bool {
-    is_name(e, name) || super::children::children(e).into_iter().any(|part| mentions(part, name))
+    is_name(e, name)
+        || super::children::children(e)
+            .into_iter()
+            .any(|part| mentions(part, name))
 }

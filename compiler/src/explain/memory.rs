@@ -22,7 +22,10 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
                 Encoding::F32 => String::new(),
                 other => format!(" in {other}"),
             };
-            let named = known.named.as_ref().map_or(String::new(), |named| format!("; a query reads {named}"));
+            let named = known
+                .named
+                .as_ref()
+                .map_or(String::new(), |named| format!("; a query reads {named}"));
             let _ = writeln!(
                 out,
                 "attention, {heads} query heads, {} key heads, {form}: scores are not materialised; KV cache of {} tokens{stored}{named}",

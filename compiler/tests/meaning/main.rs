@@ -369,24 +369,39 @@ fn choices_together(product: &dyn Fn(usize, usize) -> f64) {
     let best = |score: &dyn Fn(usize, usize) -> f64| -> Vec<Vec<f64>> {
         let of = |i: usize| {
             let all = (0..=i).map(|j| (score(i, j), j as f64));
-            let best = all.fold((f64::NEG_INFINITY, -1.0), |best, new| if new.0 > best.0 { new } else { best });
+            let best = all.fold(
+                (f64::NEG_INFINITY, -1.0),
+                |best, new| if new.0 > best.0 { new } else { best },
+            );
             vec![best.1, best.0]
         };
         (0..4).map(of).collect()
     };
     let rectified = |i: usize, j: usize| product(i, j).max(0.0) + (-2.0 * product(i, j)).max(0.0);
     let wanted = best(&rectified);
-    close("rectified", &run("rectified", &choice(", score (s, i, j) = relu(s)"), &ROWS), &wanted);
+    close(
+        "rectified",
+        &run("rectified", &choice(", score (s, i, j) = relu(s)"), &ROWS),
+        &wanted,
+    );
     let weight = |i: usize, j: usize, factor: f64| {
         let exp = |j: usize| (factor * product(i, j)).exp();
         exp(j) / (0..=i).map(exp).sum::<f64>()
     };
     let wanted = best(&|i, j| weight(i, j, 1.0) + weight(i, j, -2.0));
-    close("weights", &run("weights", &choice(", normalise = softmax"), &ROWS), &wanted);
+    close(
+        "weights",
+        &run("weights", &choice(", normalise = softmax"), &ROWS),
+        &wanted,
+    );
     let list = "  q = reshape(x, 1, 4)\n  dim m = 100\n  list[m] = int(m * 0 + position()) - m * 2\n  \
                 flatten(attend(q, q, q; where (i, j) = any(m: j == list[m])))";
     let every = "  q = reshape(x, 1, 4)\n  flatten(attend(q, q, q; where (i, j) = (i - j) % 2 == 0))";
-    close("listed", &run("listed", list, &ROWS), &run("every-second", every, &ROWS));
+    close(
+        "listed",
+        &run("listed", list, &ROWS),
+        &run("every-second", every, &ROWS),
+    );
 }
 
 #[test]

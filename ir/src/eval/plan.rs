@@ -343,7 +343,11 @@ impl Planner<'_> {
             e: q[1],
             f: if spec.has_values() { sizes(&operands[2])[1] } else { 0 },
             tables: operands[spec.table_operands()].iter().map(sizes).collect(),
-            lists: operands[spec.query_operands()].iter().map(sizes).map(ListOf::of).collect(),
+            lists: operands[spec.query_operands()]
+                .iter()
+                .map(sizes)
+                .map(ListOf::of)
+                .collect(),
         };
         self.caches += 1;
         Kernel::Attend {

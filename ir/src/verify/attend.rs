@@ -70,7 +70,10 @@ fn normaliser(report: &mut Report<'_>, value: Value, spec: &AttendSpec, heads: [
         Normaliser::Softmax | Normaliser::Sum | Normaliser::None => spec.together == 1,
     };
     report.require(fits, 11, value, || {
-        format!("{} heads choose together of {share} that share a key head", spec.together)
+        format!(
+            "{} heads choose together of {share} that share a key head",
+            spec.together
+        )
     });
 }
 
@@ -161,7 +164,9 @@ impl PairDomain for Typing<'_> {
             _ => false,
         };
         if !fits {
-            return Err(format!("query stream {n} is {ty}, not a list for each token or query head"));
+            return Err(format!(
+                "query stream {n} is {ty}, not a list for each token or query head"
+            ));
         }
         if x? { mixed("a list") } else { Ok(true) }
     }

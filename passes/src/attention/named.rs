@@ -101,7 +101,10 @@ impl Search<'_> {
     fn bound(&self, predicate: &PairExpr) -> Option<Named> {
         let near = AttentionSpan::of_predicate(predicate, self.heads);
         if near.distance.is_some() {
-            return Some(Named { near, lists: Vec::new() });
+            return Some(Named {
+                near,
+                lists: Vec::new(),
+            });
         }
         match predicate {
             PairExpr::Binary(BinaryOp::Or, x, y) => Some(self.bound(x)?.or(self.bound(y)?)),

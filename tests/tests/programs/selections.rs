@@ -93,7 +93,10 @@ fn what_queries_name_is_the_same_however_tokens_are_cut() {
             let found = read_numbers(&output, "y");
             let differences = found.iter().zip(&wanted).map(|(x, y)| (x - y).abs());
             let deviation = differences.fold(0.0, f32::max) / largest;
-            assert!(deviation < 1e-5, "{deviation} of the largest result in chunks {cut:?}, {threads} threads");
+            assert!(
+                deviation < 1e-5,
+                "{deviation} of the largest result in chunks {cut:?}, {threads} threads"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Memory layout: pages of keys and values, the ring of pages, the scratch of a thread.
 
-use super::{named::CELLS, variant::Attend};
+use super::{cell_sizes::CELLS, variant::Attend};
 use crate::{
     kernel::{Cmp, Func, Scalar, Ty, Val},
     kernels::layout::{Layout, Plain, layout},
@@ -228,7 +228,11 @@ impl Scratch {
             queries: take(block * attend.key_dim),
             sums: take(attend.found_rows() * attend.found_width()),
             shares: take(attend.choosing() * attend.share_width()),
-            choices: take(if attend.spec.together > 1 { attend.found_rows() * PAGE } else { 0 }),
+            choices: take(if attend.spec.together > 1 {
+                attend.found_rows() * PAGE
+            } else {
+                0
+            }),
             room: take(attend.best().map_or(0, |best| best.room())),
             list: take(if attend.has_clock() { 4 * attend.max_chunk } else { 0 }),
             bounds: take(attend.machine.attention.block_tiles * bounding * 4),
@@ -253,7 +257,11 @@ impl Scratch {
     /// As tile kernels see it: the rows of a tile that are not neighbours in the block have places of their own.
     pub(super) fn of_tiles(attend: &Attend) -> Scratch {
         let scratch = Scratch::new(attend);
-        if attend.names().is_some() { scratch.tiles() } else { scratch }
+        if attend.names().is_some() {
+            scratch.tiles()
+        } else {
+            scratch
+        }
     }
 
     /// With the places of such rows.
@@ -270,6 +278,12 @@ impl Scratch {
 }
 
 impl Attend {
+    /// Address of the word of entry `pair` in [`Scratch::bits`], for list `list`.
+    pub(super) fn bits_of_pair(&self, f: &mut Func, scratch: Val, pair: Val, list: usize) -> Val {
+        let bits = float_at(f, scratch, Scratch::new(self).bits);
+        word_at(f, bits, pair, [self.lists().len(), list])
+    }
+
     /// Address of the word of row `at` of a tile in [`Scratch::bits_of_rows`], for list `list`.
     pub(super) fn bits_of_row(&self, f: &mut Func, scratch: Val, at: Val, list: usize) -> Val {
         let bits = float_at(f, scratch, Scratch::new(self).bits_of_rows);

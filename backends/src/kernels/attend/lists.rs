@@ -2,19 +2,12 @@
 
 use super::{
     layout::{PAGE, Scratch, Strided, float_at, row_at},
-    pair::Pair,
+    pair::{Entries, Pair},
     tile_args::TileArgs,
     variant::Attend,
 };
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
 use seqc_ir::PairExpr;
-
-/// The entries of a list for a query row.
-#[derive(Clone, Copy)]
-pub(super) struct Entries {
-    first: Val,
-    count: usize,
-}
 
 impl Attend {
     /// Expressions over pairs.
@@ -94,7 +87,11 @@ pub(super) fn members(f: &mut Func, bits: Val, start: usize, lanes: u32) -> Val 
 impl Pair<'_> {
     /// Whether the keys' numbers `x` are entries of list `n`: i1 in all lanes.
     pub(super) fn is_listed(&self, f: &mut Func, n: usize, x: Val) -> Val {
-        let x = if matches!(x.ty, Ty::V(..)) { x } else { f.splat(x, self.lanes) };
+        let x = if matches!(x.ty, Ty::V(..)) {
+            x
+        } else {
+            f.splat(x, self.lanes)
+        };
         let none = f.int(Ty::V(self.lanes, Scalar::I1), 0);
         let Some(Some(list)) = self.lists.get(n) else {
             return none;

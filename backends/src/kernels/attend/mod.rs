@@ -9,6 +9,7 @@
 mod append;
 mod blocks;
 mod bounds;
+mod cell_sizes;
 mod exp2;
 mod governed;
 mod interval;

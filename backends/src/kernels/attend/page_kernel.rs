@@ -40,7 +40,15 @@ pub(super) fn function(attend: &Attend, module: &mut Module, tables: &Tables) ->
         None => page,
     };
     let (k, next_keys) = (of_part(&mut f, k, 1), of_part(&mut f, v, 1));
-    let list = [places.queries, k, places.scores, e, places.factors, args.rows, next_keys];
+    let list = [
+        places.queries,
+        k,
+        places.scores,
+        e,
+        places.factors,
+        args.rows,
+        next_keys,
+    ];
     f.call(&products, &list, None);
     let call = |name: String| move |f: &mut Func| f.call(&name, &args.list(), None).into_iter().collect::<Vec<Val>>();
     let multiply = f.not(skip_masked);

@@ -1,6 +1,6 @@
 //! One query row and a vector of keys: what expressions over both are computed from.
 
-use super::{lists::Entries, rational_lanes::RationalLanes, table::Tables, variant::Attend};
+use super::{rational_lanes::RationalLanes, table::Tables, variant::Attend};
 use crate::kernel::{Func, Ty, Val};
 use seqc_passes::attention::named::List;
 
@@ -40,6 +40,15 @@ pub(super) struct Pair<'a> {
     pub(super) members: Vec<Val>,
     /// What [`PairExpr::Listed`] looks through, for each query stream.
     pub(super) lists: &'a [Option<Entries>],
+}
+
+/// The entries of a list for a query row.
+#[derive(Clone, Copy)]
+pub(super) struct Entries {
+    /// Pointer to the first one.
+    pub(super) first: Val,
+    /// How many there are.
+    pub(super) count: usize,
 }
 
 /// One table.

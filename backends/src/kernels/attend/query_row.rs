@@ -2,8 +2,8 @@
 
 use super::{
     layout::{PAGE, float_at, page_at, row_at},
-    lists::{Entries, members},
-    pair::{Lookup, Pair},
+    lists::members,
+    pair::{Entries, Lookup, Pair},
     table::Tables,
     tile_args::TileArgs,
     variant::Attend,
@@ -100,7 +100,10 @@ impl<'a> QueryRow<'a> {
             f.load(p, products.ty)
         };
         let key_streams = self.streams.iter().map(load).collect();
-        let members = self.members.iter().map(|bits| members(f, *bits, start, products.ty.lanes()));
+        let members = self
+            .members
+            .iter()
+            .map(|bits| members(f, *bits, start, products.ty.lanes()));
         let members = members.collect();
         let (size, start) = (f.i64(self.cell as i64), f.i64(start as i64));
         let key = f.mul(page, size);

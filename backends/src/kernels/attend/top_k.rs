@@ -115,7 +115,11 @@ impl Best {
         }
         let lanes = self.lanes as u32;
         let ty = Ty::V(lanes, Scalar::F32);
-        let mut f = Func::new(attend.insert_name(), &[Ty::SCRATCH, Ty::SCRATCH, Ty::F32, Ty::F32], None);
+        let mut f = Func::new(
+            attend.insert_name(),
+            &[Ty::SCRATCH, Ty::SCRATCH, Ty::F32, Ty::F32],
+            None,
+        );
         let (row, score, position) = (f.param(0), f.param(2), f.param(3));
         let (score, position) = (f.splat(score, lanes), f.splat(position, lanes));
         let before = f.i64(-1);
@@ -196,7 +200,9 @@ impl Best {
         let lanes = self.lanes as u32;
         let whole = self.count - self.count % self.lanes;
         let (zero, end) = (f.i64(0), f.i64(whole as i64));
-        f.for_each(zero, end, self.lanes as i64, |f, start| self.write_vector(f, [row, to, start], None));
+        f.for_each(zero, end, self.lanes as i64, |f, start| {
+            self.write_vector(f, [row, to, start], None)
+        });
         if whole < self.count {
             let left = f.i64((self.count - whole) as i64);
             let mask = f.tail_mask(left, lanes);
@@ -239,7 +245,13 @@ impl Best {
     }
 
     /// Scores of a row over some keys are added to those of its choice; what is complete competes with earlier keys.
-    pub(super) fn join_scores(&self, attend: &Attend, f: &mut Func, [scratch, row, position]: [Val; 3], scores: &[Val]) {
+    pub(super) fn join_scores(
+        &self,
+        attend: &Attend,
+        f: &mut Func,
+        [scratch, row, position]: [Val; 3],
+        scores: &[Val],
+    ) {
         let places = Scratch::new(attend);
         let [rows, sums] = [places.sums, places.choices].map(|at| float_at(f, scratch, at));
         let Choice { number, part } = self.choice(f, row);

@@ -59,11 +59,16 @@ fn listed(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("listed_blocks", [3, 3, 16, 24])
             .lists(&[(3, true)])
             .predicate(binary(Or, listed(0, block(16.0)), binary(Or, window(9.0), first(10.0)))),
-        case("listed_alone", [4, 1, 13, 7]).lists(&[(5, false)]).predicate(listed(0, block(8.0))),
+        case("listed_alone", [4, 1, 13, 7])
+            .lists(&[(5, false)])
+            .predicate(listed(0, block(8.0))),
         case("listed_keys", [2, 1, 16, 16])
             .lists(&[(6, false)])
             .predicate(binary(Or, listed(0, PairExpr::KeyPos), window(5.0))),
-        case("listed_odd", [2, 2, 20, 16]).lists(&[(2, true)]).predicate(listed(0, block(24.0))).log_sum(),
+        case("listed_odd", [2, 2, 20, 16])
+            .lists(&[(2, true)])
+            .predicate(listed(0, block(24.0)))
+            .log_sum(),
         case("listed_twice", [4, 2, 16, 16])
             .lists(&[(2, true), (3, false)])
             .predicate(binary(
@@ -74,7 +79,11 @@ fn listed(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("listed_scores", [4, 2, 16, 16])
             .lists(&[(2, true)])
             .predicate(binary(Or, listed(0, block(16.0)), window(20.0)))
-            .score(binary(BinaryOp::Sub, PairExpr::Score, binary(BinaryOp::Mul, number(0.01), distance()))),
+            .score(binary(
+                BinaryOp::Sub,
+                PairExpr::Score,
+                binary(BinaryOp::Mul, number(0.01), distance()),
+            )),
         case("listed_sum", [2, 2, 16, 16])
             .lists(&[(2, true)])
             .predicate(listed(0, block(16.0)))

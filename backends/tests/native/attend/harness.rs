@@ -114,7 +114,13 @@ impl Case {
 
     /// Lists of so many entries at the query, for each head where `of_heads`.
     pub(super) fn lists(mut self, lists: &[(usize, bool)]) -> Case {
-        let width = |(entries, of_heads): &(usize, bool)| if *of_heads { self.attend.heads * entries } else { *entries };
+        let width = |(entries, of_heads): &(usize, bool)| {
+            if *of_heads {
+                self.attend.heads * entries
+            } else {
+                *entries
+            }
+        };
         self.attend.query_widths = lists.iter().map(width).collect();
         self.attend.query_lists = lists.iter().map(|(entries, _)| *entries).collect();
         self.attend.spec.query_streams = lists.len();
@@ -288,7 +294,8 @@ impl Operands {
             widths.push(*width);
             if *entries > 1 {
                 // Numbers of blocks; some are none, and some are no whole numbers.
-                let mut entry = |_| (random.bits() % 200) as f32 / 8.0 * if random.bits().is_multiple_of(4) { 1.0 } else { 8.0 } - 4.0;
+                let mut entry =
+                    |_| (random.bits() % 200) as f32 / [1.0, 1.0, 1.0, 8.0][random.bits() as usize % 4] - 4.0;
                 rows.push((0..case.tokens * width).map(&mut entry).collect());
                 continue;
             }

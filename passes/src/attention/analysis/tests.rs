@@ -72,9 +72,15 @@ fn a_predicate_reads_as_one_line() {
             "and(listed2(j), ne(k1, 0.0))",
             "keeps T; sees 3 keys by number; reads query streams, key streams",
         ),
-        ("and(listed2(j), lt(sub(i, j), 9.0))", "keeps min(T, 9); reads query streams"),
+        (
+            "and(listed2(j), lt(sub(i, j), 9.0))",
+            "keeps min(T, 9); reads query streams",
+        ),
         ("not(listed2(j))", "keeps T; reads query streams"),
-        ("or(listed2(j), ne(k1, 0.0))", "keeps T; reads query streams, key streams"),
+        (
+            "or(listed2(j), ne(k1, 0.0))",
+            "keeps T; reads query streams, key streams",
+        ),
         ("listed2(mul(2.0, j))", "keeps T; reads query streams"),
         // What depends on data bounds nothing; neither does what is not affine in positions.
         ("ne(k1, 0.0)", "keeps T; reads key streams"),

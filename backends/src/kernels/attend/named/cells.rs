@@ -3,16 +3,16 @@
 //! A pair of a row and a cell is an entry; entries of a cell are linked, the last row first. Rows enter themselves one after another, so that whether
 //! a row has entered a cell already is seen at the cell's last entry.
 
-use super::{CELLS, tiles::Cell};
+use super::tiles::Cell;
 use crate::{
     kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Val},
     kernels::attend::{
         blocks::{Block, QueryBlocks, Row},
-        layout::{Scratch, ceil_div, float_at, word_at},
+        cell_sizes::CELLS,
+        layout::{Scratch, ceil_div, float_at},
         variant::Attend,
     },
 };
-use seqc_passes::attention::named::List;
 
 /// Numbers of blocks are below this.
 const LARGE: f32 = (1_u64 << 31) as f32;
@@ -114,7 +114,7 @@ pub(super) fn add_enter(attend: &Attend, module: &mut Module) {
         entered,
         |f| {
             for (n, bits) in bits.iter().enumerate() {
-                let at = bits_at(attend, f, base, last, n);
+                let at = attend.bits_of_pair(f, base, last, n);
                 let old = f.load(at, Ty::I64);
                 let new = f.or(old, *bits);
                 f.store(new, at);
@@ -131,7 +131,7 @@ pub(super) fn add_enter(attend: &Attend, module: &mut Module) {
             let link = second(f, to);
             store_small(f, last, link);
             for (n, bits) in bits.iter().enumerate() {
-                let at = bits_at(attend, f, base, pair, n);
+                let at = attend.bits_of_pair(f, base, pair, n);
                 f.store(*bits, at);
             }
             store_small(f, pair, cell);
@@ -141,12 +141,6 @@ pub(super) fn add_enter(attend: &Attend, module: &mut Module) {
         },
     );
     module.add(func);
-}
-
-/// Address of the bits of list `list` in entry `pair`.
-pub(super) fn bits_at(attend: &Attend, f: &mut Func, scratch: Val, pair: Val, list: usize) -> Val {
-    let bits = float_at(f, scratch, Scratch::new(attend).bits);
-    word_at(f, bits, pair, [attend.lists().len(), list])
 }
 
 impl QueryBlocks<'_> {
@@ -218,13 +212,21 @@ impl QueryBlocks<'_> {
             segment,
         };
         let place = self.row(f, block, row);
-        for (n, list) in self.attend.lists().iter().enumerate() {
-            self.enter_list(f, (n, list), place, entering);
+        for n in 0..self.attend.lists().len() {
+            self.enter_list(f, n, place, entering);
         }
         let Some(named) = self.attend.names() else { return };
         if named.near.first > 0 {
             let first = f.i64(named.near.first as i64);
-            self.enter(f, entering, Keys { start: zero, end: first }, None);
+            self.enter(
+                f,
+                entering,
+                Keys {
+                    start: zero,
+                    end: first,
+                },
+                None,
+            );
         }
         let distance = named.near.distance.unwrap_or(0);
         if distance > 0 {
@@ -235,8 +237,8 @@ impl QueryBlocks<'_> {
     }
 
     /// The blocks that a list of the row names.
-    fn enter_list(&self, f: &mut Func, (n, list): (usize, &List), place: Row, entering: Entering) {
-        let attend = self.attend;
+    fn enter_list(&self, f: &mut Func, n: usize, place: Row, entering: Entering) {
+        let (attend, list) = (self.attend, &self.attend.lists()[n]);
         let entries = attend.list_of_row(f, self.table, list.stream, [place.token, place.head]);
         let (zero, count) = (f.i64(0), f.i64(list.entries as i64));
         f.for_each(zero, count, 1, |f, entry| {

@@ -12,96 +12,11 @@ mod tiles;
 
 use super::{
     blocks::{Block, QueryBlocks},
-    layout::{PAGE, ceil_div},
+    layout::{ceil_div, float_at},
     masked_values::{is_finite, twice},
     variant::Attend,
 };
 use crate::kernel::{Cmp, Func, Module, Val};
-use seqc_passes::attention::named::{KeyBlocks, List, Named};
-
-/// Cells that are looked at together: those of longer sequences in turn.
-pub(super) const CELLS: usize = 2048;
-
-/// Entries of the table of cells, pairs of a row and a cell that it sees.
-const PAIRS: usize = 1 << 15;
-
-/// Entries of lists that are looked through in the time of a key.
-const LOOKED_AT: usize = 32;
-
-/// Most rows of a block: the more there are, the more of them see the same cell.
-const ROWS: usize = 512;
-
-impl Attend {
-    /// Keys that tile kernels go over: a page, or a cell.
-    pub(super) fn cell(&self) -> usize {
-        let Some(named) = self.names() else { return PAGE };
-        self.cell_of(named)
-    }
-
-    /// Keys of a cell of named blocks.
-    fn cell_of(&self, named: &Named) -> usize {
-        let whole = |list: &List| {
-            let KeyBlocks { size, shift } = list.blocks;
-            1 << size.trailing_zeros().min(shift.trailing_zeros()).min(PAGE.trailing_zeros())
-        };
-        let least = named.lists.iter().map(whole).min().unwrap_or(PAGE);
-        least.clamp(self.lanes() as usize, PAGE)
-    }
-
-    /// Lists of the queries.
-    pub(super) fn lists(&self) -> &[List] {
-        self.names().map_or(&[], |named| &named.lists)
-    }
-
-    /// Most cells of one segment that a row sees.
-    fn cells_of_row(&self, named: &Named) -> usize {
-        let cell = self.cell_of(named) as u64;
-        let parts = |keys: u64, aligned: bool| match (keys, aligned) {
-            (0, _) => 0,
-            (_, true) => keys / cell,
-            (_, false) => (keys + cell - 2) / cell + 1,
-        };
-        let of_list = |list: &List| {
-            let KeyBlocks { size, shift } = list.blocks;
-            let aligned = size % cell == 0 && shift.unsigned_abs() % cell == 0;
-            parts(size, aligned).saturating_mul(list.entries as u64)
-        };
-        let near = parts(named.near.distance.unwrap_or(0), false).saturating_add(named.near.first.div_ceil(cell));
-        let all = named.lists.iter().map(of_list).fold(near, u64::saturating_add);
-        all.min(CELLS as u64) as usize
-    }
-
-    /// Most rows of a block of queries that name their keys, whole tiles.
-    pub(super) fn named_rows(&self, named: &Named) -> usize {
-        let fit = PAIRS / self.cells_of_row(named).max(1);
-        let fit = fit.clamp(self.tile_rows(), ROWS);
-        fit - fit % self.tile_rows()
-    }
-
-    /// Entries of the table of cells.
-    pub(super) fn pairs_of_block(&self, named: &Named) -> usize {
-        self.named_rows(named) * self.cells_of_row(named)
-    }
-}
-
-impl Attend {
-    /// The same attention over all pages: short sequences are faster so.
-    pub(super) fn over_all_pages(&self) -> Attend {
-        Attend {
-            name: format!("{}_all", self.name),
-            exhaustive: true,
-            ..self.clone()
-        }
-    }
-
-    /// Keys up to which all pages are gone over: as many as a query's cells take the time of, one query and many together. There every key
-    /// is looked for in the lists.
-    fn few_keys(&self, named: &Named) -> [i64; 2] {
-        let (cells, size) = (self.cells_of_row(named), self.cell_of(named));
-        let looked_at = 1 + named.names() / LOOKED_AT;
-        [cells * size, cells * (size + self.machine.attention.gathered_row)].map(|keys| (keys / looked_at) as i64)
-    }
-}
 
 /// Adds the functions that the blocks call.
 pub(super) fn functions(attend: &Attend, module: &mut Module) {
@@ -148,7 +63,7 @@ impl QueryBlocks<'_> {
             twice(f, |f, skip_masked| {
                 self.initialise(f, block);
                 self.add_cells(f, block, skip_masked);
-                let sums = super::layout::float_at(f, self.mine, self.scratch.sums);
+                let sums = float_at(f, self.mine, self.scratch.sums);
                 is_finite(f, self.attend, sums, block)
             });
             self.write_results(f, block);

@@ -1,6 +1,5 @@
 //! The rows that see a cell, brought together into tiles: what they have summed up so far is copied there and back.
 
-use super::cells::bits_at;
 use crate::{
     kernel::{Cmp, Func, Scalar, Ty, Val},
     kernels::attend::{
@@ -92,7 +91,7 @@ impl QueryBlocks<'_> {
         let number = f.add(block.first, row);
         f.store(number, to);
         for n in 0..self.attend.lists().len() {
-            let from = bits_at(self.attend, f, self.mine, pair, n);
+            let from = self.attend.bits_of_pair(f, self.mine, pair, n);
             let bits = f.load(from, Ty::I64);
             let to = self.attend.bits_of_row(f, self.mine, at, n);
             f.store(bits, to);
