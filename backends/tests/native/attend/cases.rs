@@ -51,7 +51,7 @@ fn listed(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
     let listed = |n, block| PairExpr::Listed(n, Box::new(block));
     let first = |size: f64| binary(Lt, PairExpr::KeyPos, number(size));
     let late = segment(binary(Add, PairExpr::KeyPos, number(24.0)), 16.0);
-    let case = |name: &str, sizes| case(name, sizes).tokens(900);
+    let case = |name: &str, sizes| case(name, sizes).tokens(430);
     vec![
         case("listed_pages", [4, 2, 16, 16])
             .lists(&[(2, true)])
@@ -347,11 +347,11 @@ fn best(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
         case("top", [4, 2, 64, 0], 1),
         case("top_odd", [3, 3, 7, 0], 5),
         case("top_many", [6, 2, 16, 0], 64),
-        case("top_very_many", [3, 1, 16, 0], 300).tokens(900),
+        case("top_very_many", [3, 1, 16, 0], 300).tokens(430),
         case("top_many_ties", [4, 2, 16, 0], 100)
             .score(steps())
             .streams(&[], &[1])
-            .tokens(900),
+            .tokens(430),
         case("top_late", [6, 2, 16, 0], 9).predicate(later()),
         case("top_ties", [6, 2, 16, 0], 17).score(steps()).streams(&[], &[1]),
         case("top_window", [6, 2, 16, 0], 16)
@@ -371,6 +371,6 @@ fn best(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
             .score(binary(Max, PairExpr::Score, number(0.0)))
             .predicate(later()),
         case("top_of_many", [64, 1, 7, 0], 9).together(64).clock(Clock::Both),
-        case("top_long", [4, 1, 8, 0], 300).together(2).tokens(700),
+        case("top_long", [4, 1, 8, 0], 300).together(2).tokens(430),
     ]
 }
