@@ -79,7 +79,7 @@ fn what_queries_name_is_the_same_however_tokens_are_cut() {
     let reports = ["blocks", "keys"].map(|name| format!("trace.named_blocks.{name}"));
     let chosen = reports.each_ref().map(|report| read_numbers(&evaluated, report));
     let wanted = read_numbers(&evaluated, "y");
-    let largest = wanted.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+    let largest = wanted.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
     for cut in [&[1500][..], &[1], &[700, 1, 1, 1, 7], &[64, 33]] {
         for threads in [1, 2] {
             let output = fresh_file("named.safetensors");
@@ -92,7 +92,7 @@ fn what_queries_name_is_the_same_however_tokens_are_cut() {
             assert_eq!(found, chosen, "chunks {cut:?}, {threads} threads");
             let found = read_numbers(&output, "y");
             let differences = found.iter().zip(&wanted).map(|(x, y)| (x - y).abs());
-            let deviation = differences.fold(0.0, f32::max) / largest;
+            let deviation = differences.fold(0.0, f64::max) / largest;
             assert!(
                 deviation < 1e-5,
                 "{deviation} of the largest result in chunks {cut:?}, {threads} threads"
