@@ -6,8 +6,8 @@ use super::{
     types::{Nest, Plan, Scan},
 };
 use crate::{affine::AffineExpr, recurrence::Recurrence};
-use seqc_ir::{Graph, Value};
-use std::collections::HashSet;
+use seqc_ir::{Graph, Op, Value};
+use std::collections::{HashMap, HashSet};
 
 /// Values of a recurrence that only exist inside it: members and previous values.
 pub(super) fn inner_values(recurrence: &Recurrence) -> HashSet<Value> {
@@ -28,6 +28,10 @@ pub(super) fn fit(graph: &Graph, plan: &Plan, recurrence: &Recurrence, outputs: 
     let mut kept: Option<Vec<usize>> = None;
     for nest in &outputs {
         if nest.shift.is_some() || rank == 0 {
+            return Err(Misfit::ReadsDiffer);
+        }
+        // Each reduction of a scan has terms of its own, of one entry of the state.
+        if Nested::new(graph, plan, &inner).reductions(nest.value) > Some(1) {
             return Err(Misfit::ReadsDiffer);
         }
         let space = graph.ty(nest.value).rank();
@@ -68,6 +72,46 @@ pub(super) fn fit(graph: &Graph, plan: &Plan, recurrence: &Recurrence, outputs: 
         chunked: None,
     };
     (!scan.kept.is_empty()).then_some(scan).ok_or(Misfit::ReadsDiffer)
+}
+
+/// Reductions that stand one inside the other between a value and a state.
+struct Nested<'a> {
+    graph: &'a Graph,
+    plan: &'a Plan,
+    inner: &'a HashSet<Value>,
+    known: HashMap<Value, Option<usize>>,
+}
+
+impl<'a> Nested<'a> {
+    fn new(graph: &'a Graph, plan: &'a Plan, inner: &'a HashSet<Value>) -> Nested<'a> {
+        Nested {
+            graph,
+            plan,
+            inner,
+            known: HashMap::new(),
+        }
+    }
+
+    /// How many there are; `None` where the value reads nothing of the state but what is stored.
+    fn reductions(&mut self, v: Value) -> Option<usize> {
+        if self.inner.contains(&v) {
+            return Some(0);
+        }
+        if let Some(found) = self.known.get(&v) {
+            return *found;
+        }
+        // What reads itself does so through the state.
+        self.known.insert(v, None);
+        let operands = self.graph.operands(v).into_iter();
+        let unstored: Vec<Value> = operands
+            .filter(|o| self.inner.contains(o) || !self.plan.is_stored(*o))
+            .collect();
+        let below = unstored.into_iter().filter_map(|o| self.reductions(o)).max();
+        let own = usize::from(matches!(self.graph.op(v), Op::Reduce { .. }));
+        let found = below.map(|below| below + own);
+        self.known.insert(v, found);
+        found
+    }
 }
 
 /// The state axis behind each axis of an output, when the state is read at plain axes: the output's own ones in any
