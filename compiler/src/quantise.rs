@@ -107,7 +107,7 @@ pub(crate) fn quantised<'m>(built: &'m Built, rules: &Rules) -> Result<Quantised
         let Some(tensor) = checkpoint.get(name) else { continue };
         let encoding = match matrices.get(name) {
             Some(matrix) => chosen(&tensor, *matrix, rules, &mut written),
-            None => tensor.encoding,
+            None => kept(&tensor),
         };
         let shape = tensor.shape.clone();
         plans.push(Planned { name, shape, encoding });
@@ -201,7 +201,7 @@ fn chosen(tensor: &TensorRef, matrix: Matrix, rules: &Rules, written: &mut Writt
     let rule = rules.named.iter().find(|(pattern, _)| fits(pattern, tensor.name));
     if rule.is_none() && !matrix.large {
         written.small += 1;
-        return tensor.encoding;
+        return kept(tensor);
     }
     let wanted = rule.map_or(rules.encoding, |(_, encoding)| *encoding);
     let last = tensor.shape.last().copied().unwrap_or(1);
@@ -210,13 +210,21 @@ fn chosen(tensor: &TensorRef, matrix: Matrix, rules: &Rules, written: &mut Writt
         |encoding: &Encoding| last.is_multiple_of(encoding.block()) && (!matrix.transposed || encoding.block() == 1);
     let Some(found) = { fitting }.find(whole) else {
         written.left.push(tensor.name.to_owned());
-        return tensor.encoding;
+        return kept(tensor);
     };
     if found != tensor.encoding {
         written.tensors += 1;
         written.similar += usize::from(found != wanted);
     }
     found
+}
+
+/// The encoding of a tensor that stays as it is: f32 for those that GGUF files do not hold.
+fn kept(tensor: &TensorRef) -> Encoding {
+    match tensor.encoding.ggml() {
+        Some(_) => tensor.encoding,
+        None => Encoding::F32,
+    }
 }
 
 /// An encoding of short blocks with as many bits or one more.

@@ -8,7 +8,7 @@ without a head `hidden` [20, d]).
 
 needs: pip install torch transformers safetensors
 """
-import pathlib, sys
+import json, pathlib, sys
 
 sys.path.pop(0)  # Folders here have the names of packages.
 import torch, transformers
@@ -47,6 +47,7 @@ ENCODERS = ["bert", "roberta", "modernbert"]
 
 CONFIGS = {
     "llama": lambda: common("llama"),
+    "llama-fp8": lambda: common("llama", hidden_size=160, num_attention_heads=4, intermediate_size=136, num_hidden_layers=1),
     "qwen2-full": lambda: common("qwen2"),
     "qwen3": lambda: common("qwen3", head_dim=16),
     "mixtral-full": lambda: common("mixtral", num_local_experts=4),
@@ -178,6 +179,34 @@ def fill(model, generator):
         p.data.copy_(value.bfloat16())
 
 
+# Their matrices are stored in eight bits, with a factor for each block of 128 rows and columns, as those of DeepSeek-V3 are.
+EIGHT_BITS = ["llama-fp8"]
+
+
+def to_eight_bits(model, folder):
+    """Stores the matrices of the layers so, and gives the model the numbers that this stands for."""
+    stored = {name: p.data.clone() for name, p in model.state_dict().items()}
+    for name, p in model.named_parameters():
+        if p.dim() < 2 or ".layers." not in name:
+            continue
+        rows, columns = p.shape
+        numbers, factors = torch.zeros(rows, columns), torch.zeros(-(-rows // 128), -(-columns // 128))
+        for i in range(0, rows, 128):
+            for j in range(0, columns, 128):
+                block = p.data[i : i + 128, j : j + 128].float()
+                factor = block.abs().max() / 448
+                numbers[i : i + 128, j : j + 128] = (block / factor).to(torch.float8_e4m3fn).float()
+                factors[i // 128, j // 128] = factor
+        stored[name] = numbers.to(torch.float8_e4m3fn)
+        stored[name + "_scale_inv"] = factors
+        p.data = numbers * factors.repeat_interleave(128, 0)[:rows].repeat_interleave(128, 1)[:, :columns]
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = dict(quant_method="fp8", fmt="e4m3", activation_scheme="dynamic", weight_block_size=[128, 128])
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    return model.float().eval()
+
+
 def make(name):
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
@@ -194,7 +223,10 @@ def make(name):
     model.config.dtype = torch.bfloat16
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
-    read = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    if name in EIGHT_BITS:
+        read = to_eight_bits(model, folder)
+    else:
+        read = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     for (key, a), (_, b) in zip(model.named_parameters(), read.named_parameters()):
         assert torch.equal(a.float(), b), key
     tokens = torch.randint(3, VOCAB, (1, LENGTH), generator=generator)

@@ -68,14 +68,18 @@ impl Checkpoint {
 
     fn whole(&self, name: &str) -> Option<TensorRef<'_>> {
         let (name, entry) = self.tensors.get_key_value(name)?;
-        let bytes = self.files.get(entry.file)?.get(entry.start..)?.get(..entry.bytes)?;
         Some(TensorRef {
             name,
             encoding: entry.encoding,
             shape: entry.shape.clone(),
-            bytes,
+            bytes: self.bytes_of(entry)?,
+            scales: self.scales(entry),
             transposed: false,
         })
+    }
+
+    pub(crate) fn bytes_of(&self, entry: &Entry) -> Option<&[u8]> {
+        self.files.get(entry.file)?.get(entry.start..)?.get(..entry.bytes)
     }
 
     /// Keys and values of a GGUF file; `None` for safetensors.

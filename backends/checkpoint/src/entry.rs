@@ -2,6 +2,8 @@
 
 use seqc_formats::Encoding;
 
+use crate::scales::Placed;
+
 /// The part of a file that holds a tensor, and how.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -11,4 +13,6 @@ pub(crate) struct Entry {
     pub(crate) bytes: usize,
     pub(crate) encoding: Encoding,
     pub(crate) shape: Vec<usize>,
+    /// Factors of its numbers, where they lie in a tensor of their own.
+    pub(crate) scales: Option<Placed>,
 }

@@ -273,6 +273,7 @@ fn locate(header: Header, start: usize, size: usize) -> Result<Entry, String> {
     let end = start.zip(bytes).and_then(|(start, bytes)| start.checked_add(bytes));
     match (start, bytes, end) {
         (Some(start), Some(bytes), Some(end)) if end <= size => Ok(Entry {
+            scales: None,
             file: 0,
             start,
             bytes,

@@ -19,6 +19,7 @@ mod output_error;
 mod parts;
 mod quantised;
 mod safe;
+mod scales;
 mod tensor;
 mod view;
 
@@ -30,5 +31,6 @@ pub use gguf::{Array, Metadata, Value};
 pub use gguf_head::{Keys, Planned};
 pub use quantised::unquantised;
 pub use safe::foreign;
+pub use scales::Scales;
 pub use tensor::TensorRef;
 pub use view::base;

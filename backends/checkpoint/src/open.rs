@@ -40,6 +40,7 @@ impl Checkpoint {
         let mut checkpoint = Checkpoint::default();
         checkpoint.files.push(Arc::new(Mapping::of_bytes(bytes)));
         safe::add(&mut checkpoint, 0, Path::new("-"))?;
+        checkpoint.pair_scales();
         Ok(checkpoint)
     }
 
@@ -92,6 +93,7 @@ fn of_file(source: &Source) -> Result<Checkpoint, Error> {
         checkpoint.add_file(file, file.map()?);
         safe::add(&mut checkpoint, number, &file.shown())?;
     }
+    checkpoint.pair_scales();
     Ok(checkpoint)
 }
 
@@ -183,10 +185,11 @@ fn of_index(source: &Source) -> Result<Checkpoint, Error> {
         safe::add(&mut checkpoint, number, &shard.shown())?;
     }
     let missing = listed.iter().find(|(name, _)| !checkpoint.tensors.contains_key(*name));
-    match missing {
-        Some((name, file)) => Err(Error::broken(path, format!("tensor `{name}` is not in {file}"))),
-        None => Ok(checkpoint),
+    if let Some((name, file)) = missing {
+        return Err(Error::broken(path, format!("tensor `{name}` is not in {file}")));
     }
+    checkpoint.pair_scales();
+    Ok(checkpoint)
 }
 
 /// Tensor to file name, from an index.

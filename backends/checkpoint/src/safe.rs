@@ -31,6 +31,7 @@ pub(crate) fn add(checkpoint: &mut Checkpoint, file: usize, path: &Path) -> Resu
             bytes,
             encoding: Encoding::of_safetensors(&info.dtype.to_string()),
             shape: info.shape.clone(),
+            scales: None,
         };
         checkpoint.insert(name.clone(), entry, path)?;
     }

@@ -1,8 +1,11 @@
 //! One tensor of a checkpoint and its conversion to f32.
 
-use crate::error::Error;
+use crate::{error::Error, scales::Scales};
 use seqc_formats::Encoding;
 use std::borrow::Cow;
+
+/// Numbers that are converted at a time, or one row.
+const PIECE: usize = 1 << 16;
 
 /// A tensor as it lies in its file.
 #[derive(Clone, Debug)]
@@ -15,6 +18,8 @@ pub struct TensorRef<'a> {
     pub shape: Vec<usize>,
     /// The stored bytes, row by row, at no particular alignment.
     pub bytes: &'a [u8],
+    /// Factors of the numbers, which lie elsewhere.
+    pub scales: Option<Scales<'a>>,
     /// Whether the last two axes of `shape` are exchanged in the stored bytes.
     pub transposed: bool,
 }
@@ -74,19 +79,38 @@ impl TensorRef<'_> {
     pub fn append_f32(&self, out: &mut Vec<f32>) -> Result<(), Error> {
         // A file without tensor data may claim any shape of no elements, and one with data has them.
         out.reserve(self.len());
-        let start = out.len();
-        if self.encoding.decode(self.bytes, out) {
-            if self.transposed {
-                let exchanged = self.exchanged(&out[start..], 1);
-                out.truncate(start);
-                out.extend(exchanged);
-            }
-            return Ok(());
-        }
-        Err(Error::Encoding {
+        self.each_f32(|numbers| out.extend_from_slice(numbers))
+    }
+
+    /// All elements as f32, row by row, a few rows at a time; the elements of a transposed tensor at once.
+    ///
+    /// # Errors
+    ///
+    /// A type that has no conversion here.
+    pub fn each_f32(&self, mut take: impl FnMut(&[f32])) -> Result<(), Error> {
+        let exchanged = if self.transposed { 1 } else { 0 };
+        let width = self.shape.len().checked_sub(1 + exchanged).map_or(1, |axis| self.shape[axis]);
+        let wrong = || Error::Encoding {
             tensor: self.name.to_owned(),
             encoding: self.encoding,
-        })
+        };
+        let row = self.encoding.row_bytes(width).ok_or_else(wrong)?;
+        let rows = if self.transposed { usize::MAX } else { (PIECE / width.max(1)).max(1) };
+        let mut numbers = Vec::new();
+        for (piece, bytes) in self.bytes.chunks(row.max(1).saturating_mul(rows)).enumerate() {
+            numbers.clear();
+            if !self.encoding.decode(bytes, &mut numbers) {
+                return Err(wrong());
+            }
+            if let Some(scales) = &self.scales {
+                scales.multiply(&mut numbers, width, piece * rows);
+            }
+            match self.transposed {
+                true => take(&self.exchanged(&numbers, 1)),
+                false => take(&numbers),
+            }
+        }
+        Ok(())
     }
 }
 

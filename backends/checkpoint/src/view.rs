@@ -52,8 +52,15 @@ fn rows(tensor: TensorRef<'_>, from: usize, to: usize) -> Option<TensorRef<'_>> 
     }
     let each = tensor.encoding.row_bytes(inner.iter().product())?;
     let bytes = tensor.bytes.get(from.checked_mul(each)?..to.checked_mul(each)?)?;
+    let lines = inner.split_last().map_or(1, |(_, outer)| outer.iter().product());
+    let scales = tensor.scales.map(|scales| scales.from_row(from * lines));
     let shape = [&[to - from], inner].concat();
-    Some(TensorRef { shape, bytes, ..tensor })
+    Some(TensorRef {
+        shape,
+        bytes,
+        scales,
+        ..tensor
+    })
 }
 
 fn transposed(mut tensor: TensorRef<'_>) -> Option<TensorRef<'_>> {
@@ -75,6 +82,7 @@ mod tests {
             encoding: Encoding::F32,
             shape: vec![2, 3, 2],
             bytes,
+            scales: None,
             transposed: false,
         }
     }

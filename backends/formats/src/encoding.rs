@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::{
     bfloat16::{self, from_bf16, nearest_bf16},
-    binary16, binary32, binary64,
+    binary16, binary32, binary64, f8_e4m3, f8_e5m2,
     facts::{Facts, Use},
     half::{from_f16, nearest_f16},
     integers, iq4_nl, iq4_xs,
@@ -47,6 +47,8 @@ encodings! {
     F16: binary16::FACTS, "IEEE binary16.";
     Bf16: bfloat16::FACTS, "bfloat16, the upper half of a binary32.";
     F64: binary64::FACTS, "IEEE binary64.";
+    F8_E4M3: f8_e4m3::FACTS, "Floats of eight bits: a sign, four bits of exponent, three of mantissa; no infinities.";
+    F8_E5M2: f8_e5m2::FACTS, "Floats of eight bits: a sign, five bits of exponent, two of mantissa.";
     I64: integers::I64, "64-bit signed integers.";
     I32: integers::I32, "32-bit signed integers.";
     I16: integers::I16, "16-bit signed integers.";
@@ -263,6 +265,6 @@ mod tests {
         assert_eq!(Encoding::Bf16.refusal(), None);
         let refusal = |encoding: Encoding| encoding.refusal().unwrap_or_default();
         assert!(refusal(Encoding::I8).contains("is stored as i8, integers"));
-        assert!(refusal(Encoding::of_safetensors("F8_E5M2")).contains("f8_e5m2, which cannot be read"));
+        assert!(refusal(Encoding::of_safetensors("F8_E8M0")).contains("f8_e8m0, which cannot be read"));
     }
 }

@@ -11,6 +11,8 @@ mod binary64;
 mod block;
 mod encode;
 mod encoding;
+mod f8_e4m3;
+mod f8_e5m2;
 mod facts;
 mod half;
 mod integers;

@@ -24,6 +24,9 @@ pub(crate) fn digest<'a>(checkpoint: &Checkpoint, wanted: impl Iterator<Item = &
         } else {
             samples(tensor.bytes).for_each(|bytes| sum.update(bytes));
         }
+        if let Some(scales) = &tensor.scales {
+            sum.update(scales.bytes());
+        }
     }
     format!("{}-{total}-{:08x}", tensors.len(), sum.finalize())
 }

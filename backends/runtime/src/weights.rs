@@ -322,9 +322,12 @@ fn copy(tensors: &[TensorRef], slot: &ParamSlot, as_stored: bool) -> Result<Regi
         if as_stored {
             here.copy_from_slice(&tensor.stored()[..wanted]);
         } else {
-            for (to, value) in here.as_chunks_mut::<4>().0.iter_mut().zip(tensor.to_f32()?) {
-                *to = value.to_le_bytes();
-            }
+            let mut places = here.as_chunks_mut::<4>().0.iter_mut();
+            tensor.each_f32(|values| {
+                for (to, value) in places.by_ref().zip(values) {
+                    *to = value.to_le_bytes();
+                }
+            })?;
         }
         rest = after;
     }

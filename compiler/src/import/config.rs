@@ -93,6 +93,9 @@ impl Config {
         let Kind::Json(root) = &self.kind else { return None };
         QUANTISED.iter().find_map(|key| {
             let says = walk(root, key).filter(|says| says.as_object().is_none_or(|map| !map.is_empty()))?;
+            if is_eight_bits(says) {
+                return None;
+            }
             let method = ["quant_method", "format", "quant_algo"]
                 .iter()
                 .find_map(|k| says.get(k)?.as_str());
@@ -110,6 +113,12 @@ impl Config {
             Kind::Gguf(c) => c.gguf().and_then(|m| m.get(key)).map(|v| of_gguf(&v, key)).transpose(),
         }
     }
+}
+
+/// Whether weights are floats of eight bits with factors of their own, which are read; those that activations are rounded by are not.
+fn is_eight_bits(says: &Value) -> bool {
+    let word = |key: &str| says.get(key).and_then(Value::as_str);
+    word("quant_method") == Some("fp8") && word("activation_scheme") != Some("static")
 }
 
 fn walk<'v>(root: &'v Value, key: &str) -> Option<&'v Value> {

@@ -5,7 +5,10 @@ use super::*;
 #[test]
 fn quantised_weights_are_refused_by_their_configuration() {
     let methods = [
-        (r#""quantization_config": {"quant_method": "fp8"}"#, "fp8"),
+        (
+            r#""quantization_config": {"quant_method": "fp8", "activation_scheme": "static"}"#,
+            "fp8",
+        ),
         (r#""quantization_config": {"quant_method": "gptq", "bits": 4}"#, "gptq"),
         (r#""quantization_config": {"quant_method": "awq"}"#, "awq"),
         (
@@ -24,7 +27,8 @@ fn quantised_weights_are_refused_by_their_configuration() {
         let said = refused(&checkpoint(&format!("quantised-{n}"), &config, &plain()));
         holds(&said, &["quantised in an unsupported form", says, "f32, f16, bf16"]);
     }
-    for key in [r#""quantization_config": null"#, r#""quantization_config": {}"#] {
+    let eight = r#""quantization_config": {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]}"#;
+    for key in [r#""quantization_config": null"#, r#""quantization_config": {}"#, eight] {
         let config = CONFIG.replacen('{', &format!("{{{key},"), 1);
         assert_eq!(accepted(&checkpoint("not-quantised", &config, &plain())), "");
     }
@@ -64,14 +68,14 @@ fn quantised_weights_are_refused_by_their_tensors() {
         (
             "f8",
             "F8_E4M3",
-            &["weight_scale_inv"],
-            &["quantised in an unsupported form", "f8_e4m3", "f32, f16, bf16"],
+            &["weight_scale_inv", "input_scale"],
+            &["quantised in an unsupported form", ".input_scale", "f32, f16, bf16"],
         ),
         (
             "f8-alone",
-            "F8_E5M2",
+            "F8_E8M0",
             &[],
-            &["7 of 12 parameters", "f8_e5m2, which cannot be read", "q8_0"],
+            &["7 of 12 parameters", "f8_e8m0, which cannot be read", "q8_0"],
         ),
         (
             "int-alone",

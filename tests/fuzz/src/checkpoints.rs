@@ -59,7 +59,14 @@ fn shapes(rng: &mut Rng, part: usize) -> Shapes {
         let part = if rng.once_in(30) { 0 } else { part };
         (format!("part{part}.t{number}"), shape)
     };
-    (0..1 + rng.below(4)).map(|number| tensor(rng, number)).collect()
+    let tensors: Shapes = (0..1 + rng.below(4)).map(|number| tensor(rng, number)).collect();
+    // Now and then factors beside a tensor, which fit it or not.
+    let factors = tensors.iter().filter(|_| rng.once_in(3)).map(|(name, shape)| {
+        let blocks = shape.iter().map(|size| size.div_ceil(128)).collect();
+        (format!("{name}_scale_inv"), blocks)
+    });
+    let factors: Shapes = factors.collect();
+    tensors.into_iter().chain(factors).collect()
 }
 
 fn safetensors(rng: &mut Rng, dir: &Path, parts: usize) -> Result<PathBuf, String> {

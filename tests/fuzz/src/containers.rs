@@ -22,6 +22,8 @@ const SAFE: &[(&str, usize)] = &[
     ("BOOL", 1),
     ("U16", 2),
     ("F8_E4M3", 1),
+    ("F8_E5M2", 1),
+    ("F8_E8M0", 1),
 ];
 
 /// A safetensors file with all values of that type, or of any type where there is none; its header, sometimes changed.

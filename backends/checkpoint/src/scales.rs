@@ -1,0 +1,134 @@
+//! Factors of numbers of eight bits, which lie in a tensor of their own: one for each block of a matrix, as in the checkpoints of DeepSeek-V3
+//! (arXiv:2412.19437, section 3.3), for each row, or for all of it.
+
+use seqc_formats::Encoding;
+
+use crate::{checkpoint::Checkpoint, entry::Entry};
+
+/// What the name of the factors ends in, behind that of their tensor.
+const ENDINGS: [&str; 2] = ["_scale_inv", "_scale"];
+
+/// Rows and columns of a block.
+const BLOCK: usize = 128;
+
+/// Factors of the numbers of a tensor, or of rows of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Scales<'a> {
+    encoding: Encoding,
+    bytes: &'a [u8],
+    grid: Grid,
+    /// The row, among those of all matrices, with which the numbers begin.
+    first: usize,
+}
+
+/// How factors lie over the matrices of a tensor.
+#[derive(Clone, Copy, Debug)]
+struct Grid {
+    /// Rows of a matrix.
+    height: usize,
+    /// Rows and columns of factors of a matrix.
+    rows: usize,
+    columns: usize,
+    /// Rows and columns of numbers that share a factor.
+    block: [usize; 2],
+}
+
+impl Grid {
+    /// That of factors of a shape over a tensor of a shape; `None` where they do not fit each other.
+    fn of(shape: &[usize], factors: &[usize]) -> Option<Grid> {
+        let [outer @ .., height, width] = shape else { return None };
+        // One factor for all, in whatever shape, is no grid over a stack.
+        let one = factors.iter().product::<usize>() == 1 && outer.is_empty();
+        let (around, rows, columns) = match factors {
+            _ if one => (&[][..], 1, 1),
+            [around @ .., rows, columns] => (around, *rows, *columns),
+            _ => return None,
+        };
+        let side = |size: usize, count: usize| match count {
+            1 => Some(size.max(1)),
+            count if count == size => Some(1),
+            count => (size.div_ceil(BLOCK) == count).then_some(BLOCK),
+        };
+        // A single block may be smaller than others are.
+        let block = [side(*height, rows)?, side(*width, columns)?];
+        (around == outer).then_some(Grid {
+            height: *height,
+            rows,
+            columns,
+            block,
+        })
+    }
+}
+
+impl<'a> Scales<'a> {
+    /// The same from another row on.
+    pub(crate) fn from_row(self, row: usize) -> Scales<'a> {
+        let first = self.first + row;
+        Scales { first, ..self }
+    }
+
+    /// The bytes of all factors.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Multiplies whole rows of numbers, of `width` each, from row `from` on.
+    pub(crate) fn multiply(&self, numbers: &mut [f32], width: usize, from: usize) {
+        let mut factors = Vec::new();
+        for (row, numbers) in numbers.chunks_exact_mut(width.max(1)).enumerate() {
+            let row = self.first + from + row;
+            let line = row / self.grid.height * self.grid.rows + row % self.grid.height / self.grid.block[0];
+            let each = self.grid.columns * self.encoding.block_bytes();
+            factors.clear();
+            self.encoding.decode(&self.bytes[line * each..][..each], &mut factors);
+            for (numbers, factor) in numbers.chunks_mut(self.grid.block[1]).zip(&factors) {
+                numbers.iter_mut().for_each(|number| *number *= factor);
+            }
+        }
+    }
+}
+
+/// Where the factors of a tensor lie.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    entry: Box<Entry>,
+    grid: Grid,
+}
+
+impl Checkpoint {
+    /// Gives tensors of eight bits the factors that lie beside them, which are no tensors of their own from then on. Those that do not fit stay.
+    pub(crate) fn pair_scales(&mut self) {
+        let is_small = |entry: &Entry| matches!(entry.encoding, Encoding::F8_E4M3 | Encoding::F8_E5M2);
+        let owners = self.tensors.iter().filter(|(_, entry)| is_small(entry));
+        let owners: Vec<String> = owners.map(|(name, _)| name.clone()).collect();
+        for owner in owners {
+            let shape = self.tensors.get(&owner).map(|entry| entry.shape.clone()).unwrap_or_default();
+            let names = ENDINGS.map(|ending| format!("{owner}{ending}"));
+            let fits = |name: &&String| {
+                let factors = self.tensors.get(*name)?;
+                let is_number = factors.encoding.is_weight() && factors.encoding.block() == 1 && !is_small(factors);
+                Grid::of(&shape, &factors.shape).filter(|_| is_number)
+            };
+            let Some((name, grid)) = names.iter().find_map(|name| Some((name, fits(&name)?))) else {
+                continue;
+            };
+            if let Some(entry) = self.tensors.remove(name).map(Box::new)
+                && let Some(owner) = self.tensors.get_mut(&owner)
+            {
+                owner.scales = Some(Placed { entry, grid });
+            }
+        }
+    }
+
+    /// The factors of a tensor.
+    pub(crate) fn scales(&self, entry: &Entry) -> Option<Scales<'_>> {
+        let placed = entry.scales.as_ref()?;
+        let bytes = self.bytes_of(&placed.entry)?;
+        Some(Scales {
+            encoding: placed.entry.encoding,
+            bytes,
+            grid: placed.grid,
+            first: 0,
+        })
+    }
+}
