@@ -234,6 +234,7 @@ fn similar(encoding: Encoding) -> Option<Encoding> {
         Encoding::Q4_K => Some(Encoding::Q5_0),
         Encoding::Q5_K => Some(Encoding::Q5_1),
         Encoding::Q6_K => Some(Encoding::Q8_0),
+        Encoding::Iq4_Xs => Some(Encoding::Iq4_Nl),
         _ => None,
     }
 }

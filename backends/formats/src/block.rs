@@ -3,9 +3,11 @@
 //! Kernels, and the random weights of programs, are made from this. The decoders of the files beside it, which say the same
 //! in another way, are what both are compared with.
 
-/// A block of weights `scale * (q + offset) + minimum`, where `q` are integers of a few bits.
+use crate::half::put_half;
+
+/// A block of weights `scale * (q + offset) + minimum`, where `q` are integers of a few bits, or the levels whose places these are.
 ///
-/// Without groups, `scale` and `minimum` are f16 numbers of the block. With groups they are these times a factor of each group, and
+/// Without groups, `scale` and `minimum` are numbers of the block, the minimum an f16. With groups they are these times a factor of each group, and
 /// the minimum is subtracted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Block {
@@ -15,12 +17,39 @@ pub struct Block {
     pub high: Option<Bits>,
     /// What is added to each integer.
     pub offset: i8,
-    /// The byte of the f16 scale.
+    /// What integers of four bits stand for, where that is not themselves.
+    pub levels: Option<&'static [i8; 16]>,
+    /// The byte of the scale.
     pub scale: usize,
+    /// How it is stored.
+    pub unit: Unit,
     /// The byte of the f16 minimum; `None`: zero.
     pub minimum: Option<usize>,
     /// Groups of consecutive weights with factors of their own.
     pub groups: Option<Groups>,
+}
+
+/// How the scale of a block is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// An f16.
+    Half,
+    /// A byte `e`, for `2 ** (e - 128)`.
+    Power,
+}
+
+/// The byte of the power of two nearest to a number, as far as twelve times it is finite.
+fn nearest_power(value: f32) -> u8 {
+    const LARGEST: f32 = 252.0;
+    (value.abs().log2().round() + 128.0).clamp(0.0, LARGEST) as u8
+}
+
+/// The number of such a byte.
+pub(crate) fn power(e: u8) -> f32 {
+    f32::from_bits(match e {
+        0 | 1 => 0x0020_0000 << e,
+        e => u32::from(e - 1) << 23,
+    })
 }
 
 /// Some bits of each integer of a block.
@@ -61,6 +90,9 @@ pub enum Factors {
     /// bits of groups 0 to 7, above them those of groups 8 to 15; the last four have the upper two bits of groups 0 to 3, and above them
     /// those of the next groups.
     SixBitScales,
+    /// A factor of the scale of eight groups: six bits each, 32 above the factor, in six bytes. The first two have the upper two bits of all
+    /// groups, the others the low four bits of two groups each.
+    SixBitsApart,
 }
 
 impl Bits {
@@ -79,7 +111,9 @@ impl Block {
             low,
             high: None,
             offset: 0,
+            levels: None,
             scale: 0,
+            unit: Unit::Half,
             minimum: None,
             groups: None,
         }
@@ -90,15 +124,31 @@ impl Block {
         self.low.bits + self.high.map_or(0, |high| high.bits)
     }
 
-    /// f16 scale and minimum with which weights of random bits are spread over about `-reach..reach`.
+    /// Writes the scale that is nearest to a number into a block, and gives what it says.
+    pub fn put_scale(&self, bytes: &mut [u8], value: f32) -> f32 {
+        match self.unit {
+            Unit::Half => put_half(bytes, self.scale, value),
+            Unit::Power => {
+                bytes[self.scale] = nearest_power(value);
+                power(bytes[self.scale])
+            }
+        }
+    }
+
+    /// Scale and minimum with which weights of random bits are spread over about `-reach..reach`.
     pub fn scales_of(&self, reach: f32) -> (f32, f32) {
-        let integers = (1_u32 << self.bits()) as f32;
+        // Levels reach as far as integers of eight bits, or as their largest one.
+        let furthest = self.levels.map(|levels| levels.iter().map(|level| level.unsigned_abs()).max());
+        let integers = match furthest.flatten() {
+            Some(furthest) => 2.0 * f32::from(furthest),
+            None => (1_u32 << self.bits()) as f32,
+        };
         let factor = match self.groups.map(|groups| groups.factors) {
             None => 1.0,
             Some(Factors::Bytes) => 128.0,
             Some(Factors::SixBits) => 63.0,
             Some(Factors::Nibbles) => 15.0,
-            Some(Factors::SixBitScales) => 32.0,
+            Some(Factors::SixBitScales | Factors::SixBitsApart) => 32.0,
         };
         if self.minimum.is_none() {
             return (reach / (integers / 2.0) / factor, 0.0);
@@ -110,7 +160,7 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, Factors};
+    use super::{Block, Factors, Unit, power};
     use crate::{Encoding, Native, unpack::half};
 
     /// An integer of a block, its offset added.
@@ -120,6 +170,9 @@ mod tests {
             i32::from(bytes[byte]) >> place & ((1 << bits.bits) - 1)
         };
         let q = part(block.low) | block.high.map_or(0, part) << block.low.bits;
+        if let Some(levels) = block.levels {
+            return i32::from(levels[q as usize]);
+        }
         let sign = if block.bits() == 8 && q > 127 { 256 } else { 0 };
         q - sign + i32::from(block.offset)
     }
@@ -127,7 +180,10 @@ mod tests {
     /// Scale and minimum of the group of a weight.
     fn scaling(block: &Block, bytes: &[u8], i: usize) -> (f32, f32) {
         let (d, m) = (
-            half(bytes, block.scale),
+            match block.unit {
+                Unit::Half => half(bytes, block.scale),
+                Unit::Power => power(bytes[block.scale]),
+            },
             block.minimum.map_or(0.0, |at| half(bytes, at)),
         );
         let Some(groups) = block.groups else { return (d, m) };
@@ -137,6 +193,10 @@ mod tests {
             Factors::Nibbles => (d * f32::from(at(g) & 15), -m * f32::from(at(g) >> 4)),
             Factors::SixBitScales => {
                 let (low, high) = (at(g % 8) >> (g / 8 * 4) & 15, at(8 + g % 4) >> (g / 4 * 2) & 3);
+                (d * (f32::from(low | high << 4) - 32.0), 0.0)
+            }
+            Factors::SixBitsApart => {
+                let (low, high) = (at(2 + g / 2) >> (g % 2 * 4) & 15, at(g / 4) >> (g % 4 * 2) & 3);
                 (d * (f32::from(low | high << 4) - 32.0), 0.0)
             }
             Factors::SixBits if g < 4 => (d * f32::from(at(g) & 63), -m * f32::from(at(4 + g) & 63)),
@@ -162,7 +222,10 @@ mod tests {
                 let mut bytes: Vec<u8> = (0..encoding.block_bytes()).map(|_| next()).collect();
                 for at in [Some(block.scale), block.minimum].into_iter().flatten() {
                     // A finite number.
-                    bytes[at + 1] &= 0xbb;
+                    match block.unit {
+                        Unit::Half => bytes[at + 1] &= 0xbb,
+                        Unit::Power => bytes[at] = bytes[at].min(250),
+                    }
                 }
                 let mut weights = Vec::new();
                 assert!(encoding.decode(&bytes, &mut weights));

@@ -4,10 +4,10 @@ mod fit;
 
 use crate::{
     Encoding, Native, bfloat16,
-    block::{Block, Factors, Groups},
-    half::{from_f16, nearest_f16},
+    block::{Block, Factors, Groups, Unit},
+    half::{nearest_f16, put_half},
 };
-use fit::{Affine, affine, scaled};
+use fit::{Affine, affine, leveled, nearest_level, scaled};
 
 impl Encoding {
     /// The bytes of numbers that are whole blocks: of blocks, each nearest to what it stands for under scales that are searched for
@@ -37,7 +37,10 @@ fn write(block: &Block, numbers: &[f32], bytes: &mut [u8]) {
         // The minima of groups are subtracted and have no sign.
         Some(_) => affine(numbers, (1 << bits) - 1, block.groups.is_some()),
         None => Affine {
-            scale: scaled(numbers, bits),
+            scale: match block.levels {
+                Some(levels) => leveled(numbers, levels, block.unit == Unit::Power),
+                None => scaled(numbers, bits),
+            },
             minimum: 0.0,
         },
     };
@@ -45,7 +48,7 @@ fn write(block: &Block, numbers: &[f32], bytes: &mut [u8]) {
         None => {
             let found = fit(numbers);
             let scaling = Affine {
-                scale: put_half(bytes, block.scale, found.scale),
+                scale: block.put_scale(bytes, found.scale),
                 minimum: block.minimum.map_or(0.0, |at| put_half(bytes, at, found.minimum)),
             };
             integers(block, numbers, 0, scaling, bytes);
@@ -58,15 +61,6 @@ fn write(block: &Block, numbers: &[f32], bytes: &mut [u8]) {
             }
         }
     }
-}
-
-/// Writes an f16 and gives what it says.
-fn put_half(bytes: &mut [u8], at: usize, value: f32) -> f32 {
-    // What is beyond f16 is the largest of it: infinite scales would make weights infinite or no numbers at all.
-    const LARGEST: f32 = 65504.0;
-    let half = nearest_f16(value.clamp(-LARGEST, LARGEST));
-    bytes[at..at + 2].copy_from_slice(&half.to_le_bytes());
-    from_f16(half)
 }
 
 /// Writes the integers of weights from `first` on of a block.
@@ -88,7 +82,10 @@ fn integers(block: &Block, numbers: &[f32], first: usize, scaling: Affine, bytes
             0.0 => 0.0,
             scale => (x - scaling.minimum) / scale,
         };
-        let stored = ((q.round() as i32).clamp(least, most) - i32::from(block.offset)) as u32;
+        let stored = match block.levels {
+            Some(levels) => nearest_level(q, levels) as u32,
+            None => ((q.round() as i32).clamp(least, most) - i32::from(block.offset)) as u32,
+        };
         for (part, value) in [(Some(low), stored), (high, stored >> low.bits)] {
             let Some(part) = part else { continue };
             let (byte, place) = part.place(first + i);
@@ -104,7 +101,7 @@ fn factors(block: &Block, groups: Groups, found: &[Affine], bytes: &mut [u8]) ->
         Factors::Bytes => (-128.0, 127.0),
         Factors::SixBits => (0.0, 63.0),
         Factors::Nibbles => (0.0, 15.0),
-        Factors::SixBitScales => (-32.0, 31.0),
+        Factors::SixBitScales | Factors::SixBitsApart => (-32.0, 31.0),
     };
     // The largest factor is at the end that reaches further.
     let of = |values: Vec<f32>, bytes: &mut [u8], at: usize| {
@@ -158,6 +155,11 @@ fn put_factors(groups: Groups, g: usize, scale: i32, minimum: i32, bytes: &mut [
             at[g % 8] |= (stored & 15) << (g / 8 * 4);
             at[8 + g % 4] |= (stored >> 4) << (g / 4 * 2);
         }
+        Factors::SixBitsApart => {
+            let stored = (scale + 32) as u8;
+            at[2 + g / 2] |= (stored & 15) << (g % 2 * 4);
+            at[g / 4] |= (stored >> 4) << (g % 4 * 2);
+        }
     }
 }
 
@@ -207,6 +209,9 @@ mod tests {
             ("q4_k", 0.08),
             ("q4_1", 0.09),
             ("q4_0", 0.1),
+            ("iq4_nl", 0.09),
+            ("iq4_xs", 0.09),
+            ("mxfp4", 0.13),
             ("q3_k", 0.17),
             ("q2_k", 0.33),
         ];

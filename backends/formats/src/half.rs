@@ -35,6 +35,15 @@ pub fn nearest_f16(value: f32) -> u16 {
     sign | ((rounded >> 13) - (112 << 10)) as u16
 }
 
+/// Writes a half and gives what it says.
+pub(crate) fn put_half(bytes: &mut [u8], at: usize, value: f32) -> f32 {
+    // What is beyond f16 is the largest of it: infinite scales would make weights infinite or no numbers at all.
+    const LARGEST: f32 = 65504.0;
+    let half = nearest_f16(value.clamp(-LARGEST, LARGEST));
+    bytes[at..at + 2].copy_from_slice(&half.to_le_bytes());
+    from_f16(half)
+}
+
 /// The IEEE half nearest below in magnitude; for values of ordinary size, as random weights are.
 pub fn to_f16(value: f32) -> u16 {
     let bits = value.to_bits();

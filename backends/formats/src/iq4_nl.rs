@@ -1,13 +1,23 @@
 //! `iq4_nl`: 32 weights in 18 bytes: f16 `d`, 16 bytes of nibbles, each the place of a level; `w = d * level`.
 
 use crate::{
+    block::{Bits, Block},
     facts::Facts,
     unpack::{each_block, half, nibble},
 };
 
 pub(crate) const FACTS: Facts = Facts {
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
-    ..Facts::ggml("iq4_nl", 20, 32, 18)
+    ..Facts::native("iq4_nl", 20, 32, 18, &BLOCK)
+};
+
+const BLOCK: Block = Block {
+    levels: Some(&LEVELS),
+    ..Block::scaled(Bits {
+        start: 2,
+        bits: 4,
+        run: 16,
+    })
 };
 
 /// The levels, closer to each other around 0.

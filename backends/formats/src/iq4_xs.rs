@@ -1,6 +1,7 @@
 //! `iq4_xs`: 256 weights in 136 bytes: f16 `d`, eight groups of the levels of `iq4_nl` with 6-bit scales; `w = d * (s - 32) * level`.
 
 use crate::{
+    block::{Bits, Block, Factors, Groups},
     facts::Facts,
     iq4_nl::LEVELS,
     unpack::{each_block, half, nibble},
@@ -8,7 +9,21 @@ use crate::{
 
 pub(crate) const FACTS: Facts = Facts {
     decode: Some(|bytes, out| each_block(bytes, out, weights)),
-    ..Facts::ggml("iq4_xs", 23, 256, 136)
+    ..Facts::native("iq4_xs", 23, 256, 136, &BLOCK)
+};
+
+const BLOCK: Block = Block {
+    levels: Some(&LEVELS),
+    groups: Some(Groups {
+        size: 32,
+        start: 2,
+        factors: Factors::SixBitsApart,
+    }),
+    ..Block::scaled(Bits {
+        start: 8,
+        bits: 4,
+        run: 16,
+    })
 };
 
 fn weights(block: &[u8; 136]) -> [f32; 256] {

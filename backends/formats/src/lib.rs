@@ -34,7 +34,7 @@ mod q8_0;
 mod unpack;
 
 pub use bfloat16::{nearest_bf16, to_bf16};
-pub use block::{Bits, Block, Factors, Groups};
+pub use block::{Bits, Block, Factors, Groups, Unit};
 pub use encoding::Encoding;
 pub use facts::Use;
 pub use half::{nearest_f16, to_f16};

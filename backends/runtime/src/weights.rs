@@ -401,9 +401,8 @@ fn fill<const N: usize>(bytes: &mut [u8], mut next: impl FnMut() -> [u8; N]) {
 /// Gives a block of random bits scales with which its weights are spread over about `-reach..reach`.
 fn put_scales(bytes: &mut [u8], block: &Block, reach: f32) {
     let (scale, minimum) = block.scales_of(reach);
-    let mut put = |at: usize, value: f32| bytes[at..at + 2].copy_from_slice(&nearest_f16(value).to_le_bytes());
-    put(block.scale, scale);
+    block.put_scale(bytes, scale);
     if let Some(at) = block.minimum {
-        put(at, minimum);
+        bytes[at..at + 2].copy_from_slice(&nearest_f16(minimum).to_le_bytes());
     }
 }

@@ -4,9 +4,13 @@ use super::{dequant::byte, layout::STRIP};
 use crate::kernel::{Cast, Cmp, Func, Scalar, Ty, Val};
 use seqc_formats::{Bits, Block};
 
-/// The integers of a strip of 32 weights of the block at `ptr`, from weight `first` on, their offset added: a signed byte each.
+/// The integers of a strip of 32 weights of the block at `ptr`, from weight `first` on, their offset added, or the levels that they stand for:
+/// a signed byte each.
 pub(super) fn strip(f: &mut Func, block: &Block, ptr: Val, first: usize) -> Val {
     let (q, offset) = (field(f, ptr, block.low, first, 0), i64::from(block.offset));
+    if let Some(levels) = block.levels {
+        return leveled(f, q, levels);
+    }
     let (q, added) = match block.high {
         None => (q, f.int(q.ty, offset)),
         Some(bits) if bits.run == 1 => {
@@ -20,6 +24,19 @@ pub(super) fn strip(f: &mut Func, block: &Block, ptr: Val, first: usize) -> Val 
         }
     };
     f.add(q, added)
+}
+
+/// The level of each place: one half after another of those that are left is chosen by a bit.
+fn leveled(f: &mut Func, places: Val, levels: &[i8; 16]) -> Val {
+    let none = f.zero(places.ty);
+    let mut left: Vec<Val> = levels.iter().map(|level| f.int(places.ty, i64::from(*level))).collect();
+    for bit in 0..4 {
+        let mask = f.int(places.ty, 1 << bit);
+        let of_bit = f.and(places, mask);
+        let is_set = f.cmp(Cmp::Ne, of_bit, none);
+        left = left.chunks(2).map(|pair| f.select(is_set, pair[1], pair[0])).collect();
+    }
+    left[0]
 }
 
 /// Some bits of each integer of a strip, at bit `to` of a byte each.
@@ -87,6 +104,26 @@ pub(super) fn six_bit_scales(f: &mut Func, ptr: Val) -> Val {
         f.and(bytes, mask)
     };
     let (low, high) = (taken(f, low, 8, 4), taken(f, high, 4, 2));
+    let (four, above) = (f.int(low.ty, 4), f.int(low.ty, 32));
+    let high = f.shl(high, four);
+    let factor = f.or(low, high);
+    f.sub(factor, above)
+}
+
+/// The factors of the scales of eight groups ([`seqc_formats::Factors::SixBitsApart`]), as integers.
+pub(super) fn six_bits_apart(f: &mut Func, ptr: Val) -> Val {
+    let first = byte(f, ptr, 2);
+    let (low, high) = (wide(f, first, 4), wide(f, ptr, 2));
+    let taken = |f: &mut Func, bytes: Val, per: i64, bits: i64| {
+        let lanes: Vec<i64> = (0..8).map(|g| g / per).collect();
+        let bytes = f.shuffle(bytes, bytes, &lanes);
+        let places: Vec<i64> = (0..8).map(|g| g % per * bits).collect();
+        let places = f.lanes(Scalar::I32, &places);
+        let bytes = f.shr(bytes, places);
+        let mask = f.int(bytes.ty, (1 << bits) - 1);
+        f.and(bytes, mask)
+    };
+    let (low, high) = (taken(f, low, 2, 4), taken(f, high, 4, 2));
     let (four, above) = (f.int(low.ty, 4), f.int(low.ty, 32));
     let high = f.shl(high, four);
     let factor = f.or(low, high);

@@ -9,6 +9,18 @@ pub(super) fn half_to_float(f: &mut Func, bits: Val) -> Val {
     f.convert(Cast::FloatExtend, half, Scalar::F32)
 }
 
+/// Bytes `e`, widened, as `2^(e - 128)`: below the normal numbers, too.
+pub(super) fn power_to_float(f: &mut Func, e: Val) -> Val {
+    let [one, two, places, tiny] = [1, 2, 23, 0x0020_0000].map(|n| f.int(e.ty, n));
+    let below = f.min(e, one);
+    let below = f.shl(tiny, below);
+    let exponent = f.sub(e, one);
+    let normal = f.shl(exponent, places);
+    let is_below = f.cmp(Cmp::Lt, e, two);
+    let bits = f.select(is_below, below, normal);
+    f.bitcast(bits, e.ty.with(Scalar::F32))
+}
+
 /// The `f32` of a bfloat16 in a 16-bit integer (or of each lane).
 fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
     let wide = f.convert(Cast::ZeroExtend, bits, Scalar::I32);

@@ -3,7 +3,7 @@
 //! A scale is the f16 of the block times the factor of its group, a product of so few bits that f32 holds it exactly.
 
 use super::{
-    bits::{nibbles, six_bit_scales, six_bits},
+    bits::{nibbles, six_bit_scales, six_bits, six_bits_apart},
     dequant::{byte, half_to_float},
     layout::Grouped,
 };
@@ -97,6 +97,7 @@ impl GroupScales {
                 (of_scale, Some(of_minimum))
             }
             Factors::SixBitScales => (six_bit_scales(f, p), None),
+            Factors::SixBitsApart => (six_bits_apart(f, p), None),
         }
     }
 

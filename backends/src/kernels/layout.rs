@@ -1,7 +1,7 @@
 //! How generated code reads each encoding: the one place where kernels tell encodings apart.
 
 use crate::kernel::Scalar;
-use seqc_formats::{self as formats, Encoding, Groups, Native};
+use seqc_formats::{self as formats, Encoding, Groups, Native, Unit};
 
 /// Where the numbers of an encoding are in its bytes.
 #[derive(Clone, Copy)]
@@ -42,9 +42,11 @@ impl Plain {
     }
 }
 
-/// A block of 32 numbers `d * (q + offset) + m`: the f16 scale `d` at its first byte, integers `q`.
+/// A block of 32 numbers `d * (q + offset) + m`: the scale `d` at its first byte, integers `q`.
 #[derive(Clone, Copy)]
 pub(super) struct Block {
+    /// How the scale is stored.
+    pub(super) unit: Unit,
     /// The byte where the integers begin.
     pub(super) start: i64,
     pub(super) integers: Integers,
@@ -61,7 +63,7 @@ pub(super) enum Integers {
     Nibbles,
     /// Signed bytes.
     Bytes,
-    /// Put together from bits, the offset added.
+    /// Put together from bits, the offset added, or the levels that they stand for.
     Bits(&'static formats::Block),
 }
 
@@ -92,7 +94,8 @@ impl Grouped {
     pub(super) fn nibbles(&self) -> Option<i64> {
         let (block, low) = (self.block, self.block.low);
         let halves = low.bits == 4 && low.run == self.groups.size;
-        (halves && block.high.is_none() && block.offset == 0).then_some(low.start as i64)
+        let themselves = block.high.is_none() && block.offset == 0 && block.levels.is_none();
+        (halves && themselves).then_some(low.start as i64)
     }
 }
 
@@ -120,12 +123,13 @@ pub(super) fn layout(encoding: Encoding) -> Layout {
 /// A block whose scale is its own.
 fn short(block: &'static formats::Block) -> Block {
     let offset = (block.offset != 0).then(|| f32::from(block.offset));
-    let (integers, offset) = match (block.low.bits, block.high) {
-        (8, None) => (Integers::Bytes, offset),
-        (4, None) => (Integers::Nibbles, offset),
+    let (integers, offset) = match (block.low.bits, block.high, block.levels) {
+        (8, None, None) => (Integers::Bytes, offset),
+        (4, None, None) => (Integers::Nibbles, offset),
         _ => (Integers::Bits(block), None),
     };
     Block {
+        unit: block.unit,
         start: block.low.start as i64,
         integers,
         offset,

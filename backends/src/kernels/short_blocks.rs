@@ -2,13 +2,14 @@
 
 use super::{
     bits::strip,
-    dequant::{byte, half_to_float},
+    dequant::{byte, half_to_float, power_to_float},
     layout::{Block, Integers},
 };
 use crate::{
     kernel::{Cast, Func, Scalar, Ty, Val},
     targets::{Scaling, TargetInfo},
 };
+use seqc_formats::Unit;
 
 /// The 32 weights of the block at `ptr` as vectors of as many floats as the target has lanes, in order.
 pub(super) fn block_vectors(f: &mut Func, target: &TargetInfo, block: Block, ptr: Val) -> Vec<Val> {
@@ -19,7 +20,15 @@ pub(super) fn block_vectors(f: &mut Func, target: &TargetInfo, block: Block, ptr
         let half = f.splat(half, lanes);
         half_to_float(f, half)
     };
-    let scale = half(f, 0);
+    let scale = match block.unit {
+        Unit::Half => half(f, 0),
+        Unit::Power => {
+            let e = f.load(ptr, Ty::S(Scalar::I8));
+            let e = f.convert(Cast::ZeroExtend, e, Scalar::I32);
+            let e = f.splat(e, lanes);
+            power_to_float(f, e)
+        }
+    };
     let minimum = block.minimum.map(|at| half(f, at));
     let integers = match block.integers {
         Integers::Bytes => {

@@ -12,6 +12,9 @@ const TRIED: i32 = 9;
 /// By how many integers they differ.
 const STEP: f32 = 0.1;
 
+/// By which part of them scales for levels differ.
+const LEVEL_STEP: f32 = 0.02;
+
 /// The weight of a number's error: what is large matters more for what is computed with it.
 fn weight(x: f32, mean: f32) -> f32 {
     mean + x.abs()
@@ -49,6 +52,52 @@ pub(super) fn scaled(numbers: &[f32], bits: usize) -> f32 {
         // With the best scale for these integers, this is what the error is less than that of zeros.
         if qq > 0.0 && xq * xq / qq > best.0 {
             best = (xq * xq / qq, xq / qq);
+        }
+    }
+    best.1
+}
+
+/// The place of the level nearest to a number.
+pub(super) fn nearest_level(q: f32, levels: &[i8; 16]) -> usize {
+    let off = |place: &usize| (q - f32::from(levels[*place])).abs();
+    let places = (0..levels.len()).min_by(|a, b| off(a).total_cmp(&off(b)));
+    places.unwrap_or(0)
+}
+
+/// The scale for numbers that are levels, of which the largest ones are tried for the furthest number; a power of two if it is to be one.
+pub(super) fn leveled(numbers: &[f32], levels: &[i8; 16], power: bool) -> f32 {
+    let furthest = numbers
+        .iter()
+        .copied()
+        .fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });
+    let mean = root_mean_square(numbers);
+    let ends = levels.iter().map(|level| f32::from(*level));
+    let (least, most) = ends.fold((0.0, 0.0), |(a, b): (f32, f32), level| (a.min(level), b.max(level)));
+    if mean == 0.0 || !mean.is_finite() {
+        return furthest.abs() / most;
+    }
+    let tried = |n: i32| match power {
+        true => ((furthest.abs() / most).log2().floor() + n as f32).exp2(),
+        false => furthest / (if n % 2 == 0 { least } else { most }) * (1.0 + LEVEL_STEP * n as f32),
+    };
+    let mut best = (f32::INFINITY, 0.0);
+    for scale in (-TRIED..=TRIED).map(tried) {
+        let (mut xq, mut qq) = (0.0, 0.0);
+        let nearest = |x: &f32| f32::from(levels[nearest_level(x / scale, levels)]);
+        for x in numbers {
+            let (q, w) = (nearest(x), weight(*x, mean));
+            (xq, qq) = (xq + w * x * q, qq + w * q * q);
+        }
+        let solved = if power || qq == 0.0 { scale } else { xq / qq };
+        let off: f32 = numbers
+            .iter()
+            .map(|x| {
+                let off = x - solved * f32::from(levels[nearest_level(x / solved, levels)]);
+                weight(*x, mean) * off * off
+            })
+            .sum();
+        if off < best.0 {
+            best = (off, solved);
         }
     }
     best.1

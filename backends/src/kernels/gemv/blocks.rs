@@ -19,12 +19,13 @@ use crate::{
     kernel::{Cache, Cast, Func, Scalar, Ty, Val},
     kernels::{
         bits::strip,
-        dequant::{byte, half_to_float},
+        dequant::{byte, half_to_float, power_to_float},
         layout::{Block, Integers, STRIP},
         opaque::opaque,
         short_blocks::block_bytes,
     },
 };
+use seqc_formats::Unit;
 
 /// What lives on the stack of a kernel.
 pub(super) struct Blocks {
@@ -125,7 +126,10 @@ impl Blocks {
     /// broadcast from; adds `c_b X_b` to `second`.
     fn scales(&self, f: &mut Func, shape: &Shape<'_>, rows: &[Val], step: Step, second: Val) -> Val {
         let offset = shape.offset(f, step.k);
-        let d = halves(f, rows, offset, 0);
+        let d = match self.layout.unit {
+            Unit::Half => halves(f, rows, offset, 0),
+            Unit::Power => powers(f, rows, offset),
+        };
         let slot = scale_slot(f, step, rows.len(), 0);
         let p = f.gep(self.scales, slot, Scalar::F32);
         let scaled = self.fixed.as_ref().map(|fixed| fixed.scale(f, step.k));
@@ -249,6 +253,18 @@ fn scale_slot(f: &mut Func, at: Step, count: usize, r: usize) -> Val {
     let block = f.udiv(block, step);
     let slot = f.mul(block, count);
     f.add(slot, r)
+}
+
+/// The powers of two at `offset` of all rows, one lane each, as f32.
+fn powers(f: &mut Func, rows: &[Val], offset: Val) -> Val {
+    let mut powers = f.zero(Ty::V(rows.len() as u32, Scalar::I8));
+    for (r, row) in rows.iter().enumerate() {
+        let p = f.gep(*row, offset, Scalar::I8);
+        let power = f.load(p, Ty::S(Scalar::I8));
+        powers = f.insert(power, powers, r as i64);
+    }
+    let powers = f.convert(Cast::ZeroExtend, powers, Scalar::I32);
+    power_to_float(f, powers)
 }
 
 /// The halves `shift` bytes behind `offset` of all rows, one lane each, as f32.
