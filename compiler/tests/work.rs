@@ -197,6 +197,25 @@ fn work_grows_with_the_length_of_a_layer() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Experts are hundreds of tensors that become one parameter.
+#[test]
+fn work_grows_with_the_tensors_of_a_stack() {
+    let model = |experts: usize| {
+        let load = ["gate_proj", "up_proj", "down_proj"].map(|name| format!("{name}: \"e.{{0..{experts}}}.{name}\""));
+        MODEL.replace(
+            "[thing]",
+            &format!(
+                "\n  - moe: {{hidden: 8, experts: {experts}}}\n    load: {{{}}}\n",
+                load.join(", ")
+            ),
+        )
+    };
+    let layer = "layer thing(x: [d]) -> [d] {\n  x\n}\n";
+    let work = |experts: usize| allocations(|| read("work-stacks", layer, &model(experts))).1;
+    let (few, many) = (work(64), work(512));
+    assert!(many < 12 * few, "64 experts take {few} allocations, 512 take {many}");
+}
+
 /// No function of generated code is longer than code generation takes well.
 #[test]
 fn functions_of_generated_code_have_a_bound() {

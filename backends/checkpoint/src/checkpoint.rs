@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::{entry::Entry, error::Error, files::Source, gguf::Metadata, mapping::Mapping, tensor::TensorRef, view};
+use crate::{
+    entry::Entry, error::Error, files::Source, gguf::Metadata, mapping::Mapping, scales::Scales, tensor::TensorRef,
+    view,
+};
 
 /// A set of named tensors in one or several mapped files.
 ///
@@ -78,7 +81,13 @@ impl Checkpoint {
         })
     }
 
-    pub(crate) fn bytes_of(&self, entry: &Entry) -> Option<&[u8]> {
+    fn scales(&self, entry: &Entry) -> Option<Scales<'_>> {
+        let placed = entry.scales.as_ref()?;
+        let bytes = self.bytes_of(&placed.entry)?;
+        Some(Scales::new(placed.entry.encoding, bytes, placed.grid))
+    }
+
+    fn bytes_of(&self, entry: &Entry) -> Option<&[u8]> {
         self.files.get(entry.file)?.get(entry.start..)?.get(..entry.bytes)
     }
 

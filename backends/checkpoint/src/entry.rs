@@ -2,7 +2,7 @@
 
 use seqc_formats::Encoding;
 
-use crate::scales::Placed;
+use crate::scales::Grid;
 
 /// The part of a file that holds a tensor, and how.
 #[derive(Debug)]
@@ -15,4 +15,11 @@ pub(crate) struct Entry {
     pub(crate) shape: Vec<usize>,
     /// Factors of its numbers, where they lie in a tensor of their own.
     pub(crate) scales: Option<Placed>,
+}
+
+/// Where the factors of a tensor lie, and over what.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) entry: Box<Entry>,
+    pub(crate) grid: Grid,
 }

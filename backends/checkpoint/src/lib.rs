@@ -16,6 +16,7 @@ mod open;
 #[cfg_attr(target_os = "wasi", path = "wasi/output.rs")]
 pub mod output;
 mod output_error;
+mod pairs;
 mod parts;
 mod quantised;
 mod safe;

@@ -3,11 +3,6 @@
 
 use seqc_formats::Encoding;
 
-use crate::{checkpoint::Checkpoint, entry::Entry};
-
-/// What the name of the factors ends in, behind that of their tensor.
-const ENDINGS: [&str; 2] = ["_scale_inv", "_scale"];
-
 /// Rows and columns of a block.
 const BLOCK: usize = 128;
 
@@ -23,7 +18,7 @@ pub struct Scales<'a> {
 
 /// How factors lie over the matrices of a tensor.
 #[derive(Clone, Copy, Debug)]
-struct Grid {
+pub(crate) struct Grid {
     /// Rows of a matrix.
     height: usize,
     /// Rows and columns of factors of a matrix.
@@ -35,8 +30,10 @@ struct Grid {
 
 impl Grid {
     /// That of factors of a shape over a tensor of a shape; `None` where they do not fit each other.
-    fn of(shape: &[usize], factors: &[usize]) -> Option<Grid> {
-        let [outer @ .., height, width] = shape else { return None };
+    pub(crate) fn of(shape: &[usize], factors: &[usize]) -> Option<Grid> {
+        let [outer @ .., height, width] = shape else {
+            return None;
+        };
         // One factor for all, in whatever shape, is no grid over a stack.
         let one = factors.iter().product::<usize>() == 1 && outer.is_empty();
         let (around, rows, columns) = match factors {
@@ -61,6 +58,16 @@ impl Grid {
 }
 
 impl<'a> Scales<'a> {
+    /// Of all numbers of a tensor.
+    pub(crate) fn new(encoding: Encoding, bytes: &'a [u8], grid: Grid) -> Scales<'a> {
+        Scales {
+            encoding,
+            bytes,
+            grid,
+            first: 0,
+        }
+    }
+
     /// The same from another row on.
     pub(crate) fn from_row(self, row: usize) -> Scales<'a> {
         let first = self.first + row;
@@ -85,50 +92,5 @@ impl<'a> Scales<'a> {
                 numbers.iter_mut().for_each(|number| *number *= factor);
             }
         }
-    }
-}
-
-/// Where the factors of a tensor lie.
-#[derive(Debug)]
-pub(crate) struct Placed {
-    entry: Box<Entry>,
-    grid: Grid,
-}
-
-impl Checkpoint {
-    /// Gives tensors of eight bits the factors that lie beside them, which are no tensors of their own from then on. Those that do not fit stay.
-    pub(crate) fn pair_scales(&mut self) {
-        let is_small = |entry: &Entry| matches!(entry.encoding, Encoding::F8_E4M3 | Encoding::F8_E5M2);
-        let owners = self.tensors.iter().filter(|(_, entry)| is_small(entry));
-        let owners: Vec<String> = owners.map(|(name, _)| name.clone()).collect();
-        for owner in owners {
-            let shape = self.tensors.get(&owner).map(|entry| entry.shape.clone()).unwrap_or_default();
-            let names = ENDINGS.map(|ending| format!("{owner}{ending}"));
-            let fits = |name: &&String| {
-                let factors = self.tensors.get(*name)?;
-                let is_number = factors.encoding.is_weight() && factors.encoding.block() == 1 && !is_small(factors);
-                Grid::of(&shape, &factors.shape).filter(|_| is_number)
-            };
-            let Some((name, grid)) = names.iter().find_map(|name| Some((name, fits(&name)?))) else {
-                continue;
-            };
-            if let Some(entry) = self.tensors.remove(name).map(Box::new)
-                && let Some(owner) = self.tensors.get_mut(&owner)
-            {
-                owner.scales = Some(Placed { entry, grid });
-            }
-        }
-    }
-
-    /// The factors of a tensor.
-    pub(crate) fn scales(&self, entry: &Entry) -> Option<Scales<'_>> {
-        let placed = entry.scales.as_ref()?;
-        let bytes = self.bytes_of(&placed.entry)?;
-        Some(Scales {
-            encoding: placed.entry.encoding,
-            bytes,
-            grid: placed.grid,
-            first: 0,
-        })
     }
 }

@@ -89,13 +89,21 @@ impl TensorRef<'_> {
     /// A type that has no conversion here.
     pub fn each_f32(&self, mut take: impl FnMut(&[f32])) -> Result<(), Error> {
         let exchanged = if self.transposed { 1 } else { 0 };
-        let width = self.shape.len().checked_sub(1 + exchanged).map_or(1, |axis| self.shape[axis]);
+        let width = self
+            .shape
+            .len()
+            .checked_sub(1 + exchanged)
+            .map_or(1, |axis| self.shape[axis]);
         let wrong = || Error::Encoding {
             tensor: self.name.to_owned(),
             encoding: self.encoding,
         };
         let row = self.encoding.row_bytes(width).ok_or_else(wrong)?;
-        let rows = if self.transposed { usize::MAX } else { (PIECE / width.max(1)).max(1) };
+        let rows = if self.transposed {
+            usize::MAX
+        } else {
+            (PIECE / width.max(1)).max(1)
+        };
         let mut numbers = Vec::new();
         for (piece, bytes) in self.bytes.chunks(row.max(1).saturating_mul(rows)).enumerate() {
             numbers.clear();

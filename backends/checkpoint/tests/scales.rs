@@ -26,11 +26,22 @@ fn reals(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
+/// Factors with their shape.
+#[derive(Clone, Copy)]
+struct Factors<'a> {
+    shape: &'a [usize],
+    values: &'a [f32],
+}
+
+fn factors<'a>(shape: &'a [usize], values: &'a [f32]) -> Factors<'a> {
+    Factors { shape, values }
+}
+
 /// What a tensor, or a part of one, holds, beside a weight `w` of ones of that shape with these factors.
-fn read(name: &str, shape: &[usize], factors: (&[usize], &[f32]), reference: &str) -> Vec<f32> {
+fn read(name: &str, shape: &[usize], factors: Factors<'_>, reference: &str) -> Vec<f32> {
     // 1.0 of f8_e4m3.
     let ones = vec![0x38; shape.iter().product()];
-    let scales = ("w_scale_inv", "F32", factors.0, reals(factors.1));
+    let scales = ("w_scale_inv", "F32", factors.shape, reals(factors.values));
     let path = file(name, &[("w", "F8_E4M3", shape, ones), scales]);
     let checkpoint = Checkpoint::open(&path).expect("a checkpoint");
     let found = checkpoint.get(reference).expect("a tensor").to_f32().expect("numbers");
@@ -41,8 +52,8 @@ fn read(name: &str, shape: &[usize], factors: (&[usize], &[f32]), reference: &st
 #[test]
 fn each_block_has_its_factor() {
     let shape = [130, 260];
-    let factors = (&[2, 3][..], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0][..]);
-    let at = |i: usize, j: usize| factors.1[i / 128 * 3 + j / 128];
+    let factors = factors(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let at = |i: usize, j: usize| factors.values[i / 128 * 3 + j / 128];
     let rows = |from: usize, to: usize| -> Vec<f32> {
         let rows = (from..to).flat_map(|i| (0..260).map(move |j| at(i, j)));
         rows.collect()
@@ -56,12 +67,12 @@ fn each_block_has_its_factor() {
 
 #[test]
 fn factors_of_rows_stacks_and_all_are_read() {
-    let rows = read("each", &[3, 2], (&[3, 1], &[1.0, 2.0, 3.0]), "w");
+    let rows = read("each", &[3, 2], factors(&[3, 1], &[1.0, 2.0, 3.0]), "w");
     assert_eq!(rows, [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]);
     for shape in [&[][..], &[1], &[1, 1]] {
-        assert_eq!(read("all", &[2, 2], (shape, &[7.0]), "w"), [7.0; 4], "{shape:?}");
+        assert_eq!(read("all", &[2, 2], factors(shape, &[7.0]), "w"), [7.0; 4], "{shape:?}");
     }
-    let stack = (&[3, 1, 1][..], &[1.0, 2.0, 3.0][..]);
+    let stack = factors(&[3, 1, 1], &[1.0, 2.0, 3.0]);
     assert_eq!(read("stack", &[3, 1, 2], stack, "w"), [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]);
     assert_eq!(read("second", &[3, 1, 2], stack, "w|rows 1..3"), [2.0, 2.0, 3.0, 3.0]);
 }
@@ -69,9 +80,9 @@ fn factors_of_rows_stacks_and_all_are_read() {
 #[test]
 fn large_tensors_are_converted_in_pieces() {
     let (height, width) = (640, 256);
-    let factors: Vec<f32> = (0..10_u8).map(f32::from).collect();
-    let found = read("large", &[height, width], (&[5, 2], &factors), "w");
-    let right = |(n, value): (usize, &f32)| *value == factors[n / width / 128 * 2 + n % width / 128];
+    let values: Vec<f32> = (0..10_u8).map(f32::from).collect();
+    let found = read("large", &[height, width], factors(&[5, 2], &values), "w");
+    let right = |(n, value): (usize, &f32)| *value == values[n / width / 128 * 2 + n % width / 128];
     assert!(found.len() == height * width && found.iter().enumerate().all(right));
 }
 

@@ -138,7 +138,9 @@ impl Block {
     /// Scale and minimum with which weights of random bits are spread over about `-reach..reach`.
     pub fn scales_of(&self, reach: f32) -> (f32, f32) {
         // Levels reach as far as integers of eight bits, or as their largest one.
-        let furthest = self.levels.map(|levels| levels.iter().map(|level| level.unsigned_abs()).max());
+        let furthest = self
+            .levels
+            .map(|levels| levels.iter().map(|level| level.unsigned_abs()).max());
         let integers = match furthest.flatten() {
             Some(furthest) => 2.0 * f32::from(furthest),
             None => (1_u32 << self.bits()) as f32,

@@ -232,7 +232,9 @@ mod tests {
             assert!(error(encoding, &[-0.75; 256]) < 2e-2, "{encoding}");
             let mut one = [0.0; 256];
             one[100] = 3.0;
-            assert!(error(encoding, &one) < 2e-2, "{encoding}");
+            // Levels that have no zero are off by a 113th of the largest number, or less, in the 31 numbers beside it.
+            let no_zero = matches!(encoding, Encoding::Iq4_Nl | Encoding::Iq4_Xs);
+            assert!(error(encoding, &one) < if no_zero { 5e-2 } else { 2e-2 }, "{encoding}");
             let bytes = encoding.encode(&[3e38; 256]).expect("bytes");
             let mut decoded = Vec::new();
             assert!(encoding.decode(&bytes, &mut decoded));

@@ -7,7 +7,7 @@ use seqc_backends::{
     link,
     mlir::{Emit, Target, compile},
 };
-use seqc_formats::{Encoding, Native, to_bf16};
+use seqc_formats::{Encoding, Native, Unit, to_bf16};
 use std::{
     path::PathBuf,
     process::Command,
@@ -160,6 +160,9 @@ fn block(encoding: Encoding, random: &mut Random, bytes: &mut Vec<u8>) {
         panic!("{encoding} has no blocks")
     };
     for at in [Some(block.scale), block.minimum].into_iter().flatten() {
-        bytes[start + at..][..2].copy_from_slice(&random.half().to_le_bytes());
+        match block.unit {
+            Unit::Half => bytes[start + at..][..2].copy_from_slice(&random.half().to_le_bytes()),
+            Unit::Power => bytes[start + at] = 120 + (random.bits() % 8) as u8,
+        }
     }
 }

@@ -9,7 +9,7 @@ use seqc_checkpoint::{Checkpoint, base, unquantised};
 use seqc_formats::Encoding;
 use seqc_grammar::model::{ModelFile, Weights};
 use seqc_ir::Model;
-use std::collections::HashSet;
+use std::{collections::HashSet, rc::Rc};
 
 /// Names that a message shows.
 const SHOWN: usize = 3;
@@ -131,7 +131,7 @@ pub(super) struct Reading {
     /// Its own shape.
     pub(super) shape: Vec<usize>,
     /// The tensors that are stacked with it, itself among them, and their common shape.
-    pub(super) whole: (Vec<String>, Vec<usize>),
+    pub(super) whole: Rc<(Vec<String>, Vec<usize>)>,
     /// How it is held.
     pub(super) encoding: Encoding,
     /// The parameter.

@@ -12,6 +12,7 @@ use crate::{
 use seqc_formats::Encoding;
 use seqc_ir::ParamSource;
 use seqc_passes::plan::native_params;
+use std::rc::Rc;
 
 impl Builder<'_> {
     /// Weights that need their scales: which tensors are missing beside them only follows.
@@ -45,10 +46,12 @@ impl Builder<'_> {
             sizes
         };
         let random = self.tensors.path.is_none();
+        // Hundreds of tensors of a stack have the same.
+        let whole = Rc::new((tensors.clone(), sizes.to_vec()));
         for tensor in tensors {
             let reading = Reading {
                 shape: shape.to_vec(),
-                whole: (tensors.clone(), sizes.to_vec()),
+                whole: whole.clone(),
                 encoding,
                 param: param.source.name.clone(),
                 place: param.place,
