@@ -69,7 +69,7 @@ impl<'a> Scales<'a> {
     }
 
     /// The same from another row on.
-    pub(crate) fn from_row(self, row: usize) -> Scales<'a> {
+    pub(crate) fn behind(self, row: usize) -> Scales<'a> {
         let first = self.first + row;
         Scales { first, ..self }
     }

@@ -53,7 +53,7 @@ fn rows(tensor: TensorRef<'_>, from: usize, to: usize) -> Option<TensorRef<'_>> 
     let each = tensor.encoding.row_bytes(inner.iter().product())?;
     let bytes = tensor.bytes.get(from.checked_mul(each)?..to.checked_mul(each)?)?;
     let lines = inner.split_last().map_or(1, |(_, outer)| outer.iter().product());
-    let scales = tensor.scales.map(|scales| scales.from_row(from * lines));
+    let scales = tensor.scales.map(|scales| scales.behind(from * lines));
     let shape = [&[to - from], inner].concat();
     Some(TensorRef {
         shape,
