@@ -129,6 +129,7 @@ fn attention(name: &str, graph: &Graph, plan: &Plan, v: Value) -> Attend {
         span: plan.attentions[&v].span,
         named: plan.attentions[&v].named.clone(),
         exhaustive: false,
+        own_pages: false,
         sight: None,
         max_chunk: plan.settings.max_chunk,
         machine: plan.settings.machine,

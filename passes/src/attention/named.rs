@@ -17,6 +17,8 @@ pub struct Named {
     pub near: AttentionSpan,
     /// Blocks that the query names, at least one list of them.
     pub lists: Vec<List>,
+    /// The predicate says nothing else: a query sees all these keys.
+    pub exact: bool,
 }
 
 /// A list of blocks of keys.
@@ -85,6 +87,7 @@ impl Named {
         Named {
             near: self.near.or(other.near),
             lists,
+            exact: self.exact && other.exact,
         }
     }
 }
@@ -101,18 +104,23 @@ impl Search<'_> {
     fn bound(&self, predicate: &PairExpr) -> Option<Named> {
         let near = AttentionSpan::of_predicate(predicate, self.heads);
         if near.distance.is_some() {
+            let exact = is_exact(predicate, near);
             return Some(Named {
                 near,
                 lists: Vec::new(),
+                exact,
             });
         }
         match predicate {
             PairExpr::Binary(BinaryOp::Or, x, y) => Some(self.bound(x)?.or(self.bound(y)?)),
             // Each alone is a bound.
-            PairExpr::Binary(BinaryOp::And, x, y) => match (self.bound(x), self.bound(y)) {
-                (Some(x), Some(y)) => Some(if x.keys() <= y.keys() { x } else { y }),
-                (x, y) => x.or(y),
-            },
+            PairExpr::Binary(BinaryOp::And, x, y) => {
+                let named = match (self.bound(x), self.bound(y)) {
+                    (Some(x), Some(y)) => Some(if x.keys() <= y.keys() { x } else { y }),
+                    (x, y) => x.or(y),
+                };
+                named.map(|named| Named { exact: false, ..named })
+            }
             other => {
                 let (stream, block) = membership(other)?;
                 let entries = match other {
@@ -128,10 +136,34 @@ impl Search<'_> {
                 Some(Named {
                     near: AttentionSpan::NONE,
                     lists: vec![list],
+                    exact: true,
                 })
             }
         }
     }
+}
+
+/// Whether a predicate is that the key is one of the last ones, or one of the first: all that a bound of its pairs admits.
+fn is_exact(predicate: &PairExpr, near: AttentionSpan) -> bool {
+    let PairExpr::Binary(BinaryOp::Lt, x, keys) = predicate else {
+        return false;
+    };
+    let whole = whole(keys).and_then(|keys| u64::try_from(keys).ok());
+    let distance = PairExpr::binary(BinaryOp::Sub, PairExpr::QueryPos, PairExpr::KeyPos);
+    let bound = if **x == distance {
+        whole.map(|keys| AttentionSpan {
+            distance: Some(keys),
+            first: 0,
+        })
+    } else if **x == PairExpr::KeyPos {
+        whole.map(|keys| AttentionSpan {
+            distance: Some(0),
+            first: keys,
+        })
+    } else {
+        None
+    };
+    bound == Some(near)
 }
 
 /// The query stream and the function of the pair of which a truth value says that one lists, or is, the other.

@@ -34,6 +34,8 @@ pub(super) struct QueryBlocks<'a> {
     pub(super) tables: &'a Tables,
     /// Name of the function for a tile and a page.
     pub(super) page_kernel: String,
+    /// The same for pages in scratch, where keys are brought together.
+    pub(super) own_kernel: String,
     pub(super) scratch: Scratch,
     /// Rows of queries, one for each token.
     pub(super) queries: Strided,

@@ -1,6 +1,7 @@
 //! Sizes of what queries that name their keys go over: the keys of a cell, the cells of a segment, the rows of a block.
 
 use super::variant::Attend;
+use seqc_ir::{AttendSpec, Clock, PairExpr};
 use seqc_passes::attention::named::{KeyBlocks, List, Named};
 
 /// Keys of a page.
@@ -43,6 +44,29 @@ impl Attend {
         self.names().map_or(&[], |named| &named.lists)
     }
 
+    /// What queries name, where they bring single keys together.
+    pub(super) fn alone(&self) -> Option<&Named> {
+        self.names().filter(|named| self.stand_alone(named))
+    }
+
+    /// Whether queries name keys that fill no vector, nothing else decides what they see, and scores depend on no positions.
+    fn stand_alone(&self, named: &Named) -> bool {
+        let small = |list: &List| list.blocks.size < u64::from(self.lanes());
+        let places = |e: &PairExpr| {
+            matches!(
+                e,
+                PairExpr::QueryPos
+                    | PairExpr::KeyPos
+                    | PairExpr::KeyStream(_)
+                    | PairExpr::Table(..)
+                    | PairExpr::Listed(..)
+            )
+        };
+        let anywhere = self.spec.score.as_ref().is_none_or(|score| !score.any(&places));
+        let plain = self.spec.clock == Clock::Every && self.spec.key_streams == 0 && self.spec.tables == 0;
+        named.exact && anywhere && plain && named.lists.iter().any(small)
+    }
+
     /// Most cells of one segment that a row sees.
     fn cells_of_row(&self, named: &Named) -> usize {
         let cell = self.cell_of(named) as u64;
@@ -63,6 +87,9 @@ impl Attend {
 
     /// Most rows of a block of queries that name their keys, whole tiles.
     pub(super) fn named_rows(&self, named: &Named) -> usize {
+        if self.stand_alone(named) {
+            return self.page_rows();
+        }
         let fit = PAIRS / self.cells_of_row(named).max(1);
         let fit = fit.clamp(self.tile_rows(), ROWS);
         fit - fit % self.tile_rows()
@@ -70,7 +97,13 @@ impl Attend {
 
     /// Entries of the table of cells.
     pub(super) fn pairs_of_block(&self, named: &Named) -> usize {
-        self.named_rows(named) * self.cells_of_row(named)
+        // Where keys stand alone, one row enters the table for all of its block.
+        let rows = if self.stand_alone(named) {
+            1
+        } else {
+            self.named_rows(named)
+        };
+        rows * self.cells_of_row(named)
     }
 }
 
@@ -84,9 +117,27 @@ impl Attend {
         }
     }
 
+    /// The same attention over pages of keys that are all seen.
+    pub(super) fn over_own_pages(&self) -> Attend {
+        Attend {
+            name: format!("{}_own", self.name),
+            exhaustive: true,
+            own_pages: true,
+            spec: AttendSpec {
+                predicate: None,
+                causal: false,
+                ..self.spec.clone()
+            },
+            ..self.clone()
+        }
+    }
+
     /// Keys up to which all pages are gone over: as many as a query's cells take the time of, one query and many together. There every key
     /// is looked for in the lists.
     pub(super) fn few_keys(&self, named: &Named) -> [i64; 2] {
+        if self.stand_alone(named) {
+            return [named.names() as i64; 2];
+        }
         let (cells, size) = (self.cells_of_row(named), self.cell_of(named));
         let looked_at = 1 + named.names() / LOOKED_AT;
         [cells * size, cells * (size + self.machine.attention.gathered_row)].map(|keys| (keys / looked_at) as i64)

@@ -50,7 +50,7 @@ impl Attend {
     }
 
     /// Most rows of a block that goes over pages.
-    fn page_rows(&self) -> usize {
+    pub(super) fn page_rows(&self) -> usize {
         let tiles = match self.best() {
             // Lists of many keys need much room.
             Some(best) => (LISTS / best.width() / self.tile_rows()).clamp(1, self.machine.attention.block_tiles),
@@ -95,6 +95,14 @@ impl Attend {
             }
         };
         starts.map(panel).collect()
+    }
+
+    /// Floats of a page of rows of `width` numbers in scratch, where queries bring keys together.
+    fn own_page_floats(&self, width: usize) -> usize {
+        match self.named {
+            Some(_) => (PAGE * width * self.elem().bytes() as usize).div_ceil(4),
+            None => 0,
+        }
     }
 
     /// Columns of a value head with padding.
@@ -178,6 +186,10 @@ pub(super) struct Scratch {
     pub(super) shares: usize,
     /// Scores of a page, added up over the heads that choose together, `[choices of a block][PAGE]`.
     pub(super) choices: usize,
+    /// A page of keys that a block of rows brought together, and one of their values, as pages are stored.
+    pub(super) own_keys: usize,
+    /// See [`Scratch::own_keys`].
+    pub(super) own_values: usize,
     /// Room for sorting and merging keys.
     pub(super) room: usize,
     /// The list of ticks, twice the longest chunk in 64-bit words, where there is a clock.
@@ -233,6 +245,8 @@ impl Scratch {
             } else {
                 0
             }),
+            own_keys: take(attend.own_page_floats(attend.key_dim)),
+            own_values: take(attend.own_page_floats(attend.value_width())),
             room: take(attend.best().map_or(0, |best| best.room())),
             list: take(if attend.has_clock() { 4 * attend.max_chunk } else { 0 }),
             bounds: take(attend.machine.attention.block_tiles * bounding * 4),

@@ -117,10 +117,11 @@ fn row_counts(attend: &Attend) -> RowCounts {
         most,
         unit: match (attend.names(), attend.spec.together) {
             (Some(_), _) => 1,
+            _ if attend.own_pages => 1,
             (None, 1) => gcd(most, attend.ratio()),
             (None, together) => gcd(most, together),
         },
-        prefetch: attend.names().is_none(),
+        prefetch: attend.names().is_none() && !attend.own_pages,
     }
 }
 

@@ -20,6 +20,11 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
         let all = attend.over_all_pages();
         self::attend(&all, module, split)
     });
+    let own = attend.alone().map(|_| {
+        let own = attend.over_own_pages();
+        let tables = Tables::new(&own, module);
+        page_kernel::function(&own, module, &tables)
+    });
     let name = format!("{}_attend{}", attend.name, if split { "_split" } else { "" });
     let params = [
         vec![
@@ -41,6 +46,7 @@ pub(super) fn attend(attend: &Attend, module: &mut Module, split: bool) -> Strin
     .concat();
     let mut f = Func::new(&name, &params, None);
     let mut blocks = QueryBlocks::new(attend, &tables, &mut f, page);
+    blocks.own_kernel = own.unwrap_or_default();
     if split {
         blocks.turn.tid = f.param(13);
         blocks.segments = f.param(14);
@@ -71,6 +77,7 @@ impl<'a> QueryBlocks<'a> {
             attend,
             tables,
             page_kernel,
+            own_kernel: String::new(),
             scratch,
             queries: Strided::of_params(f, 0),
             out: Strided::of_params(f, 2),

@@ -36,6 +36,8 @@ pub struct Attend {
     pub named: Option<Named>,
     /// All pages are gone over, even where queries name keys.
     pub exhaustive: bool,
+    /// Keys are read from a page in scratch, where each is seen by all rows.
+    pub own_pages: bool,
     /// Longest chunk.
     pub max_chunk: usize,
     /// The processor.
@@ -93,6 +95,7 @@ impl Attend {
     /// The space of a page's keys and values.
     pub(super) fn page_space(&self) -> Ty {
         match self.sight {
+            _ if self.own_pages => Ty::SCRATCH,
             Some(sight) if sight.copied_keys && sight.copied_values => Ty::SCRATCH,
             Some(sight) if sight.copied_keys || sight.copied_values => Ty::GENERIC,
             _ => Ty::GLOBAL,

@@ -100,6 +100,19 @@ fn listed(case: &dyn Fn(&str, [usize; 4]) -> Case) -> Vec<Case> {
             .lists(&[(2, true)])
             .predicate(binary(Or, listed(0, block(16.0)), window(20.0)))
             .stored(Encoding::F16),
+        case("listed_keys_of_heads", [6, 2, 16, 20])
+            .lists(&[(9, true)])
+            .predicate(binary(Or, listed(0, PairExpr::KeyPos), first(3.0)))
+            .score(unary(UnaryOp::Tanh, PairExpr::Score)),
+        case("listed_keys_half", [20, 1, 16, 16])
+            .lists(&[(9, false)])
+            .predicate(listed(0, PairExpr::KeyPos))
+            .log_sum()
+            .stored(Encoding::F16),
+        case("listed_keys_sum", [2, 2, 13, 70])
+            .lists(&[(9, false)])
+            .predicate(binary(Or, listed(0, block(3.0)), window(4.0)))
+            .normaliser(Normaliser::None),
         // These are looked through key by key.
         case("listed_not", [4, 2, 16, 16])
             .lists(&[(3, true)])

@@ -70,6 +70,7 @@ pub(super) fn case(name: &str, target: &Target, [heads, groups, key_dim, value_d
         max_chunk: 40,
         machine,
         exhaustive: false,
+        own_pages: false,
         sight: None,
     };
     Case { attend, tokens: 230 }

@@ -142,6 +142,7 @@ impl Governed<'_> {
             attend: sight,
             tables,
             page_kernel: format!("{}_page", sight.name),
+            own_kernel: String::new(),
             scratch: Scratch::new(sight),
             queries: rows.queries,
             out: Strided {

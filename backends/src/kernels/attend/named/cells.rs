@@ -12,6 +12,7 @@ use crate::{
         layout::{Scratch, ceil_div, float_at},
         variant::Attend,
     },
+    kernels::lanes::fold,
 };
 
 /// Numbers of blocks are below this.
@@ -159,21 +160,68 @@ impl QueryBlocks<'_> {
             };
             self.clear_cells(f, segment);
             f.for_each(zero, block.rows, 1, |f, row| self.enter_row(f, block, row, segment));
-            f.for_each(segment.first, segment.end, 1, |f, cell| {
-                let place = f.sub(cell, first);
-                let cells = float_at(f, self.mine, self.scratch.cells);
-                let at = small_at(f, cells, place);
-                let (last, many) = (load_small(f, at), second(f, at));
-                let many = load_small(f, many);
-                let some = f.cmp(Cmp::Gt, many, zero);
-                let cell = Cell {
-                    number: cell,
-                    last,
-                    count: many,
-                };
+            f.for_each(segment.first, segment.end, 1, |f, number| {
+                let cell = self.cell_of_segment(f, segment, number);
+                let some = f.cmp(Cmp::Gt, cell.count, zero);
                 f.if_then(some, |f| self.tiles_of_cell(f, block, cell, skip_masked));
             });
         });
+    }
+
+    /// Goes over the cells that the first row of a block sees, in order: `body` gets what was kept, the cell, and a bit for each key; it gives
+    /// what is kept next.
+    pub(super) fn each_named_cell(
+        &self,
+        f: &mut Func,
+        block: Block,
+        kept: Val,
+        body: impl FnOnce(&mut Func, [Val; 3]) -> Val,
+    ) -> Val {
+        let high = self.positions(f, block.first, block.rows).high;
+        let (zero, one, size, many) = (
+            f.i64(0),
+            f.i64(1),
+            f.i64(self.attend.cell() as i64),
+            f.i64(CELLS as i64),
+        );
+        let end = f.add(high, one);
+        let end = ceil_div(f, end, size);
+        f.for_loop(zero..end, many, &[kept], |f, first, kept| {
+            let behind = f.add(first, many);
+            let segment = Segment {
+                first,
+                end: f.min(behind, end),
+            };
+            self.clear_cells(f, segment);
+            self.enter_row(f, block, zero, segment);
+            f.for_loop(segment.first..segment.end, one, kept, |f, number, kept| {
+                let cell = self.cell_of_segment(f, segment, number);
+                let some = f.cmp(Cmp::Gt, cell.count, zero);
+                let named = |f: &mut Func| {
+                    let bits = (0..self.attend.lists().len()).map(|n| {
+                        let at = self.attend.bits_of_pair(f, self.mine, cell.last, n);
+                        f.load(at, Ty::I64)
+                    });
+                    let bits: Vec<Val> = bits.collect();
+                    let bits = fold(f, &bits, Func::or);
+                    vec![body(f, [kept[0], number, bits])]
+                };
+                f.if_else(some, named, |_| vec![kept[0]])
+            })
+        })[0]
+    }
+
+    /// What the table has of a cell.
+    fn cell_of_segment(&self, f: &mut Func, segment: Segment, number: Val) -> Cell {
+        let place = f.sub(number, segment.first);
+        let cells = float_at(f, self.mine, self.scratch.cells);
+        let at = small_at(f, cells, place);
+        let (last, many) = (load_small(f, at), second(f, at));
+        Cell {
+            number,
+            last,
+            count: load_small(f, many),
+        }
     }
 
     /// No row has entered a cell of the segment.
@@ -216,6 +264,8 @@ impl QueryBlocks<'_> {
             self.enter_list(f, n, place, entering);
         }
         let Some(named) = self.attend.names() else { return };
+        // Keys that are brought together are seen by their bits.
+        let near = self.attend.alone().map(|_| 0);
         if named.near.first > 0 {
             let first = f.i64(named.near.first as i64);
             self.enter(
@@ -225,14 +275,14 @@ impl QueryBlocks<'_> {
                     start: zero,
                     end: first,
                 },
-                None,
+                near,
             );
         }
         let distance = named.near.distance.unwrap_or(0);
         if distance > 0 {
             let distance = f.i64(distance as i64);
             let (start, end) = (f.sub(entering.end, distance), entering.end);
-            self.enter(f, entering, Keys { start, end }, None);
+            self.enter(f, entering, Keys { start, end }, near);
         }
     }
 

@@ -7,6 +7,7 @@
 //!
 //! Which keys of a cell the lists of a row name stands in the table as a bit for each key. Predicates read these instead of the lists.
 
+mod alone;
 mod cells;
 mod tiles;
 
@@ -38,7 +39,11 @@ impl QueryBlocks<'_> {
             short,
             |f| f.call(all, &params, None).into_iter().collect(),
             |f| {
-                self.run_named(f);
+                if self.attend.alone().is_some() {
+                    self.run_alone(f);
+                } else {
+                    self.run_named(f);
+                }
                 Vec::new()
             },
         );
