@@ -15,7 +15,7 @@ use seqc_backends::{
     targets,
 };
 use seqc_checkpoint::{Bundle, output, output::Output};
-use seqc_ir::Model;
+use seqc_ir::{Graph, Model, Op};
 use seqc_passes::{plan::Settings, planned::PlannedModel};
 use sha2::{Digest, Sha256};
 use std::{
@@ -48,9 +48,26 @@ pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
     lower::manifest(planned)
 }
 
+/// The levels of a family that code for a model differs on.
+pub(crate) fn levels(canonical: &Model, family: Family) -> impl Iterator<Item = Level> {
+    let graphs = canonical.kinds.iter().map(|kind| &kind.graph);
+    let rounds = |graph: &Graph| {
+        graph
+            .live_order()
+            .into_iter()
+            .any(|v| matches!(graph.op(v), Op::RoundRow(_)))
+    };
+    let rounds = graphs.into_iter().any(rounds);
+    family.levels().filter(move |level| rounds || !level.is_for_rounded())
+}
+
 /// The processors that a request names: a single one where it stops at a stage of one.
-pub(crate) fn targets(request: &Request) -> Result<Vec<Target>, Failure> {
-    let targets = Target::list(&request.target).map_err(|e| Failure::Usage(e.to_string()))?;
+pub(crate) fn targets(request: &Request, canonical: &Model) -> Result<Vec<Target>, Failure> {
+    let mut targets = Target::list(&request.target).map_err(|e| Failure::Usage(e.to_string()))?;
+    if let Some(family) = Family::named(&request.target) {
+        let levels: Vec<Level> = levels(canonical, family).collect();
+        targets.retain(|target| levels.contains(&target.level));
+    }
     let of_one = match request.emit {
         Emit::Plan | Emit::Kernels | Emit::Mlir | Emit::Llvm | Emit::Asm | Emit::Ptx | Emit::Obj => true,
         Emit::Ast | Emit::Graph | Emit::Canonical => false,

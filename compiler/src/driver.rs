@@ -65,7 +65,7 @@ pub fn stages(built: &Built, request: &Request, watch: &mut Watch<'_>) -> Result
     }
 
     // Plan: what is stored, fused, in which form, on each processor.
-    let targets = backend::targets(request)?;
+    let targets = backend::targets(request, &canonical)?;
     let plan = |target: &Target| backend::plan(&canonical, built.meta.max_context, target.level);
     let planned: Vec<PlannedModel<'_>> = targets.iter().map(plan).collect();
     clock.end("plan");

@@ -1,10 +1,10 @@
 //! The reference: a model computed by the evaluator, in double precision, from the checkpoint's numbers.
 
-use crate::{model::Built, random};
+use crate::{backend, model::Built, random};
 use seqc_checkpoint::Checkpoint;
 use seqc_formats::Encoding;
 use seqc_ir::{
-    Elem, Model,
+    Activations, Elem, Model,
     eval::{EvalError, ModelEvaluator, Tensor},
 };
 use std::{collections::HashMap, path::Path};
@@ -26,7 +26,9 @@ pub enum Error {
 /// The evaluator of a model with its parameters.
 pub fn evaluator(built: &Built) -> Result<ModelEvaluator, Error> {
     let mut cache: HashMap<Vec<String>, Vec<f64>> = HashMap::new();
-    ModelEvaluator::new(&built.model, |call, n| {
+    // Rounding stands in front of what passes find to be products.
+    let rounded = (built.model.activations != Activations::F32).then(|| backend::canonical(&built.model));
+    ModelEvaluator::new(rounded.as_ref().unwrap_or(&built.model), |call, n| {
         let source = &built.model.calls[call].params[n];
         let graph = built.model.graph(&built.model.calls[call]);
         let shape = graph.params[n].ty.sizes();

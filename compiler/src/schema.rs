@@ -6,6 +6,7 @@ use seqc_grammar::{
     ast::{Def, DefKind},
     model::CACHE_KEYS,
 };
+use seqc_ir::Activations;
 use serde_json::{Map, Value, json};
 
 /// The schema. Layers of a model's own files are admitted too, with any settings.
@@ -26,6 +27,10 @@ pub fn schema(library: &Library) -> Value {
             "enum".to_owned(),
             json!(Encoding::all_native().map(Encoding::name).collect::<Vec<_>>()),
         );
+    }
+    if let Some(Value::Object(activations)) = schema.pointer_mut("/properties/activations") {
+        let names = Activations::ALL.map(Activations::name);
+        activations.insert("enum".to_owned(), json!(names));
     }
     if let Some(Value::Object(ty)) = schema.pointer_mut("/$defs/cache/properties/type") {
         let names = Encoding::ALL.iter().filter(|e| e.nearest().is_some()).map(|e| e.name());

@@ -2,7 +2,7 @@
 //!
 //! Nothing is checked here: an impossible request gives a node that the verifier refuses, never a panic.
 
-use crate::{AttendSpec, BinaryOp, Dim, Elem, Graph, IndexExpr, Op, ReduceOp, StateId, Ty, UnaryOp, Value};
+use crate::{AttendSpec, BinaryOp, Dim, Elem, Graph, IndexExpr, Op, ReduceOp, Rounding, StateId, Ty, UnaryOp, Value};
 
 impl Graph {
     /// The same number everywhere in a tensor of type `ty`.
@@ -189,6 +189,12 @@ impl Graph {
     pub fn reverse(&mut self, x: Value) -> Value {
         let ty = self.ty(x).clone();
         self.add(Op::Reverse, ty, &[x])
+    }
+
+    /// The rows of `x` as products read them where activations are rounded; see [`Op::RoundRow`].
+    pub fn round_row(&mut self, x: Value, rounding: Rounding) -> Value {
+        let ty = self.ty(x).clone();
+        self.add(Op::RoundRow(rounding), ty, &[x])
     }
 
     /// Attention; `operands` in the order of [`Op::Attend`].

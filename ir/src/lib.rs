@@ -47,7 +47,9 @@ pub use expr::{IndexExpr, joined_views};
 pub use graph::{Cycles, Graph, Node, Port, Stage, State, cycles};
 pub use ids::{StateId, Value};
 pub use model::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
-pub use op::{AttendSpec, Clock, Normaliser, Op, OpClass, OperandMode, Reads, Row, Source, UNSEEN, policy};
+pub use op::{
+    Activations, AttendSpec, Clock, Normaliser, Op, OpClass, OperandMode, Reads, Rounding, Row, Source, UNSEEN, policy,
+};
 pub use pair::{Nan, Operand, PairDomain, PairExpr, PairLeaf, Rational, by_cases};
 pub use scalar::{BinaryOp, ReduceOp, UnaryOp};
 pub use ty::{Dim, Elem, Ty};

@@ -1,6 +1,6 @@
 //! A model: distinct layer graphs and the calls that stack them.
 
-use crate::{Graph, Ty, graph::common_multiple};
+use crate::{Activations, Graph, Ty, graph::common_multiple};
 use seqc_formats::Encoding;
 use std::fmt;
 
@@ -83,6 +83,8 @@ pub struct Model {
     pub outputs: Vec<(String, StreamId)>,
     /// Number of streams.
     pub streams: u32,
+    /// What is rounded before products with stored weights.
+    pub activations: Activations,
 }
 
 impl Model {

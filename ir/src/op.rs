@@ -3,10 +3,12 @@
 mod attend;
 mod definition;
 pub mod policy;
+mod rounding;
 mod table;
 
 use super::scalar::{BinaryOp, ReduceOp, UnaryOp};
 pub use attend::{AttendSpec, Clock, Normaliser, UNSEEN};
+pub use rounding::{Activations, Rounding};
 pub use table::{OpClass, OperandMode, Reads, Row, Source};
 
 use crate::{IndexExpr, StateId};
@@ -85,6 +87,9 @@ pub enum Op {
     /// The operand's value at the token that is as far from the end of the sequence as this one is from its beginning: of `n`
     /// tokens, at token `t` that of `n - 1 - t`. Only in models that read a whole sequence.
     Reverse,
+    /// The operand with every row along its last axis rounded; what products with weights read where activations are rounded. Inserted
+    /// behind all passes, in front of such products alone: nothing else reads it.
+    RoundRow(Rounding),
     /// Attention over the tokens seen so far. Operands, in this order: `q [H, E]`, `k [G, E]`, `v [G, F]` (not for
     /// [`Normaliser::Top`]) with `H` a multiple of `G` (query head `h` reads key head `h / (H / G)`), the truth value `on`
     /// (unless the clock is [`Clock::Every`]), then the query streams, the key streams and the tables of the spec.

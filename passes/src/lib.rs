@@ -13,11 +13,13 @@ pub mod plan;
 pub mod planned;
 pub mod recognise;
 pub mod recurrence;
+mod round_activations;
 pub mod rules;
 pub mod sign;
 pub mod simplify;
 
 pub use pass::{Law, Pass};
+pub use round_activations::round_activations;
 use seqc_ir::{Graph, Model, verify::verify};
 
 /// All passes, in order.
@@ -72,11 +74,12 @@ pub const PASSES: &[Pass] = &[
     },
 ];
 
-/// A model whose graphs went through [`optimise`].
+/// A model whose graphs went through [`optimise`] and [`round_activations`].
 pub fn optimised(model: &Model) -> Model {
     let mut model = model.clone();
     for kind in &mut model.kinds {
         optimise(&mut kind.graph);
+        round_activations(&mut kind.graph, &kind.encodings, model.activations);
     }
     model
 }

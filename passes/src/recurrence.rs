@@ -181,7 +181,7 @@ fn factors(graph: &Graph, states: &[StateId], members: &[Value]) -> Option<Vec<V
                 true
             }
             Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::Gather | Op::Reduce { .. } => false,
-            Op::IndexedMatVec | Op::Reverse | Op::Attend(_) => false,
+            Op::IndexedMatVec | Op::Reverse | Op::RoundRow(_) | Op::Attend(_) => false,
             // Leaves are on no cycle.
             Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_) => false,
         };

@@ -81,7 +81,7 @@ fn within(graph: &Graph, v: Value, depth: usize) -> Sign {
         Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Prev(_) => Sign::Any,
         Op::Concat { .. } | Op::Gather | Op::Reduce { .. } | Op::MatVec | Op::IndexedMatVec => Sign::Any,
         Op::Delay { .. } | Op::Window { .. } | Op::LongConv | Op::Attend(_) => Sign::Any,
-        Op::Reverse => of(0),
+        Op::Reverse | Op::RoundRow(_) => of(0),
     }
 }
 

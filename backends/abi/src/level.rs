@@ -10,6 +10,8 @@ pub enum Level {
     V3,
     /// Also AVX-512 F, BW, CD, DQ and VL: level 4 there.
     V4,
+    /// Also products of bytes and of bfloat16 that are added up at once: AVX-512 VNNI and BF16.
+    V4Dot,
     /// AArch64 with floating point and Advanced SIMD, which all processors that run Linux have (Armv8-A).
     Neon,
     /// Also dot products of bytes, which are part of Armv8.2-A at choice and of Armv8.4-A.
@@ -24,9 +26,10 @@ pub enum Level {
 
 impl Level {
     /// All of them, those of a family together, its least first.
-    pub const ALL: [Level; 7] = [
+    pub const ALL: [Level; 8] = [
         Level::V3,
         Level::V4,
+        Level::V4Dot,
         Level::Neon,
         Level::Dot,
         Level::Simd128,
@@ -37,7 +40,7 @@ impl Level {
     /// The processors that it is a level of.
     pub fn family(self) -> Family {
         match self {
-            Level::V3 | Level::V4 => Family::X86_64,
+            Level::V3 | Level::V4 | Level::V4Dot => Family::X86_64,
             Level::Neon | Level::Dot => Family::Aarch64,
             Level::Simd128 => Family::Wasm,
             Level::Sm80 => Family::Cuda,
@@ -50,6 +53,7 @@ impl Level {
         match self {
             Level::V3 => "x86-64-v3",
             Level::V4 => "x86-64-v4",
+            Level::V4Dot => "x86-64-v4+vnni+bf16",
             Level::Neon => "armv8-a",
             Level::Dot => "armv8.2-a+dotprod",
             Level::Simd128 => "wasm-simd128",
@@ -68,6 +72,7 @@ impl Level {
         match self {
             Level::V3 => 3,
             Level::V4 => 4,
+            Level::V4Dot => 5,
             Level::Neon => 80,
             Level::Dot => 82,
             Level::Simd128 => 128,
@@ -81,11 +86,21 @@ impl Level {
         match self {
             Level::V3 => "Intel from Haswell, AMD from Excavator",
             Level::V4 => "Intel from Skylake-SP, AMD from Zen 4",
+            Level::V4Dot => "Intel from Sapphire Rapids, AMD from Zen 4",
             Level::Neon => "all of AArch64 with Advanced SIMD",
             Level::Dot => "Arm from Cortex-A75 and Neoverse N1, Apple from M1",
             Level::Simd128 => "Chromium from 91, Firefox from 89, Safari from 16.4, Node.js from 16.4, wasmtime",
             Level::Sm80 => "NVIDIA from Ampere (A100, RTX 30), with their driver",
             Level::Fibers => "Intel from Haswell, AMD from Excavator",
+        }
+    }
+
+    /// Whether it only adds instructions for products whose activations are rounded: other code is that of the level below.
+    pub fn is_for_rounded(self) -> bool {
+        match self {
+            Level::V4Dot => true,
+            Level::V3 | Level::V4 | Level::Neon | Level::Dot => false,
+            Level::Simd128 | Level::Sm80 | Level::Fibers => false,
         }
     }
 
@@ -128,6 +143,7 @@ mod probe {
                 probed!("avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "movbe", "popcnt")
             }
             Level::V4 => probed!("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+            Level::V4Dot => probed!("avx512vnni", "avx512bf16"),
             Level::Neon | Level::Dot | Level::Simd128 | Level::Sm80 => Vec::new(),
         }
     }
@@ -142,7 +158,7 @@ mod probe {
         match level {
             Level::Neon => vec![("asimd", is_aarch64_feature_detected!("neon"))],
             Level::Dot => vec![("asimddp", is_aarch64_feature_detected!("dotprod"))],
-            Level::V3 | Level::V4 | Level::Simd128 | Level::Sm80 | Level::Fibers => Vec::new(),
+            Level::V3 | Level::V4 | Level::V4Dot | Level::Simd128 | Level::Sm80 | Level::Fibers => Vec::new(),
         }
     }
 }

@@ -143,6 +143,11 @@ pub enum Intrinsic {
     DotBytes,
     /// `(sums, a, b)`, of 4 lanes of `i32` and 8 signed 16-bit integers each: two products are added to each lane.
     DotWords,
+    /// `(sums, a, b)`, of 16 lanes of `i32`, 64 bytes without a sign and 64 signed ones: four products of bytes are added to each lane.
+    DotUnsignedBytes,
+    /// `(sums, a, b)`, of 16 lanes of `f32` and 32 of `bf16` each: two products are added to each lane, rounded
+    /// by themselves or together; the least numbers are zeros.
+    DotBf16,
 }
 
 /// An instruction. `out` is the value that it defines.

@@ -161,6 +161,24 @@ fn products_of_signed_bytes_and_words_are_added_to_each_lane() {
         f.convert(Cast::SignExtend, lane, Scalar::I64)
     });
     assert_eq!(found, Ok(5 + 2 * 3 * 32768));
+    let found = word(&[], Ty::I64, &[], |f| {
+        let (ty, sums) = (Ty::V(64, Scalar::I8), f.int(Ty::V(16, Scalar::I32), 9));
+        let (most, minus) = (f.int(ty, -1), f.int(ty, -2));
+        let sums = f.intrinsic(Intrinsic::DotUnsignedBytes, &[sums, most, minus]);
+        let lane = f.extract(sums, 15);
+        f.convert(Cast::SignExtend, lane, Scalar::I64)
+    });
+    assert_eq!(found.map(|word| word as i64), Ok(9 - 4 * 2 * 255));
+    let found = float(&[], |f| {
+        let (ty, sums) = (Ty::V(32, Scalar::I16), f.float(Ty::V(16, Scalar::F32), 0.5));
+        // 1.5 and -2 in the upper halves of floats.
+        let (a, b) = (f.int(ty, 0x3fc0), f.int(ty, 0xc000 - 0x1_0000));
+        let halves = Ty::V(32, Scalar::Bf16);
+        let (a, b) = (f.bitcast(a, halves), f.bitcast(b, halves));
+        let sums = f.intrinsic(Intrinsic::DotBf16, &[sums, a, b]);
+        f.extract(sums, 3)
+    });
+    assert_eq!(found, 0.5 - 6.0);
 }
 
 #[test]

@@ -185,6 +185,14 @@ const CASES: &[Case] = &[
         let sums = f.zero(Ty::V(4, Scalar::I32));
         f.intrinsic(Intrinsic::DotWords, &[sums, sums, sums]);
     }),
+    (8, "products of bytes of other lanes", |f| {
+        let (sums, bytes) = (f.zero(Ty::V(4, Scalar::I32)), f.zero(Ty::V(16, Scalar::I8)));
+        f.intrinsic(Intrinsic::DotUnsignedBytes, &[sums, bytes, bytes]);
+    }),
+    (8, "products of what are no numbers of bfloat16", |f| {
+        let sums = f.zero(Ty::V(16, Scalar::F32));
+        f.intrinsic(Intrinsic::DotBf16, &[sums, sums, sums]);
+    }),
     (9, "loading from a number", |f| {
         let n = f.param(1);
         f.load(n, Ty::F32);

@@ -1,8 +1,12 @@
 //! One panel of weight rows times many rows of activations.
 
 use super::{
-    copy, pack,
+    copy,
+    layout::{Layout, layout},
+    micro::{Multiply, micro_kernel_of},
+    pack,
     product_rows::{GemmRows, ProductRows, Run, Strided},
+    rounded::{Packed, RowForm, pack_bytes, pack_pairs, tallest, tile_bytes},
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Ty, Val},
@@ -17,8 +21,21 @@ pub fn gemm_scratch_bytes(machine: &Machine, max_chunk: usize) -> usize {
 }
 
 /// Name of the function that [`gemm`] adds.
-pub fn gemm_name(encoding: Encoding, k: usize, rows: GemmRows) -> String {
-    format!("seqc_gemm_{}_{k}{}", encoding.name(), rows.suffix())
+pub fn gemm_name(encoding: Encoding, k: usize, layout: RowLayout) -> String {
+    let form = match layout.form {
+        RowForm::Floats => "",
+        RowForm::Bytes | RowForm::Pairs => "_rounded",
+    };
+    format!("seqc_gemm{form}_{}_{k}{}", encoding.name(), layout.rows.suffix())
+}
+
+/// How rows of activations lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowLayout {
+    /// Where they are.
+    pub rows: GemmRows,
+    /// What they are.
+    pub form: RowForm,
 }
 
 /// Adds the kernel for one store and `k`; returns its name.
@@ -28,17 +45,14 @@ pub fn gemm_name(encoding: Encoding, k: usize, rows: GemmRows) -> String {
 /// count floats; `k` is a multiple of the store's block.
 ///
 /// With [`GemmRows::Runs`] it takes `(…, scratch, runs, run_count, x_gap, y_gap)`, and the runs are all `count` rows.
-pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize, rows: GemmRows) -> String {
-    let name = gemm_name(encoding, k, rows);
+pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize, layout: RowLayout) -> String {
+    let name = gemm_name(encoding, k, layout);
     if module.has(&name) {
         return name;
     }
     let machine = &target.machine;
-    let (lanes, vectors) = (machine.lanes, machine.tiles.vectors);
-    let packer = pack(module, target, encoding, vectors);
-    let tiles: Vec<String> = (1..=machine.tallest_tile())
-        .map(|r| (target.micro_kernels.product_tile)(module, machine, r, vectors))
-        .collect();
+    let lanes = machine.lanes;
+    let Parts { packer, tiles } = parts(module, target, encoding, layout.form);
     copy::copy(module, lanes);
     let mut types = vec![
         Ty::GLOBAL,
@@ -50,20 +64,63 @@ pub fn gemm(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
         Ty::I64,
         Ty::SCRATCH,
     ];
-    types.extend(rows.params());
+    types.extend(layout.rows.params());
     let mut f = Func::new(&name, &types, None);
     let gemm = Gemm {
         width: machine.panel_rows(),
         block: machine.memory.panel_columns,
         encoding,
         k,
-        rows,
+        layout,
         tiles,
         packer,
     };
     gemm.body(&mut f);
     module.add(f);
     name
+}
+
+/// The functions of which the kernel is made.
+struct Parts {
+    packer: String,
+    /// By their number of rows, from one on.
+    tiles: Vec<String>,
+}
+
+/// Adds packing and register tiles for rows of a form.
+fn parts(module: &mut Module, target: &TargetInfo, encoding: Encoding, form: RowForm) -> Parts {
+    let machine = &target.machine;
+    let (vectors, heights) = (machine.tiles.vectors, 1..=machine.tallest_tile());
+    let micro_kernels = &target.micro_kernels;
+    match (
+        form,
+        layout(encoding),
+        micro_kernels.byte_products,
+        micro_kernels.dot_pairs,
+    ) {
+        (RowForm::Bytes, Layout::Blocks(blocks), Some(products), _) => {
+            let packed = Packed::new(machine.lanes, blocks);
+            let tile = |rows| tile_bytes(module, products, packed, [rows, vectors]);
+            Parts {
+                tiles: (1..=tallest(target)).map(tile).collect(),
+                packer: pack_bytes(module, target, encoding, vectors),
+            }
+        }
+        (RowForm::Pairs, _, _, Some(dot)) => {
+            let tile = |rows| micro_kernel_of(module, machine, Multiply::Pairs(dot), [rows, vectors]);
+            Parts {
+                tiles: heights.map(tile).collect(),
+                packer: pack_pairs(module, target, vectors),
+            }
+        }
+        _ => {
+            let tile = |rows| (micro_kernels.product_tile)(module, machine, rows, vectors);
+            Parts {
+                tiles: heights.map(tile).collect(),
+                packer: pack(module, target, encoding, vectors),
+            }
+        }
+    }
 }
 
 struct Gemm {
@@ -73,7 +130,7 @@ struct Gemm {
     block: usize,
     encoding: Encoding,
     k: usize,
-    rows: GemmRows,
+    layout: RowLayout,
     tiles: Vec<String>,
     packer: String,
 }
@@ -99,7 +156,7 @@ impl Gemm {
         let tile = f.gep(scratch, block, Scalar::F32);
         let zero = f.i64(0);
         let (x, count) = ([f.param(2), f.param(3)], f.param(6));
-        let own = ProductRows::new(f, self.rows, [x, [y, ldy]], count, 8);
+        let own = ProductRows::new(f, self.layout.rows, [x, [y, ldy]], count, 8);
         // A panel that is not full is computed in scratch and copied.
         let place = f.if_else(full, |_| vec![y, ldy, own.y.gap], |_| vec![tile, width, zero]);
         let y = Strided {
@@ -176,7 +233,9 @@ impl Gemm {
     fn tile(&self, f: &mut Func, run: Run, columns: Columns, t: Val, rows: usize) {
         let scratch = f.param(7);
         let at = f.mul(t, run.ldx);
-        let at = f.add(at, columns.start);
+        let per_float = f.i64(self.layout.form.columns());
+        let start = f.udiv(columns.start, per_float);
+        let at = f.add(at, start);
         let a = f.gep(run.x, at, Scalar::F32);
         let at = f.mul(t, run.ldy);
         let c = f.gep(run.y, at, Scalar::F32);

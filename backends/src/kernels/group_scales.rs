@@ -114,6 +114,21 @@ impl GroupScales {
         }
     }
 
+    /// The scales of a group of all rows, as many as there are lanes, and what is added to their numbers.
+    pub(super) fn of_rows(&self, f: &mut Func, group: Val) -> [Option<Val>; 2] {
+        let rows = |f: &mut Func, values: Val| {
+            let mut all = f.zero(Ty::V(self.lanes, Scalar::F32));
+            for r in 0..self.lanes {
+                let p = byte(f, values, (4 * r * self.layout.count()).into());
+                let p = f.gep(p, group, Scalar::F32);
+                let value = f.load(p, Ty::F32);
+                all = f.insert(value, all, r.into());
+            }
+            all
+        };
+        [Some(rows(f, self.scales)), self.minima.map(|minima| rows(f, minima))]
+    }
+
     fn of_group(&self, f: &mut Func, values: Val, r: u32, group: Val) -> Val {
         let p = byte(f, values, (4 * r * self.layout.count()).into());
         let p = f.gep(p, group, Scalar::F32);

@@ -53,6 +53,13 @@ impl Integers {
         }
     }
 
+    /// The integers of a strip of row `r`, from `column` of the block on: a signed byte each.
+    pub(super) fn strip(&self, f: &mut Func, r: u32, column: Val) -> Val {
+        let p = byte(f, self.bytes, (r * self.layout.size).into());
+        let p = f.gep(p, column, Scalar::I8);
+        f.load(p, Ty::V(STRIP, Scalar::I8))
+    }
+
     /// A vector of the integers of row `r`, from `column` of the block on, as floats.
     pub(super) fn vector(&self, f: &mut Func, r: u32, column: Val) -> Val {
         let p = byte(f, self.bytes, (r * self.layout.size).into());

@@ -143,6 +143,7 @@ impl<'c, 'a> ExprLowering<'c, 'a> {
             Op::Concat { .. } => unreachable!("a concatenation is stored part by part"),
             Op::LongConv => unreachable!("a long convolution is a kernel of its own"),
             Op::Reverse => unreachable!("a stream from its end is a kernel of its own"),
+            Op::RoundRow(_) => unreachable!("rounded rows are a kernel of their own"),
             Op::Attend(_) => unreachable!("attention is a kernel of its own"),
         }
     }

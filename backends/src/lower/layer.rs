@@ -4,7 +4,7 @@ use super::{
     args::Args,
     attend, chunked,
     cx::{Cx, Layer, Scope},
-    long_conv, nest, products, run,
+    long_conv, nest, products, round, run,
     slots::{self, Source},
     tokens::Tokens,
 };
@@ -44,6 +44,7 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     }
     kernels::copy(module, layer.lanes());
     products::prepare(layer, module);
+    round::prepare(layer, module);
     attend::prepare(layer, module);
     long_conv::prepare(layer, module);
     chunked::prepare(layer, module);

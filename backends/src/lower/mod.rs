@@ -22,6 +22,7 @@ mod products;
 mod program;
 mod read;
 mod reduce;
+mod round;
 mod run;
 mod scan;
 mod slots;

@@ -3,7 +3,7 @@
 use super::{cx::Cx, nest};
 use crate::{
     kernel::{Func, Val},
-    kernels::{self, GemmRows},
+    kernels::{self, GemmRows, RowLayout},
     schedule::{Matrix, Product, Summation},
 };
 use seqc_passes::plan::Matmul;
@@ -26,7 +26,15 @@ pub(super) struct Rows {
     pub(super) runs: Vec<Val>,
 }
 
-/// The layout of the rows of a product.
+/// What many rows of a product are, and where.
+pub(super) fn row_layout(product: &Product) -> RowLayout {
+    RowLayout {
+        rows: gemm_rows(product),
+        form: product.form,
+    }
+}
+
+/// Where the rows of a product are.
 pub(super) fn gemm_rows(product: &Product) -> GemmRows {
     match product.gaps {
         true => GemmRows::Runs,
@@ -54,7 +62,6 @@ pub(super) fn vector_kernel(product: &Product) -> String {
 /// stored.
 pub(super) fn times_rows(cx: &Cx<'_>, f: &mut Func, product: &Product, of: Rows) {
     let ([x, ldx], [y, ldy]) = (of.vectors, of.results);
-    let layout = gemm_rows(product);
     let packed = |f: &mut Func| {
         let scratch = cx.thread_scratch(f);
         let args = [
@@ -62,7 +69,7 @@ pub(super) fn times_rows(cx: &Cx<'_>, f: &mut Func, product: &Product, of: Rows)
             &of.runs[..],
         ]
         .concat();
-        let name = kernels::gemm_name(product.encoding, product.columns, layout);
+        let name = kernels::gemm_name(product.encoding, product.columns, row_layout(product));
         f.call(&name, &args, None);
         Vec::new()
     };
@@ -73,7 +80,11 @@ pub(super) fn times_rows(cx: &Cx<'_>, f: &mut Func, product: &Product, of: Rows)
             &of.runs[..],
         ]
         .concat();
-        f.call(&kernels::skinny_gemm_name(product.encoding, layout), &args, None);
+        f.call(
+            &kernels::skinny_gemm_name(product.encoding, gemm_rows(product)),
+            &args,
+            None,
+        );
         Vec::new()
     };
     match product.summation {

@@ -4,7 +4,8 @@
 use super::{
     address::{load_word, table_entry},
     cx::{Cx, Layer, RowAt},
-    product::{Rows, epilogue, gemm_rows, matrix, times_rows, vector_kernel},
+    product::{Rows, epilogue, gemm_rows, matrix, row_layout, times_rows, vector_kernel},
+    round,
     stacked::Stacked,
     tokens::Tokens,
 };
@@ -48,7 +49,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
                 &layer.target,
                 product.encoding,
                 product.columns,
-                gemm_rows(product),
+                row_layout(product),
             );
         }
     }
@@ -68,11 +69,12 @@ fn operands(cx: &Cx<'_>, f: &mut Func, v: Value) -> Operands {
 /// Writes the products of one kernel.
 pub(super) fn products(cx: &Cx<'_>, f: &mut Func, list: &[Matmul], tokens: Tokens) {
     cx.in_parts(f, list, &tokens.numbers(), &mut |cx, f, list, numbers| {
+        let mut rounded = None;
         for matmul in list {
             let grouping = cx.layer.schedule.grouping(cx.plan(), matmul);
             let stacked = grouping.map(|grouping| Stacked { matmul, grouping });
             match (Tokens::of(numbers), stacked) {
-                (Tokens::One(t), None) => one_token(cx, f, matmul, t),
+                (Tokens::One(t), None) => one_token(cx, f, matmul, t, &mut rounded),
                 (Tokens::One(t), Some(stacked)) => stacked.one_token(cx, f, t),
                 (Tokens::All, None) => chunk(cx, f, matmul),
                 (Tokens::All, Some(stacked)) => stacked.chunk(cx, f),
@@ -81,8 +83,8 @@ pub(super) fn products(cx: &Cx<'_>, f: &mut Func, list: &[Matmul], tokens: Token
     });
 }
 
-/// Rows of the matrices are split between the threads.
-fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
+/// Rows of the matrices are split between the threads. `rounded` is the row that this thread has rounded last.
+fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val, rounded: &mut Option<Value>) {
     let rows = cx.graph().ty(matmul.products[0]).len();
     let size = f.i64(rows as i64);
     let line = cx.layer.machine().line_entries() as i64;
@@ -94,7 +96,7 @@ fn one_token(cx: &Cx<'_>, f: &mut Func, matmul: &Matmul, t: Val) {
         let row_bytes = f.i64(product.row_bytes());
         let skip = f.mul(lo, row_bytes);
         let start = f.gep(matrix, skip, Scalar::I8);
-        let x = cx.rows_of(f, cx.graph().operands(*v)[1]).at(f, t);
+        let x = round::vector(cx, f, cx.graph().operands(*v)[1], t, rounded);
         let k = f.i64(product.columns as i64);
         let y = cx.row(f, cx.plan().stored[v], t);
         let y = f.gep(y, lo, Scalar::F32);

@@ -4,7 +4,7 @@ use super::{
     attend,
     chunked::{self, ByTokens},
     cx::Cx,
-    governed, long_conv, nest, products, scan,
+    governed, long_conv, nest, products, round, scan,
     tokens::{Tokens, on_first_thread},
 };
 use crate::{
@@ -24,6 +24,10 @@ pub(super) fn kernels(cx: &Cx<'_>, f: &mut Func, kernels: &[Kernel], tokens: Tok
     cx.in_parts(f, &numbered, &tokens.numbers(), &mut |cx, f, part, numbers| {
         for (n, kernel) in part {
             let tokens = Tokens::of(numbers);
+            if matches!((kernel, tokens), (Kernel::RoundRow(v), Tokens::One(_)) if round::by_products(cx, *v)) {
+                after(cx, f, *n);
+                continue;
+            }
             match along(kernel) {
                 Along::Rows => one_kernel(cx, f, kernel, tokens),
                 Along::Sequence { meets } => cx.for_segments(f, meets, |cx, f| one_kernel(cx, f, kernel, tokens)),
@@ -46,7 +50,7 @@ enum Along {
 fn along(kernel: &Kernel) -> Along {
     match kernel {
         // Attention finds its segments itself.
-        Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Attend(_) => Along::Rows,
+        Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Attend(_) | Kernel::RoundRow(_) => Along::Rows,
         Kernel::Scan(_) | Kernel::Heads { .. } | Kernel::LongConv(_) => Along::Sequence { meets: false },
         Kernel::Reverse(_) => Along::Sequence { meets: false },
         Kernel::Loop(_) | Kernel::Commit(_) => Along::Sequence { meets: true },
@@ -73,6 +77,7 @@ fn one_kernel(cx: &Cx<'_>, f: &mut Func, kernel: &Kernel, tokens: Tokens) {
         Kernel::Attend(v) => attend::attend(cx, f, *v, tokens),
         Kernel::LongConv(v) => long_conv::convolve(cx, f, *v, tokens),
         Kernel::Reverse(v) => reverse(cx, f, *v),
+        Kernel::RoundRow(v) => round::rows(cx, f, *v, tokens),
         Kernel::Heads {
             heads,
             nests,

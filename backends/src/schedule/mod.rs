@@ -9,7 +9,7 @@ mod product;
 mod stacked;
 
 pub(crate) use map::{Threads, loops, waves};
-pub(crate) use product::{Matrix, Product, Summation};
+pub(crate) use product::{Matrix, Product, RoundedRow, Summation};
 pub(crate) use stacked::Grouping;
 
 use crate::kernels::{self, Attend, LongConv};
@@ -40,12 +40,16 @@ impl Schedule {
         let attend = |kernel: &&Kernel| match kernel {
             Kernel::Attend(v) => Some((*v, attention(name, graph, plan, *v))),
             Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Scan(_) | Kernel::LongConv(_) => None,
-            Kernel::Reverse(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => None,
+            Kernel::Reverse(_) | Kernel::RoundRow(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => {
+                None
+            }
         };
         let convolve = |kernel: &&Kernel| match kernel {
             Kernel::LongConv(v) => Some((*v, filter(name, graph, plan, *v))),
             Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Scan(_) | Kernel::Attend(_) => None,
-            Kernel::Reverse(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => None,
+            Kernel::Reverse(_) | Kernel::RoundRow(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => {
+                None
+            }
         };
         let mut schedule = Schedule {
             products: product::products(graph, plan, encodings),
@@ -67,6 +71,11 @@ impl Schedule {
         of(&self.filters, v)
     }
 
+    /// How a rounded row is made for its products.
+    pub(crate) fn rounded_row(&self, graph: &Graph, row: Value) -> RoundedRow {
+        product::rounded_row(graph, &self.products, row)
+    }
+
     fn scratch(&self, plan: &Plan) -> usize {
         let attentions = self.attentions.iter().map(|(_, kernel)| kernel.scratch_bytes());
         let filters = self.filters.iter().map(|(_, kernel)| kernel.scratch_bytes());
@@ -81,7 +90,11 @@ impl Schedule {
     fn product_scratch_bytes(&self, plan: &Plan, matmul: &Matmul) -> usize {
         let Settings { machine, max_chunk, .. } = &plan.settings;
         match self.grouping(plan, matmul) {
-            None => kernels::gemm_scratch_bytes(machine, *max_chunk),
+            None => {
+                // A single token's rounded vector.
+                let columns = matmul.products.iter().map(|v| self.products[v].columns).max();
+                kernels::gemm_scratch_bytes(machine, *max_chunk).max(4 * columns.unwrap_or(0))
+            }
             Some(grouping) => grouping.bytes,
         }
     }

@@ -1,5 +1,6 @@
 //! Products with matrices: where the matrix is, and in which order a single token adds up.
 
+use crate::{kernels::RowForm, targets::TargetInfo};
 use seqc_formats::Encoding;
 use seqc_ir::{Graph, Normaliser, Op, Value};
 use seqc_passes::plan::{Kernel, Plan, Stack, flat, row_of};
@@ -22,6 +23,8 @@ pub(crate) struct Product {
     pub(crate) summation: Summation,
     /// Rows of its vector, or of its result, lie behind rows of earlier tokens: there are gaps between those of two sequences.
     pub(crate) gaps: bool,
+    /// What rows of many tokens are made of; those of few are floats.
+    pub(crate) form: RowForm,
 }
 
 impl Product {
@@ -54,10 +57,13 @@ pub(crate) enum Summation {
 /// The products of a plan.
 pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> HashMap<Value, Product> {
     let selecting = selecting(graph);
+    let target = TargetInfo::of(&plan.settings.machine);
     let all = flat(&plan.kernels).into_iter().flat_map(|kernel| match kernel {
         Kernel::Matmuls(list) => list.iter().flat_map(|m| m.products.clone()).collect(),
         Kernel::Map(_) | Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) => Vec::new(),
-        Kernel::Reverse(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => Vec::new(),
+        Kernel::Reverse(_) | Kernel::RoundRow(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => {
+            Vec::new()
+        }
     });
     let product = |v: Value| {
         let operands = graph.operands(v);
@@ -69,7 +75,14 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
             true => Summation::OfChunk,
             false => Summation::Free,
         };
+        let rounding = match graph.op(vector) {
+            Op::RoundRow(rounding) => Some(*rounding),
+            _ => None,
+        };
+        // Tokens that chose one matrix are brought together, of which there may be few; and what decides between keys is added up in one order.
+        let rounding = rounding.filter(|_| stack.is_none() && summation == Summation::Free);
         let product = Product {
+            form: rounding.map_or(RowForm::Floats, |rounding| RowForm::of(&target, rounding, encoding)),
             matrix,
             encoding,
             stack,
@@ -81,7 +94,41 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
         };
         (v, product)
     };
-    all.map(product).collect()
+    let mut found: HashMap<Value, Product> = all.map(product).collect();
+    // Products that read the same rows read them in the same form.
+    let rounded: Vec<Value> = graph.live_order();
+    for row in rounded.into_iter().filter(|v| matches!(graph.op(*v), Op::RoundRow(_))) {
+        let users = graph.users(row);
+        let mut forms = users.iter().filter_map(|v| found.get(v)).map(|product| product.form);
+        let first = forms.next();
+        if forms.any(|form| Some(form) != first) {
+            for user in users {
+                if let Some(product) = found.get_mut(&user) {
+                    product.form = RowForm::Floats;
+                }
+            }
+        }
+    }
+    found
+}
+
+/// How a rounded row is made for its products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RoundedRow {
+    /// Its form, of many tokens.
+    pub(crate) form: RowForm,
+    /// Products of a single token round their vector themselves, so that threads need not wait for each other.
+    pub(crate) by_products: bool,
+}
+
+/// How a rounded row is made.
+pub(super) fn rounded_row(graph: &Graph, products: &HashMap<Value, Product>, row: Value) -> RoundedRow {
+    let users = graph.users(row);
+    let found = || users.iter().filter_map(|v| products.get(v));
+    RoundedRow {
+        form: found().next().map_or(RowForm::Floats, |product| product.form),
+        by_products: found().all(|product| product.stack.is_none()),
+    }
 }
 
 /// True where the rows that `v` is read from have rows of earlier tokens in front of them.

@@ -4,7 +4,7 @@
 //! first-level and 1 MiB of second-level cache.
 
 use super::{
-    MicroKernels, PORTABLE,
+    ByteProducts, MicroKernels, PORTABLE,
     info::{FamilyInfo, Format, Instructions, Processors, TargetInfo},
 };
 use crate::kernel::{Func, Intrinsic, Val};
@@ -43,6 +43,10 @@ pub(super) const DOT: TargetInfo = TargetInfo {
     },
     micro_kernels: MicroKernels {
         dot_bytes: Some(dot_bytes),
+        byte_products: Some(ByteProducts {
+            dot: dot_bytes,
+            bias: 0,
+        }),
         ..PORTABLE.micro_kernels
     },
     instructions: Instructions {

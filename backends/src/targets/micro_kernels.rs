@@ -33,6 +33,18 @@ pub type DotBytes = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
 /// `fn(f, sums, a, b)`, of 4 lanes of 32 bits and 8 signed 16-bit integers each: adds two products to each lane.
 pub type DotWords = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
 
+/// Products of weights of a byte with activations of a signed byte, a vector of weights at once.
+#[derive(Clone, Copy)]
+pub struct ByteProducts {
+    /// `fn(f, sums, weights, x)`: adds four products to each lane of 32 bits; vectors of bytes are those of whole registers.
+    pub dot: fn(f: &mut Func, sums: Val, weights: Val, x: Val) -> Val,
+    /// What is added to integers of weights to make them what the instruction takes: 128 where it takes bytes without a sign.
+    pub bias: i64,
+}
+
+/// `fn(f, sums, a, b)`: adds two products of bfloat16 to each lane of f32; vectors are those of whole registers.
+pub type DotPairs = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
+
 /// The innermost parts of kernels, each written by a function. A target has its own where its processor has instructions for
 /// it, and the portable one otherwise; kernels call the table and do not ask which target it is of.
 #[derive(Clone, Copy)]
@@ -48,6 +60,10 @@ pub struct MicroKernels {
     pub dot_bytes: Option<DotBytes>,
     /// The same of 16-bit integers, for processors that do so with no bytes.
     pub dot_words: Option<DotWords>,
+    /// How rounded activations of a byte are multiplied, if the processor has products of bytes for that.
+    pub byte_products: Option<ByteProducts>,
+    /// How activations rounded to bfloat16 are multiplied with weights of that, if the processor has products for that.
+    pub dot_pairs: Option<DotPairs>,
     /// Adds the product of some rows of activations with a packed panel of so many vectors; returns its name. What it computes
     /// stands at [`crate::kernels::micro_kernel`].
     pub product_tile: fn(module: &mut Module, machine: &Machine, rows: u32, panel: u32) -> String,

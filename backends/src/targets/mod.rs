@@ -9,7 +9,7 @@ mod wasm;
 mod x86_64;
 
 pub use info::{FamilyInfo, Format, Instructions, Processors, TargetInfo};
-pub use micro_kernels::{DotBytes, DotWords, MicroKernels, Scaling};
+pub use micro_kernels::{ByteProducts, DotBytes, DotPairs, DotWords, MicroKernels, Scaling};
 pub use portable::PORTABLE;
 
 use seqc_abi::{Family, Level};
@@ -17,10 +17,11 @@ use seqc_passes::machine::Machine;
 
 impl TargetInfo {
     /// All targets.
-    pub const ALL: [TargetInfo; 8] = [
+    pub const ALL: [TargetInfo; 9] = [
         PORTABLE,
         x86_64::V3,
         x86_64::V4,
+        x86_64::V4_DOT,
         aarch64::NEON,
         aarch64::DOT,
         wasm::SIMD128,
@@ -44,6 +45,7 @@ pub fn target(level: Level) -> &'static TargetInfo {
     match level {
         Level::V3 => &x86_64::V3,
         Level::V4 => &x86_64::V4,
+        Level::V4Dot => &x86_64::V4_DOT,
         Level::Neon => &aarch64::NEON,
         Level::Dot => &aarch64::DOT,
         Level::Simd128 => &wasm::SIMD128,

@@ -26,6 +26,8 @@ pub const PORTABLE: TargetInfo = TargetInfo {
         exp2,
         dot_bytes: None,
         dot_words: None,
+        byte_products: None,
+        dot_pairs: None,
         product_tile: micro_kernel,
     },
     print: mlir::print,

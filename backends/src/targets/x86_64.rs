@@ -3,7 +3,7 @@
 mod avx512;
 
 use super::{
-    MicroKernels, PORTABLE,
+    ByteProducts, MicroKernels, PORTABLE,
     info::{FamilyInfo, Format, Instructions, Processors, TargetInfo},
 };
 use seqc_abi::Level;
@@ -54,7 +54,28 @@ pub(super) const V4: TargetInfo = TargetInfo {
     ..PORTABLE
 };
 
-/// What both have in common.
+/// AVX-512 with VNNI and BF16.
+pub(super) const V4_DOT: TargetInfo = TargetInfo {
+    machine: Machine {
+        name: "x86-64-v4+vnni+bf16",
+        ..V4.machine
+    },
+    micro_kernels: MicroKernels {
+        byte_products: Some(ByteProducts {
+            dot: avx512::dot_bytes,
+            bias: 128,
+        }),
+        dot_pairs: Some(avx512::dot_pairs),
+        ..V4.micro_kernels
+    },
+    instructions: Instructions {
+        processor: "x86-64-v4",
+        features: "+avx512vnni,+avx512bf16",
+    },
+    ..V4
+};
+
+/// What all have in common.
 pub(super) const FAMILY: FamilyInfo = FamilyInfo {
     triple: "x86_64-unknown-linux-musl",
     format: Format::Elf,
@@ -82,17 +103,11 @@ pub(super) const FAMILY: FamilyInfo = FamilyInfo {
             names: &[
                 "skylake-avx512",
                 "cascadelake",
-                "cooperlake",
                 "cannonlake",
                 "icelake-client",
                 "icelake-server",
                 "tigerlake",
                 "rocketlake",
-                "sapphirerapids",
-                "emeraldrapids",
-                "graniterapids",
-                "znver4",
-                "znver5",
             ],
         },
     ],

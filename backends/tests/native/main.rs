@@ -16,5 +16,6 @@ mod matvec;
 mod parts;
 mod plain;
 mod policies;
+mod rounded;
 mod sequences;
 mod support;

@@ -22,6 +22,11 @@ const GEMM: [Ty; 8] = [
     Ty::SCRATCH,
 ];
 
+const FLOATS: kernels::RowLayout = kernels::RowLayout {
+    rows: kernels::GemmRows::Together,
+    form: kernels::RowForm::Floats,
+};
+
 type Gemv = extern "C" fn(*const u8, i64, i64, *const f32, i64, *mut f32);
 type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
 
@@ -33,7 +38,7 @@ fn load(target: &Target) -> Loaded {
         let name = kernels::gemv_in_order(&mut module, target.info(), encoding);
         export(&mut module, &name, &GEMV);
         for k in sizes(encoding) {
-            let name = kernels::gemm(&mut module, target.info(), encoding, *k, kernels::GemmRows::Together);
+            let name = kernels::gemm(&mut module, target.info(), encoding, *k, FLOATS);
             export(&mut module, &name, &GEMM);
         }
     }
@@ -82,12 +87,7 @@ fn a_token_gets_what_a_chunk_gives_it() {
             let mut random = Random::new(12);
             for &k in sizes(encoding) {
                 // SAFETY: the type is that of the kernel's documentation.
-                let chunk: Gemm = unsafe {
-                    loaded.function(&format!(
-                        "t_{}",
-                        kernels::gemm_name(encoding, k, kernels::GemmRows::Together)
-                    ))
-                };
+                let chunk: Gemm = unsafe { loaded.function(&format!("t_{}", kernels::gemm_name(encoding, k, FLOATS))) };
                 for rows in [1, 3, 8, 13, 16] {
                     let matrix = Matrix::random(encoding, rows, k, &mut random);
                     let x = random.floats(3 * k);

@@ -32,7 +32,7 @@ pub(crate) struct BuildArgs {
     /// prefixes can be linked into one program. The name of a crate or wheel. Default: `seqc` for libraries, the model's file for packages
     #[arg(long, value_name = "NAME")]
     prefix: Option<String>,
-    /// Processors to generate code for: `x86-64` (code for level 3 and for level 4, selected at startup), `aarch64-linux`, `wasm`,
+    /// Processors to generate code for: `x86-64` (code for all levels, selected at startup), `aarch64-linux`, `wasm`,
     /// `cuda`, `x86-64-v3`, `x86-64-v4`, `armv8-a`, `native`, an LLVM name of a processor, or several of one kind separated by commas.
     /// Default: `wasm` for `--emit web`, `cuda` for `--emit ptx`, all levels of this machine's kind for programs and libraries, this machine for other outputs
     #[arg(long, value_name = "NAME")]

@@ -225,8 +225,7 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
         Err(status) => return status,
     };
     let canonical = backend::canonical(&built.model);
-    let levels = Family::HERE.levels();
-    let planned: Vec<_> = levels
+    let planned: Vec<_> = backend::levels(&canonical, Family::HERE)
         .map(|level| backend::plan(&canonical, built.meta.max_context, level))
         .collect();
     let mut out = String::new();

@@ -8,6 +8,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use seqc_checkpoint::output;
+use seqc_ir::Activations;
 use std::{
     cell::RefCell,
     collections::BTreeSet,
@@ -66,6 +67,15 @@ pub(crate) struct ModelArgs {
     /// Use another checkpoint than the model's
     #[arg(long, value_name = "PATH")]
     weights: Option<PathBuf>,
+    /// Round what products with stored weights read: `bf16` with weights of bf16, `int8` with weights in blocks, `auto` with both. The
+    /// model's `activations`, which are `f32` unless it says otherwise
+    #[arg(long, value_name = "TYPE", value_parser = activations)]
+    activations: Option<Activations>,
+}
+
+fn activations(name: &str) -> Result<Activations, String> {
+    let known = || Activations::ALL.map(Activations::name).join(", ");
+    Activations::named(name).ok_or_else(|| format!("the types are {}", known()))
 }
 
 /// State shared by all commands: the sources read so far, and the options for messages.
@@ -233,6 +243,9 @@ impl Session {
                 return Err(self.fail("bad-set", format!("--set {item}: the form is path.to.key=value")));
             };
             set.push((key.to_owned(), value.to_owned()));
+        }
+        if let Some(activations) = args.activations {
+            set.push(("activations".to_owned(), activations.name().to_owned()));
         }
         if let Some(path) = args.weights.as_ref().filter(|path| !path.exists()) {
             let message = format!("{}: no such file", path.display());

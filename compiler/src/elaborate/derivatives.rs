@@ -52,7 +52,7 @@ impl Cx<'_> {
             Op::Reverse => Err("reverse"),
             Op::Attend(_) => Err("attend"),
             // Passes make these later on.
-            Op::MatVec | Op::IndexedMatVec => Err("@"),
+            Op::MatVec | Op::IndexedMatVec | Op::RoundRow(_) => Err("@"),
             Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_) => Err("a leaf"),
         }
     }

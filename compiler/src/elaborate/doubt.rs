@@ -82,7 +82,7 @@ impl Cx<'_> {
             Op::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Mod) => 0,
             Op::Unary(_) | Op::Binary(_) | Op::Concat { .. } | Op::Gather | Op::Reduce { .. } => return Made::Real,
             Op::MatVec | Op::IndexedMatVec | Op::Delay { .. } | Op::Window { .. } => return Made::Real,
-            Op::LongConv | Op::Reverse | Op::Attend(_) => return Made::Real,
+            Op::LongConv | Op::Reverse | Op::RoundRow(_) | Op::Attend(_) => return Made::Real,
             Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position | Op::Prev(_) => {
                 return Made::Real;
             }

@@ -52,7 +52,7 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
         // Recurrences are described as a whole, not by their nodes.
         Op::Prev(_) | Op::Param(_) | Op::Input(_) | Op::Const(_) | Op::Iota { .. } | Op::Position => {}
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::View(_) | Op::Reshape => {}
-        Op::Concat { .. } | Op::Gather | Op::MatVec | Op::IndexedMatVec => {}
+        Op::Concat { .. } | Op::Gather | Op::MatVec | Op::IndexedMatVec | Op::RoundRow(_) => {}
         Op::Reduce { .. } => describe_chosen(out, graph, v),
     }
 }

@@ -1,5 +1,6 @@
 //! From a model file to a model: names resolved, sizes known, layers elaborated, parameters located.
 
+mod activations;
 pub mod bounds;
 mod build;
 mod cache;
@@ -169,7 +170,10 @@ pub fn read_text(
     if !outcome.problems.is_empty() {
         return Err(outcome.problems);
     }
-    let (model, settings, mut remarks) = (outcome.model, outcome.settings, outcome.warnings);
+    let (mut model, settings, mut remarks) = (outcome.model, outcome.settings, outcome.warnings);
+    let rounded = file.activations.as_ref();
+    model.activations = activations::read(&names, rounded).map_err(|d| vec![d])?;
+    remarks.extend(activations::without_effect(&model, &names, rounded));
     cache::fill_in(&mut caches, &outcome.policies);
     remarks.extend(unused::warnings(id, &file, &library, &instances));
     remarks.extend(cache::unused_type(&model, &names, &file.caches));

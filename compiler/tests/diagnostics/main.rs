@@ -297,11 +297,18 @@ fn of_files() -> Vec<String> {
     let built = model::read(&dir.join("cached.yaml"), &mut sources, &ReadOptions::default());
     let warnings = built.map(|built| doubts_of(&built)).unwrap_or_default();
     insta::assert_snapshot!("no-cache", shown(&warnings, &sources, &dir));
+    let rounded = MODEL.replace("weights:", "activations: int8\nweights:");
+    write(&dir.join("rounded.yaml"), rounded.as_bytes());
+    let built = model::read(&dir.join("rounded.yaml"), &mut sources, &ReadOptions::default());
+    let warnings = built.map(|built| doubts_of(&built)).unwrap_or_default();
+    insta::assert_snapshot!("no-rounding", shown(&warnings, &sources, &dir));
     let Err(wrong) = model::read(&dir.join("layer.seq"), &mut sources, &ReadOptions::default()) else {
         panic!("a layer file is no model");
     };
     insta::assert_snapshot!("layer-file", shown(&wrong, &sources, &dir));
-    ["no-weights", "no-cache", "layer-file"].map(str::to_owned).to_vec()
+    ["no-weights", "no-cache", "no-rounding", "layer-file"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 fn of_doubts() -> Vec<String> {

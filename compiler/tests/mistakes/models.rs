@@ -132,6 +132,7 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
         "{random: 1}",
         "{random: 1, file: model.safetensors}",
     ),
+    ("activations-unknown", "{random: 1}", "{random: 1}\nactivations: int4"),
     ("weights-type-unknown", "{random: 1}", "{random: 1, type: int3}"),
     ("weights-word", "{random: 1}", "model.safetensors"),
     ("use-not-there", "weights:", "use: [mixer.seq]\nweights:"),

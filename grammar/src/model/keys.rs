@@ -8,6 +8,7 @@ pub const MODEL_KEYS: &[&str] = &[
     "inputs",
     "use",
     "weights",
+    "activations",
     "cache",
     "tokenizer",
     "end",

@@ -63,6 +63,7 @@ fn empty(span: Span) -> ModelFile {
         inputs: Vec::new(),
         uses: Vec::new(),
         weights: None,
+        activations: None,
         caches: Vec::new(),
         tokenizer: None,
         end: None,
@@ -92,6 +93,7 @@ impl Reader<'_> {
             }
             "use" => model.uses = self.texts(node, "a list of layer files", "a layer file"),
             "weights" => model.weights = Some(self.weights(node)),
+            "activations" => model.activations = self.text(node, "a type of activations"),
             "cache" => model.caches = self.caches(node),
             "tokenizer" => model.tokenizer = self.text(node, "a file"),
             "end" => model.end = Some(self.value(node)),

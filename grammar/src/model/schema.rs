@@ -54,6 +54,10 @@ fn model_key(key: &str) -> Value {
             json!({"anyOf": [text, {"type": "array", "items": {"type": "string"}}]}),
         ),
         "weights" => described("where the weights are", weights()),
+        "activations" => described(
+            "what is rounded before products with stored weights; f32: nothing",
+            text,
+        ),
         "cache" => described("how attention keeps keys and values", cache()),
         "tokenizer" => described("a tokenizer.json or a GGUF file", text),
         "end" => described("ids of tokens that end a text, one or a list", reference("value")),

@@ -30,6 +30,8 @@ pub struct ModelFile {
     pub uses: Vec<Spanned<String>>,
     /// Where its weights are.
     pub weights: Option<Weights>,
+    /// What is rounded before products with stored weights.
+    pub activations: Option<Spanned<String>>,
     /// How it keeps what it has read.
     pub caches: Vec<Cache>,
     /// Where its tokenizer is.

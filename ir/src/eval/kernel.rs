@@ -38,6 +38,10 @@ impl Kernel {
             Kernel::IndexedProduct { matrices, columns } => indexed_product(operands, *matrices, *columns),
             Kernel::Reduce { op, inner } => reduce(*op, &operands[0], *inner, item.len()),
             Kernel::Contract(contract) => contract.run(operands),
+            Kernel::RoundRow { rounding, columns } => {
+                let rows = operands[0].chunks((*columns).max(1));
+                rows.flat_map(|row| rounding.apply(row)).collect()
+            }
             Kernel::Share
             | Kernel::Param(_)
             | Kernel::Input(_)

@@ -7,7 +7,9 @@ use super::{
     data::Data,
     tensor::{EvalError, Shape, Tensor},
 };
-use crate::{AttendSpec, BinaryOp, Elem, Graph, IndexExpr, Op, ReduceOp, Stage, UnaryOp, Value, joined_views};
+use crate::{
+    AttendSpec, BinaryOp, Elem, Graph, IndexExpr, Op, ReduceOp, Rounding, Stage, UnaryOp, Value, joined_views,
+};
 
 /// The plan of one graph; shared by all layer instances of it.
 #[derive(Debug)]
@@ -135,6 +137,11 @@ pub(super) enum Kernel {
         taps: usize,
     },
     Reverse,
+    /// Rows of so many columns.
+    RoundRow {
+        rounding: Rounding,
+        columns: usize,
+    },
     Attend {
         cache: usize,
         attend: Attend,
@@ -329,6 +336,10 @@ impl Planner<'_> {
                 }
             }
             Op::Reverse => Kernel::Reverse,
+            Op::RoundRow(rounding) => Kernel::RoundRow {
+                rounding: *rounding,
+                columns: sizes(0).last().copied().unwrap_or(1),
+            },
             Op::Attend(spec) => self.attend(spec, operands),
         }
     }

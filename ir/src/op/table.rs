@@ -27,7 +27,7 @@ pub enum OpClass {
     Product,
     /// The operand's values at earlier tokens.
     Lag,
-    /// A function of the operands' values at all tokens so far.
+    /// Of whole rows of the operands, by a kernel of its own: mostly a function of their values at all tokens so far.
     Sequence,
 }
 
@@ -133,6 +133,8 @@ table! {
     Op::Window { .. }      => "window"    Lag         1..=1,          [Earlier]        0.0,       Past;
     Op::LongConv           => "long_conv" Sequence    2..=2,          [Whole]          0.0,       Past;
     Op::Reverse            => "reverse"   Sequence    1..=1,          [Whole]          0.0,       Past;
+    // Made for each token, also of what never changes: it has a kernel.
+    Op::RoundRow(_)        => "round_row" Sequence    1..=1,          [Whole]          0.0,       Token;
     Op::Attend(spec)       => "attend"    Sequence    spec.arity(),   [Whole]          0.0,       Past;
 }
 

@@ -2,7 +2,8 @@
 
 use super::{ParseError, cursor::Parser, lex::Token};
 use crate::{
-    AttendSpec, BinaryOp, Clock, Elem, Graph, Node, Normaliser, Op, Port, ReduceOp, State, StateId, Ty, UnaryOp, Value,
+    AttendSpec, BinaryOp, Clock, Elem, Graph, Node, Normaliser, Op, Port, ReduceOp, Rounding, State, StateId, Ty,
+    UnaryOp, Value,
 };
 use seqc_formats::Encoding;
 use std::{collections::BTreeMap, str::FromStr};
@@ -182,6 +183,7 @@ impl Parser {
                     axes: self.setting("axes")?,
                 }
             }
+            "round_row" => Op::RoundRow(self.one_of("a rounding", Rounding::named)?),
             "attend" => Op::Attend(Box::new(self.attend()?)),
             _ => return Ok(None),
         }))

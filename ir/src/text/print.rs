@@ -98,6 +98,7 @@ impl Display for Op {
             Op::Prev(state) => write!(f, "({state})"),
             Op::Delay { steps } => write!(f, "(steps={steps})"),
             Op::Window { taps, step } => write!(f, "(taps={taps}, step={step})"),
+            Op::RoundRow(rounding) => write!(f, "({})", rounding.name()),
             Op::Attend(spec) => write!(f, "({spec})"),
             Op::Position | Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => Ok(()),
             Op::Reshape | Op::Gather | Op::MatVec | Op::IndexedMatVec | Op::LongConv | Op::Reverse => Ok(()),

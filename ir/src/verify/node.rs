@@ -80,6 +80,15 @@ pub(super) fn check(report: &mut Report<'_>, stages: &[Stage], value: Value) {
                 "what is read from its end is real".to_owned()
             });
         }
+        Op::RoundRow(rounding) => {
+            same_elem(report, value, &types);
+            same_shape(report, value, &types);
+            let last = ty.dims.last().map_or(1, |dim| dim.size);
+            let fits = ty.elem == Elem::F32 && last.is_multiple_of(rounding.multiple());
+            report.require(fits, 6, value, || {
+                format!("rows of {last} {} are not rounded to {}", ty.elem, rounding.name())
+            });
+        }
         Op::Attend(spec) => {
             attend::check(report, value, spec, &types);
             for table in &operands[spec.table_operands()] {

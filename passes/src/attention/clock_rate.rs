@@ -157,7 +157,7 @@ fn form(graph: &Graph, v: Value, forms: &HashMap<Value, Form>) -> Option<Form> {
         Op::Param(_) | Op::Input(_) | Op::Iota { .. } | Op::Prev(_) => None,
         Op::Cast | Op::View(_) | Op::Reshape | Op::Concat { .. } | Op::Gather | Op::Reduce { .. } => None,
         Op::MatVec | Op::IndexedMatVec | Op::Delay { .. } | Op::Window { .. } | Op::LongConv => None,
-        Op::Reverse | Op::Attend(_) => None,
+        Op::Reverse | Op::RoundRow(_) | Op::Attend(_) => None,
     }
 }
 

@@ -105,7 +105,7 @@ impl<'a> Counting<'a> {
             }
             Kernel::Attend(v) => self.attend(*v),
             Kernel::LongConv(v) => self.filter(*v),
-            Kernel::Reverse(v) => self.cost.entries.weight += self.graph.ty(*v).len() as f64,
+            Kernel::Reverse(v) | Kernel::RoundRow(v) => self.cost.entries.weight += self.graph.ty(*v).len() as f64,
             Kernel::Loop(body) => self.kernels(body, true),
             Kernel::Commit(states) => {
                 let moved = states.iter().map(|s| self.graph.states[s.0 as usize].ty.len() as f64);

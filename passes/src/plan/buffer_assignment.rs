@@ -117,7 +117,7 @@ fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
             for matmul in products {
                 for v in &matmul.products {
                     found.extend(plan.stored.get(v));
-                    rows(graph.operands(*v)[1..].to_vec(), &mut found);
+                    rows(contiguous_rows::read_by_product(graph, *v)[1..].to_vec(), &mut found);
                 }
                 nests.extend(&matmul.epilogue);
             }
@@ -128,7 +128,7 @@ fn touched(graph: &Graph, plan: &Plan, kernel: &Kernel) -> BTreeSet<BufferId> {
             let nexts = scan.states.iter().filter_map(|s| graph.states[s.0 as usize].next);
             nexts.for_each(|v| reads(graph, plan, v, &mut found));
         }
-        Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) => {
+        Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) | Kernel::RoundRow(v) => {
             found.extend(plan.stored.get(v));
             rows(graph.operands(*v), &mut found);
         }
@@ -170,7 +170,7 @@ impl Plan {
             }
             Kernel::Map(list) => nests(list),
             Kernel::Scan(scan) => nests(&scan.outputs),
-            Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) => {
+            Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) | Kernel::RoundRow(v) => {
                 self.stored.get(v).copied().into_iter().collect()
             }
             Kernel::Heads { nests: list, .. } => nests(list),

@@ -137,7 +137,7 @@ fn nests(kernels: &[Kernel]) -> Vec<Nest> {
         Kernel::Map(nests) | Kernel::Heads { nests, .. } => nests.clone(),
         Kernel::Matmuls(products) => products.iter().flat_map(|m| m.epilogue.clone()).collect(),
         Kernel::Scan(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Reverse(_) => Vec::new(),
-        Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
+        Kernel::RoundRow(_) | Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
     });
     found.collect()
 }

@@ -12,6 +12,14 @@ pub struct Row {
     pub offset: i64,
 }
 
+/// What a product reads: its operands, and what its vector was rounded from, since it may round that itself.
+pub(super) fn read_by_product(graph: &Graph, v: Value) -> Vec<Value> {
+    let mut read = graph.operands(v);
+    let vector = read.last().copied().filter(|x| matches!(graph.op(*x), Op::RoundRow(_)));
+    read.extend(vector.and_then(|x| graph.operands(x).first().copied()));
+    read
+}
+
 /// The row that `v` is a part of, when it is one: views and reshapes that keep entries in order are followed.
 /// `stored` says which values have rows.
 pub fn row_of(graph: &Graph, stored: &dyn Fn(Value) -> bool, v: Value) -> Option<Row> {

@@ -27,6 +27,8 @@ pub(super) enum Work {
     LongConv(Value),
     /// A stream from its end.
     Reverse(Value),
+    /// Rounded rows.
+    RoundRow(Value),
 }
 
 /// One stored value and what it waits for.
@@ -172,6 +174,7 @@ impl<'a> PlanBuilder<'a> {
             Op::Attend(_) => self.add_rows_item(Work::Attend(v), into, &operands),
             Op::LongConv => self.add_rows_item(Work::LongConv(v), into, &operands),
             Op::Reverse => self.add_rows_item(Work::Reverse(v), into, &operands),
+            Op::RoundRow(_) => self.add_rows_item(Work::RoundRow(v), into, &operands),
             Op::Concat { axis } => {
                 let mut at = 0;
                 let mut parts = Vec::new();

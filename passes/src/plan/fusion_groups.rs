@@ -176,7 +176,7 @@ impl PlanBuilder<'_> {
     pub(super) fn reads_later(&self, definition: usize) -> bool {
         match self.definitions[definition].work {
             Work::Attend(v) | Work::Reverse(v) => self.graph.op(v).reads_later(),
-            Work::Nests(_) | Work::Product(_) | Work::LongConv(_) => false,
+            Work::Nests(_) | Work::Product(_) | Work::LongConv(_) | Work::RoundRow(_) => false,
         }
     }
 

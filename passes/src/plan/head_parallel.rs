@@ -115,7 +115,9 @@ fn in_order(body: &[Kernel]) -> Vec<Nest> {
         Kernel::Scan(scan) => scan.outputs.clone(),
         Kernel::Loop(inner) => in_order(inner),
         Kernel::Heads { nests, .. } => nests.clone(),
-        Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Reverse(_) | Kernel::Commit(_) => Vec::new(),
+        Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Reverse(_) | Kernel::RoundRow(_) | Kernel::Commit(_) => {
+            Vec::new()
+        }
     });
     nests.collect()
 }

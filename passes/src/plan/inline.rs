@@ -125,14 +125,19 @@ impl Walk<'_> {
                     });
                 }
             }
-            Op::Concat { .. } | Op::MatVec | Op::IndexedMatVec | Op::LongConv | Op::Reverse | Op::Attend(_) => found
-                .push(Leaf {
-                    value: v,
-                    coords,
-                    axes,
-                    delay: 0,
-                    table: false,
-                }),
+            Op::Concat { .. }
+            | Op::MatVec
+            | Op::IndexedMatVec
+            | Op::LongConv
+            | Op::Reverse
+            | Op::RoundRow(_)
+            | Op::Attend(_) => found.push(Leaf {
+                value: v,
+                coords,
+                axes,
+                delay: 0,
+                table: false,
+            }),
         }
     }
 }

@@ -164,6 +164,7 @@ impl PlanBuilder<'_> {
             Some(Work::Attend(v)) => Ok(Kernel::Attend(*v)),
             Some(Work::LongConv(v)) => Ok(Kernel::LongConv(*v)),
             Some(Work::Reverse(v)) => Ok(Kernel::Reverse(*v)),
+            Some(Work::RoundRow(v)) => Ok(Kernel::RoundRow(*v)),
             Some(Work::Nests(nests)) => Ok(Kernel::Map(nests.clone())),
             Some(Work::Product(v)) => Ok(Kernel::Matmuls(vec![Matmul {
                 products: vec![*v],
@@ -176,7 +177,7 @@ impl PlanBuilder<'_> {
     pub(super) fn scan(&self, r: usize, definitions: &[usize]) -> Result<Scan, Misfit> {
         let nests = definitions.iter().flat_map(|i| match &self.definitions[*i].work {
             Work::Nests(nests) => nests.clone(),
-            Work::Product(_) | Work::Attend(_) | Work::LongConv(_) | Work::Reverse(_) => Vec::new(),
+            Work::Product(_) | Work::Attend(_) | Work::LongConv(_) | Work::Reverse(_) | Work::RoundRow(_) => Vec::new(),
         });
         let recurrence = &self.plan.recurrences[r];
         let mut scan = scan::fit(self.graph, &self.plan, recurrence, nests.collect())?;

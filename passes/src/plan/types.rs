@@ -119,6 +119,8 @@ pub enum Kernel {
     LongConv(Value),
     /// Rows in the order from the end of the sequence; the value is the `Reverse` node.
     Reverse(Value),
+    /// Rows rounded for the products that read them; the value is the `RoundRow` node.
+    RoundRow(Value),
     /// A recurrence whose heads are independent: each goes through all tokens by itself.
     Heads {
         /// Size of the first axis of everything computed here; 1: everything is one head.
@@ -192,7 +194,8 @@ impl Plan {
             Kernel::Scan(scan) => Some(scan),
             Kernel::Heads { chunked, .. } => chunked.as_ref(),
             Kernel::Matmuls(_) | Kernel::Map(_) | Kernel::Attend(_) => None,
-            Kernel::LongConv(_) | Kernel::Reverse(_) | Kernel::Loop(_) | Kernel::Commit(_) => None,
+            Kernel::LongConv(_) | Kernel::Reverse(_) | Kernel::RoundRow(_) => None,
+            Kernel::Loop(_) | Kernel::Commit(_) => None,
         });
         scans
             .flat_map(|scan| scan.states.iter().map(move |s| (*s, scan)))

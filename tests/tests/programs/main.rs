@@ -1,6 +1,7 @@
 //! Whole programs: imported, built and run, against known answers.
 
 mod aarch64;
+mod activations;
 mod batches;
 mod both;
 mod cache_files;

@@ -157,6 +157,19 @@ impl Run<'_, '_, '_> {
                 let sum = products.fold(r.lane(args[0], l) as u32 as i32, i32::wrapping_add);
                 u64::from(sum as u32)
             }),
+            Intrinsic::DotUnsignedBytes => self.set(out, |r, l| {
+                let products = (4 * l..4 * l + 4).map(|at| {
+                    let (a, b) = (r.lane(args[1], at) as u8, r.lane(args[2], at) as u8 as i8);
+                    i32::from(a) * i32::from(b)
+                });
+                let sum = products.fold(r.lane(args[0], l) as u32 as i32, i32::wrapping_add);
+                u64::from(sum as u32)
+            }),
+            Intrinsic::DotBf16 => self.set(out, |r, l| {
+                let number = |v: Val, at: usize| f32::from_bits((r.lane(v, at) as u32) << 16);
+                let products = (2 * l..2 * l + 2).map(|at| number(args[1], at) * number(args[2], at));
+                word(products.fold(float(r.lane(args[0], l)), |sum, product| sum + product))
+            }),
             Intrinsic::DotWords => self.set(out, |r, l| {
                 let word = |v: Val, at: usize| i32::from(r.lane(v, at) as u16 as i16);
                 let products = (2 * l..2 * l + 2).map(|at| word(args[1], at) * word(args[2], at));

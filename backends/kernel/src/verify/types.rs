@@ -181,6 +181,8 @@ impl Checker<'_> {
                     }
                     Intrinsic::DotBytes => vec![sums, bytes, bytes],
                     Intrinsic::DotWords => vec![sums, words, words],
+                    Intrinsic::DotUnsignedBytes => vec![ints, Ty::V(64, Scalar::I8), Ty::V(64, Scalar::I8)],
+                    Intrinsic::DotBf16 => vec![floats, Ty::V(32, Scalar::Bf16), Ty::V(32, Scalar::Bf16)],
                 };
                 types == wanted && out.ty == wanted[0]
             }

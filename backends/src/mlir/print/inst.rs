@@ -137,6 +137,8 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
                 Intrinsic::Permute => "llvm.x86.avx512.permvar.sf.512",
                 Intrinsic::ScaleByPower => "llvm.x86.avx512.mask.scalef.ps.512",
                 Intrinsic::DotBytes => "llvm.aarch64.neon.sdot.v4i32.v16i8",
+                Intrinsic::DotUnsignedBytes => "llvm.x86.avx512.vpdpbusd.512",
+                Intrinsic::DotBf16 => "llvm.x86.avx512bf16.dpbf16ps.512",
                 // Products alone: they are added by themselves.
                 Intrinsic::DotWords => return dot_words(o, *out, args),
             };

@@ -39,6 +39,16 @@ pub(super) fn scaled_nibbles(f: &mut Func, bytes: Val, scaling: Scaling) -> [Val
     [bytes, high].map(|q| f.intrinsic(Intrinsic::Permute, &[table, q]))
 }
 
+/// One instruction: the weights have no sign.
+pub(super) fn dot_bytes(f: &mut Func, sums: Val, weights: Val, x: Val) -> Val {
+    f.intrinsic(Intrinsic::DotUnsignedBytes, &[sums, weights, x])
+}
+
+/// One instruction.
+pub(super) fn dot_pairs(f: &mut Func, sums: Val, a: Val, b: Val) -> Val {
+    f.intrinsic(Intrinsic::DotBf16, &[sums, a, b])
+}
+
 /// A polynomial of the fraction, scaled by an instruction that knows powers below those of floats, too.
 pub(super) fn exp2(f: &mut Func, x: Val, range: Range) -> Val {
     if x.ty.lanes() < LANES {

@@ -4,11 +4,15 @@ use crate::support::{Random, weights};
 use seqc_abi::batch::Run;
 use seqc_backends::{
     kernel::{Module, Space, interpret::Interpreter, verify::verify},
-    kernels::{self, GemmRows},
+    kernels::{self, GemmRows, RowForm, RowLayout},
     targets::TargetInfo,
 };
 use seqc_formats::Encoding;
 
+const FLOATS: RowLayout = RowLayout {
+    rows: GemmRows::Together,
+    form: RowForm::Floats,
+};
 const ROWS: usize = 21;
 const TOKENS: usize = 3;
 /// Floats before each segment of skinny products.
@@ -19,7 +23,7 @@ fn products(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
     [
         (kernels::gemv(module, target, encoding), false),
         (kernels::gemv_in_order(module, target, encoding), false),
-        (kernels::gemm(module, target, encoding, k, GemmRows::Together), true),
+        (kernels::gemm(module, target, encoding, k, FLOATS), true),
     ]
 }
 

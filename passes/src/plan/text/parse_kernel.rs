@@ -30,6 +30,7 @@ impl PlanParser<'_> {
             "attend" => self.value().map(Kernel::Attend),
             "long_conv" => self.value().map(Kernel::LongConv),
             "reverse" => self.value().map(Kernel::Reverse),
+            "round_row" => self.value().map(Kernel::RoundRow),
             "heads" => self.heads(),
             "loop" => self.block(PlanParser::kernels).map(Kernel::Loop),
             "commit" => self.several(PlanParser::state).map(Kernel::Commit),

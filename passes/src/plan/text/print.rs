@@ -215,6 +215,7 @@ impl Printer<'_, '_, '_> {
             }
             Kernel::LongConv(v) => self.line(&format!("long_conv {v}"), &self.what(*v)),
             Kernel::Reverse(v) => self.line(&format!("reverse {v}"), &self.what(*v)),
+            Kernel::RoundRow(v) => self.line(&format!("round_row {v}"), &self.what(*v)),
             Kernel::Heads {
                 heads,
                 nests,

@@ -77,7 +77,7 @@ fn definitions(report: &Report<'_>) -> Vec<Vec<Definition>> {
     for (_, kernel) in &placed {
         let values: Vec<Value> = match kernel {
             Kernel::Matmuls(matmuls) => matmuls.iter().flat_map(|m| &m.products).copied().collect(),
-            Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) => vec![*v],
+            Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) | Kernel::RoundRow(v) => vec![*v],
             Kernel::Map(_) | Kernel::Scan(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => Vec::new(),
         };
         for v in values {

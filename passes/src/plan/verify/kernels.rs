@@ -38,6 +38,11 @@ pub(super) fn check(report: &mut Report<'_>) {
                 });
                 operands(report, place, *v);
             }
+            Kernel::RoundRow(v) => {
+                let is = matches!(report.graph.op(*v), Op::RoundRow(_));
+                report.require(is, 13, place, || format!("{v} is no rounded row"));
+                operands(report, place, *v);
+            }
             Kernel::Heads {
                 heads, nests, states, ..
             } if *heads > 1 => Heads {

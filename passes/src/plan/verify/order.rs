@@ -3,6 +3,7 @@
 use super::report::{Place, Report, placed, states};
 use crate::plan::{
     Leaf, Walk,
+    contiguous_rows::read_by_product,
     head_parallel::reads_of_nest,
     row_of,
     types::{BufferId, Extent, Kernel, Matmul, Nest, Scan},
@@ -188,7 +189,7 @@ impl Order<'_, '_> {
             Kernel::Map(nests) => self.nests(nests),
             Kernel::Matmuls(matmuls) => self.matmuls(matmuls),
             Kernel::Scan(scan) => self.scan(scan),
-            Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) => {
+            Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) | Kernel::RoundRow(v) => {
                 self.rows(&graph.operands(*v));
                 plan.stored.get(v).iter().for_each(|id| self.write(**id));
             }
@@ -242,7 +243,7 @@ impl Order<'_, '_> {
     fn matmuls(&mut self, matmuls: &[Matmul]) {
         let (graph, plan) = (self.report.graph, self.report.plan);
         for v in matmuls.iter().flat_map(|m| &m.products) {
-            self.rows(&graph.operands(*v));
+            self.rows(&read_by_product(graph, *v));
         }
         let mut all = Vec::new();
         for matmul in matmuls {

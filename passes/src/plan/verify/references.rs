@@ -72,7 +72,7 @@ fn check_kernel(report: &mut Report<'_>, place: Place, kernel: &Kernel) {
             let products = matmuls.iter().flat_map(|m| &m.products);
             products.for_each(|v| value(report, place, *v));
         }
-        Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) => value(report, place, *v),
+        Kernel::Attend(v) | Kernel::LongConv(v) | Kernel::Reverse(v) | Kernel::RoundRow(v) => value(report, place, *v),
         Kernel::Map(_) | Kernel::Scan(_) | Kernel::Heads { .. } | Kernel::Loop(_) | Kernel::Commit(_) => {}
     }
     let Some(scan) = scan(kernel) else { return };

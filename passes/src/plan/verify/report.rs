@@ -93,7 +93,7 @@ pub(super) fn nests(kernel: &Kernel) -> Vec<&Nest> {
         Kernel::Matmuls(matmuls) => matmuls.iter().flat_map(|m| &m.epilogue).collect(),
         Kernel::Scan(scan) => scan.outputs.iter().collect(),
         Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Reverse(_) => Vec::new(),
-        Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
+        Kernel::RoundRow(_) | Kernel::Commit(_) | Kernel::Loop(_) => Vec::new(),
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) fn states(kernel: &Kernel) -> &[StateId] {
         Kernel::Scan(scan) => &scan.states,
         Kernel::Heads { states, .. } | Kernel::Commit(states) => states,
         Kernel::Map(_) | Kernel::Matmuls(_) | Kernel::Attend(_) | Kernel::LongConv(_) => &[],
-        Kernel::Reverse(_) | Kernel::Loop(_) => &[],
+        Kernel::Reverse(_) | Kernel::RoundRow(_) | Kernel::Loop(_) => &[],
     }
 }
 
@@ -113,6 +113,6 @@ pub(super) fn scan(kernel: &Kernel) -> Option<&Scan> {
         Kernel::Scan(scan) => Some(scan),
         Kernel::Heads { chunked, .. } => chunked.as_ref(),
         Kernel::Map(_) | Kernel::Matmuls(_) | Kernel::Attend(_) | Kernel::LongConv(_) | Kernel::Reverse(_) => None,
-        Kernel::Commit(_) | Kernel::Loop(_) => None,
+        Kernel::RoundRow(_) | Kernel::Commit(_) | Kernel::Loop(_) => None,
     }
 }

@@ -1,0 +1,179 @@
+//! Products with rounded activations, as units of processors multiply them.
+
+use crate::support::{Loaded, Random, export, targets, weights};
+use seqc_backends::{
+    kernel::{Module, Ty},
+    kernels::{self, GemmRows, RowForm, RowLayout},
+    mlir::Target,
+};
+use seqc_formats::{Encoding, Native, nearest_bf16};
+use seqc_ir::Rounding;
+
+const ROUND: [Ty; 3] = [Ty::GLOBAL, Ty::I64, Ty::GLOBAL];
+const GEMM: [Ty; 8] = [
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::GLOBAL,
+    Ty::I64,
+    Ty::I64,
+    Ty::SCRATCH,
+];
+
+type Round = extern "C" fn(*const f32, i64, *mut f32);
+type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
+
+/// The rounding of the vector of a product with weights of an encoding.
+fn rounding(encoding: Encoding) -> Option<Rounding> {
+    match encoding.native()? {
+        Native::Block(_) => Some(Rounding::Int8),
+        Native::Bf16 => Some(Rounding::Bf16),
+        Native::F32 | Native::F16 => None,
+    }
+}
+
+/// What a row is rounded to.
+fn rounded(rounding: Rounding, row: &[f32]) -> Vec<f32> {
+    match rounding {
+        Rounding::Bf16 => row
+            .iter()
+            .map(|x| f32::from_bits(u32::from(nearest_bf16(*x)) << 16))
+            .collect(),
+        Rounding::Int8 => {
+            let block = |block: &[f32]| {
+                let largest = block.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+                let (scale, inverse) = (largest / 127.0, 127.0 / largest);
+                let nearest = |x: &f32| {
+                    if largest > 0.0 {
+                        (x * inverse).round_ties_even() * scale
+                    } else {
+                        0.0
+                    }
+                };
+                block.iter().map(nearest).collect::<Vec<f32>>()
+            };
+            row.chunks(Rounding::BLOCK).flat_map(block).collect()
+        }
+    }
+}
+
+fn columns(encoding: Encoding) -> &'static [usize] {
+    match encoding.block() {
+        1 => &[1, 7, 32, 40, 100, 2100],
+        32 => &[32, 96, 576, 2080],
+        _ => &[256, 1280, 2304],
+    }
+}
+
+fn load(target: &Target) -> Loaded {
+    let mut module = Module::default();
+    for rounding in Rounding::ALL {
+        for form in [RowForm::Floats, RowForm::Bytes, RowForm::Pairs] {
+            let of_integers = form == RowForm::Bytes;
+            if form == RowForm::Floats || of_integers == (rounding == Rounding::Int8) {
+                let name = kernels::round_row(&mut module, target.info(), rounding, form);
+                export(&mut module, &name, &ROUND);
+            }
+        }
+    }
+    for encoding in Encoding::all_native() {
+        let Some(layout) = layout(target, encoding) else {
+            continue;
+        };
+        for k in columns(encoding) {
+            let name = kernels::gemm(&mut module, target.info(), encoding, *k, layout);
+            export(&mut module, &name, &GEMM);
+        }
+    }
+    Loaded::new(module, target)
+}
+
+fn layout(target: &Target, encoding: Encoding) -> Option<RowLayout> {
+    Some(RowLayout {
+        rows: GemmRows::Together,
+        form: RowForm::of(target.info(), rounding(encoding)?, encoding),
+    })
+}
+
+#[test]
+fn rows_are_rounded_to_the_nearest() {
+    for target in targets() {
+        let loaded = load(&target);
+        let mut random = Random::new(3);
+        for rounding in Rounding::ALL {
+            let name = kernels::round_row_name(rounding, RowForm::Floats);
+            // SAFETY: the type is that of the kernel's documentation.
+            let round: Round = unsafe { loaded.function(&format!("t_{name}")) };
+            let mut row = random.floats(32 * 5);
+            row[32..64].fill(0.0);
+            row[64..96].fill(1e-38);
+            let mut out = vec![f32::NAN; row.len()];
+            round(row.as_ptr(), row.len() as i64, out.as_mut_ptr());
+            if rounding == Rounding::Int8 {
+                // Blocks of the least numbers are zeros.
+                row[64..96].fill(0.0);
+            }
+            assert_eq!(out, rounded(rounding, &row), "{rounding:?}");
+            row[3] = f32::INFINITY;
+            round(row.as_ptr(), row.len() as i64, out.as_mut_ptr());
+            assert!(!out[3].is_finite() && out[40].is_finite());
+            assert_eq!(rounding == Rounding::Int8, out[0].is_nan());
+        }
+    }
+}
+
+#[test]
+fn rows_of_activations_times_rows_of_weights() {
+    for target in targets() {
+        let loaded = load(&target);
+        let mut random = Random::new(5);
+        for encoding in Encoding::all_native() {
+            let (Some(layout), Some(rounding)) = (layout(&target, encoding), rounding(encoding)) else {
+                continue;
+            };
+            let name = kernels::round_row_name(rounding, layout.form);
+            // SAFETY: the types are those of the kernels' documentation.
+            let round: Round = unsafe { loaded.function(&format!("t_{name}")) };
+            for &k in columns(encoding) {
+                // SAFETY: as above.
+                let gemm: Gemm = unsafe { loaded.function(&format!("t_{}", kernels::gemm_name(encoding, k, layout))) };
+                let panel = target.machine().panel_rows();
+                for (rows, count) in [(1, 1), (7, 4), (panel - 1, 13), (panel, 9)] {
+                    let what = format!("{encoding} {rows}x{k}, {count} rows on {}", target.name());
+                    let (bytes, values) = weights(encoding, rows, k, &mut random);
+                    let x = random.floats(count * k);
+                    let stride = k.next_multiple_of(2) + 2;
+                    let mut from = vec![f32::NAN; count * stride];
+                    for (row, to) in x.chunks(k).zip(from.chunks_mut(stride)) {
+                        round(row.as_ptr(), k as i64, to.as_mut_ptr());
+                    }
+                    let mut y = vec![f32::NAN; count * rows];
+                    let mut scratch = vec![f32::NAN; kernels::gemm_scratch_bytes(target.machine(), count) / 4];
+                    gemm(
+                        bytes.as_ptr(),
+                        rows as i64,
+                        from.as_ptr(),
+                        stride as i64,
+                        y.as_mut_ptr(),
+                        rows as i64,
+                        count as i64,
+                        scratch.as_mut_ptr(),
+                    );
+                    for (t, row) in x.chunks(k).enumerate() {
+                        let row = rounded(rounding, row);
+                        for (r, weights) in values.chunks(k).enumerate() {
+                            let terms = || row.iter().zip(weights).map(|(x, w)| f64::from(*x) * f64::from(*w));
+                            let (sum, size): (f64, f64) = (terms().sum(), terms().map(f64::abs).sum());
+                            let found = f64::from(y[t * rows + r]);
+                            assert!(
+                                (found - sum).abs() <= 2e-6 * size + 1e-30,
+                                "{what}: {found} for {sum} of {size}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
