@@ -1,5 +1,6 @@
 //! `perplexity`: how likely the model finds a text, in windows of its tokens, and where in these.
 
+mod against;
 mod windows;
 
 use std::fmt::Write as _;
@@ -26,6 +27,7 @@ use crate::{
     streams,
     tokenizer::TokenBytes,
 };
+use against::{Against, Distance, Distances};
 use windows::{Window, Windows};
 
 pub(crate) fn perplexity(code: Code, args: &Perplexity, console: &mut Console) -> Result<()> {
@@ -34,6 +36,7 @@ pub(crate) fn perplexity(code: Code, args: &Perplexity, console: &mut Console) -
     let text = Text::new(&descriptor, args, console)?;
     check_tokens(&descriptor, &text.tokens)?;
     let windows = Windows::new(&descriptor, args, text.tokens.len())?;
+    let against = against(&descriptor, args, &text, &windows)?;
     let model = common::load(code, &args.loading, console)?;
     common::warn_of_length(&descriptor, 0, windows.context as u64, console);
     let mut reader = Reader {
@@ -43,6 +46,8 @@ pub(crate) fn perplexity(code: Code, args: &Perplexity, console: &mut Console) -
             console,
         ),
         logits,
+        against,
+        distances: Vec::new(),
         scores: vec![Score::default(); args.by_position.unwrap_or(1)],
     };
     for window in windows.all() {
@@ -53,6 +58,7 @@ pub(crate) fn perplexity(code: Code, args: &Perplexity, console: &mut Console) -
         model: &model,
         windows: &windows,
         parts: &reader.scores,
+        distances: reader.against.is_some().then(|| Distances::of(&reader.distances)),
         by_position: args.by_position.is_some(),
     };
     let text = match args.format {
@@ -60,6 +66,21 @@ pub(crate) fn perplexity(code: Code, args: &Perplexity, console: &mut Console) -
         Scores::Json => format!("{}\n", report.json()),
     };
     print(console.result, &text)
+}
+
+/// The logits of another model, which are of a text in one window.
+fn against(descriptor: &Descriptor, args: &Perplexity, text: &Text, windows: &Windows) -> Result<Option<Against>> {
+    let Some(path) = &args.against else { return Ok(None) };
+    if windows.all().len() > 1 {
+        return Err(Error::input(format!(
+            "--against compares texts of one window, and this one has {} tokens for windows of {}: give a shorter text, or a longer --context",
+            text.tokens.len(),
+            windows.context
+        )));
+    }
+    let stream = &descriptor.outputs[streams::logits(descriptor)?];
+    let vocabulary = stream.shape.iter().product();
+    Against::open(path, &stream.name, text.tokens.len(), vocabulary).map(Some)
 }
 
 /// The tokens to score.
@@ -146,6 +167,9 @@ struct Reader<'m> {
     bar: Bar,
     /// Place of the logits among the outputs.
     logits: usize,
+    against: Option<Against>,
+    /// Of each token that is scored, where there is another model.
+    distances: Vec<Distance>,
     /// For each part of a window.
     scores: Vec<Score>,
 }
@@ -178,12 +202,16 @@ impl Reader<'_> {
         }
         let (mut next, mut odd) = (split + 1, false);
         let (bar, scores, logits) = (&mut self.bar, &mut self.scores, self.logits);
+        let (against, distances) = (&self.against, &mut self.distances);
         session.feed(&common::tokens(read.to_vec()), &cut, Wanted::All, |outputs| {
             bar.add(outputs.tokens());
             for row in 0..outputs.rows() {
                 if next > unscored {
                     let row: Vec<f32> = outputs.row(logits, row).collect();
                     odd |= finite::undecided(&row);
+                    if let Some(against) = against {
+                        distances.push(against.distance(window.start + next - 1, &row)?);
+                    }
                     let part = next * scores.len() / windows.context;
                     let found = LogProb::of(&row, tokens[next] as usize);
                     let bytes = text.bytes.as_ref().map(|bytes| bytes[window.start + next]);
@@ -212,6 +240,8 @@ struct Report<'a> {
     windows: &'a Windows,
     parts: &'a [Score],
     by_position: bool,
+    /// How far another model is.
+    distances: Option<Distances>,
 }
 
 impl Report<'_> {
@@ -243,6 +273,9 @@ impl Report<'_> {
                 .bits_per_byte()
                 .map_or(String::new(), |bits| format!(", bits per byte {bits:.5}"))
         );
+        if let Some(distances) = &self.distances {
+            text.push_str(&distances.text());
+        }
         if self.by_position {
             text.push_str("\n| positions | tokens | nll | perplexity |\n| --- | ---: | ---: | ---: |\n");
             for (from, to, part) in self.positions() {
@@ -279,6 +312,9 @@ impl Report<'_> {
             }
         };
         add(about);
+        if let Some(distances) = &self.distances {
+            add(json!({"against": distances.json()}));
+        }
         if self.by_position {
             let part = |(from, to, part): (usize, usize, Score)| {
                 let mut object = part.json();

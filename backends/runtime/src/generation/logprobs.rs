@@ -25,7 +25,7 @@ impl LogProb {
 }
 
 /// The logarithm of the sum of the exponentials of logits.
-fn normal(logits: &[f32]) -> f64 {
+pub(crate) fn normal(logits: &[f32]) -> f64 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let parts = logits.iter().map(|logit| f64::from(logit - most).exp());
     f64::from(most) + parts.filter(|part| part.is_finite()).sum::<f64>().ln()

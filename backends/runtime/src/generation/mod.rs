@@ -17,6 +17,7 @@ mod truncate;
 pub(crate) use constraint::settle_panic_hook;
 pub(crate) use constraint::stop_thread_of_grammar;
 pub use constraint::{Constraint, Grammar, GrammarVocabulary};
+pub(crate) use logprobs::normal;
 pub use logprobs::{LogProb, LogProbs};
 pub use options::{SamplingOptions, TokenBias};
 pub use sampler::{Sampler, greedy};

@@ -55,6 +55,10 @@ pub(crate) struct Perplexity {
     /// Scores for each of K equal parts of a window, too
     #[arg(long, value_name = "K", value_parser = at_least_one)]
     pub(crate) by_position: Option<usize>,
+    /// Logits of another model for the same text, as its `logits -o FILE.safetensors` writes them: how far this model's distributions are
+    /// from its
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
     /// Format of the output
     #[arg(long, value_enum, default_value_t = Scores::Text)]
     pub(crate) format: Scores,
