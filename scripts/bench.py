@@ -1,6 +1,8 @@
 """Emitted programs against llama.cpp: both in turn in one run, medians, ratios with their spread, the memory's speed beside.
 
 usage: python3 bench.py --seqc target/release/seqc --work build [--rounds 5] [--models llama-135m,mamba-130m] [--types f32,q4_0]
+       [--activations f32,auto] [--target x86-64]
+Rows of models with rounded activations say so: llama-135m-q4_0 (auto).
 Prints a Markdown table; everything measured goes to WORK/bench.json.
 """
 import argparse
@@ -60,8 +62,14 @@ class Bench:
         base = os.path.join(self.options.work, "bench", name)
         output([self.options.seqc, "import", base + ".gguf", "-o", base + ".yaml", "--force"])
         start = time.monotonic()
-        output([self.options.seqc, "build", base + ".yaml", "-o", base + ".program"])
-        return base, time.monotonic() - start
+        for activations in self.activations(name):
+            target = ["--target", self.options.target] if self.options.target else []
+            output([self.options.seqc, "build", base + ".yaml", *target, "--activations", activations, "-o", f"{base}.{activations}"])
+        return base, (time.monotonic() - start) / len(self.activations(name))
+
+    def activations(self, name):
+        """Those that are measured; f32 weights meet none that is rounded."""
+        return [a for a in self.options.activations.split(",") if a == "f32" or not name.endswith("-f32")]
 
     def peer(self, base):
         text = output([os.path.join(self.peers, "llama-bench"), "-m", base + ".gguf", "-t", str(self.options.threads), "-p", str(PROMPT), "-n", str(COUNT),
@@ -75,8 +83,8 @@ class Bench:
         rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         return single | {f"tg{r['tg']}@{r['pp']} b{r['pl']}": r["speed_tg"] for r in rows}
 
-    def ours(self, base):
-        program = [base + ".program", "bench", "-r", "1", "--threads", str(self.options.threads), "--output", "json"]
+    def ours(self, base, activations):
+        program = [f"{base}.{activations}", "bench", "-r", "1", "--threads", str(self.options.threads), "--output", "json"]
         single = output(program + ["-p", str(PROMPT), "-n", str(COUNT)])
         batched = output(program + ["-p", "0", "-n", str(BATCH_COUNT), "-d", str(BATCH_CONTEXT), "-b", ",".join(map(str, BATCHES))])
         return speeds(json.loads(single)) | speeds(json.loads(batched))
@@ -88,20 +96,21 @@ class Bench:
         samples = []
         for number in range(self.options.rounds):
             before = self.probe()
-            theirs, ours = self.peer(base), self.ours(base)
+            theirs, ours = self.peer(base), {a: self.ours(base, a) for a in self.activations(name)}
             after = self.probe()
             samples.append({"bandwidth": [before, after], "peer": theirs, "ours": ours})
-            say(f"  round {number + 1}: " + ", ".join(f"{t} {ours[t]:.0f} against {theirs[t]:.0f}" for t in theirs)
+            say(f"  round {number + 1}: " + ", ".join(f"{t} {'/'.join(f'{o[t]:.0f}' for o in ours.values())} against {theirs[t]:.0f}" for t in theirs)
                 + f" tokens/s; memory {before:.0f}, {after:.0f} GB/s")
-        return [self.row(name, test, samples, os.path.getsize(base + ".gguf"), seconds) for test in samples[0]["peer"]]
+        size = os.path.getsize(base + ".gguf")
+        return [self.row(name, a, test, samples, size, seconds) for a in self.activations(name) for test in samples[0]["peer"]]
 
-    def row(self, name, test, samples, size, seconds):
-        ours, theirs = ([s[side][test] for s in samples] for side in ("ours", "peer"))
+    def row(self, name, activations, test, samples, size, seconds):
+        ours, theirs = [s["ours"][activations][test] for s in samples], [s["peer"][test] for s in samples]
         ratios = [a / b for a, b in zip(ours, theirs)]
         bandwidth = [statistics.mean(s["bandwidth"]) for s in samples]
         share = [size * a / b / 1e9 for a, b in zip(ours, bandwidth)] if test == f"tg{COUNT}" else None
         return {
-            "model": name, "test": test, "ours": statistics.median(ours), "peer": statistics.median(theirs),
+            "model": name if activations == "f32" else f"{name} ({activations})", "test": test, "ours": statistics.median(ours), "peer": statistics.median(theirs),
             "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
             "bandwidth": statistics.median(bandwidth), "bandwidth_min": min(bandwidth), "bandwidth_max": max(bandwidth),
             "share_of_bandwidth": statistics.median(share) if share else None, "build_seconds": seconds, "samples": samples,
@@ -133,6 +142,8 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--models", default="llama-135m,mamba-130m")
     parser.add_argument("--types", default="f32,q4_0")
+    parser.add_argument("--activations", default="f32,auto")
+    parser.add_argument("--target", help="of seqc build; all levels of this machine's kind unless given")
     options = parser.parse_args()
     bench = Bench(options)
     about, rows = machine(), []
