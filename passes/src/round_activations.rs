@@ -48,10 +48,14 @@ fn rounding(weights: Encoding, activations: Activations) -> Option<Rounding> {
 
 /// The parameter that a matrix is, behind reshapes.
 fn parameter(graph: &Graph, matrix: Value) -> Option<usize> {
-    match graph.op(matrix) {
-        Op::Param(n) => Some(*n),
-        Op::Reshape => parameter(graph, graph.operands(matrix)[0]),
-        _ => None,
+    let mut at = matrix;
+    while *graph.op(at) == Op::Reshape {
+        at = graph.operands(at)[0];
+    }
+    if let Op::Param(n) = graph.op(at) {
+        Some(*n)
+    } else {
+        None
     }
 }
 
@@ -72,10 +76,14 @@ mod tests {
         optimise(&mut graph);
         let encodings = [Encoding::Q8_0, Encoding::Bf16, Encoding::Q8_0];
         round_activations(&mut graph, &encodings, activations);
-        let rows = graph.live_order().into_iter().filter_map(|v| match graph.op(v) {
-            Op::RoundRow(rounding) => Some(format!("{} for {}", rounding.name(), graph.users(v).len())),
-            _ => None,
-        });
+        let row = |v: Value| {
+            Some(format!(
+                "{} for {}",
+                graph.op(v).rounding()?.name(),
+                graph.users(v).len()
+            ))
+        };
+        let rows = graph.live_order().into_iter().filter_map(row);
         let mut rows: Vec<String> = rows.collect();
         rows.sort();
         rows.join(", ")

@@ -5,19 +5,19 @@ use crate::{
     kernel::{Cmp, Func, Module, Scalar, Val},
     kernels::{self, RowForm},
 };
-use seqc_ir::{Op, Rounding, Value};
+use seqc_ir::{Rounding, Value};
 use seqc_passes::plan::{Kernel, flat};
 
 /// Adds the functions that a layer's rounded rows are made by.
 pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module) {
     for kernel in flat(&layer.plan.kernels) {
         let Kernel::RoundRow(v) = kernel else { continue };
-        let Op::RoundRow(rounding) = layer.graph.op(*v) else {
+        let Some(rounding) = layer.graph.op(*v).rounding() else {
             continue;
         };
         let row = layer.schedule.rounded_row(layer.graph, *v);
         for form in [RowForm::Floats, row.form] {
-            kernels::round_row(module, &layer.target, *rounding, form);
+            kernels::round_row(module, &layer.target, rounding, form);
         }
     }
 }
@@ -27,17 +27,10 @@ pub(super) fn by_products(cx: &Cx<'_>, v: Value) -> bool {
     cx.layer.schedule.rounded_row(cx.graph(), v).by_products
 }
 
-fn rounding(cx: &Cx<'_>, v: Value) -> Option<Rounding> {
-    match cx.graph().op(v) {
-        Op::RoundRow(rounding) => Some(*rounding),
-        _ => None,
-    }
-}
-
 /// The vector of a product of a token. One that is rounded is rounded by every thread for itself, in its scratch; `last` is the one that lies
 /// there.
 pub(super) fn vector(cx: &Cx<'_>, f: &mut Func, v: Value, t: Val, last: &mut Option<Value>) -> Val {
-    let Some(rounding) = rounding(cx, v).filter(|_| by_products(cx, v)) else {
+    let Some(rounding) = cx.graph().op(v).rounding().filter(|_| by_products(cx, v)) else {
         return cx.rows_of(f, v).at(f, t);
     };
     let scratch = cx.thread_scratch(f);
@@ -52,7 +45,9 @@ pub(super) fn vector(cx: &Cx<'_>, f: &mut Func, v: Value, t: Val, last: &mut Opt
 
 /// Rounds the rows of all tokens, which are split between the threads; of one token each thread rounds some blocks.
 pub(super) fn rows(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
-    let Some(rounding) = rounding(cx, v) else { return };
+    let Some(rounding) = cx.graph().op(v).rounding() else {
+        return;
+    };
     let form = cx.layer.schedule.rounded_row(cx.graph(), v).form;
     let from = cx.rows_of(f, cx.graph().operands(v)[0]);
     let id = cx.plan().stored[&v];

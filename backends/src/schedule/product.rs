@@ -75,12 +75,11 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
             true => Summation::OfChunk,
             false => Summation::Free,
         };
-        let rounding = match graph.op(vector) {
-            Op::RoundRow(rounding) => Some(*rounding),
-            _ => None,
-        };
         // Tokens that chose one matrix are brought together, of which there may be few; and what decides between keys is added up in one order.
-        let rounding = rounding.filter(|_| stack.is_none() && summation == Summation::Free);
+        let rounding = graph
+            .op(vector)
+            .rounding()
+            .filter(|_| stack.is_none() && summation == Summation::Free);
         let product = Product {
             form: rounding.map_or(RowForm::Floats, |rounding| RowForm::of(&target, rounding, encoding)),
             matrix,
@@ -97,7 +96,7 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
     let mut found: HashMap<Value, Product> = all.map(product).collect();
     // Products that read the same rows read them in the same form.
     let rounded: Vec<Value> = graph.live_order();
-    for row in rounded.into_iter().filter(|v| matches!(graph.op(*v), Op::RoundRow(_))) {
+    for row in rounded.into_iter().filter(|v| graph.op(*v).rounding().is_some()) {
         let users = graph.users(row);
         let mut forms = users.iter().filter_map(|v| found.get(v)).map(|product| product.form);
         let first = forms.next();

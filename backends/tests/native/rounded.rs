@@ -25,7 +25,7 @@ type Round = extern "C" fn(*const f32, i64, *mut f32);
 type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
 
 /// The rounding of the vector of a product with weights of an encoding.
-fn rounding(encoding: Encoding) -> Option<Rounding> {
+pub(crate) fn rounding(encoding: Encoding) -> Option<Rounding> {
     match encoding.native()? {
         Native::Block(_) => Some(Rounding::Int8),
         Native::Bf16 => Some(Rounding::Bf16),
@@ -34,7 +34,7 @@ fn rounding(encoding: Encoding) -> Option<Rounding> {
 }
 
 /// What a row is rounded to.
-fn rounded(rounding: Rounding, row: &[f32]) -> Vec<f32> {
+pub(crate) fn rounded(rounding: Rounding, row: &[f32]) -> Vec<f32> {
     match rounding {
         Rounding::Bf16 => row
             .iter()

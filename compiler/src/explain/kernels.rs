@@ -1,7 +1,7 @@
 //! The kernels of a chunk, in order.
 
 use super::words::counted;
-use seqc_ir::{Graph, Op, Value};
+use seqc_ir::{Graph, Rounding, Value};
 use seqc_passes::plan::{Kernel, Matmul, Stack};
 
 /// A clause for each kernel.
@@ -13,10 +13,10 @@ pub(super) fn steps(graph: &Graph, kernels: &[Kernel]) -> Vec<String> {
         Kernel::Attend(_) => "attention".to_owned(),
         Kernel::LongConv(_) => "long convolution".to_owned(),
         Kernel::Reverse(_) => "rows from the end".to_owned(),
-        Kernel::RoundRow(v) => match graph.op(*v) {
-            Op::RoundRow(rounding) => format!("activations to {}", rounding.name()),
-            _ => "activations".to_owned(),
-        },
+        Kernel::RoundRow(v) => {
+            let rounding = graph.op(*v).rounding().map_or("", Rounding::name);
+            format!("activations to {rounding}")
+        }
         Kernel::Heads { heads: 1, nests, .. } => {
             format!("token loop ({})", loops(nests.len()))
         }

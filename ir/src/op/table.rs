@@ -1,7 +1,7 @@
 //! The table of operations: one row each, with the properties that verifier, passes, plans and backends read. A new
 //! operation is described to all of them by its row.
 
-use super::Op;
+use super::{Op, Rounding};
 use crate::{
     Elem, Graph, StateId, Value,
     scalar::{BinaryOp, UnaryOp},
@@ -218,6 +218,14 @@ impl Op {
             Op::Param(n) => Some(Source::Param(*n)),
             Op::Input(n) => Some(Source::Input(*n)),
             Op::Prev(s) => Some(Source::State(*s)),
+            _ => None,
+        }
+    }
+
+    /// How a row is rounded, if that is all that it computes.
+    pub fn rounding(&self) -> Option<Rounding> {
+        match self {
+            Op::RoundRow(rounding) => Some(*rounding),
             _ => None,
         }
     }

@@ -2,5 +2,6 @@
 
 mod micro_kernels;
 mod random;
+mod rounded;
 mod text;
 mod weights;

@@ -27,7 +27,7 @@ fn products(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usi
     ]
 }
 
-fn bytes(values: &[f32]) -> Vec<u8> {
+pub(super) fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
@@ -75,13 +75,13 @@ fn check(target: &TargetInfo, encoding: Encoding, k: usize) {
     }
 }
 
-fn floats(bytes: &[u8]) -> Vec<f32> {
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
     let float = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
     bytes.chunks_exact(4).map(float).collect()
 }
 
 /// How far a product is off, as a part of the sum of its terms.
-fn deviation(found: f32, w: &[f32], x: &[f32]) -> f64 {
+pub(super) fn deviation(found: f32, w: &[f32], x: &[f32]) -> f64 {
     let (mut want, mut scale) = (0.0, 1e-3);
     for (w, x) in w.iter().zip(x) {
         want += f64::from(*w) * f64::from(*x);
