@@ -2,10 +2,10 @@
 
 use super::Packed;
 use crate::{
-    kernel::{Func, Module, Scalar, Ty, Val},
+    kernel::{Cast, Func, Module, Scalar, Ty, Val},
     kernels::{
         bits::strip,
-        dequant::{byte, half_to_float},
+        dequant::{byte, half_to_float, power_to_float},
         group_scales::GroupScales,
         lanes::transpose,
         layout::{self, Block, Blocks, Grouped, Layout, STRIP, layout},
@@ -13,7 +13,7 @@ use crate::{
     },
     targets::TargetInfo,
 };
-use seqc_formats::Encoding;
+use seqc_formats::{Encoding, Unit};
 
 /// Bytes of a number of a square that is transposed: four columns.
 const FOUR: u32 = 4;
@@ -179,16 +179,29 @@ impl Pack {
             .iter()
             .map(|ptr| block_integers(f, self.encoding, block, *ptr))
             .collect();
-        let halves = |f: &mut Func, at: i64| {
-            let mut all = f.zero(Ty::V(self.packed.lanes, Scalar::I16));
+        // A number at a byte of the block of each row.
+        let of_rows = |f: &mut Func, at: i64, scalar: Scalar| {
+            let mut all = f.zero(Ty::V(self.packed.lanes, scalar));
             for (r, block) in blocks.iter().enumerate() {
                 let p = byte(f, *block, at);
-                let half = f.load(p, Ty::S(Scalar::I16));
-                all = f.insert(half, all, r as i64);
+                let number = f.load(p, Ty::S(scalar));
+                all = f.insert(number, all, r as i64);
             }
-            half_to_float(f, all)
+            all
         };
-        let scales = Some(halves(f, 0));
+        let halves = |f: &mut Func, at: i64| {
+            let bits = of_rows(f, at, Scalar::I16);
+            half_to_float(f, bits)
+        };
+        let scales = match block.unit {
+            Unit::Half => halves(f, 0),
+            Unit::Power => {
+                let exponents = of_rows(f, 0, Scalar::I8);
+                let exponents = f.convert(Cast::ZeroExtend, exponents, Scalar::I32);
+                power_to_float(f, exponents)
+            }
+        };
+        let scales = Some(scales);
         let minima = block.minimum.map(|at| halves(f, at));
         Strip {
             integers,
