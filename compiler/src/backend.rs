@@ -2,7 +2,7 @@
 
 use crate::{
     files::Files,
-    model::Built,
+    model::{Built, Meta},
     package::{self, Kind},
     request::{Emit, Failure, Request},
 };
@@ -32,12 +32,15 @@ pub fn canonical(model: &Model) -> Model {
 }
 
 /// A model after all passes, planned for the processors of a level.
-pub fn plan(canonical: &Model, max_context: Option<usize>, level: Level) -> PlannedModel<'_> {
+pub fn plan<'m>(canonical: &'m Model, meta: &Meta, level: Level) -> PlannedModel<'m> {
     let settings = Settings::of(targets::machine(level));
     let max_chunk = match canonical.is_causal() {
-        true => settings.max_chunk.min(max_context.unwrap_or(settings.max_chunk)),
-        false => max_context.unwrap_or(WHOLE),
+        true => settings.max_chunk.min(meta.max_context.unwrap_or(settings.max_chunk)),
+        false => meta.max_context.unwrap_or(WHOLE),
     };
+    // All rows of a memory are read by one step.
+    let rows = canonical.has_memory().then(|| meta.longest_memory.unwrap_or(WHOLE));
+    let max_chunk = max_chunk.max(rows.unwrap_or(0));
     // Tokens that choose together are in one chunk.
     let max_chunk = max_chunk.max(canonical.together());
     PlannedModel::new(canonical, Settings { max_chunk, ..settings })
@@ -116,6 +119,18 @@ pub(crate) fn targets(request: &Request, canonical: &Model) -> Result<Vec<Target
         runtime(request)?;
     }
     Ok(targets)
+}
+
+/// Refuses libraries of a model with an encoder: they have no function that gives it a source.
+pub(crate) fn check_encoder(built: &Built, request: &Request) -> Result<(), Failure> {
+    let of_library = matches!(request.emit, Emit::Lib | Emit::Crate | Emit::Wheel | Emit::Web);
+    match of_library && built.model.has_memory() {
+        false => Ok(()),
+        true => Err(Failure::Usage(format!(
+            "the model {} has an encoder, and libraries have no function that gives it a source: --emit exe makes a program, which has --source",
+            built.meta.name
+        ))),
+    }
 }
 
 /// What code for the processors that a request names is linked with.
@@ -225,6 +240,13 @@ fn complete(
         max_context: built.meta.max_context,
         ..descriptor
     };
+    if let Some(memory) = &mut whole.memory {
+        memory.longest = built.meta.longest_memory;
+        memory.start.clone_from(&built.meta.start);
+        for (input, vocab) in memory.inputs.iter_mut().zip(&built.meta.memory_vocabularies) {
+            input.vocab = *vocab;
+        }
+    }
     for (input, vocab) in whole.inputs.iter_mut().zip(&built.meta.vocabularies) {
         input.vocab = *vocab;
     }

@@ -41,6 +41,7 @@ pub fn build(path: &Path, request: &Request, sources: &mut Sources, watch: &mut 
     watch("model", start.elapsed(), Some(&built));
     // Before minutes of work, and before anything is written.
     check(request, &built.inputs)?;
+    backend::check_encoder(&built, request)?;
     let product = stages(&built, request, watch)?;
     match request.output == Path::new("-") {
         true => Ok(product),
@@ -66,7 +67,7 @@ pub fn stages(built: &Built, request: &Request, watch: &mut Watch<'_>) -> Result
 
     // Plan: what is stored, fused, in which form, on each processor.
     let targets = backend::targets(request, &canonical)?;
-    let plan = |target: &Target| backend::plan(&canonical, built.meta.max_context, target.level);
+    let plan = |target: &Target| backend::plan(&canonical, &built.meta, target.level);
     let planned: Vec<PlannedModel<'_>> = targets.iter().map(plan).collect();
     clock.end("plan");
     if request.emit == Emit::Plan {

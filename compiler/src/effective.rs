@@ -2,8 +2,9 @@
 
 use crate::{
     known::Known,
-    model::{Built, CacheEntry},
+    model::{Built, CacheEntry, ENCODER},
 };
+use seqc_ir::ModelInput;
 use std::fmt::Write;
 
 /// The model as a model file that needs no expression: the same model, layer by layer.
@@ -13,17 +14,7 @@ pub fn effective(built: &Built) -> String {
     for (name, value) in &built.sizes {
         let _ = writeln!(out, "  {name}: {}", quoted(value));
     }
-    let inputs = built.model.inputs.iter().map(|i| {
-        let sizes: Vec<String> = i.ty.sizes().iter().map(ToString::to_string).collect();
-        let shape = if sizes.is_empty() {
-            String::new()
-        } else {
-            format!("[{}]", sizes.join(", "))
-        };
-        let int = if i.ty.elem == seqc_ir::Elem::I64 { "int" } else { "" };
-        format!("{}: \"{int}{shape}\"", i.name)
-    });
-    let _ = writeln!(out, "inputs: {{{}}}", inputs.collect::<Vec<_>>().join(", "));
+    let _ = writeln!(out, "inputs: {}", inputs(&built.model.inputs));
     if !built.document.uses.is_empty() {
         let uses: Vec<String> = built.document.uses.iter().map(|u| text(&u.value)).collect();
         let _ = writeln!(out, "use: [{}]", uses.join(", "));
@@ -54,9 +45,40 @@ pub fn effective(built: &Built) -> String {
     if let Some((name, _)) = built.model.outputs.first() {
         let _ = writeln!(out, "output: {name}");
     }
+    let (encoder, own): (Vec<usize>, _) = (0..built.instances.len()).partition(|n| built.instances[*n].of_encoder);
+    if let Some(described) = &built.document.encoder {
+        let _ = writeln!(out, "encoder:\n  inputs: {}", inputs(&built.model.memory.inputs));
+        if let Some(name) = &described.output {
+            let _ = writeln!(out, "  output: {}", name.value);
+        }
+        if !built.meta.start.is_empty() {
+            let _ = writeln!(out, "  start: {:?}", built.meta.start);
+        }
+        let _ = writeln!(out, "  stack:");
+        let mut entries = String::new();
+        encoder.into_iter().for_each(|n| entry(built, n, &mut entries));
+        for line in entries.lines() {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
     let _ = writeln!(out, "stack:");
-    (0..built.instances.len()).for_each(|n| entry(built, n, &mut out));
+    own.into_iter().for_each(|n| entry(built, n, &mut out));
     out
+}
+
+/// Streams with their types.
+fn inputs(inputs: &[ModelInput]) -> String {
+    let inputs = inputs.iter().map(|i| {
+        let sizes: Vec<String> = i.ty.sizes().iter().map(ToString::to_string).collect();
+        let shape = if sizes.is_empty() {
+            String::new()
+        } else {
+            format!("[{}]", sizes.join(", "))
+        };
+        let int = if i.ty.elem == seqc_ir::Elem::I64 { "int" } else { "" };
+        format!("{}: \"{int}{shape}\"", i.name)
+    });
+    format!("{{{}}}", inputs.collect::<Vec<_>>().join(", "))
 }
 
 /// How attentions keep keys and values: each by its number.
@@ -83,7 +105,11 @@ fn caches(built: &Built, out: &mut String) {
 
 /// One layer with its blocks, streams and tensors.
 fn entry(built: &Built, n: usize, out: &mut String) {
-    let (instance, settings, call) = (&built.instances[n], &built.settings[n], &built.model.calls[n]);
+    let (instance, settings, call) = (
+        &built.instances[n],
+        &built.settings[n],
+        &built.model.calls[built.calls[n]],
+    );
     let (blocks, layer) = settings.split_at(instance.blocks.len());
     let name = &instance.layer.definition.def.name.text;
     let of = |part: &[(String, Known)]| -> String {
@@ -91,7 +117,8 @@ fn entry(built: &Built, n: usize, out: &mut String) {
         format!("{{{}}}", parts.join(", "))
     };
     let _ = writeln!(out, "  - {name}: {}", layer.iter().map(|s| of(s)).collect::<String>());
-    let _ = writeln!(out, "    name: {}", text(&instance.path));
+    let path = instance.path.strip_prefix(ENCODER).filter(|_| instance.of_encoder);
+    let _ = writeln!(out, "    name: {}", text(path.unwrap_or(&instance.path)));
     let blocks: Vec<String> = blocks
         .iter()
         .zip(&instance.blocks)
@@ -110,8 +137,13 @@ fn entry(built: &Built, n: usize, out: &mut String) {
         }
     }
     let _ = writeln!(out, "    load:");
-    let graph = built.model.graph(call);
-    for (port, source) in graph.params.iter().zip(&call.params) {
+    // What a layer computes of the memory's rows is a call of its own.
+    let rows = built.model.memory_calls().iter();
+    let rows = rows.filter(|other| !instance.of_encoder && other.name == call.name);
+    let params = rows
+        .chain([call])
+        .flat_map(|call| built.model.graph(call).params.iter().zip(&call.params));
+    for (port, source) in params {
         let tensors: Vec<String> = source.tensors.iter().map(|t| text(t)).collect();
         let sizes = port.ty.sizes();
         let list = if let [one] = &tensors[..] {

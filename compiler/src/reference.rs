@@ -4,7 +4,7 @@ use crate::{backend, model::Built, random};
 use seqc_checkpoint::Checkpoint;
 use seqc_formats::Encoding;
 use seqc_ir::{
-    Activations, Elem, Model,
+    Activations, Elem, Model, ModelInput,
     eval::{EvalError, ModelEvaluator, Tensor},
 };
 use std::{collections::HashMap, path::Path};
@@ -77,23 +77,50 @@ fn load(checkpoint: &Checkpoint, names: &[String]) -> Result<Vec<f64>, Error> {
 
 /// One row of inputs per token: token ids for a model that reads one stream of integers.
 pub fn token_rows(model: &Model, tokens: &[i64]) -> Result<Vec<Vec<Tensor>>, Error> {
-    match &model.inputs[..] {
+    id_rows(&model.inputs, tokens)
+        .map_err(|names| Error::Missing(format!("the model reads {names}: give them with --input")))
+}
+
+/// The rows of the memory from token ids, for an encoder that reads one stream of integers.
+pub fn memory_token_rows(model: &Model, tokens: &[i64]) -> Result<Vec<Vec<Tensor>>, Error> {
+    id_rows(&model.memory.inputs, tokens).map_err(|names| {
+        Error::Missing(match names.is_empty() {
+            true => NO_MEMORY.to_owned(),
+            false => format!("the encoder reads {names}: give them with --source-input"),
+        })
+    })
+}
+
+/// Said where a source is given to a model that reads none.
+pub const NO_MEMORY: &str = "the model has no encoder, which would read a source";
+
+/// A row for each of some ids, or the names of the inputs.
+fn id_rows(inputs: &[ModelInput], tokens: &[i64]) -> Result<Vec<Vec<Tensor>>, String> {
+    match inputs {
         [input] if input.ty.elem == Elem::I64 && input.ty.rank() == 0 => {
             Ok(tokens.iter().map(|t| vec![Tensor::scalar(*t as f64)]).collect())
         }
         inputs => {
             let names: Vec<&str> = inputs.iter().map(|i| i.name.as_str()).collect();
-            let message = format!("the model reads {}: give them with --input", names.join(", "));
-            Err(Error::Missing(message))
+            Err(names.join(", "))
         }
     }
 }
 
 /// One row of inputs per token from a file with a tensor `[tokens, …]` for each stream.
 pub fn file_rows(model: &Model, path: &Path) -> Result<Vec<Vec<Tensor>>, Error> {
+    rows_of(&model.inputs, path)
+}
+
+/// The rows of the memory from such a file.
+pub fn memory_file_rows(model: &Model, path: &Path) -> Result<Vec<Vec<Tensor>>, Error> {
+    rows_of(&model.memory.inputs, path)
+}
+
+fn rows_of(inputs: &[ModelInput], path: &Path) -> Result<Vec<Vec<Tensor>>, Error> {
     let file = Checkpoint::open(path)?;
     let mut rows: Vec<Vec<Tensor>> = Vec::new();
-    for (n, input) in model.inputs.iter().enumerate() {
+    for (n, input) in inputs.iter().enumerate() {
         let tensor = file
             .get(&input.name)
             .ok_or_else(|| Error::Missing(format!("{} has no tensor `{}`", path.display(), input.name)))?;
@@ -152,19 +179,41 @@ fn check_size(built: &Built) -> Result<(), Error> {
 
 /// The model's outputs for every token.
 pub fn run(built: &Built, rows: &[Vec<Tensor>]) -> Result<Vec<Output>, Error> {
-    run_prompt(built, rows, None)
+    let given = Given {
+        rows,
+        ..Given::default()
+    };
+    run_given(built, &given)
 }
 
-/// The same; so many tokens are a prompt, where that is known.
-pub fn run_prompt(built: &Built, rows: &[Vec<Tensor>], prompt: Option<usize>) -> Result<Vec<Output>, Error> {
+/// What a model reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// The inputs of each token.
+    pub rows: &'a [Vec<Tensor>],
+    /// The inputs of each row of the memory; none for a model without an encoder.
+    pub memory: &'a [Vec<Tensor>],
+    /// So many tokens are a prompt, where that is known.
+    pub prompt: Option<usize>,
+}
+
+/// The model's outputs for every token of what is given.
+pub fn run_given(built: &Built, given: &Given<'_>) -> Result<Vec<Output>, Error> {
+    let Given { rows, memory, prompt } = *given;
     check_size(built)?;
-    check_range(built, rows)?;
+    check_range(&built.model.inputs, &built.meta.vocabularies, rows)?;
+    check_range(&built.model.memory.inputs, &built.meta.memory_vocabularies, memory)?;
+    if built.model.has_memory() && memory.is_empty() {
+        let message = "the model has an encoder: give what it reads with --source-tokens or --source-input";
+        return Err(Error::Missing(message.to_owned()));
+    }
     if let Some(length) = prompt.filter(|n| !(1..=rows.len()).contains(n)) {
         let message = format!("a prompt has from 1 to all {} tokens, not {length}", rows.len());
         return Err(Error::Missing(message));
     }
     let mut evaluator = evaluator(built)?;
     evaluator.set_prompt(prompt);
+    evaluator.remember(memory)?;
     let results = if built.model.is_causal() {
         evaluator.steps(rows)?
     } else {
@@ -184,8 +233,8 @@ pub fn run_prompt(built: &Built, rows: &[Vec<Tensor>], prompt: Option<usize>) ->
 }
 
 /// Refuses integers outside the tables that they index.
-fn check_range(built: &Built, rows: &[Vec<Tensor>]) -> Result<(), Error> {
-    for (n, (input, rows_of)) in built.model.inputs.iter().zip(&built.meta.vocabularies).enumerate() {
+fn check_range(inputs: &[ModelInput], vocabularies: &[Option<usize>], rows: &[Vec<Tensor>]) -> Result<(), Error> {
+    for (n, (input, rows_of)) in inputs.iter().zip(vocabularies).enumerate() {
         let Some(count) = rows_of else { continue };
         for (at, row) in rows.iter().enumerate() {
             let wrong = row

@@ -123,8 +123,8 @@ fn evaluate(path: &Path, text: &str) -> String {
             panic!("{}\n{text}\n{said}", path.display());
         }
     };
-    let rows: Vec<Vec<Tensor>> = (0..6_usize)
-        .map(|t| {
+    let rows = |inputs: &[seqc_ir::ModelInput]| -> Vec<Vec<Tensor>> {
+        let row = |t: usize| {
             let of = |input: &seqc_ir::ModelInput| {
                 let sizes = input.ty.sizes();
                 let count: usize = sizes.iter().product();
@@ -138,10 +138,16 @@ fn evaluate(path: &Path, text: &str) -> String {
                 };
                 Tensor::new(&sizes, (0..count).map(value).collect())
             };
-            built.model.inputs.iter().map(of).collect()
-        })
-        .collect();
-    let outputs = reference::run(&built, &rows).unwrap_or_else(|e| panic!("{}: {e}\n{text}", path.display()));
+            inputs.iter().map(of).collect()
+        };
+        (0..6).map(row).collect()
+    };
+    let given = reference::Given {
+        rows: &rows(&built.model.inputs),
+        memory: &rows(&built.model.memory.inputs),
+        prompt: None,
+    };
+    let outputs = reference::run_given(&built, &given).unwrap_or_else(|e| panic!("{}: {e}\n{text}", path.display()));
     let data = &outputs[0].data;
     let sensible = data.iter().all(|v| v.is_finite()) && data.iter().any(|v| v.abs() > 1e-9);
     assert!(sensible, "{}: no sensible numbers\n{text}", path.display());

@@ -25,7 +25,7 @@ fn shipped(name: &str) -> Built {
 /// What is said about the layer of this name, and the text of its function for chunks.
 fn both(built: &Built, layer: &str, level: Level) -> (String, String) {
     let canonical = backend::canonical(&built.model);
-    let planned = backend::plan(&canonical, built.meta.max_context, level);
+    let planned = backend::plan(&canonical, &built.meta, level);
     let kinds = canonical.kinds.iter();
     let n = kinds
         .map(|kind| kind.graph.name.as_str())

@@ -116,7 +116,13 @@ fn mixers_give_their_known_answers() {
             let built = model::read_text(model, text, &mut Sources::default(), &ReadOptions::default());
             let built = built.unwrap_or_else(|d| panic!("{name}: {}", d[0].message));
             let rows = reference::file_rows(&built.model, known).unwrap_or_else(|e| panic!("{name}: {e}"));
-            reference::run(&built, &rows)
+            let memory = reference::memory_file_rows(&built.model, known).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let given = reference::Given {
+                rows: &rows,
+                memory: &memory,
+                prompt: None,
+            };
+            reference::run_given(&built, &given)
                 .unwrap_or_else(|e| panic!("{name}: {e}"))
                 .remove(0)
                 .data

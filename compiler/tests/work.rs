@@ -5,7 +5,7 @@ use seqc::{
     backend,
     driver::{self, Product},
     explain,
-    model::{self, Built, ReadOptions},
+    model::{self, Built, Meta, ReadOptions},
     render,
     request::{Emit, Request},
     source::Sources,
@@ -165,7 +165,7 @@ fn work(name: &str, layer: &str) -> [usize; 4] {
     let (built, check) = allocations(|| read(name, layer, MODEL));
     let (_, explain) = allocations(|| {
         let canonical = backend::canonical(&built.model);
-        let planned = backend::plan(&canonical, None, Level::V3);
+        let planned = backend::plan(&canonical, &Meta::default(), Level::V3);
         let kinds = canonical.kinds.iter().zip(&planned.plans);
         kinds
             .map(|(k, plan)| explain::layer(&k.graph, &[plan]))
@@ -173,7 +173,7 @@ fn work(name: &str, layer: &str) -> [usize; 4] {
     });
     let (_, inspect) = allocations(|| {
         let canonical = backend::canonical(&built.model);
-        backend::manifest(&backend::plan(&canonical, None, Level::V3))
+        backend::manifest(&backend::plan(&canonical, &Meta::default(), Level::V3))
     });
     let (_, code) = allocations(|| kernels(&built));
     [check, explain, inspect, code]

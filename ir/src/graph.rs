@@ -2,7 +2,7 @@
 //! No other file of the project uses `petgraph`.
 
 use crate::{
-    Op, Ty,
+    Clock, Op, Ty,
     ids::{StateId, Value},
     policy::Policy,
 };
@@ -252,6 +252,17 @@ impl Graph {
         ops.filter_map(|op| match op {
             Op::Attend(spec) => spec.policy.as_deref(),
             _ => None,
+        })
+    }
+
+    /// Whether an attention reads input `n` as the rows of a memory ([`Clock::Memory`]): it has no value at a token.
+    pub fn is_memory_input(&self, n: usize) -> bool {
+        let is_it = |v: &Value| matches!(self.op(*v), Op::Input(m) if *m == n);
+        self.values().into_iter().any(|v| {
+            let Op::Attend(spec) = self.op(v) else { return false };
+            let operands = self.operands(v);
+            let mut read = spec.read_at_keys().filter_map(|at| operands.get(at));
+            spec.clock == Clock::Memory && read.any(is_it)
         })
     }
 

@@ -22,7 +22,9 @@
 //! ([`Stage::Load`]); everything else once per token. Stages are derived ([`Graph::stages`]), never stored.
 //!
 //! # Models
-//! A [`Model`] is a list of distinct layer graphs and a list of calls to them; repeated layers share a graph.
+//! A [`Model`] is a list of distinct layer graphs and a list of calls to them; repeated layers share a graph. It may read another sequence
+//! before its tokens, the memory ([`MemorySource`]): the first calls run over all rows of that, and attention with [`Clock::Memory`] keeps
+//! what they computed. Graphs of both are ordinary ones; a row of the memory is a token to the calls that run over it.
 //!
 //! # Around the graph
 //! [`verify`] says whether a graph is well formed, [`eval`] what it means, [`text`] how it is written, and [`random`]
@@ -46,7 +48,7 @@ pub use builder::dims;
 pub use expr::{IndexExpr, joined_views};
 pub use graph::{Cycles, Graph, Node, Port, Stage, State, cycles};
 pub use ids::{StateId, Value};
-pub use model::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
+pub use model::{Call, Kind, KindId, MemorySource, Model, ModelInput, ParamSource, StreamId};
 pub use op::{
     Activations, AttendSpec, Clock, Normaliser, Op, OpClass, OperandMode, Reads, Rounding, Row, Source, UNSEEN, policy,
 };

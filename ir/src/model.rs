@@ -68,6 +68,16 @@ pub struct ModelInput {
     pub stream: StreamId,
 }
 
+/// What is read of another sequence, whole and before the first token: the memory that the model's tokens attend to.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySource {
+    /// Inputs of that sequence.
+    pub inputs: Vec<ModelInput>,
+    /// So many of the model's calls, the first ones, run over its rows. Their streams have a value for each row and none at a token: other
+    /// calls read them as keys of [`Clock::Memory`](crate::Clock::Memory) alone.
+    pub calls: usize,
+}
+
 /// A whole model at one set of sizes.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -79,6 +89,8 @@ pub struct Model {
     pub calls: Vec<Call>,
     /// Inputs.
     pub inputs: Vec<ModelInput>,
+    /// Another sequence that is read before.
+    pub memory: MemorySource,
     /// Outputs by name.
     pub outputs: Vec<(String, StreamId)>,
     /// Number of streams.
@@ -113,8 +125,23 @@ impl Model {
         kinds.fold(1, common_multiple)
     }
 
-    /// False when a layer reads later tokens: the model has no decode step.
+    /// Calls that run over the rows of the memory.
+    pub fn memory_calls(&self) -> &[Call] {
+        &self.calls[..self.memory.calls]
+    }
+
+    /// Calls that run over tokens.
+    pub fn token_calls(&self) -> &[Call] {
+        &self.calls[self.memory.calls..]
+    }
+
+    /// Whether there is another sequence, which is read before the first token.
+    pub fn has_memory(&self) -> bool {
+        !self.memory.inputs.is_empty()
+    }
+
+    /// False when a layer of the tokens reads later ones: the model has no decode step.
     pub fn is_causal(&self) -> bool {
-        self.kinds.iter().all(|kind| !kind.graph.reads_later())
+        self.token_calls().iter().all(|call| !self.graph(call).reads_later())
     }
 }

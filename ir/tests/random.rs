@@ -3,7 +3,7 @@
 use seqc_ir::{
     Graph, Model, Op, Port, ReduceOp, UnaryOp,
     eval::{EvalError, Evaluator, ModelEvaluator, Tensor},
-    random::{Rng, random_graph, random_graph_whole, random_model},
+    random::{Rng, random_graph, random_graph_whole, random_model, random_model_with_memory},
     verify::{verify, verify_model},
 };
 use std::collections::BTreeSet;
@@ -85,6 +85,33 @@ fn random_models_run() {
         let inputs = random.input_values(seed, 9);
         let steps: Vec<_> = inputs.iter().map(|i| evaluator.step(i).unwrap()).collect();
         assert_eq!(steps, evaluator.run_whole(&inputs).unwrap(), "seed {seed}");
+    }
+}
+
+/// A memory is the same for all tokens, whether they come one by one or at once.
+#[test]
+fn random_models_with_memories_run() {
+    for seed in 0..20 {
+        let random = random_model_with_memory(seed, 4);
+        assert_eq!(verify_model(&random.model), [], "seed {seed}");
+        let text = random.model.to_string();
+        assert_eq!(text.parse::<Model>().unwrap().to_string(), text);
+        let params = random.param_values(seed);
+        let mut evaluator = ModelEvaluator::new(&random.model, |call, param| {
+            Ok::<_, EvalError>(params[call][param].clone())
+        })
+        .unwrap();
+        let inputs = random.input_values(seed, 9);
+        let mut with = |rows: usize| {
+            evaluator.reset();
+            evaluator.remember(&random.memory_values(seed, rows)).unwrap();
+            let steps: Vec<_> = inputs.iter().map(|i| evaluator.step(i).unwrap()).collect();
+            assert_eq!(steps, evaluator.run_whole(&inputs).unwrap(), "seed {seed}");
+            steps
+        };
+        let some = with(7);
+        assert_ne!(some, with(3), "seed {seed}: the memory matters");
+        assert_eq!(some, with(7), "seed {seed}: an earlier one does not");
     }
 }
 

@@ -20,6 +20,11 @@ pub enum Kept {
         /// How many of these are kept.
         span: AttentionSpan,
     },
+    /// For every row of the memory.
+    Rows {
+        /// Bytes of one.
+        bytes: usize,
+    },
     /// For every entry that a cache policy keeps.
     Entries {
         /// Bytes of one of a single key head.
@@ -50,11 +55,12 @@ impl Kept {
         self.behind(context, context)
     }
 
-    /// Bytes after `context` tokens, of which the first `prompt` are a prompt.
+    /// Bytes after `context` tokens (and of a memory with as many rows), of which the first `prompt` are a prompt.
     pub fn behind(&self, context: f64, prompt: f64) -> f64 {
         match self {
             Kept::Bytes(bytes) => *bytes as f64,
             Kept::Tokens { bytes, rate, span } => *bytes as f64 * rate.kept(span, context),
+            Kept::Rows { bytes } => *bytes as f64 * context,
             Kept::Entries { bytes, entries, share } => {
                 bytes * entries.count(*share, context as usize, Some(prompt as usize))
             }
@@ -80,7 +86,7 @@ impl Kept {
                 let chunks = (0..prompt).step_by(chunk.max(1)).map(before);
                 Some(chunks.fold(entries.at_end(*share, prompt) / heads, f64::max))
             }
-            Kept::Bytes(_) | Kept::Beside(_) | Kept::Elsewhere => None,
+            Kept::Bytes(_) | Kept::Rows { .. } | Kept::Beside(_) | Kept::Elsewhere => None,
         }
     }
 
@@ -89,6 +95,7 @@ impl Kept {
         match self {
             Kept::Bytes(bytes) | Kept::Beside(bytes) => format!("{bytes} bytes"),
             Kept::Tokens { rate, span, .. } => format!("{} tokens", rate.bound(span)),
+            Kept::Rows { .. } => "S rows".to_owned(),
             Kept::Entries { entries, share, .. } => format!("{} tokens", entries.words(*share)),
             Kept::Elsewhere => "0 bytes".to_owned(),
         }

@@ -4,7 +4,7 @@ usage: make.py [NAME ...]            writes NAME/config.json, NAME/model.safeten
 
 Every parameter is drawn at a size that lets each part of the model show in the result, and rounded to bf16, in which the checkpoint is stored.
 The checkpoint is then read again from its files, and the result computed in f32: `input_ids` [20] i64 and `logits` [20, vocab] (for a model
-without a head `hidden` [20, d]).
+without a head `hidden` [20, d]; of a model with an encoder also what that reads, `source` [27]).
 
 needs: pip install torch transformers safetensors
 """
@@ -13,7 +13,7 @@ import json, pathlib, sys
 sys.path.pop(0)  # Folders here have the names of packages.
 import torch, transformers
 from safetensors.torch import save_file
-from transformers import AutoModel, AutoModelForCausalLM
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 HERE = pathlib.Path(__file__).parent
@@ -44,8 +44,17 @@ FALCON = dict(lm_head_multiplier=0.5, embedding_multiplier=3.0, mlp_multipliers=
               attention_in_multiplier=1.2, ssm_multipliers=[0.9, 0.8, 1.1, 1.2, 0.7], ssm_in_multiplier=1.3, ssm_out_multiplier=0.6)
 
 ENCODERS = ["bert", "roberta", "modernbert"]
+TWO = ["t5", "bart"]  # Encoders with a decoder.
+
+T5 = dict(vocab_size=VOCAB, d_model=32, d_kv=6, d_ff=40, num_layers=2, num_decoder_layers=3, num_heads=4, relative_attention_num_buckets=8,
+          relative_attention_max_distance=12, decoder_start_token_id=0)
 
 CONFIGS = {
+    "t5": lambda: bare("t5", **T5),
+    "t5-gated": lambda: bare("t5", **T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
+    "bart": lambda: bare("bart", vocab_size=VOCAB, d_model=32, max_position_embeddings=64, encoder_layers=2, decoder_layers=2, encoder_ffn_dim=40,
+                         decoder_ffn_dim=48, encoder_attention_heads=4, decoder_attention_heads=2, scale_embedding=True, bos_token_id=1,
+                         eos_token_id=2, pad_token_id=0, decoder_start_token_id=2, forced_eos_token_id=2),
     "llama": lambda: common("llama"),
     "llama-fp8": lambda: common("llama", hidden_size=160, num_attention_heads=4, intermediate_size=136, num_hidden_layers=1),
     "qwen2-full": lambda: common("qwen2"),
@@ -212,7 +221,7 @@ def make(name):
     generator = torch.Generator().manual_seed(1)
     config = CONFIGS[name]()
     config._attn_implementation = "eager"
-    kind = AutoModel if config.model_type in ENCODERS else AutoModelForCausalLM
+    kind = AutoModel if config.model_type in ENCODERS else AutoModelForSeq2SeqLM if config.model_type in TWO else AutoModelForCausalLM
     model = kind.from_config(config, attn_implementation="eager").float()
     with torch.no_grad():
         fill(model, generator)
@@ -230,10 +239,14 @@ def make(name):
     for (key, a), (_, b) in zip(model.named_parameters(), read.named_parameters()):
         assert torch.equal(a.float(), b), key
     tokens = torch.randint(3, VOCAB, (1, LENGTH), generator=generator)
+    inputs = {"input_ids": tokens[0]}
+    if kind is AutoModelForSeq2SeqLM:
+        source = torch.randint(3, VOCAB, (1, LENGTH + 7), generator=generator)
+        inputs["source"] = source[0]
     with torch.no_grad():
-        out = read(tokens, use_cache=False) if kind is AutoModelForCausalLM else read(tokens)
+        out = read(source, decoder_input_ids=tokens, use_cache=False) if kind is AutoModelForSeq2SeqLM else read(tokens, use_cache=False) if kind is AutoModelForCausalLM else read(tokens)
     key, result = ("logits", out.logits) if hasattr(out, "logits") else ("hidden", out.last_hidden_state)
-    save_file({"input_ids": tokens[0], key: result[0].float().contiguous()}, folder / "expected.safetensors")
+    save_file({**inputs, key: result[0].float().contiguous()}, folder / "expected.safetensors")
     size = sum(f.stat().st_size for f in folder.iterdir())
     print(f"{name}: {size} bytes, {key} from {result.min():.2f} to {result.max():.2f}")
 

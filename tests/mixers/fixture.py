@@ -8,12 +8,12 @@ LENGTH = 120
 
 
 class Fixture:
-    """The weights of a model whose one layer is `layer`, drawn from a seed that its name gives, and an input `x` of `d` channels."""
+    """The weights of a model whose one layer is `layer`, drawn from a seed that its name gives, and an input `x` of `d` channels; `inputs` are others."""
 
     def __init__(self, name, d=16, length=LENGTH, layer=None):
         self.name, self.layer = name, layer or name
         self.random = np.random.default_rng(zlib.crc32(name.encode()))
-        self.weights, self.answers = {}, {}
+        self.weights, self.answers, self.inputs = {}, {}, {}
         self.x = self.normal(length, d)
 
     def normal(self, *shape, scale=1.0, shift=0.0):
@@ -49,7 +49,8 @@ class Fixture:
         folder = FOLDER / self.name
         folder.mkdir(parents=True, exist_ok=True)
         write(folder / "weights.safetensors", self.weights)
-        write(folder / "expected.safetensors", {"x": self.x.astype(np.float32), **self.answers})
+        inputs = {name: values.astype(np.float32) for name, values in self.inputs.items()}
+        write(folder / "expected.safetensors", {"x": self.x.astype(np.float32), **inputs, **self.answers})
 
 
 def write(path, tensors):

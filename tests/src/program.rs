@@ -35,6 +35,8 @@ pub struct Way<'a> {
     pub chunks: &'a [usize],
     /// Threads; 0 is one.
     pub threads: usize,
+    /// What the encoder reads, of a model that has one.
+    pub source: &'a [i64],
     /// Start from this saved state.
     pub load: Option<&'a Path>,
     /// Cut that state after so many tokens.
@@ -48,6 +50,9 @@ impl Way<'_> {
         let mut args = vec!["--threads".to_owned(), self.threads.max(1).to_string()];
         if !self.chunks.is_empty() {
             args.extend(["--chunk".to_owned(), list(self.chunks)]);
+        }
+        if !self.source.is_empty() {
+            args.extend(["--source-tokens".to_owned(), list(self.source)]);
         }
         if let Some(tokens) = self.truncate {
             args.extend(["--truncate".to_owned(), tokens.to_string()]);

@@ -66,7 +66,8 @@ pub mod frame {
     pub const SCRATCH: usize = 4;
     /// `*mut u8`: passed back to `seqc_barrier`.
     pub const BARRIER: usize = 5;
-    /// `i64`: calls of layers to leave out at the beginning of the step; 0 but for [`Descriptor::calls`](super::Descriptor::calls).
+    /// `i64`: calls of layers to leave out at the beginning of the step; 0 but for [`Descriptor::calls`](super::Descriptor::calls) and
+    /// [`Memory::calls`](super::Memory::calls).
     pub const SKIP_FIRST: usize = 6;
     /// `i64`: calls of layers to leave out at its end.
     pub const SKIP_LAST: usize = 7;
@@ -176,6 +177,9 @@ pub struct Descriptor {
     pub trained_length: Option<usize>,
     /// Input streams, in frame order.
     pub inputs: Vec<Stream>,
+    /// What is read of another sequence before the first token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
     /// Output streams, in frame order.
     pub outputs: Vec<Stream>,
     /// Parameters, in frame order.
@@ -202,6 +206,40 @@ impl Descriptor {
     /// The version of this structure and of the tables of a step: generated code of another version than the runtime's is refused.
     /// Version 2: segments say where their prompts end.
     pub const VERSION: u32 = 2;
+}
+
+/// Another sequence, whose rows are all read by one step before the first token: the step of [`Memory::calls`], with as many rows, of which no
+/// output is wanted. What it leaves in entries of [`StateOf::Memory`] is read by the steps of tokens, which leave these calls out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Input streams, in frame order behind those of tokens.
+    pub inputs: Vec<Stream>,
+    /// How many of the first calls of the step are those of the memory.
+    pub calls: usize,
+    /// Ids that the tokens of a sequence begin with, where no others are given.
+    pub start: Vec<i64>,
+    /// Most rows, where a table of the model says it. [`Descriptor::max_chunk`] are there at least.
+    pub longest: Option<usize>,
+}
+
+/// What a state entry belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateOf {
+    /// The tokens that a sequence has read.
+    #[default]
+    Tokens,
+    /// The rows of the memory: it is filled when they are read, and only read afterwards.
+    Memory,
+    /// The calls that read the memory: nothing needs it behind that step.
+    Source,
+}
+
+impl StateOf {
+    /// Whether it is what most entries belong to.
+    pub fn is_tokens(&self) -> bool {
+        *self == StateOf::Tokens
+    }
 }
 
 /// A cache from which entries leave.
@@ -308,6 +346,9 @@ pub struct StateSlot {
     pub encoding: Encoding,
     /// How it is laid out and grows.
     pub kind: StateKind,
+    /// What it belongs to.
+    #[serde(default, skip_serializing_if = "StateOf::is_tokens")]
+    pub of: StateOf,
     /// Closed form of the number of kept tokens or bytes in the context length `T`, for people.
     pub bound: String,
 }

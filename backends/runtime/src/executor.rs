@@ -2,7 +2,7 @@
 
 use seqc_abi::{
     Stream,
-    batch::{Batch, Part, Room, Row},
+    batch::{Batch, OPEN_PROMPT, Part, Room, Row},
     frame,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     outputs::Outputs,
     seen::Seen,
     sequence::Sequence,
+    state::State,
     streams::{row_bytes, width},
 };
 
@@ -45,6 +46,16 @@ pub struct Executor<'m> {
     wanted: Vec<Rows>,
     /// Tables of the last step, as generated code sees them.
     seen: Seen,
+}
+
+/// What the slots of a step point to: it lives until the step is over.
+struct Tables {
+    batch: Batch,
+    /// Addresses of the rows of each input stream, all of them and the wanted ones.
+    inputs: Vec<u64>,
+    wanted_inputs: Vec<u64>,
+    /// Addresses of the outputs.
+    outputs: Vec<u64>,
 }
 
 /// Rows of one stream, 8-byte aligned.
@@ -126,8 +137,15 @@ impl<'m> Executor<'m> {
             .try_fold(Room::of(descriptor), |room, s| room.take(s.tokens));
         assert!(left.is_some(), "{} segments do not fit in a step", segments.len());
         self.seen.begin();
+        let of_memory = descriptor.memory.as_ref().map_or(0, |memory| memory.calls);
         let mut parts = Vec::with_capacity(segments.len());
         for segment in segments.iter_mut() {
+            if of_memory > 0 && segment.sequence.state.rows(descriptor) == 0 {
+                return Err(Error::input(format!(
+                    "the model {} has an encoder, which has read nothing: it is given a source by `generate`, `logits` and `run`",
+                    descriptor.model
+                )));
+            }
             if segment.sequence.is_divided(descriptor) {
                 return Err(Error::input(format!(
                     "{} reads the tokens of a prompt {} at a time, and {} were read: read a multiple of it, or say first where the prompt ends",
@@ -154,30 +172,105 @@ impl<'m> Executor<'m> {
         }
         let inputs = self.inputs(segments);
         let wanted_inputs = self.wanted_inputs(&batch, &inputs);
-        let [inputs, wanted_inputs] =
-            [(inputs, batch.all.rows.len()), (wanted_inputs, wanted)].map(|(rows, count)| self.seen_rows(&rows, count));
-        let (inputs, wanted_inputs) = (inputs?, wanted_inputs?);
-        let outputs: Vec<u64> = self.outputs.iter().map(|region| region.as_ptr() as u64).collect();
-        let mut slots = model.frame(&self.scratch);
+        let streams = &descriptor.inputs;
+        let [inputs, wanted_inputs] = [(inputs, batch.all.rows.len()), (wanted_inputs, wanted)]
+            .map(|(rows, count)| self.seen_rows(streams, &rows, count));
+        let (mut inputs, mut wanted_inputs) = (inputs?, wanted_inputs?);
+        // Calls of tokens read no input of the memory.
+        let none = descriptor.memory.iter().flat_map(|memory| &memory.inputs).map(|_| 0);
+        inputs.extend(none.clone());
+        wanted_inputs.extend(none);
+        let tables = Tables {
+            batch,
+            inputs,
+            wanted_inputs,
+            outputs: self.output_rows(),
+        };
+        let mut slots = self.slots(&tables)?;
+        slots[frame::SKIP_FIRST] = of_memory as u64;
+        // Every slot is filled: tables and regions live until the call returns, inputs were counted and checked against
+        // the tables they index, states have room for their segments, outputs for the wanted rows.
+        step(model, &mut slots);
+        drop(tables);
+        for Segment { sequence, tokens, .. } in segments {
+            sequence.position += *tokens as u64;
+            sequence.state.settle(descriptor, sequence.position);
+        }
+        Ok(())
+    }
+
+    /// Reads the memory of a sequence that has read no token: so many rows of each of its inputs, by one step of the calls of the memory.
+    ///
+    /// The caller has checked the inputs ([`Session::remember`](crate::session::Session::remember)).
+    ///
+    /// # Errors
+    ///
+    /// Too little memory; the sequence is as before then.
+    ///
+    /// # Panics
+    ///
+    /// If the model has no memory, or the rows do not fit in one step.
+    pub fn remember(&mut self, sequence: &mut Sequence, inputs: &[Values], rows: usize) -> Result<()> {
+        let (model, descriptor) = (self.model, self.model.descriptor());
+        let Some(memory) = &descriptor.memory else {
+            panic!("the model {} has no memory", descriptor.model);
+        };
+        assert!(
+            (1..=descriptor.max_chunk).contains(&rows),
+            "{rows} rows do not fit in a step"
+        );
+        self.seen.begin();
+        // What only this step needs is gone with its state.
+        let mut reading = State::new(descriptor, model.store())?;
+        reading.reserve_memory(descriptor, rows as u64)?;
+        let batch = Batch::new(&[Part {
+            count: rows,
+            position: 0,
+            wanted_from: rows,
+            states: reading.table(&mut self.seen)?,
+            prompt: OPEN_PROMPT,
+        }]);
+        let given = memory.inputs.iter().zip(inputs);
+        let given: Vec<u64> = given
+            .map(|(stream, values)| values.row(0, width(stream)) as u64)
+            .collect();
+        let mut inputs: Vec<u64> = descriptor.inputs.iter().map(|_| 0).collect();
+        inputs.extend(self.seen_rows(&memory.inputs, &given, rows)?);
+        let tables = Tables {
+            batch,
+            wanted_inputs: inputs.clone(),
+            inputs,
+            outputs: self.output_rows(),
+        };
+        let mut slots = self.slots(&tables)?;
+        slots[frame::SKIP_LAST] = (descriptor.calls.len() - memory.calls) as u64;
+        // SAFETY: every slot is filled, as in `run`; no row is wanted.
+        unsafe { model.step(&slots) };
+        drop(tables);
+        sequence.state.take_memory(descriptor, reading);
+        Ok(())
+    }
+
+    /// The slots of a step but for the calls that it leaves out; they point into the tables.
+    fn slots(&mut self, tables: &Tables) -> Result<[u64; frame::SLOTS]> {
+        let mut slots = self.model.frame(&self.scratch);
         slots[frame::ARENA] = self.arena.as_ptr() as u64;
-        slots[frame::OUTPUTS] = self.seen.place(&outputs)?;
+        slots[frame::OUTPUTS] = self.seen.place(&tables.outputs)?;
         for (rows, first, inputs) in [
-            (&batch.all, frame::ALL, &inputs),
-            (&batch.wanted, frame::WANTED, &wanted_inputs),
+            (&tables.batch.all, frame::ALL, &tables.inputs),
+            (&tables.batch.wanted, frame::WANTED, &tables.wanted_inputs),
         ] {
             rows.fill(&mut slots, first, self.seen.place(inputs)?);
             slots[first + frame::rows::TABLE] = self.seen.place(&rows.rows)?;
             slots[first + frame::rows::SEGMENT_TABLE] = self.seen.place(&rows.segments)?;
             slots[first + frame::rows::RUN_TABLE] = self.seen.place(&rows.runs)?;
         }
-        // Every slot is filled: tables and regions live until the call returns, inputs were counted and checked against
-        // the tables they index, states have room for their segments, outputs for the wanted rows.
-        step(model, &mut slots);
-        for Segment { sequence, tokens, .. } in segments {
-            sequence.position += *tokens as u64;
-            sequence.state.settle(descriptor, sequence.position);
-        }
-        Ok(())
+        Ok(slots)
+    }
+
+    /// Addresses of the outputs.
+    fn output_rows(&self) -> Vec<u64> {
+        self.outputs.iter().map(|region| region.as_ptr() as u64).collect()
     }
 
     /// Address of the rows of each input stream, as tables hold it: in place for one sequence, in a copy for several.
@@ -202,10 +295,8 @@ impl<'m> Executor<'m> {
     }
 
     /// Where generated code sees so many rows of each input stream.
-    fn seen_rows(&mut self, inputs: &[u64], count: usize) -> Result<Vec<u64>> {
-        let model = self.model;
-        let streams = model.descriptor().inputs.iter().zip(inputs);
-        let rows = streams.map(|(stream, rows)| {
+    fn seen_rows(&mut self, streams: &[Stream], inputs: &[u64], count: usize) -> Result<Vec<u64>> {
+        let rows = streams.iter().zip(inputs).map(|(stream, rows)| {
             let bytes = row_bytes(stream) * count;
             // SAFETY: so many rows are there, in this step.
             let rows = unsafe { std::slice::from_raw_parts(*rows as *const u8, bytes) };

@@ -84,16 +84,20 @@ impl Values {
 
 /// Tokens in the inputs: every stream has as many rows.
 pub(crate) fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize> {
-    if inputs.len() != descriptor.inputs.len() {
+    count_of(&descriptor.model, &descriptor.inputs, inputs)
+}
+
+/// Rows in the inputs of these streams of a model.
+pub(crate) fn count_of(model: &str, streams: &[Stream], inputs: &[Values]) -> Result<usize> {
+    if inputs.len() != streams.len() {
         return Err(Error::input(format!(
-            "{} input streams given, the model {} reads {}",
+            "{} input streams given, the model {model} reads {}",
             inputs.len(),
-            descriptor.model,
-            descriptor.inputs.len()
+            streams.len()
         )));
     }
     let mut tokens = None;
-    for (stream, values) in descriptor.inputs.iter().zip(inputs) {
+    for (stream, values) in streams.iter().zip(inputs) {
         let fits = matches!(
             (stream.elem, values),
             (Elem::F32, Values::F32(_)) | (Elem::I64, Values::I64(_))
@@ -124,7 +128,12 @@ pub(crate) fn count(descriptor: &Descriptor, inputs: &[Values]) -> Result<usize>
 ///
 /// The first such number.
 pub(crate) fn check_ids(descriptor: &Descriptor, inputs: &[Values]) -> Result<()> {
-    for (stream, values) in descriptor.inputs.iter().zip(inputs) {
+    check_ids_of(descriptor, &descriptor.inputs, inputs)
+}
+
+/// The same of these streams of the model.
+pub(crate) fn check_ids_of(descriptor: &Descriptor, streams: &[Stream], inputs: &[Values]) -> Result<()> {
+    for (stream, values) in streams.iter().zip(inputs) {
         if let Values::I64(ids) = values {
             check_stream(descriptor, stream, ids)?;
         }

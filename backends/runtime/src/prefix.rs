@@ -293,7 +293,7 @@ mod tests {
         state::State,
         testing,
     };
-    use seqc_abi::{StateKind, StateSlot};
+    use seqc_abi::{StateKind, StateOf, StateSlot};
     use seqc_formats::Encoding;
 
     /// A few tokens that depend on a number.
@@ -364,6 +364,7 @@ mod tests {
             layer: "layers.0".to_owned(),
             shape: Vec::new(),
             encoding: Encoding::F32,
+            of: StateOf::Tokens,
             kind: StateKind::Pages {
                 page_bytes: 256,
                 pinned: 0,

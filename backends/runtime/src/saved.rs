@@ -239,7 +239,7 @@ fn read<R: Read>(reader: &mut Summed<R>, owner: Owner, size: u64) -> std::result
     let mut expected_size = (MAGIC.len() + 8 + 4 * 8 + 4) as u64 + head.identity_bytes + history_bytes + prompts_bytes;
     expected_size += 8 * tokens.len() as u64 + rows.sum::<u64>();
     for slot in &descriptor.states {
-        if !state.is_sound(slot, position) {
+        if !state.is_sound(descriptor, slot, position) {
             return Err(Problem::damaged());
         }
         expected_size = expected_size.saturating_add(state.saved_bytes(slot, position)? as u64);
@@ -389,6 +389,7 @@ fn read_pages<R: Read>(
     position: u64,
 ) -> std::result::Result<(), Problem> {
     state.reserve(descriptor, position, 0)?;
+    state.reserve_memory(descriptor, 0)?;
     for (number, slot) in growing(descriptor) {
         let bytes = kept_bytes(slot, state.tokens(slot, position))?;
         state.fill(number, bytes, |piece| reader.read_exact(piece))?;

@@ -37,6 +37,15 @@ impl Sequence {
         }
     }
 
+    /// A sequence of no tokens with the memory that this one has.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory.
+    pub fn restart(&self, model: &Model) -> Result<Sequence> {
+        Ok(Sequence::of(self.state.restart(model.descriptor(), model.store())?))
+    }
+
     /// A copy that reads on by itself. Pages of caches are shared until one of both writes them.
     ///
     /// # Errors
@@ -63,7 +72,7 @@ impl Sequence {
     /// If the sequence is shorter, or of a model that [`Sequence::cuts_anywhere`] does not hold for.
     pub fn truncate(&mut self, descriptor: &Descriptor, position: u64) {
         assert!(position <= self.position && cuts_anywhere(descriptor));
-        self.state.truncate(position);
+        self.state.truncate(descriptor, position);
         self.position = position;
         self.prompts.truncate(position);
     }

@@ -21,11 +21,12 @@ use seqc_abi::batch::OPEN_PROMPT;
 use crate::{
     Error, Result,
     history::{Conversation, History},
-    inputs::{Values, check_ids, count},
+    inputs::{Values, check_ids, check_ids_of, count, count_of},
     kept,
     model::Model,
     prompts::Prompts,
     saved::{self, Owner},
+    streams::most_rows,
 };
 use track::Track;
 use turns::Turns;
@@ -51,16 +52,53 @@ impl<'m> Session<'m> {
         })
     }
 
-    /// Forgets everything read. Snapshots are kept at the same intervals as before.
+    /// Forgets all tokens that were read, and keeps the memory. Snapshots are kept at the same intervals as before.
     ///
     /// # Errors
     ///
     /// Too little memory.
     pub fn reset(&mut self) -> Result<()> {
-        let every = self.track.every;
+        let (every, sequence) = (self.track.every, self.track.sequence.restart(self.model())?);
         self.track = Track::new(self.model())?;
-        self.track.every = every;
+        (self.track.every, self.track.sequence) = (every, sequence);
         Ok(())
+    }
+
+    /// Reads the memory, before the first token: one row of each input stream of the model's encoder for each of its rows.
+    ///
+    /// # Errors
+    ///
+    /// A model without an encoder; inputs that do not fit it (streams, widths, ids outside of a table, no rows, too many); tokens that have been
+    /// read; too little memory.
+    pub fn remember(&mut self, inputs: &[Values]) -> Result<()> {
+        let descriptor = self.model().descriptor();
+        let Some(memory) = &descriptor.memory else {
+            return Err(Error::input(format!(
+                "the model {} has no encoder, which would read a source",
+                descriptor.model
+            )));
+        };
+        if self.position() > 0 {
+            return Err(Error::input(format!(
+                "{} tokens have been read: a source comes before the first token",
+                self.position()
+            )));
+        }
+        let rows = count_of(&descriptor.model, &memory.inputs, inputs)?;
+        check_ids_of(descriptor, &memory.inputs, inputs)?;
+        let most = most_rows(descriptor, memory);
+        if !(1..=most).contains(&rows) {
+            return Err(Error::input(format!(
+                "a source of {rows} rows is given: the encoder of the model {} reads from 1 to {most}",
+                descriptor.model
+            )));
+        }
+        self.executor.turn().remember(&mut self.track.sequence, inputs, rows)
+    }
+
+    /// Rows of the memory that was read, 0 before.
+    pub fn rows(&self) -> u64 {
+        self.track.sequence.state.rows(self.model().descriptor())
     }
 
     /// The model that reads.

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use seqc_abi::{Descriptor, PAGE_TOKENS, StateKind, StateSlot, Word};
+use seqc_abi::{Descriptor, PAGE_TOKENS, StateKind, StateOf, StateSlot, Word};
 
 use crate::{
     Error, Result,
@@ -79,9 +79,35 @@ impl State {
         Ok(State::of(entries.collect::<Result<_>>()?))
     }
 
+    /// The state before the first token, with the memory of this one.
+    pub(crate) fn restart(&self, descriptor: &Descriptor, store: Option<&Arc<Store>>) -> Result<State> {
+        let mut fresh = State::new(descriptor, store)?;
+        let with_memory = self.fork(descriptor, 0)?;
+        fresh.take_memory(descriptor, with_memory);
+        Ok(fresh)
+    }
+
+    /// Has the memory of another state from now on.
+    pub(crate) fn take_memory(&mut self, descriptor: &Descriptor, other: State) {
+        let entries = self.entries.iter_mut().zip(other.entries).zip(&descriptor.states);
+        for ((own, theirs), _) in entries.filter(|(_, slot)| slot.of == StateOf::Memory) {
+            *own = theirs;
+        }
+        self.refresh();
+    }
+
+    /// Rows of the memory that was read, 0 before.
+    pub(crate) fn rows(&self, descriptor: &Descriptor) -> u64 {
+        let mut of_memory = descriptor.states.iter().filter(|slot| slot.of == StateOf::Memory);
+        of_memory
+            .find(|slot| matches!(slot.kind, StateKind::Pages { .. }))
+            .map_or(0, |slot| self.tokens(slot, 0))
+    }
+
     /// Forgets what came after the first `position` tokens, of a state that [`cuts_anywhere`] holds for.
-    pub(crate) fn truncate(&mut self, position: u64) {
-        for entry in &mut self.entries {
+    pub(crate) fn truncate(&mut self, descriptor: &Descriptor, position: u64) {
+        let entries = self.entries.iter_mut().zip(&descriptor.states);
+        for (entry, _) in entries.filter(|(_, slot)| slot.of == StateOf::Tokens) {
             if let Entry::Pages(pages) = entry {
                 let kept = usize::try_from(position.div_ceil(PAGE)).unwrap_or(usize::MAX);
                 pages.truncate(kept);
@@ -92,7 +118,25 @@ impl State {
 
     /// Makes room for `more` tokens after the first `position`, and what they write this sequence's own.
     pub(crate) fn reserve(&mut self, descriptor: &Descriptor, position: u64, more: u64) -> Result<()> {
-        for (number, slot) in descriptor.states.iter().enumerate() {
+        self.reserve_where(descriptor, position..position.saturating_add(more), |of| {
+            of == StateOf::Tokens
+        })
+    }
+
+    /// Makes room for so many rows of the memory, in a state before the first token.
+    pub(crate) fn reserve_memory(&mut self, descriptor: &Descriptor, rows: u64) -> Result<()> {
+        self.reserve_where(descriptor, 0..rows, |of| of != StateOf::Tokens)
+    }
+
+    fn reserve_where(
+        &mut self,
+        descriptor: &Descriptor,
+        tokens: Range<u64>,
+        which: impl Fn(StateOf) -> bool,
+    ) -> Result<()> {
+        let (position, more) = (tokens.start, tokens.end - tokens.start);
+        let slots = descriptor.states.iter().enumerate();
+        for (number, slot) in slots.filter(|(_, slot)| which(slot.of)) {
             let (before, dropped) = (self.tokens(slot, position), self.dropped(slot));
             let needed = kept_bytes(slot, before.saturating_add(more))?;
             match &mut self.entries[number] {
@@ -133,6 +177,8 @@ impl State {
 
     /// Tokens of an entry in a sequence of `position` tokens: all, or as many as another entry counts.
     pub(crate) fn tokens(&self, slot: &StateSlot, position: u64) -> u64 {
+        // What reads the memory is gone behind that.
+        let position = if slot.of == StateOf::Tokens { position } else { 0 };
         match slot.kind {
             StateKind::Pages { count: Some(word), .. } => self.word(word).unwrap_or(position),
             _ => position,
@@ -140,7 +186,7 @@ impl State {
     }
 
     /// Whether an entry has at most as many tokens as a sequence of `position` tokens, and has dropped at most as many.
-    pub(crate) fn is_sound(&self, slot: &StateSlot, position: u64) -> bool {
+    pub(crate) fn is_sound(&self, descriptor: &Descriptor, slot: &StateSlot, position: u64) -> bool {
         let tokens = self.tokens(slot, position);
         let dropped = match slot.kind {
             StateKind::Pages {
@@ -148,7 +194,11 @@ impl State {
             } => self.word(word).unwrap_or_default(),
             _ => 0,
         };
-        dropped <= tokens && tokens <= position
+        let most = match (slot.of, &descriptor.memory) {
+            (StateOf::Memory, Some(_)) => descriptor.max_chunk as u64,
+            _ => position,
+        };
+        dropped <= tokens && tokens <= most
     }
 
     /// Pages of an entry that are not needed any more.
@@ -314,7 +364,8 @@ fn pages_for(pages: &mut Pages, slot: &StateSlot, written: Range<usize>, dropped
 
 /// Whether sequences of a model can be cut at any earlier token: all that they carry are caches that forget nothing.
 pub(crate) fn cuts_anywhere(descriptor: &Descriptor) -> bool {
-    let mut kinds = descriptor.states.iter().map(|slot| &slot.kind);
+    let of_tokens = descriptor.states.iter().filter(|slot| slot.of == StateOf::Tokens);
+    let mut kinds = of_tokens.map(|slot| &slot.kind);
     let forgets_nothing = kinds.all(|kind| match kind {
         StateKind::Fixed { bytes } => *bytes == 0,
         StateKind::Bounded { .. } => false,

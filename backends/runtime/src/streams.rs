@@ -1,6 +1,6 @@
 //! Questions about a model's input and output streams: which they are, and how large their rows are.
 
-use seqc_abi::{Descriptor, Elem, Stream};
+use seqc_abi::{Descriptor, Elem, Memory, Stream};
 
 use crate::{Error, Result};
 
@@ -22,6 +22,22 @@ pub(crate) fn check_reads_tokens(descriptor: &Descriptor) -> Result<()> {
         descriptor.model,
         list(&descriptor.inputs)
     )))
+}
+
+/// Most rows of a source that an encoder reads.
+pub(crate) fn most_rows(descriptor: &Descriptor, memory: &Memory) -> usize {
+    memory.longest.unwrap_or(usize::MAX).min(descriptor.max_chunk)
+}
+
+/// Refuses a model with an encoder where there is no source for it to read.
+pub(crate) fn check_no_source(descriptor: &Descriptor, verb: &str) -> Result<()> {
+    match descriptor.memory {
+        None => Ok(()),
+        Some(_) => Err(Error::input(format!(
+            "the model {} has an encoder, and `{verb}` gives it nothing to read: `generate`, `logits` and `run` do, with --source",
+            descriptor.model
+        ))),
+    }
 }
 
 /// The place among the outputs of the one that scores every next token.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use seqc_abi::batch::{Row, Segment};
-use seqc_abi::{Call, Descriptor, Elem, PAGE_TOKENS, Rows, RowsAt, StateKind, StateSlot, Stream, frame};
+use seqc_abi::{Call, Descriptor, Elem, PAGE_TOKENS, Rows, RowsAt, StateKind, StateOf, StateSlot, Stream, frame};
 
 use seqc_formats::Encoding;
 
@@ -108,6 +108,7 @@ pub(crate) fn descriptor(name: &str) -> Descriptor {
         max_context: None,
         trained_length: None,
         inputs: Vec::new(),
+        memory: None,
         outputs: Vec::new(),
         params: Vec::new(),
         states: Vec::new(),
@@ -181,6 +182,7 @@ pub(crate) fn slot(name: &str, kind: StateKind) -> StateSlot {
         layer: "layers.0".to_owned(),
         shape: Vec::new(),
         encoding: Encoding::F32,
+        of: StateOf::Tokens,
         kind,
         bound: "T".to_owned(),
     }
@@ -325,6 +327,7 @@ pub(crate) fn accumulator() -> Code {
         layer: "layers.0".to_owned(),
         shape: vec![1],
         encoding: Encoding::F32,
+        of: StateOf::Tokens,
         kind: StateKind::Fixed { bytes: 4 },
         bound: "1".to_owned(),
     };

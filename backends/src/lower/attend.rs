@@ -26,7 +26,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
         if kernel.spec.key_streams > 0 {
             kernel.append_stream(module);
         }
-        if kernel.spec.clock != Clock::Every {
+        if kernel.spec.clock.has_ticks() {
             kernel.ticks(module);
         }
         if kernel.spec.clock == Clock::Both {
@@ -46,7 +46,7 @@ pub(super) struct Attention<'c, 'a> {
     /// First token, and how many.
     pub(super) token: Val,
     pub(super) count: Val,
-    /// Position of the first key, and how many keys are new.
+    /// Position of the first key, and how many keys are new; of a memory that of the first query, and how many keys there are.
     pub(super) position: Val,
     keys: Val,
     /// Which tokens tick, unless all do.
@@ -64,12 +64,35 @@ pub(super) fn attend(cx: &Cx<'_>, f: &mut Func, v: Value, tokens: Tokens) {
     let each = |f: &mut Func, write: fn(&Attention<'_, '_>, &mut Func)| {
         cx.for_segments(f, false, |cx, f| write(&Attention::new(cx, f, v, tokens, together), f));
     };
-    each(f, |attention, f| attention.append_unless_shared(f));
+    let clock = cx.layer.schedule.attention(v).spec.clock;
+    if clock != Clock::Memory {
+        each(f, |attention, f| attention.append_unless_shared(f));
+    }
     cx.barrier(f);
     each(f, |attention, f| attention.run(f));
-    if cx.layer.schedule.attention(v).spec.clock != Clock::Every {
+    if clock.has_ticks() {
         cx.barrier(f);
         each(f, |attention, f| attention.remember_ticks(f));
+    }
+}
+
+/// The attentions of a layer to the memory.
+pub(super) fn to_memory(layer: &Layer<'_>) -> impl Iterator<Item = Value> {
+    let of_memory = layer.schedule.attentions.iter();
+    of_memory
+        .filter(|(_, kernel)| kernel.spec.clock == Clock::Memory)
+        .map(|(v, _)| *v)
+}
+
+/// Writes what fills the caches of a layer's attentions to the memory: the rows are those of the step, all that there are.
+pub(super) fn remember(cx: &Cx<'_>, f: &mut Func) {
+    for v in to_memory(cx.layer) {
+        cx.for_segments(f, false, |cx, f| {
+            let mut attention = Attention::new(cx, f, v, Tokens::All, true);
+            (attention.position, attention.keys) = (f.i64(0), attention.count);
+            attention.append(f);
+            attention.remember_ticks(f);
+        });
     }
 }
 
@@ -118,8 +141,12 @@ impl Attention<'_, '_> {
         row(self.cx, f, self.operands[operand], self.token)
     }
 
-    /// With a clock: finds the tokens that tick. Every thread does it for itself.
+    /// With a clock: finds the tokens that tick. Every thread does it for itself. Of a memory: how many rows there are.
     fn count_ticks(&mut self, f: &mut Func) {
+        if self.kernel.spec.clock == Clock::Memory {
+            let count = self.cx.state_base(f, self.first);
+            self.keys = f.load(count, Ty::I64);
+        }
         let Some(on) = self.kernel.spec.on() else { return };
         let (start, stride) = self.row(f, on);
         let bytes = f.i64(self.kernel.scratch_bytes() as i64);
@@ -238,6 +265,8 @@ impl Attention<'_, '_> {
         }
         if let Some(list) = self.list {
             slots.extend([list, f.add(self.position, self.keys)]);
+        } else if spec.clock == Clock::Memory {
+            slots.extend([f.i64(0), self.keys]);
         }
         stack_table(f, slots)
     }

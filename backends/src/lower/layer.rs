@@ -37,6 +37,11 @@ pub(super) fn chunk_name(layer: &Layer<'_>) -> String {
     format!("{}_chunk", layer.name)
 }
 
+/// Name of the function that fills the caches of its attentions to the memory, of a layer that has some.
+pub(super) fn remember_name(layer: &Layer<'_>) -> String {
+    format!("{}_remember", layer.name)
+}
+
 /// Adds a layer's functions and all that they call.
 pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     for encoding in &layer.encodings {
@@ -51,6 +56,9 @@ pub(super) fn add(layer: &Layer<'_>, module: &mut Module) {
     add_load(layer, module);
     add_step(layer, module, &token_name(layer), 1);
     add_step(layer, module, &chunk_name(layer), layer.plan.settings.max_chunk);
+    if attend::to_memory(layer).next().is_some() {
+        add_remember(layer, module);
+    }
 }
 
 /// Bytes of scratch that a thread needs in this layer.
@@ -98,6 +106,16 @@ fn add_step(layer: &Layer<'_>, module: &mut Module, name: &str, rows: usize) {
             cx.barrier(f);
         }
     });
+    cx.add_parts(module);
+    module.add(f);
+}
+
+fn add_remember(layer: &Layer<'_>, module: &mut Module) {
+    let name = remember_name(layer);
+    let mut f = Func::new(&name, &Args::TYPES, None);
+    let layout = layout(layer.graph, layer.plan, layer.plan.settings.max_chunk);
+    let cx = Cx::step(&f, &name, layer, &layout, Scope::Rows);
+    attend::remember(&cx, &mut f);
     cx.add_parts(module);
     module.add(f);
 }

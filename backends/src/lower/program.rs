@@ -8,9 +8,9 @@ use super::{
     streams::{Place, Streams},
 };
 use crate::{kernel::Module, schedule::Schedule, targets::TargetInfo};
-use seqc_abi::{Call, Descriptor, Elem, Level, ParamSlot, Rows, RowsAt, StateKind, StateSlot, Stream};
+use seqc_abi::{Call, Descriptor, Elem, Level, Memory, ParamSlot, Rows, RowsAt, StateKind, StateOf, StateSlot, Stream};
 use seqc_formats::Encoding;
-use seqc_ir::{Model, Ty};
+use seqc_ir::{Model, ModelInput, Ty};
 use seqc_passes::{
     attention::caches::Site,
     kept::Kept,
@@ -103,7 +103,9 @@ pub struct Entry {
 
 /// What every sequence of a model carries from chunk to chunk.
 pub fn manifest(planned: &PlannedModel<'_>) -> Vec<Entry> {
-    states_of(planned, &layers(planned))
+    let mut entries = states_of(planned, &layers(planned));
+    entries.retain(|entry| entry.slot.of != StateOf::Source);
+    entries
 }
 
 fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
@@ -113,7 +115,12 @@ fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
         let (layer, first) = (&layers[call.kind.0 as usize], states.len());
         firsts.push(first);
         let own = slots::manifest(layer, &call.name, first).into_iter();
-        states.extend(own.map(|(slot, kept)| Entry { call: n, slot, kept }));
+        states.extend(own.map(|(mut slot, kept)| {
+            if n < model.memory.calls {
+                slot.of = StateOf::Source;
+            }
+            Entry { call: n, slot, kept }
+        }));
         for (at, source) in slots::sources(layer).iter().enumerate() {
             let Source::Cache(v, part) = source else { continue };
             let site = Site { call: n, value: *v };
@@ -197,6 +204,7 @@ fn blank(model: &Model) -> Descriptor {
         },
         vocab: None,
     };
+    let streams = |inputs: &[ModelInput]| inputs.iter().map(|i| stream(&i.name, &i.ty)).collect();
     Descriptor {
         version: Descriptor::VERSION,
         model: model.name.clone(),
@@ -215,7 +223,13 @@ fn blank(model: &Model) -> Descriptor {
         ends: Vec::new(),
         max_context: None,
         trained_length: None,
-        inputs: model.inputs.iter().map(|i| stream(&i.name, &i.ty)).collect(),
+        inputs: streams(&model.inputs),
+        memory: model.has_memory().then(|| Memory {
+            inputs: streams(&model.memory.inputs),
+            calls: model.memory.calls,
+            start: Vec::new(),
+            longest: None,
+        }),
         outputs: model
             .outputs
             .iter()

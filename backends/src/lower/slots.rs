@@ -2,9 +2,9 @@
 
 use super::cx::Layer;
 use crate::kernels::{Attend, Governed, Needs};
-use seqc_abi::{Choices, Evictions, StateKind, StateSlot};
+use seqc_abi::{Choices, Evictions, StateKind, StateOf, StateSlot};
 use seqc_formats::Encoding;
-use seqc_ir::{StateId, Value};
+use seqc_ir::{Clock, StateId, Value};
 use seqc_passes::{
     attention::policy_entries::PolicyEntries,
     kept::Kept,
@@ -73,6 +73,10 @@ pub(super) fn manifest(layer: &Layer<'_>, instance: &str, first: usize) -> Vec<(
             shape,
             encoding: encoding(layer, source),
             kind,
+            of: match source {
+                Source::Cache(v, _) if layer.schedule.attention(*v).spec.clock == Clock::Memory => StateOf::Memory,
+                _ => StateOf::Tokens,
+            },
             bound: match source {
                 // Rows of earlier tokens are there from the beginning, as zeros.
                 Source::History(id) => format!("{} tokens", layer.plan.buffer(*id).history),
@@ -130,6 +134,9 @@ fn describe(layer: &Layer<'_>, source: &Source) -> (String, Vec<usize>, StateKin
             let kind = kernel.states()[*n].clone();
             let kept = match kind {
                 StateKind::Fixed { bytes } => Kept::Bytes(bytes),
+                _ if kernel.spec.clock == Clock::Memory => Kept::Rows {
+                    bytes: encoding(layer, source).block_bytes() * shape.iter().product::<usize>(),
+                },
                 StateKind::Bounded { .. } | StateKind::Pages { .. } | StateKind::Shared { .. } => Kept::Tokens {
                     bytes: encoding(layer, source).block_bytes() * shape.iter().product::<usize>(),
                     rate: known.rate,
@@ -223,7 +230,12 @@ fn encoding(layer: &Layer<'_>, source: &Source) -> Encoding {
 fn part(kernel: &Attend, n: usize) -> (String, Vec<usize>) {
     let (keys, streams) = (kernel.keys_entry(), kernel.streams_entry());
     if n < keys {
-        ("ticks".to_owned(), Vec::new())
+        let counted = if kernel.spec.clock == Clock::Memory {
+            "rows"
+        } else {
+            "ticks"
+        };
+        (counted.to_owned(), Vec::new())
     } else if n == keys {
         ("k".to_owned(), vec![kernel.groups, kernel.key_dim])
     } else if n < streams {

@@ -2,6 +2,8 @@
 
 use super::{
     address::{byte, load_word, table_entry},
+    args::Args,
+    attend,
     cx::Layer,
     frame::{Frame, Record, RowRecord, Rows, SegmentRecord},
     layer,
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::{Level, symbols};
-use seqc_ir::{Model, StreamId};
+use seqc_ir::{Call, Model, StreamId};
 use seqc_passes::attention::caches::{Caches, Site};
 use std::{
     collections::{BTreeSet, HashSet},
@@ -44,10 +46,22 @@ struct StreamTables {
 }
 
 impl Driver<'_> {
+    /// Words of a record before its streams: with a memory, one more for the call whose caches the results fill, or -1.
+    fn head(&self) -> usize {
+        HEAD + usize::from(self.model.has_memory())
+    }
+
     /// Words of a record.
     fn width(&self) -> usize {
         let streams = self.model.calls.iter().map(|c| c.args.len() + c.results.len());
-        HEAD + streams.max().unwrap_or(0)
+        self.head() + streams.max().unwrap_or(0)
+    }
+
+    /// The call of tokens that reads the results of a call of the memory.
+    fn filled(&self, call: &Call) -> Option<usize> {
+        let reads = |other: &Call| other.args.iter().any(|arg| call.results.contains(arg));
+        let n = self.model.token_calls().iter().position(reads)?;
+        Some(self.model.memory.calls + n)
     }
 
     /// Bytes of the whole arena of load-time constants.
@@ -65,6 +79,10 @@ impl Driver<'_> {
                 .filter(|(_, v)| self.caches.elsewhere(Site { call: n, value: **v }).is_some())
                 .fold(0, |bits, (at, _)| bits | 1_i64 << at);
             let mut record = vec![kind as i64, params as i64, constants as i64, states as i64, shared];
+            if self.model.has_memory() {
+                let filled = (n < self.model.memory.calls).then(|| self.filled(call)).flatten();
+                record.push(filled.map_or(-1, |n| n as i64));
+            }
             record.extend(call.args.iter().chain(&call.results).map(|s| i64::from(s.0)));
             record.resize(self.width(), 0);
             table.extend(record);
@@ -232,17 +250,7 @@ impl Driver<'_> {
         let segment = SegmentRecord::load(f, rows.segments, row.segment);
         f.for_each(lo, hi, 1, |f, n| {
             let record = self.record(f, n);
-            for i in 0..self.width() - HEAD {
-                let stream = load_word(f, record.start, HEAD + i);
-                let p = f.gep(tables.all, stream, Scalar::I64);
-                let rows = f.load(p, Ty::GLOBAL);
-                let i = f.i64(i as i64);
-                let p = f.gep(tables.of_call, i, Scalar::I64);
-                f.store(rows, p);
-            }
-            let mut args = frame.args(f, &record, rows);
-            args.streams = tables.of_call;
-            args.arena = byte(f, frame.arena, self.streams.bytes);
+            let args = self.args(f, frame, &record, rows, tables);
             let mut one = args;
             one.position = row.position;
             one.states = f.gep(segment.states, record.states, Scalar::I64);
@@ -259,6 +267,45 @@ impl Driver<'_> {
                     },
                 );
             });
+            if range.start < self.model.memory.calls {
+                self.remember(f, frame, &record, rows, tables);
+            }
+        });
+    }
+
+    /// Arguments of a call's function at some rows.
+    fn args(&self, f: &mut Func, frame: &Frame, record: &Record, rows: Rows, tables: &StreamTables) -> Args {
+        for i in 0..self.width() - self.head() {
+            let stream = load_word(f, record.start, self.head() + i);
+            let p = f.gep(tables.all, stream, Scalar::I64);
+            let rows = f.load(p, Ty::GLOBAL);
+            let i = f.i64(i as i64);
+            let p = f.gep(tables.of_call, i, Scalar::I64);
+            f.store(rows, p);
+        }
+        let mut args = frame.args(f, record, rows);
+        args.streams = tables.of_call;
+        args.arena = byte(f, frame.arena, self.streams.bytes);
+        args
+    }
+
+    /// Puts the results of a call of the memory into the caches of the call that attends to them, if there is one.
+    fn remember(&self, f: &mut Func, frame: &Frame, record: &Record, rows: Rows, tables: &StreamTables) {
+        let (filled, zero) = (load_word(f, record.start, HEAD), f.i64(0));
+        let some = f.cmp(Cmp::Ge, filled, zero);
+        f.if_then(some, |f| {
+            self.meet(f, frame);
+            let record = self.record(f, filled);
+            let args = self.args(f, frame, &record, rows, tables);
+            let attends = |layer: &&Layer<'_>| attend::to_memory(layer).next().is_some();
+            for (n, layer) in self.layers.iter().enumerate().filter(|(_, layer)| attends(layer)) {
+                let n = f.i64(n as i64);
+                let here = f.cmp(Cmp::Eq, record.kind, n);
+                f.if_then(here, |f| {
+                    f.call(&layer::remember_name(layer), &args.list(), None);
+                });
+            }
+            self.meet(f, frame);
         });
     }
 

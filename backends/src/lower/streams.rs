@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 /// Where a stream's rows are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Input `n` of the model.
+    /// Input `n` of the model, those of the memory behind those of tokens.
     Input(usize),
     /// Byte offset in the arena.
     Arena(usize),
@@ -46,9 +46,9 @@ impl Streams {
     pub(super) fn new(planned: &PlannedModel<'_>, carries: &[bool]) -> Streams {
         let model = planned.model;
         let types = types(model);
-        let tail = tail(carries);
+        let tail = tail(carries).max(model.memory.calls);
         let mut places: HashMap<StreamId, Place> = HashMap::new();
-        for (n, input) in model.inputs.iter().enumerate() {
+        for (n, input) in model.inputs.iter().chain(&model.memory.inputs).enumerate() {
             places.insert(input.stream, Place::Input(n));
         }
         let of_tail: HashSet<StreamId> = model.calls[tail..]
@@ -80,7 +80,7 @@ impl Streams {
 
 fn types(model: &Model) -> Vec<Ty> {
     let mut types = vec![Ty::scalar(Elem::F32); model.streams as usize];
-    for input in &model.inputs {
+    for input in model.inputs.iter().chain(&model.memory.inputs) {
         types[input.stream.0 as usize] = input.ty.clone();
     }
     for call in &model.calls {
@@ -116,7 +116,10 @@ fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId
     let (model, line) = (planned.model, planned.settings.machine.memory.line);
     let mut last_use: HashMap<StreamId, usize> = HashMap::new();
     for (n, call) in model.calls.iter().enumerate() {
-        for stream in call.args.iter().chain(&call.results) {
+        // Rows of the memory are kept when they are computed, and not read again.
+        let graph = model.graph(call);
+        let args = call.args.iter().enumerate().filter(|(n, _)| !graph.is_memory_input(*n));
+        for stream in args.map(|(_, stream)| stream).chain(&call.results) {
             last_use.insert(*stream, n);
         }
     }

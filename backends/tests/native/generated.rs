@@ -33,7 +33,7 @@ type Entry = extern "C" fn(*const u64, i64, i64);
 
 /// A compiled model with its parameters and threads' meeting place.
 pub(crate) struct Machine {
-    program: Program,
+    pub(crate) program: Program,
     loaded: Loaded,
     level: Level,
     params: Vec<Vec<f32>>,
@@ -104,6 +104,17 @@ impl Machine {
         if let Some(prompt) = prompt {
             sequence.prompt = prompt as u64;
         }
+        self.run_from(sequence, inputs, cut, threads)
+    }
+
+    /// The same of a sequence that goes on.
+    pub(crate) fn run_from(
+        &self,
+        mut sequence: Sequence,
+        inputs: &[Vec<Tensor>],
+        cut: &[usize],
+        threads: usize,
+    ) -> Vec<Vec<Vec<f64>>> {
         let (mut at, mut n) = (0, 0);
         let mut rows = Vec::new();
         while at < inputs.len() {
@@ -151,6 +162,23 @@ impl Machine {
             .map(|row| all[row.row as usize].clone())
             .collect();
         let (all, wanted) = (Given::new(d, &all), Given::new(d, &wanted));
+        let skipped = [d.memory.as_ref().map_or(0, |memory| memory.calls), 0];
+        let found = self.enter(&batch, [&all, &wanted], skipped, threads);
+        for segment in segments {
+            segment.sequence.position += segment.inputs.len() as u64;
+        }
+        found
+    }
+
+    /// Outputs of the wanted rows of a step without the `skipped` first and last calls, and its seconds.
+    pub(crate) fn enter(
+        &self,
+        batch: &Batch,
+        [all, wanted]: [&Given; 2],
+        skipped: [usize; 2],
+        threads: usize,
+    ) -> (Vec<Vec<Vec<f64>>>, f64) {
+        let d = &self.program.descriptor;
         let widths: Vec<usize> = d.outputs.iter().map(|o| o.shape.iter().product()).collect();
         let rows = batch.wanted.rows.len();
         let mut out: Vec<Vec<f32>> = widths.iter().map(|n| vec![0.0; n * rows]).collect();
@@ -171,6 +199,7 @@ impl Machine {
         slots[frame::OUTPUTS] = outputs.as_ptr() as u64;
         slots[frame::SCRATCH] = align(scratch.as_mut_ptr());
         slots[frame::BARRIER] = &raw const meeting as u64;
+        [slots[frame::SKIP_FIRST], slots[frame::SKIP_LAST]] = skipped.map(|calls| calls as u64);
         batch.all.fill(&mut slots, frame::ALL, all.table.as_ptr() as u64);
         batch
             .wanted
@@ -185,9 +214,6 @@ impl Machine {
             }
         });
         let seconds = start.elapsed().as_secs_f64();
-        for segment in segments {
-            segment.sequence.position += segment.inputs.len() as u64;
-        }
         let row = |t: usize, n: usize| {
             let row = &out[n][t * widths[n]..(t + 1) * widths[n]];
             row.iter().map(|x| f64::from(*x)).collect()
@@ -419,8 +445,6 @@ pub(crate) fn widest() -> Target {
     let targets = crate::support::targets();
     targets.into_iter().last().unwrap_or_else(|| panic!("no target"))
 }
-
-// In parts, so that all cores have some.
 
 #[test]
 fn random_models_compute_what_the_evaluator_says() {

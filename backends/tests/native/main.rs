@@ -13,6 +13,7 @@ mod long_conv;
 mod math;
 mod matmul;
 mod matvec;
+mod memories;
 mod parts;
 mod plain;
 mod policies;

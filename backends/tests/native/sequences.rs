@@ -1,6 +1,6 @@
 //! Sequences of tests: their states in memory, and what steps read of them.
 
-use seqc_abi::{Descriptor, Elem, PAGE_TOKENS, StateKind, StateSlot, batch::OPEN_PROMPT};
+use seqc_abi::{Descriptor, Elem, PAGE_TOKENS, StateKind, StateSlot, Stream, batch::OPEN_PROMPT};
 use seqc_ir::eval::Tensor;
 
 /// Tokens of a sequence.
@@ -85,21 +85,37 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    /// Of tokens.
     pub(crate) fn new(d: &Descriptor, inputs: &[Vec<Tensor>]) -> Given {
+        let of_memory = d.memory.iter().map(|memory| memory.inputs.len());
+        let mut given = Given::of(&d.inputs, inputs);
+        given.table.extend(vec![std::ptr::null(); of_memory.sum()]);
+        given
+    }
+
+    /// Of rows of the memory.
+    pub(crate) fn of_memory(d: &Descriptor, inputs: &[Vec<Tensor>]) -> Given {
+        let streams: Vec<Stream> = d.memory.iter().flat_map(|memory| memory.inputs.clone()).collect();
+        let mut given = Given::of(&streams, inputs);
+        given.table.splice(0..0, vec![std::ptr::null(); d.inputs.len()]);
+        given
+    }
+
+    fn of(streams: &[Stream], inputs: &[Vec<Tensor>]) -> Given {
         if inputs.is_empty() {
             return Given {
                 _reals: Vec::new(),
                 _integers: Vec::new(),
-                table: vec![std::ptr::null(); d.inputs.len()],
+                table: vec![std::ptr::null(); streams.len()],
             };
         }
         let reals: Vec<Vec<f32>> = columns(inputs, |x| x as f32);
         let integers: Vec<Vec<i64>> = columns(inputs, |x| x as i64);
-        let pointer = |n: usize| match d.inputs[n].elem {
+        let pointer = |n: usize| match streams[n].elem {
             Elem::F32 => reals[n].as_ptr().cast::<u8>(),
             Elem::I64 => integers[n].as_ptr().cast::<u8>(),
         };
-        let table = (0..d.inputs.len()).map(pointer).collect();
+        let table = (0..streams.len()).map(pointer).collect();
         Given {
             _reals: reals,
             _integers: integers,

@@ -2,7 +2,10 @@
 
 use seqc_ir::{Op, Value};
 use seqc_passes::{
-    attention::caches::{Cache, CacheId, Site},
+    attention::{
+        PairAnalysis,
+        caches::{Cache, CacheId, Site},
+    },
     planned::PlannedModel,
 };
 use serde_json::json;
@@ -15,7 +18,7 @@ pub(super) fn text(planned: &PlannedModel<'_>) -> String {
         return out;
     }
     out.push_str("caches:\n");
-    for (n, cache) in planned.caches.all.iter().enumerate() {
+    for (n, cache) in carried(planned) {
         // Writing to a string does not fail.
         let _ = write!(
             out,
@@ -44,11 +47,18 @@ pub(super) fn list(planned: &PlannedModel<'_>) -> Vec<serde_json::Value> {
             "name": CacheId(n).to_string(),
             "owner": name(planned, cache.owner),
             "readers": readers,
-            "entries": entries(planned, cache.owner),
+            "entries": known(planned, cache.owner).entries(),
             "beside": cache.beside.map(|(other, why)| json!({"name": other.to_string(), "reason": why.to_string()})),
         })
     };
-    planned.caches.all.iter().enumerate().map(cache).collect()
+    carried(planned).map(cache).collect()
+}
+
+/// The caches that sequences carry, with their numbers: not those of an encoder, which are there while it reads.
+fn carried<'p>(planned: &'p PlannedModel<'_>) -> impl Iterator<Item = (usize, &'p Cache)> {
+    let of_memory = planned.model.memory.calls;
+    let caches = planned.caches.all.iter().enumerate();
+    caches.filter(move |(_, cache)| cache.owner.call >= of_memory)
 }
 
 /// Which layers of a kind keep no keys and values of their own, or keep once more what an earlier one does, and why.
@@ -99,15 +109,15 @@ fn contents(planned: &PlannedModel<'_>, cache: &Cache) -> String {
         false => String::new(),
     };
     format!(
-        "{} tokens of {heads} heads, keys of {} numbers{values}, {}",
-        entries(planned, site),
+        "{} of {heads} heads, keys of {} numbers{values}, {}",
+        known(planned, site).kept(),
         width(operands[1]),
         spec.stored
     )
 }
 
-/// How many tokens are kept, in the length of the context.
-fn entries(planned: &PlannedModel<'_>, site: Site) -> String {
+/// What is known of an attention.
+fn known<'p>(planned: &'p PlannedModel<'_>, site: Site) -> &'p PairAnalysis {
     let kind = planned.model.calls[site.call].kind.0 as usize;
-    planned.plans[kind].attentions[&site.value].entries()
+    &planned.plans[kind].attentions[&site.value]
 }

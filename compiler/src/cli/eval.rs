@@ -1,9 +1,10 @@
 //! `seqc eval`: what a model means, computed slowly and exactly.
 
 use super::session::{ModelArgs, Session};
-use crate::reference::{self, Output};
+use crate::reference::{self, Given, Output};
 use clap::Args;
 use seqc_checkpoint::output;
+use seqc_ir::{Model, eval::Tensor};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -24,6 +25,12 @@ pub(crate) struct EvalArgs {
     /// Input streams: a safetensors file with one tensor `[tokens, …]` for each, by name
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Token ids for the encoder, of models that have one: 1,2,3
+    #[arg(long, value_name = "IDS", value_delimiter = ',', value_parser = token, conflicts_with = "source_input")]
+    source_tokens: Vec<i64>,
+    /// Streams for the encoder, in such a file; those of --input unless given
+    #[arg(long, value_name = "FILE")]
+    source_input: Option<PathBuf>,
     /// Output: a safetensors file of f32
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -46,7 +53,7 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         Err(status) => return status,
     };
     let mut inputs = built.inputs.clone();
-    inputs.extend(args.input.clone());
+    inputs.extend(args.input.iter().chain(&args.source_input).cloned());
     if let Err(e) = output::check(&args.output, &inputs) {
         return session.fail("write", e);
     }
@@ -54,11 +61,33 @@ pub(crate) fn eval(session: &mut Session, args: &EvalArgs) -> u8 {
         Some(path) => reference::file_rows(&built.model, path),
         None => reference::token_rows(&built.model, &args.tokens),
     };
-    let outputs = match rows.and_then(|rows| reference::run_prompt(&built, &rows, args.prompt_length)) {
+    let outputs = rows.and_then(|rows| {
+        let given = Given {
+            rows: &rows,
+            memory: &memory_rows(&built.model, args)?,
+            prompt: args.prompt_length,
+        };
+        reference::run_given(&built, &given)
+    });
+    let outputs = match outputs {
         Ok(outputs) => outputs,
         Err(e) => return session.fail("eval", e),
     };
     session.write(&args.output, &inputs, &file(&outputs, args.f64))
+}
+
+/// What the encoder reads.
+fn memory_rows(model: &Model, args: &EvalArgs) -> Result<Vec<Vec<Tensor>>, reference::Error> {
+    if !args.source_tokens.is_empty() {
+        return reference::memory_token_rows(model, &args.source_tokens);
+    }
+    if args.source_input.is_some() && !model.has_memory() {
+        return Err(reference::Error::Missing(reference::NO_MEMORY.to_owned()));
+    }
+    match args.source_input.as_ref().or(args.input.as_ref()) {
+        Some(path) if model.has_memory() => reference::memory_file_rows(model, path),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// A safetensors file: the length of the header, the header, the elements.

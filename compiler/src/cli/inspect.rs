@@ -79,7 +79,7 @@ pub(crate) fn inspect(session: &mut Session, args: &InspectArgs) -> u8 {
         Err(status) => return status,
     };
     let canonical = backend::canonical(&built.model);
-    let planned = backend::plan(&canonical, built.meta.max_context, Family::HERE.highest());
+    let planned = backend::plan(&canonical, &built.meta, Family::HERE.highest());
     let entries = backend::manifest(&planned);
     let chunk = planned.settings.max_chunk;
     let mut found = describe(&built, &planned, &entries, lengths);
@@ -226,7 +226,7 @@ pub(crate) fn explain(session: &mut Session, args: &ExplainArgs) -> u8 {
     };
     let canonical = backend::canonical(&built.model);
     let planned: Vec<_> = backend::levels(&canonical, Family::HERE)
-        .map(|level| backend::plan(&canonical, built.meta.max_context, level))
+        .map(|level| backend::plan(&canonical, &built.meta, level))
         .collect();
     let mut out = String::new();
     for (n, kind) in built.model.kinds.iter().enumerate() {

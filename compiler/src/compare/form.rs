@@ -45,6 +45,12 @@ impl Form {
                     rate,
                     span,
                 }),
+                // A memory has as many rows as the context has tokens.
+                Kept::Rows { bytes } => form.add(Term {
+                    bytes: bytes as f64,
+                    rate: ClockRate::ALL,
+                    span: AttentionSpan::ALL,
+                }),
                 Kept::Entries { bytes, entries, share } => form.govern(Governed { bytes, entries, share }),
                 Kept::Beside(_) | Kept::Elsewhere => {}
             }

@@ -57,7 +57,7 @@ impl Total {
     pub fn new(built: &Built) -> Total {
         let canonical = backend::canonical(&built.model);
         // What a layer costs is the same on all levels.
-        let planned = backend::plan(&canonical, built.meta.max_context, Family::HERE.least());
+        let planned = backend::plan(&canonical, &built.meta, Family::HERE.least());
         let model = planned.model;
         let after = (0..model.calls.len())
             .rposition(|n| planned.carries(n))
@@ -73,7 +73,8 @@ impl Total {
                 let of_kind = |calls: &[Call]| calls.iter().filter(|c| c.kind.0 as usize == n).count();
                 let of_this = entries.iter().filter(|e| model.calls[e.call].kind.0 as usize == n);
                 Layer {
-                    calls: of_kind(&model.calls),
+                    // What reads a memory is no part of a token.
+                    calls: of_kind(model.token_calls()),
                     tail: of_kind(tail),
                     state: Form::of(of_this.map(|e| e.kept.clone())),
                     ..layer(kind, plan)

@@ -197,6 +197,7 @@ impl Cx<'_> {
         let (clock, on) = self.clocks_of_keys(&operands, &spans)?;
         let (mut spec, mut streams) = self.options(keys.named, &mut operands, heads)?;
         spec.clock = clock;
+        spec.causal &= clock != Clock::Memory;
         spec.log_sum = keys.log_sum;
         if let Some(choice) = &keys.choice {
             self.check_choice(choice, &operands, keys.span)?;
@@ -221,7 +222,7 @@ impl Cx<'_> {
             span: keys.span,
         };
         let angles = self.cached(&mut spec, attention)?;
-        let ticks = (clock != Clock::Every).then_some(on).flatten();
+        let ticks = on.filter(|_| clock.has_ticks());
         let queries = self.clock(operands[0].v);
         let operands: Vec<Value> = operands
             .iter()
@@ -256,6 +257,16 @@ impl Cx<'_> {
             let d = Diagnostic::new("clock-mismatch", place, "keys and values are on different clocks");
             let d = d.note(self.place(spans[1]), "the keys");
             self.report(d.help("`attend(q, k when on, v when on)`"));
+            return None;
+        }
+        if let Some(keys) = keys.filter(|keys| self.is_memory(*keys)) {
+            // Rows that attend to one another are the tokens of the graph that computes them.
+            let among = queries == Some(keys);
+            return Some((if among { Clock::Every } else { Clock::Memory }, None));
+        }
+        if queries.is_some_and(|queries| self.is_memory(queries)) {
+            let place = self.place(spans[0]);
+            self.joined_with_memory(place);
             return None;
         }
         match (queries, keys) {

@@ -43,10 +43,17 @@ impl Cx<'_> {
 
     /// Whether a stream that a function of pairs reads exists at the tokens it is read at.
     pub(super) fn pair_clock(&mut self, v: Value, key: bool, span: Span) -> bool {
-        let Some(found) = self.clock(v) else {
-            return true;
-        };
+        let found = self.clock(v);
         let clocks = self.pairs.as_ref().map_or((None, None), |p| p.clocks);
+        let Some(found) = found else {
+            let own = if key { clocks.1 } else { clocks.0 };
+            let apart = own.is_some_and(|own| self.is_memory(own)) && self.is_of_token(v);
+            if apart {
+                let place = self.place(span);
+                self.joined_with_memory(place);
+            }
+            return !apart;
+        };
         let fits = Some(found) == if key { clocks.1 } else { clocks.0 };
         if !fits {
             let place = self.place(span);

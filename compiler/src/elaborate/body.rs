@@ -31,6 +31,10 @@ impl Cx<'_> {
                 name.push('_');
             }
             let v = self.graph.add_input(name, ty.clone());
+            if request.of_memory.get(n) == Some(&true) {
+                let rows = self.rows_of_memory();
+                self.pin(v, Some(rows));
+            }
             self.inputs.push(v);
         }
         let Some(first) = self.inputs.first() else {
@@ -110,8 +114,11 @@ impl Cx<'_> {
 
     /// The result of a layer or block as a stream: a real tensor at every token.
     fn result_of_layer(&mut self, val: Val, span: Span) -> Val {
-        if self.clock_of(&val).is_some() {
+        if let Some(clock) = self.clock_of(&val) {
             let place = self.place(span);
+            if self.is_memory(clock) {
+                return self.not_of_tokens(place, "the result of a layer");
+            }
             let d = Diagnostic::new("clock-mismatch", place, "the result of this layer is on a slower clock");
             return self.report(d.help("a layer gives a value at every token: `merge(c, y, x)` or `hold(y)`"));
         }
@@ -353,6 +360,11 @@ impl Cx<'_> {
         };
         // Where its clock does not tick there is nothing to report.
         let t = match self.clock(t.v) {
+            Some(clock) if self.is_memory(clock) => {
+                let place = self.place(value.span);
+                self.not_of_tokens(place, "what is traced");
+                return;
+            }
             Some(clock) => {
                 let dims = self.graph.ty(t.v).clone();
                 let none = Val::Tensor(Tensor::plain(self.graph.constant(0.0, dims)));
@@ -376,6 +388,10 @@ impl Cx<'_> {
         for (name, place) in &self.request.taps {
             let bound = self.frame().names.get(name).cloned();
             let tensor = match bound.as_ref().map(|b| &b.binding) {
+                Some(Binding::Value(Val::Tensor(t))) if self.clock(t.v).is_some_and(|c| self.is_memory(c)) => {
+                    self.not_of_tokens(*place, "a tap");
+                    None
+                }
                 Some(Binding::Value(Val::Tensor(t))) if self.clock(t.v).is_some() => {
                     let message = format!("`{name}` is on a slower clock, a tap has a value at every token");
                     let d = Diagnostic::new("clock-mismatch", *place, message);

@@ -32,10 +32,16 @@ impl Cx<'_> {
                     if clocks.any(|c| Some(c) != first) {
                         self.clocks.clash = true;
                     }
+                    let apart = |o: &Value| self.clocks.of[o.0 as usize] != first && self.clocks.of_token[o.0 as usize];
+                    if first.is_some() && first == self.clocks.memory && operands.iter().any(apart) {
+                        self.clocks.joins_memory = true;
+                    }
                     first
                 }
             };
+            let of_token = self.depends_on_token(node, clock);
             self.clocks.of.push(clock);
+            self.clocks.of_token.push(of_token);
         }
         self.clocks.of[v.0 as usize]
     }
@@ -54,6 +60,7 @@ impl Cx<'_> {
         self.clocks.stated.insert(v, clock);
         // Clocks that follow from this one are found anew.
         self.clocks.of.truncate(v.0 as usize);
+        self.clocks.of_token.truncate(v.0 as usize);
         v
     }
 
@@ -65,6 +72,11 @@ impl Cx<'_> {
     /// Reports an expression that joins streams of two clocks.
     pub(super) fn check_clocks(&mut self, val: Val, span: Span) -> Val {
         self.clock_of(&val);
+        if std::mem::take(&mut self.clocks.joins_memory) {
+            self.clocks.clash = false;
+            let place = self.place(span);
+            return self.joined_with_memory(place);
+        }
         if !std::mem::take(&mut self.clocks.clash) {
             return val;
         }
@@ -157,6 +169,9 @@ impl Cx<'_> {
 
     /// The name of a clock that a recurrence is on.
     pub(super) fn name_of_clock(&mut self, clock: Value, span: Span) -> Option<ClockName> {
+        if self.is_memory(clock) {
+            return Some(ClockName::Memory);
+        }
         if let Some((size, _)) = self.clocks.every.iter().find(|(_, v)| **v == clock) {
             return Some(ClockName::Every(*size));
         }
@@ -178,6 +193,7 @@ impl Cx<'_> {
     pub(super) fn named_clock(&mut self, name: &ClockName, span: Span) -> Option<Value> {
         match name {
             ClockName::Every(size) => Some(self.every_segment(*size)),
+            ClockName::Memory => self.clocks.memory,
             ClockName::Name(path, name) => {
                 let frame = self.frames.iter().rev().find(|f| f.path == *path);
                 let bound = frame.and_then(|f| f.names.get(name)).cloned()?;

@@ -171,6 +171,10 @@ impl Cx<'_> {
             let d = Diagnostic::new("clock-mismatch", place, "this has a value at every token already");
             return self.report(d.help("`hold` takes a stream on a slower clock: `hold(x when c)`"));
         };
+        if self.is_memory(clock) {
+            let place = self.place(x.span);
+            return self.not_of_tokens(place, "what `hold` gives");
+        }
         match val {
             Val::Complex(z) => {
                 let [re, im] = ["re", "im"].map(|part| self.part_of(part, init.clone(), init.span).at(init.span));

@@ -10,6 +10,8 @@ pub(super) enum ClockName {
     Name(u64, String),
     /// That of `every`.
     Every(usize),
+    /// The rows of the memory.
+    Memory,
 }
 
 /// The clocks of the graph's nodes: a part of their type, as their shape is.
@@ -17,10 +19,16 @@ pub(super) enum ClockName {
 pub(super) struct Clocks {
     /// The condition under which each value counts, of the first nodes of the graph; `None`: at every token.
     pub(super) of: Vec<Option<Value>>,
+    /// Of the same nodes, whether they depend on the token, and not on its position alone.
+    pub(super) of_token: Vec<bool>,
+    /// The clock of the rows of the memory, which holds at each of them.
+    pub(super) memory: Option<Value>,
     /// Values whose clock is not that of their operands. Nothing may be built on their operands in their place.
     pub(super) stated: HashMap<Value, Option<Value>>,
     /// An operation on two clocks has been found and is not reported yet.
     pub(super) clash: bool,
+    /// The same of an operation on rows of the memory and tokens.
+    pub(super) joins_memory: bool,
     /// Conditions of `every`, by the length of the segments: each is one clock.
     pub(super) every: HashMap<usize, Value>,
     /// Of each clock, whether it ticks for the first time.

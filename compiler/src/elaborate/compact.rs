@@ -14,8 +14,8 @@ pub(super) struct Declared {
     pub(super) param: usize,
 }
 
-/// A copy of the graph with only what its results need.
-pub(super) fn compact(graph: &Graph, order: &[Declared]) -> Graph {
+/// A copy of the graph with only what its results need, and these of its inputs, which are all that it reads.
+pub(super) fn compact(graph: &Graph, order: &[Declared], kept: &[usize]) -> Graph {
     let live = graph.live_order();
     let mut out = Graph::new(graph.name.clone());
     let mut map: HashMap<Value, Value> = HashMap::new();
@@ -34,10 +34,10 @@ pub(super) fn compact(graph: &Graph, order: &[Declared]) -> Graph {
         let port = &graph.params[n];
         params.insert(n, out.add_param(port.name.clone(), port.ty.clone()));
     }
-    let inputs: Vec<Value> = graph
-        .inputs
+    let inputs: HashMap<usize, Value> = kept
         .iter()
-        .map(|port| out.add_input(port.name.clone(), port.ty.clone()))
+        .map(|n| (*n, &graph.inputs[*n]))
+        .map(|(n, port)| (n, out.add_input(port.name.clone(), port.ty.clone())))
         .collect();
     let mut states: HashMap<StateId, StateId> = HashMap::new();
     for v in &live {
@@ -45,7 +45,7 @@ pub(super) fn compact(graph: &Graph, order: &[Declared]) -> Graph {
         let node = graph.node(*v);
         let new = match node.op.source() {
             Some(Source::Param(n)) => params[&n],
-            Some(Source::Input(n)) => inputs[n],
+            Some(Source::Input(n)) => inputs[&n],
             Some(Source::State(s)) => {
                 let state = &graph.states[s.0 as usize];
                 let id = *states

@@ -42,6 +42,7 @@ mod infer;
 mod join;
 mod limits;
 mod lists;
+mod memory;
 mod names;
 mod origin;
 mod pair;
@@ -77,8 +78,10 @@ pub fn is_built_in(name: &str) -> bool {
 /// A layer in its blocks.
 #[derive(Clone, Debug)]
 pub struct Elaborated {
-    /// What it computes.
+    /// What it computes at tokens. Behind its inputs of tokens are the results of `rows`.
     pub graph: Graph,
+    /// What it computes for each row of the memory, from its inputs of the memory.
+    pub rows: Option<Graph>,
     /// Values of all settings, defaults among them: of each block from the outside in, then of the layer.
     pub settings: Vec<Vec<(String, Known)>>,
     /// Values of all settings of the policy of its caches.
@@ -115,26 +118,34 @@ fn finish(mut cx: Cx<'_>) -> Result<Elaborated, Vec<Diagnostic>> {
     if cx.diagnostics.is_empty() {
         cx.turn();
     }
-    let mut diagnostics = cx.diagnostics;
-    if diagnostics.is_empty() {
-        let graph = compact::compact(&cx.graph, &cx.declared);
-        let violations = seqc_ir::verify::verify(&graph);
+    if cx.diagnostics.is_empty() {
+        let Some(cut) = memory::cut(&cx.graph, &cx.declared, &cx.request.of_memory) else {
+            cx.joined_with_memory(cx.request.layer.place);
+            return Err(cx.diagnostics);
+        };
+        let memory::Cut { graph, rows } = cut;
+        let both = || rows.iter().chain([&graph]);
+        let violations: Vec<_> = both().flat_map(seqc_ir::verify::verify).collect();
         if violations.is_empty() {
-            limits::check(&graph, cx.request).map_err(|d| vec![d])?;
+            both()
+                .try_for_each(|graph| limits::check(graph, cx.request))
+                .map_err(|d| vec![d])?;
             return Ok(Elaborated {
                 graph,
+                rows,
                 settings: cx.settings,
                 policy: cx.policy_settings,
                 warnings: cx.warnings,
             });
         }
         let place = cx.request.layer.place;
-        diagnostics = violations
+        cx.diagnostics = violations
             .iter()
             .take(3)
             .map(|v| Diagnostic::new("internal", place, format!("this is a bug in seqc: {v}")))
             .collect();
     }
+    let mut diagnostics = cx.diagnostics;
     diagnostics.sort_by_key(|d| d.place().map(|p| (p.file, p.span.start)));
     diagnostics.dedup();
     Err(diagnostics)

@@ -69,6 +69,8 @@ pub struct Request<'a> {
     pub cache: Option<Arc<CacheUse>>,
     /// Types of the inputs: the first argument, then those that `streams` names.
     pub inputs: Vec<Ty>,
+    /// Which of them have a value for each row of the memory, and none at a token.
+    pub of_memory: Vec<bool>,
     /// Definitions that become results beside the first.
     pub taps: Vec<(String, Place)>,
 }

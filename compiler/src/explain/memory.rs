@@ -2,7 +2,7 @@
 
 use super::{recurrence::considered, words::counted};
 use seqc_formats::Encoding;
-use seqc_ir::{Graph, Op, Value};
+use seqc_ir::{Clock, Graph, Op, Value};
 use seqc_passes::{
     conv_partition::ConvPartition,
     plan::{Decision, Plan, Subject},
@@ -17,7 +17,11 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
         Op::Attend(spec) => {
             let heads = graph.ty(operands[0]).dims[0].size;
             let known = &plan.attentions[&v];
-            let form = if spec.causal { "causal" } else { "bidirectional" };
+            let form = match (spec.clock, spec.causal) {
+                (Clock::Memory, _) => "to the rows of the memory",
+                (_, true) => "causal",
+                (_, false) => "bidirectional",
+            };
             let stored = match spec.stored {
                 Encoding::F32 => String::new(),
                 other => format!(" in {other}"),
@@ -28,9 +32,9 @@ pub(super) fn describe(out: &mut String, graph: &Graph, plan: &Plan, v: Value) {
                 .map_or(String::new(), |named| format!("; a query reads {named}"));
             let _ = writeln!(
                 out,
-                "attention, {heads} query heads, {} key heads, {form}: scores are not materialised; KV cache of {} tokens{stored}{named}",
+                "attention, {heads} query heads, {} key heads, {form}: scores are not materialised; KV cache of {}{stored}{named}",
                 graph.ty(operands[1]).dims[0].size,
-                known.entries(),
+                known.kept(),
             );
         }
         Op::LongConv => describe_filter(out, graph, plan, v),

@@ -22,6 +22,10 @@ pub(super) fn problems(file: FileId, model: &ModelFile, library: &Library, sizes
         found: Vec::new(),
     };
     scope.block(model.block.as_ref());
+    if let Some(encoder) = &model.encoder {
+        scope.block(encoder.block.as_ref());
+        scope.entries(&encoder.stack, 0);
+    }
     scope.entries(&model.stack, 0);
     found.extend(scope.found);
     found

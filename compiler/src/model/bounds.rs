@@ -1,29 +1,29 @@
 //! What a model's tables say about its inputs: how many token ids there are, how long a sequence may be.
 
-use seqc_ir::{Model, Op, StreamId};
+use seqc_ir::{Call, Model, ModelInput, Op, StreamId};
 
-/// Rows of the smallest table that each input of the model indexes.
-pub fn vocabularies(model: &Model) -> Vec<Option<usize>> {
-    model
-        .inputs
+/// Rows of the smallest table that each of some inputs of the model indexes.
+pub fn vocabularies(model: &Model, inputs: &[ModelInput]) -> Vec<Option<usize>> {
+    inputs
         .iter()
         .map(|input| {
             smallest(
                 model,
+                &model.calls,
                 |op, args| matches!(op, Op::Input(n) if args.get(*n) == Some(&input.stream)),
             )
         })
         .collect()
 }
 
-/// Rows of the smallest table that the position indexes: longer sequences have no entry.
-pub fn max_context(model: &Model) -> Option<usize> {
-    smallest(model, |op, _| matches!(op, Op::Position))
+/// Rows of the smallest table that the position indexes in some calls: longer sequences have no entry.
+pub fn max_context(model: &Model, calls: &[Call]) -> Option<usize> {
+    smallest(model, calls, |op, _| matches!(op, Op::Position))
 }
 
-fn smallest(model: &Model, is_index: impl Fn(&Op, &[StreamId]) -> bool) -> Option<usize> {
+fn smallest(model: &Model, calls: &[Call], is_index: impl Fn(&Op, &[StreamId]) -> bool) -> Option<usize> {
     let mut best = None;
-    for call in &model.calls {
+    for call in calls {
         let graph = model.graph(call);
         for v in graph.values() {
             if !matches!(graph.op(v), Op::Gather) {

@@ -1,6 +1,7 @@
 //! Layers to a model: types flow down the stack, equal layers share a graph.
 
 mod builder;
+mod memory;
 mod params;
 mod streams;
 mod total;
@@ -18,7 +19,7 @@ use crate::{
     source::{FileId, Place},
 };
 pub use builder::CallSettings;
-use builder::{Builder, Stream};
+use builder::{Builder, Found, Stream};
 use seqc_formats::Encoding;
 use seqc_grammar::{ast::Stmt, model::ModelFile};
 use seqc_ir::{Call, Graph, Kind, KindId, Model, StreamId, Ty};
@@ -30,8 +31,10 @@ use std::{
 /// What a description gives.
 pub(super) struct Outcome {
     pub(super) model: Model,
+    /// The number of each layer among its calls.
+    pub(super) calls: Vec<usize>,
     pub(super) settings: Vec<CallSettings>,
-    /// Settings of the policy of each call's caches.
+    /// Settings of the policy of each layer's caches.
     pub(super) policies: Vec<Vec<(String, Known)>>,
     /// What is probably not meant.
     pub(super) warnings: Vec<Diagnostic>,
@@ -49,11 +52,13 @@ pub(super) fn build(
 ) -> Outcome {
     let mut b = Builder::new(library, file, names, tensors);
     b.stack(instances);
+    let calls = b.join();
     b.refuse_quantised();
     let renamed = b.renamed();
     weights::fold(&mut b.diagnostics, b.wanted, renamed);
     Outcome {
         model: b.model,
+        calls,
         settings: b.settings,
         policies: b.policies,
         warnings: b.warnings,
@@ -63,11 +68,16 @@ pub(super) fn build(
 
 impl Builder<'_> {
     fn stack(&mut self, instances: &[Instance]) {
+        let taps = all_taps(self.names.file, instances);
+        let of_encoder = instances.iter().filter(|instance| instance.of_encoder).count();
+        let (encoder, own) = instances.split_at(of_encoder);
+        if self.encoder(encoder, &taps).is_none() {
+            return;
+        }
         let Some((mut last, from_tokens)) = self.inputs() else {
             return;
         };
-        let taps = all_taps(self.names.file, instances);
-        for instance in instances {
+        for instance in own {
             let Some(next) = self.instance(instance, &last, &taps) else {
                 return;
             };
@@ -76,6 +86,7 @@ impl Builder<'_> {
         let default = if from_tokens { "logits" } else { "y" };
         let name = self.file.output.as_ref().map_or(default, |o| &o.value).to_owned();
         self.model.outputs.insert(0, (name, last.id));
+        self.check_memory();
     }
 
     /// Adds one layer; gives its result, or nothing after an error that hides what follows.
@@ -83,21 +94,28 @@ impl Builder<'_> {
         let args = self.arguments(instance, last)?;
         let inputs: Option<Vec<Ty>> = args.iter().map(|s| s.ty.clone()).collect();
         let inputs = inputs?;
+        let of_memory: Vec<bool> = args.iter().map(|s| s.of_memory).collect();
         let wanted = taps.get(&describe(instance)).cloned().unwrap_or_default();
-        let key = format!("{} {inputs:?}", describe(instance));
+        let rows = if of_memory.contains(&true) {
+            format!("{of_memory:?}")
+        } else {
+            String::new()
+        };
+        let key = format!("{} {inputs:?}{rows}", describe(instance));
         let found = match self.graphs.get(&key) {
             Some(found) => *found,
             None => {
-                let found = self.elaborate(instance, &inputs, &wanted);
+                let found = self.elaborate(instance, &inputs, &of_memory, &wanted);
                 self.graphs.insert(key, found);
                 found
             }
         };
-        let Some(at) = found else {
+        let Some(Found { at, rows }) = found else {
             for (stream, _) in &instance.taps {
                 let unknown = Stream {
                     id: self.model.new_stream(),
                     ty: None,
+                    of_memory: false,
                 };
                 self.streams.insert(stream.text.clone(), unknown);
             }
@@ -117,6 +135,11 @@ impl Builder<'_> {
             self.diagnostics.push(d.help("smaller sizes, fewer layers"));
             return None;
         }
+        let mut arguments: Vec<StreamId> = args.iter().filter(|s| !s.of_memory).map(|s| s.id).collect();
+        if let Some(rows) = rows {
+            let of_memory: Vec<StreamId> = args.iter().filter(|s| s.of_memory).map(|s| s.id).collect();
+            arguments.extend(self.rows(instance, rows, of_memory));
+        }
         let kind = self.kind(at, &graph, encodings);
         let results: Vec<StreamId> = graph.outputs.iter().map(|_| self.model.new_stream()).collect();
         let ty = |n: usize| graph.outputs.get(n).map(|(_, v)| graph.ty(*v).clone());
@@ -129,12 +152,13 @@ impl Builder<'_> {
                 let tapped = Stream {
                     id: results[n],
                     ty: ty(n),
+                    of_memory: false,
                 };
                 self.streams.insert(stream.text.clone(), tapped);
             }
         }
         for ((name, _), stream) in graph.outputs.iter().zip(&results) {
-            if let Some(name) = name.strip_prefix(elaborate::TRACE) {
+            if let Some(name) = name.strip_prefix(elaborate::TRACE).filter(|_| !instance.of_encoder) {
                 let name = format!("{}{}.{name}", elaborate::TRACE, instance.path);
                 self.model.outputs.push((name, *stream));
             }
@@ -142,18 +166,25 @@ impl Builder<'_> {
         let result = Stream {
             id: results[0],
             ty: ty(0),
+            of_memory: false,
         };
         self.model.calls.push(Call {
             name: instance.path.clone(),
             kind,
-            args: args.iter().map(|s| s.id).collect(),
+            args: arguments,
             results,
             params,
         });
         Some(result)
     }
 
-    fn elaborate(&mut self, instance: &Instance, inputs: &[Ty], taps: &[(String, Place)]) -> Option<usize> {
+    fn elaborate(
+        &mut self,
+        instance: &Instance,
+        inputs: &[Ty],
+        of_memory: &[bool],
+        taps: &[(String, Place)],
+    ) -> Option<Found> {
         let request = Request {
             library: self.library,
             sizes: &self.names.sizes,
@@ -161,6 +192,7 @@ impl Builder<'_> {
             blocks: instance.blocks.clone(),
             cache: instance.cache.clone(),
             inputs: inputs.to_vec(),
+            of_memory: of_memory.to_vec(),
             taps: taps.to_vec(),
         };
         match elaborate::elaborate(&request) {
@@ -168,9 +200,19 @@ impl Builder<'_> {
                 let new = elaborated.warnings.iter().filter(|d| !self.warnings.contains(d));
                 let new: Vec<Diagnostic> = new.cloned().collect();
                 self.warnings.extend(new);
+                let rows = elaborated.rows.clone().map(|rows| {
+                    self.total.operations += rows.node_count();
+                    self.elaborated.push(Elaborated {
+                        graph: rows,
+                        rows: None,
+                        ..elaborated.clone()
+                    });
+                    self.elaborated.len() - 1
+                });
                 self.total.operations += elaborated.graph.node_count();
                 self.elaborated.push(elaborated);
-                Some(self.elaborated.len() - 1)
+                let at = self.elaborated.len() - 1;
+                Some(Found { at, rows })
             }
             Err(diagnostics) => {
                 for d in diagnostics {

@@ -34,11 +34,11 @@ pub struct CacheEntry {
     pub ty: Option<String>,
 }
 
-/// Which layers of a model have attentions.
-pub(super) fn attentions(model: &Model) -> Vec<bool> {
+/// Which layers of a model have attentions; `calls` are their numbers among the model's.
+pub(super) fn attentions(model: &Model, calls: &[usize]) -> Vec<bool> {
     let keeps = |op: &Op| matches!(op, Op::Attend(spec) if spec.has_values());
-    let calls = model.calls.iter().map(|call| model.graph(call));
-    calls.map(|g| g.values().into_iter().any(|v| keeps(g.op(v)))).collect()
+    let graphs = calls.iter().map(|n| model.graph(&model.calls[*n]));
+    graphs.map(|g| g.values().into_iter().any(|v| keeps(g.op(v)))).collect()
 }
 
 /// What entries of `cache:` may name.

@@ -9,12 +9,15 @@ use crate::{
 };
 use seqc_grammar::{
     ast::{DefKind, Expr, Ident, Span, Stmt},
-    model::{BlockSpec, Entry, LayerEntry, Load, ModelFile, RepeatEntry, Template},
+    model::{BlockSpec, Encoder, Entry, LayerEntry, Load, ModelFile, RepeatEntry, Template},
 };
 use std::{collections::HashMap, sync::Arc};
 
 /// Most messages about a stack.
 const MAX_MESSAGES: usize = 200;
+
+/// What stands before the paths of an encoder's layers.
+pub const ENCODER: &str = "encoder.";
 
 /// Most layers of a model.
 const MAX_LAYERS: usize = 20_000;
@@ -22,8 +25,10 @@ const MAX_LAYERS: usize = 20_000;
 /// One layer of a model.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    /// Path: `layers.3.attention`.
+    /// Path: `layers.3.attention`, `encoder.layers.3.attention`.
     pub path: String,
+    /// Whether it is a layer of the encoder: it runs over the rows of the memory.
+    pub of_encoder: bool,
     /// The name that its entry gives it.
     pub label: Option<String>,
     /// The layer.
@@ -46,7 +51,10 @@ pub struct Instance {
 
 pub(super) struct Expander<'a> {
     library: &'a Library,
-    file: &'a ModelFile,
+    /// What wraps entries that do not say otherwise.
+    block: Option<&'a BlockSpec>,
+    /// What stands before all paths: that of the encoder.
+    root: &'static str,
     names: Names,
     /// Iterations of outermost repeats so far.
     running: usize,
@@ -59,6 +67,11 @@ pub(super) struct Expander<'a> {
 /// All layers of a model.
 pub(super) fn expand(library: &Library, file: &ModelFile, names: Names) -> (Vec<Instance>, Vec<Diagnostic>) {
     let mut e = Expander::new(library, file, names);
+    if let Some(encoder) = &file.encoder {
+        e.enter(file, Some(encoder));
+        e.items(&encoder.stack, "");
+        e.enter(file, None);
+    }
     e.items(&file.stack, "");
     e.diagnostics.dedup();
     (e.instances, e.diagnostics)
@@ -71,6 +84,11 @@ pub fn missing_parts(library: &Library, id: FileId, file: &ModelFile) -> Vec<Dia
         ..Names::default()
     };
     let mut e = Expander::new(library, file, names);
+    if let Some(encoder) = &file.encoder {
+        e.enter(file, Some(encoder));
+        e.look_at(&encoder.stack);
+        e.enter(file, None);
+    }
     e.look_at(&file.stack);
     e.diagnostics.dedup();
     e.diagnostics
@@ -80,7 +98,8 @@ impl<'a> Expander<'a> {
     fn new(library: &'a Library, file: &'a ModelFile, names: Names) -> Expander<'a> {
         Expander {
             library,
-            file,
+            block: file.block.as_ref(),
+            root: "",
             names,
             running: 0,
             paths: HashMap::new(),
@@ -88,6 +107,16 @@ impl<'a> Expander<'a> {
             diagnostics: Vec::new(),
             full: false,
         }
+    }
+}
+
+impl<'a> Expander<'a> {
+    /// Goes on with the stack of the encoder, or with that of the model.
+    fn enter(&mut self, file: &'a ModelFile, encoder: Option<&'a Encoder>) {
+        let block = encoder.and_then(|encoder| encoder.block.as_ref());
+        self.block = block.or(file.block.as_ref());
+        self.root = if encoder.is_some() { ENCODER } else { "" };
+        self.running = 0;
     }
 }
 
@@ -102,7 +131,7 @@ impl Expander<'_> {
                     continue;
                 }
             };
-            let block = entry.block.as_ref().or(self.file.block.as_ref());
+            let block = entry.block.as_ref().or(self.block);
             let named = block.map_or(&[][..], |b| &b.blocks);
             let layer = self.unset(&entry.layer, &entry.settings, DefKind::Layer);
             let blocks: Vec<_> = named
@@ -201,14 +230,15 @@ impl Expander<'_> {
             return;
         }
         let layer = self.part(&entry.layer, &entry.settings, DefKind::Layer);
-        let block = entry.block.as_ref().or(self.file.block.as_ref());
+        let block = entry.block.as_ref().or(self.block);
         let blocks = block.map_or(Some(Vec::new()), |b| self.blocks(b));
         let (Some(layer), Some(blocks)) = (layer, blocks) else {
             return;
         };
         self.check_load(entry, &layer, &blocks);
         let base = format!(
-            "{prefix}{}",
+            "{}{prefix}{}",
+            self.root,
             entry.label.as_ref().map_or(&entry.layer.text, |l| &l.value)
         );
         let shared = entry.params.as_ref().map(|template| self.shared_path(template));
@@ -220,6 +250,7 @@ impl Expander<'_> {
         let path = if *count == 1 { base } else { format!("{base}_{count}") };
         self.instances.push(Instance {
             path,
+            of_encoder: !self.root.is_empty(),
             label: entry.label.as_ref().map(|l| l.value.clone()),
             layer,
             blocks,

@@ -8,6 +8,7 @@ mod cache_type;
 pub mod expand;
 mod set;
 pub mod standard;
+mod texts;
 pub(crate) mod unread;
 mod unused;
 pub mod values;
@@ -22,7 +23,7 @@ use crate::{
 };
 pub use build::CallSettings;
 pub use cache::CacheEntry;
-pub use expand::missing_parts;
+pub use expand::{ENCODER, missing_parts};
 use seqc_grammar::{
     ast::{Def, DefKind, Expr, ExprKind, Ident, StreamParam, StreamTy},
     model::{ModelFile, Spanned, read_model},
@@ -59,8 +60,14 @@ pub struct Meta {
     pub max_context: Option<usize>,
     /// Tokens of the longest sequences that it was trained on.
     pub trained_length: Option<usize>,
+    /// Ids that the tokens of a model with an encoder begin with.
+    pub start: Vec<i64>,
+    /// Longest sequence that the encoder admits.
+    pub longest_memory: Option<usize>,
     /// For each input of integers, how many values it takes.
     pub vocabularies: Vec<Option<usize>>,
+    /// The same for each input of the encoder.
+    pub memory_vocabularies: Vec<Option<usize>>,
 }
 
 /// A model and what belongs to it.
@@ -80,8 +87,10 @@ pub struct Built {
     pub document: ModelFile,
     /// Values of the sizes, in order.
     pub sizes: Vec<(String, Known)>,
-    /// The layers one by one, in the order of the model's calls.
+    /// The layers one by one, those of the encoder first.
     pub instances: Vec<expand::Instance>,
+    /// The number of each of them among the model's calls.
+    pub calls: Vec<usize>,
     /// Values of all settings of each of them.
     pub settings: Vec<CallSettings>,
     /// How its attentions keep keys and values.
@@ -181,7 +190,11 @@ pub fn read_text(
         let message = format!("this is a bug in seqc: {v}");
         return Err(vec![Diagnostic::bare("internal", message)]);
     }
-    let (ends, trained_length) = text_settings(&file, &names).map_err(|d| vec![d])?;
+    let texts::TextSettings {
+        ends,
+        start,
+        trained_length,
+    } = texts::text_settings(&file, &names).map_err(|d| vec![d])?;
     let random = file.weights.as_ref().and_then(|w| w.random.as_ref()).map(|r| r.value);
     let meta = Meta {
         name: file.name.value.clone(),
@@ -190,9 +203,12 @@ pub fn read_text(
         random: random.filter(|_| options.weights.is_none()),
         tokenizer: file.tokenizer.as_ref().map(|t| dir.join(&t.value)),
         ends,
-        max_context: bounds::max_context(&model),
+        start,
+        max_context: bounds::max_context(&model, model.token_calls()),
+        longest_memory: bounds::max_context(&model, model.memory_calls()),
         trained_length,
-        vocabularies: bounds::vocabularies(&model),
+        vocabularies: bounds::vocabularies(&model, &model.inputs),
+        memory_vocabularies: bounds::vocabularies(&model, &model.memory.inputs),
     };
     let mut inputs = vec![path.to_owned()];
     inputs.extend(file.uses.iter().map(|used| dir.join(&used.value)));
@@ -211,6 +227,7 @@ pub fn read_text(
         document: file,
         sizes,
         instances,
+        calls: outcome.calls,
         settings,
         caches,
         remarks,
@@ -237,7 +254,7 @@ fn caches(
             if !outcome.problems.is_empty() {
                 return Err(outcome.problems);
             }
-            cache::attentions(&outcome.model)
+            cache::attentions(&outcome.model, &outcome.calls)
         }
     };
     let site = cache::Site {
@@ -246,37 +263,6 @@ fn caches(
         attentions: &attentions,
     };
     site.assign(&file.caches, instances)
-}
-
-/// The ids that end a text, and the length that the model was trained for.
-fn text_settings(file: &ModelFile, names: &Names) -> Result<(Vec<i64>, Option<usize>), Diagnostic> {
-    let whole = |value: &Known| match value {
-        Known::Num(n) if *n >= 0.0 && *n < f64::from(u32::MAX) && n.fract() == 0.0 => Some(*n as i64),
-        _ => None,
-    };
-    let wrong = |expr: &Expr, message: String| {
-        let place = Place::new(names.file, expr.span);
-        Diagnostic::new("wrong-type", place, message)
-    };
-    let mut ends = Vec::new();
-    if let Some(expr) = &file.end {
-        let value = names.value(expr)?;
-        let ids = match &value {
-            Known::List(ids) => ids.iter().map(whole).collect::<Option<Vec<_>>>(),
-            one => whole(one).map(|id| vec![id]),
-        };
-        let message = || format!("`end` is the id of a token or a list of them, not {value}");
-        ends = ids.ok_or_else(|| wrong(expr, message()).help("write `end: 2` or `end: [2, 7]`"))?;
-    }
-    let Some(expr) = &file.trained_length else {
-        return Ok((ends, None));
-    };
-    let value = names.value(expr)?;
-    let length = whole(&value).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-    let message = || format!("`trained_length` is a number of tokens from 1, not {value}");
-    length
-        .map(|length| (ends, Some(length)))
-        .ok_or_else(|| wrong(expr, message()).help("write `trained_length: 8192`, or leave it out"))
 }
 
 /// The text of a file of bounded length; `-` is standard input.

@@ -130,9 +130,12 @@ fn sizes(file: FileId, model: &ModelFile, defs: &[&Definition], instances: &[Ins
         own.names.remove(name.text.as_str());
         uses.names.extend(own.names);
     }
-    let shapes = model.inputs.iter().filter_map(|(_, ty)| ty.shape.as_ref());
+    let inputs = model.encoder.iter().flat_map(|e| &e.inputs).chain(&model.inputs);
+    let shapes = inputs.filter_map(|(_, ty)| ty.shape.as_ref());
     shapes.for_each(|shape| uses.shape(shape));
-    model.end.iter().chain(&model.trained_length).for_each(|e| uses.expr(e));
+    let start = model.encoder.iter().flat_map(|e| &e.start);
+    let values = model.end.iter().chain(&model.trained_length).chain(start);
+    values.for_each(|e| uses.expr(e));
     for cache in &model.caches {
         cache.settings.iter().for_each(|(_, e)| uses.expr(e));
         cache
@@ -142,6 +145,10 @@ fn sizes(file: FileId, model: &ModelFile, defs: &[&Definition], instances: &[Ins
             .for_each(|on| uses.texts.push(on.value.clone()));
     }
     model.block.iter().for_each(|block| uses.blocks(block));
+    if let Some(encoder) = &model.encoder {
+        encoder.block.iter().for_each(|block| uses.blocks(block));
+        uses.stack(&encoder.stack);
+    }
     uses.stack(&model.stack);
     // Layers and blocks see all sizes.
     let parts = instances.iter().flat_map(|i| [&i.layer].into_iter().chain(&i.blocks));

@@ -15,7 +15,7 @@ fn bytes(name: &str) -> ([f64; 4], Vec<String>) {
     let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{e}"));
     let built = read(&file, text, &[]).unwrap_or_else(|e| panic!("{e}"));
     let canonical = backend::canonical(&built.model);
-    let planned = backend::plan(&canonical, built.meta.max_context, Level::V3);
+    let planned = backend::plan(&canonical, &built.meta, Level::V3);
     let entries = backend::manifest(&planned);
     let sum = |tokens: f64| entries.iter().map(|entry| entry.kept.behind(tokens, PROMPT)).sum();
     let first = entries.iter().filter(|entry| entry.slot.layer == entries[0].slot.layer);

@@ -12,7 +12,7 @@ fn of_windows(ty: &str) -> Vec<String> {
     );
     let built = read(&specs().join("policies/windows.yaml"), text, &[]).unwrap_or_else(|e| panic!("{e}"));
     let canonical = backend::canonical(&built.model);
-    let planned = backend::plan(&canonical, built.meta.max_context, Level::V3);
+    let planned = backend::plan(&canonical, &built.meta, Level::V3);
     let entries = backend::manifest(&planned).into_iter();
     let line = |slot: seqc_abi::StateSlot| format!("{}: {}", slot.name, slot.bound);
     entries

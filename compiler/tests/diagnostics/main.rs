@@ -3,6 +3,7 @@
 mod caches;
 mod cases;
 mod doubts;
+mod memories;
 
 use cases::{cases, more_cases};
 use doubts::{CLEAR, doubts};
@@ -102,9 +103,20 @@ fn every_message_has_a_snapshot() {
     seen.extend(of_readings());
     seen.extend(of_unused());
     seen.extend(of_caches());
+    seen.extend(of_memories());
     for code in codes() {
         assert!(seen.contains(&code), "the message `{code}` has no snapshot");
     }
+}
+
+fn of_memories() -> Vec<String> {
+    let mut codes = Vec::new();
+    for (name, layer, model) in memories::cases() {
+        let (diagnostics, text) = problems(name, &layer, &model, &[]);
+        insta::assert_snapshot!(name, text);
+        codes.extend(diagnostics.iter().map(|d| d.code.to_owned()));
+    }
+    codes
 }
 
 fn of_caches() -> Vec<String> {

@@ -2,6 +2,7 @@
 
 mod directions;
 mod gradients;
+mod memories;
 mod stacks;
 mod time;
 
@@ -48,7 +49,12 @@ fn run_model(name: &str, model: &str, files: &[(&str, &str)], rows: &[([f64; 4],
         .iter()
         .map(|(x, t)| vec![Tensor::new(&[4], x.to_vec()), Tensor::scalar(*t as f64)])
         .collect();
-    let outputs = reference::run(&built, &rows).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let given = reference::Given {
+        rows: &rows,
+        memory: if built.model.has_memory() { &rows[1..] } else { &[] },
+        prompt: None,
+    };
+    let outputs = reference::run_given(&built, &given).unwrap_or_else(|e| panic!("{name}: {e}"));
     let each = outputs[0].data.len() / rows.len();
     outputs[0].data.chunks(each).map(<[f64]>::to_vec).collect()
 }

@@ -14,9 +14,13 @@ pub const MODEL_KEYS: &[&str] = &[
     "end",
     "trained_length",
     "block",
+    "encoder",
     "stack",
     "output",
 ];
+
+/// Keys of `encoder`.
+pub const ENCODER_KEYS: &[&str] = &["inputs", "block", "stack", "output", "start"];
 
 /// Keys of `weights`.
 pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "unused"];

@@ -1,12 +1,12 @@
 //! The keys of a model file. Everything that is wrong with them is reported at once.
 
 use super::{
-    keys::{CACHE_KEYS, MODEL_KEYS, WEIGHTS_KEYS},
+    keys::{CACHE_KEYS, ENCODER_KEYS, MODEL_KEYS, WEIGHTS_KEYS},
     reader::Reader,
-    types::{Cache, InputTy, ModelFile, Spanned, Weights},
+    types::{Cache, Encoder, Entry, InputTy, ModelFile, Spanned, Weights},
 };
 use crate::{
-    ast::{Expr, ExprKind, Shape, Span},
+    ast::{Expr, ExprKind, Ident, Shape, Span},
     diag::{Diagnostic, FileId, nearest},
     yaml::{Key, Kind, Node, parse_yaml},
 };
@@ -69,6 +69,7 @@ fn empty(span: Span) -> ModelFile {
         end: None,
         trained_length: None,
         block: None,
+        encoder: None,
         stack: Vec::new(),
         output: None,
     }
@@ -84,13 +85,7 @@ impl Reader<'_> {
                 }
             }
             "sizes" => model.sizes = self.values(node, "a mapping of names to values"),
-            "inputs" => {
-                for (name, node) in self.map(node, "a mapping of streams to types") {
-                    if let (Some(name), Some(ty)) = (self.ident(name), self.input_ty(node)) {
-                        model.inputs.push((name, ty));
-                    }
-                }
-            }
+            "inputs" => model.inputs = self.inputs(node),
             "use" => model.uses = self.texts(node, "a list of layer files", "a layer file"),
             "weights" => model.weights = Some(self.weights(node)),
             "activations" => model.activations = self.text(node, "a type of activations"),
@@ -99,19 +94,58 @@ impl Reader<'_> {
             "end" => model.end = Some(self.value(node)),
             "trained_length" => model.trained_length = Some(self.value(node)),
             "block" => model.block = self.block(node),
-            "stack" => {
-                model.stack = self.stack(node);
-                if node.items().is_some_and(<[Node]>::is_empty) {
-                    let d = Diagnostic::error("missing-key", "the stack is empty");
-                    self.diagnostics.push(
-                        d.label(self.file, node.span, "")
-                            .help("list its layers: `- embed: {vocab: vocab}`"),
-                    );
-                }
-            }
+            "encoder" => model.encoder = Some(self.encoder(node)),
+            "stack" => model.stack = self.layers(node),
             "output" => model.output = self.text(node, "a name for the result"),
             _ => self.unknown_key(key, "a model", MODEL_KEYS),
         }
+    }
+
+    fn inputs(&mut self, node: &Node) -> Vec<(Ident, InputTy)> {
+        let inputs = self.map(node, "a mapping of streams to types").iter();
+        inputs
+            .filter_map(|(name, node)| self.ident(name).zip(self.input_ty(node)))
+            .collect()
+    }
+
+    /// A stack that is not empty.
+    fn layers(&mut self, node: &Node) -> Vec<Entry> {
+        let stack = self.stack(node);
+        if node.items().is_some_and(<[Node]>::is_empty) {
+            let d = Diagnostic::error("missing-key", "the stack is empty");
+            self.diagnostics.push(
+                d.label(self.file, node.span, "")
+                    .help("list its layers: `- embed: {vocab: vocab}`"),
+            );
+        }
+        stack
+    }
+
+    fn encoder(&mut self, node: &Node) -> Encoder {
+        let mut encoder = Encoder {
+            inputs: Vec::new(),
+            block: None,
+            stack: Vec::new(),
+            output: None,
+            start: None,
+            span: node.span,
+        };
+        for (key, value) in self.map(node, "a mapping with `stack`, `inputs`, `block`, `output` or `start`") {
+            match key.text.as_str() {
+                "inputs" => encoder.inputs = self.inputs(value),
+                "block" => encoder.block = self.block(value),
+                "stack" => encoder.stack = self.layers(value),
+                "output" => encoder.output = self.text(value, "a name for the memory"),
+                "start" => encoder.start = Some(self.value(value)),
+                _ => self.unknown_key(key, "`encoder`", ENCODER_KEYS),
+            }
+        }
+        if node.get("stack").is_none() && matches!(node.kind, Kind::Map(_)) {
+            let d = Diagnostic::error("missing-key", "the encoder has no `stack`");
+            self.diagnostics
+                .push(d.label(self.file, node.span, "").help("write `stack: […]`"));
+        }
+        encoder
     }
 
     fn version(&mut self, model: &mut ModelFile, node: &Node) {

@@ -1,6 +1,6 @@
 //! The JSON Schema of model files, for editors.
 
-use super::keys::{ENTRY_KEYS, MODEL_KEYS};
+use super::keys::{ENCODER_KEYS, ENTRY_KEYS, MODEL_KEYS};
 use serde_json::{Value, json};
 
 /// JSON Schema (2020-12) of model files. What expressions mean is not in it. Whoever knows layers and blocks adds their settings
@@ -66,6 +66,10 @@ fn model_key(key: &str) -> Value {
             reference("value"),
         ),
         "block" => described("wraps every entry that does not say otherwise", reference("block")),
+        "encoder" => described(
+            "layers that read another sequence before, which the model attends to",
+            encoder(),
+        ),
         "stack" => described(
             "the layers in order",
             json!({"type": "array", "items": reference("entry"), "minItems": 1}),
@@ -73,6 +77,24 @@ fn model_key(key: &str) -> Value {
         "output" => described("another name for the result than `logits` or `y`", text),
         _ => json!({}),
     }
+}
+
+fn encoder() -> Value {
+    let properties: serde_json::Map<String, Value> = ENCODER_KEYS
+        .iter()
+        .map(|key| {
+            let schema = match *key {
+                "output" => described("another name for the result than `memory`", json!({"type": "string"})),
+                "start" => described(
+                    "ids that the model's own tokens begin with, one or a list",
+                    reference("value"),
+                ),
+                key => model_key(key),
+            };
+            ((*key).to_owned(), schema)
+        })
+        .collect();
+    json!({"type": "object", "properties": properties, "required": ["stack"], "additionalProperties": false})
 }
 
 fn cache() -> Value {

@@ -42,10 +42,29 @@ pub struct ModelFile {
     pub trained_length: Option<Value>,
     /// What wraps every entry that does not say otherwise.
     pub block: Option<BlockSpec>,
+    /// Another sequence, which is read before.
+    pub encoder: Option<Encoder>,
     /// Layers in order.
     pub stack: Vec<Entry>,
     /// Another name for the result.
     pub output: Option<Spanned<String>>,
+}
+
+/// Layers that read another sequence, whole and before the model's own: what they give is the memory that its layers attend to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoder {
+    /// Streams it reads; empty where nothing is said: `source: int`.
+    pub inputs: Vec<(Ident, InputTy)>,
+    /// What wraps every entry that does not say otherwise; the model's, unless given.
+    pub block: Option<BlockSpec>,
+    /// Layers in order.
+    pub stack: Vec<Entry>,
+    /// Another name for the result than `memory`.
+    pub output: Option<Spanned<String>>,
+    /// Ids that the model's own tokens begin with.
+    pub start: Option<Value>,
+    /// Where it stands.
+    pub span: Span,
 }
 
 /// Type of an input stream.

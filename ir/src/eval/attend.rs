@@ -86,6 +86,11 @@ pub(super) struct Pair<'a> {
 }
 
 impl Attend {
+    /// Whether queries see keys of later tokens.
+    pub(super) fn reads_later(&self) -> bool {
+        !self.spec.causal && self.spec.clock != Clock::Memory
+    }
+
     /// The next token: its result, and what it leaves in the cache. `tokens` are its operands, then those of tokens that follow.
     pub(super) fn step(&self, keys: &mut Keys, prompt: Option<usize>, tokens: &[Vec<Data>]) -> Vec<f64> {
         let (position, operands) = (keys.tokens, &tokens[0]);
@@ -93,8 +98,20 @@ impl Attend {
             keys.tokens += 1;
             return self.govern(policy, &mut keys.governed, At { position, prompt }, tokens);
         }
-        self.push(keys, operands);
+        if self.spec.clock == Clock::Memory {
+            // Its keys were there before.
+            keys.tokens += 1;
+        } else {
+            self.push(keys, operands);
+        }
         self.run(position, operands, keys)
+    }
+
+    /// The keys of an attention to a memory with these rows, each by its operands.
+    pub(super) fn remembered(&self, rows: &[Vec<Data>]) -> Keys {
+        let mut keys = Keys::default();
+        rows.iter().for_each(|operands| self.push(&mut keys, operands));
+        Keys { tokens: 0, ..keys }
     }
 
     /// Adds what the operands of the next token leave in the cache.
@@ -152,6 +169,10 @@ impl Attend {
             (_, true) => &keys.rows[..ticks],
             (_, false) => &keys.rows[..],
         };
+        let query = match self.spec.clock {
+            Clock::Memory => token as f64,
+            Clock::Every | Clock::Keys | Clock::Both => ticks as f64 - 1.0,
+        };
         let mut out = Vec::new();
         let mut choosing = Vec::new();
         for head in 0..self.heads {
@@ -162,7 +183,7 @@ impl Attend {
                     operands,
                     key_streams: &row.streams,
                     score: 0.0,
-                    query: ticks as f64 - 1.0,
+                    query,
                     key,
                     head,
                 };

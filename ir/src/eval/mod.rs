@@ -32,7 +32,7 @@ pub use elementwise::{MAX_WHOLE, apply_binary, apply_unary, whole};
 pub use model::ModelEvaluator;
 pub use tensor::{EvalError, Tensor};
 
-use crate::{Graph, StateId};
+use crate::{Clock, Graph, StateId};
 use attend::Keys;
 use plan::{Item, Kernel, Plan};
 use std::{collections::VecDeque, sync::Arc};
@@ -85,7 +85,7 @@ impl Evaluator {
         Ok(Evaluator { plan, values, memory })
     }
 
-    /// Forgets all tokens.
+    /// Forgets all tokens, and the memory.
     pub fn reset(&mut self) {
         self.memory = Memory::new(&self.plan);
     }
@@ -139,6 +139,26 @@ impl Evaluator {
             .collect())
     }
 
+    /// Reads a memory: `rows` are the rows of each of the graph's inputs, of which only those that are keys of [`Clock::Memory`](crate::Clock::Memory)
+    /// are looked at. What was read of another one is forgotten.
+    pub fn remember(&mut self, rows: &[Vec<Tensor>]) {
+        let plan = self.plan.clone();
+        for item in &plan.token {
+            let Kernel::Attend { cache, attend } = &item.kernel else {
+                continue;
+            };
+            if attend.spec.clock != Clock::Memory {
+                continue;
+            }
+            let row = |inputs: &Vec<Tensor>| {
+                let of = |slot: &usize| plan.input_of(*slot).map(|n| Arc::new(inputs[n].data.clone()));
+                item.operands.iter().map(|slot| of(slot).unwrap_or_default()).collect()
+            };
+            let rows: Vec<Vec<Data>> = rows.iter().map(row).collect();
+            self.memory.caches[*cache] = attend.remembered(&rows);
+        }
+    }
+
     /// Some tokens one after another, whose queries choose together where a cache policy says so; otherwise as
     /// [`Evaluator::step`]. Tokens of a prompt that choose together must not be divided.
     pub fn steps(&mut self, tokens: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
@@ -161,9 +181,9 @@ impl Evaluator {
     }
 
     /// All tokens of a sequence from its beginning: `inputs[t]` are the inputs of token `t`, the results
-    /// are those of token `t`. The state of [`Evaluator::step`] is neither read nor changed.
+    /// are those of token `t`. The state of [`Evaluator::step`] is neither read nor changed, but for the memory, which is read.
     pub fn run_whole(&self, inputs: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
-        whole::run(&self.plan, &self.values, inputs)
+        whole::run(&self.plan, &self.values, &self.memory.caches, inputs)
     }
 }
 

@@ -11,7 +11,17 @@ pub struct ModelEvaluator {
     calls: Vec<CallEvaluator>,
     inputs: Vec<usize>,
     outputs: Vec<(String, usize)>,
-    streams: usize,
+    /// What streams have where nothing gives them a value: nothing, or zeros for rows of the memory that calls of tokens name.
+    blank: Vec<Tensor>,
+    memory: MemoryRows,
+}
+
+/// The calls that run over rows of the memory.
+#[derive(Clone, Debug)]
+struct MemoryRows {
+    /// How many they are: the first ones.
+    calls: usize,
+    inputs: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,7 +72,11 @@ impl ModelEvaluator {
                 .iter()
                 .map(|(name, s)| (name.clone(), s.0 as usize))
                 .collect(),
-            streams: model.streams as usize,
+            blank: blank(model),
+            memory: MemoryRows {
+                calls: model.memory.calls,
+                inputs: model.memory.inputs.iter().map(|i| i.stream.0 as usize).collect(),
+            },
         })
     }
 
@@ -81,81 +95,115 @@ impl ModelEvaluator {
         self.calls.iter_mut().for_each(|c| c.evaluator.set_prompt(tokens));
     }
 
-    /// Forgets all tokens.
+    /// Reads the memory, before the first token: `rows[n]` are the inputs of row `n`, in the order of its inputs.
+    pub fn remember(&mut self, rows: &[Vec<Tensor>]) -> Result<(), EvalError> {
+        let mut all = self.streams(&self.memory.inputs, rows)?;
+        let (of_memory, of_tokens) = self.calls.split_at_mut(self.memory.calls);
+        of_memory.iter().try_for_each(|call| call.run_whole(&mut all))?;
+        for call in of_tokens {
+            let args = call.args(&all);
+            call.evaluator.remember(&args);
+        }
+        Ok(())
+    }
+
+    /// Forgets all tokens, and the memory.
     pub fn reset(&mut self) {
         self.calls.iter_mut().for_each(|c| c.evaluator.reset());
     }
 
     /// One token: inputs in the order of [`Model::inputs`], results in the order of [`Model::outputs`].
     pub fn step(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
-        self.check_count(inputs.len())?;
-        let mut streams = vec![Tensor::default(); self.streams];
-        for (stream, input) in self.inputs.iter().zip(inputs) {
-            streams[*stream] = input.clone();
-        }
-        for call in &mut self.calls {
-            let args: Vec<_> = call.args.iter().map(|s| streams[*s].clone()).collect();
+        let token = [inputs.to_vec()];
+        let mut streams = self.streams(&self.inputs, &token)?;
+        for call in &mut self.calls[self.memory.calls..] {
+            let args = call.args(&streams).concat();
             for (stream, result) in call.results.iter().zip(call.evaluator.step(&args)?) {
-                streams[*stream] = result;
+                streams[0][*stream] = result;
             }
         }
-        Ok(self.outputs.iter().map(|(_, s)| streams[*s].clone()).collect())
+        Ok(self.results(&streams).concat())
     }
 
     /// Some tokens one after another ([`Evaluator::steps`]).
     pub fn steps(&mut self, tokens: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
-        let mut all = vec![vec![Tensor::default(); self.streams]; tokens.len()];
-        for (streams, inputs) in all.iter_mut().zip(tokens) {
-            self.check_count(inputs.len())?;
-            for (stream, input) in self.inputs.iter().zip(inputs) {
-                streams[*stream] = input.clone();
-            }
+        let mut all = self.streams(&self.inputs, tokens)?;
+        for call in &mut self.calls[self.memory.calls..] {
+            let results = call.evaluator.steps(&call.args(&all))?;
+            call.keep(&mut all, results);
         }
-        for call in &mut self.calls {
-            let args = |streams: &Vec<Tensor>| call.args.iter().map(|s| streams[*s].clone()).collect::<Vec<_>>();
-            let args: Vec<_> = all.iter().map(args).collect();
-            for (streams, results) in all.iter_mut().zip(call.evaluator.steps(&args)?) {
-                for (stream, result) in call.results.iter().zip(results) {
-                    streams[*stream] = result;
-                }
-            }
-        }
-        let outputs = |streams: &Vec<Tensor>| self.outputs.iter().map(|(_, s)| streams[*s].clone()).collect();
-        Ok(all.iter().map(outputs).collect())
+        Ok(self.results(&all))
     }
 
     /// All tokens of a sequence from its beginning: `inputs[t]` are those of token `t`, and so are the results.
     pub fn run_whole(&self, inputs: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
-        let mut tokens = vec![vec![Tensor::default(); self.streams]; inputs.len()];
-        for (streams, given) in tokens.iter_mut().zip(inputs) {
-            self.check_count(given.len())?;
-            for (stream, input) in self.inputs.iter().zip(given) {
-                streams[*stream] = input.clone();
-            }
+        let mut all = self.streams(&self.inputs, inputs)?;
+        for call in &self.calls[self.memory.calls..] {
+            call.run_whole(&mut all)?;
         }
-        for call in &self.calls {
-            let args = |streams: &Vec<Tensor>| call.args.iter().map(|s| streams[*s].clone()).collect::<Vec<_>>();
-            let args: Vec<_> = tokens.iter().map(args).collect();
-            for (streams, results) in tokens.iter_mut().zip(call.evaluator.run_whole(&args)?) {
-                for (stream, result) in call.results.iter().zip(results) {
-                    streams[*stream] = result;
-                }
-            }
-        }
-        let outputs = |streams: &Vec<Tensor>| self.outputs.iter().map(|(_, s)| streams[*s].clone()).collect();
-        Ok(tokens.iter().map(outputs).collect())
+        Ok(self.results(&all))
     }
 
-    fn check_count(&self, found: usize) -> Result<(), EvalError> {
-        let expected = self.inputs.len();
-        if found == expected {
-            return Ok(());
-        }
-        Err(EvalError::Count {
-            graph: self.name.clone(),
-            what: "input",
-            expected,
-            found,
-        })
+    /// The streams of some tokens, or of some rows of the memory, of which `inputs` are given.
+    fn streams(&self, inputs: &[usize], tokens: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
+        let token = |given: &Vec<Tensor>| {
+            if given.len() != inputs.len() {
+                return Err(EvalError::Count {
+                    graph: self.name.clone(),
+                    what: "input",
+                    expected: inputs.len(),
+                    found: given.len(),
+                });
+            }
+            let mut streams = self.blank.clone();
+            for (stream, input) in inputs.iter().zip(given) {
+                streams[*stream] = input.clone();
+            }
+            Ok(streams)
+        };
+        tokens.iter().map(token).collect()
     }
+
+    fn results(&self, tokens: &[Vec<Tensor>]) -> Vec<Vec<Tensor>> {
+        let outputs = |streams: &Vec<Tensor>| self.outputs.iter().map(|(_, s)| streams[*s].clone()).collect();
+        tokens.iter().map(outputs).collect()
+    }
+}
+
+impl CallEvaluator {
+    /// Its arguments at each of some tokens.
+    fn args(&self, tokens: &[Vec<Tensor>]) -> Vec<Vec<Tensor>> {
+        let args = |streams: &Vec<Tensor>| self.args.iter().map(|s| streams[*s].clone()).collect();
+        tokens.iter().map(args).collect()
+    }
+
+    fn keep(&self, tokens: &mut [Vec<Tensor>], results: Vec<Vec<Tensor>>) {
+        for (streams, results) in tokens.iter_mut().zip(results) {
+            for (stream, result) in self.results.iter().zip(results) {
+                streams[*stream] = result;
+            }
+        }
+    }
+
+    fn run_whole(&self, tokens: &mut [Vec<Tensor>]) -> Result<(), EvalError> {
+        let results = self.evaluator.run_whole(&self.args(tokens))?;
+        self.keep(tokens, results);
+        Ok(())
+    }
+}
+
+/// What a stream has where nothing gives it a value.
+fn blank(model: &Model) -> Vec<Tensor> {
+    let mut blank = vec![Tensor::default(); model.streams as usize];
+    for call in model.token_calls() {
+        let graph = model.graph(call);
+        for (n, stream) in call.args.iter().enumerate().filter(|(n, _)| graph.is_memory_input(*n)) {
+            let ty = &graph.inputs[n].ty;
+            blank[stream.0 as usize] = Tensor {
+                shape: ty.sizes(),
+                data: vec![0.0; ty.len()],
+            };
+        }
+    }
+    blank
 }

@@ -149,6 +149,14 @@ pub(super) enum Kernel {
 }
 
 impl Plan {
+    /// The graph's input whose value a slot has.
+    pub(super) fn input_of(&self, slot: usize) -> Option<usize> {
+        self.token.iter().find_map(|item| match item.kernel {
+            Kernel::Input(n) if item.slot == slot => Some(n),
+            _ => None,
+        })
+    }
+
     /// Plans a graph that the verifier accepts.
     pub(super) fn new(graph: &Graph) -> Result<Plan, EvalError> {
         let violations = crate::verify::verify(graph);

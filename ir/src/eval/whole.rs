@@ -8,16 +8,23 @@ use super::{
     plan::{Item, Kernel, Plan},
     tensor::{EvalError, check},
 };
+use crate::Clock;
 use std::{collections::HashSet, sync::Arc};
 
 /// Results of every token. `load` holds the load-stage values.
-pub(super) fn run(plan: &Plan, load: &[Option<Data>], inputs: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
+pub(super) fn run(
+    plan: &Plan,
+    load: &[Option<Data>],
+    memory: &[Keys],
+    inputs: &[Vec<Tensor>],
+) -> Result<Vec<Vec<Tensor>>, EvalError> {
     for token in inputs {
         check(&plan.name, "input", &plan.inputs, token)?;
     }
     let mut sequence = Sequence {
         plan,
         load,
+        memory,
         inputs,
         tokens: vec![Vec::new(); plan.slots],
         keys: Default::default(),
@@ -50,6 +57,8 @@ pub(super) fn run(plan: &Plan, load: &[Option<Data>], inputs: &[Vec<Tensor>]) ->
 struct Sequence<'a> {
     plan: &'a Plan,
     load: &'a [Option<Data>],
+    /// By cache, the keys of attentions to a memory.
+    memory: &'a [Keys],
     inputs: &'a [Vec<Tensor>],
     /// Values by slot, then token.
     tokens: Vec<Vec<Data>>,
@@ -66,7 +75,7 @@ impl<'a> Sequence<'a> {
             let before = blocked.len();
             for item in &left {
                 let needs_all = match &item.kernel {
-                    Kernel::Attend { attend, .. } => !attend.spec.causal,
+                    Kernel::Attend { attend, .. } => attend.reads_later(),
                     kernel => matches!(kernel, Kernel::Reverse),
                 };
                 let waits = |o: &usize| blocked.contains(o) || (needs_all && pending.contains(o));
@@ -123,6 +132,10 @@ impl<'a> Sequence<'a> {
             }
             Kernel::Reverse => self.operand(item.operands[0], self.inputs.len() - 1 - t),
             Kernel::Attend { cache, attend } => {
+                if attend.spec.clock == Clock::Memory {
+                    let operands: Vec<_> = item.operands.iter().map(|o| self.operand(*o, t)).collect();
+                    return Arc::new(attend.run(t, &operands, &self.memory[*cache]));
+                }
                 let operands = |s: &Sequence<'_>, t| item.operands.iter().map(|o| s.operand(*o, t)).collect::<Vec<_>>();
                 let last = if attend.spec.causal { t } else { self.inputs.len() - 1 };
                 let have = self.keys.get(cache).map_or(0, Keys::tokens);

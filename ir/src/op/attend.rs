@@ -22,7 +22,7 @@ pub struct AttendSpec {
     /// Of [`Normaliser::Top`]: so many neighbouring query heads, which share a key head, choose together: a key's score is the sum of
     /// theirs, and a key that one of them does not see is none. Otherwise 1.
     pub together: usize,
-    /// Keys after the query are excluded. False only in models that read a whole sequence.
+    /// Keys after the query are excluded. False only in models that read a whole sequence, and of [`Clock::Memory`].
     pub causal: bool,
     /// Which tokens are keys, and which are queries.
     pub clock: Clock,
@@ -71,12 +71,17 @@ impl AttendSpec {
     /// Number of the operand `on`, where there is one.
     pub fn on(&self) -> Option<usize> {
         let place = if self.has_values() { 3 } else { 2 };
-        (self.clock != Clock::Every).then_some(place)
+        self.clock.has_ticks().then_some(place)
+    }
+
+    /// Numbers of the operands that are read at the key token: `k`, `v`, and the key streams.
+    pub fn read_at_keys(&self) -> impl Iterator<Item = usize> {
+        (1..2 + usize::from(self.has_values())).chain(self.key_operands())
     }
 
     /// Number of the first query stream, after `q`, `k`, `v` and `on`.
     fn first_stream(&self) -> usize {
-        2 + usize::from(self.has_values()) + usize::from(self.clock != Clock::Every)
+        2 + usize::from(self.has_values()) + usize::from(self.clock.has_ticks())
     }
 
     /// Numbers of the operands that are query streams.
@@ -118,7 +123,7 @@ impl AttendSpec {
     }
 }
 
-/// Which tokens take part in an attention. Unless all do, positions count *ticks*, the tokens where the operand `on`
+/// Which tokens take part in an attention. Where an operand `on` says it, positions count *ticks*, the tokens where it
 /// holds: the position of a key is its number among them, from 0; that of a query is the number of ticks up to its
 /// token and including it, less 1 (-1 before the first).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -130,6 +135,17 @@ pub enum Clock {
     Keys,
     /// Keys and queries are ticks; what other tokens get is what a query gets that sees no key.
     Both,
+    /// Keys are the rows of another sequence, the memory, which are all there before the first token; queries are all tokens, and see
+    /// all rows. The position of a key is the number of its row, that of a query the position of its token. Operands that are read at
+    /// the key are inputs of the graph, which have a value for each row and none at a token.
+    Memory,
+}
+
+impl Clock {
+    /// Whether an operand `on` says which tokens tick.
+    pub fn has_ticks(self) -> bool {
+        matches!(self, Clock::Keys | Clock::Both)
+    }
 }
 
 /// How the scores of the admitted keys become weights.

@@ -3,7 +3,7 @@
 
 use super::{Op, Rounding};
 use crate::{
-    Elem, Graph, StateId, Value,
+    Clock, Elem, Graph, StateId, Value,
     scalar::{BinaryOp, UnaryOp},
 };
 use std::ops::RangeInclusive;
@@ -207,7 +207,7 @@ impl Op {
     pub fn reads_later(&self) -> bool {
         match self {
             Op::Reverse => true,
-            Op::Attend(spec) => !spec.causal,
+            Op::Attend(spec) => !spec.causal && spec.clock != Clock::Memory,
             _ => false,
         }
     }

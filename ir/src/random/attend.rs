@@ -151,7 +151,7 @@ impl Generator {
     }
 
     /// Entries clamped to ±2: the score of an unseen key is far below.
-    fn small(&mut self, y: Value) -> Value {
+    pub(super) fn small(&mut self, y: Value) -> Value {
         let (low, high) = (self.filled(-2.0, y), self.filled(2.0, y));
         let y = self.graph.binary(BinaryOp::Max, y, low);
         self.graph.binary(BinaryOp::Min, y, high)

@@ -75,6 +75,15 @@ impl Range {
     }
 }
 
+/// Ranges of the inputs `x`, `token`, one of `ids`, and `document`.
+pub(super) fn ranges(ids: usize) -> [Range; 3] {
+    [
+        Range::Real { low: -2.0, high: 2.0 },
+        Range::Below(ids),
+        Range::Rising { every: 5 },
+    ]
+}
+
 /// Shape and range of an input.
 pub(super) struct Fed {
     pub(super) sizes: Vec<usize>,

@@ -11,6 +11,7 @@ mod clock;
 mod data;
 mod elementwise;
 mod large;
+mod memory;
 mod model;
 mod pairs;
 mod policy;
@@ -19,6 +20,7 @@ mod recurrence;
 mod shape;
 
 pub use data::{Range, Rng};
+pub use memory::random_model_with_memory;
 pub use model::{RandomModel, random_model, random_model_whole, random_policy};
 
 use crate::{BinaryOp, Dim, Elem, Graph, Op, Stage, Ty, UnaryOp, Value, dims, eval::Tensor};
@@ -116,11 +118,7 @@ impl Generator {
         let x = graph.add_input("x", Ty::new(Elem::F32, vec![Dim::new("d", d)]));
         let token = graph.add_input("token", Ty::scalar(Elem::I64));
         let document = graph.add_input("document", Ty::scalar(Elem::I64));
-        let inputs = vec![
-            Range::Real { low: -2.0, high: 2.0 },
-            Range::Below(ROWS),
-            Range::Rising { every: 5 },
-        ];
+        let inputs = data::ranges(ROWS).to_vec();
         Generator {
             graph,
             rng,

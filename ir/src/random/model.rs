@@ -1,6 +1,6 @@
 //! Random stacks of random layers.
 
-use super::{RandomGraph, Range, Rng, SIZES, data, generate, policy};
+use super::{ROWS, RandomGraph, Range, Rng, SIZES, data, generate, policy};
 use crate::{Call, Kind, KindId, Model, ModelInput, ParamSource, eval::Tensor};
 use seqc_formats::Encoding;
 
@@ -29,6 +29,17 @@ impl RandomModel {
             ports.map(|(p, r)| r.tensor(&mut rng, &p.ty.sizes(), None)).collect()
         };
         self.model.calls.iter().map(call).collect()
+    }
+
+    /// Inputs of `rows` rows of the memory: `[row][input]`.
+    pub fn memory_values(&self, seed: u64, rows: usize) -> Vec<Vec<Tensor>> {
+        let ports = self.model.memory.inputs.iter().zip(data::ranges(ROWS));
+        let fed = ports.map(|(input, range)| data::Fed {
+            sizes: input.ty.sizes(),
+            range,
+        });
+        let ports: Vec<_> = fed.collect();
+        data::inputs(&ports, seed, rows)
     }
 
     /// Inputs of `tokens` tokens within their ranges: `[token][input]`.
@@ -114,18 +125,20 @@ fn add_kind(random: &mut RandomModel, layer: RandomGraph) {
     random.model.kinds.push(Kind { graph, encodings });
 }
 
+/// Where a call of that name finds a parameter.
+pub(super) fn source_of(call: &str, port: &crate::Port) -> ParamSource {
+    let path = format!("{call}.{}", port.name);
+    ParamSource {
+        name: path.clone(),
+        tensors: vec![path],
+    }
+}
+
 /// The layer reads the result of the one before, and the integer streams of the model.
 fn add_call(model: &mut Model, n: usize, kind: KindId) {
     let graph = &model.kinds[kind.0 as usize].graph;
     let name = format!("layers.{n}.{}", graph.name);
-    let source = |p: &crate::Port| {
-        let path = format!("{name}.{}", p.name);
-        ParamSource {
-            name: path.clone(),
-            tensors: vec![path],
-        }
-    };
-    let params = graph.params.iter().map(source).collect();
+    let params = graph.params.iter().map(|port| source_of(&name, port)).collect();
     let results = graph.outputs.len();
     let mut args: Vec<_> = model.inputs.iter().map(|i| i.stream).collect();
     if let (Some(before), Some(x)) = (model.calls.last(), args.first_mut()) {

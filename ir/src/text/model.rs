@@ -31,15 +31,14 @@ impl Parser {
             .filter(|n| *n <= MAX_NUMBER)
             .ok_or_else(|| self.error_at(place, "too many streams"))?;
         self.expect('{')?;
-        while self.eat_word("input") {
-            let stream = self.stream()?;
-            let name = self.name()?;
-            self.expect(':')?;
-            model.inputs.push(ModelInput {
-                name,
-                ty: self.ty()?,
-                stream,
-            });
+        loop {
+            let inputs = match self.eat_word("memory") {
+                true => &mut model.memory.inputs,
+                false if self.at_word("input") => &mut model.inputs,
+                false => break,
+            };
+            self.expect_word("input")?;
+            inputs.push(self.input()?);
         }
         while let Some(kind) = self.kind_id() {
             if kind.0 as usize != model.kinds.len() {
@@ -56,6 +55,11 @@ impl Parser {
                 encodings,
             });
         }
+        while self.eat_word("memory") {
+            self.expect_word("call")?;
+            model.calls.push(self.call()?);
+            model.memory.calls += 1;
+        }
         while self.eat_word("call") {
             let call = self.call()?;
             model.calls.push(call);
@@ -66,6 +70,17 @@ impl Parser {
         }
         self.expect('}')?;
         Ok(model)
+    }
+
+    fn input(&mut self) -> Result<ModelInput, ParseError> {
+        let stream = self.stream()?;
+        let name = self.name()?;
+        self.expect(':')?;
+        Ok(ModelInput {
+            name,
+            ty: self.ty()?,
+            stream,
+        })
     }
 
     fn encoding(&mut self) -> Result<Encoding, ParseError> {

@@ -132,7 +132,7 @@ impl Normaliser {
 
 impl Clock {
     /// All of them.
-    pub const ALL: [Clock; 3] = [Clock::Every, Clock::Keys, Clock::Both];
+    pub const ALL: [Clock; 4] = [Clock::Every, Clock::Keys, Clock::Both, Clock::Memory];
 
     /// The word in the text form.
     pub fn name(self) -> &'static str {
@@ -140,6 +140,7 @@ impl Clock {
             Clock::Every => "every",
             Clock::Keys => "keys",
             Clock::Both => "both",
+            Clock::Memory => "memory",
         }
     }
 

@@ -197,6 +197,15 @@ fn ports(f: &mut Formatter<'_>, word: &str, ports: &[Port]) -> fmt::Result {
 impl Display for Model {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "model {} streams {} {{", Name(&self.name), self.streams)?;
+        for input in &self.memory.inputs {
+            writeln!(
+                f,
+                "  memory input {} {} : {}",
+                input.stream,
+                Name(&input.name),
+                input.ty
+            )?;
+        }
         for input in &self.inputs {
             writeln!(f, "  input {} {} : {}", input.stream, Name(&input.name), input.ty)?;
         }
@@ -207,7 +216,12 @@ impl Display for Model {
                 writeln!(f, "{}{text}", if line == 0 { "" } else { "  " })?;
             }
         }
-        for call in &self.calls {
+        for (n, call) in self.calls.iter().enumerate() {
+            f.write_str(if n < self.memory.calls {
+                "  memory call"
+            } else {
+                "  call"
+            })?;
             print_call(f, call)?;
         }
         for (name, stream) in &self.outputs {
@@ -219,12 +233,7 @@ impl Display for Model {
 
 fn print_call(f: &mut Formatter<'_>, call: &Call) -> fmt::Result {
     let (results, args) = (comma(&call.results), comma(&call.args));
-    writeln!(
-        f,
-        "  call {} {} ({args}) -> ({results}) {{",
-        Name(&call.name),
-        call.kind
-    )?;
+    writeln!(f, " {} {} ({args}) -> ({results}) {{", Name(&call.name), call.kind)?;
     for param in &call.params {
         let tensors: Vec<_> = param.tensors.iter().map(|t| Name(t)).collect();
         writeln!(f, "    param {} from [{}]", Name(&param.name), comma(&tensors))?;

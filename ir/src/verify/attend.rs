@@ -6,7 +6,7 @@ use super::{
     report::{Report, shape},
     typed::{self, Typed, mixed},
 };
-use crate::{AttendSpec, BinaryOp, Elem, Normaliser, PairDomain, PairLeaf, Ty, UnaryOp, Value};
+use crate::{AttendSpec, BinaryOp, Clock, Elem, Normaliser, Op, PairDomain, PairLeaf, Ty, UnaryOp, Value};
 
 pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, types: &[&Ty]) {
     let (q, k) = (types[0], types[1]);
@@ -29,6 +29,7 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
         format!("a cache does not hold {}", spec.stored)
     });
     normaliser(report, value, spec, [*h, *g]);
+    memory(report, value, spec);
     policy::check(report, value, spec, types, [*e, *f]);
     streams(report, value, spec, types);
     let ranks: Vec<usize> = types[spec.table_operands()].iter().map(|ty| ty.rank()).collect();
@@ -52,6 +53,38 @@ pub(super) fn check(report: &mut Report<'_>, value: Value, spec: &AttendSpec, ty
 /// Whether a stream is a scalar, or has a number for each query head.
 fn of_heads(ty: &Ty, heads: usize) -> bool {
     ty.rank() == 0 || ty.sizes() == [heads]
+}
+
+/// Rows of a memory are inputs, which nothing but attention to it reads.
+fn memory(report: &mut Report<'_>, value: Value, spec: &AttendSpec) {
+    if spec.clock != Clock::Memory {
+        return;
+    }
+    let graph = report.graph;
+    report.require(!spec.causal, 19, value, || {
+        "the rows of a memory are not causal".to_owned()
+    });
+    let operands = graph.operands(value);
+    for at in spec.read_at_keys() {
+        let row = operands[at];
+        let is_key = |user: &Value| {
+            let read: Vec<usize> = (0..)
+                .zip(graph.operands(*user))
+                .filter(|(_, o)| *o == row)
+                .map(|(n, _)| n)
+                .collect();
+            let Op::Attend(spec) = graph.op(*user) else {
+                return false;
+            };
+            spec.clock == Clock::Memory && read.iter().all(|n| spec.read_at_keys().any(|k| k == *n))
+        };
+        let alone = matches!(graph.op(row), Op::Input(_))
+            && graph.users(row).iter().all(is_key)
+            && graph.outputs.iter().all(|(_, v)| *v != row);
+        report.require(alone, 19, value, || {
+            format!("{row} is no input that attention to a memory alone reads")
+        });
+    }
 }
 
 fn normaliser(report: &mut Report<'_>, value: Value, spec: &AttendSpec, heads: [usize; 2]) {

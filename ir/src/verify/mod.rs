@@ -27,6 +27,10 @@
 //! 16. Streams are defined once, before they are used, and are numbered below the model's count.
 //! 17. Arguments have the type of the graph's inputs.
 //! 18. There is at least one output; names of inputs and of outputs do not repeat.
+//!
+//! # Laws of a memory
+//! 19. What attention to a memory reads at its keys are inputs of the graph, which nothing else reads; such an attention is not causal.
+//! 20. The calls of the memory read its inputs and one another's results; other calls read these where law 19 says so, and all else elsewhere.
 
 mod attend;
 mod limits;

@@ -10,6 +10,7 @@ pub fn verify_model(model: &Model) -> Vec<Violation> {
         model,
         violations: Vec::new(),
         streams: HashMap::new(),
+        of_memory: HashSet::new(),
     };
     for (n, kind) in model.kinds.iter().enumerate() {
         report.violations.extend(verify(&kind.graph));
@@ -23,12 +24,16 @@ pub fn verify_model(model: &Model) -> Vec<Violation> {
             });
         }
     }
-    for input in &model.inputs {
+    for input in model.memory.inputs.iter().chain(&model.inputs) {
         report.define(input.stream, input.ty.clone());
     }
+    report.memory();
     // The types of streams come from graphs: only sound ones have them.
     if report.violations.is_empty() {
-        model.calls.iter().for_each(|call| report.call(call));
+        for (n, call) in model.calls.iter().enumerate() {
+            report.call(call);
+            report.rows(call, n < model.memory.calls);
+        }
     }
     if report.violations.is_empty() {
         report.outputs();
@@ -41,6 +46,8 @@ struct ModelReport<'m> {
     violations: Vec<Violation>,
     /// Types of the streams defined so far.
     streams: HashMap<StreamId, Ty>,
+    /// Those with a value for each row of the memory.
+    of_memory: HashSet<StreamId>,
 }
 
 impl ModelReport<'_> {
@@ -64,6 +71,45 @@ impl ModelReport<'_> {
         });
         let fresh = self.streams.insert(stream, ty).is_none();
         self.require(fresh, 16, || format!("{stream} is defined twice"));
+    }
+
+    /// Law 20 for inputs.
+    fn memory(&mut self) {
+        let memory = &self.model.memory;
+        let (calls, all) = (memory.calls, self.model.calls.len());
+        self.require(calls <= all, 20, || {
+            format!("{calls} of {all} calls are those of the memory")
+        });
+        let some = calls == 0 || !memory.inputs.is_empty();
+        self.require(some, 20, || "the memory has calls and no input".to_owned());
+        self.of_memory = memory.inputs.iter().map(|input| input.stream).collect();
+    }
+
+    /// Law 20 for one call.
+    fn rows(&mut self, call: &Call, of_memory: bool) {
+        let Some(kind) = self.model.kinds.get(call.kind.0 as usize) else {
+            return;
+        };
+        for (n, arg) in call.args.iter().enumerate() {
+            let takes = of_memory || kind.graph.is_memory_input(n);
+            let fits = self.of_memory.contains(arg) == takes;
+            let rows = |memory: bool| if memory { "rows of the memory" } else { "tokens" };
+            self.require(fits, 20, || {
+                format!(
+                    "`{}` reads {arg} as {}, which has {}",
+                    call.name,
+                    rows(takes),
+                    rows(!takes)
+                )
+            });
+        }
+        let attends = of_memory && (0..kind.graph.inputs.len()).any(|n| kind.graph.is_memory_input(n));
+        self.require(!attends, 20, || {
+            format!("`{}` of the memory attends to a memory", call.name)
+        });
+        if of_memory {
+            self.of_memory.extend(&call.results);
+        }
     }
 
     /// Laws 15 to 17 for one call.
@@ -123,7 +169,11 @@ impl ModelReport<'_> {
             self.require(seen.insert(name), 18, || format!("two outputs are called `{name}`"));
         }
         seen.clear();
-        for input in &model.inputs {
+        for (_, stream) in &model.outputs {
+            let of_tokens = !self.of_memory.contains(stream);
+            self.require(of_tokens, 20, || format!("the output {stream} has rows of the memory"));
+        }
+        for input in model.memory.inputs.iter().chain(&model.inputs) {
             self.require(seen.insert(&input.name), 18, || {
                 format!("two inputs are called `{}`", input.name)
             });

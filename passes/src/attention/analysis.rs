@@ -7,7 +7,7 @@ use super::{
     policy_entries::{PolicyEntries, Share},
     span::AttentionSpan,
 };
-use seqc_ir::{AttendSpec, BinaryOp, Graph, Op, PairExpr, PairLeaf, UnaryOp, Value};
+use seqc_ir::{AttendSpec, BinaryOp, Clock, Graph, Op, PairExpr, PairLeaf, UnaryOp, Value};
 use std::{collections::HashMap, fmt};
 
 /// What is known of one attention from its expressions alone.
@@ -31,6 +31,8 @@ pub struct PairAnalysis {
     pub operations: usize,
     /// How many entries its cache policy keeps, where it has one.
     pub policy: Option<PolicyEntries>,
+    /// Keys are the rows of a memory, all of which are kept.
+    pub of_memory: bool,
 }
 
 /// Tokens that see one another only.
@@ -67,6 +69,8 @@ impl PairAnalysis {
         let heads = graph.ty(operands[0]).dims[0].size;
         let rate = spec.on().map(|on| ClockRate::of(graph, operands[on]));
         let predicate = spec.predicate.as_ref();
+        // What positions of two sequences have in common says nothing.
+        let among = predicate.filter(|_| spec.clock != Clock::Memory);
         let equal = |query: usize, key: usize| {
             let (query_operands, key_operands) = (spec.query_operands(), spec.key_operands());
             operands[query_operands][query] == operands[key_operands][key]
@@ -81,11 +85,12 @@ impl PairAnalysis {
                 _ => Vec::new(),
             },
             rate: rate.unwrap_or(ClockRate::ALL),
-            segment: predicate.and_then(|predicate| Segment::of(predicate, &equal)),
-            period: predicate.and_then(period),
+            segment: among.and_then(|predicate| Segment::of(predicate, &equal)),
+            period: among.and_then(period),
             data: predicate.map(DataUse::of).unwrap_or_default(),
             named: Named::of(graph, v),
             operations: operations(spec),
+            of_memory: spec.clock == Clock::Memory,
             policy: spec.policy.as_deref().map(|policy| {
                 let heads = graph.ty(operands[1]).dims[0].size;
                 PolicyEntries::new(policy, heads)
@@ -95,12 +100,19 @@ impl PairAnalysis {
 }
 
 impl PairAnalysis {
-    /// How many tokens are kept, in the length of the context.
+    /// How many tokens are kept, in the length of the context; of a memory `S`, its rows.
     pub fn entries(&self) -> String {
         match &self.policy {
+            _ if self.of_memory => "S".to_owned(),
             Some(policy) => policy.words(Share::All),
             None => self.rate.bound(&self.span),
         }
+    }
+
+    /// The same with what they are: `T tokens`, `S rows`.
+    pub fn kept(&self) -> String {
+        let unit = if self.of_memory { "rows" } else { "tokens" };
+        format!("{} {unit}", self.entries())
     }
 }
 

@@ -34,13 +34,20 @@ impl Known {
         rows::read_integers(&self.expected_file(), "input_ids").unwrap_or_default()
     }
 
+    /// What the encoder reads, of a model that has one.
+    fn source(&self) -> Vec<i64> {
+        rows::read_integers(&self.expected_file(), "source").unwrap_or_default()
+    }
+
     fn expected_file(&self) -> PathBuf {
         self.dir.join("expected.safetensors")
     }
 
     fn has_head(&self) -> bool {
         let config = fs::read_to_string(self.dir.join("config.json")).unwrap_or_default();
-        config.contains("ForCausalLM") || config.contains("LMHeadModel")
+        ["ForCausalLM", "LMHeadModel", "ForConditionalGeneration"]
+            .iter()
+            .any(|head| config.contains(head))
     }
 
     /// The model that `seqc import` writes, which has nothing to remark.
@@ -123,8 +130,12 @@ fn parts_of_tensors_are_loaded() {
 fn checkpoints_of_all_families_are_evaluated_as_transformers_does() {
     for known in all() {
         let (model, output) = (known.import(), fresh_file("evaluated.safetensors"));
-        let tokens = list(&known.tokens());
-        let args = [
+        let (tokens, source) = (list(&known.tokens()), list(&known.source()));
+        let source = match source.as_str() {
+            "" => Vec::new(),
+            ids => vec!["--source-tokens".into(), ids.into()],
+        };
+        let args: [PathBuf; 6] = [
             "eval".into(),
             model,
             "--tokens".into(),
@@ -132,7 +143,7 @@ fn checkpoints_of_all_families_are_evaluated_as_transformers_does() {
             "-o".into(),
             output.clone(),
         ];
-        command::seqc::<PathBuf>(&args).ok();
+        command::seqc::<PathBuf>(&[&args[..], &source].concat()).ok();
         let off = known.deviation(&Rows::read_any(&output, OUTPUTS));
         assert!(
             off <= EVALUATOR_TOLERANCE,
@@ -154,7 +165,7 @@ fn programs_of_some_families_compute_as_transformers_does() {
             continue;
         }
         let program = program::built(&format!("family-{}", known.name), || known.import());
-        let tokens = known.tokens();
+        let (tokens, source) = (known.tokens(), known.source());
         let whole = vec![tokens.len()];
         // A model without a head may look ahead: it reads its input at once.
         let ways = match known.has_head() {
@@ -164,6 +175,7 @@ fn programs_of_some_families_compute_as_transformers_does() {
         for chunks in ways {
             let way = Way {
                 chunks: &chunks,
+                source: &source,
                 ..Way::default()
             };
             let off = known.deviation(&program.logits(&tokens, way));

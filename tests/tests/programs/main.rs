@@ -12,6 +12,7 @@ mod contract;
 mod cuda;
 mod drafts;
 mod embed;
+mod encoders;
 mod families;
 mod finite;
 mod fixtures;

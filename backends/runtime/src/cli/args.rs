@@ -3,6 +3,7 @@
 mod loading;
 mod parsers;
 mod scores;
+mod source;
 mod texts;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use loading::Loading;
 pub(crate) use parsers::{BiasWord, Seed};
 use parsers::{at_least_one, bias, lookup, number, number_or_all, seed, up_to, whole};
 pub(crate) use scores::{Cutting, Perplexity, Scores, Tasks};
+pub(crate) use source::Source;
 pub(crate) use texts::{Embed, TemplateWords, Tokenize};
 
 /// Bounds of a server, far beyond what makes sense.
@@ -124,6 +126,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("sequence").args(["tokens", "prompt"]).required(true)))]
+#[command(group(clap::ArgGroup::new("text").args(["prompt", "source"]).multiple(true)))]
 pub(crate) struct Logits {
     /// Token ids, `1,2,3`; `-`: from standard input. Several times: sequences that are read together, in one batch, and
     /// whose rows follow each other
@@ -133,8 +136,10 @@ pub(crate) struct Logits {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) prompt: Option<String>,
     /// `tokenizer.json`, a directory that contains one, or a GGUF file, instead of the built-in path
-    #[arg(long, value_name = "PATH", requires = "prompt")]
+    #[arg(long, value_name = "PATH", requires = "text")]
     pub(crate) tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: Source,
     /// File to write, safetensors or `.json`; `-`: JSON to standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -156,6 +161,8 @@ pub(crate) struct Run {
     /// times: sequences that are read together, in one batch, and whose rows follow each other
     #[arg(short, long, value_name = "FILE", required = true)]
     pub(crate) input: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: Source,
     /// File to write, safetensors or `.json`; `-`: JSON to standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -183,6 +190,8 @@ pub(crate) struct Generate {
     /// Token ids to continue, `1,2,3`; `-`: from standard input
     #[arg(long, value_name = "IDS", allow_hyphen_values = true)]
     pub(crate) prompt_tokens: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: Source,
     /// A system message before the user's
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) system: Option<String>,
@@ -405,6 +414,9 @@ pub(crate) struct Bench {
     /// Context length before decoding
     #[arg(short = 'd', long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
     pub(crate) n_depth: usize,
+    /// Rows of the source, of a model with an encoder; default: 512, or as many as it reads
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) source_rows: Option<usize>,
     /// Numbers of sequences to decode at once
     #[arg(short, long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1", value_parser = at_least_one)]
     pub(crate) batch: Vec<usize>,

@@ -5,6 +5,7 @@ mod measured;
 
 use std::{fmt::Write as _, time::Instant};
 
+use seqc_abi::Memory;
 use serde_json::{Value, json};
 
 use super::{
@@ -20,7 +21,7 @@ use crate::{
     model::{Model, Options},
     session::{Session, Wanted},
 };
-use measured::{Row, inputs, odd_outputs, warn_of_fault};
+use measured::{Row, begin, inputs, inputs_of, odd_outputs, source_rows, warn_of_fault};
 
 pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<()> {
     let options = Options {
@@ -29,6 +30,9 @@ pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<(
     };
     let model = common::load_as(code, &options, console)?;
     let mut rows = Vec::new();
+    if let Some(memory) = &model.descriptor().memory {
+        rows.push(read_source(&model, memory, args, console)?);
+    }
     for tokens in args.n_prompt.iter().copied().filter(|tokens| *tokens > 0) {
         rows.push(read(&model, tokens, args, console)?);
     }
@@ -55,11 +59,36 @@ pub(crate) fn bench(code: Code, args: &Bench, console: &mut Console) -> Result<(
     written.map_err(|error| Error::write("standard output", &error))
 }
 
+/// Repeats reading a source; the first run is not counted.
+fn read_source(model: &Model, memory: &Memory, args: &Bench, console: &mut Console) -> Result<Row> {
+    let rows = source_rows(model.descriptor(), memory, args);
+    let name = format!("src{rows}");
+    let inputs = inputs_of(&memory.inputs, rows)?;
+    let mut session = Session::new(model)?;
+    let mut seconds = Vec::new();
+    for repetition in 0..=args.repetitions {
+        let from = Instant::now();
+        session.remember(&inputs)?;
+        let took = from.elapsed().as_secs_f64();
+        console.note(format_args!("{name}, run {repetition}: {:.2} ms", took * 1e3));
+        if repetition > 0 {
+            seconds.push(took);
+        }
+    }
+    Ok(Row {
+        name,
+        tokens: rows,
+        batch: 1,
+        seconds,
+        before: None,
+    })
+}
+
 /// Repeats reading a prompt, each time as a fresh sequence; the first run is not counted.
 fn read(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Result<Row> {
     let (name, cut) = (format!("pp{tokens}"), common::cut(&args.chunk));
     let inputs = inputs(model.descriptor(), tokens)?;
-    let mut session = Session::new(model)?;
+    let mut session = begin(model, args)?;
     let (mut seconds, mut odd) = (Vec::new(), false);
     for repetition in 0..=args.repetitions {
         session.reset()?;
@@ -76,7 +105,7 @@ fn read(model: &Model, tokens: usize, args: &Bench, console: &mut Console) -> Re
         }
     }
     if odd {
-        warn_of_fault(model, session.prompts(), &[&inputs], console);
+        warn_of_fault(begin(model, args), session.prompts(), &[&inputs], console);
     }
     Ok(Row {
         name,

@@ -16,7 +16,8 @@ use super::{
     template,
 };
 use crate::{
-    Error, Result, chat::Given, code::Code, generation::Rest, model::Model, session::Session, tokenizer::Tokenizer,
+    Error, Result, chat::Given, code::Code, generation::Rest, model::Model, session::Session, streams,
+    tokenizer::Tokenizer,
 };
 use commands::Command;
 use lines::{Line, Lines};
@@ -26,6 +27,7 @@ const MOST_TURNS: usize = 32;
 
 pub(crate) fn chat(code: Code, args: &Chat, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
+    streams::check_no_source(&descriptor, "chat")?;
     let (words, weights) = (&args.answers, args.reading.loading.weights.as_deref());
     let tokenizer = setup::open_tokenizer(&descriptor, words.tokenizer.as_deref(), weights, false, console)?;
     let setup = Setup::new(&descriptor, words, tokenizer, console)?;
@@ -37,7 +39,7 @@ pub(crate) fn chat(code: Code, args: &Chat, console: &mut Console) -> Result<()>
     };
     let model = common::load(code, &args.reading.loading, console)?;
     let inputs = common::inputs(&model, words.files());
-    let session = common::open(&model, &args.reading, &inputs, console)?;
+    let session = common::open(&model, &args.reading, None, &inputs, console)?;
     let mut talk = Talk {
         args,
         setup: &setup,

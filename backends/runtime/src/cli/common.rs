@@ -52,13 +52,14 @@ pub(crate) fn inputs(model: &Model, named: impl IntoIterator<Item = PathBuf>) ->
 pub(crate) fn open<'m>(
     model: &'m Model,
     reading: &Reading,
+    source: Option<&[Values]>,
     inputs: &[PathBuf],
     console: &mut Console,
 ) -> Result<Session<'m>> {
     if let Some(path) = &reading.save_state {
         output::check(path, inputs)?;
     }
-    let session = begin(model, reading)?;
+    let session = begin(model, reading, source)?;
     if let Some(path) = &reading.load_state {
         console.note(format_args!(
             "{}: continuing after {} tokens",
@@ -69,14 +70,23 @@ pub(crate) fn open<'m>(
     Ok(session)
 }
 
-/// The session where the words begin.
-pub(crate) fn begin<'m>(model: &'m Model, reading: &Reading) -> Result<Session<'m>> {
+/// The session where the words begin; its encoder has read the source, if there is one.
+pub(crate) fn begin<'m>(model: &'m Model, reading: &Reading, source: Option<&[Values]>) -> Result<Session<'m>> {
     let mut session = Session::new(model)?;
     if let Some(path) = &reading.load_state {
         session.load(path)?;
     }
     if let Some(tokens) = reading.truncate {
         session.truncate(tokens)?;
+    }
+    if let Some(source) = source {
+        session.remember(source)?;
+    }
+    if session.model().descriptor().memory.is_some() && session.rows() == 0 {
+        return Err(Error::input(format!(
+            "the model {} has an encoder: give what it reads with --source, --source-tokens or --source-input",
+            session.model().descriptor().model
+        )));
     }
     Ok(session)
 }

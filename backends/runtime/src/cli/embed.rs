@@ -25,6 +25,7 @@ use crate::{
 pub(crate) fn embed(code: Code, args: &Embed, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     streams::check_reads_tokens(&descriptor)?;
+    streams::check_no_source(&descriptor, "embed")?;
     let Some(vectors) = descriptor.outputs.iter().position(is_vector) else {
         return Err(Error::input(format!(
             "{} has no vectors of its tokens, but {}: build the model without its head, and where its last layer gives vectors, with `output: hidden`",

@@ -12,6 +12,7 @@ use super::{
     prompt::Asked,
     samples::{self, Answered},
     setup::{self, Setup},
+    source,
 };
 use crate::{
     Error, Result,
@@ -32,12 +33,22 @@ pub(crate) fn generate(code: Code, args: &Generate, console: &mut Console) -> Re
     let tokenizer = setup::open_tokenizer(&descriptor, words.tokenizer.as_deref(), weights, ids, console)?;
     let setup = Setup::new(&descriptor, words, tokenizer, console)?;
     let tokenizer = setup.tokenizer.as_ref();
-    let asked = Asked::new(args, tokenizer, &descriptor.model, console)?;
+    let asked = Asked::new(args, tokenizer, &descriptor, console)?;
+    let named = words.tokenizer.as_deref();
+    let source = source::read(
+        &args.source,
+        &descriptor,
+        |console| setup::needed_tokenizer(&descriptor, named, weights, console),
+        console,
+    )?;
     let from = Instant::now();
     let model = common::load(code, &args.reading.loading, console)?;
     let loading = milliseconds(from);
-    let inputs = common::inputs(&model, words.files());
-    let mut session = common::open(&model, &args.reading, &inputs, console)?;
+    let inputs = common::inputs(
+        &model,
+        words.files().into_iter().chain(args.source.source_input.clone()),
+    );
+    let mut session = common::open(&model, &args.reading, source.as_deref(), &inputs, console)?;
     let prompt = asked.prompt(&mut session, console)?;
     let tokens = prompt.tokens.clone();
     let text = tokenizer.map(|tokenizer| prompt.text(tokenizer, &session));

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use seqc_abi::{Descriptor, StateKind, Stream};
+use seqc_abi::{Descriptor, StateKind, StateOf, StateSlot, Stream};
 use serde_json::{Value, json};
 
 use super::{
@@ -85,8 +85,13 @@ fn as_json(descriptor: &Descriptor, inside: Option<u64>) -> Value {
         "constant_bytes": descriptor.constant_bytes,
         "arena_bytes": descriptor.arena_bytes,
         "inputs": described(&descriptor.inputs),
+        "source": descriptor.memory.as_ref().map(|memory| json!({
+            "inputs": described(&memory.inputs),
+            "longest": streams::most_rows(descriptor, memory),
+            "start": memory.start,
+        })),
         "outputs": described(&descriptor.outputs),
-        "state": descriptor.states.iter().map(|slot| json!({
+        "state": kept(descriptor).map(|slot| json!({
             "name": slot.name,
             "layer": slot.layer,
             "shape": slot.shape,
@@ -95,6 +100,23 @@ fn as_json(descriptor: &Descriptor, inside: Option<u64>) -> Value {
             "bound": slot.bound,
         })).collect::<Vec<_>>(),
     })
+}
+
+/// Entries that a sequence carries.
+fn kept(descriptor: &Descriptor) -> impl Iterator<Item = &StateSlot> {
+    descriptor.states.iter().filter(|slot| slot.of != StateOf::Source)
+}
+
+/// What the encoder reads; empty where there is none.
+fn source(descriptor: &Descriptor) -> String {
+    let Some(memory) = &descriptor.memory else {
+        return String::new();
+    };
+    format!(
+        "{}, at most {} rows",
+        streams::list(&memory.inputs),
+        streams::most_rows(descriptor, memory)
+    )
 }
 
 /// What a program for a device says of it.
@@ -125,9 +147,7 @@ fn as_text(descriptor: &Descriptor, inside: Option<u64>) -> String {
         [] => "at the tokens that the tokenizer names".to_owned(),
         ids => format!("at the tokens {ids:?}, and at those that the tokenizer names"),
     };
-    let growing = descriptor
-        .states
-        .iter()
+    let growing = kept(descriptor)
         .filter(|slot| matches!(slot.kind, StateKind::Pages { pages: None, .. }))
         .count();
     let rows = [
@@ -147,14 +167,16 @@ fn as_text(descriptor: &Descriptor, inside: Option<u64>) -> String {
         ("trained", trained),
         ("ends", ends),
         ("inputs", streams::list(&descriptor.inputs)),
+        ("source", source(descriptor)),
         ("outputs", streams::list(&descriptor.outputs)),
         (
             "state",
-            format!("{} entries, {growing} grow with the context", descriptor.states.len()),
+            format!("{} entries, {growing} grow with the context", kept(descriptor).count()),
         ),
     ];
     let device = device().map(|device| ("device", device));
     rows.iter()
+        .filter(|(name, value)| *name != "source" || !value.is_empty())
         .chain(&device)
         .fold(String::new(), |mut text, (name, value)| {
             // Writing to a string does not fail.

@@ -8,27 +8,65 @@ use std::{
     path::Path,
 };
 
-use seqc_abi::{Descriptor, Elem, Stream};
+use seqc_abi::{Descriptor, Elem, Memory, Stream};
 use seqc_checkpoint::{Checkpoint, TensorRef};
 use seqc_formats::Encoding;
 
 use super::{common::is_standard, console::Console};
 use crate::{Error, Result, inputs::Values};
 
-/// All input streams of a model, in frame order.
-pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) -> Result<Vec<Values>> {
-    let file = if is_standard(path) {
+/// The input streams that a file has.
+pub(crate) struct Inputs {
+    /// Those of tokens, in frame order.
+    pub(crate) tokens: Vec<Values>,
+    /// Those of the memory, where they were asked for and the model reads them.
+    pub(crate) memory: Option<Vec<Values>>,
+}
+
+/// All input streams of a model, in frame order; `with_memory` those of its encoder as well.
+pub(crate) fn read(descriptor: &Descriptor, path: &Path, with_memory: bool, console: &mut Console) -> Result<Inputs> {
+    let file = open(path)?;
+    let memory = descriptor.memory.as_ref().filter(|_| with_memory);
+    let inputs = Inputs {
+        tokens: streams(&file, &descriptor.inputs, path)?,
+        memory: memory.map(|memory| streams(&file, &memory.inputs, path)).transpose()?,
+    };
+    let of_memory = memory.iter().flat_map(|memory| &memory.inputs);
+    warn_of_others(&file, descriptor.inputs.iter().chain(of_memory), console);
+    Ok(inputs)
+}
+
+/// All input streams of a model's encoder.
+pub(crate) fn read_source(memory: &Memory, path: &Path, console: &mut Console) -> Result<Vec<Values>> {
+    let file = open(path)?;
+    let inputs = streams(&file, &memory.inputs, path)?;
+    warn_of_others(&file, memory.inputs.iter(), console);
+    Ok(inputs)
+}
+
+fn warn_of_others<'s>(file: &Checkpoint, known: impl Iterator<Item = &'s Stream> + Clone, console: &mut Console) {
+    let is_other = |name: &&str| known.clone().all(|stream| stream.name != *name);
+    for name in file.names().filter(is_other) {
+        console.warn(format_args!("the model has no input `{name}`; the tensor is left out"));
+    }
+}
+
+fn open(path: &Path) -> Result<Checkpoint> {
+    if is_standard(path) {
         let mut from = io::stdin().lock();
         let (head, left) = head_of(&mut from).map_err(|why| Error::input(format!("standard input: {why}")))?;
-        standard::open(&head, &mut from.take(left))?
-    } else {
-        Checkpoint::open(path)?
-    };
+        return standard::open(&head, &mut from.take(left));
+    }
+    Ok(Checkpoint::open(path)?)
+}
+
+/// Rows of these streams.
+fn streams(file: &Checkpoint, streams: &[Stream], path: &Path) -> Result<Vec<Values>> {
     let wrong = |message: String| Error::input(format!("{}: {message}", path.display()));
     let mut problems = Vec::new();
     let (mut inputs, mut tokens) = (Vec::new(), None);
-    for stream in &descriptor.inputs {
-        match values(&file, stream) {
+    for stream in streams {
+        match values(file, stream) {
             Ok((values, rows)) => {
                 if *tokens.get_or_insert(rows) != rows {
                     problems.push(format!(
@@ -44,12 +82,6 @@ pub(crate) fn read(descriptor: &Descriptor, path: &Path, console: &mut Console) 
     }
     if !problems.is_empty() {
         return Err(wrong(problems.join("; ")));
-    }
-    for name in file
-        .names()
-        .filter(|name| descriptor.inputs.iter().all(|stream| stream.name != *name))
-    {
-        console.warn(format_args!("the model has no input `{name}`; the tensor is left out"));
     }
     Ok(inputs)
 }

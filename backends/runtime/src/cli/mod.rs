@@ -23,6 +23,7 @@ mod sampling;
 #[cfg(feature = "server")]
 mod serve;
 mod setup;
+mod source;
 mod tasks;
 mod template;
 #[cfg(test)]

@@ -33,6 +33,7 @@ use windows::{Window, Windows};
 pub(crate) fn perplexity(code: Code, args: &Perplexity, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     let logits = streams::logits(&descriptor)?;
+    streams::check_no_source(&descriptor, "perplexity")?;
     let text = Text::new(&descriptor, args, console)?;
     check_tokens(&descriptor, &text.tokens)?;
     let windows = Windows::new(&descriptor, args, text.tokens.len())?;

@@ -1,5 +1,7 @@
 //! What `generate` reads before it chooses tokens: a text, token ids, or a message in a conversation.
 
+use seqc_abi::Descriptor;
+
 use super::{
     args::Generate,
     common::{self, is_standard},
@@ -56,6 +58,8 @@ pub(crate) struct Asked<'a> {
     keeps_rest: bool,
     tokenizer: Option<&'a Tokenizer>,
     model: &'a str,
+    /// Ids that a fresh sequence begins with, behind an encoder.
+    start: &'a [i64],
     /// What the chat template is given beside the messages.
     given: Given,
 }
@@ -65,7 +69,7 @@ impl<'a> Asked<'a> {
     pub(crate) fn new(
         args: &'a Generate,
         tokenizer: Option<&'a Tokenizer>,
-        model: &'a str,
+        descriptor: &'a Descriptor,
         console: &mut Console,
     ) -> Result<Asked<'a>> {
         let words = [
@@ -74,13 +78,15 @@ impl<'a> Asked<'a> {
             ("--prompt-tokens -", &args.prompt_tokens),
         ];
         let given = template::given(&args.template, reader(&words))?;
-        let request = request(args)?;
+        let start = descriptor.memory.as_ref().map_or(&[][..], |memory| &memory.start);
+        let request = request(args, start)?;
         template::warn_without_chat(args.chat.as_deref(), args.system.as_deref(), &args.template, console);
         let asked = Asked {
             request,
             keeps_rest: args.answers.max_tokens == 0 && args.reading.save_state.is_some(),
             tokenizer,
-            model,
+            model: &descriptor.model,
+            start,
             given,
         };
         if !matches!(asked.request, Request::Ids(_)) {
@@ -104,6 +110,7 @@ impl<'a> Asked<'a> {
             keeps_rest: false,
             tokenizer: Some(tokenizer),
             model,
+            start: &[],
             given: given.clone(),
         }
     }
@@ -155,8 +162,14 @@ impl<'a> Asked<'a> {
                 "the prompt ends inside a character; `-n 0 --save-state FILE` keeps its bytes with the state, for the text that goes on",
             ));
         }
+        let mut tokens = Vec::new();
+        if starts {
+            tokens.extend(self.start);
+        }
+        // What an encoder's texts begin and end with is not what the tokens behind it begin with.
+        tokens.extend(self.tokenizer()?.encode(text, starts && self.start.is_empty())?);
         Ok(Prompt {
-            tokens: self.tokenizer()?.encode(text, starts)?,
+            tokens,
             rest: rest.to_vec(),
             ..Prompt::default()
         })
@@ -261,7 +274,7 @@ fn check_system(system: Option<&str>, messages: &[Message], console: &mut Consol
     }
 }
 
-fn request(args: &Generate) -> Result<Request> {
+fn request(args: &Generate, start: &[i64]) -> Result<Request> {
     match (&args.prompt, &args.chat, &args.prompt_tokens) {
         (Some(text), _, _) if is_standard(text.as_ref()) => common::standard_input().map(Request::Text),
         (Some(text), _, _) => Ok(Request::Text(text.clone().into_bytes())),
@@ -272,6 +285,7 @@ fn request(args: &Generate) -> Result<Request> {
         (None, None, Some(words)) => common::ids(words, "--prompt-tokens").map(Request::Ids),
         // The state has the outputs of its last token.
         (None, None, None) if args.reading.load_state.is_some() => Ok(Request::Ids(Vec::new())),
+        (None, None, None) if !start.is_empty() => Ok(Request::Ids(start.to_vec())),
         (None, None, None) => Err(Error::Usage(
             "one of --prompt, --chat and --prompt-tokens is needed, or --load-state to go on from".to_owned(),
         )),

@@ -13,6 +13,7 @@ use crate::{
 pub(crate) fn propose(code: Code, args: &Propose, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     let logits = streams::logits(&descriptor)?;
+    streams::check_no_source(&descriptor, "propose")?;
     let model = common::load(code, &args.loading, console)?;
     let mut proposer = Proposer::new(&model)?;
     let vocab = width(&descriptor.outputs[logits]);

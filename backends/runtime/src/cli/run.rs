@@ -13,9 +13,9 @@ use super::{
     bar::Bar,
     common,
     console::Console,
-    input,
+    input::{self, Inputs},
     output::{Contents, Place, Tensors},
-    setup,
+    setup, source,
 };
 use crate::{
     Error, Result,
@@ -30,6 +30,10 @@ use crate::{
 
 pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result<()> {
     common::check_standard_input(args.tokens.iter().map(Path::new), "--tokens")?;
+    let words = args.tokens.iter().chain(&args.prompt).map(Path::new);
+    for word in words {
+        source::check_standard_input(&args.source, Some(word), "--tokens or --prompt")?;
+    }
     let descriptor = code.describe()?;
     let sequences = match &args.prompt {
         Some(text) => {
@@ -43,13 +47,21 @@ pub(crate) fn logits(code: Code, args: &Logits, console: &mut Console) -> Result
         }
     };
     streams::check_reads_tokens(&descriptor)?;
+    let (named, weights) = (args.tokenizer.as_deref(), args.reading.loading.weights.as_deref());
+    let source = source::read(
+        &args.source,
+        &descriptor,
+        |console| setup::needed_tokenizer(&descriptor, named, weights, console),
+        console,
+    )?;
     let model = common::load(code, &args.reading.loading, console)?;
     let target = Target {
         path: &args.output,
         format: args.format,
         trace: args.trace,
         end: args.end,
-        inputs: common::inputs(&model, []),
+        inputs: common::inputs(&model, args.source.source_input.clone()),
+        source,
     };
     let mut session = open(&model, &target, &args.reading, console)?;
     let sequences: Vec<Vec<Values>> = sequences.into_iter().map(|ids| common::tokens(ids).into()).collect();
@@ -110,7 +122,8 @@ fn write_batch(
     };
     let faults = inputs.iter().zip(&rows).enumerate().filter(|(_, (_, rows))| odd(rows));
     let fault = faults.take(1).find_map(|(n, (inputs, _))| {
-        let fault = finite::trace(common::begin(session.model(), reading), session.prompts(), [inputs])?;
+        let begun = common::begin(session.model(), reading, target.source.as_deref());
+        let fault = finite::trace(begun, session.prompts(), [inputs])?;
         Some(format!(": in sequence {}, {fault}", n + 1))
     });
     console.warn(format_args!(
@@ -149,18 +162,39 @@ fn together(session: &Session, inputs: &[Vec<Values>], cut: &Cut) -> Result<Vec<
 pub(crate) fn run(code: Code, args: &Run, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     common::check_standard_input(args.input.iter().map(PathBuf::as_path), "--input")?;
-    let inputs = args.input.iter().map(|file| input::read(&descriptor, file, console));
-    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    for file in &args.input {
+        source::check_standard_input(&args.source, Some(file), "--input")?;
+    }
+    let weights = args.reading.loading.weights.as_deref();
+    let mut source = source::read(
+        &args.source,
+        &descriptor,
+        |console| setup::needed_tokenizer(&descriptor, None, weights, console),
+        console,
+    )?;
+    // What the encoder reads may stand in the one file of inputs.
+    let beside = source.is_none() && args.input.len() == 1 && args.reading.load_state.is_none();
+    let inputs = args
+        .input
+        .iter()
+        .map(|file| input::read(&descriptor, file, beside, console));
+    let inputs = inputs.collect::<Result<Vec<Inputs>>>()?;
+    let mut sequences = Vec::new();
+    for Inputs { tokens, memory } in inputs {
+        sequences.push(tokens);
+        source = source.or(memory);
+    }
     let model = common::load(code, &args.reading.loading, console)?;
     let target = Target {
         path: &args.output,
         format: args.format,
         trace: args.trace,
         end: args.end,
-        inputs: common::inputs(&model, args.input.clone()),
+        inputs: common::inputs(&model, args.input.iter().chain(&args.source.source_input).cloned()),
+        source,
     };
     let mut session = open(&model, &target, &args.reading, console)?;
-    write_all(&mut session, &inputs, &target, &args.reading, console)
+    write_all(&mut session, &sequences, &target, &args.reading, console)
 }
 
 /// Where the prompt ends, and where outputs go.
@@ -171,6 +205,8 @@ struct Target<'a> {
     end: PromptEnd,
     /// Files that the run reads, but for the state that it begins with.
     inputs: Vec<PathBuf>,
+    /// What the encoder reads.
+    source: Option<Vec<Values>>,
 }
 
 impl PromptEnd {
@@ -246,7 +282,7 @@ fn open<'m>(model: &'m Model, target: &Target, reading: &Reading, console: &mut 
         let twice = format!("{}: --output and --save-state name the same file", state.display());
         return Err(Error::Usage(twice));
     }
-    common::open(model, reading, &target.inputs, console)
+    common::open(model, reading, target.source.as_deref(), &target.inputs, console)
 }
 
 /// Feeds the inputs and writes the outputs, then the state if the words say so.
@@ -276,7 +312,8 @@ fn write(
         tensors.report(session.kept(tokens));
     }
     if let Some(name) = tensors.finish()? {
-        let fault = finite::trace(common::begin(session.model(), reading), session.prompts(), [inputs]);
+        let begun = common::begin(session.model(), reading, target.source.as_deref());
+        let fault = finite::trace(begun, session.prompts(), [inputs]);
         let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
         console.warn(format_args!("`{name}` holds numbers that are not finite{why}"));
     }

@@ -23,6 +23,7 @@ use crate::{
 
 pub(crate) fn serve(code: Code, args: &Serve, console: &mut Console) -> Result<()> {
     let api_key = api_key(args)?;
+    streams::check_no_source(&code.describe()?, "serve")?;
     let tokenizer = open_tokenizer(code, args, console)?;
     // Who cannot listen need not load.
     let listener = listen(&args.host, args.port)?;

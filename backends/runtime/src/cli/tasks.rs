@@ -47,6 +47,7 @@ struct Answered {
 pub(crate) fn tasks(code: Code, args: &Tasks, console: &mut Console) -> Result<()> {
     let descriptor = code.describe()?;
     let logits = streams::logits(&descriptor)?;
+    streams::check_no_source(&descriptor, "tasks")?;
     let weights = args.loading.weights.as_deref();
     let tokenizer = setup::needed_tokenizer(&descriptor, args.tokenizer.as_deref(), weights, console)?;
     let tasks = read(args)?;

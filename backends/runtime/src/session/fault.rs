@@ -60,7 +60,8 @@ impl Session<'_> {
                 wanted_from: 0,
             };
             self.executor.turn().run(&mut [segment], |model, slots| {
-                for (n, call) in descriptor.calls.iter().enumerate() {
+                let first = descriptor.memory.as_ref().map_or(0, |memory| memory.calls);
+                for (n, call) in descriptor.calls.iter().enumerate().skip(first) {
                     slots[frame::SKIP_FIRST] = n as u64;
                     slots[frame::SKIP_LAST] = (last - n) as u64;
                     // SAFETY: the slots are filled; the calls before this one have run.

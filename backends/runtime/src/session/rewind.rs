@@ -149,7 +149,7 @@ impl<'m> Session<'m> {
         let snapshot = before.find(|snapshot| snapshot.sequence.position <= position);
         let (mut sequence, mut last) = match snapshot {
             Some(snapshot) => (snapshot.sequence.fork(descriptor)?, snapshot.last.clone()),
-            None => (Sequence::new(model)?, None),
+            None => (track.sequence.restart(model)?, None),
         };
         let prompts = &track.sequence.prompts;
         if sequence.position < position && sequence.position < track.inputs_from {

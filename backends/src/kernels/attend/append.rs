@@ -15,7 +15,7 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
     let params = [
         vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::GLOBAL],
         vec![Ty::I64; 4],
-        vec![Ty::SCRATCH; usize::from(attend.has_clock())],
+        vec![Ty::SCRATCH; usize::from(attend.spec.clock.has_ticks())],
     ]
     .concat();
     let mut f = Func::new(&name, &params, None);
@@ -41,7 +41,7 @@ pub(super) fn rows(attend: &Attend, module: &mut Module) -> String {
             high: f.min(next, end),
         };
         let slot = attend.slot(f, page);
-        let list = attend.has_clock().then(|| f.param(10));
+        let list = attend.spec.clock.has_ticks().then(|| f.param(10));
         let from = Rows::new(f, Strided::of_params(f, 0), group, attend.key_dim, list);
         let to = attend.head_page(f, f.param(4), slot, group, attend.key_dim);
         piece.keys(f, from, to);
@@ -62,11 +62,11 @@ pub(super) fn stream(attend: &Attend, module: &mut Module) -> String {
     }
     let params = [
         vec![Ty::GLOBAL, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::I64, Ty::I64],
-        vec![Ty::SCRATCH; usize::from(attend.has_clock())],
+        vec![Ty::SCRATCH; usize::from(attend.spec.clock.has_ticks())],
     ]
     .concat();
     let mut f = Func::new(&name, &params, None);
-    let list = attend.has_clock().then(|| f.param(6));
+    let list = attend.spec.clock.has_ticks().then(|| f.param(6));
     let (s, stride, pages) = (f.param(0), f.param(1), f.param(2));
     let (position, count, width) = (f.param(3), f.param(4), f.param(5));
     let (zero, size) = (f.i64(0), f.i64(PAGE as i64));

@@ -248,7 +248,11 @@ impl Scratch {
             own_keys: take(attend.own_page_floats(attend.key_dim)),
             own_values: take(attend.own_page_floats(attend.value_width())),
             room: take(attend.best().map_or(0, |best| best.room())),
-            list: take(if attend.has_clock() { 4 * attend.max_chunk } else { 0 }),
+            list: take(if attend.spec.clock.has_ticks() {
+                4 * attend.max_chunk
+            } else {
+                0
+            }),
             bounds: take(attend.machine.attention.block_tiles * bounding * 4),
             cells: take(2 * cells),
             pairs: take(2 * pairs),

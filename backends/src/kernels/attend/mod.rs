@@ -44,7 +44,7 @@ use seqc_abi::{StateKind, Word};
 pub use variant::Attend;
 
 impl Attend {
-    /// Kinds of the state entries, those of [`Governed::slots`] where there is a policy: ticks (with a clock), keys, values (where there are), then one per key stream.
+    /// Kinds of the state entries, those of [`Governed::slots`] where there is a policy: the number of keys (with a clock), keys, values (where there are), then one per key stream.
     pub fn states(&self) -> Vec<StateKind> {
         if let Some(governed) = self.governed() {
             return governed.slots().into_iter().map(|slot| slot.kind).collect();
@@ -124,7 +124,7 @@ impl Attend {
     ///
     /// Rows of `q` are `[H*E]`, of `out` [`Attend::result_width`] for each head, strides in floats. `table` is an array
     /// of 64-bit slots on the stack: the pages of each key stream, then for each query stream its row pointer and its row stride in
-    /// floats, then pointers to the tables, then, with a clock, the list and the number of keys. Thread `t` owns the
+    /// floats, then pointers to the tables, then, with a clock, the list (none for a memory) and the number of keys. Thread `t` owns the
     /// [`Attend::scratch_bytes`] bytes at `scratch + t * scratch_bytes`, 64-byte aligned. All threads call it; the
     /// caller puts barriers before and after.
     pub fn attend(&self, module: &mut Module) -> String {

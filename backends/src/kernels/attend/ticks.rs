@@ -11,7 +11,7 @@ use crate::kernel::{Cmp, Func, Module, Scalar, Team, Ty, Val};
 use seqc_ir::{Clock, Normaliser, UNSEEN};
 
 impl Attend {
-    /// True unless all tokens are keys and queries.
+    /// True unless all tokens are keys and queries: the number of keys is a state entry.
     pub(super) fn has_clock(&self) -> bool {
         self.spec.clock != Clock::Every
     }

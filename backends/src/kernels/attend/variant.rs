@@ -58,8 +58,7 @@ pub struct Sight {
 }
 
 impl Attend {
-    /// Number of the state entry that holds the keys: the number of ticks, a 64-bit word, lies before it where there is
-    /// a clock.
+    /// Number of the state entry that holds the keys: their number, a 64-bit word, lies before it where there is a clock.
     pub fn keys_entry(&self) -> usize {
         usize::from(self.has_clock())
     }

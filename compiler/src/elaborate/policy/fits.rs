@@ -36,6 +36,11 @@ fn misfit(spec: &AttendSpec) -> Option<Misfit> {
             "its keys are seen in stages",
             "a policy says itself which keys are seen where: use a layer without stages",
         )
+    } else if spec.clock == Clock::Memory {
+        (
+            "its keys are the rows of the encoder's memory",
+            "a memory is read once and kept whole: name other layers under `on:`",
+        )
     } else if !spec.causal {
         (
             "its queries see later tokens",

@@ -11,10 +11,10 @@ use crate::{
 };
 use seqc_formats::Encoding;
 use seqc_grammar::model::ModelFile;
-use seqc_ir::{KindId, Model, StreamId, Ty};
+use seqc_ir::{Call, KindId, Model, StreamId, Ty};
 use std::collections::{HashMap, HashSet};
 
-/// Values of all settings of one call.
+/// Values of all settings of one layer.
 pub type CallSettings = Vec<Vec<(String, Known)>>;
 
 /// A stream between layers; without a type after an error.
@@ -22,6 +22,17 @@ pub type CallSettings = Vec<Vec<(String, Known)>>;
 pub(super) struct Stream {
     pub(super) id: StreamId,
     pub(super) ty: Option<Ty>,
+    /// Whether it has a value for each row of the memory, and none at a token.
+    pub(super) of_memory: bool,
+}
+
+/// The layers of one description that are equal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    /// The number of its graph.
+    pub(super) at: usize,
+    /// That of what it computes for each row of the memory.
+    pub(super) rows: Option<usize>,
 }
 
 /// A model in the making.
@@ -34,14 +45,16 @@ pub(super) struct Builder<'a> {
     /// Model inputs and taps by name.
     pub(super) streams: HashMap<String, Stream>,
     /// Graphs by what they were made of; `None` after an error.
-    pub(super) graphs: HashMap<String, Option<usize>>,
+    pub(super) graphs: HashMap<String, Option<Found>>,
     pub(super) elaborated: Vec<Elaborated>,
+    /// What layers compute for each row of the memory.
+    pub(super) rows: Vec<Call>,
     /// Which parameters of a graph are read as they are stored, where that was asked.
     pub(super) natives: HashMap<usize, Vec<bool>>,
     pub(super) kinds: HashMap<(usize, Vec<Encoding>), KindId>,
-    /// Settings of each call: of its blocks from the outside in, then of its layer.
+    /// Settings of each layer: of its blocks from the outside in, then of its layer.
     pub(super) settings: Vec<CallSettings>,
-    /// Settings of the policy of each call's caches.
+    /// Settings of the policy of each layer's caches.
     pub(super) policies: Vec<Vec<(String, Known)>>,
     /// Parameters looked for so far.
     pub(super) wanted: usize,
@@ -75,6 +88,7 @@ impl<'a> Builder<'a> {
             streams: HashMap::new(),
             graphs: HashMap::new(),
             elaborated: Vec::new(),
+            rows: Vec::new(),
             natives: HashMap::new(),
             kinds: HashMap::new(),
             settings: Vec::new(),

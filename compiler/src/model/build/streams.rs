@@ -8,7 +8,7 @@ use crate::{
     source::Place,
 };
 use seqc_grammar::{
-    ast::{Expr, ExprKind},
+    ast::{Expr, ExprKind, Ident},
     model::InputTy,
 };
 use seqc_ir::{Dim, Elem, ModelInput, Ty};
@@ -16,14 +16,26 @@ use seqc_ir::{Dim, Elem, ModelInput, Ty};
 impl Builder<'_> {
     /// Declares the model's inputs; gives the first, and whether it is integers.
     pub(super) fn inputs(&mut self) -> Option<(Stream, bool)> {
-        if self.file.inputs.is_empty() {
+        let file = self.file;
+        self.declare(&file.inputs, "tokens")
+    }
+
+    /// Declares inputs: `name`, which is integers, unless some are given.
+    pub(super) fn declare(&mut self, inputs: &[(Ident, InputTy)], name: &str) -> Option<(Stream, bool)> {
+        if inputs.is_empty() {
             let ty = Ty::scalar(Elem::I64);
-            return Some((self.input("tokens", ty), true));
+            return Some((self.input(name, ty), true));
         }
         let mut first = None;
-        for (key, ty) in &self.file.inputs {
+        for (key, ty) in inputs {
             match self.input_type(ty) {
                 Ok(ty) => {
+                    if self.streams.contains_key(&key.text) {
+                        let place = Place::new(self.names.file, key.span);
+                        let message = format!("the encoder has a stream `{}` already", key.text);
+                        let d = Diagnostic::new("defined-twice", place, message);
+                        self.diagnostics.push(d.help("give one of them another name"));
+                    }
                     let tokens = ty.elem == Elem::I64;
                     let stream = self.input(&key.text, ty);
                     first.get_or_insert((stream, tokens));
@@ -41,7 +53,11 @@ impl Builder<'_> {
             ty: ty.clone(),
             stream: id,
         });
-        let stream = Stream { id, ty: Some(ty) };
+        let stream = Stream {
+            id,
+            ty: Some(ty),
+            of_memory: false,
+        };
         self.streams.insert(name.to_owned(), stream.clone());
         stream
     }
@@ -158,6 +174,7 @@ impl Builder<'_> {
         (fits && names(takes)? == names(def.result.as_ref()?)?).then(|| Stream {
             id: self.model.new_stream(),
             ty: Some(input.clone()),
+            of_memory: false,
         })
     }
 }

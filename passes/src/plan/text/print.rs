@@ -71,8 +71,8 @@ impl Display for PlannedText<'_> {
         for (n, cache) in planned.caches.all.iter().enumerate() {
             let id = CacheId(n);
             let kind = calls[cache.owner.call].kind.0 as usize;
-            let kept = planned.plans[kind].attentions[&cache.owner.value].entries();
-            write!(f, "// cache {id} of {}: {kept} tokens", name(&cache.owner))?;
+            let kept = planned.plans[kind].attentions[&cache.owner.value].kept();
+            write!(f, "// cache {id} of {}: {kept}", name(&cache.owner))?;
             if !cache.readers.is_empty() {
                 let readers: Vec<String> = cache.readers.iter().map(name).collect();
                 write!(f, "; read by {}", readers.join(", "))?;

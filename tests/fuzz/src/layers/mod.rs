@@ -41,7 +41,7 @@ pub(crate) fn case(rng: &mut Rng, dir: &Path) -> Ending {
         Err(diagnostics) => return refused(&diagnostics, &sources),
     };
     let canonical = backend::canonical(&built.model);
-    let planned = backend::plan(&canonical, built.meta.max_context, Level::V3);
+    let planned = backend::plan(&canonical, &built.meta, Level::V3);
     for (kind, plan) in canonical.kinds.iter().zip(&planned.plans) {
         explain::layer(&kind.graph, &[plan]);
     }

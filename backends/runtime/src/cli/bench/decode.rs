@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use seqc_abi::{Descriptor, batch::Room};
 
-use super::measured::{Row, admitted, inputs, odd_outputs, warn_of_fault};
+use super::measured::{Row, admitted, begin, inputs, odd_outputs, warn_of_fault};
 use crate::{
     Error, Result,
     cli::{args::Bench, common, console::Console},
@@ -26,6 +26,7 @@ pub(super) fn decode(model: &Model, tokens: usize, batch: usize, args: &Bench, c
     let decoded = inputs(descriptor, tokens.saturating_mul(batch))?;
     let mut decoding = Decoding {
         executor: Executor::new(model)?,
+        root: begin(model, args)?.fork_sequence()?,
         sequences: Vec::new(),
         odd: false,
     };
@@ -49,7 +50,7 @@ pub(super) fn decode(model: &Model, tokens: usize, batch: usize, args: &Bench, c
     if decoding.odd {
         let first = [inputs(descriptor, depth)?, inputs(descriptor, tokens)?];
         let prompts = &decoding.sequences[0].prompts;
-        warn_of_fault(model, prompts, &[&first[0], &first[1]], console);
+        warn_of_fault(begin(model, args), prompts, &[&first[0], &first[1]], console);
     }
     Ok(Row {
         name,
@@ -84,6 +85,8 @@ fn check_room(descriptor: &Descriptor, batch: usize) -> Result<()> {
 
 struct Decoding<'m> {
     executor: Executor<'m>,
+    /// A sequence of no tokens.
+    root: Sequence,
     sequences: Vec<Sequence>,
     /// Whether numbers that are not finite were computed.
     odd: bool,
@@ -95,7 +98,7 @@ impl Decoding<'_> {
         let descriptor = self.executor.model().descriptor();
         self.sequences.clear();
         for n in 0..batch {
-            let mut sequence = Sequence::new(self.executor.model())?;
+            let mut sequence = self.root.fork(descriptor)?;
             sequence.end_prompt(depth as u64);
             let (mut done, mut chunk) = (0, 0);
             while done < depth {

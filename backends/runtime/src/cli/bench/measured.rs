@@ -1,17 +1,17 @@
 //! What `bench` measures: tests with arbitrary inputs, and the rows of its results.
 
-use seqc_abi::{Descriptor, Elem};
+use seqc_abi::{Descriptor, Elem, Memory, Stream};
 
 use crate::{
     Error, Result,
-    cli::console::Console,
+    cli::{args::Bench, console::Console},
     finite,
     inputs::Values,
     model::Model,
     outputs::Outputs,
     prompts::Prompts,
     session::Session,
-    streams::{TRACE, width},
+    streams::{TRACE, most_rows, width},
     weights::Mix,
 };
 
@@ -51,8 +51,8 @@ pub(super) fn odd_outputs(outputs: &Outputs, model: &Model) -> bool {
 }
 
 /// Says that what is measured computes numbers that are not finite, and where.
-pub(super) fn warn_of_fault(model: &Model, prompts: &Prompts, parts: &[&[Values]], console: &mut Console) {
-    let fault = finite::trace(Session::new(model), prompts, parts);
+pub(super) fn warn_of_fault(begun: Result<Session>, prompts: &Prompts, parts: &[&[Values]], console: &mut Console) {
+    let fault = finite::trace(begun, prompts, parts);
     let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
     console.warn(format_args!(
         "what is measured computes numbers that are not finite{why}"
@@ -73,11 +73,16 @@ pub(super) fn admitted(descriptor: &Descriptor, tokens: usize) -> Result<usize> 
 
 /// Arbitrary inputs, the same in every run.
 pub(super) fn inputs(descriptor: &Descriptor, tokens: usize) -> Result<Vec<Values>> {
-    let mut mix = Mix(1);
     admitted(descriptor, tokens)?;
-    let too_many = || Error::input(format!("there is no memory for {tokens} tokens"));
-    let streams = descriptor.inputs.iter().map(|stream| {
-        let count = width(stream).checked_mul(tokens).ok_or_else(too_many)?;
+    inputs_of(&descriptor.inputs, tokens)
+}
+
+/// Arbitrary rows of these streams.
+pub(super) fn inputs_of(streams: &[Stream], rows: usize) -> Result<Vec<Values>> {
+    let mut mix = Mix(1);
+    let too_many = || Error::input(format!("there is no memory for {rows} rows of inputs"));
+    let streams = streams.iter().map(|stream| {
+        let count = width(stream).checked_mul(rows).ok_or_else(too_many)?;
         let vocab = stream.vocab.unwrap_or(1).max(1) as u64;
         let values = match stream.elem {
             Elem::F32 => filled(count, || mix.signed()).map(Values::F32),
@@ -86,6 +91,24 @@ pub(super) fn inputs(descriptor: &Descriptor, tokens: usize) -> Result<Vec<Value
         values.ok_or_else(too_many)
     });
     streams.collect()
+}
+
+/// Rows of the source that is read.
+pub(super) fn source_rows(descriptor: &Descriptor, memory: &Memory, args: &Bench) -> usize {
+    args.source_rows
+        .unwrap_or_else(|| most_rows(descriptor, memory).min(512))
+}
+
+/// A session whose encoder has read a source, where the model has one.
+pub(super) fn begin<'m>(model: &'m Model, args: &Bench) -> Result<Session<'m>> {
+    let mut session = Session::new(model)?;
+    if let Some(memory) = &model.descriptor().memory {
+        session.remember(&inputs_of(
+            &memory.inputs,
+            source_rows(model.descriptor(), memory, args),
+        )?)?;
+    }
+    Ok(session)
 }
 
 /// `None` where there is no memory for so many.
