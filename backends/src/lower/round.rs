@@ -1,6 +1,9 @@
 //! Rows that are rounded for the products that read them.
 
-use super::{cx::Cx, tokens::Tokens};
+use super::{
+    cx::{Cx, Layer},
+    tokens::Tokens,
+};
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, Val},
     kernels::{self, RowForm},
@@ -9,7 +12,7 @@ use seqc_ir::{Rounding, Value};
 use seqc_passes::plan::{Kernel, flat};
 
 /// Adds the functions that a layer's rounded rows are made by.
-pub(super) fn prepare(layer: &super::cx::Layer<'_>, module: &mut Module) {
+pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
     for kernel in flat(&layer.plan.kernels) {
         let Kernel::RoundRow(v) = kernel else { continue };
         let Some(rounding) = layer.graph.op(*v).rounding() else {

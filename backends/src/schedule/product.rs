@@ -95,8 +95,8 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
     };
     let mut found: HashMap<Value, Product> = all.map(product).collect();
     // Products that read the same rows read them in the same form.
-    let rounded: Vec<Value> = graph.live_order();
-    for row in rounded.into_iter().filter(|v| graph.op(*v).rounding().is_some()) {
+    let live = graph.live_order();
+    for row in live.into_iter().filter(|v| graph.op(*v).rounding().is_some()) {
         let users = graph.users(row);
         let mut forms = users.iter().filter_map(|v| found.get(v)).map(|product| product.form);
         let first = forms.next();
