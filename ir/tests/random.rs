@@ -1,7 +1,7 @@
 //! Properties of random graphs: they are well formed, stay small, print and parse, and step like a whole.
 
 use seqc_ir::{
-    Graph, Model, Op, Port, ReduceOp, UnaryOp,
+    Graph, Model, Op, Port, ReduceOp, Rounding, UnaryOp,
     eval::{EvalError, Evaluator, ModelEvaluator, Tensor},
     random::{Rng, random_graph, random_graph_whole, random_model, random_model_with_memory},
     verify::{verify, verify_model},
@@ -131,7 +131,9 @@ fn every_operation_occurs() {
             });
         }
     }
-    let all: BTreeSet<&str> = Op::NAMES.iter().copied().collect();
+    // Rounding jumps, so that results of random models would not be comparable.
+    let rounding = Op::RoundRow(Rounding::Int8).row().name;
+    let all: BTreeSet<&str> = Op::NAMES.iter().copied().filter(|name| *name != rounding).collect();
     assert_eq!(names, all, "random graphs lack an operation");
     insta::assert_snapshot!(words.into_iter().collect::<Vec<_>>().join(" "));
 }

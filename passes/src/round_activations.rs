@@ -76,6 +76,8 @@ mod tests {
         optimise(&mut graph);
         let encodings = [Encoding::Q8_0, Encoding::Bf16, Encoding::Q8_0];
         round_activations(&mut graph, &encodings, activations);
+        let text = graph.to_string();
+        assert_eq!(text.parse::<Graph>().map(|graph| graph.to_string()).ok(), Some(text));
         let row = |v: Value| {
             Some(format!(
                 "{} for {}",
