@@ -115,12 +115,9 @@ impl Case {
 
     /// Lists of so many entries at the query, for each head where `of_heads`.
     pub(super) fn lists(mut self, lists: &[(usize, bool)]) -> Case {
-        let width = |(entries, of_heads): &(usize, bool)| {
-            if *of_heads {
-                self.attend.heads * entries
-            } else {
-                *entries
-            }
+        let width = |(entries, of_heads): &(usize, bool)| match of_heads {
+            true => self.attend.heads * entries,
+            false => *entries,
         };
         self.attend.query_widths = lists.iter().map(width).collect();
         self.attend.query_lists = lists.iter().map(|(entries, _)| *entries).collect();
