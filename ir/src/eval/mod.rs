@@ -139,7 +139,7 @@ impl Evaluator {
             .collect())
     }
 
-    /// Reads a memory: `rows` are the rows of each of the graph's inputs, of which only those that are keys of [`Clock::Memory`](crate::Clock::Memory)
+    /// Reads a memory: `rows` are the rows of each of the graph's inputs, of which only those that are keys of [`Clock::Memory`]
     /// are looked at. What was read of another one is forgotten.
     pub fn remember(&mut self, rows: &[Vec<Tensor>]) {
         let plan = self.plan.clone();

@@ -25,7 +25,7 @@ use seqc_ir::Rounding;
 pub enum RowForm {
     /// As f32: what every product reads.
     Floats,
-    /// A [`Record`] for each block of integers.
+    /// For each block of integers a record of 64 bytes: they, what makes them reals, and their sums.
     Bytes,
     /// Numbers of bfloat16, of an odd number of them one zero more.
     Pairs,
