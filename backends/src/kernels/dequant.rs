@@ -22,7 +22,7 @@ pub(super) fn power_to_float(f: &mut Func, e: Val) -> Val {
 }
 
 /// The `f32` of a bfloat16 in a 16-bit integer (or of each lane).
-fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
+pub(super) fn bf16_to_float(f: &mut Func, bits: Val) -> Val {
     let wide = f.convert(Cast::ZeroExtend, bits, Scalar::I32);
     let places = f.int(wide.ty, 16);
     let wide = f.shl(wide, places);

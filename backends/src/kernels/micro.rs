@@ -1,5 +1,6 @@
 //! The matrix micro-kernel: a few rows of activations times one packed panel of weights.
 
+use super::tile::row_pointers;
 use crate::{
     kernel::{Func, Module, Scalar, Ty, Val},
     targets::DotPairs,
@@ -58,8 +59,8 @@ pub(super) fn micro_kernel_of(
         panel,
         b,
     };
-    let a_rows = tile.row_pointers(&mut f, a, lda);
-    let c_rows = tile.row_pointers(&mut f, c, ldc);
+    let a_rows = row_pointers(&mut f, a, lda, rows);
+    let c_rows = row_pointers(&mut f, c, ldc, rows);
     let init = tile.initial(&mut f, &c_rows, accumulate);
     let steps = i64::from(machine.tiles.unroll);
     let (zero, one, unroll) = (f.i64(0), f.i64(1), f.i64(steps));
@@ -93,15 +94,6 @@ struct Tile {
 impl Tile {
     fn ty(&self) -> Ty {
         Ty::V(self.lanes, Scalar::F32)
-    }
-
-    fn row_pointers(&self, f: &mut Func, base: Val, stride: Val) -> Vec<Val> {
-        let mut rows = vec![base];
-        for _ in 1..self.rows {
-            let last = rows[rows.len() - 1];
-            rows.push(f.gep(last, stride, Scalar::F32));
-        }
-        rows
     }
 
     /// Pointer to vector `v` of a row.

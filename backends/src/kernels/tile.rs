@@ -45,15 +45,15 @@ impl Tile {
         ];
         let mut f = Func::new(&name, &params, None);
         let (c, ldc, k, old) = (f.param(4), f.param(5), f.param(6), f.param(7));
-        let c_rows = rows(&mut f, c, ldc, self.rows);
+        let c_rows = row_pointers(&mut f, c, ldc, self.rows);
         let init = self.initial(&mut f, &c_rows, old);
         let a_rows = if self.transposed {
             let one = f.i64(1);
             let a = f.param(0);
-            rows(&mut f, a, one, self.rows)
+            row_pointers(&mut f, a, one, self.rows)
         } else {
             let (a, lda) = (f.param(0), f.param(1));
-            rows(&mut f, a, lda, self.rows)
+            row_pointers(&mut f, a, lda, self.rows)
         };
         let steps = i64::from(self.unroll);
         let (zero, one, unroll, rest) = (f.i64(0), f.i64(1), f.i64(steps), f.i64(-steps));
@@ -131,7 +131,7 @@ impl Tile {
 }
 
 /// Pointers to `count` rows.
-fn rows(f: &mut Func, base: Val, stride: Val, count: u32) -> Vec<Val> {
+pub(super) fn row_pointers(f: &mut Func, base: Val, stride: Val, count: u32) -> Vec<Val> {
     let mut rows = vec![base];
     for _ in 1..count {
         let last = rows[rows.len() - 1];

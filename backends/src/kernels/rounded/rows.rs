@@ -4,7 +4,7 @@ use super::{Record, RowForm};
 use crate::{
     kernel::{Cast, Cmp, Func, Module, Scalar, Ty, Unary, Val},
     kernels::{
-        dequant::{byte, float_to_plain},
+        dequant::{bf16_to_float, byte, float_to_plain},
         lanes::fold,
         layout::{Plain, STRIP},
     },
@@ -162,10 +162,7 @@ impl Row {
             let p = f.gep(f.param(2), k, Scalar::I16);
             return f.store(bits, p);
         }
-        let wide = f.convert(Cast::ZeroExtend, bits, Scalar::I32);
-        let places = f.int(wide.ty, 16);
-        let wide = f.shl(wide, places);
-        let x = f.bitcast(wide, ty);
+        let x = bf16_to_float(f, bits);
         let p = f.gep(f.param(2), k, Scalar::F32);
         f.store(x, p);
     }

@@ -3,7 +3,7 @@
 use super::{Packed, Record};
 use crate::{
     kernel::{Cast, Func, Module, Scalar, Ty, Val},
-    kernels::{dequant::byte, layout::STRIP},
+    kernels::{dequant::byte, layout::STRIP, tile::row_pointers},
     targets::{ByteProducts, TargetInfo},
 };
 
@@ -65,7 +65,7 @@ impl Tile {
         let width = f.i64((Packed::VECTORS * self.packed.lanes).into());
         let column = f.mul(pair, width);
         let c = f.gep(c, column, Scalar::F32);
-        let (a_rows, c_rows) = (self.row_pointers(f, a, lda), self.row_pointers(f, c, ldc));
+        let (a_rows, c_rows) = (row_pointers(f, a, lda, self.rows), row_pointers(f, c, ldc, self.rows));
         let places: Vec<Val> = c_rows
             .iter()
             .flat_map(|row| (0..Packed::VECTORS).map(|v| (*row, v)))
@@ -86,15 +86,6 @@ impl Tile {
         for (sum, p) in sums.iter().zip(places) {
             f.store(*sum, p);
         }
-    }
-
-    fn row_pointers(&self, f: &mut Func, base: Val, stride: Val) -> Vec<Val> {
-        let mut rows = vec![base];
-        for _ in 1..self.rows {
-            let last = rows[rows.len() - 1];
-            rows.push(f.gep(last, stride, Scalar::F32));
-        }
-        rows
     }
 
     /// The vectors of a pair at a byte of a strip.
