@@ -63,7 +63,10 @@ fn kind(kind: &Kind) -> String {
         }
         Kind::Over { of, how, among } => format!("{how:?} of {of} among {among}"),
         Kind::Seen { queries } => format!("seen by {queries}"),
-        Kind::KeySum(e) => format!("sum over channels of {e}"),
+        Kind::VectorSum { of, values } => {
+            let what = if *values { " of values" } else { "" };
+            format!("sum over channels{what} of {of}")
+        }
         Kind::Within => "seen by the queries of the block".to_owned(),
         Kind::Fold { of, how, among, values } => {
             let what = if *values { "values" } else { "keys" };

@@ -250,12 +250,12 @@ impl Closing<'_, '_> {
                 vec![reduce_among(*how, &of(values), &truths(among))]
             }
             Kind::Top { by, count, among, .. } => top(&of(by), self.step.number(count), &truths(among)),
-            Kind::KeySum(e) => {
+            Kind::VectorSum { of, values } => {
                 let sum = |n: usize| {
-                    channels
-                        .clone()
-                        .map(|c| in_channel(e, Some(n), c, self.keys[n][c]))
-                        .sum()
+                    let value = &self.step.cache.entries[self.slots[n]].value;
+                    let row = if *values { value } else { &self.keys[n] };
+                    let numbers = row.iter().enumerate();
+                    numbers.map(|(c, x)| in_channel(of, Some(n), c, *x)).sum()
                 };
                 (0..self.slots.len()).map(sum).collect()
             }

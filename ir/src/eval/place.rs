@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     BinaryOp, PairDomain, PairExpr, PairLeaf, UnaryOp,
-    policy::{CLOSED, COUNTERS, ENDED, ENTRIES, KEY, Kind, MEMORIES, Policy, RANK, READING, SHOWN, SLOT},
+    policy::{CHANNEL, CLOSED, COUNTERS, ENDED, ENTRIES, KEY, Kind, MEMORIES, Policy, RANK, READING, SHOWN, SLOT},
 };
 
 /// One key head at one token.
@@ -111,7 +111,8 @@ impl Place<'_, '_, '_> {
             place.map_or(0.0, |at| values[at])
         };
         match n {
-            SLOT => about.channel.or(about.slot).or(about.block).unwrap_or(0) as f64,
+            SLOT => about.slot.or(about.block).unwrap_or(0) as f64,
+            CHANNEL => about.channel.unwrap_or(0) as f64,
             RANK => about.counts[0] as f64,
             KEY => about.key,
             CLOSED => f64::from(about.closed),

@@ -305,12 +305,12 @@ impl HeadStep<'_> {
                 vec![found; values.len()]
             }
             Kind::Seen { queries } => self.seen(*queries),
-            Kind::KeySum(e) => {
+            Kind::VectorSum { of, values } => {
                 let sum = |slot: usize| {
-                    channels
-                        .clone()
-                        .map(|c| self.of_channel(e, c, self.cache.entries[slot].key[c], Some(slot)))
-                        .sum()
+                    let entry = &self.cache.entries[slot];
+                    let row = if *values { &entry.value } else { &entry.key };
+                    let numbers = row.iter().enumerate();
+                    numbers.map(|(c, x)| self.of_channel(of, c, *x, Some(slot))).sum()
                 };
                 entries.map(sum).collect()
             }
@@ -321,7 +321,8 @@ impl HeadStep<'_> {
                     self.cache
                         .entries
                         .iter()
-                        .map(|entry| self.of_channel(e, c, entry.key[c], None))
+                        .enumerate()
+                        .map(|(slot, entry)| self.of_channel(e, c, entry.key[c], Some(slot)))
                         .sum::<f64>()
                 };
                 channels.map(|c| sum(c) / count).collect()

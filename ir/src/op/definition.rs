@@ -56,8 +56,13 @@ pub enum Kind {
         /// How many tokens.
         queries: usize,
     },
-    /// Of each entry: the sum over channels of a function of its key's number and of numbers of the channel.
-    KeySum(PairExpr),
+    /// Of each entry: the sum over channels of a function of the number of its key or value, and of numbers of the entry and of the channel.
+    VectorSum {
+        /// Of what.
+        of: PairExpr,
+        /// [`PairExpr::Score`] is the number of the value, not of the key.
+        values: bool,
+    },
     /// Of each entry of a block: the sum of the weights that the queries of the block's tokens give it, which see the entries of the
     /// block alone, all of them. Each query head has its own.
     Within,
@@ -122,7 +127,7 @@ pub enum Kind {
     },
     /// A number of each channel.
     Channel(PairExpr),
-    /// Of each channel: the mean over all entries of a function of the key's number.
+    /// Of each channel: the mean over all entries of a function of the key's number, and of numbers of the entry and of the channel.
     KeyMean(PairExpr),
     /// Of each channel: the mean over the last `queries` tokens and the query heads that share the key head of a function of the query's number.
     QueryMean {
@@ -137,7 +142,8 @@ pub enum Kind {
 macro_rules! expressions {
     ($kind:expr) => {
         match $kind {
-            Kind::Entry(e) | Kind::KeySum(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
+            Kind::Entry(e) | Kind::Channel(e) | Kind::KeyMean(e) => vec![e],
+            Kind::VectorSum { of, .. } => vec![of],
             Kind::Pool { among, .. } => vec![among],
             Kind::Top { by, count, among, .. } => vec![by, count, among],
             Kind::Over { of, among, .. } | Kind::Fold { of, among, .. } => vec![of, among],

@@ -24,7 +24,7 @@ use crate::{BinaryOp, PairExpr};
 /// | [`PairExpr::KeyPos`] | position of the entry's token |
 /// | [`PairExpr::Head`] | the key head |
 /// | [`PairExpr::QueryStream`] | a number of the cache: [`ENTRIES`], [`READING`], [`ENDED`], [`SHOWN`], then the counters: before this token in the counters themselves, else after it |
-/// | [`PairExpr::KeyStream`] | a number of the entry, of the channel, or of the block: [`SLOT`], [`RANK`], [`CLOSED`], [`KEY`], then the memories, the definitions, and those of blocks, [`Blocks::closing`] and [`Blocks::choosing`] |
+/// | [`PairExpr::KeyStream`] | a number of the entry, of the channel, or of the block: [`SLOT`], [`RANK`], [`CLOSED`], [`KEY`], [`CHANNEL`], then the memories, the definitions, and those of blocks, [`Blocks::closing`] and [`Blocks::choosing`] |
 /// | [`PairExpr::Score`] | in memories, the sum of the weights that the query heads gave the entry, or the weight of [each](Recurrence::each); where there is one, the number of the key, value or query at hand |
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
@@ -62,7 +62,7 @@ pub const ENDED: usize = 2;
 pub const SHOWN: usize = 3;
 /// Counter 0.
 pub const COUNTERS: usize = 4;
-/// The entry's slot, the number of the channel or that of the block.
+/// The entry's slot, or the number of the block.
 pub const SLOT: usize = 0;
 /// Entries before this one that the token sees in the [`Sight`] whose [`Sight::key`] this is.
 pub const RANK: usize = 1;
@@ -70,8 +70,10 @@ pub const RANK: usize = 1;
 pub const CLOSED: usize = 2;
 /// In [`Kind::EntrySum`], the number of the key.
 pub const KEY: usize = 3;
+/// The number of the channel.
+pub const CHANNEL: usize = 4;
 /// Memory 0.
-pub const MEMORIES: usize = 4;
+pub const MEMORIES: usize = 5;
 
 /// A number that every token updates.
 #[derive(Clone, Debug, PartialEq)]

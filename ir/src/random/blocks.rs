@@ -116,7 +116,13 @@ impl Maker<'_> {
                 // What the block's own queries see of it.
                 let seen = self.close("seen", Kind::Within);
                 let inner = self.fold("inner", product(seen), ReduceOp::Sum, true);
-                let fit = self.close("fit", Kind::KeySum(product(inner)));
+                let fit = self.close(
+                    "fit",
+                    Kind::VectorSum {
+                        of: product(inner),
+                        values: false,
+                    },
+                );
                 let largest = self.close(
                     "largest",
                     Kind::Over {

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     AttendSpec, BinaryOp, Dim, Elem, Graph, PairExpr, ReduceOp, Ty, UnaryOp,
     policy::{
-        Along, COUNTERS, Channels, Coding, Definition, ENDED, ENTRIES, Eviction, Kind, MEMORIES, Policy, READING,
-        Recurrence, SLOT, Sight, Turn,
+        Along, CHANNEL, COUNTERS, Channels, Coding, Definition, ENDED, ENTRIES, Eviction, Kind, MEMORIES, Policy,
+        READING, Recurrence, SLOT, Sight, Turn,
     },
 };
 
@@ -120,6 +120,9 @@ impl Maker {
     fn scores(&mut self, policy: &mut Policy) {
         let (heavy, recent) = (1 + self.rng.below(40), 1 + self.rng.below(20));
         let old = Expr::unary(UnaryOp::Not, younger(recent));
+        let (half, values) = (number((self.e / 2) as f64), self.rng.once_in(2));
+        let first_half = binary(BinaryOp::Lt, Expr::KeyStream(CHANNEL), half);
+        let third = binary(BinaryOp::Mod, Expr::KeyStream(SLOT), number(3.0));
         let mut define = |name: &str, kind| {
             policy.definitions.push(Definition {
                 name: name.to_owned(),
@@ -135,7 +138,11 @@ impl Maker {
                     queries: 1 + self.rng.below(12),
                 },
             ),
-            1 => define("norm", Kind::KeySum(binary(BinaryOp::Mul, Expr::Score, Expr::Score))),
+            1 => {
+                let of = binary(BinaryOp::Mul, Expr::Score, Expr::Score);
+                let of = Expr::select(first_half, of, Expr::unary(UnaryOp::Abs, Expr::Score));
+                define("norm", Kind::VectorSum { of, values })
+            }
             2 => {
                 let square = binary(BinaryOp::Mul, Expr::Score, Expr::Score);
                 let of = square.clone();
@@ -146,13 +153,16 @@ impl Maker {
                         queries: 1 + self.rng.below(9),
                     },
                 );
-                let k = define("k", Kind::KeyMean(Expr::Score));
+                let k = define("k", Kind::KeyMean(binary(BinaryOp::Add, Expr::Score, third)));
                 let read = |n| Expr::KeyStream(MEMORIES + n);
                 let product = binary(BinaryOp::Mul, read(q), read(k));
                 let c = define("c", Kind::Channel(product));
                 define(
                     "sum",
-                    Kind::KeySum(binary(BinaryOp::Mul, Expr::Score, Expr::KeyStream(MEMORIES + c))),
+                    Kind::VectorSum {
+                        of: binary(BinaryOp::Mul, Expr::Score, Expr::KeyStream(MEMORIES + c)),
+                        values: false,
+                    },
                 )
             }
             _ => {

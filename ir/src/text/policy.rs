@@ -78,7 +78,7 @@ impl Display for Kind {
             }
             Kind::Over { of, how, among } => write!(f, "over of={of} how={} among={among}", how.name()),
             Kind::Seen { queries } => write!(f, "seen queries={queries}"),
-            Kind::KeySum(e) => write!(f, "key_sum of={e}"),
+            Kind::VectorSum { of, values } => write!(f, "vector_sum of={of} values={values}"),
             Kind::Channel(e) => write!(f, "channel of={e}"),
             Kind::KeyMean(e) => write!(f, "key_mean of={e}"),
             Kind::QueryMean { of, queries } => write!(f, "query_mean of={of} queries={queries}"),
@@ -237,7 +237,10 @@ impl Parser {
             "seen" => Kind::Seen {
                 queries: self.setting("queries")?,
             },
-            "key_sum" => Kind::KeySum(self.part("of")?),
+            "vector_sum" => Kind::VectorSum {
+                of: self.part("of")?,
+                values: self.flag("values")?,
+            },
             "channel" => Kind::Channel(self.part("of")?),
             "key_mean" => Kind::KeyMean(self.part("of")?),
             "within" => Kind::Within,

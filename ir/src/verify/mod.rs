@@ -37,6 +37,7 @@ mod limits;
 mod model;
 mod node;
 mod policy;
+mod policy_scope;
 mod report;
 mod typed;
 mod view;

@@ -1,12 +1,9 @@
 //! Law 11, for caches that a policy governs.
 
-use super::{
-    report::Report,
-    typed::{self, Typed},
-};
+use super::{policy_scope::Scope, report::Report};
 use crate::{
-    AttendSpec, BinaryOp, Clock, Normaliser, PairDomain, PairExpr, PairLeaf, Ty, UnaryOp, Value,
-    policy::{Along, Blocks, CLOSED, COUNTERS, Coding, KEY, Kind, MAX_QUERIES, MEMORIES, Policy, RANK, SHOWN, Sight},
+    AttendSpec, Clock, Normaliser, PairExpr, Ty, Value,
+    policy::{Along, Blocks, Coding, Kind, MAX_QUERIES, MEMORIES, Policy, RANK, SHOWN, Sight},
 };
 use seqc_formats::Encoding;
 
@@ -66,7 +63,7 @@ fn of_policy(policy: &Policy, spec: &AttendSpec, types: &[&Ty], widths: [usize; 
             definitions: n,
             ..scope
         };
-        of_definition(&definition.kind, n, policy, scope)?;
+        of_definition(&definition.kind, n, widths, scope)?;
     }
     let defined = Scope {
         definitions: policy.definitions.len(),
@@ -186,7 +183,12 @@ fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<
                 scope.number(count)?;
                 entry.truth(among)?;
             }
-            Kind::KeySum(e) => both.number(e)?,
+            Kind::VectorSum { of, values } => {
+                if *values && widths[0] != widths[1] {
+                    return Err("channels of keys and values that are not as many".to_owned());
+                }
+                both.number(of)?;
+            }
             Kind::Channel(e) => channel.number(e)?,
             Kind::Within => {}
             _ => return Err(format!("{} is no number of a closed block", definition.kind)),
@@ -252,9 +254,24 @@ fn of_blocks(blocks: &Blocks, policy: &Policy, widths: [usize; 2], scope: Scope<
     Ok(())
 }
 
-fn of_definition(kind: &Kind, n: usize, policy: &Policy, scope: Scope<'_>) -> Result<(), String> {
+/// A sum over the channels of keys or values; what has a number for each channel has one for each of a key.
+fn of_sum(of: &PairExpr, values: bool, widths: [usize; 2], scope: Scope<'_>) -> Result<(), String> {
+    let channels = of.any(&|e| matches!(e, PairExpr::KeyStream(n) if scope.is_of_channels(*n)));
+    if values && channels && widths[0] != widths[1] {
+        return Err("channels of keys and values that are not as many".to_owned());
+    }
+    scope.number(of)
+}
+
+fn of_definition(kind: &Kind, n: usize, widths: [usize; 2], scope: Scope<'_>) -> Result<(), String> {
+    let policy = scope.policy;
     let entry = Scope { entry: true, ..scope };
     let channel = Scope { channel: true, ..scope };
+    let both = Scope {
+        channel: true,
+        score: true,
+        ..entry
+    };
     match kind {
         Kind::Entry(e) => entry.number(e),
         Kind::Pool { of, size, among, .. } => {
@@ -288,14 +305,9 @@ fn of_definition(kind: &Kind, n: usize, policy: &Policy, scope: Scope<'_>) -> Re
         }
         Kind::Seen { queries } if *queries > 0 => Ok(()),
         Kind::Seen { .. } => Err("no queries".to_owned()),
-        Kind::KeySum(e) => Scope {
-            channel: true,
-            score: true,
-            ..entry
-        }
-        .number(e),
+        Kind::VectorSum { of, values } => of_sum(of, *values, widths, both),
         Kind::Channel(e) => channel.number(e),
-        Kind::KeyMean(e) => Scope { score: true, ..channel }.number(e),
+        Kind::KeyMean(e) => both.number(e),
         Kind::QueryMean { of, queries } if *queries > 0 => Scope { score: true, ..channel }.number(of),
         Kind::QueryMean { .. } => Err("no queries".to_owned()),
         Kind::Within
@@ -353,136 +365,4 @@ fn of_turn(policy: &Policy, spec: &AttendSpec, types: &[&Ty], width: usize) -> R
         return Err("rotary positions that do not fit".to_owned());
     }
     Ok(())
-}
-
-/// What expressions may read.
-#[derive(Clone, Copy)]
-struct Scope<'a> {
-    policy: &'a Policy,
-    /// Definitions that come before.
-    definitions: usize,
-    /// Those of [`Blocks::closing`].
-    closing: usize,
-    /// Those of [`Blocks::choosing`].
-    choosing: usize,
-    entry: bool,
-    channel: bool,
-    block: bool,
-    /// A query meets a key.
-    key: bool,
-    /// A query head is at hand.
-    query_head: bool,
-    /// A sight is, whose entries are counted.
-    seen: bool,
-    score: bool,
-}
-
-impl Scope<'_> {
-    fn number(mut self, e: &PairExpr) -> Result<(), String> {
-        match self.value(e)? {
-            true => Err("a truth value is no number".to_owned()),
-            false => Ok(()),
-        }
-    }
-
-    fn truth(mut self, e: &PairExpr) -> Result<(), String> {
-        // 0 and 1 are what is known of a condition.
-        match self.value(e)? || matches!(e, PairExpr::Const(_)) {
-            true => Ok(()),
-            false => Err("a number is no truth value".to_owned()),
-        }
-    }
-
-    fn reads(&self, n: usize) -> Result<(), String> {
-        let there = |known: bool| {
-            known
-                .then_some(())
-                .ok_or_else(|| format!("number {n} is read where it is not there"))
-        };
-        if n == RANK {
-            return there(self.seen);
-        }
-        if n == CLOSED {
-            return there(self.seen && self.block);
-        }
-        if n == KEY {
-            return there(self.key);
-        }
-        let policy = self.policy;
-        let Some(memory) = n.checked_sub(MEMORIES) else {
-            return there(self.entry || self.channel || self.block);
-        };
-        if let Some(memory) = policy.memories.get(memory) {
-            return there(self.entry && (self.query_head || !memory.each));
-        }
-        let blocks = policy.blocks.as_ref();
-        let none = Vec::new();
-        let (closing, choosing) = blocks.map_or((&none, &none), |b| (&b.closing, &b.choosing));
-        let [at, closed, chosen] = [policy.stream_of(0), policy.closing_stream(0), policy.choosing_stream(0)]
-            .map(|first| n.checked_sub(first));
-        if let Some(definition) = chosen {
-            let channels = choosing.get(definition).is_some_and(|d| d.kind.of_channels());
-            let at_hand = if channels { self.channel } else { self.block };
-            return there(definition < self.choosing && definition < choosing.len() && at_hand);
-        }
-        if let Some(definition) = closed {
-            let kind = &closing[definition].kind;
-            let at_hand = match kind {
-                Kind::Over { .. } => self.block,
-                kind if kind.of_channels() => self.channel && self.block,
-                _ => self.entry && !self.seen,
-            };
-            return there(definition < self.closing && at_hand);
-        }
-        let definition = at.unwrap_or(0);
-        let kind = &policy.definitions[definition].kind;
-        let at_hand = match kind {
-            Kind::Over { .. } => true,
-            kind if kind.of_channels() => self.channel,
-            _ => self.entry,
-        };
-        there(definition < self.definitions && at_hand)
-    }
-}
-
-impl PairDomain for Scope<'_> {
-    type Value = Typed;
-
-    fn leaf(&mut self, leaf: PairLeaf) -> Typed {
-        match leaf {
-            PairLeaf::Score if !self.score => Err("there is no weight or number".to_owned()),
-            PairLeaf::KeyPos if !self.entry => Err("there is no entry".to_owned()),
-            PairLeaf::QueryStream(SHOWN) if !self.seen => Err("nothing is counted".to_owned()),
-            PairLeaf::QueryStream(n) if n >= COUNTERS + self.policy.counters.len() => {
-                Err(format!("there is no counter {n}"))
-            }
-            PairLeaf::KeyStream(n) => self.reads(n).map(|()| false),
-            PairLeaf::Score
-            | PairLeaf::QueryPos
-            | PairLeaf::KeyPos
-            | PairLeaf::Head
-            | PairLeaf::QueryStream(_)
-            | PairLeaf::Const(_) => Ok(false),
-        }
-    }
-
-    fn unary(&mut self, op: UnaryOp, x: Typed) -> Typed {
-        typed::unary(op, x)
-    }
-
-    fn binary(&mut self, op: BinaryOp, x: Typed, y: Typed) -> Typed {
-        typed::binary(op, x, y)
-    }
-
-    fn select(&mut self, c: Typed, a: Typed, b: Typed) -> Typed {
-        typed::select(c, a, b)
-    }
-
-    fn table(&mut self, _: usize, _: Vec<Typed>) -> Typed {
-        Err("policies have no tables".to_owned())
-    }
-
-    fn listed(&mut self, _: usize, _: Typed) -> Typed {
-        Err("policies have no lists".to_owned())
-    }
 }

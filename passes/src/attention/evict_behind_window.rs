@@ -108,7 +108,7 @@ mod tests {
             "see query=sub(q0, 1.0) key=k0",
             "see where=lt(k0, 8.0) query=i key=j",
             "see query=i key=j, keys until=sub(q0, 4.0) bits=4 group=4 along=channels symmetric=false",
-            "memory \"mass\" init=0.0 next=add(k4, s), see where=gt(k4, 0.0) query=i key=j",
+            "memory \"mass\" init=0.0 next=add(k5, s), see where=gt(k5, 0.0) query=i key=j",
         ] {
             let found = kept("where=lt(sub(i, j), 20.0), ", policy);
             assert!(found.is_none_or(|kept| kept.starts_with("lt(j, 4.0)")), "{policy}");

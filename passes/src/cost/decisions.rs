@@ -70,7 +70,7 @@ fn of_entry(policy: &Policy, kind: &Kind, sizes: Sizes) -> f64 {
         }
         Kind::Over { of, among, .. } => operations(of) + operations(among) + 1.0,
         Kind::Seen { queries } => *queries as f64 * members * sizes.pair * policy.sights.len() as f64,
-        Kind::KeySum(e) | Kind::KeyMean(e) => width * (operations(e) + 1.0),
+        Kind::VectorSum { of: e, .. } | Kind::KeyMean(e) => width * (operations(e) + 1.0),
         Kind::Heads { .. } => sizes.groups as f64,
         // Of channels, however many entries there are; and of blocks.
         _ => 0.0,

@@ -173,7 +173,7 @@ fn codes_are_unpacked_for_every_key_head_and_memories_updated() {
     assert_eq!(codes.policy_weight(100.0), 2.0 * 8.0 * 100.0 * unpack);
     // A chunk shares what it unpacks.
     assert_eq!(codes.mean_policy_weight(100.0, 50.0), 2.0 * 8.0 * 50.0 * unpack / 50.0);
-    let mass = of("memory \"mass\" init=0.0 next=add(k4, s), see query=i key=j");
+    let mass = of("memory \"mass\" init=0.0 next=add(k5, s), see query=i key=j");
     assert_eq!(mass.policy_weight(100.0), 2.0 * 100.0);
     assert_eq!(mass.mean_policy_weight(100.0, 50.0), 2.0 * 50.0);
     assert_eq!(attention("").caches[0].policy_weight(100.0), 0.0);

@@ -12,6 +12,7 @@ mod finish;
 mod fits;
 mod heads;
 mod over;
+mod over_channels;
 mod state;
 mod value;
 mod words;

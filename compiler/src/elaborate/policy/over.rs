@@ -7,6 +7,7 @@ use super::{
         val::{Score, Val},
     },
     choose::{Called, How, always, name_of, real},
+    over_channels::{mentions_name, mentions_vector},
     state::{Level, List, Scope, Stage, Vector},
     words,
 };
@@ -38,7 +39,12 @@ impl Cx<'_> {
             named: &[],
             span,
         };
-        let over_channels = self.making().scope.level == Level::Channel;
+        // In a number of each entry, what runs over entries is of each channel where it reads one.
+        let scope = &self.making().scope;
+        let level = scope.level;
+        let over_channels = scope.channel.is_some()
+            && scope.stage == Stage::Decide
+            && (level == Level::Channel || mentions_vector(body));
         Some(match (variable.text.as_str(), size) {
             (words::BLOCK, None) => self.over_block(call, body),
             (words::BLOCKS, None) => self.over_blocks(call, body),
@@ -88,6 +94,10 @@ impl Cx<'_> {
         };
         let scope = Scope {
             vector: Some(vector),
+            level: match queries {
+                Some(_) => Level::Channel,
+                None => Level::Entry,
+            },
             ..self.making().scope.clone()
         };
         if scope.stage != Stage::Decide {
@@ -96,13 +106,6 @@ impl Cx<'_> {
         let Some(of) = self.number(body, scope) else {
             return Val::Poison;
         };
-        if of.any(&|e| matches!(e, PairExpr::KeyStream(_) | PairExpr::KeyPos)) {
-            return self.error(
-                "wrong-operands",
-                body.span,
-                "a mean of keys or queries is one of a function of `key[c]` or `query[c]` alone",
-            );
-        }
         let kind = match queries {
             Some(queries) => Kind::QueryMean { of, queries },
             None => Kind::KeyMean(of),
@@ -279,7 +282,7 @@ impl Cx<'_> {
     }
 
     /// Whether it is said whose query is read, where several choose together.
-    fn says_whose_query(&mut self, e: &Expr) -> bool {
+    pub(super) fn says_whose_query(&mut self, e: &Expr) -> bool {
         let over = self.making().scope.over;
         let together = self.making().blocks.as_ref().map_or(1, |b| b.together);
         if over.is_some() || together == 1 || !mentions_own_query(e) {
@@ -297,7 +300,7 @@ impl Cx<'_> {
         false
     }
 
-    fn has_values_as_wide(&mut self, call: Called<'_>) -> bool {
+    pub(super) fn has_values_as_wide(&mut self, call: Called<'_>) -> bool {
         let widths = self.making().widths;
         if widths.key == widths.value {
             return true;
@@ -394,54 +397,6 @@ impl Cx<'_> {
         self.report(d.help("use it in the condition of `see`, and in definitions that this uses"));
         false
     }
-
-    /// `sum(c: …)` over the channels of each entry's key, or of the query for each block.
-    fn over_channels(&mut self, call: Called<'_>, variable: &Ident, body: &Expr) -> Val {
-        if !self.decides(call, &[]) {
-            return Val::Poison;
-        }
-        let width = self.making().widths.key;
-        let share = match call.name {
-            "sum" => None,
-            "mean" => Some(PairExpr::Const(width as f64)),
-            name => {
-                let place = self.place(call.span);
-                let d = Diagnostic::new("unknown-name", place, format!("`{name}` does not run over channels"));
-                return self.report(d.help("sum and mean do"));
-            }
-        };
-        let inner = self.inner();
-        let over = self.making().scope.over;
-        if inner.stage == Stage::Choose && !self.says_whose_query(body) {
-            return Val::Poison;
-        }
-        let (level, vector) = match inner.stage {
-            Stage::Choose => (Level::Block, Vector::Query),
-            Stage::Close => (Level::Entry, Vector::Key),
-            _ => (Level::Channel, Vector::Key),
-        };
-        let scope = Scope {
-            channel: Some(variable.text.clone()),
-            vector: Some(vector),
-            ..Scope::new(inner.stage, level)
-        };
-        let Some(of) = self.number(body, scope) else {
-            return Val::Poison;
-        };
-        let sum = self.define_here(match inner.stage {
-            Stage::Choose => Kind::QuerySum {
-                of,
-                over: over.unwrap_or(ReduceOp::Max),
-            },
-            _ => Kind::KeySum(of),
-        });
-        real(share.map_or(sum.clone(), |share| PairExpr::binary(BinaryOp::Div, sum, share)))
-    }
-}
-
-/// Whether an expression or a part of it is a name.
-fn mentions_name(e: &Expr, name: &str) -> bool {
-    name_of(e) == Some(name) || children(e).into_iter().any(|part| mentions_name(part, name))
 }
 
 /// Whether an expression is a sum over channels.

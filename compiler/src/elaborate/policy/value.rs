@@ -16,7 +16,7 @@ use crate::{
 use seqc_grammar::ast::{DefKind, Expr, ExprKind, NamedArg, Span, Stmt, Target};
 use seqc_ir::{
     BinaryOp, Elem, PairExpr, UnaryOp,
-    policy::{CLOSED, COUNTERS, ENDED, ENTRIES, KEY, MEMORIES, RANK, READING, SHOWN, SLOT},
+    policy::{CHANNEL, CLOSED, COUNTERS, ENDED, ENTRIES, KEY, MEMORIES, RANK, READING, SHOWN, SLOT},
 };
 
 impl Cx<'_> {
@@ -50,7 +50,7 @@ impl Cx<'_> {
             return None;
         }
         if self.making().scope.channel.as_deref() == Some(name) {
-            return Some(integer(PairExpr::KeyStream(SLOT)));
+            return Some(integer(PairExpr::KeyStream(CHANNEL)));
         }
         if words::SOFT.contains(&name) && self.is_own_name(name) {
             let named = self.making().names.get(name).copied()?;
@@ -79,7 +79,7 @@ impl Cx<'_> {
     }
 
     /// Whether the cache itself gives a name: to a setting, a `dim` or a definition.
-    fn is_own_name(&mut self, name: &str) -> bool {
+    pub(super) fn is_own_name(&mut self, name: &str) -> bool {
         classes::gives(&self.frame().definition.def, name)
     }
 
@@ -152,6 +152,11 @@ impl Cx<'_> {
             return Val::Poison;
         }
         let scope = self.making().scope.clone();
+        if scope.level == Level::Block && scope.channel.is_some() {
+            let place = self.place(span);
+            let d = Diagnostic::new("wrong-operands", place, "a number of each channel is wanted here");
+            return self.report(d.help("the number of the block stands outside of sums over channels"));
+        }
         if scope.level == Level::Block {
             return integer(PairExpr::KeyStream(SLOT));
         }

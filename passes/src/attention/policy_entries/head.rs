@@ -187,7 +187,7 @@ impl<'p> Head<'p> {
                 Column::One(reduce(*how, (0..entries).filter(|at| among[*at]).map(|at| of.at(at))))
             }
             // Data.
-            Kind::Seen { .. } | Kind::KeySum(_) => self.draw(self.policy.memories.len() + n),
+            Kind::Seen { .. } | Kind::VectorSum { .. } => self.draw(self.policy.memories.len() + n),
             // Numbers of channels, which do not choose entries.
             Kind::Channel(_) | Kind::KeyMean(_) | Kind::QueryMean { .. } => Column::One(0.0),
             // Numbers of blocks, which do not either.

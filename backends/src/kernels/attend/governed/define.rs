@@ -1,9 +1,11 @@
 //! Definitions of a policy: a number of each entry, or of each channel, where entries leave or channels are chosen.
 
 use super::{
-    super::layout::{PAGE, ceil_div, float_at, numbers_at, row_at},
+    super::layout::{PAGE, ceil_div, float_at, number_at, numbers_at, row_at},
     Governed,
     args::Args,
+    choice::HeadPage,
+    code_layout::Side,
     entries::{Lanes, Numbers, scalar},
     states::Word,
 };
@@ -51,7 +53,8 @@ impl Governed<'_> {
             Kind::Top { by, count, among, .. } => self.top(f, numbers, to, [by, count, among]),
             Kind::Over { of, how, among } => self.over(f, numbers, to, *how, [of, among]),
             Kind::Seen { queries } => self.seen(f, numbers, row, *queries, to),
-            Kind::KeySum(e) => self.key_sum(f, numbers, to, e),
+            Kind::VectorSum { of, values: false } => self.key_sum(f, numbers, to, of),
+            Kind::VectorSum { of, values: true } => self.value_sum(f, numbers, to, of),
             Kind::Channel(e) => {
                 self.each_channel(f, |f, channel| {
                     let x = self.of_channel(f, numbers, channel, None, e);
@@ -187,6 +190,53 @@ impl Governed<'_> {
         });
     }
 
+    /// The same of values, whose numbers in a channel are gathered from their rows.
+    fn value_sum(&self, f: &mut Func, numbers: &Numbers, to: usize, e: &PairExpr) {
+        let args = &numbers.args;
+        let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
+        let entries = f.add(numbers.last, one);
+        let pages = ceil_div(f, entries, size);
+        let lanes = self.attend.lanes();
+        f.for_each(zero, pages, 1, |f, page| {
+            if self.coding(Side::Values).is_some() {
+                self.read_values(f, args, numbers.group, page);
+            }
+            let values = self.stored(f, args, [numbers.group, page], Side::Values);
+            f.for_each(zero, size, i64::from(lanes), |f, start| {
+                let at = Lanes { page, start };
+                let mut sum = f.zero(self.vector());
+                for panel in self.attend.panels() {
+                    let rows = number_at(f, values.base, PAGE * panel.start, values.elem);
+                    let row = numbers_at(f, rows, start, panel.width, values.elem);
+                    let steps: Vec<i64> = (0..i64::from(lanes)).map(|n| n * panel.width as i64).collect();
+                    let (first, columns) = (f.i64(panel.start as i64), f.i64(panel.columns as i64));
+                    let sums = f.for_loop(zero..columns, one, &[sum], |f, column, sum| {
+                        let p = f.gep(row, column, values.elem);
+                        let x = self.gathered(f, p, &steps, values);
+                        let channel = f.add(first, column);
+                        let x = self.of_pairs(f, numbers, at, channel, x, e);
+                        vec![f.add(sum[0], x)]
+                    });
+                    sum = sums[0];
+                }
+                let p = self.vector_of(f, args, to, numbers.group, at);
+                f.store(sum, p);
+            });
+        });
+    }
+
+    /// Numbers that lie so far behind the first one.
+    fn gathered(&self, f: &mut Func, first: Val, steps: &[i64], of: HeadPage) -> Val {
+        let mut all = f.zero(self.vector());
+        for (lane, step) in steps.iter().enumerate() {
+            let p = number_at(f, first, *step as usize, of.elem);
+            let x = plain_vector(f, of.stored, p, 1, None);
+            let x = scalar(f, x);
+            all = f.insert(x, all, lane as i64);
+        }
+        all
+    }
+
     fn key_mean(&self, f: &mut Func, numbers: &Numbers, n: usize, e: &PairExpr) {
         let args = &numbers.args;
         let none = f.f32(0.0);
@@ -282,6 +332,7 @@ impl Governed<'_> {
         let none = f.f32(0.0);
         let mut streams = vec![none; self.streams()];
         self.channel_streams(f, args, channel, &mut streams, 1);
+        streams.push(f.convert(Cast::SignedToFloat, channel, Scalar::F32));
         let pair = numbers.pair(1, channel, x, streams);
         let x = pair.number(f, &self.of_entry(e));
         scalar(f, x)
@@ -293,6 +344,8 @@ impl Governed<'_> {
         let args = &numbers.args;
         let mut pairs = self.pairs(f, numbers, at, Some(x));
         self.channel_streams(f, args, channel, &mut pairs.key_streams, self.attend.lanes());
+        let number = f.convert(Cast::SignedToFloat, channel, Scalar::F32);
+        pairs.key_streams.push(f.splat(number, self.attend.lanes()));
         pairs.real(f, &self.of_entry(e))
     }
 

@@ -3,7 +3,7 @@
 use super::Governed;
 use seqc_ir::{
     BinaryOp, PairExpr, PairLeaf, UnaryOp,
-    policy::{COUNTERS, ENDED, ENTRIES, MEMORIES, RANK, READING, SHOWN, SLOT},
+    policy::{CHANNEL, COUNTERS, ENDED, ENTRIES, MEMORIES, RANK, READING, SHOWN, SLOT},
 };
 
 /// Numbers of the cache at each row, behind the query streams of the layer: the token's position.
@@ -128,6 +128,8 @@ impl Governed<'_> {
             PairLeaf::KeyPos => self.position_of_key(),
             PairLeaf::KeyStream(SLOT) => self.slot(),
             PairLeaf::KeyStream(RANK) => PairExpr::KeyStream(self.rank_stream()),
+            // Where channels are, their number stands behind the arrays.
+            PairLeaf::KeyStream(CHANNEL) => PairExpr::KeyStream(self.streams()),
             PairLeaf::KeyStream(n) => self.array_or_choice(n),
             other => other.into(),
         }

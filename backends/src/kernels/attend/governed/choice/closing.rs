@@ -15,7 +15,7 @@ use crate::{
 };
 use seqc_ir::{
     PairExpr, PairLeaf, ReduceOp, UnaryOp,
-    policy::{Blocks, Kind, MEMORIES, SLOT},
+    policy::{Blocks, CHANNEL, Kind, MEMORIES, SLOT},
 };
 
 /// A block for a query head.
@@ -58,8 +58,8 @@ impl Closing<'_> {
                 f.store(x, p);
             }
             Kind::Top { by, count, among, .. } => self.top(f, n, [by, count, among]),
-            Kind::KeySum(e) => self.each_entry(f, |f, entry| {
-                let x = self.key_sum(f, entry, e);
+            Kind::VectorSum { of, values } => self.each_entry(f, |f, entry| {
+                let x = self.vector_sum(f, entry, of, *values);
                 self.store_entry(f, n, entry, x);
             }),
             Kind::Channel(e) => self.each_channels(f, |f, channel| {
@@ -183,7 +183,8 @@ impl Closing<'_> {
             PairLeaf::Head => governed.head_of_query(),
             // Lanes are channels: the entry is the same for all.
             PairLeaf::KeyPos if of.channel.is_some() => PairExpr::KeyStream(last + 1),
-            PairLeaf::KeyStream(SLOT) if of.channel.is_some() => PairExpr::KeyStream(last),
+            PairLeaf::KeyStream(SLOT) if of.channel.is_some() => PairExpr::KeyStream(last + 1),
+            PairLeaf::KeyStream(CHANNEL) => PairExpr::KeyStream(last),
             PairLeaf::KeyStream(SLOT) => PairExpr::KeyPos,
             PairLeaf::KeyStream(n) if n >= first => PairExpr::KeyStream(memories + n - first),
             PairLeaf::KeyStream(n) => PairExpr::KeyStream(n - MEMORIES),
@@ -268,14 +269,18 @@ impl Closing<'_> {
         self.pair(f, of).real(f, &self.in_coordinates(e, of))
     }
 
-    /// The sum over channels of a function of an entry's key.
-    fn key_sum(&self, f: &mut Func, entry: Val, e: &PairExpr) -> Val {
-        let lanes = self.governed.attend.lanes();
-        let keys = self.governed.extra().choice.keys;
-        let (zero, width) = (f.i64(0), f.i64(self.governed.attend.key_dim as i64));
+    /// The sum over channels of a function of an entry's key or value.
+    fn vector_sum(&self, f: &mut Func, entry: Val, e: &PairExpr, values: bool) -> Val {
+        let attend = self.governed.attend;
+        let (lanes, choice) = (attend.lanes(), self.governed.extra().choice);
+        let (rows, width) = match values {
+            true => (choice.values, attend.value_dim),
+            false => (choice.keys, attend.key_dim),
+        };
+        let (zero, width) = (f.i64(0), f.i64(width as i64));
         let (step, none) = (f.i64(i64::from(lanes)), f.zero(self.governed.vector()));
         let sum = f.for_loop(zero..width, step, &[none], |f, channel, sum| {
-            let score = self.row_vector(f, keys, entry, channel);
+            let score = self.row_vector(f, rows, entry, channel);
             let of = Of {
                 entry: Some(entry),
                 channel: Some(channel),

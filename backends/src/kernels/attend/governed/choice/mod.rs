@@ -19,6 +19,8 @@ mod stored;
 mod tokens;
 mod turned;
 
+pub(super) use stored::HeadPage;
+
 use super::{
     Governed,
     args::Args,
@@ -32,7 +34,7 @@ use crate::{
 use seqc_abi::Choices;
 use seqc_ir::{
     PairExpr, PairLeaf,
-    policy::{Blocks, KEY, Kind, MEMORIES, SLOT},
+    policy::{Blocks, CHANNEL, KEY, Kind, MEMORIES, SLOT},
 };
 use seqc_passes::attention::policy_entries::Share;
 
@@ -257,7 +259,12 @@ impl Governed<'_> {
     }
 
     fn folds_values(&self) -> bool {
-        let values = |d: &seqc_ir::policy::Definition| matches!(d.kind, Kind::Fold { values: true, .. });
+        let values = |d: &seqc_ir::policy::Definition| {
+            matches!(
+                d.kind,
+                Kind::Fold { values: true, .. } | Kind::VectorSum { values: true, .. }
+            )
+        };
         self.blocks_policy().is_some_and(|b| b.closing.iter().any(values))
     }
 
@@ -315,20 +322,11 @@ impl Governed<'_> {
 
     /// An expression of [`Blocks::choosing`] in the coordinates of blocks.
     pub(super) fn of_block(&self, expr: &PairExpr) -> PairExpr {
-        self.of_blocks(expr, &PairExpr::KeyPos)
-    }
-
-    /// The same of a channel, whose number is a stream.
-    fn of_block_channel(&self, expr: &PairExpr) -> PairExpr {
-        self.of_blocks(expr, &PairExpr::KeyStream(self.block_arrays().of.len()))
-    }
-
-    fn of_blocks(&self, expr: &PairExpr, slot: &PairExpr) -> PairExpr {
         let first = self.policy.closing_stream(0);
         self.in_coordinates(expr, &|leaf| match leaf {
             PairLeaf::Head => self.head_of_query(),
-            PairLeaf::KeyStream(SLOT) => slot.clone(),
-            // Behind the number of the channel.
+            PairLeaf::KeyStream(SLOT) => PairExpr::KeyPos,
+            PairLeaf::KeyStream(CHANNEL) => PairExpr::KeyStream(self.block_arrays().of.len()),
             PairLeaf::KeyStream(KEY) => PairExpr::KeyStream(self.block_arrays().of.len() + 1),
             PairLeaf::KeyStream(n) => PairExpr::KeyStream(n - first),
             other => other.into(),

@@ -134,7 +134,7 @@ impl Governed<'_> {
     fn product_with_block(&self, f: &mut Func, numbers: &Numbers, meeting: Meeting, of: &PairExpr) -> Val {
         let Meeting { query, block } = meeting;
         let args = &numbers.args;
-        let e = self.of_block_channel(of);
+        let e = self.of_block(of);
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let (page, column) = (f.udiv(block, size), f.urem(block, size));
         let vectors = self.vectors_of_page(f, args, numbers.head, page);
@@ -189,7 +189,7 @@ impl Governed<'_> {
         let Some(blocks) = self.blocks_policy() else {
             return f.f32(0.0);
         };
-        let e = self.of_block_channel(of);
+        let e = self.of_block(of);
         let (first, size) = (f.i64(blocks.first as i64), f.i64(blocks.size as i64));
         let low = f.mul(block, size);
         let low = f.add(low, first);

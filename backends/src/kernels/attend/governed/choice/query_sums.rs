@@ -26,7 +26,7 @@ impl Governed<'_> {
     pub(super) fn query_sum(&self, f: &mut Func, numbers: &Numbers, to: usize, e: &PairExpr) {
         let args = &numbers.args;
         let larger = self.larger_product(e);
-        let e = self.of_block_channel(e);
+        let e = self.of_block(e);
         let (zero, one, size) = (f.i64(0), f.i64(1), f.i64(PAGE as i64));
         let blocks = f.add(numbers.last, one);
         let pages = ceil_div(f, blocks, size);

@@ -182,7 +182,7 @@ impl Governed<'_> {
             return;
         };
         let (numbers, queries) = (chooser.numbers, chooser.queries);
-        let (args, e) = (&numbers.args, self.of_block_channel(of));
+        let (args, e) = (&numbers.args, self.of_block(of));
         let lanes = self.attend.lanes();
         let (zero, width) = (f.i64(0), f.i64(self.attend.key_dim as i64));
         let query = float_at(f, args.scratch, self.extra().choice.query);

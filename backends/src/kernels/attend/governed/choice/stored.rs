@@ -14,16 +14,16 @@ use crate::{
 
 /// A head's part of a page.
 #[derive(Clone, Copy)]
-pub(super) struct HeadPage {
-    pub(super) base: Val,
+pub(in super::super) struct HeadPage {
+    pub(in super::super) base: Val,
     /// What a number is loaded as.
-    pub(super) elem: Scalar,
-    pub(super) stored: Plain,
+    pub(in super::super) elem: Scalar,
+    pub(in super::super) stored: Plain,
 }
 
 impl Governed<'_> {
     /// Keys `[E][PAGE]`, or values in panels, of a page; those that are coded have been copied ([`Governed::copy_codes`]).
-    pub(super) fn stored(&self, f: &mut Func, args: &Args, [group, page]: [Val; 2], side: Side) -> HeadPage {
+    pub(in super::super) fn stored(&self, f: &mut Func, args: &Args, [group, page]: [Val; 2], side: Side) -> HeadPage {
         let (attend, extra) = (self.attend, self.extra());
         let (pages, width, copy) = match side {
             Side::Keys => (args.keys, attend.key_dim, extra.keys),
