@@ -29,6 +29,21 @@ pub struct Block {
     pub groups: Option<Groups>,
 }
 
+impl Block {
+    /// The least and the greatest integer that it may have, the offset added, or of the levels that they stand for.
+    pub fn range(&self) -> [i64; 2] {
+        if let Some(levels) = self.levels {
+            let levels = || levels.iter().map(|level| i64::from(*level));
+            return [levels().min().unwrap_or(0), levels().max().unwrap_or(0)];
+        }
+        let bits = self.low.bits + self.high.map_or(0, |high| high.bits);
+        match bits {
+            8 => [i8::MIN.into(), i8::MAX.into()],
+            _ => [i64::from(self.offset), i64::from(self.offset) + (1 << bits) - 1],
+        }
+    }
+}
+
 /// How the scale of a block is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unit {

@@ -388,6 +388,8 @@ impl Intrinsic {
             Intrinsic::ScaleByPower => "scale_by_power",
             Intrinsic::DotBytes => "dot_bytes",
             Intrinsic::DotWords => "dot_words",
+            Intrinsic::DotUnsignedPairs => "dot_unsigned_pairs",
+            Intrinsic::TakeSign => "take_sign",
             Intrinsic::DotUnsignedBytes => "dot_unsigned_bytes",
             Intrinsic::DotBf16 => "dot_bf16",
         }

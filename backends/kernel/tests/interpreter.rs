@@ -143,30 +143,33 @@ fn powers_of_two_scale_in_one_rounding() {
     assert!(scaled(0.0, f32::INFINITY).is_nan());
 }
 
+/// The last lane of a vector of integers.
+fn last_lane(of: impl FnOnce(&mut Func) -> Val) -> Result<u64, Fault> {
+    word(&[], Ty::I64, &[], |f| {
+        let vector = of(f);
+        let lane = f.extract(vector, i64::from(vector.ty.lanes()) - 1);
+        f.convert(Cast::SignExtend, lane, Scalar::I64)
+    })
+}
+
 #[test]
 fn products_of_signed_bytes_and_words_are_added_to_each_lane() {
-    let found = word(&[], Ty::I64, &[], |f| {
+    let found = last_lane(|f| {
         let (ty, sums) = (Ty::V(16, Scalar::I8), f.int(Ty::V(4, Scalar::I32), 7));
         let (minus, least) = (f.int(ty, -1), f.int(ty, -128));
-        let sums = f.intrinsic(Intrinsic::DotBytes, &[sums, minus, least]);
-        let lane = f.extract(sums, 3);
-        f.convert(Cast::SignExtend, lane, Scalar::I64)
+        f.intrinsic(Intrinsic::DotBytes, &[sums, minus, least])
     });
     assert_eq!(found, Ok(7 + 4 * 128));
-    let found = word(&[], Ty::I64, &[], |f| {
+    let found = last_lane(|f| {
         let (ty, sums) = (Ty::V(8, Scalar::I16), f.int(Ty::V(4, Scalar::I32), 5));
         let (some, least) = (f.int(ty, -3), f.int(ty, -32768));
-        let sums = f.intrinsic(Intrinsic::DotWords, &[sums, some, least]);
-        let lane = f.extract(sums, 3);
-        f.convert(Cast::SignExtend, lane, Scalar::I64)
+        f.intrinsic(Intrinsic::DotWords, &[sums, some, least])
     });
     assert_eq!(found, Ok(5 + 2 * 3 * 32768));
-    let found = word(&[], Ty::I64, &[], |f| {
+    let found = last_lane(|f| {
         let (ty, sums) = (Ty::V(64, Scalar::I8), f.int(Ty::V(16, Scalar::I32), 9));
         let (most, minus) = (f.int(ty, -1), f.int(ty, -2));
-        let sums = f.intrinsic(Intrinsic::DotUnsignedBytes, &[sums, most, minus]);
-        let lane = f.extract(sums, 15);
-        f.convert(Cast::SignExtend, lane, Scalar::I64)
+        f.intrinsic(Intrinsic::DotUnsignedBytes, &[sums, most, minus])
     });
     assert_eq!(found.map(|word| word as i64), Ok(9 - 4 * 2 * 255));
     let found = float(&[], |f| {
@@ -179,6 +182,26 @@ fn products_of_signed_bytes_and_words_are_added_to_each_lane() {
         f.extract(sums, 3)
     });
     assert_eq!(found, 0.5 - 6.0);
+}
+
+#[test]
+fn pairs_of_products_are_limited_and_signs_are_taken() {
+    let bytes = |f: &mut Func, numbers: [i64; 2]| numbers.map(|n| f.int(Ty::V(32, Scalar::I8), n));
+    let pair = |factors: [i64; 2], start: i64| {
+        last_lane(|f| {
+            let ([w, x], start) = (bytes(f, factors), f.int(Ty::V(16, Scalar::I16), start));
+            f.intrinsic(Intrinsic::DotUnsignedPairs, &[start, w, x])
+        })
+    };
+    let found = [pair([-1, 127], 0), pair([-1, -128], 1), pair([15, -127], 5)];
+    assert_eq!(found, [32767, -32767, 5 - 2 * 15 * 127].map(|n: i64| Ok(n as u64)));
+    let signed = |numbers: [i64; 2]| {
+        last_lane(|f| {
+            let numbers = bytes(f, numbers);
+            f.intrinsic(Intrinsic::TakeSign, &numbers)
+        })
+    };
+    assert_eq!([[-5, -1], [5, 0], [7, 3]].map(signed), [Ok(5), Ok(0), Ok(7)]);
 }
 
 #[test]

@@ -189,6 +189,14 @@ const CASES: &[Case] = &[
         let (sums, bytes) = (f.zero(Ty::V(4, Scalar::I32)), f.zero(Ty::V(16, Scalar::I8)));
         f.intrinsic(Intrinsic::DotUnsignedBytes, &[sums, bytes, bytes]);
     }),
+    (8, "sums of products of bytes that are no words", |f| {
+        let (sums, bytes) = (f.zero(Ty::V(8, Scalar::I32)), f.zero(Ty::V(32, Scalar::I8)));
+        f.intrinsic(Intrinsic::DotUnsignedPairs, &[sums, bytes, bytes]);
+    }),
+    (8, "signs of what are no bytes", |f| {
+        let words = f.zero(Ty::V(16, Scalar::I16));
+        f.intrinsic(Intrinsic::TakeSign, &[words, words]);
+    }),
     (8, "products of what are no numbers of bfloat16", |f| {
         let sums = f.zero(Ty::V(16, Scalar::F32));
         f.intrinsic(Intrinsic::DotBf16, &[sums, sums, sums]);

@@ -98,12 +98,12 @@ fn parts(module: &mut Module, target: &TargetInfo, encoding: Encoding, form: Row
         micro_kernels.byte_products,
         micro_kernels.dot_pairs,
     ) {
-        (RowForm::Bytes, Layout::Blocks(blocks), Some(products), _) => {
-            let packed = Packed::new(machine.lanes, blocks);
+        (RowForm::Bytes, Layout::Blocks(_), Some(products), _) => {
+            let packed = Packed::new(machine.lanes, products, encoding);
             let tile = |rows| tile_bytes(module, products, packed, [rows, vectors]);
             Parts {
                 tiles: (1..=tallest(target)).map(tile).collect(),
-                packer: pack_bytes(module, target, encoding, vectors),
+                packer: pack_bytes(module, packed, encoding, vectors),
             }
         }
         (RowForm::Pairs, _, _, Some(dot)) => {

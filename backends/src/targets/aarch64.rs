@@ -46,6 +46,7 @@ pub(super) const DOT: TargetInfo = TargetInfo {
         byte_products: Some(ByteProducts {
             dot: dot_bytes,
             bias: 0,
+            pairs: None,
         }),
         ..PORTABLE.micro_kernels
     },

@@ -33,13 +33,28 @@ pub type DotBytes = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
 /// `fn(f, sums, a, b)`, of 4 lanes of 32 bits and 8 signed 16-bit integers each: adds two products to each lane.
 pub type DotWords = fn(f: &mut Func, sums: Val, a: Val, b: Val) -> Val;
 
+/// `fn(f, sums, weights, x)`: adds products of bytes to each lane of sums, activations of -127 to 127 with a sign; vectors are those of
+/// whole registers.
+pub type AddByteProducts = fn(f: &mut Func, sums: Val, weights: Val, x: Val) -> Val;
+
 /// Products of weights of a byte with activations of a signed byte, a vector of weights at once.
 #[derive(Clone, Copy)]
 pub struct ByteProducts {
-    /// `fn(f, sums, weights, x)`: adds four products to each lane of 32 bits; vectors of bytes are those of whole registers.
-    pub dot: fn(f: &mut Func, sums: Val, weights: Val, x: Val) -> Val,
-    /// What is added to integers of weights to make them what the instruction takes: 128 where it takes bytes without a sign.
+    /// Adds four products to each lane of 32 bits.
+    pub dot: AddByteProducts,
+    /// What is added to integers of weights to make them what `dot` takes: 128 where it takes bytes without a sign.
     pub bias: i64,
+    /// Another way for integers of few bits, where that takes less time.
+    pub pairs: Option<PairProducts>,
+}
+
+/// Products of bytes without a sign, of which several are added up in 16 bits where these suffice.
+#[derive(Clone, Copy)]
+pub struct PairProducts {
+    /// Adds two products to each lane of 16 bits.
+    pub dot: AddByteProducts,
+    /// `fn(f, sums, pairs)`: adds two lanes of 16 bits to each lane of 32.
+    pub widen: fn(f: &mut Func, sums: Val, pairs: Val) -> Val,
 }
 
 /// `fn(f, sums, a, b)`: adds two products of bfloat16 to each lane of f32; vectors are those of whole registers.

@@ -9,7 +9,9 @@ mod wasm;
 mod x86_64;
 
 pub use info::{FamilyInfo, Format, Instructions, Processors, TargetInfo};
-pub use micro_kernels::{ByteProducts, DotBytes, DotPairs, DotWords, MicroKernels, Scaling};
+pub use micro_kernels::{
+    AddByteProducts, ByteProducts, DotBytes, DotPairs, DotWords, MicroKernels, PairProducts, Scaling,
+};
 pub use portable::PORTABLE;
 
 use seqc_abi::{Family, Level};

@@ -1,9 +1,10 @@
 //! The levels of x86-64. Rates were measured with AVX2 on one thread (`time_of_both_forms` in the tests of the backend).
 
+mod avx2;
 mod avx512;
 
 use super::{
-    ByteProducts, MicroKernels, PORTABLE,
+    ByteProducts, MicroKernels, PORTABLE, PairProducts,
     info::{FamilyInfo, Format, Instructions, Processors, TargetInfo},
 };
 use seqc_abi::Level;
@@ -16,6 +17,17 @@ pub(super) const V3: TargetInfo = TargetInfo {
         lanes: 8,
         registers: 16,
         ..Machine::PORTABLE
+    },
+    micro_kernels: MicroKernels {
+        byte_products: Some(ByteProducts {
+            dot: avx2::dot_bytes,
+            bias: 0,
+            pairs: Some(PairProducts {
+                dot: avx2::dot_pairs,
+                widen: avx2::widen,
+            }),
+        }),
+        ..PORTABLE.micro_kernels
     },
     instructions: Instructions {
         processor: "x86-64-v3",
@@ -64,6 +76,7 @@ pub(super) const V4_DOT: TargetInfo = TargetInfo {
         byte_products: Some(ByteProducts {
             dot: avx512::dot_bytes,
             bias: 128,
+            pairs: None,
         }),
         dot_pairs: Some(avx512::dot_pairs),
         ..V4.micro_kernels

@@ -165,6 +165,25 @@ impl Run<'_, '_, '_> {
                 let sum = products.fold(r.lane(args[0], l) as u32 as i32, i32::wrapping_add);
                 u64::from(sum as u32)
             }),
+            Intrinsic::DotUnsignedPairs => self.set(out, |r, l| {
+                let products = (2 * l..2 * l + 2).map(|at| {
+                    let (a, b) = (r.lane(args[1], at) as u8, r.lane(args[2], at) as u8 as i8);
+                    i32::from(a) * i32::from(b)
+                });
+                let pair: i32 = products.sum();
+                let pair = pair.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+                let sum = (r.lane(args[0], l) as u16 as i16).wrapping_add(pair);
+                u64::from(sum as u16)
+            }),
+            Intrinsic::TakeSign => self.set(out, |r, l| {
+                let [a, b] = [args[0], args[1]].map(|v| r.lane(v, l) as u8 as i8);
+                let signed = match b.signum() {
+                    -1 => a.wrapping_neg(),
+                    0 => 0,
+                    _ => a,
+                };
+                u64::from(signed as u8)
+            }),
             Intrinsic::DotBf16 => self.set(out, |r, l| {
                 let number = |v: Val, at: usize| f32::from_bits((r.lane(v, at) as u32) << 16);
                 let products = (2 * l..2 * l + 2).map(|at| number(args[1], at) * number(args[2], at));

@@ -16,8 +16,8 @@ pub(super) use pack_pairs::pack_pairs;
 pub(super) use tile_bytes::{tallest, tile_bytes};
 
 use super::layout::{Block, Blocks, Grouped, Layout, Plain, STRIP, layout};
-use crate::targets::TargetInfo;
-use seqc_formats::Encoding;
+use crate::targets::{ByteProducts, TargetInfo};
+use seqc_formats::{Encoding, Native};
 use seqc_ir::Rounding;
 
 /// How rounded rows lie in memory.
@@ -69,7 +69,11 @@ impl Record {
     /// The byte of the scale, an f32.
     pub(super) const SCALE: i64 = 32;
 
-    /// The byte of an i32: what sums of products of a group of so many integers begin with, where weights have a bias.
+    /// What is added to weights for [`Record::start`].
+    pub(super) const BIAS: i64 = 128;
+
+    /// The byte of an i32: what sums of products of a group of so many integers begin with, where [`Record::BIAS`] was added to the
+    /// weights; for smaller powers of two it is that part of it.
     pub(super) fn start(group: u32, number: u32) -> i64 {
         36 + Record::of_group(group, number)
     }
@@ -95,18 +99,41 @@ pub(super) struct Packed {
     pub(super) group: u32,
     /// Whether there are minima.
     pub(super) minima: bool,
+    /// What was added to the integers: zero, or a power of two up to [`Record::BIAS`].
+    pub(super) bias: i64,
+    /// Products of how many fours are added up in 16 bits; `None`: they are added in 32.
+    pub(super) in_words: Option<u32>,
 }
 
 impl Packed {
     /// Vectors whose rows lie together.
     pub(super) const VECTORS: u32 = 2;
 
-    pub(super) fn new(lanes: u32, blocks: Blocks) -> Packed {
+    /// How a target that multiplies bytes so packs weights of an encoding in blocks.
+    pub(super) fn new(lanes: u32, products: ByteProducts, encoding: Encoding) -> Packed {
+        let (Layout::Blocks(blocks), Some(Native::Block(block))) = (layout(encoding), encoding.native()) else {
+            unreachable!("{encoding} has no integers")
+        };
         let (group, minima) = match blocks {
             Blocks::Short(Block { minimum, .. }) => (STRIP, minimum.is_some()),
             Blocks::Grouped(Grouped { block, groups, .. }) => (groups.size as u32, block.minimum.is_some()),
         };
-        Packed { lanes, group, minima }
+        let [least, greatest] = block.range();
+        let unsigned = if least < 0 {
+            (-least as u64).next_power_of_two() as i64
+        } else {
+            0
+        };
+        // Two products in each lane.
+        let largest = 2 * (greatest + unsigned) * Rounding::LARGEST as i64;
+        let in_words = products.pairs.map(|_| i64::from(i16::MAX) / largest).filter(|n| *n > 0);
+        Packed {
+            lanes,
+            group,
+            minima,
+            bias: in_words.map_or(products.bias, |_| unsigned),
+            in_words: in_words.map(|n| n as u32),
+        }
     }
 
     /// Groups of a strip.

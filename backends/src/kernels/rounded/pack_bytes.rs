@@ -11,7 +11,6 @@ use crate::{
         layout::{self, Block, Blocks, Grouped, Layout, STRIP, layout},
         unpack,
     },
-    targets::TargetInfo,
 };
 use seqc_formats::{Encoding, Unit};
 
@@ -24,7 +23,7 @@ const FOURS: u32 = STRIP / FOUR;
 ///
 /// `fn(w, row_bytes, rows, k0, kc, out)` writes columns `k0 <= k < k0 + kc` of `panel * lanes` rows as [`Packed`] says, pairs of vectors one
 /// behind another; `k0` and `kc` are multiples of a block. Rows from `rows` on are the last one again.
-pub(crate) fn pack_bytes(module: &mut Module, target: &TargetInfo, encoding: Encoding, panel: u32) -> String {
+pub(crate) fn pack_bytes(module: &mut Module, packed: Packed, encoding: Encoding, panel: u32) -> String {
     let name = format!("seqc_pack_bytes_{}x{panel}", encoding.name());
     let Layout::Blocks(blocks) = layout(encoding) else {
         unreachable!("{encoding} has no integers")
@@ -34,11 +33,10 @@ pub(crate) fn pack_bytes(module: &mut Module, target: &TargetInfo, encoding: Enc
     }
     let types = [Ty::GLOBAL, Ty::I64, Ty::I64, Ty::I64, Ty::I64, Ty::SCRATCH];
     let mut f = Func::new(&name, &types, None);
-    let lanes = target.machine.lanes;
+    let lanes = packed.lanes;
     let pack = Pack {
         encoding,
-        bias: target.micro_kernels.byte_products.map_or(0, |products| products.bias),
-        packed: Packed::new(lanes, blocks),
+        packed,
         source: match blocks {
             Blocks::Short(block) => Source::Short(block),
             Blocks::Grouped(grouped) => Source::Grouped {
@@ -71,8 +69,6 @@ pub(super) fn row_starts(f: &mut Func, lanes: u32, number: Val) -> Vec<Val> {
 
 struct Pack {
     encoding: Encoding,
-    /// What is added to integers.
-    bias: i64,
     packed: Packed,
     source: Source,
 }
@@ -210,9 +206,9 @@ impl Pack {
     }
 
     fn store(&self, f: &mut Func, strip: &Strip, to: Val) {
-        let Packed { lanes, group, .. } = self.packed;
+        let Packed { lanes, group, bias, .. } = self.packed;
         let biased = |q: &Val| {
-            let bias = f.int(q.ty, if self.bias == 128 { -128 } else { self.bias });
+            let bias = f.int(q.ty, if bias == 128 { -128 } else { bias });
             let q = f.add(*q, bias);
             f.bitcast(q, Ty::V(FOURS, Scalar::I32))
         };

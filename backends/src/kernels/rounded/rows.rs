@@ -33,7 +33,6 @@ pub fn round_row(module: &mut Module, target: &TargetInfo, rounding: Rounding, f
     let mut f = Func::new(&name, &[Ty::GENERIC, Ty::I64, Ty::GENERIC], None);
     let row = Row {
         lanes: target.machine.lanes,
-        bias: target.micro_kernels.byte_products.map_or(0, |products| products.bias),
         form,
     };
     match rounding {
@@ -49,8 +48,6 @@ pub fn round_row(module: &mut Module, target: &TargetInfo, rounding: Rounding, f
 
 struct Row {
     lanes: u32,
-    /// What is added to the integers of weights.
-    bias: i64,
     form: RowForm,
 }
 
@@ -122,7 +119,7 @@ impl Row {
             .collect();
         let whole = f.add(halves[0], halves[1]);
         for (group, number, sum) in [(STRIP, 0, whole), (HALF, 0, halves[0]), (HALF, 1, halves[1])] {
-            let bias = f.int(sum.ty, -self.bias);
+            let bias = f.int(sum.ty, -Record::BIAS);
             let start = f.mul(sum, bias);
             let p = byte(f, to, Record::start(group, number));
             f.store(start, p);

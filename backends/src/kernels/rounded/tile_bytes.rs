@@ -4,11 +4,15 @@ use super::{Packed, Record};
 use crate::{
     kernel::{Cast, Func, Module, Scalar, Ty, Val},
     kernels::{dequant::byte, layout::STRIP, tile::row_pointers},
-    targets::{ByteProducts, TargetInfo},
+    targets::{AddByteProducts, ByteProducts, TargetInfo},
 };
+use std::ops::Range;
 
 /// Registers that hold weights, and what is computed of sums.
 const OTHERS: u32 = 4;
+
+/// Columns whose products an instruction adds up.
+const FOUR: u32 = 4;
 
 /// Rows of the tallest tile: the most whose sums, of integers and of reals, stay in registers.
 pub(crate) fn tallest(target: &TargetInfo) -> u32 {
@@ -28,7 +32,11 @@ pub(crate) fn tile_bytes(
     [rows, panel]: [u32; 2],
 ) -> String {
     let minima = if packed.minima { "m" } else { "" };
-    let name = format!("seqc_mk_bytes{}{minima}_{rows}x{panel}", packed.group);
+    let words = packed.in_words.map_or(String::new(), |n| format!("w{n}"));
+    let name = format!(
+        "seqc_mk_bytes{}{minima}{words}b{}_{rows}x{panel}",
+        packed.group, packed.bias
+    );
     if module.has(&name) {
         return name;
     }
@@ -45,6 +53,14 @@ struct Tile {
     products: ByteProducts,
     packed: Packed,
     rows: u32,
+}
+
+/// A group of a strip, and the records of the rows.
+#[derive(Clone, Copy)]
+struct Group<'a> {
+    strip: Val,
+    records: &'a [Val],
+    number: u32,
 }
 
 impl Tile {
@@ -81,7 +97,14 @@ impl Tile {
             let at = f.mul(strip, record);
             let records: Vec<Val> = a_rows.iter().map(|row| f.gep(*row, at, Scalar::I8)).collect();
             let groups = 0..self.packed.groups();
-            groups.fold(sums.to_vec(), |sums, group| self.group(f, b, &records, group, sums))
+            groups.fold(sums.to_vec(), |sums, number| {
+                let of = Group {
+                    strip: b,
+                    records: &records,
+                    number,
+                };
+                self.group(f, of, sums)
+            })
         });
         for (sum, p) in sums.iter().zip(places) {
             f.store(*sum, p);
@@ -97,43 +120,95 @@ impl Tile {
         (0..Packed::VECTORS).map(load).collect()
     }
 
-    /// Adds the products of a group of a strip.
-    fn group(&self, f: &mut Func, strip: Val, records: &[Val], group: u32, sums: Vec<Val>) -> Vec<Val> {
-        let Packed { lanes, group: size, .. } = self.packed;
-        let (ints, bytes) = (Ty::V(lanes, Scalar::I32), Ty::V(4 * lanes, Scalar::I8));
-        let start = |record: &Val| match self.products.bias {
-            0 => f.zero(ints),
-            _ => {
-                let p = byte(f, *record, Record::start(size, group));
-                let start = f.load(p, Ty::S(Scalar::I32));
-                f.splat(start, lanes)
-            }
+    /// What sums of products of a group begin with, which takes away what the bias of the weights adds.
+    fn start(&self, f: &mut Func, record: Val, group: u32) -> Val {
+        let Packed {
+            lanes,
+            group: size,
+            bias,
+            ..
+        } = self.packed;
+        if bias == 0 {
+            return f.zero(Ty::V(lanes, Scalar::I32));
+        }
+        let p = byte(f, record, Record::start(size, group));
+        let start = f.load(p, Ty::S(Scalar::I32));
+        let start = f.splat(start, lanes);
+        if bias == Record::BIAS {
+            return start;
+        }
+        let places = f.int(start.ty, i64::from((Record::BIAS / bias).ilog2()));
+        f.shr_signed(start, places)
+    }
+
+    /// The products of integers of a group of a strip, of each record with a pair of vectors.
+    fn products(&self, f: &mut Func, of: Group<'_>) -> Vec<Val> {
+        let mut products: Vec<Val> = Vec::new();
+        for record in of.records {
+            let start = self.start(f, *record, of.number);
+            products.extend([start; Packed::VECTORS as usize]);
+        }
+        let steps = self.packed.group / FOUR;
+        let Some((most, pairs)) = self.packed.in_words.zip(self.products.pairs) else {
+            return self.fours(f, self.products.dot, of, 0..steps, products);
         };
-        let mut products: Vec<Vec<Val>> = records
-            .iter()
-            .map(start)
-            .map(|start| vec![start; Packed::VECTORS as usize])
-            .collect();
-        for step in 0..size / 4 {
-            let at = self.packed.integers(group) + i64::from(step) * self.packed.step();
-            let weights = self.vectors(f, strip, at, bytes);
-            for (record, products) in records.iter().zip(&mut products) {
-                let p = byte(f, *record, i64::from(group * size + 4 * step));
+        for begin in (0..steps).step_by(most as usize) {
+            let end = steps.min(begin + most);
+            let none = f.zero(Ty::V(2 * self.packed.lanes, Scalar::I16));
+            let words = self.fours(f, pairs.dot, of, begin..end, vec![none; products.len()]);
+            for (sum, words) in products.iter_mut().zip(words) {
+                *sum = (pairs.widen)(f, *sum, words);
+            }
+        }
+        products
+    }
+
+    /// Adds products of some fours of columns to sums.
+    fn fours(
+        &self,
+        f: &mut Func,
+        dot: AddByteProducts,
+        of: Group<'_>,
+        steps: Range<u32>,
+        mut sums: Vec<Val>,
+    ) -> Vec<Val> {
+        let Packed { lanes, group: size, .. } = self.packed;
+        let bytes = Ty::V(4 * lanes, Scalar::I8);
+        for step in steps {
+            let at = self.packed.integers(of.number) + i64::from(step) * self.packed.step();
+            let weights = self.vectors(f, of.strip, at, bytes);
+            for (record, sums) in of.records.iter().zip(sums.chunks_mut(weights.len())) {
+                let p = byte(f, *record, i64::from(of.number * size + FOUR * step));
                 let x = f.load(p, Ty::S(Scalar::I32));
                 let x = f.splat(x, lanes);
                 let x = f.bitcast(x, bytes);
-                for (sum, weights) in products.iter_mut().zip(&weights) {
-                    *sum = (self.products.dot)(f, *sum, *weights, x);
+                for (sum, weights) in sums.iter_mut().zip(&weights) {
+                    *sum = dot(f, *sum, *weights, x);
                 }
             }
         }
+        sums
+    }
+
+    /// Adds the products of a group of a strip.
+    fn group(&self, f: &mut Func, of: Group<'_>, sums: Vec<Val>) -> Vec<Val> {
+        let Packed { lanes, group: size, .. } = self.packed;
+        let Group {
+            strip,
+            records,
+            number: group,
+        } = of;
+        let products = self.products(f, of);
         let scales = self.vectors(f, strip, self.packed.scales(group), self.floats());
         let minima = self
             .packed
             .minima
             .then(|| self.vectors(f, strip, self.packed.minima(group), self.floats()));
         let mut next = Vec::with_capacity(sums.len());
-        for ((record, products), sums) in records.iter().zip(products).zip(sums.chunks(Packed::VECTORS as usize)) {
+        let of_rows = products
+            .chunks(Packed::VECTORS as usize)
+            .zip(sums.chunks(Packed::VECTORS as usize));
+        for (record, (products, sums)) in records.iter().zip(of_rows) {
             let real = |f: &mut Func, at: i64| {
                 let p = byte(f, *record, at);
                 let number = f.load(p, Ty::F32);
@@ -141,8 +216,8 @@ impl Tile {
             };
             let scale = real(f, Record::SCALE);
             let whole = minima.as_ref().map(|_| real(f, Record::sum(size, group)));
-            for (v, (product, sum)) in products.into_iter().zip(sums).enumerate() {
-                let product = f.convert(Cast::SignedToFloat, product, Scalar::F32);
+            for (v, (product, sum)) in products.iter().zip(sums).enumerate() {
+                let product = f.convert(Cast::SignedToFloat, *product, Scalar::F32);
                 let product = f.mul(product, scale);
                 let mut sum = f.fma(product, scales[v], *sum);
                 if let Some((minima, whole)) = minima.as_ref().zip(whole) {

@@ -139,8 +139,11 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
                 Intrinsic::DotBytes => "llvm.aarch64.neon.sdot.v4i32.v16i8",
                 Intrinsic::DotUnsignedBytes => "llvm.x86.avx512.vpdpbusd.512",
                 Intrinsic::DotBf16 => "llvm.x86.avx512bf16.dpbf16ps.512",
+                Intrinsic::TakeSign => "llvm.x86.avx2.psign.b",
                 // Products alone: they are added by themselves.
-                Intrinsic::DotWords => return dot_words(o, *out, args),
+                Intrinsic::DotUnsignedPairs => return added(o, "llvm.x86.avx2.pmadd.ub.sw", *out, args),
+                Intrinsic::DotWords if out.ty.lanes() == 4 => return added(o, "llvm.wasm.dot", *out, args),
+                Intrinsic::DotWords => return added(o, "llvm.x86.avx2.pmadd.wd", *out, args),
             };
             let (list, types) = (List(args.iter()), List(args.iter().map(|a| Type(a.ty))));
             let ty = Type(out.ty);
@@ -150,16 +153,17 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
     }
 }
 
-fn dot_words(o: &mut String, out: Val, args: &[Val]) -> fmt::Result {
+/// Adds the products that an intrinsic computes.
+fn added(o: &mut String, name: &str, out: Val, args: &[Val]) -> fmt::Result {
     let (sums, a, b) = (args[0], args[1], args[2]);
-    let (products, words, ty) = (
+    let (products, factors, ty) = (
         format!("%p{}", out.to_string().trim_start_matches('%')),
         Type(a.ty),
         Type(out.ty),
     );
     writeln!(
         o,
-        "{products} = llvm.call_intrinsic \"llvm.wasm.dot\"({a}, {b}) : ({words}, {words}) -> {ty}"
+        "{products} = llvm.call_intrinsic \"{name}\"({a}, {b}) : ({factors}, {factors}) -> {ty}"
     )?;
     write!(o, "{out} = arith.addi {sums}, {products} : {ty}")
 }

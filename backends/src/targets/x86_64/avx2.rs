@@ -1,0 +1,26 @@
+//! Micro-kernels by instructions of AVX2, for vectors of whole registers.
+
+use crate::kernel::{Func, Intrinsic, Scalar, Ty, Val};
+
+/// Words of a register.
+const WORDS: u32 = 16;
+
+/// Products of bytes of which only one has a sign: weights give theirs to the activations. No sum of two is limited, `2 128 127 < 2^15`.
+pub(super) fn dot_bytes(f: &mut Func, sums: Val, weights: Val, x: Val) -> Val {
+    let sizes = f.intrinsic(Intrinsic::TakeSign, &[weights, weights]);
+    let signed = f.intrinsic(Intrinsic::TakeSign, &[x, weights]);
+    let none = f.zero(Ty::V(WORDS, Scalar::I16));
+    let pairs = dot_pairs(f, none, sizes, signed);
+    widen(f, sums, pairs)
+}
+
+/// One instruction, and an addition.
+pub(super) fn dot_pairs(f: &mut Func, sums: Val, weights: Val, x: Val) -> Val {
+    f.intrinsic(Intrinsic::DotUnsignedPairs, &[sums, weights, x])
+}
+
+/// Products with ones.
+pub(super) fn widen(f: &mut Func, sums: Val, pairs: Val) -> Val {
+    let ones = f.int(pairs.ty, 1);
+    f.intrinsic(Intrinsic::DotWords, &[sums, pairs, ones])
+}
