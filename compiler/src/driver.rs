@@ -3,7 +3,8 @@
 use crate::{
     backend,
     files::Files,
-    model::{self, Built},
+    import,
+    model::Built,
     package::{self, Kind},
     request::{Emit, Failure, Request},
     source::Sources,
@@ -37,7 +38,7 @@ pub type Watch<'a> = dyn FnMut(&str, Duration, Option<&Built>) + 'a;
 /// Builds a model; `watch` is called after every stage.
 pub fn build(path: &Path, request: &Request, sources: &mut Sources, watch: &mut Watch<'_>) -> Result<Product, Failure> {
     let start = Instant::now();
-    let built = model::read(path, sources, &request.read).map_err(Failure::Input)?;
+    let built = import::read(path, sources, &request.read).map_err(Failure::Input)?;
     watch("model", start.elapsed(), Some(&built));
     // Before minutes of work, and before anything is written.
     check(request, &built.inputs)?;

@@ -1,7 +1,7 @@
 //! The files of a program: the names by which it looks for weights and tokenizer, or the files themselves inside it.
 
 use crate::{
-    model::Built,
+    model::{Built, WeightsFrom},
     paths,
     request::{Emit, Request},
 };
@@ -48,8 +48,9 @@ impl Files {
             .and_then(|weights| weights.file.as_ref());
         let in_model = |named: &str| paths::seen_from(home, Path::new(named), &built.meta.folder);
         let weights = match &request.read.weights {
-            Some(asked) => Some(paths::seen_from(home, asked, here)),
-            None => written.map(|file| in_model(&file.value)),
+            WeightsFrom::File(asked) => Some(paths::seen_from(home, asked, here)),
+            WeightsFrom::Model => written.map(|file| in_model(&file.value)),
+            WeightsFrom::Nowhere => None,
         };
         let tokenizer = built.document.tokenizer.as_ref().map(|file| in_model(&file.value));
         let placed = |path: String| match Path::new(&path).file_name() {

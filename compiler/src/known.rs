@@ -183,7 +183,7 @@ pub fn unary(op: UnOp, x: &Known) -> Result<Known, String> {
 }
 
 /// Functions of several values, or of lists and strings.
-const OTHERS: &[&str] = &["ceil", "min", "max", "len", "contains", "index", "letters"];
+const OTHERS: &[&str] = &["ceil", "min", "max", "len", "contains", "index", "places", "letters"];
 
 /// The names of all functions of known values.
 pub fn function_names() -> impl Iterator<Item = &'static str> {
@@ -208,11 +208,15 @@ pub fn function(name: &str, args: &[Known]) -> Option<Result<Known, String>> {
             Some(at) => Ok(Known::Num(at as f64)),
             None => Err(format!("{value} is not in the list")),
         },
+        ("places", [Known::List(items), value]) => {
+            let places = items.iter().enumerate().filter(|(_, item)| *item == value);
+            Ok(Known::List(places.map(|(n, _)| Known::Num(n as f64)).collect()))
+        }
         ("letters", [Known::Str(text)]) => Ok(Known::List(text.chars().map(|c| Known::Str(c.to_string())).collect())),
         ("ceil", _) => Err("`ceil` takes one number".to_owned()),
         ("min" | "max", _) => Err(format!("`{name}` takes two numbers")),
         ("len", _) => Err("`len` takes one list".to_owned()),
-        ("contains" | "index", _) => Err(format!("`{name}` takes a list and a value")),
+        ("contains" | "index" | "places", _) => Err(format!("`{name}` takes a list and a value")),
         ("letters", _) => Err("`letters` takes one string".to_owned()),
         _ => return None,
     })

@@ -14,7 +14,7 @@ use crate::{
         report::Report,
         total::Total,
     },
-    model,
+    import,
 };
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -132,7 +132,7 @@ fn row(session: &mut Session, file: &Path, args: &ModelArgs, policy: &Policy) ->
     }
     read.set
         .extend(policy.entry.iter().map(|entry| ("cache".to_owned(), entry.clone())));
-    let built = model::read(file, &mut session.sources, &read).map_err(|d| session.report(&d))?;
+    let built = import::read(file, &mut session.sources, &read).map_err(|d| session.report(&d))?;
     if built.meta.weights.is_none() && built.meta.random.is_none() {
         read.set.push(("weights.random".to_owned(), "1".to_owned()));
     }

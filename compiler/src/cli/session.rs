@@ -2,7 +2,8 @@
 
 use crate::{
     diag::{Diagnostic, Placed},
-    model::{self, Built, ReadOptions},
+    import,
+    model::{Built, ReadOptions, WeightsFrom},
     pages, render,
     source::Sources,
 };
@@ -64,7 +65,7 @@ pub(crate) struct ModelArgs {
     /// Override a value of the model: path.to.key=value
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Use another checkpoint than the model's
+    /// Use another checkpoint than the model's; `none`: no checkpoint
     #[arg(long, value_name = "PATH")]
     weights: Option<PathBuf>,
     /// Round what products with stored weights read: `bf16` with weights of bf16, `int8` with weights in blocks, `auto` with both. The
@@ -247,20 +248,22 @@ impl Session {
         if let Some(activations) = args.activations {
             set.push(("activations".to_owned(), activations.name().to_owned()));
         }
-        if let Some(path) = args.weights.as_ref().filter(|path| !path.exists()) {
-            let message = format!("{}: no such file", path.display());
-            let d = Diagnostic::bare("no-file", message);
-            return Err(self.report(&[d.help("give an existing checkpoint")]));
-        }
-        Ok(ReadOptions {
-            set,
-            weights: args.weights.clone(),
-        })
+        let weights = match &args.weights {
+            None => WeightsFrom::Model,
+            Some(path) if path.as_os_str() == "none" => WeightsFrom::Nowhere,
+            Some(path) if path.exists() => WeightsFrom::File(path.clone()),
+            Some(path) => {
+                let message = format!("{}: no such file", path.display());
+                let d = Diagnostic::bare("no-file", message);
+                return Err(self.report(&[d.help("give an existing checkpoint, or `none` for no checkpoint")]));
+            }
+        };
+        Ok(ReadOptions { set, weights })
     }
 
     /// Reads a model; on failure its problems are reported and the exit status given.
     pub(crate) fn model(&mut self, path: &std::path::Path, args: &ModelArgs) -> Result<Built, u8> {
         let options = self.read_options(args)?;
-        model::read(path, &mut self.sources, &options).map_err(|d| self.report(&d))
+        import::read(path, &mut self.sources, &options).map_err(|d| self.report(&d))
     }
 }

@@ -40,11 +40,11 @@ pub(super) struct Found {
 /// The files of a folder, a configuration in one, or a single file.
 pub(super) fn find(checkpoint: &Path) -> Result<Found, Diagnostic> {
     if checkpoint.is_dir() {
-        return directory(checkpoint, None);
+        return directory(checkpoint, &checkpoint.join("config.json"), None);
     }
     let folder = checkpoint.parent().unwrap_or(Path::new(""));
-    if checkpoint.file_name().is_some_and(|n| n == "config.json") {
-        return directory(folder, None);
+    if is_configuration(checkpoint) {
+        return directory(folder, checkpoint, None);
     }
     let opened = Checkpoint::open(checkpoint).map_err(|e| bare(e.to_string()))?;
     if opened.gguf().is_some() {
@@ -57,8 +57,9 @@ pub(super) fn find(checkpoint: &Path) -> Result<Found, Diagnostic> {
             warnings: Vec::new(),
         });
     }
-    if folder.join("config.json").exists() {
-        return directory(folder, Some(checkpoint));
+    let config = folder.join("config.json");
+    if config.exists() {
+        return directory(folder, &config, Some(checkpoint));
     }
     let message = format!(
         "{}: this file has no metadata, and there is no config.json in its directory",
@@ -67,15 +68,20 @@ pub(super) fn find(checkpoint: &Path) -> Result<Found, Diagnostic> {
     Err(bare(message).help("a checkpoint is a folder with config.json and weights, or a GGUF file"))
 }
 
-/// A folder in the manner of Hugging Face; `named` are its weights where the user says which.
-fn directory(dir: &Path, named: Option<&Path>) -> Result<Found, Diagnostic> {
-    let path = dir.join("config.json");
+/// Whether a file is a configuration by its name, and not the index of a checkpoint.
+pub(super) fn is_configuration(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+    ending(&name) == "json" && !name.ends_with(".index.json")
+}
+
+/// A folder in the manner of Hugging Face, with its configuration; `named` are its weights where the user says which.
+fn directory(dir: &Path, path: &Path, named: Option<&Path>) -> Result<Found, Diagnostic> {
     let names = names(dir)?;
     if !path.exists() {
         return Err(no_config(dir, &names));
     }
-    let text = model::text_of(&path).map_err(|d| bare(d.message))?;
-    let config = Config::json(&path, &text)?;
+    let text = model::text_of(path).map_err(|d| bare(d.message))?;
+    let config = Config::json(path, &text)?;
     let weights = match named {
         Some(file) => file.to_path_buf(),
         None => weights(dir, &names)?,

@@ -18,7 +18,7 @@ pub use check::{family as check_family, is_family};
 use crate::{
     diag::{Diagnostic, Placed},
     effective,
-    model::{self, ReadOptions, standard},
+    model::{self, Built, ReadOptions, WeightsFrom, standard},
     paths,
     source::{Place, Sources},
 };
@@ -56,7 +56,7 @@ pub struct Imported {
 pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, Vec<Diagnostic>> {
     let (found, written) = write(request, sources).map_err(|d| vec![d])?;
     let options = ReadOptions {
-        weights: Some(found.weights),
+        weights: WeightsFrom::File(found.weights),
         ..ReadOptions::default()
     };
     let shown = request.output.display().to_string();
@@ -81,8 +81,39 @@ pub fn import(request: Request<'_>, sources: &mut Sources) -> Result<Imported, V
     })
 }
 
+/// Reads a model from its file, or from a checkpoint without one: a folder with `config.json`, that file itself, or a GGUF file.
+pub fn read(path: &Path, sources: &mut Sources, options: &ReadOptions) -> Result<Built, Vec<Diagnostic>> {
+    let is_gguf = path.extension().is_some_and(|e| e == "gguf");
+    let folder = if path.join("config.json").is_file() {
+        path
+    } else if path.is_file() && (is_gguf || found::is_configuration(path)) {
+        path.parent().unwrap_or(Path::new(""))
+    } else {
+        return model::read(path, sources, options);
+    };
+    let output = folder.join("model.yaml");
+    let request = Request {
+        checkpoint: path,
+        output: &output,
+        family: None,
+        caches: &[],
+    };
+    let (found, written) = write(request, sources).map_err(|d| vec![d])?;
+    let shown = output.display().to_string();
+    let built = model::read_text(&output, written.text.clone(), sources, options);
+    let mut built = built.map_err(|mut problems| {
+        written.translate(&mut problems, &shown, sources);
+        problems
+    })?;
+    let mut remarks = std::mem::take(&mut built.remarks);
+    remarks.retain(|d| size_of(d, &built).is_none());
+    written.translate(&mut remarks, &shown, sources);
+    built.remarks = found.warnings.into_iter().chain(remarks).collect();
+    Ok(built)
+}
+
 /// Where the size stands that a warning is about because nothing uses it: families have more sizes than each of their models needs.
-fn size_of(warning: &Diagnostic, built: &model::Built) -> Option<usize> {
+fn size_of(warning: &Diagnostic, built: &Built) -> Option<usize> {
     let mut sizes = built.document.sizes.iter();
     let place = warning.place().filter(|_| warning.code == "unused")?;
     let is_size = sizes.any(|(name, _)| place == Place::new(built.file, name.span));

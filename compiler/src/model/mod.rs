@@ -121,8 +121,20 @@ impl Built {
 pub struct ReadOptions {
     /// `path.to.key=value` overrides.
     pub set: Vec<(String, String)>,
-    /// A checkpoint instead of the model's.
-    pub weights: Option<PathBuf>,
+    /// The checkpoint.
+    pub weights: WeightsFrom,
+}
+
+/// Which checkpoint a model is read with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum WeightsFrom {
+    /// The one that the model names.
+    #[default]
+    Model,
+    /// Another one.
+    File(PathBuf),
+    /// None, as if the model named no file.
+    Nowhere,
 }
 
 /// Reads a model with all its layers. Problems of one stage hide those of the next.
@@ -172,7 +184,11 @@ pub fn read_text(
         return Err(diagnostics);
     }
     let named = file.weights.as_ref().and_then(|w| w.file.as_ref());
-    let weights = options.weights.clone().or_else(|| named.map(|f| dir.join(&f.value)));
+    let weights = match &options.weights {
+        WeightsFrom::Model => named.map(|f| dir.join(&f.value)),
+        WeightsFrom::File(path) => Some(path.clone()),
+        WeightsFrom::Nowhere => None,
+    };
     let tensors = Tensors::open(id, file.weights.as_ref(), weights.clone()).map_err(|d| vec![d])?;
     let mut caches = caches(&library, &file, &names, &tensors, &mut instances)?;
     let outcome = build::build(&library, &file, &names, &tensors, &instances);
@@ -200,7 +216,7 @@ pub fn read_text(
         name: file.name.value.clone(),
         folder: dir.clone(),
         weights,
-        random: random.filter(|_| options.weights.is_none()),
+        random: random.filter(|_| !matches!(options.weights, WeightsFrom::File(_))),
         tokenizer: file.tokenizer.as_ref().map(|t| dir.join(&t.value)),
         ends,
         start,

@@ -1,40 +1,97 @@
-//! Configurations as published models have them, with the keys of older versions: they import, and have the parameters of those models.
+//! Configurations as published models have them, with the keys of older versions: they are checked without their weights, have the parameters of
+//! those models, and are compared.
 
 use super::{folder, text, write};
 use seqc::{
     import,
-    model::{self, ReadOptions, weights::distinct_parameters},
+    model::{ReadOptions, WeightsFrom, weights::distinct_parameters},
     source::Sources,
 };
 use serde_json::Value;
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
-/// A line for each model: its name, its parameters in millions, and its configuration.
+/// A line for each model: its name, its parameters in millions, its configuration, and where that was found.
 const PUBLISHED: &str = include_str!("../../../tests/checkpoints/published.jsonl");
+
+/// Each model with the folder of its configuration.
+fn published(test: &str) -> impl Iterator<Item = (Value, PathBuf)> {
+    let test = test.to_owned();
+    PUBLISHED.lines().map(move |line| {
+        let published: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        let dir = folder(&format!("{test}-{}", published["name"].as_str().unwrap_or_default()));
+        write(&dir.join("config.json"), published["config"].to_string());
+        (published, dir)
+    })
+}
 
 #[test]
 fn published_configurations_give_the_parameters_of_their_models() {
-    for line in PUBLISHED.lines() {
-        let published: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
-        let name = published["name"].as_str().unwrap_or_default();
-        let dir = folder(&format!("published-{name}"));
-        write(&dir.join("config.json"), published["config"].to_string());
+    let options = ReadOptions {
+        weights: WeightsFrom::Nowhere,
+        ..ReadOptions::default()
+    };
+    let mut count = 0;
+    for (published, dir) in published("published") {
+        let name = &published["name"];
         let mut sources = Sources::default();
-        let output = dir.join("model.yaml");
-        let request = import::Request {
-            checkpoint: &dir,
-            output: &output,
-            family: None,
-            caches: &[],
-        };
-        let imported = import::import(request, &mut sources);
-        let imported = imported.unwrap_or_else(|d| panic!("{name}: {}", text(&d, &sources)));
-        let built = model::read_text(&output, imported.text, &mut sources, &ReadOptions::default());
+        let built = import::read(&dir, &mut sources, &options);
         let built = built.unwrap_or_else(|d| panic!("{name}: {}", text(&d, &sources)));
+        let warnings = built.warnings();
+        assert!(warnings.is_empty(), "{name}: {}", text(&warnings, &sources));
         let millions = distinct_parameters(&built.model).0 as f64 / 1e6;
         let expected = published["millions"].as_f64().unwrap_or_default();
         assert!(
             (millions / expected - 1.0).abs() < 2e-3,
             "{name}: {millions} million parameters, not {expected}"
         );
+        count += 1;
     }
+    assert!(count >= 99, "{count}");
+}
+
+fn seqc(words: &[&str], files: &[&Path]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seqc"));
+    command
+        .args(words)
+        .args(files)
+        .output()
+        .unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn models_without_their_weights_are_checked_and_compared() {
+    let (found, dir) = published("compared")
+        .find(|(p, _)| p["name"] == "zamba2-7b")
+        .expect("a model");
+    let model = dir.join("zamba2.yaml");
+    let output = model.to_str().expect("a path");
+    assert!(seqc(&["import", "-q", "-o", output], &[&dir]).status.success());
+    let config = dir.join("zamba2-7b.json");
+    write(&config, found["config"].to_string());
+    let said = |files: &[&Path]| {
+        let output = seqc(&["check", "--weights", "none"], files);
+        assert!(output.status.success(), "{files:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(said(&[&model, &dir, &dir.join("config.json"), &config]), "");
+    let named = seqc(&["check"], &[&model]);
+    assert!(String::from_utf8_lossy(&named.stderr).contains("no-weights"));
+    let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../specs/devices/h100-sxm.json");
+    let words = [
+        "compare",
+        "--weights",
+        "none",
+        "--at",
+        "1k",
+        "--format",
+        "json",
+        "--profile",
+        profile,
+    ];
+    let compared = seqc(&words, &[&model, &dir]);
+    let table: Value = serde_json::from_slice(&compared.stdout).expect("JSON");
+    assert!(compared.status.success() && table.is_object());
 }

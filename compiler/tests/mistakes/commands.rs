@@ -20,7 +20,7 @@ pub(super) const MISTAKES: &[(&str, &[&str], &str)] = &[
         "999",
     ),
     ("model-not-there", &["check", "nowhere.yaml"], "nowhere.yaml"),
-    ("model-a-folder", &["check", "folder"], "folder"),
+    ("model-a-folder", &["check", "empty"], "empty"),
     ("model-a-layer", &["build", "layer.seq"], "layer.seq"),
     ("layer-a-model", &["fmt", "model.yaml"], "model.yaml"),
     (
@@ -179,7 +179,9 @@ fn command_lines_are_refused_with_what_is_wrong_and_what_to_do() {
     write(&dir.join("user.yaml"), &user);
     write(&dir.join("trained"), "weights");
     write(&dir.join("tokenizer.json"), "{}");
-    fs::create_dir_all(dir.join("folder")).unwrap_or_else(|e| panic!("{e}"));
+    for name in ["folder", "empty"] {
+        fs::create_dir_all(dir.join(name)).unwrap_or_else(|e| panic!("{e}"));
+    }
     write(&dir.join("folder/config.json"), "{\"model_type\": \"nothing\"}");
     families(&dir);
     std::os::unix::fs::symlink("model.yaml", dir.join("link")).unwrap_or_else(|e| panic!("{e}"));
