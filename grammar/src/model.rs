@@ -14,5 +14,5 @@ pub use scalar::parse_template;
 pub use schema::schema;
 pub use types::{
     BlockRef, BlockSpec, Cache, Encoder, Entry, InputTy, LayerEntry, Load, ModelFile, Part, RepeatEntry, Spanned,
-    Template, Value, Weights,
+    Template, Value, Weights, When,
 };

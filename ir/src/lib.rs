@@ -25,12 +25,14 @@
 //! A [`Model`] is a list of distinct layer graphs and a list of calls to them; repeated layers share a graph. It may read another sequence
 //! before its tokens, the memory ([`MemorySource`]): the first calls run over all rows of that, and attention with [`Clock::Memory`] keeps
 //! what they computed. Graphs of both are ordinary ones; a row of the memory is a token to the calls that run over it.
+//! Some calls may run at some tokens only ([`Clocked`]); to them these are all tokens that there are.
 //!
 //! # Around the graph
 //! [`verify`] says whether a graph is well formed, [`eval`] what it means, [`text`] how it is written, and [`random`]
 //! makes graphs for tests.
 
 mod builder;
+mod clocked;
 pub mod eval;
 mod expr;
 mod graph;
@@ -45,6 +47,7 @@ mod ty;
 pub mod verify;
 
 pub use builder::dims;
+pub use clocked::{Between, Clocked, Enter, Leave, Step};
 pub use expr::{IndexExpr, joined_views};
 pub use graph::{Cycles, Graph, Node, Port, Stage, State, cycles};
 pub use ids::{StateId, Value};

@@ -1,6 +1,6 @@
 //! A model: distinct layer graphs and the calls that stack them.
 
-use crate::{Activations, Graph, Ty, graph::common_multiple};
+use crate::{Activations, Clocked, Elem, Graph, Ty, graph::common_multiple};
 use seqc_formats::Encoding;
 use std::fmt;
 
@@ -87,6 +87,8 @@ pub struct Model {
     pub kinds: Vec<Kind>,
     /// Instances, in order of execution.
     pub calls: Vec<Call>,
+    /// Parts of the calls that run at some tokens only, in the order of their first calls; one around another comes first.
+    pub clocked: Vec<Clocked>,
     /// Inputs.
     pub inputs: Vec<ModelInput>,
     /// Another sequence that is read before.
@@ -104,6 +106,28 @@ impl Model {
     pub fn new_stream(&mut self) -> StreamId {
         self.streams += 1;
         StreamId(self.streams - 1)
+    }
+
+    /// Types of all streams, of a model whose calls read what is defined before.
+    pub fn stream_types(&self) -> Vec<Ty> {
+        let mut types = vec![Ty::scalar(Elem::F32); self.streams as usize];
+        for input in self.inputs.iter().chain(&self.memory.inputs) {
+            types[input.stream.0 as usize] = input.ty.clone();
+        }
+        for call in &self.calls {
+            let graph = self.graph(call);
+            for (stream, (_, v)) in call.results.iter().zip(&graph.outputs) {
+                types[stream.0 as usize] = graph.ty(*v).clone();
+            }
+        }
+        let enters = self.clocked.iter().flat_map(|part| &part.enter);
+        // What leaves an inner part may leave the one around it.
+        let leaves = self.clocked.iter().rev().flat_map(|part| &part.leave);
+        let crossings = leaves.map(|l| (l.from, l.to)).chain(enters.map(|e| (e.from, e.to)));
+        for (from, to) in crossings {
+            types[to.0 as usize] = types[from.0 as usize].clone();
+        }
+        types
     }
 
     /// The graph of a call.

@@ -3,7 +3,7 @@
 use seqc_ir::{
     Graph, Model, Op, Port, ReduceOp, Rounding, UnaryOp,
     eval::{EvalError, Evaluator, ModelEvaluator, Tensor},
-    random::{Rng, random_graph, random_graph_whole, random_model, random_model_with_memory},
+    random::{Rng, random_graph, random_graph_whole, random_model, random_model_clocked, random_model_with_memory},
     verify::{verify, verify_model},
 };
 use std::collections::BTreeSet;
@@ -113,6 +113,32 @@ fn random_models_with_memories_run() {
         assert_ne!(some, with(3), "seed {seed}: the memory matters");
         assert_eq!(some, with(7), "seed {seed}: an earlier one does not");
     }
+}
+
+/// Parts of a model run at some tokens only, whether these come one by one or at once.
+#[test]
+fn random_models_with_clocked_parts_run() {
+    let mut ticked = 0;
+    for seed in 0..40 {
+        let random = random_model_clocked(seed, 4);
+        assert_eq!(verify_model(&random.model), [], "seed {seed}");
+        let text = random.model.to_string();
+        assert_eq!(text.parse::<Model>().unwrap().to_string(), text);
+        let params = random.param_values(seed);
+        let mut evaluator = ModelEvaluator::new(&random.model, |call, param| {
+            Ok::<_, EvalError>(params[call][param].clone())
+        })
+        .unwrap();
+        let inputs = random.input_values(seed, 19);
+        let steps: Vec<_> = inputs.iter().map(|i| evaluator.step(i).unwrap()).collect();
+        assert_eq!(steps, evaluator.run_whole(&inputs).unwrap(), "seed {seed}");
+        let inside = random.model.clocked[0].calls.start;
+        ticked += evaluator.call(inside).unwrap().position();
+        evaluator.reset();
+        let parts: Vec<_> = inputs.chunks(5).flat_map(|part| evaluator.steps(part).unwrap()).collect();
+        assert_eq!(steps, parts, "seed {seed}");
+    }
+    assert!((40..40 * 18).contains(&ticked), "{ticked} ticks");
 }
 
 #[test]

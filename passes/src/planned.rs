@@ -46,6 +46,13 @@ impl<'m> PlannedModel<'m> {
         self.plans[kind].carries(self.graph(kind), elsewhere)
     }
 
+    /// The call from which on all map rows to rows: they carry nothing of their own from token to token.
+    pub fn tail(&self) -> usize {
+        let carries = (0..self.model.calls.len()).rposition(|n| self.carries(n));
+        let clocked = self.model.clocked.iter().map(|part| part.calls.end);
+        clocked.chain(carries.map(|last| last + 1)).max().unwrap_or(0)
+    }
+
     /// Attentions of a kind that read another's cache in some call, at most as many as a word has bits for: what more there
     /// is appends the same rows once again.
     pub fn readers(&self, kind: usize) -> Vec<Value> {

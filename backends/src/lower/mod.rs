@@ -7,6 +7,7 @@ mod address;
 mod args;
 mod attend;
 mod chunked;
+mod clocked;
 mod cx;
 mod elementwise;
 mod expr;

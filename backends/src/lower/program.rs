@@ -1,6 +1,7 @@
 //! A whole planned model: the module of its layers' functions, and the descriptor that the runtime reads.
 
 use super::{
+    clocked,
     cx::Layer,
     layer, long_conv,
     slots::{self, Source},
@@ -30,8 +31,7 @@ pub struct Program {
 pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
     let (model, max_chunk) = (planned.model, planned.settings.max_chunk);
     let layers = layers(planned);
-    let carries: Vec<bool> = (0..model.calls.len()).map(|n| planned.carries(n)).collect();
-    let streams = Streams::new(planned, &carries);
+    let streams = Streams::new(planned);
     let layouts: Vec<_> = layers.iter().map(|l| layout(l.graph, l.plan, max_chunk)).collect();
     let constants: Vec<usize> = layers
         .iter()
@@ -45,6 +45,7 @@ pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
         streams: &streams,
         constants: &constants,
         states: &states,
+        max_chunk,
         caches: &planned.caches,
         level,
     };
@@ -140,6 +141,15 @@ fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
             shared.kept = Kept::Elsewhere;
         }
     }
+    let of_layers = states.len();
+    for entry in &mut states {
+        // Inside a clocked part a token is a tick.
+        if let StateKind::Pages { count: count @ None, .. } = &mut entry.slot.kind {
+            *count = clocked::ticks_of(model, entry.call, of_layers);
+        }
+    }
+    let of_parts = clocked::states(model).into_iter();
+    states.extend(of_parts.map(|(call, slot, kept)| Entry { call, slot, kept }));
     states
 }
 
@@ -184,11 +194,19 @@ fn calls(model: &Model, streams: &Streams) -> Vec<Call> {
         let width = ty.len();
         (ty.elem == seqc_ir::Elem::F32).then_some(Rows { at, width })
     };
-    let call = |call: &seqc_ir::Call| Call {
-        layer: call.name.clone(),
-        results: call.results.iter().filter_map(rows).collect(),
+    let of_ticks = model.streams_of_ticks();
+    let call = |(n, call): (usize, &seqc_ir::Call)| {
+        // Inside a clocked part there are rows for ticks only, and behind it those of what leaves it.
+        let left = model.clocked.iter().filter(|part| part.calls.end == n + 1);
+        let left = left.flat_map(|part| part.leave.iter().map(|leave| leave.to));
+        let of_all = |stream: &seqc_ir::StreamId| !of_ticks.contains(stream);
+        let results = call.results.iter().copied().chain(left).filter(of_all);
+        Call {
+            layer: call.name.clone(),
+            results: results.filter_map(|stream| rows(&stream)).collect(),
+        }
     };
-    model.calls.iter().map(call).collect()
+    model.calls.iter().enumerate().map(call).collect()
 }
 
 /// The part of a descriptor for inputs and outputs.

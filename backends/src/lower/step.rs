@@ -3,7 +3,7 @@
 use super::{
     address::{byte, load_word, table_entry},
     args::Args,
-    attend,
+    attend, clocked,
     cx::Layer,
     frame::{Frame, Record, RowRecord, Rows, SegmentRecord},
     layer,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::kernel::{Cmp, Func, Module, Scalar, Ty, Val};
 use seqc_abi::{Level, symbols};
-use seqc_ir::{Call, Model, StreamId};
+use seqc_ir::{Call, Model, Step, StreamId};
 use seqc_passes::attention::caches::{Caches, Site};
 use std::{
     collections::{BTreeSet, HashSet},
@@ -31,6 +31,7 @@ pub(super) struct Driver<'a> {
     pub(super) constants: &'a [usize],
     /// State entries of each kind.
     pub(super) states: &'a [usize],
+    pub(super) max_chunk: usize,
     /// The model's caches.
     pub(super) caches: &'a Caches,
     /// By which both functions are named.
@@ -114,7 +115,7 @@ impl Driver<'_> {
             f.team_for(frame.team.cyclic(calls), |f, n| {
                 let record = self.record(f, n);
                 let args = frame.args(f, &record, frame.all);
-                self.for_kind(f, record.kind, &mut |f, layer| {
+                self.for_kind(f, record.kind, 0..self.model.calls.len(), &mut |f, layer| {
                     f.call(&layer::load_name(layer), &args.list(), None);
                 });
             });
@@ -129,7 +130,7 @@ impl Driver<'_> {
         let (first, last) = (self.streams.tail, self.model.calls.len());
         let places = self.places(&mut f, &frame, frame.all);
         let tables = StreamTables { all: places, of_call };
-        self.calls(&mut f, &frame, 0..first, frame.all, &tables);
+        self.steps(&mut f, &frame, &self.model.steps(0..first), frame.all, &tables);
         self.copy_results(&mut f, &frame, places, false);
         let zero = f.i64(0);
         let some = f.cmp(Cmp::Gt, frame.wanted.count, zero);
@@ -208,7 +209,9 @@ impl Driver<'_> {
     /// Streams in the arena that calls write for all rows and others read for the wanted ones.
     fn compacted(&self) -> Vec<usize> {
         let (head, tail) = self.model.calls.split_at(self.streams.tail);
-        let written: HashSet<StreamId> = head.iter().flat_map(|call| call.results.iter().copied()).collect();
+        let left = self.model.clocked.iter().flat_map(|part| part.leave.iter().map(|leave| leave.to));
+        let results = head.iter().flat_map(|call| call.results.iter().copied());
+        let written: HashSet<StreamId> = results.chain(left).collect();
         let read = tail.iter().flat_map(|call| &call.args).filter(|s| written.contains(s));
         let read: BTreeSet<usize> = read.map(|s| s.0 as usize).collect();
         read.into_iter().collect()
@@ -235,15 +238,69 @@ impl Driver<'_> {
         );
     }
 
+    /// Runs calls, and parts that run at ticks, on some rows.
+    fn steps(&self, f: &mut Func, frame: &Frame, steps: &[Step], rows: Rows, tables: &StreamTables) {
+        for step in steps {
+            match step {
+                Step::Calls(range) => self.calls(f, frame, range.clone(), rows, tables),
+                Step::Clocked(number, within) => {
+                    let part = clocked::Part {
+                        model: self.model,
+                        streams: self.streams,
+                        number: *number,
+                        states: self.model.calls.iter().map(|c| self.states[c.kind.0 as usize]).sum(),
+                        max_chunk: self.max_chunk,
+                        around: rows,
+                        places: tables.all,
+                    };
+                    self.clocked(f, frame, &part, within, tables);
+                }
+            }
+        }
+    }
+
+    /// Runs a part at its ticks. Where some calls are left out, it begins with its first call and ends with its last one.
+    fn clocked(&self, f: &mut Func, frame: &Frame, part: &clocked::Part<'_>, within: &[Step], tables: &StreamTables) {
+        let calls = &self.model.clocked[part.number].calls;
+        let (lo, hi) = self.clipped(f, frame, calls.clone());
+        let [first, end] = [calls.start, calls.end].map(|n| f.i64(n as i64));
+        let some = f.cmp(Cmp::Lt, lo, hi);
+        f.if_then(some, |f| {
+            let begins = f.cmp(Cmp::Eq, lo, first);
+            f.if_then(begins, |f| {
+                part.count(f, frame);
+                self.meet(f, frame);
+                let ticks = part.ticks(f, frame);
+                part.enter(f, frame, ticks);
+                self.meet(f, frame);
+            });
+            let (ticks, zero) = (part.ticks(f, frame), f.i64(0));
+            let some = f.cmp(Cmp::Gt, ticks.count, zero);
+            f.if_then(some, |f| self.steps(f, frame, within, ticks, tables));
+            let ends = f.cmp(Cmp::Eq, hi, end);
+            f.if_then(ends, |f| {
+                part.leave(f, frame);
+                self.meet(f, frame);
+                part.keep(f, frame, ticks);
+                self.meet(f, frame);
+            });
+        });
+    }
+
+    /// The calls of a range that are not left out.
+    fn clipped(&self, f: &mut Func, frame: &Frame, range: Range<usize>) -> (Val, Val) {
+        let (lo, hi) = (f.i64(range.start as i64), f.i64(range.end as i64));
+        let all = f.i64(self.model.calls.len() as i64);
+        let end = f.sub(all, frame.skip_last);
+        (f.max(lo, frame.skip_first), f.min(hi, end))
+    }
+
     /// Runs some of the calls on some rows.
     fn calls(&self, f: &mut Func, frame: &Frame, range: Range<usize>, rows: Rows, tables: &StreamTables) {
         if range.is_empty() {
             return;
         }
-        let (lo, hi) = (f.i64(range.start as i64), f.i64(range.end as i64));
-        let all = f.i64(self.model.calls.len() as i64);
-        let end = f.sub(all, frame.skip_last);
-        let (lo, hi) = (f.max(lo, frame.skip_first), f.min(hi, end));
+        let (lo, hi) = self.clipped(f, frame, range.clone());
         let (zero, one) = (f.i64(0), f.i64(1));
         let single = f.cmp(Cmp::Eq, rows.count, one);
         let row = RowRecord::load(f, rows.table, zero);
@@ -254,7 +311,7 @@ impl Driver<'_> {
             let mut one = args;
             one.position = row.position;
             one.states = f.gep(segment.states, record.states, Scalar::I64);
-            self.for_kind(f, record.kind, &mut |f, layer| {
+            self.for_kind(f, record.kind, range.clone(), &mut |f, layer| {
                 f.if_else(
                     single,
                     |f| {
@@ -309,12 +366,13 @@ impl Driver<'_> {
         });
     }
 
-    /// Runs `body` for the layer of that kind.
-    fn for_kind(&self, f: &mut Func, kind: Val, body: &mut dyn FnMut(&mut Func, &Layer<'_>)) {
-        for (n, layer) in self.layers.iter().enumerate() {
-            let n = f.i64(n as i64);
-            let here = f.cmp(Cmp::Eq, kind, n);
-            f.if_then(here, |f| body(f, layer));
+    /// Runs `body` for the layer of that kind, which is one of those that some calls have.
+    fn for_kind(&self, f: &mut Func, kind: Val, of: Range<usize>, body: &mut dyn FnMut(&mut Func, &Layer<'_>)) {
+        let kinds: BTreeSet<usize> = self.model.calls[of].iter().map(|call| call.kind.0 as usize).collect();
+        for n in kinds {
+            let number = f.i64(n as i64);
+            let here = f.cmp(Cmp::Eq, kind, number);
+            f.if_then(here, |f| body(f, &self.layers[n]));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Streams between layers: which calls only map rows to rows, and the memory of each stream.
 
-use seqc_ir::{Elem, Model, StreamId, Ty};
+use super::clocked;
+use seqc_ir::{Between, Elem, Model, StreamId, Ty};
 use seqc_passes::{plan::free_place, planned::PlannedModel};
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +22,9 @@ pub(super) struct Streams {
     pub(super) places: Vec<Place>,
     /// Types by stream.
     pub(super) types: Vec<Ty>,
-    /// Bytes of the arena that streams take.
+    /// Where the tables of clocked parts begin in the arena.
+    pub(super) tables: usize,
+    /// Bytes of the arena that streams and these tables take.
     pub(super) bytes: usize,
     /// Calls from this one on carry nothing from token to token: they run for the wanted tokens only.
     pub(super) tail: usize,
@@ -42,11 +45,11 @@ pub(super) fn row_bytes(ty: &Ty) -> usize {
 }
 
 impl Streams {
-    /// Places the streams; `carries` tells for each call whether it has state of its own.
-    pub(super) fn new(planned: &PlannedModel<'_>, carries: &[bool]) -> Streams {
+    /// Places the streams.
+    pub(super) fn new(planned: &PlannedModel<'_>) -> Streams {
         let model = planned.model;
-        let types = types(model);
-        let tail = tail(carries).max(model.memory.calls);
+        let types = model.stream_types();
+        let tail = planned.tail().max(model.memory.calls);
         let mut places: HashMap<StreamId, Place> = HashMap::new();
         for (n, input) in model.inputs.iter().chain(&model.memory.inputs).enumerate() {
             places.insert(input.stream, Place::Input(n));
@@ -66,11 +69,13 @@ impl Streams {
                 });
             }
         }
-        let bytes = place(planned, &types, &mut places);
+        let tables = place(planned, &types, &mut places);
+        let bytes = tables + clocked::table_bytes(planned);
         let of = |n: u32| places.get(&StreamId(n)).copied().unwrap_or(Place::Arena(0));
         Streams {
             places: (0..model.streams).map(of).collect(),
             types,
+            tables,
             bytes,
             tail,
             copies,
@@ -78,29 +83,10 @@ impl Streams {
     }
 }
 
-fn types(model: &Model) -> Vec<Ty> {
-    let mut types = vec![Ty::scalar(Elem::F32); model.streams as usize];
-    for input in model.inputs.iter().chain(&model.memory.inputs) {
-        types[input.stream.0 as usize] = input.ty.clone();
-    }
-    for call in &model.calls {
-        let graph = model.graph(call);
-        for (stream, (_, v)) in call.results.iter().zip(&graph.outputs) {
-            types[stream.0 as usize] = graph.ty(*v).clone();
-        }
-    }
-    types
-}
-
 /// Types of a model's results.
 pub(super) fn types_of_outputs(model: &Model) -> Vec<Ty> {
-    let types = types(model);
+    let types = model.stream_types();
     model.outputs.iter().map(|(_, s)| types[s.0 as usize].clone()).collect()
-}
-
-/// The first call of the longest part at the end in which every call maps rows to rows.
-fn tail(carries: &[bool]) -> usize {
-    carries.iter().rposition(|carries| *carries).map_or(0, |last| last + 1)
 }
 
 /// Memory of a stream in the arena.
@@ -111,27 +97,56 @@ struct Allocation {
     last_use: usize,
 }
 
-/// Puts streams that are not inputs or results into the arena; those that are never needed at the same time share.
-fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId, Place>) -> usize {
-    let (model, line) = (planned.model, planned.settings.machine.memory.line);
+/// Streams that are defined when a call runs: those that enter clocked parts there, its results, and those that leave parts behind it.
+fn defined(model: &Model, call: usize) -> impl Iterator<Item = StreamId> {
+    let begins = model.clocked.iter().filter(move |part| part.calls.start == call);
+    let ends = model.clocked.iter().filter(move |part| part.calls.end == call + 1);
+    let enter = begins.flat_map(|part| part.enter.iter().map(|enter| enter.to));
+    let leave = ends.flat_map(|part| part.leave.iter().map(|leave| leave.to));
+    enter.chain(model.calls[call].results.iter().copied()).chain(leave)
+}
+
+/// The last call at which each stream is read or written. What crosses into a clocked part is read when it begins, and what decides or passes when it ends.
+fn last_uses(model: &Model) -> HashMap<StreamId, usize> {
     let mut last_use: HashMap<StreamId, usize> = HashMap::new();
+    let mut used = |stream: StreamId, at: usize| {
+        let last = last_use.entry(stream).or_insert(at);
+        *last = at.max(*last);
+    };
     for (n, call) in model.calls.iter().enumerate() {
         // Rows of the memory are kept when they are computed, and not read again.
         let graph = model.graph(call);
         let args = call.args.iter().enumerate().filter(|(n, _)| !graph.is_memory_input(*n));
-        for stream in args.map(|(_, stream)| stream).chain(&call.results) {
-            last_use.insert(*stream, n);
+        args.for_each(|(_, stream)| used(*stream, n));
+        defined(model, n).for_each(|stream| used(stream, n));
+    }
+    for part in &model.clocked {
+        let (first, last) = (part.calls.start, part.calls.end - 1);
+        part.enter.iter().for_each(|enter| used(enter.from, first));
+        used(part.condition, last);
+        for leave in &part.leave {
+            used(leave.from, last);
+            if let Between::Pass(stream) = leave.between {
+                used(stream, last);
+            }
         }
     }
     for (_, stream) in &model.outputs {
-        last_use.insert(*stream, model.calls.len());
+        used(*stream, model.calls.len());
     }
+    last_use
+}
+
+/// Puts streams that are not inputs or results into the arena; those that are never needed at the same time share.
+fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId, Place>) -> usize {
+    let (model, line) = (planned.model, planned.settings.machine.memory.line);
+    let last_use = last_uses(model);
     let mut live: Vec<Allocation> = Vec::new();
     let mut bytes = 0;
-    for (n, call) in model.calls.iter().enumerate() {
+    for n in 0..model.calls.len() {
         live.retain(|a| a.last_use >= n);
-        for stream in &call.results {
-            if places.contains_key(stream) {
+        for stream in defined(model, n) {
+            if places.contains_key(&stream) {
                 continue;
             }
             let size = (row_bytes(&types[stream.0 as usize]) * planned.settings.max_chunk)
@@ -141,9 +156,9 @@ fn place(planned: &PlannedModel<'_>, types: &[Ty], places: &mut HashMap<StreamId
             live.push(Allocation {
                 offset: at,
                 size,
-                last_use: last_use[stream],
+                last_use: last_use[&stream],
             });
-            places.insert(*stream, Place::Arena(at));
+            places.insert(stream, Place::Arena(at));
             bytes = bytes.max(at + size);
         }
     }

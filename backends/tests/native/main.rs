@@ -3,6 +3,7 @@
 mod attend;
 mod batches;
 mod chunked;
+mod clocked;
 mod delta_rules;
 mod driver;
 mod emulated;

@@ -59,11 +59,12 @@ impl Total {
         // What a layer costs is the same on all levels.
         let planned = backend::plan(&canonical, &built.meta, Family::HERE.least());
         let model = planned.model;
-        let after = (0..model.calls.len())
-            .rposition(|n| planned.carries(n))
-            .map_or(0, |n| n + 1);
         let entries = backend::manifest(&planned);
-        let tail = if model.is_causal() { &model.calls[after..] } else { &[] };
+        let tail = if model.is_causal() {
+            &model.calls[planned.tail()..]
+        } else {
+            &[]
+        };
         let layers = model
             .kinds
             .iter()

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::diag::{Diagnostic, Placed};
 use seqc_grammar::ast::Span;
-use seqc_ir::{BinaryOp, Elem, IndexExpr, Ty, Value};
+use seqc_ir::{BinaryOp, Elem, Graph, IndexExpr, Ty, Value};
 
 /// Longest look back on a slower clock, in ticks: each is a state.
 pub(super) const MAX_STEPS: usize = 64;
@@ -228,14 +228,7 @@ impl Cx<'_> {
         if let Some(v) = self.clocks.every.get(&size) {
             return *v;
         }
-        let int = Ty::scalar(Elem::I64);
-        let position = self.graph.position();
-        let (length, last) = (
-            self.graph.constant(size as f64, int.clone()),
-            self.graph.constant(size as f64 - 1.0, int),
-        );
-        let place = self.graph.binary(BinaryOp::Mod, position, length);
-        let v = self.graph.binary(BinaryOp::Eq, place, last);
+        let v = last_of_segment(&mut self.graph, size);
         self.clocks.every.insert(size, v);
         v
     }
@@ -254,4 +247,16 @@ impl Cx<'_> {
         self.clocks.first.insert(clock, first);
         Val::Tensor(Tensor::plain(first))
     }
+}
+
+/// Whether a token is the last one of a segment of so many.
+pub(crate) fn last_of_segment(graph: &mut Graph, size: usize) -> Value {
+    let int = Ty::scalar(Elem::I64);
+    let position = graph.position();
+    let (length, last) = (
+        graph.constant(size as f64, int.clone()),
+        graph.constant(size as f64 - 1.0, int),
+    );
+    let place = graph.binary(BinaryOp::Mod, position, length);
+    graph.binary(BinaryOp::Eq, place, last)
 }

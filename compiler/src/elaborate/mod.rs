@@ -57,6 +57,7 @@ mod val;
 
 pub(crate) use body::defined;
 pub(crate) use children::children;
+pub(crate) use clock::last_of_segment;
 pub(crate) use policy::mentions;
 pub use request::{CacheUse, Given, Part, PolicyUse, Request, TRACE, block_prefix, stream_names};
 

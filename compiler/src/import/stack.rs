@@ -10,7 +10,7 @@ use crate::{
 };
 use seqc_grammar::{
     ast::{Expr, ExprKind, Ident},
-    model::{BlockSpec, Entry, LayerEntry, Load, ModelFile, Part, Template},
+    model::{BlockSpec, Entry, LayerEntry, Load, ModelFile, Part, Template, When},
 };
 
 /// Everything of that kind; `sizes` are the names of the family's sizes.
@@ -44,11 +44,12 @@ impl Scope<'_> {
             match entry {
                 Entry::Layer(entry) => self.layer(entry),
                 Entry::Repeat(repeat) => {
-                    self.expr(&repeat.count);
+                    repeat.count.iter().for_each(|count| self.expr(count));
+                    self.when(repeat.when.as_ref());
                     repeat.cond.iter().for_each(|cond| self.expr(cond));
-                    let index = INDICES.get(depth).copied();
+                    let index = repeat.count.as_ref().and_then(|_| INDICES.get(depth).copied());
                     self.names.extend(index);
-                    self.entries(&repeat.of, depth + 1);
+                    self.entries(&repeat.of, depth + usize::from(index.is_some()));
                     self.names.truncate(self.names.len() - usize::from(index.is_some()));
                 }
             }
@@ -59,6 +60,7 @@ impl Scope<'_> {
         self.settings(&entry.settings);
         self.block(entry.block.as_ref());
         entry.cond.iter().for_each(|cond| self.expr(cond));
+        self.when(entry.when.as_ref());
         for (_, load) in &entry.load {
             let templates = match load {
                 Load::One(one) => std::slice::from_ref(one),
@@ -67,6 +69,13 @@ impl Scope<'_> {
             templates.iter().for_each(|template| self.template(template));
         }
         entry.params.iter().for_each(|template| self.template(template));
+    }
+
+    /// The number of `every(n)`; other clocks are streams.
+    fn when(&mut self, when: Option<&When>) {
+        if let Some(ExprKind::Call { args, .. }) = when.map(|when| &when.condition.kind) {
+            args.iter().for_each(|arg| self.expr(arg));
+        }
     }
 
     fn template(&mut self, template: &Template) {

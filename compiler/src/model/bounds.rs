@@ -4,16 +4,19 @@ use seqc_ir::{Call, Model, ModelInput, Op, StreamId};
 
 /// Rows of the smallest table that each of some inputs of the model indexes.
 pub fn vocabularies(model: &Model, inputs: &[ModelInput]) -> Vec<Option<usize>> {
-    inputs
-        .iter()
-        .map(|input| {
-            smallest(
-                model,
-                &model.calls,
-                |op, args| matches!(op, Op::Input(n) if args.get(*n) == Some(&input.stream)),
-            )
+    let smallest_of = |input: &ModelInput| {
+        let mut same = vec![input.stream];
+        for enter in model.clocked.iter().flat_map(|part| &part.enter) {
+            if same.contains(&enter.from) {
+                same.push(enter.to);
+            }
+        }
+        let reads = |arg: &StreamId| same.contains(arg);
+        smallest(model, &model.calls, |op, args| {
+            matches!(op, Op::Input(n) if args.get(*n).is_some_and(reads))
         })
-        .collect()
+    };
+    inputs.iter().map(smallest_of).collect()
 }
 
 /// Rows of the smallest table that the position indexes in some calls: longer sequences have no entry.

@@ -1,6 +1,7 @@
 //! Layers to a model: types flow down the stack, equal layers share a graph.
 
 mod builder;
+mod clocks;
 mod memory;
 mod params;
 mod streams;
@@ -78,11 +79,15 @@ impl Builder<'_> {
             return;
         };
         for instance in own {
-            let Some(next) = self.instance(instance, &last, &taps) else {
+            let next = self.at(&instance.clocks, last);
+            let Some(next) = next.and_then(|last| self.instance(instance, &last, &taps)) else {
                 return;
             };
             last = next;
         }
+        let Some(last) = self.at(&[], last) else {
+            return;
+        };
         let default = if from_tokens { "logits" } else { "y" };
         let name = self.file.output.as_ref().map_or(default, |o| &o.value).to_owned();
         self.model.outputs.insert(0, (name, last.id));
@@ -116,6 +121,7 @@ impl Builder<'_> {
                     id: self.model.new_stream(),
                     ty: None,
                     of_memory: false,
+                    clock: self.clocks.inner(),
                 };
                 self.streams.insert(stream.text.clone(), unknown);
             }
@@ -140,6 +146,7 @@ impl Builder<'_> {
             let of_memory: Vec<StreamId> = args.iter().filter(|s| s.of_memory).map(|s| s.id).collect();
             arguments.extend(self.rows(instance, rows, of_memory));
         }
+        self.check_ticks(instance, &graph);
         let kind = self.kind(at, &graph, encodings);
         let results: Vec<StreamId> = graph.outputs.iter().map(|_| self.model.new_stream()).collect();
         let ty = |n: usize| graph.outputs.get(n).map(|(_, v)| graph.ty(*v).clone());
@@ -153,6 +160,7 @@ impl Builder<'_> {
                     id: results[n],
                     ty: ty(n),
                     of_memory: false,
+                    clock: self.clocks.inner(),
                 };
                 self.streams.insert(stream.text.clone(), tapped);
             }
@@ -160,14 +168,17 @@ impl Builder<'_> {
         for ((name, _), stream) in graph.outputs.iter().zip(&results) {
             if let Some(name) = name.strip_prefix(elaborate::TRACE).filter(|_| !instance.of_encoder) {
                 let name = format!("{}{}.{name}", elaborate::TRACE, instance.path);
-                self.model.outputs.push((name, *stream));
+                let traced = self.outside(*stream);
+                self.model.outputs.push((name, traced));
             }
         }
         let result = Stream {
             id: results[0],
             ty: ty(0),
             of_memory: false,
+            clock: self.clocks.inner(),
         };
+        self.calls.push(self.model.calls.len());
         self.model.calls.push(Call {
             name: instance.path.clone(),
             kind,

@@ -1,5 +1,7 @@
 //! Repeats, conditions and blocks written out: the layers of a model one by one.
 
+mod clocks;
+
 use super::values::Names;
 use crate::{
     diag::{Diagnostic, Placed},
@@ -11,6 +13,7 @@ use seqc_grammar::{
     ast::{DefKind, Expr, Ident, Span, Stmt},
     model::{BlockSpec, Encoder, Entry, LayerEntry, Load, ModelFile, RepeatEntry, Template},
 };
+pub use clocks::{Clock, Condition, Otherwise};
 use std::{collections::HashMap, sync::Arc};
 
 /// Most messages about a stack.
@@ -41,6 +44,8 @@ pub struct Instance {
     pub params: Option<String>,
     /// Tensors by parameter.
     pub load: Arc<Vec<(Ident, Load)>>,
+    /// The parts around it that run at some tokens only, outermost first.
+    pub clocks: Vec<Arc<Clock>>,
     /// Streams by argument.
     pub streams: Vec<(Ident, Ident)>,
     /// Definitions by stream.
@@ -54,11 +59,13 @@ pub(super) struct Expander<'a> {
     /// What wraps entries that do not say otherwise.
     block: Option<&'a BlockSpec>,
     /// What stands before all paths: that of the encoder.
-    root: &'static str,
-    names: Names,
+    pub(super) root: &'static str,
+    pub(super) names: Names,
     /// Iterations of outermost repeats so far.
     running: usize,
     paths: HashMap<String, usize>,
+    /// Parts around what comes next that run at some tokens only.
+    pub(super) clocks: Vec<Arc<Clock>>,
     instances: Vec<Instance>,
     pub(super) diagnostics: Vec<Diagnostic>,
     full: bool,
@@ -103,6 +110,7 @@ impl<'a> Expander<'a> {
             names,
             running: 0,
             paths: HashMap::new(),
+            clocks: Vec::new(),
             instances: Vec::new(),
             diagnostics: Vec::new(),
             full: false,
@@ -157,7 +165,7 @@ impl Expander<'_> {
         })
     }
 
-    fn place(&self, span: Span) -> Place {
+    pub(super) fn place(&self, span: Span) -> Place {
         Place::new(self.names.file, span)
     }
 
@@ -174,7 +182,7 @@ impl Expander<'_> {
     }
 
     /// The value, or its problem in the list.
-    fn kept<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
+    pub(super) fn kept<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(d) => {
@@ -198,7 +206,19 @@ impl Expander<'_> {
         if !self.holds(repeat.cond.as_ref()) {
             return;
         }
-        let count = self.names.count(&repeat.count, MAX_LAYERS);
+        let clocked = repeat.when.as_ref().map(|when| self.begin(when, prefix));
+        match (&repeat.count, clocked) {
+            (_, Some(None)) => {}
+            (Some(count), _) => self.repeated(repeat, count, prefix),
+            (None, _) => self.items(&repeat.of, prefix),
+        }
+        if clocked.flatten().is_some() {
+            self.clocks.pop();
+        }
+    }
+
+    fn repeated(&mut self, repeat: &RepeatEntry, count: &Expr, prefix: &str) {
+        let count = self.names.count(count, MAX_LAYERS);
         let Some(count) = self.kept(count) else { return };
         for i in 0..count {
             if self.full {
@@ -222,6 +242,16 @@ impl Expander<'_> {
         if !self.holds(entry.cond.as_ref()) {
             return;
         }
+        let clocked = entry.when.as_ref().map(|when| self.begin(when, prefix));
+        if clocked != Some(None) {
+            self.layer(entry, prefix);
+        }
+        if clocked.flatten().is_some() {
+            self.clocks.pop();
+        }
+    }
+
+    fn layer(&mut self, entry: &LayerEntry, prefix: &str) {
         if self.instances.len() >= MAX_LAYERS {
             self.full = true;
             let message = format!("a model has up to {MAX_LAYERS} layers");
@@ -245,9 +275,7 @@ impl Expander<'_> {
         if shared == Some(None) {
             return;
         }
-        let count = self.paths.entry(base.clone()).or_insert(0);
-        *count += 1;
-        let path = if *count == 1 { base } else { format!("{base}_{count}") };
+        let path = self.fresh_path(base);
         self.instances.push(Instance {
             path,
             of_encoder: !self.root.is_empty(),
@@ -257,10 +285,18 @@ impl Expander<'_> {
             cache: None,
             load: Arc::new(entry.load.clone()),
             params: shared.flatten(),
+            clocks: self.clocks.clone(),
             streams: entry.inputs.clone(),
             taps: entry.taps.clone(),
             names: Arc::new(self.names.clone()),
         });
+    }
+
+    /// A path that no other entry of the stack has.
+    pub(super) fn fresh_path(&mut self, base: String) -> String {
+        let count = self.paths.entry(base.clone()).or_insert(0);
+        *count += 1;
+        if *count == 1 { base } else { format!("{base}_{count}") }
     }
 
     /// The one path that a template names.

@@ -111,6 +111,7 @@ fn taps(file: FileId, model: &ModelFile, instances: &[Instance]) -> Vec<Diagnost
     for instance in instances {
         read.extend(stream_names(&instance.layer.definition, &instance.blocks));
         read.extend(instance.streams.iter().map(|(_, stream)| stream.text.clone()));
+        read.extend(instance.clocks.iter().filter_map(|clock| clock.stream()).map(|stream| stream.text.clone()));
     }
     read.extend(model.output.iter().map(|o| o.value.clone()));
     let taps = instances.iter().flat_map(|i| &i.taps).map(|(stream, _)| stream);
@@ -246,7 +247,8 @@ impl<'a> Uses<'a> {
         for entry in entries {
             match entry {
                 Entry::Repeat(repeat) => {
-                    self.expr(&repeat.count);
+                    repeat.count.iter().for_each(|e| self.expr(e));
+                    repeat.when.iter().for_each(|when| self.expr(&when.condition));
                     repeat.cond.iter().for_each(|e| self.expr(e));
                     self.stack(&repeat.of);
                 }
@@ -258,6 +260,7 @@ impl<'a> Uses<'a> {
     fn layer(&mut self, entry: &'a LayerEntry) {
         entry.settings.iter().for_each(|(_, e)| self.expr(e));
         entry.cond.iter().for_each(|e| self.expr(e));
+        entry.when.iter().for_each(|when| self.expr(&when.condition));
         entry.block.iter().for_each(|block| self.blocks(block));
         entry.params.iter().for_each(|template| self.template(template));
         for (_, load) in &entry.load {

@@ -169,8 +169,11 @@ fn definitions() -> Value {
                 "repeat": described("how often", reference("expression")),
                 "of": described("what is repeated; `i` counts from 0", json!({"type": "array", "items": reference("entry")})),
                 "if": entry_key("if"),
+                "when": entry_key("when"),
+                "otherwise": entry_key("otherwise"),
             },
-            "required": ["repeat", "of"],
+            "required": ["of"],
+            "anyOf": [{"required": ["repeat"]}, {"required": ["when"]}],
             "additionalProperties": false,
         },
         "layer": {
@@ -211,6 +214,14 @@ fn entry_key(key: &str) -> Value {
         ),
         "if" => described("it is there only if this holds", reference("expression")),
         "in" => described("streams by argument name", names),
+        "when" => described(
+            "the tokens at which it runs: a stream that is not 0 there, or `every(n)`",
+            json!({"type": "string"}),
+        ),
+        "otherwise" => described(
+            "what it gives at other tokens: its last value, 0, or what it reads",
+            json!({"enum": ["hold", "zero", "pass"]}),
+        ),
         "tap" => described(
             "definitions of this layer, or `result`, by the name of the stream they become",
             names,

@@ -3,7 +3,7 @@
 use super::{
     keys::{ENTRY_KEYS, REPEAT_KEYS},
     reader::{Reader, is_name},
-    types::{BlockRef, BlockSpec, Entry, LayerEntry, Load, RepeatEntry},
+    types::{BlockRef, BlockSpec, Entry, LayerEntry, Load, RepeatEntry, When},
 };
 use crate::{
     ast::Ident,
@@ -45,18 +45,39 @@ impl Reader<'_> {
                 self.unknown_key(key, "a repeat", REPEAT_KEYS);
             }
         }
-        let (Some(count), Some(of)) = (node.get("repeat"), node.get("of")) else {
+        let (count, when) = (node.get("repeat"), self.when(node));
+        let Some(of) = node.get("of").filter(|_| count.is_some() || when.is_some()) else {
             let d = Diagnostic::error("missing-key", "`repeat: n` and `of: […]` go together");
             let d = d.label(self.file, node.span, "");
-            self.diagnostics
-                .push(d.help("`repeat: n` gives the number of repetitions, `of:` the entries"));
+            self.diagnostics.push(d.help(
+                "`repeat: n` gives the number of repetitions, `of:` the entries; with `when:`, `of:` stands without `repeat:` too",
+            ));
             return None;
         };
         Some(RepeatEntry {
-            count: self.expr(count),
+            count: count.map(|count| self.expr(count)),
+            when,
             of: self.stack(of),
             cond: node.get("if").map(|cond| self.expr(cond)),
             span: node.span,
+        })
+    }
+
+    /// At which tokens an entry, or several, run.
+    fn when(&mut self, node: &Node) -> Option<When> {
+        let otherwise = node.get("otherwise");
+        let Some(condition) = node.get("when") else {
+            if let Some(otherwise) = otherwise {
+                let d = Diagnostic::error("missing-key", "`otherwise` is for entries with `when`");
+                let d = d.label(self.file, otherwise.span, "");
+                self.diagnostics
+                    .push(d.help("`when: every(4)` says at which tokens they run, `otherwise` what they give at others"));
+            }
+            return None;
+        };
+        Some(When {
+            condition: self.expr(condition),
+            otherwise: otherwise.and_then(|node| self.text(node, "`hold`, `zero` or `pass`")),
         })
     }
 
@@ -73,6 +94,7 @@ impl Reader<'_> {
         };
         let layer = self.ident(key)?;
         let mut entry = bare(layer, node);
+        entry.when = self.when(node);
         entry.settings = self.values(settings, "a mapping of settings");
         for (key, value) in entries {
             match key.text.as_str() {
@@ -212,6 +234,7 @@ fn bare(layer: Ident, node: &Node) -> LayerEntry {
         load: Vec::new(),
         params: None,
         cond: None,
+        when: None,
         inputs: Vec::new(),
         taps: Vec::new(),
         span: node.span,

@@ -137,11 +137,22 @@ pub enum Entry {
     Repeat(RepeatEntry),
 }
 
-/// `repeat: n` with `of: […]`.
+/// At which tokens entries run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct When {
+    /// A stream, or `every(n)`.
+    pub condition: Expr,
+    /// What their result is at other tokens; its last value unless given.
+    pub otherwise: Option<Spanned<String>>,
+}
+
+/// `repeat: n` with `of: […]`, or `when:` with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RepeatEntry {
-    /// How often.
-    pub count: Expr,
+    /// How often; once, and not as a repeat, where nothing is said.
+    pub count: Option<Expr>,
+    /// At which tokens.
+    pub when: Option<When>,
     /// What.
     pub of: Vec<Entry>,
     /// Condition under which it is there.
@@ -167,6 +178,8 @@ pub struct LayerEntry {
     pub params: Option<Template>,
     /// Condition under which it is there.
     pub cond: Option<Expr>,
+    /// At which tokens it runs.
+    pub when: Option<When>,
     /// Streams by argument.
     pub inputs: Vec<(Ident, Ident)>,
     /// Definitions of the layer by the name of the stream that they become.

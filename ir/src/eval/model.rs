@@ -1,7 +1,7 @@
 //! A stack of layers evaluated token by token, or over a whole sequence.
 
 use super::{EvalError, Evaluator, Tensor, plan::Plan};
-use crate::Model;
+use crate::{Between, Clocked, Model, Step, Ty};
 use std::sync::Arc;
 
 /// All layer instances of a model with their parameters and what they carry.
@@ -9,6 +9,9 @@ use std::sync::Arc;
 pub struct ModelEvaluator {
     name: String,
     calls: Vec<CallEvaluator>,
+    clocked: Vec<ClockedEvaluator>,
+    /// The calls of tokens in the order in which they run.
+    steps: Arc<[Step]>,
     inputs: Vec<usize>,
     outputs: Vec<(String, usize)>,
     /// What streams have where nothing gives them a value: nothing, or zeros for rows of the memory that calls of tokens name.
@@ -66,6 +69,8 @@ impl ModelEvaluator {
         Ok(ModelEvaluator {
             name: model.name.clone(),
             calls,
+            clocked: clocked(model),
+            steps: model.steps(model.memory.calls..model.calls.len()).into(),
             inputs: model.inputs.iter().map(|i| i.stream.0 as usize).collect(),
             outputs: model
                 .outputs
@@ -110,38 +115,62 @@ impl ModelEvaluator {
     /// Forgets all tokens, and the memory.
     pub fn reset(&mut self) {
         self.calls.iter_mut().for_each(|c| c.evaluator.reset());
+        self.clocked.iter_mut().for_each(ClockedEvaluator::reset);
     }
 
     /// One token: inputs in the order of [`Model::inputs`], results in the order of [`Model::outputs`].
     pub fn step(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
-        let token = [inputs.to_vec()];
-        let mut streams = self.streams(&self.inputs, &token)?;
-        for call in &mut self.calls[self.memory.calls..] {
-            let args = call.args(&streams).concat();
-            for (stream, result) in call.results.iter().zip(call.evaluator.step(&args)?) {
-                streams[0][*stream] = result;
-            }
-        }
-        Ok(self.results(&streams).concat())
+        Ok(self.steps(&[inputs.to_vec()])?.concat())
     }
 
     /// Some tokens one after another ([`Evaluator::steps`]).
     pub fn steps(&mut self, tokens: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
-        let mut all = self.streams(&self.inputs, tokens)?;
-        for call in &mut self.calls[self.memory.calls..] {
-            let results = call.evaluator.steps(&call.args(&all))?;
-            call.keep(&mut all, results);
-        }
-        Ok(self.results(&all))
+        self.run(tokens, |call, all| call.evaluator.steps(&call.args(all)))
     }
 
     /// All tokens of a sequence from its beginning: `inputs[t]` are those of token `t`, and so are the results.
     pub fn run_whole(&self, inputs: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError> {
-        let mut all = self.streams(&self.inputs, inputs)?;
-        for call in &self.calls[self.memory.calls..] {
-            call.run_whole(&mut all)?;
-        }
+        let mut fresh = self.clone();
+        fresh.clocked.iter_mut().for_each(ClockedEvaluator::reset);
+        fresh.run(inputs, |call, all| call.evaluator.run_whole(&call.args(all)))
+    }
+
+    /// Results at some tokens, whose calls are run by `run`.
+    fn run(
+        &mut self,
+        tokens: &[Vec<Tensor>],
+        mut run: impl FnMut(&mut CallEvaluator, &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError>,
+    ) -> Result<Vec<Vec<Tensor>>, EvalError> {
+        let mut all = self.streams(&self.inputs, tokens)?;
+        let steps = self.steps.clone();
+        self.run_steps(&steps, &mut all, &mut run)?;
         Ok(self.results(&all))
+    }
+
+    fn run_steps(
+        &mut self,
+        steps: &[Step],
+        tokens: &mut Vec<Vec<Tensor>>,
+        run: &mut impl FnMut(&mut CallEvaluator, &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError>,
+    ) -> Result<(), EvalError> {
+        for step in steps {
+            match step {
+                Step::Calls(range) => {
+                    for call in &mut self.calls[range.clone()] {
+                        let results = run(call, tokens)?;
+                        call.keep(tokens, results);
+                    }
+                }
+                Step::Clocked(n, within) => {
+                    let mut ticks = self.clocked[*n].enter(tokens);
+                    if !ticks.is_empty() {
+                        self.run_steps(within, &mut ticks, run)?;
+                    }
+                    self.clocked[*n].leave(tokens, ticks);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The streams of some tokens, or of some rows of the memory, of which `inputs` are given.
@@ -192,6 +221,71 @@ impl CallEvaluator {
     }
 }
 
+/// A clocked part and what its streams were at the last tick.
+#[derive(Clone, Debug)]
+struct ClockedEvaluator {
+    part: Clocked,
+    /// What each stream that leaves was at the last tick.
+    held: Vec<Tensor>,
+}
+
+impl ClockedEvaluator {
+    fn reset(&mut self) {
+        self.held.iter_mut().for_each(|held| held.data.fill(0.0));
+    }
+
+    fn ticks(&self, streams: &[Tensor]) -> bool {
+        streams[self.part.condition.0 as usize].data[0] != 0.0
+    }
+
+    /// The ticks among some tokens.
+    fn enter(&self, tokens: &[Vec<Tensor>]) -> Vec<Vec<Tensor>> {
+        let mut ticks: Vec<Vec<Tensor>> = tokens.iter().filter(|streams| self.ticks(streams)).cloned().collect();
+        for streams in &mut ticks {
+            for enter in &self.part.enter {
+                streams[enter.to.0 as usize] = streams[enter.from.0 as usize].clone();
+            }
+        }
+        ticks
+    }
+
+    /// Goes on with all tokens, of which some are these ticks.
+    fn leave(&mut self, tokens: &mut [Vec<Tensor>], ticks: Vec<Vec<Tensor>>) {
+        let mut ticks = ticks.into_iter();
+        for streams in tokens {
+            let tick = self.ticks(streams).then(|| ticks.next()).flatten();
+            for (leave, held) in self.part.leave.iter().zip(&mut self.held) {
+                let now = match (&tick, leave.between) {
+                    (Some(tick), _) => tick[leave.from.0 as usize].clone(),
+                    (None, Between::Hold) => held.clone(),
+                    (None, Between::Zero) => zeros(&held.shape),
+                    (None, Between::Pass(stream)) => streams[stream.0 as usize].clone(),
+                };
+                if tick.is_some() {
+                    *held = now.clone();
+                }
+                streams[leave.to.0 as usize] = now;
+            }
+        }
+    }
+}
+
+fn clocked(model: &Model) -> Vec<ClockedEvaluator> {
+    let types: Vec<Ty> = model.stream_types();
+    let part = |part: &Clocked| ClockedEvaluator {
+        held: part.leave.iter().map(|leave| zeros(&types[leave.from.0 as usize].sizes())).collect(),
+        part: part.clone(),
+    };
+    model.clocked.iter().map(part).collect()
+}
+
+fn zeros(shape: &[usize]) -> Tensor {
+    Tensor {
+        shape: shape.to_vec(),
+        data: vec![0.0; shape.iter().product()],
+    }
+}
+
 /// What a stream has where nothing gives it a value.
 fn blank(model: &Model) -> Vec<Tensor> {
     let mut blank = vec![Tensor::default(); model.streams as usize];
@@ -199,10 +293,7 @@ fn blank(model: &Model) -> Vec<Tensor> {
         let graph = model.graph(call);
         for (n, stream) in call.args.iter().enumerate().filter(|(n, _)| graph.is_memory_input(*n)) {
             let ty = &graph.inputs[n].ty;
-            blank[stream.0 as usize] = Tensor {
-                shape: ty.sizes(),
-                data: vec![0.0; ty.len()],
-            };
+            blank[stream.0 as usize] = zeros(&ty.sizes());
         }
     }
     blank

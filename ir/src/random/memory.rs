@@ -191,7 +191,7 @@ impl Generator {
     }
 }
 
-fn inputs(model: &mut Model, layer: &RandomGraph, prefix: &str) -> Vec<ModelInput> {
+pub(super) fn inputs(model: &mut Model, layer: &RandomGraph, prefix: &str) -> Vec<ModelInput> {
     let ports = layer.graph.inputs.iter().take(3).cloned().collect::<Vec<_>>();
     let input = |port: crate::Port| ModelInput {
         name: format!("{prefix}{}", port.name),
@@ -201,12 +201,12 @@ fn inputs(model: &mut Model, layer: &RandomGraph, prefix: &str) -> Vec<ModelInpu
     ports.into_iter().map(input).collect()
 }
 
-fn streams(inputs: &[ModelInput]) -> Vec<StreamId> {
+pub(super) fn streams(inputs: &[ModelInput]) -> Vec<StreamId> {
     inputs.iter().map(|input| input.stream).collect()
 }
 
 /// A kind of layer, which reads as many streams as are given.
-fn add(random: &mut RandomModel, layer: RandomGraph, args: &[StreamId]) -> KindId {
+pub(super) fn add(random: &mut RandomModel, layer: RandomGraph, args: &[StreamId]) -> KindId {
     let mut graph = layer.graph;
     assert_eq!(graph.inputs.len(), args.len(), "one stream for each input");
     let kind = KindId(random.model.kinds.len() as u32);
@@ -218,7 +218,7 @@ fn add(random: &mut RandomModel, layer: RandomGraph, args: &[StreamId]) -> KindI
 }
 
 /// Adds a call; gives its results.
-fn call(model: &mut Model, name: &str, kind: KindId, args: Vec<StreamId>) -> Vec<StreamId> {
+pub(super) fn call(model: &mut Model, name: &str, kind: KindId, args: Vec<StreamId>) -> Vec<StreamId> {
     let graph = &model.kinds[kind.0 as usize].graph;
     let params = graph.params.iter().map(|port| source_of(name, port)).collect();
     let count = graph.outputs.len();

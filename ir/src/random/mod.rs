@@ -8,6 +8,7 @@
 mod attend;
 mod blocks;
 mod clock;
+mod clocked;
 mod data;
 mod elementwise;
 mod large;
@@ -19,6 +20,7 @@ mod product;
 mod recurrence;
 mod shape;
 
+pub use clocked::random_model_clocked;
 pub use data::{Range, Rng};
 pub use memory::random_model_with_memory;
 pub use model::{RandomModel, random_model, random_model_whole, random_policy};

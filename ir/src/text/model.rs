@@ -1,7 +1,7 @@
 //! Parsing of models.
 
 use super::{MAX_NUMBER, ParseError, cursor::Parser, lex::Token};
-use crate::{Call, Kind, KindId, Model, ModelInput, ParamSource, StreamId};
+use crate::{Between, Call, Clocked, Enter, Kind, KindId, Leave, Model, ModelInput, ParamSource, StreamId};
 use seqc_formats::Encoding;
 use std::str::FromStr;
 
@@ -63,6 +63,9 @@ impl Parser {
         while self.eat_word("call") {
             let call = self.call()?;
             model.calls.push(call);
+        }
+        while self.eat_word("clocked") {
+            model.clocked.push(self.clocked()?);
         }
         while self.eat_word("output") {
             let name = self.name()?;
@@ -134,5 +137,47 @@ impl Parser {
             results,
             params,
         })
+    }
+
+    fn clocked(&mut self) -> Result<Clocked, ParseError> {
+        let name = self.name()?;
+        self.expect_word("calls")?;
+        let start = self.count()?;
+        self.expect_word("to")?;
+        let calls = start..self.count()?;
+        self.expect_word("when")?;
+        let mut part = Clocked {
+            name,
+            condition: self.stream()?,
+            calls,
+            enter: Vec::new(),
+            leave: Vec::new(),
+        };
+        self.expect('{')?;
+        while self.eat_word("enter") {
+            let from = self.stream()?;
+            self.expect('>')?;
+            let to = self.stream()?;
+            part.enter.push(Enter { from, to });
+        }
+        while self.eat_word("leave") {
+            let from = self.stream()?;
+            self.expect('>')?;
+            let to = self.stream()?;
+            let between = self.between()?;
+            part.leave.push(Leave { from, to, between });
+        }
+        self.expect('}')?;
+        Ok(part)
+    }
+
+    fn between(&mut self) -> Result<Between, ParseError> {
+        let (place, word) = (self.here(), self.word("`hold`, `zero` or `pass`")?);
+        match word.as_str() {
+            "hold" => Ok(Between::Hold),
+            "zero" => Ok(Between::Zero),
+            "pass" => Ok(Between::Pass(self.stream()?)),
+            _ => Err(self.error_at(place, "`hold`, `zero` or `pass` belongs here")),
+        }
     }
 }

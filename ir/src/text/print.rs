@@ -1,9 +1,14 @@
 //! Printing of graphs and models.
 
 use super::lex::is_word;
-use crate::{AttendSpec, Call, Clock, Elem, Graph, IndexExpr, Model, Normaliser, Op, PairExpr, Port, Ty, Value};
+use crate::{
+    AttendSpec, Call, Clock, Clocked, Elem, Enter, Graph, IndexExpr, Leave, Model, Normaliser, Op, PairExpr, Port, Ty, Value,
+};
 use seqc_formats::Encoding;
-use std::fmt::{self, Display, Formatter};
+use std::{
+    fmt::{self, Display, Formatter},
+    ops::Range,
+};
 
 impl Display for Elem {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -224,6 +229,7 @@ impl Display for Model {
             })?;
             print_call(f, call)?;
         }
+        self.clocked.iter().try_for_each(|part| print_clocked(f, part))?;
         for (name, stream) in &self.outputs {
             writeln!(f, "  output {} {stream}", Name(name))?;
         }
@@ -237,6 +243,19 @@ fn print_call(f: &mut Formatter<'_>, call: &Call) -> fmt::Result {
     for param in &call.params {
         let tensors: Vec<_> = param.tensors.iter().map(|t| Name(t)).collect();
         writeln!(f, "    param {} from [{}]", Name(&param.name), comma(&tensors))?;
+    }
+    writeln!(f, "  }}")
+}
+
+fn print_clocked(f: &mut Formatter<'_>, part: &Clocked) -> fmt::Result {
+    let Range { start, end } = part.calls;
+    let name = Name(&part.name);
+    writeln!(f, "  clocked {name} calls {start} to {end} when {} {{", part.condition)?;
+    for Enter { from, to } in &part.enter {
+        writeln!(f, "    enter {from} -> {to}")?;
+    }
+    for Leave { from, to, between } in &part.leave {
+        writeln!(f, "    leave {from} -> {to} {between}")?;
     }
     writeln!(f, "  }}")
 }

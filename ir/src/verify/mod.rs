@@ -31,8 +31,15 @@
 //! # Laws of a memory
 //! 19. What attention to a memory reads at its keys are inputs of the graph, which nothing else reads; such an attention is not causal.
 //! 20. The calls of the memory read its inputs and one another's results; other calls read these where law 19 says so, and all else elsewhere.
+//!
+//! # Laws of clocked parts
+//! 21. Clocked parts have calls, of tokens; two of them share none, or one lies within the other and comes later in the list.
+//! 22. Calls read streams of the tokens at which they run. A clocked part has for its condition a real number at every token around it; what enters
+//!     it is a stream there, and what leaves it one of its calls; a stream that passes has the type of what leaves.
+//! 23. What calls of clocked parts keep does not depend on where a prompt ends, and no queries of theirs choose together. Outputs are streams of all tokens.
 
 mod attend;
+mod clocked;
 mod limits;
 mod model;
 mod node;

@@ -1,6 +1,10 @@
 //! Laws of models.
 
-use super::{report::Violation, verify};
+use super::{
+    clocked::{Clocks, nesting},
+    report::Violation,
+    verify,
+};
 use crate::{Call, Model, StreamId, Ty};
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +15,9 @@ pub fn verify_model(model: &Model) -> Vec<Violation> {
         violations: Vec::new(),
         streams: HashMap::new(),
         of_memory: HashSet::new(),
+        clocks: Clocks::default(),
     };
+    report.violations.extend(nesting(model));
     for (n, kind) in model.kinds.iter().enumerate() {
         report.violations.extend(verify(&kind.graph));
         let (params, encodings) = (kind.graph.params.len(), kind.encodings.len());
@@ -31,8 +37,10 @@ pub fn verify_model(model: &Model) -> Vec<Violation> {
     // The types of streams come from graphs: only sound ones have them.
     if report.violations.is_empty() {
         for (n, call) in model.calls.iter().enumerate() {
+            report.begin_parts(n);
             report.call(call);
             report.rows(call, n < model.memory.calls);
+            report.end_parts(n);
         }
     }
     if report.violations.is_empty() {
@@ -41,17 +49,18 @@ pub fn verify_model(model: &Model) -> Vec<Violation> {
     report.violations
 }
 
-struct ModelReport<'m> {
-    model: &'m Model,
+pub(super) struct ModelReport<'m> {
+    pub(super) model: &'m Model,
     violations: Vec<Violation>,
     /// Types of the streams defined so far.
-    streams: HashMap<StreamId, Ty>,
+    pub(super) streams: HashMap<StreamId, Ty>,
     /// Those with a value for each row of the memory.
-    of_memory: HashSet<StreamId>,
+    pub(super) of_memory: HashSet<StreamId>,
+    pub(super) clocks: Clocks,
 }
 
 impl ModelReport<'_> {
-    fn require(&mut self, holds: bool, law: u8, message: impl FnOnce() -> String) {
+    pub(super) fn require(&mut self, holds: bool, law: u8, message: impl FnOnce() -> String) {
         if !holds {
             let graph = self.model.name.clone();
             self.violations.push(Violation {
@@ -64,7 +73,7 @@ impl ModelReport<'_> {
     }
 
     /// Law 16.
-    fn define(&mut self, stream: StreamId, ty: Ty) {
+    pub(super) fn define(&mut self, stream: StreamId, ty: Ty) {
         let streams = self.model.streams;
         self.require(stream.0 < streams, 16, || {
             format!("{stream} is beyond the model's {streams} streams")
@@ -149,8 +158,10 @@ impl ModelReport<'_> {
                 )
             });
         }
+        self.at_its_clock(call);
         for (stream, (_, value)) in call.results.iter().zip(&graph.outputs) {
             self.define(*stream, graph.ty(*value).clone());
+            self.clocks.place(*stream);
         }
     }
 
@@ -172,6 +183,8 @@ impl ModelReport<'_> {
         for (_, stream) in &model.outputs {
             let of_tokens = !self.of_memory.contains(stream);
             self.require(of_tokens, 20, || format!("the output {stream} has rows of the memory"));
+            let of_all = self.clocks.of(*stream).is_none();
+            self.require(of_all, 23, || format!("the output {stream} has values at ticks only"));
         }
         for input in model.memory.inputs.iter().chain(&model.inputs) {
             self.require(seen.insert(&input.name), 18, || {

@@ -1,6 +1,6 @@
 //! The model as far as it is built, and what is known of its layers.
 
-use super::total::Total;
+use super::{clocks::Clocks, total::Total};
 use crate::{
     diag::Diagnostic,
     elaborate::Elaborated,
@@ -24,6 +24,8 @@ pub(super) struct Stream {
     pub(super) ty: Option<Ty>,
     /// Whether it has a value for each row of the memory, and none at a token.
     pub(super) of_memory: bool,
+    /// The clocked part at whose ticks it has values; `None`: at every token.
+    pub(super) clock: Option<usize>,
 }
 
 /// The layers of one description that are equal.
@@ -49,6 +51,9 @@ pub(super) struct Builder<'a> {
     pub(super) elaborated: Vec<Elaborated>,
     /// What layers compute for each row of the memory.
     pub(super) rows: Vec<Call>,
+    /// The call of each layer.
+    pub(super) calls: Vec<usize>,
+    pub(super) clocks: Clocks,
     /// Which parameters of a graph are read as they are stored, where that was asked.
     pub(super) natives: HashMap<usize, Vec<bool>>,
     pub(super) kinds: HashMap<(usize, Vec<Encoding>), KindId>,
@@ -89,6 +94,8 @@ impl<'a> Builder<'a> {
             graphs: HashMap::new(),
             elaborated: Vec::new(),
             rows: Vec::new(),
+            calls: Vec::new(),
+            clocks: Clocks::default(),
             natives: HashMap::new(),
             kinds: HashMap::new(),
             settings: Vec::new(),

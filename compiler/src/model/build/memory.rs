@@ -75,11 +75,15 @@ impl Builder<'_> {
 
     /// Puts the calls for rows of the memory behind those of the encoder; gives the number of each layer's call.
     pub(super) fn join(&mut self) -> Vec<usize> {
-        let (first, layers) = (self.model.memory.calls, self.model.calls.len());
+        let first = self.model.memory.calls;
         let rows = std::mem::take(&mut self.rows);
         let more = rows.len();
         self.model.calls.splice(first..first, rows);
         self.model.memory.calls += more;
-        (0..layers).map(|n| if n < first { n } else { n + more }).collect()
+        for part in &mut self.model.clocked {
+            part.calls = part.calls.start + more..part.calls.end + more;
+        }
+        let calls = std::mem::take(&mut self.calls).into_iter();
+        calls.map(|n| if n < first { n } else { n + more }).collect()
     }
 }

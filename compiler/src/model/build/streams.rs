@@ -57,6 +57,7 @@ impl Builder<'_> {
             id,
             ty: Some(ty),
             of_memory: false,
+            clock: None,
         };
         self.streams.insert(name.to_owned(), stream.clone());
         stream
@@ -128,13 +129,13 @@ impl Builder<'_> {
             let (wanted, place) = match given {
                 Some((_, stream)) => (stream.text.clone(), Place::new(self.names.file, stream.span)),
                 None if n == 0 => {
-                    args.push(last.clone());
+                    args.push(self.here(last));
                     continue;
                 }
                 None => (name.clone(), instance.layer.place),
             };
-            match self.streams.get(&wanted) {
-                Some(stream) => args.push(stream.clone()),
+            match self.streams.get(&wanted).cloned() {
+                Some(stream) => args.push(self.here(&stream)),
                 None => {
                     let layer = &instance.layer.definition.def.name.text;
                     let message = match given {
@@ -175,6 +176,7 @@ impl Builder<'_> {
             id: self.model.new_stream(),
             ty: Some(input.clone()),
             of_memory: false,
+            clock: self.clocks.inner(),
         })
     }
 }
