@@ -135,7 +135,10 @@ fn random_models_with_clocked_parts_run() {
         let inside = random.model.clocked[0].calls.start;
         ticked += evaluator.call(inside).unwrap().position();
         evaluator.reset();
-        let parts: Vec<_> = inputs.chunks(5).flat_map(|part| evaluator.steps(part).unwrap()).collect();
+        let parts: Vec<_> = inputs
+            .chunks(5)
+            .flat_map(|part| evaluator.steps(part).unwrap())
+            .collect();
         assert_eq!(steps, parts, "seed {seed}");
     }
     assert!((40..40 * 18).contains(&ticked), "{ticked} ticks");

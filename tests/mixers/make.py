@@ -10,10 +10,10 @@ needs: pip install numpy
 """
 import sys
 
-import attentions, convolutions, delta_rules, directions, encoders, experts, linear_attentions, memories, state_spaces
+import attentions, convolutions, delta_rules, directions, encoders, experts, linear_attentions, memories, rates, state_spaces
 
 MAKERS = {}
-for module in (experts, linear_attentions, delta_rules, memories, attentions, state_spaces, directions, convolutions, encoders):
+for module in (experts, linear_attentions, delta_rules, memories, attentions, state_spaces, directions, convolutions, encoders, rates):
     MAKERS.update(module.MAKERS)
 
 for name in sys.argv[1:] or MAKERS:

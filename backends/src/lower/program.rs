@@ -13,7 +13,7 @@ use seqc_abi::{Call, Descriptor, Elem, Level, Memory, ParamSlot, Rows, RowsAt, S
 use seqc_formats::Encoding;
 use seqc_ir::{Model, ModelInput, Ty};
 use seqc_passes::{
-    attention::caches::Site,
+    attention::{caches::Site, clock_rate::ClockRate},
     kept::Kept,
     plan::{Plan, layout},
     planned::PlannedModel,
@@ -144,8 +144,18 @@ fn states_of(planned: &PlannedModel<'_>, layers: &[Layer<'_>]) -> Vec<Entry> {
     let of_layers = states.len();
     for entry in &mut states {
         // Inside a clocked part a token is a tick.
-        if let StateKind::Pages { count: count @ None, .. } = &mut entry.slot.kind {
+        if let StateKind::Pages {
+            count: count @ None, ..
+        } = &mut entry.slot.kind
+        {
             *count = clocked::ticks_of(model, entry.call, of_layers);
+        }
+        if let Kept::Tokens { rate, .. } = &mut entry.kept {
+            let ticks = seqc_passes::clocked::rate(model, entry.call);
+            if ticks != ClockRate::ALL {
+                *rate = rate.of_those(ticks);
+                entry.slot.bound = entry.kept.bound();
+            }
         }
     }
     let of_parts = clocked::states(model).into_iter();

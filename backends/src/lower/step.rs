@@ -209,7 +209,11 @@ impl Driver<'_> {
     /// Streams in the arena that calls write for all rows and others read for the wanted ones.
     fn compacted(&self) -> Vec<usize> {
         let (head, tail) = self.model.calls.split_at(self.streams.tail);
-        let left = self.model.clocked.iter().flat_map(|part| part.leave.iter().map(|leave| leave.to));
+        let left = self
+            .model
+            .clocked
+            .iter()
+            .flat_map(|part| part.leave.iter().map(|leave| leave.to));
         let results = head.iter().flat_map(|call| call.results.iter().copied());
         let written: HashSet<StreamId> = results.chain(left).collect();
         let read = tail.iter().flat_map(|call| &call.args).filter(|s| written.contains(s));

@@ -28,8 +28,8 @@ fn model(row: &Row, report: &Report) -> Value {
     let layers = total.layers.iter().map(|l| {
         let seconds = super::predict::decode_layer(l, &report.profile.all, context, footprint);
         json!({
-            "name": l.name, "count": l.calls, "parameters": l.cost.parameters, "read_bytes": l.matrix_bytes + l.row_bytes,
-            "operations": l.cost.decode_operations(context), "state_bytes": l.state.at(context) / l.calls.max(1) as f64, "decode_seconds": seconds,
+            "name": l.name, "count": l.calls, "runs": l.rate.share(), "parameters": l.cost.parameters, "read_bytes": l.matrix_bytes + l.row_bytes,
+            "operations": l.cost.decode_operations(l.seen(context)), "state_bytes": l.state.at(context) / l.calls.max(1) as f64, "decode_seconds": seconds,
         })
     });
     json!({

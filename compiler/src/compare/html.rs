@@ -86,7 +86,7 @@ fn by_layer(report: &Report, point: fn(&Row) -> Option<&Point>) -> String {
         let footprint = row.total.footprint();
         let parts = row.total.layers.iter().map(|layer| {
             let seconds = predict::decode_layer(layer, &report.profile.all, context, footprint);
-            (layer.name.clone(), layer.calls as f64 * seconds)
+            (layer.name.clone(), layer.runs() * seconds)
         });
         (row.total.name.clone(), parts.collect())
     };

@@ -17,6 +17,7 @@ pub fn decode(total: &Total, rates: &Rates, context: f64) -> f64 {
 
 /// Seconds for one token of a layer; `footprint`: the bytes that the whole model moves for a token.
 pub fn decode_layer(layer: &Layer, rates: &Rates, context: f64, footprint: f64) -> f64 {
+    let context = layer.seen(context);
     let cost = &layer.cost;
     let phase = &rates.decode;
     let attended = cost
@@ -47,13 +48,14 @@ pub fn prefill(total: &Total, rates: &Rates, context: f64) -> f64 {
         .iter()
         .map(|layer| {
             let last = layer.tail as f64 * decode_layer(layer, rates, context, footprint) / context.max(1.0);
-            let every = (layer.calls - layer.tail) as f64;
+            let every = layer.runs() - layer.tail as f64;
             every * prefill_layer(layer, rates, context, chunk, footprint) + last
         })
         .sum()
 }
 
 fn prefill_layer(layer: &Layer, rates: &Rates, context: f64, chunk: f64, footprint: f64) -> f64 {
+    let (context, chunk) = (layer.seen(context), layer.seen(chunk));
     let cost = &layer.cost;
     let phase = &rates.prefill;
     let attended = |c: &Cache| c.weight * c.mean_keys(context) + c.mean_policy_weight(context, chunk);

@@ -140,13 +140,13 @@ impl Report {
 pub(super) fn point(total: &Total, profile: &Profile, context: usize) -> Point {
     let t = context as f64;
     let chunk = if total.causal { t.min(predict::CHUNK) } else { t }.max(1.0);
-    let mean = |l: &Layer| -> f64 { l.cost.caches.iter().map(|c| c.mean_bytes(t)).sum() };
+    let mean = |l: &Layer| -> f64 { l.cost.caches.iter().map(|c| c.mean_bytes(l.seen(t))).sum() };
     Point {
         context,
-        prefill_operations: total.prompt_sum(t, |l| l.cost.prefill_operations(t)),
-        decode_operations: total.sum(|l| l.cost.decode_operations(t)),
-        prefill_bytes: total.prompt_sum(t, |l| (l.matrix_bytes + mean(l)) / chunk + l.row_bytes),
-        decode_bytes: total.footprint() + total.sum(|l| l.cost.cache_bytes(t)),
+        prefill_operations: total.prompt_sum(t, |l| l.cost.prefill_operations(l.seen(t))),
+        decode_operations: total.sum(|l| l.cost.decode_operations(l.seen(t))),
+        prefill_bytes: total.prompt_sum(t, |l| (l.matrix_bytes + mean(l)) / l.seen(chunk) + l.row_bytes),
+        decode_bytes: total.footprint() + total.sum(|l| l.cost.cache_bytes(l.seen(t))),
         state: total.state.at(t),
         prefill: predict::prefill(total, &profile.all, t),
         decode: predict::decode(total, &profile.all, t),

@@ -7,11 +7,14 @@ use crate::{
 };
 use seqc_abi::Family;
 use seqc_formats::Encoding;
-use seqc_ir::{Call, Kind};
+use seqc_ir::Kind;
 use seqc_passes::{
+    attention::clock_rate::ClockRate,
+    clocked,
     cost::{self, Cost, Read},
     plan::Plan,
 };
+use std::{collections::BTreeSet, ops::Range};
 
 /// One kind of layer and how often the model runs it.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub struct Layer {
     pub name: String,
     /// How many of it the model has.
     pub calls: usize,
+    /// At which tokens they run: one kind at several rates is several of these.
+    pub rate: ClockRate,
     /// How many of these come after everything that carries something from token to token: of a prompt they see only
     /// the tokens whose outputs are wanted, the last one.
     pub tail: usize,
@@ -31,6 +36,18 @@ pub struct Layer {
     pub matrix_bytes: f64,
     /// Bytes of rows that each token picks.
     pub row_bytes: f64,
+}
+
+impl Layer {
+    /// How often one of them runs for a token.
+    pub fn runs(&self) -> f64 {
+        self.calls as f64 * self.rate.share()
+    }
+
+    /// The tokens that they have seen among so many.
+    pub fn seen(&self, context: f64) -> f64 {
+        context * self.rate.share()
+    }
 }
 
 /// What a model costs.
@@ -60,27 +77,26 @@ impl Total {
         let planned = backend::plan(&canonical, &built.meta, Family::HERE.least());
         let model = planned.model;
         let entries = backend::manifest(&planned);
+        let all = model.calls.len();
         let tail = if model.is_causal() {
-            &model.calls[planned.tail()..]
+            planned.tail()..all
         } else {
-            &[]
+            all..all
         };
-        let layers = model
-            .kinds
-            .iter()
-            .zip(&planned.plans)
-            .enumerate()
-            .map(|(n, (kind, plan))| {
-                let of_kind = |calls: &[Call]| calls.iter().filter(|c| c.kind.0 as usize == n).count();
-                let of_this = entries.iter().filter(|e| model.calls[e.call].kind.0 as usize == n);
-                Layer {
-                    // What reads a memory is no part of a token.
-                    calls: of_kind(model.token_calls()),
-                    tail: of_kind(tail),
-                    state: Form::of(of_this.map(|e| e.kept.clone())),
-                    ..layer(kind, plan)
-                }
-            });
+        let kind_of = |call: usize| (model.calls[call].kind.0 as usize, clocked::rate(model, call));
+        let kinds: BTreeSet<(usize, ClockRate)> = (0..model.calls.len()).map(kind_of).collect();
+        let layers = kinds.into_iter().map(|(n, rate)| {
+            let of_kind = |calls: Range<usize>| calls.filter(|call| kind_of(*call) == (n, rate)).count();
+            let of_this = entries.iter().filter(|e| kind_of(e.call) == (n, rate));
+            Layer {
+                // What reads a memory is no part of a token.
+                calls: of_kind(model.memory.calls..all),
+                rate,
+                tail: of_kind(tail.clone()),
+                state: Form::of(of_this.map(|e| e.kept.clone())),
+                ..layer(&model.kinds[n], &planned.plans[n])
+            }
+        });
         let (parameters, weight_bytes) = distinct_parameters(model);
         Total {
             name: built.meta.name.clone(),
@@ -95,13 +111,13 @@ impl Total {
 
     /// The sum over all layers of something that one layer has.
     pub fn sum(&self, of: impl Fn(&Layer) -> f64) -> f64 {
-        self.layers.iter().map(|l| l.calls as f64 * of(l)).sum()
+        self.layers.iter().map(|l| l.runs() * of(l)).sum()
     }
 
     /// The same for a token of a prompt of `context` tokens, on average: what only the last token needs counts less.
     pub fn prompt_sum(&self, context: f64, of: impl Fn(&Layer) -> f64) -> f64 {
-        let runs = |l: &Layer| (l.calls - l.tail) as f64 + l.tail as f64 / context.max(1.0);
-        self.layers.iter().map(|l| runs(l) * of(l)).sum()
+        let last = |l: &Layer| l.tail as f64 * (1.0 - 1.0 / context.max(1.0));
+        self.layers.iter().map(|l| (l.runs() - last(l)) * of(l)).sum()
     }
 
     /// Bytes of weights that a decoded token reads.
@@ -124,6 +140,7 @@ fn layer(kind: &Kind, plan: &Plan) -> Layer {
     Layer {
         name: kind.graph.name.clone(),
         calls: 0,
+        rate: ClockRate::ALL,
         tail: 0,
         state: Form::default(),
         matrix_bytes: bytes(false),

@@ -5,10 +5,33 @@ mod memory;
 mod recurrence;
 mod words;
 
-use seqc_ir::Graph;
-use seqc_passes::plan::{BufferId, Plan};
+use seqc_ir::{Graph, Model};
+use seqc_passes::{
+    attention::clock_rate::ClockRate,
+    clocked,
+    plan::{BufferId, Plan},
+};
 use std::{collections::HashSet, fmt::Write};
 use words::counted;
+
+/// Lines about the tokens at which layers of one kind run, where these are not all.
+pub fn parts_of(model: &Model, kind: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for part in &model.clocked {
+        let layers = model.calls[part.calls.clone()].iter();
+        let count = layers.filter(|call| call.kind.0 as usize == kind).count();
+        if count == 0 {
+            continue;
+        }
+        let rate = match clocked::rate_of(model, part) {
+            ClockRate::ALL => "as data decide".to_owned(),
+            ClockRate { ticks, period } => format!("{ticks} of {period} tokens"),
+        };
+        let layers = counted(count, "layer", "layers");
+        lines.push(format!("{layers} at the ticks of {}: {rate}", part.name));
+    }
+    lines
+}
 
 /// Lines about one layer graph, from its plans for several machines; they differ in blocks of scans alone.
 pub fn layer(graph: &Graph, plans: &[&Plan]) -> String {

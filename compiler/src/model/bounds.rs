@@ -12,9 +12,11 @@ pub fn vocabularies(model: &Model, inputs: &[ModelInput]) -> Vec<Option<usize>> 
             }
         }
         let reads = |arg: &StreamId| same.contains(arg);
-        smallest(model, &model.calls, |op, args| {
-            matches!(op, Op::Input(n) if args.get(*n).is_some_and(reads))
-        })
+        smallest(
+            model,
+            &model.calls,
+            |op, args| matches!(op, Op::Input(n) if args.get(*n).is_some_and(reads)),
+        )
     };
     inputs.iter().map(smallest_of).collect()
 }

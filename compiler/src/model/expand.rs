@@ -9,11 +9,11 @@ use crate::{
     library::{Definition, Library},
     source::{FileId, Place},
 };
+pub use clocks::{Clock, Condition, Otherwise};
 use seqc_grammar::{
     ast::{DefKind, Expr, Ident, Span, Stmt},
     model::{BlockSpec, Encoder, Entry, LayerEntry, Load, ModelFile, RepeatEntry, Template},
 };
-pub use clocks::{Clock, Condition, Otherwise};
 use std::{collections::HashMap, sync::Arc};
 
 /// Most messages about a stack.

@@ -111,7 +111,13 @@ fn taps(file: FileId, model: &ModelFile, instances: &[Instance]) -> Vec<Diagnost
     for instance in instances {
         read.extend(stream_names(&instance.layer.definition, &instance.blocks));
         read.extend(instance.streams.iter().map(|(_, stream)| stream.text.clone()));
-        read.extend(instance.clocks.iter().filter_map(|clock| clock.stream()).map(|stream| stream.text.clone()));
+        read.extend(
+            instance
+                .clocks
+                .iter()
+                .filter_map(|clock| clock.stream())
+                .map(|stream| stream.text.clone()),
+        );
     }
     read.extend(model.output.iter().map(|o| o.value.clone()));
     let taps = instances.iter().flat_map(|i| &i.taps).map(|(stream, _)| stream);

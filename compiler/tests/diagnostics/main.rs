@@ -4,6 +4,7 @@ mod caches;
 mod cases;
 mod doubts;
 mod memories;
+mod rates;
 
 use cases::{cases, more_cases};
 use doubts::{CLEAR, doubts};
@@ -103,15 +104,15 @@ fn every_message_has_a_snapshot() {
     seen.extend(of_readings());
     seen.extend(of_unused());
     seen.extend(of_caches());
-    seen.extend(of_memories());
+    seen.extend(of_sequences());
     for code in codes() {
         assert!(seen.contains(&code), "the message `{code}` has no snapshot");
     }
 }
 
-fn of_memories() -> Vec<String> {
+fn of_sequences() -> Vec<String> {
     let mut codes = Vec::new();
-    for (name, layer, model) in memories::cases() {
+    for (name, layer, model) in memories::cases().into_iter().chain(rates::cases()) {
         let (diagnostics, text) = problems(name, &layer, &model, &[]);
         insta::assert_snapshot!(name, text);
         codes.extend(diagnostics.iter().map(|d| d.code.to_owned()));

@@ -29,7 +29,17 @@ pub const WEIGHTS_KEYS: &[&str] = &["file", "type", "random", "unused"];
 pub const CACHE_KEYS: &[&str] = &["on", "policy", "type"];
 
 /// Keys beside the layer of an entry.
-pub const ENTRY_KEYS: &[&str] = &["name", "block", "load", "params", "if", "in", "tap", "when", "otherwise"];
+pub const ENTRY_KEYS: &[&str] = &[
+    "name",
+    "block",
+    "load",
+    "params",
+    "if",
+    "in",
+    "tap",
+    "when",
+    "otherwise",
+];
 
 /// Keys of a tensor of which a part is loaded.
 pub(super) const PART_KEYS: &[&str] = &["tensor", "rows", "transpose"];

@@ -70,8 +70,9 @@ impl Reader<'_> {
             if let Some(otherwise) = otherwise {
                 let d = Diagnostic::error("missing-key", "`otherwise` is for entries with `when`");
                 let d = d.label(self.file, otherwise.span, "");
-                self.diagnostics
-                    .push(d.help("`when: every(4)` says at which tokens they run, `otherwise` what they give at others"));
+                self.diagnostics.push(
+                    d.help("`when: every(4)` says at which tokens they run, `otherwise` what they give at others"),
+                );
             }
             return None;
         };

@@ -104,7 +104,10 @@ fn entries(stack: &[Entry], depth: usize, out: &mut String) {
         match entry {
             Entry::Repeat(r) => {
                 let count = r.count.as_ref().map_or("once".to_owned(), show::expr);
-                let when = r.when.as_ref().map_or(String::new(), |w| format!(" when {}", show::expr(&w.condition)));
+                let when = r
+                    .when
+                    .as_ref()
+                    .map_or(String::new(), |w| format!(" when {}", show::expr(&w.condition)));
                 out.push_str(&format!("{pad}repeat {count}{when}\n"));
                 entries(&r.of, depth + 1, out);
             }

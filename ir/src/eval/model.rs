@@ -273,7 +273,11 @@ impl ClockedEvaluator {
 fn clocked(model: &Model) -> Vec<ClockedEvaluator> {
     let types: Vec<Ty> = model.stream_types();
     let part = |part: &Clocked| ClockedEvaluator {
-        held: part.leave.iter().map(|leave| zeros(&types[leave.from.0 as usize].sizes())).collect(),
+        held: part
+            .leave
+            .iter()
+            .map(|leave| zeros(&types[leave.from.0 as usize].sizes()))
+            .collect(),
         part: part.clone(),
     };
     model.clocked.iter().map(part).collect()

@@ -2,7 +2,8 @@
 
 use super::lex::is_word;
 use crate::{
-    AttendSpec, Call, Clock, Clocked, Elem, Enter, Graph, IndexExpr, Leave, Model, Normaliser, Op, PairExpr, Port, Ty, Value,
+    AttendSpec, Call, Clock, Clocked, Elem, Enter, Graph, IndexExpr, Leave, Model, Normaliser, Op, PairExpr, Port, Ty,
+    Value,
 };
 use seqc_formats::Encoding;
 use std::{

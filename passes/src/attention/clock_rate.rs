@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 const LONGEST: i64 = 1 << 12;
 
 /// `ticks` of every `period` tokens, in lowest terms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClockRate {
     /// Tokens where the condition holds.
     pub ticks: u64,
@@ -28,6 +28,16 @@ impl ClockRate {
     /// ClockRate of the condition `on`, a scalar truth value. [`ClockRate::ALL`] where it may hold for all tokens.
     pub fn of(graph: &Graph, on: Value) -> ClockRate {
         Periodic::new(graph, on).map_or(ClockRate::ALL, |periodic| periodic.rate())
+    }
+
+    /// The rate of what ticks so often among these ticks.
+    pub fn of_those(self, inner: ClockRate) -> ClockRate {
+        let (ticks, period) = (self.ticks * inner.ticks, self.period * inner.period);
+        let divisor = gcd(ticks as i64, period as i64) as u64;
+        ClockRate {
+            ticks: ticks / divisor,
+            period: period / divisor,
+        }
     }
 
     /// Ticks for each token.

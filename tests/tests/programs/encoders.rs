@@ -56,7 +56,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// The outputs of a verb that writes them.
-fn outputs(program: &Program, line: &str, name: &str) -> Rows {
+pub(super) fn outputs(program: &Program, line: &str, name: &str) -> Rows {
     let file = fresh_file("rows.safetensors");
     let all = [words(line), vec!["--output".to_owned(), file.display().to_string()]].concat();
     program.run(&all).ok();
@@ -65,12 +65,12 @@ fn outputs(program: &Program, line: &str, name: &str) -> Rows {
     rows
 }
 
-fn near(found: &Rows, expected: &Rows, how: &str) {
+pub(super) fn near(found: &Rows, expected: &Rows, how: &str) {
     let off = found.relative(expected);
     assert!(off <= TOLERANCE, "{how}: off by {off:e}");
 }
 
-fn generate(program: &Program, line: &str) -> Value {
+pub(super) fn generate(program: &Program, line: &str) -> Value {
     program::json(program.run(&words(&format!("generate --ignore-eos --json {line}"))))
 }
 

@@ -7,6 +7,7 @@ mod both;
 mod cache_files;
 mod caches;
 mod chat;
+mod clocked;
 mod compare;
 mod contract;
 mod cuda;

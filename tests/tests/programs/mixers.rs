@@ -44,6 +44,7 @@ macro_rules! mixers {
 
 mixers! {
     block_attention: "block_attention" -> "y" [], TOLERANCE;
+    chunk_stack: "chunk_stack" -> "y" [], TOLERANCE;
     conv3d: "conv3d" -> "y" [], TOLERANCE;
     deltaproduct: "deltaproduct" -> "y" [], TOLERANCE;
     diff_attention: "diff_attention" -> "y" [], TOLERANCE;
@@ -85,6 +86,7 @@ mixers! {
         "stack.0.moe.open=2", "stack.0.moe.group_best=2", "stack.0.moe.scale=2.5", "stack.0.moe.shared=12",
         "stack.0.moe.shared_gate=true",
     ], TOLERANCE;
+    multi_rate: "multi_rate" -> "y" [], TOLERANCE;
     nsa: "nsa" -> "y" [], TOLERANCE;
     path: "path" -> "y" [], TOLERANCE;
     retnet: "retnet" -> "y" [], TOLERANCE;

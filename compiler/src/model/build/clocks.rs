@@ -59,7 +59,11 @@ impl Builder<'_> {
             Condition::Every(period) => self.every(*period, &clock.path),
             Condition::Stream(name) => {
                 let Some(stream) = self.streams.get(&name.text).cloned() else {
-                    let d = Diagnostic::new("unknown-stream", clock.place, format!("there is no stream `{}` here", name.text));
+                    let d = Diagnostic::new(
+                        "unknown-stream",
+                        clock.place,
+                        format!("there is no stream `{}` here", name.text),
+                    );
                     let known: Vec<&str> = self.streams.keys().map(String::as_str).collect();
                     self.diagnostics.push(d.did_you_mean(&name.text, known));
                     return None;
@@ -67,9 +71,13 @@ impl Builder<'_> {
                 let stream = self.here(&stream);
                 let ty = stream.ty?;
                 if stream.of_memory || ty.elem != Elem::F32 || !ty.dims.is_empty() {
-                    let message = format!("`{}` is {ty}, a clock is one condition or number at every token", name.text);
+                    let message = format!(
+                        "`{}` is {ty}, a clock is one condition or number at every token",
+                        name.text
+                    );
                     let d = Diagnostic::new("clock-mismatch", clock.place, message);
-                    self.diagnostics.push(d.help("tap a condition, such as `on = score > 0.5`"));
+                    self.diagnostics
+                        .push(d.help("tap a condition, such as `on = score > 0.5`"));
                     return None;
                 }
                 stream.id

@@ -51,7 +51,16 @@ pub(super) fn files(rng: &mut Rng, large: bool) -> Files {
         "inputs: {x: \"[d]\"}"
     };
     let block = ["", "block: {pre_norm: {eps: 1e-5}}\n"][rng.below(2)];
-    let stack = match rng.below(4) {
+    let when = ["every(2)", "every(d)", "bounds", "t"][rng.below(4)];
+    let otherwise = ["hold", "zero", "pass"][rng.below(3)];
+    let bounds = "  - chunk_bounds: {}\n    block: none\n    tap: {bounds: begins}\n";
+    let stack = match rng.below(6) {
+        4 if !large => format!(
+            "{bounds}  - thing: {{}}\n    when: {when}\n    otherwise: {otherwise}\n  - swiglu: {{hidden: 8}}\n"
+        ),
+        5 => format!(
+            "{bounds}  - when: {when}\n    otherwise: {otherwise}\n    of:\n      - thing: {{}}\n      - repeat: 2\n        when: every(3)\n        of:\n          - thing: {{}}\n"
+        ),
         0 => "  - repeat: 2\n    of:\n      - thing: {}\n".to_owned(),
         1 if !large => "  - thing: {}\n  - swiglu: {hidden: 8}\n".to_owned(),
         _ => "  - thing: {}\n".to_owned(),
