@@ -3,8 +3,8 @@
 //! Between calls there are streams of several clocks: those of all tokens, and for every [`Clocked`] part of a model those of its ticks. Streams
 //! cross from one to the other where the part begins ([`Enter`]) and where it ends ([`Leave`]), and nowhere else.
 
-use crate::{Model, StreamId};
-use std::{collections::HashSet, fmt, ops::Range};
+use crate::StreamId;
+use std::{fmt, ops::Range};
 
 /// Calls that run at some tokens only, the *ticks*: those at which a condition holds. To these calls there are no other tokens: positions count
 /// ticks, and what a layer carries it carries from tick to tick.
@@ -60,58 +60,5 @@ impl fmt::Display for Between {
             Between::Zero => f.write_str("zero"),
             Between::Pass(stream) => write!(f, "pass {stream}"),
         }
-    }
-}
-
-/// A part of the order in which calls run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Calls at the same tokens, one after another.
-    Calls(Range<usize>),
-    /// The clocked part of this number, with its steps.
-    Clocked(usize, Vec<Step>),
-}
-
-impl Model {
-    /// Some calls in the order in which they run, from one to another that lie outside of clocked parts or at their edges.
-    pub fn steps(&self, calls: Range<usize>) -> Vec<Step> {
-        self.steps_of(calls, &mut 0)
-    }
-
-    /// The same from clocked part `next` on, which is moved behind the last one that begins among the calls.
-    fn steps_of(&self, calls: Range<usize>, next: &mut usize) -> Vec<Step> {
-        let (mut steps, mut at) = (Vec::new(), calls.start);
-        while let Some(part) = self.clocked.get(*next).filter(|part| part.calls.start < calls.end) {
-            let number = *next;
-            *next += 1;
-            if part.calls.start < at {
-                continue;
-            }
-            if at < part.calls.start {
-                steps.push(Step::Calls(at..part.calls.start));
-            }
-            steps.push(Step::Clocked(number, self.steps_of(part.calls.clone(), next)));
-            at = part.calls.end;
-        }
-        if at < calls.end {
-            steps.push(Step::Calls(at..calls.end));
-        }
-        steps
-    }
-
-    /// Streams that have values at the ticks of some clocked part, and none at other tokens.
-    pub fn streams_of_ticks(&self) -> HashSet<StreamId> {
-        let mut found = HashSet::new();
-        for part in &self.clocked {
-            found.extend(part.enter.iter().map(|enter| enter.to));
-            found.extend(self.calls[part.calls.clone()].iter().flat_map(|call| &call.results));
-        }
-        for (n, part) in self.clocked.iter().enumerate() {
-            let around = &self.clocked[..n];
-            if around.iter().any(|around| part.calls.end <= around.calls.end) {
-                found.extend(part.leave.iter().map(|leave| leave.to));
-            }
-        }
-        found
     }
 }

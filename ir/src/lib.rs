@@ -42,19 +42,21 @@ mod op;
 mod pair;
 pub mod random;
 mod scalar;
+mod steps;
 pub mod text;
 mod ty;
 pub mod verify;
 
 pub use builder::dims;
-pub use clocked::{Between, Clocked, Enter, Leave, Step};
+pub use clocked::{Between, Clocked, Enter, Leave};
 pub use expr::{IndexExpr, joined_views};
 pub use graph::{Cycles, Graph, Node, Port, Stage, State, cycles};
-pub use ids::{StateId, Value};
-pub use model::{Call, Kind, KindId, MemorySource, Model, ModelInput, ParamSource, StreamId};
+pub use ids::{KindId, StateId, StreamId, Value};
+pub use model::{Call, Kind, MemorySource, Model, ModelInput, ParamSource};
 pub use op::{
     Activations, AttendSpec, Clock, Normaliser, Op, OpClass, OperandMode, Reads, Rounding, Row, Source, UNSEEN, policy,
 };
 pub use pair::{Nan, Operand, PairDomain, PairExpr, PairLeaf, Rational, by_cases};
 pub use scalar::{BinaryOp, ReduceOp, UnaryOp};
+pub use steps::Step;
 pub use ty::{Dim, Elem, Ty};

@@ -1,28 +1,7 @@
 //! A model: distinct layer graphs and the calls that stack them.
 
-use crate::{Activations, Clocked, Elem, Graph, Ty, graph::common_multiple};
+use crate::{Activations, Clocked, Elem, Graph, KindId, StreamId, Ty, graph::common_multiple};
 use seqc_formats::Encoding;
-use std::fmt;
-
-/// A stream between calls: a model input or a result of a call. Prints as `$3`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamId(pub u32);
-
-/// A distinct layer graph of a model. Prints as `layer2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KindId(pub u32);
-
-impl fmt::Display for StreamId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "${}", self.0)
-    }
-}
-
-impl fmt::Display for KindId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "layer{}", self.0)
-    }
-}
 
 /// A layer graph shared by all calls with the same definition, settings and shapes.
 #[derive(Clone, Debug)]

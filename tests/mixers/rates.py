@@ -63,7 +63,7 @@ def multi_rate(name):
     x, n = f.x, len(f.x)
     before = np.vstack([np.zeros(D), x[:-1]])
     ticks = np.arange(1, n, 2)
-    f.layer = "project"
+    f.layer = "linear_projection"
     z = np.hstack([before, x])[ticks] @ f.weight("weight", 24, 2 * D).T
     z = attended(f, "attention", z)
     z[1::2] = convolved(f, "short_conv", z[1::2])

@@ -31,7 +31,7 @@ pub struct Program {
 pub fn program(planned: &PlannedModel<'_>, level: Level) -> Program {
     let (model, max_chunk) = (planned.model, planned.settings.max_chunk);
     let layers = layers(planned);
-    let streams = Streams::new(planned);
+    let streams = Streams::new(planned, clocked::table_bytes(planned));
     let layouts: Vec<_> = layers.iter().map(|l| layout(l.graph, l.plan, max_chunk)).collect();
     let constants: Vec<usize> = layers
         .iter()

@@ -1,6 +1,5 @@
 //! Streams between layers: which calls only map rows to rows, and the memory of each stream.
 
-use super::clocked;
 use seqc_ir::{Between, Elem, Model, StreamId, Ty};
 use seqc_passes::{plan::free_place, planned::PlannedModel};
 use std::collections::{HashMap, HashSet};
@@ -45,8 +44,8 @@ pub(super) fn row_bytes(ty: &Ty) -> usize {
 }
 
 impl Streams {
-    /// Places the streams.
-    pub(super) fn new(planned: &PlannedModel<'_>) -> Streams {
+    /// Places the streams, and so many bytes of tables behind them.
+    pub(super) fn new(planned: &PlannedModel<'_>, table_bytes: usize) -> Streams {
         let model = planned.model;
         let types = model.stream_types();
         let tail = planned.tail().max(model.memory.calls);
@@ -70,7 +69,7 @@ impl Streams {
             }
         }
         let tables = place(planned, &types, &mut places);
-        let bytes = tables + clocked::table_bytes(planned);
+        let bytes = tables + table_bytes;
         let of = |n: u32| places.get(&StreamId(n)).copied().unwrap_or(Place::Arena(0));
         Streams {
             places: (0..model.streams).map(of).collect(),

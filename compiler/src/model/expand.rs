@@ -2,14 +2,13 @@
 
 mod clocks;
 
-use super::values::Names;
+use super::{clock::Clock, values::Names};
 use crate::{
     diag::{Diagnostic, Placed},
     elaborate::{CacheUse, Given, Part, block_prefix},
     library::{Definition, Library},
     source::{FileId, Place},
 };
-pub use clocks::{Clock, Condition, Otherwise};
 use seqc_grammar::{
     ast::{DefKind, Expr, Ident, Span, Stmt},
     model::{BlockSpec, Encoder, Entry, LayerEntry, Load, ModelFile, RepeatEntry, Template},

@@ -5,6 +5,7 @@ pub mod bounds;
 mod build;
 mod cache;
 mod cache_type;
+mod clock;
 pub mod expand;
 mod set;
 pub mod standard;

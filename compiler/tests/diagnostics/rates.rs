@@ -19,7 +19,7 @@ pub(super) fn cases() -> Vec<(&'static str, String, String)> {
         of("when-alone", "    otherwise: hold"),
         of(
             "when-pass",
-            "  - project: {width: 4}\n    when: every(2)\n    otherwise: pass",
+            "  - linear_projection: {width: 4}\n    when: every(2)\n    otherwise: pass",
         ),
         of(
             "when-inside",

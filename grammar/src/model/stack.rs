@@ -29,7 +29,7 @@ impl Reader<'_> {
                 Some(Entry::Layer(Box::new(bare(layer, node))))
             }
             Kind::Map(_) if node.get("repeat").is_some() || node.get("of").is_some() => {
-                self.repeat(node).map(Entry::Repeat)
+                self.repeat(node).map(|repeat| Entry::Repeat(Box::new(repeat)))
             }
             Kind::Map(entries) if !entries.is_empty() => self.layer(node, entries).map(|l| Entry::Layer(Box::new(l))),
             Kind::Null | Kind::List(_) | Kind::Map(_) => {

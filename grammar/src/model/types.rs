@@ -134,7 +134,7 @@ pub enum Entry {
     /// One layer.
     Layer(Box<LayerEntry>),
     /// Elements that are repeated.
-    Repeat(RepeatEntry),
+    Repeat(Box<RepeatEntry>),
 }
 
 /// At which tokens entries run.

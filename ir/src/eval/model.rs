@@ -150,7 +150,7 @@ impl ModelEvaluator {
     fn run_steps(
         &mut self,
         steps: &[Step],
-        tokens: &mut Vec<Vec<Tensor>>,
+        tokens: &mut [Vec<Tensor>],
         run: &mut impl FnMut(&mut CallEvaluator, &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>, EvalError>,
     ) -> Result<(), EvalError> {
         for step in steps {

@@ -43,6 +43,7 @@ mod clocked;
 mod limits;
 mod model;
 mod node;
+mod parts;
 mod policy;
 mod policy_scope;
 mod report;

@@ -1,18 +1,21 @@
 //! The model as far as it is built, and what is known of its layers.
 
-use super::{clocks::Clocks, total::Total};
+use super::total::Total;
 use crate::{
     diag::Diagnostic,
     elaborate::Elaborated,
     known::Known,
     library::Library,
-    model::{unread::Reading, values::Names, weights::Tensors},
+    model::{clock::Clock, unread::Reading, values::Names, weights::Tensors},
     source::Place,
 };
 use seqc_formats::Encoding;
 use seqc_grammar::model::ModelFile;
 use seqc_ir::{Call, KindId, Model, StreamId, Ty};
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// Values of all settings of one layer.
 pub type CallSettings = Vec<Vec<(String, Known)>>;
@@ -26,6 +29,38 @@ pub(super) struct Stream {
     pub(super) of_memory: bool,
     /// The clocked part at whose ticks it has values; `None`: at every token.
     pub(super) clock: Option<usize>,
+}
+
+/// The clocked parts so far.
+#[derive(Debug, Default)]
+pub(super) struct Clocks {
+    /// By the number of the part.
+    pub(super) parts: Vec<Part>,
+    /// Parts around what comes next, outermost first.
+    pub(super) open: Vec<usize>,
+    /// Layers that say where `every(n)` holds.
+    pub(super) every: HashMap<usize, KindId>,
+}
+
+/// Entries that run at some tokens only.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) clock: Arc<Clock>,
+    /// The part around it.
+    pub(super) around: Option<usize>,
+    /// What was read before it begins.
+    pub(super) last: Stream,
+    /// Streams at its ticks by those outside.
+    pub(super) entered: HashMap<StreamId, StreamId>,
+    /// Held streams outside by those at its ticks.
+    pub(super) left: HashMap<StreamId, StreamId>,
+}
+
+impl Clocks {
+    /// The innermost part around what comes next.
+    pub(super) fn inner(&self) -> Option<usize> {
+        self.open.last().copied()
+    }
 }
 
 /// The layers of one description that are equal.

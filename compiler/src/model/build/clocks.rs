@@ -1,43 +1,16 @@
 //! Parts of a model that run at some tokens only: where they begin and end, and the streams that cross.
 
-use super::builder::{Builder, Stream};
+use super::builder::{Builder, Part, Stream};
 use crate::{
     diag::{Diagnostic, Placed},
     elaborate::last_of_segment,
-    model::expand::{Clock, Condition, Instance, Otherwise},
+    model::{
+        clock::{Clock, Condition, Otherwise},
+        expand::Instance,
+    },
 };
 use seqc_ir::{Between, Call, Clocked, Elem, Enter, Graph, Kind, KindId, Leave, StreamId};
 use std::{collections::HashMap, sync::Arc};
-
-/// The clocked parts so far.
-#[derive(Debug, Default)]
-pub(super) struct Clocks {
-    /// By the number of the part.
-    parts: Vec<Part>,
-    /// Parts around what comes next, outermost first.
-    open: Vec<usize>,
-    /// Layers that say where `every(n)` holds.
-    every: HashMap<usize, KindId>,
-}
-
-#[derive(Debug)]
-struct Part {
-    clock: Arc<Clock>,
-    around: Option<usize>,
-    /// What was read before it begins.
-    last: Stream,
-    /// Streams at its ticks by those outside.
-    entered: HashMap<StreamId, StreamId>,
-    /// Held streams outside by those at its ticks.
-    left: HashMap<StreamId, StreamId>,
-}
-
-impl Clocks {
-    /// The innermost part around what comes next.
-    pub(super) fn inner(&self) -> Option<usize> {
-        self.open.last().copied()
-    }
-}
 
 impl Builder<'_> {
     /// Ends and begins parts, so that these are open; gives what the next layer reads, of what the last one gave. Nothing after an error.
@@ -138,8 +111,8 @@ impl Builder<'_> {
         }
         let around = |part: &usize| stream.clock == Some(*part);
         let depth = self.clocks.open.iter().position(around).map_or(0, |at| at + 1);
-        for part in self.clocks.open[depth..].to_vec() {
-            stream = self.enter(part, stream);
+        for at in depth..self.clocks.open.len() {
+            stream = self.enter(self.clocks.open[at], stream);
         }
         stream
     }

@@ -3,7 +3,7 @@
 use super::Expander;
 use crate::{
     diag::{Diagnostic, Placed},
-    source::Place,
+    model::clock::{Clock, Condition, Otherwise},
 };
 use seqc_grammar::{
     ast::{ExprKind, Ident},
@@ -13,49 +13,6 @@ use std::sync::Arc;
 
 /// Longest period of `every`.
 const MAX_PERIOD: usize = 1 << 24;
-
-/// Entries around a layer that run at some tokens only.
-#[derive(Debug)]
-pub struct Clock {
-    /// Path for messages and the state manifest: `layers.3.clock`. No other clock has it.
-    pub path: String,
-    /// At which tokens.
-    pub condition: Condition,
-    /// What their result is at other tokens.
-    pub otherwise: Otherwise,
-    /// Where that stands.
-    pub place: Place,
-}
-
-/// At which tokens entries run.
-#[derive(Debug)]
-pub enum Condition {
-    /// Where a stream is not 0.
-    Stream(Ident),
-    /// At the last token of each segment of so many.
-    Every(usize),
-}
-
-/// What the result of entries is at tokens at which they do not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Otherwise {
-    /// Its last value.
-    Hold,
-    /// 0.
-    Zero,
-    /// What the first of them reads.
-    Pass,
-}
-
-impl Clock {
-    /// The stream that says where they run.
-    pub fn stream(&self) -> Option<&Ident> {
-        match &self.condition {
-            Condition::Stream(stream) => Some(stream),
-            Condition::Every(_) => None,
-        }
-    }
-}
 
 impl Expander<'_> {
     /// Begins entries that run at some tokens only. Nothing after an error.
