@@ -141,14 +141,14 @@ pub enum Intrinsic {
     ScaleByPower,
     /// `(sums, a, b)`, of 4 lanes of `i32` and 16 signed bytes each: four products of bytes are added to each lane.
     DotBytes,
-    /// `(sums, a, b)`, of 4 or 8 lanes of `i32` and twice as many signed 16-bit integers each: two products are added to each lane.
+    /// `(sums, a, b)`, of 4, 8 or 16 lanes of `i32` and twice as many signed 16-bit integers each: two products are added to each lane.
     DotWords,
-    /// `(sums, a, b)`, of 16 lanes of `i16`, 32 bytes without a sign and 32 signed ones: the sum of two products of bytes, the nearest
+    /// `(sums, a, b)`, of 16 or 32 lanes of `i16`, twice as many bytes without a sign and signed ones: the sum of two products of bytes, the nearest
     /// number of 16 bits to it, is added to each lane.
     DotUnsignedPairs,
     /// `(a, b)`, of 32 signed bytes each: `a`, `-a` where `b` is negative, zero where it is zero.
     TakeSign,
-    /// `(sums, a, b)`, of 16 lanes of `i32`, 64 bytes without a sign and 64 signed ones: four products of bytes are added to each lane.
+    /// `(sums, a, b)`, of 8 or 16 lanes of `i32`, four times as many bytes without a sign and signed ones: four products of bytes are added to each lane.
     DotUnsignedBytes,
     /// `(sums, a, b)`, of 16 lanes of `f32` and 32 of `bf16` each: two products are added to each lane, rounded
     /// by themselves or together; the least numbers are zeros.

@@ -100,9 +100,9 @@ fn parts(module: &mut Module, target: &TargetInfo, encoding: Encoding, form: Row
     ) {
         (RowForm::Bytes, Layout::Blocks(_), Some(products), _) => {
             let packed = Packed::new(machine.lanes, products, encoding);
-            let tile = |rows| tile_bytes(module, products, packed, [rows, vectors]);
+            let tile = |rows| tile_bytes(module, packed, [rows, vectors]);
             Parts {
-                tiles: (1..=tallest(target)).map(tile).collect(),
+                tiles: (1..=tallest(target, packed)).map(tile).collect(),
                 packer: pack_bytes(module, packed, encoding, vectors),
             }
         }

@@ -54,7 +54,7 @@ pub(super) fn matrix(cx: &Cx<'_>, f: &mut Func, product: &Product) -> Val {
 pub(super) fn vector_kernel(product: &Product) -> String {
     match product.summation {
         Summation::OfChunk => kernels::gemv_in_order_name(product.encoding),
-        Summation::Free => kernels::gemv_name(product.encoding),
+        Summation::Free => kernels::gemv_name(product.encoding, product.vector_form),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar, TeamRange, Val},
-    kernels::{self, GemmRows},
+    kernels::{self, GemmRows, RowForm},
     schedule::{Product, Summation},
 };
 use seqc_abi::frame::rows as slots;
@@ -40,7 +40,9 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
                     kernels::gemv_in_order(module, &layer.target, product.encoding);
                 }
                 Summation::Free => {
-                    kernels::gemv(module, &layer.target, product.encoding);
+                    for form in [RowForm::Floats, product.vector_form] {
+                        kernels::gemv(module, &layer.target, product.encoding, form);
+                    }
                     kernels::skinny_gemm(module, &layer.target, product.encoding, gemm_rows(product));
                 }
             }

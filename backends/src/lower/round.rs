@@ -19,7 +19,7 @@ pub(super) fn prepare(layer: &Layer<'_>, module: &mut Module) {
             continue;
         };
         let row = layer.schedule.rounded_row(layer.graph, *v);
-        for form in [RowForm::Floats, row.form] {
+        for form in [RowForm::Floats, row.form, row.vector_form] {
             kernels::round_row(module, &layer.target, rounding, form);
         }
     }
@@ -40,8 +40,8 @@ pub(super) fn vector(cx: &Cx<'_>, f: &mut Func, v: Value, t: Val, last: &mut Opt
     if last.replace(v) != Some(v) {
         let from = cx.rows_of(f, cx.graph().operands(v)[0]).at(f, t);
         let len = f.i64(cx.graph().ty(v).len() as i64);
-        let name = kernels::round_row_name(rounding, RowForm::Floats);
-        f.call(&name, &[from, len, scratch], None);
+        let form = cx.layer.schedule.rounded_row(cx.graph(), v).vector_form;
+        f.call(&kernels::round_row_name(rounding, form), &[from, len, scratch], None);
     }
     scratch
 }

@@ -2,7 +2,7 @@
 
 use crate::{kernels::RowForm, targets::TargetInfo};
 use seqc_formats::Encoding;
-use seqc_ir::{Graph, Normaliser, Op, Value};
+use seqc_ir::{Graph, Normaliser, Op, Rounding, Value};
 use seqc_passes::plan::{Kernel, Plan, Stack, flat, row_of};
 use std::collections::{HashMap, HashSet};
 
@@ -25,6 +25,8 @@ pub(crate) struct Product {
     pub(crate) gaps: bool,
     /// What rows of many tokens are made of; those of few are floats.
     pub(crate) form: RowForm,
+    /// What the vector of a single token is made of.
+    pub(crate) vector_form: RowForm,
 }
 
 impl Product {
@@ -80,8 +82,12 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
             .op(vector)
             .rounding()
             .filter(|_| stack.is_none() && summation == Summation::Free);
+        let form = |of: fn(&TargetInfo, Rounding, Encoding) -> RowForm| {
+            rounding.map_or(RowForm::Floats, |rounding| of(&target, rounding, encoding))
+        };
         let product = Product {
-            form: rounding.map_or(RowForm::Floats, |rounding| RowForm::of(&target, rounding, encoding)),
+            form: form(RowForm::of),
+            vector_form: form(RowForm::of_vector),
             matrix,
             encoding,
             stack,
@@ -98,13 +104,18 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
     let live = graph.live_order();
     for row in live.into_iter().filter(|v| graph.op(*v).rounding().is_some()) {
         let users = graph.users(row);
-        let mut forms = users.iter().filter_map(|v| found.get(v)).map(|product| product.form);
-        let first = forms.next();
-        if forms.any(|form| Some(form) != first) {
-            for user in users {
-                if let Some(product) = found.get_mut(&user) {
-                    product.form = RowForm::Floats;
-                }
+        let differ = |form: fn(&Product) -> RowForm| {
+            let forms: HashSet<RowForm> = users.iter().filter_map(|v| found.get(v)).map(form).collect();
+            forms.len() > 1
+        };
+        let [differ, vectors_differ] = [differ(|product| product.form), differ(|product| product.vector_form)];
+        for user in users {
+            let Some(product) = found.get_mut(&user) else { continue };
+            if differ {
+                product.form = RowForm::Floats;
+            }
+            if vectors_differ {
+                product.vector_form = RowForm::Floats;
             }
         }
     }
@@ -116,6 +127,8 @@ pub(super) fn products(graph: &Graph, plan: &Plan, encodings: &[Encoding]) -> Ha
 pub(crate) struct RoundedRow {
     /// Its form, of many tokens.
     pub(crate) form: RowForm,
+    /// That of a single token, where products make it.
+    pub(crate) vector_form: RowForm,
     /// Products of a single token round their vector themselves, so that threads need not wait for each other.
     pub(crate) by_products: bool,
 }
@@ -126,6 +139,7 @@ pub(super) fn rounded_row(graph: &Graph, products: &HashMap<Value, Product>, row
     let found = || users.iter().filter_map(|v| products.get(v));
     RoundedRow {
         form: found().next().map_or(RowForm::Floats, |product| product.form),
+        vector_form: found().next().map_or(RowForm::Floats, |product| product.vector_form),
         by_products: found().all(|product| product.stack.is_none()),
     }
 }

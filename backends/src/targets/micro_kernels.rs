@@ -44,7 +44,7 @@ pub struct ByteProducts {
     pub dot: AddByteProducts,
     /// What is added to integers of weights to make them what `dot` takes: 128 where it takes bytes without a sign.
     pub bias: i64,
-    /// Another way for integers of few bits, where that takes less time.
+    /// Another way for integers of few bits, and for digits of others, where that takes less time.
     pub pairs: Option<PairProducts>,
 }
 
@@ -53,8 +53,8 @@ pub struct ByteProducts {
 pub struct PairProducts {
     /// Adds two products to each lane of 16 bits.
     pub dot: AddByteProducts,
-    /// `fn(f, sums, pairs)`: adds two lanes of 16 bits to each lane of 32.
-    pub widen: fn(f: &mut Func, sums: Val, pairs: Val) -> Val,
+    /// `fn(f, sums, pairs, factor)`: adds two lanes of 16 bits, times a number, to each lane of 32.
+    pub widen: fn(f: &mut Func, sums: Val, pairs: Val, factor: i64) -> Val,
 }
 
 /// `fn(f, sums, a, b)`: adds two products of bfloat16 to each lane of f32; vectors are those of whole registers.

@@ -1,15 +1,18 @@
 //! Matrix times vector from stored weights.
 
-use crate::support::{Loaded, Random, all_targets, export, weights};
+use crate::{
+    rounded::rounding,
+    support::{Loaded, Random, all_targets, export, weights},
+};
 use seqc_backends::{
     kernel::{Func, Module, Scalar, Ty},
-    kernels,
+    kernels::{self, RowForm},
     mlir::Target,
 };
 use seqc_formats::Encoding;
 use std::time::Instant;
 
-const GEMV: [Ty; 6] = [Ty::GLOBAL, Ty::I64, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL];
+pub(crate) const GEMV: [Ty; 6] = [Ty::GLOBAL, Ty::I64, Ty::I64, Ty::GLOBAL, Ty::I64, Ty::GLOBAL];
 
 const GEMM: [Ty; 8] = [
     Ty::GLOBAL,
@@ -24,17 +27,19 @@ const GEMM: [Ty; 8] = [
 
 const FLOATS: kernels::RowLayout = kernels::RowLayout {
     rows: kernels::GemmRows::Together,
-    form: kernels::RowForm::Floats,
+    form: RowForm::Floats,
 };
 
-type Gemv = extern "C" fn(*const u8, i64, i64, *const f32, i64, *mut f32);
+pub(crate) type Gemv = extern "C" fn(*const u8, i64, i64, *const f32, i64, *mut f32);
 type Gemm = extern "C" fn(*const u8, i64, *const f32, i64, *mut f32, i64, i64, *mut f32);
 
 fn load(target: &Target) -> Loaded {
     let mut module = Module::default();
     for encoding in Encoding::all_native() {
-        let name = kernels::gemv(&mut module, target.info(), encoding);
-        export(&mut module, &name, &GEMV);
+        for form in forms(target, encoding) {
+            let name = kernels::gemv(&mut module, target.info(), encoding, form);
+            export(&mut module, &name, &GEMV);
+        }
         let name = kernels::gemv_in_order(&mut module, target.info(), encoding);
         export(&mut module, &name, &GEMV);
         for k in sizes(encoding) {
@@ -44,6 +49,13 @@ fn load(target: &Target) -> Loaded {
     }
     module.add(reader(target.width()));
     Loaded::new(module, target)
+}
+
+/// Forms of the vector.
+fn forms(target: &Target, encoding: Encoding) -> Vec<RowForm> {
+    let rounded = rounding(encoding).map(|rounding| RowForm::of_vector(target.info(), rounding, encoding));
+    let rounded = rounded.filter(|form| *form != RowForm::Floats);
+    [RowForm::Floats].into_iter().chain(rounded).collect()
 }
 
 /// Columns that are tried.
@@ -65,7 +77,7 @@ fn rows_times_a_vector() {
     for target in all_targets() {
         let loaded = load(&target);
         for encoding in Encoding::all_native() {
-            let f = kernel(&loaded, &kernels::gemv_name(encoding));
+            let f = kernel(&loaded, &kernels::gemv_name(encoding, RowForm::Floats));
             let mut random = Random::new(11);
             for &k in sizes(encoding) {
                 for rows in [1, 3, 4, 9, 16] {
@@ -202,10 +214,11 @@ fn speed_of_matrix_vector() {
         let best = fastest(|| read(bytes.as_ptr(), 128 << 10, out.as_mut_ptr()));
         println!("read from L2: {:.1} GB/s", f64::from(128 << 10) / best / 1e9);
         let names = Encoding::all_native().flat_map(|encoding| {
-            [
-                (encoding, kernels::gemv_name(encoding)),
-                (encoding, kernels::gemv_in_order_name(encoding)),
-            ]
+            let forms = forms(&target, encoding)
+                .into_iter()
+                .map(move |form| kernels::gemv_name(encoding, form));
+            let names = forms.chain([kernels::gemv_in_order_name(encoding)]);
+            names.map(move |name| (encoding, name))
         });
         for (encoding, name) in names {
             let f = kernel(&loaded, &name);

@@ -1,6 +1,9 @@
 //! Products with rounded activations, as units of processors multiply them.
 
-use crate::support::{Loaded, Random, export, targets, weights};
+use crate::{
+    matvec::{GEMV, Gemv},
+    support::{Loaded, Random, export, targets, weights},
+};
 use seqc_backends::{
     kernel::{Module, Ty},
     kernels::{self, GemmRows, RowForm, RowLayout},
@@ -81,12 +84,22 @@ fn load(target: &Target) -> Loaded {
         let Some(layout) = layout(target, encoding) else {
             continue;
         };
+        if let Some(form) = of_vector(target, encoding) {
+            let name = kernels::gemv(&mut module, target.info(), encoding, form);
+            export(&mut module, &name, &GEMV);
+        }
         for k in columns(encoding) {
             let name = kernels::gemm(&mut module, target.info(), encoding, *k, layout);
             export(&mut module, &name, &GEMM);
         }
     }
     Loaded::new(module, target)
+}
+
+/// The form of a rounded vector, if it is not that of every vector.
+fn of_vector(target: &Target, encoding: Encoding) -> Option<RowForm> {
+    let form = RowForm::of_vector(target.info(), rounding(encoding)?, encoding);
+    (form != RowForm::Floats).then_some(form)
 }
 
 fn layout(target: &Target, encoding: Encoding) -> Option<RowLayout> {
@@ -160,18 +173,55 @@ fn rows_of_activations_times_rows_of_weights() {
                         count as i64,
                         scratch.as_mut_ptr(),
                     );
-                    for (t, row) in x.chunks(k).enumerate() {
-                        let row = rounded(rounding, row);
-                        for (r, weights) in values.chunks(k).enumerate() {
-                            let terms = || row.iter().zip(weights).map(|(x, w)| f64::from(*x) * f64::from(*w));
-                            let (sum, size): (f64, f64) = (terms().sum(), terms().map(f64::abs).sum());
-                            let found = f64::from(y[t * rows + r]);
-                            assert!(
-                                (found - sum).abs() <= 2e-6 * size + 1e-30,
-                                "{what}: {found} for {sum} of {size}"
-                            );
-                        }
+                    for (x, y) in x.chunks(k).zip(y.chunks(rows)) {
+                        check(&what, &values, &rounded(rounding, x), y);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Compares products of rows of weights with a vector.
+fn check(what: &str, weights: &[f32], x: &[f32], found: &[f32]) {
+    for (weights, found) in weights.chunks(x.len()).zip(found) {
+        let terms = || x.iter().zip(weights).map(|(x, w)| f64::from(*x) * f64::from(*w));
+        let (sum, size): (f64, f64) = (terms().sum(), terms().map(f64::abs).sum());
+        let apart = (f64::from(*found) - sum).abs();
+        assert!(apart <= 2e-6 * size + 1e-30, "{what}: {found} for {sum} of {size}");
+    }
+}
+
+#[test]
+fn a_rounded_vector_times_rows_of_weights() {
+    for target in targets() {
+        let loaded = load(&target);
+        let mut random = Random::new(6);
+        for encoding in Encoding::all_native() {
+            let (Some(form), Some(rounding)) = (of_vector(&target, encoding), rounding(encoding)) else {
+                continue;
+            };
+            // SAFETY: the types are those of the kernels' documentation.
+            let round: Round = unsafe { loaded.function(&format!("t_{}", kernels::round_row_name(rounding, form))) };
+            // SAFETY: as above.
+            let gemv: Gemv = unsafe { loaded.function(&format!("t_{}", kernels::gemv_name(encoding, form))) };
+            for &k in columns(encoding) {
+                for rows in [1, 4, 9, 16] {
+                    let (bytes, values) = weights(encoding, rows, k, &mut random);
+                    let x = random.floats(k);
+                    let (mut made, mut y) = (vec![f32::NAN; k], vec![f32::NAN; rows]);
+                    round(x.as_ptr(), k as i64, made.as_mut_ptr());
+                    let stride = (bytes.len() / rows) as i64;
+                    gemv(
+                        bytes.as_ptr(),
+                        stride,
+                        rows as i64,
+                        made.as_ptr(),
+                        k as i64,
+                        y.as_mut_ptr(),
+                    );
+                    let what = format!("{encoding} {rows}x{k} on {}", target.name());
+                    check(&what, &values, &rounded(rounding, &x), &y);
                 }
             }
         }

@@ -172,7 +172,7 @@ impl Checker<'_> {
             Inst::Intrinsic { op, out, args } => {
                 let (floats, ints) = (Ty::V(16, Scalar::F32), Ty::V(16, Scalar::I32));
                 let (sums, bytes) = (Ty::V(4, Scalar::I32), Ty::V(16, Scalar::I8));
-                let (words, wide) = (Ty::V(16, Scalar::I16), Ty::V(32, Scalar::I8));
+                let wide = Ty::V(32, Scalar::I8);
                 let types: Vec<Ty> = args.iter().map(|a| a.ty).collect();
                 let wanted = match op {
                     Intrinsic::Permute => vec![floats, ints],
@@ -181,13 +181,25 @@ impl Checker<'_> {
                     }
                     Intrinsic::DotBytes => vec![sums, bytes, bytes],
                     Intrinsic::DotWords => {
-                        let lanes = if out.ty == sums { 4 } else { 8 };
+                        let lanes = if out.ty == sums || out.ty == ints {
+                            out.ty.lanes()
+                        } else {
+                            8
+                        };
                         let words = Ty::V(2 * lanes, Scalar::I16);
                         vec![Ty::V(lanes, Scalar::I32), words, words]
                     }
-                    Intrinsic::DotUnsignedPairs => vec![words, wide, wide],
+                    Intrinsic::DotUnsignedPairs => {
+                        let lanes = if out.ty.lanes() == 32 { 32 } else { 16 };
+                        let bytes = Ty::V(2 * lanes, Scalar::I8);
+                        vec![Ty::V(lanes, Scalar::I16), bytes, bytes]
+                    }
                     Intrinsic::TakeSign => vec![wide, wide],
-                    Intrinsic::DotUnsignedBytes => vec![ints, Ty::V(64, Scalar::I8), Ty::V(64, Scalar::I8)],
+                    Intrinsic::DotUnsignedBytes => {
+                        let lanes = if out.ty == ints { 16 } else { 8 };
+                        let bytes = Ty::V(4 * lanes, Scalar::I8);
+                        vec![Ty::V(lanes, Scalar::I32), bytes, bytes]
+                    }
                     Intrinsic::DotBf16 => vec![floats, Ty::V(32, Scalar::Bf16), Ty::V(32, Scalar::Bf16)],
                 };
                 types == wanted && out.ty == wanted[0]

@@ -6,6 +6,7 @@ mod groups;
 mod inputs;
 mod ordered;
 mod plain;
+mod records;
 mod shape;
 
 pub use ordered::{gemv_in_order, gemv_in_order_name};
@@ -15,6 +16,7 @@ use super::{
     dequant::byte,
     lanes::sum_four,
     layout::{Blocks, Layout, Plain, layout},
+    rounded::{ByteWeights, RowForm},
 };
 use crate::{
     kernel::{Func, Module, Scalar, Ty, Val},
@@ -24,17 +26,21 @@ use seqc_formats::Encoding;
 use seqc_passes::machine::Machine;
 
 /// Name of the function that [`gemv`] adds.
-pub fn gemv_name(encoding: Encoding) -> String {
-    format!("seqc_gemv_{}", encoding.name())
+pub fn gemv_name(encoding: Encoding, form: RowForm) -> String {
+    let rounded = match form {
+        RowForm::Floats => "",
+        RowForm::Bytes | RowForm::Pairs => "_rounded",
+    };
+    format!("seqc_gemv{rounded}_{}", encoding.name())
 }
 
 /// Adds the kernel for one store; returns its name.
 ///
 /// `fn(w, row_bytes, rows, x, k, y)` computes `y[r] = sum_k W[r][k] * x[k]` for `r < rows` in f32. For block
 /// stores `k` is a multiple of their block. Threads share the work by calling it on ranges of rows, best of a multiple
-/// of 8; rows are expected to be contiguous, which only prefetching relies on.
-pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> String {
-    let name = gemv_name(encoding);
+/// of 8; rows are expected to be contiguous, which only prefetching relies on. `x` has the form that [`RowForm::of_vector`] allows.
+pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding, form: RowForm) -> String {
+    let name = gemv_name(encoding, form);
     if module.has(&name) {
         return name;
     }
@@ -60,6 +66,13 @@ pub fn gemv(module: &mut Module, target: &TargetInfo, encoding: Encoding) -> Str
         x,
         k,
         ahead,
+        rounded: match form {
+            RowForm::Floats | RowForm::Pairs => None,
+            RowForm::Bytes => target
+                .micro_kernels
+                .byte_products
+                .map(|products| ByteWeights::new(products, encoding)),
+        },
     };
     let kernel = match layout(encoding) {
         Layout::Plain(plain) => Kernel::Plain(plain),

@@ -16,7 +16,10 @@ pub(super) use pack_pairs::pack_pairs;
 pub(super) use tile_bytes::{tallest, tile_bytes};
 
 use super::layout::{Block, Blocks, Grouped, Layout, Plain, STRIP, layout};
-use crate::targets::{ByteProducts, TargetInfo};
+use crate::{
+    kernel::{Func, Scalar, Ty, Val},
+    targets::{ByteProducts, PairProducts, TargetInfo},
+};
 use seqc_formats::{Encoding, Native};
 use seqc_ir::Rounding;
 
@@ -38,6 +41,14 @@ impl RowForm {
         match (rounding, layout(encoding)) {
             (Rounding::Int8, Layout::Blocks(_)) if micro_kernels.byte_products.is_some() => RowForm::Bytes,
             (Rounding::Bf16, Layout::Plain(Plain::Bf16)) if micro_kernels.dot_pairs.is_some() => RowForm::Pairs,
+            _ => RowForm::Floats,
+        }
+    }
+
+    /// The form of the vector of a single token.
+    pub fn of_vector(target: &TargetInfo, rounding: Rounding, encoding: Encoding) -> RowForm {
+        match (RowForm::of(target, rounding, encoding), layout(encoding)) {
+            (RowForm::Bytes, Layout::Blocks(Blocks::Short(_))) => RowForm::Bytes,
             _ => RowForm::Floats,
         }
     }
@@ -78,6 +89,15 @@ impl Record {
         36 + Record::of_group(group, number)
     }
 
+    /// That for weights with another bias, a power of two.
+    pub(super) fn start_of(f: &mut Func, start: Val, bias: i64) -> Val {
+        if bias == Record::BIAS {
+            return start;
+        }
+        let places = f.int(start.ty, i64::from((Record::BIAS / bias).ilog2()));
+        f.shr_signed(start, places)
+    }
+
     /// The byte of an f32: the sum of the reals of a group.
     pub(super) fn sum(group: u32, number: u32) -> i64 {
         48 + Record::of_group(group, number)
@@ -90,7 +110,7 @@ impl Record {
 }
 
 /// How packed weights of a byte lie: for every strip of 32 columns its groups, one behind another; of each group the integers, four columns
-/// of each row together, then the scales of the rows, then their minima. Rows are taken by pairs of vectors.
+/// of each row together, or their digits one after another, then the scales of the rows, then their minima. Rows are taken by pairs of vectors.
 #[derive(Clone, Copy)]
 pub(super) struct Packed {
     /// f32 lanes of a vector.
@@ -99,10 +119,112 @@ pub(super) struct Packed {
     pub(super) group: u32,
     /// Whether there are minima.
     pub(super) minima: bool,
-    /// What was added to the integers: zero, or a power of two up to [`Record::BIAS`].
+    pub(super) weights: ByteWeights,
+}
+
+/// How a target multiplies weights of an encoding in blocks with the integers of a record.
+#[derive(Clone, Copy)]
+pub(super) struct ByteWeights {
+    products: ByteProducts,
+    /// What is added to the integers: zero, or a power of two up to [`Record::BIAS`].
     pub(super) bias: i64,
-    /// Products of how many fours are added up in 16 bits; `None`: they are added in 32.
-    pub(super) in_words: Option<u32>,
+    words: Option<Words>,
+}
+
+/// Sums of products in 16 bits.
+#[derive(Clone, Copy)]
+struct Words {
+    pairs: PairProducts,
+    /// Products of how many fours they hold.
+    most: u32,
+    /// Digits of [`DIGIT`] bits that are multiplied one after another; of one, the integers are multiplied as they are.
+    digits: u32,
+}
+
+/// Bits of a digit.
+const DIGIT: u32 = 4;
+
+/// Products of how many fours of weights up to `largest` 16 bits hold: two are added in each lane.
+fn fours_in_words(largest: i64) -> u32 {
+    let pair = 2 * largest * Rounding::LARGEST as i64;
+    (i64::from(i16::MAX) / pair) as u32
+}
+
+impl ByteWeights {
+    /// Of weights that are multiplied as they are.
+    pub(super) fn new(products: ByteProducts, encoding: Encoding) -> ByteWeights {
+        let Some(Native::Block(block)) = encoding.native() else {
+            unreachable!("{encoding} has no integers")
+        };
+        let [least, greatest] = block.range();
+        let unsigned = match least {
+            ..0 => (-least as u64).next_power_of_two() as i64,
+            _ => 0,
+        };
+        let most = fours_in_words(greatest + unsigned);
+        let words = products
+            .pairs
+            .filter(|_| most > 1)
+            .map(|pairs| Words { pairs, most, digits: 1 });
+        ByteWeights {
+            products,
+            bias: words.map_or(products.bias, |_| unsigned),
+            words,
+        }
+    }
+
+    /// Of packed weights: integers of many bits are cut into digits where products of these can be added up in 16 bits.
+    fn packed(products: ByteProducts, encoding: Encoding) -> ByteWeights {
+        let whole = ByteWeights::new(products, encoding);
+        let Some(pairs) = products.pairs.filter(|_| whole.words.is_none()) else {
+            return whole;
+        };
+        let words = Words {
+            pairs,
+            most: fours_in_words((1 << DIGIT) - 1),
+            digits: i8::BITS / DIGIT,
+        };
+        ByteWeights {
+            bias: Record::BIAS,
+            words: Some(words),
+            ..whole
+        }
+    }
+
+    fn digits(&self) -> u32 {
+        self.words.map_or(1, |words| words.digits)
+    }
+
+    /// The digits of integers with their bias, the least one first.
+    fn cut(&self, f: &mut Func, q: Val) -> Vec<Val> {
+        if self.digits() == 1 {
+            return vec![q];
+        }
+        let digit = |n: u32| {
+            let (places, mask) = (f.int(q.ty, (n * DIGIT).into()), f.int(q.ty, (1 << DIGIT) - 1));
+            let moved = f.shr(q, places);
+            f.and(moved, mask)
+        };
+        (0..self.digits()).map(digit).collect()
+    }
+
+    /// Integers of weights with their bias.
+    pub(super) fn biased(&self, f: &mut Func, q: Val) -> Val {
+        let bias = f.int(q.ty, if self.bias == 128 { -128 } else { self.bias });
+        f.add(q, bias)
+    }
+
+    /// Adds the products of registers of weights with those of a record, few of them, to sums.
+    pub(super) fn add(&self, f: &mut Func, factors: &[[Val; 2]], sums: Val) -> Val {
+        let Some(Words { pairs, .. }) = self.words else {
+            return factors
+                .iter()
+                .fold(sums, |sums, [w, x]| (self.products.dot)(f, sums, *w, *x));
+        };
+        let none = f.zero(Ty::V(2 * sums.ty.lanes(), Scalar::I16));
+        let words = factors.iter().fold(none, |words, [w, x]| (pairs.dot)(f, words, *w, *x));
+        (pairs.widen)(f, sums, words, 1)
+    }
 }
 
 impl Packed {
@@ -111,28 +233,18 @@ impl Packed {
 
     /// How a target that multiplies bytes so packs weights of an encoding in blocks.
     pub(super) fn new(lanes: u32, products: ByteProducts, encoding: Encoding) -> Packed {
-        let (Layout::Blocks(blocks), Some(Native::Block(block))) = (layout(encoding), encoding.native()) else {
+        let Layout::Blocks(blocks) = layout(encoding) else {
             unreachable!("{encoding} has no integers")
         };
         let (group, minima) = match blocks {
             Blocks::Short(Block { minimum, .. }) => (STRIP, minimum.is_some()),
             Blocks::Grouped(Grouped { block, groups, .. }) => (groups.size as u32, block.minimum.is_some()),
         };
-        let [least, greatest] = block.range();
-        let unsigned = if least < 0 {
-            (-least as u64).next_power_of_two() as i64
-        } else {
-            0
-        };
-        // Two products in each lane.
-        let largest = 2 * (greatest + unsigned) * Rounding::LARGEST as i64;
-        let in_words = products.pairs.map(|_| i64::from(i16::MAX) / largest).filter(|n| *n > 0);
         Packed {
             lanes,
             group,
             minima,
-            bias: in_words.map_or(products.bias, |_| unsigned),
-            in_words: in_words.map(|n| n as u32),
+            weights: ByteWeights::packed(products, encoding),
         }
     }
 
@@ -146,14 +258,19 @@ impl Packed {
         i64::from(4 * Packed::VECTORS * self.lanes)
     }
 
-    /// The byte of a strip where the integers of a group begin.
-    pub(super) fn integers(&self, group: u32) -> i64 {
-        i64::from(group) * self.group_bytes()
+    /// Fours of a group.
+    pub(super) fn fours(&self) -> u32 {
+        self.group / 4
+    }
+
+    /// The byte of a strip where a digit of the integers of a group begins.
+    pub(super) fn integers(&self, group: u32, digit: u32) -> i64 {
+        i64::from(group) * self.group_bytes() + i64::from(digit * self.fours()) * self.step()
     }
 
     /// Where its scales begin.
     pub(super) fn scales(&self, group: u32) -> i64 {
-        self.integers(group) + i64::from(self.group / 4) * self.step()
+        self.integers(group, self.weights.digits())
     }
 
     /// Where its minima begin.
@@ -162,7 +279,7 @@ impl Packed {
     }
 
     fn group_bytes(&self) -> i64 {
-        (i64::from(self.group / 4) + 1 + i64::from(self.minima)) * self.step()
+        (i64::from(self.weights.digits() * self.fours()) + 1 + i64::from(self.minima)) * self.step()
     }
 
     /// Bytes of a strip.

@@ -206,19 +206,24 @@ impl Pack {
     }
 
     fn store(&self, f: &mut Func, strip: &Strip, to: Val) {
-        let Packed { lanes, group, bias, .. } = self.packed;
-        let biased = |q: &Val| {
-            let bias = f.int(q.ty, if bias == 128 { -128 } else { bias });
-            let q = f.add(*q, bias);
-            f.bitcast(q, Ty::V(FOURS, Scalar::I32))
-        };
-        let rows: Vec<Val> = strip.integers.iter().map(biased).collect();
-        for (n, four) in fours(f, lanes, &rows).into_iter().enumerate() {
-            let n = n as u32;
-            let (of_group, step) = (n / (group / FOUR), n % (group / FOUR));
-            let at = self.packed.integers(of_group) + i64::from(step) * self.packed.step();
-            let p = byte(f, to, at);
-            f.store(four, p);
+        let Packed { lanes, weights, .. } = self.packed;
+        let rows = strip.integers.iter().map(|q| {
+            let q = weights.biased(f, *q);
+            weights.cut(f, q)
+        });
+        let rows: Vec<Vec<Val>> = rows.collect();
+        for digit in 0..weights.digits() {
+            let words = Ty::V(FOURS, Scalar::I32);
+            let of_rows: Vec<Val> = rows
+                .iter()
+                .map(|digits| f.bitcast(digits[digit as usize], words))
+                .collect();
+            for (n, four) in fours(f, lanes, &of_rows).into_iter().enumerate() {
+                let (of_group, step) = (n as u32 / self.packed.fours(), n as u32 % self.packed.fours());
+                let at = self.packed.integers(of_group, digit) + i64::from(step) * self.packed.step();
+                let p = byte(f, to, at);
+                f.store(four, p);
+            }
         }
         for (group, [scales, minima]) in strip.scales.iter().enumerate() {
             let places = [self.packed.scales(group as u32), self.packed.minima(group as u32)];

@@ -9,6 +9,7 @@ mod tile;
 use super::{
     gemv::gemv_name,
     product_rows::{GemmRows, ProductRows, Run},
+    rounded::RowForm,
 };
 use crate::{
     kernel::{Cmp, Func, Module, Scalar},
@@ -27,7 +28,7 @@ pub fn skinny_gemm_name(encoding: Encoding, rows: GemmRows) -> String {
     format!("seqc_skinny_gemm_{}{}", encoding.name(), rows.suffix())
 }
 
-/// Adds the kernel for one store; returns its name. The module has [`super::gemv`] of that store.
+/// Adds the kernel for one store; returns its name. The module has [`super::gemv`] of that store and floats.
 ///
 /// `fn(w, row_bytes, rows, x, ldx, y, ldy, count, k)` computes `y[t * ldy + r] = sum_k W[r][k] * x[t * ldx + k]` for
 /// `r < rows` and `t < count`. `ldx` and `ldy` count floats; for block stores `k` is a multiple of 32. With
@@ -73,7 +74,11 @@ fn tiles(f: &mut Func, encoding: Encoding, run: Run) {
             least = most + 1;
         };
         case(f, 1, &|f| {
-            f.call(&gemv_name(encoding), &[w, row_bytes, rows, x, k, y], None);
+            f.call(
+                &gemv_name(encoding, RowForm::Floats),
+                &[w, row_bytes, rows, x, k, y],
+                None,
+            );
         });
         for height in HEIGHTS {
             case(f, height, &|f| {

@@ -137,13 +137,12 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
                 Intrinsic::Permute => "llvm.x86.avx512.permvar.sf.512",
                 Intrinsic::ScaleByPower => "llvm.x86.avx512.mask.scalef.ps.512",
                 Intrinsic::DotBytes => "llvm.aarch64.neon.sdot.v4i32.v16i8",
+                Intrinsic::DotUnsignedBytes if out.ty.lanes() == 8 => "llvm.x86.avx512.vpdpbusd.256",
                 Intrinsic::DotUnsignedBytes => "llvm.x86.avx512.vpdpbusd.512",
                 Intrinsic::DotBf16 => "llvm.x86.avx512bf16.dpbf16ps.512",
                 Intrinsic::TakeSign => "llvm.x86.avx2.psign.b",
                 // Products alone: they are added by themselves.
-                Intrinsic::DotUnsignedPairs => return added(o, "llvm.x86.avx2.pmadd.ub.sw", *out, args),
-                Intrinsic::DotWords if out.ty.lanes() == 4 => return added(o, "llvm.wasm.dot", *out, args),
-                Intrinsic::DotWords => return added(o, "llvm.x86.avx2.pmadd.wd", *out, args),
+                Intrinsic::DotUnsignedPairs | Intrinsic::DotWords => return added(o, *op, *out, args),
             };
             let (list, types) = (List(args.iter()), List(args.iter().map(|a| Type(a.ty))));
             let ty = Type(out.ty);
@@ -154,7 +153,14 @@ fn lanes(o: &mut String, inst: &Inst) -> fmt::Result {
 }
 
 /// Adds the products that an intrinsic computes.
-fn added(o: &mut String, name: &str, out: Val, args: &[Val]) -> fmt::Result {
+fn added(o: &mut String, op: Intrinsic, out: Val, args: &[Val]) -> fmt::Result {
+    let name = match (op, out.ty.lanes()) {
+        (Intrinsic::DotWords, 4) => "llvm.wasm.dot",
+        (Intrinsic::DotWords, 8) => "llvm.x86.avx2.pmadd.wd",
+        (Intrinsic::DotWords, _) => "llvm.x86.avx512.pmaddw.d.512",
+        (_, 16) => "llvm.x86.avx2.pmadd.ub.sw",
+        _ => "llvm.x86.avx512.pmaddubs.w.512",
+    };
     let (sums, a, b) = (args[0], args[1], args[2]);
     let (products, factors, ty) = (
         format!("%p{}", out.to_string().trim_start_matches('%')),

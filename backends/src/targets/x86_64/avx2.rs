@@ -11,7 +11,7 @@ pub(super) fn dot_bytes(f: &mut Func, sums: Val, weights: Val, x: Val) -> Val {
     let signed = f.intrinsic(Intrinsic::TakeSign, &[x, weights]);
     let none = f.zero(Ty::V(WORDS, Scalar::I16));
     let pairs = dot_pairs(f, none, sizes, signed);
-    widen(f, sums, pairs)
+    widen(f, sums, pairs, 1)
 }
 
 /// One instruction, and an addition.
@@ -19,8 +19,8 @@ pub(super) fn dot_pairs(f: &mut Func, sums: Val, weights: Val, x: Val) -> Val {
     f.intrinsic(Intrinsic::DotUnsignedPairs, &[sums, weights, x])
 }
 
-/// Products with ones.
-pub(super) fn widen(f: &mut Func, sums: Val, pairs: Val) -> Val {
-    let ones = f.int(pairs.ty, 1);
-    f.intrinsic(Intrinsic::DotWords, &[sums, pairs, ones])
+/// Products with the same number.
+pub(super) fn widen(f: &mut Func, sums: Val, pairs: Val, factor: i64) -> Val {
+    let factor = f.int(pairs.ty, factor);
+    f.intrinsic(Intrinsic::DotWords, &[sums, pairs, factor])
 }

@@ -3,7 +3,7 @@
 use crate::support::Random;
 use seqc_backends::{
     kernel::{Func, Module, Scalar, Space, Ty, Val, interpret::Interpreter, verify::verify},
-    kernels::math::Range,
+    kernels::{RowForm, math::Range},
     targets::{MicroKernels, PORTABLE, Scaling, TargetInfo},
 };
 
@@ -178,7 +178,7 @@ fn vectors_of_many_lanes_alone_do_not_bring_instructions_of_a_processor() {
     };
     let intrinsics = |target: &TargetInfo| {
         let mut module = Module::default();
-        seqc_backends::kernels::gemv(&mut module, target, seqc_formats::Encoding::Q4_0);
+        seqc_backends::kernels::gemv(&mut module, target, seqc_formats::Encoding::Q4_0, RowForm::Floats);
         module.to_string().matches("permute").count()
     };
     assert_eq!(intrinsics(&TargetInfo::of(&wide)), 0);

@@ -26,6 +26,8 @@ fn check(target: &TargetInfo, encoding: Encoding, k: usize) {
     let mut module = Module::default();
     let round = kernels::round_row(&mut module, target, rounding, form);
     let multiply = kernels::gemm(&mut module, target, encoding, k, layout);
+    let of_vector = RowForm::of_vector(target, rounding, encoding);
+    let vector = (form == of_vector).then(|| kernels::gemv(&mut module, target, encoding, of_vector));
     assert_eq!(verify(&module), [], "{what}");
     let mut random = Random::new(7);
     let (stored, w) = weights(encoding, ROWS, k, &mut random);
@@ -54,6 +56,11 @@ fn check(target: &TargetInfo, encoding: Encoding, k: usize) {
         &multiply,
         &[stored, rows, made, stride as u64, out, rows, tokens, scratch],
     );
+    if let Some(vector) = vector {
+        // The first token again.
+        let row_bytes = encoding.row_bytes(k).unwrap_or(0) as u64;
+        call(&vector, &[stored, row_bytes, rows, made, k as u64, out]);
+    }
     let found = interpreter.memory().bytes(out, 4 * TOKENS * ROWS, 4).map(floats);
     let found = found.unwrap_or_else(|message| panic!("{message}"));
     for (t, x) in x.chunks(k).enumerate() {

@@ -21,7 +21,7 @@ const GAP: usize = 5;
 /// Names of the functions that multiply, and whether they take several tokens.
 fn products(module: &mut Module, target: &TargetInfo, encoding: Encoding, k: usize) -> [(String, bool); 3] {
     [
-        (kernels::gemv(module, target, encoding), false),
+        (kernels::gemv(module, target, encoding, RowForm::Floats), false),
         (kernels::gemv_in_order(module, target, encoding), false),
         (kernels::gemm(module, target, encoding, k, FLOATS), true),
     ]
@@ -93,7 +93,7 @@ pub(super) fn deviation(found: f32, w: &[f32], x: &[f32]) -> f64 {
 /// Products of `tokens` rows, every run of them being rows of one segment each or of one segment.
 fn check_skinny(target: &TargetInfo, encoding: Encoding, k: usize, runs: &[Run]) {
     let mut module = Module::default();
-    kernels::gemv(&mut module, target, encoding);
+    kernels::gemv(&mut module, target, encoding, RowForm::Floats);
     let names =
         [GemmRows::Together, GemmRows::Runs].map(|rows| kernels::skinny_gemm(&mut module, target, encoding, rows));
     assert_eq!(verify(&module), []);
