@@ -53,17 +53,21 @@ impl Integers {
         }
     }
 
+    /// Where the integers of row `r` are, from `column` of the block on.
+    pub(super) fn place(&self, f: &mut Func, r: u32, column: Val) -> Val {
+        let p = byte(f, self.bytes, (r * self.layout.size).into());
+        f.gep(p, column, Scalar::I8)
+    }
+
     /// The integers of a strip of row `r`, from `column` of the block on: a signed byte each.
     pub(super) fn strip(&self, f: &mut Func, r: u32, column: Val) -> Val {
-        let p = byte(f, self.bytes, (r * self.layout.size).into());
-        let p = f.gep(p, column, Scalar::I8);
+        let p = self.place(f, r, column);
         f.load(p, Ty::V(STRIP, Scalar::I8))
     }
 
     /// A vector of the integers of row `r`, from `column` of the block on, as floats.
     pub(super) fn vector(&self, f: &mut Func, r: u32, column: Val) -> Val {
-        let p = byte(f, self.bytes, (r * self.layout.size).into());
-        let p = f.gep(p, column, Scalar::I8);
+        let p = self.place(f, r, column);
         let q = f.load(p, Ty::V(self.lanes, Scalar::I8));
         let q = f.convert(Cast::SignExtend, q, Scalar::I32);
         f.convert(Cast::SignedToFloat, q, Scalar::F32)

@@ -57,7 +57,7 @@ enum Sums {
     /// `X_b` (times -8 for `q4_0`) of all blocks.
     Here(Val),
     /// In the records; what offsets add is part of the first term then.
-    OfRecords,
+    OfRecords(Records),
 }
 
 /// A block of a segment.
@@ -83,8 +83,13 @@ impl Blocks {
         let scales = stack(f, slots);
         let (vector, sums) = match shape.rounded {
             Some(weights) => {
-                let sums = layout.minimum.map(|_| Sums::OfRecords);
-                (Vector::Records(Records::new(shape, weights, layout)), sums)
+                let records = Records::new(shape, weights, STRIP as usize);
+                let records = match layout.integers {
+                    Integers::Nibbles => records.of_nibbles(layout.offset.unwrap_or(0.0)),
+                    Integers::Bytes | Integers::Bits(_) => records,
+                };
+                let sums = layout.minimum.map(|_| Sums::OfRecords(records));
+                (Vector::Records(records), sums)
             }
             None => {
                 let sums = || Sums::Here(input_sums(f, shape, STRIP, layout.offset.unwrap_or(1.0)));
@@ -178,7 +183,7 @@ impl Blocks {
                 let p = f.gep(*sums, block, Scalar::F32);
                 f.load(p, Ty::F32)
             }
-            Sums::OfRecords => Records::sum(f, shape, step.k),
+            Sums::OfRecords(records) => records.sum(f, shape, step.k),
         };
         let sum = f.splat(sum, rows.len() as u32);
         f.fma(c, sum, second)

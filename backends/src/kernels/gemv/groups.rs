@@ -5,11 +5,15 @@
 //! nibbles put together; then groups are taken one after another, each for all rows, which share what is read of `x`. In the second
 //! term a lane is a group.
 
-use super::{inputs::input_sums, shape::Shape};
+use super::{inputs::input_sums, records::Records, shape::Shape};
 use crate::{
     kernel::{Cache, Cast, Func, Scalar, Ty, Val},
     kernels::{
-        block_rows::BlockRows, dequant::byte, group_scales::GroupScales, layout::Grouped, opaque::opaque,
+        block_rows::BlockRows,
+        dequant::byte,
+        group_scales::GroupScales,
+        layout::{self, Grouped, STRIP},
+        opaque::opaque,
         unpack::Integers,
     },
 };
@@ -21,6 +25,8 @@ pub(super) struct Groups {
     scales: GroupScales,
     /// The second term, in encodings that have it.
     minima: Option<Minima>,
+    /// How rows are multiplied with a rounded vector.
+    records: Option<Records>,
 }
 
 /// Where integers are read.
@@ -45,6 +51,12 @@ struct Minima {
     sums: Val,
 }
 
+/// A vector that is rounded.
+struct Rounded<'a> {
+    shape: &'a Shape<'a>,
+    records: Records,
+}
+
 /// What is read of groups one after another that are read together.
 struct Part<'a> {
     /// A block of each row.
@@ -64,18 +76,29 @@ impl Groups {
                 sums: f.stack_of(count, Scalar::F32),
             }
         });
-        let source = match layout.nibbles() {
+        // Halves of 32 bytes are strips of a rounded vector.
+        let nibbles = layout.nibbles().filter(|_| layout.groups.size == STRIP as usize);
+        let source = match nibbles {
             Some(start) => Source::Nibbles {
                 start,
                 fifteen: opaque(f, 15),
             },
             None => Source::Unpacked(Integers::new(f, layout, shape.lanes, rows)),
         };
+        let records = shape.rounded.map(|weights| {
+            let records = Records::new(shape, weights, layout.groups.size);
+            match source {
+                Source::Nibbles { .. } => records.of_nibbles(0.0),
+                Source::Unpacked(_) => records,
+            }
+        });
+        let lanes = records.map_or(shape.lanes, |records| records.lanes);
         Groups {
             layout,
             source,
-            scales: GroupScales::new(f, layout, shape.lanes, rows),
+            scales: GroupScales::new(f, layout, lanes, rows),
             minima,
+            records,
         }
     }
 
@@ -89,7 +112,8 @@ impl Groups {
             }
         }
         let (start, step) = (f.i64(0), f.i64(self.layout.size.into()));
-        let init = vec![f.zero(shape.vector()); rows.len()];
+        let lanes = self.records.map_or(shape.lanes, |records| records.lanes);
+        let init = vec![f.zero(Ty::V(lanes, Scalar::F32)); rows.len()];
         let mut sums = f.for_loop(start..shape.k, step, &init, |f, k, sums| {
             let offset = shape.offset(f, k);
             shape.prefetch(f, rows, offset, shape.encoding.block_bytes() as i64, Cache::Second);
@@ -100,13 +124,16 @@ impl Groups {
                 valid: None,
             };
             self.unpack(f, &blocks, k);
-            self.block(f, shape, &blocks, k, sums)
+            match self.records {
+                Some(records) => self.rounded_block(f, Rounded { shape, records }, &blocks, k, sums),
+                None => self.block(f, shape, &blocks, k, sums),
+            }
         });
         if let Some(minima) = self.minima {
             for (r, sum) in sums.iter_mut().enumerate() {
                 let of_row = self.minima_of(f, minima, r);
                 let of_row = f.load(of_row, self.of_groups());
-                let of_row = folded(f, of_row, shape.lanes);
+                let of_row = folded(f, of_row, lanes);
                 *sum = f.add(*sum, of_row);
             }
         }
@@ -171,6 +198,76 @@ impl Groups {
             });
             each.collect()
         })
+    }
+
+    /// The same where the vector is rounded.
+    fn rounded_block(&self, f: &mut Func, of: Rounded<'_>, rows: &BlockRows, k: Val, sums: &[Val]) -> Vec<Val> {
+        let Rounded { shape, records } = of;
+        let together = match self.source {
+            Source::Nibbles { .. } => 2,
+            Source::Unpacked(_) => 1,
+        };
+        let (first, end, step) = (
+            f.i64(0),
+            f.i64(self.layout.size.into()),
+            f.i64((together * STRIP).into()),
+        );
+        f.for_loop(first..end, step, sums, |f, column, sums| {
+            // Of each strip its first column, and what is read of the vector.
+            let strips: Vec<(Val, Vec<Val>, Val)> = (0..together)
+                .map(|n| {
+                    let shift = f.i64((n * STRIP).into());
+                    let column = f.add(column, shift);
+                    let at = f.add(k, column);
+                    let (x, scale) = (records.block(f, shape, at), Records::scale(f, shape, at));
+                    (column, x, f.splat(scale, records.lanes))
+                })
+                .collect();
+            let row = |(r, sum): (usize, &Val)| {
+                let integers = self.strips(f, records, rows, column, r);
+                let strips = strips.iter().zip(integers);
+                strips.fold(*sum, |sum, ((column, x, scale), integers)| {
+                    let products = records.products(f, &integers, x);
+                    let scales = self.scales_of_strip(f, records, *column, r);
+                    products.iter().zip(scales).fold(sum, |sum, (product, of_groups)| {
+                        let product = f.mul(*product, *scale);
+                        f.fma(of_groups, product, sum)
+                    })
+                })
+            };
+            sums.iter().enumerate().map(row).collect()
+        })
+    }
+
+    /// The scales of the groups of a strip of row `r`, as products with records are multiplied with them.
+    fn scales_of_strip(&self, f: &mut Func, records: Records, column: Val, r: usize) -> Vec<Val> {
+        let size = f.i64(self.layout.groups.size as i64);
+        let first = f.udiv(column, size);
+        let groups = (0..STRIP / self.layout.groups.size as u32).map(|n| {
+            let n = f.i64(n.into());
+            let group = f.add(first, n);
+            self.scales.scale(f, r as u32, group)
+        });
+        let groups: Vec<Val> = groups.collect();
+        records.scales(f, &groups)
+    }
+
+    /// The integers of the strips of row `r` that are read together, as they are multiplied with records.
+    fn strips(&self, f: &mut Func, records: Records, rows: &BlockRows, column: Val, r: usize) -> Vec<Vec<Val>> {
+        match &self.source {
+            Source::Unpacked(integers) => {
+                let p = integers.place(f, r as u32, column);
+                vec![records.integers(f, layout::Integers::Bytes, p)]
+            }
+            Source::Nibbles { start, .. } => {
+                let (r, two) = (f.i64(r as i64), f.i64(2));
+                let block = rows.block(f, r);
+                let at = f.udiv(column, two);
+                let p = f.gep(block, at, Scalar::I8);
+                let p = byte(f, p, *start);
+                records.halves(f, p).to_vec()
+            }
+        }
     }
 
     /// For each row, and each group of a part, a vector whose lanes add up to `q . x`. Rows take turns with every vector of `x`, so that

@@ -5,7 +5,7 @@ use crate::{
     kernel::{Cast, Func, Scalar, Ty, Val},
     kernels::{
         dequant::byte,
-        layout::{Block, Integers, STRIP},
+        layout::{Integers, STRIP},
         rounded::{ByteWeights, Record},
     },
 };
@@ -19,21 +19,28 @@ pub(super) struct Records {
     weights: ByteWeights,
     /// What is added to integers.
     bias: i64,
+    /// Integers with a common scale: 16 or 32.
+    group: u32,
     /// Lanes of a product.
     pub(super) lanes: u32,
 }
 
 impl Records {
-    pub(super) fn new(shape: &Shape<'_>, weights: ByteWeights, block: Block) -> Records {
-        // Nibbles are multiplied as they are.
-        let offset = block.offset.unwrap_or(0.0) as i64;
+    /// Of weights with a common scale for groups of so many.
+    pub(super) fn new(shape: &Shape<'_>, weights: ByteWeights, group: usize) -> Records {
         Records {
             weights,
-            bias: match block.integers {
-                Integers::Nibbles => -offset,
-                Integers::Bytes | Integers::Bits(_) => weights.bias,
-            },
+            bias: weights.bias,
+            group: group as u32,
             lanes: shape.lanes.min(MOST_LANES),
+        }
+    }
+
+    /// Of nibbles, which are multiplied as they are; `offset` is what they lack, a whole number.
+    pub(super) fn of_nibbles(self, offset: f32) -> Records {
+        Records {
+            bias: -offset as i64,
+            ..self
         }
     }
 
@@ -52,27 +59,25 @@ impl Records {
         f.load(p, Ty::F32)
     }
 
-    /// The sum of its numbers.
-    pub(super) fn sum(f: &mut Func, shape: &Shape<'_>, k: Val) -> Val {
+    /// The sum of the numbers of the group at entry `k`.
+    pub(super) fn sum(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Val {
         let record = Records::record(f, shape, k);
-        let p = byte(f, record, Record::sum(STRIP, 0));
+        if self.group == STRIP {
+            let p = byte(f, record, Record::sum(STRIP, 0));
+            return f.load(p, Ty::F32);
+        }
+        let (strip, group) = (f.i64(STRIP.into()), f.i64(self.group.into()));
+        let column = f.urem(k, strip);
+        let number = f.udiv(column, group);
+        let p = byte(f, record, Record::sum(self.group, 0));
+        let p = f.gep(p, number, Scalar::F32);
         f.load(p, Ty::F32)
     }
 
     /// The block, as [`Records::product`] takes it: what sums begin with, then its integers.
     pub(super) fn block(&self, f: &mut Func, shape: &Shape<'_>, k: Val) -> Vec<Val> {
         let record = Records::record(f, shape, k);
-        let none = f.zero(Ty::V(self.lanes, Scalar::I32));
-        let start = match self.bias {
-            0 => none,
-            _ => {
-                let p = byte(f, record, Record::start(STRIP, 0));
-                let start = f.load(p, Ty::S(Scalar::I32));
-                let start = f.insert(start, none, 0);
-                Record::start_of(f, start, self.bias)
-            }
-        };
-        let mut all = vec![start];
+        let mut all = self.starts(f, record);
         for at in (0..STRIP).step_by(4 * self.lanes as usize) {
             let p = byte(f, record, at.into());
             all.push(f.load(p, Ty::V(4 * self.lanes, Scalar::I8)));
@@ -80,16 +85,83 @@ impl Records {
         all
     }
 
+    /// Registers of sums of a block: one, unless a group is a register of integers.
+    fn sums(&self) -> u32 {
+        if self.group == 4 * self.lanes {
+            STRIP / self.group
+        } else {
+            1
+        }
+    }
+
+    /// What sums begin with: of every group in one of its lanes.
+    fn starts(&self, f: &mut Func, record: Val) -> Vec<Val> {
+        let none = f.zero(Ty::V(self.lanes, Scalar::I32));
+        if self.bias == 0 {
+            return vec![none; self.sums() as usize];
+        }
+        let groups = STRIP / self.group;
+        let mut starts = vec![none; self.sums() as usize];
+        for n in 0..groups {
+            let p = byte(f, record, Record::start(self.group, n));
+            let start = f.load(p, Ty::S(Scalar::I32));
+            // Registers by turns, and in a register the groups' lanes.
+            let of = (n * self.sums() / groups) as usize;
+            let lane = if self.sums() == 1 { n * self.lanes / groups } else { 0 };
+            starts[of] = f.insert(start, starts[of], lane.into());
+        }
+        starts
+            .iter()
+            .map(|start| Record::start_of(f, *start, self.bias))
+            .collect()
+    }
+
     /// The product of a block with the integers of a stored one at `ptr`: lanes that add up to it, in units of the scale.
     pub(super) fn product(&self, f: &mut Func, kind: Integers, ptr: Val, x: &[Val]) -> Val {
         let integers = self.integers(f, kind, ptr);
-        let pairs: Vec<[Val; 2]> = integers.into_iter().zip(&x[1..]).map(|(q, x)| [q, *x]).collect();
-        let sums = self.weights.add(f, &pairs, x[0]);
-        f.convert(Cast::SignedToFloat, sums, Scalar::F32)
+        self.products(f, &integers, x)[0]
+    }
+
+    /// The products of a block with integers: lanes that add up to those of its groups, those of a group beside each other.
+    pub(super) fn products(&self, f: &mut Func, integers: &[Val], x: &[Val]) -> Vec<Val> {
+        let (starts, x) = x.split_at(self.sums() as usize);
+        let factors: Vec<[Val; 2]> = integers.iter().zip(x).map(|(q, x)| [*q, *x]).collect();
+        let parts = starts.iter().zip(factors.chunks(factors.len() / starts.len()));
+        let each = parts.map(|(start, factors)| {
+            let sums = self.weights.add(f, factors, *start);
+            f.convert(Cast::SignedToFloat, sums, Scalar::F32)
+        });
+        each.collect()
+    }
+
+    /// The factors of [`Records::products`], of scales of groups in all lanes.
+    pub(super) fn scales(&self, f: &mut Func, groups: &[Val]) -> Vec<Val> {
+        if groups.len() == self.sums() as usize {
+            return groups.to_vec();
+        }
+        let (half, lanes) = (i64::from(self.lanes / 2), i64::from(self.lanes));
+        let both: Vec<i64> = (0..half).chain(lanes..lanes + half).collect();
+        groups
+            .chunks(2)
+            .map(|pair| f.shuffle(pair[0], pair[1], &both))
+            .collect()
+    }
+
+    /// The low and the high halves of 32 bytes as integers.
+    pub(super) fn halves(&self, f: &mut Func, ptr: Val) -> [Vec<Val>; 2] {
+        let (mut low, mut high) = (Vec::new(), Vec::new());
+        for at in (0..STRIP).step_by(4 * self.lanes as usize) {
+            let p = byte(f, ptr, at.into());
+            let bytes = f.load(p, Ty::V(4 * self.lanes, Scalar::I8));
+            let (fifteen, four) = (f.int(bytes.ty, 15), f.int(bytes.ty, 4));
+            low.push(f.and(bytes, fifteen));
+            high.push(f.shr(bytes, four));
+        }
+        [low, high]
     }
 
     /// The integers of a stored block, in order, as they are multiplied.
-    fn integers(&self, f: &mut Func, kind: Integers, ptr: Val) -> Vec<Val> {
+    pub(super) fn integers(&self, f: &mut Func, kind: Integers, ptr: Val) -> Vec<Val> {
         let bytes = Ty::V(4 * self.lanes, Scalar::I8);
         match kind {
             Integers::Nibbles => {

@@ -47,9 +47,9 @@ impl RowForm {
 
     /// The form of the vector of a single token.
     pub fn of_vector(target: &TargetInfo, rounding: Rounding, encoding: Encoding) -> RowForm {
-        match (RowForm::of(target, rounding, encoding), layout(encoding)) {
-            (RowForm::Bytes, Layout::Blocks(Blocks::Short(_))) => RowForm::Bytes,
-            _ => RowForm::Floats,
+        match RowForm::of(target, rounding, encoding) {
+            RowForm::Bytes => RowForm::Bytes,
+            RowForm::Floats | RowForm::Pairs => RowForm::Floats,
         }
     }
 
@@ -168,7 +168,8 @@ impl ByteWeights {
             .map(|pairs| Words { pairs, most, digits: 1 });
         ByteWeights {
             products,
-            bias: words.map_or(products.bias, |_| unsigned),
+            // As little as is needed: what it adds to lanes of sums is taken away in one of them.
+            bias: words.map_or(products.bias.min(unsigned), |_| unsigned),
             words,
         }
     }
@@ -176,8 +177,15 @@ impl ByteWeights {
     /// Of packed weights: integers of many bits are cut into digits where products of these can be added up in 16 bits.
     fn packed(products: ByteProducts, encoding: Encoding) -> ByteWeights {
         let whole = ByteWeights::new(products, encoding);
-        let Some(pairs) = products.pairs.filter(|_| whole.words.is_none()) else {
-            return whole;
+        let pairs = match (products.pairs, whole.words) {
+            (Some(pairs), None) => pairs,
+            (Some(_), Some(_)) => return whole,
+            (None, _) => {
+                return ByteWeights {
+                    bias: products.bias,
+                    ..whole
+                };
+            }
         };
         let words = Words {
             pairs,
