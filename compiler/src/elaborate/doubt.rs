@@ -184,6 +184,22 @@ impl Cx<'_> {
         );
     }
 
+    /// Warns where a quotient of known integers of a cache is 0 because it is rounded down.
+    pub(super) fn doubt_nothing(&mut self, x: &Known, y: &Known, value: &Known, span: Span) {
+        let is_zero = |known: &Known| matches!(known, Known::Num(n) if *n == 0.0);
+        if !is_zero(value) || is_zero(x) {
+            return;
+        }
+        let place = self.place(span);
+        let said = |d: &Diagnostic| d.code == "rounded-quotient" && d.place() == Some(place);
+        if self.warnings.iter().any(said) {
+            return;
+        }
+        let message = format!("{x} / {y} is 0: quotients of integers are rounded down here");
+        let d = Diagnostic::warning("rounded-quotient", message).label(place.file, place.span, "");
+        self.warn(d.help("`dim share = 1 / 4` on a line of its own is the exact quotient"));
+    }
+
     /// Whether a value is a quotient itself, not made with one.
     fn is_quotient(&self, val: &Val) -> bool {
         match val {

@@ -20,7 +20,12 @@ impl Cx<'_> {
             (Val::Poison, _) | (_, Val::Poison) => Val::Poison,
             (Val::Complex(_), _) | (_, Val::Complex(_)) => self.complex_binary(op, a, b, span),
             (Val::Known(x), Val::Known(y)) => match known::binary(op, x, y, self.whole || self.whole_quotient(x, y)) {
-                Ok(value) => Val::Known(value),
+                Ok(value) => {
+                    if op == BinaryOp::Div && self.whole_quotient(x, y) {
+                        self.doubt_nothing(x, y, &value, span);
+                    }
+                    Val::Known(value)
+                }
                 Err(message) => self.error("wrong-operands", span, format!("`{}` {message}", known::symbol(op))),
             },
             (Val::Score(_), _) | (_, Val::Score(_)) => self.score_binary(op, a, b, span),

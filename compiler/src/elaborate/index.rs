@@ -4,17 +4,20 @@ use super::{
     affine,
     cx::Cx,
     dims::written,
-    val::{Tensor, Val, Var},
+    val::{Score, Tensor, Val, Var},
 };
 use crate::{
     diag::{Diagnostic, Placed},
     known::{self, Known},
 };
 use seqc_grammar::ast::{BinOp, Expr, ExprKind, Span, UnOp};
-use seqc_ir::{Dim, Elem, IndexExpr};
+use seqc_ir::{BinaryOp, Dim, Elem, IndexExpr, PairExpr};
 
 /// Most elements of a list that is indexed by a variable.
 const MAX_LIST: usize = 4096;
+
+/// Most elements of a list that is indexed by a number of a pair.
+const MAX_PAIRS: usize = 256;
 
 /// One index: affine in variables (axis numbers are variable numbers), or computed.
 pub(super) enum At {
@@ -71,6 +74,7 @@ impl Cx<'_> {
         let index = match val {
             Val::Known(index) => index,
             Val::Poison => return Val::Poison,
+            Val::Score(index) => return self.list_of_pairs(items, &index, base.span),
             _ => {
                 return match self.vector_of(items, base.span) {
                     Some(t) => self.tensor_index(&t, base, indices, span),
@@ -82,6 +86,36 @@ impl Cx<'_> {
             Ok(value) => Val::Known(value),
             Err(message) => self.error("out-of-range", span, message),
         }
+    }
+
+    /// `list[head]` in functions of pairs and in caches: the element at a number, rounded down; before the first one that, behind the last one that.
+    fn list_of_pairs(&mut self, items: &[Known], index: &Score, span: Span) -> Val {
+        if items.is_empty() || items.len() > MAX_PAIRS {
+            let message = format!("a list that is indexed by `head` or a position has 1 to {MAX_PAIRS} elements");
+            return self.error("bad-size", span, message);
+        }
+        let number = |item: &Known| match item {
+            Known::Num(n) => Some(*n),
+            Known::Bool(b) => Some(f64::from(*b)),
+            _ => None,
+        };
+        let Some(numbers) = items.iter().map(number).collect::<Option<Vec<f64>>>() else {
+            let message = "a list that is indexed by `head` or a position has numbers or truth values as elements";
+            return self.error("wrong-operands", span, message);
+        };
+        let truths = items.iter().all(|item| matches!(item, Known::Bool(_)));
+        let last = PairExpr::Const(numbers[numbers.len() - 1]);
+        let before = numbers.iter().enumerate().take(numbers.len() - 1).rev();
+        let found = before.fold(last, |rest, (n, number)| {
+            let here = PairExpr::binary(BinaryOp::Lt, index.expr.clone(), PairExpr::Const(n as f64 + 1.0));
+            PairExpr::select(here, PairExpr::Const(*number), rest)
+        });
+        let integers = numbers.iter().all(|n| n.fract() == 0.0);
+        Val::Score(match (truths, integers) {
+            (true, _) => Score::new(PairExpr::binary(BinaryOp::Ne, found, PairExpr::Const(0.0)), Elem::Bool),
+            (_, true) => Score::new(found, Elem::I64),
+            (_, false) => Score::new(found, Elem::F32),
+        })
     }
 
     /// The numbers of a list as a vector.

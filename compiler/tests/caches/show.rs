@@ -93,7 +93,15 @@ fn coding(c: &Coding) -> String {
         Along::Channels => "channels",
         Along::Tokens => "tokens",
     };
-    let until = c.until.as_ref().map_or("at once".to_owned(), |e| format!("below {e}"));
+    let from = if c.from > 0 {
+        format!("from {} on, ", c.from)
+    } else {
+        String::new()
+    };
+    let until = c
+        .until
+        .as_ref()
+        .map_or("at once".to_owned(), |e| format!("{from}below {e}"));
     let channels = c.channels.as_ref().map_or(String::new(), |c| {
         format!(", {} channels by definition {}", c.count, c.by)
     });

@@ -240,6 +240,27 @@ pub(super) fn bodies() -> Vec<Case> {
             "policy-parts",
             "  use[c] = mean(entries: key[c] ** 2)\n  see(query = n - 1, key = slot)\n  keys(channels = use, count = 2, until = n - 4)",
         ),
+        of(
+            "cache-keys-and-values",
+            "wrong-operands",
+            "  keep(top(sum(c: key[c] * value[c]); k = 4))",
+        ),
+        of(
+            "cache-block-of-channel",
+            "wrong-operands",
+            "  blocks(size = 4)\n  m[c] = mean(block: key[c])\n  see(!closed || top(sum(c: query[c] * m[c] * block); k = 4))",
+        ),
+        of("cache-exact-at-once", "wrong-arguments", "  keys(bits = 4, from = 4)"),
+        of(
+            "cache-exact-part-of-group",
+            "bad-size",
+            "  keys(bits = 4, along = \"tokens\", group = 8, from = 4, until = n)",
+        ),
+        of(
+            "cache-list-of-words",
+            "wrong-operands",
+            "  keep([\"a\", \"b\"][head] == 1)",
+        ),
         of("cache-key-moves", "wrong-operands", "  see(query = n, key = slot + n)"),
         of(
             "cache-tokens-at-once",

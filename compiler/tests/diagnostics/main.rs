@@ -366,12 +366,15 @@ fn of_quotients() -> Vec<String> {
     let (count, text) = warnings("rounded-quotient", "last > members / n");
     assert_eq!(count, 1, "{text}");
     insta::assert_snapshot!("rounded-quotient", text);
+    let (count, text) = warnings("rounded-to-nothing", "last > 1 / 4");
+    assert_eq!(count, 1, "{text}");
+    insta::assert_snapshot!("rounded-to-nothing", text);
     for clear in [
         "last * n > members",
         "slot < n / 4",
         "age / 4 == slot / 4",
         "last > floor(members / n)",
-        "last > 1 / 4",
+        "age > 0 / 4",
     ] {
         assert_eq!(warnings("rounded-clear", clear).0, 0, "{clear}");
     }

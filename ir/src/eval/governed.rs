@@ -37,6 +37,14 @@ pub(super) struct HeadCache {
     pub(super) known: usize,
 }
 
+impl HeadCache {
+    /// How many of the entries are of tokens before a position.
+    pub(super) fn before(&self, position: usize) -> usize {
+        let entries = self.entries.iter();
+        entries.take_while(|entry| entry.position < position).count()
+    }
+}
+
 /// Values of [`crate::policy::Blocks::choosing`] of one query head: of each closed block, or of each channel.
 pub(super) type Choice = Vec<Vec<f64>>;
 

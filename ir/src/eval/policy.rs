@@ -389,14 +389,16 @@ impl HeadStep<'_> {
                 self.cache.channels = coding.channels.as_ref().map(chosen);
             }
             let channels = self.cache.channels.clone();
-            let rows = &mut self.cache.entries[self.cache.coded_keys..border];
+            let first = self.cache.coded_keys.max(self.cache.before(coding.from)).min(border);
+            let rows = &mut self.cache.entries[first..border];
             let mut rows: Vec<&mut Vec<f64>> = rows.iter_mut().map(|e| &mut e.key).collect();
             coding::rows(coding, &mut rows, channels.as_deref());
             self.cache.coded_keys = border;
         }
         if let (Some(border), Some(coding)) = (values, &self.policy.values) {
             let border = coding.whole(border).max(self.cache.coded_values);
-            let rows = &mut self.cache.entries[self.cache.coded_values..border];
+            let first = self.cache.coded_values.max(self.cache.before(coding.from)).min(border);
+            let rows = &mut self.cache.entries[first..border];
             let mut rows: Vec<&mut Vec<f64>> = rows.iter_mut().map(|e| &mut e.value).collect();
             coding::rows(coding, &mut rows, None);
             self.cache.coded_values = border;

@@ -139,6 +139,8 @@ pub struct Coding {
     /// Entries whose slots are below this are coded, a function of numbers of the cache; what was coded stays so. `None`: every
     /// entry is coded before anything reads it.
     pub until: Option<PairExpr>,
+    /// Entries of the tokens before this position stay as they are. With [`until`](Coding::until) only; a multiple of a group along tokens.
+    pub from: usize,
     /// Bits of a number: 2, 4 or 8; 32 for numbers as they are.
     pub bits: usize,
     /// Numbers that share a step (and a least value).

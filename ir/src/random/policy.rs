@@ -304,7 +304,9 @@ impl Maker {
         };
         let tokens = self.rng.once_in(2);
         let bits = *self.rng.choose(&[2, 4, 8]);
+        let from = [0, 0, 16, 80][self.rng.below(4)];
         policy.keys = Some(Coding {
+            from,
             until: Some(until(&mut self.rng)),
             bits,
             group: if tokens {
@@ -318,6 +320,7 @@ impl Maker {
         });
         let tokens = self.rng.once_in(3);
         policy.values = Some(Coding {
+            from,
             until: Some(until(&mut self.rng)),
             bits: *self.rng.choose(&[2, 4, 8]),
             group: *self.rng.choose(&[4, 8, 16]),
@@ -332,6 +335,7 @@ impl Maker {
                 kind: Kind::KeyMean(square),
             });
             let keys = Coding {
+                from,
                 until: policy.keys.as_ref().and_then(|k| k.until.clone()),
                 bits: 32,
                 group: 1,
@@ -349,6 +353,7 @@ impl Maker {
     /// What is stored in few bits as it comes.
     fn fresh_codes(&mut self, policy: &mut Policy) {
         let coding = |rng: &mut Rng, width: usize| Coding {
+            from: 0,
             until: None,
             bits: *rng.choose(&[4, 8]),
             group: *rng.choose(&[4, width]),

@@ -102,6 +102,9 @@ impl Display for Coding {
         if let Some(until) = &self.until {
             write!(f, "until={until} ")?;
         }
+        if self.from > 0 {
+            write!(f, "from={} ", self.from)?;
+        }
         let along = self.along.name();
         write!(
             f,
@@ -283,6 +286,10 @@ impl Parser {
 
     fn coding(&mut self) -> Result<Coding, ParseError> {
         let until = self.part_if("until")?;
+        let from = match self.at_word("from") {
+            true => self.setting("from")?,
+            false => 0,
+        };
         let (bits, group) = (self.setting("bits")?, self.setting("group")?);
         self.expect_word("along")?;
         self.expect('=')?;
@@ -298,6 +305,7 @@ impl Parser {
         };
         Ok(Coding {
             until,
+            from,
             bits,
             group,
             along,

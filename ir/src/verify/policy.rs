@@ -330,6 +330,10 @@ fn of_coding(
     if let Some(until) = &coding.until {
         scope.number(until)?;
     }
+    let begins = coding.along == Along::Channels || coding.group == 0 || coding.from.is_multiple_of(coding.group);
+    if coding.from > 0 && (coding.until.is_none() || !begins) {
+        return Err("codes of entries before which some stay as they are".to_owned());
+    }
     if !matches!(coding.bits, 2 | 4 | 8 | 32) {
         return Err(format!("codes of {} bits", coding.bits));
     }

@@ -40,5 +40,6 @@ mod smollm2;
 mod states;
 mod talk;
 mod templates;
+mod user_policies;
 mod wasm;
 mod web;

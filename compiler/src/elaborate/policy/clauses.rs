@@ -269,7 +269,7 @@ impl Cx<'_> {
         }
     }
 
-    /// `keys(bits = n, group = n, along = "channels", symmetric = false, until = n, channels = x, count = n)`, `values(…)`.
+    /// `keys(bits = n, group = n, along = "channels", symmetric = false, until = n, from = n, channels = x, count = n)`, `values(…)`.
     fn stored(&mut self, call: Called<'_>, keys: bool) {
         let said = if keys {
             self.making().keys.is_some()
@@ -289,8 +289,17 @@ impl Cx<'_> {
     }
 
     fn coding(&mut self, call: Called<'_>, keys: bool) -> Option<Coding> {
-        let all = ["bits", "group", "along", "symmetric", "until", "channels", "count"];
-        let known = if keys { &all[..] } else { &all[..5] };
+        let all = [
+            "bits",
+            "group",
+            "along",
+            "symmetric",
+            "until",
+            "from",
+            "channels",
+            "count",
+        ];
+        let known = if keys { &all[..] } else { &all[..6] };
         if let Some(arg) = call.args.first() {
             let message = format!("`{}` is told by names: `{}(bits = 8)`", call.name, call.name);
             self.error("wrong-arguments", arg.span, message);
@@ -336,14 +345,37 @@ impl Cx<'_> {
             self.report(d.help("`until` is the slot below which entries are coded: `until = n - 32`"));
             return None;
         }
+        let whole = if along == Along::Tokens { group } else { 1 };
+        let from = self.first_coded(call, until.is_some(), whole)?;
         Some(Coding {
             until,
+            from,
             bits,
             group,
             along,
             symmetric,
             channels,
         })
+    }
+
+    /// `from = n`: the position of the first token whose entry is coded, a multiple of `whole`.
+    fn first_coded(&mut self, call: Called<'_>, later: bool, whole: usize) -> Option<usize> {
+        let Some(e) = call.option("from") else {
+            return Some(0);
+        };
+        let from = self.number_of_tokens(e, "from")?;
+        let place = self.place(e.span);
+        if from > 0 && !later {
+            let d = Diagnostic::new("wrong-arguments", place, "`from` needs `until`");
+            self.report(d.help("`until = n` codes each entry after its token has read it"));
+            return None;
+        }
+        if !from.is_multiple_of(whole) {
+            let message = format!("groups of {whole} tokens do not begin at token {from}");
+            self.report(Diagnostic::new("bad-size", place, message).help(format!("`from` is a multiple of {whole}")));
+            return None;
+        }
+        Some(from)
     }
 
     fn one_of(&mut self, e: &Expr, allowed: &[usize]) -> Option<usize> {

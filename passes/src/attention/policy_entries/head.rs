@@ -141,8 +141,12 @@ impl<'p> Head<'p> {
     }
 
     fn keep(&mut self, kept: &[bool]) {
-        let among = |border: usize| kept.iter().take(border).filter(|k| **k).count();
-        (self.count.keys, self.count.values) = (among(self.count.keys), among(self.count.values));
+        let coded = |coding: &Option<Coding>, count: usize| {
+            let exact = self.exact(coding.as_ref());
+            kept.iter().skip(exact).take(count).filter(|k| **k).count()
+        };
+        let (keys, values) = (&self.policy.keys, &self.policy.values);
+        (self.count.keys, self.count.values) = (coded(keys, self.count.keys), coded(values, self.count.values));
         let left = |all: &mut Vec<f64>| {
             let mut kept = kept.iter();
             all.retain(|_| *kept.next().unwrap_or(&true));
@@ -157,7 +161,16 @@ impl<'p> Head<'p> {
         let Some(coding) = coding else { return 0 };
         let Some(until) = &coding.until else { return entries };
         let border = self.number(until).clamp(0.0, entries as f64) as usize;
-        coding.whole(border).max(before)
+        coding
+            .whole(border)
+            .saturating_sub(self.exact(Some(coding)))
+            .max(before)
+    }
+
+    /// How many of the first entries are never coded.
+    fn exact(&self, coding: Option<&Coding>) -> usize {
+        let from = coding.map_or(0, |coding| coding.from) as f64;
+        self.positions.iter().take_while(|position| **position < from).count()
     }
 
     /// The values of a definition that reads nothing of other heads.

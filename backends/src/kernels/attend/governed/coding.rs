@@ -127,7 +127,8 @@ impl Governed<'_> {
                 self.choose_channels(f, args, group);
             }
             let target = self.target(args, &layout, group);
-            self.code_slots(f, target, [coded, border], |f, slot, place| {
+            let low = self.first_coded(f, args, group, coding.from, [coded, border]);
+            self.code_slots(f, target, [low, border], |f, slot, place| {
                 let channel = self.channel(f, args, &layout, group, place);
                 let p = match layout.side {
                     Side::Keys => self.key_at(f, args, group, slot, channel),
@@ -138,6 +139,20 @@ impl Governed<'_> {
             let p = self.word(f, args.words, group, word);
             f.store(border, p);
         });
+    }
+
+    /// The first slot from `low` on and before `high` that is coded, where entries of tokens before a position are not.
+    fn first_coded(&self, f: &mut Func, args: &Args, group: Val, from: usize, [low, high]: [Val; 2]) -> Val {
+        if from == 0 {
+            return low;
+        }
+        let from = f.i64(from as i64);
+        let end = f.min(from, high);
+        let end = f.max(end, low);
+        if !self.evicts() {
+            return end;
+        }
+        self.exact_before(f, args, group, [low, end, from])
     }
 
     fn target<'l>(&self, args: &Args, layout: &'l CodeLayout, head: Val) -> Target<'l> {

@@ -8,7 +8,7 @@ use super::{
     states::Word,
 };
 use crate::{
-    kernel::{Cache, Cmp, Func, Module, Scalar, Ty, Val},
+    kernel::{Cache, Cast, Cmp, Func, Module, Scalar, Ty, Val},
     kernels::dequant::plain_vector,
 };
 
@@ -19,6 +19,8 @@ struct PageOf {
     page: Val,
     /// How many of its first entries are coded.
     coded: Val,
+    /// How many of these are not, the first ones of all.
+    exact: Option<Val>,
 }
 
 impl Governed<'_> {
@@ -77,11 +79,11 @@ impl Governed<'_> {
             self.when_coded(f, of, |f| self.unpack_keys(f, args, &layout, of, to));
         }
         if self.kept(Side::Keys) {
-            self.when_kept(f, of, |f, low| {
+            self.when_kept(f, of, |f, range| {
                 let from = self
                     .attend
                     .head_page(f, args.keys, of.page, of.group, self.attend.key_dim);
-                self.copy_columns(f, from, to, low);
+                self.copy_columns(f, from, to, range);
             });
         }
     }
@@ -93,11 +95,11 @@ impl Governed<'_> {
             self.when_coded(f, of, |f| self.unpack_values(f, args, &layout, of, to));
         }
         if self.kept(Side::Values) {
-            self.when_kept(f, of, |f, low| {
+            self.when_kept(f, of, |f, range| {
                 let from = self
                     .attend
                     .head_page(f, args.values, of.page, of.group, self.attend.value_width());
-                self.copy_rows(f, from, to, low);
+                self.copy_rows(f, from, to, range);
             });
         }
     }
@@ -116,7 +118,13 @@ impl Governed<'_> {
                 f.min(coded, size)
             }
         };
-        PageOf { group, page, coded }
+        let exact = self.exact_of_page(f, args, [group, page], side);
+        PageOf {
+            group,
+            page,
+            coded,
+            exact,
+        }
     }
 
     fn when_coded(&self, f: &mut Func, of: PageOf, body: impl FnOnce(&mut Func)) {
@@ -125,24 +133,66 @@ impl Governed<'_> {
         f.if_then(some, body);
     }
 
-    fn when_kept(&self, f: &mut Func, of: PageOf, body: impl FnOnce(&mut Func, Val)) {
-        let size = f.i64(PAGE as i64);
+    /// Code for the entries of a page that are kept as they are, from one on and before another.
+    fn when_kept(&self, f: &mut Func, of: PageOf, body: impl Fn(&mut Func, [Val; 2])) {
+        let (zero, size) = (f.i64(0), f.i64(PAGE as i64));
+        if let Some(exact) = of.exact {
+            let exact = f.min(exact, of.coded);
+            let some = f.cmp(Cmp::Gt, exact, zero);
+            f.if_then(some, |f| body(f, [zero, exact]));
+        }
         let some = f.cmp(Cmp::Lt, of.coded, size);
-        f.if_then(some, |f| body(f, of.coded));
+        f.if_then(some, |f| body(f, [of.coded, size]));
     }
 
-    /// Columns of keys from `low` on.
-    fn copy_columns(&self, f: &mut Func, from: Val, to: Val, low: Val) {
+    /// How many of the first entries of a page are of tokens that are never coded; `None` where there are no such tokens.
+    fn exact_of_page(&self, f: &mut Func, args: &Args, [group, page]: [Val; 2], side: Side) -> Option<Val> {
+        let from = self.coding(side).map_or(0, |coding| coding.from);
+        if from == 0 {
+            return None;
+        }
+        let (zero, from, size) = (f.i64(0), f.i64(from as i64), f.i64(PAGE as i64));
+        let first = f.mul(page, size);
+        let left = f.sub(from, first);
+        let left = f.max(left, zero);
+        let most = f.min(left, size);
+        if !self.evicts() {
+            return Some(most);
+        }
+        let entries = self.load_word(f, args.words, group, Word::Entries);
+        let entries = f.sub(entries, first);
+        let most = f.min(most, entries);
+        let end = f.add(first, most);
+        let exact = self.exact_before(f, args, group, [first, end, from]);
+        Some(f.sub(exact, first))
+    }
+
+    /// The first slot, from `first` on and before `end`, whose entry is of a token at `from` or behind it; else `end`. Entries are in order.
+    pub(super) fn exact_before(&self, f: &mut Func, args: &Args, group: Val, [first, end, from]: [Val; 3]) -> Val {
+        let one = f.i64(1);
+        let from = f.convert(Cast::SignedToFloat, from, Scalar::F32);
+        let found = f.for_loop(first..end, one, &[first], |f, slot, found| {
+            let p = self.number_of(f, args, 0, group, slot);
+            let position = f.load(p, Ty::F32);
+            let before = f.cmp(Cmp::Lt, position, from);
+            let before = f.convert(Cast::ZeroExtend, before, Scalar::I64);
+            vec![f.add(found[0], before)]
+        });
+        found[0]
+    }
+
+    /// Columns of keys from `low` on and before `high`.
+    fn copy_columns(&self, f: &mut Func, from: Val, to: Val, [low, high]: [Val; 2]) {
         let attend = self.attend;
-        let (zero, e, size) = (f.i64(0), f.i64(attend.key_dim as i64), f.i64(PAGE as i64));
+        let (zero, e) = (f.i64(0), f.i64(attend.key_dim as i64));
         let lanes = attend.lanes();
         let step = f.i64(i64::from(lanes));
-        // What is before `low` in its vector has been read back already.
+        // What is before `low` and behind `high` in a vector has been read back already, or is read next.
         let rest = f.urem(low, step);
         let first = f.sub(low, rest);
         f.for_each(zero, e, 1, |f, c| {
             let (from, to) = (numbers_at(f, from, c, PAGE, attend.elem()), row_at(f, to, c, PAGE));
-            f.for_each(first, size, i64::from(lanes), |f, start| {
+            f.for_each(first, high, i64::from(lanes), |f, start| {
                 let p = f.gep(from, start, attend.elem());
                 let x = plain_vector(f, attend.stored(), p, lanes, None);
                 let p = f.gep(to, start, Scalar::F32);
@@ -151,20 +201,23 @@ impl Governed<'_> {
                 let before = f.tail_mask(passed, lanes);
                 let old = f.load(p, self.vector());
                 let x = f.select(before, old, x);
+                let left = f.sub(high, start);
+                let inside = f.tail_mask(left, lanes);
+                let x = f.select(inside, x, old);
                 f.store(x, p);
             });
         });
     }
 
-    /// Rows of values from `low` on, in panels.
-    fn copy_rows(&self, f: &mut Func, from: Val, to: Val, low: Val) {
-        let (attend, size) = (self.attend, f.i64(PAGE as i64));
+    /// Rows of values from `low` on and before `high`, in panels.
+    fn copy_rows(&self, f: &mut Func, from: Val, to: Val, [low, high]: [Val; 2]) {
+        let attend = self.attend;
         for panel in attend.panels() {
             let (from, to) = (
                 number_at(f, from, PAGE * panel.start, attend.elem()),
                 float_at(f, to, PAGE * panel.start),
             );
-            f.for_each(low, size, 1, |f, slot| {
+            f.for_each(low, high, 1, |f, slot| {
                 let (from, to) = (
                     numbers_at(f, from, slot, panel.width, attend.elem()),
                     row_at(f, to, slot, panel.width),

@@ -344,6 +344,16 @@ impl Governed<'_> {
         }
     }
 
+    /// Entries of the first tokens that stay as they are.
+    fn never_coded(&self, part: Part) -> usize {
+        let coding = match part {
+            Part::Keys => self.policy.keys.as_ref(),
+            Part::Values => self.policy.values.as_ref(),
+            _ => None,
+        };
+        coding.map_or(0, |coding| coding.from)
+    }
+
     fn pages(&self, page_bytes: usize, part: Part) -> StateKind {
         let word = |word| seqc_abi::Word { entry: 0, word };
         // Where entries leave, what is below a border may come above it again.
@@ -355,7 +365,7 @@ impl Governed<'_> {
         let appended = matches!(part, Part::Keys | Part::Values);
         StateKind::Pages {
             page_bytes,
-            pinned: 0,
+            pinned: self.never_coded(part).div_ceil(PAGE),
             pages: None,
             count: Some(word(match part {
                 Part::BlockNumbers(_) | Part::BlockVectors(_) => BLOCKS_WORD,
